@@ -1,0 +1,302 @@
+"""Execute the repository's notebooks: `geostack run [walkthrough|patching|catalog|all|NOTEBOOK]`.
+
+Each `NAME.py` is executed in a kernel of its own and written as `NAME.ipynb` beside it. The same
+source executed twice gives the same file, but for what its outputs themselves change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import hashlib
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from geostack.notebooks import (
+    TIERS,
+    find_root,
+    find_sources,
+    problems,
+    read_executed,
+    read_source,
+    sources_of_pixels,
+)
+
+__all__ = ["Outcome", "command_line", "execute", "main"]
+
+CELL_TIMEOUT = 600.0
+"""Seconds that one cell may take before its notebook counts as failed."""
+
+
+@dataclass
+class Outcome:
+    """What came of one notebook: where its executed copy is, and all that is wrong with it."""
+
+    name: str
+    seconds: float = 0.0
+    written: Path | None = None
+    pixels: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+def main(
+    target: str = "walkthrough",
+    *,
+    out: str | Path | None = None,
+    check: bool = False,
+    jobs: int = 1,
+) -> int:
+    """Execute the notebooks that `target` means, and return 0 when all is well, else 1.
+
+    Args:
+        target: a tier (`walkthrough`, `patching`, `catalog`, `all`) or one notebook's name.
+        out: folder to write the executed copies to, leaving the repository alone; default:
+            beside the sources.
+        check: compare the committed copies with their sources, execute into `out` (default: a
+            folder that is removed afterwards), and fail on differences, stored errors, output on
+            stderr, or paths of this machine.
+        jobs: notebooks that run at the same time.
+    """
+    if jobs < 1:
+        raise ValueError(f"jobs must be at least 1, got {jobs}")
+    try:
+        _need_tools()
+        root = find_root()
+        sources = find_sources(root, target)
+    except (FileNotFoundError, ValueError, ModuleNotFoundError) as error:
+        print(f"geostack run: {error}", file=sys.stderr)
+        return 2
+    began = time.perf_counter()
+    with contextlib.ExitStack() as stack:
+        scratch = Path(out).resolve() if out is not None else None
+        if check and scratch is None:
+            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="geostack-run-")))
+        outcomes = asyncio.run(_run_all(sources, root, scratch, check, jobs))
+        _summarise(outcomes, root, scratch, check, out is not None, time.perf_counter() - began)
+    return 1 if any(outcome.faults for outcome in outcomes) else 0
+
+
+def _need_tools() -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in ("jupytext", "nbclient", "ipykernel") if find_spec(name) is None]
+    if missing:
+        raise ModuleNotFoundError(
+            f"executing notebooks needs {', '.join(missing)}; pip install 'geostack[dev]'"
+        )
+
+
+async def _run_all(
+    sources: Sequence[Path], root: Path, scratch: Path | None, check: bool, jobs: int
+) -> list[Outcome]:
+    free = asyncio.Semaphore(jobs)
+    done = 0
+
+    async def one(source: Path) -> Outcome:
+        nonlocal done
+        async with free:
+            name = _name(source, root)
+            if jobs == 1:
+                print(f"[{done + 1}/{len(sources)}] {name} ...", end=" ", flush=True)
+            outcome = await execute(source, root, scratch)
+            if check:
+                outcome.faults = [*_committed_faults(source, root), *outcome.faults]
+            done += 1
+            _report(outcome, None if jobs == 1 else f"[{done}/{len(sources)}] {name}")
+            return outcome
+
+    return list(await asyncio.gather(*(one(source) for source in sources)))
+
+
+def _report(outcome: Outcome, label: str | None) -> None:
+    verdict = "FAILED" if outcome.faults else "ok"
+    print(f"{label + ' ' if label else ''}{verdict} in {outcome.seconds:.1f} s", flush=True)
+    for fault in outcome.faults:
+        print("    " + fault.replace("\n", "\n    "), flush=True)
+
+
+async def execute(source: Path, root: Path, scratch: Path | None = None) -> Outcome:
+    """Execute one `.py` notebook in a fresh kernel and write its `.ipynb`.
+
+    With `scratch` the copy goes to the same relative place in that folder, also when a cell fails;
+    without, it replaces the one beside the source, only when every cell ran.
+    """
+    name = _name(source, root)
+    began = time.perf_counter()
+    notebook = read_source(source)
+    stopped = await _execute_cells(notebook, source.parent)
+    _tidy(notebook)
+    failures = [*_failures(notebook), *stopped]
+    outcome = Outcome(
+        name,
+        pixels=sources_of_pixels(notebook),
+        faults=failures or problems(notebook, read_source(source), root),
+    )
+    if scratch is not None or not failures:
+        folder = root / "notebooks" if scratch is None else scratch
+        outcome.written = (folder / name).with_name(f"{source.stem}.ipynb")
+        _write(notebook, outcome.written)
+    outcome.seconds = time.perf_counter() - began
+    return outcome
+
+
+async def _execute_cells(notebook: Any, folder: Path) -> list[str]:
+    """Run the cells in place; returns what stopped the kernel, if a cell's error did not."""
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+    from traitlets.config import Config
+
+    with tempfile.TemporaryDirectory(prefix="geostack-kernel-") as settings:
+        sockets = {"transport": "ipc", "ip": f"{settings}/kernel"}  # no port open to others
+        client = NotebookClient(
+            notebook,
+            config=Config(KernelManager={} if sys.platform == "win32" else sockets),
+            kernel_name="python3",
+            timeout=CELL_TIMEOUT,
+            coalesce_streams=True,
+            record_timing=False,
+            store_widget_state=False,
+            resources={"metadata": {"path": str(folder)}},
+        )
+        try:
+            await client.async_execute(env=_environment(settings))
+        except CellExecutionError:
+            return []  # the cell's own outputs tell it
+        except (CellTimeoutError, DeadKernelError, RuntimeError) as error:
+            return [f"the kernel: {str(error).strip()}"]
+    return []
+
+
+def _environment(settings: str) -> dict[str, str]:
+    """The kernel's environment: the caller's, less what would change the outputs."""
+    dropped = ("PYTHONWARNINGS", "PYTHONSTARTUP", "PYTHONINSPECT", "COLUMNS", "LINES")
+    kept = {name: value for name, value in os.environ.items() if name not in dropped}
+    for name in ("GEOSTACK_ARCHIVE", "GEOSTACK_CACHE"):
+        if kept.get(name):  # given relative to where the command was typed, not to the notebook
+            parts = kept[name].split(os.pathsep)
+            kept[name] = os.pathsep.join(str(Path(part).expanduser().resolve()) for part in parts)
+    return kept | {
+        "IPYTHONDIR": settings,  # a reader's start-up files are no part of the notebook
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "PYTHONHASHSEED": "0",
+        "TQDM_DISABLE": "1",
+        "TZ": "UTC",
+    }
+
+
+def _failures(notebook: Any) -> list[str]:
+    return [
+        f"cell {number} failed:\n{_indented(cell.source)}\n{_plain(output)}"
+        for number, cell in enumerate(notebook.cells, start=1)
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        if output.output_type == "error"
+    ]
+
+
+def _indented(code: str) -> str:
+    return "\n".join(f"  | {line}" for line in code.strip().splitlines())
+
+
+def _plain(error: Any) -> str:
+    colours = re.compile(r"\x1b\[[0-9;]*m")
+    tail = "\n".join(colours.sub("", "\n".join(error.traceback)).splitlines()[-12:])
+    return tail or f"{error.ename}: {error.evalue}"
+
+
+def _tidy(notebook: Any) -> None:
+    """Take out what differs between two runs or two machines without meaning anything."""
+    notebook.metadata = type(notebook.metadata)(
+        kernelspec={"display_name": "Python 3", "language": "python", "name": "python3"},
+        language_info={"name": "python"},
+    )
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    seen: dict[str, int] = {}
+    for cell in notebook.cells:
+        digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:8]
+        seen[digest] = seen.get(digest, 0) + 1
+        cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+        cell.metadata = type(cell.metadata)(
+            {key: value for key, value in cell.metadata.items() if key == "tags"}
+        )
+        for output in cell.get("outputs", []):
+            _forget_addresses(output)
+
+
+def _forget_addresses(output: Any) -> None:
+    text = output.get("data", {}).get("text/plain")
+    if text:
+        output.data["text/plain"] = re.sub(r" at 0x[0-9a-f]{6,}", "", text)
+
+
+def _write(notebook: Any, path: Path) -> None:
+    import nbformat
+
+    nbformat.validate(notebook)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        part.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _committed_faults(source: Path, root: Path) -> list[str]:
+    committed = source.with_suffix(".ipynb")
+    if not committed.exists():
+        return [f"there is no executed copy; make it with: geostack run {_name(source, root)}"]
+    return [
+        f"the committed copy: {fault}"
+        for fault in problems(read_executed(committed), read_source(source), root)
+    ]
+
+
+def _name(source: Path, root: Path) -> str:
+    return str(source.relative_to(root / "notebooks").with_suffix(""))
+
+
+def _summarise(
+    outcomes: list[Outcome], root: Path, scratch: Path | None, check: bool, kept: bool, took: float
+) -> None:
+    failed = [outcome.name for outcome in outcomes if outcome.faults]
+    print(f"\n{len(outcomes) - len(failed)} of {len(outcomes)} notebooks are well, {took:.0f} s")
+    if scratch is None:
+        print(f"executed copies: {root / 'notebooks'}, NAME.ipynb beside each NAME.py")
+    elif kept:
+        print(f"executed copies: {scratch}; the repository's own were left alone")
+    elif check:
+        print("the executed copies were compared and thrown away; --out FOLDER keeps them")
+    by_line: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        for line in outcome.pixels:
+            by_line.setdefault(line.removeprefix("source:").strip(), []).append(outcome.name)
+    for line, names in by_line.items():
+        print(f"pixels from {line}: {', '.join(names)}")
+    if failed:
+        print(f"FAILED: {', '.join(failed)}")
+
+
+def command_line(arguments: Sequence[str] | None = None) -> int:
+    """Parse `python -m geostack.run` arguments and run them; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="geostack run", description="Execute the repository's notebooks."
+    )
+    parser.add_argument("target", nargs="?", default="walkthrough", help=", ".join(TIERS))
+    parser.add_argument("--out", help="write executed copies here, leave the repository alone")
+    parser.add_argument("--check", action="store_true", help="compare the committed copies too")
+    parser.add_argument("--jobs", type=int, default=1, help="notebooks at the same time")
+    return main(**vars(parser.parse_args(arguments)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(command_line())
