@@ -1,0 +1,161 @@
+"""Find a band by its index, its own name, or its common name.
+
+A band is given as an integer, a name in the carrier's `attrs["band_names"]`, or a common name
+(`"red"`, `"nir"`, `"swir1"`, ...), which is looked up among the names that Sentinel-2, Landsat and
+NAIP products use. Common names are those of the STAC electro-optical extension, as spyndex uses
+them too.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, SupportsIndex, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geotoolz.carrier import Raster, attrs_of, values_of
+
+Band = int | str
+"""A band index, or a band's own or common name."""
+
+
+class BandError(IndexError, KeyError):
+    """A band that the raster does not have; the message lists those it has."""
+
+    __str__ = LookupError.__str__
+
+
+# Zero-padded names and B8A are Sentinel-2's alone. Bare "B4" or "B5" mean different bands on
+# Sentinel-2, Landsat 5 and Landsat 8, so they are never guessed.
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    "coastal": ("coastal", "aerosol", "A", "B01"),
+    "blue": ("blue", "B", "B02"),
+    "green": ("green", "G", "B03"),
+    "red": ("red", "R", "B04"),
+    "rededge1": ("rededge1", "rededge071", "RE1", "B05"),
+    "rededge2": ("rededge2", "rededge075", "RE2", "B06"),
+    "rededge3": ("rededge3", "rededge078", "RE3", "B07"),
+    "nir": ("nir", "N", "B08", "nir08", "B8A"),
+    "nir08": ("nir08", "N2", "B8A", "nir", "B08"),
+    "nir09": ("nir09", "WV", "B09"),
+    "swir1": ("swir1", "swir16", "S1", "B11"),
+    "swir2": ("swir2", "swir22", "S2", "B12"),
+    "scl": ("SCL",),
+    "qa_pixel": ("qa_pixel", "QA_PIXEL"),
+}
+
+_OLI = {"coastal": 1, "blue": 2, "green": 3, "red": 4, "nir": 5, "nir08": 5, "swir1": 6, "swir2": 7}
+_TM = {"blue": 1, "green": 2, "red": 3, "nir": 4, "nir08": 4, "swir1": 5, "swir2": 7}
+
+
+def band_names(raster: Raster) -> tuple[str, ...]:
+    """Return the names of a raster's bands, or () when it carries none.
+
+    >>> band_names(np.zeros((3, 2, 2)))
+    ()
+    """
+    names = attrs_of(raster).get("band_names")
+    return tuple(names) if names else ()
+
+
+def band_index(raster: Raster, band: Band, axis: int = 0) -> int:
+    """Return the position of a band along `axis`.
+
+    Raises `BandError` (an IndexError and a KeyError) that lists the bands there are.
+
+    >>> band_index(np.zeros((4, 2, 2)), -1)
+    3
+    """
+    values = values_of(raster)
+    axis = band_axis(values, axis)
+    count = values.shape[axis]
+    if isinstance(band, str):
+        return _index_of_name(raster, band, count)
+    try:
+        index = operator.index(cast(SupportsIndex, band))
+    except TypeError:
+        raise TypeError(f"a band is an integer or a name, got {band!r}") from None
+    if not -count <= index < count:
+        raise BandError(
+            f"band index {index} is out of range: the raster has {count} bands "
+            f"on axis {axis}{_listing(band_names(raster))}"
+        )
+    return index % count
+
+
+def band_axis(values: NDArray[Any], axis: int) -> int:
+    """Return `axis` as a non-negative number, or raise ValueError when it can't hold the bands.
+
+    >>> band_axis(np.zeros((4, 2, 2)), 0)
+    0
+    """
+    if values.ndim < 3:
+        raise ValueError(
+            f"expected bands on axis {axis} of at least three axes such as (C, H, W), "
+            f"got shape {values.shape}; use values[None] for a single band"
+        )
+    if not -values.ndim <= axis < values.ndim:
+        raise ValueError(f"axis {axis} is out of range for shape {values.shape}")
+    return axis % values.ndim
+
+
+def take_band(raster: Raster, band: Band, axis: int = 0) -> NDArray[Any]:
+    """Return one band as a plain view, with its axis removed.
+
+    >>> take_band(np.arange(8).reshape(2, 2, 2), 1)
+    array([[4, 5],
+           [6, 7]])
+    """
+    values = values_of(raster)
+    index = band_index(raster, band, axis)
+    if axis == 0:
+        return cast(NDArray[Any], values[index])
+    return cast(NDArray[Any], np.moveaxis(values, axis, 0)[index])
+
+
+def check_band(band: Band, argument: str) -> None:
+    """Raise TypeError when `band` is neither an integer nor a name.
+
+    >>> check_band("red", "red_idx")
+    """
+    if isinstance(band, bool) or not isinstance(band, (int, str, np.integer)):
+        raise TypeError(f"{argument} must be a band index or a band name, got {band!r}")
+
+
+def _index_of_name(raster: Raster, name: str, count: int) -> int:
+    names = band_names(raster)
+    if not names:
+        raise BandError(
+            f"band {name!r} was asked for by name, but the raster carries no "
+            f"attrs['band_names']; give the band's index, 0 to {count - 1}"
+        )
+    if len(names) != count:
+        raise BandError(
+            f"attrs['band_names'] lists {len(names)} bands {list(names)} but the raster has {count}"
+        )
+    return _position(name, names, str(attrs_of(raster).get("item_id", ""))[:4])
+
+
+@lru_cache(maxsize=1024)
+def _position(name: str, names: tuple[str, ...], product: str) -> int:
+    if name in names:
+        return names.index(name)
+    lowered = [each.lower() for each in names]
+    for alias in _aliases(name.lower(), product):
+        if alias.lower() in lowered:
+            return lowered.index(alias.lower())
+    raise BandError(f"no band {name!r}{_listing(names)}; give one of these, or an index")
+
+
+def _aliases(name: str, product: str) -> tuple[str, ...]:
+    aliases = ALIASES.get(name, (name,))
+    # Landsat numbers its bands by sensor; the product id says which sensor it was.
+    numbers = _OLI if product in {"LC08", "LC09"} else _TM if product[:2] in {"LT", "LE"} else {}
+    return (*aliases, f"SR_B{numbers[name]}") if name in numbers else aliases
+
+
+def _listing(names: tuple[str, ...]) -> str:
+    return f"; its bands are {', '.join(names)}" if names else ""
