@@ -1,0 +1,111 @@
+# Every target sets up what it needs: Python >= 3.11, bash and make are all a machine has to have.
+#   PYTHON=python3.12 make install   picks the interpreter     VENV=/some/folder   moves the set-up
+SHELL := bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:  # two installers must not write one environment at the same time
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+
+# real scenes lying beside the repository are used without being asked for
+ifneq ($(wildcard ../shared/data/archive),)
+export GEOSTACK_ARCHIVE ?= ../shared/data/archive
+endif
+
+DEV := $(VENV)/.have-dev
+SERVE := $(VENV)/.have-serve
+RECIPES := $(VENV)/.have-recipes
+BENCH := $(VENV)/.have-bench
+SITE := $(VENV)/.have-site
+RUN := $(BIN)/python -m geostack.run --jobs $(JOBS)
+
+.PHONY: help
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-20s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: install
+install: $(DEV)  ## make .venv with geostack and what its tests and notebooks need
+	@echo "ready: source $(BIN)/activate"
+
+.PHONY: notebooks notebooks-patching notebooks-catalog notebooks-all
+notebooks: $(DEV) $(SERVE)  ## execute the walkthrough, say where the copies are and whose pixels they show
+	@$(RUN) walkthrough
+
+notebooks-patching: $(DEV) $(RECIPES)  ## execute the patching deep dives and recipes
+	@$(RUN) patching
+
+notebooks-catalog: $(DEV)  ## execute the catalog deep dives
+	@$(RUN) catalog
+
+notebooks-all: $(DEV) $(SERVE) $(RECIPES)  ## execute every notebook
+	@$(RUN) all
+
+.PHONY: test lint types contract
+test: $(SERVE) lint types contract  ## lint, types, import contract, then every test
+	@$(BIN)/python -m pytest -q
+
+lint: $(DEV)  ## ruff: rules and layout
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(DEV)  ## mypy over src, strict for pipekit
+	@$(BIN)/mypy
+
+contract: $(DEV)  ## which package may import which
+	@$(BIN)/lint-imports
+
+.PHONY: bench bench-quick
+bench: $(DEV) $(BENCH)  ## measure against the targets and the peers, write benchmarks/RESULTS.md
+	@$(BIN)/python benchmarks/run.py
+
+bench-quick: $(DEV) $(BENCH)  ## the same in under three minutes, smaller
+	@$(BIN)/python benchmarks/run.py --quick
+
+.PHONY: site
+site: $(DEV) $(SITE)  ## render the site into _build/html
+	@$(BIN)/python docs/build.py
+
+.PHONY: clean clean-all
+clean:  ## remove caches and build output
+	rm -rf _build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .benchmarks
+	find src tests notebooks benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+clean-all: clean  ## remove .venv too
+	rm -rf $(VENV)
+
+# ---- the set-up: one stamp for each extra, renewed when pyproject.toml changes
+
+$(VENV)/.made:
+	@if command -v uv >/dev/null 2>&1; then \
+	  echo "making $(VENV) with uv" && \
+	  uv venv --quiet --allow-existing --python "$(or $(PYTHON),>=3.11)" $(VENV); \
+	else \
+	  for python in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 python); do \
+	    if $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+	      echo "making $(VENV) with $$($$python --version)" && exec $$python -m venv $(VENV); \
+	    fi; \
+	  done; \
+	  echo "geostack needs Python 3.11 or newer with its venv module, and none of these is one:" \
+	    "$(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 python)." \
+	    "Install one (Debian, Ubuntu: apt install python3-venv) or name it: make PYTHON=/path/to/python" >&2; \
+	  exit 1; \
+	fi
+	@touch $@
+
+$(VENV)/.have-%: pyproject.toml $(VENV)/.made
+	@echo "installing geostack[$*] into $(VENV); the first time takes minutes"
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv pip install --python $(BIN)/python --editable ".[$*]"; \
+	else \
+	  set -o pipefail; \
+	  PYTHONUNBUFFERED=1 $(BIN)/python -m pip install --disable-pip-version-check --no-input \
+	    --progress-bar off --editable ".[$*]" \
+	  | while read -r word rest; do case "$$word" in \
+	      Collecting) printf . ;; \
+	      Installing) printf ' installing ' ;; \
+	      Successfully) echo done ;; \
+	    esac; done; \
+	fi
+	@touch $@
