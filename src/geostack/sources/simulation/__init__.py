@@ -1,0 +1,13 @@
+"""A simulation of the areas that the notebooks use: ground truth, light, weather and sensor.
+
+Scenes are written as Sentinel-2 scenes are, on the true grid of their tile, with STAC items that
+say they are simulated. Nothing here is a measurement of the world.
+
+>>> AREAS["lake-tahoe"].tile
+'10SGJ'
+"""
+
+from .areas import AREAS, VERSION, SimulatedArea
+from .cache import ensure
+
+__all__ = ["AREAS", "VERSION", "SimulatedArea", "ensure"]

@@ -1,0 +1,129 @@
+"""Pixel grids in UTM metres, and moving layers between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil, floor
+
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A north-up grid of square pixels.
+
+    `west` and `north` are the outer edges in metres, `res` the pixel's side in metres.
+
+    >>> Grid(32610, 699960, 4400040, 10, rows=10980, cols=10980).bounds
+    (699960, 4290240, 809760, 4400040)
+    """
+
+    epsg: int
+    west: float
+    north: float
+    res: float
+    rows: int
+    cols: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, cols)."""
+        return self.rows, self.cols
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """(west, south, east, north) in metres."""
+        east, south = self.west + self.cols * self.res, self.north - self.rows * self.res
+        return self.west, south, east, self.north
+
+    @cached_property
+    def x(self) -> NDArray[np.float64]:
+        """Eastings of the pixel centres, (cols,)."""
+        return self.west + self.res * (np.arange(self.cols) + 0.5)
+
+    @cached_property
+    def y(self) -> NDArray[np.float64]:
+        """Northings of the pixel centres, from north to south, (rows,)."""
+        return self.north - self.res * (np.arange(self.rows) + 0.5)
+
+    @property
+    def transform(self) -> tuple[float, float, float, float, float, float]:
+        """The six numbers of an affine transform, in the order of rasterio and STAC."""
+        return (self.res, 0.0, self.west, 0.0, -self.res, self.north)
+
+    def at(self, res: float, margin: int = 0) -> Grid:
+        """Return a grid of another pixel size that covers this one and `margin` pixels around.
+
+        Its edges are multiples of `res`, so grids of neighbouring windows share their pixels.
+        """
+        west, south, east, north = self.bounds
+        left, right = floor(west / res) - margin, ceil(east / res) + margin
+        low, high = floor(south / res) - margin, ceil(north / res) + margin
+        return Grid(self.epsg, left * res, high * res, res, high - low, right - left)
+
+    def window(self, rows: slice, cols: slice) -> Grid:
+        """Return the part of this grid at the given rows and columns."""
+        return Grid(
+            self.epsg,
+            self.west + cols.start * self.res,
+            self.north - rows.start * self.res,
+            self.res,
+            rows.stop - rows.start,
+            cols.stop - cols.start,
+        )
+
+    def offset_in(self, outer: Grid) -> tuple[int, int]:
+        """Return (row, col) of this grid's first pixel in `outer`, which has the same pixels."""
+        row = (outer.north - self.north) / self.res
+        col = (self.west - outer.west) / self.res
+        if outer.res != self.res or row % 1 or col % 1:
+            raise ValueError(f"grids must share their pixels, got {self} in {outer}")
+        return int(row), int(col)
+
+
+def _linear_taps(
+    target: NDArray[np.float64], first: float, step: float, count: int
+) -> tuple[NDArray[np.int64], F32]:
+    position = np.clip((target - first) / step, 0, count - 1)
+    index = np.minimum(position.astype(np.int64), max(count - 2, 0))
+    return index, (position - index).astype(np.float32)
+
+
+def resample(layer: F32, source: Grid, target: Grid) -> F32:
+    """Interpolate a smooth layer bilinearly from one grid to another, clamped at the edges.
+
+    >>> import numpy as np
+    >>> coarse = Grid(32610, 0, 40, 20, rows=2, cols=2)
+    >>> fine = Grid(32610, 10, 30, 10, rows=2, cols=2)
+    >>> resample(np.float32([[0, 4], [0, 4]]), coarse, fine).tolist()
+    [[1.0, 3.0], [1.0, 3.0]]
+    """
+    rows, wr = _linear_taps(-target.y, -float(source.y[0]), source.res, source.rows)
+    cols, wc = _linear_taps(target.x, float(source.x[0]), source.res, source.cols)
+    down = min(1, source.rows - 1)
+    right = min(1, source.cols - 1)
+    partial = layer[rows] * (1 - wr)[:, None]
+    partial += layer[rows + down] * wr[:, None]
+    out = partial[:, cols]
+    out *= 1 - wc
+    upper = partial[:, cols + right]
+    upper *= wc
+    out += upper
+    return out
+
+
+def pool(layer: F32, factor: int = 2) -> F32:
+    """Average blocks of `factor` x `factor` pixels; the shape must be a multiple of it."""
+    rows, cols = layer.shape
+    if rows % factor or cols % factor:
+        raise ValueError(f"shape must be a multiple of {factor}, got {layer.shape}")
+    parts = [layer[i::factor, j::factor] for i in range(factor) for j in range(factor)]
+    out = parts[0] + parts[1]
+    for part in parts[2:]:
+        out += part
+    out *= np.float32(1 / factor**2)
+    return out

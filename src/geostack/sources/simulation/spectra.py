@@ -1,0 +1,65 @@
+"""Surface reflectance of covers and water in Sentinel-2's bands."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+
+
+class Spectrum(NamedTuple):
+    """Reflectance, 0 to 1, in the six bands that the notebooks use."""
+
+    B02: float
+    B03: float
+    B04: float
+    B08: float
+    B11: float
+    B12: float
+
+
+BANDS = Spectrum._fields
+
+# Typical L2A values of the Sierra Nevada in summer; nearby those of the USGS spectral library
+# (Kokaly et al., 2017) and the ECOSTRESS library after mixing with shade.
+COVER: dict[str, Spectrum] = {
+    "forest": Spectrum(0.020, 0.034, 0.025, 0.215, 0.105, 0.050),
+    "rock": Spectrum(0.175, 0.205, 0.230, 0.275, 0.315, 0.285),
+    "soil": Spectrum(0.065, 0.092, 0.125, 0.195, 0.285, 0.235),
+    "shrub": Spectrum(0.050, 0.075, 0.085, 0.205, 0.240, 0.165),
+    "meadow": Spectrum(0.036, 0.075, 0.048, 0.335, 0.205, 0.105),
+    "sand": Spectrum(0.190, 0.225, 0.260, 0.310, 0.370, 0.340),
+    "roof": Spectrum(0.150, 0.160, 0.175, 0.225, 0.245, 0.220),
+    "asphalt": Spectrum(0.088, 0.096, 0.105, 0.130, 0.155, 0.150),
+}
+DRY_MEADOW = Spectrum(0.062, 0.094, 0.120, 0.265, 0.300, 0.205)
+SNOW = Spectrum(0.830, 0.840, 0.820, 0.700, 0.110, 0.090)
+CLOUD = Spectrum(0.720, 0.710, 0.700, 0.720, 0.520, 0.420)
+DEEP_WATER = Spectrum(0.030, 0.0185, 0.0085, 0.0045, 0.0020, 0.0015)
+LAKE_BED = Spectrum(0.135, 0.175, 0.165, 0.190, 0.20, 0.16)
+# Diffuse attenuation, 1/m: clear oligotrophic water (Morel and Maritorena, 2001, low chlorophyll;
+# pure-water absorption of Smith and Baker, 1981, from the red on).
+ATTENUATION = Spectrum(0.055, 0.075, 0.34, 2.6, 60.0, 90.0)
+
+
+def water_reflectance(band: str, depth: F32, bed: F32) -> F32:
+    """Return the reflectance of water over a lake bed of relative brightness `bed`, float32.
+
+    Two-flow model of Maritorena, Morel and Gentili (1994):
+    R = R_deep + (R_bed - R_deep) exp(-2 K z).
+    """
+    deep, bottom = getattr(DEEP_WATER, band), getattr(LAKE_BED, band)
+    seen = np.exp(np.float32(-2 * getattr(ATTENUATION, band)) * depth)
+    return np.asarray(deep + (bottom * bed - deep) * seen, dtype=np.float32)
+
+
+def mix(band: str, cover: dict[str, F32], brightness: F32 | None = None) -> F32:
+    """Return the sum of cover fractions times their reflectance in a band, float32."""
+    first, *rest = cover
+    out = cover[first] * np.float32(getattr(COVER[first], band))
+    for name in rest:
+        out += cover[name] * np.float32(getattr(COVER[name], band))
+    return out
