@@ -29,7 +29,7 @@ help:  ## list the targets
 install: $(DEV)  ## make .venv with geostack and what its tests and notebooks need
 	@echo "ready: source $(BIN)/activate"
 
-.PHONY: notebooks notebooks-patching notebooks-catalog notebooks-all
+.PHONY: notebooks notebooks-patching notebooks-catalog notebooks-all notebooks-check
 notebooks: $(DEV) $(SERVE)  ## execute the walkthrough, say where the copies are and whose pixels they show
 	@$(RUN) walkthrough
 
@@ -41,6 +41,9 @@ notebooks-catalog: $(DEV)  ## execute the catalog deep dives
 
 notebooks-all: $(DEV) $(SERVE) $(RECIPES)  ## execute every notebook
 	@$(RUN) all
+
+notebooks-check: $(DEV) $(SERVE) $(RECIPES)  ## execute every notebook into OUT=folder, compare with the committed copies
+	@$(RUN) all --check $(if $(OUT),--out "$(OUT)")
 
 .PHONY: test lint types contract
 test: $(SERVE) lint types contract  ## lint, types, import contract, then every test

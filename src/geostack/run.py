@@ -295,7 +295,21 @@ def command_line(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", help="write executed copies here, leave the repository alone")
     parser.add_argument("--check", action="store_true", help="compare the committed copies too")
     parser.add_argument("--jobs", type=int, default=1, help="notebooks at the same time")
-    return main(**vars(parser.parse_args(arguments)))
+    parser.add_argument("--list", action="store_true", help="only name the notebooks")
+    given = vars(parser.parse_args(arguments))
+    if given.pop("list"):
+        return _list(given["target"])
+    return main(**given)
+
+
+def _list(target: str) -> int:
+    try:
+        root = find_root()
+        print(*(_name(source, root) for source in find_sources(root, target)), sep="\n")
+    except (FileNotFoundError, ValueError) as error:
+        print(f"geostack run: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":
