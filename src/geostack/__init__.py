@@ -1,1 +1,72 @@
-"""geostack."""
+"""geostack: real satellite scenes by one call, and the loaders of the notebooks.
+
+Pixels come from the live archive, a local archive or the embedded simulation, in that spirit:
+`GEOSTACK_SOURCE=auto|planetary-computer|archive|simulated`, or `source=` on a loader.
+
+>>> import geostack
+>>> geostack.LAKE_TAHOE_TILE
+'10SGJ'
+
+    chip = geostack.load_s2_chip(bands=("B04", "B08"))   # a GeoTensor (2, 3935, 1599) uint16
+    chip.attrs["source"]                                 # where the pixels came from
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from geostack.areas import (
+    AREAS,
+    CALDOR_BBOX,
+    CALDOR_TILE,
+    LAKE_TAHOE_BBOX,
+    LAKE_TAHOE_TILE,
+    LISBON_BBOX,
+    LISBON_TILE,
+    SOUTH_TYROL_BBOX,
+    SOUTH_TYROL_TILE,
+    Area,
+)
+from geostack.errors import (
+    AssetNotFoundError,
+    NoSceneError,
+    OutsideTileError,
+    PixelReadError,
+    SourceUnavailableError,
+)
+
+if TYPE_CHECKING:
+    from geostack.data import load_s2_chip, load_stac_items, mpc_catalog
+
+_LOADERS = ("load_s2_chip", "load_stac_items", "mpc_catalog")
+
+__all__ = [
+    "AREAS",
+    "CALDOR_BBOX",
+    "CALDOR_TILE",
+    "LAKE_TAHOE_BBOX",
+    "LAKE_TAHOE_TILE",
+    "LISBON_BBOX",
+    "LISBON_TILE",
+    "SOUTH_TYROL_BBOX",
+    "SOUTH_TYROL_TILE",
+    "Area",
+    "AssetNotFoundError",
+    "NoSceneError",
+    "OutsideTileError",
+    "PixelReadError",
+    "SourceUnavailableError",
+    "load_s2_chip",
+    "load_stac_items",
+    "mpc_catalog",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LOADERS:
+        from geostack import data
+
+        return getattr(data, name)
+    raise AttributeError(f"module 'geostack' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,95 @@
+"""The places that the notebooks visit, as boxes in degrees and Sentinel-2 tiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from geostack.boxes import BBox
+
+LAKE_TAHOE_BBOX: BBox = (-120.10, 38.92, -119.93, 39.27)
+LAKE_TAHOE_TILE = "10SGJ"
+CALDOR_BBOX: BBox = (-120.30, 38.55, -119.95, 38.95)
+CALDOR_TILE = "10SGH"
+LISBON_BBOX: BBox = (-9.30, 38.65, -9.05, 38.85)
+LISBON_TILE = "29SMC"
+SOUTH_TYROL_BBOX: BBox = (11.282, 46.462, 11.400, 46.523)
+SOUTH_TYROL_TILE = "32TPS"
+
+
+@dataclass(frozen=True)
+class Area:
+    """A named place: where it is, which Sentinel-2 tile shows it, and when to look.
+
+    Examples
+    --------
+    >>> AREAS["lake-tahoe"].tile
+    '10SGJ'
+    """
+
+    name: str
+    title: str
+    bbox: BBox
+    """(west, south, east, north), degrees."""
+    tile: str
+    """MGRS tile of Sentinel-2, without the leading T."""
+    date_range: str
+    """The dates that the notebooks use, `start/end`, both days included."""
+    epsg: int
+
+
+AREAS: dict[str, Area] = {
+    area.name: area
+    for area in (
+        Area(
+            "lake-tahoe",
+            "Lake Tahoe, California and Nevada",
+            LAKE_TAHOE_BBOX,
+            LAKE_TAHOE_TILE,
+            "2024-06-01/2024-07-15",
+            32610,
+        ),
+        Area(
+            "caldor",
+            "Caldor fire, California, 2021",
+            CALDOR_BBOX,
+            CALDOR_TILE,
+            "2021-07-01/2021-10-31",
+            32610,
+        ),
+        Area(
+            "lisbon",
+            "Lisbon and the mouth of the Tagus, Portugal",
+            LISBON_BBOX,
+            LISBON_TILE,
+            "2024-06-01/2024-07-31",
+            32629,
+        ),
+        Area(
+            "south-tyrol",
+            "Bolzano, South Tyrol, Italy (a real sample scene)",
+            SOUTH_TYROL_BBOX,
+            SOUTH_TYROL_TILE,
+            "2022-06-01/2022-06-30",
+            32632,
+        ),
+    )
+}
+
+
+def area(name: str) -> Area:
+    """Return the area called `name`; `lake_tahoe` and `Lake Tahoe` mean `lake-tahoe`.
+
+    Raises
+    ------
+    ValueError
+        When there is no such area; the message lists those there are.
+
+    Examples
+    --------
+    >>> area("lake_tahoe").epsg
+    32610
+    """
+    key = name.strip().lower().replace("_", "-").replace(" ", "-")
+    if key not in AREAS:
+        raise ValueError(f"no area is called {name!r}; known areas: {', '.join(AREAS)}")
+    return AREAS[key]

@@ -1,0 +1,149 @@
+"""The cache folder: where it is, what it holds, how to empty it."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+
+def cache_folder() -> Path:
+    """Return the cache folder: `GEOSTACK_CACHE`, else the user's cache folder for geostack.
+
+    It may not exist yet, and it may be read-only: what is in it can still be used.
+
+    Examples
+    --------
+    >>> cache_folder().is_absolute()
+    True
+    """
+    chosen = os.environ.get("GEOSTACK_CACHE")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("geostack", appauthor=False)).absolute()
+
+
+def writable_cache_folder() -> Path:
+    """Return a cache folder that can be written: `cache_folder()`, else one under the temp folder.
+
+    Raises
+    ------
+    OSError
+        When neither can be written; the message names both and the variable that chooses another.
+    """
+    wanted = cache_folder()
+    if is_writable(wanted):
+        return wanted
+    fallback = fallback_folder()
+    if is_writable(fallback):
+        logger.warning(
+            "the cache folder %s can't be written; using %s (set GEOSTACK_CACHE to choose)",
+            wanted,
+            fallback,
+        )
+        return fallback
+    raise OSError(
+        f"neither {wanted} nor {fallback} can be written; set GEOSTACK_CACHE to a folder that can"
+    )
+
+
+def fallback_folder() -> Path:
+    """Return the folder used when the cache folder can't be written; one per user."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "user"
+    return Path(tempfile.gettempdir()) / f"geostack-{user}"
+
+
+def is_writable(folder: Path) -> bool:
+    """Return whether a file can be made in `folder`, which is created if need be.
+
+    Asked by doing it: permission bits say nothing about a read-only file system.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+@dataclass(frozen=True)
+class CacheEntry:
+    """One part of the cache: a folder two levels down, its size, its files, its last use."""
+
+    path: Path
+    size: int
+    """Bytes on disk: sparse files count for what they hold."""
+    files: int
+    last_used: float
+    """Seconds since 1970."""
+
+
+def cache_entries(folder: Path | None = None) -> list[CacheEntry]:
+    """Return what the cache holds, the least recently used first."""
+    root = folder or cache_folder()
+    entries = [_measure(path) for path in _parts(root)]
+    return sorted((entry for entry in entries if entry.files), key=lambda entry: entry.last_used)
+
+
+def clear_cache(folder: Path | None = None, *, max_bytes: int = 0) -> list[CacheEntry]:
+    """Remove the least recently used parts until at most `max_bytes` are left; return those.
+
+    Raises
+    ------
+    ValueError
+        For a negative size.
+    """
+    if max_bytes < 0:
+        raise ValueError(f"max_bytes must be 0 or more, got {max_bytes}")
+    entries = cache_entries(folder)
+    left = sum(entry.size for entry in entries)
+    removed = []
+    for entry in entries:
+        if left <= max_bytes:
+            break
+        _remove(entry.path)
+        left -= entry.size
+        removed.append(entry)
+    return removed
+
+
+def _parts(root: Path) -> Iterator[Path]:
+    for kind in _children(root):
+        if not kind.is_dir():
+            yield kind
+            continue
+        yield from _children(kind)
+
+
+def _children(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _measure(path: Path) -> CacheEntry:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    stats = [file.stat() for file in files]
+    size = sum(getattr(stat, "st_blocks", 0) * 512 or stat.st_size for stat in stats)
+    used = max((max(stat.st_atime, stat.st_mtime) for stat in stats), default=0.0)
+    return CacheEntry(path, size, len(files), used)
+
+
+def _remove(path: Path) -> None:
+    if path.is_file():
+        path.unlink()
+        return
+    # Renamed first, so that another process never finds half a folder.
+    doomed = path.with_name(f".removing-{path.name}-{os.getpid()}")
+    path.rename(doomed)
+    shutil.rmtree(doomed)

@@ -1,0 +1,23 @@
+"""What can go wrong between a request and its pixels."""
+
+from __future__ import annotations
+
+
+class SourceUnavailableError(ConnectionError):
+    """No source can answer; the message says what was tried and the command that would fix it."""
+
+
+class NoSceneError(LookupError):
+    """A source answered, but holds nothing that fits; the message says what it does hold."""
+
+
+class AssetNotFoundError(LookupError):
+    """A scene lacks the band that was asked for; the message lists those it has."""
+
+
+class OutsideTileError(ValueError):
+    """The box and the scene's pixel grid don't meet."""
+
+
+class PixelReadError(OSError):
+    """A file could not be read; the message names item, asset, address, tries, last answer."""

@@ -1,0 +1,92 @@
+"""What a STAC item says about itself, whichever service wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from geostack.dates import as_utc
+
+if TYPE_CHECKING:
+    from pystac import Item
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def acquired(properties: dict[str, Any]) -> datetime:
+    """Return when a scene was taken, UTC; the start where an item only gives a range.
+
+    Examples
+    --------
+    >>> acquired({"datetime": "2024-06-14T18:39:19Z"}).isoformat()
+    '2024-06-14T18:39:19+00:00'
+    """
+    text = properties.get("datetime") or properties.get("start_datetime")
+    if not text:
+        return EPOCH
+    return as_utc(datetime.fromisoformat(str(text).replace("Z", "+00:00")))
+
+
+def cloud_cover(properties: dict[str, Any]) -> float | None:
+    """Return the cloud cover in percent, or None where an item doesn't say.
+
+    Examples
+    --------
+    >>> cloud_cover({"eo:cloud_cover": 3}), cloud_cover({})
+    (3.0, None)
+    """
+    value = properties.get("eo:cloud_cover")
+    return None if value is None else float(value)
+
+
+def mgrs_tile(properties: dict[str, Any]) -> str | None:
+    """Return the MGRS tile, from the Planetary Computer's or Earth Search's property.
+
+    Examples
+    --------
+    >>> mgrs_tile({"s2:mgrs_tile": "10SGJ"}), mgrs_tile({"grid:code": "MGRS-10SGJ"})
+    ('10SGJ', '10SGJ')
+    """
+    tile = properties.get("s2:mgrs_tile")
+    code = str(properties.get("grid:code", ""))
+    if not tile and code.startswith("MGRS-"):
+        tile = code.removeprefix("MGRS-")
+    return str(tile).removeprefix("T").zfill(5) if tile else None
+
+
+def epsg(properties: dict[str, Any]) -> int | None:
+    """Return the EPSG code, from projection extension 1 (`proj:epsg`) or 2 (`proj:code`).
+
+    Examples
+    --------
+    >>> epsg({"proj:epsg": 32610}), epsg({"proj:code": "EPSG:32610"})
+    (32610, 32610)
+    """
+    if properties.get("proj:epsg"):
+        return int(properties["proj:epsg"])
+    authority, _, code = str(properties.get("proj:code", "")).partition(":")
+    return int(code) if authority == "EPSG" and code.isdigit() else None
+
+
+def sort_key(item: Item) -> tuple[float, datetime, str]:
+    """Return what items are ordered by: cloud cover (unknown last), time, id.
+
+    The id comes last so that two services, or two runs, give one order.
+    """
+    cover = cloud_cover(item.properties)
+    return (101.0 if cover is None else cover, acquired(item.properties), item.id)
+
+
+def item_bbox(feature: dict[str, Any]) -> Sequence[float] | None:
+    """Return a STAC feature's (west, south, east, north), also from a 3-D box.
+
+    Examples
+    --------
+    >>> item_bbox({"bbox": [1, 2, 0, 3, 4, 9]})
+    [1, 2, 3, 4]
+    """
+    box = feature.get("bbox")
+    if not box:
+        return None
+    return [box[0], box[1], box[3], box[4]] if len(box) == 6 else list(box)

@@ -1,0 +1,260 @@
+"""Sentinel-2 Level-2A: chips on their own pixel grid, on one radiometric scale."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from georeader.geotensor import GeoTensor
+
+from geostack.areas import LAKE_TAHOE_BBOX, LAKE_TAHOE_TILE
+from geostack.boxes import contains, format_bbox
+from geostack.errors import AssetNotFoundError
+from geostack.grid import PixelGrid
+from geostack.items import acquired, cloud_cover, epsg
+from geostack.read import Asset, asset_grid, in_parallel, read_onto
+from geostack.request import Request
+from geostack.sources import Source
+from geostack.stac import find_items, processing_baseline
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pystac import Item
+
+logger = logging.getLogger(__name__)
+
+COLLECTION = "sentinel-2-l2a"
+
+REFLECTANCE_BANDS = (
+    "B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12",
+)  # fmt: skip
+OTHER_BANDS = ("SCL", "AOT", "WVP")
+BANDS = (*REFLECTANCE_BANDS, *OTHER_BANDS)
+"""What a Level-2A product holds (ESA, Sentinel-2 Products Specification Document)."""
+
+OFFSET_SINCE = datetime(2022, 1, 25, tzinfo=UTC)
+"""Baseline 04.00 went live on this day: digital numbers carry +1000 from here on (ESA)."""
+
+OFFSET_BASELINE = 4.0
+
+
+def load_s2_chip(
+    *,
+    bbox: Sequence[float] = LAKE_TAHOE_BBOX,
+    date_range: str = "2024-06-01/2024-07-15",
+    tile: str | None = LAKE_TAHOE_TILE,
+    bands: Sequence[str] = ("B02", "B03", "B04", "B08"),
+    max_cloud_cover: float | None = 5.0,
+    harmonize: bool = True,
+    source: str | Source | None = None,
+) -> GeoTensor:
+    """Return the clearest scene's bands over a box, as digital numbers.
+
+    Parameters
+    ----------
+    bbox
+        (west, south, east, north), degrees. Its envelope in the tile's CRS grows outward to whole
+        pixels of the first band; what hangs over the tile's edge is cut off and said in the log.
+    date_range
+        `start/end`, both days included.
+    tile
+        MGRS tile, such as "10SGJ"; None for any, preferring scenes that hold the whole box.
+    bands
+        Of `BANDS`. The first one's pixel grid is the chip's; other resolutions are resampled,
+        bilinear, SCL nearest.
+    max_cloud_cover
+        Percent; None for any.
+    harmonize
+        Take away the +1000 that digital numbers carry since baseline 04.00. No-data stays 0; a
+        valid number never becomes 0.
+    source
+        See `geostack.sources`.
+
+    Returns
+    -------
+    (C, H, W) uint16, 0 where there is no data. Reflectance is DN * 1e-4 where
+    `attrs["offset_applied"]` is true, else DN * 1e-4 - 0.1. `attrs` also holds `band_names`,
+    `item_id`, `datetime`, `cloud_cover`, `source` and `processing_baseline`.
+
+    Raises
+    ------
+    NoSceneError
+        When nothing fits; says what there is instead.
+    AssetNotFoundError
+        When the scene lacks a band; lists those it has.
+    OutsideTileError
+        When the box lies outside the scene.
+    PixelReadError
+        When a file can't be read.
+    SourceUnavailableError
+        When no source can answer.
+
+    Examples
+    --------
+    >>> chip = load_s2_chip(bands=("B04", "B08"), source="simulated")    # doctest: +SKIP
+    >>> chip.shape                                                       # doctest: +SKIP
+    (2, 3935, 1599)
+    """
+    names = check_bands(bands)
+    request = Request.of(
+        COLLECTION, bbox, date_range, tile=tile, max_cloud_cover=max_cloud_cover, assets=names
+    )
+    chosen, items = find_items(request, source=source)
+    item = best_item(items, request)
+    assets = band_assets(item, names, chosen)
+    scene = scene_grid(item, assets[0])
+    grid = scene.cut(request.bbox)
+    _log_overhang(item, scene, request)
+    values = read_bands(item, assets, grid, harmonize=harmonize)
+    return GeoTensor(
+        values, grid.transform, grid.crs, 0, scene_attrs(item, names, chosen, harmonize=harmonize)
+    )
+
+
+def check_bands(bands: Sequence[str]) -> tuple[str, ...]:
+    """Return band names as Level-2A writes them.
+
+    Raises
+    ------
+    ValueError
+        For no band, a repeated or an unknown one; the message lists the known ones.
+
+    Examples
+    --------
+    >>> check_bands(["b4", "SCL"])
+    ('B04', 'SCL')
+    """
+    if isinstance(bands, str):
+        bands = (bands,)
+    names = tuple(_band_name(band) for band in bands)
+    if not names:
+        raise ValueError(f"bands must name at least one of {', '.join(BANDS)}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"bands must be different, got {', '.join(names)}")
+    return names
+
+
+def _band_name(band: str) -> str:
+    name = str(band).strip().upper()
+    if len(name) == 2 and name[0] == "B" and name[1].isdigit():
+        name = f"B0{name[1]}"
+    if name not in BANDS:
+        raise ValueError(f"unknown Sentinel-2 band {band!r}; known bands: {', '.join(BANDS)}")
+    return name
+
+
+def best_item(items: Sequence[Item], request: Request) -> Item:
+    """Return the first item that holds the whole box, else the first: items come sorted."""
+    for item in items:
+        if item.bbox is not None and contains(item.bbox, request.bbox):
+            return item
+    return items[0]
+
+
+def band_assets(item: Item, names: Sequence[str], source: Source) -> list[Asset]:
+    """Return one asset per band.
+
+    Raises
+    ------
+    AssetNotFoundError
+        When the item lacks one; the message lists those it has.
+    """
+    missing = [name for name in names if name not in item.assets]
+    if missing:
+        have = ", ".join(key for key in item.assets if key in BANDS) or "none"
+        raise AssetNotFoundError(
+            f"{item.id} ({source.name}) has no asset {', '.join(missing)}; it has {have}"
+        )
+    return [Asset(item.id, name, item.assets[name].href, source) for name in names]
+
+
+def scene_grid(item: Item, asset: Asset) -> PixelGrid:
+    """Return an asset's pixel grid, from its item if that says it, else from the file's header."""
+    return asset_grid(asset, declared_grid(item, asset.key))
+
+
+def declared_grid(item: Item, key: str) -> PixelGrid | None:
+    """Return the pixel grid that an item declares for an asset, or None."""
+    from affine import Affine
+    from rasterio.crs import CRS
+
+    fields = {**item.properties, **item.assets[key].extra_fields}
+    code, transform, shape = epsg(fields), fields.get("proj:transform"), fields.get("proj:shape")
+    if code is None or not transform or not shape:
+        return None
+    return PixelGrid(CRS.from_epsg(code), Affine(*transform[:6]), (int(shape[0]), int(shape[1])))
+
+
+def read_bands(
+    item: Item, assets: Sequence[Asset], grid: PixelGrid, *, harmonize: bool
+) -> NDArray[np.uint16]:
+    """Return the assets' pixels on `grid`, (C, H, W) uint16, read at the same time."""
+    values = np.zeros((len(assets), *grid.shape), dtype=np.uint16)
+    shift = harmonize and offset_is_in(item)
+
+    def read(index: int) -> None:
+        asset = assets[index]
+        method = "nearest" if asset.key == "SCL" else "bilinear"
+        band = read_onto(asset, grid, method)
+        if shift and asset.key in REFLECTANCE_BANDS:
+            band = take_offset(band)
+        values[index] = band
+
+    in_parallel(read, range(len(assets)))
+    return values
+
+
+def take_offset(dn: NDArray[Any]) -> NDArray[Any]:
+    """Return digital numbers without the +1000: 0 stays 0, a valid one stays at least 1.
+
+    Examples
+    --------
+    >>> take_offset(np.array([0, 900, 3000], dtype="uint16"))
+    array([   0,    1, 2000], dtype=uint16)
+    """
+    from geotoolz.radiometry import harmonize_baseline
+
+    return np.asarray(harmonize_baseline(dn))
+
+
+def offset_is_in(item: Item) -> bool:
+    """Return whether an item's digital numbers carry the +1000 offset.
+
+    By processing baseline (04.00 and later carry it) unless the provider says that it is taken
+    away (`earthsearch:boa_offset_applied`); by date where no baseline is recorded.
+    """
+    if item.properties.get("earthsearch:boa_offset_applied"):
+        return False
+    baseline = processing_baseline(item)
+    if baseline is not None:
+        return float(baseline) >= OFFSET_BASELINE
+    return acquired(item.properties) >= OFFSET_SINCE
+
+
+def scene_attrs(
+    item: Item, names: Sequence[str], source: Source, *, harmonize: bool
+) -> dict[str, Any]:
+    """Return the attributes that every Sentinel-2 carrier of ours has."""
+    return {
+        "band_names": list(names),
+        "item_id": item.id,
+        "datetime": acquired(item.properties).isoformat().replace("+00:00", "Z"),
+        "cloud_cover": cloud_cover(item.properties),
+        "source": source.name,
+        "processing_baseline": processing_baseline(item),
+        "offset_applied": harmonize or not offset_is_in(item),
+    }
+
+
+def _log_overhang(item: Item, scene: PixelGrid, request: Request) -> None:
+    share = scene.share_inside(request.bbox)
+    if share < 0.999:
+        logger.warning(
+            "the box %s hangs over %s: %.0f %% of it is returned",
+            format_bbox(request.bbox),
+            item.id,
+            100 * share,
+        )

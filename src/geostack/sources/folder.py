@@ -1,0 +1,154 @@
+"""A folder of STAC items: `COLLECTION/ITEM_ID/ITEM_ID.json` beside the item's files."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geostack.boxes import BBox, intersects
+from geostack.dates import distance, in_interval, parse_date_range
+from geostack.items import acquired, cloud_cover, item_bbox, mgrs_tile
+from geostack.request import as_tile
+
+if TYPE_CHECKING:
+    from pystac import Item
+
+logger = logging.getLogger(__name__)
+
+_INDEXES: dict[Path, tuple[tuple[int, ...], StacFolder]] = {}
+
+
+class StacFolder:
+    """The items under one root, read once.
+
+    Parameters
+    ----------
+    root
+        The folder that holds the collections.
+
+    Notes
+    -----
+    An item that can't be read is left out, named in the log once, and listed in `skipped`.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+        self.skipped: dict[Path, str] = {}
+        self._features: list[tuple[Path, dict[str, Any]]] = []
+        self._items: dict[Path, Item] = {}
+        for path in sorted(self.root.glob("*/*/*.json")):
+            if path.stem == path.parent.name:
+                self._read(path)
+
+    def __len__(self) -> int:
+        return len(self._features)
+
+    @property
+    def collections(self) -> dict[str, int]:
+        """Number of items by collection."""
+        counts: dict[str, int] = {}
+        for path, feature in self._features:
+            name = _collection(path, feature)
+            counts[name] = counts.get(name, 0) + 1
+        return counts
+
+    @property
+    def paths(self) -> list[Path]:
+        """The items' own files, sorted."""
+        return [path for path, _ in self._features]
+
+    def find(
+        self,
+        collection: str,
+        bbox: BBox | None = None,
+        date_range: str = "../..",
+        tile: str | None = None,
+        max_cloud_cover: float | None = None,
+    ) -> list[tuple[Path, dict[str, Any]]]:
+        """Return (path, STAC feature) of what fits, in no promised order."""
+        interval, tile = parse_date_range(date_range), as_tile(tile)
+        return [
+            (path, feature)
+            for path, feature in self._features
+            if _collection(path, feature) == collection
+            and _near(feature, bbox)
+            and _in_time(feature["properties"], interval)
+            and tile in (None, mgrs_tile(feature["properties"]))
+            and _clear(feature["properties"], max_cloud_cover)
+        ]
+
+    def dates_near(
+        self, collection: str, bbox: BBox, date_range: str, tile: str | None = None
+    ) -> list[datetime]:
+        """Return when there are scenes of that place, the nearest to `date_range` first."""
+        interval = parse_date_range(date_range)
+        found = self.find(collection, bbox, tile=tile)
+        instants = {acquired(feature["properties"]) for _, feature in found}
+        return sorted(instants, key=lambda instant: (distance(instant, interval), instant))
+
+    def item(self, path: Path, feature: dict[str, Any]) -> Item:
+        """Return the item of one file with absolute hrefs."""
+        if path not in self._items:
+            self._items[path] = _as_item(path, feature)
+        return self._items[path].clone()
+
+    def _read(self, path: Path) -> None:
+        try:
+            feature = json.loads(path.read_text("utf-8"))
+            if not feature["id"] or not isinstance(feature["assets"], dict):
+                raise ValueError("no id or no assets")
+            acquired(feature["properties"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            self.skipped[path] = f"{type(error).__name__}: {error}"
+            logger.warning("left out %s, which is no readable STAC item (%s)", path, error)
+            return
+        self._features.append((path, feature))
+
+
+def read_folder(root: Path) -> StacFolder:
+    """Return the index of `root`, read anew only when a folder in it has changed."""
+    root = Path(root).expanduser().absolute()
+    stamp = _stamp(root)
+    known = _INDEXES.get(root)
+    if known is None or known[0] != stamp:
+        _INDEXES[root] = known = (stamp, StacFolder(root))
+    return known[1]
+
+
+def _stamp(root: Path) -> tuple[int, ...]:
+    if not root.is_dir():
+        return ()
+    folders = [root, *(path for path in sorted(root.iterdir()) if path.is_dir())]
+    return tuple(folder.stat().st_mtime_ns for folder in folders)
+
+
+def _collection(path: Path, feature: dict[str, Any]) -> str:
+    return str(feature.get("collection") or path.parent.parent.name)
+
+
+def _near(feature: dict[str, Any], bbox: BBox | None) -> bool:
+    box = item_bbox(feature)
+    return bbox is None or box is None or intersects(box, bbox)
+
+
+def _in_time(properties: dict[str, Any], interval: Any) -> bool:
+    return in_interval(acquired(properties), interval)
+
+
+def _clear(properties: dict[str, Any], limit: float | None) -> bool:
+    cover = cloud_cover(properties)
+    return limit is None or cover is None or cover <= limit
+
+
+def _as_item(path: Path, feature: dict[str, Any]) -> Item:
+    from pystac import Item
+
+    item = Item.from_dict(feature, preserve_dict=True)
+    for asset in item.assets.values():
+        if "://" not in asset.href and not asset.href.startswith("/"):
+            asset.href = str((path.parent / asset.href).resolve())
+    item.set_self_href(str(path))
+    return item

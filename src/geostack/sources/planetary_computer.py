@@ -1,0 +1,371 @@
+"""The live archive: the Planetary Computer's STAC service and its signed files.
+
+`GEOSTACK_STAC_URL` names another STAC service; `PC_SDK_SAS_URL` is the signer's own variable for
+the token endpoint.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlparse
+
+from geostack.boxes import BBox, intersects
+from geostack.dates import distance, format_interval, in_interval, parse_date_range
+from geostack.errors import SourceUnavailableError
+from geostack.items import acquired, cloud_cover, mgrs_tile, sort_key
+from geostack.request import as_tile
+from geostack.retry import GaveUpError, RetryPolicy, TransientError, retry, retry_after
+from geostack.tokens import guard_logs, without_query
+
+if TYPE_CHECKING:
+    from pystac import Item
+    from pystac_client import Client
+    from pystac_client.stac_api_io import StacApiIO
+
+logger = logging.getLogger(__name__)
+
+STAC_URL = "https://planetarycomputer.microsoft.com/api/stac/v1"
+PROBE_SECONDS = 3.0
+PAGE_SIZE = 100
+TIMEOUT = (5.0, 30.0)
+"""Seconds to connect, and between two bytes of an answer."""
+COLLECTIONS = ("sentinel-2-l2a", "landsat-c2-l2", "naip", "cop-dem-glo-30", "era5-pds")
+"""What our loaders ask of this service; others are asked for too, but `auto` counts on these."""
+
+_PROBES: dict[str, tuple[float, str | None]] = {}
+_PROBE_LIFETIME = 60.0
+_SIGNING = threading.Lock()
+
+
+def stac_url() -> str:
+    """Return the STAC service's address: `GEOSTACK_STAC_URL`, else the Planetary Computer's.
+
+    Examples
+    --------
+    >>> stac_url().startswith("http")
+    True
+    """
+    return (os.environ.get("GEOSTACK_STAC_URL") or STAC_URL).rstrip("/")
+
+
+class PlanetaryComputerSource:
+    """Scenes from the Planetary Computer, searched by pystac-client, signed when they are read.
+
+    Parameters
+    ----------
+    url
+        Another STAC API that speaks the same dialect.
+    policy
+        How often and how long to try; by default `geostack.retry.DEFAULT`.
+
+    Examples
+    --------
+    >>> PlanetaryComputerSource("http://localhost:1").url
+    'http://localhost:1'
+    """
+
+    name = "planetary-computer"
+
+    def __init__(self, url: str | None = None, policy: RetryPolicy | None = None) -> None:
+        self.url = (url or stac_url()).rstrip("/")
+        self.policy = policy
+        self._client: Client | None = None
+        guard_logs()
+
+    def search(
+        self,
+        collection: str,
+        bbox: BBox,
+        date_range: str,
+        *,
+        tile: str | None = None,
+        max_cloud_cover: float | None = None,
+        limit: int | None = None,
+    ) -> list[Item]:
+        """Return items with unsigned hrefs, the clearest first, paging until `limit` or the end.
+
+        Every filter is checked again here: a service may ignore one that it doesn't know.
+
+        Raises
+        ------
+        SourceUnavailableError
+            When the service does not answer, or its pages repeat.
+        """
+        tile = as_tile(tile)
+        parameters: dict[str, Any] = {
+            "collections": [collection],
+            "bbox": list(bbox),
+            "datetime": format_interval(parse_date_range(date_range)),
+            "query": _query(tile, max_cloud_cover) or None,
+            "limit": min(limit or PAGE_SIZE, PAGE_SIZE),
+        }
+        if max_cloud_cover is not None:
+            parameters["sortby"] = [{"field": "properties.eo:cloud_cover", "direction": "asc"}]
+        interval = parse_date_range(date_range)
+
+        def fits(item: Item) -> bool:
+            cover = cloud_cover(item.properties)
+            return (
+                (item.bbox is None or intersects(item.bbox, bbox))
+                and in_interval(acquired(item.properties), interval)
+                and tile in (None, mgrs_tile(item.properties))
+                and (max_cloud_cover is None or cover is None or cover <= max_cloud_cover)
+            )
+
+        return sorted(self._pages(parameters, fits, limit), key=sort_key)[:limit]
+
+    def covers(self, collection: str, bbox: BBox, date_range: str, tile: str | None = None) -> bool:
+        """Return whether the service offers the collection and answers within 3 s."""
+        return self.offers(collection) and self.reachable()
+
+    def offers(self, collection: str) -> bool:
+        """Return whether `auto` may count on this service for `collection`."""
+        return collection in COLLECTIONS
+
+    def reachable(self, seconds: float = PROBE_SECONDS) -> bool:
+        """Return whether the service answers within `seconds`; remembered for a minute."""
+        return self._probe(seconds) is None
+
+    def dates_near(
+        self, collection: str, bbox: BBox, date_range: str, tile: str | None = None
+    ) -> list[datetime]:
+        """Return when there are scenes within a year of `date_range`, the nearest first."""
+        from datetime import timedelta
+
+        interval = parse_date_range(date_range)
+        start, end = interval
+        wider = (start and start - timedelta(days=366), end and end + timedelta(days=366))
+        found = self.search(collection, bbox, format_interval(wider), tile=tile, limit=500)
+        dates = {acquired(item.properties) for item in found}
+        return sorted(dates, key=lambda instant: (distance(instant, interval), instant))
+
+    def sign(self, href: str, *, renew: bool = False) -> str:
+        """Return `href` with a token that is valid for another minute at least.
+
+        Parameters
+        ----------
+        href
+            An address; one that isn't in Azure Blob Storage is returned as it is.
+        renew
+            Ask for a new token even if the old one looks valid (after an answer 403).
+
+        Raises
+        ------
+        SourceUnavailableError
+            When the token endpoint does not answer.
+        """
+        return sign(href, renew=renew, policy=self.policy)
+
+    def describe(self) -> str:
+        """Return one line: the service and whether it can be reached."""
+        answer = self._probe(PROBE_SECONDS)
+        return f"{self.url}: " + ("reachable" if answer is None else f"unreachable ({answer})")
+
+    def why_not(self) -> str:
+        """Return why the service was passed over."""
+        answer = self._probe(PROBE_SECONDS)
+        return f"{self.url} {answer}" if answer else "does not offer this collection"
+
+    def fix(self) -> str:
+        """Return the command that tells whether the network is at fault."""
+        return f"connect to the network (curl -sI {self.url} shows when it answers)"
+
+    def client(self) -> Client:
+        """Return the pystac client, opened on first use."""
+        if self._client is None:
+            from pystac_client import Client
+
+            self._client = self._ask(lambda: Client.open(self.url, stac_io=_stac_io(self.policy)))
+        return self._client
+
+    def _pages(self, parameters: dict[str, Any], fits: Any, limit: int | None) -> list[Item]:
+        from pystac import Item
+
+        found: dict[str, Item] = {}
+        seen: set[str] = set()
+
+        def collect() -> None:
+            for page in self.client().search(**parameters).pages_as_dicts():
+                features = page.get("features", [])
+                ids = {feature["id"] for feature in features}
+                if features and ids <= seen:
+                    raise SourceUnavailableError(
+                        f"{self.url} gave the same page of results twice after {len(seen)} items, "
+                        "so the rest can't be listed; try again, or ask for a shorter date range"
+                    )
+                seen.update(ids)
+                for feature in features:
+                    item = Item.from_dict(feature, preserve_dict=False)
+                    if fits(item):
+                        found[item.id] = item
+                if limit is not None and len(found) >= limit:
+                    return
+
+        self._ask(collect)
+        return list(found.values())
+
+    def _ask(self, question: Any) -> Any:
+        from pystac_client.exceptions import APIError
+
+        try:
+            return question()
+        except (GaveUpError, APIError) as error:
+            raise SourceUnavailableError(
+                f"the STAC service {self.url} did not answer: {error}; fix: {self.fix()}, "
+                "or set GEOSTACK_SOURCE=archive or simulated"
+            ) from None
+
+    def _probe(self, seconds: float) -> str | None:
+        known = _PROBES.get(self.url)
+        if known is None or time.monotonic() - known[0] > _PROBE_LIFETIME:
+            _PROBES[self.url] = known = (time.monotonic(), probe(self.url, seconds))
+        return known[1]
+
+
+def probe(url: str, seconds: float) -> str | None:
+    """Return None when `url` answers within `seconds`, else what went wrong.
+
+    The request runs in a thread of its own, because looking a name up can hang for longer than
+    any timeout that a client takes.
+    """
+    import requests
+
+    answers: list[str | None] = []
+
+    def ask() -> None:
+        try:
+            with requests.get(url, timeout=seconds, stream=True) as response:
+                bad = response.status_code >= 400
+                answers.append(f"answered HTTP {response.status_code}" if bad else None)
+        except requests.RequestException as error:
+            answers.append(f"does not answer ({type(error).__name__})")
+
+    thread = threading.Thread(target=ask, daemon=True, name="geostack-probe")
+    thread.start()
+    thread.join(seconds)
+    return answers[0] if answers else f"does not answer within {seconds:g} s"
+
+
+def sign(href: str, *, renew: bool = False, policy: RetryPolicy | None = None) -> str:
+    """Return an Azure Blob address with a fresh token; any other address as it is.
+
+    Examples
+    --------
+    >>> sign("/data/a.tif")
+    '/data/a.tif'
+    """
+    from planetary_computer import sas
+    from planetary_computer.settings import Settings
+    from planetary_computer.utils import parse_blob_url
+
+    bare = without_query(href)
+    url = urlparse(bare)
+    if not url.scheme.startswith("http") or not url.netloc.endswith(sas.BLOB_STORAGE_DOMAIN):
+        return href
+    account, container = parse_blob_url(url)
+    endpoint = f"{Settings.get().sas_url}/{account}/{container}"
+    with _SIGNING:  # one request for a token, however many bands are read at the same time
+        if renew:
+            sas.TOKEN_CACHE.pop(endpoint, None)
+        try:
+            token = retry(lambda: _token(account, container), policy)
+        except (GaveUpError, _NoToken) as error:
+            raise SourceUnavailableError(
+                f"no token for {account}/{container} from {Settings.get().sas_url}: {error}"
+            ) from None
+    return str(token.sign(bare).href)
+
+
+class _NoToken(Exception):
+    """The token endpoint refused for good."""
+
+
+def _token(account: str, container: str) -> Any:
+    import requests
+    from planetary_computer import sas
+
+    try:
+        return sas.get_token(account, container, retry_total=0)
+    except requests.HTTPError as error:
+        response = error.response
+        answer = f"HTTP {response.status_code}"
+        if response.status_code in (429, *range(500, 600)):
+            raise TransientError(answer, retry_after(response.headers.get("Retry-After"))) from None
+        raise _NoToken(answer) from None
+    except requests.exceptions.RetryError:
+        raise TransientError("HTTP 429 or 5xx") from None
+    except requests.RequestException as error:
+        raise TransientError(type(error).__name__) from None
+    except ValueError:  # pydantic's ValidationError, requests' JSONDecodeError
+        raise _NoToken("an answer that is no token") from None
+
+
+def _query(tile: str | None, max_cloud_cover: float | None) -> dict[str, Any]:
+    query: dict[str, Any] = {}
+    if tile is not None:
+        query["s2:mgrs_tile"] = {"eq": tile}
+    if max_cloud_cover is not None:
+        query["eo:cloud_cover"] = {"lte": max_cloud_cover}
+    return query
+
+
+def _stac_io(policy: RetryPolicy | None) -> StacApiIO:
+    """Return pystac-client's transport under our retry policy in place of its own."""
+    from pystac_client.exceptions import APIError
+    from pystac_client.stac_api_io import StacApiIO
+
+    class PoliteIO(StacApiIO):
+        def request(self, *args: Any, **kwargs: Any) -> str:
+            return retry(lambda: self._once(*args, **kwargs), policy)
+
+        def _once(self, *args: Any, **kwargs: Any) -> str:
+            asked: list[str | None] = [None]
+
+            def remember(response: Any, *_: Any, **__: Any) -> None:
+                asked[0] = response.headers.get("Retry-After")
+
+            self.session.hooks["response"] = [remember]
+            try:
+                return super().request(*args, **kwargs)
+            except APIError as error:
+                status = error.status_code
+                if status is None:
+                    raise TransientError(str(error)) from None
+                if status == 429 or status >= 500:
+                    raise TransientError(f"HTTP {status}", retry_after(asked[0])) from None
+                raise
+
+    return PoliteIO(timeout=TIMEOUT, max_retries=None)
+
+
+def mpc_catalog(modifier: Literal["sign"] | None = "sign") -> Client:
+    """Return a signed `pystac_client.Client` of the Planetary Computer.
+
+    Its items' hrefs carry tokens: open them, but don't print or store them.
+
+    Parameters
+    ----------
+    modifier
+        None leaves the hrefs unsigned.
+
+    Raises
+    ------
+    SourceUnavailableError
+        When the service does not answer.
+    """
+    import planetary_computer
+    from pystac_client import Client
+
+    source = PlanetaryComputerSource()
+    return source._ask(
+        lambda: Client.open(
+            source.url,
+            modifier=planetary_computer.sign_inplace if modifier else None,
+            stac_io=_stac_io(None),
+        )
+    )

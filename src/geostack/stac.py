@@ -1,0 +1,161 @@
+"""Search for scenes, whichever source has them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from geostack.dates import distance
+from geostack.errors import NoSceneError
+from geostack.items import acquired, cloud_cover, mgrs_tile, sort_key
+from geostack.request import Request
+from geostack.sources import Source, select
+from geostack.sources.planetary_computer import mpc_catalog
+
+if TYPE_CHECKING:
+    from pystac import Item
+
+__all__ = ["find_items", "load_stac_items", "mpc_catalog", "without_older_versions"]
+
+logger = logging.getLogger(__name__)
+
+_NAMED_DATES = 3
+
+
+def load_stac_items(
+    collection: str,
+    bbox: Sequence[float],
+    date_range: str,
+    *,
+    max_cloud_cover: float | None = 5.0,
+    tile: str | None = None,
+    limit: int | None = 50,
+    source: str | Source | None = None,
+    sign: bool = False,
+) -> list[Item]:
+    """Return STAC items by rising cloud cover, then time, then id.
+
+    A scene that was processed several times is returned once, in its newest baseline.
+
+    Parameters
+    ----------
+    collection
+        Such as "sentinel-2-l2a".
+    bbox
+        (west, south, east, north), degrees.
+    date_range
+        `start/end`, both days included.
+    max_cloud_cover
+        Percent; None for any. Items that don't record it pass.
+    tile
+        MGRS tile, such as "10SGJ"; None for any.
+    limit
+        At most so many items, the clearest ones; None for all.
+    source
+        "auto", "planetary-computer", "archive", "simulated" or a `Source`; by default
+        `GEOSTACK_SOURCE`, else "auto".
+    sign
+        Add tokens to the hrefs, for other libraries to open. Our own loaders sign as they read,
+        so that no token is ever printed or stored.
+
+    Raises
+    ------
+    NoSceneError
+        When nothing fits; the message says what was searched and what there is instead.
+    SourceUnavailableError
+        When no source can answer.
+    ValueError
+        For a bad box, date range, tile, cloud cover, limit or source name.
+    """
+    request = Request.of(collection, bbox, date_range, tile=tile, max_cloud_cover=max_cloud_cover)
+    chosen, items = find_items(request, limit=limit, source=source)
+    if sign:
+        for item in items:
+            for asset in item.assets.values():
+                asset.href = chosen.sign(asset.href)
+    return items
+
+
+def find_items(
+    request: Request, *, limit: int | None = None, source: str | Source | None = None
+) -> tuple[Source, list[Item]]:
+    """Return the source that answers `request`, and its items, sorted and de-duplicated."""
+    if limit is not None and (limit != int(limit) or limit < 1):
+        raise ValueError(f"limit must be a positive whole number or None, got {limit!r}")
+    chosen = select(source, request)
+    items = chosen.search(**request.query(), max_cloud_cover=request.max_cloud_cover, limit=limit)
+    items = sorted(without_older_versions(items), key=sort_key)[:limit]
+    if not items:
+        raise NoSceneError(_explain(chosen, request))
+    return chosen, items
+
+
+def without_older_versions(items: Sequence[Item]) -> list[Item]:
+    """Return items with each acquisition of a tile once, in its newest processing baseline.
+
+    The others are named in the log at level INFO.
+    """
+    newest: dict[Any, Item] = {}
+    for item in items:
+        key = _acquisition(item)
+        rival = newest.setdefault(key, item)
+        if rival is item:
+            continue
+        older, newest[key] = sorted((rival, item), key=_version)
+        logger.info("%s is left out: %s is newer", older.id, newest[key].id)
+    return list(newest.values())
+
+
+def _acquisition(item: Item) -> Any:
+    tile = mgrs_tile(item.properties)
+    # Only Sentinel-2 re-processes a scene under another id; elsewhere an id is a scene.
+    if tile is None:
+        return item.id
+    platform = str(item.properties.get("platform", "")).lower()
+    return tile, platform, acquired(item.properties).replace(microsecond=0)
+
+
+def _version(item: Item) -> tuple[float, str, str]:
+    properties = item.properties
+    baseline = processing_baseline(item)
+    made = str(properties.get("s2:generation_time") or properties.get("created") or "")
+    return (float(baseline) if baseline else 0.0, made, item.id)
+
+
+def processing_baseline(item: Item) -> str | None:
+    """Return Sentinel-2's processing baseline, such as "05.10", or None where it isn't recorded."""
+    value = item.properties.get("s2:processing_baseline") or item.properties.get(
+        "processing:version"
+    )
+    return None if value is None else str(value)
+
+
+def _explain(source: Source, request: Request) -> str:
+    """Say what was searched and what there is instead, from the nearest miss to the farthest."""
+    found = f"no scene in {source.name} fits {request}"
+    cloudy = source.search(**request.query())
+    if cloudy:
+        covers = [cloud_cover(item.properties) or 0.0 for item in cloudy]
+        return (
+            f"{found}: {len(cloudy)} scenes are cloudier, the clearest {min(covers):.3g} %; "
+            f"pass max_cloud_cover={_above(min(covers)):g}"
+        )
+    dates = source.dates_near(request.collection, request.bbox, request.date_range, request.tile)
+    if dates:
+        named = ", ".join(f"{date:%Y-%m-%d}" for date in sorted(dates[:_NAMED_DATES]))
+        away = distance(dates[0], request.interval)
+        return f"{found}: the nearest dates that exist are {named} ({away.days} days away)"
+    if request.tile:
+        query = {**request.query(), "tile": None}
+        tiles = sorted({str(mgrs_tile(item.properties)) for item in source.search(**query)})
+        if tiles:
+            return f"{found}: that place is on tile {', '.join(tiles)}; pass tile={tiles[0]!r}"
+        return f"{found}: tile {request.tile} has no scene of that box; is it the right tile?"
+    return f"{found}: it has no scene of that place at any near date"
+
+
+def _above(percent: float) -> float:
+    import math
+
+    return min(100, math.floor(percent) + 1)
