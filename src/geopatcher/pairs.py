@@ -1,0 +1,41 @@
+"""The one door where sizes and steps become (rows, cols)."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from geopatcher.patch import PatchError
+
+
+def as_pixel_pair(value: Any, name: str) -> tuple[int, int]:
+    """Return (rows, cols) of positive whole pixels from one number or a pair.
+
+    >>> as_pixel_pair(256, "size")
+    (256, 256)
+    >>> as_pixel_pair((0, 192), "step")
+    Traceback (most recent call last):
+        ...
+    geopatcher.patch.PatchError: step must be positive whole pixels, one number or (rows, cols), \
+got (0, 192)
+    """
+    rule = f"{name} must be positive whole pixels, one number or (rows, cols), got {value!r}"
+    try:
+        items = (value, value) if not hasattr(value, "__len__") else tuple(value)
+        rows, cols = (operator.index(item) for item in items)
+    except (TypeError, ValueError):
+        raise PatchError(rule) from None
+    if rows < 1 or cols < 1:
+        raise PatchError(rule)
+    return rows, cols
+
+
+def as_choice(value: Any, name: str, accepted: tuple[str, ...]) -> str:
+    """Return `value` when it is one of the accepted words, else raise `PatchError`.
+
+    >>> as_choice("skip", "on_error", ("raise", "skip"))
+    'skip'
+    """
+    if value not in accepted:
+        raise PatchError(f"{name} must be one of {', '.join(accepted)}, got {value!r}")
+    return str(value)

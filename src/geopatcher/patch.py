@@ -1,0 +1,69 @@
+"""What a patch is, and what can go wrong with one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+class PatchError(ValueError):
+    """A patch, an axis or a merge that cannot be what was asked."""
+
+
+class CoverageWarning(UserWarning):
+    """Part of the scene was covered by no patch."""
+
+
+@dataclass(slots=True)
+class Patch:
+    """One piece of a Field.
+
+    `data` is what the Field gave for `indices` (for rasters a `GeoTensor` (C, h, w));
+    `anchor` is where the patch hangs on the domain (for rasters (row, col) of its upper left
+    pixel); `indices` is the domain's own address of the patch (for rasters a
+    `rasterio.windows.Window`); `weights` is the window's (h, w) weight, or None.
+
+    >>> Patch(data=[1, 2], anchor=(0, 0), indices=slice(0, 2)).with_data([3, 4]).data
+    [3, 4]
+    """
+
+    data: Any
+    anchor: Any
+    indices: Any
+    weights: Any = None
+
+    def with_data(self, data: Any) -> Patch:
+        """Return the same patch with other data, for instance what an operator made of it."""
+        return Patch(data, self.anchor, self.indices, self.weights)
+
+
+class Failed(np.ndarray):
+    """The NaN pixels (h, w) that stand for a patch which failed under `on_error="fill"`."""
+
+    def __new__(cls, shape: tuple[int, int]) -> Failed:
+        """Return an array (h, w) float32 of NaN."""
+        return np.full(shape, np.nan, np.float32).view(cls)
+
+
+def stack_patches(patches: Iterable[Patch], attr: str = "data") -> np.ndarray:
+    """Stack one attribute of many patches into an array (N, ...).
+
+    Raises `PatchError` when there is nothing to stack or the shapes differ.
+
+    >>> stack_patches([Patch(np.zeros((2, 4, 4)), (0, 0), None)] * 3).shape
+    (3, 2, 4, 4)
+    """
+    arrays = [np.asarray(getattr(patch, attr)) for patch in patches]
+    if not arrays:
+        raise PatchError("no patches to stack: the iterable is empty")
+    shapes = sorted({array.shape for array in arrays})
+    if len(shapes) > 1:
+        shown = ", ".join(map(str, shapes[:4])) + (", ..." if len(shapes) > 4 else "")
+        raise PatchError(
+            f"patches of one shape are needed to stack, got {len(shapes)} shapes ({shown}); "
+            'use boundary="shift" or "pad" so that every chip has the full size'
+        )
+    return np.stack(arrays)

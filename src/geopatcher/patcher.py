@@ -1,0 +1,76 @@
+"""The patcher: four axes that take a Field apart and put it back together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from geopatcher.config import Configured
+from geopatcher.fields import as_field
+from geopatcher.pairs import as_choice
+from geopatcher.patch import Patch
+from geopatcher.spatial.overlap_add import SpatialOverlapAdd
+from geopatcher.spatial.window import SpatialBoxcar
+from geopatcher.stream import ON_ERROR, PatchStream
+
+
+@dataclass(frozen=True)
+class SpatialPatcher(Configured):
+    """Geometry (what shape), sampler (where), window (what weight), aggregation (how merged).
+
+    `on_error` says what happens to a patch whose read fails: "raise", "skip" (left out and
+    listed), "fill" (its pixels become NaN and it is listed).
+
+    >>> import numpy as np
+    >>> from georeader.geotensor import GeoTensor
+    >>> from rasterio import Affine
+    >>> from geopatcher import SpatialRectangular, SpatialRegularStride, SpatialHann
+    >>> scene = GeoTensor(np.ones((2, 50, 70), "uint16"), Affine(10, 0, 0, 0, -10, 500), 32632)
+    >>> patcher = SpatialPatcher(
+    ...     SpatialRectangular(16, boundary="shift"), SpatialRegularStride(12), SpatialHann()
+    ... )
+    >>> patcher.n_anchors(scene)
+    24
+    >>> merged = patcher.merge(patcher.split(scene), scene)
+    >>> merged.shape, bool(np.allclose(merged, 1))
+    ((2, 50, 70), True)
+    """
+
+    geometry: Any
+    sampler: Any
+    window: Any = field(default_factory=SpatialBoxcar)
+    aggregation: Any = field(default_factory=SpatialOverlapAdd)
+    on_error: str = "raise"
+
+    def __post_init__(self) -> None:
+        as_choice(self.on_error, "on_error", ON_ERROR)
+
+    def anchors(self, field: Any) -> list[Any]:
+        """Return where the patches of a Field hang, in the order of `split`."""
+        return list(self.sampler.anchors(as_field(field).domain, self.geometry))
+
+    def n_anchors(self, field: Any) -> int:
+        """Return how many patches `split` makes of a Field, without reading it."""
+        return len(self.stream(field))
+
+    def patch_at(self, field: Any, anchor: Any) -> Patch:
+        """Return the patch that hangs at `anchor`, the same that `split` yields there."""
+        field = as_field(field)
+        indices = self.geometry.neighborhood(field.domain, anchor)
+        return self._read(field, anchor, indices, self.window.weights(self.geometry))
+
+    def stream(self, field: Any) -> PatchStream:
+        """Return the Field's patches as a lazy sequence: sized, indexable, re-iterable."""
+        return PatchStream(self, as_field(field))
+
+    def split(self, field: Any) -> Iterator[Patch]:
+        """Yield the Field's patches one by one; nothing is read before it is asked for."""
+        return iter(self.stream(field))
+
+    def merge(self, patches: Iterable[Patch], domain: Any) -> Any:
+        """Put patches together on a domain (a domain, a Field or a `GeoTensor`)."""
+        return self.aggregation.merge(patches, domain)
+
+    def _read(self, field: Any, anchor: Any, indices: Any, weights: Any) -> Patch:
+        return Patch(self.geometry.read(field, indices), anchor, indices, weights)

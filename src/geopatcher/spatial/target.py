@@ -1,0 +1,76 @@
+"""Checks and finishing touches that every merge onto a raster shares."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from georeader.geotensor import GeoTensor
+
+from geopatcher.domains import RasterDomain
+from geopatcher.patch import CoverageWarning, Failed, Patch, PatchError
+
+
+def chip_values(patch: Patch, domain: RasterDomain) -> tuple[np.ndarray, int, int, int, int]:
+    """Return the patch's values cut to the domain, and where they go: row, col, rows, cols.
+
+    Raises `PatchError` when the data has other pixels than the patch's window, or the patch
+    does not lie on this domain.
+    """
+    window = patch.indices
+    row, col, height, width = window.row_off, window.col_off, window.height, window.width
+    data = patch.data
+    values = data.view(np.ndarray) if isinstance(data, np.ndarray) else np.asarray(data)
+    if values.shape[-2:] != (height, width):
+        raise PatchError(
+            f"the patch at anchor {patch.anchor} has data of shape {values.shape}, which does "
+            f"not end in its window's {(height, width)} pixels; an operator that is stitched "
+            "must keep the chip's height and width"
+        )
+    rows = min(height, domain.height - row)
+    cols = min(width, domain.width - col)
+    if row < 0 or col < 0 or rows < 1 or cols < 1:
+        raise PatchError(
+            f"the patch at anchor {patch.anchor} lies outside the domain of "
+            f"{domain.height} x {domain.width} pixels; was it cut from another scene?"
+        )
+    if rows < height or cols < width:
+        values = values[..., :rows, :cols]
+    return values, row, col, rows, cols
+
+
+def check_lead(values: np.ndarray, lead: tuple[int, ...], patch: Patch) -> None:
+    """Raise `PatchError` when a patch's leading axes differ from those of the first one."""
+    if values.shape[:-2] != lead and not isinstance(patch.data, Failed):
+        raise PatchError(
+            f"patches of one kind are needed to merge: the first gave {lead} before its pixels, "
+            f"the one at anchor {patch.anchor} gives {values.shape[:-2]}"
+        )
+
+
+def warn_uncovered(share: float) -> None:
+    """Warn once with the share of pixels, 0 to 1, that no patch covered."""
+    if share > 0:
+        warnings.warn(
+            f"{share:.2%} of the scene is covered by no patch and holds the fill value; "
+            'SpatialRectangular(..., boundary="shift") covers every pixel',
+            CoverageWarning,
+            stacklevel=4,
+        )
+
+
+def as_scene(
+    values: np.ndarray, domain: RasterDomain, fill: Any, like: Any, skipped: dict[Any, str]
+) -> Any:
+    """Return `values` (..., H, W) as a `GeoTensor` on the domain, or plain without a transform.
+
+    The attributes of the first patch's data ride along; patches that were skipped are listed
+    under "skipped_patches".
+    """
+    if domain.transform is None:
+        return values
+    attrs = dict(getattr(like, "attrs", None) or {})
+    if skipped:
+        attrs["skipped_patches"] = {str(anchor): why for anchor, why in skipped.items()}
+    return GeoTensor(values, domain.transform, domain.crs, fill_value_default=fill, attrs=attrs)

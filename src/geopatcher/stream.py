@@ -1,0 +1,240 @@
+"""Patches as a lazy sequence, and operators mapped over it.
+
+A stream is re-iterable, sized and indexable, and holds no patch: each is made when asked for.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from georeader.geotensor import GeoTensor
+
+from geopatcher.patch import Failed, Patch, PatchError
+from geopatcher.spatial.grid import RegularGrid
+
+if TYPE_CHECKING:
+    from geopatcher.patcher import SpatialPatcher
+
+ON_ERROR = ("raise", "skip", "fill")
+
+Item = tuple[int, Patch | None]
+
+
+class PatchStream(Sequence[Patch]):
+    """The patches of one Field under one patcher, read when asked for.
+
+    `skipped` maps the anchor of each patch that failed under `on_error="skip"` or "fill" to
+    what went wrong; it grows as the stream is read.
+
+    >>> import numpy as np
+    >>> from georeader.geotensor import GeoTensor
+    >>> from rasterio import Affine
+    >>> from geopatcher import SpatialPatcher, SpatialRectangular, SpatialRegularStride
+    >>> scene = GeoTensor(np.ones((2, 50, 70)), Affine(10, 0, 0, 0, -10, 500), "EPSG:32632")
+    >>> stream = SpatialPatcher(SpatialRectangular(20), SpatialRegularStride(20)).stream(scene)
+    >>> len(stream), stream[-1].anchor, float(stream.map(np.mean)[0].data)
+    (6, (20, 40), 1.0)
+    """
+
+    workers: int = 1
+
+    def __init__(self, patcher: SpatialPatcher, field: Any) -> None:
+        self.patcher = patcher
+        self.field = field
+        self.domain = field.domain
+        self.on_error = patcher.on_error
+        self.skipped: dict[Any, str] = {}
+
+    @cached_property
+    def grid(self) -> RegularGrid | None:
+        """The regular grid that the patches lie on, or None."""
+        make = getattr(self.patcher.sampler, "grid", None)
+        return make(self.domain, self.patcher.geometry) if make is not None else None
+
+    @cached_property
+    def anchors(self) -> list[Any]:
+        """Where each patch hangs."""
+        if self.grid is not None:
+            return list(self.grid.anchors())
+        return list(self.patcher.sampler.anchors(self.domain, self.patcher.geometry))
+
+    @cached_property
+    def _weights(self) -> Any:
+        return self.patcher.window.weights(self.patcher.geometry)
+
+    def __len__(self) -> int:
+        return len(self.grid) if self.grid is not None else len(self.anchors)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return one patch, or a list of patches for a slice; a failure is raised."""
+        if isinstance(index, slice):
+            return [self._make(i) for i in range(*index.indices(len(self)))]
+        position = index + len(self) if index < 0 else index
+        if not 0 <= position < len(self):
+            raise IndexError(f"patch {index} of a stream of {len(self)}")
+        return self._make(position)
+
+    def __iter__(self) -> Iterator[Patch]:
+        return (patch for _, patch in self.items(range(len(self))) if patch is not None)
+
+    def items(self, indices: Iterable[int]) -> Iterator[Item]:
+        """Yield (index, patch) in the order asked for; a skipped patch is None."""
+        return ((index, self._guarded(index)) for index in indices)
+
+    def map(
+        self,
+        function: Callable[[Any], Any],
+        *,
+        workers: int = 1,
+        batch_size: int | None = None,
+        on_error: str = "raise",
+    ) -> MappedStream:
+        """Return the stream of the same patches with `function(data)` as their data."""
+        return MappedStream(self, function, workers, batch_size, on_error)
+
+    def _make(self, index: int) -> Patch:
+        anchor = self.anchors[index]
+        indices = self.patcher.geometry.neighborhood(self.domain, anchor)
+        return self.patcher._read(self.field, anchor, indices, self._weights)
+
+    def _guarded(self, index: int) -> Patch | None:
+        try:
+            return self._make(index)
+        except Exception as error:
+            return self._failed(index, error)
+
+    def _failed(self, index: int, error: Exception) -> Patch | None:
+        anchor = self.anchors[index]
+        if self.on_error == "raise":
+            error.add_note(f"in the patch at anchor {anchor}, number {index} of {len(self)}")
+            raise error
+        self.skipped[anchor] = f"{type(error).__name__}: {error}"
+        if self.on_error == "skip":
+            return None
+        window = self.patcher.geometry.neighborhood(self.domain, anchor)
+        return Patch(Failed((window.height, window.width)), anchor, window, self._weights)
+
+
+class MappedStream(PatchStream):
+    """A stream whose patches' data went through a function.
+
+    `workers` threads run it, in order and bounded in flight; with `batch_size` the function
+    gets stacked plain arrays (N, ...) of chips of one shape and must return N results.
+    """
+
+    def __init__(
+        self,
+        parent: PatchStream,
+        function: Callable[[Any], Any],
+        workers: int = 1,
+        batch_size: int | None = None,
+        on_error: str = "raise",
+    ) -> None:
+        super().__init__(parent.patcher, parent.field)
+        self.parent = parent
+        self.function = function
+        self.workers = max(workers, parent.workers)
+        self.batch_size = batch_size
+        self.on_error = on_error
+        self.skipped = parent.skipped
+
+    @property
+    def grid(self) -> RegularGrid | None:  # type: ignore[override]
+        """The regular grid that the patches lie on, or None."""
+        return self.parent.grid
+
+    @property
+    def anchors(self) -> list[Any]:  # type: ignore[override]
+        """Where each patch hangs."""
+        return self.parent.anchors
+
+    def items(self, indices: Iterable[int]) -> Iterator[Item]:
+        """Yield (index, patch) in the order asked for; a skipped patch is None."""
+        if self.batch_size is None:
+            return ((i, self._apply(i, patch)) for i, patch in self.parent.items(indices))
+        batches = self._batches(self.parent.items(indices), self.batch_size)
+        return (item for batch in batches for item in self._apply_batch(batch))
+
+    def __iter__(self) -> Iterator[Patch]:
+        if self.workers == 1:
+            return super().__iter__()
+        return self._threaded()
+
+    def _make(self, index: int) -> Patch:
+        patch = self.parent._make(index)
+        if self.batch_size is None:
+            return patch.with_data(self.function(patch.data))
+        return self._run_batch([(index, patch)])[0]
+
+    def _apply(self, index: int, patch: Patch | None) -> Patch | None:
+        if patch is None or isinstance(patch.data, Failed):
+            return patch
+        try:
+            return Patch(self.function(patch.data), patch.anchor, patch.indices, patch.weights)
+        except Exception as error:
+            return self._failed(index, error)
+
+    def _batches(self, items: Iterator[Item], size: int) -> Iterator[list[Item]]:
+        batch: list[Item] = []
+        shape = None
+        for index, patch in items:
+            whole = patch is not None and not isinstance(patch.data, Failed)
+            new_shape = np.shape(patch.data) if patch is not None and whole else None
+            if batch and (len(batch) == size or new_shape != shape or not whole):
+                yield batch
+                batch = []
+            batch.append((index, patch))
+            shape = new_shape
+        if batch:
+            yield batch
+
+    def _apply_batch(self, batch: list[Item]) -> list[Item]:
+        first = batch[0][1]
+        if first is None or isinstance(first.data, Failed):
+            return batch
+        try:
+            made: list[Patch] = self._run_batch(batch)
+        except Exception as error:
+            if len(batch) == 1:
+                return [(batch[0][0], self._failed(batch[0][0], error))]
+            # One bad chip must not cost its neighbours: run them one by one.
+            return [item for single in batch for item in self._apply_batch([single])]
+        return [(index, patch) for (index, _), patch in zip(batch, made, strict=True)]
+
+    def _run_batch(self, batch: Sequence[tuple[int, Any]]) -> list[Patch]:
+        patches = [patch for _, patch in batch]
+        results = self.function(np.stack([np.asarray(patch.data) for patch in patches]))
+        if len(results) != len(patches):
+            raise PatchError(
+                f"a function with batch_size must return one result for each of its "
+                f"{len(patches)} chips along axis 0, got {len(results)}"
+            )
+        return [p.with_data(_like(p.data, r)) for p, r in zip(patches, results, strict=True)]
+
+    def _threaded(self) -> Iterator[Patch]:
+        step = self.batch_size or 1
+        pending: deque[Any] = deque()
+        with ThreadPoolExecutor(self.workers) as pool:
+            for start in range(0, len(self), step):
+                chunk = range(start, min(start + step, len(self)))
+                pending.append(pool.submit(self._listed, chunk))
+                if len(pending) > 2 * self.workers:
+                    yield from (p for _, p in pending.popleft().result() if p is not None)
+            while pending:
+                yield from (p for _, p in pending.popleft().result() if p is not None)
+
+    def _listed(self, indices: range) -> list[Item]:
+        return list(self.items(indices))
+
+
+def _like(chip: Any, values: Any) -> Any:
+    """Return `values` with the chip's georeference when the pixels are still the same."""
+    values = np.asarray(values)
+    if isinstance(chip, GeoTensor) and values.ndim >= 2 and values.shape[-2:] == chip.shape[-2:]:
+        return GeoTensor(values, chip.transform, chip.crs, attrs=chip.attrs)
+    return values

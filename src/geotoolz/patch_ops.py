@@ -1,0 +1,107 @@
+"""The patcher as operators: sample a grid, apply an operator to each chip, stitch.
+
+The three pass one lazy stream, so a `Sequential` of them holds a few rows of chips at a time,
+whatever the scene's height.
+
+>>> import numpy as np
+>>> from georeader.geotensor import GeoTensor
+>>> from rasterio import Affine
+>>> from geopatcher import SpatialHann, SpatialPatcher, SpatialRectangular, SpatialRegularStride
+>>> from geotoolz import NDVI, DNToReflectance, Sequential
+>>> scene = GeoTensor(
+...     np.full((2, 500, 300), 2000, "uint16"), Affine(10, 0, 0, 0, -10, 5000), "EPSG:32632"
+... )
+>>> patcher = SpatialPatcher(
+...     SpatialRectangular(256, boundary="shift"), SpatialRegularStride(192), SpatialHann()
+... )
+>>> ndvi = DNToReflectance() | NDVI(red_idx=0, nir_idx=1)
+>>> tiled = Sequential([GridSampler(patcher), ApplyToChips(ndvi), Stitch()])
+>>> tiled(scene).shape
+(500, 300)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from geopatcher.patch import Patch, PatchError
+from geopatcher.patcher import SpatialPatcher
+from geopatcher.stream import ON_ERROR, PatchStream
+from pipekit import Operator
+
+
+class GridSampler(Operator):
+    """Field, `GeoTensor` or reader -> its patches under a patcher, as a lazy `PatchStream`."""
+
+    def __init__(self, patcher: SpatialPatcher) -> None:
+        self.patcher = patcher
+
+    def _apply(self, field: Any) -> PatchStream:
+        return self.patcher.stream(field)
+
+
+class ApplyToChips(Operator):
+    """Patches -> patches with `operator(data)` as their data.
+
+    `workers` threads run chips side by side, each filling its own rows when stitched.
+    `batch_size` stacks that many chips of one shape into a plain array (N, ...) for each call;
+    the operator must return N results. `on_error` is for a chip that the operator fails on:
+    "raise", "skip" (left to the chips that overlap it) or "fill" (NaN), both listed in the
+    stream's `skipped` and the stitched raster's `attrs["skipped_patches"]`.
+    """
+
+    def __init__(
+        self,
+        operator: Callable[[Any], Any],
+        workers: int = 1,
+        batch_size: int | None = None,
+        on_error: str = "raise",
+    ) -> None:
+        for name, value in (("workers", workers), ("batch_size", batch_size)):
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise PatchError(f"{name} must be a whole number of at least 1, got {value!r}")
+        if on_error not in ON_ERROR:
+            raise PatchError(f"on_error must be one of {', '.join(ON_ERROR)}, got {on_error!r}")
+        self.operator = operator
+        self.workers = workers
+        self.batch_size = batch_size
+        self.on_error = on_error
+
+    def _apply(self, patches: Iterable[Patch]) -> PatchStream:
+        if not isinstance(patches, PatchStream):
+            raise PatchError(
+                f"ApplyToChips takes the stream that GridSampler makes, got "
+                f"{type(patches).__name__}; SpatialPatcher.stream(field) makes one as well"
+            )
+        return patches.map(
+            self.operator,
+            workers=self.workers,
+            batch_size=self.batch_size,
+            on_error=self.on_error,
+        )
+
+
+class Stitch(Operator):
+    """Patches -> one raster (..., H, W) on the scene's grid.
+
+    `aggregation` and `domain` default to the patcher's aggregation and the scene that was
+    sampled; a domain may be a `GeoTensor`, a reader, a Field or a domain.
+    """
+
+    def __init__(self, aggregation: Any = None, domain: Any = None) -> None:
+        self.aggregation = aggregation
+        self.domain = domain
+
+    def _apply(self, patches: Iterable[Patch]) -> Any:
+        stream = patches if isinstance(patches, PatchStream) else None
+        aggregation, domain = self.aggregation, self.domain
+        if stream is not None:
+            aggregation = stream.patcher.aggregation if aggregation is None else aggregation
+            domain = stream.domain if domain is None else domain
+        if aggregation is None or domain is None:
+            raise PatchError(
+                "Stitch needs aggregation= and domain= when its patches are not the stream of "
+                "a GridSampler"
+            )
+        return aggregation.merge(patches, domain)
