@@ -1,1 +1,55 @@
-"""geocatalog."""
+"""A set of files with footprints and time intervals, answered without opening a file.
+
+>>> import geopandas as gpd, shapely
+>>> from geocatalog import InMemoryGeoCatalog
+>>> frame = gpd.GeoDataFrame(
+...     {"filepath": ["june.tif", "july.tif"],
+...      "start_time": ["2024-06-01", "2024-07-01"], "end_time": ["2024-06-01", "2024-07-01"]},
+...     geometry=[shapely.box(0, 0, 100, 100), shapely.box(50, 0, 150, 100)], crs="EPSG:32610")
+>>> catalog = InMemoryGeoCatalog(frame)
+>>> catalog.query(bounds=(120, 0, 130, 10), time="2024-07/2024-08").gdf.filepath.tolist()
+['july.tif']
+"""
+
+from importlib import import_module
+from typing import Any
+
+_PLACES = {
+    "CatalogError": "errors",
+    "GeoSlice": "geoslice",
+    "CatalogRow": "catalog",
+    "GeoCatalog": "catalog",
+    "InMemoryGeoCatalog": "memory",
+    "DuckDBGeoCatalog": "duckdb",
+    "open_catalog": "duckdb",
+    "to_geoparquet": "parquet",
+    "from_geoparquet": "parquet",
+    "query": "algebra",
+    "intersect": "algebra",
+    "union": "algebra",
+    "CatalogDomain": "domain",
+    "build_raster_catalog": "build.raster",
+    "build_xarray_catalog": "build.xarray",
+    "build_vector_catalog": "build.vector",
+    "from_stac_items": "stac",
+    "from_stac_search": "stac",
+    "to_stac_items": "stac",
+    "load_raster": "load.raster",
+    "load_raster_timeseries": "load.raster",
+    "load_xarray": "load.xarray",
+    "load_vector": "load.vector",
+}
+
+__all__ = sorted(_PLACES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,269 @@
+"""What every catalog can do, whichever backend holds its rows."""
+
+from __future__ import annotations
+
+import json
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from pyproj import CRS
+from shapely.geometry.base import BaseGeometry
+
+from geocatalog.crs import as_crs, crs_text, same_crs
+from geocatalog.errors import CatalogError
+from geocatalog.footprint import Bounds, as_bounds
+from geocatalog.geoslice import GeoSlice
+from geocatalog.interval import as_interval, packed
+from geocatalog.region import Region, region_of
+
+if TYPE_CHECKING:
+    from geopandas import GeoDataFrame
+
+    from geocatalog.memory import InMemoryGeoCatalog
+
+BACKENDS = ("raster", "xarray", "vector")
+"""Kinds of file a catalog may list."""
+
+
+@dataclass(frozen=True)
+class CatalogRow:
+    """One file: where it is, what it covers, when; further columns in `extras`.
+
+    `interval` is None for an undated file; `assets` maps asset keys to paths for a row made
+    from several STAC assets, and is empty otherwise.
+
+    >>> from shapely import box
+    >>> footprint, extras = box(0, 0, 20, 10), {"resolution": 10.0}
+    >>> row = CatalogRow(0, "a.tif", pd.NaT, pd.NaT, footprint, CRS(32610), extras)
+    >>> row.bounds, row.slice().shape
+    ((0.0, 0.0, 20.0, 10.0), (1, 2))
+    """
+
+    index: int
+    filepath: str
+    start_time: pd.Timestamp
+    end_time: pd.Timestamp
+    geometry: BaseGeometry
+    crs: CRS
+    extras: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def bounds(self) -> Bounds:
+        """(west, south, east, north) of the footprint."""
+        return self.geometry.bounds
+
+    @property
+    def interval(self) -> pd.Interval | None:
+        """Closed UTC interval, or None when undated."""
+        return as_interval((self.start_time, self.end_time)) if self._dated else None
+
+    @property
+    def _dated(self) -> bool:
+        return not (pd.isna(self.start_time) and pd.isna(self.end_time))
+
+    @property
+    def assets(self) -> dict[str, str]:
+        """Paths by asset key, in band order."""
+        found = self.extras.get("assets")
+        return json.loads(found) if isinstance(found, str) else {}
+
+    def slice(self, resolution: float | Sequence[float] | None = None) -> GeoSlice:
+        """Return the row's box and interval, on the file's own pixel grid.
+
+        Without a `resolution` the row's own is used, when it was recorded in the catalog's CRS.
+        """
+        return GeoSlice(
+            self.bounds,
+            self.interval,
+            self._resolution() if resolution is None else resolution,
+            self.crs,
+            anchor=(self.bounds[0], self.bounds[3]),
+        )
+
+    def _resolution(self) -> float:
+        size = self.extras.get("resolution")
+        native = self.extras.get("native_crs")
+        known = size is not None and not pd.isna(size)
+        if not known or (isinstance(native, str) and not same_crs(as_crs(native), self.crs)):
+            raise CatalogError(
+                f"{self.filepath} has no recorded resolution in {crs_text(self.crs)}; "
+                "pass resolution= in units of the catalog's CRS"
+            )
+        return float(size)  # type: ignore[arg-type]
+
+
+class GeoCatalog(ABC):
+    """A set of files with footprints and time intervals.
+
+    One rule for space and time: sets are closed. A footprint that only touches the query box,
+    and an interval that only shares an instant with it, are in the answer. An undated file
+    matches every time. Queries return a catalog of the same kind and change nothing.
+    """
+
+    def __init__(self) -> None:
+        self.skipped: list[tuple[str, str]] = []
+        """(path, reason) of the files that a builder left out."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    @property
+    @abstractmethod
+    def crs(self) -> CRS:
+        """The one CRS of all footprints."""
+
+    @property
+    @abstractmethod
+    def backend(self) -> str:
+        """Kind of file: "raster", "xarray" or "vector"."""
+
+    @property
+    @abstractmethod
+    def columns(self) -> list[str]:
+        """Column names: the four core ones, then extras."""
+
+    @property
+    @abstractmethod
+    def gdf(self) -> GeoDataFrame:
+        """The rows as a GeoDataFrame; a copy that may be changed."""
+
+    @property
+    @abstractmethod
+    def total_bounds(self) -> Bounds | None:
+        """(west, south, east, north) of all rows; None for an empty catalog."""
+
+    @property
+    @abstractmethod
+    def temporal_extent(self) -> pd.Interval | None:
+        """From the first start to the last end that are known; None when nothing is dated."""
+
+    @abstractmethod
+    def where(self, expression: str) -> GeoCatalog:
+        """Return the rows for which a SQL expression over the columns is true."""
+
+    @abstractmethod
+    def iter_rows(self) -> Iterator[CatalogRow]:
+        """Yield the rows one by one."""
+
+    @abstractmethod
+    def materialize(self) -> InMemoryGeoCatalog:
+        """Return the same rows as an in-memory catalog."""
+
+    @abstractmethod
+    def get_config(self) -> dict[str, Any]:
+        """Return what this catalog is, as JSON values."""
+
+    @abstractmethod
+    def _select(self, region: Region | None, times: tuple[int, int] | None) -> GeoCatalog:
+        """Return the rows that touch a region of this catalog's CRS and a time range."""
+
+    def query(
+        self,
+        slice_: GeoSlice | None = None,
+        *,
+        bounds: Sequence[float] | None = None,
+        crs: Any = None,
+        time: Any = None,
+    ) -> GeoCatalog:
+        """Return the rows that touch a slice, or a box and a time range.
+
+        Parameters
+        ----------
+        slice_ : a GeoSlice; given alone.
+        bounds : (west, south, east, north) in `crs`, by default the catalog's own. West > east
+            in degrees crosses the antimeridian. A box in another CRS is reprojected along
+            densified edges.
+        time : a pair, `pd.Interval`, ISO text "a/b", or one date or instant; a date covers its
+            whole day; None at an end leaves it open.
+
+        Raises CatalogError for a malformed box or time, or a mixture of both forms.
+        """
+        if slice_ is not None:
+            if bounds is not None or crs is not None or time is not None:
+                raise CatalogError("give a slice, or bounds=, crs= and time=, not both")
+            if not isinstance(slice_, GeoSlice):
+                raise CatalogError(
+                    f"query takes a GeoSlice, got {type(slice_).__name__}; "
+                    "for a plain box write query(bounds=..., crs=...)"
+                )
+            bounds, crs, time = slice_.bounds, slice_.crs, slice_.interval
+        if bounds is None and crs is not None:
+            raise CatalogError("crs= says what bounds= are in; give bounds= too")
+        own = self.crs
+        box_crs = own if crs is None else as_crs(crs)
+        region = None
+        if bounds is not None:
+            box = as_bounds(bounds, box_crs)
+            same = box_crs is own or same_crs(box_crs, own)
+            extent = None if same else self._extent()
+            region = region_of(box, own if same else box_crs, own, extent)
+        times = None if time is None else packed(as_interval(time))
+        return self._select(region, times)
+
+    def _extent(self) -> Bounds | None:
+        return self.total_bounds
+
+    def intersect(self, other: GeoCatalog, spatial_only: bool = False) -> GeoCatalog:
+        """Return one row for each pair that shares space and time, both clipped to what is shared.
+
+        See `geocatalog.intersect`.
+        """
+        from geocatalog.algebra import intersect
+
+        return intersect(self, other, spatial_only=spatial_only)
+
+    def union(self, other: GeoCatalog) -> GeoCatalog:
+        """Return the rows of both, the second reprojected to this catalog's CRS.
+
+        See `geocatalog.union`.
+        """
+        from geocatalog.algebra import union
+
+        return union(self, other)
+
+    def __and__(self, other: GeoCatalog) -> GeoCatalog:
+        return self.intersect(other)
+
+    def __or__(self, other: GeoCatalog) -> GeoCatalog:
+        return self.union(other)
+
+    def __iter__(self) -> Iterator[CatalogRow]:
+        return self.iter_rows()
+
+    def iter_slices(self, resolution: float | Sequence[float] | None = None) -> Iterator[GeoSlice]:
+        """Yield each row's box and interval as a slice on that file's own pixel grid.
+
+        `resolution` is in the catalog's units; by default the one recorded for each row.
+        """
+        for row in self.iter_rows():
+            yield row.slice(resolution)
+
+    def missing_files(self) -> list[str]:
+        """Return the local paths that no longer exist; remote ones are not asked."""
+        from geocatalog.paths import is_remote
+
+        paths = (path for row in self for path in (row.assets or {"": row.filepath}).values())
+        return [path for path in paths if not is_remote(path) and not os.path.exists(path)]
+
+    def plot(self, ax: Any = None, column: str = "start_time", **kwargs: Any) -> Any:
+        """Draw the footprints on matplotlib axes, coloured by a column; return the axes."""
+        from geocatalog.plot import plot_footprints
+
+        return plot_footprints(self, ax=ax, column=column, **kwargs)
+
+    def explore(self, **kwargs: Any) -> Any:
+        """Return an interactive map of the footprints (needs folium: `pip install folium`)."""
+        from geocatalog.plot import explore_footprints
+
+        return explore_footprints(self, **kwargs)
+
+    def __repr__(self) -> str:
+        times = self.temporal_extent
+        when = "undated" if times is None else f"{times.left:%Y-%m-%d} to {times.right:%Y-%m-%d}"
+        name = type(self).__name__
+        return f"{name}({len(self)} {self.backend} rows, {crs_text(self.crs)}, {when})"

@@ -1,0 +1,189 @@
+"""Footprints as shapely geometry: boxes, reprojection along densified edges, the antimeridian."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import shapely
+from pyproj import CRS
+from shapely.geometry.base import BaseGeometry
+
+from geocatalog.crs import as_crs, same_crs, transformer
+from geocatalog.errors import CatalogError
+
+Bounds: TypeAlias = tuple[float, float, float, float]
+"""(west, south, east, north) in a CRS's own units."""
+
+EDGE_SEGMENTS = 32
+"""Pieces an edge is cut into before it is reprojected: straight lines become curves."""
+
+
+def as_bounds(value: Sequence[float], crs: CRS | None = None) -> Bounds:
+    """Return (west, south, east, north) as floats, checked.
+
+    West may lie east of east only in a geographic CRS: such a box crosses the antimeridian.
+
+    Raises CatalogError for a wrong count, a value that is not finite, or swapped sides.
+
+    >>> as_bounds([1, 2, 3, 4])
+    (1.0, 2.0, 3.0, 4.0)
+    """
+    try:
+        west, south, east, north = (float(side) for side in value)
+    except (TypeError, ValueError) as error:
+        raise CatalogError(
+            f"bounds must be four numbers (west, south, east, north), got {value!r}"
+        ) from error
+    if not np.isfinite([west, south, east, north]).all():
+        raise CatalogError(f"bounds must be finite, got {(west, south, east, north)}")
+    if south > north:
+        raise CatalogError(f"south must not lie above north, got {south} > {north}")
+    if west > east and not (crs is not None and crs.is_geographic):
+        raise CatalogError(
+            f"west must not lie east of east, got {west} > {east}; only a box in degrees "
+            "may cross the antimeridian"
+        )
+    return west, south, east, north
+
+
+def box_parts(bounds: Bounds) -> list[Bounds]:
+    """Return the one box, or the two halves of a box across the antimeridian.
+
+    >>> box_parts((170.0, -5.0, -170.0, 5.0))
+    [(170.0, -5.0, 180.0, 5.0), (-180.0, -5.0, -170.0, 5.0)]
+    """
+    west, south, east, north = bounds
+    if west <= east:
+        return [bounds]
+    return [(west, south, 180.0, north), (-180.0, south, east, north)]
+
+
+def wrapped_bounds(outline: BaseGeometry) -> Bounds:
+    """Return an outline's bounds in degrees; west > east when it is split at the antimeridian.
+
+    >>> halves = shapely.MultiPolygon([shapely.box(170, 0, 180, 5), shapely.box(-180, 0, -170, 5)])
+    >>> wrapped_bounds(halves)
+    (170.0, 0.0, -170.0, 5.0)
+    """
+    west, south, east, north = outline.bounds
+    if outline.geom_type == "MultiPolygon" and west == -180.0 and east == 180.0:
+        sides = [part.bounds for part in outline.geoms]
+        west = min((side[0] for side in sides if side[0] > 0), default=west)
+        east = max((side[2] for side in sides if side[2] < 0), default=east)
+    return west, south, east, north
+
+
+def boxes(bounds: np.ndarray) -> np.ndarray:
+    """Return (N,) shapely boxes of (N, 4) bounds.
+
+    >>> boxes(np.array([[0.0, 0.0, 2.0, 1.0]]))[0].area
+    2.0
+    """
+    return shapely.box(bounds[:, 0], bounds[:, 1], bounds[:, 2], bounds[:, 3])
+
+
+def are_boxes(geometry: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+    """Say of each geometry whether it is the whole of its own bounds: (N,) bool.
+
+    >>> shapes = np.array([shapely.box(0, 0, 2, 1), shapely.Point(0, 0).buffer(1)])
+    >>> are_boxes(shapes, shapely.bounds(shapes))
+    array([ True, False])
+    """
+    found = (shapely.get_type_id(geometry) == 3) & (shapely.get_num_coordinates(geometry) == 5)
+    shapes, sides = geometry[found], bounds[found]
+    if len(shapes) == 0:
+        return found
+    corners = shapely.get_coordinates(shapes).reshape(-1, 5, 2)
+    low, high = sides[:, None, :2], sides[:, None, 2:]
+    at_corners = ((corners == low) | (corners == high)).all(axis=(1, 2))
+    full = np.prod(sides[:, 2:] - sides[:, :2], axis=1)
+    # A triangle or a bow tie also has its five vertices at corners, but half the area or none.
+    found[found] = at_corners & (shapely.area(shapes) > 0.75 * full)
+    return found
+
+
+def reproject_box(bounds: Bounds, source: Any, target: Any) -> BaseGeometry:
+    """Return a box's outline in another CRS, its edges densified before they are moved.
+
+    >>> moved = reproject_box((500000, 0, 600000, 100000), 32610, 4326)
+    >>> [round(side, 3) for side in moved.bounds]
+    [-123.0, 0.0, -122.101, 0.905]
+    """
+    source, target = as_crs(source), as_crs(target)
+    parts = [shapely.box(*part) for part in box_parts(as_bounds(bounds, source))]
+    moved = reproject(np.array(parts, dtype=object), source, target)
+    return moved[0] if len(moved) == 1 else shapely.union_all(moved)
+
+
+def reproject(geometry: np.ndarray, source: Any, target: Any) -> np.ndarray:
+    """Return (N,) geometries in another CRS, edges densified, split at the antimeridian.
+
+    Raises CatalogError when a footprint has no finite place in the target CRS.
+
+    >>> point = np.array([shapely.Point(-123.0, 0.0)])
+    >>> round(reproject(point, 4326, 32610)[0].x)
+    500000
+    """
+    source, target = as_crs(source), as_crs(target)
+    if same_crs(source, target) or len(geometry) == 0:
+        return geometry
+    dense = _densify(geometry)
+    move = transformer(source, target).transform
+    moved = shapely.transform(dense, lambda xy: np.column_stack(move(xy[:, 0], xy[:, 1])))
+    _check_finite(moved, source, target)
+    if target.is_geographic:
+        wide = np.flatnonzero(np.ptp(shapely.bounds(moved)[:, [0, 2]], axis=1) > 180.0)
+        for index in wide:
+            moved[index] = _unwrap(geometry[index], moved[index], source, target)
+    return moved
+
+
+def _densify(geometry: np.ndarray) -> np.ndarray:
+    sides = shapely.bounds(geometry)
+    longest = np.maximum(sides[:, 2] - sides[:, 0], sides[:, 3] - sides[:, 1])
+    step = np.where(longest > 0, longest / EDGE_SEGMENTS, 1.0)
+    return shapely.segmentize(geometry, np.where(np.isfinite(step), step, 1.0))
+
+
+def _check_finite(moved: np.ndarray, source: CRS, target: CRS) -> None:
+    occupied = ~shapely.is_empty(moved) & ~shapely.is_missing(moved)
+    finite = np.isfinite(shapely.bounds(moved)).all(axis=1)
+    lost = np.flatnonzero(occupied & ~finite)
+    if len(lost):
+        raise CatalogError(
+            f"footprint {lost[0]} cannot be expressed in {target.name} (it comes from "
+            f"{source.name}, and lies outside the target's domain); choose another target_crs"
+        )
+
+
+def _unwrap(original: BaseGeometry, moved: BaseGeometry, source: CRS, target: CRS) -> BaseGeometry:
+    """Mend a footprint that looks wider than half the globe after a move to degrees."""
+    pole = _pole_inside(original, source, target)
+    if pole:
+        _, south, _, north = moved.bounds
+        return shapely.box(-180, south, 180, 90) if pole > 0 else shapely.box(-180, -90, 180, north)
+    if source.is_geographic:
+        return moved
+    east = shapely.transform(
+        moved,
+        lambda xy: np.column_stack([np.where(xy[:, 0] < 0, xy[:, 0] + 360, xy[:, 0]), xy[:, 1]]),
+    )
+    if east.bounds[2] - east.bounds[0] > 180.0:
+        return moved
+    east = shapely.make_valid(east)
+    before = shapely.intersection(east, shapely.box(0, -90, 180, 90))
+    after = shapely.intersection(east, shapely.box(180, -90, 360, 90))
+    after = shapely.transform(after, lambda xy: xy - [360.0, 0.0])
+    return shapely.union_all([before, after])
+
+
+def _pole_inside(original: BaseGeometry, source: CRS, target: CRS) -> int:
+    for pole in (1, -1):
+        x, y = transformer(target, source).transform(0.0, 90.0 * pole)
+        if np.isfinite([x, y]).all() and not source.is_geographic:
+            back = transformer(source, target).transform(x, y)
+            if abs(back[1] - 90.0 * pole) < 1e-6 and original.covers(shapely.Point(x, y)):
+                return pole
+    return 0

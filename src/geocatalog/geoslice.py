@@ -1,0 +1,199 @@
+"""A box, an interval and a pixel size: what one asks of a catalog."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from numbers import Real
+from typing import Any
+
+import pandas as pd
+from affine import Affine
+from pyproj import CRS
+
+from geocatalog.crs import as_crs, crs_text, same_crs, transformer
+from geocatalog.errors import CatalogError
+from geocatalog.footprint import Bounds, as_bounds, box_parts, reproject_box, wrapped_bounds
+from geocatalog.interval import as_interval
+
+SNAP_TOLERANCE = 1e-6
+"""Share of a pixel by which an edge may miss the grid and still lie on it (float noise)."""
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class GeoSlice:
+    """A piece of space and time with a pixel grid.
+
+    Parameters
+    ----------
+    bounds : (west, south, east, north) in units of `crs`. West > east, in degrees, crosses the
+        antimeridian.
+    interval : `pd.Interval`, a pair, or ISO text such as "2024-06/2024-07"; kept as a closed
+        UTC interval. None is any time.
+    resolution : pixel size in units of `crs`; one number, or (x, y).
+    crs : anything pyproj understands.
+    anchor : (x, y) of one pixel corner. Pixel edges lie at anchor + k * resolution and the
+        bounds are snapped outward to them, so any two loads of slices with one anchor align.
+
+    Raises CatalogError for a resolution that is not positive, bounds that are no box, or an
+    interval that ends before it starts.
+
+    >>> tahoe = GeoSlice((750180, 4311890, 766170, 4351240), "2024-06/2024-07", 10, 32610)
+    >>> tahoe.shape
+    (3935, 1599)
+    >>> tahoe.transform.c, tahoe.transform.f
+    (750180.0, 4351240.0)
+    """
+
+    bounds: Bounds
+    interval: pd.Interval | None
+    resolution: tuple[float, float]
+    crs: CRS
+    anchor: tuple[float, float]
+
+    def __init__(
+        self,
+        bounds: Sequence[float],
+        interval: Any = None,
+        resolution: float | Sequence[float] = 1.0,
+        crs: Any = "EPSG:4326",
+        anchor: Sequence[float] = (0.0, 0.0),
+    ) -> None:
+        own_crs = as_crs(crs)
+        object.__setattr__(self, "crs", own_crs)
+        object.__setattr__(self, "bounds", as_bounds(bounds, own_crs))
+        object.__setattr__(self, "interval", as_interval(interval))
+        object.__setattr__(self, "resolution", _as_resolution(resolution))
+        object.__setattr__(self, "anchor", _as_anchor(anchor))
+
+    @property
+    def grid_bounds(self) -> Bounds:
+        """Bounds snapped outward to the pixel grid.
+
+        >>> GeoSlice((3, 3, 27, 27), None, 10, 32610).grid_bounds
+        (0.0, 0.0, 30.0, 30.0)
+        """
+        west, south, east, north = self._unwrapped()
+        (x_size, y_size), (x0, y0) = self.resolution, self.anchor
+        first, last = _snap(west, east, x_size, x0)
+        low, high = _snap(south, north, y_size, y0)
+        return x0 + first * x_size, y0 + low * y_size, x0 + last * x_size, y0 + high * y_size
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, cols) of the pixel grid; never less than one pixel.
+
+        >>> GeoSlice((0, 0, 30, 20), None, 10, 32610).shape
+        (2, 3)
+        """
+        west, south, east, north = self._unwrapped()
+        (x_size, y_size), (x0, y0) = self.resolution, self.anchor
+        first, last = _snap(west, east, x_size, x0)
+        low, high = _snap(south, north, y_size, y0)
+        return high - low, last - first
+
+    @property
+    def transform(self) -> Affine:
+        """Affine from (col, row) to (x, y), north up.
+
+        >>> GeoSlice((0, 0, 30, 20), None, 10, 32610).transform @ (0, 0)
+        (0.0, 20.0)
+        """
+        west, _, _, north = self.grid_bounds
+        x_size, y_size = self.resolution
+        return Affine(x_size, 0.0, west, 0.0, -y_size, north)
+
+    def to_crs(self, crs: Any, resolution: float | Sequence[float] | None = None) -> GeoSlice:
+        """Return the slice that encloses this one in another CRS.
+
+        `resolution` in the target's units; by default the size that keeps the number of pixels
+        across the diagonal, as GDAL does.
+
+        >>> moved = GeoSlice((500000, 0, 600000, 100000), None, 1000, 32610).to_crs(4326)
+        >>> [round(side, 2) for side in moved.bounds], round(moved.resolution[0], 4)
+        ([-123.0, 0.0, -122.1, 0.9], 0.009)
+        """
+        target = as_crs(crs)
+        if same_crs(self.crs, target):
+            return self if resolution is None else replace_slice(self, resolution=resolution)
+        outline = reproject_box(self.bounds, self.crs, target)
+        bounds = wrapped_bounds(outline) if target.is_geographic else outline.bounds
+        if resolution is None:
+            resolution = self._resolution_in(target)
+        return GeoSlice(bounds, self.interval, resolution, target)
+
+    def _resolution_in(self, target: CRS) -> float:
+        west, south, east, north = box_parts(self.bounds)[0]
+        rows, cols = self.shape
+        move = transformer(self.crs, target).transform
+        (x0, y0), (x1, y1) = move(west, south), move(east, north)
+        if abs(x1 - x0) > 180 and target.is_geographic:
+            x1 += 360 if x1 < x0 else -360
+        return math.hypot(x1 - x0, y1 - y0) / math.hypot(rows, cols)
+
+    def _unwrapped(self) -> Bounds:
+        west, south, east, north = self.bounds
+        return west, south, east + 360.0 if west > east else east, north
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments as JSON values.
+
+        >>> GeoSlice((0, 0, 30, 20), "2024-06-01", 10, 32610).get_config()["crs"]
+        'EPSG:32610'
+        """
+        times = self.interval
+        return {
+            "bounds": list(self.bounds),
+            "interval": None
+            if times is None
+            else [times.left.isoformat(), times.right.isoformat()],
+            "resolution": list(self.resolution),
+            "crs": crs_text(self.crs),
+            "anchor": list(self.anchor),
+        }
+
+    def __repr__(self) -> str:
+        times = (
+            "any time"
+            if self.interval is None
+            else f"{self.interval.left} to {self.interval.right}"
+        )
+        x_size, y_size = self.resolution
+        size = f"{x_size:g}" if x_size == y_size else f"{x_size:g} x {y_size:g}"
+        sides = ", ".join(f"{side:g}" if abs(side) < 1e3 else f"{side:.2f}" for side in self.bounds)
+        return f"GeoSlice(({sides}), {times}, {size}, {crs_text(self.crs)})"
+
+
+def replace_slice(slice_: GeoSlice, **changes: Any) -> GeoSlice:
+    """Return the slice with some arguments changed.
+
+    >>> replace_slice(GeoSlice((0, 0, 30, 20), None, 10, 32610), resolution=5).shape
+    (4, 6)
+    """
+    return replace(slice_, **changes)
+
+
+def _as_resolution(value: float | Sequence[float]) -> tuple[float, float]:
+    try:
+        pair = (value, value) if isinstance(value, Real) else tuple(value)  # type: ignore[arg-type]
+        x_size, y_size = (float(size) for size in pair)
+    except (TypeError, ValueError) as error:
+        raise CatalogError(f"resolution must be one number or (x, y), got {value!r}") from error
+    if not (x_size > 0 and y_size > 0 and math.isfinite(x_size) and math.isfinite(y_size)):
+        raise CatalogError(
+            f"resolution must be positive and finite, in units of the CRS, got {value!r}; "
+            "use 10 for 10 m pixels in UTM"
+        )
+    return x_size, y_size
+
+
+def _as_anchor(value: Sequence[float]) -> tuple[float, float]:
+    x, y = value
+    return float(x), float(y)
+
+
+def _snap(low: float, high: float, size: float, origin: float) -> tuple[int, int]:
+    first = math.floor((low - origin) / size + SNAP_TOLERANCE)
+    last = math.ceil((high - origin) / size - SNAP_TOLERANCE)
+    return first, max(last, first + 1)

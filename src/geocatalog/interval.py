@@ -1,0 +1,172 @@
+"""Time by one rule: UTC, closed at both ends, microseconds; a date covers its whole day.
+
+- A timestamp without a zone is UTC; one with a zone is converted.
+- An interval holds both its ends: two intervals that share an instant overlap.
+- Text or a `datetime.date` that names a year, month or day covers all of it, to the last
+  microsecond; a `datetime` or a `pd.Timestamp` is an instant, even at midnight.
+- A missing end is open: an undated file matches every time.
+
+Microseconds are what Parquet's common timestamp and DuckDB keep, so that both backends agree.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from geocatalog.errors import CatalogError
+
+TimeLike: TypeAlias = Any
+
+OPEN_START = np.iinfo(np.int64).min
+"""Packed value of a start that is not known: before everything."""
+
+OPEN_END = np.iinfo(np.int64).max
+"""Packed value of an end that is not known: after everything."""
+
+_PERIOD = re.compile(r"^\d{4}(-?(0[1-9]|1[0-2])(-?(0[1-9]|[12]\d|3[01]))?)?$")
+_MICROSECOND = pd.Timedelta(1, unit="us")
+
+
+def as_utc(value: TimeLike) -> pd.Timestamp:
+    """Return an instant in UTC, in microseconds; a missing value gives NaT.
+
+    >>> as_utc("2024-06-01T12:00:00+02:00")
+    Timestamp('2024-06-01 10:00:00+0000', tz='UTC')
+    """
+    try:
+        stamp = pd.Timestamp(value)
+    except (ValueError, TypeError) as error:
+        raise CatalogError(
+            f"not a time: {value!r}; give ISO 8601 text, a datetime or a timestamp"
+        ) from error
+    if stamp is pd.NaT:
+        return stamp
+    stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
+    return stamp.as_unit("us")
+
+
+def covered_period(value: TimeLike) -> tuple[pd.Timestamp, pd.Timestamp]:
+    """Return the first and last microsecond that `value` names; equal for an instant.
+
+    >>> first, last = covered_period("2024-02")
+    >>> str(first), str(last)
+    ('2024-02-01 00:00:00+00:00', '2024-02-29 23:59:59.999999+00:00')
+    """
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        value = value.isoformat()
+    if isinstance(value, str) and _PERIOD.match(value.strip()):
+        return _whole_period(value.strip())
+    stamp = as_utc(value)
+    return stamp, stamp
+
+
+def _whole_period(text: str) -> tuple[pd.Timestamp, pd.Timestamp]:
+    digits = text.replace("-", "")
+    year, month, day = digits[:4], digits[4:6] or "01", digits[6:8] or "01"
+    first = as_utc(f"{year}-{month}-{day}")
+    step = {4: {"years": 1}, 6: {"months": 1}, 8: {"days": 1}}[len(digits)]
+    following: pd.Timestamp = first + pd.DateOffset(**step)
+    return first, (following - _MICROSECOND).as_unit("us")
+
+
+def as_interval(value: TimeLike) -> pd.Interval | None:
+    """Return a closed UTC interval from a pair, an interval, ISO text `a/b`, or one time.
+
+    `None` stays None (any time). A None or `".."` at one end leaves that end open (the
+    earliest or latest time that can be written).
+
+    Raises CatalogError when the interval ends before it starts.
+
+    >>> print(as_interval(("2024-06-01", "2024-06-30")).right)
+    2024-06-30 23:59:59.999999+00:00
+    >>> as_interval("2024-06/2024-07") == as_interval(("2024-06-01", "2024-07-31"))
+    True
+    """
+    if value is None or value is pd.NaT:
+        return None
+    if isinstance(value, pd.Interval):
+        first, last = as_utc(value.left), as_utc(value.right)
+    else:
+        opening, closing = _ends(value)
+        first = EARLIEST if _is_open(opening) else covered_period(opening)[0]
+        last = LATEST if _is_open(closing) else covered_period(closing)[1]
+    if last < first:
+        raise CatalogError(
+            f"an interval must not end before it starts, got {first} to {last}; swap its ends"
+        )
+    return pd.Interval(first, last, closed="both")
+
+
+EARLIEST = as_utc("1677-09-22")
+"""The earliest time an interval here may start (nanosecond readers can still hold it)."""
+
+LATEST = as_utc("2262-04-11")
+"""The latest time an interval here may end."""
+
+
+def _is_open(end: TimeLike) -> bool:
+    return end is None or end is pd.NaT or (isinstance(end, str) and end.strip() in ("", ".."))
+
+
+def _ends(value: TimeLike) -> tuple[TimeLike, TimeLike]:
+    if isinstance(value, str) and "/" in value:
+        value = value.split("/")
+    if isinstance(value, slice):
+        value = (value.start, value.stop)
+    if isinstance(value, list | tuple | np.ndarray | pd.Index):
+        if len(value) != 2:
+            raise CatalogError(f"time must be one instant or a pair (start, end), got {value!r}")
+        return value[0], value[1]
+    return value, value
+
+
+def packed(interval: pd.Interval | None) -> tuple[int, int]:
+    """Return (start, end) of an interval as whole microseconds since 1970.
+
+    >>> packed(as_interval("1970-01-01"))
+    (0, 86399999999)
+    """
+    if interval is None:
+        return OPEN_START, OPEN_END
+    return interval.left.value // 1000, interval.right.value // 1000
+
+
+def pack_column(column: pd.Series, missing: int) -> np.ndarray:
+    """Return a UTC timestamp column as (N,) int64 microseconds, missing ones as `missing`.
+
+    >>> pack_column(pd.Series(pd.to_datetime(["1970-01-01", None], utc=True)), -1)
+    array([ 0, -1])
+    """
+    values = column.dt.as_unit("us").to_numpy(dtype="datetime64[us]").astype(np.int64)
+    values[column.isna().to_numpy()] = missing
+    return values
+
+
+def unpack_column(values: np.ndarray) -> pd.Series:
+    """Return (N,) int64 microseconds as a UTC timestamp column; open ends become NaT.
+
+    >>> unpack_column(np.array([0, OPEN_END])).isna().tolist()
+    [False, True]
+    """
+    stamps = values.astype("datetime64[us]")
+    stamps[(values == OPEN_START) | (values == OPEN_END)] = np.datetime64("NaT")
+    return pd.Series(stamps).dt.tz_localize("UTC")
+
+
+def utc_column(values: Any) -> pd.Series:
+    """Return a column of times as UTC microseconds, naive ones read as UTC.
+
+    >>> utc_column(["2024-06-01T02:00:00+02:00", None]).dtype
+    datetime64[us, UTC]
+    """
+    series = pd.Series(values).reset_index(drop=True)
+    if not isinstance(series.dtype, pd.DatetimeTZDtype) and series.dtype.kind != "M":
+        series = pd.Series([as_utc(value) for value in series], dtype="datetime64[us, UTC]")
+    if series.dt.tz is None:
+        series = series.dt.tz_localize("UTC")
+    return series.dt.tz_convert("UTC").dt.as_unit("us")

@@ -1,0 +1,1 @@
+"""Loaders: pixels and labels for a slice, from the files of a catalog."""

@@ -1,0 +1,291 @@
+"""Pixels of a slice from the raster files of a catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from geocatalog.catalog import CatalogRow, GeoCatalog
+from geocatalog.errors import CatalogError
+from geocatalog.geoslice import GeoSlice
+from geocatalog.load.mosaic import Mosaic, check_method, fill_for
+from geocatalog.load.ordered import ordered_map
+from geocatalog.load.window import Bands, Grid, Piece, as_resampling, rasterio_crs, read_piece
+
+if TYPE_CHECKING:
+    from georeader.geotensor import GeoTensor
+
+DEFAULT_WORKERS = 8
+"""Files read at once: reads wait for the network or for decompression, which releases the GIL."""
+
+
+@dataclass
+class _Request:
+    """Everything that a load reads with, and what it had to leave out."""
+
+    grid: Grid
+    indexes: Sequence[int] | None
+    resampling: str
+    nodata: float | None
+    workers: int
+    on_error: str
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+
+
+def load_raster(
+    catalog: GeoCatalog,
+    slice_: GeoSlice,
+    band_indexes: Sequence[int] | None = None,
+    resampling: str = "nearest",
+    merge_method: str = "last",
+    nodata: float | None = None,
+    workers: int = DEFAULT_WORKERS,
+    *,
+    on_error: str = "raise",
+) -> GeoTensor:
+    """Return one mosaic (C, H, W) of all files that touch the slice, on the slice's grid.
+
+    Only windows are read, at the overview that fits the slice's resolution, files in parallel.
+
+    Parameters
+    ----------
+    band_indexes : 1-based bands; for rows made from several STAC assets, 1-based assets.
+    resampling : rasterio's name of the method; not used where file and grid share pixel edges.
+    merge_method : "last" (latest on top), "first", "min", "max", "mean" or "median". Averages of
+        integers come as float32.
+    nodata : marks missing pixels in files and result; by default the files' own. Without any,
+        pixels no file covers are NaN in floats, 0 in integers.
+    workers : files read at once.
+    on_error : "raise" names the file that cannot be read; "skip" leaves it out and lists it in
+        `attrs["skipped"]`.
+
+    `attrs` holds `band_names` where known, `files` in merge order, and `skipped`.
+
+    Raises CatalogError when nothing touches the slice, or the catalog is not of raster files.
+
+    >>> import tempfile
+    >>> from geocatalog import build_raster_catalog
+    >>> import rasterio
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     profile = dict(driver="GTiff", height=2, width=3, count=1, dtype="uint16",
+    ...         crs="EPSG:32610", transform=rasterio.Affine(10, 0, 0, 0, -10, 20))
+    ...     with rasterio.open(folder + "/a.tif", "w", **profile) as file:
+    ...         file.write(np.arange(6, dtype="uint16").reshape(1, 2, 3))
+    ...     catalog = build_raster_catalog([folder + "/a.tif"])
+    ...     load_raster(catalog, GeoSlice((10, 0, 30, 20), None, 10, 32610)).values.tolist()
+    [[[1, 2], [4, 5]]]
+    """
+    request = _request(slice_, band_indexes, resampling, nodata, workers, on_error)
+    check_method(merge_method)
+    rows = _ordered_rows(catalog, slice_, merge_method)
+    merged = _merge(_pieces(rows, request), request, merge_method, slice_)
+    return _as_tensor(merged.data, merged, request)
+
+
+def load_raster_timeseries(
+    catalog: GeoCatalog,
+    slice_: GeoSlice,
+    band_indexes: Sequence[int] | None = None,
+    resampling: str = "nearest",
+    merge_method: str = "last",
+    nodata: float | None = None,
+    workers: int = DEFAULT_WORKERS,
+    *,
+    on_error: str = "raise",
+) -> GeoTensor:
+    """Return (T, C, H, W): one mosaic per acquisition date (UTC day of `start_time`), in order.
+
+    `attrs["dates"]` are the T days as ISO text; other arguments as `load_raster`. Days are only
+    those with a file that touches the slice.
+
+    Raises CatalogError also for undated files, and when days differ in their bands.
+    """
+    request = _request(slice_, band_indexes, resampling, nodata, workers, on_error)
+    check_method(merge_method)
+    rows = _ordered_rows(catalog, slice_, "first")
+    undated = [row.filepath for row in rows if pd.isna(row.start_time)]
+    if undated:
+        raise CatalogError(f"a time series needs dates; {len(undated)} undated, e.g. {undated[0]}")
+    if merge_method == "last":
+        rows.reverse()
+    stack: list[np.ndarray] = []
+    dates: list[str] = []
+    merged = None
+    for day, group in groupby(_pieces(rows, request), key=lambda read: _day(read[0])):
+        merged = _merge(group, request, merge_method, slice_)
+        if stack and merged.data.shape != stack[0].shape:
+            raise CatalogError(
+                f"days differ in bands: {stack[0].shape[0]} on {dates[0]}, "
+                f"{merged.data.shape[0]} on {day}; choose with band_indexes="
+            )
+        stack.append(merged.data)
+        dates.append(day)
+    if merged is None:
+        raise CatalogError(f"none of the {len(rows)} files could be read: {request.skipped[:3]}")
+    order = slice(None, None, -1) if merge_method == "last" else slice(None)
+    tensor = _as_tensor(np.stack(stack[order]), merged, request)
+    tensor.attrs["dates"] = dates[order]
+    tensor.attrs.pop("files")
+    return tensor
+
+
+def _day(row: CatalogRow) -> str:
+    return f"{row.start_time:%Y-%m-%d}"
+
+
+def _request(
+    slice_: GeoSlice,
+    indexes: Sequence[int] | None,
+    resampling: str,
+    nodata: float | None,
+    workers: int,
+    on_error: str,
+) -> _Request:
+    as_resampling(resampling)
+    if on_error not in ("raise", "skip"):
+        raise CatalogError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
+    if workers < 1:
+        raise CatalogError(f"workers must be at least 1, got {workers}")
+    return _Request(Grid.of(slice_), indexes, resampling, nodata, workers, on_error)
+
+
+def _ordered_rows(catalog: GeoCatalog, slice_: GeoSlice, method: str) -> list[CatalogRow]:
+    if catalog.backend != "raster":
+        raise CatalogError(
+            f"load_raster reads catalogs of raster files, this one lists {catalog.backend} files; "
+            f"use load_{catalog.backend}"
+        )
+    rows = list(catalog.query(slice_).iter_rows())
+    if not rows:
+        raise CatalogError(f"no file of {catalog!r} touches {slice_!r}")
+    rows.sort(key=lambda row: row.start_time.value if not pd.isna(row.start_time) else 0)
+    return rows[::-1] if method == "last" else rows
+
+
+@dataclass
+class _Merged:
+    """A mosaic with what its files said about their bands."""
+
+    data: np.ndarray
+    bands: Bands
+    names: tuple[str, ...] | None
+    fill: float
+    files: list[str]
+
+
+Read = tuple[CatalogRow, Piece | None, Bands]
+
+
+def _pieces(rows: list[CatalogRow], request: _Request) -> Iterator[Read]:
+    """Yield each row's pixels in order, reading ahead; what fails is raised or listed."""
+    for row, outcome in zip(
+        rows, ordered_map(partial(_read_row, request=request), rows, request.workers), strict=False
+    ):
+        if isinstance(outcome, Exception):
+            if request.on_error == "raise":
+                raise CatalogError(
+                    f"cannot read {row.filepath}: {type(outcome).__name__}: {outcome}; "
+                    "pass on_error='skip' to leave such files out"
+                ) from outcome
+            request.skipped.append((row.filepath, f"{type(outcome).__name__}: {outcome}"))
+            continue
+        yield row, *outcome
+
+
+def _read_row(row: CatalogRow, request: _Request) -> tuple[Piece | None, Bands] | Exception:
+    try:
+        if row.assets:
+            return _read_assets(row.assets, request)
+        options = (request.indexes, request.resampling, request.nodata)
+        return read_piece(row.filepath, request.grid, *options)
+    except Exception as error:
+        return error
+
+
+def _read_assets(assets: dict[str, str], request: _Request) -> tuple[Piece | None, Bands]:
+    keys = list(assets)
+    chosen = range(1, len(keys) + 1) if request.indexes is None else request.indexes
+    if any(not 1 <= index <= len(keys) for index in chosen):
+        raise CatalogError(f"band_indexes are 1-based over {keys}, got {list(chosen)}")
+    names = [keys[index - 1] for index in chosen]
+    read = [
+        read_piece(assets[name], request.grid, [1], request.resampling, request.nodata)
+        for name in names
+    ]
+    dtype = np.result_type(*(bands.dtype for _, bands in read))
+    bands = Bands(dtype, len(names), read[0][1].nodata, tuple(names))
+    return stack_pieces([piece for piece, _ in read], dtype), bands
+
+
+def stack_pieces(pieces: Sequence[Piece | None], dtype: np.dtype) -> Piece | None:
+    """Return single-band pieces as the bands of one, over the window that holds them all.
+
+    >>> one = Piece(0, 0, np.ones((1, 1, 1)), np.ones((1, 1, 1), bool))
+    >>> two = Piece(0, 1, np.ones((1, 1, 1)), np.ones((1, 1, 1), bool))
+    >>> stack_pieces([one, two], np.dtype(float)).valid.tolist()
+    [[[True, False]], [[False, True]]]
+    """
+    windows = [piece.window for piece in pieces if piece is not None]
+    if not windows:
+        return None
+    top, left = min(rows.start for rows, _ in windows), min(cols.start for _, cols in windows)
+    bottom, right = max(rows.stop for rows, _ in windows), max(cols.stop for _, cols in windows)
+    data = np.zeros((len(pieces), bottom - top, right - left), dtype=dtype)
+    valid = np.zeros(data.shape, dtype=bool)
+    for band, piece in enumerate(pieces):
+        if piece is not None:
+            rows, cols = piece.window
+            at = (
+                band,
+                slice(rows.start - top, rows.stop - top),
+                slice(cols.start - left, cols.stop - left),
+            )
+            data[at], valid[at] = piece.data[0], piece.valid[0]
+    return Piece(top, left, data, valid)
+
+
+def _merge(read: Iterator[Read], request: _Request, method: str, slice_: GeoSlice) -> _Merged:
+    mosaic: Mosaic | None = None
+    first: Bands | None = None
+    files: list[str] = []
+    for row, piece, bands in read:
+        if first is None or mosaic is None:
+            first = bands
+            mosaic = Mosaic(
+                method, bands, request.grid.shape, fill_for(method, bands, request.nodata)
+            )
+        elif bands.count != first.count:
+            raise CatalogError(
+                f"{row.filepath} has {bands.count} bands, the files before it {first.count}; "
+                "choose with band_indexes="
+            )
+        if piece is not None:
+            mosaic.add(piece)
+            files.append(row.filepath)
+        if mosaic.is_complete:
+            break
+    if mosaic is None or first is None:
+        raise CatalogError(f"no file could be read for {slice_!r}: {request.skipped[:3]}")
+    names = tuple(str(name) for name in first.names) if all(first.names) else None
+    return _Merged(mosaic.result(), first, names, mosaic.fill, files)
+
+
+def _as_tensor(data: np.ndarray, merged: _Merged, request: _Request) -> Any:
+    from georeader.geotensor import GeoTensor
+
+    attrs: dict[str, Any] = {"files": merged.files, "skipped": list(request.skipped)}
+    if merged.names is not None:
+        attrs["band_names"] = list(merged.names)
+    return GeoTensor(
+        data,
+        transform=request.grid.transform,
+        crs=rasterio_crs(request.grid.crs),
+        fill_value_default=merged.fill,
+        attrs=attrs,
+    )

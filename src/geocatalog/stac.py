@@ -1,0 +1,283 @@
+"""STAC items to catalog rows and back; no file is ever opened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import shapely
+from affine import Affine
+from pyproj import CRS
+from shapely.geometry import mapping, shape
+
+from geocatalog.build.assemble import FileRecord, assemble
+from geocatalog.catalog import CatalogRow, GeoCatalog
+from geocatalog.crs import as_crs, crs_text
+from geocatalog.errors import CatalogError
+from geocatalog.footprint import box_parts, reproject, wrapped_bounds
+from geocatalog.interval import as_interval
+from geocatalog.memory import InMemoryGeoCatalog
+from geocatalog.paths import stored_path
+
+PROPERTIES = {
+    "cloud_cover": "eo:cloud_cover",
+    "platform": "platform",
+    "constellation": "constellation",
+    "mgrs_tile": "s2:mgrs_tile",
+    "simulated": "geostack:simulated",
+}
+"""Item properties that become columns by default: column name to property name."""
+
+_RESERVED = frozenset({"item_id", "collection", "assets", "native_crs", "resolution"})
+
+
+def from_stac_items(
+    items: Iterable[Any],
+    asset_key: str | Sequence[str] | None = None,
+    target_crs: Any = None,
+    *,
+    properties: dict[str, str] | None = None,
+    footprint: str = "file",
+    on_error: str = "raise",
+) -> InMemoryGeoCatalog:
+    """Return a catalog with one row per item; no file is opened.
+
+    Parameters
+    ----------
+    items : `pystac.Item`s, or an `ItemCollection`.
+    asset_key : asset whose href becomes `filepath`. With several, the row also keeps them all in
+        its `assets` column (JSON, in this order), and loaders read them as bands. By default the
+        first asset with the role "data".
+    target_crs : CRS of the footprints; by default the items' own projection, if they share one,
+        or EPSG:4326 where none has one.
+    properties : column name to item property; by default `PROPERTIES`. Absent ones make no
+        column.
+    footprint : "file" takes the asset's full extent (`proj:transform` and `proj:shape`, or
+        `proj:bbox`), the item's geometry where those are missing; "geometry" always the latter,
+        which leaves out the empty corners of a partial scene.
+    on_error : "raise", or "skip" to list unusable items in `.skipped`.
+
+    `datetime` is an instant; `start_datetime` and `end_datetime`, where given, are the interval.
+
+    Raises CatalogError for an item without the asset, without any place, or without any time.
+
+    >>> import datetime, pystac
+    >>> item = pystac.Item("scene", None, [-120, 38, -119, 39], datetime.datetime(2024, 6, 1), {})
+    >>> item.add_asset("B04", pystac.Asset("https://host/b04.tif"))
+    >>> from_stac_items([item], asset_key="B04").total_bounds
+    (-120.0, 38.0, -119.0, 39.0)
+    """
+    if footprint not in ("file", "geometry"):
+        raise CatalogError(f"footprint must be 'file' or 'geometry', got {footprint!r}")
+    if on_error not in ("raise", "skip"):
+        raise CatalogError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
+    columns = PROPERTIES if properties is None else properties
+    records, skipped = [], []
+    for item in items:
+        try:
+            records.append(_record(item, asset_key, columns, footprint))
+        except CatalogError as error:
+            if on_error == "raise":
+                raise
+            skipped.append((item.id, str(error)))
+    return assemble(records, target_crs, "raster", skipped)
+
+
+def from_stac_search(search: Any, **kwargs: Any) -> InMemoryGeoCatalog:
+    """Return a catalog of all items of a `pystac_client` search; arguments as `from_stac_items`.
+
+    >>> class Search:
+    ...     def items(self):
+    ...         return iter([])
+    >>> len(from_stac_search(Search(), target_crs=4326))
+    0
+    """
+    return from_stac_items(search.items(), **kwargs)
+
+
+def _record(
+    item: Any, asset_key: str | Sequence[str] | None, columns: dict[str, str], footprint: str
+) -> FileRecord:
+    keys = _asset_keys(item, asset_key)
+    hrefs = {key: stored_path(_href(item, key)) for key in keys}
+    asset = item.assets[keys[0]]
+    place = _file_extent(item, asset) if footprint == "file" else None
+    geometry, crs = place or (_item_geometry(item), as_crs("EPSG:4326"))
+    extras: dict[str, Any] = {"item_id": item.id, "collection": item.collection_id}
+    extras |= {
+        name: item.properties[key] for name, key in columns.items() if key in item.properties
+    }
+    resolution = _resolution(item, asset)
+    native = _native_crs(item, asset)
+    if native is not None and resolution is not None:
+        extras |= {"native_crs": crs_text(native), "resolution": resolution}
+    if not isinstance(asset_key, str) and asset_key is not None:
+        extras["assets"] = json.dumps(hrefs)
+    return FileRecord(hrefs[keys[0]], geometry, crs, _interval(item), extras)
+
+
+def _asset_keys(item: Any, asset_key: str | Sequence[str] | None) -> list[str]:
+    if isinstance(asset_key, str):
+        return [asset_key]
+    if asset_key is not None:
+        if not list(asset_key):
+            raise CatalogError("asset_key must name at least one asset, got an empty sequence")
+        return list(asset_key)
+    data = [key for key, asset in item.assets.items() if "data" in (asset.roles or [])]
+    if not data:
+        raise CatalogError(
+            f"item {item.id} has no asset with the role 'data' among {sorted(item.assets)}; "
+            "pass asset_key="
+        )
+    return data[:1]
+
+
+def _href(item: Any, key: str) -> str:
+    if key not in item.assets:
+        raise CatalogError(f"item {item.id} has no asset {key!r}; it has {sorted(item.assets)}")
+    asset = item.assets[key]
+    return asset.get_absolute_href() or asset.href
+
+
+def _field(item: Any, asset: Any, name: str) -> Any:
+    """Return a field of the asset, or of the item where the asset does not override it."""
+    value = asset.extra_fields.get(name)
+    return item.properties.get(name) if value is None else value
+
+
+def _native_crs(item: Any, asset: Any) -> CRS | None:
+    code = _field(item, asset, "proj:code") or _field(item, asset, "proj:epsg")
+    code = code or _field(item, asset, "proj:wkt2")
+    if code is None:
+        projjson = _field(item, asset, "proj:projjson")
+        code = None if projjson is None else json.dumps(projjson)
+    return None if code is None else as_crs(code)
+
+
+def _file_extent(item: Any, asset: Any) -> tuple[shapely.Polygon, CRS] | None:
+    crs = _native_crs(item, asset)
+    if crs is None:
+        return None
+    size, move = _field(item, asset, "proj:shape"), _field(item, asset, "proj:transform")
+    if size is not None and move is not None:
+        (rows, cols), pixel = size, Affine(*move[:6])
+        corners = [pixel @ corner for corner in ((0, 0), (cols, 0), (cols, rows), (0, rows))]
+        if pixel.b == 0 and pixel.d == 0:
+            (x0, y0), (x1, y1) = corners[0], corners[2]
+            return shapely.box(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)), crs
+        return shapely.Polygon(corners), crs
+    bbox = _field(item, asset, "proj:bbox")
+    return None if bbox is None else (shapely.box(*bbox), crs)
+
+
+def _resolution(item: Any, asset: Any) -> float | None:
+    move = _field(item, asset, "proj:transform")
+    size = abs(move[0]) if move is not None else _field(item, asset, "gsd")
+    return None if size is None else float(size)
+
+
+def _item_geometry(item: Any) -> Any:
+    if item.geometry is not None:
+        return shape(item.geometry)
+    bbox = item.bbox
+    if bbox is None:
+        raise CatalogError(
+            f"item {item.id} has no geometry, no bbox and no proj: fields, so it has no place; "
+            "pass on_error='skip' to leave such items out"
+        )
+    west, south, east, north = bbox if len(bbox) == 4 else (bbox[0], bbox[1], bbox[3], bbox[4])
+    parts = [shapely.box(*part) for part in box_parts((west, south, east, north))]
+    return parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
+
+
+def _interval(item: Any) -> pd.Interval | None:
+    start, end = item.properties.get("start_datetime"), item.properties.get("end_datetime")
+    start = start or item.common_metadata.start_datetime
+    end = end or item.common_metadata.end_datetime
+    moment = item.datetime
+    if start is None and end is None:
+        if moment is None:
+            raise CatalogError(
+                f"item {item.id} has neither datetime nor start_datetime and end_datetime"
+            )
+        return as_interval(pd.Timestamp(moment))
+    try:
+        return as_interval((_instant(start), _instant(end)))
+    except CatalogError as error:
+        raise CatalogError(f"item {item.id}: {error}") from error
+
+
+def _instant(value: Any) -> pd.Timestamp | None:
+    return None if value is None else pd.Timestamp(value)
+
+
+def to_stac_items(catalog: GeoCatalog, properties: dict[str, str] | None = None) -> list[Any]:
+    """Return one `pystac.Item` per row, so that `from_stac_items` gives the same rows again.
+
+    Footprints go to EPSG:4326 as GeoJSON asks, and the projected one stays in `proj:` fields.
+    `properties` maps columns to property names (default `PROPERTIES`); others keep their names.
+    The asset is called "data", or by the keys of the row's `assets`.
+
+    >>> import geopandas as gpd
+    >>> frame = gpd.GeoDataFrame({"filepath": ["/a.tif"], "start_time": ["2024-06-01"],
+    ...     "end_time": ["2024-06-01"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
+    >>> to_stac_items(InMemoryGeoCatalog(frame))[0].bbox
+    [0.0, 0.0, 1.0, 1.0]
+    """
+    names = PROPERTIES if properties is None else properties
+    rows = list(catalog.iter_rows())
+    outlines = np.array([row.geometry for row in rows], dtype=object)
+    outlines = reproject(outlines, catalog.crs, as_crs("EPSG:4326"))
+    return [_item(row, outline, names) for row, outline in zip(rows, outlines, strict=True)]
+
+
+def _item(row: CatalogRow, outline: Any, names: dict[str, str]) -> Any:
+    import pystac
+
+    times = row.interval
+    if times is None:
+        raise CatalogError(f"{row.filepath} is undated, and a STAC item needs a time")
+    start, end = times.left.to_pydatetime(), times.right.to_pydatetime()
+    single = start == end
+    item = pystac.Item(
+        id=str(row.extras.get("item_id") or f"row-{row.index}"),
+        geometry=mapping(outline),
+        bbox=list(wrapped_bounds(outline)),
+        datetime=start if single else None,
+        properties=_item_properties(row, names),
+        start_datetime=None if single else start,
+        end_datetime=None if single else end,
+        collection=None,
+    )
+    item.collection_id = row.extras.get("collection")
+    fields = _projection(row)
+    for key, href in (row.assets or {"data": row.filepath}).items():
+        item.add_asset(key, pystac.Asset(href, roles=["data"], extra_fields=dict(fields)))
+    return item
+
+
+def _item_properties(row: CatalogRow, names: dict[str, str]) -> dict[str, Any]:
+    found = {}
+    for name, value in row.extras.items():
+        if name in _RESERVED or value is None or (np.isscalar(value) and pd.isna(value)):
+            continue
+        value = value.item() if isinstance(value, np.generic) else value
+        found[names.get(name, name)] = (
+            value.isoformat() if isinstance(value, pd.Timestamp) else value
+        )
+    return found
+
+
+def _projection(row: CatalogRow) -> dict[str, Any]:
+    fields: dict[str, Any] = {"proj:bbox": list(row.bounds)}
+    code = crs_text(row.crs)
+    fields["proj:code" if ":" in code and len(code) < 20 else "proj:wkt2"] = code
+    size = row.extras.get("resolution")
+    if size is not None and not pd.isna(size) and row.extras.get("native_crs") == code:
+        west, south, east, north = row.bounds
+        fields["proj:transform"] = [float(size), 0.0, west, 0.0, -float(size), north]
+        fields["proj:shape"] = [round((north - south) / size), round((east - west) / size)]
+    return fields
