@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rasterio.windows import Window
 
 _SNAP = 1e-3
-"""Pixels: an edge this close to a pixel's edge lies on it, whatever the rounding of a projection."""
+"""Pixels: an edge this close to a pixel's edge lies on it, however it was projected."""
 
 _DENSIFY = 21
 """Points put on each edge of a box before it is projected: the edges become curves."""

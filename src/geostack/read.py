@@ -89,9 +89,7 @@ def asset_grid(asset: Asset, declared: PixelGrid | None = None) -> PixelGrid:
     """Return an asset's pixel grid: what its item declares, else what its header says."""
     if declared is not None:
         return declared
-    return with_dataset(
-        asset, lambda dataset: PixelGrid(dataset.crs, dataset.transform, dataset.shape)
-    )
+    return with_dataset(asset, _grid_of)
 
 
 def read_onto(
@@ -109,7 +107,7 @@ def read_onto(
     """
 
     def read(dataset: Any) -> NDArray[Any]:
-        own = PixelGrid(dataset.crs, dataset.transform, dataset.shape)
+        own = _grid_of(dataset)
         if own.same_pixels(grid):
             return _copy(dataset, own, grid, asset.band)
         return _resample(dataset, grid, method, asset.band)
@@ -128,9 +126,9 @@ def with_dataset(asset: Asset, action: Callable[[Any], T]) -> T:
     def attempt() -> T:
         href = state.address()
         try:
-            with rasterio.Env(**gdal_options(href), **state.fresh_options(href)):
-                with rasterio.open(href) as dataset:
-                    return action(dataset)
+            options = {**gdal_options(href), **state.fresh_options(href)}
+            with rasterio.Env(**options), rasterio.open(href) as dataset:
+                return action(dataset)
         except RasterioError as error:
             raise state.judge(error, href) from None
 
@@ -207,6 +205,10 @@ def ask_status(href: str) -> tuple[int | str, float | None]:
 
 def _first_line(text: str) -> str:
     return text.splitlines()[0] if text else "no reason given"
+
+
+def _grid_of(dataset: Any) -> PixelGrid:
+    return PixelGrid(dataset.crs, dataset.transform, dataset.shape)
 
 
 def _copy(dataset: Any, own: PixelGrid, grid: PixelGrid, band: int) -> NDArray[Any]:

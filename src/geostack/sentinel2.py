@@ -197,8 +197,7 @@ def read_bands(
 
     def read(index: int) -> None:
         asset = assets[index]
-        method = "nearest" if asset.key == "SCL" else "bilinear"
-        band = read_onto(asset, grid, method)
+        band = read_onto(asset, grid, "nearest" if asset.key == "SCL" else "bilinear")
         if shift and asset.key in REFLECTANCE_BANDS:
             band = take_offset(band)
         values[index] = band

@@ -84,7 +84,12 @@ def find_items(
     if limit is not None and (limit != int(limit) or limit < 1):
         raise ValueError(f"limit must be a positive whole number or None, got {limit!r}")
     chosen = select(source, request)
-    items = chosen.search(**request.query(), max_cloud_cover=request.max_cloud_cover, limit=limit)
+    # Twice as many are asked for: those that were processed again count once.
+    items = chosen.search(
+        **request.query(),
+        max_cloud_cover=request.max_cloud_cover,
+        limit=None if limit is None else 2 * limit,
+    )
     items = sorted(without_older_versions(items), key=sort_key)[:limit]
     if not items:
         raise NoSceneError(_explain(chosen, request))
@@ -151,7 +156,7 @@ def _explain(source: Source, request: Request) -> str:
         tiles = sorted({str(mgrs_tile(item.properties)) for item in source.search(**query)})
         if tiles:
             return f"{found}: that place is on tile {', '.join(tiles)}; pass tile={tiles[0]!r}"
-        return f"{found}: tile {request.tile} has no scene of that box; is it the right tile?"
+        return f"{found}: it has no scene of that box on that tile; pass tile=None for any"
     return f"{found}: it has no scene of that place at any near date"
 
 

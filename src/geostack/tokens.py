@@ -8,8 +8,16 @@ import re
 _SECRET = re.compile(
     r"(?i)(?<=[?&])(sig|sv|se|st|sp|sr|skoid|sktid|skt|ske|sks|skv|token|subscription-key)=[^&\s'\"<>)]*"
 )
-_LEAKY_LOGGERS = ("urllib3.connectionpool", "rasterio._env", "rasterio._err", "rasterio._base",
-                  "rasterio.env", "rasterio._io", "rasterio.session", "pystac_client.stac_api_io")  # fmt: skip
+_LEAKY_LOGGERS = (
+    "pystac_client.stac_api_io",
+    "rasterio._base",
+    "rasterio._env",
+    "rasterio._err",
+    "rasterio._io",
+    "rasterio.env",
+    "rasterio.session",
+    "urllib3.connectionpool",
+)
 
 
 def without_query(url: str) -> str:

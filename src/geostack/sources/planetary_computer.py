@@ -274,14 +274,14 @@ def sign(href: str, *, renew: bool = False, policy: RetryPolicy | None = None) -
             sas.TOKEN_CACHE.pop(endpoint, None)
         try:
             token = retry(lambda: _token(account, container), policy)
-        except (GaveUpError, _NoToken) as error:
+        except (GaveUpError, _NoTokenError) as error:
             raise SourceUnavailableError(
                 f"no token for {account}/{container} from {Settings.get().sas_url}: {error}"
             ) from None
     return str(token.sign(bare).href)
 
 
-class _NoToken(Exception):
+class _NoTokenError(Exception):
     """The token endpoint refused for good."""
 
 
@@ -296,13 +296,13 @@ def _token(account: str, container: str) -> Any:
         answer = f"HTTP {response.status_code}"
         if response.status_code in (429, *range(500, 600)):
             raise TransientError(answer, retry_after(response.headers.get("Retry-After"))) from None
-        raise _NoToken(answer) from None
+        raise _NoTokenError(answer) from None
     except requests.exceptions.RetryError:
         raise TransientError("HTTP 429 or 5xx") from None
     except requests.RequestException as error:
         raise TransientError(type(error).__name__) from None
     except ValueError:  # pydantic's ValidationError, requests' JSONDecodeError
-        raise _NoToken("an answer that is no token") from None
+        raise _NoTokenError("an answer that is no token") from None
 
 
 def _query(tile: str | None, max_cloud_cover: float | None) -> dict[str, Any]:
