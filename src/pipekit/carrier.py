@@ -1,0 +1,84 @@
+"""Georeferenced arrays, recognised by their attributes: pipekit imports no raster library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeGuard, runtime_checkable
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@runtime_checkable
+class Carrier(Protocol):
+    """An array with its place on Earth, such as georeader's GeoTensor.
+
+    `values` is (..., H, W); `transform` maps (col, row) to map coordinates; `attrs` is shared
+    between derived carriers and therefore never changed in place.
+    """
+
+    values: Array
+    transform: Any
+    crs: Any
+    fill_value_default: Any
+    attrs: dict[str, Any]
+
+
+def is_carrier(value: object) -> TypeGuard[Carrier]:
+    """Tell whether a value carries a georeference in the way a GeoTensor does.
+
+    >>> import numpy as np
+    >>> is_carrier(np.zeros((2, 2)))
+    False
+    """
+    # Plain arrays are the common case, and a runtime Protocol check costs microseconds.
+    return type(value) is not np.ndarray and isinstance(value, Carrier)
+
+
+def rewrap(
+    like: Carrier,
+    values: Array,
+    *,
+    transform: Any = None,
+    attrs: Mapping[str, Any] | None = None,
+) -> Any:
+    """Put new values into a carrier of the same kind, at the same place unless told otherwise.
+
+    Args:
+        like: the carrier to follow.
+        values: (..., H, W) array of any dtype.
+        transform: the new transform, or None to keep it.
+        attrs: the new attributes, or None to copy them; `band_names` is dropped when its length
+            no longer fits the first axis.
+    """
+    kept = dict(like.attrs if attrs is None else attrs)
+    names = kept.get("band_names")
+    if names is not None and (values.ndim < 3 or len(names) != values.shape[0]):
+        del kept["band_names"]
+    make: Any = type(like)
+    return make(
+        values,
+        transform=like.transform if transform is None else transform,
+        crs=like.crs,
+        fill_value_default=fitting_fill(like.fill_value_default, values.dtype),
+        attrs=kept,
+    )
+
+
+def fitting_fill(fill: Any, dtype: np.dtype[Any]) -> Any:
+    """Return the fill value if the dtype can hold it; else NaN for floats and 0 for the rest.
+
+    >>> import numpy as np
+    >>> fitting_fill(0, np.dtype("uint8")), fitting_fill(-9999, np.dtype("uint8"))
+    (0, 0)
+    """
+    if fill is None:
+        return None
+    with np.errstate(all="ignore"):
+        if dtype.kind in "iu" and not (np.isfinite(fill) and int(fill) == fill):
+            return 0
+        if dtype.kind in "iu":
+            info = np.iinfo(dtype)
+            return fill if info.min <= fill <= info.max else 0
+    return bool(fill) if dtype.kind == "b" else fill

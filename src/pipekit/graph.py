@@ -1,0 +1,235 @@
+"""Operators wired as a graph with named inputs and outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from pipekit.node import Input, Node
+from pipekit.operator import Operator
+from pipekit.summary import step_repr, summarise
+
+
+class GraphError(ValueError):
+    """A graph that cannot run as it is wired."""
+
+
+class Step(NamedTuple):
+    """One node's turn: which values it reads, where its result goes, what may then be dropped."""
+
+    operator: Operator
+    parents: tuple[int, ...]
+    slot: int
+    dropped: tuple[int, ...]
+
+
+class Graph(Operator):
+    """A pipeline that branches and joins: named inputs, named outputs, nodes between.
+
+    Every node runs once, in an order fixed when the graph is built, and an intermediate result is
+    let go after its last use. The wiring is checked when the graph is built.
+
+    Args:
+        inputs: name -> `Input`; the name is the one that a call uses.
+        outputs: name -> the `Node` (or `Input`) whose value is returned under that name.
+
+    Raises:
+        GraphError: an input that no output needs, an input that is used but not declared, one
+            declared twice, or a cycle.
+
+    >>> from pipekit import Lambda
+    >>> red, nir = Input("red"), Input("nir")
+    >>> total = Lambda(lambda a, b: a + b)(red, nir)
+    >>> difference = Lambda(lambda a, b: b - a)(red, nir)
+    >>> ratio = Lambda(lambda a, b: a / b)(difference, total)
+    >>> index = Graph(inputs={"red": red, "nir": nir}, outputs={"ndvi": ratio, "sum": total})
+    >>> index(red=1.0, nir=3.0)
+    {'ndvi': 0.5, 'sum': 4.0}
+    """
+
+    def __init__(self, inputs: Mapping[str, Input], outputs: Mapping[str, Node | Input]) -> None:
+        self.inputs = dict(inputs)
+        self.outputs = dict(outputs)
+        _check_declared(self.inputs, self.outputs)
+        nodes = list(_in_order(self.outputs))
+        _check_used(self.inputs, self.outputs, nodes)
+        self.nodes = tuple(nodes)
+        self._plan, self._results = _compile(self.inputs, self.outputs, nodes)
+
+    def __call__(self, *values: Any, **named: Any) -> Any:
+        """Run on inputs given by name, or in the declared order; build a `Node` from symbols.
+
+        Raises:
+            TypeError: an input is missing, unknown or given twice.
+        """
+        return super().__call__(*self._bind(values, named))
+
+    def _bind(self, values: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+        """Put the given inputs into the declared order."""
+        wanted = list(self.inputs)
+        if len(values) > len(wanted):
+            raise TypeError(f"this Graph takes {_names(wanted)}, got {len(values)} inputs")
+        given = dict(zip(wanted, values, strict=False))
+        twice = [name for name in named if name in given]
+        unknown = [name for name in named if name not in self.inputs]
+        missing = [name for name in wanted if name not in given and name not in named]
+        faults = {"missing": missing, "unknown": unknown, "given twice:": twice}
+        if missing or unknown or twice:
+            told = ", ".join(f"{fault} {_names(which)}" for fault, which in faults.items() if which)
+            raise TypeError(f"this Graph takes {_names(wanted)}; {told}")
+        given.update(named)
+        return tuple(given[name] for name in wanted)
+
+    def _apply(self, *inputs: Any) -> dict[str, Any]:
+        slots: list[Any] = [*self._bind(inputs, {}), *[None] * len(self._plan)]
+        del inputs
+        for position, step in enumerate(self._plan):
+            self._run(position, step, slots)
+        return {name: slots[slot] for name, slot in self._results.items()}
+
+    def _run(self, position: int, step: Step, slots: list[Any]) -> None:
+        given = [slots[i] for i in step.parents]
+        try:
+            slots[step.slot] = step.operator(*given)
+        except Exception as error:
+            error.add_note(self._note(position, step, given))
+            raise
+        for i in step.dropped:
+            slots[i] = None
+
+    def _note(self, position: int, step: Step, given: list[Any]) -> str:
+        return (
+            f"failed in node {position + 1} of {len(self._plan)} of a Graph "
+            f"({_names(list(self.inputs))} -> {_names(list(self.outputs))}):\n"
+            f"  > {step_repr(step.operator)}\n"
+            f"  input: {', '.join(map(summarise, given)) or 'none'}"
+        )
+
+    def _config_values(self) -> dict[str, Any]:
+        """Return the wiring: a parent or output is an input's name or a node's number."""
+        names: dict[int, str | int] = {id(x): name for name, x in self.inputs.items()}
+        names |= {id(node): number for number, node in enumerate(self.nodes)}
+        return {
+            "inputs": list(self.inputs),
+            "nodes": [
+                {"operator": node.operator, "parents": [names[id(p)] for p in node.parents]}
+                for node in self.nodes
+            ],
+            "outputs": {name: names[id(symbol)] for name, symbol in self.outputs.items()},
+        }
+
+    @classmethod
+    def _from_config_values(cls, values: dict[str, Any]) -> Graph:
+        inputs = {name: Input(name) for name in values["inputs"]}
+        known: dict[str | int, Input | Node] = dict(inputs)
+        for number, node in enumerate(values["nodes"]):
+            known[number] = Node(node["operator"], [_look_up(known, p) for p in node["parents"]])
+        outputs = {name: _look_up(known, ref) for name, ref in values["outputs"].items()}
+        return cls(inputs, outputs)
+
+    # A Graph travels as its wiring: pickling node by node would recurse as deep as the graph is.
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self)._from_config_values, (self._config_values(),)
+
+    def to_mermaid(self) -> str:
+        """Return the graph as Mermaid flowchart text, one line a node and one an edge."""
+        from pipekit.draw import graph_mermaid
+
+        return graph_mermaid(self)
+
+    def _repr_html_(self) -> str:
+        from pipekit.draw import graph_svg
+
+        return graph_svg(self)
+
+
+def _look_up(known: Mapping[str | int, Input | Node], reference: Any) -> Input | Node:
+    if not isinstance(reference, str | int) or reference not in known:
+        raise GraphError(
+            f"a node refers to {reference!r}, which is neither an input nor an earlier node"
+        )
+    return known[reference]
+
+
+def _in_order(outputs: Mapping[str, Node | Input]) -> Iterator[Node]:
+    """Yield every node that the outputs need, parents first, without recursion."""
+    done: set[int] = set()
+    open_: set[int] = set()
+    stack: list[tuple[Input | Node, bool]] = [(s, False) for s in reversed(list(outputs.values()))]
+    while stack:
+        symbol, parents_done = stack.pop()
+        if id(symbol) in done or isinstance(symbol, Input):
+            continue
+        if parents_done:
+            done.add(id(symbol))
+            open_.discard(id(symbol))
+            yield symbol
+            continue
+        if id(symbol) in open_:
+            raise GraphError(f"the graph has a cycle through {step_repr(symbol.operator)}")
+        open_.add(id(symbol))
+        stack.append((symbol, True))
+        stack.extend((p, False) for p in reversed(symbol.parents) if id(p) not in done)
+
+
+def _check_declared(inputs: Mapping[str, Input], outputs: Mapping[str, Node | Input]) -> None:
+    if not outputs:
+        raise GraphError("a Graph needs at least one output")
+    for name, symbol in inputs.items():
+        if not isinstance(symbol, Input):
+            raise TypeError(f"inputs[{name!r}] must be an Input, got {type(symbol).__name__}")
+    for name, out in outputs.items():
+        if not isinstance(out, Node | Input):
+            raise TypeError(
+                f"outputs[{name!r}] must be a Node or an Input, got {type(out).__name__}; "
+                "call the operator on an Input to make a Node"
+            )
+    names = [x.name for x in inputs.values()]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise GraphError(f"inputs named twice: {_names(twice)}; each Input needs its own name")
+
+
+def _check_used(
+    inputs: Mapping[str, Input], outputs: Mapping[str, Node | Input], nodes: list[Node]
+) -> None:
+    used = [s for node in nodes for s in node.parents] + list(outputs.values())
+    used_inputs = {id(s): s for s in used if isinstance(s, Input)}
+    declared = {id(x) for x in inputs.values()}
+    undeclared = sorted({x.name for key, x in used_inputs.items() if key not in declared})
+    if undeclared:
+        hint = " (a second Input of the same name is another input)"
+        same_name = set(undeclared) & {x.name for x in inputs.values()}
+        raise GraphError(
+            f"inputs used but not declared: {_names(undeclared)}{hint if same_name else ''}; "
+            f"declared are {_names(list(inputs))}"
+        )
+    idle = [name for name, x in inputs.items() if id(x) not in used_inputs]
+    if idle:
+        raise GraphError(f"inputs that no output depends on: {_names(idle)}; leave them out")
+
+
+def _compile(
+    inputs: Mapping[str, Input], outputs: Mapping[str, Node | Input], nodes: list[Node]
+) -> tuple[tuple[Step, ...], dict[str, int]]:
+    """Number the values, and find after which step each of them is no longer needed."""
+    slot = {id(x): i for i, x in enumerate(inputs.values())}
+    slot |= {id(node): len(inputs) + i for i, node in enumerate(nodes)}
+    results = {name: slot[id(symbol)] for name, symbol in outputs.items()}
+    kept = set(results.values())
+    last_use: dict[int, int] = {}
+    for position, node in enumerate(nodes):
+        last_use.update({slot[id(p)]: position for p in node.parents})
+    dropped: list[list[int]] = [[] for _ in nodes]
+    for value, position in last_use.items():
+        if value not in kept:
+            dropped[position].append(value)
+    plan = tuple(
+        Step(n.operator, tuple(slot[id(p)] for p in n.parents), slot[id(n)], tuple(dropped[i]))
+        for i, n in enumerate(nodes)
+    )
+    return plan, results
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(map(repr, names)) or "no inputs"

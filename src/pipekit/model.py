@@ -1,0 +1,75 @@
+"""A trained model as one step of a pipeline."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+
+from pipekit.carrier import Array, is_carrier, rewrap
+from pipekit.operator import Operator
+
+
+class ModelOp(Operator):
+    """Call a model on the array: scikit-learn, torch, or any object with a method for it.
+
+    The model sees a plain ndarray. A GeoTensor comes back as a GeoTensor when the result keeps
+    its trailing (H, W), and as a plain array when it does not. A torch module is run without
+    gradients, on the device of its parameters, and its result comes back as numpy.
+
+    Args:
+        model: the object to ask.
+        method: the method's name, such as "predict"; by default the model itself is called.
+        batch_size: rows of axis 0 per call; the results are concatenated. None: all at once.
+
+    >>> import numpy as np
+    >>> ModelOp(np.negative, batch_size=2)(np.array([1, 2, 3])).tolist()
+    [-1, -2, -3]
+    """
+
+    forbid_in_yaml = True
+
+    def __init__(self, model: Any, method: str = "__call__", batch_size: int | None = None) -> None:
+        if not callable(getattr(model, method, None)):
+            raise TypeError(f"{type(model).__name__} has no method {method!r} to call")
+        if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
+            raise ValueError(f"batch_size must be a positive integer or None, got {batch_size!r}")
+        self.model = model
+        self.method = method
+        self.batch_size = batch_size
+
+    def _apply(self, x: Any) -> Any:
+        values = np.asarray(x)
+        result = self._in_batches(values)
+        if is_carrier(x) and result.ndim >= 2 and result.shape[-2:] == values.shape[-2:]:
+            return rewrap(x, result)
+        return result
+
+    def _in_batches(self, values: Array) -> Array:
+        if self.batch_size is None:
+            return self._ask(values)
+        if values.ndim == 0:
+            raise ValueError("batch_size cuts axis 0, but the input is a single number")
+        starts = range(0, max(len(values), 1), self.batch_size)
+        return np.concatenate([self._ask(values[i : i + self.batch_size]) for i in starts])
+
+    def _ask(self, values: Array) -> Array:
+        torch = sys.modules.get("torch")
+        is_module = torch is not None and isinstance(self.model, torch.nn.Module)
+        ask = self.model if self.method == "__call__" else getattr(self.model, self.method)
+        with torch.no_grad() if torch is not None and is_module else nullcontext():
+            result = ask(_on_device(torch, self.model, values) if is_module else values)
+        if torch is not None and isinstance(result, torch.Tensor):
+            result = result.detach().cpu().numpy()
+        return np.asarray(result)
+
+
+def _on_device(torch: Any, model: Any, values: Array) -> Any:
+    """Return the values as a tensor where the model's parameters are."""
+    first = next(iter(model.parameters()), None)
+    # torch has no view of a read-only or negatively strided array without a warning or an error.
+    writable = np.require(values, requirements=["C", "W"])
+    tensor = torch.from_numpy(writable)
+    return tensor if first is None else tensor.to(first.device)

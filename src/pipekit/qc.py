@@ -1,0 +1,207 @@
+"""Checks that pass good data through and stop bad data with a reason."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from types import EllipsisType
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from pipekit.carrier import is_carrier
+from pipekit.operator import Operator
+from pipekit.summary import summarise
+
+OnFail = Literal["raise", "warn"]
+
+
+class QCError(ValueError):
+    """Data that failed a quality check."""
+
+
+class QCWarning(UserWarning):
+    """Data that failed a quality check whose `on_fail` is "warn"."""
+
+
+class Check(Operator):
+    """A quality check: a subclass says in `fault` what is wrong with a value, if anything.
+
+    Args:
+        on_fail: "raise" stops with `QCError`; "warn" issues a `QCWarning` and goes on.
+    """
+
+    def __init__(self, on_fail: OnFail = "raise") -> None:
+        if on_fail not in get_args(OnFail):
+            raise ValueError(f"on_fail must be one of {get_args(OnFail)}, got {on_fail!r}")
+        self.on_fail = on_fail
+
+    def fault(self, x: Any) -> str | None:
+        """Return what is wrong with a value, or None."""
+        raise NotImplementedError(f"{type(self).__name__} must define fault(self, x)")
+
+    def _apply(self, x: Any) -> Any:
+        fault = self.fault(x)
+        if fault is None:
+            return x
+        message = f"{type(self).__name__}: {fault} (input: {summarise(x)})"
+        if self.on_fail == "raise":
+            raise QCError(message)
+        warnings.warn(message, QCWarning, stacklevel=3)
+        return x
+
+
+class AssertShape(Check):
+    """Check the shape; None stands for any length.
+
+    >>> import numpy as np
+    >>> AssertShape((4, None, None))(np.zeros((4, 3, 5))).shape
+    (4, 3, 5)
+    >>> AssertShape((4, None, None))(np.zeros((2, 3, 5)))
+    Traceback (most recent call last):
+    pipekit.qc.QCError: AssertShape: shape (2, 3, 5) is not (4, any, any) ...
+    """
+
+    def __init__(self, shape: Sequence[int | None], on_fail: OnFail = "raise") -> None:
+        super().__init__(on_fail)
+        self.shape = tuple(shape)
+
+    def fault(self, x: Any) -> str | None:
+        """Return how the shape differs, or None."""
+        shape = tuple(np.shape(x))
+        fits = len(shape) == len(self.shape) and all(
+            wanted is None or wanted == got for wanted, got in zip(self.shape, shape, strict=True)
+        )
+        wanted_text = ", ".join("any" if n is None else str(n) for n in self.shape)
+        return None if fits else f"shape {shape} is not ({wanted_text})"
+
+
+class AssertDType(Check):
+    """Check the dtype, given as a name, a numpy dtype or a numpy type.
+
+    >>> import numpy as np
+    >>> AssertDType("float32")(np.zeros(2))
+    Traceback (most recent call last):
+    pipekit.qc.QCError: AssertDType: dtype float64 is not float32 ...
+    """
+
+    def __init__(self, dtype: Any, on_fail: OnFail = "raise") -> None:
+        super().__init__(on_fail)
+        self.dtype = np.dtype(dtype).name
+
+    def fault(self, x: Any) -> str | None:
+        """Return how the dtype differs, or None."""
+        dtype = getattr(x, "dtype", None)
+        if dtype is None:
+            return f"a {type(x).__name__} has no dtype; it should be {self.dtype}"
+        return None if dtype == np.dtype(self.dtype) else f"dtype {dtype} is not {self.dtype}"
+
+
+class AssertHasAttribute(Check):
+    """Check that an attribute (or an entry of `attrs`) is there and not None, or has a value.
+
+    Args:
+        name: the attribute, such as "crs", or a key of the carrier's `attrs`.
+        value: what it must equal; by default (`...`) any value will do. A CRS may be given as
+            its text, such as "EPSG:32610".
+
+    >>> AssertHasAttribute("real", value=2)(2)
+    2
+    """
+
+    def __init__(
+        self, name: str, value: Any | EllipsisType = ..., on_fail: OnFail = "raise"
+    ) -> None:
+        super().__init__(on_fail)
+        self.name = name
+        self.value = value
+
+    def fault(self, x: Any) -> str | None:
+        """Return that the attribute is missing or different, or None."""
+        found = getattr(x, self.name, None)
+        if found is None:
+            attrs = getattr(x, "attrs", None)
+            found = attrs.get(self.name) if isinstance(attrs, dict) else None
+        if found is None:
+            return f"there is no {self.name}"
+        if self.value is ... or _same(found, self.value):
+            return None
+        return f"{self.name} is {found}, not {self.value}"
+
+
+def _same(found: Any, wanted: Any) -> bool:
+    if isinstance(wanted, str) and not isinstance(found, str) and str(found) == wanted:
+        return True
+    return bool(np.all(found == wanted)) and np.shape(found) == np.shape(wanted)
+
+
+class AssertValueRange(Check):
+    """Check that all valid values lie between two bounds, both included.
+
+    NaN and the carrier's fill value are no values and are not looked at.
+
+    >>> import numpy as np
+    >>> AssertValueRange(0, 1)(np.array([0.2, np.nan, 1.5]))
+    Traceback (most recent call last):
+    pipekit.qc.QCError: AssertValueRange: values run from 0.2 to 1.5, beyond [0, 1] ...
+    """
+
+    def __init__(self, min_val: float, max_val: float, on_fail: OnFail = "raise") -> None:
+        super().__init__(on_fail)
+        if not min_val <= max_val:
+            raise ValueError(f"min_val must not exceed max_val, got {min_val} and {max_val}")
+        self.min_val = min_val
+        self.max_val = max_val
+
+    def fault(self, x: Any) -> str | None:
+        """Return the range found, if it goes beyond the bounds."""
+        values = np.asarray(x)[valid_mask(x)]
+        if values.size == 0:
+            return None
+        low, high = values.min().item(), values.max().item()
+        if self.min_val <= low and high <= self.max_val:
+            return None
+        return f"values run from {low:g} to {high:g}, beyond [{self.min_val:g}, {self.max_val:g}]"
+
+
+class AssertValidFraction(Check):
+    """Check that enough values are valid: neither NaN nor infinite nor the carrier's fill value.
+
+    Args:
+        min_valid: the least share of valid values, 0 to 1.
+
+    >>> import numpy as np
+    >>> AssertValidFraction(0.5)(np.array([1.0, np.nan, np.nan]))
+    Traceback (most recent call last):
+    pipekit.qc.QCError: AssertValidFraction: 33.3% of the values are valid, less than 50.0% ...
+    """
+
+    def __init__(self, min_valid: float, on_fail: OnFail = "raise") -> None:
+        super().__init__(on_fail)
+        if not 0 <= min_valid <= 1:
+            raise ValueError(f"min_valid is a share from 0 to 1, got {min_valid}")
+        self.min_valid = min_valid
+
+    def fault(self, x: Any) -> str | None:
+        """Return the share of valid values, if it is too small."""
+        valid = valid_mask(x)
+        share = float(valid.mean()) if valid.size else 0.0
+        if share >= self.min_valid:
+            return None
+        return f"{share:.1%} of the values are valid, less than {self.min_valid:.1%}"
+
+
+def valid_mask(x: Any) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return where a value is finite and not the carrier's fill value, in the shape of `x`.
+
+    >>> import numpy as np
+    >>> valid_mask(np.array([1.0, np.inf, np.nan])).tolist()
+    [True, False, False]
+    """
+    values = np.asarray(x)
+    is_inexact = values.dtype.kind in "fc"
+    valid = np.isfinite(values) if is_inexact else np.ones(values.shape, dtype=bool)
+    fill = x.fill_value_default if is_carrier(x) else None
+    if fill is not None and values.dtype.kind != "b":
+        valid &= values != fill
+    return valid

@@ -1,0 +1,134 @@
+"""Operators one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, overload
+
+from pipekit import operator as _operator
+from pipekit.operator import Operator
+from pipekit.summary import step_repr, summarise
+
+_SHOWN_AROUND = 4
+
+
+class Sequential(Operator):
+    """A pipeline that hands each operator's result to the next, left to right.
+
+    `a | b` builds one. A `Sequential` among the operators is taken apart, so nesting never
+    changes what a pipeline is. The first operator may take several inputs. An error inside a
+    step keeps its own type and carries a note saying which step, with which input.
+
+    >>> from pipekit import Const, Identity, Lambda
+    >>> both = Identity() | Lambda(abs) | Lambda(str)
+    >>> both(-3), len(both), both[1:]
+    ('3', 3, Sequential(operators=[Lambda(fn=abs, name=None), Lambda(fn=str, name=None)]))
+    """
+
+    operators: tuple[Operator, ...]
+
+    def __init__(self, operators: Iterable[Operator]) -> None:
+        self.operators = tuple(_flatten(operators))
+        self._runs = _bound(self.operators)
+
+    def _apply(self, *inputs: Any) -> Any:
+        if _operator._spying or len(inputs) != 1:
+            return self._apply_one_by_one(inputs)
+        (x,) = inputs
+        run: Callable[[Any], Any] | None = None
+        try:
+            for run in self._runs:
+                x = run(x)
+        except Exception as error:
+            position = next(i for i, bound in enumerate(self._runs) if bound is run)
+            error.add_note(self._note(position, (x,)))
+            raise
+        return x
+
+    def _apply_one_by_one(self, inputs: tuple[Any, ...]) -> Any:
+        """Run through each operator's `__call__`, which tells open Spy scopes."""
+        if not self.operators and len(inputs) != 1:
+            raise TypeError(f"an empty Sequential takes one input, got {len(inputs)}")
+        for position, step in enumerate(self.operators):
+            try:
+                inputs = (step(*inputs),)
+            except Exception as error:
+                error.add_note(self._note(position, inputs))
+                raise
+        return inputs[0]
+
+    def _note(self, position: int, inputs: tuple[Any, ...]) -> str:
+        first = max(0, position - _SHOWN_AROUND)
+        last = min(len(self), position + _SHOWN_AROUND + 1)
+        lines = [f"failed in step {position + 1} of {len(self)} of this Sequential:"]
+        for i in range(first, last):
+            mark = ">" if i == position else " "
+            lines.append(f"  {mark} {i + 1:>2}. {step_repr(self.operators[i])}")
+        lines.append(f"  input: {', '.join(map(summarise, inputs)) or 'none'}")
+        return "\n".join(lines)
+
+    def __len__(self) -> int:
+        return len(self.operators)
+
+    def __iter__(self) -> Iterator[Operator]:
+        return iter(self.operators)
+
+    @overload
+    def __getitem__(self, index: int) -> Operator: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequential: ...
+
+    def __getitem__(self, index: int | slice) -> Operator | Sequential:
+        if isinstance(index, slice):
+            return Sequential(self.operators[index])
+        return self.operators[index]
+
+    def _config_values(self) -> dict[str, Any]:
+        return {"operators": list(self.operators)}
+
+    # The bound methods are rebuilt on arrival: they would double the pickle.
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_runs"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._runs = _bound(self.operators)
+
+    def _repr_html_(self) -> str:
+        from pipekit.draw import sequential_html
+
+        return sequential_html(self)
+
+
+def _flatten(operators: Iterable[Operator]) -> Iterator[Operator]:
+    if isinstance(operators, Operator) and not isinstance(operators, Sequential):
+        raise TypeError(
+            f"Sequential takes a list of operators, got one {type(operators).__name__}; "
+            "write Sequential([a, b]) or a | b"
+        )
+    for position, step in enumerate(operators):
+        if not isinstance(step, Operator):
+            raise TypeError(_not_an_operator(position, step))
+        if type(step) is Sequential:
+            yield from step.operators
+        else:
+            yield step
+
+
+def _not_an_operator(position: int, step: object) -> str:
+    if isinstance(step, type) and issubclass(step, Operator):
+        return f"operators[{position}] is the class {step.__name__}; write {step.__name__}(...)"
+    way_out = "wrap it as Lambda(function)" if callable(step) else "give an Operator"
+    return f"operators[{position}] is a {type(step).__name__}, not an operator; {way_out}"
+
+
+def _bound(operators: tuple[Operator, ...]) -> tuple[Callable[..., Any], ...]:
+    """Return what to call for each step, skipping `__call__`'s checks where it is Operator's own.
+
+    Each entry is an object of its own even when an operator occurs twice, which is how a failing
+    step is told apart without counting during the run.
+    """
+    return tuple(
+        op._apply if type(op).__call__ is Operator.__call__ else op.__call__ for op in operators
+    )
