@@ -1,0 +1,129 @@
+"""Every committed notebook is the executed copy of its source, and fit to be read on the site."""
+
+import base64
+import re
+import struct
+from pathlib import Path
+
+import pytest
+
+from geostack.notebooks import find_sources, problems, read_executed, read_source
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = find_sources(ROOT, "all")
+IDS = [str(path.relative_to(ROOT / "notebooks").with_suffix("")) for path in SOURCES]
+
+MAX_BYTES = 1_500_000
+MAX_FIGURE_PIXELS = 2_600  # a side; wider figures only cost the reader time
+MAX_CODE_LINES = 24
+SECRETS = re.compile(r"[?&](?:sig|se|sp|sv|token|key)=[\w%]{6,}|Bearer [\w-]{8,}")
+
+
+@pytest.fixture(scope="module", params=SOURCES, ids=IDS)
+def source(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def executed(source):
+    path = source.with_suffix(".ipynb")
+    assert path.exists(), f"{source.name} has no executed copy; make it with `make notebooks-all`"
+    return read_executed(path)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def markdown_text(notebook):
+    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+def figures(notebook):
+    return [
+        output.data["image/png"]
+        for cell in code_cells(notebook)
+        for output in cell.outputs
+        if "image/png" in output.get("data", {})
+    ]
+
+
+def test_copy_is_what_the_source_gave_and_leaks_nothing(source, executed):
+    assert problems(executed, read_source(source), ROOT) == []
+
+
+def test_cells_ran_once_from_top_to_bottom(executed):
+    counts = [cell.execution_count for cell in code_cells(executed) if cell.source.strip()]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+def test_size(source):
+    assert source.with_suffix(".ipynb").stat().st_size < MAX_BYTES
+
+
+def test_no_token_in_outputs(source):
+    assert not SECRETS.search(source.with_suffix(".ipynb").read_text("utf-8"))
+
+
+def test_begins_with_its_only_title(executed):
+    first = executed.cells[0]
+    assert first.cell_type == "markdown"
+    assert first.source.startswith("# ")
+    assert len(re.findall(r"^# ", markdown_text(executed), re.MULTILINE)) == 1
+
+
+def test_headings_do_not_skip_a_level(executed):
+    depth = 1
+    for marks in re.findall(r"^(#+) ", markdown_text(executed), re.MULTILINE):
+        assert len(marks) <= depth + 1, f"a heading of level {len(marks)} under one of {depth}"
+        depth = len(marks)
+
+
+def test_ends_with_a_recap_table_and_where_to_go_next(executed):
+    last = [cell.source for cell in executed.cells if cell.cell_type == "markdown"][-3:]
+    ending = "\n\n".join(last)
+    assert re.search(r"^\|[-:| ]+\|$", ending, re.MULTILINE), "no recap table at the end"
+    assert re.search(r"next", ending, re.IGNORECASE), "the end does not say where to go next"
+
+
+def test_says_which_source_the_pixels_came_from(source, executed):
+    if "load_" not in source.read_text("utf-8"):
+        pytest.skip("it reads no scene")
+    printed = "\n".join(
+        output.get("text", "")
+        for cell in code_cells(executed)
+        for output in cell.outputs
+        if output.output_type == "stream"
+    )
+    assert re.search(r"^source:", printed, re.MULTILINE)
+
+
+def test_code_cells_are_short(executed):
+    long = [
+        f"{len(cell.source.splitlines())} lines: {cell.source.splitlines()[0]}"
+        for cell in code_cells(executed)
+        if len(cell.source.splitlines()) > MAX_CODE_LINES
+    ]
+    assert long == []
+
+
+def test_figures_are_of_a_readable_size(executed):
+    for encoded in figures(executed):
+        header = base64.b64decode(encoded[:64])
+        width, height = struct.unpack(">II", header[16:24])
+        assert 100 < width <= MAX_FIGURE_PIXELS
+        assert 60 < height <= MAX_FIGURE_PIXELS
+
+
+def test_kernel_metadata_names_no_machine(executed):
+    assert executed.metadata.kernelspec == {
+        "display_name": "Python 3",
+        "language": "python",
+        "name": "python3",
+    }
+    assert set(executed.metadata) == {"kernelspec", "language_info"}
+
+
+def test_no_frontmatter_cell(executed):
+    assert all(cell.cell_type != "raw" for cell in executed.cells)
+    assert not executed.cells[0].source.startswith("---")
