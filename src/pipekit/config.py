@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from types import MethodType
 from typing import Any
 from weakref import WeakKeyDictionary
+
+_MISSING = object()
 
 _parameters: WeakKeyDictionary[type, tuple[inspect.Parameter, ...]] = WeakKeyDictionary()
 
@@ -41,9 +42,9 @@ def arguments(instance: object) -> dict[str, Any]:
 
 
 def _stored(instance: object, name: str) -> Any:
-    value = getattr(instance, name, dataclasses.MISSING)
+    value = getattr(instance, name, _MISSING)
     is_own_method = isinstance(value, MethodType) and value.__self__ is instance
-    if value is dataclasses.MISSING or (is_own_method and name not in vars(instance)):
+    if value is _MISSING or (is_own_method and name not in vars(instance)):
         cls = type(instance).__name__
         raise TypeError(
             f"{cls}.__init__ takes {name!r} but does not store it, so {cls} has no config; "
@@ -85,7 +86,7 @@ def is_configurable(value: object) -> bool:
     """Tell whether a value that is no plain data can be written as a class and its arguments."""
     if isinstance(value, type):
         return False
-    return dataclasses.is_dataclass(value) or callable(getattr(value, "get_config", None))
+    return hasattr(value, "__dataclass_fields__") or callable(getattr(value, "get_config", None))
 
 
 def config_values(instance: Any) -> dict[str, Any]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import builtins
 import datetime
-import json
 import math
-import pathlib
+import sys
 from collections.abc import Callable
 from types import BuiltinFunctionType, EllipsisType, FunctionType, MethodType
 from typing import Any, TypeAlias
@@ -145,14 +143,20 @@ def _standard_leaf(value: Any) -> JSON:
     if type(value) is complex:
         return {"$complex": [repr(value.real), repr(value.imag)]}
     if type(value) is bytes:
-        return {"$bytes": base64.b64encode(value).decode()}
-    if isinstance(value, pathlib.Path):
+        return {"$bytes": _base64(value)}
+    if "pathlib" in sys.modules and isinstance(value, sys.modules["pathlib"].Path):
         return {"$path": str(value)}
     if type(value) in (datetime.datetime, datetime.date, datetime.time):
         return {f"${type(value).__name__}": value.isoformat()}
     if type(value) is datetime.timedelta:
         return {"$timedelta": [value.days, value.seconds, value.microseconds]}
     return None
+
+
+def _base64(raw: bytes) -> str:
+    from base64 import b64encode
+
+    return b64encode(raw).decode()
 
 
 def _integer(part: Any) -> Any:
@@ -179,7 +183,7 @@ def _array(value: np.ndarray[Any, Any], tag: str) -> JSON:
     if value.size <= _LISTED_ARRAY and value.dtype.kind in _LISTED_KINDS and not wide_float:
         body["values"] = [Encoder(refuse)(item) for item in value.ravel().tolist()]
     else:
-        body["base64"] = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode()
+        body["base64"] = _base64(value.tobytes())
     return {tag: body}
 
 
@@ -189,6 +193,8 @@ def canonical(encoded: JSON) -> str:
     >>> canonical({"b": 1, "a": [1.0, None]})
     '{"a":[1.0,null],"b":1}'
     """
+    import json  # here, for `import pipekit` to cost little more than numpy
+
     return json.dumps(
         _ordered(encoded), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,9 @@ if TYPE_CHECKING:
 
 Listener = Callable[["Operator", Any, Any], object]
 
-_NOTHING: Any = object()
+# An Input, so that the test for symbols tells a call without inputs from a fast one for free.
+_NOTHING: Any = Input("nothing")
+_SYMBOLS = frozenset({Input, Node})
 _HASH_DIGITS = 16
 
 # The number of open Spy scopes in all threads. A plain integer is read in 4 ns, a context
@@ -58,7 +59,7 @@ class Operator:
 
     def __call__(self, x: Any = _NOTHING, /, *rest: Any) -> Any:
         """Run the operator on values, or build a `Node` when an input is an `Input` or `Node`."""
-        if _spying or rest or type(x) is Node or type(x) is Input or x is _NOTHING:
+        if _spying or rest or x.__class__ in _SYMBOLS:
             return self._call(() if x is _NOTHING else (x, *rest))
         return self._apply(x)
 
@@ -113,8 +114,10 @@ class Operator:
         Raises:
             NotSerializableError: the operator holds something that has no text form.
         """
+        from hashlib import sha256  # here, because it costs a quarter of `import pipekit`
+
         text = canonical(Encoder(refuse).node(self, ""))
-        return hashlib.sha256(text.encode()).hexdigest()[:_HASH_DIGITS]
+        return sha256(text.encode()).hexdigest()[:_HASH_DIGITS]
 
     def __eq__(self, other: object) -> bool:
         if self is other:
