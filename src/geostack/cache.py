@@ -128,7 +128,8 @@ def _parts(root: Path) -> Iterator[Path]:
 
 
 def _children(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+    visible = (path for path in folder.iterdir() if not path.name.startswith("."))
+    return sorted(visible) if folder.is_dir() else []
 
 
 def _measure(path: Path) -> CacheEntry:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 
 from geostack.areas import LAKE_TAHOE_BBOX, LAKE_TAHOE_TILE
-from geostack.boxes import contains, format_bbox
+from geostack.boxes import contains
 from geostack.errors import AssetNotFoundError
 from geostack.grid import PixelGrid
 from geostack.items import acquired, cloud_cover, epsg
@@ -23,8 +22,6 @@ from geostack.stac import find_items, processing_baseline
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pystac import Item
-
-logger = logging.getLogger(__name__)
 
 COLLECTION = "sentinel-2-l2a"
 
@@ -57,7 +54,8 @@ def load_s2_chip(
     ----------
     bbox
         (west, south, east, north), degrees. Its envelope in the tile's CRS grows outward to whole
-        pixels of the first band; what hangs over the tile's edge is cut off and said in the log.
+        pixels of the first band; what hangs over the tile's edge is cut off (see
+        `attrs["box_share"]`).
     date_range
         `start/end`, both days included.
     tile
@@ -77,7 +75,8 @@ def load_s2_chip(
     -------
     (C, H, W) uint16, 0 where there is no data. Reflectance is DN * 1e-4 where
     `attrs["offset_applied"]` is true, else DN * 1e-4 - 0.1. `attrs` also holds `band_names`,
-    `item_id`, `datetime`, `cloud_cover`, `source` and `processing_baseline`.
+    `item_id`, `datetime`, `cloud_cover`, `source`, `processing_baseline` and `box_share` (the
+    share of the box that lies on the tile, 0 to 1).
 
     Raises
     ------
@@ -107,11 +106,10 @@ def load_s2_chip(
     assets = band_assets(item, names, chosen)
     scene = scene_grid(item, assets[0])
     grid = scene.cut(request.bbox)
-    _log_overhang(item, scene, request)
+    attrs = scene_attrs(item, names, chosen, harmonize=harmonize)
+    attrs["box_share"] = round(scene.share_inside(request.bbox), 4)
     values = read_bands(item, assets, grid, harmonize=harmonize)
-    return GeoTensor(
-        values, grid.transform, grid.crs, 0, scene_attrs(item, names, chosen, harmonize=harmonize)
-    )
+    return GeoTensor(values, grid.transform, grid.crs, 0, attrs)
 
 
 def check_bands(bands: Sequence[str]) -> tuple[str, ...]:
@@ -246,14 +244,3 @@ def scene_attrs(
         "processing_baseline": processing_baseline(item),
         "offset_applied": harmonize or not offset_is_in(item),
     }
-
-
-def _log_overhang(item: Item, scene: PixelGrid, request: Request) -> None:
-    share = scene.share_inside(request.bbox)
-    if share < 0.999:
-        logger.warning(
-            "the box %s hangs over %s: %.0f %% of it is returned",
-            format_bbox(request.bbox),
-            item.id,
-            100 * share,
-        )
