@@ -13,7 +13,7 @@ SCHEMAS = {
     "CITATION.cff": "vendor.citation-file-format",
     ".github/dependabot.yml": "vendor.dependabot",
     **{
-        str(path.relative_to(ROOT)): "vendor.github-workflows"
+        str(path.relative_to(ROOT)): "custom.github-workflows-require-timeout"
         for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))
     },
     **{
@@ -30,6 +30,20 @@ def test_file_is_valid(path, schema):
         [tool, "--builtin-schema", schema, ROOT / path], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda path: path.name
+)
+def test_workflow_is_valid_and_asks_for_little(path):
+    tool = Path(sys.executable).with_name("check-jsonschema")
+    subprocess.run([tool, "--builtin-schema", "vendor.github-workflows", path], check=True)
+    workflow = yaml.safe_load(path.read_text("utf-8"))
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        for step in job["steps"]:
+            assert re.fullmatch(r"[\w-]+/[\w-]+@v\d+(\.\d+)*", step.get("uses", "a/b@v1"))
+            assert "${{ github.event" not in step.get("run", ""), "text of others in a shell"
 
 
 def test_pre_commit_hooks_are_the_tools_of_make():

@@ -1,0 +1,78 @@
+"""Write the table of notebooks into README.md: python docs/notebook_table.py.
+
+The table lists the notebooks that exist; a notebook without a line below is an error.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BEGIN, END = "<!-- notebooks: begin -->", "<!-- notebooks: end -->"
+
+TIERS = {
+    "Walkthrough": {
+        "01_composition_core": "operators, pipelines and graphs, on plain numbers",
+        "02_pipeline_idioms": "profiling, retries, caches, checks: idioms to compose, not rewrite",
+        "03_operators_lake_tahoe": "a Sentinel-2 scene, reflectance, NDVI, cloud masks",
+        "04_image_processing_caldor": "a wildfire before and after: burn severity and its area",
+        "05_patching_grids": "the four axes: a scene taken apart and put back, exact to the edge",
+        "06_ml_patches_augment": "training chips, augmentation, a classifier, tiled inference",
+        "07_deployment_shapes": "thirteen ways the same pipeline runs in production",
+    },
+    "Patching deep dives": {
+        "patching/01_intro": "one chip, one band, one window at a time",
+        "patching/02_geometries": "rectangles, spherical caps, graphs of neighbours, polygons",
+        "patching/03_sampling": "where the chips go, in space and in time",
+        "patching/04_backends": "one patcher over rasters, cubes, tables and chunked arrays",
+        "patching/05_time": "lookbacks, forecasts, patches in space and time",
+        "patching/06_streaming": "a whole tile in flat memory, killed and resumed",
+        "patching/recipes/grain": "chips as a Grain data source",
+        "patching/recipes/jax_vmap": "a JAX model over a batch of chips",
+        "patching/recipes/torch_dataset": "chips as a PyTorch dataset",
+    },
+    "Catalog deep dives": {
+        "catalog/01_intro": "22 scenes as a table: query, mosaic, time series",
+        "catalog/02_backends": "catalogs of rasters, of NetCDF and of vector files",
+        "catalog/03_set_algebra": "query, intersect and union, and the laws they keep",
+        "catalog/04_duckdb": "a million rows in GeoParquet, most of them never read",
+        "catalog/05_patching_bridge": "from catalog row to catalog row: a water mask per date",
+    },
+}
+
+
+def existing() -> set[str]:
+    """Names of the notebooks in the repository, below `notebooks/`."""
+    folder = ROOT / "notebooks"
+    return {str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.py")}
+
+
+def table(prefix: str = "notebooks/") -> str:
+    """The Markdown table, with links below `prefix`."""
+    known = {name for tier in TIERS.values() for name in tier}
+    unknown = existing() - known
+    if unknown:
+        raise ValueError(f"every notebook needs a line in {Path(__file__).name}: {unknown}")
+    lines = ["| notebook | about |", "| --- | --- |"]
+    for tier, notebooks in TIERS.items():
+        present = {name: text for name, text in notebooks.items() if name in existing()}
+        if present:
+            lines.append(f"| **{tier}** | |")
+        for name, text in present.items():
+            lines.append(f"| [{name}]({prefix}{name}.ipynb) | {text} |")
+    return "\n".join(lines)
+
+
+def with_table(text: str, prefix: str = "notebooks/") -> str:
+    """The page with the table between its two marks renewed."""
+    marks = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
+    if not marks.search(text):
+        raise ValueError(f"the page must hold {BEGIN} and {END} where the table goes")
+    return marks.sub(lambda _: f"{BEGIN}\n{table(prefix)}\n{END}", text)
+
+
+if __name__ == "__main__":
+    page = ROOT / "README.md"
+    page.write_text(with_table(page.read_text("utf-8")), "utf-8")
+    print(f"{len(existing())} notebooks in {page.name}")

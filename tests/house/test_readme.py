@@ -1,0 +1,58 @@
+"""The README says only what is so."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def load_script(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_table_of_notebooks_is_the_notebooks_folder():
+    script = load_script("notebook_table")
+    assert script.with_table(README) == README, "run: python docs/notebook_table.py"
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!https?:|#)([^)]+)\)", README))))
+def test_link_leads_to_a_file(link):
+    assert (ROOT / link).exists()
+
+
+def test_picture_has_an_alternative_text():
+    assert all(len(text) > 30 for text in re.findall(r"!\[([^\]]*)\]", README))
+
+
+def test_commands_are_exactly_two():
+    block = re.search(r"## Two commands\n+```sh\n(.*?)```", README, re.DOTALL)[1]
+    assert block.split("\n")[:-1] == ["make notebooks", "make test"]
+
+
+def test_extras_are_those_of_pyproject():
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    told = set(
+        re.findall(r"^\| `(\w+)` \| (?:Jupyter|the servers|PyTorch|the peers)", README, re.M)
+    )
+    told |= set(re.findall(r"^\| `(site)` \|", README, re.M))
+    assert told == set(project["optional-dependencies"])
+
+
+def test_example_runs():
+    pytest.importorskip("georeader")
+    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    names: dict = {}
+    exec(compile(code, "README.md", "exec"), names)
+    whole = names["ndvi"](names["scene"])
+    tiled = names["tiled"](names["scene"])
+    assert tiled.shape == (3935, 1599)
+    assert abs(tiled.values - whole.values).max() < 1e-6
