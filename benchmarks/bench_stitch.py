@@ -1,0 +1,51 @@
+"""Claim: a tiled NDVI, exact to the scene's edge, costs hardly more than the whole-scene call.
+
+All cases run in turn in one process, so their ratio holds on a noisy machine.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from compare import Comparison
+from scenes import CASES, LARGE, SMALL, make_scene, ndvi_operator, tiled_pipeline
+
+from geopatcher import CoverageWarning
+
+
+@pytest.mark.parametrize("shape", [SMALL, LARGE], ids=["small", "large"])
+def test_stitch_against_the_whole_scene_call(shape, compare: Comparison, quick: bool) -> None:
+    if quick and shape == LARGE:
+        pytest.skip("the large scene is left out of the quick run")
+    scene = make_scene(shape)
+    expected = np.asarray(CASES["whole-scene call"](scene))
+    for name, run in CASES.items():  # correct before it is timed
+        assert np.abs(np.asarray(run(scene)) - expected).max() < 1e-6, name
+    target = {SMALL: ("geostack, shift", 1.25), LARGE: ("geostack, shift, 2 workers", 0.45)}
+    compare(
+        f"stitched NDVI {shape}",
+        {name: (lambda run=run: run(scene)) for name, run in CASES.items()},
+        baseline="whole-scene call",
+        targets=dict([target[shape]]),
+        rounds=9 if shape == SMALL else 3,
+    )
+
+
+def test_cost_of_a_chip(compare: Comparison, quick: bool) -> None:
+    scene = make_scene(SMALL)
+    sampler, _, _ = tiled_pipeline(ndvi_operator(2), "drop")
+    stream = sampler(scene)
+    identity = stream.map(lambda chip: chip)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CoverageWarning)
+        compare(
+            f"cost of {len(stream)} chips",
+            {
+                "split": lambda: sum(1 for _ in stream),
+                "split and apply nothing": lambda: sum(1 for _ in identity),
+            },
+            baseline="split",
+            per=("chip", len(stream)),
+        )
