@@ -1,10 +1,14 @@
 """What every test may ask for: the repository's folder, and the real sample data beside it."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# Loopback servers and small scenes that several packages' tests share: `from loopback import ...`.
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 
 @pytest.fixture(scope="session")
@@ -14,9 +18,29 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
+def repo_root(root: Path) -> Path:
+    """The repository's top folder."""
+    return root
+
+
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real sample data; the test is skipped where there is none."""
     folder = ROOT.parent / "shared" / "data"
     if not folder.is_dir():
         pytest.skip("needs the real sample data in ../shared/data, which is not here")
     return folder
+
+
+@pytest.fixture(scope="session")
+def archive_root(shared_data: Path) -> Path:
+    """A STAC archive of real scenes, laid out as the archive source reads it."""
+    return shared_data / "archive"
+
+
+@pytest.fixture(scope="session")
+def simulated_tahoe() -> Path:
+    """The simulated Lake Tahoe scenes, built into the cache folder if they aren't there."""
+    from geostack.sources.simulated import build
+
+    return build("lake-tahoe", progress=False)

@@ -333,7 +333,7 @@ def _stac_io(policy: RetryPolicy | None) -> StacApiIO:
             try:
                 return super().request(*args, **kwargs)
             except APIError as error:
-                status = error.status_code
+                status = getattr(error, "status_code", None)
                 if status is None:
                     raise TransientError(str(error)) from None
                 if status == 429 or status >= 500:

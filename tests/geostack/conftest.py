@@ -1,0 +1,46 @@
+"""Every geostack test runs without the user's settings and without the live service."""
+
+from collections.abc import Iterator
+
+import pytest
+from loopback import Loopback
+
+from geostack import retry
+from geostack.sources import planetary_computer
+
+FAST = retry.RetryPolicy(tries=4, base_delay=0.01, max_delay=0.05, total=8.0)
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No settings of the user, no archive, no live service, quick retries."""
+    for name in ("GEOSTACK_SOURCE", "GEOSTACK_CONNECTIONS"):
+        monkeypatch.delenv(name, raising=False)
+    nowhere = tmp_path_factory.getbasetemp() / "no-archive-here"
+    monkeypatch.setenv("GEOSTACK_ARCHIVE", str(nowhere))
+    # Port 9 (discard) is closed: whoever would ask the live service is refused at once.
+    monkeypatch.setenv("GEOSTACK_STAC_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr(retry, "DEFAULT", FAST)
+    planetary_computer._PROBES.clear()
+
+
+@pytest.fixture(scope="session")
+def _server() -> Iterator[Loopback]:
+    with Loopback() as server:
+        yield server
+
+
+@pytest.fixture
+def server(_server: Loopback, monkeypatch: pytest.MonkeyPatch) -> Loopback:
+    """The loopback service as the live source: its STAC, its tokens, its files."""
+    from planetary_computer import sas
+    from planetary_computer.settings import Settings
+
+    _server.reset()
+    monkeypatch.setenv("GEOSTACK_STAC_URL", f"{_server.url}/stac")
+    monkeypatch.setenv("PC_SDK_SAS_URL", f"{_server.url}/sas")
+    # The signer only signs addresses of Azure's domain; on loopback that is the server's own.
+    monkeypatch.setattr(sas, "BLOB_STORAGE_DOMAIN", _server.host)
+    Settings.get.cache_clear()
+    sas.TOKEN_CACHE.clear()
+    return _server

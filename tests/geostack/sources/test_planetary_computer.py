@@ -1,0 +1,189 @@
+"""The live source against a loopback service that serves what the real one was recorded to."""
+
+import json
+from pathlib import Path
+
+import pytest
+from loopback import Fault, Loopback
+from scenes import make_scene, scene_bbox
+
+from geostack import NoSceneError, SourceUnavailableError, load_s2_chip, load_stac_items
+from geostack.retry import RetryPolicy
+from geostack.sources.planetary_computer import PlanetaryComputerSource, mpc_catalog, probe
+
+ARCTIC = (92.7, 80.95, 97.0, 81.9)
+CHIP = {"bbox": scene_bbox(inset=1000), "source": "planetary-computer"}
+
+
+@pytest.fixture
+def recorded(server: Loopback, shared_data: Path) -> Loopback:
+    for name in ("sentinel-2-l2a-pc", "landsat-c2-l2-pc"):
+        for feature in json.loads((shared_data / "stac" / f"{name}.json").read_text()):
+            server.add_item(feature)
+    return server
+
+
+@pytest.fixture
+def scene(server: Loopback, tmp_path: Path) -> Loopback:
+    feature = make_scene(tmp_path)
+    folder = tmp_path / "sentinel-2-l2a" / feature["id"]
+    server.add_item(feature, folder)
+    return server
+
+
+def search(server: Loopback, **changes):
+    asked = {
+        "collection": "sentinel-2-l2a",
+        "bbox": ARCTIC,
+        "date_range": "2024-04-19",
+        "max_cloud_cover": 100,
+        "source": "planetary-computer",
+        **changes,
+    }
+    return load_stac_items(
+        asked.pop("collection"), asked.pop("bbox"), asked.pop("date_range"), **asked
+    )
+
+
+def test_recorded_items_come_sorted_by_cloud_then_time_then_id(recorded):
+    items = search(recorded)
+    covers = [item.properties["eo:cloud_cover"] for item in items]
+    assert covers == sorted(covers)
+    assert len(items) >= 2
+    assert all(item.properties["s2:processing_baseline"] == "05.10" for item in items)
+
+
+def test_hrefs_come_unsigned_unless_asked(recorded):
+    assert not any("?" in asset.href for item in search(recorded) for asset in item.assets.values()
+                   if asset.href.endswith("tif"))  # fmt: skip
+    assert recorded.requests("/sas/") == []
+
+
+def test_filters_are_checked_again_when_the_service_ignores_them(recorded):
+    recorded.ignore_filters = True
+    tile = search(recorded)[0].properties["s2:mgrs_tile"]
+    items = search(recorded, tile=tile, max_cloud_cover=99.5)
+    assert {item.properties["s2:mgrs_tile"] for item in items} == {tile}
+    assert {item.properties["datetime"][:10] for item in items} == {"2024-04-19"}
+    assert max(item.properties["eo:cloud_cover"] for item in items) <= 99.5
+
+
+def test_pages_until_the_limit(server, tmp_path):
+    first = make_scene(tmp_path, bands=())
+    for number in range(250):
+        again = {**first, "id": f"scene-{number:03d}"}
+        again["properties"] = {
+            **first["properties"],
+            "eo:cloud_cover": number % 90,
+            "datetime": f"2024-06-14T18:{number // 60:02d}:{number % 60:02d}Z",
+        }
+        server.add_item(again)
+    everything = search(server, bbox=scene_bbox(), date_range="2024-06", limit=None)
+    assert len(everything) == 250
+    assert len(server.requests("/search")) == 3
+    server.records.clear()
+    few = search(server, bbox=scene_bbox(), date_range="2024-06", limit=10)
+    assert [item.id for item in few] == [item.id for item in everything[:10]]
+    assert len(server.requests("/search")) == 1
+
+
+def test_a_page_that_repeats_is_an_error_and_not_an_endless_loop(server, tmp_path):
+    first = make_scene(tmp_path, bands=())
+    for number in range(150):
+        server.add_item({**first, "id": f"scene-{number:03d}"})
+    server.repeat_pages = True
+    with pytest.raises(SourceUnavailableError, match="same page of results twice after 100 items"):
+        search(server, bbox=scene_bbox(), date_range="2024-06", limit=None)
+    assert len(server.requests("/search")) == 2
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_a_service_that_fails_for_a_while_is_asked_again(scene, status):
+    scene.faults = [Fault("/search", status=status, times=2)]
+    assert len(search(scene, bbox=scene_bbox(), date_range="2024-06")) == 1
+    assert len(scene.requests("/search")) == 3
+
+
+def test_retry_after_is_honoured(scene):
+    import time
+
+    scene.faults = [Fault("/search", status=429, headers={"Retry-After": "1"})]
+    start = time.monotonic()
+    search(scene, bbox=scene_bbox(), date_range="2024-06")
+    assert time.monotonic() - start >= 1.0  # a promise to the server, not a speed
+
+
+def test_a_wait_beyond_the_time_limit_is_not_begun(scene):
+    scene.faults = [Fault("/search", status=503, headers={"Retry-After": "3600"}, times=9)]
+    with pytest.raises(SourceUnavailableError, match=r"gave up after 1 try .* HTTP 503"):
+        search(scene, bbox=scene_bbox(), date_range="2024-06")
+    assert len(scene.requests("/search")) == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 404])
+def test_what_cannot_succeed_is_asked_once(scene, status):
+    scene.faults = [Fault("/search", status=status, times=9)]
+    with pytest.raises(SourceUnavailableError, match="did not answer"):
+        search(scene, bbox=scene_bbox(), date_range="2024-06")
+    assert len(scene.requests("/search")) == 1
+
+
+def test_giving_up_names_tries_and_last_answer(scene):
+    scene.faults = [Fault("/search", status=500, times=99)]
+    with pytest.raises(SourceUnavailableError, match=r"4 tries .* last answer: HTTP 500"):
+        search(scene, bbox=scene_bbox(), date_range="2024-06")
+
+
+def test_unreachable_is_a_clear_error():
+    with pytest.raises(SourceUnavailableError, match=r"127\.0\.0\.1:9 did not answer"):
+        load_s2_chip(**CHIP)
+
+
+def test_probe_gives_up_on_a_silent_service(scene):
+    scene.faults = [Fault("/stac", kind="latency", seconds=2.0)]
+    assert probe(f"{scene.url}/stac", 0.2) == "does not answer within 0.2 s"
+
+
+def test_probe_is_remembered(scene):
+    source = PlanetaryComputerSource()
+    assert source.reachable()
+    assert source.reachable()
+    assert len(scene.requests("^/stac$")) == 1
+
+
+def test_signed_catalog(scene):
+    items = list(mpc_catalog().search(collections=["sentinel-2-l2a"]).items())
+    assert "sig=SECRET0" in items[0].assets["B04"].href
+
+
+def test_no_scene_names_the_nearest_dates(scene):
+    with pytest.raises(NoSceneError, match=r"nearest dates that exist are 2024-06-14 \(47 days"):
+        load_s2_chip(**CHIP, date_range="2024-08")
+
+
+def test_token_endpoint_is_asked_again_and_once_for_all_bands(scene):
+    scene.faults = [Fault("/sas/", status=503, times=2)]
+    load_s2_chip(**CHIP)
+    assert len(scene.requests("/sas/")) == 3
+    assert len(scene.issued) == 1
+
+
+def test_a_refused_token_is_final(scene):
+    scene.faults = [Fault("/sas/", status=404, times=99)]
+    with pytest.raises(SourceUnavailableError, match=r"no token for 127/files from .*: HTTP 404"):
+        load_s2_chip(**CHIP, bands=("B04",))
+    assert len(scene.requests("/sas/")) == 1
+
+
+def test_tokens_are_renewed_before_they_expire(scene):
+    scene.token_lifetime = 30
+    load_s2_chip(**CHIP, bands=("B04",))
+    load_s2_chip(**CHIP, bands=("B04",))
+    assert len(scene.issued) == 2
+
+
+def test_policy_is_the_callers(scene):
+    scene.faults = [Fault("/search", status=500, times=99)]
+    source = PlanetaryComputerSource(policy=RetryPolicy(tries=2, base_delay=0.0))
+    with pytest.raises(SourceUnavailableError, match="2 tries"):
+        source.search("sentinel-2-l2a", scene_bbox(), "2024-06")
