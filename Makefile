@@ -104,11 +104,12 @@ $(VENV)/.have-%: pyproject.toml $(VENV)/.made
 	else \
 	  set -o pipefail; \
 	  PYTHONUNBUFFERED=1 $(BIN)/python -m pip install --disable-pip-version-check --no-input \
-	    --progress-bar off --editable ".[$*]" \
-	  | while read -r word rest; do case "$$word" in \
-	      Collecting) printf . ;; \
-	      Installing) printf ' installing ' ;; \
-	      Successfully) echo done ;; \
-	    esac; done; \
+	    --progress-bar off --editable ".[$*]" 2>&1 | tee $(VENV)/install.log \
+	  | while read -r word rest; do case "$$word $$rest" in \
+	      Collecting*) printf . ;; \
+	      "Installing collected"*) printf ' installing ' ;; \
+	      "Successfully installed"*) echo done ;; \
+	    esac; done \
+	  || { echo; tail -n 8 $(VENV)/install.log >&2; echo "the whole log: $(VENV)/install.log" >&2; exit 1; }; \
 	fi
 	@touch $@
