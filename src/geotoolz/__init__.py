@@ -24,19 +24,40 @@ _NAMES = {
     "geotoolz.carrier": "GeoTensor",
     "geotoolz.bands": "BandError",
     "geotoolz.radiometry": (
-        "ToFloat32 DNToReflectance ReflectanceToDN PercentileClip Gamma HarmonizeBaseline"
+        "ToFloat32 DNToReflectance ReflectanceToDN ApplyOffset HarmonizeBaseline TOAToBOA_DOS"
     ),
-    "geotoolz.indices": "NormalizedDifference NDVI NDWI",
+    "geotoolz.stretch": "PercentileClip MinMax Gamma",
+    "geotoolz.indices": (
+        "NormalizedDifference NDVI NDWI MNDWI NBR EVI SAVI NDMI NDSI BSI BAIS2 ARVI GNDVI NDRE "
+        "SpectralIndex"
+    ),
     "geotoolz.cloud": (
-        "MaskFromSCL SCL_CLASSES SCL_CLOUDS SCL_CLOUDS_AND_INVALID SCL_WATER SCL_SNOW"
+        "MaskFromSCL MaskFromQABits DilateMask SCL_CLASSES SCL_CLOUDS SCL_CLOUDS_AND_INVALID "
+        "SCL_WATER SCL_SNOW"
     ),
-    "geotoolz.mask": "ApplyMask",
+    "geotoolz.mask": "ApplyMask CombineMasks InvertMask MaskWhere",
+    "geotoolz.normalize": "StandardScale RobustScale PerBandStats",
+    "geotoolz.augment": (
+        "Compose RandomFlip RandomRotate90 BrightnessJitter ContrastJitter GaussianNoise "
+        "BandDropout RandomCrop SimulatedClouds CutMix"
+    ),
+    "geotoolz.compositing": (
+        "MedianComposite MaxNDVIComposite MinCloudComposite CloudFreeComposite"
+    ),
+    "geotoolz.geom": (
+        "Reproject ReprojectLike Resample ResampleLike CropToBounds PadTo Mosaic Rasterize "
+        "Vectorize AlignAndStack"
+    ),
+    "geotoolz.viz": "ToRGB Colormap plot quicklook",
+    "geotoolz.io": "ReadGeoTensor WriteCOG read write_cog",
+    "geotoolz.learn": "SklearnOp fit_pixels",
     "geotoolz.patch_ops": "GridSampler ApplyToChips Stitch",
     "geotoolz.catalog_ops": "CatalogPipeline CatalogField ActiveSampler",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 _MODULES = {
-    "bands", "carrier", "cloud", "indices", "mask", "radiometry", "patch_ops", "catalog_ops",
+    *(name.removeprefix("geotoolz.") for name in _NAMES if name.startswith("geotoolz.")),
+    "index_formulas", "index_operator", "spectral_index",
 }  # fmt: skip
 
 __all__ = sorted(_HOME)

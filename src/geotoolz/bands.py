@@ -9,7 +9,7 @@ them too.
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, SupportsIndex, cast
 
@@ -20,6 +20,10 @@ from geotoolz.carrier import Raster, attrs_of, values_of
 
 Band = int | str
 """A band index, or a band's own or common name."""
+
+
+PerBand = float | Sequence[float] | NDArray[Any]
+"""One number for all bands, or one per band."""
 
 
 class BandError(IndexError, KeyError):
@@ -109,11 +113,65 @@ def take_band(raster: Raster, band: Band, axis: int = 0) -> NDArray[Any]:
     array([[4, 5],
            [6, 7]])
     """
+    return take_bands(raster, (band,), axis)[0]
+
+
+def take_bands(raster: Raster, bands: Sequence[Band], axis: int = 0) -> list[NDArray[Any]]:
+    """Return bands as plain views, with their axis removed.
+
+    >>> [band.shape for band in take_bands(np.zeros((4, 2, 3)), (3, 2))]
+    [(2, 3), (2, 3)]
+    """
     values = values_of(raster)
-    index = band_index(raster, band, axis)
-    if axis == 0:
-        return cast(NDArray[Any], values[index])
-    return cast(NDArray[Any], np.moveaxis(values, axis, 0)[index])
+    along = values if axis == 0 else np.moveaxis(values, band_axis(values, axis), 0)
+    count = len(along) if values.ndim > 2 else 0
+    # An index in range is the common case on thousands of chips: no call, no lookup.
+    return [
+        along[band]
+        if type(band) is int and -count <= band < count
+        else along[band_index(raster, band, axis)]
+        for band in bands
+    ]
+
+
+def band_views(values: NDArray[Any], axis: int = 0) -> list[NDArray[Any]]:
+    """Return views of the bands of a plain array; one of two axes or fewer is a single band.
+
+    >>> [band.shape for band in band_views(np.zeros((3, 4, 5)))]
+    [(4, 5), (4, 5), (4, 5)]
+    """
+    if values.ndim < 3:
+        return [values]
+    return list(np.moveaxis(values, band_axis(values, axis), 0))
+
+
+def per_band(
+    value: PerBand,
+    values: NDArray[Any],
+    axis: int,
+    dtype: np.dtype[Any],
+    argument: str,
+) -> Any:
+    """Return one number as a scalar, or one per band shaped to broadcast along `axis`.
+
+    Raises ValueError, naming `argument`, when there are not as many numbers as bands.
+
+    >>> per_band([1, 2], np.zeros((2, 3, 3)), 0, np.dtype("float32"), "scale").shape
+    (2, 1, 1)
+    """
+    if isinstance(value, (int, float)):
+        return dtype.type(value)
+    numbers = np.asarray(value, dtype)
+    if numbers.ndim == 0:
+        return numbers[()]
+    if numbers.ndim > 1 or values.ndim < 3 or numbers.size != values.shape[axis]:
+        raise ValueError(
+            f"{argument} must be one number or one per band on axis {axis}; "
+            f"got {numbers.size} for shape {values.shape}"
+        )
+    shape = [1] * values.ndim
+    shape[axis] = numbers.size
+    return numbers.reshape(shape)
 
 
 def check_band(band: Band, argument: str) -> None:

@@ -41,10 +41,10 @@ def values_of(raster: Raster) -> NDArray[Any]:
     >>> values_of(np.zeros((2, 3))).shape
     (2, 3)
     """
-    if isinstance(raster, GeoTensor):
-        return raster.values
-    if isinstance(raster, np.ndarray):
+    if type(raster) is np.ndarray:
         return raster
+    if isinstance(raster, np.ndarray):
+        return raster.view(np.ndarray)
     raise TypeError(
         f"expected a numpy array or a GeoTensor, got {type(raster).__name__}; "
         "use np.asarray(...) or geotoolz.io.read(path) first"
@@ -57,9 +57,7 @@ def fill_of(raster: Raster) -> float | int | None:
     >>> fill_of(np.zeros((2, 3))) is None
     True
     """
-    if isinstance(raster, GeoTensor) and raster.dtype != np.bool_:
-        return raster.fill_value_default
-    return None
+    return raster.fill_value_default if isinstance(raster, GeoTensor) else None
 
 
 def attrs_of(raster: Raster) -> dict[str, Any]:
@@ -142,6 +140,19 @@ def nodata_mask(values: NDArray[Any], fill: float | int | None) -> NDArray[np.bo
         return by_fill
     by_nan = np.isnan(values)
     return by_nan if by_fill is None else by_nan | by_fill
+
+
+def carry_nodata(out: NDArray[Any], values: NDArray[Any], fill: float | int | None) -> None:
+    """Put NaN into `out`, in place, wherever `values` equal the fill value.
+
+    >>> out = np.array([1.0, 2.0])
+    >>> carry_nodata(out, np.array([0, 7], dtype="uint16"), 0)
+    >>> out
+    array([nan,  2.])
+    """
+    invalid = fill_mask(values, fill)
+    if invalid is not None:
+        out[invalid] = np.nan
 
 
 def as_float(values: NDArray[Any], dtype: DTypeLike = np.float32) -> NDArray[Any]:

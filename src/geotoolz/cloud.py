@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from geotoolz.bands import Band, check_band, take_band
 from geotoolz.carrier import Raster, rewrap, values_of
+from geotoolz.mask import checked_mask
 from pipekit import Operator
 
 
@@ -85,6 +86,92 @@ def _in_classes(ids: NDArray[Any], classes: tuple[int, ...]) -> NDArray[np.bool_
     return np.isin(ids, classes)
 
 
+# USGS, Landsat 8-9 Collection 2 Level 2 Science Product Guide (LSDS-1619), QA_PIXEL bits.
+LANDSAT_QA_BITS: Mapping[str, int] = {
+    "fill": 0,
+    "dilated_cloud": 1,
+    "cirrus": 2,
+    "cloud": 3,
+    "cloud_shadow": 4,
+    "snow": 5,
+    "clear": 6,
+    "water": 7,
+}
+
+LANDSAT_CLOUDS_AND_INVALID = ("fill", "dilated_cloud", "cirrus", "cloud", "cloud_shadow")
+"""Landsat's pixels to drop: no data, clouds and their rims, cirrus, shadows."""
+
+
+def mask_from_qa_bits(
+    raster: Raster,
+    band_idx: Band = "qa_pixel",
+    flags: Collection[str | int] = LANDSAT_CLOUDS_AND_INVALID,
+) -> Raster:
+    """Return where any of `flags` is set in Landsat's QA_PIXEL; True means drop.
+
+    - `raster`: (C, H, W) with the quality band on `band_idx`, or that band itself as (H, W);
+      integer.
+    - `flags`: names in `LANDSAT_QA_BITS`, or bit numbers 0 to 15 for other products.
+
+    Returns (H, W) bool. Raises TypeError when the band is not integer.
+
+    >>> mask_from_qa_bits(np.array([[0b1000000, 0b1000, 0b1]], dtype="uint16"))
+    array([[False,  True,  True]])
+    """
+    values = values_of(raster)
+    quality = values if values.ndim == 2 else take_band(raster, band_idx)
+    if quality.dtype.kind not in "iu":
+        raise TypeError(
+            f"quality bits need an integer band, got {quality.dtype.name}; "
+            "mask before converting to reflectance"
+        )
+    bits = sum(1 << bit for bit in set(_qa_bits(flags)))
+    out = (quality & np.array(bits, np.int64).astype(quality.dtype)) != 0
+    return rewrap(raster, out, fill=None, drop=("band_names",), attrs={"long_name": "dropped"})
+
+
+def dilate_mask(mask: Raster, radius: float) -> Raster:
+    """Return the mask grown by a disc: True within `radius` pixels of any True.
+
+    - `mask`: (..., H, W) bool; each (H, W) plane by itself.
+    - `radius`: pixels between centres, 0 or more. Clouds' rims reach some 100 to 200 m.
+
+    Raises TypeError when the mask is not boolean. A cut-out chip does not see the True pixels
+    beyond its edge.
+
+    >>> dilate_mask(np.array([[False, False, True, False]]), 1)
+    array([[False,  True,  True,  True]])
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    if not (np.isfinite(radius) and radius >= 0):
+        raise ValueError(f"radius must be 0 or more pixels, got {radius}")
+    drop = checked_mask(mask, values_of(mask).shape)
+    if drop.ndim < 2:
+        raise ValueError(f"a mask has rows and columns (H, W), got shape {drop.shape}")
+    out = drop.copy()
+    for index in np.ndindex(drop.shape[:-2]):
+        if radius > 0 and drop[index].any():
+            # Distance to the nearest True; without any True it would be undefined.
+            out[index] = distance_transform_edt(~drop[index]) <= radius
+    return rewrap(mask, out)
+
+
+def _qa_bits(flags: Collection[str | int]) -> tuple[int, ...]:
+    given = (flags,) if isinstance(flags, str) else tuple(flags)
+    if not given:
+        raise ValueError(f"flags is empty; give some of {list(LANDSAT_QA_BITS)} or bit numbers")
+    bits = []
+    for flag in given:
+        bit = LANDSAT_QA_BITS.get(flag, -1) if isinstance(flag, str) else flag
+        if not 0 <= bit < 16:
+            raise ValueError(
+                f"no quality flag {flag!r}; there are {list(LANDSAT_QA_BITS)}, or 0-15"
+            )
+        bits.append(bit)
+    return tuple(bits)
+
+
 class MaskFromSCL(Operator):
     """Mask Sentinel-2 clouds by the scene classification: `mask_from_scl` as an operator.
 
@@ -102,3 +189,40 @@ class MaskFromSCL(Operator):
 
     def _apply(self, raster: Raster) -> Raster:
         return mask_from_scl(raster, self.band_idx, self.classes)
+
+
+class MaskFromQABits(Operator):
+    """Mask Landsat clouds by quality bits: `mask_from_qa_bits` as an operator.
+
+    >>> MaskFromQABits(flags=("water",))(np.array([[0b10000000, 0]], dtype="uint16"))
+    array([[ True, False]])
+    """
+
+    def __init__(
+        self,
+        band_idx: Band = "qa_pixel",
+        flags: Collection[str | int] = LANDSAT_CLOUDS_AND_INVALID,
+    ) -> None:
+        check_band(band_idx, "band_idx")
+        _qa_bits(flags)
+        self.band_idx = band_idx
+        self.flags = flags
+
+    def _apply(self, raster: Raster) -> Raster:
+        return mask_from_qa_bits(raster, self.band_idx, self.flags)
+
+
+class DilateMask(Operator):
+    """Grow a mask by a disc: `dilate_mask` as an operator.
+
+    >>> DilateMask(radius=1)(np.array([[False, False, True, False]]))
+    array([[False,  True,  True,  True]])
+    """
+
+    def __init__(self, radius: float) -> None:
+        if not (np.isfinite(radius) and radius >= 0):
+            raise ValueError(f"radius must be 0 or more pixels, got {radius}")
+        self.radius = radius
+
+    def _apply(self, mask: Raster) -> Raster:
+        return dilate_mask(mask, self.radius)

@@ -2,8 +2,8 @@
 
 Bands are given by index (`NDVI(red_idx=2, nir_idx=3)`), by name (`NDVI("B04", "B08")`), or not at
 all: the defaults are common names (`"red"`, `"nir"`), looked up in the carrier's
-`attrs["band_names"]`. Values are meant to be reflectances; ratios of digital numbers are the same
-only when no offset is in them.
+`attrs["band_names"]`. Values are meant to be reflectances; a plain ratio of digital numbers is the
+same only when no offset is in them, and an index with constants (EVI, SAVI) never is.
 
 Output is floats, float32 by default, with the band axis removed: (C, H, W) gives (H, W). Nodata in
 any band used is NaN in the result. Normalised differences add `eps` to the denominator, so that
@@ -12,135 +12,91 @@ any band used is NaN in the result. Normalised differences add `eps` to the deno
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from geotoolz.bands import Band
+from geotoolz.index_formulas import (
+    EPS,
+    arvi,
+    bais2,
+    bsi,
+    evi,
+    gndvi,
+    mndwi,
+    nbr,
+    ndmi,
+    ndre,
+    ndsi,
+    ndvi,
+    ndwi,
+    normalized_difference,
+    savi,
+)
+from geotoolz.index_operator import SpectralOperator
+from geotoolz.spectral_index import SpectralIndex, spectral_index
 
-import numpy as np
-from numpy.typing import DTypeLike, NDArray
-
-from geotoolz.bands import Band, check_band, take_band
-from geotoolz.carrier import NAN, Raster, as_float, fill_mask, fill_of, float_dtype, rewrap
-from pipekit import Operator
-
-EPS = 1e-10
-"""Added to denominators of normalised differences: too small to change any real reflectance."""
-
-
-def normalized_difference(
-    a: NDArray[Any], b: NDArray[Any], eps: float = EPS, dtype: DTypeLike = "float32"
-) -> NDArray[Any]:
-    """Return (a - b) / (a + b + eps).
-
-    - `a`, `b`: arrays of one shape, any numeric dtype; taken as floats, so nothing wraps.
-
-    Returns floats of `dtype`, -1 to 1 where both are non-negative.
-
-    >>> normalized_difference(np.array([3, 0], "uint8"), np.array([1, 0], "uint8"))
-    array([0.5, 0. ], dtype=float32)
-    """
-    a, b = as_float(a, dtype), as_float(b, dtype)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        out = np.subtract(a, b)
-        total = np.add(a, b)
-        if eps:
-            np.add(total, total.dtype.type(eps), out=total)
-        return np.divide(out, total, out=out)
-
-
-def ndvi(
-    red: NDArray[Any], nir: NDArray[Any], eps: float = EPS, dtype: DTypeLike = "float32"
-) -> NDArray[Any]:
-    """Return the vegetation index (nir - red) / (nir + red + eps).
-
-    Rouse et al. (1974), Monitoring vegetation systems in the Great Plains with ERTS.
-
-    >>> ndvi(np.array([0.25]), np.array([0.75]))
-    array([0.5], dtype=float32)
-    """
-    return normalized_difference(nir, red, eps, dtype)
-
-
-def ndwi(
-    green: NDArray[Any], nir: NDArray[Any], eps: float = EPS, dtype: DTypeLike = "float32"
-) -> NDArray[Any]:
-    """Return the open-water index (green - nir) / (green + nir + eps).
-
-    McFeeters (1996), doi:10.1080/01431169608948714.
-
-    >>> ndwi(np.array([0.75]), np.array([0.25]))
-    array([0.5], dtype=float32)
-    """
-    return normalized_difference(green, nir, eps, dtype)
+__all__ = [
+    "ARVI",
+    "BAIS2",
+    "BSI",
+    "EPS",
+    "EVI",
+    "GNDVI",
+    "MNDWI",
+    "NBR",
+    "NDMI",
+    "NDRE",
+    "NDSI",
+    "NDVI",
+    "NDWI",
+    "SAVI",
+    "NormalizedDifference",
+    "SpectralIndex",
+    "arvi",
+    "bais2",
+    "bsi",
+    "evi",
+    "gndvi",
+    "mndwi",
+    "nbr",
+    "ndmi",
+    "ndre",
+    "ndsi",
+    "ndvi",
+    "ndwi",
+    "normalized_difference",
+    "savi",
+    "spectral_index",
+]
 
 
-def apply_index(
-    raster: Raster,
-    formula: Callable[..., NDArray[Any]],
-    bands: Sequence[Band],
-    axis: int,
-    dtype: DTypeLike,
-    name: str,
-) -> Raster:
-    """Take bands from a raster, call `formula` on them as floats, and wrap the result.
-
-    - `raster`: (C, H, W) with the bands on `axis`.
-    - `formula`: takes as many float arrays (H, W) as there are `bands`, returns a new one.
-
-    Nodata in any of the bands becomes NaN.
-
-    >>> apply_index(np.ones((2, 1, 1)), lambda a, b: a + b, [0, 1], 0, "float32", "sum")
-    array([[2.]], dtype=float32)
-    """
-    taken = [take_band(raster, band, axis) for band in bands]
-    out = formula(*[as_float(each, dtype) for each in taken])
-    fill = fill_of(raster)
-    if fill is not None and fill == fill:
-        for each in taken:
-            invalid = fill_mask(each, fill)
-            if invalid is not None:
-                out[invalid] = np.nan
-    attrs = {"long_name": name, "units": ""}
-    return rewrap(raster, out, fill=NAN, attrs=attrs, drop=("band_names", "stretch"))
-
-
-class NormalizedDifference(Operator):
+class NormalizedDifference(SpectralOperator):
     """(a - b) / (a + b + eps) of any two bands: `normalized_difference` as an operator.
 
+    >>> import numpy as np
     >>> NormalizedDifference(0, 1)(np.array([[[3.0]], [[1.0]]]))
     array([[0.5]], dtype=float32)
     """
 
+    _formula = normalized_difference
+    _bands = ("a_idx", "b_idx")
+
     def __init__(
         self, a_idx: Band, b_idx: Band, axis: int = 0, eps: float = EPS, dtype: str = "float32"
     ) -> None:
-        check_band(a_idx, "a_idx")
-        check_band(b_idx, "b_idx")
-        float_dtype(dtype)
-        self.a_idx = a_idx
-        self.b_idx = b_idx
-        self.axis = axis
-        self.eps = eps
-        self.dtype = dtype
-
-    def _apply(self, raster: Raster) -> Raster:
-        return apply_index(
-            raster,
-            lambda a, b: normalized_difference(a, b, self.eps, self.dtype),
-            (self.a_idx, self.b_idx),
-            self.axis,
-            self.dtype,
-            "normalised difference",
-        )
+        self._keep(a_idx=a_idx, b_idx=b_idx, axis=axis, eps=eps, dtype=dtype)
 
 
-class NDVI(Operator):
+class NDVI(SpectralOperator):
     """Vegetation index (nir - red) / (nir + red + eps): `ndvi` as an operator.
 
     >>> NDVI(red_idx=2, nir_idx=3)
     NDVI(red_idx=2, nir_idx=3, axis=0, eps=1e-10, dtype='float32')
+    >>> import numpy as np
     >>> NDVI(0, 1)(np.array([[[0.25]], [[0.75]]]))
     array([[0.5]], dtype=float32)
     """
+
+    _formula = ndvi
+    _bands = ("red_idx", "nir_idx")
 
     def __init__(
         self,
@@ -150,33 +106,19 @@ class NDVI(Operator):
         eps: float = EPS,
         dtype: str = "float32",
     ) -> None:
-        check_band(red_idx, "red_idx")
-        check_band(nir_idx, "nir_idx")
-        float_dtype(dtype)
-        self.red_idx = red_idx
-        self.nir_idx = nir_idx
-        self.axis = axis
-        self.eps = eps
-        self.dtype = dtype
-
-    def _apply(self, raster: Raster) -> Raster:
-        bands = (self.red_idx, self.nir_idx)
-        return apply_index(
-            raster,
-            lambda red, nir: ndvi(red, nir, self.eps, self.dtype),
-            bands,
-            self.axis,
-            self.dtype,
-            "NDVI",
-        )
+        self._keep(red_idx=red_idx, nir_idx=nir_idx, axis=axis, eps=eps, dtype=dtype)
 
 
-class NDWI(Operator):
+class NDWI(SpectralOperator):
     """Open-water index (green - nir) / (green + nir + eps): `ndwi` as an operator.
 
+    >>> import numpy as np
     >>> NDWI(0, 1)(np.array([[[0.75]], [[0.25]]]))
     array([[0.5]], dtype=float32)
     """
+
+    _formula = ndwi
+    _bands = ("green_idx", "nir_idx")
 
     def __init__(
         self,
@@ -186,22 +128,294 @@ class NDWI(Operator):
         eps: float = EPS,
         dtype: str = "float32",
     ) -> None:
-        check_band(green_idx, "green_idx")
-        check_band(nir_idx, "nir_idx")
-        float_dtype(dtype)
-        self.green_idx = green_idx
-        self.nir_idx = nir_idx
-        self.axis = axis
-        self.eps = eps
-        self.dtype = dtype
+        self._keep(green_idx=green_idx, nir_idx=nir_idx, axis=axis, eps=eps, dtype=dtype)
 
-    def _apply(self, raster: Raster) -> Raster:
-        bands = (self.green_idx, self.nir_idx)
-        return apply_index(
-            raster,
-            lambda green, nir: ndwi(green, nir, self.eps, self.dtype),
-            bands,
-            self.axis,
-            self.dtype,
-            "NDWI",
+
+class MNDWI(SpectralOperator):
+    """Modified open-water index (green - swir1) / (green + swir1 + eps): `mndwi` as an operator.
+
+    >>> import numpy as np
+    >>> MNDWI(0, 1)(np.array([[[0.75]], [[0.25]]]))
+    array([[0.5]], dtype=float32)
+    """
+
+    _formula = mndwi
+    _bands = ("green_idx", "swir1_idx")
+
+    def __init__(
+        self,
+        green_idx: Band = "green",
+        swir1_idx: Band = "swir1",
+        axis: int = 0,
+        eps: float = EPS,
+        dtype: str = "float32",
+    ) -> None:
+        self._keep(green_idx=green_idx, swir1_idx=swir1_idx, axis=axis, eps=eps, dtype=dtype)
+
+
+class NBR(SpectralOperator):
+    """Burn ratio (nir - swir2) / (nir + swir2 + eps): `nbr` as an operator.
+
+    >>> import numpy as np
+    >>> NBR(0, 1)(np.array([[[0.75]], [[0.25]]]))
+    array([[0.5]], dtype=float32)
+    """
+
+    _formula = nbr
+    _bands = ("nir_idx", "swir2_idx")
+
+    def __init__(
+        self,
+        nir_idx: Band = "nir",
+        swir2_idx: Band = "swir2",
+        axis: int = 0,
+        eps: float = EPS,
+        dtype: str = "float32",
+    ) -> None:
+        self._keep(nir_idx=nir_idx, swir2_idx=swir2_idx, axis=axis, eps=eps, dtype=dtype)
+
+
+class NDMI(SpectralOperator):
+    """Vegetation moisture index (nir - swir1) / (nir + swir1 + eps): `ndmi` as an operator.
+
+    >>> import numpy as np
+    >>> NDMI(0, 1)(np.array([[[0.75]], [[0.25]]]))
+    array([[0.5]], dtype=float32)
+    """
+
+    _formula = ndmi
+    _bands = ("nir_idx", "swir1_idx")
+
+    def __init__(
+        self,
+        nir_idx: Band = "nir",
+        swir1_idx: Band = "swir1",
+        axis: int = 0,
+        eps: float = EPS,
+        dtype: str = "float32",
+    ) -> None:
+        self._keep(nir_idx=nir_idx, swir1_idx=swir1_idx, axis=axis, eps=eps, dtype=dtype)
+
+
+class NDSI(SpectralOperator):
+    """Snow index (green - swir1) / (green + swir1 + eps): `ndsi` as an operator.
+
+    >>> import numpy as np
+    >>> NDSI(0, 1)(np.array([[[0.75]], [[0.25]]]))
+    array([[0.5]], dtype=float32)
+    """
+
+    _formula = ndsi
+    _bands = ("green_idx", "swir1_idx")
+
+    def __init__(
+        self,
+        green_idx: Band = "green",
+        swir1_idx: Band = "swir1",
+        axis: int = 0,
+        eps: float = EPS,
+        dtype: str = "float32",
+    ) -> None:
+        self._keep(green_idx=green_idx, swir1_idx=swir1_idx, axis=axis, eps=eps, dtype=dtype)
+
+
+class GNDVI(SpectralOperator):
+    """Green vegetation index (nir - green) / (nir + green + eps): `gndvi` as an operator.
+
+    >>> import numpy as np
+    >>> GNDVI(0, 1)(np.array([[[0.75]], [[0.25]]]))
+    array([[0.5]], dtype=float32)
+    """
+
+    _formula = gndvi
+    _bands = ("nir_idx", "green_idx")
+
+    def __init__(
+        self,
+        nir_idx: Band = "nir",
+        green_idx: Band = "green",
+        axis: int = 0,
+        eps: float = EPS,
+        dtype: str = "float32",
+    ) -> None:
+        self._keep(nir_idx=nir_idx, green_idx=green_idx, axis=axis, eps=eps, dtype=dtype)
+
+
+class NDRE(SpectralOperator):
+    """Red-edge vegetation index (nir - rededge1) / (nir + rededge1 + eps): `ndre` as an operator.
+
+    >>> import numpy as np
+    >>> NDRE(0, 1)(np.array([[[0.75]], [[0.25]]]))
+    array([[0.5]], dtype=float32)
+    """
+
+    _formula = ndre
+    _bands = ("nir_idx", "rededge1_idx")
+
+    def __init__(
+        self,
+        nir_idx: Band = "nir",
+        rededge1_idx: Band = "rededge1",
+        axis: int = 0,
+        eps: float = EPS,
+        dtype: str = "float32",
+    ) -> None:
+        self._keep(nir_idx=nir_idx, rededge1_idx=rededge1_idx, axis=axis, eps=eps, dtype=dtype)
+
+
+class EVI(SpectralOperator):
+    """Enhanced vegetation index: `evi` as an operator.
+
+    >>> import numpy as np
+    >>> EVI(0, 1, 2)(np.array([[[0.0]], [[0.25]], [[0.5]]]))
+    array([[0.20833333]], dtype=float32)
+    """
+
+    _formula = evi
+    _bands = ("blue_idx", "red_idx", "nir_idx")
+    _constants = ("g", "c1", "c2", "L")
+
+    def __init__(
+        self,
+        blue_idx: Band = "blue",
+        red_idx: Band = "red",
+        nir_idx: Band = "nir",
+        axis: int = 0,
+        g: float = 2.5,
+        c1: float = 6.0,
+        c2: float = 7.5,
+        L: float = 1.0,
+        dtype: str = "float32",
+    ) -> None:
+        self._keep(
+            blue_idx=blue_idx,
+            red_idx=red_idx,
+            nir_idx=nir_idx,
+            axis=axis,
+            g=g,
+            c1=c1,
+            c2=c2,
+            L=L,
+            dtype=dtype,
+        )
+
+
+class SAVI(SpectralOperator):
+    """Soil-adjusted vegetation index: `savi` as an operator.
+
+    >>> import numpy as np
+    >>> SAVI(0, 1)(np.array([[[0.25]], [[0.75]]]))
+    array([[0.5]], dtype=float32)
+    """
+
+    _formula = savi
+    _bands = ("red_idx", "nir_idx")
+    _constants = ("L",)
+
+    def __init__(
+        self,
+        red_idx: Band = "red",
+        nir_idx: Band = "nir",
+        axis: int = 0,
+        L: float = 0.5,
+        dtype: str = "float32",
+    ) -> None:
+        self._keep(red_idx=red_idx, nir_idx=nir_idx, axis=axis, L=L, dtype=dtype)
+
+
+class BSI(SpectralOperator):
+    """Bare-soil index: `bsi` as an operator.
+
+    >>> import numpy as np
+    >>> BSI(0, 1, 2, 3)(np.array([[[0.25]], [[0.5]], [[0.25]], [[1.0]]]))
+    array([[0.5]], dtype=float32)
+    """
+
+    _formula = bsi
+    _bands = ("blue_idx", "red_idx", "nir_idx", "swir1_idx")
+
+    def __init__(
+        self,
+        blue_idx: Band = "blue",
+        red_idx: Band = "red",
+        nir_idx: Band = "nir",
+        swir1_idx: Band = "swir1",
+        axis: int = 0,
+        eps: float = EPS,
+        dtype: str = "float32",
+    ) -> None:
+        self._keep(
+            blue_idx=blue_idx,
+            red_idx=red_idx,
+            nir_idx=nir_idx,
+            swir1_idx=swir1_idx,
+            axis=axis,
+            eps=eps,
+            dtype=dtype,
+        )
+
+
+class BAIS2(SpectralOperator):
+    """Burned area index for Sentinel-2: `bais2` as an operator.
+
+    >>> import numpy as np
+    >>> BAIS2(0, 1, 2, 3, 4)(np.array([[[0.5]], [[0.5]], [[0.5]], [[0.5]], [[0.5]]]))
+    array([[0.5]], dtype=float32)
+    """
+
+    _formula = bais2
+    _bands = ("rededge2_idx", "rededge3_idx", "nir08_idx", "red_idx", "swir2_idx")
+    _constants = ()
+
+    def __init__(
+        self,
+        rededge2_idx: Band = "rededge2",
+        rededge3_idx: Band = "rededge3",
+        nir08_idx: Band = "nir08",
+        red_idx: Band = "red",
+        swir2_idx: Band = "swir2",
+        axis: int = 0,
+        dtype: str = "float32",
+    ) -> None:
+        self._keep(
+            rededge2_idx=rededge2_idx,
+            rededge3_idx=rededge3_idx,
+            nir08_idx=nir08_idx,
+            red_idx=red_idx,
+            swir2_idx=swir2_idx,
+            axis=axis,
+            dtype=dtype,
+        )
+
+
+class ARVI(SpectralOperator):
+    """Atmospherically resistant vegetation index: `arvi` as an operator.
+
+    >>> import numpy as np
+    >>> ARVI(0, 1, 2)(np.array([[[0.25]], [[0.5]], [[0.75]]]))
+    array([[0.5]], dtype=float32)
+    """
+
+    _formula = arvi
+    _bands = ("blue_idx", "red_idx", "nir_idx")
+    _constants = ("gamma", "eps")
+
+    def __init__(
+        self,
+        blue_idx: Band = "blue",
+        red_idx: Band = "red",
+        nir_idx: Band = "nir",
+        axis: int = 0,
+        gamma: float = 1.0,
+        eps: float = EPS,
+        dtype: str = "float32",
+    ) -> None:
+        self._keep(
+            blue_idx=blue_idx,
+            red_idx=red_idx,
+            nir_idx=nir_idx,
+            axis=axis,
+            gamma=gamma,
+            eps=eps,
+            dtype=dtype,
         )

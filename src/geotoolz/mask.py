@@ -1,13 +1,17 @@
-"""Masks: True means drop."""
+"""Masks: boolean rasters in which True means drop."""
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from georeader.geotensor import GeoTensor
 from numpy.typing import NDArray
 
-from geotoolz.carrier import NAN, Raster, rewrap, values_of
+from geotoolz.bands import Band, check_band, take_band
+from geotoolz.carrier import NAN, Raster, fill_of, nodata_mask, rewrap, values_of
 from pipekit import Operator
 
 
@@ -26,6 +30,7 @@ def apply_mask(raster: Raster, mask: Raster, fill_value: float | int = NAN) -> R
     """
     values = values_of(raster)
     where = checked_mask(mask, values.shape)
+    _check_same_grid(raster, mask)
     _check_fill(fill_value, values.dtype)
     out = values.copy()
     np.copyto(out, values.dtype.type(fill_value), where=where)
@@ -58,6 +63,98 @@ def checked_mask(mask: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     return where
 
 
+def combine_masks(*masks: Raster, mode: str = "any") -> Raster:
+    """Return one mask from several: True where any of them is, or where all are.
+
+    - `masks`: (H, W) bool, of one shape.
+    - `mode`: "any" or "all".
+
+    >>> combine_masks(np.array([[True, False]]), np.array([[False, False]]))
+    array([[ True, False]])
+    """
+    _check_mode(mode)
+    if not masks:
+        raise ValueError("combine_masks needs at least one mask")
+    shape = values_of(masks[0]).shape
+    out = checked_mask(masks[0], shape).copy()
+    join = np.logical_or if mode == "any" else np.logical_and
+    for other in masks[1:]:
+        if values_of(other).shape != shape:
+            raise ValueError(f"masks must have one shape, got {shape} and {values_of(other).shape}")
+        _check_same_grid(masks[0], other)
+        join(out, checked_mask(other, shape), out=out)
+    return rewrap(masks[0], out)
+
+
+def invert_mask(mask: Raster) -> Raster:
+    """Return the mask with True and False exchanged; TypeError when it is not boolean.
+
+    >>> invert_mask(np.array([[True, False]]))
+    array([[False,  True]])
+    """
+    return rewrap(mask, ~checked_mask(mask, values_of(mask).shape))
+
+
+COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+def mask_where(
+    raster: Raster,
+    comparison: str,
+    threshold: float,
+    band: Band | None = None,
+    axis: int = 0,
+    nodata: bool = True,
+) -> Raster:
+    """Return where the raster compares true with a threshold; True means drop.
+
+    - `raster`: any shape; with `band`, (C, H, W), and only that band is looked at.
+    - `comparison`: one of < <= > >= == !=.
+    - `nodata`: what nodata pixels become.
+
+    >>> mask_where(np.array([[0.1, 0.6, np.nan]]), "<", 0.2)
+    array([[ True, False,  True]])
+    """
+    _check_comparison(comparison)
+    values = values_of(raster) if band is None else take_band(raster, band, axis)
+    out = COMPARISONS[comparison](values, threshold)
+    invalid = nodata_mask(values, fill_of(raster))
+    if invalid is not None:
+        out[invalid] = nodata
+    drop = () if band is None else ("band_names",)
+    return rewrap(raster, out, fill=None, drop=drop, attrs={"long_name": "dropped"})
+
+
+def _check_comparison(comparison: str) -> None:
+    if comparison not in COMPARISONS:
+        raise ValueError(f"comparison must be one of {list(COMPARISONS)}, got {comparison!r}")
+
+
+def _check_mode(mode: str) -> None:
+    if mode not in ("any", "all"):
+        raise ValueError(f"mode must be 'any' or 'all', got {mode!r}")
+
+
+def _check_same_grid(raster: Raster, mask: Raster) -> None:
+    """Raise ValueError when both carry a georeference and the two differ."""
+    if not (isinstance(raster, GeoTensor) and isinstance(mask, GeoTensor)):
+        return
+    same = raster.transform.almost_equals(mask.transform, precision=1e-6)
+    if not same or str(raster.crs) != str(mask.crs):
+        raise ValueError(
+            "the mask lies on another grid than the raster: "
+            f"{mask.crs} {tuple(mask.transform)[:6]} and {raster.crs} "
+            f"{tuple(raster.transform)[:6]}; resample it with ResampleLike first"
+        )
+
+
 def _check_fill(fill_value: float | int, dtype: np.dtype[Any]) -> None:
     if dtype.kind not in "iu":
         return
@@ -77,21 +174,88 @@ def _check_fill(fill_value: float | int, dtype: np.dtype[Any]) -> None:
 class ApplyMask(Operator):
     """Put a fill value where a mask is True: `apply_mask` as an operator.
 
-    The mask is given once, or as the operator's second input (`op(raster, mask)`, as a graph
-    does).
+    - `mask`: a boolean array; an operator that makes the mask from the raster itself, such as
+      `MaskFromSCL("SCL")`; or nothing, when it comes as the second input (`op(raster, mask)`, as
+      from a graph).
 
     >>> ApplyMask(np.array([[False, True]]))(np.ones((1, 1, 2)))
     array([[[ 1., nan]]])
+    >>> ApplyMask(MaskWhere(">", 2.0))(np.array([[1.0, 3.0]]))
+    array([[ 1., nan]])
     >>> ApplyMask(fill_value=0)(np.ones((1, 1, 2)), np.array([[False, True]]))
     array([[[1., 0.]]])
     """
 
-    def __init__(self, mask: Raster | None = None, fill_value: float | int = NAN) -> None:
-        self.mask = mask
+    def __init__(
+        self, mask: Raster | Operator | None = None, fill_value: float | int = NAN
+    ) -> None:
+        # A plain array can be written into a config, a GeoTensor can't.
+        self.mask = values_of(mask) if isinstance(mask, GeoTensor) else mask
         self.fill_value = fill_value
 
     def _apply(self, raster: Raster, mask: Raster | None = None) -> Raster:
         given = self.mask if mask is None else mask
         if given is None:
             raise TypeError("ApplyMask has no mask: give ApplyMask(mask=...) or op(raster, mask)")
+        if isinstance(given, Operator):
+            given = given(raster)
         return apply_mask(raster, given, self.fill_value)
+
+
+class CombineMasks(Operator):
+    """Join masks by "any" or "all": `combine_masks` as an operator of several inputs.
+
+    >>> CombineMasks("all")(np.array([[True, False]]), np.array([[True, True]]))
+    array([[ True, False]])
+    """
+
+    def __init__(self, mode: str = "any") -> None:
+        _check_mode(mode)
+        self.mode = mode
+
+    def _apply(self, *masks: Raster) -> Raster:
+        return combine_masks(*masks, mode=self.mode)
+
+
+class InvertMask(Operator):
+    """Exchange True and False: `invert_mask` as an operator.
+
+    >>> InvertMask()(np.array([[True, False]]))
+    array([[False,  True]])
+    """
+
+    def __init__(self) -> None:
+        pass
+
+    def _apply(self, mask: Raster) -> Raster:
+        return invert_mask(mask)
+
+
+class MaskWhere(Operator):
+    """Mask by a threshold: `mask_where` as an operator.
+
+    >>> MaskWhere("<", 0.2)(np.array([[0.1, 0.6]]))
+    array([[ True, False]])
+    """
+
+    def __init__(
+        self,
+        comparison: str,
+        threshold: float,
+        band: Band | None = None,
+        axis: int = 0,
+        nodata: bool = True,
+    ) -> None:
+        _check_comparison(comparison)
+        if band is not None:
+            check_band(band, "band")
+        self.comparison = comparison
+        self.threshold = threshold
+        self.band = band
+        self.axis = axis
+        self.nodata = nodata
+
+    def _apply(self, raster: Raster) -> Raster:
+        return mask_where(
+            raster, self.comparison, self.threshold, self.band, self.axis, self.nodata
+        )

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from geotoolz.bands import PerBand, band_views, per_band
 from geotoolz.carrier import (
     NAN,
     Raster,
-    as_float,
     attrs_of,
+    carry_nodata,
     fill_mask,
     fill_of,
     float_dtype,
@@ -20,10 +20,23 @@ from geotoolz.carrier import (
     rewrap,
     values_of,
 )
+from geotoolz.stretch import (
+    Gamma,
+    MinMax,
+    PercentileClip,
+    band_percentiles,
+    gamma,
+    min_max,
+    percentile_clip,
+)
 from pipekit import Operator
 
-PerBand = float | Sequence[float]
-"""One number for all bands, or one per band."""
+__all__ = [
+    "ApplyOffset", "DNToReflectance", "Gamma", "HarmonizeBaseline", "MinMax", "PercentileClip",
+    "ReflectanceToDN", "TOAToBOA_DOS", "ToFloat32", "apply_offset", "band_percentiles",
+    "dark_object_subtraction", "dn_to_reflectance", "gamma", "harmonize_baseline", "min_max",
+    "percentile_clip", "reflectance_to_dn", "to_float",
+]  # fmt: skip
 
 
 def to_float(raster: Raster, dtype: DTypeLike = "float32") -> Raster:
@@ -36,7 +49,7 @@ def to_float(raster: Raster, dtype: DTypeLike = "float32") -> Raster:
     """
     values = values_of(raster)
     out = values.astype(float_dtype(dtype))
-    _carry_nodata(out, values, raster)
+    carry_nodata(out, values, fill_of(raster))
     return rewrap(raster, out, fill=NAN)
 
 
@@ -61,14 +74,13 @@ def dn_to_reflectance(
     """
     values = values_of(raster)
     kind = float_dtype(dtype)
-    # Converting and then scaling in place beats a mixed-type multiply by a quarter: both steps
-    # are vectorised, the mixed one goes through a small buffer.
+    # Converting and then scaling in place takes a quarter less time than one mixed-type multiply,
+    # which goes through a small buffer.
     out = values.astype(kind)
-    np.multiply(out, _per_band(scale, values, axis, kind, "scale"), out=out)
-    shift = _per_band(offset, values, axis, kind, "offset")
-    if np.any(shift):
-        np.add(out, shift, out=out)
-    _carry_nodata(out, values, raster)
+    np.multiply(out, per_band(scale, values, axis, kind, "scale"), out=out)
+    if not isinstance(offset, (int, float)) or offset != 0:
+        np.add(out, per_band(offset, values, axis, kind, "offset"), out=out)
+    carry_nodata(out, values, fill_of(raster))
     return rewrap(raster, out, fill=NAN, attrs={"long_name": "reflectance", "units": ""})
 
 
@@ -98,9 +110,9 @@ def reflectance_to_dn(
     work = np.float32 if kind.itemsize < 4 else np.float64
     scaled = values.astype(work)
     invalid = nodata_mask(values, fill_of(raster))
-    shift = _per_band(offset, values, axis, np.dtype(work), "offset")
+    shift = per_band(offset, values, axis, np.dtype(work), "offset")
     np.subtract(scaled, shift, out=scaled)
-    np.divide(scaled, _per_band(scale, values, axis, np.dtype(work), "scale"), out=scaled)
+    np.divide(scaled, per_band(scale, values, axis, np.dtype(work), "scale"), out=scaled)
     np.rint(scaled, out=scaled)
     np.clip(scaled, limits.min, limits.max, out=scaled)
     if invalid is not None:
@@ -113,22 +125,35 @@ def reflectance_to_dn(
     return rewrap(raster, out, fill=nodata, attrs={"long_name": "digital number"})
 
 
-def gamma(raster: Raster, g: float, dtype: DTypeLike = "float32") -> Raster:
-    """Return raster ** (1 / g): `g` above 1 brightens the dark parts of a 0..1 picture.
+def apply_offset(raster: Raster, offset: PerBand, axis: int = 0) -> Raster:
+    """Return the raster plus `offset`, in its own dtype, nodata left alone.
 
-    This is the convention of displays, rio-color and Earth Engine. Values below 0 count as 0;
-    nodata stays NaN.
+    - `offset`: one number, or one per band on `axis`.
 
-    >>> gamma(np.array([[0.0, 0.25, 1.0]], dtype="float32"), 2.0)
-    array([[0. , 0.5, 1. ]], dtype=float32)
+    Integers stay within their range instead of wrapping, and valid ones keep off the fill value.
+    Raises ValueError for a fractional offset to integers.
+
+    >>> apply_offset(np.array([[0, 300]], dtype="uint16"), -100)
+    array([[  0, 200]], dtype=uint16)
     """
-    if not (np.isfinite(g) and g > 0):
-        raise ValueError(f"g must be a positive number, got {g}")
     values = values_of(raster)
-    out = np.maximum(as_float(values, dtype), 0)
-    np.power(out, 1.0 / g, out=out)
-    _carry_nodata(out, values, raster)
-    return rewrap(raster, out, fill=NAN)
+    fill = fill_of(raster)
+    if values.dtype.kind not in "iu":
+        out = values + per_band(offset, values, axis, values.dtype, "offset")
+    else:
+        shift = np.asarray(offset)
+        if np.any(shift != np.rint(shift)):
+            raise ValueError(
+                f"{values.dtype.name} can't take a fractional offset, got {offset}; "
+                "put ToFloat32() before"
+            )
+        out = _shift_integers(
+            values, per_band(offset, values, axis, np.dtype(np.int64), "offset"), fill
+        )
+    invalid = fill_mask(values, fill)
+    if invalid is not None:
+        out[invalid] = fill
+    return rewrap(raster, out)
 
 
 def harmonize_baseline(
@@ -159,137 +184,60 @@ def harmonize_baseline(
     if not _offset_is_in(raster, baseline):
         return raster
     values = values_of(raster)
-    invalid = fill_mask(values, nodata)
     if values.dtype.kind in "iu":
-        limits = np.iinfo(values.dtype)
-        floor = max(limits.min, nodata + 1) if nodata >= limits.min else limits.min
-        # Clipped before it is shifted, so that the shift can't leave the integer's range.
-        lowest = np.clip(floor - offset, limits.min, limits.max).astype(values.dtype)
-        out = np.maximum(values, lowest)
-        if offset <= 0:
-            np.subtract(out, values.dtype.type(-offset), out=out)
-        else:
-            np.minimum(out, values.dtype.type(limits.max - offset), out=out)
-            np.add(out, values.dtype.type(offset), out=out)
+        out = _shift_integers(values, np.int64(offset), nodata)
     else:
         out = values + values.dtype.type(offset)
+    invalid = fill_mask(values, nodata)
     if invalid is not None:
         out[invalid] = nodata
     return rewrap(raster, out, attrs={"offset_applied": True})
 
 
-def percentile_clip(
+def dark_object_subtraction(
     raster: Raster,
-    p_min: float = 2.0,
-    p_max: float = 98.0,
+    percentile: float = 0.1,
+    dark_reflectance: float = 0.01,
     axis: int = 0,
-    sample: int | None = None,
     dtype: DTypeLike = "float32",
 ) -> Raster:
-    """Stretch each band from its own percentiles to 0..1 and clip what lies outside.
+    """Return surface reflectance estimated by taking the haze off top-of-atmosphere reflectance.
 
-    - `raster`: (C, H, W), or (H, W) taken as one band; any numeric dtype.
-    - `p_min`, `p_max`: percentiles, 0 <= p_min < p_max <= 100, linearly interpolated.
-    - `sample`: estimate the percentiles from about this many evenly spaced pixels a band; the
-      result's `attrs["stretch"]` says so. By default every pixel counts.
+    The darkest pixels of each band (its `percentile`) are assumed to reflect `dark_reflectance`;
+    what they show above that is path radiance and is subtracted from the band (Chavez 1988,
+    doi:10.1016/0034-4257(88)90019-3; 1 % after Chavez 1996). Never below 0; a band darker than
+    the assumption is left alone. Nodata is NaN.
 
-    Nodata does not count and stays NaN. A band whose percentiles coincide becomes 0, a band without
-    valid pixels stays NaN.
+    - `raster`: (C, H, W) reflectance, 0 to 1.
+    - `percentile`: 0 to 100.
 
-    >>> percentile_clip(np.array([[[0.0, 1.0, 2.0, 3.0, 4.0]]]), 25, 75)
-    array([[[0. , 0. , 0.5, 1. , 1. ]]], dtype=float32)
+    >>> dark_object_subtraction(np.array([[[0.06, 0.26]]], dtype="float32"), percentile=0).round(3)
+    array([[[0.01, 0.21]]], dtype=float32)
     """
-    _check_percentiles(p_min, p_max)
-    if sample is not None and sample < 1:
-        raise ValueError(f"sample must be a positive number of pixels, got {sample}")
+    if not 0 <= percentile <= 100:
+        raise ValueError(f"percentile must be 0 to 100, got {percentile}")
     values = values_of(raster)
-    kind = float_dtype(dtype)
-    out = np.empty(values.shape, kind)
     fill = fill_of(raster)
-    for source, target in zip(_bands(values, axis), _bands(out, axis), strict=True):
-        low, high = band_percentiles(source, (p_min, p_max), fill=fill, sample=sample)
-        _stretch(source, low, high, target)
-        invalid = fill_mask(source, fill)
-        if invalid is not None:
-            target[invalid] = np.nan
-    how = "all pixels" if sample is None else f"about {sample} pixels a band"
-    note = f"percentiles {p_min:g} to {p_max:g} of {how}"
-    return rewrap(raster, out, fill=NAN, attrs={"stretch": note})
+    out = values.astype(float_dtype(dtype))
+    for source, target in zip(band_views(values, axis), band_views(out, axis), strict=True):
+        (dark,) = band_percentiles(source, (percentile,), fill=fill)
+        haze = max(dark - dark_reflectance, 0.0)
+        np.maximum(np.subtract(target, haze, out=target), 0.0, out=target)
+    carry_nodata(out, values, fill)
+    return rewrap(raster, out, fill=NAN)
 
 
-def band_percentiles(
-    band: NDArray[Any],
-    percentiles: Sequence[float],
-    *,
-    fill: float | int | None = None,
-    sample: int | None = None,
-) -> tuple[float, ...]:
-    """Return percentiles of a band's valid values, linearly interpolated; NaN where none is valid.
-
-    >>> band_percentiles(np.array([[0, 1, 2, 3, 4, 0]], dtype="uint16"), (50,), fill=0)
-    (2.5,)
-    """
-    if sample is not None and band.size > sample:
-        band = band.reshape(-1)[:: max(1, band.size // sample)]
-    invalid = nodata_mask(band, fill)
-    valid = band.reshape(-1) if invalid is None else band[~invalid]
-    if valid.size == 0:
-        return (NAN,) * len(percentiles)
-    return tuple(float(p) for p in np.percentile(valid, percentiles))
-
-
-def _stretch(source: NDArray[Any], low: float, high: float, target: NDArray[Any]) -> None:
-    """Write (source - low) / (high - low), clipped to 0..1, into `target`."""
-    if high > low:
-        np.subtract(source, low, out=target, dtype=target.dtype, casting="unsafe")
-        np.multiply(target, 1.0 / (high - low), out=target)
-        np.clip(target, 0.0, 1.0, out=target)
-    elif low == high:
-        target[...] = 0
-        target[np.isnan(source)] = np.nan
-    else:
-        target[...] = np.nan
-
-
-def _bands(values: NDArray[Any], axis: int) -> list[NDArray[Any]]:
-    """Return views of the bands; an array of two axes or fewer is one band."""
-    if values.ndim < 3:
-        return [values]
-    if not -values.ndim <= axis < values.ndim:
-        raise ValueError(f"axis {axis} is out of range for shape {values.shape}")
-    return list(np.moveaxis(values, axis, 0))
-
-
-def _check_percentiles(p_min: float, p_max: float) -> None:
-    if not 0 <= p_min < p_max <= 100:
-        raise ValueError(
-            f"percentiles must satisfy 0 <= p_min < p_max <= 100, got {p_min}, {p_max}"
-        )
-
-
-def _per_band(
-    value: PerBand, values: NDArray[Any], axis: int, dtype: np.dtype[Any], argument: str
-) -> Any:
-    """Return `value` as a scalar, or shaped to broadcast along the band axis."""
-    if isinstance(value, (int, float)):
-        return dtype.type(value)
-    numbers = np.asarray(value, dtype)
-    if numbers.ndim == 0:
-        return numbers[()]
-    if numbers.ndim > 1 or values.ndim < 3 or numbers.size != values.shape[axis]:
-        raise ValueError(
-            f"{argument} must be one number or one per band on axis {axis}; "
-            f"got {numbers.size} for shape {values.shape}"
-        )
-    shape = [1] * values.ndim
-    shape[axis] = numbers.size
-    return numbers.reshape(shape)
-
-
-def _carry_nodata(out: NDArray[Any], values: NDArray[Any], raster: Raster) -> None:
-    invalid = fill_mask(values, fill_of(raster))
-    if invalid is not None:
-        out[invalid] = np.nan
+def _shift_integers(values: NDArray[Any], shift: Any, nodata: float | int | None) -> NDArray[Any]:
+    """Add `shift` without leaving the integer type's range, nor landing on `nodata` from above."""
+    limits = np.iinfo(values.dtype)
+    floor = limits.min + 1 if nodata == limits.min else limits.min
+    # Clipped before it is shifted, so that nothing is ever out of range.
+    lowest = np.clip(floor - shift, limits.min, limits.max).astype(values.dtype)
+    highest = np.clip(limits.max - shift, limits.min, limits.max).astype(values.dtype)
+    out = np.clip(values, lowest, highest)
+    # Adding modulo 2**bits gives the right number, because that number is in range.
+    with np.errstate(over="ignore"):
+        return np.add(out, np.asarray(shift).astype(values.dtype), out=out)
 
 
 def _offset_is_in(raster: Raster, baseline: str | None) -> bool:
@@ -381,21 +329,47 @@ class ReflectanceToDN(Operator):
         )
 
 
-class Gamma(Operator):
-    """Raise to 1 / g, which brightens for `g` above 1: `gamma` as an operator.
+class ApplyOffset(Operator):
+    """Add an offset without wrapping integers: `apply_offset` as an operator.
 
-    >>> Gamma(2.0)(np.array([[0.25]], dtype="float32"))
-    array([[0.5]], dtype=float32)
+    >>> ApplyOffset(-100)(np.array([[0, 300]], dtype="uint16"))
+    array([[  0, 200]], dtype=uint16)
     """
 
-    def __init__(self, g: float, dtype: str = "float32") -> None:
-        if not (np.isfinite(g) and g > 0):
-            raise ValueError(f"g must be a positive number, got {g}")
-        self.g = g
+    def __init__(self, offset: PerBand, axis: int = 0) -> None:
+        self.offset = offset
+        self.axis = axis
+
+    def _apply(self, raster: Raster) -> Raster:
+        return apply_offset(raster, self.offset, self.axis)
+
+
+class TOAToBOA_DOS(Operator):  # noqa: N801
+    """Take haze off by dark-object subtraction: `dark_object_subtraction` as an operator.
+
+    >>> TOAToBOA_DOS(percentile=0)(np.array([[[0.06, 0.26]]], dtype="float32")).round(3)
+    array([[[0.01, 0.21]]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        percentile: float = 0.1,
+        dark_reflectance: float = 0.01,
+        axis: int = 0,
+        dtype: str = "float32",
+    ) -> None:
+        if not 0 <= percentile <= 100:
+            raise ValueError(f"percentile must be 0 to 100, got {percentile}")
+        float_dtype(dtype)
+        self.percentile = percentile
+        self.dark_reflectance = dark_reflectance
+        self.axis = axis
         self.dtype = dtype
 
     def _apply(self, raster: Raster) -> Raster:
-        return gamma(raster, self.g, self.dtype)
+        return dark_object_subtraction(
+            raster, self.percentile, self.dark_reflectance, self.axis, self.dtype
+        )
 
 
 class HarmonizeBaseline(Operator):
@@ -412,29 +386,3 @@ class HarmonizeBaseline(Operator):
 
     def _apply(self, raster: Raster) -> Raster:
         return harmonize_baseline(raster, self.offset, self.baseline, self.nodata)
-
-
-class PercentileClip(Operator):
-    """Stretch each band between its percentiles to 0..1: `percentile_clip` as an operator.
-
-    >>> PercentileClip(25, 75)(np.array([[[0.0, 1.0, 2.0, 3.0, 4.0]]]))
-    array([[[0. , 0. , 0.5, 1. , 1. ]]], dtype=float32)
-    """
-
-    def __init__(
-        self,
-        p_min: float = 2.0,
-        p_max: float = 98.0,
-        axis: int = 0,
-        sample: int | None = None,
-        dtype: str = "float32",
-    ) -> None:
-        _check_percentiles(p_min, p_max)
-        self.p_min = p_min
-        self.p_max = p_max
-        self.axis = axis
-        self.sample = sample
-        self.dtype = dtype
-
-    def _apply(self, raster: Raster) -> Raster:
-        return percentile_clip(raster, self.p_min, self.p_max, self.axis, self.sample, self.dtype)

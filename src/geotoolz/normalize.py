@@ -1,0 +1,254 @@
+"""Standardise bands, and gather the statistics for it over any number of chips."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from geotoolz.bands import PerBand, band_views, per_band
+from geotoolz.carrier import (
+    NAN,
+    Raster,
+    carry_nodata,
+    fill_of,
+    float_dtype,
+    nodata_mask,
+    rewrap,
+    values_of,
+)
+from geotoolz.stretch import band_percentiles
+from pipekit import Operator
+
+
+def standard_scale(
+    raster: Raster,
+    mean: PerBand | None = None,
+    std: PerBand | None = None,
+    axis: int = 0,
+    dtype: DTypeLike = "float32",
+) -> Raster:
+    """Return (raster - mean) / std, band by band.
+
+    - `raster`: (C, H, W), or (H, W) taken as one band.
+    - `mean`, `std`: one number or one per band, such as those of `PerBandStats`; where not given,
+      the raster's own, over valid pixels.
+
+    Nodata stays NaN. A band of `std` 0 becomes 0.
+
+    >>> standard_scale(np.array([[[1.0, 3.0]]]))
+    array([[[-1.,  1.]]], dtype=float32)
+    """
+    if mean is None or std is None:
+        own = PerBandStats(axis).update(raster)
+        mean = own.mean if mean is None else mean
+        std = own.std if std is None else std
+    return _centre_and_scale(raster, mean, std, axis, dtype)
+
+
+def robust_scale(
+    raster: Raster,
+    p_min: float = 25.0,
+    p_max: float = 75.0,
+    axis: int = 0,
+    dtype: DTypeLike = "float32",
+) -> Raster:
+    """Return (raster - median) / (p_max percentile - p_min percentile), band by band.
+
+    Outliers such as clouds hardly move the median and the quartiles. Nodata does not count and
+    stays NaN; a band without spread becomes 0.
+
+    - `raster`: (C, H, W), or (H, W) taken as one band.
+
+    >>> robust_scale(np.array([[[0.0, 1.0, 2.0, 3.0, 100.0]]]))
+    array([[[-1. , -0.5,  0. ,  0.5, 49. ]]], dtype=float32)
+    """
+    _check_percentiles(p_min, p_max)
+    values, fill = values_of(raster), fill_of(raster)
+    found = [
+        band_percentiles(band, (p_min, 50.0, p_max), fill=fill) for band in band_views(values, axis)
+    ]
+    centre = [median for _, median, _ in found]
+    spread = [high - low for low, _, high in found]
+    return _centre_and_scale(raster, centre, spread, axis, dtype)
+
+
+def _check_percentiles(p_min: float, p_max: float) -> None:
+    if not 0 <= p_min < p_max <= 100:
+        raise ValueError(
+            f"percentiles must satisfy 0 <= p_min < p_max <= 100, got p_min={p_min}, p_max={p_max}"
+        )
+
+
+def _centre_and_scale(
+    raster: Raster, centre: Any, spread: Any, axis: int, dtype: DTypeLike
+) -> Raster:
+    values = values_of(raster)
+    kind = float_dtype(dtype)
+    if values.ndim < 3:
+        centre, spread = _only(centre, "mean"), _only(spread, "std")
+    out = values.astype(kind)
+    spread = np.asarray(spread, np.float64)
+    if np.any(spread < 0):
+        raise ValueError(f"a spread can't be negative, got {spread}")
+    # A constant band would be 0/0; divided by 1 it is 0.
+    spread = np.where(spread == 0, 1.0, spread)
+    np.subtract(out, per_band(centre, values, axis, kind, "mean"), out=out)
+    np.divide(out, per_band(spread, values, axis, kind, "std"), out=out)
+    carry_nodata(out, values, fill_of(raster))
+    return rewrap(raster, out, fill=NAN)
+
+
+def _only(number: Any, argument: str) -> float:
+    numbers = np.atleast_1d(np.asarray(number, np.float64))
+    if numbers.size != 1:
+        raise ValueError(f"{argument} has {numbers.size} numbers, but (H, W) is a single band")
+    return float(numbers[0])
+
+
+class PerBandStats:
+    """Count, mean, standard deviation, minimum and maximum per band, over any number of chips.
+
+    Chips are merged exactly (Chan, Golub and LeVeque 1983, doi:10.1080/00031305.1983.10483115), so
+    statistics gathered by several workers add up: `a + b`. Nodata does not count.
+
+    - `axis`: of the bands in the chips; a chip (H, W) is a single band.
+
+    >>> stats = PerBandStats()
+    >>> for chip in np.arange(8.0).reshape(2, 1, 2, 2):
+    ...     _ = stats.update(chip)
+    >>> stats.count, stats.mean, stats.std.round(3)
+    (array([8]), array([3.5]), array([2.291]))
+    """
+
+    def __init__(self, axis: int = 0) -> None:
+        self.axis = axis
+        self.count: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._mean: NDArray[np.float64] = np.zeros(0)
+        self._m2: NDArray[np.float64] = np.zeros(0)
+        self._min: NDArray[np.float64] = np.zeros(0)
+        self._max: NDArray[np.float64] = np.zeros(0)
+
+    def update(self, chip: Raster) -> PerBandStats:
+        """Add a chip's valid pixels, and return self; ValueError for another number of bands."""
+        fill = fill_of(chip)
+        rows = [_moments(band, fill) for band in band_views(values_of(chip), self.axis)]
+        return self._add(*(np.array(column) for column in zip(*rows, strict=True)))
+
+    def merge(self, other: PerBandStats) -> PerBandStats:
+        """Add what another one has gathered, and return self."""
+        if other.count.size == 0:
+            return self
+        return self._add(other.count, other._mean, other._m2, other._min, other._max)
+
+    def __add__(self, other: PerBandStats) -> PerBandStats:
+        return PerBandStats(self.axis).merge(self).merge(other)
+
+    def _add(self, count: Any, mean: Any, m2: Any, low: Any, high: Any) -> PerBandStats:
+        if self.count.size == 0:
+            self.count, self._mean, self._m2 = count.copy(), mean.copy(), m2.copy()
+            self._min, self._max = low.copy(), high.copy()
+            return self
+        if count.size != self.count.size:
+            raise ValueError(f"expected {self.count.size} bands as before, got {count.size}")
+        total = self.count + count
+        share = count / np.maximum(total, 1)
+        delta = mean - self._mean
+        self._mean = self._mean + delta * share
+        self._m2 = self._m2 + m2 + delta**2 * self.count * share
+        self._min, self._max = np.minimum(self._min, low), np.maximum(self._max, high)
+        self.count = total
+        return self
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """The mean of each band; NaN where no pixel was valid."""
+        return np.where(self.count > 0, self._mean, np.nan)
+
+    @property
+    def var(self) -> NDArray[np.float64]:
+        """The population variance of each band."""
+        return np.where(self.count > 0, self._m2 / np.maximum(self.count, 1), np.nan)
+
+    @property
+    def std(self) -> NDArray[np.float64]:
+        """The population standard deviation of each band."""
+        return np.sqrt(self.var)
+
+    @property
+    def min(self) -> NDArray[np.float64]:
+        """The smallest valid value of each band."""
+        return np.where(self.count > 0, self._min, np.nan)
+
+    @property
+    def max(self) -> NDArray[np.float64]:
+        """The largest valid value of each band."""
+        return np.where(self.count > 0, self._max, np.nan)
+
+    def scaler(self, dtype: str = "float32") -> StandardScale:
+        """Return the operator that standardises with these statistics."""
+        return StandardScale(self.mean.tolist(), self.std.tolist(), self.axis, dtype)
+
+    def __repr__(self) -> str:
+        return (
+            f"PerBandStats(count={self.count.tolist()}, mean={self.mean.round(6).tolist()}, "
+            f"std={self.std.round(6).tolist()})"
+        )
+
+
+def _moments(band: NDArray[Any], fill: float | int | None) -> tuple[float, ...]:
+    """Return count, mean, sum of squared deviations, minimum and maximum of the valid values."""
+    invalid = nodata_mask(band, fill)
+    valid = band if invalid is None else band[~invalid]
+    if valid.size == 0:
+        return 0, 0.0, 0.0, np.inf, -np.inf
+    mean = float(valid.mean(dtype=np.float64))
+    deviation = valid.astype(np.float64) - mean
+    m2 = float(np.dot(deviation.reshape(-1), deviation.reshape(-1)))
+    return valid.size, mean, m2, float(valid.min()), float(valid.max())
+
+
+class StandardScale(Operator):
+    """Centre on the mean and divide by the standard deviation: `standard_scale` as an operator.
+
+    >>> StandardScale(mean=2.0, std=0.5)(np.array([[[1.0, 3.0]]]))
+    array([[[-2.,  2.]]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        mean: PerBand | None = None,
+        std: PerBand | None = None,
+        axis: int = 0,
+        dtype: str = "float32",
+    ) -> None:
+        float_dtype(dtype)
+        self.mean = mean
+        self.std = std
+        self.axis = axis
+        self.dtype = dtype
+
+    def _apply(self, raster: Raster) -> Raster:
+        return standard_scale(raster, self.mean, self.std, self.axis, self.dtype)
+
+
+class RobustScale(Operator):
+    """Centre on the median and divide by a percentile range: `robust_scale` as an operator.
+
+    >>> RobustScale()(np.array([[[0.0, 1.0, 2.0, 3.0, 4.0]]]))
+    array([[[-1. , -0.5,  0. ,  0.5,  1. ]]], dtype=float32)
+    """
+
+    def __init__(
+        self, p_min: float = 25.0, p_max: float = 75.0, axis: int = 0, dtype: str = "float32"
+    ) -> None:
+        _check_percentiles(p_min, p_max)
+        float_dtype(dtype)
+        self.p_min = p_min
+        self.p_max = p_max
+        self.axis = axis
+        self.dtype = dtype
+
+    def _apply(self, raster: Raster) -> Raster:
+        return robust_scale(raster, self.p_min, self.p_max, self.axis, self.dtype)
