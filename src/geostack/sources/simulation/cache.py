@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -90,7 +91,7 @@ def _locked(path: Path) -> Iterator[None]:
             _release(handle)
 
 
-if os.name == "nt":
+if sys.platform == "win32":
     import msvcrt
 
     def _acquire(handle: IO[bytes]) -> None:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .grid import Grid, resample
+from .grid import F32, Grid, resample
 from .noise import fractal
 from .sun import Sun, shadow_offset
 from .terrain import smoothstep
-
-F32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

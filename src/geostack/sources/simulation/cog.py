@@ -24,8 +24,13 @@ def write_cog(
     """Write an array, (rows, cols) or (bands, rows, cols), as a valid COG with overviews.
 
     `grid` is where the array's pixels are; `tile` the grid of the file, larger or the same.
-    Blocks without pixels are sparse: they take no bytes. ZSTD level 1 with a horizontal
-    predictor: one tenth of a second a band, and level 9 would save only 6 % of the bytes.
+    Blocks without pixels are sparse: they take no bytes. Overviews are nearest for a
+    `categorical` array, else means of 2 x 2.
+
+    The file is laid out in memory and copied by GDAL's COG driver. Overviews are made while the
+    file is still empty and then filled from here: GDAL's own averaging visits every block of a
+    10980 x 10980 grid and takes three times as long. ZSTD level 1 writes a band in 0.2 s; level
+    9 takes four times that and saves 4 % of the bytes.
     """
     import rasterio
     from rasterio.enums import Resampling
@@ -37,21 +42,47 @@ def write_cog(
     layers = array[None] if array.ndim == 2 else array
     row, col = grid.offset_in(tile)
     profile = dict(
-        driver="GTiff", width=tile.cols, height=tile.rows, count=len(layers), dtype=array.dtype.name,
-        crs=f"EPSG:{tile.epsg}", transform=rasterio.Affine(*tile.transform), nodata=nodata,
-        tiled=True, blockxsize=blocksize, blockysize=blocksize, SPARSE_OK="TRUE",
+        driver="GTiff", width=tile.cols, height=tile.rows, count=len(layers),
+        dtype=array.dtype.name, crs=f"EPSG:{tile.epsg}",
+        transform=rasterio.Affine(*tile.transform), nodata=nodata, tiled=True,
+        blockxsize=blocksize, blockysize=blocksize, interleave="band", SPARSE_OK="TRUE",
     )  # fmt: skip
-    levels = [2**k for k in range(1, 6) if max(tile.shape) >> k >= blocksize // 2]
-    kind = Resampling.nearest if categorical else Resampling.average
+    levels = [2**k for k in range(1, 6) if max(tile.shape) >> (k - 1) > blocksize]
     with rasterio.Env(SPARSE_OK_OVERVIEW="ON"), MemoryFile() as memory:
         with memory.open(**profile) as target:
-            target.write(layers, window=Window(col, row, grid.cols, grid.rows))
             if levels:
-                target.build_overviews(levels, kind)
+                target.build_overviews(levels, Resampling.nearest)
+        with rasterio.open(memory.name, "r+") as target:
+            target.write(layers, window=Window(col, row, grid.cols, grid.rows))
+        for number, level in enumerate(levels):
+            layers = _halve(layers, (row, col), categorical)
+            row, col = row // 2, col // 2
+            with rasterio.open(memory.name, "r+", OVERVIEW_LEVEL=number) as overview:
+                height = min(layers.shape[1], overview.height - row)
+                width = min(layers.shape[2], overview.width - col)
+                values = layers[:, :height, :width].astype(array.dtype)
+                overview.write(values, window=Window(col, row, width, height))
         with memory.open() as source:
-            predictor = 3 if np.issubdtype(array.dtype, np.floating) else 2
             copy(
-                source, str(path), driver="COG", compress="ZSTD", level=1, predictor=predictor,
+                source, str(path), driver="COG", compress="ZSTD", level=1, predictor="YES",
                 SPARSE_OK="TRUE", overviews="FORCE_USE_EXISTING" if levels else "NONE",
                 blocksize=blocksize,
             )  # fmt: skip
+
+
+def _halve(layers: NDArray[Any], origin: tuple[int, int], categorical: bool) -> NDArray[Any]:
+    """Return layers at half the resolution, on the blocks of 2 x 2 of the file's own grid."""
+    before = [n % 2 for n in origin]
+    after = [(b + n) % 2 for b, n in zip(before, layers.shape[1:], strict=True)]
+    pads = [(0, 0), *zip(before, after, strict=True)]
+    padded = np.pad(layers, pads, mode="edge") if any(map(any, pads)) else layers
+    if categorical:
+        return padded[:, ::2, ::2]
+    total = np.zeros((len(padded), padded.shape[1] // 2, padded.shape[2] // 2), np.float32)
+    for i in (0, 1):
+        for j in (0, 1):
+            total += padded[:, i::2, j::2]
+    total *= np.float32(0.25)
+    if np.issubdtype(layers.dtype, np.integer):
+        return (total + np.float32(0.5)).astype(layers.dtype)
+    return total

@@ -43,12 +43,12 @@ class Grid:
     @cached_property
     def x(self) -> NDArray[np.float64]:
         """Eastings of the pixel centres, (cols,)."""
-        return self.west + self.res * (np.arange(self.cols) + 0.5)
+        return self.west + self.res * (np.arange(self.cols, dtype=np.float64) + 0.5)
 
     @cached_property
     def y(self) -> NDArray[np.float64]:
         """Northings of the pixel centres, from north to south, (rows,)."""
-        return self.north - self.res * (np.arange(self.rows) + 0.5)
+        return self.north - self.res * (np.arange(self.rows, dtype=np.float64) + 0.5)
 
     @property
     def transform(self) -> tuple[float, float, float, float, float, float]:

@@ -10,9 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .grid import Grid
-
-F32 = NDArray[np.float32]
+from .grid import F32, Grid
 
 _PRIME_X, _PRIME_Y, _PRIME_SEED = np.uint32(0x9E3779B1), np.uint32(0x85EBCA77), 0xC2B2AE3D
 
@@ -59,18 +57,18 @@ def white(grid: Grid, seed: int) -> F32:
     return (total.astype(np.float32) - np.float32(510)) * np.float32(1 / 147.8)
 
 
-def _spline_taps(coordinate: NDArray[np.float64]) -> tuple[NDArray[np.int64], list[F32]]:
+def spline_taps(coordinate: NDArray[np.float64]) -> tuple[NDArray[np.int64], list[F32]]:
     """Return the first lattice index and the four cubic B-spline weights at each coordinate."""
     start = np.floor(coordinate).astype(np.int64)
-    t = (coordinate - start).astype(np.float32)
+    t = coordinate - start
     u = 1 - t
     weights = [
-        u * u * u / 6,
-        (3 * t * t * t - 6 * t * t + 4) / 6,
-        (3 * u * u * u - 6 * u * u + 4) / 6,
-        t * t * t / 6,
+        u**3 / 6,
+        (3 * t**3 - 6 * t**2 + 4) / 6,
+        (3 * u**3 - 6 * u**2 + 4) / 6,
+        t**3 / 6,
     ]
-    return start - 1, weights
+    return start - 1, [w.astype(np.float32) for w in weights]
 
 
 def lattice_noise(grid: Grid, cell: float, seed: int) -> F32:
@@ -85,8 +83,8 @@ def lattice_noise(grid: Grid, cell: float, seed: int) -> F32:
     >>> bool((lattice_noise(wide, 300, 1)[3:7, 2:6] == lattice_noise(part, 300, 1)).all())
     True
     """
-    x0, wx = _spline_taps(grid.x / cell)
-    y0, wy = _spline_taps(grid.y / cell)
+    x0, wx = spline_taps(grid.x / cell)
+    y0, wy = spline_taps(grid.y / cell)
     lx = np.arange(x0.min(), x0.max() + 4)
     ly = np.arange(y0.min(), y0.max() + 4)
     lattice = uniform(lx[None, :], ly[:, None], seed) * np.float32(2) - np.float32(1)

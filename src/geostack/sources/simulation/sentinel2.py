@@ -106,7 +106,7 @@ def write_shots(
 
 def write_shot(stage: Stage, shot: Shot, tile: str, root: Path) -> None:
     """Write one acquisition: its COGs and its item."""
-    grid = stage.land.grid
+    grid = stage.grid
     acquisition = shot.acquisition
     weather = sky(
         grid, acquisition.sun, cover=shot.cloud, cirrus=shot.cirrus,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .grid import Grid, resample
+from .grid import F32, Grid, resample
 
-F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 
@@ -79,19 +79,38 @@ def outline_distance(grid: Grid, ring: F64, *, node: float = 50.0, reach: float 
     rows, cols = part
     fine = grid.window(rows, cols)
     coarse = fine.at(max(node, grid.res), margin=2)
-    distance = np.full(coarse.shape, np.inf)
-    for a, b in zip(ring, np.roll(ring, -1, axis=0), strict=True):
-        np.minimum(distance, _segment_distance(coarse.x, coarse.y, a, b), out=distance)
+    distance = _ring_distance(coarse, ring)
     signed = np.where(_inside(coarse.x, coarse.y, ring), distance, -distance)
     signed = np.maximum(signed, -reach).astype(np.float32)
     out[rows, cols] = resample(signed, coarse, fine)
     return out
 
 
+def _ring_distance(grid: Grid, ring: F64, near: float = 600.0) -> F64:
+    """Return the distance of each pixel to a closed ring.
+
+    Exact within `near` metres; farther away it is interpolated from pixels of 400 m, where the
+    distance is smooth and nobody sees the difference.
+    """
+    after = np.roll(ring, -1, axis=0)
+    rough = grid.at(400, margin=1)
+    far = np.full(rough.shape, np.inf)
+    distance = np.full(grid.shape, np.inf)
+    for a, b in zip(ring, after, strict=True):
+        np.minimum(far, _segment_distance(rough.x, rough.y, a, b), out=far)
+        part = _clip(grid, np.vstack([a, b]), near)
+        if part is not None:
+            exact = _segment_distance(grid.x[part[1]], grid.y[part[0]], a, b)
+            np.minimum(distance[part], exact, out=distance[part])
+    beyond = distance > near
+    distance[beyond] = np.maximum(resample(far.astype(np.float32), rough, grid), near)[beyond]
+    return distance
+
+
 def line_distance(grid: Grid, line: F64, reach: float = 60.0) -> list[tuple[slice, slice, F32]]:
     """Return patches (rows, cols, distance in metres) around each segment of a line."""
     patches = []
-    for a, b in zip(line[:-1], line[1:], strict=True):
+    for a, b in pairwise(line):
         part = _clip(grid, np.vstack([a, b]), reach)
         if part is not None:
             window = grid.window(*part)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
+from .grid import F32
 
 
 class Spectrum(NamedTuple):
@@ -26,10 +25,10 @@ BANDS = Spectrum._fields
 # Typical L2A values of the Sierra Nevada in summer; nearby those of the USGS spectral library
 # (Kokaly et al., 2017) and the ECOSTRESS library after mixing with shade.
 COVER: dict[str, Spectrum] = {
-    "forest": Spectrum(0.020, 0.034, 0.025, 0.215, 0.105, 0.050),
+    "forest": Spectrum(0.0165, 0.0290, 0.0205, 0.220, 0.098, 0.044),
     "rock": Spectrum(0.175, 0.205, 0.230, 0.275, 0.315, 0.285),
-    "soil": Spectrum(0.065, 0.092, 0.125, 0.195, 0.285, 0.235),
-    "shrub": Spectrum(0.050, 0.075, 0.085, 0.205, 0.240, 0.165),
+    "soil": Spectrum(0.056, 0.079, 0.103, 0.178, 0.265, 0.215),
+    "shrub": Spectrum(0.031, 0.050, 0.052, 0.205, 0.190, 0.115),
     "meadow": Spectrum(0.036, 0.075, 0.048, 0.335, 0.205, 0.105),
     "sand": Spectrum(0.190, 0.225, 0.260, 0.310, 0.370, 0.340),
     "roof": Spectrum(0.150, 0.160, 0.175, 0.225, 0.245, 0.220),
@@ -38,8 +37,8 @@ COVER: dict[str, Spectrum] = {
 DRY_MEADOW = Spectrum(0.062, 0.094, 0.120, 0.265, 0.300, 0.205)
 SNOW = Spectrum(0.830, 0.840, 0.820, 0.700, 0.110, 0.090)
 CLOUD = Spectrum(0.720, 0.710, 0.700, 0.720, 0.520, 0.420)
-DEEP_WATER = Spectrum(0.030, 0.0185, 0.0085, 0.0045, 0.0020, 0.0015)
-LAKE_BED = Spectrum(0.135, 0.175, 0.165, 0.190, 0.20, 0.16)
+DEEP_WATER = Spectrum(0.0265, 0.0128, 0.0052, 0.0034, 0.0018, 0.0014)
+LAKE_BED = Spectrum(0.122, 0.152, 0.135, 0.175, 0.20, 0.16)
 # Diffuse attenuation, 1/m: clear oligotrophic water (Morel and Maritorena, 2001, low chlorophyll;
 # pure-water absorption of Smith and Baker, 1981, from the red on).
 ATTENUATION = Spectrum(0.055, 0.075, 0.34, 2.6, 60.0, 90.0)

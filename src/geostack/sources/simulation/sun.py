@@ -7,9 +7,8 @@ from datetime import datetime
 from math import acos, asin, cos, degrees, pi, radians, sin
 
 import numpy as np
-from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
+from .grid import F32
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def sun_position(when: datetime, longitude: float, latitude: float) -> Sun:
     return Sun(degrees(zenith), float(azimuth))
 
 
-def illumination(elevation: F32, res: float, sun: Sun, soften: float = 0.25) -> F32:
+def illumination(elevation: F32, res: float, sun: Sun, soften: float = 0.14) -> F32:
     """Return the light on a slope relative to flat ground, float32, about 0.2 to 1.6.
 
     The C-correction of Teillet et al. (1982) run forwards: `soften` is its c, the share of
@@ -80,7 +79,9 @@ def shadow_offset(sun: Sun, height: float) -> tuple[float, float]:
 
 
 def earth_sun_factor(when: datetime) -> float:
-    """Return (1 / distance in astronomical units) squared, as in `s2:reflectance_conversion_factor`.
+    """Return the inverse square of the distance to the sun in astronomical units.
+
+    Items carry it as `s2:reflectance_conversion_factor`.
 
     >>> from datetime import datetime
     >>> round(earth_sun_factor(datetime(2024, 7, 4)), 3)

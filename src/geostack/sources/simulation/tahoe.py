@@ -35,7 +35,7 @@ _WEATHER: tuple[tuple[str, float, float, float], ...] = (
 def window() -> Grid:
     """Return the simulated pixels: the area's box, and south of it as far as the airport."""
     west, south, east, north = LAKE_TAHOE_BBOX
-    return pixel_window(TILE, (west, south - 0.03, east, north))
+    return pixel_window(TILE, (west, south - 0.03, east, north), block=128)
 
 
 def shots() -> list[Shot]:
@@ -56,7 +56,7 @@ def _shot(number: int, day: str, cloud: float, cirrus: float, size: float) -> Sh
         when=when,
         sun=sun_position(when, -120.0, 39.1),
         season=season,
-        snowline=2380 + 520 * season,
+        snowline=2420 + 500 * season,
         offset=1000,
         haze=0.0004 * ((number * 7) % 9 - 3) if day != CLEAREST else 0.0,
         seed=1000 + 17 * number,
@@ -70,5 +70,6 @@ def _shot(number: int, day: str, cloud: float, cirrus: float, size: float) -> Sh
 def build(area: SimulatedArea, root: Path, progress: bool) -> None:
     """Write the 22 scenes under `root`."""
     clear = next(s for s in shots() if f"{s.acquisition.when:%Y-%m-%d}" == CLEAREST)
-    stage = Stage(build_landscape(window()), clear.acquisition.sun)
+    bands = tuple(band for band in clear.bands if band != "SCL")
+    stage = Stage(build_landscape(window()), clear.acquisition.sun, bands, lowest_snow=2300)
     write_shots(stage, shots(), TILE, root, progress, f"simulating {area.name}")

@@ -1,0 +1,126 @@
+"""Towns, streets, highways and runways as fractions of a pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import places
+from .grid import F32, Grid, resample
+from .noise import fractal, uniform, white
+from .shapes import line_distance, outline_distance, project, smooth
+from .terrain import smoothstep
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """Fractions, (rows, cols) float32: cleared land of towns, roofs, asphalt."""
+
+    cleared: F32
+    roof: F32
+    asphalt: F32
+
+
+def settlement(grid: Grid, meadow: F32) -> Settlement:
+    """Return what people built; nothing is built on meadows."""
+    highway, strip = _roads(grid)
+    cleared = np.zeros(grid.shape, np.float32)
+    roof = np.zeros(grid.shape, np.float32)
+    street = np.zeros(grid.shape, np.float32)
+    for number, (outline, azimuth, density) in enumerate(places.TOWNS.values()):
+        ring = smooth(project(outline, grid.epsg), closed=True)
+        part = _around(grid, ring)
+        if part is None:
+            continue
+        window = grid.window(*part)
+        ragged = fractal(window, 1100, 51, octaves=5, gain=0.65) * np.float32(330)
+        inside = smoothstep((outline_distance(window, ring, reach=900) + ragged) / 50 + 0.5)
+        inside *= 1 - meadow[part]
+        roofs, streets = _blocks(window, azimuth, density, number, strip[part])
+        cleared[part] = np.maximum(cleared[part], inside * _openness(window, density))
+        roof[part] = np.maximum(roof[part], roofs * inside)
+        street[part] = np.maximum(street[part], streets * inside)
+    return Settlement(cleared, roof, np.maximum(highway, street))
+
+
+def _openness(window: Grid, density: float) -> F32:
+    """Return the share of trees that are gone: little in wooded quarters, much in dense ones."""
+    quarters = fractal(window, 500, 52, octaves=3, gain=0.6)
+    return np.clip(1.15 * density - 0.22 + 0.35 * quarters, 0.05, 0.95).astype(np.float32)
+
+
+def _around(grid: Grid, ring: np.ndarray) -> tuple[slice, slice] | None:
+    west, south = ring.min(axis=0) - 400
+    east, north = ring.max(axis=0) + 400
+    cols = np.flatnonzero((grid.x > west) & (grid.x < east))
+    rows = np.flatnonzero((grid.y > south) & (grid.y < north))
+    if cols.size < 2 or rows.size < 2:
+        return None
+    return slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
+
+
+def _blocks(window: Grid, azimuth: float, density: float, seed: int, strip: F32) -> tuple[F32, F32]:
+    """Return (roof, street): a street grid that bends, houses along it, shops on the highway."""
+    warp = np.float32(150) * fractal(window, 1800, 61 + seed, octaves=3)
+    s, c = np.sin(np.radians(azimuth)), np.cos(np.radians(azimuth))
+    # Anchored to absolute metres, so that every window draws the same streets.
+    x, y = window.x[None, :] - 760000.0, window.y[:, None] - 4310000.0
+    u = (x * c - y * s + warp).astype(np.float32)
+    v = (x * s + y * c + 0.7 * warp).astype(np.float32)
+    side = (0.5 - np.abs((u / 105) % 1 - 0.5)) * np.float32(105)
+    # Cross streets are staggered from block to block, and every third is missing.
+    stagger = uniform(np.floor(u / 105).astype(np.int64), np.zeros(1, np.int64), 66 + seed)
+    cross = (0.5 - np.abs((v / 240 + stagger) % 1 - 0.5)) * np.float32(240)
+    nearest = np.minimum(side, cross)
+    edge = np.float32(max(window.res, 2.0))
+    streets = np.clip((4.2 - nearest) / edge + 0.5, 0, 1)
+    houses = _houses(window, u, v, nearest, density, seed)
+    shops = _shops(u, v, strip, seed)
+    roofs = np.maximum(houses, shops) * (1 - streets)
+    parking = np.float32(0.75) * (strip > 0.05) * (1 - shops)
+    return roofs, np.maximum(0.9 * streets, parking * strip).astype(np.float32)
+
+
+def _houses(window: Grid, u: F32, v: F32, nearest: F32, density: float, seed: int) -> F32:
+    """Return roofs of houses 10 to 35 m from a street, one to a lot, some lots still wooded."""
+    lot_u, lot_v = np.floor(u / 26.25).astype(np.int64), np.floor(v / 30).astype(np.int64)
+    taken = uniform(lot_u, lot_v, 71 + seed) < density
+    built_up = fractal(window, 350, 76, octaves=2) > np.float32(0.35 - 1.1 * density)
+    size = 0.35 + 0.4 * uniform(lot_v, lot_u, 73 + seed)
+    off_u, off_v = np.abs((u / 26.25) % 1 - 0.5), np.abs((v / 30) % 1 - 0.5)
+    body = np.clip(
+        (size - 2 * np.maximum(off_u, off_v)) * np.float32(15 / max(window.res, 2)) + 0.5, 0, 1
+    )
+    beside = (nearest > 8) & (nearest < 38)
+    shade = 0.75 + 0.25 * white(window, 78)
+    return (body * np.clip(shade, 0.2, 1) * (taken & built_up & beside)).astype(np.float32)
+
+
+def _shops(u: F32, v: F32, strip: F32, seed: int) -> F32:
+    """Return large bright roofs along the highway."""
+    lot_u, lot_v = np.floor(u / 52.5).astype(np.int64), np.floor(v / 60).astype(np.int64)
+    taken = uniform(lot_u, lot_v, 81 + seed) < 0.4
+    return np.where(taken, strip, 0).astype(np.float32)
+
+
+def _roads(grid: Grid) -> tuple[F32, F32]:
+    """Return the fraction of asphalt of highways and runways, and nearness to a highway."""
+    asphalt = np.zeros(grid.shape, np.float32)
+    strip = np.zeros(grid.shape, np.float32)
+    for half_width, line in places.ROADS.values():
+        curve = smooth(project(line, grid.epsg), closed=False, parts=6)
+        for rows, cols, distance in line_distance(grid, curve, reach=140):
+            wide = smoothstep((75 - distance) / 30)
+            strip[rows, cols] = np.maximum(strip[rows, cols], wide)
+            here = np.clip((half_width - distance) / np.float32(grid.res) + 0.5, 0, 1)
+            asphalt[rows, cols] = np.maximum(asphalt[rows, cols], here)
+    for a, b, half_width in places.RUNWAYS:
+        for rows, cols, distance in line_distance(grid, project([a, b], grid.epsg)):
+            here = np.clip((half_width - distance) / np.float32(grid.res) + 0.5, 0, 1)
+            asphalt[rows, cols] = np.maximum(asphalt[rows, cols], here)
+    coarse = grid.at(max(50.0, grid.res), margin=1)
+    # Shops stand in some stretches, not all along.
+    stretches = smoothstep(3 * fractal(coarse, 900, 55, octaves=2))
+    strip *= resample(stretches, coarse, grid)
+    return asphalt, strip
