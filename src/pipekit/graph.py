@@ -47,6 +47,8 @@ class Graph(Operator):
     {'ndvi': 0.5, 'sum': 4.0}
     """
 
+    _config_names = ("inputs", "nodes", "outputs")
+
     def __init__(self, inputs: Mapping[str, Input], outputs: Mapping[str, Node | Input]) -> None:
         self.inputs = dict(inputs)
         self.outputs = dict(outputs)

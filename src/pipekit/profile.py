@@ -4,9 +4,32 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipekit.operator import Operator
+
+
+class Row(NamedTuple):
+    """The calls of one wrapped operator: how many, and seconds in all, least and most."""
+
+    calls: int
+    total: float
+    least: float
+    most: float
+
+    def with_call(self, seconds: float) -> Row:
+        """Return the row with one more call."""
+        least = min(self.least, seconds) if self.calls else seconds
+        return Row(self.calls + 1, self.total + seconds, least, max(self.most, seconds))
+
+    def report(self) -> dict[str, float]:
+        """Return the row as users see it."""
+        mean = self.total / self.calls if self.calls else 0.0
+        times = {"total": self.total, "mean": mean, "min": self.least, "max": self.most}
+        return {"calls": self.calls, **times}
+
+
+_NO_CALLS = Row(0, 0.0, 0.0, 0.0)
 
 
 class Profile:
@@ -26,7 +49,7 @@ class Profile:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._times: dict[str, list[float]] = {}
+        self._rows: dict[str, Row] = {}
 
     def wrap(self, op: Operator, name: str | None = None) -> Profiled:
         """Return an operator that does the same and is measured.
@@ -39,16 +62,17 @@ class Profile:
         with self._lock:
             unique = wanted
             number = 1
-            while unique in self._times:
+            while unique in self._rows:
                 number += 1
                 unique = f"{wanted}#{number}"
-            self._times[unique] = []
+            self._rows[unique] = _NO_CALLS
         return Profiled(op, self, unique)
 
     def add(self, name: str, seconds: float) -> None:
         """Count one call of the given length, in seconds."""
         with self._lock:
-            self._times.setdefault(name, []).append(seconds)
+            row = self._rows.get(name, _NO_CALLS)
+            self._rows[name] = row.with_call(seconds)
 
     def report(self) -> dict[str, dict[str, float]]:
         """Return `{name: {"calls", "total", "mean", "min", "max"}}`, times in seconds.
@@ -56,31 +80,20 @@ class Profile:
         What was wrapped but never called has zero calls and zero times.
         """
         with self._lock:
-            times = {name: list(seconds) for name, seconds in self._times.items()}
-        return {name: _row(seconds) for name, seconds in times.items()}
+            rows = dict(self._rows)
+        return {name: row.report() for name, row in rows.items()}
 
     def clear(self) -> None:
         """Forget the times, keeping the rows."""
         with self._lock:
-            self._times = {name: [] for name in self._times}
+            self._rows = dict.fromkeys(self._rows, _NO_CALLS)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"names": list(self._times)}
+        return {"names": list(self._rows)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._lock = threading.Lock()
-        self._times = {name: [] for name in state["names"]}
-
-
-def _row(seconds: list[float]) -> dict[str, float]:
-    calls, total = len(seconds), sum(seconds)
-    return {
-        "calls": calls,
-        "total": total,
-        "mean": total / calls if calls else 0.0,
-        "min": min(seconds, default=0.0),
-        "max": max(seconds, default=0.0),
-    }
+        self._rows = dict.fromkeys(state["names"], _NO_CALLS)
 
 
 class Profiled(Operator):

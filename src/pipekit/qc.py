@@ -87,7 +87,10 @@ class AssertDType(Check):
 
     def __init__(self, dtype: Any, on_fail: OnFail = "raise") -> None:
         super().__init__(on_fail)
-        self.dtype = np.dtype(dtype).name
+        known = np.dtype(dtype)
+        # The short names lose the byte order, and the length of texts.
+        plain = known.isnative and known.kind in "biufc"
+        self.dtype = known.name if plain else known.str
 
     def fault(self, x: Any) -> str | None:
         """Return how the dtype differs, or None."""

@@ -1,0 +1,168 @@
+"""Operators that choose which operator runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+from pipekit.blocks import Identity
+from pipekit.operator import Operator
+from pipekit.summary import step_repr, summarise
+
+ExceptionTypes = type[Exception] | tuple[type[Exception], ...]
+
+
+class CoalesceError(LookupError):
+    """No source of a `Coalesce` gave an acceptable result."""
+
+
+class Branch(Operator):
+    """Run one of two operators, as a predicate of the input decides.
+
+    It can be written to a config when the predicate is an operator itself.
+
+    >>> from pipekit import Lambda
+    >>> Branch(lambda x: x < 0, Lambda(abs))(-3)
+    3
+    """
+
+    def __init__(
+        self,
+        predicate: Callable[..., Any],
+        if_true: Operator,
+        if_false: Operator = Identity(),  # noqa: B008 - it has no state
+    ) -> None:
+        self.predicate = checked_choice(predicate, "Branch", "predicate")
+        self.if_true = checked_operator(if_true, "if_true")
+        self.if_false = checked_operator(if_false, "if_false")
+        self.forbid_in_yaml = not isinstance(predicate, Operator)
+
+    def _apply(self, *inputs: Any) -> Any:
+        chosen = self.if_true if self.predicate(*inputs) else self.if_false
+        return chosen(*inputs)
+
+
+class Switch(Operator):
+    """Run the operator that stands under the key which a function of the input returns.
+
+    It can be written to a config when the key function is an operator itself.
+
+    >>> from pipekit import Const
+    >>> by_type = Switch(type, {int: Const("a whole number"), str: Const("a text")})
+    >>> by_type(3), by_type("three"), by_type(3.5)
+    ('a whole number', 'a text', 3.5)
+    """
+
+    def __init__(
+        self,
+        key: Callable[..., Hashable],
+        cases: Mapping[Any, Operator],
+        default: Operator = Identity(),  # noqa: B008 - it has no state
+    ) -> None:
+        self.key = checked_choice(key, "Switch", "key")
+        self.cases = {k: checked_operator(op, f"cases[{k!r}]") for k, op in cases.items()}
+        self.default = checked_operator(default, "default")
+        self.forbid_in_yaml = not isinstance(key, Operator)
+
+    def _apply(self, *inputs: Any) -> Any:
+        return self.cases.get(self.key(*inputs), self.default)(*inputs)
+
+
+class Try(Operator):
+    """Run an operator, and another one when the first raises one of the given exceptions.
+
+    Args:
+        primary: what is run first.
+        fallback: what gets the same inputs after an exception.
+        on: the exceptions that count, subclasses of `Exception`; there is no default, and
+            `KeyboardInterrupt` always passes.
+
+    >>> from pipekit import Const, Lambda
+    >>> Try(Lambda(int), Const(-1), on=ValueError)("many")
+    -1
+    """
+
+    def __init__(self, primary: Operator, fallback: Operator, on: ExceptionTypes) -> None:
+        self.primary = checked_operator(primary, "primary")
+        self.fallback = checked_operator(fallback, "fallback")
+        self.on = checked_exceptions(on)
+
+    def _apply(self, *inputs: Any) -> Any:
+        try:
+            return self.primary(*inputs)
+        except self.on:
+            return self.fallback(*inputs)
+
+
+class Coalesce(Operator):
+    """Return the first acceptable result of several operators on the same input.
+
+    Args:
+        sources: operators in order of preference; none is run after an acceptable result.
+        is_ok: tells whether a result is acceptable.
+        on: exceptions that count as "not acceptable" instead of being raised; none by default.
+
+    Raises:
+        CoalesceError: no result was acceptable; it says what each source gave.
+
+    >>> from pipekit import Const
+    >>> Coalesce([Const(None), Const(7)], is_ok=lambda result: result is not None)("query")
+    7
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Operator],
+        is_ok: Callable[[Any], Any],
+        on: ExceptionTypes = (),
+    ) -> None:
+        self.sources = [checked_operator(s, f"sources[{i}]") for i, s in enumerate(sources)]
+        self.is_ok = checked_choice(is_ok, "Coalesce", "is_ok")
+        self.on = checked_exceptions(on)
+        self.forbid_in_yaml = not isinstance(is_ok, Operator)
+
+    def _apply(self, *inputs: Any) -> Any:
+        given: list[str] = []
+        for source in self.sources:
+            try:
+                result = source(*inputs)
+            except self.on as error:
+                given.append(f"{step_repr(source)} raised {type(error).__name__}: {error}")
+                continue
+            if self.is_ok(result):
+                return result
+            given.append(f"{step_repr(source)} gave {summarise(result)}")
+        raise CoalesceError("no source gave an acceptable result:\n  " + "\n  ".join(given))
+
+
+def checked_operator(op: Any, argument: str) -> Operator:
+    """Return an operator, or say which argument is none and how to make it one."""
+    if isinstance(op, Operator):
+        return op
+    if isinstance(op, type) and issubclass(op, Operator):
+        raise TypeError(f"{argument} is the class {op.__name__}; write {op.__name__}(...)")
+    way_out = "wrap a function as Lambda(function)" if callable(op) else "wrap a value as Const"
+    raise TypeError(f"{argument} must be an operator, got a {type(op).__name__}; {way_out}")
+
+
+def checked_choice(fn: Any, owner: str, argument: str) -> Any:
+    """Return a function or operator that decides, or say what the argument takes."""
+    if callable(fn):
+        return fn
+    raise TypeError(f"{owner} takes a function or operator as {argument}, got {fn!r}")
+
+
+def checked_exceptions(on: Any) -> tuple[type[Exception], ...]:
+    """Return exception classes as a tuple, refusing what would also catch an interruption.
+
+    >>> checked_exceptions(OSError)
+    (<class 'OSError'>,)
+    """
+    kinds = tuple(on) if isinstance(on, tuple | list) else (on,)
+    for kind in kinds:
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):
+            raise TypeError(
+                f"on takes subclasses of Exception, got {kind!r}; "
+                "KeyboardInterrupt and SystemExit always pass"
+            )
+    return kinds

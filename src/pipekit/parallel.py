@@ -1,0 +1,180 @@
+"""Mapping an operator over a sequence: in threads, in processes, or in stacked batches."""
+
+from __future__ import annotations
+
+import contextvars
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from itertools import islice
+from typing import Any, Literal
+
+import numpy as np
+
+from pipekit.control import checked_operator
+from pipekit.mode import Mode, current_mode, pipeline_mode
+from pipekit.operator import Operator
+
+StartMethod = Literal["spawn", "fork", "forkserver"]
+
+_IN_FLIGHT_PER_WORKER = 2
+
+
+class ThreadMap(Operator):
+    """Run an operator on every item of a sequence in threads; results keep the order.
+
+    At most two items per worker are in flight, so a long or endless iterable is read no faster
+    than it is worked on. Worker threads see the caller's `pipeline_mode` and Spy scopes.
+
+    Args:
+        op: the operator for one item.
+        workers: the number of threads.
+
+    >>> from pipekit import Lambda
+    >>> ThreadMap(Lambda(abs), workers=2)([-1, 2, -3])
+    [1, 2, 3]
+    """
+
+    def __init__(self, op: Operator, workers: int) -> None:
+        self.op = checked_operator(op, "op")
+        self.workers = _checked_count("workers", workers)
+
+    def _apply(self, items: Iterable[Any]) -> list[Any]:
+        return list(self.stream(items))
+
+    def stream(self, items: Iterable[Any]) -> Iterator[Any]:
+        """Yield the results one by one, in order, as they are asked for."""
+        with ThreadPoolExecutor(self.workers) as pool:
+            # A context can be entered by one thread at a time: each item gets a copy of its own.
+            yield from _in_order(
+                pool,
+                lambda item: pool.submit(contextvars.copy_context().run, self.op, item),
+                items,
+                self.workers,
+            )
+
+
+class ProcessMap(Operator):
+    """Run an operator on every item of a sequence in processes; results keep the order.
+
+    The operator is pickled once per worker, items and results once each. Operators defined in a
+    notebook are known to a worker only with `start_method="fork"`.
+
+    Args:
+        op: the operator for one item; it must pickle.
+        workers: the number of processes.
+        start_method: how a worker starts; "spawn" is safe beside threads.
+    """
+
+    def __init__(self, op: Operator, workers: int, start_method: StartMethod = "spawn") -> None:
+        self.op = checked_operator(op, "op")
+        self.workers = _checked_count("workers", workers)
+        if start_method not in multiprocessing.get_all_start_methods():
+            known = multiprocessing.get_all_start_methods()
+            raise ValueError(f"start_method must be one of {known}, got {start_method!r}")
+        self.start_method: StartMethod = start_method
+
+    def _apply(self, items: Iterable[Any]) -> list[Any]:
+        return list(self.stream(items))
+
+    def stream(self, items: Iterable[Any]) -> Iterator[Any]:
+        """Yield the results one by one, in order, as they are asked for."""
+        context = multiprocessing.get_context(self.start_method)
+        start = (self.op, current_mode())
+        with ProcessPoolExecutor(self.workers, context, _start_worker, start) as pool:
+            yield from _in_order(
+                pool, lambda item: pool.submit(_run_in_worker, item), items, self.workers
+            )
+
+
+_worker: list[tuple[Operator, Mode]] = []
+
+
+def _start_worker(op: Operator, mode: Mode) -> None:
+    _worker[:] = [(op, mode)]
+
+
+def _run_in_worker(item: Any) -> Any:
+    op, mode = _worker[0]
+    with pipeline_mode(mode):
+        return op(item)
+
+
+def _in_order(
+    pool: Executor, submit: Callable[[Any], Future[Any]], items: Iterable[Any], workers: int
+) -> Iterator[Any]:
+    """Yield results in order, keeping a bounded number of items in flight."""
+    source = iter(items)
+    waiting = deque(map(submit, islice(source, workers * _IN_FLIGHT_PER_WORKER)))
+    position = 0
+    try:
+        while waiting:
+            try:
+                result = waiting.popleft().result()
+            except Exception as error:
+                error.add_note(f"failed on item {position} of the sequence")
+                raise
+            waiting.extend(map(submit, islice(source, 1)))
+            yield result
+            position += 1
+    finally:
+        # After an error, or when nobody asks for more, what has not begun is not begun.
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+class BatchedMap(Operator):
+    """Stack the items of a sequence into batches, run an operator on each, and unstack.
+
+    Args:
+        op: an operator that takes (N, ...) and returns N results along axis 0.
+        batch_size: the largest N; the last batch may be smaller.
+
+    Raises:
+        ValueError: items of one batch differ in shape, or the operator returned another number
+            of results than it got items.
+
+    >>> import numpy as np
+    >>> from pipekit import Lambda
+    >>> chips = [np.full((2, 2), i) for i in range(3)]
+    >>> sums = BatchedMap(Lambda(lambda batch: batch.sum(axis=(1, 2))), batch_size=2)(chips)
+    >>> [int(s) for s in sums]
+    [0, 4, 8]
+    """
+
+    def __init__(self, op: Operator, batch_size: int) -> None:
+        self.op = checked_operator(op, "op")
+        self.batch_size = _checked_count("batch_size", batch_size)
+
+    def _apply(self, items: Iterable[Any]) -> list[Any]:
+        return list(self.stream(items))
+
+    def stream(self, items: Iterable[Any]) -> Iterator[Any]:
+        """Yield the results one by one, in order, a batch being run when its first is asked for."""
+        source = iter(items)
+        start = 0
+        while batch := [np.asarray(item) for item in islice(source, self.batch_size)]:
+            results = self.op(_stacked(batch, start))
+            if len(results) != len(batch):
+                raise ValueError(
+                    f"the operator got a batch of {len(batch)} items and returned {len(results)} "
+                    "results; it must return one per item along axis 0"
+                )
+            yield from results
+            start += len(batch)
+
+
+def _stacked(batch: list[Any], start: int) -> Any:
+    shapes = {item.shape for item in batch}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"items {start} to {start + len(batch) - 1} have the shapes {sorted(shapes)}; "
+            "a batch needs one shape: pad or crop the items, or use batch_size=1"
+        )
+    return np.stack(batch)
+
+
+def _checked_count(name: str, count: Any) -> int:
+    if type(count) is not int or count < 1:
+        raise ValueError(f"{name} must be a positive integer, got {count!r}")
+    return count

@@ -1,0 +1,136 @@
+"""Writing into a result how it was made."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from pipekit.carrier import is_carrier
+from pipekit.config import config_values
+from pipekit.control import checked_operator
+from pipekit.encode import NotSerializableError
+from pipekit.hashing import content_hash
+from pipekit.operator import Operator
+
+
+class Provenance(Operator):
+    """Run an operator and note on the result, in `attrs["provenance"]`, how it was made.
+
+    The note is a dictionary of texts: `pipeline_hash` (the operator's `config_hash`, or None when
+    it holds a function), `operators` (the steps as they print), `versions` (of Python, numpy and
+    the packages of the operators), `time` (UTC, ISO 8601; `SOURCE_DATE_EPOCH` of the environment
+    is used when set, for results that repeat to the byte), `input_hash`, and `input_provenance`
+    where the input has a note of its own. GeoTensors and DataArrays have room for it; any other
+    result is returned as it is.
+
+    Args:
+        op: the operator.
+
+    >>> import numpy as np
+    >>> from pipekit import Identity
+    >>> Provenance(Identity())(np.zeros(2)).tolist()
+    [0.0, 0.0]
+    >>> Provenance(Identity()).describe(np.zeros(2))["operators"]
+    ['Identity()']
+    """
+
+    def __init__(self, op: Operator) -> None:
+        self.op = checked_operator(op, "op")
+
+    def _apply(self, *inputs: Any) -> Any:
+        result = self.op(*inputs)
+        if is_carrier(result):
+            make: Any = type(result)
+            return make(
+                result.values,
+                transform=result.transform,
+                crs=result.crs,
+                fill_value_default=result.fill_value_default,
+                attrs={**result.attrs, "provenance": self.describe(*inputs)},
+            )
+        assign = getattr(result, "assign_attrs", None)
+        return result if assign is None else assign(provenance=self.describe(*inputs))
+
+    def describe(self, *inputs: Any) -> dict[str, Any]:
+        """Return the note for these inputs, without running the operator."""
+        steps = getattr(self.op, "operators", None)
+        listed = list(steps) if isinstance(steps, tuple) else [self.op]
+        note: dict[str, Any] = {
+            "pipeline_hash": _hash_or_none(self.op),
+            "operators": [repr(step) for step in listed],
+            "versions": versions(self.op),
+            "time": _now(),
+            "input_hash": content_hash(*inputs),
+        }
+        earlier = [_earlier(x) for x in inputs]
+        if any(earlier):
+            note["input_provenance"] = earlier[0] if len(earlier) == 1 else earlier
+        return note
+
+
+def _earlier(x: Any) -> Any:
+    attrs = getattr(x, "attrs", None)
+    return attrs.get("provenance") if isinstance(attrs, dict) else None
+
+
+def _hash_or_none(op: Operator) -> str | None:
+    try:
+        return op.config_hash
+    except NotSerializableError:
+        return None
+
+
+def _now() -> str:
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    utc = datetime.UTC
+    moment = (
+        datetime.datetime.now(utc)
+        if not epoch
+        else datetime.datetime.fromtimestamp(int(epoch), utc)
+    )
+    return moment.isoformat(timespec="seconds")
+
+
+def versions(op: Operator) -> dict[str, str]:
+    """Return the versions of Python, numpy and the packages that an operator's classes come from.
+
+    >>> from pipekit import Identity
+    >>> sorted(versions(Identity()))
+    ['numpy', 'pipekit', 'python']
+    """
+    packages = {cls.__module__.partition(".")[0] for cls in _classes(op)} - {"__main__"}
+    found = {"python": platform.python_version(), "numpy": np.__version__}
+    return found | {name: _version(name) for name in sorted(packages)}
+
+
+def _classes(value: Any) -> Iterator[type]:
+    """Yield the classes of all operators within a value."""
+    if isinstance(value, Operator):
+        yield type(value)
+        value = config_values(value)
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _classes(item)
+
+
+def _version(package: str) -> str:
+    from importlib import metadata
+
+    own = getattr(sys.modules.get(package), "__version__", None)
+    if isinstance(own, str):
+        return own
+    # An import package may come from a distribution of another name.
+    for name in (package, *metadata.packages_distributions().get(package, ())):
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return "unknown"
