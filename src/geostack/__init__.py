@@ -34,9 +34,21 @@ from geostack.errors import (
 )
 
 if TYPE_CHECKING:
-    from geostack.data import load_s2_chip, load_stac_items, mpc_catalog
+    from geostack.data import (
+        load_s2_chip,
+        load_s2_full_tile,
+        load_s2_timestack,
+        load_stac_items,
+        mpc_catalog,
+    )
 
-_LOADERS = ("load_s2_chip", "load_stac_items", "mpc_catalog")
+_LOADERS = (
+    "load_s2_chip",
+    "load_s2_full_tile",
+    "load_s2_timestack",
+    "load_stac_items",
+    "mpc_catalog",
+)
 
 __all__ = [
     "AREAS",
@@ -55,6 +67,8 @@ __all__ = [
     "PixelReadError",
     "SourceUnavailableError",
     "load_s2_chip",
+    "load_s2_full_tile",
+    "load_s2_timestack",
     "load_stac_items",
     "mpc_catalog",
 ]

@@ -10,7 +10,7 @@ from geostack.areas import (
     SOUTH_TYROL_BBOX,
     SOUTH_TYROL_TILE,
 )
-from geostack.sentinel2 import load_s2_chip
+from geostack.sentinel2 import load_s2_chip, load_s2_full_tile, load_s2_timestack
 from geostack.stac import load_stac_items, mpc_catalog
 
 __all__ = [
@@ -23,6 +23,8 @@ __all__ = [
     "SOUTH_TYROL_BBOX",
     "SOUTH_TYROL_TILE",
     "load_s2_chip",
+    "load_s2_full_tile",
+    "load_s2_timestack",
     "load_stac_items",
     "mpc_catalog",
 ]

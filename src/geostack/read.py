@@ -93,12 +93,19 @@ def asset_grid(asset: Asset, declared: PixelGrid | None = None) -> PixelGrid:
 
 
 def read_onto(
-    asset: Asset, grid: PixelGrid, method: Method = "bilinear", out: NDArray[Any] | None = None
+    asset: Asset, grid: PixelGrid, method: Method = "bilinear", *, fill: float | None = None
 ) -> NDArray[Any]:
     """Return an asset's pixels on `grid`, (rows, cols), in the file's dtype.
 
     Where the file's pixels are the grid's they are copied; otherwise they are resampled, and
-    no-data pixels take no part. What lies beyond the file is its no-data value, or 0.
+    no-data pixels take no part.
+
+    Parameters
+    ----------
+    method
+        How to resample.
+    fill
+        The value of no data, inside the file and beyond it; by default the file's own, or 0.
 
     Raises
     ------
@@ -108,15 +115,16 @@ def read_onto(
 
     def read(dataset: Any) -> NDArray[Any]:
         own = _grid_of(dataset)
+        nodata = dataset.nodata if dataset.nodata is not None else 0 if fill is None else fill
         if own.same_pixels(grid):
-            return _copy(dataset, own, grid, asset.band)
-        return _resample(dataset, grid, method, asset.band)
-
-    values = with_dataset(asset, read)
-    if out is None:
+            values = _copy(dataset, own, grid, asset.band, nodata)
+        else:
+            values = _resample(dataset, grid, method, asset.band, nodata)
+        if fill is not None and nodata != fill:
+            values[np.isnan(values) if np.isnan(nodata) else values == nodata] = fill
         return values
-    out[...] = values
-    return out
+
+    return with_dataset(asset, read)
 
 
 def with_dataset(asset: Asset, action: Callable[[Any], T]) -> T:
@@ -211,9 +219,8 @@ def _grid_of(dataset: Any) -> PixelGrid:
     return PixelGrid(dataset.crs, dataset.transform, dataset.shape)
 
 
-def _copy(dataset: Any, own: PixelGrid, grid: PixelGrid, band: int) -> NDArray[Any]:
+def _copy(dataset: Any, own: PixelGrid, grid: PixelGrid, band: int, nodata: float) -> NDArray[Any]:
     window = own.window_of(grid)
-    fill = 0 if dataset.nodata is None else dataset.nodata
     inside = (
         window.col_off >= 0
         and window.row_off >= 0
@@ -222,7 +229,7 @@ def _copy(dataset: Any, own: PixelGrid, grid: PixelGrid, band: int) -> NDArray[A
     )
     if inside:
         return np.asarray(dataset.read(band, window=window))
-    values = np.full(grid.shape, fill, dtype=dataset.dtypes[band - 1])
+    values = np.full(grid.shape, nodata, dtype=dataset.dtypes[band - 1])
     top, left = max(window.row_off, 0), max(window.col_off, 0)
     bottom = min(window.row_off + window.height, own.shape[0])
     right = min(window.col_off + window.width, own.shape[1])
@@ -235,9 +242,10 @@ def _copy(dataset: Any, own: PixelGrid, grid: PixelGrid, band: int) -> NDArray[A
     return values
 
 
-def _resample(dataset: Any, grid: PixelGrid, method: Method, band: int) -> NDArray[Any]:
+def _resample(
+    dataset: Any, grid: PixelGrid, method: Method, band: int, nodata: float
+) -> NDArray[Any]:
     rows, cols = grid.shape
-    nodata = 0 if dataset.nodata is None else dataset.nodata
     with WarpedVRT(
         dataset,
         crs=grid.crs,

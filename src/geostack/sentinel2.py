@@ -11,15 +11,18 @@ from georeader.geotensor import GeoTensor
 
 from geostack.areas import LAKE_TAHOE_BBOX, LAKE_TAHOE_TILE
 from geostack.boxes import contains
-from geostack.errors import AssetNotFoundError
 from geostack.grid import PixelGrid
-from geostack.items import acquired, cloud_cover, epsg
-from geostack.read import Asset, asset_grid, in_parallel, read_onto
+from geostack.items import acquired, cloud_cover
+from geostack.lazy import SceneReader
+from geostack.read import Asset, in_parallel, read_onto
 from geostack.request import Request
+from geostack.scene import as_data_array, item_assets, scene_grid
 from geostack.sources import Source
 from geostack.stac import find_items, processing_baseline
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
     from numpy.typing import NDArray
     from pystac import Item
 
@@ -112,6 +115,131 @@ def load_s2_chip(
     return GeoTensor(values, grid.transform, grid.crs, 0, attrs)
 
 
+def load_s2_full_tile(
+    *,
+    bbox: Sequence[float] = LAKE_TAHOE_BBOX,
+    date_range: str = "2024-06-01/2024-07-15",
+    tile: str | None = LAKE_TAHOE_TILE,
+    bands: Sequence[str] = ("B02", "B03", "B04", "B08"),
+    max_cloud_cover: float | None = 5.0,
+    harmonize: bool = True,
+    source: str | Source | None = None,
+) -> SceneReader:
+    """Return the clearest scene over a box as a reader of the whole tile; nothing is read yet.
+
+    Parameters are those of `load_s2_chip`; the box only says which scene.
+
+    Returns
+    -------
+    A `SceneReader` of (C, H, W) uint16, for a tile (C, 10980, 10980): `read_from_window(window)`
+    and `load()` read pixels, `RasterField(reader)` patches it.
+
+    Raises
+    ------
+    NoSceneError, AssetNotFoundError, SourceUnavailableError
+        As `load_s2_chip`.
+    """
+    names = check_bands(bands)
+    request = Request.of(
+        COLLECTION, bbox, date_range, tile=tile, max_cloud_cover=max_cloud_cover, assets=names
+    )
+    chosen, items = find_items(request, source=source)
+    item = best_item(items, request)
+    assets = band_assets(item, names, chosen)
+    shift = harmonize and offset_is_in(item)
+    return SceneReader(
+        assets,
+        scene_grid(item, assets[0]),
+        take_offset=[shift and name in REFLECTANCE_BANDS for name in names],
+        attrs=scene_attrs(item, names, chosen, harmonize=harmonize),
+    )
+
+
+def load_s2_timestack(
+    *,
+    bbox: Sequence[float] = LAKE_TAHOE_BBOX,
+    date_range: str = "2024-06-01/2024-07-31",
+    tile: str | None = LAKE_TAHOE_TILE,
+    bands: Sequence[str] = ("B04", "B08"),
+    max_items: int = 6,
+    max_cloud_cover: float | None = 15.0,
+    harmonize: bool = True,
+    source: str | Source | None = None,
+) -> tuple[GeoTensor, pd.DatetimeIndex, xr.DataArray]:
+    """Return the clearest scenes over a box as one stack in order of time, on one pixel grid.
+
+    Parameters
+    ----------
+    bbox, date_range, tile, bands, harmonize, source
+        See `load_s2_chip`; SCL may be one of the bands.
+    max_items
+        At most so many scenes, the clearest ones.
+    max_cloud_cover
+        Percent; None for any.
+
+    Returns
+    -------
+    stack
+        (T, C, H, W) uint16 `GeoTensor`, 0 where there is no data; `attrs` hold `band_names`,
+        `item_ids`, `cloud_covers`, `processing_baselines`, `source` and `offset_applied` (true
+        when it holds for every scene).
+    dates
+        (T,) acquisition times, UTC, rising.
+    reference
+        (y, x) uint16, the first scene's first band with coordinates and CRS.
+
+    Raises
+    ------
+    NoSceneError, AssetNotFoundError, OutsideTileError, PixelReadError, SourceUnavailableError
+        As `load_s2_chip`.
+    """
+    import pandas as pd
+
+    names = check_bands(bands)
+    request = Request.of(
+        COLLECTION, bbox, date_range, tile=tile, max_cloud_cover=max_cloud_cover, assets=names
+    )
+    chosen, items = find_items(request, limit=max_items, source=source)
+    items = sorted(items, key=lambda item: acquired(item.properties))
+    assets = [band_assets(item, names, chosen) for item in items]
+    grid = scene_grid(items[0], assets[0][0]).cut(request.bbox)
+    values = _read_stack(items, assets, grid, harmonize=harmonize)
+    stack = GeoTensor(
+        values, grid.transform, grid.crs, 0, _stack_attrs(items, names, chosen, harmonize)
+    )
+    dates = pd.DatetimeIndex([acquired(item.properties).replace(tzinfo=None) for item in items])
+    return stack, dates, as_data_array(values[0, 0], grid, names[0])
+
+
+def _read_stack(
+    items: Sequence[Item], assets: Sequence[Sequence[Asset]], grid: PixelGrid, *, harmonize: bool
+) -> NDArray[np.uint16]:
+    values = np.zeros((len(items), len(assets[0]), *grid.shape), dtype=np.uint16)
+    jobs = [(time, band) for time in range(len(items)) for band in range(len(assets[0]))]
+    shifts = [harmonize and offset_is_in(item) for item in items]
+
+    def read(job: tuple[int, int]) -> None:
+        time, band = job
+        values[time, band] = _read_band(assets[time][band], grid, shifts[time])
+
+    in_parallel(read, jobs)
+    return values
+
+
+def _stack_attrs(
+    items: Sequence[Item], names: Sequence[str], source: Source, harmonize: bool
+) -> dict[str, Any]:
+    each = [scene_attrs(item, names, source, harmonize=harmonize) for item in items]
+    return {
+        "band_names": list(names),
+        "item_ids": [attrs["item_id"] for attrs in each],
+        "cloud_covers": [attrs["cloud_cover"] for attrs in each],
+        "processing_baselines": [attrs["processing_baseline"] for attrs in each],
+        "source": source.name,
+        "offset_applied": all(attrs["offset_applied"] for attrs in each),
+    }
+
+
 def check_bands(bands: Sequence[str]) -> tuple[str, ...]:
     """Return band names as Level-2A writes them.
 
@@ -160,30 +288,7 @@ def band_assets(item: Item, names: Sequence[str], source: Source) -> list[Asset]
     AssetNotFoundError
         When the item lacks one; the message lists those it has.
     """
-    missing = [name for name in names if name not in item.assets]
-    if missing:
-        have = ", ".join(key for key in item.assets if key in BANDS) or "none"
-        raise AssetNotFoundError(
-            f"{item.id} ({source.name}) has no asset {', '.join(missing)}; it has {have}"
-        )
-    return [Asset(item.id, name, item.assets[name].href, source) for name in names]
-
-
-def scene_grid(item: Item, asset: Asset) -> PixelGrid:
-    """Return an asset's pixel grid, from its item if that says it, else from the file's header."""
-    return asset_grid(asset, declared_grid(item, asset.key))
-
-
-def declared_grid(item: Item, key: str) -> PixelGrid | None:
-    """Return the pixel grid that an item declares for an asset, or None."""
-    from affine import Affine
-    from rasterio.crs import CRS
-
-    fields = {**item.properties, **item.assets[key].extra_fields}
-    code, transform, shape = epsg(fields), fields.get("proj:transform"), fields.get("proj:shape")
-    if code is None or not transform or not shape:
-        return None
-    return PixelGrid(CRS.from_epsg(code), Affine(*transform[:6]), (int(shape[0]), int(shape[1])))
+    return item_assets(item, names, source, BANDS)
 
 
 def read_bands(
@@ -194,14 +299,15 @@ def read_bands(
     shift = harmonize and offset_is_in(item)
 
     def read(index: int) -> None:
-        asset = assets[index]
-        band = read_onto(asset, grid, "nearest" if asset.key == "SCL" else "bilinear")
-        if shift and asset.key in REFLECTANCE_BANDS:
-            band = take_offset(band)
-        values[index] = band
+        values[index] = _read_band(assets[index], grid, shift)
 
     in_parallel(read, range(len(assets)))
     return values
+
+
+def _read_band(asset: Asset, grid: PixelGrid, shift: bool) -> NDArray[Any]:
+    band = read_onto(asset, grid, "nearest" if asset.key == "SCL" else "bilinear")
+    return take_offset(band) if shift and asset.key in REFLECTANCE_BANDS else band
 
 
 def take_offset(dn: NDArray[Any]) -> NDArray[Any]:

@@ -77,6 +77,9 @@ class PlanetaryComputerSource:
         self._client: Client | None = None
         guard_logs()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_client": None}
+
     def search(
         self,
         collection: str,

@@ -1,0 +1,232 @@
+"""A whole scene as a reader: nothing is read until a window of it is loaded."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import rasterio
+from georeader.abstract_reader import GeoData
+from georeader.geotensor import GeoTensor
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
+
+from geostack.gdal import gdal_options
+from geostack.grid import PixelGrid
+from geostack.read import Asset, in_parallel, read_onto
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class SceneReader(GeoData):
+    """Bands of one scene on one pixel grid, read window by window; speaks georeader's protocol.
+
+    Files stay open in each thread that reads, so that blocks shared by neighbouring windows are
+    decoded once. A read that fails is repeated through the ordinary, patient path. It pickles; the
+    copy opens its own files.
+
+    Parameters
+    ----------
+    assets
+        One per band.
+    grid
+        The pixel grid of the result.
+    take_offset
+        For each band, whether Sentinel-2's +1000 is taken away.
+    attrs
+        Attributes of what is loaded.
+    """
+
+    def __init__(
+        self,
+        assets: Sequence[Asset],
+        grid: PixelGrid,
+        *,
+        take_offset: Sequence[bool],
+        attrs: dict[str, Any],
+    ) -> None:
+        self.assets = tuple(assets)
+        self.grid = grid
+        self.take_offset = tuple(take_offset)
+        self.attrs = dict(attrs)
+        self._open = _OpenFiles(self.assets, grid)
+        self._window = Window(0, 0, grid.shape[1], grid.shape[0])
+
+    @property
+    def crs(self) -> Any:
+        """The coordinate reference system."""
+        return self.grid.crs
+
+    @property
+    def transform(self) -> Any:
+        """The affine transform of the upper left corner."""
+        return self.grid.part(self._window).transform
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(C, H, W)."""
+        return len(self.assets), int(self._window.height), int(self._window.width)
+
+    @property
+    def dtype(self) -> Any:
+        """Always uint16: digital numbers."""
+        return np.dtype("uint16")
+
+    @property
+    def dims(self) -> list[str]:
+        """Names of the axes."""
+        return ["band", "y", "x"]
+
+    @property
+    def fill_value_default(self) -> int:
+        """What lies beyond the scene: 0, no data."""
+        return 0
+
+    @property
+    def count(self) -> int:
+        """The number of bands."""
+        return len(self.assets)
+
+    def __repr__(self) -> str:
+        bands = ", ".join(asset.key for asset in self.assets)
+        scene = self.attrs.get("item_id", "")
+        return f"SceneReader({scene}, bands=({bands}), shape={self.shape}, crs={self.crs})"
+
+    def __reduce__(self) -> Any:
+        return _rebuild, (self.assets, self.grid, self.take_offset, self.attrs, self._window)
+
+    def read_from_window(self, window: Window, boundless: bool = True) -> SceneReader:
+        """Return a reader of a window of this one, still unread.
+
+        Parameters
+        ----------
+        window
+            In pixels of this reader.
+        boundless
+            Keep a window that hangs over the edge (filled with 0); otherwise it is clipped.
+
+        Raises
+        ------
+        rasterio.windows.WindowError
+            When a clipped window would be empty.
+        """
+        if not boundless:
+            window = window.intersection(Window(0, 0, self.shape[2], self.shape[1]))
+        part = SceneReader.__new__(SceneReader)
+        part.__dict__.update(self.__dict__)
+        part._window = Window(
+            self._window.col_off + int(window.col_off),
+            self._window.row_off + int(window.row_off),
+            int(window.width),
+            int(window.height),
+        )
+        return part
+
+    def load(self, boundless: bool = True) -> GeoTensor:
+        """Return the pixels, (C, H, W) uint16; `boundless` is there for the protocol's sake."""
+        values = np.zeros(self.shape, dtype=self.dtype)
+
+        def read(index: int) -> None:
+            values[index] = self._band(index)
+
+        remote = len(self.assets) > 1 and self.shape[1] * self.shape[2] > _WORTH_THREADS
+        if remote:
+            in_parallel(read, range(len(self.assets)))
+        else:
+            for index in range(len(self.assets)):
+                read(index)
+        return GeoTensor(values, self.transform, self.crs, 0, dict(self.attrs))
+
+    def _band(self, index: int) -> NDArray[Any]:
+        from geostack.sentinel2 import take_offset
+
+        values = self._open.read(index, self._window)
+        if values is None:
+            asset = self.assets[index]
+            grid = self.grid.part(self._window)
+            values = read_onto(asset, grid, "nearest" if asset.key == "SCL" else "bilinear")
+        return take_offset(values) if self.take_offset[index] else values
+
+
+_WORTH_THREADS = 2048 * 2048
+"""Pixels from which reading bands in threads of their own pays; below, their start-up dominates."""
+
+
+def _rebuild(
+    assets: tuple[Asset, ...],
+    grid: PixelGrid,
+    take_offset: tuple[bool, ...],
+    attrs: dict[str, Any],
+    window: Window,
+) -> SceneReader:
+    whole = SceneReader(assets, grid, take_offset=take_offset, attrs=attrs)
+    return whole.read_from_window(window)
+
+
+class _OpenFiles:
+    """The bands' files, open once in each thread: GDAL's handles are not shared by threads."""
+
+    def __init__(self, assets: tuple[Asset, ...], grid: PixelGrid) -> None:
+        self._assets = assets
+        self._grid = grid
+        self._threads = threading.local()
+
+    def read(self, index: int, window: Window) -> NDArray[Any] | None:
+        """Return a band's window, or None when the plain way is needed."""
+        rows, cols = self._grid.shape
+        inside = (
+            window.col_off >= 0
+            and window.row_off >= 0
+            and window.col_off + window.width <= cols
+            and window.row_off + window.height <= rows
+        )
+        if not inside:
+            return None
+        try:
+            with rasterio.Env(**gdal_options(self._assets[index].href)):
+                return np.asarray(self._dataset(index).read(1, window=window))
+        except RasterioError:
+            self._handles().pop(index, None)
+            return None
+
+    def _handles(self) -> dict[int, tuple[Any, ExitStack]]:
+        # A forked process shares the file position of what its parent had open.
+        if getattr(self._threads, "process", None) != os.getpid():
+            self._threads.handles = {}
+            self._threads.process = os.getpid()
+        return self._threads.handles
+
+    def _dataset(self, index: int) -> Any:
+        handles = self._handles()
+        if index not in handles:
+            handles[index] = self._opened(self._assets[index])
+        return handles[index][0]
+
+    def _opened(self, asset: Asset) -> tuple[Any, ExitStack]:
+        stack = ExitStack()
+        dataset = stack.enter_context(rasterio.open(asset.source.sign(asset.href)))
+        own = PixelGrid(dataset.crs, dataset.transform, dataset.shape)
+        if own.same_pixels(self._grid) and own.shape == self._grid.shape:
+            return dataset, stack
+        rows, cols = self._grid.shape
+        nodata = 0 if dataset.nodata is None else dataset.nodata
+        warped = stack.enter_context(
+            WarpedVRT(
+                dataset,
+                crs=self._grid.crs,
+                transform=self._grid.transform,
+                width=cols,
+                height=rows,
+                resampling=Resampling.nearest if asset.key == "SCL" else Resampling.bilinear,
+                src_nodata=nodata,
+                nodata=nodata,
+            )
+        )
+        return warped, stack
