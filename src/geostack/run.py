@@ -133,7 +133,7 @@ async def execute(source: Path, root: Path, scratch: Path | None = None) -> Outc
     began = time.perf_counter()
     notebook = read_source(source)
     stopped = await _execute_cells(notebook, source.parent)
-    _tidy(notebook)
+    _tidy(notebook, name)
     failures = [*_failures(notebook), *stopped]
     outcome = Outcome(
         name,
@@ -213,8 +213,12 @@ def _plain(error: Any) -> str:
     return tail or f"{error.ename}: {error.evalue}"
 
 
-def _tidy(notebook: Any) -> None:
-    """Take out what differs between two runs or two machines without meaning anything."""
+def _tidy(notebook: Any, name: str) -> None:
+    """Take out what differs between two runs or two machines without meaning anything.
+
+    A cell's id comes from the notebook's name and its own text, so that it is unique on the site
+    and an inserted cell changes no other.
+    """
     notebook.metadata = type(notebook.metadata)(
         kernelspec={"display_name": "Python 3", "language": "python", "name": "python3"},
         language_info={"name": "python"},
@@ -222,7 +226,7 @@ def _tidy(notebook: Any) -> None:
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     seen: dict[str, int] = {}
     for cell in notebook.cells:
-        digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:8]
+        digest = hashlib.sha256(f"{name}\n{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:8]
         seen[digest] = seen.get(digest, 0) + 1
         cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
         cell.metadata = type(cell.metadata)(
