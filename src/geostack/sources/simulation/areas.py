@@ -45,6 +45,11 @@ _ALL = (
         "lake-tahoe", LAKE_TAHOE_BBOX, 32610, ("sentinel-2-l2a",), ("2024-06-01/2024-07-31",),
         ("10SGJ",), "Lake Tahoe, summer 2024, 22 acquisitions",
     ),
+    SimulatedArea(
+        "caldor", CALDOR_BBOX, 32610, ("sentinel-2-l2a",),
+        ("2021-08-09/2021-08-09", "2021-11-12/2021-11-12"),
+        ("10SGH", "10SGJ"), "Caldor Fire, before and after, August and November 2021",
+    ),
 )  # fmt: skip
 
 AREAS: dict[str, SimulatedArea] = {area.name: area for area in _ALL}

@@ -125,14 +125,14 @@ def _regions(coarse: Grid, height: F32) -> _Regions:
     granite = _granite(coarse)
     patches = fractal(coarse, 800, 31, octaves=6, gain=0.66)
     outcrop = -1.0 + 1.5 * granite + 1.8 * np.clip(steep - 0.33, 0, 0.6) + 1.2 * patches
-    outcrop += 0.55 * ridge + 0.9 * np.clip((height - 2550) / 600, -0.5, 1.0)
+    outcrop += 0.55 * ridge + 0.9 * np.clip((height - 2650) / 600, -0.5, 1.0)
     # The rain shadow: east of the crest and low, sagebrush takes over from forest.
     lee = np.clip((coarse.x[None, :] - 770500) / 6000, -1, 1).astype(np.float32)
     dry = np.clip(0.5 + 0.5 * lee - (height - 1850) / 900, 0, 1) * smoothstep(lee + 0.6)
     stand = fractal(coarse, 1300, 32, octaves=6, gain=0.68)
     tree = 0.98 + 0.78 * stand + 0.28 * northness - 0.28 * ridge
     tree -= 1.1 * np.clip(outcrop + 0.2, 0, 1) + 2.2 * dry
-    tree -= 1.3 * np.clip((height - 2500) / 450, 0, 1.2)
+    tree -= 1.3 * np.clip((height - 2700) / 420, 0, 1.2)
     species = fractal(coarse, 2600, 33, octaves=5, gain=0.6)
     return _Regions(*(np.asarray(a, np.float32) for a in (outcrop, dry, tree, species)))
 
@@ -153,7 +153,7 @@ def _granite(coarse: Grid) -> F32:
         across = np.exp(-(((coarse.x - x) / radius) ** 2)).astype(np.float32)
         down = np.exp(-(((coarse.y - y) / radius) ** 2)).astype(np.float32)
         np.maximum(granite, np.float32(share) * down[:, None] * across, out=granite)
-    return granite
+    return granite + np.float32(0.22) * fractal(coarse, 5200, 36, octaves=4, gain=0.6) - 0.04
 
 
 def _meadows(grid: Grid, crown: F32) -> tuple[F32, F32]:

@@ -130,7 +130,9 @@ def ridged(grid: Grid, cell: float, seed: int, octaves: int = 5, gain: float = 0
     amplitude, norm = 1.0, 0.0
     for octave in range(octaves):
         signal = lattice_noise(grid, cell / 2**octave, seed + 131 * octave)
-        signal = np.square(1 - np.minimum(np.abs(signal) * np.float32(1.6), 1))
+        # Rounded by 0.12: knife-edged crests would show the closed curves where noise is zero.
+        crest = np.sqrt(signal * signal + np.float32(0.0144)) * np.float32(1.6)
+        signal = np.square(1 - np.minimum(crest, 1))
         signal *= weight
         out += np.float32(amplitude) * signal
         weight = np.clip(signal * np.float32(2), 0, 1)

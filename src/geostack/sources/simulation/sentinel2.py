@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from math import ceil, floor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .areas import Box
-from .clouds import Sky, sky
+from .clouds import sky
 from .cog import write_cog
 from .grid import Grid
 from .items import SCL_PERCENTAGES, item, processed, sentinel2_asset, write_item
@@ -56,13 +58,25 @@ def tile_grid(tile: str, res: float = 10.0) -> Grid:
     return Grid(epsg, west, north, res, pixels, pixels)
 
 
-def pixel_window(tile: str, bbox: Box, block: int = 256) -> Grid:
-    """Return the 10 m window of a tile around a box in degrees, on multiples of `block` pixels."""
+def box_window(epsg: int, bbox: Box, res: float = 10.0) -> Grid:
+    """Return the smallest window of whole pixels around a box in degrees, in a UTM zone.
+
+    >>> box_window(32610, (-120.10, 38.92, -119.93, 39.27)).bounds
+    (750180.0, 4311890.0, 766170.0, 4351240.0)
+    """
     from pyproj import Transformer
 
-    outer = tile_grid(tile)
-    to_metres = Transformer.from_crs(4326, outer.epsg, always_xy=True)
+    to_metres = Transformer.from_crs(4326, epsg, always_xy=True)
     west, south, east, north = to_metres.transform_bounds(*bbox, densify_pts=21)
+    left, right = floor(west / res), ceil(east / res)
+    low, high = floor(south / res), ceil(north / res)
+    return Grid(epsg, left * res, high * res, res, high - low, right - left)
+
+
+def pixel_window(tile: str, bbox: Box, block: int = 256) -> Grid:
+    """Return the 10 m window of a tile around a box in degrees, on multiples of `block` pixels."""
+    outer = tile_grid(tile)
+    west, south, east, north = box_window(outer.epsg, bbox).bounds
 
     def low(value: float) -> int:
         return max(0, floor(value / outer.res / block) * block)
@@ -85,15 +99,24 @@ def item_id(shot: Shot, tile: str) -> str:
 
 
 def write_shots(
-    stage: Stage, shots: Sequence[Shot], tile: str, root: Path, progress: bool, label: str
+    stage: Stage,
+    shots: Sequence[Shot],
+    windows: Mapping[str, Grid],
+    root: Path,
+    progress: bool,
+    label: str,
 ) -> None:
-    """Write all acquisitions, two or more at a time: their work is in C code that runs in threads."""
+    """Write acquisitions of a stage to each tile's window, several files at a time.
+
+    Most of the work is compression in C code, which runs in threads.
+    """
     from tqdm import tqdm
 
+    jobs = min(4, os.cpu_count() or 1)
     # disable=None shows the bar only when standard error is a terminal.
     bar = tqdm(total=len(shots), desc=label, unit="scene", disable=None if progress else True)
-    with bar, ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        pending = [pool.submit(write_shot, stage, shot, tile, root) for shot in shots]
+    with bar, ThreadPoolExecutor(jobs) as scenes, ThreadPoolExecutor(jobs) as files:
+        pending = [scenes.submit(write_shot, stage, s, windows, root, files) for s in shots]
         try:
             for job in pending:
                 job.result()
@@ -104,32 +127,58 @@ def write_shots(
             raise
 
 
-def write_shot(stage: Stage, shot: Shot, tile: str, root: Path) -> None:
-    """Write one acquisition: its COGs and its item."""
-    grid = stage.grid
+def write_shot(
+    stage: Stage, shot: Shot, windows: Mapping[str, Grid], root: Path, files: Executor
+) -> None:
+    """Write one acquisition: for each tile its COGs and its item."""
     acquisition = shot.acquisition
     weather = sky(
-        grid, acquisition.sun, cover=shot.cloud, cirrus=shot.cirrus,
+        stage.grid, acquisition.sun, cover=shot.cloud, cirrus=shot.cirrus,
         size=shot.cloud_size, seed=acquisition.seed,
     )  # fmt: skip
     spectral = tuple(band for band in shot.bands if band != "SCL")
-    numbers = render(stage, acquisition, weather, spectral)
-    scl = classify(stage, acquisition, weather, numbers["B04"], numbers["B08"])
+    layers: dict[str, NDArray[Any]] = dict(render(stage, acquisition, weather, spectral))
+    layers["SCL"] = classify(stage, acquisition, weather, layers["B04"], layers["B08"])
+    for tile, window in windows.items():
+        _write_tile({band: layers[band] for band in shot.bands}, stage.grid, shot, tile, window,
+                    root, files)  # fmt: skip
+
+
+def _write_tile(
+    layers: Mapping[str, NDArray[Any]],
+    grid: Grid,
+    shot: Shot,
+    tile: str,
+    window: Grid,
+    root: Path,
+    files: Executor,
+) -> None:
     name = item_id(shot, tile)
     folder = root / COLLECTION / name
     folder.mkdir(parents=True)
-    assets = {}
-    for band in shot.bands:
-        array = scl if band == "SCL" else numbers[band]
-        res = grid.res * grid.rows / array.shape[0]
-        href = f"T{tile}_{acquisition.when:%Y%m%dT%H%M%S}_{band}_{res:.0f}m.tif"
-        window = Grid(grid.epsg, grid.west, grid.north, res, *array.shape)
-        write_cog(folder / href, array, window, tile_grid(tile, res), categorical=band == "SCL")
+    assets, pending = {}, []
+    for band, layer in layers.items():
+        res = grid.res * grid.rows / layer.shape[0]
+        cut = Grid(window.epsg, window.west, window.north, res, *_scaled(window, res))
+        row, col = cut.offset_in(Grid(grid.epsg, grid.west, grid.north, res, *layer.shape))
+        pixels = layer[row : row + cut.rows, col : col + cut.cols]
+        href = f"T{tile}_{shot.acquisition.when:%Y%m%dT%H%M%S}_{band}_{res:.0f}m.tif"
         assets[band] = sentinel2_asset(href, band, tile_grid(tile, res))
-    properties = _properties(shot, tile, scl)
-    write_item(
-        folder, item(name, COLLECTION, acquisition.when, tile_grid(tile), properties, assets)
-    )
+        pending.append(
+            files.submit(write_cog, folder / href, pixels, cut, tile_grid(tile, res),
+                         categorical=band == "SCL")
+        )  # fmt: skip
+        if band == "SCL":
+            properties = _properties(shot, tile, pixels)
+    for job in pending:
+        job.result()
+    when = shot.acquisition.when
+    write_item(folder, item(name, COLLECTION, when, tile_grid(tile), properties, assets))
+
+
+def _scaled(grid: Grid, res: float) -> tuple[int, int]:
+    """Return the rows and columns of a grid's window at another pixel size."""
+    return round(grid.rows * grid.res / res), round(grid.cols * grid.res / res)
 
 
 def _properties(shot: Shot, tile: str, scl: U8) -> dict[str, object]:
@@ -159,6 +208,3 @@ def _properties(shot: Shot, tile: str, scl: U8) -> dict[str, object]:
         "sat:relative_orbit": shot.orbit,
         **percentages,
     }
-
-
-__all__ = ["COLLECTION", "Shot", "Sky", "item_id", "pixel_window", "tile_grid", "write_shots"]

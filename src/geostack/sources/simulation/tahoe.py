@@ -72,4 +72,4 @@ def build(area: SimulatedArea, root: Path, progress: bool) -> None:
     clear = next(s for s in shots() if f"{s.acquisition.when:%Y-%m-%d}" == CLEAREST)
     bands = tuple(band for band in clear.bands if band != "SCL")
     stage = Stage(build_landscape(window()), clear.acquisition.sun, bands, lowest_snow=2300)
-    write_shots(stage, shots(), TILE, root, progress, f"simulating {area.name}")
+    write_shots(stage, shots(), {TILE: window()}, root, progress, f"simulating {area.name}")

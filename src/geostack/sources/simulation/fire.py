@@ -1,0 +1,93 @@
+"""A burn scar: where it burned, how severely, and what that leaves on the ground."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from . import places
+from .grid import F32, Grid, resample
+from .landscape import Landscape
+from .noise import fractal
+from .shapes import outline_distance, project, smooth
+from .terrain import smoothstep
+
+PUBLISHED_ACRES = 221_835
+"""Area of the Caldor Fire of 2021 (California Department of Forestry and Fire Protection)."""
+
+SQUARE_METRES_PER_ACRE = 4046.8564224
+
+
+def severity(land: Landscape, counted: Grid, acres: float = PUBLISHED_ACRES) -> F32:
+    """Return burn severity, 0 (unburnt) to 1 (all vegetation gone), (rows, cols) float32.
+
+    The perimeter is drawn by hand and then grown or shrunk until `acres` have burned inside of
+    `counted`, a part of the landscape's grid. Dense forest, steep and sunny slopes burn worse;
+    hollows, meadows and chance leave islands.
+    """
+    grid = land.grid
+    coarse = grid.at(40, margin=1)
+    reach = _perimeter(coarse)
+    base = _intensity(coarse, resample(land.elevation, grid, coarse))
+    fuel = land.cover["forest"] + land.cover["shrub"] + 0.6 * land.cover["meadow"]
+    # Below a fifth of vegetated ground there is nothing to carry a fire.
+    burnable = smoothstep((fuel - 0.15) / 0.35)
+    edge = resample(reach, coarse, grid)
+    intensity = resample(base, coarse, grid) + 0.18 * (land.cover["forest"] - 0.6)
+    intensity += np.float32(0.045) * land.crown
+    intensity = np.clip(intensity, 0, 1) * burnable
+    grow = _growth(edge, intensity, grid, counted, acres)
+    return np.asarray(intensity * smoothstep((edge + grow) / 120), dtype=np.float32)
+
+
+LEAST = 0.19
+"""Severity from which ground counts as burnt; the notebook sees it as a dNBR of about 0.1."""
+
+
+def _growth(edge: F32, intensity: F32, grid: Grid, counted: Grid, acres: float) -> float:
+    """Return the metres by which the perimeter moves so that `acres` burn inside `counted`."""
+    row, col = counted.offset_in(grid)
+    part = slice(row, row + counted.rows), slice(col, col + counted.cols)
+    inside = edge[part][::2, ::2].ravel()
+    strength = intensity[part][::2, ::2].ravel()
+    pixel = 4 * grid.res**2
+    low, high = -4000.0, 8000.0
+    for _ in range(24):
+        middle = (low + high) / 2
+        burnt = np.count_nonzero(strength * smoothstep((inside + middle) / 120) >= LEAST) * pixel
+        low, high = (middle, high) if burnt < acres * SQUARE_METRES_PER_ACRE else (low, middle)
+    return high
+
+
+def _perimeter(grid: Grid) -> F32:
+    """Return the distance to the fire's edge in metres, positive inside, with fingers and bays."""
+    ring = smooth(project(places.CALDOR_PERIMETER, grid.epsg), closed=True)
+    distance = outline_distance(grid, ring, node=200, reach=9000)
+    return distance + np.float32(1500) * fractal(grid, 4500, 201, octaves=6, gain=0.6)
+
+
+def _intensity(grid: Grid, height: F32) -> F32:
+    """Return how hard the ground burns where it does, about -0.2 to 1.2."""
+    south, east = np.gradient(height, np.float32(grid.res))
+    steep = np.hypot(south, east)
+    sunny = (-south + 0.3 * east) / (steep + np.float32(0.1))
+    runs = fractal(grid, 6500, 211, octaves=7, gain=0.68)
+    islands = smoothstep((fractal(grid, 1600, 212, octaves=5, gain=0.66) - 0.42) / 0.18)
+    hard = 0.66 + 0.55 * runs + 0.10 * sunny + 0.35 * np.clip(steep - 0.25, -0.2, 0.4)
+    hard = np.clip(hard, 0.17, 1) * (1 - 0.95 * islands)
+    return np.asarray(hard, dtype=np.float32)
+
+
+def burn(land: Landscape, hard: F32) -> Landscape:
+    """Return the landscape after the fire: vegetation turned to char, ash and scorched crowns."""
+    cover = dict(land.cover)
+    char = np.zeros(land.grid.shape, np.float32)
+    scorched = np.zeros(land.grid.shape, np.float32)
+    for name, share in (("forest", 1.0), ("shrub", 1.0), ("meadow", 0.7)):
+        gone = cover[name] * hard * np.float32(share)
+        cover[name] = cover[name] - gone
+        black = gone * (0.3 + 0.7 * hard)
+        char += black
+        scorched += gone - black
+    return replace(land, cover={**cover, "char": char, "scorched": scorched})
