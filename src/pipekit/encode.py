@@ -43,6 +43,9 @@ def by_identity(value: object, path: str) -> JSON:
     """Stand for a value without a text form by what tells it apart within this process."""
     if isinstance(value, MethodType):
         return {"$object": [id(value.__self__), id(value.__func__)]}
+    if isinstance(value, BuiltinFunctionType):
+        # `log.append` is another object each time it is looked up.
+        return {"$object": [id(value.__self__), value.__name__]}
     return {"$object": [id(value)]}
 
 
@@ -96,7 +99,10 @@ class Encoder:
             for name, item in config_values(value).items()
             if not (isinstance(item, _CALLABLES) and item is defaults.get(name))
         }
-        return {"class": type(value).__name__, "config": self._values(values, path)}
+        node = {"class": type(value).__name__, "config": self._values(values, path)}
+        if self.opaque is by_identity:
+            node["id"] = id(type(value))  # two classes may share a name
+        return node
 
     def _explain(self, value: Any, path: str) -> None:
         """Raise for the argument that is to blame, or else for the operator as a whole."""
