@@ -17,7 +17,7 @@ from geocatalog.crs import as_crs, crs_text, same_crs
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import Bounds, as_bounds
 from geocatalog.geoslice import GeoSlice
-from geocatalog.interval import as_interval, packed
+from geocatalog.interval import as_interval, pack_time
 from geocatalog.region import Region, region_of
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ class GeoCatalog(ABC):
             same = box_crs is own or same_crs(box_crs, own)
             extent = None if same else self._extent()
             region = region_of(box, own if same else box_crs, own, extent)
-        times = None if time is None else packed(as_interval(time))
+        times = None if time is None else pack_time(time)
         return self._select(region, times)
 
     def _extent(self) -> Bounds | None:

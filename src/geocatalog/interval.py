@@ -29,7 +29,6 @@ OPEN_END = np.iinfo(np.int64).max
 """Packed value of an end that is not known: after everything."""
 
 _PERIOD = re.compile(r"^\d{4}(-?(0[1-9]|1[0-2])(-?(0[1-9]|[12]\d|3[01]))?)?$")
-_MICROSECOND = pd.Timedelta(1, unit="us")
 
 
 def as_utc(value: TimeLike) -> pd.Timestamp:
@@ -57,21 +56,44 @@ def covered_period(value: TimeLike) -> tuple[pd.Timestamp, pd.Timestamp]:
     >>> str(first), str(last)
     ('2024-02-01 00:00:00+00:00', '2024-02-29 23:59:59.999999+00:00')
     """
+    first, last = _covered(value)
+    return stamp_of(first), stamp_of(last)
+
+
+def stamp_of(microseconds: int) -> pd.Timestamp:
+    """Return whole microseconds since 1970 as a UTC timestamp.
+
+    >>> stamp_of(0)
+    Timestamp('1970-01-01 00:00:00+0000', tz='UTC')
+    """
+    return pd.Timestamp(np.datetime64(int(microseconds), "us"), tz="UTC")
+
+
+def _covered(value: TimeLike) -> tuple[int, int]:
+    """Return (first, last) microsecond that `value` names."""
+    if isinstance(value, pd.Timestamp):
+        return (_micros(value),) * 2
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         value = value.isoformat()
     if isinstance(value, str) and _PERIOD.match(value.strip()):
-        return _whole_period(value.strip())
-    stamp = as_utc(value)
-    return stamp, stamp
+        return _whole_period(value.strip().replace("-", ""))
+    return (_micros(as_utc(value)),) * 2
 
 
-def _whole_period(text: str) -> tuple[pd.Timestamp, pd.Timestamp]:
-    digits = text.replace("-", "")
-    year, month, day = digits[:4], digits[4:6] or "01", digits[6:8] or "01"
-    first = as_utc(f"{year}-{month}-{day}")
-    step = {4: {"years": 1}, 6: {"months": 1}, 8: {"days": 1}}[len(digits)]
-    following: pd.Timestamp = first + pd.DateOffset(**step)
-    return first, (following - _MICROSECOND).as_unit("us")
+def _micros(stamp: pd.Timestamp) -> int:
+    # A naive timestamp's count is what it would be in UTC, which is how it is read.
+    return int(stamp.to_datetime64().astype("datetime64[us]").astype(np.int64))
+
+
+def _whole_period(digits: str) -> tuple[int, int]:
+    unit = {4: "Y", 6: "M", 8: "D"}[len(digits)]
+    written = "-".join(part for part in (digits[:4], digits[4:6], digits[6:8]) if part)
+    try:
+        period = np.datetime64(written, unit)  # type: ignore[call-overload]
+    except ValueError as error:
+        raise CatalogError(f"not a date: {written!r} ({error})") from error
+    ends = np.array([period, period + 1]).astype("datetime64[us]").astype(np.int64)
+    return int(ends[0]), int(ends[1]) - 1
 
 
 def as_interval(value: TimeLike) -> pd.Interval | None:
@@ -89,24 +111,36 @@ def as_interval(value: TimeLike) -> pd.Interval | None:
     """
     if value is None or value is pd.NaT:
         return None
-    if isinstance(value, pd.Interval):
-        first, last = as_utc(value.left), as_utc(value.right)
-    else:
-        opening, closing = _ends(value)
-        first = EARLIEST if _is_open(opening) else covered_period(opening)[0]
-        last = LATEST if _is_open(closing) else covered_period(closing)[1]
+    first, last = pack_time(value)
+    return pd.Interval(stamp_of(first), stamp_of(last), closed="both")
+
+
+def pack_time(value: TimeLike) -> tuple[int, int]:
+    """Return (start, end) in whole microseconds since 1970; forms as in `as_interval`.
+
+    Makes no pandas object, which is most of the cost of a query otherwise.
+
+    >>> pack_time("1970-01-01")
+    (0, 86399999999)
+    """
+    if value is None or value is pd.NaT:
+        return OPEN_START, OPEN_END
+    opening, closing = _ends(value)
+    first = EARLIEST if _is_open(opening) else _covered(opening)[0]
+    last = LATEST if _is_open(closing) else _covered(closing)[1]
     if last < first:
         raise CatalogError(
-            f"an interval must not end before it starts, got {first} to {last}; swap its ends"
+            f"an interval must not end before it starts, got {stamp_of(first)} to "
+            f"{stamp_of(last)}; swap its ends"
         )
-    return pd.Interval(first, last, closed="both")
+    return first, last
 
 
-EARLIEST = as_utc("1677-09-22")
-"""The earliest time an interval here may start (nanosecond readers can still hold it)."""
+EARLIEST = int(np.datetime64("1677-09-22", "us").astype(np.int64))
+"""The earliest time an open interval starts (nanosecond readers can still hold it)."""
 
-LATEST = as_utc("2262-04-11")
-"""The latest time an interval here may end."""
+LATEST = int(np.datetime64("2262-04-11", "us").astype(np.int64))
+"""The latest time an open interval ends."""
 
 
 def _is_open(end: TimeLike) -> bool:
@@ -114,6 +148,8 @@ def _is_open(end: TimeLike) -> bool:
 
 
 def _ends(value: TimeLike) -> tuple[TimeLike, TimeLike]:
+    if isinstance(value, pd.Interval):
+        return value.left, value.right
     if isinstance(value, str) and "/" in value:
         value = value.split("/")
     if isinstance(value, slice):
@@ -123,17 +159,6 @@ def _ends(value: TimeLike) -> tuple[TimeLike, TimeLike]:
             raise CatalogError(f"time must be one instant or a pair (start, end), got {value!r}")
         return value[0], value[1]
     return value, value
-
-
-def packed(interval: pd.Interval | None) -> tuple[int, int]:
-    """Return (start, end) of an interval as whole microseconds since 1970.
-
-    >>> packed(as_interval("1970-01-01"))
-    (0, 86399999999)
-    """
-    if interval is None:
-        return OPEN_START, OPEN_END
-    return interval.left.value // 1000, interval.right.value // 1000
 
 
 def pack_column(column: pd.Series, missing: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from geocatalog.catalog import BACKENDS, CatalogRow, GeoCatalog
 from geocatalog.crs import crs_text
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import Bounds
-from geocatalog.interval import OPEN_END, OPEN_START
+from geocatalog.interval import OPEN_END, OPEN_START, stamp_of
 from geocatalog.region import Region
 from geocatalog.table import CORE_COLUMNS, FootprintTable, extent_of, normalise_frame
 
@@ -118,10 +118,7 @@ class InMemoryGeoCatalog(GeoCatalog):
         known = np.concatenate([starts[starts != OPEN_START], ends[ends != OPEN_END]])
         if len(known) == 0:
             return None
-        first, last = (
-            pd.Timestamp(int(t), unit="us", tz="UTC").as_unit("us") for t in _span(known)
-        )
-        return pd.Interval(first, last, closed="both")
+        return pd.Interval(stamp_of(known.min()), stamp_of(known.max()), closed="both")
 
     def _cut(self, array: np.ndarray) -> np.ndarray:
         return array if self._rows is None else array[self._rows]
@@ -169,7 +166,8 @@ class InMemoryGeoCatalog(GeoCatalog):
         Worth it before many queries on a small part of a large catalog, and to let the large
         one go.
         """
-        made = self.from_table(FootprintTable(self._frame), self._backend)
+        table = self._table if self._rows is None else FootprintTable(self._frame)
+        made = self.from_table(table, self._backend)
         made.skipped = list(self.skipped)
         return made
 
@@ -189,7 +187,3 @@ class InMemoryGeoCatalog(GeoCatalog):
                 else [times.left.isoformat(), times.right.isoformat()],
             },
         }
-
-
-def _span(values: np.ndarray) -> tuple[int, int]:
-    return values.min(), values.max()

@@ -262,7 +262,13 @@ def _item(row: CatalogRow, outline: Any, names: dict[str, str]) -> Any:
 def _item_properties(row: CatalogRow, names: dict[str, str]) -> dict[str, Any]:
     found = {}
     for name, value in row.extras.items():
-        if name in _RESERVED or value is None or (np.isscalar(value) and pd.isna(value)):
+        if (
+            name in _RESERVED
+            or value is None
+            or value is pd.NaT
+            or value is pd.NA
+            or value != value
+        ):
             continue
         value = value.item() if isinstance(value, np.generic) else value
         found[names.get(name, name)] = (

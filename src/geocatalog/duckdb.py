@@ -1,0 +1,389 @@
+"""A catalog over a GeoParquet file: a query adds a predicate, and rows are read when asked for."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import shapely
+from pyproj import CRS
+
+from geocatalog.catalog import CatalogRow, GeoCatalog
+from geocatalog.crs import crs_text
+from geocatalog.errors import CatalogError
+from geocatalog.expression import check_boolean, compile_expression
+from geocatalog.footprint import Bounds
+from geocatalog.interval import OPEN_END, OPEN_START, stamp_of
+from geocatalog.memory import InMemoryGeoCatalog
+from geocatalog.parquet import FileInfo, frame_from_arrow, read_info
+from geocatalog.region import Region
+from geocatalog.table import CORE_COLUMNS, FootprintTable, extent_of, normalise_frame
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+    from geopandas import GeoDataFrame
+
+BATCH_ROWS = 8192
+"""Rows that `iter_rows` holds at a time."""
+
+
+@dataclass(frozen=True)
+class _Predicate:
+    """A condition with its values, which are always bound and never part of the text."""
+
+    sql: str
+    values: tuple[Any, ...] = ()
+
+
+class DuckDBGeoCatalog(GeoCatalog):
+    """A catalog that stays in its GeoParquet file.
+
+    `query` and `where` return a catalog with one more SQL predicate; nothing is read until rows,
+    their number or their extent are asked for. Bounds and times are compared to the file's
+    row-group statistics first, so a small query reads a small part; footprints that are not
+    boxes are then tested exactly. The connection can read this one file and nothing else, and
+    no DuckDB extension is needed.
+
+    Parameters
+    ----------
+    path : a GeoParquet file written by `to_geoparquet`, or any with a `filepath` column.
+
+    Raises CatalogError for a file that is no catalog.
+
+    >>> import geopandas as gpd, tempfile
+    >>> from geocatalog import to_geoparquet
+    >>> frame = gpd.GeoDataFrame({"filepath": ["/a"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = to_geoparquet(InMemoryGeoCatalog(frame), folder + "/catalog.parquet")
+    ...     catalog = DuckDBGeoCatalog(path)
+    ...     len(catalog.query(bounds=(0.5, 0.5, 2, 2))), len(catalog.query(bounds=(2, 2, 3, 3)))
+    (1, 0)
+    """
+
+    def __init__(self, path: Any) -> None:
+        super().__init__()
+        info = read_info(path)
+        self._source = _Source(info, _connect(info.path))
+        self._predicates: tuple[_Predicate, ...] = ()
+        self._regions: tuple[Region, ...] = ()
+
+    def _with(
+        self, predicates: list[_Predicate], regions: tuple[Region, ...] = ()
+    ) -> DuckDBGeoCatalog:
+        made = type(self).__new__(type(self))
+        made.skipped = []
+        made._source = self._source
+        made._predicates = (*self._predicates, *predicates)
+        made._regions = (*self._regions, *regions)
+        return made
+
+    @property
+    def path(self) -> str:
+        """The file."""
+        return self._source.info.path
+
+    @property
+    def crs(self) -> CRS:
+        """The one CRS of all footprints."""
+        return self._source.info.crs
+
+    @property
+    def backend(self) -> str:
+        """Kind of file: "raster", "xarray" or "vector"."""
+        return self._source.info.backend
+
+    @property
+    def columns(self) -> list[str]:
+        """Column names: the four core ones, then extras."""
+        return list(self._source.info.columns)
+
+    @property
+    def _untouched(self) -> bool:
+        return not self._predicates and not self._regions
+
+    @cached_property
+    def _count(self) -> int:
+        if self._untouched:
+            return self._source.info.rows
+        if not self._regions:
+            return int(self._run("count(*)")[0])
+        return sum(len(shapes) for _, shapes in self._batches([]))
+
+    def __len__(self) -> int:
+        return self._count
+
+    @cached_property
+    def total_bounds(self) -> Bounds | None:
+        """(west, south, east, north) of all rows; None for an empty catalog."""
+        info = self._source.info
+        if self._untouched and info.bounds is not None:
+            return info.bounds
+        if not self._regions and info.covering is not None:
+            sides = ", ".join(
+                f"{how}({self._source.side(side)})"
+                for how, side in zip(("min", "min", "max", "max"), _SIDES, strict=True)
+            )
+            west, south, east, north = self._run(sides)
+            return None if west is None else (west, south, east, north)
+        found = [shapely.bounds(shapes) for _, shapes in self._batches([])]
+        return extent_of(np.concatenate(found)) if found else None
+
+    def _extent(self) -> Bounds | None:
+        # What the whole file covers is known without a scan, and bounds any part of it.
+        return self._source.info.bounds or self.total_bounds
+
+    @cached_property
+    def temporal_extent(self) -> pd.Interval | None:
+        """From the first start to the last end that are known; None when nothing is dated."""
+        if self._untouched and self._source.info.version > 0:
+            return self._source.info.extent
+        if self._regions:
+            return self.materialize().temporal_extent
+        start, end = self._source.time("start_time"), self._source.time("end_time")
+        sides = f"epoch_us(least(min({start}), min({end})))"
+        row = self._run(f"{sides}, epoch_us(greatest(max({start}), max({end})))")
+        if row[0] is None:
+            return None
+        return pd.Interval(stamp_of(row[0]), stamp_of(row[1]), closed="both")
+
+    @property
+    def gdf(self) -> GeoDataFrame:
+        """The rows as a GeoDataFrame, in the file's order."""
+        return self._frame.copy()
+
+    @cached_property
+    def _frame(self) -> GeoDataFrame:
+        return self._tidy(self._read_table())
+
+    def _tidy(self, table: pa.Table) -> GeoDataFrame:
+        """Return rows as a catalog keeps them, which a file of our own already holds."""
+        frame = frame_from_arrow(table, "geometry", self.crs)
+        return frame if self._source.info.version > 0 else normalise_frame(frame)
+
+    def _read_table(self) -> pa.Table:
+        import pyarrow as pa
+
+        tables = [batch for batch, _ in self._batches(self.columns)]
+        return pa.concat_tables(tables) if tables else self._empty()
+
+    def _empty(self) -> pa.Table:
+        return self._relation(self._source.columns(self.columns), limit=0).to_arrow_table()
+
+    def materialize(self) -> InMemoryGeoCatalog:
+        """Return the same rows as an in-memory catalog."""
+        return InMemoryGeoCatalog.from_table(FootprintTable(self._frame), self.backend)
+
+    def iter_rows(self) -> Iterator[CatalogRow]:
+        """Yield the rows one by one, in the file's order, a batch in memory at a time."""
+        extras = [name for name in self.columns if name not in CORE_COLUMNS]
+        index = 0
+        for table, _ in self._batches(self.columns):
+            frame = self._tidy(table)
+            columns = [frame[name] for name in (*CORE_COLUMNS, *extras)]
+            for values in zip(*columns, strict=True):
+                path, start, end, geometry = values[:4]
+                more = dict(zip(extras, values[4:], strict=True))
+                yield CatalogRow(index, path, start, end, geometry, self.crs, more)
+                index += 1
+
+    def where(self, expression: str) -> DuckDBGeoCatalog:
+        """Return the rows for which a SQL expression over the columns is true.
+
+        The same expressions as `InMemoryGeoCatalog.where`, pushed down to the file's statistics.
+        """
+        names = [name for name in self.columns if name != "geometry"]
+        sql = compile_expression(expression, names)
+        cursor = self._source.cursor()
+        check_boolean(expression, cursor, sql, self._source.attributes())
+        return self._with([_Predicate(sql)])
+
+    def _select(self, region: Region | None, times: tuple[int, int] | None) -> DuckDBGeoCatalog:
+        predicates = []
+        if region is not None and self._source.info.covering is not None:
+            predicates.append(self._near(region))
+        if times is not None:
+            predicates.extend(self._during(*times))
+        exact = region is not None and not (region.is_boxes and self._source.info.boxes)
+        return self._with(predicates, (region,) if exact and region is not None else ())
+
+    def _near(self, region: Region) -> _Predicate:
+        west, south, east, north = (self._source.side(side) for side in _SIDES)
+        one = f"({west} <= ? AND {east} >= ? AND {south} <= ? AND {north} >= ?)"
+        values = [value for w, s, e, n in region.parts for value in (e, w, n, s)]
+        return _Predicate(" OR ".join([one] * len(region.parts)) or "false", tuple(values))
+
+    def _during(self, first: int, last: int) -> Iterator[_Predicate]:
+        ends = (("start_time", "<=", last, OPEN_END), ("end_time", ">=", first, OPEN_START))
+        for name, compare, moment, open_end in ends:
+            column = self._source.time(name)
+            if moment == open_end or column is None:
+                continue
+            # An OR would keep DuckDB from skipping row groups, so it is there only when needed.
+            sql = f"{column} {compare} ?"
+            if self._source.info.undated:
+                sql = f"{column} IS NULL OR {sql}"
+            yield _Predicate(sql, (_EPOCH + dt.timedelta(microseconds=moment),))
+
+    def _conditions(self) -> tuple[str, list[Any]]:
+        if not self._predicates:
+            return "", []
+        joined = " AND ".join(f"({predicate.sql})" for predicate in self._predicates)
+        return f" WHERE {joined}", [v for predicate in self._predicates for v in predicate.values]
+
+    @property
+    def sql(self) -> str:
+        """The query that would be run; values are bound, and shown here as `?`."""
+        return self._statement(self._source.columns(self.columns))
+
+    def _statement(self, what: str, limit: int | None = None) -> str:
+        conditions, _ = self._conditions()
+        end = "" if limit is None else f" LIMIT {limit}"
+        return f"SELECT {what} FROM {self._source.rows()}{conditions}{end}"
+
+    def _run(self, what: str) -> tuple[Any, ...]:
+        """Return the one row that a query of aggregates gives."""
+        found = self._source.cursor().execute(self._statement(what), self._conditions()[1])
+        return tuple(found.fetchall()[0])
+
+    def _relation(self, what: str, limit: int | None = None) -> Any:
+        statement = self._statement(what, limit)
+        return self._source.cursor().sql(statement, params=self._conditions()[1])
+
+    def explain(self, analyze: bool = True) -> str:
+        """Return DuckDB's plan; with `analyze` it runs, and tells which row groups were read."""
+        how = "EXPLAIN ANALYZE" if analyze else "EXPLAIN"
+        statement = f"{how} {self._statement(self._source.columns(self.columns))}"
+        rows = self._source.cursor().execute(statement, self._conditions()[1]).fetchall()
+        return "\n".join(str(row[-1]) for row in rows)
+
+    def _batches(self, names: list[str]) -> Iterator[tuple[pa.Table, np.ndarray]]:
+        """Yield (columns as Arrow, footprints) of the rows in this catalog, batch by batch."""
+        import pyarrow as pa
+
+        wanted = self._source.columns(list(dict.fromkeys([*names, "geometry"])))
+        reader = self._relation(wanted).to_arrow_reader(BATCH_ROWS)
+        for batch in reader:
+            table = pa.Table.from_batches([batch])
+            shapes = shapely.from_wkb(table.column("geometry").to_numpy())
+            if self._regions:
+                keep = np.all([region.touches(shapes) for region in self._regions], axis=0)
+                table, shapes = table.filter(pa.array(keep)), shapes[keep]
+            if len(shapes):
+                yield table, shapes
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what this catalog is, as JSON values: file, CRS, and the predicates so far."""
+        return {
+            "class": type(self).__name__,
+            "config": {
+                "path": self.path,
+                "backend": self.backend,
+                "crs": crs_text(self.crs),
+                "columns": self.columns,
+                "predicates": [
+                    {"sql": predicate.sql, "values": [_plain(v) for v in predicate.values]}
+                    for predicate in self._predicates
+                ],
+                "regions": [region.shape.wkt for region in self._regions],
+            },
+        }
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, dt.datetime) else value
+
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_SIDES = ("xmin", "ymin", "xmax", "ymax")
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A file with the connection that reads it, shared by all catalogs cut from it."""
+
+    info: FileInfo
+    connection: duckdb.DuckDBPyConnection
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """Return a cursor of its own for one query, so that threads do not meet."""
+        return self.connection.cursor()
+
+    def rows(self) -> str:
+        """Return the table expression that reads the file."""
+        return f"read_parquet({_literal(self.info.path)})"
+
+    def attributes(self) -> str:
+        """Return a table expression without rows' geometry, for checking expressions."""
+        names = [name for name in self.info.columns if name != "geometry"]
+        return f"(SELECT {self.columns(names)} FROM {self.rows()})"
+
+    def side(self, name: str) -> str:
+        """Return the bbox field of that name."""
+        return f"{_quoted(str(self.info.covering))}.{name}"
+
+    def time(self, name: str) -> str | None:
+        """Return a time column, or None where the file has none."""
+        return _quoted(name) if name in self.info.types else None
+
+    def columns(self, names: list[str]) -> str:
+        """Return the select list for catalog columns, with NULL for absent times."""
+        return ", ".join(self._column(name) for name in names)
+
+    def _column(self, name: str) -> str:
+        if name == "geometry":
+            return f"{_quoted(self.info.geometry)} AS geometry"
+        if name in self.info.types:
+            return _quoted(name)
+        return f"CAST(NULL AS TIMESTAMPTZ) AS {_quoted(name)}"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _connect(path: str) -> duckdb.DuckDBPyConnection:
+    """Return a connection that can read `path` and nothing else, with settings locked."""
+    import duckdb
+
+    connection = duckdb.connect(":memory:")
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_geoparquet_conversion = false")
+    connection.execute("SET parquet_metadata_cache = true")
+    connection.execute("SET python_enable_replacements = false")
+    connection.execute(f"SET allowed_paths = [{_literal(path)}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def open_catalog(path: Any) -> DuckDBGeoCatalog:
+    """Return a lazy catalog over a GeoParquet file.
+
+    Raises CatalogError when the file is missing, is not GeoParquet, has no `filepath` column,
+    or stores times as something other than timestamps.
+
+    >>> open_catalog("nowhere.parquet")
+    Traceback (most recent call last):
+    ...
+    geocatalog.errors.CatalogError: no catalog file at ...nowhere.parquet
+    """
+    catalog = DuckDBGeoCatalog(os.path.abspath(os.fspath(path)))
+    types = catalog._source.info.types
+    for name in ("start_time", "end_time"):
+        if name in types and not types[name].startswith("timestamp"):
+            raise CatalogError(
+                f"{path} stores {name} as {types[name]}; rewrite it: "
+                "to_geoparquet(from_geoparquet(path), path)"
+            )
+    return catalog

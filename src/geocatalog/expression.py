@@ -1,0 +1,233 @@
+"""Row filters as SQL expressions: parsed, checked node by node, and only then used.
+
+The text never reaches a query. DuckDB's own parser turns it into a syntax tree, the tree is
+walked against a list of allowed nodes, functions, types and columns, and what runs is the tree
+written out again. Statements, subqueries, table and file functions, settings, window functions,
+lambdas and parameters have no place in that list.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from geocatalog.errors import CatalogError
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+MAX_LENGTH = 10_000
+"""Characters an expression may have."""
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+FUNCTIONS = _words(
+    """
+    + - * / // % ** ^ || ~~ !~~ ~~* !~~* ~~~ like_escape not_like_escape ilike_escape
+    abs ceil ceiling floor round trunc sign sqrt ln log10 log2 exp pow power greatest least isnan
+    isfinite isinf
+    lower upper length trim ltrim rtrim substring substr left right replace concat split_part
+    contains starts_with ends_with prefix suffix strpos regexp_matches regexp_full_match
+    regexp_extract
+    year month day hour minute second quarter week dayofweek isodow dayofyear date_part date_trunc
+    datepart datetrunc epoch strftime
+    list_contains len list_value coalesce ifnull nullif
+    """
+)
+"""Functions and operators an expression may call: pure, of their arguments only."""
+
+TYPES = _words(
+    """
+    BOOLEAN BOOL TINYINT SMALLINT INTEGER INT BIGINT UTINYINT USMALLINT UINTEGER UBIGINT FLOAT REAL
+    DOUBLE DECIMAL NUMERIC VARCHAR TEXT STRING DATE TIME TIMESTAMP TIMESTAMPTZ INTERVAL
+    """
+) | {"TIMESTAMP WITH TIME ZONE"}
+"""Types an expression may cast to."""
+
+_CLASSES = _words(
+    "COMPARISON CONJUNCTION CONSTANT COLUMN_REF FUNCTION OPERATOR CAST TYPE BETWEEN CASE"
+)
+_OPERATORS = _words(
+    """
+    OPERATOR_NOT OPERATOR_IS_NULL OPERATOR_IS_NOT_NULL COMPARE_IN COMPARE_NOT_IN OPERATOR_COALESCE
+    OPERATOR_NULLIF
+    """
+)
+_IDLE_PARTS = {"from_table", "select_list", "type", "cte_map", "aggregate_handling"}
+_local = threading.local()
+
+
+def compile_expression(text: str, columns: Iterable[str]) -> str:
+    """Return a filter expression as canonical SQL, after checking every node of it.
+
+    `columns` are those it may name. Raises CatalogError for text that is not one expression, or
+    that uses anything not on the lists of this module; the message says what.
+
+    >>> compile_expression("cloud<10 and platform like 'S2%'", ["cloud", "platform"])
+    "((cloud < 10) AND (platform ~~ 'S2%'))"
+    >>> compile_expression("1 = 1; DROP TABLE t", [])
+    Traceback (most recent call last):
+    ...
+    geocatalog.errors.CatalogError: where refuses '1 = 1; DROP TABLE t': ...
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise CatalogError(f"where takes a SQL expression such as 'cloud_cover < 10', got {text!r}")
+    if len(text) > MAX_LENGTH:
+        raise CatalogError(f"where takes at most {MAX_LENGTH} characters, got {len(text)}")
+    tree = _parse(text)
+    names = {str(name).lower() for name in columns}
+    for problem in _problems(tree["statements"][0]["node"]["select_list"][0], names):
+        raise _refusal(text, problem)
+    written = "SELECT json_deserialize_sql(?::JSON)"
+    rows = _parser().execute(written, [json.dumps(tree)]).fetchall()
+    return str(rows[0][0]).removeprefix("SELECT ").rstrip(" ;")
+
+
+def _refusal(text: str, problem: str) -> CatalogError:
+    shown = text if len(text) <= 120 else text[:117] + "..."
+    return CatalogError(
+        f"where refuses {shown!r}: {problem}; it takes one expression over the catalog's columns"
+    )
+
+
+def _parser() -> duckdb.DuckDBPyConnection:
+    """Return this thread's connection without files, extensions or changeable settings."""
+    import duckdb
+
+    found: duckdb.DuckDBPyConnection | None = getattr(_local, "connection", None)
+    if found is None:
+        found = duckdb.connect(":memory:")
+        found.execute("SET TimeZone = 'UTC'")
+        found.execute("SET enable_external_access = false")
+        found.execute("SET python_enable_replacements = false")
+        found.execute("SET threads = 2")
+        found.execute("SET lock_configuration = true")
+        _local.connection = found
+    return found
+
+
+def _parse(text: str) -> dict[str, Any]:
+    import duckdb
+
+    try:
+        rows = _parser().execute("SELECT json_serialize_sql(?)", ["SELECT " + text]).fetchall()
+    except duckdb.Error as error:
+        raise _refusal(text, f"it does not parse ({error})") from error
+    tree: dict[str, Any] = json.loads(rows[0][0])
+    if tree.get("error"):
+        raise _refusal(text, f"it does not parse ({tree.get('error_message')})")
+    if len(tree["statements"]) != 1:
+        raise _refusal(text, "it holds more than one statement")
+    _check_bare(text, tree["statements"][0]["node"])
+    return tree
+
+
+def _check_bare(text: str, node: dict[str, Any]) -> None:
+    """Refuse everything around the expression: FROM, WHERE, LIMIT, a second column, ..."""
+    if node["type"] != "SELECT_NODE" or len(node["select_list"]) != 1:
+        raise _refusal(text, "it is not one expression")
+    if node["from_table"]["type"] != "EMPTY" or node["cte_map"]["map"]:
+        raise _refusal(text, "it reads from a table")
+    used = [part for part, value in node.items() if value and part not in _IDLE_PARTS]
+    if used or node["select_list"][0].get("alias"):
+        raise _refusal(text, f"it has a clause of its own ({', '.join(used) or 'alias'})")
+
+
+def _problems(node: Any, columns: set[str]) -> Iterator[str]:
+    """Yield what is not allowed in a syntax tree."""
+    if isinstance(node, list):
+        for child in node:
+            yield from _problems(child, columns)
+    elif isinstance(node, dict):
+        if "class" in node:
+            yield from _node_problems(node, columns)
+        for name, child in node.items():
+            if name != "literal":
+                yield from _problems(child, columns)
+
+
+def _node_problems(node: dict[str, Any], columns: set[str]) -> Iterator[str]:
+    kind = node["class"]
+    if kind not in _CLASSES:
+        yield f"{kind.lower().replace('_', ' ')} is not allowed"
+    elif kind == "COLUMN_REF":
+        yield from _column_problems(node["column_names"], columns)
+    elif kind == "FUNCTION":
+        yield from _function_problems(node)
+    elif kind == "OPERATOR" and node["type"] not in _OPERATORS:
+        yield f"{node['type'].lower().replace('_', ' ')} is not allowed"
+    elif kind == "TYPE":
+        yield from _type_problems(node)
+
+
+def _column_problems(path: list[str], columns: set[str]) -> Iterator[str]:
+    if len(path) != 1 or path[0].lower() not in columns:
+        known = ", ".join(sorted(columns))
+        yield f"{'.'.join(path)!r} is not a column that can be filtered on (these can: {known})"
+
+
+def _function_problems(node: dict[str, Any]) -> Iterator[str]:
+    name = node["function_name"]
+    qualified = node.get("schema") or node.get("catalog")
+    decorated = node.get("filter") or node.get("distinct") or node["order_bys"]["orders"]
+    if name.lower() not in FUNCTIONS or qualified or decorated:
+        yield f"the function {name!r} is not allowed"
+
+
+def _type_problems(node: dict[str, Any]) -> Iterator[str]:
+    name = node["type_name"]
+    if name.upper() not in TYPES or node.get("schema") or node.get("catalog"):
+        yield f"the type {name!r} is not allowed"
+
+
+def check_boolean(text: str, connection: duckdb.DuckDBPyConnection, sql: str, source: str) -> None:
+    """Raise CatalogError unless canonical `sql` is a yes-or-no question about rows of `source`."""
+    import duckdb
+
+    try:
+        rows = connection.execute(f"DESCRIBE SELECT {sql} AS answer FROM {source}").fetchall()
+    except duckdb.Error as error:
+        raise _refusal(text, str(error).splitlines()[0]) from error
+    if rows[0][1] != "BOOLEAN":
+        raise _refusal(text, f"it gives {rows[0][1]}, not true or false")
+
+
+def matching_rows(text: str, attributes: pa.Table, rows: np.ndarray | None) -> np.ndarray:
+    """Return the sorted numbers of the rows of an Arrow table for which an expression is true.
+
+    `rows` limits the question to some; an unknown (NULL) answer is no.
+
+    >>> import pyarrow as pa
+    >>> matching_rows("cloud < 10", pa.table({"cloud": [5.0, 50.0, None]}), None)
+    array([0])
+    """
+    sql = compile_expression(text, attributes.column_names)
+    asked = attributes if rows is None else attributes.take(rows)
+    connection = _parser().cursor()
+    try:
+        connection.register("attributes", asked)
+        check_boolean(text, connection, sql, "attributes")
+        answer = _answers(text, connection, sql)
+    finally:
+        connection.close()
+    hits = np.flatnonzero(answer)
+    return hits if rows is None else rows[hits]
+
+
+def _answers(text: str, connection: duckdb.DuckDBPyConnection, sql: str) -> np.ndarray:
+    import duckdb
+
+    try:
+        found = connection.sql(f"SELECT coalesce({sql}, false) AS answer FROM attributes")
+        column = found.to_arrow_table().column("answer")
+    except duckdb.Error as error:
+        raise _refusal(text, str(error).splitlines()[0]) from error
+    return np.asarray(column.to_numpy())

@@ -1,0 +1,164 @@
+"""Labels of a slice, burnt from the vector files of a catalog onto the slice's own pixel grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from geocatalog.build.vector import is_parquet
+from geocatalog.catalog import CatalogRow, GeoCatalog
+from geocatalog.crs import as_crs, same_crs
+from geocatalog.errors import CatalogError
+from geocatalog.footprint import reproject, reproject_box
+from geocatalog.geoslice import GeoSlice
+from geocatalog.load.window import Grid, rasterio_crs
+
+if TYPE_CHECKING:
+    from geopandas import GeoDataFrame
+    from georeader.geotensor import GeoTensor
+
+TASKS = ("semantic_segmentation", "instance_segmentation")
+"""What pixels say: the class of the feature they lie in, or which feature it is."""
+
+
+def load_vector(
+    catalog: GeoCatalog,
+    slice_: GeoSlice,
+    task: str = "semantic_segmentation",
+    label_field: str | None = None,
+    *,
+    classes: Mapping[Any, int] | None = None,
+    all_touched: bool = False,
+) -> GeoTensor:
+    """Return (1, H, W) labels on exactly the grid that `load_raster` gives for the same slice.
+
+    Parameters
+    ----------
+    task : "semantic_segmentation" burns classes, "instance_segmentation" numbers features from
+        1 in reading order.
+    label_field : attribute that holds the class. Integers are burnt as they are; text is
+        numbered from 1 in sorted order over the catalog's files, so that all slices of one
+        catalog agree. None burns 1 everywhere.
+    classes : attribute value to class number, instead; values not listed are left out.
+    all_touched : burn every pixel a feature touches, instead of those whose centre it holds.
+
+    0 is background. Later features overwrite earlier ones. `attrs["classes"]` maps values to
+    numbers, `attrs["band_names"]` is the label field. The dtype is uint8, or int32 beyond 255.
+
+    Raises CatalogError when the catalog is not of vector files, or one lacks the label field.
+    A slice that no feature touches is all background.
+
+    >>> import geopandas as gpd, shapely, tempfile
+    >>> from geocatalog import build_vector_catalog
+    >>> field = gpd.GeoDataFrame({"crop": [7]}, geometry=[shapely.box(0, 0, 20, 10)], crs=32610)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     field.to_file(folder + "/fields.gpkg")
+    ...     catalog = build_vector_catalog([folder + "/fields.gpkg"])
+    ...     slice_ = GeoSlice((0, 0, 30, 20), None, 10, 32610)
+    ...     load_vector(catalog, slice_, label_field="crop").values.tolist()
+    [[[0, 0, 0], [7, 7, 0]]]
+    """
+    from georeader.geotensor import GeoTensor
+    from rasterio.features import rasterize
+
+    if task not in TASKS:
+        raise CatalogError(f"task must be one of {TASKS}, got {task!r}")
+    if catalog.backend != "vector":
+        raise CatalogError(
+            f"load_vector reads catalogs of vector files, this one lists {catalog.backend} files; "
+            f"use load_{catalog.backend}"
+        )
+    grid = Grid.of(slice_)
+    rows = list(catalog.query(slice_).iter_rows())
+    shapes = [shape for row in rows for shape in _features(row, slice_, label_field)]
+    if task == "instance_segmentation":
+        numbers: dict[Any, int] = {"instances": len(shapes)}
+        burnt = [(shape, index) for index, (shape, _) in enumerate(shapes, start=1)]
+    else:
+        numbers = _numbered(_values(catalog, label_field)) if classes is None else dict(classes)
+        burnt = [(shape, numbers[value]) for shape, value in shapes if value in numbers]
+    dtype = "uint8" if max([0, *(number for _, number in burnt)]) < 256 else "int32"
+    labels = np.zeros(grid.shape, dtype=dtype)
+    if burnt:
+        rasterize(burnt, out=labels, transform=grid.transform, all_touched=all_touched)
+    name = label_field or ("instance" if task == "instance_segmentation" else "label")
+    return GeoTensor(
+        labels[np.newaxis],
+        transform=grid.transform,
+        crs=rasterio_crs(grid.crs),
+        fill_value_default=0,
+        attrs={"classes": numbers, "band_names": [name], "files": [row.filepath for row in rows]},
+    )
+
+
+def _features(
+    row: CatalogRow, slice_: GeoSlice, label_field: str | None
+) -> Iterable[tuple[Any, Any]]:
+    """Return (shape in the slice's CRS, label) of the features near the slice."""
+    frame = _read(row, slice_, label_field)
+    if frame.crs is None:
+        raise CatalogError(f"{row.filepath} has no CRS, so its features cannot be placed")
+    shapes = np.asarray(frame.geometry.to_numpy(), dtype=object)
+    keep = np.array([shape is not None and not shape.is_empty for shape in shapes], dtype=bool)
+    labels = frame[label_field].to_numpy() if label_field else np.ones(len(frame), dtype=int)
+    moved = reproject(shapes[keep], frame.crs, slice_.crs)
+    return [(s, v) for s, v in zip(moved, labels[keep], strict=True) if not pd.isna(v)]
+
+
+def _read(row: CatalogRow, slice_: GeoSlice, label_field: str | None) -> GeoDataFrame:
+    import geopandas as gpd
+
+    native = as_crs(row.extras.get("native_crs") or row.crs)
+    box = slice_.grid_bounds
+    if not same_crs(native, slice_.crs):
+        box = reproject_box(box, slice_.crs, native).bounds
+    if is_parquet(row.filepath):
+        frame = gpd.read_parquet(row.filepath)
+        frame = frame.iloc[np.sort(frame.sindex.query(_box(box)))]
+    else:
+        layer = row.extras.get("layer")
+        frame = gpd.read_file(row.filepath, bbox=box, **({"layer": layer} if layer else {}))
+    if label_field is not None and label_field not in frame.columns:
+        raise CatalogError(
+            f"{row.filepath} has no field {label_field!r}; it has "
+            f"{[name for name in frame.columns if name != frame.geometry.name]}"
+        )
+    return frame
+
+
+def _box(bounds: tuple[float, float, float, float]) -> Any:
+    import shapely
+
+    return shapely.box(*bounds)
+
+
+def _values(catalog: GeoCatalog, label_field: str | None) -> list[Any]:
+    """Return the distinct labels of all files of a catalog, so that any slice numbers alike."""
+    import pyogrio
+
+    if label_field is None:
+        return [1]
+    found: set[Any] = set()
+    for row in catalog.iter_rows():
+        if is_parquet(row.filepath):
+            column = pd.read_parquet(row.filepath, columns=[label_field])[label_field]
+        else:
+            layer = row.extras.get("layer")
+            options = {"layer": layer} if layer else {}
+            plain = pyogrio.read_dataframe(
+                row.filepath, columns=[label_field], read_geometry=False, **options
+            )
+            if label_field not in plain.columns:
+                raise CatalogError(f"{row.filepath} has no field {label_field!r}")
+            column = plain[label_field]
+        found.update(column.dropna().tolist())
+    return sorted(found)
+
+
+def _numbered(values: list[Any]) -> dict[Any, int]:
+    if all(isinstance(value, int | np.integer) for value in values):
+        return {value: int(value) for value in values}
+    return {value: number for number, value in enumerate(values, start=1)}

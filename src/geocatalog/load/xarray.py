@@ -1,0 +1,198 @@
+"""Time steps of a slice from the NetCDF and Zarr datasets of a catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from affine import Affine
+
+from geocatalog.build.xarray import gridded_names
+from geocatalog.catalog import CatalogRow, GeoCatalog
+from geocatalog.crs import same_crs
+from geocatalog.errors import CatalogError
+from geocatalog.footprint import reproject_box
+from geocatalog.geoslice import GeoSlice
+from geocatalog.interval import as_utc, stamp_of
+from geocatalog.labelled import LabelledGrid, grid_of, open_labelled
+from geocatalog.load.window import Grid, as_resampling, rasterio_crs
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from georeader.geotensor import GeoTensor
+
+
+def load_xarray(
+    catalog: GeoCatalog,
+    slice_: GeoSlice,
+    data_vars: Sequence[str] | None = None,
+    resampling: str = "nearest",
+    *,
+    dtype: Any = "float32",
+) -> GeoTensor:
+    """Return (T, C, H, W): every time step in the slice's interval, one channel per variable.
+
+    Only the cells around the slice are read. Where several datasets hold one time step, the
+    later row fills what it knows. Cells nobody knows are NaN.
+
+    Parameters
+    ----------
+    data_vars : variables, in the channels' order; by default those of the first dataset.
+    resampling : rasterio's name of the method.
+    dtype : floating type of the result.
+
+    `attrs["dates"]` are the T times as ISO text (one NaT for an undated dataset, which gives
+    T = 1), `attrs["band_names"]` the variables.
+
+    Raises CatalogError when no time step lies in the slice, a variable is missing, or a variable
+    has further dimensions.
+
+    >>> import tempfile, xarray as xr
+    >>> from geocatalog import build_xarray_catalog
+    >>> values = np.arange(8, dtype="float32").reshape(2, 2, 2)
+    >>> cube = xr.Dataset({"t2m": (("time", "lat", "lon"), values)},
+    ...     {"time": pd.date_range("2024-01-01", periods=2), "lat": [1.5, 0.5], "lon": [0.5, 1.5]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = cube.to_zarr(folder + "/cube.zarr", zarr_format=2, consolidated=True)
+    ...     catalog = build_xarray_catalog([folder + "/cube.zarr"])
+    ...     load_xarray(catalog, GeoSlice((0, 0, 2, 1), "2024-01-02", 1, 4326)).values.tolist()
+    [[[[6.0, 7.0]]]]
+    """
+    from georeader.geotensor import GeoTensor
+
+    if catalog.backend != "xarray":
+        raise CatalogError(
+            f"load_xarray reads catalogs of xarray datasets, this one lists {catalog.backend} "
+            f"files; use load_{catalog.backend}"
+        )
+    kind = np.dtype(dtype)
+    if kind.kind != "f":
+        raise CatalogError(
+            f"dtype must be floating, to hold NaN where nothing is known, got {kind}"
+        )
+    grid = Grid.of(slice_)
+    names = list(data_vars) if data_vars is not None else None
+    steps: dict[Any, np.ndarray] = {}
+    for row in catalog.query(slice_).iter_rows():
+        with open_labelled(row.filepath) as dataset:
+            found = _Steps(dataset, row, slice_, names)
+            names = found.names
+            for moment, layers in found.on_grid(grid, resampling, kind):
+                known = steps.setdefault(moment, np.full_like(layers, np.nan))
+                np.copyto(known, layers, where=~np.isnan(layers))
+    if not steps:
+        raise CatalogError(f"no time step of {catalog!r} lies in {slice_!r}")
+    moments = sorted(steps, key=lambda moment: -1 if moment is None else moment)
+    dates = ["NaT" if moment is None else stamp_of(moment).isoformat() for moment in moments]
+    return GeoTensor(
+        np.stack([steps[moment] for moment in moments]),
+        transform=grid.transform,
+        crs=rasterio_crs(grid.crs),
+        fill_value_default=np.nan,
+        attrs={"dates": dates, "band_names": names},
+    )
+
+
+class _Steps:
+    """One dataset's time steps in a slice's interval, cut to the cells around its box."""
+
+    def __init__(
+        self, dataset: xr.Dataset, row: CatalogRow, slice_: GeoSlice, names: list[str] | None
+    ) -> None:
+        self.path, self.slice = row.filepath, slice_
+        self.grid = grid_of(dataset, row.filepath)
+        self.names = names or gridded_names(dataset, self.grid.x, self.grid.y)
+        missing = [name for name in self.names if name not in dataset.data_vars]
+        if missing:
+            raise CatalogError(
+                f"{self.path} has no variable {', '.join(missing)}; it has "
+                f"{sorted(map(str, dataset.data_vars))}"
+            )
+        stored = row.extras.get("time_var")
+        self.time = stored if isinstance(stored, str) and stored in dataset.dims else None
+        self.dataset = dataset[self.names]
+
+    def on_grid(self, grid: Grid, resampling: str, dtype: np.dtype) -> Any:
+        """Yield (time in microseconds or None, (C, H, W)) for each step."""
+        from rasterio.warp import reproject
+
+        wanted = self._in_interval(_north_up(self.dataset, self.grid))
+        cut = _cut(wanted, self.grid, self.slice)
+        if cut is None:
+            return
+        columns, rows = cut[self.grid.x].values, cut[self.grid.y].values
+        west = float(columns[0]) - self.grid.x_size / 2
+        north = float(rows[0]) + self.grid.y_size / 2
+        transform = Affine(self.grid.x_size, 0, west, 0, -self.grid.y_size, north)
+        for moment, step in self._each(cut):
+            source = self._array(step).astype(dtype, copy=False)
+            moved = np.full((len(self.names), *grid.shape), np.nan, dtype=dtype)
+            reproject(
+                source,
+                moved,
+                src_transform=transform,
+                src_crs=rasterio_crs(self.grid.crs),
+                dst_transform=grid.transform,
+                dst_crs=rasterio_crs(grid.crs),
+                src_nodata=np.nan,
+                dst_nodata=np.nan,
+                resampling=as_resampling(resampling),
+            )
+            yield moment, moved
+
+    def _in_interval(self, dataset: xr.Dataset) -> xr.Dataset:
+        times = self.slice.interval
+        if self.time is None or times is None:
+            return dataset
+        stamps = pd.DatetimeIndex(dataset[self.time].values)
+        first, last = (end.tz_convert(None) for end in (times.left, times.right))
+        inside = np.asarray((stamps >= first) & (stamps <= last))
+        return dataset.isel({self.time: np.flatnonzero(inside)})
+
+    def _each(self, dataset: xr.Dataset) -> Any:
+        if self.time is None:
+            yield None, dataset
+            return
+        for index, stamp in enumerate(dataset[self.time].values):
+            yield as_utc(stamp).value // 1000, dataset.isel({self.time: index})
+
+    def _array(self, step: xr.Dataset) -> np.ndarray:
+        order = (self.grid.y, self.grid.x)
+        layers = []
+        for name in self.names:
+            more = set(step[name].dims) - set(order)
+            if more:
+                raise CatalogError(
+                    f"{name} in {self.path} has further dimensions {sorted(map(str, more))}; "
+                    "choose other variables with data_vars="
+                )
+            layers.append(step[name].transpose(*order).values)
+        return np.stack(layers)
+
+
+def _north_up(dataset: xr.Dataset, grid: LabelledGrid) -> xr.Dataset:
+    """Return the dataset with rows from north to south, columns from west to east."""
+    columns = dataset[grid.x].values.astype(float)
+    if grid.crs.is_geographic and grid.east > 180.0 + 1e-9:
+        columns = np.where(columns >= 180.0, columns - 360.0, columns)
+        dataset = dataset.assign_coords({grid.x: columns})
+    return dataset.sortby(grid.x).sortby(grid.y, ascending=False)
+
+
+def _cut(dataset: xr.Dataset, grid: LabelledGrid, slice_: GeoSlice) -> xr.Dataset | None:
+    """Return the cells under the slice with a rim of two, for interpolation; None if none."""
+    box = slice_.grid_bounds
+    if not same_crs(grid.crs, slice_.crs):
+        box = reproject_box(box, slice_.crs, grid.crs).bounds
+    west, south, east, north = box
+    x, y = dataset[grid.x].values.astype(float), dataset[grid.y].values.astype(float)
+    dx, dy = 2 * grid.x_size, 2 * grid.y_size
+    columns = np.flatnonzero((x >= west - dx) & (x <= east + dx))
+    rows = np.flatnonzero((y >= south - dy) & (y <= north + dy))
+    if len(columns) == 0 or len(rows) == 0:
+        return None
+    return dataset.isel(
+        {grid.x: slice(columns[0], columns[-1] + 1), grid.y: slice(rows[0], rows[-1] + 1)}
+    )

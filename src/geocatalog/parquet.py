@@ -1,0 +1,298 @@
+"""Catalogs as GeoParquet 1.1: Hilbert-sorted, with bounds that a reader can skip row groups by.
+
+A file holds the catalog's columns, footprints as WKB, and a `bbox` struct declared as their
+covering (https://geoparquet.org/releases/v1.1.0/). Rows are sorted along a Hilbert curve over
+their footprints and then by time, and row groups are small, so that min/max statistics of `bbox`
+and the times let a query read few of them. The key "geocatalog" of the file's metadata holds the
+schema version and what a reader would otherwise have to scan for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import shapely
+from pyproj import CRS
+
+from geocatalog.catalog import BACKENDS, GeoCatalog
+from geocatalog.crs import as_crs
+from geocatalog.errors import CatalogError
+from geocatalog.footprint import Bounds
+from geocatalog.interval import as_interval
+from geocatalog.memory import InMemoryGeoCatalog
+from geocatalog.table import CORE_COLUMNS, FootprintTable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from geopandas import GeoDataFrame
+
+SCHEMA_VERSION = 1
+"""Version of the layout written here; files of a newer one are refused, older ones are read."""
+
+ROW_GROUP_SIZE = 8192
+"""Rows a reader must take together: small enough to skip most of, large enough to compress."""
+
+_COMPRESSION = "zstd"
+_HILBERT_LEVEL = 16
+_COVERING = ("xmin", "ymin", "xmax", "ymax")
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """What a catalog file says of itself, without reading a row.
+
+    `covering` is the path of the bbox struct's four fields, or None; `boxes` says that every
+    footprint is its own bounds; `undated` that some row may lack a time.
+    """
+
+    path: str
+    crs: CRS
+    backend: str
+    columns: list[str]
+    geometry: str
+    covering: str | None
+    boxes: bool
+    undated: bool
+    rows: int
+    bounds: Bounds | None
+    extent: pd.Interval | None
+    version: int
+    types: dict[str, str]
+
+
+def attribute_table(frame: GeoDataFrame) -> pa.Table:
+    """Return all columns but the geometry as Arrow, as a file would hold them.
+
+    >>> import geopandas as gpd
+    >>> frame = gpd.GeoDataFrame({"filepath": ["a"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
+    >>> attribute_table(frame).column_names
+    ['filepath']
+    """
+    import pyarrow as pa
+
+    plain = pd.DataFrame(frame.drop(columns=frame.geometry.name))
+    try:
+        table = pa.Table.from_pandas(plain, preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise CatalogError(f"a column mixes types that one column cannot hold: {error}") from error
+    return table.replace_schema_metadata(None)
+
+
+def to_geoparquet(
+    catalog: GeoCatalog, path: Any, *, row_group_size: int = ROW_GROUP_SIZE, sort: bool = True
+) -> str:
+    """Write a catalog to one GeoParquet file and return its path.
+
+    Rows come out sorted for skipping (`sort=False` keeps their order). The file is written
+    beside its target and renamed, so that an interrupted run leaves the old file or the new.
+
+    >>> import geopandas as gpd
+    >>> frame = gpd.GeoDataFrame({"filepath": ["/a"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     written = to_geoparquet(InMemoryGeoCatalog(frame), folder + "/catalog.parquet")
+    ...     len(from_geoparquet(written))
+    1
+    """
+    import pyarrow.parquet as pq
+
+    if row_group_size < 1:
+        raise CatalogError(f"row_group_size must be at least 1, got {row_group_size}")
+    memory = catalog.materialize()
+    table = geo_table(memory.table, memory.backend, sort=sort)
+    target = Path(os.fspath(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, beside = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    os.close(handle)
+    try:
+        pq.write_table(
+            table,
+            beside,
+            row_group_size=row_group_size,
+            compression=_COMPRESSION,
+            write_statistics=True,
+            store_schema=True,
+        )
+        os.chmod(beside, 0o666 & ~_umask())
+        os.replace(beside, target)
+    finally:
+        if os.path.exists(beside):
+            os.unlink(beside)
+    return str(target)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def geo_table(source: FootprintTable, backend: str, sort: bool = True) -> pa.Table:
+    """Return a table as Arrow in GeoParquet's layout, with its metadata."""
+    import pyarrow as pa
+
+    table = source.attributes
+    geometry = pa.array(shapely.to_wkb(source.geometry), type=pa.binary())
+    table = table.add_column(CORE_COLUMNS.index("geometry"), "geometry", geometry)
+    sides = [pa.array(side, from_pandas=True) for side in source.bounds.T]
+    table = table.append_column("bbox", pa.StructArray.from_arrays(sides, names=list(_COVERING)))
+    if sort and len(source) > 1:
+        table = table.take(_hilbert_order(source))
+    return table.replace_schema_metadata(_metadata(source, backend))
+
+
+def _hilbert_order(source: FootprintTable) -> np.ndarray:
+    import geopandas as gpd
+
+    placed = np.isfinite(source.bounds).all(axis=1)
+    distance = np.zeros(len(source), dtype=np.uint64)
+    if placed.any():
+        series = gpd.GeoSeries(source.geometry[placed], crs=source.crs)
+        distance[placed] = series.hilbert_distance(level=_HILBERT_LEVEL).to_numpy()
+    return np.lexsort((source.ends, source.starts, distance))
+
+
+def _metadata(source: FootprintTable, backend: str) -> dict[str, str]:
+    times = InMemoryGeoCatalog.from_table(source, backend).temporal_extent
+    bounds = source.extent
+    column: dict[str, Any] = {
+        "encoding": "WKB",
+        "geometry_types": _geometry_types(source.geometry),
+        "crs": source.crs.to_json_dict(),
+        "covering": {"bbox": {side: ["bbox", side] for side in _COVERING}},
+    }
+    if bounds is not None:
+        column["bbox"] = list(bounds)
+    geo = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
+    own = {
+        "schema_version": SCHEMA_VERSION,
+        "backend": backend,
+        "boxes": source.all_boxes,
+        "undated": bool(
+            source.frame["start_time"].isna().any() or source.frame["end_time"].isna().any()
+        ),
+        "temporal_extent": None
+        if times is None
+        else [times.left.isoformat(), times.right.isoformat()],
+    }
+    return {"geo": json.dumps(geo), "geocatalog": json.dumps(own)}
+
+
+def _geometry_types(geometry: np.ndarray) -> list[str]:
+    names = {shape.geom_type for shape in geometry if shape is not None}
+    return sorted(names)
+
+
+def read_info(path: Any) -> FileInfo:
+    """Return what a catalog file says of itself; only its footer is read.
+
+    Raises CatalogError for a file that is missing, is not Parquet, is not GeoParquet, or has no
+    `filepath` column.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    text = os.fspath(path)
+    try:
+        with pq.ParquetFile(text) as file:
+            schema, rows = file.schema_arrow, file.metadata.num_rows
+    except FileNotFoundError as error:
+        raise CatalogError(f"no catalog file at {text}") from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise CatalogError(f"{text} is not a Parquet file: {error}") from error
+    metadata = schema.metadata or {}
+    if b"geo" not in metadata:
+        raise CatalogError(f"{text} is Parquet without GeoParquet metadata, so it is no catalog")
+    if "filepath" not in schema.names:
+        raise CatalogError(
+            f"{text} is GeoParquet but no catalog: it has no 'filepath' column, "
+            f"only {schema.names[:12]}"
+        )
+    return _info(text, schema, rows, metadata)
+
+
+def _info(text: str, schema: pa.Schema, rows: int, metadata: dict[bytes, bytes]) -> FileInfo:
+    geo, own = json.loads(metadata[b"geo"]), json.loads(metadata.get(b"geocatalog", b"{}"))
+    version = int(own.get("schema_version", 0))
+    if version > SCHEMA_VERSION:
+        raise CatalogError(
+            f"{text} has catalog schema version {version}; this release reads up to "
+            f"{SCHEMA_VERSION}: upgrade geostack"
+        )
+    name = geo["primary_column"]
+    column = geo["columns"][name]
+    if column.get("encoding", "WKB") != "WKB":
+        raise CatalogError(f"{text} stores geometry as {column['encoding']}; only WKB is read")
+    covering = ((column.get("covering") or {}).get("bbox") or {}).get("xmin")
+    extent = own.get("temporal_extent")
+    backend = own.get("backend", "raster")
+    if backend not in BACKENDS:
+        raise CatalogError(f"{text} lists {backend!r} files; known are {BACKENDS}")
+    bounds = column.get("bbox") if own else None
+    hidden = {name, covering[0] if covering else None, *CORE_COLUMNS}
+    return FileInfo(
+        path=text,
+        crs=_crs(text, column),
+        backend=backend,
+        columns=[*CORE_COLUMNS, *(n for n in schema.names if n not in hidden)],
+        geometry=name,
+        covering=covering[0] if covering else None,
+        boxes=bool(own.get("boxes", False)),
+        undated=bool(own.get("undated", True)),
+        rows=rows,
+        bounds=None if bounds is None else tuple(bounds),
+        extent=as_interval(tuple(pd.Timestamp(end) for end in extent)) if extent else None,
+        version=version,
+        types={field.name: str(field.type) for field in schema},
+    )
+
+
+def _crs(text: str, column: dict[str, Any]) -> CRS:
+    value = column.get("crs", "OGC:CRS84")
+    if value is None:
+        raise CatalogError(f"{text} does not say which CRS its footprints are in")
+    return as_crs(json.dumps(value) if isinstance(value, dict) else value)
+
+
+def from_geoparquet(path: Any) -> InMemoryGeoCatalog:
+    """Return a catalog file's rows as an in-memory catalog, in the file's order.
+
+    Files of older versions, and any GeoParquet file with a `filepath` column, are read too:
+    missing times mean undated rows. For a file too large for memory see `open_catalog`.
+
+    Raises CatalogError for a file that is no catalog.
+    """
+    import pyarrow.parquet as pq
+
+    info = read_info(path)
+    names = [name for name in info.types if name != info.covering]
+    with pq.ParquetFile(info.path) as file:
+        frame = frame_from_arrow(file.read(columns=names), info.geometry, info.crs)
+    return InMemoryGeoCatalog(frame, info.backend)
+
+
+def frame_from_arrow(table: pa.Table, geometry: str, crs: CRS) -> GeoDataFrame:
+    """Return an Arrow table with a WKB column as a GeoDataFrame, columns in the same order.
+
+    The WKB column comes out as `geometry`, times with a zone in UTC microseconds.
+    """
+    import pyarrow as pa
+    from geopandas import GeoDataFrame
+    from geopandas.array import from_wkb
+
+    at = table.column_names.index(geometry)
+    shapes = from_wkb(table.column(geometry).to_numpy(), crs=crs)
+    table = table.remove_column(at).replace_schema_metadata(None)
+    for index, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type) and field.type.tz is not None:
+            utc = table.column(index).cast(pa.timestamp("us", tz="UTC"), safe=False)
+            table = table.set_column(index, field.name, utc)
+    plain = table.to_pandas()
+    plain.insert(at, "geometry", shapes)
+    return GeoDataFrame(plain, geometry="geometry")
