@@ -35,19 +35,37 @@ from geostack.errors import (
 
 if TYPE_CHECKING:
     from geostack.data import (
+        load_dem_chip,
+        load_era5_chip,
+        load_gbif_points,
+        load_landsat_chip,
+        load_naip_chip,
+        load_natural_earth_admin1,
+        load_overture_buildings_url,
         load_s2_chip,
         load_s2_full_tile,
         load_s2_timestack,
         load_stac_items,
         mpc_catalog,
+        query_overture,
+        read_gbif_download,
     )
 
 _LOADERS = (
+    "load_dem_chip",
+    "load_era5_chip",
+    "load_gbif_points",
+    "load_landsat_chip",
+    "load_naip_chip",
+    "load_natural_earth_admin1",
+    "load_overture_buildings_url",
     "load_s2_chip",
     "load_s2_full_tile",
     "load_s2_timestack",
     "load_stac_items",
     "mpc_catalog",
+    "query_overture",
+    "read_gbif_download",
 )
 
 __all__ = [
@@ -66,11 +84,20 @@ __all__ = [
     "OutsideTileError",
     "PixelReadError",
     "SourceUnavailableError",
+    "load_dem_chip",
+    "load_era5_chip",
+    "load_gbif_points",
+    "load_landsat_chip",
+    "load_naip_chip",
+    "load_natural_earth_admin1",
+    "load_overture_buildings_url",
     "load_s2_chip",
     "load_s2_full_tile",
     "load_s2_timestack",
     "load_stac_items",
     "mpc_catalog",
+    "query_overture",
+    "read_gbif_download",
 ]
 
 

@@ -53,7 +53,7 @@ AREAS: dict[str, Area] = {
             "Caldor fire, California, 2021",
             CALDOR_BBOX,
             CALDOR_TILE,
-            "2021-07-01/2021-10-31",
+            "2021-08-01/2021-11-30",
             32610,
         ),
         Area(

@@ -71,6 +71,19 @@ def in_interval(instant: datetime, interval: Interval) -> bool:
     return (start is None or instant >= start) and (end is None or instant <= end)
 
 
+def overlaps(span: tuple[datetime, datetime], interval: Interval) -> bool:
+    """Return whether a closed span of time shares an instant with `interval`.
+
+    Examples
+    --------
+    >>> overlaps((datetime(2020, 12, 1), datetime(2020, 12, 31)), parse_date_range("2020-12-09"))
+    True
+    """
+    start, end = interval
+    first, last = as_utc(span[0]), as_utc(span[1])
+    return (start is None or last >= start) and (end is None or first <= end)
+
+
 def as_utc(instant: datetime) -> datetime:
     """Return `instant` in UTC; one without a zone is taken as UTC.
 

@@ -28,6 +28,22 @@ def acquired(properties: dict[str, Any]) -> datetime:
     return as_utc(datetime.fromisoformat(str(text).replace("Z", "+00:00")))
 
 
+def span(properties: dict[str, Any]) -> tuple[datetime, datetime]:
+    """Return the first and last instant that an item describes, UTC.
+
+    Examples
+    --------
+    >>> month = {"datetime": None, "start_datetime": "2020-12-01", "end_datetime": "2020-12-31"}
+    >>> [f"{instant:%d}" for instant in span(month)]
+    ['01', '31']
+    """
+    start, end = properties.get("start_datetime"), properties.get("end_datetime")
+    if properties.get("datetime") or not start or not end:
+        instant = acquired(properties)
+        return instant, instant
+    return acquired({"datetime": start}), acquired({"datetime": end})
+
+
 def cloud_cover(properties: dict[str, Any]) -> float | None:
     """Return the cloud cover in percent, or None where an item doesn't say.
 

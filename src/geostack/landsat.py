@@ -32,7 +32,7 @@ BANDS = (*REFLECTANCE_BANDS, *TEMPERATURE_BANDS, *MASK_BANDS)
 
 REFLECTANCE_SCALE, REFLECTANCE_OFFSET = 2.75e-5, -0.2
 TEMPERATURE_SCALE, TEMPERATURE_OFFSET = 0.00341802, 149.0
-"""USGS, Landsat 8-9 Collection 2 Level 2 Science Product Guide: DN to reflectance, and to kelvin."""
+"""USGS, Landsat 8-9 Collection 2 Level 2 Science Product Guide: to reflectance, to kelvin."""
 
 
 def load_landsat_chip(

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geostack.boxes import BBox, intersects
-from geostack.dates import distance, in_interval, parse_date_range
-from geostack.items import acquired, cloud_cover, item_bbox, mgrs_tile
+from geostack.dates import distance, overlaps, parse_date_range
+from geostack.items import acquired, cloud_cover, item_bbox, mgrs_tile, span
 from geostack.request import as_tile
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _near(feature: dict[str, Any], bbox: BBox | None) -> bool:
 
 
 def _in_time(properties: dict[str, Any], interval: Any) -> bool:
-    return in_interval(acquired(properties), interval)
+    return overlaps(span(properties), interval)
 
 
 def _clear(properties: dict[str, Any], limit: float | None) -> bool:

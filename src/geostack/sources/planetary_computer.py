@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlparse
 
 from geostack.boxes import BBox, intersects
-from geostack.dates import distance, format_interval, in_interval, parse_date_range
+from geostack.dates import distance, format_interval, overlaps, parse_date_range
 from geostack.errors import SourceUnavailableError
-from geostack.items import acquired, cloud_cover, mgrs_tile, sort_key
+from geostack.items import acquired, cloud_cover, mgrs_tile, sort_key, span
 from geostack.request import as_tile
 from geostack.retry import GaveUpError, RetryPolicy, TransientError, retry, retry_after
 from geostack.tokens import guard_logs, without_query
@@ -115,7 +115,7 @@ class PlanetaryComputerSource:
             cover = cloud_cover(item.properties)
             return (
                 (item.bbox is None or intersects(item.bbox, bbox))
-                and in_interval(acquired(item.properties), interval)
+                and overlaps(span(item.properties), interval)
                 and tile in (None, mgrs_tile(item.properties))
                 and (max_cloud_cover is None or cover is None or cover <= max_cloud_cover)
             )

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from geostack.boxes import BBox, contains, format_bbox, intersects
 from geostack.cache import cache_folder, is_writable, writable_cache_folder
-from geostack.dates import parse_date_range
+from geostack.dates import distance, parse_date_range
 from geostack.items import sort_key
 from geostack.request import Request, as_tile
-from geostack.sources.folder import StacFolder, read_folder
+from geostack.sources.folder import read_folder
 
 if TYPE_CHECKING:
     from pystac import Item
@@ -54,7 +54,8 @@ class SimulatedSource:
     ) -> list[Item]:
         """Return simulated items, the clearest first; builds the areas asked for if need be."""
         items: dict[str, Item] = {}
-        for folder in self._folders(collection, bbox):
+        for area in _matching(collection, bbox, date_range, tile):
+            folder = read_folder(build(area.name))
             for path, feature in folder.find(collection, bbox, date_range, tile, max_cloud_cover):
                 items[feature["id"]] = folder.item(path, feature)
         return sorted(items.values(), key=sort_key)[:limit]
@@ -63,21 +64,20 @@ class SimulatedSource:
         """Return whether a simulated area holds the box and has scenes in that time."""
         return any(
             contains(area.bbox, bbox, EDGE_TOLERANCE)
-            and collection in area.collections
-            and as_tile(tile) in (None, *area.tiles)
-            and any(_overlap(dates, date_range) for dates in area.date_ranges)
-            for area in _areas()
+            for area in _matching(collection, bbox, date_range, tile)
         )
 
     def dates_near(
         self, collection: str, bbox: BBox, date_range: str, tile: str | None = None
     ) -> list[datetime]:
         """Return when there are simulated scenes of that place, the nearest first."""
-        return [
+        interval = parse_date_range(date_range)
+        dates = {
             instant
-            for folder in self._folders(collection, bbox)
-            for instant in folder.dates_near(collection, bbox, date_range, tile)
-        ]
+            for area in _matching(collection, bbox, "../..", tile)
+            for instant in _dates(area, collection, bbox)
+        }
+        return sorted(dates, key=lambda instant: (distance(instant, interval), instant))
 
     def sign(self, href: str, *, renew: bool = False) -> str:
         """Return `href` as it is: files on this machine need no token."""
@@ -107,13 +107,6 @@ class SimulatedSource:
         """Return what would let the simulation answer."""
         return "ask for one of its areas (geostack sources lists them)"
 
-    def _folders(self, collection: str, bbox: BBox) -> list[StacFolder]:
-        return [
-            read_folder(build(area.name))
-            for area in _areas()
-            if collection in area.collections and intersects(area.bbox, bbox)
-        ]
-
 
 def build(area: str, progress: bool = True) -> Path:
     """Return the STAC folder of a simulated area, building it in the cache if it isn't there.
@@ -137,6 +130,30 @@ def _areas() -> list[SimulatedArea]:
     from geostack.sources.simulation import AREAS
 
     return list(AREAS.values())
+
+
+def _matching(
+    collection: str, bbox: BBox, date_range: str, tile: str | None
+) -> list[SimulatedArea]:
+    """The areas that touch a box and have scenes in that time: only these are ever built."""
+    tile = as_tile(tile)
+    return [
+        area
+        for area in _areas()
+        if collection in area.collections
+        and intersects(area.bbox, bbox)
+        and (tile is None or not area.tiles or tile in area.tiles)
+        and any(_overlap(dates, date_range) for dates in area.date_ranges)
+    ]
+
+
+def _dates(area: SimulatedArea, collection: str, bbox: BBox) -> list[datetime]:
+    """When an area has scenes: known from ranges of one day, else from its items."""
+    ranges = [parse_date_range(dates) for dates in area.date_ranges]
+    single = [start for start, end in ranges if start and end and (end - start).days == 0]
+    if len(single) == len(ranges):
+        return single
+    return read_folder(build(area.name)).dates_near(collection, bbox, "../..")
 
 
 def _overlap(dates: str, date_range: str) -> bool:

@@ -1,0 +1,122 @@
+"""States and provinces from Natural Earth, or a small outline drawn by hand."""
+
+from __future__ import annotations
+
+import logging
+import os
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from geostack.cache import cache_folder, writable_cache_folder
+from geostack.errors import NoSceneError
+from geostack.sources import source_name
+from geostack.sources.archive import archive_folders
+from geostack.sources.planetary_computer import PROBE_SECONDS, probe
+from geostack.web import download
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+
+logger = logging.getLogger(__name__)
+
+NATURAL_EARTH_URL = (
+    "https://naciscdn.org/naturalearth/50m/cultural/ne_50m_admin_1_states_provinces.zip"
+)
+COLUMNS = ("name", "postal", "iso_3166_2", "admin")
+_FILE = "ne_50m_admin_1_states_provinces.zip"
+_IN_ARCHIVE = (
+    "natural-earth/admin1.geojson",
+    "natural-earth/admin1.parquet",
+    f"natural-earth/{_FILE}",
+)
+
+
+def load_natural_earth_admin1(*, source: str | None = None) -> gpd.GeoDataFrame:
+    """Return states and provinces (Natural Earth 1:50m, public domain).
+
+    Parameters
+    ----------
+    source
+        "planetary-computer" stands for Natural Earth's own server, downloaded once into the cache
+        folder; "archive" for `natural-earth/admin1.geojson` in the archive; "simulated" for eleven
+        western states of the USA drawn by hand, true to about a tenth of a degree. "auto"
+        (default) takes the first of archive, cache, server, drawing that answers.
+
+    Returns
+    -------
+    GeoDataFrame in EPSG:4326 with columns `name`, `postal`, `iso_3166_2`, `admin` (the country);
+    `attrs["source"]` says where from: "natural-earth", "archive" or "simulated".
+
+    Raises
+    ------
+    SourceUnavailableError
+        When the server was asked for and does not answer.
+    NoSceneError
+        When the archive was asked for and has no such file.
+
+    Examples
+    --------
+    >>> states = load_natural_earth_admin1(source="simulated")
+    >>> len(states), "Nevada" in set(states["name"])
+    (11, True)
+    """
+    name = _source(source_name(source))
+    if name == "archive":
+        states = _read(_archived())
+    elif name == "planetary-computer":
+        states, name = _read(_downloaded()), "natural-earth"
+    else:
+        drawn = resources.files("geostack") / "bundled" / "western_states.geojson"
+        with resources.as_file(drawn) as path:
+            states, name = _read(path), "simulated"
+    states.attrs["source"] = name
+    return states
+
+
+def _source(name: str) -> str:
+    if name != "auto":
+        return name
+    if _find_archived() is not None:
+        return "archive"
+    if (cache_folder() / "natural-earth" / _FILE).is_file():
+        return "planetary-computer"
+    answer = probe(_url(), PROBE_SECONDS)
+    if answer is None:
+        return "planetary-computer"
+    logger.info("Natural Earth %s; using states drawn by hand", answer)
+    return "simulated"
+
+
+def _url() -> str:
+    return os.environ.get("GEOSTACK_NATURAL_EARTH_URL") or NATURAL_EARTH_URL
+
+
+def _downloaded() -> Path:
+    held = cache_folder() / "natural-earth" / _FILE
+    if held.is_file():
+        return held
+    return download(_url(), writable_cache_folder() / "natural-earth" / _FILE)
+
+
+def _find_archived() -> Path | None:
+    paths = (folder / name for folder in archive_folders() for name in _IN_ARCHIVE)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _archived() -> Path:
+    path = _find_archived()
+    if path is None:
+        places = ", ".join(str(folder / _IN_ARCHIVE[0]) for folder in archive_folders())
+        raise NoSceneError(f"the archive has no states and provinces; put a file at {places}")
+    return path
+
+
+def _read(path: Path) -> gpd.GeoDataFrame:
+    import geopandas as gpd
+
+    table = gpd.read_parquet(path) if path.suffix == ".parquet" else gpd.read_file(path)
+    table = table.to_crs("EPSG:4326")
+    held = {column.lower(): column for column in table.columns}
+    table = table.rename(columns={held[name]: name for name in COLUMNS if name in held})
+    return table[[*(name for name in COLUMNS if name in table.columns), table.geometry.name]]

@@ -1,0 +1,68 @@
+"""Copernicus DEM GLO-30: elevation at about 30 m."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geostack.areas import LAKE_TAHOE_BBOX
+from geostack.mosaic import check_size, check_touches, covering_grid, read_mosaic
+from geostack.request import Request
+from geostack.scene import as_data_array, item_assets, scene_grid
+from geostack.sources import Source
+from geostack.stac import find_items
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+COLLECTION = "cop-dem-glo-30"
+ASSET = "data"
+EVER = "../.."
+
+
+def load_dem_chip(
+    *,
+    bbox: Sequence[float] = LAKE_TAHOE_BBOX,
+    source: str | Source | None = None,
+) -> xr.DataArray:
+    """Return the elevation over a box, neighbouring tiles put together.
+
+    Parameters
+    ----------
+    bbox
+        (west, south, east, north), degrees; grows outward to whole pixels.
+    source
+        See `geostack.sources`.
+
+    Returns
+    -------
+    (y, x) float32 in EPSG:4326 (simulated ones may lie in UTM), metres above the EGM2008 geoid,
+    NaN where no tile reaches; `attrs["source"]` says where it came from.
+
+    Raises
+    ------
+    NoSceneError, OutsideTileError, PixelReadError, SourceUnavailableError
+        As `load_s2_chip`.
+    ValueError
+        For a box too large for the memory.
+    """
+    request = Request.of(COLLECTION, bbox, EVER, assets=(ASSET,))
+    chosen, items = find_items(request, source=source)
+    assets = [item_assets(item, [ASSET], chosen, [ASSET])[0] for item in items]
+    grids = [scene_grid(item, asset) for item, asset in zip(items, assets, strict=True)]
+    order = sorted(range(len(items)), key=lambda i: -grids[i].share_inside(request.bbox))
+    grid = covering_grid(grids[order[0]], request.bbox)
+    check_touches(grids, grid, request.bbox)
+    check_size(grid, 1, request.bbox)
+    values = read_mosaic([assets[i] for i in order], grid, nodata=np.nan)
+    return as_data_array(
+        values.astype(np.float32, copy=False),
+        grid,
+        "elevation",
+        units="m",
+        long_name="elevation above the EGM2008 geoid",
+        source=chosen.name,
+        item_ids=[items[i].id for i in order],
+    )

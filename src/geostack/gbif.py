@@ -1,0 +1,271 @@
+"""Species occurrences from GBIF, the Global Biodiversity Information Facility."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from geostack.boxes import BBox, as_bbox, intersects
+from geostack.errors import NoSceneError
+from geostack.sources import source_name
+from geostack.sources.archive import archive_folders
+from geostack.sources.planetary_computer import PROBE_SECONDS, probe
+from geostack.web import get_json
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+    import pandas as pd
+
+logger = logging.getLogger(__name__)
+
+GBIF_URL = "https://api.gbif.org/v1"
+PAGE_SIZE = 300
+"""The most that GBIF's occurrence search returns at once."""
+MAX_OFFSET = 100_000
+"""GBIF's occurrence search pages no further; more takes a download from its site."""
+PAUSE = 0.3
+"""Seconds between two pages, as a polite guest."""
+
+OAK_KEY = 5285750
+SIERRA_BBOX: BBox = (-121.2, 38.4, -119.4, 39.8)
+
+COLUMNS = {
+    "key": "key",
+    "species": "species",
+    "scientificName": "scientific_name",
+    "eventDate": "date",
+    "basisOfRecord": "basis",
+    "license": "license",
+}
+"""GBIF's field -> our column."""
+
+
+def load_gbif_points(
+    species_key: int = OAK_KEY,
+    *,
+    bbox: Sequence[float] = SIERRA_BBOX,
+    limit: int = 300,
+    source: str | None = None,
+) -> gpd.GeoDataFrame:
+    """Return where a species was seen.
+
+    Parameters
+    ----------
+    species_key
+        GBIF's taxon key.
+    bbox
+        (west, south, east, north), degrees.
+    limit
+        At most so many occurrences.
+    source
+        "planetary-computer" stands for the live service, "archive" for a GBIF download
+        `gbif/KEY.zip` in the archive, "simulated" for made-up points; "auto" (default) takes the
+        first of archive, live service, simulation that answers.
+
+    Returns
+    -------
+    GeoDataFrame of points in EPSG:4326 with columns `key`, `species`, `scientific_name`, `date`,
+    `basis`, `license`; empty but typed when there is none. `attrs["source"]` says where from.
+
+    Raises
+    ------
+    SourceUnavailableError
+        When the live service was asked for and does not answer.
+    NoSceneError
+        When the archive was asked for and holds no download of that species.
+    ValueError
+        For a bad box, limit or source.
+    """
+    box = as_bbox(bbox)
+    if limit != int(limit) or limit < 1:
+        raise ValueError(f"limit must be a positive whole number, got {limit!r}")
+    name = _source(species_key, source_name(source))
+    if name == "archive":
+        points = _from_archive(species_key, box, limit)
+    elif name == "planetary-computer":
+        points = _frame(_pages(species_key, box, limit))
+    else:
+        points = simulated_points(box, limit, seed=species_key)
+    points.attrs["source"] = "gbif" if name == "planetary-computer" else name
+    return points
+
+
+def read_gbif_download(path: str | Path) -> gpd.GeoDataFrame:
+    """Return the occurrences of a GBIF download: a zip of one tab-separated table, or the table.
+
+    Rows without coordinates are left out.
+    """
+    import pandas as pd
+
+    table = pd.read_csv(path, sep="\t", low_memory=False, quoting=3)
+    table = table.rename(columns={"gbifID": "key"})
+    return _frame(table.to_dict("records"))
+
+
+def simulated_points(bbox: Sequence[float], limit: int, seed: int = 0) -> gpd.GeoDataFrame:
+    """Return made-up occurrences in clusters; over a simulated scene only where it is green.
+
+    A Thomas cluster process: parents fall anywhere, children lie a few kilometres around them.
+
+    Examples
+    --------
+    >>> points = simulated_points((-3.0, 40.0, -2.0, 41.0), 50)
+    >>> len(points), points.crs.to_epsg()
+    (50, 4326)
+    """
+    box = as_bbox(bbox)
+    random = np.random.default_rng(seed)
+    west, south, east, north = box
+    parents = random.uniform((west, south), (east, north), (max(3, limit // 15), 2))
+    kept: list[tuple[float, float]] = []
+    for _ in range(100):
+        around = parents[random.integers(0, len(parents), 4 * limit)]
+        spots = around + random.normal(0, 0.03, around.shape)
+        inside = (spots > (west, south)).all(axis=1) & (spots < (east, north)).all(axis=1)
+        spots = spots[inside]
+        kept.extend(map(tuple, spots[_green(spots, box)]))
+        if len(kept) >= limit:
+            break
+    rows = [
+        {
+            "key": number,
+            "species": "simulated oak",
+            "scientificName": "simulated oak",
+            "decimalLongitude": lon,
+            "decimalLatitude": lat,
+            "eventDate": None,
+            "basisOfRecord": "SIMULATED",
+            "license": "CC0_1_0",
+        }
+        for number, (lon, lat) in enumerate(kept[:limit])
+    ]
+    points = _frame(rows)
+    points.attrs["source"] = "simulated"
+    return points
+
+
+def _source(species_key: int, name: str) -> str:
+    if name != "auto":
+        return name
+    if _download(species_key) is not None:
+        return "archive"
+    answer = probe(f"{_url()}/species/{species_key}", PROBE_SECONDS)
+    if answer is None:
+        return "planetary-computer"
+    logger.info("GBIF %s; using simulated occurrences", answer)
+    return "simulated"
+
+
+def _url() -> str:
+    return (os.environ.get("GEOSTACK_GBIF_URL") or GBIF_URL).rstrip("/")
+
+
+def _pages(species_key: int, box: BBox, limit: int) -> list[dict[str, Any]]:
+    west, south, east, north = box
+    rows: dict[Any, dict[str, Any]] = {}
+    offset = 0
+    while len(rows) < limit and offset < MAX_OFFSET:
+        if offset:
+            time.sleep(PAUSE)
+        page = get_json(
+            f"{_url()}/occurrence/search",
+            {
+                "taxonKey": int(species_key),
+                "decimalLongitude": f"{west},{east}",
+                "decimalLatitude": f"{south},{north}",
+                "hasCoordinate": "true",
+                "hasGeospatialIssue": "false",
+                "limit": min(PAGE_SIZE, limit - len(rows)),
+                "offset": offset,
+            },
+        )
+        found = page.get("results", [])
+        rows.update((row["key"], row) for row in found)
+        offset += len(found)
+        if page.get("endOfRecords", True) or not found:
+            break
+    return list(rows.values())[:limit]
+
+
+def _download(species_key: int) -> Path | None:
+    for folder in archive_folders():
+        for suffix in (".zip", ".csv", ".txt"):
+            path = folder / "gbif" / f"{species_key}{suffix}"
+            if path.is_file():
+                return path
+    return None
+
+
+def _from_archive(species_key: int, box: BBox, limit: int) -> gpd.GeoDataFrame:
+    path = _download(species_key)
+    if path is None:
+        folders = ", ".join(str(folder / "gbif") for folder in archive_folders())
+        raise NoSceneError(
+            f"the archive holds no GBIF download {species_key}.zip in {folders}; "
+            "get one from gbif.org and put it there"
+        )
+    points = read_gbif_download(path)
+    return points.cx[box[0] : box[2], box[1] : box[3]].head(limit).reset_index(drop=True)
+
+
+def _frame(rows: Sequence[dict[str, Any]]) -> gpd.GeoDataFrame:
+    import geopandas as gpd
+    import pandas as pd
+
+    table = pd.DataFrame(list(rows))
+    wanted = ["decimalLongitude", "decimalLatitude", *COLUMNS]
+    table = table.reindex(columns=wanted)
+    lon = pd.to_numeric(table["decimalLongitude"], errors="coerce")
+    lat = pd.to_numeric(table["decimalLatitude"], errors="coerce")
+    known = lon.notna() & lat.notna()
+    points = gpd.points_from_xy(lon[known], lat[known], crs="EPSG:4326")
+    columns = _typed(table.loc[known, list(COLUMNS)].rename(columns=COLUMNS))
+    return gpd.GeoDataFrame(columns.reset_index(drop=True), geometry=points, crs="EPSG:4326")
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    table = table.copy()
+    table["key"] = pd.to_numeric(table["key"]).astype("Int64")
+    # A date range ("2019-05-01/2019-05-03") counts by its start.
+    start = table["date"].astype("string").str.split("/").str[0].str.slice(0, 10)
+    table["date"] = pd.to_datetime(start, errors="coerce", format="%Y-%m-%d")
+    for name in ("species", "scientific_name", "basis", "license"):
+        table[name] = table[name].astype("string")
+    return table
+
+
+def _green(spots: Any, box: BBox) -> Any:
+    """Whether each (lon, lat) is vegetation; true where no simulated scene says otherwise."""
+    from geostack.areas import LAKE_TAHOE_BBOX
+
+    green = np.ones(len(spots), dtype=bool)
+    if not intersects(box, LAKE_TAHOE_BBOX) or not len(spots):
+        return green
+    west, south, east, north = LAKE_TAHOE_BBOX
+    here = (spots > (west, south)).all(axis=1) & (spots < (east, north)).all(axis=1)
+    green[here] = _is_vegetation(spots[here])
+    return green
+
+
+def _is_vegetation(spots: Any) -> Any:
+    from rasterio.warp import transform
+
+    from geostack.sentinel2 import load_s2_chip
+
+    scene = load_s2_chip(bands=("SCL",), source="simulated")
+    x, y = transform("EPSG:4326", scene.crs, spots[:, 0], spots[:, 1])
+    cols, rows = ~scene.transform * (np.asarray(x), np.asarray(y))
+    rows = np.clip(rows.astype(int), 0, scene.shape[1] - 1)
+    cols = np.clip(cols.astype(int), 0, scene.shape[2] - 1)
+    return scene.values[0][rows, cols] == _SCL_VEGETATION
+
+
+_SCL_VEGETATION = 4

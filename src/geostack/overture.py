@@ -1,0 +1,134 @@
+"""Building outlines from Overture Maps: where they lie, and a query that reads only a box."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geostack.boxes import as_bbox, format_bbox
+from geostack.errors import SourceUnavailableError
+from geostack.tokens import without_query
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+
+RELEASE = "2024-07-22.0"
+BUCKET = "s3://overturemaps-us-west-2/release"
+_RELEASE = re.compile(r"^\d{4}-\d{2}-\d{2}(-[a-z]+)?\.\d+$")
+
+
+def load_overture_buildings_url(release: str = RELEASE) -> str:
+    """Return the address of all building footprints of an Overture release.
+
+    Parameters
+    ----------
+    release
+        Such as "2024-07-22.0"; docs.overturemaps.org lists them (old ones are removed).
+
+    Returns
+    -------
+    A Parquet glob on S3, in Overture's partitioned layout; `query_overture` and DuckDB read it.
+
+    Examples
+    --------
+    >>> load_overture_buildings_url("2024-07-22.0")
+    's3://overturemaps-us-west-2/release/2024-07-22.0/theme=buildings/type=building/*'
+    """
+    if not _RELEASE.match(str(release)):
+        raise ValueError(f"an Overture release looks like {RELEASE!r}, got {release!r}")
+    return f"{BUCKET}/{release}/theme=buildings/type=building/*"
+
+
+def query_overture(
+    path: str | Path,
+    *,
+    bbox: Sequence[float],
+    columns: Sequence[str] = ("id", "height", "class"),
+    limit: int | None = None,
+) -> gpd.GeoDataFrame:
+    """Return the features of an Overture-style Parquet whose boxes meet `bbox`.
+
+    The box is compared with the `bbox` column by DuckDB, which skips row groups by their
+    statistics, so only the parts of the files near the box are read.
+
+    Parameters
+    ----------
+    path
+        A Parquet file, glob or S3 address with `bbox` (xmin, ymin, xmax, ymax) and WKB `geometry`.
+    bbox
+        (west, south, east, north), degrees.
+    columns
+        Further columns.
+    limit
+        At most so many features.
+
+    Returns
+    -------
+    GeoDataFrame in EPSG:4326; empty but with all columns when there is none.
+
+    Raises
+    ------
+    ValueError
+        For a bad box, a missing column (the message lists those there are).
+    FileNotFoundError
+        When nothing is at `path`.
+    SourceUnavailableError
+        When a remote path can't be read.
+    """
+    import geopandas as gpd
+    import shapely
+
+    west, south, east, north = as_bbox(bbox)
+    connection = _connect(str(path))
+    have = _columns(connection, str(path))
+    missing = [name for name in (*columns, "geometry", "bbox") if name not in have]
+    if missing:
+        raise ValueError(f"no column {', '.join(missing)}; there are {', '.join(have)}")
+    names = list(dict.fromkeys(columns))
+    chosen = ", ".join(f'"{name}"' for name in names)
+    table = connection.execute(
+        f"SELECT {chosen + ', ' if chosen else ''}geometry FROM read_parquet(?) "
+        "WHERE bbox.xmin <= ? AND bbox.xmax >= ? AND bbox.ymin <= ? AND bbox.ymax >= ?"
+        + (f" LIMIT {int(limit)}" if limit is not None else ""),
+        [str(path), east, west, north, south],
+    ).df()
+    shapes = shapely.from_wkb([bytes(value) for value in table["geometry"]])
+    found = gpd.GeoDataFrame(table[names], geometry=shapes, crs="EPSG:4326")
+    found.attrs["query"] = (
+        f"{without_query(str(path))} in {format_bbox((west, south, east, north))}"
+    )
+    return found
+
+
+def _connect(path: str) -> Any:
+    import duckdb
+
+    connection = duckdb.connect()
+    # A GeoParquet's geometry stays WKB whichever extensions are there.
+    connection.execute("SET enable_geoparquet_conversion = false")
+    if "://" not in path:
+        return connection
+    try:
+        connection.execute("INSTALL httpfs")
+        connection.execute("LOAD httpfs")
+        connection.execute("SET s3_region = 'us-west-2'")
+    except duckdb.Error as error:
+        raise SourceUnavailableError(
+            f"reading {without_query(path)} needs DuckDB's httpfs extension, which can't be "
+            f"installed: {type(error).__name__}; connect to the network, or give a local Parquet"
+        ) from None
+    return connection
+
+
+def _columns(connection: Any, path: str) -> list[str]:
+    import duckdb
+
+    try:
+        found = connection.execute("DESCRIBE SELECT * FROM read_parquet(?)", [path]).fetchall()
+    except duckdb.IOException as error:
+        if "://" in path:
+            raise SourceUnavailableError(f"can't read {without_query(path)}") from error
+        raise FileNotFoundError(f"no Parquet file at {path}") from None
+    return [row[0] for row in found]

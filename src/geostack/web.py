@@ -1,0 +1,102 @@
+"""JSON and files from the web, by the one retry policy."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from geostack.errors import SourceUnavailableError
+from geostack.retry import TRANSIENT_STATUS, GaveUpError, TransientError, retry, retry_after
+from geostack.tokens import without_query
+
+_TIMEOUT = (5.0, 60.0)
+_AGENT = {"User-Agent": "geostack (https://pypi.org/project/geostack)"}
+
+
+def get_json(url: str, parameters: Mapping[str, Any]) -> Any:
+    """Return the JSON that a service answers.
+
+    Raises
+    ------
+    SourceUnavailableError
+        When it doesn't answer, or not with JSON.
+    """
+    import requests
+
+    def attempt() -> Any:
+        try:
+            response = requests.get(url, params=parameters, timeout=_TIMEOUT, headers=_AGENT)
+        except requests.RequestException as error:
+            raise TransientError(type(error).__name__) from None
+        _check(response, url)
+        return response.json()
+
+    return _patiently(attempt, url)
+
+
+def download(url: str, path: Path) -> Path:
+    """Save what is at a URL as `path`, whole or not at all.
+
+    Raises
+    ------
+    SourceUnavailableError
+        When it can't be had.
+    """
+    import requests
+
+    def attempt() -> None:
+        try:
+            with requests.get(url, stream=True, timeout=_TIMEOUT, headers=_AGENT) as response:
+                _check(response, url)
+                write_atomically(path, response.iter_content(1 << 20))
+        except requests.RequestException as error:
+            raise TransientError(type(error).__name__) from None
+
+    _patiently(attempt, url)
+    return path
+
+
+def write_atomically(path: Path, pieces: Any) -> int:
+    """Write pieces of bytes beside `path` and rename; returns the size in bytes.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_atomically(Path(folder) / "a.bin", [b"ab", b"c"])
+    3
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    size = 0
+    try:
+        with os.fdopen(handle, "wb") as file:
+            for piece in pieces:
+                size += file.write(piece)
+        os.chmod(scratch, 0o644)
+        os.replace(scratch, path)
+    except BaseException:
+        Path(scratch).unlink(missing_ok=True)
+        raise
+    return size
+
+
+def _check(response: Any, url: str) -> None:
+    status = response.status_code
+    if status < 400:
+        return
+    if status in TRANSIENT_STATUS:
+        raise TransientError(f"HTTP {status}", retry_after(response.headers.get("Retry-After")))
+    raise SourceUnavailableError(f"{without_query(url)} answered HTTP {status}")
+
+
+def _patiently(attempt: Any, url: str) -> Any:
+    try:
+        return retry(attempt)
+    except GaveUpError as error:
+        raise SourceUnavailableError(f"{without_query(url)} did not answer: {error}") from None
+    except ValueError as error:
+        raise SourceUnavailableError(f"{without_query(url)} answered no JSON: {error}") from None

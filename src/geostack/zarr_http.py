@@ -1,0 +1,148 @@
+"""A read-only Zarr store over HTTP: signed, patient, one request for each chunk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import TYPE_CHECKING, Any
+
+from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store
+
+from geostack.errors import PixelReadError
+from geostack.retry import TRANSIENT_STATUS, GaveUpError, TransientError, retry, retry_after
+from geostack.tokens import guard_logs, without_query
+
+if TYPE_CHECKING:
+    from zarr.core.buffer import Buffer, BufferPrototype
+
+    from geostack.sources import Source
+
+_TIMEOUT = (10.0, 60.0)
+
+
+class HttpStore(Store):
+    """The files of a consolidated Zarr group under a URL, signed by a source.
+
+    Nothing is listed: what exists is in the group's consolidated metadata.
+
+    Parameters
+    ----------
+    url
+        The group's address, unsigned.
+    source
+        Signs each request.
+    """
+
+    def __init__(self, url: str, source: Source) -> None:
+        super().__init__(read_only=True)
+        self.url = url.rstrip("/")
+        self.source = source
+        guard_logs()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, HttpStore) and self.url == other.url
+
+    def __hash__(self) -> int:
+        return hash(self.url)
+
+    def __repr__(self) -> str:
+        return f"HttpStore({without_query(self.url)!r})"
+
+    @property
+    def supports_writes(self) -> bool:
+        """No."""
+        return False
+
+    @property
+    def supports_deletes(self) -> bool:
+        """No."""
+        return False
+
+    @property
+    def supports_listing(self) -> bool:
+        """No: object stores behind HTTP list nothing."""
+        return False
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Return a file's bytes, or None when there is no such file."""
+        data = await asyncio.to_thread(self._fetch, key, _header(byte_range))
+        return None if data is None else prototype.buffer.from_bytes(data)
+
+    async def get_partial_values(
+        self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
+    ) -> list[Buffer | None]:
+        """Return parts of several files."""
+        return list(
+            await asyncio.gather(*(self.get(key, prototype, part) for key, part in key_ranges))
+        )
+
+    async def exists(self, key: str) -> bool:
+        """Return whether there is such a file."""
+        return await asyncio.to_thread(self._fetch, key, "bytes=0-0") is not None
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Refuse: the store is read-only."""
+        raise PermissionError(f"{self!r} is read-only")
+
+    async def delete(self, key: str) -> None:
+        """Refuse: the store is read-only."""
+        raise PermissionError(f"{self!r} is read-only")
+
+    async def list(self) -> AsyncIterator[str]:
+        """Refuse: nothing can be listed."""
+        raise NotImplementedError(f"{self!r} can't list its files; open it with consolidated=True")
+        yield ""
+
+    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        """Refuse: nothing can be listed."""
+        raise NotImplementedError(f"{self!r} can't list its files; open it with consolidated=True")
+        yield ""
+
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        """Refuse: nothing can be listed."""
+        raise NotImplementedError(f"{self!r} can't list its files; open it with consolidated=True")
+        yield ""
+
+    def _fetch(self, key: str, span: str | None) -> bytes | None:
+        url, renewed = f"{self.url}/{key}", False
+
+        def attempt() -> bytes | None:
+            nonlocal renewed
+            status, wait, body = _get(self.source.sign(url), span)
+            if status == 403 and not renewed:
+                renewed = True
+                status, wait, body = _get(self.source.sign(url, renew=True), span)
+            if status in (200, 206):
+                return body
+            if status == 404:
+                return None
+            if status in TRANSIENT_STATUS:
+                raise TransientError(f"HTTP {status}", wait)
+            raise PixelReadError(f"can't read {url}: HTTP {status}")
+
+        try:
+            return retry(attempt)
+        except GaveUpError as error:
+            raise PixelReadError(f"can't read {url}: {error}") from None
+
+
+def _get(url: str, span: str | None) -> tuple[int, float | None, bytes]:
+    import requests
+
+    try:
+        response = requests.get(url, headers={"Range": span} if span else None, timeout=_TIMEOUT)
+    except requests.RequestException as error:
+        raise TransientError(type(error).__name__) from None
+    return response.status_code, retry_after(response.headers.get("Retry-After")), response.content
+
+
+def _header(part: Any) -> str | None:
+    if part is None:
+        return None
+    if isinstance(part, RangeByteRequest):
+        return f"bytes={part.start}-{part.end - 1}"
+    if isinstance(part, OffsetByteRequest):
+        return f"bytes={part.offset}-"
+    return f"bytes=-{part.suffix}"
