@@ -25,11 +25,7 @@ NATURAL_EARTH_URL = (
 )
 COLUMNS = ("name", "postal", "iso_3166_2", "admin")
 _FILE = "ne_50m_admin_1_states_provinces.zip"
-_IN_ARCHIVE = (
-    "natural-earth/admin1.geojson",
-    "natural-earth/admin1.parquet",
-    f"natural-earth/{_FILE}",
-)
+_IN_ARCHIVE = tuple(f"natural-earth/{name}" for name in ("admin1.geojson", "admin1.parquet", _FILE))
 
 
 def load_natural_earth_admin1(*, source: str | None = None) -> gpd.GeoDataFrame:

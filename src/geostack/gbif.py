@@ -82,6 +82,8 @@ def load_gbif_points(
     ValueError
         For a bad box, limit or source.
     """
+    import pandas as pd
+
     box = as_bbox(bbox)
     if limit != int(limit) or limit < 1:
         raise ValueError(f"limit must be a positive whole number, got {limit!r}")
@@ -89,7 +91,7 @@ def load_gbif_points(
     if name == "archive":
         points = _from_archive(species_key, box, limit)
     elif name == "planetary-computer":
-        points = _frame(_pages(species_key, box, limit))
+        points = _frame(pd.DataFrame(_pages(species_key, box, limit)))
     else:
         points = simulated_points(box, limit, seed=species_key)
     points.attrs["source"] = "gbif" if name == "planetary-computer" else name
@@ -105,7 +107,7 @@ def read_gbif_download(path: str | Path) -> gpd.GeoDataFrame:
 
     table = pd.read_csv(path, sep="\t", low_memory=False, quoting=3)
     table = table.rename(columns={"gbifID": "key"})
-    return _frame(table.to_dict("records"))
+    return _frame(table)
 
 
 def simulated_points(bbox: Sequence[float], limit: int, seed: int = 0) -> gpd.GeoDataFrame:
@@ -119,6 +121,8 @@ def simulated_points(bbox: Sequence[float], limit: int, seed: int = 0) -> gpd.Ge
     >>> len(points), points.crs.to_epsg()
     (50, 4326)
     """
+    import pandas as pd
+
     box = as_bbox(bbox)
     random = np.random.default_rng(seed)
     west, south, east, north = box
@@ -145,7 +149,7 @@ def simulated_points(bbox: Sequence[float], limit: int, seed: int = 0) -> gpd.Ge
         }
         for number, (lon, lat) in enumerate(kept[:limit])
     ]
-    points = _frame(rows)
+    points = _frame(pd.DataFrame(rows))
     points.attrs["source"] = "simulated"
     return points
 
@@ -214,11 +218,10 @@ def _from_archive(species_key: int, box: BBox, limit: int) -> gpd.GeoDataFrame:
     return points.cx[box[0] : box[2], box[1] : box[3]].head(limit).reset_index(drop=True)
 
 
-def _frame(rows: Sequence[dict[str, Any]]) -> gpd.GeoDataFrame:
+def _frame(table: pd.DataFrame) -> gpd.GeoDataFrame:
     import geopandas as gpd
     import pandas as pd
 
-    table = pd.DataFrame(list(rows))
     wanted = ["decimalLongitude", "decimalLatitude", *COLUMNS]
     table = table.reindex(columns=wanted)
     lon = pd.to_numeric(table["decimalLongitude"], errors="coerce")

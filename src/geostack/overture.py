@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geostack.boxes import as_bbox, format_bbox
+from geostack.boxes import as_bbox
 from geostack.errors import SourceUnavailableError
 from geostack.tokens import without_query
 
@@ -95,11 +95,7 @@ def query_overture(
         [str(path), east, west, north, south],
     ).df()
     shapes = shapely.from_wkb([bytes(value) for value in table["geometry"]])
-    found = gpd.GeoDataFrame(table[names], geometry=shapes, crs="EPSG:4326")
-    found.attrs["query"] = (
-        f"{without_query(str(path))} in {format_bbox((west, south, east, north))}"
-    )
-    return found
+    return gpd.GeoDataFrame(table[names], geometry=shapes, crs="EPSG:4326")
 
 
 def _connect(path: str) -> Any:
