@@ -1,0 +1,255 @@
+"""Move rasters between grids, cut and pad them, join them, and turn shapes into pixels and back.
+
+Resampling is GDAL's, through rasterio (`geotoolz.warp`). Boxes are (west, south, east, north).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from georeader.geotensor import GeoTensor
+from numpy.typing import NDArray
+from rasterio import Affine
+
+from geotoolz.carrier import NAN, Raster, fill_of, rewrap, values_of
+from geotoolz.grid import (
+    Bounds,
+    GridLike,
+    bounds_in_crs,
+    georeferenced,
+    grid_in_bounds,
+    grid_of,
+    upright,
+)
+from geotoolz.join import AlignAndStack, Mosaic, align_and_stack, mosaic
+from geotoolz.moves import crop
+from geotoolz.vectors import Rasterize, Vectorize, rasterize, vectorize
+from geotoolz.warp import check_resampling, reproject, reproject_to, resample
+from pipekit import Operator
+
+__all__ = [
+    "AlignAndStack", "CropToBounds", "Mosaic", "PadTo", "Rasterize", "Reproject", "ReprojectLike",
+    "Resample", "ResampleLike", "Vectorize", "align_and_stack", "crop_to_bounds", "mosaic",
+    "pad_to", "rasterize", "reproject", "reproject_to", "resample", "vectorize",
+]  # fmt: skip
+
+
+def crop_to_bounds(raster: Raster, bounds: Bounds, crs: Any = None) -> GeoTensor:
+    """Return the whole pixels that touch a box, cut to the raster.
+
+    - `bounds`: (west, south, east, north), in `crs` or, by default, in the raster's CRS.
+
+    Raises ValueError when the box is empty or does not meet the raster.
+
+    >>> tile = GeoTensor(np.ones((9, 9)), Affine(10, 0, 0, 0, -10, 90), 32632)
+    >>> crop_to_bounds(tile, (12, 40, 38, 60)).bounds
+    (10.0, 40.0, 40.0, 60.0)
+    """
+    source = georeferenced(raster, "cropping to bounds")
+    upright(source.transform, "cropping to bounds")
+    west, south, east, north = bounds_in_crs(bounds, crs, source.crs)
+    inverse = ~source.transform
+    (c0, r0), (c1, r1) = inverse * (west, north), inverse * (east, south)
+    height, width = source.shape[-2:]
+    # A millionth of a pixel is rounding in the box, not a pixel that is touched.
+    top, bottom = _outward(min(r0, r1), max(r0, r1), height)
+    left, right = _outward(min(c0, c1), max(c0, c1), width)
+    if top >= bottom or left >= right:
+        raise ValueError(
+            f"the box {bounds} does not meet the raster, which covers {source.bounds} "
+            f"in {source.crs}"
+        )
+    cut = crop(source, top, left, bottom - top, right - left)
+    assert isinstance(cut, GeoTensor)
+    return cut
+
+
+def pad_to(
+    raster: Raster,
+    size: int | tuple[int, int],
+    mode: str = "constant",
+    fill_value: float | None = None,
+    position: str = "centre",
+) -> Raster:
+    """Return the raster enlarged to `size` (rows, cols), unchanged where it already is as large.
+
+    - `mode`: "constant", or a mode of `numpy.pad` such as "reflect" or "edge".
+    - `fill_value`: for "constant"; by default nodata: NaN for floats, else the fill value, or 0.
+    - `position`: of the raster in the result, "centre" or "upper-left".
+
+    >>> pad_to(np.ones((1, 2, 2)), 4, fill_value=0.0)[0, 0]
+    array([0., 0., 0., 0.])
+    """
+    values = values_of(raster)
+    rows, cols = (size, size) if isinstance(size, int) else size
+    height, width = values.shape[-2:]
+    if rows < 1 or cols < 1:
+        raise ValueError(f"size must be positive (rows, cols), got {size}")
+    if position not in ("centre", "upper-left"):
+        raise ValueError(f"position must be 'centre' or 'upper-left', got {position!r}")
+    more_rows, more_cols = max(0, rows - height), max(0, cols - width)
+    centred = position == "centre"
+    top, left = (more_rows // 2, more_cols // 2) if centred else (0, 0)
+    around = [(0, 0)] * (values.ndim - 2)
+    around += [(top, more_rows - top), (left, more_cols - left)]
+    if mode == "constant":
+        out = np.pad(values, around, constant_values=_padding(raster, values, fill_value))
+    else:
+        out = np.pad(values, around, mode=mode)  # type: ignore[call-overload]
+    moved = None
+    if isinstance(raster, GeoTensor):
+        moved = raster.transform * Affine.translation(-left, -top)
+    return rewrap(raster, out, transform=moved)
+
+
+def _outward(low: float, high: float, size: int) -> tuple[int, int]:
+    return max(0, math.floor(low + 1e-6)), min(size, math.ceil(high - 1e-6))
+
+
+def _padding(raster: Raster, values: NDArray[Any], fill_value: float | None) -> Any:
+    if fill_value is not None:
+        return fill_value
+    if values.dtype.kind == "f":
+        return NAN
+    fill = fill_of(raster)
+    return 0 if fill is None else fill
+
+
+class Reproject(Operator):
+    """Into another CRS: `reproject` as an operator.
+
+    >>> Reproject("EPSG:3857", resolution=10.0)
+    Reproject(crs='EPSG:3857', resolution=10.0, resampling='nearest')
+    """
+
+    def __init__(
+        self,
+        crs: str | int,
+        resolution: float | tuple[float, float] | None = None,
+        resampling: str = "nearest",
+    ) -> None:
+        check_resampling(resampling)
+        self.crs = crs
+        self.resolution = resolution
+        self.resampling = resampling
+
+    def _apply(self, raster: Raster) -> Raster:
+        return reproject(raster, self.crs, self.resolution, self.resampling)
+
+
+class ReprojectLike(Operator):
+    """Onto the grid of another raster: `reproject_to` as an operator.
+
+    - `like`: a `GeoTensor`, of which only the grid is kept, or a `Grid`; or nothing, when it comes
+      as the second input.
+
+    >>> tile = GeoTensor(np.ones((4, 4)), Affine(10, 0, 0, 0, -10, 0), 32632)
+    >>> ReprojectLike(tile)(tile).shape
+    (4, 4)
+    """
+
+    def __init__(self, like: GridLike | None = None, resampling: str = "nearest") -> None:
+        check_resampling(resampling)
+        self.like = None if like is None else grid_of(like)
+        self.resampling = resampling
+
+    def _apply(self, raster: Raster, like: GridLike | None = None) -> Raster:
+        grid = self.like if like is None else like
+        if grid is None:
+            name = type(self).__name__
+            raise TypeError(f"{name} has no grid: give {name}(like) or op(raster, like)")
+        return reproject_to(raster, grid, self.resampling)
+
+
+class Resample(Operator):
+    """To pixels of another size: `resample` as an operator.
+
+    >>> tile = GeoTensor(np.ones((4, 4)), Affine(10, 0, 0, 0, -10, 0), 32632)
+    >>> Resample(20.0, "average")(tile).shape
+    (2, 2)
+    """
+
+    def __init__(
+        self, resolution: float | tuple[float, float], resampling: str = "nearest"
+    ) -> None:
+        check_resampling(resampling)
+        if np.any(np.asarray(resolution) <= 0):
+            raise ValueError(f"resolution must be positive, got {resolution}")
+        self.resolution = resolution
+        self.resampling = resampling
+
+    def _apply(self, raster: Raster) -> Raster:
+        return resample(raster, self.resolution, self.resampling)
+
+
+class ResampleLike(Operator):
+    """To the pixel size of another raster, within the raster's own extent and CRS.
+
+    - `like`: a `GeoTensor` or a `Grid` in the same CRS.
+
+    >>> fine = GeoTensor(np.ones((4, 4)), Affine(10, 0, 0, 0, -10, 0), 32632)
+    >>> coarse = GeoTensor(np.ones((9, 9)), Affine(20, 0, 0, 0, -20, 0), 32632)
+    >>> ResampleLike(coarse)(fine).shape
+    (2, 2)
+    """
+
+    def __init__(self, like: GridLike, resampling: str = "nearest") -> None:
+        check_resampling(resampling)
+        self.like = grid_of(like)
+        self.resampling = resampling
+
+    def _apply(self, raster: Raster) -> Raster:
+        from rasterio.crs import CRS
+
+        source = georeferenced(raster, "ResampleLike")
+        if CRS.from_user_input(source.crs) != CRS.from_string(self.like["crs"]):
+            raise ValueError(
+                f"ResampleLike needs one CRS, got {source.crs} and {self.like['crs']}; "
+                "use ReprojectLike"
+            )
+        upright(source.transform, "ResampleLike")
+        a, _, _, _, e, _ = self.like["transform"]
+        grid = grid_in_bounds(source.crs, source.bounds, (abs(a), abs(e)))
+        return reproject_to(source, grid, self.resampling)
+
+
+class CropToBounds(Operator):
+    """Cut to a box (west, south, east, north): `crop_to_bounds` as an operator.
+
+    >>> tile = GeoTensor(np.ones((9, 9)), Affine(10, 0, 0, 0, -10, 90), 32632)
+    >>> CropToBounds((10, 40, 40, 60))(tile).shape
+    (2, 3)
+    """
+
+    def __init__(self, bounds: Bounds, crs: str | int | None = None) -> None:
+        bounds_in_crs(bounds, None, None)
+        self.bounds = bounds
+        self.crs = crs
+
+    def _apply(self, raster: Raster) -> Raster:
+        return crop_to_bounds(raster, self.bounds, self.crs)
+
+
+class PadTo(Operator):
+    """Enlarge to a size: `pad_to` as an operator.
+
+    >>> PadTo((4, 6), fill_value=0.0)(np.ones((1, 2, 2))).shape
+    (1, 4, 6)
+    """
+
+    def __init__(
+        self,
+        size: int | tuple[int, int],
+        mode: str = "constant",
+        fill_value: float | None = None,
+        position: str = "centre",
+    ) -> None:
+        self.size = size
+        self.mode = mode
+        self.fill_value = fill_value
+        self.position = position
+
+    def _apply(self, raster: Raster) -> Raster:
+        return pad_to(raster, self.size, self.mode, self.fill_value, self.position)

@@ -1,0 +1,296 @@
+"""Read rasters, and write cloud-optimised GeoTIFFs that keep names, nodata and provenance."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from georeader.geotensor import GeoTensor
+from numpy.typing import NDArray
+from rasterio import Affine
+
+from geotoolz.bands import band_names
+from geotoolz.carrier import NAN, Raster, attrs_of, fill_of
+from geotoolz.grid import Bounds, bounds_in_crs, georeferenced
+from pipekit import Operator
+
+PathLike = str | os.PathLike[str]
+
+_BLOCK = 512
+_NOT_ATTRS = ("AREA_OR_POINT", "OVR_RESAMPLING_ALG")
+
+
+def read(
+    path: PathLike,
+    bounds: Bounds | None = None,
+    *,
+    crs: Any = None,
+    bands: Sequence[int | str] | None = None,
+) -> GeoTensor:
+    """Read a raster file, or the part of it within a box.
+
+    - `path`: anything rasterio opens, URLs included.
+    - `bounds`: (west, south, east, north) in `crs`, by default the file's own; the whole pixels
+      that touch it are read, and nothing else.
+    - `bands`: which, by position from 0 or by name; all by default.
+
+    Returns a `GeoTensor` (C, H, W) in the file's dtype. `fill_value_default` is the file's nodata
+    value (None if it has none), `attrs` its tags, `attrs["band_names"]` its band descriptions.
+    Raises ValueError when the box does not meet the file, KeyError or IndexError for a band that
+    it does not have, `rasterio.errors.RasterioIOError` when it can't be opened.
+
+    >>> import tempfile
+    >>> tile = GeoTensor(np.ones((1, 8, 8), "float32"), Affine(10, 0, 0, 0, -10, 80), "EPSG:32632")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = write_cog(tile, f"{folder}/ones.tif")
+    ...     read(path, bounds=(0, 40, 40, 80)).shape
+    (1, 4, 4)
+    """
+    import rasterio
+
+    with rasterio.open(os.fspath(path)) as file:
+        window = None if bounds is None else _window(file, bounds, crs)
+        names = [name or "" for name in file.descriptions]
+        chosen = list(range(file.count)) if bands is None else _positions(names, bands, file.count)
+        values = file.read([i + 1 for i in chosen], window=window)
+        transform = file.transform if window is None else file.window_transform(window)
+        attrs = {k: _decoded(v) for k, v in file.tags().items() if k not in _NOT_ATTRS}
+        kept = [names[i] for i in chosen]
+        if any(kept):
+            attrs["band_names"] = [name or f"band_{i}" for i, name in enumerate(kept)]
+        text = None if file.crs is None else file.crs.to_string()
+        return GeoTensor(values, transform, text, _nodata(file.nodata, values.dtype), attrs)
+
+
+def read_overview(path: PathLike, max_pixels: int) -> GeoTensor:
+    """Read a whole file at a size of about `max_pixels` pixels, from its overviews if it has any.
+
+    Classes in 8-bit integers are thinned, everything else averaged. As `read` otherwise.
+
+    >>> import tempfile
+    >>> tile = GeoTensor(np.ones((1, 80, 80), "float32"), Affine(1, 0, 0, 0, -1, 80), "EPSG:32632")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     read_overview(write_cog(tile, f"{folder}/ones.tif"), 400).shape
+    (1, 20, 20)
+    """
+    import rasterio
+    from rasterio.enums import Resampling
+
+    with rasterio.open(os.fspath(path)) as file:
+        factor = max(1.0, math.sqrt(file.width * file.height / max_pixels))
+        rows, cols = math.ceil(file.height / factor), math.ceil(file.width / factor)
+        method = Resampling.nearest if file.dtypes[0] == "uint8" else Resampling.average
+        values = file.read(out_shape=(file.count, rows, cols), resampling=method)
+        scale = Affine.scale(file.width / cols, file.height / rows)
+        names = [name or f"band_{i}" for i, name in enumerate(file.descriptions)]
+        attrs = {"band_names": names} if any(file.descriptions) else {}
+        text = None if file.crs is None else file.crs.to_string()
+        fill = _nodata(file.nodata, values.dtype)
+        return GeoTensor(values, file.transform * scale, text, fill, attrs)
+
+
+def write_cog(
+    raster: Raster,
+    path: PathLike,
+    tags: Mapping[str, Any] | None = None,
+    *,
+    overwrite: bool = False,
+    compress: str = "deflate",
+    overview_resampling: str | None = None,
+) -> Path:
+    """Write a cloud-optimised GeoTIFF with overviews, beside its target and then renamed.
+
+    A reader sees the old file or the whole new one, never a part.
+
+    - `raster`: `GeoTensor` (H, W) or (C, H, W) with a CRS. Booleans are written as 0 and 1.
+    - `tags`: to add to those made of the attributes. Attributes become tags, what is not text as
+      JSON (`attrs["provenance"]` among them), `attrs["band_names"]` the band descriptions.
+    - `overview_resampling`: "average" by default, "nearest" for 8-bit integers and masks, which
+      are mostly classes.
+
+    Returns the path. Raises FileExistsError for an existing file unless `overwrite`,
+    FileNotFoundError for a missing folder.
+
+    >>> import tempfile
+    >>> tile = GeoTensor(np.ones((1, 8, 8), "float32"), Affine(10, 0, 0, 0, -10, 80), "EPSG:32632")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     read(write_cog(tile, f"{folder}/ones.tif", tags={"author": "me"})).attrs
+    {'author': 'me'}
+    """
+    source = georeferenced(raster, "writing a COG")
+    target = Path(path)
+    if target.exists() and not overwrite:
+        raise FileExistsError(f"{target} exists; give overwrite=True to replace it")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"the folder {target.parent} does not exist; create it first")
+    values = _as_bands(source)
+    small = values.dtype.itemsize == 1
+    method = overview_resampling or ("nearest" if small else "average")
+    unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tif")
+    try:
+        _write(unfinished, source, values, _tags(source, tags), compress, method)
+        os.replace(unfinished, target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return target
+
+
+def _write(
+    path: Path,
+    source: GeoTensor,
+    values: NDArray[Any],
+    tags: Mapping[str, str],
+    compress: str,
+    overview_resampling: str,
+) -> None:
+    import rasterio
+    from rasterio.crs import CRS
+
+    fill = fill_of(source)
+    floating = values.dtype.kind == "f"
+    if source.values.dtype == np.bool_:
+        fill = None
+    elif fill is None and floating:
+        fill = NAN
+    profile = {
+        "driver": "COG",
+        "count": len(values),
+        "height": values.shape[1],
+        "width": values.shape[2],
+        "dtype": values.dtype.name,
+        "crs": CRS.from_user_input(source.crs),
+        "transform": source.transform,
+        "nodata": fill,
+        "compress": compress,
+        "predictor": "YES" if compress.lower() in ("deflate", "zstd", "lzw") else "NO",
+        "blocksize": _BLOCK,
+        "bigtiff": "IF_SAFER",
+        "overview_resampling": overview_resampling,
+        "num_threads": "ALL_CPUS",
+    }
+    with rasterio.open(path, "w", **profile) as file:
+        file.write(values)
+        file.update_tags(**tags)
+        for position, name in enumerate(_descriptions(source, len(values)), start=1):
+            file.set_band_description(position, name)
+
+
+def _as_bands(source: GeoTensor) -> NDArray[Any]:
+    values = source.values
+    if values.ndim == 2:
+        values = values[None]
+    if values.ndim != 3 or values.size == 0:
+        raise ValueError(f"a COG holds (H, W) or (C, H, W) with pixels, got shape {source.shape}")
+    if values.dtype == np.bool_:
+        return values.astype(np.uint8)
+    if values.dtype == np.float16:
+        return values.astype(np.float32)
+    return values
+
+
+def _descriptions(source: GeoTensor, count: int) -> tuple[str, ...]:
+    names = band_names(source)
+    if len(names) == count:
+        return names
+    title = attrs_of(source).get("long_name")
+    return (str(title),) if count == 1 and title else ()
+
+
+def _tags(source: GeoTensor, extra: Mapping[str, Any] | None) -> dict[str, str]:
+    attrs = {k: v for k, v in attrs_of(source).items() if k != "band_names"}
+    return {str(k): _encoded(v) for k, v in {**attrs, **(extra or {})}.items()}
+
+
+def _encoded(value: Any) -> str:
+    """Return text that `_decoded` turns back: text as it is, unless it would read as JSON."""
+    if isinstance(value, str) and isinstance(_decoded(value), str) and value == _decoded(value):
+        return value
+    return json.dumps(value, default=str)
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _nodata(nodata: float | None, kind: np.dtype[Any]) -> float | int | None:
+    if nodata is None:
+        return NAN if kind.kind == "f" else None
+    return int(nodata) if kind.kind in "iu" and float(nodata).is_integer() else float(nodata)
+
+
+def _window(file: Any, bounds: Bounds, crs: Any) -> Any:
+    from rasterio.windows import Window
+
+    west, south, east, north = bounds_in_crs(bounds, crs, file.crs)
+    inverse: Affine = ~file.transform
+    corners = [inverse * corner for corner in ((west, north), (east, south))]
+    cols, rows = (sorted(each) for each in zip(*corners, strict=True))
+    left, right = max(0, math.floor(cols[0] + 1e-6)), min(file.width, math.ceil(cols[1] - 1e-6))
+    top, bottom = max(0, math.floor(rows[0] + 1e-6)), min(file.height, math.ceil(rows[1] - 1e-6))
+    if left >= right or top >= bottom:
+        raise ValueError(
+            f"the box {bounds} does not meet {file.name}, which covers {tuple(file.bounds)} "
+            f"in {file.crs}"
+        )
+    return Window(left, top, right - left, bottom - top)
+
+
+def _positions(names: list[str], bands: Sequence[int | str], count: int) -> list[int]:
+    found = []
+    for band in bands:
+        if isinstance(band, str) and band not in names:
+            raise KeyError(f"no band {band!r}; the file has {names}")
+        position = names.index(band) if isinstance(band, str) else band
+        if not -count <= position < count:
+            raise IndexError(f"band {band} is out of range for a file of {count} bands")
+        found.append(position % count)
+    return found
+
+
+class ReadGeoTensor(Operator):
+    """A path in, a `GeoTensor` out: `read` as an operator.
+
+    >>> ReadGeoTensor(bands=("B04",))
+    ReadGeoTensor(bounds=None, crs=None, bands=('B04',))
+    """
+
+    def __init__(
+        self,
+        bounds: Bounds | None = None,
+        crs: str | int | None = None,
+        bands: Sequence[int | str] | None = None,
+    ) -> None:
+        self.bounds = bounds
+        self.crs = crs
+        self.bands = bands
+
+    def _apply(self, path: PathLike) -> GeoTensor:
+        return read(path, self.bounds, crs=self.crs, bands=self.bands)
+
+
+class WriteCOG(Operator):
+    """Write a raster to `path` and pass it on: `write_cog` as an operator.
+
+    >>> WriteCOG("ndvi.tif", overwrite=True).path
+    'ndvi.tif'
+    """
+
+    def __init__(
+        self, path: PathLike, tags: Mapping[str, Any] | None = None, overwrite: bool = False
+    ) -> None:
+        self.path = path
+        self.tags = tags
+        self.overwrite = overwrite
+
+    def _apply(self, raster: Raster) -> Raster:
+        write_cog(raster, self.path, self.tags, overwrite=self.overwrite)
+        return raster

@@ -1,0 +1,192 @@
+"""scikit-learn estimators over pixels: the bands are the features, each valid pixel a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geotoolz.bands import band_axis
+from geotoolz.carrier import NAN, Raster, fill_of, nodata_mask, rewrap, values_of
+from pipekit import Operator
+
+_MODES = ("pixel", "chip")
+
+
+def pixel_table(raster: Raster, axis: int = 0) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return the features (N, C) of the valid pixels, and which pixels (H, W) these are.
+
+    A pixel is valid when no band of it is nodata.
+
+    >>> features, valid = pixel_table(np.array([[[1.0, np.nan]], [[3.0, 4.0]]]))
+    >>> features, valid
+    (array([[1., 3.]]), array([[ True, False]]))
+    """
+    values = values_of(raster)
+    bands = np.moveaxis(values, band_axis(values, axis), 0)
+    invalid = nodata_mask(bands, fill_of(raster))
+    some_invalid = np.zeros(bands.shape[1:], bool) if invalid is None else invalid.any(axis=0)
+    valid: NDArray[np.bool_] = np.logical_not(some_invalid)
+    return bands[:, valid].T, valid
+
+
+def fit_pixels(
+    estimator: Any,
+    rasters: Raster | Sequence[Raster],
+    labels: Raster | Sequence[Raster],
+    *,
+    ignore_label: int | None = -1,
+    per_class: int | None = None,
+    seed: int | None = 0,
+    axis: int = 0,
+) -> Any:
+    """Fit an estimator on the valid pixels of labelled rasters, and return it.
+
+    - `estimator`: with scikit-learn's `fit(X, y)`.
+    - `rasters`, `labels`: one raster (C, H, W) and its labels (H, W), or as many of each.
+    - `ignore_label`: pixels with this label, or with NaN, are left out.
+    - `per_class`: at most so many pixels of each label, drawn with `seed`; all by default.
+
+    Raises ValueError for shapes that don't fit or when no pixel is left.
+
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> chip = np.array([[[0.1, 0.9]], [[0.2, 0.8]]])
+    >>> tree = fit_pixels(DecisionTreeClassifier(random_state=0), chip, np.array([[0, 1]]))
+    >>> SklearnOp(tree)(chip)
+    array([[0, 1]])
+    """
+    many_rasters = [rasters] if isinstance(rasters, np.ndarray) else list(rasters)
+    many_labels = [labels] if isinstance(labels, np.ndarray) else list(labels)
+    if len(many_rasters) != len(many_labels):
+        raise ValueError(f"got {len(many_rasters)} rasters but {len(many_labels)} label rasters")
+    pairs = [
+        _samples(raster, label, ignore_label, axis)
+        for raster, label in zip(many_rasters, many_labels, strict=True)
+    ]
+    x = np.concatenate([features for features, _ in pairs]) if pairs else np.zeros((0, 1))
+    y = np.concatenate([truth for _, truth in pairs]) if pairs else np.zeros(0)
+    if len(y) == 0:
+        raise ValueError("no pixel is both valid and labelled, so there is nothing to fit")
+    if per_class is not None:
+        chosen = _balanced(y, per_class, seed)
+        x, y = x[chosen], y[chosen]
+    return estimator.fit(x, y)
+
+
+def predict_pixels(
+    estimator: Any, raster: Raster, method: str = "predict", nodata: int = -1, axis: int = 0
+) -> Raster:
+    """Return what a fitted estimator says about each pixel.
+
+    - `raster`: (C, H, W), bands as in fitting.
+    - `method`: of the estimator, such as "predict", "predict_proba", "transform".
+    - `nodata`: for integer results where a pixel has no data; NaN in floats.
+
+    Returns (H, W) for one number a pixel, (K, H, W) for K of them.
+
+    >>> from sklearn.dummy import DummyRegressor
+    >>> model = DummyRegressor(strategy="constant", constant=2.5).fit([[0, 0]], [2.5])
+    >>> predict_pixels(model, np.array([[[1.0, np.nan]], [[3.0, 4.0]]]))
+    array([[2.5, nan]])
+    """
+    features, valid = pixel_table(raster, axis)
+    predicted = _predict(estimator, method, features)
+    kind = predicted.dtype
+    if kind.kind not in "iufb":
+        raise TypeError(
+            f"{method} gave {kind.name}, which is no raster; fit on integer labels instead"
+        )
+    fill: float | int = NAN if kind.kind == "f" else nodata
+    if kind.kind != "f" and not valid.all():
+        kind = np.result_type(kind, np.min_scalar_type(nodata))
+    out = np.full((*valid.shape, *predicted.shape[1:]), fill, kind) if not valid.all() else None
+    if out is None:
+        out = predicted.reshape(*valid.shape, *predicted.shape[1:])
+    else:
+        out[valid] = predicted
+    if out.ndim > valid.ndim:
+        out = np.ascontiguousarray(np.moveaxis(out, -1, 0))
+    attrs = {"long_name": f"{type(estimator).__name__}.{method}", "units": ""}
+    return rewrap(raster, out, fill=fill, attrs=attrs, drop=("band_names",))
+
+
+def _predict(estimator: Any, method: str, features: NDArray[Any]) -> NDArray[Any]:
+    if len(features):
+        return np.asarray(getattr(estimator, method)(features))
+    # Without a single valid pixel, one of zeros tells the result's dtype and number of columns.
+    probe = np.zeros((1, features.shape[1]), features.dtype)
+    return np.asarray(getattr(estimator, method)(probe))[:0]
+
+
+def _samples(
+    raster: Raster, label: Raster, ignore_label: int | None, axis: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    features, valid = pixel_table(raster, axis)
+    truth = values_of(label)
+    if truth.shape != valid.shape:
+        raise ValueError(
+            f"labels of shape {truth.shape} don't fit a raster of pixels {valid.shape}"
+        )
+    truth = truth[valid]
+    used = np.ones(len(truth), bool) if ignore_label is None else truth != ignore_label
+    used &= ~np.isnan(truth)
+    return features[used], truth[used]
+
+
+def _balanced(labels: NDArray[Any], per_class: int, seed: int | None) -> NDArray[np.intp]:
+    if per_class < 1:
+        raise ValueError(f"per_class must be at least 1, got {per_class}")
+    rng = np.random.default_rng(seed)
+    picks = []
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        few = len(members) <= per_class
+        picks.append(members if few else rng.choice(members, per_class, replace=False))
+    return np.sort(np.concatenate(picks))
+
+
+class SklearnOp(Operator):
+    """A fitted estimator as an operator.
+
+    - `mode`: "pixel": (C, H, W) in, (H, W) or (K, H, W) out, as `predict_pixels`. "chip": a batch
+      (N, C, H, W) in, one row (N, ...) out, each chip's values being its features.
+    - `method`: of the estimator.
+    - `nodata`: for integer results where a pixel has no data.
+
+    It pickles, but is not written into a config: an estimator is fitted, not configured.
+
+    >>> from sklearn.dummy import DummyClassifier
+    >>> model = DummyClassifier(strategy="constant", constant=1).fit([[0, 0], [1, 1]], [0, 1])
+    >>> SklearnOp(model)(np.ones((2, 1, 3)))
+    array([[1, 1, 1]])
+    """
+
+    forbid_in_yaml = True
+
+    def __init__(
+        self,
+        estimator: Any,
+        mode: str = "pixel",
+        method: str = "predict",
+        nodata: int = -1,
+        axis: int = 0,
+    ) -> None:
+        if mode not in _MODES:
+            raise ValueError(f"mode must be one of {_MODES}, got {mode!r}")
+        if not callable(getattr(estimator, method, None)):
+            raise TypeError(f"{type(estimator).__name__} has no method {method!r}")
+        self.estimator = estimator
+        self.mode = mode
+        self.method = method
+        self.nodata = nodata
+        self.axis = axis
+
+    def _apply(self, raster: Raster) -> Any:
+        if self.mode == "pixel":
+            return predict_pixels(self.estimator, raster, self.method, self.nodata, self.axis)
+        values = values_of(raster)
+        if values.ndim != 4:
+            raise ValueError(f"mode 'chip' takes a batch (N, C, H, W), got shape {values.shape}")
+        return _predict(self.estimator, self.method, values.reshape(len(values), -1))

@@ -1,0 +1,275 @@
+"""Draw a raster as a map: axes, colour bar or legend, scale bar, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geotoolz.bands import Band, band_names, take_bands
+from geotoolz.carrier import Raster, attrs_of, fill_of, values_of
+from geotoolz.colours import MASK_COLOURS, Look, class_colours, known_classes, look_of
+from geotoolz.plot_axes import Frame, dress_axes, map_frame
+from geotoolz.shrink import shrink
+from geotoolz.stretch import percentile_clip
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from geotoolz.io import PathLike
+
+MAX_PIXELS = 600_000
+"""How many pixels `plot` hands to matplotlib: more than a page shows, and figures stay small."""
+
+RGB = ("red", "green", "blue")
+
+_SHARP: Mapping[str, Any] = {"interpolation": "nearest", "origin": "upper"}
+
+
+def plot(
+    raster: Raster,
+    *,
+    ax: Axes | None = None,
+    band: Band | None = None,
+    title: str | None = None,
+    cmap: str | None = None,
+    vmin: float | None = None,
+    vmax: float | None = None,
+    label: str | None = None,
+    classes: Mapping[Any, Any] | None = None,
+    colorbar: bool = True,
+    legend: bool = True,
+    scale_bar: bool = True,
+    axes: str = "km",
+    max_pixels: int = MAX_PIXELS,
+) -> Axes:
+    """Draw a raster with map axes, a scale bar, and a colour bar or legend; return the axes.
+
+    - `raster`: (3, H, W) is drawn as a picture (0..1 as it is, anything else stretched); (H, W) or
+      (1, H, W) as one band; more bands as true colour when they are named, else name a `band`.
+    - `ax`: where; by default on a new figure.
+    - `band`: the one to draw.
+    - `cmap`, `vmin`, `vmax`: by default chosen for the quantity in `attrs["long_name"]`, with
+      limits at the 2nd and 98th percentile, about zero for a diverging map.
+    - `label`: of the colour bar; by default quantity and unit from the attributes.
+    - `classes`: id -> name, or (name, colour), for a map of classes with a legend. A band named
+      "SCL" has its classes; so has a boolean mask.
+    - `axes`: "km" (kilometres of the CRS, degrees if it is geographic), "map" (the CRS's own
+      units), "none".
+    - `max_pixels`: larger rasters are averaged down (classes: thinned) to about as many.
+
+    Nodata is left white.
+
+    >>> import matplotlib.pyplot as plt
+    >>> plt.switch_backend("agg")
+    >>> ax = plot(np.eye(3), title="diagonal")
+    >>> ax.get_title()
+    'diagonal'
+    >>> plt.close()
+    """
+    if axes not in ("km", "map", "none"):
+        raise ValueError(f"axes must be 'km', 'map' or 'none', got {axes!r}")
+    values, name, picture = _choose(raster, band)
+    frame = map_frame(raster, axes)
+    ax = ax or _new_axes(values.shape[-2:], frame.aspect)
+    classes = classes or (None if picture else _own_classes(raster, values, name))
+    if picture:
+        _draw_picture(ax, raster, values, frame, max_pixels)
+    elif classes:
+        _draw_classes(ax, values, class_colours(classes), frame, max_pixels, legend)
+    else:
+        floats = shrink(values, max_pixels, fill_of(raster))
+        image = _draw_band(ax, floats, frame, cmap, vmin, vmax, look_of(name))
+        if colorbar:
+            _add_colour_bar(ax, image, _label(raster, name) if label is None else label, floats)
+    dress_axes(ax, frame, scale_bar)
+    if title is not None:
+        ax.set_title(title)
+    return ax
+
+
+def quicklook(path: PathLike, max_pixels: int = MAX_PIXELS, **options: Any) -> Axes:
+    """Draw a file from its overviews, reading hardly more pixels than are shown; return the axes.
+
+    - `path`: anything rasterio opens.
+    - `options`: those of `plot`.
+
+    >>> import tempfile
+    >>> import matplotlib.pyplot as plt
+    >>> from geotoolz.io import write_cog
+    >>> from geotoolz.carrier import GeoTensor
+    >>> from rasterio import Affine
+    >>> plt.switch_backend("agg")
+    >>> tile = GeoTensor(np.ones((64, 64), "float32"), Affine(10, 0, 0, 0, -10, 640), "EPSG:32632")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     ax = quicklook(write_cog(tile, f"{folder}/tile.tif"), title="a tile")
+    >>> ax.get_xlabel()
+    'Easting (km)'
+    >>> plt.close()
+    """
+    from geotoolz.io import read_overview
+
+    return plot(read_overview(path, max_pixels), max_pixels=max_pixels, **options)
+
+
+def _choose(raster: Raster, band: Band | None) -> tuple[NDArray[Any], str, bool]:
+    """Return the values to draw, the quantity's name, and whether they are a picture."""
+    values = values_of(raster)
+    names = band_names(raster)
+    title = str(attrs_of(raster).get("long_name", ""))
+    if values.size == 0:
+        raise ValueError(f"there are no pixels to draw in a raster of shape {values.shape}")
+    if band is not None:
+        (chosen,) = take_bands(raster, (band,))
+        own = band if isinstance(band, str) else names[band] if names else ""
+        return chosen, own or title, False
+    if values.ndim == 2 or (values.ndim == 3 and len(values) == 1):
+        own = names[0] if len(names) == 1 and not title else title
+        return single_band(values), own, False
+    if values.ndim != 3:
+        raise ValueError(f"plot draws (H, W) or (C, H, W), got shape {values.shape}")
+    lowered = {name.lower() for name in names}
+    if len(values) == 3 and not lowered >= {"b02", "b03", "b04"}:
+        return values, title, True
+    try:
+        return np.stack(take_bands(raster, RGB)), title, True
+    except LookupError:
+        raise ValueError(
+            f"plot draws one band or three, got {len(values)} "
+            f"({', '.join(names) or 'without names'}); name one as band=..."
+        ) from None
+
+
+def single_band(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the only band of (H, W) or (1, H, W); ValueError for any other shape.
+
+    >>> single_band(np.zeros((1, 2, 3))).shape
+    (2, 3)
+    """
+    if values.ndim == 3 and len(values) == 1:
+        return values[0]
+    if values.ndim != 2:
+        raise ValueError(f"expected one band, (H, W) or (1, H, W), got shape {values.shape}")
+    return values
+
+
+def _own_classes(raster: Raster, values: NDArray[Any], name: str) -> Mapping[Any, Any] | None:
+    """Return the classes of a boolean mask, or of a band known by its name."""
+    if values.dtype == np.bool_:
+        marked = str(attrs_of(raster).get("long_name") or "masked")
+        return {0: ("not " + marked, MASK_COLOURS[0]), 1: (marked, MASK_COLOURS[1])}
+    return known_classes(name) if values.dtype.kind in "iu" else None
+
+
+def _label(raster: Raster, name: str) -> str:
+    attrs = attrs_of(raster)
+    units = attrs.get("units")
+    quantity = name or str(attrs.get("long_name", ""))
+    return f"{quantity} ({units})" if units else quantity
+
+
+def _draw_picture(
+    ax: Axes, raster: Raster, values: NDArray[Any], frame: Frame, max_pixels: int
+) -> None:
+    small = shrink(values, max_pixels, fill_of(raster))
+    with np.errstate(invalid="ignore"):
+        ready = np.nanmin(small, initial=0.0) >= 0 and np.nanmax(small, initial=0.0) <= 1
+    if values.dtype == np.uint8:
+        small = small / np.float32(255)
+    elif not ready:
+        small = values_of(percentile_clip(small, 2, 98))
+    opaque = ~np.isnan(small).any(axis=0)
+    rgba = np.dstack([*np.nan_to_num(small), opaque.astype(np.float32)])
+    ax.imshow(rgba, extent=frame.extent, **_SHARP)
+
+
+def _draw_classes(
+    ax: Axes,
+    values: NDArray[Any],
+    classes: Mapping[int, tuple[str, str]],
+    frame: Frame,
+    max_pixels: int,
+    legend: bool,
+) -> None:
+    from matplotlib.colors import to_rgba
+    from matplotlib.patches import Patch
+
+    small = shrink(values, max_pixels, None, average=False)
+    rgba = np.zeros((*small.shape, 4), np.float32)
+    shown = []
+    for key, (name, colour) in classes.items():
+        here = small == key
+        if here.any():
+            rgba[here] = to_rgba(colour)
+            shown.append(Patch(facecolor=colour, edgecolor="#808080", linewidth=0.5, label=name))
+    ax.imshow(rgba, extent=frame.extent, **_SHARP)
+    if legend and shown:
+        ax.legend(
+            handles=shown, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=8
+        )
+
+
+def _draw_band(
+    ax: Axes,
+    floats: NDArray[Any],
+    frame: Frame,
+    cmap: str | None,
+    vmin: float | None,
+    vmax: float | None,
+    look: Look,
+) -> Any:
+    low, high = _limits(floats, vmin, vmax, look.diverging and cmap is None)
+    colours = cmap or look.cmap
+    return ax.imshow(floats, cmap=colours, vmin=low, vmax=high, extent=frame.extent, **_SHARP)
+
+
+def _limits(
+    floats: NDArray[Any], vmin: float | None, vmax: float | None, about_zero: bool
+) -> tuple[float, float]:
+    valid = floats[np.isfinite(floats)]
+    low, high = np.percentile(valid, (2, 98)) if valid.size else (0.0, 1.0)
+    if about_zero and vmin is None and vmax is None:
+        reach = max(abs(low), abs(high)) or 1.0
+        return -reach, reach
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    low = float(low) if vmin is None else vmin
+    high = float(high) if vmax is None else vmax
+    check_order(low, high)
+    return low, high
+
+
+def check_order(low: float, high: float) -> None:
+    """Raise ValueError when `vmin` is above `vmax`.
+
+    >>> check_order(0.0, 1.0)
+    """
+    if low > high:
+        raise ValueError(f"vmin must not exceed vmax, got vmin={low}, vmax={high}")
+
+
+def _new_axes(shape: tuple[int, ...], aspect: float) -> Axes:
+    import matplotlib.pyplot as plt
+
+    height, width = shape
+    ratio = height * aspect / max(width, 1)
+    # Between a broad and a tall page, whatever the scene's shape.
+    size = (7.0, max(2.5, min(7.0 * ratio, 8.0)))
+    if ratio > 8.0 / 7.0:
+        size = (max(3.5, 8.0 / ratio + 1.8), 8.0)
+    _, ax = plt.subplots(figsize=size, layout="constrained")
+    return ax
+
+
+def _add_colour_bar(ax: Axes, image: Any, label: str, floats: NDArray[Any]) -> None:
+    valid = floats[np.isfinite(floats)]
+    limits = image.get_clim()
+    below = bool(valid.size and valid.min() < limits[0])
+    above = bool(valid.size and valid.max() > limits[1])
+    extend = {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[below, above]
+    figure = ax.figure
+    bar = figure.colorbar(image, ax=ax, extend=extend, shrink=0.8, pad=0.02, aspect=30)
+    bar.set_label(label)
+    bar.outline.set_visible(False)

@@ -1,0 +1,167 @@
+"""Shapes into pixels, and pixels into shapes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from georeader.geotensor import GeoTensor
+from rasterio import Affine
+
+from geotoolz.carrier import Raster, fill_of, nodata_mask, values_of
+from geotoolz.grid import GridLike, georeferenced, grid_of
+from pipekit import Operator
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+
+
+def rasterize(
+    shapes: gpd.GeoDataFrame,
+    like: GridLike,
+    column: str | None = None,
+    fill_value: float = 0,
+    all_touched: bool = False,
+    dtype: str = "uint8",
+) -> GeoTensor:
+    """Burn geometries into a raster (H, W) on the grid of `like`.
+
+    - `shapes`: a GeoDataFrame or GeoSeries with a CRS; it is reprojected to the grid's.
+    - `column`: whose numbers to burn; 1 by default. Later rows win.
+    - `fill_value`: where there is no shape; also the result's nodata value.
+    - `all_touched`: every pixel touched, instead of those whose centre is inside.
+
+    Raises ValueError for shapes without a CRS, or values that `dtype` can't hold.
+
+    >>> import geopandas as gpd
+    >>> from shapely import box
+    >>> tile = GeoTensor(np.ones((4, 4)), Affine(10, 0, 0, 0, -10, 40), 32632)
+    >>> field = gpd.GeoSeries([box(0, 0, 20, 40)], crs=32632)
+    >>> int(rasterize(field, tile).sum())
+    8
+    """
+    from rasterio.features import rasterize as burn
+
+    grid = grid_of(like)
+    if shapes.crs is None:
+        raise ValueError("the shapes have no CRS; use shapes.set_crs(...) first")
+    placed = shapes.to_crs(grid["crs"])
+    numbers = np.ones(len(placed)) if column is None else placed[column].to_numpy()
+    if not np.issubdtype(numbers.dtype, np.number):
+        raise TypeError(f"column {column!r} must be numeric, got {numbers.dtype}")
+    _check_fits(np.append(numbers, fill_value), np.dtype(dtype))
+    pairs = [
+        (shape, number)
+        for shape, number in zip(placed.geometry, numbers, strict=True)
+        if shape is not None and not shape.is_empty
+    ]
+    transform = Affine(*grid["transform"])
+    out = np.full(grid["shape"], fill_value, dtype)
+    if pairs:
+        burn(pairs, out=out, transform=transform, all_touched=all_touched)
+    return GeoTensor(out, transform, grid["crs"], fill_value, {"long_name": column or "shapes"})
+
+
+def vectorize(raster: Raster, connectivity: int = 4, column: str = "value") -> gpd.GeoDataFrame:
+    """Return polygons around connected pixels of equal value, nodata left out.
+
+    - `raster`: `GeoTensor` (H, W) or (1, H, W), integer, boolean (True only) or float32.
+    - `connectivity`: 4 or 8 neighbours.
+
+    Returns a GeoDataFrame with `column` and geometry, in the raster's CRS.
+
+    >>> tile = GeoTensor(np.eye(2, dtype=bool), Affine(10, 0, 0, 0, -10, 20), 32632)
+    >>> vectorize(tile).area.tolist()
+    [100.0, 100.0]
+    """
+    import geopandas as gpd
+    from rasterio.features import shapes
+    from shapely.geometry import shape
+
+    source = georeferenced(raster, "vectorizing")
+    if connectivity not in (4, 8):
+        raise ValueError(f"connectivity must be 4 or 8, got {connectivity}")
+    values = values_of(source)
+    if values.ndim == 3 and len(values) == 1:
+        values = values[0]
+    if values.ndim != 2:
+        raise ValueError(f"vectorizing takes one band (H, W), got shape {values.shape}")
+    boolean = values.dtype == np.bool_
+    invalid = nodata_mask(values, fill_of(source))
+    mask = values if boolean else None if invalid is None else ~invalid
+    work = values.astype(_polygon_dtype(values.dtype))
+    found = list(shapes(work, mask=mask, connectivity=connectivity, transform=source.transform))
+    numbers = [bool(v) if boolean else v for _, v in found]
+    data = {column: np.array(numbers, dtype=values.dtype)}
+    return gpd.GeoDataFrame(data, geometry=[shape(each) for each, _ in found], crs=source.crs)
+
+
+def _polygon_dtype(kind: np.dtype[Any]) -> Any:
+    if kind == np.bool_:
+        return np.uint8
+    if kind.kind in "iu":
+        return np.int32
+    if kind.kind == "f":
+        return np.float32
+    raise TypeError(f"{kind.name} can't be vectorized")
+
+
+def _check_fits(numbers: np.ndarray[Any, Any], kind: np.dtype[Any]) -> None:
+    if kind.kind in "iu":
+        limits = np.iinfo(kind)
+        bad = numbers[
+            (numbers < limits.min) | (numbers > limits.max) | (numbers != np.rint(numbers))
+        ]
+        if bad.size:
+            raise ValueError(f"{kind.name} can't hold {bad[:3].tolist()}; choose another dtype")
+
+
+class Rasterize(Operator):
+    """Geometries in, raster out: `rasterize` as an operator.
+
+    - `like`: the grid; or nothing, when a raster comes as the second input: `op(shapes, raster)`.
+
+    >>> import geopandas as gpd
+    >>> from shapely import box
+    >>> tile = GeoTensor(np.ones((4, 4)), Affine(10, 0, 0, 0, -10, 40), 32632)
+    >>> int(Rasterize(tile)(gpd.GeoSeries([box(0, 0, 20, 40)], crs=32632)).sum())
+    8
+    """
+
+    def __init__(
+        self,
+        like: GridLike | None = None,
+        column: str | None = None,
+        fill_value: float = 0,
+        all_touched: bool = False,
+        dtype: str = "uint8",
+    ) -> None:
+        self.like = None if like is None else grid_of(like)
+        self.column = column
+        self.fill_value = fill_value
+        self.all_touched = all_touched
+        self.dtype = dtype
+
+    def _apply(self, shapes: gpd.GeoDataFrame, like: GridLike | None = None) -> GeoTensor:
+        grid = self.like if like is None else like
+        if grid is None:
+            raise TypeError("Rasterize has no grid: give Rasterize(like) or op(shapes, raster)")
+        return rasterize(shapes, grid, self.column, self.fill_value, self.all_touched, self.dtype)
+
+
+class Vectorize(Operator):
+    """Raster in, polygons out: `vectorize` as an operator.
+
+    >>> tile = GeoTensor(np.eye(2, dtype=bool), Affine(10, 0, 0, 0, -10, 20), 32632)
+    >>> len(Vectorize(connectivity=8)(tile))
+    1
+    """
+
+    def __init__(self, connectivity: int = 4, column: str = "value") -> None:
+        if connectivity not in (4, 8):
+            raise ValueError(f"connectivity must be 4 or 8, got {connectivity}")
+        self.connectivity = connectivity
+        self.column = column
+
+    def _apply(self, raster: Raster) -> gpd.GeoDataFrame:
+        return vectorize(raster, self.connectivity, self.column)
