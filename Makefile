@@ -66,9 +66,12 @@ bench: $(DEV) $(BENCH)  ## measure against the targets and the peers, write benc
 bench-quick: $(DEV) $(BENCH)  ## the same in under three minutes, smaller
 	@$(BIN)/python benchmarks/run.py --quick
 
-.PHONY: site
-site: $(DEV) $(SITE)  ## render the site into _build/html
+.PHONY: site site-myst
+site: $(DEV) $(SITE)  ## render the site into _build/html, with Sphinx where mystmd's theme is out of reach
 	@$(BIN)/python docs/build.py
+
+site-myst: $(DEV) $(SITE)  ## render the site with mystmd or fail, as its host shows it
+	@$(BIN)/python docs/build.py --with mystmd
 
 .PHONY: clean clean-all
 clean:  ## remove caches and build output

@@ -1,0 +1,131 @@
+"""API reference pages from the docstrings, one a module; sources are parsed, never imported."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from docstring import to_markdown
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("pipekit", "geopatcher", "geocatalog", "geotoolz", "geostack")
+
+
+@dataclass
+class Module:
+    """A module with its documented public classes and functions."""
+
+    name: str
+    doc: str
+    items: dict[str, ast.ClassDef | ast.FunctionDef] = field(default_factory=dict)
+
+    @property
+    def package(self) -> str:
+        """The import package it belongs to."""
+        return self.name.split(".")[0]
+
+    @property
+    def page(self) -> str:
+        """Its page, below docs/reference/."""
+        return f"api/{self.name}.md"
+
+
+def modules(source: Path = ROOT / "src") -> list[Module]:
+    """Every module of the five packages that documents something public."""
+    found = []
+    for package in PACKAGES:
+        for path in sorted((source / package).rglob("*.py")):
+            module = _parse(path, source)
+            if module.items and not any(part.startswith("_") for part in module.name.split(".")):
+                found.append(module)
+    return found
+
+
+def _parse(path: Path, source: Path) -> Module:
+    tree = ast.parse(path.read_text("utf-8"))
+    parts = path.relative_to(source).with_suffix("").parts
+    name = ".".join(part for part in parts if part != "__init__")
+    module = Module(name, ast.get_docstring(tree) or "")
+    for node in tree.body:
+        if (
+            isinstance(node, ast.ClassDef | ast.FunctionDef)
+            and not node.name.startswith("_")
+            and ast.get_docstring(node)
+        ):
+            module.items[node.name] = node
+    return module
+
+
+def label(module: str, name: str) -> str:
+    """The target of one class or function: `function-` keeps `ndvi` apart from `NDVI`."""
+    kind = "class" if name[0].isupper() else "function"
+    return f"{kind}-{module}-{name}".lower().replace(".", "-").replace("_", "-")
+
+
+def write_pages(folder: Path, used: dict[str, list[tuple[str, str]]]) -> list[Module]:
+    """Write one page a module into `folder`; `used` tells label -> [(title, link)] of notebooks."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = modules()
+    for module in found:
+        parts = [f"# {module.name}", to_markdown(module.doc)]
+        for name, node in module.items.items():
+            parts += _item(module.name, name, node)
+            pages = used.get(label(module.name, name), [])
+            if pages:
+                parts.append("Used in " + ", ".join(f"[{title}]({link})" for title, link in pages))
+        text = "\n\n".join(part for part in parts if part)
+        (folder / f"{module.name}.md").write_text(text + "\n", "utf-8")
+    return found
+
+
+def index(found: list[Module]) -> str:
+    """The tables of the reference's first page: module and first sentence, by package."""
+    lines: list[str] = []
+    for package in PACKAGES:
+        lines += ["", f"## {package}", "", "| module | about |", "| --- | --- |"]
+        for module in found:
+            if module.package == package:
+                first = to_markdown(module.doc.split("\n\n")[0].replace("\n", " "))
+                lines.append(f"| [{module.name}]({module.page}) | {first} |")
+    return "\n".join(lines) + "\n"
+
+
+def _item(module: str, name: str, node: ast.ClassDef | ast.FunctionDef) -> list[str]:
+    signature = _signature(node)
+    parts = [f"({label(module, name)})=\n## {name}", f"```python\n{signature}\n```"]
+    parts.append(to_markdown(ast.get_docstring(node) or ""))
+    if isinstance(node, ast.ClassDef):
+        for method in node.body:
+            if isinstance(method, ast.FunctionDef) and not method.name.startswith("_"):
+                doc = ast.get_docstring(method)
+                if doc:
+                    parts.append(f"**`.{_signature(method)}`**")
+                    parts.append(to_markdown(doc))
+    return parts
+
+
+def _signature(node: ast.ClassDef | ast.FunctionDef) -> str:
+    if isinstance(node, ast.FunctionDef):
+        if any(getattr(mark, "id", "") == "property" for mark in node.decorator_list):
+            return node.name
+        returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+        return f"{node.name}({_arguments(node.args)}){returns}"
+    init = next(
+        (n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None
+    )
+    if init:
+        return f"{node.name}({_arguments(init.args)})"
+    fields = [
+        ast.unparse(item)
+        for item in node.body
+        if isinstance(item, ast.AnnAssign) and "ClassVar" not in ast.unparse(item.annotation)
+    ]
+    decorated = any("dataclass" in ast.unparse(mark) for mark in node.decorator_list)
+    is_tuple = any(ast.unparse(base) == "NamedTuple" for base in node.bases)
+    return f"{node.name}({', '.join(fields)})" if decorated or is_tuple else node.name
+
+
+def _arguments(arguments: ast.arguments) -> str:
+    return re.sub(r"^(self|cls)(, |$)", "", ast.unparse(arguments))

@@ -1,0 +1,129 @@
+"""Lay out the site's pages in a folder of their own: sources, API pages, stamped notebooks.
+
+Both renderers read that folder; the repository's own files are left alone.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import api_pages
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+COPIED = ("myst.yml", "README.md", "CHANGELOG.md", "LICENSE", "CITATION.cff")
+
+
+def stage(folder: Path, root: Path = ROOT) -> Path:
+    """Fill `folder` with all that the site is rendered from, and return it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name in COPIED:
+        shutil.copy(root / name, folder / name)
+    shutil.copytree(root / "docs", folder / "docs", ignore=shutil.ignore_patterns("*.py", "_*"))
+    homes = _homes()
+    used: dict[str, list[tuple[str, str]]] = {}
+    for source in sorted((root / "notebooks").rglob("*.ipynb")):
+        if ".ipynb_checkpoints" in source.parts:
+            continue
+        name = source.relative_to(root)
+        notebook = json.loads(source.read_text("utf-8"))
+        links = _used_names(notebook, homes)
+        for target in links.values():
+            used.setdefault(target, []).append((source.stem, f"../../../{name}"))
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        _stamp(notebook, name.with_suffix(""), links)
+        (folder / name).write_text(json.dumps(notebook, ensure_ascii=False), "utf-8")
+        for suffix in (".ipynb", ".py"):
+            copy = folder / "downloads" / name.with_suffix(suffix)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source.with_suffix(suffix), copy)
+    found = api_pages.write_pages(folder / "docs" / "reference" / "api", used)
+    with (folder / "docs" / "reference" / "index.md").open("a", encoding="utf-8") as page:
+        page.write(api_pages.index(found))
+    return folder
+
+
+def _homes() -> dict[tuple[str, str], str]:
+    """(package, public name) -> the label of its class or function."""
+    return {
+        (package, name): api_pages.label(module.name, name)
+        for module in api_pages.modules()
+        for name in module.items
+        for package in {module.package, module.name}
+    }
+
+
+def _used_names(notebook: Any, homes: dict[tuple[str, str], str]) -> dict[str, str]:
+    """Names that the notebook imports from the packages -> label of their API entry."""
+    found: dict[str, str] = {}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] != "code":
+            continue
+        code = "\n".join(
+            line for line in "".join(cell["source"]).splitlines() if not line.startswith(("%", "!"))
+        )
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                for alias in node.names:
+                    target = homes.get((node.module, alias.name)) or homes.get(
+                        ("pipekit" if node.module == "geotoolz" else "", alias.name)
+                    )
+                    if target:
+                        found[alias.name] = target
+    return dict(sorted(found.items()))
+
+
+def _stamp(notebook: Any, name: Path, links: dict[str, str]) -> None:
+    """Say at the top which pixels the page shows, and at the end where its names are explained."""
+    pixels = sorted(
+        {
+            line.removeprefix("source:").strip()
+            for cell in notebook["cells"]
+            for output in cell.get("outputs", [])
+            for line in "".join(output.get("text", [])).splitlines()
+            if line.startswith("source:")
+        }
+    )
+    shown = "; ".join(f"`{line}`" for line in pixels) or "none, this page works on numbers"
+    copy = f"{'../' * len(name.parts[:-1])}downloads/{name}"
+    top = (
+        f"```{{note}}\nPixels on this page: {shown}. "
+        f"Download {{download}}`the notebook <{copy}.ipynb>` "
+        f"or {{download}}`its source <{copy}.py>`.\n```"
+    )
+    notebook["cells"].insert(1, _markdown(top, f"stamp-{name}"))
+    if links:
+        names = ", ".join(f"[{name}](#{target})" for name, target in links.items())
+        notebook["cells"].append(_markdown(f"API on this page: {names}.", f"api-of-{name}"))
+
+
+def _markdown(text: str, cell_id: str) -> dict[str, Any]:
+    return {
+        "cell_type": "markdown",
+        "id": re.sub(r"\W+", "-", cell_id),
+        "metadata": {},
+        "source": text,
+    }
+
+
+def toc(folder: Path) -> list[dict[str, Any]]:
+    """The parts of the contents in `folder`'s myst.yml, with every pattern replaced by files."""
+    config = yaml.safe_load((folder / "myst.yml").read_text("utf-8"))
+    return [_expand(entry, folder) for entry in config["project"]["toc"]]
+
+
+def _expand(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
+    children: list[dict[str, Any]] = []
+    for child in entry.get("children", []):
+        if "pattern" in child:
+            paths = sorted(folder.glob(child["pattern"]))
+            children += [{"file": str(path.relative_to(folder))} for path in paths]
+        else:
+            children.append(_expand(child, folder))
+    return {**entry, "children": children} if children else dict(entry)
