@@ -11,6 +11,8 @@ Box = tuple[float, float, float, float]
 
 LAKE_TAHOE_BBOX: Box = (-120.10, 38.92, -119.93, 39.27)
 CALDOR_BBOX: Box = (-120.30, 38.55, -119.95, 38.95)
+FULL_TILE_BBOX: Box = (-120.6994, 38.7065, -119.3876, 39.7269)
+"""The box around tile 10SGJ's outline."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,10 @@ _ALL = (
         "caldor", CALDOR_BBOX, 32610, ("sentinel-2-l2a",),
         ("2021-08-09/2021-08-09", "2021-11-12/2021-11-12"),
         ("10SGH", "10SGJ"), "Caldor Fire, before and after, August and November 2021",
+    ),
+    SimulatedArea(
+        "full-tile", FULL_TILE_BBOX, 32610, ("sentinel-2-l2a",), ("2024-08-13/2024-08-13",),
+        ("10SGJ",), "the whole of tile 10SGJ, every pixel filled, red and near infrared",
     ),
 )  # fmt: skip
 

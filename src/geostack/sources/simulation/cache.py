@@ -17,7 +17,7 @@ from .areas import AREAS, SimulatedArea
 
 Builder = Callable[[SimulatedArea, Path, bool], None]
 
-_BUILDERS: dict[str, str] = {"lake-tahoe": "tahoe", "caldor": "caldor"}
+_BUILDERS: dict[str, str] = {"lake-tahoe": "tahoe", "caldor": "caldor", "full-tile": "fulltile"}
 
 MARK = "built.json"
 """A file at the root of a whole area: what was built, by which version, in how many bytes."""

@@ -20,6 +20,7 @@ def write_cog(
     nodata: float | None = 0,
     categorical: bool = False,
     blocksize: int = 512,
+    threads: int = 1,
 ) -> None:
     """Write an array, (rows, cols) or (bands, rows, cols), as a valid COG with overviews.
 
@@ -41,12 +42,21 @@ def write_cog(
     tile = tile or grid
     layers = array[None] if array.ndim == 2 else array
     row, col = grid.offset_in(tile)
-    profile = dict(
-        driver="GTiff", width=tile.cols, height=tile.rows, count=len(layers),
-        dtype=array.dtype.name, crs=f"EPSG:{tile.epsg}",
-        transform=rasterio.Affine(*tile.transform), nodata=nodata, tiled=True,
-        blockxsize=blocksize, blockysize=blocksize, interleave="band", SPARSE_OK="TRUE",
-    )  # fmt: skip
+    profile: dict[str, Any] = {
+        "driver": "GTiff",
+        "width": tile.cols,
+        "height": tile.rows,
+        "count": len(layers),
+        "dtype": array.dtype.name,
+        "crs": f"EPSG:{tile.epsg}",
+        "transform": rasterio.Affine(*tile.transform),
+        "nodata": nodata,
+        "tiled": True,
+        "blockxsize": blocksize,
+        "blockysize": blocksize,
+        "interleave": "band",
+        "SPARSE_OK": "TRUE",
+    }
     levels = [2**k for k in range(1, 6) if max(tile.shape) >> (k - 1) > blocksize]
     with rasterio.Env(SPARSE_OK_OVERVIEW="ON"), MemoryFile() as memory:
         with memory.open(**profile) as target:
@@ -54,7 +64,7 @@ def write_cog(
                 target.build_overviews(levels, Resampling.nearest)
         with rasterio.open(memory.name, "r+") as target:
             target.write(layers, window=Window(col, row, grid.cols, grid.rows))
-        for number, level in enumerate(levels):
+        for number in range(len(levels)):
             layers = _halve(layers, (row, col), categorical)
             row, col = row // 2, col // 2
             with rasterio.open(memory.name, "r+", OVERVIEW_LEVEL=number) as overview:
@@ -66,7 +76,7 @@ def write_cog(
             copy(
                 source, str(path), driver="COG", compress="ZSTD", level=1, predictor="YES",
                 SPARSE_OK="TRUE", overviews="FORCE_USE_EXISTING" if levels else "NONE",
-                blocksize=blocksize,
+                blocksize=blocksize, num_threads=threads,
             )  # fmt: skip
 
 

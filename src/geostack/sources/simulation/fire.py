@@ -41,7 +41,7 @@ def severity(land: Landscape, counted: Grid, acres: float = PUBLISHED_ACRES) -> 
     return np.asarray(intensity * smoothstep((edge + grow) / 120), dtype=np.float32)
 
 
-LEAST = 0.19
+LEAST = 0.2
 """Severity from which ground counts as burnt; the notebook sees it as a dNBR of about 0.1."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ SCL_PERCENTAGES: dict[int, str] = {
 
 
 def footprint(grid: Grid) -> tuple[dict[str, Any], list[float]]:
-    """Return a grid's outline as a GeoJSON polygon in degrees, and its (west, south, east, north)."""
+    """Return a grid's outline in degrees: a GeoJSON polygon, and (west, south, east, north)."""
     import numpy as np
     from pyproj import Transformer
 
@@ -48,7 +49,7 @@ def footprint(grid: Grid) -> tuple[dict[str, Any], list[float]]:
     )
     # Points along the edges: a UTM edge is a curve in degrees.
     steps = np.linspace(0, 1, 5)[:-1, None]
-    ring = np.vstack([a + (b - a) * steps for a, b in zip(corners[:-1], corners[1:], strict=True)])
+    ring = np.vstack([a + (b - a) * steps for a, b in pairwise(corners)])
     ring = np.vstack([ring, ring[:1]])
     to_degrees = Transformer.from_crs(grid.epsg, 4326, always_xy=True)
     lon, lat = to_degrees.transform(ring[:, 0], ring[:, 1])

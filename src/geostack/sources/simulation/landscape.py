@@ -127,7 +127,8 @@ def _regions(coarse: Grid, height: F32) -> _Regions:
     outcrop = -1.0 + 1.5 * granite + 1.8 * np.clip(steep - 0.33, 0, 0.6) + 1.2 * patches
     outcrop += 0.55 * ridge + 0.9 * np.clip((height - 2650) / 600, -0.5, 1.0)
     # The rain shadow: east of the crest and low, sagebrush takes over from forest.
-    lee = np.clip((coarse.x[None, :] - 770500) / 6000, -1, 1).astype(np.float32)
+    drift = fractal(coarse, 9000, 34, octaves=5, gain=0.6) * np.float32(7000)
+    lee = np.clip((coarse.x[None, :] - 771500 + drift) / 6000, -1, 1).astype(np.float32)
     dry = np.clip(0.5 + 0.5 * lee - (height - 1850) / 900, 0, 1) * smoothstep(lee + 0.6)
     stand = fractal(coarse, 1300, 32, octaves=6, gain=0.68)
     tree = 0.98 + 0.78 * stand + 0.28 * northness - 0.28 * ridge
@@ -153,7 +154,8 @@ def _granite(coarse: Grid) -> F32:
         across = np.exp(-(((coarse.x - x) / radius) ** 2)).astype(np.float32)
         down = np.exp(-(((coarse.y - y) / radius) ** 2)).astype(np.float32)
         np.maximum(granite, np.float32(share) * down[:, None] * across, out=granite)
-    return granite + np.float32(0.22) * fractal(coarse, 5200, 36, octaves=4, gain=0.6) - 0.04
+    ragged = fractal(coarse, 5200, 36, octaves=4, gain=0.6)
+    return np.asarray(granite + 0.22 * ragged - 0.04, dtype=np.float32)
 
 
 def _meadows(grid: Grid, crown: F32) -> tuple[F32, F32]:

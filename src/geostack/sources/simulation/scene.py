@@ -142,7 +142,7 @@ def digital_numbers(
 
 
 def render(stage: Stage, shot: Acquisition, sky: Sky, bands: Sequence[str]) -> dict[str, U16]:
-    """Return the digital numbers of the bands: 10 m ones as they are, B11 and B12 pooled to 20 m."""
+    """Return the digital numbers of the bands; B11 and B12 are pooled to 20 m."""
     grid = stage.grid
     veil, shadow = sky.on(grid)
     at = np.flatnonzero((veil + shadow).ravel() > 0.004)

@@ -182,18 +182,24 @@ def _scaled(grid: Grid, res: float) -> tuple[int, int]:
 
 
 def _properties(shot: Shot, tile: str, scl: U8) -> dict[str, object]:
-    """Return the properties of a Sentinel-2 item; percentages count the simulated pixels."""
-    acquisition = shot.acquisition
-    made = processed(acquisition.when)
+    """Return the properties of an item with a classification; percentages count its pixels."""
     counts = np.bincount(scl.ravel(), minlength=12) * (100 / scl.size)
     full = tile_grid(tile, 20)
     percentages = {name: round(float(counts[k]), 6) for k, name in SCL_PERCENTAGES.items()}
+    missing = 100 - 100 * scl.size / (full.rows * full.cols)
+    return {**tile_properties(shot, tile, float(counts[8:11].sum()), missing), **percentages}
+
+
+def tile_properties(shot: Shot, tile: str, cloud_cover: float, nodata: float) -> dict[str, object]:
+    """Return the properties of a Sentinel-2 item; `cloud_cover` and `nodata` are percentages."""
+    acquisition = shot.acquisition
+    made = processed(acquisition.when)
     number = shot.baseline.replace(".", "")
     return {
         "platform": {"S2A": "Sentinel-2A", "S2B": "Sentinel-2B"}[shot.platform],
         "constellation": "Sentinel 2",
         "instruments": ["msi"],
-        "eo:cloud_cover": round(float(counts[8:11].sum()), 6),
+        "eo:cloud_cover": round(cloud_cover, 6),
         "s2:mgrs_tile": tile,
         "s2:processing_baseline": shot.baseline,
         "s2:product_type": "S2MSI2A",
@@ -203,8 +209,7 @@ def _properties(shot: Shot, tile: str, scl: U8) -> dict[str, object]:
         "s2:mean_solar_zenith": round(acquisition.sun.zenith, 6),
         "s2:mean_solar_azimuth": round(acquisition.sun.azimuth, 6),
         "s2:reflectance_conversion_factor": round(earth_sun_factor(acquisition.when), 9),
-        "s2:nodata_pixel_percentage": round(100 - 100 * scl.size / (full.rows * full.cols), 6),
+        "s2:nodata_pixel_percentage": round(nodata, 6),
         "sat:orbit_state": "descending",
         "sat:relative_orbit": shot.orbit,
-        **percentages,
     }
