@@ -116,6 +116,7 @@ def to_geoparquet(
             beside,
             row_group_size=row_group_size,
             compression=_COMPRESSION,
+            use_dictionary=_repetitive(table),
             write_statistics=True,
             store_schema=True,
         )
@@ -125,6 +126,19 @@ def to_geoparquet(
         if os.path.exists(beside):
             os.unlink(beside)
     return str(target)
+
+
+def _repetitive(table: pa.Table) -> list[str]:
+    """Return the text columns worth a dictionary: paths and geometry hardly ever repeat."""
+    import pyarrow as pa
+
+    text = (pa.types.is_string, pa.types.is_large_string)
+    return [
+        field.name
+        for field in table.schema
+        if any(kind(field.type) for kind in text)
+        and len(table.column(field.name).unique()) < len(table) / 4
+    ]
 
 
 def _umask() -> int:

@@ -1,0 +1,340 @@
+"""The command `geocatalog`: build a catalog file, ask it, describe it, convert it.
+
+Exit codes: 0 done; 1 the catalog, the files or the question were wrong (the reason is on standard
+error); 2 the command line was wrong; 3 `query` found nothing, or `info --check` found files
+missing.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from geocatalog.errors import CatalogError
+
+if TYPE_CHECKING:
+    from geocatalog.catalog import GeoCatalog
+
+NOTHING_FOUND = 3
+"""Exit code of a command that worked and whose answer is "none"."""
+
+app = App(
+    name="geocatalog",
+    help="Catalogs of raster, xarray and vector files: build once, query without opening a file.",
+    help_format="plaintext",
+)
+
+Output = Annotated[bool, Parameter(name="--json", help="Print JSON instead of text.")]
+Box = Annotated[
+    tuple[float, float, float, float] | None,
+    Parameter(help="WEST SOUTH EAST NORTH, in --crs. West > east crosses the antimeridian."),
+]
+
+
+@app.command
+def build(
+    output: Path,
+    inputs: Annotated[list[str], Parameter(help="Files, URLs, or folders searched for --pattern.")],
+    *,
+    kind: Annotated[
+        Literal["raster", "xarray", "vector", "stac"],
+        Parameter(help="What the inputs are; stac reads STAC item or item collection JSON."),
+    ] = "raster",
+    pattern: Annotated[str | None, Parameter(help="Glob for folders, by default by kind.")] = None,
+    regex: Annotated[
+        str | None, Parameter(help="Date in the file name, e.g. '_(?P<date>\\d{8})_'.")
+    ] = None,
+    date_format: Annotated[str, Parameter(help="strptime format of that date.")] = "%Y%m%d",
+    target_crs: Annotated[str | None, Parameter(help="CRS of footprints, e.g. EPSG:4326.")] = None,
+    asset: Annotated[
+        list[str] | None, Parameter(help="STAC asset; several are read as bands.")
+    ] = None,
+    layer: Annotated[str | None, Parameter(help="Vector layer; by default all.")] = None,
+    time_var: Annotated[str, Parameter(help="Time coordinate of xarray datasets.")] = "time",
+    workers: Annotated[int, Parameter(help="Headers read at once.")] = 32,
+    skip_errors: Annotated[
+        bool, Parameter(help="Leave out what cannot be read, and list it.")
+    ] = False,
+    json_output: Output = False,
+) -> int:
+    r"""Read headers and write a catalog file (GeoParquet).
+
+    Example: geocatalog build june.parquet scenes/ --regex '_(?P<date>\d{8})T'
+    """
+    from geocatalog.parquet import to_geoparquet
+
+    paths = _expand(inputs, pattern or _PATTERNS[kind])
+    if not paths:
+        raise CatalogError(f"no files: {inputs} hold nothing like {pattern or _PATTERNS[kind]}")
+    shared: dict[str, Any] = {
+        "target_crs": target_crs,
+        "on_error": "skip" if skip_errors else "raise",
+    }
+    dated: dict[str, Any] = {"filename_regex": regex, "date_format": date_format}
+    catalog = _build(kind, paths, shared, dated, workers, asset, layer, time_var)
+    written = to_geoparquet(catalog, output)
+    lines = [f"{written}: {catalog!r}"]
+    lines += [f"skipped {path}: {reason}" for path, reason in catalog.skipped]
+    skipped = [{"path": path, "reason": reason} for path, reason in catalog.skipped]
+    _tell(json_output, _facts(catalog) | {"path": written, "skipped": skipped}, lines)
+    return 0
+
+
+_PATTERNS = {"raster": "**/*.tif*", "xarray": "**/*.nc", "vector": "**/*.g*", "stac": "**/*.json"}
+
+
+def _build(
+    kind: str,
+    paths: list[str],
+    shared: dict[str, Any],
+    dated: dict[str, Any],
+    workers: int,
+    asset: list[str] | None,
+    layer: str | None,
+    time_var: str,
+) -> GeoCatalog:
+    import geocatalog
+
+    if kind == "raster":
+        return geocatalog.build_raster_catalog(paths, workers=workers, **dated, **shared)
+    if kind == "xarray":
+        return geocatalog.build_xarray_catalog(paths, time_var=time_var, workers=workers, **shared)
+    if kind == "vector":
+        return geocatalog.build_vector_catalog(
+            paths, layer=layer, workers=workers, **dated, **shared
+        )
+    key = asset[0] if asset and len(asset) == 1 else asset
+    return geocatalog.from_stac_items(_stac_items(paths), asset_key=key, **shared)
+
+
+def _expand(inputs: Sequence[str], pattern: str) -> list[str]:
+    found: list[str] = []
+    for text in inputs:
+        path = Path(text)
+        found += sorted(map(str, path.glob(pattern))) if _is_folder(path) else [text]
+    return found
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and path.suffix != ".zarr"
+
+
+def _stac_items(paths: list[str]) -> list[Any]:
+    import pystac
+
+    items: list[Any] = []
+    for path in paths:
+        try:
+            document = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise CatalogError(f"{path} is not JSON that can be read: {error}") from error
+        members = document.get("features", [document]) if isinstance(document, dict) else []
+        for member in members:
+            if member.get("type") != "Feature":
+                raise CatalogError(f"{path} holds no STAC item, but a {member.get('type')!r}")
+            item = pystac.Item.from_dict(member)
+            item.set_self_href(item.get_self_href() or str(Path(path).absolute()))
+            items.append(item)
+    return items
+
+
+@app.command
+def query(
+    catalog: Path,
+    *,
+    bounds: Box = None,
+    crs: Annotated[str | None, Parameter(help="CRS of --bounds; by default the catalog's.")] = None,
+    time: Annotated[str | None, Parameter(help="2024-06-01, 2024-06 or START/END.")] = None,
+    where: Annotated[str | None, Parameter(help="SQL, e.g. 'cloud_cover < 10'.")] = None,
+    limit: Annotated[int | None, Parameter(help="Print at most so many rows.")] = None,
+    output: Annotated[Path | None, Parameter(help="Write the answer as a catalog file.")] = None,
+    count: Annotated[bool, Parameter(help="Print only the number of rows.")] = False,
+    json_output: Output = False,
+) -> int:
+    """List the files that touch a box, a time and a condition; exit code 3 when there is none.
+
+    Example: geocatalog query june.parquet --bounds -120.1 38.9 -119.9 39.3 --crs EPSG:4326
+    """
+    from geocatalog.duckdb import open_catalog
+    from geocatalog.parquet import to_geoparquet
+
+    found: GeoCatalog = open_catalog(catalog).query(bounds=bounds, crs=crs, time=time)
+    if where is not None:
+        found = found.where(where)
+    number = len(found)
+    if output is not None:
+        to_geoparquet(found, output)
+    if count:
+        _tell(json_output, {"rows": number}, [str(number)])
+    elif json_output:
+        _print_json({"rows": number, "files": [_row(row) for row in _first(found, limit)]})
+    else:
+        for row in _first(found, limit):
+            print(row.filepath)
+    return 0 if number else NOTHING_FOUND
+
+
+def _first(catalog: GeoCatalog, limit: int | None) -> Any:
+    from itertools import islice
+
+    return islice(catalog.iter_rows(), limit)
+
+
+def _row(row: Any) -> dict[str, Any]:
+    extras = {name: _plain(value) for name, value in row.extras.items()}
+    return {
+        "filepath": row.filepath,
+        "start_time": _plain(row.start_time),
+        "end_time": _plain(row.end_time),
+        "bounds": list(row.bounds),
+        **extras,
+    }
+
+
+def _plain(value: Any) -> Any:
+    import numpy as np
+    import pandas as pd
+
+    if value is None or value is pd.NaT or value is pd.NA or value != value:
+        return None
+    if isinstance(value, pd.Timestamp):
+        return value.isoformat()
+    return value.item() if isinstance(value, np.generic) else value
+
+
+@app.command
+def info(
+    catalog: Path,
+    *,
+    check: Annotated[bool, Parameter(help="Also look for local files that have gone.")] = False,
+    json_output: Output = False,
+) -> int:
+    """Describe a catalog file: rows, CRS, extents, columns; --check exits 3 if files are gone."""
+    from geocatalog.duckdb import open_catalog
+
+    found = open_catalog(catalog)
+    facts = _facts(found)
+    lines = [f"{name:16} {value}" for name, value in facts.items()]
+    missing = found.missing_files() if check else []
+    if check:
+        facts["missing"] = missing
+        lines += [f"missing          {path}" for path in missing] or ["missing          none"]
+    _tell(json_output, facts, lines)
+    return NOTHING_FOUND if missing else 0
+
+
+def _facts(catalog: GeoCatalog) -> dict[str, Any]:
+    from geocatalog.crs import crs_text
+
+    times, bounds = catalog.temporal_extent, catalog.total_bounds
+    return {
+        "rows": len(catalog),
+        "backend": catalog.backend,
+        "crs": crs_text(catalog.crs),
+        "total_bounds": None if bounds is None else list(bounds),
+        "temporal_extent": times and [times.left.isoformat(), times.right.isoformat()],
+        "columns": catalog.columns,
+    }
+
+
+@app.command
+def convert(
+    source: Path,
+    target: Path,
+    *,
+    json_output: Output = False,
+) -> int:
+    """Write a catalog in another form, by the target's ending.
+
+    .parquet rewrites in the newest layout, sorted; .geojson and .gpkg are for a GIS; .csv has
+    footprints as WKT; .json is a STAC item collection. The source may be any of .parquet,
+    .geojson and .gpkg.
+    """
+    catalog = _read(source)
+    writers = {
+        ".parquet": _write_parquet,
+        ".geojson": _write_vector,
+        ".gpkg": _write_vector,
+        ".csv": _write_csv,
+        ".json": _write_stac,
+    }
+    writer = writers.get(target.suffix.lower())
+    if writer is None:
+        raise CatalogError(f"cannot write {target.suffix!r}; known are {', '.join(writers)}")
+    writer(catalog, target)
+    _tell(json_output, _facts(catalog) | {"path": str(target)}, [f"{target}: {catalog!r}"])
+    return 0
+
+
+def _read(source: Path) -> GeoCatalog:
+    from geocatalog.memory import InMemoryGeoCatalog
+    from geocatalog.parquet import from_geoparquet
+
+    if source.suffix.lower() == ".parquet":
+        return from_geoparquet(source)
+    if source.suffix.lower() not in (".geojson", ".gpkg"):
+        raise CatalogError(f"cannot read {source.suffix!r}; known are .parquet, .geojson, .gpkg")
+    if not source.exists():
+        raise CatalogError(f"no catalog file at {source}")
+    import geopandas as gpd
+
+    return InMemoryGeoCatalog(gpd.read_file(source))
+
+
+def _write_parquet(catalog: GeoCatalog, target: Path) -> None:
+    from geocatalog.parquet import to_geoparquet
+
+    to_geoparquet(catalog, target)
+
+
+def _write_vector(catalog: GeoCatalog, target: Path) -> None:
+    # RFC 7946: GeoJSON is always in longitude and latitude.
+    frame = catalog.gdf.to_crs(4326) if target.suffix == ".geojson" else catalog.gdf
+    frame.to_file(target)
+
+
+def _write_csv(catalog: GeoCatalog, target: Path) -> None:
+    catalog.gdf.to_wkt().to_csv(target, index=False)
+
+
+def _write_stac(catalog: GeoCatalog, target: Path) -> None:
+    from pystac import ItemCollection
+
+    from geocatalog.stac import to_stac_items
+
+    ItemCollection(to_stac_items(catalog)).save_object(str(target))
+
+
+def _tell(as_json: bool, facts: dict[str, Any], lines: list[str]) -> None:
+    if as_json:
+        _print_json(facts)
+    else:
+        print("\n".join(lines))
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=1))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code; the entry point of `geocatalog`.
+
+    >>> main(["info", "nowhere.parquet"])
+    1
+    """
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = app(tokens, result_action="return_value", exit_on_error=False, print_error=True)
+    except CatalogError as error:
+        print(f"geocatalog: {error}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        if type(error).__module__.startswith("cyclopts"):
+            return 2
+        raise
+    return code if isinstance(code, int) else 0
