@@ -49,9 +49,9 @@ class Diff(Operator):
         if got.shape != wanted.shape:
             raise DiffError(f"shape {got.shape} differs from the reference's {wanted.shape}")
         difference = absolute_difference(got, wanted)
-        far = ~(difference <= self.atol + self.rtol * np.abs(_as_number(wanted)))
-        # An infinity equals itself, though its tolerance is not a number.
-        far &= difference != 0
+        # An infinite reference is close to itself only, so it gets no relative tolerance.
+        size = np.where(np.isfinite(wanted), np.abs(_as_number(wanted)), 0.0)
+        far = ~(difference <= self.atol + self.rtol * size)
         if far.any():
             raise DiffError(self._message(got, wanted, np.where(far, difference, -1.0), far))
         return x

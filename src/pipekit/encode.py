@@ -99,7 +99,10 @@ class Encoder:
             for name, item in config_values(value).items()
             if not (isinstance(item, _CALLABLES) and item is defaults.get(name))
         }
-        node = {"class": type(value).__name__, "config": self._values(values, path)}
+        node: dict[str, JSON] = {
+            "class": type(value).__name__,
+            "config": self._values(values, path),
+        }
         if self.opaque is by_identity:
             node["id"] = id(type(value))  # two classes may share a name
         return node

@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from pipekit.control import checked_operator
 from pipekit.encode import NotSerializableError
 from pipekit.hashing import content_hash
 from pipekit.operator import Operator
+
+_ONE_DISTRIBUTION = ("pipekit", "geopatcher", "geocatalog", "geotoolz", "geostack")
 
 
 class Provenance(Operator):
@@ -121,16 +124,17 @@ def _classes(value: Any) -> Iterator[type]:
             yield from _classes(item)
 
 
+@cache
 def _version(package: str) -> str:
+    """Return a package's version: its own word, or that of the distribution it comes from."""
     from importlib import metadata
 
     own = getattr(sys.modules.get(package), "__version__", None)
     if isinstance(own, str):
         return own
-    # An import package may come from a distribution of another name.
-    for name in (package, *metadata.packages_distributions().get(package, ())):
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return "unknown"
+    try:
+        return metadata.version("geostack" if package in _ONE_DISTRIBUTION else package)
+    except metadata.PackageNotFoundError:
+        # Asked last, because it reads the file lists of all that is installed.
+        names = metadata.packages_distributions().get(package, [])
+        return metadata.version(names[0]) if names else "unknown"

@@ -105,9 +105,9 @@ class Registry:
 
 
 def is_serialisable_class(value: Any) -> bool:
-    """Tell whether a value is an operator class whose operators can be written to a config."""
+    """Tell whether a value is an operator class that does something and can be written down."""
     is_operator = isinstance(value, type) and issubclass(value, Operator)
-    return is_operator and not value.forbid_in_yaml
+    return is_operator and not value.forbid_in_yaml and value._apply is not Operator._apply
 
 
 def _address(cls: type) -> tuple[str, str]:

@@ -1,0 +1,97 @@
+"""Branch, Switch, Try, Coalesce."""
+
+import pytest
+
+import pipekit as pk
+
+number = pk.Lambda(int, name="number")
+
+
+def test_branch_runs_one_side_only():
+    ran = []
+    yes, no = pk.Tap(lambda x: ran.append("yes")), pk.Tap(lambda x: ran.append("no"))
+    branch = pk.Branch(lambda x: x > 0, yes, no)
+    assert (branch(1), branch(-1)) == (1, -1)
+    assert ran == ["yes", "no"]
+    assert pk.Branch(lambda x: x > 0, pk.Const("positive"))(-5) == -5
+
+
+def test_switch_falls_back_to_its_default():
+    switch = pk.Switch(lambda x: x % 3, {0: pk.Const("none left"), 1: pk.Const("one left")})
+    assert [switch(x) for x in (3, 4, 5)] == ["none left", "one left", 5]
+
+
+def test_a_predicate_that_is_an_operator_serialises_and_a_function_does_not():
+    assert not pk.Branch(pk.Identity(), pk.Const(1)).forbid_in_yaml
+    with pytest.raises(pk.NotSerializableError, match="predicate holds the function"):
+        pk.to_config(pk.Branch(lambda x: True, pk.Const(1)))
+    with pytest.raises(pk.NotSerializableError, match=r"operators\[1\]\.key holds the function"):
+        pk.to_config(pk.Identity() | pk.Switch(lambda x: x, {}))
+
+
+def test_try_falls_back_on_the_named_exceptions_only():
+    safe = pk.Try(number, pk.Const(None), on=(ValueError,))
+    assert safe("12") == 12
+    assert safe("many") is None
+    with pytest.raises(TypeError):
+        safe([])
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit])
+def test_an_interruption_always_passes(interruption):
+    def interrupt(x):
+        raise interruption
+
+    broken = pk.Lambda(interrupt)
+    for op in (
+        pk.Try(broken, pk.Const(0), on=Exception),
+        pk.Coalesce([broken, pk.Const(0)], is_ok=bool, on=Exception),
+    ):
+        with pytest.raises(interruption):
+            op(1)
+    with pytest.raises(TypeError, match="always pass"):
+        pk.Try(broken, pk.Const(0), on=interruption)
+    with pytest.raises(TypeError, match="always pass"):
+        pk.Try(broken, pk.Const(0), on=(ValueError, BaseException))
+
+
+def test_try_has_no_catch_all():
+    with pytest.raises(TypeError, match="'on'"):
+        pk.Try(number, pk.Const(0))
+
+
+def test_coalesce_stops_at_the_first_acceptable_result():
+    ran = []
+    sources = [pk.Const(None), pk.Const(5), pk.Sink(lambda x: ran.append(x))]
+    assert pk.Coalesce(sources, is_ok=lambda result: result is not None)(0) == 5
+    assert ran == []
+
+
+def test_coalesce_says_what_each_source_gave():
+    sources = [pk.Const(None), number, pk.Const([1, 2])]
+    with pytest.raises(pk.CoalesceError) as caught:
+        pk.Coalesce(sources, is_ok=lambda result: False, on=ValueError)("many")
+    message = str(caught.value)
+    assert "Const(value=None) gave NoneType" in message
+    assert "raised ValueError: invalid literal" in message
+    assert "gave list of 2" in message
+
+
+def test_coalesce_raises_what_it_was_not_told_to_take():
+    with pytest.raises(ValueError, match="invalid literal"):
+        pk.Coalesce([number, pk.Const(1)], is_ok=bool)("many")
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: pk.Branch(3, pk.Identity()), "Branch takes a function or operator as predicate"),
+        (lambda: pk.Branch(abs, abs), "if_true must be an operator.*Lambda"),
+        (lambda: pk.Branch(abs, pk.Identity), r"if_true is the class Identity; write Identity\("),
+        (lambda: pk.Switch(abs, {1: 2}), r"cases\[1\] must be an operator, got a int"),
+        (lambda: pk.Coalesce([3], abs), r"sources\[0\] must be an operator"),
+    ],
+)
+def test_wrong_arguments_are_refused_when_built(build, message):
+    with pytest.raises(TypeError, match=message):
+        build()

@@ -1,0 +1,109 @@
+"""ModelOp with scikit-learn, torch, and plain functions."""
+
+import numpy as np
+import pytest
+from georeader.geotensor import GeoTensor
+from rasterio import Affine
+from rasterio.crs import CRS
+from sklearn.linear_model import LinearRegression
+
+import pipekit as pk
+
+
+class Recorder:
+    def __init__(self):
+        self.sizes = []
+
+    def score(self, x):
+        self.sizes.append(len(x))
+        return x.sum(axis=tuple(range(1, x.ndim)))
+
+
+@pytest.fixture(scope="module")
+def line():
+    x = np.arange(8.0).reshape(-1, 1)
+    return LinearRegression().fit(x, 3 * x[:, 0] + 1)
+
+
+@pytest.mark.parametrize("batch_size", [None, 1, 3, 10, 100])
+def test_batches_give_what_one_call_gives(line, batch_size):
+    x = np.linspace(-1, 1, 10).reshape(-1, 1)
+    op = pk.ModelOp(line, method="predict", batch_size=batch_size)
+    np.testing.assert_allclose(op(x), 3 * x[:, 0] + 1, atol=1e-12)
+
+
+def test_the_batches_are_as_large_as_asked():
+    model = Recorder()
+    got = pk.ModelOp(model, method="score", batch_size=4)(np.ones((10, 2)))
+    assert model.sizes == [4, 4, 2]
+    assert got.tolist() == [2.0] * 10
+    pk.ModelOp(model, method="score", batch_size=4)(np.ones((0, 2)))
+    assert model.sizes[-1] == 0
+
+
+def scene(dtype="uint16", fill=0):
+    attrs = {"band_names": ["a", "b"], "item_id": "i"}
+    return GeoTensor(
+        np.ones((2, 3, 4), dtype), Affine.scale(10, -10), CRS.from_epsg(32610), fill, attrs
+    )
+
+
+def test_a_geotensor_keeps_its_place_when_space_is_kept():
+    seen = []
+
+    def model(x):
+        seen.append(type(x))
+        return x.sum(axis=0)
+
+    got = pk.ModelOp(model)(scene())
+    assert seen == [np.ndarray]
+    assert isinstance(got, GeoTensor)
+    assert got.shape == (3, 4)
+    assert (got.transform, got.crs) == (scene().transform, scene().crs)
+    assert got.attrs == {"item_id": "i"}
+    same = pk.ModelOp(lambda x: x)(scene())
+    assert same.attrs == scene().attrs
+    assert type(pk.ModelOp(lambda x: x.mean())(scene())) is np.ndarray
+    assert type(pk.ModelOp(lambda x: x[:, ::2])(scene())) is np.ndarray
+
+
+def test_a_fill_value_that_does_not_fit_the_result_is_replaced():
+    to_bytes = pk.ModelOp(lambda x: x.astype("uint8"))
+    assert to_bytes(scene("float32", fill=np.nan)).fill_value_default == 0
+    assert to_bytes(scene("int16", fill=-9999)).fill_value_default == 0
+    assert to_bytes(scene(fill=7)).fill_value_default == 7
+    assert pk.ModelOp(lambda x: x > 0)(scene(fill=0)).fill_value_default is False
+
+
+def test_equality_is_the_model_s_identity(line):
+    assert pk.ModelOp(line, "predict") == pk.ModelOp(line, "predict")
+    assert pk.ModelOp(line, "predict") != pk.ModelOp(LinearRegression(), "predict")
+    assert pk.ModelOp.forbid_in_yaml
+
+
+def test_wrong_arguments(line):
+    with pytest.raises(TypeError, match="LinearRegression has no method 'classify' to call"):
+        pk.ModelOp(line, method="classify")
+    with pytest.raises(TypeError, match="has no method '__call__'"):
+        pk.ModelOp(line)
+    for size in (0, -1, 2.5):
+        with pytest.raises(ValueError, match="batch_size must be a positive integer"):
+            pk.ModelOp(line, method="predict", batch_size=size)
+    with pytest.raises(ValueError, match="the input is a single number"):
+        pk.ModelOp(abs, batch_size=2)(3)
+
+
+def test_a_torch_module_runs_without_gradients():
+    torch = pytest.importorskip("torch", reason="torch is an extra")
+    module = torch.nn.Linear(3, 1)
+    states = []
+    module.register_forward_hook(lambda *_: states.append(torch.is_grad_enabled()))
+    x = np.ones((5, 3), "float32")
+    got = pk.ModelOp(module, batch_size=2)(x)
+    assert type(got) is np.ndarray
+    assert states == [False] * 3
+    with torch.no_grad():
+        np.testing.assert_allclose(got, module(torch.from_numpy(x)).numpy(), rtol=1e-6)
+    x.flags.writeable = False
+    assert pk.ModelOp(module)(x).shape == (5, 1)
+    assert pk.ModelOp(module)(x[::-1]).shape == (5, 1)

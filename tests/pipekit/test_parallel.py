@@ -1,0 +1,92 @@
+"""Maps over sequences: order, bounds, errors."""
+
+import itertools
+import threading
+
+import numpy as np
+import pytest
+
+import pipekit as pk
+
+
+def test_order_is_kept_when_later_items_finish_first():
+    waits = [threading.Event() for _ in range(4)]
+
+    def slow(i):
+        if i < 3:
+            waits[i + 1].wait(10)
+        waits[i].set()
+        return i * i
+
+    assert pk.ThreadMap(pk.Lambda(slow), workers=4)(range(4)) == [0, 1, 4, 9]
+
+
+def test_in_flight_is_bounded_on_an_endless_source():
+    taken = []
+
+    def source():
+        for i in itertools.count():
+            taken.append(i)
+            yield i
+
+    stream = pk.ThreadMap(pk.Identity(), workers=3).stream(source())
+    assert [next(stream) for _ in range(5)] == [0, 1, 2, 3, 4]
+    assert len(taken) <= 5 + 2 * 3
+    stream.close()
+    before = len(taken)
+    assert len(taken) == before
+
+
+@pytest.mark.parametrize("mapping", [pk.ThreadMap, pk.ProcessMap])
+def test_an_error_names_the_item_and_stops(mapping):
+    with pytest.raises(pk.QCError) as caught:
+        mapping(pk.AssertValueRange(0, 1), workers=2)([0, 0.5, 7, 1])
+    assert "failed on item 2 of the sequence" in caught.value.__notes__
+
+
+def test_processes_give_what_a_loop_gives():
+    op = pk.ModelOp(np.negative) | pk.ModeGated(pk.ModelOp(np.abs), mode="train")
+    items = [np.arange(n) for n in (3, 1, 2)]
+    with pk.pipeline_mode("train"):
+        expected = [op(x) for x in items]
+        found = pk.ProcessMap(op, workers=2)(items)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert found[0].tolist() == [0, 1, 2]
+
+
+def test_no_items_no_results():
+    assert pk.ThreadMap(pk.Identity(), workers=2)([]) == []
+    assert pk.BatchedMap(pk.Identity(), batch_size=2)(iter([])) == []
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 7])
+def test_batches_are_stacked_and_unstacked(n):
+    sizes = []
+
+    def model(batch):
+        sizes.append(len(batch))
+        return batch.sum(axis=(1, 2))
+
+    chips = [np.full((2, 3), i) for i in range(n)]
+    assert [int(s) for s in pk.BatchedMap(pk.Lambda(model), batch_size=3)(chips)] == [
+        6 * i for i in range(n)
+    ]
+    assert sizes == [3] * (n // 3) + [n % 3] * (n % 3 > 0)
+
+
+def test_ragged_batches_and_wrong_counts_are_refused():
+    ragged = [np.zeros(2), np.zeros(2), np.zeros(2), np.zeros(3)]
+    with pytest.raises(ValueError, match=r"items 2 to 3 have the shapes \[\(2,\), \(3,\)\]"):
+        pk.BatchedMap(pk.Identity(), batch_size=2)(ragged)
+    with pytest.raises(ValueError, match="batch of 2 items and returned 1"):
+        pk.BatchedMap(pk.Lambda(lambda batch: batch[:1]), batch_size=2)([0, 1])
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5, True])
+def test_wrong_counts_are_refused(count):
+    for build in (pk.ThreadMap, pk.ProcessMap, pk.BatchedMap):
+        with pytest.raises(ValueError, match="must be a positive integer"):
+            build(pk.Identity(), count)
+    with pytest.raises(ValueError, match="start_method must be one of"):
+        pk.ProcessMap(pk.Identity(), workers=1, start_method="thread")
