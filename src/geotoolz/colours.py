@@ -61,8 +61,10 @@ def look_of(name: str) -> Look:
     Look(cmap='BrBG', diverging=True)
     """
     key = name.lower()
-    if key in LOOKS:
-        return LOOKS[key]
+    # A band's quantity comes after its own name: "B08 reflectance".
+    for known in (key, key.partition(" ")[2]):
+        if known in LOOKS:
+            return LOOKS[known]
     if "difference" in key or (key.startswith(("d", "delta")) and key[1:] in LOOKS):
         return DIFFERENCE
     return SEQUENTIAL

@@ -41,7 +41,9 @@ def map_frame(raster: Raster, axes: str = "km") -> Frame:
     height, width = values_of(raster).shape[-2:]
     visible = axes != "none"
     if not isinstance(raster, GeoTensor) or raster.transform.b or raster.transform.d:
-        return Frame((0.0, width, height, 0.0), "column (px)", "row (px)", 1.0, None, visible)
+        return Frame(
+            (0.0, float(width), float(height), 0.0), "column (px)", "row (px)", 1.0, None, visible
+        )
     left, top = raster.transform * (0, 0)
     right, bottom = raster.transform * (width, height)
     unit, metres = _unit(raster.crs)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geotoolz.bands import Band, band_names, take_bands
+from geotoolz.bands import Band, band_index, band_names, take_bands
 from geotoolz.carrier import Raster, attrs_of, fill_of, values_of
 from geotoolz.colours import MASK_COLOURS, Look, class_colours, known_classes, look_of
 from geotoolz.plot_axes import Frame, dress_axes, map_frame
@@ -123,8 +123,8 @@ def _choose(raster: Raster, band: Band | None) -> tuple[NDArray[Any], str, bool]
         raise ValueError(f"there are no pixels to draw in a raster of shape {values.shape}")
     if band is not None:
         (chosen,) = take_bands(raster, (band,))
-        own = band if isinstance(band, str) else names[band] if names else ""
-        return chosen, own or title, False
+        own = names[band_index(raster, band)] if names else ""
+        return chosen, f"{own} {title}".strip(), False
     if values.ndim == 2 or (values.ndim == 3 and len(values) == 1):
         own = names[0] if len(names) == 1 and not title else title
         return single_band(values), own, False
@@ -159,7 +159,8 @@ def _own_classes(raster: Raster, values: NDArray[Any], name: str) -> Mapping[Any
     """Return the classes of a boolean mask, or of a band known by its name."""
     if values.dtype == np.bool_:
         marked = str(attrs_of(raster).get("long_name") or "masked")
-        return {0: ("not " + marked, MASK_COLOURS[0]), 1: (marked, MASK_COLOURS[1])}
+        other = "kept" if marked == "dropped" else f"not {marked}"
+        return {0: (other, MASK_COLOURS[0]), 1: (marked, MASK_COLOURS[1])}
     return known_classes(name) if values.dtype.kind in "iu" else None
 
 
@@ -178,7 +179,8 @@ def _draw_picture(
         ready = np.nanmin(small, initial=0.0) >= 0 and np.nanmax(small, initial=0.0) <= 1
     if values.dtype == np.uint8:
         small = small / np.float32(255)
-    elif not ready:
+    elif not ready or attrs_of(raster).get("long_name") == "reflectance":
+        # Land reflects some 5 to 30 %: unstretched, a picture of it is nearly black.
         small = values_of(percentile_clip(small, 2, 98))
     opaque = ~np.isnan(small).any(axis=0)
     rgba = np.dstack([*np.nan_to_num(small), opaque.astype(np.float32)])
@@ -269,7 +271,10 @@ def _add_colour_bar(ax: Axes, image: Any, label: str, floats: NDArray[Any]) -> N
     below = bool(valid.size and valid.min() < limits[0])
     above = bool(valid.size and valid.max() > limits[1])
     extend = {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[below, above]
-    figure = ax.figure
-    bar = figure.colorbar(image, ax=ax, extend=extend, shrink=0.8, pad=0.02, aspect=30)
+    # An inset is as tall as the map itself, whatever the shape of the axes it shares a figure with.
+    height, width = floats.shape
+    thickness = min(max(0.03 * (height / width) ** 0.5, 0.025), 0.08)
+    inset = ax.inset_axes((1.02, 0.0, thickness, 1.0))
+    bar = ax.figure.colorbar(image, cax=inset, extend=extend)
     bar.set_label(label)
-    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=8)
