@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from geostack.figures import with_palette
 from geostack.notebooks import (
     TIERS,
     find_root,
@@ -234,6 +235,9 @@ def _tidy(notebook: Any, name: str) -> None:
         )
         for output in cell.get("outputs", []):
             _forget_addresses(output)
+            picture = output.get("data", {}).get("image/png")
+            if picture:
+                output.data["image/png"] = with_palette(picture)
 
 
 def _forget_addresses(output: Any) -> None:
