@@ -16,33 +16,46 @@
 (2, 500, 300)
 """
 
-from geopatcher.domains import RasterDomain
-from geopatcher.fields import RasterField
+from geopatcher.config import Configured
+from geopatcher.domains import GridDomain, PointDomain, RasterDomain, VectorDomain
+from geopatcher.fields import (
+    DaskField,
+    Field,
+    GeoPandasField,
+    RasterField,
+    RetryField,
+    RioXarrayField,
+    XarrayField,
+    XvecField,
+)
 from geopatcher.patch import CoverageWarning, Patch, PatchError, stack_patches
 from geopatcher.patcher import SpatialPatcher
-from geopatcher.spatial import (
-    SpatialBoxcar,
-    SpatialHann,
-    SpatialHardVote,
-    SpatialOverlapAdd,
-    SpatialRectangular,
-    SpatialRegularStride,
-)
+from geopatcher.scattered import Cells, Members
+from geopatcher.spatial import *  # noqa: F403
+from geopatcher.spatial import __all__ as _spatial_names
 from geopatcher.stream import PatchStream
 
 __all__ = [
+    "Cells",
+    "Configured",
     "CoverageWarning",
+    "DaskField",
+    "Field",
+    "GeoPandasField",
+    "GridDomain",
+    "Members",
     "Patch",
     "PatchError",
     "PatchStream",
+    "PointDomain",
     "RasterDomain",
     "RasterField",
-    "SpatialBoxcar",
-    "SpatialHann",
-    "SpatialHardVote",
-    "SpatialOverlapAdd",
+    "RetryField",
+    "RioXarrayField",
     "SpatialPatcher",
-    "SpatialRectangular",
-    "SpatialRegularStride",
+    "VectorDomain",
+    "XarrayField",
+    "XvecField",
     "stack_patches",
 ]
+__all__ += _spatial_names

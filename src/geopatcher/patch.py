@@ -41,10 +41,10 @@ class Patch:
 
 
 class Failed(np.ndarray):
-    """The NaN pixels (h, w) that stand for a patch which failed under `on_error="fill"`."""
+    """The NaN pixels (h, w), or (n,), that stand for a patch which failed under "fill"."""
 
-    def __new__(cls, shape: tuple[int, int]) -> Failed:
-        """Return an array (h, w) float32 of NaN."""
+    def __new__(cls, shape: tuple[int, ...]) -> Failed:
+        """Return an array of NaN, float32."""
         return np.full(shape, np.nan, np.float32).view(cls)
 
 

@@ -56,9 +56,7 @@ class SpatialPatcher(Configured):
 
     def patch_at(self, field: Any, anchor: Any) -> Patch:
         """Return the patch that hangs at `anchor`, the same that `split` yields there."""
-        field = as_field(field)
-        indices = self.geometry.neighborhood(field.domain, anchor)
-        return self._read(field, anchor, indices, self.window.weights(self.geometry))
+        return self.stream(field).at(anchor)
 
     def stream(self, field: Any) -> PatchStream:
         """Return the Field's patches as a lazy sequence: sized, indexable, re-iterable."""
@@ -71,6 +69,3 @@ class SpatialPatcher(Configured):
     def merge(self, patches: Iterable[Patch], domain: Any) -> Any:
         """Put patches together on a domain (a domain, a Field or a `GeoTensor`)."""
         return self.aggregation.merge(patches, domain)
-
-    def _read(self, field: Any, anchor: Any, indices: Any, weights: Any) -> Patch:
-        return Patch(self.geometry.read(field, indices), anchor, indices, weights)

@@ -15,6 +15,7 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 
 from geopatcher.patch import Failed, Patch, PatchError
+from geopatcher.scattered import Scattered
 from geopatcher.spatial.grid import RegularGrid
 
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ class PatchStream(Sequence[Patch]):
 
     @cached_property
     def _weights(self) -> Any:
-        return self.patcher.window.weights(self.patcher.geometry)
+        """The weights (h, w) of a whole rectangle; other patches have each their own."""
+        geometry = self.patcher.geometry
+        return self.patcher.window.weights(geometry) if hasattr(geometry, "size") else None
 
     def __len__(self) -> int:
         return len(self.grid) if self.grid is not None else len(self.anchors)
@@ -97,10 +100,22 @@ class PatchStream(Sequence[Patch]):
         """Return the stream of the same patches with `function(data)` as their data."""
         return MappedStream(self, function, workers, batch_size, on_error)
 
+    def at(self, anchor: Any) -> Patch:
+        """Return the patch that hangs at `anchor`, which need not be one of the sampler's."""
+        geometry = self.patcher.geometry
+        indices = geometry.neighborhood(self.domain, anchor)
+        return Patch(geometry.read(self.field, indices), anchor, indices, self._weights_of(indices))
+
+    def _weights_of(self, indices: Any) -> Any:
+        weights = self._weights
+        if weights is None:
+            return _scattered_weights(self.patcher.window, indices)
+        if (indices.height, indices.width) != weights.shape:
+            return weights[: indices.height, : indices.width]
+        return weights
+
     def _make(self, index: int) -> Patch:
-        anchor = self.anchors[index]
-        indices = self.patcher.geometry.neighborhood(self.domain, anchor)
-        return self.patcher._read(self.field, anchor, indices, self._weights)
+        return self.at(self.anchors[index])
 
     def _guarded(self, index: int) -> Patch | None:
         try:
@@ -116,8 +131,15 @@ class PatchStream(Sequence[Patch]):
         self.skipped[anchor] = f"{type(error).__name__}: {error}"
         if self.on_error == "skip":
             return None
-        window = self.patcher.geometry.neighborhood(self.domain, anchor)
-        return Patch(Failed((window.height, window.width)), anchor, window, self._weights)
+        try:
+            indices = self.patcher.geometry.neighborhood(self.domain, anchor)
+        except PatchError:
+            return None  # what has no place cannot be filled
+        if isinstance(indices, Scattered):
+            shape: tuple[int, ...] = (len(indices),)
+        else:
+            shape = (indices.height, indices.width)
+        return Patch(Failed(shape), anchor, indices, self._weights_of(indices))
 
 
 class MappedStream(PatchStream):
@@ -230,6 +252,16 @@ class MappedStream(PatchStream):
 
     def _listed(self, indices: range) -> list[Item]:
         return list(self.items(indices))
+
+
+def _scattered_weights(window: Any, indices: Any) -> np.ndarray:
+    """Return the weights (n,) float32 of cells or members: the window's taper times coverage."""
+    weights = np.ones(len(indices))
+    if indices.distance is not None:
+        weights = window.taper(indices.distance, indices.reach)
+    if indices.coverage is not None:
+        weights = weights * indices.coverage
+    return weights.astype(np.float32)
 
 
 def _like(chip: Any, values: Any) -> Any:

@@ -5,16 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import rasterio
 from georeader.geotensor import GeoTensor
 from rasterio import Affine
 from rasterio.windows import Window
 
 from geopatcher.domains import RasterDomain
+from geopatcher.fields.datasets import OpenDatasets
+from geopatcher.fields.field import check_fits
 from geopatcher.patch import PatchError
+from geopatcher.scattered import Cells
 
 
 class RasterField:
     """A `GeoTensor`, or any georeader reader, as a Field; a reader is read chip by chip.
+
+    The files of a `RasterioReader` stay open, once per thread: chips that share a block of the
+    file read it once. The Field pickles, and opens its files anew where it arrives.
 
     >>> scene = GeoTensor(np.zeros((2, 30, 20)), Affine(10, 0, 0, 0, -10, 300), "EPSG:32610")
     >>> RasterField(scene).select(Window(5, 10, 4, 4)).bounds
@@ -26,23 +33,33 @@ class RasterField:
         if missing:
             raise PatchError(
                 f"RasterField needs a GeoTensor or a georeader reader, got "
-                f"{type(reader).__name__} without {', '.join(missing)}"
+                f"{type(reader).__name__} without {', '.join(missing)}; an xarray.DataArray goes "
+                "into RioXarrayField or XarrayField, a dask array into DaskField"
             )
         self.reader = reader
         self._transform: Affine = reader.transform
         self.domain = RasterDomain(tuple(reader.shape), reader.transform, reader.crs)
         # A plain view once: slicing a GeoTensor costs ten times what slicing its values does.
         self._values = reader.values if isinstance(reader, GeoTensor) else None
+        self._files = OpenDatasets() if self._values is None and _is_plain_file(reader) else None
 
     def __repr__(self) -> str:
         return f"RasterField(shape={self.domain.shape}, crs={self.domain.crs})"
 
-    def select(self, indices: Window) -> GeoTensor:
-        """Return the pixels (..., h, w) of a window that lies inside the domain, not copied."""
-        if self._values is None:
+    def select(self, indices: Window | Cells) -> Any:
+        """Return the pixels of a window inside the domain: a `GeoTensor` (..., h, w).
+
+        In memory it is a view, not a copy. `Cells` give a plain array (..., n).
+        """
+        if isinstance(indices, Cells):
+            return self._select_cells(indices)
+        if self._values is None and self._files is None:
             return self.reader.read_from_window(indices, boundless=False).load()
         row, col = indices.row_off, indices.col_off
-        values = self._values[..., row : row + indices.height, col : col + indices.width]
+        if self._values is None:
+            values = self._read(indices)
+        else:
+            values = self._values[..., row : row + indices.height, col : col + indices.width]
         t = self._transform
         transform = Affine(
             t.a, t.b, t.c + col * t.a + row * t.b, t.d, t.e, t.f + col * t.d + row * t.e
@@ -52,16 +69,57 @@ class RasterField:
 
     def with_data(self, array: Any) -> RasterField:
         """Return a Field of other values (..., H, W) on the same grid."""
-        array = np.asarray(array)
-        if array.shape[-2:] != self.domain.shape[-2:]:
-            raise PatchError(
-                f"data of {array.shape[-2:]} pixels does not fit a domain of "
-                f"{self.domain.shape[-2:]} pixels"
-            )
+        array = check_fits(array, self.domain.shape, axes=2)
         fill = getattr(self.reader, "fill_value_default", 0)
         return RasterField(
             GeoTensor(array, self.domain.transform, self.domain.crs, fill_value_default=fill)
         )
+
+    def _select_cells(self, cells: Cells) -> np.ndarray:
+        rows, cols = cells.positions
+        if self._values is not None:
+            return self._values[..., rows, cols]
+        top, left = int(rows.min()), int(cols.min())
+        window = Window(left, top, int(cols.max()) - left + 1, int(rows.max()) - top + 1)
+        return np.asarray(self.select(window))[..., rows - top, cols - left]
+
+    def _read(self, window: Window) -> np.ndarray:
+        """Read a window from the reader's files through datasets that stay open."""
+        reader, files = self.reader, self._files
+        assert files is not None
+        focus = reader.window_focus
+        inside = Window(
+            focus.col_off + window.col_off,
+            focus.row_off + window.row_off,
+            window.width,
+            window.height,
+        )
+        options = {}
+        if reader.overview_level is not None:
+            options["overview_level"] = reader.overview_level
+        parts = []
+        for path in reader.paths:
+            with rasterio.Env(**reader._get_rio_options_path(path)):
+                parts.append(files.get(path, **options).read(reader.indexes, window=inside))
+        if reader.stack:
+            return np.stack(parts)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _is_plain_file(reader: Any) -> bool:
+    """Return whether a reader is a `RasterioReader` whose focus lies inside equal files."""
+    from georeader.rasterio_reader import RasterioReader
+
+    if type(reader) is not RasterioReader or reader.allow_different_shape:
+        return False
+    focus = reader.window_focus
+    whole = all(float(v).is_integer() for v in focus.flatten())
+    return (
+        whole
+        and min(focus.col_off, focus.row_off) >= 0
+        and focus.col_off + focus.width <= reader.real_width
+        and focus.row_off + focus.height <= reader.real_height
+    )
 
 
 def as_field(obj: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,10 @@ from georeader.geotensor import GeoTensor
 from rasterio.windows import Window
 
 from geopatcher.config import Configured
-from geopatcher.domains import RasterDomain
+from geopatcher.domains import GridDomain, PointDomain, RasterDomain, VectorDomain
 from geopatcher.pairs import as_choice, as_pixel_pair
 from geopatcher.patch import PatchError
+from geopatcher.spatial.places import PixelPlaces
 
 BOUNDARIES = ("drop", "shift", "pad", "shrink")
 _PAD_MODES = ("reflect", "symmetric", "edge", "wrap", "constant")
@@ -50,8 +52,13 @@ class SpatialRectangular(Configured):
                 f"got pad_mode={self.pad_mode!r}"
             )
 
-    def check_fits(self, domain: RasterDomain) -> None:
+    def check_fits(self, domain: RasterDomain | GridDomain) -> None:
         """Raise `PatchError` when a whole chip is asked for and does not fit into the scene."""
+        if isinstance(domain, PointDomain | VectorDomain):
+            raise PatchError(
+                f"SpatialRectangular cuts rasters and grids, got {domain}; use SpatialKNNGraph, "
+                "SpatialRadiusGraph or SpatialPolygonIntersection"
+            )
         rows, cols = self.size
         if self.boundary in ("drop", "shift") and (rows > domain.height or cols > domain.width):
             raise PatchError(
@@ -60,14 +67,28 @@ class SpatialRectangular(Configured):
                 'boundary="shrink" or "pad"'
             )
 
-    def neighborhood(self, domain: RasterDomain, anchor: tuple[int, int]) -> Window:
+    def places(self, domain: RasterDomain | GridDomain) -> PixelPlaces:
+        """Return where chips may hang: (row, col) of their upper left pixels."""
+        self.check_fits(domain)
+        return PixelPlaces(self.size, (domain.height, domain.width), self.boundary)
+
+    def check_anchor(self, domain: RasterDomain | GridDomain, anchor: Any) -> None:
+        """Raise `PatchError` for an anchor where no chip can hang."""
+        self.neighborhood(domain, anchor)
+
+    def neighborhood(self, domain: RasterDomain | GridDomain, anchor: tuple[int, int]) -> Window:
         """Return the chip's window with its upper left pixel at `anchor` (row, col).
 
         With "pad" the window may hang over the lower and right edge; with "shrink" it is cut
         there. Raises `PatchError` for an anchor outside the domain, or a chip that hangs over
         where whole chips are asked for.
         """
-        row, col = anchor
+        try:
+            row, col = operator.index(anchor[0]), operator.index(anchor[1])
+        except (TypeError, IndexError):
+            raise PatchError(
+                f"an anchor of a rectangular chip is whole (row, col), got {anchor!r}"
+            ) from None
         rows, cols = self.size
         height, width = domain.height, domain.width
         if row + rows <= height and col + cols <= width and row >= 0 and col >= 0:
@@ -99,15 +120,17 @@ class SpatialRectangular(Configured):
         return self._pad(field.select(inside), max(below, 0), max(right, 0))
 
     def _pad(self, chip: Any, below: int, right: int) -> Any:
-        values = chip.values if isinstance(chip, GeoTensor) else np.asarray(chip)
-        widths = [(0, 0)] * (values.ndim - 2) + [(0, below), (0, right)]
+        options: dict[str, Any] = {}
         if self.pad_mode == "constant":
             value = self.pad_value
             if value is None:
                 value = getattr(chip, "fill_value_default", None) or 0
-            padded = np.pad(values, widths, mode="constant", constant_values=value)
-        else:
-            padded = np.pad(values, widths, mode=self.pad_mode)  # type: ignore[call-overload]
+            options["constant_values"] = value
+        if hasattr(chip, "pad") and not isinstance(chip, GeoTensor):
+            return chip.pad(below, right, self.pad_mode, **options)
+        values = chip.values if isinstance(chip, GeoTensor) else np.asarray(chip)
+        widths = [(0, 0)] * (values.ndim - 2) + [(0, below), (0, right)]
+        padded = np.pad(values, widths, mode=self.pad_mode, **options)  # type: ignore[call-overload]
         if not isinstance(chip, GeoTensor):
             return padded
         return GeoTensor(padded, chip.transform, chip.crs, chip.fill_value_default, chip.attrs)

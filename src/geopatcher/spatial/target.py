@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from georeader.geotensor import GeoTensor
 
-from geopatcher.domains import RasterDomain
+from geopatcher.domains import RasterDomain, same_crs
 from geopatcher.patch import CoverageWarning, Failed, Patch, PatchError
 
 
@@ -35,9 +35,26 @@ def chip_values(patch: Patch, domain: RasterDomain) -> tuple[np.ndarray, int, in
             f"the patch at anchor {patch.anchor} lies outside the domain of "
             f"{domain.height} x {domain.width} pixels; was it cut from another scene?"
         )
+    if isinstance(data, GeoTensor) and domain.transform is not None:
+        _check_place(data, row, col, domain, patch)
     if rows < height or cols < width:
         values = values[..., :rows, :cols]
     return values, row, col, rows, cols
+
+
+def _check_place(chip: GeoTensor, row: int, col: int, domain: RasterDomain, patch: Patch) -> None:
+    """Raise `PatchError` when a georeferenced chip lies elsewhere than its window on the domain."""
+    t, own = domain.transform, chip.transform
+    assert t is not None
+    off_x = own.c - (t.c + col * t.a + row * t.b)
+    off_y = own.f - (t.f + col * t.d + row * t.e)
+    pixel = abs(t.a) + abs(t.b)
+    if abs(off_x) + abs(off_y) > 0.01 * pixel or not same_crs(chip.crs, domain.crs):
+        raise PatchError(
+            f"the patch at anchor {patch.anchor} begins at ({own.c}, {own.f}) in {chip.crs}, "
+            f"{off_x:g} and {off_y:g} away from its place on this domain in {domain.crs}; it was "
+            "cut from another scene"
+        )
 
 
 def check_lead(values: np.ndarray, lead: tuple[int, ...], patch: Patch) -> None:
@@ -49,12 +66,16 @@ def check_lead(values: np.ndarray, lead: tuple[int, ...], patch: Patch) -> None:
         )
 
 
-def warn_uncovered(share: float) -> None:
-    """Warn once with the share of pixels, 0 to 1, that no patch covered."""
+def warn_uncovered(share: float, what: str = "pixels") -> None:
+    """Warn once with the share, 0 to 1, of pixels, cells or members that no patch covered."""
     if share > 0:
+        way_out = (
+            'SpatialRectangular(..., boundary="shift") covers every pixel'
+            if what == "pixels"
+            else "more anchors or a larger geometry cover more of them"
+        )
         warnings.warn(
-            f"{share:.2%} of the scene is covered by no patch and holds the fill value; "
-            'SpatialRectangular(..., boundary="shift") covers every pixel',
+            f"{share:.2%} of the {what} is covered by no patch and holds the fill value; {way_out}",
             CoverageWarning,
             stacklevel=4,
         )

@@ -1,0 +1,68 @@
+"""A Field that reads again when reading fails."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from geopatcher.patch import PatchError
+
+
+class RetryField:
+    """A Field whose failing reads are tried again, after growing pauses.
+
+    The pause after attempt i is `base_delay * 2**(i - 1)` seconds. After the last attempt its
+    exception is raised, with a note that says how often it was tried; the patcher's `on_error`
+    then decides. `on` names the exceptions worth another attempt; rasterio's read errors are
+    `OSError`s.
+
+    >>> from georeader.geotensor import GeoTensor
+    >>> import numpy as np
+    >>> from rasterio import Affine
+    >>> from geopatcher import RasterField
+    >>> scene = GeoTensor(np.zeros((2, 30, 20)), Affine(10, 0, 0, 0, -10, 300), "EPSG:32610")
+    >>> RetryField(RasterField(scene), attempts=5).domain.shape
+    (2, 30, 20)
+    """
+
+    def __init__(
+        self,
+        field: Any,
+        attempts: int = 3,
+        base_delay: float = 0.5,
+        on: tuple[type[Exception], ...] = (OSError,),
+    ) -> None:
+        if attempts < 1 or base_delay < 0:
+            raise PatchError(
+                f"attempts must be at least 1 and base_delay at least 0, got {attempts} and "
+                f"{base_delay}"
+            )
+        self.field = field
+        self.attempts = attempts
+        self.base_delay = base_delay
+        self.on = on
+
+    def __repr__(self) -> str:
+        return f"RetryField({self.field!r}, attempts={self.attempts})"
+
+    @property
+    def domain(self) -> Any:
+        """The inner Field's domain."""
+        return self.field.domain
+
+    def select(self, indices: Any) -> Any:
+        """Return the piece at `indices`, reading it up to `attempts` times."""
+        for attempt in range(1, self.attempts):
+            try:
+                return self.field.select(indices)
+            except self.on:
+                time.sleep(self.base_delay * 2 ** (attempt - 1))
+        try:
+            return self.field.select(indices)
+        except self.on as error:
+            error.add_note(f"this was attempt {self.attempts} of {self.attempts} to read it")
+            raise
+
+    def with_data(self, array: Any) -> Any:
+        """Return the inner Field with other values; what is in memory needs no retries."""
+        return self.field.with_data(array)

@@ -1,0 +1,130 @@
+"""An `xarray.DataArray` on a grid of labelled axes as a Field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from rasterio.windows import Window
+
+from geopatcher.domains import GridDomain
+from geopatcher.fields.field import check_fits
+from geopatcher.patch import PatchError
+from geopatcher.scattered import Cells
+
+
+class XarrayField:
+    """A `DataArray` whose last two dimensions are rows and columns, kept lazy.
+
+    Patches' data are Fields of the same kind, whose `.da` is the labelled piece and which numpy
+    takes as an array.
+
+    >>> import xarray as xr
+    >>> dem = xr.DataArray(
+    ...     np.arange(12.0).reshape(3, 4), {"lat": [2, 1, 0], "lon": [0, 1, 2, 3]}, ("lat", "lon")
+    ... )
+    >>> XarrayField(dem).select(Window(1, 0, 2, 2)).da.lon.values.tolist()
+    [1, 2]
+    """
+
+    def __init__(self, da: Any, crs: Any = None) -> None:
+        if not hasattr(da, "isel") or not hasattr(da, "dims") or hasattr(da, "data_vars"):
+            raise PatchError(
+                f"{type(self).__name__} needs an xarray.DataArray, got {type(da).__name__}; of a "
+                "Dataset take one variable, or dataset.to_dataarray()"
+            )
+        if len(da.dims) < 2:
+            raise PatchError(f"a grid needs two dimensions or more, got {da.dims}")
+        self.da = da
+        self.crs = crs
+        self.domain: Any = self._domain()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({dict(self.da.sizes)})"
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.da.values, dtype=dtype, copy=copy)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the dimensions."""
+        return tuple(self.da.shape)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the values."""
+        return np.dtype(self.da.dtype)
+
+    def select(self, indices: Window | Cells) -> Any:
+        """Return the piece of a window, or the cells along a new last dimension "cell"."""
+        if isinstance(indices, Cells):
+            return self._select_cells(indices)
+        y, x = self.da.dims[-2:]
+        row, col = indices.row_off, indices.col_off
+        piece = self.da.isel(
+            {y: slice(row, row + indices.height), x: slice(col, col + indices.width)}
+        )
+        return self._piece(piece)
+
+    def with_data(self, array: Any) -> Any:
+        """Return a Field of other values (..., H, W) on the same grid.
+
+        Leading axes other than the Field's own are called "band" (or "axis_0", ...).
+        """
+        array = check_fits(array, self.da.shape, axes=2)
+        if array.shape == self.da.shape:
+            return self._piece(self.da.copy(data=array))
+        lead = array.ndim - 2
+        names = ["band"] if lead == 1 else [f"axis_{i}" for i in range(lead)]
+        y, x = self.da.dims[-2:]
+        kept = {name: coord for name, coord in self.da.coords.items() if set(coord.dims) <= {y, x}}
+        return self._piece(type(self.da)(array, kept, (*names, y, x), attrs=self.da.attrs))
+
+    def pad(self, below: int, right: int, mode: str, **options: Any) -> Any:
+        """Return the Field grown below and to the right by a mode of `numpy.pad`."""
+        y, x = self.da.dims[-2:]
+        values = np.asarray(self)
+        widths = [(0, 0)] * (values.ndim - 2) + [(0, below), (0, right)]
+        padded = np.pad(values, widths, mode=mode, **options)  # type: ignore[call-overload]
+        coords = {n: c for n, c in self.da.coords.items() if not {y, x} & set(c.dims)}
+        for name, more in ((y, below), (x, right)):
+            if name in self.da.coords:
+                coords[name] = (name, _extended(self.da[name].values, more))
+        return self._piece(type(self.da)(padded, coords, self.da.dims, attrs=self.da.attrs))
+
+    def _domain(self) -> Any:
+        return GridDomain({str(d): self.da[d].values for d in self.da.dims}, self.crs)
+
+    def _piece(self, da: Any) -> Any:
+        return type(self)(da, self.crs)
+
+    def _select_cells(self, cells: Cells) -> Any:
+        import xarray as xr
+
+        y, x = self.da.dims[-2:]
+        rows, cols = (xr.DataArray(p, dims="cell") for p in cells.positions)
+        return CellSeries(self.da.isel({y: rows, x: cols}).transpose(..., "cell"))
+
+
+class CellSeries:
+    """Scattered cells of an `XarrayField`: `.da` with the last dimension "cell".
+
+    >>> import xarray as xr
+    >>> np.asarray(CellSeries(xr.DataArray([1, 2, 3], dims="cell"))).sum()
+    np.int64(6)
+    """
+
+    def __init__(self, da: Any) -> None:
+        self.da = da
+
+    def __repr__(self) -> str:
+        return f"CellSeries({dict(self.da.sizes)})"
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.da.values, dtype=dtype, copy=copy)
+
+
+def _extended(axis: np.ndarray, more: int) -> np.ndarray:
+    """Return coordinates continued by their last step."""
+    step = axis[-1] - axis[-2] if axis.size > 1 else axis[-1] - axis[-1]
+    return np.concatenate([axis, axis[-1] + step * np.arange(1, more + 1)])

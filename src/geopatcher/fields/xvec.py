@@ -1,0 +1,87 @@
+"""A vector data cube (xarray with a geometry coordinate) as a Field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from geopatcher.domains import PointDomain, VectorDomain
+from geopatcher.fields.field import check_fits
+from geopatcher.patch import PatchError
+from geopatcher.scattered import Members
+
+
+class XvecField:
+    """A `Dataset` or `DataArray` with one xvec geometry coordinate; patches' data have `.ds`.
+
+    The domain is a set of points when all geometries are points, else of shapes. numpy takes the
+    Field with its variables first and its shapes last: (variables, ..., n).
+
+    >>> import shapely
+    >>> import xarray as xr
+    >>> import xvec
+    >>> wells = xr.Dataset(
+    ...     {"level": ("well", [1.0, 2.0, 4.0])}, {"well": shapely.points([0, 1, 2], [0, 0, 0])}
+    ... ).xvec.set_geom_indexes("well", crs=32632)
+    >>> field = XvecField(wells)
+    >>> field.domain, np.asarray(field.select(Members(index=np.array([2, 0])))).tolist()
+    (PointDomain(3 points, crs=EPSG:32632), [[4.0, 1.0]])
+    """
+
+    def __init__(self, ds: Any) -> None:
+        import xvec  # noqa: F401  registers the .xvec accessor
+
+        if not hasattr(ds, "isel") or not hasattr(ds, "xvec"):
+            raise PatchError(
+                f"XvecField needs an xarray Dataset or DataArray, got {type(ds).__name__}"
+            )
+        names = list(ds.xvec.geom_coords)
+        if len(names) != 1:
+            raise PatchError(
+                f"XvecField needs one geometry coordinate, got {names}; set it with "
+                "ds.xvec.set_geom_indexes(name, crs=...)"
+            )
+        self.ds = ds
+        self.name = str(names[0])
+        self.dim = ds[self.name].dims[0]
+        self._made_domain: Any = None
+
+    def __repr__(self) -> str:
+        return f"XvecField({self.name}: {self.ds.sizes[self.dim]})"
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        array = self.ds.to_dataarray() if hasattr(self.ds, "data_vars") else self.ds
+        return np.array(array.transpose(..., self.dim).values, dtype=dtype, copy=copy)
+
+    @property
+    def domain(self) -> PointDomain | VectorDomain:
+        """The points or shapes; made when first asked for, since each patch is a Field too."""
+        if self._made_domain is None:
+            import shapely
+
+            shapes = self.ds[self.name].values
+            index = self.ds.xindexes.get(self.name)
+            domain = VectorDomain(shapes, getattr(index, "crs", None))
+            points = (shapely.get_type_id(shapes) == shapely.GeometryType.POINT).all()
+            self._made_domain = domain.points if points else domain
+        return self._made_domain
+
+    def select(self, indices: Members) -> XvecField:
+        """Return the members at `indices`."""
+        if not isinstance(indices, Members):
+            raise PatchError(
+                f"members of a vector cube are addressed by Members, got {type(indices).__name__}; "
+                "SpatialRectangular needs a raster or a grid"
+            )
+        return XvecField(self.ds.isel({self.dim: indices.index}))
+
+    def with_data(self, array: Any) -> XvecField:
+        """Return the same shapes with other values (..., n), in the variable "value"."""
+        import xarray as xr
+
+        size = self.ds.sizes[self.dim]
+        values = check_fits(array, (size,), axes=1)
+        lead = [f"axis_{i}" for i in range(values.ndim - 1)]
+        made = xr.Dataset({"value": ((*lead, self.dim), values)}, {self.name: self.ds[self.name]})
+        return XvecField(made)

@@ -1,0 +1,45 @@
+"""Distances on the Earth taken as a sphere, by way of straight chords between unit vectors.
+
+A KD-tree over unit vectors knows no antimeridian and no poles, so neighbours found in it are
+right everywhere.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+EARTH_RADIUS_KM = 6371.0088
+"""Mean radius (2a + b) / 3 of the GRS 80 ellipsoid: Moritz, H. (2000), J. Geodesy 74, 128-133."""
+
+
+def unit_vectors(lon: Any, lat: Any) -> np.ndarray:
+    """Return points (..., 3) on the unit sphere for longitudes and latitudes in degrees.
+
+    >>> unit_vectors([0, 180, 12], [0, 0, 90]).round(3) + 0
+    array([[ 1.,  0.,  0.],
+           [-1.,  0.,  0.],
+           [ 0.,  0.,  1.]])
+    """
+    lam, phi = np.radians(lon), np.radians(lat)
+    return np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=-1)
+
+
+def chord(distance_km: float) -> float:
+    """Return the straight chord on the unit sphere under a great-circle distance in km.
+
+    >>> round(chord(math.pi * EARTH_RADIUS_KM), 6)
+    2.0
+    """
+    return 2 * math.sin(min(distance_km / EARTH_RADIUS_KM, math.pi) / 2)
+
+
+def arc_km(chords: Any) -> Any:
+    """Return the great-circle distances in km over chords on the unit sphere.
+
+    >>> round(float(arc_km(chord(1234.5))), 6)
+    1234.5
+    """
+    return 2 * EARTH_RADIUS_KM * np.arcsin(np.clip(np.asarray(chords) / 2, 0, 1))
