@@ -60,7 +60,7 @@ def plot(
       units), "none".
     - `max_pixels`: larger rasters are averaged down (classes: thinned) to about as many.
 
-    Nodata is left white.
+    Nodata is left white. A raster whose `attrs["source"]` is "simulated" is marked as such.
 
     >>> import matplotlib.pyplot as plt
     >>> plt.switch_backend("agg")
@@ -85,9 +85,26 @@ def plot(
         if colorbar:
             _add_colour_bar(ax, image, _label(raster, name) if label is None else label, floats)
     dress_axes(ax, frame, scale_bar)
+    if attrs_of(raster).get("source") == "simulated":
+        _mark_simulated(ax)
     if title is not None:
         ax.set_title(title)
     return ax
+
+
+def _mark_simulated(ax: Axes) -> None:
+    """Write into the map that its scene was not measured, so that no reader takes it for real."""
+    ax.text(
+        0.98,
+        0.985,
+        "simulated",
+        transform=ax.transAxes,
+        ha="right",
+        va="top",
+        size=8,
+        style="italic",
+        bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1.5},
+    )
 
 
 def quicklook(path: PathLike, max_pixels: int = MAX_PIXELS, **options: Any) -> Axes:
