@@ -85,23 +85,21 @@ class Graph(Operator):
     def _apply(self, *inputs: Any) -> dict[str, Any]:
         slots: list[Any] = [*self._bind(inputs, {}), *[None] * len(self._plan)]
         del inputs
-        for position, step in enumerate(self._plan):
-            self._run(position, step, slots)
+        given: list[Any] = []
+        try:
+            for step in self._plan:
+                given = [slots[i] for i in step.parents]
+                slots[step.slot] = step.operator(*given)
+                for i in step.dropped:
+                    slots[i] = None
+        except Exception as error:
+            error.add_note(self._note(step, given))
+            raise
         return {name: slots[slot] for name, slot in self._results.items()}
 
-    def _run(self, position: int, step: Step, slots: list[Any]) -> None:
-        given = [slots[i] for i in step.parents]
-        try:
-            slots[step.slot] = step.operator(*given)
-        except Exception as error:
-            error.add_note(self._note(position, step, given))
-            raise
-        for i in step.dropped:
-            slots[i] = None
-
-    def _note(self, position: int, step: Step, given: list[Any]) -> str:
+    def _note(self, step: Step, given: list[Any]) -> str:
         return (
-            f"failed in node {position + 1} of {len(self._plan)} of a Graph "
+            f"failed in node {step.slot - len(self.inputs) + 1} of {len(self._plan)} of a Graph "
             f"({_names(list(self.inputs))} -> {_names(list(self.outputs))}):\n"
             f"  > {step_repr(step.operator)}\n"
             f"  input: {', '.join(map(summarise, given)) or 'none'}"
