@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from geopatcher.config import Configured
 from geopatcher.domains import RasterDomain, as_raster_domain
+from geopatcher.pairs import as_pixel_pair
 from geopatcher.patch import Patch, PatchError
-from geopatcher.spatial.grid import RegularGrid
-from geopatcher.spatial.merge import IndexedPatches, Items, Merged, merge_blocks, merge_rolling
-from geopatcher.spatial.target import as_scene, check_lead, chip_values, warn_uncovered
+from geopatcher.spatial.merge import IndexedPatches, RollingMerge, RowMerge, merge_in_memory
+from geopatcher.spatial.rolling import Spec
+from geopatcher.spatial.scatter import merge_scattered, tell_scattered
+from geopatcher.spatial.target import as_scene, warn_uncovered
+from geopatcher.spatial.weave import WeightPlan, WovenMerge
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,11 @@ class SpatialOverlapAdd(Configured):
     Output: (..., H, W) with the leading axes of what the operator made, float32 (float64 when
     the chips are), or `dtype`. What no chip covers is `fill_value`, NaN by default. With
     `normalize_by_window=False` the weighted sum is not divided.
+
+    With `streaming=True` rows are written to `target_path` as soon as they are final, and the
+    merge returns the file, opened lazily: a georeader `RasterioReader` for a COG (.tif), an
+    xarray `DataArray` for a Zarr v3 store (.zarr). `chunks` are the file's tiles in pixels, one
+    number or (rows, cols). The file appears under its name when it is whole.
 
     A NaN in one chip makes its own pixel NaN and no other. A skipped chip leaves its pixels to
     the chips that overlap it.
@@ -39,57 +49,78 @@ class SpatialOverlapAdd(Configured):
     True
     """
 
+    streaming: bool = False
+    target_path: str | Path | None = None
+    chunks: Any = None
     normalize_by_window: bool = True
     fill_value: float | None = None
     dtype: Any = None
 
     streaming_safe: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        if self.chunks is not None:
+            object.__setattr__(self, "chunks", as_pixel_pair(self.chunks, "chunks"))
+        if self.dtype is not None:
+            object.__setattr__(self, "dtype", np.dtype(self.dtype).name)
+        if self.streaming == (self.target_path is None):
+            raise PatchError(
+                "streaming=True and target_path= (a .tif or .zarr path) go together, got "
+                f"streaming={self.streaming!r}, target_path={self.target_path!r}"
+            )
+        if self.streaming:
+            from geopatcher.writers import check_target
+
+            check_target(self.target_path, self.chunks)
+
     def merge(self, patches: Iterable[Patch], domain: Any) -> Any:
         """Merge patches onto a raster domain; warns with the share that no patch covers."""
+        if self.streaming:
+            from geopatcher.writers import merge_to_file
+
+            return merge_to_file(patches, domain, self, self.target_path, chunks=self.chunks)
+        patches, scattered = tell_scattered(patches, domain)
+        if scattered:
+            return merge_scattered(patches, domain, self)
         domain = as_raster_domain(domain)
-        if isinstance(patches, IndexedPatches) and _is_separable(patches, domain):
-            merged, share = self._weave(patches, domain)
-        else:
-            merged = merge_rolling(patches, domain, self)
-            share = 1 - merged.covered / (domain.height * domain.width)
-        warn_uncovered(share)
-        values = self._as_output(merged.values, share)
-        fill = self.fill_value if self.fill_value is not None else _default_fill(values.dtype)
-        return as_scene(values, domain, fill, merged.first.data, merged.skipped)
+        merged = merge_in_memory(patches, domain, self.row_merge(patches, domain))
+        warn_uncovered(1 - merged.covered / (domain.height * domain.width))
+        fill = self.fill_for(merged.values.dtype)
+        return as_scene(merged.values, domain, fill, merged.first.data, merged.skipped)
 
-    # The regular grid: weights known beforehand, sums straight into the output.
-
-    def _weave(self, patches: IndexedPatches, domain: RasterDomain) -> tuple[Merged, float]:
+    def row_merge(self, patches: Any, domain: RasterDomain) -> RowMerge:
+        """Return how these patches become rows: with known weights where they are on a grid."""
+        if not isinstance(patches, IndexedPatches) or not _is_separable(patches, domain):
+            return RollingMerge(self, domain)
         grid = patches.grid
         assert grid is not None
+        if grid.covered_share < 1:
+            self._check_can_hold_gaps(1 - grid.covered_share)
         plan = WeightPlan(grid, patches.patcher.window, self.normalize_by_window)
+        return WovenMerge(plan, domain, self)
 
-        def allocate(first: Patch) -> np.ndarray:
-            data = np.asarray(first.data)
-            shape = (*data.shape[:-2], domain.height, domain.width)
-            return np.zeros(shape, _sum_dtype(data.dtype))
+    def fill_for(self, dtype: np.dtype) -> Any:
+        """Return the value of pixels without data in a raster of `dtype`."""
+        if self.fill_value is not None:
+            return self.fill_value
+        return np.nan if dtype.kind in "fc" else 0
 
-        def process(items: Items, rows: tuple[int, int], out: np.ndarray, first: Patch) -> int:
-            missing = _add_chips(items, rows, out, plan, domain)
-            if missing and self.normalize_by_window:
-                _give_to_neighbours(out, rows, plan, missing, self._fill)
-            return 0
+    def sums(self, dtype: np.dtype) -> np.dtype:
+        """Return the dtype in which chips of `dtype` are summed: float32, or as wide as theirs."""
+        dtype = np.dtype(dtype)
+        if dtype.kind == "c" or (dtype.kind == "f" and dtype.itemsize > 4):
+            return dtype
+        return np.dtype(np.float32)
 
-        merged = merge_blocks(patches, domain, allocate, process)
-        merged.values[..., grid.rows.counts == 0, :] = self._fill
-        merged.values[..., grid.cols.counts == 0] = self._fill
-        return merged, 1 - grid.covered_share
+    # The reducer's part, for patches that lie on no grid: weights are summed beside the values.
 
-    # Any other patches: the weights are summed beside the values.
-
-    def result(self, lead: tuple[int, ...], dtype: np.dtype) -> tuple[tuple[int, ...], Any]:
+    def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
         """Return (leading shape, dtype) of the merged raster."""
-        return lead, _sum_dtype(dtype)
+        return lead, self.sums(dtype) if self.dtype is None else self._dtype
 
-    def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[tuple[tuple[int, ...], Any]]:
+    def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
         """Return the states: weighted sums (*lead), and sums of weights."""
-        return [(lead, _sum_dtype(dtype)), ((), np.float32)]
+        return [(lead, self.sums(dtype)), ((), np.float32)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
         """Add one chip, weighted; without weights every pixel counts 1."""
@@ -102,50 +133,42 @@ class SpatialOverlapAdd(Configured):
         """Return the weighted means of finished rows, and how many pixels are covered."""
         total, weight_sum = states
         covered = weight_sum > 0
+        values = np.full_like(total, self.gap)
         divisor = weight_sum if self.normalize_by_window else np.float32(1)
-        values = np.full_like(total, self._fill)
         np.divide(total, divisor, out=values, where=np.broadcast_to(covered, total.shape))
-        return values, int(covered.sum())
+        return self.converted(values), int(covered.sum())
 
     @property
-    def _fill(self) -> float:
+    def gap(self) -> float:
+        """The value of uncovered pixels while they are still floats."""
         return np.nan if self.fill_value is None else self.fill_value
 
-    def _as_output(self, values: np.ndarray, uncovered: float) -> np.ndarray:
-        if self.dtype is None or values.dtype == np.dtype(self.dtype):
+    def converted(self, values: np.ndarray) -> np.ndarray:
+        """Return finished rows in the output's dtype; rounded and clipped for integers."""
+        if self.dtype is None or values.dtype == self._dtype:
             return values
-        dtype = np.dtype(self.dtype)
-        if dtype.kind not in "iu":
-            return values.astype(dtype)
-        if self.fill_value is None and np.isnan(values).any():
+        if self._dtype.kind not in "iu":
+            return values.astype(self._dtype)
+        invalid = np.isnan(values)
+        if self.fill_value is None and invalid.any():
             raise PatchError(
-                f"{uncovered:.2%} of the scene is uncovered or NaN, which {dtype} cannot hold; "
-                "give fill_value=, or leave dtype as float"
+                f"{invalid.mean():.2%} of the rows at hand is uncovered or NaN, which "
+                f"{self.dtype} cannot hold; give fill_value=, or leave dtype as float"
             )
-        limits = np.iinfo(dtype)
-        return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
+        values = np.where(invalid, self.gap, values)
+        limits = np.iinfo(self._dtype)
+        return np.clip(np.rint(values), limits.min, limits.max).astype(self._dtype)
 
+    @cached_property
+    def _dtype(self) -> np.dtype:
+        return np.dtype(self.dtype)
 
-class WeightPlan:
-    """The 2-D weights of every chip of a regular grid, built once for each kind of chip."""
-
-    def __init__(self, grid: RegularGrid, window: Any, normalise: bool) -> None:
-        self.columns = len(grid.cols.starts)
-        self.grid = grid
-        self._rows = grid.rows.weights(window.profile(grid.rows.size), normalise)
-        self._cols = grid.cols.weights(window.profile(grid.cols.size), normalise)
-        self._outer: dict[tuple[int, int], np.ndarray] = {}
-
-    def weights(self, index: int) -> np.ndarray:
-        """Return chip `index`'s weights (h, w) float32, cut to the scene."""
-        row, col = divmod(index, self.columns)
-        along_rows, along_cols = self._rows[row], self._cols[col]
-        key = (id(along_rows), id(along_cols))
-        found = self._outer.get(key)
-        if found is None:
-            found = np.outer(along_rows, along_cols).astype(np.float32)
-            self._outer[key] = found
-        return found
+    def _check_can_hold_gaps(self, share: float) -> None:
+        if self.dtype is not None and self._dtype.kind in "iu" and self.fill_value is None:
+            raise PatchError(
+                f"{share:.2%} of the scene is covered by no chip, which {self.dtype} cannot hold; "
+                'give fill_value=, or cover every pixel with boundary="shift"'
+            )
 
 
 def _is_separable(patches: IndexedPatches, domain: RasterDomain) -> bool:
@@ -155,62 +178,3 @@ def _is_separable(patches: IndexedPatches, domain: RasterDomain) -> bool:
         and hasattr(patches.patcher.window, "profile")
         and (grid.rows.length, grid.cols.length) == (domain.height, domain.width)
     )
-
-
-def _add_chips(
-    items: Items,
-    rows: tuple[int, int],
-    out: np.ndarray,
-    plan: WeightPlan,
-    domain: RasterDomain,
-) -> list[int]:
-    """Add weighted chips into the rows [start, stop) of `out`; return the missing ones."""
-    start, stop = rows
-    lead = out.shape[:-2]
-    missing: list[int] = []
-    product = np.empty(0, out.dtype)
-    for index, patch in items:
-        if patch is None:
-            missing.append(index)
-            continue
-        values, row, col, height, width = chip_values(patch, domain)
-        check_lead(values, lead, patch)
-        weights = plan.weights(index)
-        if row < start or row + height > stop:
-            keep = slice(max(start - row, 0), min(height, stop - row))
-            values, weights = values[..., keep, :], weights[keep]
-            row, height = row + keep.start, keep.stop - keep.start
-        if product.shape != values.shape:  # one buffer, reused: chips of a grid are alike
-            product = np.empty(values.shape, out.dtype)
-        np.multiply(values, weights, out=product)
-        target = out[..., row : row + height, col : col + width]
-        np.add(target, product, out=target)
-    return missing
-
-
-def _give_to_neighbours(
-    out: np.ndarray, rows: tuple[int, int], plan: WeightPlan, missing: list[int], fill: float
-) -> None:
-    """Divide by the weight that is left where chips are missing; fill where none is."""
-    start, stop = rows
-    left = np.ones((stop - start, out.shape[-1]), np.float32)
-    for index in missing:
-        row, col = plan.grid.anchor(index)
-        weights = plan.weights(index)
-        first, last = max(row, start), min(row + weights.shape[0], stop)
-        part = weights[first - row : last - row]
-        left[first - start : last - start, col : col + part.shape[1]] -= part
-    # Shares below this are rounding: every chip that covered the pixel is missing.
-    gone = left < 1e-5
-    left[gone] = 1
-    block = out[..., start:stop, :]
-    block /= left
-    block[..., gone] = fill
-
-
-def _sum_dtype(dtype: np.dtype) -> Any:
-    return np.float64 if np.dtype(dtype) == np.float64 else np.float32
-
-
-def _default_fill(dtype: np.dtype) -> Any:
-    return np.nan if dtype.kind == "f" else 0

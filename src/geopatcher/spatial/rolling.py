@@ -8,7 +8,7 @@ handed on and forgotten. Memory is O(chip height x scene width), whatever the sc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -16,14 +16,20 @@ from geopatcher.domains import RasterDomain
 from geopatcher.patch import Patch, PatchError
 from geopatcher.spatial.target import check_lead, chip_values
 
+Write = Callable[[int, np.ndarray], None]
+"""Takes finished rows: the first row's number, and values (..., n, W) that it must not keep."""
+
+Spec = tuple[tuple[int, ...], Any]
+"""(leading shape, dtype) of an array that ends in rows and columns."""
+
 
 class Reducer(Protocol):
     """What an aggregation tells the rolling buffer."""
 
-    def result(self, lead: tuple[int, ...], dtype: np.dtype) -> tuple[tuple[int, ...], Any]:
+    def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
         """Return (leading shape, dtype) of the result for chips (*lead, h, w) of a dtype."""
 
-    def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[tuple[tuple[int, ...], Any]]:
+    def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
         """Return (leading shape, dtype) of each state array for chips (*lead, h, w)."""
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
@@ -33,49 +39,68 @@ class Reducer(Protocol):
         """Return the finished rows (..., rows, W) and how many of their pixels are covered."""
 
 
-class RollingRows:
-    """State arrays over the rows that can still change."""
+@runtime_checkable
+class DeepeningReducer(Reducer, Protocol):
+    """A reducer whose states grow, for instance to hold every value of a pixel."""
 
-    def __init__(self, specs: Sequence[tuple[tuple[int, ...], Any]], top: int, width: int) -> None:
+    def deeper(self, states: Sequence[np.ndarray], values: np.ndarray) -> list[Spec] | None:
+        """Return the states' new (leading shape, dtype) when this chip needs more room."""
+
+
+class RollingRows:
+    """State arrays over the rows that can still change, zero where no patch came yet."""
+
+    def __init__(self, specs: Sequence[Spec], top: int, width: int) -> None:
         self.top = top
+        self.bottom = top
         self._specs = specs
         self._width = width
-        self._states = [np.zeros((*lead, 0, width), dtype) for lead, dtype in specs]
-
-    @property
-    def bottom(self) -> int:
-        """The row after the last one in the buffer."""
-        return self.top + self._states[0].shape[-2]
+        self._states = [np.empty((*lead, 0, width), dtype) for lead, dtype in specs]
 
     def views(self, row: int, rows: int, col: int, cols: int) -> list[np.ndarray]:
         """Return each state's part under a chip, growing the buffer downward as needed."""
         if row + rows > self.bottom:
-            missing = row + rows - self.bottom
-            self._states = [
-                np.concatenate([s, np.zeros((*s.shape[:-2], missing, self._width), s.dtype)], -2)
-                for s in self._states
-            ]
+            self._extend(row + rows)
         first = row - self.top
         return [s[..., first : first + rows, col : col + cols] for s in self._states]
+
+    def _extend(self, bottom: int) -> None:
+        held, wanted = self.bottom - self.top, bottom - self.top
+        if wanted > self._states[0].shape[-2]:
+            self._states = [self._grown(state, held, wanted) for state in self._states]
+        for state in self._states:
+            state[..., held:wanted, :] = 0
+        self.bottom = bottom
+
+    def _grown(self, state: np.ndarray, held: int, wanted: int) -> np.ndarray:
+        grown = np.empty((*state.shape[:-2], wanted, self._width), state.dtype)
+        grown[..., :held, :] = state[..., :held, :]
+        return grown
+
+    def deepen(self, specs: Sequence[Spec]) -> None:
+        """Give the states longer leading axes, zero where they are new."""
+        deeper = []
+        for state, (lead, dtype) in zip(self._states, specs, strict=True):
+            grown = state
+            if state.shape[:-2] != lead:
+                grown = np.zeros((*lead, *state.shape[-2:]), dtype)
+                grown[tuple(slice(n) for n in state.shape[:-2])] = state
+            deeper.append(grown)
+        self._states, self._specs = deeper, specs
 
     def finish_above(self, row: int) -> Iterator[tuple[int, list[np.ndarray]]]:
         """Yield (first row, states) of the rows above `row`, and forget them."""
         count = min(row, self.bottom) - self.top
         if count > 0:
             yield self.top, [s[..., :count, :] for s in self._states]
-            kept = [s[..., count:, :] for s in self._states]
-            rolled = []
-            for state, rest in zip(self._states, kept, strict=True):
-                remaining = rest.shape[-2]
-                state[..., :remaining, :] = rest.copy()
-                state[..., remaining:, :] = 0
-                rolled.append(state)
-            self._states = rolled
+            held = self.bottom - self.top
+            for state in self._states:
+                state[..., : held - count, :] = state[..., count:held, :]
             self.top += count
-        if row > self.top:
+        if row > self.bottom:
             rows = row - self.top
             yield self.top, [np.zeros((*lead, rows, self._width), d) for lead, d in self._specs]
-            self.top = row
+            self.top = self.bottom = row
 
 
 def in_row_order(patches: Iterable[Patch]) -> Iterable[Patch]:
@@ -90,18 +115,17 @@ def reduce_rows(
     domain: RasterDomain,
     reducer: Reducer,
     rows: tuple[int, int],
-    write: Callable[[int, np.ndarray], None],
-    first: Patch,
+    write: Write,
+    chip: Spec,
 ) -> int:
     """Merge row-ordered patches into the output rows [start, stop); return pixels covered.
 
     `write(row, values)` gets the finished rows (..., n, W) from the top down, each once.
-    `first` tells the chips' leading shape and dtype.
+    `chip` is the chips' leading shape and dtype.
     """
     start, stop = rows
-    values = np.asarray(first.data)
-    lead = values.shape[:-2]
-    buffer = RollingRows(reducer.start(lead, values.dtype), start, domain.width)
+    lead, dtype = chip
+    buffer = RollingRows(reducer.start(lead, dtype), start, domain.width)
     covered = 0
 
     def flush(row: int) -> int:
@@ -127,10 +151,16 @@ def reduce_rows(
         if top - buffer.top >= height:  # in slabs of a chip: rolling row by row would copy more
             covered += flush(top)
         keep = slice(above, height - below)
+        values = values[..., keep, :]
         weights = patch.weights
         if weights is not None:
             weights = weights[:height, :width][keep]
-        reducer.update(
-            buffer.views(top, height - above - below, col, width), values[..., keep, :], weights
-        )
+        place = (top, height - above - below, col, width)
+        states = buffer.views(*place)
+        if isinstance(reducer, DeepeningReducer):
+            specs = reducer.deeper(states, values)
+            if specs is not None:
+                buffer.deepen(specs)
+                states = buffer.views(*place)
+        reducer.update(states, values, weights)
     return covered + flush(stop)
