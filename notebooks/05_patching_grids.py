@@ -33,36 +33,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from geopatcher import (
-    CoverageWarning,
-    RasterField,
-    SpatialBoxcar,
-    SpatialHann,
-    SpatialOverlapAdd,
-    SpatialPatcher,
-    SpatialRectangular,
-    SpatialRegularStride,
-)
-from geostack import (
-    SOUTH_TYROL_BBOX,
-    SOUTH_TYROL_TILE,
-    NoSceneError,
-    SourceUnavailableError,
-    load_s2_chip,
-)
-from geotoolz import (
-    NDVI,
-    ApplyToChips,
-    DNToReflectance,
-    GridSampler,
-    Lambda,
-    Sequential,
-    Stitch,
-)
+from geopatcher import CoverageWarning, RasterField, SpatialBoxcar, SpatialHann
+from geopatcher import SpatialOverlapAdd, SpatialPatcher, SpatialRectangular
+from geopatcher import SpatialRegularStride
+from geostack import SOUTH_TYROL_BBOX, SOUTH_TYROL_TILE, NoSceneError
+from geostack import SourceUnavailableError, load_s2_chip
+from geotoolz import NDVI, ApplyToChips, DNToReflectance, GridSampler, Lambda, Sequential
+from geotoolz import Stitch
 from geotoolz.viz import plot
 
+# %%
 scene = load_s2_chip(bands=("B04", "B08"))
-print(f"source: {scene.attrs['source']} ({scene.attrs['item_id']})")
+source = scene.attrs["source"]
+print(f"source: {source} ({scene.attrs['item_id']})")
 print("scene :", scene.shape, scene.dtype, scene.crs, tuple(scene.bounds))
 assert scene.shape == (2, 3935, 1599)
 
@@ -123,7 +106,8 @@ patch = next(patcher.split(field))
 print("anchor :", patch.anchor)
 print("window :", patch.indices)
 print("data   :", patch.data.shape, "upper left at", tuple(patch.data.transform @ (0, 0)))
-print("weights:", patch.weights.shape, f"from {patch.weights.min():.1e} to {patch.weights.max():.2f}")
+low, high = patch.weights.min(), patch.weights.max()
+print("weights:", patch.weights.shape, f"from {low:.1e} to {high:.2f}")
 assert patch.data.shape == (2, 256, 256)
 
 
@@ -132,6 +116,7 @@ assert patch.data.shape == (2, 256, 256)
 #
 # Neighbours overlap by 64 pixels. Look at the lower and the right edge: the next chip would hang
 # over, so the grid ends early.
+
 
 # %%
 def draw_grid(ax, patcher, title, colour="tab:orange"):
@@ -147,7 +132,7 @@ shifted = SpatialPatcher(
     SpatialRectangular(256, boundary="shift"), SpatialRegularStride(192), SpatialHann()
 )
 fig, axes = plt.subplots(1, 2, figsize=(8, 8), sharey=True)
-draw_grid(axes[0], patcher, f'boundary="drop": {patcher.n_anchors(field)} chips')
+draw_grid(axes[0], patcher, f'boundary="drop": {patcher.n_anchors(field)} chips ({source})')
 draw_grid(axes[1], shifted, f'boundary="shift": {shifted.n_anchors(field)} chips', "tab:blue")
 axes[1].set_ylabel("")
 fig.tight_layout()
@@ -162,6 +147,7 @@ plt.show()
 # ## Cut, apply, stitch
 #
 # The tiled run is a pipeline like any other: three operators that pass one lazy stream.
+
 
 # %%
 def tiled(operator, patcher, **options):
@@ -217,6 +203,7 @@ for window in (SpatialHann(), SpatialBoxcar()):
 # network. Here each chip is stretched to its own 2nd and 98th percentile. A chip full of water and
 # one full of forest then disagree where they overlap.
 
+
 # %%
 def stretch(chip):
     """Scale a chip to 0..1 between its own 2nd and 98th percentile."""
@@ -238,7 +225,7 @@ rows, cols = slice(3135, 3935), slice(700, 1500)
 fig, axes = plt.subplots(1, 2, figsize=(9, 4.4), sharey=True, layout="constrained")
 for ax, (name, values) in zip(axes, results.items(), strict=True):
     image = ax.imshow(values[rows, cols], cmap="cividis", vmin=0, vmax=1, extent=(0, 8, 8, 0))
-    ax.set(title=f"South shore, per-chip stretch, {name}", xlabel="east (km)")
+    ax.set(title=f"South shore ({source}), stretched, {name}", xlabel="east (km)")
 axes[0].set_ylabel("south (km)")
 fig.colorbar(image, ax=axes, label="stretched NDVI (0 to 1)")
 plt.show()
@@ -247,6 +234,7 @@ plt.show()
 # With the boxcar every chip ends in a step, so the grid shows through as straight seams; with the
 # Hann window one chip fades into the next. The seams can be counted: the mean jump across the
 # lines where chips begin, against the mean jump anywhere.
+
 
 # %%
 def seam_contrast(values, anchors):
@@ -268,6 +256,7 @@ assert contrast["Hann"] < contrast["Boxcar"]
 # ## What it costs
 #
 # Time is the median of five runs; memory is what Python and numpy allocate beyond the scene.
+
 
 # %%
 def measure(run):

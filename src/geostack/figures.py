@@ -30,7 +30,7 @@ def with_palette(png: str) -> str:
     from PIL import Image
 
     with Image.open(io.BytesIO(raw)) as picture:
-        colours = picture.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=0)
+        colours = picture.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=0)
     buffer = io.BytesIO()
     colours.save(buffer, "png", optimize=True)
     small = buffer.getvalue()
