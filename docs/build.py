@@ -108,7 +108,7 @@ def settings() -> dict[str, Any]:
             "home_page_in_toc": False,
         },
         "html_copy_source": False,
-        "suppress_warnings": ["mystnb.unknown_mime_type"],
+        "suppress_warnings": ["mystnb.unknown_mime_type", "toc.not_included"],
     }
 
 
@@ -146,8 +146,10 @@ def _external_toc(entries: list[dict[str, Any]]) -> str:
 
 def _chapter(entry: dict[str, Any]) -> dict[str, Any]:
     chapter: dict[str, Any] = {"file": str(entry["file"]).rsplit(".", 1)[0]}
-    if entry.get("children"):
-        chapter["sections"] = [_chapter(child) for child in entry["children"]]
+    # their parent lists the API pages: in every page's sidebar they would only be in the way
+    shown = [child for child in entry.get("children", []) if "/api/" not in str(child["file"])]
+    if shown:
+        chapter["sections"] = [_chapter(child) for child in shown]
     return chapter
 
 

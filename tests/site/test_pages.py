@@ -1,0 +1,79 @@
+"""The pages: complete, made of what both renderers read, and true where they show code."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from stage import ROOT, toc
+
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+IDS = [str(path.relative_to(ROOT)) for path in PAGES]
+
+
+def blocks(path: Path) -> list[str]:
+    """The Python code of a page, block by block."""
+    return re.findall(r"^```python\n(.*?)^```", path.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def listed(entries) -> list[str]:
+    found = []
+    for entry in entries:
+        found += [entry["file"]] if "file" in entry else []
+        found += listed(entry.get("children", []))
+    return found
+
+
+def test_every_page_and_notebook_is_in_the_contents_once(pages):
+    files = listed(toc(pages))
+    assert len(files) == len(set(files))
+    written = {
+        str(path.relative_to(pages))
+        for pattern in ("docs/**/*.md", "notebooks/**/*.ipynb")
+        for path in pages.glob(pattern)
+    }
+    assert set(files) == written | {"README.md", "CHANGELOG.md"}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=IDS)
+def test_page_begins_with_its_only_title(path):
+    text = re.sub(r"^```.*?^```", "", path.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    assert text.startswith("# ")
+    assert len(re.findall(r"^# ", text, re.MULTILINE)) == 1
+
+
+@pytest.mark.parametrize("path", PAGES, ids=IDS)
+def test_page_keeps_to_what_both_renderers_read(path):
+    text = path.read_text("utf-8")
+    assert not re.search(r"^:label:", text, re.MULTILINE), "write :name:, not :label:"
+    assert not re.search(r"^<\w+", text, re.MULTILINE), "no raw HTML"
+    for figure in re.findall(r"```\{figure\}.*?```", text, re.DOTALL):
+        assert re.search(r"^:alt: .{20,}", figure, re.MULTILINE), figure
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in PAGES if blocks(path)], ids=lambda path: path.stem
+)
+def test_code_of_the_page_runs_as_it_stands(path, tmp_path):
+    code = tmp_path / "page.py"
+    code.write_text("\n".join(blocks(path)), "utf-8")
+    done = subprocess.run([sys.executable, str(code)], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_diagrams_are_those_of_the_script(tmp_path):
+    import make_diagrams
+
+    make_diagrams.main(tmp_path)
+    for path in sorted(tmp_path.iterdir()):
+        committed = ROOT / "docs" / "images" / path.name
+        assert committed.read_text("utf-8") == path.read_text("utf-8"), (
+            "python docs/make_diagrams.py"
+        )
+
+
+def test_pictures_are_used_or_gone():
+    text = "\n".join(path.read_text("utf-8") for path in [*PAGES, ROOT / "README.md"])
+    for path in sorted((ROOT / "docs" / "images").iterdir()):
+        assert path.name in text, f"{path.name} is shown nowhere"
