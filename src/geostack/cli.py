@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from geostack.archive_cli import app as archive_app
 from geostack.areas import AREAS, Area, area
 from geostack.boxes import format_bbox
 from geostack.errors import NoSceneError, SourceUnavailableError
@@ -26,6 +27,7 @@ app = App(
 )
 cache_app = App(name="cache", help="Look at the cache folder, or empty it.")
 app.command(cache_app)
+app.command(archive_app)
 
 _MARKS = {True: "[green]ready[/green]", False: "[dim]no[/dim]"}
 

@@ -114,7 +114,7 @@ def simulated_temperature(
     lats, lons = grid_points(as_bbox(bbox))
     start, end = _closed(date_range)
     times = pd.date_range(start, end, freq="h").tz_localize(None)
-    season = np.cos(2 * np.pi * (times.dayofyear.to_numpy() - 200) / 365.25)
+    season = np.cos(2 * np.pi * (times.day_of_year.to_numpy() - 200) / 365.25)
     warmth = 300.0 - 0.55 * np.abs(lats)
     swing = np.sign(lats) * (2 + 0.25 * np.abs(lats))
     local = times.hour.to_numpy()[:, None] + lons[None, :] / 15

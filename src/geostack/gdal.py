@@ -10,8 +10,8 @@ GDAL_OPTIONS: dict[str, Any] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     # A refused or missing file is then one answer, not a search for the same name in upper case.
     "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif,.tiff,.TIF,.TIFF",
-    # The first GET brings the file's size too; a HEAD before it would double the round trips.
-    "CPL_VSIL_CURL_USE_HEAD": "NO",
+    # A file's size is asked for by HEAD: the alternative is a GET of the whole file, broken off.
+    "CPL_VSIL_CURL_USE_HEAD": "YES",
     # A COG's header, its tile index included, fits here: one request opens a whole-tile band.
     "GDAL_INGESTED_BYTES_AT_OPEN": 32768,
     # Neighbouring blocks come in one request instead of one each.

@@ -171,8 +171,9 @@ class _ReadState:
     def judge(self, error: Exception, href: str) -> Exception:
         """Return what to raise: `TransientError` where another try may succeed."""
         said = redact(str(error.__cause__ or error)).strip()
+        said = said.replace(redact(href), "the file").replace("/vsicurl/", "")
         if not is_remote(href):
-            return self._final(said.replace(href, without_query(href)))
+            return self._final(said)
         status, wait = ask_status(href)
         answer = f"HTTP {status}" if isinstance(status, int) else status
         if status == 403 and not self.renewed:

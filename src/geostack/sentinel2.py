@@ -96,9 +96,9 @@ def load_s2_chip(
 
     Examples
     --------
-    >>> chip = load_s2_chip(bands=("B04", "B08"), source="simulated")    # doctest: +SKIP
-    >>> chip.shape                                                       # doctest: +SKIP
-    (2, 3935, 1599)
+    >>> box = (-120.05, 39.00, -120.03, 39.01)
+    >>> load_s2_chip(bbox=box, bands=("B04", "B08"), source="simulated").shape
+    (2, 118, 178)
     """
     names = check_bands(bands)
     request = Request.of(

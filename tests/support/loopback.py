@@ -72,6 +72,7 @@ class Loopback:
         self.records: list[Record] = []
         self.faults: list[Fault] = []
         self.active = self.most_active = 0
+        self.generation = 0
         self._lock = threading.Lock()
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
@@ -121,12 +122,14 @@ class Loopback:
         self.ignore_filters = self.repeat_pages = False
         self.latency, self.token, self.token_lifetime = 0.0, None, 3600.0
         self.active = self.most_active = 0
+        # GDAL remembers what it learnt about a URL, so every test has URLs of its own.
+        self.generation += 1
 
     # what is served
 
     def add_file(self, path: Path, name: str | None = None) -> str:
         """Serve a file; returns its URL."""
-        key = name or f"{len(self.files)}/{path.name}"
+        key = f"{self.generation}/{name or f'{len(self.files)}/{path.name}'}"
         self.files[key] = path
         return f"{self.url}/files/{key}"
 
@@ -311,9 +314,11 @@ def _holds(value: Any, rule: dict[str, Any]) -> bool:
 def _serve(path: Path, request: Request) -> Response:
     data = path.read_bytes()
     headers = {"Accept-Ranges": "bytes", "Content-Type": "image/tiff"}
+    if request.method == "HEAD":
+        return Response(b"", headers={**headers, "Content-Length": str(len(data))})
     asked = re.match(r"bytes=(\d*)-(\d*)$", request.headers.get("range", ""))
     if asked is None:
-        return Response(data if request.method == "GET" else b"", headers=headers)
+        return Response(data, headers=headers)
     first = int(asked.group(1) or max(0, len(data) - int(asked.group(2))))
     last = min(int(asked.group(2) or len(data) - 1), len(data) - 1)
     if first >= len(data):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 import time
 from datetime import datetime
@@ -317,6 +318,12 @@ def _query(tile: str | None, max_cloud_cover: float | None) -> dict[str, Any]:
     return query
 
 
+def _cause(error: Exception) -> str:
+    """The reason inside a client's long message about a failed connection."""
+    reason = re.search(r"Caused by (\w+)|^\('([^']+)'|(\w*[Tt]imed? ?out\w*)", str(error))
+    return next((group for group in reason.groups() if group), "") if reason else str(error)[:200]
+
+
 def _stac_io(policy: RetryPolicy | None) -> StacApiIO:
     """Return pystac-client's transport under our retry policy in place of its own."""
     from pystac_client.exceptions import APIError
@@ -338,7 +345,7 @@ def _stac_io(policy: RetryPolicy | None) -> StacApiIO:
             except APIError as error:
                 status = getattr(error, "status_code", None)
                 if status is None:
-                    raise TransientError(str(error)) from None
+                    raise TransientError(_cause(error)) from None
                 if status == 429 or status >= 500:
                     raise TransientError(f"HTTP {status}", retry_after(asked[0])) from None
                 raise

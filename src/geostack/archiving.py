@@ -1,0 +1,248 @@
+"""Fill, check and list a local archive of STAC items and their files."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geostack.errors import PixelReadError
+from geostack.locks import locked
+from geostack.read import in_parallel
+from geostack.request import Request
+from geostack.sources import Source
+from geostack.sources.archive import archive_folders
+from geostack.sources.folder import StacFolder
+from geostack.stac import find_items
+from geostack.transfer import Copied, copy_file, multihash
+from geostack.web import write_atomically
+
+if TYPE_CHECKING:
+    from pystac import Item
+
+logger = logging.getLogger(__name__)
+
+FILE_EXTENSION = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
+
+
+@dataclass
+class Fetched:
+    """What one fetch did: items in place, bytes that came over the network, assets not there."""
+
+    folder: Path
+    items: list[str] = field(default_factory=list)
+    transferred: int = 0
+    missing: list[str] = field(default_factory=list)
+
+
+def fetch(
+    request: Request,
+    assets: Sequence[str],
+    *,
+    folder: Path | None = None,
+    limit: int | None = 1,
+    source: str | Source = "planetary-computer",
+    progress: bool = True,
+) -> Fetched:
+    """Copy the clearest scenes that fit into an archive folder.
+
+    What is there and whole is not copied again; what broke off goes on where it stopped; an item
+    appears when all its files are in place. Two processes may fetch the same.
+
+    Parameters
+    ----------
+    request
+        Which scenes.
+    assets
+        Which files of each; one that a scene lacks is listed as missing.
+    folder
+        The archive's root; by default the first of `archive_folders()`.
+    limit
+        At most so many scenes.
+    source
+        Where they come from.
+    progress
+        Show a bar on a terminal.
+
+    Raises
+    ------
+    NoSceneError, SourceUnavailableError, PixelReadError
+        When nothing fits, no service answers, or a file can't be had whole.
+    """
+    chosen, items = find_items(request, limit=limit, source=source)
+    result = Fetched(folder or archive_folders()[0])
+    with _bar(progress) as bar:
+        for item in items:
+            bar.set_description(item.id[:40])
+            _fetch_item(item, request.collection, assets, chosen, result, bar.update)
+    return result
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong in an archive: which file, and what."""
+
+    path: Path
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.what}"
+
+
+def check(folder: Path) -> list[Problem]:
+    """Return what is wrong with an archive: unreadable items, missing, damaged or unopenable files.
+
+    Sizes and checksums are compared where the items record them, as those of `fetch` do.
+    """
+    index = StacFolder(folder)
+    problems = [Problem(path, what) for path, what in index.skipped.items()]
+    files = [
+        (path.parent / asset["href"], asset)
+        for path in index.paths
+        for asset in json.loads(path.read_text("utf-8"))["assets"].values()
+        if "://" not in asset["href"]
+    ]
+    for found in in_parallel(lambda pair: _check_file(*pair), files):
+        problems.extend(found)
+    return problems
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What an archive holds of one collection."""
+
+    folder: Path
+    collection: str
+    items: int
+    first: str
+    last: str
+    size: int
+    """Bytes."""
+
+
+def holdings(folders: Sequence[Path] | None = None) -> list[Holding]:
+    """Return what archives hold, by folder and collection."""
+    found = []
+    for folder in archive_folders() if folders is None else folders:
+        index = StacFolder(folder)
+        for collection in sorted(index.collections):
+            entries = index.find(collection)
+            dates = sorted(str(_date(feature)) for _, feature in entries)
+            size = sum(
+                file.stat().st_size
+                for path, _ in entries
+                for file in path.parent.iterdir()
+                if file.is_file()
+            )
+            found.append(Holding(folder, collection, len(entries), dates[0], dates[-1], size))
+    return found
+
+
+def _date(feature: dict[str, Any]) -> Any:
+    from geostack.items import acquired
+
+    return acquired(feature["properties"]).date()
+
+
+def _fetch_item(
+    item: Item,
+    collection: str,
+    assets: Sequence[str],
+    source: Source,
+    result: Fetched,
+    on_bytes: Any,
+) -> None:
+    home = result.folder / collection / item.id
+    path = home / f"{item.id}.json"
+    known = _recorded(path)
+    keys = [key for key in assets if key in item.assets]
+    result.missing.extend(f"{item.id}: {key}" for key in assets if key not in item.assets)
+    home.mkdir(parents=True, exist_ok=True)
+
+    def copy(key: str) -> Copied:
+        href = item.assets[key].href
+        name = href.split("?", 1)[0].rstrip("/").rsplit("/", 1)[-1]
+        expected = known.get(key, {}).get("file:checksum") or item.assets[key].extra_fields.get(
+            "file:checksum"
+        )
+        return copy_file(href, home / name, source, checksum=expected, on_bytes=on_bytes)
+
+    copies = dict(zip(keys, in_parallel(copy, keys), strict=True))
+    result.transferred += sum(copied.transferred for copied in copies.values())
+    with locked(home / f".{item.id}.lock"):
+        # Read again: another process may have added other files meanwhile.
+        feature = _local_feature(item, collection, copies, _recorded(path))
+        write_atomically(path, [json.dumps(feature, indent=1).encode() + b"\n"])
+    result.items.append(item.id)
+
+
+def _recorded(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    return dict(json.loads(path.read_text("utf-8"))["assets"])
+
+
+def _local_feature(
+    item: Item, collection: str, copies: dict[str, Copied], known: dict[str, Any]
+) -> dict[str, Any]:
+    feature = item.to_dict(include_self_link=False, transform_hrefs=False)
+    assets = dict(known)
+    for key, copied in copies.items():
+        assets[key] = {
+            **feature["assets"][key],
+            "href": f"./{copied.path.name}",
+            "file:size": copied.size,
+            "file:checksum": copied.checksum,
+        }
+    extensions = set(feature.get("stac_extensions", [])) | {FILE_EXTENSION}
+    properties = {k: v for k, v in feature["properties"].items() if k != "msft:expiry"}
+    return {
+        **feature,
+        "collection": collection,
+        "properties": properties,
+        "stac_extensions": sorted(extensions),
+        # The service's own links would be dead ends without the network.
+        "links": [],
+        "assets": assets,
+    }
+
+
+def _check_file(path: Path, asset: dict[str, Any]) -> list[Problem]:
+    if not path.is_file():
+        return [Problem(path, "missing")]
+    size, expected = path.stat().st_size, asset.get("file:size")
+    if expected is not None and size != expected:
+        return [Problem(path, f"{size} bytes, expected {expected}")]
+    checksum = asset.get("file:checksum")
+    if checksum is not None and multihash(path) != checksum:
+        return [Problem(path, "its checksum differs: the file is damaged")]
+    fault = _opens(path) if path.suffix.lower() in (".tif", ".tiff") else None
+    return [Problem(path, fault)] if fault else []
+
+
+def _opens(path: Path) -> str | None:
+    import rasterio
+    from rasterio.errors import RasterioError
+
+    from geostack.gdal import gdal_options
+
+    try:
+        with rasterio.Env(**gdal_options(str(path))), rasterio.open(path) as dataset:
+            # The last block lies at a truncated file's end.
+            window = list(dataset.block_windows(1))[-1][1]
+            dataset.read(1, window=window)
+    except (RasterioError, PixelReadError) as error:
+        return f"can't be read: {error}"
+    return None
+
+
+def _bar(progress: bool) -> Any:
+    import sys
+
+    from tqdm import tqdm
+
+    hidden = not (progress and sys.stderr.isatty())
+    return tqdm(unit="B", unit_scale=True, disable=hidden, dynamic_ncols=True)
