@@ -19,6 +19,9 @@ SERVE := $(VENV)/.have-serve
 RECIPES := $(VENV)/.have-recipes
 BENCH := $(VENV)/.have-bench
 SITE := $(VENV)/.have-site
+# the extras that the notebooks here call for
+SERVED := $(if $(wildcard notebooks/07_*.py),$(SERVE))
+BRIDGED := $(if $(wildcard notebooks/patching/recipes/*.py),$(RECIPES))
 RUN := $(BIN)/python -m geostack.run --jobs $(JOBS)
 
 .PHONY: help
@@ -30,23 +33,23 @@ install: $(DEV)  ## make .venv with geostack and what its tests and notebooks ne
 	@echo "ready: source $(BIN)/activate"
 
 .PHONY: notebooks notebooks-patching notebooks-catalog notebooks-all notebooks-check
-notebooks: $(DEV) $(SERVE)  ## execute the walkthrough, say where the copies are and whose pixels they show
+notebooks: $(DEV) $(SERVED)  ## execute the walkthrough, say where the copies are and whose pixels they show
 	@$(RUN) walkthrough
 
-notebooks-patching: $(DEV) $(RECIPES)  ## execute the patching deep dives and recipes
+notebooks-patching: $(DEV) $(BRIDGED)  ## execute the patching deep dives and recipes
 	@$(RUN) patching
 
 notebooks-catalog: $(DEV)  ## execute the catalog deep dives
 	@$(RUN) catalog
 
-notebooks-all: $(DEV) $(SERVE) $(RECIPES)  ## execute every notebook
+notebooks-all: $(DEV) $(SERVED) $(BRIDGED)  ## execute every notebook
 	@$(RUN) all
 
-notebooks-check: $(DEV) $(SERVE) $(RECIPES)  ## execute every notebook into OUT=folder, compare with the committed copies
+notebooks-check: $(DEV) $(SERVED) $(BRIDGED)  ## execute every notebook into OUT=folder, compare with the committed copies
 	@$(RUN) all --check $(if $(OUT),--out "$(OUT)")
 
 .PHONY: test lint types contract
-test: $(SERVE) lint types contract  ## lint, types, import contract, then every test
+test: $(DEV) $(SERVED) lint types contract  ## lint, types, import contract, then every test
 	@$(BIN)/python -m pytest -q
 
 lint: $(DEV)  ## ruff: rules and layout
