@@ -27,6 +27,8 @@ PROPERTIES = {
     "platform": "platform",
     "constellation": "constellation",
     "mgrs_tile": "s2:mgrs_tile",
+    "processing_baseline": "s2:processing_baseline",
+    "offset_applied": "earthsearch:boa_offset_applied",
     "simulated": "geostack:simulated",
 }
 """Item properties that become columns by default: column name to property name."""

@@ -81,10 +81,29 @@ def load_raster(
     ...     load_raster(catalog, GeoSlice((10, 0, 30, 20), None, 10, 32610)).values.tolist()
     [[[1, 2], [4, 5]]]
     """
+    options = (band_indexes, resampling, merge_method, nodata, workers)
+    return mosaic_rows(_touching_rows(catalog, slice_), slice_, *options, on_error=on_error)
+
+
+def mosaic_rows(
+    rows: Sequence[CatalogRow],
+    slice_: GeoSlice,
+    band_indexes: Sequence[int] | None = None,
+    resampling: str = "nearest",
+    merge_method: str = "last",
+    nodata: float | None = None,
+    workers: int = DEFAULT_WORKERS,
+    *,
+    on_error: str = "raise",
+) -> GeoTensor:
+    """Return one mosaic (C, H, W) of rows already found; arguments as `load_raster`.
+
+    Rows outside the slice add nothing.
+    """
     request = _request(slice_, band_indexes, resampling, nodata, workers, on_error)
     check_method(merge_method)
-    rows = _ordered_rows(catalog, slice_, merge_method)
-    merged = _merge(_pieces(rows, request), request, merge_method, slice_)
+    ordered = _in_merge_order(rows, merge_method)
+    merged = _merge(_pieces(ordered, request), request, merge_method, slice_)
     return _as_tensor(merged.data, merged, request)
 
 
@@ -108,7 +127,7 @@ def load_raster_timeseries(
     """
     request = _request(slice_, band_indexes, resampling, nodata, workers, on_error)
     check_method(merge_method)
-    rows = _ordered_rows(catalog, slice_, "first")
+    rows = _in_merge_order(_touching_rows(catalog, slice_), "first")
     undated = [row.filepath for row in rows if pd.isna(row.start_time)]
     if undated:
         raise CatalogError(f"a time series needs dates; {len(undated)} undated, e.g. {undated[0]}")
@@ -155,7 +174,7 @@ def _request(
     return _Request(Grid.of(slice_), indexes, resampling, nodata, workers, on_error)
 
 
-def _ordered_rows(catalog: GeoCatalog, slice_: GeoSlice, method: str) -> list[CatalogRow]:
+def _touching_rows(catalog: GeoCatalog, slice_: GeoSlice) -> list[CatalogRow]:
     if catalog.backend != "raster":
         raise CatalogError(
             f"load_raster reads catalogs of raster files, this one lists {catalog.backend} files; "
@@ -164,8 +183,15 @@ def _ordered_rows(catalog: GeoCatalog, slice_: GeoSlice, method: str) -> list[Ca
     rows = list(catalog.query(slice_).iter_rows())
     if not rows:
         raise CatalogError(f"no file of {catalog!r} touches {slice_!r}")
-    rows.sort(key=lambda row: row.start_time.value if not pd.isna(row.start_time) else 0)
-    return rows[::-1] if method == "last" else rows
+    return rows
+
+
+def _in_merge_order(rows: Sequence[CatalogRow], method: str) -> list[CatalogRow]:
+    def time(row: CatalogRow) -> int:
+        return 0 if pd.isna(row.start_time) else row.start_time.value
+
+    ordered = sorted(rows, key=time)
+    return ordered[::-1] if method == "last" else ordered
 
 
 @dataclass
