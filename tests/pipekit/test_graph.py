@@ -210,7 +210,8 @@ def test_the_picture_is_well_formed_and_holds_every_box():
     svg = ElementTree.fromstring(graph._repr_html_())
     ns = "{http://www.w3.org/2000/svg}"
     assert [t.text for t in svg.iter(f"{ns}text")] == ["x", "y", "Const(value='<&>')", "z", "x2"]
-    assert len(list(svg.iter(f"{ns}path"))) == 4
+    # x, y into Const, Const into z; x passes Const to x2 by a wire of three parts.
+    assert len(list(svg.iter(f"{ns}path"))) == 6
     boxes = [
         tuple(float(r.get(k)) for k in ("x", "y", "width", "height")) for r in svg.iter(f"{ns}rect")
     ]
