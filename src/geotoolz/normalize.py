@@ -18,7 +18,7 @@ from geotoolz.carrier import (
     rewrap,
     values_of,
 )
-from geotoolz.stretch import band_percentiles
+from geotoolz.stretch import band_percentiles, check_percentiles
 from pipekit import Operator
 
 
@@ -64,7 +64,7 @@ def robust_scale(
     >>> robust_scale(np.array([[[0.0, 1.0, 2.0, 3.0, 100.0]]]))
     array([[[-1. , -0.5,  0. ,  0.5, 49. ]]], dtype=float32)
     """
-    _check_percentiles(p_min, p_max)
+    check_percentiles(p_min, p_max)
     values, fill = values_of(raster), fill_of(raster)
     found = [
         band_percentiles(band, (p_min, 50.0, p_max), fill=fill) for band in band_views(values, axis)
@@ -72,13 +72,6 @@ def robust_scale(
     centre = [median for _, median, _ in found]
     spread = [high - low for low, _, high in found]
     return _centre_and_scale(raster, centre, spread, axis, dtype)
-
-
-def _check_percentiles(p_min: float, p_max: float) -> None:
-    if not 0 <= p_min < p_max <= 100:
-        raise ValueError(
-            f"percentiles must satisfy 0 <= p_min < p_max <= 100, got p_min={p_min}, p_max={p_max}"
-        )
 
 
 def _centre_and_scale(
@@ -243,7 +236,7 @@ class RobustScale(Operator):
     def __init__(
         self, p_min: float = 25.0, p_max: float = 75.0, axis: int = 0, dtype: str = "float32"
     ) -> None:
-        _check_percentiles(p_min, p_max)
+        check_percentiles(p_min, p_max)
         float_dtype(dtype)
         self.p_min = p_min
         self.p_max = p_max

@@ -138,18 +138,9 @@ def apply_offset(raster: Raster, offset: PerBand, axis: int = 0) -> Raster:
     """
     values = values_of(raster)
     fill = fill_of(raster)
-    if values.dtype.kind not in "iu":
-        out = values + per_band(offset, values, axis, values.dtype, "offset")
-    else:
-        shift = np.asarray(offset)
-        if np.any(shift != np.rint(shift)):
-            raise ValueError(
-                f"{values.dtype.name} can't take a fractional offset, got {offset}; "
-                "put ToFloat32() before"
-            )
-        out = _shift_integers(
-            values, per_band(offset, values, axis, np.dtype(np.int64), "offset"), fill
-        )
+    if values.dtype.kind in "iu":
+        return rewrap(raster, _shift_bands(values, offset, axis, fill))
+    out = values + per_band(offset, values, axis, values.dtype, "offset")
     invalid = fill_mask(values, fill)
     if invalid is not None:
         out[invalid] = fill
@@ -185,12 +176,12 @@ def harmonize_baseline(
         return raster
     values = values_of(raster)
     if values.dtype.kind in "iu":
-        out = _shift_integers(values, np.int64(offset), nodata)
+        out = _shift_integers(values, offset, nodata)
     else:
         out = values + values.dtype.type(offset)
-    invalid = fill_mask(values, nodata)
-    if invalid is not None:
-        out[invalid] = nodata
+        carry_over = fill_mask(values, nodata)
+        if carry_over is not None:
+            out[carry_over] = nodata
     return rewrap(raster, out, attrs={"offset_applied": True})
 
 
@@ -227,17 +218,47 @@ def dark_object_subtraction(
     return rewrap(raster, out, fill=NAN)
 
 
-def _shift_integers(values: NDArray[Any], shift: Any, nodata: float | int | None) -> NDArray[Any]:
-    """Add `shift` without leaving the integer type's range, nor landing on `nodata` from above."""
-    limits = np.iinfo(values.dtype)
-    floor = limits.min + 1 if nodata == limits.min else limits.min
-    # Clipped before it is shifted, so that nothing is ever out of range.
-    lowest = np.clip(floor - shift, limits.min, limits.max).astype(values.dtype)
-    highest = np.clip(limits.max - shift, limits.min, limits.max).astype(values.dtype)
-    out = np.clip(values, lowest, highest)
-    # Adding modulo 2**bits gives the right number, because that number is in range.
-    with np.errstate(over="ignore"):
-        return np.add(out, np.asarray(shift).astype(values.dtype), out=out)
+def _shift_bands(
+    values: NDArray[Any], offset: PerBand, axis: int, fill: float | int | None
+) -> NDArray[Any]:
+    numbers = np.asarray(offset, np.float64)
+    if np.any(numbers != np.rint(numbers)):
+        raise ValueError(
+            f"{values.dtype.name} can't take a fractional offset, got {offset}; "
+            "put ToFloat32() before"
+        )
+    if numbers.ndim == 0:
+        return _shift_integers(values, int(numbers), fill)
+    # Checks that there are as many numbers as bands.
+    per_band(offset, values, axis, np.dtype(np.float64), "offset")
+    shifted = [
+        _shift_integers(band, int(number), fill)
+        for band, number in zip(band_views(values, axis), numbers, strict=True)
+    ]
+    return np.stack(shifted, axis=axis)
+
+
+def _shift_integers(values: NDArray[Any], shift: int, nodata: float | int | None) -> NDArray[Any]:
+    """Return values + shift within the integer type's range, nodata kept and never landed on."""
+    kind = values.dtype
+    limits = np.iinfo(kind)
+    floor = limits.min + (nodata == limits.min)
+    lowest, highest = floor - shift, limits.max - shift
+    if lowest > limits.max or highest < limits.min:
+        out = np.full_like(values, floor if shift < 0 else limits.max)
+    else:
+        # Clipped before it is shifted, so that nothing is out of range after it: then unsigned
+        # arithmetic, which wraps by definition, gives the right bits for signed types too.
+        out = np.clip(values, max(lowest, limits.min), min(highest, limits.max))
+        bits = out.view(f"u{kind.itemsize}")
+        np.add(bits, bits.dtype.type(shift % (1 << 8 * kind.itemsize)), out=bits)
+    landed = fill_mask(out, nodata)
+    if landed is not None and nodata is not None:
+        out[landed] = nodata + 1 if nodata < limits.max else nodata - 1
+    invalid = fill_mask(values, nodata)
+    if invalid is not None:
+        out[invalid] = nodata
+    return out
 
 
 def _offset_is_in(raster: Raster, baseline: str | None) -> bool:
@@ -256,8 +277,11 @@ def _offset_is_in(raster: Raster, baseline: str | None) -> bool:
 
 
 def _baseline_number(baseline: Any) -> float:
+    digits = str(baseline).lstrip("Nn")
+    # Product names write 05.10 as N0510.
+    text = f"{digits[:2]}.{digits[2:]}" if len(digits) == 4 and digits.isdigit() else digits
     try:
-        return float(str(baseline).lstrip("Nn"))
+        return float(text)
     except ValueError:
         raise ValueError(f"a processing baseline looks like '05.10', got {baseline!r}") from None
 

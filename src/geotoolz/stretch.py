@@ -44,7 +44,7 @@ def percentile_clip(
     >>> percentile_clip(np.array([[[0.0, 1.0, 2.0, 3.0, 4.0]]]), 25, 75)
     array([[[0. , 0. , 0.5, 1. , 1. ]]], dtype=float32)
     """
-    _check_percentiles(p_min, p_max)
+    check_percentiles(p_min, p_max)
     if sample is not None and sample < 1:
         raise ValueError(f"sample must be a positive number of pixels, got {sample}")
     values = values_of(raster)
@@ -134,10 +134,14 @@ def _check_limits(low: float | None, high: float | None) -> None:
         raise ValueError(f"min_val must be below max_val, got min_val={low}, max_val={high}")
 
 
-def _check_percentiles(p_min: float, p_max: float) -> None:
+def check_percentiles(p_min: float, p_max: float) -> None:
+    """Raise ValueError unless 0 <= p_min < p_max <= 100.
+
+    >>> check_percentiles(2, 98)
+    """
     if not 0 <= p_min < p_max <= 100:
         raise ValueError(
-            f"percentiles must satisfy 0 <= p_min < p_max <= 100, got {p_min}, {p_max}"
+            f"percentiles must satisfy 0 <= p_min < p_max <= 100, got p_min={p_min}, p_max={p_max}"
         )
 
 
@@ -174,7 +178,7 @@ class PercentileClip(Operator):
         sample: int | None = None,
         dtype: str = "float32",
     ) -> None:
-        _check_percentiles(p_min, p_max)
+        check_percentiles(p_min, p_max)
         self.p_min = p_min
         self.p_max = p_max
         self.axis = axis

@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+from georeader.geotensor import GeoTensor
+from rasterio import Affine
+
+from geotoolz.carrier import (
+    as_float,
+    fill_mask,
+    fill_of,
+    float_dtype,
+    nodata_mask,
+    rewrap,
+    values_of,
+)
+
+
+def test_a_plain_array_stays_plain():
+    values = np.ones((2, 2))
+    assert rewrap(values, values * 2, fill=0, attrs={"a": 1}).__class__ is np.ndarray
+
+
+def test_rewrap_keeps_the_georeference_and_never_touches_the_shared_attributes(tile):
+    before = dict(tile.attrs)
+    result = rewrap(tile, tile.values[0], fill=7, attrs={"units": "m"}, drop=("band_names",))
+    assert (result.transform, result.crs) == (tile.transform, tile.crs)
+    assert result.fill_value_default == 7
+    assert result.attrs == {"units": "m"}
+    assert tile.attrs == before
+
+
+def test_rewrap_can_say_that_there_is_no_fill_value(tile):
+    assert rewrap(tile, tile.values, fill=None).fill_value_default is None
+    assert np.isnan(rewrap(tile, tile.values).fill_value_default)
+
+
+def test_values_are_a_view(tile):
+    assert type(values_of(tile)) is np.ndarray
+    assert np.shares_memory(values_of(tile), tile)
+
+
+@pytest.mark.parametrize("wrong", [[1, 2], 3.0, None, "a.tif"])
+def test_what_is_no_array_is_refused(wrong):
+    with pytest.raises(TypeError, match=r"expected a numpy array or a GeoTensor"):
+        values_of(wrong)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "int32", "float32", "float64"])
+@pytest.mark.parametrize("fill", [0, 7, -9999, 65535])
+def test_fill_mask_is_where_values_equal_the_fill(dtype, fill):
+    limits = np.iinfo(dtype) if np.dtype(dtype).kind in "iu" else np.finfo(dtype)
+    values = np.array([[0, 7, 9, 200]], dtype)
+    if limits.min <= fill <= limits.max:
+        values[0, 2] = fill
+    expected = values == fill
+    found = fill_mask(values, fill)
+    assert (found is None and not expected.any()) or np.array_equal(found, expected)
+
+
+def test_a_mask_has_no_nodata():
+    assert fill_mask(np.array([[True, False]]), 0) is None
+
+
+def test_no_fill_no_pixels_no_mask():
+    assert fill_mask(np.zeros((2, 2)), None) is None
+    assert fill_mask(np.zeros((2, 2)), np.nan) is None
+    assert nodata_mask(np.zeros((2, 0)), 0) is None
+
+
+def test_nodata_is_nan_and_fill_together():
+    values = np.array([[np.nan, -9999.0, 1.0]])
+    assert nodata_mask(values, -9999).tolist() == [[True, True, False]]
+    assert nodata_mask(values, None).tolist() == [[True, False, False]]
+    assert nodata_mask(np.ones((1, 2)), 0) is None
+
+
+def test_only_a_geotensor_has_a_fill_value():
+    raster = GeoTensor(np.zeros((2, 2), "uint16"), Affine.identity(), "EPSG:32632")
+    assert fill_of(raster) == 0
+    assert fill_of(raster.values) is None
+
+
+def test_floats_are_not_copied_when_they_already_are():
+    values = np.ones((2, 2), "float32")
+    assert as_float(values) is values
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "int64", bool, "complex64"])
+def test_a_dtype_that_is_no_float_is_refused(dtype):
+    with pytest.raises(ValueError, match="must be a float type"):
+        float_dtype(dtype)

@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+from georeader.geotensor import GeoTensor
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from rasterio import Affine
+
+import geotoolz as gz
+from geotoolz.cloud import LANDSAT_QA_BITS, dilate_mask, mask_from_qa_bits, mask_from_scl
+
+quick = settings(max_examples=40, deadline=None)
+
+
+def test_the_class_sets():
+    assert sorted(gz.SCL_CLASSES) == list(range(12))
+    assert set(gz.SCL_CLOUDS) < set(gz.SCL_CLOUDS_AND_INVALID)
+    assert [gz.SCL_CLASSES[i].name for i in (*gz.SCL_WATER, *gz.SCL_SNOW)] == [
+        "water",
+        "snow or ice",
+    ]
+    assert all(
+        entry.colour[0] == "#" and len(entry.colour) == 7 for entry in gz.SCL_CLASSES.values()
+    )
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32"])
+@pytest.mark.parametrize("classes", [gz.SCL_CLOUDS, gz.SCL_CLOUDS_AND_INVALID, (6,), [4, 5]])
+def test_exactly_the_classes_are_dropped(dtype, classes):
+    scl = np.arange(12, dtype=dtype).reshape(3, 4)
+    result = mask_from_scl(scl, classes=classes)
+    assert result.dtype == bool
+    assert np.flatnonzero(result).tolist() == sorted(classes)
+
+
+def test_the_band_is_found_by_index_or_name():
+    values = np.zeros((3, 2, 2), "uint16")
+    values[2] = 4
+    values[2, 0, 0] = 9
+    raster = GeoTensor(
+        values, Affine.identity(), "EPSG:32632", 0, {"band_names": ["B04", "B08", "SCL"]}
+    )
+    for band in (2, -1, "SCL", "scl"):
+        result = gz.MaskFromSCL(band)(raster)
+        assert result.values.tolist() == [[True, False], [False, False]]
+    assert result.shape == (2, 2)
+    assert result.fill_value_default is None
+    assert "band_names" not in result.attrs
+    with pytest.raises(LookupError, match="no band 'B02'"):
+        gz.MaskFromSCL("B02")(raster)
+
+
+def test_classes_that_are_none_are_refused():
+    with pytest.raises(ValueError, match=r"SCL ids are 0 to 11, got \[12\]"):
+        gz.MaskFromSCL(classes=(3, 12))
+    with pytest.raises(ValueError, match="classes is empty"):
+        gz.MaskFromSCL(classes=())
+
+
+def test_values_that_are_no_class_are_kept():
+    assert mask_from_scl(np.array([[255, 300, 9]], "uint16")).tolist() == [[False, False, True]]
+
+
+def test_real_clear_scene(bolzano_scl):
+    drop = gz.MaskFromSCL()(bolzano_scl)
+    assert drop.shape == bolzano_scl.shape[1:]
+    assert drop.values.mean() < 0.05
+
+
+@quick
+@given(arrays(np.uint16, (2, 3)), st.sampled_from(sorted(LANDSAT_QA_BITS)))
+def test_a_flag_is_its_bit(quality, flag):
+    expected = (quality >> LANDSAT_QA_BITS[flag]) & 1 == 1
+    assert np.array_equal(mask_from_qa_bits(quality, flags=(flag,)), expected)
+
+
+def test_landsat_s_published_values():
+    # LSDS-1619, table of QA_PIXEL values: fill, clear land, water, cloud, cloud shadow, snow.
+    published = np.array([[1, 21824, 21952, 22280, 23888, 30048]], "uint16")
+    expected = [[True, False, False, True, True, False]]
+    assert mask_from_qa_bits(published).tolist() == expected
+
+
+def test_flags_may_be_bit_numbers_and_must_exist():
+    assert gz.MaskFromQABits(flags=(15,))(np.array([[1 << 15]], "uint16")).all()
+    assert gz.MaskFromQABits(flags=(7,))(np.array([[-128]], "int8")).all()
+    for wrong in ("clouds", 16, -1):
+        with pytest.raises(ValueError, match="no quality flag"):
+            gz.MaskFromQABits(flags=(wrong,))
+    with pytest.raises(ValueError, match="flags is empty"):
+        gz.MaskFromQABits(flags=())
+
+
+def test_quality_bits_are_not_floats():
+    with pytest.raises(TypeError, match="need an integer band, got float32"):
+        mask_from_qa_bits(np.ones((2, 2), "float32"))
+
+
+@quick
+@given(arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9))), st.floats(0, 4))
+def test_dilation_against_distances(mask, radius):
+    rows, cols = np.indices(mask.shape)
+    expected = np.zeros_like(mask)
+    for row, col in np.argwhere(mask):
+        expected |= (rows - row) ** 2 + (cols - col) ** 2 <= radius**2
+    assert np.array_equal(dilate_mask(mask, radius), expected)
+
+
+def test_each_plane_is_grown_by_itself():
+    masks = np.zeros((2, 5, 5), bool)
+    masks[0, 2, 2] = True
+    grown = gz.DilateMask(1)(masks)
+    assert grown[0].sum() == 5
+    assert not grown[1].any()
+
+
+def test_only_masks_grow_and_only_outwards():
+    with pytest.raises(TypeError, match=r"a mask must be boolean"):
+        dilate_mask(np.zeros((2, 2)), 1)
+    for radius in (-1, np.nan):
+        with pytest.raises(ValueError, match="radius must be 0 or more pixels"):
+            gz.DilateMask(radius)

@@ -1,0 +1,144 @@
+import numpy as np
+import pytest
+from georeader.geotensor import GeoTensor
+from hypothesis import given, settings
+from hypothesis.extra.numpy import arrays
+from rasterio import Affine
+
+import geotoolz as gz
+from geotoolz.mask import apply_mask, combine_masks, invert_mask, mask_where
+
+quick = settings(max_examples=40, deadline=None)
+masks = arrays(bool, (3, 4))
+
+
+@quick
+@given(arrays(np.uint16, (2, 3, 4)), masks)
+def test_dropped_pixels_are_filled_in_every_band_and_no_other(values, mask):
+    result = apply_mask(values, mask, 7)
+    assert (result[:, mask] == 7).all()
+    assert np.array_equal(result[:, ~mask], values[:, ~mask])
+
+
+@quick
+@given(arrays(np.float32, (2, 3, 4)), masks)
+def test_masking_twice_is_masking_once(values, mask):
+    op = gz.ApplyMask(mask)
+    np.testing.assert_array_equal(op(op(values)), op(values))
+
+
+def test_the_callers_array_is_never_changed():
+    values, mask = np.ones((1, 2, 2)), np.ones((2, 2), bool)
+    apply_mask(values, mask)
+    assert (values == 1).all()
+
+
+def test_the_fill_value_becomes_the_carrier_s(tile):
+    mask = np.zeros((5, 7), bool)
+    assert np.isnan(apply_mask(tile, mask).fill_value_default)
+    assert apply_mask(tile, mask, -1).fill_value_default == -1
+    assert apply_mask(tile, mask).attrs == tile.attrs
+
+
+def test_a_mask_may_come_from_the_raster_itself():
+    values = np.array([[[0.1, 0.2]], [[4, 9]]])
+    names = {"band_names": ["B04", "SCL"]}
+    raster = GeoTensor(values, Affine.identity(), "EPSG:32632", np.nan, names)
+    result = gz.ApplyMask(gz.MaskFromSCL("SCL"))(raster)
+    assert np.isnan(result.values[:, 0, 1]).all()
+    assert result.values[0, 0, 0] == 0.1
+
+
+def test_a_mask_may_be_the_second_input_of_a_graph():
+    x, scl = gz.Input("x"), gz.Input("scl")
+    graph = gz.Graph({"x": x, "scl": scl}, {"clear": gz.ApplyMask()(x, gz.MaskFromSCL()(scl))})
+    result = graph(x=np.ones((1, 1, 2)), scl=np.array([[4, 8]], "uint8"))["clear"]
+    assert np.isnan(result).tolist() == [[[False, True]]]
+
+
+def test_a_mask_of_another_shape_shows_both_shapes():
+    with pytest.raises(
+        ValueError, match=r"\(3, 5\) does not broadcast to the raster's \(2, 3, 4\)"
+    ):
+        apply_mask(np.ones((2, 3, 4)), np.zeros((3, 5), bool))
+    with pytest.raises(
+        ValueError, match=r"\(2, 3, 4\) does not broadcast to the raster's \(3, 4\)"
+    ):
+        apply_mask(np.ones((3, 4)), np.zeros((2, 3, 4), bool))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_a_mask_that_is_not_boolean_is_refused(dtype):
+    with pytest.raises(TypeError, match=f"must be boolean .* got {dtype}; compare first"):
+        apply_mask(np.ones((2, 2)), np.zeros((2, 2), dtype))
+
+
+def test_integers_hold_no_nan_and_the_message_names_the_way_out():
+    with pytest.raises(ValueError, match=r"uint16 can't hold NaN; put ToFloat32\(\) before"):
+        apply_mask(np.ones((2, 2), "uint16"), np.zeros((2, 2), bool))
+    for fill in (-1, 65536, 0.5):
+        with pytest.raises(ValueError, match=r"uint16 can't hold fill_value="):
+            apply_mask(np.ones((2, 2), "uint16"), np.zeros((2, 2), bool), fill)
+
+
+def test_a_mask_on_another_grid_is_refused(tile):
+    moved = GeoTensor(np.zeros((5, 7), bool), tile.transform * Affine.translation(1, 0), tile.crs)
+    with pytest.raises(ValueError, match="the mask lies on another grid"):
+        apply_mask(tile, moved)
+    elsewhere = GeoTensor(np.zeros((5, 7), bool), tile.transform, "EPSG:32633")
+    with pytest.raises(ValueError, match="EPSG:32633"):
+        apply_mask(tile, elsewhere)
+
+
+def test_no_mask_at_all_is_an_error():
+    with pytest.raises(TypeError, match="ApplyMask has no mask"):
+        gz.ApplyMask()(np.ones((2, 2)))
+
+
+@quick
+@given(masks, masks, masks)
+def test_combining_is_any_and_all(a, b, c):
+    assert np.array_equal(combine_masks(a, b, c), a | b | c)
+    assert np.array_equal(combine_masks(a, b, c, mode="all"), a & b & c)
+    # De Morgan.
+    inverted = combine_masks(invert_mask(a), invert_mask(b), mode="all")
+    assert np.array_equal(invert_mask(combine_masks(a, b)), inverted)
+
+
+def test_combining_needs_alike_masks():
+    with pytest.raises(ValueError, match="masks must have one shape"):
+        combine_masks(np.zeros((2, 2), bool), np.zeros((2, 3), bool))
+    with pytest.raises(ValueError, match="mode must be 'any' or 'all', got 'or'"):
+        gz.CombineMasks("or")
+    with pytest.raises(ValueError, match="at least one mask"):
+        gz.CombineMasks()()
+    with pytest.raises(TypeError, match="must be boolean"):
+        combine_masks(np.zeros((2, 2)), np.zeros((2, 2), bool))
+
+
+@pytest.mark.parametrize(
+    ("comparison", "expected"),
+    [
+        ("<", [1, 0, 0]),
+        ("<=", [1, 1, 0]),
+        (">", [0, 0, 1]),
+        (">=", [0, 1, 1]),
+        ("==", [0, 1, 0]),
+        ("!=", [1, 0, 1]),
+    ],
+)
+def test_thresholds(comparison, expected):
+    assert mask_where(np.array([[1, 2, 3]]), comparison, 2).astype(int).tolist() == [expected]
+
+
+def test_nodata_is_dropped_or_kept_as_asked():
+    raster = GeoTensor(np.array([[0, 5]], "uint16"), Affine.identity(), "EPSG:32632", 0)
+    assert gz.MaskWhere(">", 1)(raster).values.tolist() == [[True, True]]
+    assert gz.MaskWhere(">", 1, nodata=False)(raster).values.tolist() == [[False, True]]
+
+
+def test_a_threshold_on_one_band():
+    values = np.array([[[1.0, 5.0]], [[5.0, 1.0]]])
+    assert gz.MaskWhere(">", 2, band=1)(values).tolist() == [[True, False]]
+    with pytest.raises(ValueError, match="comparison must be one of"):
+        gz.MaskWhere("=<", 1)

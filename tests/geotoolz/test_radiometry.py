@@ -1,0 +1,235 @@
+import numpy as np
+import pytest
+from georeader.geotensor import GeoTensor
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from rasterio import Affine
+
+import geotoolz as gz
+from geotoolz.radiometry import (
+    apply_offset,
+    dark_object_subtraction,
+    dn_to_reflectance,
+    harmonize_baseline,
+    reflectance_to_dn,
+    to_float,
+)
+
+digital_numbers = arrays(np.uint16, st.tuples(*[st.integers(1, 6)] * 3))
+quick = settings(max_examples=40, deadline=None)
+
+
+def geo(values, fill=0, **attrs):
+    transform = Affine(10, 0, 500_000, 0, -10, 5_000_000)
+    return GeoTensor(np.asarray(values), transform, "EPSG:32632", fill, attrs)
+
+
+# --- conversion ---------------------------------------------------------------------------------
+
+
+@quick
+@given(digital_numbers)
+def test_reflectance_is_the_linear_formula_with_nodata_as_nan(dn):
+    result = dn_to_reflectance(geo(dn))
+    expected = np.where(dn == 0, np.nan, dn * 1e-4)
+    assert result.dtype == np.float32
+    assert np.isnan(result.fill_value_default)
+    np.testing.assert_allclose(result.values, expected, rtol=1e-6)
+
+
+@quick
+@given(digital_numbers)
+def test_digital_numbers_survive_the_round_trip(dn):
+    raster = geo(dn)
+    assert np.array_equal(reflectance_to_dn(dn_to_reflectance(raster)).values, dn)
+
+
+def test_each_band_may_have_its_own_scale_and_offset():
+    dn = np.full((2, 1, 1), 10_000, "uint16")
+    result = dn_to_reflectance(dn, scale=[1e-4, 2.75e-5], offset=(0.0, -0.2))
+    np.testing.assert_allclose(result.ravel(), [1.0, 0.075], rtol=1e-6)
+
+
+def test_landsat_and_sentinel_2_worked_examples():
+    # LSDS-1619: 7273 is the smallest valid number, 0.2 % below zero reflectance's end.
+    assert dn_to_reflectance(np.array([[18639]]), 2.75e-5, -0.2)[0, 0] == pytest.approx(
+        0.31257, abs=1e-5
+    )
+    assert dn_to_reflectance(np.array([[2500]]), 1e-4, -0.1)[0, 0] == pytest.approx(0.15)
+
+
+def test_the_callers_array_is_never_changed():
+    dn = np.array([[[0, 5, 9000]]], "uint16")
+    floats = dn.astype("float32")
+    for op in (
+        gz.DNToReflectance(),
+        gz.ToFloat32(),
+        gz.ApplyOffset(-5),
+        gz.HarmonizeBaseline(),
+        gz.ReflectanceToDN(),
+        gz.TOAToBOA_DOS(),
+    ):
+        for values in (dn, floats):
+            before = values.copy()
+            result = op(values)
+            assert np.array_equal(values, before)
+            assert not np.shares_memory(result, values)
+
+
+def test_to_float_carries_nodata(tile):
+    assert to_float(geo([[0, 3]])).values.tolist()[0][1] == 3
+    assert np.isnan(to_float(geo([[0, 3]])).values[0, 0])
+    assert to_float(geo([[0, 3]], fill=None)).values.tolist() == [[0, 3]]
+    assert to_float(np.array([[0, 3]])).tolist() == [[0, 3]]
+    assert to_float(tile).attrs == tile.attrs
+
+
+def test_a_plain_array_has_no_nodata_but_nan():
+    assert dn_to_reflectance(np.array([[0, 1]], "uint16")).tolist()[0][0] == 0
+    assert np.isnan(dn_to_reflectance(np.array([[np.nan]])))
+
+
+def test_float64_on_request_and_nothing_but_floats():
+    assert dn_to_reflectance(np.ones((1, 1), "uint16"), dtype="float64").dtype == np.float64
+    with pytest.raises(ValueError, match="must be a float type such as 'float32', got 'uint8'"):
+        gz.DNToReflectance(dtype="uint8")
+
+
+def test_an_empty_chip_is_converted_to_an_empty_chip():
+    assert dn_to_reflectance(geo(np.zeros((2, 0, 4), "uint16"))).shape == (2, 0, 4)
+
+
+# --- back to digital numbers --------------------------------------------------------------------
+
+
+def test_out_of_range_reflectance_is_clipped_not_wrapped():
+    back = reflectance_to_dn(np.array([[-0.5, 7.0, 1e9]], "float32"))
+    assert back.tolist() == [[1, 65535, 65535]]
+
+
+def test_a_valid_number_is_never_written_as_nodata():
+    assert reflectance_to_dn(np.array([[0.0, np.nan]], "float32")).tolist() == [[1, 0]]
+    top = reflectance_to_dn(np.array([[9.0, np.nan]], "float32"), nodata=65535)
+    assert top.tolist() == [[65534, 65535]]
+
+
+def test_nodata_must_fit_the_integer_type():
+    with pytest.raises(ValueError, match="nodata=-1 does not fit uint16"):
+        reflectance_to_dn(np.zeros((1, 1)), nodata=-1)
+    with pytest.raises(ValueError, match="must be an integer type"):
+        reflectance_to_dn(np.zeros((1, 1)), dtype="float32")
+
+
+# --- offsets ------------------------------------------------------------------------------------
+
+
+@quick
+@given(arrays(np.uint16, (3, 4)), st.integers(-70_000, 70_000))
+def test_an_offset_saturates_and_keeps_nodata(values, offset):
+    result = apply_offset(geo(values), offset).values.astype(int)
+    expected = np.clip(values.astype(int) + offset, 1, 65535)
+    expected[values == 0] = 0
+    assert np.array_equal(result, expected)
+
+
+@quick
+@given(arrays(np.int16, (3, 4)), st.integers(-40_000, 40_000))
+def test_an_offset_saturates_signed_numbers_too(values, offset):
+    result = apply_offset(values, offset).astype(int)
+    assert np.array_equal(result, np.clip(values.astype(int) + offset, -32768, 32767))
+
+
+def test_a_valid_number_never_lands_on_nodata():
+    values = np.array([[0, 100, 200]], "int16")
+    assert apply_offset(geo(values), -100).values.tolist() == [[0, 1, 100]]
+    assert apply_offset(geo(values, fill=32767), 32767 - 200).values.tolist() == [
+        [32567, 32667, 32766]
+    ]
+
+
+def test_an_offset_per_band():
+    values = np.full((2, 1, 1), 500, "uint16")
+    assert apply_offset(values, [-100, 100]).ravel().tolist() == [400, 600]
+
+
+def test_integers_take_no_fraction():
+    with pytest.raises(ValueError, match=r"can't take a fractional offset, got 0.5; put ToFloat32"):
+        apply_offset(np.ones((1, 1), "uint16"), 0.5)
+
+
+# --- the Sentinel-2 baseline --------------------------------------------------------------------
+
+
+@quick
+@given(digital_numbers)
+def test_the_baseline_offset_never_wraps_and_keeps_zeros(dn):
+    result = harmonize_baseline(geo(dn, processing_baseline="05.10"))
+    expected = np.where(dn == 0, 0, np.maximum(dn.astype(int) - 1000, 1))
+    assert result.dtype == np.uint16
+    assert np.array_equal(result.values, expected)
+    assert result.attrs["offset_applied"] is True
+
+
+def test_harmonizing_twice_is_harmonizing_once():
+    raster = geo([[0, 900, 3000]], processing_baseline="04.00", offset_applied=False)
+    once = gz.HarmonizeBaseline()(raster)
+    assert np.array_equal(gz.HarmonizeBaseline()(once).values, once.values)
+    assert raster.attrs["offset_applied"] is False
+
+
+@pytest.mark.parametrize("baseline", ["02.14", "03.01", "N0301"])
+def test_products_before_baseline_four_have_no_offset(baseline):
+    raster = geo([[0, 900]], processing_baseline=baseline)
+    assert harmonize_baseline(raster).values.tolist() == [[0, 900]]
+
+
+def test_an_unknown_baseline_is_not_guessed():
+    with pytest.raises(ValueError, match=r"give baseline='04.00' if it is in"):
+        harmonize_baseline(geo([[900]]))
+    assert harmonize_baseline(geo([[1900]]), baseline="04.00").values.tolist() == [[900]]
+    with pytest.raises(ValueError, match=r"looks like '05\.10', got 'latest'"):
+        harmonize_baseline(geo([[900]], processing_baseline="latest"))
+
+
+def test_harmonized_floats_may_be_slightly_negative():
+    assert harmonize_baseline(np.array([[900.0, 0.0]])).tolist() == [[-100.0, 0.0]]
+
+
+# --- dark objects -------------------------------------------------------------------------------
+
+
+def test_a_constant_haze_is_taken_off_each_band():
+    rng = np.random.default_rng(0)
+    surface = rng.uniform(0.01, 0.4, (2, 40, 40))
+    surface[:, 0, 0] = 0.01
+    haze = np.array([0.08, 0.03])[:, None, None]
+    result = dark_object_subtraction((surface + haze).astype("float32"), percentile=0)
+    np.testing.assert_allclose(result, surface, atol=1e-6)
+
+
+def test_haze_is_never_added():
+    dark = np.full((1, 2, 2), 0.001, "float32")
+    assert np.array_equal(dark_object_subtraction(dark), dark)
+
+
+def test_dark_objects_ignore_nodata():
+    raster = geo(np.array([[[0, 500, 2500]]], "uint16").astype("float32") / 10_000, fill=0)
+    result = dark_object_subtraction(raster, percentile=0).values
+    np.testing.assert_allclose(result[0, 0, 1:], [0.01, 0.21], atol=1e-6)
+    assert np.isnan(result[0, 0, 0])
+
+
+def test_a_percentile_outside_its_range_is_refused():
+    with pytest.raises(ValueError, match="percentile must be 0 to 100, got 101"):
+        gz.TOAToBOA_DOS(percentile=101)
+
+
+def test_real_pixels_are_reflectances(bolzano):
+    result = gz.DNToReflectance()(bolzano)
+    assert result.shape == (4, 705, 935)
+    assert (result.transform, result.crs) == (bolzano.transform, bolzano.crs)
+    assert result.attrs["band_names"] == ["B02", "B03", "B04", "B08"]
+    median = np.nanmedian(result.values, axis=(1, 2))
+    assert (median > 0.005).all()
+    assert (median < 0.6).all()
