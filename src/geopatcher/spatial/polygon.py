@@ -20,7 +20,7 @@ class SpatialPolygonIntersection(Configured):
     """What lies under each of `polygons`; an anchor is a polygon's number.
 
     `polygons`: a GeoSeries or GeoDataFrame (its CRS is used, and reprojected to the domain's), or
-    a sequence of shapely polygons or their WKT, which are taken to be in the domain's CRS unless
+    a sequence of shapely polygons, their WKT or hexadecimal WKB, which are taken to be in the domain's CRS unless
     `crs` says otherwise. On rasters and grids a patch is the cells that the polygon covers with
     the exact share of each, in `indices.coverage` and in the patch's weights (shares are of the
     cell's area in its own CRS); on shapes, those that intersect, with the share of their area (of
@@ -94,8 +94,9 @@ class SpatialPolygonIntersection(Configured):
     def _config_values(self) -> dict[str, Any]:
         import shapely
 
-        wkt = shapely.to_wkt(np.asarray(self.polygons, object), rounding_precision=-1)
-        return {"polygons": [str(text) for text in wkt], "crs": self._crs_text()}
+        # WKB keeps every bit of the coordinates, which WKT does not.
+        wkb = shapely.to_wkb(np.asarray(self.polygons, object), hex=True)
+        return {"polygons": [str(text) for text in wkb], "crs": self._crs_text()}
 
     def _crs_text(self) -> str | None:
         return None if self.crs is None else getattr(self.crs, "to_string", self.crs.__str__)()
@@ -118,7 +119,7 @@ def _as_polygons(polygons: Any) -> tuple[Any, ...]:
     import shapely
 
     shapes = [
-        shapely.from_wkt(item) if isinstance(item, str) else item
+        _from_text(item) if isinstance(item, str) else item
         for item in getattr(polygons, "geometry", polygons)
     ]
     if not shapes:
@@ -131,6 +132,13 @@ def _as_polygons(polygons: Any) -> tuple[Any, ...]:
                 f"is {shape!r:.80}; use .buffer(...) to give lines and points an area"
             )
     return tuple(shape if shape.is_valid else shapely.make_valid(shape) for shape in shapes)
+
+
+def _from_text(text: str) -> Any:
+    import shapely
+
+    # Hexadecimal WKB begins with its byte order, 00 or 01; WKT with a letter.
+    return shapely.from_wkb(text) if text[:1] == "0" else shapely.from_wkt(text)
 
 
 def _cells_under(polygon: Any, domain: RasterDomain | GridDomain) -> Cells:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from geopatcher.domains import PointDomain, VectorDomain, as_domain
+from geopatcher.domains import PointDomain, RasterDomain, VectorDomain, as_domain
 from geopatcher.patch import Failed, Patch, PatchError
 from geopatcher.scattered import Scattered
 from geopatcher.spatial.rolling import Reducer
@@ -72,7 +72,7 @@ def merge_scattered(patches: Iterable[Patch], domain: Any, reducer: ScatterReduc
     warn_uncovered(1 - covered / values.shape[-1], "cells" if len(shape) == 2 else "members")
     values = values.reshape(*values.shape[:-2], *shape)
     skipped = getattr(patches, "skipped", {})
-    if len(shape) == 2 and getattr(domain, "transform", None) is not None:
+    if isinstance(domain, RasterDomain):
         return as_scene(values, domain, reducer.fill_for(values.dtype), first.data, skipped)
     return values
 
