@@ -135,7 +135,7 @@ class _Copy:
                 return
             self._check(response)
             resumed = response.status_code == 206
-            self.stamp.write_text(response.headers.get("ETag", ""))
+            self.stamp.write_text(_strong(response.headers.get("ETag", "")))
             self._append(response.raw, "ab" if resumed else "wb")
             whole = _whole_size(response)
         if whole is not None and self.part.stat().st_size != whole:
@@ -173,6 +173,11 @@ class _Copy:
                     self.on_bytes(len(piece))
             except (HTTPError, OSError) as error:
                 raise TransientError(type(error).__name__) from None
+
+
+def _strong(etag: str) -> str:
+    """An ETag that If-Range may carry: a weak one doesn't promise the same bytes (RFC 9110)."""
+    return "" if etag.startswith("W/") else etag
 
 
 def _whole_size(response: Any) -> int | None:

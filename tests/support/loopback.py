@@ -7,6 +7,7 @@ counts every request and byte, and misbehaves on demand (`Fault`).
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import re
 import socket
@@ -313,11 +314,12 @@ def _holds(value: Any, rule: dict[str, Any]) -> bool:
 
 def _serve(path: Path, request: Request) -> Response:
     data = path.read_bytes()
-    headers = {"Accept-Ranges": "bytes", "Content-Type": "image/tiff"}
+    etag = f'"{hashlib.md5(data).hexdigest()}"'
+    headers = {"Accept-Ranges": "bytes", "Content-Type": "image/tiff", "ETag": etag}
     if request.method == "HEAD":
         return Response(b"", headers={**headers, "Content-Length": str(len(data))})
     asked = re.match(r"bytes=(\d*)-(\d*)$", request.headers.get("range", ""))
-    if asked is None:
+    if asked is None or request.headers.get("if-range", etag) != etag:
         return Response(data, headers=headers)
     first = int(asked.group(1) or max(0, len(data) - int(asked.group(2))))
     last = min(int(asked.group(2) or len(data) - 1), len(data) - 1)

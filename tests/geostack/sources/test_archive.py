@@ -1,0 +1,99 @@
+"""The archive source: a path list of STAC folders."""
+
+import json
+import os
+
+import pytest
+from scenes import make_scene, scene_bbox
+
+from geostack import SourceUnavailableError
+from geostack.request import Request
+from geostack.sources.archive import ArchiveSource, archive_folders
+from geostack.sources.folder import read_folder
+
+BOX = scene_bbox(inset=1000)
+
+
+def test_the_first_folder_of_the_path_list_wins(tmp_path, monkeypatch):
+    make_scene(tmp_path / "a", "same", bands=("B04",))
+    make_scene(tmp_path / "b", "same", bands=("B04",))
+    make_scene(tmp_path / "b", "other", bands=("B04",))
+    monkeypatch.setenv(
+        "GEOSTACK_ARCHIVE", os.pathsep.join(map(str, (tmp_path / "a", tmp_path / "b")))
+    )
+    found = {item.id: item for item in ArchiveSource().search("sentinel-2-l2a", BOX, "2024")}
+    assert set(found) == {"same", "other"}
+    assert str(tmp_path / "a") in found["same"].assets["B04"].href
+
+
+def test_without_the_variable_it_is_the_users_own_folder(monkeypatch):
+    monkeypatch.delenv("GEOSTACK_ARCHIVE")
+    assert archive_folders()[0].parts[-2:] == ("geostack", "archive")
+
+
+def test_a_missing_folder_is_an_error_with_its_cure(tmp_path):
+    source = ArchiveSource([tmp_path / "nothing"])
+    assert not source.covers("sentinel-2-l2a", BOX, "2024")
+    with pytest.raises(SourceUnavailableError, match="fix: geostack archive fetch"):
+        source.search("sentinel-2-l2a", BOX, "2024")
+
+
+def test_new_scenes_are_seen_and_the_index_is_read_once(tmp_path):
+    make_scene(tmp_path, "one", bands=())
+    index = read_folder(tmp_path)
+    assert read_folder(tmp_path) is index
+    make_scene(tmp_path, "two", bands=())
+    assert len(read_folder(tmp_path)) == 2
+
+
+def test_a_damaged_item_is_left_out_and_listed(tmp_path, caplog):
+    make_scene(tmp_path, "good", bands=())
+    for name, text in [("torn", '{"id": "torn", '), ("empty", "{}"), ("list", "[]")]:
+        folder = tmp_path / "sentinel-2-l2a" / name
+        folder.mkdir()
+        (folder / f"{name}.json").write_text(text)
+    index = read_folder(tmp_path)
+    assert len(index) == 1
+    assert {path.stem for path in index.skipped} == {"torn", "empty", "list"}
+    assert caplog.text.count("no readable STAC item") == 3
+
+
+def test_items_are_copies(tmp_path):
+    make_scene(tmp_path, bands=("B04",))
+    source = ArchiveSource([tmp_path])
+    source.search("sentinel-2-l2a", BOX, "2024")[0].assets["B04"].href = "changed"
+    assert source.search("sentinel-2-l2a", BOX, "2024")[0].assets["B04"].href != "changed"
+
+
+def test_holding_means_clear_enough_and_with_the_assets(tmp_path):
+    make_scene(tmp_path, bands=("B04",), cloud=30)
+    source = ArchiveSource([tmp_path])
+
+    def request(**changes):
+        return Request.of("sentinel-2-l2a", BOX, "2024", **changes)
+
+    assert source.holds(request())
+    assert not source.holds(request(max_cloud_cover=5))
+    assert "clearest with 30 % cloud" in source.why_not(request(max_cloud_cover=5))
+    assert not source.holds(request(assets=("B04", "B12")))
+    assert "none with B12" in source.why_not(request(assets=("B04", "B12")))
+    assert "--dates=2024" in source.fix(request())
+
+
+def test_description_counts(archive_root):
+    assert "119 x sentinel-2-l2a" in ArchiveSource([archive_root]).describe()
+
+
+def test_earth_search_items_and_items_over_a_month(tmp_path):
+    feature = make_scene(tmp_path, bands=())
+    path = tmp_path / "sentinel-2-l2a" / feature["id"] / f"{feature['id']}.json"
+    properties = feature["properties"]
+    properties["grid:code"] = "MGRS-" + properties.pop("s2:mgrs_tile")
+    properties.update(
+        datetime=None, start_datetime="2024-06-01T00:00:00Z", end_datetime="2024-06-30T00:00:00Z"
+    )
+    path.write_text(json.dumps(feature))
+    source = ArchiveSource([tmp_path])
+    assert source.covers("sentinel-2-l2a", BOX, "2024-06-20", "10SGJ")
+    assert not source.covers("sentinel-2-l2a", BOX, "2024-07", "10SGJ")
+    assert not source.covers("sentinel-2-l2a", BOX, "2024-06-20", "10SGH")

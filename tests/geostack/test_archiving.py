@@ -1,0 +1,126 @@
+"""Filling, checking and listing an archive."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from loopback import Fault, Loopback
+from scenes import make_scene, scene_bbox
+
+from geostack import NoSceneError, PixelReadError, load_s2_chip
+from geostack.archiving import check, fetch, holdings
+from geostack.request import Request
+
+BOX = scene_bbox(inset=1000)
+REQUEST = Request.of("sentinel-2-l2a", BOX, "2024-06", max_cloud_cover=5)
+
+
+@pytest.fixture
+def remote(server: Loopback, tmp_path) -> Loopback:
+    for number in (1, 2):
+        when = f"2024-06-1{number}T18:39:19Z"
+        feature = make_scene(tmp_path / "origin", f"scene-{number}", cloud=number, when=when)
+        server.add_item(feature, tmp_path / "origin" / "sentinel-2-l2a" / feature["id"])
+    return server
+
+
+def test_what_is_fetched_is_what_is_loaded_later(remote, tmp_path, monkeypatch):
+    archive = tmp_path / "archive"
+    done = fetch(REQUEST, ("B04", "B08"), folder=archive, limit=2)
+    assert done.items == ["scene-1", "scene-2"]
+    live = load_s2_chip(bbox=BOX, bands=("B04", "B08"), source="planetary-computer")
+    monkeypatch.setenv("GEOSTACK_ARCHIVE", str(archive))
+    local = load_s2_chip(bbox=BOX, bands=("B04", "B08"))
+    assert local.attrs["source"] == "archive"
+    assert (local.values == live.values).all()
+    assert check(archive) == []
+    held = holdings()
+    assert [(h.collection, h.items, h.first) for h in held] == [("sentinel-2-l2a", 2, "2024-06-11")]
+
+
+def test_no_token_is_written(remote, tmp_path):
+    fetch(REQUEST, ("B04",), folder=tmp_path / "archive")
+    for path in (tmp_path / "archive").rglob("*"):
+        if path.is_file():
+            assert b"SECRET" not in path.read_bytes()
+    item = json.loads(next((tmp_path / "archive").rglob("scene-1.json")).read_text())
+    assert item["assets"]["B04"]["href"] == "./B04.tif"
+    assert set(item["assets"]) == {"B04"}
+
+
+def test_a_second_run_copies_nothing_and_more_bands_are_added(remote, tmp_path):
+    archive = tmp_path / "archive"
+    fetch(REQUEST, ("B04",), folder=archive)
+    remote.records.clear()
+    again = fetch(REQUEST, ("B04",), folder=archive)
+    assert again.transferred == 0
+    assert remote.requests("^/files/") == []
+    more = fetch(REQUEST, ("B04", "SCL", "B12"), folder=archive)
+    assert more.missing == ["scene-1: B12"]
+    item = json.loads(next(archive.rglob("scene-1.json")).read_text())
+    assert set(item["assets"]) == {"B04", "SCL"}
+    assert check(archive) == []
+
+
+def test_an_interrupted_fetch_shows_no_item_and_goes_on(remote, tmp_path):
+    archive = tmp_path / "archive"
+    remote.faults = [Fault("B08", status=404)]
+    with pytest.raises(PixelReadError, match="B08"):
+        fetch(REQUEST, ("B04", "B08"), folder=archive)
+    assert list(archive.rglob("scene-1.json")) == []
+    assert fetch(REQUEST, ("B04", "B08"), folder=archive).items == ["scene-1"]
+
+
+def test_nothing_that_fits(remote, tmp_path):
+    with pytest.raises(NoSceneError):
+        fetch(Request.of("sentinel-2-l2a", BOX, "2019"), ("B04",), folder=tmp_path)
+
+
+def test_two_processes_fill_one_archive(remote, tmp_path):
+    program = f"""
+import planetary_computer.sas as sas
+sas.BLOB_STORAGE_DOMAIN = {remote.host!r}
+from pathlib import Path
+from geostack.archiving import fetch
+from geostack.request import Request
+fetch(Request.of("sentinel-2-l2a", {BOX!r}, "2024-06"), ("B04", "B08"), folder=Path({str(tmp_path / "archive")!r}), limit=2)
+"""
+    runs = [subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) for _ in "ab"]
+    for run in runs:
+        _, said = run.communicate(timeout=120)
+        assert run.returncode == 0, said.decode()
+    assert check(tmp_path / "archive") == []
+    assert len(list((tmp_path / "archive").rglob("*.tif"))) == 4
+
+
+def test_check_names_what_is_missing_damaged_or_unreadable(remote, tmp_path):
+    archive = tmp_path / "archive"
+    fetch(REQUEST, ("B02", "B03", "B04", "B08"), folder=archive)
+    home = archive / "sentinel-2-l2a" / "scene-1"
+    (home / "B02.tif").unlink()
+    damaged = bytearray((home / "B03.tif").read_bytes())
+    damaged[-100] ^= 0xFF
+    (home / "B03.tif").write_bytes(damaged)
+    (home / "B04.tif").write_bytes((home / "B04.tif").read_bytes()[:-100])
+    torn = archive / "sentinel-2-l2a" / "torn"
+    torn.mkdir()
+    (torn / "torn.json").write_text("{")
+    found = {problem.path.name: problem.what for problem in check(archive)}
+    assert found["B02.tif"] == "missing"
+    assert "checksum differs" in found["B03.tif"]
+    assert "bytes, expected" in found["B04.tif"]
+    assert "torn.json" in found
+    assert len(found) == 4
+
+
+def test_check_opens_files_that_record_no_checksum(tmp_path):
+    feature = make_scene(tmp_path, bands=("B04",))
+    path = tmp_path / "sentinel-2-l2a" / feature["id"] / "B04.tif"
+    assert check(tmp_path) == []
+    path.write_bytes(path.read_bytes()[:2000])
+    assert "can't be read" in check(tmp_path)[0].what
+
+
+def test_the_real_archive_is_well(archive_root):
+    assert check(archive_root) == []

@@ -1,0 +1,69 @@
+"""The cache folder: found, measured, emptied, done without."""
+
+import os
+
+import pytest
+
+from geostack import cache
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("GEOSTACK_CACHE", str(tmp_path))
+    for number, name in enumerate(["old", "middle", "new"]):
+        part = tmp_path / "simulated" / name
+        part.mkdir(parents=True)
+        file = part / "pixels.bin"
+        file.write_bytes(b"x" * 100_000)
+        os.utime(file, (1_000_000 + number, 1_000_000 + number))
+    return tmp_path
+
+
+def test_the_variable_chooses(folder, monkeypatch):
+    assert cache.cache_folder() == folder
+    monkeypatch.delenv("GEOSTACK_CACHE")
+    assert cache.cache_folder().name == "geostack"
+
+
+def test_entries_are_the_parts_oldest_first(folder):
+    entries = cache.cache_entries()
+    assert [entry.path.name for entry in entries] == ["old", "middle", "new"]
+    assert all(entry.files == 1 for entry in entries)
+    assert all(entry.size >= 100_000 for entry in entries)
+
+
+def test_clearing_down_to_a_size_removes_the_oldest(folder):
+    size = cache.cache_entries()[0].size
+    removed = cache.clear_cache(max_bytes=2 * size)
+    assert [entry.path.name for entry in removed] == ["old"]
+    assert [entry.path.name for entry in cache.clear_cache()] == ["middle", "new"]
+    assert cache.cache_entries() == []
+    assert cache.clear_cache() == []
+
+
+def test_hidden_and_missing_things_don_not_count(folder, tmp_path):
+    (folder / "simulated" / ".lock").write_text("")
+    (folder / "single.txt").write_text("x")
+    assert {entry.path.name for entry in cache.cache_entries()} == {
+        "old",
+        "middle",
+        "new",
+        "single.txt",
+    }
+    assert cache.cache_entries(tmp_path / "nowhere") == []
+
+
+def test_a_negative_size():
+    with pytest.raises(ValueError, match="0 or more"):
+        cache.clear_cache(max_bytes=-1)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.setenv("GEOSTACK_CACHE", str(blocked / "cache"))
+    monkeypatch.setattr(cache, "fallback_folder", lambda: tmp_path / "fallback")
+    assert cache.writable_cache_folder() == tmp_path / "fallback"
+    monkeypatch.setattr(cache, "fallback_folder", lambda: blocked / "fallback")
+    with pytest.raises(OSError, match="set GEOSTACK_CACHE to a folder that can"):
+        cache.writable_cache_folder()

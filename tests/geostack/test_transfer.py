@@ -1,0 +1,105 @@
+"""Copies arrive whole or not at all."""
+
+import hashlib
+import threading
+
+import pytest
+from loopback import Fault, Loopback
+
+from geostack import PixelReadError
+from geostack.sources.planetary_computer import PlanetaryComputerSource
+from geostack.transfer import copy_file, multihash
+
+DATA = bytes(range(256)) * 4000
+
+
+@pytest.fixture
+def remote(server: Loopback, tmp_path) -> Loopback:
+    source = tmp_path / "source.bin"
+    source.write_bytes(DATA)
+    server.url_of_data = server.add_file(source, "store/data.bin")
+    return server
+
+
+def copy(server, tmp_path, **changes):
+    target = tmp_path / "target" / "data.bin"
+    return copy_file(server.url_of_data, target, PlanetaryComputerSource(), **changes)
+
+
+def test_a_copy_is_the_file_and_its_multihash(remote, tmp_path):
+    copied = copy(remote, tmp_path)
+    assert copied.path.read_bytes() == DATA
+    assert copied.size == copied.transferred == len(DATA)
+    assert copied.checksum == "1220" + hashlib.sha256(DATA).hexdigest() == multihash(copied.path)
+    assert {path.name for path in copied.path.parent.iterdir()} == {"data.bin", ".data.bin.lock"}
+
+
+def test_a_whole_copy_is_not_fetched_again(remote, tmp_path):
+    first = copy(remote, tmp_path)
+    remote.records.clear()
+    again = copy(remote, tmp_path, checksum=first.checksum)
+    assert again.transferred == 0
+    assert remote.records == []
+
+
+@pytest.mark.parametrize("kind", ["reset", "wrong-length"])
+def test_a_broken_transfer_goes_on_where_it_stopped(remote, tmp_path, kind):
+    remote.faults = [Fault("data.bin", kind=kind)]
+    copied = copy(remote, tmp_path)
+    assert copied.path.read_bytes() == DATA
+    if kind == "reset":
+        assert copied.transferred == len(DATA)
+        assert remote.requests("data.bin")[1].range == f"bytes={len(DATA) // 2}-"
+
+
+def test_a_next_run_goes_on_where_the_last_one_died(remote, tmp_path):
+    remote.faults = [Fault("data.bin", kind="reset"), Fault("data.bin", status=404)]
+    with pytest.raises(PixelReadError, match="HTTP 404"):
+        copy(remote, tmp_path)
+    assert not (tmp_path / "target" / "data.bin").exists()
+    copied = copy(remote, tmp_path)
+    assert copied.path.read_bytes() == DATA
+    assert copied.transferred == len(DATA) // 2
+
+
+def test_a_file_that_changed_meanwhile_is_fetched_anew(remote, tmp_path):
+    remote.faults = [Fault("data.bin", kind="reset"), Fault("data.bin", status=404)]
+    with pytest.raises(PixelReadError):
+        copy(remote, tmp_path)
+    new = bytes(reversed(DATA))
+    (tmp_path / "source.bin").write_bytes(new)
+    assert copy(remote, tmp_path).path.read_bytes() == new
+
+
+def test_a_wrong_checksum_is_refused_and_leaves_nothing(remote, tmp_path):
+    with pytest.raises(PixelReadError, match="arrived damaged"):
+        copy(remote, tmp_path, checksum="1220" + "0" * 64)
+    assert {path.name for path in (tmp_path / "target").iterdir()} == {".data.bin.lock"}
+
+
+def test_an_expired_token_is_renewed(remote, tmp_path):
+    PlanetaryComputerSource().sign(remote.url_of_data)
+    remote.token = "something else"
+    assert copy(remote, tmp_path).path.read_bytes() == DATA
+    assert len(remote.issued) == 2
+
+
+def test_the_error_carries_no_token(remote, tmp_path):
+    remote.faults = [Fault("data.bin", status=503, times=99)]
+    with pytest.raises(PixelReadError, match=r"can't copy http://.*data\.bin: gave up after 4 tries") as caught:  # fmt: skip
+        copy(remote, tmp_path)
+    assert "SECRET" not in str(caught.value)
+
+
+def test_two_at_once_copy_once(remote, tmp_path):
+    checksum = "1220" + hashlib.sha256(DATA).hexdigest()
+    threads = [
+        threading.Thread(target=copy, args=(remote, tmp_path), kwargs={"checksum": checksum})
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(remote.requests("data.bin")) == 1
+    assert (tmp_path / "target" / "data.bin").read_bytes() == DATA
