@@ -8,6 +8,8 @@ SHELL := bash
 VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
+# one version for the recipes, so that where a build without CUDA of it is at hand it is taken
+TORCH ?= torch==2.13.0
 
 # real scenes lying beside the repository are used without being asked for
 ifneq ($(wildcard ../shared/data/archive),)
@@ -103,14 +105,15 @@ $(VENV)/.made:
 	fi
 	@touch $@
 
+$(RECIPES): PIN := $(TORCH)
 $(VENV)/.have-%: pyproject.toml $(VENV)/.made
 	@echo "installing geostack[$*] into $(VENV); the first time takes minutes"
 	@if command -v uv >/dev/null 2>&1; then \
-	  uv pip install --python $(BIN)/python --editable ".[$*]"; \
+	  uv pip install --python $(BIN)/python --editable ".[$*]" $(PIN); \
 	else \
 	  set -o pipefail; \
 	  PYTHONUNBUFFERED=1 $(BIN)/python -m pip install --disable-pip-version-check --no-input \
-	    --progress-bar off --editable ".[$*]" 2>&1 | tee $(VENV)/install.log \
+	    --progress-bar off --editable ".[$*]" $(PIN) 2>&1 | tee $(VENV)/install.log \
 	  | while read -r word rest; do case "$$word $$rest" in \
 	      Collecting*) printf . ;; \
 	      "Installing collected"*) printf ' installing ' ;; \

@@ -129,7 +129,7 @@ def _files(entries: list[dict[str, Any]]) -> Any:
     for entry in entries:
         if "file" in entry:
             yield entry["file"]
-        yield from _files(entry.get("children", []))
+        yield from _files(entry["children"])
 
 
 def _external_toc(entries: list[dict[str, Any]]) -> str:
@@ -138,7 +138,6 @@ def _external_toc(entries: list[dict[str, Any]]) -> str:
     parts = [
         {"caption": part["title"], "chapters": [_chapter(entry) for entry in part["children"]]}
         for part in entries[1:]
-        if part.get("children")
     ]
     root = str(Path(entries[0]["file"]).with_suffix(""))
     return yaml.safe_dump({"format": "jb-book", "root": root, "parts": parts}, sort_keys=False)
@@ -147,7 +146,7 @@ def _external_toc(entries: list[dict[str, Any]]) -> str:
 def _chapter(entry: dict[str, Any]) -> dict[str, Any]:
     chapter: dict[str, Any] = {"file": str(entry["file"]).rsplit(".", 1)[0]}
     # their parent lists the API pages: in every page's sidebar they would only be in the way
-    shown = [child for child in entry.get("children", []) if "/api/" not in str(child["file"])]
+    shown = [child for child in entry["children"] if "/api/" not in str(child["file"])]
     if shown:
         chapter["sections"] = [_chapter(child) for child in shown]
     return chapter

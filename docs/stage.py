@@ -115,7 +115,8 @@ def _markdown(text: str, cell_id: str) -> dict[str, Any]:
 def toc(folder: Path) -> list[dict[str, Any]]:
     """The parts of the contents in `folder`'s myst.yml, with every pattern replaced by files."""
     config = yaml.safe_load((folder / "myst.yml").read_text("utf-8"))
-    return [_expand(entry, folder) for entry in config["project"]["toc"]]
+    parts = [_expand(entry, folder) for entry in config["project"]["toc"]]
+    return [part for part in parts if "file" in part or part["children"]]
 
 
 def _expand(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -126,4 +127,4 @@ def _expand(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
             children += [{"file": str(path.relative_to(folder))} for path in paths]
         else:
             children.append(_expand(child, folder))
-    return {**entry, "children": children} if children else dict(entry)
+    return {**entry, "children": children}

@@ -21,7 +21,7 @@ def listed(entries) -> list[str]:
     found = []
     for entry in entries:
         found += [entry["file"]] if "file" in entry else []
-        found += listed(entry.get("children", []))
+        found += listed(entry["children"])
     return found
 
 

@@ -1,0 +1,153 @@
+"""The rendered site in a real browser: whole, quiet, readable at two widths, and searchable."""
+
+import functools
+import http.server
+import shutil
+import threading
+import warnings
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from stage import ROOT
+
+SCREENSHOTS = ROOT / "_build" / "screenshots"
+WIDTHS = (390, 1280)
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+# rules about what a page shows; the theme's own landmarks are its authors' business
+RULES = ["color-contrast", "image-alt", "link-name", "document-title", "html-has-lang", "list"]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt install chromium"),
+]
+
+
+@pytest.fixture(scope="module")
+def rendered(pages, tmp_path_factory) -> Path:
+    pytest.importorskip("sphinx", reason="needs the site extra: make site")
+    pytest.importorskip("playwright", reason="needs the site extra: make site")
+    from build import render_with_sphinx
+
+    out = tmp_path_factory.mktemp("html")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what Sphinx's extensions say of each other
+        assert render_with_sphinx(pages, out) == 0
+    return out
+
+
+class _Silent(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def address(rendered):
+    handler = functools.partial(_Silent, directory=str(rendered))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser(address):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, address):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.troubles = []
+    page.on("console", lambda m: m.type == "error" and page.troubles.append(m.text))
+    page.on("pageerror", lambda error: page.troubles.append(str(error)))
+    page.on("requestfailed", lambda request: page.troubles.append(f"failed: {request.url}"))
+    page.on(
+        "request",
+        lambda request: (
+            urlsplit(request.url).hostname not in ("127.0.0.1", None)
+            and page.troubles.append(f"another host: {request.url}")
+        ),
+    )
+    yield page
+    page.close()
+
+
+def addresses(rendered: Path) -> list[str]:
+    """Every page to read; of the many alike API pages every eighth."""
+    found = sorted(str(path.relative_to(rendered)) for path in rendered.rglob("*.html"))
+    found = [name for name in found if "_static" not in name and "_downloads" not in name]
+    reference = [name for name in found if "/api/" in name]
+    return [name for name in found if name not in reference] + reference[::8]
+
+
+def test_every_page_is_whole_and_quiet(rendered, address, page):
+    wrong = {}
+    for name in addresses(rendered):
+        page.troubles.clear()
+        page.goto(f"{address}/{name}", wait_until="load")
+        page.evaluate("document.querySelectorAll('img').forEach(i => i.loading = 'eager')")
+        broken = page.evaluate(
+            "Promise.all([...document.images].map(i => i.decode().then(() => null, () => i.src)))"
+            ".then(found => found.filter(Boolean))"
+        )
+        if page.troubles or broken:
+            wrong[name] = [*page.troubles, *broken]
+    assert wrong == {}
+
+
+def test_no_page_scrolls_sideways(rendered, address, page):
+    wrong = []
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        for name in addresses(rendered):
+            page.goto(f"{address}/{name}", wait_until="load")
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            if wide > width:
+                wrong.append(f"{name} is {wide} pixels wide at {width}")
+    assert wrong == []
+
+
+def test_contrast_and_alternative_texts(rendered, address, page):
+    from axe_core_python.sync_playwright import Axe
+
+    wrong = {}
+    for name in addresses(rendered):
+        page.goto(f"{address}/{name}", wait_until="load")
+        result = Axe().run(page, options={"runOnly": {"type": "rule", "values": RULES}})
+        for violation in result["violations"]:
+            for node in violation["nodes"][:3]:
+                wrong.setdefault(name, []).append(f"{violation['id']}: {node['html'][:120]}")
+    assert wrong == {}
+
+
+def test_navigation_leads_from_page_to_page(address, page):
+    page.goto(f"{address}/README.html")
+    page.locator(".bd-sidebar-primary a", has_text="The four axes of patching").click()
+    page.wait_for_url("**/four-axes.html")
+    assert page.locator("h1").inner_text().startswith("The four axes")
+    page.locator("a.right-next").click()
+    page.wait_for_load_state("load")
+    assert "four-axes" not in page.url
+
+
+def test_search_finds_an_operator(address, page):
+    page.goto(f"{address}/search.html?q=MaskFromSCL")
+    page.wait_for_selector("#search-results li a", timeout=20_000)
+    assert page.locator("#search-results li").count() > 0
+
+
+def test_screenshots_are_kept(rendered, address, page):
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    notebooks = sorted(str(p.relative_to(rendered)) for p in rendered.glob("notebooks/*.html"))
+    for name in ["README.html", *notebooks[-3:]]:
+        page.goto(f"{address}/{name}", wait_until="load")
+        kept = SCREENSHOTS / f"{Path(name).stem}.png"
+        page.screenshot(path=kept)
+        assert kept.stat().st_size > 10_000
