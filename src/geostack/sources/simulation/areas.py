@@ -13,6 +13,8 @@ LAKE_TAHOE_BBOX: Box = (-120.10, 38.92, -119.93, 39.27)
 CALDOR_BBOX: Box = (-120.30, 38.55, -119.95, 38.95)
 FULL_TILE_BBOX: Box = (-120.6994, 38.7065, -119.3876, 39.7269)
 """The box around tile 10SGJ's outline."""
+DEM_BBOX: Box = (-120.32, 38.53, -119.90, 39.29)
+NAIP_BBOX: Box = (-120.0170, 38.9286, -120.0030, 38.9394)
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,24 @@ _ALL = (
     SimulatedArea(
         "full-tile", FULL_TILE_BBOX, 32610, ("sentinel-2-l2a",), ("2024-08-13/2024-08-13",),
         ("10SGJ",), "the whole of tile 10SGJ, every pixel filled, red and near infrared",
+    ),
+    SimulatedArea(
+        "lake-tahoe-dem", DEM_BBOX, 4326, ("cop-dem-glo-30",), ("2021-04-22/2021-04-22",),
+        title="the relief of Lake Tahoe and Caldor on the tiles of Copernicus DEM GLO-30",
+    ),
+    SimulatedArea(
+        "lake-tahoe-landsat", LAKE_TAHOE_BBOX, 32610, ("landsat-c2-l2",),
+        ("2024-06-13/2024-06-13", "2024-07-15/2024-07-15"),
+        title="Lake Tahoe as Landsat 9 would see it, June and July 2024",
+    ),
+    SimulatedArea(
+        "caldor-landsat", CALDOR_BBOX, 32610, ("landsat-c2-l2",),
+        ("2021-08-06/2021-08-06", "2021-11-10/2021-11-10"),
+        title="Caldor Fire as Landsat 8 would see it, before and after",
+    ),
+    SimulatedArea(
+        "lake-tahoe-naip", NAIP_BBOX, 32610, ("naip",), ("2022-07-13/2022-07-13",),
+        title="an aerial photograph of the Tahoe Keys",
     ),
 )  # fmt: skip
 

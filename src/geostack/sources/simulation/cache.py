@@ -17,7 +17,16 @@ from .areas import AREAS, SimulatedArea
 
 Builder = Callable[[SimulatedArea, Path, bool], None]
 
-_BUILDERS: dict[str, str] = {"lake-tahoe": "tahoe", "caldor": "caldor", "full-tile": "fulltile"}
+# area: the module of this package whose `build` makes it.
+_BUILDERS: dict[str, str] = {
+    "lake-tahoe": "tahoe",
+    "caldor": "caldor",
+    "full-tile": "fulltile",
+    "lake-tahoe-dem": "dem",
+    "lake-tahoe-landsat": "landsat",
+    "caldor-landsat": "landsat",
+    "lake-tahoe-naip": "naip",
+}
 
 MARK = "built.json"
 """A file at the root of a whole area: what was built, by which version, in how many bytes."""
@@ -39,9 +48,10 @@ def ensure(area: str, cache: Path, *, progress: bool = True) -> Path:
     if (root / MARK).is_file():
         return root
     root.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(root.with_name(f".{described.folder}.lock")):
+    with _locked(root.with_name(f".{described.folder}.lock")) as log:
         if not (root / MARK).is_file():
             _build(described, root, progress)
+            log.write(f"built by process {os.getpid()}\n".encode())
     return root
 
 
@@ -81,12 +91,15 @@ def _mark(scratch: Path, area: SimulatedArea, seconds: float) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock of the operating system, which ends with the process that holds it."""
+def _locked(path: Path) -> Iterator[IO[bytes]]:
+    """Hold an exclusive lock of the operating system, which ends with the process that holds it.
+
+    Yields the lock's file, open for appending: a log of who built.
+    """
     with path.open("a+b") as handle:
         _acquire(handle)
         try:
-            yield
+            yield handle
         finally:
             _release(handle)
 

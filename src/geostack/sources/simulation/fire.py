@@ -23,8 +23,8 @@ def severity(land: Landscape, counted: Grid, acres: float = PUBLISHED_ACRES) -> 
     """Return burn severity, 0 (unburnt) to 1 (all vegetation gone), (rows, cols) float32.
 
     The perimeter is drawn by hand and then grown or shrunk until `acres` have burned inside of
-    `counted`, a part of the landscape's grid. Dense forest, steep and sunny slopes burn worse;
-    hollows, meadows and chance leave islands.
+    `counted`, a part of the landscape's grid (to half a pixel). Dense forest, steep and sunny
+    slopes burn worse; hollows, meadows and chance leave islands.
     """
     grid = land.grid
     coarse = grid.at(40, margin=1)
@@ -47,7 +47,8 @@ LEAST = 0.2
 
 def _growth(edge: F32, intensity: F32, grid: Grid, counted: Grid, acres: float) -> float:
     """Return the metres by which the perimeter moves so that `acres` burn inside `counted`."""
-    row, col = counted.offset_in(grid)
+    row = round((grid.north - counted.north) / grid.res)
+    col = round((counted.west - grid.west) / grid.res)
     part = slice(row, row + counted.rows), slice(col, col + counted.cols)
     inside = edge[part][::2, ::2].ravel()
     strength = intensity[part][::2, ::2].ravel()

@@ -80,9 +80,10 @@ class Grid:
         """Return (row, col) of this grid's first pixel in `outer`, which has the same pixels."""
         row = (outer.north - self.north) / self.res
         col = (self.west - outer.west) / self.res
-        if outer.res != self.res or row % 1 or col % 1:
+        # A millionth of a pixel: origins in degrees are not exact binary fractions.
+        if outer.res != self.res or max(abs(row - round(row)), abs(col - round(col))) > 1e-6:
             raise ValueError(f"grids must share their pixels, got {self} in {outer}")
-        return int(row), int(col)
+        return round(row), round(col)
 
 
 def _linear_taps(

@@ -73,7 +73,8 @@ def _crown(grid: Grid) -> F32:
     blurred += fine[:-1, 1:]
     blurred += fine[1:, 1:]
     blurred *= np.float32(0.33)
-    blurred += lattice_noise(grid, 3.5 * grid.res, 42) * np.float32(1.3)
+    # Seen from the air, single crowns are 6 m wide.
+    blurred += lattice_noise(grid, 3.5 * grid.res if grid.res > 3 else 6.0, 42) * np.float32(1.3)
     return blurred
 
 
@@ -85,7 +86,8 @@ def _cover(
     rock = resample(regions.outcrop, coarse, grid)
     rock = smoothstep(rock + np.float32(0.16) * crown)
     forest = resample(regions.tree, coarse, grid)
-    forest = smoothstep(forest + np.float32(0.20) * crown)
+    gaps = np.float32(0.20 if grid.res > 3 else 0.55)
+    forest = smoothstep(forest + gaps * crown)
     density = np.clip(0.86 + 0.05 * crown + 0.10 * resample(regions.stand, coarse, grid), 0.5, 0.97)
     canopy = forest.copy()
     forest *= density

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -109,6 +109,12 @@ class Stage:
         """Return the fraction of visible snow at `snow_at`."""
         return smoothstep((self.snow_height - np.float32(snowline)) / 110) * self.snow_room
 
+    def snow_layer(self, snowline: float) -> F32:
+        """Return the fraction of visible snow of every pixel, (rows, cols) float32."""
+        out = np.zeros(self.grid.shape, np.float32)
+        out.ravel()[self.snow_at] = self.snow(snowline)
+        return out
+
     def surface(self, band: str, shot: Acquisition) -> F32:
         """Return the reflectance of the ground as it is on the day, (rows, cols) float32."""
         out = self.base[band].copy()
@@ -141,8 +147,10 @@ def digital_numbers(
     return out.astype(np.uint16)
 
 
-def render(stage: Stage, shot: Acquisition, sky: Sky, bands: Sequence[str]) -> dict[str, U16]:
-    """Return the digital numbers of the bands; B11 and B12 are pooled to 20 m."""
+def seen(
+    stage: Stage, shot: Acquisition, sky: Sky, bands: Sequence[str]
+) -> Iterator[tuple[str, F32]]:
+    """Yield each band's reflectance at 10 m as the satellite sees it: ground, haze and clouds."""
     grid = stage.grid
     veil, shadow = sky.on(grid)
     at = np.flatnonzero((veil + shadow).ravel() > 0.004)
@@ -151,12 +159,19 @@ def render(stage: Stage, shot: Acquisition, sky: Sky, bands: Sequence[str]) -> d
     ruffle = _ruffle(grid, shot.seed + 3)
     ruffle *= stage.water
     ruffle += np.float32(shot.haze)
-    out = {}
-    for number, band in enumerate(bands):
+    for band in bands:
         surface = stage.surface(band, shot)
         surface += ruffle
         flat = surface.ravel()
         flat[at] = flat[at] * keep + veil * np.float32(getattr(CLOUD, band))
+        yield band, surface
+
+
+def render(stage: Stage, shot: Acquisition, sky: Sky, bands: Sequence[str]) -> dict[str, U16]:
+    """Return the digital numbers of the bands; B11 and B12 are pooled to 20 m."""
+    grid = stage.grid
+    out = {}
+    for number, (band, surface) in enumerate(seen(stage, shot, sky, bands)):
         shift = (37 * shot.seed + 401 * number) % grid.rows, (53 * shot.seed) % grid.cols
         if band in TWENTY_METRE:
             noise = stage.noise[: grid.rows // 2, : grid.cols // 2]
@@ -185,9 +200,7 @@ def classify(stage: Stage, shot: Acquisition, sky: Sky, red: U16, nir: U16) -> U
     ndvi = (n - r) / np.maximum(n + r, 1)
     out = np.where(ndvi > 0.42, 4, 5).astype(np.uint8)
     out[stage.dark20 & (n < 900)] = 2
-    snow = np.zeros(grid.shape, np.float32)
-    snow.ravel()[stage.snow_at] = stage.snow(shot.snowline)
-    out[pool(snow) > 0.5] = 11
+    out[pool(stage.snow_layer(shot.snowline)) > 0.5] = 11
     out[stage.water20 > 0.5] = 6
     shade = resample(sky.shadow, sky.grid, half)
     opaque = resample(sky.opaque, sky.grid, half)

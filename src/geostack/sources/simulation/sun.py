@@ -27,7 +27,7 @@ def sun_position(when: datetime, longitude: float, latitude: float) -> Sun:
     >>> from datetime import datetime
     >>> sun = sun_position(datetime(2024, 6, 14, 18, 39), -120.0, 39.0)
     >>> round(sun.zenith), round(sun.azimuth)
-    (22, 127)
+    (23, 126)
     """
     hour = when.hour + when.minute / 60 + when.second / 3600
     g = 2 * pi / 365 * (when.timetuple().tm_yday - 1 + (hour - 12) / 24)

@@ -56,7 +56,7 @@ def _shot(number: int, day: str, cloud: float, cirrus: float, size: float) -> Sh
         when=when,
         sun=sun_position(when, -120.0, 39.1),
         season=season,
-        snowline=2420 + 500 * season,
+        snowline=2310 + 560 * season,
         offset=1000,
         haze=0.0004 * ((number * 7) % 9 - 3) if day != CLEAREST else 0.0,
         seed=1000 + 17 * number,
@@ -71,5 +71,5 @@ def build(area: SimulatedArea, root: Path, progress: bool) -> None:
     """Write the 22 scenes under `root`."""
     clear = next(s for s in shots() if f"{s.acquisition.when:%Y-%m-%d}" == CLEAREST)
     bands = tuple(band for band in clear.bands if band != "SCL")
-    stage = Stage(build_landscape(window()), clear.acquisition.sun, bands, lowest_snow=2300)
+    stage = Stage(build_landscape(window()), clear.acquisition.sun, bands, lowest_snow=2200)
     write_shots(stage, shots(), {TILE: window()}, root, progress, f"simulating {area.name}")
