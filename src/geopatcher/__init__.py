@@ -16,6 +16,9 @@
 (2, 500, 300)
 """
 
+from importlib import import_module
+from typing import Any
+
 from geopatcher.config import Configured
 from geopatcher.domains import GridDomain, PointDomain, RasterDomain, VectorDomain
 from geopatcher.fields import (
@@ -59,3 +62,16 @@ __all__ = [
     "stack_patches",
 ]
 __all__ += _spatial_names
+
+_LAZY = {
+    "Journal": "geopatcher.journal",
+    "map_patches": "geopatcher.runners",
+    "merge_to_file": "geopatcher.writers",
+}
+__all__ += list(_LAZY)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'geopatcher' has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)

@@ -35,8 +35,11 @@ class IndexedPatches(Protocol):
 
     workers: int
     skipped: dict[Any, str]
-    anchors: Sequence[Any]
     patcher: Any
+
+    @property
+    def anchors(self) -> Sequence[Any]:
+        """Where each patch hangs."""
 
     @property
     def grid(self) -> RegularGrid | None:

@@ -1,0 +1,387 @@
+"""Whole scenes, block by block, on threads, processes or a cluster, resumable.
+
+Owner computes: a block is some rows of the *output*; whoever runs it reads the input with the
+halo that its chips need, and writes only these rows. Any block can be run again, anywhere.
+"""
+
+from __future__ import annotations
+
+import copy
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from geopatcher.domains import RasterDomain
+from geopatcher.fields import RetryField, as_field
+from geopatcher.fingerprint import fingerprint
+from geopatcher.journal import BlockRecord, Journal
+from geopatcher.patch import Patch, PatchError
+from geopatcher.patcher import SpatialPatcher
+from geopatcher.schedulers import check_scheduler, scheduling, shares_memory
+from geopatcher.spatial.merge import (
+    Rows,
+    Touching,
+    aligned_rows,
+    chip_spec,
+    even_blocks,
+    first_patch,
+    in_order,
+    keep_freed_pages,
+)
+from geopatcher.spatial.rolling import Spec
+from geopatcher.spatial.target import as_scene, warn_uncovered
+from geopatcher.stream import PatchStream
+from geopatcher.writers import (
+    RasterSpec,
+    RawRows,
+    RowStore,
+    Target,
+    check_target,
+    open_lazily,
+    open_target,
+    row_merge_of,
+    spec_of,
+    telling_full_disk,
+)
+
+
+def map_patches(
+    patcher: SpatialPatcher,
+    field: Any,
+    operator: Callable[[Any], Any],
+    *,
+    target: Any = None,
+    scheduler: Any = "threads",
+    workers: int | None = None,
+    journal: Any = None,
+    progress: bool = True,
+    chunks: Any = None,
+    block_rows: int | None = None,
+    read_attempts: int = 3,
+) -> Any:
+    """Run `operator` on every chip of a field and merge the results, by blocks of output rows.
+
+    - `field`: a raster Field, a `GeoTensor` or a georeader reader, (..., H, W).
+    - `operator`: takes a chip, returns (..., h, w) with the chip's h and w.
+    - `target`: a COG (.tif) or Zarr (.zarr) path, or None for an array in memory.
+    - `scheduler`: "threads", "processes", "dask" (the current client, else a cluster on this
+      machine for the run) or a `distributed.Client`, whose workers must see the target's folder.
+    - `workers`: blocks at the same time; default: all cores. At most one more waits for each.
+    - `journal`: path of a file that makes the run resumable: after a crash the same call goes on.
+      It is made for one run and refused by another, saying what differs.
+    - `progress`: show a bar. `chunks`: the target's tiles, (rows, cols).
+    - `block_rows`: rows of a block; default about 1024, whole shards of a Zarr store.
+    - `read_attempts`: how often a failing read is tried before the patcher's `on_error` decides.
+
+    Returns a `GeoTensor` (..., H, W), or the target opened lazily. Chips that failed under
+    `on_error="skip"` or "fill" are listed in its `attrs["skipped_patches"]`. The result has the
+    same bytes whatever the scheduler, the workers and the block size.
+
+    >>> from georeader.geotensor import GeoTensor
+    >>> from rasterio import Affine
+    >>> from geopatcher import *
+    >>> scene = GeoTensor(np.ones((2, 70, 90)), Affine(10, 0, 0, 0, -10, 700), "EPSG:32632")
+    >>> patcher = SpatialPatcher(
+    ...     SpatialRectangular(16, boundary="shift"), SpatialRegularStride(12), SpatialHann()
+    ... )
+    >>> map_patches(patcher, scene, lambda chip: chip.sum(axis=0), progress=False).shape
+    (70, 90)
+    """
+    check_scheduler(scheduler)
+    _check_counts(workers=workers, block_rows=block_rows, read_attempts=read_attempts)
+    target, chunks = _target_of(patcher.aggregation, target, chunks)
+    run = _Run(patcher, _retrying(as_field(field), read_attempts), operator, target, chunks)
+    with ExitStack() as stack:
+        record = None
+        if journal is not None:
+            record = stack.enter_context(Journal(journal, run.identity()))
+            if record.finished and target is not None:
+                if target.exists():
+                    return open_lazily(target)
+                record.restart()  # its rows went with the target
+        return run.run(scheduler, workers, record, progress, block_rows)
+
+
+@dataclass(frozen=True)
+class BlockResult:
+    """What came of a block: pixels covered, failures, a checksum, and values when not stored."""
+
+    covered: int
+    skipped: dict[Any, str]
+    crc32: int
+    values: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class BlockJob:
+    """Computes a block of output rows; every worker has one."""
+
+    patcher: SpatialPatcher
+    field: Any
+    operator: Callable[[Any], Any]
+    chip: Spec
+    out: Spec
+    store: RowStore | None
+    checked: bool
+
+    def __call__(self, rows: Rows) -> BlockResult:
+        """Return what came of rows [start, stop): their values, unless a store took them."""
+        keep_freed_pages()
+        lead, dtype = self.out
+        values = np.empty((*lead, rows[1] - rows[0], self.field.domain.width), dtype)
+        covered, skipped = self.fill(rows, values)
+        crc = checksum(values) if self.checked else 0
+        if self.store is None:
+            return BlockResult(covered, skipped, crc, values)
+        self.store.write(rows[0], values)
+        return BlockResult(covered, skipped, crc, None)
+
+    def fill(self, rows: Rows, out: np.ndarray) -> tuple[int, dict[Any, str]]:
+        """Compute rows [start, stop) into `out`; return pixels covered, and what failed."""
+        patches = self.patches()
+        merge = row_merge_of(self.patcher.aggregation, patches, self.field.domain)
+        items = patches.items(self._touching.of(rows))
+        return merge.fill(items, rows, out, self.chip), patches.skipped
+
+    def patches(self) -> PatchStream:
+        """Return the stream of results with a list of failures of its own."""
+        source = copy.copy(self._source)  # shares the anchors, which may have taken long to draw
+        source.skipped = {}
+        return source.map(self.operator, on_error=self.patcher.on_error)
+
+    @cached_property
+    def _source(self) -> PatchStream:
+        stream = self.patcher.stream(self.field)
+        stream.anchors  # noqa: B018  drawn once, before threads share it
+        return stream
+
+    @cached_property
+    def _touching(self) -> Touching:
+        return Touching(self._source)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+@dataclass
+class _Run:
+    """One call of `map_patches`."""
+
+    patcher: SpatialPatcher
+    field: Any
+    operator: Callable[[Any], Any]
+    target: Path | None
+    chunks: Any
+    covered: int = 0
+    skipped: dict[Any, str] = field(default_factory=dict)
+
+    @property
+    def domain(self) -> RasterDomain:
+        return self.field.domain
+
+    def identity(self) -> dict[str, str]:
+        """Return what makes this run this run, for its journal."""
+        return {
+            "patcher": fingerprint(self.patcher),
+            "operator": fingerprint(self.operator),
+            "field": fingerprint(self.field),
+            "target": "memory" if self.target is None else str(self.target.resolve()),
+            "chunks": fingerprint(self.chunks),
+        }
+
+    def run(
+        self,
+        scheduler: Any,
+        workers: int | None,
+        journal: Journal | None,
+        progress: bool,
+        block_rows: int | None,
+    ) -> Any:
+        if not hasattr(self.patcher.geometry, "size") or not isinstance(self.domain, RasterDomain):
+            raise PatchError(
+                "map_patches makes rasters of rectangular chips, got the geometry "
+                f"{type(self.patcher.geometry).__name__} on a {type(self.domain).__name__}; use "
+                "patcher.merge(patcher.split(field), field)"
+            )
+        first, spec = self._first()
+        if self.target is None:
+            values = self._in_memory(spec, first, scheduler, workers, journal, progress, block_rows)
+            self._warn()
+            return as_scene(values, self.domain, spec.fill, first.data, self.skipped)
+        with telling_full_disk(self.target), self._opened(spec, journal) as target:
+            job = self._job(spec, first, target.store, journal)
+            blocks = self._blocks(target.store.align, block_rows)
+            self._all(blocks, job, scheduler, workers, journal, progress)
+            target.finish(spec.with_skipped(self.skipped))
+            if journal is not None:
+                journal.finish()
+        self._warn()
+        return open_lazily(self.target)
+
+    def _first(self) -> tuple[Patch, RasterSpec]:
+        stream = self.patcher.stream(self.field).map(self.operator, on_error=self.patcher.on_error)
+        first = first_patch(stream)
+        merge = row_merge_of(self.patcher.aggregation, stream, self.domain)
+        return first, spec_of(self.patcher.aggregation, merge, self.domain, first)
+
+    @contextmanager
+    def _opened(self, spec: RasterSpec, journal: Journal | None) -> Iterator[Target]:
+        """Open the target; what a failed run leaves is kept when a journal can go on with it."""
+        assert self.target is not None
+        token = "" if journal is None else "part"
+        target = open_target(self.target, spec, self.chunks, token)
+        try:
+            target.store.create(keep=journal is not None and bool(journal.done))
+            yield target
+        except BaseException:
+            if journal is None:
+                target.discard()
+            raise
+        target.discard()
+
+    def _job(
+        self, spec: RasterSpec, first: Patch, store: RowStore | None, journal: Journal | None
+    ) -> BlockJob:
+        out = (spec.lead, spec.dtype)
+        return BlockJob(
+            self.patcher, self.field, self.operator, chip_spec(first), out, store, bool(journal)
+        )
+
+    def _blocks(self, align: int, block_rows: int | None) -> list[Rows]:
+        rows = aligned_rows(align) if block_rows is None else aligned_rows(align, block_rows)
+        return even_blocks(self.domain.height, rows)
+
+    def _in_memory(
+        self,
+        spec: RasterSpec,
+        first: Patch,
+        scheduler: Any,
+        workers: int | None,
+        journal: Journal | None,
+        progress: bool,
+        block_rows: int | None,
+    ) -> np.ndarray:
+        blocks = self._blocks(1, block_rows)
+        if journal is not None:
+            store = RawRows(_beside(journal.path, ".rows"), spec.shape, spec.dtype)
+            with telling_full_disk(journal.path):
+                store.create(keep=bool(journal.done))
+                job = self._job(spec, first, store, journal)
+                self._all(blocks, job, scheduler, workers, journal, progress)
+            return store.read(0, self.domain.height)
+        out = np.empty(spec.shape, spec.dtype)
+        job = self._job(spec, first, None, None)
+        work: Any = _Filling(job, out) if shares_memory(scheduler) else job
+        for rows, result in self._each(blocks, work, scheduler, workers, progress):
+            if result.values is not None:
+                out[..., slice(*rows), :] = result.values
+            self._note(result.covered, result.skipped)
+        return out
+
+    def _all(
+        self,
+        blocks: list[Rows],
+        job: BlockJob,
+        scheduler: Any,
+        workers: int | None,
+        journal: Journal | None,
+        progress: bool,
+    ) -> None:
+        """Have every block in the store: from the journal where it is there, else computed."""
+        assert job.store is not None
+        waiting = []
+        for rows in blocks:
+            record = journal.done.get(rows) if journal is not None else None
+            if record is not None and checksum(job.store.read(rows[0], rows[1] - rows[0])) == (
+                record.crc32
+            ):
+                self._note(record.covered, record.skipped)
+            else:
+                waiting.append(rows)
+        for rows, result in self._each(waiting, job, scheduler, workers, progress):
+            self._note(result.covered, result.skipped)
+            if journal is not None:
+                listed = {str(anchor): why for anchor, why in result.skipped.items()}
+                journal.add(BlockRecord(rows, result.crc32, result.covered, listed))
+
+    def _each(
+        self, blocks: list[Rows], job: Any, scheduler: Any, workers: int | None, progress: bool
+    ) -> Iterator[tuple[Rows, BlockResult]]:
+        from tqdm import tqdm
+
+        if not blocks:
+            return
+        with (
+            tqdm(total=self.domain.height, unit="row", disable=not progress) as bar,
+            scheduling(scheduler, workers and min(workers, len(blocks)), job) as chosen,
+        ):
+            bar.update(self.domain.height - sum(stop - start for start, stop in blocks))
+            for rows, result in in_order(chosen.submit, blocks, 2 * chosen.workers):
+                yield rows, result
+                bar.update(rows[1] - rows[0])
+
+    def _note(self, covered: int, skipped: dict[Any, str]) -> None:
+        self.covered += covered
+        self.skipped.update({str(anchor): why for anchor, why in skipped.items()})
+
+    def _warn(self) -> None:
+        warn_uncovered(1 - self.covered / (self.domain.height * self.domain.width))
+
+
+@dataclass(frozen=True)
+class _Filling:
+    """Computes blocks straight into an array of this process."""
+
+    job: BlockJob
+    out: np.ndarray
+
+    def __call__(self, rows: Rows) -> BlockResult:
+        keep_freed_pages()
+        covered, skipped = self.job.fill(rows, self.out[..., slice(*rows), :])
+        return BlockResult(covered, skipped, 0, None)
+
+
+def checksum(values: np.ndarray) -> int:
+    """Return the CRC-32 of an array's bytes.
+
+    >>> checksum(np.arange(3, dtype="uint8"))
+    141702047
+    """
+    return zlib.crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
+
+
+def _target_of(aggregation: Any, target: Any, chunks: Any) -> tuple[Path | None, Any]:
+    """Return the target asked for, else the aggregation's own."""
+    if target is None and getattr(aggregation, "streaming", False):
+        target = aggregation.target_path
+    if chunks is None:
+        chunks = getattr(aggregation, "chunks", None)
+    if target is None:
+        return None, None
+    return check_target(target, chunks), chunks
+
+
+def _retrying(source: Any, attempts: int) -> Any:
+    if attempts == 1 or isinstance(source, RetryField) or _is_in_memory(source):
+        return source
+    return RetryField(source, attempts=attempts, base_delay=0.1)
+
+
+def _is_in_memory(source: Any) -> bool:
+    return isinstance(getattr(source, "reader", None), np.ndarray)
+
+
+def _check_counts(**counts: int | None) -> None:
+    for name, value in counts.items():
+        if value is not None and (not isinstance(value, int) or value < 1):
+            raise PatchError(f"{name} must be a whole number of at least 1, got {value!r}")
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
