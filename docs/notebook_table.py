@@ -43,9 +43,9 @@ TIERS = {
 
 
 def existing() -> set[str]:
-    """Names of the notebooks in the repository, below `notebooks/`."""
+    """Names of the executed notebooks in the repository, below `notebooks/`."""
     folder = ROOT / "notebooks"
-    return {str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.py")}
+    return {str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.ipynb")}
 
 
 def table(prefix: str = "notebooks/") -> str:

@@ -124,7 +124,11 @@ def _expand(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
     for child in entry.get("children", []):
         if "pattern" in child:
             paths = sorted(folder.glob(child["pattern"]))
-            children += [{"file": str(path.relative_to(folder))} for path in paths]
+            children += [_page(path, folder) for path in paths]
         else:
             children.append(_expand(child, folder))
     return {**entry, "children": children}
+
+
+def _page(path: Path, folder: Path) -> dict[str, Any]:
+    return {"file": str(path.relative_to(folder)), "children": []}
