@@ -14,10 +14,11 @@ def frame(bounds, start="2024-06-01", end=None, crs=32610, **extras):
     """Return a catalog's GeoDataFrame of boxes, one a row."""
     bounds = np.atleast_2d(np.asarray(bounds, dtype=float))
     count = len(bounds)
+    end = start if end is None else end
     columns = {
         "filepath": [f"/data/{i:04d}.tif" for i in range(count)],
         "start_time": start if isinstance(start, list) else [start] * count,
-        "end_time": end if isinstance(end, list) else [end or start] * count,
+        "end_time": end if isinstance(end, list) else [end] * count,
     }
     return gpd.GeoDataFrame(columns | extras, geometry=shapely.box(*bounds.T), crs=crs)
 

@@ -292,10 +292,11 @@ def _fits(item: dict[str, Any], body: dict[str, Any]) -> bool:
         return False
     if body.get("datetime"):
         start, _, end = body["datetime"].partition("/")
-        moment = _moment(properties["datetime"])
-        if start != ".." and moment < _moment(start):
+        first = properties["datetime"] or properties["start_datetime"]
+        last = properties["datetime"] or properties["end_datetime"]
+        if start != ".." and _moment(last) < _moment(start):
             return False
-        if end != ".." and moment > _moment(end):
+        if end != ".." and _moment(first) > _moment(end):
             return False
     return all(
         _holds(properties.get(name), rule) for name, rule in (body.get("query") or {}).items()

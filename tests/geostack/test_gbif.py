@@ -1,0 +1,142 @@
+"""Occurrences: paged, typed, polite, or made up."""
+
+import pytest
+import shapely
+from loopback import Fault
+
+from geostack import (
+    NoSceneError,
+    SourceUnavailableError,
+    gbif,
+    load_gbif_points,
+    read_gbif_download,
+)
+
+BOX = (-121.0, 38.0, -120.0, 39.0)
+COLUMNS = ["key", "species", "scientific_name", "date", "basis", "license", "geometry"]
+
+
+def record(key):
+    return {
+        "key": key,
+        "species": "Quercus kelloggii",
+        "scientificName": "Quercus kelloggii Newb.",
+        "decimalLongitude": -120.5 + key / 10_000,
+        "decimalLatitude": 38.5,
+        "eventDate": "2019-05-01/2019-05-03" if key % 2 else "2020-06-07T10:00:00",
+        "basisOfRecord": "HUMAN_OBSERVATION",
+        "license": "http://creativecommons.org/licenses/by/4.0/legalcode",
+    }
+
+
+@pytest.fixture
+def api(server, monkeypatch):
+    monkeypatch.setenv("GEOSTACK_GBIF_URL", f"{server.url}/api/gbif")
+    monkeypatch.setattr(gbif, "PAUSE", 0.0)
+
+    def page(query, total=700):
+        start, size = int(query["offset"]), int(query["limit"])
+        keys = range(start, min(start + size, total))
+        return {
+            "offset": start,
+            "endOfRecords": start + size >= total,
+            "results": [record(key) for key in keys],
+        }
+
+    server.answers["gbif/occurrence/search"] = [page]
+    server.answers[f"gbif/species/{gbif.OAK_KEY}"] = [{"key": gbif.OAK_KEY}]
+    return server
+
+
+@pytest.mark.parametrize(("limit", "count", "pages"), [(10, 10, 1), (450, 450, 2), (5000, 700, 3)])
+def test_pages_until_the_limit_or_the_end(api, limit, count, pages):
+    points = load_gbif_points(bbox=BOX, limit=limit, source="planetary-computer")
+    assert len(points) == count
+    assert points["key"].is_unique
+    asked = api.requests("occurrence")
+    assert len(asked) == pages
+    assert asked[0].query["decimalLongitude"] == "-121.0,-120.0"
+    assert asked[0].query["taxonKey"] == str(gbif.OAK_KEY)
+    assert points.attrs["source"] == "gbif"
+
+
+def test_types_and_dates(api):
+    points = load_gbif_points(bbox=BOX, limit=2, source="planetary-computer")
+    assert list(points.columns) == COLUMNS
+    assert [f"{date:%Y-%m-%d}" for date in points["date"]] == ["2020-06-07", "2019-05-01"]
+    assert points.crs.to_epsg() == 4326
+
+
+def test_nothing_found_is_empty_and_typed(api):
+    api.answers["gbif/occurrence/search"] = [{"endOfRecords": True, "results": []}]
+    empty = load_gbif_points(bbox=BOX, source="planetary-computer")
+    full = load_gbif_points(bbox=BOX, limit=3, source="simulated")
+    assert len(empty) == 0
+    assert (empty.dtypes == full.dtypes).all()
+    assert empty.crs == full.crs
+
+
+def test_a_busy_service_is_asked_again(api):
+    api.faults = [Fault("occurrence", status=429), Fault("occurrence", status=503)]
+    assert len(load_gbif_points(bbox=BOX, limit=5, source="planetary-computer")) == 5
+
+
+def test_auto_takes_the_service_when_it_answers_and_makes_points_up_otherwise(api, monkeypatch):
+    assert load_gbif_points(bbox=BOX, limit=5).attrs["source"] == "gbif"
+    monkeypatch.setenv("GEOSTACK_GBIF_URL", "http://127.0.0.1:9")
+    assert load_gbif_points(bbox=BOX, limit=5).attrs["source"] == "simulated"
+    with pytest.raises(SourceUnavailableError, match="did not answer"):
+        load_gbif_points(bbox=BOX, limit=5, source="planetary-computer")
+
+
+def test_made_up_points_are_the_same_every_time_inside_the_box_and_in_clusters():
+    points = load_gbif_points(bbox=(2.0, 45.0, 4.0, 46.0), limit=200, source="simulated")
+    again = load_gbif_points(bbox=(2.0, 45.0, 4.0, 46.0), limit=200, source="simulated")
+    assert points.geometry.equals(again.geometry)
+    assert len(points) == 200
+    assert points.within(shapely.box(2.0, 45.0, 4.0, 46.0)).all()
+    assert set(points["species"]) == {"simulated oak"}
+    x, y = points.geometry.x.to_numpy(), points.geometry.y.to_numpy()
+    distance = ((x[:, None] - x) ** 2 + (y[:, None] - y) ** 2) ** 0.5
+    nearest = (distance + 9 * (distance == 0)).min(1).mean()
+    even = 0.5 * (2 / 200) ** 0.5  # of a Poisson process of this density
+    assert nearest < 0.7 * even
+
+
+def test_over_simulated_lake_tahoe_they_stand_in_the_forest(simulated_tahoe):
+    from geostack import load_s2_chip
+
+    points = load_gbif_points(bbox=(-120.09, 38.95, -119.95, 39.2), limit=100, source="simulated")
+    scene = load_s2_chip(bands=("SCL",), source="simulated")
+    projected = points.to_crs(scene.crs)
+    classes = [
+        scene.values[0][int((scene.transform.f - p.y) / 20), int((p.x - scene.transform.c) / 20)]
+        for p in projected.geometry
+    ]
+    assert set(classes) == {4}
+
+
+def test_a_real_download(shared_data, tmp_path, monkeypatch):
+    download = shared_data / "vector" / "gbif-puma-concolor.zip"
+    points = read_gbif_download(download)
+    assert len(points) == 233
+    assert set(points["species"].dropna()) == {"Puma concolor"}
+    assert list(points.columns) == COLUMNS
+    assert points["date"].notna().mean() > 0.5
+    (tmp_path / "gbif").mkdir()
+    (tmp_path / "gbif" / "2435099.zip").write_bytes(download.read_bytes())
+    monkeypatch.setenv("GEOSTACK_ARCHIVE", str(tmp_path))
+    west, south, east, north = points.total_bounds
+    middle = (west + east) / 2
+    some = load_gbif_points(2435099, bbox=(west, south, middle, north), limit=1000)
+    assert some.attrs["source"] == "archive"
+    assert 0 < len(some) < 233
+    assert some.geometry.x.max() <= middle
+    with pytest.raises(NoSceneError, match=r"holds no GBIF download 1\.zip"):
+        load_gbif_points(1, bbox=BOX, source="archive")
+
+
+@pytest.mark.parametrize("limit", [0, -3, 2.5])
+def test_bad_limits(limit):
+    with pytest.raises(ValueError, match="limit must be a positive whole number"):
+        load_gbif_points(limit=limit)
