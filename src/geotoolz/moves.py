@@ -50,8 +50,8 @@ def rotate90(raster: Raster, turns: int = 1) -> Raster:
         Affine(-1, 0, width, 0, -1, height),
         Affine(0, 1, 0, -1, 0, height),
     )[turns % 4]
-    out = np.ascontiguousarray(np.rot90(values, turns, axes=(-2, -1)))
-    return rewrap(raster, out.copy() if out is values else out, transform=_moved(raster, move))
+    out = np.rot90(values, turns, axes=(-2, -1)).copy()
+    return rewrap(raster, out, transform=_moved(raster, move))
 
 
 def crop(raster: Raster, row: int, col: int, rows: int, cols: int) -> Raster:
@@ -68,7 +68,7 @@ def crop(raster: Raster, row: int, col: int, rows: int, cols: int) -> Raster:
     if row < 0 or col < 0 or row + rows > height or col + cols > width or min(rows, cols) < 1:
         raise ValueError(
             f"the window at (row, col) = {row, col} of {rows, cols} pixels is not inside "
-            f"a raster of {height, width}"
+            f"a raster of {height, width} (rows, cols)"
         )
     out = values[..., row : row + rows, col : col + cols].copy()
     return rewrap(raster, out, transform=_moved(raster, Affine.translation(col, row)))

@@ -37,3 +37,28 @@ def tile() -> GeoTensor:
     values = np.arange(3 * 5 * 7, dtype="float32").reshape(3, 5, 7)
     transform = Affine(10, 0, 500_000, 0, -10, 5_000_000)
     return GeoTensor(values, transform, "EPSG:32632", np.nan, {"band_names": ["B04", "B08", "B11"]})
+
+
+@pytest.fixture(scope="session")
+def at_point():
+    """A function: the values of a raster at a map point, the last two axes removed."""
+
+    def sample(raster: GeoTensor, x: float, y: float) -> np.ndarray:
+        col, row = ~raster.transform * (x, y)
+        rows, cols = raster.shape[-2:]
+        assert 0 <= row < rows, (row, rows)
+        assert 0 <= col < cols, (col, cols)
+        return raster.values[..., int(row), int(col)]
+
+    return sample
+
+
+@pytest.fixture(scope="session")
+def centres():
+    """A function: the map points at the centres of all pixels of a raster."""
+
+    def points(raster: GeoTensor) -> list[tuple[float, float]]:
+        rows, cols = raster.shape[-2:]
+        return [raster.transform * (c + 0.5, r + 0.5) for r in range(rows) for c in range(cols)]
+
+    return points

@@ -1,0 +1,87 @@
+import geopandas as gpd
+import numpy as np
+import pytest
+from georeader.geotensor import GeoTensor
+from rasterio import Affine
+from shapely import Point, Polygon, box
+
+import geotoolz as gz
+from geotoolz.vectors import rasterize, vectorize
+
+GRID = Affine(10, 0, 500_000, 0, -10, 5_000_000)
+LIKE = GeoTensor(np.zeros((20, 30)), GRID, "EPSG:32632")
+
+
+def fields(**columns):
+    shapes = [
+        box(500_000, 4_999_900, 500_100, 5_000_000),
+        box(500_150, 4_999_850, 500_200, 4_999_900),
+    ]
+    return gpd.GeoDataFrame(columns, geometry=shapes, crs="EPSG:32632")
+
+
+def test_burnt_pixels_are_those_whose_centre_is_inside():
+    shape = Polygon([(500_003, 4_999_995), (500_260, 4_999_940), (500_120, 4_999_810)])
+    result = rasterize(gpd.GeoSeries([shape], crs="EPSG:32632"), LIKE)
+    for row, col in np.ndindex(LIKE.shape):
+        assert result.values[row, col] == shape.contains(Point(GRID * (col + 0.5, row + 0.5)))
+
+
+def test_columns_overlaps_and_grids():
+    result = gz.Rasterize(LIKE, column="crop")(fields(crop=[3, 200]))
+    assert np.unique(result.values).tolist() == [0, 3, 200]
+    assert (result.transform, result.crs, result.fill_value_default) == (GRID, "EPSG:32632", 0)
+    assert result.attrs["long_name"] == "crop"
+    over = gpd.GeoDataFrame({"v": [1, 2]}, geometry=[LIKE.footprint()] * 2, crs="EPSG:32632")
+    assert (rasterize(over, LIKE, "v").values == 2).all()
+
+
+def test_shapes_in_another_crs_are_reprojected():
+    here = rasterize(fields(), LIKE)
+    there = rasterize(fields().to_crs("EPSG:4326"), LIKE)
+    assert (here.values != there.values).mean() < 0.02
+
+
+def test_touched_pixels_on_request_and_empty_frames():
+    tiny = gpd.GeoSeries([box(500_001, 4_999_991, 500_012, 4_999_992)], crs="EPSG:32632")
+    assert rasterize(tiny, LIKE).sum() == 0
+    assert rasterize(tiny, LIKE, all_touched=True).sum() == 2
+    assert rasterize(fields().iloc[:0], LIKE).sum() == 0
+
+
+def test_rasterizing_mistakes_are_named():
+    with pytest.raises(ValueError, match="the shapes have no CRS"):
+        rasterize(fields().set_crs(None, allow_override=True), LIKE)
+    with pytest.raises(ValueError, match=r"uint8 can't hold \[300"):
+        rasterize(fields(v=[300, 1]), LIKE, "v")
+    with pytest.raises(TypeError, match="column 'name' must be numeric"):
+        rasterize(fields(name=["a", "b"]), LIKE, "name")
+    with pytest.raises(TypeError, match="Rasterize has no grid"):
+        gz.Rasterize()(fields())
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "float32"])
+def test_there_and_back(dtype):
+    labels = rasterize(fields(crop=[3, 200]), LIKE, "crop", dtype=dtype)
+    shapes = vectorize(labels, column="crop")
+    assert shapes.crs == "EPSG:32632"
+    assert sorted(shapes["crop"]) == [3, 200]
+    again = rasterize(shapes, LIKE, "crop", dtype=dtype)
+    assert np.array_equal(again.values, labels.values)
+
+
+def test_masks_become_the_outlines_of_true():
+    mask = GeoTensor(np.eye(4, dtype=bool), GRID, "EPSG:32632", None)
+    assert len(gz.Vectorize()(mask)) == 4
+    joined = gz.Vectorize(connectivity=8)(mask)
+    assert joined["value"].tolist() == [True]
+    assert joined.area.sum() == 400
+
+
+def test_vectorizing_mistakes_are_named():
+    with pytest.raises(ValueError, match="connectivity must be 4 or 8"):
+        gz.Vectorize(connectivity=6)
+    with pytest.raises(ValueError, match=r"takes one band \(H, W\), got shape \(2, 4, 4\)"):
+        vectorize(GeoTensor(np.zeros((2, 4, 4)), GRID, "EPSG:32632"))
+    with pytest.raises(TypeError, match="needs a GeoTensor"):
+        vectorize(np.zeros((4, 4)))
