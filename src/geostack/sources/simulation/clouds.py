@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
@@ -11,24 +12,33 @@ from .noise import fractal
 from .sun import Sun, shadow_offset
 from .terrain import smoothstep
 
+HEIGHT = 2200.0
+"""Metres of cumulus above the ground."""
+
+_PIXEL = 20.0
+
 
 @dataclass(frozen=True)
 class Sky:
     """Clouds of one acquisition on a coarse grid: each layer (rows, cols) float32, 0 to 1.
 
-    `opaque` is the opacity of cumulus, `cirrus` of high thin cloud, `shadow` the share of direct
-    sunlight lost on the ground.
+    `opaque` is the opacity of cumulus, `cirrus` of high thin cloud, `bright` how bright the cloud
+    is beside the brightest, `shadow` the share of direct sunlight lost on the ground.
     """
 
     grid: Grid
     opaque: F32
     cirrus: F32
+    bright: F32
     shadow: F32
 
-    def on(self, grid: Grid) -> tuple[F32, F32]:
-        """Return (opacity of all cloud, shadow) on a finer grid."""
+    def on(self, grid: Grid) -> tuple[F32, F32, F32]:
+        """Return on another grid: opacity of all cloud, its brightness, and shadow."""
         veil = np.maximum(self.opaque, np.float32(0.35) * self.cirrus)
-        return resample(veil, self.grid, grid), resample(self.shadow, self.grid, grid)
+        veil, bright, shadow = (
+            resample(layer, self.grid, grid) for layer in (veil, self.bright, self.shadow)
+        )
+        return veil, bright, shadow
 
 
 def sky(grid: Grid, sun: Sun, *, cover: float, cirrus: float, size: float, seed: int) -> Sky:
@@ -37,21 +47,25 @@ def sky(grid: Grid, sun: Sun, *, cover: float, cirrus: float, size: float, seed:
     Cumulus stand 2.2 km above the ground, so their shadows fall that far times the tangent of the
     sun's zenith angle away from it.
     """
-    coarse = grid.at(40, margin=64)
-    inner = (slice(64, -64), slice(64, -64))
-    field = fractal(coarse, size, seed, octaves=6, gain=0.62)
-    opaque = _threshold(field, field[inner], cover, width=0.16)
-    wisps = fractal(coarse, 9000, seed + 7, octaves=5, gain=0.55)
-    thin = _threshold(wisps, wisps[inner], cirrus, width=0.5)
-    east, north = shadow_offset(sun, 2200.0)
-    shift = round(-north / coarse.res), round(east / coarse.res)
-    shadow = np.roll(opaque, shift, axis=(0, 1))
-    return Sky(coarse, opaque, thin, shadow)
-
-
-def _threshold(field: F32, sample: F32, share: float, width: float) -> F32:
-    """Return opacity: above the quantile that leaves `share` of the sample, soft by `width`."""
-    if share <= 0:
-        return np.zeros(field.shape, np.float32)
-    level = np.float32(np.quantile(sample, 1 - share))
-    return smoothstep((field - level) / np.float32(width) + np.float32(0.25))
+    east, north = shadow_offset(sun, HEIGHT)
+    margin = ceil(max(abs(east), abs(north)) / _PIXEL) + 4
+    coarse = grid.at(_PIXEL, margin)
+    inner = (slice(margin, -margin), slice(margin, -margin))
+    none = np.zeros(coarse.shape, np.float32)
+    opaque, bright, shadow, thin = none, none, none, none
+    if cover > 0:
+        field = fractal(coarse, size, seed, octaves=7, gain=0.68)
+        level = np.float32(np.quantile(field[inner], 1 - cover))
+        above = field - level
+        opaque = smoothstep(above / np.float32(0.22) + np.float32(0.25))
+        # Towers are brighter than fringes, and all of it billows.
+        bright = np.float32(0.68) + np.float32(0.25) * smoothstep(above / np.float32(0.9))
+        bright += np.float32(0.10) * fractal(coarse, 420, seed + 5, octaves=4, gain=0.7)
+        shift = round(-north / coarse.res), round(east / coarse.res)
+        shadow = np.roll(opaque, shift, axis=(0, 1))
+    if cirrus > 0:
+        wisps = fractal(coarse, 9000, seed + 7, octaves=6, gain=0.6)
+        level = np.float32(np.quantile(wisps[inner], 1 - cirrus))
+        thin = smoothstep((wisps - level) / np.float32(0.5) + np.float32(0.25))
+        bright = np.where(opaque > 0.05, bright, np.float32(0.8)).astype(np.float32)
+    return Sky(coarse, opaque, thin, bright, shadow)

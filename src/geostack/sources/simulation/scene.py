@@ -152,9 +152,10 @@ def seen(
 ) -> Iterator[tuple[str, F32]]:
     """Yield each band's reflectance at 10 m as the satellite sees it: ground, haze and clouds."""
     grid = stage.grid
-    veil, shadow = sky.on(grid)
+    veil, bright, shadow = sky.on(grid)
     at = np.flatnonzero((veil + shadow).ravel() > 0.004)
-    veil, shadow = veil.ravel()[at], shadow.ravel()[at]
+    veil, bright, shadow = (layer.ravel()[at] for layer in (veil, bright, shadow))
+    bright *= veil
     keep = (1 - veil) * (1 - np.float32(0.62) * shadow)
     ruffle = _ruffle(grid, shot.seed + 3)
     ruffle *= stage.water
@@ -163,7 +164,7 @@ def seen(
         surface = stage.surface(band, shot)
         surface += ruffle
         flat = surface.ravel()
-        flat[at] = flat[at] * keep + veil * np.float32(getattr(CLOUD, band))
+        flat[at] = flat[at] * keep + bright * np.float32(getattr(CLOUD, band))
         yield band, surface
 
 
