@@ -164,7 +164,7 @@ for name, colour in {"raw": "#999999", "smoothed": "#D55E00"}.items():
     ax.stairs(row["counts"], row["edges"], color=colour, label=name, linewidth=1.5)
 ax.set(xlabel="normalised difference", ylabel="pixels", yscale="log")
 ax.set_title("Two places in the pipeline")
-ax.legend(loc="upper center")
+fig.legend(loc="outside right upper")
 plt.show()
 
 # %% [markdown]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterable, Iterator
+from importlib import import_module
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -36,6 +37,7 @@ class Registry:
 
     def __init__(self, classes: Iterable[type] = ()) -> None:
         self._classes: dict[str, type] = {}
+        self._later: dict[str, str] = {}
         for cls in classes:
             self.add(cls)
 
@@ -55,6 +57,38 @@ class Registry:
             if is_serialisable_class(value):
                 self.add(value)
 
+    def add_later(self, module: str, names: Iterable[str]) -> None:
+        """Add a module's operators (and exceptions) by name, loading it when one is asked for.
+
+        It lets a package of many operators be registered at no cost when it is imported. The
+        module is fixed here, by code: a config can only choose among the names.
+
+        Args:
+            module: the module's full name; its attributes of these names are looked up.
+            names: the names to offer; those that turn out to be neither serialisable operators nor
+            exceptions are left out.
+
+        >>> registry = Registry()
+        >>> registry.add_later("pipekit", ["Identity", "Lambda", "content_hash"])
+        >>> registry.names()
+        ['Identity']
+        """
+        self._later.update({name: module for name in names if name not in self._classes})
+
+    def _load(self, name: str) -> None:
+        """Add a name that was announced by `add_later`, if it is what can be added."""
+        module = self._later.pop(name, None)
+        if module is None:
+            return
+        found = getattr(import_module(module), name)
+        is_exception = isinstance(found, type) and issubclass(found, Exception)
+        if is_exception or is_serialisable_class(found):
+            self.add(found)
+
+    def _load_all(self) -> None:
+        for name in list(self._later):
+            self._load(name)
+
     def add(self, cls: AnyClass) -> AnyClass:
         """Add one class and return it, so that it serves as a decorator.
 
@@ -72,6 +106,7 @@ class Registry:
                 f"{cls.__name__} holds a Python function or object, which a config cannot carry; "
                 "it cannot be registered"
             )
+        self._load(cls.__name__)
         taken = self._classes.get(cls.__name__)
         if taken is not None and _address(taken) != _address(cls):
             raise ValueError(
@@ -83,23 +118,30 @@ class Registry:
 
     def names(self) -> list[str]:
         """Return the known names, sorted."""
+        self._load_all()
         return sorted(self._classes)
 
     def __contains__(self, name: object) -> bool:
+        if isinstance(name, str):
+            self._load(name)
         return name in self._classes
 
     def __iter__(self) -> Iterator[type]:
-        return iter(self._classes.values())
+        self._load_all()
+        return iter(list(self._classes.values()))
 
     def __len__(self) -> int:
+        self._load_all()
         return len(self._classes)
 
     def __getitem__(self, name: str) -> type:
+        self._load(name)
         return self._classes[name]
 
     def exception(self, name: str) -> type[Exception] | None:
         """Return a built-in or registered exception class by name."""
-        found = self._classes.get(name, getattr(builtins, name, None))
+        self._load(name)
+        found = self._classes.get(name) or getattr(builtins, str(name), None)
         is_exception = isinstance(found, type) and issubclass(found, Exception)
         return found if is_exception else None
 
@@ -127,9 +169,8 @@ def default_registry() -> Registry:
     if _default is None:
         import pipekit
 
-        _default = Registry.from_modules(pipekit)
-        for error in (pipekit.QCError, pipekit.DiffError, pipekit.CoalesceError):
-            _default.add(error)
+        _default = Registry()
+        _default.add_later("pipekit", pipekit.__all__)
     return _default
 
 

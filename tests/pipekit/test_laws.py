@@ -227,5 +227,5 @@ def test_every_public_operator_that_serialises_is_in_the_default_registry():
         value.__name__
         for value in exported
         if isinstance(value, type) and issubclass(value, pk.Operator) and not value.forbid_in_yaml
-    }
+    } - {"Operator"}
     assert serialisable <= set(pk.default_registry().names())

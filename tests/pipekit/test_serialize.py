@@ -4,6 +4,7 @@ import base64
 import datetime
 import json
 import math
+import sys
 import time
 
 import numpy as np
@@ -373,6 +374,24 @@ def test_registry_from_modules():
     assert "Const" in registry
     assert "Lambda" not in registry
     assert len(registry) == len(registry.names()) == len(list(registry))
+
+
+def test_a_package_registers_its_operators_without_loading_them(tmp_path, monkeypatch):
+    (tmp_path / "made_up_operators.py").write_text(
+        "from pipekit import Operator\n"
+        "class Twice(Operator):\n    def _apply(self, x):\n        return 2 * x\n"
+        "class Strange(Exception):\n    pass\n"
+        "def helper():\n    return 1\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    registry = pk.Registry([pk.Identity])
+    registry.add_later("made_up_operators", ["Twice", "Strange", "helper"])
+    assert "Identity" in registry
+    assert "made_up_operators" not in sys.modules
+    assert pk.from_config(node("Twice"), registry)(21) == 42
+    assert "helper" not in registry
+    assert registry.names() == ["Identity", "Strange", "Twice"]
+    assert registry.exception("Strange") is sys.modules["made_up_operators"].Strange
 
 
 def test_registered_dataclasses_and_exceptions_are_arguments_too():
