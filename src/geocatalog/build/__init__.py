@@ -1,0 +1,1 @@
+"""Builders: catalogs from the headers of raster, xarray and vector files."""
