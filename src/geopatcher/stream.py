@@ -26,6 +26,10 @@ ON_ERROR = ("raise", "skip", "fill")
 Item = tuple[int, Patch | None]
 
 
+class BatchError(PatchError):
+    """A function made another number of results than it got chips."""
+
+
 class PatchStream(Sequence[Patch]):
     """The patches of one Field under one patcher, read when asked for.
 
@@ -221,6 +225,8 @@ class MappedStream(PatchStream):
             return batch
         try:
             made: list[Patch] = self._run_batch(batch)
+        except BatchError:
+            raise  # the function is wrong for every batch, not for one chip
         except Exception as error:
             if len(batch) == 1:
                 return [(batch[0][0], self._failed(batch[0][0], error))]
@@ -232,7 +238,7 @@ class MappedStream(PatchStream):
         patches = [patch for _, patch in batch]
         results = self.function(np.stack([np.asarray(patch.data) for patch in patches]))
         if len(results) != len(patches):
-            raise PatchError(
+            raise BatchError(
                 f"a function with batch_size must return one result for each of its "
                 f"{len(patches)} chips along axis 0, got {len(results)}"
             )

@@ -45,7 +45,8 @@ class DaskField:
         `Cells` give a plain array (..., n).
         """
         if isinstance(indices, Cells):
-            return self.array.vindex[..., indices.rows, indices.cols].compute()
+            picked = self.array.vindex[..., indices.rows, indices.cols].compute()
+            return np.moveaxis(picked, 0, -1)  # vindex puts the picked axis first
         row, col = indices.row_off, indices.col_off
         values = self.array[..., row : row + indices.height, col : col + indices.width].compute()
         if self.domain.transform is None:

@@ -33,9 +33,7 @@ def distances_km(lon, lat):
 
 
 @settings(max_examples=40)
-@given(
-    lon=st.floats(-180, 180), lat=st.floats(-90, 90), radius=st.floats(250, 19_000)
-)
+@given(lon=st.floats(-180, 180), lat=st.floats(-90, 90), radius=st.floats(250, 19_000))
 def test_a_cap_is_all_cells_within_the_distance(lon, lat, radius):
     cap = SpatialSphericalCap(radius).neighborhood(GLOBE, (lon, lat))
     expected = distances_km(lon, lat)

@@ -40,9 +40,7 @@ def test_a_constant_pad_is_the_value_given_or_the_scenes_fill_value(scene_of):
     scene = scene_of((4, 4))
     scene.fill_value_default = 9
     for value, expected in ((None, 9), (-1.0, -1)):
-        geometry = SpatialRectangular(
-            6, boundary="pad", pad_mode="constant", pad_value=value
-        )
+        geometry = SpatialRectangular(6, boundary="pad", pad_mode="constant", pad_value=value)
         chip = geometry.read(RasterField(scene), geometry.neighborhood(scene_domain(scene), (0, 0)))
         assert (chip.values[4:] == expected).all()
 

@@ -137,7 +137,9 @@ def test_every_pixel_is_covered_unless_chips_are_dropped(case, scene_of, patcher
 def test_irregular_anchors_merge_as_the_loops_say(case, seed, how, scene_of):
     scene = scene_of(case["shape"])
     sampler = (
-        SpatialRandom(5, seed) if how == "random" else SpatialJitteredStride(case["step"], 0.5, seed)
+        SpatialRandom(5, seed)
+        if how == "random"
+        else SpatialJitteredStride(case["step"], 0.5, seed)
     )
     geometry = SpatialRectangular(case["size"], boundary=case["boundary"])
     patcher = SpatialPatcher(geometry, sampler, case["window"])

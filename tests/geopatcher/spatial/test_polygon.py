@@ -62,7 +62,7 @@ def test_fractions_are_the_areas_of_every_single_cell(seed, centre, radius, shap
 
 
 def test_boxes_larger_than_a_block_are_filled_exactly():
-    rows, cols, fractions = cell_fractions(box(10, 20, 310.5, 250), 400, 400)
+    rows, _, fractions = cell_fractions(box(10, 20, 310.5, 250), 400, 400)
     assert len(rows) == 230 * 301
     assert fractions.sum() == pytest.approx(300.5 * 230)
     assert set(np.round(fractions, 12)) == {0.5, 1.0}
@@ -166,8 +166,12 @@ def test_grids_points_and_shapes_lie_under_polygons_too():
 
 
 def test_patches_of_shapes_are_rows_of_the_table():
-    fields = gpd.GeoDataFrame({"yield_t": [1.0, 2.0, 4.0]}, geometry=[box(i, 0, i + 1, 1) for i in range(3)])
-    patcher = SpatialPatcher(SpatialPolygonIntersection([box(0, 0, 1.5, 1)]), SpatialRegularStride(1))
+    fields = gpd.GeoDataFrame(
+        {"yield_t": [1.0, 2.0, 4.0]}, geometry=[box(i, 0, i + 1, 1) for i in range(3)]
+    )
+    patcher = SpatialPatcher(
+        SpatialPolygonIntersection([box(0, 0, 1.5, 1)]), SpatialRegularStride(1)
+    )
     (patch,) = patcher.split(GeoPandasField(fields))
     assert patch.data.gdf.yield_t.tolist() == [1, 2]
     np.testing.assert_allclose(patch.weights, [1, 0.5])

@@ -36,29 +36,37 @@ GOLDEN = [
         SpatialJitteredStride(700, 0.5, seed=42),
         SCENE,
         CHIP,
-        [(192, 0), (251, 838), (416, 333), (883, 900), (1140, 0), (1310, 999)]
-        + [(2201, 226), (2060, 509), (2838, 0), (3029, 792), (3679, 0), (3679, 975)],
+        [
+            *[(192, 0), (251, 838), (416, 333), (883, 900), (1140, 0), (1310, 999)],
+            *[(2201, 226), (2060, 509), (2838, 0), (3029, 792), (3679, 0), (3679, 975)],
+        ],
     ),
     (
         SpatialRandom(8, seed=42),
         SCENE,
         CHIP,
-        [(2848, 589), (3159, 937), (346, 1311), (2800, 1056)]
-        + [(471, 605), (1364, 1245), (2369, 1105), (1631, 305)],
+        [
+            *[(2848, 589), (3159, 937), (346, 1311), (2800, 1056)],
+            *[(471, 605), (1364, 1245), (2369, 1105), (1631, 305)],
+        ],
     ),
     (
         SpatialPoissonDisk(700, seed=42),
         SCENE,
         CHIP,
-        [(2848, 589), (2084, 742), (1077, 893), (3368, 20), (3665, 864)]
-        + [(2100, 7), (1184, 27), (39, 263), (3004, 1331), (289, 937)],
+        [
+            *[(2848, 589), (2084, 742), (1077, 893), (3368, 20), (3665, 864)],
+            *[(2100, 7), (1184, 27), (39, 263), (3004, 1331), (289, 937)],
+        ],
     ),
     (
         SpatialRandom(4, seed=7),
         GLOBE,
         SpatialSphericalCap(1000),
-        [(40.034367978, 52.601224596), (94.246848488, -33.338589416)]
-        + [(-76.940137432, 48.340385482), (-183.104490356, 39.975264541)],
+        [
+            *[(40.034367978, 52.601224596), (94.246848488, -33.338589416)],
+            *[(-76.940137432, 48.340385482), (-183.104490356, 39.975264541)],
+        ],
     ),
     (SpatialRandom(6, seed=7), POINTS, SpatialKNNGraph(3), [37, 6, 32, 24, 23, 46]),
     (SpatialPoissonDisk(3, seed=7), POINTS, SpatialKNNGraph(3), [37, 6, 33, 3, 14]),
@@ -145,7 +153,9 @@ def test_the_first_random_anchors_do_not_depend_on_how_many_follow():
 
 
 def test_random_anchors_are_even_over_the_scene():
-    anchors = np.array(SpatialRandom(20_000, seed=5).anchors(RasterDomain((8, 8)), SpatialRectangular(1)))
+    anchors = np.array(
+        SpatialRandom(20_000, seed=5).anchors(RasterDomain((8, 8)), SpatialRectangular(1))
+    )
     counts = np.bincount(anchors[:, 0] * 8 + anchors[:, 1], minlength=64)
     # Chi-squared with 63 degrees of freedom: mean 63, standard deviation 11.
     assert ((counts - 312.5) ** 2 / 312.5).sum() < 63 + 5 * 11

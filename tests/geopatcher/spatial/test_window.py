@@ -40,7 +40,9 @@ def test_profiles_are_the_textbook_windows_sampled_half_a_pixel_in(size):
     )
     for alpha in (0.1, 0.5, 1.0):
         np.testing.assert_allclose(
-            SpatialTukey(alpha).profile(size), reference.tukey(2 * size + 1, alpha)[1::2], atol=1e-12
+            SpatialTukey(alpha).profile(size),
+            reference.tukey(2 * size + 1, alpha)[1::2],
+            atol=1e-12,
         )
     np.testing.assert_allclose(
         SpatialGaussian(4.0).profile(size),

@@ -1,0 +1,279 @@
+"""The other Fields: each gives pieces of its own kind, lazily, and takes values back."""
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rioxarray  # noqa: F401
+import shapely
+import xarray as xr
+import xvec  # noqa: F401
+from dask import array as da
+from rasterio import Affine
+from rasterio.windows import Window
+
+from geopatcher import (
+    Cells,
+    DaskField,
+    Field,
+    GeoPandasField,
+    GridDomain,
+    Members,
+    PatchError,
+    PointDomain,
+    RasterDomain,
+    RasterField,
+    RetryField,
+    RioXarrayField,
+    SpatialKNNGraph,
+    SpatialMean,
+    SpatialPatcher,
+    SpatialPolygonIntersection,
+    SpatialRectangular,
+    SpatialRegularStride,
+    VectorDomain,
+    XarrayField,
+    XvecField,
+)
+
+VALUES = np.random.default_rng(0).normal(size=(2, 20, 30)).astype("float32")
+TRANSFORM = Affine(10, 0, 500_000, 0, -10, 4_100_000)
+CELLS = Cells(rows=np.array([0, 19, 4]), cols=np.array([29, 0, 4]))
+PAD = SpatialRectangular(8, boundary="pad")
+SHAPES = shapely.box(np.arange(6), 0, np.arange(6) + 1, 1)
+
+
+def data_array(values=VALUES):
+    y = TRANSFORM.f - 10 * (np.arange(20) + 0.5)
+    x = TRANSFORM.c + 10 * (np.arange(30) + 0.5)
+    return xr.DataArray(
+        values, {"band": ["red", "nir"], "y": y, "x": x}, ("band", "y", "x"), attrs={"unit": "1"}
+    )
+
+
+def rasters(scene_of):
+    from georeader.geotensor import GeoTensor
+
+    tensor = GeoTensor(VALUES, TRANSFORM, "EPSG:32610")
+    return {
+        "raster": RasterField(tensor),
+        "rioxarray": RioXarrayField(data_array().rio.write_crs(32610)),
+        "xarray": XarrayField(data_array()),
+        "dask": DaskField(da.from_array(VALUES, chunks=7), TRANSFORM, "EPSG:32610"),
+    }
+
+
+def vectors():
+    frame = gpd.GeoDataFrame(
+        {"name": list("abcdef"), "a": np.arange(6.0), "b": np.arange(6) ** 2.0},
+        geometry=SHAPES, crs=32610,
+    )  # fmt: skip
+    cube = xr.Dataset(
+        {"a": ("zone", np.arange(6.0)), "b": ("zone", np.arange(6) ** 2.0)}, {"zone": SHAPES}
+    ).xvec.set_geom_indexes("zone", crs=32610)
+    return {
+        "shapes": GeoPandasField(frame),
+        "points": GeoPandasField(frame, as_points=True),
+        "xvec": XvecField(cube),
+    }
+
+
+@pytest.mark.parametrize("name", ["raster", "rioxarray", "xarray", "dask"])
+def test_one_patcher_gives_the_same_pixels_from_every_grid(name, scene_of, patcher_of):
+    field = rasters(scene_of)[name]
+    assert isinstance(field, Field)
+    patcher = SpatialPatcher(PAD, SpatialRegularStride(7))
+    reference = list(patcher.split(rasters(scene_of)["raster"]))
+    patches = list(patcher.split(field))
+    assert [p.anchor for p in patches] == [p.anchor for p in reference]
+    for patch, expected in zip(patches, reference, strict=True):
+        np.testing.assert_array_equal(np.asarray(patch.data), expected.data.values)
+    merged = patcher.merge(patches, field)
+    np.testing.assert_allclose(np.asarray(merged), VALUES, rtol=1e-6)
+    np.testing.assert_array_equal(
+        np.asarray(field.select(CELLS)), VALUES[:, CELLS.rows, CELLS.cols]
+    )
+
+
+@pytest.mark.parametrize("name", ["raster", "rioxarray", "xarray", "dask"])
+@pytest.mark.parametrize("lead", [(), (2,), (5,)])
+def test_new_values_on_the_same_grid(name, lead, scene_of):
+    field = rasters(scene_of)[name]
+    made = field.with_data(np.ones((*lead, 20, 30), "float32"))
+    assert made.domain.shape == (*lead, 20, 30)
+    assert type(made) is type(field)
+    np.testing.assert_array_equal(
+        np.asarray(made.select(Window(1, 2, 3, 4))), np.ones((*lead, 4, 3))
+    )
+    if name != "xarray":
+        assert made.domain.transform.almost_equals(TRANSFORM)
+    with pytest.raises(PatchError, match="do not end in the domain's"):
+        field.with_data(np.ones((20, 31)))
+
+
+def test_pieces_of_an_xarray_keep_labels_and_continue_them_when_padded():
+    field = XarrayField(data_array())
+    assert field.domain == GridDomain(
+        {"band": np.array(["red", "nir"]), "y": data_array().y.values, "x": data_array().x.values}
+    )
+    piece = field.select(Window(3, 2, 5, 4))
+    assert piece.da.equals(data_array().isel(y=slice(2, 6), x=slice(3, 8)))
+    assert piece.da.attrs == {"unit": "1"}
+    padded = PAD.read(field, Window(26, 16, 8, 8)).da
+    assert padded.shape == (2, 8, 8)
+    np.testing.assert_allclose(np.diff(padded.x), 10)
+    np.testing.assert_allclose(np.diff(padded.y), -10)
+    assert padded.band.values.tolist() == ["red", "nir"]
+    picked = field.select(CELLS).da
+    assert picked.dims == ("band", "cell")
+    np.testing.assert_array_equal(picked.x, data_array().x.values[CELLS.cols])
+
+
+def test_a_lazy_xarray_is_read_chip_by_chip():
+    computed = []
+
+    def block(chunk):
+        computed.append(chunk.shape)
+        return chunk
+
+    lazy = da.from_array(VALUES, chunks=(2, 10, 10)).map_blocks(
+        block, dtype="float32", meta=VALUES[:0]
+    )
+    field = XarrayField(data_array(lazy))
+    piece = field.select(Window(10, 0, 10, 10))
+    assert computed == []
+    np.testing.assert_array_equal(np.asarray(piece), VALUES[:, :10, 10:20])
+    assert computed == [(2, 10, 10)]
+    dask = DaskField(lazy)
+    dask.select(Window(0, 10, 10, 10))
+    assert computed == [(2, 10, 10)] * 2
+
+
+def test_pieces_of_a_rioxarray_know_their_place():
+    field = RioXarrayField(data_array().rio.write_crs(32610))
+    assert field.domain == RasterDomain((2, 20, 30), TRANSFORM, field.da.rio.crs)
+    piece = field.select(Window(3, 2, 5, 4)).da
+    assert piece.rio.crs.to_epsg() == 32610
+    assert piece.rio.transform(recalc=True) * (0, 0) == TRANSFORM * (3, 2)
+    assert PAD.read(field, Window(26, 16, 8, 8)).da.rio.crs.to_epsg() == 32610
+    one_pixel = RioXarrayField(data_array().isel(band=0).rio.write_crs(32610)).select(
+        Window(3, 2, 1, 1)
+    )
+    assert one_pixel.da.shape == (1, 1)
+    with pytest.raises(PatchError, match="transpose"):
+        RioXarrayField(data_array().rio.write_crs(32610).transpose("y", "x", "band"))
+
+
+def test_a_dask_array_without_transform_is_plain(patcher_of):
+    field = DaskField(da.from_array(VALUES, chunks=7))
+    chip = field.select(Window(1, 2, 3, 4))
+    assert type(chip) is np.ndarray
+    patcher = patcher_of(8, 6)
+    merged = patcher.merge(patcher.split(field), field)
+    np.testing.assert_allclose(merged, VALUES, rtol=1e-6)
+    assert field.with_data(da.zeros((20, 30))).domain.shape == (20, 30)
+
+
+@pytest.mark.parametrize("name", ["shapes", "points", "xvec"])
+def test_one_patcher_gives_the_same_members_from_every_table(name):
+    field = vectors()[name]
+    assert isinstance(field, Field)
+    assert isinstance(field.domain, PointDomain if name == "points" else VectorDomain)
+    patcher = SpatialPatcher(SpatialKNNGraph(3), SpatialRegularStride(2), aggregation=SpatialMean())
+    patches = list(patcher.split(field))
+    # Neighbours at one distance: the lower number first.
+    assert [p.indices.index.tolist() for p in patches] == [[0, 1, 2], [2, 1, 3], [4, 3, 5]]
+    np.testing.assert_array_equal(np.asarray(patches[1].data), [[2, 1, 3], [4, 1, 9]])
+    merged = patcher.merge(patcher.split(field), field)
+    np.testing.assert_allclose(merged, np.asarray(field))
+    made = field.with_data(merged[0])
+    np.testing.assert_allclose(np.asarray(made), merged[:1])
+    assert field.with_data(merged).domain.shape == (6,)
+    with pytest.raises(PatchError, match="do not end in the domain's"):
+        field.with_data(np.ones(5))
+
+
+def test_rows_keep_their_columns_and_crs():
+    patch = SpatialPatcher(SpatialKNNGraph(2), SpatialRegularStride(1)).patch_at(
+        vectors()["shapes"], 5
+    )
+    assert patch.data.gdf.name.tolist() == ["f", "e"]
+    assert patch.data.gdf.crs.to_epsg() == 32610
+    made = vectors()["shapes"].with_data(np.ones((2, 6)))
+    assert list(made.gdf.columns) == ["geometry", "value_0", "value_1"]
+
+
+def test_a_vector_cube_keeps_its_index():
+    field = vectors()["xvec"]
+    piece = field.select(Members(index=np.array([4, 1])))
+    assert piece.ds.a.values.tolist() == [4, 1]
+    assert field.with_data(np.ones((3, 6))).ds["value"].dims == ("axis_0", "zone")
+    assert str(field.domain.crs) == "EPSG:32610"
+
+
+def test_one_zonal_patcher_reaches_across_rasters_grids_and_tables(scene_of):
+    west, north = TRANSFORM * (0, 0)
+    zone = shapely.box(west, north - 100, west + 150, north)
+    patcher = SpatialPatcher(
+        SpatialPolygonIntersection([zone], crs="EPSG:32610"), SpatialRegularStride(1)
+    )
+    expected = VALUES[:, :10, :15].reshape(2, -1)
+    for field in rasters(scene_of).values():
+        (patch,) = patcher.split(field)
+        np.testing.assert_array_equal(np.asarray(patch.data), expected)
+    trees = gpd.GeoDataFrame(
+        {"age": [1.0, 2.0]}, geometry=gpd.points_from_xy([west + 10, west + 200], [north - 10] * 2),
+        crs=32610,
+    )  # fmt: skip
+    (patch,) = patcher.split(GeoPandasField(trees, as_points=True))
+    assert patch.data.gdf.age.tolist() == [1]
+
+
+def test_a_read_is_tried_again_with_growing_pauses(scene_of, monkeypatch):
+    pauses, reads = [], []
+    monkeypatch.setattr("time.sleep", pauses.append)
+
+    class Flaky:
+        domain = RasterDomain((4, 4))
+
+        def select(self, indices):
+            reads.append(indices)
+            if len(reads) < 3:
+                raise OSError("connection lost")
+            return np.ones((1, 4, 4))
+
+        def with_data(self, array):
+            return array
+
+    field = RetryField(Flaky(), attempts=3, base_delay=0.25)
+    assert field.select("here").sum() == 16
+    assert (reads, pauses) == (["here"] * 3, [0.25, 0.5])
+    assert field.domain.shape == (4, 4)
+    reads.clear()
+    with pytest.raises(OSError, match="connection lost") as caught:
+        RetryField(Flaky(), attempts=2, base_delay=0).select("there")
+    assert caught.value.__notes__ == ["this was attempt 2 of 2 to read it"]
+    reads.clear()
+    with pytest.raises(OSError, match="connection lost"):
+        RetryField(Flaky(), on=(TimeoutError,)).select("elsewhere")
+    assert len(reads) == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: XarrayField(np.zeros((3, 3))), "needs an xarray.DataArray, got ndarray"),
+        (lambda: XarrayField(data_array().to_dataset("band")), "to_dataarray"),
+        (lambda: XarrayField(xr.DataArray([1, 2], dims="x")), "two dimensions or more"),
+        (lambda: GeoPandasField(np.zeros(3)), "needs a GeoDataFrame"),
+        (lambda: GeoPandasField(vectors()["shapes"].gdf).select(Window(0, 0, 1, 1)), "Members"),
+        (lambda: XvecField(xr.Dataset({"a": ("x", [1])})), "one geometry coordinate"),
+        (lambda: XvecField(3), "Dataset or DataArray"),
+        (lambda: vectors()["xvec"].select(Window(0, 0, 1, 1)), "Members"),
+        (lambda: DaskField(np.zeros((3, 3))), "dask.array.from_array"),
+        (lambda: RasterField(np.zeros((3, 3))), "without transform, crs"),
+        (lambda: RetryField(None, attempts=0), "attempts must be at least 1"),
+    ],
+)
+def test_what_is_no_field_is_refused_with_a_way_out(make, message):
+    with pytest.raises(PatchError, match=message):
+        make()

@@ -1,0 +1,205 @@
+"""Rasters in memory and in files: windows, bytes read, threads, pickling."""
+
+import pickle
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from georeader.rasterio_reader import RasterioReader
+from rasterio import Affine
+from rasterio.windows import Window
+
+from geopatcher import (
+    Cells,
+    PatchError,
+    RasterField,
+    SpatialBoxcar,
+    SpatialPatcher,
+    SpatialRectangular,
+    SpatialRegularStride,
+)
+
+TRANSFORM = Affine(10, 0, 500_000, 0, -10, 4_100_000)
+
+
+def write(path, values, block=128, **options):
+    """Write an uncompressed tiled GeoTIFF, so that bytes on disk are bytes of pixels."""
+    count, height, width = values.shape
+    profile = {
+        "driver": "GTiff", "count": count, "height": height, "width": width,
+        "dtype": values.dtype.name, "crs": "EPSG:32610", "transform": TRANSFORM,
+        "tiled": True, "blockxsize": block, "blockysize": block, **options,
+    }  # fmt: skip
+    with rasterio.open(path, "w", **profile) as target:
+        target.write(values)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def values():
+    return np.random.default_rng(0).integers(0, 9999, (2, 512, 384)).astype("uint16")
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory, values):
+    return write(tmp_path_factory.mktemp("raster") / "scene.tif", values)
+
+
+def bytes_read(path, work):
+    """Bytes that this process reads from files while `work` runs, as the kernel counts them."""
+    counter = Path("/proc/self/io")
+    if not sys.platform.startswith("linux") or not counter.exists():
+        pytest.skip("bytes are counted by the Linux kernel")
+
+    def count():
+        return int(counter.read_text().split("rchar:")[1].split()[0])
+
+    own = count()
+    own = count() - own  # what reading the counter itself costs
+    before = count()
+    work()
+    return count() - before - own
+
+
+@pytest.mark.parametrize("size", [128, 64, 96, (512, 32)])
+def test_chips_that_do_not_overlap_read_each_byte_once(size, path, values):
+    field = RasterField(RasterioReader(path))
+    patcher = SpatialPatcher(
+        SpatialRectangular(size, boundary="shrink"), SpatialRegularStride(size), SpatialBoxcar()
+    )
+    chips = []
+    read = bytes_read(path, lambda: chips.extend(patcher.split(field)))
+    total = values.nbytes
+    assert sum(np.asarray(chip.data).nbytes for chip in chips) == total
+    # The file's directory, PROJ's and Python's own files come on top: some tens of KB.
+    assert total <= read < total + 100_000
+    for chip in chips:
+        row, col = chip.anchor
+        expected = values[:, row : row + chip.indices.height, col : col + chip.indices.width]
+        np.testing.assert_array_equal(chip.data.values, expected)
+
+
+def test_one_chip_reads_its_blocks_only(path):
+    field = RasterField(RasterioReader(path))
+    field.select(Window(0, 0, 8, 8))
+    read = bytes_read(path, lambda: field.select(Window(130, 130, 100, 100)))
+    block = 128 * 128 * 2 * 2
+    assert block <= read < block + 5_000
+
+
+def test_a_file_is_opened_once(path, monkeypatch):
+    opened = []
+    real = rasterio.open
+    monkeypatch.setattr(rasterio, "open", lambda *a, **k: opened.append(a) or real(*a, **k))
+    reader = RasterioReader(path)
+    field = RasterField(reader)
+    before = len(opened)
+    for col in range(0, 300, 30):
+        field.select(Window(col, 0, 30, 30))
+    assert len(opened) - before == 1
+
+
+def test_a_window_is_the_readers_own(path, values):
+    reader = RasterioReader(path)
+    window = Window(37, 101, 64, 50)
+    chip = RasterField(reader).select(window)
+    own = reader.read_from_window(window, boundless=False).load()
+    np.testing.assert_array_equal(chip.values, own.values)
+    assert chip.transform == own.transform
+    assert (chip.crs, chip.fill_value_default) == (own.crs, own.fill_value_default)
+
+
+@pytest.mark.parametrize("bands", [[2], [2, 1]])
+def test_chosen_bands_and_a_focus_are_kept(bands, path, values):
+    reader = RasterioReader(path, indexes=bands, window_focus=Window(40, 100, 200, 150))
+    field = RasterField(reader)
+    assert field.domain.shape == (len(bands), 150, 200)
+    chip = field.select(Window(10, 20, 30, 40))
+    expected = values[[b - 1 for b in bands], 120:160, 50:80]
+    np.testing.assert_array_equal(chip.values, expected)
+    assert chip.transform * (0, 0) == TRANSFORM * (50, 120)
+
+
+@pytest.mark.parametrize("stack", [True, False])
+def test_several_files_are_stacked_as_the_reader_does(stack, path, tmp_path, values):
+    other = write(tmp_path / "later.tif", values + 1)
+    reader = RasterioReader([path, other], stack=stack)
+    chip = RasterField(reader).select(Window(5, 6, 7, 8))
+    part = values[:, 6:14, 5:12]
+    expected = np.stack([part, part + 1]) if stack else np.concatenate([part, part + 1])
+    np.testing.assert_array_equal(chip.values, expected)
+
+
+def test_a_focus_beyond_the_file_is_left_to_the_reader(path, values):
+    reader = RasterioReader(path, window_focus=Window(-16, -16, 64, 64), fill_value_default=7)
+    chip = RasterField(reader).select(Window(0, 0, 40, 40))
+    own = reader.read_from_window(Window(0, 0, 40, 40), boundless=False).load()
+    np.testing.assert_array_equal(chip.values, own.values)
+
+
+def test_overviews_are_read_when_the_reader_asks_for_one(tmp_path, values):
+    path = write(tmp_path / "pyramid.tif", values)
+    with rasterio.open(path, "r+") as target:
+        target.build_overviews([2], rasterio.enums.Resampling.nearest)
+    reader = RasterioReader(path, overview_level=0)
+    field = RasterField(reader)
+    assert field.domain.shape == (2, 256, 192)
+    chip = field.select(Window(10, 20, 30, 40))
+    np.testing.assert_array_equal(chip.values, reader.load().values[:, 20:60, 10:40])
+
+
+def test_threads_read_side_by_side_what_one_reads_alone(path, values):
+    field = RasterField(RasterioReader(path))
+    windows = [Window(col, row, 48, 32) for row in range(0, 480, 32) for col in range(0, 336, 48)]
+    with ThreadPoolExecutor(4) as pool:
+        chips = list(pool.map(field.select, windows))
+    for window, chip in zip(windows, chips, strict=True):
+        row, col = window.row_off, window.col_off
+        np.testing.assert_array_equal(chip.values, values[:, row : row + 32, col : col + 48])
+
+
+def test_a_field_pickles_with_files_open(path):
+    field = RasterField(RasterioReader(path))
+    first = field.select(Window(0, 0, 8, 8))
+    again = pickle.loads(pickle.dumps(field))
+    np.testing.assert_array_equal(again.select(Window(0, 0, 8, 8)).values, first.values)
+    assert again.domain == field.domain
+
+
+def test_a_file_that_vanished_is_told(tmp_path, values):
+    path = write(tmp_path / "gone.tif", values[:, :128, :128])
+    field = RasterField(RasterioReader(path))
+    Path(path).unlink()
+    with pytest.raises(OSError, match=r"gone\.tif"):
+        field.select(Window(0, 0, 8, 8))
+
+
+def test_cells_are_picked_from_memory_and_files_alike(path, values):
+    cells = Cells(rows=np.array([3, 200, 511]), cols=np.array([383, 0, 7]))
+    expected = values[:, cells.rows, cells.cols]
+    reader = RasterioReader(path)
+    np.testing.assert_array_equal(RasterField(reader).select(cells), expected)
+    np.testing.assert_array_equal(RasterField(reader.load()).select(cells), expected)
+
+
+def test_new_values_live_on_the_same_grid(path, values):
+    field = RasterField(RasterioReader(path))
+    made = field.with_data(np.ones((512, 384), "float32"))
+    assert made.domain.shape == (512, 384)
+    assert made.domain.transform == field.domain.transform
+    with pytest.raises(PatchError, match=r"\(512, 383\) do not end in the domain's \(512, 384\)"):
+        field.with_data(np.ones((512, 383)))
+
+
+def test_a_real_scene_is_split_and_put_back(shared_data):
+    folder = shared_data / "archive/sentinel-2-l2a/S2_T32TPS_20220612T000000_SAMPLE"
+    bands = sorted(folder.glob("*B0[48]*.tif"))
+    reader = RasterioReader([str(band) for band in bands], stack=False)
+    patcher = SpatialPatcher(SpatialRectangular(256, boundary="shift"), SpatialRegularStride(192))
+    scene = reader.load()
+    merged = patcher.merge(patcher.stream(reader), reader)
+    assert merged.shape == (2, 705, 935)
+    np.testing.assert_allclose(merged.values, scene.values, rtol=1e-6)

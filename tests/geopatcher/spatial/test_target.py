@@ -1,0 +1,82 @@
+"""A merge refuses patches that do not belong on its domain."""
+
+import numpy as np
+import pytest
+from georeader.geotensor import GeoTensor
+from rasterio import Affine
+from rasterio.windows import Window
+
+from geopatcher import Patch, PatchError, PointDomain, SpatialMean, SpatialOverlapAdd
+
+AGGREGATIONS = [SpatialOverlapAdd(), SpatialMean()]
+
+
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+def test_patches_of_a_larger_scene_lie_outside(aggregation, scene_of, patcher_of):
+    patcher = patcher_of(8, 8, aggregation=aggregation)
+    with pytest.raises(PatchError, match=r"outside the domain of 10 x 10.*another scene"):
+        patcher.merge(patcher.split(scene_of((40, 40))), np.zeros((10, 10)))
+
+
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+@pytest.mark.parametrize(
+    "other", [Affine(10, 0, 500_010, 0, -10, 4_100_000), Affine(20, 0, 500_000, 0, -20, 4_100_000)]
+)
+def test_patches_of_a_scene_elsewhere_are_recognised(aggregation, other, scene_of, patcher_of):
+    scene = scene_of((40, 40))
+    elsewhere = GeoTensor(scene.values, other, scene.crs)
+    patcher = patcher_of(8, 8, aggregation=aggregation)
+    for patches in (patcher.split(elsewhere), patcher.stream(elsewhere)):
+        with pytest.raises(PatchError, match="cut from another scene"):
+            patcher.merge(patches, scene)
+
+
+def test_patches_of_another_crs_are_recognised(scene_of, patcher_of):
+    scene = scene_of((40, 40))
+    elsewhere = GeoTensor(scene.values, scene.transform, "EPSG:32611")
+    patcher = patcher_of(8, 8)
+    with pytest.raises(PatchError, match=r"EPSG:32611.*EPSG:32610"):
+        patcher.merge(patcher.split(elsewhere), scene)
+
+
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+def test_chips_that_the_operator_made_smaller_are_refused(aggregation, scene_of, patcher_of):
+    scene = scene_of((2, 40, 40))
+    patcher = patcher_of(8, 8, aggregation=aggregation)
+    with pytest.raises(PatchError, match=r"\(2, 6, 6\).*window's \(8, 8\).*height and width"):
+        patcher.merge(patcher.stream(scene).map(lambda c: c.values[:, 1:-1, 1:-1]), scene)
+
+
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+def test_chips_of_several_kinds_are_refused(aggregation, scene_of, patcher_of):
+    scene = scene_of((2, 40, 40))
+    patcher = patcher_of(8, 8, aggregation=aggregation)
+    patches = list(patcher.split(scene))
+    patches[7].data = patches[7].data.values[0]
+    with pytest.raises(PatchError, match=r"the first gave \(2,\).*anchor \(8, 16\) gives \(\)"):
+        patcher.merge(patches, scene)
+
+
+def test_nothing_to_merge_is_said(scene_of):
+    for aggregation in AGGREGATIONS:
+        for empty in ([], iter(())):
+            with pytest.raises(PatchError, match="no patches to merge"):
+                aggregation.merge(empty, scene_of((4, 4)))
+
+
+def test_rectangles_need_a_raster():
+    chip = Patch(np.ones((2, 2)), (0, 0), Window(0, 0, 2, 2))
+    with pytest.raises(PatchError, match="no set of cells or members"):
+        SpatialMean().merge([chip], PointDomain([[0, 0]]))
+    with pytest.raises(PatchError, match="got str"):
+        SpatialMean().merge([chip], "scene.tif")
+
+
+def test_an_iterator_out_of_order_is_refused_and_a_list_is_sorted(scene_of, patcher_of):
+    scene = scene_of((64, 64))
+    patcher = patcher_of(8, 8, aggregation=SpatialMean())
+    patches = list(patcher.split(scene))[::-1]
+    merged = patcher.merge(patches, scene)
+    np.testing.assert_array_equal(merged.values, scene.values)
+    with pytest.raises(PatchError, match="must arrive by rising row"):
+        patcher.merge(iter(patches), scene)
