@@ -52,7 +52,7 @@ notebooks-check: $(DEV) $(SERVED) $(BRIDGED)  ## execute every notebook into OUT
 
 .PHONY: test lint types contract
 test: $(DEV) $(SERVED) lint types contract  ## lint, types, import contract, then every test
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
 
 lint: $(DEV)  ## ruff: rules and layout
 	@$(BIN)/ruff check .
@@ -66,7 +66,7 @@ contract: $(DEV)  ## which package may import which
 
 .PHONY: bench bench-quick
 bench: $(DEV) $(BENCH)  ## measure against the targets and the peers, write benchmarks/RESULTS.md
-	@$(BIN)/python benchmarks/run.py
+	@$(BIN)/python benchmarks/run.py && $(BIN)/python docs/readme_tables.py
 
 bench-quick: $(DEV) $(BENCH)  ## the same in under three minutes, smaller
 	@$(BIN)/python benchmarks/run.py --quick

@@ -16,7 +16,14 @@ import api_pages
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-COPIED = ("myst.yml", "README.md", "CHANGELOG.md", "LICENSE", "CITATION.cff")
+COPIED = (
+    "myst.yml",
+    "README.md",
+    "CHANGELOG.md",
+    "LICENSE",
+    "CITATION.cff",
+    "benchmarks/RESULTS.md",
+)
 
 
 def stage(folder: Path, root: Path = ROOT) -> Path:
@@ -24,6 +31,7 @@ def stage(folder: Path, root: Path = ROOT) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name in COPIED:
+        (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(root / name, folder / name)
     shutil.copytree(root / "docs", folder / "docs", ignore=shutil.ignore_patterns("*.py", "_*"))
     homes = _homes()

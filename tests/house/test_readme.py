@@ -17,9 +17,9 @@ def load_script(name):
     return module
 
 
-def test_table_of_notebooks_is_the_notebooks_folder():
-    script = load_script("notebook_table")
-    assert script.with_table(README) == README, "run: python docs/notebook_table.py"
+def test_tables_are_those_of_the_notebooks_folder_and_the_results():
+    script = load_script("readme_tables")
+    assert script.with_tables(README) == README, "run: python docs/readme_tables.py"
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!https?:|#)([^)]+)\)", README))))

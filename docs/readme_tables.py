@@ -1,6 +1,7 @@
-"""Write the table of notebooks into README.md: python docs/notebook_table.py.
+"""Write the README's tables, of notebooks and of measurements: python docs/readme_tables.py.
 
-The table lists the notebooks that exist; a notebook without a line below is an error.
+The first lists the executed notebooks; one without a line below is an error. The second holds the
+rows of benchmarks/RESULTS.md that have a target.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-BEGIN, END = "<!-- notebooks: begin -->", "<!-- notebooks: end -->"
 
 TIERS = {
     "Walkthrough": {
@@ -48,8 +48,8 @@ def existing() -> set[str]:
     return {str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.ipynb")}
 
 
-def table(prefix: str = "notebooks/") -> str:
-    """The Markdown table, with links below `prefix`."""
+def notebooks() -> str:
+    """The table of notebooks, with a line above each tier."""
     known = {name for tier in TIERS.values() for name in tier}
     unknown = existing() - known
     if unknown:
@@ -60,19 +60,49 @@ def table(prefix: str = "notebooks/") -> str:
         if present:
             lines.append(f"| **{tier}** | |")
         for name, text in present.items():
-            lines.append(f"| [{name}]({prefix}{name}.ipynb) | {text} |")
+            lines.append(f"| [{name}](notebooks/{name}.ipynb) | {text} |")
     return "\n".join(lines)
 
 
-def with_table(text: str, prefix: str = "notebooks/") -> str:
-    """The page with the table between its two marks renewed."""
-    marks = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
-    if not marks.search(text):
-        raise ValueError(f"the page must hold {BEGIN} and {END} where the table goes")
-    return marks.sub(lambda _: f"{BEGIN}\n{table(prefix)}\n{END}", text)
+def measurements(results: str) -> str:
+    """The rows of the results that have a target, as one table."""
+    rows = ["| measured | | target | |", "| --- | --- | --- | --- |"]
+    title, header = "", []
+    for line in results.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")] if "|" in line else []
+        if set(line) <= set("|-: ") and cells:
+            continue
+        if line.startswith("## "):
+            title = line[3:].split(", each case")[0]
+        elif not cells:
+            header = []
+        elif not header:
+            header = cells
+        elif "target" in header and cells[header.index("target")]:
+            target = header.index("target")
+            column = next(
+                (n for n, name in enumerate(header) if name.startswith(("ratio", "beyond"))), 1
+            )
+            kind = header[column]
+            verdict = cells[target + 1] if len(cells) > target + 1 else ""
+            subject = f"{title}: {cells[0]}" + (f", {cells[1]}" if header[1] == "scene" else "")
+            rows.append(f"| {subject} | {cells[column]}, {kind} | {cells[target]} | {verdict} |")
+    return "\n".join(rows)
+
+
+def with_tables(text: str) -> str:
+    """The README with both tables renewed between their marks."""
+    results = (ROOT / "benchmarks" / "RESULTS.md").read_text("utf-8")
+    for name, table in (("notebooks", notebooks()), ("measurements", measurements(results))):
+        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+        marks = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+        if not marks.search(text):
+            raise ValueError(f"the page must hold {begin} and {end} where the table goes")
+        text = marks.sub(lambda _, new=f"{begin}\n{table}\n{end}": new, text)
+    return text
 
 
 if __name__ == "__main__":
     page = ROOT / "README.md"
-    page.write_text(with_table(page.read_text("utf-8")), "utf-8")
+    page.write_text(with_tables(page.read_text("utf-8")), "utf-8")
     print(f"{len(existing())} notebooks in {page.name}")
