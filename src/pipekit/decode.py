@@ -142,6 +142,9 @@ class Decoder:
 
     Args:
         registry: the classes that may be built.
+
+    >>> Decoder(Registry())({"$tuple": [1, {"$float": "inf"}]})
+    (1, inf)
     """
 
     def __init__(self, registry: Registry) -> None:

@@ -65,6 +65,10 @@ class ProcessMap(Operator):
         op: the operator for one item; it must pickle.
         workers: the number of processes.
         start_method: how a worker starts; "spawn" is safe beside threads.
+
+    >>> from pipekit import Const
+    >>> ProcessMap(Const("done"), workers=1)(["a", "b"])
+    ['done', 'done']
     """
 
     def __init__(self, op: Operator, workers: int, start_method: StartMethod = "spawn") -> None:

@@ -29,6 +29,13 @@ class Check(Operator):
 
     Args:
         on_fail: "raise" stops with `QCError`; "warn" issues a `QCWarning` and goes on.
+
+    >>> class NotEmpty(Check):
+    ...     def fault(self, x):
+    ...         return None if len(x) else "it is empty"
+    >>> NotEmpty()([])
+    Traceback (most recent call last):
+    pipekit.qc.QCError: NotEmpty: it is empty (input: list of 0)
     """
 
     def __init__(self, on_fail: OnFail = "raise") -> None:
