@@ -1,0 +1,211 @@
+import os
+
+import numpy as np
+import pytest
+import rasterio
+from georeader.geotensor import GeoTensor
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rasterio import Affine
+from rio_cogeo.cogeo import cog_validate
+
+import geotoolz as gz
+from geotoolz import io
+from geotoolz.io import read, read_overview, write_cog
+
+GRID = Affine(10, 0, 500_000, 0, -10, 5_000_000)
+
+
+def raster(dtype="float32", shape=(2, 700, 900), fill=np.nan, **attrs):
+    values = np.random.default_rng(0).integers(1, 200, shape).astype(dtype)
+    return GeoTensor(values, GRID, "EPSG:32632", fill, attrs)
+
+
+@pytest.mark.parametrize("shape", [(1, 64, 64), (3, 700, 900), (1300, 40)])
+@pytest.mark.parametrize(
+    "dtype", ["uint8", "uint16", "int16", "float32", "float64", "bool", "float16"]
+)
+def test_what_is_written_is_a_valid_cog_and_is_read_back(tmp_path, shape, dtype):
+    given = raster(dtype, shape, fill=None if dtype == "bool" else 0)
+    path = write_cog(given, tmp_path / "a.tif")
+    valid, errors, warnings = cog_validate(path, strict=True)
+    assert (valid, errors, warnings) == (True, [], [])
+    back = read(path)
+    assert np.array_equal(back.values.reshape(shape), given.values)
+    assert (back.transform, back.crs) == (GRID, "EPSG:32632")
+    assert os.listdir(tmp_path) == ["a.tif"]
+
+
+def test_large_rasters_have_overviews(tmp_path):
+    path = write_cog(raster(shape=(1, 1500, 1200)), tmp_path / "a.tif")
+    with rasterio.open(path) as file:
+        assert file.overviews(1) == [2, 4]
+        assert file.block_shapes == [(512, 512)]
+
+
+def test_classes_are_not_averaged_in_overviews(tmp_path):
+    classes = raster("uint8", (1024, 1024), fill=0)
+    classes.values[:] = np.indices((1024, 1024)).sum(0) % 2 * 10 + 4
+    with rasterio.open(write_cog(classes, tmp_path / "a.tif"), overview_level=0) as file:
+        assert set(np.unique(file.read(1))) <= {4, 14}
+
+
+@pytest.mark.parametrize("fill", [0, 65535, None])
+def test_nodata_is_kept(tmp_path, fill):
+    back = read(write_cog(raster("uint16", fill=fill), tmp_path / "a.tif"))
+    assert back.fill_value_default == fill
+
+
+def test_floats_without_a_fill_value_have_nan(tmp_path):
+    assert np.isnan(read(write_cog(raster(fill=None), tmp_path / "a.tif")).fill_value_default)
+    assert read(write_cog(raster(fill=-9999.0), tmp_path / "b.tif")).fill_value_default == -9999
+
+
+def test_band_names_attributes_and_provenance_come_back(tmp_path):
+    attrs = {
+        "band_names": ["B04", "B08"], "item_id": "S2A_MSIL2A", "processing_baseline": "05.10",
+        "cloud_cover": 1.5, "offset_applied": True, "provenance": {"hash": "ab12", "steps": ["NDVI"]},
+    }  # fmt: skip
+    path = write_cog(raster(**attrs), tmp_path / "a.tif", tags={"author": "me"})
+    assert read(path).attrs == {**attrs, "author": "me"}
+    with rasterio.open(path) as file:
+        assert file.descriptions == ("B04", "B08")
+        assert '"hash": "ab12"' in file.tags()["provenance"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.one_of(
+        st.text(max_size=20),
+        st.integers(),
+        st.floats(allow_nan=False),
+        st.booleans(),
+        st.lists(st.integers()),
+    )
+)
+def test_any_attribute_survives_as_a_tag(value):
+    assert io._decoded(io._encoded(value)) == value
+
+
+def test_the_provenance_of_a_pipeline_is_in_the_file(tmp_path):
+    from pipekit import Provenance
+
+    given = raster("uint16", (2, 32, 32), fill=0)
+    result = Provenance(gz.DNToReflectance() | gz.NDVI(0, 1))(given)
+    back = read(write_cog(result, tmp_path / "ndvi.tif"))
+    expected = (gz.DNToReflectance() | gz.NDVI(0, 1)).config_hash
+    assert expected in str(back.attrs["provenance"])
+    assert back.attrs["band_names"] == ["NDVI"]
+
+
+# --- safety -------------------------------------------------------------------------------------
+
+
+def test_an_existing_file_is_only_replaced_on_request(tmp_path):
+    path = write_cog(raster(shape=(1, 8, 8)), tmp_path / "a.tif")
+    before = path.read_bytes()
+    with pytest.raises(FileExistsError, match="give overwrite=True to replace it"):
+        write_cog(raster(shape=(1, 16, 16)), path)
+    assert path.read_bytes() == before
+    write_cog(raster(shape=(1, 16, 16)), path, overwrite=True)
+    assert read(path).shape == (1, 16, 16)
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = write_cog(raster(shape=(1, 8, 8)), tmp_path / "a.tif")
+    before = path.read_bytes()
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(io.os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_cog(raster(shape=(1, 16, 16)), path, overwrite=True)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["a.tif"]
+
+
+def test_a_failed_write_leaves_nothing(tmp_path):
+    with pytest.raises(Exception, match="complex"):
+        write_cog(raster("complex256", (1, 8, 8)), tmp_path / "a.tif")
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_can_not_be_written_is_refused(tmp_path):
+    with pytest.raises(TypeError, match="writing a COG needs a GeoTensor"):
+        write_cog(np.ones((2, 2)), tmp_path / "a.tif")
+    with pytest.raises(ValueError, match="the raster's crs is None"):
+        write_cog(GeoTensor(np.ones((2, 2)), GRID, None), tmp_path / "a.tif")
+    with pytest.raises(FileNotFoundError, match="create it first"):
+        write_cog(raster(shape=(1, 8, 8)), tmp_path / "none" / "a.tif")
+    with pytest.raises(ValueError, match="a COG holds"):
+        write_cog(raster(shape=(1, 0, 8)), tmp_path / "a.tif")
+    with pytest.raises(ValueError, match="a COG holds"):
+        write_cog(raster(shape=(2, 1, 8, 8)), tmp_path / "a.tif")
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def test_a_box_is_read_as_it_would_be_cut(bolzano_folder):
+    path = next(bolzano_folder.glob("*_B04_10m.tif"))
+    whole = read(path)
+    box = (678_003, 5_150_001, 679_509, 5_151_998)
+    part = read(path, bounds=box)
+    cut = gz.CropToBounds(box)(whole)
+    assert np.array_equal(part.values, cut.values)
+    assert part.transform == cut.transform
+    assert part.dtype == np.uint16
+
+
+def test_only_the_window_is_asked_for(tmp_path):
+    path = write_cog(raster(shape=(1, 1500, 1200)), tmp_path / "a.tif")
+    with rasterio.open(path) as file:
+        window = io._window(file, (500_000, 4_999_900, 500_100, 5_000_000), None)
+    assert (window.col_off, window.row_off, window.width, window.height) == (0, 0, 10, 10)
+
+
+def test_a_box_in_another_crs(bolzano_folder):
+    path = next(bolzano_folder.glob("*_B04_10m.tif"))
+    part = read(path, bounds=(11.33, 46.48, 11.35, 46.50), crs="EPSG:4326")
+    west, south, east, north = part.bounds
+    assert 1000 < east - west < 2500
+    assert 2000 < north - south < 3000
+
+
+def test_bands_by_name_and_position(tmp_path):
+    path = write_cog(raster(band_names=["red", "nir"]), tmp_path / "a.tif")
+    whole = read(path)
+    for bands in (["nir"], [1], [-1]):
+        part = read(path, bands=bands)
+        assert np.array_equal(part.values, whole.values[1:])
+        assert part.attrs["band_names"] == ["nir"]
+    with pytest.raises(KeyError, match="no band 'swir'; the file has"):
+        read(path, bands=["swir"])
+    with pytest.raises(IndexError, match="band 2 is out of range for a file of 2 bands"):
+        read(path, bands=[2])
+
+
+def test_reading_mistakes_are_named(tmp_path):
+    path = write_cog(raster(shape=(1, 8, 8)), tmp_path / "a.tif")
+    with pytest.raises(ValueError, match=r"does not meet .* which covers"):
+        read(path, bounds=(0, 0, 1, 1))
+    with pytest.raises(rasterio.errors.RasterioIOError):
+        read(tmp_path / "missing.tif")
+
+
+def test_an_overview_covers_the_same_ground(tmp_path):
+    given = raster(shape=(1, 1500, 1200))
+    small = read_overview(write_cog(given, tmp_path / "a.tif"), 10_000)
+    assert small.shape[1] * small.shape[2] <= 10_500
+    np.testing.assert_allclose(small.bounds, given.bounds, atol=1e-6)
+    assert small.values.mean() == pytest.approx(given.values.mean(), rel=0.02)
+
+
+def test_the_operators_read_and_write(tmp_path):
+    path = tmp_path / "a.tif"
+    given = raster(shape=(1, 8, 8))
+    pipeline = gz.WriteCOG(path, tags={"step": "1"})
+    assert pipeline(given) is given
+    assert np.array_equal(gz.ReadGeoTensor()(path).values, given.values)
+    assert gz.ReadGeoTensor()(str(path)).attrs == {"step": "1"}

@@ -1,0 +1,195 @@
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from georeader.geotensor import GeoTensor
+from matplotlib.colors import to_rgba
+from rasterio import Affine
+
+import geotoolz as gz
+
+GRID = Affine(10, 0, 500_000, 0, -10, 5_000_000)
+
+
+@pytest.fixture(autouse=True)
+def _closed_figures():
+    plt.switch_backend("agg")
+    yield
+    plt.close("all")
+
+
+def geo(values, fill=np.nan, **attrs):
+    return GeoTensor(np.asarray(values), GRID, "EPSG:32632", fill, attrs)
+
+
+def ramp(rows=20, cols=30):
+    return np.linspace(-0.2, 0.8, rows * cols).reshape(rows, cols).astype("float32")
+
+
+def image_of(ax):
+    (image,) = ax.images
+    return image
+
+
+def bar_of(ax):
+    return next((child for child in ax.child_axes), None)
+
+
+def legend_of(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_one_band_has_a_title_units_and_a_colour_bar():
+    ax = gz.plot(geo(ramp(), long_name="height", units="m"), title="Hills")
+    assert ax.get_title() == "Hills"
+    assert bar_of(ax).get_ylabel() == "height (m)"
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("Easting (km)", "Northing (km)")
+    assert image_of(ax).get_extent() == [500.0, 500.3, 4999.8, 5000.0]
+    np.testing.assert_allclose(image_of(ax).get_array(), ramp())
+
+
+def test_the_scale_bar_is_as_long_as_it_says():
+    ax = gz.plot(geo(ramp()))
+    (text,) = ax.texts
+    (line,) = ax.lines
+    assert text.get_text() == "50 m"
+    share = np.ptp(line.get_xdata())
+    assert share * 300 == pytest.approx(50)
+    assert ax.get_xlim() == (500.0, 500.3)
+
+
+def test_a_vegetation_index_diverges_about_zero():
+    ax = gz.plot(geo(ramp(), long_name="NDVI"))
+    low, high = image_of(ax).get_clim()
+    assert image_of(ax).get_cmap().name == "BrBG"
+    assert low == -high
+
+
+def test_colours_and_limits_may_be_chosen():
+    ax = gz.plot(geo(ramp(), long_name="NDVI"), cmap="magma", vmin=0, vmax=0.5, label="greenness")
+    assert image_of(ax).get_clim() == (0, 0.5)
+    assert image_of(ax).get_cmap().name == "magma"
+    assert bar_of(ax).get_ylabel() == "greenness"
+    with pytest.raises(ValueError, match="vmin must not exceed vmax"):
+        gz.plot(ramp(), vmin=1, vmax=0)
+
+
+def test_nodata_is_not_drawn_and_does_not_count():
+    values = np.full((4, 4), 100, "uint16")
+    values[0] = 0
+    ax = gz.plot(geo(values, fill=0))
+    drawn = image_of(ax).get_array()
+    assert np.isnan(drawn[0]).all() or np.ma.getmaskarray(drawn)[0].all()
+    assert image_of(ax).get_clim() == (99.5, 100.5)
+    assert gz.plot(geo(np.full((4, 4), np.nan))).images
+
+
+def test_three_bands_are_a_picture():
+    picture = np.random.default_rng(0).random((3, 20, 30)).astype("float32")
+    picture[:, 0] = np.nan
+    ax = gz.plot(geo(picture))
+    drawn = image_of(ax).get_array()
+    assert drawn.shape == (20, 30, 4)
+    np.testing.assert_allclose(drawn[1:, :, :3], np.moveaxis(picture, 0, -1)[1:])
+    assert (drawn[0, :, 3] == 0).all()
+    assert bar_of(ax) is None
+
+
+def test_reflectances_and_numbers_are_stretched_into_a_picture(bolzano):
+    for raster in (bolzano, gz.DNToReflectance()(bolzano)):
+        drawn = image_of(gz.plot(raster)).get_array()
+        assert drawn[..., :3].min() == 0
+        assert drawn[..., :3].max() == 1
+        assert 0.1 < drawn[..., :3].mean() < 0.8
+
+
+def test_bytes_are_a_picture_as_they_are():
+    drawn = image_of(gz.plot(np.full((3, 4, 4), 51, "uint8"))).get_array()
+    np.testing.assert_allclose(drawn[..., :3], 0.2)
+
+
+def test_a_band_is_named_on_its_bar(bolzano):
+    ax = gz.plot(gz.DNToReflectance()(bolzano), band="nir")
+    assert bar_of(ax).get_ylabel() == "B08 reflectance"
+    assert image_of(ax).get_cmap().name == "gray"
+
+
+def test_many_bands_without_colours_need_a_name():
+    with pytest.raises(ValueError, match=r"got 2 \(B11, B12\); name one as band="):
+        gz.plot(geo(np.zeros((2, 4, 4)), band_names=["B11", "B12"]))
+    with pytest.raises(ValueError, match="plot draws"):
+        gz.plot(np.zeros((2, 3, 4, 4)))
+    with pytest.raises(ValueError, match="no pixels to draw"):
+        gz.plot(np.zeros((0, 4)))
+
+
+def test_a_mask_has_a_legend_for_both_its_values():
+    mask = np.zeros((4, 4), bool)
+    mask[0] = True
+    ax = gz.plot(geo(mask, long_name="burnt"))
+    assert legend_of(ax) == ["not burnt", "burnt"]
+    assert image_of(ax).get_array()[0, 0].tolist() == pytest.approx(to_rgba("#d55e00"))
+    assert bar_of(ax) is None
+    assert legend_of(gz.plot(gz.MaskFromSCL()(geo(np.array([[9, 4]], "uint8"), fill=None)))) == [
+        "kept",
+        "dropped",
+    ]
+
+
+def test_the_scene_classification_knows_its_classes(bolzano_scl):
+    scl = geo(bolzano_scl.values[0], fill=0, long_name="SCL")
+    labels = legend_of(gz.plot(scl))
+    assert {"vegetation", "bare soil", "water"} <= set(labels)
+    assert "thin cirrus" not in labels
+    named = geo(bolzano_scl.values, fill=0, band_names=["SCL"])
+    assert legend_of(gz.plot(named)) == labels
+
+
+def test_classes_given_by_hand():
+    ax = gz.plot(geo(np.array([[0, 1], [2, 2]])), classes={0: "water", 2: ("forest", "#009e73")})
+    assert legend_of(ax) == ["water", "forest"]
+    drawn = image_of(ax).get_array()
+    assert drawn[1, 0].tolist() == pytest.approx(to_rgba("#009e73"))
+    assert drawn[0, 1, 3] == 0
+    assert gz.plot(geo(np.array([[0]])), classes={0: "water"}, legend=False).get_legend() is None
+
+
+def test_big_rasters_are_averaged_before_they_are_drawn():
+    ax = gz.plot(np.ones((3935, 1599), "float32"))
+    drawn = image_of(ax).get_array()
+    assert drawn.size <= 600_000
+    assert image_of(ax).get_extent() == [0, 1599, 3935, 0]
+    assert gz.plot(np.ones((100, 100)), max_pixels=400).images[0].get_array().shape == (20, 20)
+
+
+def test_axes_may_be_given_or_made_or_left_out():
+    _, ax = plt.subplots()
+    assert gz.plot(ramp(), ax=ax) is ax
+    bare = gz.plot(geo(ramp()), axes="none", scale_bar=False, colorbar=False)
+    assert len(bare.get_xticks()) == 0
+    assert not bare.lines
+    assert bar_of(bare) is None
+    with pytest.raises(ValueError, match="axes must be 'km', 'map' or 'none'"):
+        gz.plot(ramp(), axes="miles")
+
+
+@pytest.mark.parametrize("shape", [(10, 400), (400, 10), (3, 3)])
+def test_figures_fit_a_page_whatever_the_scene(shape):
+    ax = gz.plot(geo(np.random.default_rng(0).random(shape)))
+    width, height = ax.figure.get_size_inches()
+    assert 3 <= width <= 8
+    assert 2 <= height <= 8
+    ax.figure.canvas.draw()
+
+
+def test_flipped_and_turned_chips_can_be_drawn():
+    for op in (gz.RandomFlip(1, 0), gz.RandomRotate90(1.0)):
+        gz.plot(op(geo(ramp()), seed=0)).figure.canvas.draw()
+
+
+def test_a_file_is_drawn_from_its_overviews(shared_data):
+    (path,) = (shared_data / "archive" / "cop-dem-glo-30").glob("*/*.tif")
+    ax = gz.quicklook(path, title="Sao Tome", label="elevation (m)", cmap="cividis")
+    assert image_of(ax).get_array().size <= 600_000
+    assert ax.get_xlabel() == "Longitude (°)"
+    assert mpl.colormaps["cividis"].name == image_of(ax).get_cmap().name
