@@ -12,8 +12,7 @@ from geostack.areas import LAKE_TAHOE_BBOX
 from geostack.items import acquired, cloud_cover
 from geostack.read import Asset, Method, in_parallel, read_onto
 from geostack.request import Request
-from geostack.scene import item_assets, scene_grid
-from geostack.sentinel2 import best_item
+from geostack.scene import best_item, item_assets, scene_grid
 from geostack.sources import Source
 from geostack.stac import find_items
 
@@ -78,7 +77,7 @@ def load_landsat_chip(
         COLLECTION, bbox, date_range, max_cloud_cover=max_cloud_cover, assets=names
     )
     chosen, items = find_items(request, source=source)
-    item = best_item(items, request)
+    item = best_item(items, request.bbox)
     assets = item_assets(item, names, chosen, BANDS)
     grid = scene_grid(item, assets[0]).cut(request.bbox)
     values = _read(assets, grid)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from geostack.boxes import BBox, contains
 from geostack.errors import AssetNotFoundError
 from geostack.grid import PixelGrid
 from geostack.items import epsg
@@ -16,6 +17,36 @@ if TYPE_CHECKING:
     from pystac import Item
 
     from geostack.sources import Source
+
+
+def footprint_share(item: Item, bbox: BBox) -> float:
+    """Return the share of a box that a scene's footprint covers, 0 to 1.
+
+    The footprint and not its box: a swath's edge runs aslant through a tile.
+    """
+    import shapely
+
+    if not item.geometry:
+        return 1.0 if item.bbox is None or contains(item.bbox, bbox) else 0.0
+    box = shapely.box(*bbox)
+    footprint = shapely.make_valid(shapely.geometry.shape(item.geometry))
+    return float(footprint.intersection(box).area / box.area)
+
+
+def covering_items(items: Sequence[Item], bbox: BBox) -> list[Item]:
+    """Return, in their order, the items that show as much of a box as any of them does."""
+    shares = [footprint_share(item, bbox) for item in items]
+    enough = max(shares) - _EQUAL_SHARE
+    return [item for item, share in zip(items, shares, strict=True) if share >= enough]
+
+
+def best_item(items: Sequence[Item], bbox: BBox) -> Item:
+    """Return the first, that is the clearest, of the items that show most of a box."""
+    return covering_items(items, bbox)[0]
+
+
+_EQUAL_SHARE = 0.01
+"""Shares of a box that differ by less count as equal: outlines are drawn with few points."""
 
 
 def item_assets(

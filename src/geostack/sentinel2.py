@@ -10,13 +10,12 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 
 from geostack.areas import LAKE_TAHOE_BBOX, LAKE_TAHOE_TILE
-from geostack.boxes import contains
 from geostack.grid import PixelGrid
 from geostack.items import acquired, cloud_cover
 from geostack.lazy import SceneReader
 from geostack.read import Asset, in_parallel, read_onto
 from geostack.request import Request
-from geostack.scene import as_data_array, item_assets, scene_grid
+from geostack.scene import as_data_array, best_item, covering_items, item_assets, scene_grid
 from geostack.sources import Source
 from geostack.stac import find_items, processing_baseline
 
@@ -105,7 +104,7 @@ def load_s2_chip(
         COLLECTION, bbox, date_range, tile=tile, max_cloud_cover=max_cloud_cover, assets=names
     )
     chosen, items = find_items(request, source=source)
-    item = best_item(items, request)
+    item = best_item(items, request.bbox)
     assets = band_assets(item, names, chosen)
     scene = scene_grid(item, assets[0])
     grid = scene.cut(request.bbox)
@@ -144,7 +143,7 @@ def load_s2_full_tile(
         COLLECTION, bbox, date_range, tile=tile, max_cloud_cover=max_cloud_cover, assets=names
     )
     chosen, items = find_items(request, source=source)
-    item = best_item(items, request)
+    item = best_item(items, request.bbox)
     assets = band_assets(item, names, chosen)
     shift = harmonize and offset_is_in(item)
     return SceneReader(
@@ -173,7 +172,7 @@ def load_s2_timestack(
     bbox, date_range, tile, bands, harmonize, source
         See `load_s2_chip`; SCL may be one of the bands.
     max_items
-        At most so many scenes, the clearest ones.
+        At most so many scenes, the clearest of those that show as much of the box as any does.
     max_cloud_cover
         Percent; None for any.
 
@@ -199,7 +198,10 @@ def load_s2_timestack(
     request = Request.of(
         COLLECTION, bbox, date_range, tile=tile, max_cloud_cover=max_cloud_cover, assets=names
     )
-    chosen, items = find_items(request, limit=max_items, source=source)
+    if max_items != int(max_items) or max_items < 1:
+        raise ValueError(f"max_items must be a positive whole number, got {max_items!r}")
+    chosen, items = find_items(request, limit=4 * max_items, source=source)
+    items = covering_items(items, request.bbox)[:max_items]
     items = sorted(items, key=lambda item: acquired(item.properties))
     assets = [band_assets(item, names, chosen) for item in items]
     grid = scene_grid(items[0], assets[0][0]).cut(request.bbox)
@@ -270,14 +272,6 @@ def _band_name(band: str) -> str:
     if name not in BANDS:
         raise ValueError(f"unknown Sentinel-2 band {band!r}; known bands: {', '.join(BANDS)}")
     return name
-
-
-def best_item(items: Sequence[Item], request: Request) -> Item:
-    """Return the first item that holds the whole box, else the first: items come sorted."""
-    for item in items:
-        if item.bbox is not None and contains(item.bbox, request.bbox):
-            return item
-    return items[0]
 
 
 def band_assets(item: Item, names: Sequence[str], source: Source) -> list[Asset]:

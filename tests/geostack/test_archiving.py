@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from loopback import Fault, Loopback
-from scenes import make_scene, scene_bbox
+from tiny_scenes import make_scene, scene_bbox
 
 from geostack import NoSceneError, PixelReadError, load_s2_chip
 from geostack.archiving import check, fetch, holdings

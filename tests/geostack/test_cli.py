@@ -1,7 +1,7 @@
 """The command line, run in this process."""
 
 import pytest
-from scenes import make_scene, scene_bbox
+from tiny_scenes import make_scene, scene_bbox
 
 from geostack import cli
 

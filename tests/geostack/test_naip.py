@@ -7,7 +7,7 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 from rasterio.warp import transform_bounds
-from scenes import EPSG, NORTH, WEST
+from tiny_scenes import EPSG, NORTH, WEST
 
 from geostack import NoSceneError, OutsideTileError, load_naip_chip
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from loopback import Fault, Loopback
-from scenes import NORTH, WEST, band, make_scene, scene_bbox, write_cog
+from tiny_scenes import NORTH, WEST, band, make_scene, scene_bbox, write_cog
 
 from geostack import PixelReadError, load_s2_chip
 from geostack.read import in_parallel

@@ -1,12 +1,13 @@
 """Sentinel-2 chips, tiles and stacks: pixels, grids, one scale, errors."""
 
+import json
 import pickle
 
 import numpy as np
 import pytest
 from georeader.geotensor import GeoTensor
 from rasterio.windows import Window
-from scenes import SIDE, WEST, band, make_scene, scene_bbox
+from tiny_scenes import SIDE, WEST, band, make_scene, scene_bbox
 
 import geostack
 from geostack import (
@@ -223,14 +224,21 @@ def test_items_that_declare_no_grid_are_asked_for_it(archive):
     assert load_s2_chip(**CHIP).shape[0] == 4
 
 
-def test_the_scene_that_holds_the_box_is_preferred(archive):
-    make_scene(archive, "clear-but-partial", cloud=0.0, bands=("B04",))
+def test_the_scene_whose_swath_holds_the_box_is_preferred(archive):
+    make_scene(archive, "clear-but-aslant", cloud=0.0, bands=("B04",), when="2024-06-10T18:00:00Z")
     make_scene(archive, "whole", cloud=2.0, bands=("B04",))
-    path = archive / "sentinel-2-l2a" / "clear-but-partial" / "clear-but-partial.json"
-    west, _, east, _ = scene_bbox()
-    text = path.read_text().replace(str(east), str((west + east) / 2))
-    path.write_text(text)
-    assert load_s2_chip(**CHIP, bands=("B04",), tile=None).attrs["item_id"] == "whole"
+    path = archive / "sentinel-2-l2a" / "clear-but-aslant" / "clear-but-aslant.json"
+    west, south, east, north = scene_bbox()
+    feature = json.loads(path.read_text())
+    # The swath's edge runs through the tile: half of it is empty, though its box is the tile's.
+    feature["geometry"]["coordinates"] = [
+        [[west, south], [east, south], [east, north], [west, south]]
+    ]
+    path.write_text(json.dumps(feature))
+    for tile in (None, "10SGJ"):
+        assert load_s2_chip(**CHIP, bands=("B04",), tile=tile).attrs["item_id"] == "whole"
+    _, dates, _ = load_s2_timestack(**CHIP, bands=("B04",), date_range="2024-06")
+    assert [f"{date:%d}" for date in dates] == ["14"]
 
 
 # bad input
@@ -239,6 +247,11 @@ def test_the_scene_that_holds_the_box_is_preferred(archive):
 def test_unknown_band_lists_the_known_ones(archive):
     with pytest.raises(ValueError, match=r"unknown Sentinel-2 band 'B99'; known bands: B01, B02"):
         load_s2_chip(**CHIP, bands=("B04", "B99"))
+
+
+def test_bad_number_of_scenes(archive):
+    with pytest.raises(ValueError, match="max_items must be a positive whole number"):
+        load_s2_timestack(**CHIP, max_items=0)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pystac import Item
-from scenes import make_scene, scene_bbox
+from tiny_scenes import make_scene, scene_bbox
 
 from geostack import NoSceneError, load_stac_items
 from geostack.sources.archive import ArchiveSource

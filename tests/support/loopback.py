@@ -7,6 +7,7 @@ counts every request and byte, and misbehaves on demand (`Fault`).
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import json
 import re
@@ -313,9 +314,15 @@ def _holds(value: Any, rule: dict[str, Any]) -> bool:
     return value is not None and all(tests[name](value, bound) for name, bound in rule.items())
 
 
-def _serve(path: Path, request: Request) -> Response:
+@functools.lru_cache(maxsize=256)
+def _content(path: Path, changed: int) -> tuple[bytes, str]:
+    """A file's bytes and ETag, read once for each change."""
     data = path.read_bytes()
-    etag = f'"{hashlib.md5(data).hexdigest()}"'
+    return data, f'"{hashlib.md5(data).hexdigest()}"'
+
+
+def _serve(path: Path, request: Request) -> Response:
+    data, etag = _content(path, path.stat().st_mtime_ns)
     headers = {"Accept-Ranges": "bytes", "Content-Type": "image/tiff", "ETag": etag}
     if request.method == "HEAD":
         return Response(b"", headers={**headers, "Content-Length": str(len(data))})

@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from scenes import make_scene, scene_bbox
+from tiny_scenes import make_scene, scene_bbox
 
 from geostack import SourceUnavailableError
 from geostack.request import Request

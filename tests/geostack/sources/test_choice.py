@@ -1,7 +1,7 @@
 """Which source answers."""
 
 import pytest
-from scenes import make_scene, scene_bbox
+from tiny_scenes import make_scene, scene_bbox
 
 from geostack import LAKE_TAHOE_BBOX, SourceUnavailableError, load_s2_chip
 from geostack.request import Request

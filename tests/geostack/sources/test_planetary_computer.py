@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from loopback import Fault, Loopback
-from scenes import make_scene, scene_bbox
+from tiny_scenes import make_scene, scene_bbox
 
 from geostack import NoSceneError, SourceUnavailableError, load_s2_chip, load_stac_items
 from geostack.retry import RetryPolicy
