@@ -9,7 +9,10 @@ from shapely import box
 import geopatcher
 from geopatcher import Configured, PatchError, SpatialPatcher
 from geopatcher.config import _KINDS
+from geotoolz.patch_ops import GridSampler
+from pipekit import from_yaml, to_yaml
 from pipekit.encode import Encoder, NotSerializableError, refuse
+from pipekit.registry import Registry
 
 ARGUMENTS = {
     "SpatialRectangular": {
@@ -67,6 +70,25 @@ def test_operators_that_hold_an_axis_can_be_written_down(kind):
     node = json.loads(json.dumps(Encoder(refuse)(axis)))
     assert node["class"] == kind.__name__
     assert set(node["config"]) == set(axis.get_config())
+
+
+@pytest.mark.parametrize(
+    "patcher",
+    [
+        SpatialPatcher(geopatcher.SpatialRectangular((16, 8)), geopatcher.SpatialRegularStride(12)),
+        SpatialPatcher(
+            geopatcher.SpatialPolygonIntersection([box(0, 0, 1 / 3, 1)], crs="EPSG:4326"),
+            geopatcher.SpatialExplicit([0]),
+            aggregation=geopatcher.SpatialByIndex(),
+        ),
+    ],
+)
+def test_an_operator_comes_back_from_yaml_with_its_patcher(patcher):
+    axes = [k for k in spatial_classes() if k.__name__ not in FUNCTIONS]
+    trusted = Registry([GridSampler, SpatialPatcher, *axes])
+    again = from_yaml(to_yaml(GridSampler(patcher)), trusted)
+    assert again == GridSampler(patcher)
+    assert again.patcher == patcher
 
 
 def test_a_patcher_is_nested_by_class(patcher_of):

@@ -21,10 +21,12 @@ class SpatialPolygonIntersection(Configured):
 
     `polygons`: a GeoSeries or GeoDataFrame (its CRS is used, and reprojected to the domain's), or
     a sequence of shapely polygons, their WKT or hexadecimal WKB, which are taken to be in the
-    domain's CRS unless `crs` says otherwise. On rasters and grids a patch is the cells that the polygon covers with
-    the exact share of each, in `indices.coverage` and in the patch's weights (shares are of the
-    cell's area in its own CRS); on shapes, those that intersect, with the share of their area (of
-    their length for lines); on points, those inside or on the edge.
+    domain's CRS unless `crs` says otherwise.
+
+    On rasters and grids a patch is the cells that the polygon covers with the exact share of
+    each, in `indices.coverage` and in the patch's weights (shares are of the cell's area in its
+    own CRS); on shapes, those that intersect, with the share of their area (of their length for
+    lines); on points, those inside or on the edge.
 
     >>> from rasterio import Affine
     >>> from shapely import box
