@@ -69,6 +69,15 @@ def make_scene(seed=0):
     return GeoTensor(values, Affine(10, 0, 680_000, 0, -10, 5_150_000), "EPSG:32632", 0, attrs)
 
 
+scene = make_scene()
+print(type(scene).__name__, scene.shape, scene.dtype, scene.attrs["band_names"])
+
+
+# %% [markdown]
+# And three operators to work with: to reflectance, a mean over a square, an index of two bands.
+
+
+# %%
 class Reflectance(Operator):
     """Digital numbers to reflectance, float32."""
 
@@ -80,6 +89,7 @@ class Reflectance(Operator):
         return GeoTensor(values, dn.transform, dn.crs, float("nan"), dict(dn.attrs))
 
 
+# %%
 class Smooth(Operator):
     """Mean over a square of 2 * radius + 1 pixels; deliberately the slow way."""
 
@@ -105,13 +115,10 @@ class Index(Operator):
         return GeoTensor((b - a) / (b + a), x.transform, x.crs, float("nan"))
 
 
-scene = make_scene()
-print(type(scene).__name__, scene.shape, scene.dtype, scene.attrs["band_names"])
-
 # %% [markdown]
-# # To see
+# ## To see
 #
-# ## Where does the time go? `Profile`
+# ### Where does the time go? `Profile`
 #
 # Wrap what you want to know about; the result does not change. Each wrap has its own row, also
 # when one is inside another or a class occurs twice.
@@ -143,7 +150,7 @@ print(f"slowest step: {slowest}, {share:.0%} of the whole")
 # second 9. On a busy machine `min` says more than `mean`, which is why the last line uses it.
 
 # %% [markdown]
-# ## What do the values look like on the way? `Histogram`
+# ### What do the values look like on the way? `Histogram`
 #
 # `.at(key)` counts what passes there and adds up over calls, in fixed memory: a million chips cost
 # no more than one. What falls outside the edges is counted too, not dropped in silence.
@@ -171,7 +178,7 @@ plt.show()
 # Note the logarithmic axis. Smoothing narrows both peaks, lake on the left and land on the right,
 # and puts pixels of neither kind between them: the shore, mixed.
 #
-# ## When does the form change? `ShapeTrace(mode="diff_only")`
+# ### When does the form change? `ShapeTrace(mode="diff_only")`
 #
 # One trace between all steps speaks only when type, shape, dtype or CRS differ from the time
 # before. Five places, three lines:
@@ -184,9 +191,9 @@ print(*lines, sep="\n")
 assert len(lines) == 3
 
 # %% [markdown]
-# # To survive
+# ## To survive
 #
-# ## Another way when the first one fails: `Try`
+# ### Another way when the first one fails: `Try`
 #
 # You say which exceptions count. There is no "catch everything": a bug should stay visible, and an
 # interruption always passes.
@@ -201,7 +208,7 @@ except TypeError as error:
     print("not asked to catch:", type(error).__name__)
 
 # %% [markdown]
-# ## The first good answer: `Coalesce`
+# ### The first good answer: `Coalesce`
 #
 # Sources in order of preference, and a question: is this result acceptable? Later sources do not
 # run. If none will do, the error says what each gave.
@@ -216,7 +223,7 @@ except CoalesceError as error:
     print(error)
 
 # %% [markdown]
-# ## Again, but later: `Retry`
+# ### Again, but later: `Retry`
 #
 # Here is a real server, on a free port of this machine. It really fails: its first two answers to
 # each path are `503 Service Unavailable`, the third is the data.
@@ -240,6 +247,7 @@ class Moody(BaseHTTPRequestHandler):
         """Keep the notebook's output to what it prints itself."""
 
 
+# %%
 @contextmanager
 def moody_server():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Moody)
@@ -292,7 +300,7 @@ with moody_server() as address:
     assert pauses == [0.05]
 
 # %% [markdown]
-# ## Never twice the same: `Cache`
+# ### Never twice the same: `Cache`
 #
 # The key is the **content** of the input (dtype, shape, bytes, transform, CRS, attributes) with the
 # operator's `config_hash`. An equal array made elsewhere hits; one changed pixel misses; another
@@ -332,7 +340,7 @@ with tempfile.TemporaryDirectory() as folder:
     assert (tomorrow.hits, careful.misses) == (1, 1)
 
 # %% [markdown]
-# ## Say what you expect: the `Assert` family
+# ### Say what you expect: the `Assert` family
 #
 # A check is an operator that returns its input or raises `QCError` with what it found. Put one
 # where an assumption enters, and the wrong file stops at the door instead of making a wrong map.
@@ -356,7 +364,7 @@ for name, bad in {"one band": scene[0], "a float": Reflectance()(scene), "holes"
         print(f"{name:9}", error)
 
 # %% [markdown]
-# ## Set aside and go on: `Quarantine`
+# ### Set aside and go on: `Quarantine`
 #
 # In a run over ten thousand files one bad file should not end the night, nor vanish. `Quarantine`
 # replaces bad input by a sentinel and tells somebody.
@@ -372,7 +380,7 @@ assert len(aside) == 1
 assert passed[1] is None
 
 # %% [markdown]
-# ## Training and evaluation: `pipeline_mode`
+# ### Training and evaluation: `pipeline_mode`
 #
 # Noise helps a model learn and has no business in a map. `ModeGated` runs its operator in one mode
 # only. The mode belongs to a `with` block and to this thread; nobody can forget to switch it back.
@@ -389,12 +397,12 @@ print("changed in use:        ", in_use is not scene)
 assert in_use is scene
 
 # %% [markdown]
-# # Build your own
+# ## Build your own
 #
 # Nothing above is magic. Five more idioms follow, each first in a few lines of your own and then
 # beside the shipped one, which does the same and covers the corners.
 #
-# ## A spy
+# ### A spy
 #
 # To see every call of a class, wrap its `_apply` for a while. Ours changes the class for everybody;
 # the shipped `Spy` changes nothing, watches this context only, and costs one integer test when it
@@ -418,6 +426,7 @@ def my_spy(kind, fn):
         kind._apply = original
 
 
+# %%
 def ranges(seen):
     return lambda op, x_in, x_out: seen.append((op.radius, float(np.asarray(x_out).max())))
 
@@ -435,7 +444,7 @@ assert mine == shipped
 assert len(mine) == 2
 
 # %% [markdown]
-# ## A diff
+# ### A diff
 #
 # A regression test in a pipe: pass if the result is what it was.
 
@@ -468,7 +477,7 @@ assert issubclass(DiffError, QCError)
 # The shipped one says where, treats NaN as equal to NaN, does not wrap around on unsigned integers,
 # and refuses different shapes. It is a `QCError`, so `Quarantine(Diff(...), ...)` works.
 #
-# ## Provenance
+# ### Provenance
 #
 # How was this made? Write the answer into the result itself.
 
@@ -495,7 +504,7 @@ assert np.array_equal(mine, recipe(scene))
 assert "provenance" not in scene.attrs
 
 # %% [markdown]
-# ## Subsample
+# ### Subsample
 #
 # Every n-th pixel is one slice. The georeference is the part that is easily forgotten: the pixels
 # are n times as large now.
@@ -520,7 +529,7 @@ sizes = [f"{s.shape} of {s.res[0]:g} m" for s in (scene, shipped)]
 print(" -> ".join(sizes), "with the same bounds")
 
 # %% [markdown]
-# ## Apply to bands
+# ### Apply to bands
 #
 # An operator for one band, run on each. The shipped one hands every band its own name and place,
 # and follows the operator when it changes the grid.
@@ -564,7 +573,7 @@ fig.colorbar(image, ax=axes[3], label="normalised difference")
 plt.show()
 
 # %% [markdown]
-# # Instead of writing X, compose Y
+# ## Instead of writing X, compose Y
 #
 # | instead of | compose |
 # |---|---|

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pipekit as pk
+from pipekit.config import config_values, is_configurable
 
 PACKAGES = ("pipekit", "geotoolz", "geostack")
 TESTS = Path(__file__).resolve().parents[1]
@@ -180,7 +181,23 @@ def registry():
     known = pk.Registry(pk.default_registry())
     for cls in CLASSES:
         known.add(cls)
+    for example in EXAMPLES:
+        for cls in argument_classes(example):
+            known.add(cls)
     return known
+
+
+def argument_classes(value):
+    """The classes within an operator that are no operators, such as a patcher's four axes."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from argument_classes(item)
+    elif is_configurable(value):
+        if not isinstance(value, pk.Operator):
+            yield type(value)
+        yield from argument_classes(config_values(value))
 
 
 def examples_of(cls):
