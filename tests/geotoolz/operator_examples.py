@@ -5,9 +5,30 @@ from georeader.geotensor import GeoTensor
 from rasterio import Affine
 
 import geotoolz as gz
+import pipekit as pk
+from geopatcher import (
+    SpatialHann,
+    SpatialOverlapAdd,
+    SpatialPatcher,
+    SpatialRectangular,
+    SpatialRegularStride,
+)
 
 _MASK = np.array([[True, False], [False, True]])
 _TILE = GeoTensor(np.zeros((4, 4)), Affine(10, 0, 500_000, 0, -10, 5_000_000), "EPSG:32632")
+
+_PATCHER = SpatialPatcher(SpatialRectangular(64), SpatialRegularStride(48), SpatialHann())
+
+# The laws rebuild operators from configs with the default registry and all operator classes; the
+# patcher's axes are no operators.
+for _axis in (
+    SpatialHann,
+    SpatialOverlapAdd,
+    SpatialPatcher,
+    SpatialRectangular,
+    SpatialRegularStride,
+):
+    pk.register(_axis)
 
 EXAMPLES: list[gz.Operator] = [
     gz.ToFloat32(),
@@ -76,5 +97,9 @@ EXAMPLES: list[gz.Operator] = [
     gz.ToRGB(limits=(0.0, 0.3), gamma=1.4),
     gz.Colormap("cividis", vmin=0.0),
     gz.ReadGeoTensor(bounds=(0.0, 0.0, 1.0, 1.0), bands=("B04", 1)),
+    gz.GridSampler(_PATCHER),
+    gz.ApplyToChips(gz.DNToReflectance() | gz.NDVI(0, 1), workers=2),
+    gz.Stitch(),
+    gz.ActiveSampler([1.0, 3.0, 2.0], score_op=gz.Identity(), k=1),
     gz.WriteCOG("out.tif", tags={"author": "me"}, overwrite=True),
 ]
