@@ -86,7 +86,8 @@ def is_configurable(value: object) -> bool:
     """Tell whether a value that is no plain data can be written as a class and its arguments."""
     if isinstance(value, type):
         return False
-    return hasattr(value, "__dataclass_fields__") or callable(getattr(value, "get_config", None))
+    # Not by get_config alone: a Keras model has one too, and it leaves the weights out.
+    return hasattr(value, "__dataclass_fields__") or hasattr(value, "_config_values")
 
 
 def config_values(instance: Any) -> dict[str, Any]:

@@ -81,6 +81,23 @@ def test_equality_is_the_model_s_identity(line):
     assert pk.ModelOp.forbid_in_yaml
 
 
+def test_a_model_s_own_get_config_is_not_its_identity():
+    class WithWeights:
+        def __init__(self, units):
+            self.units = units
+
+        def get_config(self):
+            return {"units": self.units}
+
+        def __call__(self, x):
+            return x
+
+    one, other = pk.ModelOp(WithWeights(3)), pk.ModelOp(WithWeights(3))
+    assert one != other
+    assert one == pk.ModelOp(one.model)
+    assert repr(one) == "ModelOp(model=<WithWeights>, method='__call__', batch_size=None)"
+
+
 def test_wrong_arguments(line):
     with pytest.raises(TypeError, match="LinearRegression has no method 'classify' to call"):
         pk.ModelOp(line, method="classify")
