@@ -45,6 +45,7 @@ def stage(folder: Path, root: Path = ROOT) -> Path:
         for target in links.values():
             used.setdefault(target, []).append((source.stem, f"../../../{name}"))
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        _describe_figures(notebook)
         _stamp(notebook, name.with_suffix(""), links)
         (folder / name).write_text(json.dumps(notebook, ensure_ascii=False), "utf-8")
         for suffix in (".ipynb", ".py"):
@@ -85,6 +86,29 @@ def _used_names(notebook: Any, homes: dict[tuple[str, str], str]) -> dict[str, s
                     if target:
                         found[alias.name] = target
     return dict(sorted(found.items()))
+
+
+def _describe_figures(notebook: Any) -> None:
+    """Give each figure an alternative text: the first sentence of the prose after or before it."""
+    cells = notebook["cells"]
+    for number, cell in enumerate(cells):
+        if not any("image/png" in output.get("data", {}) for output in cell.get("outputs", [])):
+            continue
+        near = [*cells[number + 1 : number + 2], *reversed(cells[:number])]
+        prose = ("".join(c["source"]) for c in near if c["cell_type"] == "markdown")
+        sentences = (_first_sentence(text) for text in prose)
+        text = next((sentence for sentence in sentences if sentence), "")
+        if text:
+            cell["metadata"]["mystnb"] = {"image": {"alt": f"Figure. {text}"}}
+
+
+def _first_sentence(markdown: str) -> str:
+    """The first sentence of the first paragraph, as plain words."""
+    for paragraph in markdown.split("\n\n"):
+        if not paragraph.lstrip().startswith(("#", "|", "-", "`", "1.")):
+            plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", " ".join(paragraph.split()))
+            return re.sub(r"[`*_$\"]", "", re.split(r"(?<=[.:;])\s", plain)[0])[:200]
+    return ""
 
 
 def _stamp(notebook: Any, name: Path, links: dict[str, str]) -> None:

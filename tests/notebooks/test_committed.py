@@ -107,6 +107,20 @@ def test_code_cells_are_short(executed):
     assert long == []
 
 
+def test_every_figure_has_a_title_and_a_sentence_about_it(executed):
+    unexplained = []
+    for number, cell in enumerate(executed.cells):
+        if cell.cell_type != "code" or not any(
+            "image/png" in output.get("data", {}) for output in cell.outputs
+        ):
+            continue
+        near = executed.cells[max(0, number - 2) : number + 3]
+        prose = " ".join(c.source for c in near if c.cell_type == "markdown")
+        if "title" not in cell.source or not re.search(r"\w[^.\n#|]{40,}[.:]", prose):
+            unexplained.append(cell.source.splitlines()[0])
+    assert unexplained == []
+
+
 def test_figures_are_of_a_readable_size(executed):
     for encoded in figures(executed):
         header = base64.b64decode(encoded[:64])
