@@ -102,7 +102,7 @@ def simulated_temperature(
     --------
     >>> day = simulated_temperature((-120.1, 38.92, -119.93, 39.27), "2020-06-01")
     >>> day.shape, day.attrs["source"]
-    ((24, 3, 3), 'simulated')
+    ((24, 4, 3), 'simulated')
     """
     import pandas as pd
     import xarray as xr

@@ -25,8 +25,8 @@ GDAL_OPTIONS: dict[str, Any] = {
     # Slower than this many bytes a second for this many seconds is a broken connection.
     "GDAL_HTTP_LOW_SPEED_LIMIT": 1000,
     "GDAL_HTTP_LOW_SPEED_TIME": 15,
-    # No single request lasts longer, in seconds.
-    "GDAL_HTTP_TIMEOUT": 60,
+    # No single request lasts longer, in seconds: neighbouring blocks add up to tens of megabytes.
+    "GDAL_HTTP_TIMEOUT": 300,
     # Decoding blocks may use the cores that waiting leaves idle.
     "GDAL_NUM_THREADS": "ALL_CPUS",
 }

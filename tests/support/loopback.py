@@ -67,6 +67,7 @@ class Loopback:
         self.items: list[dict[str, Any]] = []
         self.ignore_filters = False
         self.repeat_pages = False
+        self.ignores_sorting = False
         self.latency = 0.0
         self.token: str | None = None
         self.token_lifetime = 3600.0
@@ -121,7 +122,7 @@ class Loopback:
         self.faults.clear()
         self.issued.clear()
         self.answers = {}
-        self.ignore_filters = self.repeat_pages = False
+        self.ignore_filters = self.repeat_pages = self.ignores_sorting = False
         self.latency, self.token, self.token_lifetime = 0.0, None, 3600.0
         self.active = self.most_active = 0
         # GDAL remembers what it learnt about a URL, so every test has URLs of its own.
@@ -189,7 +190,8 @@ class Loopback:
 
     def _page(self, body: dict[str, Any]) -> dict[str, Any]:
         fits = [item for item in self.items if self.ignore_filters or _fits(item, body)]
-        for rule in reversed(body.get("sortby", [])):
+        rules = [] if self.ignores_sorting else body.get("sortby", [])
+        for rule in reversed(rules):
             name = rule["field"].removeprefix("properties.")
             fits.sort(
                 key=lambda item, name=name: item["properties"].get(name, 1e9),

@@ -86,7 +86,7 @@ def _auto(request: Request) -> Source:
     if archive.holds(request):
         return archive
     live = PlanetaryComputerSource()
-    if live.offers(request.collection) and live.reachable():
+    if live.reachable():
         return live
     simulated = SimulatedSource()
     if simulated.covers(**request.query()):

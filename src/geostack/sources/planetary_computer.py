@@ -35,8 +35,8 @@ PROBE_SECONDS = 3.0
 PAGE_SIZE = 100
 TIMEOUT = (5.0, 30.0)
 """Seconds to connect, and between two bytes of an answer."""
-COLLECTIONS = ("sentinel-2-l2a", "landsat-c2-l2", "naip", "cop-dem-glo-30", "era5-pds")
-"""What our loaders ask of this service; others are asked for too, but `auto` counts on these."""
+CLOUDY = ("sentinel-2-l2a", "landsat-c2-l2")
+"""Collections that record cloud cover, so that the service can give the clearest first."""
 
 _PROBES: dict[str, tuple[float, str | None]] = {}
 _PROBE_LIFETIME = 60.0
@@ -108,7 +108,7 @@ class PlanetaryComputerSource:
             "query": _query(tile, max_cloud_cover) or None,
             "limit": min(limit or PAGE_SIZE, PAGE_SIZE),
         }
-        if max_cloud_cover is not None:
+        if collection in CLOUDY or max_cloud_cover is not None:
             parameters["sortby"] = [{"field": "properties.eo:cloud_cover", "direction": "asc"}]
         interval = parse_date_range(date_range)
 
@@ -124,12 +124,8 @@ class PlanetaryComputerSource:
         return sorted(self._pages(parameters, fits, limit), key=sort_key)[:limit]
 
     def covers(self, collection: str, bbox: BBox, date_range: str, tile: str | None = None) -> bool:
-        """Return whether the service offers the collection and answers within 3 s."""
-        return self.offers(collection) and self.reachable()
-
-    def offers(self, collection: str) -> bool:
-        """Return whether `auto` may count on this service for `collection`."""
-        return collection in COLLECTIONS
+        """Return whether the service answers within 3 s; what it holds only a search tells."""
+        return self.reachable()
 
     def reachable(self, seconds: float = PROBE_SECONDS) -> bool:
         """Return whether the service answers within `seconds`; remembered for a minute."""
@@ -172,8 +168,7 @@ class PlanetaryComputerSource:
 
     def why_not(self) -> str:
         """Return why the service was passed over."""
-        answer = self._probe(PROBE_SECONDS)
-        return f"{self.url} {answer}" if answer else "does not offer this collection"
+        return f"{self.url} {self._probe(PROBE_SECONDS) or 'answers'}"
 
     def fix(self) -> str:
         """Return the command that tells whether the network is at fault."""
@@ -192,6 +187,7 @@ class PlanetaryComputerSource:
 
         found: dict[str, Item] = {}
         seen: set[str] = set()
+        sorted_by_service = "sortby" in parameters
 
         def collect() -> None:
             for page in self.client().search(**parameters).pages_as_dicts():
@@ -207,7 +203,10 @@ class PlanetaryComputerSource:
                     item = Item.from_dict(feature, preserve_dict=False)
                     if fits(item):
                         found[item.id] = item
-                if limit is not None and len(found) >= limit:
+                # Only a service that sorts may be stopped: else the clearest may come last.
+                covers = [cloud_cover(item.properties) or 0.0 for item in found.values()]
+                in_order = not sorted_by_service or covers == sorted(covers)
+                if limit is not None and len(found) >= limit and in_order:
                     return
 
         self._ask(collect)

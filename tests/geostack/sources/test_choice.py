@@ -3,7 +3,13 @@
 import pytest
 from tiny_scenes import make_scene, scene_bbox
 
-from geostack import LAKE_TAHOE_BBOX, SourceUnavailableError, load_s2_chip
+from geostack import (
+    LAKE_TAHOE_BBOX,
+    NoSceneError,
+    SourceUnavailableError,
+    load_s2_chip,
+    load_stac_items,
+)
 from geostack.request import Request
 from geostack.sources import SOURCE_NAMES, Source, open_source, select, source_name
 
@@ -78,7 +84,14 @@ def test_none_lists_what_was_tried_and_each_cure():
     assert "geostack archive fetch --bbox=0,0,1,1 --dates=2024-06" in lines[2]
 
 
-def test_a_collection_that_nobody_offers(server):
+def test_a_collection_that_nobody_has(server):
+    asked = Request.of("moon-rocks", LAKE_TAHOE_BBOX, "2024")
+    assert select(None, asked).name == "planetary-computer"
+    with pytest.raises(NoSceneError, match="no scene in planetary-computer fits moon-rocks"):
+        load_stac_items("moon-rocks", LAKE_TAHOE_BBOX, "2024", max_cloud_cover=None)
+
+
+def test_a_collection_that_is_not_simulated():
     asked = Request.of("moon-rocks", LAKE_TAHOE_BBOX, "2024")
     with pytest.raises(SourceUnavailableError, match="moon-rocks is not simulated"):
         select(None, asked)

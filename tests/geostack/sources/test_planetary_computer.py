@@ -87,6 +87,21 @@ def test_pages_until_the_limit(server, tmp_path):
     assert len(server.requests("/search")) == 1
 
 
+def test_a_service_that_cannot_sort_is_read_to_the_end(server, tmp_path):
+    first = make_scene(tmp_path, bands=())
+    for number in range(100):
+        again = {**first, "id": f"scene-{number:03d}"}
+        again["properties"] = {
+            **first["properties"],
+            "eo:cloud_cover": float(number * 37 % 100),
+            "datetime": f"2024-06-14T18:{number // 60:02d}:{number % 60:02d}Z",
+        }
+        server.add_item(again)
+    server.ignores_sorting = True
+    found = search(server, bbox=scene_bbox(), date_range="2024-06", limit=3)
+    assert [item.properties["eo:cloud_cover"] for item in found] == [0.0, 1.0, 2.0]
+
+
 def test_a_page_that_repeats_is_an_error_and_not_an_endless_loop(server, tmp_path):
     first = make_scene(tmp_path, bands=())
     for number in range(150):
