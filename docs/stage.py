@@ -94,20 +94,23 @@ def _describe_figures(notebook: Any) -> None:
     for number, cell in enumerate(cells):
         if not any("image/png" in output.get("data", {}) for output in cell.get("outputs", [])):
             continue
-        near = [*cells[number + 1 : number + 2], *reversed(cells[:number])]
-        prose = ("".join(c["source"]) for c in near if c["cell_type"] == "markdown")
-        sentences = (_first_sentence(text) for text in prose)
+        before = [c for c in reversed(cells[:number]) if c["cell_type"] == "markdown"]
+        after = [c for c in cells[number + 1 : number + 2] if c["cell_type"] == "markdown"]
+        # a heading after the figure begins a section about something else
+        near = [c for c in after if not "".join(c["source"]).startswith("#")] + before
+        sentences = (_first_sentence("".join(c["source"])) for c in near)
         text = next((sentence for sentence in sentences if sentence), "")
         if text:
             cell["metadata"]["mystnb"] = {"image": {"alt": f"Figure. {text}"}}
 
 
 def _first_sentence(markdown: str) -> str:
-    """The first sentence of the first paragraph, as plain words."""
+    """The first sentence of the first paragraph as plain words; more of them when it is short."""
     for paragraph in markdown.split("\n\n"):
         if not paragraph.lstrip().startswith(("#", "|", "-", "`", "1.")):
             plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", " ".join(paragraph.split()))
-            return re.sub(r"[`*_$\"]", "", re.split(r"(?<=[.:;])\s", plain)[0])[:200]
+            match = re.match(r".{40,}?[.:;](?=\s|$)", plain)
+            return re.sub(r"[`*_$\"]", "", match.group() if match else plain)[:240]
     return ""
 
 

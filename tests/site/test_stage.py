@@ -54,9 +54,8 @@ def test_pixels_are_those_that_the_run_printed():
 
 
 def test_first_sentence_is_plain():
-    assert stage._first_sentence("## Head\n\nThe *lake* at [T](x.md): blue. More.") == (
-        "The lake at T:"
-    )
+    text = "## Head\n\nLook. The *lake* at [Tahoe](x.md) is blue, and the snow is white. And more."
+    assert stage._first_sentence(text) == "Look. The lake at Tahoe is blue, and the snow is white."
 
 
 def test_the_repository_is_left_alone(pages):
