@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,6 @@ def write_cog(
     9 takes four times that and saves 4 % of the bytes.
     """
     import rasterio
-    from rasterio.enums import Resampling
     from rasterio.io import MemoryFile
     from rasterio.shutil import copy
     from rasterio.windows import Window
@@ -42,29 +42,12 @@ def write_cog(
     tile = tile or grid
     layers = array[None] if array.ndim == 2 else array
     row, col = grid.offset_in(tile)
-    profile: dict[str, Any] = {
-        "driver": "GTiff",
-        "width": tile.cols,
-        "height": tile.rows,
-        "count": len(layers),
-        "dtype": array.dtype.name,
-        "crs": f"EPSG:{tile.epsg}",
-        "transform": rasterio.Affine(*tile.transform),
-        "nodata": nodata,
-        "tiled": True,
-        "blockxsize": blocksize,
-        "blockysize": blocksize,
-        "interleave": "band",
-        "SPARSE_OK": "TRUE",
-    }
-    levels = [2**k for k in range(1, 6) if max(tile.shape) >> (k - 1) > blocksize]
-    with rasterio.Env(SPARSE_OK_OVERVIEW="ON"), MemoryFile() as memory:
-        with memory.open(**profile) as target:
-            if levels:
-                target.build_overviews(levels, Resampling.nearest)
+    levels = sum(max(tile.shape) >> (k - 1) > blocksize for k in range(1, 6))
+    with MemoryFile() as memory:
+        memory.write(_empty(tile, len(layers), array.dtype.name, nodata, blocksize, levels))
         with rasterio.open(memory.name, "r+") as target:
             target.write(layers, window=Window(col, row, grid.cols, grid.rows))
-        for number in range(len(levels)):
+        for number in range(levels):
             layers = _halve(layers, (row, col), categorical)
             row, col = row // 2, col // 2
             with rasterio.open(memory.name, "r+", OVERVIEW_LEVEL=number) as overview:
@@ -78,6 +61,38 @@ def write_cog(
                 SPARSE_OK="TRUE", overviews="FORCE_USE_EXISTING" if levels else "NONE",
                 blocksize=blocksize, num_threads=threads,
             )  # fmt: skip
+
+
+@lru_cache(maxsize=16)
+def _empty(
+    tile: Grid, count: int, dtype: str, nodata: float | None, blocksize: int, levels: int
+) -> bytes:
+    """Return the bytes of a sparse GeoTIFF with overviews and no pixels, for any band."""
+    import rasterio
+    from rasterio.enums import Resampling
+    from rasterio.io import MemoryFile
+
+    profile: dict[str, Any] = {
+        "driver": "GTiff",
+        "width": tile.cols,
+        "height": tile.rows,
+        "count": count,
+        "dtype": dtype,
+        "crs": f"EPSG:{tile.epsg}",
+        "transform": rasterio.Affine(*tile.transform),
+        "nodata": nodata,
+        "tiled": True,
+        "blockxsize": blocksize,
+        "blockysize": blocksize,
+        "interleave": "band",
+        "SPARSE_OK": "TRUE",
+    }
+    with rasterio.Env(SPARSE_OK_OVERVIEW="ON"), MemoryFile() as memory:
+        with memory.open(**profile) as target:
+            if levels:
+                target.build_overviews([2**k for k in range(1, levels + 1)], Resampling.nearest)
+        memory.seek(0)
+        return bytes(memory.read())
 
 
 def _halve(layers: NDArray[Any], origin: tuple[int, int], categorical: bool) -> NDArray[Any]:
