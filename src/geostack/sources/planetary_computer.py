@@ -239,19 +239,22 @@ def probe(url: str, seconds: float) -> str | None:
     import requests
 
     answers: list[str | None] = []
+    too_late = f"does not answer within {seconds:g} s"
 
     def ask() -> None:
         try:
             with requests.get(url, timeout=seconds, stream=True) as response:
                 bad = response.status_code >= 400
                 answers.append(f"answered HTTP {response.status_code}" if bad else None)
+        except requests.Timeout:
+            answers.append(too_late)
         except requests.RequestException as error:
             answers.append(f"does not answer ({type(error).__name__})")
 
     thread = threading.Thread(target=ask, daemon=True, name="geostack-probe")
     thread.start()
     thread.join(seconds)
-    return answers[0] if answers else f"does not answer within {seconds:g} s"
+    return answers[0] if answers else too_late
 
 
 def sign(href: str, *, renew: bool = False, policy: RetryPolicy | None = None) -> str:
