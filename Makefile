@@ -13,7 +13,7 @@ TORCH ?= torch==2.13.0
 
 # real scenes lying beside the repository are used without being asked for
 ifneq ($(wildcard ../shared/data/archive),)
-export GEOSTACK_ARCHIVE ?= ../shared/data/archive
+export GEOSTACK_ARCHIVE ?= $(abspath ../shared/data/archive)
 endif
 
 DEV := $(VENV)/.have-dev
