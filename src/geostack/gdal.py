@@ -27,8 +27,9 @@ GDAL_OPTIONS: dict[str, Any] = {
     "GDAL_HTTP_LOW_SPEED_TIME": 15,
     # No single request lasts longer, in seconds: neighbouring blocks add up to tens of megabytes.
     "GDAL_HTTP_TIMEOUT": 300,
-    # Decoding blocks may use the cores that waiting leaves idle.
-    "GDAL_NUM_THREADS": "ALL_CPUS",
+    # One thread a file: bands are read side by side already, and GDAL's own threads would write
+    # their errors, addresses and all, to stderr.
+    "GDAL_NUM_THREADS": "1",
 }
 
 LOCAL_OPTIONS: dict[str, Any] = {
