@@ -14,6 +14,7 @@ CALDOR_BBOX: Box = (-120.30, 38.55, -119.95, 38.95)
 FULL_TILE_BBOX: Box = (-120.6994, 38.7065, -119.3876, 39.7269)
 """The box around tile 10SGJ's outline."""
 DEM_BBOX: Box = (-120.32, 38.53, -119.90, 39.29)
+LISBON_BBOX: Box = (-9.30, 38.65, -9.05, 38.85)
 NAIP_BBOX: Box = (-120.0170, 38.9286, -120.0030, 38.9394)
 
 
@@ -75,6 +76,11 @@ _ALL = (
     SimulatedArea(
         "lake-tahoe-naip", NAIP_BBOX, 32610, ("naip",), ("2022-07-13/2022-07-13",),
         title="an aerial photograph of the Tahoe Keys",
+    ),
+    SimulatedArea(
+        "lisbon", LISBON_BBOX, 32629, ("sentinel-2-l2a",),
+        ("2024-06-18/2024-06-18", "2024-07-03/2024-07-03", "2024-07-18/2024-07-18"),
+        ("29SMC",), "Lisbon and the mouth of the Tagus, summer 2024",
     ),
 )  # fmt: skip
 

@@ -26,6 +26,7 @@ _BUILDERS: dict[str, str] = {
     "lake-tahoe-landsat": "landsat",
     "caldor-landsat": "landsat",
     "lake-tahoe-naip": "naip",
+    "lisbon": "lisbon",
 }
 
 MARK = "built.json"

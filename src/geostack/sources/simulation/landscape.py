@@ -24,7 +24,8 @@ class Landscape:
 
     `cover` holds the fractions of `COVERS`, `water` that of open water, `depth` is in metres
     (0 on land), `elevation` in metres, `crown` is the texture of tree crowns (mean 0, deviation
-    about 1), `stand` that of forest stands, `wetness` is 0 to 1: how long meadows stay green.
+    about 1), `stand` that of forest stands, `wetness` is 0 to 1: how long meadows stay green,
+    `turbid` is 0 for clear water to 1 for an estuary's.
     """
 
     grid: Grid
@@ -35,6 +36,7 @@ class Landscape:
     crown: F32
     stand: F32
     wetness: F32
+    turbid: F32 | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def build(grid: Grid) -> Landscape:
     height = ground(coarse, shore_c)
     shore = resample(shore_c, coarse, grid)
     water, depth = lakes(grid, shore)
-    crown = _crown(grid)
+    crown = crowns(grid)
     regions = _regions(coarse, height)
     cover, wetness = _cover(grid, coarse, regions, shore, crown)
     land = 1 - water
@@ -65,7 +67,7 @@ def build(grid: Grid) -> Landscape:
     return Landscape(grid, elevation, water, depth, cover, crown, stand, wetness)
 
 
-def _crown(grid: Grid) -> F32:
+def crowns(grid: Grid) -> F32:
     """Return the texture of crowns and gaps, standard deviation about 1."""
     # The sensor's optics blur single pixels: a 2 x 2 mean of white noise, then larger gaps.
     fine = white(Grid(grid.epsg, grid.west, grid.north, grid.res, grid.rows + 1, grid.cols + 1), 41)

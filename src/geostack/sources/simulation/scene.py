@@ -13,7 +13,7 @@ from .clouds import Sky
 from .grid import F32, Grid, pool, resample
 from .landscape import Landscape
 from .noise import fractal, white
-from .spectra import CLOUD, COVER, DRY_MEADOW, SNOW, mix, water_reflectance
+from .spectra import CLOUD, COVER, DRY_MEADOW, SNOW, TURBID_WATER, mix, water_reflectance
 from .sun import Sun, illumination
 from .terrain import smoothstep
 
@@ -81,7 +81,11 @@ class Stage:
         for band in bands:
             out = mix(band, land.cover)
             out *= self.light
-            out.ravel()[wet] += share * water_reflectance(band, depth, bed)
+            lake = water_reflectance(band, depth, bed)
+            if land.turbid is not None:
+                silt = land.turbid.ravel()[wet]
+                lake += silt * (np.float32(getattr(TURBID_WATER, band)) - lake)
+            out.ravel()[wet] += share * lake
             bases[band] = out
         return bases
 

@@ -37,7 +37,7 @@ def settlement(grid: Grid, meadow: F32) -> Settlement:
         ragged = fractal(window, 1100, 51, octaves=5, gain=0.65) * np.float32(330)
         inside = smoothstep((outline_distance(window, ring, reach=900) + ragged) / 50 + 0.5)
         inside *= 1 - meadow[part]
-        roofs, streets = _blocks(window, azimuth, density, number, strip[part])
+        roofs, streets = blocks(window, azimuth, density, number, strip[part])
         cleared[part] = np.maximum(cleared[part], inside * _openness(window, density))
         roof[part] = np.maximum(roof[part], roofs * inside)
         street[part] = np.maximum(street[part], streets * inside)
@@ -60,7 +60,7 @@ def _around(grid: Grid, ring: np.ndarray) -> tuple[slice, slice] | None:
     return slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
 
 
-def _blocks(window: Grid, azimuth: float, density: float, seed: int, strip: F32) -> tuple[F32, F32]:
+def blocks(window: Grid, azimuth: float, density: float, seed: int, strip: F32) -> tuple[F32, F32]:
     """Return (roof, street): a street grid that bends, houses along it, shops on the highway."""
     warp = np.float32(150) * fractal(window, 1800, 61 + seed, octaves=3)
     s, c = np.sin(np.radians(azimuth)), np.cos(np.radians(azimuth))

@@ -40,6 +40,7 @@ DRY_MEADOW = Spectrum(0.062, 0.094, 0.120, 0.265, 0.300, 0.205)
 SNOW = Spectrum(0.830, 0.840, 0.820, 0.700, 0.110, 0.090)
 CLOUD = Spectrum(0.830, 0.820, 0.810, 0.830, 0.580, 0.460)
 DEEP_WATER = Spectrum(0.0265, 0.0128, 0.0052, 0.0034, 0.0018, 0.0014)
+TURBID_WATER = Spectrum(0.042, 0.060, 0.046, 0.013, 0.0040, 0.0030)
 LAKE_BED = Spectrum(0.122, 0.152, 0.135, 0.175, 0.20, 0.16)
 # Diffuse attenuation, 1/m: clear oligotrophic water (Morel and Maritorena, 2001, low chlorophyll;
 # pure-water absorption of Smith and Baker, 1981, from the red on).
