@@ -77,3 +77,24 @@ def test_pictures_are_used_or_gone():
     text = "\n".join(path.read_text("utf-8") for path in [*PAGES, ROOT / "README.md"])
     for path in sorted((ROOT / "docs" / "images").iterdir()):
         assert path.name in text, f"{path.name} is shown nowhere"
+
+
+def test_pages_name_what_exists():
+    import geocatalog
+    import geopatcher
+    import geostack
+    import geotoolz
+    import pipekit
+
+    public = {
+        name
+        for package in (geocatalog, geopatcher, geostack, geotoolz, pipekit)
+        for name in dir(package)
+    }
+    named = {
+        (path.name, name)
+        for path in PAGES
+        for name in re.findall(r"`([A-Za-z]\w+)\(", path.read_text("utf-8"))
+        if name[0].isupper() or name.startswith(("build_", "load_", "from_", "to_", "open_"))
+    }
+    assert {(page, name) for page, name in named if name not in public} == set()
