@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -148,6 +149,8 @@ class DuckDBGeoCatalog(GeoCatalog):
         if self._regions:
             return self.materialize().temporal_extent
         start, end = self._source.time("start_time"), self._source.time("end_time")
+        if start is None or end is None:
+            return None
         sides = f"epoch_us(least(min({start}), min({end})))"
         row = self._run(f"{sides}, epoch_us(greatest(max({start}), max({end})))")
         if row[0] is None:
@@ -172,7 +175,8 @@ class DuckDBGeoCatalog(GeoCatalog):
         import pyarrow as pa
 
         if not self._regions:
-            return self._relation(self._source.columns(self.columns)).to_arrow_table()
+            with self._source.explaining():
+                return self._relation(self._source.columns(self.columns)).to_arrow_table()
         tables = [batch for batch, _ in self._batches(self.columns)]
         return pa.concat_tables(tables) if tables else self._empty()
 
@@ -252,7 +256,9 @@ class DuckDBGeoCatalog(GeoCatalog):
     def _run(self, what: str) -> tuple[Any, ...]:
         """Return the one row that a query of aggregates gives."""
         cursor = self._source.thread_cursor()
-        return tuple(cursor.execute(self._statement(what), self._conditions()[1]).fetchall()[0])
+        with self._source.explaining():
+            found = cursor.execute(self._statement(what), self._conditions()[1])
+            return tuple(found.fetchall()[0])
 
     def _relation(self, what: str, limit: int | None = None, streamed: bool = False) -> Any:
         cursor = self._source.cursor() if streamed else self._source.thread_cursor()
@@ -270,8 +276,7 @@ class DuckDBGeoCatalog(GeoCatalog):
         import pyarrow as pa
 
         wanted = self._source.columns(list(dict.fromkeys([*names, "geometry"])))
-        reader = self._relation(wanted, streamed=True).to_arrow_reader(BATCH_ROWS)
-        for batch in reader:
+        for batch in self._read_batches(wanted):
             table = pa.Table.from_batches([batch])
             shapes = shapely.from_wkb(table.column("geometry").to_numpy())
             if self._regions:
@@ -279,6 +284,10 @@ class DuckDBGeoCatalog(GeoCatalog):
                 table, shapes = table.filter(pa.array(keep)), shapes[keep]
             if len(shapes):
                 yield table, shapes
+
+    def _read_batches(self, wanted: str) -> Iterator[pa.RecordBatch]:
+        with self._source.explaining():
+            yield from self._relation(wanted, streamed=True).to_arrow_reader(BATCH_ROWS)
 
     def get_config(self) -> dict[str, Any]:
         """Return what this catalog is, as JSON values: file, CRS, and the predicates so far."""
@@ -324,6 +333,17 @@ class _Source:
         if found is None:
             found = self._local.cursor = self.connection.cursor()
         return found
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Turn what DuckDB raises, such as for a file that has gone, into a CatalogError."""
+        import duckdb
+
+        try:
+            yield
+        except duckdb.Error as error:
+            reason = str(error).splitlines()[0]
+            raise CatalogError(f"cannot read {self.info.path}: {reason}") from error
 
     def rows(self) -> str:
         """Return the table expression that reads the file."""

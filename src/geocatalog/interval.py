@@ -144,7 +144,9 @@ LATEST = int(np.datetime64("2262-04-11", "us").astype(np.int64))
 
 
 def _is_open(end: TimeLike) -> bool:
-    return end is None or end is pd.NaT or (isinstance(end, str) and end.strip() in ("", ".."))
+    if isinstance(end, str):
+        return end.strip() in ("", "..")
+    return end is None or end is pd.NaT or end is pd.NA or (isinstance(end, float) and end != end)
 
 
 def _ends(value: TimeLike) -> tuple[TimeLike, TimeLike]:
@@ -183,15 +185,19 @@ def unpack_column(values: np.ndarray) -> pd.Series:
     return pd.Series(stamps).dt.tz_localize("UTC")
 
 
-def utc_column(values: Any) -> pd.Series:
+def utc_column(values: Any, *, end: bool = False) -> pd.Series:
     """Return a column of times as UTC microseconds, naive ones read as UTC.
+
+    Text and dates that name a day, month or year give its first microsecond, or with `end` its
+    last.
 
     >>> utc_column(["2024-06-01T02:00:00+02:00", None]).dtype
     datetime64[us, UTC]
     """
     series = pd.Series(values).reset_index(drop=True)
     if not isinstance(series.dtype, pd.DatetimeTZDtype) and series.dtype.kind != "M":
-        series = pd.Series([as_utc(value) for value in series], dtype="datetime64[us, UTC]")
+        stamps = [pd.NaT if _is_open(value) else covered_period(value)[end] for value in series]
+        series = pd.Series(stamps, dtype="datetime64[us, UTC]")
     if series.dt.tz is None:
         series = series.dt.tz_localize("UTC")
     return series.dt.tz_convert("UTC").dt.as_unit("us")

@@ -61,7 +61,7 @@ def open_labelled(path: str) -> xr.Dataset:
 
     bare = path.split("?", 1)[0].rstrip("/")
     engine = next((name for end, name in _ENGINES.items() if bare.endswith(end)), None)
-    return xr.open_dataset(path, engine=engine, decode_coords="all")
+    return xr.open_dataset(path, engine=engine, decode_timedelta=False)
 
 
 def grid_of(dataset: xr.Dataset, path: str) -> LabelledGrid:
@@ -129,7 +129,10 @@ def _crs(dataset: xr.Dataset, path: str, x: str) -> CRS:
 
 
 def _grid_mappings(dataset: xr.Dataset) -> list[Any]:
-    named = [variable.encoding.get("grid_mapping") for variable in dataset.variables.values()]
+    named = [
+        variable.encoding.get("grid_mapping") or variable.attrs.get("grid_mapping")
+        for variable in dataset.variables.values()
+    ]
     names = dict.fromkeys([*filter(None, named), "spatial_ref", "crs"])
     return [dataset[name] for name in names if name in dataset.variables]
 

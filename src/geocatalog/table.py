@@ -209,7 +209,9 @@ def normalise_frame(frame: GeoDataFrame) -> GeoDataFrame:
 
 
 def _times(frame: GeoDataFrame, name: str) -> Any:
-    return utc_column(frame[name] if name in frame.columns else [None] * len(frame))
+    return utc_column(
+        frame[name] if name in frame.columns else [None] * len(frame), end=name == "end_time"
+    )
 
 
 def _check_order(frame: GeoDataFrame) -> None:

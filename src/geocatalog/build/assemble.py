@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import shapely
 from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
 
@@ -78,7 +77,9 @@ def _common_crs(records: list[FileRecord], target_crs: Any, skipped: list[tuple[
         return as_crs(target_crs)
     if not records:
         why = f"; all {len(skipped)} were skipped, first: {skipped[0]}" if skipped else ""
-        raise CatalogError(f"nothing to make a catalog from{why}; for an empty one give target_crs=")
+        raise CatalogError(
+            f"nothing to make a catalog from{why}; for an empty one give target_crs="
+        )
     first = records[0].crs
     if all(record.crs is first or same_crs(record.crs, first) for record in records):
         return first

@@ -17,7 +17,7 @@ _MONTH = re.compile(r"%-?[mbB]")
 
 
 def interval_from_name(path: str, pattern: str | None, date_format: str) -> pd.Interval | None:
-    """Return the interval that a file's name tells, or None without a pattern.
+    r"""Return the interval that a file's name tells, or None without a pattern.
 
     `pattern` is a regular expression, searched in the name, then in the path, then in the whole
     URL, with the named group `date`, or `start` and/or `end`. `date_format` (strptime) says how
@@ -26,7 +26,7 @@ def interval_from_name(path: str, pattern: str | None, date_format: str) -> pd.I
     Raises CatalogError when the pattern has no such group, matches nothing, or the text is no
     date; the message shows the name and the pattern.
 
-    >>> found = interval_from_name("S2_20240601_B04.tif", r"_(?P<date>\\d{8})_", "%Y%m%d")
+    >>> found = interval_from_name("S2_20240601_B04.tif", r"_(?P<date>\d{8})_", "%Y%m%d")
     >>> str(found.left), str(found.right)
     ('2024-06-01 00:00:00+00:00', '2024-06-01 23:59:59.999999+00:00')
     """
@@ -60,7 +60,9 @@ def _match(path: str, pattern: str) -> dict[str, str | None]:
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise CatalogError(f"filename_regex {pattern!r} is not a regular expression: {error}") from error
+        raise CatalogError(
+            f"filename_regex {pattern!r} is not a regular expression: {error}"
+        ) from error
     if not {"date", "start", "end"} & set(compiled.groupindex):
         raise CatalogError(
             f"filename_regex {pattern!r} needs a group (?P<date>...), "
@@ -80,7 +82,9 @@ def _covered(text: str, date_format: str, path: str) -> object:
     try:
         moment = dt.datetime.strptime(text, date_format)
     except ValueError as error:
-        raise CatalogError(f"{text!r} in {path} is not a date of the form {date_format!r}") from error
+        raise CatalogError(
+            f"{text!r} in {path} is not a date of the form {date_format!r}"
+        ) from error
     if _TIME_OF_DAY.search(date_format):
         return moment
     if _DAY.search(date_format):

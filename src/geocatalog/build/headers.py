@@ -46,7 +46,9 @@ def read_headers(
     skipped: list[tuple[str, str]] = []
     with ThreadPoolExecutor(max_workers=min(workers, max(len(stored), 1))) as pool:
         futures = [pool.submit(read, path) for path in stored]
-        bar = tqdm(futures, desc="headers", unit="file", disable=None if progress else True, delay=2)
+        bar = tqdm(
+            futures, desc="headers", unit="file", disable=None if progress else True, delay=2
+        )
         for path, future in zip(stored, bar, strict=True):
             try:
                 found.append(future.result())

@@ -70,9 +70,8 @@ def read_xarray_record(path: str, data_vars: Sequence[str] | None, time_var: str
     with open_labelled(path) as dataset:
         missing = sorted(set(data_vars or []) - set(map(str, dataset.data_vars)))
         if missing:
-            raise CatalogError(
-                f"{path} has no variable {', '.join(missing)}; it has {sorted(map(str, dataset.data_vars))}"
-            )
+            known = sorted(map(str, dataset.data_vars))
+            raise CatalogError(f"{path} has no variable {', '.join(missing)}; it has {known}")
         grid = grid_of(dataset, path)
         names = list(data_vars) if data_vars is not None else gridded_names(dataset, grid.x, grid.y)
         interval, count = _times(dataset, time_var, path)

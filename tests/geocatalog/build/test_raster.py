@@ -1,0 +1,174 @@
+import time
+
+import numpy as np
+import pytest
+from footprints import frame, paths_of, utc, write_raster
+
+from geocatalog import CatalogError, build_raster_catalog
+from geocatalog.build.headers import read_headers
+
+DATED = r"_(?P<date>\d{8})"
+
+
+@pytest.fixture
+def scenes(tmp_path):
+    data = np.ones((2, 4, 6), "uint16")
+    return [
+        write_raster(tmp_path / f"scene_2024060{i}.tif", data, west=60.0 * i, nodata=0)
+        for i in (1, 2, 3)
+    ]
+
+
+def test_headers_become_rows(scenes):
+    catalog = build_raster_catalog(scenes, DATED)
+    table = catalog.gdf
+    assert table.filepath.tolist() == scenes
+    assert catalog.total_bounds == (60, 60, 240, 100)
+    assert table.start_time[0] == utc("2024-06-01")
+    assert table.end_time[0] == utc("2024-06-01T23:59:59.999999")
+    first = table.iloc[0]
+    assert (first.height, first.width, first["count"], first["dtype"]) == (4, 6, 2, "uint16")
+    assert (first.nodata, first.resolution, first.native_crs) == (0, 10, "EPSG:32610")
+    assert [s.shape for s in catalog.iter_slices()] == [(4, 6)] * 3
+
+
+def test_without_a_pattern_files_are_undated(scenes):
+    assert build_raster_catalog(scenes).gdf.start_time.isna().all()
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "form", "start", "end"),
+    [
+        ("a_202406.tif", r"_(?P<date>\d{6})", "%Y%m", "2024-06-01", "2024-06-30T23:59:59.999999"),
+        ("a_2024.tif", r"_(?P<date>\d{4})", "%Y", "2024-01-01", "2024-12-31T23:59:59.999999"),
+        ("a_2024153.tif", r"_(?P<date>\d{7})", "%Y%j", "2024-06-01", "2024-06-01T23:59:59.999999"),
+        (
+            "a_20240601T1830.tif",
+            r"_(?P<date>\d{8}T\d{4})",
+            "%Y%m%dT%H%M",
+            "2024-06-01T18:30",
+            "2024-06-01T18:30",
+        ),
+        (
+            "a_20240601_20240616.tif",
+            r"_(?P<start>\d{8})_(?P<end>\d{8})",
+            "%Y%m%d",
+            "2024-06-01",
+            "2024-06-16T23:59:59.999999",
+        ),
+    ],
+)
+def test_how_long_a_date_lasts_is_in_its_format(tmp_path, name, pattern, form, start, end):
+    path = write_raster(tmp_path / name, np.ones((1, 2, 2), "uint8"))
+    row = next(build_raster_catalog([path], pattern, form).iter_rows())
+    assert (row.start_time, row.end_time) == (utc(start), utc(end))
+
+
+def test_a_signed_url_s_query_does_not_mislead(monkeypatch):
+    from geocatalog.build.dates import interval_from_name
+
+    url = "https://host/scene_20240601.tif?sig=ab_20991231&st=_20300101"
+    assert interval_from_name(url, DATED, "%Y%m%d").left == utc("2024-06-01")
+    bare = "https://host/tile.tif?date=_20240602"
+    assert interval_from_name(bare, DATED, "%Y%m%d").left == utc("2024-06-02")
+    folder = "/archive/S2_20240603/B04.tif"
+    assert interval_from_name(folder, DATED, "%Y%m%d").left == utc("2024-06-03")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        (r"^nothing_(?P<date>\d{8})", r"nothing_.*scene_20240601\.tif"),
+        (r"_(?P<date>\d{8}", "not a regular expression"),
+        (r"_(\d{8})", r"\(\?P<date>"),
+        (r"_(?P<date>\d{4})", "not a date of the form"),
+        (r"(?P<end>\d{4})(?P<start>\d{4})", "not a date of the form"),
+    ],
+)
+def test_a_pattern_that_finds_no_date_shows_name_and_pattern(scenes, pattern, message):
+    with pytest.raises(CatalogError, match=message):
+        build_raster_catalog(scenes, pattern)
+
+
+def test_an_interval_that_ends_before_it_starts_names_the_file(tmp_path):
+    path = write_raster(tmp_path / "a_20240602_20240601.tif", np.ones((1, 2, 2), "uint8"))
+    with pytest.raises(CatalogError, match=r"a_20240602.*end before it starts"):
+        build_raster_catalog([path], r"_(?P<start>\d{8})_(?P<end>\d{8})")
+
+
+def test_broken_files_are_named_or_skipped_and_listed(scenes, tmp_path):
+    broken = tmp_path / "broken_20240604.tif"
+    broken.write_bytes(b"II*\0 not a raster")
+    no_crs = write_raster(tmp_path / "nocrs_20240605.tif", np.ones((1, 2, 2), "uint8"), crs=None)
+    paths = [*scenes, str(broken), no_crs, str(tmp_path / "absent_20240606.tif")]
+    with pytest.raises(CatalogError, match=r"broken_20240604\.tif"):
+        build_raster_catalog(paths, DATED)
+    with pytest.raises(CatalogError, match=r"nocrs_20240605\.tif has no CRS"):
+        build_raster_catalog([no_crs], DATED)
+    catalog = build_raster_catalog(paths, DATED, on_error="skip")
+    assert paths_of(catalog) == [f"scene_2024060{i}.tif" for i in (1, 2, 3)]
+    assert [path for path, _ in catalog.skipped] == paths[3:]
+    assert all(reason for _, reason in catalog.skipped)
+
+
+def test_mixed_crs_need_a_target(tmp_path):
+    data = np.ones((1, 2, 2), "uint8")
+    paths = [
+        write_raster(tmp_path / "a.tif", data, west=500000, north=4300000),
+        write_raster(tmp_path / "b.tif", data, west=500000, north=4300000, crs="EPSG:32611"),
+    ]
+    with pytest.raises(CatalogError, match=r"2 CRS: EPSG:32610 \(1\), EPSG:32611 \(1\)"):
+        build_raster_catalog(paths)
+    both = build_raster_catalog(paths, target_crs="EPSG:4326")
+    west, _, east, _ = both.total_bounds
+    assert (round(west), round(east)) == (-123, -117)
+    assert both.gdf.native_crs.tolist() == ["EPSG:32610", "EPSG:32611"]
+
+
+def test_nothing_to_build_from():
+    with pytest.raises(CatalogError, match="target_crs="):
+        build_raster_catalog([])
+    assert len(build_raster_catalog([], target_crs=4326)) == 0
+
+
+def test_a_rotated_raster_gets_its_true_outline(tmp_path):
+    from affine import Affine
+
+    move = Affine.translation(500000, 4300000) @ Affine.rotation(45) @ Affine.scale(10, -10)
+    path = write_raster(tmp_path / "turned.tif", np.ones((1, 10, 10), "uint8"), transform=move)
+    shape = build_raster_catalog([path]).gdf.geometry[0]
+    assert shape.area == pytest.approx(100 * 100)
+    assert shape.envelope.area == pytest.approx(2 * 100 * 100)
+
+
+def test_headers_are_read_side_by_side_and_stay_in_order():
+    running, most = [], []
+
+    def read(path):
+        running.append(path)
+        most.append(len(running))
+        time.sleep(0.02)
+        running.remove(path)
+        return path
+
+    paths = [f"/data/{i}.tif" for i in range(24)]
+    found, skipped = read_headers(paths, read, workers=8)
+    assert found == paths
+    assert skipped == []
+    assert 2 <= max(most) <= 8
+
+
+def test_bad_options_are_refused(scenes):
+    for options in ({"on_error": "ignore"}, {"workers": 0}):
+        with pytest.raises(CatalogError):
+            build_raster_catalog(scenes, **options)
+
+
+def test_the_real_archive(archive_root):
+    paths = sorted((archive_root / "sentinel-2-l2a").glob("S2_T31UDS*/*B04*.tif"))
+    catalog = build_raster_catalog(paths, r"_(?P<date>\d{8}T\d{6})_", "%Y%m%dT%H%M%S")
+    assert len(catalog) == 118
+    assert catalog.crs.to_epsg() == 32631
+    assert catalog.total_bounds == (501360, 5629040, 502000, 5629680)
+    assert catalog.temporal_extent.left == utc("2017-08-04T10:53:28")
+    assert frame((0, 0, 1, 1)).columns[0] in catalog.columns

@@ -1,0 +1,341 @@
+"""Pixels: the right ones, only those, on one grid, with nodata in every merge."""
+
+import numpy as np
+import pytest
+import rasterio
+from footprints import write_raster
+from rasterio.enums import Resampling
+
+from geocatalog import (
+    CatalogError,
+    GeoSlice,
+    InMemoryGeoCatalog,
+    build_raster_catalog,
+    from_stac_items,
+    load_raster,
+    load_raster_timeseries,
+    open_catalog,
+    to_geoparquet,
+)
+from geocatalog.load import window
+
+DATED = r"_(?P<date>\d{8})"
+SQUARE = (0.0, 0.0, 100.0, 100.0)
+
+
+@pytest.fixture
+def scene(tmp_path):
+    """A 10 x 10 file of 2 bands whose value is its own position."""
+    data = np.arange(200, dtype="uint16").reshape(2, 10, 10)
+    return build_raster_catalog([write_raster(tmp_path / "s_20240601.tif", data)], DATED), data
+
+
+def test_a_window_is_exactly_those_pixels(scene):
+    catalog, data = scene
+    got = load_raster(catalog, GeoSlice((20, 30, 60, 80), "2024-06", 10, 32610))
+    assert (got.values == data[:, 2:7, 2:6]).all()
+    assert got.dtype == np.uint16
+    assert got.bounds == (20, 30, 60, 80)
+    assert str(got.crs) == "EPSG:32610"
+
+
+def test_bands_are_chosen_from_one_and_in_order(scene):
+    catalog, data = scene
+    slice_ = GeoSlice(SQUARE, None, 10, 32610)
+    assert (load_raster(catalog, slice_, [2]).values == data[1:]).all()
+    assert (load_raster(catalog, slice_, [2, 1]).values == data[::-1]).all()
+    for wrong in ([0], [3], []):
+        with pytest.raises(CatalogError, match="1-based"):
+            load_raster(catalog, slice_, wrong)
+
+
+def test_two_loads_of_one_slice_align_and_bounds_snap_outward(scene):
+    catalog, data = scene
+    odd = GeoSlice((21, 33, 59, 78), None, 10, 32610)
+    got = load_raster(catalog, odd)
+    assert got.bounds == odd.grid_bounds == (20, 30, 60, 80)
+    assert (got.values == data[:, 2:7, 2:6]).all()
+
+
+def test_outside_the_file_is_nodata(scene, tmp_path):
+    catalog, data = scene
+    got = load_raster(catalog, GeoSlice((-20, 0, 20, 20), None, 10, 32610), nodata=65535)
+    assert (got.values[:, :, :2] == 65535).all()
+    assert (got.values[:, :, 2:] == data[:, 8:, :2]).all()
+    assert got.fill_value_default == 65535
+    zeros = load_raster(catalog, GeoSlice((-20, 0, 20, 20), None, 10, 32610))
+    assert (zeros.values[:, :, :2] == 0).all()
+    floats = write_raster(tmp_path / "f.tif", np.ones((1, 10, 10), "float32"))
+    got = load_raster(build_raster_catalog([floats]), GeoSlice((-20, 0, 20, 20), None, 10, 32610))
+    assert np.isnan(got.values[:, :, :2]).all()
+    assert np.isnan(got.fill_value_default)
+
+
+def test_another_crs_is_resampled_onto_the_slice_s_grid(tmp_path):
+    data = np.arange(10_000, dtype="float32").reshape(1, 100, 100)
+    path = write_raster(tmp_path / "a.tif", data, west=700000, north=4300000)
+    slice_ = GeoSlice((700300, 4299300, 700700, 4299700), None, 10, 32610).to_crs(4326, 0.0001)
+    got = load_raster(build_raster_catalog([path]), slice_)
+    assert got.shape[1:] == slice_.shape
+    assert not np.isnan(got.values).any()
+    from pyproj import Transformer
+
+    move = Transformer.from_crs(4326, 32610, always_xy=True)
+    rows, cols = np.mgrid[0 : got.shape[1], 0 : got.shape[2]]
+    x, y = move.transform(*(got.transform @ (cols + 0.5, rows + 0.5)))
+    expected = data[0][((4300000 - y) // 10).astype(int), ((x - 700000) // 10).astype(int)]
+    off = np.abs(got.values[0] - expected)
+    assert np.isin(off, [0, 1, 99, 100, 101]).all()
+    assert (off == 0).mean() > 0.85
+
+
+@pytest.fixture
+def overlapping(tmp_path):
+    """Three dates of one place; 0 is nodata, in a corner that moves."""
+    values = {"20240601": 10, "20240602": 30, "20240603": 20}
+    for i, (day, value) in enumerate(values.items()):
+        data = np.full((1, 4, 4), value, "uint16")
+        data[0, i, i] = 0
+        data[0, 3, 3] = 0
+        write_raster(tmp_path / f"s_{day}.tif", data, north=40.0, nodata=0)
+    return build_raster_catalog(sorted(tmp_path.glob("*.tif")), DATED)
+
+
+WHOLE = GeoSlice((0, 0, 40, 40), None, 10, 32610)
+
+
+@pytest.mark.parametrize(
+    ("method", "plain", "holes"),
+    [
+        ("last", 20, {0: 20, 1: 20, 2: 30}),
+        ("first", 10, {0: 30, 1: 10, 2: 10}),
+        ("min", 10, {0: 20, 1: 10, 2: 10}),
+        ("max", 30, {0: 30, 1: 20, 2: 30}),
+        ("mean", 20, {0: 25, 1: 15, 2: 20}),
+        ("median", 20, {0: 25, 1: 15, 2: 20}),
+    ],
+)
+@pytest.mark.parametrize("workers", [1, 4])
+def test_nodata_takes_no_part_in_any_merge(overlapping, method, plain, holes, workers):
+    got = load_raster(overlapping, WHOLE, merge_method=method, workers=workers)
+    values = got.values[0]
+    assert values[0, 1] == plain
+    assert {i: values[i, i] for i in range(3)} == holes
+    averaged = method in ("mean", "median")
+    assert got.dtype == (np.float32 if averaged else np.uint16)
+    assert np.isnan(values[3, 3]) if averaged else values[3, 3] == 0
+    assert np.isnan(got.fill_value_default) if averaged else got.fill_value_default == 0
+
+
+def test_merging_agrees_with_numpy_on_random_stacks(tmp_path):
+    random = np.random.default_rng(0)
+    stack = random.integers(0, 6, (7, 2, 9, 11)).astype("int16")
+    for i, data in enumerate(stack):
+        write_raster(tmp_path / f"s_2024060{i + 1}.tif", data, north=90.0, nodata=0)
+    catalog = build_raster_catalog(sorted(tmp_path.glob("*.tif")), DATED)
+    known = np.where(stack == 0, np.nan, stack)
+    slice_ = GeoSlice((0, 0, 110, 90), None, 10, 32610)
+    oracles = {"min": np.nanmin, "max": np.nanmax, "mean": np.nanmean, "median": np.nanmedian}
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        for method, oracle in oracles.items():
+            expected = oracle(known, axis=0)
+            got = load_raster(catalog, slice_, merge_method=method).values.astype(float)
+            got = np.where(got == 0, np.nan, got)
+            np.testing.assert_allclose(got, expected, rtol=1e-6)
+
+
+def test_a_file_s_own_mask_is_honoured_without_nodata(tmp_path):
+    path = write_raster(tmp_path / "m.tif", np.full((1, 4, 4), 7, "uint8"), north=40.0)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as file:
+        mask = np.full((4, 4), 255, "uint8")
+        mask[0] = 0
+        file.write_mask(mask)
+    got = load_raster(build_raster_catalog([path]), WHOLE, merge_method="mean")
+    assert np.isnan(got.values[0, 0]).all()
+    assert (got.values[0, 1:] == 7).all()
+    moved = GeoSlice((0, 0, 40, 40), None, 5, 32610)
+    assert np.isnan(
+        load_raster(build_raster_catalog([path]), moved, merge_method="mean").values[0, :2]
+    ).all()
+
+
+def test_tiles_side_by_side_make_one_mosaic(tmp_path):
+    for i in range(3):
+        write_raster(
+            tmp_path / f"t{i}.tif", np.full((1, 4, 4), i + 1, "uint8"), west=40.0 * i, north=40.0
+        )
+    catalog = build_raster_catalog(sorted(tmp_path.glob("*.tif")))
+    got = load_raster(catalog, GeoSlice((20, 0, 100, 40), None, 10, 32610)).values[0]
+    assert (got == [1, 1, 2, 2, 2, 2, 3, 3]).all()
+
+
+class Opened:
+    """What rasterio was asked to read: dataset sizes and windows."""
+
+    def __init__(self, monkeypatch):
+        self.levels, self.paths = [], []
+        real = rasterio.open
+
+        def spy(path, *args, **kwargs):
+            self.paths.append(str(path))
+            self.levels.append(kwargs.get("overview_level"))
+            return real(path, *args, **kwargs)
+
+        monkeypatch.setattr(rasterio, "open", spy)
+
+
+@pytest.fixture
+def pyramid(tmp_path):
+    data = np.arange(512 * 512, dtype="float32").reshape(1, 512, 512)
+    path = write_raster(
+        tmp_path / "p.tif", data, north=5120.0, tiled=True, blockxsize=128, blockysize=128
+    )
+    with rasterio.open(path, "r+") as file:
+        file.build_overviews([2, 4, 8], Resampling.nearest)
+    return build_raster_catalog([path])
+
+
+@pytest.mark.parametrize(
+    ("size", "level"), [(10, None), (15, None), (20, 0), (30, 0), (40, 1), (100, 2)]
+)
+def test_the_overview_that_fits_the_resolution_is_read(pyramid, monkeypatch, size, level):
+    opened = Opened(monkeypatch)
+    slice_ = GeoSlice((0, 0, 4800, 4800), None, size, 32610)
+    got = load_raster(pyramid, slice_)
+    assert got.shape[1:] == slice_.shape
+    assert opened.levels[-1] == level
+    assert len(opened.levels) == (1 if level is None else 2)
+
+
+def test_only_files_that_touch_are_opened_and_last_stops_when_full(
+    overlapping, tmp_path, monkeypatch
+):
+    far = write_raster(tmp_path / "far_20240604.tif", np.ones((1, 4, 4), "uint16"), west=9e5)
+    catalog = overlapping.union(build_raster_catalog([far], DATED))
+    opened = Opened(monkeypatch)
+    load_raster(catalog, GeoSlice((0, 10, 10, 20), None, 10, 32610), workers=1)
+    assert [p.rsplit("/")[-1] for p in opened.paths] == ["s_20240603.tif"]
+
+
+def test_a_time_series_has_one_mosaic_a_day(tmp_path):
+    for day, west, value in [("20240601", 0, 1), ("20240601", 40, 2), ("20240603", 0, 3)]:
+        name = f"t{west}_{day}.tif"
+        write_raster(
+            tmp_path / name,
+            np.full((1, 4, 4), value, "uint8"),
+            west=float(west),
+            north=40.0,
+            nodata=0,
+        )
+    catalog = build_raster_catalog(sorted(tmp_path.glob("*.tif")), DATED)
+    for method in ("last", "first", "mean", "median"):
+        got = load_raster_timeseries(
+            catalog, GeoSlice((0, 0, 80, 40), None, 10, 32610), merge_method=method
+        )
+        assert got.shape == (2, 1, 4, 8)
+        assert got.attrs["dates"] == ["2024-06-01", "2024-06-03"]
+        assert got.values[0, 0, 0].tolist() == [1, 1, 1, 1, 2, 2, 2, 2]
+        assert got.values[1, 0, 0, 0] == 3
+        assert (
+            got.values[1, 0, 0, 7] == 0
+            if method in ("last", "first")
+            else np.isnan(got.values[1, 0, 0, 7])
+        )
+
+
+def test_a_time_series_needs_dates_and_equal_bands(tmp_path):
+    one = write_raster(tmp_path / "a_20240601.tif", np.ones((1, 4, 4), "uint8"), north=40.0)
+    two = write_raster(tmp_path / "b_20240602.tif", np.ones((2, 4, 4), "uint8"), north=40.0)
+    with pytest.raises(CatalogError, match="needs dates"):
+        load_raster_timeseries(build_raster_catalog([one]), WHOLE)
+    both = build_raster_catalog([one, two], DATED)
+    with pytest.raises(CatalogError, match="bands"):
+        load_raster_timeseries(both, WHOLE)
+    with pytest.raises(CatalogError, match="bands"):
+        load_raster(both, WHOLE, merge_method="mean")
+    assert load_raster_timeseries(both, WHOLE, [1]).shape == (2, 1, 4, 4)
+
+
+def test_assets_of_one_item_are_bands_of_one_grid(tmp_path):
+    import datetime
+
+    import pystac
+
+    fine = np.arange(16, dtype="uint16").reshape(1, 4, 4)
+    coarse = np.array([[[1, 2], [3, 4]]], "uint16")
+    item = pystac.Item(
+        "s", None, [0, 0, 1, 1], datetime.datetime(2024, 6, 1), {"proj:code": "EPSG:32610"}
+    )
+    for key, data, size in [("B04", fine, 10.0), ("B11", coarse, 20.0)]:
+        path = write_raster(tmp_path / f"{key}.tif", data, north=40.0, size=size)
+        extent = {"proj:transform": [size, 0, 0, 0, -size, 40], "proj:shape": list(data.shape[1:])}
+        item.add_asset(key, pystac.Asset(path, extra_fields=extent))
+    catalog = from_stac_items([item], asset_key=["B04", "B11"])
+    got = load_raster(catalog, next(catalog.iter_slices()))
+    assert got.attrs["band_names"] == ["B04", "B11"]
+    assert (got.values[0] == fine[0]).all()
+    assert (got.values[1] == np.kron(coarse[0], np.ones((2, 2)))).all()
+    swapped = load_raster(catalog, WHOLE, [2, 1])
+    assert swapped.attrs["band_names"] == ["B11", "B04"]
+    with pytest.raises(CatalogError, match="B04"):
+        load_raster(catalog, WHOLE, [3])
+
+
+def test_files_that_have_moved_are_named_or_left_out(overlapping, tmp_path):
+    (tmp_path / "s_20240602.tif").unlink()
+    assert overlapping.missing_files() == [str(tmp_path / "s_20240602.tif")]
+    with pytest.raises(CatalogError, match=r"s_20240602\.tif.*on_error='skip'"):
+        load_raster(overlapping, WHOLE, merge_method="max")
+    got = load_raster(overlapping, WHOLE, merge_method="max", on_error="skip")
+    assert got.values[0, 0, 1] == 20
+    assert [path for path, _ in got.attrs["skipped"]] == [str(tmp_path / "s_20240602.tif")]
+    series = load_raster_timeseries(overlapping, WHOLE, on_error="skip")
+    assert series.attrs["dates"] == ["2024-06-01", "2024-06-03"]
+    for path in tmp_path.glob("*.tif"):
+        path.unlink()
+    for load in (load_raster, load_raster_timeseries):
+        with pytest.raises(CatalogError, match="could be read"):
+            load(overlapping, WHOLE, on_error="skip")
+
+
+def test_bad_questions_are_refused(overlapping):
+    for options, message in [
+        ({"merge_method": "best"}, "merge_method"),
+        ({"resampling": "wishful"}, "resampling"),
+        ({"workers": 0}, "workers"),
+        ({"on_error": "ignore"}, "on_error"),
+    ]:
+        for load in (load_raster, load_raster_timeseries):
+            with pytest.raises(CatalogError, match=message):
+                load(overlapping, WHOLE, **options)
+    with pytest.raises(CatalogError, match="touches"):
+        load_raster(overlapping, GeoSlice((900, 900, 910, 910), None, 10, 32610))
+    with pytest.raises(CatalogError, match="load_vector"):
+        load_raster(InMemoryGeoCatalog(overlapping.gdf, "vector"), WHOLE)
+
+
+def test_a_file_backed_catalog_loads_the_same(overlapping, tmp_path):
+    file = open_catalog(to_geoparquet(overlapping, tmp_path / "c.parquet"))
+    for method in ("last", "median"):
+        one, two = (load_raster(c, WHOLE, merge_method=method).values for c in (overlapping, file))
+        np.testing.assert_array_equal(one, two)
+
+
+def test_overview_choice_is_a_count_of_pixels():
+    assert window.overview_level([2, 4, 8], 8) == 2
+    assert window.overview_level([], 8) is None
+
+
+def test_the_real_archive(archive_root):
+    paths = sorted((archive_root / "sentinel-2-l2a").glob("S2_T31UDS_201805*/*B04*.tif"))
+    catalog = build_raster_catalog(paths, r"_(?P<date>\d{8}T\d{6})_", "%Y%m%dT%H%M%S")
+    slice_ = next(catalog.iter_slices())
+    first = load_raster(catalog, slice_)
+    with rasterio.open(paths[0]) as file:
+        assert (first.values == file.read()).all()
+    series = load_raster_timeseries(catalog, GeoSlice(slice_.bounds, "2018-05", 10, slice_.crs))
+    assert series.shape == (len(paths), 1, 64, 64)
+    assert series.attrs["dates"] == sorted(series.attrs["dates"])

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+import shapely
+from pyproj import Transformer
+
+from geocatalog import CatalogError
+from geocatalog.footprint import are_boxes, reproject, reproject_box, wrapped_bounds
+
+
+def test_only_full_rectangles_are_boxes():
+    shapes = [
+        shapely.box(0, 0, 2, 1),
+        shapely.Polygon([(0, 0), (0, 1), (2, 1), (2, 0)]),
+        shapely.Polygon([(1, 0), (2, 1), (1, 2), (0, 1)]),
+        shapely.Polygon([(0, 0), (2, 0), (2, 2), (2, 2), (0, 0)]),
+        shapely.Polygon([(0, 0), (2, 2), (2, 0), (0, 2)]),
+        shapely.Polygon(),
+        shapely.Point(0, 0),
+        shapely.box(0, 0, 4, 4) - shapely.box(1, 1, 2, 2),
+        None,
+    ]
+    array = np.array(shapes, dtype=object)
+    assert are_boxes(array, shapely.bounds(array)).tolist() == [True, True, *[False] * 7]
+
+
+def test_densified_edges_follow_the_curve():
+    """The north edge of a box in degrees bends in UTM: a chord would miss by kilometres."""
+    moved = reproject_box((-126, 40, -120, 50), 4326, 32610)
+    x, y = Transformer.from_crs(4326, 32610, always_xy=True).transform(-123.0, 50.0)
+    corner_y = Transformer.from_crs(4326, 32610, always_xy=True).transform(-126.0, 50.0)[1]
+    assert corner_y - y > 4000
+    assert abs(moved.boundary.distance(shapely.Point(x, y))) < 20
+
+
+def test_a_footprint_over_the_antimeridian_is_split():
+    moved = reproject_box((100000, 8000000, 300000, 8200000), 32701, 4326)
+    assert moved.geom_type == "MultiPolygon"
+    assert moved.area < 5
+    west, _, east, _ = wrapped_bounds(moved)
+    assert west > 170
+    assert east < -170
+
+
+@pytest.mark.parametrize(("crs", "pole"), [(3413, 1), (3031, -1)])
+def test_a_box_around_a_pole_becomes_a_cap(crs, pole):
+    moved = reproject_box((-1e6, -1e6, 1e6, 1e6), crs, 4326)
+    west, south, east, north = moved.bounds
+    assert (west, east) == (-180, 180)
+    assert (north if pole > 0 else south) == 90 * pole
+    assert (south > 70) if pole > 0 else (north < -70)
+
+
+def test_a_place_outside_a_crs_is_an_error_that_names_it():
+    with pytest.raises(CatalogError, match="target_crs"):
+        reproject_box((170, 0, 175, 5), 4326, "+proj=ortho +lat_0=0 +lon_0=0")
+
+
+def test_empty_and_missing_shapes_pass_through():
+    shapes = np.array([None, shapely.Polygon(), shapely.Point(-123, 0)], dtype=object)
+    moved = reproject(shapes, 4326, 32610)
+    assert moved[0] is None
+    assert moved[1].is_empty
+    assert round(moved[2].x) == 500000

@@ -1,0 +1,294 @@
+"""The file: what is in it, who can read it, and that it is never half written."""
+
+import json
+import re
+
+import duckdb
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import shapely
+from footprints import frame, paths_of
+
+from geocatalog import (
+    CatalogError,
+    DuckDBGeoCatalog,
+    InMemoryGeoCatalog,
+    from_geoparquet,
+    open_catalog,
+    to_geoparquet,
+)
+from geocatalog.parquet import SCHEMA_VERSION, read_info
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """200,000 boxes of 1 km over 1,000 km, and their file with 25 row groups."""
+    random = np.random.default_rng(3)
+    west, south = random.uniform(0, 999_000, (2, 200_000))
+    start = pd.Timestamp("2020-01-01", tz="UTC") + pd.to_timedelta(
+        random.integers(0, 1500, 200_000), unit="D"
+    )
+    table = gpd.GeoDataFrame(
+        {"filepath": [f"/data/{i:06d}.tif" for i in range(200_000)], "start_time": start},
+        geometry=shapely.box(west, south, west + 1000, south + 1000),
+        crs=32610,
+    )
+    table["end_time"] = table["start_time"]
+    table["cloud_cover"] = random.uniform(0, 100, 200_000)
+    catalog = InMemoryGeoCatalog(table)
+    return catalog, to_geoparquet(catalog, tmp_path_factory.mktemp("many") / "many.parquet")
+
+
+def scanned(catalog):
+    """Return (read, all) row groups from the plan of a query that was run."""
+    found = re.search(r"Row Groups Scanned: (\d+) / (\d+)", catalog.explain())
+    return tuple(map(int, found.groups()))
+
+
+def test_a_small_box_reads_few_row_groups(many):
+    catalog = open_catalog(many[1])
+    asked = {"bounds": (400_000, 400_000, 410_000, 410_000), "time": "2021-06"}
+    read, groups = scanned(catalog.query(**asked))
+    assert groups == 25
+    assert 1 <= read <= 4
+    found = catalog.query(**asked)
+    assert len(found) > 0
+    assert paths_of(found) == paths_of(many[0].query(**asked))
+
+
+def test_a_box_outside_reads_none(many):
+    plan = open_catalog(many[1]).query(bounds=(-9e6, -9e6, -8e6, -8e6)).explain()
+    assert "Row Groups Scanned" not in plan
+    assert "EMPTY" in plan.upper()
+
+
+def test_nothing_is_read_until_asked(many, monkeypatch):
+    catalog = open_catalog(many[1])
+
+    def refuse(*_args, **_kwargs):
+        raise AssertionError("rows were read")
+
+    monkeypatch.setattr(DuckDBGeoCatalog, "_relation", refuse)
+    monkeypatch.setattr(DuckDBGeoCatalog, "_run", refuse)
+    part = catalog.query(bounds=(0, 0, 1, 1), time="2021").query(time="2021-06")
+    assert len(catalog) == 200_000
+    assert catalog.total_bounds == many[0].total_bounds
+    assert catalog.temporal_extent == many[0].temporal_extent
+    assert "WHERE" in part.sql
+    with pytest.raises(AssertionError, match="rows were read"):
+        len(part)
+
+
+def test_rows_stream_in_batches(many):
+    rows = open_catalog(many[1]).query(bounds=(0, 0, 5e5, 1e6)).iter_rows()
+    first = next(rows)
+    assert first.index == 0
+    assert first.geometry.geom_type == "Polygon"
+    rows.close()
+
+
+def test_values_are_bound_and_never_written_into_the_text(many):
+    catalog = open_catalog(many[1]).query(bounds=(123.25, 0, 456.75, 1), time="2021-06-01")
+    assert "123.25" not in catalog.sql
+    assert "2021" not in catalog.sql
+    assert catalog.sql.count("?") == 6
+
+
+def test_the_connection_reads_this_file_and_nothing_else(many, tmp_path):
+    other = to_geoparquet(InMemoryGeoCatalog(frame((0, 0, 1, 1))), tmp_path / "other.parquet")
+    cursor = open_catalog(many[1])._source.cursor()
+    for statement in (
+        f"SELECT * FROM read_parquet('{other}')",
+        "SELECT * FROM read_text('/etc/hostname')",
+        f"COPY (SELECT 1) TO '{tmp_path / 'stolen.csv'}'",
+        f"ATTACH '{tmp_path / 'x.db'}'",
+        "SET enable_external_access = true",
+        "INSTALL httpfs",
+    ):
+        with pytest.raises(duckdb.Error):
+            cursor.execute(statement).fetchall()
+    assert not (tmp_path / "stolen.csv").exists()
+
+
+def test_threads_may_share_one_catalog(many):
+    from concurrent.futures import ThreadPoolExecutor
+
+    catalog = open_catalog(many[1])
+    boxes = [(x, x, x + 20_000, x + 20_000) for x in range(0, 900_000, 90_000)]
+    with ThreadPoolExecutor(4) as pool:
+        counts = list(pool.map(lambda box: len(catalog.query(bounds=box)), boxes))
+    assert counts == [len(many[0].query(bounds=box)) for box in boxes]
+
+
+def test_round_trip_keeps_rows_types_and_crs(four_scenes, tmp_path):
+    path = to_geoparquet(four_scenes, tmp_path / "catalog.parquet")
+    for again in (from_geoparquet(path), open_catalog(path)):
+        one = four_scenes.gdf.sort_values("filepath", ignore_index=True)
+        two = again.gdf.sort_values("filepath", ignore_index=True)
+        assert again.backend == "raster"
+        assert again.crs == four_scenes.crs
+        assert shapely.equals(one.geometry.to_numpy(), two.geometry.to_numpy()).all()
+        pd.testing.assert_frame_equal(
+            pd.DataFrame(one.drop(columns="geometry")), pd.DataFrame(two.drop(columns="geometry"))
+        )
+
+
+def test_geopandas_and_plain_duckdb_read_it(many):
+    catalog, path = many
+    table = gpd.read_parquet(path, bbox=(0, 0, 50_000, 50_000))
+    assert table.crs == catalog.crs
+    assert set(table.filepath) == set(catalog.query(bounds=(0, 0, 50_000, 50_000)).gdf.filepath)
+    rows = (
+        duckdb.connect()
+        .execute(f"SELECT count(*) FROM '{path}' WHERE bbox.xmin <= 50000 AND bbox.ymin <= 50000")
+        .fetchall()
+    )
+    assert rows == [(len(table),)]
+
+
+def test_it_says_what_it_is(many):
+    with pq.ParquetFile(many[1]) as file:
+        metadata = file.schema_arrow.metadata
+        groups = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
+    geo, own = json.loads(metadata[b"geo"]), json.loads(metadata[b"geocatalog"])
+    column = geo["columns"][geo["primary_column"]]
+    assert geo["version"] == "1.1.0"
+    assert column["encoding"] == "WKB"
+    assert column["geometry_types"] == ["Polygon"]
+    assert column["covering"]["bbox"]["xmin"] == ["bbox", "xmin"]
+    assert column["bbox"] == list(many[0].total_bounds)
+    assert own["schema_version"] == SCHEMA_VERSION
+    assert own["boxes"] is True
+    assert {group.num_rows for group in groups[:-1]} == {8192}
+    assert groups[0].column(0).compression == "ZSTD"
+    extents = [_extent(group) for group in groups]
+    assert np.mean(extents) < 0.12, "Hilbert order keeps a row group's rows together"
+
+
+def _extent(group):
+    """Return a row group's share of the whole area, from its statistics."""
+    sides = {}
+    for index in range(group.num_columns):
+        column = group.column(index)
+        if column.path_in_schema.startswith("bbox."):
+            sides[column.path_in_schema[5:]] = column.statistics
+    width = sides["xmax"].max - sides["xmin"].min
+    height = sides["ymax"].max - sides["ymin"].min
+    return width * height / 1e12
+
+
+def test_a_failed_write_leaves_the_old_file(four_scenes, tmp_path, monkeypatch):
+    path = tmp_path / "catalog.parquet"
+    to_geoparquet(four_scenes, path)
+    before = path.read_bytes()
+
+    def broken(_table, target, **_options):
+        with open(target, "wb") as file:
+            file.write(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(pq, "write_table", broken)
+    with pytest.raises(OSError, match="no space"):
+        to_geoparquet(four_scenes.query(bounds=(0, 0, 1, 1)), path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["catalog.parquet"]
+
+
+def test_a_catalog_may_be_written_over_its_own_file(four_scenes, tmp_path):
+    path = to_geoparquet(four_scenes, tmp_path / "catalog.parquet")
+    to_geoparquet(open_catalog(path).where("cloud_cover < 50"), path)
+    assert len(open_catalog(path)) == 2
+
+
+def test_files_of_older_layouts_are_read(four_scenes, tmp_path):
+    """No covering, no metadata of ours, naive times, another name for the geometry."""
+    table = four_scenes.gdf.rename_geometry("outline")
+    for name in ("start_time", "end_time"):
+        table[name] = table[name].dt.tz_localize(None)
+    old = tmp_path / "old.parquet"
+    table.to_parquet(old, schema_version="1.0.0")
+    info = read_info(old)
+    assert (info.version, info.covering, info.boxes) == (0, None, False)
+    for again in (from_geoparquet(old), open_catalog(old)):
+        assert again.columns == four_scenes.columns
+        asked = {"bounds": (150, 10, 160, 20), "time": "2024-07"}
+        assert paths_of(again.query(**asked)) == paths_of(four_scenes.query(**asked))
+        assert again.total_bounds == four_scenes.total_bounds
+        assert again.temporal_extent == four_scenes.temporal_extent
+
+
+def test_a_file_without_times_is_undated(tmp_path):
+    rows = gpd.GeoDataFrame({"filepath": ["/a.tif"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
+    path = tmp_path / "plain.parquet"
+    rows.to_parquet(path)
+    catalog = open_catalog(path)
+    assert len(catalog.query(time="1850")) == 1
+    assert catalog.gdf.start_time.isna().all()
+    assert catalog.temporal_extent is None
+    assert next(catalog.iter_rows()).interval is None
+
+
+def _refused(path, message):
+    for reader in (open_catalog, from_geoparquet):
+        with pytest.raises(CatalogError, match=message):
+            reader(path)
+
+
+def test_what_is_no_catalog_file_is_refused(four_scenes, tmp_path):
+    _refused(tmp_path / "absent.parquet", "no catalog file")
+    text = tmp_path / "text.parquet"
+    text.write_text("hello")
+    _refused(text, "not a Parquet file")
+    plain = tmp_path / "plain.parquet"
+    pq.write_table(pa.table({"filepath": ["a"]}), plain)
+    _refused(plain, "without GeoParquet metadata")
+    other = tmp_path / "other.parquet"
+    four_scenes.gdf.drop(columns="filepath").to_parquet(other)
+    _refused(other, "no 'filepath' column")
+
+
+def test_a_newer_layout_is_refused_by_version(four_scenes, tmp_path):
+    path = to_geoparquet(four_scenes, tmp_path / "catalog.parquet")
+    table = pq.read_table(path)
+    own = json.dumps({"schema_version": SCHEMA_VERSION + 1})
+    newer = table.replace_schema_metadata({**table.schema.metadata, b"geocatalog": own})
+    pq.write_table(newer, path)
+    _refused(path, "upgrade")
+
+
+def test_times_as_text_are_named_with_the_way_out(four_scenes, tmp_path):
+    table = four_scenes.gdf
+    table["start_time"] = table["start_time"].astype(str)
+    path = tmp_path / "text_times.parquet"
+    table.to_parquet(path)
+    with pytest.raises(CatalogError, match="from_geoparquet"):
+        open_catalog(path)
+    assert len(from_geoparquet(path).query(time="2024-06")) == 1
+
+
+def test_a_file_that_went_away_is_named(four_scenes, tmp_path):
+    path = tmp_path / "catalog.parquet"
+    catalog = open_catalog(to_geoparquet(four_scenes, path))
+    path.unlink()
+    with pytest.raises(CatalogError, match=r"catalog\.parquet"):
+        len(catalog.query(bounds=(0, 0, 1, 1)))
+
+
+def test_a_path_with_a_quote_is_only_a_path(four_scenes, tmp_path):
+    folder = tmp_path / "it's a folder"
+    path = to_geoparquet(four_scenes, folder / "x'); DROP TABLE t; --.parquet")
+    assert len(open_catalog(path).query(bounds=(0, 0, 50, 50))) == 1
+
+
+def test_a_column_that_mixes_types_is_refused(tmp_path):
+    rows = frame([(0, 0, 1, 1)] * 2, mixed=[1, "two"])
+    with pytest.raises(CatalogError, match="mixes types"):
+        to_geoparquet(InMemoryGeoCatalog(rows), tmp_path / "x.parquet")
+    with pytest.raises(CatalogError, match="row_group_size"):
+        to_geoparquet(
+            InMemoryGeoCatalog(frame((0, 0, 1, 1))), tmp_path / "x.parquet", row_group_size=0
+        )

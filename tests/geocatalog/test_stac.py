@@ -1,0 +1,180 @@
+import json
+from datetime import UTC, datetime
+
+import pystac
+import pytest
+import rasterio
+from footprints import frame, utc
+
+from geocatalog import (
+    CatalogError,
+    InMemoryGeoCatalog,
+    from_stac_items,
+    from_stac_search,
+    to_stac_items,
+)
+
+
+def item(item_id="scene", *, geometry=None, bbox=(-120, 38, -119, 39), asset=None, **properties):
+    when = properties.pop("when", datetime(2024, 6, 14, 18, 40, tzinfo=UTC))
+    made = pystac.Item(item_id, geometry, list(bbox) if bbox else None, when, properties)
+    fields = {"gsd": 10.0} if asset is None else asset
+    made.add_asset(
+        "B04", pystac.Asset("https://host/b04.tif?sig=x", roles=["data"], extra_fields=fields)
+    )
+    made.add_asset("B08", pystac.Asset("https://host/b08.tif", roles=["data"]))
+    return made
+
+
+PROJECTED = {"proj:transform": [10, 0, 699960, 0, -10, 4400040], "proj:shape": [10980, 10980]}
+
+
+@pytest.fixture
+def no_files(monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise AssertionError("a file was opened")
+
+    monkeypatch.setattr(rasterio, "open", refuse)
+
+
+def test_projected_items_give_their_file_s_extent_and_open_nothing(no_files):
+    items = [
+        item(f"s{i}", asset=PROJECTED, **{"proj:code": "EPSG:32610", "eo:cloud_cover": i})
+        for i in range(3)
+    ]
+    catalog = from_stac_items(items, asset_key="B04")
+    assert catalog.crs.to_epsg() == 32610
+    assert catalog.total_bounds == (699960, 4290240, 809760, 4400040)
+    assert {s.shape for s in catalog.iter_slices()} == {(10980, 10980)}
+    assert catalog.gdf.cloud_cover.tolist() == [0, 1, 2]
+    assert catalog.gdf.filepath[0] == "https://host/b04.tif?sig=x"
+    assert catalog.temporal_extent.left == utc("2024-06-14T18:40")
+
+
+def test_thousands_of_items_open_no_file(no_files):
+    items = [item(f"s{i}", asset=PROJECTED, **{"proj:epsg": 32610}) for i in range(2_000)]
+    assert len(from_stac_items(items, asset_key="B04")) == 2_000
+
+
+def test_items_without_projection_use_their_geometry():
+    triangle = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [0, 1], [0, 0]]]}
+    catalog = from_stac_items([item(geometry=triangle)], asset_key="B04")
+    assert catalog.crs.to_epsg() == 4326
+    assert catalog.gdf.geometry[0].area == 0.5
+    assert from_stac_items([item()], asset_key="B04").total_bounds == (-120, 38, -119, 39)
+
+
+def test_a_bbox_across_the_antimeridian_becomes_two_halves():
+    catalog = from_stac_items([item(bbox=(179, -18, -179, -17))], asset_key="B04")
+    assert len(catalog.query(bounds=(179.5, -18, 179.6, -17))) == 1
+    assert len(catalog.query(bounds=(0, -18, 1, -17))) == 0
+
+
+def test_the_footprint_may_be_the_item_s_own_geometry():
+    triangle = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [0, 1], [0, 0]]]}
+    one = item(geometry=triangle, asset=PROJECTED, **{"proj:code": "EPSG:32610"})
+    assert from_stac_items([one], "B04", footprint="geometry").crs.to_epsg() == 4326
+    assert from_stac_items([one], "B04").crs.to_epsg() == 32610
+
+
+def test_an_interval_of_start_and_end():
+    span = {"start_datetime": "2024-06-01T00:00:00Z", "end_datetime": "2024-06-30T23:59:59Z"}
+    catalog = from_stac_items([item(when=None, **span)], asset_key="B04")
+    assert catalog.temporal_extent.left == utc("2024-06-01")
+    assert catalog.temporal_extent.right == utc("2024-06-30T23:59:59")
+
+
+def test_several_assets_are_the_bands_of_one_row():
+    catalog = from_stac_items([item()], asset_key=["B08", "B04"])
+    row = next(catalog.iter_rows())
+    assert list(row.assets) == ["B08", "B04"]
+    assert row.filepath == row.assets["B08"] == "https://host/b08.tif"
+
+
+def test_mixed_crs_needs_a_target():
+    items = [item(asset=PROJECTED, **{"proj:epsg": code}) for code in (32610, 32611)]
+    with pytest.raises(CatalogError, match=r"EPSG:32610 \(1\), EPSG:32611 \(1\).*target_crs"):
+        from_stac_items(items, asset_key="B04")
+    both = from_stac_items(items, asset_key="B04", target_crs=4326)
+    assert both.crs.to_epsg() == 4326
+    west, _, east, _ = both.total_bounds
+    assert east - west > 6
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda: item(bbox=None), "no geometry, no bbox"),
+        (lambda: item("x").clone(), "no asset 'B99'"),
+    ],
+)
+def test_unusable_items_are_named_or_listed(made, message):
+    key = "B99" if "B99" in message else "B04"
+    with pytest.raises(CatalogError, match=message):
+        from_stac_items([made()], asset_key=key)
+    catalog = from_stac_items([made()], asset_key=key, target_crs=4326, on_error="skip")
+    assert len(catalog) == 0
+    assert message in catalog.skipped[0][1]
+
+
+def test_a_search_is_read_through():
+    class Search:
+        def items(self):
+            yield item()
+
+    assert len(from_stac_search(Search(), asset_key="B04")) == 1
+
+
+def test_bad_options_are_refused():
+    for options in ({"footprint": "tile"}, {"on_error": "ignore"}, {"asset_key": []}):
+        with pytest.raises(CatalogError):
+            from_stac_items([item()], **options)
+
+
+def test_round_trip_through_stac_items():
+    items = [
+        item("a", asset=PROJECTED, **{"proj:code": "EPSG:32610", "eo:cloud_cover": 3.0}),
+        item("b", asset=PROJECTED, **{"proj:code": "EPSG:32610", "eo:cloud_cover": 4.0}),
+    ]
+    first = from_stac_items(items, asset_key=["B04", "B08"])
+    again = from_stac_items(to_stac_items(first), asset_key=["B04", "B08"])
+    one, two = first.gdf, again.gdf
+    assert first.crs == again.crs
+    assert (one.geometry.geom_equals(two.geometry)).all()
+    for name in (
+        "filepath",
+        "start_time",
+        "end_time",
+        "item_id",
+        "cloud_cover",
+        "assets",
+        "resolution",
+    ):
+        assert one[name].tolist() == two[name].tolist()
+
+
+def test_written_items_are_valid_geojson_in_degrees():
+    catalog = InMemoryGeoCatalog(frame((700000, 4300000, 701000, 4301000), "2024-06-01"))
+    made = to_stac_items(catalog)[0]
+    assert -121 < made.bbox[0] < made.bbox[2] < -120
+    assert made.datetime is None
+    assert made.properties["start_datetime"] == "2024-06-01T00:00:00Z"
+    json.dumps(made.to_dict())
+
+
+def test_an_undated_row_cannot_be_an_item():
+    with pytest.raises(CatalogError, match="undated"):
+        to_stac_items(InMemoryGeoCatalog(frame((0, 0, 1, 1), None)))
+
+
+def test_recorded_searches_of_the_planetary_computer(shared_data):
+    recorded = json.loads((shared_data / "stac" / "landsat-c2-l2-pc.json").read_text())
+    found = [pystac.Item.from_dict(one) for one in recorded]
+    catalog = from_stac_items(found, asset_key="red", target_crs=4326)
+    assert len(catalog) == len(found) > 0
+    for one, row in zip(found, catalog.iter_rows(), strict=True):
+        west, south, east, north = one.bbox
+        inside = row.geometry.centroid
+        assert west < inside.x < east
+        assert south < inside.y < north
+        assert row.start_time == utc(one.datetime.replace(tzinfo=None))
