@@ -28,7 +28,14 @@ Range = tuple[float, float]
 
 
 class Augmentation(Operator):
-    """An operator that draws random numbers: a subclass defines `_augment`."""
+    """An operator that draws random numbers: a subclass defines `_augment`.
+
+    >>> class Shift(Augmentation):
+    ...     def _augment(self, rng, chip, *labels):
+    ...         return (chip + rng.normal(), *labels)
+    >>> bool((Shift()(np.zeros((2, 2)), seed=1) == Shift()(np.zeros((2, 2)), seed=1)).all())
+    True
+    """
 
     def __call__(self, chip: Any = None, /, *labels: Any, seed: Seed = None) -> Any:
         """Return the changed chip, or (chip, label, ...) when labels were given."""

@@ -27,7 +27,12 @@ PerBand = float | Sequence[float] | NDArray[Any]
 
 
 class BandError(IndexError, KeyError):
-    """A band that the raster does not have; the message lists those it has."""
+    """A band that the raster does not have; the message lists those it has.
+
+    >>> band_index(np.zeros((2, 4, 4)), 7)
+    Traceback (most recent call last):
+    geotoolz.bands.BandError: band index 7 is out of range: the raster has 2 bands on axis 0
+    """
 
     __str__ = LookupError.__str__
 

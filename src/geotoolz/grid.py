@@ -64,6 +64,11 @@ def georeferenced(raster: Raster, what: str) -> GeoTensor:
     """Return the raster if it has a CRS; else raise, saying that `what` needs one.
 
     Raises TypeError for a plain array, ValueError for a `GeoTensor` without a CRS.
+
+    >>> import numpy as np
+    >>> georeferenced(np.zeros((2, 4)), "cropping")
+    Traceback (most recent call last):
+    TypeError: cropping needs a GeoTensor, which knows where its pixels are, got ndarray; ...
     """
     if not isinstance(raster, GeoTensor):
         raise TypeError(

@@ -61,7 +61,15 @@ def map_frame(raster: Raster, axes: str = "km") -> Frame:
 
 
 def dress_axes(ax: Axes, frame: Frame, scale_bar: bool = True) -> None:
-    """Label the axes, keep the ground's proportions, and draw a scale bar."""
+    """Label the axes, keep the ground's proportions, and draw a scale bar.
+
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> ax = Figure().subplots()
+    >>> dress_axes(ax, map_frame(np.zeros((2, 3))))
+    >>> ax.get_xlabel()
+    'column (px)'
+    """
     ax.set_aspect(frame.aspect)
     if frame.visible:
         ax.set_xlabel(frame.x_label)

@@ -249,10 +249,10 @@ def _shift_integers(values: NDArray[Any], shift: int, nodata: float | int | None
     else:
         # Clipped before it is shifted, so that nothing is out of range after it: then unsigned
         # arithmetic, which wraps by definition, gives the right bits for signed types too.
-        out = np.clip(values, max(lowest, limits.min), min(highest, limits.max))
+        out = np.maximum(values, lowest) if lowest > limits.min else np.minimum(values, highest)
         bits = out.view(f"u{kind.itemsize}")
         np.add(bits, bits.dtype.type(shift % (1 << 8 * kind.itemsize)), out=bits)
-    landed = fill_mask(out, nodata)
+    landed = None if nodata == limits.min else fill_mask(out, nodata)
     if landed is not None and nodata is not None:
         out[landed] = nodata + 1 if nodata < limits.max else nodata - 1
     invalid = fill_mask(values, nodata)

@@ -124,6 +124,11 @@ def _stretch(source: NDArray[Any], low: float, high: float, target: NDArray[Any]
 
 
 def _valid_range(band: NDArray[Any], fill: float | int | None) -> tuple[float, float]:
+    low = band.min() if band.size else np.nan
+    # Without NaN (it would be the minimum) and without a fill value at or above the minimum, all
+    # values are valid: two passes and no mask.
+    if low == low and (fill is None or not fill >= low):
+        return float(low), float(band.max())
     invalid = nodata_mask(band, fill)
     valid = band if invalid is None else band[~invalid]
     return (float(valid.min()), float(valid.max())) if valid.size else (NAN, NAN)
