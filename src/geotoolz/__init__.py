@@ -14,6 +14,8 @@ Names are loaded when first used, so importing the package costs hardly more tha
 """
 
 from importlib import import_module
+from importlib.util import find_spec
+from pkgutil import iter_modules
 from typing import Any
 
 _NAMES = {
@@ -24,8 +26,9 @@ _NAMES = {
     "geotoolz.carrier": "GeoTensor",
     "geotoolz.bands": "BandError",
     "geotoolz.radiometry": (
-        "ToFloat32 DNToReflectance ReflectanceToDN ApplyOffset HarmonizeBaseline TOAToBOA_DOS"
+        "ToFloat32 DNToReflectance ReflectanceToDN ApplyOffset HarmonizeBaseline"
     ),
+    "geotoolz.haze": "TOAToBOA_DOS",
     "geotoolz.stretch": "PercentileClip MinMax Gamma",
     "geotoolz.indices": (
         "NormalizedDifference NDVI NDWI MNDWI NBR EVI SAVI NDMI NDSI BSI BAIS2 ARVI GNDVI NDRE "
@@ -36,6 +39,7 @@ _NAMES = {
         "SCL_WATER SCL_SNOW"
     ),
     "geotoolz.mask": "ApplyMask CombineMasks InvertMask MaskWhere",
+    "geotoolz.select": "SelectBands",
     "geotoolz.normalize": "StandardScale RobustScale PerBandStats",
     "geotoolz.augment": (
         "Compose RandomFlip RandomRotate90 BrightnessJitter ContrastJitter GaussianNoise "
@@ -56,18 +60,13 @@ _NAMES = {
     "geotoolz.catalog_ops": "CatalogPipeline CatalogField ActiveSampler",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
-_MODULES = {
-    *(name.removeprefix("geotoolz.") for name in _NAMES if name.startswith("geotoolz.")),
-    "index_formulas", "index_operator", "spectral_index",
-}  # fmt: skip
-
 __all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         value = getattr(import_module(_HOME[name]), name)
-    elif name in _MODULES:
+    elif name[0] != "_" and find_spec(f"geotoolz.{name}") is not None:
         value = import_module(f"geotoolz.{name}")
     else:
         raise AttributeError(f"module 'geotoolz' has no attribute {name!r}")
@@ -76,4 +75,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_MODULES})
+    return sorted({*globals(), *__all__, *(module.name for module in iter_modules(__path__))})

@@ -12,52 +12,26 @@ and stay in range; nodata stays nodata.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.random import Generator, SeedSequence, default_rng
+from numpy.random import Generator
 from numpy.typing import NDArray
 
+from geotoolz.augmentation import (
+    Augmentation,
+    Range,
+    check_probability,
+    check_range,
+    draw,
+    pair,
+    rebuild,
+    restore,
+    work,
+)
 from geotoolz.bands import band_views
 from geotoolz.carrier import Raster, fill_of, nodata_mask, rewrap, values_of
 from geotoolz.moves import crop, flip, rotate90
 from pipekit import Operator
-
-Seed = int | Sequence[int] | SeedSequence | Generator | None
-Range = tuple[float, float]
-
-
-class Augmentation(Operator):
-    """An operator that draws random numbers: a subclass defines `_augment`.
-
-    >>> class Shift(Augmentation):
-    ...     def _augment(self, rng, chip, *labels):
-    ...         return (chip + rng.normal(), *labels)
-    >>> bool((Shift()(np.zeros((2, 2)), seed=1) == Shift()(np.zeros((2, 2)), seed=1)).all())
-    True
-    """
-
-    def __call__(self, chip: Any = None, /, *labels: Any, seed: Seed = None) -> Any:
-        """Return the changed chip, or (chip, label, ...) when labels were given."""
-        if seed is None:
-            return super().__call__(chip, *labels)
-        return self._run(default_rng(seed), chip, labels)
-
-    def _apply(self, chip: Raster, *labels: Raster) -> Any:
-        return self._run(default_rng(), chip, labels)
-
-    def _run(self, rng: Generator, chip: Raster, labels: tuple[Raster, ...]) -> Any:
-        for label in labels:
-            if values_of(label).shape[-2:] != values_of(chip).shape[-2:]:
-                raise ValueError(
-                    f"a label must end in the chip's (H, W), got {values_of(label).shape} "
-                    f"for a chip {values_of(chip).shape}"
-                )
-        moved = self._augment(rng, chip, *labels)
-        return moved if labels else moved[0]
-
-    def _augment(self, rng: Generator, chip: Raster, *labels: Raster) -> tuple[Raster, ...]:
-        raise NotImplementedError(f"{type(self).__name__} must define _augment")
 
 
 class Compose(Augmentation):
@@ -78,7 +52,7 @@ class Compose(Augmentation):
         for op in ops:
             if not isinstance(op, Operator):
                 raise TypeError(f"ops must be operators, got {op!r}")
-        _check_probability(p, "p")
+        check_probability(p, "p")
         self.ops = ops
         self.p = p
 
@@ -105,8 +79,8 @@ class RandomFlip(Augmentation):
     """
 
     def __init__(self, p_horizontal: float = 0.5, p_vertical: float = 0.5) -> None:
-        _check_probability(p_horizontal, "p_horizontal")
-        _check_probability(p_vertical, "p_vertical")
+        check_probability(p_horizontal, "p_horizontal")
+        check_probability(p_vertical, "p_vertical")
         self.p_horizontal = p_horizontal
         self.p_vertical = p_vertical
 
@@ -129,7 +103,7 @@ class RandomRotate90(Augmentation):
     """
 
     def __init__(self, p: float = 0.75) -> None:
-        _check_probability(p, "p")
+        check_probability(p, "p")
         self.p = p
 
     def _augment(self, rng: Generator, chip: Raster, *labels: Raster) -> tuple[Raster, ...]:
@@ -145,13 +119,13 @@ class RandomCrop(Augmentation):
     """
 
     def __init__(self, size: int | tuple[int, int]) -> None:
-        rows, cols = _pair(size)
+        rows, cols = pair(size)
         if rows < 1 or cols < 1:
             raise ValueError(f"size must be positive (rows, cols), got {size}")
         self.size = size
 
     def _augment(self, rng: Generator, chip: Raster, *labels: Raster) -> tuple[Raster, ...]:
-        rows, cols = _pair(self.size)
+        rows, cols = pair(self.size)
         height, width = values_of(chip).shape[-2:]
         if rows > height or cols > width:
             raise ValueError(f"can't crop (rows, cols) = {rows, cols} from {height, width}")
@@ -170,8 +144,8 @@ class BrightnessJitter(Augmentation):
     def __init__(
         self, factor: Range = (0.8, 1.2), per_band: bool = True, axis: int = 0, p: float = 1.0
     ) -> None:
-        _check_range(factor, "factor")
-        _check_probability(p, "p")
+        check_range(factor, "factor")
+        check_probability(p, "p")
         self.factor = factor
         self.per_band = per_band
         self.axis = axis
@@ -181,9 +155,9 @@ class BrightnessJitter(Augmentation):
         if rng.random() >= self.p:
             return (chip, *labels)
         bands = band_views(values_of(chip), self.axis)
-        factors = _draw(rng, self.factor, len(bands), self.per_band)
-        changed = [_work(band) * np.float32(f) for band, f in zip(bands, factors, strict=True)]
-        return (_rebuild(chip, changed, self.axis), *labels)
+        factors = draw(rng, self.factor, len(bands), self.per_band)
+        changed = [work(band) * np.float32(f) for band, f in zip(bands, factors, strict=True)]
+        return (rebuild(chip, changed, self.axis), *labels)
 
 
 class ContrastJitter(Augmentation):
@@ -196,8 +170,8 @@ class ContrastJitter(Augmentation):
     def __init__(
         self, factor: Range = (0.8, 1.2), per_band: bool = True, axis: int = 0, p: float = 1.0
     ) -> None:
-        _check_range(factor, "factor")
-        _check_probability(p, "p")
+        check_range(factor, "factor")
+        check_probability(p, "p")
         self.factor = factor
         self.per_band = per_band
         self.axis = axis
@@ -207,14 +181,14 @@ class ContrastJitter(Augmentation):
         if rng.random() >= self.p:
             return (chip, *labels)
         bands = band_views(values_of(chip), self.axis)
-        factors = _draw(rng, self.factor, len(bands), self.per_band)
+        factors = draw(rng, self.factor, len(bands), self.per_band)
         changed = []
         for band, factor in zip(bands, factors, strict=True):
             invalid = nodata_mask(band, fill_of(chip))
             valid = band if invalid is None else band[~invalid]
             mean = np.float32(valid.mean(dtype=np.float64)) if valid.size else np.float32(0)
-            changed.append((_work(band) - mean) * np.float32(factor) + mean)
-        return (_rebuild(chip, changed, self.axis), *labels)
+            changed.append((work(band) - mean) * np.float32(factor) + mean)
+        return (rebuild(chip, changed, self.axis), *labels)
 
 
 class GaussianNoise(Augmentation):
@@ -227,7 +201,7 @@ class GaussianNoise(Augmentation):
     def __init__(self, sigma: float = 0.01, p: float = 1.0) -> None:
         if not (np.isfinite(sigma) and sigma >= 0):
             raise ValueError(f"sigma must be 0 or more, got {sigma}")
-        _check_probability(p, "p")
+        check_probability(p, "p")
         self.sigma = sigma
         self.p = p
 
@@ -236,7 +210,7 @@ class GaussianNoise(Augmentation):
             return (chip, *labels)
         values = values_of(chip)
         noise = rng.standard_normal(values.shape, dtype=np.float32) * np.float32(self.sigma)
-        return (_restore(chip, _work(values) + noise), *labels)
+        return (restore(chip, work(values) + noise), *labels)
 
 
 class BandDropout(Augmentation):
@@ -247,7 +221,7 @@ class BandDropout(Augmentation):
     """
 
     def __init__(self, p: float = 0.1, fill_value: float = 0.0, axis: int = 0) -> None:
-        _check_probability(p, "p")
+        check_probability(p, "p")
         self.p = p
         self.fill_value = fill_value
         self.axis = axis
@@ -290,14 +264,14 @@ class SimulatedClouds(Augmentation):
         scale: float = 0.5,
         p: float = 1.0,
     ) -> None:
-        _check_range(cover, "cover")
+        check_range(cover, "cover")
         if cover[1] > 1:
             raise ValueError(f"cover must lie within 0 and 1, got {cover}")
         if softness <= 0 or not 0 < scale <= 1:
             raise ValueError(
                 f"softness must be positive and scale within 0 and 1, got {softness}, {scale}"
             )
-        _check_probability(p, "p")
+        check_probability(p, "p")
         self.cover = cover
         self.brightness = brightness
         self.softness = softness
@@ -310,8 +284,8 @@ class SimulatedClouds(Augmentation):
         values = values_of(chip)
         share = rng.uniform(*self.cover)
         opacity = self._opacity(rng, values.shape[-2:], share)
-        clear = _work(values)
-        return (_restore(chip, clear + (np.float32(self.brightness) - clear) * opacity), *labels)
+        clear = work(values)
+        return (restore(chip, clear + (np.float32(self.brightness) - clear) * opacity), *labels)
 
     def _opacity(self, rng: Generator, shape: tuple[int, ...], share: float) -> NDArray[np.float32]:
         from scipy.ndimage import gaussian_filter
@@ -344,7 +318,7 @@ class CutMix(Augmentation):
     def __init__(self, alpha: float = 1.0, p: float = 1.0) -> None:
         if not alpha > 0:
             raise ValueError(f"alpha must be positive, got {alpha}")
-        _check_probability(p, "p")
+        check_probability(p, "p")
         self.alpha = alpha
         self.p = p
 
@@ -377,49 +351,3 @@ class CutMix(Augmentation):
         rows = slice(max(0, round(row - half_h)), min(height, round(row + half_h)))
         cols = slice(max(0, round(col - half_w)), min(width, round(col + half_w)))
         return rows, cols
-
-
-def _work(values: NDArray[Any]) -> NDArray[Any]:
-    """Return floats to compute in: float32 for integers, the chip's own floats otherwise."""
-    return values if values.dtype.kind == "f" else values.astype(np.float32)
-
-
-def _rebuild(chip: Raster, bands: list[NDArray[Any]], axis: int) -> Raster:
-    stacked = bands[0] if values_of(chip).ndim < 3 else np.stack(bands, axis=axis)
-    return _restore(chip, stacked)
-
-
-def _restore(chip: Raster, changed: NDArray[Any]) -> Raster:
-    """Give changed floats the chip's dtype, georeference and nodata."""
-    values = values_of(chip)
-    fill = fill_of(chip)
-    if values.dtype.kind in "iu":
-        limits = np.iinfo(values.dtype)
-        out = np.clip(np.rint(changed), limits.min, limits.max).astype(values.dtype)
-    elif values.dtype.kind == "f":
-        out = changed.astype(values.dtype, copy=False)
-    else:
-        raise TypeError(f"chips must be integer or float, got {values.dtype.name}")
-    invalid = nodata_mask(values, fill)
-    if invalid is not None:
-        out[invalid] = values[invalid]
-    return rewrap(chip, out)
-
-
-def _draw(rng: Generator, span: Range, count: int, per_band: bool) -> NDArray[np.float64]:
-    return rng.uniform(*span, size=count) if per_band else np.full(count, rng.uniform(*span))
-
-
-def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
-    rows, cols = (size, size) if isinstance(size, int) else size
-    return rows, cols
-
-
-def _check_probability(p: float, argument: str) -> None:
-    if not 0 <= p <= 1:
-        raise ValueError(f"{argument} must be a probability, 0 to 1, got {p}")
-
-
-def _check_range(span: Range, argument: str) -> None:
-    if len(span) != 2 or not 0 <= span[0] <= span[1]:
-        raise ValueError(f"{argument} must be (low, high) with 0 <= low <= high, got {span}")
