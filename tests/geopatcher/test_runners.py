@@ -240,13 +240,13 @@ SCRIPT = """
     from geopatcher import *
 
     def slow(chip):
-        time.sleep(0.004)
+        time.sleep(0.002)
         return chip.sum(axis=0)
 
     if __name__ == "__main__":
         target, journal, scheduler = sys.argv[1:]
         scene = GeoTensor(
-            np.random.default_rng(0).random((2, 2400, 64), "float32"),
+            np.random.default_rng(0).random((2, 2100, 64), "float32"),
             Affine(10, 0, 0, 0, -10, 0), 32610,
         )
         patcher = SpatialPatcher(

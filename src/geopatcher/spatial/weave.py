@@ -23,6 +23,8 @@ from geopatcher.spatial.target import check_lead, chip_values
 # Shares below this are rounding: every chip that covered the pixel is missing.
 _NO_SHARE = 1e-5
 
+_NOTHING = np.zeros((1, 1), np.float32)
+
 
 class WeightPlan:
     """The 2-D weights of every chip of a regular grid, built once for each kind of chip.
@@ -41,6 +43,11 @@ class WeightPlan:
         self._rows = grid.rows.weights(window.profile(grid.rows.size), normalise)
         self._cols = grid.cols.weights(window.profile(grid.cols.size), normalise)
         self._outer: dict[tuple[int, int], np.ndarray] = {}
+        # From these rows and columns on no earlier chip has touched a chip's pixels.
+        self.fresh_rows, self.fresh_cols = (
+            [0, *(axis.stop(i) for i in range(len(axis.starts) - 1))]
+            for axis in (grid.rows, grid.cols)
+        )
 
     def weights(self, index: int) -> np.ndarray:
         """Return chip `index`'s weights (h, w) float32, cut to the scene."""
@@ -52,14 +59,6 @@ class WeightPlan:
             found = np.outer(along_rows, along_cols).astype(np.float32)
             self._outer[key] = found
         return found
-
-    def fresh(self, index: int) -> tuple[int, int]:
-        """Return (row, col) from which on no earlier chip has touched chip `index`'s pixels."""
-        row, col = divmod(index, self.columns)
-        return (
-            self.grid.rows.stop(row - 1) if row else self.grid.rows.starts[0],
-            self.grid.cols.stop(col - 1) if col else self.grid.cols.starts[0],
-        )
 
 
 class Canvas(Protocol):
@@ -124,43 +123,50 @@ class WovenMerge:
     def _weave(
         self, items: Items, rows: Rows, canvas: Canvas, write: Write, lead: tuple[int, ...]
     ) -> int:
+        plan, grid = self.plan, self.plan.grid
         start, stop = rows
+        size, columns = grid.rows.size, plan.columns
         missing: list[int] = []
-        buffer = Product()
-        done = start
-
-        def flush(row: int) -> None:
-            nonlocal done
-            for top, values in canvas.finish_above(row):
-                self._finish(top, values, missing)
-                write(top, values)
-            size = self.plan.grid.rows.size
-            missing[:] = [i for i in missing if self.plan.grid.anchor(i)[0] + size > row]
-            done = row
+        product = Product()
+        done, chip_row = start, -1
 
         for index, patch in items:
-            row, col = self.plan.grid.anchor(index)
-            if row - done >= self.plan.grid.rows.size:  # in slabs: each roll moves the rest up
-                flush(row)
-            first, last = max(row, start), min(row + self.plan.grid.rows.size, stop)
+            if index // columns != chip_row:
+                chip_row = index // columns
+                row = grid.rows.starts[chip_row]
+                if row - done >= size:  # in slabs: each roll moves the rest up
+                    self._flush(row, canvas, write, missing)
+                    done = row
+                first, last = max(row, start), min(grid.rows.stop(chip_row), stop)
+                keep = slice(first - row, last - row)
+                whole = keep == slice(0, size)
+                band = canvas.view(first, last - first)
+                fresh_row = max(plan.fresh_rows[chip_row] - first, 0)
+            weights = plan.weights(index)
+            col = grid.cols.starts[index % columns]
             if patch is None:
                 missing.append(index)
-                values = np.zeros((1, 1), np.float32)
-                weights = self.plan.weights(index)
-                last = min(last, row + weights.shape[0])
+                values = _NOTHING
             else:
-                values, row, col, height, _ = chip_values(patch, self.domain)
-                check_lead(values, lead, patch)
-                weights = self.plan.weights(index)
-                last = min(last, row + height)
-                if first > row or last < row + height:
-                    values = values[..., first - row : last - row, :]
-            weights = weights[first - row : last - row]
-            target = canvas.view(first, last - first)[..., col : col + weights.shape[1]]
-            fresh_row, fresh_col = self.plan.fresh(index)
-            buffer.lay(target, values, weights, max(fresh_row - first, 0), max(fresh_col - col, 0))
-        flush(stop)
+                values = chip_values(patch, self.domain)[0]
+                if values.shape[:-2] != lead:
+                    check_lead(values, lead, patch)
+                if not whole:
+                    values = values[..., keep, :]
+            if not whole:
+                weights = weights[keep]
+            target = band[..., col : col + weights.shape[1]]
+            product.lay(target, values, weights, fresh_row, plan.fresh_cols[index % columns] - col)
+        self._flush(stop, canvas, write, missing)
         return self._covered(rows)
+
+    def _flush(self, row: int, canvas: Canvas, write: Write, missing: list[int]) -> None:
+        """Finish the rows above `row` and hand them on."""
+        for top, values in canvas.finish_above(row):
+            self._finish(top, values, missing)
+            write(top, values)
+        size = self.plan.grid.rows.size
+        missing[:] = [i for i in missing if self.plan.grid.anchor(i)[0] + size > row]
 
     def _covered(self, rows: Rows) -> int:
         counts = self.plan.grid.rows.counts[slice(*rows)]
@@ -212,24 +218,21 @@ class Product:
         self, target: np.ndarray, values: np.ndarray, weights: np.ndarray, top: int, left: int
     ) -> None:
         """Put values x weights on `target`: add in its first rows and columns, else write."""
-        product = self._room(target)
-        np.multiply(values, weights, out=product)
-        height, width = target.shape[-2:]
-        top, left = min(top, height), min(left, width)
-        if top:
+        product = self._buffer
+        if product.shape != target.shape or product.dtype != target.dtype:
+            product = self._buffer = np.empty(target.shape, target.dtype)
+        np.multiply(values, weights, product)
+        if top > 0:
             _add(target[..., :top, :], product[..., :top, :])
-        if left:
-            _add(target[..., top:, :left], product[..., top:, :left])
-        target[..., top:, left:] = product[..., top:, left:]
-
-    def _room(self, target: np.ndarray) -> np.ndarray:
-        if self._buffer.size < target.size or self._buffer.dtype != target.dtype:
-            self._buffer = np.empty(target.size, target.dtype)
-        return self._buffer[: target.size].reshape(target.shape)
+            target, product = target[..., top:, :], product[..., top:, :]
+        if left > 0:
+            _add(target[..., :left], product[..., :left])
+            target, product = target[..., left:], product[..., left:]
+        target[...] = product
 
 
 def _add(target: np.ndarray, product: np.ndarray) -> None:
-    np.add(target, product, out=target)
+    np.add(target, product, target)
 
 
 class RollingCanvas:
