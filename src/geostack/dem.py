@@ -54,7 +54,7 @@ def load_dem_chip(
     grids = [scene_grid(item, asset) for item, asset in zip(items, assets, strict=True)]
     order = sorted(range(len(items)), key=lambda i: -grids[i].share_inside(request.bbox))
     grid = covering_grid(grids[order[0]], request.bbox)
-    check_touches(grids, grid, request.bbox)
+    check_touches(grids, request.bbox)
     check_size(grid, 1, request.bbox)
     values = read_mosaic([assets[i] for i in order], grid, nodata=np.nan)
     return as_data_array(

@@ -76,7 +76,7 @@ def check_size(grid: PixelGrid, bands: int, bbox: BBox) -> None:
         )
 
 
-def check_touches(grids: Sequence[PixelGrid], target: PixelGrid, bbox: BBox) -> None:
+def check_touches(grids: Sequence[PixelGrid], bbox: BBox) -> None:
     """Refuse a box that none of the scenes' grids reaches.
 
     Raises

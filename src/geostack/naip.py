@@ -69,7 +69,7 @@ def load_naip_chip(
     # The sheet that holds most of the box gives the pixels; the others are resampled to it.
     order = sorted(range(len(sheets)), key=lambda i: -grids[i].share_inside(request.bbox))
     grid = covering_grid(grids[order[0]], request.bbox, resolution)
-    check_touches(grids, grid, request.bbox)
+    check_touches(grids, request.bbox)
     check_size(grid, len(names), request.bbox)
     values = np.stack(
         [

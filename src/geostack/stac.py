@@ -21,6 +21,8 @@ __all__ = ["find_items", "load_stac_items", "mpc_catalog", "without_older_versio
 logger = logging.getLogger(__name__)
 
 _NAMED_DATES = 3
+_LOOKED_AT = 100
+"""Scenes that are looked at to say what there is instead."""
 
 
 def load_stac_items(
@@ -139,12 +141,12 @@ def processing_baseline(item: Item) -> str | None:
 def _explain(source: Source, request: Request) -> str:
     """Say what was searched and what there is instead, from the nearest miss to the farthest."""
     found = f"no scene in {source.name} fits {request}"
-    cloudy = source.search(**request.query())
+    cloudy = source.search(**request.query(), limit=_LOOKED_AT)
     if cloudy:
-        covers = [cloud_cover(item.properties) or 0.0 for item in cloudy]
+        clearest = min(cloud_cover(item.properties) or 0.0 for item in cloudy)
         return (
-            f"{found}: {len(cloudy)} scenes are cloudier, the clearest {min(covers):.3g} %; "
-            f"pass max_cloud_cover={_above(min(covers)):g}"
+            f"{found}: what there is is cloudier, the clearest scene {clearest:.3g} %; "
+            f"pass max_cloud_cover={_above(clearest):g}"
         )
     dates = source.dates_near(request.collection, request.bbox, request.date_range, request.tile)
     if dates:
@@ -153,7 +155,9 @@ def _explain(source: Source, request: Request) -> str:
         return f"{found}: the nearest dates that exist are {named} ({away.days} days away)"
     if request.tile:
         query = {**request.query(), "tile": None}
-        tiles = sorted({str(mgrs_tile(item.properties)) for item in source.search(**query)})
+        tiles = sorted(
+            {str(mgrs_tile(item.properties)) for item in source.search(**query, limit=_LOOKED_AT)}
+        )
         if tiles:
             return f"{found}: that place is on tile {', '.join(tiles)}; pass tile={tiles[0]!r}"
         return f"{found}: it has no scene of that box on that tile; pass tile=None for any"

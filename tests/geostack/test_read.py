@@ -92,6 +92,19 @@ def test_a_busy_file_server_is_asked_again(scene, status):
     np.testing.assert_array_equal(chip.values[0], expected(2))
 
 
+def test_a_file_servers_retry_after_is_honoured_or_given_up(scene):
+    import time
+
+    # One answer to GDAL, one to the question what it was.
+    scene.faults = [Fault("B04", status=503, times=2, headers={"Retry-After": "1"})]
+    start = time.monotonic()
+    load_s2_chip(**CHIP, bands=("B04",))
+    assert time.monotonic() - start >= 1.0  # a promise to the server, not a speed
+    scene.faults = [Fault("B08", status=429, times=9, headers={"Retry-After": "3600"})]
+    with pytest.raises(PixelReadError, match="1 try, last answer: HTTP 429"):
+        load_s2_chip(**CHIP, bands=("B08",))
+
+
 @pytest.mark.parametrize("kind", ["reset", "wrong-length", "truncated"])
 def test_a_broken_transfer_is_read_again(scene, kind):
     scene.faults = [Fault("B04", kind=kind, times=2)]
