@@ -65,6 +65,7 @@ __all__ += _spatial_names
 
 _LAZY = {
     "Journal": "geopatcher.journal",
+    "draw_chips": "geopatcher.draw",
     "map_patches": "geopatcher.runners",
     "merge_to_file": "geopatcher.writers",
 }

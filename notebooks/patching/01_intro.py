@@ -1,0 +1,326 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Patches: take a raster apart, put it back together
+#
+# **Question.** What is a patch, what are the four choices behind every tiling, and which of them
+# decides whether the seams show?
+#
+# You will learn
+#
+# - to split one band into chips, and what a chip knows about itself;
+# - the four axes of a patcher: geometry, sampler, window, aggregation;
+# - why a window must never be zero, and how to write your own;
+# - to merge chips that disagree, exactly to the scene's edge;
+# - to write a patcher into a file and read it back.
+#
+# **Needs** no network: pixels come from a local archive, the live service or the embedded
+# simulation, whichever is there; the line printed below says which. Before this, notebook
+# `05_patching_grids` shows the same machine at work on a whole scene.
+
+# %%
+import json
+
+import matplotlib.pyplot as plt
+import numpy as np
+from rasterio.windows import Window
+
+from geopatcher import PatchError, RasterField, SpatialBoxcar, SpatialCustom, SpatialGaussian
+from geopatcher import SpatialHann, SpatialOverlapAdd, SpatialPatcher, SpatialRectangular
+from geopatcher import SpatialRegularStride, SpatialTukey, draw_chips
+from geostack import load_s2_chip
+from geotoolz import ApplyToChips, GridSampler, Lambda, Sequential, Stitch
+from geotoolz.carrier import rewrap
+from geotoolz.viz import plot
+from pipekit import from_yaml, to_yaml
+from pipekit.registry import Registry
+
+# %% [markdown]
+# ## One band of one scene
+#
+# The near infrared (B08) of Lake Tahoe's south shore, 400 rows by 300 columns of 10 m. Neither
+# number divides by the chip size below. That is on purpose: nothing in this notebook needs it to.
+
+# %%
+field = RasterField(load_s2_chip(bands=("B08",)))
+scene = field.select(Window(1000, 3400, 300, 400))
+source = scene.attrs["source"]
+print(f"source: {source} ({scene.attrs['item_id']})")
+print(scene.shape, scene.dtype, scene.crs)
+
+# %%
+fig, ax = plt.subplots(figsize=(5, 5.4), layout="constrained")
+plot(
+    scene,
+    ax=ax,
+    cmap="cividis",
+    label="near infrared (digital number)",
+    title="South shore of Lake Tahoe",
+)
+plt.show()
+
+# %% [markdown]
+# ## Two axes make patches: geometry and sampler
+#
+# The *geometry* says what shape a patch has and what happens at the scene's edge; the *sampler* says
+# where patches hang. Together they are enough to split.
+
+# %%
+patcher = SpatialPatcher(
+    geometry=SpatialRectangular(size=96, boundary="shift"),
+    sampler=SpatialRegularStride(step=64),
+)
+patches = list(patcher.split(scene))
+print(len(patches), "patches; the first hang at", [patch.anchor for patch in patches[:4]])
+assert len(patches) == patcher.n_anchors(scene) == 6 * 5
+
+# %%
+fig, ax = plt.subplots(figsize=(5, 5.4), layout="constrained")
+plot(scene, ax=ax, cmap="gray", colorbar=False, title="30 chips of 96 x 96, every 64 pixels")
+draw_chips(ax, patches, scene.transform, scale=1e-3)
+draw_chips(ax, patches[:1], scene.transform, scale=1e-3, colors="tab:red", linewidths=2.5)
+plt.show()
+
+# %% [markdown]
+# Chips overlap by 32 pixels. In the last row and column they overlap more: `boundary="shift"` moved
+# them inward, so that every pixel lies in some chip and every chip is whole. The red one is the first.
+#
+# ## What a patch knows
+#
+# Four things: its data (for a raster, a georeferenced piece), its anchor, its indices on the domain,
+# and its weights.
+
+# %%
+patch = patches[7]
+print("data   :", type(patch.data).__name__, patch.data.shape)
+print("anchor :", patch.anchor, "(row, col)")
+print("indices:", patch.indices)
+print("weights:", patch.weights.shape, patch.weights.dtype)
+
+row, col = patch.anchor
+assert tuple(patch.data.transform @ (0, 0)) == tuple(scene.transform @ (col, row))
+assert np.array_equal(patch.data.values, scene.values[:, row : row + 96, col : col + 96])
+
+# %% [markdown]
+# A patch of a raster in memory is a view: cutting costs nothing and copies nothing. A patch of a file
+# is read when the loop asks for it. And any place can be asked for by itself, with the same answer.
+
+# %%
+again = patcher.patch_at(scene, patch.anchor)
+assert np.shares_memory(patch.data.values, scene.values)
+assert np.array_equal(again.data.values, patch.data.values)
+
+# %% [markdown]
+# ## The third axis: a window says how much each pixel counts
+#
+# Where chips overlap, each pixel has several values. The window weighs them: usually a chip's middle
+# counts more than its rim, since an operator sees more context there.
+
+# %%
+gallery = {
+    "SpatialBoxcar()": SpatialBoxcar(),
+    "SpatialTukey(0.5)": SpatialTukey(0.5),
+    "SpatialHann()": SpatialHann(),
+    "SpatialGaussian(16)": SpatialGaussian(16),
+}
+fig, ax = plt.subplots(figsize=(7, 3), layout="constrained")
+for name, window in gallery.items():
+    ax.plot(np.arange(96), window.profile(96), label=name)
+ax.set(title="Windows along one side of a chip", xlabel="pixel", ylabel="weight (unitless)")
+ax.legend(loc="lower center")
+plt.show()
+assert all((window.profile(96) > 0).all() for window in gallery.values())
+
+# %% [markdown]
+# Look at the ends. The textbook Hann window is zero there, and a zero weight loses the outermost
+# pixels of the scene, which only one chip sees. These windows are sampled half a pixel in: positive
+# everywhere.
+#
+# In two dimensions they are products of rows and columns. A window of your own may be anything
+# positive: here a ring, which trusts neither the rim nor the very middle.
+
+
+# %%
+def ring(shape):
+    """Weights (rows, cols) that are largest on a circle of half the chip's radius."""
+    rows, cols = np.indices(shape)
+    centre = (np.array(shape) - 1) / 2
+    radius = np.hypot(rows - centre[0], cols - centre[1]) / centre.min()
+    return np.exp(-(((radius - 0.5) / 0.2) ** 2)) + 0.01
+
+
+gallery["SpatialCustom(ring)"] = SpatialCustom(ring)
+fig, axes = plt.subplots(1, 5, figsize=(11, 2.6), layout="constrained", sharey=True)
+for ax, (name, window) in zip(axes, gallery.items(), strict=True):
+    weights = window.weights(patcher.geometry)
+    image = ax.imshow(weights, cmap="viridis", vmin=0, vmax=1)
+    ax.set(title=name, xlabel="column")
+    assert weights.min() > 0
+axes[0].set_ylabel("row")
+fig.colorbar(image, ax=axes, label="weight (unitless)")
+plt.show()
+
+# %% [markdown]
+# A window that would lose pixels is refused, with the way out.
+
+# %%
+try:
+    SpatialCustom(lambda shape: np.hanning(96)[:, None] * np.hanning(96)).weights(patcher.geometry)
+except PatchError as error:
+    print("PatchError:", error)
+else:
+    raise AssertionError("zero weights must be refused")
+
+# %% [markdown]
+# ## An operator per chip
+#
+# An operator is any function of the data. This one looks at the whole chip, as a network with a
+# normalisation layer does: it takes the chip's own mean away. A chip of water and a chip of forest
+# then disagree about the same pixel.
+
+
+# %%
+def above_mean(chip):
+    """Return how far each pixel lies above its chip's mean, (h, w) float32, digital numbers."""
+    values = chip.values[0].astype("float32")
+    return rewrap(chip, values - values.mean(), drop=("band_names",))
+
+
+made = [patch.with_data(above_mean(patch.data)) for patch in patches]
+left, right = made[0].data.values[:, 64:], made[1].data.values[:, :32]
+print(f"two neighbours differ by {np.abs(left - right).mean():.0f} where they overlap")
+assert np.abs(left - right).max() > 1
+
+# %% [markdown]
+# ## The fourth axis: an aggregation puts them together
+#
+# `SpatialOverlapAdd` takes the weighted mean of all values of a pixel. The same chips, merged with
+# the same aggregation; only the window differs.
+
+# %%
+merged = {}
+for name in ("SpatialBoxcar()", "SpatialHann()", "SpatialCustom(ring)"):
+    tiling = SpatialPatcher(patcher.geometry, patcher.sampler, gallery[name], SpatialOverlapAdd())
+    stream = tiling.stream(scene).map(above_mean)
+    merged[name] = tiling.merge(stream, scene)
+    print(f"{name:20} {merged[name].shape} {merged[name].dtype}")
+
+# %%
+fig, axes = plt.subplots(1, 3, figsize=(11, 4.9), layout="constrained", sharey=True)
+for ax, (name, result) in zip(axes, merged.items(), strict=True):
+    plot(
+        result,
+        ax=ax,
+        cmap="cividis",
+        vmin=-1500,
+        vmax=1500,
+        colorbar=name == "SpatialCustom(ring)",
+        label="above the chip's mean (digital number)",
+        title=name,
+    )
+for ax in axes[1:]:
+    ax.set_ylabel("")
+plt.show()
+
+# %% [markdown]
+# With the boxcar the grid shows: each chip ends in a step. With the Hann window one chip fades into
+# the next; the ring, nearly as faint at its rim, does almost as well. The step across the lines where
+# chips begin says the same in numbers.
+
+# %%
+borders = sorted({row - 1 for row, _ in patcher.anchors(scene) if row})
+seams = {}
+for name, result in merged.items():
+    steps = np.abs(np.diff(result.values, axis=0)).mean(axis=1)
+    seams[name] = steps[borders].mean() / np.median(steps)
+    print(f"{name:20} mean step across seams over the usual step: {seams[name]:.2f}")
+assert seams["SpatialHann()"] < seams["SpatialBoxcar()"]
+
+# %% [markdown]
+# ## Exact to the edge
+#
+# When chips agree, because the operator looks at one pixel at a time, any weighted mean gives their
+# common value back. So split and merge without an operator must be the identity: not inside only, but
+# at every pixel, the corners included, whatever the window.
+
+# %%
+for name, window in gallery.items():
+    tiling = SpatialPatcher(patcher.geometry, patcher.sampler, window, SpatialOverlapAdd())
+    back = tiling.merge(tiling.split(scene), scene)
+    error = np.abs(back.values / scene.values - 1)
+    print(f"{name:20} largest relative error {error.max():.1e}, in the corner {error[0, 0, 0]:.1e}")
+    assert error.max() < 1e-6
+    assert back.shape == scene.shape
+
+# %% [markdown]
+# The corner pixel is seen by one chip, at the Hann window's smallest weight: 7e-8. Divided by itself
+# it is 1. That is all there is to it, and it needs a weight that is not zero.
+#
+# ## The same as a pipeline
+#
+# Splitting, applying and merging are operators too. In a `Sequential` they pass one lazy stream, so a
+# few rows of chips are in memory at a time, whatever the scene's height.
+
+# %%
+hann = SpatialPatcher(patcher.geometry, patcher.sampler, SpatialHann(), SpatialOverlapAdd())
+pipeline = Sequential([GridSampler(hann), ApplyToChips(Lambda(above_mean)), Stitch()])
+result = pipeline(scene)
+assert result.values.tobytes() == merged["SpatialHann()"].values.tobytes()
+print("the same bytes:", result.shape, result.crs)
+
+# %% [markdown]
+# ## A patcher is a value
+#
+# It compares, pickles, and has a config: plain JSON that names each class and its arguments. Reading
+# a config builds only classes that are known; it imports and runs nothing.
+
+# %%
+text = json.dumps(hann.get_config(), indent=1)
+print(text[:326], "...")
+assert SpatialPatcher.from_config(json.loads(text)) == hann
+
+# %% [markdown]
+# As part of an operator it is part of the operator's config, and so of its hash and its YAML.
+
+# %%
+axes_used = (SpatialRectangular, SpatialRegularStride, SpatialHann, SpatialOverlapAdd)
+trusted = Registry([GridSampler, SpatialPatcher, *axes_used])
+yaml = to_yaml(GridSampler(hann))
+assert from_yaml(yaml, trusted) == GridSampler(hann)
+print("config hash:", GridSampler(hann).config_hash)
+
+# %% [markdown]
+# A function is not data, so a patcher with a `SpatialCustom` window runs, but says that it cannot be
+# written down.
+
+# %%
+try:
+    SpatialPatcher(patcher.geometry, patcher.sampler, gallery["SpatialCustom(ring)"]).get_config()
+except PatchError as error:
+    print("PatchError:", error)
+else:
+    raise AssertionError("a function has no config")
+
+# %% [markdown]
+# ## Recap
+#
+# | axis | question | here | others |
+# |---|---|---|---|
+# | geometry | what shape, what at the edge? | `SpatialRectangular(96, boundary="shift")` | caps, graphs, polygons |
+# | sampler | where? | `SpatialRegularStride(64)` | jittered, random, Poisson disk, explicit |
+# | window | how much does a pixel count? | `SpatialHann()` | boxcar, Tukey, Gaussian, your own |
+# | aggregation | how do overlaps become one value? | `SpatialOverlapAdd()` | mean, median, votes, tables |
+#
+# - A window must be positive everywhere; then overlap-add is exact to the edge.
+# - Seams come from operators that look at the whole chip. A window fades them, and does not cure them.
+# - A patcher is a value: JSON in, JSON out.
+#
+# **Next:** `02_geometries` leaves the rectangle: spherical caps, graphs of points, polygons.

@@ -1,0 +1,60 @@
+"""Patches drawn on matplotlib axes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from rasterio import Affine
+
+from geopatcher.patch import Patch
+
+
+def outline(window: Any, transform: Affine | None = None) -> np.ndarray:
+    """Return a window's closed outline (5, 2) of (x, y): in pixels, or in the transform's units.
+
+    >>> from rasterio.windows import Window
+    >>> outline(Window(2, 1, 3, 4)).tolist()
+    [[2.0, 1.0], [5.0, 1.0], [5.0, 5.0], [2.0, 5.0], [2.0, 1.0]]
+    """
+    left, top = window.col_off, window.row_off
+    right, bottom = left + window.width, top + window.height
+    corners = np.array(
+        [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]], np.float64
+    )
+    if transform is None:
+        return corners
+    t, (x, y) = transform, corners.T
+    return np.stack([t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f], axis=1)
+
+
+def draw_chips(
+    ax: Any,
+    chips: Iterable[Any],
+    transform: Affine | None = None,
+    scale: float = 1.0,
+    **style: Any,
+) -> Any:
+    """Draw the outlines of rectangular patches on matplotlib axes; return the collection.
+
+    - `chips`: patches, or their windows.
+    - `transform`: of the scene, for map coordinates; without it outlines are in pixels.
+    - `scale`: what map coordinates are multiplied by: 0.001 for axes in kilometres.
+    - `style`: of matplotlib's `LineCollection`, such as `colors` and `linewidths`.
+
+    >>> import matplotlib.pyplot as plt
+    >>> from rasterio.windows import Window
+    >>> plt.switch_backend("agg")
+    >>> lines = draw_chips(plt.subplots()[1], [Window(0, 0, 4, 4), Window(4, 0, 4, 4)])
+    >>> len(lines.get_segments())
+    2
+    >>> plt.close()
+    """
+    from matplotlib.collections import LineCollection
+
+    windows = (chip.indices if isinstance(chip, Patch) else chip for chip in chips)
+    lines = [outline(window, transform) * scale for window in windows]
+    collection = LineCollection(lines, **{"linewidths": 0.8, "colors": "tab:orange", **style})
+    ax.add_collection(collection)
+    return collection
