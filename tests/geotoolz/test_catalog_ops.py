@@ -1,0 +1,327 @@
+"""Catalogs in, catalogs out: every row done or listed, resumed, on threads or Dask."""
+
+import json
+
+import numpy as np
+import pytest
+import rasterio
+from footprints import write_raster
+from rasterio.windows import Window
+
+from geocatalog import (
+    CatalogError,
+    GeoSlice,
+    InMemoryGeoCatalog,
+    build_raster_catalog,
+    from_geoparquet,
+    to_geoparquet,
+)
+from geopatcher import (
+    SpatialExplicit,
+    SpatialHann,
+    SpatialPatcher,
+    SpatialRectangular,
+    SpatialRegularStride,
+)
+from geotoolz import NDVI, ApplyToChips, DNToReflectance, Fanout, GridSampler, Lambda, Stitch
+from geotoolz.catalog_ops import ActiveSampler, CatalogField, CatalogPipeline, read_row
+from geotoolz.catalog_run import Failure, Finished, RowJournal, RunReport, run_rows
+from pipekit import Operator
+
+DATED = r"_(?P<date>\d{8})"
+INDEX = DNToReflectance() | NDVI(red_idx=0, nir_idx=1)
+
+
+@pytest.fixture
+def scenes(tmp_path):
+    """Four dates of two bands, 40 x 30 pixels."""
+    random = np.random.default_rng(1)
+    for day in range(1, 5):
+        data = random.integers(500, 5000, (2, 40, 30)).astype("uint16")
+        write_raster(tmp_path / f"s_2024060{day}.tif", data, west=5e5, north=4.3e6, nodata=0)
+    return build_raster_catalog(sorted(tmp_path.glob("s_*.tif")), DATED)
+
+
+class Fussy(Operator):
+    """NDVI that refuses some scenes and counts what it was asked for."""
+
+    def __init__(self, bad=()):
+        self.bad = bad
+        self.seen = []
+
+    def _apply(self, raster):
+        self.seen.append(raster.attrs["datetime"][:10])
+        if raster.attrs["datetime"][:10] in self.bad:
+            raise RuntimeError("this scene is bad")
+        return INDEX(raster)
+
+
+def test_every_row_becomes_a_file_and_a_row(scenes, tmp_path):
+    report, outputs = CatalogPipeline(scenes, INDEX, writer=tmp_path / "ndvi").run()
+    assert (report.total, report.done, report.resumed, report.failed) == (4, 4, 0, [])
+    table, source = outputs.gdf, scenes.gdf
+    assert table.source.tolist() == source.filepath.tolist()
+    assert table.start_time.tolist() == source.start_time.tolist()
+    assert (table.geometry.geom_equals(source.geometry)).all()
+    assert set(table.operator_hash) == {INDEX.config_hash}
+    for row in outputs.iter_rows():
+        with rasterio.open(row.filepath) as made, rasterio.open(row.extras["source"]) as file:
+            red, nir = file.read().astype("float32")
+            np.testing.assert_allclose(made.read(1), (nir - red) / (nir + red), atol=1e-5)
+            assert made.transform == file.transform
+            assert made.tags()["source_file"] == row.extras["source"]
+
+
+def test_the_result_is_a_catalog_like_any_other(scenes, tmp_path):
+    _, outputs = CatalogPipeline(scenes, INDEX, writer=tmp_path / "ndvi").run()
+    again = from_geoparquet(to_geoparquet(outputs, tmp_path / "ndvi.parquet"))
+    assert len(again.query(time="2024-06-02")) == 1
+    _, twice = CatalogPipeline(again, Lambda(lambda x: x * 2), writer=tmp_path / "double").run()
+    assert len(twice) == 4
+
+
+def test_columns_and_several_outputs(scenes, tmp_path):
+    both = Fanout({"ndvi": INDEX, "copy": DNToReflectance()})
+    pipeline = CatalogPipeline(
+        scenes,
+        both,
+        writer=tmp_path / "out",
+        columns=lambda made: {"mean_ndvi": np.nanmean(made["ndvi"].values)},
+    )
+    _, outputs = pipeline.run()
+    table = outputs.gdf
+    assert len(table) == 8
+    assert sorted(set(table.output)) == ["copy", "ndvi"]
+    assert table.mean_ndvi.nunique() == 4
+
+
+def test_a_writer_may_be_a_function(scenes, tmp_path):
+    from geotoolz import write_cog
+
+    def writer(raster, row, name):
+        assert name == ""
+        return write_cog(raster, tmp_path / f"mine_{row.index}.tif")
+
+    _, outputs = CatalogPipeline(scenes, INDEX, writer=writer).run()
+    assert [path.rsplit("/", 1)[1] for path in outputs.gdf.filepath] == [
+        f"mine_{i}.tif" for i in range(4)
+    ]
+
+
+def test_a_bad_row_stops_the_run_or_is_listed(scenes, tmp_path):
+    with pytest.raises(RuntimeError, match="this scene is bad") as caught:
+        CatalogPipeline(scenes, Fussy(("2024-06-02",)), writer=tmp_path / "a").run()
+    assert "s_20240602.tif" in caught.value.__notes__[0]
+    report, outputs = CatalogPipeline(
+        scenes, Fussy(("2024-06-02",)), writer=tmp_path / "b", on_row_error="skip", workers=2
+    ).run()
+    assert (report.done, len(outputs)) == (3, 3)
+    assert report.failed == [Failure(scenes.gdf.filepath[1], "RuntimeError", "this scene is bad")]
+    assert sorted(p.name for p in (tmp_path / "b").iterdir()) == [
+        f"s_2024060{i}.tif" for i in (1, 3, 4)
+    ]
+
+
+def test_a_file_that_has_gone_is_a_row_error(scenes, tmp_path):
+    (tmp_path / "s_20240603.tif").unlink()
+    report, outputs = CatalogPipeline(
+        scenes, INDEX, writer=tmp_path / "o", on_row_error="skip"
+    ).run()
+    assert (report.done, len(outputs)) == (3, 3)
+    assert "s_20240603.tif" in report.failed[0].message
+
+
+def test_nothing_done_is_an_empty_catalog(scenes, tmp_path):
+    report, outputs = CatalogPipeline(
+        scenes, Lambda(lambda _: 1 / 0, name="broken"), writer=tmp_path / "o", on_row_error="skip"
+    ).run()
+    assert (report.done, len(report.failed), len(outputs)) == (0, 4, 0)
+    assert outputs.crs == scenes.crs
+
+
+def test_a_journal_takes_up_where_the_run_ended(scenes, tmp_path):
+    journal = tmp_path / "run.jsonl"
+    first = Fussy(("2024-06-03",))
+    with pytest.raises(RuntimeError):
+        CatalogPipeline(scenes, first, writer=tmp_path / "o", journal=journal).run()
+    assert len(journal.read_text().splitlines()) == 2
+    before = {p.name: p.read_bytes() for p in (tmp_path / "o").iterdir()}
+
+    class Mended(Fussy):
+        pass
+
+    same = Fussy(("2024-06-03",))
+    report, outputs = CatalogPipeline(
+        scenes, same, writer=tmp_path / "o", journal=journal, on_row_error="skip"
+    ).run()
+    assert (report.resumed, report.done, len(report.failed)) == (2, 1, 1)
+    assert same.seen == ["2024-06-03", "2024-06-04"]
+    assert len(outputs) == 3
+    assert all((tmp_path / "o" / name).read_bytes() == data for name, data in before.items())
+    other = Mended()
+    report, _ = CatalogPipeline(scenes, other, writer=tmp_path / "p", journal=journal).run()
+    assert (report.resumed, report.done) == (0, 4)
+
+
+def test_a_lost_output_and_a_torn_line_are_done_again(scenes, tmp_path):
+    journal = tmp_path / "run.jsonl"
+    pipeline = CatalogPipeline(scenes, INDEX, writer=tmp_path / "o", journal=journal)
+    pipeline.run()
+    (tmp_path / "o" / "s_20240601.tif").unlink()
+    lines = journal.read_text().splitlines()
+    journal.write_text("\n".join([*lines[:3], lines[3][:20]]))
+    report, outputs = pipeline.run()
+    assert (report.resumed, report.done, len(outputs)) == (2, 2, 4)
+    assert len(RowJournal(journal).finished) == 4
+    report, _ = pipeline.run()
+    assert report.resumed == 4
+
+
+def test_rows_of_one_name_do_not_overwrite_each_other(scenes, tmp_path):
+    twice = scenes.gdf
+    (tmp_path / "other").mkdir()
+    data = np.full((2, 40, 30), 900, "uint16")
+    path = write_raster(tmp_path / "other" / "s_20240601.tif", data, west=5e5, north=4.3e6)
+    twice.loc[1, "filepath"] = path
+    _, outputs = CatalogPipeline(InMemoryGeoCatalog(twice), INDEX, writer=tmp_path / "o").run()
+    assert len(set(outputs.gdf.filepath)) == 4
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_few_rows_are_held_at_a_time(workers):
+    held, most = set(), []
+
+    def work(row):
+        held.add(row)
+        most.append(len(held))
+        return row
+
+    for row, _ in run_rows(work, range(50), workers, None):
+        held.discard(row)
+    assert max(most) <= 2 * workers + 1
+
+
+def test_dask_gives_the_same_files(scenes, tmp_path):
+    from distributed import Client
+
+    _, one = CatalogPipeline(scenes, INDEX, writer=tmp_path / "threads", workers=2).run()
+    with Client(
+        processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None
+    ) as client:
+        report, two = CatalogPipeline(
+            scenes, INDEX, writer=tmp_path / "dask", scheduler=client, journal=tmp_path / "j"
+        ).run()
+    assert report.done == 4
+    for a, b in zip(one.gdf.filepath, two.gdf.filepath, strict=True):
+        with rasterio.open(a) as x, rasterio.open(b) as y:
+            np.testing.assert_array_equal(x.read(), y.read())
+
+
+def test_a_pipeline_over_a_field_never_holds_the_scene(scenes, tmp_path):
+    patcher = SpatialPatcher(
+        SpatialRectangular(16, boundary="shift"), SpatialRegularStride(12), SpatialHann()
+    )
+    tiled = GridSampler(patcher) | ApplyToChips(INDEX) | Stitch()
+    _, outputs = CatalogPipeline(
+        scenes, tiled, reader=CatalogField, writer=tmp_path / "tiled"
+    ).run()
+    _, whole = CatalogPipeline(scenes, INDEX, writer=tmp_path / "whole").run()
+    for a, b in zip(outputs.gdf.filepath, whole.gdf.filepath, strict=True):
+        with rasterio.open(a) as x, rasterio.open(b) as y:
+            np.testing.assert_allclose(x.read(), y.read(), atol=1e-6)
+
+
+def test_a_field_reads_windows(scenes):
+    row = next(scenes.iter_rows())
+    field = CatalogField(row)
+    whole = read_row(row)
+    assert field.domain.shape == whole.shape == (2, 40, 30)
+    assert field.domain.bounds == row.bounds
+    part = field.select(Window(5, 7, 11, 13))
+    np.testing.assert_array_equal(part.values, whole.values[:, 7:20, 5:16])
+    assert part.transform == whole.transform @ rasterio.Affine.translation(5, 7)
+    assert part.attrs["datetime"] == "2024-06-01T00:00:00+00:00"
+    assert field.with_data(np.zeros((40, 30))).domain.shape == (40, 30)
+    assert CatalogField(row, band_indexes=[2]).select(Window(0, 0, 4, 4)).shape == (1, 4, 4)
+
+
+def test_a_field_over_a_catalog_merges_its_files(scenes):
+    slice_ = GeoSlice((5e5, 4.3e6 - 200, 5e5 + 200, 4.3e6), None, 10, 32610)
+    field = CatalogField(scenes, slice_, merge_method="max")
+    stack = np.stack([read_row(row).values for row in scenes.iter_rows()])
+    np.testing.assert_array_equal(field.load().values, stack.max(axis=0)[:, :20, :20])
+    with pytest.raises(CatalogError, match="slice_="):
+        CatalogField(scenes)
+    with pytest.raises(CatalogError, match="touches"):
+        CatalogField(scenes, GeoSlice((0, 0, 10, 10), None, 10, 32610))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "writer="),
+        ({"writer": "x", "on_row_error": "ignore"}, "on_row_error"),
+        ({"writer": "x", "workers": 0}, "workers"),
+        ({"writer": "x", "scheduler": "slurm"}, "scheduler"),
+    ],
+)
+def test_bad_options_are_refused(scenes, options, message):
+    with pytest.raises(ValueError, match=message):
+        CatalogPipeline(scenes, INDEX, **options)
+
+
+def test_reports_journals_and_configs_print(scenes, tmp_path):
+    assert (
+        repr(RunReport(3, 2, 0, [], 1.0)) == "RunReport(3 rows: 2 done, 0 resumed, 0 failed, 1.0 s)"
+    )
+    assert not Finished("k", "a", {"": str(tmp_path / "none.tif")}).on_disk
+    config = CatalogPipeline(scenes, INDEX, writer=tmp_path / "o").get_config()
+    assert json.loads(json.dumps(config))["operator_hash"] == INDEX.config_hash
+    function = CatalogPipeline(scenes, Lambda(lambda x: x), writer=tmp_path / "o")
+    assert len(function.operator_hash) == 32
+
+
+class TestActiveSampler:
+    def test_the_best_patches_are_chosen_and_can_be_sampled_again(self, scenes):
+        scene = read_row(next(scenes.iter_rows()))
+        patcher = SpatialPatcher(SpatialRectangular(10), SpatialRegularStride(10))
+        picks = ActiveSampler(patcher, Lambda(np.std, name="std"), k=3)(scene)
+        by_hand = sorted(patcher.split(scene), key=lambda p: -np.std(p.data.values))[:3]
+        assert picks.anchors == [p.anchor for p in by_hand]
+        assert (np.diff(picks.scores) <= 0).all()
+        assert len(picks.all_scores) == 12
+        again = SpatialPatcher(SpatialRectangular(10), SpatialExplicit(picks.anchors))
+        np.testing.assert_array_equal(again.stream(scene)[0].data.values, picks[0].data.values)
+
+    def test_modes(self):
+        values = [3.0, np.nan, 9.0, 1.0, 7.0]
+        assert ActiveSampler(values, float, 2)().items == [9.0, 7.0]
+        assert ActiveSampler(values, float, 2, "bottom")().items == [1.0, 3.0]
+        drawn = ActiveSampler(values, float, 3, "weighted", seed=4)()
+        assert drawn.indices == ActiveSampler(values, float, 3, "weighted", seed=4)().indices
+        assert len(set(drawn.indices)) == 3
+        assert 1 not in drawn.indices
+        assert len(ActiveSampler(values, float, 99)()) == 4
+
+    def test_rows_of_a_catalog_are_candidates(self, scenes):
+        picks = ActiveSampler(scenes, lambda row: row.start_time.day, 1)()
+        assert picks[0].filepath.endswith("s_20240604.tif")
+        assert ActiveSampler(None, lambda row: row.start_time.day, 1)(scenes)[0].index == 3
+
+    @pytest.mark.parametrize(
+        ("arguments", "error", "message"),
+        [
+            (([1], float, 0), ValueError, "k must"),
+            (([1], float, 1, "best"), ValueError, "mode"),
+            ((3, float, 1), TypeError, "int"),
+            (([-1.0], float, 1, "weighted"), ValueError, "at least 0"),
+        ],
+    )
+    def test_bad_arguments_are_refused(self, arguments, error, message):
+        with pytest.raises(error, match=message):
+            ActiveSampler(*arguments)()
+
+    def test_a_patcher_needs_a_field(self):
+        patcher = SpatialPatcher(SpatialRectangular(10), SpatialRegularStride(10))
+        with pytest.raises(ValueError, match="Field"):
+            ActiveSampler(patcher, np.std, 1)()
