@@ -12,7 +12,7 @@ from geopatcher.pairs import as_choice
 from geopatcher.patch import Patch
 from geopatcher.spatial.overlap_add import SpatialOverlapAdd
 from geopatcher.spatial.window import SpatialBoxcar
-from geopatcher.stream import ON_ERROR, PatchStream
+from geopatcher.stream import ON_ERROR, PatchIterator, PatchStream
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,9 @@ class SpatialPatcher(Configured):
 
     def split(self, field: Any) -> Iterator[Patch]:
         """Yield the Field's patches one by one; nothing is read before it is asked for."""
-        return iter(self.stream(field))
+        return PatchIterator(self.stream(field))
 
     def merge(self, patches: Iterable[Patch], domain: Any) -> Any:
         """Put patches together on a domain (a domain, a Field or a `GeoTensor`)."""
-        return self.aggregation.merge(patches, domain)
+        stream = getattr(patches, "unread_stream", None)
+        return self.aggregation.merge(patches if stream is None else stream, domain)

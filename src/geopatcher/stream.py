@@ -146,6 +146,28 @@ class PatchStream(Sequence[Patch]):
         return Patch(Failed(shape), anchor, indices, self._weights_of(indices))
 
 
+class PatchIterator(Iterator[Patch]):
+    """The patches of a stream one by one; a merge that gets it unread takes the stream itself.
+
+    So patches of any sampler merge straight from `split`: a merge reads a stream by rising row,
+    whatever the order of its anchors.
+    """
+
+    def __init__(self, stream: PatchStream) -> None:
+        self._stream = stream
+        self._patches: Iterator[Patch] | None = None
+
+    def __next__(self) -> Patch:
+        if self._patches is None:
+            self._patches = iter(self._stream)
+        return next(self._patches)
+
+    @property
+    def unread_stream(self) -> PatchStream | None:
+        """The stream while no patch has been read, then None."""
+        return self._stream if self._patches is None else None
+
+
 class MappedStream(PatchStream):
     """A stream whose patches' data went through a function.
 

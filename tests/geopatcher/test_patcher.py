@@ -9,11 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geopatcher import (
+    CoverageWarning,
     Patch,
     PatchError,
     RasterField,
     SpatialExplicit,
     SpatialJitteredStride,
+    SpatialMean,
+    SpatialOverlapAdd,
     SpatialPatcher,
     SpatialPoissonDisk,
     SpatialRandom,
@@ -191,6 +194,28 @@ def test_a_read_that_fails_follows_the_policy(workers, scene_of, patcher_of):
     assert np.isnan(merged.values[8:16, 16:24]).all()
     assert np.isnan(merged.values).sum() == 64
     assert merged.attrs["skipped_patches"] == {"(8, 16)": "OSError: cannot read"}
+
+
+@pytest.mark.parametrize("aggregation", [SpatialOverlapAdd(), SpatialMean()])
+def test_patches_in_any_order_merge_straight_from_the_split(aggregation, scene_of):
+    scene = scene_of((40, 40))
+    anchors = [(30, 30), (0, 0), (15, 30), (30, 0), (0, 30), (10, 5), (20, 20)]
+    patcher = SpatialPatcher(
+        SpatialRectangular(10), SpatialExplicit(anchors), aggregation=aggregation
+    )
+    with pytest.warns(CoverageWarning):
+        merged = patcher.merge(patcher.split(scene), scene)
+    with pytest.warns(CoverageWarning):
+        again = patcher.aggregation.merge(patcher.split(scene), scene)
+    covered = ~np.isnan(merged.values)
+    assert covered.sum() == 700
+    np.testing.assert_allclose(merged.values[covered], scene.values[covered], rtol=1e-6)
+    np.testing.assert_array_equal(merged.values, again.values)
+    # What has been read from is continued, not begun again.
+    patches = patcher.split(scene)
+    assert next(patches).anchor == (30, 30)
+    with pytest.raises(PatchError, match="must arrive by rising row"):
+        patcher.merge(patches, scene)
 
 
 def test_an_unknown_policy_is_refused(patcher_of):

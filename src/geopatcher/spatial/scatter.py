@@ -28,6 +28,9 @@ class ScatterReducer(Reducer, Protocol):
 
 def tell_scattered(patches: Iterable[Patch], domain: Any) -> tuple[Iterable[Patch], bool]:
     """Return the patches again, and whether they are scattered rather than rectangles."""
+    stream = getattr(patches, "unread_stream", None)
+    if stream is not None:
+        patches = stream
     if isinstance(domain, PointDomain | VectorDomain):
         return patches, True
     geometry = getattr(getattr(patches, "patcher", None), "geometry", None)
