@@ -185,6 +185,7 @@ styles = {"ndvi": ("NDVI: plants", "BrBG"), "ndwi": ("NDWI: open water", "PuOr")
 for ax, (name, (title, cmap)) in zip(axes, styles.items(), strict=True):
     label = f"{name.upper()} (unitless)"
     plot(products[name], ax=ax, title=title, label=label, cmap=cmap, vmin=-1, vmax=1)
+axes[1].set_ylabel("")
 plt.show()
 
 # %% [markdown]

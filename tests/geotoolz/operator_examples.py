@@ -94,6 +94,7 @@ EXAMPLES: list[gz.Operator] = [
     gz.Vectorize(connectivity=8),
     gz.AlignAndStack(target=1),
     gz.AlignAndStack(target=_TILE, resampling=("bilinear", "nearest")),
+    gz.SelectBands(("B04", 1)),
     gz.ToRGB(limits=(0.0, 0.3), gamma=1.4),
     gz.Colormap("cividis", vmin=0.0),
     gz.ReadGeoTensor(bounds=(0.0, 0.0, 1.0, 1.0), bands=("B04", 1)),

@@ -1,0 +1,290 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Image processing at the Caldor fire
+#
+# **Question.** A forest burned in August 2021. From one scene before and one after: where, how
+# badly, and how many square kilometres?
+#
+# You will learn
+#
+# - a display chain, `ToFloat32 | DNToReflectance | PercentileClip | Gamma`, and what each step does;
+# - to keep clouds, shadows and water out of a comparison of two dates;
+# - three indices in one pass with `Fanout`, and dNBR with the classes of the USGS;
+# - to turn a map of classes into areas, with their unit.
+#
+# **Needs** no network: pixels come from a local archive, the live service or the embedded
+# simulation, whichever is there; the line printed below says which. In the simulation the scar was
+# *drawn* so that the published area burned: its numbers show how the measurement is made, not what
+# happened. With a network and `GEOSTACK_SOURCE=planetary-computer` the same cells measure the fire.
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+from georeader.geotensor import GeoTensor
+
+from geostack import CALDOR_BBOX, CALDOR_TILE, SOUTH_TYROL_BBOX, SOUTH_TYROL_TILE
+from geostack import NoSceneError, SourceUnavailableError, load_s2_chip
+from geotoolz import NBR, NDVI, NDWI, CombineMasks, DNToReflectance, Fanout, Gamma
+from geotoolz import MaskFromSCL, PercentileClip, SelectBands, Sequential, ToFloat32, ToRGB
+from geotoolz.cloud import SCL_CLOUDS_AND_INVALID, SCL_SNOW, SCL_WATER
+from geotoolz.viz import plot
+
+# %%
+BANDS = ("B02", "B03", "B04", "B08", "B12", "SCL")
+
+
+def load(date_range):
+    """Load the clearest scene of the fire's tile in a range of dates."""
+    return load_s2_chip(bbox=CALDOR_BBOX, tile=CALDOR_TILE, date_range=date_range, bands=BANDS)
+
+
+before, after = load("2021-08-01/2021-08-13"), load("2021-11-01/2021-11-30")
+for name, scene in (("before", before), ("after", after)):
+    print(f"source: {scene.attrs['source']} ({name}: {scene.attrs['item_id']})")
+print("shape:", before.shape, before.dtype, "| crs:", before.crs)
+assert before.transform == after.transform
+assert before.shape == after.shape
+
+# %% [markdown]
+# The box reaches beyond the tile's northern edge, so the loader gives the part inside the tile, and
+# says how much of the box that is. Both scenes share one grid, pixel for pixel: what follows can
+# subtract them.
+
+# %%
+print(f"share of the box inside the tile: {before.attrs.get('box_share', 1):.0%}")
+print("baselines:", before.attrs["processing_baseline"], after.attrs["processing_baseline"])
+
+# %% [markdown]
+# ## From digital numbers to a picture
+#
+# Reflectance of a forest is a few per cent: drawn as it is, the picture is black. A stretch between
+# two percentiles of each band spreads what is there over 0..1, and a gamma above 1 lifts the dark
+# half. Each step is one operator, and the chain is a value that can be reused.
+
+# %%
+true_colour = SelectBands(("B04", "B03", "B02"))
+steps = {
+    "reflectance": true_colour | ToFloat32() | DNToReflectance(),
+    "stretched": true_colour | ToFloat32() | DNToReflectance() | PercentileClip(2, 98),
+}
+steps["with gamma"] = steps["stretched"] | Gamma(1.8)
+as_it_is = ToRGB(bands=(0, 1, 2), limits=(0, 1))  # 0 is black, 1 is white
+
+fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.6), layout="constrained")
+for ax, (title, chain) in zip(axes, steps.items(), strict=True):
+    plot(as_it_is(chain(before)), ax=ax, title=title)
+    ax.set_ylabel("" if ax is not axes[0] else ax.get_ylabel())
+plt.show()
+
+# %% [markdown]
+# The first picture holds the same information as the last. Only for the eye is the stretch needed;
+# every measurement below starts from reflectance again.
+#
+# ### Short-wave infrared sees the burn
+#
+# Water in leaves absorbs short-wave infrared (B12, 2.2 um); char and bare soil reflect it. With B12
+# as red, B08 as green and B04 as blue, living forest is green and a burn is red.
+
+# %%
+swir = SelectBands(("B12", "B08", "B04")) | DNToReflectance()
+reference = swir(before).values
+low, high = np.nanpercentile(reference[:, ::4, ::4], (2, 98), axis=(1, 2), keepdims=True)
+
+
+def same_stretch(scene):
+    """Stretch both dates by the limits of the first, so that colours can be compared."""
+    bands = swir(scene)
+    bands.values[:] = np.clip((bands.values - low) / (high - low), 0, 1)
+    return bands
+
+
+fig, axes = plt.subplots(1, 2, figsize=(9, 4.5), layout="constrained")
+for ax, (name, scene) in zip(axes, (("before", before), ("after", after)), strict=True):
+    date = scene.attrs["datetime"][:10]
+    plot(same_stretch(scene), ax=ax, title=f"SWIR, NIR, red, {name} the fire: {date}")
+plt.show()
+
+# %% [markdown]
+# ## What must not be compared
+#
+# A cloud in one of two scenes, or snow that fell in between, looks like change. `MaskFromSCL` marks
+# the classes to drop on each date, and `CombineMasks` drops what either date drops.
+
+# %%
+not_land = (*SCL_CLOUDS_AND_INVALID, *SCL_WATER, *SCL_SNOW)
+drop = MaskFromSCL(band_idx=5, classes=not_land)
+unusable = CombineMasks()(drop(before), drop(after))
+for name, mask in (("before", drop(before)), ("after", drop(after)), ("together", unusable)):
+    print(f"dropped {name:9} {mask.values.mean():6.2%}")
+assert (unusable.values >= drop(before).values).all()
+
+# %% [markdown]
+# ## Three indices in one pass
+#
+# NBR contrasts B08 with B12 and is made for burns; NDVI and NDWI come along for the price of their
+# own arithmetic, since reflectance is computed once.
+
+# %%
+indices = Sequential([DNToReflectance(), Fanout({"NDVI": NDVI(), "NBR": NBR(), "NDWI": NDWI()})])
+maps = {"before": indices(before), "after": indices(after)}
+for date, products in maps.items():
+    print(date, {name: round(float(np.nanmedian(p.values)), 3) for name, p in products.items()})
+
+# %%
+fig, axes = plt.subplots(2, 2, figsize=(8.6, 7.4), layout="constrained")
+for row, (date, products) in zip(axes, maps.items(), strict=True):
+    for ax, (name, cmap) in zip(row, (("NDVI", "BrBG"), ("NBR", "PuOr")), strict=True):
+        style = {"cmap": cmap, "vmin": -1, "vmax": 1, "label": f"{name} (unitless)"}
+        plot(products[name], ax=ax, title=f"{name} {date} the fire", **style)
+    row[1].set_ylabel("")
+plt.show()
+
+# %% [markdown]
+# Both fall where it burned, NBR further than NDVI: it falls twice, because near infrared drops and
+# short-wave infrared rises.
+#
+# ## dNBR and burn severity
+#
+# dNBR is NBR before minus NBR after. Key and Benson (2006) gave the thresholds that the USGS uses
+# for its severity classes.
+
+# %%
+dnbr_values = maps["before"]["NBR"].values - maps["after"]["NBR"].values
+dnbr_values[unusable.values] = np.nan
+attrs = {"source": before.attrs["source"], "long_name": "dNBR"}
+dnbr = GeoTensor(dnbr_values, before.transform, before.crs, np.nan, attrs)
+
+CLASSES = {  # id: (name, lower limit of dNBR, colour)
+    1: ("regrowth", -np.inf, "#1a7837"),
+    2: ("unburnt", -0.10, "#d9d9d9"),
+    3: ("low severity", 0.10, "#ffffb2"),
+    4: ("moderate-low", 0.27, "#fecc5c"),
+    5: ("moderate-high", 0.44, "#f03b20"),
+    6: ("high severity", 0.66, "#7a0177"),
+}
+limits = [lower for _, lower, _ in CLASSES.values()]
+severity = np.digitize(dnbr_values, limits[1:]).astype(np.uint8) + 1
+severity[np.isnan(dnbr_values)] = 0
+
+# %%
+fig, axes = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
+style = {"cmap": "PuOr_r", "vmin": -1, "vmax": 1, "label": "dNBR (unitless)"}
+plot(dnbr, ax=axes[0], title="dNBR: orange burned", **style)
+classes = GeoTensor(severity, before.transform, before.crs, 0, {"source": attrs["source"]})
+legend = {number: (name, colour) for number, (name, _, colour) in CLASSES.items()}
+plot(classes, ax=axes[1], title="Burn severity, USGS classes", classes=legend)
+axes[1].set_ylabel("")
+plt.show()
+
+# %% [markdown]
+# ## How much burned?
+#
+# A pixel is 10 m by 10 m, so an area is a count times 100 square metres. One acre is 4046.86 square
+# metres.
+
+# %%
+PIXEL_KM2 = abs(before.transform.a * before.transform.e) / 1e6
+KM2_PER_ACRE = 4046.8564224 / 1e6
+PUBLISHED_ACRES = 221_835  # Cal Fire, the fire's final perimeter
+
+areas = {name: (severity == k).sum() * PIXEL_KM2 for k, (name, _, _) in CLASSES.items()}
+for name, km2 in areas.items():
+    print(f"{name:14} {km2:7.1f} km2  {km2 / KM2_PER_ACRE:10,.0f} acres")
+burnt = sum(km2 for name, km2 in areas.items() if name not in ("regrowth", "unburnt"))
+print(f"{'burnt':14} {burnt:7.1f} km2  {burnt / KM2_PER_ACRE:10,.0f} acres")
+print(f"{'published':14} {PUBLISHED_ACRES * KM2_PER_ACRE:7.1f} km2  {PUBLISHED_ACRES:10,} acres")
+
+# %%
+assert np.isclose(sum(areas.values()), np.isfinite(dnbr_values).sum() * PIXEL_KM2)
+if before.attrs["source"] == "simulated":
+    assert 0.6 < burnt / KM2_PER_ACRE / PUBLISHED_ACRES < 1.1
+
+fig, ax = plt.subplots(figsize=(7, 2.6), layout="constrained")
+colours = [colour for _, _, colour in CLASSES.values()]
+ax.barh(list(areas), list(areas.values()), color=colours, edgecolor="black", lw=0.5)
+ax.set(title=f"Area per severity class ({attrs['source']} scene)", xlabel="area (km$^2$)")
+ax.invert_yaxis()
+plt.show()
+
+# %% [markdown]
+# Two reasons why the sum of the burnt classes and a published perimeter differ, on any scene. A
+# perimeter encloses islands that did not burn, and light ground fire under a closed canopy stays
+# below the lowest threshold. And a box shows the part of a fire that lies inside of it.
+#
+# ## A histogram, and what NDVI lost
+
+# %%
+fig, axes = plt.subplots(1, 2, figsize=(11, 3), layout="constrained")
+axes[0].hist(dnbr_values[np.isfinite(dnbr_values)], np.linspace(-0.6, 1.2, 181), color="0.6")
+for name, lower, _ in list(CLASSES.values())[1:]:
+    axes[0].axvline(lower, color="black", lw=0.6)
+    axes[0].text(lower + 0.01, axes[0].get_ylim()[1] * 0.97, name, rotation=90, va="top", size=7)
+axes[0].set(title=f"dNBR ({attrs['source']} scene)", xlabel="dNBR (unitless)", ylabel="pixels")
+
+loss = maps["before"]["NDVI"].values - maps["after"]["NDVI"].values
+groups = [loss[severity == number] for number in range(2, 7)]
+names = [CLASSES[number][0] for number in range(2, 7)]
+axes[1].boxplot(groups, orientation="horizontal", tick_labels=names, showfliers=False)
+axes[1].set(title="NDVI lost, by severity class", xlabel="NDVI before minus after (unitless)")
+plt.show()
+
+# %%
+medians = [float(np.nanmedian(group)) for group in groups]
+print("median NDVI lost:", {n: round(m, 2) for n, m in zip(names, medians, strict=True)})
+if before.attrs["source"] == "simulated":
+    assert medians == sorted(medians)
+
+# %% [markdown]
+# The more severe the class, the more NDVI is lost: two indices from different bands agree.
+#
+# ## The same chain on a real scene
+#
+# South Tyrol, 12 June 2022. That sample holds no B12, so there is no NBR; the display chain, NDVI
+# and NDWI run as they are. The cell is skipped, and says so, when no source has the scene.
+
+# %%
+try:
+    tyrol = load_s2_chip(
+        bbox=SOUTH_TYROL_BBOX, tile=SOUTH_TYROL_TILE, date_range="2022-06-01/2022-06-30"
+    )
+    print(f"source: {tyrol.attrs['source']} ({tyrol.attrs['item_id']}), {tyrol.shape}")
+except (NoSceneError, SourceUnavailableError) as error:
+    tyrol = None
+    print("skipped, no source has the South Tyrol scene:", type(error).__name__)
+
+# %%
+if tyrol is not None:
+    ndwi = (DNToReflectance() | NDWI())(tyrol)
+    fig, axes = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
+    plot(as_it_is(steps["with gamma"](tyrol)), ax=axes[0], title="Bolzano, stretched, gamma 1.8")
+    style = {"cmap": "PuOr", "vmin": -1, "vmax": 1, "label": "NDWI (unitless)"}
+    plot(ndwi, ax=axes[1], title="Bolzano, NDWI: open water is purple", **style)
+    axes[1].set_ylabel("")
+    fig.supxlabel("contains modified Copernicus Sentinel data 2022", size=8)
+    plt.show()
+    assert 0 < np.mean(ndwi.values > 0) < 0.1
+
+# %% [markdown]
+# Two rivers meet south of the city; everything else in the valley is drier than water.
+#
+# ## Recap
+#
+# | step | operator |
+# |---|---|
+# | a picture for the eye | `ToFloat32` then `DNToReflectance`, `PercentileClip`, `Gamma` |
+# | one stretch for two dates | limits of the first, applied to both |
+# | leave out what cannot be compared | `MaskFromSCL`, `CombineMasks` |
+# | several indices of one reflectance | `Fanout({"NDVI": NDVI(), "NBR": NBR(), ...})` |
+# | burn severity | dNBR and the thresholds of Key and Benson (2006) |
+#
+# **Where next.** [Patching](05_patching_grids.ipynb) runs such a chain chip by chip, exactly; the
+# [catalog](catalog/01_intro.ipynb) runs it over every scene of an archive.
