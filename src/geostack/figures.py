@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from typing import Any
 
 import numpy as np
 
@@ -36,15 +37,16 @@ def with_palette(png: str) -> str:
 
     with Image.open(io.BytesIO(raw)) as picture:
         rgb = picture.convert("RGB")
-    counted = sorted(rgb.getcolors(rgb.width * rgb.height), reverse=True)
-    common = [colour for _, colour in counted[:EXACT]]
+    counted: Any = rgb.getcolors(rgb.width * rgb.height)
+    common = [colour for _, colour in sorted(counted, reverse=True)[:EXACT]]
     spread = rgb.quantize(256 - len(common), Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     indices = np.asarray(spread) + np.uint8(len(common))
     pixels = np.asarray(rgb)
     for index, colour in enumerate(common):  # spreading alone may tint the page's white
         indices[(pixels == colour).all(axis=-1)] = index
     small = Image.fromarray(indices)
-    small.putpalette([value for colour in common for value in colour] + spread.getpalette())
+    exact = [value for colour in common for value in colour]
+    small.putpalette(exact + (spread.getpalette() or []))
     buffer = io.BytesIO()
     small.save(buffer, "png", optimize=True)
     packed = buffer.getvalue()
