@@ -36,7 +36,10 @@ from geopatcher.patcher import SpatialPatcher
 from geopatcher.scattered import Cells, Members
 from geopatcher.spatial import *  # noqa: F403
 from geopatcher.spatial import __all__ as _spatial_names
+from geopatcher.spatiotemporal import SpatioTemporalPatch, SpatioTemporalPatcher
 from geopatcher.stream import PatchStream
+from geopatcher.temporal import *  # noqa: F403
+from geopatcher.temporal import __all__ as _temporal_names
 
 __all__ = [
     "Cells",
@@ -56,12 +59,15 @@ __all__ = [
     "RetryField",
     "RioXarrayField",
     "SpatialPatcher",
+    "SpatioTemporalPatch",
+    "SpatioTemporalPatcher",
     "VectorDomain",
     "XarrayField",
     "XvecField",
     "stack_patches",
 ]
 __all__ += _spatial_names
+__all__ += _temporal_names
 
 _LAZY = {
     "Journal": "geopatcher.journal",

@@ -67,14 +67,14 @@ def _object(obj: Any, depth: int) -> str:
         return f"{name}({files}, indexes={obj.indexes}, window={obj.window_focus})"
     if hasattr(obj, "select") and hasattr(obj, "domain"):
         return f"{name}({_field(obj)})"
+    if dataclasses.is_dataclass(obj):
+        values = {f.name: getattr(obj, f.name) for f in dataclasses.fields(obj)}
+        return name + fingerprint(values, depth + 1)
     if (
         callable(getattr(obj, "get_config", None))
         and getattr(obj, "forbid_in_yaml", False) is False
     ):
         return name + fingerprint(obj.get_config(), depth + 1)
-    if dataclasses.is_dataclass(obj):
-        values = {f.name: getattr(obj, f.name) for f in dataclasses.fields(obj)}
-        return name + fingerprint(values, depth + 1)
     if isinstance(obj, np.dtype | types.BuiltinFunctionType | np.ufunc):
         return str(obj)
     if hasattr(obj, "__dict__"):

@@ -39,3 +39,18 @@ def as_choice(value: Any, name: str, accepted: tuple[str, ...]) -> str:
     if value not in accepted:
         raise PatchError(f"{name} must be one of {', '.join(accepted)}, got {value!r}")
     return str(value)
+
+
+def as_count(value: Any, name: str) -> int:
+    """Return a whole number of at least 1, else raise `PatchError`.
+
+    >>> as_count(3, "length")
+    3
+    """
+    try:
+        count = operator.index(value)
+    except TypeError:
+        count = 0
+    if count < 1:
+        raise PatchError(f"{name} must be a whole number of at least 1, got {value!r}")
+    return count

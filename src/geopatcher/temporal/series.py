@@ -1,0 +1,139 @@
+"""A series in time: which axis time is, its steps, and their dates where they are known."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from georeader.geotensor import GeoTensor
+
+from geopatcher.patch import PatchError
+
+
+@dataclass(frozen=True, eq=False)
+class TimeDomain:
+    """Where a series lives: its `shape`, which `axis` is time, and `times` (T,) or None.
+
+    >>> TimeDomain((12, 64, 64)).length
+    12
+    """
+
+    shape: tuple[int, ...]
+    axis: int = 0
+    times: Any = None
+
+    def __post_init__(self) -> None:
+        shape = tuple(int(n) for n in self.shape)
+        if not -len(shape) <= self.axis < len(shape):
+            raise PatchError(f"time_axis {self.axis} is no axis of a series of shape {shape}")
+        axis = self.axis % len(shape)
+        object.__setattr__(self, "shape", shape)
+        object.__setattr__(self, "axis", axis)
+        if shape[axis] < 1:
+            raise PatchError(f"a series needs at least one step in time, got shape {shape}")
+        if self.times is not None:
+            times = np.asarray(self.times)
+            if times.shape != (self.length,):
+                raise PatchError(f"{self.length} times are needed, got shape {times.shape}")
+            if (times[1:] < times[:-1]).any():
+                raise PatchError("times must rise along the series; sort it by time first")
+            object.__setattr__(self, "times", times)
+
+    @property
+    def length(self) -> int:
+        """Number of steps in time."""
+        return self.shape[self.axis]
+
+    @property
+    def lead(self) -> tuple[int, ...]:
+        """The shape without time."""
+        return self.shape[: self.axis] + self.shape[self.axis + 1 :]
+
+    def step_of(self, time: Any) -> int:
+        """Return the number of a step: of a number itself, of a date the last step up to it.
+
+        Raises `PatchError` for a step outside the series, a date before it, or a date where the
+        series has none.
+
+        >>> days = np.array(["2024-06-01", "2024-06-06"], "datetime64[D]")
+        >>> TimeDomain((2,), times=days).step_of("2024-06-07")
+        1
+        """
+        try:
+            step = operator.index(time)
+        except TypeError:
+            step = self._step_of_date(time)
+        if not 0 <= step < self.length:
+            raise PatchError(f"step {time!r} lies outside the series of {self.length} steps")
+        return step
+
+    def _step_of_date(self, time: Any) -> int:
+        if self.times is None:
+            raise PatchError(
+                f"this series has no dates, so {time!r} must be the number of a step, "
+                f"0 to {self.length - 1}"
+            )
+        try:
+            date = np.asarray(time, self.times.dtype)
+        except (TypeError, ValueError):
+            raise PatchError(f"{time!r} is no time like {self.times[0]!r}") from None
+        step = int(np.searchsorted(self.times, date, side="right")) - 1
+        if step < 0:
+            raise PatchError(f"{time!r} lies before the series, which begins at {self.times[0]}")
+        return step
+
+    def positions(self) -> np.ndarray:
+        """Return the steps' places in time: days since the first one, else their numbers."""
+        if self.times is None:
+            return np.arange(self.length, dtype=float)
+        if np.issubdtype(self.times.dtype, np.datetime64):
+            return (self.times - self.times[0]) / np.timedelta64(1, "D")
+        return (self.times - self.times[0]).astype(float)
+
+
+def series_domain(series: Any, time_axis: int | str = 0) -> TimeDomain:
+    """Return the time domain of an array, a `GeoTensor`, a `DataArray`, or a domain itself.
+
+    A `DataArray`'s time axis is the dimension named by `time_axis`, or "time" where it has one.
+    """
+    if isinstance(series, TimeDomain):
+        return series
+    shape = getattr(series, "shape", None)
+    if shape is None:
+        raise PatchError(
+            f"a series is an array or an xarray DataArray, got {type(series).__name__}"
+        )
+    axis = axis_of(series, time_axis)
+    times = None
+    if hasattr(series, "dims") and hasattr(series, "coords"):
+        name = series.dims[axis]
+        times = series.coords[name].values if name in series.coords else None
+    return TimeDomain(tuple(shape), axis, times)
+
+
+def axis_of(series: Any, time_axis: int | str) -> int:
+    """Return the number of a series' time axis."""
+    labelled = hasattr(series, "dims") and hasattr(series, "coords")
+    if isinstance(time_axis, str):
+        if not labelled or time_axis not in series.dims:
+            has = tuple(series.dims) if labelled else "no names"
+            raise PatchError(f"time_axis={time_axis!r} is no dimension of the series, it has {has}")
+        return int(series.dims.index(time_axis))
+    if labelled and time_axis == 0 and "time" in series.dims:
+        return int(series.dims.index("time"))
+    return time_axis
+
+
+def take_steps(series: Any, steps: slice | np.ndarray, axis: int) -> Any:
+    """Return some steps of a series as the kind that it is; a view where `steps` is a slice."""
+    if hasattr(series, "isel") and hasattr(series, "coords"):
+        return series.isel({series.dims[axis]: steps})
+    values = series.values if isinstance(series, GeoTensor) else np.asarray(series)
+    taken = values[(slice(None),) * axis + (steps,)]
+    if isinstance(series, GeoTensor) and axis < series.ndim - 2:
+        return GeoTensor(
+            taken, series.transform, series.crs, series.fill_value_default, series.attrs
+        )
+    return taken
