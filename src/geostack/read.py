@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -54,35 +55,61 @@ class Asset:
         return f"{self.item_id}, asset {self.key}, {without_query(self.href)}"
 
 
-def workers(count: int) -> int:
-    """Return how many threads read `count` files: `GEOSTACK_CONNECTIONS`, else up to 16.
+def connections() -> int:
+    """Return how many files are read at the same time: `GEOSTACK_CONNECTIONS`, else 16.
+
+    Raises
+    ------
+    ValueError
+        When the variable is no positive whole number.
 
     Examples
     --------
-    >>> workers(4)
-    4
+    >>> connections() >= 1
+    True
     """
-    limit = int(os.environ.get("GEOSTACK_CONNECTIONS") or MAX_CONNECTIONS)
-    return max(1, min(count, limit))
+    text = os.environ.get("GEOSTACK_CONNECTIONS") or str(MAX_CONNECTIONS)
+    if not text.isdigit() or int(text) < 1:
+        raise ValueError(f"GEOSTACK_CONNECTIONS must be a positive whole number, got {text!r}")
+    return int(text)
 
 
 def in_parallel(function: Callable[[T], R], inputs: Sequence[T]) -> list[R]:
     """Return `function` of each input, in order, computed in threads; the first error is raised.
+
+    Within a thread of its own it runs one by one, so that calls may nest.
 
     Examples
     --------
     >>> in_parallel(len, ["a", "bb"])
     [1, 2]
     """
-    if len(inputs) < 2:
+    nested = threading.current_thread().name.startswith(_THREADS)
+    if len(inputs) < 2 or nested:
         return [function(value) for value in inputs]
-    with ThreadPoolExecutor(workers(len(inputs)), thread_name_prefix="geostack-read") as pool:
-        futures = [pool.submit(function, value) for value in inputs]
-        try:
-            return [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    futures = [_pool(connections()).submit(function, value) for value in inputs]
+    try:
+        return [future.result() for future in futures]
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        wait(futures)
+        raise
+
+
+_THREADS = "geostack-read"
+_POOLS: dict[tuple[int, int], ThreadPoolExecutor] = {}
+
+
+def _pool(size: int) -> ThreadPoolExecutor:
+    """Threads that stay, since GDAL keeps the connections of each for its next read.
+
+    A forked process has none of its parent's threads, so pools belong to a process.
+    """
+    key = (os.getpid(), size)
+    if key not in _POOLS:
+        _POOLS[key] = ThreadPoolExecutor(size, thread_name_prefix=_THREADS)
+    return _POOLS[key]
 
 
 def asset_grid(asset: Asset, declared: PixelGrid | None = None) -> PixelGrid:
@@ -265,8 +292,8 @@ __all__ = [
     "Method",
     "ask_status",
     "asset_grid",
+    "connections",
     "in_parallel",
     "read_onto",
     "with_dataset",
-    "workers",
 ]

@@ -208,6 +208,20 @@ def test_a_truncated_local_file_is_an_error(tmp_path, monkeypatch):
         load_s2_chip(bbox=CHIP["bbox"], bands=("B04",), source="archive")
 
 
+def test_parallel_calls_nest():
+    def inner(value):
+        return sum(in_parallel(lambda other: value * other, range(5)))
+
+    assert in_parallel(inner, range(40)) == [10 * value for value in range(40)]
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "many", "1.5"])
+def test_a_bad_number_of_connections(monkeypatch, count):
+    monkeypatch.setenv("GEOSTACK_CONNECTIONS", count)
+    with pytest.raises(ValueError, match="GEOSTACK_CONNECTIONS must be a positive whole number"):
+        in_parallel(abs, [1, 2])
+
+
 def test_the_first_error_in_parallel_is_raised():
     def fail(value):
         raise OSError(f"no {value}")

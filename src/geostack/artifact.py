@@ -1,0 +1,378 @@
+"""A result that can be made again: pipeline, inputs and versions frozen into one file.
+
+    freeze(pipeline, chip, "ndvi.tar")     # runs it once and writes down what came out
+    verify("ndvi.tar")                     # years later: the same bytes, or an error saying why not
+
+What is compared are bytes, not numbers within a tolerance. The hashes show damage and careless
+edits. Against someone who computes them anew, keep `Artifact.digest` where that person can't write,
+and give it to `load` or `verify` as `digest=`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from georeader.geotensor import GeoTensor
+
+from geostack.artifact_tar import (
+    MANIFEST,
+    MAX_BYTES,
+    ArtifactError,
+    array_bytes,
+    read_array,
+    read_members,
+    write_members,
+)
+from geotoolz.carrier import Raster, attrs_of, values_of
+from pipekit import Graph, Operator, Registry, content_hash, from_config, to_config
+from pipekit.decode import Limits, decode
+from pipekit.encode import Encoder, refuse
+from pipekit.provenance import versions
+
+__all__ = ["Artifact", "ArtifactError", "Verification", "freeze", "load", "rerun", "verify"]
+
+FORMAT = "geostack-artifact-1"
+
+_KEYS = {"format", "pipeline", "pipeline_hash", "inputs", "result", "versions"}
+_INPUT_KEYS = {"content_hash", "shape", "dtype", "georeference", "member", "sha256"}
+_RESULT_KEYS = {"content_hash", "summary"}
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A frozen run, read back and checked: its parts fit each other.
+
+    `inputs` is empty when they were not kept; `digest` is the SHA-256 of the manifest, which
+    stands for the whole.
+    """
+
+    path: Path
+    operator: Operator
+    inputs: Mapping[str, Raster]
+    manifest: Mapping[str, Any]
+    digest: str
+
+    @property
+    def result_hash(self) -> str:
+        """The content hash of the result when it was frozen."""
+        return str(self.manifest["result"]["content_hash"])
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The outcome of a run that gave the same bytes again.
+
+    `changed_versions` maps a package to (version then, version now), for those that differ.
+    """
+
+    digest: str
+    result_hash: str
+    changed_versions: Mapping[str, tuple[str, str]]
+
+
+def freeze(
+    operator: Operator,
+    inputs: Raster | Mapping[str, Raster],
+    path: str | Path,
+    *,
+    keep_inputs: bool = True,
+    overwrite: bool = False,
+) -> Artifact:
+    """Run a pipeline and write its config, inputs, versions and result's hash into one tar.
+
+    - `inputs`: one raster, or rasters by name: the inputs of a `Graph` by their names, those of
+      another operator in their order.
+    - `keep_inputs`: put the pixels in too; otherwise only their hashes, and `verify` is given them.
+
+    The same run writes the same bytes. Raises `NotSerializableError` for a pipeline that holds a
+    function, FileExistsError for an existing file unless `overwrite`, ArtifactError for a pipeline
+    that gives two results for one input.
+
+    >>> import tempfile
+    >>> from geotoolz import NDVI
+    >>> chip = np.array([[[1000]], [[3000]]], dtype="uint16")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     made = freeze(NDVI(red_idx=0, nir_idx=1), chip, f"{folder}/ndvi.tar")
+    ...     again = verify(made.path)
+    >>> again.result_hash == made.result_hash, dict(again.changed_versions)
+    (True, {})
+    """
+    target = Path(path)
+    if target.exists() and not overwrite:
+        raise FileExistsError(f"{target} exists; give overwrite=True to replace it")
+    config = to_config(operator)
+    members: dict[str, bytes] = {}
+    described: dict[str, Any] = {}
+    frozen: dict[str, Raster] = {}
+    for number, (name, raster) in enumerate(_by_name(inputs).items()):
+        content = array_bytes(values_of(raster))
+        entry = _describe(raster, content, f"inputs/{number}.npy" if keep_inputs else None)
+        # What runs is what was written, so that a lossy detail of a carrier can't hide.
+        frozen[name] = _rebuilt(entry, read_array(content, name), name)
+        described[name] = {**entry, "content_hash": content_hash(frozen[name])}
+        if keep_inputs:
+            members[entry["member"]] = content
+    result = _run(operator, frozen)
+    if content_hash(_run(operator, frozen)) != content_hash(result):
+        raise ArtifactError(
+            "the pipeline gives another result when it runs again, so it can't be frozen; "
+            "fix the seed of what is random in it"
+        )
+    manifest = {
+        "format": FORMAT,
+        "pipeline": config,
+        "pipeline_hash": operator.config_hash,
+        "inputs": described,
+        "result": {"content_hash": content_hash(result), "summary": _summary(result)},
+        "versions": _versions(operator),
+    }
+    text = json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False).encode()
+    write_members(target, {MANIFEST: text, **members})
+    kept = frozen if keep_inputs else {}
+    return Artifact(target, operator, kept, manifest, sha256(text).hexdigest())
+
+
+def load(
+    path: str | Path,
+    *,
+    registry: Registry | None = None,
+    digest: str | None = None,
+    max_bytes: int = MAX_BYTES,
+) -> Artifact:
+    """Read an artifact and check that its parts fit each other, without running anything.
+
+    - `registry`: the classes that its pipeline may use; by default `geotoolz.trusted.registry()`
+      without what can write files.
+    - `digest`: refuse any other manifest than the one of this SHA-256.
+
+    Raises ArtifactError saying what differs, `UntrustedOperatorError` for a class outside the
+    registry.
+    """
+    source = Path(path)
+    members = read_members(source, max_bytes=max_bytes)
+    text = members.pop(MANIFEST)
+    found = sha256(text).hexdigest()
+    if digest is not None and digest != found:
+        raise ArtifactError(f"the manifest's SHA-256 is {found}, expected {digest}")
+    manifest = _manifest(text)
+    known = _readers_registry() if registry is None else registry
+    operator = from_config(manifest["pipeline"], known)
+    if operator.config_hash != manifest["pipeline_hash"]:
+        raise ArtifactError(
+            f"the pipeline differs: its hash is {operator.config_hash}, the manifest says "
+            f"{manifest['pipeline_hash']}"
+        )
+    inputs = {}
+    for name, entry in manifest["inputs"].items():
+        if entry["member"] is not None:
+            inputs[name] = _checked_input(name, entry, members)
+    if members:
+        raise ArtifactError(f"members that the manifest does not know: {sorted(members)}")
+    return Artifact(source, operator, inputs, manifest, found)
+
+
+def rerun(artifact: Artifact, inputs: Raster | Mapping[str, Raster] | None = None) -> Any:
+    """Run an artifact's pipeline again and return its result.
+
+    - `inputs`: needed only when they were not kept; they must be the ones that were frozen.
+
+    Raises ArtifactError when inputs are missing or are not those.
+    """
+    return _run(artifact.operator, _frozen_inputs(artifact, inputs))
+
+
+def verify(
+    path: str | Path,
+    inputs: Raster | Mapping[str, Raster] | None = None,
+    *,
+    registry: Registry | None = None,
+    digest: str | None = None,
+) -> Verification:
+    """Check an artifact, run it again, and compare the result's bytes.
+
+    Arguments are those of `load` and `rerun`. Raises ArtifactError saying what differs: a part
+    that was tampered with, or the result, together with the versions that are not the same.
+    """
+    artifact = load(path, registry=registry, digest=digest)
+    result = rerun(artifact, inputs)
+    now, then = content_hash(result), artifact.result_hash
+    changed = _changed(artifact.manifest["versions"], _versions(artifact.operator))
+    if now != then:
+        frozen, shown = artifact.manifest["result"]["summary"], _summary(result)
+        differing = ", ".join(f"{k} {a} -> {b}" for k, (a, b) in changed.items()) or "none"
+        raise ArtifactError(
+            f"the result differs: frozen {frozen} with hash {then}, now {shown} with hash {now}; "
+            f"versions that changed: {differing}"
+        )
+    return Verification(artifact.digest, now, changed)
+
+
+def _by_name(inputs: Raster | Mapping[str, Raster]) -> Mapping[str, Raster]:
+    named = inputs if isinstance(inputs, Mapping) else {"x": inputs}
+    if not named:
+        raise ValueError("an artifact needs at least one input, got an empty mapping")
+    return named
+
+
+def _run(operator: Operator, inputs: Mapping[str, Raster]) -> Any:
+    # Copies: an operator that works in place would change what the next run starts from.
+    given = {name: _copied(raster) for name, raster in inputs.items()}
+    if isinstance(operator, Graph) and len(given) > 1:
+        return operator(**given)
+    return operator(*given.values())
+
+
+def _copied(raster: Raster) -> Raster:
+    values = values_of(raster).copy()
+    if not isinstance(raster, GeoTensor):
+        return values
+    attrs = dict(attrs_of(raster))
+    return GeoTensor(values, raster.transform, raster.crs, raster.fill_value_default, attrs)
+
+
+def _describe(raster: Raster, content: bytes, member: str | None) -> dict[str, Any]:
+    values = values_of(raster)
+    return {
+        "shape": list(values.shape),
+        "dtype": values.dtype.str,
+        "georeference": _georeference(raster),
+        "member": member,
+        "sha256": sha256(content).hexdigest(),
+    }
+
+
+def _georeference(raster: Raster) -> dict[str, Any] | None:
+    if not isinstance(raster, GeoTensor):
+        return None
+    crs = raster.crs
+    encode = Encoder(refuse)
+    attrs = {k: v for k, v in attrs_of(raster).items() if k != "provenance"}
+    return {
+        "transform": list(raster.transform)[:6],
+        "crs": None if crs is None else crs.to_wkt() if hasattr(crs, "to_wkt") else str(crs),
+        "fill": encode(raster.fill_value_default),
+        "attrs": encode(attrs),
+    }
+
+
+def _rebuilt(entry: Mapping[str, Any], values: Any, name: str) -> Raster:
+    where = entry["georeference"]
+    if where is None:
+        plain: Raster = values
+        return plain
+    from rasterio import Affine
+
+    try:
+        fill, attrs = (decode(where[key], Registry(), Limits()) for key in ("fill", "attrs"))
+        return GeoTensor(values, Affine(*where["transform"]), where["crs"], fill, attrs)
+    except (TypeError, KeyError, ValueError) as error:
+        raise ArtifactError(f"the georeference of the input {name!r} is malformed") from error
+
+
+def _checked_input(name: str, entry: Mapping[str, Any], members: dict[str, bytes]) -> Raster:
+    content = members.pop(entry["member"], None)
+    if content is None:
+        raise ArtifactError(f"the pixels of the input {name!r} ({entry['member']}) are missing")
+    if sha256(content).hexdigest() != entry["sha256"]:
+        raise ArtifactError(f"the pixels of the input {name!r} differ from their SHA-256")
+    raster = _rebuilt(entry, read_array(content, name), name)
+    _check_hash(name, raster, entry)
+    return raster
+
+
+def _check_hash(name: str, raster: Raster, entry: Mapping[str, Any]) -> None:
+    found = content_hash(raster)
+    if found != entry["content_hash"]:
+        raise ArtifactError(
+            f"the input {name!r} is not the one that was frozen: its content hash is {found}, "
+            f"expected {entry['content_hash']}; frozen were shape {tuple(entry['shape'])}, "
+            f"dtype {entry['dtype']}, given {values_of(raster).shape}, "
+            f"{values_of(raster).dtype.str}"
+        )
+
+
+def _frozen_inputs(
+    artifact: Artifact, inputs: Raster | Mapping[str, Raster] | None
+) -> Mapping[str, Raster]:
+    described = artifact.manifest["inputs"]
+    if inputs is None:
+        missing = sorted(set(described) - set(artifact.inputs))
+        if missing:
+            raise ArtifactError(
+                f"the artifact was frozen without its pixels; give the inputs {missing}"
+            )
+        return artifact.inputs
+    named = dict(_by_name(inputs))
+    if set(named) != set(described):
+        raise ArtifactError(f"the artifact's inputs are {sorted(described)}, got {sorted(named)}")
+    rebuilt = {}
+    for name, entry in described.items():
+        given = named[name]
+        entry_now = _describe(given, array_bytes(values_of(given)), None)
+        rebuilt[name] = _rebuilt(entry_now, values_of(given), name)
+        _check_hash(name, rebuilt[name], entry)
+    return rebuilt
+
+
+def _manifest(text: bytes) -> dict[str, Any]:
+    try:
+        manifest = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(f"{MANIFEST} is no JSON: {error}") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise ArtifactError(f"{MANIFEST} is not of the format {FORMAT}")
+    parts = [
+        (manifest, _KEYS, "the manifest"),
+        (manifest.get("result"), _RESULT_KEYS, "the result"),
+        (manifest.get("versions"), None, "the versions"),
+        (manifest.get("inputs"), None, "the inputs"),
+    ]
+    for part, keys, what in parts:
+        _check_part(part, keys, what)
+    for name, entry in manifest["inputs"].items():
+        _check_part(entry, _INPUT_KEYS, f"the input {name!r}")
+    return manifest
+
+
+def _check_part(part: Any, keys: set[str] | None, what: str) -> None:
+    if not isinstance(part, dict) or (keys is not None and set(part) != keys):
+        has = sorted(part) if isinstance(part, dict) else type(part).__name__
+        raise ArtifactError(f"{what} must hold {sorted(keys or ())}, got {has}")
+
+
+def _readers_registry() -> Registry:
+    from geotoolz import trusted
+
+    known = trusted.registry()
+    return Registry(cls for cls in known if cls.__name__ not in WRITERS)
+
+
+WRITERS = ("Cache", "SpatialOverlapAdd")
+"""Classes that write to a path of their config's choice: never built from a stranger's."""
+
+
+def _versions(operator: Operator) -> dict[str, str]:
+    from importlib.metadata import version
+
+    fixed = {name: version(name) for name in ("rasterio", "georeader-spaceml")}
+    return {**versions(operator), **fixed}
+
+
+def _changed(then: Mapping[str, Any], now: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    names = sorted(set(then) | set(now))
+    pairs = {name: (str(then.get(name, "absent")), now.get(name, "absent")) for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _summary(result: Any) -> str:
+    if isinstance(result, Mapping):
+        return "{" + ", ".join(f"{k}: {_summary(v)}" for k, v in result.items()) + "}"
+    if isinstance(result, np.ndarray):
+        return f"{result.dtype.name} {tuple(result.shape)}"
+    return type(result).__name__

@@ -1,0 +1,131 @@
+"""The tar behind an artifact: written to the same bytes each time, read as if by an enemy's hand.
+
+A plain tar, never a compressed one: what it holds cannot be larger than the file itself. Members
+are read into memory by name; nothing in the file decides where anything is written.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import tarfile
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MANIFEST = "manifest.json"
+MAX_BYTES = 2 << 30
+MAX_MEMBERS = 64
+
+_NAME = re.compile(r"manifest\.json|inputs/[0-9]{1,3}\.npy")
+_NPY_HEADER = 10_000
+
+
+class ArtifactError(ValueError):
+    """An artifact that is malformed, tampered with, or does not give its result again."""
+
+
+def write_members(path: Path, members: Mapping[str, bytes]) -> None:
+    """Write members as a tar, beside its target and then renamed; equal members, equal bytes."""
+    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        # USTAR has no extension headers, and every field that could differ between runs is fixed.
+        with tarfile.open(unfinished, "w", format=tarfile.USTAR_FORMAT) as archive:
+            for name, content in members.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                info.mode = 0o644
+                archive.addfile(info, io.BytesIO(content))
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def read_members(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, bytes]:
+    """Return a tar's members by name.
+
+    Raises ArtifactError for anything but plain files of the names that `freeze` writes: links,
+    devices, folders, sparse files, absolute or climbing names, a name given twice, compression;
+    and for a file of more than `max_bytes` or `MAX_MEMBERS` members. FileNotFoundError when there
+    is no such file.
+    """
+    size = path.stat().st_size
+    if size > max_bytes:
+        raise ArtifactError(f"{path.name} has {size} bytes, more than max_bytes={max_bytes}")
+    found: dict[str, bytes] = {}
+    try:
+        with tarfile.open(path, "r:") as archive:
+            # One at a time: a list of all headers could be long before it is counted.
+            while (info := archive.next()) is not None:
+                _check_member(info, found, size)
+                stream = archive.extractfile(info)
+                content = b"" if stream is None else stream.read(info.size)
+                if len(content) != info.size:
+                    raise ArtifactError(f"{info.name!r} is cut short: the file ends within it")
+                found[info.name] = content
+    except (tarfile.TarError, EOFError, UnicodeError, OverflowError) as error:
+        raise ArtifactError(f"{path.name} is no plain tar: {error}") from error
+    if MANIFEST not in found:
+        raise ArtifactError(f"{path.name} holds no {MANIFEST}: it is no artifact")
+    return found
+
+
+def _check_member(info: tarfile.TarInfo, found: Mapping[str, bytes], size: int) -> None:
+    if len(found) >= MAX_MEMBERS:
+        raise ArtifactError(f"it holds more than {MAX_MEMBERS} members")
+    if info.issparse() or info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
+        raise ArtifactError(f"the member {info.name!r} is no plain file; links are refused")
+    if not _NAME.fullmatch(info.name):
+        raise ArtifactError(
+            f"the member {info.name!r} is none that an artifact has ({MANIFEST}, inputs/N.npy)"
+        )
+    if info.name in found:
+        raise ArtifactError(f"the member {info.name!r} is given twice")
+    if not 0 <= info.size <= size:
+        raise ArtifactError(f"{info.name!r} claims {info.size} bytes in a file of {size}")
+
+
+def array_bytes(values: NDArray[Any]) -> bytes:
+    """Return an array as the bytes of an `.npy` file, C order.
+
+    >>> read_array(array_bytes(np.arange(3)), "three")
+    array([0, 1, 2])
+    """
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, np.ascontiguousarray(values), allow_pickle=False)
+    return stream.getvalue()
+
+
+def read_array(content: bytes, name: str) -> NDArray[Any]:
+    """Return the array of an `.npy` file; `name` is for messages.
+
+    Raises ArtifactError when the header is malformed, asks for Python objects, or announces more
+    pixels than follow: nothing is allocated on a header's word.
+    """
+    stream = io.BytesIO(content)
+    try:
+        version = np.lib.format.read_magic(stream)
+        readers = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }
+        shape, fortran, dtype = readers[version](stream, max_header_size=_NPY_HEADER)
+    except (ValueError, KeyError) as error:
+        raise ArtifactError(f"{name} is no array: {error}") from error
+    if dtype.hasobject or dtype.names or fortran:
+        raise ArtifactError(f"{name} is no plain array in C order, its dtype is {dtype}")
+    follows = len(content) - stream.tell()
+    expected = dtype.itemsize
+    for length in shape:
+        expected *= length
+    if expected != follows or min(shape, default=0) < 0:
+        raise ArtifactError(
+            f"{name} announces {expected} bytes of shape {shape}, but {follows} follow"
+        )
+    # A bytearray, for operators that work in place.
+    return np.frombuffer(bytearray(content[stream.tell() :]), dtype=dtype).reshape(shape)
