@@ -101,7 +101,7 @@ def _item(module: str, name: str, node: ast.ClassDef | ast.FunctionDef) -> list[
             if isinstance(method, ast.FunctionDef) and not method.name.startswith("_"):
                 doc = ast.get_docstring(method)
                 if doc:
-                    parts.append(f"**`.{_signature(method)}`**")
+                    parts.append(f"**`.{' '.join(_signature(method).split())}`**")
                     parts.append(to_markdown(doc))
     return parts
 
@@ -128,4 +128,31 @@ def _signature(node: ast.ClassDef | ast.FunctionDef) -> str:
 
 
 def _arguments(arguments: ast.arguments) -> str:
-    return re.sub(r"^(self|cls)(, |$)", "", ast.unparse(arguments))
+    """The arguments as written, without self; each on its own line when they are long."""
+    text = re.sub(r"^(self|cls)(, |$)", "", ast.unparse(arguments))
+    if len(text) < 60:
+        return text
+    alone = ast.parse(f"def f({text}): ...").body[0]
+    assert isinstance(alone, ast.FunctionDef)
+    return "\n    " + ",\n    ".join(_each(alone.args)) + ",\n"
+
+
+def _each(arguments: ast.arguments) -> list[str]:
+    """Every argument with its annotation and default, and the bare `*` where there is one."""
+    plain = [*arguments.posonlyargs, *arguments.args]
+    defaults = [None] * (len(plain) - len(arguments.defaults)) + list(arguments.defaults)
+    lines = [_one(arg, default) for arg, default in zip(plain, defaults, strict=True)]
+    if arguments.vararg:
+        lines.append(f"*{ast.unparse(arguments.vararg)}")
+    elif arguments.kwonlyargs:
+        lines.append("*")
+    pairs = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    lines += [_one(arg, default) for arg, default in pairs]
+    if arguments.kwarg:
+        lines.append(f"**{ast.unparse(arguments.kwarg)}")
+    return lines
+
+
+def _one(arg: ast.arg, default: ast.expr | None) -> str:
+    equals = " = " if arg.annotation else "="
+    return ast.unparse(arg) + (f"{equals}{ast.unparse(default)}" if default is not None else "")

@@ -174,7 +174,7 @@ def axes() -> Drawing:
     picture.text(117, 129, "256 x 256")
     for row in range(4):
         for col in range(5):
-            x, y = 268 + col * 32, 66 + row * 32
+            x, y = 264 + col * 28, 66 + row * 28
             picture.rect(x, y, 40, 40, FILLS["data"], EDGES["data"], opacity=0.35)
             picture.dot(x, y, 3, EDGES["operator"])
     hann = [
@@ -184,11 +184,11 @@ def axes() -> Drawing:
     picture.line(hann, EDGES["operator"], 3)
     picture.text(561, 68, "Hann, above 0 everywhere", 12, SOFT)
     for number, colour in enumerate(("data", "operator", "data")):
-        start = 706 + number * 44
+        start = 702 + number * 43
         bump = [(start + t, 176 - 70 * math.sin(math.pi * (t + 0.5) / 89) ** 2) for t in range(89)]
         picture.line(bump, EDGES[colour], 2)
-    picture.line([(706, 92), (882, 92)], EDGES["result"], 3)
-    picture.text(794, 78, "weighted sum / weights", 12, SOFT)
+    picture.line([(702, 92), (876, 92)], EDGES["result"], 3)
+    picture.text(789, 78, "weighted sum / weights", 12, SOFT)
     return picture
 
 
@@ -231,8 +231,8 @@ def sources() -> Drawing:
         if number < 3:
             picture.arrow(x + 90, 80, x + 90, 114)
             picture.text(x + 106, 102, "yes", 12, SOFT)
-            picture.box(x + 20, 117, ("archive", "planetary-computer", "simulated")[number],
-                        "result", w=140, h=36)  # fmt: skip
+            name = ("archive", "planetary-computer", "simulated")[number]
+            picture.box(x + 10, 117, name, "result", w=160, h=36)
     return picture
 
 

@@ -43,7 +43,9 @@ def stage(folder: Path, root: Path = ROOT) -> Path:
         notebook = json.loads(source.read_text("utf-8"))
         links = _used_names(notebook, homes)
         for target in links.values():
-            used.setdefault(target, []).append((source.stem, f"../../../{name}"))
+            used.setdefault(target, []).append(
+                (str(name.relative_to("notebooks").with_suffix("")), f"../../../{name}")
+            )
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         _describe_figures(notebook)
         _stamp(notebook, name.with_suffix(""), links)
@@ -128,7 +130,7 @@ def _stamp(notebook: Any, name: Path, links: dict[str, str]) -> None:
     shown = "; ".join(f"`{line}`" for line in pixels) or "none, this page works on numbers"
     copy = f"{'../' * len(name.parts[:-1])}downloads/{name}"
     top = (
-        f"```{{note}}\nPixels on this page: {shown}. "
+        f"```{{admonition}} About this page\nPixels on this page: {shown}. "
         f"Download {{download}}`the notebook <{copy}.ipynb>` "
         f"or {{download}}`its source <{copy}.py>`. "
         f"In a clone, `geostack run {name.relative_to('notebooks')}` makes the page anew.\n```"
