@@ -132,7 +132,7 @@ def freeze(
         "result": {"content_hash": content_hash(result), "summary": _summary(result)},
         "versions": _versions(operator),
     }
-    text = json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False).encode()
+    text = json.dumps(manifest, indent=1, allow_nan=False).encode()
     write_members(target, {MANIFEST: text, **members})
     kept = frozen if keep_inputs else {}
     return Artifact(target, operator, kept, manifest, sha256(text).hexdigest())

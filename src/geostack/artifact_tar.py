@@ -97,7 +97,7 @@ def array_bytes(values: NDArray[Any]) -> bytes:
     array([0, 1, 2])
     """
     stream = io.BytesIO()
-    np.lib.format.write_array(stream, np.ascontiguousarray(values), allow_pickle=False)
+    np.lib.format.write_array(stream, np.asarray(values, order="C"), allow_pickle=False)
     return stream.getvalue()
 
 
