@@ -17,7 +17,7 @@ from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from geostack.gdal import gdal_options
+from geostack.gdal import gdal_options, is_remote
 from geostack.grid import PixelGrid
 from geostack.read import Asset, in_parallel, read_onto
 
@@ -136,8 +136,8 @@ class SceneReader(GeoData):
         def read(index: int) -> None:
             values[index] = self._band(index)
 
-        remote = len(self.assets) > 1 and self.shape[1] * self.shape[2] > _WORTH_THREADS
-        if remote:
+        remote = any(is_remote(asset.href) for asset in self.assets)
+        if remote or self.shape[1] * self.shape[2] > _WORTH_THREADS:
             in_parallel(read, range(len(self.assets)))
         else:
             for index in range(len(self.assets)):
@@ -156,7 +156,7 @@ class SceneReader(GeoData):
 
 
 _WORTH_THREADS = 2048 * 2048
-"""Pixels from which reading bands in threads of their own pays; below, their start-up dominates."""
+"""Pixels from which reading local bands in threads pays: each opens its own files."""
 
 
 def _rebuild(

@@ -208,6 +208,35 @@ def test_a_truncated_local_file_is_an_error(tmp_path, monkeypatch):
         load_s2_chip(bbox=CHIP["bbox"], bands=("B04",), source="archive")
 
 
+def test_a_lazy_tile_over_http_reads_only_its_window(scene):
+    from rasterio.windows import Window
+
+    from geostack import load_s2_full_tile
+
+    scene.latency = 0.05
+    reader = load_s2_full_tile(**CHIP, bands=FOUR)
+    assert scene.requests("^/files/") == []
+    part = reader.read_from_window(Window(130, 130, 60, 60)).load()
+    assert scene.most_active == 4
+    for index in range(4):
+        np.testing.assert_array_equal(part.values[index], band(10, index)[130:190, 130:190])
+    # Its size, its header, its one block.
+    assert len(scene.requests("B04")) == 3
+
+
+def test_a_lazy_tile_survives_an_expired_token(scene):
+    from rasterio.windows import Window
+
+    from geostack import load_s2_full_tile
+
+    reader = load_s2_full_tile(**CHIP, bands=("B04",))
+    reader.read_from_window(Window(0, 0, 60, 60)).load()
+    scene.token = "something else"
+    part = reader.read_from_window(Window(300, 300, 60, 60)).load()
+    np.testing.assert_array_equal(part.values[0], band(10, 2)[300:360, 300:360])
+    assert len(scene.issued) == 2
+
+
 def test_parallel_calls_nest():
     def inner(value):
         return sum(in_parallel(lambda other: value * other, range(5)))
