@@ -1,6 +1,6 @@
 """geostack: real satellite scenes by one call, and the loaders of the notebooks.
 
-Pixels come from the live archive, a local archive or the embedded simulation, in that spirit:
+Pixels come from a local archive, the live one or the embedded simulation, whichever has them:
 `GEOSTACK_SOURCE=auto|planetary-computer|archive|simulated`, or `source=` on a loader.
 
 >>> import geostack
