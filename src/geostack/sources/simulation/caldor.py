@@ -43,7 +43,7 @@ def shots() -> tuple[Shot, Shot]:
     """Return the two acquisitions: 9 August, before the fire, and 12 November 2021."""
     return (
         _shot(datetime(2021, 8, 9, 18, 39, 19, 24000), "S2B", 1.0, 3350.0, 0.003, 2101),
-        _shot(datetime(2021, 11, 12, 18, 39, 21, 24000), "S2A", 1.1, 3010.0, 0.006, 2202),
+        _shot(datetime(2021, 11, 12, 18, 39, 21, 24000), "S2A", 1.1, 3140.0, 0.006, 2202),
     )
 
 

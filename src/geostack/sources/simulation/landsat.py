@@ -47,7 +47,7 @@ _PASSES: dict[str, tuple[tuple[str, datetime, float, float, float], ...]] = {
     ),
     "caldor-landsat": (
         ("LC08", datetime(2021, 8, 6, 18, 40, 25, 716210), 1.0, 3350.0, 0.01),
-        ("LC08", datetime(2021, 11, 10, 18, 40, 48, 250418), 1.1, 3010.0, 0.01),
+        ("LC08", datetime(2021, 11, 10, 18, 40, 48, 250418), 1.1, 3140.0, 0.01),
     ),
 }
 

@@ -129,7 +129,7 @@ def _regions(coarse: Grid, height: F32) -> _Regions:
     granite = _granite(coarse)
     patches = fractal(coarse, 800, 31, octaves=6, gain=0.66)
     outcrop = -1.0 + 1.5 * granite + 1.8 * np.clip(steep - 0.33, 0, 0.6) + 1.2 * patches
-    outcrop += 0.55 * ridge + 0.9 * np.clip((height - 2650) / 600, -0.5, 1.0)
+    outcrop += 0.55 * ridge + 0.9 * np.clip((height - 2770) / 600, -0.5, 1.0)
     # The rain shadow: east of the crest and low, sagebrush takes over from forest.
     drift = fractal(coarse, 9000, 34, octaves=5, gain=0.6) * np.float32(7000)
     lee = np.clip((coarse.x[None, :] - 771500 + drift) / 6000, -1, 1).astype(np.float32)
@@ -137,7 +137,7 @@ def _regions(coarse: Grid, height: F32) -> _Regions:
     stand = fractal(coarse, 1300, 32, octaves=6, gain=0.68)
     tree = 0.98 + 0.78 * stand + 0.28 * northness - 0.28 * ridge
     tree -= 1.1 * np.clip(outcrop + 0.2, 0, 1) + 2.2 * dry
-    tree -= 1.3 * np.clip((height - 2700) / 420, 0, 1.2)
+    tree -= 1.3 * np.clip((height - 2820) / 420, 0, 1.2)
     species = fractal(coarse, 2600, 33, octaves=5, gain=0.6)
     return _Regions(*(np.asarray(a, np.float32) for a in (outcrop, dry, tree, species)))
 

@@ -89,7 +89,7 @@ def ground(grid: Grid, shore: F32 | None = None) -> F32:
     steep = np.hypot(south, east)
     inland = smoothstep((-shore - 30) / 800)
     amplitude = (150 + 540 * smoothstep(steep / 0.22)) * (0.05 + 0.95 * inland)
-    crests = ridged(grid, 3900, seed=21, octaves=6, gain=0.6) - 0.45
+    crests = ridged(grid, 3900, seed=21, octaves=6, gain=0.6) - 0.16
     rough = fractal(grid, 260, seed=22, octaves=3) if grid.res < 100 else 0
     out = macro + amplitude * crests + (0.10 * amplitude + 1.0) * rough * inland
     # The shore rises gently from the water; the floor fades out before the distance is clamped.

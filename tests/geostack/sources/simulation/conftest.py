@@ -45,6 +45,11 @@ def simulated_cache() -> Path:
 
 
 @pytest.fixture(scope="session")
+def built() -> type[Built]:
+    return Built
+
+
+@pytest.fixture(scope="session")
 def tahoe(simulated_cache: Path) -> Built:
     return Built(ensure("lake-tahoe", simulated_cache, progress=False))
 

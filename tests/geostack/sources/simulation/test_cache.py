@@ -4,11 +4,12 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 
 import pytest
 
 from geostack.sources.simulation import AREAS, ensure
-from geostack.sources.simulation.cache import MARK
+from geostack.sources.simulation.cache import _BUILDERS, MARK
 
 AREA = "lake-tahoe-dem"
 SCRIPT = (
@@ -90,3 +91,14 @@ def test_importing_the_areas_costs_no_heavy_module():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_every_area_has_a_builder_and_says_when_it_has_scenes():
+    assert set(_BUILDERS) == set(AREAS)
+    for name, area in AREAS.items():
+        assert callable(import_module(f"geostack.sources.simulation.{_BUILDERS[name]}").build)
+        west, south, east, north = area.bbox
+        assert -180 <= west < east <= 180
+        assert -90 <= south < north <= 90
+        assert area.collections
+        assert all(dates.count("/") == 1 for dates in area.date_ranges)
