@@ -98,7 +98,7 @@ def landscape(grid: Grid) -> Landscape:
     water = np.clip(shore / np.float32(grid.res) + np.float32(0.5), 0, 1) * (1 - bridge)
     depth = np.clip(np.maximum(shore, 0) * np.float32(0.03), 0, 30)
     crown = crowns(grid)
-    cover, wetness = _cover(grid, coarse, height, shore, crown, np.maximum(asphalt, bridge))
+    cover, wetness = _cover(grid, coarse, shore, crown, np.maximum(asphalt, bridge))
     for layer in cover.values():
         layer *= 1 - water
     stand = resample(fractal(coarse, 1500, 512, octaves=5), coarse, grid)
@@ -166,7 +166,7 @@ def _airfield(grid: Grid) -> F32:
 
 
 def _cover(
-    grid: Grid, coarse: Grid, height: F32, shore: F32, crown: F32, asphalt: F32
+    grid: Grid, coarse: Grid, shore: F32, crown: F32, asphalt: F32
 ) -> tuple[dict[str, F32], F32]:
     """Return the fractions of the land covers and the wetness of grass and crops."""
     wood_c = fractal(coarse, 1000, 531, octaves=6, gain=0.66) - np.float32(0.55)

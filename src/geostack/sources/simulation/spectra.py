@@ -58,8 +58,14 @@ def water_reflectance(band: str, depth: F32, bed: F32) -> F32:
     return np.asarray(deep + (bottom * bed - deep) * seen, dtype=np.float32)
 
 
-def mix(band: str, cover: dict[str, F32], brightness: F32 | None = None) -> F32:
-    """Return the sum of cover fractions times their reflectance in a band, float32."""
+def mix(band: str, cover: dict[str, F32]) -> F32:
+    """Return the sum of cover fractions times their reflectance in a band, float32.
+
+    >>> import numpy as np
+    >>> half = np.full((1, 1), 0.5, np.float32)
+    >>> mix("B04", {"forest": half, "rock": half}).round(4).tolist()
+    [[0.1252...]]
+    """
     first, *rest = cover
     out = cover[first] * np.float32(getattr(COVER[first], band))
     for name in rest:

@@ -61,3 +61,12 @@ def test_a_small_raster_needs_no_overviews(tmp_path):
     with rasterio.open(tmp_path / "small.tif") as file:
         assert file.overviews(1) == []
         assert (file.read(1) == 1).all()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_the_same_pixels_are_the_same_bytes_whatever_the_threads(tmp_path, threads):
+    window = TILE.window(slice(512, 1536), slice(512, 2048))
+    values = np.random.default_rng(3).integers(1, 4000, window.shape).astype(np.uint16)
+    for name, workers in (("a.tif", 1), ("b.tif", threads)):
+        write_cog(tmp_path / name, values, window, TILE, threads=workers)
+    assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "b.tif").read_bytes()

@@ -49,3 +49,9 @@ def test_heights_are_those_of_the_scenes_ground():
     x, y = Transformer.from_crs(4326, 32610, always_xy=True).transform(window.x[60], window.y[50])
     around = Grid(32610, round(x) - 105.0, round(y) + 105.0, 30.0, 7, 7)
     assert heights[50, 60] == pytest.approx(ground(around)[3, 3], abs=15)
+
+
+def test_built_twice_is_the_same_bytes(root, tmp_path):
+    again = ensure("lake-tahoe-dem", tmp_path, progress=False)
+    for path in sorted(root.glob("*/*/*")):
+        assert path.read_bytes() == (again / path.relative_to(root)).read_bytes(), path.name
