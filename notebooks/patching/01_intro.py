@@ -70,8 +70,8 @@ plt.show()
 # %% [markdown]
 # ## Two axes make patches: geometry and sampler
 #
-# The *geometry* says what shape a patch has and what happens at the scene's edge; the *sampler* says
-# where patches hang. Together they are enough to split.
+# The *geometry* says what shape a patch has and what happens at the scene's edge; the *sampler*
+# says where patches hang. Together they are enough to split.
 
 # %%
 patcher = SpatialPatcher(
@@ -90,13 +90,14 @@ draw_chips(ax, patches[:1], scene.transform, scale=1e-3, colors="tab:red", linew
 plt.show()
 
 # %% [markdown]
-# Chips overlap by 32 pixels. In the last row and column they overlap more: `boundary="shift"` moved
-# them inward, so that every pixel lies in some chip and every chip is whole. The red one is the first.
+# Chips overlap by 32 pixels. In the last row and column they overlap more: `boundary="shift"`
+# moved them inward, so that every pixel lies in some chip and every chip is whole. The red one is
+# the first.
 #
 # ## What a patch knows
 #
-# Four things: its data (for a raster, a georeferenced piece), its anchor, its indices on the domain,
-# and its weights.
+# Four things: its data (for a raster, a georeferenced piece), its anchor, its indices on the
+# domain, and its weights.
 
 # %%
 patch = patches[7]
@@ -110,8 +111,9 @@ assert tuple(patch.data.transform @ (0, 0)) == tuple(scene.transform @ (col, row
 assert np.array_equal(patch.data.values, scene.values[:, row : row + 96, col : col + 96])
 
 # %% [markdown]
-# A patch of a raster in memory is a view: cutting costs nothing and copies nothing. A patch of a file
-# is read when the loop asks for it. And any place can be asked for by itself, with the same answer.
+# A patch of a raster in memory is a view: cutting costs nothing and copies nothing. A patch of a
+# file is read when the loop asks for it. And any place can be asked for by itself, with the same
+# answer.
 
 # %%
 again = patcher.patch_at(scene, patch.anchor)
@@ -121,8 +123,8 @@ assert np.array_equal(again.data.values, patch.data.values)
 # %% [markdown]
 # ## The third axis: a window says how much each pixel counts
 #
-# Where chips overlap, each pixel has several values. The window weighs them: usually a chip's middle
-# counts more than its rim, since an operator sees more context there.
+# Where chips overlap, each pixel has several values. The window weighs them: usually a chip's
+# middle counts more than its rim, since an operator sees more context there.
 
 # %%
 gallery = {
@@ -141,8 +143,8 @@ assert all((window.profile(96) > 0).all() for window in gallery.values())
 
 # %% [markdown]
 # Look at the ends. The textbook Hann window is zero there, and a zero weight loses the outermost
-# pixels of the scene, which only one chip sees. These windows are sampled half a pixel in: positive
-# everywhere.
+# pixels of the scene, which only one chip sees. These windows are sampled half a pixel in:
+# positive everywhere.
 #
 # In two dimensions they are products of rows and columns. A window of your own may be anything
 # positive: here a ring, which trusts neither the rim nor the very middle.
@@ -231,9 +233,9 @@ for ax in axes[1:]:
 plt.show()
 
 # %% [markdown]
-# With the boxcar the grid shows: each chip ends in a step. With the Hann window one chip fades into
-# the next; the ring, nearly as faint at its rim, does almost as well. The step across the lines where
-# chips begin says the same in numbers.
+# With the boxcar the grid shows: each chip ends in a step. With the Hann window one chip fades
+# into the next; the ring, nearly as faint at its rim, does almost as well. The step across the
+# lines where chips begin says the same in numbers.
 
 # %%
 borders = sorted({row - 1 for row, _ in patcher.anchors(scene) if row})
@@ -247,9 +249,9 @@ assert seams["SpatialHann()"] < seams["SpatialBoxcar()"]
 # %% [markdown]
 # ## Exact to the edge
 #
-# When chips agree, because the operator looks at one pixel at a time, any weighted mean gives their
-# common value back. So split and merge without an operator must be the identity: not inside only, but
-# at every pixel, the corners included, whatever the window.
+# When chips agree, because the operator looks at one pixel at a time, any weighted mean gives
+# their common value back. So split and merge without an operator must be the identity: not inside
+# only, but at every pixel, the corners included, whatever the window.
 
 # %%
 for name, window in gallery.items():
@@ -261,13 +263,13 @@ for name, window in gallery.items():
     assert back.shape == scene.shape
 
 # %% [markdown]
-# The corner pixel is seen by one chip, at the Hann window's smallest weight: 7e-8. Divided by itself
-# it is 1. That is all there is to it, and it needs a weight that is not zero.
+# The corner pixel is seen by one chip, at the Hann window's smallest weight: 7e-8. Divided by
+# itself it is 1. That is all there is to it, and it needs a weight that is not zero.
 #
 # ## The same as a pipeline
 #
-# Splitting, applying and merging are operators too. In a `Sequential` they pass one lazy stream, so a
-# few rows of chips are in memory at a time, whatever the scene's height.
+# Splitting, applying and merging are operators too. In a `Sequential` they pass one lazy stream,
+# so a few rows of chips are in memory at a time, whatever the scene's height.
 
 # %%
 hann = SpatialPatcher(patcher.geometry, patcher.sampler, SpatialHann(), SpatialOverlapAdd())
@@ -279,8 +281,8 @@ print("the same bytes:", result.shape, result.crs)
 # %% [markdown]
 # ## A patcher is a value
 #
-# It compares, pickles, and has a config: plain JSON that names each class and its arguments. Reading
-# a config builds only classes that are known; it imports and runs nothing.
+# It compares, pickles, and has a config: plain JSON that names each class and its arguments.
+# Reading a config builds only classes that are known; it imports and runs nothing.
 
 # %%
 text = json.dumps(hann.get_config(), indent=1)
@@ -298,8 +300,8 @@ assert from_yaml(yaml, trusted) == GridSampler(hann)
 print("config hash:", GridSampler(hann).config_hash)
 
 # %% [markdown]
-# A function is not data, so a patcher with a `SpatialCustom` window runs, but says that it cannot be
-# written down.
+# A function is not data, so a patcher with a `SpatialCustom` window runs, but says that it cannot
+# be written down.
 
 # %%
 try:

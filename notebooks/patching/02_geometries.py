@@ -11,8 +11,8 @@
 # %% [markdown]
 # # Geometries: patches that are not squares
 #
-# **Question.** A chip of pixels is one shape among many. What if the neighbourhood is "within 1,500
-# km", "the eight nearest trees", or "Nevada"?
+# **Question.** A chip of pixels is one shape among many. What if the neighbourhood is "within
+# 1,500 km", "the eight nearest trees", or "Nevada"?
 #
 # You will learn
 #
@@ -55,8 +55,8 @@ print(f"oaks: {oaks.attrs['source']}, {len(oaks)} points; borders: {states.attrs
 # %% [markdown]
 # ## 1. Rectangles, and what happens at the edge
 #
-# A scene of 400 x 300 pixels, chips of 128 every 128: neither side divides. The boundary policy is an
-# argument that one reads.
+# A scene of 400 x 300 pixels, chips of 128 every 128: neither side divides. The boundary policy is
+# an argument that one reads.
 
 # %%
 small = RasterField(scene).select(Window(1000, 3400, 300, 400))
@@ -86,8 +86,8 @@ plt.show()
 
 # %% [markdown]
 # `drop` leaves a margin to no chip: good for training, where every chip should be whole and real.
-# `shift` covers everything with whole chips; the last ones overlap more. `pad` makes up pixels beyond
-# the edge (here mirrored). `shrink` makes up nothing, but chips differ in shape.
+# `shift` covers everything with whole chips; the last ones overlap more. `pad` makes up pixels
+# beyond the edge (here mirrored). `shrink` makes up nothing, but chips differ in shape.
 
 # %%
 counts = {name: tiling.n_anchors(small) for name, tiling in tilings.items()}
@@ -102,9 +102,9 @@ assert np.array_equal(padded[:, 16, :44], corner[:, 14])
 # %% [markdown]
 # ## 2. Spherical caps: the same distance everywhere
 #
-# On a global latitude-longitude grid a square of cells is 111 km per degree at the equator and next
-# to nothing at the pole. A cap is all cells within a great-circle distance. Here: 1,500 km on a grid
-# of half a degree, at four places where boxes of degrees go wrong one after the other.
+# On a global latitude-longitude grid a square of cells is 111 km per degree at the equator and
+# next to nothing at the pole. A cap is all cells within a great-circle distance. Here: 1,500 km on
+# a grid of half a degree, at four places where boxes of degrees go wrong one after the other.
 
 # %%
 globe = GridDomain({"lat": np.arange(89.75, -90, -0.5), "lon": np.arange(-179.75, 180, 0.5)})
@@ -137,9 +137,9 @@ fig.colorbar(image, label="great-circle distance (km)", shrink=0.8)
 plt.show()
 
 # %% [markdown]
-# All four have the same size on the Earth. The polar cap is a band across the whole map, and the one
-# in the Pacific is in two pieces. Their areas say so: a cap of radius r on a sphere of radius R covers
-# 2 pi R^2 (1 - cos(r / R)).
+# All four have the same size on the Earth. The polar cap is a band across the whole map, and the
+# one in the Pacific is in two pieces. Their areas say so: a cap of radius r on a sphere of radius
+# R covers 2 pi R^2 (1 - cos(r / R)).
 
 # %%
 exact = 2 * np.pi * EARTH_RADIUS_KM**2 * (1 - np.cos(1500 / EARTH_RADIUS_KM))
@@ -167,14 +167,14 @@ for name, (lon0, lat0) in centres.items():
         assert naive[right].mean() < 0.7
 
 # %% [markdown]
-# The KD-tree behind the caps lives on the unit sphere, in three dimensions. It knows no antimeridian
-# and no poles, so there is nothing to treat specially.
+# The KD-tree behind the caps lives on the unit sphere, in three dimensions. It knows no
+# antimeridian and no poles, so there is nothing to treat specially.
 #
 # ## 3. Graphs: neighbours among points
 #
 # Occurrences of oaks come as points, denser in some places. Two neighbourhoods suggest themselves:
-# the `k` nearest others, however far; or all within a radius, however many. On a geographic CRS both
-# measure great circles, in metres.
+# the `k` nearest others, however far; or all within a radius, however many. On a geographic CRS
+# both measure great circles, in metres.
 
 # %%
 trees = GeoPandasField(oaks, as_points=True)
@@ -189,8 +189,8 @@ assert all(found.index[0] == i for i, found in enumerate(nearest))
 assert max(found.distance.max() for found in within) <= 5_000
 
 # %% [markdown]
-# A point is the first member of its own patch. Drawn as edges, the k-nearest graph reaches everywhere;
-# the radius graph falls apart into clusters.
+# A point is the first member of its own patch. Drawn as edges, the k-nearest graph reaches
+# everywhere; the radius graph falls apart into clusters.
 
 
 # %%
@@ -220,8 +220,8 @@ axes[1].set(title="Within 5 km: how many, itself included?", xlabel="points", yl
 plt.show()
 
 # %% [markdown]
-# That is the choice: a fixed size with a varying reach (a model wants a fixed number of inputs), or a
-# fixed reach with a varying size (a density wants a fixed area).
+# That is the choice: a fixed size with a varying reach (a model wants a fixed number of inputs),
+# or a fixed reach with a varying size (a density wants a fixed area).
 #
 # Patches of a table are tables: the chosen rows, with all their columns.
 
@@ -231,8 +231,8 @@ print(patch.data.gdf[["species", "date"]].head(3).to_string())
 assert len(patch.data.gdf) == 9
 
 # %% [markdown]
-# Merging goes the same way as with pixels. A mean over all neighbourhoods that a tree belongs to is a
-# smoother on the graph: here of the distance to the nearest other tree.
+# Merging goes the same way as with pixels. A mean over all neighbourhoods that a tree belongs to
+# is a smoother on the graph: here of the distance to the nearest other tree.
 
 # %%
 gap = np.array([found.distance[1] for found in nearest])
@@ -247,8 +247,8 @@ assert smooth.std() < gap.std()
 # %% [markdown]
 # ## 4. Polygons: which pixels, and how much of each
 #
-# The border of California and Nevada runs through the scene. What is the mean NDVI on either side? A
-# pixel on the border belongs to both, in parts; the geometry gives the exact share of each.
+# The border of California and Nevada runs through the scene. What is the mean NDVI on either side?
+# A pixel on the border belongs to both, in parts; the geometry gives the exact share of each.
 
 # %%
 ndvi = (DNToReflectance() | NDVI(red_idx=0, nir_idx=1))(scene)
@@ -265,8 +265,9 @@ for patch in parts:
     )
 
 # %% [markdown]
-# The border was given in degrees and the scene is in UTM: the geometry reprojected it. The shares add
-# up as they must: to one polygon's area, and to one on every pixel that lies in the two states.
+# The border was given in degrees and the scene is in UTM: the geometry reprojected it. The shares
+# add up as they must: to one polygon's area, and to one on every pixel that lies in the two
+# states.
 
 # %%
 total = np.zeros(ndvi.shape)
@@ -298,8 +299,8 @@ plt.show()
 # %% [markdown]
 # ### Zonal statistics
 #
-# A zone's mean is weighted by the shares, which are the patch's weights. `SpatialByIndex` keeps one
-# result for each polygon.
+# A zone's mean is weighted by the shares, which are the patch's weights. `SpatialByIndex` keeps
+# one result for each polygon.
 
 # %%
 results = [patch.with_data(float(np.average(patch.data, weights=patch.weights))) for patch in parts]
@@ -308,8 +309,8 @@ for number, value in table.items():
     print(f"mean NDVI in {zones['name'][number]:11} {value:+.4f} ({source})")
 
 # %% [markdown]
-# Is that right? An independent check: burn the polygons onto a grid ten times as fine, and average.
-# And `exactextract`, the reference for coverage fractions, where it is installed.
+# Is that right? An independent check: burn the polygons onto a grid ten times as fine, and
+# average. And `exactextract`, the reference for coverage fractions, where it is installed.
 
 # %%
 fine = ndvi.transform @ ndvi.transform.scale(0.1)
@@ -345,8 +346,8 @@ else:
     print("skipped: exactextract is not installed (pip install exactextract)")
 
 # %% [markdown]
-# A tenth of a pixel's side is as fine as that grid sees; the difference stays below it. A pixel of the
-# fine grid counts or does not, so the burnt shares come in steps, and the exact ones do not.
+# A tenth of a pixel's side is as fine as that grid sees; the difference stays below it. A pixel of
+# the fine grid counts or does not, so the burnt shares come in steps, and the exact ones do not.
 #
 # One anchor at a time works too: `SpatialExplicit` picks polygons by number.
 

@@ -19,7 +19,7 @@ Box = tuple[float, float, float, float]
 _LON_NAMES = ("lon", "longitude", "long")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RasterDomain:
     """A raster's grid: `shape` (..., H, W) in pixels, `transform` and `crs` (None when unknown).
 
@@ -36,6 +36,11 @@ class RasterDomain:
         if len(shape) < 2 or min(shape[-2:]) < 1:
             raise PatchError(f"a raster domain needs a shape (..., H, W) with pixels, got {shape}")
         object.__setattr__(self, "shape", shape)
+
+    def __repr__(self) -> str:
+        place = "" if self.transform is None else f", transform={tuple(self.transform)[:6]}"
+        crs = "" if self.crs is None else f", crs={crs_name(self.crs)}"
+        return f"RasterDomain({self.shape}{place}{crs})"
 
     @property
     def height(self) -> int:
@@ -92,7 +97,7 @@ class GridDomain:
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name}: {axis.size}" for name, axis in self.coords.items())
-        return f"GridDomain({sizes}, crs={self.crs})"
+        return f"GridDomain({sizes}, crs={crs_name(self.crs)})"
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -193,7 +198,7 @@ class PointDomain:
         self.kdtree = kdtree
 
     def __repr__(self) -> str:
-        return f"PointDomain({len(self)} points, crs={self.crs})"
+        return f"PointDomain({len(self)} points, crs={crs_name(self.crs)})"
 
     def __len__(self) -> int:
         return len(self.coords)
@@ -245,7 +250,7 @@ class VectorDomain:
         self.crs = crs
 
     def __repr__(self) -> str:
-        return f"VectorDomain({len(self)} shapes, crs={self.crs})"
+        return f"VectorDomain({len(self)} shapes, crs={crs_name(self.crs)})"
 
     def __len__(self) -> int:
         return len(self.geometries)
@@ -340,6 +345,19 @@ def same_crs(first: Any, second: Any) -> bool:
     from rasterio.crs import CRS
 
     return bool(CRS.from_user_input(first) == CRS.from_user_input(second))
+
+
+def crs_name(crs: Any) -> str:
+    """Return a CRS's short name: its authority's code where it has one.
+
+    >>> crs_name(32610), crs_name(None)
+    ('EPSG:32610', 'None')
+    """
+    if crs is None:
+        return "None"
+    from rasterio.crs import CRS
+
+    return str(CRS.from_user_input(crs).to_string())
 
 
 def _fast_tree(points: np.ndarray) -> Any:

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 
 from geopatcher.config import Configured
-from geopatcher.domains import GridDomain, PointDomain, RasterDomain, VectorDomain, same_crs
+from geopatcher.domains import (
+    GridDomain,
+    PointDomain,
+    RasterDomain,
+    VectorDomain,
+    crs_name,
+    same_crs,
+)
 from geopatcher.patch import PatchError
 from geopatcher.scattered import Cells, Members
 from geopatcher.spatial.coverage import cell_fractions
@@ -101,7 +108,7 @@ class SpatialPolygonIntersection(Configured):
         return {"polygons": [str(text) for text in wkb], "crs": self._crs_text()}
 
     def _crs_text(self) -> str | None:
-        return None if self.crs is None else getattr(self.crs, "to_string", self.crs.__str__)()
+        return None if self.crs is None else crs_name(self.crs)
 
     def _in(self, domain: Any) -> np.ndarray:
         """Return the polygons in the domain's CRS; made once for each."""

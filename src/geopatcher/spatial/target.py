@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from georeader.geotensor import GeoTensor
 
-from geopatcher.domains import RasterDomain, same_crs
+from geopatcher.domains import RasterDomain, crs_name, same_crs
 from geopatcher.patch import CoverageWarning, Failed, Patch, PatchError
 
 
@@ -51,9 +51,9 @@ def _check_place(chip: GeoTensor, row: int, col: int, domain: RasterDomain, patc
     pixel = abs(t.a) + abs(t.b)
     if abs(off_x) + abs(off_y) > 0.01 * pixel or not same_crs(chip.crs, domain.crs):
         raise PatchError(
-            f"the patch at anchor {patch.anchor} begins at ({own.c}, {own.f}) in {chip.crs}, "
-            f"{off_x:g} and {off_y:g} away from its place on this domain in {domain.crs}; it was "
-            "cut from another scene"
+            f"the patch at anchor {patch.anchor} begins at ({own.c}, {own.f}) in "
+            f"{crs_name(chip.crs)}, {off_x:g} and {off_y:g} away from its place on this domain in "
+            f"{crs_name(domain.crs)}; it was cut from another scene"
         )
 
 
