@@ -332,7 +332,12 @@ everywhere = SpatialPatcher(
 fields = {**rasters, "DEM": XarrayField(dem, crs=dem.rio.crs), "plots": polygons}
 fields |= {"plots' centres": points, "vector cube": vector}
 
+# %% [markdown]
+# The operator knows one thing of its input: that the last axis runs over members, be they pixels,
+# rows or points.
 
+
+# %%
 def size_and_mean(data):
     """Return (members, mean of the first variable) of a piece (..., n)."""
     values = np.atleast_2d(np.asarray(data))
@@ -347,6 +352,7 @@ for name, field in fields.items():
         f"{name:23} {found[name][0]:6,} members, mean of the first variable {found[name][1]:8.1f}"
     )
 
+# %%
 pixels = {found[name] for name in rasters}
 assert len(pixels) == 1
 assert pixels.pop()[0] == 300 * 250
