@@ -89,6 +89,8 @@ def settings() -> dict[str, Any]:
         "project": "geostack",
         "author": "The geostack developers",
         "html_title": "geostack",
+        "html_favicon": "docs/images/favicon.svg",
+        "html_context": {"default_mode": "auto"},
         "html_theme": "sphinx_book_theme",
         "extensions": ["myst_nb", "sphinx_external_toc"],
         "external_toc_path": "_toc.yml",

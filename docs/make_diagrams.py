@@ -236,12 +236,22 @@ def sources() -> Drawing:
     return picture
 
 
+def favicon() -> Drawing:
+    """Four chips, one of them green."""
+    picture = Drawing(32, 32, "geostack")
+    for number, kind in enumerate(("data", "operator", "data", "result")):
+        x, y = 3 + 14 * (number % 2), 3 + 14 * (number // 2)
+        picture.rect(x, y, 12, 12, EDGES[kind], radius=2)
+    return picture
+
+
 DIAGRAMS = {
     "flow": flow,
     "algebra": algebra,
     "axes": axes,
     "catalog": catalog,
     "sources": sources,
+    "favicon": favicon,
 }
 
 

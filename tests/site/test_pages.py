@@ -74,7 +74,8 @@ def test_diagrams_are_those_of_the_script(tmp_path):
 
 
 def test_pictures_are_used_or_gone():
-    text = "\n".join(path.read_text("utf-8") for path in [*PAGES, ROOT / "README.md"])
+    users = [*PAGES, ROOT / "README.md", ROOT / "myst.yml"]
+    text = "\n".join(path.read_text("utf-8") for path in users)
     for path in sorted((ROOT / "docs" / "images").iterdir()):
         assert path.name in text, f"{path.name} is shown nowhere"
 
