@@ -250,7 +250,7 @@ class GeoCatalog(ABC):
         paths = (path for row in self for path in (row.assets or {"": row.filepath}).values())
         return [path for path in paths if not is_remote(path) and not os.path.exists(path)]
 
-    def plot(self, ax: Any = None, column: str = "start_time", **kwargs: Any) -> Any:
+    def plot(self, ax: Any = None, column: str | None = "start_time", **kwargs: Any) -> Any:
         """Draw the footprints on matplotlib axes, coloured by a column; return the axes."""
         from geocatalog.plot import plot_footprints
 

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 def plot_footprints(
-    catalog: GeoCatalog, ax: Any = None, column: str = "start_time", **kwargs: Any
+    catalog: GeoCatalog, ax: Any = None, column: str | None = "start_time", **kwargs: Any
 ) -> Any:
     """Draw footprints on matplotlib axes, coloured by a column where it says something.
 
-    `kwargs` go to `GeoDataFrame.plot`. Returns the axes, whose labels name the CRS's units.
+    `column=None` draws all alike; `kwargs` go to `GeoDataFrame.plot`. Returns the axes, whose labels name the CRS's units.
     """
     import matplotlib.pyplot as plt
 
@@ -23,9 +23,8 @@ def plot_footprints(
         _, ax = plt.subplots(figsize=(6, 6), layout="constrained")
     frame = catalog.gdf
     options: dict[str, Any] = {"alpha": 0.5, "edgecolor": "black", "linewidth": 0.6}
-    if column in frame.columns and frame[column].nunique() > 1:
-        options |= {"column": _days(frame, column), "cmap": "viridis", "legend": True}
-        options["legend_kwds"] = {"label": _label(frame, column), "shrink": 0.7}
+    if column is not None and column in frame.columns and frame[column].nunique() > 1:
+        options |= _colours(frame, column)
     else:
         options["facecolor"] = "tab:blue"
     if len(frame):
@@ -36,6 +35,20 @@ def plot_footprints(
     ax.set_ylabel(f"{y} ({unit})")
     ax.set_title(f"{len(frame)} footprints, {crs_text(catalog.crs)}")
     return ax
+
+
+def _colours(frame: Any, column: str) -> dict[str, Any]:
+    """Return how to colour by a column: a bar for times and numbers, a legend for names."""
+    if frame[column].dtype.kind not in "iufM":
+        few = frame[column].nunique() <= MOST_NAMES
+        titled = {"legend_kwds": {"title": column}} if few else {}
+        return {"column": column, "cmap": "tab20", "categorical": True, "legend": few, **titled}
+    bar = {"label": _label(frame, column), "shrink": 0.7}
+    return {"column": _days(frame, column), "cmap": "viridis", "legend": True, "legend_kwds": bar}
+
+
+MOST_NAMES = 20
+"""Names a legend may list and still be read."""
 
 
 def _days(frame: Any, column: str) -> Any:

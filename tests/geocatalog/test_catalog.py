@@ -264,6 +264,8 @@ def test_plot_draws_one_shape_a_row(four_scenes, as_backend):
     ax = as_backend(four_scenes).plot()
     assert "4 footprints" in ax.get_title()
     assert sum(len(c.get_paths()) for c in ax.collections if hasattr(c, "get_paths")) >= 4
+    for column in ("cloud_cover", "platform", None):
+        assert four_scenes.plot(column=column).get_xlabel() == "easting (m)"
     plt.close("all")
 
 

@@ -65,7 +65,8 @@ def load_raster(
     on_error : "raise" names the file that cannot be read; "skip" leaves it out and lists it in
         `attrs["skipped"]`.
 
-    `attrs` holds `band_names` where known, `files` in merge order, and `skipped`.
+    `attrs` holds `band_names` where known, `files` in merge order, `skipped`, and
+    `source = "simulated"` when a row says that it is (column `simulated`).
 
     Raises CatalogError when nothing touches the slice, or the catalog is not of raster files.
 
@@ -135,7 +136,7 @@ def load_raster_timeseries(
         rows.reverse()
     stack: list[np.ndarray] = []
     dates: list[str] = []
-    merged = None
+    merged, simulated = None, False
     for day, group in groupby(_pieces(rows, request), key=lambda read: _day(read[0])):
         merged = _merge(group, request, merge_method, slice_)
         if stack and merged.data.shape != stack[0].shape:
@@ -144,9 +145,11 @@ def load_raster_timeseries(
                 f"{merged.data.shape[0]} on {day}; choose with band_indexes="
             )
         stack.append(merged.data)
+        simulated = simulated or merged.simulated
         dates.append(day)
     if merged is None:
         raise CatalogError(f"none of the {len(rows)} files could be read: {request.skipped[:3]}")
+    merged.simulated = simulated
     order = slice(None, None, -1) if merge_method == "last" else slice(None)
     tensor = _as_tensor(np.stack(stack[order]), merged, request)
     tensor.attrs["dates"] = dates[order]
@@ -203,6 +206,7 @@ class _Merged:
     names: tuple[str, ...] | None
     fill: float
     files: list[str]
+    simulated: bool = False
 
 
 Read = tuple[CatalogRow, Piece | None, Bands]
@@ -210,9 +214,9 @@ Read = tuple[CatalogRow, Piece | None, Bands]
 
 def _pieces(rows: list[CatalogRow], request: _Request) -> Iterator[Read]:
     """Yield each row's pixels in order, reading ahead; what fails is raised or listed."""
-    for row, outcome in zip(
-        rows, ordered_map(partial(_read_row, request=request), rows, request.workers), strict=False
-    ):
+    workers = max(1, min(request.workers, len(rows)))
+    outcomes = ordered_map(partial(_read_row, request=request), rows, workers)
+    for row, outcome in zip(rows, outcomes, strict=False):
         if isinstance(outcome, Exception):
             if request.on_error == "raise":
                 raise CatalogError(
@@ -280,7 +284,10 @@ def _merge(read: Iterator[Read], request: _Request, method: str, slice_: GeoSlic
     mosaic: Mosaic | None = None
     first: Bands | None = None
     files: list[str] = []
+    simulated = False
     for row, piece, bands in read:
+        # A row read from a file holds numpy's own true, which is not Python's.
+        simulated = simulated or row.extras.get("simulated") in (True, "true")
         if first is None or mosaic is None:
             first = bands
             mosaic = Mosaic(
@@ -299,13 +306,15 @@ def _merge(read: Iterator[Read], request: _Request, method: str, slice_: GeoSlic
     if mosaic is None or first is None:
         raise CatalogError(f"no file could be read for {slice_!r}: {request.skipped[:3]}")
     names = tuple(str(name) for name in first.names) if all(first.names) else None
-    return _Merged(mosaic.result(), first, names, mosaic.fill, files)
+    return _Merged(mosaic.result(), first, names, mosaic.fill, files, simulated)
 
 
 def _as_tensor(data: np.ndarray, merged: _Merged, request: _Request) -> Any:
     from georeader.geotensor import GeoTensor
 
     attrs: dict[str, Any] = {"files": merged.files, "skipped": list(request.skipped)}
+    if merged.simulated:
+        attrs["source"] = "simulated"
     if merged.names is not None:
         attrs["band_names"] = list(merged.names)
     return GeoTensor(

@@ -284,6 +284,16 @@ def test_assets_of_one_item_are_bands_of_one_grid(tmp_path):
         load_raster(catalog, WHOLE, [3])
 
 
+def test_what_is_simulated_says_so(overlapping):
+    rows = overlapping.gdf
+    rows["simulated"] = [True, None, None]
+    mixed = InMemoryGeoCatalog(rows)
+    assert load_raster(mixed, WHOLE, merge_method="mean").attrs["source"] == "simulated"
+    assert "source" not in load_raster(mixed.query(time="2024-06-02"), WHOLE).attrs
+    series = load_raster_timeseries(mixed.where("simulated"), WHOLE)
+    assert series.attrs["source"] == "simulated"
+
+
 def test_files_that_have_moved_are_named_or_left_out(overlapping, tmp_path):
     (tmp_path / "s_20240602.tif").unlink()
     assert overlapping.missing_files() == [str(tmp_path / "s_20240602.tif")]
