@@ -77,8 +77,14 @@ def _object(obj: Any, depth: int) -> str:
         return name + fingerprint(obj.get_config(), depth + 1)
     if isinstance(obj, np.dtype | types.BuiltinFunctionType | np.ufunc):
         return str(obj)
-    if hasattr(obj, "__dict__"):
-        return name + fingerprint(vars(obj), depth + 1)
+    if type(obj).__reduce__ is not object.__reduce__:
+        reduced = obj.__reduce__()
+        if isinstance(reduced, tuple) and callable(reduced[0]):
+            return name + fingerprint(reduced[1], depth + 1)
+    state = obj.__getstate__()
+    if isinstance(state, dict):  # private names hold caches and open files: no part of what it is
+        public = {key: value for key, value in state.items() if not key.startswith("_")}
+        return name + fingerprint(public, depth + 1)
     return f"{name}#{_pickle_hash(obj)}"
 
 

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from geopatcher.domains import RasterDomain, as_raster_domain
+from geopatcher.gdal_cache import bounded_cache
 from geopatcher.pairs import as_pixel_pair
 from geopatcher.patch import Patch, PatchError
 from geopatcher.spatial.merge import (
@@ -262,7 +263,8 @@ def merge_to_file(
         return AlignedSink(store, spec) if one_pass and store.align > 1 else store
 
     try:
-        with telling_full_disk(target):
+        workers = getattr(patches, "workers", 1)
+        with telling_full_disk(target), bounded_cache(getattr(patches, "field", None), workers):
             covered, skipped = merge_to_sink(patches, domain, merge, open_sink)
             opened[0][0].finish(opened[0][1].with_skipped(skipped))
     finally:
