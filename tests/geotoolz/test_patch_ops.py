@@ -80,7 +80,7 @@ def test_drop_leaves_nan_and_says_how_much():
     pipeline = Sequential(
         [GridSampler(make_patcher(16, 16, "drop")), ApplyToChips(NDVI_OF_DN), Stitch()]
     )
-    with pytest.warns(CoverageWarning, match=r"16\.41% of the scene") as caught:
+    with pytest.warns(CoverageWarning, match=r"16\.41% of the pixels") as caught:
         result = pipeline(scene)
     assert len(caught) == 1
     missing = np.isnan(result.values)
