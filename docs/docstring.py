@@ -17,13 +17,8 @@ PARAMETER = re.compile(r"^(`?\*{0,2}\w[\w.]*`?(?:, `?\*{0,2}\w+`?)*) ?: ?(.*)$")
 def to_markdown(docstring: str) -> str:
     """Return the docstring (dedented, as `ast.get_docstring` gives it) as Markdown.
 
-    >>> print(to_markdown("Halve *x*.\\n\\n>>> 4 / 2\\n2.0\\n"))
-    Halve \\*x\\*.
-    <BLANKLINE>
-    ```python
-    >>> 4 / 2
-    2.0
-    ```
+    >>> print(to_markdown("Halve a*b, in [0, 1]."))
+    Halve a\\*b, in \\[0, 1\\].
     """
     return "\n\n".join(block for block in _blocks(docstring.splitlines())).strip()
 
@@ -99,8 +94,8 @@ def _fence(lines: list[str]) -> str:
 
 
 def _escape(text: str) -> str:
-    """Keep what only looks like markup from being read as such, outside code spans."""
-    parts = re.split(r"(``?[^`]+``?)", text)
+    """Keep what only looks like markup from being read as such, outside code and emphasis."""
+    parts = re.split(r"(``?[^`]+``?|(?<![\w*])\*[A-Za-z][\w ]*\*(?![\w*]))", text)
     for number in range(0, len(parts), 2):
         parts[number] = re.sub(r"([*$<@{}\[\]|])", r"\\\1", parts[number])
         parts[number] = re.sub(r"(?m)^(\s*)(#|>|\+)", r"\1\\\2", parts[number])

@@ -45,7 +45,8 @@ def test_fences_are_closed_on_every_page(pages):
     ("docstring", "markdown"),
     [
         ("One line.", "One line."),
-        ("Scale by *k*, in [0, 1].", r"Scale by \*k\*, in \[0, 1\]."),
+        ("Scale by *k*, in [0, 1].", r"Scale by *k*, in \[0, 1\]."),
+        ("So a*b and *args.", r"So a\*b and \*args."),
         ("Keep `a*b` as code.", "Keep `a*b` as code."),
         ("Sum.\n\n>>> 1 + 1\n2", "Sum.\n\n```python\n>>> 1 + 1\n2\n```"),
         (
