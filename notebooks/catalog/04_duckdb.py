@@ -1,0 +1,318 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # A million rows: GeoParquet and DuckDB
+#
+# **Question.** A mission has made a million scenes. Can one still ask *here, last June* and wait no
+# longer than for a key press, without a database server and without loading the table?
+#
+# You will learn
+#
+# - what makes a Parquet file quick to ask: order, small row groups, statistics;
+# - to see in the query plan what was skipped;
+# - how the in-memory catalog and the file compare, measured here;
+# - joins, streaming, and the same recipe on Overture's buildings.
+#
+# **Needs** no network, and no DuckDB extension. Rows are made up here; no pixels are read.
+
+# %%
+import json
+import re
+import tempfile
+import time
+from pathlib import Path
+
+import duckdb
+import geopandas as gpd
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import shapely
+
+from geocatalog import InMemoryGeoCatalog, open_catalog, to_geoparquet
+from geostack import SourceUnavailableError, load_overture_buildings_url, query_overture
+
+folder = Path(tempfile.mkdtemp())
+
+# %% [markdown]
+# ## A million scenes
+#
+# Footprints of 1 km scattered over 1000 km, four years of instants, a cloud cover. In random order,
+# as an archive grows.
+
+# %%
+random = np.random.default_rng(0)
+count = 1_000_000
+west, south = random.uniform(0, 999_000, (2, count))
+start = pd.Timestamp("2020-01-01", tz="UTC")
+taken = start + pd.to_timedelta(random.integers(0, 86_400 * 1500, count), unit="s")
+table = gpd.GeoDataFrame(
+    {
+        "filepath": [f"/archive/{number:07d}.tif" for number in range(count)],
+        "start_time": taken.as_unit("us"),
+        "end_time": taken.as_unit("us"),
+        "cloud_cover": random.uniform(0, 100, count),
+    },
+    geometry=shapely.box(west, south, west + 1000, south + 1000),
+    crs="EPSG:32610",
+)
+catalog = InMemoryGeoCatalog(table)
+print(catalog)
+
+# %% [markdown]
+# ## Into a file
+#
+# `to_geoparquet` sorts rows along a Hilbert curve, so that neighbours in the file are neighbours on
+# the ground, and writes row groups of 8192 with their minimum and maximum. Beside it, the same rows
+# as they come.
+
+# %%
+path = to_geoparquet(catalog, folder / "sorted.parquet")
+unsorted = folder / "unsorted.parquet"
+table.to_parquet(unsorted, write_covering_bbox=True, schema_version="1.1.0")
+for name in (path, unsorted):
+    with pq.ParquetFile(name) as file:
+        size = Path(name).stat().st_size / 1e6
+        print(f"{Path(name).name:18} {file.num_row_groups:4} row groups, {size:.0f} MB")
+
+
+# %%
+def group_boxes(name):
+    """Return the (N, 4) bounds of a file's row groups, from its statistics alone."""
+    found = []
+    with pq.ParquetFile(name) as file:
+        for number in range(file.num_row_groups):
+            group = file.metadata.row_group(number)
+            columns = {
+                group.column(i).path_in_schema: group.column(i).statistics
+                for i in range(group.num_columns)
+            }
+            low, high = columns["bbox.xmin"], columns["bbox.xmax"]
+            found.append((low.min, columns["bbox.ymin"].min, high.max, columns["bbox.ymax"].max))
+    return np.array(found) / 1000
+
+
+fig, axes = plt.subplots(1, 2, figsize=(8, 4), layout="constrained", sharey=True)
+titles = ("as they come: any group may hold any place", "sorted: a group is a place")
+for ax, name, title in zip(axes, (unsorted, path), titles, strict=True):
+    for x0, y0, x1, y1 in group_boxes(name):
+        ax.add_patch(
+            plt.Rectangle((x0, y0), x1 - x0, y1 - y0, fc="tab:blue", ec="white", alpha=0.3)
+        )
+    ax.set(xlim=(0, 1000), ylim=(0, 1000), aspect="equal", title=title, xlabel="easting (km)")
+axes[0].set_ylabel("northing (km)")
+plt.show()
+
+# %% [markdown]
+# ## Ask the file
+#
+# `open_catalog` reads the footer, not the rows. A query adds a predicate; rows are read when their
+# number, or they themselves, are asked for.
+
+# %%
+archive = open_catalog(path)
+june = archive.query(bounds=(400_000, 400_000, 420_000, 420_000), time="2022-06")
+print(june.sql.split(" FROM ")[0], "\nFROM the file WHERE", june.sql.split(" WHERE ")[1])
+print(len(june), "of", len(archive), "rows")
+assert len(june) == len(catalog.query(bounds=(400_000, 400_000, 420_000, 420_000), time="2022-06"))
+
+# %% [markdown]
+# The question marks are values, bound when the query runs: no text of a user ever becomes SQL but
+# in `where`, and that is parsed and checked first. The plan tells what was read:
+
+
+# %%
+def row_groups(catalog):
+    """Return (read, all) row groups from the plan of a query that was run."""
+    found = re.search(r"Row Groups Scanned: (\d+) / (\d+)", catalog.explain())
+    return (int(found[1]), int(found[2])) if found else (0, 123)
+
+
+for side in (1_000, 20_000, 200_000, 1_000_000):
+    box = (400_000, 400_000, min(1e6, 400_000 + side), min(1e6, 400_000 + side))
+    read, groups = row_groups(archive.query(bounds=box))
+    print(
+        f"box of {side / 1000:6.0f} km: {read:4} of {groups} row groups read ({read / groups:.1%})"
+    )
+read, groups = row_groups(june)
+assert read / groups < 0.04
+
+# %% [markdown]
+# ## How long does it take?
+#
+# The same twenty questions, each a box of 20 km and 30 days, in turn: GeoPandas in memory, our
+# catalog in memory, DuckDB on the unsorted file, our catalog on the sorted one.
+
+# %%
+questions = []
+for x, y, day in zip(
+    *random.uniform(0, 980_000, (2, 20)), random.integers(0, 1470, 20), strict=True
+):
+    first = start + pd.Timedelta(days=int(day))
+    questions.append(((x, y, x + 20_000, y + 20_000), (first, first + pd.Timedelta(days=30))))
+
+connection = duckdb.connect()
+connection.execute("SET TimeZone = 'UTC'")
+
+
+def geopandas_in_memory(box, times):
+    hits = table.iloc[table.sindex.query(shapely.box(*box), predicate="intersects")]
+    return len(hits[(hits.start_time <= times[1]) & (hits.end_time >= times[0])])
+
+
+def duckdb_on_unsorted(box, times):
+    west, south, east, north = box
+    query = f"""SELECT * EXCLUDE (bbox) FROM read_parquet('{unsorted}')
+        WHERE bbox.xmin <= ? AND bbox.xmax >= ? AND bbox.ymin <= ? AND bbox.ymax >= ?
+        AND start_time <= ? AND end_time >= ?"""
+    values = [east, west, north, south, times[1].to_pydatetime(), times[0].to_pydatetime()]
+    return len(connection.execute(query, values).fetchall())
+
+
+rivals = {
+    "GeoPandas, in memory": geopandas_in_memory,
+    "catalog, in memory": lambda box, times: len(catalog.query(bounds=box, time=times)),
+    "DuckDB, unsorted file": duckdb_on_unsorted,
+    "catalog, sorted file": lambda box, times: len(archive.query(bounds=box, time=times).gdf),
+}
+
+# %%
+milliseconds = {name: [] for name in rivals}
+for ask in rivals.values():
+    ask(*questions[0])  # warm: trees are built, footers read
+for question in questions:
+    answers = set()
+    for name, ask in rivals.items():
+        began = time.perf_counter()
+        answers.add(ask(*question))
+        milliseconds[name].append(1e3 * (time.perf_counter() - began))
+    assert len(answers) == 1, "all four agree"
+medians = {name: float(np.median(times)) for name, times in milliseconds.items()}
+
+fig, ax = plt.subplots(figsize=(7.5, 2.4), layout="constrained")
+bars = ax.barh(list(medians), list(medians.values()), color=["0.7", "tab:blue", "0.7", "tab:blue"])
+ax.bar_label(bars, fmt=" %.2g ms")
+ax.set(
+    xscale="log", xlabel="median time of a query (ms, logarithmic)", title="One of a million rows"
+)
+ax.set_xlim(0.01, 10 * max(medians.values()))
+ax.invert_yaxis()
+plt.show()
+
+# %% [markdown]
+# In memory the catalog answers with row numbers and makes a table only when asked, which is what
+# GeoPandas spends its time on. From the file most of the rest is skipped. Times are this machine's
+# and this run's; `benchmarks/` compares them in many rounds.
+#
+# ## Filters, streams, joins
+#
+# `where` is pushed down into the file as well. `iter_rows` streams Arrow batches, so a loop over a
+# million rows holds a few thousand.
+
+# %%
+clear = archive.where("cloud_cover < 1 AND year(start_time) = 2022")
+print(len(clear), "clear scenes of 2022; the first three:")
+for row, _ in zip(clear.iter_rows(), range(3), strict=False):
+    print(f"  {row.start_time:%Y-%m-%d}  {row.extras['cloud_cover']:.2f} %  {row.filepath}")
+assert len(clear) == len(catalog.where("cloud_cover < 1 AND year(start_time) = 2022"))
+
+# %% [markdown]
+# A join finds all pairs that share space and time. Ten thousand plots, each seen for a week, against
+# a hundred thousand scenes:
+
+# %%
+plots = table.iloc[:10_000].copy()
+plots["end_time"] = plots["start_time"] + pd.Timedelta(days=7)
+scenes = InMemoryGeoCatalog(table.iloc[10_000:110_000])
+began = time.perf_counter()
+pairs = scenes.intersect(InMemoryGeoCatalog(plots))
+print(f"{len(pairs)} pairs in {time.perf_counter() - began:.2f} s, trees included")
+one = pairs.gdf.iloc[0]
+assert one.geometry.area <= 1000**2
+assert one.geometry.within(shapely.box(0, 0, 1_000_000, 1_000_000))
+
+# %% [markdown]
+# ## The file is not ours alone
+#
+# GeoParquet 1.1 with a bbox covering: GeoPandas reads the part it needs, DuckDB reads it as plain
+# Parquet, and the metadata says what it is.
+
+# %%
+part = gpd.read_parquet(path, bbox=(400_000, 400_000, 420_000, 420_000))
+counted = duckdb.sql(
+    f"SELECT count(*) FROM '{path}' WHERE bbox.xmin <= 420000 AND bbox.xmax >= 400000 "
+    "AND bbox.ymin <= 420000 AND bbox.ymax >= 400000"
+).fetchall()[0][0]
+with pq.ParquetFile(path) as file:
+    metadata = file.schema_arrow.metadata
+print("GeoPandas:", len(part), "rows | DuckDB:", counted, "rows")
+print(
+    {
+        key: value
+        for key, value in json.loads(metadata[b"geocatalog"]).items()
+        if key != "temporal_extent"
+    }
+)
+assert len(part) == counted == len(archive.query(bounds=(400_000, 400_000, 420_000, 420_000)))
+
+# %% [markdown]
+# ## The recipe elsewhere: buildings of Overture
+#
+# Overture Maps publishes 2.3 billion buildings in the same layout: Parquet, WKB, a `bbox` struct,
+# sorted. The query is the same. First on a file in that layout, made here; then on the real one, if
+# it can be reached.
+
+# %%
+corner = np.array([11.33, 46.48]) + random.uniform(0, 0.05, (2000, 2))
+houses = gpd.GeoDataFrame(
+    {
+        "id": [f"house-{number}" for number in range(2000)],
+        "height": random.uniform(3, 30, 2000),
+        "class": random.choice(["house", "barn", "church"], 2000),
+    },
+    geometry=shapely.box(*corner.T, *(corner + 1e-4).T),
+    crs="EPSG:4326",
+)
+local = folder / "buildings.parquet"
+houses.to_parquet(local, write_covering_bbox=True, schema_version="1.1.0")
+town = (11.34, 46.49, 11.36, 46.51)
+nearby = query_overture(local, bbox=town)
+print(
+    len(nearby),
+    "of",
+    len(houses),
+    "made-up buildings;",
+    f"mean height {nearby.height.mean():.1f} m",
+)
+assert len(nearby) == houses.intersects(shapely.box(*town)).sum()
+
+# %%
+try:
+    real = query_overture(load_overture_buildings_url(), bbox=town, limit=500)
+    print("source: Overture Maps,", len(real), "buildings of Bolzano")
+except (SourceUnavailableError, OSError) as error:
+    print("skipped, Overture's bucket cannot be reached from here:", type(error).__name__)
+
+# %% [markdown]
+# ## Recap
+#
+# | you need | you write |
+# |---|---|
+# | a catalog as a file | `to_geoparquet(catalog, path)` |
+# | to ask it without loading it | `open_catalog(path).query(...).where(...)` |
+# | to see what was read | `.explain()`, the line "Row Groups Scanned" |
+# | rows one by one | `.iter_rows()` |
+# | all of it in memory, for many questions | `.materialize()` |
+# | pairs | `.intersect(other)` |
+#
+# **Where next.** [From catalog to catalog](05_patching_bridge.ipynb): run a pipeline over what a
+# query found.
