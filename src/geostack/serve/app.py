@@ -1,0 +1,296 @@
+"""The FastAPI application: routes, limits, problems."""
+
+# No `from __future__ import annotations`: FastAPI reads the routes' annotations, and its classes
+# are imported within a function.
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from hashlib import sha256
+from importlib.util import find_spec
+from typing import Any
+
+from geostack.request import Request as SceneRequest
+from geostack.sentinel2 import COLLECTION
+from geostack.serve.body import media_type, read_body
+from geostack.serve.gate import Gate
+from geostack.serve.layer import Layer
+from geostack.serve.limits import Limits
+from geostack.serve.metrics import Metrics
+from geostack.serve.page import PAGE_HEADERS, page_file
+from geostack.serve.pipeline import Pipeline, as_pipelines, checked_names
+from geostack.serve.pixels import parse_scene_box, read_scene, read_upload
+from geostack.serve.problem import MEDIA_TYPE, Problem
+from geostack.serve.result import as_geotiff, as_summary
+from geostack.serve.tiles import TileService
+from geostack.sources import Source, select
+from pipekit import Operator
+
+_NEEDS = ("fastapi", "rio_tiler", "prometheus_client")
+_TILE_AGE = 3600
+
+
+class Service:
+    """What an application holds: pipelines, layers, the source, the gate, the tiles."""
+
+    def __init__(
+        self,
+        pipelines: Mapping[str, Pipeline | Operator],
+        layers: Mapping[str, Layer],
+        source: str | Source | None,
+        limits: Limits,
+    ) -> None:
+        self.pipelines = as_pipelines(pipelines)
+        self.layers = checked_names(layers, "a layer")
+        self.source = source
+        self.limits = limits
+        self.gate = Gate(limits)
+        self.tiles = TileService(self.layers, self.gate, limits.tile_cache)
+        self.metrics = Metrics(lambda: self.gate.held)
+        parts = {
+            f"{kind} {name}": thing.config_hash
+            for kind, things in (("pipeline", self.pipelines), ("layer", self.layers))
+            for name, thing in things.items()
+        }
+        text = "\n".join(f"{name} {value}" for name, value in sorted(parts.items()))
+        self.config_hash = sha256(text.encode()).hexdigest()[:16]
+
+    def pipeline(self, name: str) -> Pipeline:
+        """Return a pipeline by name, or raise Problem 404."""
+        if name not in self.pipelines:
+            known = ", ".join(self.pipelines)
+            raise Problem(404, f"there is no such pipeline; there are: {known}")
+        return self.pipelines[name]
+
+    def run(self, pipeline: Pipeline, kind: str, body: bytes, shape: Callable[[Any], Any]) -> Any:
+        """Return what `shape` makes of a pipeline's result for a body: one job of the gate."""
+        if kind == "image/tiff":
+            chip = read_upload(body, pipeline.bands, self.limits)
+        else:
+            asked = parse_scene_box(body)
+            request = SceneRequest.of(COLLECTION, asked.bbox, "../..", assets=pipeline.bands)
+            chosen = select(self.source, request)
+            chip = read_scene(chosen, asked, pipeline.bands, self.limits)
+        return shape(pipeline.operator(chip))
+
+
+def create_app(
+    pipelines: Mapping[str, Pipeline | Operator] | None = None,
+    layers: Mapping[str, Layer] | None = None,
+    *,
+    source: str | Source | None = None,
+    limits: Limits | None = None,
+) -> Any:
+    """Return a FastAPI application that serves pipelines and map tiles.
+
+    - `pipelines`: by name, a `Pipeline`, or an operator for the bands B02, B03, B04, B08.
+    - `layers`: by name; see `scene_layer` and `file_layer`.
+    - `source`: where scenes come from, as on a loader; a request can't choose another.
+    - `limits`: what a request may cost.
+
+    Routes: `GET /pipelines`, `GET /pipelines/{name}`, `POST /pipelines/{name}` (a JSON body with an
+    item's id and a box, or a GeoTIFF; `?format=tiff|json`, `?output=NAME`), `GET /layers`,
+    `GET /tiles/{layer}/{z}/{x}/{y}.png`, `/map`, `/healthz`, `/metrics`. Every answer has the
+    header `X-Config-Hash`; every error is a problem body (RFC 9457).
+
+    Raises ImportError naming the extra when it is not installed, ValueError for a bad name,
+    `NotSerializableError` for an operator that holds a function.
+    """
+    missing = [name for name in _NEEDS if find_spec(name) is None]
+    if missing:
+        raise ImportError(
+            f'serving needs {", ".join(missing)}, not installed: pip install "geostack[serve]"'
+        )
+    from fastapi import FastAPI
+
+    service = Service(pipelines or {}, layers or {}, source, limits or Limits())
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        service.gate.close()
+
+    # The pages that describe the interface load their scripts from elsewhere: only the JSON stays.
+    app = FastAPI(title="geostack", docs_url=None, redoc_url=None, lifespan=lifespan)
+    app.state.service = service
+    _add_pipelines(app, service)
+    _add_tiles(app, service)
+    _add_service_routes(app, service)
+    _add_problems(app, service)
+    app.add_middleware(_Answers, service=service)
+    return app
+
+
+def _add_pipelines(app: Any, service: Service) -> None:
+    from fastapi import Request
+    from fastapi.responses import JSONResponse, Response
+
+    @app.get("/pipelines")
+    async def list_pipelines() -> JSONResponse:
+        """List the pipelines with their hashes."""
+        listed = [
+            {"name": name, "config_hash": pipeline.config_hash, "bands": list(pipeline.bands)}
+            for name, pipeline in service.pipelines.items()
+        ]
+        return JSONResponse({"config_hash": service.config_hash, "pipelines": listed})
+
+    @app.get("/pipelines/{name}")
+    async def describe_pipeline(name: str) -> JSONResponse:
+        """Tell a pipeline's config, hash, bands and versions."""
+        pipeline = service.pipeline(name)
+        return JSONResponse(pipeline.describe(name), headers=_hash_header(pipeline))
+
+    @app.post("/pipelines/{name}")
+    async def run_pipeline(
+        name: str,
+        request: Request,
+        format: str = "tiff",  # noqa: A002
+        output: str | None = None,
+    ) -> Response:
+        """Run a pipeline on a scene's box or on an uploaded GeoTIFF."""
+        pipeline = service.pipeline(name)
+        if format not in ("tiff", "json"):
+            raise Problem(422, "format is tiff or json")
+        kind = media_type(request.headers.get("content-type", ""))
+        body = await read_body(request, service.limits)
+        shape = partial(as_geotiff if format == "tiff" else as_summary, output=output)
+        made = await service.gate.run(partial(service.run, pipeline, kind, body, shape))
+        headers = _hash_header(pipeline)
+        if format == "tiff":
+            headers["Content-Disposition"] = f'attachment; filename="{name}.tif"'
+            return Response(made, media_type="image/tiff", headers=headers)
+        told = {"pipeline": name, "config_hash": pipeline.config_hash, "result": made}
+        return JSONResponse(told, headers=headers)
+
+
+def _add_tiles(app: Any, service: Service) -> None:
+    from fastapi import Request
+    from fastapi.responses import JSONResponse, Response
+
+    @app.get("/layers")
+    async def list_layers() -> JSONResponse:
+        """List the layers with their boxes."""
+
+        def describe() -> list[dict[str, Any]]:
+            return [layer.describe(name) for name, layer in service.layers.items()]
+
+        return JSONResponse(
+            {"config_hash": service.config_hash, "layers": await service.gate.run(describe)}
+        )
+
+    @app.get("/tiles/{layer}/{z}/{x}/{y}.png")
+    async def tile(layer: str, z: int, x: int, y: int, request: Request) -> Response:
+        """Return a tile of 256 x 256 pixels, Web Mercator."""
+        made, hit = await service.tiles.tile(layer, z, x, y)
+        service.metrics.tile(hit)
+        headers = {
+            **_hash_header(service.layers[layer]),
+            "ETag": made.etag,
+            "Cache-Control": f"public, max-age={_TILE_AGE}",
+            "X-Cache": "hit" if hit else "miss",
+        }
+        if made.etag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        return Response(made.png, media_type="image/png", headers=headers)
+
+
+def _add_service_routes(app: Any, service: Service) -> None:
+    from fastapi.responses import JSONResponse, Response
+
+    @app.get("/healthz")
+    async def health() -> JSONResponse:
+        """Say that the server is there, and how much it has to do."""
+        return JSONResponse({"status": "ok", "jobs": service.gate.held})
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        """Tell Prometheus."""
+        return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    def page(name: str, media: str) -> Callable[[], Any]:
+        async def send() -> Response:
+            return Response(page_file(name), media_type=media, headers=PAGE_HEADERS)
+
+        return send
+
+    for path, name, media in (
+        ("/map", "map.html", "text/html"),
+        ("/map.js", "map.js", "text/javascript"),
+        ("/map.css", "map.css", "text/css"),
+    ):
+        app.get(path, include_in_schema=False)(page(name, media))
+
+
+def _add_problems(app: Any, service: Service) -> None:
+    from fastapi import Request
+    from fastapi.exceptions import RequestValidationError
+    from fastapi.responses import JSONResponse
+    from starlette.exceptions import HTTPException
+
+    def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
+        return JSONResponse(
+            problem.body(service.config_hash),
+            status_code=problem.status,
+            media_type=MEDIA_TYPE,
+            headers={
+                "X-Config-Hash": service.config_hash,
+                **problem.headers(),
+                **(headers or {}),
+            },
+        )
+
+    @app.exception_handler(Problem)
+    async def on_problem(request: Request, error: Problem) -> JSONResponse:
+        return answer(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        places = ", ".join(str(each["loc"][-1]) for each in error.errors())
+        return answer(Problem(422, f"these can't be read: {places}"))
+
+    @app.exception_handler(HTTPException)
+    async def on_http(request: Request, error: HTTPException) -> JSONResponse:
+        return answer(Problem(error.status_code, str(error.detail)), error.headers)
+
+    @app.exception_handler(Exception)
+    async def on_bug(request: Request, error: Exception) -> JSONResponse:
+        return answer(Problem(500, f"the server failed with {type(error).__name__}", 5))
+
+
+class _Answers:
+    """Puts the config's hash and safe defaults on every answer, and counts it."""
+
+    def __init__(self, app: Any, service: Service) -> None:
+        self.app = app
+        self.service = service
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+
+        async def send_with_headers(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = self._headers(message["headers"])
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_headers)
+        finally:
+            route = getattr(scope.get("route"), "path", "other")
+            seconds = time.perf_counter() - started
+            self.service.metrics.answered(route, scope["method"], status, seconds)
+
+    def _headers(self, headers: Any) -> list[tuple[bytes, bytes]]:
+        named = {name.lower() for name, _ in headers}
+        added = [(b"x-content-type-options", b"nosniff")]
+        if b"x-config-hash" not in named:
+            added.append((b"x-config-hash", self.service.config_hash.encode()))
+        return [*headers, *added]
+
+
+def _hash_header(thing: Pipeline | Layer) -> dict[str, str]:
+    return {"X-Config-Hash": thing.config_hash}

@@ -1,0 +1,85 @@
+"""A pipeline that is offered: its operator, and the bands it is given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from geostack.sentinel2 import check_bands
+from pipekit import NotSerializableError, Operator, to_config
+from pipekit.provenance import versions
+
+T = TypeVar("T")
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """An operator, and the Sentinel-2 bands that it is given, in this order.
+
+    The operator gets a `GeoTensor` (C, H, W) uint16 of digital numbers, the +1000 of newer
+    baselines taken away. Raises ValueError for an unknown band, `NotSerializableError` for an
+    operator that holds a function: it would have no hash to answer with.
+
+    >>> from geotoolz import NDVI
+    >>> Pipeline(NDVI(), bands=("B04", "B08")).describe("ndvi")["bands"]
+    ['B04', 'B08']
+    """
+
+    operator: Operator
+    bands: tuple[str, ...] = ("B02", "B03", "B04", "B08")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bands", check_bands(self.bands))
+        check_operator(self.operator)
+
+    @property
+    def config_hash(self) -> str:
+        """The operator's hash."""
+        return self.operator.config_hash
+
+    def describe(self, name: str) -> dict[str, Any]:
+        """Return what `GET /pipelines/{name}` says."""
+        return {
+            "name": name,
+            "config_hash": self.config_hash,
+            "bands": list(self.bands),
+            "config": to_config(self.operator),
+            "versions": versions(self.operator),
+        }
+
+
+def check_operator(operator: Operator) -> None:
+    """Raise TypeError or NotSerializableError for what can't be told by its config."""
+    if not isinstance(operator, Operator):
+        raise TypeError(f"a pipeline is an Operator, got a {type(operator).__name__}")
+    try:
+        to_config(operator)
+    except NotSerializableError as error:
+        raise NotSerializableError(f"a service tells its config, but {error}") from error
+
+
+def as_pipelines(given: Mapping[str, Pipeline | Operator]) -> dict[str, Pipeline]:
+    """Return pipelines by checked name; a bare operator gets the default bands."""
+    return {
+        name: value if isinstance(value, Pipeline) else Pipeline(value)
+        for name, value in checked_names(given, "a pipeline").items()
+    }
+
+
+def checked_names(given: Mapping[str, T], what: str) -> dict[str, T]:
+    """Return a mapping whose names can stand in an address.
+
+    >>> checked_names({"../x": 1}, "a layer")
+    Traceback (most recent call last):
+    ValueError: a layer is named by a-z, 0-9, _ and -, at most 64 of them; got '../x'
+    """
+    for name in given:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise ValueError(
+                f"{what} is named by a-z, 0-9, _ and -, at most 64 of them; got {name!r}"
+            )
+    return dict(given)

@@ -1,0 +1,168 @@
+"""From what a request says to pixels: a scene's box, or an uploaded file, both within limits."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from georeader.geotensor import GeoTensor
+
+from geostack.boxes import BBox, as_bbox
+from geostack.request import Request
+from geostack.scene import scene_grid
+from geostack.sentinel2 import COLLECTION, band_assets, read_bands, scene_attrs
+from geostack.serve.limits import Limits
+from geostack.serve.problem import Problem
+
+if TYPE_CHECKING:
+    from pystac import Item
+
+    from geostack.sources import Source
+
+_ITEM_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_DATE = re.compile(r"(?:^|[_.-])(\d{4})(\d{2})(\d{2})(?=T|_|\.|-|$)")
+_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_MAX_BANDS = 64
+_MAX_JSON = 64 << 10
+
+
+@dataclass(frozen=True)
+class SceneBox:
+    """A scene by its item's id, and a box (west, south, east, north) in degrees."""
+
+    item: str
+    bbox: BBox
+
+
+def parse_scene_box(body: bytes) -> SceneBox:
+    """Return what a JSON body asks for: `{"item": ID, "bbox": [W, S, E, N]}` and nothing else.
+
+    Raises Problem 422; an address, a path or any other key is refused.
+
+    >>> parse_scene_box(b'{"item": "S2A_X", "bbox": [1, 2, 3, 4]}').bbox
+    (1.0, 2.0, 3.0, 4.0)
+    """
+    if len(body) > _MAX_JSON:
+        raise Problem(413, f"a JSON body has at most {_MAX_JSON} bytes")
+    try:
+        asked = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Problem(422, "the body is no JSON") from None
+    if not isinstance(asked, dict) or set(asked) != {"item", "bbox"}:
+        raise Problem(422, 'the body must be {"item": ID, "bbox": [west, south, east, north]}')
+    return SceneBox(checked_id(asked["item"]), checked_bbox(asked["bbox"]))
+
+
+def checked_id(item: Any) -> str:
+    """Return an item's id, or raise Problem 422: ids are compared, never used as a path."""
+    if not isinstance(item, str) or not _ITEM_ID.fullmatch(item):
+        raise Problem(422, "item must be an id of letters, digits, '.', '_' and '-', at most 128")
+    return item
+
+
+def checked_bbox(bbox: Any) -> BBox:
+    """Return a box in degrees, or raise Problem 422."""
+    numbers = isinstance(bbox, list) and all(type(value) in (int, float) for value in bbox)
+    try:
+        if not numbers:
+            raise ValueError("bbox must be a list of four numbers")
+        return as_bbox(bbox)
+    except (ValueError, OverflowError) as error:
+        raise Problem(422, str(error)) from None
+
+
+def find_item(source: Source, item_id: str, bbox: BBox) -> Item:
+    """Return an item of a source by its id and a box that it touches.
+
+    Raises Problem 404 when the source has none; whatever the source raises.
+    """
+    found = _DATE.search(item_id)
+    day = "-".join(found.groups()) if found else ""
+    try:
+        request = Request.of(COLLECTION, bbox, f"{day}/{day}" if day else "../..")
+    except ValueError:
+        request = Request.of(COLLECTION, bbox, "../..")
+    for item in source.search(**request.query()):
+        if item.id == item_id:
+            return item
+    raise Problem(404, f"{source.name} has no scene {item_id} at that place")
+
+
+def read_scene(
+    source: Source, asked: SceneBox, bands: tuple[str, ...], limits: Limits
+) -> GeoTensor:
+    """Return a scene's bands over a box, (C, H, W) uint16; counted before anything is read."""
+    item = find_item(source, asked.item, asked.bbox)
+    assets = band_assets(item, bands, source)
+    scene = scene_grid(item, assets[0])
+    grid = scene.cut(asked.bbox)
+    check_size(len(bands), *grid.shape, limits)
+    attrs = scene_attrs(item, bands, source, harmonize=True)
+    attrs["box_share"] = round(scene.share_inside(asked.bbox), 4)
+    values = read_bands(item, assets, grid, harmonize=True)
+    return GeoTensor(values, grid.transform, grid.crs, 0, attrs)
+
+
+def check_size(bands: int, rows: int, cols: int, limits: Limits) -> None:
+    """Raise Problem 413 for more pixels than the limits allow.
+
+    >>> check_size(2, 100, 100, Limits())
+    """
+    pixels = bands * rows * cols
+    if pixels > limits.max_pixels:
+        raise Problem(
+            413,
+            f"{bands} bands of {rows} x {cols} are {pixels} pixels, more than {limits.max_pixels}; "
+            "ask for a smaller box",
+        )
+
+
+def read_upload(body: bytes, bands: tuple[str, ...], limits: Limits) -> GeoTensor:
+    """Return an uploaded GeoTIFF as (C, H, W), its bands named.
+
+    Only GDAL's GeoTIFF driver sees it; size, bands and blocks are counted from its header before
+    a pixel is decoded. Raises Problem 413 or 422.
+    """
+    from rasterio.errors import RasterioError
+    from rasterio.io import MemoryFile
+
+    if not body.startswith(_TIFF_STARTS):
+        raise Problem(422, "the body is no TIFF")
+    try:
+        with MemoryFile(body) as memory, memory.open(driver="GTiff") as file:
+            _check_header(file, bands, limits)
+            named = list(file.descriptions)
+            order = [named.index(band) + 1 for band in bands] if all(named) else None
+            values = file.read(order)
+            fill = 0 if file.nodata is None else file.nodata
+            integral = values.dtype.kind in "iu" and float(fill).is_integer()
+            attrs = {"band_names": list(bands), "source": "upload"}
+            fill = int(fill) if integral else fill
+            return GeoTensor(values, file.transform, file.crs, fill, attrs)
+    except (RasterioError, ValueError, MemoryError):
+        raise Problem(422, "the body can't be read as a GeoTIFF") from None
+
+
+def _check_header(file: Any, bands: tuple[str, ...], limits: Limits) -> None:
+    if file.width < 1 or file.height < 1:
+        raise Problem(422, "the file has no pixels")
+    if file.count != len(bands) or file.count > _MAX_BANDS:
+        raise Problem(
+            422, f"the pipeline takes {len(bands)} bands ({', '.join(bands)}), got {file.count}"
+        )
+    check_size(file.count, file.height, file.width, limits)
+    # A small picture may be cut into blocks of any size, each decoded whole.
+    for rows, cols in file.block_shapes:
+        check_size(1, rows, cols, limits)
+    if any(dtype not in _DTYPES for dtype in file.dtypes):
+        raise Problem(422, f"the file's dtype {file.dtypes[0]} is none of {', '.join(_DTYPES)}")
+    if file.crs is None:
+        raise Problem(422, "the file has no coordinate reference system")
+    known = [name for name in file.descriptions if name]
+    if known and len(known) == file.count and set(known) != set(bands):
+        raise Problem(422, f"the pipeline takes bands {', '.join(bands)}, the file names others")
+
+
+_DTYPES = ("uint8", "uint16", "int16", "float32", "float64")
