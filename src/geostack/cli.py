@@ -79,6 +79,30 @@ def run(
     return runner.main(target, out=out, check=check, jobs=jobs)
 
 
+@app.command
+def serve(*, pipelines: Path, host: str = "127.0.0.1", port: int = 8000) -> int:
+    """Serve pipelines and map tiles over HTTP; needs the extra geostack[serve].
+
+    Parameters
+    ----------
+    pipelines
+        YAML file of pipelines and layers; see geostack.serve.settings.
+    host
+        Address to listen on; by default only this machine can connect.
+    port
+        Port to listen on; 0 for any free one.
+    """
+    from geostack.serve.settings import read_settings
+    from geostack.serve.settings import run as run_server
+
+    try:
+        run_server(read_settings(pipelines), host, port)
+    except ImportError as error:
+        print(f"geostack: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
 @cache_app.command
 def info() -> int:
     """Show the cache folder, what it holds and how much."""

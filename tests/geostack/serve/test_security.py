@@ -122,7 +122,7 @@ def test_bodies_that_are_not_what_is_asked(url, body):
 
 def test_no_address_from_a_request_is_ever_opened(url, box, upload):
     with Loopback() as elsewhere:
-        address = f"{elsewhere.url}/data/x.tif"
+        address = f"{elsewhere.url}/api/x.tif"
         vrt = f"<VRTDataset rasterXSize='1' rasterYSize='1'><SourceFilename>{address}</SourceFilename></VRTDataset>"
         for body, headers in (
             ({"item": address, "bbox": box}, {}),

@@ -1,0 +1,160 @@
+"""A server as a YAML file: pipelines, layers, source, limits.
+
+source: archive                    # optional; as GEOSTACK_SOURCE
+limits: {max_pixels: 1000000}      # optional; see Limits
+pipelines:
+ndvi:
+bands: [B04, B08]
+pipeline: {class: NDVI, config: {red_idx: B04, nir_idx: B08}}
+layers:
+ndvi:
+item: S2B_MSIL2A_20240614T183919_R070_T10SGJ_20240614T225657
+bbox: [-120.1, 38.92, -119.93, 39.27]     # where the item is looked for
+bands: [B04, B08]
+pipeline: ...                  # ends in colours
+relief:
+file: relief.tif               # beside this file; its bands are named in order
+bands: [shade]
+pipeline: ...
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from geostack.boxes import as_bbox
+from geostack.request import Request
+from geostack.sentinel2 import COLLECTION
+from geostack.serve.layer import Layer, file_layer, scene_layer
+from geostack.serve.limits import Limits
+from geostack.serve.pipeline import Pipeline, checked_names
+from geostack.serve.pixels import find_item
+from geostack.serve.problem import Problem
+from geostack.sources import select, source_name
+from pipekit import ConfigError, Operator, from_config
+from pipekit.decode import Limits as ConfigLimits
+from pipekit.yaml_text import parse
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a server is made of."""
+
+    pipelines: dict[str, Pipeline]
+    layers: dict[str, Layer]
+    source: str | None
+    limits: Limits
+
+
+def read_settings(path: str | Path) -> Settings:
+    """Return the server that a YAML file describes.
+
+    Raises ConfigError naming the place for what is malformed or unknown, `UntrustedOperatorError`
+    for a class outside `geotoolz.trusted.registry()`, and what the source raises for an item.
+    """
+    file = Path(path)
+    told = parse(file.read_text("utf-8"), ConfigLimits())
+    _check(told, "the file", allowed=("source", "limits", "pipelines", "layers"))
+    source = told.get("source")
+    if source is not None:
+        source = source_name(source)
+    pipelines = {
+        name: _pipeline(name, each)
+        for name, each in checked_names(told.get("pipelines") or {}, "a pipeline").items()
+    }
+    layers = {
+        name: _layer(name, each, source, file.parent)
+        for name, each in checked_names(told.get("layers") or {}, "a layer").items()
+    }
+    if not pipelines and not layers:
+        raise ConfigError(f"{file} names no pipelines and no layers: there is nothing to serve")
+    return Settings(pipelines, layers, source, _limits(told.get("limits") or {}))
+
+
+def run(settings: Settings, host: str = "127.0.0.1", port: int = 8000) -> None:
+    """Serve until interrupted, then finish what is under way.
+
+    Slow senders of headers are a proxy's matter: put one before a server that strangers reach.
+    """
+    from geostack.serve.app import create_app
+
+    limits = settings.limits
+    app = create_app(settings.pipelines, settings.layers, source=settings.source, limits=limits)
+    import uvicorn  # after the check that says which extra is missing
+
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        ws="none",
+        server_header=False,
+        h11_max_incomplete_event_size=16_384,
+        limit_concurrency=8 * (limits.running + limits.waiting),
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=int(limits.seconds) + 1,
+    )
+
+
+def _pipeline(name: str, told: Any) -> Pipeline:
+    place = f"pipelines.{name}"
+    _check(told, place, allowed=("bands", "pipeline"), needed=("bands", "pipeline"))
+    return Pipeline(_operator(told["pipeline"], place), _bands(told["bands"], place))
+
+
+def _layer(name: str, told: Any, source: str | None, folder: Path) -> Layer:
+    place = f"layers.{name}"
+    of_file = isinstance(told, dict) and "file" in told
+    where = ("file",) if of_file else ("item", "bbox")
+    needed = (*where, "bands", "pipeline")
+    _check(told, place, allowed=(*needed, "title", "halo"), needed=needed)
+    operator, bands = _operator(told["pipeline"], place), _bands(told["bands"], place)
+    looks: dict[str, Any] = {key: told[key] for key in ("title", "halo") if key in told}
+    if of_file:
+        return file_layer(folder / str(told["file"]), operator, bands, **looks)
+    bbox = as_bbox(told["bbox"])
+    chosen = select(source, Request.of(COLLECTION, bbox, "../..", assets=bands))
+    try:
+        item = find_item(chosen, str(told["item"]), bbox)
+    except Problem as problem:
+        raise ConfigError(f"{place}: {problem.detail}") from None
+    return scene_layer(item, operator, bands, chosen, **looks)
+
+
+def _operator(told: Any, place: str) -> Operator:
+    from geotoolz import trusted
+
+    try:
+        return from_config(told, trusted.registry())
+    except ConfigError as error:
+        raise type(error)(f"{place}.pipeline: {error}") from None
+
+
+def _bands(told: Any, place: str) -> tuple[str, ...]:
+    if not isinstance(told, list) or not told or not all(isinstance(band, str) for band in told):
+        raise ConfigError(f"{place}.bands must list at least one name, got {told!r}")
+    return tuple(told)
+
+
+def _limits(told: Any) -> Limits:
+    _check(told, "limits", allowed=tuple(field.name for field in fields(Limits)))
+    try:
+        return Limits(**told)
+    except ValueError as error:
+        raise ConfigError(f"limits: {error}") from None
+
+
+def _check(
+    told: Any, place: str, *, allowed: tuple[str, ...], needed: tuple[str, ...] = ()
+) -> None:
+    """Raise ConfigError unless `told` is a mapping of allowed keys, the needed ones among them."""
+    if not isinstance(told, dict):
+        raise ConfigError(f"{place} must be a mapping, got a {type(told).__name__}")
+    unknown = sorted(set(told) - set(allowed))
+    missing = sorted(set(needed) - set(told))
+    if unknown or missing:
+        raise ConfigError(
+            f"{place}: unknown {', '.join(unknown) or 'nothing'}, missing "
+            f"{', '.join(missing) or 'nothing'}; it takes {', '.join(allowed)}"
+        )
