@@ -13,6 +13,7 @@ import numpy as np
 
 from geostack.boxes import BBox, as_bbox, intersects
 from geostack.errors import NoSceneError
+from geostack.request import as_count
 from geostack.sources import source_name
 from geostack.sources.archive import archive_folders
 from geostack.sources.planetary_computer import PROBE_SECONDS, probe
@@ -80,17 +81,17 @@ def load_gbif_points(
     NoSceneError
         When the archive was asked for and holds no download of that species.
     ValueError
-        For a bad box, limit or source.
+        For a bad key, box, limit or source, or more than GBIF's search gives.
     """
     import pandas as pd
 
     box = as_bbox(bbox)
-    if limit != int(limit) or limit < 1:
-        raise ValueError(f"limit must be a positive whole number, got {limit!r}")
+    limit, species_key = as_count("limit", limit), as_count("species_key", species_key)
     name = _source(species_key, source_name(source))
     if name == "archive":
         points = _from_archive(species_key, box, limit)
     elif name == "planetary-computer":
+        _check_reach(limit)
         points = _frame(pd.DataFrame(_pages(species_key, box, limit)))
     else:
         points = simulated_points(box, limit, seed=species_key)
@@ -154,6 +155,14 @@ def simulated_points(bbox: Sequence[float], limit: int, seed: int = 0) -> gpd.Ge
     return points
 
 
+def _check_reach(limit: int) -> None:
+    if limit > MAX_OFFSET:
+        raise ValueError(
+            f"GBIF's search gives at most {MAX_OFFSET:,} occurrences, limit is {limit:,}; for "
+            "more put a download from gbif.org into the archive as gbif/KEY.zip"
+        )
+
+
 def _source(species_key: int, name: str) -> str:
     if name != "auto":
         return name
@@ -185,7 +194,7 @@ def _pages(species_key: int, box: BBox, limit: int) -> list[dict[str, Any]]:
                 "decimalLatitude": f"{south},{north}",
                 "hasCoordinate": "true",
                 "hasGeospatialIssue": "false",
-                "limit": min(PAGE_SIZE, limit - len(rows)),
+                "limit": min(PAGE_SIZE, limit - len(rows), MAX_OFFSET - offset),
                 "offset": offset,
             },
         )

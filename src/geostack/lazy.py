@@ -119,18 +119,33 @@ class SceneReader(GeoData):
         """
         if not boundless:
             window = window.intersection(Window(0, 0, self.shape[2], self.shape[1]))
+        return self._within(
+            Window(
+                self._window.col_off + int(window.col_off),
+                self._window.row_off + int(window.row_off),
+                int(window.width),
+                int(window.height),
+            )
+        )
+
+    def _within(self, window: Window) -> SceneReader:
+        """Return a reader of a window in pixels of the scene, on the same open files."""
         part = SceneReader.__new__(SceneReader)
         part.__dict__.update(self.__dict__)
-        part._window = Window(
-            self._window.col_off + int(window.col_off),
-            self._window.row_off + int(window.row_off),
-            int(window.width),
-            int(window.height),
-        )
+        part._window = window
         return part
 
     def load(self, boundless: bool = True) -> GeoTensor:
-        """Return the pixels, (C, H, W) uint16; `boundless` is there for the protocol's sake."""
+        """Return the pixels, (C, H, W) uint16.
+
+        Parameters
+        ----------
+        boundless
+            Keep what hangs over the scene's edge (filled with 0); otherwise it is cut off.
+        """
+        rows, cols = self.grid.shape
+        if not boundless and not _is_inside(self._window, (rows, cols)):
+            return self._within(self._window.intersection(Window(0, 0, cols, rows))).load()
         values = np.zeros(self.shape, dtype=self.dtype)
 
         def read(index: int) -> None:
@@ -159,6 +174,15 @@ _WORTH_THREADS = 2048 * 2048
 """Pixels from which reading local bands in threads pays: each opens its own files."""
 
 
+def _is_inside(window: Window, shape: tuple[int, int]) -> bool:
+    return bool(
+        window.col_off >= 0
+        and window.row_off >= 0
+        and window.col_off + window.width <= shape[1]
+        and window.row_off + window.height <= shape[0]
+    )
+
+
 def _rebuild(
     assets: tuple[Asset, ...],
     grid: PixelGrid,
@@ -180,14 +204,7 @@ class _OpenFiles:
 
     def read(self, index: int, window: Window) -> NDArray[Any] | None:
         """Return a band's window, or None when the plain way is needed."""
-        rows, cols = self._grid.shape
-        inside = (
-            window.col_off >= 0
-            and window.row_off >= 0
-            and window.col_off + window.width <= cols
-            and window.row_off + window.height <= rows
-        )
-        if not inside:
+        if not _is_inside(window, self._grid.shape):
             return None
         try:
             with rasterio.Env(**gdal_options(self._assets[index].href)):

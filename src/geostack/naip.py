@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,11 +56,16 @@ def load_naip_chip(
     Raises
     ------
     ValueError
-        For an unknown band, or a box too large for the resolution.
+        For an unknown or repeated band, a bad resolution, or a box too large for the resolution.
     NoSceneError, OutsideTileError, PixelReadError, SourceUnavailableError
         As `load_s2_chip`.
     """
     names = _check_bands(bands)
+    if resolution is not None and not (math.isfinite(resolution) and resolution > 0):
+        raise ValueError(
+            f"resolution must be positive metres, or None for the photograph's own, "
+            f"got {resolution!r}"
+        )
     request = Request.of(COLLECTION, bbox, date_range, assets=(ASSET,))
     chosen, items = find_items(request, source=source)
     newest = max(acquired(item.properties).year for item in items)
@@ -95,4 +101,6 @@ def _check_bands(bands: Sequence[str]) -> tuple[str, ...]:
     unknown = [name for name in names if name not in BANDS]
     if unknown or not names:
         raise ValueError(f"unknown NAIP band {unknown}; known bands: {', '.join(BANDS)}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"bands must be different, got {', '.join(names)}")
     return names

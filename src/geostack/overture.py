@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from geostack.boxes import as_bbox
 from geostack.errors import SourceUnavailableError
+from geostack.request import as_count
 from geostack.tokens import without_query
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def query_overture(
     Raises
     ------
     ValueError
-        For a bad box, a missing column (the message lists those there are).
+        For a bad box or limit, a missing column (the message lists those there are).
     FileNotFoundError
         When nothing is at `path`.
     SourceUnavailableError
@@ -81,6 +82,8 @@ def query_overture(
     import shapely
 
     west, south, east, north = as_bbox(bbox)
+    if limit is not None:
+        limit = as_count("limit", limit)
     connection = _connect(str(path))
     have = _columns(connection, str(path))
     missing = [name for name in (*columns, "geometry", "bbox") if name not in have]
@@ -91,7 +94,7 @@ def query_overture(
     table = connection.execute(
         f"SELECT {chosen + ', ' if chosen else ''}geometry FROM read_parquet(?) "
         "WHERE bbox.xmin <= ? AND bbox.xmax >= ? AND bbox.ymin <= ? AND bbox.ymax >= ?"
-        + (f" LIMIT {int(limit)}" if limit is not None else ""),
+        + (f" LIMIT {limit}" if limit is not None else ""),
         [str(path), east, west, north, south],
     ).df()
     shapes = shapely.from_wkb([bytes(value) for value in table["geometry"]])

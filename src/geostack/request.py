@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -113,7 +114,34 @@ def as_cloud_cover(max_cloud_cover: float | None) -> float | None:
     """
     if max_cloud_cover is None:
         return None
-    value = float(max_cloud_cover)
+    try:
+        value = float(max_cloud_cover)
+    except (TypeError, ValueError):
+        value = -1.0
     if not 0 <= value <= 100:
-        raise ValueError(f"max_cloud_cover is a percentage, 0 to 100, got {max_cloud_cover!r}")
+        raise ValueError(
+            f"max_cloud_cover is a percentage, 0 to 100, or None for any, got {max_cloud_cover!r}"
+        )
     return value
+
+
+def as_count(name: str, value: float) -> int:
+    """Return an argument that counts something as a whole number, at least 1.
+
+    Raises
+    ------
+    ValueError
+        For anything else; the message names the argument.
+
+    Examples
+    --------
+    >>> as_count("limit", 50)
+    50
+    """
+    try:
+        count = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        count = int(value) if isinstance(value, float) and value.is_integer() else 0
+    if count < 1:
+        raise ValueError(f"{name} must be a positive whole number, got {value!r}")
+    return count

@@ -14,7 +14,7 @@ from geostack.grid import PixelGrid
 from geostack.items import acquired, cloud_cover
 from geostack.lazy import SceneReader
 from geostack.read import Asset, in_parallel, read_onto
-from geostack.request import Request
+from geostack.request import Request, as_count
 from geostack.scene import as_data_array, best_item, covering_items, item_assets, scene_grid
 from geostack.sources import Source
 from geostack.stac import find_items, processing_baseline
@@ -99,13 +99,9 @@ def load_s2_chip(
     >>> load_s2_chip(bbox=box, bands=("B04", "B08"), source="simulated").shape
     (2, 118, 178)
     """
-    names = check_bands(bands)
-    request = Request.of(
-        COLLECTION, bbox, date_range, tile=tile, max_cloud_cover=max_cloud_cover, assets=names
-    )
-    chosen, items = find_items(request, source=source)
-    item = best_item(items, request.bbox)
-    assets = band_assets(item, names, chosen)
+    request = _request(bbox, date_range, tile, bands, max_cloud_cover)
+    chosen, item, assets = _clearest(request, source)
+    names = request.assets
     scene = scene_grid(item, assets[0])
     grid = scene.cut(request.bbox)
     attrs = scene_attrs(item, names, chosen, harmonize=harmonize)
@@ -138,13 +134,9 @@ def load_s2_full_tile(
     NoSceneError, AssetNotFoundError, SourceUnavailableError
         As `load_s2_chip`.
     """
-    names = check_bands(bands)
-    request = Request.of(
-        COLLECTION, bbox, date_range, tile=tile, max_cloud_cover=max_cloud_cover, assets=names
-    )
-    chosen, items = find_items(request, source=source)
-    item = best_item(items, request.bbox)
-    assets = band_assets(item, names, chosen)
+    request = _request(bbox, date_range, tile, bands, max_cloud_cover)
+    chosen, item, assets = _clearest(request, source)
+    names = request.assets
     shift = harmonize and offset_is_in(item)
     return SceneReader(
         assets,
@@ -194,12 +186,9 @@ def load_s2_timestack(
     """
     import pandas as pd
 
-    names = check_bands(bands)
-    request = Request.of(
-        COLLECTION, bbox, date_range, tile=tile, max_cloud_cover=max_cloud_cover, assets=names
-    )
-    if max_items != int(max_items) or max_items < 1:
-        raise ValueError(f"max_items must be a positive whole number, got {max_items!r}")
+    request = _request(bbox, date_range, tile, bands, max_cloud_cover)
+    names = request.assets
+    max_items = as_count("max_items", max_items)
     chosen, items = find_items(request, limit=4 * max_items, source=source)
     items = covering_items(items, request.bbox)[:max_items]
     items = sorted(items, key=lambda item: acquired(item.properties))
@@ -211,6 +200,30 @@ def load_s2_timestack(
     )
     dates = pd.DatetimeIndex([acquired(item.properties).replace(tzinfo=None) for item in items])
     return stack, dates, as_data_array(values[0, 0], grid, names[0])
+
+
+def _request(
+    bbox: Sequence[float],
+    date_range: str,
+    tile: str | None,
+    bands: Sequence[str],
+    max_cloud_cover: float | None,
+) -> Request:
+    return Request.of(
+        COLLECTION,
+        bbox,
+        date_range,
+        tile=tile,
+        max_cloud_cover=max_cloud_cover,
+        assets=check_bands(bands),
+    )
+
+
+def _clearest(request: Request, source: str | Source | None) -> tuple[Source, Item, list[Asset]]:
+    """Return who answers, the clearest scene that shows most of the box, and its bands."""
+    chosen, items = find_items(request, source=source)
+    item = best_item(items, request.bbox)
+    return chosen, item, band_assets(item, request.assets, chosen)
 
 
 def _read_stack(

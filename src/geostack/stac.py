@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from geostack.dates import distance
 from geostack.errors import NoSceneError
 from geostack.items import acquired, cloud_cover, mgrs_tile, sort_key
-from geostack.request import Request
+from geostack.request import Request, as_count
 from geostack.sources import Source, select
 from geostack.sources.planetary_computer import mpc_catalog
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["find_items", "load_stac_items", "mpc_catalog", "without_older_versions"]
 
 logger = logging.getLogger(__name__)
+
+COLLECTIONS = ("sentinel-2-l2a", "landsat-c2-l2", "naip", "cop-dem-glo-30", "era5-pds")
+"""What the loaders read; a search may name any other that its source has."""
 
 _NAMED_DATES = 3
 _LOOKED_AT = 100
@@ -38,7 +41,7 @@ def load_stac_items(
 ) -> list[Item]:
     """Return STAC items by rising cloud cover, then time, then id.
 
-    A scene that was processed several times is returned once, in its newest baseline.
+    A scene that was processed several times is returned once, in the newest baseline that fits.
 
     Parameters
     ----------
@@ -83,19 +86,27 @@ def find_items(
     request: Request, *, limit: int | None = None, source: str | Source | None = None
 ) -> tuple[Source, list[Item]]:
     """Return the source that answers `request`, and its items, sorted and de-duplicated."""
-    if limit is not None and (limit != int(limit) or limit < 1):
-        raise ValueError(f"limit must be a positive whole number or None, got {limit!r}")
+    if limit is not None:
+        limit = as_count("limit", limit)
     chosen = select(source, request)
-    # Twice as many are asked for: those that were processed again count once.
-    items = chosen.search(
-        **request.query(),
-        max_cloud_cover=request.max_cloud_cover,
-        limit=None if limit is None else 2 * limit,
-    )
-    items = sorted(without_older_versions(items), key=sort_key)[:limit]
+    items = sorted(_newest_versions(chosen, request, limit), key=sort_key)[:limit]
     if not items:
         raise NoSceneError(_explain(chosen, request))
     return chosen, items
+
+
+def _newest_versions(source: Source, request: Request, limit: int | None) -> list[Item]:
+    """Return at least `limit` items where there are as many, each scene once."""
+    # More are asked for: those that were processed again count once.
+    asked = None if limit is None else 2 * limit
+    while True:
+        found = source.search(
+            **request.query(), max_cloud_cover=request.max_cloud_cover, limit=asked
+        )
+        newest = without_older_versions(found)
+        if asked is None or limit is None or len(newest) >= limit or len(found) < asked:
+            return newest
+        asked *= 2
 
 
 def without_older_versions(items: Sequence[Item]) -> list[Item]:
@@ -161,6 +172,11 @@ def _explain(source: Source, request: Request) -> str:
         if tiles:
             return f"{found}: that place is on tile {', '.join(tiles)}; pass tile={tiles[0]!r}"
         return f"{found}: it has no scene of that box on that tile; pass tile=None for any"
+    if request.collection not in COLLECTIONS:
+        return (
+            f"{found}: it has none of a collection {request.collection!r}; "
+            f"the loaders' collections are {', '.join(COLLECTIONS)}"
+        )
     return f"{found}: it has no scene of that place at any near date"
 
 

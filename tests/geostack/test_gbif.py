@@ -136,7 +136,18 @@ def test_a_real_download(shared_data, tmp_path, monkeypatch):
         load_gbif_points(1, bbox=BOX, source="archive")
 
 
-@pytest.mark.parametrize("limit", [0, -3, 2.5])
+@pytest.mark.parametrize("key", ["oak", 0, None, 1.5])
+def test_bad_species_keys(key):
+    with pytest.raises(ValueError, match="species_key must be a positive whole number"):
+        load_gbif_points(key, source="simulated")
+
+
+def test_more_than_the_service_gives_names_the_way_out(api):
+    with pytest.raises(ValueError, match=r"at most 100,000 .*download from gbif\.org"):
+        load_gbif_points(limit=100_001, source="planetary-computer")
+
+
+@pytest.mark.parametrize("limit", [0, -3, 2.5, "all"])
 def test_bad_limits(limit):
     with pytest.raises(ValueError, match="limit must be a positive whole number"):
         load_gbif_points(limit=limit)

@@ -90,6 +90,11 @@ def test_a_box_that_would_fill_the_memory(sheets, monkeypatch):
 def test_bad_input(sheets):
     with pytest.raises(ValueError, match=r"unknown NAIP band \['swir'\]"):
         load_naip_chip(bands=("swir",), **sheets)
+    with pytest.raises(ValueError, match="bands must be different, got red, red"):
+        load_naip_chip(bands=("red", "red"), **sheets)
+    for resolution in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="resolution must be positive metres"):
+            load_naip_chip(bbox=box_of(50, 150), resolution=resolution, **sheets)
     with pytest.raises(NoSceneError):
         load_naip_chip(bbox=(0, 0, 0.1, 0.1), **sheets)
 

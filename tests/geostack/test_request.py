@@ -17,7 +17,7 @@ def test_tiles_of_one_digit_zones():
     assert as_tile("t1ccv") == "01CCV"
 
 
-@pytest.mark.parametrize("cover", [-1, 101])
+@pytest.mark.parametrize("cover", [-1, 101, "few", float("nan")])
 def test_bad_cloud_cover(cover):
     with pytest.raises(ValueError, match="0 to 100"):
         Request.of("sentinel-2-l2a", BOX, "2024", max_cloud_cover=cover)

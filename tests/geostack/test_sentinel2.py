@@ -249,9 +249,10 @@ def test_unknown_band_lists_the_known_ones(archive):
         load_s2_chip(**CHIP, bands=("B04", "B99"))
 
 
-def test_bad_number_of_scenes(archive):
+@pytest.mark.parametrize("number", [0, -1, 1.5, "six", None])
+def test_bad_number_of_scenes(archive, number):
     with pytest.raises(ValueError, match="max_items must be a positive whole number"):
-        load_s2_timestack(**CHIP, max_items=0)
+        load_s2_timestack(**CHIP, max_items=number)
 
 
 @pytest.mark.parametrize(
@@ -329,6 +330,9 @@ def test_windows_of_windows_and_beyond_the_edge(archive):
     assert beyond.values[:, 12:].max() == 0
     clipped = reader.read_from_window(Window(500, 500, 20, 30), boundless=False)
     assert clipped.shape == (1, 12, 12)
+    loaded = reader.read_from_window(Window(-5, 500, 20, 30)).load(boundless=False)
+    np.testing.assert_array_equal(loaded.values, whole[:, 500:, :15])
+    assert loaded.transform == reader.read_from_window(Window(0, 500, 15, 12)).transform
 
 
 def test_a_reader_pickles_and_says_what_it_is(archive):

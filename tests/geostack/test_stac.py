@@ -9,8 +9,9 @@ from pystac import Item
 from tiny_scenes import make_scene, scene_bbox
 
 from geostack import NoSceneError, load_stac_items
+from geostack.request import Request
 from geostack.sources.archive import ArchiveSource
-from geostack.stac import without_older_versions
+from geostack.stac import find_items, without_older_versions
 
 BOX = scene_bbox(inset=1000)
 
@@ -77,7 +78,38 @@ def test_another_place(archive):
         load_stac_items("sentinel-2-l2a", (0, 0, 1, 1), "2024-06", source="archive")
 
 
-@pytest.mark.parametrize("limit", [0, -1, 1.5])
+def test_an_unknown_collection_names_those_of_the_loaders(archive):
+    with pytest.raises(NoSceneError, match=r"collection 'sentinel-2'.*sentinel-2-l2a, landsat"):
+        load_stac_items("sentinel-2", (0, 0, 1, 1), "2024-06", source="archive")
+
+
+def test_versions_do_not_shorten_the_answer():
+    """Five versions of each of four scenes: four scenes are still found."""
+    versions = [
+        item(
+            f"{scene}-{version}",
+            **{
+                "s2:mgrs_tile": "10SGJ",
+                "s2:processing_baseline": f"0{version}.00",
+                "datetime": f"2024-06-0{scene}T18:00:00Z",
+            },
+        )
+        for scene in range(1, 5)
+        for version in range(1, 6)
+    ]
+
+    class Archive(ArchiveSource):
+        def search(self, *_, limit=None, **__):
+            return versions[:limit]
+
+    request = Request.of("sentinel-2-l2a", (0, 0, 1, 1), "2024")
+    for limit in (1, 2, 3, 4, None):
+        found = find_items(request, limit=limit, source=Archive([]))[1]
+        assert [one.id[0] for one in found] == list("1234"[:limit])
+    assert [one.id for one in found] == ["1-5", "2-5", "3-5", "4-5"]
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1.5, "many", float("inf")])
 def test_bad_limit(archive, limit):
     with pytest.raises(ValueError, match="limit must be a positive whole number"):
         search(limit=limit)
