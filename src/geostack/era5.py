@@ -150,7 +150,7 @@ def _is_simulated(source: str | Source | None, request: Request) -> bool:
     from geostack.sources import select, source_name
 
     if source is not None and not isinstance(source, str):
-        return False
+        return source.name == "simulated"
     name = source_name(source)
     if name != "auto":
         return name == "simulated"

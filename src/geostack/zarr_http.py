@@ -107,6 +107,7 @@ class HttpStore(Store):
 
     def _fetch(self, key: str, span: str | None) -> bytes | None:
         url, renewed = f"{self.url}/{key}", False
+        said = without_query(url)
 
         def attempt() -> bytes | None:
             nonlocal renewed
@@ -120,12 +121,12 @@ class HttpStore(Store):
                 return None
             if status in TRANSIENT_STATUS:
                 raise TransientError(f"HTTP {status}", wait)
-            raise PixelReadError(f"can't read {url}: HTTP {status}")
+            raise PixelReadError(f"can't read {said}: HTTP {status}")
 
         try:
             return retry(attempt)
         except GaveUpError as error:
-            raise PixelReadError(f"can't read {url}: {error}") from None
+            raise PixelReadError(f"can't read {said}: {error}") from None
 
 
 def _get(url: str, span: str | None) -> tuple[int, float | None, bytes]:

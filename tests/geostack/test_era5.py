@@ -9,6 +9,7 @@ import xarray as xr
 from loopback import Fault
 
 from geostack import AssetNotFoundError, NoSceneError, PixelReadError, load_era5_chip
+from geostack.sources.simulated import SimulatedSource
 
 VARIABLE = "air_temperature_at_2_metres"
 
@@ -141,5 +142,7 @@ def test_made_up_weather_is_plausible_and_says_so():
 
 def test_auto_makes_weather_up_when_there_is_no_other():
     assert load_era5_chip(date_range="2020-06-01").attrs["source"] == "simulated"
+    asked = load_era5_chip(date_range="2020-06-01", source=SimulatedSource())
+    assert asked.attrs["source"] == "simulated"
     with pytest.raises(AssetNotFoundError, match="the simulation has no rain"):
         load_era5_chip(date_range="2020-06-01", variable="rain")
