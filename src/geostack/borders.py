@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geostack.cache import cache_folder, writable_cache_folder
+from geostack.cache import cache_folder, fallback_folder, writable_cache_folder
 from geostack.errors import NoSceneError
 from geostack.sources import source_name
 from geostack.sources.archive import archive_folders
@@ -75,7 +75,7 @@ def _source(name: str) -> str:
         return name
     if _find_archived() is not None:
         return "archive"
-    if (cache_folder() / "natural-earth" / _FILE).is_file():
+    if _cached() is not None:
         return "planetary-computer"
     answer = probe(_url(), PROBE_SECONDS)
     if answer is None:
@@ -88,11 +88,15 @@ def _url() -> str:
     return os.environ.get("GEOSTACK_NATURAL_EARTH_URL") or NATURAL_EARTH_URL
 
 
+def _cached() -> Path | None:
+    # A cache folder that can't be written has its download in the other one.
+    paths = (folder / "natural-earth" / _FILE for folder in (cache_folder(), fallback_folder()))
+    return next((path for path in paths if path.is_file()), None)
+
+
 def _downloaded() -> Path:
-    held = cache_folder() / "natural-earth" / _FILE
-    if held.is_file():
-        return held
-    return download(_url(), writable_cache_folder() / "natural-earth" / _FILE)
+    held = _cached()
+    return held or download(_url(), writable_cache_folder() / "natural-earth" / _FILE)
 
 
 def _find_archived() -> Path | None:

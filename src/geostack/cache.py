@@ -128,8 +128,9 @@ def _parts(root: Path) -> Iterator[Path]:
 
 
 def _children(folder: Path) -> list[Path]:
-    visible = (path for path in folder.iterdir() if not path.name.startswith("."))
-    return sorted(visible) if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def _measure(path: Path) -> CacheEntry:

@@ -18,6 +18,8 @@ from geostack import (
 def no_server(monkeypatch, tmp_path):
     monkeypatch.setenv("GEOSTACK_NATURAL_EARTH_URL", "http://127.0.0.1:9/admin1.zip")
     monkeypatch.setenv("GEOSTACK_CACHE", str(tmp_path / "cache"))
+    for module in ("borders", "cache"):
+        monkeypatch.setattr(f"geostack.{module}.fallback_folder", lambda: tmp_path / "fallback")
 
 
 def test_the_drawing_tiles_the_west_without_overlaps_and_gaps():
@@ -51,7 +53,12 @@ def test_the_drawing_is_near_the_truth(shared_data):
         assert shared / drawn[name].union(true[name]).area > 0.93, name
 
 
-def test_the_server_is_asked_once_and_then_the_cache(server, shared_data, tmp_path, monkeypatch):
+@pytest.mark.parametrize("writable", [True, False])
+def test_the_server_is_asked_once_and_then_the_cache(
+    server, shared_data, tmp_path, monkeypatch, writable
+):
+    if not writable:
+        (tmp_path / "cache").write_text("a file where the cache folder should be")
     table = gpd.read_file(shared_data / "vector" / "admin1-us.geojson").head(5)
     table = table[[table.geometry.name]].assign(NAME=list("abcde"), admin="USA")
     table.to_file(tmp_path / "ne.shp")
