@@ -39,6 +39,7 @@ def fetch(
     """Copy the clearest scenes from the live service into the archive.
 
     Safe to run twice: whole files are not copied again, broken ones go on where they stopped.
+    The exit status is 1 when a scene lacks one of the bands.
 
     Parameters
     ----------
@@ -63,9 +64,7 @@ def fetch(
     """
     from geostack.archiving import fetch as fetch_scenes
 
-    assets = tuple(bands or _DEFAULT_ASSETS.get(collection, ()))
-    if not assets:
-        raise ValueError(f"say which files of {collection} to fetch: --bands NAME NAME")
+    assets = _assets(bands, collection)
     request = _request(place, bbox, dates, collection, tile, max_cloud_cover)
     done = fetch_scenes(request, assets, folder=to, limit=limit)
     for name in done.items:
@@ -73,7 +72,7 @@ def fetch(
     for name in done.missing:
         print(f"not there: {name}")
     print(f"{len(done.items)} scenes, {format_size(done.transferred)} copied")
-    return 0
+    return 1 if done.missing else 0
 
 
 @app.command
@@ -123,6 +122,24 @@ def list_holdings(folder: Path | None = None) -> int:
     return 0
 
 
+def _assets(bands: list[str] | None, collection: str) -> tuple[str, ...]:
+    assets = tuple(bands or _DEFAULT_ASSETS.get(collection, ()))
+    if not assets:
+        raise ValueError(f"say which files of {collection} to fetch: --bands NAME NAME")
+    if collection == "sentinel-2-l2a":
+        from geostack.sentinel2 import check_bands
+
+        return check_bands(assets)
+    return assets
+
+
+def _box(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"--bbox must be WEST,SOUTH,EAST,NORTH in degrees, got {text!r}") from None
+
+
 def _folders(folder: Path | None) -> list[Path]:
     from geostack.sources.archive import archive_folders
 
@@ -149,7 +166,7 @@ def _request(
     if (place is None) == (bbox is None):
         raise ValueError("say where: an area's name, or --bbox=WEST,SOUTH,EAST,NORTH, and not both")
     known = area(place) if place else None
-    box = known.bbox if known else tuple(float(part) for part in str(bbox).split(","))
+    box = known.bbox if known else _box(str(bbox))
     when = dates or (known.date_range if known else None)
     if collection == "cop-dem-glo-30":
         when = when if dates else "../.."

@@ -160,6 +160,8 @@ def _fetch_item(
     known = _recorded(path)
     keys = [key for key in assets if key in item.assets]
     result.missing.extend(f"{item.id}: {key}" for key in assets if key not in item.assets)
+    if not keys:
+        return
     home.mkdir(parents=True, exist_ok=True)
 
     def copy(key: str) -> Copied:

@@ -169,11 +169,13 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _sources_table() -> Any:
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from geostack.sources import SOURCE_NAMES, open_source
 
-    table = Table("source", "state", "what it is", title="Sources of pixels", title_style="bold")
+    # Folded and not cut: an address or a folder is there to be copied.
+    what = Column("what it is", overflow="fold")
+    table = Table("source", "state", what, title="Sources of pixels", title_style="bold")
     for name in SOURCE_NAMES[1:]:
         source = open_source(name)
         table.add_row(name, _MARKS[_is_ready(source)], source.describe())

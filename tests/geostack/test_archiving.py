@@ -72,6 +72,12 @@ def test_an_interrupted_fetch_shows_no_item_and_goes_on(remote, tmp_path):
     assert fetch(REQUEST, ("B04", "B08"), folder=archive).items == ["scene-1"]
 
 
+def test_a_scene_with_none_of_the_files_leaves_no_item(remote, tmp_path):
+    done = fetch(REQUEST, ("B12",), folder=tmp_path / "archive")
+    assert (done.items, done.missing) == ([], ["scene-1: B12"])
+    assert list((tmp_path / "archive").rglob("*.json")) == []
+
+
 def test_nothing_that_fits(remote, tmp_path):
     with pytest.raises(NoSceneError):
         fetch(Request.of("sentinel-2-l2a", BOX, "2019"), ("B04",), folder=tmp_path)

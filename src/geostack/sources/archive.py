@@ -29,8 +29,8 @@ def archive_folders() -> list[Path]:
     ['a', 'b']
     """
     chosen = os.environ.get("GEOSTACK_ARCHIVE")
-    if chosen:
-        parts = [part for part in chosen.split(os.pathsep) if part.strip()]
+    parts = [part for part in (chosen or "").split(os.pathsep) if part.strip()]
+    if parts:
         return [Path(part).expanduser().absolute() for part in parts]
     import platformdirs
 

@@ -26,8 +26,11 @@ def test_the_first_folder_of_the_path_list_wins(tmp_path, monkeypatch):
     assert str(tmp_path / "a") in found["same"].assets["B04"].href
 
 
-def test_without_the_variable_it_is_the_users_own_folder(monkeypatch):
+@pytest.mark.parametrize("value", [None, "", os.pathsep])
+def test_without_the_variable_it_is_the_users_own_folder(monkeypatch, value):
     monkeypatch.delenv("GEOSTACK_ARCHIVE")
+    if value is not None:
+        monkeypatch.setenv("GEOSTACK_ARCHIVE", value)
     assert archive_folders()[0].parts[-2:] == ("geostack", "archive")
 
 
