@@ -51,23 +51,6 @@ if TYPE_CHECKING:
         read_gbif_download,
     )
 
-_LOADERS = (
-    "load_dem_chip",
-    "load_era5_chip",
-    "load_gbif_points",
-    "load_landsat_chip",
-    "load_naip_chip",
-    "load_natural_earth_admin1",
-    "load_overture_buildings_url",
-    "load_s2_chip",
-    "load_s2_full_tile",
-    "load_s2_timestack",
-    "load_stac_items",
-    "mpc_catalog",
-    "query_overture",
-    "read_gbif_download",
-)
-
 __all__ = [
     "AREAS",
     "CALDOR_BBOX",
@@ -102,7 +85,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LOADERS:
+    if name in __all__:
         from geostack import data
 
         return getattr(data, name)
