@@ -99,3 +99,14 @@ def test_pages_name_what_exists():
         if name[0].isupper() or name.startswith(("build_", "load_", "from_", "to_", "open_"))
     }
     assert {(page, name) for page, name in named if name not in public} == set()
+
+
+def test_served_file_of_the_page_is_read(tmp_path):
+    from geostack.serve.settings import read_settings
+
+    text = (ROOT / "docs" / "how-to" / "serve-a-pipeline.md").read_text("utf-8")
+    file = tmp_path / "pipelines.yaml"
+    file.write_text(re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1], "utf-8")
+    settings = read_settings(file)
+    assert list(settings.pipelines) == ["ndvi"]
+    assert settings.limits.max_pixels == 1_000_000
