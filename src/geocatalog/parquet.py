@@ -13,6 +13,7 @@ import json
 import os
 import tempfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,8 @@ ROW_GROUP_SIZE = 8192
 """Rows a reader must take together: small enough to skip most of, large enough to compress."""
 
 _COMPRESSION = "zstd"
+# Small pages, so that a reader decompresses those with an answer and skips the others' geometry.
+_PAGE_BYTES, _PAGE_CHECK_ROWS = 16_384, 256
 _HILBERT_LEVEL = 16
 _COVERING = ("xmin", "ymin", "xmax", "ymax")
 
@@ -64,7 +67,12 @@ class FileInfo:
     bounds: Bounds | None
     extent: pd.Interval | None
     version: int
-    types: dict[str, str]
+    schema: pa.Schema
+
+    @cached_property
+    def types(self) -> dict[str, str]:
+        """Arrow type of each column of the file, by name."""
+        return {field.name: str(field.type) for field in self.schema}
 
 
 def attribute_table(frame: GeoDataFrame) -> pa.Table:
@@ -117,6 +125,8 @@ def to_geoparquet(
             row_group_size=row_group_size,
             compression=_COMPRESSION,
             use_dictionary=_repetitive(table),
+            data_page_size=_PAGE_BYTES,
+            write_batch_size=_PAGE_CHECK_ROWS,
             write_statistics=True,
             store_schema=True,
         )
@@ -263,7 +273,7 @@ def _info(text: str, schema: pa.Schema, rows: int, metadata: dict[bytes, bytes])
         bounds=None if bounds is None else tuple(bounds),
         extent=as_interval(tuple(pd.Timestamp(end) for end in extent)) if extent else None,
         version=version,
-        types={field.name: str(field.type) for field in schema},
+        schema=schema,
     )
 
 

@@ -15,7 +15,8 @@ def plot_footprints(
 ) -> Any:
     """Draw footprints on matplotlib axes, coloured by a column where it says something.
 
-    `column=None` draws all alike; `kwargs` go to `GeoDataFrame.plot`. Returns the axes, whose labels name the CRS's units.
+    `column=None` draws all alike; `kwargs` go to `GeoDataFrame.plot`. Returns the axes, whose
+    labels name the CRS's units.
     """
     import matplotlib.pyplot as plt
 
