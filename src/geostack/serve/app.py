@@ -10,6 +10,8 @@ from hashlib import sha256
 from importlib.util import find_spec
 from typing import Any
 
+from georeader.geotensor import GeoTensor
+
 from geostack.request import Request as SceneRequest
 from geostack.sentinel2 import COLLECTION
 from geostack.serve.body import media_type, read_body
@@ -19,9 +21,17 @@ from geostack.serve.limits import Limits
 from geostack.serve.metrics import Metrics
 from geostack.serve.page import PAGE_HEADERS, page_file
 from geostack.serve.pipeline import Pipeline, as_pipelines, checked_names
-from geostack.serve.pixels import parse_scene_box, read_scene, read_upload
+from geostack.serve.pixels import (
+    PostedRun,
+    SceneBox,
+    parse_posted_run,
+    parse_scene_box,
+    read_scene,
+    read_upload,
+)
 from geostack.serve.problem import MEDIA_TYPE, Problem
 from geostack.serve.result import as_geotiff, as_summary
+from geostack.serve.sandbox import Ran, is_possible, run_posted
 from geostack.serve.tiles import TileService
 from geostack.sources import Source, select
 from pipekit import Operator
@@ -67,11 +77,20 @@ class Service:
         if kind == "image/tiff":
             chip = read_upload(body, pipeline.bands, self.limits)
         else:
-            asked = parse_scene_box(body)
-            request = SceneRequest.of(COLLECTION, asked.bbox, "../..", assets=pipeline.bands)
-            chosen = select(self.source, request)
-            chip = read_scene(chosen, asked, pipeline.bands, self.limits)
+            chip = self.chip(parse_scene_box(body), pipeline.bands)
         return shape(pipeline.operator(chip))
+
+    def run_posted(self, asked: PostedRun, kind: str, output: str | None) -> Ran:
+        """Return what a posted pipeline gives: one job of the gate, in a process of its own."""
+        chip = self.chip(asked.scene, asked.bands)
+        # A little less than the gate's own limit, which can't stop anything.
+        seconds = 0.8 * self.limits.seconds
+        return run_posted(asked.yaml, chip, kind=kind, output=output, seconds=seconds)
+
+    def chip(self, asked: SceneBox, bands: tuple[str, ...]) -> GeoTensor:
+        """Return the pixels of a scene's box from the server's own source."""
+        request = SceneRequest.of(COLLECTION, asked.bbox, "../..", assets=bands)
+        return read_scene(select(self.source, request), asked, bands, self.limits)
 
 
 def create_app(
@@ -80,6 +99,7 @@ def create_app(
     *,
     source: str | Source | None = None,
     limits: Limits | None = None,
+    accept_yaml: bool = False,
 ) -> Any:
     """Return a FastAPI application that serves pipelines and map tiles.
 
@@ -87,6 +107,8 @@ def create_app(
     - `layers`: by name; see `scene_layer` and `file_layer`.
     - `source`: where scenes come from, as on a loader; a request can't choose another.
     - `limits`: what a request may cost.
+    - `accept_yaml`: let clients post pipelines of their own (`POST /run`); each runs in a process
+      of its own, from a registry that reads and writes nothing, with limits.
 
     Routes: `GET /pipelines`, `GET /pipelines/{name}`, `POST /pipelines/{name}` (a JSON body with an
     item's id and a box, or a GeoTIFF; `?format=tiff|json`, `?output=NAME`), `GET /layers`,
@@ -94,13 +116,16 @@ def create_app(
     header `X-Config-Hash`; every error is a problem body (RFC 9457).
 
     Raises ImportError naming the extra when it is not installed, ValueError for a bad name,
-    `NotSerializableError` for an operator that holds a function.
+    `NotSerializableError` for an operator that holds a function, OSError for `accept_yaml` on a
+    system that can't limit processes.
     """
     missing = [name for name in _NEEDS if find_spec(name) is None]
     if missing:
         raise ImportError(
             f'serving needs {", ".join(missing)}, not installed: pip install "geostack[serve]"'
         )
+    if accept_yaml and not is_possible():
+        raise OSError("accept_yaml needs a POSIX system, which can limit a process")
     from fastapi import FastAPI
 
     service = Service(pipelines or {}, layers or {}, source, limits or Limits())
@@ -114,6 +139,7 @@ def create_app(
     app = FastAPI(title="geostack", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.service = service
     _add_pipelines(app, service)
+    _add_run(app, service, accept_yaml)
     _add_tiles(app, service)
     _add_service_routes(app, service)
     _add_problems(app, service)
@@ -161,6 +187,30 @@ def _add_pipelines(app: Any, service: Service) -> None:
             return Response(made, media_type="image/tiff", headers=headers)
         told = {"pipeline": name, "config_hash": pipeline.config_hash, "result": made}
         return JSONResponse(told, headers=headers)
+
+
+def _add_run(app: Any, service: Service, accept_yaml: bool) -> None:
+    from fastapi import Request
+    from fastapi.responses import Response
+
+    @app.post("/run")
+    async def run_yaml(
+        request: Request,
+        format: str = "tiff",  # noqa: A002
+        output: str | None = None,
+    ) -> Response:
+        """Run a pipeline that the client posts as YAML, if the server accepts any."""
+        if not accept_yaml:
+            raise Problem(403, "this server takes no pipelines from clients")
+        if format not in ("tiff", "json"):
+            raise Problem(422, "format is tiff or json")
+        if media_type(request.headers.get("content-type", "")) != "application/json":
+            raise Problem(415, "the body is application/json; say so in Content-Type")
+        asked = parse_posted_run(await read_body(request, service.limits))
+        ran = await service.gate.run(partial(service.run_posted, asked, format, output))
+        media = "image/tiff" if format == "tiff" else "application/json"
+        headers = {"X-Config-Hash": ran.config_hash}
+        return Response(ran.content, media_type=media, headers=headers)
 
 
 def _add_tiles(app: Any, service: Service) -> None:

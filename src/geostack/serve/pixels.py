@@ -12,7 +12,7 @@ from georeader.geotensor import GeoTensor
 from geostack.boxes import BBox, as_bbox
 from geostack.request import Request
 from geostack.scene import scene_grid
-from geostack.sentinel2 import COLLECTION, band_assets, read_bands, scene_attrs
+from geostack.sentinel2 import COLLECTION, band_assets, check_bands, read_bands, scene_attrs
 from geostack.serve.limits import Limits
 from geostack.serve.problem import Problem
 
@@ -44,15 +44,49 @@ def parse_scene_box(body: bytes) -> SceneBox:
     >>> parse_scene_box(b'{"item": "S2A_X", "bbox": [1, 2, 3, 4]}').bbox
     (1.0, 2.0, 3.0, 4.0)
     """
+    asked = _json_object(body, {"item", "bbox"})
+    return SceneBox(checked_id(asked["item"]), checked_bbox(asked["bbox"]))
+
+
+@dataclass(frozen=True)
+class PostedRun:
+    """A pipeline as YAML, the bands it is given, and the scene and box they are of."""
+
+    yaml: str
+    bands: tuple[str, ...]
+    scene: SceneBox
+
+
+def parse_posted_run(body: bytes) -> PostedRun:
+    """Return what `POST /run` asks: `{"yaml": ..., "bands": [...], "item": ..., "bbox": [...]}`.
+
+    Raises Problem 413 or 422.
+    """
+    keys = {"yaml", "bands", "item", "bbox"}
+    asked = _json_object(body, keys)
+    if not isinstance(asked["yaml"], str):
+        raise Problem(422, "yaml must be a text")
+    bands = asked["bands"]
+    if not isinstance(bands, list) or not all(isinstance(band, str) for band in bands):
+        raise Problem(422, "bands must be a list of names")
+    try:
+        names = check_bands(bands)
+    except ValueError as error:
+        raise Problem(422, str(error)[:300]) from None
+    scene = SceneBox(checked_id(asked["item"]), checked_bbox(asked["bbox"]))
+    return PostedRun(asked["yaml"], names, scene)
+
+
+def _json_object(body: bytes, keys: set[str]) -> dict[str, Any]:
     if len(body) > _MAX_JSON:
         raise Problem(413, f"a JSON body has at most {_MAX_JSON} bytes")
     try:
         asked = json.loads(body)
     except (ValueError, RecursionError):
         raise Problem(422, "the body is no JSON") from None
-    if not isinstance(asked, dict) or set(asked) != {"item", "bbox"}:
-        raise Problem(422, 'the body must be {"item": ID, "bbox": [west, south, east, north]}')
-    return SceneBox(checked_id(asked["item"]), checked_bbox(asked["bbox"]))
+    if not isinstance(asked, dict) or set(asked) != keys:
+        raise Problem(422, f"the body must be a JSON object of {', '.join(sorted(keys))}")
+    return asked
 
 
 def checked_id(item: Any) -> str:

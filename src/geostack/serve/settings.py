@@ -37,6 +37,8 @@ from pipekit import ConfigError, Operator, from_config
 from pipekit.decode import Limits as ConfigLimits
 from pipekit.yaml_text import parse
 
+_KEYS = ("source", "limits", "accept_yaml", "pipelines", "layers")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -46,6 +48,7 @@ class Settings:
     layers: dict[str, Layer]
     source: str | None
     limits: Limits
+    accept_yaml: bool = False
 
 
 def read_settings(path: str | Path) -> Settings:
@@ -56,7 +59,7 @@ def read_settings(path: str | Path) -> Settings:
     """
     file = Path(path)
     told = parse(file.read_text("utf-8"), ConfigLimits())
-    _check(told, "the file", allowed=("source", "limits", "pipelines", "layers"))
+    _check(told, "the file", allowed=_KEYS)
     source = told.get("source")
     if source is not None:
         source = source_name(source)
@@ -70,7 +73,10 @@ def read_settings(path: str | Path) -> Settings:
     }
     if not pipelines and not layers:
         raise ConfigError(f"{file} names no pipelines and no layers: there is nothing to serve")
-    return Settings(pipelines, layers, source, _limits(told.get("limits") or {}))
+    accept = told.get("accept_yaml", False)
+    if not isinstance(accept, bool):
+        raise ConfigError(f"accept_yaml must be true or false, got {accept!r}")
+    return Settings(pipelines, layers, source, _limits(told.get("limits") or {}), accept)
 
 
 def run(settings: Settings, host: str = "127.0.0.1", port: int = 8000) -> None:
@@ -81,7 +87,13 @@ def run(settings: Settings, host: str = "127.0.0.1", port: int = 8000) -> None:
     from geostack.serve.app import create_app
 
     limits = settings.limits
-    app = create_app(settings.pipelines, settings.layers, source=settings.source, limits=limits)
+    app = create_app(
+        settings.pipelines,
+        settings.layers,
+        source=settings.source,
+        limits=limits,
+        accept_yaml=settings.accept_yaml,
+    )
     import uvicorn  # after the check that says which extra is missing
 
     uvicorn.run(

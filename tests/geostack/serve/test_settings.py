@@ -96,6 +96,7 @@ def test_a_layer_of_a_file_beside_it(file: Path, archive: Path):
         ("bands: [B04, B08]", "bands: []", "pipelines.ndvi.bands must list"),
         ("bands: [B04, B08]", "bands: B04", "pipelines.ndvi.bands must list"),
         ("title: Vegetation", "colour: green", "unknown colour"),
+        ("source: archive", "accept_yaml: 1", "accept_yaml must be"),
         (ITEM, "S2B_20240614T000000_NONE", "layers.ndvi: archive has no scene"),
         ("pipelines:", "pipelines: &a", "anchors"),
     ],

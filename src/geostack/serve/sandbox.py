@@ -1,0 +1,202 @@
+"""A stranger's pipeline, run in a process of its own that can be stopped.
+
+The text is read, built and run by a child with limits on memory, time and file size, in an empty
+folder and without the server's environment. It builds only operators of a registry that reads and
+writes nothing; what it returns is bytes, never a pickle. Needs a POSIX system.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from geostack.serve.problem import Problem, problem_of
+from pipekit import ConfigError, Operator, Registry, from_yaml
+
+if TYPE_CHECKING:
+    from georeader.geotensor import GeoTensor
+
+MAX_YAML = 32_000
+MAX_OPERATORS = 50
+MAX_DEPTH = 20
+MAX_VALUES = 2_000
+
+_MEMORY = 4 << 30
+_FILE = 256 << 20
+_STRAY = 256
+
+# They read or write files, start threads and processes, wait, or print.
+_LEFT_OUT = ("Cache", "ProcessMap", "Retry", "ShapeTrace", "SpatialOverlapAdd", "ThreadMap")
+
+# A CRS given as a text may name a file or an address; EPSG codes need none of these.
+_PATH_SIGNS = ("/", "\\", "+", "@")
+
+
+class Ran(NamedTuple):
+    """What a posted pipeline gave: a GeoTIFF or JSON, and the pipeline's hash."""
+
+    content: bytes
+    config_hash: str
+
+
+def is_possible() -> bool:
+    """Return whether this system can limit a process, as POSIX systems can."""
+    return os.name == "posix"
+
+
+def visitors_registry() -> Registry:
+    """Return the operators that a posted pipeline may use.
+
+    >>> "NDVI" in visitors_registry(), "WriteCOG" in visitors_registry()
+    (True, False)
+    """
+    from geotoolz import trusted
+
+    return Registry(cls for cls in trusted.registry() if cls.__name__ not in _LEFT_OUT)
+
+
+def build(text: str) -> Operator:
+    """Return the operator that a posted YAML describes.
+
+    Raises ConfigError for what is malformed, too large, outside `visitors_registry`, or holds a
+    text that could be a path.
+    """
+    from pipekit.decode import Limits
+    from pipekit.yaml_text import parse
+
+    limits = Limits(MAX_DEPTH, MAX_OPERATORS, MAX_VALUES, MAX_YAML)
+    _refuse_paths(parse(text, limits))
+    return from_yaml(text, visitors_registry(), **limits._asdict())
+
+
+def _refuse_paths(value: Any) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_paths(key)
+            _refuse_paths(item)
+    elif isinstance(value, list):
+        for item in value:
+            _refuse_paths(item)
+    elif isinstance(value, str) and any(sign in value for sign in _PATH_SIGNS):
+        raise ConfigError(f"texts hold no {' '.join(_PATH_SIGNS)} here; give a CRS as EPSG:CODE")
+
+
+def run_posted(text: str, chip: GeoTensor, *, kind: str, output: str | None, seconds: float) -> Ran:
+    """Return what a posted pipeline makes of a chip.
+
+    - `kind`: "tiff" or "json"; `output`: which of several.
+    - `seconds`: the child is killed after that.
+
+    Raises Problem: 422 for a refused pipeline or result, 504 when it takes too long, 500 when it
+    fails.
+    """
+    # To the child a pickle may go: this process made it. None ever comes back.
+    crs = chip.crs.to_wkt() if hasattr(chip.crs, "to_wkt") else chip.crs
+    where = (tuple(chip.transform)[:6], crs, chip.fill_value_default, dict(chip.attrs))
+    sent = pickle.dumps((text, kind, output, int(seconds) + 1, chip.values, where))
+    with tempfile.TemporaryDirectory(prefix="geostack-serve-") as folder:
+        try:
+            child = subprocess.run(
+                [sys.executable, "-I", "-m", __name__],
+                input=sent,
+                capture_output=True,
+                timeout=seconds,
+                cwd=folder,
+                env=_environment(folder),
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise Problem(504, f"the pipeline took longer than {seconds:g} s") from None
+    return _received(child)
+
+
+def _environment(folder: str) -> dict[str, str]:
+    return {
+        "PATH": os.defpath,
+        "HOME": folder,
+        "TMPDIR": folder,
+        "LC_ALL": "C.UTF-8",
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        "PROJ_NETWORK": "OFF",
+    }
+
+
+def _received(child: subprocess.CompletedProcess[bytes]) -> Ran:
+    head, _, content = child.stdout.partition(b"\n")
+    try:
+        told = json.loads(head)
+    except ValueError:
+        # Killed from outside, for memory or time, before it could say anything.
+        raise Problem(422, "the pipeline went beyond its limits of memory or time") from None
+    if told["status"] != 200:
+        raise Problem(told["status"], told["detail"])
+    return Ran(content, told["config_hash"])
+
+
+def _limit(seconds: int) -> None:
+    import resource
+
+    for what, most in (
+        (resource.RLIMIT_AS, _MEMORY),
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_FSIZE, _FILE),
+        (resource.RLIMIT_NOFILE, _STRAY),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        hard = resource.getrlimit(what)[1]
+        value = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (value, value))
+
+
+def _rebuilt(values: Any, transform: Any, crs: Any, fill: Any, attrs: Any) -> GeoTensor:
+    # A GeoTensor's own pickle keeps its numbers only.
+    from georeader.geotensor import GeoTensor
+    from rasterio import Affine
+
+    return GeoTensor(values, Affine(*transform), crs, fill, attrs)
+
+
+def _made(text: str, kind: str, output: str | None, chip: GeoTensor) -> tuple[bytes, str]:
+    from geostack.serve.result import as_geotiff, as_summary
+
+    operator = build(text)
+    result = operator(chip)
+    if kind == "tiff":
+        return as_geotiff(result, output), operator.config_hash
+    return json.dumps(as_summary(result, output)).encode(), operator.config_hash
+
+
+def main() -> None:
+    """Be the child: read a job from standard input, write the answer to standard output."""
+    answer = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever an operator prints is no part of the answer
+    text, kind, output, seconds, values, where = pickle.load(sys.stdin.buffer)
+    chip = _rebuilt(values, *where)
+    _limit(seconds)
+    content, head = b"", {}
+    try:
+        content, config_hash = _made(text, kind, output, chip)
+        head = {"status": 200, "config_hash": config_hash}
+    except ConfigError as error:
+        head = {"status": 422, "detail": f"the pipeline is refused: {str(error)[:500]}"}
+    except MemoryError:
+        head = {"status": 422, "detail": "the pipeline needs more memory than it may have"}
+    except Problem as problem:
+        head = {"status": problem.status, "detail": problem.detail}
+    except Exception as error:
+        # A posted pipeline that fails is the poster's mistake, whatever it is.
+        told = problem_of(error)
+        detail = told.detail if told.status == 422 else f"it failed with {type(error).__name__}"
+        head = {"status": 422, "detail": detail}
+    answer.write(json.dumps(head).encode() + b"\n" + content)
+    answer.flush()
+
+
+if __name__ == "__main__":
+    main()
