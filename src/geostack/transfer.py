@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 _PIECE = 1 << 20
 _TIMEOUT = (10.0, 60.0)
+
+SLOWEST = 1000
+"""Bytes a second: what is slower for `PATIENCE` seconds is a broken connection."""
+PATIENCE = 15.0
 
 SHA256_PREFIX = "1220"
 """Multihash prefix of a 32-byte SHA-256, as STAC's file extension writes checksums."""
@@ -49,7 +54,8 @@ def copy_file(
     href
         Unsigned address, or a path on this machine.
     checksum
-        The multihash it must have (SHA-256), where known.
+        The multihash it must have (SHA-256); where it isn't known, a file of the right size counts
+        as whole, since files get their names only when they are.
     on_bytes
         Called with the number of bytes of each piece that arrives.
 
@@ -64,10 +70,9 @@ def copy_file(
             return Copied(path, path.stat().st_size, checksum, 0)
         part = path.with_name(f".{path.name}.part")
         copy = _Copy(href, part, source, on_bytes)
-        try:
-            retry(copy.attempt)
-        except GaveUpError as error:
-            raise PixelReadError(f"can't copy {without_query(href)}: {error}") from None
+        if path.is_file() and checksum is None and copy.size() == path.stat().st_size:
+            return Copied(path, path.stat().st_size, multihash(path), 0)
+        _fetch_patiently(copy)
         found = multihash(part)
         if checksum is not None and found != checksum:
             part.unlink()
@@ -95,6 +100,22 @@ def multihash(path: Path) -> str:
     return SHA256_PREFIX + digest.hexdigest()
 
 
+def _fetch_patiently(copy: _Copy) -> None:
+    """Try until the file is whole, or until a whole round of tries brings nothing new."""
+    furthest = -1
+    while True:
+        try:
+            retry(copy.attempt)
+            return
+        except GaveUpError as error:
+            reached = copy.part.stat().st_size if copy.part.is_file() else 0
+            # A large file outlasts any limit on tries and time; what arrived is kept.
+            if reached <= max(furthest, 0):
+                where = without_query(copy.href)
+                raise PixelReadError(f"can't copy {where}: {error}") from None
+            furthest = reached
+
+
 class _Copy:
     """One file on its way: what is in the part stays there between tries, and between runs."""
 
@@ -105,6 +126,21 @@ class _Copy:
         self.transferred = 0
         self.renewed = False
         self.stamp = part.with_name(part.name + ".etag")
+
+    def size(self) -> int | None:
+        """Return how large the file is at its origin, or None where that can't be told at once."""
+        import requests
+
+        if "://" not in self.href:
+            return Path(self.href).stat().st_size
+        try:
+            headers = {"Accept-Encoding": "identity"}
+            response = requests.head(
+                self.source.sign(self.href), headers=headers, timeout=_TIMEOUT, allow_redirects=True
+            )
+        except requests.RequestException:
+            return None
+        return _whole_size(response) if response.status_code == 200 else None
 
     def attempt(self) -> None:
         """Fetch what is missing, or raise `TransientError`."""
@@ -165,9 +201,17 @@ class _Copy:
     def _append(self, stream: Any, mode: str) -> None:
         from urllib3.exceptions import HTTPError
 
+        # Whatever has come is handed over at once, so that a drip is noticed.
+        read = getattr(stream, "read1", stream.read)
+        since, arrived = time.monotonic(), 0
         with self.part.open(mode) as file:
             try:
-                while piece := stream.read(_PIECE):
+                while piece := read(_PIECE):
+                    arrived += len(piece)
+                    if (waited := time.monotonic() - since) > PATIENCE:
+                        if arrived < SLOWEST * waited:
+                            raise TransientError(f"{arrived} bytes in {waited:.0f} s")
+                        since, arrived = time.monotonic(), 0
                     file.write(piece)
                     self.transferred += len(piece)
                     self.on_bytes(len(piece))

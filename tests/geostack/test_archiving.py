@@ -69,7 +69,9 @@ def test_an_interrupted_fetch_shows_no_item_and_goes_on(remote, tmp_path):
     with pytest.raises(PixelReadError, match="B08"):
         fetch(REQUEST, ("B04", "B08"), folder=archive)
     assert list(archive.rglob("scene-1.json")) == []
+    remote.records.clear()
     assert fetch(REQUEST, ("B04", "B08"), folder=archive).items == ["scene-1"]
+    assert "GET" not in {record.method for record in remote.requests("B04")}
 
 
 def test_a_scene_with_none_of_the_files_leaves_no_item(remote, tmp_path):

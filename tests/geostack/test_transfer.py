@@ -62,6 +62,43 @@ def test_a_next_run_goes_on_where_the_last_one_died(remote, tmp_path):
     assert copied.transferred == len(DATA) // 2
 
 
+def test_more_breaks_than_tries_are_outlasted_while_bytes_arrive(remote, tmp_path):
+    remote.faults = [Fault("data.bin", kind="reset", times=9)]  # a round has 4 tries
+    copied = copy(remote, tmp_path)
+    assert copied.path.read_bytes() == DATA
+    assert copied.transferred == len(DATA)
+    assert len(remote.requests("data.bin")) == 10
+
+
+def test_a_server_that_never_sends_it_whole_is_given_up(remote, tmp_path):
+    remote.faults = [Fault("data.bin", kind="reset"), Fault("data.bin", status=503, times=99)]
+    with pytest.raises(PixelReadError, match="gave up after 4 tries .* HTTP 503"):
+        copy(remote, tmp_path)
+    assert len(remote.requests("data.bin")) == 8  # one more round after the last byte
+
+
+def test_a_drip_is_broken_off_and_taken_up_again(remote, tmp_path, monkeypatch):
+    monkeypatch.setattr("geostack.transfer.PATIENCE", 0.1)
+    monkeypatch.setattr("geostack.transfer.SLOWEST", 1 << 30)
+    remote.faults = [Fault("data.bin", kind="drip")]
+    copied = copy(remote, tmp_path)
+    assert copied.path.read_bytes() == DATA
+    first, second = remote.requests("data.bin")
+    assert first.range is None
+    assert second.range is not None
+
+
+def test_a_whole_file_of_unknown_checksum_is_told_by_its_size(remote, tmp_path):
+    copy(remote, tmp_path)
+    remote.records.clear()
+    again = copy(remote, tmp_path)
+    assert again.transferred == 0
+    assert again.checksum == multihash(again.path)
+    assert [record.method for record in remote.records] == ["HEAD"]
+    again.path.write_bytes(DATA[:-1])
+    assert copy(remote, tmp_path).path.read_bytes() == DATA
+
+
 def test_a_file_that_changed_meanwhile_is_fetched_anew(remote, tmp_path):
     remote.faults = [Fault("data.bin", kind="reset"), Fault("data.bin", status=404)]
     with pytest.raises(PixelReadError):
