@@ -19,7 +19,7 @@ endif
 DEV := $(VENV)/.have-dev
 SERVE := $(VENV)/.have-serve
 RECIPES := $(VENV)/.have-recipes
-BENCH := $(VENV)/.have-bench
+BENCH := $(if $(shell grep '^bench = ' pyproject.toml),$(VENV)/.have-bench)
 SITE := $(VENV)/.have-site
 # the extras that the notebooks here call for
 SERVED := $(if $(wildcard notebooks/07_*.py),$(SERVE))
