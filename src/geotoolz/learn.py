@@ -99,11 +99,12 @@ def predict_pixels(
             f"{method} gave {kind.name}, which is no raster; fit on integer labels instead"
         )
     fill: float | int = NAN if kind.kind == "f" else nodata
-    if kind.kind != "f" and not valid.all():
+    if kind.kind != "f":
+        # Also without a pixel of nodata, so that all chips of a scene have one dtype.
         kind = np.result_type(kind, np.min_scalar_type(nodata))
     out = np.full((*valid.shape, *predicted.shape[1:]), fill, kind) if not valid.all() else None
     if out is None:
-        out = predicted.reshape(*valid.shape, *predicted.shape[1:])
+        out = predicted.reshape(*valid.shape, *predicted.shape[1:]).astype(kind, copy=False)
     else:
         out[valid] = predicted
     if out.ndim > valid.ndim:
@@ -153,7 +154,9 @@ class SklearnOp(Operator):
     - `mode`: "pixel": (C, H, W) in, (H, W) or (K, H, W) out, as `predict_pixels`. "chip": a batch
       (N, C, H, W) in, one row (N, ...) out, each chip's values being its features.
     - `method`: of the estimator.
-    - `nodata`: for integer results where a pixel has no data.
+    - `nodata`: for integer results where a pixel has no data. With -1 it casts no vote in
+      `SpatialHardVote`; another one is named there, as `SpatialHardVote(n, ignore=...)`. With NaN
+      labels become floats.
 
     It pickles, but is not written into a config: an estimator is fitted, not configured.
 

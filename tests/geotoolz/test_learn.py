@@ -11,6 +11,14 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 
 import geotoolz as gz
+from geopatcher import (
+    CoverageWarning,
+    SpatialBoxcar,
+    SpatialHardVote,
+    SpatialPatcher,
+    SpatialRectangular,
+    SpatialRegularStride,
+)
 from geotoolz.learn import fit_pixels, pixel_table, predict_pixels
 
 GRID = Affine(10, 0, 5e5, 0, -10, 5e6)
@@ -155,3 +163,32 @@ def test_mistakes_are_named():
     words.classes_ = np.array(["a", "b", "c"])
     with pytest.raises(TypeError, match="fit on integer labels instead"):
         gz.SklearnOp(words)(raster)
+
+
+def test_the_dtype_of_labels_does_not_depend_on_whether_a_chip_has_nodata():
+    raster, labels = scene()
+    model = fit_pixels(GaussianNB(), raster, labels.astype("uint8"))
+    holes = GeoTensor(raster.values.copy(), GRID, "EPSG:32632", np.nan)
+    holes.values[:, 0, 0] = np.nan
+    for nodata, dtype in ((-1, "int16"), (255, "uint8"), (np.nan, "float16")):
+        op = gz.SklearnOp(model, nodata=nodata)
+        assert op(raster).dtype == op(holes).dtype == np.dtype(dtype)
+
+
+@pytest.mark.parametrize("nodata", [-1, np.nan])
+def test_pixels_without_data_cast_no_vote(nodata):
+    raster, labels = scene()
+    model = fit_pixels(GaussianNB(), raster, labels)
+    raster.values[1, 3:9, 4:11] = np.nan
+    patcher = SpatialPatcher(
+        SpatialRectangular(6, boundary="shift"),
+        SpatialRegularStride(4),
+        SpatialBoxcar(),
+        SpatialHardVote(3),
+    )
+    ask = gz.SklearnOp(model, nodata=nodata)
+    tiled = gz.Sequential([gz.GridSampler(patcher), gz.ApplyToChips(ask), gz.Stitch()])
+    with pytest.warns(CoverageWarning):
+        result = tiled(raster)
+    expected = np.where(np.isnan(raster.values[1]), 255, gz.SklearnOp(model)(raster).values)
+    assert np.array_equal(result.values, expected)

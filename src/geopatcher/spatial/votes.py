@@ -40,7 +40,8 @@ class LabelVote(LocalAggregation):
 class SpatialHardVote(LabelVote):
     """Each chip's label (h, w), 0 to n_classes - 1, counts one vote; the most votes win.
 
-    A tie goes to the lower class. NaN does not vote. Output (H, W) of the smallest unsigned
+    A tie goes to the lower class. NaN does not vote, nor does the label `ignore`: by default -1,
+    with which classifiers mark pixels without data. Output (H, W) of the smallest unsigned
     type that holds the classes and a fill value above them, which marks pixels without votes.
 
     >>> from rasterio.windows import Window
@@ -52,6 +53,7 @@ class SpatialHardVote(LabelVote):
     """
 
     n_classes: int
+    ignore: int | None = -1
 
     @property
     def fill_value(self) -> int:
@@ -79,15 +81,18 @@ class SpatialHardVote(LabelVote):
         """Count one chip's votes."""
         labels = values.reshape(values.shape[-2:])
         known = np.isfinite(labels)
+        if self.ignore is not None:
+            known &= labels != self.ignore
         outside = known & ((labels < 0) | (labels >= self.n_classes))
         if labels.dtype.kind == "f":
             outside |= known & (labels != np.floor(labels))
         if outside.any():
             raise PatchError(
-                f"labels must be whole, 0 to {self.n_classes - 1}, got {labels[outside].flat[0]}"
+                f"labels must be whole, 0 to {self.n_classes - 1}, got {labels[outside].flat[0]}; "
+                "a label that marks pixels without data is named by ignore="
             )
         for label in range(self.n_classes):
-            states[0][label] += labels == label
+            states[0][label] += known & (labels == label)
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
         """Return the winners of finished rows, and how many pixels had a vote."""

@@ -62,7 +62,24 @@ def test_nan_does_not_vote_and_pixels_without_votes_are_marked():
     assert merged.tolist() == [[1, 255]]
 
 
-@pytest.mark.parametrize("bad", [-1, 3, 0.5])
+@pytest.mark.parametrize(
+    ("vote", "mark"),
+    [
+        (SpatialHardVote(2), -1),
+        (SpatialHardVote(2, ignore=255), 255),
+        (SpatialHardVote(3, ignore=2), 2),
+    ],
+)
+def test_the_ignored_label_does_not_vote(vote, mark):
+    patches = [whole([[0, mark]]), whole([[1, mark]]), whole([[1, mark]])]
+    with pytest.warns(CoverageWarning, match=r"50\.00%"):
+        merged = vote.merge(patches, RasterDomain((1, 2)))
+    assert merged.tolist() == [[1, 255]]
+    with pytest.raises(PatchError, match="named by ignore="):
+        SpatialHardVote(2, ignore=None).merge([whole([[0, -1]])], RasterDomain((1, 2)))
+
+
+@pytest.mark.parametrize("bad", [-2, 3, 0.5])
 def test_labels_that_are_no_class_are_refused(bad):
     with pytest.raises(PatchError, match=rf"whole, 0 to 2, got {bad}"):
         SpatialHardVote(3).merge([whole([[0.0, bad]])], RasterDomain((1, 2)))
