@@ -189,11 +189,21 @@ def _array(value: np.ndarray[Any, Any], tag: str) -> JSON:
         return None
     body: dict[str, JSON] = {"dtype": value.dtype.str, "shape": list(value.shape)}
     wide_float = value.dtype.kind == "f" and value.dtype.itemsize > _WIDEST_FLOAT
-    if value.size <= _LISTED_ARRAY and value.dtype.kind in _LISTED_KINDS and not wide_float:
+    short = value.size <= _LISTED_ARRAY and value.dtype.kind in _LISTED_KINDS
+    if short and not wide_float and _has_plain_nans(value):
         body["values"] = [Encoder(refuse)(item) for item in value.ravel().tolist()]
     else:
         body["base64"] = _base64(value.tobytes())
     return {tag: body}
+
+
+def _has_plain_nans(value: np.ndarray[Any, Any]) -> bool:
+    """Tell whether every NaN is the usual one: a text does not keep another's sign and payload."""
+    if value.dtype.kind != "f":
+        return True
+    nans = value[np.isnan(value)]
+    plain = np.full(nans.shape, np.nan, value.dtype).tobytes()
+    return bool(plain == nans.tobytes())
 
 
 def canonical(encoded: JSON) -> str:

@@ -61,6 +61,11 @@ def from_config(
     pipekit.registry.UntrustedOperatorError: the top of the config: the class 'os.system' is not ...
     """
     known = default_registry() if registry is None else registry
+    if not isinstance(known, Registry):
+        raise TypeError(
+            f"registry must be a Registry, got a {type(known).__name__}; "
+            "write Registry([MyOperator, ...]), or leave it out"
+        )
     limits = Limits(max_depth, max_operators, max_values, max_bytes)
     op = decode(cfg, known, limits)
     if not isinstance(op, Operator):

@@ -426,3 +426,17 @@ def test_large_arrays_are_packed():
     again = pk.from_config(pk.to_config(op)).value
     again[0] = 7
     assert again[0] == 7
+
+
+def test_a_registry_is_a_registry():
+    with pytest.raises(TypeError, match=r"registry must be a Registry, got a dict; write Registry"):
+        pk.from_config(pk.to_config(pk.Identity()), {"Identity": pk.Identity})
+
+
+def test_the_bits_of_an_unusual_nan_come_back():
+    odd = np.array([0x7E01, 0xFE00, 0x3C00], "uint16").view("float16")
+    for value in (odd, odd[0], odd[:1].reshape(())):
+        back = pk.from_config(pk.to_config(pk.Const(value))).value
+        assert same(back, value)
+    usual = pk.to_config(pk.Const(np.array([np.nan, 1.0])))
+    assert usual["config"]["value"]["$ndarray"]["values"] == [{"$float": "nan"}, 1.0]
