@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -17,7 +18,8 @@ class ModelOp(Operator):
 
     The model sees a plain ndarray. A GeoTensor comes back as a GeoTensor when the result keeps
     its trailing (H, W), and as a plain array when it does not. A torch module is run without
-    gradients, on the device of its parameters, and its result comes back as numpy.
+    gradients, on the device of its parameters and, for floats, in their dtype; its result comes
+    back as numpy. Whether it is in training or evaluation mode is left as it is.
 
     Args:
         model: the object to ask.
@@ -63,13 +65,24 @@ class ModelOp(Operator):
             result = ask(_on_device(torch, self.model, values) if is_module else values)
         if torch is not None and isinstance(result, torch.Tensor):
             result = result.detach().cpu().numpy()
+        if isinstance(result, np.ndarray):
+            return result
+        if result is None or isinstance(result, Mapping):
+            raise TypeError(
+                f"{type(self.model).__name__}.{self.method} gave a {type(result).__name__}, "
+                "which is no array; wrap the model in a function that returns one array"
+            )
         return np.asarray(result)
 
 
 def _on_device(torch: Any, model: Any, values: Array) -> Any:
-    """Return the values as a tensor where the model's parameters are."""
+    """Return the values as a tensor where the model's parameters are, floats in their dtype."""
     first = next(iter(model.parameters()), None)
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
     # torch has no view of a read-only or negatively strided array without a warning or an error.
     writable = np.require(values, requirements=["C", "W"])
     tensor = torch.from_numpy(writable)
-    return tensor if first is None else tensor.to(first.device)
+    if first is None:
+        return tensor
+    both_float = tensor.is_floating_point() and first.is_floating_point()
+    return tensor.to(first.device, first.dtype if both_float else tensor.dtype)

@@ -124,3 +124,38 @@ def test_a_torch_module_runs_without_gradients():
     x.flags.writeable = False
     assert pk.ModelOp(module)(x).shape == (5, 1)
     assert pk.ModelOp(module)(x[::-1]).shape == (5, 1)
+
+
+@pytest.mark.parametrize("dtype", ["float64", ">f4", "float16"])
+def test_floats_are_given_to_torch_in_the_dtype_of_its_parameters(dtype):
+    torch = pytest.importorskip("torch", reason="torch is an extra")
+    torch.manual_seed(0)
+    conv = torch.nn.Conv2d(2, 3, 3, padding=1)
+    x = np.arange(24).reshape(2, 3, 4).astype(dtype) / 32
+    got = pk.ModelOp(conv)(GeoTensor(x, scene().transform, scene().crs))
+    with torch.no_grad():
+        expected = conv(torch.from_numpy(x.astype("float32"))).numpy()
+    assert isinstance(got, GeoTensor)
+    assert got.dtype == np.float32
+    assert got.shape == (3, 3, 4)
+    assert got.transform == scene().transform
+    np.testing.assert_allclose(got.values, expected, rtol=1e-6)
+
+
+def test_integers_reach_torch_as_they_are_and_the_mode_is_left_alone():
+    torch = pytest.importorskip("torch", reason="torch is an extra")
+    table = torch.nn.Embedding(4, 2)
+    labels = np.array([3, 0, 3], "int64")
+    got = pk.ModelOp(table, batch_size=2)(labels)
+    assert np.array_equal(got, table.weight.detach().numpy()[labels])
+    dropout = torch.nn.Dropout(0.5)
+    assert dropout.training
+    pk.ModelOp(dropout)(np.ones(4, "float32"))
+    assert dropout.training
+    assert np.array_equal(pk.ModelOp(dropout.eval())(np.ones(4, "float32")), np.ones(4))
+
+
+@pytest.mark.parametrize("result", [None, {"logits": np.ones(2)}])
+def test_what_is_no_array_is_refused(result):
+    with pytest.raises(TypeError, match="which is no array; wrap the model in a function"):
+        pk.ModelOp(lambda x: result)(np.ones(2))
