@@ -77,6 +77,11 @@ class Fanout(Operator):
     """
 
     def __init__(self, operators: Mapping[str, Operator]) -> None:
+        if not isinstance(operators, Mapping):
+            raise TypeError(
+                f"Fanout takes a dictionary of names and operators, got a "
+                f"{type(operators).__name__}; write Fanout({{'name': operator}})"
+            )
         self.operators = dict(operators)
         for name, op in self.operators.items():
             if not isinstance(op, Operator):

@@ -117,6 +117,8 @@ class Coalesce(Operator):
         on: ExceptionTypes = (),
     ) -> None:
         self.sources = [checked_operator(s, f"sources[{i}]") for i, s in enumerate(sources)]
+        if not self.sources:
+            raise ValueError("Coalesce needs at least one source, got none")
         self.is_ok = checked_choice(is_ok, "Coalesce", "is_ok")
         self.on = checked_exceptions(on)
         self.forbid_in_yaml = not isinstance(is_ok, Operator)

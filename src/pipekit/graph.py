@@ -50,8 +50,8 @@ class Graph(Operator):
     _config_names = ("inputs", "nodes", "outputs")
 
     def __init__(self, inputs: Mapping[str, Input], outputs: Mapping[str, Node | Input]) -> None:
-        self.inputs = dict(inputs)
-        self.outputs = dict(outputs)
+        self.inputs = _named("inputs", inputs)
+        self.outputs = _named("outputs", outputs)
         _check_declared(self.inputs, self.outputs)
         nodes = list(_in_order(self.outputs))
         _check_used(self.inputs, self.outputs, nodes)
@@ -170,6 +170,15 @@ def _in_order(outputs: Mapping[str, Node | Input]) -> Iterator[Node]:
         open_.add(id(symbol))
         stack.append((symbol, True))
         stack.extend((p, False) for p in reversed(symbol.parents) if id(p) not in done)
+
+
+def _named(argument: str, symbols: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(symbols, Mapping):
+        raise TypeError(
+            f"{argument} is a dictionary of names and symbols, got a {type(symbols).__name__}; "
+            f"write Graph(inputs={{'x': x}}, outputs={{'y': node}})"
+        )
+    return dict(symbols)
 
 
 def _check_declared(inputs: Mapping[str, Input], outputs: Mapping[str, Node | Input]) -> None:

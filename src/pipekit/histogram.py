@@ -43,6 +43,8 @@ class Histogram:
             raise ValueError(f"bins must be at least 1, got {bins}")
         if range is not None and not range[0] < range[1]:
             raise ValueError(f"range is (low, high) with low < high, got {range}")
+        if not isinstance(bins, int) and (len(bins) < 2 or not (np.diff(bins) > 0).all()):
+            raise ValueError(f"edges must be at least two numbers that rise, got {bins}")
         self.bins = bins
         self.range = range
         self.to_array = to_array
@@ -59,6 +61,11 @@ class Histogram:
         array = np.asarray(value if self.to_array is None else self.to_array(value))
         if array.dtype.kind == "b":
             array = array.astype("uint8")
+        if array.dtype.kind not in "iuf":
+            raise TypeError(
+                f"a histogram counts real numbers, got {array.dtype}; give to_array=, a function "
+                "that makes an array of numbers out of what passes"
+            )
         finite = array[np.isfinite(array)] if array.dtype.kind == "f" else array.ravel()
         with self._lock:
             if key not in self.results:

@@ -71,7 +71,7 @@ class AssertShape(Check):
 
     def __init__(self, shape: Sequence[int | None], on_fail: OnFail = "raise") -> None:
         super().__init__(on_fail)
-        self.shape = tuple(shape)
+        self.shape = _checked_shape(shape)
 
     def fault(self, x: Any) -> str | None:
         """Return how the shape differs, or None."""
@@ -80,7 +80,18 @@ class AssertShape(Check):
             wanted is None or wanted == got for wanted, got in zip(self.shape, shape, strict=True)
         )
         wanted_text = ", ".join("any" if n is None else str(n) for n in self.shape)
-        return None if fits else f"shape {shape} is not ({wanted_text})"
+        comma = "," if len(self.shape) == 1 else ""
+        return None if fits else f"shape {shape} is not ({wanted_text}{comma})"
+
+
+def _checked_shape(shape: Any) -> tuple[int | None, ...]:
+    lengths = tuple(shape) if isinstance(shape, Sequence) and not isinstance(shape, str) else (-1,)
+    if not all(n is None or (isinstance(n, int) and n >= 0) for n in lengths):
+        raise ValueError(
+            "shape is a tuple of lengths of at least 0, None for any length, such as "
+            f"(4, None, None); got {shape!r}"
+        )
+    return lengths
 
 
 class AssertDType(Check):
@@ -94,7 +105,12 @@ class AssertDType(Check):
 
     def __init__(self, dtype: Any, on_fail: OnFail = "raise") -> None:
         super().__init__(on_fail)
-        known = np.dtype(dtype)
+        try:
+            known = np.dtype(dtype)
+        except TypeError:
+            raise TypeError(
+                f"dtype must be one that numpy knows, such as 'float32', got {dtype!r}"
+            ) from None
         # The short names lose the byte order, and the length of texts.
         plain = known.isnative and known.kind in "biufc"
         self.dtype = known.name if plain else known.str

@@ -82,7 +82,10 @@ class Sequential(Operator):
     def __getitem__(self, index: int | slice) -> Operator | Sequential:
         if isinstance(index, slice):
             return Sequential(self.operators[index])
-        return self.operators[index]
+        try:
+            return self.operators[index]
+        except IndexError:
+            raise IndexError(f"no step {index}; this Sequential has {len(self)}") from None
 
     def _config_values(self) -> dict[str, Any]:
         return {"operators": list(self.operators)}
@@ -107,6 +110,8 @@ def _flatten(operators: Iterable[Operator]) -> Iterator[Operator]:
             f"Sequential takes a list of operators, got one {type(operators).__name__}; "
             "write Sequential([a, b]) or a | b"
         )
+    if not isinstance(operators, Iterable):
+        raise TypeError(f"Sequential takes a list of operators, got a {type(operators).__name__}")
     for position, step in enumerate(operators):
         if not isinstance(step, Operator):
             raise TypeError(_not_an_operator(position, step))

@@ -42,3 +42,8 @@ def test_what_is_no_function_is_refused(block):
 def test_a_fanout_of_what_is_no_operator_is_refused():
     with pytest.raises(TypeError, match=r"operators\['a'\] is a int"):
         pk.Fanout({"a": 3})
+
+
+def test_a_fanout_takes_a_dictionary():
+    with pytest.raises(TypeError, match="takes a dictionary of names and operators, got a list"):
+        pk.Fanout([pk.Identity()])

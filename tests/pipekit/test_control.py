@@ -95,3 +95,8 @@ def test_coalesce_raises_what_it_was_not_told_to_take():
 def test_wrong_arguments_are_refused_when_built(build, message):
     with pytest.raises(TypeError, match=message):
         build()
+
+
+def test_a_coalesce_without_sources_is_refused_when_built():
+    with pytest.raises(ValueError, match="at least one source"):
+        pk.Coalesce([], is_ok=bool)

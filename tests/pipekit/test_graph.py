@@ -216,3 +216,12 @@ def test_the_picture_is_well_formed_and_holds_every_box():
     for i, (ax, ay, aw, ah) in enumerate(boxes):
         for bx, by, bw, bh in boxes[i + 1 :]:
             assert ax + aw <= bx or bx + bw <= ax or ay + ah <= by or by + bh <= ay
+
+
+def test_inputs_and_outputs_that_are_no_dictionaries_are_told_how_to_be():
+    x = pk.Input("x")
+    node = pk.Identity()(x)
+    with pytest.raises(TypeError, match="outputs is a dictionary of names and symbols, got a Node"):
+        pk.Graph(inputs={"x": x}, outputs=node)
+    with pytest.raises(TypeError, match="inputs is a dictionary of names and symbols, got a list"):
+        pk.Graph(inputs=[x], outputs={"y": node})

@@ -66,3 +66,12 @@ def test_wrong_arguments():
         pk.Histogram(bins=0)
     with pytest.raises(ValueError, match="low < high"):
         pk.Histogram(range=(1, 1))
+
+
+def test_edges_that_do_not_rise_and_values_that_are_no_numbers():
+    for edges in ([3, 2, 1], [1], [0, 0, 1]):
+        with pytest.raises(ValueError, match="edges must be at least two numbers that rise"):
+            pk.Histogram(bins=edges)
+    for values in (np.array(["a"]), np.array([1j])):
+        with pytest.raises(TypeError, match=r"counts real numbers, got .*; give to_array="):
+            pk.Histogram().at("x")(values)

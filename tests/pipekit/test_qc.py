@@ -101,3 +101,16 @@ def test_quarantine_by_a_function_and_other_errors_pass():
         pk.Quarantine(len, sentinel=None)(3)
     with pytest.raises(TypeError, match="takes a function or operator as check"):
         pk.Quarantine("shape", sentinel=None)
+
+
+@pytest.mark.parametrize("shape", [4, "abc", (-1, 2), (2.5,), [None, "x"]])
+def test_a_shape_that_no_array_has_is_refused(shape):
+    with pytest.raises(ValueError, match="shape is a tuple of lengths of at least 0"):
+        pk.AssertShape(shape)
+
+
+def test_shapes_read_as_python_writes_them_and_unknown_dtypes_are_named():
+    with pytest.raises(pk.QCError, match=r"shape \(4,\) is not \(3,\)"):
+        pk.AssertShape((3,))(np.zeros(4))
+    with pytest.raises(TypeError, match="one that numpy knows, such as 'float32', got 'flot32'"):
+        pk.AssertDType("flot32")

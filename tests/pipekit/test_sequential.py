@@ -139,3 +139,10 @@ def test_rich_repr_is_small_and_escaped():
     assert "<b>" not in html
     assert html.count("<span") == 2
     assert len(html) < 1000
+
+
+def test_what_is_no_list_and_a_step_that_is_not_there():
+    with pytest.raises(TypeError, match="takes a list of operators, got a int"):
+        pk.Sequential(3)
+    with pytest.raises(IndexError, match="no step 7; this Sequential has 2"):
+        (pk.Identity() | pk.Const(1))[7]
