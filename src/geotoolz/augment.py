@@ -12,6 +12,7 @@ and stay in range; nodata stays nodata.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -23,14 +24,14 @@ from geotoolz.augmentation import (
     check_probability,
     check_range,
     draw,
-    pair,
     rebuild,
     restore,
     work,
 )
 from geotoolz.bands import band_views
 from geotoolz.carrier import Raster, fill_of, nodata_mask, rewrap, values_of
-from geotoolz.moves import crop, flip, rotate90
+from geotoolz.mask import check_fill
+from geotoolz.moves import crop, flip, pair, rotate90
 from pipekit import Operator
 
 
@@ -119,9 +120,7 @@ class RandomCrop(Augmentation):
     """
 
     def __init__(self, size: int | tuple[int, int]) -> None:
-        rows, cols = pair(size)
-        if rows < 1 or cols < 1:
-            raise ValueError(f"size must be positive (rows, cols), got {size}")
+        pair(size)
         self.size = size
 
     def _augment(self, rng: Generator, chip: Raster, *labels: Raster) -> tuple[Raster, ...]:
@@ -134,61 +133,77 @@ class RandomCrop(Augmentation):
         return tuple(crop(each, row, col, rows, cols) for each in (chip, *labels))
 
 
-class BrightnessJitter(Augmentation):
+class BandJitter(Augmentation):
+    """Change each band by a random factor: a subclass says how in `change`.
+
+    - `factor`: (low, high), drawn evenly between.
+    - `per_band`: one factor per band, or the same for all.
+    - `p`: the probability that anything is done.
+
+    >>> class Shift(BandJitter):
+    ...     def change(self, band, factor, fill):
+    ...         return band + factor
+    >>> Shift(factor=(2.0, 2.0))(np.ones((1, 1, 2)), seed=0)
+    array([[[3., 3.]]])
+    """
+
+    def __init__(
+        self, factor: Range = (0.8, 1.2), per_band: bool = True, axis: int = 0, p: float = 1.0
+    ) -> None:
+        check_range(factor, "factor")
+        check_probability(p, "p")
+        self.factor = factor
+        self.per_band = per_band
+        self.axis = axis
+        self.p = p
+
+    def change(
+        self, band: NDArray[Any], factor: np.float32, fill: float | int | None
+    ) -> NDArray[Any]:
+        """Return the changed band (H, W), whose nodata is NaN or `fill`."""
+        raise NotImplementedError(f"{type(self).__name__} must define change(band, factor, fill)")
+
+    def _augment(self, rng: Generator, chip: Raster, *labels: Raster) -> tuple[Raster, ...]:
+        if rng.random() >= self.p:
+            return (chip, *labels)
+        bands = band_views(values_of(chip), self.axis)
+        factors = draw(rng, self.factor, len(bands), self.per_band)
+        fill = fill_of(chip)
+        changed = [
+            self.change(band, np.float32(f), fill) for band, f in zip(bands, factors, strict=True)
+        ]
+        return (rebuild(chip, changed, self.axis), *labels)
+
+
+class BrightnessJitter(BandJitter):
     """Multiply by a random factor between `factor` = (low, high), one per band or one for all.
 
     >>> BrightnessJitter(factor=(2.0, 2.0))(np.ones((1, 1, 2)), seed=0)
     array([[[2., 2.]]])
     """
 
-    def __init__(
-        self, factor: Range = (0.8, 1.2), per_band: bool = True, axis: int = 0, p: float = 1.0
-    ) -> None:
-        check_range(factor, "factor")
-        check_probability(p, "p")
-        self.factor = factor
-        self.per_band = per_band
-        self.axis = axis
-        self.p = p
-
-    def _augment(self, rng: Generator, chip: Raster, *labels: Raster) -> tuple[Raster, ...]:
-        if rng.random() >= self.p:
-            return (chip, *labels)
-        bands = band_views(values_of(chip), self.axis)
-        factors = draw(rng, self.factor, len(bands), self.per_band)
-        changed = [work(band) * np.float32(f) for band, f in zip(bands, factors, strict=True)]
-        return (rebuild(chip, changed, self.axis), *labels)
+    def change(
+        self, band: NDArray[Any], factor: np.float32, fill: float | int | None
+    ) -> NDArray[Any]:
+        """Return the band, brighter or darker."""
+        return work(band) * factor
 
 
-class ContrastJitter(Augmentation):
+class ContrastJitter(BandJitter):
     """Stretch about each band's mean of valid pixels by a random factor; the mean stays.
 
     >>> ContrastJitter(factor=(2.0, 2.0))(np.array([[[1.0, 3.0]]]), seed=0)
     array([[[0., 4.]]])
     """
 
-    def __init__(
-        self, factor: Range = (0.8, 1.2), per_band: bool = True, axis: int = 0, p: float = 1.0
-    ) -> None:
-        check_range(factor, "factor")
-        check_probability(p, "p")
-        self.factor = factor
-        self.per_band = per_band
-        self.axis = axis
-        self.p = p
-
-    def _augment(self, rng: Generator, chip: Raster, *labels: Raster) -> tuple[Raster, ...]:
-        if rng.random() >= self.p:
-            return (chip, *labels)
-        bands = band_views(values_of(chip), self.axis)
-        factors = draw(rng, self.factor, len(bands), self.per_band)
-        changed = []
-        for band, factor in zip(bands, factors, strict=True):
-            invalid = nodata_mask(band, fill_of(chip))
-            valid = band if invalid is None else band[~invalid]
-            mean = np.float32(valid.mean(dtype=np.float64)) if valid.size else np.float32(0)
-            changed.append((work(band) - mean) * np.float32(factor) + mean)
-        return (rebuild(chip, changed, self.axis), *labels)
+    def change(
+        self, band: NDArray[Any], factor: np.float32, fill: float | int | None
+    ) -> NDArray[Any]:
+        """Return the band, with its values nearer to their mean or farther from it."""
+        invalid = nodata_mask(band, fill)
+        valid = band if invalid is None else band[~invalid]
+        mean = np.float32(valid.mean(dtype=np.float64)) if valid.size else np.float32(0)
+        return (work(band) - mean) * factor + mean
 
 
 class GaussianNoise(Augmentation):
@@ -228,6 +243,7 @@ class BandDropout(Augmentation):
 
     def _augment(self, rng: Generator, chip: Raster, *labels: Raster) -> tuple[Raster, ...]:
         out = values_of(chip).copy()
+        check_fill(self.fill_value, out.dtype, "BandDropout")
         bands = band_views(out, self.axis)
         dropped = rng.random(len(bands)) < self.p
         kept = int(rng.integers(len(bands)))

@@ -98,16 +98,6 @@ def draw(rng: Generator, span: Range, count: int, per_band: bool) -> NDArray[np.
     return rng.uniform(*span, size=count) if per_band else np.full(count, rng.uniform(*span))
 
 
-def pair(size: int | tuple[int, int]) -> tuple[int, int]:
-    """Return (rows, cols) from one number or a pair.
-
-    >>> pair(3)
-    (3, 3)
-    """
-    rows, cols = (size, size) if isinstance(size, int) else size
-    return rows, cols
-
-
 def check_probability(p: float, argument: str) -> None:
     """Raise ValueError, naming `argument`, unless 0 <= p <= 1.
 
@@ -122,5 +112,5 @@ def check_range(span: Range, argument: str) -> None:
 
     >>> check_range((0.8, 1.2), "factor")
     """
-    if len(span) != 2 or not 0 <= span[0] <= span[1]:
+    if np.shape(span) != (2,) or not 0 <= span[0] <= span[1]:
         raise ValueError(f"{argument} must be (low, high) with 0 <= low <= high, got {span}")

@@ -90,7 +90,7 @@ def band_index(raster: Raster, band: Band, axis: int = 0) -> int:
     if not -count <= index < count:
         raise BandError(
             f"band index {index} is out of range: the raster has {count} bands "
-            f"on axis {axis}{_listing(band_names(raster))}"
+            f"on axis {axis}{_listing(band_names(raster), count)}"
         )
     return index % count
 
@@ -109,6 +109,19 @@ def band_axis(values: NDArray[Any], axis: int) -> int:
     if not -values.ndim <= axis < values.ndim:
         raise ValueError(f"axis {axis} is out of range for shape {values.shape}")
     return axis % values.ndim
+
+
+def stale_names(names: Sequence[str], count: int) -> BandError:
+    """Return the error for names that are not as many as the bands, which slicing leaves behind.
+
+    >>> str(stale_names(["B04", "B08"], 1))[:60]
+    "attrs['band_names'] lists 2 bands (B04, B08) but the raster "
+    """
+    return BandError(
+        f"attrs['band_names'] lists {len(names)} bands ({', '.join(names)}) but the raster has "
+        f"{count}: slicing a GeoTensor leaves the names as they were; choose bands with "
+        "SelectBands, which keeps them in step, or give indices"
+    )
 
 
 def take_band(raster: Raster, band: Band, axis: int = 0) -> NDArray[Any]:
@@ -196,9 +209,7 @@ def _index_of_name(raster: Raster, name: str, count: int) -> int:
             f"attrs['band_names']; give the band's index, 0 to {count - 1}"
         )
     if len(names) != count:
-        raise BandError(
-            f"attrs['band_names'] lists {len(names)} bands {list(names)} but the raster has {count}"
-        )
+        raise stale_names(names, count)
     return _position(name, names, str(attrs_of(raster).get("item_id", ""))[:4])
 
 
@@ -210,7 +221,9 @@ def _position(name: str, names: tuple[str, ...], product: str) -> int:
     for alias in _aliases(name.lower(), product):
         if alias.lower() in lowered:
             return lowered.index(alias.lower())
-    raise BandError(f"no band {name!r}{_listing(names)}; give one of these, or an index")
+    raise BandError(
+        f"no band {name!r}{_listing(names, len(names))}; give one of these, or an index"
+    )
 
 
 def _aliases(name: str, product: str) -> tuple[str, ...]:
@@ -220,5 +233,5 @@ def _aliases(name: str, product: str) -> tuple[str, ...]:
     return (*aliases, f"SR_B{numbers[name]}") if name in numbers else aliases
 
 
-def _listing(names: tuple[str, ...]) -> str:
-    return f"; its bands are {', '.join(names)}" if names else ""
+def _listing(names: tuple[str, ...], count: int) -> str:
+    return f"; its bands are {', '.join(names)}" if len(names) == count > 0 else ""

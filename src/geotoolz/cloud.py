@@ -49,13 +49,13 @@ SCL_SNOW = (11,)
 
 
 def mask_from_scl(
-    raster: Raster, band_idx: Band = 0, classes: Collection[int] = SCL_CLOUDS_AND_INVALID
+    raster: Raster, band_idx: Band = 0, classes: Collection[int] | int = SCL_CLOUDS_AND_INVALID
 ) -> Raster:
     """Return where Sentinel-2's scene classification is one of `classes`; True means drop.
 
     - `raster`: (C, H, W) with the SCL on band `band_idx` (an index or a name such as "SCL"), or
       the SCL itself as (H, W).
-    - `classes`: ids 0 to 11, see `SCL_CLASSES`.
+    - `classes`: ids 0 to 11, or one of them; see `SCL_CLASSES`.
 
     Returns (H, W) bool.
 
@@ -68,8 +68,8 @@ def mask_from_scl(
     return rewrap(raster, out, fill=None, drop=("band_names",), attrs={"long_name": "dropped"})
 
 
-def _scl_ids(classes: Collection[int]) -> tuple[int, ...]:
-    ids = tuple(classes)
+def _scl_ids(classes: Collection[int] | int) -> tuple[int, ...]:
+    ids = (classes,) if isinstance(classes, int) else tuple(classes)
     if not ids:
         raise ValueError("classes is empty, so nothing would be masked; give SCL ids 0 to 11")
     unknown = [each for each in ids if each not in SCL_CLASSES]
@@ -105,7 +105,7 @@ LANDSAT_CLOUDS_AND_INVALID = ("fill", "dilated_cloud", "cirrus", "cloud", "cloud
 def mask_from_qa_bits(
     raster: Raster,
     band_idx: Band = "qa_pixel",
-    flags: Collection[str | int] = LANDSAT_CLOUDS_AND_INVALID,
+    flags: Collection[str | int] | str | int = LANDSAT_CLOUDS_AND_INVALID,
 ) -> Raster:
     """Return where any of `flags` is set in Landsat's QA_PIXEL; True means drop.
 
@@ -157,8 +157,8 @@ def dilate_mask(mask: Raster, radius: float) -> Raster:
     return rewrap(mask, out)
 
 
-def _qa_bits(flags: Collection[str | int]) -> tuple[int, ...]:
-    given = (flags,) if isinstance(flags, str) else tuple(flags)
+def _qa_bits(flags: Collection[str | int] | str | int) -> tuple[int, ...]:
+    given = (flags,) if isinstance(flags, str | int) else tuple(flags)
     if not given:
         raise ValueError(f"flags is empty; give some of {list(LANDSAT_QA_BITS)} or bit numbers")
     bits = []
@@ -180,7 +180,7 @@ class MaskFromSCL(Operator):
     """
 
     def __init__(
-        self, band_idx: Band = 0, classes: Collection[int] = SCL_CLOUDS_AND_INVALID
+        self, band_idx: Band = 0, classes: Collection[int] | int = SCL_CLOUDS_AND_INVALID
     ) -> None:
         check_band(band_idx, "band_idx")
         _scl_ids(classes)
@@ -201,7 +201,7 @@ class MaskFromQABits(Operator):
     def __init__(
         self,
         band_idx: Band = "qa_pixel",
-        flags: Collection[str | int] = LANDSAT_CLOUDS_AND_INVALID,
+        flags: Collection[str | int] | str | int = LANDSAT_CLOUDS_AND_INVALID,
     ) -> None:
         check_band(band_idx, "band_idx")
         _qa_bits(flags)

@@ -24,9 +24,10 @@ from geotoolz.grid import (
     upright,
 )
 from geotoolz.join import AlignAndStack, Mosaic, align_and_stack, mosaic
-from geotoolz.moves import crop
+from geotoolz.mask import check_fill
+from geotoolz.moves import crop, pair
 from geotoolz.vectors import Rasterize, Vectorize, rasterize, vectorize
-from geotoolz.warp import check_resampling, reproject, reproject_to, resample
+from geotoolz.warp import check_resampling, check_resolution, reproject, reproject_to, resample
 from pipekit import Operator
 
 __all__ = [
@@ -34,6 +35,12 @@ __all__ = [
     "Resample", "ResampleLike", "Vectorize", "align_and_stack", "crop_to_bounds", "mosaic",
     "pad_to", "rasterize", "reproject", "reproject_to", "resample", "vectorize",
 ]  # fmt: skip
+
+
+_PAD_MODES = (
+    "constant", "edge", "linear_ramp", "maximum", "mean", "median", "minimum", "reflect",
+    "symmetric", "wrap",
+)  # fmt: skip
 
 
 def crop_to_bounds(raster: Raster, bounds: Bounds, crs: Any = None) -> GeoTensor:
@@ -83,12 +90,9 @@ def pad_to(
     array([0., 0., 0., 0.])
     """
     values = values_of(raster)
-    rows, cols = (size, size) if isinstance(size, int) else size
+    rows, cols = pair(size)
+    _check_padding(mode, position)
     height, width = values.shape[-2:]
-    if rows < 1 or cols < 1:
-        raise ValueError(f"size must be positive (rows, cols), got {size}")
-    if position not in ("centre", "upper-left"):
-        raise ValueError(f"position must be 'centre' or 'upper-left', got {position!r}")
     more_rows, more_cols = max(0, rows - height), max(0, cols - width)
     centred = position == "centre"
     top, left = (more_rows // 2, more_cols // 2) if centred else (0, 0)
@@ -108,8 +112,16 @@ def _outward(low: float, high: float, size: int) -> tuple[int, int]:
     return max(0, math.floor(low + 1e-6)), min(size, math.ceil(high - 1e-6))
 
 
+def _check_padding(mode: str, position: str) -> None:
+    if mode not in _PAD_MODES:
+        raise ValueError(f"mode must be one of {_PAD_MODES}, got {mode!r}")
+    if position not in ("centre", "upper-left"):
+        raise ValueError(f"position must be 'centre' or 'upper-left', got {position!r}")
+
+
 def _padding(raster: Raster, values: NDArray[Any], fill_value: float | None) -> Any:
     if fill_value is not None:
+        check_fill(fill_value, values.dtype, "PadTo")
         return fill_value
     if values.dtype.kind == "f":
         return NAN
@@ -131,6 +143,7 @@ class Reproject(Operator):
         resampling: str = "nearest",
     ) -> None:
         check_resampling(resampling)
+        check_resolution(resolution)
         self.crs = crs
         self.resolution = resolution
         self.resampling = resampling
@@ -175,8 +188,7 @@ class Resample(Operator):
         self, resolution: float | tuple[float, float], resampling: str = "nearest"
     ) -> None:
         check_resampling(resampling)
-        if np.any(np.asarray(resolution) <= 0):
-            raise ValueError(f"resolution must be positive, got {resolution}")
+        check_resolution(resolution)
         self.resolution = resolution
         self.resampling = resampling
 
@@ -246,6 +258,8 @@ class PadTo(Operator):
         fill_value: float | None = None,
         position: str = "centre",
     ) -> None:
+        pair(size)
+        _check_padding(mode, position)
         self.size = size
         self.mode = mode
         self.fill_value = fill_value

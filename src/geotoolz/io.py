@@ -23,6 +23,11 @@ from pipekit import Operator
 PathLike = str | os.PathLike[str]
 
 _BLOCK = 512
+_PREDICTING = ("deflate", "lzw", "zstd")
+_LOSSLESS = (*_PREDICTING, "lzma", "none")
+_OVERVIEWS = (
+    "average", "bilinear", "cubic", "cubicspline", "gauss", "lanczos", "mode", "nearest", "rms",
+)  # fmt: skip
 _NOT_ATTRS = ("AREA_OR_POINT", "OVR_RESAMPLING_ALG")
 
 
@@ -111,6 +116,7 @@ def write_cog(
     - `raster`: `GeoTensor` (H, W) or (C, H, W) with a CRS. Booleans are written as 0 and 1.
     - `tags`: to add to those made of the attributes. Attributes become tags, what is not text as
       JSON (`attrs["provenance"]` among them), `attrs["band_names"]` the band descriptions.
+    - `compress`: "deflate", "lzw", "zstd", "lzma" or "none"; all keep every bit.
     - `overview_resampling`: "average" by default, "nearest" for 8-bit integers and masks, which
       are mostly classes.
 
@@ -129,6 +135,12 @@ def write_cog(
         raise FileExistsError(f"{target} exists; give overwrite=True to replace it")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"the folder {target.parent} does not exist; create it first")
+    if compress.lower() not in _LOSSLESS:
+        raise ValueError(f"compress must be one of {_LOSSLESS}, got {compress!r}")
+    if overview_resampling is not None and overview_resampling not in _OVERVIEWS:
+        raise ValueError(
+            f"overview_resampling must be one of {_OVERVIEWS}, got {overview_resampling!r}"
+        )
     values = _as_bands(source)
     small = values.dtype.itemsize == 1
     method = overview_resampling or ("nearest" if small else "average")
@@ -158,6 +170,7 @@ def _write(
         fill = None
     elif fill is None and floating:
         fill = NAN
+    predicts = compress.lower() in _PREDICTING
     profile = {
         "driver": "COG",
         "count": len(values),
@@ -168,7 +181,7 @@ def _write(
         "transform": source.transform,
         "nodata": fill,
         "compress": compress,
-        "predictor": "YES" if compress.lower() in ("deflate", "zstd", "lzw") else "NO",
+        "predictor": "YES" if predicts and values.dtype.kind in "iuf" else "NO",
         "blocksize": _BLOCK,
         "bigtiff": "IF_SAFER",
         "overview_resampling": overview_resampling,

@@ -31,7 +31,7 @@ def apply_mask(raster: Raster, mask: Raster, fill_value: float | int = NAN) -> R
     values = values_of(raster)
     where = checked_mask(mask, values.shape)
     _check_same_grid(raster, mask)
-    _check_fill(fill_value, values.dtype)
+    check_fill(fill_value, values.dtype, "ApplyMask")
     out = values.copy()
     np.copyto(out, values.dtype.type(fill_value), where=where)
     return rewrap(raster, out, fill=fill_value)
@@ -155,16 +155,20 @@ def _check_same_grid(raster: Raster, mask: Raster) -> None:
         )
 
 
-def _check_fill(fill_value: float | int, dtype: np.dtype[Any]) -> None:
+def check_fill(fill_value: float | int, dtype: np.dtype[Any], operator: str) -> None:
+    """Raise ValueError when an integer `dtype` can't hold the fill value, naming the way out.
+
+    >>> check_fill(0, np.dtype("uint16"), "ApplyMask")
+    """
     if dtype.kind not in "iu":
         return
     if fill_value != fill_value:
         raise ValueError(
-            f"{dtype.name} can't hold NaN; put ToFloat32() before ApplyMask, "
+            f"{dtype.name} can't hold NaN; put ToFloat32() before {operator}, "
             "or give an integer fill_value such as 0"
         )
     limits = np.iinfo(dtype)
-    if fill_value != int(fill_value) or not limits.min <= fill_value <= limits.max:
+    if not limits.min <= fill_value <= limits.max or fill_value != int(fill_value):
         raise ValueError(
             f"{dtype.name} can't hold fill_value={fill_value}; it holds integers "
             f"{limits.min} to {limits.max}"

@@ -74,5 +74,18 @@ def crop(raster: Raster, row: int, col: int, rows: int, cols: int) -> Raster:
     return rewrap(raster, out, transform=_moved(raster, Affine.translation(col, row)))
 
 
+def pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    """Return (rows, cols) from one number of pixels or a pair; ValueError unless positive.
+
+    >>> pair(3)
+    (3, 3)
+    """
+    both = tuple(np.atleast_1d(np.asarray(size)).tolist())
+    both = both * 2 if len(both) == 1 else both
+    if len(both) != 2 or not all(isinstance(each, int) and each >= 1 for each in both):
+        raise ValueError(f"size must be positive (rows, cols), got {size}")
+    return both
+
+
 def _moved(raster: Raster, move: Affine) -> Any:
     return raster.transform * move if isinstance(raster, GeoTensor) else None

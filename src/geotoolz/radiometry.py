@@ -102,12 +102,8 @@ def reflectance_to_dn(
     array([[    0,  5000, 65535,     1]], dtype=uint16)
     """
     values = values_of(raster)
-    kind = np.dtype(dtype)
-    if kind.kind not in "iu":
-        raise ValueError(f"dtype must be an integer type such as 'uint16', got {kind.name!r}")
+    kind = _integer_dtype(dtype, nodata)
     limits = np.iinfo(kind)
-    if not limits.min <= nodata <= limits.max:
-        raise ValueError(f"nodata={nodata} does not fit {kind.name}")
     work = np.float32 if kind.itemsize < 4 else np.float64
     scaled = values.astype(work)
     invalid = nodata_mask(values, fill_of(raster))
@@ -124,6 +120,16 @@ def reflectance_to_dn(
         taken &= ~invalid
     out[taken] = nodata + 1 if nodata < limits.max else nodata - 1
     return rewrap(raster, out, fill=nodata, attrs={"long_name": "digital number"})
+
+
+def _integer_dtype(dtype: DTypeLike, nodata: int) -> np.dtype[Any]:
+    kind = np.dtype(dtype)
+    if kind.kind not in "iu":
+        raise ValueError(f"dtype must be an integer type such as 'uint16', got {kind.name!r}")
+    limits = np.iinfo(kind)
+    if not limits.min <= nodata <= limits.max:
+        raise ValueError(f"nodata={nodata} does not fit {kind.name}")
+    return kind
 
 
 def apply_offset(raster: Raster, offset: PerBand, axis: int = 0) -> Raster:
@@ -309,6 +315,7 @@ class ReflectanceToDN(Operator):
         nodata: int = 0,
         dtype: str = "uint16",
     ) -> None:
+        _integer_dtype(dtype, nodata)
         self.scale = scale
         self.offset = offset
         self.axis = axis

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from geotoolz.bands import Band, band_names, take_bands
-from geotoolz.carrier import Raster, rewrap
+from geotoolz.bands import Band, band_names, stale_names, take_bands
+from geotoolz.carrier import Raster, rewrap, values_of
 from pipekit import Operator
 
 
@@ -28,6 +28,9 @@ def select_bands(raster: Raster, bands: Sequence[Band], axis: int = 0) -> Raster
     names = band_names(raster)
     if not names:
         return rewrap(raster, chosen)
+    count = values_of(raster).shape[axis]
+    if len(names) != count:
+        raise stale_names(names, count)
     picked = [names[band] if isinstance(band, int) else str(band) for band in bands]
     return rewrap(raster, chosen, attrs={"band_names": picked})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,7 @@ def percentile_clip(
     array([[[0. , 0. , 0.5, 1. , 1. ]]], dtype=float32)
     """
     check_percentiles(p_min, p_max)
-    if sample is not None and sample < 1:
-        raise ValueError(f"sample must be a positive number of pixels, got {sample}")
+    _check_sample(sample)
     values = values_of(raster)
     kind = float_dtype(dtype)
     out = np.empty(values.shape, kind)
@@ -139,6 +139,11 @@ def _check_limits(low: float | None, high: float | None) -> None:
         raise ValueError(f"min_val must be below max_val, got min_val={low}, max_val={high}")
 
 
+def _check_sample(sample: int | None) -> None:
+    if sample is not None and sample < 1:
+        raise ValueError(f"sample must be a positive number of pixels, got {sample}")
+
+
 def check_percentiles(p_min: float, p_max: float) -> None:
     """Raise ValueError unless 0 <= p_min < p_max <= 100.
 
@@ -150,6 +155,15 @@ def check_percentiles(p_min: float, p_max: float) -> None:
         )
 
 
+def check_gamma(g: float, argument: str) -> None:
+    """Raise ValueError, naming `argument`, unless `g` is a positive number.
+
+    >>> check_gamma(2.2, "g")
+    """
+    if not (isinstance(g, Real) and 0 < g < np.inf):
+        raise ValueError(f"{argument} must be a positive number, got {g!r}")
+
+
 def gamma(raster: Raster, g: float, dtype: DTypeLike = "float32") -> Raster:
     """Return raster ** (1 / g): `g` above 1 brightens the dark parts of a 0..1 picture.
 
@@ -159,8 +173,7 @@ def gamma(raster: Raster, g: float, dtype: DTypeLike = "float32") -> Raster:
     >>> gamma(np.array([[0.0, 0.25, 1.0]], dtype="float32"), 2.0)
     array([[0. , 0.5, 1. ]], dtype=float32)
     """
-    if not (np.isfinite(g) and g > 0):
-        raise ValueError(f"g must be a positive number, got {g}")
+    check_gamma(g, "g")
     values = values_of(raster)
     out = np.maximum(as_float(values, dtype), 0)
     np.power(out, 1.0 / g, out=out)
@@ -184,6 +197,8 @@ class PercentileClip(Operator):
         dtype: str = "float32",
     ) -> None:
         check_percentiles(p_min, p_max)
+        _check_sample(sample)
+        float_dtype(dtype)
         self.p_min = p_min
         self.p_max = p_max
         self.axis = axis
@@ -227,8 +242,8 @@ class Gamma(Operator):
     """
 
     def __init__(self, g: float, dtype: str = "float32") -> None:
-        if not (np.isfinite(g) and g > 0):
-            raise ValueError(f"g must be a positive number, got {g}")
+        check_gamma(g, "g")
+        float_dtype(dtype)
         self.g = g
         self.dtype = dtype
 

@@ -15,7 +15,7 @@ from geotoolz.bands import Band, check_band, take_bands
 from geotoolz.carrier import NAN, Raster, carry_nodata, fill_of, rewrap, values_of
 from geotoolz.colours import lookup_table
 from geotoolz.plotting import MAX_PIXELS, RGB, check_order, plot, quicklook, single_band
-from geotoolz.stretch import percentile_clip
+from geotoolz.stretch import check_gamma, check_percentiles, percentile_clip
 from pipekit import Operator
 
 __all__ = ["MAX_PIXELS", "RGB", "Colormap", "ToRGB", "colormap", "plot", "quicklook", "to_rgb"]
@@ -39,7 +39,7 @@ def to_rgb(
     >>> to_rgb(np.arange(12.0).reshape(3, 2, 2), bands=(2, 1, 0)).max()
     np.float32(1.0)
     """
-    _check_rgb(bands, limits)
+    _check_rgb(bands, stretch, limits, gamma)
     picked = rewrap(raster, np.stack(take_bands(raster, bands)), drop=("band_names",))
     if limits is None and stretch is not None:
         picture = values_of(percentile_clip(picked, *stretch))
@@ -94,13 +94,21 @@ def colormap(
     return rewrap(raster, out, fill=None, attrs=attrs)
 
 
-def _check_rgb(bands: Sequence[Band], limits: tuple[float, float] | None) -> None:
+def _check_rgb(
+    bands: Sequence[Band],
+    stretch: tuple[float, float] | None,
+    limits: tuple[float, float] | None,
+    gamma: float,
+) -> None:
     if len(bands) != 3:
         raise ValueError(f"a picture has three bands (red, green, blue), got {list(bands)}")
     for band in bands:
         check_band(band, "bands")
     if limits is not None and not limits[0] < limits[1]:
         raise ValueError(f"limits must be (low, high) with low < high, got {limits}")
+    if stretch is not None:
+        check_percentiles(*stretch)
+    check_gamma(gamma, "gamma")
 
 
 class ToRGB(Operator):
@@ -117,7 +125,7 @@ class ToRGB(Operator):
         limits: tuple[float, float] | None = None,
         gamma: float = 1.0,
     ) -> None:
-        _check_rgb(bands, limits)
+        _check_rgb(bands, stretch, limits, gamma)
         self.bands = bands
         self.stretch = stretch
         self.limits = limits

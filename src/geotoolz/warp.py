@@ -83,6 +83,7 @@ def reproject(
     from rasterio.warp import calculate_default_transform
 
     source = georeferenced(raster, "reprojecting")
+    check_resolution(resolution)
     target = CRS.from_user_input(crs)
     height, width = source.shape[-2:]
     corners = ((0, 0), (width, 0), (0, height), (width, height))
@@ -144,6 +145,15 @@ def _method(name: str) -> Any:
         known = sorted(Resampling.__members__)
         raise ValueError(f"resampling must be one of {known}, got {name!r}")
     return Resampling[name]
+
+
+def check_resolution(resolution: float | tuple[float, float] | None) -> None:
+    """Raise ValueError unless a pixel size, one number or (x, y), is positive or None.
+
+    >>> check_resolution((10.0, 20.0))
+    """
+    if resolution is not None and not np.all(np.asarray(resolution) > 0):
+        raise ValueError(f"resolution must be positive, got {resolution}")
 
 
 def check_resampling(name: str) -> None:

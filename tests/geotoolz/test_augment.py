@@ -280,3 +280,25 @@ def test_labels_must_fit_the_chip():
 def test_bad_arguments_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        (lambda: gz.BrightnessJitter(0.2), "factor must be .low, high."),
+        (lambda: gz.ContrastJitter((1.2, 0.8)), "factor must be .low, high."),
+        (lambda: gz.RandomCrop((1, 2, 3)), "size must be positive"),
+        (lambda: gz.RandomCrop(0), "size must be positive"),
+        (
+            lambda: gz.BandDropout(1.0, fill_value=-1)(np.ones((3, 2, 2), "uint8"), seed=0),
+            "uint8 can't hold fill_value=-1",
+        ),
+        (
+            lambda: gz.BandDropout(1.0, fill_value=np.nan)(np.ones((3, 2, 2), "uint8"), seed=0),
+            "ToFloat32.. before BandDropout",
+        ),
+    ],
+)
+def test_bad_ranges_sizes_and_fills_are_refused(act, message):
+    with pytest.raises(ValueError, match=message):
+        act()

@@ -3,6 +3,7 @@ import pytest
 from georeader.geotensor import GeoTensor
 from rasterio import Affine
 
+import geotoolz as gz
 from geotoolz.bands import BandError, band_index, band_views, check_band, per_band, take_bands
 
 
@@ -139,3 +140,18 @@ def test_per_band_numbers_broadcast_along_their_axis():
 def test_too_many_numbers_name_the_argument():
     with pytest.raises(ValueError, match=r"scale must be one number or one per band"):
         per_band([1, 2], np.ones((3, 2, 2)), 0, np.dtype("float32"), "scale")
+
+
+def test_names_left_behind_by_slicing_are_never_read_as_those_of_the_slice(tile):
+    sliced = tile[1:]
+    assert list(sliced.attrs["band_names"]) == ["B04", "B08", "B11"]
+    for op in (gz.NDVI(), gz.SelectBands(("B08",)), gz.SelectBands((0,)), gz.SpectralIndex("NDVI")):
+        with pytest.raises(BandError, match=r"slicing a GeoTensor leaves the names.*SelectBands"):
+            op(sliced)
+    with pytest.raises(BandError) as error:
+        gz.NDVI(0, 5)(sliced)
+    assert "B04" not in str(error.value)
+    assert gz.NDVI(0, 1)(sliced).shape == (5, 7)
+    chosen = gz.SelectBands((1, 2))(tile)
+    assert chosen.attrs["band_names"] == ["B08", "B11"]
+    assert np.array_equal(chosen.values, tile.values[1:])

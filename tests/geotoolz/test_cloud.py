@@ -120,3 +120,11 @@ def test_only_masks_grow_and_only_outwards():
     for radius in (-1, np.nan):
         with pytest.raises(ValueError, match="radius must be 0 or more pixels"):
             gz.DilateMask(radius)
+
+
+def test_a_single_class_or_flag_needs_no_tuple():
+    scl = np.array([[4, 9, 0]], "uint8")
+    assert gz.MaskFromSCL(classes=9)(scl).tolist() == [[False, True, False]]
+    quality = np.array([[8, 1]], "uint16")
+    assert gz.MaskFromQABits(flags=3)(quality).tolist() == [[True, False]]
+    assert gz.MaskFromQABits(flags="fill")(quality).tolist() == [[False, True]]

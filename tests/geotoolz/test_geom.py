@@ -77,3 +77,22 @@ def test_padding_mistakes_are_named(tile):
         gz.PadTo(8, position="left")(tile)
     with pytest.raises(ValueError, match="size must be positive"):
         gz.PadTo((0, 4))(tile)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: gz.PadTo((0, 4)), "size must be positive"),
+        (lambda: gz.PadTo((1, 2, 3)), "size must be positive"),
+        (lambda: gz.PadTo(4, mode="mirror"), "mode must be one of"),
+        (lambda: gz.PadTo(4, position="left"), "position must be"),
+        (lambda: gz.PadTo(4, fill_value=np.nan)(np.ones((2, 2), "uint8")), "ToFloat32.. before"),
+        (lambda: gz.PadTo(4, fill_value=256)(np.ones((2, 2), "uint8")), "0 to 255"),
+        (lambda: gz.Reproject(3857, resolution=0), "resolution must be positive"),
+        (lambda: gz.Reproject(3857, resolution=(10, -10)), "resolution must be positive"),
+        (lambda: gz.Resample(0), "resolution must be positive"),
+    ],
+)
+def test_bad_sizes_modes_and_resolutions_are_refused(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()

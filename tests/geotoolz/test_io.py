@@ -209,3 +209,23 @@ def test_the_operators_read_and_write(tmp_path):
     assert pipeline(given) is given
     assert np.array_equal(gz.ReadGeoTensor()(path).values, given.values)
     assert gz.ReadGeoTensor()(str(path)).attrs == {"step": "1"}
+
+
+def test_compression_and_resampling_are_read_and_checked(tile, tmp_path):
+    with pytest.raises(ValueError, match="compress must be one of"):
+        gz.write_cog(tile, tmp_path / "a.tif", compress="jpeg")
+    with pytest.raises(ValueError, match="overview_resampling must be one of"):
+        gz.write_cog(tile, tmp_path / "a.tif", overview_resampling="near")
+    assert list(tmp_path.iterdir()) == []
+    for compress in ("deflate", "lzw", "zstd", "lzma", "none"):
+        path = gz.write_cog(tile, tmp_path / f"{compress}.tif", compress=compress)
+        with rasterio.open(path) as file:
+            found = file.compression.value.lower() if file.compression else "none"
+        assert found == compress
+        assert np.array_equal(gz.read(path).values, tile.values)
+
+
+def test_complex_numbers_are_written_and_read(tile, tmp_path):
+    waves = GeoTensor(tile.values * (1 + 2j), tile.transform, tile.crs, None)
+    path = gz.write_cog(waves.astype("complex64"), tmp_path / "waves.tif")
+    assert np.array_equal(gz.read(path).values, waves.values.astype("complex64"))

@@ -142,3 +142,8 @@ def test_a_threshold_on_one_band():
     assert gz.MaskWhere(">", 2, band=1)(values).tolist() == [[True, False]]
     with pytest.raises(ValueError, match="comparison must be one of"):
         gz.MaskWhere("=<", 1)
+
+
+def test_integers_hold_no_infinity():
+    with pytest.raises(ValueError, match="uint8 can't hold fill_value=inf; it holds integers"):
+        gz.ApplyMask(np.ones((2, 2), bool), fill_value=np.inf)(np.ones((2, 2), "uint8"))

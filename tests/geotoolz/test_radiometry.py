@@ -233,3 +233,20 @@ def test_real_pixels_are_reflectances(bolzano):
     median = np.nanmedian(result.values, axis=(1, 2))
     assert (median > 0.005).all()
     assert (median < 0.6).all()
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: gz.PercentileClip(dtype="int8"), "must be a float type"),
+        (lambda: gz.PercentileClip(sample=0), "sample must be a positive number"),
+        (lambda: gz.Gamma(2.0, dtype="int8"), "must be a float type"),
+        (lambda: gz.Gamma("2"), "g must be a positive number, got '2'"),
+        (lambda: gz.Gamma(np.inf), "g must be a positive number"),
+        (lambda: gz.ReflectanceToDN(dtype="float32"), "must be an integer type"),
+        (lambda: gz.ReflectanceToDN(nodata=-1), "nodata=-1 does not fit uint16"),
+    ],
+)
+def test_arguments_are_checked_when_the_operator_is_made(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()

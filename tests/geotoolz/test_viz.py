@@ -82,3 +82,16 @@ def test_colour_map_mistakes_are_named_when_the_operator_is_made():
         gz.Colormap("gray", 1.0, 0.0)
     with pytest.raises(ValueError, match=r"expected one band, .* got shape \(2, 3, 3\)"):
         gz.Colormap("gray")(np.zeros((2, 3, 3)))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"stretch": (98, 2)}, "percentiles must satisfy"),
+        ({"gamma": 0}, "gamma must be a positive number"),
+        ({"limits": (1, 0)}, "low < high"),
+    ],
+)
+def test_a_picture_s_options_are_checked_when_it_is_made(options, message):
+    with pytest.raises(ValueError, match=message):
+        gz.ToRGB((0, 1, 2), **options)
