@@ -47,6 +47,12 @@ def load_dem_chip(
         As `load_s2_chip`.
     ValueError
         For a box too large for the memory.
+
+    Examples
+    --------
+    >>> lake = load_dem_chip(bbox=(-120.05, 39.00, -120.03, 39.01), source="simulated")
+    >>> lake.shape, float(lake.max())
+    ((37, 73), 1897.0)
     """
     request = Request.of(COLLECTION, bbox, EVER, assets=(ASSET,))
     chosen, items = find_items(request, source=source)

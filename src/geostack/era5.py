@@ -66,6 +66,11 @@ def load_era5_chip(
         For an unknown backend or a bad box or date range.
     NoSceneError, AssetNotFoundError, PixelReadError, SourceUnavailableError
         As `load_s2_chip`.
+
+    Examples
+    --------
+    >>> load_era5_chip(date_range="2020-06-01", source="simulated").shape
+    (24, 4, 3)
     """
     if backend == "cop-dem-glo-30":
         return load_dem_chip(bbox=bbox, source=source)

@@ -82,6 +82,11 @@ def load_gbif_points(
         When the archive was asked for and holds no download of that species.
     ValueError
         For a bad key, box, limit or source, or more than GBIF's search gives.
+
+    Examples
+    --------
+    >>> load_gbif_points(bbox=(-3, 40, -2, 41), limit=20, source="simulated").shape
+    (20, 7)
     """
     import pandas as pd
 
@@ -100,9 +105,18 @@ def load_gbif_points(
 
 
 def read_gbif_download(path: str | Path) -> gpd.GeoDataFrame:
-    """Return the occurrences of a GBIF download: a zip of one tab-separated table, or the table.
+    r"""Return the occurrences of a GBIF download: a zip of one tab-separated table, or the table.
 
     Rows without coordinates are left out.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
+    ...     _ = file.write("gbifID\tdecimalLongitude\tdecimalLatitude\n7\t-120.1\t39.2\n")
+    ...     file.flush()
+    ...     int(read_gbif_download(file.name)["key"].iloc[0])
+    7
     """
     import pandas as pd
 

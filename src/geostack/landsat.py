@@ -71,6 +71,13 @@ def load_landsat_chip(
         For an unknown band, or a mask band with `scale`.
     NoSceneError, AssetNotFoundError, OutsideTileError, PixelReadError, SourceUnavailableError
         As `load_s2_chip`.
+
+    Examples
+    --------
+    >>> box = (-120.05, 39.00, -120.03, 39.01)
+    >>> chip = load_landsat_chip(bbox=box, bands=("red", "nir08"), scale=True, source="simulated")
+    >>> chip.shape, chip.dtype.name
+    ((2, 39, 60), 'float32')
     """
     names = _check_bands(bands, scale)
     request = Request.of(

@@ -59,6 +59,11 @@ def load_naip_chip(
         For an unknown or repeated band, a bad resolution, or a box too large for the resolution.
     NoSceneError, OutsideTileError, PixelReadError, SourceUnavailableError
         As `load_s2_chip`.
+
+    Examples
+    --------
+    >>> load_naip_chip(resolution=10, source="simulated").shape
+    (4, 92, 90)
     """
     names = _check_bands(bands)
     if resolution is not None and not (math.isfinite(resolution) and resolution > 0):

@@ -133,6 +133,11 @@ def load_s2_full_tile(
     ------
     NoSceneError, AssetNotFoundError, SourceUnavailableError
         As `load_s2_chip`.
+
+    Examples
+    --------
+    >>> load_s2_full_tile(bands=("B04",), source="simulated").shape
+    (1, 10980, 10980)
     """
     request = _request(bbox, date_range, tile, bands, max_cloud_cover)
     chosen, item, assets = _clearest(request, source)
@@ -183,6 +188,13 @@ def load_s2_timestack(
     ------
     NoSceneError, AssetNotFoundError, OutsideTileError, PixelReadError, SourceUnavailableError
         As `load_s2_chip`.
+
+    Examples
+    --------
+    >>> box = (-120.05, 39.00, -120.03, 39.01)
+    >>> stack, dates, _ = load_s2_timestack(bbox=box, max_items=2, source="simulated")
+    >>> stack.shape, list(dates.strftime("%m-%d"))
+    ((2, 2, 118, 178), ['06-14', '07-07'])
     """
     import pandas as pd
 

@@ -72,6 +72,13 @@ def load_stac_items(
         When no source can answer.
     ValueError
         For a bad box, date range, tile, cloud cover, limit or source name.
+
+    Examples
+    --------
+    >>> box = (-120.05, 39.00, -120.03, 39.01)
+    >>> items = load_stac_items("sentinel-2-l2a", box, "2024-06", source="simulated")
+    >>> items[0].id
+    'S2B_MSIL2A_20240614T183919_R070_T10SGJ_20240614T225657_SIM'
     """
     request = Request.of(collection, bbox, date_range, tile=tile, max_cloud_cover=max_cloud_cover)
     chosen, items = find_items(request, limit=limit, source=source)
