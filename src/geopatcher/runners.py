@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -330,9 +331,17 @@ class _Run:
             scheduling(scheduler, workers and min(workers, len(blocks)), job) as chosen,
         ):
             bar.update(self.domain.height - sum(stop - start for start, stop in blocks))
-            for rows, result in in_order(chosen.submit, blocks, 2 * chosen.workers):
-                yield rows, result
-                bar.update(rows[1] - rows[0])
+            try:
+                for rows, result in in_order(chosen.submit, blocks, 2 * chosen.workers):
+                    yield rows, result
+                    bar.update(rows[1] - rows[0])
+            except BrokenExecutor as error:
+                error.add_note(
+                    "a worker process died: memory may have run out (fewer workers, smaller "
+                    "block_rows), or a script starts it without `if __name__ == '__main__':`; with "
+                    "journal= the same call goes on from the last finished block"
+                )
+                raise
 
     def _note(self, covered: int, skipped: dict[Any, str]) -> None:
         self.covered += covered
