@@ -13,6 +13,7 @@ from geostack.errors import (
     PixelReadError,
     SourceUnavailableError,
 )
+from geostack.tokens import redact
 from pipekit import QCError
 
 logger = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, QCError):
         return Problem(422, f"the pixels did not pass the pipeline's checks: {error}")
     if isinstance(error, SourceUnavailableError | PixelReadError):
-        logger.warning("a read failed: %s", error)
+        logger.warning("a read failed: %s", redact(str(error)))
         return Problem(503, "the scene can't be read now; try again", _RETRY)
     logger.error("a job failed", exc_info=error)
     return Problem(500, f"the pipeline failed with {type(error).__name__}", _RETRY)
