@@ -1,0 +1,443 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Time: windows that look back
+#
+# **Question.** Clouds tear holes into every series of images. What may a value for *today* use,
+# and how do pieces of a series become one again without ever looking into the future?
+#
+# You will learn
+#
+# - to cut a series with four temporal geometries, all of which end at their anchor;
+# - what a temporal window weighs, and why a lookback at the series' start is truncated, not dropped;
+# - to fold a state through the dates, to average, to forecast and to check the forecast;
+# - to cut in space and time at once, in three couplings.
+#
+# **Needs** no network. Where the sample archive is there (`GEOSTACK_ARCHIVE`), the series are 118
+# real acquisitions over Flemish cropland, clouds and all; else the simulated summer at Lake Tahoe.
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+
+from geopatcher import SpatialExplicit, SpatialHann, SpatialPatcher, SpatialRectangular
+from geopatcher import SpatialRegularStride, SpatioTemporalPatcher, TemporalCausalBoxcar
+from geopatcher import TemporalCausalRolling, TemporalEventTriggered, TemporalExplicit
+from geopatcher import TemporalExponentialDecay, TemporalFixedLookback, TemporalFold
+from geopatcher import TemporalForecast, TemporalHierarchicalCombine, TemporalLookbackHorizon
+from geopatcher import TemporalMean, TemporalMultiScale, TemporalPatcher, TemporalPeriodic
+from geopatcher import TemporalPhaseWindow, TemporalRandom, TemporalRegularStride
+from geopatcher import TemporalTaperedTukey
+from geostack import LAKE_TAHOE_TILE, NoSceneError, SourceUnavailableError, load_s2_timestack
+from geotoolz import NDVI, SCL_CLOUDS_AND_INVALID
+from geotoolz.carrier import rewrap
+from geotoolz.viz import plot
+
+# %% [markdown]
+# ## A series with holes
+
+# %%
+asked = {"bands": ("B04", "B08", "SCL"), "max_items": 120, "max_cloud_cover": None}
+flanders = {
+    "bbox": (3.0196, 50.8112, 3.0282, 50.8166),
+    "date_range": "2017-08-01/2018-11-30",
+    "tile": "31UDS",
+}
+tahoe = {
+    "bbox": (-120.02, 38.93, -120.005, 38.945),
+    "date_range": "2024-06-01/2024-07-31",
+    "tile": LAKE_TAHOE_TILE,
+}
+try:
+    stack, dates, reference = load_s2_timestack(**flanders, **asked)
+except (NoSceneError, SourceUnavailableError):
+    stack, dates, reference = load_s2_timestack(**tahoe, **asked)
+print(f"source: {stack.attrs['source']} ({stack.attrs['item_ids'][0]} and {len(dates) - 1} more)")
+print(f"{stack.shape} (time, band, rows, cols), {dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d}")
+
+# %% [markdown]
+# NDVI of every date at once: the bands lie on axis 1. What the scene classification calls cloud,
+# shadow or invalid becomes NaN, and stays NaN until something fills it.
+
+# %%
+ndvi = np.array(NDVI(red_idx=0, nir_idx=1, axis=1)(stack))
+ndvi[np.isin(stack.values[:, 2], SCL_CLOUDS_AND_INVALID)] = np.nan
+clear = np.isfinite(ndvi).mean(axis=(1, 2))
+series = xr.DataArray(ndvi, dims=("time", "y", "x"), coords={"time": dates.values})
+print(f"{(clear > 0.9).sum()} of {len(dates)} dates are more than 90 % clear, "
+      f"{(clear < 0.1).sum()} less than 10 %")  # fmt: skip
+if stack.attrs["source"] == "archive" and len(dates) == 118:
+    assert ((clear > 0.9).sum(), (clear < 0.1).sum()) == (55, 51)
+
+# %% [markdown]
+# The picture of a place through time: six of the clearest dates, in order. Blank pixels are
+# clouded.
+
+
+# %%
+def maps(images, titles, label="NDVI", cmap="YlGn", limits=(0, 0.9)):
+    """Draw maps (rows, cols) side by side on one scale."""
+    fig, axes = plt.subplots(1, len(images), figsize=(2.1 * len(images), 1.9), layout="constrained")
+    for ax, image, title in zip(axes, images, titles, strict=True):
+        plot(rewrap(stack, np.asarray(image)), ax=ax, cmap=cmap, vmin=limits[0], vmax=limits[1],
+             title=title, colorbar=False, scale_bar=ax is axes[0], axes="none")  # fmt: skip
+    fig.colorbar(axes[-1].images[-1], ax=axes, label=label, shrink=0.8)
+    plt.show()
+
+
+best = np.sort(np.argsort(-clear, kind="stable")[: min(30, len(clear))])
+shown = best[np.linspace(0, len(best) - 1, 6).astype(int)]
+maps(ndvi[shown], [f"{dates[i]:%Y-%m-%d}" for i in shown])
+
+# %% [markdown]
+# ## Four geometries, one anchor
+#
+# A temporal patch hangs at its *anchor*, the last step that is known. All geometries look back
+# from there; only a horizon lies ahead. The drawing shows which steps belong to the patch whose
+# anchor lies 90 % into the series.
+
+# %%
+today = int(0.9 * len(dates))
+geometries = {
+    "FixedLookback(10)": TemporalFixedLookback(10),
+    "LookbackHorizon(10, 4)": TemporalLookbackHorizon(10, 4),
+    "MultiScale((3, 12))": TemporalMultiScale((3, 12)),
+    "PhaseWindow(365 d, 20 d)": TemporalPhaseWindow(period=365, half_width=20),
+}
+domain = TemporalPatcher(TemporalFixedLookback(1), TemporalRegularStride(1)).domain(series)
+steps = np.arange(len(dates))
+fig, ax = plt.subplots(figsize=(9, 2.8), layout="constrained")
+ax.plot(dates, np.full(len(dates), -0.8), "|", color="0.7", ms=9)
+for row, geometry in enumerate(geometries.values()):
+    found = geometry.neighborhood(domain, today)
+    for k, part in enumerate(getattr(found, "spans", (found,))):
+        inside = steps[part.steps]
+        ahead = inside > today
+        ax.plot(
+            dates[inside[~ahead]], np.full((~ahead).sum(), row + 0.25 * k), "o", color="C0", ms=4
+        )
+        ax.plot(dates[inside[ahead]], np.full(ahead.sum(), row), "o", color="C1", ms=4, mfc="w")
+ax.axvline(dates[today], color="k", lw=1)
+ax.set_yticks(range(-1, 4), ["all dates", *geometries])
+ax.set_title("Which dates belong to a patch: known (filled) and horizon (open)")
+ax.set_ylim(-1.4, 3.6)
+plt.show()
+assert all(
+    steps[part.steps].max() == today
+    for name, geometry in geometries.items() if "Horizon" not in name
+    for part in getattr(geometry.neighborhood(domain, today), "spans",
+                        (geometry.neighborhood(domain, today),))
+)  # fmt: skip
+
+# %% [markdown]
+# Near the series' start there is less to look back on. Such a patch is shorter, and it is there:
+# a model that warms up must see the first dates too.
+
+# %%
+lookback = TemporalPatcher(TemporalFixedLookback(5), TemporalRegularStride(1))
+lengths = [len(patch.data) for patch in lookback.split(series)]
+print("patches:", len(lengths), "- first lengths:", lengths[:7])
+assert lengths == [min(5, step + 1) for step in range(len(dates))]
+
+# %% [markdown]
+# ## What a step counts
+#
+# Windows weigh steps by their age. All weights are positive, and a truncated lookback has the
+# newest weights of a whole one.
+
+# %%
+windows = {
+    "CausalBoxcar()": TemporalCausalBoxcar(),
+    "ExponentialDecay(tau=6)": TemporalExponentialDecay(6),
+    "TaperedTukey(alpha=0.5)": TemporalTaperedTukey(0.5),
+    "Periodic(period=12)": TemporalPeriodic(12),
+}
+month = TemporalFixedLookback(30)
+fig, axes = plt.subplots(1, 4, figsize=(10, 2.2), sharey=True, layout="constrained")
+for ax, (name, window) in zip(axes, windows.items(), strict=True):
+    weights = window.weights(month, 30)
+    assert (weights > 0).all()
+    assert np.array_equal(window.weights(month, 8), weights[-8:])
+    ax.bar(np.arange(-29, 1), weights, width=1, color="C0")
+    ax.set_title(name, fontsize=10)
+    ax.set_xlabel("age (steps)")
+axes[0].set_ylabel("weight")
+plt.show()
+
+# %% [markdown]
+# ## When: five samplers
+#
+# Anchors are numbers of steps; dates are understood where the series has them. An event takes
+# the last date *up to* it: what was known when it came.
+
+# %%
+events = [str((dates[len(dates) // 3]).date()), str((dates[-2]).date())]
+samplers = [
+    TemporalRegularStride(len(dates) // 5),
+    TemporalCausalRolling(len(dates) // 6),
+    TemporalEventTriggered(events),
+    TemporalRandom(5, seed=7),
+    TemporalExplicit([0, events[0]]),
+]
+for sampler in samplers:
+    anchors = sampler.anchors(domain, TemporalFixedLookback(10))
+    print(f"{type(sampler).__name__:24}", anchors)
+assert TemporalRandom(5, seed=7).anchors(domain, None) == samplers[3].anchors(domain, None)
+
+# %% [markdown]
+# ## Filling clouds from the past: `TemporalMean`
+#
+# For each date: the mean of its lookback, weighted by the window, clouds left out. The operator
+# drops the time axis, so each patch gives one map, put at its anchor.
+
+# %%
+decay = TemporalPatcher(
+    TemporalFixedLookback(10), TemporalRegularStride(1), TemporalExponentialDecay(3), TemporalMean()
+)
+
+
+def composite(patch):
+    """Return the weighted mean over time of what is clear, (rows, cols)."""
+    values = np.asarray(patch.data)
+    weights = np.isfinite(values) * patch.weights[:, None, None]
+    with np.errstate(invalid="ignore"):
+        return np.nansum(values * weights, axis=0) / weights.sum(axis=0)
+
+
+filled = decay.merge((patch.with_data(composite(patch)) for patch in decay.split(series)), series)
+print(
+    f"missing before: {np.isnan(series).mean().item():.0%}, after: {np.isnan(filled).mean().item():.1%}"
+)
+assert filled.dims == series.dims
+assert np.isnan(filled).mean() < 0.5 * np.isnan(series).mean()
+kept = np.isfinite(series.values)
+assert np.isfinite(filled.values[kept]).all()
+
+# %%
+cloudy = np.argsort(np.abs(clear[10:] - 0.5), kind="stable")[:3] + 10
+images = [image for step in cloudy for image in (ndvi[step], filled[step])]
+titles = [f"{dates[step]:%Y-%m-%d}{word}" for step in cloudy for word in ("", ", filled")]
+maps(images, titles)
+
+# %% [markdown]
+# Nothing here saw the future. Replace all later dates by nonsense, and today's map is the same,
+# to the byte.
+
+# %%
+spoilt = series.copy(data=np.where((steps > today)[:, None, None], -99.0, series.values))
+honest = composite(decay.patch_at(series, today))
+assert honest.tobytes() == composite(decay.patch_at(spoilt, today)).tobytes()
+print("step", today, "knows nothing of what came after it")
+
+# %% [markdown]
+# ## Carrying a state: `TemporalFold`
+#
+# Some questions need a memory and no window: the greenest each pixel ever was, and when. A fold
+# carries a state through the patches, in order; one date is in memory at a time.
+
+
+# %%
+def greenest(state, patch):
+    """Keep each pixel's highest NDVI so far and the step it came at."""
+    highest, when = state
+    values = np.asarray(patch.data)[-1]
+    better = values > highest
+    return np.where(better, values, highest), np.where(better, patch.anchor, when)
+
+
+shape = ndvi.shape[1:]
+fold = TemporalFold(greenest, (np.full(shape, -np.inf), np.full(shape, -1)))
+one_by_one = TemporalPatcher(TemporalFixedLookback(1), TemporalRegularStride(1), aggregation=fold)
+highest, when = one_by_one.merge(one_by_one.split(series), series)
+assert np.array_equal(highest[when >= 0], np.nanmax(ndvi[:, when >= 0], axis=0))
+
+# %%
+day = np.array(dates.strftime("%j"), float)[when]
+day[when < 0] = np.nan
+fig, axes = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
+plot(rewrap(stack, highest), ax=axes[0], cmap="YlGn", vmin=0, vmax=1, label="NDVI", axes="none",
+     title="Greenest each pixel was")  # fmt: skip
+plot(rewrap(stack, day), ax=axes[1], cmap="twilight", vmin=1, vmax=366, label="day of the year",
+     title="... and when", axes="none")  # fmt: skip
+plt.show()
+
+# %% [markdown]
+# ## Forecasts that can be checked
+#
+# `TemporalLookbackHorizon` holds the past *and* what came; `TemporalForecast` keeps one block for
+# each anchor. The same aggregation merges forecasts and truth, so comparing is a loop over
+# anchors. Here: the mean NDVI of the scene, filled as above, four steps ahead.
+
+# %%
+mean = filled.mean(("y", "x")).dropna("time")
+known = mean.time.values
+ahead = TemporalPatcher(
+    TemporalLookbackHorizon(lookback=8, horizon=4),
+    TemporalCausalRolling(step=2),
+    aggregation=TemporalForecast(horizon=4),
+)
+truth = ahead.merge(ahead.split(mean), mean)
+
+
+def persistence(past):
+    """Tomorrow is like today."""
+    return np.repeat(past[-1], 4)
+
+
+def trend(past):
+    """A straight line through the lookback, half believed."""
+    slope, _ = np.polyfit(np.arange(len(past)), past, 1)
+    return past[-1] + 0.5 * slope * np.arange(1, 5)
+
+
+# %%
+forecasts = {}
+for model in (persistence, trend):
+    made = (p.with_data(model(p.data.values[: len(p.weights)])) for p in ahead.split(mean))
+    forecasts[model.__name__] = ahead.merge(made, mean)
+whole = [anchor for anchor in truth if len(truth[anchor]) == 4]
+for name, blocks in forecasts.items():
+    error = np.sqrt(np.mean([(blocks[a] - truth[a]) ** 2 for a in whole]))
+    print(f"{name:12} rmse {error:.4f} over {len(whole)} forecasts")
+assert all(np.array_equal(truth[a], mean.values[a + 1 : a + 5]) for a in truth)
+assert all(block.shape == (4,) for blocks in forecasts.values() for block in blocks.values())
+
+# %%
+fig, ax = plt.subplots(figsize=(9, 2.6), layout="constrained")
+ax.plot(known, mean, color="0.3", label="scene mean, filled")
+for anchor in whole[:: max(1, len(whole) // 12)]:
+    block = forecasts["trend"][anchor]
+    ax.plot(known[anchor + 1 : anchor + 5], block, color="C1", lw=2)
+    ax.plot(known[anchor], mean[anchor], "o", color="C1", ms=4)
+ax.plot([], [], color="C1", label="forecast, from its anchor on")
+ax.set(ylabel="NDVI", title="Four steps ahead, made only of what lay behind")
+ax.legend(loc="lower left", frameon=False)
+plt.show()
+
+# %% [markdown]
+# ## Several scales at once
+#
+# A short lookback follows, a long one is calm. `TemporalMultiScale` gives both; the operator
+# answers once for each, and `TemporalHierarchicalCombine` weighs the answers, leaving out a scale
+# that saw only clouds.
+
+# %%
+scales = TemporalPatcher(
+    TemporalMultiScale((3, 15)), TemporalRegularStride(1), TemporalCausalBoxcar(),
+    TemporalHierarchicalCombine(weights=(2, 1)),
+)  # fmt: skip
+
+
+def means(patch):
+    """Return the clear mean of each scale, (rows, cols) each, NaN where all was clouded."""
+    totals = [(np.nansum(part, axis=0), np.isfinite(part).sum(axis=0)) for part in patch.data]
+    return tuple(np.where(n > 0, total / np.maximum(n, 1), np.nan) for total, n in totals)
+
+
+combined = scales.merge((p.with_data(means(p)) for p in scales.split(series)), series)
+gaps = [float(np.isnan(x).mean()) for x in (series, combined)]
+print(f"missing: {gaps[0]:.0%} in the series, {gaps[1]:.1%} with two scales")
+assert gaps[1] < gaps[0]
+
+# %% [markdown]
+# ## Space and time
+#
+# A `SpatioTemporalPatcher` couples a spatial and a temporal patcher. Each patch has `.space` and
+# `.time`, its two addresses. *product*: every place at every time. Splitting and merging the
+# unchanged cube gives it back.
+
+# %%
+cube = rewrap(stack, filled.values)
+size = min(24, *shape)
+space = SpatialPatcher(
+    SpatialRectangular(size, boundary="shift"),
+    SpatialRegularStride(max(1, size // 2)),
+    SpatialHann(),
+)
+time = TemporalPatcher(
+    TemporalFixedLookback(4), TemporalRegularStride(2), TemporalExponentialDecay(2)
+)
+product = SpatioTemporalPatcher(space, time, coupling="product")
+patch = next(product.split(cube))
+print(product.n_anchors(cube), "patches; the first:", patch.anchor, patch.data.shape)
+print("space:", patch.space.indices)
+print("time: ", patch.time.indices)
+merged = np.asarray(product.merge(product.split(cube), cube))
+assert np.nanmax(np.abs(merged - cube.values)) < 1e-6
+assert product.n_anchors(cube) == len(space.anchors(cube)) * len(range(0, len(dates), 2))
+
+# %% [markdown]
+# *aligned*: the first place at the first time, the second at the second, such as a flight along a
+# track. *coupled*: pairs that belong together, such as plots and the dates of their visits.
+
+# %%
+corner = (shape[0] - size, shape[1] - size)
+track = SpatialPatcher(SpatialRectangular(size), SpatialExplicit([(0, 0), (0, corner[1]), corner]))
+days = TemporalExplicit([4, 8, 12])
+aligned = SpatioTemporalPatcher(
+    track, TemporalPatcher(TemporalFixedLookback(4), days), coupling="aligned"
+)
+print("aligned:", aligned.anchors(cube))
+
+visits = SpatialExplicit([((0, 0), 4), ((0, 0), 12), (corner, 12)])
+coupled = SpatioTemporalPatcher(
+    SpatialPatcher(SpatialRectangular(size), visits), time, coupling="coupled"
+)
+print("coupled:", [(patch.anchor, patch.data.shape) for patch in coupled.split(cube)])
+assert len(aligned.anchors(cube)) == coupled.n_anchors(cube) == 3
+
+# %% [markdown]
+# An operator sees a cube and may give back a map. Here: how much lower a pixel is than the mean of
+# its lookback, date by date, place by place. A harvest, a mown meadow or a fire shows as a sudden
+# drop; so does a cloud that the classification missed, which is why its edge is no field's edge.
+
+
+# %%
+def drop(patch):
+    """Return the mean of the earlier steps less the last one, (rows, cols)."""
+    values = np.asarray(patch.data)
+    known = np.isfinite(values[:-1])
+    before = np.where(known, values[:-1], 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    return np.where(known.any(axis=0), before - values[-1], np.nan)
+
+
+every = SpatioTemporalPatcher(
+    space, TemporalPatcher(TemporalFixedLookback(4), TemporalRegularStride(1))
+)
+drops = np.asarray(every.merge((p.with_data(drop(p)) for p in every.split(cube)), cube))
+whole_scene = [drop(p) for p in every.temporal.split(cube.values)]
+assert np.nanmax(np.abs(drops - np.stack(whole_scene))) < 1e-6
+seen = np.isfinite(drops).mean(axis=(1, 2)) > 0.5
+score = np.where(seen, np.nan_to_num(drops).mean(axis=(1, 2)), -1)
+largest = np.sort(np.argsort(score)[-6:])
+maps(
+    drops[largest], [f"{dates[i]:%Y-%m-%d}" for i in largest], "drop in NDVI", "PuOr_r", (-0.4, 0.4)
+)
+
+# %% [markdown]
+# ## Recap
+#
+# | question | axis | here |
+# |---|---|---|
+# | how far back, and ahead? | geometry | `TemporalFixedLookback`, `LookbackHorizon`, `MultiScale`, `PhaseWindow` |
+# | when? | sampler | `TemporalRegularStride`, `CausalRolling`, `EventTriggered`, `Random`, `Explicit` |
+# | what does a step count? | window | `TemporalCausalBoxcar`, `ExponentialDecay`, `TaperedTukey`, `Periodic` |
+# | how do results become one? | aggregation | `TemporalMean`, `Fold`, `Forecast`, `HierarchicalCombine` |
+# | where and when? | coupling | `SpatioTemporalPatcher(..., "product" / "aligned" / "coupled")` |
+#
+# - A patch ends at its anchor. What comes after it is in a horizon, or nowhere.
+# - Early patches are truncated, not dropped.
+# - Space is merged first, one date at a time; then time.
+#
+# Figures from the sample archive contain modified Copernicus Sentinel data 2017, 2018.
+#
+# **Next:** `06_streaming` runs a scene that should not fit into memory.

@@ -1,0 +1,154 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Recipe: patches through Grain
+#
+# **Question.** Grain shuffles, batches and reads ahead, by a seed, and can stop and go on. What
+# does it need from patches, and what comes back onto the map?
+#
+# You will learn
+#
+# - that a `PatchStream` is a Grain source as it stands: random access, sized;
+# - to shuffle by a seed, batch, and read with several threads;
+# - to stop in the middle of an epoch and go on with the very next batch;
+# - to train batch by batch, stitch with votes, and check against the whole scene.
+#
+# **Needs** Grain (`pip install 'geostack[recipes]'`), no network.
+
+# %%
+from geostack.lesson import need
+
+need("grain")
+
+# %%
+import json
+
+import grain
+import matplotlib.pyplot as plt
+import numpy as np
+from rasterio.windows import Window
+from sklearn.linear_model import SGDClassifier
+
+from geopatcher import RasterField, SpatialBoxcar, SpatialHardVote, SpatialPatcher
+from geopatcher import SpatialPoissonDisk, SpatialRectangular, SpatialRegularStride
+from geostack import load_s2_chip
+from geotoolz import ApplyToChips, DNToReflectance, GridSampler, Lambda, NDVI, NDWI, Sequential
+from geotoolz import Stitch
+from geotoolz.carrier import rewrap
+from geotoolz.viz import plot
+
+# %% [markdown]
+# ## A source: chips, with labels made by a rule
+
+# %%
+bands = ("B02", "B03", "B04", "B08")
+dn = RasterField(load_s2_chip(bands=bands)).select(Window(0, 3300, 1599, 635))
+print(f"source: {dn.attrs['source']} ({dn.attrs['item_id']})")
+scene = DNToReflectance()(dn)
+CLASSES = {0: ("bare or built", "#c9a66b"), 1: ("vegetation", "#2c7a3f"), 2: ("water", "#2b6cb0")}
+label = np.where(np.asarray(NDVI(2, 3)(scene)) > 0.4, 1, 0)
+label[np.asarray(NDWI(1, 3)(scene)) > 0] = 2
+
+patcher = SpatialPatcher(SpatialRectangular(48), SpatialPoissonDisk(min_dist=40, seed=2))
+stream = patcher.stream(scene)
+print(len(stream), "chips, apart from each other by 40 pixels or more")
+assert set(np.unique(label)) <= set(CLASSES)
+
+# %% [markdown]
+# ## From patches to batches
+#
+# `grain.MapDataset.source` takes anything with `len` and `[i]`: the stream itself. Each step is lazy;
+# `ReadOptions` says how many threads read ahead.
+
+
+# %%
+def example(patch):
+    """Return one training example: pixels (n, C) and their classes (n,)."""
+    rows, cols = patch.indices.toslices()
+    pixels = np.asarray(patch.data).reshape(4, -1).T
+    return {"pixels": pixels[::16], "classes": label[rows, cols].reshape(-1)[::16]}
+
+
+data = grain.MapDataset.source(stream).seed(7).shuffle().map(example).batch(16, drop_remainder=True)
+batches = data.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=8))
+first = next(iter(batches))
+print(len(data), "batches an epoch;", {name: value.shape for name, value in first.items()})
+again = next(iter(batches))
+assert all(np.array_equal(first[name], again[name]) for name in first)
+
+# %% [markdown]
+# ## Stop and go on
+#
+# The iterator's state is a small JSON. A loader set to it gives the batch that would have come
+# next.
+
+# %%
+reader = iter(batches)
+for _ in range(2):
+    next(reader)
+state = reader.get_state()
+expected = next(reader)
+fresh = iter(batches)
+fresh.set_state(state)
+resumed = next(fresh)
+print("state:", json.dumps(state)[:70])
+assert all(np.array_equal(expected[name], resumed[name]) for name in expected)
+
+# %% [markdown]
+# ## Train batch by batch
+
+# %%
+model = SGDClassifier(loss="log_loss", random_state=0, average=True)
+for batch in data.repeat(8).to_iter_dataset(grain.ReadOptions(num_threads=2)):
+    pixels = batch["pixels"].reshape(-1, 4) * 10
+    model.partial_fit(pixels, batch["classes"].reshape(-1), classes=list(CLASSES))
+
+
+def classify(chip):
+    """Return the classes (h, w) of a chip (4, h, w)."""
+    values = np.asarray(chip)
+    found = model.predict(values.reshape(4, -1).T * 10)
+    return found.reshape(values.shape[-2:]).astype(np.uint8)
+
+
+# %% [markdown]
+# ## Back onto the scene, by votes
+
+# %%
+grid = SpatialPatcher(
+    SpatialRectangular(128, boundary="shift"), SpatialRegularStride(96), SpatialBoxcar(),
+    SpatialHardVote(n_classes=3),
+)  # fmt: skip
+voted = Sequential([GridSampler(grid), ApplyToChips(Lambda(classify), workers=2), Stitch()])(scene)
+whole = classify(scene)
+agreement = (np.asarray(voted) == label).mean()
+print(voted.shape, voted.dtype, f"- agrees with the rule on {agreement:.1%} of the pixels")
+assert np.array_equal(np.asarray(voted), whole)
+assert agreement > 0.85
+
+# %%
+fig, axes = plt.subplots(1, 2, figsize=(10.5, 2.9), layout="constrained")
+plot(scene, ax=axes[0], title="True colour")
+plot(rewrap(scene, np.asarray(voted)), ax=axes[1], classes=CLASSES, title="Voted chip by chip")
+plt.show()
+
+# %% [markdown]
+# ## Recap
+#
+# | step | is |
+# |---|---|
+# | source | `grain.MapDataset.source(patcher.stream(field))` |
+# | shuffled batches, by a seed | `.seed(7).shuffle().map(example).batch(16)` |
+# | several threads | `.to_iter_dataset(grain.ReadOptions(num_threads=2))` |
+# | stop, go on | `get_state()`, `set_state()` |
+# | back | `ApplyToChips`, `Stitch` with `SpatialHardVote` |
+#
+# **Next:** `../../catalog/05_patching_bridge` makes whole catalogs of scenes the source.
