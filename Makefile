@@ -21,9 +21,6 @@ SERVE := $(VENV)/.have-serve
 RECIPES := $(VENV)/.have-recipes
 BENCH := $(if $(shell grep '^bench = ' pyproject.toml),$(VENV)/.have-bench)
 SITE := $(VENV)/.have-site
-# the extras that the notebooks here call for
-SERVED := $(if $(wildcard notebooks/07_*.py),$(SERVE))
-BRIDGED := $(if $(wildcard notebooks/patching/recipes/*.py),$(RECIPES))
 RUN := $(BIN)/python -m geostack.run --jobs $(JOBS)
 
 .PHONY: help
@@ -35,23 +32,23 @@ install: $(DEV)  ## make .venv with geostack and what its tests and notebooks ne
 	@echo "ready: source $(BIN)/activate"
 
 .PHONY: notebooks notebooks-patching notebooks-catalog notebooks-all notebooks-check
-notebooks: $(DEV) $(SERVED)  ## execute the walkthrough, say where the copies are and whose pixels they show
+notebooks: $(DEV) $(SERVE)  ## execute the walkthrough, say where the copies are and whose pixels they show
 	@$(RUN) walkthrough
 
-notebooks-patching: $(DEV) $(BRIDGED)  ## execute the patching deep dives and recipes
+notebooks-patching: $(DEV) $(RECIPES)  ## execute the patching deep dives and recipes
 	@$(RUN) patching
 
 notebooks-catalog: $(DEV)  ## execute the catalog deep dives
 	@$(RUN) catalog
 
-notebooks-all: $(DEV) $(SERVED) $(BRIDGED)  ## execute every notebook
+notebooks-all: $(DEV) $(SERVE) $(RECIPES)  ## execute every notebook
 	@$(RUN) all
 
-notebooks-check: $(DEV) $(SERVED) $(BRIDGED)  ## execute every notebook into OUT=folder, compare with the committed copies
+notebooks-check: $(DEV) $(SERVE) $(RECIPES)  ## execute every notebook into OUT=folder, compare with the committed copies
 	@$(RUN) all --check $(if $(OUT),--out "$(OUT)")
 
 .PHONY: test lint types contract
-test: $(DEV) $(SERVED) lint types contract  ## lint, types, import contract, then every test
+test: $(DEV) $(SERVE) lint types contract  ## lint, types, import contract, then every test
 	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
 
 lint: $(DEV)  ## ruff: rules and layout

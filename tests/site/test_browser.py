@@ -13,7 +13,9 @@ from stage import ROOT
 
 SCREENSHOTS = ROOT / "_build" / "screenshots"
 WIDTHS = (390, 1280)
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 # rules about what a page shows; the theme's own landmarks are its authors' business
 RULES = ["color-contrast", "image-alt", "link-name", "document-title", "html-has-lang", "list"]
