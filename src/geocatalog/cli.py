@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -27,6 +28,7 @@ app = App(
     name="geocatalog",
     help="Catalogs of raster, xarray and vector files: build once, query without opening a file.",
     help_format="plaintext",
+    version=lambda: version("geostack"),
 )
 
 Output = Annotated[bool, Parameter(name="--json", help="Print JSON instead of text.")]

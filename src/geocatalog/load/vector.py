@@ -14,7 +14,7 @@ from geocatalog.crs import as_crs, same_crs
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import reproject, reproject_box
 from geocatalog.geoslice import GeoSlice
-from geocatalog.load.window import Grid, rasterio_crs
+from geocatalog.load.window import rasterio_crs, undivided_grid
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -71,7 +71,7 @@ def load_vector(
             f"load_vector reads catalogs of vector files, this one lists {catalog.backend} files; "
             f"use load_{catalog.backend}"
         )
-    grid = Grid.of(slice_)
+    grid = undivided_grid(slice_, "load_vector")
     rows = list(catalog.query(slice_).iter_rows())
     shapes = [shape for row in rows for shape in _features(row, slice_, label_field)]
     if task == "instance_segmentation":

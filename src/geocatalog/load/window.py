@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -48,6 +48,21 @@ class Grid:
         """Return a window of this grid."""
         return Grid(self.transform @ Affine.translation(col, row), (rows, cols), self.crs)
 
+    def halves(self) -> list[tuple[int, Grid]]:
+        """Return (first column, grid) of the parts on either side of the antimeridian.
+
+        >>> across = Grid.of(GeoSlice((179, 0, -179, 1), None, 0.5, 4326))
+        >>> [(col, half.shape, half.transform.c) for col, half in across.halves()]
+        [(0, (2, 2), 179.0), (2, (2, 2), -180.0)]
+        """
+        rows, cols = self.shape
+        at = math.ceil((180.0 - self.transform.c) / self.transform.a - _ALIGNED)
+        if not self.crs.is_geographic or not 0 < at < cols:
+            return [(0, self)]
+        far = self.part(0, at, rows, cols - at)
+        home = Affine.translation(-360.0, 0.0) @ far.transform
+        return [(0, self.part(0, 0, rows, at)), (at, Grid(home, far.shape, self.crs))]
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -87,6 +102,23 @@ def rasterio_crs(crs: CRS) -> Any:
     return rasterio.crs.CRS.from_user_input(crs_text(crs))
 
 
+def undivided_grid(slice_: GeoSlice, loader: str) -> Grid:
+    """Return a slice's grid for a loader that cannot cross the antimeridian.
+
+    Raises CatalogError, with the way out, for a slice that does.
+
+    >>> undivided_grid(GeoSlice((0, 0, 1, 1), None, 1, 4326), "load_vector").shape
+    (1, 1)
+    """
+    grid = Grid.of(slice_)
+    if len(grid.halves()) > 1:
+        raise CatalogError(
+            f"{loader} takes a slice on one side of the antimeridian, got {slice_!r}; "
+            "load its two halves, to 180 and from -180"
+        )
+    return grid
+
+
 def read_piece(
     path: str,
     grid: Grid,
@@ -102,6 +134,39 @@ def read_piece(
 
     `indexes` are 1-based. `nodata` overrides the file's own.
     """
+    halves = grid.halves()
+    if len(halves) == 1:
+        return _read_half(path, grid, indexes, resampling, nodata)
+    read = [(col, *_read_half(path, half, indexes, resampling, nodata)) for col, half in halves]
+    pieces = [replace(piece, col=piece.col + col) for col, piece, _ in read if piece is not None]
+    return _joined(pieces), read[0][2]
+
+
+def _joined(pieces: list[Piece]) -> Piece | None:
+    """Return pieces of one file, on either side of the antimeridian, as one."""
+    if len(pieces) < 2:
+        return pieces[0] if pieces else None
+    top = min(piece.row for piece in pieces)
+    left = min(piece.col for piece in pieces)
+    bottom = max(piece.window[0].stop for piece in pieces)
+    right = max(piece.window[1].stop for piece in pieces)
+    data = np.zeros((len(pieces[0].data), bottom - top, right - left), pieces[0].data.dtype)
+    valid = np.zeros(data.shape, dtype=bool)
+    for piece in pieces:
+        rows, cols = piece.data.shape[-2:]
+        first_row, first_col = piece.row - top, piece.col - left
+        at = (..., slice(first_row, first_row + rows), slice(first_col, first_col + cols))
+        data[at], valid[at] = piece.data, piece.valid
+    return Piece(top, left, data, valid)
+
+
+def _read_half(
+    path: str,
+    grid: Grid,
+    indexes: Sequence[int] | None,
+    resampling: str,
+    nodata: float | None,
+) -> tuple[Piece | None, Bands]:
     import rasterio
 
     with rasterio.Env(**GDAL_READ_OPTIONS), ExitStack() as stack:

@@ -17,7 +17,7 @@ from geocatalog.footprint import reproject_box
 from geocatalog.geoslice import GeoSlice
 from geocatalog.interval import as_utc, stamp_of
 from geocatalog.labelled import LabelledGrid, grid_of, open_labelled
-from geocatalog.load.window import Grid, as_resampling, rasterio_crs
+from geocatalog.load.window import Grid, as_resampling, rasterio_crs, undivided_grid
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -72,7 +72,7 @@ def load_xarray(
         raise CatalogError(
             f"dtype must be floating, to hold NaN where nothing is known, got {kind}"
         )
-    grid = Grid.of(slice_)
+    grid = undivided_grid(slice_, "load_xarray")
     names = list(data_vars) if data_vars is not None else None
     steps: dict[Any, np.ndarray] = {}
     for row in catalog.query(slice_).iter_rows():

@@ -172,6 +172,26 @@ def test_tiles_side_by_side_make_one_mosaic(tmp_path):
     assert (got == [1, 1, 2, 2, 2, 2, 3, 3]).all()
 
 
+def test_a_slice_across_the_antimeridian_is_whole(tmp_path):
+    """One file in UTM that crosses it, two in degrees that meet there."""
+    utm = np.full((1, 400, 800), 7.0, "float32")
+    crossing = write_raster(
+        tmp_path / "u.tif", utm, west=100_000.0, north=8_100_000.0, size=500.0, crs="EPSG:32701"
+    )
+    slice_ = GeoSlice((179.0, -18.5, -179.0, -18.0), None, 0.01, 4326)
+    got = load_raster(build_raster_catalog([crossing]), slice_)
+    assert got.shape == (1, 50, 200)
+    covered = ~np.isnan(got.values[0])
+    assert covered[:, 100:].all(), "east of the antimeridian"
+    assert covered[:, 60:100].any(), "and west of it"
+    for name, west, value in [("w", 179.0, 1), ("e", -180.0, 2)]:
+        side = np.full((1, 10, 10), value, "uint8")
+        write_raster(tmp_path / f"{name}.tif", side, west=west, north=-18.0, size=0.1, crs=4326)
+    both = build_raster_catalog([tmp_path / "w.tif", tmp_path / "e.tif"])
+    whole = load_raster(both, GeoSlice((179.0, -19.0, -179.0, -18.0), None, 0.1, 4326))
+    assert whole.values[0, 0].tolist() == [1] * 10 + [2] * 10
+
+
 class Opened:
     """What rasterio was asked to read: dataset sizes and windows."""
 

@@ -90,6 +90,8 @@ def test_bad_questions_are_refused(crops):
         load_vector(crops, WHOLE, label_field="colour")
     with pytest.raises(CatalogError, match="task"):
         load_vector(crops, WHOLE, task="detection")
+    with pytest.raises(CatalogError, match="two halves"):
+        load_vector(crops, GeoSlice((179, 0, -179, 1), None, 0.1, 4326))
     with pytest.raises(CatalogError, match="load_raster"):
         load_vector(InMemoryGeoCatalog(crops.gdf), WHOLE)
 

@@ -76,6 +76,8 @@ def test_bad_questions_are_refused(cube):
         load_xarray(catalog, GeoSlice((0, 0, 40, 40), "2023", 10, 32610))
     with pytest.raises(CatalogError, match="floating"):
         load_xarray(catalog, slice_, dtype="uint8")
+    with pytest.raises(CatalogError, match="two halves"):
+        load_xarray(catalog, GeoSlice((179, 0, -179, 1), None, 0.1, 4326))
     with pytest.raises(CatalogError, match="load_raster"):
         load_xarray(InMemoryGeoCatalog(catalog.gdf), slice_)
 
