@@ -147,12 +147,20 @@ def clear(*, keep: str = "0", yes: bool = False) -> int:
         print(f"nothing to remove: {cache_folder()} holds {format_size(held)}")
         return 0
     question = f"remove {format_size(held - limit)} or more from {cache_folder()}? [y/N] "
-    if not yes and input(question).strip().lower() not in ("y", "yes"):
-        print("left as it is")
+    if not yes and _answer(question) not in ("y", "yes"):
+        print("left as it is; --yes removes without asking")
         return 1
     for entry in clear_cache(max_bytes=limit):
         print(f"removed {entry.path} ({format_size(entry.size)})")
     return 0
+
+
+def _answer(question: str) -> str:
+    try:
+        return input(question).strip().lower()
+    except EOFError:  # nobody is there to ask
+        print()
+        return ""
 
 
 def main(arguments: list[str] | None = None) -> None:

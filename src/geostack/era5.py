@@ -16,6 +16,7 @@ from geostack.dates import parse_date_range
 from geostack.dem import load_dem_chip
 from geostack.errors import AssetNotFoundError, NoSceneError
 from geostack.items import acquired
+from geostack.read import in_parallel
 from geostack.request import Request
 from geostack.sources import Source
 from geostack.stac import find_items
@@ -85,8 +86,11 @@ def load_era5_chip(
         have = ", ".join(sorted(items[0].assets))
         raise AssetNotFoundError(f"{items[0].id} has no asset {variable}; it has {have}")
     months.sort(key=lambda item: acquired(item.properties))
-    parts = [_cut(_open(item, variable, chosen), request.bbox, date_range) for item in months]
-    return _joined(parts, variable, chosen.name)
+
+    def read(item: Item) -> xr.DataArray:
+        return _cut(_open(item, variable, chosen), request.bbox, date_range).load()
+
+    return _joined(in_parallel(read, months), variable, chosen.name)
 
 
 def simulated_temperature(
@@ -212,7 +216,7 @@ def _cut(month: xr.DataArray, bbox: BBox, date_range: str) -> xr.DataArray:
 def _joined(parts: list[xr.DataArray], variable: str, source: str) -> xr.DataArray:
     import xarray as xr
 
-    whole = xr.concat([part.load() for part in parts], dim="time").sortby("time")
+    whole = xr.concat(parts, dim="time").sortby("time")
     if whole.sizes["time"] == 0:
         raise NoSceneError(f"no hour of {variable} lies in that time")
     whole.attrs["source"] = source

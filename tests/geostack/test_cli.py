@@ -1,5 +1,7 @@
 """The command line, run in this process."""
 
+import io
+
 import pytest
 from tiny_scenes import make_scene, scene_bbox
 
@@ -70,6 +72,16 @@ def test_cache_clear_asks(capsys, tmp_path, monkeypatch):
     (part / "a.tif").write_bytes(b"x")
     monkeypatch.setattr("builtins.input", lambda question: "n")
     assert run(capsys, "cache", "clear")[0] == 1
+    assert (part / "a.tif").exists()
+
+
+def test_cache_clear_where_nobody_answers(capsys, tmp_path, monkeypatch):
+    part = tmp_path / "cache" / "simulated"
+    part.mkdir(parents=True)
+    (part / "a.tif").write_bytes(b"x")
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    code, out, _ = run(capsys, "cache", "clear")
+    assert (code, "--yes removes without asking" in out) == (1, True)
     assert (part / "a.tif").exists()
 
 

@@ -1,6 +1,8 @@
 """ERA5: Zarr over HTTP and on this machine, and the made-up weather."""
 
 import json
+import logging
+import traceback
 
 import numpy as np
 import pandas as pd
@@ -111,10 +113,13 @@ def test_over_http_signed_and_patient(remote):
     assert 0 < len(chunks) < len(list(remote.files)) / 2
 
 
-def test_a_broken_store_says_which(remote):
+def test_a_broken_store_says_which_and_no_token(remote, caplog):
+    caplog.set_level(logging.DEBUG)
     remote.faults = [Fault(r"\.zarr", status=500, times=999)]
-    with pytest.raises(PixelReadError, match=r"6\.zarr/.*: gave up after 4 tries .* HTTP 500"):
+    with pytest.raises(PixelReadError, match=r"6\.zarr/.*: gave up after 4 tries .* HTTP 500") as e:
         load_era5_chip(source="planetary-computer", date_range="2020-06-01")
+    assert remote.issued
+    assert "SECRET" not in caplog.text + "".join(traceback.format_exception(e.value))
 
 
 def test_what_is_not_there(archive):
