@@ -106,3 +106,15 @@ def test_outside_every_sheet(sheets, tmp_path):
     path.write_text(json.dumps(feature))
     with pytest.raises(OutsideTileError, match="lies outside"):
         load_naip_chip(bbox=(0.1, 0.1, 0.2, 0.2), **sheets)
+
+
+def test_four_bands_of_one_file_cost_the_requests_of_one(sheets, tmp_path, server):
+    feature = json.loads((tmp_path / "naip" / "left" / "left.json").read_text())
+    counts = []
+    for bands in (("red",), ("red", "green", "blue", "nir")):
+        server.reset()
+        server.add_item(feature, tmp_path / "naip" / "left")
+        chip = load_naip_chip(bbox=box_of(50, 150), bands=bands, source="planetary-computer")
+        assert chip.shape[0] == len(bands)
+        counts.append(len(server.requests("^/files/")))
+    assert counts[1] == counts[0] > 0

@@ -1,7 +1,9 @@
 """Copies arrive whole or not at all."""
 
 import hashlib
+import logging
 import threading
+import traceback
 
 import pytest
 from loopback import Fault, Loopback
@@ -72,7 +74,7 @@ def test_more_breaks_than_tries_are_outlasted_while_bytes_arrive(remote, tmp_pat
 
 def test_a_server_that_never_sends_it_whole_is_given_up(remote, tmp_path):
     remote.faults = [Fault("data.bin", kind="reset"), Fault("data.bin", status=503, times=99)]
-    with pytest.raises(PixelReadError, match="gave up after 4 tries .* HTTP 503"):
+    with pytest.raises(PixelReadError, match=r"gave up after 4 tries .* HTTP 503"):
         copy(remote, tmp_path)
     assert len(remote.requests("data.bin")) == 8  # one more round after the last byte
 
@@ -126,6 +128,18 @@ def test_the_error_carries_no_token(remote, tmp_path):
     with pytest.raises(PixelReadError, match=r"can't copy http://.*data\.bin: gave up after 4 tries") as caught:  # fmt: skip
         copy(remote, tmp_path)
     assert "SECRET" not in str(caught.value)
+
+
+def test_no_log_of_a_copy_carries_a_token(remote, tmp_path, caplog):
+    caplog.set_level(logging.DEBUG)
+    remote.faults = [Fault("data.bin", kind="reset"), Fault("data.bin", status=503, times=99)]
+    with pytest.raises(PixelReadError) as caught:
+        copy(remote, tmp_path)
+    said = "".join(traceback.format_exception(caught.value))
+    assert remote.issued
+    assert "sig=***" in caplog.text  # the requests were logged
+    assert "SECRET" not in caplog.text + said
+    assert not any(b"SECRET" in path.read_bytes() for path in (tmp_path / "target").iterdir())
 
 
 def test_two_at_once_copy_once(remote, tmp_path):
