@@ -124,6 +124,20 @@ def stale_names(names: Sequence[str], count: int) -> BandError:
     )
 
 
+def check_band_order(rasters: Sequence[Raster], what: str) -> None:
+    """Raise ValueError when rasters name the same bands in different orders.
+
+    >>> check_band_order([np.zeros((2, 1, 1)), np.ones((2, 1, 1))], "a stack")
+    """
+    first = band_names(rasters[0])
+    for names in map(band_names, rasters[1:]):
+        if names != first and sorted(names) == sorted(first):
+            raise ValueError(
+                f"rasters of {what} need their bands in one order, got {first} and {names}; "
+                "use SelectBands first"
+            )
+
+
 def take_band(raster: Raster, band: Band, axis: int = 0) -> NDArray[Any]:
     """Return one band as a plain view, with its axis removed.
 

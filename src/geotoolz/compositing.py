@@ -14,7 +14,7 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 from numpy.typing import DTypeLike, NDArray
 
-from geotoolz.bands import Band, band_index, band_names, check_band, take_band
+from geotoolz.bands import Band, band_index, band_names, check_band, check_band_order, take_band
 from geotoolz.carrier import NAN, Raster, fill_of, float_dtype, nodata_mask, rewrap, values_of
 from geotoolz.cloud import SCL_CLOUDS_AND_INVALID, mask_from_scl
 from geotoolz.indices import ndvi
@@ -138,6 +138,7 @@ def as_stack(stack: Stack) -> Raster:
     first = rasters[0]
     for other in rasters[1:]:
         _check_alike(first, other)
+    check_band_order(rasters, "a stack")
     return rewrap(first, np.stack([values_of(each) for each in rasters]))
 
 
@@ -154,6 +155,14 @@ def _check_alike(first: Raster, other: Raster) -> None:
             "rasters of a stack must lie on one grid, got transforms "
             f"{tuple(first.transform)[:6]} and {tuple(other.transform)[:6]} "
             f"in {first.crs} and {other.crs}; use ReprojectLike first"
+        )
+    fills = [fill_of(each) for each in (first, other)]
+    marks = {fill for fill in fills if fill is not None and fill == fill}
+    # NaN is nodata whatever the fill value is, so only floats may differ by having none.
+    if len(marks) > 1 or (marks and fills[0] != fills[1]):
+        raise ValueError(
+            f"rasters of a stack need one nodata value, got {fills[0]} and {fills[1]}; "
+            "put ToFloat32() before, which makes it NaN"
         )
 
 

@@ -11,6 +11,7 @@ from georeader.geotensor import GeoTensor
 from numpy.typing import NDArray
 from rasterio import Affine
 
+from geotoolz.bands import check_band_order
 from geotoolz.carrier import NAN, Raster, fill_of, nodata_mask, rewrap
 from geotoolz.grid import Bounds, GridLike, bounds_in_crs, georeferenced, grid_of, upright
 from geotoolz.warp import check_resampling, reproject_to
@@ -39,10 +40,9 @@ def mosaic(rasters: Sequence[Raster], method: str = "first", resampling: str = "
         raise ValueError("a mosaic needs at least one raster, got none")
     grid = _union_grid(parts)
     moved = [reproject_to(part, grid, resampling) for part in parts]
-    shapes = {each.shape for each in moved}
-    if len(shapes) > 1:
-        raise ValueError(f"rasters of a mosaic need equal bands, got {[p.shape for p in parts]}")
-    out = _merge([(each.values, _valid(each)) for each in moved], method)
+    _check_mergeable(moved)
+    valid = [_valid(part, each) for part, each in zip(parts, moved, strict=True)]
+    out = _merge([(each.values, v) for each, v in zip(moved, valid, strict=True)], method)
     return rewrap(moved[0], out)
 
 
@@ -109,9 +109,30 @@ def _pixel_span(first: GeoTensor, box: Bounds) -> tuple[tuple[int, int], tuple[i
     return columns, (math.floor(min(r0, r1) + 1e-6), math.ceil(max(r0, r1) - 1e-6))
 
 
-def _valid(raster: GeoTensor) -> NDArray[np.bool_]:
-    invalid = nodata_mask(raster.values, fill_of(raster))
-    return np.ones(raster.shape, bool) if invalid is None else ~invalid
+def _check_mergeable(moved: Sequence[GeoTensor]) -> None:
+    first = moved[0]
+    check_band_order(moved, "a mosaic")
+    for other in moved[1:]:
+        if other.shape != first.shape:
+            raise ValueError(
+                f"rasters of a mosaic need equal bands, got {[p.shape[:-2] for p in moved]}"
+            )
+        kinds = other.values.dtype, first.values.dtype
+        if not np.can_cast(*kinds) and not (kinds[0].kind == kinds[1].kind == "f"):
+            raise ValueError(
+                f"rasters of a mosaic need one dtype, and {kinds[1]} can't hold {kinds[0]}; "
+                "put ToFloat32() before both"
+            )
+
+
+def _valid(part: GeoTensor, moved: GeoTensor) -> NDArray[np.bool_]:
+    """Return where a raster, now on the common grid, has data."""
+    if fill_of(part) is None and part.values.dtype.kind != "f":
+        # No value of it stands for nodata, so only its outline tells where it has data.
+        whole = rewrap(part, np.ones(part.shape[-2:], bool), fill=None)
+        return np.broadcast_to(reproject_to(whole, moved).values, moved.shape)
+    invalid = nodata_mask(moved.values, fill_of(moved))
+    return np.ones(moved.shape, bool) if invalid is None else ~invalid
 
 
 def _merge(layers: Sequence[tuple[NDArray[Any], NDArray[np.bool_]]], method: str) -> NDArray[Any]:

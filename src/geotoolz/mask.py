@@ -11,12 +11,12 @@ from georeader.geotensor import GeoTensor
 from numpy.typing import NDArray
 
 from geotoolz.bands import Band, check_band, take_band
-from geotoolz.carrier import NAN, Raster, fill_of, nodata_mask, rewrap, values_of
+from geotoolz.carrier import NAN, Raster, fill_mask, fill_of, nodata_mask, rewrap, values_of
 from pipekit import Operator
 
 
 def apply_mask(raster: Raster, mask: Raster, fill_value: float | int = NAN) -> Raster:
-    """Return a copy with `fill_value` wherever `mask` is True.
+    """Return a copy with `fill_value` wherever `mask` is True, or where there was no data before.
 
     - `raster`: (..., H, W).
     - `mask`: (H, W) or any boolean shape that broadcasts to the raster's without enlarging it.
@@ -34,6 +34,10 @@ def apply_mask(raster: Raster, mask: Raster, fill_value: float | int = NAN) -> R
     check_fill(fill_value, values.dtype, "ApplyMask")
     out = values.copy()
     np.copyto(out, values.dtype.type(fill_value), where=where)
+    # The result has one fill value only: what was nodata by another must not turn into data.
+    earlier = fill_mask(values, fill_of(raster))
+    if earlier is not None:
+        out[earlier] = fill_value
     return rewrap(raster, out, fill=fill_value)
 
 

@@ -123,3 +123,19 @@ def _with_scl(folder):
     red = gz.read(next(folder.glob("*_B04_10m.tif"))).values[0]
     scl = gz.read(next(folder.glob("*_SCL_20m.tif"))).values[0]
     return np.stack([red.astype(float), np.kron(scl, np.ones((2, 2)))])
+
+
+def test_rasters_of_a_stack_have_one_nodata_value_and_one_order_of_bands():
+    def scene(fill, names, dtype="uint16"):
+        values = np.ones((2, 3, 3), dtype)
+        return GeoTensor(values, GRID, "EPSG:32632", fill, {"band_names": names})
+
+    composite = gz.MedianComposite()
+    with pytest.raises(ValueError, match="one nodata value, got 0 and 65535; put ToFloat32"):
+        composite([scene(0, ["a", "b"]), scene(65535, ["a", "b"])])
+    with pytest.raises(ValueError, match="one nodata value, got 0 and None"):
+        composite([scene(0, ["a", "b"]), scene(None, ["a", "b"])])
+    with pytest.raises(ValueError, match=r"bands in one order.*SelectBands"):
+        composite([scene(0, ["a", "b"]), scene(0, ["b", "a"])])
+    floats = [scene(np.nan, ["a", "b"], "float32"), scene(None, ["a", "b"], "float32")]
+    assert (composite(floats).values == 1).all()

@@ -103,3 +103,34 @@ def test_fusion_as_a_graph(tile):
     optical, dem = gz.Input("optical"), gz.Input("dem")
     graph = gz.Graph({"optical": optical, "dem": dem}, {"x": gz.AlignAndStack()(optical, dem)})
     assert graph(optical=tile, dem=gz.Resample(20.0)(tile[0]))["x"].shape == (4, 5, 7)
+
+
+def side_by_side(left, right):
+    values = np.asarray(left), np.asarray(right)
+    return [
+        GeoTensor(v, Affine(10, 0, 20 * i, 0, -10, 0), "EPSG:32632", None)
+        for i, v in enumerate(values)
+    ]
+
+
+@pytest.mark.parametrize("method", ["first", "last", "min", "max", "mean"])
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (np.array([[True, False]]), np.array([[False, True]])),
+        (np.array([[0, 7]], "uint8"), np.array([[8, 0]], "uint8")),
+    ],
+)
+def test_rasters_without_a_nodata_value_are_valid_within_their_outline(left, right, method):
+    result = gz.Mosaic(method)(*side_by_side(left, right))
+    assert np.array_equal(result.values, np.hstack([left, right]))
+
+
+def test_a_mosaic_never_wraps_numbers_or_mixes_bands(tile):
+    small, large = side_by_side(np.ones((1, 2), "uint8"), np.full((1, 2), 300.7, "float32"))
+    with pytest.raises(ValueError, match="uint8 can't hold float32; put ToFloat32"):
+        gz.Mosaic()(small, large)
+    assert gz.Mosaic()(large, small).values.tolist()[0][2:] == pytest.approx([300.7, 300.7])
+    turned = gz.SelectBands(("B08", "B04", "B11"))(tile)
+    with pytest.raises(ValueError, match=r"bands in one order.*SelectBands"):
+        gz.Mosaic()(tile, turned)

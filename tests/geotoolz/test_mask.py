@@ -147,3 +147,14 @@ def test_a_threshold_on_one_band():
 def test_integers_hold_no_infinity():
     with pytest.raises(ValueError, match="uint8 can't hold fill_value=inf; it holds integers"):
         gz.ApplyMask(np.ones((2, 2), bool), fill_value=np.inf)(np.ones((2, 2), "uint8"))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "old", "new"), [("uint8", 0, 255), ("float32", -9999, np.nan), ("float32", -1, -2)]
+)
+def test_what_was_nodata_before_is_nodata_after(dtype, old, new):
+    grid = Affine(10, 0, 5e5, 0, -10, 5e6)
+    raster = GeoTensor(np.array([[old, 1, 2]], dtype), grid, "EPSG:32632", old)
+    result = gz.ApplyMask(np.array([[False, True, False]]), fill_value=new)(raster)
+    np.testing.assert_array_equal(result.values, np.array([[new, new, 2]], dtype))
+    assert raster.values.tolist() == [[old, 1, 2]]
