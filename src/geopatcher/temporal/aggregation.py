@@ -96,7 +96,7 @@ class TemporalForecast(Configured):
 
     A patch's data is the forecast (horizon, ...), or the whole patch of a
     `TemporalLookbackHorizon`, whose horizon is taken: what a forecast is compared with. Near the
-    series' end that may be shorter.
+    series' end that is shorter, at its last step empty.
 
     >>> patches = [Patch(np.arange(2) + step, step, None) for step in (4, 9)]
     >>> TemporalForecast(horizon=2).merge(patches, np.zeros(12))
@@ -128,7 +128,7 @@ class TemporalForecast(Configured):
         span = patch.indices
         if steps == self.horizon:
             return values
-        if isinstance(span, TimeSpan) and steps == len(span) and span.stop > span.present:
+        if isinstance(span, TimeSpan) and steps == len(span) and span.asked:
             ahead = slice(span.present - span.start, span.present - span.start + self.horizon)
             return values[(slice(None),) * axis + (ahead,)]
         raise PatchError(

@@ -6,7 +6,7 @@ begin before the series are truncated, not dropped.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ class TimeSpan:
     start: int
     stop: int
     present: int
+    asked: int = field(default=0, repr=False)
+    """Steps ahead that the geometry asks for; near the series' end there are fewer."""
 
     @property
     def steps(self) -> slice:
@@ -116,7 +118,8 @@ class TemporalLookbackHorizon(Configured):
         """Return the span of the patch at an anchor: a step's number or a date."""
         step = domain.step_of(anchor)
         start = max(0, step - self.lookback + 1)
-        return TimeSpan(start, min(step + 1 + self.horizon, domain.length), step + 1)
+        stop = min(step + 1 + self.horizon, domain.length)
+        return TimeSpan(start, stop, step + 1, self.horizon)
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,20 @@ def test_a_forecast_is_compared_with_the_horizon_that_came():
     }
 
 
+def test_at_the_last_step_nothing_came_yet():
+    series = np.arange(10)
+    patcher = TemporalPatcher(
+        TemporalLookbackHorizon(3, 2), TemporalRegularStride(9), aggregation=TemporalForecast(2)
+    )
+    assert {a: b.tolist() for a, b in patcher.merge(patcher.split(series), series).items()} == {
+        0: [1, 2],
+        9: [],
+    }
+    lookback = TemporalPatcher(TemporalFixedLookback(3), TemporalRegularStride(9))
+    with pytest.raises(PatchError, match="2 steps are needed"):
+        TemporalForecast(2).merge(lookback.split(series), series)
+
+
 def test_scales_are_combined_pixel_by_pixel():
     series = np.random.default_rng(0).normal(size=(12, 3))
     patcher = TemporalPatcher(
