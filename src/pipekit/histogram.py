@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipekit.operator import Operator
+from pipekit.qc import valid_mask
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -17,7 +18,8 @@ class Histogram:
     """Counts the values that pass at chosen points of a pipeline, adding up over calls.
 
     The edges are fixed by `range`, or by the finite values of a point's first call. What is later
-    outside them is not dropped in silence but counted in "below" and "above", NaN in "invalid".
+    outside them is not dropped in silence but counted in "below" and "above". NaN and the carrier's
+    fill value count in "invalid".
 
     Args:
         bins: the number of bins, or their edges.
@@ -66,7 +68,7 @@ class Histogram:
                 f"a histogram counts real numbers, got {array.dtype}; give to_array=, a function "
                 "that makes an array of numbers out of what passes"
             )
-        finite = array[np.isfinite(array)] if array.dtype.kind == "f" else array.ravel()
+        finite = array[valid_mask(value if self.to_array is None else array)]
         with self._lock:
             if key not in self.results:
                 if finite.size == 0 and self.range is None:

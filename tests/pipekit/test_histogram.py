@@ -4,8 +4,10 @@ import pickle
 
 import numpy as np
 import pytest
+from georeader.geotensor import GeoTensor
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rasterio import Affine
 
 import pipekit as pk
 
@@ -75,3 +77,13 @@ def test_edges_that_do_not_rise_and_values_that_are_no_numbers():
     for values in (np.array(["a"]), np.array([1j])):
         with pytest.raises(TypeError, match=r"counts real numbers, got .*; give to_array="):
             pk.Histogram().at("x")(values)
+
+
+def test_the_fill_value_of_a_geotensor_is_no_value():
+    scene = GeoTensor(np.array([[0, 1, 3]], "uint16"), Affine(10, 0, 0, 0, -10, 0), None, 0)
+    histogram = pk.Histogram(bins=2, range=(0, 4))
+    histogram.at("scene")(scene), histogram.at("array")(scene.values)
+    row = histogram.results["scene"]
+    assert (row["counts"].tolist(), row["invalid"]) == ([1, 1], 1)
+    row = histogram.results["array"]
+    assert (row["counts"].tolist(), row["invalid"]) == ([2, 1], 0)
