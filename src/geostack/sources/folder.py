@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_INDEXES: dict[Path, tuple[tuple[int, ...], StacFolder]] = {}
+_INDEXES: dict[Path, tuple[dict[str, int], StacFolder]] = {}
 
 
 class StacFolder:
@@ -98,10 +100,8 @@ class StacFolder:
     def _read(self, path: Path) -> None:
         try:
             feature = json.loads(path.read_text("utf-8"))
-            if not feature["id"] or not isinstance(feature["assets"], dict):
-                raise ValueError("no id or no assets")
-            acquired(feature["properties"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            _check(feature)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             self.skipped[path] = f"{type(error).__name__}: {error}"
             logger.warning("left out %s, which is no readable STAC item (%s)", path, error)
             return
@@ -109,7 +109,7 @@ class StacFolder:
 
 
 def read_folder(root: Path) -> StacFolder:
-    """Return the index of `root`, read anew only when a folder in it has changed."""
+    """Return the index of `root`, read anew only when an item was added, changed or removed."""
     root = Path(root).expanduser().absolute()
     stamp = _stamp(root)
     known = _INDEXES.get(root)
@@ -118,11 +118,33 @@ def read_folder(root: Path) -> StacFolder:
     return known[1]
 
 
-def _stamp(root: Path) -> tuple[int, ...]:
-    if not root.is_dir():
-        return ()
-    folders = [root, *(path for path in sorted(root.iterdir()) if path.is_dir())]
-    return tuple(folder.stat().st_mtime_ns for folder in folders)
+def _stamp(root: Path) -> dict[str, int]:
+    """When each item's own file was written: adding files to an item changes nothing above it."""
+    stamp = {}
+    for collection in _folders(root):
+        for item in _folders(collection):
+            with suppress(OSError):
+                stamp[item] = os.stat(f"{item}/{os.path.basename(item)}.json").st_mtime_ns
+    return stamp
+
+
+def _folders(parent: Path | str) -> list[str]:
+    try:
+        with os.scandir(parent) as entries:
+            return [entry.path for entry in entries if entry.is_dir()]
+    except OSError:
+        return []
+
+
+def _check(feature: dict[str, Any]) -> None:
+    """Raise where a feature lacks what reading it takes."""
+    if feature["type"] != "Feature" or not feature["id"]:
+        raise ValueError("no feature with an id")
+    for asset in feature["assets"].values():
+        if not isinstance(asset["href"], str):
+            raise ValueError("an asset without an address")
+    acquired(feature["properties"])
+    cloud_cover(feature["properties"])
 
 
 def _collection(path: Path, feature: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from geostack import SourceUnavailableError
 from geostack.request import Request
 from geostack.sources.archive import ArchiveSource, archive_folders
 from geostack.sources.folder import read_folder
+from geostack.web import write_atomically
 
 BOX = scene_bbox(inset=1000)
 
@@ -49,16 +50,41 @@ def test_new_scenes_are_seen_and_the_index_is_read_once(tmp_path):
     assert len(read_folder(tmp_path)) == 2
 
 
+def test_bands_that_are_added_to_a_scene_are_seen(tmp_path):
+    """As `geostack archive fetch` in another process does it."""
+    make_scene(tmp_path, "one", bands=("B04",))
+    source = ArchiveSource([tmp_path])
+    assert set(source.search("sentinel-2-l2a", BOX, "2024")[0].assets) == {"B04"}
+    path = tmp_path / "sentinel-2-l2a" / "one" / "one.json"
+    feature = json.loads(path.read_text())
+    feature["assets"]["B08"] = {"href": "./B08.tif"}
+    write_atomically(path, [json.dumps(feature).encode()])
+    assert set(source.search("sentinel-2-l2a", BOX, "2024")[0].assets) == {"B04", "B08"}
+    path.unlink()
+    assert source.search("sentinel-2-l2a", BOX, "2024") == []
+
+
 def test_a_damaged_item_is_left_out_and_listed(tmp_path, caplog):
     make_scene(tmp_path, "good", bands=())
-    for name, text in [("torn", '{"id": "torn", '), ("empty", "{}"), ("list", "[]")]:
+    whole = make_scene(tmp_path / "elsewhere", "whole", bands=("B04",))
+    texts = {
+        "torn": '{"id": "torn", ',
+        "empty": "{}",
+        "list": "[]",
+        "timeless": json.dumps({**whole, "properties": None}),
+        "undated": json.dumps({**whole, "properties": {"datetime": "yesterday"}}),
+        "typeless": json.dumps({**whole, "type": "Catalog"}),
+        "homeless": json.dumps({**whole, "assets": {"B04": {}}}),
+        "listed": json.dumps({**whole, "assets": ["B04.tif"]}),
+    }
+    for name, text in texts.items():
         folder = tmp_path / "sentinel-2-l2a" / name
         folder.mkdir()
         (folder / f"{name}.json").write_text(text)
     index = read_folder(tmp_path)
     assert len(index) == 1
-    assert {path.stem for path in index.skipped} == {"torn", "empty", "list"}
-    assert caplog.text.count("no readable STAC item") == 3
+    assert {path.stem for path in index.skipped} == set(texts)
+    assert caplog.text.count("no readable STAC item") == len(texts)
 
 
 def test_items_are_copies(tmp_path):
