@@ -17,7 +17,7 @@ from geostack.read import Asset, in_parallel, read_onto
 from geostack.request import Request, as_count
 from geostack.scene import as_data_array, best_item, covering_items, item_assets, scene_grid
 from geostack.sources import Source
-from geostack.stac import find_items, processing_baseline
+from geostack.stac import baseline_number, find_items, processing_baseline
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -350,9 +350,9 @@ def offset_is_in(item: Item) -> bool:
     """
     if item.properties.get("earthsearch:boa_offset_applied"):
         return False
-    baseline = processing_baseline(item)
+    baseline = baseline_number(item)
     if baseline is not None:
-        return float(baseline) >= OFFSET_BASELINE
+        return baseline >= OFFSET_BASELINE
     return acquired(item.properties) >= OFFSET_SINCE
 
 

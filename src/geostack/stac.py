@@ -143,9 +143,9 @@ def _acquisition(item: Item) -> Any:
 
 def _version(item: Item) -> tuple[float, str, str]:
     properties = item.properties
-    baseline = processing_baseline(item)
+    baseline = baseline_number(item)
     made = str(properties.get("s2:generation_time") or properties.get("created") or "")
-    return (float(baseline) if baseline else 0.0, made, item.id)
+    return (baseline or 0.0, made, item.id)
 
 
 def processing_baseline(item: Item) -> str | None:
@@ -154,6 +154,14 @@ def processing_baseline(item: Item) -> str | None:
         "processing:version"
     )
     return None if value is None else str(value)
+
+
+def baseline_number(item: Item) -> float | None:
+    """Return Sentinel-2's processing baseline as a number, or None where none is recorded."""
+    try:
+        return float(processing_baseline(item) or "")
+    except ValueError:
+        return None
 
 
 def _explain(source: Source, request: Request) -> str:

@@ -137,6 +137,7 @@ def test_flanders_stack_is_in_order_of_time_and_on_one_grid(archive_root, monkey
         # no baseline: the date decides
         (None, "2022-01-25", None, 1000),
         (None, "2022-01-24", None, 0),
+        ("n/a", "2022-01-25", None, 1000),
         (None, "2024-06-14", True, 0),
         (None, "2024-06-14", False, 1000),
     ],
