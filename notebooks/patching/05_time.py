@@ -25,6 +25,7 @@
 # real acquisitions over Flemish cropland, clouds and all; else the simulated summer at Lake Tahoe.
 
 # %%
+import matplotlib.dates as mdates
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
@@ -130,6 +131,7 @@ ax.axvline(dates[today], color="k", lw=1)
 ax.set_yticks(range(-1, 4), ["all dates", *geometries])
 ax.set_title("Which dates belong to a patch: known (filled) and horizon (open)")
 ax.set_ylim(-1.4, 3.6)
+ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(ax.xaxis.get_major_locator()))
 plt.show()
 assert all(
     steps[part.steps].max() == today
@@ -320,6 +322,7 @@ for anchor in whole[:: max(1, len(whole) // 12)]:
     ax.plot(known[anchor], mean[anchor], "o", color="C1", ms=4)
 ax.plot([], [], color="C1", label="forecast, from its anchor on")
 ax.set(ylabel="NDVI", title="Four steps ahead, made only of what lay behind")
+ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(ax.xaxis.get_major_locator()))
 ax.legend(loc="lower left", frameon=False)
 plt.show()
 

@@ -1,0 +1,374 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Streaming: a scene larger than memory
+#
+# **Question.** A Sentinel-2 tile is 10980 x 10980 pixels. How does it go through a tiled operator,
+# into a file, with memory that does not depend on how tall it is; and what is left when the
+# power fails half-way?
+#
+# You will learn
+#
+# - to stream a `Sequential` of chips into a Cloud Optimized GeoTIFF and into Zarr;
+# - to see that memory stays flat, in processes of their own;
+# - to run a scene by blocks with `map_patches`, on any scheduler, to the same bytes;
+# - to kill a run and go on from its journal;
+# - to put a patcher into a patcher;
+# - which aggregations stream, and what the others need.
+#
+# **Needs** no network: the tile is simulated, every pixel filled, and made on first use (under a
+# minute, 400 MB in the user's cache folder).
+
+# %%
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from rasterio.windows import Window
+
+import geopatcher
+from geopatcher import RasterField, SpatialBoxcar, SpatialHann, SpatialMedian, SpatialOverlapAdd
+from geopatcher import SpatialPatcher, SpatialRectangular, SpatialRegularStride, map_patches
+from geopatcher import merge_to_file
+from geostack import load_s2_full_tile
+from geotoolz import NDVI, ApplyToChips, DNToReflectance, GridSampler, Sequential, Stitch
+from geotoolz.viz import plot
+
+FULL = {"date_range": "2024-08-13/2024-08-13", "bands": ("B04", "B08"), "source": "simulated"}
+folder = Path(tempfile.mkdtemp(prefix="geostack-streaming-"))
+
+# %% [markdown]
+# ## A reader, not an array
+#
+# `load_s2_full_tile` opens the tile and reads nothing. As an array it would be 482 MB, and its
+# NDVI as much again.
+
+# %%
+tile = load_s2_full_tile(**FULL)
+print(f"source: {tile.attrs['source']} ({tile.attrs['item_id']})")
+print(tile.shape, tile.dtype, f"- {np.prod(tile.shape) * 2 / 1e6:.0f} MB if it were read")
+assert tile.shape == (2, 10980, 10980)
+
+# %% [markdown]
+# ## The whole tile into a COG
+#
+# The pipeline is the one of a small scene. Only the aggregation says where its rows go: a row is
+# written as soon as no further chip can touch it.
+
+# %%
+ndvi = DNToReflectance() | NDVI(red_idx=0, nir_idx=1)
+geometry, sampler = SpatialRectangular(256, boundary="shift"), SpatialRegularStride(192)
+into_cog = SpatialOverlapAdd(streaming=True, target_path=folder / "ndvi.tif")
+patcher = SpatialPatcher(geometry, sampler, SpatialHann(), into_cog)
+pipeline = Sequential([GridSampler(patcher), ApplyToChips(ndvi, workers=2), Stitch()])
+
+began = time.perf_counter()
+result = pipeline(RasterField(tile))
+took = time.perf_counter() - began
+size = (folder / "ndvi.tif").stat().st_size
+print(f"{patcher.n_anchors(RasterField(tile))} chips, {size / 1e6:.0f} MB of COG")
+print(type(result).__name__, result.shape, "- opened, not read; overviews", result.overviews())
+assert patcher.n_anchors(RasterField(tile)) == 57 * 57
+assert sorted(path.name for path in folder.iterdir()) == ["ndvi.tif"]
+
+# %% [markdown]
+# The file is a valid COG, so a picture of the whole tile is one small read from its overviews;
+# and one window of it is what the whole-scene call gives there.
+
+# %%
+small = result.reader_overview(3).load()
+small.attrs = {**small.attrs, **result.attrs}
+fig, ax = plt.subplots(figsize=(6, 5.2), layout="constrained")
+plot(small, ax=ax, cmap="YlGn", vmin=-0.2, vmax=0.9, label="NDVI", title="NDVI of tile 10SGJ")
+plt.show()
+
+# %%
+window = Window(5000, 7000, 700, 500)
+expected = ndvi(tile.read_from_window(window).load())
+streamed = result.read_from_window(window).load()
+worst = np.abs(streamed.values[0] - expected.values).max()
+print(f"largest difference to the whole-scene call: {worst:.1e}")
+assert worst < 1e-6
+
+# %% [markdown]
+# ## Memory is flat
+#
+# Peak memory says what a *process* needed, so each case below is a process of its own: the upper
+# eighth, quarter and half of the tile, and all of it, streamed into a COG; and the whole-scene
+# call beside it, for as long as it is reasonable.
+
+# %%
+SCRIPT = textwrap.dedent("""
+    import resource, sys
+    from pathlib import Path
+    import numpy as np
+    from rasterio.windows import Window
+    from geopatcher import *
+    from geostack import load_s2_full_tile
+    from geotoolz import NDVI, ApplyToChips, DNToReflectance, GridSampler, Sequential, Stitch
+
+    how, height, target = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    tile = load_s2_full_tile(
+        date_range="2024-08-13/2024-08-13", bands=("B04", "B08"), source="simulated"
+    )
+    part = tile.read_from_window(Window(0, 0, 10980, height))
+    ndvi = DNToReflectance() | NDVI(red_idx=0, nir_idx=1)
+    if how == "stream":
+        into = SpatialOverlapAdd(streaming=True, target_path=target)
+        patcher = SpatialPatcher(
+            SpatialRectangular(256, boundary="shift"), SpatialRegularStride(192), SpatialHann(), into
+        )
+        Sequential([GridSampler(patcher), ApplyToChips(ndvi), Stitch()])(RasterField(part))
+    else:
+        np.save(target, np.asarray(ndvi(part.load())))
+    status = Path("/proc/self/status")  # Linux; elsewhere the maximum since the process began
+    lines = status.read_text().splitlines() if status.exists() else []
+    peaks = [int(line.split()[1]) for line in lines if line.startswith("VmHWM")]
+    per_megabyte = 2**20 if sys.platform == "darwin" else 1024
+    print((peaks or [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss])[0] / per_megabyte)
+""")
+
+
+def peak(how, height):
+    """Return the peak memory in MB of a process that makes the NDVI of the upper rows."""
+    target = folder / ("part.tif" if how == "stream" else "part.npy")
+    command = [sys.executable, "-c", SCRIPT, how, str(height), str(target)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    target.unlink()
+    return float(run.stdout)
+
+
+heights = [1372, 2745, 5490, 10980]
+memory = {height: peak("stream", height) for height in heights}
+whole = {height: peak("whole", height) for height in heights[:2]}
+for height, peaked in memory.items():
+    print(f"{height:6} rows: streamed {peaked:4.0f} MB", end="")
+    print(f", whole-scene call {whole[height]:5.0f} MB" if height in whole else "")
+
+# %%
+fig, ax = plt.subplots(figsize=(6.5, 3), layout="constrained")
+ax.plot(heights, list(memory.values()), "o-", label="streamed into a COG")
+ax.plot(list(whole), list(whole.values()), "s--", color="C1", label="whole-scene call")
+ax.axhline(300, color="0.6", lw=1)
+ax.set(xlabel="height of the scene (rows of 10,980 pixels)", ylabel="peak memory (MB)",
+       title="What a process needs", ylim=(0, None))  # fmt: skip
+ax.legend(frameon=False)
+plt.show()
+assert max(memory.values()) < 300
+assert memory[10980] < 1.25 * memory[5490]  # twice as tall
+assert whole[2745] > 1.5 * memory[2745]
+
+# %% [markdown]
+# ## By blocks, on any scheduler: `map_patches`
+#
+# The stream above rolls down the scene in one process. `map_patches` cuts the *output* into
+# blocks of rows; whoever runs a block reads the input with the halo that its chips need, and
+# writes only its own rows. So no two workers write one chunk, any block can be run again, and the
+# bytes are the same whoever ran it. Below: the upper 2,500 rows into a sharded Zarr store.
+
+# %%
+part = tile.read_from_window(Window(0, 0, 10980, 2500))
+plain = SpatialPatcher(geometry, sampler, SpatialHann())
+
+
+def digest(path):
+    """Return one hash of all files under a path, with their names."""
+    files = [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.is_file())
+    whole = hashlib.sha256()
+    for file in files:
+        whole.update(str(file.relative_to(path)).encode() + file.read_bytes())
+    return whole.hexdigest()[:16]
+
+
+digests = {}
+for scheduler, workers in (("threads", 1), ("threads", 2), ("processes", 2)):
+    began = time.perf_counter()
+    cube = map_patches(plain, part, ndvi, target=folder / "ndvi.zarr", scheduler=scheduler,
+                       workers=workers, progress=False)  # fmt: skip
+    digests[scheduler, workers] = digest(folder / "ndvi.zarr")
+    print(f"{scheduler:9} {workers}: {digests[scheduler, workers]}")
+assert len(set(digests.values())) == 1
+
+# %% [markdown]
+# What comes back is a lazy `DataArray`: CRS, coordinates and one dask chunk for each shard.
+
+# %%
+print(cube.dims, cube.shape, cube.dtype, "- dask chunks of", cube.data.chunksize)
+assert cube.rio.crs.to_epsg() == 32610
+assert np.nanmax(np.abs(cube[1000:1200, 3000:3300].values
+                        - result.read_from_window(Window(3000, 1000, 300, 200)).load()[0])) < 1e-6  # fmt: skip
+
+# %% [markdown]
+# ## Kill it, and go on
+#
+# With `journal=` each finished block leaves a line in a file. Here a process of its own begins the
+# run and is killed with SIGKILL, which no program can catch, once two blocks are in the journal.
+
+# %%
+RUN = textwrap.dedent("""
+    import sys
+    from rasterio.windows import Window
+    from geopatcher import *
+    from geostack import load_s2_full_tile
+    from geotoolz import NDVI, DNToReflectance
+
+    tile = load_s2_full_tile(
+        date_range="2024-08-13/2024-08-13", bands=("B04", "B08"), source="simulated"
+    )
+    patcher = SpatialPatcher(
+        SpatialRectangular(256, boundary="shift"), SpatialRegularStride(192), SpatialHann()
+    )
+    map_patches(
+        patcher, tile.read_from_window(Window(0, 0, 10980, 2500)),
+        DNToReflectance() | NDVI(red_idx=0, nir_idx=1),
+        target=sys.argv[1], journal=sys.argv[2], workers=1, block_rows=512, progress=False,
+    )
+""")
+target, journal = folder / "killed.tif", folder / "killed.jsonl"
+run = subprocess.Popen([sys.executable, "-c", RUN, str(target), str(journal)])
+while run.poll() is None and not (journal.exists() and journal.read_bytes().count(b"crc32") >= 2):
+    time.sleep(0.02)
+run.send_signal(signal.SIGKILL)
+run.wait()
+lines = [json.loads(line) for line in journal.read_text().splitlines()[1:]]
+print("killed; finished blocks:", [line["rows"] for line in lines])
+assert not target.exists()
+assert 2 <= len(lines) < 5
+
+# %% [markdown]
+# The same call goes on. It computes the blocks that are missing, and the file is what an
+# undisturbed run makes, to the byte.
+
+
+# %%
+class Counted:
+    """The NDVI, counting its chips; its config is that of the operator it wraps."""
+
+    def __init__(self, operator):
+        self.operator, self.chips = operator, 0
+
+    def __call__(self, chip):
+        self.chips += 1
+        return self.operator(chip)
+
+
+resumed = map_patches(
+    plain, part, ndvi, target=target, journal=journal, block_rows=512, progress=False
+)
+counted = Counted(ndvi)
+map_patches(plain, part, counted, target=folder / "whole.tif", block_rows=512, progress=False)
+print("resumed:    ", digest(target))
+print("undisturbed:", digest(folder / "whole.tif"), f"({counted.chips} chips)")
+assert digest(target) == digest(folder / "whole.tif")
+assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+# %% [markdown]
+# A journal belongs to one run. Asked to go on with another operator, it refuses and says what
+# differs.
+
+# %%
+try:
+    map_patches(plain, part, DNToReflectance(), target=target, journal=journal, progress=False)
+except geopatcher.PatchError as error:
+    print(type(error).__name__ + ":", str(error).split("another run: ")[1][:200], "...")
+else:
+    raise AssertionError("a journal of another run must be refused")
+
+# %% [markdown]
+# ## A patcher in a patcher
+#
+# A pipeline of chips is itself an operator, so it can be what another patcher runs on each of its
+# chips: large outer chips suit the file, small inner ones suit the model.
+
+# %%
+inner = Sequential([
+    GridSampler(SpatialPatcher(SpatialRectangular(128, boundary="shift"), SpatialRegularStride(96),
+                               SpatialHann())),
+    ApplyToChips(ndvi),
+    Stitch(),
+])  # fmt: skip
+outer = SpatialPatcher(SpatialRectangular(1024, boundary="shift"), SpatialRegularStride(960),
+                       SpatialBoxcar())  # fmt: skip
+corner = tile.read_from_window(Window(4000, 6000, 3000, 2100))
+nested = map_patches(outer, corner, inner, progress=False)
+flat = ndvi(corner.load())
+print(outer.n_anchors(corner), "outer chips;", nested.shape)
+assert np.abs(np.asarray(nested) - flat.values).max() < 1e-6
+
+# %% [markdown]
+# ## Which aggregations stream
+#
+# An aggregation streams when what it must remember of a pixel has a fixed size, and it looks at no
+# other pixel. Those that need *all* values of a pixel (`SpatialMedian`) write by rows as well, and
+# hold the rows at hand as deep as chips overlap. What makes no raster says so.
+
+# %%
+kinds = [getattr(geopatcher, name) for name in geopatcher.__all__ if name.startswith("Spatial")]
+kinds = [kind for kind in kinds if hasattr(kind, "streaming_safe")]
+for safe in (True, False):
+    names = [kind.__name__.removeprefix("Spatial") for kind in kinds if kind.streaming_safe is safe]
+    print("fixed state:" if safe else "all values: ", ", ".join(names))
+assert geopatcher.SpatialMean.streaming_safe
+assert not SpatialMedian.streaming_safe
+
+# %%
+shaky = SpatialPatcher(SpatialRectangular(128, boundary="shift"), SpatialRegularStride(64))
+crop = tile.read_from_window(Window(4000, 6000, 700, 600)).load()
+
+
+def stretched(chip):
+    """Return the chip's NDVI less its own median: chips disagree where they overlap."""
+    values = ndvi(chip).values
+    return values - np.median(values)
+
+
+patches = shaky.stream(RasterField(crop)).map(stretched)
+on_disk = merge_to_file(patches, crop, SpatialMedian(), folder / "median.tif")
+in_memory = SpatialMedian().merge(patches, crop)
+assert np.array_equal(on_disk.load().values[0], np.asarray(in_memory))
+print("median, streamed:", on_disk.shape, "the same values as in memory")
+
+# %%
+try:
+    merge_to_file(patches, crop, geopatcher.SpatialByIndex(), folder / "table.tif")
+except geopatcher.PatchError as error:
+    print("PatchError:", error)
+else:
+    raise AssertionError("a table is no raster")
+
+# %%
+import shutil
+
+shutil.rmtree(folder)
+
+# %% [markdown]
+# ## Recap
+#
+# | to | write | memory |
+# |---|---|---|
+# | stream a pipeline into a file | `SpatialOverlapAdd(streaming=True, target_path="x.tif")` | a chip's height of rows |
+# | stream any aggregation of pixels | `merge_to_file(patches, domain, SpatialMean(), "x.zarr")` | the same, times its state |
+# | use all cores, processes, a cluster | `map_patches(..., target=, scheduler=)` | a block for each worker |
+# | survive a crash | `map_patches(..., journal="run.jsonl")` | the same |
+# | keep the result in memory | `map_patches(..., target=None)` | the result |
+#
+# - A file appears under its name when it is whole; until then there is the old one, or none.
+# - Blocks of the output, each owned by one worker: the same bytes from every scheduler.
+#
+# **Next:** the recipes `torch_dataset`, `jax_vmap` and `grain` feed patches to models.
