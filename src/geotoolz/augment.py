@@ -295,9 +295,9 @@ class SimulatedClouds(Augmentation):
         self.p = p
 
     def _augment(self, rng: Generator, chip: Raster, *labels: Raster) -> tuple[Raster, ...]:
-        if rng.random() >= self.p:
-            return (chip, *labels)
         values = values_of(chip)
+        if rng.random() >= self.p or values.size == 0:
+            return (chip, *labels)
         share = rng.uniform(*self.cover)
         opacity = self._opacity(rng, values.shape[-2:], share)
         clear = work(values)

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from georeader.geotensor import GeoTensor
+from numpy.typing import NDArray
 from rasterio import Affine
 
 from geotoolz.carrier import Raster, fill_of, nodata_mask, values_of
 from geotoolz.grid import GridLike, georeferenced, grid_of
 from pipekit import Operator
+
+_POLYGON_DTYPES = ("uint8", "uint16", "int16", "int32", "float32")
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -65,7 +68,7 @@ def rasterize(
 def vectorize(raster: Raster, connectivity: int = 4, column: str = "value") -> gpd.GeoDataFrame:
     """Return polygons around connected pixels of equal value, nodata left out.
 
-    - `raster`: `GeoTensor` (H, W) or (1, H, W), integer, boolean (True only) or float32.
+    - `raster`: `GeoTensor` (H, W) or (1, H, W), integer, float or boolean (True only).
     - `connectivity`: 4 or 8 neighbours.
 
     Returns a GeoDataFrame with `column` and geometry, in the raster's CRS.
@@ -89,21 +92,29 @@ def vectorize(raster: Raster, connectivity: int = 4, column: str = "value") -> g
     boolean = values.dtype == np.bool_
     invalid = nodata_mask(values, fill_of(source))
     mask = values if boolean else None if invalid is None else ~invalid
-    work = values.astype(_polygon_dtype(values.dtype))
-    found = list(shapes(work, mask=mask, connectivity=connectivity, transform=source.transform))
-    numbers = [bool(v) if boolean else v for _, v in found]
+    codes, meaning = _coded(values)
+    found = list(shapes(codes, mask=mask, connectivity=connectivity, transform=source.transform))
+    numbers = [code for _, code in found]
+    if meaning is not None:
+        numbers = [meaning[int(code)] for code in numbers]
     data = {column: np.array(numbers, dtype=values.dtype)}
     return gpd.GeoDataFrame(data, geometry=[shape(each) for each, _ in found], crs=source.crs)
 
 
-def _polygon_dtype(kind: np.dtype[Any]) -> Any:
+def _coded(
+    values: NDArray[Any],
+) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Return the values in a dtype that GDAL polygonises, and what they stand for unless as is."""
+    kind = values.dtype
     if kind == np.bool_:
-        return np.uint8
-    if kind.kind in "iu":
-        return np.int32
-    if kind.kind == "f":
-        return np.float32
-    raise TypeError(f"{kind.name} can't be vectorized")
+        return values.astype(np.uint8), None
+    if kind.kind not in "iuf":
+        raise TypeError(f"{kind.name} can't be vectorized")
+    if kind.name in _POLYGON_DTYPES:
+        return values, None
+    # Wider numbers would be cut: each distinct one gets a number of its own instead.
+    meaning, codes = np.unique(values, return_inverse=True)
+    return codes.reshape(values.shape).astype(np.int32), meaning
 
 
 def _check_fits(numbers: np.ndarray[Any, Any], kind: np.dtype[Any]) -> None:

@@ -86,6 +86,8 @@ def reproject(
     check_resolution(resolution)
     target = CRS.from_user_input(crs)
     height, width = source.shape[-2:]
+    if height == 0 or width == 0:
+        raise ValueError(f"reprojecting needs pixels, got a raster of shape {source.shape}")
     corners = ((0, 0), (width, 0), (0, height), (width, height))
     xs, ys = zip(*(source.transform * corner for corner in corners), strict=True)
     transform, cols, rows = calculate_default_transform(

@@ -302,3 +302,9 @@ def test_bad_arguments_are_refused(make, message):
 def test_bad_ranges_sizes_and_fills_are_refused(act, message):
     with pytest.raises(ValueError, match=message):
         act()
+
+
+def test_an_empty_chip_stays_an_empty_chip():
+    empty = np.zeros((3, 0, 4), "float32")
+    for op in (gz.SimulatedClouds(), gz.GaussianNoise(), gz.ContrastJitter(), gz.RandomFlip()):
+        assert op(empty, seed=0).shape == empty.shape

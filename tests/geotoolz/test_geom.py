@@ -96,3 +96,9 @@ def test_padding_mistakes_are_named(tile):
 def test_bad_sizes_modes_and_resolutions_are_refused(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def test_nothing_can_not_be_reprojected():
+    empty = GeoTensor(np.zeros((2, 0, 4)), Affine(10, 0, 5e5, 0, -10, 5e6), "EPSG:32632")
+    with pytest.raises(ValueError, match="needs pixels, got a raster of shape"):
+        gz.Reproject("EPSG:4326")(empty)

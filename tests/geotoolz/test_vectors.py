@@ -85,3 +85,19 @@ def test_vectorizing_mistakes_are_named():
         vectorize(GeoTensor(np.zeros((2, 4, 4)), GRID, "EPSG:32632"))
     with pytest.raises(TypeError, match="needs a GeoTensor"):
         vectorize(np.zeros((4, 4)))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "numbers"),
+    [
+        ("uint8", [1, 255]), ("int8", [-5, 100]), ("uint32", [7, 2**31 + 5]),
+        ("int64", [-(2**40), 2**40 + 1]), ("float32", [0.5, 0.1]), ("float64", [0.1, 0.1 + 1e-12]),
+    ],
+)  # fmt: skip
+def test_numbers_of_any_width_come_out_as_they_went_in(dtype, numbers):
+    values = np.array([numbers, numbers], dtype)
+    raster = GeoTensor(values, Affine(10, 0, 0, 0, -10, 20), "EPSG:32632", None)
+    found = gz.Vectorize()(raster)
+    assert sorted(found["value"]) == sorted(values[0])
+    assert found["value"].dtype == np.dtype(dtype)
+    assert found.area.tolist() == [200.0, 200.0]
