@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from geostack.cache import cache_folder, fallback_folder, writable_cache_folder
 from geostack.errors import NoSceneError
-from geostack.sources import source_name
+from geostack.sources import Source, source_name
 from geostack.sources.archive import archive_folders
 from geostack.sources.planetary_computer import PROBE_SECONDS, probe
 from geostack.web import download
@@ -28,7 +28,7 @@ _FILE = "ne_50m_admin_1_states_provinces.zip"
 _IN_ARCHIVE = tuple(f"natural-earth/{name}" for name in ("admin1.geojson", "admin1.parquet", _FILE))
 
 
-def load_natural_earth_admin1(*, source: str | None = None) -> gpd.GeoDataFrame:
+def load_natural_earth_admin1(*, source: str | Source | None = None) -> gpd.GeoDataFrame:
     """Return states and provinces (Natural Earth 1:50m, public domain).
 
     Parameters

@@ -159,7 +159,7 @@ def _is_simulated(source: str | Source | None, request: Request) -> bool:
     from geostack.sources import select, source_name
 
     if source is not None and not isinstance(source, str):
-        return source.name == "simulated"
+        return getattr(source, "name", None) == "simulated"
     name = source_name(source)
     if name != "auto":
         return name == "simulated"

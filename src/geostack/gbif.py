@@ -14,7 +14,7 @@ import numpy as np
 from geostack.boxes import BBox, as_bbox, intersects
 from geostack.errors import NoSceneError
 from geostack.request import as_count
-from geostack.sources import source_name
+from geostack.sources import Source, source_name
 from geostack.sources.archive import archive_folders
 from geostack.sources.planetary_computer import PROBE_SECONDS, probe
 from geostack.web import get_json
@@ -52,7 +52,7 @@ def load_gbif_points(
     *,
     bbox: Sequence[float] = SIERRA_BBOX,
     limit: int = 300,
-    source: str | None = None,
+    source: str | Source | None = None,
 ) -> gpd.GeoDataFrame:
     """Return where a species was seen.
 

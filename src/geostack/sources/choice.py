@@ -11,8 +11,10 @@ from geostack.sources.protocol import Source
 SOURCE_NAMES = ("auto", "planetary-computer", "archive", "simulated")
 
 
-def source_name(source: str | None = None) -> str:
+def source_name(source: str | Source | None = None) -> str:
     """Return the name of the source asked for: the argument, else `GEOSTACK_SOURCE`, else auto.
+
+    A `Source` object counts by its name, for what isn't read from STAC items.
 
     Raises
     ------
@@ -26,7 +28,7 @@ def source_name(source: str | None = None) -> str:
     """
     origin = "source" if source is not None else "GEOSTACK_SOURCE"
     asked = source if source is not None else os.environ.get("GEOSTACK_SOURCE") or "auto"
-    name = str(asked).strip().lower().replace("_", "-")
+    name = str(getattr(asked, "name", asked)).strip().lower().replace("_", "-")
     if name not in SOURCE_NAMES:
         raise ValueError(f"{origin} must be one of {', '.join(SOURCE_NAMES)}; got {asked!r}")
     return name
@@ -68,10 +70,14 @@ def select(source: str | Source | None, request: Request) -> Source:
     SourceUnavailableError
         When `auto` finds none; the message lists what was tried and the command that would fix
         each.
-    ValueError
-        For an unknown name.
+    ValueError, TypeError
+        For an unknown name, or an object that is no source.
     """
     if source is not None and not isinstance(source, str):
+        if not isinstance(source, Source):
+            raise TypeError(
+                f"source must be one of {', '.join(SOURCE_NAMES)} or a Source, got {source!r}"
+            )
         return source
     name = source_name(source)
     return _auto(request) if name == "auto" else open_source(name)

@@ -7,6 +7,7 @@ from geostack import (
     LAKE_TAHOE_BBOX,
     NoSceneError,
     SourceUnavailableError,
+    load_natural_earth_admin1,
     load_s2_chip,
     load_stac_items,
 )
@@ -38,6 +39,16 @@ def test_a_typo_in_the_variable(monkeypatch):
 def test_a_typo_in_the_argument():
     with pytest.raises(ValueError, match=r"source must be one of .* got 'archiv'"):
         load_s2_chip(source="archiv")
+
+
+def test_an_object_that_is_no_source():
+    with pytest.raises(TypeError, match="or a Source, got 3"):
+        load_s2_chip(source=3)
+
+
+def test_an_object_counts_by_its_name_where_there_are_no_items():
+    states = load_natural_earth_admin1(source=open_source("simulated"))
+    assert states.attrs["source"] == "simulated"
 
 
 def test_the_argument_beats_the_variable(monkeypatch):
