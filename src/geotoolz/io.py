@@ -163,6 +163,8 @@ def _write(
 ) -> None:
     import rasterio
     from rasterio.crs import CRS
+    from rasterio.io import MemoryFile
+    from rasterio.shutil import copy
 
     fill = fill_of(source)
     floating = values.dtype.kind == "f"
@@ -170,9 +172,7 @@ def _write(
         fill = None
     elif fill is None and floating:
         fill = NAN
-    predicts = compress.lower() in _PREDICTING
-    profile = {
-        "driver": "COG",
+    header = {
         "count": len(values),
         "height": values.shape[1],
         "width": values.shape[2],
@@ -180,18 +180,33 @@ def _write(
         "crs": CRS.from_user_input(source.crs),
         "transform": source.transform,
         "nodata": fill,
+    }
+    predicts = compress.lower() in _PREDICTING and values.dtype.kind in "iuf"
+    options = {
         "compress": compress,
-        "predictor": "YES" if predicts and values.dtype.kind in "iuf" else "NO",
+        "predictor": "YES" if predicts else "NO",
         "blocksize": _BLOCK,
         "bigtiff": "IF_SAFER",
         "overview_resampling": overview_resampling,
         "num_threads": "ALL_CPUS",
     }
-    with rasterio.open(path, "w", **profile) as file:
-        file.write(values)
-        file.update_tags(**tags)
-        for position, name in enumerate(_descriptions(source, len(values)), start=1):
-            file.set_band_description(position, name)
+    names = _descriptions(source, len(values))
+    if values.dtype.name in ("int64", "uint64"):
+        # Written directly, a COG of 64-bit integers loses its nodata value; copied, it does not.
+        with MemoryFile() as memory:
+            with memory.open(driver="GTiff", bigtiff="IF_SAFER", **header) as file:
+                _put(file, values, tags, names)
+            copy(memory.name, path, driver="COG", **options)
+        return
+    with rasterio.open(path, "w", driver="COG", **header, **options) as file:
+        _put(file, values, tags, names)
+
+
+def _put(file: Any, values: NDArray[Any], tags: Mapping[str, str], names: Sequence[str]) -> None:
+    file.write(values)
+    file.update_tags(**tags)
+    for position, name in enumerate(names, start=1):
+        file.set_band_description(position, name)
 
 
 def _as_bands(source: GeoTensor) -> NDArray[Any]:

@@ -229,3 +229,19 @@ def test_complex_numbers_are_written_and_read(tile, tmp_path):
     waves = GeoTensor(tile.values * (1 + 2j), tile.transform, tile.crs, None)
     path = gz.write_cog(waves.astype("complex64"), tmp_path / "waves.tif")
     assert np.array_equal(gz.read(path).values, waves.values.astype("complex64"))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "fill"), [("int64", -1), ("uint64", 255), ("int32", -1), ("int64", None)]
+)
+def test_labels_of_any_width_keep_nodata_tags_and_names(dtype, fill, tmp_path):
+    labels = np.array([[3, 1], [2, 3]], dtype)
+    attrs = {"long_name": "class", "model": {"depth": 3}}
+    grid = Affine(10, 0, 5e5, 0, -10, 5e6)
+    path = gz.write_cog(GeoTensor(labels, grid, "EPSG:32632", fill, attrs), tmp_path / "a.tif")
+    back = gz.read(path)
+    assert cog_validate(path)[0]
+    assert np.array_equal(back.values[0], labels)
+    assert (back.dtype, back.fill_value_default) == (np.dtype(dtype), fill)
+    assert back.attrs == {**attrs, "band_names": ["class"]}
+    assert list(tmp_path.iterdir()) == [path]
