@@ -121,7 +121,7 @@ def test_a_slow_drip_is_waited_for(scene):
 
 def test_an_expired_token_is_renewed_once(scene):
     load_s2_chip(**CHIP, bands=("B08",))
-    scene.token = "something else"
+    scene.expire_tokens()
     scene.records.clear()
     chip = load_s2_chip(**CHIP, bands=("B04",))
     np.testing.assert_array_equal(chip.values[0], expected(2))
@@ -231,7 +231,7 @@ def test_a_lazy_tile_survives_an_expired_token(scene):
 
     reader = load_s2_full_tile(**CHIP, bands=("B04",))
     reader.read_from_window(Window(0, 0, 60, 60)).load()
-    scene.token = "something else"
+    scene.expire_tokens()
     part = reader.read_from_window(Window(300, 300, 60, 60)).load()
     np.testing.assert_array_equal(part.values[0], band(10, 2)[300:360, 300:360])
     assert len(scene.issued) == 2

@@ -118,7 +118,7 @@ def test_a_wrong_checksum_is_refused_and_leaves_nothing(remote, tmp_path):
 
 def test_an_expired_token_is_renewed(remote, tmp_path):
     PlanetaryComputerSource().sign(remote.url_of_data)
-    remote.token = "something else"
+    remote.expire_tokens()
     assert copy(remote, tmp_path).path.read_bytes() == DATA
     assert len(remote.issued) == 2
 

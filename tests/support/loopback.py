@@ -69,7 +69,8 @@ class Loopback:
         self.repeat_pages = False
         self.ignores_sorting = False
         self.latency = 0.0
-        self.token: str | None = None
+        self.valid: set[str] | None = None
+        """Signatures that open files, as many as were issued; None while none was: all are open."""
         self.token_lifetime = 3600.0
         self.issued: list[str] = []
         self.records: list[Record] = []
@@ -123,12 +124,16 @@ class Loopback:
         self.issued.clear()
         self.answers = {}
         self.ignore_filters = self.repeat_pages = self.ignores_sorting = False
-        self.latency, self.token, self.token_lifetime = 0.0, None, 3600.0
+        self.latency, self.valid, self.token_lifetime = 0.0, None, 3600.0
         self.active = self.most_active = 0
         # GDAL remembers what it learnt about a URL, so every test has URLs of its own.
         self.generation += 1
 
     # what is served
+
+    def expire_tokens(self) -> None:
+        """Refuse every token issued so far."""
+        self.valid = set()
 
     def add_file(self, path: Path, name: str | None = None) -> str:
         """Serve a file; returns its URL."""
@@ -222,7 +227,7 @@ class Loopback:
         )
         if answer.status_code == 200:
             self.issued.append(token)
-            self.token = f"SECRET{len(self.issued) - 1}"
+            self.valid = {*(self.valid or ()), token.rpartition("sig=")[2]}
         return answer
 
     # other APIs: a list of JSON answers for each path, given in turn
@@ -244,7 +249,7 @@ class Loopback:
         path = self.files.get(request.path_params["path"])
         if path is None or not path.is_file():
             return await self._answer(request, PlainTextResponse("no such file", 404))
-        if self.token is not None and request.query_params.get("sig") != self.token:
+        if self.valid is not None and request.query_params.get("sig") not in self.valid:
             return await self._answer(request, PlainTextResponse("no valid token", 403))
         return await self._answer(request, _serve(path, request))
 
