@@ -64,6 +64,9 @@ def digest(store: Path) -> str:
     return whole.hexdigest()
 
 
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 def test_two_dask_workers_against_one(
     make_file, tmp_path, compare: Comparison, quick: bool
 ) -> None:
@@ -82,7 +85,7 @@ def test_two_dask_workers_against_one(
         )  # fmt: skip
         made[name] = digest(target)
 
-    options = {"threads_per_worker": 1, "dashboard_address": None, "set_as_default": False}
+    options = {"threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "set_as_default": False}
     with Client(n_workers=1, **options) as one, Client(n_workers=2, **options) as two:
         compare(
             f"a run by blocks over Dask ({side} x {side})",

@@ -96,7 +96,7 @@ def _dask(workers: int | None, job: Job) -> Iterator[Scheduler]:
         yield _on_client(client, workers, job)
         return
     cluster = LocalCluster(
-        n_workers=workers or cores(), threads_per_worker=1, dashboard_address=None
+        n_workers=workers or cores(), threads_per_worker=1, dashboard_address="127.0.0.1:0"
     )
     with (
         tempfile.TemporaryDirectory(prefix="geopatcher-") as folder,

@@ -105,7 +105,7 @@ def local_client():
     from distributed import Client
 
     with Client(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, set_as_default=False
+        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", set_as_default=False
     ) as client:
         yield client
 
