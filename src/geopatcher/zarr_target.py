@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,8 @@ NAME = "data"
 CHUNK = 256
 SHARD = 1024
 """Pixels on a shard's side: some 4 MB of float32, a file that is neither tiny nor unwieldy."""
+
+_TRIES, _PAUSE = 20, 0.1
 
 
 @dataclass(frozen=True)
@@ -117,8 +120,17 @@ class ZarrTarget:
         shutil.rmtree(old, ignore_errors=True)
 
     def discard(self) -> None:
-        """Remove everything that is not the finished store."""
-        shutil.rmtree(self.store.path, ignore_errors=True)
+        """Remove everything that is not the finished store.
+
+        When one shard of a write fails, zarr's other threads may still be writing theirs, into
+        folders that they make anew; so it is looked at again until nothing comes back.
+        """
+        part = self.store.path
+        for _ in range(_TRIES):
+            if not part.exists():
+                return
+            shutil.rmtree(part, ignore_errors=True)
+            time.sleep(_PAUSE)
 
     def _hidden(self, word: str) -> Path:
         return self.path.with_name(f".{self.path.name}.{self.token}.{word}")
