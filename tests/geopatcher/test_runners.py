@@ -272,7 +272,7 @@ def test_a_run_killed_at_random_points_resumes_to_the_same_bytes(tmp_path, name,
 
     subprocess.run(command(whole, tmp_path / "other"), check=True, capture_output=True)
     chance = random.Random(5)
-    for _ in range(3):
+    for _ in range(2):
         run = subprocess.Popen(command(target, journal), stdout=subprocess.PIPE)
         run.stdout.readline()
         time.sleep(chance.uniform(0.05, 0.5) + (0.8 if scheduler == "processes" else 0))
