@@ -130,7 +130,12 @@ def test_every_pixel_is_covered_unless_chips_are_dropped(case, scene_of, patcher
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         merged = patcher.merge(patcher.split(scene), scene)
-    np.testing.assert_allclose(np.asarray(merged), np.asarray(scene), rtol=1e-6)
+    # Each chip over a pixel adds a rounding of float32, so some hundred chips go beyond 1e-6.
+    chips = np.prod(
+        [-(-size // step) for size, step in zip(case["size"], case["step"], strict=True)]
+    )
+    rtol = 1e-6 * max(1, chips**0.5 / 6)
+    np.testing.assert_allclose(np.asarray(merged), np.asarray(scene), rtol=rtol)
 
 
 @given(case=cases(), seed=st.integers(0, 99), how=st.sampled_from(["random", "jittered"]))

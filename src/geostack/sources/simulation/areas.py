@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-VERSION = "3"
+VERSION = "4"
 """Part of the folder's name: raised whenever a pixel or an item changes, so caches are rebuilt."""
 
 Box = tuple[float, float, float, float]
