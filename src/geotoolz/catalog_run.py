@@ -182,7 +182,7 @@ def _client(scheduler: Any, workers: int) -> Iterator[Any]:
     if current is not None:
         yield current
         return
-    cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+    cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0")
     with cluster, Client(cluster) as client:
         yield client
 

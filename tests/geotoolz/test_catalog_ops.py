@@ -206,7 +206,7 @@ def test_dask_gives_the_same_files(scenes, tmp_path):
 
     _, one = CatalogPipeline(scenes, INDEX, writer=tmp_path / "threads", workers=2).run()
     with Client(
-        processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None
+        processes=False, n_workers=1, threads_per_worker=2, dashboard_address="127.0.0.1:0"
     ) as client:
         report, two = CatalogPipeline(
             scenes, INDEX, writer=tmp_path / "dask", scheduler=client, journal=tmp_path / "j"
