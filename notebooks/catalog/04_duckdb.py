@@ -42,6 +42,7 @@ from geocatalog import InMemoryGeoCatalog, open_catalog, to_geoparquet
 from geostack import SourceUnavailableError, load_overture_buildings_url, query_overture
 
 folder = Path(tempfile.mkdtemp())
+print("source: none (rows made up here, no pixels are read)")
 
 # %% [markdown]
 # ## A million scenes
@@ -101,6 +102,7 @@ def group_boxes(name):
     return np.array(found) / 1000
 
 
+# %%
 fig, axes = plt.subplots(1, 2, figsize=(8, 4), layout="constrained", sharey=True)
 titles = ("as they come: any group may hold any place", "sorted: a group is a place")
 for ax, name, title in zip(axes, (unsorted, path), titles, strict=True):
@@ -164,6 +166,7 @@ connection = duckdb.connect()
 connection.execute("SET TimeZone = 'UTC'")
 
 
+# %%
 def geopandas_in_memory(box, times):
     hits = table.iloc[table.sindex.query(shapely.box(*box), predicate="intersects")]
     return len(hits[(hits.start_time <= times[1]) & (hits.end_time >= times[0])])
