@@ -309,4 +309,4 @@ if flanders is not None:
 #     catalog row -> Field -> patches -> operator per patch -> stitched raster -> new catalog row
 #
 # **Where next.** [DuckDB](04_duckdb.ipynb) for catalogs of a million rows;
-# [deployment shapes](../07_deployment_shapes.ipynb) runs this pipeline as a service.
+# [streaming](../patching/06_streaming.ipynb) for scenes that do not fit into memory.

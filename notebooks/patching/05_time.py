@@ -116,6 +116,8 @@ geometries = {
 }
 domain = TemporalPatcher(TemporalFixedLookback(1), TemporalRegularStride(1)).domain(series)
 steps = np.arange(len(dates))
+
+# %%
 fig, ax = plt.subplots(figsize=(9, 2.8), layout="constrained")
 ax.plot(dates, np.full(len(dates), -0.8), "|", color="0.7", ms=9)
 for row, geometry in enumerate(geometries.values()):
@@ -133,6 +135,8 @@ ax.set_title("Which dates belong to a patch: known (filled) and horizon (open)")
 ax.set_ylim(-1.4, 3.6)
 ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(ax.xaxis.get_major_locator()))
 plt.show()
+
+# %%
 assert all(
     steps[part.steps].max() == today
     for name, geometry in geometries.items() if "Horizon" not in name
@@ -419,12 +423,17 @@ every = SpatioTemporalPatcher(
 drops = np.asarray(every.merge((p.with_data(drop(p)) for p in every.split(cube)), cube))
 whole_scene = [drop(p) for p in every.temporal.split(cube.values)]
 assert np.nanmax(np.abs(drops - np.stack(whole_scene))) < 1e-6
+
+# %% [markdown]
+# The six dates with the largest drop, among those that saw at least half of the place: purple is
+# higher than before, orange lower.
+
+# %%
 seen = np.isfinite(drops).mean(axis=(1, 2)) > 0.5
 score = np.where(seen, np.nan_to_num(drops).mean(axis=(1, 2)), -1)
 largest = np.sort(np.argsort(score)[-6:])
-maps(
-    drops[largest], [f"{dates[i]:%Y-%m-%d}" for i in largest], "drop in NDVI", "PuOr_r", (-0.4, 0.4)
-)
+titles = [f"{dates[i]:%Y-%m-%d}" for i in largest]
+maps(drops[largest], titles, "drop in NDVI", "PuOr_r", (-0.4, 0.4))
 
 # %% [markdown]
 # ## Recap

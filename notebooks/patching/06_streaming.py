@@ -114,7 +114,7 @@ assert worst < 1e-6
 # call beside it, for as long as it is reasonable.
 
 # %%
-SCRIPT = textwrap.dedent("""
+SETUP = textwrap.dedent("""
     import resource, sys
     from pathlib import Path
     import numpy as np
@@ -129,6 +129,10 @@ SCRIPT = textwrap.dedent("""
     )
     part = tile.read_from_window(Window(0, 0, 10980, height))
     ndvi = DNToReflectance() | NDVI(red_idx=0, nir_idx=1)
+""")
+
+# %%
+SCRIPT = SETUP + textwrap.dedent("""
     if how == "stream":
         into = SpatialOverlapAdd(streaming=True, target_path=target)
         patcher = SpatialPatcher(
@@ -145,6 +149,7 @@ SCRIPT = textwrap.dedent("""
 """)
 
 
+# %%
 def peak(how, height):
     """Return the peak memory in MB of a process that makes the NDVI of the upper rows."""
     target = folder / ("part.tif" if how == "stream" else "part.npy")
@@ -240,6 +245,8 @@ RUN = textwrap.dedent("""
         target=sys.argv[1], journal=sys.argv[2], workers=1, block_rows=512, progress=False,
     )
 """)
+
+# %%
 target, journal = folder / "killed.tif", folder / "killed.jsonl"
 run = subprocess.Popen([sys.executable, "-c", RUN, str(target), str(journal)])
 while run.poll() is None and not (journal.exists() and journal.read_bytes().count(b"crc32") >= 2):

@@ -89,6 +89,7 @@ class Greenness(eqx.Module):
         return self.layers[1](hidden)[0]
 
 
+# %%
 @eqx.filter_jit
 def step(model, chips, rate):
     """Return the model after one step down its mean squared error, and the error."""
@@ -100,6 +101,7 @@ def step(model, chips, rate):
     return eqx.apply_updates(model, jax.tree.map(lambda g: -rate * g, slope)), value
 
 
+# %%
 stream = SpatialPatcher(SpatialRectangular(32), SpatialRandom(256, seed=3)).stream(scene)
 model, errors = Greenness(jax.random.key(0)), []
 for epoch in range(30):
