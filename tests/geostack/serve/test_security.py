@@ -329,6 +329,15 @@ class Faulty:
             raise PixelReadError("can't read /srv/secret/B04.tif")
         return self.source.search(*args, **kwargs)
 
+    def covers(self, *args, **kwargs):
+        return self.source.covers(*args, **kwargs)
+
+    def dates_near(self, *args, **kwargs):
+        return self.source.dates_near(*args, **kwargs)
+
+    def describe(self):
+        return f"{self.source.describe()}, failing now and then"
+
     def sign(self, href, *, renew=False):
         return href
 
