@@ -69,7 +69,14 @@ def page(browser, address):
     page.troubles = []
     page.on("console", lambda m: m.type == "error" and page.troubles.append(m.text))
     page.on("pageerror", lambda error: page.troubles.append(str(error)))
-    page.on("requestfailed", lambda request: page.troubles.append(f"failed: {request.url}"))
+    # A request that the browser drops because the next page is already asked for did not fail.
+    page.on(
+        "requestfailed",
+        lambda request: (
+            "ERR_ABORTED" not in (request.failure or "")
+            and page.troubles.append(f"failed: {request.url}")
+        ),
+    )
     page.on(
         "request",
         lambda request: (
