@@ -13,7 +13,7 @@ from geostack.retry import TRANSIENT_STATUS, GaveUpError, TransientError, retry,
 from geostack.tokens import without_query
 
 _TIMEOUT = (5.0, 60.0)
-_AGENT = {"User-Agent": "geostack (https://pypi.org/project/geostack)"}
+_AGENT = {"User-Agent": "geostack"}
 
 
 def get_json(url: str, parameters: Mapping[str, Any]) -> Any:
