@@ -14,7 +14,7 @@ from georeader.geotensor import GeoTensor
 
 from geostack.request import Request as SceneRequest
 from geostack.sentinel2 import COLLECTION
-from geostack.serve.body import media_type, read_body
+from geostack.serve.body import Bodies, media_type
 from geostack.serve.gate import Gate
 from geostack.serve.layer import Layer
 from geostack.serve.limits import Limits
@@ -38,6 +38,7 @@ from pipekit import Operator
 
 _NEEDS = ("fastapi", "rio_tiler", "prometheus_client")
 _TILE_AGE = 3600
+_SAFE = {"X-Content-Type-Options": "nosniff"}
 
 
 class Service:
@@ -55,6 +56,7 @@ class Service:
         self.source = source
         self.limits = limits
         self.gate = Gate(limits)
+        self.bodies = Bodies(limits)
         self.tiles = TileService(self.layers, self.gate, limits.tile_cache)
         self.metrics = Metrics(lambda: self.gate.held)
         parts = {
@@ -178,7 +180,7 @@ def _add_pipelines(app: Any, service: Service) -> None:
         if format not in ("tiff", "json"):
             raise Problem(422, "format is tiff or json")
         kind = media_type(request.headers.get("content-type", ""))
-        body = await read_body(request, service.limits)
+        body = await service.bodies.read(request)
         shape = partial(as_geotiff if format == "tiff" else as_summary, output=output)
         made = await service.gate.run(partial(service.run, pipeline, kind, body, shape))
         headers = _hash_header(pipeline)
@@ -206,7 +208,7 @@ def _add_run(app: Any, service: Service, accept_yaml: bool) -> None:
             raise Problem(422, "format is tiff or json")
         if media_type(request.headers.get("content-type", "")) != "application/json":
             raise Problem(415, "the body is application/json; say so in Content-Type")
-        asked = parse_posted_run(await read_body(request, service.limits))
+        asked = parse_posted_run(await service.bodies.read(request))
         ran = await service.gate.run(partial(service.run_posted, asked, format, output))
         media = "image/tiff" if format == "tiff" else "application/json"
         headers = {"X-Config-Hash": ran.config_hash}
@@ -284,6 +286,7 @@ def _add_problems(app: Any, service: Service) -> None:
             media_type=MEDIA_TYPE,
             headers={
                 "X-Config-Hash": service.config_hash,
+                **_SAFE,
                 **problem.headers(),
                 **(headers or {}),
             },
@@ -336,10 +339,9 @@ class _Answers:
 
     def _headers(self, headers: Any) -> list[tuple[bytes, bytes]]:
         named = {name.lower() for name, _ in headers}
-        added = [(b"x-content-type-options", b"nosniff")]
-        if b"x-config-hash" not in named:
-            added.append((b"x-config-hash", self.service.config_hash.encode()))
-        return [*headers, *added]
+        usual = {**_SAFE, "X-Config-Hash": self.service.config_hash}
+        added = [(name.lower().encode(), value.encode()) for name, value in usual.items()]
+        return [*headers, *(pair for pair in added if pair[0] not in named)]
 
 
 def _hash_header(thing: Pipeline | Layer) -> dict[str, str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from geostack.serve.limits import Limits
@@ -23,12 +25,39 @@ def media_type(header: str) -> str:
     return kind
 
 
-async def read_body(request: Any, limits: Limits) -> bytes:
-    """Return a request's body.
+class Bodies:
+    """Reads bodies, `running + waiting` at the same time: so much memory and no more.
 
-    Raises Problem 413 for a longer one than `max_body`, as soon as that is known, and 408 for one
-    that takes longer than `body_seconds`.
+    >>> Bodies(Limits(running=1, waiting=1)).arriving
+    0
     """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.arriving = 0
+
+    async def read(self, request: Any) -> bytes:
+        """Return a request's body.
+
+        Raises Problem 503 when too many arrive already, 413 for a longer one than `max_body`, as
+        soon as that is known, and 408 for one that takes longer than `body_seconds`.
+        """
+        with self._place():
+            return await read_body(request, self.limits)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        if self.arriving >= self.limits.running + self.limits.waiting:
+            raise Problem(503, "the server is busy; try again", 1)
+        self.arriving += 1
+        try:
+            yield
+        finally:
+            self.arriving -= 1
+
+
+async def read_body(request: Any, limits: Limits) -> bytes:
+    """Return a request's body; see `Bodies.read`."""
     announced = request.headers.get("content-length", "")
     # Twenty digits are too long whatever they say, and a number of any length is costly to read.
     if len(announced) > 20 or (announced.isdecimal() and int(announced) > limits.max_body):

@@ -66,11 +66,15 @@ class Gate:
             if self._held >= self.limits.running + self.limits.waiting:
                 raise Problem(503, "the server is busy; try again", 1)
             self._held += 1
-        future = self._pool.submit(job)
+        try:
+            future = self._pool.submit(job)
+        except RuntimeError:
+            self._release()
+            raise Problem(503, "the server is stopping; try again", 5) from None
         future.add_done_callback(self._release)
         return future
 
-    def _release(self, future: Future[T]) -> None:
+    def _release(self, future: Future[T] | None = None) -> None:
         with self._lock:
             self._held -= 1
 

@@ -42,12 +42,14 @@ _MAX_ZOOM = 24
 class Layer:
     """Files, one a band, and the operator that turns them into a picture.
 
-    The operator gets a `GeoTensor` (C, H, W) in Web Mercator, 0 where there is no data, and returns
-    colours: (3, H, W) or (4, H, W), uint8, or floats from 0 to 1 with NaN where there is nothing.
+    The operator gets a `GeoTensor` (C, H, W) in Web Mercator, NaN or `nodata` where there is no
+    data, and returns colours: (3, H, W) or (4, H, W), uint8, or floats from 0 to 1 with NaN where
+    there is nothing. Where no file has data the tile is transparent, whatever the operator says.
     It sees one tile at a time: stretches take fixed limits, or each tile gets its own colours.
 
     - `offsets`: which assets' numbers carry the +1000 that is to be taken away.
     - `halo`: pixels read around a tile and cut off after, for operators that look at neighbours.
+    - `nodata`: of whole numbers; None where every number is one.
 
     Make it with `scene_layer` or `file_layer`.
     """
@@ -57,6 +59,7 @@ class Layer:
     offsets: tuple[bool, ...]
     title: str = ""
     halo: int = 0
+    nodata: int | None = 0
 
     def __post_init__(self) -> None:
         check_operator(self.operator)
@@ -113,35 +116,40 @@ class Layer:
         read = self._read(z, x, y, box)
         if read is None:
             return empty_png()
-        colours, opacity = picture(values_of(self.operator(read)))
+        raster, seen = read
+        colours, opacity = picture(values_of(self.operator(raster)))
+        opacity = np.where(seen, opacity, np.uint8(0))
         inner = slice(self.halo, self.halo + TILE)
         colours, opacity = colours[:, inner, inner], opacity[inner, inner]
         return encode_png(colours, opacity) if opacity.any() else empty_png()
 
     def _read(
         self, z: int, x: int, y: int, box: tuple[float, float, float, float]
-    ) -> GeoTensor | None:
-        """Return the tile's pixels with their halo, or None when none of them is valid."""
+    ) -> tuple[GeoTensor, NDArray[np.bool_]] | None:
+        """Return the tile's pixels with their halo, and which (H, W) a file has, or None."""
         from rasterio import Affine
 
         side = TILE + 2 * self.halo
         bands = []
+        seen = np.zeros((side, side), bool)
         for asset, offset in zip(self.assets, self.offsets, strict=True):
             values, valid = _read_tile(asset, z, x, y, self.halo)
             if offset:
                 values = take_offset(values)
-            values[~valid] = 0
+            if values.shape != (side, side):
+                raise ValueError(f"a tile of {side} x {side} pixels came as {values.shape}")
+            values[~valid] = np.nan if values.dtype.kind == "f" else self.nodata or 0
+            seen |= valid if self.nodata is None else valid & (values != self.nodata)
             bands.append(values)
-        stack = np.stack(bands)
-        if stack.shape[1:] != (side, side):
-            raise ValueError(f"a tile of {side} x {side} pixels came as {stack.shape[1:]}")
-        if not stack.any():
+        if not seen.any():
             return None
+        stack = np.stack(bands)
         step = (box[2] - box[0]) / TILE
         corner = (box[0] - self.halo * step, box[3] + self.halo * step)
         transform = Affine(step, 0, corner[0], 0, -step, corner[1])
         attrs = {"band_names": [asset.key for asset in self.assets]}
-        return GeoTensor(stack, transform, _MERCATOR, 0, attrs)
+        fill = np.nan if stack.dtype.kind == "f" else self.nodata
+        return GeoTensor(stack, transform, _MERCATOR, fill, attrs), seen
 
 
 def scene_layer(
@@ -167,7 +175,10 @@ def scene_layer(
 def file_layer(
     path: str | Path, operator: Operator, bands: Sequence[str], *, title: str = "", halo: int = 0
 ) -> Layer:
-    """Return a layer of one local raster, whose bands, from the first, get the names `bands`."""
+    """Return a layer of one local raster, whose bands, from the first, get the names `bands`.
+
+    Raises FileNotFoundError for no file, `PixelReadError` for one that is no raster.
+    """
     from geostack.sources.archive import ArchiveSource
 
     file = Path(path).absolute()
@@ -177,7 +188,18 @@ def file_layer(
     assets = tuple(
         Asset(file.stem, name, str(file), here, band) for band, name in enumerate(bands, start=1)
     )
-    return Layer(assets, operator, (False,) * len(assets), title or file.stem, halo)
+    offsets = (False,) * len(assets)
+    return Layer(
+        assets, operator, offsets, title or file.stem, halo, with_dataset(assets[0], _whole_nodata)
+    )
+
+
+def _whole_nodata(dataset: Any) -> int | None:
+    """Return the nodata value of a file of whole numbers, or None when it has none."""
+    value, kind = dataset.nodata, np.dtype(dataset.dtypes[0])
+    if value is None or kind.kind not in "iu" or not float(value).is_integer():
+        return None
+    return int(value) if np.iinfo(kind).min <= value <= np.iinfo(kind).max else None
 
 
 def tile_bounds(z: int, x: int, y: int) -> tuple[float, float, float, float]:

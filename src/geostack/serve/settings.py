@@ -82,31 +82,24 @@ def read_settings(path: str | Path) -> Settings:
 def run(settings: Settings, host: str = "127.0.0.1", port: int = 8000) -> None:
     """Serve until interrupted, then finish what is under way.
 
-    Slow senders of headers are a proxy's matter: put one before a server that strangers reach.
+    How much one client may ask for is a proxy's matter: put one before a server that strangers
+    reach.
     """
     from geostack.serve.app import create_app
 
-    limits = settings.limits
     app = create_app(
         settings.pipelines,
         settings.layers,
         source=settings.source,
-        limits=limits,
+        limits=settings.limits,
         accept_yaml=settings.accept_yaml,
     )
-    import uvicorn  # after the check that says which extra is missing
+    # After the check that says which extra is missing.
+    import uvicorn
 
-    uvicorn.run(
-        app,
-        host=host,
-        port=port,
-        ws="none",
-        server_header=False,
-        h11_max_incomplete_event_size=16_384,
-        limit_concurrency=8 * (limits.running + limits.waiting),
-        timeout_keep_alive=5,
-        timeout_graceful_shutdown=int(limits.seconds) + 1,
-    )
+    from geostack.serve.connection import server_options
+
+    uvicorn.run(app, host=host, port=port, **server_options(app))
 
 
 def _pipeline(name: str, told: Any) -> Pipeline:

@@ -92,11 +92,14 @@ class TileService:
         return await asyncio.shield(task), False
 
     async def _make(self, layer: Layer, key: Key) -> Tile:
-        _, z, x, y = key
-        png = await self._gate.run(lambda: layer.tile(z, x, y))
-        tile = Tile(png, f'"{sha256(png).hexdigest()[:16]}"')
-        self.cache.put(key, tile)
-        return tile
+        def make() -> Tile:
+            png = layer.tile(*key[1:])
+            tile = Tile(png, f'"{sha256(png).hexdigest()[:16]}"')
+            # Kept by the job itself: one that came too late for its answer is there for the next.
+            self.cache.put(key, tile)
+            return tile
+
+        return await self._gate.run(make)
 
     def _made(self, key: Key, task: asyncio.Task[Tile]) -> None:
         del self._making[key]

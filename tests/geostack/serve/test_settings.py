@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import requests
 from tiny_scenes import make_scene, scene_bbox
 
 from geostack import cli
+from geostack.serve import app
 from geostack.serve.settings import read_settings
 from geotoolz import NDVI, Colormap
 from pipekit import ConfigError, UntrustedOperatorError, to_yaml
@@ -125,8 +125,8 @@ def test_names_and_sources_are_checked(file: Path):
         read_settings(file)
 
 
-@pytest.mark.skipif(find_spec("fastapi") is not None, reason="the serve extra is installed")
-def test_without_the_extra_the_command_says_what_to_install(file: Path, capsys):
+def test_without_the_extra_the_command_says_what_to_install(file: Path, capsys, monkeypatch):
+    monkeypatch.setattr(app, "find_spec", lambda name: None)
     with pytest.raises(SystemExit) as stop:
         cli.main(["serve", "--pipelines", str(file)])
     assert stop.value.code == 1

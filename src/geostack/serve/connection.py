@@ -1,0 +1,133 @@
+"""Connections as strangers make them: those that stand still are let go, so many at a time.
+
+uvicorn waits for ever for a request's head, and for a reader of an answer; either can be held open
+by anyone, at no cost. Its limit of connections is answered without a hint when to come again.
+"""
+
+from __future__ import annotations
+
+import json
+from asyncio import TimerHandle, Transport
+from functools import partial
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from geostack.serve.limits import Limits
+from geostack.serve.problem import MEDIA_TYPE, Problem
+
+HEAD_BYTES = 16_384
+"""The longest head of a request."""
+LEAST_RATE = 8_192
+"""Bytes a second that a reader must take, or it is let go."""
+
+
+def server_options(app: Any) -> dict[str, Any]:
+    """Return the arguments of `uvicorn.run` that suit an application of `create_app`.
+
+    At most `8 * (running + waiting)` connections; a head has `body_seconds` to arrive, and what
+    is read of an answer within each `body_seconds` must be 8 KiB a second; stopping finishes what
+    is under way.
+
+    - `app`: what `create_app` returned.
+
+        uvicorn.run(app, port=8000, **server_options(app))
+    """
+    service = app.state.service
+    limits = service.limits
+    return {
+        "http": partial(GuardedProtocol, limits=limits, config_hash=service.config_hash),
+        "ws": "none",
+        "server_header": False,
+        "h11_max_incomplete_event_size": HEAD_BYTES,
+        "timeout_keep_alive": 5,
+        "timeout_graceful_shutdown": int(limits.seconds) + 1,
+    }
+
+
+class GuardedProtocol(H11Protocol):
+    """uvicorn's HTTP/1.1, with a deadline for heads and readers, and a limit of connections.
+
+    - `limits`: `body_seconds` is the deadline.
+    - `config_hash`: what a refused connection is told with, as every answer is.
+    """
+
+    def __init__(self, *arguments: Any, limits: Limits, config_hash: str, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._seconds = limits.body_seconds
+        self._most = 8 * (limits.running + limits.waiting)
+        self._config_hash = config_hash
+        self._head: TimerHandle | None = None
+        self._reader: TimerHandle | None = None
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """Wait for a head, or refuse at once."""
+        super().connection_made(transport)
+        if len(self.connections) > self._most:
+            transport.write(_refusal(self._config_hash))
+            transport.close()
+            return
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing more."""
+        self._cancel_head()
+        self._cancel_reader()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; the deadline holds until they make a whole head."""
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._cancel_head()
+        elif self._head is None and not self.transport.is_closing():
+            self._await_head()
+
+    def pause_writing(self) -> None:
+        """Watch a reader that does not keep up."""
+        super().pause_writing()
+        self._watch_reader()
+
+    def resume_writing(self) -> None:
+        """Stop watching a reader that does."""
+        super().resume_writing()
+        self._cancel_reader()
+
+    def _await_head(self) -> None:
+        self._head = self.loop.call_later(self._seconds, self.transport.abort)
+
+    def _watch_reader(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        self._reader = self.loop.call_later(self._seconds, self._judge_reader, left)
+
+    def _judge_reader(self, before: int) -> None:
+        taken = before - self.transport.get_write_buffer_size()
+        if taken < LEAST_RATE * self._seconds:
+            self.transport.abort()
+        else:
+            self._watch_reader()
+
+    def _cancel_head(self) -> None:
+        if self._head is not None:
+            self._head.cancel()
+            self._head = None
+
+    def _cancel_reader(self) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+            self._reader = None
+
+
+def _refusal(config_hash: str) -> bytes:
+    problem = Problem(503, "the server has too many connections; try again", 1)
+    body = json.dumps(problem.body(config_hash)).encode()
+    head = (
+        "HTTP/1.1 503 Service Unavailable",
+        f"Content-Type: {MEDIA_TYPE}",
+        f"Content-Length: {len(body)}",
+        f"Retry-After: {problem.retry_after}",
+        f"X-Config-Hash: {config_hash}",
+        "Connection: close",
+    )
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + body

@@ -1,0 +1,102 @@
+"""Where a file has no data a tile is transparent, and where it has a 0 it is not."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+pytest.importorskip("rio_tiler", reason="needs the serve extra")
+
+from rasterio.transform import from_origin
+
+from geostack.errors import PixelReadError
+from geostack.serve import file_layer
+from geostack.serve.layer import TILE, empty_png, tile_bounds
+from geotoolz import Colormap
+from pipekit import Operator
+
+ZOOM, X, Y = 12, 2150, 1380
+pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+
+
+class AllWhite(Operator):
+    """Says that everything is white, data or not."""
+
+    def __init__(self):
+        """Nothing to keep."""
+
+    def _apply(self, x):
+        return np.full((3, *x.shape[1:]), 255, "uint8")
+
+
+def on_the_tile(path: Path, values: np.ndarray, **profile) -> Path:
+    """Write (rows, cols) as a file on the western half of a tile, pixel on pixel."""
+    west, _, east, north = tile_bounds(ZOOM, X, Y)
+    step = (east - west) / TILE
+    with rasterio.open(
+        path, "w", driver="GTiff", count=1, height=values.shape[0], width=values.shape[1],
+        dtype=values.dtype, crs="EPSG:3857", transform=from_origin(west, north, step, step),
+        **profile,
+    ) as file:  # fmt: skip
+        file.write(values, 1)
+    return path
+
+
+def shown(path: Path, operator: Operator) -> np.ndarray:
+    """RGBA (4, 256, 256) of the tile."""
+    png = file_layer(path, operator, ["value"]).tile(ZOOM, X, Y)
+    with rasterio.MemoryFile(png) as memory, memory.open() as file:
+        return file.read()
+
+
+GREY = Colormap("gray", 0.0, 255.0)
+
+
+def halves(dtype: str, nothing) -> np.ndarray:
+    """The upper half 0, the lower half `nothing`."""
+    values = np.zeros((TILE, TILE // 2), dtype)
+    values[TILE // 2 :] = nothing
+    return values
+
+
+@pytest.mark.parametrize(
+    ("dtype", "nothing", "profile"),
+    [
+        ("float32", np.nan, {}),
+        ("float32", -9999.0, {"nodata": -9999.0}),
+        ("float64", np.nan, {"nodata": np.nan}),
+        ("int16", -32768, {"nodata": -32768}),
+        ("uint8", 255, {"nodata": 255}),
+    ],
+)
+def test_zero_is_a_value_and_nodata_is_none(tmp_path, dtype, nothing, profile):
+    path = on_the_tile(tmp_path / "half.tif", halves(dtype, nothing), **profile)
+    rgba = shown(path, GREY)
+    half = TILE // 2
+    assert (rgba[:, :half, :half] == np.array([0, 0, 0, 255])[:, None, None]).all()
+    assert not rgba[3, half:].any()
+    assert not rgba[3, :, half:].any(), "beyond the file there is nothing"
+
+
+def test_a_file_of_zeros_without_nodata_is_drawn(tmp_path):
+    path = on_the_tile(tmp_path / "zeros.tif", np.zeros((TILE, TILE // 2), "uint8"))
+    rgba = shown(path, GREY)
+    assert rgba[3, :, : TILE // 2].all()
+    assert not rgba[3, :, TILE // 2 :].any()
+
+
+def test_an_operator_can_draw_nothing_where_no_file_has_data(tmp_path):
+    values = halves("uint16", 0)
+    path = on_the_tile(tmp_path / "white.tif", values, nodata=0)
+    assert file_layer(path, AllWhite(), ["value"]).tile(ZOOM, X, Y) == empty_png()
+    values[:10] = 7
+    rgba = shown(on_the_tile(tmp_path / "stripe.tif", values, nodata=0), AllWhite())
+    assert (rgba[3] == 255).sum() == 10 * TILE // 2
+
+
+def test_a_file_that_is_no_raster_is_refused_when_the_layer_is_made(tmp_path):
+    path = tmp_path / "text.tif"
+    path.write_text("no raster")
+    with pytest.raises(PixelReadError, match=r"text, asset value"):
+        file_layer(path, GREY, ["value"])
