@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from hashlib import sha256
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -131,6 +132,9 @@ def create_app(
     from fastapi import FastAPI
 
     service = Service(pipelines or {}, layers or {}, source, limits or Limits())
+    if layers:
+        # Its modules import each other in a circle, which two jobs that begin at once would break.
+        import_module("rio_tiler.io")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
