@@ -11,7 +11,7 @@ import pickle
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import cloudpickle
@@ -22,6 +22,13 @@ from geopatcher.fields import RasterField
 
 _unpacked: dict[str, Any] = {}
 _lock = threading.Lock()
+
+
+class Packed(Protocol):
+    """What can be sent to a worker and unpacked there."""
+
+    def load(self) -> Any:
+        """Return the object, the same one whenever this process asks again."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +44,35 @@ class Payload:
     buffers: list[Any]
     token: str = field(default_factory=lambda: uuid4().hex)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes to send."""
+        return len(self.pickled) + sum(buffer.nbytes for buffer in self.buffers)
+
     def load(self) -> Any:
         """Return the object, the same one whenever this process asks again."""
         with _lock:
-            if self.token not in _unpacked:
-                _unpacked.clear()  # one run at a time: the last one's scene is not kept alive
-                _unpacked[self.token] = pickle.loads(self.pickled, buffers=self.buffers)
-            return _unpacked[self.token]
+            return _once(self.token, self._unpack)
+
+    def _unpack(self) -> Any:
+        return pickle.loads(self.pickled, buffers=self.buffers)
+
+
+@dataclass(frozen=True)
+class SavedPayload:
+    """A payload laid out in a folder of this machine; its arrays are mapped, read-only."""
+
+    folder: Path
+
+    def load(self) -> Any:
+        """Return the object, the same one whenever this process asks again."""
+        with _lock:
+            return _once(str(self.folder), self._unpack)
+
+    def _unpack(self) -> Any:
+        files = sorted(self.folder.glob("*.npy"), key=lambda path: int(path.stem))
+        buffers = [np.load(path, mmap_mode="r") if _has_bytes(path) else b"" for path in files]
+        return pickle.loads((self.folder / "object.pickle").read_bytes(), buffers=buffers)
 
 
 def pack(obj: Any) -> Payload:
@@ -54,18 +83,25 @@ def pack(obj: Any) -> Payload:
     return Payload(stream.getvalue(), [np.frombuffer(b.raw(), np.uint8) for b in buffers])
 
 
-def save(payload: Payload, folder: Path) -> None:
-    """Lay a payload out in a folder for the processes of this machine."""
+def save(payload: Payload, folder: Path) -> SavedPayload:
+    """Lay a payload out in a folder for the processes of this machine.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(pack(np.arange(3)), Path(folder)).load().tolist()
+    [0, 1, 2]
+    """
     for number, buffer in enumerate(payload.buffers):
         np.save(folder / f"{number}.npy", buffer)
     (folder / "object.pickle").write_bytes(payload.pickled)
+    return SavedPayload(folder)
 
 
-def load_saved(folder: Path) -> Any:
-    """Return the object of a saved payload, its arrays mapped from the file, read-only."""
-    files = sorted(folder.glob("*.npy"), key=lambda path: int(path.stem))
-    buffers = [np.load(path, mmap_mode="r") if _has_bytes(path) else b"" for path in files]
-    return pickle.loads((folder / "object.pickle").read_bytes(), buffers=buffers)
+def _once(token: str, unpack: Any) -> Any:
+    if token not in _unpacked:
+        _unpacked.clear()  # one run at a time: the last one's scene is not kept alive
+        _unpacked[token] = unpack()
+    return _unpacked[token]
 
 
 def _has_bytes(path: Path) -> bool:

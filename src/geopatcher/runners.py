@@ -6,39 +6,40 @@ halo that its chips need, and writes only these rows. Any block can be run again
 
 from __future__ import annotations
 
-import copy
-import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from geopatcher.blocks import BlockJob, BlockResult, FillingJob, checksum
 from geopatcher.domains import RasterDomain
 from geopatcher.fields import RetryField, as_field
 from geopatcher.fingerprint import fingerprint
-from geopatcher.gdal_cache import bounded_cache
 from geopatcher.journal import BlockRecord, Journal
+from geopatcher.pages import return_freed_pages
 from geopatcher.patch import Patch, PatchError
 from geopatcher.patcher import SpatialPatcher
-from geopatcher.schedulers import check_scheduler, cores, scheduling, shares_memory
+from geopatcher.schedulers import (
+    blocks_in_a_process,
+    check_scheduler,
+    cores,
+    scheduling,
+    shares_memory,
+)
 from geopatcher.spatial.merge import (
     Rows,
-    Touching,
     aligned_rows,
     chip_spec,
     even_blocks,
     first_patch,
     in_order,
-    keep_freed_pages,
 )
-from geopatcher.spatial.rolling import Spec
 from geopatcher.spatial.target import as_scene, warn_uncovered
-from geopatcher.stream import PatchStream
+from geopatcher.spatial.tiles import tiling_for
 from geopatcher.writers import (
     RasterSpec,
     RawRows,
@@ -98,7 +99,12 @@ def map_patches(
     check_scheduler(scheduler)
     _check_counts(workers=workers, block_rows=block_rows, read_attempts=read_attempts)
     target, chunks = _target_of(patcher.aggregation, target, chunks)
-    run = _Run(patcher, _retrying(as_field(field), read_attempts), operator, target, chunks)
+    source = _retrying(as_field(field), read_attempts)
+    if workers is None and isinstance(scheduler, str):
+        workers = cores()
+    how = _How(scheduler, workers, progress, block_rows)
+    patcher = tiling_for(patcher, source.domain, operator)
+    run = _Run(patcher, source, operator, target, chunks, how)
     with ExitStack() as stack:
         record = None
         if journal is not None:
@@ -107,71 +113,17 @@ def map_patches(
                 if target.exists():
                     return open_lazily(target)
                 record.restart()  # its rows went with the target
-        return run.run(scheduler, workers, record, progress, block_rows)
+        return run.run(record)
 
 
 @dataclass(frozen=True)
-class BlockResult:
-    """What came of a block: pixels covered, failures, a checksum, and values when not stored."""
+class _How:
+    """Who runs the blocks, how many at a time, how high, and whether a bar tells."""
 
-    covered: int
-    skipped: dict[Any, str]
-    crc32: int
-    values: np.ndarray | None
-
-
-@dataclass(frozen=True)
-class BlockJob:
-    """Computes a block of output rows; every worker has one."""
-
-    patcher: SpatialPatcher
-    field: Any
-    operator: Callable[[Any], Any]
-    chip: Spec
-    out: Spec
-    store: RowStore | None
-    checked: bool
-    neighbours: int = 1
-    """Workers that share a process, and so GDAL's cache, with this one."""
-
-    def __call__(self, rows: Rows) -> BlockResult:
-        """Return what came of rows [start, stop): their values, unless a store took them."""
-        keep_freed_pages()
-        lead, dtype = self.out
-        values = np.empty((*lead, rows[1] - rows[0], self.field.domain.width), dtype)
-        covered, skipped = self.fill(rows, values)
-        crc = checksum(values) if self.checked else 0
-        if self.store is None:
-            return BlockResult(covered, skipped, crc, values)
-        self.store.write(rows[0], values)
-        return BlockResult(covered, skipped, crc, None)
-
-    def fill(self, rows: Rows, out: np.ndarray) -> tuple[int, dict[Any, str]]:
-        """Compute rows [start, stop) into `out`; return pixels covered, and what failed."""
-        patches = self.patches()
-        merge = row_merge_of(self.patcher.aggregation, patches, self.field.domain)
-        items = patches.items(self._touching.of(rows))
-        with bounded_cache(self.field, self.neighbours):
-            return merge.fill(items, rows, out, self.chip), patches.skipped
-
-    def patches(self) -> PatchStream:
-        """Return the stream of results with a list of failures of its own."""
-        source = copy.copy(self._source)  # shares the anchors, which may have taken long to draw
-        source.skipped = {}
-        return source.map(self.operator, on_error=self.patcher.on_error)
-
-    @cached_property
-    def _source(self) -> PatchStream:
-        stream = self.patcher.stream(self.field)
-        stream.anchors  # noqa: B018  drawn once, before threads share it
-        return stream
-
-    @cached_property
-    def _touching(self) -> Touching:
-        return Touching(self._source)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+    scheduler: Any
+    workers: int | None
+    progress: bool
+    block_rows: int | None
 
 
 @dataclass
@@ -183,6 +135,7 @@ class _Run:
     operator: Callable[[Any], Any]
     target: Path | None
     chunks: Any
+    how: _How
     covered: int = 0
     skipped: dict[Any, str] = field(default_factory=dict)
 
@@ -200,14 +153,7 @@ class _Run:
             "chunks": fingerprint(self.chunks),
         }
 
-    def run(
-        self,
-        scheduler: Any,
-        workers: int | None,
-        journal: Journal | None,
-        progress: bool,
-        block_rows: int | None,
-    ) -> Any:
+    def run(self, journal: Journal | None) -> Any:
         if not hasattr(self.patcher.geometry, "size") or not isinstance(self.domain, RasterDomain):
             raise PatchError(
                 "map_patches makes rasters of rectangular chips, got the geometry "
@@ -216,17 +162,17 @@ class _Run:
             )
         first, spec = self._first()
         if self.target is None:
-            values = self._in_memory(spec, first, scheduler, workers, journal, progress, block_rows)
+            values = self._in_memory(spec, first, journal)
             self._warn()
             return as_scene(values, self.domain, spec.fill, first.data, self.skipped)
         with telling_full_disk(self.target), self._opened(spec, journal) as target:
             job = self._job(spec, first, target.store, journal)
-            blocks = self._blocks(target.store.align, block_rows)
-            self._all(blocks, job, scheduler, workers, journal, progress)
+            self._all(self._blocks(target.store.align), job, journal)
             target.finish(spec.with_skipped(self.skipped))
             if journal is not None:
                 journal.finish()
         self._warn()
+        return_freed_pages()
         return open_lazily(self.target)
 
     def _first(self) -> tuple[Patch, RasterSpec]:
@@ -255,49 +201,39 @@ class _Run:
     ) -> BlockJob:
         out = (spec.lead, spec.dtype)
         return BlockJob(
-            self.patcher, self.field, self.operator, chip_spec(first), out, store, bool(journal)
+            self.patcher,
+            self.field,
+            self.operator,
+            chip_spec(first),
+            out,
+            store,
+            checked=journal is not None,
+            neighbours=blocks_in_a_process(self.how.scheduler, self.how.workers),
         )
 
-    def _blocks(self, align: int, block_rows: int | None) -> list[Rows]:
-        rows = aligned_rows(align) if block_rows is None else aligned_rows(align, block_rows)
-        return even_blocks(self.domain.height, rows)
+    def _blocks(self, align: int) -> list[Rows]:
+        wanted = () if self.how.block_rows is None else (self.how.block_rows,)
+        return even_blocks(self.domain.height, aligned_rows(align, *wanted))
 
-    def _in_memory(
-        self,
-        spec: RasterSpec,
-        first: Patch,
-        scheduler: Any,
-        workers: int | None,
-        journal: Journal | None,
-        progress: bool,
-        block_rows: int | None,
-    ) -> np.ndarray:
-        blocks = self._blocks(1, block_rows)
+    def _in_memory(self, spec: RasterSpec, first: Patch, journal: Journal | None) -> np.ndarray:
+        blocks = self._blocks(1)
         if journal is not None:
             store = RawRows(_beside(journal.path, ".rows"), spec.shape, spec.dtype)
             with telling_full_disk(journal.path):
                 store.create(keep=bool(journal.done))
                 job = self._job(spec, first, store, journal)
-                self._all(blocks, job, scheduler, workers, journal, progress)
+                self._all(blocks, job, journal)
             return store.read(0, self.domain.height)
         out = np.empty(spec.shape, spec.dtype)
         job = self._job(spec, first, None, None)
-        work: Any = _Filling(job, out) if shares_memory(scheduler) else job
-        for rows, result in self._each(blocks, work, scheduler, workers, progress):
+        work: Any = FillingJob(job, out) if shares_memory(self.how.scheduler) else job
+        for rows, result in self._each(blocks, work):
             if result.values is not None:
                 out[..., slice(*rows), :] = result.values
             self._note(result.covered, result.skipped)
         return out
 
-    def _all(
-        self,
-        blocks: list[Rows],
-        job: BlockJob,
-        scheduler: Any,
-        workers: int | None,
-        journal: Journal | None,
-        progress: bool,
-    ) -> None:
+    def _all(self, blocks: list[Rows], job: BlockJob, journal: Journal | None) -> None:
         """Have every block in the store: from the journal where it is there, else computed."""
         assert job.store is not None
         waiting = []
@@ -309,26 +245,21 @@ class _Run:
                 self._note(record.covered, record.skipped)
             else:
                 waiting.append(rows)
-        for rows, result in self._each(waiting, job, scheduler, workers, progress):
+        for rows, result in self._each(waiting, job):
             self._note(result.covered, result.skipped)
             if journal is not None:
                 listed = {str(anchor): why for anchor, why in result.skipped.items()}
                 journal.add(BlockRecord(rows, result.crc32, result.covered, listed))
 
-    def _each(
-        self, blocks: list[Rows], job: Any, scheduler: Any, workers: int | None, progress: bool
-    ) -> Iterator[tuple[Rows, BlockResult]]:
+    def _each(self, blocks: list[Rows], job: Any) -> Iterator[tuple[Rows, BlockResult]]:
         from tqdm import tqdm
 
         if not blocks:
             return
-        if workers is None and isinstance(scheduler, str):
-            workers = cores()
-        if shares_memory(scheduler) and isinstance(job, BlockJob):
-            job = replace(job, neighbours=workers or 1)
+        workers = self.how.workers and min(self.how.workers, len(blocks))
         with (
-            tqdm(total=self.domain.height, unit="row", disable=not progress) as bar,
-            scheduling(scheduler, workers and min(workers, len(blocks)), job) as chosen,
+            tqdm(total=self.domain.height, unit="row", disable=not self.how.progress) as bar,
+            scheduling(self.how.scheduler, workers, job) as chosen,
         ):
             bar.update(self.domain.height - sum(stop - start for start, stop in blocks))
             try:
@@ -349,28 +280,6 @@ class _Run:
 
     def _warn(self) -> None:
         warn_uncovered(1 - self.covered / (self.domain.height * self.domain.width))
-
-
-@dataclass(frozen=True)
-class _Filling:
-    """Computes blocks straight into an array of this process."""
-
-    job: BlockJob
-    out: np.ndarray
-
-    def __call__(self, rows: Rows) -> BlockResult:
-        keep_freed_pages()
-        covered, skipped = self.job.fill(rows, self.out[..., slice(*rows), :])
-        return BlockResult(covered, skipped, 0, None)
-
-
-def checksum(values: np.ndarray) -> int:
-    """Return the CRC-32 of an array's bytes.
-
-    >>> checksum(np.arange(3, dtype="uint8"))
-    139757951
-    """
-    return zlib.crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
 
 
 def _target_of(aggregation: Any, target: Any, chunks: Any) -> tuple[Path | None, Any]:

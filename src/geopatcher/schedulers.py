@@ -12,12 +12,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from geopatcher import payload
 from geopatcher.patch import PatchError
 from geopatcher.spatial.merge import Rows
 
 SCHEDULERS = ("threads", "processes", "dask")
+
+SMALL = 64 * 1024
+"""Bytes of a job that travel with each of its tasks: a pipeline and the name of a file."""
+
+_LOCAL = ("127.0.0.1", "::1", "localhost")
 
 Job = Callable[[Rows], Any]
 
@@ -49,11 +55,21 @@ def shares_memory(scheduler: Any) -> bool:
     return isinstance(scheduler, str) and scheduler == "threads"
 
 
+def blocks_in_a_process(scheduler: Any, workers: int | None) -> int:
+    """Return how many blocks run at the same time in one process, and share what it caches."""
+    if shares_memory(scheduler):
+        return workers or cores()
+    client = scheduler if is_client(scheduler) else None
+    if scheduler == "dask":
+        client = _current_client()
+    return 1 if client is None else max(client.nthreads().values(), default=1)
+
+
 @contextmanager
 def scheduling(scheduler: Any, workers: int | None, job: Job) -> Iterator[Scheduler]:
     """Start workers that run `job(rows)`, and stop those that were started here."""
     if is_client(scheduler):
-        yield _on_client(scheduler, workers, job)
+        yield from _on_client(scheduler, workers, job)
     elif scheduler == "threads":
         yield from _threads(workers or cores(), job)
     elif scheduler == "processes":
@@ -78,68 +94,79 @@ def _processes(workers: int, job: Job) -> Iterator[Scheduler]:
     # Spawned, not forked: a fork of a process with threads (a notebook, GDAL) may hang.
     context = multiprocessing.get_context("spawn")
     with (
-        tempfile.TemporaryDirectory(prefix="geopatcher-") as folder,
-        _saved(job, folder),
-        ProcessPoolExecutor(workers, context, _begin, (folder,)) as pool,
+        _saved(payload.pack(job)) as saved,
+        ProcessPoolExecutor(workers, context, _begin) as pool,
     ):
-        yield Scheduler(lambda rows: pool.submit(_run_saved, folder, rows), workers)
+        yield Scheduler(lambda rows: pool.submit(run_packed, saved, rows), workers)
 
 
 def _dask(workers: int | None, job: Job) -> Iterator[Scheduler]:
-    from distributed import Client, LocalCluster, default_client
+    from distributed import Client, LocalCluster
 
-    try:
-        client = default_client()
-    except ValueError:  # there is none: one for this run
-        client = None
+    client = _current_client()
     if client is not None:
-        yield _on_client(client, workers, job)
+        yield from _on_client(client, workers, job)
         return
     cluster = LocalCluster(
         n_workers=workers or cores(), threads_per_worker=1, dashboard_address="127.0.0.1:0"
     )
-    with (
-        tempfile.TemporaryDirectory(prefix="geopatcher-") as folder,
-        _saved(job, folder),
-        cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        submit = client.submit
+    with cluster, Client(cluster, set_as_default=False) as client:
+        yield from _on_client(client, workers, job)
+
+
+def _current_client() -> Any:
+    """Return the client that is in use in this process, or None."""
+    from distributed import default_client
+
+    try:
+        return default_client()
+    except ValueError:
+        return None
+
+
+def _on_client(client: Any, workers: int | None, job: Job) -> Iterator[Scheduler]:
+    threads = sum(client.nthreads().values()) or 1
+    with _sent(client, payload.pack(job)) as packed:
         yield Scheduler(
-            lambda rows: submit(_run_saved, folder, rows, pure=False), workers or cores()
+            lambda rows: client.submit(run_packed, packed, rows, pure=False),
+            min(workers or threads, threads),
         )
 
 
-def _on_client(client: Any, workers: int | None, job: Job) -> Scheduler:
-    packed = client.scatter(payload.pack(job), hash=False)
-    threads = sum(client.nthreads().values()) or 1
-    return Scheduler(
-        lambda rows: client.submit(_run_packed, packed, rows, pure=False),
-        min(workers or threads, threads),
-    )
+@contextmanager
+def _sent(client: Any, packed: payload.Payload) -> Iterator[Any]:
+    """Hand the job to a cluster such that any worker can run any block.
+
+    A task that needs data goes to a worker that holds them, and the others stay idle: so small
+    jobs travel with each task, and large ones are where every worker sees them.
+    """
+    if packed.nbytes <= SMALL:
+        yield packed
+    elif on_this_machine(client):
+        with _saved(packed) as saved:
+            yield saved
+    else:
+        yield client.scatter(packed, broadcast=True, hash=False)
+
+
+def on_this_machine(client: Any) -> bool:
+    """Return whether all workers of a cluster are processes of this machine."""
+    places = [urlsplit(a) for a in [*client.nthreads(), client.scheduler.address]]
+    return all(place.scheme == "inproc" or place.hostname in _LOCAL for place in places)
 
 
 @contextmanager
-def _saved(job: Job, folder: str) -> Iterator[None]:
-    payload.save(payload.pack(job), Path(folder))
-    yield
+def _saved(packed: payload.Payload) -> Iterator[payload.SavedPayload]:
+    with tempfile.TemporaryDirectory(prefix="geopatcher-", ignore_cleanup_errors=True) as folder:
+        yield payload.save(packed, Path(folder))
 
 
-_job: dict[str, Job] = {}
-
-
-def _run_saved(folder: str, rows: Rows) -> Any:
-    if folder not in _job:
-        _job.clear()
-        _job[folder] = payload.load_saved(Path(folder))
-    return _job[folder](rows)
-
-
-def _run_packed(packed: payload.Payload, rows: Rows) -> Any:
+def run_packed(packed: payload.Packed, rows: Rows) -> Any:
+    """Run a block in a worker: the whole of what a task is."""
     return packed.load()(rows)
 
 
-def _begin(folder: str) -> None:
+def _begin() -> None:
     """Begin a worker process, which must not outlive the run that started it."""
     parent = multiprocessing.parent_process()
 
