@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from georeader.geotensor import GeoTensor
@@ -132,8 +133,7 @@ class Layer:
         side = TILE + 2 * self.halo
         bands = []
         seen = np.zeros((side, side), bool)
-        for asset, offset in zip(self.assets, self.offsets, strict=True):
-            values, valid = _read_tile(asset, z, x, y, self.halo)
+        for (values, valid), offset in zip(self._each_band(z, x, y), self.offsets, strict=True):
             if offset:
                 values = take_offset(values)
             if values.shape != (side, side):
@@ -150,6 +150,14 @@ class Layer:
         attrs = {"band_names": [asset.key for asset in self.assets]}
         fill = np.nan if stack.dtype.kind == "f" else self.nodata
         return GeoTensor(stack, transform, _MERCATOR, fill, attrs), seen
+
+    def _each_band(
+        self, z: int, x: int, y: int
+    ) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_]]]:
+        """Yield each band of a tile, (rows, cols), and where it is valid, in the assets' order."""
+        # Bands of one file lie in the same blocks: read together, each is decoded once.
+        for _, same in groupby(self.assets, lambda asset: (asset.href, _resampling(asset))):
+            yield from _read_tile(list(same), z, x, y, self.halo)
 
 
 def scene_layer(
@@ -219,29 +227,34 @@ def tile_bounds(z: int, x: int, y: int) -> tuple[float, float, float, float]:
     return west, north - side, west + side, north
 
 
+def _resampling(asset: Asset) -> Literal["nearest", "bilinear"]:
+    return "nearest" if asset.key == "SCL" else "bilinear"
+
+
 def _read_tile(
-    asset: Asset, z: int, x: int, y: int, halo: int
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Return one band of a tile, (rows, cols), and where it is valid."""
+    assets: Sequence[Asset], z: int, x: int, y: int, halo: int
+) -> list[tuple[NDArray[Any], NDArray[np.bool_]]]:
+    """Return bands of one file on a tile, (rows, cols) each, and where each is valid."""
     from rio_tiler.io import Reader
 
-    method = "nearest" if asset.key == "SCL" else "bilinear"
+    method = _resampling(assets[0])
 
-    def read(dataset: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def read(dataset: Any) -> list[tuple[NDArray[Any], NDArray[np.bool_]]]:
         with Reader(None, dataset=dataset) as reader:
             image = reader.tile(
                 x,
                 y,
                 z,
                 tilesize=TILE,
-                indexes=asset.band,
+                indexes=[asset.band for asset in assets],
                 buffer=halo or None,
                 resampling_method=method,
                 reproject_method=method,
             )
-        return np.array(image.array.data[0]), ~np.ma.getmaskarray(image.array)[0]
+        masked = np.ma.getmaskarray(image.array)
+        return [(np.array(image.array.data[n]), ~masked[n]) for n in range(len(assets))]
 
-    return with_dataset(asset, read)
+    return with_dataset(assets[0], read)
 
 
 def picture(values: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
