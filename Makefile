@@ -67,10 +67,10 @@ contract: $(DEV)  ## which package may import which
 	@$(BIN)/lint-imports
 
 .PHONY: bench bench-quick
-bench: $(DEV) $(BENCH)  ## measure against the targets and the peers, write benchmarks/RESULTS.md
+bench: $(DEV) $(BENCH) $(SERVE)  ## measure against the targets and the peers, write benchmarks/RESULTS.md
 	@$(BIN)/python benchmarks/run.py && $(BIN)/python docs/readme_tables.py
 
-bench-quick: $(DEV)  ## the same in under three minutes, smaller, into .benchmarks
+bench-quick: $(DEV) $(SERVE)  ## the same in under three minutes, smaller, into .benchmarks
 	@$(MAKE) --no-print-directory $(BENCH) || echo "without peers, which could not be installed"
 	@$(BIN)/python benchmarks/run.py --quick
 
