@@ -104,6 +104,10 @@ class PatchStream(Sequence[Patch]):
         """Return the stream of the same patches with `function(data)` as their data."""
         return MappedStream(self, function, workers, batch_size, on_error)
 
+    def over(self, patcher: SpatialPatcher) -> PatchStream:
+        """Return what this stream does to its Field under another patcher."""
+        return PatchStream(patcher, self.field)
+
     def at(self, anchor: Any) -> Patch:
         """Return the patch that hangs at `anchor`, which need not be one of the sampler's."""
         geometry = self.patcher.geometry
@@ -201,6 +205,20 @@ class MappedStream(PatchStream):
         """Where each patch hangs."""
         return self.parent.anchors
 
+    @property
+    def local(self) -> bool:
+        """Whether each pixel of the results is made of the same pixel of its chip alone."""
+        parent = self.parent
+        if isinstance(parent, MappedStream) and not parent.local:
+            return False
+        return is_local(self.function) and self.batch_size is None and self.on_error == "raise"
+
+    def over(self, patcher: SpatialPatcher) -> MappedStream:
+        """Return what this stream does to its Field under another patcher."""
+        return MappedStream(
+            self.parent.over(patcher), self.function, self.workers, self.batch_size, self.on_error
+        )
+
     def items(self, indices: Iterable[int]) -> Iterator[Item]:
         """Yield (index, patch) in the order asked for; a skipped patch is None."""
         if self.batch_size is None:
@@ -280,6 +298,15 @@ class MappedStream(PatchStream):
 
     def _listed(self, indices: range) -> list[Item]:
         return list(self.items(indices))
+
+
+def is_local(function: Any) -> bool:
+    """Return whether a function says of itself, by `local = True`, that it works pixel by pixel.
+
+    >>> is_local(np.sqrt)
+    False
+    """
+    return getattr(function, "local", False) is True
 
 
 def _scattered_weights(window: Any, indices: Any) -> np.ndarray:

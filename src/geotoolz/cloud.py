@@ -179,6 +179,8 @@ class MaskFromSCL(Operator):
     array([[False,  True,  True,  True]])
     """
 
+    local = True
+
     def __init__(
         self, band_idx: Band = 0, classes: Collection[int] | int = SCL_CLOUDS_AND_INVALID
     ) -> None:
@@ -197,6 +199,8 @@ class MaskFromQABits(Operator):
     >>> MaskFromQABits(flags=("water",))(np.array([[0b10000000, 0]], dtype="uint16"))
     array([[ True, False]])
     """
+
+    local = True
 
     def __init__(
         self,

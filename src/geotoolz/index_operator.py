@@ -68,6 +68,8 @@ class SpectralOperator(Operator):
     constructor hands all of them to `_keep`.
     """
 
+    local = True
+
     _formula: ClassVar[Callable[..., NDArray[Any]]]
     _bands: ClassVar[tuple[str, ...]]
     _constants: ClassVar[tuple[str, ...]] = ("eps",)

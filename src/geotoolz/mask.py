@@ -201,6 +201,11 @@ class ApplyMask(Operator):
         self.mask = values_of(mask) if isinstance(mask, GeoTensor) else mask
         self.fill_value = fill_value
 
+    @property
+    def local(self) -> bool:  # type: ignore[override]
+        """Whether the mask is made of each pixel itself; a mask given as an array has a place."""
+        return isinstance(self.mask, Operator) and self.mask.local
+
     def _apply(self, raster: Raster, mask: Raster | None = None) -> Raster:
         given = self.mask if mask is None else mask
         if given is None:
@@ -232,6 +237,8 @@ class InvertMask(Operator):
     array([[False,  True]])
     """
 
+    local = True
+
     def __init__(self) -> None:
         pass
 
@@ -245,6 +252,8 @@ class MaskWhere(Operator):
     >>> MaskWhere("<", 0.2)(np.array([[0.1, 0.6]]))
     array([[ True, False]])
     """
+
+    local = True
 
     def __init__(
         self,

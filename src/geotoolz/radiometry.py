@@ -267,6 +267,8 @@ class ToFloat32(Operator):
     array([[1., 2.]], dtype=float32)
     """
 
+    local = True
+
     def __init__(self) -> None:
         pass
 
@@ -282,6 +284,8 @@ class DNToReflectance(Operator):
     >>> DNToReflectance()(np.array([[0, 5000]], dtype="uint16"))
     array([[0. , 0.5]], dtype=float32)
     """
+
+    local = True
 
     def __init__(
         self,
@@ -306,6 +310,8 @@ class ReflectanceToDN(Operator):
     >>> ReflectanceToDN()(np.array([[0.5, np.nan]], dtype="float32"))
     array([[5000,    0]], dtype=uint16)
     """
+
+    local = True
 
     def __init__(
         self,
@@ -335,6 +341,8 @@ class ApplyOffset(Operator):
     array([[  0, 200]], dtype=uint16)
     """
 
+    local = True
+
     def __init__(self, offset: PerBand, axis: int = 0) -> None:
         self.offset = offset
         self.axis = axis
@@ -349,6 +357,8 @@ class HarmonizeBaseline(Operator):
     >>> HarmonizeBaseline()(np.array([[0, 3000]], dtype="uint16"))
     array([[   0, 2000]], dtype=uint16)
     """
+
+    local = True
 
     def __init__(self, offset: int = -1000, baseline: str | None = None, nodata: int = 0) -> None:
         self.offset = offset

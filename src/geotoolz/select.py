@@ -42,6 +42,8 @@ class SelectBands(Operator):
     (1, 2, 3)
     """
 
+    local = True
+
     def __init__(self, bands: Sequence[Band], axis: int = 0) -> None:
         self.bands = bands
         self.axis = axis

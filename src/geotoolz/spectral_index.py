@@ -133,6 +133,8 @@ class SpectralIndex(Operator):
     array([[0.5]], dtype=float32)
     """
 
+    local = True
+
     def __init__(
         self,
         name: str,

@@ -241,6 +241,8 @@ class Gamma(Operator):
     array([[0.5]], dtype=float32)
     """
 
+    local = True
+
     def __init__(self, g: float, dtype: str = "float32") -> None:
         check_gamma(g, "g")
         float_dtype(dtype)

@@ -49,6 +49,18 @@ class Operator:
     forbid_in_yaml: bool = False
     """True for what lives in this process only, such as an operator that holds a function."""
 
+    local: bool = False
+    """True when each pixel of the result is made of the same pixel of the input alone.
+
+    It is said by the class that defines `_apply` and is not inherited past another `_apply`. A
+    run over overlapping chips then need not compute the overlaps.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "_apply" in cls.__dict__ and "local" not in cls.__dict__:
+            cls.local = False
+
     # numpy would otherwise broadcast `array | operator` over the elements.
     __array_ufunc__ = None
 

@@ -31,6 +31,11 @@ class Sequential(Operator):
         self.operators = tuple(_flatten(operators))
         self._runs = _bound(self.operators)
 
+    @property
+    def local(self) -> bool:  # type: ignore[override]
+        """Whether every operator is local, and so the pipeline."""
+        return all(op.local for op in self.operators)
+
     def _apply(self, *inputs: Any) -> Any:
         if _operator._spying or len(inputs) != 1:
             return self._apply_one_by_one(inputs)

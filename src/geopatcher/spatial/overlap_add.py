@@ -18,6 +18,7 @@ from geopatcher.spatial.merge import IndexedPatches, RollingMerge, RowMerge, mer
 from geopatcher.spatial.rolling import Spec
 from geopatcher.spatial.scatter import merge_scattered, tell_scattered
 from geopatcher.spatial.target import as_scene, warn_uncovered
+from geopatcher.spatial.tiles import without_overlap
 from geopatcher.spatial.weave import WeightPlan, WovenMerge
 
 
@@ -83,10 +84,15 @@ class SpatialOverlapAdd(Configured):
         if scattered:
             return merge_scattered(patches, domain, self)
         domain = as_raster_domain(domain)
+        patches = self.planned(patches, domain)
         merged = merge_in_memory(patches, domain, self.row_merge(patches, domain))
         warn_uncovered(1 - merged.covered / (domain.height * domain.width))
         fill = self.fill_for(merged.values.dtype)
         return as_scene(merged.values, domain, fill, merged.first.data, merged.skipped)
+
+    def planned(self, patches: Any, domain: RasterDomain) -> Any:
+        """Return the patches to merge: side by side where overlaps would not change the mean."""
+        return without_overlap(patches, domain) if self.normalize_by_window else patches
 
     def row_merge(self, patches: Any, domain: RasterDomain) -> RowMerge:
         """Return how these patches become rows: with known weights where they are on a grid."""

@@ -40,13 +40,19 @@ class WeightPlan:
     def __init__(self, grid: RegularGrid, window: Any, normalise: bool) -> None:
         self.grid = grid
         self.columns = len(grid.cols.starts)
-        self._rows = grid.rows.weights(window.profile(grid.rows.size), normalise)
-        self._cols = grid.cols.weights(window.profile(grid.cols.size), normalise)
+        self._rows, self._cols = (
+            axis.weights(window.profile(axis.size), normalise) for axis in (grid.rows, grid.cols)
+        )
         self._outer: dict[tuple[int, int], np.ndarray] = {}
         # From these rows and columns on no earlier chip has touched a chip's pixels.
         self.fresh_rows, self.fresh_cols = (
             [0, *(axis.stop(i) for i in range(len(axis.starts) - 1))]
             for axis in (grid.rows, grid.cols)
+        )
+        # Chips side by side that all count in full are laid out as they are.
+        self.is_tiling = all(
+            max(axis.counts) <= 1 and all(np.all(weights == 1) for weights in along)
+            for axis, along in ((grid.rows, self._rows), (grid.cols, self._cols))
         )
 
     def weights(self, index: int) -> np.ndarray:
@@ -56,8 +62,8 @@ class WeightPlan:
         key = (id(along_rows), id(along_cols))
         found = self._outer.get(key)
         if found is None:
-            found = np.outer(along_rows, along_cols).astype(np.float32)
-            self._outer[key] = found
+            rows, cols = along_rows.astype(np.float32), along_cols.astype(np.float32)
+            found = self._outer[key] = np.multiply.outer(rows, cols)
         return found
 
 
@@ -156,6 +162,9 @@ class WovenMerge:
             if not whole:
                 weights = weights[keep]
             target = band[..., col : col + weights.shape[1]]
+            if plan.is_tiling:
+                target[...] = values
+                continue
             product.lay(target, values, weights, fresh_row, plan.fresh_cols[index % columns] - col)
         self._flush(stop, canvas, write, missing)
         return self._covered(rows)

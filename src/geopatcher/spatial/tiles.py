@@ -1,0 +1,76 @@
+"""Local operations need no overlap: the same result from chips that lie side by side.
+
+A local operation, in map algebra's sense (Tomlin, 1990), makes each pixel of its result from the
+same pixel of its input: reflectance from digital numbers, an index from bands. All chips that
+cover a pixel then give it one value, and their weighted mean is that value. So each pixel is
+read, computed and written once: at 256 pixels every 192, 1.75 times less of each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from geopatcher.domains import RasterDomain
+from geopatcher.spatial.geometry import SpatialRectangular
+from geopatcher.spatial.sampler import SpatialRegularStride
+from geopatcher.spatial.window import SpatialBoxcar
+from geopatcher.stream import MappedStream, is_local
+
+if TYPE_CHECKING:
+    from geopatcher.patcher import SpatialPatcher
+
+
+def without_overlap(patches: Any, domain: RasterDomain) -> Any:
+    """Return the stream over chips side by side where the merged mean is the same, else `patches`.
+
+    - `patches`: what goes into an overlap-add that normalises by its window.
+
+    >>> import numpy as np
+    >>> from georeader.geotensor import GeoTensor
+    >>> from rasterio import Affine
+    >>> from geopatcher import *
+    >>> scene = GeoTensor(np.ones((70, 70)), Affine(10, 0, 0, 0, -10, 700), "EPSG:32632")
+    >>> patcher = SpatialPatcher(
+    ...     SpatialRectangular(16, boundary="shift"), SpatialRegularStride(12), SpatialHann()
+    ... )
+    >>> def double(chip):
+    ...     return 2 * chip
+    >>> stream = patcher.stream(scene).map(double)
+    >>> len(without_overlap(stream, stream.domain))
+    36
+    >>> double.local = True
+    >>> len(without_overlap(stream, stream.domain))
+    25
+    """
+    if not isinstance(patches, MappedStream) or not patches.local:
+        return patches
+    if (patches.domain.height, patches.domain.width) != (domain.height, domain.width):
+        return patches
+    patcher = tiling(patches.patcher, domain)
+    return patches if patcher is patches.patcher else patches.over(patcher)
+
+
+def tiling_for(patcher: SpatialPatcher, domain: Any, operator: Any) -> SpatialPatcher:
+    """Return the patcher of a run: chips side by side where the operator and merge allow it."""
+    normalised = getattr(patcher.aggregation, "normalize_by_window", False)
+    return tiling(patcher, domain) if normalised and is_local(operator) else patcher
+
+
+def tiling(patcher: SpatialPatcher, domain: Any) -> SpatialPatcher:
+    """Return a patcher whose chips lie side by side, when this one's grid covers every pixel."""
+    geometry, sampler = patcher.geometry, patcher.sampler
+    if (type(geometry), type(sampler)) != (SpatialRectangular, SpatialRegularStride):
+        return patcher
+    if not isinstance(domain, RasterDomain):
+        return patcher
+    if patcher.on_error != "raise" or sampler.grid(domain, geometry).covered_share < 1:
+        return patcher  # a failed chip is left to those that overlap it
+    if not hasattr(patcher.window, "profile"):
+        return patcher  # only a window that says so is positive everywhere
+    return replace(
+        patcher,
+        geometry=SpatialRectangular(geometry.size, boundary="shrink"),
+        sampler=SpatialRegularStride(geometry.size),
+        window=SpatialBoxcar(),
+    )

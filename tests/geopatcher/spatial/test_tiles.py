@@ -1,0 +1,200 @@
+"""Local operations over overlapping chips: the same result, every pixel computed once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from georeader.geotensor import GeoTensor
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rasterio import Affine
+
+from geopatcher import (
+    PatchError,
+    SpatialBoxcar,
+    SpatialHann,
+    SpatialMean,
+    SpatialOverlapAdd,
+    SpatialPatcher,
+    SpatialRandom,
+    SpatialRectangular,
+    SpatialRegularStride,
+    map_patches,
+)
+
+
+class Local:
+    """A function of each pixel alone, which counts the pixels that it is given."""
+
+    local = True
+
+    def __init__(self) -> None:
+        self.pixels = 0
+        self.shapes: set[tuple[int, ...]] = set()
+
+    def __call__(self, chip: GeoTensor) -> GeoTensor:
+        self.pixels += chip.shape[-2] * chip.shape[-1]
+        self.shapes.add(chip.shape[-2:])
+        values = np.sqrt(chip.values.astype(np.float32)).sum(axis=0)
+        return GeoTensor(values, chip.transform, chip.crs, np.nan, {"made": "of pixels"})
+
+
+def scene_of(shape: tuple[int, ...], seed: int = 0) -> GeoTensor:
+    values = np.random.default_rng(seed).integers(0, 10_000, shape, dtype=np.uint16)
+    return GeoTensor(values, Affine(10, 0, 500_000, 0, -10, 4_000_000), "EPSG:32610")
+
+
+def patcher_of(size, step, boundary="shift", **options) -> SpatialPatcher:
+    return SpatialPatcher(
+        SpatialRectangular(size, boundary=boundary),
+        SpatialRegularStride(step),
+        options.pop("window", SpatialHann()),
+        **options,
+    )
+
+
+def general(function):
+    """Return the function without its word that it is local: the engine must blend."""
+    return lambda chip: function(chip)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    height=st.integers(1, 70),
+    width=st.integers(1, 70),
+    size=st.tuples(st.integers(1, 20), st.integers(1, 20)),
+    overlap=st.tuples(st.integers(0, 12), st.integers(0, 12)),
+    boundary=st.sampled_from(["shift", "pad", "shrink", "drop"]),
+    workers=st.integers(1, 3),
+)
+@pytest.mark.filterwarnings("ignore::geopatcher.CoverageWarning")
+def test_a_local_operation_gives_what_blending_gives(
+    height, width, size, overlap, boundary, workers
+) -> None:
+    size = (min(size[0], height), min(size[1], width))
+    step = tuple(max(1, n - o) for n, o in zip(size, overlap, strict=True))
+    scene = scene_of((2, height, width))
+    patcher = patcher_of(size, step, boundary)
+    function = Local()
+    stream = patcher.stream(scene)
+    blended = patcher.merge(stream.map(general(function)), scene)
+    direct = patcher.merge(stream.map(function, workers=workers), scene)
+    np.testing.assert_allclose(direct.values, blended.values, rtol=2e-6)
+    assert (direct.transform, direct.attrs) == (blended.transform, blended.attrs)
+    assert direct.dtype == blended.dtype
+
+
+def test_each_pixel_is_computed_once() -> None:
+    scene = scene_of((2, 500, 300))
+    patcher = patcher_of(64, 48)
+    function = Local()
+    patcher.merge(patcher.stream(scene).map(function), scene)
+    assert function.pixels == 500 * 300
+    blended = Local()
+    patcher.merge(patcher.stream(scene).map(general(blended)), scene)
+    assert blended.pixels == len(patcher.stream(scene)) * 64 * 64 > 1.7 * 500 * 300
+
+
+def test_every_way_to_run_it_gives_the_same_bytes(tmp_path: Path) -> None:
+    scene = scene_of((2, 300, 200))
+    patcher = patcher_of(64, 48)
+    function = Local()
+    stream = patcher.stream(scene)
+    whole = function(scene).values
+    stitched = patcher.merge(stream.map(function), scene)
+    assert stitched.tobytes() == whole.tobytes()
+    ran = map_patches(patcher, scene, function, workers=2, block_rows=70, progress=False)
+    assert ran.tobytes() == whole.tobytes()
+    for name in ("out.tif", "out.zarr"):
+        target = tmp_path / name
+        aggregation = SpatialOverlapAdd(streaming=True, target_path=target, chunks=64)
+        aggregation.merge(stream.map(function), scene)
+        mapped = map_patches(
+            patcher, scene, function, target=tmp_path / f"mapped_{name}", progress=False
+        )
+        for made in (mapped, aggregation.merge(stream.map(function), scene)):
+            values = np.asarray(made.values).reshape(whole.shape)
+            assert values.tobytes() == whole.tobytes()
+
+
+def test_the_user_still_sees_the_chips_asked_for() -> None:
+    scene = scene_of((2, 100, 100))
+    function = Local()
+    stream = patcher_of(32, 24).stream(scene).map(function)
+    assert len(stream) == 16
+    assert {patch.data.shape for patch in stream} == {(32, 32)}
+    assert function.shapes == {(32, 32)}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda s: patcher_of(32, 24, "drop").stream(s), id="gaps at the edge"),
+        pytest.param(lambda s: patcher_of(32, 40).stream(s), id="gaps between chips"),
+        pytest.param(lambda s: patcher_of(32, 24, on_error="skip").stream(s), id="skips"),
+        pytest.param(
+            lambda s: replace(patcher_of(32, 24), aggregation=SpatialMean()).stream(s), id="mean"
+        ),
+        pytest.param(
+            lambda s: replace(patcher_of(32, 24), sampler=SpatialRandom(30, seed=1)).stream(s),
+            id="no grid",
+        ),
+        pytest.param(
+            lambda s: replace(
+                patcher_of(32, 24), aggregation=SpatialOverlapAdd(normalize_by_window=False)
+            ).stream(s),
+            id="plain sums",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::geopatcher.CoverageWarning")
+def test_where_overlaps_matter_whole_chips_are_computed(make) -> None:
+    scene = scene_of((2, 101, 101))
+    function = Local()
+    stream = make(scene)
+    stream.patcher.merge(stream.map(function), scene)
+    assert function.shapes == {(32, 32)}
+    assert function.pixels == len(stream) * 32 * 32
+
+
+def test_one_step_that_is_not_local_makes_the_chain_not_local() -> None:
+    scene = scene_of((2, 100, 100))
+    function = Local()
+    stream = patcher_of(32, 24).stream(scene)
+    for mapped in (
+        stream.map(function).map(lambda chip: chip),
+        stream.map(lambda chip: chip).map(function),
+        stream.map(function, on_error="skip"),
+    ):
+        function.shapes.clear()
+        stream.patcher.merge(mapped, scene)
+        assert function.shapes == {(32, 32)}
+
+
+def test_a_failing_local_operation_names_the_pixels() -> None:
+    class Fails(Local):
+        def __call__(self, chip: GeoTensor) -> GeoTensor:
+            raise ZeroDivisionError("no")
+
+    scene = scene_of((2, 100, 100))
+    patcher = patcher_of(32, 24)
+    with pytest.raises(ZeroDivisionError) as caught:
+        patcher.merge(patcher.stream(scene).map(Fails()), scene)
+    assert "in the patch at anchor (0, 0)" in caught.value.__notes__[0]
+
+
+def test_another_domain_is_refused_as_ever() -> None:
+    scene = scene_of((2, 100, 100))
+    patcher = patcher_of(32, 24)
+    with pytest.raises(PatchError, match="outside the domain"):
+        patcher.merge(patcher.stream(scene).map(Local()), scene_of((2, 60, 60)))
+
+
+def test_chips_side_by_side_are_laid_out_as_they_are() -> None:
+    scene = scene_of((2, 100, 100))
+    patcher = patcher_of(32, 32, "shrink", window=SpatialBoxcar())
+    merged = patcher.merge(patcher.stream(scene), scene)
+    assert np.array_equal(merged.values, scene.values)
