@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,13 +16,8 @@ class Row:
     times: list[float]
     ratios: list[float]
     target: float | None = None
-
-    @property
-    def verdict(self) -> str:
-        """Whether the median ratio reaches the target."""
-        if self.target is None:
-            return ""
-        return "met" if statistics.median(self.ratios) <= self.target else "not met"
+    facts: dict[str, str] = field(default_factory=dict)
+    """What was checked before the time was taken: heading -> what was found."""
 
 
 @dataclass
@@ -38,10 +32,16 @@ class Group:
 
 @dataclass
 class Comparison:
-    """Collects the comparisons of a session; call it to make one."""
+    """Collects the comparisons of a session; call it to make one.
+
+    `values` are single numbers that a target asks for (`compare.values["name"] = 3.0`), counts for
+    the most part; `left_out` says what was not measured, and why.
+    """
 
     quick: bool
     groups: list[Group] = field(default_factory=list)
+    values: dict[str, float] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
 
     def __call__(
         self,
@@ -50,12 +50,14 @@ class Comparison:
         *,
         baseline: str,
         targets: Mapping[str, float] | None = None,
+        facts: Mapping[str, Mapping[str, str]] | None = None,
         rounds: int = 7,
         per: tuple[str, int] = ("run", 1),
     ) -> Group:
         """Run each rival once a round, forth and back in turn, after one round of warm-up.
 
-        `targets` are ratios to `baseline`; `per` names and counts what one run is made of.
+        `targets` are ratios to `baseline`; `facts` are a rival's columns beside its times; `per`
+        names and counts what one run is made of.
         """
         if self.quick:
             rounds = min(rounds, 3)
@@ -76,6 +78,7 @@ class Comparison:
                 times[name],
                 [own / other for own, other in zip(times[name], base, strict=True)],
                 (targets or {}).get(name),
+                dict((facts or {}).get(name, {})),
             )
             for name in names
         ]

@@ -24,8 +24,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     target = session.config.getoption("--results")
     if target is not None:
-        groups = [dataclasses.asdict(g) for g in session.config.stash[_KEY].groups]
-        target.write_text(json.dumps(groups))
+        found = dataclasses.asdict(session.config.stash[_KEY])
+        target.write_text(json.dumps(found))
 
 
 @pytest.fixture

@@ -1,16 +1,23 @@
 """Peak memory of one stitch case beyond its input and output, in a process of its own.
 
-python benchmarks/memory.py "geostack, shift" small
+python benchmarks/memory.py "geostack, shift" 4 2048 2048
+python benchmarks/memory.py "file to COG" 2 10980 10980
 """
 
 from __future__ import annotations
 
 import resource
 import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
-from scenes import CASES, LARGE, SMALL, make_scene
+from scenes import CASES, make_file, make_scene, ndvi_operator, tiled_pipeline
+from stitchers import NDVI_WORK, STITCHERS
 
+FILE_TO_COG = "file to COG"
 _MB = 2**20
 
 
@@ -20,15 +27,50 @@ def peak_rss() -> float:
     return peak / _MB if sys.platform == "darwin" else peak / 1024
 
 
-def main(name: str, size: str) -> None:
-    """Print peak MB in all, and beyond the interpreter, the input and the output."""
-    shape = {"small": SMALL, "large": LARGE}[size]
-    CASES[name](make_scene((shape[0], 512, 512)))  # imports and buffers are not the stitch's
+def stitch_case(name: str) -> Callable[..., np.ndarray]:
+    """Return what stitches a scene, ours or a peer's."""
+    if name in CASES:
+        return lambda scene: np.asarray(CASES[name](scene))
+    return lambda scene: STITCHERS[name].run(scene.values[-2:], NDVI_WORK)
+
+
+def in_memory(name: str, shape: tuple[int, int, int]) -> tuple[float, float]:
+    """Return peak MB in all, and beyond the interpreter, the input and the output."""
+    run = stitch_case(name)
+    run(make_scene((shape[0], 512, 512)))  # imports and buffers are not the stitch's
     scene = make_scene(shape)
     before = peak_rss()
-    out = np.asarray(CASES[name](scene))
+    out = run(scene)
     peak = peak_rss()
-    print(f"{peak:.0f} {peak - before - out.nbytes / _MB:.0f}")
+    return peak, peak - before - out.nbytes / _MB
+
+
+def file_to_cog(shape: tuple[int, int, int]) -> tuple[float, float]:
+    """Return peak MB in all, and beyond the interpreter, of a stitch from a file into a COG."""
+    from georeader.rasterio_reader import RasterioReader
+
+    with tempfile.TemporaryDirectory() as folder:
+        small = make_file(Path(folder) / "small.tif", (shape[0], 512, 512))
+        path = make_file(Path(folder) / "scene.tif", shape)
+
+        def run(source: Path) -> None:
+            target = Path(folder) / "out.tif"
+            tiled_pipeline(ndvi_operator(shape[0]), target=target)(RasterioReader(str(source)))
+
+        run(small)
+        before = peak_rss()
+        run(path)
+        peak = peak_rss()
+    return peak, peak - before
+
+
+def main(name: str, *shape: str) -> None:
+    """Print peak MB in all and beyond."""
+    warnings.simplefilter("ignore")
+    bands, height, width = (int(length) for length in shape)
+    measure = file_to_cog if name == FILE_TO_COG else lambda shape: in_memory(name, shape)
+    peak, beyond = measure((bands, height, width))
+    print(f"{peak:.0f} {beyond:.0f}")
 
 
 if __name__ == "__main__":

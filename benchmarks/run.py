@@ -1,105 +1,125 @@
-"""Run every benchmark and write `benchmarks/RESULTS.md`.
+"""Run every benchmark and write the page and its figures.
 
-python benchmarks/run.py [--quick]
+python benchmarks/run.py            benchmarks/RESULTS.md and docs/images/bench_*.svg
+python benchmarks/run.py --quick    the same with smaller scenes into .benchmarks/
+python benchmarks/run.py --again    write the page anew from the last full run's numbers
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
-from datetime import UTC, datetime
-from importlib.metadata import version
+import time
 from pathlib import Path
 
+import figures
+import memory
+import report
+from peers import unusable
+from results import Results
+from scenes import LARGE, SMALL
+from stitchers import STITCHERS
+from targets import COG_SHAPES
+
 HERE = Path(__file__).resolve().parent
-MEMORY_CASES = ("whole-scene call", "geostack, shift", "hand-written loop", "usual design")
-PACKAGES = ("numpy", "scipy", "rasterio", "georeader-spaceml", "geopandas", "shapely", "duckdb")
+ROOT = HERE.parent
+QUICK_HOME = ROOT / ".benchmarks"
+NUMBERS = ROOT / ".benchmarks" / "results.json"
+SQUARES = ((4, 1024, 1024), (4, 2048, 2048), (4, 4096, 4096))
+OURS = ("whole-scene call", "geostack, shift", "geostack, shift, 2 workers", "usual design")
 
 
 def main() -> int:
-    """Run pytest over the benchmarks, measure memory in fresh processes, write the page."""
+    """Measure, write the numbers, the figures and the page; return pytest's exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds, small scenes only")
-    quick = parser.parse_args().quick
-    with tempfile.TemporaryDirectory() as folder:
-        results = Path(folder) / "results.json"
-        command = [sys.executable, "-m", "pytest", "-q", str(HERE), f"--results={results}"]
-        command += ["-o", "python_files=bench_*.py", "-o", "testpaths=", f"--rootdir={HERE}"]
-        command += ["-o", f"pythonpath={HERE}", "--import-mode=prepend"]
-        code = subprocess.run([*command, *(["--quick"] if quick else [])]).returncode
-        groups = json.loads(results.read_text()) if results.exists() else []
-    page = [*_head(quick), *(line for group in groups for line in _table(group)), *_memory(quick)]
-    target = HERE / "RESULTS.md"
-    part = target.with_suffix(".md.part")
-    part.write_text("\n".join(page) + "\n")
-    part.replace(target)
-    print(f"wrote {target.relative_to(HERE.parent)}")
+    parser.add_argument("--again", action="store_true", help="write the page without measuring")
+    options = parser.parse_args()
+    if options.again:
+        write(Results(**json.loads(NUMBERS.read_text("utf-8"))))
+        return 0
+    began = time.perf_counter()
+    results, code = comparisons(options.quick)
+    results.peaks = peaks(options.quick)
+    if not options.quick:
+        results.values |= walkthrough()
+    write(results)
+    print(f"measured in {(time.perf_counter() - began) / 60:.1f} minutes")
     return code
 
 
-def _head(quick: bool) -> list[str]:
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    return [
-        "# Benchmark results",
-        "",
-        f"Made by `make {'bench-quick' if quick else 'bench'}` on {datetime.now(UTC):%Y-%m-%d}: "
-        f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, "
-        f"Python {platform.python_version()}, {versions}.",
-        "",
-        "Rivals run in turn in one process; a ratio is the median over rounds of time divided by "
-        "the baseline's time in the same round, with its lowest and highest value.",
-        "",
-    ]
+def comparisons(quick: bool) -> tuple[Results, int]:
+    """Run pytest over the benchmarks; return what they found, and its exit code."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = Path(folder) / "results.json"
+        command = [sys.executable, "-m", "pytest", "-q", str(HERE), f"--results={found}"]
+        command += ["-o", "python_files=bench_*.py", "-o", "testpaths=", f"--rootdir={HERE}"]
+        command += ["-o", f"pythonpath={HERE}", "--import-mode=prepend", "--durations=8"]
+        code = subprocess.run([*command, *(["--quick"] if quick else [])]).returncode
+        return Results(
+            **json.loads(found.read_text("utf-8"))
+        ) if found.exists() else Results(), code
 
 
-def _table(group: dict) -> list[str]:
-    unit, count = group["per"]
-    lines = [
-        f"## {group['title']}",
-        "",
-        f"| | median a {unit} | ratio to {group['baseline']} | lowest to highest | target | |",
-        "|---|---|---|---|---|---|",
-    ]
-    for row in group["rows"]:
-        ratio = statistics.median(row["ratios"])
-        target = row["target"]
-        verdict = "" if target is None else ("met" if ratio <= target else "not met")
-        lines.append(
-            f"| {row['name']} | {_time(statistics.median(row['times']) / count)} | {ratio:.3g} "
-            f"| {min(row['ratios']):.3g} to {max(row['ratios']):.3g} "
-            f"| {'' if target is None else f'at most {target:g}'} | {verdict} |"
-        )
-    return [*lines, ""]
+def peaks(quick: bool) -> list[dict]:
+    """Measure the peak memory of each case on each scene, each in a process of its own."""
+    print("peak memory, a process a case", flush=True)
+    shapes = (SMALL, SQUARES[0]) if quick else (SMALL, *SQUARES, LARGE)
+    there = [name for name, one in STITCHERS.items() if not unusable(one.module)]
+    found = [_peak(case, shape) for shape in shapes for case in (*OURS, *there)]
+    streams = COG_SHAPES[:1] if quick else COG_SHAPES
+    return [*found, *(_peak(memory.FILE_TO_COG, shape) for shape in streams)]
 
 
-def _time(seconds: float) -> str:
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds * 1e9:.3g} ns"
+def _peak(case: str, shape: tuple[int, int, int]) -> dict:
+    command = [sys.executable, str(HERE / "memory.py"), case, *map(str, shape)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    whole, beyond = (float(number) for number in done.stdout.split()[-2:])
+    return {"case": case, "shape": shape, "in all": whole, "beyond": beyond}
 
 
-def _memory(quick: bool) -> list[str]:
-    lines = [
-        "## Peak memory of a stitched NDVI, each case in a process of its own",
-        "",
-        "| | scene | peak in all | beyond input and output | target |",
-        "|---|---|---|---|---|",
-    ]
-    for size in ("small",) if quick else ("small", "large"):
-        for name in MEMORY_CASES:
-            command = [sys.executable, str(HERE / "memory.py"), name, size]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            peak, beyond = done.stdout.split()
-            target = "under 64 MB" if name.startswith("geostack") else ""
-            lines.append(f"| {name} | {size} | {peak} MB | {beyond} MB | {target} |")
-    return lines
+def walkthrough() -> dict[str, float]:
+    """Execute the walkthrough twice with a cache of its own; return minutes by name."""
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {**os.environ, "GEOSTACK_CACHE": str(Path(folder) / "cache")}
+        for name in ("walkthrough, first run, min", "walkthrough again, min"):
+            print(name.removesuffix(", min"), flush=True)
+            command = [sys.executable, "-m", "geostack.run", "walkthrough", "--jobs", "2"]
+            command += ["--out", str(Path(folder) / "executed")]
+            began = time.perf_counter()
+            done = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True)
+            if done.returncode:
+                print(done.stdout[-2000:], done.stderr[-2000:], file=sys.stderr)
+                return found
+            found[name] = (time.perf_counter() - began) / 60
+    return found
+
+
+def write(results: Results) -> None:
+    """Write the figures and the page, a quick run's into a folder that is not committed."""
+    home = QUICK_HOME if results.quick else HERE
+    images = QUICK_HOME if results.quick else ROOT / "docs" / "images"
+    home.mkdir(exist_ok=True)
+    QUICK_HOME.mkdir(exist_ok=True)
+    if not results.quick:
+        _replace(NUMBERS, json.dumps(dataclasses.asdict(results)))
+    drawn = [(os.path.relpath(path, home), text) for path, text in figures.draw(results, images)]
+    tried = (HERE / "tried.md").read_text("utf-8")
+    target = home / "RESULTS.md"
+    _replace(target, report.page(results, tried, drawn))
+    print(f"wrote {target.relative_to(ROOT)} and {len(drawn)} figures")
+
+
+def _replace(target: Path, text: str) -> None:
+    part = target.with_name(target.name + ".part")
+    part.write_text(text, "utf-8")
+    part.replace(target)
 
 
 if __name__ == "__main__":

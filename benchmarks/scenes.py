@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from georeader.geotensor import GeoTensor
@@ -30,18 +31,41 @@ def make_scene(shape: tuple[int, int, int]) -> GeoTensor:
     return GeoTensor(values, Affine(10, 0, 699960, 0, -10, 4400040), "EPSG:32610")
 
 
+def make_file(path: Path, shape: tuple[int, int, int]) -> Path:
+    """Write random digital numbers (C, H, W) uint16 as a tiled GeoTIFF, block by block."""
+    import rasterio
+    from rasterio.windows import Window
+
+    bands, height, width = shape
+    profile = {
+        "driver": "GTiff", "dtype": "uint16", "count": bands, "height": height, "width": width,
+        "crs": "EPSG:32610", "transform": Affine(10, 0, 699960, 0, -10, 4400040),
+        "tiled": True, "blockxsize": 512, "blockysize": 512, "bigtiff": "if_safer",
+    }  # fmt: skip
+    rng = np.random.default_rng(0)
+    with rasterio.open(path, "w", **profile) as file:
+        for row in range(0, height, 512):
+            rows = min(512, height - row)
+            block = rng.integers(1, 10_000, (bands, rows, width), dtype=np.uint16)
+            file.write(block, window=Window(0, row, width, rows))
+    return path
+
+
 def ndvi_operator(bands: int) -> Operator:
     """Return DN -> reflectance -> NDVI of the last two bands."""
     return DNToReflectance() | NDVI(red_idx=bands - 2, nir_idx=bands - 1)
 
 
-def tiled_pipeline(operator: Operator, boundary: str = "shift", workers: int = 1) -> Sequential:
-    """Return the three-step pipeline whose cost is measured."""
+def tiled_pipeline(
+    operator: Operator, boundary: str = "shift", workers: int = 1, target: Path | None = None
+) -> Sequential:
+    """Return the three-step pipeline whose cost is measured; with `target` it writes a file."""
     patcher = SpatialPatcher(
         SpatialRectangular(SIZE, boundary=boundary), SpatialRegularStride(STEP), SpatialHann()
     )
+    merge = SpatialOverlapAdd(streaming=target is not None, target_path=target)
     return Sequential(
-        [GridSampler(patcher), ApplyToChips(operator, workers=workers), Stitch(SpatialOverlapAdd())]
+        [GridSampler(patcher), ApplyToChips(operator, workers=workers), Stitch(merge)]
     )
 
 

@@ -1,0 +1,115 @@
+"""Claim: tiled and blended here costs less than with the libraries made for it, in flat memory.
+
+Every rival stitches the same NDVI (chips of 256, step 192). Peers are handed the two bands they
+need; ours is the whole pipeline, from digital numbers of all bands. What each makes is compared
+with the whole-scene call before its time is taken: pixels missing or wrong, the largest difference
+among the rest, and, with work that differs from chip to chip, how far the result jumps at a seam.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+from compare import Comparison
+from georeader.geotensor import GeoTensor
+from peers import unusable
+from scenes import CASES, LARGE, SIZE, SMALL, STEP, make_scene, tiled_pipeline
+from stitchers import MEAN_WORK, NDVI_WORK, STITCHERS, Stitcher
+
+from pipekit import Lambda
+
+OURS = {"geostack": "geostack, shift", "geostack, 2 workers": "geostack, shift, 2 workers"}
+WHOLE = "whole-scene call"
+SHAPES = {
+    "target": SMALL,
+    "1024": (4, 1024, 1024),
+    "2048": (4, 2048, 2048),
+    "4096": (4, 4096, 4096),
+    "large": LARGE,
+}
+WRONG = 1e-4
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # what peers warn of is not ours to mend
+
+
+def usable_stitchers() -> dict[str, Stitcher]:
+    return {name: one for name, one in STITCHERS.items() if find_spec(one.module)}
+
+
+def exactness(made: np.ndarray, expected: np.ndarray) -> dict[str, str]:
+    """Count pixels missing or wrong, and find the largest difference among the rest."""
+    rows, cols = made.shape
+    difference = np.abs(made - expected[:rows, :cols])
+    good = difference <= WRONG
+    missing = expected.size - int(good.sum())
+    return {
+        "pixels missing or wrong": f"{missing:,} ({missing / expected.size:.1%})"
+        if missing
+        else "0",
+        "largest difference elsewhere": f"{difference[good].max():.0e}",
+    }
+
+
+def jump(mosaic: np.ndarray, step: int) -> float:
+    """Return the largest step between neighbours, as a share of that between two chips' values.
+
+    The work was the chip's mean of a ramp that rises by 1 a pixel, so two chips differ by `step`.
+    """
+    inner = mosaic[SIZE:-SIZE, SIZE:-SIZE]
+    return float(np.nanmax(np.abs(np.diff(inner, axis=1)))) / step
+
+
+@cache
+def seams() -> dict[str, str]:
+    """Rival -> its jump at a seam, of work whose result differs from chip to chip."""
+    side = 2 * STEP + 1920
+    ramp = np.ascontiguousarray(np.broadcast_to(np.arange(side, dtype=np.uint16), (2, side, side)))
+    ours = tiled_pipeline(Lambda(MEAN_WORK.numpy, name="mean"))
+    scene = make_scene((2, side, side))
+    mosaic = np.asarray(ours(GeoTensor(ramp, scene.transform, scene.crs)))
+    found = dict.fromkeys(OURS, jump(mosaic, STEP))
+    for name, peer in usable_stitchers().items():
+        found[name] = jump(peer.run(ramp, MEAN_WORK), peer.step)
+    return {name: f"{share:.0%}" for name, share in found.items()}
+
+
+@pytest.mark.parametrize("name", list(SHAPES))
+def test_stitch_against_peers(name: str, compare: Comparison, quick: bool) -> None:
+    shape = SHAPES[name]
+    if quick and name in ("4096", "large"):
+        pytest.skip("large scenes are left out of the quick run")
+    compare.left_out.extend(
+        text for text in map(unusable, sorted({s.module for s in STITCHERS.values()})) if text
+    )
+    scene = make_scene(shape)
+    bands = scene.values[-2:]
+    rivals: dict[str, Callable[[], np.ndarray]] = {
+        WHOLE: lambda: np.asarray(CASES[WHOLE](scene)),
+        **{ours: (lambda case=case: np.asarray(CASES[case](scene))) for ours, case in OURS.items()},
+        **{
+            label: (lambda peer=peer: peer.run(bands, NDVI_WORK))
+            for label, peer in usable_stitchers().items()
+        },
+    }
+    expected = rivals[WHOLE]()
+    facts = {label: exactness(rivals[label](), expected) for label in rivals if label != WHOLE}
+    for label in OURS:
+        assert facts[label]["pixels missing or wrong"] == "0", f"{label} is not exact to the edge"
+    if name == "target":
+        for label, share in seams().items():
+            facts[label]["jump at a seam"] = share
+    del expected
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        compare(
+            f"NDVI stitched by us and by peers {shape}",
+            rivals,
+            baseline=WHOLE,
+            facts=facts,
+            rounds=3 if quick or name == "large" else 9 if name == "target" else 5,
+        )

@@ -1,0 +1,104 @@
+"""Figures of time and memory against size, on log axes, as SVG that is legible on any page."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from pathlib import Path
+
+from peers import STITCH
+from results import Results
+
+COLOURS = ("#0b3d66", "#2f7fc1", "#777777", "#c44e2b", "#8a5a00", "#5d8c2a", "#7a4fa3", "#b0376f")
+MARKS = "os^Dv<>P"
+OURS = ("geostack, 2 workers", "geostack", "whole-scene call")
+CASES = {"geostack, 2 workers": "geostack, shift, 2 workers", "geostack": "geostack, shift"}
+SIZE = (7.2, 4.4)
+_SHAPE = re.compile(r"\((\d+), (\d+), (\d+)\)$")
+
+Curves = dict[str, list[tuple[float, float]]]
+
+
+def draw(results: Results, folder: Path) -> list[tuple[Path, str]]:
+    """Draw what was measured at two sizes or more; return each file and what it shows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = [
+        (
+            "bench_stitch_time.svg",
+            stitch_times(results),
+            "Time to stitch an NDVI, chips of 256, step 192",
+            "scene, million pixels a band",
+            "time, s",
+            "Time of a stitched NDVI against scene size, for geostack and each peer, log axes",
+        ),
+        (
+            "bench_stitch_memory.svg",
+            stitch_memory(results),
+            "Peak memory beyond input and output",
+            "scene, million pixels a band",
+            "memory, MB (at least 1)",
+            "Peak memory of a stitched NDVI against scene size, for each peer, log axes",
+        ),
+    ]
+    drawn = []
+    for name, curves, title, across, up, text in wanted:
+        if any(len(points) > 1 for points in curves.values()):
+            _plot(folder / name, curves, title, across, up)
+            drawn.append((folder / name, text))
+    return drawn
+
+
+def stitch_times(results: Results) -> Curves:
+    """Return rival -> (million pixels, seconds), four-band scenes only."""
+    curves: Curves = {}
+    for group in results.groups:
+        found = _SHAPE.search(group["title"])
+        if group["title"].startswith(STITCH) and found and found[1] == "4":
+            pixels = int(found[2]) * int(found[3]) / 1e6
+            for row in group["rows"]:
+                curves.setdefault(row["name"], []).append((pixels, statistics.median(row["times"])))
+    return _ours_first(curves)
+
+
+def stitch_memory(results: Results) -> Curves:
+    """Return rival -> (million pixels, MB), at least 1 MB so that a log axis can show it."""
+    names = {case: name for name, case in CASES.items()}
+    curves: Curves = {}
+    for peak in results.peaks:
+        bands, height, width = peak["shape"]
+        if bands == 4 and peak["case"] != "usual design":
+            name = names.get(peak["case"], peak["case"])
+            curves.setdefault(name, []).append((height * width / 1e6, max(peak["beyond"], 1.0)))
+    return _ours_first(curves)
+
+
+def _ours_first(curves: Curves) -> Curves:
+    order = [*OURS, *(name for name in curves if name not in OURS)]
+    return {name: sorted(curves[name]) for name in order if name in curves}
+
+
+def _plot(path: Path, curves: Curves, title: str, across: str, up: str) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    # fixed ids and no date, so that the same numbers give the same file
+    with plt.rc_context({"svg.hashsalt": path.name, "svg.fonttype": "none", "font.size": 10}):
+        figure, axes = plt.subplots(figsize=SIZE, layout="constrained", facecolor="white")
+        for number, (name, points) in enumerate(curves.items()):
+            ours = name.startswith("geostack")
+            axes.plot(
+                *zip(*points, strict=True),
+                color=COLOURS[number % len(COLOURS)],
+                marker=MARKS[number % len(MARKS)],
+                markersize=5,
+                linewidth=2.4 if ours else 1.3,
+                linestyle="--" if name == "whole-scene call" else "-",
+                label=name,
+            )
+        axes.set(xscale="log", yscale="log", title=title, xlabel=across, ylabel=up)
+        axes.grid(True, which="major", color="#dddddd")
+        axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        figure.savefig(path, metadata={"Date": None})
+        plt.close(figure)

@@ -1,0 +1,148 @@
+"""The performance targets: what is aimed at, at which size, and where a run's answer is found.
+
+A target is judged only where it was measured at the size that it is stated for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from peers import STITCH
+from results import Results
+from scenes import LARGE, SMALL
+from stitchers import STITCHERS
+
+COG_SHAPES = ((2, 5490, 10980), (2, 10980, 10980))
+FILE_TO_COG = "file to COG"
+Question = Callable[[Results], "float | None"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A claim's number, words, limit and unit, and how a run's value is found."""
+
+    number: int
+    claim: str
+    limit: float
+    unit: str
+    measure: Question
+    at_most: bool = True
+
+    def verdict(self, value: float | None) -> str:
+        """Return "met", "not met", or that this run did not measure it."""
+        if value is None:
+            return "not measured"
+        return (
+            "met" if (value <= self.limit if self.at_most else value >= self.limit) else "not met"
+        )
+
+    def limit_text(self) -> str:
+        """Return the limit in words."""
+        bound = "at most" if self.at_most else "at least"
+        return f"{bound} {self.limit:g}{self.unit}"
+
+
+def ratio(title: str, row: str) -> Question:
+    return lambda results: results.ratio(title, row)
+
+
+def inverse(title: str, row: str) -> Question:
+    def ask(results: Results) -> float | None:
+        found = results.ratio(title, row)
+        return None if found is None else 1 / found
+
+    return ask
+
+
+def per_unit(title: str, row: str, less: str | None = None, scale: float = 1e6) -> Question:
+    """Return the time of one call or chip, in us unless `scale` says so, less that of `less`."""
+
+    def ask(results: Results) -> float | None:
+        whole = results.seconds(title, row)
+        rest = results.seconds(title, less) if less else 0.0
+        return None if whole is None or rest is None else (whole - rest) * scale
+
+    return ask
+
+
+def value(name: str) -> Question:
+    return lambda results: results.values.get(name)
+
+
+def against_blending(shape: tuple[int, ...], ours: str) -> Question:
+    """Return our time over that of the fastest peer that blends."""
+
+    def ask(results: Results) -> float | None:
+        found = [
+            results.times_faster(f"{STITCH} {shape}", ours, peer.label)
+            for peer in STITCHERS.values()
+            if peer.blends
+        ]
+        known = [one for one in found if one]
+        return 1 / min(known) if known else None
+
+    return ask
+
+
+def growth(results: Results) -> float | None:
+    """Return the peak of a stream into a COG over that of a scene half as tall."""
+    short, tall = (results.peak(FILE_TO_COG, shape, "in all") for shape in COG_SHAPES)
+    return tall / short if short and tall else None
+
+
+def peak(case: str, shape: tuple[int, ...], part: str = "beyond") -> Question:
+    return lambda results: results.peak(case, shape, part)
+
+
+TILED, TILED_2 = "geostack, shift", "geostack, shift, 2 workers"
+MILLION = "queries of 1,000,000 footprints in a file"
+IN_MEMORY = "1,000 queries of {} footprints in memory"
+JOIN = "joining 100,000 with 10,000 footprints"
+
+TARGETS = (
+    Target(1, f"tiled NDVI {SMALL} against the whole-scene call", 1.25, "x",
+           ratio(f"stitched NDVI {SMALL}", TILED)),
+    Target(1, f"tiled NDVI {LARGE}, two workers, against the whole-scene call", 0.45, "x",
+           ratio(f"stitched NDVI {LARGE}", TILED_2)),
+    Target(1, f"tiled NDVI {SMALL} against the fastest peer that blends", 1.0, "x",
+           against_blending(SMALL, "geostack")),
+    Target(1, f"tiled NDVI {LARGE} against the fastest peer that blends", 1.0, "x",
+           against_blending(LARGE, "geostack")),
+    Target(2, f"peak memory beyond input and output, {SMALL}", 64, " MB", peak(TILED, SMALL)),
+    Target(2, f"peak memory beyond input and output, {LARGE}", 64, " MB", peak(TILED_2, LARGE)),
+    Target(2, f"peak memory in all from a file {COG_SHAPES[1]} to a COG", 300, " MB",
+           peak(FILE_TO_COG, COG_SHAPES[1], "in all")),
+    Target(2, "the same, against a scene half as tall", 1.1, "x", growth),
+    Target(3, "`split`, a chip", 15, " us", per_unit("cost of 140 chips", "split")),
+    Target(3, "`ApplyToChips`, a chip", 10, " us",
+           per_unit("cost of 140 chips", "split and apply nothing", "split")),
+    Target(3, "an operator's call beyond its function's", 100, " ns",
+           per_unit("one call on an int", "Operator", "plain function", 1e9)),
+    Target(3, "a `Sequential` of ten steps on an int", 2, " us",
+           per_unit("ten steps on an int", "Sequential")),
+    Target(4, "queries of 100,000 rows in memory, faster than GeoPandas", 8, "x",
+           inverse(IN_MEMORY.format("100,000"), "geocatalog"), False),
+    Target(4, "queries of 1,000,000 rows in memory, faster than GeoPandas", 4, "x",
+           inverse(IN_MEMORY.format("1,000,000"), "geocatalog"), False),
+    Target(4, "queries of a file of 1,000,000 rows, counted, faster than `read_parquet`", 8, "x",
+           inverse(MILLION, "geocatalog, count"), False),
+    Target(4, "queries of a file of 1,000,000 rows, with their rows, faster than `read_parquet`", 8,
+           "x", inverse(MILLION, "geocatalog, rows"), False),
+    Target(4, "row groups of 1,000,000 rows read by a box of 1 km and 30 days", 2, " %",
+           value("row groups read, %")),
+    Target(4, "joining 100,000 with 10,000, in space, against a bulk STRtree query", 2, "x",
+           ratio(JOIN, "geocatalog, space")),
+    Target(4, "joining 100,000 with 10,000, in space and time, against the same", 2, "x",
+           ratio(JOIN, "geocatalog, space and time")),
+    Target(4, "files opened by `from_stac_items` of 10,000 items", 0, "",
+           value("files opened by from_stac_items")),
+    Target(5, "a chip of four bands, 50 ms away, against its slowest band", 1.5, "x",
+           ratio("a chip of 256 x 256 from a server 50 ms away", "four bands")),
+    Target(5, "headers of 200 files, 50 ms away, faster than one by one", 8, "x",
+           inverse("headers of 200 files from a server 50 ms away", "at the same time"), False),
+    Target(6, "the walkthrough, first run", 6, " min", value("walkthrough, first run, min")),
+    Target(6, "the walkthrough again, sources cached", 4, " min", value("walkthrough again, min")),
+    Target(7, "a whole tile over Dask, two workers, faster than one (same bytes, or the run fails)",
+           1.6, "x", inverse("a run by blocks over Dask (10980 x 10980)", "two workers"), False),
+)  # fmt: skip
