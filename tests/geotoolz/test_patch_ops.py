@@ -43,6 +43,8 @@ def make_patcher(size=16, step=12, boundary="shift", window=None, **options):
 
 
 NDVI_OF_DN = DNToReflectance() | NDVI(red_idx=0, nir_idx=1)
+BLENDED = Lambda(NDVI_OF_DN)
+"""The same without its word that it works pixel by pixel: overlapping chips are blended."""
 
 
 @settings(deadline=None, max_examples=60)
@@ -54,9 +56,10 @@ NDVI_OF_DN = DNToReflectance() | NDVI(red_idx=0, nir_idx=1)
     boundary=st.sampled_from(["shift", "pad", "shrink"]),
     window=st.sampled_from([SpatialHann(), SpatialBoxcar()]),
     workers=st.integers(1, 3),
+    operator=st.sampled_from([NDVI_OF_DN, BLENDED]),
 )
 def test_a_pixelwise_operator_gives_the_whole_scene_map(
-    height, width, size, step, boundary, window, workers
+    height, width, size, step, boundary, window, workers, operator
 ):
     scene = make_scene((2, height, width))
     if boundary == "shift":
@@ -65,7 +68,7 @@ def test_a_pixelwise_operator_gives_the_whole_scene_map(
     patcher = SpatialPatcher(
         SpatialRectangular(size, boundary=boundary), SpatialRegularStride(step), window
     )
-    tiled = Sequential([GridSampler(patcher), ApplyToChips(NDVI_OF_DN, workers=workers), Stitch()])
+    tiled = Sequential([GridSampler(patcher), ApplyToChips(operator, workers=workers), Stitch()])
     result = tiled(scene)
     expected = NDVI_OF_DN(scene)
     assert result.shape == (height, width)
@@ -107,11 +110,12 @@ def test_chips_are_made_when_asked_for_and_once():
     assert len(calls) == 1 + len(stream)
 
 
-def test_the_worker_count_does_not_change_a_byte():
+@pytest.mark.parametrize("operator", [NDVI_OF_DN, BLENDED], ids=["local", "blended"])
+def test_the_worker_count_does_not_change_a_byte(operator):
     scene = make_scene((2, 300, 90))
     runs = [
         Sequential(
-            [GridSampler(make_patcher()), ApplyToChips(NDVI_OF_DN, workers=workers), Stitch()]
+            [GridSampler(make_patcher()), ApplyToChips(operator, workers=workers), Stitch()]
         )(scene).tobytes()
         for workers in (1, 2, 5)
     ]
@@ -233,11 +237,12 @@ def test_an_operator_that_changes_the_size_is_refused():
         Stitch()(stream)
 
 
-def test_the_stitch_holds_less_than_64_mb_beyond_input_and_output():
+@pytest.mark.parametrize("operator", [NDVI_OF_DN, BLENDED], ids=["local", "blended"])
+def test_the_stitch_holds_less_than_64_mb_beyond_input_and_output(operator):
     import tracemalloc
 
     scene = make_scene((2, 3935, 1599))
-    tiled = Sequential([GridSampler(make_patcher(256, 192)), ApplyToChips(NDVI_OF_DN), Stitch()])
+    tiled = Sequential([GridSampler(make_patcher(256, 192)), ApplyToChips(operator), Stitch()])
     tracemalloc.start()
     try:
         with warnings.catch_warnings():
