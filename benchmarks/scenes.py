@@ -18,7 +18,7 @@ from geopatcher import (
 )
 from geotoolz import NDVI, DNToReflectance
 from geotoolz.patch_ops import ApplyToChips, GridSampler, Stitch
-from pipekit import Operator, Sequential
+from pipekit import Lambda, Operator, Sequential
 
 SIZE, STEP = 256, 192
 SMALL, LARGE = (2, 3935, 1599), (4, 10980, 10980)
@@ -54,6 +54,11 @@ def make_file(path: Path, shape: tuple[int, int, int]) -> Path:
 def ndvi_operator(bands: int) -> Operator:
     """Return DN -> reflectance -> NDVI of the last two bands."""
     return DNToReflectance() | NDVI(red_idx=bands - 2, nir_idx=bands - 1)
+
+
+def unknown(operator: Operator) -> Operator:
+    """Return the same without its word that it works pixel by pixel, so that chips are blended."""
+    return Lambda(operator)
 
 
 def tiled_pipeline(
@@ -134,6 +139,12 @@ CASES: dict[str, Callable[[GeoTensor], np.ndarray]] = {
     "geostack, shift": lambda scene: tiled_pipeline(ndvi_operator(scene.shape[0]))(scene),
     "geostack, shift, 2 workers": lambda scene: tiled_pipeline(
         ndvi_operator(scene.shape[0]), workers=2
+    )(scene),
+    "geostack, blended": lambda scene: tiled_pipeline(unknown(ndvi_operator(scene.shape[0])))(
+        scene
+    ),
+    "geostack, blended, 2 workers": lambda scene: tiled_pipeline(
+        unknown(ndvi_operator(scene.shape[0])), workers=2
     )(scene),
     "hand-written loop": hand_written_loop,
     "usual design": usual_design,
