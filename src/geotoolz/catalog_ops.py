@@ -14,6 +14,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +25,14 @@ from geocatalog.build.assemble import FileRecord, assemble
 from geocatalog.build.raster import read_raster_record
 from geotoolz.active import ActiveSampler, Picks
 from geotoolz.catalog_field import CatalogField, read_row
-from geotoolz.catalog_run import (
-    Failure,
-    Finished,
-    RowJournal,
-    RunReport,
-    check_scheduler,
-    run_rows,
-)
-from pipekit.encode import NotSerializableError
+from geotoolz.catalog_journal import Finished, RowJournal, name_of, stamps
+from geotoolz.catalog_run import Failure, RunReport, check_scheduler, run_rows
+from pipekit import NotSerializableError, Operator
 
 __all__ = ["ActiveSampler", "CatalogField", "CatalogPipeline", "Picks", "RunReport", "read_row"]
+
+_UNFINISHED = re.compile(r"\.(.+)\.tif\.[0-9a-f]{32}\.tif")
+"""What `write_cog` writes to before it renames."""
 
 _OWN_COLUMNS = frozenset(
     {"native_crs", "height", "width", "count", "dtype", "nodata", "resolution", "assets"}
@@ -55,9 +53,11 @@ class CatalogPipeline:
     on_row_error : "raise" stops at the first row that fails, "skip" lists it in the report.
     workers : rows worked on at once.
     scheduler : None for threads, "dask", or a `distributed.Client`.
-    journal : file that lists finished rows. A run with the same journal, catalog and operator
-        takes up where the last one ended. An operator that holds a plain function is known by its
-        printed form only: take another journal after changing the function.
+    journal : file that lists finished rows. A run with the same journal takes up where the last
+        one ended: rows whose files have changed since are done again, rows that the catalog has
+        gained are done. One of another operator, reader, writer or `columns` is refused with a
+        `CatalogError` that says what differs. Plain functions are known by their names only: take
+        another journal after changing one.
     columns : output raster -> dict of scalars that become columns of the result.
 
     A row is wholly done, with all its outputs in the result, or it is listed with its error. At
@@ -113,9 +113,11 @@ class CatalogPipeline:
     @property
     def operator_hash(self) -> str:
         """The operator's config hash, or that of its printed form when it holds a function."""
+        if not isinstance(self.operator, Operator):
+            return _digest(name_of(self.operator))
         try:
-            return str(self.operator.config_hash)  # type: ignore[attr-defined]
-        except (AttributeError, NotSerializableError):
+            return self.operator.config_hash
+        except NotSerializableError:
             return _digest(repr(self.operator))
 
     def run(self) -> tuple[RunReport, InMemoryGeoCatalog]:
@@ -127,7 +129,7 @@ class CatalogPipeline:
         began = time.perf_counter()
         rows = list(self.catalog.iter_rows())
         report = RunReport(total=len(rows))
-        journal = None if self.journal is None else RowJournal(self.journal)
+        journal = None if self.journal is None else RowJournal(self.journal, self._parts())
         finished: dict[int, Finished] = {}
         try:
             todo = list(self._unfinished(rows, journal, finished))
@@ -162,7 +164,7 @@ class CatalogPipeline:
         finished: dict[int, Finished],
         report: RunReport,
     ) -> None:
-        step = _RowStep(self.operator, self.reader, self._writer(), self.columns)
+        step = _RowStep(self.operator, self.reader, self._writer(tasks), self.columns)
         for task, outcome in run_rows(step, tasks, self.workers, self.scheduler):
             if isinstance(outcome, Exception):
                 if self.on_row_error == "raise":
@@ -172,15 +174,26 @@ class CatalogPipeline:
                 report.failed.append(Failure(task.row.filepath, name, str(outcome)))
                 continue
             if journal is not None:
-                journal.add(outcome)
+                journal.add(replace(outcome, run=journal.run))
             finished[task.row.index] = outcome
             report.done += 1
 
-    def _writer(self) -> Callable[[Any, _Task, str], str]:
+    def _parts(self) -> dict[str, str]:
+        """Return what outputs depend on besides their row, for the journal."""
+        to = self.writer
+        return {
+            "operator": self.operator_hash,
+            "reader": name_of(self.reader),
+            "writer": name_of(to) if callable(to) else os.path.abspath(os.fspath(to)),
+            "columns": "" if self.columns is None else name_of(self.columns),
+        }
+
+    def _writer(self, tasks: list[_Task]) -> Callable[[Any, _Task, str], str]:
         if callable(self.writer):
             return _CallWriter(self.writer)
         folder = Path(os.fspath(self.writer)).absolute()
         folder.mkdir(parents=True, exist_ok=True)
+        _remove_unfinished(folder, {task.stem for task in tasks})
         return _CogWriter(folder, self.operator_hash)
 
     def _result(self, done: list[tuple[CatalogRow, Finished]]) -> InMemoryGeoCatalog:
@@ -259,6 +272,21 @@ class _CogWriter:
         return str(write_cog(_without_lists(raster), path, tags=tags, overwrite=True))
 
 
+def _remove_unfinished(folder: Path, stems: set[str]) -> None:
+    """Remove what a killed run left of the files of rows that are to be done."""
+    for path in folder.iterdir():
+        left = _UNFINISHED.fullmatch(path.name)
+        if left and any(name in stems for name in _stems_within(left[1])):
+            path.unlink(missing_ok=True)
+
+
+def _stems_within(name: str) -> Iterator[str]:
+    """Yield each stem that an output of this name may have: it is followed by _ and a key."""
+    yield name
+    for found in re.finditer("_", name):
+        yield name[: found.start()]
+
+
 def _without_lists(raster: GeoTensor) -> GeoTensor:
     """Return a raster whose attributes leave out what only its reading was about."""
     kept = {k: v for k, v in (raster.attrs or {}).items() if k not in ("files", "skipped")}
@@ -282,8 +310,9 @@ def _stem(row: CatalogRow) -> str:
 
 
 def _row_key(row: CatalogRow, stem: str, work: str) -> str:
-    times = row.interval
-    parts = [row.filepath, row.extras.get("assets"), row.geometry.wkt, str(times), stem, work]
+    times, files = row.interval, stamps(row.assets or [row.filepath])
+    assets = row.extras.get("assets")
+    parts = [row.filepath, assets, files, row.geometry.wkt, str(times), stem, work]
     return _digest(json.dumps(parts, default=str))
 
 

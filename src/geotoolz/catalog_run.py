@@ -1,34 +1,16 @@
-"""What a run over a catalog keeps: rows in flight, a journal of finished ones, a report."""
+"""How a run over a catalog goes: rows in flight, and a report of what became of them."""
 
 from __future__ import annotations
 
-import json
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 SCHEDULERS = ("threads", "dask")
 """Names `run_rows` knows; a `distributed.Client` is the third choice."""
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A row that is wholly done: its outputs by name, and what its operator told of them."""
-
-    key: str
-    filepath: str
-    outputs: dict[str, str]
-    columns: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def on_disk(self) -> bool:
-        """Whether every output is still there."""
-        return all(os.path.exists(path) for path in self.outputs.values())
 
 
 @dataclass(frozen=True)
@@ -59,57 +41,6 @@ class RunReport:
             f"RunReport({self.total} rows: {self.done} done, {self.resumed} resumed, "
             f"{len(self.failed)} failed, {self.seconds:.1f} s)"
         )
-
-
-class RowJournal:
-    """Finished rows, one JSON line each, on disk before the next row is counted as done.
-
-    A line cut short by a crash is ignored, and its row done again.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     journal = RowJournal(folder + "/run.jsonl")
-    ...     journal.add(Finished("k1", "a.tif", {"": "out/a.tif"}))
-    ...     journal.close()
-    ...     list(RowJournal(folder + "/run.jsonl").finished)
-    ['k1']
-    """
-
-    def __init__(self, path: Any) -> None:
-        self.path = Path(os.fspath(path))
-        self.finished = self._read()
-        self._file: Any = None
-
-    def _read(self) -> dict[str, Finished]:
-        if not self.path.exists():
-            return {}
-        found = {}
-        for line in self.path.read_text(encoding="utf-8").splitlines():
-            try:
-                entry = Finished(**json.loads(line))
-            except (ValueError, TypeError):
-                continue
-            found[entry.key] = entry
-        return found
-
-    def add(self, entry: Finished) -> None:
-        """Append a finished row and flush it to disk."""
-        if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            cut_short = self.path.exists() and not self.path.read_bytes().endswith(b"\n")
-            self._file = self.path.open("a", encoding="utf-8")
-            if cut_short and self.path.stat().st_size:
-                self._file.write("\n")
-        self._file.write(json.dumps(asdict(entry)) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self.finished[entry.key] = entry
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
 
 
 def run_rows(

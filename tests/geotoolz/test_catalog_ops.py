@@ -24,8 +24,9 @@ from geopatcher import (
     SpatialRegularStride,
 )
 from geotoolz import NDVI, ApplyToChips, DNToReflectance, Fanout, GridSampler, Lambda, Stitch
+from geotoolz.catalog_journal import Finished
 from geotoolz.catalog_ops import ActiveSampler, CatalogField, CatalogPipeline, read_row
-from geotoolz.catalog_run import Failure, Finished, RowJournal, RunReport, run_rows
+from geotoolz.catalog_run import Failure, RunReport, run_rows
 from pipekit import Operator
 
 DATED = r"_(?P<date>\d{8})"
@@ -147,9 +148,6 @@ def test_a_journal_takes_up_where_the_run_ended(scenes, tmp_path):
     assert len(journal.read_text().splitlines()) == 2
     before = {p.name: p.read_bytes() for p in (tmp_path / "o").iterdir()}
 
-    class Mended(Fussy):
-        pass
-
     same = Fussy(("2024-06-03",))
     report, outputs = CatalogPipeline(
         scenes, same, writer=tmp_path / "o", journal=journal, on_row_error="skip"
@@ -158,9 +156,6 @@ def test_a_journal_takes_up_where_the_run_ended(scenes, tmp_path):
     assert same.seen == ["2024-06-03", "2024-06-04"]
     assert len(outputs) == 3
     assert all((tmp_path / "o" / name).read_bytes() == data for name, data in before.items())
-    other = Mended()
-    report, _ = CatalogPipeline(scenes, other, writer=tmp_path / "p", journal=journal).run()
-    assert (report.resumed, report.done) == (0, 4)
 
 
 def test_a_lost_output_and_a_torn_line_are_done_again(scenes, tmp_path):
@@ -172,7 +167,8 @@ def test_a_lost_output_and_a_torn_line_are_done_again(scenes, tmp_path):
     journal.write_text("\n".join([*lines[:3], lines[3][:20]]))
     report, outputs = pipeline.run()
     assert (report.resumed, report.done, len(outputs)) == (2, 2, 4)
-    assert len(RowJournal(journal).finished) == 4
+    keys = [json.loads(line)["key"] for line in journal.read_text().splitlines()]
+    assert (len(keys), len(set(keys))) == (5, 4), "three were kept, two came anew"
     report, _ = pipeline.run()
     assert report.resumed == 4
 
