@@ -14,7 +14,7 @@ import numpy as np
 from geopatcher.gdal_cache import bounded_cache
 from geopatcher.pages import keep_freed_pages
 from geopatcher.patcher import SpatialPatcher
-from geopatcher.spatial.merge import Rows, Touching
+from geopatcher.spatial.merge import Items, RowMerge, Rows, Touching
 from geopatcher.spatial.rolling import Spec
 from geopatcher.stream import PatchStream
 from geopatcher.writers import RowStore, row_merge_of
@@ -47,22 +47,40 @@ class BlockJob:
     def __call__(self, rows: Rows) -> BlockResult:
         """Return what came of rows [start, stop): their values, unless a store took them."""
         keep_freed_pages()
+        if self.store is not None:
+            return self._stored(rows, self.store)
         lead, dtype = self.out
         values = np.empty((*lead, rows[1] - rows[0], self.field.domain.width), dtype)
         covered, skipped = self.fill(rows, values)
-        crc = checksum(values) if self.checked else 0
-        if self.store is None:
-            return BlockResult(covered, skipped, crc, values)
-        self.store.write(rows[0], values)
-        return BlockResult(covered, skipped, crc, None)
+        return BlockResult(covered, skipped, 0, values)
 
     def fill(self, rows: Rows, out: np.ndarray) -> tuple[int, dict[Any, str]]:
         """Compute rows [start, stop) into `out`; return pixels covered, and what failed."""
+        return self._merged(rows, lambda merge, items: merge.fill(items, rows, out, self.chip))
+
+    def _stored(self, rows: Rows, store: RowStore) -> BlockResult:
+        """Hand rows to the store as soon as they are final: a block is never held."""
+        sink = store.begin()
+        crc = 0
+
+        def write(row: int, values: np.ndarray) -> None:
+            nonlocal crc
+            if self.checked:
+                crc = checksum(values, crc)
+            sink.write(row, values)
+
+        covered, skipped = self._merged(
+            rows, lambda merge, items: merge.run(items, rows, write, self.chip)
+        )
+        return BlockResult(covered, skipped, crc, None)
+
+    def _merged(
+        self, rows: Rows, run: Callable[[RowMerge, Items], int]
+    ) -> tuple[int, dict[Any, str]]:
         patches = self.patches()
         merge = row_merge_of(self.patcher.aggregation, patches, self.field.domain)
-        items = patches.items(self._touching.of(rows))
         with bounded_cache(self.field, self.neighbours):
-            return merge.fill(items, rows, out, self.chip), patches.skipped
+            return run(merge, patches.items(self._touching.of(rows))), patches.skipped
 
     def patches(self) -> PatchStream:
         """Return the stream of results with a list of failures of its own."""
@@ -98,10 +116,14 @@ class FillingJob:
         return BlockResult(covered, skipped, 0, None)
 
 
-def checksum(values: np.ndarray) -> int:
-    """Return the CRC-32 of an array's bytes.
+def checksum(values: np.ndarray, begun: int = 0) -> int:
+    """Return the CRC-32 of rows (..., n, W), going on from that of the rows above them.
 
-    >>> checksum(np.arange(3, dtype="uint8"))
-    139757951
+    Row by row, each with all its bands: so it does not matter in which pieces rows come.
+
+    >>> rows = np.arange(12, dtype="uint8").reshape(2, 3, 2)
+    >>> checksum(rows[:, 1:], checksum(rows[:, :1])) == checksum(rows)
+    True
     """
-    return zlib.crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
+    by_rows = np.ascontiguousarray(np.moveaxis(values, -2, 0))
+    return zlib.crc32(by_rows.reshape(-1).view(np.uint8).data, begun)

@@ -8,8 +8,10 @@ from functools import cache
 from typing import Any
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_LARGEST = 32 * 2**20
-"""The largest array that glibc serves from kept pages: mallopt(3), DEFAULT_MMAP_THRESHOLD_MAX."""
+_LARGEST = 8 * 2**20
+"""Bytes of the largest array whose pages are kept: a chip of 512 x 512 in eight bands of float32,
+not a buffer of rows, of which each thread would keep some."""
+_KEPT = 64 * 2**20
 
 
 def keep_freed_pages() -> None:
@@ -24,7 +26,7 @@ def keep_freed_pages() -> None:
     library = _glibc()
     if library is not None and "MALLOC_MMAP_THRESHOLD_" not in os.environ:
         library.mallopt(_M_MMAP_THRESHOLD, _LARGEST)
-        library.mallopt(_M_TRIM_THRESHOLD, 2 * _LARGEST)
+        library.mallopt(_M_TRIM_THRESHOLD, _KEPT)
 
 
 def return_freed_pages() -> None:

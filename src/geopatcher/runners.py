@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,10 @@ from geopatcher.schedulers import (
     shares_memory,
 )
 from geopatcher.spatial.merge import (
+    BLOCK_ROWS,
     Rows,
     aligned_rows,
     chip_spec,
-    even_blocks,
     first_patch,
     in_order,
 )
@@ -52,6 +53,9 @@ from geopatcher.writers import (
     spec_of,
     telling_full_disk,
 )
+
+MOST_ROWS = 3072
+"""Rows of a block at most: chips made twice are then one in twenty, and the bar still moves."""
 
 
 def map_patches(
@@ -79,7 +83,8 @@ def map_patches(
     - `journal`: path of a file that makes the run resumable: after a crash the same call goes on.
       It is made for one run and refused by another, saying what differs.
     - `progress`: show a bar. `chunks`: the target's tiles, (rows, cols).
-    - `block_rows`: rows of a block; default about 1024, whole shards of a Zarr store.
+    - `block_rows`: rows of a block, rounded up to whole shards of a Zarr store; default 1024 to
+      3072, half of a worker's share. Blocks that touch make the chips on their border twice.
     - `read_attempts`: how often a failing read is tried before the patcher's `on_error` decides.
 
     Returns a `GeoTensor` (..., H, W), or the target opened lazily. Chips that failed under
@@ -167,7 +172,7 @@ class _Run:
             return as_scene(values, self.domain, spec.fill, first.data, self.skipped)
         with telling_full_disk(self.target), self._opened(spec, journal) as target:
             job = self._job(spec, first, target.store, journal)
-            self._all(self._blocks(target.store.align), job, journal)
+            self._all(target.store.align, job, journal)
             target.finish(spec.with_skipped(self.skipped))
             if journal is not None:
                 journal.finish()
@@ -211,45 +216,64 @@ class _Run:
             neighbours=blocks_in_a_process(self.how.scheduler, self.how.workers),
         )
 
-    def _blocks(self, align: int) -> list[Rows]:
-        wanted = () if self.how.block_rows is None else (self.how.block_rows,)
-        return even_blocks(self.domain.height, aligned_rows(align, *wanted))
+    def _rows_of_a_block(self, align: int, kept: bool) -> int:
+        """Return how high blocks are: the higher, the fewer chips are made for two of them.
+
+        `kept` blocks cost no more to lose or to hold than `BLOCK_ROWS`: those that a journal
+        notes, or that come back as arrays.
+        """
+        if self.how.block_rows is not None:
+            return aligned_rows(align, self.how.block_rows)
+        if kept:
+            return aligned_rows(align)
+        share = -(-self.domain.height // (2 * (self.how.workers or 1)))
+        return aligned_rows(align, min(max(share, BLOCK_ROWS), MOST_ROWS))
 
     def _in_memory(self, spec: RasterSpec, first: Patch, journal: Journal | None) -> np.ndarray:
-        blocks = self._blocks(1)
         if journal is not None:
             store = RawRows(_beside(journal.path, ".rows"), spec.shape, spec.dtype)
             with telling_full_disk(journal.path):
                 store.create(keep=bool(journal.done))
                 job = self._job(spec, first, store, journal)
-                self._all(blocks, job, journal)
+                self._all(store.align, job, journal)
             return store.read(0, self.domain.height)
         out = np.empty(spec.shape, spec.dtype)
         job = self._job(spec, first, None, None)
-        work: Any = FillingJob(job, out) if shares_memory(self.how.scheduler) else job
-        for rows, result in self._each(blocks, work):
+        shared = shares_memory(self.how.scheduler)
+        work: Any = FillingJob(job, out) if shared else job
+        height = self._rows_of_a_block(1, kept=not shared)
+        for rows, result in self._each(even_shares(self.domain.height, height), work):
             if result.values is not None:
                 out[..., slice(*rows), :] = result.values
             self._note(result.covered, result.skipped)
         return out
 
-    def _all(self, blocks: list[Rows], job: BlockJob, journal: Journal | None) -> None:
-        """Have every block in the store: from the journal where it is there, else computed."""
+    def _all(self, align: int, job: BlockJob, journal: Journal | None) -> None:
+        """Have every row in the store: from the journal where it is there, else computed."""
         assert job.store is not None
-        waiting = []
-        for rows in blocks:
-            record = journal.done.get(rows) if journal is not None else None
-            if record is not None and checksum(job.store.read(rows[0], rows[1] - rows[0])) == (
-                record.crc32
-            ):
-                self._note(record.covered, record.skipped)
-            else:
-                waiting.append(rows)
+        done = [] if journal is None else self._found(job.store, journal)
+        height = self._rows_of_a_block(align, kept=journal is not None)
+        waiting = [
+            (start + top, start + bottom)
+            for start, stop in gaps(done, self.domain.height)
+            for top, bottom in even_shares(stop - start, height, align)
+        ]
         for rows, result in self._each(waiting, job):
             self._note(result.covered, result.skipped)
             if journal is not None:
                 listed = {str(anchor): why for anchor, why in result.skipped.items()}
                 journal.add(BlockRecord(rows, result.crc32, result.covered, listed))
+
+    def _found(self, store: RowStore, journal: Journal) -> list[Rows]:
+        """Return the blocks of the journal whose rows are in the store as they were written."""
+        found: list[Rows] = []
+        for (start, stop), record in sorted(journal.done.items()):
+            if found and start < found[-1][1]:
+                continue  # made again, in other blocks, after its rows had changed on disk
+            if record.crc32 == checksum(store.read(start, stop - start)):
+                self._note(record.covered, record.skipped)
+                found.append((start, stop))
+        return found
 
     def _each(self, blocks: list[Rows], job: Any) -> Iterator[tuple[Rows, BlockResult]]:
         from tqdm import tqdm
@@ -307,6 +331,28 @@ def _check_counts(**counts: int | None) -> None:
     for name, value in counts.items():
         if value is not None and (not isinstance(value, int) or value < 1):
             raise PatchError(f"{name} must be a whole number of at least 1, got {value!r}")
+
+
+def even_shares(height: int, most: int, align: int = 1) -> list[Rows]:
+    """Return (start, stop) of blocks of at most `most` rows, as even as multiples of `align` go.
+
+    >>> even_shares(1000, 400), even_shares(1000, 384, align=128)
+    ([(0, 333), (333, 666), (666, 1000)], [(0, 256), (256, 640), (640, 1000)])
+    """
+    slabs = -(-height // align)
+    count = -(-slabs * align // most)
+    edges = [min(slabs * i // count * align, height) for i in range(count + 1)]
+    return list(pairwise(edges))
+
+
+def gaps(blocks: list[Rows], height: int) -> list[Rows]:
+    """Return the rows of [0, height) between blocks that are sorted and do not overlap.
+
+    >>> gaps([(0, 10), (10, 20), (30, 40)], 50)
+    [(20, 30), (40, 50)]
+    """
+    edges = [0, *(edge for block in blocks for edge in block), height]
+    return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
 
 
 def _beside(path: Path, suffix: str) -> Path:

@@ -79,6 +79,9 @@ class RowStore(RowSink, Protocol):
     def create(self, keep: bool = False) -> None:
         """Make room for the rows; with `keep`, rows that an earlier run wrote stay."""
 
+    def begin(self) -> RowSink:
+        """Return what takes rows in pieces of any height, from a multiple of `align` down."""
+
     def read(self, row: int, rows: int) -> np.ndarray:
         """Return rows (..., rows, W) from `row` on."""
 
@@ -120,6 +123,10 @@ class RawRows:
             else:
                 file.truncate(size)
 
+    def begin(self) -> RawRows:
+        """Return these rows: a plain file takes any piece."""
+        return self
+
     def write(self, row: int, values: np.ndarray) -> None:
         """Keep the rows (..., n, W) from `row` on."""
         height, width = self.shape[-2:]
@@ -138,27 +145,6 @@ class RawRows:
                 file.seek((band * height + row) * width * self.dtype.itemsize)
                 file.readinto(block.data)
         return out.reshape(*self.shape[:-2], rows, width)
-
-
-class AlignedSink:
-    """Collects rows that come from the top down until they make a whole slab of a store."""
-
-    def __init__(self, store: RowSink, spec: RasterSpec) -> None:
-        self.align = store.align
-        self._store = store
-        self._height = spec.domain.height
-        self._slab = np.empty((*spec.lead, self.align, spec.domain.width), spec.dtype)
-
-    def write(self, row: int, values: np.ndarray) -> None:
-        """Take rows (..., n, W), the next ones below those taken before."""
-        taken = 0
-        while taken < values.shape[-2]:
-            at = (row + taken) % self.align
-            count = min(self.align - at, values.shape[-2] - taken)
-            self._slab[..., at : at + count, :] = values[..., taken : taken + count, :]
-            taken += count
-            if at + count == self.align or row + taken == self._height:
-                self._store.write(row + taken - at - count, self._slab[..., : at + count, :])
 
 
 def check_target(path: Any, chunks: Any = None) -> Path:
@@ -208,6 +194,11 @@ def open_lazily(path: Any) -> Any:
     return open_cog(target)
 
 
+def planned(aggregation: Any, patches: Any, domain: RasterDomain) -> Any:
+    """Return the patches that an aggregation would rather merge in place of these."""
+    return aggregation.planned(patches, domain) if hasattr(aggregation, "planned") else patches
+
+
 def row_merge_of(aggregation: Any, patches: Any, domain: RasterDomain) -> RowMerge:
     """Return how an aggregation turns patches into rows; raises `PatchError` when it does not."""
     if hasattr(aggregation, "row_merge"):
@@ -251,6 +242,7 @@ def merge_to_file(
     """
     target = check_target(target, chunks)
     domain = as_raster_domain(domain)
+    patches = planned(aggregation, patches, domain)
     merge = row_merge_of(aggregation, patches, domain)
     opened: list[tuple[Target, RasterSpec]] = []
 
@@ -259,8 +251,7 @@ def merge_to_file(
         opened.append((open_target(target, spec, chunks), spec))
         store = opened[0][0].store
         store.create()
-        one_pass = getattr(patches, "workers", 1) == 1
-        return AlignedSink(store, spec) if one_pass and store.align > 1 else store
+        return store.begin() if getattr(patches, "workers", 1) == 1 else store
 
     try:
         workers = getattr(patches, "workers", 1)

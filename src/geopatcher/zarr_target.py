@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,13 +13,12 @@ import numpy as np
 
 from geopatcher.pairs import as_pixel_pair
 from geopatcher.writers import RasterSpec
+from geopatcher.zarr_shards import ShardLayout, ShardWriter
 
 NAME = "data"
 CHUNK = 256
 SHARD = 1024
 """Pixels on a shard's side: some 4 MB of float32, a file that is neither tiny nor unwieldy."""
-
-_TRIES, _PAUSE = 20, 0.1
 
 
 @dataclass(frozen=True)
@@ -62,19 +60,30 @@ class ZarrRows:
             shards=(*([1] * len(spec.lead)), *self.shard),
             fill_value=spec.fill,
             dimension_names=_dimensions(spec),
+            **self._layout.codecs(),
         )
         for name, values in _coordinates(spec).items():
             group.create_array(name, data=values, chunks=values.shape, dimension_names=[name])
         if spec.domain.crs is not None:
             _georeference(group, spec)
 
+    def begin(self) -> ShardWriter:
+        """Return what writes shards while their rows come, from a shard's top row down."""
+        return ShardWriter(self._layout)
+
     def write(self, row: int, values: np.ndarray) -> None:
-        """Keep the rows (..., n, W) from `row` on."""
-        self._array[..., row : row + values.shape[-2], :] = values
+        """Keep the rows (..., n, W) of whole shards, from `row` on."""
+        self.begin().write(row, values)
 
     def read(self, row: int, rows: int) -> np.ndarray:
         """Return rows (..., rows, W) from `row` on."""
         return np.asarray(self._array[..., row : row + rows, :])
+
+    @property
+    def _layout(self) -> ShardLayout:
+        spec = self.spec
+        folder = self.path / NAME
+        return ShardLayout(folder, spec.shape, spec.dtype, spec.fill, self.chunk, self.shard)
 
     @cached_property
     def _array(self) -> Any:
@@ -120,17 +129,8 @@ class ZarrTarget:
         shutil.rmtree(old, ignore_errors=True)
 
     def discard(self) -> None:
-        """Remove everything that is not the finished store.
-
-        When one shard of a write fails, zarr's other threads may still be writing theirs, into
-        folders that they make anew; so it is looked at again until nothing comes back.
-        """
-        part = self.store.path
-        for _ in range(_TRIES):
-            if not part.exists():
-                return
-            shutil.rmtree(part, ignore_errors=True)
-            time.sleep(_PAUSE)
+        """Remove everything that is not the finished store."""
+        shutil.rmtree(self.store.path, ignore_errors=True)
 
     def _hidden(self, word: str) -> Path:
         return self.path.with_name(f".{self.path.name}.{self.token}.{word}")

@@ -15,7 +15,6 @@ from rio_cogeo.cogeo import cog_validate
 from geopatcher import (
     CoverageWarning,
     PatchError,
-    RasterDomain,
     SpatialByIndex,
     SpatialHardVote,
     SpatialMax,
@@ -24,7 +23,7 @@ from geopatcher import (
     SpatialOverlapAdd,
     merge_to_file,
 )
-from geopatcher.writers import AlignedSink, RasterSpec, RawRows, open_lazily, plain_attrs
+from geopatcher.writers import RawRows, open_lazily, plain_attrs
 
 
 def values_of(opened):
@@ -254,29 +253,6 @@ def test_raw_rows_give_back_what_was_written_in_any_order(tmp_path):
     np.testing.assert_array_equal(rows.read(0, 9), values)
     rows.create()
     assert not rows.read(0, 9).any()
-
-
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(1, 7))
-def test_rows_reach_a_store_in_whole_slabs(counts, align):
-    height = sum(counts)
-    values = np.arange(height * 3).reshape(height, 3)
-    written = {}
-
-    class Store:
-        def __init__(self):
-            self.align = align
-
-        def write(self, row, block):
-            written[row] = block.copy()
-
-    spec = RasterSpec((), np.dtype(values.dtype), RasterDomain((height, 3)), 0)
-    sink = AlignedSink(Store(), spec)
-    row = 0
-    for count in counts:
-        sink.write(row, values[row : row + count])
-        row += count
-    assert list(written) == list(range(0, height, align))
-    np.testing.assert_array_equal(np.concatenate(list(written.values())), values)
 
 
 def test_only_attributes_that_json_holds_are_kept():

@@ -16,6 +16,8 @@ from geopatcher.fields.field import check_fits
 from geopatcher.patch import PatchError
 from geopatcher.scattered import Cells
 
+_CACHE = "GDAL_CACHEMAX"
+
 
 class RasterField:
     """A `GeoTensor`, or any georeader reader, as a Field; a reader is read chip by chip.
@@ -99,7 +101,7 @@ class RasterField:
             options["overview_level"] = reader.overview_level
         parts = []
         for path in reader.paths:
-            with rasterio.Env(**reader._get_rio_options_path(path)):
+            with rasterio.Env(**_reading_options(reader, path)):
                 parts.append(files.get(path, **options).read(reader.indexes, window=inside))
         if reader.stack:
             return np.stack(parts)
@@ -120,6 +122,20 @@ def _is_plain_file(reader: Any) -> bool:
         and focus.col_off + focus.width <= reader.real_width
         and focus.row_off + focus.height <= reader.real_height
     )
+
+
+def _reading_options(reader: Any, path: str) -> dict[str, Any]:
+    """Return the reader's options for GDAL, without the cache of 2 GB that it gives by default.
+
+    Set and taken back around each chip, it let a scene fill memory, and a run's own limit emptied
+    the cache each time.
+    """
+    from georeader.geotensor import RIO_ENV_OPTIONS_DEFAULT
+
+    options = dict(reader._get_rio_options_path(path))
+    if options.get(_CACHE) == RIO_ENV_OPTIONS_DEFAULT.get(_CACHE):
+        options.pop(_CACHE, None)
+    return options
 
 
 def as_field(obj: Any) -> Any:
