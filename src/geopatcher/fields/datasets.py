@@ -36,10 +36,14 @@ class OpenDatasets:
     def __len__(self) -> int:
         return len(self._mine())
 
+    def holds(self, path: str, **options: Any) -> bool:
+        """Return whether this thread has that dataset open."""
+        return _key(path, options) in self._mine()
+
     def get(self, path: str, **options: Any) -> Any:
         """Return the open dataset of `path`; `options` go to `rasterio.open`."""
         mine = self._mine()
-        key = (path, tuple(sorted(options.items())))
+        key = _key(path, options)
         dataset = mine.pop(key, None)
         if dataset is None:
             dataset = rasterio.open(path, **options)
@@ -59,3 +63,7 @@ class OpenDatasets:
         if getattr(local, "pid", None) != os.getpid():
             local.pid, local.datasets = os.getpid(), OrderedDict()
         return local.datasets
+
+
+def _key(path: str, options: dict[str, Any]) -> Any:
+    return path, tuple(sorted(options.items()))

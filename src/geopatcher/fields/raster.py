@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -101,11 +102,19 @@ class RasterField:
             options["overview_level"] = reader.overview_level
         parts = []
         for path in reader.paths:
-            with rasterio.Env(**_reading_options(reader, path)):
+            with self._settings(path, **options):
                 parts.append(files.get(path, **options).read(reader.indexes, window=inside))
         if reader.stack:
             return np.stack(parts)
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _settings(self, path: str, **options: Any) -> Any:
+        """Return GDAL's settings for a file; one of this machine needs them to open, no more."""
+        assert self._files is not None
+        remote = "://" in path or path.startswith("/vsi")
+        if not remote and self._files.holds(path, **options):
+            return nullcontext()
+        return rasterio.Env(**_reading_options(self.reader, path))
 
 
 def _is_plain_file(reader: Any) -> bool:
