@@ -217,37 +217,62 @@ def _pieces(rows: list[CatalogRow], request: _Request) -> Iterator[Read]:
     workers = max(1, min(request.workers, len(rows)))
     outcomes = ordered_map(partial(_read_row, request=request), rows, workers)
     for row, outcome in zip(rows, outcomes, strict=False):
-        if isinstance(outcome, Exception):
+        if isinstance(outcome, _Unread):
             if request.on_error == "raise":
                 raise CatalogError(
-                    f"cannot read {row.filepath}: {type(outcome).__name__}: {outcome}; "
+                    f"cannot read {outcome.path}: {outcome.reason}; "
                     "pass on_error='skip' to leave such files out"
-                ) from outcome
-            request.skipped.append((row.filepath, f"{type(outcome).__name__}: {outcome}"))
+                ) from outcome.error
+            request.skipped.append((outcome.path, outcome.reason))
             continue
         yield row, *outcome
 
 
-def _read_row(row: CatalogRow, request: _Request) -> tuple[Piece | None, Bands] | Exception:
+@dataclass(frozen=True)
+class _Unread:
+    """A file that could not be read: of a row of several, the one that is at fault."""
+
+    path: str
+    error: Exception
+
+    @property
+    def reason(self) -> str:
+        # rasterio keeps what GDAL said in the cause; its own words only point there.
+        return f"{type(self.error).__name__}: {self.error.__cause__ or self.error}"
+
+
+def _read_row(row: CatalogRow, request: _Request) -> tuple[Piece | None, Bands] | _Unread:
+    path = row.filepath
     try:
-        if row.assets:
-            return _read_assets(row.assets, request)
-        options = (request.indexes, request.resampling, request.nodata)
-        return read_piece(row.filepath, request.grid, *options)
+        if not row.assets:
+            return _read(path, request, request.indexes)
+        read = []
+        names = _chosen_assets(row.assets, request)
+        for name in names:
+            path = row.assets[name]
+            read.append(_read(path, request, [1]))
+        return _stacked(names, read)
     except Exception as error:
-        return error
+        return _Unread(path, error)
 
 
-def _read_assets(assets: dict[str, str], request: _Request) -> tuple[Piece | None, Bands]:
+def _read(
+    path: str, request: _Request, indexes: Sequence[int] | None
+) -> tuple[Piece | None, Bands]:
+    return read_piece(path, request.grid, indexes, request.resampling, request.nodata)
+
+
+def _chosen_assets(assets: dict[str, str], request: _Request) -> list[str]:
     keys = list(assets)
     chosen = range(1, len(keys) + 1) if request.indexes is None else request.indexes
     if any(not 1 <= index <= len(keys) for index in chosen):
         raise CatalogError(f"band_indexes are 1-based over {keys}, got {list(chosen)}")
-    names = [keys[index - 1] for index in chosen]
-    read = [
-        read_piece(assets[name], request.grid, [1], request.resampling, request.nodata)
-        for name in names
-    ]
+    return [keys[index - 1] for index in chosen]
+
+
+def _stacked(
+    names: list[str], read: list[tuple[Piece | None, Bands]]
+) -> tuple[Piece | None, Bands]:
     dtype = np.result_type(*(bands.dtype for _, bands in read))
     bands = Bands(dtype, len(names), read[0][1].nodata, tuple(names))
     return stack_pieces([piece for piece, _ in read], dtype), bands
