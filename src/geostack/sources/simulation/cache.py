@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import IO
+
+from geostack.locks import locked
 
 from .areas import AREAS, SimulatedArea
 
@@ -48,11 +47,9 @@ def ensure(area: str, cache: Path, *, progress: bool = True) -> Path:
     root = Path(cache) / described.folder
     if (root / MARK).is_file():
         return root
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(root.with_name(f".{described.folder}.lock")) as log:
+    with locked(root.with_name(f".{described.folder}.lock")):
         if not (root / MARK).is_file():
             _build(described, root, progress)
-            log.write(f"built by process {os.getpid()}\n".encode())
     return root
 
 
@@ -89,44 +86,3 @@ def _mark(scratch: Path, area: SimulatedArea, seconds: float) -> None:
         "process": os.getpid(),
     }
     (scratch / MARK).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[IO[bytes]]:
-    """Hold an exclusive lock of the operating system, which ends with the process that holds it.
-
-    Yields the lock's file, open for appending: a log of who built.
-    """
-    with path.open("a+b") as handle:
-        _acquire(handle)
-        try:
-            yield handle
-        finally:
-            _release(handle)
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _acquire(handle: IO[bytes]) -> None:
-        handle.seek(0)
-        while True:
-            try:
-                msvcrt.locking(handle.fileno(), msvcrt.LK_LOCK, 1)
-                return
-            except OSError:
-                # LK_LOCK gives up after ten tries of a second; a build takes longer.
-                time.sleep(0.2)
-
-    def _release(handle: IO[bytes]) -> None:
-        handle.seek(0)
-        msvcrt.locking(handle.fileno(), msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    def _acquire(handle: IO[bytes]) -> None:
-        fcntl.flock(handle.fileno(), fcntl.LOCK_EX)
-
-    def _release(handle: IO[bytes]) -> None:
-        fcntl.flock(handle.fileno(), fcntl.LOCK_UN)
