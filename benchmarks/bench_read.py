@@ -12,6 +12,7 @@ import multiprocessing
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -32,7 +33,7 @@ SOURCE = ArchiveSource([])
 
 
 def serve(folder: Path, latency: float, pipe: Connection) -> None:
-    """Serve a folder's files under many addresses until the pipe closes."""
+    """Serve a folder's files under many addresses until told to stop; tell requests if asked."""
     sys.path.insert(0, str(SUPPORT))
     from loopback import Loopback
 
@@ -40,20 +41,34 @@ def serve(folder: Path, latency: float, pipe: Connection) -> None:
         server.latency = latency
         for path in folder.rglob("*.tif"):
             for copy in range(COPIES):
-                server.files[f"{copy}/{path.name}"] = path
+                server.files[f"{copy}/{path.relative_to(folder).as_posix()}"] = path
         pipe.send(server.url)
-        pipe.recv()
+        while pipe.recv() != "stop":
+            pipe.send(len(server.records))
+
+
+@dataclass
+class Remote:
+    """A server of a folder's files in a process of its own."""
+
+    url: str
+    pipe: Connection
+
+    def requests(self) -> int:
+        """Return how many requests it has answered so far."""
+        self.pipe.send("requests")
+        return self.pipe.recv()
 
 
 @contextmanager
-def remote(folder: Path, latency: float = LATENCY) -> Iterator[str]:
-    """The address of a server of a folder's files."""
+def remote(folder: Path, latency: float = LATENCY) -> Iterator[Remote]:
+    """Serve a folder's files on loopback."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=serve, args=(folder, latency, there), daemon=True)
     process.start()
     try:
-        yield here.recv()
+        yield Remote(here.recv(), here)
     finally:
         here.send("stop")
         process.join(10)
@@ -78,7 +93,7 @@ def test_four_bands_against_one(compare: Comparison, tmp_path: Path) -> None:
     from rasterio.crs import CRS
     from tiny_scenes import EPSG, NORTH, WEST, make_scene
 
-    make_scene(tmp_path, bands=BANDS)
+    name = make_scene(tmp_path, bands=BANDS)["id"]
     grid = PixelGrid(
         CRS.from_epsg(EPSG), Affine(10, 0, WEST + 1000, 0, -10, NORTH - 1000), (256, 256)
     )
@@ -86,8 +101,8 @@ def test_four_bands_against_one(compare: Comparison, tmp_path: Path) -> None:
     def read(assets: list[Asset]) -> None:
         in_parallel(lambda asset: read_onto(asset, grid), assets)
 
-    with remote(tmp_path) as url:
-        assets = Addresses(url)
+    with remote(tmp_path / "sentinel-2-l2a" / name) as server:
+        assets = Addresses(server.url)
         compare(
             "a chip of 256 x 256 from a server 50 ms away",
             {
@@ -110,8 +125,8 @@ def test_headers(compare: Comparison, tmp_path: Path, quick: bool) -> None:
     for number in range(1, count):
         (tmp_path / f"{number}.tif").write_bytes(first.read_bytes())
     names = tuple(str(number) for number in range(count))
-    with remote(tmp_path) as url:
-        assets = Addresses(url)
+    with remote(tmp_path) as server:
+        assets = Addresses(server.url)
         compare(
             f"headers of {count} files from a server 50 ms away",
             {

@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from scenes import LARGE, SMALL
 
 STITCH = "NDVI stitched by us and by peers"
+READING = "loading"
+CATALOG = "queries by us and by peers"
 Shape = tuple[int, int, int]
 
 
@@ -53,6 +55,25 @@ def _stitched(label: str, workers: int = 1) -> tuple[Measured, ...]:
     )
 
 
+def _read(name: str) -> tuple[Measured, ...]:
+    return tuple(
+        Measured(f"{READING} {what}", f"{READING} {what}", name, "geostack")
+        for what in (
+            "a chip, on this machine",
+            "a chip, 50 ms away",
+            "a stack in time, on this machine",
+            "a stack in time, 50 ms away",
+        )
+    )
+
+
+def _found(label: str, theirs: str, ours: str) -> tuple[Measured, ...]:
+    return tuple(
+        Measured(f"{CATALOG} of {count} items", f"{label}, {count} rows", theirs, ours)
+        for count in ("100,000", "1,000,000")
+    )
+
+
 PEERS = (
     Peer(
         "MONAI",
@@ -88,6 +109,34 @@ PEERS = (
         _stitched("dask, map_overlap, chunks of 1024", workers=2),
         "blending: map_overlap trims its halo, so work that sees chunks leaves seams",
         "any array program, not just chips; a cluster, which we use it for ourselves",
+    ),
+    Peer(
+        "odc-stac",
+        "odc.stac",
+        _read("odc-stac"),
+        "search, harmonised radiometry, errors that name the file, retries and renewed tokens",
+        "any collection and sensor, any grid, lazy chunks in dask, band aliases",
+    ),
+    Peer(
+        "stackstac",
+        "stackstac",
+        _read("stackstac"),
+        "the same, and no graph to build for what fits in memory",
+        "one lazy array of everything, every property of the items as a coordinate",
+    ),
+    Peer(
+        "GeoPandas",
+        "geopandas",
+        _found("a box and 30 days, in memory", "GeoPandas, sindex", "geocatalog, in memory"),
+        "time is indexed too; rows stay numbers until asked for; files, not just tables",
+        "every other operation on tables and geometries; a catalog gives its `.gdf` for them",
+    ),
+    Peer(
+        "rustac",
+        "rustac",
+        _found("a box and 30 days, from a file", "rustac, search", "geocatalog, from a file"),
+        "a file sorted in space and time, of which a query reads few row groups; set algebra",
+        "STAC items as such: CQL2 filters, STAC APIs, object stores, writing and validating",
     ),
 )
 
