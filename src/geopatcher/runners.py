@@ -75,7 +75,9 @@ def map_patches(
     """Run `operator` on every chip of a field and merge the results, by blocks of output rows.
 
     - `field`: a raster Field, a `GeoTensor` or a georeader reader, (..., H, W).
-    - `operator`: takes a chip, returns (..., h, w) with the chip's h and w.
+    - `operator`: takes a chip, returns (..., h, w) with the chip's h and w. One that says that it
+      works pixel by pixel (`local = True`, as indices do) gets chips side by side: the result is
+      the same without the overlaps' work.
     - `target`: a COG (.tif) or Zarr (.zarr) path, or None for an array in memory.
     - `scheduler`: "threads", "processes", "dask" (the current client, else a cluster on this
       machine for the run) or a `distributed.Client`, whose workers must see the target's folder.
