@@ -1,9 +1,12 @@
 """Claim: tiled and blended here costs less than with the libraries made for it, in flat memory.
 
 Every rival stitches the same NDVI (chips of 256, step 192). Peers are handed the two bands they
-need; ours is the whole pipeline, from digital numbers of all bands. What each makes is compared
-with the whole-scene call before its time is taken: pixels missing or wrong, the largest difference
-among the rest, and, with work that differs from chip to chip, how far the result jumps at a seam.
+need; ours is the whole pipeline, from digital numbers of all bands, and blends, as it does for work
+of which it knows nothing. Where it knows that work is local it need not: a row of its own.
+
+What each makes is compared with the whole-scene call before its time is taken: pixels missing or
+wrong, the largest difference among the rest, and, with work that differs from chip to chip, how far
+the result jumps at a seam.
 """
 
 from __future__ import annotations
@@ -23,7 +26,11 @@ from stitchers import MEAN_WORK, NDVI_WORK, STITCHERS, Stitcher
 
 from pipekit import Lambda
 
-OURS = {"geostack": "geostack, shift", "geostack, 2 workers": "geostack, shift, 2 workers"}
+OURS = {
+    "geostack": "geostack, blended",
+    "geostack, 2 workers": "geostack, blended, 2 workers",
+    "geostack, knowing that NDVI is local": "geostack, shift",
+}
 WHOLE = "whole-scene call"
 SHAPES = {
     "target": SMALL,

@@ -11,9 +11,15 @@ from results import Results
 
 COLOURS = ("#0b3d66", "#2f7fc1", "#777777", "#c44e2b", "#8a5a00", "#5d8c2a", "#7a4fa3", "#b0376f")
 MARKS = "os^Dv<>P"
-OURS = ("geostack, 2 workers", "geostack", "whole-scene call")
-CASES = {"geostack, 2 workers": "geostack, shift, 2 workers", "geostack": "geostack, shift"}
-SIZE = (7.2, 4.4)
+LOCAL = "geostack, knowing that NDVI is local"
+CASES = {
+    "geostack, 2 workers": "geostack, blended, 2 workers",
+    "geostack": "geostack, blended",
+    LOCAL: "geostack, shift",
+}
+OURS = (*CASES, "whole-scene call")
+NOT_DRAWN = ("usual design", "geostack, shift, 2 workers")
+SIZE = (8.2, 4.4)
 _SHAPE = re.compile(r"\((\d+), (\d+), (\d+)\)$")
 
 Curves = dict[str, list[tuple[float, float]]]
@@ -66,7 +72,7 @@ def stitch_memory(results: Results) -> Curves:
     curves: Curves = {}
     for peak in results.peaks:
         bands, height, width = peak["shape"]
-        if bands == 4 and peak["case"] != "usual design":
+        if bands == 4 and peak["case"] not in NOT_DRAWN:
             name = names.get(peak["case"], peak["case"])
             curves.setdefault(name, []).append((height * width / 1e6, max(peak["beyond"], 1.0)))
     return _ours_first(curves)

@@ -6,6 +6,7 @@ Numbers come from the run; the words here are what no number says. Each peer is 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 
@@ -49,7 +50,7 @@ def _stitched(label: str, workers: int = 1) -> tuple[Measured, ...]:
             f"NDVI {shape}",
             label,
             f"geostack{tail}",
-            (label, f"geostack, shift{tail}", shape),
+            (label, f"geostack, blended{tail}", shape),
         )
         for shape in (SMALL, LARGE)
     )
@@ -141,11 +142,16 @@ PEERS = (
 )
 
 
+@cache
+def _distributions() -> dict[str, list[str]]:
+    return dict(packages_distributions())
+
+
 def installed(module: str) -> str | None:
     """Return the version of the distribution that holds a module, or None."""
     if find_spec(module) is None:
         return None
-    names = packages_distributions().get(module.partition(".")[0], [])
+    names = _distributions().get(module.partition(".")[0], [])
     own = [name for name in names if name.replace("-", "_") == module.replace(".", "_")]
     return version((own or names)[0]) if names else "of unknown version"
 

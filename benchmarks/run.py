@@ -2,7 +2,7 @@
 
 python benchmarks/run.py            benchmarks/RESULTS.md and docs/images/bench_*.svg
 python benchmarks/run.py --quick    the same with smaller scenes into .benchmarks/
-python benchmarks/run.py --again    write the page anew from the last full run's numbers
+python benchmarks/run.py --again    write the page anew from the last run's numbers
 """
 
 from __future__ import annotations
@@ -29,9 +29,16 @@ from targets import COG_SHAPES
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 QUICK_HOME = ROOT / ".benchmarks"
-NUMBERS = ROOT / ".benchmarks" / "results.json"
+NUMBERS = {False: QUICK_HOME / "results.json", True: QUICK_HOME / "quick.json"}
 SQUARES = ((4, 1024, 1024), (4, 2048, 2048), (4, 4096, 4096))
-OURS = ("whole-scene call", "geostack, shift", "geostack, shift, 2 workers", "usual design")
+OURS = (
+    "whole-scene call",
+    "geostack, shift",
+    "geostack, shift, 2 workers",
+    "geostack, blended",
+    "geostack, blended, 2 workers",
+    "usual design",
+)
 
 
 def main() -> int:
@@ -41,7 +48,7 @@ def main() -> int:
     parser.add_argument("--again", action="store_true", help="write the page without measuring")
     options = parser.parse_args()
     if options.again:
-        write(Results(**json.loads(NUMBERS.read_text("utf-8"))))
+        write(Results(**json.loads(NUMBERS[options.quick].read_text("utf-8"))))
         return 0
     began = time.perf_counter()
     results, code = comparisons(options.quick)
@@ -107,8 +114,7 @@ def write(results: Results) -> None:
     images = QUICK_HOME if results.quick else ROOT / "docs" / "images"
     home.mkdir(exist_ok=True)
     QUICK_HOME.mkdir(exist_ok=True)
-    if not results.quick:
-        _replace(NUMBERS, json.dumps(dataclasses.asdict(results)))
+    _replace(NUMBERS[results.quick], json.dumps(dataclasses.asdict(results)))
     drawn = [(os.path.relpath(path, home), text) for path, text in figures.draw(results, images)]
     tried = (HERE / "tried.md").read_text("utf-8")
     target = home / "RESULTS.md"
