@@ -45,7 +45,9 @@ def search_with_rustac(client: Any, path: Path) -> Callable[[tuple[float, ...], 
     return search
 
 
-@pytest.mark.parametrize(("count", "asks"), [(100_000, 100), (1_000_000, 20)])
+@pytest.mark.parametrize(
+    ("count", "asks"), [(1_000, 100), (10_000, 100), (100_000, 100), (1_000_000, 20)]
+)
 def test_rows_against_peers(
     count: int, asks: int, compare: Comparison, quick: bool, tmp_path: Path
 ) -> None:
@@ -82,6 +84,7 @@ def test_rows_against_peers(
         facts=facts,
         rounds=3,
         per=("query", asks),
+        curve=(CATALOG, count),
     )
 
 

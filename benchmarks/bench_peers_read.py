@@ -145,15 +145,24 @@ def test_reading_against_peers(
     archive: Path, afar: bool, count: int, compare: Comparison, quick: bool
 ) -> None:
     count = min(count, 3) if quick else count
+    what = "a chip" if count == 1 else "a stack in time"
     if not afar:
-        measure(AtAddresses(archive, None), count, compare)
+        measure(AtAddresses(archive, None), count, compare, f"{what}, on this machine")
         return
     with remote(archive) as server:
-        measure(AtAddresses(archive, server), count, compare)
+        measure(AtAddresses(archive, server), count, compare, f"{what}, 50 ms away")
 
 
-def measure(source: AtAddresses, count: int, compare: Comparison) -> None:
-    bbox = inner_box(source)
+@pytest.mark.parametrize("share", [1 / 8, 1 / 4, 0.9])
+def test_chips_of_other_sizes(archive: Path, share: float, compare: Comparison) -> None:
+    what = f"a chip {share:.2g} as wide as the scene, on this machine"
+    measure(AtAddresses(archive, None), 1, compare, what, share)
+
+
+def measure(
+    source: AtAddresses, count: int, compare: Comparison, what: str, share: float = 0.5
+) -> None:
+    bbox = inner_box(source, share)
     grid = load_s2_chip(
         bbox=bbox, tile=TILE, bands=BANDS[:1], date_range=DATES, max_cloud_cover=None,
         source=source,
@@ -171,20 +180,20 @@ def measure(source: AtAddresses, count: int, compare: Comparison) -> None:
         facts[name] = {"the same pixels": "all"}
         if source.server:
             facts[name]["requests"] = f"{source.server.requests() - before}"
-    what = "a chip" if count == 1 else "a stack in time"
     compare(
-        f"{READING} {what}, {'50 ms away' if source.server else 'on this machine'}",
+        f"{READING} {what}",
         {name: (lambda load=load: load(wanted)) for name, load in rivals.items()},
         baseline="geostack",
         facts=facts,
         rounds=5,
+        curve=(READING, grid.size / 1e6) if count == 1 and not source.server else None,
     )
 
 
-def inner_box(source: AtAddresses) -> tuple[float, float, float, float]:
-    """Return the middle half of the scenes, in degrees."""
+def inner_box(source: AtAddresses, share: float) -> tuple[float, float, float, float]:
+    """Return the middle of the scenes, `share` as wide and as high as they are, in degrees."""
     west, south, east, north = source.search("sentinel-2-l2a", (-180, -90, 180, 90), DATES)[0].bbox
-    width, height = (east - west) / 4, (north - south) / 4
+    width, height = (east - west) * (1 - share) / 2, (north - south) * (1 - share) / 2
     return west + width, south + height, east - width, north - height
 
 

@@ -28,6 +28,8 @@ class Group:
     baseline: str
     rows: list[Row]
     per: tuple[str, int] = ("run", 1)
+    curve: tuple[str, float] | None = None
+    """The figure that its times are points of, and their size there."""
 
 
 @dataclass
@@ -53,24 +55,16 @@ class Comparison:
         facts: Mapping[str, Mapping[str, str]] | None = None,
         rounds: int = 7,
         per: tuple[str, int] = ("run", 1),
+        curve: tuple[str, float] | None = None,
     ) -> Group:
         """Run each rival once a round, forth and back in turn, after one round of warm-up.
 
         `targets` are ratios to `baseline`; `facts` are a rival's columns beside its times; `per`
-        names and counts what one run is made of.
+        names and counts what one run is made of; `curve` names a figure, and the size there.
         """
         if self.quick:
             rounds = min(rounds, 3)
-        names = list(rivals)
-        times: dict[str, list[float]] = {name: [] for name in names}
-        for number in range(rounds + 1):
-            for name in names if number % 2 else reversed(names):
-                gc.collect()
-                began = time.perf_counter()
-                rivals[name]()
-                took = time.perf_counter() - began
-                if number:
-                    times[name].append(took)
+        times = _times_in_turn(rivals, rounds)
         base = times[baseline]
         rows = [
             Row(
@@ -80,8 +74,28 @@ class Comparison:
                 (targets or {}).get(name),
                 dict((facts or {}).get(name, {})),
             )
-            for name in names
+            for name in rivals
         ]
-        group = Group(title, baseline, rows, per)
+        group = Group(title, baseline, rows, per, curve)
         self.groups.append(group)
         return group
+
+
+def _times_in_turn(
+    rivals: Mapping[str, Callable[[], object]], rounds: int
+) -> dict[str, list[float]]:
+    times: dict[str, list[float]] = {name: [] for name in rivals}
+    gc.collect()
+    gc.freeze()  # what was there before is no rival's garbage, and takes long to look through
+    try:
+        for number in range(rounds + 1):
+            for name in rivals if number % 2 else reversed(rivals):
+                gc.collect()
+                began = time.perf_counter()
+                rivals[name]()
+                took = time.perf_counter() - began
+                if number:
+                    times[name].append(took)
+    finally:
+        gc.unfreeze()
+    return times

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 from pathlib import Path
 
-from peers import STITCH
+from peers import CATALOG, READING, STITCH
 from results import Results
 
 COLOURS = ("#0b3d66", "#2f7fc1", "#777777", "#c44e2b", "#8a5a00", "#5d8c2a", "#7a4fa3", "#b0376f")
@@ -17,10 +16,9 @@ CASES = {
     "geostack": "geostack, blended",
     LOCAL: "geostack, shift",
 }
-OURS = (*CASES, "whole-scene call")
+OURS = (*CASES, "geocatalog, in memory", "geocatalog, from a file", "whole-scene call")
 NOT_DRAWN = ("usual design", "geostack, shift, 2 workers")
 SIZE = (8.2, 4.4)
-_SHAPE = re.compile(r"\((\d+), (\d+), (\d+)\)$")
 
 Curves = dict[str, list[tuple[float, float]]]
 
@@ -31,19 +29,35 @@ def draw(results: Results, folder: Path) -> list[tuple[Path, str]]:
     wanted = [
         (
             "bench_stitch_time.svg",
-            stitch_times(results),
+            times(results, STITCH),
             "Time to stitch an NDVI, chips of 256, step 192",
-            "scene, million pixels a band",
+            "scene of four bands, million pixels each",
             "time, s",
             "Time of a stitched NDVI against scene size, for geostack and each peer, log axes",
         ),
         (
             "bench_stitch_memory.svg",
             stitch_memory(results),
-            "Peak memory beyond input and output",
-            "scene, million pixels a band",
-            "memory, MB (at least 1)",
+            "Peak memory of the same, beyond input and output",
+            "scene of four bands, million pixels each",
+            "memory, MB (1 stands for less)",
             "Peak memory of a stitched NDVI against scene size, for each peer, log axes",
+        ),
+        (
+            "bench_read_time.svg",
+            times(results, READING),
+            "Time to load a chip of four bands from COGs on this machine",
+            "chip, million pixels a band",
+            "time, s",
+            "Time to load a chip against its size, for geostack, odc-stac and stackstac, log axes",
+        ),
+        (
+            "bench_catalog_time.svg",
+            times(results, CATALOG),
+            "Time of a query by a box and 30 days, with its rows",
+            "rows of the catalog",
+            "time of one query, s",
+            "Time of a query against a catalog's rows, for us, GeoPandas and rustac, log axes",
         ),
     ]
     drawn = []
@@ -54,15 +68,14 @@ def draw(results: Results, folder: Path) -> list[tuple[Path, str]]:
     return drawn
 
 
-def stitch_times(results: Results) -> Curves:
-    """Return rival -> (million pixels, seconds), four-band scenes only."""
+def times(results: Results, figure: str) -> Curves:
+    """Return rival -> (size, seconds for one run or query) of the comparisons of a figure."""
     curves: Curves = {}
     for group in results.groups:
-        found = _SHAPE.search(group["title"])
-        if group["title"].startswith(STITCH) and found and found[1] == "4":
-            pixels = int(found[2]) * int(found[3]) / 1e6
+        if group["curve"] is not None and group["curve"][0] == figure:
             for row in group["rows"]:
-                curves.setdefault(row["name"], []).append((pixels, statistics.median(row["times"])))
+                seconds = statistics.median(row["times"]) / group["per"][1]
+                curves.setdefault(row["name"], []).append((group["curve"][1], seconds))
     return _ours_first(curves)
 
 
@@ -79,8 +92,8 @@ def stitch_memory(results: Results) -> Curves:
 
 
 def _ours_first(curves: Curves) -> Curves:
-    order = [*OURS, *(name for name in curves if name not in OURS)]
-    return {name: sorted(curves[name]) for name in order if name in curves}
+    order = sorted(curves, key=lambda name: (*OURS, name).index(name))
+    return {name: sorted(curves[name]) for name in order}
 
 
 def _plot(path: Path, curves: Curves, title: str, across: str, up: str) -> None:
@@ -93,7 +106,7 @@ def _plot(path: Path, curves: Curves, title: str, across: str, up: str) -> None:
     with plt.rc_context({"svg.hashsalt": path.name, "svg.fonttype": "none", "font.size": 10}):
         figure, axes = plt.subplots(figsize=SIZE, layout="constrained", facecolor="white")
         for number, (name, points) in enumerate(curves.items()):
-            ours = name.startswith("geostack")
+            ours = name.startswith(("geostack", "geocatalog"))
             axes.plot(
                 *zip(*points, strict=True),
                 color=COLOURS[number % len(COLOURS)],

@@ -2,7 +2,7 @@
 
 import pytest
 from comparisons import group
-from figures import draw, stitch_memory, stitch_times
+from figures import draw, stitch_memory, times
 from peers import STITCH
 from results import Results
 
@@ -11,6 +11,8 @@ def at(side):
     seconds = side * side / 1e8
     return group(
         f"{STITCH} (4, {side}, {side})",
+        count=2,
+        curve=[STITCH, side * side / 1e6],
         **{"whole-scene call": [seconds], "geostack": [seconds / 2], "tiler": [3 * seconds]},
     )
 
@@ -27,9 +29,9 @@ def results():
 
 
 def test_curves_rise_with_size_ours_first_and_of_scenes_alike(results):
-    curves = stitch_times(results)
+    curves = times(results, STITCH)
     assert list(curves) == ["geostack", "whole-scene call", "tiler"]
-    assert curves["geostack"] == [(1.0, 0.005), (4.0, 0.02)]
+    assert curves["geostack"] == [(1.0, 0.0025), (4.0, 0.01)]
 
 
 def test_memory_is_never_below_what_a_log_axis_shows(results):

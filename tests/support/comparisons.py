@@ -1,7 +1,7 @@
 """Comparisons as a benchmark run writes them, made of times alone."""
 
 
-def group(title, count=1, facts=None, **times):
+def group(title, count=1, facts=None, curve=None, **times):
     """Return a comparison; the first rival is the baseline, `facts` are by rival."""
     base = next(iter(times.values()))
     rows = [
@@ -14,4 +14,10 @@ def group(title, count=1, facts=None, **times):
         }
         for name, own in times.items()
     ]
-    return {"title": title, "baseline": next(iter(times)), "rows": rows, "per": ["call", count]}
+    return {
+        "title": title,
+        "baseline": next(iter(times)),
+        "rows": rows,
+        "per": ["call", count],
+        "curve": curve,
+    }
