@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rasterio import Affine
 
 from geotoolz.carrier import NAN, Raster, carry_nodata, fill_of, rewrap
-from geotoolz.grid import GridLike, georeferenced, grid_in_bounds, grid_of, make_grid, upright
+from geotoolz.grid import Grid, GridLike, georeferenced, grid_in_bounds, grid_of, make_grid, upright
 
 _WARPABLE = {"u1", "u2", "u4", "i1", "i2", "i4", "f4", "f8"}
 
@@ -23,23 +23,40 @@ def reproject_to(raster: Raster, grid: GridLike, resampling: str = "nearest") ->
     - `resampling`: a name of rasterio's, such as "nearest", "bilinear", "cubic", "average", "mode".
 
     The dtype is kept. Nodata does not bleed into its neighbours, band by band; outside the source
-    the result is nodata: NaN for floats, the fill value for integers (0 if there is none), False
-    for masks, which are always resampled "nearest".
+    the result is nodata: NaN for floats, the fill value for integers (where there is none, 0 is
+    made one, but only if the source does not cover the grid), False for masks, which are always
+    resampled "nearest".
 
     >>> tile = GeoTensor(np.ones((1, 4, 4), "float32"), Affine(10, 0, 0, 0, -10, 0), 32632)
     >>> coarse = make_grid(32632, Affine(20, 0, 0, 0, -20, 0), (2, 2))
     >>> reproject_to(tile, coarse, "average").shape
     (1, 2, 2)
     """
-    from rasterio import warp
-    from rasterio.crs import CRS
-
     source = georeferenced(raster, "reprojecting")
     target = grid_of(grid)
     planes, fill = _planes(source)
-    method = _method("nearest" if source.values.dtype == np.bool_ else resampling)
-    out = np.full((len(planes), *target["shape"]), fill, planes.dtype)
+    is_mask = source.values.dtype == np.bool_
+    out = _warped(planes, source, target, fill, "nearest" if is_mask else resampling)
+    values = out.reshape(*source.shape[:-2], *target["shape"]).astype(source.values.dtype)
+    if fill is None and not is_mask:
+        inside = np.ones((1, *source.shape[-2:]), np.uint8)
+        fill = None if _warped(inside, source, target, None, "nearest").all() else 0
+    kept = NAN if values.dtype.kind == "f" else None if is_mask else fill
     transform = Affine(*target["transform"])
+    result = rewrap(source, values, fill=kept, transform=transform, crs=target["crs"])
+    assert isinstance(result, GeoTensor)
+    return result
+
+
+def _warped(
+    planes: NDArray[Any], source: GeoTensor, target: Grid, fill: Any, resampling: str
+) -> NDArray[Any]:
+    """Return planes (N, H, W) of a raster on another grid; without a fill value 0 is a number."""
+    from rasterio import warp
+    from rasterio.crs import CRS
+
+    out = np.full((len(planes), *target["shape"]), 0 if fill is None else fill, planes.dtype)
+    method = _method(resampling)
     if planes.size and out.size:
         warp.reproject(
             planes,
@@ -47,7 +64,7 @@ def reproject_to(raster: Raster, grid: GridLike, resampling: str = "nearest") ->
             src_transform=source.transform,
             src_crs=CRS.from_user_input(source.crs),
             src_nodata=fill,
-            dst_transform=transform,
+            dst_transform=Affine(*target["transform"]),
             dst_crs=CRS.from_string(target["crs"]),
             dst_nodata=fill,
             resampling=method,
@@ -55,11 +72,7 @@ def reproject_to(raster: Raster, grid: GridLike, resampling: str = "nearest") ->
             # nodata would be averaged into the values next to it.
             UNIFIED_SRC_NODATA="NO",
         )
-    values = out.reshape(*source.shape[:-2], *target["shape"]).astype(source.values.dtype)
-    kept = NAN if values.dtype.kind == "f" else None if values.dtype == np.bool_ else fill
-    result = rewrap(source, values, fill=kept, transform=transform, crs=target["crs"])
-    assert isinstance(result, GeoTensor)
-    return result
+    return out
 
 
 def reproject(
@@ -124,12 +137,12 @@ def resample(
 
 
 def _planes(source: GeoTensor) -> tuple[NDArray[Any], Any]:
-    """Return the values as (N, H, W) in a dtype GDAL warps, and the nodata value in it."""
+    """Return the values as (N, H, W) in a dtype GDAL warps, and the nodata value in it, if any."""
     values = source.values
     planes = values.reshape(-1, *values.shape[-2:])
     kind = values.dtype
     if kind == np.bool_:
-        return planes.astype(np.uint8), 0
+        return planes.astype(np.uint8), None
     if kind.kind == "f":
         work = planes.astype(np.float32 if kind.itemsize < 8 else np.float64)
         carry_nodata(work, planes, fill_of(source))
@@ -137,7 +150,7 @@ def _planes(source: GeoTensor) -> tuple[NDArray[Any], Any]:
     fill = fill_of(source)
     if kind.str[1:] not in _WARPABLE:
         raise TypeError(f"{kind.name} can't be resampled; convert it, for example to float64")
-    return planes, 0 if fill is None else fill
+    return planes, fill
 
 
 def _method(name: str) -> Any:
