@@ -71,7 +71,7 @@ bench: $(DEV) $(BENCH) $(SERVE)  ## measure against the targets and the peers, w
 	@$(BIN)/python benchmarks/run.py && $(BIN)/python docs/readme_tables.py
 
 bench-quick: $(DEV) $(SERVE)  ## the same in under three minutes, smaller, into .benchmarks
-	@$(MAKE) --no-print-directory $(SERVE) $(BENCH) || echo "without what could not be installed"
+	@$(MAKE) --no-print-directory $(BENCH) || echo "without peers, which could not be installed"
 	@$(BIN)/python benchmarks/run.py --quick
 
 .PHONY: site site-myst
