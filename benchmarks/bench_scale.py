@@ -1,22 +1,29 @@
-"""Claims: a scene's cost grows with its pixels and no faster; two Dask workers nearly halve it.
+"""Claim: cost grows with the work and no faster, and two Dask workers nearly halve it.
 
-A run by blocks (`map_patches`) of a file into a Zarr store: the same bytes from every scheduler.
+Against pixels, chips, rows of a catalog, scenes of a catalog run, and workers; slopes on log axes
+are fitted, 1 where cost is linear. What is above or below 1 is explained in
+docs/reference/where-time-goes.md.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import numpy as np
 import pytest
+import rasterio
+from bench_catalog import questions, scenes
 from compare import Comparison
 from georeader.geotensor import GeoTensor
 from georeader.rasterio_reader import RasterioReader
 from rasterio import Affine
-from rasterio.windows import Window
-from scenes import ndvi_operator
+from scenes import make_scene, ndvi_operator, unknown
+from slopes import tell_slope
 
+from geocatalog import InMemoryGeoCatalog, build_raster_catalog
 from geopatcher import (
     SpatialHann,
     SpatialOverlapAdd,
@@ -26,95 +33,246 @@ from geopatcher import (
     map_patches,
     merge_to_file,
 )
+from geotoolz import NDVI, write_cog
+from geotoolz.catalog_ops import CatalogPipeline
+from pipekit import Lambda
 
 TILE = 10980
-QUICK_TILE = 2745
+QUICK_TILE = 3294
 PATCHER = SpatialPatcher(
     SpatialRectangular(256, boundary="shift"), SpatialRegularStride(192), SpatialHann()
+)
+PLACE = Affine(10, 0, 699960, 0, -10, 4400040)
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
 
 
 @pytest.fixture(scope="module")
-def make_file(tmp_path_factory):
-    """Return a maker of a two-band COG of rows x cols random digital numbers."""
-    folder = tmp_path_factory.mktemp("scale")
+def tile(tmp_path_factory, request) -> Path:
+    """Return a two-band COG of random digital numbers: a whole tile, or a quarter of one."""
+    side = QUICK_TILE if request.config.getoption("--quick") else TILE
+    part = np.random.default_rng(0).integers(1, 10_000, (2, 1098, side), dtype=np.uint16)
+    whole = np.broadcast_to(part[:, None], (2, side // 1098, 1098, side)).reshape(2, side, side)
+    copying = SpatialPatcher(SpatialRectangular(512, boundary="shrink"), SpatialRegularStride(512))
+    path = tmp_path_factory.mktemp("scale") / "tile.tif"
+    scene = GeoTensor(whole, PLACE, "EPSG:32610")
+    merge = SpatialOverlapAdd(dtype="uint16", fill_value=0)
+    merge_to_file(copying.stream(scene), scene, merge, path)
+    return path
 
-    def make(rows: int, cols: int) -> Path:
-        path = folder / f"{rows}x{cols}.tif"
-        if not path.exists():
-            part = np.random.default_rng(0).integers(1, 10_000, (2, 1098, cols), dtype=np.uint16)
-            whole = np.broadcast_to(part[:, None], (2, -(-rows // 1098), 1098, cols))
-            values = whole.reshape(2, -1, cols)[:, :rows]
-            scene = GeoTensor(values, Affine(10, 0, 699960, 0, -10, 4400040), "EPSG:32610")
-            copying = SpatialPatcher(
-                SpatialRectangular(512, boundary="shrink"), SpatialRegularStride(512)
-            )
-            merge_to_file(
-                copying.stream(scene), scene, SpatialOverlapAdd(dtype="uint16", fill_value=0), path
-            )
-        return path
 
-    return make
+@pytest.fixture(scope="module")
+def clusters() -> Iterator[dict[int, object]]:
+    """Return Dask clients of 1, 2 and 4 local workers, a process and a thread each."""
+    from distributed import Client
+
+    options = {"threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "set_as_default": False}
+    with (
+        Client(n_workers=1, **options) as one,
+        Client(n_workers=2, **options) as two,
+        Client(n_workers=4, **options) as four,
+    ):
+        yield {1: one, 2: two, 4: four}
 
 
 def digest(store: Path) -> str:
+    """Return one hash of all files of a store, with their names."""
     whole = hashlib.sha256()
     for file in sorted(path for path in store.rglob("*") if path.is_file()):
         whole.update(str(file.relative_to(store)).encode() + file.read_bytes())
     return whole.hexdigest()
 
 
-@pytest.mark.filterwarnings(
-    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+def smoothed_ndvi() -> Lambda:
+    """Return NDVI after a Gaussian of two pixels: an operator that needs its neighbours."""
+    from scipy.ndimage import gaussian_filter
+
+    ndvi = ndvi_operator(2)
+
+    def smooth(chip: GeoTensor) -> np.ndarray:
+        return gaussian_filter(np.asarray(ndvi(chip)), 2.0)
+
+    return Lambda(smooth)
+
+
+@pytest.mark.parametrize(
+    ("what", "operator"),
+    [
+        ("a run by blocks over Dask", ndvi_operator(2)),
+        ("the same, blended", unknown(ndvi_operator(2))),
+        ("the same, smoothed and blended", smoothed_ndvi()),
+    ],
+    ids=["ndvi", "blended", "smoothed"],
 )
-def test_two_dask_workers_against_one(
-    make_file, tmp_path, compare: Comparison, quick: bool
-) -> None:
-    from distributed import Client
-
-    side = QUICK_TILE if quick else TILE
-    reader = RasterioReader(str(make_file(side, side)))
-    operator = ndvi_operator(2)
+def test_workers(what, operator, tile, clusters, tmp_path, compare: Comparison) -> None:
     target = tmp_path / "out.zarr"
-    made = {}
+    reader = RasterioReader(str(tile))
 
-    def run(name: str, scheduler: object, workers: int) -> None:
-        map_patches(
-            PATCHER, reader, operator, target=target, scheduler=scheduler, workers=workers,
-            progress=False,
-        )  # fmt: skip
-        made[name] = digest(target)
+    def run(scheduler: object, workers: int) -> Callable[[], str]:
+        def call() -> str:
+            options = {"scheduler": scheduler, "workers": workers, "progress": False}
+            map_patches(PATCHER, reader, operator, target=target, **options)
+            return str(target)
 
-    options = {"threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "set_as_default": False}
-    with Client(n_workers=1, **options) as one, Client(n_workers=2, **options) as two:
-        compare(
-            f"a run by blocks over Dask ({side} x {side})",
-            {
-                "one worker": lambda: run("one", one, 1),
-                "two workers": lambda: run("two", two, 2),
-                "threads, 2": lambda: run("threads", "threads", 2),
-            },
-            baseline="one worker",
-            targets={"two workers": 1 / 1.6},
-            rounds=3,
-        )
+        return call
+
+    names = {1: "one worker", 2: "two workers", 4: "four workers"}
+    runs = {names[count]: run(client, count) for count, client in clusters.items()}
+    runs |= {"threads, 1": run("threads", 1), "threads, 2": run("threads", 2)}
+    made = {name: digest(Path(call())) for name, call in runs.items()}
     assert len(set(made.values())) == 1, "the same bytes from every scheduler"
+    side = reader.shape[-1]
+    group = compare(
+        f"{what} ({side} x {side})",
+        runs,
+        baseline="one worker",
+        targets={"two workers": 1 / 1.6} if side == TILE else None,
+        facts={name: {"bytes": "the same"} for name in runs},
+        rounds=5,
+    )
+    rows = {row.name: row for row in group.rows}
+    rows["two workers"].facts["megapixels a second"] = _speed(rows["two workers"].times, side)
+    rows["one worker"].facts["megapixels a second"] = _speed(rows["one worker"].times, side)
 
 
-def test_cost_grows_with_the_pixels(make_file, tmp_path, compare: Comparison, quick: bool) -> None:
-    side = QUICK_TILE // 2 if quick else TILE // 2
-    path = make_file(4 * side, 4 * side)  # up to four tiles: 16 of these quarter tiles
-    whole = RasterioReader(str(path))
-    operator = ndvi_operator(2)
+def _speed(times: list[float], side: int) -> str:
+    return f"{side * side / 1e6 / float(np.median(times)):.0f}"
 
-    def run(times: int) -> None:
-        part = whole.read_from_window(Window(0, 0, times * side, times * side), boundless=False)
-        map_patches(PATCHER, part, operator, target=tmp_path / "out.zarr", progress=False)
 
-    compare(
-        f"cost in pixels: 1, 4 and 16 times {side} x {side}",
-        {"1": lambda: run(1), "4": lambda: run(2), "16": lambda: run(4)},
-        baseline="1",
-        targets={"4": 4 * 1.15, "16": 16 * 1.15},
+def mosaic(tile: Path, across: int, down: int) -> Path:
+    """Write a virtual raster of a tile repeated, which takes no room."""
+    with rasterio.open(tile) as file:
+        (height, width), srs = file.shape, escape(file.crs.to_wkt())
+    bands = []
+    for band in (1, 2):
+        parts = [
+            f'<SimpleSource><SourceFilename relativeToVRT="1">{tile.name}</SourceFilename>'
+            f"<SourceBand>{band}</SourceBand>"
+            f'<SrcRect xOff="0" yOff="0" xSize="{width}" ySize="{height}"/>'
+            f'<DstRect xOff="{col * width}" yOff="{row * height}" xSize="{width}" '
+            f'ySize="{height}"/></SimpleSource>'
+            for row in range(down)
+            for col in range(across)
+        ]
+        bands.append(
+            f'<VRTRasterBand dataType="UInt16" band="{band}">{"".join(parts)}</VRTRasterBand>'
+        )
+    path = tile.with_name(f"{across}x{down}.vrt")
+    place = ", ".join(map(repr, PLACE.to_gdal()))
+    path.write_text(
+        f'<VRTDataset rasterXSize="{across * width}" rasterYSize="{down * height}">'
+        f"<SRS>{srs}</SRS><GeoTransform>{place}</GeoTransform>{''.join(bands)}</VRTDataset>"
+    )
+    return path
+
+
+def test_pixels(tile, tmp_path, compare: Comparison) -> None:
+    operator = unknown(ndvi_operator(2))  # blended, so that chips and overlaps are counted too
+    target = tmp_path / "out.zarr"
+    readers = {
+        f"{across * down} of {down} x {across}": RasterioReader(str(mosaic(tile, across, down)))
+        for across, down in ((1, 1), (1, 2), (2, 2))
+    }
+    sizes = {name: float(np.prod(reader.shape[-2:])) / 1e6 for name, reader in readers.items()}
+    group = compare(
+        f"cost in pixels: 1, 2 and 4 tiles of {readers[next(iter(readers))].shape[-1]} squared",
+        {
+            name: lambda reader=reader: map_patches(
+                PATCHER, reader, operator, target=target, progress=False
+            )
+            for name, reader in readers.items()
+        },
+        baseline=next(iter(readers)),
         rounds=3,
     )
+    tell_slope(compare, group, sizes, "megapixel")
+
+
+def test_chips(compare: Comparison) -> None:
+    scene, operator = make_scene((2, 1536, 1536)), unknown(ndvi_operator(2))
+    patchers = [
+        SpatialPatcher(
+            SpatialRectangular(256, boundary="shift"), SpatialRegularStride(step), SpatialHann()
+        )
+        for step in (192, 96, 48, 24)
+    ]
+    sizes = {f"step {p.sampler.step[0]}": float(p.n_anchors(scene)) for p in patchers}
+    runs = {
+        name: lambda patcher=patcher: patcher.merge(patcher.stream(scene).map(operator), scene)
+        for name, patcher in zip(sizes, patchers, strict=True)
+    }
+    group = compare(
+        "cost in chips of 256 x 256, blended into one scene in memory",
+        runs,
+        baseline="step 192",
+        facts={name: {"chips": f"{count:,.0f}"} for name, count in sizes.items()},
+        rounds=5,
+    )
+    tell_slope(compare, group, sizes, "chip")
+
+
+@pytest.fixture(scope="module")
+def catalogs(request) -> dict[int, InMemoryGeoCatalog]:
+    """Return catalogs of 10^3 to 10^6 rows, 10^5 in a quick run."""
+    most = 5 if request.config.getoption("--quick") else 6
+    return {10**n: InMemoryGeoCatalog(scenes(10**n)) for n in range(3, most + 1)}
+
+
+def test_rows_indexed(catalogs, compare: Comparison) -> None:
+    def index(count: int) -> int:
+        return len(InMemoryGeoCatalog(catalogs[count].gdf).query(bounds=(0, 0, 1, 1)))
+
+    group = compare(
+        "cost in rows: indexing a catalog",
+        {f"{count:,}": lambda count=count: index(count) for count in catalogs},
+        baseline="1,000",
+        rounds=3,
+    )
+    tell_slope(compare, group, {f"{count:,}": float(count) for count in catalogs}, "row")
+
+
+@pytest.mark.parametrize("grows", [False, True], ids=["same", "growing"])
+def test_rows_queried(catalogs, compare: Comparison, grows: bool) -> None:
+    def ask(count: int) -> int:
+        side = 20_000.0 if grows else 20_000.0 * (100_000 / count) ** 0.5
+        asked = questions(200, min(side, 500_000.0))
+        return sum(len(catalogs[count].query(bounds=box, time=time)) for box, time in asked)
+
+    for count in catalogs:
+        ask(count)
+    what = "answers that grow with the rows" if grows else "answers of one size"
+    group = compare(
+        f"cost in rows: 200 queries, {what}",
+        {f"{count:,}": lambda count=count: ask(count) for count in catalogs},
+        baseline="1,000",
+        rounds=5,
+        per=("query", 200),
+    )
+    sizes = {f"{count:,}": float(count) for count in catalogs}
+    tell_slope(compare, group, sizes)
+
+
+def test_scenes_of_a_catalog_run(tmp_path, compare: Comparison) -> None:
+    scene = make_scene((2, 512, 512))
+    paths = [write_cog(scene, tmp_path / f"s_2024{n:04d}.tif") for n in range(101, 117)]
+    counts = (4, 8, 16)
+    catalogs = {
+        n: build_raster_catalog(paths[:n], filename_regex=r"s_(?P<date>\d{8})") for n in counts
+    }
+
+    def run(count: int) -> int:
+        made = CatalogPipeline(
+            catalogs[count], NDVI(red_idx=0, nir_idx=1), writer=tmp_path / "made", workers=2
+        ).run()
+        return made[0].done
+
+    assert [run(n) for n in counts] == list(counts)
+    group = compare(
+        "cost in scenes of a catalog run, each 512 x 512 to a COG",
+        {str(n): lambda n=n: run(n) for n in counts},
+        baseline="4",
+        rounds=5,
+    )
+    tell_slope(compare, group, {str(n): float(n) for n in counts}, "scene")
