@@ -39,7 +39,8 @@ __all__ = ["Artifact", "ArtifactError", "Verification", "freeze", "load", "rerun
 
 FORMAT = "geostack-artifact-1"
 
-_KEYS = {"format", "pipeline", "pipeline_hash", "inputs", "result", "versions"}
+_SEALED = ("inputs", "result", "versions")
+_KEYS = {"format", "pipeline", "pipeline_hash", *_SEALED, "sha256"}
 _INPUT_KEYS = {"content_hash", "shape", "dtype", "georeference", "member", "sha256"}
 _RESULT_KEYS = {"content_hash", "summary"}
 
@@ -132,6 +133,7 @@ def freeze(
         "result": {"content_hash": content_hash(result), "summary": _summary(result)},
         "versions": _versions(operator),
     }
+    manifest["sha256"] = {part: _seal(manifest[part]) for part in _SEALED}
     text = json.dumps(manifest, indent=1, allow_nan=False).encode()
     write_members(target, {MANIFEST: text, **members})
     kept = frozen if keep_inputs else {}
@@ -174,6 +176,7 @@ def load(
             inputs[name] = _checked_input(name, entry, members)
     if members:
         raise ArtifactError(f"members that the manifest does not know: {sorted(members)}")
+    _check_seals(manifest)
     return Artifact(source, operator, inputs, manifest, found)
 
 
@@ -211,6 +214,17 @@ def verify(
             f"versions that changed: {differing}"
         )
     return Verification(artifact.digest, now, changed)
+
+
+def _seal(part: Any) -> str:
+    return sha256(json.dumps(part, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def _check_seals(manifest: Mapping[str, Any]) -> None:
+    """Refuse what no other check sees: versions, shapes and summaries that were edited."""
+    for part in _SEALED:
+        if _seal(manifest[part]) != manifest["sha256"][part]:
+            raise ArtifactError(f"what the manifest says of its {part} differs from its SHA-256")
 
 
 def _by_name(inputs: Raster | Mapping[str, Raster]) -> Mapping[str, Raster]:
@@ -332,6 +346,7 @@ def _manifest(text: bytes) -> dict[str, Any]:
         (manifest.get("result"), _RESULT_KEYS, "the result"),
         (manifest.get("versions"), None, "the versions"),
         (manifest.get("inputs"), None, "the inputs"),
+        (manifest.get("sha256"), set(_SEALED), "the hashes"),
     ]
     for part, keys, what in parts:
         _check_part(part, keys, what)

@@ -15,7 +15,15 @@ from geostack import artifact
 from geostack.artifact import ArtifactError, freeze, load, rerun, verify
 from geostack.artifact_tar import MANIFEST, array_bytes, read_array, read_members
 from geotoolz import NDVI, DNToReflectance
-from pipekit import Graph, Input, Lambda, NotSerializableError, Operator, UntrustedOperatorError
+from pipekit import (
+    ConfigError,
+    Graph,
+    Input,
+    Lambda,
+    NotSerializableError,
+    Operator,
+    UntrustedOperatorError,
+)
 
 PIPELINE = DNToReflectance() | NDVI(red_idx="B04", nir_idx="B08")
 
@@ -43,10 +51,14 @@ def repack(path: Path, change) -> Path:
     return path
 
 
-def edit_manifest(path: Path, change) -> Path:
+def edit_manifest(path: Path, change, *, sealed: bool = False) -> Path:
+    """Change the manifest; `sealed` makes its hashes anew, as a forger would."""
+
     def edit(members):
         manifest = json.loads(members[MANIFEST])
         change(manifest)
+        if sealed:
+            manifest["sha256"] = {part: artifact._seal(manifest[part]) for part in artifact._SEALED}
         members[MANIFEST] = json.dumps(manifest).encode()
 
     return repack(path, edit)
@@ -205,7 +217,88 @@ def test_a_changed_result_hash_is_found_by_running(frozen: Path):
         manifest["versions"]["numpy"] = "1.0"
 
     with pytest.raises(ArtifactError, match=r"the result differs.*numpy 1\.0 ->"):
-        verify(edit_manifest(frozen, change))
+        verify(edit_manifest(frozen, change, sealed=True))
+
+
+def test_verifying_runs_the_pipeline_and_compares_bytes(frozen: Path, monkeypatch):
+    calls = []
+    run = artifact._run
+
+    def off_by_a_bit(operator, inputs):
+        calls.append(operator)
+        result = run(operator, inputs)
+        result.values.view("uint32")[0, 0] ^= 1
+        return result
+
+    assert verify(frozen).result_hash == load(frozen).result_hash
+    monkeypatch.setattr(artifact, "_run", off_by_a_bit)
+    with pytest.raises(ArtifactError, match=r"the result differs.*versions that changed: none"):
+        verify(frozen)
+    assert calls == [PIPELINE]
+
+
+def leaves(value, path=()):
+    """Every (path, value) of nested mappings and lists."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in pairs:
+        if isinstance(item, dict | list):
+            yield from leaves(item, (*path, key))
+        else:
+            yield (*path, key), item
+
+
+def test_no_word_of_the_manifest_can_be_changed(frozen: Path, tmp_path: Path):
+    """Each leaf in turn is another one; the error names the part it is in."""
+    whole = json.loads(read_members(frozen)[MANIFEST])
+    places = list(leaves(whole))
+    assert len(places) > 40
+    for path, value in places:
+
+        def change(manifest, path=path, value=value):
+            for key in path[:-1]:
+                manifest = manifest[key]
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            manifest[path[-1]] = value + 1 if number else f"{value}x"
+
+        copy = tmp_path / "copy.tar"
+        copy.write_bytes(frozen.read_bytes())
+        with pytest.raises((ArtifactError, ConfigError)) as refused:
+            load(edit_manifest(copy, change))
+        part = {"pipeline_hash": "pipeline", "inputs": "input", "sha256": ""}.get(path[0], path[0])
+        told = str(refused.value)
+        assert part in told or "operators[" in told or "config" in told, (path, told)
+
+
+@pytest.mark.parametrize("member", [MANIFEST, "inputs/0.npy"])
+@pytest.mark.parametrize("place", [0, 0.5, 1])
+def test_no_byte_of_a_member_can_be_changed(frozen: Path, member: str, place: float):
+    def change(members):
+        content = bytearray(members[member])
+        content[int(place * (len(content) - 1))] ^= 2
+        members[member] = bytes(content)
+
+    with pytest.raises((ArtifactError, ConfigError), match=r"input|manifest|pipeline|operators"):
+        load(repack(frozen, change))
+
+
+@pytest.mark.parametrize("member", [MANIFEST, "inputs/0.npy"])
+def test_no_member_can_be_left_out(frozen: Path, member: str):
+    with pytest.raises(ArtifactError, match=r"holds no manifest|input 'x' .* missing"):
+        load(repack(frozen, lambda members: members.pop(member)))
+
+
+def test_nothing_is_written_when_a_hostile_artifact_is_read(frozen: Path, tmp_path: Path):
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path != frozen}
+    beside = tmp_path.parent / "evil"
+    for name in ("../evil", str(beside), "inputs/../../evil"):
+        copy = tmp_path / "copy.tar"
+        copy.write_bytes(frozen.read_bytes())
+        with pytest.raises(ArtifactError):
+            verify(hostile(copy, tarfile.TarInfo(name), b"evil"))
+        copy.unlink()
+    after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path != frozen}
+    assert after == before
+    assert not beside.exists()
 
 
 def test_consistent_forgery_is_refused_by_the_digest(frozen: Path, tmp_path: Path):
