@@ -1,0 +1,165 @@
+"""Servers that live as long as a `with` block: in a thread, or in a process of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, Any
+
+__all__ = ["free_port", "running", "running_module"]
+
+_HERE = "127.0.0.1"
+
+
+@contextmanager
+def running(app: Any, *, seconds: float = 20.0) -> Iterator[str]:
+    """Serve an ASGI application from a thread of this process, and yield its address.
+
+    It listens on a free port that only this machine can reach. At the end of the block the server
+    finishes what is under way.
+
+    - `seconds`: how long starting, and then stopping, may take.
+
+    Raises TimeoutError when it takes longer, RuntimeError when the application fails to start.
+
+    >>> from urllib.request import urlopen
+    >>> from geostack.serve import create_app
+    >>> with running(create_app()) as url, urlopen(url + "/healthz") as answer:
+    ...     answer.status
+    200
+    """
+    import uvicorn
+
+    config = uvicorn.Config(app, host=_HERE, port=0, log_level="critical", ws="none")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, name="geostack-server", daemon=True)
+    thread.start()
+    try:
+        _wait_until_started(server, thread, seconds)
+        yield f"http://{_HERE}:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(seconds)
+    if thread.is_alive():
+        raise TimeoutError(f"the server did not stop within {seconds:g} s")
+
+
+def _wait_until_started(server: Any, thread: threading.Thread, seconds: float) -> None:
+    ends = time.monotonic() + seconds
+    while not server.started:
+        if not thread.is_alive():
+            raise RuntimeError("the application failed to start; its lifespan raised an error")
+        if time.monotonic() > ends:
+            raise TimeoutError(f"the server did not start within {seconds:g} s")
+        time.sleep(0.01)
+
+
+@contextmanager
+def running_module(
+    module: str,
+    *arguments: str,
+    health: str = "/healthz",
+    seconds: float = 90.0,
+    env: Mapping[str, str] | None = None,
+) -> Iterator[str]:
+    """Run `python -m MODULE ARGUMENTS --port PORT` in a process of its own; yield its address.
+
+    At the end of the block it is asked to stop (SIGINT), as by Ctrl-C in a terminal; what it
+    leaves behind of itself and its children is killed.
+
+    - `health`: the path that answers 200 once the server is ready.
+    - `seconds`: how long starting may take.
+    - `env`: added to this process's environment.
+
+    Raises RuntimeError with the end of what it printed when it ends before it is ready,
+    TimeoutError when it isn't ready in time.
+
+    >>> from urllib.request import urlopen
+    >>> with running_module("geostack.serve.launch", health="/") as url:
+    ...     pass
+    Traceback (most recent call last):
+    RuntimeError: geostack.serve.launch ended with status 0 before it was ready:...
+    """
+    port = free_port()
+    url = f"http://{_HERE}:{port}"
+    command = [sys.executable, "-m", module, *arguments, "--port", str(port)]
+    with tempfile.TemporaryFile() as printed:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(env or {})},
+            # A group of its own, so that its children can be told apart from ours.
+            start_new_session=True,
+        )
+        try:
+            _wait_until_ready(process, module, url + health, printed, seconds)
+            yield url
+        finally:
+            _stop(process)
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on at this moment.
+
+    >>> 1024 <= free_port() < 65536
+    True
+    """
+    with socket.socket() as probe:
+        probe.bind((_HERE, 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_ready(
+    process: subprocess.Popen[bytes], module: str, url: str, printed: IO[bytes], seconds: float
+) -> None:
+    ends = time.monotonic() + seconds
+    while not _answers(url):
+        if process.poll() is not None:
+            raise RuntimeError(
+                f"{module} ended with status {process.returncode} before it was ready:\n"
+                f"{_end_of(printed)}"
+            )
+        if time.monotonic() > ends:
+            raise TimeoutError(
+                f"{module} was not ready within {seconds:g} s; it printed:\n{_end_of(printed)}"
+            )
+        time.sleep(0.05)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:  # refused, reset, timed out, or an answer that is an error
+        return False
+
+
+def _end_of(printed: IO[bytes]) -> str:
+    printed.seek(0)
+    return "\n".join(printed.read().decode("utf-8", "replace").splitlines()[-12:])
+
+
+def _stop(process: subprocess.Popen[bytes], seconds: float = 10.0) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    if hasattr(os, "killpg"):
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
