@@ -1,6 +1,7 @@
 """Run every benchmark and write the page and its figures.
 
-python benchmarks/run.py            benchmarks/RESULTS.md and docs/images/bench_*.svg
+python benchmarks/run.py            benchmarks/RESULTS.md and docs/images/bench_*.svg, and the
+                                    table of docs/reference/where-time-goes.md
 python benchmarks/run.py --quick    the same with smaller scenes into .benchmarks/
 python benchmarks/run.py --again    write the page anew from the last run's numbers
 """
@@ -56,6 +57,8 @@ def main() -> int:
     if not options.quick:
         results.values |= walkthrough()
     write(results)
+    profile = [sys.executable, str(HERE / "profile_paths.py")]
+    code |= subprocess.run([*profile, *(["--quick"] if options.quick else [])]).returncode
     print(f"measured in {(time.perf_counter() - began) / 60:.1f} minutes")
     return code
 

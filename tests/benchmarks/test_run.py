@@ -1,0 +1,78 @@
+"""A run hands over what pytest found, and a quick one leaves the committed page alone."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import run
+from comparisons import group
+from peers import STITCH
+from results import Results
+
+TINY = """
+def test_tiny(compare, quick):
+    compare("tiny", {"a": int, "b": int}, baseline="a", rounds=9, facts={"b": {"rows": "equal"}})
+    compare.values["counted"] = 3
+    compare.left_out.append(f"large, quick={quick}")
+
+def test_that_fails(compare):
+    assert not compare.groups
+"""
+
+
+@pytest.fixture
+def bench_folder(tmp_path, monkeypatch):
+    for name in ("conftest.py", "compare.py"):
+        shutil.copy(Path(run.__file__).with_name(name), tmp_path)
+    monkeypatch.setattr(run, "HERE", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_comparisons_and_counts_arrive_even_where_a_benchmark_fails(bench_folder, quick):
+    (bench_folder / "bench_tiny.py").write_text(TINY)
+    results, code = run.comparisons(quick)
+    assert code == 1
+    assert [one["title"] for one in results.groups] == ["tiny"]
+    assert len(results.row("tiny", "b")["times"]) == (3 if quick else 9)
+    assert results.row("tiny", "b")["facts"] == {"rows": "equal"}
+    assert results.values == {"counted": 3}
+    assert results.left_out == [f"large, quick={quick}"]
+    assert results.quick is quick
+
+
+def results_of(quick):
+    groups = [
+        group(f"{STITCH} {side}", curve=[STITCH, side], geostack=[side / 10]) for side in (1.0, 4.0)
+    ]
+    return Results(groups=groups, quick=quick)
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_pages_figures_and_numbers_go_where_they_belong(tmp_path, monkeypatch, quick):
+    home, scratch = tmp_path / "benchmarks", tmp_path / ".benchmarks"
+    home.mkdir()
+    (home / "tried.md").write_text("much was tried")
+    monkeypatch.setattr(run, "ROOT", tmp_path)
+    monkeypatch.setattr(run, "HERE", home)
+    monkeypatch.setattr(run, "QUICK_HOME", scratch)
+    monkeypatch.setattr(run, "NUMBERS", {quick: scratch / "numbers.json"})
+    results = results_of(quick)
+    run.write(results)
+    page = (scratch if quick else home) / "RESULTS.md"
+    assert (home / "RESULTS.md").exists() is not quick
+    figure = scratch if quick else tmp_path / "docs" / "images"
+    link = "bench_stitch_time.svg" if quick else "../docs/images/bench_stitch_time.svg"
+    assert f"]({link})" in page.read_text("utf-8")
+    assert (figure / "bench_stitch_time.svg").exists()
+    assert "much was tried" in page.read_text("utf-8")
+    again = Results(**json.loads((scratch / "numbers.json").read_text("utf-8")))
+    assert again == results
+
+
+def test_peak_memory_is_measured_in_a_process_of_its_own():
+    peak = run._peak("hand-written loop", (2, 600, 600))
+    assert peak["shape"] == (2, 600, 600)
+    assert peak["in all"] > 50
+    assert peak["beyond"] < 50
