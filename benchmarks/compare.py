@@ -45,6 +45,11 @@ class Comparison:
     values: dict[str, float] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
+    @property
+    def enough(self) -> tuple[int, float]:
+        """Rounds after which a comparison ends once it has taken so many seconds."""
+        return (1, 3.0) if self.quick else (3, 40.0)
+
     def __call__(
         self,
         title: str,
@@ -59,12 +64,14 @@ class Comparison:
     ) -> Group:
         """Run each rival once a round, forth and back in turn, after one round of warm-up.
 
+        Slow ones get fewer rounds than asked for, three at least (in a quick run one).
+
         `targets` are ratios to `baseline`; `facts` are a rival's columns beside its times; `per`
         names and counts what one run is made of; `curve` names a figure, and the size there.
         """
         if self.quick:
             rounds = min(rounds, 3)
-        times = _times_in_turn(rivals, rounds)
+        times = _times_in_turn(rivals, rounds, self.enough)
         base = times[baseline]
         rows = [
             Row(
@@ -82,8 +89,10 @@ class Comparison:
 
 
 def _times_in_turn(
-    rivals: Mapping[str, Callable[[], object]], rounds: int
+    rivals: Mapping[str, Callable[[], object]], rounds: int, enough: tuple[int, float]
 ) -> dict[str, list[float]]:
+    least, seconds = enough
+    start = time.monotonic()
     times: dict[str, list[float]] = {name: [] for name in rivals}
     gc.collect()
     gc.freeze()  # what was there before is no rival's garbage, and takes long to look through
@@ -96,6 +105,8 @@ def _times_in_turn(
                 took = time.perf_counter() - began
                 if number:
                     times[name].append(took)
+            if number >= least and time.monotonic() - start > seconds:
+                break
     finally:
         gc.unfreeze()
     return times

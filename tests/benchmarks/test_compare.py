@@ -1,5 +1,7 @@
 """Rivals are timed in turn, and each ratio is of one round."""
 
+import itertools
+
 import pytest
 from compare import Comparison
 
@@ -31,6 +33,14 @@ def test_a_quick_run_has_three_rounds_at_most():
     assert len(quick("few", {"a": int}, baseline="a", rounds=9).rows[0].times) == 3
     assert len(quick("fewer", {"a": int}, baseline="a", rounds=2).rows[0].times) == 2
     assert [group.title for group in quick.groups] == ["few", "fewer"]
+
+
+@pytest.mark.parametrize(("quick", "rounds"), [(True, 1), (False, 3)])
+def test_slow_rivals_get_fewer_rounds_but_not_too_few(monkeypatch, quick, rounds):
+    clock = itertools.count(step=100)  # each look at it is much later
+    monkeypatch.setattr("compare.time.monotonic", lambda: next(clock))
+    group = Comparison(quick)("slow", {"a": int}, baseline="a", rounds=9)
+    assert len(group.rows[0].times) == rounds
 
 
 def test_a_failing_rival_is_not_timed_as_if_it_had_run():
