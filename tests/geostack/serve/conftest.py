@@ -66,7 +66,7 @@ class Running:
         assert not self.thread.is_alive()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def running() -> type[Running]:
     """The server class, for tests that stop it themselves."""
     return Running

@@ -6,6 +6,7 @@ import socket
 import struct
 import zlib
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -33,8 +34,9 @@ TO_NDVI = DNToReflectance() | NDVI(red_idx="B04", nir_idx="B08")
 LIMITS = Limits(max_body=200_000, max_pixels=200_000, body_seconds=1.0)
 
 
-@pytest.fixture
-def url(serve, scenes) -> str:
+@pytest.fixture(scope="module")
+def url(running, scenes) -> Iterator[str]:
+    """One server for all: whatever is sent, it is there for the next test."""
     (item,) = scenes.search("sentinel-2-l2a", scene_bbox(), "2024-06-14/2024-06-14")
     layer = scene_layer(item, TO_NDVI | Colormap("BrBG", -1.0, 1.0), BANDS, scenes)
     app = create_app(
@@ -44,7 +46,9 @@ def url(serve, scenes) -> str:
         limits=LIMITS,
         accept_yaml=True,
     )
-    return serve(app, **server_options(app))
+    server = running(app, server_options(app))
+    yield server.url
+    server.stop()
 
 
 def refused(answer: requests.Response, *statuses: int) -> str:

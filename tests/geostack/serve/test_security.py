@@ -3,8 +3,8 @@
 import socket
 import struct
 import threading
-import time
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -27,9 +27,12 @@ LIMITS = Limits(max_body=100_000, max_pixels=200_000, body_seconds=0.6)
 TIFF = {"Content-Type": "image/tiff"}
 
 
-@pytest.fixture
-def url(serve, scenes) -> str:
-    return serve(create_app({"ndvi": NDVI_PIPELINE}, source=scenes, limits=LIMITS))
+@pytest.fixture(scope="module")
+def url(running, scenes) -> Iterator[str]:
+    """One server for all: whatever is sent, it is there for the next test."""
+    server = running(create_app({"ndvi": NDVI_PIPELINE}, source=scenes, limits=LIMITS), {})
+    yield server.url
+    server.stop()
 
 
 def refused(answer: requests.Response, *statuses: int) -> str:
@@ -355,26 +358,6 @@ def test_faults_of_the_source_are_never_a_wrong_picture(serve, scenes, box):
             assert int(refused(answer, 503) and answer.headers["retry-after"]) > 0
     assert answers == [503, 503, 200] * 4
     assert len(right) == 1
-
-
-def test_a_load_of_clients_gets_right_pictures_or_errors(serve, scenes, box):
-    """Bounded: eight clients for two seconds, faults injected."""
-    app = create_app({"ndvi": NDVI_PIPELINE}, source=Faulty(scenes), limits=Limits(running=2))
-    url, seen, until = serve(app), [], time.monotonic() + 2
-
-    def client() -> None:
-        while time.monotonic() < until:
-            answer = post(url, {"item": ITEM, "bbox": box})
-            seen.append((answer.status_code, answer.content))
-
-    threads = [threading.Thread(target=client) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert {status for status, _ in seen} == {200, 503}
-    assert len({content for status, content in seen if status == 200}) == 1
-    assert requests.get(f"{url}/healthz", timeout=20).json()["jobs"] == 0
 
 
 @pytest.mark.parametrize("name", ["max_body", "running", "seconds", "waiting"])
