@@ -14,8 +14,17 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 OURS = {"pipekit", "geopatcher", "geocatalog", "geotoolz", "geostack"}
 OPTIONAL = {"exactextract", "rio_tiler", "IPython"}
 """Looked for, used where they are, and done without where they are not."""
-CARRIED = {"affine", "georeader", "mpl_toolkits", "traitlets", "nbformat", "numcodecs", "PIL"}
-"""Part of the interface of a declared library (rasterio's Affine, nbclient's nbformat, ...)."""
+CARRIED = {
+    "affine",
+    "georeader",
+    "h11",
+    "mpl_toolkits",
+    "traitlets",
+    "nbformat",
+    "numcodecs",
+    "PIL",
+}
+"""Part of the interface of a declared library (rasterio's Affine, uvicorn's h11, ...)."""
 
 
 def declared(*extras: str) -> set[str]:

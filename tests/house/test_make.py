@@ -57,6 +57,12 @@ def test_target_sets_up_first_in_an_empty_folder(target, tmp_path):
     assert planned.index("-m venv") < planned.index("pip install")
 
 
+def test_tests_and_walkthrough_bring_what_the_service_needs(tmp_path):
+    """Always: without the extra the service's tests would be skipped, and nobody would notice."""
+    for target in ("test", "notebooks", "notebooks-check"):
+        assert '".[serve]"' in make("-n", target, f"VENV={tmp_path / 'fresh'}").stdout, target
+
+
 def test_nothing_is_installed_twice(tmp_path):
     venv = tmp_path / "venv"
     venv.mkdir()
