@@ -6,6 +6,7 @@ halo that its chips need, and writes only these rows. Any block can be run again
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack, contextmanager
@@ -218,18 +219,23 @@ class _Run:
             neighbours=blocks_in_a_process(self.how.scheduler, self.how.workers),
         )
 
-    def _rows_of_a_block(self, align: int, kept: bool) -> int:
-        """Return how high blocks are: the higher, the fewer chips are made for two of them.
+    def _blocks(self, gap: Rows, align: int, kept: bool) -> list[Rows]:
+        """Return the blocks of a gap: the higher, the fewer chips are made for two of them.
 
-        `kept` blocks cost no more to lose or to hold than `BLOCK_ROWS`: those that a journal
-        notes, or that come back as arrays.
+        `kept` blocks are those that a journal notes, or that come back as arrays: they cost no
+        more to lose, or to hold, than `BLOCK_ROWS`.
         """
-        if self.how.block_rows is not None:
-            return aligned_rows(align, self.how.block_rows)
-        if kept:
-            return aligned_rows(align)
-        share = -(-self.domain.height // (2 * (self.how.workers or 1)))
-        return aligned_rows(align, min(max(share, BLOCK_ROWS), MOST_ROWS))
+        wanted = self.how.block_rows
+        if wanted is None:
+            share = 0 if kept else -(-self.domain.height // (2 * (self.how.workers or 1)))
+            wanted = min(max(share, BLOCK_ROWS), MOST_ROWS)
+        most = aligned_rows(align, wanted)
+        step = getattr(self.patcher.sampler, "step", (1,))[0]
+        unit = math.lcm(align, step)  # a line where chips begin cuts the fewest
+        top = gap[0]
+        if 2 * unit <= most < gap[1] - top:
+            align, most = unit, most // unit * unit
+        return [(top + a, top + b) for a, b in even_shares(gap[1] - top, most, align)]
 
     def _in_memory(self, spec: RasterSpec, first: Patch, journal: Journal | None) -> np.ndarray:
         if journal is not None:
@@ -243,8 +249,8 @@ class _Run:
         job = self._job(spec, first, None, None)
         shared = shares_memory(self.how.scheduler)
         work: Any = FillingJob(job, out) if shared else job
-        height = self._rows_of_a_block(1, kept=not shared)
-        for rows, result in self._each(even_shares(self.domain.height, height), work):
+        blocks = self._blocks((0, self.domain.height), 1, kept=not shared)
+        for rows, result in self._each(blocks, work):
             if result.values is not None:
                 out[..., slice(*rows), :] = result.values
             self._note(result.covered, result.skipped)
@@ -254,11 +260,10 @@ class _Run:
         """Have every row in the store: from the journal where it is there, else computed."""
         assert job.store is not None
         done = [] if journal is None else self._found(job.store, journal)
-        height = self._rows_of_a_block(align, kept=journal is not None)
         waiting = [
-            (start + top, start + bottom)
-            for start, stop in gaps(done, self.domain.height)
-            for top, bottom in even_shares(stop - start, height, align)
+            rows
+            for gap in gaps(done, self.domain.height)
+            for rows in self._blocks(gap, align, kept=journal is not None)
         ]
         for rows, result in self._each(waiting, job):
             self._note(result.covered, result.skipped)
