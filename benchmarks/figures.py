@@ -10,6 +10,14 @@ from results import Results
 
 COLOURS = ("#0b3d66", "#2f7fc1", "#777777", "#c44e2b", "#8a5a00", "#5d8c2a", "#7a4fa3", "#b0376f")
 MARKS = "os^Dv<>P"
+CASES = {
+    "geostack": "geostack, blended",
+    "geostack, 2 workers": "geostack, blended, 2 workers",
+    "geostack, not blended": "geostack, shift",
+    "geostack, not blended, 2 workers": "geostack, shift, 2 workers",
+}
+OURS = ("#0b3d66", "#2f7fc1", "#777777", "#c44e2b", "#8a5a00", "#5d8c2a", "#7a4fa3", "#b0376f")
+MARKS = "os^Dv<>P"
 LOCAL = "geostack, knowing that NDVI is local"
 CASES = {
     "geostack, 2 workers": "geostack, blended, 2 workers",
@@ -17,7 +25,7 @@ CASES = {
     LOCAL: "geostack, shift",
 }
 OURS = (*CASES, "geocatalog, in memory", "geocatalog, from a file", "whole-scene call")
-NOT_DRAWN = ("usual design", "geostack, shift, 2 workers")
+NOT_DRAWN = ("usual design",)
 SIZE = (8.2, 4.4)
 
 Curves = dict[str, list[tuple[float, float]]]

@@ -41,16 +41,17 @@ class Peer:
     lose: str
 
 
-def _stitched(label: str, workers: int = 1) -> tuple[Measured, ...]:
-    """Ours runs on as many threads as theirs."""
+def _stitched(label: str, blended: bool = True, workers: int = 1) -> tuple[Measured, ...]:
+    """Ours runs on as many threads as theirs, and blends where they do."""
+    how = "blended" if blended else "not blended"
     tail = f", {workers} workers" if workers > 1 else ""
     return tuple(
         Measured(
             f"{STITCH} {shape}",
-            f"NDVI {shape}",
+            f"NDVI {shape}, {how}",
             label,
-            f"geostack{tail}",
-            (label, f"geostack, blended{tail}", shape),
+            f"geostack{'' if blended else ', not blended'}{tail}",
+            (label, f"geostack, {'blended' if blended else 'shift'}{tail}", shape),
         )
         for shape in (SMALL, LARGE)
     )
@@ -100,15 +101,15 @@ PEERS = (
     Peer(
         "patchify",
         "patchify",
-        _stitched("patchify, unpatchify"),
-        "blending; the whole scene, not what full chips cover; flat memory",
+        _stitched("patchify, unpatchify", blended=False),
+        "the whole scene, not what full chips cover; blending for work that is not local",
         "two functions, nothing to learn",
     ),
     Peer(
         "dask",
         "dask",
-        _stitched("dask, map_overlap, chunks of 1024", workers=2),
-        "blending: map_overlap trims its halo, so work that sees chunks leaves seams",
+        _stitched("dask, map_overlap, chunks of 1024", blended=False, workers=2),
+        "blending (map_overlap trims its halo, so other work leaves seams); flat memory",
         "any array program, not just chips; a cluster, which we use it for ourselves",
     ),
     Peer(
