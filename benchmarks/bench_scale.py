@@ -106,7 +106,9 @@ def smoothed_ndvi() -> Lambda:
     ],
     ids=["ndvi", "blended", "smoothed"],
 )
-def test_workers(what, operator, tile, clusters, tmp_path, compare: Comparison) -> None:
+def test_workers(what, operator, tile, clusters, tmp_path, compare: Comparison, quick) -> None:
+    if quick and what.startswith("the same"):
+        pytest.skip("one kind of work in the quick run")
     target = tmp_path / "out.zarr"
     reader = RasterioReader(str(tile))
 
