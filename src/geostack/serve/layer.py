@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
     from geostack.sources import Source
 
+Box = tuple[float, float, float, float]
+"""(west, south, east, north)."""
+
 TILE = 256
 _MERCATOR = "EPSG:3857"
 _MERCATOR_EDGE = 20037508.342789244
@@ -78,16 +81,16 @@ class Layer:
         return sha256("\n".join(parts).encode()).hexdigest()[:16]
 
     @cached_property
-    def mercator_bounds(self) -> tuple[float, float, float, float]:
+    def mercator_bounds(self) -> Box:
         """(west, south, east, north) in metres of Web Mercator, read once from the first file."""
         return self._bounds_in(_MERCATOR)
 
     @cached_property
-    def bounds(self) -> tuple[float, float, float, float]:
+    def bounds(self) -> Box:
         """(west, south, east, north) in degrees."""
         return self._bounds_in("EPSG:4326")
 
-    def _bounds_in(self, crs: str) -> tuple[float, float, float, float]:
+    def _bounds_in(self, crs: str) -> Box:
         from rasterio.warp import transform_bounds
 
         where, box = with_dataset(self.assets[0], lambda file: (file.crs, tuple(file.bounds)))
@@ -104,6 +107,11 @@ class Layer:
             "bands": [asset.key for asset in self.assets],
         }
 
+    def is_known_empty(self, z: int, x: int, y: int) -> bool:
+        """Return whether a tile lies outside the layer; False until a file was opened once."""
+        known: Box | None = vars(self).get("mercator_bounds")
+        return known is not None and _apart(tile_bounds(z, x, y), known)
+
     def tile(self, z: int, x: int, y: int) -> bytes:
         """Return a tile as PNG, 256 x 256 RGBA; `EMPTY` where the layer has nothing.
 
@@ -111,8 +119,7 @@ class Layer:
         pyramid does not have, and for an operator that makes no picture.
         """
         box = tile_bounds(z, x, y)
-        west, south, east, north = self.mercator_bounds
-        if box[0] >= east or box[2] <= west or box[1] >= north or box[3] <= south:
+        if _apart(box, self.mercator_bounds):
             return empty_png()
         read = self._read(z, x, y, box)
         if read is None:
@@ -124,9 +131,7 @@ class Layer:
         colours, opacity = colours[:, inner, inner], opacity[inner, inner]
         return encode_png(colours, opacity) if opacity.any() else empty_png()
 
-    def _read(
-        self, z: int, x: int, y: int, box: tuple[float, float, float, float]
-    ) -> tuple[GeoTensor, NDArray[np.bool_]] | None:
+    def _read(self, z: int, x: int, y: int, box: Box) -> tuple[GeoTensor, NDArray[np.bool_]] | None:
         """Return the tile's pixels with their halo, and which (H, W) a file has, or None."""
         from rasterio import Affine
 
@@ -210,7 +215,7 @@ def _whole_nodata(dataset: Any) -> int | None:
     return int(value) if np.iinfo(kind).min <= value <= np.iinfo(kind).max else None
 
 
-def tile_bounds(z: int, x: int, y: int) -> tuple[float, float, float, float]:
+def tile_bounds(z: int, x: int, y: int) -> Box:
     """Return a tile's (west, south, east, north) in metres of Web Mercator.
 
     Raises ValueError for a tile that the pyramid does not have.
@@ -225,6 +230,10 @@ def tile_bounds(z: int, x: int, y: int) -> tuple[float, float, float, float]:
     side = 2 * _MERCATOR_EDGE / (1 << z)
     west, north = x * side - _MERCATOR_EDGE, _MERCATOR_EDGE - y * side
     return west, north - side, west + side, north
+
+
+def _apart(one: Box, other: Box) -> bool:
+    return one[0] >= other[2] or one[2] <= other[0] or one[1] >= other[3] or one[3] <= other[1]
 
 
 def _resampling(asset: Asset) -> Literal["nearest", "bilinear"]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from geostack.serve.gate import Gate
-from geostack.serve.layer import Layer, tile_bounds
+from geostack.serve.layer import Layer, empty_png, tile_bounds
 from geostack.serve.problem import Problem
 
 Key = tuple[str, int, int, int]
@@ -21,6 +21,15 @@ class Tile:
 
     png: bytes
     etag: str
+
+
+def tile_of(png: bytes) -> Tile:
+    """Return a PNG with its tag: a hash of the bytes.
+
+    >>> tile_of(b"").etag
+    '"e3b0c44298fc1c14"'
+    """
+    return Tile(png, f'"{sha256(png).hexdigest()[:16]}"')
 
 
 class TileCache:
@@ -68,7 +77,7 @@ class TileService:
         self._making: dict[Key, asyncio.Task[Tile]] = {}
 
     async def tile(self, name: str, z: int, x: int, y: int) -> tuple[Tile, bool]:
-        """Return a tile, and whether it was in the cache.
+        """Return a tile, and whether it was there without being made.
 
         Raises Problem: 404 for an unknown layer or tile, and what the gate raises.
         """
@@ -79,6 +88,9 @@ class TileService:
             tile_bounds(z, x, y)
         except ValueError:
             raise Problem(404, "there is no such tile: z is 0 to 24, x and y below 2**z") from None
+        if layer.is_known_empty(z, x, y):
+            # Costs no turn of the gate, and takes no place from tiles that show something.
+            return tile_of(empty_png()), True
         key = (name, z, x, y)
         kept = self.cache.get(key)
         if kept is not None:
@@ -93,8 +105,7 @@ class TileService:
 
     async def _make(self, layer: Layer, key: Key) -> Tile:
         def make() -> Tile:
-            png = layer.tile(*key[1:])
-            tile = Tile(png, f'"{sha256(png).hexdigest()[:16]}"')
+            tile = tile_of(layer.tile(*key[1:]))
             # Kept by the job itself: one that came too late for its answer is there for the next.
             self.cache.put(key, tile)
             return tile

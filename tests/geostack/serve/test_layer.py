@@ -100,3 +100,34 @@ def test_a_file_that_is_no_raster_is_refused_when_the_layer_is_made(tmp_path):
     path.write_text("no raster")
     with pytest.raises(PixelReadError, match=r"text, asset value"):
         file_layer(path, GREY, ["value"])
+
+
+def test_what_is_known_to_be_outside_takes_no_turn_and_no_place(tmp_path):
+    """Once the layer's box is known, empty tiles are answered without the gate or the cache."""
+    import asyncio
+
+    from geostack.serve.gate import Gate
+    from geostack.serve.limits import Limits
+    from geostack.serve.tiles import TileService
+
+    layer = file_layer(
+        on_the_tile(tmp_path / "a.tif", np.full((TILE, TILE), 9, "uint8")), GREY, ["value"]
+    )
+    gate = Gate(Limits(running=1, waiting=0))
+    tiles = TileService({"a": layer}, gate, 1 << 20)
+    assert not layer.is_known_empty(ZOOM, 0, 0), "no file was opened yet"
+
+    async def ask() -> None:
+        _, first = await tiles.tile("a", ZOOM, X, Y)
+        held = tiles.cache.held
+        assert (first, held > 0) == (False, True)
+        gate.close()  # whoever needs a turn of it is refused from now on
+        for x in range(500):
+            tile, there = await tiles.tile("a", ZOOM, x, 0)
+            assert (tile.png, there) == (empty_png(), True)
+        assert tiles.cache.held == held
+
+    asyncio.run(ask())
+    for x, y in ((X - 2, Y), (X + 2, Y), (X, Y - 2), (X, Y + 2)):
+        assert layer.is_known_empty(ZOOM, x, y)
+    assert not layer.is_known_empty(ZOOM - 1, X // 2, Y // 2)
