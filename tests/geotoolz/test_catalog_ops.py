@@ -17,7 +17,6 @@ from geocatalog import (
     to_geoparquet,
 )
 from geopatcher import (
-    SpatialExplicit,
     SpatialHann,
     SpatialPatcher,
     SpatialRectangular,
@@ -25,7 +24,7 @@ from geopatcher import (
 )
 from geotoolz import NDVI, ApplyToChips, DNToReflectance, Fanout, GridSampler, Lambda, Stitch
 from geotoolz.catalog_journal import Finished
-from geotoolz.catalog_ops import ActiveSampler, CatalogField, CatalogPipeline, read_row
+from geotoolz.catalog_ops import CatalogField, CatalogPipeline, read_row
 from geotoolz.catalog_run import Failure, RunReport, run_rows
 from pipekit import Operator
 
@@ -275,49 +274,3 @@ def test_reports_journals_and_configs_print(scenes, tmp_path):
     assert json.loads(json.dumps(config))["operator_hash"] == INDEX.config_hash
     function = CatalogPipeline(scenes, Lambda(lambda x: x), writer=tmp_path / "o")
     assert len(function.operator_hash) == 32
-
-
-class TestActiveSampler:
-    def test_the_best_patches_are_chosen_and_can_be_sampled_again(self, scenes):
-        scene = read_row(next(scenes.iter_rows()))
-        patcher = SpatialPatcher(SpatialRectangular(10), SpatialRegularStride(10))
-        picks = ActiveSampler(patcher, Lambda(np.std, name="std"), k=3)(scene)
-        by_hand = sorted(patcher.split(scene), key=lambda p: -np.std(p.data.values))[:3]
-        assert picks.anchors == [p.anchor for p in by_hand]
-        assert (np.diff(picks.scores) <= 0).all()
-        assert len(picks.all_scores) == 12
-        again = SpatialPatcher(SpatialRectangular(10), SpatialExplicit(picks.anchors))
-        np.testing.assert_array_equal(again.stream(scene)[0].data.values, picks[0].data.values)
-
-    def test_modes(self):
-        values = [3.0, np.nan, 9.0, 1.0, 7.0]
-        assert ActiveSampler(values, float, 2)().items == [9.0, 7.0]
-        assert ActiveSampler(values, float, 2, "bottom")().items == [1.0, 3.0]
-        drawn = ActiveSampler(values, float, 3, "weighted", seed=4)()
-        assert drawn.indices == ActiveSampler(values, float, 3, "weighted", seed=4)().indices
-        assert len(set(drawn.indices)) == 3
-        assert 1 not in drawn.indices
-        assert len(ActiveSampler(values, float, 99)()) == 4
-
-    def test_rows_of_a_catalog_are_candidates(self, scenes):
-        picks = ActiveSampler(scenes, lambda row: row.start_time.day, 1)()
-        assert picks[0].filepath.endswith("s_20240604.tif")
-        assert ActiveSampler(None, lambda row: row.start_time.day, 1)(scenes)[0].index == 3
-
-    @pytest.mark.parametrize(
-        ("arguments", "error", "message"),
-        [
-            (([1], float, 0), ValueError, "k must"),
-            (([1], float, 1, "best"), ValueError, "mode"),
-            ((3, float, 1), TypeError, "int"),
-            (([-1.0], float, 1, "weighted"), ValueError, "at least 0"),
-        ],
-    )
-    def test_bad_arguments_are_refused(self, arguments, error, message):
-        with pytest.raises(error, match=message):
-            ActiveSampler(*arguments)()
-
-    def test_a_patcher_needs_a_field(self):
-        patcher = SpatialPatcher(SpatialRectangular(10), SpatialRegularStride(10))
-        with pytest.raises(ValueError, match="Field"):
-            ActiveSampler(patcher, np.std, 1)()
