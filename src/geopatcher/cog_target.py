@@ -79,6 +79,8 @@ class CogTarget:
             "BLOCKSIZE": side,
             "COMPRESS": "DEFLATE",
             "PREDICTOR": "YES" if kind in "iuf" else "NO",
+            # The low bits of floats are noise: level 6 takes 1.4 to 1.6 times as long for 1 %.
+            "LEVEL": "1" if kind in "fc" else "6",
             "OVERVIEW_RESAMPLING": "AVERAGE" if kind in "fc" else "NEAREST",
             "BIGTIFF": "IF_SAFER",
             "NUM_THREADS": "2",
