@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 __all__ = ["free_port", "running", "running_module"]
@@ -41,7 +41,7 @@ def running(app: Any, *, seconds: float = 20.0) -> Iterator[str]:
 
     config = uvicorn.Config(app, host=_HERE, port=0, log_level="critical", ws="none")
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, name="geostack-server", daemon=True)
+    thread = threading.Thread(target=_serve, args=(server,), name="geostack-server", daemon=True)
     thread.start()
     try:
         _wait_until_started(server, thread, seconds)
@@ -51,6 +51,12 @@ def running(app: Any, *, seconds: float = 20.0) -> Iterator[str]:
         thread.join(seconds)
     if thread.is_alive():
         raise TimeoutError(f"the server did not stop within {seconds:g} s")
+
+
+def _serve(server: Any) -> None:
+    # uvicorn leaves the process when an application can't start; here that ends the thread only.
+    with suppress(SystemExit):
+        server.run()
 
 
 def _wait_until_started(server: Any, thread: threading.Thread, seconds: float) -> None:
@@ -159,7 +165,5 @@ def _stop(process: subprocess.Popen[bytes], seconds: float = 10.0) -> None:
             process.kill()
             process.wait()
     if hasattr(os, "killpg"):
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
