@@ -8,6 +8,7 @@ final: memory is one row of chunks, and no thread but the caller's compresses.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -148,11 +149,31 @@ class ShardWriter:
             opened.writelines(chunk for _, chunk in full)
 
     def _end(self, file: Path) -> None:
-        import google_crc32c
-
         index = self._open.pop(file)
         if (index == _MISSING).all():
             return
         raw = index.tobytes()
         with file.open("ab") as opened:
-            opened.write(raw + google_crc32c.value(raw).to_bytes(4, "little"))
+            opened.write(raw + crc32c(raw).to_bytes(4, "little"))
+
+
+def crc32c(data: bytes) -> int:
+    """Return the CRC-32C (Castagnoli) of some bytes, as RFC 3720, appendix B.4, defines it.
+
+    >>> hex(crc32c(b"123456789"))
+    '0xe3069283'
+    """
+    rest = 0xFFFFFFFF
+    for byte in data:
+        rest = _table()[(rest ^ byte) & 0xFF] ^ (rest >> 8)
+    return rest ^ 0xFFFFFFFF
+
+
+@cache
+def _table() -> list[int]:
+    table = []
+    for entry in range(256):
+        for _ in range(8):
+            entry = (entry >> 1) ^ (0x82F63B78 if entry & 1 else 0)
+        table.append(entry)
+    return table
