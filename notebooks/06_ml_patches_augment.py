@@ -543,5 +543,6 @@ if tyrol is not None:
 # | labels, tiled | `ModelOp(model, method="predict")`, `SpatialHardVote(3)` | `boundary="shift"`: 100 % |
 # | doubt | `SklearnOp(..., method="predict_proba")`, `SpatialSoftVote(3)` | errors sit where margins are small |
 #
-# **Where next.** [Patching, one chip, one band](patching/01_intro.ipynb) opens the patcher itself; the
+# **Where next.** [Deployment](07_deployment_shapes.ipynb) puts such a model behind an address;
+# [patching, one chip, one band](patching/01_intro.ipynb) opens the patcher itself; the
 # [recipes](patching/recipes/torch_dataset.ipynb) feed the same chips to PyTorch, JAX and Grain.

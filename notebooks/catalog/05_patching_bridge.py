@@ -308,5 +308,6 @@ if flanders is not None:
 #
 #     catalog row -> Field -> patches -> operator per patch -> stitched raster -> new catalog row
 #
-# **Where next.** [DuckDB](04_duckdb.ipynb) for catalogs of a million rows;
+# **Where next.** [Deployment](../07_deployment_shapes.ipynb) kills such a run, resumes it, and works
+# out what ten thousand scenes cost; [DuckDB](04_duckdb.ipynb) for catalogs of a million rows;
 # [streaming](../patching/06_streaming.ipynb) for scenes that do not fit into memory.
