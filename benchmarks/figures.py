@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import statistics
 from pathlib import Path
+from typing import Any
 
 from peers import CATALOG, READING, STITCH
 from results import Results
 
-COLOURS = ("#0b3d66", "#2f7fc1", "#777777", "#c44e2b", "#8a5a00", "#5d8c2a", "#7a4fa3", "#b0376f")
-MARKS = "os^Dv<>P"
+COLOURS = ("#c44e2b", "#5d8c2a", "#7a4fa3", "#b8860b", "#1b9e8f")
+"""Of peers; ours are blue."""
+MARKS = "s^Dv<>P"
+BLUES = {"blended": "#0b3d66", "not blended": "#4a9ae0"}
 CASES = {
     "geostack": "geostack, blended",
     "geostack, 2 workers": "geostack, blended, 2 workers",
     "geostack, not blended": "geostack, shift",
     "geostack, not blended, 2 workers": "geostack, shift, 2 workers",
-}
-OURS = ("#0b3d66", "#2f7fc1", "#777777", "#c44e2b", "#8a5a00", "#5d8c2a", "#7a4fa3", "#b0376f")
-MARKS = "os^Dv<>P"
-LOCAL = "geostack, knowing that NDVI is local"
-CASES = {
-    "geostack, 2 workers": "geostack, blended, 2 workers",
-    "geostack": "geostack, blended",
-    LOCAL: "geostack, shift",
 }
 OURS = (*CASES, "geocatalog, in memory", "geocatalog, from a file", "whole-scene call")
 NOT_DRAWN = ("usual design",)
@@ -113,19 +108,26 @@ def _plot(path: Path, curves: Curves, title: str, across: str, up: str) -> None:
     # fixed ids and no date, so that the same numbers give the same file
     with plt.rc_context({"svg.hashsalt": path.name, "svg.fonttype": "none", "font.size": 10}):
         figure, axes = plt.subplots(figsize=SIZE, layout="constrained", facecolor="white")
-        for number, (name, points) in enumerate(curves.items()):
-            ours = name.startswith(("geostack", "geocatalog"))
-            axes.plot(
-                *zip(*points, strict=True),
-                color=COLOURS[number % len(COLOURS)],
-                marker=MARKS[number % len(MARKS)],
-                markersize=5,
-                linewidth=2.4 if ours else 1.3,
-                linestyle="--" if name == "whole-scene call" else "-",
-                label=name,
-            )
+        peers = [name for name in curves if name not in OURS]
+        for name, points in curves.items():
+            axes.plot(*zip(*points, strict=True), label=name, markersize=5, **_style(name, peers))
         axes.set(xscale="log", yscale="log", title=title, xlabel=across, ylabel=up)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter("")
         axes.grid(True, which="major", color="#dddddd")
         axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
         figure.savefig(path, metadata={"Date": None})
         plt.close(figure)
+
+
+def _style(name: str, peers: list[str]) -> dict[str, Any]:
+    """Ours are thick and blue, dashed with two workers or from a file; each peer has its colour."""
+    if name in peers:
+        number = peers.index(name)
+        return {"color": COLOURS[number % len(COLOURS)], "marker": MARKS[number % len(MARKS)]}
+    if name == "whole-scene call":
+        return {"color": "#777777", "linestyle": ":", "marker": "."}
+    dashed = name.endswith(("2 workers", "from a file"))
+    colour = BLUES["not blended" if "not blended" in name else "blended"]
+    return {"color": colour, "linewidth": 2.4, "linestyle": "--" if dashed else "-", "marker": "o"}
