@@ -57,7 +57,7 @@ def exactness(made: np.ndarray, expected: np.ndarray) -> dict[str, str]:
         "pixels missing or wrong": f"{missing:,} ({missing / expected.size:.1%})"
         if missing
         else "0",
-        "largest difference elsewhere": f"{difference[good].max():.0e}",
+        "largest difference elsewhere": f"{difference[good].max():.0e}".replace("0e+00", "0"),
     }
 
 

@@ -129,7 +129,18 @@ PEERS = (
     Peer(
         "GeoPandas",
         "geopandas",
-        _found("a box and 30 days, in memory", "GeoPandas, sindex", "geocatalog, in memory"),
+        (
+            *_found("a box and 30 days, in memory", "GeoPandas, sindex", "geocatalog, in memory"),
+            *(
+                Measured(
+                    f"1,000 queries of {count} footprints in memory",
+                    f"the same, counted, {count} rows",
+                    "geopandas",
+                    "geocatalog",
+                )
+                for count in ("100,000", "1,000,000")
+            ),
+        ),
         "time is indexed too; rows stay numbers until asked for; files, not just tables",
         "every other operation on tables and geometries; a catalog gives its `.gdf` for them",
     ),

@@ -1,7 +1,7 @@
 """Write the README's tables, of notebooks and of measurements: python docs/readme_tables.py.
 
-The first lists the executed notebooks; one without a line below is an error. The second holds the
-rows of benchmarks/RESULTS.md that have a target.
+The first lists the executed notebooks; one without a line below is an error. The second holds two
+tables of benchmarks/RESULTS.md: against each peer, and the targets.
 """
 
 from __future__ import annotations
@@ -65,28 +65,19 @@ def notebooks() -> str:
 
 
 def measurements(results: str) -> str:
-    """The rows of the results that have a target, as one table."""
-    rows = ["| measured | | target | |", "| --- | --- | --- | --- |"]
-    title, header = "", []
-    for line in results.splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")] if "|" in line else []
-        if set(line) <= set("|-: ") and cells:
-            continue
-        if line.startswith("## "):
-            title = line[3:].split(", each case")[0]
-        elif not cells:
-            header = []
-        elif not header:
-            header = cells
-        elif "target" in header and cells[header.index("target")]:
-            target = header.index("target")
-            column = next(
-                (n for n, name in enumerate(header) if name.startswith(("ratio", "beyond"))), 1
-            )
-            kind = header[column]
-            verdict = cells[target + 1] if len(cells) > target + 1 else ""
-            subject = f"{title}: {cells[0]}" + (f", {cells[1]}" if header[1] == "scene" else "")
-            rows.append(f"| {subject} | {cells[column]}, {kind} | {cells[target]} | {verdict} |")
+    """The results' first two tables: what is gained and lost against each peer, and the targets."""
+    return "\n\n".join(
+        f"### {title}\n\n{table(results, title)}" for title in ("Against each peer", "Targets")
+    )
+
+
+def table(results: str, title: str) -> str:
+    """The first table below a heading."""
+    _, heading, below = results.partition(f"\n## {title}\n")
+    lines = below.partition("\n## ")[0].splitlines()
+    rows = [line for line in lines if line.startswith("|")]
+    if not heading or len(rows) < 3:
+        raise ValueError(f"benchmarks/RESULTS.md must hold a table below '## {title}'")
     return "\n".join(rows)
 
 
