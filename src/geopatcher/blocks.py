@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class BlockJob:
 
     def __call__(self, rows: Rows) -> BlockResult:
         """Return what came of rows [start, stop): their values, unless a store took them."""
-        keep_freed_pages()
+        keep_freed_pages(self.chip_bytes)
         if self.store is not None:
             return self._stored(rows, self.store)
         lead, dtype = self.out
@@ -82,6 +83,12 @@ class BlockJob:
         with bounded_cache(self.field, self.neighbours):
             return run(merge, patches.items(self._touching.of(rows))), patches.skipped
 
+    @property
+    def chip_bytes(self) -> int:
+        """Bytes of a chip, of what goes in or comes out, in float64."""
+        planes = max(math.prod(self.field.domain.shape[:-2]), math.prod(self.chip[0]))
+        return planes * math.prod(self.patcher.geometry.size) * 8
+
     def patches(self) -> PatchStream:
         """Return the stream of results with a list of failures of its own."""
         source = copy.copy(self._source)  # shares the anchors, which may have taken long to draw
@@ -111,7 +118,7 @@ class FillingJob:
 
     def __call__(self, rows: Rows) -> BlockResult:
         """Compute rows [start, stop) where they belong."""
-        keep_freed_pages()
+        keep_freed_pages(self.job.chip_bytes)
         covered, skipped = self.job.fill(rows, self.out[..., slice(*rows), :])
         return BlockResult(covered, skipped, 0, None)
 

@@ -8,14 +8,16 @@ from functools import cache
 from typing import Any
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_LARGEST = 8 * 2**20
-"""Bytes of the largest array whose pages are kept: a chip of 512 x 512 in eight bands of float32,
-not a buffer of rows, of which each thread would keep some."""
+_LEAST, _MOST = 4 * 2**20, 32 * 2**20
+"""Bytes of the largest array whose pages are kept: the most is glibc's own limit."""
 _KEPT = 64 * 2**20
 
 
-def keep_freed_pages() -> None:
+def keep_freed_pages(largest: int) -> None:
     """Let the C library keep the pages of freed chips instead of returning them each time.
+
+    - `largest`: bytes of the largest array that is made for a chip. Buffers of rows are larger,
+      and their pages go back, of which each thread would else keep some.
 
     A chip's arrays are some 100 KB: glibc first maps and unmaps each of them, and the page faults
     cost more than the arithmetic. It would learn by itself, were it not told to forget: Dask
@@ -25,7 +27,7 @@ def keep_freed_pages() -> None:
     """
     library = _glibc()
     if library is not None and "MALLOC_MMAP_THRESHOLD_" not in os.environ:
-        library.mallopt(_M_MMAP_THRESHOLD, _LARGEST)
+        library.mallopt(_M_MMAP_THRESHOLD, min(max(largest, _LEAST), _MOST))
         library.mallopt(_M_TRIM_THRESHOLD, _KEPT)
 
 
