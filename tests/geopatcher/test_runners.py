@@ -1,6 +1,7 @@
 """Whole-scene runs: the same bytes from every scheduler, and after any kill."""
 
 import hashlib
+import itertools
 import os
 import random
 import signal
@@ -28,6 +29,7 @@ from geopatcher import (
     map_patches,
 )
 from geopatcher.fingerprint import fingerprint
+from geopatcher.runners import even_shares, gaps
 
 # Worker processes cannot import a test module by name.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -209,6 +211,57 @@ def test_rows_that_changed_on_disk_are_computed_again(tmp_path, scene_of, patche
     same(map_patches(patcher, scene, total, **options), first)
     rows.unlink()
     same(map_patches(patcher, scene, total, **options), first)
+
+
+def test_shards_that_were_damaged_are_computed_again(tmp_path, scene_of, patcher_of):
+    scene, patcher = scene_of((2, 3000, 64)), patcher_of(32, 24)
+    options = {"target": tmp_path / "o.zarr", "chunks": 32, "progress": False}
+    map_patches(patcher, scene, total, **options)
+    expected = digest(tmp_path / "o.zarr")
+    options |= {"journal": tmp_path / "run.jsonl", "workers": 1}
+    with pytest.raises(RuntimeError, match="power"):
+        map_patches(patcher, scene, Counting(limit=330), **options)
+    shards = sorted(tmp_path.glob(".o.zarr.*/data/c/*/*"))
+    assert len(shards) == 3
+    shards[0].write_bytes(bytes(100))
+    shards[1].unlink()
+    map_patches(patcher, scene, Counting(), **options)
+    assert digest(tmp_path / "o.zarr") == expected
+
+
+@pytest.mark.parametrize("name", ["out.tif", "out.zarr"])
+def test_a_run_goes_on_in_other_blocks_with_other_workers(tmp_path, scene_of, patcher_of, name):
+    scene, patcher = scene_of((2, 3200, 64)), patcher_of(32, 24)
+    options = {"target": tmp_path / name, "chunks": 32, "progress": False}
+    map_patches(patcher, scene, total, **options)
+    expected = digest(tmp_path / name)
+    options["journal"] = tmp_path / "run.jsonl"
+    for limit, workers, rows in ((150, 1, 320), (250, 2, 700), (150, 3, None)):
+        with pytest.raises(RuntimeError, match="power"):
+            more = {"workers": workers, "block_rows": rows}
+            map_patches(patcher, scene, Counting(limit), **options, **more)
+    last = Counting()
+    map_patches(patcher, scene, last, workers=2, block_rows=100, **options)
+    assert digest(tmp_path / name) == expected
+    assert last.calls < patcher.n_anchors(scene)
+
+
+@given(height=st.integers(1, 500), most=st.integers(1, 20), align=st.integers(1, 40))
+def test_blocks_cover_every_row_once(height, most, align):
+    blocks = even_shares(height, most * align, align)
+    assert [row for start, stop in blocks for row in range(start, stop)] == list(range(height))
+    assert all(start % align == 0 and 0 < stop - start <= most * align for start, stop in blocks)
+    sizes = [stop - start for start, stop in blocks[:-1]]
+    assert not sizes or max(sizes) - min(sizes) <= align
+
+
+@given(cuts=st.sets(st.integers(0, 60), min_size=2), taken=st.integers(0, 3))
+def test_gaps_are_what_blocks_leave(cuts, taken):
+    edges = sorted(cuts)
+    blocks = [pair for i, pair in enumerate(itertools.pairwise(edges)) if (i + taken) % 2]
+    left = [row for start, stop in gaps(blocks, 60) for row in range(start, stop)]
+    held = [row for start, stop in blocks for row in range(start, stop)]
+    assert sorted(left + held) == list(range(60))
 
 
 def test_a_target_that_was_removed_is_made_again(tmp_path, scene_of, patcher_of):
