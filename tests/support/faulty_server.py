@@ -133,7 +133,7 @@ def make_app(archive: Path, folder: Path, rates: Rates) -> Any:
     """The application: two layers, a pipeline, and one that takes its time."""
     clean = ArchiveSource([archive])
     faulty = FaultySource(clean, folder, rates)
-    pipelines = {"ndvi": Pipeline(TO_NDVI, BANDS), "wait": Pipeline(Wait(0.8), BANDS)}
+    pipelines = {"ndvi": Pipeline(TO_NDVI, BANDS), "wait": Pipeline(Wait(1.2), BANDS)}
     return create_app(pipelines, layers(clean, faulty), source=faulty, limits=LIMITS)
 
 

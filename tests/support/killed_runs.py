@@ -53,8 +53,26 @@ def begun(computed: str) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
+def killed(child: int, computed: str, chosen: random.Random) -> int:
+    """Kill a run after a few more scenes; return the exit code of it."""
+    wanted = begun(computed) + chosen.randint(1, 4)
+    while begun(computed) < wanted:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.0005)
+    time.sleep(chosen.uniform(0, 0.02))
+    os.kill(child, signal.SIGKILL)
+    return waited_for(child)
+
+
+def waited_for(child: int) -> int:
+    """Return the exit code of a run that goes to its end."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 def main(catalog: str, out: str, journal: str, computed: str, seed: str, kills: str) -> int:
-    """Kill so many runs, then let one go to its end; return its exit code."""
+    """Kill so many runs, print how many, and let one go to its end; return its exit code."""
     chosen = random.Random(int(seed))
     done = 0
     while True:
@@ -62,17 +80,10 @@ def main(catalog: str, out: str, journal: str, computed: str, seed: str, kills: 
         if child == 0:
             run(catalog, out, journal, computed)
             os._exit(0)
-        if done == int(kills):
-            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        wanted = begun(computed) + chosen.randint(1, 6)
-        while begun(computed) < wanted and os.waitpid(child, os.WNOHANG)[0] == 0:
-            time.sleep(0.0005)
-        time.sleep(chosen.uniform(0, 0.03))
-        try:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-        except (ProcessLookupError, ChildProcessError):
-            return 3  # it was through before it could be killed
+        code = killed(child, computed, chosen) if done < int(kills) else waited_for(child)
+        if code != -signal.SIGKILL:  # it came to its end, or failed
+            print(done)
+            return code
         done += 1
 
 

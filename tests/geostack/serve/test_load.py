@@ -29,9 +29,9 @@ def test_nothing_wrong_is_ever_returned(outcome):
 
 
 def test_the_run_met_what_it_is_about(outcome):
-    assert outcome.statuses[200] > 20
+    assert outcome.statuses[200] > 10
     assert outcome.dropped > 5
-    assert outcome.reasons["the scene can't be read now; try again"] > 5
+    assert outcome.reasons["the scene can't be read now; try again"] > 0
     assert outcome.reasons["the server is busy; try again"] > 0
 
 
