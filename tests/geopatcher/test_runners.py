@@ -27,6 +27,7 @@ from geopatcher import (
     SpatialRandom,
     SpatialRectangular,
     map_patches,
+    schedulers,
 )
 from geopatcher.fingerprint import fingerprint
 from geopatcher.runners import even_shares, gaps
@@ -139,6 +140,18 @@ def test_every_scheduler_writes_the_same_bytes(
     )
     assert digest(tmp_path / name) == expected
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_workers_elsewhere_are_sent_a_scene_in_memory(
+    scene_of, patcher_of, local_client, monkeypatch
+):
+    scene, patcher = scene_of((2, 300, 90)), patcher_of(32, 24)
+    options = {"progress": False, "block_rows": 64}
+    expected = map_patches(patcher, scene, total, **options)
+    assert schedulers.on_this_machine(local_client)
+    monkeypatch.setattr(schedulers, "on_this_machine", lambda client: False)
+    same(map_patches(patcher, scene, total, scheduler=local_client, **options), expected)
 
 
 def test_a_file_is_read_by_processes_as_by_threads(tmp_path, scene_of, patcher_of):
