@@ -76,3 +76,19 @@ def test_peak_memory_is_measured_in_a_process_of_its_own():
     assert peak["shape"] == (2, 600, 600)
     assert peak["in all"] > 50
     assert peak["beyond"] < 50
+
+
+@pytest.mark.parametrize(
+    ("minutes", "found"),
+    [
+        ([3.0], [3.0, 3.0]),  # a first run within the second's limit stands for both
+        ([5.0, 2.0], [5.0, 2.0]),
+        ([5.0, None], [5.0]),
+        ([None], []),
+    ],
+)
+def test_walkthrough_is_executed_again_only_where_that_says_more(monkeypatch, minutes, found):
+    given = iter(minutes)
+    monkeypatch.setattr(run, "_minutes_to_execute", lambda folder: next(given))
+    assert list(run.walkthrough().values()) == found
+    assert next(given, "nothing left") == "nothing left"
