@@ -40,7 +40,7 @@ def test_no_file_is_left_open_and_memory_does_not_run_away(outcome):
     most = [
         max(count for _, count in part) for part in (outcome.files[:half], outcome.files[half:])
     ]
-    assert most[1] <= most[0] + 4, "sixteen clients and three jobs, early and late"
+    assert most[1] <= most[0] + 10, "a leak of each failed read would be dozens"
     # The flatness of a minute is asserted in the benchmark; here a leak of scenes would show.
     assert outcome.growth < 100
 
