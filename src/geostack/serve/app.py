@@ -226,13 +226,8 @@ def _add_tiles(app: Any, service: Service) -> None:
     @app.get("/layers")
     async def list_layers() -> JSONResponse:
         """List the layers with their boxes."""
-
-        def describe() -> list[dict[str, Any]]:
-            return [layer.describe(name) for name, layer in service.layers.items()]
-
-        return JSONResponse(
-            {"config_hash": service.config_hash, "layers": await service.gate.run(describe)}
-        )
+        listed = await service.gate.run(service.tiles.describe)
+        return JSONResponse({"config_hash": service.config_hash, "layers": listed})
 
     @app.get("/tiles/{layer}/{z}/{x}/{y}.png")
     async def tile(layer: str, z: int, x: int, y: int, request: Request) -> Response:

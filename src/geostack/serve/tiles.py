@@ -7,10 +7,11 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 
 from geostack.serve.gate import Gate
 from geostack.serve.layer import Layer, empty_png, tile_bounds
-from geostack.serve.problem import Problem
+from geostack.serve.problem import Problem, problem_of
 
 Key = tuple[str, int, int, int]
 
@@ -75,6 +76,17 @@ class TileService:
         self.cache = TileCache(max_bytes)
         self._gate = gate
         self._making: dict[Key, asyncio.Task[Tile]] = {}
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Return what `GET /layers` says: of a layer that can't be read now, its problem."""
+        told = []
+        for name, layer in self.layers.items():
+            try:
+                told.append(layer.describe(name))
+            except OSError as error:
+                known = {"name": name, "title": layer.title or name}
+                told.append({**known, "problem": problem_of(error).detail})
+        return told
 
     async def tile(self, name: str, z: int, x: int, y: int) -> tuple[Tile, bool]:
         """Return a tile, and whether it was there without being made.

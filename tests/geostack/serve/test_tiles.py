@@ -4,6 +4,7 @@ import io
 import math
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -210,6 +211,22 @@ def test_layers_are_listed_with_their_boxes(url, layer):
     assert (told["name"], told["bands"]) == ("ndvi", ["B04", "B08"])
     assert told["config_hash"] == layer.config_hash
     assert told["bounds"] == pytest.approx(scene_bbox(), abs=1e-6)
+
+
+def test_a_layer_that_cannot_be_read_does_not_hide_the_others(serve, layer, tmp_path):
+    path = tmp_path / "secret-place.tif"
+    path.write_bytes(Path(layer.assets[0].href).read_bytes())
+    lost = file_layer(path, Colormap("gray", 0, 5000), ["red"], title="Red")
+    path.unlink()
+    url = serve(create_app(layers={"lost": lost, "ndvi": layer}))
+    gone, there = requests.get(f"{url}/layers", timeout=20).json()["layers"]
+    assert gone == {
+        "name": "lost",
+        "title": "Red",
+        "problem": "the scene can't be read now; try again",
+    }
+    assert there["name"] == "ndvi"
+    assert len(there["bounds"]) == 4
 
 
 def test_an_operator_that_makes_no_picture_is_a_server_error(serve, layer, middle):

@@ -85,7 +85,7 @@ choice.addEventListener("change", () => draw());
 window.addEventListener("resize", draw);
 
 fetch("layers").then((answer) => answer.json()).then((told) => {
-  layers = told.layers;
+  layers = told.layers.filter((layer) => layer.bounds);
   for (const layer of layers) choice.append(new Option(layer.title, layer.name));
   if (layers.length) goTo(layers[0]);
 });
