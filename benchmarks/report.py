@@ -15,6 +15,13 @@ from targets import TARGETS, Target
 
 PACKAGES = ("numpy", "scipy", "rasterio", "georeader-spaceml", "geopandas", "shapely", "duckdb")
 PEERS_TITLE = "Against each peer"
+LEGEND = (
+    "Each does the same work on the same data in the same run, on as many threads; what it makes "
+    "was compared with the whole-scene call, or with each other, before its time counted. A jump "
+    "at a seam is the largest step between neighbouring pixels, as a share of that between two "
+    "chips, of work that differs from chip to chip: 100% is a seam. Extra memory is the peak beyond "
+    "interpreter, input and output, in a process of its own."
+)
 TARGETS_TITLE = "Targets"
 
 
@@ -33,7 +40,7 @@ def page(results: Results, tried: str, figures: Sequence[tuple[str, str]]) -> st
 
 def _head(quick: bool) -> list[str]:
     versions = [f"{name} {version(name)}" for name in PACKAGES]
-    known = {peer.module: peer.name for peer in PEERS}
+    known = {peer.module: peer.name for peer in PEERS if peer.module not in PACKAGES}
     versions += [
         f"{name} {installed(module)}" for module, name in known.items() if installed(module)
     ]
@@ -78,7 +85,7 @@ def against_peers(results: Results) -> list[str]:
             lines.append(
                 _line([name if number == 0 else "", *row, *(words if number == 0 else ["", ""])])
             )
-    return [*lines, ""]
+    return [*lines, "", LEGEND, ""]
 
 
 def _peer_row(one: Measured, results: Results) -> list[str] | None:
