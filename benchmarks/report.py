@@ -19,8 +19,8 @@ LEGEND = (
     "Each does the same work on the same data in the same run, on as many threads; what it makes "
     "was compared with the whole-scene call, or with each other, before its time counted. A jump "
     "at a seam is the largest step between neighbouring pixels, as a share of that between two "
-    "chips, of work that differs from chip to chip: 100% is a seam. Extra memory is the peak beyond "
-    "interpreter, input and output, in a process of its own."
+    "chips, of work that differs from chip to chip: 100% is a seam. Extra memory is the peak "
+    "beyond interpreter, input and output, in a process of its own."
 )
 TARGETS_TITLE = "Targets"
 
