@@ -26,9 +26,9 @@ from geopatcher.pages import return_freed_pages
 from geopatcher.patch import Patch, PatchError
 from geopatcher.patcher import SpatialPatcher
 from geopatcher.schedulers import (
+    all_workers,
     blocks_in_a_process,
     check_scheduler,
-    cores,
     scheduling,
     shares_memory,
 )
@@ -82,7 +82,8 @@ def map_patches(
     - `target`: a COG (.tif) or Zarr (.zarr) path, or None for an array in memory.
     - `scheduler`: "threads", "processes", "dask" (the current client, else a cluster on this
       machine for the run) or a `distributed.Client`, whose workers must see the target's folder.
-    - `workers`: blocks at the same time; default: all cores. At most one more waits for each.
+    - `workers`: blocks at the same time; default: all cores, or all threads of a cluster. At most
+      one more waits for each.
     - `journal`: path of a file that makes the run resumable: after a crash the same call goes on.
       It is made for one run and refused by another, saying what differs.
     - `progress`: show a bar. `chunks`: the target's tiles, (rows, cols).
@@ -108,8 +109,8 @@ def map_patches(
     _check_counts(workers=workers, block_rows=block_rows, read_attempts=read_attempts)
     target, chunks = _target_of(patcher.aggregation, target, chunks)
     source = _retrying(as_field(field), read_attempts)
-    if workers is None and isinstance(scheduler, str):
-        workers = cores()
+    if workers is None:
+        workers = all_workers(scheduler)
     how = _How(scheduler, workers, progress, block_rows)
     patcher = tiling_for(patcher, source.domain, operator)
     run = _Run(patcher, source, operator, target, chunks, how)
@@ -129,7 +130,7 @@ class _How:
     """Who runs the blocks, how many at a time, how high, and whether a bar tells."""
 
     scheduler: Any
-    workers: int | None
+    workers: int
     progress: bool
     block_rows: int | None
 
@@ -227,7 +228,7 @@ class _Run:
         """
         wanted = self.how.block_rows
         if wanted is None:
-            share = 0 if kept else -(-self.domain.height // (2 * (self.how.workers or 1)))
+            share = 0 if kept else -(-self.domain.height // (2 * self.how.workers))
             wanted = min(max(share, BLOCK_ROWS), MOST_ROWS)
         most = aligned_rows(align, wanted)
         step = getattr(self.patcher.sampler, "step", (1,))[0]
@@ -287,7 +288,7 @@ class _Run:
 
         if not blocks:
             return
-        workers = self.how.workers and min(self.how.workers, len(blocks))
+        workers = min(self.how.workers, len(blocks))
         with (
             tqdm(total=self.domain.height, unit="row", disable=not self.how.progress) as bar,
             scheduling(self.how.scheduler, workers, job) as chosen,

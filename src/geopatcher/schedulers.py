@@ -55,25 +55,30 @@ def shares_memory(scheduler: Any) -> bool:
     return isinstance(scheduler, str) and scheduler == "threads"
 
 
-def blocks_in_a_process(scheduler: Any, workers: int | None) -> int:
+def all_workers(scheduler: Any) -> int:
+    """Return how many blocks it can run at the same time: cores here, or a cluster's threads."""
+    client = _client_of(scheduler)
+    return cores() if client is None else sum(client.nthreads().values()) or 1
+
+
+def blocks_in_a_process(scheduler: Any, workers: int) -> int:
     """Return how many blocks run at the same time in one process, and share what it caches."""
     if shares_memory(scheduler):
-        return workers or cores()
-    client = scheduler if is_client(scheduler) else None
-    if scheduler == "dask":
-        client = _current_client()
+        return workers
+    client = _client_of(scheduler)
     return 1 if client is None else max(client.nthreads().values(), default=1)
 
 
 @contextmanager
-def scheduling(scheduler: Any, workers: int | None, job: Job) -> Iterator[Scheduler]:
+def scheduling(scheduler: Any, workers: int, job: Job) -> Iterator[Scheduler]:
     """Start workers that run `job(rows)`, and stop those that were started here."""
-    if is_client(scheduler):
-        yield from _on_client(scheduler, workers, job)
+    client = _client_of(scheduler)
+    if client is not None:
+        yield from _on_client(client, workers, job)
     elif scheduler == "threads":
-        yield from _threads(workers or cores(), job)
+        yield from _threads(workers, job)
     elif scheduler == "processes":
-        yield from _processes(workers or cores(), job)
+        yield from _processes(workers, job)
     else:
         yield from _dask(workers, job)
 
@@ -100,22 +105,20 @@ def _processes(workers: int, job: Job) -> Iterator[Scheduler]:
         yield Scheduler(lambda rows: pool.submit(run_packed, saved, rows), workers)
 
 
-def _dask(workers: int | None, job: Job) -> Iterator[Scheduler]:
+def _dask(workers: int, job: Job) -> Iterator[Scheduler]:
     from distributed import Client, LocalCluster
 
-    client = _current_client()
-    if client is not None:
-        yield from _on_client(client, workers, job)
-        return
-    cluster = LocalCluster(
-        n_workers=workers or cores(), threads_per_worker=1, dashboard_address="127.0.0.1:0"
-    )
+    cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0")
     with cluster, Client(cluster, set_as_default=False) as client:
         yield from _on_client(client, workers, job)
 
 
-def _current_client() -> Any:
-    """Return the client that is in use in this process, or None."""
+def _client_of(scheduler: Any) -> Any:
+    """Return the client that is given, or for "dask" the one in use in this process, or None."""
+    if is_client(scheduler):
+        return scheduler
+    if scheduler != "dask":
+        return None
     from distributed import default_client
 
     try:
@@ -124,12 +127,12 @@ def _current_client() -> Any:
         return None
 
 
-def _on_client(client: Any, workers: int | None, job: Job) -> Iterator[Scheduler]:
+def _on_client(client: Any, workers: int, job: Job) -> Iterator[Scheduler]:
     threads = sum(client.nthreads().values()) or 1
     with _sent(client, payload.pack(job)) as packed:
         yield Scheduler(
             lambda rows: client.submit(run_packed, packed, rows, pure=False),
-            min(workers or threads, threads),
+            min(workers, threads),
         )
 
 
