@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -44,6 +46,8 @@ PATCHER = SpatialPatcher(
 )
 PLACE = Affine(10, 0, 699960, 0, -10, 4400040)
 
+_NAMES = {1: "one worker", 2: "two workers", 4: "four workers"}
+
 pytestmark = pytest.mark.filterwarnings(
     "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
@@ -63,18 +67,20 @@ def tile(tmp_path_factory, request) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def clusters() -> Iterator[dict[int, object]]:
-    """Return Dask clients of 1, 2 and 4 local workers, a process and a thread each."""
+@contextmanager
+def clusters(*counts: int) -> Iterator[dict[str, Any]]:
+    """Start Dask clusters of so many local workers, a process and a thread each.
+
+    Just those that a comparison needs: an idle worker takes some percent of a core.
+    """
     from distributed import Client
 
     options = {"threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "set_as_default": False}
-    with (
-        Client(n_workers=1, **options) as one,
-        Client(n_workers=2, **options) as two,
-        Client(n_workers=4, **options) as four,
-    ):
-        yield {1: one, 2: two, 4: four}
+    with ExitStack() as stack:
+        yield {
+            _NAMES[count]: stack.enter_context(Client(n_workers=count, **options))
+            for count in counts
+        }
 
 
 def digest(store: Path) -> str:
@@ -106,37 +112,59 @@ def smoothed_ndvi() -> Lambda:
     ],
     ids=["ndvi", "blended", "smoothed"],
 )
-def test_workers(what, operator, tile, clusters, tmp_path, compare: Comparison, quick) -> None:
+def test_workers(what, operator, tile, tmp_path, compare: Comparison, quick) -> None:
     if quick and what.startswith("the same"):
         pytest.skip("one kind of work in the quick run")
-    target = tmp_path / "out.zarr"
-    reader = RasterioReader(str(tile))
+    with clusters(1, 2) as made:
+        runs = {name: run_of(tile, operator, tmp_path, client) for name, client in made.items()}
+        runs |= {
+            f"threads, {count}": run_of(tile, operator, tmp_path, "threads", count)
+            for count in (1, 2)
+        }
+        compare_runs(compare, what, tile, runs, {"two workers": 1 / 1.6})
 
-    def run(scheduler: object, workers: int) -> Callable[[], str]:
-        def call() -> str:
-            options = {"scheduler": scheduler, "workers": workers, "progress": False}
-            map_patches(PATCHER, reader, operator, target=target, **options)
-            return str(target)
 
-        return call
+def test_more_workers_than_cores(tile, tmp_path, compare: Comparison, quick) -> None:
+    if quick:
+        pytest.skip("starts another cluster")
+    with clusters(2, 4) as made:
+        runs = {
+            name: run_of(tile, ndvi_operator(2), tmp_path, client) for name, client in made.items()
+        }
+        compare_runs(compare, "the same on more workers than cores", tile, runs, {})
 
-    names = {1: "one worker", 2: "two workers", 4: "four workers"}
-    runs = {names[count]: run(client, count) for count, client in clusters.items()}
-    runs |= {"threads, 1": run("threads", 1), "threads, 2": run("threads", 2)}
-    made = {name: digest(Path(call())) for name, call in runs.items()}
+
+def run_of(
+    tile: Path, operator: Any, folder: Path, scheduler: Any, workers: int | None = None
+) -> Callable[[], Path]:
+    """Return what runs an operator over a tile into a Zarr store, and tells where it is."""
+    target, reader = folder / "out.zarr", RasterioReader(str(tile))
+
+    def run() -> Path:
+        options = {"scheduler": scheduler, "workers": workers, "progress": False}
+        map_patches(PATCHER, reader, operator, target=target, **options)
+        return target
+
+    return run
+
+
+def compare_runs(
+    compare: Comparison, what: str, tile: Path, runs: dict[str, Any], targets: dict[str, float]
+) -> None:
+    """Check that all runs make the same bytes, then time them against the first."""
+    side = int(RasterioReader(str(tile)).shape[-1])
+    made = {name: digest(run()) for name, run in runs.items()}
     assert len(set(made.values())) == 1, "the same bytes from every scheduler"
-    side = reader.shape[-1]
     group = compare(
         f"{what} ({side} x {side})",
         runs,
-        baseline="one worker",
-        targets={"two workers": 1 / 1.6} if side == TILE else None,
+        baseline=next(iter(runs)),
+        targets=targets if side == TILE else None,
         facts={name: {"bytes": "the same"} for name in runs},
         rounds=5,
     )
-    rows = {row.name: row for row in group.rows}
-    rows["two workers"].facts["megapixels a second"] = _speed(rows["two workers"].times, side)
-    rows["one worker"].facts["megapixels a second"] = _speed(rows["one worker"].times, side)
+    for row in group.rows:
+        row.facts["megapixels a second"] = _speed(row.times, side)
 
 
 def _speed(times: list[float], side: int) -> str:
