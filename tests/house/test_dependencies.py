@@ -18,11 +18,13 @@ CARRIED = {
     "affine",
     "georeader",
     "h11",
+    "morecantile",
     "mpl_toolkits",
     "traitlets",
     "nbformat",
     "numcodecs",
     "PIL",
+    "threadpoolctl",
 }
 """Part of the interface of a declared library (rasterio's Affine, uvicorn's h11, ...)."""
 
