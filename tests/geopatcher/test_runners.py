@@ -249,7 +249,7 @@ def test_a_run_goes_on_in_other_blocks_with_other_workers(tmp_path, scene_of, pa
     map_patches(patcher, scene, total, **options)
     expected = digest(tmp_path / name)
     options["journal"] = tmp_path / "run.jsonl"
-    for limit, workers, rows in ((100, 1, 320), (100, 2, 200), (60, 3, None)):
+    for limit, workers, rows in ((150, 1, 320), (60, 2, 200), (60, 3, None)):
         with pytest.raises(RuntimeError, match="power"):
             more = {"workers": workers, "block_rows": rows}
             map_patches(patcher, scene, Counting(limit), **options, **more)
