@@ -1,11 +1,14 @@
 """Pipelines and map tiles over HTTP, within limits: a FastAPI application from operators.
 
-    from geostack.serve import Pipeline, create_app, scene_layer
+    from geostack.serve import Pipeline, create_app, running, scene_layer
     app = create_app(
         pipelines={"ndvi": Pipeline(DNToReflectance() | NDVI(), bands=("B04", "B08"))},
         layers={"ndvi": scene_layer(item, NDVI() | Colormap("BrBG", -1, 1), ("B04", "B08"))},
     )
     uvicorn.run(app)             # or: geostack serve --pipelines FILE.yaml
+
+    with running(app) as url:    # in a notebook or a test, while the block lasts
+        requests.get(url + "/pipelines")
 
 Nothing that a request says is ever opened: scenes come from the source that the server was given,
 layers from the files that it was given. It needs `pip install "geostack[serve]"`.
@@ -16,8 +19,9 @@ layers from the files that it was given. It needs `pip install "geostack[serve]"
 """
 
 from geostack.serve.app import create_app
+from geostack.serve.launch import running
 from geostack.serve.layer import Layer, file_layer, scene_layer
 from geostack.serve.limits import Limits
 from geostack.serve.pipeline import Pipeline
 
-__all__ = ["Layer", "Limits", "Pipeline", "create_app", "file_layer", "scene_layer"]
+__all__ = ["Layer", "Limits", "Pipeline", "create_app", "file_layer", "running", "scene_layer"]
