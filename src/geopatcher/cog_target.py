@@ -83,7 +83,7 @@ class CogTarget:
             "LEVEL": "1" if kind in "fc" else "6",
             "OVERVIEW_RESAMPLING": "AVERAGE" if kind in "fc" else "NEAREST",
             "BIGTIFF": "IF_SAFER",
-            "NUM_THREADS": "2",
+            "NUM_THREADS": "ALL_CPUS",
         }
         try:
             with rasterio.Env(GDAL_CACHEMAX=CACHE_MEGABYTES * 2**20):
