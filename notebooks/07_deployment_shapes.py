@@ -74,9 +74,9 @@ from geopatcher import SpatialRectangular, SpatialRegularStride
 from geostack import SOUTH_TYROL_BBOX, SOUTH_TYROL_TILE, NoSceneError, SourceUnavailableError
 from geostack import artifact, load_dem_chip, load_landsat_chip, load_s2_chip, load_stac_items
 from geostack.artifact_tar import read_members, write_members
-from geostack.serve import Limits, Pipeline, create_app
+from geostack.serve import Limits, Pipeline, create_app, running
 from geostack.serve.latency import ask_all
-from geostack.serve.launch import running, running_module
+from geostack.serve.launch import running_module
 from geostack.serve.model_server import ask_model, save_model, serving_model
 from geostack.serve.pixels import read_upload
 from geostack.serve.prefect_server import prefect_server, task_runs
@@ -287,6 +287,7 @@ ax.axvline(lost, color="C3", lw=1, ls="--", label="the damaged one, skipped")
 ax.set(title=f"{region}: what the batch tells of each scene", ylabel="mean NDVI (unitless)")
 fig.colorbar(points, label="pixels without cloud (%)")
 ax.set_ylim(top=ax.get_ylim()[1] + 0.12)
+ax.tick_params(axis="x", rotation=20)
 ax.legend(frameon=False, loc="upper right")
 fig.supxlabel(rows_credit, size=8)
 plt.show()
