@@ -185,6 +185,7 @@ def measure(
         {name: (lambda load=load: load(wanted)) for name, load in rivals.items()},
         baseline="geostack",
         facts=facts,
+        warm=True,
         rounds=5,
         curve=(READING, grid.size / 1e6) if count == 1 and not source.server else None,
     )

@@ -130,6 +130,7 @@ def test_stitch_against_peers(name: str, compare: Comparison, quick: bool) -> No
             rivals,
             baseline=WHOLE,
             facts=facts,
+            warm=True,
             curve=None if name == "target" else (STITCH, shape[1] * shape[2] / 1e6),
             rounds=3 if quick or name == "large" else 9 if name == "target" else 5,
         )

@@ -48,7 +48,7 @@ class Comparison:
     @property
     def enough(self) -> tuple[int, float]:
         """Rounds after which a comparison ends once it has taken so many seconds."""
-        return (1, 3.0) if self.quick else (3, 40.0)
+        return (1, 3.0) if self.quick else (3, 15.0)
 
     def __call__(
         self,
@@ -61,17 +61,18 @@ class Comparison:
         rounds: int = 7,
         per: tuple[str, int] = ("run", 1),
         curve: tuple[str, float] | None = None,
+        warm: bool = False,
     ) -> Group:
         """Run each rival once a round, forth and back in turn, after one round of warm-up.
 
-        Slow ones get fewer rounds than asked for, three at least (in a quick run one).
+        Rivals that are `warm`, having just been checked, need none. Slow ones get fewer rounds than asked for, three at least (in a quick run one).
 
         `targets` are ratios to `baseline`; `facts` are a rival's columns beside its times; `per`
         names and counts what one run is made of; `curve` names a figure, and the size there.
         """
         if self.quick:
             rounds = min(rounds, 3)
-        times = _times_in_turn(rivals, rounds, self.enough)
+        times = _times_in_turn(rivals, range(int(warm), rounds + 1), self.enough)
         base = times[baseline]
         rows = [
             Row(
@@ -89,7 +90,7 @@ class Comparison:
 
 
 def _times_in_turn(
-    rivals: Mapping[str, Callable[[], object]], rounds: int, enough: tuple[int, float]
+    rivals: Mapping[str, Callable[[], object]], rounds: range, enough: tuple[int, float]
 ) -> dict[str, list[float]]:
     least, seconds = enough
     start = time.monotonic()
@@ -97,7 +98,7 @@ def _times_in_turn(
     gc.collect()
     gc.freeze()  # what was there before is no rival's garbage, and takes long to look through
     try:
-        for number in range(rounds + 1):
+        for number in rounds:
             for name in rivals if number % 2 else reversed(rivals):
                 gc.collect()
                 began = time.perf_counter()

@@ -71,7 +71,7 @@ def comparisons(quick: bool) -> tuple[Results, int]:
         found = Path(folder) / "results.json"
         command = [sys.executable, "-m", "pytest", "-q", str(HERE), f"--results={found}"]
         command += ["-o", "python_files=bench_*.py", "-o", "testpaths=", f"--rootdir={HERE}"]
-        command += ["-o", f"pythonpath={HERE}", "--import-mode=prepend", "--durations=8"]
+        command += ["-o", f"pythonpath={HERE}", "--import-mode=prepend", "--durations=15"]
         code = subprocess.run([*command, *(["--quick"] if quick else [])]).returncode
         told = json.loads(found.read_text("utf-8")) if found.exists() else {"quick": quick}
         return Results(**told), code

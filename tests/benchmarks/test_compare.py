@@ -18,6 +18,14 @@ def test_rivals_run_in_turn_forth_and_back_after_a_warm_up():
     assert [len(row.times) for row in group.rows] == [2, 2]
 
 
+def test_rivals_that_are_warm_run_no_round_more():
+    ran = []
+    group = Comparison(quick=False)(
+        "warm", {"a": lambda: ran.append("a")}, baseline="a", rounds=2, warm=True
+    )
+    assert len(ran) == len(group.rows[0].times) == 2
+
+
 def test_ratio_is_to_the_baseline_of_the_same_round(monkeypatch):
     clock = iter([0, 9, 9, 18, 0, 1, 1, 3, 0, 8, 8, 12])  # warm-up, then a=1 b=2, then b=8 a=4
     monkeypatch.setattr("compare.time.perf_counter", lambda: next(clock))
