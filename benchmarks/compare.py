@@ -65,7 +65,8 @@ class Comparison:
     ) -> Group:
         """Run each rival once a round, forth and back in turn, after one round of warm-up.
 
-        Rivals that are `warm`, having just been checked, need none. Slow ones get fewer rounds than asked for, three at least (in a quick run one).
+        Rivals that are `warm`, having just been checked, need none. Slow ones get fewer
+        rounds than asked for, three at least (in a quick run one).
 
         `targets` are ratios to `baseline`; `facts` are a rival's columns beside its times; `per`
         names and counts what one run is made of; `curve` names a figure, and the size there.
