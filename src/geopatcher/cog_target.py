@@ -83,7 +83,7 @@ class CogTarget:
             "LEVEL": "1" if kind in "fc" else "6",
             "OVERVIEW_RESAMPLING": "AVERAGE" if kind in "fc" else "NEAREST",
             "BIGTIFF": "IF_SAFER",
-            "NUM_THREADS": "ALL_CPUS",
+            "NUM_THREADS": "2",
         }
         try:
             with rasterio.Env(GDAL_CACHEMAX=CACHE_MEGABYTES * 2**20):
