@@ -46,7 +46,7 @@ def search_with_rustac(client: Any, path: Path) -> Callable[[tuple[float, ...], 
 
 
 @pytest.mark.parametrize(
-    ("count", "asks"), [(1_000, 100), (10_000, 100), (100_000, 100), (1_000_000, 20)]
+    ("count", "asks"), [(1_000, 100), (10_000, 100), (100_000, 40), (1_000_000, 20)]
 )
 def test_rows_against_peers(
     count: int, asks: int, compare: Comparison, quick: bool, tmp_path: Path
