@@ -177,11 +177,11 @@ class _Run:
         with telling_full_disk(self.target), self._opened(spec, journal) as target:
             job = self._job(spec, first, target.store, journal)
             self._all(target.store.align, job, journal)
+            return_freed_pages()
             target.finish(spec.with_skipped(self.skipped))
             if journal is not None:
                 journal.finish()
         self._warn()
-        return_freed_pages()
         return open_lazily(self.target)
 
     def _first(self) -> tuple[Patch, RasterSpec]:

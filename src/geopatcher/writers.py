@@ -23,6 +23,7 @@ import numpy as np
 
 from geopatcher.domains import RasterDomain, as_raster_domain
 from geopatcher.gdal_cache import bounded_cache
+from geopatcher.pages import return_freed_pages
 from geopatcher.pairs import as_pixel_pair
 from geopatcher.patch import Patch, PatchError
 from geopatcher.spatial.merge import (
@@ -257,6 +258,7 @@ def merge_to_file(
         workers = getattr(patches, "workers", 1)
         with telling_full_disk(target), bounded_cache(getattr(patches, "field", None), workers):
             covered, skipped = merge_to_sink(patches, domain, merge, open_sink)
+            return_freed_pages()
             opened[0][0].finish(opened[0][1].with_skipped(skipped))
     finally:
         for made, _ in opened:
