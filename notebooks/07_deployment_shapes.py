@@ -715,6 +715,7 @@ for raster in spoilt:
 print(f"{sum(verdicts.values())} of {len(archive)} scenes pass")
 print("refused:", dict(reasons))
 assert sum(reasons.values()) == len(archive) - sum(verdicts.values()) + 3
+assert reasons["AssertGreen"] == 1 or region != "Flanders"
 
 # %%
 days = sorted(archive)
