@@ -834,30 +834,28 @@ def beginning(labels, rng, one_of_each):
     return [int(rng.choice(np.flatnonzero(share > 0.3))) for share in shares]
 
 
-def learn(data, chosen):
-    """Return what a model of the chosen chips says of the east, and its doubt of each chip."""
-    chips, labels, east, _ = data
-    if len(np.unique(labels[chosen])) == 1:  # nothing to learn yet
-        return np.full(len(east), labels[chosen[0], 0]), None
-    model = LogisticRegression(C=10, class_weight="balanced", tol=1e-3, max_iter=200)
-    model.fit(chips[chosen].reshape(-1, 4), labels[chosen].ravel())
-    best = np.sort(model.predict_proba(chips.reshape(-1, 4)), axis=1)
-    doubt = 1 - best[:, -1] + best[:, -2]
-    return model.predict(east), doubt.reshape(labels.shape).mean(axis=1)
+def doubts(model, chips):
+    """Return 1 less the margin of the best over the second-best class, averaged per chip."""
+    shares = np.partition(model.predict_proba(chips.reshape(-1, 4)), -2, axis=1)
+    return (1 - shares[:, -1] + shares[:, -2]).reshape(len(chips), -1).mean(axis=1)
 
 
 # %%
 def campaign(data, seed, active, one_of_each, rounds=8):
     """Return the accuracy after each round of labelling two more chips, percent."""
-    _, labels, _, truth = data
+    chips, labels, east, truth = data
     rng, scores = np.random.default_rng(seed), []
     chosen = beginning(labels, rng, one_of_each)
     for _ in range(rounds):
-        said, doubt = learn(data, chosen)
+        known, said = labels[chosen].ravel(), np.full(len(east), labels[chosen[0], 0])
+        worth = rng.random(len(chips))
+        if len(np.unique(known)) > 1:  # else there is nothing to learn yet
+            model = LogisticRegression(C=10, class_weight="balanced", tol=1e-3, max_iter=200)
+            said = model.fit(chips[chosen].reshape(-1, 4), known).predict(east)
+            worth = doubts(model, chips) if active else worth
         scores.append(100 * np.mean([np.mean(said[truth == k] == k) for k in CLASSES]))
-        score = doubt if active and doubt is not None else rng.random(len(labels))
-        score[chosen] = np.nan  # a labelled chip is not asked about again
-        chosen += ActiveSampler(range(len(labels)), score.__getitem__, k=2)().items
+        worth[chosen] = np.nan  # a labelled chip is not asked about again
+        chosen += ActiveSampler(range(len(chips)), worth.__getitem__, k=2)().items
     return scores
 
 
