@@ -55,7 +55,10 @@ def main() -> int:
         return 0
     began = time.perf_counter()
     results, code = comparisons(options.quick)
-    results.peaks = peaks(options.quick)
+    keep(results)  # so that a run that is stopped later has something to show: --again
+    results.peaks, failed = peaks(options.quick)
+    results.left_out += failed
+    keep(results)
     if not options.quick:
         results.values |= walkthrough()
     write(results)
@@ -77,19 +80,32 @@ def comparisons(quick: bool) -> tuple[Results, int]:
         return Results(**told), code
 
 
-def peaks(quick: bool) -> list[dict]:
-    """Measure the peak memory of each case on each scene, each in a process of its own."""
+def peaks(quick: bool) -> tuple[list[dict], list[str]]:
+    """Measure the peak memory of each case on each scene, each in a process of its own.
+
+    Returns the peaks, and a line for each case that failed.
+    """
     print("peak memory, a process a case", flush=True)
     shapes = (SMALL, SQUARES[0]) if quick else (SMALL, *SQUARES, LARGE)
     there = [name for name, one in STITCHERS.items() if not unusable(one.module)]
-    found = [_peak(case, shape) for shape in shapes for case in (*OURS, *there)]
-    streams = COG_SHAPES[:1] if quick else COG_SHAPES
-    return [*found, *(_peak(memory.FILE_TO_COG, shape) for shape in streams)]
+    cases = [(case, shape) for shape in shapes for case in (*OURS, *there)]
+    cases += [(memory.FILE_TO_COG, shape) for shape in (COG_SHAPES[:1] if quick else COG_SHAPES)]
+    found, failed = [], []
+    for case, shape in cases:
+        peak = _peak(case, shape)
+        if isinstance(peak, str):
+            failed.append(f"memory of {case}, {shape}: {peak}")
+        else:
+            found.append(peak)
+    return found, failed
 
 
-def _peak(case: str, shape: tuple[int, int, int]) -> dict:
+def _peak(case: str, shape: tuple[int, int, int]) -> dict | str:
+    """Return the peaks of a case, or the last thing that its process said."""
     command = [sys.executable, str(HERE / "memory.py"), case, *map(str, shape)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        return (done.stderr.splitlines() or [f"ended with {done.returncode}"])[-1]
     whole, beyond = (float(number) for number in done.stdout.split()[-2:])
     return {"case": case, "shape": shape, "in all": whole, "beyond": beyond}
 
@@ -122,13 +138,18 @@ def _minutes_to_execute(folder: Path) -> float | None:
     return (time.perf_counter() - began) / 60
 
 
+def keep(results: Results) -> None:
+    """Keep the numbers beside the working tree, for `--again`."""
+    QUICK_HOME.mkdir(exist_ok=True)
+    _replace(NUMBERS[results.quick], json.dumps(dataclasses.asdict(results)))
+
+
 def write(results: Results) -> None:
     """Write the figures and the page, a quick run's into a folder that is not committed."""
     home = QUICK_HOME if results.quick else HERE
     images = QUICK_HOME if results.quick else ROOT / "docs" / "images"
     home.mkdir(exist_ok=True)
-    QUICK_HOME.mkdir(exist_ok=True)
-    _replace(NUMBERS[results.quick], json.dumps(dataclasses.asdict(results)))
+    keep(results)
     drawn = [(os.path.relpath(path, home), text) for path, text in figures.draw(results, images)]
     tried = (HERE / "tried.md").read_text("utf-8")
     target = home / "RESULTS.md"
