@@ -265,10 +265,10 @@ assert 2 <= len(lines) < 5
 
 # %%
 class Counted:
-    """The NDVI, counting its chips; its config is that of the operator it wraps."""
+    """The NDVI, counting its chips; like the operator it wraps, it says whether it is local."""
 
     def __init__(self, operator):
-        self.operator, self.chips = operator, 0
+        self.operator, self.local, self.chips = operator, operator.local, 0
 
     def __call__(self, chip):
         self.chips += 1
@@ -371,7 +371,7 @@ shutil.rmtree(folder)
 # |---|---|---|
 # | stream a pipeline into a file | `SpatialOverlapAdd(streaming=True, target_path="x.tif")` | a chip's height of rows |
 # | stream any aggregation of pixels | `merge_to_file(patches, domain, SpatialMean(), "x.zarr")` | the same, times its state |
-# | use all cores, processes, a cluster | `map_patches(..., target=, scheduler=)` | a block for each worker |
+# | use all cores, processes, a cluster | `map_patches(..., target=, scheduler=)` | a chip's height of rows for each worker |
 # | survive a crash | `map_patches(..., journal="run.jsonl")` | the same |
 # | keep the result in memory | `map_patches(..., target=None)` | the result |
 #
