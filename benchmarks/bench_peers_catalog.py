@@ -112,4 +112,4 @@ def equality(rival: Callable, oracle: Callable, asked: list[Question]) -> dict[s
         names = [item["id"] for item in found] if isinstance(found, list) else found.filepath
         assert sorted(names) == expected
         rows += len(expected)
-    return {"the same rows": f"all {rows:,} of {len(asked):,} queries"}
+    return {"the same rows": f"all {rows:,}, of {len(asked):,} queries"}

@@ -150,6 +150,4 @@ TARGETS = (
            1.6, "x", inverse("a run by blocks over Dask (10980 x 10980)", "two workers"), False),
     Target(7, "cost from 1 to 4 tiles: the slope on log axes, 1 where it is linear", 1.05, "",
            value("slope of cost in pixels: 1, 2 and 4 tiles of 10980 squared")),
-    Target(7, "cost against pixels, one to four tiles, slope on log axes", 1.05, "",
-           value("slope of cost in pixels: 1, 2 and 4 tiles of 10980 squared")),
 )  # fmt: skip
