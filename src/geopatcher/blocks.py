@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from geopatcher.gdal_cache import bounded_cache
-from geopatcher.pages import keep_freed_pages
+from geopatcher.pages import chip_bytes, keep_freed_pages
 from geopatcher.patcher import SpatialPatcher
 from geopatcher.spatial.merge import Items, RowMerge, Rows, Touching
 from geopatcher.spatial.rolling import Spec
@@ -85,9 +85,9 @@ class BlockJob:
 
     @property
     def chip_bytes(self) -> int:
-        """Bytes of a chip, of what goes in or comes out, in float64."""
-        planes = max(math.prod(self.field.domain.shape[:-2]), math.prod(self.chip[0]))
-        return planes * math.prod(self.patcher.geometry.size) * 8
+        """Bytes of the largest array that is made for a chip."""
+        pixels = math.prod(self.patcher.geometry.size)
+        return chip_bytes(self.field.domain.shape, self.chip[0], pixels)
 
     def patches(self) -> PatchStream:
         """Return the stream of results with a list of failures of its own."""

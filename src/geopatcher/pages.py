@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_LEAST, _MOST = 4 * 2**20, 32 * 2**20
-"""Bytes of the largest array whose pages are kept: the most is glibc's own limit."""
+_LEAST = 4 * 2**20
+KEEP_ALL = 32 * 2**20
+"""Bytes of the largest array whose pages glibc can keep."""
 _KEPT = 64 * 2**20
 
 
@@ -27,8 +30,19 @@ def keep_freed_pages(largest: int) -> None:
     """
     library = _glibc()
     if library is not None and "MALLOC_MMAP_THRESHOLD_" not in os.environ:
-        library.mallopt(_M_MMAP_THRESHOLD, min(max(largest, _LEAST), _MOST))
+        library.mallopt(_M_MMAP_THRESHOLD, min(max(largest, _LEAST), KEEP_ALL))
         library.mallopt(_M_TRIM_THRESHOLD, _KEPT)
+
+
+def chip_bytes(scene: Sequence[int], made: Sequence[int], pixels: int) -> int:
+    """Return the bytes of a chip in float64, of what goes in or comes out.
+
+    - `scene`: (..., H, W); `made`: the leading shape of a result; `pixels`: of a chip.
+
+    >>> chip_bytes((4, 500, 500), (), 100)
+    3200
+    """
+    return max(math.prod(scene[:-2]), math.prod(made)) * pixels * 8
 
 
 def return_freed_pages() -> None:

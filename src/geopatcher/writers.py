@@ -30,6 +30,7 @@ from geopatcher.spatial.merge import (
     RollingMerge,
     RowMerge,
     RowSink,
+    RowWriter,
     chip_spec,
     merge_to_sink,
 )
@@ -74,14 +75,11 @@ class RasterSpec:
         return replace(self, attrs={**self.attrs, "skipped_patches": listed})
 
 
-class RowStore(RowSink, Protocol):
+class RowStore(RowSink, RowWriter, Protocol):
     """Rows on disk that any process may write, and read again."""
 
     def create(self, keep: bool = False) -> None:
         """Make room for the rows; with `keep`, rows that an earlier run wrote stay."""
-
-    def begin(self) -> RowSink:
-        """Return what takes rows in pieces of any height, from a multiple of `align` down."""
 
     def read(self, row: int, rows: int) -> np.ndarray:
         """Return rows (..., rows, W) from `row` on."""
@@ -252,7 +250,7 @@ def merge_to_file(
         opened.append((open_target(target, spec, chunks), spec))
         store = opened[0][0].store
         store.create()
-        return store.begin() if getattr(patches, "workers", 1) == 1 else store
+        return store
 
     try:
         workers = getattr(patches, "workers", 1)

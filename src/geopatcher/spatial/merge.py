@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import numpy as np
 
 from geopatcher.domains import RasterDomain
+from geopatcher.pages import KEEP_ALL, chip_bytes, keep_freed_pages
 from geopatcher.patch import Failed, Patch, PatchError
 from geopatcher.spatial.grid import RegularGrid
 from geopatcher.spatial.rolling import Reducer, Spec, Write, in_row_order, reduce_rows
@@ -66,15 +67,22 @@ class RowMerge(Protocol):
         """Do the same into `out` (..., stop - start, W)."""
 
 
+class RowWriter(Protocol):
+    """Takes finished rows from the top down."""
+
+    def write(self, row: int, values: np.ndarray) -> None:
+        """Keep the rows (..., n, W) from `row` on."""
+
+
 class RowSink(Protocol):
-    """Takes finished rows, in any order."""
+    """Takes blocks of finished rows, in any order."""
 
     @property
     def align(self) -> int:
         """Blocks of rows begin at a multiple of this, so that no two workers share a chunk."""
 
-    def write(self, row: int, values: np.ndarray) -> None:
-        """Keep the rows (..., n, W) from `row` on."""
+    def begin(self) -> RowWriter:
+        """Return what takes a block's rows, in pieces of any height, from its top row down."""
 
 
 @dataclass
@@ -117,7 +125,7 @@ def merge_in_memory(
     patches: Iterable[Patch] | IndexedPatches, domain: RasterDomain, merge: RowMerge
 ) -> Merged:
     """Merge into one array, whose rows a stream's workers share evenly."""
-    keep_freed_pages()
+    keep_freed_pages(KEEP_ALL)
     items, first, skipped = _begin(patches)
     lead, dtype = merge.result(first)
     out = np.empty((*lead, domain.height, domain.width), dtype)
@@ -146,24 +154,21 @@ def merge_to_sink(
 ) -> tuple[int, dict[Any, str]]:
     """Merge and hand rows to a sink as soon as they are final; return (covered, skipped).
 
-    One worker rolls down the scene; several share blocks of rows, bounded in flight.
+    One worker rolls down the scene; several roll down blocks of rows side by side.
     `open_sink(spec, first)` gets the raster's leading shape and dtype, and the first patch.
     """
-    keep_freed_pages()
     items, first, skipped = _begin(patches)
-    sink = open_sink(merge.result(first), first)
     chip = chip_spec(first)
+    pixels = first.indices.height * first.indices.width
+    keep_freed_pages(chip_bytes(domain.shape, chip[0], pixels))
+    sink = open_sink(merge.result(first), first)
     if not isinstance(patches, IndexedPatches) or patches.workers == 1:
-        return merge.run(items, (0, domain.height), sink.write, chip), skipped
+        return merge.run(items, (0, domain.height), sink.begin().write, chip), skipped
 
     touching = Touching(patches)
-    lead, dtype = merge.result(first)
 
     def write(rows: Rows) -> int:
-        out = np.empty((*lead, rows[1] - rows[0], domain.width), dtype)
-        covered = merge.fill(patches.items(touching.of(rows)), rows, out, chip)
-        sink.write(rows[0], out)
-        return covered
+        return merge.run(patches.items(touching.of(rows)), rows, sink.begin().write, chip)
 
     blocks = even_blocks(domain.height, aligned_rows(sink.align))
     with ThreadPoolExecutor(patches.workers) as pool:
@@ -223,17 +228,6 @@ class Touching:
             return range(0)
         columns = len(self._grid.cols.starts)
         return range(int(found[0]) * columns, (int(found[-1]) + 1) * columns)
-
-
-def keep_freed_pages() -> None:
-    """Let the C library keep the pages of freed chips instead of returning them each time.
-
-    A chip's arrays are some 100 KB: glibc first maps and unmaps each of them, and the page
-    faults cost 5 to 10 times the arithmetic (measured: 500 against 50 us for a chip of
-    256 x 256). It raises its own threshold when it sees a larger block freed, so one untouched
-    block of 31 MB, just under its limit, is allocated and freed here. Elsewhere it is free.
-    """
-    np.empty(31 * 2**20, np.uint8)
 
 
 def row_blocks(height: int, workers: int, chip_height: int) -> list[Rows]:

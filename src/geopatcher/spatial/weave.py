@@ -62,8 +62,9 @@ class WeightPlan:
         key = (id(along_rows), id(along_cols))
         found = self._outer.get(key)
         if found is None:
-            rows, cols = along_rows.astype(np.float32), along_cols.astype(np.float32)
-            found = self._outer[key] = np.multiply.outer(rows, cols)
+            found = np.empty((along_rows.size, along_cols.size), np.float32)
+            np.multiply(along_rows[:, None], along_cols, out=found, casting="same_kind")
+            self._outer[key] = found
         return found
 
 
