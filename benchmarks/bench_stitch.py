@@ -33,6 +33,7 @@ def test_stitch_against_the_whole_scene_call(shape, compare: Comparison, quick: 
         baseline="whole-scene call",
         targets=dict([target[shape]]),
         rounds=9 if shape == SMALL else 3,
+        warm=shape == LARGE,
     )
 
 
