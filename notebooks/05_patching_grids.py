@@ -200,7 +200,7 @@ for window in (SpatialHann(), SpatialBoxcar()):
 
 
 # %%
-print(f"DNToReflectance | NDVI is local: {ndvi.local}; a function of your own: {Lambda(ndvi).local}")
+print(f"{ndvi.local = }, {Lambda(ndvi).local = }")
 direct = tiled(ndvi, shifted)(scene)
 print(f"equal to the whole-scene map: {np.array_equal(direct.values, whole.values)}")
 assert ndvi.local
