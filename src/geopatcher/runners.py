@@ -41,7 +41,7 @@ from geopatcher.spatial.merge import (
     in_order,
 )
 from geopatcher.spatial.target import as_scene, warn_uncovered
-from geopatcher.spatial.tiles import tiling_for
+from geopatcher.spatial.tiles import is_in_memory, tiling_for
 from geopatcher.writers import (
     RasterSpec,
     RawRows,
@@ -112,7 +112,7 @@ def map_patches(
     if workers is None:
         workers = all_workers(scheduler)
     how = _How(scheduler, workers, progress, block_rows)
-    patcher = tiling_for(patcher, source.domain, operator)
+    patcher = tiling_for(patcher, source, operator)
     run = _Run(patcher, source, operator, target, chunks, how)
     with ExitStack() as stack:
         record = None
@@ -326,13 +326,9 @@ def _target_of(aggregation: Any, target: Any, chunks: Any) -> tuple[Path | None,
 
 
 def _retrying(source: Any, attempts: int) -> Any:
-    if attempts == 1 or isinstance(source, RetryField) or _is_in_memory(source):
+    if attempts == 1 or isinstance(source, RetryField) or is_in_memory(source):
         return source
     return RetryField(source, attempts=attempts, base_delay=0.1)
-
-
-def _is_in_memory(source: Any) -> bool:
-    return isinstance(getattr(source, "reader", None), np.ndarray)
 
 
 def _check_counts(**counts: int | None) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from georeader.geotensor import GeoTensor
+from georeader.rasterio_reader import RasterioReader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio import Affine
@@ -96,6 +98,25 @@ def test_each_pixel_is_computed_once() -> None:
     blended = Local()
     patcher.merge(patcher.stream(scene).map(general(blended)), scene)
     assert blended.pixels == len(patcher.stream(scene)) * 64 * 64 > 1.7 * 500 * 300
+
+
+def test_a_scene_in_memory_is_cut_into_whole_rows_and_a_file_into_chips(tmp_path: Path) -> None:
+    scene = scene_of((2, 300, 200))
+    path = tmp_path / "scene.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", count=2, height=300, width=200, dtype="uint16",
+        crs=scene.crs, transform=scene.transform,
+    ) as file:  # fmt: skip
+        file.write(scene.values)
+    patcher = patcher_of(128, 96)
+    in_memory, from_file = Local(), Local()
+    stitched = patcher.merge(patcher.stream(scene).map(in_memory), scene)
+    reader = RasterioReader(str(path))
+    read = patcher.merge(patcher.stream(reader).map(from_file), reader)
+    assert in_memory.shapes == {(300, 200)}
+    assert from_file.shapes == {(128, 128), (128, 72), (44, 128), (44, 72)}
+    assert in_memory.pixels == from_file.pixels == 300 * 200
+    assert stitched.tobytes() == read.tobytes()
 
 
 def test_every_way_to_run_it_gives_the_same_bytes(tmp_path: Path) -> None:
