@@ -79,7 +79,7 @@ def test_each_pixel_is_computed_once_by_an_operator_that_says_it_is_local(
     scene = scene_of((2, 300, 200))
     tally = Tally(local=True)
     map_patches(patcher_of(32, 24), scene, tally, workers=workers, block_rows=96, progress=False)
-    assert tally.pixels == 300 * 200 + 32 * 32  # the first chip tells what results look like
+    assert tally.pixels == 300 * 200 + 32 * 200  # the first strip tells what results look like
 
 
 @pytest.mark.parametrize("block_rows", [96, 300])
