@@ -22,12 +22,11 @@ from compare import Comparison
 from georeader.geotensor import GeoTensor
 from georeader.rasterio_reader import RasterioReader
 from rasterio import Affine
-from scenes import make_scene, ndvi_operator, unknown
+from scenes import chips, make_scene, ndvi_operator, unknown
 from slopes import tell_slope
 
 from geocatalog import InMemoryGeoCatalog, build_raster_catalog
 from geopatcher import (
-    SpatialHann,
     SpatialOverlapAdd,
     SpatialPatcher,
     SpatialRectangular,
@@ -41,9 +40,7 @@ from pipekit import Lambda
 
 TILE = 10980
 QUICK_TILE = 3294
-PATCHER = SpatialPatcher(
-    SpatialRectangular(256, boundary="shift"), SpatialRegularStride(192), SpatialHann()
-)
+PATCHER = chips()
 PLACE = Affine(10, 0, 699960, 0, -10, 4400040)
 
 _NAMES = {1: "one worker", 2: "two workers", 4: "four workers"}
@@ -223,12 +220,7 @@ def test_pixels(tile, tmp_path, compare: Comparison) -> None:
 
 def test_chips(compare: Comparison) -> None:
     scene, operator = make_scene((2, 1536, 1536)), unknown(ndvi_operator(2))
-    patchers = [
-        SpatialPatcher(
-            SpatialRectangular(256, boundary="shift"), SpatialRegularStride(step), SpatialHann()
-        )
-        for step in (192, 96, 48, 24)
-    ]
+    patchers = [chips(step) for step in (192, 96, 48, 24)]
     sizes = {f"step {p.sampler.step[0]}": float(p.n_anchors(scene)) for p in patchers}
     runs = {
         name: lambda patcher=patcher: patcher.merge(patcher.stream(scene).map(operator), scene)

@@ -28,12 +28,11 @@ from georeader.geotensor import GeoTensor
 from georeader.rasterio_reader import RasterioReader
 from rasterio.windows import Window
 from report import duration
-from scenes import SIZE, STEP, make_scene, ndvi_operator, unknown
+from scenes import SIZE, chips, make_scene, ndvi_operator, unknown
 
 from geocatalog import InMemoryGeoCatalog, open_catalog, to_geoparquet
 from geopatcher import (
     RasterField,
-    SpatialHann,
     SpatialOverlapAdd,
     SpatialPatcher,
     SpatialRectangular,
@@ -47,9 +46,7 @@ from geopatcher.zarr_shards import ShardLayout, ShardWriter
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference" / "where-time-goes.md"
 BEGIN, END = "## Measured\n", "## How to read it\n"
-PATCHER = SpatialPatcher(
-    SpatialRectangular(SIZE, boundary="shift"), SpatialRegularStride(STEP), SpatialHann()
-)
+PATCHER = chips()
 
 
 @dataclass(frozen=True)
@@ -150,9 +147,9 @@ def run_by_blocks(scene: GeoTensor, folder: Path) -> Profile:
     """Measure a whole-scene run from a COG into a Zarr store by one thread, at most a tile."""
     height, width = scene.shape[-2:]
     source = folder / "scene.tif"
-    chips = SpatialPatcher(SpatialRectangular(512, boundary="shrink"), SpatialRegularStride(512))
+    squares = SpatialPatcher(SpatialRectangular(512, boundary="shrink"), SpatialRegularStride(512))
     copying = SpatialOverlapAdd(dtype="uint16", fill_value=0)
-    merge_to_file(chips.stream(scene), scene, copying, source)
+    merge_to_file(squares.stream(scene), scene, copying, source)
     reader, operator = RasterioReader(str(source)), ndvi_operator(2)
     windows = [
         Window(col, row, min(SIZE, width - col), min(SIZE, height - row))

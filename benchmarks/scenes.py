@@ -51,6 +51,13 @@ def make_file(path: Path, shape: tuple[int, int, int]) -> Path:
     return path
 
 
+def chips(step: int = STEP, boundary: str = "shift") -> SpatialPatcher:
+    """Return the patcher whose cost is measured: square chips under a Hann window."""
+    return SpatialPatcher(
+        SpatialRectangular(SIZE, boundary=boundary), SpatialRegularStride(step), SpatialHann()
+    )
+
+
 def ndvi_operator(bands: int) -> Operator:
     """Return DN -> reflectance -> NDVI of the last two bands."""
     return DNToReflectance() | NDVI(red_idx=bands - 2, nir_idx=bands - 1)
@@ -65,9 +72,7 @@ def tiled_pipeline(
     operator: Operator, boundary: str = "shift", workers: int = 1, target: Path | None = None
 ) -> Sequential:
     """Return the three-step pipeline whose cost is measured; with `target` it writes a file."""
-    patcher = SpatialPatcher(
-        SpatialRectangular(SIZE, boundary=boundary), SpatialRegularStride(STEP), SpatialHann()
-    )
+    patcher = chips(boundary=boundary)
     merge = SpatialOverlapAdd(streaming=target is not None, target_path=target)
     return Sequential(
         [GridSampler(patcher), ApplyToChips(operator, workers=workers), Stitch(merge)]

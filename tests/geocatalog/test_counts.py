@@ -3,7 +3,6 @@
 Files opened and bytes read for a query, and for the pixels that it leads to.
 """
 
-import sys
 from pathlib import Path
 
 import geopandas as gpd
@@ -12,6 +11,7 @@ import pandas as pd
 import pytest
 import rasterio
 import shapely
+from counters import bytes_read
 from rasterio import Affine
 
 from geocatalog import (
@@ -54,22 +54,6 @@ def opened(monkeypatch):
 
     monkeypatch.setattr(rasterio, "open", spy)
     return paths
-
-
-def bytes_read(work):
-    """Bytes that this process reads from files while `work` runs, as the kernel counts them."""
-    counter = Path("/proc/self/io")
-    if not sys.platform.startswith("linux") or not counter.exists():
-        pytest.skip("bytes are counted by the Linux kernel")
-
-    def count():
-        return int(counter.read_text().split("rchar:")[1].split()[0])
-
-    own = count()
-    own = count() - own  # what reading the counter itself costs
-    before = count()
-    work()
-    return count() - before - own
 
 
 def test_queries_in_memory_open_nothing_and_read_nothing(table, opened):

@@ -11,12 +11,12 @@ import sys
 import textwrap
 import threading
 import weakref
-from pathlib import Path
 
 import cloudpickle
 import numpy as np
 import pytest
 import rasterio
+from counters import bytes_read
 from georeader.rasterio_reader import RasterioReader
 from rasterio import Affine
 
@@ -60,16 +60,6 @@ def path(tmp_path_factory):
     ) as file:  # fmt: skip
         file.write(values)
     return str(path)
-
-
-def bytes_read(work):
-    """Bytes that this process reads from files while `work` runs, as the kernel counts them."""
-    counter = Path("/proc/self/io")
-    if not sys.platform.startswith("linux") or not counter.exists():
-        pytest.skip("bytes are counted by the Linux kernel")
-    began = int(counter.read_text().split("rchar:")[1].split()[0])
-    work()
-    return int(counter.read_text().split("rchar:")[1].split()[0]) - began
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])

@@ -1,13 +1,13 @@
 """Rasters in memory and in files: windows, bytes read, threads, pickling."""
 
 import pickle
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
+from counters import bytes_read
 from georeader.rasterio_reader import RasterioReader
 from rasterio import Affine
 from rasterio.windows import Window
@@ -48,22 +48,6 @@ def path(tmp_path_factory, values):
     return write(tmp_path_factory.mktemp("raster") / "scene.tif", values)
 
 
-def bytes_read(path, work):
-    """Bytes that this process reads from files while `work` runs, as the kernel counts them."""
-    counter = Path("/proc/self/io")
-    if not sys.platform.startswith("linux") or not counter.exists():
-        pytest.skip("bytes are counted by the Linux kernel")
-
-    def count():
-        return int(counter.read_text().split("rchar:")[1].split()[0])
-
-    own = count()
-    own = count() - own  # what reading the counter itself costs
-    before = count()
-    work()
-    return count() - before - own
-
-
 @pytest.mark.parametrize("size", [128, 64, 96, (512, 32)])
 def test_chips_that_do_not_overlap_read_each_byte_once(size, path, values):
     field = RasterField(RasterioReader(path))
@@ -71,7 +55,7 @@ def test_chips_that_do_not_overlap_read_each_byte_once(size, path, values):
         SpatialRectangular(size, boundary="shrink"), SpatialRegularStride(size), SpatialBoxcar()
     )
     chips = []
-    read = bytes_read(path, lambda: chips.extend(patcher.split(field)))
+    read = bytes_read(lambda: chips.extend(patcher.split(field)))
     total = values.nbytes
     assert sum(np.asarray(chip.data).nbytes for chip in chips) == total
     # The file's directory, PROJ's and Python's own files come on top: some tens of KB.
@@ -85,7 +69,7 @@ def test_chips_that_do_not_overlap_read_each_byte_once(size, path, values):
 def test_one_chip_reads_its_blocks_only(path):
     field = RasterField(RasterioReader(path))
     field.select(Window(0, 0, 8, 8))
-    read = bytes_read(path, lambda: field.select(Window(130, 130, 100, 100)))
+    read = bytes_read(lambda: field.select(Window(130, 130, 100, 100)))
     block = 128 * 128 * 2 * 2
     assert block <= read < block + 5_000
 
