@@ -41,7 +41,7 @@ from geopatcher.spatial.merge import (
     in_order,
 )
 from geopatcher.spatial.target import as_scene, warn_uncovered
-from geopatcher.spatial.tiles import is_in_memory, tiling_for
+from geopatcher.spatial.tiles import is_in_memory
 from geopatcher.writers import (
     RasterSpec,
     RawRows,
@@ -50,6 +50,7 @@ from geopatcher.writers import (
     check_target,
     open_lazily,
     open_target,
+    planned,
     row_merge_of,
     spec_of,
     telling_full_disk,
@@ -112,7 +113,8 @@ def map_patches(
     if workers is None:
         workers = all_workers(scheduler)
     how = _How(scheduler, workers, progress, block_rows)
-    patcher = tiling_for(patcher, source, operator)
+    stream = patcher.stream(source).map(operator, on_error=patcher.on_error)
+    patcher = planned(patcher.aggregation, stream, source.domain).patcher
     run = _Run(patcher, source, operator, target, chunks, how)
     with ExitStack() as stack:
         record = None

@@ -211,7 +211,8 @@ class MappedStream(PatchStream):
         parent = self.parent
         if isinstance(parent, MappedStream) and not parent.local:
             return False
-        return is_local(self.function) and self.batch_size is None and self.on_error == "raise"
+        said = getattr(self.function, "local", False) is True
+        return said and self.batch_size is None and self.on_error == "raise"
 
     def over(self, patcher: SpatialPatcher) -> MappedStream:
         """Return what this stream does to its Field under another patcher."""
@@ -298,15 +299,6 @@ class MappedStream(PatchStream):
 
     def _listed(self, indices: range) -> list[Item]:
         return list(self.items(indices))
-
-
-def is_local(function: Any) -> bool:
-    """Return whether a function says of itself, by `local = True`, that it works pixel by pixel.
-
-    >>> is_local(np.sqrt)
-    False
-    """
-    return getattr(function, "local", False) is True
 
 
 def _scattered_weights(window: Any, indices: Any) -> np.ndarray:

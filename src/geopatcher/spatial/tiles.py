@@ -19,7 +19,7 @@ from geopatcher.domains import RasterDomain
 from geopatcher.spatial.geometry import SpatialRectangular
 from geopatcher.spatial.sampler import SpatialRegularStride
 from geopatcher.spatial.window import SpatialBoxcar
-from geopatcher.stream import MappedStream, is_local
+from geopatcher.stream import MappedStream
 
 if TYPE_CHECKING:
     from geopatcher.patcher import SpatialPatcher
@@ -52,24 +52,18 @@ def without_overlap(patches: Any, domain: RasterDomain) -> Any:
     """
     if not isinstance(patches, MappedStream) or not patches.local:
         return patches
+    if not isinstance(patches.domain, RasterDomain):
+        return patches
     if (patches.domain.height, patches.domain.width) != (domain.height, domain.width):
         return patches
     patcher = tiling(patches.patcher, patches.field)
     return patches if patcher is patches.patcher else patches.over(patcher)
 
 
-def tiling_for(patcher: SpatialPatcher, field: Any, operator: Any) -> SpatialPatcher:
-    """Return the patcher of a run: chips side by side where the operator and merge allow it."""
-    normalised = getattr(patcher.aggregation, "normalize_by_window", False)
-    return tiling(patcher, field) if normalised and is_local(operator) else patcher
-
-
 def tiling(patcher: SpatialPatcher, field: Any) -> SpatialPatcher:
     """Return a patcher whose chips lie side by side, when this one's grid covers every pixel."""
     geometry, sampler, domain = patcher.geometry, patcher.sampler, field.domain
     if (type(geometry), type(sampler)) != (SpatialRectangular, SpatialRegularStride):
-        return patcher
-    if not isinstance(domain, RasterDomain):
         return patcher
     if patcher.on_error != "raise" or sampler.grid(domain, geometry).covered_share < 1:
         return patcher  # a failed chip is left to those that overlap it
