@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ class Journal:
             raise FileNotFoundError(f"the journal's folder does not exist: {self.path.parent}")
         self._file = self.path.open("a+b")
         try:
-            _lock(self._file, self.path)
+            claim(self._file, self.path, PatchError)
             self._load()
         except BaseException:
             self._file.close()
@@ -116,18 +117,27 @@ class Journal:
     def _check(self, head: dict[str, Any]) -> None:
         if head.get("geopatcher_journal") != _FORMAT or not isinstance(head.get("run"), dict):
             raise PatchError(f"{self.path} is no journal of a run; choose another path")
-        then = head["run"]
-        names = [name for name in {**then, **self.run} if then.get(name) != self.run.get(name)]
-        if names:
-            told = "; ".join(f"{n} was {then.get(n)}, is now {self.run.get(n)}" for n in names)
-            raise PatchError(
-                f"the journal {self.path} belongs to another run: {told}; give another journal=, "
-                "or remove this one to begin again"
-            )
+        check_same_run(self.path, head["run"], self.run, PatchError)
 
 
-def _lock(file: Any, path: Path) -> None:
-    """Hold the journal until the file is closed or the process ends, where the system can."""
+def check_same_run(
+    path: Path, then: Mapping[str, str], now: Mapping[str, str], refusal: type[Exception]
+) -> None:
+    """Raise `refusal`, saying what differs, when a journal was begun by a run of other parts."""
+    names = [name for name in {**then, **now} if then.get(name) != now.get(name)]
+    if names:
+        told = "; ".join(f"{name} was {then.get(name)}, is now {now.get(name)}" for name in names)
+        raise refusal(
+            f"the journal {path} belongs to another run: {told}; give another journal=, "
+            "or remove this one to begin again"
+        )
+
+
+def claim(file: Any, path: Path, refusal: type[Exception]) -> None:
+    """Hold a journal until the file is closed or the process ends, where the system can.
+
+    Raises `refusal` when another run holds it.
+    """
     if os.name != "posix":
         return
     import fcntl
@@ -135,4 +145,4 @@ def _lock(file: Any, path: Path) -> None:
     try:
         fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise PatchError(f"the journal {path} is in use by another run") from None
+        raise refusal(f"the journal {path} is in use by another run") from None

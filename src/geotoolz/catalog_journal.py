@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from geocatalog import CatalogError
+from geopatcher.journal import check_same_run, claim
 from pipekit import NotSerializableError, Operator
 
 
@@ -62,7 +63,7 @@ class RowJournal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self.path.open("a+b")
         try:
-            _lock(self._file, self.path)
+            claim(self._file, self.path, CatalogError)
             self._load()
         except BaseException:
             self._file.close()
@@ -93,7 +94,7 @@ class RowJournal:
         if torn and not whole and not torn.startswith(b"{"):
             raise self._no_journal()
         for entry in entries:
-            self._check(entry)
+            check_same_run(self.path, entry.run, self.run, CatalogError)
             self.finished[entry.key] = entry
         if torn:
             self._file.truncate(len(text) - len(torn))
@@ -106,15 +107,6 @@ class RowJournal:
 
     def _no_journal(self) -> CatalogError:
         return CatalogError(f"{self.path} is no journal of a run; choose another path")
-
-    def _check(self, entry: Finished) -> None:
-        names = [n for n in {**entry.run, **self.run} if entry.run.get(n) != self.run.get(n)]
-        if names:
-            told = "; ".join(f"{n} was {entry.run.get(n)}, is now {self.run.get(n)}" for n in names)
-            raise CatalogError(
-                f"the journal {self.path} belongs to another run: {told}; give another journal=, "
-                "or remove this one to begin again"
-            )
 
 
 def name_of(part: Any) -> str:
@@ -150,15 +142,3 @@ def stamps(paths: Mapping[str, str] | list[str]) -> list[tuple[int, int] | None]
         else:
             found.append((state.st_size, state.st_mtime_ns))
     return found
-
-
-def _lock(file: Any, path: Path) -> None:
-    """Hold the journal until the file is closed or the process ends, where the system can."""
-    if os.name != "posix":
-        return
-    import fcntl
-
-    try:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise CatalogError(f"the journal {path} is in use by another run") from None
