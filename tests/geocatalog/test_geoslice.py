@@ -32,7 +32,7 @@ def test_an_anchor_moves_the_grid_onto_a_file_s_own_pixels():
 side = st.floats(-1e6, 1e6, allow_nan=False)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     side, side, st.floats(0, 5e3), st.floats(0, 5e3), st.sampled_from([0.25, 10, 30, 60, 1000 / 3])
 )

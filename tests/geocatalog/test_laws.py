@@ -12,7 +12,6 @@ from geocatalog.footprint import reproject
 
 LAWS = settings(
     max_examples=10,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 # Whole numbers, few of them: rows that touch, repeat or are contained are then common.

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pytest
 from georeader.geotensor import GeoTensor
-from hypothesis import settings
 from rasterio import Affine
 
 from geopatcher import (
@@ -15,9 +14,6 @@ from geopatcher import (
     SpatialRectangular,
     SpatialRegularStride,
 )
-
-settings.register_profile("geopatcher", deadline=None)
-settings.load_profile("geopatcher")
 
 
 @pytest.fixture(scope="session")

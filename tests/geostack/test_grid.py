@@ -37,7 +37,7 @@ def test_a_box_over_the_edge_is_cut_at_the_edge():
 @given(
     st.floats(-120.6, -119.5), st.floats(38.75, 39.5), st.floats(0.001, 0.2), st.floats(0.001, 0.2)
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_every_point_of_the_box_lies_in_the_cut_and_no_pixel_is_wasted(west, south, width, height):
     box = (west, south, west + width, south + height)
     cut = TAHOE.cut(box)

@@ -25,7 +25,7 @@ def scenes(tmp_path):
     return build_raster_catalog(sorted(tmp_path.glob("s_*.tif")), r"_(?P<date>\d{8})")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.floats(-100, 100) | st.just(float("nan")), min_size=1), st.integers(1, 12))
 def test_nobody_left_out_is_better_than_one_chosen(scores, k):
     known = sum(score == score for score in scores)

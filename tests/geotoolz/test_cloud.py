@@ -9,7 +9,7 @@ from rasterio import Affine
 import geotoolz as gz
 from geotoolz.cloud import LANDSAT_QA_BITS, dilate_mask, mask_from_qa_bits, mask_from_scl
 
-quick = settings(max_examples=40, deadline=None)
+quick = settings(max_examples=40)
 
 
 def test_the_class_sets():

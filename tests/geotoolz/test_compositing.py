@@ -9,7 +9,7 @@ from rasterio import Affine
 import geotoolz as gz
 from geotoolz import compositing
 
-quick = settings(max_examples=40, deadline=None)
+quick = settings(max_examples=40)
 GRID = Affine(10, 0, 5e5, 0, -10, 5e6)
 
 

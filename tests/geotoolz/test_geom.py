@@ -8,7 +8,7 @@ from rasterio.warp import transform_bounds
 
 import geotoolz as gz
 
-quick = settings(max_examples=40, deadline=None)
+quick = settings(max_examples=40)
 
 
 def test_a_crop_holds_the_box_and_no_whole_pixel_more(tile, at_point, centres):

@@ -73,7 +73,7 @@ def test_band_names_attributes_and_provenance_come_back(tmp_path):
         assert '"hash": "ab12"' in file.tags()["provenance"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.one_of(
         st.text(max_size=20),

@@ -8,7 +8,7 @@ from rasterio import Affine
 import geotoolz as gz
 from geotoolz.mask import apply_mask, combine_masks, invert_mask, mask_where
 
-quick = settings(max_examples=40, deadline=None)
+quick = settings(max_examples=40)
 masks = arrays(bool, (3, 4))
 
 

@@ -11,7 +11,7 @@ from rasterio import Affine
 import geotoolz as gz
 from geotoolz.normalize import robust_scale, standard_scale
 
-quick = settings(max_examples=40, deadline=None)
+quick = settings(max_examples=40)
 chips = arrays(np.float64, st.tuples(*[st.integers(1, 5)] * 2), elements=st.floats(-1e4, 1e4))
 
 

@@ -47,7 +47,7 @@ BLENDED = Lambda(NDVI_OF_DN)
 """The same without its word that it works pixel by pixel: overlapping chips are blended."""
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     height=st.integers(1, 60),
     width=st.integers(1, 60),

@@ -17,7 +17,7 @@ from geotoolz.radiometry import (
 )
 
 digital_numbers = arrays(np.uint16, st.tuples(*[st.integers(1, 6)] * 3))
-quick = settings(max_examples=40, deadline=None)
+quick = settings(max_examples=40)
 
 
 def geo(values, fill=0, **attrs):

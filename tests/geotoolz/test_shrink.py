@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from geotoolz.shrink import shrink
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 400))
 def test_blocks_are_averaged_to_the_very_edge(rows, cols, max_pixels):
     values = np.random.default_rng(rows * cols).random((2, rows, cols))
@@ -21,7 +21,7 @@ def test_blocks_are_averaged_to_the_very_edge(rows, cols, max_pixels):
             assert small[band, i, j] == pytest.approx(expected, nan_ok=True, rel=1e-5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 400))
 def test_classes_are_thinned_not_averaged(rows, cols, max_pixels):
     classes = np.random.default_rng(0).integers(0, 2, (rows, cols)) * 7

@@ -9,7 +9,7 @@ from rasterio import Affine
 import geotoolz as gz
 from geotoolz.stretch import band_percentiles, gamma, min_max, percentile_clip
 
-quick = settings(max_examples=40, deadline=None)
+quick = settings(max_examples=40)
 cubes = arrays(
     np.float32, st.tuples(*[st.integers(1, 6)] * 3), elements=st.floats(-1e3, 1e3, width=16)
 )

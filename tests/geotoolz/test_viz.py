@@ -9,7 +9,7 @@ from rasterio import Affine
 
 import geotoolz as gz
 
-quick = settings(max_examples=40, deadline=None)
+quick = settings(max_examples=40)
 
 
 def geo(values, fill=np.nan, **attrs):

@@ -18,7 +18,7 @@ def scene(shape=(2, 7, 5), **attrs):
     return GeoTensor(values, T, CRS.from_epsg(32610), 0, attrs)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 4), st.integers(1, 4))
 def test_a_kept_pixel_s_corner_stays_where_it_is(h, w, rows, cols):
     x = scene((2, h, w), band_names=["a", "b"])

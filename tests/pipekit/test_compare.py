@@ -10,7 +10,7 @@ import pipekit as pk
 floats = st.floats(-1e6, 1e6) | st.sampled_from([float("nan"), float("inf"), float("-inf")])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(st.tuples(floats, floats), min_size=1, max_size=6), st.floats(0, 10), st.floats(0, 1)
 )

@@ -18,7 +18,7 @@ def tensor(values=VALUES, scale=10, epsg=32610, fill=0, **attrs):
     return GeoTensor(values, Affine.scale(scale, -scale), CRS.from_epsg(epsg), fill, attrs)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.permutations([0, 1, 2]), st.integers(1, 3), st.booleans())
 def test_layout_in_memory_does_not_count(axes, step, flip):
     view = VALUES.transpose(axes)[::step]

@@ -12,7 +12,7 @@ from rasterio import Affine
 import pipekit as pk
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(
         st.lists(st.floats(-10, 10) | st.just(float("nan")), max_size=20), min_size=1, max_size=5

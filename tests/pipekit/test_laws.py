@@ -45,7 +45,7 @@ class Combine(pk.Operator):
 leaves = st.builds(Add, st.integers(-9, 9)) | st.builds(Multiply, st.integers(-9, 9))
 operators = st.recursive(leaves, lambda inner: st.lists(inner, max_size=4).map(pk.Sequential))
 numbers = st.integers(-1000, 1000)
-law = settings(max_examples=60, deadline=None)
+law = settings(max_examples=60)
 
 
 @law

@@ -105,7 +105,7 @@ def same(a, b):
     return a == b
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(values)
 def test_every_value_comes_back_exactly(value):
     op = pk.Const(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +22,9 @@ from geopatcher.spatial.target import as_scene, warn_uncovered
 from geopatcher.spatial.tiles import without_overlap
 from geopatcher.spatial.weave import WeightPlan, WovenMerge
 
+CHIPS_IN_FLOAT32 = 15
+"""Chips over a pixel whose float32 sum is right to 1e-6: n + 1 roundings of at most 2^-24."""
+
 
 @dataclass(frozen=True)
 class SpatialOverlapAdd(Configured):
@@ -37,6 +41,9 @@ class SpatialOverlapAdd(Configured):
 
     A NaN in one chip makes its own pixel NaN and no other. A skipped chip leaves its pixels to
     the chips that overlap it.
+
+    Chips that agree give their value back to 1e-6, however many overlap: where more than 15
+    meet at a pixel, and where chips lie on no grid, sums are float64.
 
     >>> import numpy as np
     >>> from georeader.geotensor import GeoTensor
@@ -111,22 +118,20 @@ class SpatialOverlapAdd(Configured):
             return self.fill_value
         return np.nan if dtype.kind in "fc" else 0
 
-    def sums(self, dtype: np.dtype) -> np.dtype:
-        """Return the dtype in which chips of `dtype` are summed: float32, or as wide as theirs."""
-        dtype = np.dtype(dtype)
-        if dtype.kind == "c" or (dtype.kind == "f" and dtype.itemsize > 4):
-            return dtype
-        return np.dtype(np.float32)
+    def sums(self, dtype: np.dtype, chips: float = math.inf) -> np.dtype:
+        """Return the dtype in which chips of `dtype` are summed, at most `chips` over a pixel."""
+        dtype = _at_least_float32(dtype)
+        return dtype if chips <= CHIPS_IN_FLOAT32 else np.result_type(dtype, np.float64)
 
     # The reducer's part, for patches that lie on no grid: weights are summed beside the values.
 
     def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
         """Return (leading shape, dtype) of the merged raster."""
-        return lead, self.sums(dtype) if self.dtype is None else self._dtype
+        return lead, _at_least_float32(dtype) if self.dtype is None else self._dtype
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
         """Return the states: weighted sums (*lead), and sums of weights."""
-        return [(lead, self.sums(dtype)), ((), np.float32)]
+        return [(lead, self.sums(dtype)), ((), np.float64)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
         """Add one chip, weighted; without weights every pixel counts 1."""
@@ -150,11 +155,9 @@ class SpatialOverlapAdd(Configured):
         return np.nan if self.fill_value is None else self.fill_value
 
     def converted(self, values: np.ndarray) -> np.ndarray:
-        """Return finished rows in the output's dtype; rounded and clipped for integers."""
-        if self.dtype is None or values.dtype == self._dtype:
+        """Return finished rows, rounded and clipped where the output's dtype is of integers."""
+        if self.dtype is None or self._dtype.kind not in "iu":
             return values
-        if self._dtype.kind not in "iu":
-            return values.astype(self._dtype)
         invalid = np.isnan(values)
         if self.fill_value is None and invalid.any():
             raise PatchError(
@@ -175,6 +178,13 @@ class SpatialOverlapAdd(Configured):
                 f"{share:.2%} of the scene is covered by no chip, which {self.dtype} cannot hold; "
                 'give fill_value=, or cover every pixel with boundary="shift"'
             )
+
+
+def _at_least_float32(dtype: np.dtype) -> np.dtype:
+    dtype = np.dtype(dtype)
+    if dtype.kind == "c" or (dtype.kind == "f" and dtype.itemsize > 4):
+        return dtype
+    return np.dtype(np.float32)
 
 
 def _is_separable(patches: IndexedPatches, domain: RasterDomain) -> bool:

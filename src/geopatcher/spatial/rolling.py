@@ -125,6 +125,7 @@ def reduce_rows(
     """
     start, stop = rows
     lead, dtype = chip
+    _, result_dtype = reducer.result(lead, dtype)
     buffer = RollingRows(reducer.start(lead, dtype), start, domain.width)
     covered = 0
 
@@ -132,7 +133,7 @@ def reduce_rows(
         count = 0
         for top, states in buffer.finish_above(row):
             finished, pixels = reducer.finish(states)
-            write(top, finished)
+            write(top, finished.astype(result_dtype, copy=False))
             count += pixels
         return count
 

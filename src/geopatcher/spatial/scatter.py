@@ -72,6 +72,7 @@ def merge_scattered(patches: Iterable[Patch], domain: Any, reducer: ScatterReduc
     if first is None:
         raise PatchError("there are no patches to merge, or all of them failed")
     values, covered = reducer.finish(states)
+    values = values.astype(reducer.result(*spec)[1], copy=False)
     warn_uncovered(1 - covered / values.shape[-1], "cells" if len(shape) == 2 else "members")
     values = values.reshape(*values.shape[:-2], *shape)
     skipped = getattr(patches, "skipped", {})

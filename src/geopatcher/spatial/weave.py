@@ -40,6 +40,7 @@ class WeightPlan:
     def __init__(self, grid: RegularGrid, window: Any, normalise: bool) -> None:
         self.grid = grid
         self.columns = len(grid.cols.starts)
+        self.most_chips = int(grid.rows.counts.max() * grid.cols.counts.max())
         self._rows, self._cols = (
             axis.weights(window.profile(axis.size), normalise) for axis in (grid.rows, grid.cols)
         )
@@ -92,11 +93,11 @@ class Sums(Protocol):
     def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
         """Return (leading shape, dtype) of the result for chips (*lead, h, w) of a dtype."""
 
-    def sums(self, dtype: np.dtype) -> np.dtype:
-        """Return the dtype in which chips of a dtype are summed."""
+    def sums(self, dtype: np.dtype, chips: float) -> np.dtype:
+        """Return the dtype in which chips of a dtype are summed, at most `chips` over a pixel."""
 
     def converted(self, values: np.ndarray) -> np.ndarray:
-        """Return finished rows in the output's dtype."""
+        """Return finished rows, rounded and clipped where the output's dtype is of integers."""
 
 
 @dataclass(frozen=True)
@@ -113,19 +114,22 @@ class WovenMerge:
 
     def run(self, items: Items, rows: Rows, write: Write, chip: Spec) -> int:
         """Merge patches into rows, handing each on once; return pixels covered."""
-        lead, dtype = chip
-        canvas = RollingCanvas((lead, self.sums.sums(dtype)), rows[0], self.domain.width)
+        lead, dtype = self.sums.result(*chip)
+        canvas = RollingCanvas((lead, self._sum_dtype(chip)), rows[0], self.domain.width)
 
         def converted(row: int, values: np.ndarray) -> None:
-            write(row, self.sums.converted(values))
+            write(row, self.sums.converted(values).astype(dtype, copy=False))
 
         return self._weave(items, rows, canvas, converted, lead)
 
     def fill(self, items: Items, rows: Rows, out: np.ndarray, chip: Spec) -> int:
         """Merge patches into `out` (..., stop - start, W); return pixels covered."""
-        if out.dtype != self.sums.sums(chip[1]):
+        if out.dtype != self._sum_dtype(chip):
             return self.run(items, rows, writing_to(out, rows[0]), chip)
         return self._weave(items, rows, OpenCanvas(out, rows[0]), _keep, chip[0])
+
+    def _sum_dtype(self, chip: Spec) -> np.dtype:
+        return self.sums.sums(chip[1], self.plan.most_chips)
 
     def _weave(
         self, items: Items, rows: Rows, canvas: Canvas, write: Write, lead: tuple[int, ...]

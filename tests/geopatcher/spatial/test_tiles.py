@@ -63,7 +63,7 @@ def general(function):
     return lambda chip: function(chip)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     height=st.integers(1, 70),
     width=st.integers(1, 70),

@@ -17,7 +17,7 @@ def test_coordinates_are_pixel_centres():
 
 
 @given(sizes, sizes, st.sampled_from([20, 40, 60]), st.integers(0, 3), st.integers(0, 99))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_a_coarser_grid_covers_and_is_aligned(rows, cols, res, margin, shift):
     grid = Grid(32610, 10.0 * shift, 5000 + 10.0 * shift, 10, rows, cols)
     coarse = grid.at(res, margin)
@@ -31,7 +31,7 @@ def test_a_coarser_grid_covers_and_is_aligned(rows, cols, res, margin, shift):
 
 
 @given(sizes, sizes, st.integers(0, 1000))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_resampling_keeps_a_plane(rows, cols, seed):
     target = Grid(32610, 1000 + seed, 9000 - seed, 10, rows, cols)
     source = target.at(30, margin=2)
