@@ -55,7 +55,8 @@ def mask_from_scl(
 
     - `raster`: (C, H, W) with the SCL on band `band_idx` (an index or a name such as "SCL"), or
       the SCL itself as (H, W).
-    - `classes`: ids 0 to 11, or one of them; see `SCL_CLASSES`.
+    - `classes`: ids 0 to 11, or one of them; see `SCL_CLASSES`. NaN, which nodata becomes in
+      floats, counts as class 0, no data.
 
     Returns (H, W) bool.
 
@@ -83,7 +84,8 @@ def _in_classes(ids: NDArray[Any], classes: tuple[int, ...]) -> NDArray[np.bool_
         table = np.zeros(256, bool)
         table[list(classes)] = True
         return table[ids]
-    return np.isin(ids, classes)
+    found: NDArray[np.bool_] = np.isin(ids, classes)
+    return found | np.isnan(ids) if 0 in classes else found
 
 
 # USGS, Landsat 8-9 Collection 2 Level 2 Science Product Guide (LSDS-1619), QA_PIXEL bits.

@@ -73,16 +73,24 @@ def min_cloud_composite(stack: Stack, cloud_idx: Band) -> Raster:
 
     - `stack`: (T, C, H, W) with a cloud score or probability on band `cloud_idx`.
 
-    Returns (C, H, W) in the stack's own dtype, the score included. A score that is NaN counts as
-    cloudiest; the fill value does not apply to the score, whose 0 means clear.
+    Returns (C, H, W) in the stack's own dtype, the score included. A date counts as cloudiest where
+    its score is NaN or another band has no data; the fill value does not apply to the score, whose
+    0 means clear.
 
     >>> stack = np.array([[[[7.0]], [[90.0]]], [[[8.0]], [[10.0]]]])
     >>> min_cloud_composite(stack, cloud_idx=1).ravel()
     array([ 8., 10.])
     """
     raster = as_stack(stack)
-    score = take_band(raster, cloud_idx, axis=1).astype(np.float64)
-    return _take_dates(raster, np.where(np.isnan(score), np.inf, score).argmin(axis=0))
+    values, fill = values_of(raster), fill_of(raster)
+    cloud = band_index(raster, cloud_idx, axis=1)
+    score = values[:, cloud].astype(np.float64)
+    score[np.isnan(score)] = np.inf
+    for band in range(values.shape[1]):
+        invalid = None if band == cloud else nodata_mask(values[:, band], fill)
+        if invalid is not None:
+            score[invalid] = np.inf
+    return _take_dates(raster, score.argmin(axis=0))
 
 
 def cloud_free_composite(

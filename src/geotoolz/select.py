@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from geotoolz.bands import Band, band_names, stale_names, take_bands
+from geotoolz.bands import Band, band_index, band_names, stale_names, take_bands
 from geotoolz.carrier import Raster, rewrap, values_of
 from pipekit import Operator
 
@@ -31,7 +31,7 @@ def select_bands(raster: Raster, bands: Sequence[Band], axis: int = 0) -> Raster
     count = values_of(raster).shape[axis]
     if len(names) != count:
         raise stale_names(names, count)
-    picked = [names[band] if isinstance(band, int) else str(band) for band in bands]
+    picked = [names[band_index(raster, band, axis)] for band in bands]
     return rewrap(raster, chosen, attrs={"band_names": picked})
 
 

@@ -61,6 +61,16 @@ def test_values_that_are_no_class_are_kept():
     assert mask_from_scl(np.array([[255, 300, 9]], "uint16")).tolist() == [[False, False, True]]
 
 
+def test_nodata_is_dropped_after_it_became_nan():
+    raster = GeoTensor(np.array([[[0, 4, 9]]], "uint16"), Affine.identity(), "EPSG:32632", 0)
+    floats = gz.ToFloat32()(raster)
+    assert np.isnan(floats.values[0, 0, 0])
+    assert gz.MaskFromSCL()(floats).values.tolist() == [[True, False, True]]
+    assert gz.MaskFromSCL(classes=gz.SCL_CLOUDS)(floats).values.tolist() == [[False, False, True]]
+    two_dates = np.array([[[[5.0]], [[np.nan]]], [[[7.0]], [[4.0]]]])
+    assert gz.CloudFreeComposite(scl_idx=1)(two_dates).item() == 7
+
+
 def test_real_clear_scene(bolzano_scl):
     drop = gz.MaskFromSCL()(bolzano_scl)
     assert drop.shape == bolzano_scl.shape[1:]

@@ -98,6 +98,14 @@ def test_min_cloud_takes_the_clearest_date_and_the_first_of_equals():
     assert gz.MinCloudComposite(1)(stack)[0].tolist() == [[2, 1]]
 
 
+def test_min_cloud_passes_over_dates_without_data_though_their_score_is_clear():
+    dates = [[[[0, 600]], [[0, 5]]], [[[500, 700]], [[90, 4]]]]
+    result = gz.MinCloudComposite(1)(geo(np.array(dates, "uint16"), fill=0))
+    assert result.values.tolist() == [[[500, 700]], [[90, 4]]]
+    beyond_swath = np.array([[[[np.nan]], [[1.0]]], [[[0.3]], [[80.0]]]])
+    assert gz.MinCloudComposite(-1)(beyond_swath)[:, 0, 0].tolist() == [0.3, 80.0]
+
+
 def test_cloud_free_ignores_cloudy_dates_and_drops_the_classes():
     values = np.array(
         [[[[1.0, 1, 1]], [[4, 9, 9]]], [[[3, 3, 3]], [[4, 4, 3]]], [[[5, 5, 5]], [[8, 4, 0]]]]

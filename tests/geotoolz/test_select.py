@@ -17,8 +17,10 @@ def scene():
     return GeoTensor(values, Affine(10, 0, 0, 0, -10, 30), "EPSG:32632", attrs=attrs)
 
 
-@pytest.mark.parametrize("bands", [("B08", "B02"), (3, 0), (-1, "B02")])
-def test_names_and_indices_choose_the_same(scene, bands):
+@pytest.mark.parametrize(
+    "bands", [("B08", "B02"), (3, 0), (-1, "B02"), ("nir", "blue"), np.array([3, 0])]
+)
+def test_names_and_indices_choose_the_same_and_keep_the_bands_own_names(scene, bands):
     chosen = SelectBands(bands)(scene)
     assert chosen.values[:, 0, 0].tolist() == [3, 0]
     assert chosen.attrs == {"band_names": ["B08", "B02"], "item_id": "x"}
