@@ -105,7 +105,7 @@ def _parser() -> duckdb.DuckDBPyConnection:
     found: duckdb.DuckDBPyConnection | None = getattr(_local, "connection", None)
     if found is None:
         found = duckdb.connect(":memory:")
-        found.execute("SET TimeZone = 'UTC'")
+        found.execute("SET GLOBAL TimeZone = 'UTC'")  # cursors take only what is set globally
         found.execute("SET enable_external_access = false")
         found.execute("SET python_enable_replacements = false")
         found.execute("SET threads = 2")

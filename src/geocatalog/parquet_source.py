@@ -6,10 +6,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from geocatalog.errors import CatalogError
-from geocatalog.parquet import FileInfo
+from geocatalog.parquet import FileInfo, read_info
 
 if TYPE_CHECKING:
     import duckdb
@@ -23,6 +23,16 @@ class ParquetSource:
     info: FileInfo
     connection: duckdb.DuckDBPyConnection
     _local: threading.local = field(default_factory=threading.local)
+
+    @classmethod
+    def of(cls, path: Any) -> ParquetSource:
+        """Return a catalog file, described and connected to."""
+        info = read_info(path)
+        return cls(info, connect(info.path))
+
+    def __reduce__(self) -> Any:
+        # A connection belongs to its process; a copy opens the file anew.
+        return ParquetSource.of, (self.info.path,)
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """Return a new cursor, for a result that is read while others are."""
@@ -110,7 +120,7 @@ def connect(path: str) -> duckdb.DuckDBPyConnection:
     import duckdb
 
     connection = duckdb.connect(":memory:")
-    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")  # cursors take only what is set globally
     connection.execute("SET enable_geoparquet_conversion = false")
     connection.execute("SET parquet_metadata_cache = true")
     connection.execute("SET python_enable_replacements = false")

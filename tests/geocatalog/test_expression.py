@@ -1,5 +1,9 @@
 """What `where` takes, and everything it must not."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from footprints import frame
 
@@ -134,3 +138,24 @@ def test_a_failure_at_run_time_is_a_catalog_error(as_backend):
     catalog = as_backend(InMemoryGeoCatalog(frame((0, 0, 1, 1), platform=["a"])))
     with pytest.raises(CatalogError):
         len(catalog.where("platform::integer = 1"))
+
+
+IN_ANOTHER_ZONE = """
+import sys
+import geopandas, pandas, shapely
+from geocatalog import InMemoryGeoCatalog, open_catalog, to_geoparquet
+times = pandas.to_datetime(["2021-12-31T20:00Z", "2022-01-01T03:00Z", "2022-12-31T20:00Z"])
+rows = {"filepath": list("abc"), "start_time": times, "end_time": times}
+boxes = [shapely.box(0, 0, 1, 1)] * 3
+memory = InMemoryGeoCatalog(geopandas.GeoDataFrame(rows, geometry=boxes, crs=4326))
+for catalog in (memory, open_catalog(to_geoparquet(memory, sys.argv[1]))):
+    for text in ("year(start_time) = 2022", "start_time >= '2022-01-01'"):
+        print("".join(row.filepath for row in catalog.where(text)))
+"""
+
+
+def test_times_are_utc_whatever_the_machine_s_zone(tmp_path):
+    command = [sys.executable, "-c", IN_ANOTHER_ZONE, str(tmp_path / "rows.parquet")]
+    environment = {**os.environ, "TZ": "Asia/Tokyo"}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["bc"] * 4
