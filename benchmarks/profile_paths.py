@@ -42,6 +42,7 @@ from geopatcher import (
 )
 from geopatcher.gdal_cache import bounded_cache
 from geopatcher.zarr_shards import ShardLayout, ShardWriter
+from geopatcher.zarr_target import SHARD
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference" / "where-time-goes.md"
@@ -166,9 +167,7 @@ def run_by_blocks(scene: GeoTensor, folder: Path) -> Profile:
     ndvi = np.asarray(operator(scene))
 
     def shards() -> None:
-        layout = ShardLayout(
-            folder / "shards", ndvi.shape, ndvi.dtype, np.nan, (256, 256), (1024, 1024)
-        )
+        layout = ShardLayout(folder / "shards", ndvi.shape, ndvi.dtype, np.nan, (256, 256), SHARD)
         writer = ShardWriter(layout)
         for row in range(0, height, SIZE):
             writer.write(row, ndvi[row : row + SIZE])

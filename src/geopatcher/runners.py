@@ -6,7 +6,6 @@ halo that its chips need, and writes only these rows. Any block can be run again
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack, contextmanager
@@ -88,8 +87,9 @@ def map_patches(
     - `journal`: path of a file that makes the run resumable: after a crash the same call goes on.
       It is made for one run and refused by another, saying what differs.
     - `progress`: show a bar. `chunks`: the target's tiles, (rows, cols).
-    - `block_rows`: rows of a block, rounded up to whole shards of a Zarr store; default 1024 to
-      3072, half of a worker's share. Blocks that touch make the chips on their border twice.
+    - `block_rows`: rows of a block, rounded up to where chips begin or to whole shards of a Zarr
+      store; default 1024 to 3072, as many blocks for each worker. Blocks that touch make the
+      chips on their border twice.
     - `read_attempts`: how often a failing read is tried before the patcher's `on_error` decides.
 
     Returns a `GeoTensor` (..., H, W), or the target opened lazily. Chips that failed under
@@ -225,20 +225,22 @@ class _Run:
     def _blocks(self, gap: Rows, align: int, kept: bool) -> list[Rows]:
         """Return the blocks of a gap: the higher, the fewer chips are made for two of them.
 
+        Unless told otherwise there are as many for every worker, so that none waits for another.
+
         `kept` blocks are those that a journal notes, or that come back as arrays: they cost no
         more to lose, or to hold, than `BLOCK_ROWS`.
         """
-        wanted = self.how.block_rows
+        height, workers, wanted = self.domain.height, self.how.workers, self.how.block_rows
         if wanted is None:
-            share = 0 if kept else -(-self.domain.height // (2 * self.how.workers))
-            wanted = min(max(share, BLOCK_ROWS), MOST_ROWS)
-        most = aligned_rows(align, wanted)
+            rounds = -(-height // (workers * MOST_ROWS))
+            share = 0 if kept else -(-height // (workers * rounds))
+            wanted = max(share, BLOCK_ROWS)
+        top, rows = gap[0], gap[1] - gap[0]
         step = getattr(self.patcher.sampler, "step", (1,))[0]
-        unit = math.lcm(align, step)  # a line where chips begin cuts the fewest
-        top = gap[0]
-        if 2 * unit <= most < gap[1] - top:
-            align, most = unit, most // unit * unit
-        return [(top + a, top + b) for a, b in even_shares(gap[1] - top, most, align)]
+        if step % align == 0 and 2 * step <= wanted < rows:
+            align = step  # a line where chips begin cuts the fewest
+        blocks = even_shares(rows, aligned_rows(align, wanted), align)
+        return [(top + start, top + stop) for start, stop in blocks]
 
     def _in_memory(self, spec: RasterSpec, first: Patch, journal: Journal | None) -> np.ndarray:
         if journal is not None:
@@ -342,12 +344,14 @@ def _check_counts(**counts: int | None) -> None:
 def even_shares(height: int, most: int, align: int = 1) -> list[Rows]:
     """Return (start, stop) of blocks of at most `most` rows, as even as multiples of `align` go.
 
+    The first ones are the higher ones: who begins late has less to do.
+
     >>> even_shares(1000, 400), even_shares(1000, 384, align=128)
-    ([(0, 333), (333, 666), (666, 1000)], [(0, 256), (256, 640), (640, 1000)])
+    ([(0, 334), (334, 667), (667, 1000)], [(0, 384), (384, 768), (768, 1000)])
     """
     slabs = -(-height // align)
     count = -(-slabs * align // most)
-    edges = [min(slabs * i // count * align, height) for i in range(count + 1)]
+    edges = [min(-(-slabs * i // count) * align, height) for i in range(count + 1)]
     return list(pairwise(edges))
 
 

@@ -17,8 +17,8 @@ from geopatcher.zarr_shards import ShardLayout, ShardWriter
 
 NAME = "data"
 CHUNK = 256
-SHARD = 1024
-"""Pixels on a shard's side: some 4 MB of float32, a file that is neither tiny nor unwieldy."""
+SHARD = (512, 2048)
+"""(rows, cols) of a shard: 4 MB of float32, and so flat that workers' shares come out even."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class ZarrRows:
 
     @property
     def shard(self) -> tuple[int, int]:
-        """(rows, cols) of a shard: whole chunks, about `SHARD` pixels each way."""
+        """(rows, cols) of a shard: whole chunks, about `SHARD` pixels."""
         rows, cols = (
-            side * max(1, min(SHARD, length) // side)
-            for side, length in zip(self.chunk, self.spec.shape[-2:], strict=True)
+            side * max(1, min(wanted, length) // side)
+            for side, wanted, length in zip(self.chunk, SHARD, self.spec.shape[-2:], strict=True)
         )
         return rows, cols
 

@@ -206,7 +206,7 @@ def submitted(client, monkeypatch):
 def test_a_cluster_gets_a_task_a_block_that_needs_no_other(client, submitted, path, patcher_of):
     options = {"scheduler": client, "block_rows": 256, "progress": False}
     map_patches(patcher_of(64, 48), RasterioReader(path), plain, **options)
-    assert len(submitted) == 5  # 1024 rows in blocks of at most 256, cut where chips begin
+    assert len(submitted) == 4  # 1024 rows in blocks of 256, cut where chips begin
     assert max(map(len, submitted)) < 32_000
 
 

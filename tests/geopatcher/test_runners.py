@@ -27,10 +27,12 @@ from geopatcher import (
     SpatialRandom,
     SpatialRectangular,
     map_patches,
+    runners,
     schedulers,
 )
 from geopatcher.fingerprint import fingerprint
 from geopatcher.runners import even_shares, gaps
+from geopatcher.spatial.merge import in_order
 
 # Worker processes cannot import a test module by name.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -187,7 +189,7 @@ class Counting:
 
 @pytest.mark.parametrize("name", [None, "out.tif", "out.zarr"])
 def test_a_run_goes_on_where_it_stopped(tmp_path, scene_of, patcher_of, name):
-    scene = scene_of((2, 3200, 64))  # 200 chips; a shard is 1024 rows high
+    scene = scene_of((2, 3200, 64))  # 200 chips; a shard is 512 rows high
     patcher = patcher_of(32, 32)
     options = {
         "target": None if name is None else tmp_path / name,
@@ -235,7 +237,7 @@ def test_shards_that_were_damaged_are_computed_again(tmp_path, scene_of, patcher
     with pytest.raises(RuntimeError, match="power"):
         map_patches(patcher, scene, Counting(limit=330), **options)
     shards = sorted(tmp_path.glob(".o.zarr.*/data/c/*/*"))
-    assert len(shards) == 3
+    assert len(shards) == 5
     shards[0].write_bytes(bytes(100))
     shards[1].unlink()
     map_patches(patcher, scene, Counting(), **options)
@@ -257,6 +259,31 @@ def test_a_run_goes_on_in_other_blocks_with_other_workers(tmp_path, scene_of, pa
     map_patches(patcher, scene, last, workers=2, block_rows=100, **options)
     assert digest(tmp_path / name) == expected
     assert last.calls < patcher.n_anchors(scene)
+
+
+@pytest.mark.parametrize("target", [None, "out.tif", "out.zarr"])
+@pytest.mark.parametrize("workers", [1, 2, 4, 8])
+def test_no_worker_has_much_more_to_do_than_another(
+    tmp_path, scene_of, patcher_of, monkeypatch, target, workers
+):
+    seen = []
+
+    def noting(submit, blocks, in_flight):
+        seen.extend(blocks)
+        return in_order(submit, blocks, in_flight)
+
+    monkeypatch.setattr(runners, "in_order", noting)
+    height = 10980
+    map_patches(
+        patcher_of((256, 8), (192, 8)), scene_of((1, height, 8)), lambda chip: chip,
+        target=target and tmp_path / target, workers=workers, progress=False,
+    )  # fmt: skip
+    busy = [0] * workers
+    for start, stop in seen:  # each block goes to who is done first
+        busy[busy.index(min(busy))] += stop - start
+    assert sum(busy) == height
+    assert max(busy) <= height / workers + 512
+    assert max(stop - start for start, stop in seen) <= 3072
 
 
 @given(height=st.integers(1, 500), most=st.integers(1, 20), align=st.integers(1, 40))
