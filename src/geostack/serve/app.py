@@ -60,13 +60,11 @@ class Service:
         self.bodies = Bodies(limits)
         self.tiles = TileService(self.layers, self.gate, limits.tile_cache)
         self.metrics = Metrics(lambda: self.gate.held)
-        parts = {
-            f"{kind} {name}": thing.config_hash
-            for kind, things in (("pipeline", self.pipelines), ("layer", self.layers))
-            for name, thing in things.items()
-        }
-        text = "\n".join(f"{name} {value}" for name, value in sorted(parts.items()))
-        self.config_hash = sha256(text.encode()).hexdigest()[:16]
+        parts = [
+            *(f"pipeline {n} {p.config_hash} {p.bands}" for n, p in self.pipelines.items()),
+            *(f"layer {n} {layer.config_hash}" for n, layer in self.layers.items()),
+        ]
+        self.config_hash = sha256("\n".join(sorted(parts)).encode()).hexdigest()[:16]
 
     def pipeline(self, name: str) -> Pipeline:
         """Return a pipeline by name, or raise Problem 404."""
@@ -277,6 +275,7 @@ def _add_problems(app: Any, service: Service) -> None:
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse
     from starlette.exceptions import HTTPException
+    from starlette.requests import ClientDisconnect
 
     def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
         return JSONResponse(
@@ -304,13 +303,21 @@ def _add_problems(app: Any, service: Service) -> None:
     async def on_http(request: Request, error: HTTPException) -> JSONResponse:
         return answer(Problem(error.status_code, str(error.detail)), error.headers)
 
+    @app.exception_handler(ClientDisconnect)
+    async def on_gone(request: Request, error: ClientDisconnect) -> JSONResponse:
+        # Nobody hears it; without it the log would call this a failure of the server.
+        return answer(Problem(400, "the client went away"))
+
     @app.exception_handler(Exception)
     async def on_bug(request: Request, error: Exception) -> JSONResponse:
         return answer(Problem(500, f"the server failed with {type(error).__name__}", 5))
 
 
 class _Answers:
-    """Puts the config's hash and safe defaults on every answer, and counts it."""
+    """Puts the config's hash and safe defaults on every answer, and counts it.
+
+    HEAD is answered as GET is (RFC 9110, 9.3.2); the server leaves out the content.
+    """
 
     def __init__(self, app: Any, service: Service) -> None:
         self.app = app
@@ -320,7 +327,9 @@ class _Answers:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started, status = time.perf_counter(), 500
+        started, status, method = time.perf_counter(), 500, scope["method"]
+        if method == "HEAD":
+            scope = {**scope, "method": "GET"}
 
         async def send_with_headers(message: Any) -> None:
             nonlocal status
@@ -334,7 +343,7 @@ class _Answers:
         finally:
             route = getattr(scope.get("route"), "path", "other")
             seconds = time.perf_counter() - started
-            self.service.metrics.answered(route, scope["method"], status, seconds)
+            self.service.metrics.answered(route, method, status, seconds)
 
     def _headers(self, headers: Any) -> list[tuple[bytes, bytes]]:
         named = {name.lower() for name, _ in headers}

@@ -1,7 +1,8 @@
 """Connections as strangers make them: those that stand still are let go, so many at a time.
 
 uvicorn waits for ever for a request's head, and for a reader of an answer; either can be held open
-by anyone, at no cost. Its limit of connections is answered without a hint when to come again.
+by anyone, at no cost. Its limit of connections is answered without a hint when to come again, and
+what is no HTTP without a problem body.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 from asyncio import TimerHandle, Transport
 from functools import partial
+from math import ceil
 from typing import Any
 
 import h11
@@ -42,7 +44,8 @@ def server_options(app: Any) -> dict[str, Any]:
         "server_header": False,
         "h11_max_incomplete_event_size": HEAD_BYTES,
         "timeout_keep_alive": 5,
-        "timeout_graceful_shutdown": int(limits.seconds) + 1,
+        # A body that has begun to arrive, and the answer to it.
+        "timeout_graceful_shutdown": ceil(limits.body_seconds + limits.seconds) + 1,
     }
 
 
@@ -65,8 +68,7 @@ class GuardedProtocol(H11Protocol):
         """Wait for a head, or refuse at once."""
         super().connection_made(transport)
         if len(self.connections) > self._most:
-            transport.write(_refusal(self._config_hash))
-            transport.close()
+            self._refuse(Problem(503, "the server has too many connections; try again", 1))
             return
         self._await_head()
 
@@ -84,6 +86,13 @@ class GuardedProtocol(H11Protocol):
         elif self._head is None and not self.transport.is_closing():
             self._await_head()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, unless an answer has begun: nothing can be said within it."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self._refuse(Problem(400, "the request is no HTTP/1.1"))
+        else:
+            self.transport.close()
+
     def pause_writing(self) -> None:
         """Watch a reader that does not keep up."""
         super().pause_writing()
@@ -93,6 +102,10 @@ class GuardedProtocol(H11Protocol):
         """Stop watching a reader that does."""
         super().resume_writing()
         self._cancel_reader()
+
+    def _refuse(self, problem: Problem) -> None:
+        self.transport.write(_answer(problem, self._config_hash))
+        self.transport.close()
 
     def _await_head(self) -> None:
         self._head = self.loop.call_later(self._seconds, self.transport.abort)
@@ -119,15 +132,15 @@ class GuardedProtocol(H11Protocol):
             self._reader = None
 
 
-def _refusal(config_hash: str) -> bytes:
-    problem = Problem(503, "the server has too many connections; try again", 1)
+def _answer(problem: Problem, config_hash: str) -> bytes:
     body = json.dumps(problem.body(config_hash)).encode()
-    head = (
-        "HTTP/1.1 503 Service Unavailable",
-        f"Content-Type: {MEDIA_TYPE}",
-        f"Content-Length: {len(body)}",
-        f"Retry-After: {problem.retry_after}",
-        f"X-Config-Hash: {config_hash}",
-        "Connection: close",
-    )
-    return "\r\n".join(head).encode() + b"\r\n\r\n" + body
+    headers = {
+        "Content-Type": MEDIA_TYPE,
+        "Content-Length": len(body),
+        "X-Config-Hash": config_hash,
+        **problem.headers(),
+        "Connection": "close",
+    }
+    lines = [f"HTTP/1.1 {problem.status} {problem.title}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body

@@ -51,7 +51,10 @@ class Gate:
             if future.cancel():
                 raise Problem(503, "the server is busy; try again", 5) from None
             if future.done():
-                raise problem_of(future.exception() or TimeoutError()) from None  # type: ignore[arg-type]
+                failed = future.exception()
+                if failed is None:  # it ended just now
+                    return future.result()
+                raise problem_of(failed) from None  # type: ignore[arg-type]
             # Someone must look at a late error, or asyncio complains about it.
             wrapped.add_done_callback(lambda late: late.cancelled() or late.exception())
             raise Problem(504, f"it took longer than {self.limits.seconds:g} s", 30) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -192,11 +193,26 @@ def _check_header(file: Any, bands: tuple[str, ...], limits: Limits) -> None:
         check_size(1, rows, cols, limits)
     if any(dtype not in _DTYPES for dtype in file.dtypes):
         raise Problem(422, f"the file's dtype {file.dtypes[0]} is none of {', '.join(_DTYPES)}")
-    if file.crs is None:
-        raise Problem(422, "the file has no coordinate reference system")
+    _check_place(file)
     known = [name for name in file.descriptions if name]
     if known and len(known) == file.count and set(known) != set(bands):
         raise Problem(422, f"the pipeline takes bands {', '.join(bands)}, the file names others")
+
+
+def _check_place(file: Any) -> None:
+    """Raise Problem 422 for a file whose middle lies nowhere: no map could be made of it."""
+    from rasterio.warp import transform
+
+    if file.crs is None:
+        raise Problem(422, "the file has no coordinate reference system")
+    x, y = file.transform @ (file.width / 2, file.height / 2)
+    try:
+        degrees = [value for (value,) in transform(file.crs, "EPSG:4326", [x], [y])]
+    # Errors of GDAL come in a class that rasterio does not show.
+    except Exception:
+        degrees = [math.nan]
+    if file.transform.is_degenerate or not all(map(math.isfinite, degrees)):
+        raise Problem(422, "the file's georeference places it nowhere on Earth")
 
 
 _DTYPES = ("uint8", "uint16", "int16", "float32", "float64")

@@ -37,11 +37,16 @@ class Problem(Exception):  # noqa: N818  named as RFC 9457 names it
         self.detail = detail
         self.retry_after = retry_after
 
+    @property
+    def title(self) -> str:
+        """The status in words."""
+        return HTTPStatus(self.status).phrase
+
     def body(self, config_hash: str) -> dict[str, Any]:
         """Return the problem's JSON."""
         return {
             "type": "about:blank",
-            "title": HTTPStatus(self.status).phrase,
+            "title": self.title,
             "status": self.status,
             "detail": self.detail,
             "config_hash": config_hash,

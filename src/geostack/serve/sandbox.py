@@ -109,9 +109,11 @@ def run_posted(text: str, chip: GeoTensor, *, kind: str, output: str | None, sec
                 cwd=folder,
                 env=_environment(folder),
                 check=False,
+                # Ctrl-C in the server's terminal is not meant for it: it is let finish.
+                start_new_session=True,
             )
         except subprocess.TimeoutExpired:
-            raise Problem(504, f"the pipeline took longer than {seconds:g} s") from None
+            raise Problem(504, f"the pipeline took longer than {seconds:g} s", 30) from None
     return _received(child)
 
 
@@ -172,6 +174,13 @@ def _made(text: str, kind: str, output: str | None, chip: GeoTensor) -> tuple[by
     return json.dumps(as_summary(result, output)).encode(), operator.config_hash
 
 
+def _why(error: Exception) -> str:
+    """Return an error in words, its message left out when it could name a file of the server."""
+    name, message = type(error).__name__, str(error)[:300]
+    told = message and not any(sign in message for sign in ("/", "\\"))
+    return f"it failed with {name}: {message}" if told else f"it failed with {name}"
+
+
 def main() -> None:
     """Be the child: read a job from standard input, write the answer to standard output."""
     answer = os.fdopen(os.dup(1), "wb")
@@ -192,8 +201,7 @@ def main() -> None:
     except Exception as error:
         # A posted pipeline that fails is the poster's mistake, whatever it is.
         told = problem_of(error)
-        detail = told.detail if told.status == 422 else f"it failed with {type(error).__name__}"
-        head = {"status": 422, "detail": detail}
+        head = {"status": 422, "detail": told.detail if told.status == 422 else _why(error)}
     answer.write(json.dumps(head).encode() + b"\n" + content)
     answer.flush()
 

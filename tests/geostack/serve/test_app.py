@@ -155,6 +155,18 @@ def test_another_configuration_has_another_hash():
     one = create_app({"ndvi": NDVI_PIPELINE}).state.service.config_hash
     assert create_app({"ndvi": NDVI_PIPELINE}).state.service.config_hash == one
     assert create_app({"green": NDVI_PIPELINE}).state.service.config_hash != one
+    swapped = Pipeline(TO_NDVI, bands=("B08", "B04"))
+    assert create_app({"ndvi": swapped}).state.service.config_hash != one
+
+
+def test_head_is_answered_as_get_is_without_the_content(url):
+    for path, status in (("/healthz", 200), ("/pipelines/ndvi", 200), ("/nowhere", 404)):
+        got, head = requests.get(url + path, timeout=20), requests.head(url + path, timeout=20)
+        assert (head.status_code, head.content) == (status, b"")
+        for name in ("content-type", "content-length", "x-config-hash"):
+            assert head.headers[name] == got.headers[name]
+    text = requests.get(f"{url}/metrics", timeout=20).text
+    assert 'geostack_requests_total{method="HEAD",route="/healthz",status="200"} 1.0' in text
 
 
 def test_metrics_count_by_route_and_not_by_address(url, box):

@@ -14,10 +14,21 @@ pytest.importorskip("prometheus_client", reason="needs the serve extra")
 
 from geostack.serve import Limits, Pipeline, create_app
 from geostack.serve.connection import server_options
-from pipekit import Identity
+from pipekit import Identity, Operator
 
 SECONDS = 0.4
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+
+
+class Slow(Operator):
+    """Takes its time."""
+
+    def __init__(self, seconds: float):
+        self.seconds = seconds
+
+    def _apply(self, x):
+        time.sleep(self.seconds)
+        return x
 
 
 @pytest.fixture
@@ -43,6 +54,16 @@ def ended(client: socket.socket) -> bool:
         return client.recv(100) == b""
     except ConnectionResetError:
         return True
+
+
+def everything(client: socket.socket) -> bytes:
+    """Read until the server has said all."""
+    parts = []
+    while part := client.recv(4000):
+        parts.append(part)
+        if parts[0].count(b"\r\n\r\n") and part.endswith(b"}"):
+            break
+    return b"".join(parts)
 
 
 @pytest.mark.parametrize("sent", [b"", b"G", HEAD, HEAD[:10]])
@@ -94,11 +115,58 @@ def test_an_answer_under_way_outlives_the_deadline_of_its_head(start, upload):
         assert client.recv(4000).startswith(b"HTTP/1.1 200")
 
 
-def test_a_head_that_is_too_long_is_refused(start):
-    url, _ = start()
+BROKEN = {
+    "too long": HEAD + b"X-Long: " + b"x" * 40_000,
+    "no HTTP": b"GARBAGE\r\n\r\n",
+    "no host": b"GET /healthz HTTP/1.1\r\n\r\n",
+    "two lengths": HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("request_head", BROKEN.values(), ids=BROKEN)
+def test_what_is_no_http_gets_a_problem_with_the_configs_hash(start, request_head):
+    url, app = start(body_seconds=5)
     with connect(url) as client:
-        client.sendall(HEAD + b"X-Long: " + b"x" * 40_000)
-        assert client.recv(100).split()[1] == b"400"
+        client.sendall(request_head)
+        answer = everything(client)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request")
+    assert b"Content-Type: application/problem+json" in head
+    assert f"X-Config-Hash: {app.state.service.config_hash}".encode() in head
+    assert json.loads(body)["status"] == 400
+
+
+def test_a_body_that_breaks_off_is_no_failure_of_the_server(start):
+    url, _ = start(body_seconds=20)
+    with connect(url) as client:
+        client.sendall(
+            b"POST /pipelines/same HTTP/1.1\r\nHost: x\r\nContent-Type: image/tiff\r\n"
+            b"Content-Length: 100\r\n\r\nII*"
+        )
+    deadline = time.monotonic() + 10
+    while 'method="POST"' not in (text := requests.get(f"{url}/metrics", timeout=20).text):
+        assert time.monotonic() < deadline
+    assert 'method="POST",route="/pipelines/{name}",status="400"} 1.0' in text
+
+
+def test_stopping_waits_for_a_body_and_then_for_its_answer(running, upload):
+    app = create_app(
+        {"slow": Pipeline(Slow(0.9), ("B04", "B08"))}, limits=Limits(seconds=1, body_seconds=1.9)
+    )
+    server, body = running(app, server_options(app)), upload()
+    head = (
+        "POST /pipelines/slow?format=json HTTP/1.1\r\nHost: x\r\nContent-Type: image/tiff\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    with connect(server.url) as client:
+        client.sendall(head.encode() + body[:50])
+        while app.state.service.bodies.arriving == 0:
+            time.sleep(0.01)
+        server.server.should_exit = True
+        time.sleep(1.4)
+        client.sendall(body[50:])
+        assert client.recv(4000).startswith(b"HTTP/1.1 200")
+    server.stop()
 
 
 def test_a_reader_that_takes_nothing_is_let_go(start, upload):

@@ -75,6 +75,17 @@ def test_closing_waits_for_what_is_under_way():
     assert ended == [0, 1, 2]
 
 
+def test_what_is_ready_when_time_is_up_is_given(monkeypatch):
+    async def too_late(job, seconds):
+        await job
+        raise TimeoutError
+
+    monkeypatch.setattr(asyncio, "wait_for", too_late)
+    gate = Gate(Limits(running=1))
+    assert asyncio.run(gate.run(lambda: 42)) == 42
+    gate.close()
+
+
 def test_a_job_that_nobody_waits_for_any_more_never_begins():
     gate, began, go = Gate(Limits(running=1, waiting=1)), [], threading.Event()
 

@@ -1,7 +1,11 @@
 """A pipeline that a client posts runs alone, within limits, and reaches nothing."""
 
 import os
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +15,7 @@ from loopback import Loopback
 from rasterio import Affine
 
 from geostack.serve.problem import Problem
-from geostack.serve.sandbox import build, is_possible, run_posted, visitors_registry
+from geostack.serve.sandbox import _why, build, is_possible, run_posted, visitors_registry
 from geotoolz import NDVI, DNToReflectance
 from pipekit import ConfigError, to_yaml
 
@@ -80,16 +84,47 @@ def test_refusals_come_back_from_the_child():
 
 
 def test_a_pipeline_that_fails_is_the_posters_mistake():
-    with pytest.raises(Problem, match="failed with") as told:
+    with pytest.raises(Problem, match=r"failed with BandError.*B99") as told:
         run("class: NDVI\nconfig: {red_idx: B99, nir_idx: B08}")
     assert told.value.status == 422
+
+
+def test_a_message_that_may_name_a_file_of_the_server_is_not_told():
+    assert _why(ValueError("no /srv/secret")) == "it failed with ValueError"
+    assert _why(ValueError("no C:\\secret")) == "it failed with ValueError"
+    assert _why(ValueError("no such band")) == "it failed with ValueError: no such band"
+    assert _why(ValueError()) == "it failed with ValueError"
+
+
+def test_an_interrupt_of_the_servers_terminal_is_not_meant_for_the_child():
+    """Ctrl-C goes to every process of the terminal's group; what is under way is finished."""
+    psutil = pytest.importorskip("psutil")
+    program = f"""
+import signal, sys
+signal.signal(signal.SIGINT, lambda *_: None)
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import test_sandbox
+print(test_sandbox.run(test_sandbox.to_yaml(test_sandbox.PIPELINE)).config_hash)
+"""
+    server = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    while server.poll() is None and not psutil.Process(server.pid).children():
+        time.sleep(0.01)
+    time.sleep(0.1)
+    os.killpg(server.pid, signal.SIGINT)
+    assert server.communicate(timeout=60)[0].strip() == PIPELINE.config_hash
 
 
 def test_one_that_takes_too_long_is_killed():
     started = time.monotonic()
     with pytest.raises(Problem) as told:
         run(to_yaml(PIPELINE), seconds=0.05)
-    assert told.value.status == 504
+    assert (told.value.status, told.value.retry_after) == (504, 30)
     assert time.monotonic() - started < 20
 
 

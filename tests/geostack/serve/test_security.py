@@ -1,5 +1,6 @@
 """What a stranger sends is refused clearly, cheaply, and without being believed."""
 
+import math
 import socket
 import struct
 import threading
@@ -15,6 +16,7 @@ pytest.importorskip("rio_tiler", reason="needs the serve extra")
 pytest.importorskip("prometheus_client", reason="needs the serve extra")
 
 from loopback import Loopback
+from rasterio import Affine
 from tiny_scenes import scene_bbox
 
 from geostack.errors import PixelReadError, SourceUnavailableError
@@ -302,6 +304,25 @@ def test_uploads_that_do_not_fit_the_pipeline(url, upload):
     assert "dtype" in refused(post(url, upload(np.zeros((2, 4, 4), "complex64")), **TIFF), 422)
     named = upload(names=("B02", "B03"))
     assert "names others" in refused(post(url, named, **TIFF), 422)
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"transform": Affine(10, 0, 1e300, 0, -10, 1e300)},
+        {"transform": Affine(math.nan, 0, 0, 0, -10, 0)},
+        {"transform": Affine(10, 0, 750_000, 0, 0, 4_350_000)},
+        {"crs": 'LOCAL_CS["a room",UNIT["metre",1]]'},
+    ],
+)
+def test_an_upload_that_lies_nowhere_is_refused(url, upload, where):
+    assert "nowhere on Earth" in refused(post(url, upload(**where), **TIFF), 422)
+
+
+def test_an_upload_of_the_whole_world_is_not(url, upload):
+    mollweide = {"crs": "ESRI:54009", "transform": Affine(5e6, 0, -2e7, 0, -2.5e6, 1e7)}
+    assert post(url, upload(**mollweide), **TIFF).status_code == 200
 
 
 @pytest.mark.parametrize("content", range(6))
