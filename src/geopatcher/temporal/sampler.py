@@ -11,7 +11,7 @@ from geopatcher.config import Configured
 from geopatcher.pairs import as_count
 from geopatcher.patch import PatchError
 from geopatcher.spatial.draws import Draws, check_seed
-from geopatcher.temporal.series import TimeDomain
+from geopatcher.temporal.series import TimeDomain, without_zone
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,14 @@ def _times(times: Any, name: str) -> tuple[Any, ...]:
 
 def _plain(time: Any) -> Any:
     """Return numbers as numbers and dates as ISO text, which a config can hold."""
-    if isinstance(time, np.integer):
-        return int(time)
-    return time if isinstance(time, int | float | str) else str(np.datetime64(time))
+    if isinstance(time, np.integer | np.floating):
+        return time.item()
+    if isinstance(time, int | float | str):
+        return time
+    try:
+        date = str(np.datetime64(without_zone(time)))
+    except (TypeError, ValueError):
+        date = "NaT"
+    if date == "NaT":
+        raise PatchError(f"steps are numbers or dates, got {time!r}")
+    return date

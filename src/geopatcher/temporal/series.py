@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from geopatcher.patch import PatchError
 @dataclass(frozen=True, eq=False)
 class TimeDomain:
     """Where a series lives: its `shape`, which `axis` is time, and `times` (T,) or None.
+
+    `times` rise; they are dates, or numbers. Dates with a time zone become UTC.
 
     >>> TimeDomain((12, 64, 64)).length
     12
@@ -34,7 +37,7 @@ class TimeDomain:
         if shape[axis] < 1:
             raise PatchError(f"a series needs at least one step in time, got shape {shape}")
         if self.times is not None:
-            times = np.asarray(self.times)
+            times = _as_times(self.times)
             if times.shape != (self.length,):
                 raise PatchError(f"{self.length} times are needed, got shape {times.shape}")
             if (times[1:] < times[:-1]).any():
@@ -76,9 +79,12 @@ class TimeDomain:
                 f"0 to {self.length - 1}"
             )
         try:
-            date = np.asarray(time, self.times.dtype)
+            date = np.asarray(without_zone(time), self.times.dtype)
+            unknown = np.isnan(date)
         except (TypeError, ValueError):
-            raise PatchError(f"{time!r} is no time like {self.times[0]!r}") from None
+            unknown = True
+        if unknown:
+            raise PatchError(f"{time!r} is no time like {self.times[0]!r}")
         step = int(np.searchsorted(self.times, date, side="right")) - 1
         if step < 0:
             raise PatchError(f"{time!r} lies before the series, which begins at {self.times[0]}")
@@ -91,6 +97,45 @@ class TimeDomain:
         if np.issubdtype(self.times.dtype, np.datetime64):
             return (self.times - self.times[0]) / np.timedelta64(1, "D")
         return (self.times - self.times[0]).astype(float)
+
+
+def without_zone(time: Any) -> Any:
+    """Return a date or its text in UTC without a zone, which numpy's dates cannot hold.
+
+    What has no zone, or is no date, stays as it is.
+
+    >>> without_zone("2024-06-07T02:00:00+03:00"), without_zone("2024-06-07"), without_zone(7)
+    (datetime.datetime(2024, 6, 6, 23, 0), '2024-06-07', 7)
+    """
+    date = time
+    if isinstance(time, str):
+        try:
+            date = datetime.fromisoformat(time)
+        except ValueError:  # numpy reads more forms, such as 2024-06
+            return time
+    if not isinstance(date, datetime) or date.tzinfo is None:
+        return time
+    return date.astimezone(UTC).replace(tzinfo=None)
+
+
+def _as_times(times: Any) -> np.ndarray:
+    """Return times (T,) as numpy's dates, or as the numbers that they are; all must be known."""
+    array = np.asarray(times)
+    if array.dtype.kind not in "iufmM":
+        try:
+            array = np.array([without_zone(time) for time in array.tolist()], "datetime64[us]")
+        except (TypeError, ValueError):
+            raise PatchError(
+                f"times must be dates or numbers, got {array.tolist()[0]!r}; those of another "
+                'calendar become dates by series.convert_calendar("standard")'
+            ) from None
+    unknown = np.flatnonzero(np.isnan(array))
+    if unknown.size:
+        raise PatchError(
+            f"every step needs a known time, got {array[unknown[0]]} at step {unknown[0]}; drop "
+            "such steps first"
+        )
+    return array
 
 
 def series_domain(series: Any, time_axis: int | str = 0) -> TimeDomain:
@@ -109,7 +154,8 @@ def series_domain(series: Any, time_axis: int | str = 0) -> TimeDomain:
     times = None
     if hasattr(series, "dims") and hasattr(series, "coords"):
         name = series.dims[axis]
-        times = series.coords[name].values if name in series.coords else None
+        # The index knows time zones, which the coordinate's values drop.
+        times = series.get_index(name) if name in series.coords else None
     return TimeDomain(tuple(shape), axis, times)
 
 
