@@ -296,7 +296,7 @@ def _write_parquet(catalog: GeoCatalog, target: Path) -> None:
 
 def _write_vector(catalog: GeoCatalog, target: Path) -> None:
     # RFC 7946: GeoJSON is always in longitude and latitude.
-    frame = catalog.gdf.to_crs(4326) if target.suffix == ".geojson" else catalog.gdf
+    frame = catalog.gdf.to_crs(4326) if target.suffix.lower() == ".geojson" else catalog.gdf
     frame.to_file(target)
 
 

@@ -21,8 +21,8 @@ from geocatalog.expression import check_boolean, compile_expression
 from geocatalog.footprint import Bounds
 from geocatalog.interval import OPEN_END, OPEN_START, stamp_of
 from geocatalog.memory import InMemoryGeoCatalog
-from geocatalog.parquet import frame_from_arrow, read_info
-from geocatalog.parquet_source import ParquetSource, connect
+from geocatalog.parquet import frame_from_arrow
+from geocatalog.parquet_source import ParquetSource
 from geocatalog.region import Region
 from geocatalog.table import CORE_COLUMNS, FootprintTable, extent_of, normalise_frame
 
@@ -53,7 +53,7 @@ class DuckDBGeoCatalog(GeoCatalog):
     their number or their extent are asked for. Bounds and times are compared to the file's
     row-group statistics first, so a small query reads a small part; footprints that are not
     boxes are then tested exactly. The connection can read this one file and nothing else, and
-    no DuckDB extension is needed.
+    no DuckDB extension is needed. It pickles; the copy opens the file anew.
 
     Parameters
     ----------
@@ -73,8 +73,7 @@ class DuckDBGeoCatalog(GeoCatalog):
 
     def __init__(self, path: Any) -> None:
         super().__init__()
-        info = read_info(path)
-        self._source = ParquetSource(info, connect(info.path))
+        self._source = ParquetSource.of(path)
         self._predicates: tuple[_Predicate, ...] = ()
         self._regions: tuple[Region, ...] = ()
 

@@ -60,6 +60,15 @@ def box_parts(bounds: Bounds) -> list[Bounds]:
     return [(west, south, 180.0, north), (-180.0, south, east, north)]
 
 
+def turns(west: float, east: float) -> list[float]:
+    """Return the full turns, in degrees, that bring what lies beyond 180 or -180 back.
+
+    >>> turns(170.0, 190.0), turns(-180.0, 180.0)
+    ([-360.0], [])
+    """
+    return [-360.0] * (east > 180.0) + [360.0] * (west < -180.0)
+
+
 def wrapped_bounds(outline: BaseGeometry) -> Bounds:
     """Return an outline's bounds in degrees; west > east when it is split at the antimeridian.
 

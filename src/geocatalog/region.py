@@ -12,7 +12,7 @@ from shapely.geometry.base import BaseGeometry
 
 from geocatalog.crs import same_crs
 from geocatalog.errors import CatalogError
-from geocatalog.footprint import Bounds, box_parts, reproject_box
+from geocatalog.footprint import Bounds, box_parts, reproject_box, turns
 
 _MARGIN = 0.02
 """Share by which the data's extent is widened before a query box is cut to it."""
@@ -73,12 +73,19 @@ def region_of(bounds: Bounds, crs: CRS, catalog_crs: CRS, extent: Bounds | None)
 
     A box in another CRS is first cut to the catalog's own `extent` (nothing outside can match,
     and a far corner may have no place in a projected CRS), then reprojected along densified
-    edges. A box across the antimeridian becomes two.
+    edges. A box across the antimeridian becomes two, in either notation: west > east, or a side
+    beyond 180 degrees.
 
     >>> region_of((0.0, 0.0, 1.0, 1.0), CRS(4326), CRS(4326), None).parts
     [(0.0, 0.0, 1.0, 1.0)]
+    >>> region_of((170.0, 0.0, 190.0, 1.0), CRS(4326), CRS(4326), None).parts
+    [(170.0, 0.0, 190.0, 1.0), (-190.0, 0.0, -170.0, 1.0)]
     """
     parts = box_parts(bounds)
+    if crs.is_geographic:
+        # The box itself stays: some rasters count longitudes from 0 to 360.
+        west, south, east, north = bounds
+        parts += [(west + by, south, east + by, north) for by in turns(west, east)]
     if same_crs(crs, catalog_crs):
         return Region(parts)
     near = _cut_to_extent(parts, crs, catalog_crs, extent)

@@ -96,6 +96,18 @@ def test_a_box_across_the_antimeridian_is_two(as_backend):
     assert names(catalog.query(bounds=(177, -20, -177, -17))) == [0, 1]
     assert names(catalog.query(bounds=(177, -20, 180, -17))) == [0]
     assert names(catalog.query(bounds=(-177, -20, 177, -17))) == [2]
+    assert names(catalog.query(bounds=(177, -20, 183, -17))) == [0, 1]
+    assert names(catalog.query(bounds=(-183, -20, -177, -17))) == [0, 1]
+    assert names(catalog.query(bounds=(181, -20, 183, -17))) == [1]
+    assert names(catalog.query(GeoSlice((177, -20, 183, -17), None, 1, 4326))) == [0, 1]
+
+
+def test_degrees_beyond_180_ask_a_projected_catalog_too(as_backend):
+    rows = frame([(100_000, 8_000_000, 300_000, 8_200_000)], crs=32701)
+    catalog = as_backend(InMemoryGeoCatalog(rows))
+    for bounds in [(177, -19, -178, -17), (177, -19, 182, -17), (-183, -19, -178, -17)]:
+        assert names(catalog.query(bounds=bounds, crs=4326)) == [0]
+    assert names(catalog.query(bounds=(175, -19, 176, -17), crs=4326)) == []
 
 
 def test_a_footprint_across_the_antimeridian_is_found_from_both_sides(as_backend):

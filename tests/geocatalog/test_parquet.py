@@ -1,6 +1,8 @@
 """The file: what is in it, who can read it, and that it is never half written."""
 
+import copy
 import json
+import pickle
 import re
 
 import duckdb
@@ -122,6 +124,14 @@ def test_threads_may_share_one_catalog(many):
     with ThreadPoolExecutor(4) as pool:
         counts = list(pool.map(lambda box: len(catalog.query(bounds=box)), boxes))
     assert counts == [len(many[0].query(bounds=box)) for box in boxes]
+
+
+def test_a_query_pickles_and_its_copy_opens_the_file_anew(many):
+    found = open_catalog(many[1]).query(bounds=(0, 0, 90_000, 90_000)).where("filepath != ''")
+    for copied in (pickle.loads(pickle.dumps(found)), copy.deepcopy(found)):
+        assert copied.sql == found.sql
+        assert paths_of(copied) == paths_of(found)
+        assert len(copied.query(bounds=(0, 0, 10, 10))) == len(found.query(bounds=(0, 0, 10, 10)))
 
 
 def test_round_trip_keeps_rows_types_and_crs(four_scenes, tmp_path):

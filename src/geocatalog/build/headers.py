@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -41,6 +42,11 @@ def read_headers(
         raise CatalogError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
     if workers < 1:
         raise CatalogError(f"workers must be at least 1, got {workers}")
+    if isinstance(paths, str | os.PathLike):
+        raise CatalogError(
+            f"paths must be a list of paths or URLs, got one: {os.fspath(paths)!r}; write [path], "
+            "or list a folder's files with sorted(Path(folder).glob('*.tif'))"
+        )
     stored = [stored_path(path) for path in paths]
     found: list[T] = []
     skipped: list[tuple[str, str]] = []

@@ -174,6 +174,8 @@ def _request(
         raise CatalogError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
     if workers < 1:
         raise CatalogError(f"workers must be at least 1, got {workers}")
+    if indexes is not None and not (len(indexes) and min(indexes) >= 1):
+        raise CatalogError(f"band_indexes are 1-based, at least one, got {list(indexes)}")
     return _Request(Grid.of(slice_), indexes, resampling, nodata, workers, on_error)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -15,7 +15,7 @@ from pyproj import CRS
 
 from geocatalog.crs import as_crs, crs_text, same_crs, transformer
 from geocatalog.errors import CatalogError
-from geocatalog.footprint import reproject_box
+from geocatalog.footprint import reproject_box, turns
 from geocatalog.geoslice import GeoSlice
 
 GDAL_READ_OPTIONS = {
@@ -48,20 +48,18 @@ class Grid:
         """Return a window of this grid."""
         return Grid(self.transform @ Affine.translation(col, row), (rows, cols), self.crs)
 
-    def halves(self) -> list[tuple[int, Grid]]:
-        """Return (first column, grid) of the parts on either side of the antimeridian.
+    def turned(self) -> list[Grid]:
+        """Return this grid and, where it reaches beyond 180 or -180 degrees, its equals within.
 
         >>> across = Grid.of(GeoSlice((179, 0, -179, 1), None, 0.5, 4326))
-        >>> [(col, half.shape, half.transform.c) for col, half in across.halves()]
-        [(0, (2, 2), 179.0), (2, (2, 2), -180.0)]
+        >>> [grid.transform.c for grid in across.turned()]
+        [179.0, -181.0]
         """
-        rows, cols = self.shape
-        at = math.ceil((180.0 - self.transform.c) / self.transform.a - _ALIGNED)
-        if not self.crs.is_geographic or not 0 < at < cols:
-            return [(0, self)]
-        far = self.part(0, at, rows, cols - at)
-        home = Affine.translation(-360.0, 0.0) @ far.transform
-        return [(0, self.part(0, 0, rows, at)), (at, Grid(home, far.shape, self.crs))]
+        if not self.crs.is_geographic:
+            return [self]
+        west, east = self.transform.c, (self.transform @ (self.shape[1], 0))[0]
+        moves = [Affine.translation(by, 0.0) for by in turns(west, east)]
+        return [self, *(Grid(move @ self.transform, self.shape, self.crs) for move in moves)]
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,8 @@ def undivided_grid(slice_: GeoSlice, loader: str) -> Grid:
     (1, 1)
     """
     grid = Grid.of(slice_)
-    if len(grid.halves()) > 1:
+    seam = (180.0 - grid.transform.c) / grid.transform.a
+    if grid.crs.is_geographic and _ALIGNED < seam < grid.shape[1] - _ALIGNED:
         raise CatalogError(
             f"{loader} takes a slice on one side of the antimeridian, got {slice_!r}; "
             "load its two halves, to 180 and from -180"
@@ -134,12 +133,8 @@ def read_piece(
 
     `indexes` are 1-based. `nodata` overrides the file's own.
     """
-    halves = grid.halves()
-    if len(halves) == 1:
-        return _read_half(path, grid, indexes, resampling, nodata)
-    read = [(col, *_read_half(path, half, indexes, resampling, nodata)) for col, half in halves]
-    pieces = [replace(piece, col=piece.col + col) for col, piece, _ in read if piece is not None]
-    return _joined(pieces), read[0][2]
+    read = [_read_once(path, each, indexes, resampling, nodata) for each in grid.turned()]
+    return _joined([piece for piece, _ in read if piece is not None]), read[0][1]
 
 
 def _joined(pieces: list[Piece]) -> Piece | None:
@@ -156,11 +151,12 @@ def _joined(pieces: list[Piece]) -> Piece | None:
         rows, cols = piece.data.shape[-2:]
         first_row, first_col = piece.row - top, piece.col - left
         at = (..., slice(first_row, first_row + rows), slice(first_col, first_col + cols))
-        data[at], valid[at] = piece.data, piece.valid
+        np.copyto(data[at], piece.data, where=piece.valid)
+        valid[at] |= piece.valid
     return Piece(top, left, data, valid)
 
 
-def _read_half(
+def _read_once(
     path: str,
     grid: Grid,
     indexes: Sequence[int] | None,

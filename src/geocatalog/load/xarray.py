@@ -164,9 +164,15 @@ class _Steps:
         for name in self.names:
             more = set(step[name].dims) - set(order)
             if more:
+                times = [str(axis) for axis in more if step[axis].dtype.kind == "M"]
+                way_out = (
+                    f"if {times[0]} is its time, build the catalog with time_var={times[0]!r}"
+                    if times
+                    else "choose other variables with data_vars="
+                )
                 raise CatalogError(
                     f"{name} in {self.path} has further dimensions {sorted(map(str, more))}; "
-                    "choose other variables with data_vars="
+                    f"{way_out}"
                 )
             layers.append(step[name].transpose(*order).values)
         return np.stack(layers)

@@ -162,6 +162,9 @@ def test_bad_options_are_refused(scenes):
     for options in ({"on_error": "ignore"}, {"workers": 0}):
         with pytest.raises(CatalogError):
             build_raster_catalog(scenes, **options)
+    for lone in (scenes[0], str(scenes[0])):
+        with pytest.raises(CatalogError, match=r"list of paths.*write \[path\]"):
+            build_raster_catalog(lone)
 
 
 def test_the_real_archive(archive_root):

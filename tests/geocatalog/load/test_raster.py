@@ -190,6 +190,17 @@ def test_a_slice_across_the_antimeridian_is_whole(tmp_path):
     both = build_raster_catalog([tmp_path / "w.tif", tmp_path / "e.tif"])
     whole = load_raster(both, GeoSlice((179.0, -19.0, -179.0, -18.0), None, 0.1, 4326))
     assert whole.values[0, 0].tolist() == [1] * 10 + [2] * 10
+    for west, east in [(179.0, 181.0), (-181.0, -179.0)]:
+        same = load_raster(both, GeoSlice((west, -19.0, east, -18.0), None, 0.1, 4326))
+        assert same.values[0, 0].tolist() == [1] * 10 + [2] * 10
+
+
+def test_longitudes_of_0_to_360_are_read_as_they_are(tmp_path):
+    globe = np.arange(36, dtype="uint8")[np.newaxis, np.newaxis] * np.ones((1, 18, 1), "uint8")
+    path = write_raster(tmp_path / "globe.tif", globe, west=0.0, north=90.0, size=10.0, crs=4326)
+    catalog = build_raster_catalog([path])
+    own = next(catalog.iter_slices())
+    assert load_raster(catalog, own).values[0, 0].tolist() == list(range(36))
 
 
 class Opened:
@@ -337,6 +348,8 @@ def test_bad_questions_are_refused(overlapping):
         ({"resampling": "wishful"}, "resampling"),
         ({"workers": 0}, "workers"),
         ({"on_error": "ignore"}, "on_error"),
+        ({"band_indexes": [0], "on_error": "skip"}, r"1-based, at least one, got \[0\]"),
+        ({"band_indexes": []}, "1-based, at least one"),
     ]:
         for load in (load_raster, load_raster_timeseries):
             with pytest.raises(CatalogError, match=message):

@@ -82,6 +82,20 @@ def test_bad_questions_are_refused(cube):
         load_xarray(InMemoryGeoCatalog(catalog.gdf), slice_)
 
 
+def test_a_time_axis_of_another_name_is_told_from_other_dimensions(cube, tmp_path):
+    catalog, _ = cube
+    with xr.open_dataset(catalog.gdf.filepath[0]) as file:
+        dataset = file.load()
+    slice_ = GeoSlice((0, 0, 40, 40), None, 10, 32610)
+    dataset.rename(time="t").to_netcdf(tmp_path / "t.nc", engine="h5netcdf")
+    with pytest.raises(CatalogError, match="build the catalog with time_var='t'"):
+        load_xarray(build_xarray_catalog([tmp_path / "t.nc"]), slice_)
+    levels = dataset.isel(time=0, drop=True).expand_dims(level=[1, 2])
+    levels.to_netcdf(tmp_path / "levels.nc", engine="h5netcdf")
+    with pytest.raises(CatalogError, match="choose other variables"):
+        load_xarray(build_xarray_catalog([tmp_path / "levels.nc"]), slice_)
+
+
 def test_the_real_cube_says_what_the_files_say(shared_data, archive_root):
     """The same scenes lie there as a NetCDF cube and as single files."""
     import rasterio
