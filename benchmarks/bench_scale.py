@@ -8,7 +8,9 @@ docs/reference/where-time-goes.md.
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ import pytest
 import rasterio
 from bench_catalog import questions, scenes
 from compare import Comparison
+from decoding import decode
 from georeader.geotensor import GeoTensor
 from georeader.rasterio_reader import RasterioReader
 from rasterio import Affine
@@ -119,6 +122,29 @@ def test_workers(what, operator, tile, tmp_path, compare: Comparison, quick) -> 
             for count in (1, 2)
         }
         compare_runs(compare, what, tile, runs, {"two workers": 1 / 1.6})
+
+
+def test_decoding_alone(tile, compare: Comparison) -> None:
+    """What this machine gives two processes that share nothing but its memory."""
+    side = int(RasterioReader(str(tile)).shape[-1])
+    half = side // 2
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+
+        def run(*shares: tuple[int, int]) -> None:
+            for future in [pool.submit(decode, tile, *share) for share in shares]:
+                future.result()
+
+        runs = {
+            "one process": lambda: run((0, side)),
+            "two processes": lambda: run((0, half), (half, side)),
+        }
+        run((0, 1), (0, 1), (0, 1), (0, 1))
+        compare(
+            f"decoding the same file and nothing else ({side} x {side})",
+            runs,
+            baseline="one process",
+            rounds=5,
+        )
 
 
 def test_more_workers_than_cores(tile, tmp_path, compare: Comparison, quick) -> None:
