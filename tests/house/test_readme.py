@@ -47,12 +47,26 @@ def test_extras_are_those_of_pyproject():
     assert told == set(project["optional-dependencies"])
 
 
-def test_example_runs():
+def test_examples_run(tmp_path, monkeypatch):
     pytest.importorskip("georeader")
-    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    from geotoolz import read, write_cog
+
+    monkeypatch.chdir(tmp_path)
+    one, archive = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names: dict = {}
-    exec(compile(code, "README.md", "exec"), names)
-    whole = names["ndvi"](names["scene"])
-    tiled = names["tiled"](names["scene"])
+    exec(compile(one, "README.md", "exec"), names)
+    scene = names["scene"]
+    whole = names["ndvi"](scene)
+    tiled = names["tiled"](scene)
     assert tiled.shape == (3935, 1599)
     assert abs(tiled.values - whole.values).max() < 1e-6
+
+    (tmp_path / "scenes").mkdir()
+    for day in (1, 2, 3):
+        corner = scene.isel({"y": slice(0, 300), "x": slice(0, 300 + day)})
+        write_cog(corner, f"scenes/scene_2022010{day}.tif")
+    exec(compile(archive, "README.md", "exec"), names)
+    assert names["report"].done == 3
+    expected = names["ndvi"](corner)
+    written = read(names["maps"].gdf.filepath.iloc[-1])
+    assert abs(written.squeeze().values - expected.values).max() < 1e-6
