@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any, ClassVar
 
@@ -61,35 +62,34 @@ def float_bands(dtype: DTypeLike, *bands: NDArray[Any]) -> list[NDArray[Any]]:
     return [band if band.dtype == kind else band.astype(kind) for band in bands]
 
 
+@dataclass(repr=False, eq=False)
 class SpectralOperator(Operator):
     """An operator over a function of bands.
 
-    A subclass names its function, and which of its arguments are bands and which constants; its
-    constructor hands all of them to `_keep`.
+    A subclass is a dataclass (without its own `repr` and `eq`: operators print and compare by their
+    config) that names its function and lists its arguments. Those that end in `_idx` are bands, in
+    the function's order; those other than `axis` and `dtype` are the function's constants.
     """
 
     local = True
 
     _formula: ClassVar[Callable[..., NDArray[Any]]]
-    _bands: ClassVar[tuple[str, ...]]
-    _constants: ClassVar[tuple[str, ...]] = ("eps",)
 
-    axis: int
-    dtype: str
-
-    def _keep(self, **arguments: Any) -> None:
+    def __post_init__(self) -> None:
+        own = self.__dict__
+        names = [field.name for field in fields(self)]
+        self._bands = [name for name in names if name.endswith("_idx")]
+        self._constants = [name for name in names if name not in (*self._bands, "axis", "dtype")]
         for name in self._bands:
-            check_band(arguments[name], name)
+            check_band(own[name], name)
         for name in self._constants:
-            if not np.isfinite(arguments[name]):
-                raise ValueError(f"{name} must be a finite number, got {arguments[name]}")
-        float_dtype(arguments["dtype"])
-        for name, value in arguments.items():
-            setattr(self, name, value)
+            if not np.isfinite(own[name]):
+                raise ValueError(f"{name} must be a finite number, got {own[name]}")
+        float_dtype(own["dtype"])
 
     def _apply(self, raster: Raster) -> Raster:
         own = self.__dict__
         constants = {name: own[name] for name in self._constants}
-        formula = partial(type(self)._formula, dtype=self.dtype, **constants)
+        formula = partial(type(self)._formula, dtype=own["dtype"], **constants)
         bands = [own[name] for name in self._bands]
-        return apply_index(raster, formula, bands, self.axis, self.dtype, type(self).__name__)
+        return apply_index(raster, formula, bands, own["axis"], own["dtype"], type(self).__name__)

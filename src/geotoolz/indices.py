@@ -12,6 +12,8 @@ any band used is NaN in the result. Normalised differences add `eps` to the deno
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from geotoolz.bands import Band
 from geotoolz.index_formulas import (
     EPS,
@@ -68,6 +70,7 @@ __all__ = [
 ]
 
 
+@dataclass(repr=False, eq=False)
 class NormalizedDifference(SpectralOperator):
     """(a - b) / (a + b + eps) of any two bands: `normalized_difference` as an operator.
 
@@ -77,14 +80,15 @@ class NormalizedDifference(SpectralOperator):
     """
 
     _formula = normalized_difference
-    _bands = ("a_idx", "b_idx")
 
-    def __init__(
-        self, a_idx: Band, b_idx: Band, axis: int = 0, eps: float = EPS, dtype: str = "float32"
-    ) -> None:
-        self._keep(a_idx=a_idx, b_idx=b_idx, axis=axis, eps=eps, dtype=dtype)
+    a_idx: Band
+    b_idx: Band
+    axis: int = 0
+    eps: float = EPS
+    dtype: str = "float32"
 
 
+@dataclass(repr=False, eq=False)
 class NDVI(SpectralOperator):
     """Vegetation index (nir - red) / (nir + red + eps): `ndvi` as an operator.
 
@@ -96,19 +100,15 @@ class NDVI(SpectralOperator):
     """
 
     _formula = ndvi
-    _bands = ("red_idx", "nir_idx")
 
-    def __init__(
-        self,
-        red_idx: Band = "red",
-        nir_idx: Band = "nir",
-        axis: int = 0,
-        eps: float = EPS,
-        dtype: str = "float32",
-    ) -> None:
-        self._keep(red_idx=red_idx, nir_idx=nir_idx, axis=axis, eps=eps, dtype=dtype)
+    red_idx: Band = "red"
+    nir_idx: Band = "nir"
+    axis: int = 0
+    eps: float = EPS
+    dtype: str = "float32"
 
 
+@dataclass(repr=False, eq=False)
 class NDWI(SpectralOperator):
     """Open-water index (green - nir) / (green + nir + eps): `ndwi` as an operator.
 
@@ -118,19 +118,15 @@ class NDWI(SpectralOperator):
     """
 
     _formula = ndwi
-    _bands = ("green_idx", "nir_idx")
 
-    def __init__(
-        self,
-        green_idx: Band = "green",
-        nir_idx: Band = "nir",
-        axis: int = 0,
-        eps: float = EPS,
-        dtype: str = "float32",
-    ) -> None:
-        self._keep(green_idx=green_idx, nir_idx=nir_idx, axis=axis, eps=eps, dtype=dtype)
+    green_idx: Band = "green"
+    nir_idx: Band = "nir"
+    axis: int = 0
+    eps: float = EPS
+    dtype: str = "float32"
 
 
+@dataclass(repr=False, eq=False)
 class MNDWI(SpectralOperator):
     """Modified open-water index (green - swir1) / (green + swir1 + eps): `mndwi` as an operator.
 
@@ -140,19 +136,15 @@ class MNDWI(SpectralOperator):
     """
 
     _formula = mndwi
-    _bands = ("green_idx", "swir1_idx")
 
-    def __init__(
-        self,
-        green_idx: Band = "green",
-        swir1_idx: Band = "swir1",
-        axis: int = 0,
-        eps: float = EPS,
-        dtype: str = "float32",
-    ) -> None:
-        self._keep(green_idx=green_idx, swir1_idx=swir1_idx, axis=axis, eps=eps, dtype=dtype)
+    green_idx: Band = "green"
+    swir1_idx: Band = "swir1"
+    axis: int = 0
+    eps: float = EPS
+    dtype: str = "float32"
 
 
+@dataclass(repr=False, eq=False)
 class NBR(SpectralOperator):
     """Burn ratio (nir - swir2) / (nir + swir2 + eps): `nbr` as an operator.
 
@@ -162,19 +154,15 @@ class NBR(SpectralOperator):
     """
 
     _formula = nbr
-    _bands = ("nir_idx", "swir2_idx")
 
-    def __init__(
-        self,
-        nir_idx: Band = "nir",
-        swir2_idx: Band = "swir2",
-        axis: int = 0,
-        eps: float = EPS,
-        dtype: str = "float32",
-    ) -> None:
-        self._keep(nir_idx=nir_idx, swir2_idx=swir2_idx, axis=axis, eps=eps, dtype=dtype)
+    nir_idx: Band = "nir"
+    swir2_idx: Band = "swir2"
+    axis: int = 0
+    eps: float = EPS
+    dtype: str = "float32"
 
 
+@dataclass(repr=False, eq=False)
 class NDMI(SpectralOperator):
     """Vegetation moisture index (nir - swir1) / (nir + swir1 + eps): `ndmi` as an operator.
 
@@ -184,19 +172,15 @@ class NDMI(SpectralOperator):
     """
 
     _formula = ndmi
-    _bands = ("nir_idx", "swir1_idx")
 
-    def __init__(
-        self,
-        nir_idx: Band = "nir",
-        swir1_idx: Band = "swir1",
-        axis: int = 0,
-        eps: float = EPS,
-        dtype: str = "float32",
-    ) -> None:
-        self._keep(nir_idx=nir_idx, swir1_idx=swir1_idx, axis=axis, eps=eps, dtype=dtype)
+    nir_idx: Band = "nir"
+    swir1_idx: Band = "swir1"
+    axis: int = 0
+    eps: float = EPS
+    dtype: str = "float32"
 
 
+@dataclass(repr=False, eq=False)
 class NDSI(SpectralOperator):
     """Snow index (green - swir1) / (green + swir1 + eps): `ndsi` as an operator.
 
@@ -206,19 +190,15 @@ class NDSI(SpectralOperator):
     """
 
     _formula = ndsi
-    _bands = ("green_idx", "swir1_idx")
 
-    def __init__(
-        self,
-        green_idx: Band = "green",
-        swir1_idx: Band = "swir1",
-        axis: int = 0,
-        eps: float = EPS,
-        dtype: str = "float32",
-    ) -> None:
-        self._keep(green_idx=green_idx, swir1_idx=swir1_idx, axis=axis, eps=eps, dtype=dtype)
+    green_idx: Band = "green"
+    swir1_idx: Band = "swir1"
+    axis: int = 0
+    eps: float = EPS
+    dtype: str = "float32"
 
 
+@dataclass(repr=False, eq=False)
 class GNDVI(SpectralOperator):
     """Green vegetation index (nir - green) / (nir + green + eps): `gndvi` as an operator.
 
@@ -228,19 +208,15 @@ class GNDVI(SpectralOperator):
     """
 
     _formula = gndvi
-    _bands = ("nir_idx", "green_idx")
 
-    def __init__(
-        self,
-        nir_idx: Band = "nir",
-        green_idx: Band = "green",
-        axis: int = 0,
-        eps: float = EPS,
-        dtype: str = "float32",
-    ) -> None:
-        self._keep(nir_idx=nir_idx, green_idx=green_idx, axis=axis, eps=eps, dtype=dtype)
+    nir_idx: Band = "nir"
+    green_idx: Band = "green"
+    axis: int = 0
+    eps: float = EPS
+    dtype: str = "float32"
 
 
+@dataclass(repr=False, eq=False)
 class NDRE(SpectralOperator):
     """Red-edge vegetation index (nir - rededge1) / (nir + rededge1 + eps): `ndre` as an operator.
 
@@ -250,19 +226,15 @@ class NDRE(SpectralOperator):
     """
 
     _formula = ndre
-    _bands = ("nir_idx", "rededge1_idx")
 
-    def __init__(
-        self,
-        nir_idx: Band = "nir",
-        rededge1_idx: Band = "rededge1",
-        axis: int = 0,
-        eps: float = EPS,
-        dtype: str = "float32",
-    ) -> None:
-        self._keep(nir_idx=nir_idx, rededge1_idx=rededge1_idx, axis=axis, eps=eps, dtype=dtype)
+    nir_idx: Band = "nir"
+    rededge1_idx: Band = "rededge1"
+    axis: int = 0
+    eps: float = EPS
+    dtype: str = "float32"
 
 
+@dataclass(repr=False, eq=False)
 class EVI(SpectralOperator):
     """Enhanced vegetation index: `evi` as an operator.
 
@@ -272,34 +244,19 @@ class EVI(SpectralOperator):
     """
 
     _formula = evi
-    _bands = ("blue_idx", "red_idx", "nir_idx")
-    _constants = ("g", "c1", "c2", "L")
 
-    def __init__(
-        self,
-        blue_idx: Band = "blue",
-        red_idx: Band = "red",
-        nir_idx: Band = "nir",
-        axis: int = 0,
-        g: float = 2.5,
-        c1: float = 6.0,
-        c2: float = 7.5,
-        L: float = 1.0,
-        dtype: str = "float32",
-    ) -> None:
-        self._keep(
-            blue_idx=blue_idx,
-            red_idx=red_idx,
-            nir_idx=nir_idx,
-            axis=axis,
-            g=g,
-            c1=c1,
-            c2=c2,
-            L=L,
-            dtype=dtype,
-        )
+    blue_idx: Band = "blue"
+    red_idx: Band = "red"
+    nir_idx: Band = "nir"
+    axis: int = 0
+    g: float = 2.5
+    c1: float = 6.0
+    c2: float = 7.5
+    L: float = 1.0
+    dtype: str = "float32"
 
 
+@dataclass(repr=False, eq=False)
 class SAVI(SpectralOperator):
     """Soil-adjusted vegetation index: `savi` as an operator.
 
@@ -309,20 +266,15 @@ class SAVI(SpectralOperator):
     """
 
     _formula = savi
-    _bands = ("red_idx", "nir_idx")
-    _constants = ("L",)
 
-    def __init__(
-        self,
-        red_idx: Band = "red",
-        nir_idx: Band = "nir",
-        axis: int = 0,
-        L: float = 0.5,
-        dtype: str = "float32",
-    ) -> None:
-        self._keep(red_idx=red_idx, nir_idx=nir_idx, axis=axis, L=L, dtype=dtype)
+    red_idx: Band = "red"
+    nir_idx: Band = "nir"
+    axis: int = 0
+    L: float = 0.5
+    dtype: str = "float32"
 
 
+@dataclass(repr=False, eq=False)
 class BSI(SpectralOperator):
     """Bare-soil index: `bsi` as an operator.
 
@@ -332,29 +284,17 @@ class BSI(SpectralOperator):
     """
 
     _formula = bsi
-    _bands = ("blue_idx", "red_idx", "nir_idx", "swir1_idx")
 
-    def __init__(
-        self,
-        blue_idx: Band = "blue",
-        red_idx: Band = "red",
-        nir_idx: Band = "nir",
-        swir1_idx: Band = "swir1",
-        axis: int = 0,
-        eps: float = EPS,
-        dtype: str = "float32",
-    ) -> None:
-        self._keep(
-            blue_idx=blue_idx,
-            red_idx=red_idx,
-            nir_idx=nir_idx,
-            swir1_idx=swir1_idx,
-            axis=axis,
-            eps=eps,
-            dtype=dtype,
-        )
+    blue_idx: Band = "blue"
+    red_idx: Band = "red"
+    nir_idx: Band = "nir"
+    swir1_idx: Band = "swir1"
+    axis: int = 0
+    eps: float = EPS
+    dtype: str = "float32"
 
 
+@dataclass(repr=False, eq=False)
 class BAIS2(SpectralOperator):
     """Burned area index for Sentinel-2: `bais2` as an operator.
 
@@ -364,30 +304,17 @@ class BAIS2(SpectralOperator):
     """
 
     _formula = bais2
-    _bands = ("rededge2_idx", "rededge3_idx", "nir08_idx", "red_idx", "swir2_idx")
-    _constants = ()
 
-    def __init__(
-        self,
-        rededge2_idx: Band = "rededge2",
-        rededge3_idx: Band = "rededge3",
-        nir08_idx: Band = "nir08",
-        red_idx: Band = "red",
-        swir2_idx: Band = "swir2",
-        axis: int = 0,
-        dtype: str = "float32",
-    ) -> None:
-        self._keep(
-            rededge2_idx=rededge2_idx,
-            rededge3_idx=rededge3_idx,
-            nir08_idx=nir08_idx,
-            red_idx=red_idx,
-            swir2_idx=swir2_idx,
-            axis=axis,
-            dtype=dtype,
-        )
+    rededge2_idx: Band = "rededge2"
+    rededge3_idx: Band = "rededge3"
+    nir08_idx: Band = "nir08"
+    red_idx: Band = "red"
+    swir2_idx: Band = "swir2"
+    axis: int = 0
+    dtype: str = "float32"
 
 
+@dataclass(repr=False, eq=False)
 class ARVI(SpectralOperator):
     """Atmospherically resistant vegetation index: `arvi` as an operator.
 
@@ -397,25 +324,11 @@ class ARVI(SpectralOperator):
     """
 
     _formula = arvi
-    _bands = ("blue_idx", "red_idx", "nir_idx")
-    _constants = ("gamma", "eps")
 
-    def __init__(
-        self,
-        blue_idx: Band = "blue",
-        red_idx: Band = "red",
-        nir_idx: Band = "nir",
-        axis: int = 0,
-        gamma: float = 1.0,
-        eps: float = EPS,
-        dtype: str = "float32",
-    ) -> None:
-        self._keep(
-            blue_idx=blue_idx,
-            red_idx=red_idx,
-            nir_idx=nir_idx,
-            axis=axis,
-            gamma=gamma,
-            eps=eps,
-            dtype=dtype,
-        )
+    blue_idx: Band = "blue"
+    red_idx: Band = "red"
+    nir_idx: Band = "nir"
+    axis: int = 0
+    gamma: float = 1.0
+    eps: float = EPS
+    dtype: str = "float32"
