@@ -153,8 +153,8 @@ def load(
       without what can write files.
     - `digest`: refuse any other manifest than the one of this SHA-256.
 
-    Raises ArtifactError saying what differs, `UntrustedOperatorError` for a class outside the
-    registry.
+    Raises ArtifactError saying what differs, ConfigError for a pipeline that can't be built,
+    `UntrustedOperatorError` for a class outside the registry.
     """
     source = Path(path)
     members = read_members(source, max_bytes=max_bytes)
@@ -352,6 +352,8 @@ def _manifest(text: bytes) -> dict[str, Any]:
         _check_part(part, keys, what)
     for name, entry in manifest["inputs"].items():
         _check_part(entry, _INPUT_KEYS, f"the input {name!r}")
+        if not isinstance(entry["member"], str | None) or not isinstance(entry["shape"], list):
+            raise ArtifactError(f"the member or the shape of the input {name!r} is malformed")
     return manifest
 
 

@@ -24,6 +24,7 @@ MAX_MEMBERS = 64
 
 _NAME = re.compile(r"manifest\.json|inputs/[0-9]{1,3}\.npy")
 _NPY_HEADER = 10_000
+_MODE = 0o644
 
 
 class ArtifactError(ValueError):
@@ -39,7 +40,7 @@ def write_members(path: Path, members: Mapping[str, bytes]) -> None:
             for name, content in members.items():
                 info = tarfile.TarInfo(name)
                 info.size = len(content)
-                info.mode = 0o644
+                info.mode = _MODE
                 archive.addfile(info, io.BytesIO(content))
         os.replace(unfinished, path)
     finally:
@@ -49,36 +50,43 @@ def write_members(path: Path, members: Mapping[str, bytes]) -> None:
 def read_members(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, bytes]:
     """Return a tar's members by name.
 
-    Raises ArtifactError for anything but plain files of the names that `freeze` writes: links,
-    devices, folders, sparse files, absolute or climbing names, a name given twice, compression;
-    and for a file of more than `max_bytes` or `MAX_MEMBERS` members. FileNotFoundError when there
-    is no such file.
+    Raises ArtifactError for anything but plain files as `freeze` writes them: links, devices,
+    folders, sparse files, absolute or climbing names, a name given twice, compression, an owner, a
+    date, bytes between or after the members; and for a file of more than `max_bytes` or
+    `MAX_MEMBERS` members. FileNotFoundError when there is no such file.
     """
     size = path.stat().st_size
     if size > max_bytes:
         raise ArtifactError(f"{path.name} has {size} bytes, more than max_bytes={max_bytes}")
     found: dict[str, bytes] = {}
-    try:
-        with tarfile.open(path, "r:") as archive:
-            # One at a time: a list of all headers could be long before it is counted.
-            while (info := archive.next()) is not None:
-                _check_member(info, found, size)
-                stream = archive.extractfile(info)
-                content = b"" if stream is None else stream.read(info.size)
-                if len(content) != info.size:
-                    raise ArtifactError(f"{info.name!r} is cut short: the file ends within it")
-                found[info.name] = content
-    except (tarfile.TarError, EOFError, UnicodeError, OverflowError) as error:
-        raise ArtifactError(f"{path.name} is no plain tar: {error}") from error
+    with path.open("rb") as file:
+        # Header by header: tarfile would follow extension headers to wherever they point.
+        while (head := file.read(tarfile.BLOCKSIZE)).strip(b"\0"):
+            info = _header(head, path.name)
+            _check_member(info, found, size - file.tell())
+            found[info.name] = file.read(info.size)
+            if file.read(-info.size % tarfile.BLOCKSIZE).strip(b"\0"):
+                raise ArtifactError(f"{path.name} hides bytes behind {info.name!r}")
+        end = head + file.read()
+    spare = len(end) - 2 * tarfile.BLOCKSIZE
+    if size % tarfile.RECORDSIZE or not 0 <= spare < tarfile.RECORDSIZE or end.strip(b"\0"):
+        raise ArtifactError(f"{path.name} is cut short, or goes on after the mark of its end")
     if MANIFEST not in found:
         raise ArtifactError(f"{path.name} holds no {MANIFEST}: it is no artifact")
     return found
 
 
-def _check_member(info: tarfile.TarInfo, found: Mapping[str, bytes], size: int) -> None:
+def _header(head: bytes, name: str) -> tarfile.TarInfo:
+    try:
+        return tarfile.TarInfo.frombuf(head, "ascii", "strict")
+    except (tarfile.TarError, UnicodeError) as error:
+        raise ArtifactError(f"{name} is no plain tar: {error}") from error
+
+
+def _check_member(info: tarfile.TarInfo, found: Mapping[str, bytes], left: int) -> None:
     if len(found) >= MAX_MEMBERS:
         raise ArtifactError(f"it holds more than {MAX_MEMBERS} members")
-    if info.issparse() or info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
+    if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
         raise ArtifactError(f"the member {info.name!r} is no plain file; links are refused")
     if not _NAME.fullmatch(info.name):
         raise ArtifactError(
@@ -86,8 +94,11 @@ def _check_member(info: tarfile.TarInfo, found: Mapping[str, bytes], size: int) 
         )
     if info.name in found:
         raise ArtifactError(f"the member {info.name!r} is given twice")
-    if not 0 <= info.size <= size:
-        raise ArtifactError(f"{info.name!r} claims {info.size} bytes in a file of {size}")
+    if not 0 <= info.size <= left:
+        raise ArtifactError(f"{info.name!r} claims {info.size} bytes, the file has {left} more")
+    told = (info.mode, info.uid, info.gid, info.mtime, info.uname, info.gname, info.linkname)
+    if told != (_MODE, 0, 0, 0, "", "", ""):
+        raise ArtifactError(f"the member {info.name!r} tells more than its name: {told}")
 
 
 def array_bytes(values: NDArray[Any]) -> bytes:

@@ -281,6 +281,44 @@ def test_no_byte_of_a_member_can_be_changed(frozen: Path, member: str, place: fl
         load(repack(frozen, change))
 
 
+def test_no_byte_of_the_file_can_be_changed(frozen: Path):
+    """Every hundredth, and all around the members' ends; and no length but the file's own."""
+    whole = frozen.read_bytes()
+    manifest = len(read_members(frozen)[MANIFEST])
+    near = {place + end for place in (0, 512 + manifest) for end in range(-12, 13)}
+    for place in sorted(set(range(0, len(whole), 100)) | {p for p in near if p >= 0}):
+        changed = bytearray(whole)
+        changed[place] ^= 1
+        frozen.write_bytes(changed)
+        with pytest.raises((ArtifactError, ConfigError)):
+            verify(frozen)
+    for text in (
+        whole[: len(whole) // 2],
+        whole.rstrip(b"\0"),
+        whole + b"x",
+        whole + bytes(10_240),
+    ):
+        frozen.write_bytes(text)
+        with pytest.raises(ArtifactError):
+            load(frozen)
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_an_extension_header_is_never_followed(frozen: Path, kind: bytes):
+    info = tarfile.TarInfo("inputs/1.npy")
+    info.type, info.size = kind, 1 << 40
+    frozen.write_bytes(info.tobuf(tarfile.GNU_FORMAT) + frozen.read_bytes())
+    with pytest.raises(ArtifactError, match="no plain file"):
+        load(frozen)
+
+
+def test_an_owner_and_a_date_are_refused(frozen: Path):
+    info = tarfile.TarInfo("inputs/1.npy")
+    info.uname, info.mtime = "mallory", 1
+    with pytest.raises(ArtifactError, match="mallory"):
+        load(hostile(frozen, info))
+
+
 @pytest.mark.parametrize("member", [MANIFEST, "inputs/0.npy"])
 def test_no_member_can_be_left_out(frozen: Path, member: str):
     with pytest.raises(ArtifactError, match=r"holds no manifest|input 'x' .* missing"):
@@ -400,6 +438,8 @@ def test_members_given_twice_or_unknown_are_refused(frozen: Path, tmp_path: Path
         lambda m: m.update(versions=None),
         lambda m: m["inputs"]["x"]["georeference"].pop("crs"),
         lambda m: m["inputs"]["x"]["georeference"].update(transform=["a"]),
+        lambda m: m["inputs"]["x"].update(member=["inputs/0.npy"]),
+        lambda m: m["inputs"]["x"].update(shape=5, content_hash=""),
     ],
 )
 def test_a_malformed_manifest_is_one_clear_error(frozen: Path, change):
