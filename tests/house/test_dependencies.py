@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 OURS = {"pipekit", "geopatcher", "geocatalog", "geotoolz", "geostack"}
-OPTIONAL = {"exactextract", "rio_tiler", "IPython"}
+OPTIONAL = {"rio_tiler", "IPython"}
 """Looked for, used where they are, and done without where they are not."""
 CARRIED = {
     "affine",

@@ -34,7 +34,8 @@ def wanted() -> dict[str, str]:
         lines += PROJECT["optional-dependencies"][extra]
     found: dict[str, str] = {}
     for line in lines:
-        name, bounds = re.fullmatch(r"([\w.-]+)(?:\[[^\]]*\])?\s*([^;]*)", line).groups()
+        line = line.split(";")[0]
+        name, bounds = re.fullmatch(r"([\w.-]+)(?:\[[^\]]*\])?\s*(.*)", line).groups()
         found[name.lower()] = max(found.get(name.lower(), ""), bounds.strip() or "*")
     return found
 
@@ -64,6 +65,11 @@ def test_file_is_valid_by_pixis_schema(shared_data):
 def test_packages_and_bounds_are_those_of_pyproject():
     from_conda = FEATURE["dependencies"]
     from_index = FEATURE["pypi-dependencies"]
+    on_linux, on_mac = (
+        FEATURE["target"][name]["pypi-dependencies"] for name in ("linux-64", "osx-arm64")
+    )
+    assert on_linux == on_mac, "what has no wheel for linux-aarch64"
+    from_index = {**from_index, **on_linux}
     ours = {**from_conda, **{k: v for k, v in from_index.items() if isinstance(v, str)}}
     assert ours.pop("python") == PROJECT["requires-python"]
     assert ours == {CONDA_NAMES.get(name, name): bounds for name, bounds in wanted().items()}
