@@ -102,7 +102,11 @@ def test_pages_name_what_exists():
 
 
 def test_served_file_of_the_page_is_read(tmp_path):
+    import yaml
+
     from geostack.serve.settings import read_settings
+    from geotoolz import trusted
+    from pipekit import from_config
 
     text = (ROOT / "docs" / "how-to" / "serve-a-pipeline.md").read_text("utf-8")
     file = tmp_path / "pipelines.yaml"
@@ -110,3 +114,6 @@ def test_served_file_of_the_page_is_read(tmp_path):
     settings = read_settings(file)
     assert list(settings.pipelines) == ["ndvi"]
     assert settings.limits.max_pixels == 1_000_000
+    layer = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[1])["layers"]["ndvi"]
+    assert set(layer) == {"item", "bbox", "bands", "pipeline"}
+    assert from_config(layer["pipeline"], trusted.registry())[-1].name == "BrBG"

@@ -3,8 +3,7 @@
 const TILE = 256, MAX_ZOOM = 17;
 const map = document.getElementById("map"), choice = document.getElementById("layer");
 const view = { lon: 0, lat: 0, zoom: 2 };
-const tiles = new Map();
-let layers = [];
+const where = document.getElementById("where"), tiles = new Map(), layers = new Map();
 
 const clampLat = (lat) => Math.max(-85, Math.min(85, lat));
 const toWorld = (lon, lat, zoom) => {
@@ -17,14 +16,16 @@ const toDegrees = (x, y, zoom) => {
 };
 
 function draw() {
-  if (!choice.value) return;
+  const layer = layers.get(choice.value);
+  if (!layer) return;
   const [cx, cy] = toWorld(view.lon, view.lat, view.zoom);
   const left = cx - map.clientWidth / 2, top = cy - map.clientHeight / 2, count = 2 ** view.zoom;
   const wanted = new Set();
   for (let y = Math.floor(top / TILE); y * TILE < top + map.clientHeight; y++)
     for (let x = Math.floor(left / TILE); x * TILE < left + map.clientWidth; x++) {
       if (x < 0 || y < 0 || x >= count || y >= count) continue;
-      const key = `tiles/${choice.value}/${view.zoom}/${x}/${y}.png`;
+      // With the hash, or a browser would show what it kept of the layer's last configuration.
+      const key = `tiles/${layer.name}/${view.zoom}/${x}/${y}.png?v=${layer.config_hash}`;
       wanted.add(key);
       let tile = tiles.get(key);
       if (!tile) {
@@ -37,9 +38,13 @@ function draw() {
       }
       tile.style.transform = `translate(${Math.round(x * TILE - left)}px, ${Math.round(y * TILE - top)}px)`;
     }
-  for (const [key, tile] of tiles) if (!wanted.has(key)) { tile.remove(); tiles.delete(key); }
-  document.getElementById("where").textContent =
-    `${view.lat.toFixed(4)}, ${view.lon.toFixed(4)}, zoom ${view.zoom}`;
+  for (const [key, tile] of tiles)
+    if (!wanted.has(key)) {
+      tile.src = ""; // or the ones in view would wait for it
+      tile.remove();
+      tiles.delete(key);
+    }
+  where.textContent = `${view.lat.toFixed(4)}, ${view.lon.toFixed(4)}, zoom ${view.zoom}`;
 }
 
 function move(dx, dy) {
@@ -64,6 +69,12 @@ function goTo(layer) {
   draw();
 }
 
+function choose() {
+  const layer = layers.get(choice.value), [west, south, east, north] = layer.bounds;
+  const inside = west <= view.lon && view.lon <= east && south <= view.lat && view.lat <= north;
+  if (inside) draw(); else goTo(layer);
+}
+
 let held = null;
 map.addEventListener("pointerdown", (e) => { held = [e.clientX, e.clientY]; map.setPointerCapture(e.pointerId); });
 map.addEventListener("pointermove", (e) => {
@@ -71,7 +82,7 @@ map.addEventListener("pointermove", (e) => {
   move(held[0] - e.clientX, held[1] - e.clientY);
   held = [e.clientX, e.clientY];
 });
-map.addEventListener("pointerup", () => { held = null; });
+for (const end of ["pointerup", "pointercancel"]) map.addEventListener(end, () => { held = null; });
 map.addEventListener("wheel", (e) => { e.preventDefault(); zoom(e.deltaY < 0 ? 1 : -1); }, { passive: false });
 map.addEventListener("keydown", (e) => {
   const steps = { ArrowLeft: [-96, 0], ArrowRight: [96, 0], ArrowUp: [0, -96], ArrowDown: [0, 96] };
@@ -81,11 +92,13 @@ map.addEventListener("keydown", (e) => {
 });
 document.getElementById("in").addEventListener("click", () => zoom(1));
 document.getElementById("out").addEventListener("click", () => zoom(-1));
-choice.addEventListener("change", () => draw());
+choice.addEventListener("change", choose);
 window.addEventListener("resize", draw);
 
 fetch("layers").then((answer) => answer.json()).then((told) => {
-  layers = told.layers.filter((layer) => layer.bounds);
-  for (const layer of layers) choice.append(new Option(layer.title, layer.name));
-  if (layers.length) goTo(layers[0]);
-});
+  for (const layer of told.layers.filter((each) => each.bounds)) {
+    layers.set(layer.name, layer);
+    choice.append(new Option(layer.title, layer.name));
+  }
+  if (layers.size) goTo(layers.get(choice.value)); else where.textContent = "no layers to show";
+}).catch(() => { where.textContent = "the layers can't be read now"; });
