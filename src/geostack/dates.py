@@ -52,23 +52,18 @@ def format_interval(interval: Interval) -> str:
     >>> format_interval(parse_date_range("2024-06-01/.."))
     '2024-06-01T00:00:00Z/..'
     """
-    return "/".join(
-        ".." if instant is None else instant.isoformat().replace("+00:00", "Z")
-        for instant in interval
-    )
+    return "/".join(".." if instant is None else as_text(instant) for instant in interval)
 
 
-def in_interval(instant: datetime, interval: Interval) -> bool:
-    """Return whether `instant` lies in `interval`, ends included.
+def as_text(instant: datetime) -> str:
+    """Return an instant as STAC writes it.
 
     Examples
     --------
-    >>> in_interval(datetime(2024, 6, 14, tzinfo=UTC), parse_date_range("2024-06"))
-    True
+    >>> as_text(datetime(2024, 6, 14, 18, 39, 19, tzinfo=UTC))
+    '2024-06-14T18:39:19Z'
     """
-    start, end = interval
-    instant = as_utc(instant)
-    return (start is None or instant >= start) and (end is None or instant <= end)
+    return as_utc(instant).isoformat().replace("+00:00", "Z")
 
 
 def overlaps(span: tuple[datetime, datetime], interval: Interval) -> bool:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geostack.areas import LAKE_TAHOE_BBOX
-from geostack.mosaic import check_size, check_touches, covering_grid, read_mosaic
+from geostack.mosaic import check_size, covering_grid, read_mosaic, sheets_over
 from geostack.request import Request
-from geostack.scene import as_data_array, item_assets, scene_grid
+from geostack.scene import as_data_array
 from geostack.sources import Source
 from geostack.stac import find_items
 
@@ -56,13 +56,10 @@ def load_dem_chip(
     """
     request = Request.of(COLLECTION, bbox, EVER, assets=(ASSET,))
     chosen, items = find_items(request, source=source)
-    assets = [item_assets(item, [ASSET], chosen, [ASSET])[0] for item in items]
-    grids = [scene_grid(item, asset) for item, asset in zip(items, assets, strict=True)]
-    order = sorted(range(len(items)), key=lambda i: -grids[i].share_inside(request.bbox))
-    grid = covering_grid(grids[order[0]], request.bbox)
-    check_touches(grids, request.bbox)
+    sheets = sheets_over(request.bbox, items, ASSET, chosen)
+    grid = covering_grid(sheets[0].grid, request.bbox)
     check_size(grid, 1, request.bbox)
-    values = read_mosaic([assets[i] for i in order], grid, nodata=np.nan)
+    values = read_mosaic([sheet.asset for sheet in sheets], grid, nodata=np.nan)
     return as_data_array(
         values.astype(np.float32, copy=False),
         grid,
@@ -70,5 +67,5 @@ def load_dem_chip(
         units="m",
         long_name="elevation above the EGM2008 geoid",
         source=chosen.name,
-        item_ids=[items[i].id for i in order],
+        item_ids=[sheet.item.id for sheet in sheets],
     )

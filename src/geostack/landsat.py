@@ -9,9 +9,10 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 
 from geostack.areas import LAKE_TAHOE_BBOX
+from geostack.dates import as_text
 from geostack.items import acquired, cloud_cover
-from geostack.read import Asset, Method, in_parallel, read_onto
-from geostack.request import Request
+from geostack.read import Asset, in_parallel, read_onto
+from geostack.request import Request, as_bands
 from geostack.scene import best_item, item_assets, scene_grid
 from geostack.sources import Source
 from geostack.stac import find_items
@@ -91,7 +92,7 @@ def load_landsat_chip(
     attrs: dict[str, Any] = {
         "band_names": list(names),
         "item_id": item.id,
-        "datetime": acquired(item.properties).isoformat().replace("+00:00", "Z"),
+        "datetime": as_text(acquired(item.properties)),
         "cloud_cover": cloud_cover(item.properties),
         "source": chosen.name,
         "scaled": scale,
@@ -119,20 +120,12 @@ def scaled(dn: NDArray[np.uint16], bands: Sequence[str]) -> NDArray[np.float32]:
 
 
 def _read(assets: Sequence[Asset], grid: PixelGrid) -> NDArray[np.uint16]:
-    def read(asset: Asset) -> NDArray[Any]:
-        method: Method = "nearest" if asset.key in MASK_BANDS else "bilinear"
-        return read_onto(asset, grid, method)
-
-    return np.stack(in_parallel(read, assets)).astype(np.uint16, copy=False)
+    bands = in_parallel(lambda asset: read_onto(asset, grid, asset.method), assets)
+    return np.stack(bands).astype(np.uint16, copy=False)
 
 
 def _check_bands(bands: Sequence[str], scale: bool) -> tuple[str, ...]:
-    names = (bands,) if isinstance(bands, str) else tuple(bands)
-    unknown = [name for name in names if name not in BANDS]
-    if unknown or not names:
-        raise ValueError(f"unknown Landsat band {unknown}; known bands: {', '.join(BANDS)}")
-    if len(set(names)) < len(names):
-        raise ValueError(f"bands must be different, got {', '.join(names)}")
+    names = as_bands(bands, BANDS, "Landsat")
     masks = [name for name in names if name in MASK_BANDS]
     if scale and masks:
         raise ValueError(f"{', '.join(masks)} holds bits, not a quantity; load it with scale=False")

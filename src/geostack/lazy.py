@@ -12,14 +12,12 @@ import numpy as np
 import rasterio
 from georeader.abstract_reader import GeoData
 from georeader.geotensor import GeoTensor
-from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
-from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from geostack.gdal import gdal_options, is_remote
 from geostack.grid import PixelGrid
-from geostack.read import Asset, in_parallel, read_onto
+from geostack.read import Asset, grid_of, in_parallel, read_onto, resampled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -165,8 +163,7 @@ class SceneReader(GeoData):
         values = self._open.read(index, self._window)
         if values is None:
             asset = self.assets[index]
-            grid = self.grid.part(self._window)
-            values = read_onto(asset, grid, "nearest" if asset.key == "SCL" else "bilinear")
+            values = read_onto(asset, self.grid.part(self._window), asset.method)
         return take_offset(values) if self.take_offset[index] else values
 
 
@@ -229,21 +226,8 @@ class _OpenFiles:
     def _opened(self, asset: Asset) -> tuple[Any, ExitStack]:
         stack = ExitStack()
         dataset = stack.enter_context(rasterio.open(asset.source.sign(asset.href)))
-        own = PixelGrid(dataset.crs, dataset.transform, dataset.shape)
+        own = grid_of(dataset)
         if own.same_pixels(self._grid) and own.shape == self._grid.shape:
             return dataset, stack
-        rows, cols = self._grid.shape
         nodata = 0 if dataset.nodata is None else dataset.nodata
-        warped = stack.enter_context(
-            WarpedVRT(
-                dataset,
-                crs=self._grid.crs,
-                transform=self._grid.transform,
-                width=cols,
-                height=rows,
-                resampling=Resampling.nearest if asset.key == "SCL" else Resampling.bilinear,
-                src_nodata=nodata,
-                nodata=nodata,
-            )
-        )
-        return warped, stack
+        return stack.enter_context(resampled(dataset, self._grid, asset.method, nodata)), stack

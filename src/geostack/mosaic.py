@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -11,12 +11,44 @@ from geostack.boxes import BBox, format_bbox
 from geostack.errors import OutsideTileError
 from geostack.grid import PixelGrid
 from geostack.read import Asset, Method, in_parallel, read_onto
+from geostack.scene import item_assets, scene_grid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from pystac import Item
+
+    from geostack.sources import Source
 
 MAX_PIXELS = 400_000_000
 """Pixels, over all bands, that a loader reads into memory at once; more is surely a mistake."""
+
+
+class Sheet(NamedTuple):
+    """One of several scenes side by side: its item, the file that is read, its pixel grid."""
+
+    item: Item
+    asset: Asset
+    grid: PixelGrid
+
+
+def sheets_over(bbox: BBox, items: Sequence[Item], key: str, source: Source) -> list[Sheet]:
+    """Return each item's asset, first the one that holds most of a box, whose pixels are kept.
+
+    Raises
+    ------
+    OutsideTileError
+        When none reaches the box.
+    AssetNotFoundError
+        When an item lacks the asset.
+    """
+    sheets = []
+    for item in items:
+        (asset,) = item_assets(item, [key], source, [key])
+        sheets.append(Sheet(item, asset, scene_grid(item, asset)))
+    sheets.sort(key=lambda sheet: -sheet.grid.share_inside(bbox))
+    if sheets[0].grid.share_inside(bbox) == 0:
+        raise OutsideTileError(f"the box {format_bbox(bbox)} lies outside every scene found")
+    return sheets
 
 
 def covering_grid(grid: PixelGrid, bbox: BBox, resolution: float | None = None) -> PixelGrid:
@@ -74,20 +106,6 @@ def check_size(grid: PixelGrid, bands: int, bbox: BBox) -> None:
             f"the box {format_bbox(bbox)} holds {bands} x {rows} x {cols} pixels, more than "
             f"{MAX_PIXELS:,} values; take a smaller box or a coarser resolution="
         )
-
-
-def check_touches(grids: Sequence[PixelGrid], bbox: BBox) -> None:
-    """Refuse a box that none of the scenes' grids reaches.
-
-    Raises
-    ------
-    OutsideTileError
-        When all lie apart.
-    """
-    for grid in grids:
-        if grid.share_inside(bbox) > 0:
-            return
-    raise OutsideTileError(f"the box {format_bbox(bbox)} lies outside every scene found")
 
 
 def _outward(low: float, high: float) -> tuple[int, int]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from georeader.geotensor import GeoTensor
 
+from geostack.dates import as_text
 from geostack.items import acquired
-from geostack.mosaic import check_size, check_touches, covering_grid, read_mosaic
-from geostack.read import Asset
-from geostack.request import Request
-from geostack.scene import item_assets, scene_grid
+from geostack.mosaic import check_size, covering_grid, read_mosaic, sheets_over
+from geostack.request import Request, as_bands
 from geostack.sources import Source
 from geostack.stac import find_items
 
@@ -65,7 +65,7 @@ def load_naip_chip(
     >>> load_naip_chip(resolution=10, source="simulated").shape
     (4, 92, 90)
     """
-    names = _check_bands(bands)
+    names = as_bands(bands, BANDS, "NAIP")
     if resolution is not None and not (math.isfinite(resolution) and resolution > 0):
         raise ValueError(
             f"resolution must be positive metres, or None for the photograph's own, "
@@ -74,38 +74,18 @@ def load_naip_chip(
     request = Request.of(COLLECTION, bbox, date_range, assets=(ASSET,))
     chosen, items = find_items(request, source=source)
     newest = max(acquired(item.properties).year for item in items)
-    sheets = [item for item in items if acquired(item.properties).year == newest]
-    assets = [item_assets(item, [ASSET], chosen, [ASSET])[0] for item in sheets]
-    grids = [scene_grid(item, asset) for item, asset in zip(sheets, assets, strict=True)]
-    # The sheet that holds most of the box gives the pixels; the others are resampled to it.
-    order = sorted(range(len(sheets)), key=lambda i: -grids[i].share_inside(request.bbox))
-    grid = covering_grid(grids[order[0]], request.bbox, resolution)
-    check_touches(grids, request.bbox)
+    of_year = [item for item in items if acquired(item.properties).year == newest]
+    sheets = sheets_over(request.bbox, of_year, ASSET, chosen)
+    grid = covering_grid(sheets[0].grid, request.bbox, resolution)
     check_size(grid, len(names), request.bbox)
+    numbers = [BANDS.index(name) + 1 for name in names]
     values = np.stack(
-        [
-            read_mosaic([_band(assets[i], BANDS.index(name) + 1) for i in order], grid)
-            for name in names
-        ]
+        [read_mosaic([replace(s.asset, band=number) for s in sheets], grid) for number in numbers]
     )
     attrs: dict[str, Any] = {
         "band_names": list(names),
-        "item_ids": [sheets[i].id for i in order],
-        "datetime": acquired(sheets[order[0]].properties).isoformat().replace("+00:00", "Z"),
+        "item_ids": [sheet.item.id for sheet in sheets],
+        "datetime": as_text(acquired(sheets[0].item.properties)),
         "source": chosen.name,
     }
     return GeoTensor(values, grid.transform, grid.crs, 0, attrs)
-
-
-def _band(asset: Asset, number: int) -> Asset:
-    return Asset(asset.item_id, asset.key, asset.href, asset.source, band=number)
-
-
-def _check_bands(bands: Sequence[str]) -> tuple[str, ...]:
-    names = (bands,) if isinstance(bands, str) else tuple(bands)
-    unknown = [name for name in names if name not in BANDS]
-    if unknown or not names:
-        raise ValueError(f"unknown NAIP band {unknown}; known bands: {', '.join(BANDS)}")
-    if len(set(names)) < len(names):
-        raise ValueError(f"bands must be different, got {', '.join(names)}")
-    return names

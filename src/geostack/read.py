@@ -51,6 +51,12 @@ class Asset:
     band: int = 1
     """1-based index in the file."""
 
+    @property
+    def method(self) -> Method:
+        """How to resample it: classes and bits keep their values, quantities are interpolated."""
+        is_coded = self.key == "SCL" or "qa" in self.key.split("_")
+        return "nearest" if is_coded else "bilinear"
+
     def __str__(self) -> str:
         return f"{self.item_id}, asset {self.key}, {without_query(self.href)}"
 
@@ -112,11 +118,9 @@ def _pool(size: int) -> ThreadPoolExecutor:
     return _POOLS[key]
 
 
-def asset_grid(asset: Asset, declared: PixelGrid | None = None) -> PixelGrid:
-    """Return an asset's pixel grid: what its item declares, else what its header says."""
-    if declared is not None:
-        return declared
-    return with_dataset(asset, _grid_of)
+def asset_grid(asset: Asset) -> PixelGrid:
+    """Return an asset's pixel grid, from the file's header."""
+    return with_dataset(asset, grid_of)
 
 
 def read_onto(
@@ -141,12 +145,13 @@ def read_onto(
     """
 
     def read(dataset: Any) -> NDArray[Any]:
-        own = _grid_of(dataset)
+        own = grid_of(dataset)
         nodata = dataset.nodata if dataset.nodata is not None else 0 if fill is None else fill
         if own.same_pixels(grid):
             values = _copy(dataset, own, grid, asset.band, nodata)
         else:
-            values = _resample(dataset, grid, method, asset.band, nodata)
+            with resampled(dataset, grid, method, nodata) as warped:
+                values = np.asarray(warped.read(asset.band))
         if fill is not None and nodata != fill:
             values[np.isnan(values) if np.isnan(nodata) else values == nodata] = fill
         return values
@@ -243,7 +248,8 @@ def _first_line(text: str) -> str:
     return text.splitlines()[0] if text else "no reason given"
 
 
-def _grid_of(dataset: Any) -> PixelGrid:
+def grid_of(dataset: Any) -> PixelGrid:
+    """Return an opened file's pixel grid."""
     return PixelGrid(dataset.crs, dataset.transform, dataset.shape)
 
 
@@ -270,11 +276,10 @@ def _copy(dataset: Any, own: PixelGrid, grid: PixelGrid, band: int, nodata: floa
     return values
 
 
-def _resample(
-    dataset: Any, grid: PixelGrid, method: Method, band: int, nodata: float
-) -> NDArray[Any]:
+def resampled(dataset: Any, grid: PixelGrid, method: Method, nodata: float) -> WarpedVRT:
+    """Return an opened file as one on `grid`, to be closed by the caller."""
     rows, cols = grid.shape
-    with WarpedVRT(
+    return WarpedVRT(
         dataset,
         crs=grid.crs,
         transform=grid.transform,
@@ -283,8 +288,7 @@ def _resample(
         resampling=Resampling[method],
         src_nodata=nodata,
         nodata=nodata,
-    ) as warped:
-        return np.asarray(warped.read(band))
+    )
 
 
 __all__ = [

@@ -125,6 +125,33 @@ def as_cloud_cover(max_cloud_cover: float | None) -> float | None:
     return value
 
 
+def as_bands(bands: Sequence[str], known: Sequence[str], product: str) -> tuple[str, ...]:
+    """Return band names as a tuple; a single name is one band.
+
+    Raises
+    ------
+    ValueError
+        For no band, a repeated or an unknown one; the message lists the known ones.
+
+    Examples
+    --------
+    >>> as_bands("red", ("red", "nir"), "NAIP")
+    ('red',)
+    """
+    names = (bands,) if isinstance(bands, str) else tuple(bands)
+    if not names:
+        raise ValueError(f"bands must name at least one of {', '.join(known)}")
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(
+            f"unknown {product} band {', '.join(map(repr, unknown))}; "
+            f"known bands: {', '.join(known)}"
+        )
+    if len(set(names)) < len(names):
+        raise ValueError(f"bands must be different, got {', '.join(names)}")
+    return names
+
+
 def as_count(name: str, value: float) -> int:
     """Return an argument that counts something as a whole number, at least 1.
 

@@ -6,7 +6,6 @@ source executed twice gives the same file, but for what its outputs themselves c
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import hashlib
@@ -22,7 +21,6 @@ from typing import Any
 
 from geostack.figures import with_palette
 from geostack.notebooks import (
-    TIERS,
     find_root,
     find_sources,
     problems,
@@ -31,7 +29,7 @@ from geostack.notebooks import (
     sources_of_pixels,
 )
 
-__all__ = ["Outcome", "command_line", "execute", "main"]
+__all__ = ["Outcome", "execute", "main"]
 
 CELL_TIMEOUT = 600.0
 """Seconds that one cell may take before its notebook counts as failed."""
@@ -294,31 +292,7 @@ def _summarise(
         print(f"FAILED: {', '.join(failed)}")
 
 
-def command_line(arguments: Sequence[str] | None = None) -> int:
-    """Parse `python -m geostack.run` arguments and run them; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="geostack run", description="Execute the repository's notebooks."
-    )
-    parser.add_argument("target", nargs="?", default="walkthrough", help=", ".join(TIERS))
-    parser.add_argument("--out", help="write executed copies here, leave the repository alone")
-    parser.add_argument("--check", action="store_true", help="compare the committed copies too")
-    parser.add_argument("--jobs", type=int, default=1, help="notebooks at the same time")
-    parser.add_argument("--list", action="store_true", help="only name the notebooks")
-    given = vars(parser.parse_args(arguments))
-    if given.pop("list"):
-        return _list(given["target"])
-    return main(**given)
-
-
-def _list(target: str) -> int:
-    try:
-        root = find_root()
-        print(*(_name(source, root) for source in find_sources(root, target)), sep="\n")
-    except (FileNotFoundError, ValueError) as error:
-        print(f"geostack run: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(command_line())
+    from geostack.cli import main as command
+
+    command(["run", *sys.argv[1:]])

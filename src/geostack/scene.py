@@ -75,7 +75,7 @@ def item_assets(
 
 def scene_grid(item: Item, asset: Asset) -> PixelGrid:
     """Return an asset's pixel grid, from its item if that says it, else from the file's header."""
-    return asset_grid(asset, declared_grid(item, asset.key))
+    return declared_grid(item, asset.key) or asset_grid(asset)
 
 
 def declared_grid(item: Item, key: str) -> PixelGrid | None:

@@ -10,11 +10,12 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 
 from geostack.areas import LAKE_TAHOE_BBOX, LAKE_TAHOE_TILE
+from geostack.dates import as_text
 from geostack.grid import PixelGrid
 from geostack.items import acquired, cloud_cover
 from geostack.lazy import SceneReader
 from geostack.read import Asset, in_parallel, read_onto
-from geostack.request import Request, as_count
+from geostack.request import Request, as_bands, as_count
 from geostack.scene import as_data_array, best_item, covering_items, item_assets, scene_grid
 from geostack.sources import Source
 from geostack.stac import baseline_number, find_items, processing_baseline
@@ -282,21 +283,13 @@ def check_bands(bands: Sequence[str]) -> tuple[str, ...]:
     """
     if isinstance(bands, str):
         bands = (bands,)
-    names = tuple(_band_name(band) for band in bands)
-    if not names:
-        raise ValueError(f"bands must name at least one of {', '.join(BANDS)}")
-    if len(set(names)) < len(names):
-        raise ValueError(f"bands must be different, got {', '.join(names)}")
-    return names
+    return as_bands([_band_name(band) for band in bands], BANDS, "Sentinel-2")
 
 
 def _band_name(band: str) -> str:
     name = str(band).strip().upper()
-    if len(name) == 2 and name[0] == "B" and name[1].isdigit():
-        name = f"B0{name[1]}"
-    if name not in BANDS:
-        raise ValueError(f"unknown Sentinel-2 band {band!r}; known bands: {', '.join(BANDS)}")
-    return name
+    single_digit = len(name) == 2 and name[0] == "B" and name[1].isdigit()
+    return f"B0{name[1]}" if single_digit else name
 
 
 def band_assets(item: Item, names: Sequence[str], source: Source) -> list[Asset]:
@@ -325,7 +318,7 @@ def read_bands(
 
 
 def _read_band(asset: Asset, grid: PixelGrid, shift: bool) -> NDArray[Any]:
-    band = read_onto(asset, grid, "nearest" if asset.key == "SCL" else "bilinear")
+    band = read_onto(asset, grid, asset.method)
     return take_offset(band) if shift and asset.key in REFLECTANCE_BANDS else band
 
 
@@ -363,7 +356,7 @@ def scene_attrs(
     return {
         "band_names": list(names),
         "item_id": item.id,
-        "datetime": acquired(item.properties).isoformat().replace("+00:00", "Z"),
+        "datetime": as_text(acquired(item.properties)),
         "cloud_cover": cloud_cover(item.properties),
         "source": source.name,
         "processing_baseline": processing_baseline(item),

@@ -4,15 +4,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from geostack.dates import distance, format_interval, in_interval, parse_date_range
+from geostack.dates import distance, format_interval, overlaps, parse_date_range
 
 
 def test_both_days_are_included_whole():
     interval = parse_date_range("2024-06-01/2024-07-15")
-    assert in_interval(datetime(2024, 6, 1, tzinfo=UTC), interval)
-    assert in_interval(datetime(2024, 7, 15, 23, 59, 59), interval)
-    assert not in_interval(datetime(2024, 7, 16), interval)
-    assert not in_interval(datetime(2024, 5, 31, 23, 59, 59), interval)
+    for instant, inside in [
+        (datetime(2024, 6, 1, tzinfo=UTC), True),
+        (datetime(2024, 7, 15, 23, 59, 59), True),
+        (datetime(2024, 7, 16), False),
+        (datetime(2024, 5, 31, 23, 59, 59), False),
+    ]:
+        assert overlaps((instant, instant), interval) is inside
 
 
 @pytest.mark.parametrize(

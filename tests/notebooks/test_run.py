@@ -2,10 +2,12 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
-from geostack.run import command_line, main
+from geostack.run import main
 
 GOOD = """\
 # %% [markdown]
@@ -104,13 +106,16 @@ def test_check_wants_a_copy_in_step_with_its_source(clone, capsys):
 
 
 def test_an_unknown_notebook_is_a_usage_error(clone, capsys):
-    assert command_line(["99"]) == 2
+    assert main("99") == 2
     assert "must be a tier" in capsys.readouterr().err
 
 
-def test_list_names_without_running(clone, capsys):
-    assert command_line(["all", "--list"]) == 0
-    assert capsys.readouterr().out == "01_good\n"
+def test_the_module_is_the_command(clone, monkeypatch):
+    monkeypatch.delenv("PYTHONWARNINGS")
+    command = [sys.executable, "-m", "geostack.run", "--jobs", "2", "99"]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert "'99' must be a tier" in ended.stderr
 
 
 def test_jobs_must_be_positive(clone):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geostack.boxes import BBox
-from geostack.dates import distance
+from geostack.dates import distance, parse_date_range
 from geostack.errors import SourceUnavailableError
 from geostack.items import cloud_cover, sort_key
 from geostack.request import Request
@@ -105,8 +105,6 @@ class ArchiveSource:
         self, collection: str, bbox: BBox, date_range: str, tile: str | None = None
     ) -> list[datetime]:
         """Return when the archive has scenes of that place, the nearest first."""
-        from geostack.dates import parse_date_range
-
         interval = parse_date_range(date_range)
         dates = {
             instant
