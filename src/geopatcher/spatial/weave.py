@@ -20,9 +20,6 @@ from geopatcher.spatial.merge import Items, Rows, chip_spec, writing_to
 from geopatcher.spatial.rolling import Spec, Write
 from geopatcher.spatial.target import check_lead, chip_values
 
-# Shares below this are rounding: every chip that covered the pixel is missing.
-_NO_SHARE = 1e-5
-
 _NOTHING = np.zeros((1, 1), np.float32)
 
 
@@ -187,8 +184,8 @@ class WovenMerge:
         return int(np.count_nonzero(counts)) * int(np.count_nonzero(self.plan.grid.cols.counts))
 
     def _finish(self, top: int, values: np.ndarray, missing: list[int]) -> None:
-        if missing and self.sums.normalize_by_window:
-            self._give_to_neighbours(top, values, missing)
+        if missing:
+            self._give_to_neighbours(top, values, set(missing))
         grid = self.plan.grid
         empty_rows = grid.rows.counts[top : top + values.shape[-2]] == 0
         if empty_rows.any():
@@ -197,21 +194,25 @@ class WovenMerge:
         if empty_cols.any():
             values[..., empty_cols] = self.sums.gap
 
-    def _give_to_neighbours(self, top: int, values: np.ndarray, missing: list[int]) -> None:
-        """Divide by the weight that is left where chips are missing; fill where none is."""
-        stop = top + values.shape[-2]
-        left = np.ones((stop - top, values.shape[-1]), np.float32)
-        for index in missing:
-            row, col = self.plan.grid.anchor(index)
-            weights = self.plan.weights(index)
-            first, last = max(row, top), min(row + weights.shape[0], stop)
-            if first < last:
-                part = weights[first - row : last - row]
-                left[first - top : last - top, col : col + part.shape[1]] -= part
-        gone = left < _NO_SHARE
-        left[gone] = 1
-        np.divide(values, left, out=values)
-        values[..., gone] = self.sums.gap
+    def _give_to_neighbours(self, top: int, values: np.ndarray, missing: set[int]) -> None:
+        """Divide by the weights that are left where chips are missing; fill where none is."""
+        plan, stop = self.plan, top + values.shape[-2]
+        # Added up, not taken from 1: next to a missing chip they are as small as its rounding.
+        left = np.zeros((stop - top, values.shape[-1]), np.float32)
+        touched = np.zeros(left.shape, bool)
+        for index, (row, col) in enumerate(plan.grid.anchors()):
+            first, last = max(row, top), min(row + plan.grid.rows.size, stop)
+            if first >= last:
+                continue
+            part = plan.weights(index)[first - row : last - row]
+            place = slice(first - top, last - top), slice(col, col + part.shape[1])
+            if index in missing:
+                touched[place] = True
+            else:
+                left[place] += part
+        values[..., touched & (left == 0)] = self.sums.gap
+        if self.sums.normalize_by_window:
+            np.divide(values, left, out=values, where=touched & (left > 0))
 
 
 def _keep(row: int, values: np.ndarray) -> None:
