@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
+
+from rasterio import Affine
+from rasterio.windows import Window, transform
 
 from geopatcher.domains import RasterDomain
 from geopatcher.fields.xarray import XarrayField
 from geopatcher.patch import PatchError
+from geopatcher.scattered import Cells
 
 
 class RioXarrayField(XarrayField):
@@ -39,5 +44,21 @@ class RioXarrayField(XarrayField):
             )
         return RasterDomain(tuple(self.da.shape), rio.transform(recalc=True), rio.crs)
 
+    def select(self, indices: Window | Cells) -> Any:
+        """Return the piece of a window, or the cells along a new last dimension "cell"."""
+        if isinstance(indices, Cells):
+            return self._select_cells(indices)
+        return self._placed(self._cut(indices), transform(indices, self.domain.transform))
+
     def _piece(self, da: Any) -> Any:
-        return type(self)(da.rio.write_crs(self.crs) if self.crs is not None else da)
+        if self.crs is not None:
+            da = da.rio.write_crs(self.crs)
+        return self._placed(da, self.domain.transform)
+
+    def _placed(self, da: Any, place: Affine) -> Any:
+        """Return a piece whose upper left corner and pixels are those of `place`."""
+        if place.b or place.d or 1 in da.shape[-2:]:
+            da = da.rio.write_transform(place)  # such a grid does not show in its coordinates
+        piece = copy.copy(self)
+        piece.da, piece.domain = da, RasterDomain(tuple(da.shape), place, self.crs)
+        return piece

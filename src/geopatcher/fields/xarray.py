@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ class XarrayField:
         self.da = da
         self.crs = crs
         self.domain: Any = self._domain()
+        self._steps = _last_steps(self.domain)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({dict(self.da.sizes)})"
@@ -59,12 +61,7 @@ class XarrayField:
         """Return the piece of a window, or the cells along a new last dimension "cell"."""
         if isinstance(indices, Cells):
             return self._select_cells(indices)
-        y, x = self.da.dims[-2:]
-        row, col = indices.row_off, indices.col_off
-        piece = self.da.isel(
-            {y: slice(row, row + indices.height), x: slice(col, col + indices.width)}
-        )
-        return self._piece(piece)
+        return self._piece(self._cut(indices))
 
     def with_data(self, array: Any) -> Any:
         """Return a Field of other values (..., H, W) on the same grid.
@@ -87,16 +84,24 @@ class XarrayField:
         widths = [(0, 0)] * (values.ndim - 2) + [(0, below), (0, right)]
         padded = np.pad(values, widths, mode=mode, **options)  # type: ignore[call-overload]
         coords = {n: c for n, c in self.da.coords.items() if not {y, x} & set(c.dims)}
-        for name, more in ((y, below), (x, right)):
+        for name, more, step in ((y, below, self._steps[0]), (x, right, self._steps[1])):
             if name in self.da.coords:
-                coords[name] = (name, _extended(self.da[name].values, more))
+                coords[name] = (name, _extended(self.da[name].values, more, step))
         return self._piece(type(self.da)(padded, coords, self.da.dims, attrs=self.da.attrs))
 
     def _domain(self) -> Any:
         return GridDomain({str(d): self.da[d].values for d in self.da.dims}, self.crs)
 
+    def _cut(self, window: Window) -> Any:
+        y, x = self.da.dims[-2:]
+        row, col = window.row_off, window.col_off
+        return self.da.isel({y: slice(row, row + window.height), x: slice(col, col + window.width)})
+
     def _piece(self, da: Any) -> Any:
-        return type(self)(da, self.crs)
+        piece = copy.copy(self)  # keeps the steps, which one row or column does not show
+        piece.da = da
+        piece.domain = piece._domain()
+        return piece
 
     def _select_cells(self, cells: Cells) -> Any:
         import xarray as xr
@@ -124,7 +129,16 @@ class CellSeries:
         return np.array(self.da.values, dtype=dtype, copy=copy)
 
 
-def _extended(axis: np.ndarray, more: int) -> np.ndarray:
-    """Return coordinates continued by their last step."""
-    step = axis[-1] - axis[-2] if axis.size > 1 else axis[-1] - axis[-1]
+def _last_steps(domain: Any) -> tuple[float, float]:
+    """Return the last steps along rows and columns, 1 where there is one cell."""
+    if not isinstance(domain, GridDomain):
+        return domain.transform.e, domain.transform.a
+    down, along = (a[-1] - a[-2] if a.size > 1 else 1.0 for a in (domain.y, domain.x))
+    return float(down), float(along)
+
+
+def _extended(axis: np.ndarray, more: int, step: float) -> np.ndarray:
+    """Return coordinates continued by their last step, by `step` when there is one of them."""
+    if axis.size > 1:
+        step = axis[-1] - axis[-2]
     return np.concatenate([axis, axis[-1] + step * np.arange(1, more + 1)])

@@ -39,6 +39,7 @@ VALUES = np.random.default_rng(0).normal(size=(2, 20, 30)).astype("float32")
 TRANSFORM = Affine(10, 0, 500_000, 0, -10, 4_100_000)
 CELLS = Cells(rows=np.array([0, 19, 4]), cols=np.array([29, 0, 4]))
 PAD = SpatialRectangular(8, boundary="pad")
+PAD_4 = SpatialRectangular(4, boundary="pad")
 SHAPES = shapely.box(np.arange(6), 0, np.arange(6) + 1, 1)
 
 
@@ -277,3 +278,38 @@ def test_a_read_is_tried_again_with_growing_pauses(scene_of, monkeypatch):
 def test_what_is_no_field_is_refused_with_a_way_out(make, message):
     with pytest.raises(PatchError, match=message):
         make()
+
+
+@pytest.mark.parametrize("shape", [(9, 9), (1, 1), (1, 9), (5, 13)])
+@pytest.mark.parametrize("kind", [XarrayField, RioXarrayField])
+def test_chips_that_hang_over_with_one_row_or_column_inside(kind, shape):
+    height, width = shape
+    grid = {"y": 50 - 0.5 * np.arange(height), "x": 0.25 * np.arange(width)}
+    array = xr.DataArray(np.random.default_rng(0).random(shape), grid, ("y", "x"))
+    field = kind(array.rio.write_crs(4326))
+    patcher = SpatialPatcher(PAD_4, SpatialRegularStride(4))
+    merged = patcher.merge(patcher.split(field), field)
+    np.testing.assert_allclose(np.asarray(merged), array.values, rtol=1e-6)
+    if shape == (9, 9):
+        last = patcher.stream(field)[-1].data.da
+        assert last.y.values.tolist() == [46, 45.5, 45, 44.5]
+        assert last.x.values.tolist() == [2, 2.25, 2.5, 2.75]
+
+
+def test_one_pixel_of_labelled_rasters_lies_in_its_place():
+    field = RioXarrayField(data_array())
+    patch = SpatialPatcher(SpatialRectangular(1), SpatialRegularStride(1)).patch_at(field, (3, 4))
+    place = TRANSFORM * Affine.translation(4, 3)
+    assert patch.data.domain.transform == place
+    assert patch.data.da.rio.transform() == place
+    assert patch.data.da.rio.crs == field.domain.crs
+
+
+@pytest.mark.filterwarnings("ignore:Transform that is non-rectilinear")
+def test_pieces_of_a_rotated_raster_lie_in_their_place():
+    turned = TRANSFORM * Affine.rotation(30)
+    array = data_array().drop_vars(["x", "y"]).rio.write_transform(turned)
+    piece = RioXarrayField(array).select(Window(7, 5, 4, 4))
+    place = turned * Affine.translation(7, 5)
+    assert piece.domain.transform.almost_equals(place, 1e-6)
+    assert piece.da.rio.transform().almost_equals(place, 1e-6)
