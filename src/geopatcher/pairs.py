@@ -1,4 +1,4 @@
-"""The one door where sizes and steps become (rows, cols)."""
+"""The one door for arguments: sizes and steps become (rows, cols), what is no axis is refused."""
 
 from __future__ import annotations
 
@@ -54,3 +54,18 @@ def as_count(value: Any, name: str) -> int:
     if count < 1:
         raise PatchError(f"{name} must be a whole number of at least 1, got {value!r}")
     return count
+
+
+def as_axis(value: Any, name: str, method: str) -> Any:
+    """Return `value` when it is an object with the method that makes it this axis, else raise.
+
+    >>> as_axis(5, "sampler", "anchors")
+    Traceback (most recent call last):
+        ...
+    geopatcher.patch.PatchError: a patcher's sampler has a method anchors, got 5
+    """
+    if isinstance(value, type):
+        raise PatchError(f"{name} must be an object, got the class: write {value.__name__}(...)")
+    if not callable(getattr(value, method, None)):
+        raise PatchError(f"a patcher's {name} has a method {method}, got {value!r}")
+    return value

@@ -17,9 +17,9 @@ class CoverageWarning(UserWarning):
     """Part of the scene was covered by no patch."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Patch:
-    """One piece of a Field.
+    """One piece of a Field. A patch equals itself alone: what it holds may be arrays.
 
     `data` is what the Field gave for `indices` (for rasters a `GeoTensor` (C, h, w));
     `anchor` is where the patch hangs on the domain (for rasters (row, col) of its upper left

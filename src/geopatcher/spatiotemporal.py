@@ -24,7 +24,7 @@ from geopatcher.temporal.series import TimeDomain, axis_of, series_domain, take_
 COUPLINGS = ("product", "aligned", "coupled")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class SpatioTemporalPatch:
     """A piece in space and time: its data, and its address in each, as patches without data.
 

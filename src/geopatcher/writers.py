@@ -31,11 +31,10 @@ from geopatcher.spatial.merge import (
     RowMerge,
     RowSink,
     RowWriter,
-    chip_spec,
     merge_to_sink,
 )
 from geopatcher.spatial.rolling import Spec
-from geopatcher.spatial.target import warn_uncovered
+from geopatcher.spatial.target import riding_attrs, warn_uncovered
 
 SUFFIXES = (".tif", ".tiff", ".zarr")
 
@@ -214,10 +213,8 @@ def spec_of(aggregation: Any, merge: RowMerge, domain: RasterDomain, first: Patc
     """Return what the merged raster will be, given its first patch."""
     lead, dtype = merge.result(first)
     dtype = np.dtype(dtype)
-    attrs = dict(getattr(first.data, "attrs", None) or {})
-    if lead != chip_spec(first)[0]:
-        attrs.pop("band_names", None)
-    return RasterSpec(lead, dtype, domain, aggregation.fill_for(dtype), plain_attrs(attrs))
+    attrs = plain_attrs(riding_attrs(first.data, lead))
+    return RasterSpec(lead, dtype, domain, aggregation.fill_for(dtype), attrs)
 
 
 def merge_to_file(

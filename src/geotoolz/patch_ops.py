@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from geopatcher.pairs import as_choice, as_count
 from geopatcher.patch import Patch, PatchError
 from geopatcher.patcher import SpatialPatcher
 from geopatcher.stream import ON_ERROR, PatchStream
@@ -59,10 +60,9 @@ class ApplyToChips(Operator):
         on_error: str = "raise",
     ) -> None:
         for name, value in (("workers", workers), ("batch_size", batch_size)):
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise PatchError(f"{name} must be a whole number of at least 1, got {value!r}")
-        if on_error not in ON_ERROR:
-            raise PatchError(f"on_error must be one of {', '.join(ON_ERROR)}, got {on_error!r}")
+            if value is not None:
+                as_count(value, name)
+        as_choice(on_error, "on_error", ON_ERROR)
         self.operator = operator
         self.workers = workers
         self.batch_size = batch_size

@@ -5,6 +5,7 @@ import threading
 
 import numpy as np
 import pytest
+import rasterio
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from geopatcher import (
     PatchError,
     RasterField,
     SpatialExplicit,
+    SpatialHann,
     SpatialJitteredStride,
     SpatialMean,
     SpatialOverlapAdd,
@@ -246,3 +248,47 @@ def test_patches_of_one_shape_stack(scene_of, patcher_of):
         stack_patches([*patches, Patch(np.ones((2, 3, 8)), (0, 0), None)])
     with pytest.raises(PatchError, match="no patches to stack"):
         stack_patches([])
+
+
+@pytest.mark.parametrize("axis", ["geometry", "sampler", "window", "aggregation"])
+def test_an_axis_that_is_none_is_told_when_the_patcher_is_made(axis):
+    axes = {
+        "geometry": SpatialRectangular(8),
+        "sampler": SpatialRegularStride(8),
+        "window": SpatialHann(),
+        "aggregation": SpatialMean(),
+    }
+    kind = type(axes[axis])
+    with pytest.raises(PatchError, match=rf"{axis} must be an object.*write {kind.__name__}\("):
+        SpatialPatcher(**{**axes, axis: kind})
+    with pytest.raises(PatchError, match=rf"a patcher's {axis} has a method \w+, got 192"):
+        SpatialPatcher(**{**axes, axis: 192})
+    with pytest.raises(PatchError, match="a patcher's geometry has a method neighborhood"):
+        SpatialPatcher(axes["sampler"], axes["geometry"])
+
+
+def test_a_patch_equals_itself_alone(scene_of, patcher_of):
+    patches = list(patcher_of(8, 8).split(scene_of((2, 16, 16))))
+    assert patches[1] in patches
+    assert patches[0] != patches[1]
+
+
+@pytest.mark.parametrize(
+    ("thing", "way_out"),
+    [
+        ("scene.tif", r"RasterioReader\(path\)"),
+        (np.zeros((2, 16, 16)), r"GeoTensor\(array, transform, crs\)"),
+    ],
+)
+def test_what_is_no_field_is_told_how_to_become_one(thing, way_out, patcher_of):
+    with pytest.raises(PatchError, match=way_out):
+        patcher_of(8, 8).split(thing)
+
+
+def test_a_rasterio_dataset_is_no_reader(tmp_path, scene_of, patcher_of):
+    path = tmp_path / "scene.tif"
+    profile = {"driver": "GTiff", "height": 8, "width": 8, "count": 1, "dtype": "uint8"}
+    place = {"crs": "EPSG:32632", "transform": scene_of((8, 8)).transform}
+    told = pytest.raises(PatchError, match=r"without read_from_window; a file is read by")
+    with rasterio.open(path, "w", **profile, **place) as file, told:
+        patcher_of(8, 8).split(file)

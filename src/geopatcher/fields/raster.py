@@ -32,12 +32,15 @@ class RasterField:
     """
 
     def __init__(self, reader: Any) -> None:
-        missing = [name for name in ("shape", "transform", "crs") if not hasattr(reader, name)]
+        needed = ("shape", "transform", "crs", "read_from_window")
+        missing = [name for name in needed if not hasattr(reader, name)]
         if missing:
             raise PatchError(
                 f"RasterField needs a GeoTensor or a georeader reader, got "
-                f"{type(reader).__name__} without {', '.join(missing)}; an xarray.DataArray goes "
-                "into RioXarrayField or XarrayField, a dask array into DaskField"
+                f"{type(reader).__name__} without {', '.join(missing)}; a file is read by "
+                "georeader's RasterioReader(path), a numpy array becomes a GeoTensor(array, "
+                "transform, crs), an xarray.DataArray goes into RioXarrayField or XarrayField, a "
+                "dask array into DaskField, a GeoDataFrame into GeoPandasField"
             )
         self.reader = reader
         self._transform: Affine = reader.transform

@@ -73,6 +73,15 @@ def float_for(dtype: Any) -> np.dtype:
     return np.result_type(dtype, np.float32)
 
 
+def sum_type(dtype: Any) -> np.dtype:
+    """Return the type in which values of `dtype` are added up, however many there are.
+
+    >>> sum_type("uint16"), sum_type("complex64")
+    (dtype('float64'), dtype('complex128'))
+    """
+    return np.result_type(dtype, np.float64)
+
+
 def where_covered(values: np.ndarray, covered: np.ndarray) -> tuple[np.ndarray, int]:
     """Return values with NaN where no patch came, and how many pixels are covered.
 

@@ -125,6 +125,7 @@ class SpatialRectangular(Configured):
             value = self.pad_value
             if value is None:
                 value = getattr(chip, "fill_value_default", None) or 0
+            _check_holds(np.dtype(chip.dtype), value)
             options["constant_values"] = value
         if hasattr(chip, "pad") and not isinstance(chip, GeoTensor):
             return chip.pad(below, right, self.pad_mode, **options)
@@ -134,3 +135,12 @@ class SpatialRectangular(Configured):
         if not isinstance(chip, GeoTensor):
             return padded
         return GeoTensor(padded, chip.transform, chip.crs, chip.fill_value_default, chip.attrs)
+
+
+def _check_holds(dtype: np.dtype, value: float) -> None:
+    """Raise `PatchError` when chips of a dtype cannot hold the value that they are padded with."""
+    if dtype.kind in "iu" and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
+        raise PatchError(
+            f"chips of {dtype} cannot be padded with {value!r}; give pad_value= a number that they "
+            "hold, or make them floats"
+        )

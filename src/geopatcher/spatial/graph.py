@@ -10,6 +10,7 @@ import numpy as np
 
 from geopatcher.config import Configured
 from geopatcher.domains import PointDomain, VectorDomain
+from geopatcher.pairs import as_count
 from geopatcher.patch import PatchError
 from geopatcher.scattered import Members
 from geopatcher.spatial.places import MemberPlaces, check_members
@@ -51,8 +52,7 @@ class SpatialKNNGraph(PointGraph):
     k: int
 
     def __post_init__(self) -> None:
-        if not isinstance(self.k, int) or self.k < 1:
-            raise PatchError(f"k must be a whole number of at least 1, got {self.k!r}")
+        object.__setattr__(self, "k", as_count(self.k, "k"))
 
     def neighborhood(self, domain: Any, anchor: Any) -> Members:
         """Return the nearest members with their distances."""
@@ -60,8 +60,10 @@ class SpatialKNNGraph(PointGraph):
         if self.k > len(points):
             raise PatchError(f"{self.k} nearest of {len(points)} points cannot be found")
         place = _place(points, anchor)
-        distance, index = points.tree.query(place, k=self.k)
-        return _nearest_first(points, np.atleast_1d(index), np.atleast_1d(distance), anchor)
+        distance, index = map(np.atleast_1d, points.tree.query(place, k=self.k))
+        if isinstance(anchor, int | np.integer) and anchor not in index:
+            index[-1] = anchor  # more than k members lie at its place, all equally near
+        return _nearest_first(points, index, distance, anchor)
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,8 @@ class SpatialOverlapAdd(Configured):
         if self.chunks is not None:
             object.__setattr__(self, "chunks", as_pixel_pair(self.chunks, "chunks"))
         if self.dtype is not None:
-            object.__setattr__(self, "dtype", np.dtype(self.dtype).name)
+            object.__setattr__(self, "dtype", _number_type(self.dtype).name)
+            self._check_fill()
         if self.streaming == (self.target_path is None):
             raise PatchError(
                 "streaming=True and target_path= (a .tif or .zarr path) go together, got "
@@ -164,13 +165,26 @@ class SpatialOverlapAdd(Configured):
                 f"{invalid.mean():.2%} of the rows at hand is uncovered or NaN, which "
                 f"{self.dtype} cannot hold; give fill_value=, or leave dtype as float"
             )
-        values = np.where(invalid, self.gap, values)
+        values = np.rint(np.where(invalid, self.gap, values))
         limits = np.iinfo(self._dtype)
-        return np.clip(np.rint(values), limits.min, limits.max).astype(self._dtype)
+        with np.errstate(invalid="ignore"):  # floats round the largest int32 and int64 up
+            made = np.clip(values, limits.min, limits.max).astype(self._dtype)
+        made[values >= limits.max] = limits.max
+        return made
 
     @cached_property
     def _dtype(self) -> np.dtype:
         return np.dtype(self.dtype)
+
+    def _check_fill(self) -> None:
+        if self.fill_value is None or self._dtype.kind not in "iu":
+            return
+        limits = np.iinfo(self._dtype)
+        if not (limits.min <= self.fill_value <= limits.max and self.fill_value % 1 == 0):
+            raise PatchError(
+                f"fill_value must be a whole number that {self.dtype} holds, {limits.min} to "
+                f"{limits.max}, got {self.fill_value!r}"
+            )
 
     def _check_can_hold_gaps(self, share: float) -> None:
         if self.dtype is not None and self._dtype.kind in "iu" and self.fill_value is None:
@@ -178,6 +192,18 @@ class SpatialOverlapAdd(Configured):
                 f"{share:.2%} of the scene is covered by no chip, which {self.dtype} cannot hold; "
                 'give fill_value=, or cover every pixel with boundary="shift"'
             )
+
+
+def _number_type(dtype: Any) -> np.dtype:
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = np.dtype(object)
+    if found.kind not in "iufc":
+        raise PatchError(
+            f"dtype must be a type of numbers, such as float32 or uint8, got {dtype!r}"
+        )
+    return found
 
 
 def _at_least_float32(dtype: np.dtype) -> np.dtype:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from geopatcher.config import Configured
-from geopatcher.pairs import as_pixel_pair
+from geopatcher.pairs import as_count, as_pixel_pair
 from geopatcher.patch import PatchError
 from geopatcher.spatial.draws import Draws, check_seed
 from geopatcher.spatial.geometry import SpatialRectangular
@@ -94,10 +94,7 @@ class SpatialRandom(Configured):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "seed", check_seed(self.seed))
-        if not isinstance(self.n_samples, int) or self.n_samples < 1:
-            raise PatchError(
-                f"n_samples must be a whole number of at least 1, got {self.n_samples}"
-            )
+        object.__setattr__(self, "n_samples", as_count(self.n_samples, "n_samples"))
 
     def anchors(self, domain: Any, geometry: Any) -> list[Any]:
         """Return the anchors in the order drawn."""

@@ -13,7 +13,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from geopatcher.patch import PatchError
-from geopatcher.spatial.aggregation import LocalAggregation, Spec, float_for, where_covered
+from geopatcher.spatial.aggregation import (
+    LocalAggregation,
+    Spec,
+    float_for,
+    sum_type,
+    where_covered,
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class SpatialSum(LocalAggregation):
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
         """Return the states: sums, counts."""
-        return [(lead, float_for(dtype)), ((), np.uint16)]
+        return [(lead, sum_type(dtype)), ((), np.uint16)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
         """Add one chip."""
@@ -156,7 +162,7 @@ class SpatialWeightedSum(SpatialSum):
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
         """Add one chip, weighted; without weights every pixel counts 1."""
         total, count = states
-        total += values if weights is None else (values * weights).astype(total.dtype, copy=False)
+        total += values if weights is None else values * weights
         count += 1
 
 

@@ -35,17 +35,22 @@ def chip_values(patch: Patch, domain: RasterDomain) -> tuple[np.ndarray, int, in
             f"the patch at anchor {patch.anchor} lies outside the domain of "
             f"{domain.height} x {domain.width} pixels; was it cut from another scene?"
         )
-    if isinstance(data, GeoTensor) and domain.transform is not None:
-        _check_place(data, row, col, domain, patch)
+    if domain.transform is not None:
+        place = data if isinstance(data, GeoTensor) else getattr(data, "domain", None)
+        if isinstance(place, GeoTensor | RasterDomain) and place.transform is not None:
+            _check_place(place, row, col, domain, patch)
     if rows < height or cols < width:
         values = values[..., :rows, :cols]
     return values, row, col, rows, cols
 
 
-def _check_place(chip: GeoTensor, row: int, col: int, domain: RasterDomain, patch: Patch) -> None:
+def _check_place(
+    chip: GeoTensor | RasterDomain, row: int, col: int, domain: RasterDomain, patch: Patch
+) -> None:
     """Raise `PatchError` when a georeferenced chip lies elsewhere than its window on the domain."""
     t, own = domain.transform, chip.transform
     assert t is not None
+    assert own is not None
     off_x = own.c - (t.c + col * t.a + row * t.b)
     off_y = own.f - (t.f + col * t.d + row * t.e)
     pixel = abs(t.a) + abs(t.b)
@@ -54,6 +59,12 @@ def _check_place(chip: GeoTensor, row: int, col: int, domain: RasterDomain, patc
             f"the patch at anchor {patch.anchor} begins at ({own.c}, {own.f}) in "
             f"{crs_name(chip.crs)}, {off_x:g} and {off_y:g} away from its place on this domain in "
             f"{crs_name(domain.crs)}; it was cut from another scene"
+        )
+    stretch = abs(own.a - t.a) + abs(own.b - t.b) + abs(own.d - t.d) + abs(own.e - t.e)
+    if stretch and stretch * max(chip.shape[-2:]) > 0.01 * pixel:
+        raise PatchError(
+            f"the patch at anchor {patch.anchor} has pixels of ({own.a:g}, {own.e:g}), this "
+            f"domain of ({t.a:g}, {t.e:g}); it was cut from another scene"
         )
 
 
@@ -81,6 +92,17 @@ def warn_uncovered(share: float, what: str = "pixels") -> None:
         )
 
 
+def riding_attrs(like: Any, lead: tuple[int, ...]) -> dict[str, Any]:
+    """Return the attributes of a patch's data that are true of a raster (*lead, H, W) as well.
+
+    Names of bands are, when there are as many bands still.
+    """
+    attrs = dict(getattr(like, "attrs", None) or {})
+    if "band_names" in attrs and len(attrs["band_names"]) not in lead:
+        del attrs["band_names"]
+    return attrs
+
+
 def as_scene(
     values: np.ndarray, domain: RasterDomain, fill: Any, like: Any, skipped: dict[Any, str]
 ) -> Any:
@@ -91,7 +113,7 @@ def as_scene(
     """
     if domain.transform is None:
         return values
-    attrs = dict(getattr(like, "attrs", None) or {})
+    attrs = riding_attrs(like, values.shape[:-2])
     if skipped:
         attrs["skipped_patches"] = {str(anchor): why for anchor, why in skipped.items()}
     return GeoTensor(values, domain.transform, domain.crs, fill_value_default=fill, attrs=attrs)

@@ -8,9 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from geopatcher.pairs import as_choice
+from geopatcher.pairs import as_choice, as_count
 from geopatcher.patch import PatchError
-from geopatcher.spatial.aggregation import LocalAggregation, Spec, float_for, where_covered
+from geopatcher.spatial.aggregation import (
+    LocalAggregation,
+    Spec,
+    float_for,
+    sum_type,
+    where_covered,
+)
 
 
 class LabelVote(LocalAggregation):
@@ -19,10 +25,7 @@ class LabelVote(LocalAggregation):
     n_classes: int
 
     def __post_init__(self) -> None:
-        if not isinstance(self.n_classes, int) or self.n_classes < 1:
-            raise PatchError(
-                f"n_classes must be a whole number, at least 1, got {self.n_classes!r}"
-            )
+        object.__setattr__(self, "n_classes", as_count(self.n_classes, "n_classes"))
 
     @property
     def label_dtype(self) -> np.dtype:
@@ -138,7 +141,7 @@ class SpatialSoftVote(LabelVote):
                 f"a soft vote over {self.n_classes} classes takes probabilities "
                 f"({self.n_classes}, h, w), got leading axes {lead}; use SpatialHardVote for labels"
             )
-        return [(lead, float_for(dtype)), ((), np.float32)]
+        return [(lead, sum_type(dtype)), ((), np.float64)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
         """Add one chip's probabilities."""
@@ -147,8 +150,8 @@ class SpatialSoftVote(LabelVote):
         total, weight_sum = states
         weight = np.ones(values.shape[-2:], np.float32) if weights is None else weights
         votes = ~np.isnan(values).any(axis=0)
-        total += np.where(votes, values * weight, 0).astype(total.dtype, copy=False)
-        weight_sum += np.where(votes, weight, 0).astype(np.float32, copy=False)
+        total += np.where(votes, values * weight, 0)
+        weight_sum += np.where(votes, weight, 0)
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
         """Return the probabilities, or labels, of finished rows, and how many pixels had a vote."""

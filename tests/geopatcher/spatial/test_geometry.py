@@ -97,3 +97,11 @@ def test_points_are_not_cut_into_rectangles():
 def test_bad_arguments_say_the_rule_and_the_value(arguments, message):
     with pytest.raises(PatchError, match=message):
         SpatialRectangular(**arguments)
+
+
+@pytest.mark.parametrize("value", [-1, 256, np.nan])
+def test_a_pad_value_that_chips_cannot_hold_is_refused(value, scene_of):
+    scene = scene_of((4, 4), "uint8")
+    geometry = SpatialRectangular(6, boundary="pad", pad_mode="constant", pad_value=value)
+    with pytest.raises(PatchError, match="chips of uint8 cannot be padded with"):
+        geometry.read(RasterField(scene), geometry.neighborhood(scene_domain(scene), (0, 0)))

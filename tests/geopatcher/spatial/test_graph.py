@@ -118,3 +118,14 @@ def test_shapes_stand_for_their_centroids():
 def test_what_cannot_be_found_is_refused(make, message):
     with pytest.raises(PatchError, match=message):
         make(PointDomain([[0, 0], [1, 0], [2, 0]]))
+
+
+@pytest.mark.parametrize("crs", [None, "EPSG:4326"])
+def test_a_member_is_the_first_of_its_patch_wherever_others_lie(crs):
+    """Records of a survey often share a place: more of them than neighbours asked for."""
+    domain = PointDomain(np.ones((20, 2)), crs=crs)
+    for anchor in range(20):
+        patch = SpatialKNNGraph(np.int64(3)).neighborhood(domain, anchor)
+        assert patch.index[0] == anchor
+        assert len(set(patch.index.tolist())) == 3
+        assert (patch.distance == 0).all()

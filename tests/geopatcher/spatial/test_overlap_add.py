@@ -322,3 +322,64 @@ def test_a_constant_stays_that_constant_on_a_real_shape(patcher_of):
     assert float(np.abs(merged.values - 7).max()) < 1e-5
     dropped = patcher_of(256, 192, "drop")
     assert dropped.n_anchors(tile) == 140
+
+
+@pytest.mark.parametrize("name", ["uint8", "int8", "uint16", "int32", "uint32", "int64", "uint64"])
+@pytest.mark.parametrize("chips", ["float32", "float64"])
+def test_integers_saturate_at_their_limits(name, chips, scene_of, patcher_of):
+    limits = np.iinfo(name)
+    scene = scene_of((20, 20), chips)
+    scene.values[:10], scene.values[10:] = 1e20, -1e20
+    merged = patcher_of(8, 6, aggregation=SpatialOverlapAdd(dtype=name)).merge
+    values = merged(patcher_of(8, 6).split(scene), scene).values
+    assert values.dtype == name
+    assert (values[0] == limits.max).all()
+    assert (values[-1] == limits.min).all()
+
+
+@pytest.mark.parametrize("fill", [-1, 256, 0.5, np.nan])
+def test_a_fill_value_that_the_dtype_cannot_hold_is_refused(fill):
+    with pytest.raises(PatchError, match="a whole number that uint8 holds, 0 to 255"):
+        SpatialOverlapAdd(dtype="uint8", fill_value=fill)
+    assert SpatialOverlapAdd(dtype="uint8", fill_value=255.0).fill_value == 255
+
+
+@pytest.mark.parametrize("dtype", ["bool", "datetime64[D]", "str", "nonsense"])
+def test_only_types_of_numbers_are_merged_into(dtype):
+    with pytest.raises(PatchError, match="must be a type of numbers"):
+        SpatialOverlapAdd(dtype=dtype)
+
+
+@pytest.mark.parametrize("size", [64, 256, 512])
+def test_beside_a_skipped_chip_those_that_overlap_it_count_in_full(size, scene_of, patcher_of):
+    """Where a chip is missing, weights of neighbours next to it are tiny, but all there is."""
+    step = size * 3 // 4
+    scene = scene_of((2 * step + size, step + size))
+    scene.values[:] = 1.5
+    patcher = patcher_of(size, step, on_error="skip")
+
+    def failing(chip):
+        if chip.transform == scene.transform:
+            raise ValueError("no")
+        return chip
+
+    merged = patcher.merge(patcher.stream(scene).map(failing, on_error="skip"), scene).values
+    assert np.isnan(merged[:step, :step]).all()
+    merged[:step, :step] = 1.5
+    np.testing.assert_allclose(merged, 1.5, rtol=1e-6)
+
+
+def test_sums_beside_a_skipped_chip_are_of_those_that_are_there(scene_of, patcher_of):
+    scene = scene_of((22, 8))
+    aggregation = SpatialOverlapAdd(normalize_by_window=False)
+    patcher = patcher_of(8, 7, window=SpatialBoxcar(), aggregation=aggregation, on_error="skip")
+
+    def failing(chip):
+        if chip.transform == scene.transform:
+            raise ValueError("no")
+        return chip
+
+    merged = patcher.merge(patcher.stream(scene).map(failing, on_error="skip"), scene).values
+    assert np.isnan(merged[:7]).all()
+    np.testing.assert_array_equal(merged[7:14], scene.values[7:14])
+    np.testing.assert_array_equal(merged[14], 2 * scene.values[14])

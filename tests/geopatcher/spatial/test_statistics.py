@@ -227,3 +227,24 @@ def test_a_filled_patch_is_nan_in_statistics_and_silent_in_votes(scene_of, patch
     patcher = patcher_of(8, 4, aggregation=SpatialMode())
     merged = patcher.merge(patcher.stream(scene).map(fails, on_error="fill"), scene)
     np.testing.assert_array_equal(merged.values, scene.values)
+
+
+@pytest.mark.parametrize(
+    "aggregation", [SpatialMean(), SpatialSoftVote(2), SpatialMedian(), SpatialOverlapAdd()]
+)
+def test_any_number_of_chips_that_agree_give_their_value_back(aggregation, scene_of, patcher_of):
+    scene = scene_of((2, 50, 50))
+    scene.values[:] = np.random.default_rng(0).uniform(0.1, 0.9, scene.shape)
+    patcher = patcher_of(40, 1, aggregation=aggregation)
+    merged = patcher.merge(patcher.stream(scene), scene)
+    assert merged.dtype == np.float32
+    np.testing.assert_allclose(merged.values, scene.values, rtol=3e-7)
+
+
+def test_sums_of_many_chips_lose_no_digit(scene_of, patcher_of):
+    scene = scene_of((40, 40))
+    patcher = patcher_of(32, 1, aggregation=SpatialSum())
+    merged = patcher.merge(patcher.stream(scene), scene).values
+    exact = scene.values.astype("float64")
+    counts = np.outer(*[np.convolve(np.ones(9), np.ones(32))] * 2)
+    np.testing.assert_array_equal(merged, (exact * counts).astype("float32"))

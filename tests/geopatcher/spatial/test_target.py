@@ -2,11 +2,21 @@
 
 import numpy as np
 import pytest
+import rioxarray  # noqa: F401
+import xarray as xr
 from georeader.geotensor import GeoTensor
 from rasterio import Affine
 from rasterio.windows import Window
 
-from geopatcher import Patch, PatchError, PointDomain, SpatialMean, SpatialOverlapAdd
+from geopatcher import (
+    Patch,
+    PatchError,
+    PointDomain,
+    RioXarrayField,
+    SpatialMean,
+    SpatialOverlapAdd,
+    merge_to_file,
+)
 
 AGGREGATIONS = [SpatialOverlapAdd(), SpatialMean()]
 
@@ -80,3 +90,47 @@ def test_an_iterator_out_of_order_is_refused_and_a_list_is_sorted(scene_of, patc
     np.testing.assert_array_equal(merged.values, scene.values)
     with pytest.raises(PatchError, match="must arrive by rising row"):
         patcher.merge(iter(patches), scene)
+
+
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+def test_a_chip_as_large_as_its_scene_is_recognised_by_its_pixels(
+    aggregation, scene_of, patcher_of
+):
+    scene = scene_of((8, 8))
+    coarse = GeoTensor(scene.values, Affine(20, 0, 500_000, 0, -20, 4_100_000), scene.crs)
+    patcher = patcher_of(8, 8, aggregation=aggregation)
+    with pytest.raises(PatchError, match=r"pixels of \(20, -20\), this domain of \(10, -10\)"):
+        patcher.merge(patcher.split(coarse), scene)
+
+
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+def test_labelled_patches_of_a_scene_elsewhere_are_recognised(aggregation, patcher_of):
+    here, there = (
+        RioXarrayField(
+            xr.DataArray(
+                np.zeros((8, 8)), {"y": -10.0 * np.arange(8), "x": west + 10.0 * np.arange(8)}
+            ).rio.write_crs(32632)
+        )
+        for west in (0, 500)
+    )
+    patcher = patcher_of(4, 4, aggregation=aggregation)
+    assert patcher.merge(patcher.split(here), here).shape == (8, 8)
+    with pytest.raises(PatchError, match="cut from another scene"):
+        patcher.merge(patcher.split(there), here)
+
+
+@pytest.mark.parametrize("batch_size", [None, 3])
+def test_names_of_bands_stay_with_as_many_bands(batch_size, tmp_path, scene_of, patcher_of):
+    scene = scene_of((2, 16, 16))
+    scene.attrs = {"band_names": ["B04", "B08"], "source": "simulated"}
+    patcher = patcher_of(8, 8)
+
+    def made(operator, target=None):
+        stream = patcher.stream(scene).map(operator, batch_size=batch_size)
+        if target is None:
+            return patcher.merge(stream, scene).attrs
+        return merge_to_file(stream, scene, SpatialOverlapAdd(), target).attrs
+
+    for target in (None, tmp_path / "o.tif"):
+        assert made(lambda chips: chips * 2, target) == scene.attrs
+        assert made(lambda chips: chips.mean(axis=-3), target) == {"source": "simulated"}

@@ -123,3 +123,13 @@ def test_labels_and_probabilities_are_told_apart():
         SpatialHardVote(0)
     with pytest.raises(PatchError, match="output must be one of"):
         SpatialSoftVote(2, output="argmax")
+
+
+@pytest.mark.parametrize("vote", [SpatialHardVote, SpatialSoftVote])
+def test_the_number_of_classes_may_come_from_numpy(vote):
+    made = vote(np.array([0, 2, 1]).max() + 1)
+    assert made == vote(3)
+    assert type(made.n_classes) is int
+    for bad in (0, 2.0, "3", None):
+        with pytest.raises(PatchError, match="n_classes must be a whole number of at least 1"):
+            vote(bad)

@@ -1,6 +1,7 @@
 """Series taken apart and put together: identity, kinds of series, configs."""
 
 import numpy as np
+import pytest
 import xarray as xr
 from georeader.geotensor import GeoTensor
 from hypothesis import given, settings
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from rasterio import Affine
 
 from geopatcher import (
+    PatchError,
     TemporalCausalRolling,
     TemporalExponentialDecay,
     TemporalFixedLookback,
@@ -144,3 +146,10 @@ def test_a_config_makes_the_same_patcher():
     assert TemporalPatcher.from_config(patcher.get_config()) == patcher
     scales = TemporalPatcher(TemporalMultiScale((2, 7)), TemporalRegularStride(1))
     assert TemporalPatcher.from_config(scales.get_config()) == scales
+
+
+def test_an_axis_that_is_none_is_told_when_the_patcher_is_made():
+    with pytest.raises(PatchError, match=r"sampler must be an object.*TemporalRegularStride\("):
+        TemporalPatcher(TemporalFixedLookback(2), TemporalRegularStride)
+    with pytest.raises(PatchError, match="a patcher's geometry has a method neighborhood, got 7"):
+        TemporalPatcher(7, TemporalRegularStride(1))
