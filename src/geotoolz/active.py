@@ -57,7 +57,7 @@ class ActiveSampler(Operator):
     - `score_op`: candidate -> score; an array is averaged over what is not NaN. Candidates with
       a NaN score are never chosen.
     - `mode`: "top", "bottom", or "weighted": a draw without replacement in proportion to the
-      score, which with `seed` is always the same.
+      score, which with `seed` is always the same; a score of 0 is never drawn.
 
     Candidates are read one at a time, and only the chosen ones are kept (read again).
 
@@ -129,9 +129,12 @@ def _choose(scores: np.ndarray, k: int, mode: str, seed: int | None) -> list[int
 
 def _drawn(scores: np.ndarray, known: np.ndarray, k: int, seed: int | None) -> list[int]:
     weights = scores[known]
-    if (weights < 0).any():
-        raise ValueError(f"mode='weighted' needs scores of at least 0, got {weights.min():g}")
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        wrong = weights[~np.isfinite(weights) | (weights < 0)][0]
+        raise ValueError(f"mode='weighted' needs finite scores of at least 0, got {wrong:g}")
     positive = known[weights > 0]
+    if not positive.size:
+        return []
     share = scores[positive] / scores[positive].sum()
     size = min(k, len(positive))
     drawn = np.random.default_rng(seed).choice(positive, size=size, replace=False, p=share)

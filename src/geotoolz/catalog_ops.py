@@ -38,6 +38,10 @@ _OWN_COLUMNS = frozenset(
     {"native_crs", "height", "width", "count", "dtype", "nodata", "resolution", "assets"}
 )
 
+_TAKEN = _OWN_COLUMNS | {
+    *("filepath", "start_time", "end_time", "geometry", "source", "operator_hash", "output")
+}
+
 
 class CatalogPipeline:
     """Run an operator over every row of a catalog; the outputs are a catalog again.
@@ -58,7 +62,8 @@ class CatalogPipeline:
         gained are done. One of another operator, reader, writer or `columns` is refused with a
         `CatalogError` that says what differs. Plain functions are known by their names only: take
         another journal after changing one.
-    columns : output raster -> dict of scalars that become columns of the result.
+    columns : output raster -> dict of numbers, texts and truth values that become columns of the
+        result.
 
     A row is wholly done, with all its outputs in the result, or it is listed with its error. At
     most `workers` + 1 rows are held at a time.
@@ -266,6 +271,11 @@ class _CogWriter:
     def __call__(self, raster: Any, task: _Task, name: str) -> str:
         from geotoolz.io import write_cog
 
+        if not isinstance(raster, GeoTensor):
+            raise TypeError(
+                "the operator must return a GeoTensor, or a dict of them, got "
+                f"{type(raster).__name__}; a function as writer= takes anything"
+            )
         end = f"_{name}.tif" if name else ".tif"
         tags = {"source_file": task.row.filepath, "operator_hash": self.operator_hash}
         path = self.folder / (task.stem + end)
@@ -294,7 +304,17 @@ def _without_lists(raster: GeoTensor) -> GeoTensor:
 
 
 def _scalars(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: v.item() if hasattr(v, "item") else v for name, v in values.items()}
+    """Return plain scalars, which a journal gives back as they were."""
+    plain = {name: v.item() if getattr(v, "shape", None) == () else v for name, v in values.items()}
+    for name, value in plain.items():
+        if name in _TAKEN:
+            raise ValueError(f"columns= gives {name!r}, a column that the result has already")
+        if not isinstance(value, str | int | float | None):
+            raise TypeError(
+                f"columns= must give numbers, texts or truth values, got a {type(value).__name__} "
+                f"for {name!r}"
+            )
+    return plain
 
 
 def _unique_stems(rows: Iterable[CatalogRow]) -> list[str]:

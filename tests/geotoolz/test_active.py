@@ -45,6 +45,12 @@ def test_a_draw_is_in_proportion_to_the_score():
     np.testing.assert_allclose(shares, [0.1, 0.3, 0.0, 0.6], atol=0.034)
 
 
+@pytest.mark.parametrize("scores", [[0.0, 0.0], [np.nan], [0.0, np.nan, 2.0]])
+def test_a_draw_takes_no_more_than_there_are_positive_scores(scores):
+    picks = ActiveSampler(range(len(scores)), scores.__getitem__, 2, "weighted", seed=0)()
+    assert list(picks) == [i for i, score in enumerate(scores) if score > 0]
+
+
 class Member:
     """A candidate that knows how many of its kind are alive."""
 
@@ -111,7 +117,8 @@ def test_rows_of_a_catalog_are_candidates(scenes):
         (([1], float, 0), ValueError, "k must"),
         (([1], float, 1, "best"), ValueError, "mode"),
         ((3, float, 1), TypeError, "int"),
-        (([-1.0], float, 1, "weighted"), ValueError, "at least 0"),
+        (([-1.0], float, 1, "weighted"), ValueError, "at least 0, got -1"),
+        (([1.0, np.inf], float, 1, "weighted"), ValueError, "finite scores of at least 0, got inf"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, error, message):

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 from footprints import write_raster
@@ -93,6 +94,34 @@ def test_columns_and_several_outputs(scenes, tmp_path):
     assert len(table) == 8
     assert sorted(set(table.output)) == ["copy", "ndvi"]
     assert table.mean_ndvi.nunique() == 4
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        ({"day": pd.Timestamp("2024-06-01")}, "Timestamp for 'day'"),
+        ({"all": np.arange(3)}, "ndarray for 'all'"),
+        ({"geometry": 1}, "'geometry', a column"),
+        ({"source": "x"}, "'source', a column"),
+    ],
+)
+@pytest.mark.parametrize("journal", [None, "run.jsonl"])
+def test_columns_that_cannot_be_kept_are_row_errors(scenes, tmp_path, columns, says, journal):
+    report, outputs = CatalogPipeline(
+        scenes,
+        INDEX,
+        writer=tmp_path / "out",
+        columns=lambda ndvi: columns,
+        journal=tmp_path / journal if journal else None,
+        on_row_error="skip",
+    ).run()
+    assert (report.done, len(outputs)) == (0, 0)
+    assert all(says in failure.message for failure in report.failed)
+
+
+def test_an_operator_that_loses_the_place_is_told_so(scenes, tmp_path):
+    with pytest.raises(TypeError, match=r"must return a GeoTensor.*got ndarray"):
+        CatalogPipeline(scenes, lambda raster: raster.values, writer=tmp_path / "out").run()
 
 
 def test_a_writer_may_be_a_function(scenes, tmp_path):
