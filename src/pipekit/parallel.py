@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import multiprocessing
+import pickle
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -15,6 +16,7 @@ import numpy as np
 from pipekit.control import checked_operator
 from pipekit.mode import Mode, current_mode, pipeline_mode
 from pipekit.operator import Operator
+from pipekit.pickling import dumps
 
 StartMethod = Literal["spawn", "fork", "forkserver"]
 
@@ -85,24 +87,25 @@ class ProcessMap(Operator):
     def stream(self, items: Iterable[Any]) -> Iterator[Any]:
         """Yield the results one by one, in order, as they are asked for."""
         context = multiprocessing.get_context(self.start_method)
-        start = (self.op, current_mode())
+        start = (dumps(self.op), current_mode())
         with ProcessPoolExecutor(self.workers, context, _start_worker, start) as pool:
-            yield from _in_order(
-                pool, lambda item: pool.submit(_run_in_worker, item), items, self.workers
+            results = _in_order(
+                pool, lambda item: pool.submit(_run_in_worker, dumps(item)), items, self.workers
             )
+            yield from map(pickle.loads, results)
 
 
 _worker: list[tuple[Operator, Mode]] = []
 
 
-def _start_worker(op: Operator, mode: Mode) -> None:
-    _worker[:] = [(op, mode)]
+def _start_worker(op: bytes, mode: Mode) -> None:
+    _worker[:] = [(pickle.loads(op), mode)]
 
 
-def _run_in_worker(item: Any) -> Any:
+def _run_in_worker(item: bytes) -> bytes:
     op, mode = _worker[0]
     with pipeline_mode(mode):
-        return op(item)
+        return dumps(op(pickle.loads(item)))
 
 
 def _in_order(

@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipekit.carrier import is_carrier
+from pipekit.pickling import dumps
 
 MISSING: Any = object()
 
@@ -94,14 +94,14 @@ class FolderStore:
             return MISSING
         os.utime(path)
         try:
-            return _unpack(pickle.loads(payload))
+            return pickle.loads(payload)
         except (AttributeError, ImportError):
             return MISSING  # the file is whole, but a class in it has moved since
 
     def put(self, key: str, value: Any) -> None:
         """Keep a value, dropping the files unused for longest beyond `maxsize`."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        payload = pickle.dumps(_pack(value), protocol=pickle.HIGHEST_PROTOCOL)
+        payload = dumps(value)
         handle, name = tempfile.mkstemp(dir=self.folder, prefix=".writing-")
         try:
             with os.fdopen(handle, "wb") as file:
@@ -134,37 +134,3 @@ def _last_used(path: Path) -> int:
         return path.stat().st_mtime_ns
     except FileNotFoundError:
         return 0  # another process removed it
-
-
-class _Packed:
-    """A carrier taken apart: pickling an ndarray subclass would lose its georeference."""
-
-    def __init__(self, carrier: Any) -> None:
-        self.make = type(carrier)
-        self.values = carrier.values
-        self.rest = {
-            "transform": carrier.transform,
-            "crs": carrier.crs,
-            "fill_value_default": carrier.fill_value_default,
-            "attrs": carrier.attrs,
-        }
-
-
-def _pack(value: Any) -> Any:
-    if is_carrier(value):
-        return _Packed(value)
-    if type(value) in (list, tuple):
-        return type(value)(_pack(item) for item in value)
-    if type(value) is dict:
-        return {k: _pack(item) for k, item in value.items()}
-    return value
-
-
-def _unpack(value: Any) -> Any:
-    if type(value) is _Packed:
-        return value.make(value.values, **value.rest)
-    if type(value) in (list, tuple):
-        return type(value)(_unpack(item) for item in value)
-    if type(value) is dict:
-        return {k: _unpack(item) for k, item in value.items()}
-    return value

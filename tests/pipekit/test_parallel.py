@@ -5,6 +5,8 @@ import threading
 
 import numpy as np
 import pytest
+from georeader.geotensor import GeoTensor
+from rasterio import Affine
 
 import pipekit as pk
 
@@ -53,6 +55,29 @@ def test_processes_give_what_a_loop_gives():
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_array_equal(a, b)
     assert found[0].tolist() == [0, 1, 2]
+
+
+def test_rasters_keep_their_place_on_the_way_to_a_process_and_back():
+    tile = GeoTensor(
+        np.arange(8, dtype="uint16").reshape(2, 2, 2),
+        Affine(10, 0, 500_000, 0, -10, 4_000_000),
+        "EPSG:32610",
+        0,
+        {"band_names": ["B04", "B08"]},
+    )
+    twice = pk.AssertHasAttribute("crs", "EPSG:32610") | pk.Fanout(
+        {"whole": pk.Identity(), "thinned": pk.Subsample(2)}
+    )
+    here = twice(tile)
+    (there,) = pk.ProcessMap(twice, workers=1)([tile])
+    for name in ("whole", "thinned"):
+        assert type(there[name]) is GeoTensor
+        assert np.array_equal(there[name].values, here[name].values)
+        assert there[name].transform == here[name].transform
+        assert (there[name].crs, there[name].fill_value_default) == ("EPSG:32610", 0)
+        assert there[name].attrs == tile.attrs
+    (constant,) = pk.ProcessMap(pk.Const(tile), workers=1)([None])
+    assert constant.crs == "EPSG:32610"
 
 
 def test_no_items_no_results():
