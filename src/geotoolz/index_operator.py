@@ -76,16 +76,19 @@ class SpectralOperator(Operator):
     _formula: ClassVar[Callable[..., NDArray[Any]]]
 
     def __post_init__(self) -> None:
-        own = self.__dict__
-        names = [field.name for field in fields(self)]
-        self._bands = [name for name in names if name.endswith("_idx")]
-        self._constants = [name for name in names if name not in (*self._bands, "axis", "dtype")]
-        for name in self._bands:
-            check_band(own[name], name)
-        for name in self._constants:
-            if not np.isfinite(own[name]):
-                raise ValueError(f"{name} must be a finite number, got {own[name]}")
-        float_dtype(own["dtype"])
+        self._bands: list[str] = []
+        self._constants: list[str] = []
+        for name in (field.name for field in fields(self)):
+            value = getattr(self, name)
+            if name.endswith("_idx"):
+                check_band(value, name)
+                self._bands.append(name)
+            elif name == "dtype":
+                float_dtype(value)
+            elif name != "axis":
+                if not np.isfinite(value):
+                    raise ValueError(f"{name} must be a finite number, got {value}")
+                self._constants.append(name)
 
     def _apply(self, raster: Raster) -> Raster:
         own = self.__dict__
