@@ -12,6 +12,7 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 from numpy.typing import NDArray
 from rasterio import Affine
+from rasterio.crs import CRS
 
 from geotoolz.carrier import NAN, Raster, fill_of, rewrap, values_of
 from geotoolz.grid import (
@@ -144,6 +145,7 @@ class Reproject(Operator):
     ) -> None:
         check_resampling(resampling)
         check_resolution(resolution)
+        CRS.from_user_input(crs)
         self.crs = crs
         self.resolution = resolution
         self.resampling = resampling
@@ -213,8 +215,6 @@ class ResampleLike(Operator):
         self.resampling = resampling
 
     def _apply(self, raster: Raster) -> Raster:
-        from rasterio.crs import CRS
-
         source = georeferenced(raster, "ResampleLike")
         if CRS.from_user_input(source.crs) != CRS.from_string(self.like["crs"]):
             raise ValueError(

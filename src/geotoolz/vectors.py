@@ -34,7 +34,8 @@ def rasterize(
     - `fill_value`: where there is no shape; also the result's nodata value.
     - `all_touched`: every pixel touched, instead of those whose centre is inside.
 
-    Raises ValueError for shapes without a CRS, or values that `dtype` can't hold.
+    Raises TypeError for what is no GeoDataFrame or GeoSeries, KeyError for a column it lacks,
+    ValueError for shapes without a CRS, or values that `dtype` can't hold.
 
     >>> import geopandas as gpd
     >>> from shapely import box
@@ -46,12 +47,15 @@ def rasterize(
     from rasterio.features import rasterize as burn
 
     grid = grid_of(like)
+    if not hasattr(shapes, "to_crs"):
+        raise TypeError(
+            f"the shapes must be a GeoDataFrame or GeoSeries, got {type(shapes).__name__}; "
+            "wrap geometries as gpd.GeoSeries(geometries, crs=...)"
+        )
     if shapes.crs is None:
         raise ValueError("the shapes have no CRS; use shapes.set_crs(...) first")
     placed = shapes.to_crs(grid["crs"])
-    numbers = np.ones(len(placed)) if column is None else placed[column].to_numpy()
-    if not np.issubdtype(numbers.dtype, np.number):
-        raise TypeError(f"column {column!r} must be numeric, got {numbers.dtype}")
+    numbers = np.ones(len(placed)) if column is None else _numbers(placed, column)
     _check_fits(np.append(numbers, fill_value), np.dtype(dtype))
     pairs = [
         (shape, number)
@@ -63,6 +67,16 @@ def rasterize(
     if pairs:
         burn(pairs, out=out, transform=transform, all_touched=all_touched)
     return GeoTensor(out, transform, grid["crs"], fill_value, {"long_name": column or "shapes"})
+
+
+def _numbers(shapes: gpd.GeoDataFrame, column: str) -> NDArray[Any]:
+    columns = list(getattr(shapes, "columns", ()))
+    if column not in columns:
+        raise KeyError(f"the shapes have no column {column!r}; they have {columns}")
+    numbers: NDArray[Any] = shapes[column].to_numpy()
+    if not np.issubdtype(numbers.dtype, np.number):
+        raise TypeError(f"column {column!r} must be numeric, got {numbers.dtype}")
+    return numbers
 
 
 def vectorize(raster: Raster, connectivity: int = 4, column: str = "value") -> gpd.GeoDataFrame:
@@ -118,6 +132,11 @@ def _coded(
 
 
 def _check_fits(numbers: np.ndarray[Any, Any], kind: np.dtype[Any]) -> None:
+    if kind.kind not in "iuf":
+        raise TypeError(
+            f"dtype must be an integer or float type, got {kind.name!r}; for a mask add "
+            "MaskWhere('==', 1)"
+        )
     if kind.kind in "iu":
         limits = np.iinfo(kind)
         bad = numbers[

@@ -56,6 +56,12 @@ def test_rasterizing_mistakes_are_named():
         rasterize(fields(v=[300, 1]), LIKE, "v")
     with pytest.raises(TypeError, match="column 'name' must be numeric"):
         rasterize(fields(name=["a", "b"]), LIKE, "name")
+    with pytest.raises(KeyError, match=r"no column 'crop'; they have \['v'"):
+        rasterize(fields(v=[3, 1]), LIKE, "crop")
+    with pytest.raises(TypeError, match=r"GeoDataFrame or GeoSeries, got list; wrap"):
+        rasterize(list(fields().geometry), LIKE)
+    with pytest.raises(TypeError, match=r"integer or float type, got 'bool'; for a mask"):
+        rasterize(fields(), LIKE, dtype="bool")
     with pytest.raises(TypeError, match="Rasterize has no grid"):
         gz.Rasterize()(fields())
 
