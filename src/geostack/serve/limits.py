@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 
@@ -9,11 +10,12 @@ from dataclasses import dataclass, fields
 class Limits:
     """The limits of a server; the defaults suit a machine with a few cores and gigabytes.
 
-    Raises ValueError for a limit that is not a positive number (`waiting` may be 0).
+    Raises ValueError for a limit that is not a positive number, whole but for times (`waiting` may
+    be 0).
 
     >>> Limits(running=0)
     Traceback (most recent call last):
-    ValueError: running must be a positive number, got 0
+    ValueError: running must be a positive whole number, got 0
     """
 
     max_body: int = 8 << 20
@@ -33,7 +35,9 @@ class Limits:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or value < 0 or (value == 0 and field.name != "waiting"):
-                raise ValueError(f"{field.name} must be a positive number, got {value!r}")
+            value, whole = getattr(self, field.name), isinstance(field.default, int)
+            number = isinstance(value, int if whole else int | float) and type(value) is not bool
+            none = value == 0 and field.name == "waiting"
+            if not (number and (none or 0 < value < math.inf)):
+                kind = "whole number" if whole else "number"
+                raise ValueError(f"{field.name} must be a positive {kind}, got {value!r}")

@@ -1,22 +1,22 @@
 """A server as a YAML file: pipelines, layers, source, limits.
 
-    source: archive                    # optional; as GEOSTACK_SOURCE
-    limits: {max_pixels: 1000000}      # optional; see Limits
-    accept_yaml: true                  # optional; let clients post pipelines of their own
-    pipelines:
-      ndvi:
-        bands: [B04, B08]
-        pipeline: {class: NDVI, config: {red_idx: B04, nir_idx: B08}}
-    layers:
-      ndvi:
-        item: S2B_MSIL2A_20240614T183919_R070_T10SGJ_20240614T225657
-        bbox: [-120.1, 38.92, -119.93, 39.27]     # where the item is looked for
-        bands: [B04, B08]
-        pipeline: ...                  # ends in colours
-      relief:
-        file: relief.tif               # beside this file; its bands are named in order
-        bands: [shade]
-        pipeline: ...
+source: archive                    # optional; as GEOSTACK_SOURCE
+limits: {max_pixels: 1000000}      # optional; see Limits
+accept_yaml: true                  # optional; let clients post pipelines of their own
+pipelines:
+  ndvi:
+    bands: [B04, B08]
+    pipeline: {class: NDVI, config: {red_idx: B04, nir_idx: B08}}
+layers:
+  ndvi:
+    item: S2B_MSIL2A_20240614T183919_R070_T10SGJ_20240614T225657
+    bbox: [-120.1, 38.92, -119.93, 39.27]     # where the item is looked for
+    bands: [B04, B08]
+    pipeline: ...                  # ends in colours
+  relief:
+    file: relief.tif               # beside this file; its bands are named in order
+    bands: [shade]
+    pipeline: ...
 """
 
 from __future__ import annotations
@@ -84,8 +84,10 @@ def run(settings: Settings, host: str = "127.0.0.1", port: int = 8000) -> None:
     """Serve until interrupted, then finish what is under way.
 
     How much one client may ask for is a proxy's matter: put one before a server that strangers
-    reach.
+    reach. Raises ValueError for a port that there is not.
     """
+    if not 0 <= port < 1 << 16:
+        raise ValueError(f"port must be 0 to 65535, got {port}")
     from geostack.serve.app import create_app
 
     app = create_app(

@@ -386,3 +386,10 @@ def test_faults_of_the_source_are_never_a_wrong_picture(serve, scenes, box):
 def test_limits_are_positive_numbers(name, value):
     with pytest.raises(ValueError, match=name):
         Limits(**{name: value})
+
+
+@pytest.mark.parametrize(("name", "value"), [("running", 1.5), ("seconds", math.nan)])
+def test_limits_are_finite_and_counts_are_whole(name, value):
+    with pytest.raises(ValueError, match=name):
+        Limits(**{name: value})
+    assert Limits(seconds=0.5, waiting=0).running == 4
