@@ -1,22 +1,24 @@
 """A server as a YAML file: pipelines, layers, source, limits.
 
-source: archive                    # optional; as GEOSTACK_SOURCE
-limits: {max_pixels: 1000000}      # optional; see Limits
-accept_yaml: true                  # optional; let clients post pipelines of their own
-pipelines:
-  ndvi:
-    bands: [B04, B08]
-    pipeline: {class: NDVI, config: {red_idx: B04, nir_idx: B08}}
-layers:
-  ndvi:
-    item: S2B_MSIL2A_20240614T183919_R070_T10SGJ_20240614T225657
-    bbox: [-120.1, 38.92, -119.93, 39.27]     # where the item is looked for
-    bands: [B04, B08]
-    pipeline: ...                  # ends in colours
-  relief:
-    file: relief.tif               # beside this file; its bands are named in order
-    bands: [shade]
-    pipeline: ...
+    source: archive                    # optional; as GEOSTACK_SOURCE
+    limits: {max_pixels: 1000000}      # optional; see Limits
+    accept_yaml: false                 # optional; let clients post pipelines of their own
+    pipelines:
+      ndvi:
+        bands: [B04, B08]
+        pipeline: {class: NDVI, config: {red_idx: B04, nir_idx: B08}}
+    layers:
+      ndvi:
+        item: S2B_MSIL2A_20240614T183919_R070_T10SGJ_20240614T225657
+        bbox: [-120.1, 38.92, -119.93, 39.27]     # where the item is looked for
+        bands: [B04, B08]
+        pipeline: ...                  # ends in colours
+      relief:
+        file: relief.tif               # beside this file; its bands are named in order
+        bands: [shade]
+        pipeline: ...
+
+Paths are of the file's own folder; a key that is not known is an error.
 """
 
 from __future__ import annotations
