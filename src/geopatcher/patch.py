@@ -64,6 +64,7 @@ def stack_patches(patches: Iterable[Patch], attr: str = "data") -> np.ndarray:
         shown = ", ".join(map(str, shapes[:4])) + (", ..." if len(shapes) > 4 else "")
         raise PatchError(
             f"patches of one shape are needed to stack, got {len(shapes)} shapes ({shown}); "
-            'use boundary="shift" or "pad" so that every chip has the full size'
+            'use boundary="shift" or "pad" so that every chip has the full size, and '
+            "TemporalCausalRolling so that every lookback has"
         )
     return np.stack(arrays)

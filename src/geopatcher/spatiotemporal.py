@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -18,7 +19,7 @@ from geopatcher.pairs import as_choice
 from geopatcher.patch import Patch, PatchError
 from geopatcher.patcher import SpatialPatcher
 from geopatcher.temporal.geometry import TimeScales
-from geopatcher.temporal.patcher import TemporalPatcher
+from geopatcher.temporal.patcher import TemporalPatcher, labelled
 from geopatcher.temporal.series import TimeDomain, axis_of, series_domain, take_steps
 
 COUPLINGS = ("product", "aligned", "coupled")
@@ -77,6 +78,11 @@ class SpatioTemporalPatcher(Configured):
     time_axis: int | str = 0
 
     def __post_init__(self) -> None:
+        for name, kind in (("spatial", SpatialPatcher), ("temporal", TemporalPatcher)):
+            if not isinstance(getattr(self, name), kind):
+                raise PatchError(
+                    f"{name} must be a {kind.__name__}, got {type(getattr(self, name)).__name__}"
+                )
         as_choice(self.coupling, "coupling", COUPLINGS)
         if self.coupling == "coupled" and not hasattr(self.spatial.sampler, "anchors_"):
             raise PatchError(
@@ -131,7 +137,7 @@ class SpatioTemporalPatcher(Configured):
         is_raster = isinstance(merged, np.ndarray) and merged.shape[-2:] == space.shape[-2:]
         if is_raster and space.transform is not None:
             return GeoTensor(merged, space.transform, space.crs, fill_value_default=np.nan)
-        return merged
+        return labelled(merged, domain, self.time_axis)
 
     def _by_step(
         self, patches: Iterable[SpatioTemporalPatch]
@@ -152,7 +158,14 @@ class SpatioTemporalPatcher(Configured):
                 "results of several scales cannot be merged in space; combine them in the operator"
             )
         chips = [patch.space.with_data(np.asarray(patch.data)) for patch in group]
-        return time.with_data(np.asarray(self.spatial.merge(chips, space)))
+        raster = self.spatial.merge(chips, space)
+        if not isinstance(raster, np.ndarray):
+            raise PatchError(
+                f"{type(self.spatial.aggregation).__name__} made a {type(raster).__name__} of the "
+                f"patches at step {time.anchor}; patches in space and time are merged by spatial "
+                "aggregations that make rasters in memory"
+            )
+        return time.with_data(np.asarray(raster))
 
     def _at(self, series: Any, step: int) -> tuple[Patch, tuple[_SpaceField, ...]]:
         """Return the address in time, and the field at these steps (one for each scale)."""
@@ -182,12 +195,12 @@ class SpatioTemporalPatcher(Configured):
     def _pair(anchor: Any, time: TimeDomain) -> tuple[Any, int]:
         try:
             place, step = anchor
-            row, col = place
+            row, col = map(operator.index, place)
         except (TypeError, ValueError):
             raise PatchError(
                 f"anchors in space and time are ((row, col), t) pairs, got {anchor!r}"
             ) from None
-        return (int(row), int(col)), time.step_of(step)
+        return (row, col), time.step_of(step)
 
 
 class _SpaceField:

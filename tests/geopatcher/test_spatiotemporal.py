@@ -1,5 +1,7 @@
 """Patches in space and time: the three couplings, their addresses, and merging both ways."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -10,6 +12,7 @@ from rasterio import Affine
 
 from geopatcher import (
     PatchError,
+    SpatialByIndex,
     SpatialExplicit,
     SpatialHann,
     SpatialPatcher,
@@ -188,3 +191,49 @@ def test_a_config_makes_the_same_patcher():
     assert SpatioTemporalPatcher.from_config(patcher.get_config()) == patcher
     with pytest.raises(PatchError, match="coupling must be one of product, aligned, coupled"):
         make("crossed", SpatialRegularStride(4), TemporalRegularStride(2))
+
+
+def test_a_labelled_cube_comes_back_labelled(cube):
+    times = np.array("2024-01-01", "M8[D]") + np.arange(len(cube))
+    labelled = xr.DataArray(cube, {"time": times}, ("time", "band", "y", "x"))
+    patcher = product_of(3)
+    merged = patcher.merge(patcher.split(labelled), labelled)
+    assert merged.dims == labelled.dims
+    np.testing.assert_allclose(merged, labelled, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("anchor", "message"),
+    [(((0.7, 0), 1), r"\(\(row, col\), t\) pairs"), (((0, 0), 99), "outside the series of 8")],
+)
+def test_coupled_anchors_are_whole_pixels_and_known_steps(anchor, message, cube):
+    space = SpatialPatcher(SpatialRectangular(16), SpatialExplicit([anchor]))
+    with pytest.raises(PatchError, match=message):
+        SpatioTemporalPatcher(space, product_of(3).temporal, "coupled").anchors(cube)
+
+
+def test_only_aggregations_that_make_rasters_merge_in_space_and_time(cube):
+    space = replace(product_of(3).spatial, aggregation=SpatialByIndex())
+    patcher = replace(product_of(3), spatial=space)
+    with pytest.raises(PatchError, match="SpatialByIndex made a dict of the patches at step 0"):
+        patcher.merge(patcher.split(cube), cube)
+
+
+def test_each_patcher_has_its_place():
+    patcher = product_of(3)
+    with pytest.raises(PatchError, match="spatial must be a SpatialPatcher, got TemporalPatcher"):
+        SpatioTemporalPatcher(patcher.temporal, patcher.spatial)
+    with pytest.raises(PatchError, match="temporal must be a TemporalPatcher, got int"):
+        SpatioTemporalPatcher(patcher.spatial, 3)
+
+
+@pytest.fixture
+def cube():
+    return np.random.default_rng(0).random((8, 2, 32, 32)).astype("float32")
+
+
+def product_of(length):
+    return SpatioTemporalPatcher(
+        SpatialPatcher(SpatialRectangular(16), SpatialRegularStride(16)),
+        TemporalPatcher(TemporalFixedLookback(length), TemporalRegularStride(1)),
+    )

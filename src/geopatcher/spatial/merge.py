@@ -263,8 +263,10 @@ def aligned_rows(align: int, wanted: int = BLOCK_ROWS) -> int:
 
 def chip_spec(patch: Patch) -> Spec:
     """Return (leading shape, dtype) of a patch's data."""
-    values = np.asarray(patch.data)
-    return values.shape[:-2], values.dtype
+    data = patch.data
+    if not (hasattr(data, "shape") and hasattr(data, "dtype")):
+        data = np.asarray(data)  # what tells them by itself need not be read for it
+    return tuple(data.shape[:-2]), np.dtype(data.dtype)
 
 
 def writing_to(out: np.ndarray, top: int) -> Write:

@@ -36,7 +36,7 @@ class Places(Protocol):
         """Return `count` random anchors."""
 
     def apart(self, min_dist: float, draws: Draws) -> list[Any]:
-        """Return random anchors at least `min_dist` apart, as many as fit."""
+        """Return random anchors at least `min_dist` apart, nearly as many as fit."""
 
 
 @dataclass(frozen=True)

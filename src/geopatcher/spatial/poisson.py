@@ -27,6 +27,7 @@ def disk_positions(height: int, width: int, min_dist: float, draws: Draws) -> li
     >>> disk_positions(1, 1, 5.0, Draws(0))
     [(0, 0)]
     """
+    min_dist = max(min_dist, 1.0)  # whole positions that differ are no closer
     limits = np.array([height, width])
     shelf = _Shelf(height, width, min_dist)
     first = np.floor(draws.uniform(2) * limits).astype(np.int64)

@@ -127,6 +127,10 @@ def _as_polygons(polygons: Any) -> tuple[Any, ...]:
     """Return valid polygons from a table, a series, shapely objects or WKT."""
     import shapely
 
+    if isinstance(polygons, str) or not hasattr(polygons, "__iter__"):
+        raise PatchError(
+            f"polygons is a sequence of shapes, got one: write polygons=[{polygons!r:.60}]"
+        )
     shapes = [
         _from_text(item) if isinstance(item, str) else item
         for item in getattr(polygons, "geometry", polygons)

@@ -103,7 +103,7 @@ class SpatialRandom(Configured):
 
 @dataclass(frozen=True)
 class SpatialPoissonDisk(Configured):
-    """Random anchors no two of which are closer than `min_dist`, as many as fit.
+    """Random anchors no two of which are closer than `min_dist`, nearly as many as fit.
 
     `min_dist` is in pixels on rasters; on points in the CRS unit, or in metres along great circles
     on a geographic CRS. Source: Bridson, R. (2007), Fast Poisson disk sampling in arbitrary

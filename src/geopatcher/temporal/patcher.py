@@ -72,7 +72,7 @@ class TemporalPatcher(Configured):
     def merge(self, patches: Iterable[Patch], domain: Any) -> Any:
         """Put patches together on a series or its `TimeDomain`."""
         merged = self.aggregation.merge(patches, series_domain(domain, self.time_axis))
-        return _labelled(merged, domain, self.time_axis)
+        return labelled(merged, domain, self.time_axis)
 
     def weights_of(self, indices: Steps) -> Any:
         """Return the weights of a patch's known steps: (n,), or a tuple of them for scales."""
@@ -91,7 +91,7 @@ def taken(series: Any, indices: Steps, axis: int) -> Any:
     return take_steps(series, indices.steps, axis)
 
 
-def _labelled(merged: Any, series: Any, time_axis: int | str) -> Any:
+def labelled(merged: Any, series: Any, time_axis: int | str) -> Any:
     """Return a merged array as a `DataArray` where the series is one and its axes are known."""
     if not isinstance(merged, np.ndarray) or not hasattr(series, "coords"):
         return merged

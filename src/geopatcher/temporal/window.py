@@ -56,7 +56,7 @@ class TemporalExponentialDecay(AgeWindow):
 
     def by_age(self, age: np.ndarray, length: int) -> np.ndarray:
         """Return the weights (n,), 1 for the newest step."""
-        return np.exp(-age / self.tau)
+        return np.maximum(np.exp(-age / self.tau), np.finfo(float).tiny)
 
 
 @dataclass(frozen=True)

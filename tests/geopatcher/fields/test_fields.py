@@ -26,6 +26,8 @@ from geopatcher import (
     RioXarrayField,
     SpatialKNNGraph,
     SpatialMean,
+    SpatialMedian,
+    SpatialOverlapAdd,
     SpatialPatcher,
     SpatialPolygonIntersection,
     SpatialRectangular,
@@ -313,3 +315,23 @@ def test_pieces_of_a_rotated_raster_lie_in_their_place():
     place = turned * Affine.translation(7, 5)
     assert piece.domain.transform.almost_equals(place, 1e-6)
     assert piece.da.rio.transform().almost_equals(place, 1e-6)
+
+
+@pytest.mark.parametrize("kind", [DaskField, XarrayField, RioXarrayField])
+@pytest.mark.parametrize("aggregation", [SpatialOverlapAdd(), SpatialMean(), SpatialMedian()])
+def test_a_merge_computes_each_chunk_once(kind, aggregation):
+    computed = []
+
+    def noted(chunk):
+        computed.append(chunk.shape)
+        return chunk
+
+    lazy = da.from_array(VALUES, chunks=(2, 10, 10)).map_blocks(noted, meta=VALUES[:0, :0, :0])
+    field = kind(lazy if kind is DaskField else data_array().copy(data=lazy))
+    patcher = SpatialPatcher(
+        SpatialRectangular(10), SpatialRegularStride(10), aggregation=aggregation
+    )
+    computed.clear()
+    merged = patcher.merge(patcher.split(field), field)
+    np.testing.assert_array_equal(np.asarray(merged), VALUES)
+    assert len(computed) == 6

@@ -237,3 +237,9 @@ def test_an_invalid_polygon_is_repaired():
         RasterDomain((4, 4), Affine.identity()), 0
     )
     assert cells.coverage.sum() == pytest.approx(8)
+
+
+@pytest.mark.parametrize("one", [box(0, 0, 1, 1), "POLYGON ((0 0, 1 0, 1 1, 0 0))"])
+def test_one_polygon_is_not_taken_for_many(one):
+    with pytest.raises(PatchError, match=r"a sequence of shapes, got one: write polygons=\["):
+        SpatialPolygonIntersection(one)

@@ -229,3 +229,10 @@ def test_a_step_over_points_takes_every_so_manieth():
     assert SpatialRegularStride(20).anchors(POINTS, SpatialKNNGraph(1)) == [0, 20, 40]
     every = SpatialRegularStride((9, 18)).anchors(GLOBE, SpatialSphericalCap(100))
     assert every == [(lon, lat) for lat in (-90, 0, 90) for lon in (-180, 0)]
+
+
+@pytest.mark.parametrize("min_dist", [0.01, 0.5, 1.0])
+def test_disks_smaller_than_a_pixel_leave_room_for_every_pixel(min_dist):
+    domain = RasterDomain((30, 20))
+    anchors = SpatialPoissonDisk(min_dist, seed=0).anchors(domain, SpatialRectangular(1))
+    assert len(set(anchors)) == len(anchors) > 550

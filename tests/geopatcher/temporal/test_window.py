@@ -73,3 +73,9 @@ def test_a_geometry_without_a_length_weighs_what_there_is():
 def test_what_cannot_be_is_told(make, told):
     with pytest.raises(PatchError, match=told):
         make()
+
+
+def test_the_weights_of_a_long_past_are_small_and_not_zero():
+    weights = TemporalExponentialDecay(tau=0.5).weights(None, 2000)
+    assert (weights > 0).all()
+    assert (np.diff(weights) >= 0).all()
