@@ -116,7 +116,9 @@ class GeoSlice:
         """
         target = as_crs(crs)
         if same_crs(self.crs, target):
-            return self if resolution is None else replace_slice(self, resolution=resolution)
+            return (
+                self if resolution is None else replace(self, resolution=_as_resolution(resolution))
+            )
         outline = reproject_box(self.bounds, self.crs, target)
         bounds = wrapped_bounds(outline) if target.is_geographic else outline.bounds
         if resolution is None:
@@ -163,15 +165,6 @@ class GeoSlice:
         size = f"{x_size:g}" if x_size == y_size else f"{x_size:g} x {y_size:g}"
         sides = ", ".join(f"{side:g}" if abs(side) < 1e3 else f"{side:.2f}" for side in self.bounds)
         return f"GeoSlice(({sides}), {times}, {size}, {crs_text(self.crs)})"
-
-
-def replace_slice(slice_: GeoSlice, **changes: Any) -> GeoSlice:
-    """Return the slice with some arguments changed.
-
-    >>> replace_slice(GeoSlice((0, 0, 30, 20), None, 10, 32610), resolution=5).shape
-    (4, 6)
-    """
-    return replace(slice_, **changes)
 
 
 def _as_resolution(value: float | Sequence[float]) -> tuple[float, float]:

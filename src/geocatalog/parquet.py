@@ -93,13 +93,11 @@ def attribute_table(frame: GeoDataFrame) -> pa.Table:
     return table.replace_schema_metadata(None)
 
 
-def to_geoparquet(
-    catalog: GeoCatalog, path: Any, *, row_group_size: int = ROW_GROUP_SIZE, sort: bool = True
-) -> str:
+def to_geoparquet(catalog: GeoCatalog, path: Any, *, row_group_size: int = ROW_GROUP_SIZE) -> str:
     """Write a catalog to one GeoParquet file and return its path.
 
-    Rows come out sorted for skipping (`sort=False` keeps their order). The file is written
-    beside its target and renamed, so that an interrupted run leaves the old file or the new.
+    Rows come out sorted for skipping. The file is written beside its target and renamed, so that
+    an interrupted run leaves the old file or the new.
 
     >>> import geopandas as gpd
     >>> frame = gpd.GeoDataFrame({"filepath": ["/a"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
@@ -113,7 +111,7 @@ def to_geoparquet(
     if row_group_size < 1:
         raise CatalogError(f"row_group_size must be at least 1, got {row_group_size}")
     memory = catalog.materialize()
-    table = geo_table(memory.table, memory.backend, sort=sort)
+    table = geo_table(memory.table, memory.backend)
     target = Path(os.fspath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, beside = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
@@ -157,8 +155,8 @@ def _umask() -> int:
     return mask
 
 
-def geo_table(source: FootprintTable, backend: str, sort: bool = True) -> pa.Table:
-    """Return a table as Arrow in GeoParquet's layout, with its metadata."""
+def geo_table(source: FootprintTable, backend: str) -> pa.Table:
+    """Return a table as Arrow in GeoParquet's layout, sorted, with its metadata."""
     import pyarrow as pa
 
     table = source.attributes
@@ -166,7 +164,7 @@ def geo_table(source: FootprintTable, backend: str, sort: bool = True) -> pa.Tab
     table = table.add_column(CORE_COLUMNS.index("geometry"), "geometry", geometry)
     sides = [pa.array(side, from_pandas=True) for side in source.bounds.T]
     table = table.append_column("bbox", pa.StructArray.from_arrays(sides, names=list(_COVERING)))
-    if sort and len(source) > 1:
+    if len(source) > 1:
         table = table.take(_hilbert_order(source))
     return table.replace_schema_metadata(_metadata(source, backend))
 

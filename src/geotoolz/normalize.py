@@ -179,10 +179,6 @@ class PerBandStats:
         """The largest valid value of each band."""
         return np.where(self.count > 0, self._max, np.nan)
 
-    def scaler(self, dtype: str = "float32") -> StandardScale:
-        """Return the operator that standardises with these statistics."""
-        return StandardScale(self.mean.tolist(), self.std.tolist(), self.axis, dtype)
-
     def __repr__(self) -> str:
         return (
             f"PerBandStats(count={self.count.tolist()}, mean={self.mean.round(6).tolist()}, "

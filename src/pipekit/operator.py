@@ -160,11 +160,6 @@ def change_spying(by: int) -> None:
     _spying += by
 
 
-def spying() -> bool:
-    """Tell whether any Spy scope is open in any thread."""
-    return _spying > 0
-
-
 def _cannot_pipe(left: object, right: object) -> str:
     names = [
         repr(side) if isinstance(side, Operator | int | float) else type(side).__name__

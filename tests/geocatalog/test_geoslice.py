@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geocatalog import CatalogError, GeoSlice
-from geocatalog.geoslice import replace_slice
 
 JUNE = pd.Interval(pd.Timestamp("2024-06-01"), pd.Timestamp("2024-06-30"), closed="both")
 
@@ -107,5 +108,5 @@ def test_config_makes_the_same_slice_again():
     one = GeoSlice((0, 0, 30, 20), JUNE, (10, 5), 32610, anchor=(3, 4))
     assert GeoSlice(**one.get_config()) == one
     assert hash(GeoSlice(**one.get_config())) == hash(one)
-    assert replace_slice(one, resolution=20) != one
+    assert replace(one, resolution=20) != one
     assert "EPSG:32610" in repr(one)

@@ -68,7 +68,7 @@ def test_scaling_with_gathered_statistics(bolzano):
     stats = gz.PerBandStats()
     for rows in range(0, 705, 100):
         stats.update(raster.values[:, rows : rows + 100])
-    scaled = stats.scaler()(raster)
+    scaled = gz.StandardScale(stats.mean, stats.std)(raster)
     assert scaled.dtype == np.float32
     np.testing.assert_allclose(np.nanmean(scaled.values, axis=(1, 2)), 0, atol=1e-3)
     np.testing.assert_allclose(np.nanstd(scaled.values, axis=(1, 2)), 1, atol=1e-3)

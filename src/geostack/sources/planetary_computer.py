@@ -12,7 +12,7 @@ import re
 import threading
 import time
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 from geostack.boxes import BBox, intersects
@@ -355,15 +355,10 @@ def _stac_io(policy: RetryPolicy | None) -> StacApiIO:
     return PoliteIO(timeout=TIMEOUT, max_retries=None)
 
 
-def mpc_catalog(modifier: Literal["sign"] | None = "sign") -> Client:
+def mpc_catalog() -> Client:
     """Return a signed `pystac_client.Client` of the Planetary Computer.
 
     Its items' hrefs carry tokens: open them, but don't print or store them.
-
-    Parameters
-    ----------
-    modifier
-        None leaves the hrefs unsigned.
 
     Raises
     ------
@@ -377,7 +372,7 @@ def mpc_catalog(modifier: Literal["sign"] | None = "sign") -> Client:
     return source._ask(
         lambda: Client.open(
             source.url,
-            modifier=planetary_computer.sign_inplace if modifier else None,
+            modifier=planetary_computer.sign_inplace,
             stac_io=_stac_io(None),
         )
     )
