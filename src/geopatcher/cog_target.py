@@ -57,7 +57,8 @@ class CogTarget:
             )
         if self.spec.dtype.name not in _GDAL_TYPES:
             raise PatchError(
-                f"a GeoTIFF holds {', '.join(_GDAL_TYPES)}, got {self.spec.dtype.name}"
+                f"a GeoTIFF holds {', '.join(_GDAL_TYPES)}, got {self.spec.dtype.name}; use a "
+                ".zarr target"
             )
 
     @property

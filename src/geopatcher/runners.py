@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ from geopatcher.spatial.merge import (
     first_patch,
     in_order,
 )
+from geopatcher.spatial.sampler import SpatialExplicit
 from geopatcher.spatial.target import as_scene, warn_uncovered
 from geopatcher.spatial.tiles import is_in_memory
 from geopatcher.writers import (
@@ -110,6 +111,7 @@ def map_patches(
     _check_counts(workers=workers, block_rows=block_rows, read_attempts=read_attempts)
     target, chunks = _target_of(patcher.aggregation, target, chunks)
     source = _retrying(as_field(field), read_attempts)
+    patcher = _with_fixed_anchors(patcher, source, journal)
     if workers is None:
         workers = all_workers(scheduler)
     how = _How(scheduler, workers, progress, block_rows)
@@ -327,6 +329,19 @@ def _target_of(aggregation: Any, target: Any, chunks: Any) -> tuple[Path | None,
     if target is None:
         return None, None
     return check_target(target, chunks), chunks
+
+
+def _with_fixed_anchors(patcher: SpatialPatcher, source: Any, journal: Any) -> SpatialPatcher:
+    """Return a patcher whose anchors are the same for every worker: drawn here without a seed."""
+    sampler = patcher.sampler
+    if getattr(sampler, "seed", 0) is not None:
+        return patcher
+    if journal is not None:
+        raise PatchError(
+            f"a run that may go on later needs the same anchors then, got {sampler!r}; give it a "
+            "seed"
+        )
+    return replace(patcher, sampler=SpatialExplicit(patcher.anchors(source)))
 
 
 def _retrying(source: Any, attempts: int) -> Any:

@@ -20,12 +20,14 @@ from hypothesis import strategies as st
 from geopatcher import (
     PatchError,
     RasterField,
+    SpatialHann,
     SpatialHardVote,
     SpatialMedian,
     SpatialOverlapAdd,
     SpatialPatcher,
     SpatialRandom,
     SpatialRectangular,
+    SpatialSum,
     map_patches,
     runners,
     schedulers,
@@ -103,6 +105,19 @@ def test_chips_at_random_are_merged_in_one_order_by_all_blocks(scene_of):
         for rows in (120, 17)
     ]
     assert made[0].tobytes() == made[1].tobytes()
+
+
+@pytest.mark.filterwarnings("ignore::geopatcher.CoverageWarning")
+@pytest.mark.parametrize("scheduler", ["threads", "processes"])
+def test_without_a_seed_all_workers_draw_the_same_anchors(scheduler, tmp_path, scene_of):
+    scene = scene_of((120, 60))
+    scene.values[:] = 1
+    patcher = SpatialPatcher(SpatialRectangular(16), SpatialRandom(60), SpatialHann(), SpatialSum())
+    run = {"scheduler": scheduler, "workers": 2, "block_rows": 17, "progress": False}
+    made = np.asarray(map_patches(patcher, scene, plain, **run))
+    assert np.nansum(made) == 60 * 16 * 16
+    with pytest.raises(PatchError, match="same anchors then, got SpatialRandom.*give it a seed"):
+        map_patches(patcher, scene, plain, journal=tmp_path / "run.jsonl", **run)
 
 
 @pytest.fixture(scope="module")
