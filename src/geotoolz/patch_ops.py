@@ -36,6 +36,8 @@ class GridSampler(Operator):
     """Field, `GeoTensor` or reader -> its patches under a patcher, as a lazy `PatchStream`."""
 
     def __init__(self, patcher: SpatialPatcher) -> None:
+        if not isinstance(patcher, SpatialPatcher):
+            raise PatchError(f"GridSampler takes a SpatialPatcher, got {patcher!r}")
         self.patcher = patcher
 
     def _apply(self, field: Any) -> PatchStream:

@@ -110,3 +110,16 @@ def test_a_name_stands_for_one_class():
     with pytest.raises(PatchError, match=r"SpatialHann is taken by geopatcher\.spatial\.window"):
         type("SpatialHann", (Configured,), {})
     assert _KINDS["SpatialHann"] is geopatcher.SpatialHann
+
+
+def test_what_holds_a_function_is_trusted_by_no_registry():
+    from geotoolz.trusted import registry
+
+    for name in (*FUNCTIONS, "TemporalFold"):
+        assert getattr(geopatcher, name).forbid_in_yaml
+        assert name not in registry()
+    assert "TemporalMean" in registry()
+
+
+def test_names_that_are_imported_late_are_seen():
+    assert {"map_patches", "merge_to_file", "SpatialHann"} <= set(dir(geopatcher))

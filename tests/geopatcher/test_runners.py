@@ -116,7 +116,7 @@ def test_without_a_seed_all_workers_draw_the_same_anchors(scheduler, tmp_path, s
     run = {"scheduler": scheduler, "workers": 2, "block_rows": 17, "progress": False}
     made = np.asarray(map_patches(patcher, scene, plain, **run))
     assert np.nansum(made) == 60 * 16 * 16
-    with pytest.raises(PatchError, match="same anchors then, got SpatialRandom.*give it a seed"):
+    with pytest.raises(PatchError, match=r"same anchors then, got SpatialRandom.*give it a seed"):
         map_patches(patcher, scene, plain, journal=tmp_path / "run.jsonl", **run)
 
 

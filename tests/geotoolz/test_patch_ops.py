@@ -218,6 +218,7 @@ def test_stitch_takes_a_list_of_patches_in_any_order():
         (lambda: ApplyToChips(NDVI_OF_DN, on_error="ignore"), "raise, skip, fill"),
         (lambda: ApplyToChips(NDVI_OF_DN)([1, 2]), "GridSampler makes"),
         (lambda: Stitch()([]), "aggregation= and domain="),
+        (lambda: GridSampler(SpatialRectangular(8)), "takes a SpatialPatcher, got SpatialRect"),
         (lambda: GridSampler(make_patcher(100))(make_scene()), None),
     ],
 )

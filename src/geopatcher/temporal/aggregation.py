@@ -33,6 +33,7 @@ class TemporalFold(Configured):
     initial_state: Any = None
 
     streaming_safe: ClassVar[bool] = True
+    forbid_in_yaml: ClassVar[bool] = True
 
     def merge(self, patches: Iterable[Patch], domain: Any = None) -> Any:
         """Return the state after the last patch; the domain plays no part."""

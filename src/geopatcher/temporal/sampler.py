@@ -49,6 +49,8 @@ class TemporalCausalRolling(Configured):
 
     def __post_init__(self) -> None:
         as_count(self.step, "step")
+        if self.start is not None:
+            object.__setattr__(self, "start", _plain(self.start))
 
     def anchors(self, domain: TimeDomain, geometry: Any) -> list[int]:
         """Return the numbers of the steps."""

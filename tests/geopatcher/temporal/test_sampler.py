@@ -65,6 +65,7 @@ def test_explicit_steps_keep_their_order():
     [
         TemporalRegularStride(3),
         TemporalCausalRolling(2, start="2024-01-13"),
+        TemporalCausalRolling(2, start=DAYS[3]),
         TemporalEventTriggered(DAYS[:2]),
         TemporalRandom(3, seed=5),
         TemporalExplicit([1, "2024-01-13"]),
