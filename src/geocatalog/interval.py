@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -37,6 +38,8 @@ def as_utc(value: TimeLike) -> pd.Timestamp:
     >>> as_utc("2024-06-01T12:00:00+02:00")
     Timestamp('2024-06-01 10:00:00+0000', tz='UTC')
     """
+    if isinstance(value, Real) and value == value:
+        raise CatalogError(f"not a time: {value!r}; write dates as text, such as '{value}'")
     try:
         stamp = pd.Timestamp(value)
     except (ValueError, TypeError) as error:

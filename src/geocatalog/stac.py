@@ -58,8 +58,8 @@ def from_stac_items(
     properties : column name to item property; by default `PROPERTIES`. Absent ones make no
         column.
     footprint : "file" takes the asset's full extent (`proj:transform` and `proj:shape`, or
-        `proj:bbox`), the item's geometry where those are missing; "geometry" always the latter,
-        which leaves out the empty corners of a partial scene.
+        `proj:bbox`, or `proj:geometry`), the item's geometry where those are missing; "geometry"
+        always the latter, which leaves out the empty corners of a partial scene.
     on_error : "raise", or "skip" to list unusable items in `.skipped`.
 
     `datetime` is an instant; `start_datetime` and `end_datetime`, where given, are the interval.
@@ -171,8 +171,10 @@ def _file_extent(item: Any, asset: Any) -> tuple[shapely.Polygon, CRS] | None:
             (x0, y0), (x1, y1) = corners[0], corners[2]
             return shapely.box(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)), crs
         return shapely.Polygon(corners), crs
-    bbox = _field(item, asset, "proj:bbox")
-    return None if bbox is None else (shapely.box(*bbox), crs)
+    bbox, outline = _field(item, asset, "proj:bbox"), _field(item, asset, "proj:geometry")
+    if bbox is not None:
+        return shapely.box(*bbox), crs
+    return None if outline is None else (shape(outline), crs)
 
 
 def _resolution(item: Any, asset: Any) -> float | None:
@@ -280,12 +282,19 @@ def _item_properties(row: CatalogRow, names: dict[str, str]) -> dict[str, Any]:
 
 
 def _projection(row: CatalogRow) -> dict[str, Any]:
-    fields: dict[str, Any] = {"proj:bbox": list(row.bounds)}
+    west, south, east, north = row.bounds
     code = crs_text(row.crs)
-    fields["proj:code" if ":" in code and len(code) < 20 else "proj:wkt2"] = code
+    fields: dict[str, Any] = {"proj:code" if ":" in code and len(code) < 20 else "proj:wkt2": code}
+    is_box = row.geometry.equals(shapely.box(*row.bounds))
+    if is_box:
+        fields["proj:bbox"] = list(row.bounds)
+    else:
+        fields["proj:geometry"] = mapping(row.geometry)
     size = row.extras.get("resolution")
     if size is not None and not pd.isna(size) and row.extras.get("native_crs") == code:
-        west, south, east, north = row.bounds
         fields["proj:transform"] = [float(size), 0.0, west, 0.0, -float(size), north]
-        fields["proj:shape"] = [round((north - south) / size), round((east - west) / size)]
+        counts = np.array([north - south, east - west]) / size
+        # A footprint that was clipped between pixels has no whole number of them.
+        if is_box and np.allclose(counts, np.maximum(np.rint(counts), 1), rtol=0, atol=1e-6):
+            fields["proj:shape"] = np.rint(counts).astype(int).tolist()
     return fields

@@ -54,10 +54,22 @@ def test_open_ends_hold_everything_on_their_side():
     assert as_utc("2024-06-02") not in before
 
 
-@pytest.mark.parametrize("bad", ["not a day", ("2024", "2024", "2024"), "2024-02-30", object()])
+@pytest.mark.parametrize(
+    "bad", ["not a day", ("2024", "2024", "2024"), "2024-02-30", object(), 2024]
+)
 def test_what_is_no_time_is_refused(bad):
     with pytest.raises(CatalogError):
         as_interval(bad)
+
+
+def test_a_bare_number_is_no_date_and_says_so():
+    with pytest.raises(
+        CatalogError, match=r"not a time: 2024; write dates as text, such as '2024'"
+    ):
+        pack_time(2024)
+    with pytest.raises(CatalogError, match="not a time: 20240601"):
+        utc_column(pd.Series([20240601, 20240602]))
+    assert utc_column([float("nan"), None]).isna().all()
 
 
 def test_an_interval_that_ends_before_it_starts_names_both_ends():

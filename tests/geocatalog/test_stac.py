@@ -4,7 +4,9 @@ from datetime import UTC, datetime
 import pystac
 import pytest
 import rasterio
+import shapely
 from footprints import frame, utc
+from geopandas import GeoDataFrame
 
 from geocatalog import (
     CatalogError,
@@ -151,6 +153,23 @@ def test_round_trip_through_stac_items():
         "resolution",
     ):
         assert one[name].tolist() == two[name].tolist()
+
+
+def test_footprints_that_fill_no_pixel_grid_come_back_as_they_went():
+    across = shapely.MultiPolygon([shapely.box(179, -1, 180, 1), shapely.box(-180, -1, -179, 1)])
+    triangle = shapely.Polygon([(0, 0), (30, 0), (0, 30)])
+    clipped = shapely.box(0, 0, 34, 26)
+    for shapes, crs in [([across], 4326), ([triangle, clipped], 32610)]:
+        rows = {"filepath": "/a.tif", "start_time": "2024-06-01", "end_time": "2024-06-01"}
+        rows |= {"resolution": 10.0, "native_crs": f"EPSG:{crs}"}
+        first = InMemoryGeoCatalog(
+            GeoDataFrame(rows, index=range(len(shapes)), geometry=shapes, crs=crs)
+        )
+        written = [json.loads(json.dumps(made.to_dict())) for made in to_stac_items(first)]
+        again = from_stac_items(map(pystac.Item.from_dict, written), asset_key="data")
+        assert again.crs == first.crs
+        assert again.gdf.geometry.geom_equals(first.gdf.geometry).all()
+        assert again.gdf.resolution.tolist() == first.gdf.resolution.tolist()
 
 
 def test_written_items_are_valid_geojson_in_degrees():
