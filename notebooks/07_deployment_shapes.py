@@ -612,6 +612,7 @@ def cache_counts(url):
     return [int(float(found.get(kind, 0))) for kind in ("hit", "miss")]
 
 
+# %%
 with serving() as url:
     for clients, part in zip(SEVERAL, parts, strict=True):  # each part is new to the server
         waits["cold", clients] = ask_all(url, list(part), clients=clients)

@@ -20,7 +20,7 @@ from geostack.serve.limits import Limits
 from geostack.serve.problem import MEDIA_TYPE, Problem
 
 HEAD_BYTES = 16_384
-"""The longest head of a request."""
+"""Bytes after which a head that has not ended is refused."""
 LEAST_RATE = 8_192
 """Bytes a second that a reader must take, or it is let go."""
 
