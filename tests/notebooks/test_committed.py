@@ -39,6 +39,15 @@ def markdown_text(notebook):
     return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
 
 
+def printed(notebook):
+    return "\n".join(
+        output.get("text", "")
+        for cell in code_cells(notebook)
+        for output in cell.outputs
+        if output.output_type == "stream"
+    )
+
+
 def figures(notebook):
     return [
         output.data["image/png"]
@@ -89,13 +98,15 @@ def test_ends_with_a_recap_table_and_where_to_go_next(executed):
 def test_says_which_source_the_pixels_came_from(source, executed):
     if not re.search(r"load_(s2|landsat|naip|era5|stac)", source.read_text("utf-8")):
         pytest.skip("it reads no scene")
-    printed = "\n".join(
-        output.get("text", "")
-        for cell in code_cells(executed)
-        for output in cell.outputs
-        if output.output_type == "stream"
+    assert re.search(r"^source:", printed(executed), re.MULTILINE)
+
+
+def test_sections_on_real_scenes_hold_real_pixels(source, executed):
+    if not re.search(r"SOUTH_TYROL|FLANDERS|31UDS", source.read_text("utf-8")):
+        pytest.skip("it asks for no real scene")
+    assert re.search(r"^source: archive", printed(executed), re.MULTILINE), (
+        "executed without the archive: set GEOSTACK_ARCHIVE=../shared/data/archive"
     )
-    assert re.search(r"^source:", printed, re.MULTILINE)
 
 
 def test_code_cells_are_short(executed):
