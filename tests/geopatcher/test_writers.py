@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio.shutil
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rasterio._err import CPLE_AppDefinedError
 from rio_cogeo.cogeo import cog_validate
 
 from geopatcher import (
@@ -239,6 +241,21 @@ def test_a_full_disk_is_told_and_leaves_the_old_file(tmp_path, scene_of, patcher
     assert "MB are free" in run.stdout
     assert [path.name for path in tmp_path.iterdir()] == [name]
     np.testing.assert_array_equal(values_of(open_lazily(tmp_path / name)), before)
+
+
+def test_errors_of_gdals_own_are_told_as_those_of_the_disk(
+    tmp_path, scene_of, patcher_of, monkeypatch
+):
+    """On a file system without room GDAL raises what no class of rasterio.errors covers."""
+
+    def out_of_room(*_, **__):
+        raise CPLE_AppDefinedError(3, 1, "TIFFAppendToStrip:Write error at scanline 7")
+
+    monkeypatch.setattr(rasterio.shutil, "copy", out_of_room)
+    scene = scene_of((20, 20))
+    with pytest.raises(OSError, match=r"could not write o.tif \(TIFFAppendToStrip.*MB are free"):
+        merge_to_file(patcher_of(10, 10).stream(scene), scene, SpatialMean(), tmp_path / "o.tif")
+    assert not list(tmp_path.iterdir())
 
 
 def test_raw_rows_give_back_what_was_written_in_any_order(tmp_path):
