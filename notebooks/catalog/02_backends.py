@@ -44,7 +44,8 @@ from geostack import load_s2_timestack
 from geotoolz import NDVI, DNToReflectance, GeoTensor, write_cog
 from geotoolz.viz import plot
 
-folder = Path(tempfile.mkdtemp())
+scratch = tempfile.TemporaryDirectory()
+folder = Path(scratch.name)
 
 # %% [markdown]
 # ## Something to file
@@ -235,6 +236,7 @@ for catalog in (images, cubes, labels):
 read = gpd.read_parquet(folder / "raster.parquet")
 print(type(read).__name__, len(read), "rows in", read.crs.to_string())
 assert read.crs == images.crs
+scratch.cleanup()
 
 # %% [markdown]
 # ## Recap

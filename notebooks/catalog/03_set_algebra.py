@@ -83,6 +83,8 @@ assert len(world) == len(tahoe) + len(caldor) + len(lisbon)
 
 # %%
 borders = load_natural_earth_admin1()
+source = borders.attrs["source"]
+print(f"source: {source} (borders of {len(borders)} states)")
 borders = borders[borders["name"].isin(["California", "Nevada", "Oregon"])]
 states = InMemoryGeoCatalog(
     gpd.GeoDataFrame(
@@ -123,7 +125,11 @@ for (tile, state), part in table.drop_duplicates(["mgrs_tile", "state"]).groupby
     part.plot(ax=ax, color=colours[state], edgecolor="black", alpha=0.6)
     middle = part.geometry.iloc[0].representative_point()
     ax.annotate(f"{tile}\n{state}", (middle.x, middle.y), ha="center", va="center", size=8)
-ax.set(xlim=(-122, -118), ylim=(37.5, 40.5), title="Footprints, clipped to the states they show")
+ax.set(
+    xlim=(-122, -118),
+    ylim=(37.5, 40.5),
+    title=f"Footprints, clipped to the states they show ({source} borders)",
+)
 ax.set(xlabel="longitude (°)", ylabel="latitude (°)", aspect=1 / np.cos(np.radians(39)))
 plt.show()
 

@@ -37,11 +37,13 @@ from geocatalog import load_raster
 from geopatcher import SpatialHann, SpatialPatcher, SpatialRectangular, SpatialRegularStride
 from geostack import LAKE_TAHOE_BBOX, LAKE_TAHOE_TILE, NoSceneError, SourceUnavailableError
 from geostack import load_stac_items
-from geotoolz import NDVI, ApplyToChips, CatalogField, CatalogPipeline, DNToReflectance
-from geotoolz import GridSampler, HarmonizeBaseline, Lambda, Stitch
+from geotoolz import NDVI, SCL_CLOUDS_AND_INVALID, SCL_SNOW, ApplyToChips, CatalogField
+from geotoolz import CatalogPipeline, DNToReflectance, GridSampler, HarmonizeBaseline, Lambda
+from geotoolz import MaskFromSCL, Stitch
 from geotoolz.viz import plot
 
-folder = Path(tempfile.mkdtemp())
+scratch = tempfile.TemporaryDirectory()
+folder = Path(scratch.name)
 
 # %%
 items = load_stac_items(
@@ -54,7 +56,8 @@ items = load_stac_items(
     sign=True,
 )
 is_simulated = bool(items[0].properties.get("geostack:simulated"))
-print("source:", "simulated" if is_simulated else "real", f"({items[0].id})")
+source = "simulated" if is_simulated else "real"
+print(f"source: {source} ({items[0].id})")
 catalog = from_stac_items(items, asset_key=["B04", "B08", "SCL"])
 
 # %% [markdown]
@@ -86,20 +89,21 @@ assert corner.shape == (3, 256, 256)
 # %% [markdown]
 # ## The loop
 #
-# Water, once a date: negative NDVI on ground that SCL does not call cloud. One operator for one
-# scene, and the loop around it. The box holds the southern shore, at 20 m.
+# Water, once a date: negative NDVI, where SCL sees neither cloud nor snow, whose NDVI is negative
+# too. A catalog gives the files' own digital numbers, with the +1000 that Sentinel-2 adds since
+# baseline 04.00; each row knows its `processing_baseline`, and `HarmonizeBaseline` goes by it. One
+# operator for one scene, and the loop around it. The box holds the southern shore, at 20 m.
 
 # %%
 shore = (752000, 4312000, 766000, 4322000)
+index = HarmonizeBaseline() | DNToReflectance() | NDVI("B04", "B08")
+not_ground = MaskFromSCL("SCL", classes=(*SCL_CLOUDS_AND_INVALID, *SCL_SNOW))
 
 
 def water_mask(scene):
     """(B04, B08, SCL) -> (H, W) uint8: 1 water, 0 land, 255 not seen."""
-    ndvi = (HarmonizeBaseline(baseline="05.10") | DNToReflectance() | NDVI(0, 1))(scene[:2])
-    hidden = np.isin(scene.values[2], [0, 1, 3, 8, 9, 10])
-    return scene[0].array_as_geotensor(
-        np.where(hidden, 255, ndvi.values < 0).astype("uint8"), fill_value_default=255
-    )
+    mask = np.where(not_ground(scene), 255, index(scene).values < 0).astype("uint8")
+    return scene[0].array_as_geotensor(mask, fill_value_default=255)
 
 
 def read_shore(row):
@@ -170,7 +174,7 @@ points = ax.scatter(
     ordered.start_time.dt.tz_localize(None), ordered.water_km2, c=100 * ordered.seen, cmap="viridis"
 )
 fig.colorbar(points, label="ground seen (%)")
-ax.set(title="Water in the box, scene by scene", ylabel="water (km²)")
+ax.set(title=f"Water in the box, scene by scene ({source})", ylabel="water (km²)")
 ax.tick_params(axis="x", rotation=20)
 plt.show()
 
@@ -195,8 +199,8 @@ plt.show()
 assert np.isfinite(always.values).mean() > 0.99
 
 # %% [markdown]
-# The lake, the ponds behind it, and the streets of a town: asphalt has a negative NDVI too, which is
-# why serious water indices use green and short-wave infrared.
+# The lake, the ponds behind it, and the canals of the Tahoe Keys. Clouds moved on from date to date,
+# so none is left.
 #
 # ## Patches inside rows
 #
@@ -208,7 +212,6 @@ assert np.isfinite(always.values).mean() > 0.99
 patcher = SpatialPatcher(
     SpatialRectangular(128, boundary="shift"), SpatialRegularStride(96), SpatialHann()
 )
-index = DNToReflectance() | NDVI(red_idx=0, nir_idx=1)
 tiled = GridSampler(patcher) | ApplyToChips(index) | Stitch()
 
 
@@ -229,20 +232,22 @@ print(report, "- the same to 1e-6")
 # ## When something breaks
 #
 # One row names a file that is not there. The run goes on, and says so; a row is either wholly done
-# and in the result, or listed with its error. Mended, the journal's rows are taken as they are.
+# and in the result, or listed with its error. Once the row is mended, the same call does that row
+# and takes the others from the journal.
 
 # %%
 broken = catalog.gdf
-good = broken.loc[3, "assets"]
-broken.loc[3, "assets"] = good.replace("B08", "lost", 2)
+broken.loc[3, "assets"] = broken.loc[3, "assets"].replace("_B08_", "_lost_")
 damaged = type(catalog)(broken)
 
 settings = {"reader": read_shore, "writer": folder / "again", "journal": folder / "again.jsonl"}
 operator = Lambda(water_mask, name="water mask")
 report, some = CatalogPipeline(damaged, operator, on_row_error="skip", **settings).run()
 print(report)
-print("failed:", report.failed[0].error)
-assert (report.done, len(report.failed)) == (len(catalog) - 1, 1)
+(failure,) = report.failed
+print(f"failed: {failure.error} in {Path(failure.filepath).name}")
+assert report.done == len(catalog) - 1
+assert "_lost_" in failure.message
 
 # %%
 report, all_of_them = CatalogPipeline(catalog, operator, **settings).run()
@@ -253,8 +258,10 @@ assert len(all_of_them) == len(catalog)
 # %% [markdown]
 # ## The same on a real archive
 #
-# 118 real acquisitions in Flanders, of which many are clouds. Skipped, with a line that says so,
-# when no archive holds them.
+# 118 real acquisitions in Flanders, of which many are clouds. Their items record no baseline, and
+# `HarmonizeBaseline` refuses to guess; they are of 2017 and 2018, processed before there was an
+# offset, so the index does without it. Skipped, with a line that says so, when no archive holds
+# them.
 
 # %%
 try:
@@ -277,7 +284,7 @@ except (NoSceneError, SourceUnavailableError) as error:
 if flanders is not None:
     vegetation = CatalogPipeline(
         flanders.where("cloud_cover < 10"),
-        index,
+        DNToReflectance() | NDVI("B04", "B08"),
         writer=folder / "flanders",
         workers=2,
         columns=lambda ndvi: {"mean_ndvi": np.nanmean(ndvi.values)},
@@ -291,6 +298,17 @@ if flanders is not None:
     fig.supxlabel("contains modified Copernicus Sentinel data 2017-2018", size=8)
     plt.show()
     assert report.done == len(greenness) == len(flanders.where("cloud_cover < 10"))
+
+# %% [markdown]
+# The one point at zero is a cloud that the classification took for ground: columns are there to be
+# asked (`greenness.where("mean_ndvi < 0.1")`), and what they find is worth a look.
+
+# %%
+if flanders is not None:
+    odd = greenness.where("mean_ndvi < 0.1")
+    print("to look at:", odd.gdf.start_time.dt.strftime("%Y-%m-%d").tolist())
+    assert len(odd) == 1
+scratch.cleanup()
 
 # %% [markdown]
 # ## At ten thousand scenes
