@@ -25,7 +25,7 @@
 # - to read the error of a pipeline that fails in its seventh step.
 #
 # **Needs** no network and no imagery: everything here is numbers. The lessons on images start with
-# *Operators on a Sentinel-2 scene*.
+# [operators on a Sentinel-2 scene](03_operators_lake_tahoe.ipynb).
 
 # %%
 import math
@@ -326,14 +326,22 @@ from sklearn.linear_model import LinearRegression
 rng = np.random.default_rng(7)
 height = rng.uniform(300, 3200, (200, 1))
 measured = 22 - 0.0065 * height[:, 0] + rng.normal(0, 0.8, 200)
-regression = LinearRegression().fit(height, measured)
+batches = []
 
+
+class Regression(LinearRegression):
+    def predict(self, rows):
+        batches.append(len(rows))
+        return super().predict(rows)
+
+
+regression = Regression().fit(height, measured)
+lapse = 1000 * float(regression.coef_[0])
 at_once = ModelOp(regression, method="predict")
 in_batches = ModelOp(regression, method="predict", batch_size=64)
 assert np.allclose(at_once(height), in_batches(height))
-
-lapse = 1000 * float(regression.coef_[0])
-print(f"lapse rate: {lapse:.2f} K per km; 200 rows in batches of 64: {math.ceil(200 / 64)} calls")
+print(f"lapse rate: {lapse:.2f} K per km; the model saw {batches} rows a call")
+assert batches == [200, 64, 64, 64, 8]
 assert abs(lapse + 6.5) < 0.3
 
 # %%
@@ -406,14 +414,16 @@ assert "(3, 2) float64" in note
 # %% [markdown]
 # ## All together
 #
-# One pipeline from a station's record to a report: a guard, the thermal graph, a fan over units, a
-# snapshot, and a sink. It is still one value: it has a length, a picture, and one way to call it.
+# One pipeline from a pixel's record to a report: a guard, the thermal graph, a snapshot of what it
+# gave, a fan over what to report, and a sink. It is still one value: it has a length, a picture,
+# and one way to call it. The guard turns a digital number of 0, "no data", into NaN before the
+# graph sees it, and NaN goes through all that follows.
 
 # %%
 reports = []
 look = Snapshot()
-station = (
-    Branch(lambda record: record["dn"] > 0, Identity(), Const({"dn": 1, "emissivity": 1.0}))
+report = (
+    Branch(lambda record: record["dn"] > 0, Identity(), Const({"dn": math.nan, "emissivity": 1.0}))
     | Lambda(lambda record: ground(**record), name="thermal graph")
     | look.at("graph")
     | Fanout({
@@ -423,11 +433,14 @@ station = (
     | Sink(reports.append)
 )  # fmt: skip
 for material, epsilon in {"water": 0.99, "forest": 0.98, "dry sand": 0.92}.items():
-    print(f"{material:9}", station({"dn": 28000, "emissivity": epsilon}))
+    print(f"{material:9}", report({"dn": 28000, "emissivity": epsilon}))
+print("no data  ", report({"dn": 0, "emissivity": 0.97}))
 
-assert len(reports) == 3
-assert len(station) == 5
-assert [r["surface [C]"] for r in reports] == [26.6, 27.2, 31.6]
+assert len(report) == 5
+assert [r["surface [C]"] for r in reports[:3]] == [26.6, 27.2, 31.6]
+assert all(math.isnan(value) for value in reports[3].values())
+assert math.isnan(look["graph"]["surface_C"])
+report
 
 # %% [markdown]
 # The same digital number means 26.6 degrees on water and 31.6 on dry sand: the lower the
@@ -447,5 +460,6 @@ assert [r["surface [C]"] for r in reports] == [26.6, 27.2, 31.6]
 # | a model | `ModelOp(model, method, batch_size)` |
 # | to compare, name, save | `==`, `config_hash`, `to_yaml`, pickle |
 #
-# **Next.** *Pipeline idioms* builds retries, caches, checks and profiles from the same parts;
-# *Operators on a Sentinel-2 scene* puts them to work on an image.
+# **Where next.** [Pipeline idioms](02_pipeline_idioms.ipynb) builds retries, caches, checks and
+# profiles from the same parts; [operators on a Sentinel-2 scene](03_operators_lake_tahoe.ipynb) puts
+# them to work on an image.

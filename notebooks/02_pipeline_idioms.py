@@ -91,7 +91,7 @@ class Reflectance(Operator):
 
 # %%
 class Smooth(Operator):
-    """Mean over a square of 2 * radius + 1 pixels; deliberately the slow way."""
+    """Mean over a square of 2 * radius + 1 pixels, the slow way; wraps around at the edges."""
 
     def __init__(self, radius=3):
         self.radius = radius
@@ -476,7 +476,17 @@ assert issubclass(DiffError, QCError)
 # %% [markdown]
 # The shipped one says where, treats NaN as equal to NaN, does not wrap around on unsigned integers,
 # and refuses different shapes. It is a `QCError`, so `Quarantine(Diff(...), ...)` works.
-#
+
+# %%
+with_nan = np.array([np.nan, 1.0])
+assert Diff(with_nan)(with_nan.copy()) is not None
+for result, expected in (([2], [3]), ([1, 2], [1])):
+    try:
+        Diff(np.array(expected, "uint8"))(np.array(result, "uint8"))
+    except DiffError as error:
+        print(error)
+
+# %% [markdown]
 # ### Provenance
 #
 # How was this made? Write the answer into the result itself.
@@ -570,9 +580,16 @@ for ax, (title, picture) in zip(axes, pictures.items(), strict=True):
     image = ax.imshow(picture, **limits, extent=(0, 1.6, 0, 1.2))
     ax.set(title=title, xlabel="km", yticks=[])
 fig.colorbar(image, ax=axes[3], label="normalised difference")
+fig.suptitle("The made-up scene through four of the operators above")
 plt.show()
 
 # %% [markdown]
+# From the left: near infrared, red and green, each stretched by itself, so that plants are red; the
+# near infrared at 40 m, whose pixels show; the index, speckled by noise; and the same after a mean,
+# which quiets the speckle and blurs the shore. The outermost two pixels of the last one are not to be
+# trusted: `Smooth` wraps around, so they are mixed with the opposite side of the scene. What happens
+# at the edge is the first question to ask any operator that looks at neighbours.
+#
 # ## Instead of writing X, compose Y
 #
 # | instead of | compose |
@@ -593,5 +610,5 @@ plt.show()
 # | `x[:, ::4, ::4]` with the old transform | `Subsample(4)` |
 # | a loop over bands | `ApplyToBands(op)` |
 #
-# **Next.** *Operators on a Sentinel-2 scene* puts these around real steps: reflectance, cloud masks
-# and vegetation indices.
+# **Where next.** [Operators on a Sentinel-2 scene](03_operators_lake_tahoe.ipynb) puts these around
+# real steps: reflectance, cloud masks and vegetation indices.

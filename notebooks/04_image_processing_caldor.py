@@ -29,20 +29,17 @@
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
-from georeader.geotensor import GeoTensor
 
 from geostack import CALDOR_BBOX, CALDOR_TILE, SOUTH_TYROL_BBOX, SOUTH_TYROL_TILE
 from geostack import NoSceneError, SourceUnavailableError, load_s2_chip
-from geotoolz import NBR, NDVI, NDWI, CombineMasks, DNToReflectance, Fanout, Gamma
-from geotoolz import MaskFromSCL, Mosaic, PercentileClip, SelectBands, Sequential, ToFloat32
-from geotoolz import ToRGB
+from geotoolz import NBR, NDVI, NDWI, ApplyMask, CombineMasks, DilateMask, DNToReflectance
+from geotoolz import Fanout, Gamma, MaskFromSCL, Mosaic, PercentileClip, SelectBands, Sequential
+from geotoolz import ToFloat32, ToRGB
 from geotoolz.cloud import SCL_CLOUDS_AND_INVALID, SCL_SNOW, SCL_WATER
 from geotoolz.viz import plot
 
 # %%
 BANDS = ("B02", "B03", "B04", "B08", "B12", "SCL")
-
-
 TILES = (CALDOR_TILE, "10SGJ")  # the box crosses the edge between two tiles
 
 
@@ -57,6 +54,7 @@ def load(date_range):
 
 # %%
 before, after = load("2021-08-01/2021-08-13"), load("2021-11-01/2021-11-30")
+source = before.attrs["source"]
 for name, scene in (("before", before), ("after", after)):
     print(f"source: {scene.attrs['source']} ({name}: {scene.attrs['item_id']} and its neighbour)")
 print("shape:", before.shape, before.dtype, "| crs:", before.crs)
@@ -67,7 +65,10 @@ assert before.shape == after.shape
 # %% [markdown]
 # The box crosses the northern edge of tile 10SGH, and the loader gives the part inside the tile it
 # is asked for. Neighbouring tiles of one UTM zone share one pixel grid, so `Mosaic` joins them
-# without resampling; and both dates share it too, so what follows can subtract them.
+# without resampling; and both dates share it too, so what follows can subtract them. Had the second
+# date been after January 2022, its numbers would carry Sentinel-2's offset and the first one's not,
+# and the whole forest would seem to have changed; the loader takes it away, as
+# [the lesson before](03_operators_lake_tahoe.ipynb) shows.
 
 # %% [markdown]
 # ## From digital numbers to a picture
@@ -164,10 +165,9 @@ plt.show()
 # for its severity classes.
 
 # %%
-dnbr_values = maps["before"]["NBR"].values - maps["after"]["NBR"].values
-dnbr_values[unusable.values] = np.nan
-attrs = {"source": before.attrs["source"], "long_name": "dNBR"}
-dnbr = GeoTensor(dnbr_values, before.transform, before.crs, np.nan, attrs)
+dnbr = ApplyMask()(maps["before"]["NBR"] - maps["after"]["NBR"], unusable)
+known = np.isfinite(dnbr.values)
+assert not known[unusable.values].any()
 
 CLASSES = {  # id: (name, lower limit of dNBR, colour)
     1: ("regrowth", -np.inf, "#1a7837"),
@@ -178,14 +178,13 @@ CLASSES = {  # id: (name, lower limit of dNBR, colour)
     6: ("high severity", 0.66, "#7a0177"),
 }
 limits = [lower for _, lower, _ in CLASSES.values()]
-severity = np.digitize(dnbr_values, limits[1:]).astype(np.uint8) + 1
-severity[np.isnan(dnbr_values)] = 0
+severity = np.where(known, np.digitize(dnbr.values, limits[1:]) + 1, 0).astype(np.uint8)
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
 style = {"cmap": "PuOr_r", "vmin": -1, "vmax": 1, "label": "dNBR (unitless)"}
 plot(dnbr, ax=axes[0], title="dNBR: orange burned", **style)
-classes = GeoTensor(severity, before.transform, before.crs, 0, {"source": attrs["source"]})
+classes = dnbr.array_as_geotensor(severity, fill_value_default=0)
 legend = {number: (name, colour) for number, (name, _, colour) in CLASSES.items()}
 plot(classes, ax=axes[1], title="Burn severity, USGS classes", classes=legend)
 axes[1].set_ylabel("")
@@ -210,14 +209,14 @@ print(f"{'burnt':14} {burnt:7.1f} km2  {burnt / KM2_PER_ACRE:10,.0f} acres")
 print(f"{'published':14} {PUBLISHED_ACRES * KM2_PER_ACRE:7.1f} km2  {PUBLISHED_ACRES:10,} acres")
 
 # %%
-assert np.isclose(sum(areas.values()), np.isfinite(dnbr_values).sum() * PIXEL_KM2)
-if before.attrs["source"] == "simulated":
+assert np.isclose(sum(areas.values()), known.sum() * PIXEL_KM2)
+if source == "simulated":
     assert 0.9 < burnt / KM2_PER_ACRE / PUBLISHED_ACRES < 1.05
 
 fig, ax = plt.subplots(figsize=(7, 2.6), layout="constrained")
 colours = [colour for _, _, colour in CLASSES.values()]
 ax.barh(list(areas), list(areas.values()), color=colours, edgecolor="black", lw=0.5)
-ax.set(title=f"Area per severity class ({attrs['source']} scene)", xlabel="area (km$^2$)")
+ax.set(title=f"Area per severity class ({source} scene)", xlabel="area (km$^2$)")
 ax.invert_yaxis()
 plt.show()
 
@@ -225,34 +224,58 @@ plt.show()
 # On a real scene the sum of the burnt classes and a published perimeter differ for good reasons: a
 # perimeter encloses islands that did not burn, light ground fire under a closed canopy stays below
 # the lowest threshold, snow and clouds hide some ground, and a box shows only the part of a fire that
-# lies inside of it. In the simulation they are near because the scar was drawn until they were; what
-# is missing lies mostly under the pixels that were dropped.
+# lies inside of it. In the simulation they are near because the scar was drawn until they were.
+#
+# And regrowth, three months after a fire? A number that cannot be is a reason to look where it lies.
+
+# %%
+snow = MaskFromSCL("SCL", classes=SCL_SNOW)(after)
+near_snow = DilateMask(radius=10)(snow).values
+for number in (1, 2):
+    share = near_snow[severity == number].mean()
+    print(f"{CLASSES[number][0]:8} within 100 m of snow on the second date: {share:.0%}")
+if source == "simulated":
+    assert near_snow[severity == 1].mean() > 0.8
+
+# %% [markdown]
+# It is the rim of the first snow, which SCL calls bare ground and NBR calls green. A mask that is to be
+# relied on is grown: `drop | DilateMask(10)` in the cell of the masks leaves the rims out, and some
+# good ground with them.
 #
 # ## A histogram, and what NDVI lost
+#
+# How sharp are those classes? Left, all values of dNBR with the thresholds between the classes;
+# right, how much NDVI, an index of other bands, was lost in each.
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(11, 3), layout="constrained")
-axes[0].hist(dnbr_values[np.isfinite(dnbr_values)], np.linspace(-0.6, 1.2, 181), color="0.6")
+axes[0].hist(dnbr.values[known], np.linspace(-0.3, 1.2, 151), color="0.6")
 for name, lower, _ in list(CLASSES.values())[1:]:
     axes[0].axvline(lower, color="black", lw=0.6)
     axes[0].text(lower + 0.01, axes[0].get_ylim()[1] * 0.97, name, rotation=90, va="top", size=7)
-axes[0].set(title=f"dNBR ({attrs['source']} scene)", xlabel="dNBR (unitless)", ylabel="pixels")
+axes[0].set(title=f"dNBR ({source} scene)", xlabel="dNBR (unitless)", ylabel="pixels")
 
 loss = maps["before"]["NDVI"].values - maps["after"]["NDVI"].values
 groups = [loss[severity == number] for number in range(2, 7)]
 names = [CLASSES[number][0] for number in range(2, 7)]
 axes[1].boxplot(groups, orientation="horizontal", tick_labels=names, showfliers=False)
-axes[1].set(title="NDVI lost, by severity class", xlabel="NDVI before minus after (unitless)")
+axes[1].set(title=f"NDVI lost, by severity class ({source} scene)")
+axes[1].set_xlabel("NDVI before minus after (unitless)")
 plt.show()
 
 # %%
 medians = [float(np.nanmedian(group)) for group in groups]
 print("median NDVI lost:", {n: round(m, 2) for n, m in zip(names, medians, strict=True)})
-if before.attrs["source"] == "simulated":
+if source == "simulated":
     assert medians == sorted(medians)
 
 # %% [markdown]
-# The more severe the class, the more NDVI is lost: two indices from different bands agree.
+# The more severe the class, the more NDVI is lost: two indices agree of which only one sees short-wave
+# infrared. The left picture has a peak of unburnt ground and one broad hump, with no gap at any
+# threshold: the classes cut a continuum, so areas per class move with the thresholds, and the sum of
+# the burnt ones with the lowest of them. On real scenes the peak is wider and seldom at zero, since
+# August and November differ in sun and season as well; its place outside of the fire is what is
+# subtracted first (Key and Benson, 2006, call it the offset of the pair).
 #
 # ## The same chain on a real scene
 #

@@ -31,11 +31,10 @@ import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.patches import Rectangle
 
 from geopatcher import CoverageWarning, RasterField, SpatialBoxcar, SpatialHann
 from geopatcher import SpatialOverlapAdd, SpatialPatcher, SpatialRectangular
-from geopatcher import SpatialRegularStride
+from geopatcher import SpatialRegularStride, draw_chips
 from geostack import SOUTH_TYROL_BBOX, SOUTH_TYROL_TILE, NoSceneError
 from geostack import SourceUnavailableError, load_s2_chip
 from geotoolz import NDVI, ApplyToChips, DNToReflectance, GridSampler, Lambda, Sequential
@@ -66,7 +65,7 @@ print("NDVI:", whole.shape, whole.dtype)
 # %%
 NDVI_STYLE = {"cmap": "BrBG", "vmin": -1, "vmax": 1, "label": "NDVI (unitless)"}
 fig, ax = plt.subplots(figsize=(4.2, 8), layout="constrained")
-plot(whole, ax=ax, title="NDVI of the western half of Lake Tahoe", **NDVI_STYLE)
+plot(whole, ax=ax, title="NDVI of Lake Tahoe, in one piece", **NDVI_STYLE)
 plt.show()
 
 # %% [markdown]
@@ -122,8 +121,7 @@ assert patch.data.shape == (2, 256, 256)
 def draw_grid(ax, patcher, title, colour="tab:orange"):
     """Draw every chip's outline over the scene, in pixels."""
     ax.imshow(whole.values[::8, ::8], cmap="Greys", extent=(0, 1599, 3935, 0), vmin=-1, vmax=1)
-    for row, col in patcher.anchors(field):
-        ax.add_patch(Rectangle((col, row), 256, 256, fill=False, ec=colour, lw=0.6))
+    draw_chips(ax, patcher.split(field), colors=colour, linewidths=0.6)
     ax.set(title=title, xlabel="column (10 m pixels)", ylabel="row (10 m pixels)")
     ax.set(xlim=(-40, 1640), ylim=(3975, -40))
 
@@ -240,8 +238,9 @@ rows, cols = slice(3135, 3935), slice(700, 1500)
 fig, axes = plt.subplots(1, 2, figsize=(9, 4.4), sharey=True, layout="constrained")
 for ax, (name, values) in zip(axes, results.items(), strict=True):
     image = ax.imshow(values[rows, cols], cmap="cividis", vmin=0, vmax=1, extent=(0, 8, 8, 0))
-    ax.set(title=f"South shore ({source}), stretched, {name}", xlabel="east (km)")
+    ax.set(title=name, xlabel="east (km)")
 axes[0].set_ylabel("south (km)")
+fig.suptitle(f"The southern shore ({source}), each chip stretched by itself")
 fig.colorbar(image, ax=axes, label="stretched NDVI (0 to 1)")
 plt.show()
 
@@ -296,6 +295,8 @@ costs = {
 }
 for name, (seconds, peak) in costs.items():
     print(f"{name:22} {seconds * 1e3:6.0f} ms   peak {peak:6.1f} MB")
+blended_pixels = shifted.n_anchors(scene) * 256**2 / whole.size
+print(f"blending computes {blended_pixels:.2f} pixels for each one of the scene")
 
 # %%
 output = whole.values.nbytes / 2**20
@@ -305,15 +306,17 @@ axes[0].barh(list(costs), [seconds * 1e3 for seconds, _ in costs.values()], colo
 axes[0].set(title="Time", xlabel="median of 5 runs (ms)")
 axes[1].barh(list(beyond), list(beyond.values()), color="tab:orange")
 axes[1].set(title="Memory beyond input and output", xlabel="peak (MB)", yticklabels=[])
+for ax in axes:
+    ax.invert_yaxis()
 plt.show()
 assert beyond["tiled, blended (Hann)"] < 64
 assert beyond["tiled, local"] < 64
 
 # %% [markdown]
-# The whole-scene call holds both bands of the scene as floats; the tiled ones hold a chip. For a
-# scene ten times as tall the first bar of the right chart grows tenfold, and the others stay.
-# Blending computes 1.75 pixels for each one of the scene: that is the price of no seams, paid only
-# by operators that may have some.
+# The whole-scene call holds both bands of the scene as floats; the tiled ones hold a strip as high
+# as a chip. For a scene ten times as tall the first bar of the right chart grows tenfold, and the
+# others stay ([streaming](patching/06_streaming.ipynb) measures it). What blending computes twice is
+# the price of no seams, paid only by operators that may have some.
 #
 # ## Which combination for which task
 #
@@ -328,8 +331,8 @@ assert beyond["tiled, local"] < 64
 # %% [markdown]
 # ## The same on a real scene
 #
-# Bolzano in South Tyrol, 705 x 935 pixels, Sentinel-2 on 12 June 2022. The cell is skipped, and says
-# so, when no source holds that scene.
+# Bolzano in South Tyrol, Sentinel-2 on 12 June 2022. The cell is skipped, and says so, when no source
+# holds that scene.
 
 # %%
 try:
