@@ -17,6 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 from geotoolz.bands import Band, band_index, band_names, check_band, check_band_order, take_band
 from geotoolz.carrier import NAN, Raster, fill_of, float_dtype, nodata_mask, rewrap, values_of
 from geotoolz.cloud import SCL_CLOUDS_AND_INVALID, mask_from_scl
+from geotoolz.grid import same_crs
 from geotoolz.indices import ndvi
 from pipekit import Operator
 
@@ -158,7 +159,8 @@ def _check_alike(first: Raster, other: Raster) -> None:
         raise TypeError("a stack is made of GeoTensors or of plain arrays, not of both")
     if not (isinstance(first, GeoTensor) and isinstance(other, GeoTensor)):
         return
-    if not first.same_extent(other):
+    aligned = first.transform.almost_equals(other.transform, precision=1e-3)
+    if not aligned or not same_crs(first.crs, other.crs):
         raise ValueError(
             "rasters of a stack must lie on one grid, got transforms "
             f"{tuple(first.transform)[:6]} and {tuple(other.transform)[:6]} "

@@ -22,6 +22,7 @@ from geotoolz.grid import (
     georeferenced,
     grid_in_bounds,
     grid_of,
+    same_crs,
     upright,
 )
 from geotoolz.join import AlignAndStack, Mosaic, align_and_stack, mosaic
@@ -216,7 +217,7 @@ class ResampleLike(Operator):
 
     def _apply(self, raster: Raster) -> Raster:
         source = georeferenced(raster, "ResampleLike")
-        if CRS.from_user_input(source.crs) != CRS.from_string(self.like["crs"]):
+        if not same_crs(source.crs, self.like["crs"]):
             raise ValueError(
                 f"ResampleLike needs one CRS, got {source.crs} and {self.like['crs']}; "
                 "use ReprojectLike"

@@ -13,7 +13,15 @@ from rasterio import Affine
 
 from geotoolz.bands import check_band_order
 from geotoolz.carrier import NAN, Raster, fill_of, nodata_mask, rewrap
-from geotoolz.grid import Bounds, GridLike, bounds_in_crs, georeferenced, grid_of, upright
+from geotoolz.grid import (
+    Bounds,
+    GridLike,
+    bounds_in_crs,
+    georeferenced,
+    grid_of,
+    same_crs,
+    upright,
+)
 from geotoolz.warp import check_resampling, reproject_to
 from pipekit import Operator
 
@@ -87,13 +95,11 @@ def align_and_stack(
 
 
 def _union_grid(parts: Sequence[GeoTensor]) -> Any:
-    from rasterio.crs import CRS
-
     first = parts[0]
     upright(first.transform, "a mosaic")
     boxes = [first.bounds]
     for part in parts[1:]:
-        same = CRS.from_user_input(part.crs) == CRS.from_user_input(first.crs)
+        same = same_crs(part.crs, first.crs)
         boxes.append(part.bounds if same else bounds_in_crs(part.bounds, part.crs, first.crs))
     # Whole pixels of the first raster's grid, so that it is copied and not resampled.
     columns, rows = zip(*(_pixel_span(first, box) for box in boxes), strict=True)

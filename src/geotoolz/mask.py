@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from geotoolz.bands import Band, check_band, take_band
 from geotoolz.carrier import NAN, Raster, fill_mask, fill_of, nodata_mask, rewrap, values_of
+from geotoolz.grid import same_crs
 from pipekit import Operator
 
 
@@ -30,7 +31,7 @@ def apply_mask(raster: Raster, mask: Raster, fill_value: float | int = NAN) -> R
     """
     values = values_of(raster)
     where = checked_mask(mask, values.shape)
-    _check_same_grid(raster, mask)
+    _check_place(raster, _place(mask))
     check_fill(fill_value, values.dtype, "ApplyMask")
     out = values.copy()
     np.copyto(out, values.dtype.type(fill_value), where=where)
@@ -85,7 +86,7 @@ def combine_masks(*masks: Raster, mode: str = "any") -> Raster:
     for other in masks[1:]:
         if values_of(other).shape != shape:
             raise ValueError(f"masks must have one shape, got {shape} and {values_of(other).shape}")
-        _check_same_grid(masks[0], other)
+        _check_place(masks[0], _place(other))
         join(out, checked_mask(other, shape), out=out)
     return rewrap(masks[0], out)
 
@@ -146,15 +147,20 @@ def _check_mode(mode: str) -> None:
         raise ValueError(f"mode must be 'any' or 'all', got {mode!r}")
 
 
-def _check_same_grid(raster: Raster, mask: Raster) -> None:
-    """Raise ValueError when both carry a georeference and the two differ."""
-    if not (isinstance(raster, GeoTensor) and isinstance(mask, GeoTensor)):
+def _place(mask: Any) -> tuple[Any, Any] | None:
+    return (mask.transform, mask.crs) if isinstance(mask, GeoTensor) else None
+
+
+def _check_place(raster: Raster, place: tuple[Any, Any] | None) -> None:
+    """Raise ValueError when a raster lies elsewhere than a mask whose place is known."""
+    if place is None or not isinstance(raster, GeoTensor):
         return
-    same = raster.transform.almost_equals(mask.transform, precision=1e-6)
-    if not same or str(raster.crs) != str(mask.crs):
+    transform, crs = place
+    same = raster.transform.almost_equals(transform, precision=1e-6)
+    if not same or not same_crs(raster.crs, crs):
         raise ValueError(
             "the mask lies on another grid than the raster: "
-            f"{mask.crs} {tuple(mask.transform)[:6]} and {raster.crs} "
+            f"{crs} {tuple(transform)[:6]} and {raster.crs} "
             f"{tuple(raster.transform)[:6]}; resample it with ResampleLike first"
         )
 
@@ -200,6 +206,7 @@ class ApplyMask(Operator):
         # A plain array can be written into a config, a GeoTensor can't.
         self.mask = values_of(mask) if isinstance(mask, GeoTensor) else mask
         self.fill_value = fill_value
+        self._place = _place(mask)
 
     @property
     def local(self) -> bool:  # type: ignore[override]
@@ -208,6 +215,8 @@ class ApplyMask(Operator):
 
     def _apply(self, raster: Raster, mask: Raster | None = None) -> Raster:
         given = self.mask if mask is None else mask
+        if mask is None:
+            _check_place(raster, self._place)
         if given is None:
             raise TypeError("ApplyMask has no mask: give ApplyMask(mask=...) or op(raster, mask)")
         if isinstance(given, Operator):

@@ -129,7 +129,7 @@ class AssertHasAttribute(Check):
     Args:
         name: the attribute, such as "crs", or a key of the carrier's `attrs`.
         value: what it must equal; by default (`...`) any value will do. A CRS may be given as
-            its text, such as "EPSG:32610".
+            any library's object or as its text, such as "EPSG:32610".
 
     >>> AssertHasAttribute("real", value=2)(2)
     2
@@ -156,7 +156,9 @@ class AssertHasAttribute(Check):
 
 
 def _same(found: Any, wanted: Any) -> bool:
-    if isinstance(wanted, str) and not isinstance(found, str) and str(found) == wanted:
+    # Two libraries' objects for one CRS are not equal, but read the same.
+    has_text = any(isinstance(x, str) or hasattr(x, "to_wkt") for x in (found, wanted))
+    if has_text and str(found) == str(wanted):
         return True
     return bool(np.all(found == wanted)) and np.shape(found) == np.shape(wanted)
 

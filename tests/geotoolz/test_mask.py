@@ -4,6 +4,7 @@ from georeader.geotensor import GeoTensor
 from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 from rasterio import Affine
+from rasterio.crs import CRS
 
 import geotoolz as gz
 from geotoolz.mask import apply_mask, combine_masks, invert_mask, mask_where
@@ -88,6 +89,20 @@ def test_a_mask_on_another_grid_is_refused(tile):
     elsewhere = GeoTensor(np.zeros((5, 7), bool), tile.transform, "EPSG:32633")
     with pytest.raises(ValueError, match="EPSG:32633"):
         apply_mask(tile, elsewhere)
+    for misplaced in (moved, elsewhere):
+        with pytest.raises(ValueError, match="the mask lies on another grid"):
+            gz.ApplyMask(misplaced)(tile)
+        assert gz.ApplyMask(misplaced)(tile.values).shape == tile.shape
+
+
+@pytest.mark.parametrize("form", [32632, CRS.from_epsg(32632), CRS.from_epsg(32632).to_wkt()])
+def test_one_crs_in_two_forms_is_one_grid(tile, form):
+    mask = GeoTensor(np.zeros((5, 7), bool), tile.transform, form)
+    assert gz.ApplyMask(mask)(tile).crs == tile.crs
+    assert apply_mask(tile, mask).crs == tile.crs
+    assert gz.CombineMasks()(GeoTensor(mask.values, tile.transform, tile.crs), mask).sum() == 0
+    again = GeoTensor(tile.values, tile.transform, form, tile.fill_value_default)
+    assert gz.MedianComposite()([tile, again]).crs == tile.crs
 
 
 def test_no_mask_at_all_is_an_error():

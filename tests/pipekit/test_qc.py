@@ -1,6 +1,7 @@
 """The Assert family: what passes, what fails, and with which words."""
 
 import numpy as np
+import pyproj
 import pytest
 from georeader.geotensor import GeoTensor
 from rasterio import Affine
@@ -26,6 +27,8 @@ CASES = [
     (pk.AssertDType("float32"), [1.0], "a list has no dtype"),
     (pk.AssertHasAttribute("crs"), tensor(np.zeros((2, 2))), None),
     (pk.AssertHasAttribute("crs", value="EPSG:32610"), tensor(np.zeros((2, 2))), None),
+    (pk.AssertHasAttribute("crs", value=CRS.from_epsg(32610)), tensor(np.zeros((2, 2))), None),
+    (pk.AssertHasAttribute("crs", value=pyproj.CRS(32610)), tensor(np.zeros((2, 2))), None),
     (
         pk.AssertHasAttribute("crs", value="EPSG:4326"),
         tensor(np.zeros((2, 2))),
