@@ -87,6 +87,19 @@ def test_any_attribute_survives_as_a_tag(value):
     assert io._decoded(io._encoded(value)) == value
 
 
+def test_what_numpy_holds_comes_back_as_what_it_means(tmp_path):
+    held = {"offset_applied": np.False_, "scene": np.int64(5), "weights": np.float32([0.5, 1])}
+    back = read(write_cog(raster(**held), tmp_path / "a.tif")).attrs
+    assert back["offset_applied"] is False
+    assert (back["scene"], back["weights"]) == (5, [0.5, 1])
+    scene = raster(
+        "uint16", (1, 8, 8), fill=0, offset_applied=np.False_, processing_baseline="05.10"
+    )
+    scene.values[:] = 3000
+    through_file = gz.HarmonizeBaseline()(read(write_cog(scene, tmp_path / "scene.tif")))
+    assert (through_file.values == 2000).all()
+
+
 def test_the_provenance_of_a_pipeline_is_in_the_file(tmp_path):
     from pipekit import Provenance
 
