@@ -1,11 +1,13 @@
 """Pipelines and map tiles over HTTP, within limits: a FastAPI application from operators.
 
     from geostack.serve import Pipeline, create_app, running, scene_layer
+    colours = Colormap("BrBG", -1.0, 1.0)
     app = create_app(
         pipelines={"ndvi": Pipeline(DNToReflectance() | NDVI(), bands=("B04", "B08"))},
-        layers={"ndvi": scene_layer(item, NDVI() | Colormap("BrBG", -1, 1), ("B04", "B08"))},
+        layers={"ndvi": scene_layer(item, NDVI() | colours, ("B04", "B08"), source)},
     )
-    uvicorn.run(app)             # or: geostack serve --pipelines FILE.yaml
+    uvicorn.run(app, **geostack.serve.connection.server_options(app))
+    # or, in a shell: geostack serve --pipelines FILE.yaml
 
     with running(app) as url:    # in a notebook or a test, while the block lasts
         requests.get(url + "/pipelines")

@@ -151,7 +151,7 @@ def test_a_body_that_breaks_off_is_no_failure_of_the_server(start):
 
 def test_stopping_waits_for_a_body_and_then_for_its_answer(running, upload):
     app = create_app(
-        {"slow": Pipeline(Slow(0.9), ("B04", "B08"))}, limits=Limits(seconds=1, body_seconds=1.9)
+        {"slow": Pipeline(Slow(0.8), ("B04", "B08"))}, limits=Limits(seconds=1.9, body_seconds=5)
     )
     server, body = running(app, server_options(app)), upload()
     head = (
@@ -163,7 +163,7 @@ def test_stopping_waits_for_a_body_and_then_for_its_answer(running, upload):
         while app.state.service.bodies.arriving == 0:
             time.sleep(0.01)
         server.server.should_exit = True
-        time.sleep(1.4)
+        time.sleep(1.5)
         client.sendall(body[50:])
         assert client.recv(4000).startswith(b"HTTP/1.1 200")
     server.stop()
