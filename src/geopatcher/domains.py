@@ -270,9 +270,16 @@ class VectorDomain:
 
     @cached_property
     def points(self) -> PointDomain:
-        """The shapes' centroids."""
+        """The shapes' centroids; raises `PatchError` where a shape is missing or empty."""
         import shapely
 
+        nowhere = shapely.is_missing(self.geometries) | shapely.is_empty(self.geometries)
+        if nowhere.any():
+            raise PatchError(
+                f"{int(nowhere.sum())} of {len(self)} shapes are missing or empty, the first is "
+                f"number {int(nowhere.argmax())}, and so lie nowhere; drop them first: "
+                "gdf[gdf.geometry.notna() & ~gdf.geometry.is_empty]"
+            )
         return PointDomain(shapely.get_coordinates(shapely.centroid(self.geometries)), crs=self.crs)
 
     @cached_property

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from rasterio import Affine
-from shapely import box
+from shapely import Point, Polygon, box
 
 from geopatcher import GridDomain, PatchError, PointDomain, RasterDomain, VectorDomain
 from geopatcher.domains import as_domain, as_raster_domain
@@ -86,3 +86,10 @@ def test_shapes_have_bounds_and_centroids():
 def test_what_is_no_domain_is_refused(make, message):
     with pytest.raises(PatchError, match=message):
         make()
+
+
+@pytest.mark.parametrize("nowhere", [None, Point(), Polygon()])
+def test_a_shape_that_lies_nowhere_shifts_no_other(nowhere):
+    domain = VectorDomain([Point(0, 0), nowhere, Point(2, 0)])
+    with pytest.raises(PatchError, match=r"1 of 3 shapes .* the first is number 1.*drop them"):
+        domain.points  # noqa: B018

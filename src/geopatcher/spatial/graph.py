@@ -58,7 +58,9 @@ class SpatialKNNGraph(PointGraph):
         """Return the nearest members with their distances."""
         points = _points(domain, "SpatialKNNGraph")
         if self.k > len(points):
-            raise PatchError(f"{self.k} nearest of {len(points)} points cannot be found")
+            raise PatchError(
+                f"{self.k} nearest of {len(points)} points cannot be found; give a smaller k"
+            )
         place = _place(points, anchor)
         distance, index = map(np.atleast_1d, points.tree.query(place, k=self.k))
         if isinstance(anchor, int | np.integer) and anchor not in index:

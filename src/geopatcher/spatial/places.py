@@ -101,7 +101,10 @@ class MemberPlaces:
     def scattered(self, count: int, draws: Draws) -> list[int]:
         """Return distinct members in random order."""
         if count > self.count:
-            raise PatchError(f"{count} distinct of {self.count} {self.what} cannot be drawn")
+            raise PatchError(
+                f"{count} distinct of {self.count} {self.what} cannot be drawn; give a smaller "
+                "n_samples"
+            )
         return [int(i) for i in draws.shuffled(self.count)[:count]]
 
     def apart(self, min_dist: float, draws: Draws) -> list[int]:
