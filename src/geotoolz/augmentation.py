@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from geotoolz.carrier import Raster, fill_of, nodata_mask, rewrap, values_of
 from pipekit import Operator
 
-Seed = int | Sequence[int] | SeedSequence | Generator | None
+Seed = int | Sequence[int] | None
 Range = tuple[float, float]
 
 
@@ -30,7 +30,8 @@ class Augmentation(Operator):
         """Return the changed chip, or (chip, label, ...) when labels were given."""
         if seed is None:
             return super().__call__(chip, *labels)
-        return self._run(default_rng(seed), chip, labels)
+        # A generator or sequence of numpy's changes as it is used: twice would not be the same.
+        return self._run(default_rng(SeedSequence(seed)), chip, labels)
 
     def _apply(self, chip: Raster, *labels: Raster) -> Any:
         return self._run(default_rng(), chip, labels)

@@ -45,6 +45,12 @@ def test_the_same_seed_gives_the_same_chip(op, seed):
     assert first.transform == second.transform
 
 
+@pytest.mark.parametrize("seed", [np.random.SeedSequence(1), np.random.default_rng(1), "one"])
+def test_a_seed_that_is_no_number_is_refused(seed):
+    with pytest.raises(TypeError, match="int or sequence of ints"):
+        gz.RandomFlip()(chip(), seed=seed)
+
+
 @by_name
 def test_other_seeds_give_other_chips(op):
     assert len({op(chip(), seed=seed).values.tobytes() for seed in range(12)}) > 1
