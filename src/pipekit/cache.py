@@ -12,6 +12,7 @@ from pipekit.carrier import is_carrier
 from pipekit.control import checked_operator
 from pipekit.encode import NotSerializableError
 from pipekit.hashing import content_hash
+from pipekit.mode import current_mode
 from pipekit.operator import Operator
 from pipekit.store import MISSING, FolderStore, MemoryStore
 
@@ -24,9 +25,9 @@ _IMMUTABLE = (bool, int, float, complex, str, bytes, type(None), np.generic)
 class Cache(Operator):
     """Run an operator once per content of its input, and return the remembered result after that.
 
-    A result is known by the hash of the inputs' content (see `content_hash`) and the operator's
-    `config_hash`. Callers that ask for the same result at the same time wait for the one that
-    computes it. What is returned is the caller's own copy.
+    A result is known by the hash of the inputs' content (see `content_hash`), the operator's
+    `config_hash` and the `pipeline_mode`. Callers that ask for the same result at the same time
+    wait for the one that computes it. What is returned is the caller's own copy.
 
     The code of an operator is no part of its config: after changing what a class does, clear the
     cache or give a `key`.
@@ -80,7 +81,9 @@ class Cache(Operator):
         self._computing: dict[str, threading.Event] = {}
 
     def _apply(self, *inputs: Any) -> Any:
-        key = content_hash(self.op.config_hash if self.key is None else self.key, *inputs)
+        stands_for = self.op.config_hash if self.key is None else self.key
+        # A step that runs in training only must not be remembered for evaluation.
+        key = content_hash(stands_for, current_mode(), *inputs)
         while True:
             with self._lock:
                 found = self._store.get(key)

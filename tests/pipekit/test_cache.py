@@ -29,6 +29,14 @@ class Counted(pk.Operator):
         return len(self._runs)
 
 
+def test_what_training_made_is_not_remembered_for_evaluation():
+    cached = pk.Cache(pk.ModeGated(pk.Const(100), mode="train"))
+    with pk.pipeline_mode("train"):
+        assert (cached(1), cached(1)) == (100, 100)
+    assert (cached(1), cached(1)) == (1, 1)
+    assert (cached.hits, cached.misses) == (2, 2)
+
+
 def test_equal_content_is_computed_once():
     op = Counted()
     cache = pk.Cache(op)
