@@ -40,6 +40,12 @@ class Mosaic:
         kind = np.float64 if method == "mean" else self.dtype
         self._data: Any = None if method == "median" else np.zeros(self.shape, dtype=kind)
 
+    def holds(self, dtype: np.dtype) -> bool:
+        """Whether values of another file's dtype keep their meaning in this raster."""
+        both_float = dtype.kind == self.dtype.kind == "f"
+        averaged = self.method in ("mean", "median")
+        return averaged or both_float or bool(np.can_cast(dtype, self.dtype))
+
     def add(self, piece: Piece) -> None:
         """Merge one piece into the raster."""
         if self.method == "median":
@@ -138,11 +144,21 @@ def output_dtype(method: str, dtype: np.dtype) -> np.dtype:
 def fill_for(method: str, bands: Bands, nodata: float | None) -> float:
     """Return what marks missing pixels: `nodata`, else NaN for floats, else the files' own, else 0.
 
+    Raises CatalogError for a `nodata` that the result's dtype cannot hold.
+
     >>> fill_for("last", Bands(np.dtype("uint16"), 1, None, (None,)), None)
     0
     """
+    kind = output_dtype(method, bands.dtype)
     if nodata is not None:
+        if kind.kind in "iu" and not (
+            np.iinfo(kind).min <= nodata <= np.iinfo(kind).max and nodata == int(nodata)
+        ):
+            raise CatalogError(
+                f"nodata={nodata} does not fit pixels of {kind}; it holds whole numbers from "
+                f"{np.iinfo(kind).min} to {np.iinfo(kind).max}"
+            )
         return nodata
-    if output_dtype(method, bands.dtype).kind == "f":
+    if kind.kind == "f":
         return bands.nodata if bands.nodata is not None and bands.dtype.kind == "f" else np.nan
     return 0 if bands.nodata is None else bands.nodata

@@ -325,6 +325,11 @@ def _merge(read: Iterator[Read], request: _Request, method: str, slice_: GeoSlic
                 f"{row.filepath} has {bands.count} bands, the files before it {first.count}; "
                 "choose with band_indexes="
             )
+        elif not mosaic.holds(bands.dtype):
+            raise CatalogError(
+                f"{row.filepath} is {bands.dtype}, which the files before it, {first.dtype}, "
+                "cannot hold; load them apart, or merge by 'mean' or 'median', which give floats"
+            )
         if piece is not None:
             mosaic.add(piece)
             files.append(row.filepath)

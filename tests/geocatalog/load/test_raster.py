@@ -147,6 +147,33 @@ def test_merging_agrees_with_numpy_on_random_stacks(tmp_path):
             np.testing.assert_allclose(got, expected, rtol=1e-6)
 
 
+def test_files_that_one_dtype_cannot_hold_are_refused_and_never_wrap(tmp_path):
+    small = write_raster(tmp_path / "a.tif", np.full((1, 1, 2), 7, "uint8"), west=0, north=10)
+    large = write_raster(tmp_path / "b.tif", np.full((1, 1, 2), 3000, "uint16"), west=20, north=10)
+    slice_ = GeoSlice((0, 0, 40, 10), None, 10, 32610)
+    narrow_first, wide_first = ([small, large], [large, small])
+    for method in ("first", "min", "max"):
+        with pytest.raises(
+            CatalogError, match=r"b\.tif is uint16, which the files .* uint8, cannot"
+        ):
+            load_raster(build_raster_catalog(narrow_first), slice_, merge_method=method)
+        got = load_raster(build_raster_catalog(wide_first), slice_, merge_method=method)
+        assert got.values.ravel().tolist() == [7, 7, 3000, 3000]
+    for method in ("mean", "median"):
+        got = load_raster(build_raster_catalog(narrow_first), slice_, merge_method=method)
+        assert got.values.ravel().tolist() == [7, 7, 3000, 3000]
+
+
+@pytest.mark.parametrize("nodata", [-1, 256, 0.5, np.nan])
+def test_a_nodata_value_that_does_not_fit_is_named(tmp_path, nodata):
+    path = write_raster(tmp_path / "a.tif", np.full((1, 1, 2), 7, "uint8"), west=0, north=10)
+    slice_ = GeoSlice((0, 0, 40, 10), None, 10, 32610)
+    with pytest.raises(CatalogError, match=f"nodata={nodata} does not fit pixels of uint8"):
+        load_raster(build_raster_catalog([path]), slice_, nodata=nodata)
+    averaged = load_raster(build_raster_catalog([path]), slice_, nodata=nodata, merge_method="mean")
+    assert averaged.values.ravel()[:2].tolist() == [7, 7]
+
+
 def test_a_file_s_own_mask_is_honoured_without_nodata(tmp_path):
     path = write_raster(tmp_path / "m.tif", np.full((1, 4, 4), 7, "uint8"), north=40.0)
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as file:
