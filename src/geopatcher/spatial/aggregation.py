@@ -14,7 +14,7 @@ import numpy as np
 
 from geopatcher.config import Configured
 from geopatcher.domains import as_domain, as_raster_domain
-from geopatcher.patch import Patch
+from geopatcher.patch import Patch, PatchError
 from geopatcher.spatial.merge import merge_rolling
 from geopatcher.spatial.scatter import merge_scattered, tell_scattered
 from geopatcher.spatial.target import as_scene, warn_uncovered
@@ -71,6 +71,15 @@ def float_for(dtype: Any) -> np.dtype:
     (dtype('float32'), dtype('float64'), dtype('float32'))
     """
     return np.result_type(dtype, np.float32)
+
+
+def check_ordered(aggregation: Any, dtype: Any) -> None:
+    """Raise `PatchError` for values without an order where an aggregation compares them."""
+    if np.dtype(dtype).kind == "c":
+        raise PatchError(
+            f"{type(aggregation).__name__} compares values, and complex numbers have no order; "
+            "merge their real and imaginary parts, or their magnitudes"
+        )
 
 
 def sum_type(dtype: Any) -> np.dtype:

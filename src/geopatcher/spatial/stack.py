@@ -16,7 +16,7 @@ import numpy as np
 
 from geopatcher.domains import as_raster_domain
 from geopatcher.patch import Patch, PatchError
-from geopatcher.spatial.aggregation import LocalAggregation, Spec, float_for
+from geopatcher.spatial.aggregation import LocalAggregation, Spec, check_ordered, float_for
 from geopatcher.spatial.rolling import in_row_order
 from geopatcher.spatial.target import chip_values
 
@@ -31,6 +31,7 @@ class StackedAggregation(LocalAggregation):
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
         """Return the states: a stack of one value, counts."""
+        check_ordered(self, dtype)
         return [((1, *lead), self.stack_dtype(dtype)), (lead, np.uint16)]
 
     def stack_dtype(self, dtype: np.dtype) -> np.dtype:

@@ -16,6 +16,7 @@ from geopatcher.patch import PatchError
 from geopatcher.spatial.aggregation import (
     LocalAggregation,
     Spec,
+    check_ordered,
     float_for,
     sum_type,
     where_covered,
@@ -84,6 +85,7 @@ class SpatialVariance(LocalAggregation):
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
         """Return the states: means, sums of squared differences, counts."""
+        check_ordered(self, dtype)
         return [(lead, np.float64), (lead, np.float64), ((), np.uint16)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
@@ -115,6 +117,7 @@ class SpatialMax(LocalAggregation):
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
         """Return the states: extremes, counts."""
+        check_ordered(self, dtype)
         return [(lead, float_for(dtype)), ((), np.uint16)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:

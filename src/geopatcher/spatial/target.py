@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import Any
 
@@ -88,8 +89,17 @@ def warn_uncovered(share: float, what: str = "pixels") -> None:
         warnings.warn(
             f"{share:.2%} of the {what} is covered by no patch and holds the fill value; {way_out}",
             CoverageWarning,
-            stacklevel=4,
+            stacklevel=_level_of_caller(),
         )
+
+
+def _level_of_caller() -> int:
+    """Return the stack level of the line outside this package that asked for the merge."""
+    own = __name__.partition(".")[0]
+    frame, level = sys._getframe(2), 2
+    while frame.f_back is not None and frame.f_globals["__name__"].partition(".")[0] == own:
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def riding_attrs(like: Any, lead: tuple[int, ...]) -> dict[str, Any]:

@@ -248,3 +248,16 @@ def test_sums_of_many_chips_lose_no_digit(scene_of, patcher_of):
     exact = scene.values.astype("float64")
     counts = np.outer(*[np.convolve(np.ones(9), np.ones(32))] * 2)
     np.testing.assert_array_equal(merged, (exact * counts).astype("float32"))
+
+
+@pytest.mark.parametrize(
+    "aggregation",
+    [SpatialMin(), SpatialMax(), SpatialVariance(), SpatialMedian(), SpatialMode()],
+)
+def test_complex_numbers_have_no_order(aggregation, scene_of, patcher_of):
+    scene = scene_of((8, 8), "complex64")
+    patcher = patcher_of(8, 8, aggregation=aggregation)
+    with pytest.raises(PatchError, match=f"{type(aggregation).__name__} compares values"):
+        patcher.merge(patcher.stream(scene), scene)
+    mean = patcher_of(8, 8, aggregation=SpatialMean())
+    np.testing.assert_array_equal(mean.merge(mean.stream(scene), scene).values, scene.values)

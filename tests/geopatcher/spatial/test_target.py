@@ -9,12 +9,14 @@ from rasterio import Affine
 from rasterio.windows import Window
 
 from geopatcher import (
+    CoverageWarning,
     Patch,
     PatchError,
     PointDomain,
     RioXarrayField,
     SpatialMean,
     SpatialOverlapAdd,
+    map_patches,
     merge_to_file,
 )
 
@@ -134,3 +136,19 @@ def test_names_of_bands_stay_with_as_many_bands(batch_size, tmp_path, scene_of, 
     for target in (None, tmp_path / "o.tif"):
         assert made(lambda chips: chips * 2, target) == scene.attrs
         assert made(lambda chips: chips.mean(axis=-3), target) == {"source": "simulated"}
+
+
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+def test_a_gap_is_told_at_the_line_that_merges(aggregation, tmp_path, scene_of, patcher_of):
+    scene = scene_of((10, 10))
+    patcher = patcher_of(8, 8, boundary="drop", aggregation=aggregation)
+    for merge in (
+        lambda: patcher.merge(patcher.split(scene), scene),
+        lambda: aggregation.merge(patcher.stream(scene), scene),
+        lambda: merge_to_file(patcher.stream(scene), scene, aggregation, tmp_path / "o.tif"),
+        lambda: map_patches(patcher, scene, np.asarray, progress=False),
+    ):
+        with pytest.warns(CoverageWarning) as told:
+            merge()
+        gaps = [warning for warning in told if warning.category is CoverageWarning]
+        assert [warning.filename for warning in gaps] == [__file__]
