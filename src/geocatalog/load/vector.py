@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,10 +47,11 @@ def load_vector(
     all_touched : burn every pixel a feature touches, instead of those whose centre it holds.
 
     0 is background. Later features overwrite earlier ones. `attrs["classes"]` maps values to
-    numbers, `attrs["band_names"]` is the label field. The dtype is uint8, or int32 beyond 255.
+    numbers, `attrs["band_names"]` is the label field. The dtype is uint8, or int32 where a number
+    is negative or beyond 255.
 
-    Raises CatalogError when the catalog is not of vector files, or one lacks the label field.
-    A slice that no feature touches is all background.
+    Raises CatalogError when the catalog is not of vector files, one lacks the label field, or a
+    number does not fit int32. A slice that no feature touches is all background.
 
     >>> import geopandas as gpd, shapely, tempfile
     >>> from geocatalog import build_vector_catalog
@@ -80,8 +82,7 @@ def load_vector(
     else:
         numbers = _numbered(_values(catalog, label_field)) if classes is None else dict(classes)
         burnt = [(shape, numbers[value]) for shape, value in shapes if value in numbers]
-    dtype = "uint8" if max([0, *(number for _, number in burnt)]) < 256 else "int32"
-    labels = np.zeros(grid.shape, dtype=dtype)
+    labels = np.zeros(grid.shape, dtype=_label_dtype([number for _, number in burnt]))
     if burnt:
         rasterize(burnt, out=labels, transform=grid.transform, all_touched=all_touched)
     name = label_field or ("instance" if task == "instance_segmentation" else "label")
@@ -158,7 +159,18 @@ def _values(catalog: GeoCatalog, label_field: str | None) -> list[Any]:
     return sorted(found)
 
 
+def _label_dtype(numbers: list[int]) -> str:
+    low, high = min(numbers, default=0), max(numbers, default=0)
+    limits = np.iinfo("int32")
+    if low < limits.min or high > limits.max:
+        raise CatalogError(
+            f"class numbers must fit int32, got {low} to {high}; number them with classes="
+        )
+    return "uint8" if 0 <= low and high < 256 else "int32"
+
+
 def _numbered(values: list[Any]) -> dict[Any, int]:
-    if all(isinstance(value, int | np.integer) for value in values):
+    # A column of integers with a missing one is read as floats.
+    if all(isinstance(value, Real) and value == int(value) for value in values):
         return {value: int(value) for value in values}
     return {value: number for number, value in enumerate(values, start=1)}

@@ -55,6 +55,28 @@ def test_integer_labels_stay_what_they_are(crops):
     assert chosen.dtype == np.int32
 
 
+@pytest.mark.parametrize(
+    ("codes", "burnt", "dtype"),
+    [
+        ([-1, 7], [-1, 7], "int32"),
+        ([5, None, 7], [5, 0, 7], "uint8"),
+        ([300, 0], [300, 0], "int32"),
+        ([1.5, 2.5], [1, 2], "uint8"),
+    ],
+)
+def test_numbers_of_any_sign_and_with_gaps_stay_what_they_are(tmp_path, codes, burnt, dtype):
+    cells = [shapely.box(10 * i, 0, 10 * i + 10, 10) for i in range(len(codes))]
+    table = gpd.GeoDataFrame({"code": codes}, geometry=cells, crs=32610)
+    table.to_file(tmp_path / "codes.gpkg")
+    catalog = build_vector_catalog([tmp_path / "codes.gpkg"])
+    slice_ = GeoSlice((0, 0, 10 * len(codes), 10), None, 10, 32610)
+    got = load_vector(catalog, slice_, label_field="code")
+    assert got.values.ravel().tolist() == burnt
+    assert got.dtype == dtype
+    with pytest.raises(CatalogError, match="class numbers must fit int32, got 1099511627776"):
+        load_vector(catalog, slice_, label_field="code", classes={codes[0]: 2**40})
+
+
 def test_instances_are_numbered(crops):
     got = load_vector(crops, WHOLE, task="instance_segmentation")
     assert set(np.unique(got.values)) == {0, 1, 2, 3}
