@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -166,11 +165,11 @@ def _label_dtype(numbers: list[int]) -> str:
         raise CatalogError(
             f"class numbers must fit int32, got {low} to {high}; number them with classes="
         )
-    return "uint8" if 0 <= low and high < 256 else "int32"
+    return "uint8" if low >= 0 and high < 256 else "int32"
 
 
 def _numbered(values: list[Any]) -> dict[Any, int]:
     # A column of integers with a missing one is read as floats.
-    if all(isinstance(value, Real) and value == int(value) for value in values):
+    if all(isinstance(value, int | float | np.number) and value == int(value) for value in values):
         return {value: int(value) for value in values}
     return {value: number for number, value in enumerate(values, start=1)}
