@@ -23,8 +23,8 @@
 # - to write a patcher into a file and read it back.
 #
 # **Needs** no network: pixels come from a local archive, the live service or the embedded
-# simulation, whichever is there; the line printed below says which. Before this, notebook
-# `05_patching_grids` shows the same machine at work on a whole scene.
+# simulation, whichever is there; the line printed below says which. Before this,
+# [patching a scene](../05_patching_grids.ipynb) shows the same machine at work on all of it.
 
 # %%
 import json
@@ -263,8 +263,15 @@ for name, window in gallery.items():
     assert back.shape == scene.shape
 
 # %% [markdown]
-# The corner pixel is seen by one chip, at the Hann window's smallest weight: 7e-8. Divided by
-# itself it is 1. That is all there is to it, and it needs a weight that is not zero.
+# The corner pixel is seen by one chip, at the Hann window's smallest weight:
+
+# %%
+smallest = SpatialHann().weights(patcher.geometry).min()
+print(f"smallest weight of a Hann window of 96 x 96: {smallest:.1e}")
+assert 0 < smallest < 1e-7
+
+# %% [markdown]
+# Divided by itself it is 1. That is all there is to it, and it needs a weight that is not zero.
 #
 # ## The same as a pipeline
 #
@@ -325,4 +332,5 @@ else:
 # - Seams come from operators that look at the whole chip. A window fades them, and does not cure them.
 # - A patcher is a value: JSON in, JSON out.
 #
-# **Next:** `02_geometries` leaves the rectangle: spherical caps, graphs of points, polygons.
+# **Where next.** [Geometries](02_geometries.ipynb) leaves the rectangle: spherical caps, graphs of
+# points, polygons.

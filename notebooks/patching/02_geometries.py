@@ -217,6 +217,7 @@ axes[0].set(title="k nearest: how far is the 8th?", xlabel="distance (km)", ylab
 sizes = [len(found) for found in within]
 axes[1].hist(sizes, bins=np.arange(0.5, max(sizes) + 1.5), color="tab:brown")
 axes[1].set(title="Within 5 km: how many, itself included?", xlabel="points", ylabel="trees")
+fig.suptitle(f"The same {len(oaks)} {oaks.attrs['source']} oaks, two kinds of neighbourhood")
 plt.show()
 
 # %% [markdown]
@@ -286,7 +287,15 @@ last = np.argwhere((nevada > 0) & (nevada < 1))[-1]  # where the border leaves t
 zoom = slice(last[0] - 24, last[0]), slice(last[1] - 30, last[1])
 fig, axes = plt.subplots(1, 2, figsize=(9, 7), layout="constrained", width_ratios=(1.15, 1))
 fig.get_layout_engine().set(wspace=0.15)
-plot(ndvi, ax=axes[1], cmap="BrBG", vmin=-1, vmax=1, label="NDVI (unitless)", title="NDVI")
+plot(
+    ndvi,
+    ax=axes[1],
+    cmap="BrBG",
+    vmin=-1,
+    vmax=1,
+    label="NDVI (unitless)",
+    title="NDVI, border in red",
+)
 zones.to_crs(ndvi.crs).boundary.scale(1e-3, 1e-3, origin=(0, 0)).plot(ax=axes[1], color="red")
 west, south, east, north = (v / 1000 for v in ndvi.bounds)
 axes[1].set(xlim=(west, east), ylim=(south, north))
@@ -309,12 +318,11 @@ for number, value in table.items():
     print(f"mean NDVI in {zones['name'][number]:11} {value:+.4f} ({source})")
 
 # %% [markdown]
-# Is that right? An independent check: burn the polygons onto a grid ten times as fine, and
-# average. And `exactextract`, the reference for coverage fractions, where it is installed.
+# Is that right? Two independent checks: in the upper 400 rows, burn the polygons onto a grid ten
+# times as fine, and average; and ask `exactextract`, the reference for coverage fractions.
 
 # %%
 fine = ndvi.transform @ ndvi.transform.scale(0.1)
-piece = np.s_[:400]
 for patch in parts:
     polygon = zones.to_crs(ndvi.crs).geometry[patch.anchor]
     burnt = rasterize([polygon], out_shape=(4000, 15990), transform=fine, dtype="uint8")
@@ -330,18 +338,13 @@ if importlib.util.find_spec("exactextract"):
     from exactextract import exact_extract
     from exactextract.raster import NumPyRasterSource
 
-    west, south, east, north = ndvi.bounds
-    raster = NumPyRasterSource(
-        ndvi.values.astype(float),
-        west,
-        south,
-        east,
-        north,
-        srs_wkt=zones.to_crs(ndvi.crs).crs.to_wkt(),
-    )
-    means = exact_extract(raster, zones.to_crs(ndvi.crs), ["mean"], output="pandas")["mean"]
+    in_utm = zones.to_crs(ndvi.crs)
+    values = ndvi.values.astype(float)
+    raster = NumPyRasterSource(values, *ndvi.bounds, srs_wkt=in_utm.crs.to_wkt())
+    means = exact_extract(raster, in_utm, ["mean"], output="pandas")["mean"]
+    for name, mean in zip(zones["name"], means, strict=True):
+        print(f"exactextract: mean NDVI in {name:11} {mean:+.4f}")
     assert np.allclose(means, list(table.values()), atol=1e-5)
-    print("exactextract:", means.round(4).tolist())
 else:
     print("skipped: exactextract is not installed (pip install exactextract)")
 
@@ -372,4 +375,4 @@ assert list(mean) == [1]
 # - A fixed number of neighbours, or a fixed reach: one of the two varies.
 # - Shares of pixels are exact, so zones add up.
 #
-# **Next:** `03_sampling` asks where patches should hang.
+# **Where next.** [Sampling](03_sampling.ipynb) asks where patches should hang.

@@ -36,12 +36,10 @@ from scipy.spatial import cKDTree
 from geopatcher import CoverageWarning, PatchError, RasterField, SpatialBoxcar, SpatialExplicit
 from geopatcher import SpatialJitteredStride, SpatialOverlapAdd, SpatialPatcher
 from geopatcher import SpatialPoissonDisk, SpatialRandom, SpatialRectangular
-from geopatcher import SpatialRegularStride, draw_chips, stack_patches
-from geostack import load_s2_chip
-from geopatcher import TemporalCausalRolling, TemporalEventTriggered, TemporalExplicit
-from geopatcher import TemporalFixedLookback, TemporalPatcher, TemporalRandom
-from geopatcher import TemporalRegularStride
-from geostack import NoSceneError, SourceUnavailableError, load_stac_items
+from geopatcher import SpatialRegularStride, TemporalCausalRolling, TemporalEventTriggered
+from geopatcher import TemporalExplicit, TemporalFixedLookback, TemporalPatcher, TemporalRandom
+from geopatcher import TemporalRegularStride, draw_chips, stack_patches
+from geostack import NoSceneError, SourceUnavailableError, load_s2_chip, load_stac_items
 from geotoolz.cloud import SCL_WATER
 from geotoolz.viz import plot
 
@@ -55,9 +53,9 @@ chip = SpatialRectangular(96)
 # %% [markdown]
 # ## Five samplers over one scene
 #
-# All lay chips of 96 x 96 pixels. The first three are asked for about 140 of them; the fourth
-# takes as many as fit at least 200 pixels apart; the fifth takes the places it is given, here
-# every place from a list of three.
+# All lay chips of 96 x 96 pixels. The first two hang one in each cell of a grid of 200 pixels; the
+# third is asked for 140; the fourth takes as many as fit at least 200 pixels apart; the fifth takes
+# the places it is given, here three.
 
 # %%
 samplers = {
@@ -237,7 +235,8 @@ for place, (box, dates) in places.items():
 items = sorted(items, key=lambda item: item.datetime)
 days = np.array([item.datetime.date() for item in items], "datetime64[D]")
 clouds = np.array([item.properties["eo:cloud_cover"] for item in items])
-print(f"{place}: {len(days)} acquisitions, {days[0]} to {days[-1]}")
+sky = "simulated" if items[0].properties.get("geostack:simulated") else "real"
+print(f"source: {sky} ({place}, {len(days)} acquisitions, {days[0]} to {days[-1]})")
 assert len(days) > 10
 
 # %% [markdown]
@@ -273,7 +272,7 @@ for ax, (name, spans) in zip(axes, picked.items(), strict=True):
     ax.set(ylim=(-5, 105), yticks=(0, 100))
     ax.set_title(name, loc="left", size=10)
 fig.supylabel("cloud cover (%)", size=10)
-fig.suptitle(f"Windows of five acquisitions, {place}; a red dot is where one ends")
+fig.suptitle(f"Windows of five acquisitions, {place} ({sky}); a red dot is where one ends")
 plt.show()
 
 # %% [markdown]
@@ -303,10 +302,10 @@ assert picked["random, 6"] == [
 # | `SpatialRandom(n, seed)` | independent draws; a longer list begins like a shorter one | statistics |
 # | `SpatialPoissonDisk(min_dist, seed)` | no two closer than `min_dist` | little redundancy, honest splits |
 # | `SpatialExplicit(anchors_)` | your places, in your order | labels, active learning |
-# | `TemporalRegularStride(step)` | every so manieth date | summaries |
-# | `TemporalCausalRolling(step, start)` | every so manieth from a beginning | operations |
+# | `TemporalRegularStride(step)` | every n-th date | summaries |
+# | `TemporalCausalRolling(step, start)` | every n-th date from a beginning | operations |
 # | `TemporalEventTriggered(event_times)` | the last date up to each event | floods, fires |
 # | `TemporalRandom(n, seed)` | different dates, the same for ever | training |
 # | `TemporalExplicit(times)` | your dates | studies |
 #
-# **Next:** `04_backends` puts one patcher over six kinds of data.
+# **Where next.** [Backends](04_backends.ipynb) puts one patcher over many kinds of data.

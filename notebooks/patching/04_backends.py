@@ -34,6 +34,7 @@ import dask.array as da
 import geopandas as gpd
 import matplotlib.pyplot as plt
 import numpy as np
+import rasterio
 import rioxarray
 import shapely
 import xarray as xr
@@ -170,9 +171,23 @@ plt.show()
 # %% [markdown]
 # ### What is read, and when
 #
-# Nothing until a patch is asked for. A COG stays open, once in each thread, so chips that share a
-# block of the file read it once. A dask graph computes the chunks that a chip touches; the count
-# below shows that a chip which fits the chunks computes one.
+# Nothing until a patch is asked for. A COG stays open, once in each thread, so that chips which share
+# a block of the file find it in GDAL's cache. For a file on a server each opening would be one more
+# request; so here they are counted.
+
+# %%
+opened = []
+really_open = rasterio.open
+rasterio.open = lambda *args, **kwargs: opened.append(args) or really_open(*args, **kwargs)
+field = RasterField(RasterioReader(path))
+before_chips = len(opened)
+chips = sum(1 for _ in patcher.split(field))
+rasterio.open = really_open
+print(f"{chips} chips read, the file opened {len(opened) - before_chips} time for them")
+assert len(opened) - before_chips == 1
+
+# %% [markdown]
+# A dask graph computes the chunks that a chip touches: one, for a chip that fits the chunks.
 
 # %%
 computed = []
@@ -244,8 +259,9 @@ plt.show()
 # %% [markdown]
 # ## Tables: polygons and points
 #
-# A grid of plots of 1 km with their mean digital numbers, made by the zonal patcher of notebook
-# 02; then the plots are a Field themselves. `as_points=True` takes their centroids instead.
+# A grid of plots of 1 km with their mean digital numbers, made by the zonal patcher of
+# [geometries](02_geometries.ipynb); then the plots are a Field themselves. `as_points=True` takes
+# their centroids instead.
 
 # %%
 west, south, east, north = scene.bounds
@@ -295,10 +311,15 @@ assert np.array_equal(patch.indices.index, around.patch_at(polygons, 7).indices.
 # The graph patcher merges over tables as the rectangular one does over pixels: each plot gets the
 # mean of all neighbourhoods that it belongs to.
 
+
 # %%
-stream = around.stream(vector).map(
-    lambda near: np.asarray(near) * 0 + np.asarray(near).mean(1, keepdims=True)
-)
+def mean_of_all(near):
+    """Give every member of a patch (bands, n) the patch's mean."""
+    values = np.asarray(near)
+    return np.broadcast_to(values.mean(axis=1, keepdims=True), values.shape)
+
+
+stream = around.stream(vector).map(mean_of_all)
 smooth = around.merge(stream, vector)
 plots["smooth"] = vector.with_data(smooth).ds["value"].values[1]
 fig, axes = plt.subplots(1, 2, figsize=(9, 4.6), layout="constrained", sharey=True)
@@ -327,7 +348,6 @@ everywhere = SpatialPatcher(
     SpatialPolygonIntersection([shore], crs=scene.crs),
     SpatialRegularStride(1),
     aggregation=SpatialByIndex(),
-    on_error="skip",
 )
 fields = {**rasters, "DEM": XarrayField(dem, crs=dem.rio.crs), "plots": polygons}
 fields |= {"plots' centres": points, "vector cube": vector}
@@ -379,4 +399,5 @@ folder.cleanup()
 # - Choose the geometry by the domain: rectangles for grids, graphs for points, polygons for all.
 # - `with_data` puts results back into the form that they came in.
 #
-# **Next:** `05_time` adds the time axis, and `06_streaming` a scene that does not fit into memory.
+# **Where next.** [Time](05_time.ipynb) adds the time axis, and [streaming](06_streaming.ipynb) a scene
+# that does not fit into memory.

@@ -26,7 +26,7 @@
 # %%
 from geostack.lesson import need
 
-need("grain")
+ready = need("grain")
 
 # %%
 import json
@@ -41,7 +41,7 @@ from geopatcher import RasterField, SpatialBoxcar, SpatialHardVote, SpatialPatch
 from geopatcher import SpatialPoissonDisk, SpatialRectangular, SpatialRegularStride
 from geostack import load_s2_chip
 from geotoolz import ApplyToChips, DNToReflectance, GridSampler, Lambda, NDVI, NDWI, Sequential
-from geotoolz import Stitch
+from geotoolz import Stitch, ToRGB
 from geotoolz.carrier import rewrap
 from geotoolz.viz import plot
 
@@ -136,11 +136,15 @@ assert agreement > 0.85
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(10.5, 2.9), layout="constrained")
-plot(scene, ax=axes[0], title="True colour")
+true_colour = ToRGB(bands=("B04", "B03", "B02"), limits=(0, 0.22))
+plot(true_colour(scene), ax=axes[0], title="True colour")
 plot(rewrap(scene, np.asarray(voted)), ax=axes[1], classes=CLASSES, title="Voted chip by chip")
 plt.show()
 
 # %% [markdown]
+# The clouds over the lake came out as "bare or built": the rule has no class for them, so neither has
+# the model. What a model cannot say, it says wrongly.
+#
 # ## Recap
 #
 # | step | is |
@@ -151,4 +155,5 @@ plt.show()
 # | stop, go on | `get_state()`, `set_state()` |
 # | back | `ApplyToChips`, `Stitch` with `SpatialHardVote` |
 #
-# **Next:** `../../catalog/05_patching_bridge` makes whole catalogs of scenes the source.
+# **Where next.** [From catalog to catalog](../../catalog/05_patching_bridge.ipynb) makes whole catalogs
+# of scenes the source.

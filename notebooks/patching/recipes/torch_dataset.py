@@ -25,7 +25,7 @@
 # %%
 from geostack.lesson import need
 
-need("torch")
+ready = need("torch")
 
 # %%
 import matplotlib.pyplot as plt
@@ -38,6 +38,8 @@ from geopatcher import RasterField, SpatialHann, SpatialJitteredStride, SpatialP
 from geopatcher import SpatialRectangular, SpatialRegularStride
 from geostack import load_s2_chip
 from geotoolz import ApplyToChips, DNToReflectance, GridSampler, ModelOp, NDWI, Sequential, Stitch
+from geotoolz import ToRGB
+from geotoolz.carrier import rewrap
 from geotoolz.viz import plot
 
 torch.manual_seed(0)
@@ -136,14 +138,17 @@ agreement = (found == water).mean()
 print(f"agrees with the rule on {agreement:.1%} of the pixels")
 assert agreement > 0.95
 fig, axes = plt.subplots(1, 2, figsize=(10, 2.9), layout="constrained")
-plot(scene, ax=axes[0], title="True colour")
-chance = logits[0].copy()
-chance[...] = 1 / (1 + np.exp(-np.clip(np.asarray(logits)[0], -30, 30)))
-plot(chance, ax=axes[1], cmap="cividis", vmin=0, vmax=1, label="probability of water",
+true_colour = ToRGB(bands=("B04", "B03", "B02"), limits=(0, 0.22))
+plot(true_colour(scene), ax=axes[0], title="True colour")
+chance = torch.sigmoid(torch.from_numpy(np.asarray(logits)[0])).numpy()
+plot(rewrap(scene, chance, drop=("band_names",)), ax=axes[1], cmap="cividis", vmin=0, vmax=1, label="probability of water",
      title="The network, chip by chip, stitched")  # fmt: skip
 plt.show()
 
 # %% [markdown]
+# Lake, ponds and canals are found, and the doubt sits where it belongs: on clouds over the water and
+# on snow and cloud in the lower corners, whose NDWI lies near zero.
+#
 # ## Recap
 #
 # | step | is |
@@ -153,5 +158,5 @@ plt.show()
 # | shuffled batches, workers | `DataLoader(chips, shuffle=True, num_workers=2)` |
 # | back | `ApplyToChips(ModelOp(net), batch_size=8)`, `Stitch()` |
 #
-# **Next:** `jax_vmap` maps a function over stacked chips; `grain` reads them with a seedable,
-# resumable loader.
+# **Where next.** [JAX](jax_vmap.ipynb) maps a function over stacked chips; [Grain](grain.ipynb) reads
+# them with a seedable, resumable loader.
