@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from geopatcher.fields.raster import as_field
 from geopatcher.patch import PatchError
 
 
 class RetryField:
-    """A Field whose failing reads are tried again, after growing pauses.
+    """A Field, `GeoTensor` or reader whose failing reads are tried again, after growing pauses.
 
     The pause after attempt i is `base_delay * 2**(i - 1)` seconds. After the last attempt its
     exception is raised, with a note that says how often it was tried; the patcher's `on_error`
@@ -19,9 +20,8 @@ class RetryField:
     >>> from georeader.geotensor import GeoTensor
     >>> import numpy as np
     >>> from rasterio import Affine
-    >>> from geopatcher import RasterField
     >>> scene = GeoTensor(np.zeros((2, 30, 20)), Affine(10, 0, 0, 0, -10, 300), "EPSG:32610")
-    >>> RetryField(RasterField(scene), attempts=5).domain.shape
+    >>> RetryField(scene, attempts=5).domain.shape
     (2, 30, 20)
     """
 
@@ -37,7 +37,7 @@ class RetryField:
                 f"attempts must be at least 1 and base_delay at least 0, got {attempts} and "
                 f"{base_delay}"
             )
-        self.field = field
+        self.field = as_field(field)
         self.attempts = attempts
         self.base_delay = base_delay
         self.on = on

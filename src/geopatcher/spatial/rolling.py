@@ -14,7 +14,7 @@ import numpy as np
 
 from geopatcher.domains import RasterDomain
 from geopatcher.patch import Patch, PatchError
-from geopatcher.spatial.target import check_lead, chip_values
+from geopatcher.spatial.target import check_lead, chip_values, window_of
 
 Write = Callable[[int, np.ndarray], None]
 """Takes finished rows: the first row's number, and values (..., n, W) that it must not keep."""
@@ -106,8 +106,14 @@ class RollingRows:
 def in_row_order(patches: Iterable[Patch]) -> Iterable[Patch]:
     """Return patches by rising row: a sequence is sorted, an iterator is taken as it comes."""
     if isinstance(patches, Sequence):
-        return sorted(patches, key=lambda patch: patch.indices.row_off)
-    return patches
+        return sorted(patches, key=lambda patch: window_of(patch).row_off)
+    return _rectangles(patches)
+
+
+def _rectangles(patches: Iterable[Patch]) -> Iterator[Patch]:
+    for patch in patches:
+        window_of(patch)  # raises for what is none
+        yield patch
 
 
 def reduce_rows(

@@ -37,12 +37,16 @@ def tell_scattered(patches: Iterable[Patch], domain: Any) -> tuple[Iterable[Patc
     if geometry is not None:
         return patches, not hasattr(geometry, "size")
     if isinstance(patches, Sequence):
-        return patches, bool(patches) and isinstance(patches[0].indices, Scattered)
+        return patches, bool(patches) and _is_scattered(patches[0])
     items = iter(patches)
     first = next(items, None)
     if first is None:
         return (), False
-    return chain([first], items), isinstance(first.indices, Scattered)
+    return chain([first], items), _is_scattered(first)
+
+
+def _is_scattered(patch: Any) -> bool:
+    return isinstance(getattr(patch, "indices", None), Scattered)
 
 
 def merge_scattered(patches: Iterable[Patch], domain: Any, reducer: ScatterReducer) -> Any:

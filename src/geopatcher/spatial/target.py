@@ -13,13 +13,25 @@ from geopatcher.domains import RasterDomain, crs_name, same_crs
 from geopatcher.patch import CoverageWarning, Failed, Patch, PatchError
 
 
+def window_of(patch: Patch) -> Any:
+    """Return a rectangular patch's window, or raise `PatchError` for anything else."""
+    window = getattr(patch, "indices", None)
+    if not hasattr(window, "row_off"):
+        raise PatchError(
+            "patches with windows are needed to merge onto a raster, got "
+            f"{type(patch).__name__} with {type(window).__name__} as its indices; rectangles and "
+            "other patches cannot be merged together"
+        )
+    return window
+
+
 def chip_values(patch: Patch, domain: RasterDomain) -> tuple[np.ndarray, int, int, int, int]:
     """Return the patch's values cut to the domain, and where they go: row, col, rows, cols.
 
     Raises `PatchError` when the data has other pixels than the patch's window, or the patch
     does not lie on this domain.
     """
-    window = patch.indices
+    window = window_of(patch)
     row, col, height, width = window.row_off, window.col_off, window.height, window.width
     data = patch.data
     values = data.view(np.ndarray) if isinstance(data, np.ndarray) else np.asarray(data)

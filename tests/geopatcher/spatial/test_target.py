@@ -10,6 +10,7 @@ from rasterio.windows import Window
 
 from geopatcher import (
     CoverageWarning,
+    Members,
     Patch,
     PatchError,
     PointDomain,
@@ -152,3 +153,20 @@ def test_a_gap_is_told_at_the_line_that_merges(aggregation, tmp_path, scene_of, 
             merge()
         gaps = [warning for warning in told if warning.category is CoverageWarning]
         assert [warning.filename for warning in gaps] == [__file__]
+
+
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+@pytest.mark.parametrize("kind", [list, iter])
+@pytest.mark.parametrize(
+    "stranger", [7, Patch(np.zeros(3), 0, Members(index=np.arange(3))), Patch(np.zeros(3), 0, None)]
+)
+def test_what_is_no_rectangle_is_not_merged_with_rectangles(
+    aggregation, kind, stranger, scene_of, patcher_of
+):
+    scene = scene_of((16, 16))
+    patcher = patcher_of(8, 8, aggregation=aggregation)
+    with pytest.raises(PatchError, match="patches with windows are needed"):
+        patcher.merge(kind([*patcher.split(scene), stranger]), scene)
+    if not isinstance(getattr(stranger, "indices", None), Members):
+        with pytest.raises(PatchError, match="patches with windows are needed"):
+            patcher.merge(kind([stranger]), scene)
