@@ -60,7 +60,7 @@ class RasterField:
         if isinstance(indices, Cells):
             return self._select_cells(indices)
         if self._values is None and self._files is None:
-            return self.reader.read_from_window(indices, boundless=False).load()
+            return self.reader.read_from_window(indices, boundless=True).load()
         row, col = indices.row_off, indices.col_off
         if self._values is None:
             values = self._read(indices)

@@ -117,11 +117,13 @@ def test_several_files_are_stacked_as_the_reader_does(stack, path, tmp_path, val
     np.testing.assert_array_equal(chip.values, expected)
 
 
-def test_a_focus_beyond_the_file_is_left_to_the_reader(path, values):
+def test_a_focus_beyond_the_file_is_filled_as_the_reader_fills_it(path, values):
     reader = RasterioReader(path, window_focus=Window(-16, -16, 64, 64), fill_value_default=7)
-    chip = RasterField(reader).select(Window(0, 0, 40, 40))
-    own = reader.read_from_window(Window(0, 0, 40, 40), boundless=False).load()
-    np.testing.assert_array_equal(chip.values, own.values)
+    patcher = SpatialPatcher(SpatialRectangular(40, boundary="shift"), SpatialRegularStride(40))
+    merged = patcher.merge(patcher.split(reader), reader)
+    np.testing.assert_array_equal(merged.values, reader.load().values)
+    assert (merged.values[:, :16] == 7).all()
+    np.testing.assert_array_equal(merged.values[:, 16:, 16:], values[:, :48, :48])
 
 
 def test_overviews_are_read_when_the_reader_asks_for_one(tmp_path, values):
