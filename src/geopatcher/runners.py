@@ -22,6 +22,7 @@ from geopatcher.fields import RetryField, as_field
 from geopatcher.fingerprint import fingerprint
 from geopatcher.journal import BlockRecord, Journal
 from geopatcher.pages import return_freed_pages
+from geopatcher.pairs import as_count
 from geopatcher.patch import Patch, PatchError
 from geopatcher.patcher import SpatialPatcher
 from geopatcher.schedulers import (
@@ -108,7 +109,10 @@ def map_patches(
     (70, 90)
     """
     check_scheduler(scheduler)
-    _check_counts(workers=workers, block_rows=block_rows, read_attempts=read_attempts)
+    counts = {"workers": workers, "block_rows": block_rows, "read_attempts": read_attempts}
+    for name, value in counts.items():
+        if value is not None:
+            as_count(value, name)
     target, chunks = _target_of(patcher.aggregation, target, chunks)
     source = _retrying(as_field(field), read_attempts)
     patcher = _with_fixed_anchors(patcher, source, journal)
@@ -348,12 +352,6 @@ def _retrying(source: Any, attempts: int) -> Any:
     if attempts == 1 or isinstance(source, RetryField) or is_in_memory(source):
         return source
     return RetryField(source, attempts=attempts, base_delay=0.1)
-
-
-def _check_counts(**counts: int | None) -> None:
-    for name, value in counts.items():
-        if value is not None and (not isinstance(value, int) or value < 1):
-            raise PatchError(f"{name} must be a whole number of at least 1, got {value!r}")
 
 
 def even_shares(height: int, most: int, align: int = 1) -> list[Rows]:

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from geopatcher.fields.raster import as_field
+from geopatcher.pairs import as_count
 from geopatcher.patch import PatchError
 
 
@@ -32,11 +33,9 @@ class RetryField:
         base_delay: float = 0.5,
         on: tuple[type[Exception], ...] = (OSError,),
     ) -> None:
-        if attempts < 1 or base_delay < 0:
-            raise PatchError(
-                f"attempts must be at least 1 and base_delay at least 0, got {attempts} and "
-                f"{base_delay}"
-            )
+        as_count(attempts, "attempts")
+        if not base_delay >= 0:
+            raise PatchError(f"base_delay must be at least 0 seconds, got {base_delay!r}")
         self.field = as_field(field)
         self.attempts = attempts
         self.base_delay = base_delay

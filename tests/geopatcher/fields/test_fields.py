@@ -274,7 +274,7 @@ def test_a_read_is_tried_again_with_growing_pauses(scene_of, monkeypatch):
         (lambda: vectors()["xvec"].select(Window(0, 0, 1, 1)), "Members"),
         (lambda: DaskField(np.zeros((3, 3))), "dask.array.from_array"),
         (lambda: RasterField(np.zeros((3, 3))), "without transform, crs"),
-        (lambda: RetryField(None, attempts=0), "attempts must be at least 1"),
+        (lambda: RetryField(None, attempts=0), "attempts must be a whole number of at least 1"),
     ],
 )
 def test_what_is_no_field_is_refused_with_a_way_out(make, message):
