@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
@@ -19,6 +20,7 @@ from geocatalog.footprint import Bounds, as_bounds
 from geocatalog.geoslice import GeoSlice
 from geocatalog.interval import as_interval, pack_time
 from geocatalog.region import Region, region_of
+from geocatalog.table import CORE_COLUMNS
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -85,15 +87,34 @@ class CatalogRow:
         )
 
     def _resolution(self) -> float:
-        size = self.extras.get("resolution")
+        size = self.extras.get("resolution", np.nan)
         native = self.extras.get("native_crs")
-        known = size is not None and not pd.isna(size)
-        if not known or (isinstance(native, str) and not same_crs(as_crs(native), self.crs)):
+        elsewhere = isinstance(native, str) and not same_crs(as_crs(native), self.crs)
+        if elsewhere or not is_known(size):
             raise CatalogError(
                 f"{self.filepath} has no recorded resolution in {crs_text(self.crs)}; "
                 "pass resolution= in units of the catalog's CRS"
             )
-        return float(size)  # type: ignore[arg-type]
+        return float(size)
+
+
+def rows_of(frame: GeoDataFrame, crs: CRS, first: int = 0) -> Iterator[CatalogRow]:
+    """Yield the rows of a catalog's frame, numbered from `first`."""
+    extras = [name for name in frame.columns if name not in CORE_COLUMNS]
+    columns = [frame[name] for name in (*CORE_COLUMNS, *extras)]
+    for index, values in enumerate(zip(*columns, strict=True), start=first):
+        path, start, end, geometry = values[:4]
+        more = dict(zip(extras, values[4:], strict=True))
+        yield CatalogRow(index, path, start, end, geometry, crs, more)
+
+
+def is_known(value: Any) -> bool:
+    """Say whether an entry of a row says anything: neither None nor NaN, NaT or NA.
+
+    >>> is_known(0.0), is_known(float("nan")), is_known(pd.NA), is_known([])
+    (True, False, False, True)
+    """
+    return bool(np.ndim(value) or not pd.isna(value))
 
 
 class GeoCatalog(ABC):

@@ -202,7 +202,9 @@ def _plain(value: Any) -> Any:
     import numpy as np
     import pandas as pd
 
-    if value is None or value is pd.NaT or value is pd.NA or value != value:
+    from geocatalog.catalog import is_known
+
+    if not is_known(value):
         return None
     if isinstance(value, pd.Timestamp):
         return value.isoformat()

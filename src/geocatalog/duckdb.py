@@ -14,7 +14,7 @@ import pandas as pd
 import shapely
 from pyproj import CRS
 
-from geocatalog.catalog import CatalogRow, GeoCatalog
+from geocatalog.catalog import CatalogRow, GeoCatalog, rows_of
 from geocatalog.crs import crs_text
 from geocatalog.errors import CatalogError
 from geocatalog.expression import check_boolean, compile_expression
@@ -24,7 +24,7 @@ from geocatalog.memory import InMemoryGeoCatalog
 from geocatalog.parquet import frame_from_arrow
 from geocatalog.parquet_source import ParquetSource
 from geocatalog.region import Region
-from geocatalog.table import CORE_COLUMNS, FootprintTable, extent_of, normalise_frame
+from geocatalog.table import FootprintTable, extent_of, normalise_frame
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -210,16 +210,10 @@ class DuckDBGeoCatalog(GeoCatalog):
 
     def iter_rows(self) -> Iterator[CatalogRow]:
         """Yield the rows one by one, in the file's order, a batch in memory at a time."""
-        extras = [name for name in self.columns if name not in CORE_COLUMNS]
         index = 0
         for table, _ in self._batches(self.columns):
-            frame = self._tidy(table)
-            columns = [frame[name] for name in (*CORE_COLUMNS, *extras)]
-            for values in zip(*columns, strict=True):
-                path, start, end, geometry = values[:4]
-                more = dict(zip(extras, values[4:], strict=True))
-                yield CatalogRow(index, path, start, end, geometry, self.crs, more)
-                index += 1
+            yield from rows_of(self._tidy(table), self.crs, index)
+            index += len(table)
 
     def where(self, expression: str) -> DuckDBGeoCatalog:
         """Return the rows for which a SQL expression over the columns is true.

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from pyproj import CRS
 
-from geocatalog.catalog import BACKENDS, CatalogRow, GeoCatalog
+from geocatalog.catalog import BACKENDS, CatalogRow, GeoCatalog, rows_of
 from geocatalog.crs import crs_text
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import Bounds
 from geocatalog.interval import OPEN_END, OPEN_START, stamp_of
 from geocatalog.region import Region
-from geocatalog.table import CORE_COLUMNS, FootprintTable, extent_of, normalise_frame
+from geocatalog.table import FootprintTable, extent_of, normalise_frame
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -152,13 +152,7 @@ class InMemoryGeoCatalog(GeoCatalog):
 
     def iter_rows(self) -> Iterator[CatalogRow]:
         """Yield the rows one by one."""
-        frame = self._frame
-        extras = [name for name in frame.columns if name not in CORE_COLUMNS]
-        columns = [frame[name] for name in (*CORE_COLUMNS, *extras)]
-        for index, values in enumerate(zip(*columns, strict=True)):
-            path, start, end, geometry = values[:4]
-            more = dict(zip(extras, values[4:], strict=True))
-            yield CatalogRow(index, path, start, end, geometry, self.crs, more)
+        return rows_of(self._frame, self.crs)
 
     def materialize(self) -> InMemoryGeoCatalog:
         """Return a catalog with its own table of just these rows.

@@ -14,7 +14,7 @@ from pyproj import CRS
 from shapely.geometry import mapping, shape
 
 from geocatalog.build.assemble import FileRecord, assemble
-from geocatalog.catalog import CatalogRow, GeoCatalog
+from geocatalog.catalog import CatalogRow, GeoCatalog, is_known
 from geocatalog.crs import as_crs, crs_text
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import box_parts, reproject, wrapped_bounds
@@ -266,13 +266,7 @@ def _item(row: CatalogRow, outline: Any, names: dict[str, str]) -> Any:
 def _item_properties(row: CatalogRow, names: dict[str, str]) -> dict[str, Any]:
     found = {}
     for name, value in row.extras.items():
-        if (
-            name in _RESERVED
-            or value is None
-            or value is pd.NaT
-            or value is pd.NA
-            or value != value
-        ):
+        if name in _RESERVED or not is_known(value):
             continue
         value = value.item() if isinstance(value, np.generic) else value
         found[names.get(name, name)] = (
@@ -290,8 +284,8 @@ def _projection(row: CatalogRow) -> dict[str, Any]:
         fields["proj:bbox"] = list(row.bounds)
     else:
         fields["proj:geometry"] = mapping(row.geometry)
-    size = row.extras.get("resolution")
-    if size is not None and not pd.isna(size) and row.extras.get("native_crs") == code:
+    size = row.extras.get("resolution", np.nan)
+    if is_known(size) and row.extras.get("native_crs") == code:
         fields["proj:transform"] = [float(size), 0.0, west, 0.0, -float(size), north]
         counts = np.array([north - south, east - west]) / size
         # A footprint that was clipped between pixels has no whole number of them.

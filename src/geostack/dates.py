@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 Interval = tuple[datetime | None, datetime | None]
@@ -105,6 +106,19 @@ def distance(instant: datetime, interval: Interval) -> timedelta:
     if end is not None and instant > end:
         return instant - end
     return timedelta(0)
+
+
+def nearest_first(instants: Iterable[datetime], date_range: str) -> list[datetime]:
+    """Return instants, each once, from the nearest to a date range to the farthest.
+
+    Examples
+    --------
+    >>> days = [datetime(2024, 6, day, tzinfo=UTC) for day in (1, 8, 9, 8)]
+    >>> [instant.day for instant in nearest_first(days, "2024-06-09/2024-06-12")]
+    [9, 8, 1]
+    """
+    interval = parse_date_range(date_range)
+    return sorted(set(instants), key=lambda instant: (distance(instant, interval), instant))
 
 
 def _instants(text: str, whole: str) -> Interval:

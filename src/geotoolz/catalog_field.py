@@ -11,6 +11,7 @@ from georeader.geotensor import GeoTensor
 
 from geocatalog import CatalogError, CatalogRow, GeoCatalog, GeoSlice
 from geocatalog.build.raster import read_raster_record
+from geocatalog.catalog import is_known
 from geocatalog.load.raster import mosaic_rows
 from geocatalog.load.window import Grid, rasterio_crs
 from geopatcher.domains import RasterDomain
@@ -116,14 +117,10 @@ def _window_bounds(transform: Any, window: Any) -> tuple[float, float, float, fl
 
 def _row_attrs(row: CatalogRow) -> dict[str, Any]:
     """Return what a raster's attributes should say of the scene it comes from."""
-    found = {name: row.extras[name] for name in _ATTRS if _is_known(row.extras.get(name))}
+    found = {name: row.extras[name] for name in _ATTRS if is_known(row.extras.get(name))}
     if row.interval is not None:
         found["datetime"] = row.interval.left.isoformat()
     return found
-
-
-def _is_known(value: Any) -> bool:
-    return value is not None and value == value
 
 
 def read_row(row: CatalogRow) -> GeoTensor:

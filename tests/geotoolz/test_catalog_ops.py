@@ -267,6 +267,8 @@ def test_a_field_reads_windows(scenes):
     assert part.attrs["datetime"] == "2024-06-01T00:00:00+00:00"
     assert field.with_data(np.zeros((40, 30))).domain.shape == (40, 30)
     assert CatalogField(row, band_indexes=[2]).select(Window(0, 0, 4, 4)).shape == (1, 4, 4)
+    row.extras["cloud_cover"] = pd.NA
+    assert "cloud_cover" not in read_row(row).attrs
 
 
 def test_a_field_over_a_catalog_merges_its_files(scenes):

@@ -288,23 +288,13 @@ def stack_pieces(pieces: Sequence[Piece | None], dtype: np.dtype) -> Piece | Non
     >>> stack_pieces([one, two], np.dtype(float)).valid.tolist()
     [[[True, False]], [[False, True]]]
     """
-    windows = [piece.window for piece in pieces if piece is not None]
-    if not windows:
+    known = [(band, piece) for band, piece in enumerate(pieces) if piece is not None]
+    if not known:
         return None
-    top, left = min(rows.start for rows, _ in windows), min(cols.start for _, cols in windows)
-    bottom, right = max(rows.stop for rows, _ in windows), max(cols.stop for _, cols in windows)
-    data = np.zeros((len(pieces), bottom - top, right - left), dtype=dtype)
-    valid = np.zeros(data.shape, dtype=bool)
-    for band, piece in enumerate(pieces):
-        if piece is not None:
-            rows, cols = piece.window
-            at = (
-                band,
-                slice(rows.start - top, rows.stop - top),
-                slice(cols.start - left, cols.stop - left),
-            )
-            data[at], valid[at] = piece.data[0], piece.valid[0]
-    return Piece(top, left, data, valid)
+    whole = Piece.around([piece for _, piece in known], len(pieces), dtype)
+    for band, piece in known:
+        whole.paste(piece, band)
+    return whole
 
 
 def _merge(read: Iterator[Read], request: _Request, method: str, slice_: GeoSlice) -> _Merged:

@@ -77,6 +77,23 @@ class Piece:
         rows, cols = self.data.shape[-2:]
         return slice(self.row, self.row + rows), slice(self.col, self.col + cols)
 
+    @classmethod
+    def around(cls, pieces: Sequence[Piece], bands: int, dtype: np.dtype) -> Piece:
+        """Return a piece without valid pixels, over the window that holds all `pieces`."""
+        rows, cols = zip(*(piece.window for piece in pieces), strict=True)
+        top, left = min(span.start for span in rows), min(span.start for span in cols)
+        height, width = max(s.stop for s in rows) - top, max(s.stop for s in cols) - left
+        shape = (bands, height, width)
+        return cls(top, left, np.zeros(shape, dtype), np.zeros(shape, dtype=bool))
+
+    def paste(self, piece: Piece, band: int = 0) -> None:
+        """Write the valid pixels of a piece that lies within this one, from `band` on."""
+        count, rows, cols = piece.data.shape
+        top, left = piece.row - self.row, piece.col - self.col
+        at = (slice(band, band + count), slice(top, top + rows), slice(left, left + cols))
+        np.copyto(self.data[at], piece.data, where=piece.valid)
+        self.valid[at] |= piece.valid
+
 
 @dataclass(frozen=True)
 class Bands:
@@ -141,19 +158,10 @@ def _joined(pieces: list[Piece]) -> Piece | None:
     """Return pieces of one file, on either side of the antimeridian, as one."""
     if len(pieces) < 2:
         return pieces[0] if pieces else None
-    top = min(piece.row for piece in pieces)
-    left = min(piece.col for piece in pieces)
-    bottom = max(piece.window[0].stop for piece in pieces)
-    right = max(piece.window[1].stop for piece in pieces)
-    data = np.zeros((len(pieces[0].data), bottom - top, right - left), pieces[0].data.dtype)
-    valid = np.zeros(data.shape, dtype=bool)
+    whole = Piece.around(pieces, len(pieces[0].data), pieces[0].data.dtype)
     for piece in pieces:
-        rows, cols = piece.data.shape[-2:]
-        first_row, first_col = piece.row - top, piece.col - left
-        at = (..., slice(first_row, first_row + rows), slice(first_col, first_col + cols))
-        np.copyto(data[at], piece.data, where=piece.valid)
-        valid[at] |= piece.valid
-    return Piece(top, left, data, valid)
+        whole.paste(piece)
+    return whole
 
 
 def _read_once(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geostack.boxes import BBox
-from geostack.dates import distance, parse_date_range
+from geostack.dates import nearest_first
 from geostack.errors import SourceUnavailableError
 from geostack.items import cloud_cover, sort_key
 from geostack.request import Request
@@ -105,13 +106,8 @@ class ArchiveSource:
         self, collection: str, bbox: BBox, date_range: str, tile: str | None = None
     ) -> list[datetime]:
         """Return when the archive has scenes of that place, the nearest first."""
-        interval = parse_date_range(date_range)
-        dates = {
-            instant
-            for folder in self.present
-            for instant in folder.dates_near(collection, bbox, date_range, tile)
-        }
-        return sorted(dates, key=lambda instant: (distance(instant, interval), instant))
+        dates = [folder.dates_near(collection, bbox, date_range, tile) for folder in self.present]
+        return nearest_first(chain.from_iterable(dates), date_range)
 
     def sign(self, href: str, *, renew: bool = False) -> str:
         """Return `href` as it is: files on this machine need no token."""

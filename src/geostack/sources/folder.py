@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geostack.boxes import BBox, intersects
-from geostack.dates import distance, overlaps, parse_date_range
+from geostack.dates import nearest_first, overlaps, parse_date_range
 from geostack.items import acquired, cloud_cover, item_bbox, mgrs_tile, span
 from geostack.request import as_tile
 
@@ -86,10 +86,8 @@ class StacFolder:
         self, collection: str, bbox: BBox, date_range: str, tile: str | None = None
     ) -> list[datetime]:
         """Return when there are scenes of that place, the nearest to `date_range` first."""
-        interval = parse_date_range(date_range)
         found = self.find(collection, bbox, tile=tile)
-        instants = {acquired(feature["properties"]) for _, feature in found}
-        return sorted(instants, key=lambda instant: (distance(instant, interval), instant))
+        return nearest_first((acquired(item["properties"]) for _, item in found), date_range)
 
     def item(self, path: Path, feature: dict[str, Any]) -> Item:
         """Return the item of one file with absolute hrefs."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 from geostack.boxes import BBox, intersects
-from geostack.dates import distance, format_interval, overlaps, parse_date_range
+from geostack.dates import format_interval, nearest_first, overlaps, parse_date_range
 from geostack.errors import SourceUnavailableError
 from geostack.items import acquired, cloud_cover, mgrs_tile, sort_key, span
 from geostack.request import as_tile
@@ -137,12 +137,10 @@ class PlanetaryComputerSource:
         """Return when there are scenes within a year of `date_range`, the nearest first."""
         from datetime import timedelta
 
-        interval = parse_date_range(date_range)
-        start, end = interval
+        start, end = parse_date_range(date_range)
         wider = (start and start - timedelta(days=366), end and end + timedelta(days=366))
         found = self.search(collection, bbox, format_interval(wider), tile=tile, limit=500)
-        dates = {acquired(item.properties) for item in found}
-        return sorted(dates, key=lambda instant: (distance(instant, interval), instant))
+        return nearest_first((acquired(item.properties) for item in found), date_range)
 
     def sign(self, href: str, *, renew: bool = False) -> str:
         """Return `href` with a token that is valid for another minute at least.

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geostack.boxes import BBox, contains, format_bbox, intersects
 from geostack.cache import cache_folder, is_writable, writable_cache_folder
-from geostack.dates import distance, parse_date_range
+from geostack.dates import nearest_first, parse_date_range
 from geostack.items import sort_key
 from geostack.request import Request, as_tile
 from geostack.sources.folder import read_folder
@@ -71,13 +72,9 @@ class SimulatedSource:
         self, collection: str, bbox: BBox, date_range: str, tile: str | None = None
     ) -> list[datetime]:
         """Return when there are simulated scenes of that place, the nearest first."""
-        interval = parse_date_range(date_range)
-        dates = {
-            instant
-            for area in _matching(collection, bbox, "../..", tile)
-            for instant in _dates(area, collection, bbox)
-        }
-        return sorted(dates, key=lambda instant: (distance(instant, interval), instant))
+        areas = _matching(collection, bbox, "../..", tile)
+        dates = [_dates(area, collection, bbox) for area in areas]
+        return nearest_first(chain.from_iterable(dates), date_range)
 
     def sign(self, href: str, *, renew: bool = False) -> str:
         """Return `href` as it is: files on this machine need no token."""
