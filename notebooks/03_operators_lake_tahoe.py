@@ -174,7 +174,7 @@ clear, drop = masked_ndvi(with_scl), cloud(with_scl).values
 print("mask:", drop.shape, drop.dtype, f"{drop.mean():.2%} to drop")
 print(f"valid pixels: {np.isfinite(clear.values).mean():.2%}")
 assert np.isnan(clear.values[drop]).all()
-assert np.array_equal(clear.values[~drop], right.values[~drop])
+assert np.array_equal(clear.values[~drop], right.values[~drop], equal_nan=True)
 
 # %%
 middle = int(drop.mean(axis=1)[200:-200].argmax())  # look where the most is dropped
