@@ -285,10 +285,10 @@ assert brightness(scene).shape == scene.shape[1:]
 # cell is skipped, and says so, when no source holds that scene.
 
 # %%
+where = {"bbox": SOUTH_TYROL_BBOX, "tile": SOUTH_TYROL_TILE}
+where["date_range"] = "2022-06-01/2022-06-30"
 try:
-    tyrol = load_s2_chip(
-        bbox=SOUTH_TYROL_BBOX, tile=SOUTH_TYROL_TILE, date_range="2022-06-01/2022-06-30"
-    )
+    tyrol = load_s2_chip(**where)
     print(f"source: {tyrol.attrs['source']} ({tyrol.attrs['item_id']}), {tyrol.shape}")
 except (NoSceneError, SourceUnavailableError) as error:
     tyrol = None
@@ -306,8 +306,16 @@ if tyrol is not None:
 
 # %% [markdown]
 # The city between two rivers, orchards in strips on the valley floor, and forest on the slopes
-# above: the operators that were written on Lake Tahoe needed no change.
-#
+# above: the operators that were written on Lake Tahoe needed no change. The cloud-aware pipeline
+# neither, since it makes its mask from whatever scene it is given:
+
+# %%
+if tyrol is not None:
+    clear = masked_ndvi(load_s2_chip(bands=("B04", "B08", "SCL"), **where))
+    print(f"a cloudless day: SCL leaves {np.isfinite(clear.values).mean():.2%} of the pixels")
+    assert clear.shape == tyrol.shape[1:]
+
+# %% [markdown]
 # ## Recap
 #
 # | step | operator | output |
