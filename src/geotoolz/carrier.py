@@ -45,9 +45,10 @@ def values_of(raster: Raster) -> NDArray[Any]:
         return raster
     if isinstance(raster, np.ndarray):
         return raster.view(np.ndarray)
+    is_reader = hasattr(raster, "read_from_window")
+    way_out = "reader.load()" if is_reader else "np.asarray(...) or geotoolz.io.read(path)"
     raise TypeError(
-        f"expected a numpy array or a GeoTensor, got {type(raster).__name__}; "
-        "use np.asarray(...) or geotoolz.io.read(path) first"
+        f"expected a numpy array or a GeoTensor, got {type(raster).__name__}; use {way_out} first"
     )
 
 

@@ -38,6 +38,15 @@ def test_values_are_a_view(tile):
     assert np.shares_memory(values_of(tile), tile)
 
 
+def test_a_reader_is_told_to_load():
+    class Reader:
+        def read_from_window(self, window):
+            return window
+
+    with pytest.raises(TypeError, match=r"got Reader; use reader\.load\(\) first"):
+        values_of(Reader())
+
+
 @pytest.mark.parametrize("wrong", [[1, 2], 3.0, None, "a.tif"])
 def test_what_is_no_array_is_refused(wrong):
     with pytest.raises(TypeError, match=r"expected a numpy array or a GeoTensor"):
