@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -16,7 +17,7 @@ from rasterio.windows import Window
 from geopatcher.config import Configured
 from geopatcher.domains import RasterDomain
 from geopatcher.pairs import as_choice
-from geopatcher.patch import Patch, PatchError
+from geopatcher.patch import CoverageWarning, Patch, PatchError
 from geopatcher.patcher import SpatialPatcher
 from geopatcher.temporal.geometry import TimeScales
 from geopatcher.temporal.patcher import TemporalPatcher, labelled
@@ -158,7 +159,10 @@ class SpatioTemporalPatcher(Configured):
                 "results of several scales cannot be merged in space; combine them in the operator"
             )
         chips = [patch.space.with_data(np.asarray(patch.data)) for patch in group]
-        raster = self.spatial.merge(chips, space)
+        with warnings.catch_warnings():
+            if self.coupling != "product":  # chosen places leave gaps, at each step others
+                warnings.simplefilter("ignore", CoverageWarning)
+            raster = self.spatial.merge(chips, space)
         if not isinstance(raster, np.ndarray):
             raise PatchError(
                 f"{type(self.spatial.aggregation).__name__} made a {type(raster).__name__} of the "

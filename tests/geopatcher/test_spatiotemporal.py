@@ -112,7 +112,6 @@ def test_coupled_anchors_are_given_in_pairs():
         make("coupled", SpatialRegularStride(4), TemporalRegularStride(1))
 
 
-@pytest.mark.filterwarnings("ignore::geopatcher.CoverageWarning")
 def test_coupled_patches_are_merged_where_and_when_they_are():
     cube = stack_of((9, 8, 8))
     plots = SpatialExplicit([((0, 0), 8), ((4, 4), 2), ((4, 0), 8)])

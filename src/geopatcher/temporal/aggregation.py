@@ -74,7 +74,7 @@ class TemporalMean(Configured):
         if first is None:
             raise PatchError("there are no patches to merge")
         shape = (*first[0].shape[:axis], domain.length, *first[0].shape[axis + 1 :])
-        total = np.zeros(shape, np.result_type(first[0], np.float32))
+        total = np.zeros(shape, np.result_type(first[0], np.float64))
         weight_sum = np.zeros(shape)
         for values, steps, weights in chain([first], placed):
             if values.shape[:axis] + values.shape[axis + 1 :] != _without(total.shape, axis):
@@ -88,7 +88,9 @@ class TemporalMean(Configured):
             total[place] += np.where(known, values, 0) * share
             weight_sum[place] += share
         covered = weight_sum > 0
-        return np.divide(total, weight_sum, out=np.full_like(total, np.nan), where=covered)
+        np.divide(total, weight_sum, out=total, where=covered)
+        total[~covered] = np.nan
+        return total.astype(np.result_type(first[0], np.float32), copy=False)
 
 
 @dataclass(frozen=True)

@@ -173,3 +173,11 @@ def test_scales_are_combined_pixel_by_pixel():
 def test_what_cannot_be_merged_is_told(merge, told):
     with pytest.raises(PatchError, match=told):
         merge()
+
+
+def test_a_year_of_overlapping_lookbacks_gives_the_series_back():
+    series = np.random.default_rng(0).uniform(0.5, 1.5, (800, 3)).astype("float32")
+    patcher = TemporalPatcher(TemporalFixedLookback(365), TemporalRegularStride(1))
+    merged = patcher.merge(patcher.split(series), series)
+    assert merged.dtype == np.float32
+    np.testing.assert_allclose(merged, series, rtol=3e-7)
