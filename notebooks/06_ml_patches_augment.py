@@ -46,6 +46,7 @@ from geopatcher import SpatialRegularStride, SpatialSoftVote, draw_chips
 from geostack import SOUTH_TYROL_BBOX, SOUTH_TYROL_TILE, NoSceneError
 from geostack import SourceUnavailableError, load_s2_chip
 from geotoolz import ApplyToChips, DNToReflectance, GridSampler, ModelOp, Sequential, Stitch
+from geotoolz import SCL_CLOUDS_AND_INVALID
 from geotoolz import augment as aug
 from geotoolz.learn import SklearnOp, fit_pixels, predict_pixels
 from geotoolz.viz import ToRGB, plot
@@ -66,7 +67,7 @@ NAMES = [name for name, _ in CLASSES.values()]
 
 RULE = np.full(12, 2, np.int8)  # SCL id -> class
 RULE[6], RULE[4] = 0, 1
-RULE[[0, 1, 3, 8, 9, 10]] = -1
+RULE[list(SCL_CLOUDS_AND_INVALID)] = -1
 
 
 def load_pair(**where):
