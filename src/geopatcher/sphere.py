@@ -36,6 +36,15 @@ def chord(distance_km: float) -> float:
     return 2 * math.sin(min(distance_km / EARTH_RADIUS_KM, math.pi) / 2)
 
 
+def reach(distance_km: float) -> float:
+    """Return the chord under a distance, a little longer: what lies at the distance is within.
+
+    >>> chord(500) < reach(500) < chord(500.001)
+    True
+    """
+    return chord(distance_km) * (1 + 1e-12)
+
+
 def arc_km(chords: Any) -> Any:
     """Return the great-circle distances in km over chords on the unit sphere.
 

@@ -13,9 +13,7 @@ from geopatcher.domains import GridDomain, PointDomain, RasterDomain
 from geopatcher.patch import PatchError
 from geopatcher.scattered import Cells, Members
 from geopatcher.spatial.places import MemberPlaces, SpherePlaces, check_members
-from geopatcher.sphere import arc_km, chord, unit_vectors
-
-_ROUNDING = 1e-12  # a cell exactly at the radius belongs to the cap, whatever its last bit says
+from geopatcher.sphere import arc_km, reach, unit_vectors
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class SpatialSphericalCap(Configured):
         domain = _spherical(domain)
         centre = unit_vectors(*_lon_lat(domain, anchor))
         tree = domain.tree if isinstance(domain, PointDomain) else domain.sphere_tree
-        found = tree.query_ball_point(centre, chord(self.radius_km) * (1 + _ROUNDING))
+        found = tree.query_ball_point(centre, reach(self.radius_km))
         index = np.sort(np.asarray(found, np.int64))
         if not index.size:
             raise PatchError(

@@ -14,7 +14,7 @@ from geopatcher.pairs import as_count
 from geopatcher.patch import PatchError
 from geopatcher.scattered import Members
 from geopatcher.spatial.places import MemberPlaces, check_members
-from geopatcher.sphere import arc_km, chord
+from geopatcher.sphere import arc_km, reach
 
 
 class PointGraph(Configured):
@@ -92,8 +92,8 @@ class SpatialRadiusGraph(PointGraph):
         """
         points = _points(domain, "SpatialRadiusGraph")
         place = _place(points, anchor)
-        reach = chord(self.radius / 1000) if points.is_geographic else self.radius
-        index = np.asarray(points.tree.query_ball_point(place, reach), np.int64)
+        within = reach(self.radius / 1000) if points.is_geographic else self.radius
+        index = np.asarray(points.tree.query_ball_point(place, within), np.int64)
         if not index.size:
             raise PatchError(f"no point lies within {self.radius} of {anchor}; use a larger radius")
         distance = np.linalg.norm(points.tree.data[index] - place, axis=1)
@@ -126,11 +126,11 @@ def _place(points: PointDomain, anchor: Any) -> np.ndarray:
 
 
 def _nearest_first(
-    points: PointDomain, index: np.ndarray, distance: np.ndarray, anchor: Any, reach: float = 0
+    points: PointDomain, index: np.ndarray, distance: np.ndarray, anchor: Any, radius: float = 0
 ) -> Members:
     own = index != anchor if isinstance(anchor, int | np.integer) else np.zeros(len(index), bool)
     order = np.lexsort((index, own, distance))
     if points.is_geographic:
         distance = arc_km(distance) * 1000
     furthest = float(distance.max())
-    return Members(distance=distance[order], reach=reach or furthest, index=index[order])
+    return Members(distance=distance[order], reach=radius or furthest, index=index[order])

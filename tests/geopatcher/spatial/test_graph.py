@@ -129,3 +129,12 @@ def test_a_member_is_the_first_of_its_patch_wherever_others_lie(crs):
         assert patch.index[0] == anchor
         assert len(set(patch.index.tolist())) == 3
         assert (patch.distance == 0).all()
+
+
+@pytest.mark.parametrize("latitude", [0.0, 37.0, -80.0])
+@pytest.mark.parametrize("degrees", range(1, 53, 3))
+def test_members_at_the_radius_on_the_sphere_are_within_it(latitude, degrees):
+    domain = PointDomain([[0, latitude], [0, latitude + degrees]], crs="EPSG:4326")
+    radius = EARTH_RADIUS_KM * 1000 * np.radians(degrees)
+    assert len(SpatialRadiusGraph(radius).neighborhood(domain, 0)) == 2
+    assert len(SpatialRadiusGraph(radius - 0.01).neighborhood(domain, 0)) == 1
