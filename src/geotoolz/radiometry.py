@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from geotoolz.bands import PerBand, band_views, per_band
+from geotoolz.bands import PerBand, band_names, band_views, per_band
 from geotoolz.carrier import (
     NAN,
     Raster,
@@ -171,7 +171,8 @@ def harmonize_baseline(
     - `baseline`: such as "05.10", in place of what the carrier says.
     - `nodata`: stays what it is.
 
-    Nothing changes where the carrier's `offset_applied` is true or the baseline is before 04.00.
+    Nothing changes where the carrier's `offset_applied` is true or the baseline is before 04.00,
+    nor in bands that `attrs["band_names"]` calls SCL, AOT or WVP, which carry no offset.
     Integers do not wrap: a valid number that would fall to `nodata` or below, stays just above it
     (1 for uint16). A plain array tells nothing, so it is shifted. A `GeoTensor` with neither
     `offset_applied` nor `processing_baseline` raises ValueError rather than be guessed at.
@@ -189,7 +190,14 @@ def harmonize_baseline(
         carry_over = fill_mask(values, nodata)
         if carry_over is not None:
             out[carry_over] = nodata
+    names = band_names(raster)
+    if values.shape[-3:-2] == (len(names),):
+        kept = [band for band, name in enumerate(names) if name.upper() in _WITHOUT_OFFSET]
+        out[..., kept, :, :] = values[..., kept, :, :]
     return rewrap(raster, out, attrs={"offset_applied": True})
+
+
+_WITHOUT_OFFSET = ("SCL", "AOT", "WVP")
 
 
 def _shift_bands(

@@ -192,6 +192,20 @@ def test_an_unknown_baseline_is_not_guessed():
         harmonize_baseline(geo([[900]], processing_baseline="latest"))
 
 
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+@pytest.mark.parametrize("dates", [(), (2,)])
+def test_classes_and_thickness_carry_no_offset(dtype, dates):
+    one = np.array([[[2500, 1000]], [[9, 4]], [[120, 90]], [[3000, 1500]]], dtype)
+    scene = geo(np.broadcast_to(one, (*dates, *one.shape)), processing_baseline="05.10")
+    scene.attrs["band_names"] = ["B04", "SCL", "AOT", "B08"]
+    found = harmonize_baseline(scene).values
+    assert np.array_equal(found[..., 1:3, :, :], scene.values[..., 1:3, :, :])
+    assert (found[..., 0, :, 0] == 1500).all()
+    assert (found[..., 3, :, :] == [2000, 500]).all()
+    drop = (gz.HarmonizeBaseline() | gz.MaskFromSCL("SCL"))(geo(one, **scene.attrs))
+    assert drop.values.tolist() == [[True, False]]
+
+
 def test_harmonized_floats_may_be_slightly_negative():
     assert harmonize_baseline(np.array([[900.0, 0.0]])).tolist() == [[-100.0, 0.0]]
 
