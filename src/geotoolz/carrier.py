@@ -11,6 +11,7 @@ fill value, so in it only NaN is nodata.
 
 from __future__ import annotations
 
+import copyreg
 import math
 from typing import Any, Final
 
@@ -31,6 +32,17 @@ class _Keep:
 
 KEEP: Final = _Keep()
 NAN: Final = math.nan
+
+
+def _parts(tensor: GeoTensor) -> tuple[type[GeoTensor], tuple[Any, ...]]:
+    """Return what a tensor is made of again."""
+    place = (tensor.transform, tensor.crs, tensor.fill_value_default, tensor.attrs)
+    return GeoTensor, (tensor.values, *place)
+
+
+# numpy's own way of pickling forgets what a subclass adds: chips sent to processes by joblib, Dask
+# or multiprocessing would arrive without their place, and operators that hold a raster too.
+copyreg.pickle(GeoTensor, _parts)
 
 
 def values_of(raster: Raster) -> NDArray[Any]:

@@ -1,3 +1,6 @@
+import pickle
+
+import cloudpickle
 import numpy as np
 import pytest
 from georeader.geotensor import GeoTensor
@@ -12,6 +15,7 @@ from geotoolz.carrier import (
     rewrap,
     values_of,
 )
+from pipekit import Const
 
 
 def test_a_plain_array_stays_plain():
@@ -36,6 +40,15 @@ def test_rewrap_can_say_that_there_is_no_fill_value(tile):
 def test_values_are_a_view(tile):
     assert type(values_of(tile)) is np.ndarray
     assert np.shares_memory(values_of(tile), tile)
+
+
+def test_a_raster_pickles_with_its_place(tile):
+    copies = (pickle.loads(pickle.dumps(tile)), cloudpickle.loads(cloudpickle.dumps([tile]))[0])
+    for again in (*copies, pickle.loads(pickle.dumps(Const(tile))).value):
+        assert type(again) is GeoTensor
+        assert np.array_equal(again.values, tile.values)
+        assert (again.transform, again.crs, again.attrs) == (tile.transform, tile.crs, tile.attrs)
+        assert str(again.fill_value_default) == str(tile.fill_value_default)
 
 
 def test_a_reader_is_told_to_load():
