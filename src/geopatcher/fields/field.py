@@ -32,16 +32,6 @@ class Field(Protocol):
         """Return a Field of other values on the same domain."""
 
 
-def as_plain(chip: Any) -> np.ndarray:
-    """Return a piece of any Field as a plain array (..., h, w) or (..., n).
-
-    >>> as_plain([[1, 2]]).shape
-    (1, 2)
-    """
-    values = np.asarray(chip)
-    return values.view(np.ndarray) if type(values) is not np.ndarray else values
-
-
 def check_fits(array: Any, shape: tuple[int, ...], axes: int) -> np.ndarray:
     """Return data as an array whose last `axes` axes equal those of a domain's shape.
 

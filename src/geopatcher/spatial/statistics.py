@@ -1,7 +1,8 @@
 """Statistics over the patches that cover a pixel: sum, mean, variance, extremes, weighted means.
 
 The window plays no part unless the name says so. NaN in a patch makes its own pixels NaN and no
-others. Uncovered pixels are NaN, so results are floats: float32, or float64 when the chips need it.
+others. Uncovered pixels are NaN, so results are floats: float32, or float64 when the chips need it;
+sums are added up in float64, so that any number of chips gives its mean back.
 """
 
 from __future__ import annotations
