@@ -6,7 +6,6 @@ shared, not copied to each worker.
 
 from __future__ import annotations
 
-import io
 import pickle
 import threading
 from dataclasses import dataclass, field
@@ -16,9 +15,6 @@ from uuid import uuid4
 
 import cloudpickle
 import numpy as np
-from georeader.geotensor import GeoTensor
-
-from geopatcher.fields import RasterField
 
 _unpacked: dict[str, Any] = {}
 _lock = threading.Lock()
@@ -35,6 +31,7 @@ class Packed(Protocol):
 class Payload:
     """An object as bytes, and the large buffers of its arrays; `load()` gives it back.
 
+    >>> from georeader.geotensor import GeoTensor
     >>> scene = GeoTensor(np.ones((2, 3)), None, "EPSG:32632")
     >>> pack({"scene": scene}).load()["scene"].crs
     'EPSG:32632'
@@ -78,9 +75,8 @@ class SavedPayload:
 def pack(obj: Any) -> Payload:
     """Return the object packed: closures and notebook functions too, by cloudpickle."""
     buffers: list[pickle.PickleBuffer] = []
-    stream = io.BytesIO()
-    _Pickler(stream, protocol=5, buffer_callback=buffers.append).dump(obj)
-    return Payload(stream.getvalue(), [np.frombuffer(b.raw(), np.uint8) for b in buffers])
+    pickled = cloudpickle.dumps(obj, protocol=5, buffer_callback=buffers.append)
+    return Payload(pickled, [np.frombuffer(b.raw(), np.uint8) for b in buffers])
 
 
 def save(payload: Payload, folder: Path) -> SavedPayload:
@@ -109,15 +105,3 @@ def _has_bytes(path: Path) -> bool:
         np.lib.format.read_magic(file)
         shape, _, _ = np.lib.format.read_array_header_1_0(file)
     return shape != (0,)
-
-
-class _Pickler(cloudpickle.Pickler):
-    """Pickles a `GeoTensor` with its georeference, which numpy's own way forgets."""
-
-    def reducer_override(self, obj: Any) -> Any:
-        if type(obj) is GeoTensor:
-            parts = (obj.values, obj.transform, obj.crs, obj.fill_value_default, obj.attrs)
-            return GeoTensor, parts
-        if type(obj) is RasterField and isinstance(obj.reader, GeoTensor):
-            return RasterField, (obj.reader,)
-        return super().reducer_override(obj)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 from contextlib import nullcontext
 from typing import Any
 
@@ -18,6 +19,16 @@ from geopatcher.patch import PatchError
 from geopatcher.scattered import Cells
 
 _CACHE = "GDAL_CACHEMAX"
+
+
+def _parts(tensor: GeoTensor) -> tuple[type[GeoTensor], tuple[Any, ...]]:
+    """Return what a tensor is made of again."""
+    place = (tensor.transform, tensor.crs, tensor.fill_value_default, tensor.attrs)
+    return GeoTensor, (tensor.values, *place)
+
+
+# numpy's own way of pickling forgets what a subclass adds: chips would arrive without their place.
+copyreg.pickle(GeoTensor, _parts)
 
 
 class RasterField:
@@ -48,6 +59,9 @@ class RasterField:
         # A plain view once: slicing a GeoTensor costs ten times what slicing its values does.
         self._values = reader.values if isinstance(reader, GeoTensor) else None
         self._files = OpenDatasets() if self._values is None and _is_plain_file(reader) else None
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.reader,)
 
     def __repr__(self) -> str:
         return f"RasterField(shape={self.domain.shape}, crs={self.domain.crs})"

@@ -1,6 +1,9 @@
 """Rasters in memory and in files: windows, bytes read, threads, pickling."""
 
 import pickle
+import subprocess
+import sys
+import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -189,3 +192,29 @@ def test_a_real_scene_is_split_and_put_back(shared_data):
     merged = patcher.merge(patcher.stream(reader), reader)
     assert merged.shape == (2, 705, 935)
     np.testing.assert_allclose(merged.values, scene.values, rtol=1e-6)
+
+
+PICKLED = """
+    import pickle, sys
+    import numpy as np
+    from georeader.geotensor import GeoTensor
+    from rasterio import Affine
+    from geopatcher import RasterField, SpatialPatcher, SpatialRectangular, SpatialRegularStride
+
+    assert "geotoolz" not in sys.modules
+    place = Affine(10, 0, 500_000, 0, -10, 4_100_000)
+    scene = GeoTensor(np.ones((2, 40, 40)), place, "EPSG:32610", 7, {"band_names": ["a", "b"]})
+    patcher = SpatialPatcher(SpatialRectangular(16), SpatialRegularStride(8))
+    stream = patcher.stream(scene)
+    for made in (stream, stream.map(np.negative), stream[1], RasterField(scene)):
+        again = pickle.loads(pickle.dumps(made))
+        data = again.data if hasattr(again, "data") else getattr(again, "reader", None)
+        data = again[1].data if data is None else data
+        assert (data.crs, data.fill_value_default) == ("EPSG:32610", 7), made
+        assert data.attrs == {"band_names": ["a", "b"]}
+    assert len(pickle.dumps(RasterField(scene))) < 1.2 * scene.nbytes
+"""
+
+
+def test_chips_streams_and_scenes_in_memory_pickle_with_their_place():
+    subprocess.run([sys.executable, "-c", textwrap.dedent(PICKLED)], check=True)
