@@ -16,7 +16,7 @@ from shapely.geometry.base import BaseGeometry
 
 from geocatalog.crs import as_crs, crs_text, same_crs
 from geocatalog.errors import CatalogError
-from geocatalog.footprint import Bounds, as_bounds
+from geocatalog.footprint import Bounds, as_bounds, wrapped_bounds
 from geocatalog.geoslice import GeoSlice
 from geocatalog.interval import as_interval, pack_time
 from geocatalog.region import Region, region_of
@@ -78,12 +78,14 @@ class CatalogRow:
 
         Without a `resolution` the row's own is used, when it was recorded in the catalog's CRS.
         """
+        # Across the antimeridian the bounds go once around the globe.
+        box = wrapped_bounds(self.geometry) if self.crs.is_geographic else self.bounds
         return GeoSlice(
-            self.bounds,
+            box,
             self.interval,
             self._resolution() if resolution is None else resolution,
             self.crs,
-            anchor=(self.bounds[0], self.bounds[3]),
+            anchor=(box[0], box[3]),
         )
 
     def _resolution(self) -> float:

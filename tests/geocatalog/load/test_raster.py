@@ -211,6 +211,11 @@ def test_a_slice_across_the_antimeridian_is_whole(tmp_path):
     covered = ~np.isnan(got.values[0])
     assert covered[:, 100:].all(), "east of the antimeridian"
     assert covered[:, 60:100].any(), "and west of it"
+    in_degrees = build_raster_catalog([crossing], target_crs=4326)
+    own = next(in_degrees.iter_slices(0.01))
+    assert own.bounds[0] > 179
+    assert own.bounds[2] < -176
+    assert (~np.isnan(load_raster(in_degrees, own).values)).mean() > 0.9
     for name, west, value in [("w", 179.0, 1), ("e", -180.0, 2)]:
         side = np.full((1, 10, 10), value, "uint8")
         write_raster(tmp_path / f"{name}.tif", side, west=west, north=-18.0, size=0.1, crs=4326)
