@@ -55,6 +55,8 @@ class CogTarget:
                 f"a GeoTIFF holds (H, W) or (C, H, W), got a result of shape {self.spec.shape}; "
                 "use a .zarr target"
             )
+        if 0 in self.spec.lead:
+            raise PatchError(f"a GeoTIFF holds at least one band, got {self.spec.shape}")
         if self.spec.dtype.name not in _GDAL_TYPES:
             raise PatchError(
                 f"a GeoTIFF holds {', '.join(_GDAL_TYPES)}, got {self.spec.dtype.name}; use a "
@@ -114,6 +116,9 @@ def open_cog(path: Path) -> Any:
     reader = RasterioReader(str(path))
     with rasterio.open(path) as file:
         attrs = json.loads(file.tags().get(_ATTRS_TAG, "{}"))
+        if reader.real_transform != file.transform:  # undefined where the file has none
+            reader.real_transform = file.transform
+            reader.set_window(reader.window_focus, relative=False)
     reader.attrs = {**reader.attrs, **attrs}
     return reader
 

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from geopatcher.domains import RasterDomain, as_raster_domain
+from geopatcher.domains import GridDomain, RasterDomain, as_domain, as_raster_domain
 from geopatcher.gdal_cache import bounded_cache
 from geopatcher.pages import return_freed_pages
 from geopatcher.pairs import as_pixel_pair
@@ -166,8 +166,12 @@ def open_target(path: Any, spec: RasterSpec, chunks: Any = None, token: str = ""
     target = check_target(path, chunks)
     if not target.parent.is_dir():
         raise FileNotFoundError(f"the target's folder does not exist: {target.parent}")
+    is_store = target.suffix.lower() == ".zarr"
+    if target.exists() and target.is_dir() != is_store:
+        there, wanted = ("file", "folder") if is_store else ("folder", "file")
+        raise FileExistsError(f"{target} is a {there} where a {wanted} is to be written; remove it")
     token = token or uuid.uuid4().hex[:8]
-    if target.suffix.lower() == ".zarr":
+    if is_store:
         from geopatcher.zarr_target import ZarrTarget
 
         return ZarrTarget(target, spec, chunks, token)
@@ -237,7 +241,7 @@ def merge_to_file(
     (1, 70, 70)
     """
     target = check_target(target, chunks)
-    domain = as_raster_domain(domain)
+    domain = _located(domain)
     patches = planned(aggregation, patches, domain)
     merge = row_merge_of(aggregation, patches, domain)
     opened: list[tuple[Target, RasterSpec]] = []
@@ -260,6 +264,14 @@ def merge_to_file(
             made.discard()
     warn_uncovered(1 - covered / (domain.height * domain.width))
     return open_lazily(target)
+
+
+def _located(domain: Any) -> RasterDomain:
+    """Return the raster domain; of an evenly spaced grid with its place, which a file can hold."""
+    grid = as_domain(domain)
+    if isinstance(grid, GridDomain):
+        return RasterDomain(grid.shape, grid.transform, grid.crs)
+    return as_raster_domain(grid)
 
 
 @contextmanager

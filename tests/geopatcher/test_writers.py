@@ -8,21 +8,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio.shutil
+import xarray as xr
 import zarr
+from dask import array as da
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rasterio import Affine
 from rasterio._err import CPLE_AppDefinedError
 from rio_cogeo.cogeo import cog_validate
 
 from geopatcher import (
     CoverageWarning,
+    DaskField,
     PatchError,
+    RioXarrayField,
     SpatialByIndex,
     SpatialHardVote,
     SpatialMax,
     SpatialMean,
     SpatialMedian,
     SpatialOverlapAdd,
+    XarrayField,
     merge_to_file,
 )
 from geopatcher.writers import RawRows, open_lazily, plain_attrs
@@ -274,3 +280,38 @@ def test_raw_rows_give_back_what_was_written_in_any_order(tmp_path):
 
 def test_only_attributes_that_json_holds_are_kept():
     assert plain_attrs({"a": [1], "b": {2}, "c": None}) == {"a": [1], "c": None}
+
+
+@pytest.mark.parametrize("name", ["dem.tif", "dem.zarr"])
+def test_a_grid_of_longitudes_and_latitudes_is_written_in_its_place(tmp_path, patcher_of, name):
+    grid = {"lat": 50 - 0.5 * np.arange(20), "lon": 7 + 0.25 * np.arange(30)}
+    values = np.random.default_rng(0).random((20, 30))
+    field = XarrayField(xr.DataArray(values, grid, ("lat", "lon")), crs="EPSG:4326")
+    made = merge_to_file(patcher_of(8, 6).split(field), field, SpatialMean(), tmp_path / name)
+    where = made if name.endswith(".tif") else RioXarrayField(made).domain
+    assert where.transform.almost_equals(Affine(0.25, 0, 6.875, 0, -0.5, 50.25), 1e-9)
+    assert where.crs == "EPSG:4326"
+    np.testing.assert_array_equal(values_of(made).reshape(20, 30), values)
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_pixels_without_a_place_are_read_back_without_one(tmp_path, patcher_of):
+    field = DaskField(da.ones((16, 16), chunks=8))
+    made = merge_to_file(patcher_of(8, 8).split(field), field, SpatialMean(), tmp_path / "o.tif")
+    assert made.transform == Affine.identity()
+    assert tuple(made.bounds) == (0, 0, 16, 16)
+
+
+def test_what_stands_in_the_targets_place_is_told(tmp_path, scene_of, patcher_of):
+    scene = scene_of((8, 8))
+    (tmp_path / "o.tif").mkdir()
+    (tmp_path / "o.zarr").touch()
+    for name, message in (("o.tif", "is a folder where a file"), ("o.zarr", "is a file where a")):
+        with pytest.raises(FileExistsError, match=message):
+            merge_to_file(patcher_of(8, 8).split(scene), scene, SpatialMean(), tmp_path / name)
+
+
+def test_a_geotiff_has_a_band(tmp_path, scene_of, patcher_of):
+    scene = scene_of((0, 8, 8))
+    with pytest.raises(PatchError, match=r"at least one band, got \(0, 8, 8\)"):
+        merge_to_file(patcher_of(8, 8).split(scene), scene, SpatialMean(), tmp_path / "o.tif")
