@@ -325,6 +325,22 @@ def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=1))
 
 
+_OPTIONS = {
+    "on_error='skip'": "--skip-errors",
+    "target_crs=": "--target-crs",
+    "asset_key=": "--asset",
+    "bounds=": "--bounds",
+    "crs=": "--crs",
+}
+"""How this command spells the arguments that errors name."""
+
+
+def _in_options(text: str) -> str:
+    for argument, option in _OPTIONS.items():
+        text = text.replace(argument, option)
+    return text
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; the entry point of `geocatalog`.
 
@@ -335,7 +351,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(tokens, result_action="return_value", exit_on_error=False, print_error=True)
     except CatalogError as error:
-        print(f"geocatalog: {error}", file=sys.stderr)
+        print(f"geocatalog: {_in_options(str(error))}", file=sys.stderr)
         return 1
     except Exception as error:
         if type(error).__module__.startswith("cyclopts"):

@@ -289,15 +289,3 @@ def resampled(dataset: Any, grid: PixelGrid, method: Method, nodata: float) -> W
         src_nodata=nodata,
         nodata=nodata,
     )
-
-
-__all__ = [
-    "Asset",
-    "Method",
-    "ask_status",
-    "asset_grid",
-    "connections",
-    "in_parallel",
-    "read_onto",
-    "with_dataset",
-]

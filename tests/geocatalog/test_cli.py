@@ -73,6 +73,7 @@ def test_errors_in_files_are_skipped_on_request(folder, capsys):
         r"_(?P<date>\d{8})",
     ]
     assert main(arguments) == 1
+    assert "pass --skip-errors to leave such files out" in capsys.readouterr().err
     assert not (folder / "c.parquet").exists()
     assert main([*arguments, "--skip-errors"]) == 0
     assert "bad_20240604.tif" in capsys.readouterr().out
