@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import copyreg
 import math
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -82,6 +83,16 @@ def attrs_of(raster: Raster) -> dict[str, Any]:
     if isinstance(raster, GeoTensor):
         return raster.attrs or {}
     return {}
+
+
+def joint_attrs(rasters: Sequence[Raster]) -> dict[str, Any]:
+    """Return what the attributes of several rasters in one must say: that some were simulated.
+
+    >>> joint_attrs([np.zeros((2, 3))])
+    {}
+    """
+    simulated = any(attrs_of(raster).get("source") == "simulated" for raster in rasters)
+    return {"source": "simulated"} if simulated else {}
 
 
 def rewrap(

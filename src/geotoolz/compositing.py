@@ -15,7 +15,16 @@ from georeader.geotensor import GeoTensor
 from numpy.typing import DTypeLike, NDArray
 
 from geotoolz.bands import Band, band_index, band_names, check_band, check_band_order, take_band
-from geotoolz.carrier import NAN, Raster, fill_of, float_dtype, nodata_mask, rewrap, values_of
+from geotoolz.carrier import (
+    NAN,
+    Raster,
+    fill_of,
+    float_dtype,
+    joint_attrs,
+    nodata_mask,
+    rewrap,
+    values_of,
+)
 from geotoolz.cloud import SCL_CLOUDS_AND_INVALID, mask_from_scl
 from geotoolz.grid import same_crs
 from geotoolz.indices import ndvi
@@ -148,7 +157,8 @@ def as_stack(stack: Stack) -> Raster:
     for other in rasters[1:]:
         _check_alike(first, other)
     check_band_order(rasters, "a stack")
-    return rewrap(first, np.stack([values_of(each) for each in rasters]))
+    stacked = np.stack([values_of(each) for each in rasters])
+    return rewrap(first, stacked, attrs=joint_attrs(rasters))
 
 
 def _check_alike(first: Raster, other: Raster) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rasterio import Affine
 
 from geotoolz.bands import check_band_order
-from geotoolz.carrier import NAN, Raster, fill_of, nodata_mask, rewrap
+from geotoolz.carrier import NAN, Raster, fill_of, joint_attrs, nodata_mask, rewrap
 from geotoolz.grid import (
     Bounds,
     GridLike,
@@ -51,7 +51,7 @@ def mosaic(rasters: Sequence[Raster], method: str = "first", resampling: str = "
     _check_mergeable(moved)
     valid = [_valid(part, each) for part, each in zip(parts, moved, strict=True)]
     out = _merge([(each.values, v) for each, v in zip(moved, valid, strict=True)], method)
-    return rewrap(moved[0], out)
+    return rewrap(moved[0], out, attrs=joint_attrs(parts))
 
 
 def align_and_stack(
@@ -89,7 +89,8 @@ def align_and_stack(
     bands, fill = _join_bands(moved)
     first = moved[target] if isinstance(target, int) else moved[0]
     names = [name for part in parts for name in _names(part)]
-    stacked = rewrap(first, bands, fill=fill, attrs={"band_names": names}, drop=("long_name",))
+    attrs = {**joint_attrs(parts), "band_names": names}
+    stacked = rewrap(first, bands, fill=fill, attrs=attrs, drop=("long_name",))
     assert isinstance(stacked, GeoTensor)
     return stacked
 

@@ -134,3 +134,12 @@ def test_a_mosaic_never_wraps_numbers_or_mixes_bands(tile):
     turned = gz.SelectBands(("B08", "B04", "B11"))(tile)
     with pytest.raises(ValueError, match=r"bands in one order.*SelectBands"):
         gz.Mosaic()(tile, turned)
+
+
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+@pytest.mark.parametrize("join", [gz.Mosaic(), gz.AlignAndStack(), gz.MedianComposite()])
+def test_what_is_simulated_in_part_says_so(join, order):
+    real = at(0, 0, np.ones((1, 2, 2)), source="archive")
+    simulated = at(0, 0, np.ones((1, 2, 2)), source="simulated")
+    assert join([real, simulated][order]).attrs["source"] == "simulated"
+    assert join([real, real]).attrs["source"] == "archive"
