@@ -97,7 +97,7 @@ class CatalogField:
             self.merge_method,
             self.nodata,
         )
-        raster.attrs = {**raster.attrs, **_row_attrs(self.rows[0])}
+        raster.attrs = {**raster.attrs, **_shared_attrs(self.rows)}
         return raster
 
     def with_data(self, array: Any) -> RasterField:
@@ -113,6 +113,12 @@ def _window_bounds(transform: Any, window: Any) -> tuple[float, float, float, fl
     corner = (window.col_off + window.width, window.row_off + window.height)
     east, south = transform @ corner
     return west, south, east, north
+
+
+def _shared_attrs(rows: Sequence[CatalogRow]) -> dict[str, Any]:
+    """Return what all rows say alike: a baseline of one scene must not stand for another's."""
+    first, *others = [_row_attrs(row) for row in rows]
+    return {k: v for k, v in first.items() if all(each.get(k) == v for each in others)}
 
 
 def _row_attrs(row: CatalogRow) -> dict[str, Any]:

@@ -276,6 +276,13 @@ def test_a_field_over_a_catalog_merges_its_files(scenes):
     field = CatalogField(scenes, slice_, merge_method="max")
     stack = np.stack([read_row(row).values for row in scenes.iter_rows()])
     np.testing.assert_array_equal(field.load().values, stack.max(axis=0)[:, :20, :20])
+    baselines = ["03.01", "05.10", "05.10", "05.10"]
+    known = scenes.gdf.assign(processing_baseline=baselines, offset_applied=False, cloud_cover=3.0)
+    mixed = CatalogField(InMemoryGeoCatalog(known), slice_).load().attrs
+    assert (mixed["cloud_cover"], mixed["offset_applied"]) == (3.0, False)
+    assert not {"processing_baseline", "datetime"} & mixed.keys()
+    later = InMemoryGeoCatalog(known[1:])
+    assert CatalogField(later, slice_).load().attrs["processing_baseline"] == "05.10"
     with pytest.raises(CatalogError, match="slice_="):
         CatalogField(scenes)
     with pytest.raises(CatalogError, match="touches"):
