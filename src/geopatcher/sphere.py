@@ -11,6 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from geopatcher.patch import PatchError
+
+_ROUNDING = 1e-6
+
 EARTH_RADIUS_KM = 6371.0088
 """Mean radius (2a + b) / 3 of the GRS 80 ellipsoid: Moritz, H. (2000), J. Geodesy 74, 128-133."""
 
@@ -18,11 +22,19 @@ EARTH_RADIUS_KM = 6371.0088
 def unit_vectors(lon: Any, lat: Any) -> np.ndarray:
     """Return points (..., 3) on the unit sphere for longitudes and latitudes in degrees.
 
+    Raises `PatchError` for latitudes beyond the poles.
+
     >>> unit_vectors([0, 180, 12], [0, 0, 90]).round(3) + 0
     array([[ 1.,  0.,  0.],
            [-1.,  0.,  0.],
            [ 0.,  0.,  1.]])
     """
+    beyond = np.abs(lat) > 90 + _ROUNDING
+    if beyond.any():
+        raise PatchError(
+            f"latitudes lie between -90 and 90 degrees, got {np.asarray(lat)[beyond].flat[0]}; "
+            "points are (longitude, latitude), and a grid's rows are latitudes"
+        )
     lam, phi = np.radians(lon), np.radians(lat)
     return np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=-1)
 
