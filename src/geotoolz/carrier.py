@@ -86,13 +86,23 @@ def attrs_of(raster: Raster) -> dict[str, Any]:
 
 
 def joint_attrs(rasters: Sequence[Raster]) -> dict[str, Any]:
-    """Return what the attributes of several rasters in one must say: that some were simulated.
+    """Return what the attributes of several rasters in one must say beyond those of the first.
+
+    That some were simulated; and None for Sentinel-2's offset and baseline where they differ, for
+    no operator to take those of one scene for another's.
 
     >>> joint_attrs([np.zeros((2, 3))])
     {}
     """
-    simulated = any(attrs_of(raster).get("source") == "simulated" for raster in rasters)
-    return {"source": "simulated"} if simulated else {}
+    said = [attrs_of(raster) for raster in rasters]
+    simulated = any(attrs.get("source") == "simulated" for attrs in said)
+    joint: dict[str, Any] = {"source": "simulated"} if simulated else {}
+    scenes = [attrs for attrs in said if {"offset_applied", "processing_baseline"} & attrs.keys()]
+    if len({bool(attrs.get("offset_applied")) for attrs in scenes}) > 1:
+        return joint | {"offset_applied": None, "processing_baseline": None}
+    if len({attrs.get("processing_baseline") for attrs in scenes}) > 1:
+        return joint | {"processing_baseline": None}
+    return joint
 
 
 def rewrap(

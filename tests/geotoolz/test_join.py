@@ -143,3 +143,25 @@ def test_what_is_simulated_in_part_says_so(join, order):
     simulated = at(0, 0, np.ones((1, 2, 2)), source="simulated")
     assert join([real, simulated][order]).attrs["source"] == "simulated"
     assert join([real, real]).attrs["source"] == "archive"
+
+
+@pytest.mark.parametrize("join", [gz.Mosaic(), gz.AlignAndStack(), gz.MedianComposite()])
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ({"processing_baseline": "03.01"}, {"processing_baseline": "05.10"}, "can't be told"),
+        ({"offset_applied": True}, {"offset_applied": False}, "can't be told"),
+        ({"offset_applied": True}, {"processing_baseline": "05.10"}, "can't be told"),
+        ({"offset_applied": True, "processing_baseline": "05.10"}, {"item_id": "a DEM"}, None),
+        ({"offset_applied": True, "processing_baseline": "05.10"},
+         {"offset_applied": True, "processing_baseline": "05.11"}, None),
+    ],
+)  # fmt: skip
+def test_one_scene_s_offset_is_not_another_s(join, first, second, message):
+    parts = [at(0, 0, np.full((1, 2, 2), 3000.0), **attrs) for attrs in (first, second)]
+    joined = join(parts)
+    if message is None:
+        assert gz.HarmonizeBaseline()(joined) is joined
+    else:
+        with pytest.raises(ValueError, match=message):
+            gz.HarmonizeBaseline()(joined)
