@@ -175,13 +175,19 @@ def harmonize_baseline(
     nor in bands that `attrs["band_names"]` calls SCL, AOT or WVP, which carry no offset.
     Integers do not wrap: a valid number that would fall to `nodata` or below, stays just above it
     (1 for uint16). A plain array tells nothing, so it is shifted. A `GeoTensor` with neither
-    `offset_applied` nor `processing_baseline` raises ValueError rather than be guessed at.
+    `offset_applied` nor `processing_baseline` raises ValueError rather than be guessed at, and so
+    does one that `dn_to_reflectance` made.
 
     >>> harmonize_baseline(np.array([[0, 900, 3000]], dtype="uint16"))
     array([[   0,    1, 2000]], dtype=uint16)
     """
     if not _offset_is_in(raster, baseline):
         return raster
+    if attrs_of(raster).get("long_name") == "reflectance":
+        raise ValueError(
+            "the offset is in digital numbers, got reflectance; put HarmonizeBaseline() before "
+            "DNToReflectance(), or take it away there with offset=-0.1"
+        )
     values = values_of(raster)
     if values.dtype.kind in "iu":
         out = _shift_integers(values, offset, nodata)

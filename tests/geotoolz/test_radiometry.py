@@ -206,6 +206,16 @@ def test_classes_and_thickness_carry_no_offset(dtype, dates):
     assert drop.values.tolist() == [[True, False]]
 
 
+def test_the_offset_is_taken_from_digital_numbers_and_not_from_reflectance():
+    scene = geo(np.array([[[2000]]], "uint16"), processing_baseline="05.10")
+    right = gz.HarmonizeBaseline() | gz.DNToReflectance()
+    assert right(scene).values.item() == pytest.approx(0.1)
+    with pytest.raises(ValueError, match=r"got reflectance; put HarmonizeBaseline\(\) before"):
+        (gz.DNToReflectance() | gz.HarmonizeBaseline())(scene)
+    before_offsets = geo(np.array([[[2000]]], "uint16"), processing_baseline="03.01")
+    assert (gz.DNToReflectance() | gz.HarmonizeBaseline())(before_offsets).values.item() > 0.1
+
+
 def test_harmonized_floats_may_be_slightly_negative():
     assert harmonize_baseline(np.array([[900.0, 0.0]])).tolist() == [[-100.0, 0.0]]
 
