@@ -60,6 +60,11 @@ class Switch(Operator):
         default: Operator = Identity(),  # noqa: B008 - it has no state
     ) -> None:
         self.key = checked_choice(key, "Switch", "key")
+        if not isinstance(cases, Mapping):
+            raise TypeError(
+                f"Switch takes a dictionary of keys and operators, got a {type(cases).__name__}; "
+                "write Switch(key, {value: operator})"
+            )
         self.cases = {k: checked_operator(op, f"cases[{k!r}]") for k, op in cases.items()}
         self.default = checked_operator(default, "default")
         self.forbid_in_yaml = not isinstance(key, Operator)

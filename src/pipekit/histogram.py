@@ -41,6 +41,8 @@ class Histogram:
         range: tuple[float, float] | None = None,  # noqa: A002 - numpy's name for it
         to_array: Callable[[Any], Any] | None = None,
     ) -> None:
+        if isinstance(bins, np.integer):
+            bins = int(bins)
         if isinstance(bins, int) and bins < 1:
             raise ValueError(f"bins must be at least 1, got {bins}")
         if range is not None and not range[0] < range[1]:

@@ -105,7 +105,7 @@ class ShapeTrace(Operator):
             raise ValueError(f"mode must be one of {get_args(TraceMode)}, got {mode!r}")
         self.mode = mode
         self.label = label
-        self.sink = sink
+        self.sink = checked_function(sink, "ShapeTrace")
         self._last: str | None = None
 
     def _apply(self, x: Any) -> Any:

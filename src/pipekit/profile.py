@@ -6,6 +6,7 @@ import threading
 import time
 from typing import Any, NamedTuple
 
+from pipekit.control import checked_operator
 from pipekit.operator import Operator
 
 
@@ -102,7 +103,7 @@ class Profiled(Operator):
     forbid_in_yaml = True
 
     def __init__(self, op: Operator, profile: Profile, name: str) -> None:
-        self.op = op
+        self.op = checked_operator(op, "op")
         self.profile = profile
         self.name = name
 

@@ -86,6 +86,7 @@ class AssertShape(Check):
 
 def _checked_shape(shape: Any) -> tuple[int | None, ...]:
     lengths = tuple(shape) if isinstance(shape, Sequence) and not isinstance(shape, str) else (-1,)
+    lengths = tuple(int(n) if isinstance(n, np.integer) else n for n in lengths)
     if not all(n is None or (isinstance(n, int) and n >= 0) for n in lengths):
         raise ValueError(
             "shape is a tuple of lengths of at least 0, None for any length, such as "

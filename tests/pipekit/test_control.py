@@ -89,6 +89,9 @@ def test_coalesce_raises_what_it_was_not_told_to_take():
         (lambda: pk.Branch(abs, abs), "if_true must be an operator.*Lambda"),
         (lambda: pk.Branch(abs, pk.Identity), r"if_true is the class Identity; write Identity\("),
         (lambda: pk.Switch(abs, {1: 2}), r"cases\[1\] must be an operator, got a int"),
+        (lambda: pk.Switch(abs, [pk.Identity()]), "Switch takes a dictionary .* got a list"),
+        (lambda: pk.Profile().wrap(abs), "op must be an operator.*Lambda"),
+        (lambda: pk.ShapeTrace(sink=3), "ShapeTrace takes a function, got 3"),
         (lambda: pk.Coalesce([3], abs), r"sources\[0\] must be an operator"),
     ],
 )

@@ -68,6 +68,7 @@ def test_wrong_arguments():
         pk.Histogram(bins=0)
     with pytest.raises(ValueError, match="low < high"):
         pk.Histogram(range=(1, 1))
+    assert pk.Histogram(bins=np.int64(4)).bins == 4
 
 
 def test_edges_that_do_not_rise_and_values_that_are_no_numbers():

@@ -115,5 +115,6 @@ def test_a_shape_that_no_array_has_is_refused(shape):
 def test_shapes_read_as_python_writes_them_and_unknown_dtypes_are_named():
     with pytest.raises(pk.QCError, match=r"shape \(4,\) is not \(3,\)"):
         pk.AssertShape((3,))(np.zeros(4))
+    assert pk.AssertShape((np.int64(3), None)) == pk.AssertShape((3, None))
     with pytest.raises(TypeError, match="one that numpy knows, such as 'float32', got 'flot32'"):
         pk.AssertDType("flot32")
