@@ -34,7 +34,7 @@ class PatchStream(Sequence[Patch]):
     """The patches of one Field under one patcher, read when asked for.
 
     `skipped` maps the anchor of each patch that failed under `on_error="skip"` or "fill" to
-    what went wrong; it grows as the stream is read.
+    what went wrong; it grows as the stream is read, and begins anew with each pass.
 
     >>> import numpy as np
     >>> from georeader.geotensor import GeoTensor
@@ -87,6 +87,7 @@ class PatchStream(Sequence[Patch]):
         return self._make(position)
 
     def __iter__(self) -> Iterator[Patch]:
+        self.skipped.clear()
         return (patch for _, patch in self.items(range(len(self))) if patch is not None)
 
     def items(self, indices: Iterable[int]) -> Iterator[Item]:
@@ -230,6 +231,7 @@ class MappedStream(PatchStream):
     def __iter__(self) -> Iterator[Patch]:
         if self.workers == 1:
             return super().__iter__()
+        self.skipped.clear()
         return self._threaded()
 
     def _make(self, index: int) -> Patch:

@@ -292,3 +292,24 @@ def test_a_rasterio_dataset_is_no_reader(tmp_path, scene_of, patcher_of):
     told = pytest.raises(PatchError, match=r"without read_from_window; a file is read by")
     with rasterio.open(path, "w", **profile, **place) as file, told:
         patcher_of(8, 8).split(file)
+
+
+@pytest.mark.filterwarnings("ignore::geopatcher.CoverageWarning")
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("aggregation", [SpatialOverlapAdd(), SpatialMean()])
+def test_each_pass_lists_what_failed_in_it(workers, aggregation, scene_of, patcher_of):
+    scene = scene_of((16, 16))
+    patcher = patcher_of(8, 8, on_error="skip", aggregation=aggregation)
+    field = CountingField(scene, fails={(8, 0)})
+    stream = patcher.stream(field).map(np.asarray, workers=workers, on_error="skip")
+    assert len(list(stream)) == 3
+    assert list(stream.skipped) == [(8, 0)]
+    field.fails.clear()
+    assert "skipped_patches" not in patcher.merge(stream, scene).attrs
+    field.fails.add((0, 8))
+    merged = patcher.merge(stream, scene)
+    assert list(merged.attrs["skipped_patches"]) == ["(0, 8)"]
+    field.fails.clear()
+    assert len(list(stream)) == 4
+    assert not stream.skipped
+    assert merged.attrs["skipped_patches"]

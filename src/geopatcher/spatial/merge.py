@@ -286,6 +286,7 @@ def first_patch(patches: IndexedPatches) -> Patch:
 def _begin(patches: Iterable[Patch] | IndexedPatches) -> tuple[Items, Patch, dict[Any, str]]:
     if isinstance(patches, IndexedPatches):
         skipped = patches.skipped
+        skipped.clear()  # what failed when the stream was read before may go well now
         return *_peek(patches.items(Touching(patches).all), skipped), skipped
     return *_peek(enumerate(in_row_order(patches)), {}), {}
 
