@@ -37,7 +37,7 @@ class SpatialSum(LocalAggregation):
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
         """Return the states: sums, counts."""
-        return [(lead, sum_type(dtype)), ((), np.uint16)]
+        return [(lead, sum_type(dtype)), ((), np.uint32)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
         """Add one chip."""
@@ -87,7 +87,7 @@ class SpatialVariance(LocalAggregation):
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
         """Return the states: means, sums of squared differences, counts."""
         check_ordered(self, dtype)
-        return [(lead, np.float64), (lead, np.float64), ((), np.uint16)]
+        return [(lead, np.float64), (lead, np.float64), ((), np.uint32)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
         """Take in one chip."""
@@ -119,7 +119,7 @@ class SpatialMax(LocalAggregation):
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
         """Return the states: extremes, counts."""
         check_ordered(self, dtype)
-        return [(lead, float_for(dtype)), ((), np.uint16)]
+        return [(lead, float_for(dtype)), ((), np.uint32)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
         """Compare one chip."""
@@ -197,7 +197,7 @@ class SpatialInvVarWeightedMean(LocalAggregation):
                 "SpatialInvVarWeightedMean takes chips (2, ..., h, w) of estimates and their "
                 f"variances, got leading axes {lead}"
             )
-        return [(lead[1:], np.float64), (lead[1:], np.float64), ((), np.uint16)]
+        return [(lead[1:], np.float64), (lead[1:], np.float64), ((), np.uint32)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
         """Add one chip."""

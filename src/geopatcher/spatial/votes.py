@@ -78,7 +78,7 @@ class SpatialHardVote(LabelVote):
                 f"a hard vote takes labels (h, w), got chips with leading axes {lead}; "
                 "use SpatialSoftVote for class probabilities"
             )
-        return [((self.n_classes,), np.uint16)]
+        return [((self.n_classes,), np.uint32)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
         """Count one chip's votes."""

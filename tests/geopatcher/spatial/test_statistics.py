@@ -261,3 +261,11 @@ def test_complex_numbers_have_no_order(aggregation, scene_of, patcher_of):
         patcher.merge(patcher.stream(scene), scene)
     mean = patcher_of(8, 8, aggregation=SpatialMean())
     np.testing.assert_array_equal(mean.merge(mean.stream(scene), scene).values, scene.values)
+
+
+@pytest.mark.parametrize("aggregation", [SpatialMean(), SpatialHardVote(4)])
+def test_more_chips_over_a_pixel_than_16_bits_count(aggregation):
+    """Chips of 256 pixels a side at each pixel: 65,536 over every one of them."""
+    chip = Patch(np.full((1, 1), 3, "uint8"), (0, 0), Window(0, 0, 1, 1))
+    merged = aggregation.merge((chip for _ in range(65_536)), np.zeros((1, 1)))
+    assert merged.item() == 3
