@@ -56,16 +56,19 @@ def as_count(value: Any, name: str) -> int:
     return count
 
 
-def as_axis(value: Any, name: str, method: str) -> Any:
-    """Return `value` when it is an object with the method that makes it this axis, else raise.
+_AXES = {
+    "geometry": "neighborhood",
+    "sampler": "anchors",
+    "window": "weights",
+    "aggregation": "merge",
+}
 
-    >>> as_axis(5, "sampler", "anchors")
-    Traceback (most recent call last):
-        ...
-    geopatcher.patch.PatchError: a patcher's sampler has a method anchors, got 5
-    """
-    if isinstance(value, type):
-        raise PatchError(f"{name} must be an object, got the class: write {value.__name__}(...)")
-    if not callable(getattr(value, method, None)):
-        raise PatchError(f"a patcher's {name} has a method {method}, got {value!r}")
-    return value
+
+def check_axes(patcher: Any) -> None:
+    """Raise `PatchError` when one of a patcher's four axes lacks the method that makes it one."""
+    for name, method in _AXES.items():
+        axis = getattr(patcher, name)
+        if isinstance(axis, type):
+            raise PatchError(f"{name} must be an object, got the class: write {axis.__name__}(...)")
+        if not callable(getattr(axis, method, None)):
+            raise PatchError(f"a patcher's {name} has a method {method}, got {axis!r}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from geopatcher.config import Configured
 from geopatcher.fields import as_field
-from geopatcher.pairs import as_axis, as_choice
+from geopatcher.pairs import as_choice, check_axes
 from geopatcher.patch import Patch
 from geopatcher.spatial.overlap_add import SpatialOverlapAdd
 from geopatcher.spatial.window import SpatialBoxcar
@@ -44,10 +44,7 @@ class SpatialPatcher(Configured):
     on_error: str = "raise"
 
     def __post_init__(self) -> None:
-        as_axis(self.geometry, "geometry", "neighborhood")
-        as_axis(self.sampler, "sampler", "anchors")
-        as_axis(self.window, "window", "weights")
-        as_axis(self.aggregation, "aggregation", "merge")
+        check_axes(self)
         as_choice(self.on_error, "on_error", ON_ERROR)
 
     def anchors(self, field: Any) -> list[Any]:

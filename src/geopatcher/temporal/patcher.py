@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from geopatcher.config import Configured
-from geopatcher.pairs import as_axis
+from geopatcher.pairs import check_axes
 from geopatcher.patch import Patch
 from geopatcher.temporal.aggregation import TemporalMean
 from geopatcher.temporal.geometry import Steps, TimeScales, TimeSpan
@@ -40,10 +40,7 @@ class TemporalPatcher(Configured):
     time_axis: int | str = 0
 
     def __post_init__(self) -> None:
-        as_axis(self.geometry, "geometry", "neighborhood")
-        as_axis(self.sampler, "sampler", "anchors")
-        as_axis(self.window, "window", "weights")
-        as_axis(self.aggregation, "aggregation", "merge")
+        check_axes(self)
 
     def domain(self, series: Any) -> TimeDomain:
         """Return the time domain of a series."""
