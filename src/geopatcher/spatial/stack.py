@@ -212,7 +212,13 @@ class SpatialLearned(StackedAggregation):
             rows = np.full((int(covered.sum()), depth), np.nan, stack.dtype)
             for slot in range(min(len(stack), depth)):
                 rows[:, slot] = np.where(count > slot, stack[slot], np.nan)[covered]
-            values[covered] = np.asarray(self._predict(rows)).reshape(len(rows))
+            answers = np.asarray(self._predict(rows))
+            if answers.size != len(rows):
+                raise PatchError(
+                    f"the model must answer with one number for each of its {len(rows)} rows, got "
+                    f"shape {answers.shape}"
+                )
+            values[covered] = answers.reshape(len(rows))
         return values, _covered(count)
 
 

@@ -112,3 +112,9 @@ def test_a_model_of_another_depth_and_no_model_are_refused():
         SpatialLearned("median")
     with pytest.raises(PatchError, match="no patches to learn from"):
         SpatialLearned(len).training_rows([], RasterDomain((1, 1)))
+
+
+def test_a_model_answers_once_for_each_pixel():
+    chip = Patch(np.ones((2, 3)), (0, 0), Window(0, 0, 3, 2))
+    with pytest.raises(PatchError, match=r"one number for each of its 6 rows, got shape \(6, 2\)"):
+        SpatialLearned(lambda rows: np.hstack([rows, rows])).merge([chip], RasterDomain((2, 3)))
