@@ -85,6 +85,11 @@ class SpatioTemporalPatcher(Configured):
                     f"{name} must be a {kind.__name__}, got {type(getattr(self, name)).__name__}"
                 )
         as_choice(self.coupling, "coupling", COUPLINGS)
+        if self.spatial.on_error != "raise":
+            raise PatchError(
+                'a patch in space and time that fails is raised, so on_error is "raise" here, got '
+                f"{self.spatial.on_error!r}; catch it around patch_at to leave it out"
+            )
         if self.coupling == "coupled" and not hasattr(self.spatial.sampler, "anchors_"):
             raise PatchError(
                 'coupling="coupled" needs SpatialExplicit([((row, col), t), ...]), got '

@@ -226,6 +226,12 @@ def test_each_patcher_has_its_place():
         SpatioTemporalPatcher(patcher.spatial, 3)
 
 
+def test_no_policy_for_failures_is_taken_and_not_followed():
+    patcher = product_of(3)
+    with pytest.raises(PatchError, match="so on_error is \"raise\" here, got 'skip'"):
+        SpatioTemporalPatcher(replace(patcher.spatial, on_error="skip"), patcher.temporal)
+
+
 @pytest.fixture
 def cube():
     return np.random.default_rng(0).random((8, 2, 32, 32)).astype("float32")
