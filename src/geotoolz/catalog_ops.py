@@ -14,6 +14,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from georeader.geotensor import GeoTensor
 from geocatalog import CatalogRow, GeoCatalog, InMemoryGeoCatalog
 from geocatalog.build.assemble import FileRecord, assemble
 from geocatalog.build.raster import read_raster_record
+from geopatcher.fingerprint import fingerprint
 from geotoolz.active import ActiveSampler, Picks
 from geotoolz.catalog_field import CatalogField, read_row
 from geotoolz.catalog_journal import Finished, RowJournal, name_of, stamps
@@ -60,8 +62,9 @@ class CatalogPipeline:
     journal : file that lists finished rows. A run with the same journal takes up where the last
         one ended: rows whose files have changed since are done again, rows that the catalog has
         gained are done. One of another operator, reader, writer or `columns` is refused with a
-        `CatalogError` that says what differs. Plain functions are known by their names only: take
-        another journal after changing one.
+        `CatalogError` that says what differs. An operator is known by its config, else by what it
+        holds: a model's weights, a function's code. Readers, writers and `columns` that are plain
+        functions are known by their names only: take another journal after changing one.
     columns : output raster -> dict of numbers, texts and truth values that become columns of the
         result.
 
@@ -117,13 +120,11 @@ class CatalogPipeline:
 
     @property
     def operator_hash(self) -> str:
-        """The operator's config hash, or that of its printed form when it holds a function."""
-        if not isinstance(self.operator, Operator):
-            return _digest(name_of(self.operator))
-        try:
-            return self.operator.config_hash
-        except NotSerializableError:
-            return _digest(repr(self.operator))
+        """The operator's config hash, or one of what it holds when that cannot be written."""
+        if isinstance(self.operator, Operator):
+            with suppress(NotSerializableError):
+                return self.operator.config_hash
+        return _digest(fingerprint(self.operator))
 
     def run(self) -> tuple[RunReport, InMemoryGeoCatalog]:
         """Work through the catalog; return the report and the catalog of the outputs.

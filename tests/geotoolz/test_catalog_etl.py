@@ -22,7 +22,7 @@ from geocatalog import (
     from_stac_items,
     to_geoparquet,
 )
-from geotoolz import NDVI, DNToReflectance
+from geotoolz import NDVI, DNToReflectance, Lambda
 from geotoolz.catalog_journal import Finished, RowJournal, name_of
 from geotoolz.catalog_ops import CatalogField, CatalogPipeline, read_row
 
@@ -293,8 +293,6 @@ def test_two_runs_cannot_write_one_journal(tmp_path):
 def test_names_are_the_same_in_every_process():
     from functools import partial
 
-    from geotoolz import Lambda
-
     class Reader:
         def __call__(self, row):
             return row
@@ -304,3 +302,26 @@ def test_names_are_the_same_in_every_process():
     assert name_of(TO_NDVI) == TO_NDVI.config_hash
     assert name_of(partial(read_row, 1, a=2)) == "partial(read_row, 1, a=2)"
     assert "at 0x" not in name_of(Lambda(read_row))
+
+
+class Model:
+    def __init__(self, weight):
+        self.weight = np.full(3, weight)
+
+    def predict(self, raster):
+        return raster * self.weight[0]
+
+
+@pytest.mark.parametrize("wrapped", [Lambda, lambda function: function], ids=["Lambda", "bare"])
+def test_a_run_with_another_models_weights_is_refused(many, tmp_path, wrapped):
+    from geocatalog import from_geoparquet
+
+    def pipeline(weight):
+        operator = wrapped(Model(weight).predict)
+        options = {"writer": tmp_path / "o", "journal": tmp_path / "j"}
+        return CatalogPipeline(from_geoparquet(many), operator, **options)
+
+    assert pipeline(1.0).run()[0].done == 40
+    assert pipeline(1.0).run()[0].resumed == 40
+    with pytest.raises(CatalogError, match="belongs to another run: operator was "):
+        pipeline(2.0).run()
