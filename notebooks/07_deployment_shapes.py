@@ -34,7 +34,7 @@
 # %%
 from geostack.lesson import need
 
-need("fastapi", "litserve", "prefect", "rio_tiler", extra="serve")
+ready = need("fastapi", "litserve", "prefect", "rio_tiler", extra="serve")
 
 # %%
 import io

@@ -54,8 +54,8 @@ chip = SpatialRectangular(96)
 # ## Five samplers over one scene
 #
 # All lay chips of 96 x 96 pixels. The first two hang one in each cell of a grid of 200 pixels; the
-# third is asked for 140; the fourth takes as many as fit at least 200 pixels apart; the fifth takes
-# the places it is given, here three.
+# third is asked for 140; the fourth takes nearly as many as fit at least 200 pixels apart; the
+# fifth takes the places it is given, here three.
 
 # %%
 samplers = {
