@@ -24,6 +24,7 @@ from georeader.geotensor import GeoTensor
 from geocatalog import CatalogRow, GeoCatalog, InMemoryGeoCatalog
 from geocatalog.build.assemble import FileRecord, assemble
 from geocatalog.build.raster import read_raster_record
+from geocatalog.table import CORE_COLUMNS
 from geopatcher.fingerprint import fingerprint
 from geotoolz.active import ActiveSampler, Picks
 from geotoolz.catalog_field import CatalogField, read_row
@@ -40,9 +41,7 @@ _OWN_COLUMNS = frozenset(
     {"native_crs", "height", "width", "count", "dtype", "nodata", "resolution", "assets"}
 )
 
-_TAKEN = _OWN_COLUMNS | {
-    *("filepath", "start_time", "end_time", "geometry", "source", "operator_hash", "output")
-}
+_TAKEN = {*CORE_COLUMNS, *_OWN_COLUMNS, "source", "operator_hash", "output"}
 
 
 class CatalogPipeline:

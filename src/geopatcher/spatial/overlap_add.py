@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +14,7 @@ from geopatcher.config import Configured
 from geopatcher.domains import RasterDomain, as_raster_domain
 from geopatcher.pairs import as_pixel_pair
 from geopatcher.patch import Patch, PatchError
+from geopatcher.spatial.aggregation import sum_type
 from geopatcher.spatial.merge import IndexedPatches, RollingMerge, RowMerge, merge_in_memory
 from geopatcher.spatial.rolling import Spec
 from geopatcher.spatial.scatter import merge_scattered, tell_scattered
@@ -119,10 +119,9 @@ class SpatialOverlapAdd(Configured):
             return self.fill_value
         return np.nan if dtype.kind in "fc" else 0
 
-    def sums(self, dtype: np.dtype, chips: float = math.inf) -> np.dtype:
+    def sums(self, dtype: np.dtype, chips: int) -> np.dtype:
         """Return the dtype in which chips of `dtype` are summed, at most `chips` over a pixel."""
-        dtype = _at_least_float32(dtype)
-        return dtype if chips <= CHIPS_IN_FLOAT32 else np.result_type(dtype, np.float64)
+        return _at_least_float32(dtype) if chips <= CHIPS_IN_FLOAT32 else sum_type(dtype)
 
     # The reducer's part, for patches that lie on no grid: weights are summed beside the values.
 
@@ -132,7 +131,7 @@ class SpatialOverlapAdd(Configured):
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
         """Return the states: weighted sums (*lead), and sums of weights."""
-        return [(lead, self.sums(dtype)), ((), np.float64)]
+        return [(lead, sum_type(dtype)), ((), np.float64)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
         """Add one chip, weighted; without weights every pixel counts 1."""

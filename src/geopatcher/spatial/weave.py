@@ -90,7 +90,7 @@ class Sums(Protocol):
     def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
         """Return (leading shape, dtype) of the result for chips (*lead, h, w) of a dtype."""
 
-    def sums(self, dtype: np.dtype, chips: float) -> np.dtype:
+    def sums(self, dtype: np.dtype, chips: int) -> np.dtype:
         """Return the dtype in which chips of a dtype are summed, at most `chips` over a pixel."""
 
     def converted(self, values: np.ndarray) -> np.ndarray:
@@ -200,16 +200,17 @@ class WovenMerge:
         # Added up, not taken from 1: next to a missing chip they are as small as its rounding.
         left = np.zeros((stop - top, values.shape[-1]), np.float32)
         touched = np.zeros(left.shape, bool)
-        for index, (row, col) in enumerate(plan.grid.anchors()):
+        for chip_row, row in enumerate(plan.grid.rows.starts):
             first, last = max(row, top), min(row + plan.grid.rows.size, stop)
             if first >= last:
                 continue
-            part = plan.weights(index)[first - row : last - row]
-            place = slice(first - top, last - top), slice(col, col + part.shape[1])
-            if index in missing:
-                touched[place] = True
-            else:
-                left[place] += part
+            for index, col in enumerate(plan.grid.cols.starts, start=chip_row * plan.columns):
+                part = plan.weights(index)[first - row : last - row]
+                place = slice(first - top, last - top), slice(col, col + part.shape[1])
+                if index in missing:
+                    touched[place] = True
+                else:
+                    left[place] += part
         values[..., touched & (left == 0)] = self.sums.gap
         if self.sums.normalize_by_window:
             np.divide(values, left, out=values, where=touched & (left > 0))
