@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from geostack.serve.problem import Problem, problem_of
 from pipekit import ConfigError, Operator, Registry, from_yaml
+from pipekit.pickling import dumps
 
 if TYPE_CHECKING:
     from georeader.geotensor import GeoTensor
@@ -96,9 +97,7 @@ def run_posted(text: str, chip: GeoTensor, *, kind: str, output: str | None, sec
     fails.
     """
     # To the child a pickle may go: this process made it. None ever comes back.
-    crs = chip.crs.to_wkt() if hasattr(chip.crs, "to_wkt") else chip.crs
-    where = (tuple(chip.transform)[:6], crs, chip.fill_value_default, dict(chip.attrs))
-    sent = pickle.dumps((text, kind, output, int(seconds) + 1, chip.values, where))
+    sent = dumps((text, kind, output, int(seconds) + 1, chip))
     with tempfile.TemporaryDirectory(prefix="geostack-serve-") as folder:
         try:
             child = subprocess.run(
@@ -156,14 +155,6 @@ def _limit(seconds: int) -> None:
         resource.setrlimit(what, (value, value))
 
 
-def _rebuilt(values: Any, transform: Any, crs: Any, fill: Any, attrs: Any) -> GeoTensor:
-    # A GeoTensor's own pickle keeps its numbers only.
-    from georeader.geotensor import GeoTensor
-    from rasterio import Affine
-
-    return GeoTensor(values, Affine(*transform), crs, fill, attrs)
-
-
 def _made(text: str, kind: str, output: str | None, chip: GeoTensor) -> tuple[bytes, str]:
     from geostack.serve.result import as_geotiff, as_summary
 
@@ -185,8 +176,7 @@ def main() -> None:
     """Be the child: read a job from standard input, write the answer to standard output."""
     answer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever an operator prints is no part of the answer
-    text, kind, output, seconds, values, where = pickle.load(sys.stdin.buffer)
-    chip = _rebuilt(values, *where)
+    text, kind, output, seconds, chip = pickle.load(sys.stdin.buffer)
     _limit(seconds)
     content, head = b"", {}
     try:
