@@ -127,7 +127,7 @@ def _assets(bands: list[str] | None, collection: str) -> tuple[str, ...]:
     if not assets:
         raise ValueError(f"say which files of {collection} to fetch: --bands NAME NAME")
     if collection == "sentinel-2-l2a":
-        from geostack.sentinel2 import check_bands
+        from geostack.loaders.sentinel2 import check_bands
 
         return check_bands(assets)
     return assets

@@ -10,8 +10,8 @@ from cyclopts import App, Parameter
 
 from geostack.archive_cli import app as archive_app
 from geostack.areas import AREAS, Area, area
-from geostack.boxes import format_bbox
 from geostack.errors import NoSceneError, SourceUnavailableError
+from geostack.request import format_bbox
 from geostack.sizes import format_size, parse_size
 
 if TYPE_CHECKING:

@@ -10,14 +10,14 @@ from geostack.areas import (
     SOUTH_TYROL_BBOX,
     SOUTH_TYROL_TILE,
 )
-from geostack.borders import load_natural_earth_admin1
-from geostack.dem import load_dem_chip
-from geostack.era5 import load_era5_chip
-from geostack.gbif import load_gbif_points, read_gbif_download
-from geostack.landsat import load_landsat_chip
-from geostack.naip import load_naip_chip
-from geostack.overture import load_overture_buildings_url, query_overture
-from geostack.sentinel2 import load_s2_chip, load_s2_full_tile, load_s2_timestack
+from geostack.loaders.borders import load_natural_earth_admin1
+from geostack.loaders.dem import load_dem_chip
+from geostack.loaders.era5 import load_era5_chip
+from geostack.loaders.gbif import load_gbif_points, read_gbif_download
+from geostack.loaders.landsat import load_landsat_chip
+from geostack.loaders.naip import load_naip_chip
+from geostack.loaders.overture import load_overture_buildings_url, query_overture
+from geostack.loaders.sentinel2 import load_s2_chip, load_s2_full_tile, load_s2_timestack
 from geostack.stac import load_stac_items, mpc_catalog
 
 __all__ = [

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from geostack.boxes import BBox, format_bbox
 from geostack.errors import OutsideTileError
+from geostack.request import BBox, format_bbox
 
 if TYPE_CHECKING:
     from affine import Affine

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from geostack.dates import as_utc
+from geostack.request import as_utc
 
 if TYPE_CHECKING:
     from pystac import Item

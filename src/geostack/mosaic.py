@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from geostack.boxes import BBox, format_bbox
 from geostack.errors import OutsideTileError
 from geostack.grid import PixelGrid
 from geostack.read import Asset, Method, in_parallel, read_onto
+from geostack.request import BBox, format_bbox
 from geostack.scene import item_assets, scene_grid
 
 if TYPE_CHECKING:

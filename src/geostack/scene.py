@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from geostack.boxes import BBox, contains
 from geostack.errors import AssetNotFoundError
 from geostack.grid import PixelGrid
 from geostack.items import epsg
 from geostack.read import Asset, asset_grid
+from geostack.request import BBox, contains
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -6,10 +6,9 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from geostack.dates import distance
 from geostack.errors import NoSceneError
 from geostack.items import acquired, cloud_cover, mgrs_tile, sort_key
-from geostack.request import Request, as_count
+from geostack.request import Request, as_count, distance
 from geostack.sources import Source, select
 from geostack.sources.planetary_computer import mpc_catalog
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import geostack
-from geostack.gbif import GBIF_URL
+from geostack.loaders.gbif import GBIF_URL
 from geostack.retry import RetryPolicy
 from geostack.sources.planetary_computer import STAC_URL, probe
 

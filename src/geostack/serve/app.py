@@ -13,8 +13,8 @@ from typing import Any
 
 from georeader.geotensor import GeoTensor
 
+from geostack.loaders.sentinel2 import COLLECTION
 from geostack.request import Request as SceneRequest
-from geostack.sentinel2 import COLLECTION
 from geostack.serve.body import Bodies, media_type
 from geostack.serve.gate import Gate
 from geostack.serve.layer import Layer

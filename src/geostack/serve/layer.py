@@ -15,14 +15,14 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 from numpy.typing import NDArray
 
-from geostack.read import Asset, with_dataset
-from geostack.sentinel2 import (
+from geostack.loaders.sentinel2 import (
     REFLECTANCE_BANDS,
     band_assets,
     check_bands,
     offset_is_in,
     take_offset,
 )
+from geostack.read import Asset, with_dataset
 from geostack.serve.pipeline import check_operator
 from geotoolz.carrier import values_of
 from pipekit import Operator

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from geostack.sentinel2 import check_bands
+from geostack.loaders.sentinel2 import check_bands
 from pipekit import NotSerializableError, Operator, to_config
 from pipekit.provenance import versions
 

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from georeader.geotensor import GeoTensor
 
-from geostack.boxes import BBox, as_bbox
-from geostack.request import Request
+from geostack.loaders.sentinel2 import COLLECTION, band_assets, check_bands, read_bands, scene_attrs
+from geostack.request import BBox, Request, as_bbox
 from geostack.scene import scene_grid
-from geostack.sentinel2 import COLLECTION, band_assets, check_bands, read_bands, scene_attrs
 from geostack.serve.limits import Limits
 from geostack.serve.problem import Problem
 

@@ -27,9 +27,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from geostack.boxes import as_bbox
-from geostack.request import Request
-from geostack.sentinel2 import COLLECTION
+from geostack.loaders.sentinel2 import COLLECTION
+from geostack.request import Request, as_bbox
 from geostack.serve.layer import Layer, file_layer, scene_layer
 from geostack.serve.limits import Limits
 from geostack.serve.pipeline import Pipeline, checked_names

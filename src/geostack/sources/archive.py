@@ -8,11 +8,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geostack.boxes import BBox
-from geostack.dates import nearest_first
 from geostack.errors import SourceUnavailableError
 from geostack.items import cloud_cover, sort_key
-from geostack.request import Request
+from geostack.request import BBox, Request, nearest_first
 from geostack.sources.folder import StacFolder, read_folder
 
 if TYPE_CHECKING:

@@ -10,10 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geostack.boxes import BBox, intersects
-from geostack.dates import nearest_first, overlaps, parse_date_range
 from geostack.items import acquired, cloud_cover, item_bbox, mgrs_tile, span
-from geostack.request import as_tile
+from geostack.request import BBox, as_tile, intersects, nearest_first, overlaps, parse_date_range
 
 if TYPE_CHECKING:
     from pystac import Item

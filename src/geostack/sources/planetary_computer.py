@@ -15,11 +15,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
-from geostack.boxes import BBox, intersects
-from geostack.dates import format_interval, nearest_first, overlaps, parse_date_range
 from geostack.errors import SourceUnavailableError
 from geostack.items import acquired, cloud_cover, mgrs_tile, sort_key, span
-from geostack.request import as_tile
+from geostack.request import (
+    BBox,
+    as_tile,
+    format_interval,
+    intersects,
+    nearest_first,
+    overlaps,
+    parse_date_range,
+)
 from geostack.retry import GaveUpError, RetryPolicy, TransientError, retry, retry_after
 from geostack.tokens import guard_logs, without_query
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from geostack.boxes import BBox
+from geostack.request import BBox
 
 if TYPE_CHECKING:
     from pystac import Item

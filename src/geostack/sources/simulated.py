@@ -11,11 +11,18 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geostack.boxes import BBox, contains, format_bbox, intersects
 from geostack.cache import cache_folder, is_writable, writable_cache_folder
-from geostack.dates import nearest_first, parse_date_range
 from geostack.items import sort_key
-from geostack.request import Request, as_tile
+from geostack.request import (
+    BBox,
+    Request,
+    as_tile,
+    contains,
+    format_bbox,
+    intersects,
+    nearest_first,
+    parse_date_range,
+)
 from geostack.sources.folder import read_folder
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from geostack import (
 def no_server(monkeypatch, tmp_path):
     monkeypatch.setenv("GEOSTACK_NATURAL_EARTH_URL", "http://127.0.0.1:9/admin1.zip")
     monkeypatch.setenv("GEOSTACK_CACHE", str(tmp_path / "cache"))
-    for module in ("borders", "cache"):
+    for module in ("loaders.borders", "cache"):
         monkeypatch.setattr(f"geostack.{module}.fallback_folder", lambda: tmp_path / "fallback")
 
 

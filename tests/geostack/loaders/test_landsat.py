@@ -9,7 +9,7 @@ from rasterio.transform import from_origin
 from rasterio.warp import transform_bounds
 
 from geostack import AssetNotFoundError, load_landsat_chip
-from geostack.landsat import scaled
+from geostack.loaders.landsat import scaled
 
 SIDE = 200
 

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from georeader.geotensor import GeoTensor
 
-from geostack.dates import as_text
 from geostack.items import acquired
 from geostack.mosaic import check_size, covering_grid, read_mosaic, sheets_over
-from geostack.request import Request, as_bands
+from geostack.request import Request, as_bands, as_text
 from geostack.sources import Source
 from geostack.stac import find_items
 

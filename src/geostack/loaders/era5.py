@@ -11,13 +11,11 @@ from urllib.parse import urlparse
 import numpy as np
 
 from geostack.areas import LAKE_TAHOE_BBOX
-from geostack.boxes import BBox, as_bbox
-from geostack.dates import parse_date_range
-from geostack.dem import load_dem_chip
 from geostack.errors import AssetNotFoundError, NoSceneError
 from geostack.items import acquired
+from geostack.loaders.dem import load_dem_chip
 from geostack.read import in_parallel
-from geostack.request import Request
+from geostack.request import BBox, Request, as_bbox, parse_date_range
 from geostack.sources import Source
 from geostack.stac import find_items
 

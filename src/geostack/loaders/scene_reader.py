@@ -158,7 +158,7 @@ class SceneReader(GeoData):
         return GeoTensor(values, self.transform, self.crs, 0, dict(self.attrs))
 
     def _band(self, index: int) -> NDArray[Any]:
-        from geostack.sentinel2 import take_offset
+        from geostack.loaders.sentinel2 import take_offset
 
         values = self._open.read(index, self._window)
         if values is None:

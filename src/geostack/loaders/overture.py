@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geostack.boxes import as_bbox
 from geostack.errors import SourceUnavailableError
-from geostack.request import as_count
+from geostack.request import as_bbox, as_count
 from geostack.tokens import without_query
 
 if TYPE_CHECKING:

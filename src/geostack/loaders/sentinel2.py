@@ -10,12 +10,11 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 
 from geostack.areas import LAKE_TAHOE_BBOX, LAKE_TAHOE_TILE
-from geostack.dates import as_text
 from geostack.grid import PixelGrid
 from geostack.items import acquired, cloud_cover
-from geostack.lazy import SceneReader
+from geostack.loaders.scene_reader import SceneReader
 from geostack.read import Asset, in_parallel, read_onto
-from geostack.request import Request, as_bands, as_count
+from geostack.request import Request, as_bands, as_count, as_text
 from geostack.scene import as_data_array, best_item, covering_items, item_assets, scene_grid
 from geostack.sources import Source
 from geostack.stac import baseline_number, find_items, processing_baseline

@@ -9,10 +9,9 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 
 from geostack.areas import LAKE_TAHOE_BBOX
-from geostack.dates import as_text
 from geostack.items import acquired, cloud_cover
 from geostack.read import Asset, in_parallel, read_onto
-from geostack.request import Request, as_bands
+from geostack.request import Request, as_bands, as_text
 from geostack.scene import best_item, item_assets, scene_grid
 from geostack.sources import Source
 from geostack.stac import find_items

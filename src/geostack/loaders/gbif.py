@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geostack.boxes import BBox, as_bbox, intersects
 from geostack.errors import NoSceneError
-from geostack.request import as_count
+from geostack.request import BBox, as_bbox, as_count, intersects
 from geostack.sources import Source, source_name
 from geostack.sources.archive import archive_folders
 from geostack.sources.planetary_computer import PROBE_SECONDS, probe
@@ -284,7 +283,7 @@ def _green(spots: Any, box: BBox) -> Any:
 def _is_vegetation(spots: Any) -> Any:
     from rasterio.warp import transform
 
-    from geostack.sentinel2 import load_s2_chip
+    from geostack.loaders.sentinel2 import load_s2_chip
 
     scene = load_s2_chip(bands=("SCL",), source="simulated")
     x, y = transform("EPSG:4326", scene.crs, spots[:, 0], spots[:, 1])

@@ -7,10 +7,10 @@ from loopback import Fault
 from geostack import (
     NoSceneError,
     SourceUnavailableError,
-    gbif,
     load_gbif_points,
     read_gbif_download,
 )
+from geostack.loaders import gbif
 
 BOX = (-121.0, 38.0, -120.0, 39.0)
 COLUMNS = ["key", "species", "scientific_name", "date", "basis", "license", "geometry"]
