@@ -31,9 +31,9 @@ from geostack.artifact_tar import (
 )
 from geotoolz.carrier import Raster, attrs_of, values_of
 from pipekit import Graph, Operator, Registry, content_hash, from_config, to_config
-from pipekit.decode import Limits, decode
-from pipekit.encode import Encoder, refuse
+from pipekit.config import Encoder, refuse
 from pipekit.provenance import versions
+from pipekit.serialize import Limits, decode
 
 __all__ = ["Artifact", "ArtifactError", "Verification", "freeze", "load", "rerun", "verify"]
 

@@ -11,160 +11,105 @@
 (42, Scale(factor=2), True)
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from pipekit.blocks import Const, Fanout, Identity, Lambda, Pick, Sink
-from pipekit.encode import NotSerializableError
-from pipekit.graph import Graph, GraphError
-from pipekit.node import Input, Node
-from pipekit.operator import Operator
-from pipekit.sequential import Sequential
+from pipekit.blocks import ApplyToBands as ApplyToBands
+from pipekit.blocks import Const as Const
+from pipekit.blocks import Fanout as Fanout
+from pipekit.blocks import Identity as Identity
+from pipekit.blocks import Lambda as Lambda
+from pipekit.blocks import Pick as Pick
+from pipekit.blocks import Sink as Sink
+from pipekit.blocks import Subsample as Subsample
+from pipekit.config import NotSerializableError as NotSerializableError
+from pipekit.graph import Graph as Graph
+from pipekit.graph import GraphError as GraphError
+from pipekit.operator import Input as Input
+from pipekit.operator import Node as Node
+from pipekit.operator import Operator as Operator
+from pipekit.sequential import Sequential as Sequential
 
 if TYPE_CHECKING:
-    from pipekit.bands import ApplyToBands, Subsample
-    from pipekit.cache import Cache
-    from pipekit.compare import ABResult, Diff, DiffError, ab_test, config_diff, max_difference
-    from pipekit.control import Branch, Coalesce, CoalesceError, Switch, Try
-    from pipekit.hashing import content_hash
-    from pipekit.histogram import Histogram
-    from pipekit.mode import ModeGated, current_mode, pipeline_mode
-    from pipekit.model import ModelOp
-    from pipekit.observe import ShapeTrace, Snapshot, Tap
-    from pipekit.parallel import BatchedMap, ProcessMap, ThreadMap
-    from pipekit.profile import Profile
-    from pipekit.provenance import Provenance
-    from pipekit.qc import (
-        AssertDType,
-        AssertHasAttribute,
-        AssertShape,
-        AssertValidFraction,
-        AssertValueRange,
-        QCError,
-        QCWarning,
-    )
-    from pipekit.quarantine import Quarantine
-    from pipekit.registry import (
-        ConfigError,
-        Registry,
-        UntrustedOperatorError,
-        default_registry,
-        register,
-    )
-    from pipekit.retry import Retry
-    from pipekit.serialize import from_config, from_yaml, to_config, to_yaml
-    from pipekit.spy import Spy
+    from pipekit.cache import Cache as Cache
+    from pipekit.compare import ABResult as ABResult
+    from pipekit.compare import Diff as Diff
+    from pipekit.compare import DiffError as DiffError
+    from pipekit.compare import ab_test as ab_test
+    from pipekit.compare import config_diff as config_diff
+    from pipekit.compare import max_difference as max_difference
+    from pipekit.control import Branch as Branch
+    from pipekit.control import Coalesce as Coalesce
+    from pipekit.control import CoalesceError as CoalesceError
+    from pipekit.control import ModeGated as ModeGated
+    from pipekit.control import Switch as Switch
+    from pipekit.control import Try as Try
+    from pipekit.control import current_mode as current_mode
+    from pipekit.control import pipeline_mode as pipeline_mode
+    from pipekit.fingerprint import content_hash as content_hash
+    from pipekit.model import ModelOp as ModelOp
+    from pipekit.observe import Histogram as Histogram
+    from pipekit.observe import Profile as Profile
+    from pipekit.observe import ShapeTrace as ShapeTrace
+    from pipekit.observe import Snapshot as Snapshot
+    from pipekit.observe import Spy as Spy
+    from pipekit.observe import Tap as Tap
+    from pipekit.parallel import BatchedMap as BatchedMap
+    from pipekit.parallel import ProcessMap as ProcessMap
+    from pipekit.parallel import ThreadMap as ThreadMap
+    from pipekit.provenance import Provenance as Provenance
+    from pipekit.qc import AssertDType as AssertDType
+    from pipekit.qc import AssertHasAttribute as AssertHasAttribute
+    from pipekit.qc import AssertShape as AssertShape
+    from pipekit.qc import AssertValidFraction as AssertValidFraction
+    from pipekit.qc import AssertValueRange as AssertValueRange
+    from pipekit.qc import QCError as QCError
+    from pipekit.qc import QCWarning as QCWarning
+    from pipekit.qc import Quarantine as Quarantine
+    from pipekit.registry import ConfigError as ConfigError
+    from pipekit.registry import Registry as Registry
+    from pipekit.registry import UntrustedOperatorError as UntrustedOperatorError
+    from pipekit.registry import default_registry as default_registry
+    from pipekit.registry import register as register
+    from pipekit.retry import Retry as Retry
+    from pipekit.serialize import from_config as from_config
+    from pipekit.serialize import from_yaml as from_yaml
+    from pipekit.serialize import to_config as to_config
+    from pipekit.serialize import to_yaml as to_yaml
 
+_NOW = (
+    "ApplyToBands Const Fanout Graph GraphError Identity "
+    "Input Lambda Node NotSerializableError Operator Pick Sequential Sink Subsample"
+)
 # Loaded when first used, so that `import pipekit` costs hardly more than `import numpy`.
 _LATER = {
-    "bands": ("ApplyToBands", "Subsample"),
-    "cache": ("Cache",),
-    "compare": ("ABResult", "Diff", "DiffError", "ab_test", "config_diff", "max_difference"),
-    "control": ("Branch", "Coalesce", "CoalesceError", "Switch", "Try"),
-    "hashing": ("content_hash",),
-    "histogram": ("Histogram",),
-    "mode": ("ModeGated", "current_mode", "pipeline_mode"),
-    "model": ("ModelOp",),
-    "observe": ("ShapeTrace", "Snapshot", "Tap"),
-    "parallel": ("BatchedMap", "ProcessMap", "ThreadMap"),
-    "profile": ("Profile",),
-    "provenance": ("Provenance",),
+    "cache": "Cache",
+    "compare": "ABResult Diff DiffError ab_test config_diff max_difference",
+    "control": "Branch Coalesce CoalesceError ModeGated Switch Try current_mode pipeline_mode",
+    "fingerprint": "content_hash",
+    "model": "ModelOp",
+    "observe": "Histogram Profile ShapeTrace Snapshot Spy Tap",
+    "parallel": "BatchedMap ProcessMap ThreadMap",
+    "provenance": "Provenance",
     "qc": (
-        "AssertDType",
-        "AssertHasAttribute",
-        "AssertShape",
-        "AssertValidFraction",
-        "AssertValueRange",
-        "QCError",
-        "QCWarning",
+        "AssertDType AssertHasAttribute AssertShape AssertValidFraction AssertValueRange "
+        "QCError QCWarning Quarantine"
     ),
-    "quarantine": ("Quarantine",),
-    "registry": (
-        "ConfigError",
-        "Registry",
-        "UntrustedOperatorError",
-        "default_registry",
-        "register",
-    ),
-    "retry": ("Retry",),
-    "serialize": ("from_config", "from_yaml", "to_config", "to_yaml"),
-    "spy": ("Spy",),
+    "registry": "ConfigError Registry UntrustedOperatorError default_registry register",
+    "retry": "Retry",
+    "serialize": "from_config from_yaml to_config to_yaml",
 }
-_MODULE_OF = {name: module for module, names in _LATER.items() for name in names}
+_HOME = {name: module for module, names in _LATER.items() for name in names.split()}
+__all__ = sorted([*_NOW.split(), *_HOME])
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
+    if name not in _HOME:
         raise AttributeError(f"module 'pipekit' has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(f"pipekit.{_MODULE_OF[name]}"), name)
+    value = getattr(import_module(f"pipekit.{_HOME[name]}"), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
-
-
-__all__ = [
-    "ABResult",
-    "ApplyToBands",
-    "AssertDType",
-    "AssertHasAttribute",
-    "AssertShape",
-    "AssertValidFraction",
-    "AssertValueRange",
-    "BatchedMap",
-    "Branch",
-    "Cache",
-    "Coalesce",
-    "CoalesceError",
-    "ConfigError",
-    "Const",
-    "Diff",
-    "DiffError",
-    "Fanout",
-    "Graph",
-    "GraphError",
-    "Histogram",
-    "Identity",
-    "Input",
-    "Lambda",
-    "ModeGated",
-    "ModelOp",
-    "Node",
-    "NotSerializableError",
-    "Operator",
-    "Pick",
-    "ProcessMap",
-    "Profile",
-    "Provenance",
-    "QCError",
-    "QCWarning",
-    "Quarantine",
-    "Registry",
-    "Retry",
-    "Sequential",
-    "ShapeTrace",
-    "Sink",
-    "Snapshot",
-    "Spy",
-    "Subsample",
-    "Switch",
-    "Tap",
-    "ThreadMap",
-    "Try",
-    "UntrustedOperatorError",
-    "ab_test",
-    "config_diff",
-    "content_hash",
-    "current_mode",
-    "default_registry",
-    "from_config",
-    "from_yaml",
-    "max_difference",
-    "pipeline_mode",
-    "register",
-    "to_config",
-    "to_yaml",
-]
+    return __all__

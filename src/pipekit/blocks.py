@@ -1,11 +1,14 @@
-"""The small blocks: do nothing, a constant, a function, a side effect, several at once."""
+"""The small blocks: a constant, a function, a side effect, several at once, band by band."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipekit.operator import Operator
+import numpy as np
+
+from pipekit.carrier import Carrier, is_carrier, rewrap
+from pipekit.operator import Operator, checked_operator
 
 
 class Identity(Operator):
@@ -126,3 +129,91 @@ def checked_function(fn: Any, owner: str) -> Any:
     if isinstance(fn, type) and issubclass(fn, Operator):
         raise TypeError(f"{owner} takes a function, got the class {fn.__name__}; use it itself")
     return fn
+
+
+class Subsample(Operator):
+    """Keep every n-th row and column of an (..., H, W) array, without averaging.
+
+    On a GeoTensor the transform is scaled: the upper left corner stays, the pixels are larger.
+
+    Args:
+        stride: n, or (rows, cols).
+
+    >>> import numpy as np
+    >>> Subsample(2)(np.arange(16).reshape(4, 4)).tolist()
+    [[0, 2], [8, 10]]
+    """
+
+    def __init__(self, stride: int | tuple[int, int]) -> None:
+        self.stride = stride
+        self._rows_cols = _pair(stride)
+
+    def _apply(self, x: Any) -> Any:
+        rows, cols = self._rows_cols
+        values = np.asarray(x)
+        if values.ndim < 2:
+            raise ValueError(f"Subsample needs an (..., H, W) array, got shape {values.shape}")
+        thinned = values[..., ::rows, ::cols]
+        if not is_carrier(x):
+            return thinned
+        # Affine is not imported: the transform's own type makes the scaling.
+        return rewrap(x, thinned, transform=x.transform * type(x.transform).scale(cols, rows))
+
+
+def _pair(stride: Any) -> tuple[int, int]:
+    pair = tuple(stride) if isinstance(stride, tuple | list) else (stride, stride)
+    if len(pair) != 2 or not all(type(n) is int and n >= 1 for n in pair):
+        raise ValueError(f"stride must be positive whole pixels, n or (rows, cols), got {stride!r}")
+    return pair
+
+
+class ApplyToBands(Operator):
+    """Run an operator on each band alone and stack the results.
+
+    The operator gets each band without its band axis, (H, W), as a GeoTensor when the input is
+    one; results that are GeoTensors decide the transform, so the operator may thin or crop.
+
+    Args:
+        op: an operator on one band.
+        axis: the axis of the bands, in the input and in the result.
+
+    >>> import numpy as np
+    >>> from pipekit import Lambda
+    >>> bands = np.array([[[1.0, 3.0]], [[10.0, 30.0]]])
+    >>> ApplyToBands(Lambda(lambda band: band / band.max()))(bands)[:, 0, 1].tolist()
+    [1.0, 1.0]
+    """
+
+    def __init__(self, op: Operator, axis: int = 0) -> None:
+        self.op = checked_operator(op, "op")
+        self.axis = axis
+
+    def _apply(self, x: Any) -> Any:
+        values = np.asarray(x)
+        if not -values.ndim <= self.axis < values.ndim:
+            raise ValueError(f"there is no axis {self.axis} in shape {values.shape}")
+        if values.shape[self.axis] == 0:
+            raise ValueError(f"there are no bands on axis {self.axis} of shape {values.shape}")
+        bands = np.moveaxis(values, self.axis, 0)
+        if not is_carrier(x):
+            return np.stack([np.asarray(self.op(band)) for band in bands], axis=self.axis)
+        if self.axis % values.ndim >= values.ndim - 2:
+            raise ValueError(
+                f"axis {self.axis} of shape {values.shape} is a spatial axis, not the bands'"
+            )
+        return self._on_carrier(x, bands)
+
+    def _on_carrier(self, x: Carrier, bands: Any) -> Any:
+        names = x.attrs.get("band_names") if self.axis % x.values.ndim == 0 else None
+        results = []
+        for i, band in enumerate(bands):
+            attrs = {k: v for k, v in x.attrs.items() if k != "band_names"}
+            lone = rewrap(x, band, attrs=attrs)
+            if names is not None:
+                lone.attrs["band_names"] = [names[i]]
+            results.append(self.op(lone))
+        stacked = np.stack([np.asarray(result) for result in results], axis=self.axis)
+        like = results[0] if is_carrier(results[0]) else x
+        if stacked.shape[-2:] != like.values.shape[-2:]:
+            return stacked
+        return rewrap(like, stacked, attrs=x.attrs)

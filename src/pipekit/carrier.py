@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import pickle
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeGuard, runtime_checkable
 
@@ -82,3 +84,31 @@ def fitting_fill(fill: Any, dtype: np.dtype[Any]) -> Any:
             info = np.iinfo(dtype)
             return fill if info.min <= fill <= info.max else 0
     return bool(fill) if dtype.kind == "b" else fill
+
+
+def dumps(value: Any) -> bytes:
+    """Return a value as bytes that `pickle.loads` turns back, carriers within it being whole.
+
+    >>> pickle.loads(dumps({"bands": (4, 3, 2)}))
+    {'bands': (4, 3, 2)}
+    """
+    stream = io.BytesIO()
+    _CarrierPickler(stream, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
+    return stream.getvalue()
+
+
+class _CarrierPickler(pickle.Pickler):
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, np.ndarray) and is_carrier(obj):
+            place = {
+                "transform": obj.transform,
+                "crs": obj.crs,
+                "fill_value_default": obj.fill_value_default,
+                "attrs": obj.attrs,
+            }
+            return _carrier, (type(obj), obj.values, place)
+        return NotImplemented
+
+
+def _carrier(make: Any, values: Any, place: dict[str, Any]) -> Any:
+    return make(values, **place)

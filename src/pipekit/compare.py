@@ -7,11 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipekit.control import checked_operator
-from pipekit.encode import Encoder
-from pipekit.operator import Operator
+from pipekit.config import Encoder
+from pipekit.operator import Operator, argument_repr, checked_operator, summarise
 from pipekit.qc import QCError
-from pipekit.summary import argument_repr, summarise
 
 
 class DiffError(QCError):

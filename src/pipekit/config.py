@@ -1,11 +1,18 @@
-"""Reading an object's configuration: the arguments of its constructor."""
+"""An object's configuration: the arguments of its constructor, as exact, tagged JSON."""
 
 from __future__ import annotations
 
+import builtins
+import datetime
 import inspect
-from types import MethodType
-from typing import Any
+import math
+import sys
+from collections.abc import Callable
+from types import BuiltinFunctionType, EllipsisType, FunctionType, MethodType
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
+
+import numpy as np
 
 _MISSING = object()
 
@@ -120,3 +127,220 @@ def nest(value: Any) -> Any:
 
 def _nested_values(instance: Any) -> dict[str, Any]:
     return {k: nest(v) for k, v in config_values(instance).items()}
+
+
+JSON: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | None
+
+_CALLABLES = (FunctionType, BuiltinFunctionType)
+_NAMED_TYPES: tuple[type, ...] = (bool, int, float, complex, str, bytes)
+_LISTED_ARRAY = 256
+_LISTED_KINDS = "biufU"
+_WIDEST_FLOAT = 8
+
+
+class NotSerializableError(TypeError):
+    """A value has no exact text form, so the operator that holds it cannot be written down."""
+
+
+def refuse(value: object, path: str) -> JSON:
+    """Refuse a value that has no exact text form, naming where it is."""
+    where = path or "the operator itself"
+    if isinstance(value, FunctionType | MethodType | BuiltinFunctionType):
+        what = f"the function {value.__qualname__}"
+        way_out = "write it as an Operator class with arguments of plain data"
+    else:
+        what = f"a {type(value).__module__}.{type(value).__qualname__}"
+        way_out = "pass plain data, an operator or a dataclass, or pickle the operator instead"
+    raise NotSerializableError(f"{where} holds {what}, which a config cannot carry; {way_out}")
+
+
+def by_identity(value: object, path: str) -> JSON:
+    """Stand for a value without a text form by what tells it apart within this process."""
+    if isinstance(value, MethodType):
+        return {"$object": [id(value.__self__), id(value.__func__)]}
+    if isinstance(value, BuiltinFunctionType):
+        # `log.append` is another object each time it is looked up.
+        return {"$object": [id(value.__self__), value.__name__]}
+    return {"$object": [id(value)]}
+
+
+class Encoder:
+    """Turns values into tagged JSON, exactly: what is read back equals what was written.
+
+    Lists, strings, integers, booleans, finite floats and dictionaries with string keys stand for
+    themselves. Everything else carries a tag: `{"$tuple": [1, 2]}`, `{"$float": "nan"}`,
+    `{"$dtype": "float32"}`, `{"$ndarray": ...}`.
+
+    Args:
+        opaque: what to do with a value that has no text form: `refuse` or `by_identity`.
+
+    >>> Encoder(refuse)((1, float("inf")))
+    {'$tuple': [1, {'$float': 'inf'}]}
+    """
+
+    def __init__(self, opaque: Callable[[object, str], JSON]) -> None:
+        self.opaque = opaque
+
+    def __call__(self, value: Any, path: str = "") -> JSON:
+        """Write one value; `path` is where it is, for error messages."""
+        kind = type(value)
+        if value is None or kind in (bool, int, str):
+            return value  # type: ignore[no-any-return]
+        if kind is float:
+            return value if math.isfinite(value) else {"$float": repr(value)}
+        if kind is list:
+            return self._items(value, path)
+        if kind is tuple:
+            return {"$tuple": self._items(value, path)}
+        if kind is dict:
+            return self._dict(value, path)
+        if kind in (set, frozenset):
+            members = self._items(list(value), path)
+            return {f"${kind.__name__}": sorted(members, key=canonical)}
+        if kind is NodeDict or is_configurable(value):
+            return self.node(value, path)
+        leaf = _leaf(value)
+        return self.opaque(value, path) if leaf is None else leaf
+
+    def node(self, value: Any, path: str) -> dict[str, JSON]:
+        """Write an operator (or another configurable object) as its class and config."""
+        if type(value) is NodeDict:
+            return {"class": value["class"], "config": self._values(value["config"], path)}
+        if getattr(value, "forbid_in_yaml", False) and self.opaque is refuse:
+            self._explain(value, path)
+        defaults = {p.name: p.default for p in parameters(type(value))}
+        values = {
+            name: item
+            for name, item in config_values(value).items()
+            if not (isinstance(item, _CALLABLES) and item is defaults.get(name))
+        }
+        node: dict[str, JSON] = {
+            "class": type(value).__name__,
+            "config": self._values(values, path),
+        }
+        if self.opaque is by_identity:
+            node["id"] = id(type(value))  # two classes may share a name
+        return node
+
+    def _explain(self, value: Any, path: str) -> None:
+        """Raise for the argument that is to blame, or else for the operator as a whole."""
+        self._values(config_values(value), path)
+        raise NotSerializableError(
+            f"{path or 'the operator itself'} is a {type(value).__name__}, which lives in this "
+            "process only and is not written to a config; leave it out of the pipeline you save"
+        )
+
+    def _values(self, values: dict[str, Any], path: str) -> dict[str, JSON]:
+        return {
+            name: self(item, f"{path}.{name}" if path else name) for name, item in values.items()
+        }
+
+    def _items(self, items: Any, path: str) -> list[JSON]:
+        return [self(item, f"{path}[{i}]") for i, item in enumerate(items)]
+
+    def _dict(self, value: dict[Any, Any], path: str) -> JSON:
+        plain = all(type(k) is str and not k.startswith("$") for k in value)
+        if plain and value.keys() != {"class", "config"}:
+            return {k: self(v, f"{path}[{k!r}]") for k, v in value.items()}
+        return {"$dict": [[self(k, path), self(v, f"{path}[{k!r}]")] for k, v in value.items()]}
+
+
+def _leaf(value: Any) -> JSON:
+    """Write a value of one of the known kinds of leaf; None for all others."""
+    if isinstance(value, np.dtype):
+        return None if value.hasobject or value.names else {"$dtype": value.str}
+    if isinstance(value, np.generic):
+        return _array(np.asarray(value), "$scalar")
+    if type(value) is np.ndarray:
+        return _array(value, "$ndarray")
+    if isinstance(value, type):
+        return _named_type(value)
+    return _standard_leaf(value)
+
+
+def _standard_leaf(value: Any) -> JSON:
+    if isinstance(value, EllipsisType):
+        return {"$ellipsis": True}
+    if type(value) is slice:
+        parts = [_integer(part) for part in (value.start, value.stop, value.step)]
+        return None if ... in parts else {"$slice": parts}
+    if type(value) is complex:
+        return {"$complex": [repr(value.real), repr(value.imag)]}
+    if type(value) is bytes:
+        return {"$bytes": _base64(value)}
+    if "pathlib" in sys.modules and isinstance(value, sys.modules["pathlib"].Path):
+        return {"$path": str(value)}
+    if type(value) in (datetime.datetime, datetime.date, datetime.time):
+        return {f"${type(value).__name__}": value.isoformat()}
+    if type(value) is datetime.timedelta:
+        return {"$timedelta": [value.days, value.seconds, value.microseconds]}
+    return None
+
+
+def _base64(raw: bytes) -> str:
+    from base64 import b64encode
+
+    return b64encode(raw).decode()
+
+
+def _integer(part: Any) -> Any:
+    """Return a slice's bound when it is a plain integer or None, and Ellipsis when it is not."""
+    return part if part is None or type(part) is int else ...
+
+
+def _named_type(value: type) -> JSON:
+    if value in _NAMED_TYPES:
+        return {"$type": value.__name__}
+    if issubclass(value, np.generic) and getattr(np, value.__name__, None) is value:
+        return {"$type": f"numpy.{value.__name__}"}
+    if issubclass(value, Exception):
+        shadow = getattr(builtins, value.__name__, value)
+        return {"$exception": value.__name__} if shadow is value else None
+    return None
+
+
+def _array(value: np.ndarray[Any, Any], tag: str) -> JSON:
+    if value.dtype.hasobject or value.dtype.names:
+        return None
+    body: dict[str, JSON] = {"dtype": value.dtype.str, "shape": list(value.shape)}
+    wide_float = value.dtype.kind == "f" and value.dtype.itemsize > _WIDEST_FLOAT
+    short = value.size <= _LISTED_ARRAY and value.dtype.kind in _LISTED_KINDS
+    if short and not wide_float and _has_plain_nans(value):
+        body["values"] = [Encoder(refuse)(item) for item in value.ravel().tolist()]
+    else:
+        body["base64"] = _base64(value.tobytes())
+    return {tag: body}
+
+
+def _has_plain_nans(value: np.ndarray[Any, Any]) -> bool:
+    """Tell whether every NaN is the usual one: a text does not keep another's sign and payload."""
+    if value.dtype.kind != "f":
+        return True
+    nans = value[np.isnan(value)]
+    plain = np.full(nans.shape, np.nan, value.dtype).tobytes()
+    return bool(plain == nans.tobytes())
+
+
+def canonical(encoded: JSON) -> str:
+    """Return the one text of an encoded value: keys sorted, no spaces, ASCII.
+
+    >>> canonical({"b": 1, "a": [1.0, None]})
+    '{"a":[1.0,null],"b":1}'
+    """
+    import json  # here, for `import pipekit` to cost little more than numpy
+
+    return json.dumps(
+        _ordered(encoded), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )
+
+
+def _ordered(encoded: JSON) -> JSON:
+    """Sort the pairs of a dictionary with non-string keys: its order carries no meaning."""
+    if isinstance(encoded, list):
+        return [_ordered(item) for item in encoded]
+    if not isinstance(encoded, dict):
+        return encoded
+    if encoded.keys() == {"$dict"}:
+        pairs = [[_ordered(k), _ordered(v)] for k, v in encoded["$dict"]]
+        return {"$dict": sorted(pairs, key=lambda pair: canonical(pair[0]))}
+    return {k: _ordered(v) for k, v in encoded.items()}

@@ -1,13 +1,14 @@
-"""Operators that choose which operator runs."""
+"""Operators that choose which operator runs, and in which mode."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Literal, get_args
 
 from pipekit.blocks import Identity
-from pipekit.operator import Operator
-from pipekit.summary import step_repr, summarise
+from pipekit.operator import Operator, checked_operator, step_repr, summarise
 
 ExceptionTypes = type[Exception] | tuple[type[Exception], ...]
 
@@ -142,16 +143,6 @@ class Coalesce(Operator):
         raise CoalesceError("no source gave an acceptable result:\n  " + "\n  ".join(given))
 
 
-def checked_operator(op: Any, argument: str) -> Operator:
-    """Return an operator, or say which argument is none and how to make it one."""
-    if isinstance(op, Operator):
-        return op
-    if isinstance(op, type) and issubclass(op, Operator):
-        raise TypeError(f"{argument} is the class {op.__name__}; write {op.__name__}(...)")
-    way_out = "wrap a function as Lambda(function)" if callable(op) else "wrap a value as Const"
-    raise TypeError(f"{argument} must be an operator, got a {type(op).__name__}; {way_out}")
-
-
 def checked_choice(fn: Any, owner: str, argument: str) -> Any:
     """Return a function or operator that decides, or say what the argument takes."""
     if callable(fn):
@@ -173,3 +164,60 @@ def checked_exceptions(on: Any) -> tuple[type[Exception], ...]:
                 "KeyboardInterrupt and SystemExit always pass"
             )
     return kinds
+
+
+Mode = Literal["train", "eval"]
+
+_mode: ContextVar[Mode] = ContextVar("pipeline_mode", default="eval")
+
+
+@contextmanager
+def pipeline_mode(mode: Mode) -> Iterator[None]:
+    """Set the mode for a `with` block, in this context (thread or task) only.
+
+    Outside any block the mode is "eval", so an augmentation never runs by oversight.
+
+    >>> from pipekit import Lambda
+    >>> noisy = ModeGated(Lambda(lambda x: x + 100), mode="train")
+    >>> with pipeline_mode("train"):
+    ...     noisy(1)
+    101
+    >>> noisy(1)
+    1
+    """
+    token = _mode.set(_checked_mode(mode))
+    try:
+        yield
+    finally:
+        _mode.reset(token)
+
+
+def current_mode() -> Mode:
+    """Return the mode that holds here.
+
+    >>> current_mode()
+    'eval'
+    """
+    return _mode.get()
+
+
+class ModeGated(Operator):
+    """Run an operator in one mode, and return the input unchanged in the other.
+
+    >>> from pipekit import Lambda
+    >>> ModeGated(Lambda(abs), mode="eval")(-1)
+    1
+    """
+
+    def __init__(self, op: Operator, mode: Mode) -> None:
+        self.op = checked_operator(op, "op")
+        self.mode = _checked_mode(mode)
+
+    def _apply(self, x: Any) -> Any:
+        return self.op(x) if _mode.get() == self.mode else x
+
+
+def _checked_mode(mode: Any) -> Any:
+    if mode not in get_args(Mode):
+        raise ValueError(f"mode must be one of {get_args(Mode)}, got {mode!r}")
+    return mode

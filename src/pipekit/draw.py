@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipekit.summary import step_repr
+from pipekit.operator import step_repr
 
 if TYPE_CHECKING:
     from pipekit.graph import Graph

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from pipekit.node import Input, Node
-from pipekit.operator import Operator
-from pipekit.summary import step_repr, summarise
+from pipekit.operator import Input, Node, Operator, step_repr, summarise
 
 
 class GraphError(ValueError):

@@ -1,13 +1,25 @@
-"""Operators that look at what passes by and hand it on unchanged."""
+"""Looking at what passes by: taps, snapshots, traces, spies, times and counts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, KeysView
-from typing import Any, Literal, get_args
+import threading
+import time
+from collections.abc import Callable, Iterator, KeysView, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
 
 from pipekit.blocks import checked_function
-from pipekit.operator import Operator
-from pipekit.summary import summarise
+from pipekit.operator import (
+    Listener,
+    Operator,
+    change_spying,
+    checked_operator,
+    listeners,
+    summarise,
+)
+from pipekit.qc import valid_mask
 
 TraceMode = Literal["all", "diff_only"]
 
@@ -113,4 +125,266 @@ class ShapeTrace(Operator):
         if self.mode == "all" or line != self._last:
             self.sink(line if self.label is None else f"{self.label}: {line}")
         self._last = line
+        return x
+
+
+_lock = threading.Lock()
+
+
+class Spy:
+    """Watches operators by type while its scope is open, in the context that opened it.
+
+    Nothing in the pipeline changes, and while no scope is open anywhere nothing is paid.
+
+    >>> from pipekit import Lambda
+    >>> pipeline = Lambda(abs) | Lambda(str)
+    >>> seen = []
+    >>> with Spy.scoped() as spy:
+    ...     spy.on(Lambda, lambda op, x, y: seen.append((x, y)))
+    ...     result = pipeline(-3)
+    >>> seen
+    [(-3, 3), (3, '3')]
+    """
+
+    @classmethod
+    @contextmanager
+    def scoped(cls) -> Iterator[Spy]:
+        """Open a scope for a `with` block; scopes nest, and an inner one adds to the outer."""
+        spy = cls()
+        outer = listeners.set(listeners.get())
+        with _lock:
+            change_spying(+1)
+        try:
+            yield spy
+        finally:
+            with _lock:
+                change_spying(-1)
+            listeners.reset(outer)
+
+    def on(self, kind: type[Operator], fn: Listener) -> None:
+        """Call `fn(op, x_in, x_out)` after every call of an operator of this class.
+
+        `x_in` is the input, or the tuple of inputs when there are several or none.
+        """
+        if not (isinstance(kind, type) and issubclass(kind, Operator)):
+            raise TypeError(f"spy.on takes a class of operators, got {kind!r}")
+        if not callable(fn):
+            raise TypeError(f"spy.on takes a function fn(op, x_in, x_out), got {fn!r}")
+        listeners.set((*listeners.get(), (kind, fn)))
+
+
+class Row(NamedTuple):
+    """The calls of one wrapped operator: how many, and seconds in all, least and most."""
+
+    calls: int
+    total: float
+    least: float
+    most: float
+
+    def with_call(self, seconds: float) -> Row:
+        """Return the row with one more call."""
+        least = min(self.least, seconds) if self.calls else seconds
+        return Row(self.calls + 1, self.total + seconds, least, max(self.most, seconds))
+
+    def report(self) -> dict[str, float]:
+        """Return the row as users see it."""
+        mean = self.total / self.calls if self.calls else 0.0
+        times = {"total": self.total, "mean": mean, "min": self.least, "max": self.most}
+        return {"calls": self.calls, **times}
+
+
+_NO_CALLS = Row(0, 0.0, 0.0, 0.0)
+
+
+class Profile:
+    """Measures the operators it wraps, in seconds of wall-clock time.
+
+    Each wrap has a row of its own, also when two wrapped operators are of one class or one is
+    inside the other. Threads may share a profile; a pickled copy starts empty.
+
+    >>> from pipekit import Identity
+    >>> profile = Profile()
+    >>> pipeline = profile.wrap(profile.wrap(Identity()) | profile.wrap(Identity()))
+    >>> pipeline(1), list(profile.report())
+    (1, ['Identity', 'Identity#2', 'Sequential'])
+    >>> profile.report()["Identity"]["calls"]
+    1
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rows: dict[str, Row] = {}
+
+    def wrap(self, op: Operator, name: str | None = None) -> Profiled:
+        """Return an operator that does the same and is measured.
+
+        Args:
+            op: the operator to measure.
+            name: its row's name; its class name by default. A taken name gets `#2`, `#3`, ...
+        """
+        wanted = type(op).__name__ if name is None else name
+        with self._lock:
+            unique = wanted
+            number = 1
+            while unique in self._rows:
+                number += 1
+                unique = f"{wanted}#{number}"
+            self._rows[unique] = _NO_CALLS
+        return Profiled(op, self, unique)
+
+    def add(self, name: str, seconds: float) -> None:
+        """Count one call of the given length, in seconds."""
+        with self._lock:
+            row = self._rows.get(name, _NO_CALLS)
+            self._rows[name] = row.with_call(seconds)
+
+    def report(self) -> dict[str, dict[str, float]]:
+        """Return `{name: {"calls", "total", "mean", "min", "max"}}`, times in seconds.
+
+        What was wrapped but never called has zero calls and zero times.
+        """
+        with self._lock:
+            rows = dict(self._rows)
+        return {name: row.report() for name, row in rows.items()}
+
+    def clear(self) -> None:
+        """Forget the times, keeping the rows."""
+        with self._lock:
+            self._rows = dict.fromkeys(self._rows, _NO_CALLS)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"names": list(self._rows)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._lock = threading.Lock()
+        self._rows = dict.fromkeys(state["names"], _NO_CALLS)
+
+
+class Profiled(Operator):
+    """Run an operator and tell a `Profile` how long it took; made by `Profile.wrap`."""
+
+    forbid_in_yaml = True
+
+    def __init__(self, op: Operator, profile: Profile, name: str) -> None:
+        self.op = checked_operator(op, "op")
+        self.profile = profile
+        self.name = name
+
+    def _apply(self, *inputs: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return self.op(*inputs)
+        finally:
+            self.profile.add(self.name, time.perf_counter() - start)
+
+
+FloatArray = np.ndarray[Any, np.dtype[np.float64]]
+
+
+class Histogram:
+    """Counts the values that pass at chosen points of a pipeline, adding up over calls.
+
+    The edges are fixed by `range`, or by the finite values of a point's first call. What is later
+    outside them is not dropped in silence but counted in "below" and "above". NaN and the carrier's
+    fill value count in "invalid".
+
+    Args:
+        bins: the number of bins, or their edges.
+        range: (lowest, highest) edge, in the units of the data.
+        to_array: what makes an array out of what passes; `numpy.asarray` by default.
+
+    >>> import numpy as np
+    >>> histogram = Histogram(bins=2, range=(0, 4))
+    >>> counted = histogram.at("in")
+    >>> _ = counted(np.array([1, 3, 3])), counted(np.array([0, 9]))
+    >>> row = histogram.results["in"]
+    >>> row["counts"].tolist(), row["edges"].tolist(), row["above"]
+    ([2, 2], [0.0, 2.0, 4.0], 1)
+    """
+
+    def __init__(
+        self,
+        bins: int | Sequence[float] = 64,
+        range: tuple[float, float] | None = None,  # noqa: A002 - numpy's name for it
+        to_array: Callable[[Any], Any] | None = None,
+    ) -> None:
+        if isinstance(bins, np.integer):
+            bins = int(bins)
+        if isinstance(bins, int) and bins < 1:
+            raise ValueError(f"bins must be at least 1, got {bins}")
+        if range is not None and not range[0] < range[1]:
+            raise ValueError(f"range is (low, high) with low < high, got {range}")
+        if not isinstance(bins, int) and (len(bins) < 2 or not (np.diff(bins) > 0).all()):
+            raise ValueError(f"edges must be at least two numbers that rise, got {bins}")
+        self.bins = bins
+        self.range = range
+        self.to_array = to_array
+        self.results: dict[str, dict[str, Any]] = {}
+        self._early: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def at(self, key: str) -> Counter:
+        """Return the operator that counts its input's values under a key."""
+        return Counter(self, key)
+
+    def add(self, key: str, value: Any) -> None:
+        """Count the values of one array under a key."""
+        array = np.asarray(value if self.to_array is None else self.to_array(value))
+        if array.dtype.kind == "b":
+            array = array.astype("uint8")
+        if array.dtype.kind not in "iuf":
+            raise TypeError(
+                f"a histogram counts real numbers, got {array.dtype}; give to_array=, a function "
+                "that makes an array of numbers out of what passes"
+            )
+        finite = array[valid_mask(value if self.to_array is None else array)]
+        with self._lock:
+            if key not in self.results:
+                if finite.size == 0 and self.range is None:
+                    # Nothing to take the edges from yet; only what is invalid is remembered.
+                    self._early[key] = self._early.get(key, 0) + array.size
+                    return
+                self.results[key] = _empty_row(self._edges(finite), self._early.pop(key, 0))
+            row = self.results[key]
+            edges = row["edges"]
+            row["counts"] += np.histogram(finite, edges)[0]
+            row["below"] += int((finite < edges[0]).sum())
+            row["above"] += int((finite > edges[-1]).sum())
+            row["invalid"] += array.size - finite.size
+
+    def _edges(self, finite: Any) -> FloatArray:
+        if not isinstance(self.bins, int):
+            return np.asarray(self.bins, dtype="float64")
+        return np.histogram_bin_edges(finite, self.bins, self.range).astype("float64")
+
+    def clear(self) -> None:
+        """Forget all counts and edges."""
+        with self._lock:
+            self.results.clear()
+            self._early.clear()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._lock = threading.Lock()
+
+
+def _empty_row(edges: FloatArray, invalid: int) -> dict[str, Any]:
+    counts = np.zeros(len(edges) - 1, dtype="int64")
+    return {"counts": counts, "edges": edges, "below": 0, "above": 0, "invalid": invalid}
+
+
+class Counter(Operator):
+    """Count the input's values in a `Histogram` and return it; made by `Histogram.at`."""
+
+    forbid_in_yaml = True
+
+    def __init__(self, histogram: Histogram, key: str) -> None:
+        self.histogram = histogram
+        self.key = key
+
+    def _apply(self, x: Any) -> Any:
+        self.histogram.add(self.key, x)
         return x

@@ -2,18 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
-from pipekit.config import arguments, construct, mark_nodes, nest
-from pipekit.encode import Encoder, NotSerializableError, by_identity, canonical, refuse
-from pipekit.node import Input, Node
-from pipekit.summary import argument_repr
+import numpy as np
+
+from pipekit.config import (
+    Encoder,
+    NotSerializableError,
+    arguments,
+    by_identity,
+    canonical,
+    construct,
+    mark_nodes,
+    nest,
+    refuse,
+)
 
 if TYPE_CHECKING:
     from pipekit.sequential import Sequential
 
+
+class Input:
+    """A named place in a graph that is filled when the graph is called.
+
+    Two inputs are the same only when they are the same object, so each name is made once.
+
+    >>> from pipekit import Identity
+    >>> x = Input("x")
+    >>> Identity()(x)
+    Node(Identity(), [Input('x')])
+    """
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"an Input is named by a non-empty string, got {name!r}")
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"Input({self.name!r})"
+
+    def __or__(self, operator: Operator) -> Node:
+        return _pipe(self, operator)
+
+
+class Node:
+    """An operator applied to its parents, not yet run.
+
+    Calling an operator on inputs or nodes is the usual way to make one. A parent that is neither
+    an `Input` nor a `Node` is a constant, and becomes a `Const` node.
+
+    >>> from pipekit import Identity
+    >>> Node(Identity(), [Input("x")]).parents
+    (Input('x'),)
+    """
+
+    __slots__ = ("operator", "parents")
+
+    operator: Operator
+    parents: tuple[Input | Node, ...]
+
+    def __init__(self, operator: Operator, parents: Sequence[Any]) -> None:
+        if isinstance(parents, Input | Node):
+            raise TypeError(
+                f"a Node takes a sequence of parents, got one {type(parents).__name__}; "
+                "write Node(operator, [parent])"
+            )
+        self.operator = operator
+        self.parents = tuple(_as_symbol(parent) for parent in parents)
+
+    def __repr__(self) -> str:
+        parents = [
+            p if isinstance(p, Input) else f"Node({type(p.operator).__name__})"
+            for p in self.parents
+        ]
+        return f"Node({self.operator!r}, [{', '.join(map(str, parents))}])"
+
+    def __or__(self, operator: Operator) -> Node:
+        return _pipe(self, operator)
+
+
+def _as_symbol(parent: Any) -> Input | Node:
+    if isinstance(parent, Input | Node):
+        return parent
+    from pipekit.blocks import Const
+
+    return Node(Const(parent), ())
+
+
+def _pipe(symbol: Input | Node, operator: Operator) -> Node:
+    if not isinstance(operator, Operator):
+        return NotImplemented
+    return Node(operator, (symbol,))
+
+
+_FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodType)
+_SMALL_ARRAY = 8
+_LONG_TEXT = 60
 Listener = Callable[["Operator", Any, Any], object]
 
 # An Input, so that the test for symbols tells a call without inputs from a fast one for free.
@@ -175,3 +264,86 @@ def _cannot_pipe(left: object, right: object) -> str:
     else:
         way_out = "to run an operator on a value, call it: operator(value)"
     return f"only operators can be piped with |, got {names[0]} | {names[1]}; {way_out}"
+
+
+def checked_operator(op: Any, argument: str) -> Operator:
+    """Return an operator, or say which argument is none and how to make it one."""
+    if isinstance(op, Operator):
+        return op
+    if isinstance(op, type) and issubclass(op, Operator):
+        raise TypeError(f"{argument} is the class {op.__name__}; write {op.__name__}(...)")
+    way_out = "wrap a function as Lambda(function)" if callable(op) else "wrap a value as Const"
+    raise TypeError(f"{argument} must be an operator, got a {type(op).__name__}; {way_out}")
+
+
+def summarise(value: Any) -> str:
+    """Describe a value in one line: its type, shape, dtype and CRS, as far as it has them.
+
+    >>> import numpy as np
+    >>> summarise(np.zeros((4, 2), "float32"))
+    'ndarray (4, 2) float32'
+    >>> summarise(3), summarise([1, 2]), summarise({"ndvi": 1, "ndwi": 2})
+    ('int 3', 'list of 2', 'dict of 2: ndvi, ndwi')
+    """
+    name = type(value).__name__
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    if isinstance(shape, tuple) and dtype is not None:
+        parts = [name, str(tuple(shape)), str(dtype)]
+        crs = getattr(value, "crs", None)
+        if crs is not None:
+            parts.append(str(crs))
+        return " ".join(parts)
+    if isinstance(value, bool | int | float | complex):
+        return f"{name} {value!r}"
+    if isinstance(value, str):
+        return f"{name} {_shorten(repr(value))}"
+    if isinstance(value, dict):
+        return f"dict of {len(value)}: {_shorten(', '.join(map(str, value)))}"
+    if isinstance(value, list | tuple | set | frozenset):
+        return f"{name} of {len(value)}"
+    return name
+
+
+def argument_repr(value: Any) -> str:
+    """Write one argument of an operator as in source code, without memory addresses.
+
+    >>> import numpy as np
+    >>> argument_repr([1, (2,), "a"]), argument_repr(len), argument_repr(np.zeros((9, 9)))
+    ("[1, (2,), 'a']", 'len', 'array(shape=(9, 9), dtype=float64)')
+    """
+    if isinstance(value, list):
+        return f"[{', '.join(map(argument_repr, value))}]"
+    if isinstance(value, tuple):
+        inside = ", ".join(map(argument_repr, value))
+        return f"({inside},)" if len(value) == 1 else f"({inside})"
+    if isinstance(value, dict):
+        pairs = (f"{k!r}: {argument_repr(v)}" for k, v in value.items())
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, _FUNCTIONS):
+        return value.__qualname__.rpartition("<locals>.")[2]
+    if isinstance(value, type):
+        return value.__name__
+    if isinstance(value, np.ndarray) and value.size > _SMALL_ARRAY:
+        return f"array(shape={value.shape}, dtype={value.dtype})"
+    if getattr(type(value), "__repr__", None) is object.__repr__:
+        return f"<{type(value).__name__}>"
+    return repr(value)
+
+
+def step_repr(operator: object) -> str:
+    """Write an operator in one line that is never long and never raises.
+
+    It is used inside error notes, where a second error would hide the first.
+
+    >>> from pipekit import Const
+    >>> step_repr(Const("a" * 200))
+    "Const(value='aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa..."
+    """
+    try:
+        return _shorten(repr(operator))
+    except Exception:
+        return f"{type(operator).__name__}(...)"
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _LONG_TEXT else text[: _LONG_TEXT - 3] + "..."

@@ -13,10 +13,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pipekit.control import checked_operator
-from pipekit.mode import Mode, current_mode, pipeline_mode
-from pipekit.operator import Operator
-from pipekit.pickling import dumps
+from pipekit.carrier import dumps
+from pipekit.control import Mode, current_mode, pipeline_mode
+from pipekit.operator import Operator, checked_operator
 
 StartMethod = Literal["spawn", "fork", "forkserver"]
 

@@ -13,11 +13,9 @@ from typing import Any
 import numpy as np
 
 from pipekit.carrier import is_carrier
-from pipekit.config import config_values
-from pipekit.control import checked_operator
-from pipekit.encode import NotSerializableError
-from pipekit.hashing import content_hash
-from pipekit.operator import Operator
+from pipekit.config import NotSerializableError, config_values
+from pipekit.fingerprint import content_hash
+from pipekit.operator import Operator, checked_operator
 
 _ONE_DISTRIBUTION = ("pipekit", "geopatcher", "geocatalog", "geotoolz", "geostack")
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pipekit.control import ExceptionTypes, checked_exceptions, checked_operator
-from pipekit.operator import Operator
+from pipekit.control import ExceptionTypes, checked_exceptions
+from pipekit.operator import Operator, checked_operator
 
 
 class Retry(Operator):

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, overload
 
 from pipekit import operator as _operator
-from pipekit.operator import Operator
-from pipekit.summary import step_repr, summarise
+from pipekit.operator import Operator, step_repr, summarise
 
 _SHOWN_AROUND = 4
 

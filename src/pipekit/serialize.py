@@ -1,13 +1,290 @@
-"""Operators as JSON and YAML, and back, exactly and safely."""
+"""Operators, axes and patchers as JSON and YAML, and back, exactly and safely."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+import datetime
+import math
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn, cast
 
-from pipekit.decode import Limits, decode
-from pipekit.encode import Encoder, refuse
+import numpy as np
+
+from pipekit.config import JSON, Encoder, construct, parameters, refuse
 from pipekit.operator import Operator
-from pipekit.registry import ConfigError, Registry, default_registry
+from pipekit.registry import ConfigError, Registry, UntrustedOperatorError, default_registry
+
+_LARGEST_LISTED = 1 << 26
+_NAMED_TYPES = {t.__name__: t for t in (bool, int, float, complex, str, bytes)}
+
+
+class Limits(NamedTuple):
+    """How large a config may be; the defaults fit any pipeline that a person writes.
+
+    `max_depth` counts nested lists and dictionaries, `max_operators` operators, `max_values` all
+    values, `max_bytes` the characters of all texts together.
+    """
+
+    max_depth: int = 100
+    max_operators: int = 1_000
+    max_values: int = 100_000
+    max_bytes: int = 4_000_000
+
+
+class _Place(NamedTuple):
+    """A value of a config with its depth and path; the path is joined only for messages."""
+
+    value: Any
+    depth: int
+    parent: _Place | None
+    key: str
+
+    def path(self) -> str:
+        keys: list[str] = []
+        place: _Place | None = self
+        while place is not None:
+            keys.append(place.key)
+            place = place.parent
+        return "".join(reversed(keys)).lstrip(".") or "the top of the config"
+
+
+def check(config: Any, registry: Registry, limits: Limits) -> None:
+    """Check limits, structure and names of a whole config, without building anything.
+
+    It does not recurse, and stops at the first value beyond a limit.
+
+    Raises:
+        UntrustedOperatorError: a class is not in the registry.
+        ConfigError: a limit is exceeded, or the config is malformed.
+    """
+    stack = [_Place(config, 1, None, "")]
+    values = operators = size = 0
+    while stack:
+        place = stack.pop()
+        values += 1
+        size += _text_size(place.value)
+        operators += _is_node(place.value)
+        _check_limits(place, values, operators, size, limits)
+        if _is_node(place.value):
+            _check_node(place, registry)
+        stack.extend(_children(place))
+
+
+def _check_limits(place: _Place, values: int, operators: int, size: int, limits: Limits) -> None:
+    if place.depth > limits.max_depth:
+        raise ConfigError(f"the config is nested deeper than {limits.max_depth} levels")
+    if operators > limits.max_operators:
+        raise ConfigError(f"the config holds more than {limits.max_operators} operators")
+    if (
+        values + (len(place.value) if isinstance(place.value, list | dict) else 0)
+        > limits.max_values
+    ):
+        raise ConfigError(f"the config holds more than {limits.max_values} values")
+    if size > limits.max_bytes:
+        raise ConfigError(f"the config's texts are longer than {limits.max_bytes} characters")
+
+
+def _text_size(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value)
+    if type(value) is int:
+        return value.bit_length() // 3
+    return sum(len(k) for k in value if isinstance(k, str)) if isinstance(value, dict) else 0
+
+
+def _is_node(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {"class", "config"}
+
+
+def _check_node(place: _Place, registry: Registry) -> None:
+    name, config = place.value["class"], place.value["config"]
+    if not isinstance(name, str) or name not in registry:
+        shown = repr(name) if isinstance(name, str) and len(name) < 100 else type(name).__name__
+        raise UntrustedOperatorError(
+            f"{place.path()}: the class {shown} is not in the registry; add it with "
+            "registry.add(cls) or @register if you trust it"
+        )
+    if not isinstance(config, dict):
+        _fail(place, f"the config of {name} must be a mapping, got {type(config).__name__}")
+    cls = registry[name]
+    known = getattr(cls, "_config_names", None) or tuple(p.name for p in parameters(cls))
+    unknown = [key for key in config if key not in known]
+    if unknown:
+        accepts = ", ".join(known) or "no arguments"
+        _fail(place, f"{name} has no argument {str(unknown[0])[:100]!r}; it takes {accepts}")
+
+
+def _children(place: _Place) -> Iterator[_Place]:
+    value, depth = place.value, place.depth + 1
+    if isinstance(value, list | tuple):
+        for i, item in enumerate(value):
+            yield _Place(item, depth, place, f"[{i}]")
+    elif _is_node(value):
+        # The path follows the arguments: operators[1].factor, not config.operators[1].config.
+        for key, item in value["config"].items():
+            yield _Place(item, depth, place, f".{key}")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                _fail(place, f"keys are text, got {key!r}; write other keys as $dict pairs")
+            yield _Place(item, depth, place, f"[{key!r}]")
+    elif not (value is None or isinstance(value, bool | int | float | str)):
+        _fail(place, f"a config holds JSON values, got a {type(value).__name__}")
+
+
+def _fail(place: _Place, message: str) -> NoReturn:
+    raise ConfigError(f"{place.path()}: {message}")
+
+
+class Decoder:
+    """Builds values from tagged JSON that `check` has passed.
+
+    Args:
+        registry: the classes that may be built.
+
+    >>> Decoder(Registry())({"$tuple": [1, {"$float": "inf"}]})
+    (1, inf)
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+
+    def __call__(self, encoded: Any, path: str = "") -> Any:
+        """Read one value; `path` is where it is, for error messages."""
+        if isinstance(encoded, list | tuple):
+            return type(encoded)(self(item, f"{path}[{i}]") for i, item in enumerate(encoded))
+        if not isinstance(encoded, dict):
+            return encoded
+        if _is_node(encoded):
+            return self._node(encoded, path)
+        if any(key.startswith("$") for key in encoded):
+            return self._tagged(encoded, path)
+        return {key: self(item, f"{path}[{key!r}]") for key, item in encoded.items()}
+
+    def _node(self, node: dict[str, Any], path: str) -> Any:
+        cls: Any = self.registry[node["class"]]
+        values = {
+            name: self(item, f"{path}.{name}" if path else name)
+            for name, item in node["config"].items()
+        }
+        make: Callable[[dict[str, Any]], Any] | None = getattr(cls, "_from_config_values", None)
+        try:
+            built = construct(cls, values) if make is None else make(values)
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            where = path or "the top of the config"
+            raise ConfigError(f"{where}: {cls.__name__} refuses its arguments: {error}") from error
+        if getattr(built, "forbid_in_yaml", False):
+            raise UntrustedOperatorError(
+                f"{path or 'the top of the config'}: a {cls.__name__} with these arguments is not "
+                "built from a config; make it in code"
+            )
+        return built
+
+    def _tagged(self, encoded: dict[str, Any], path: str) -> Any:
+        tag, body = next(iter(encoded.items()))
+        read = _TAGS.get(tag)
+        where = path or "the top of the config"
+        if len(encoded) != 1 or read is None:
+            raise ConfigError(f"{where}: {sorted(encoded)} is no known tag; known: {sorted(_TAGS)}")
+        try:
+            return read(self, body, path)
+        except ConfigError:
+            raise
+        except (TypeError, ValueError, KeyError, OverflowError) as error:
+            raise ConfigError(f"{where}: cannot read {tag}: {error}") from error
+
+
+def _read_float(decoder: Decoder, body: Any, path: str) -> float:
+    value = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}[body]
+    return value
+
+
+def _read_exception(decoder: Decoder, body: Any, path: str) -> type[Exception]:
+    found = decoder.registry.exception(body)
+    if found is None:
+        raise UntrustedOperatorError(f"{path}: the exception {body!r} is not in the registry")
+    return found
+
+
+def _read_type(decoder: Decoder, body: str, path: str) -> type:
+    if body in _NAMED_TYPES:
+        return _NAMED_TYPES[body]
+    name = body.removeprefix("numpy.")
+    found = np.sctypeDict.get(name) if name != body and not name.startswith("_") else None
+    if found is None or found.__name__ != name:
+        raise ValueError(f"{body!r} is no plain type")
+    return found
+
+
+def _read_dtype(decoder: Decoder, body: Any, path: str) -> np.dtype[Any]:
+    if not isinstance(body, str):
+        raise TypeError(f"a dtype is a text, got {body!r}")
+    dtype: np.dtype[Any] = np.dtype(body)
+    if dtype.hasobject or dtype.names:
+        raise ValueError(f"dtype {body!r} is not a plain one")
+    return dtype
+
+
+def _read_array(decoder: Decoder, body: Any, path: str) -> np.ndarray[Any, Any]:
+    dtype = _read_dtype(decoder, body["dtype"], path)
+    shape = tuple(body["shape"])
+    if not all(type(n) is int and n >= 0 for n in shape):
+        raise ValueError(f"a shape is a list of whole numbers, got {shape}")
+    if "base64" in body:
+        # A bytearray, for the array to be writable as the one that was saved.
+        raw = bytearray(b64decode(body["base64"], validate=True))
+        return np.frombuffer(raw, dtype=dtype).reshape(shape)
+    if len(body["values"]) * dtype.itemsize > _LARGEST_LISTED:
+        raise ValueError(f"{len(body['values'])} listed values of {dtype} are too many")
+    values = [decoder(item, path) for item in body["values"]]
+    if math.prod(shape) != len(values):
+        raise ValueError(f"shape {shape} does not fit {len(values)} values")
+    return np.array(values, dtype=dtype).reshape(shape)
+
+
+def _read_scalar(decoder: Decoder, body: Any, path: str) -> Any:
+    return _read_array(decoder, body, path)[()]
+
+
+def _read_dict(decoder: Decoder, body: Any, path: str) -> dict[Any, Any]:
+    return {decoder(k, path): decoder(v, f"{path}[{k!r}]") for k, v in body}
+
+
+def _read_set(decoder: Decoder, body: Any, path: str) -> set[Any]:
+    return set(decoder(body, path))
+
+
+_TAGS: dict[str, Callable[[Decoder, Any, str], Any]] = {
+    "$tuple": lambda d, body, path: tuple(d(body, path)),
+    "$set": _read_set,
+    "$frozenset": lambda d, body, path: frozenset(_read_set(d, body, path)),
+    "$dict": _read_dict,
+    "$float": _read_float,
+    "$complex": lambda d, body, path: complex(float(body[0]), float(body[1])),
+    "$bytes": lambda d, body, path: b64decode(body, validate=True),
+    "$ellipsis": lambda d, body, path: ...,
+    "$slice": lambda d, body, path: slice(*body),
+    "$path": lambda d, body, path: Path(body),
+    "$datetime": lambda d, body, path: datetime.datetime.fromisoformat(body),
+    "$date": lambda d, body, path: datetime.date.fromisoformat(body),
+    "$time": lambda d, body, path: datetime.time.fromisoformat(body),
+    "$timedelta": lambda d, body, path: datetime.timedelta(*body),
+    "$type": _read_type,
+    "$exception": _read_exception,
+    "$dtype": _read_dtype,
+    "$ndarray": _read_array,
+    "$scalar": _read_scalar,
+}
+
+
+def decode(config: JSON, registry: Registry, limits: Limits) -> Any:
+    """Check a config and build what it describes."""
+    check(config, registry, limits)
+    try:
+        return Decoder(registry)(config)
+    except RecursionError:
+        raise ConfigError(f"max_depth={limits.max_depth} is deeper than Python can read") from None
 
 
 def to_config(op: Operator) -> dict[str, Any]:

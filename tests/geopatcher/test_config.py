@@ -11,7 +11,7 @@ from geopatcher import Configured, PatchError, SpatialPatcher
 from geopatcher.config import _KINDS
 from geotoolz.patch_ops import GridSampler
 from pipekit import from_yaml, to_yaml
-from pipekit.encode import Encoder, NotSerializableError, refuse
+from pipekit.config import Encoder, NotSerializableError, refuse
 from pipekit.registry import Registry
 
 ARGUMENTS = {

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import pipekit as pk
-from pipekit.encode import canonical
+from pipekit.config import canonical
 
 
 class Bomb(pk.Operator):
@@ -165,7 +165,7 @@ def test_defaults_may_be_left_out():
         (pk.ModelOp(np.negative), r"model holds a numpy\.ufunc"),
         (pk.Const([1, {"b": object()}]), r"value\[1\]\['b'\] holds a builtins\.object"),
         (pk.Retry(pk.Identity(), sleep=lambda s: None), r"sleep holds the function"),
-        (pk.Profile().wrap(pk.Identity()), r"profile holds a pipekit\.profile\.Profile"),
+        (pk.Profile().wrap(pk.Identity()), r"profile holds a pipekit\.observe\.Profile"),
         (pk.Cache(pk.Identity(), folder="here"), r"is a Cache, which lives in this process only"),
         (pk.Const(np.array([None])), r"value holds a numpy\.ndarray"),
     ],

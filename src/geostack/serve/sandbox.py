@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from geostack.serve.problem import Problem, problem_of
 from pipekit import ConfigError, Operator, Registry, from_yaml
-from pipekit.pickling import dumps
+from pipekit.carrier import dumps
 
 if TYPE_CHECKING:
     from georeader.geotensor import GeoTensor
@@ -67,7 +67,7 @@ def build(text: str) -> Operator:
     Raises ConfigError for what is malformed, too large, outside `visitors_registry`, or holds a
     text that could be a path.
     """
-    from pipekit.decode import Limits
+    from pipekit.serialize import Limits
     from pipekit.yaml_text import parse
 
     limits = Limits(MAX_DEPTH, MAX_OPERATORS, MAX_VALUES, MAX_YAML)

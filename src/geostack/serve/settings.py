@@ -36,7 +36,7 @@ from geostack.serve.pixels import find_item
 from geostack.serve.problem import Problem
 from geostack.sources import select, source_name
 from pipekit import ConfigError, Operator, from_config
-from pipekit.decode import Limits as ConfigLimits
+from pipekit.serialize import Limits as ConfigLimits
 from pipekit.yaml_text import parse
 
 _KEYS = ("source", "limits", "accept_yaml", "pipelines", "layers")

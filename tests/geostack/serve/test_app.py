@@ -26,7 +26,7 @@ from pipekit import (
     NotSerializableError,
     Operator,
 )
-from pipekit.hashing import content_hash
+from pipekit.fingerprint import content_hash
 
 ITEM = "S2B_MSIL2A_20240614T183919_R070_T10SGJ_20240614T225657"
 TO_NDVI = DNToReflectance() | NDVI(red_idx="B04", nir_idx="B08")

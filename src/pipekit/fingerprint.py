@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pipekit.carrier import is_carrier
-from pipekit.encode import Encoder, NotSerializableError, canonical, refuse
+from pipekit.config import Encoder, NotSerializableError, canonical, refuse
 
 _DIGITS = 32
 _BLOCK_BYTES = 1 << 22
