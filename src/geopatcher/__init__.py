@@ -19,8 +19,12 @@
 from importlib import import_module
 from typing import Any
 
+from geopatcher.aggregation import *  # noqa: F403
+from geopatcher.aggregation import __all__ as _aggregation_names
+from geopatcher.axes import *  # noqa: F403
+from geopatcher.axes import __all__ as _axes_names
 from geopatcher.config import Configured
-from geopatcher.domains import GridDomain, PointDomain, RasterDomain, VectorDomain
+from geopatcher.domain import GridDomain, PointDomain, RasterDomain, VectorDomain
 from geopatcher.fields import (
     DaskField,
     Field,
@@ -34,12 +38,10 @@ from geopatcher.fields import (
 from geopatcher.patch import CoverageWarning, Patch, PatchError, stack_patches
 from geopatcher.patcher import SpatialPatcher
 from geopatcher.scattered import Cells, Members
-from geopatcher.spatial import *  # noqa: F403
-from geopatcher.spatial import __all__ as _spatial_names
-from geopatcher.spatiotemporal import SpatioTemporalPatch, SpatioTemporalPatcher
 from geopatcher.stream import PatchStream
-from geopatcher.temporal import *  # noqa: F403
-from geopatcher.temporal import __all__ as _temporal_names
+from geopatcher.time import *  # noqa: F403
+from geopatcher.time import __all__ as _time_names
+from geopatcher.time.spacetime import SpatioTemporalPatch, SpatioTemporalPatcher
 
 __all__ = [
     "Cells",
@@ -66,14 +68,15 @@ __all__ = [
     "XvecField",
     "stack_patches",
 ]
-__all__ += _spatial_names
-__all__ += _temporal_names
+__all__ += _aggregation_names
+__all__ += _axes_names
+__all__ += _time_names
 
 _LAZY = {
     "Journal": "geopatcher.journal",
     "draw_chips": "geopatcher.draw",
-    "map_patches": "geopatcher.runners",
-    "merge_to_file": "geopatcher.writers",
+    "map_patches": "geopatcher.run",
+    "merge_to_file": "geopatcher.files.target",
 }
 __all__ += list(_LAZY)
 

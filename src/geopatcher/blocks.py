@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from geopatcher.files.target import RowStore, row_merge_of
 from geopatcher.gdal_cache import bounded_cache
+from geopatcher.merge.row_buffer import Spec
+from geopatcher.merge.rows import Items, RowMerge, Rows, Touching
 from geopatcher.pages import chip_bytes, keep_freed_pages
 from geopatcher.patcher import SpatialPatcher
-from geopatcher.spatial.merge import Items, RowMerge, Rows, Touching
-from geopatcher.spatial.rolling import Spec
 from geopatcher.stream import PatchStream
-from geopatcher.writers import RowStore, row_merge_of
 
 
 @dataclass(frozen=True)

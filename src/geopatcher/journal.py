@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from geopatcher.merge.rows import Rows
 from geopatcher.patch import PatchError
-from geopatcher.spatial.merge import Rows
 
 _FORMAT = 1
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from geopatcher.aggregation.overlap_add import SpatialOverlapAdd
+from geopatcher.arguments import as_choice, check_axes
+from geopatcher.axes.window import SpatialBoxcar
 from geopatcher.config import Configured
 from geopatcher.fields import as_field
-from geopatcher.pairs import as_choice, check_axes
 from geopatcher.patch import Patch
-from geopatcher.spatial.overlap_add import SpatialOverlapAdd
-from geopatcher.spatial.window import SpatialBoxcar
 from geopatcher.stream import ON_ERROR, PatchIterator, PatchStream
 
 

@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from geopatcher import payload
+from geopatcher.merge.rows import Rows
 from geopatcher.patch import PatchError
-from geopatcher.spatial.merge import Rows
 
 SCHEDULERS = ("threads", "processes", "dask")
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from georeader.geotensor import GeoTensor
 
+from geopatcher.axes.grid import RegularGrid
 from geopatcher.patch import Failed, Patch, PatchError
 from geopatcher.scattered import Scattered
-from geopatcher.spatial.grid import RegularGrid
 
 if TYPE_CHECKING:
     from geopatcher.patcher import SpatialPatcher

@@ -14,7 +14,7 @@ from geocatalog.build.raster import read_raster_record
 from geocatalog.catalog import is_known
 from geocatalog.load.raster import mosaic_rows
 from geocatalog.load.window import Grid, rasterio_crs
-from geopatcher.domains import RasterDomain
+from geopatcher.domain import RasterDomain
 from geopatcher.fields import RasterField
 
 _ATTRS = ("item_id", "cloud_cover", "processing_baseline", "offset_applied")

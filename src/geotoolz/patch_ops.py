@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from geopatcher.pairs import as_choice, as_count
+from geopatcher.arguments import as_choice, as_count
 from geopatcher.patch import Patch, PatchError
 from geopatcher.patcher import SpatialPatcher
 from geopatcher.stream import ON_ERROR, PatchStream

@@ -41,8 +41,8 @@ FUNCTIONS = {"SpatialCustom": {"fn": np.ones}, "SpatialLearned": {"model": len}}
 
 
 def spatial_classes():
-    names = [n for n in geopatcher.spatial.__all__ if n.startswith("Spatial")]
-    return [getattr(geopatcher.spatial, name) for name in names]
+    names = [*geopatcher.axes.__all__, *geopatcher.aggregation.__all__]
+    return [getattr(geopatcher, name) for name in names]
 
 
 @pytest.mark.parametrize("kind", spatial_classes(), ids=lambda k: k.__name__)
@@ -107,7 +107,7 @@ def test_only_classes_that_are_defined_are_built(patcher_of):
 
 
 def test_a_name_stands_for_one_class():
-    with pytest.raises(PatchError, match=r"SpatialHann is taken by geopatcher\.spatial\.window"):
+    with pytest.raises(PatchError, match=r"SpatialHann is taken by geopatcher\.axes\.window"):
         type("SpatialHann", (Configured,), {})
     assert _KINDS["SpatialHann"] is geopatcher.SpatialHann
 

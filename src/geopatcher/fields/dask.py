@@ -9,7 +9,7 @@ from georeader.geotensor import GeoTensor
 from rasterio import Affine
 from rasterio.windows import Window, transform
 
-from geopatcher.domains import RasterDomain
+from geopatcher.domain import RasterDomain
 from geopatcher.fields.field import check_fits
 from geopatcher.patch import PatchError
 from geopatcher.scattered import Cells

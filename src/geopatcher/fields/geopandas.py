@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from geopatcher.domains import PointDomain, VectorDomain
+from geopatcher.domain import PointDomain, VectorDomain
 from geopatcher.fields.field import check_fits
 from geopatcher.patch import PatchError
 from geopatcher.scattered import Members

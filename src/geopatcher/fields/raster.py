@@ -12,7 +12,7 @@ from georeader.geotensor import GeoTensor
 from rasterio import Affine
 from rasterio.windows import Window
 
-from geopatcher.domains import RasterDomain
+from geopatcher.domain import RasterDomain
 from geopatcher.fields.datasets import OpenDatasets
 from geopatcher.fields.field import check_fits
 from geopatcher.patch import PatchError

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from geopatcher.arguments import as_count
 from geopatcher.fields.raster import as_field
-from geopatcher.pairs import as_count
 from geopatcher.patch import PatchError
 
 

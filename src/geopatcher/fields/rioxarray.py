@@ -8,7 +8,7 @@ from typing import Any
 from rasterio import Affine
 from rasterio.windows import Window, transform
 
-from geopatcher.domains import RasterDomain
+from geopatcher.domain import RasterDomain
 from geopatcher.fields.xarray import XarrayField
 from geopatcher.patch import PatchError
 from geopatcher.scattered import Cells

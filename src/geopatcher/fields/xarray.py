@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from rasterio.windows import Window
 
-from geopatcher.domains import GridDomain
+from geopatcher.domain import GridDomain
 from geopatcher.fields.field import check_fits
 from geopatcher.patch import PatchError
 from geopatcher.scattered import Cells

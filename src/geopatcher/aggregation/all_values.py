@@ -1,0 +1,227 @@
+"""Aggregations that need all values of a pixel at once: median, mode, a learned combination.
+
+They too merge in a rolling buffer of rows: it holds, for the rows that can still change, every
+patch's value. Its depth is the largest number of patches on one pixel, so memory is
+O(depth x chip height x scene width) and never the scene's. What has a state of fixed size
+(`SpatialMean`, `SpatialHardVote`, ...) needs less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from geopatcher.aggregation.reducer import LocalAggregation, Spec, check_ordered, float_for
+from geopatcher.domain import as_raster_domain
+from geopatcher.merge.chips import chip_values
+from geopatcher.merge.row_buffer import in_row_order
+from geopatcher.patch import Patch, PatchError
+
+
+class StackedAggregation(LocalAggregation):
+    """A reducer whose state is a stack of values that grows as deep as patches overlap.
+
+    States: the values (depth, *lead) and how many of them are there (*lead).
+    """
+
+    streaming_safe: ClassVar[bool] = False
+
+    def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
+        """Return the states: a stack of one value, counts."""
+        check_ordered(self, dtype)
+        return [((1, *lead), self.stack_dtype(dtype)), (lead, np.uint16)]
+
+    def stack_dtype(self, dtype: np.dtype) -> np.dtype:
+        """Return the type in which values are kept."""
+        return float_for(dtype)
+
+    def deeper(self, states: Sequence[np.ndarray], values: np.ndarray) -> list[Spec] | None:
+        """Return the states' new (leading shape, dtype) when this chip needs a deeper stack."""
+        stack, count = states
+        depth = int(count.max(initial=0)) + 1
+        if depth <= len(stack):
+            return None
+        lead = stack.shape[1:-2]
+        return [((depth, *lead), stack.dtype), (lead, count.dtype)]
+
+    def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
+        """Put one chip's values on the stack."""
+        stack, count = states
+        known = np.broadcast_to(self.counts(values), count.shape)
+        for depth in range(int(count.min()), int(count.max()) + 1):
+            here = known & (count == depth)
+            if here.any():
+                np.copyto(stack[depth], values, where=here, casting="unsafe")
+        count += known
+
+    def counts(self, values: np.ndarray) -> np.ndarray:
+        """Return which values of a chip are put on the stack."""
+        return np.ones(values.shape, bool)
+
+
+@dataclass(frozen=True)
+class SpatialMedian(StackedAggregation):
+    """The median of the patches' values, exact; of an even number the mean of the middle two.
+
+    NaN in a patch makes its own pixels NaN. Holds every value of the rows that can still change;
+    `SpatialMean` needs one.
+
+    >>> from rasterio.windows import Window
+    >>> from geopatcher import Patch
+    >>> chips = [Patch(np.full((1, 2), v), (0, 0), Window(0, 0, 2, 1)) for v in (1, 9, 2, 4)]
+    >>> SpatialMedian().merge(chips, np.zeros((1, 2)))
+    array([[3., 3.]])
+    """
+
+    def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
+        """Return the medians."""
+        stack, count = states
+        slots = np.arange(len(stack)).reshape(-1, *([1] * count.ndim))
+        spoilt = (np.isnan(stack) & (slots < count)).any(axis=0)
+        ordered = np.where(slots < count, stack, np.inf)
+        ordered.sort(axis=0)
+        last = np.maximum(count, 1).astype(np.intp) - 1
+        low = np.take_along_axis(ordered, (last // 2)[None], axis=0)[0]
+        high = np.take_along_axis(ordered, ((last + 1) // 2)[None], axis=0)[0]
+        # Halves first: the sum of two large values may overflow. Equal ones are kept, even inf.
+        values = np.where(low == high, low, low / 2 + high / 2)
+        values[spoilt | (count == 0)] = np.nan
+        return values, _covered(count)
+
+
+@dataclass(frozen=True)
+class SpatialMode(StackedAggregation):
+    """The most frequent of the patches' values; of several the lowest. NaN does not vote.
+
+    Keeps the chips' type. Pixels without a vote hold `fill_value`: by default NaN in floats, the
+    largest value of unsigned and the smallest of signed integers. For a known number of classes
+    `SpatialHardVote` needs less memory.
+
+    >>> from rasterio.windows import Window
+    >>> from geopatcher import Patch
+    >>> chips = [Patch(np.full((1, 2), v), (0, 0), Window(0, 0, 2, 1)) for v in (7, 3, 7)]
+    >>> SpatialMode().merge(chips, np.zeros((1, 2)))
+    array([[7, 7]])
+    """
+
+    fill_value: float | None = None
+
+    def fill_for(self, dtype: np.dtype) -> Any:
+        """Return the value of pixels without a vote."""
+        if self.fill_value is not None:
+            return self.fill_value
+        if dtype.kind == "f":
+            return np.nan
+        limits = np.iinfo(dtype)
+        return limits.max if dtype.kind == "u" else limits.min
+
+    def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
+        """Return (leading shape, dtype) of the result: the chips' own."""
+        return lead, self.stack_dtype(dtype)
+
+    def stack_dtype(self, dtype: np.dtype) -> np.dtype:
+        """Return the chips' type, uint8 for booleans."""
+        return np.dtype(np.uint8) if np.dtype(dtype).kind == "b" else np.dtype(dtype)
+
+    def counts(self, values: np.ndarray) -> np.ndarray:
+        """Return which values vote: those that are not NaN."""
+        return ~np.isnan(values)
+
+    def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
+        """Return the modes."""
+        stack, count = states
+        best = np.full(count.shape, self.fill_for(stack.dtype), stack.dtype)
+        most = np.zeros(count.shape, np.int64)
+        for slot in range(len(stack)):
+            value = stack[slot]
+            votes = sum((stack[other] == value) & (count > other) for other in range(len(stack)))
+            better = (votes > most) | ((votes == most) & (value < best))
+            better &= count > slot
+            best[better] = value[better]
+            most[better] = votes[better]
+        return best, _covered(count)
+
+
+@dataclass(frozen=True)
+class SpatialLearned(StackedAggregation):
+    """What a model makes of the values that the patches give to a pixel.
+
+    `model`: an estimator with `predict`, or a function; it gets X (n, depth) floats, one row for
+    each pixel (and band), its values in the order of the patches (by rising row), and NaN after
+    the last; and returns (n,). The depth is `model.n_features_in_` when there is one, else the
+    number of patches on the fullest pixel of the rows at hand. `training_rows` gives X for
+    patches whose truth is known.
+
+    >>> from rasterio.windows import Window
+    >>> from geopatcher import Patch
+    >>> chips = [Patch(np.full((1, 2), v), (0, 0), Window(0, 0, 2, 1)) for v in (1, 9, 2)]
+    >>> SpatialLearned(lambda X: np.nanmax(X, axis=1)).merge(chips, np.zeros((1, 2)))
+    array([[9., 9.]])
+    """
+
+    model: Any
+
+    forbid_in_yaml: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not callable(self._predict):
+            raise PatchError(
+                f"SpatialLearned takes an estimator with predict or a function, got {self.model!r}"
+            )
+
+    def training_rows(self, patches: Iterable[Patch], domain: Any) -> np.ndarray:
+        """Return the X (n, depth) that the model would see, pixels (..., H, W) in row-major order.
+
+        Holds the whole scene: for the area where the truth is known.
+        """
+        domain = as_raster_domain(domain)
+        states: list[np.ndarray] = []
+        for patch in in_row_order(list(patches)):
+            values, row, col, height, width = chip_values(patch, domain)
+            if not states:
+                specs = self.start(values.shape[:-2], values.dtype)
+                states = [np.zeros((*s, domain.height, domain.width), d) for s, d in specs]
+            where = (..., slice(row, row + height), slice(col, col + width))
+            if self.deeper([state[where] for state in states], values) is not None:
+                states[0] = np.concatenate([states[0], np.zeros_like(states[0][:1])])
+            self.update([state[where] for state in states], values, patch.weights)
+        if not states:
+            raise PatchError("there are no patches to learn from")
+        stack, count = states
+        slots = np.arange(len(stack)).reshape(-1, *([1] * count.ndim))
+        return np.where(slots < count, stack, np.nan).reshape(len(stack), -1).T
+
+    @property
+    def _predict(self) -> Callable[[np.ndarray], Any]:
+        return getattr(self.model, "predict", self.model)
+
+    def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
+        """Return the model's answers."""
+        stack, count = states
+        depth = getattr(self.model, "n_features_in_", len(stack))
+        if int(count.max(initial=0)) > depth:
+            raise PatchError(
+                f"{int(count.max())} patches overlap, but the model was made for {depth}"
+            )
+        values = np.full(count.shape, np.nan, stack.dtype)
+        covered = count > 0
+        if covered.any():
+            rows = np.full((int(covered.sum()), depth), np.nan, stack.dtype)
+            for slot in range(min(len(stack), depth)):
+                rows[:, slot] = np.where(count > slot, stack[slot], np.nan)[covered]
+            answers = np.asarray(self._predict(rows))
+            if answers.size != len(rows):
+                raise PatchError(
+                    f"the model must answer with one number for each of its {len(rows)} rows, got "
+                    f"shape {answers.shape}"
+                )
+            values[covered] = answers.reshape(len(rows))
+        return values, _covered(count)
+
+
+def _covered(count: np.ndarray) -> int:
+    """Return how many pixels have a value in any band."""
+    return int((count > 0).reshape(-1, *count.shape[-2:]).any(axis=0).sum())

@@ -1,0 +1,221 @@
+"""Overlap-add: the weighted mean of overlapping chips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from geopatcher.aggregation.reducer import sum_type
+from geopatcher.arguments import as_pixel_pair
+from geopatcher.config import Configured
+from geopatcher.domain import RasterDomain, as_raster_domain
+from geopatcher.merge.chips import as_scene, warn_uncovered
+from geopatcher.merge.regular_grid import WeightPlan, WovenMerge
+from geopatcher.merge.row_buffer import Spec
+from geopatcher.merge.rows import IndexedPatches, RollingMerge, RowMerge, merge_in_memory
+from geopatcher.merge.scattered import merge_scattered, tell_scattered
+from geopatcher.patch import Patch, PatchError
+from geopatcher.plan import without_overlap
+
+CHIPS_IN_FLOAT32 = 15
+"""Chips over a pixel whose float32 sum is right to 1e-6: n + 1 roundings of at most 2^-24."""
+
+
+@dataclass(frozen=True)
+class SpatialOverlapAdd(Configured):
+    """Sum of chips times their window's weights, over the sum of the weights.
+
+    Output: (..., H, W) with the leading axes of what the operator made, float32 (float64 when
+    the chips are), or `dtype`. What no chip covers is `fill_value`, NaN by default. With
+    `normalize_by_window=False` the weighted sum is not divided.
+
+    With `streaming=True` rows are written to `target_path` as soon as they are final, and the
+    merge returns the file, opened lazily: a georeader `RasterioReader` for a COG (.tif), an
+    xarray `DataArray` for a Zarr v3 store (.zarr). `chunks` are the file's tiles in pixels, one
+    number or (rows, cols). The file appears under its name when it is whole.
+
+    A NaN in one chip makes its own pixel NaN and no other. A skipped chip leaves its pixels to
+    the chips that overlap it.
+
+    Chips that agree give their value back to 1e-6, however many overlap: where more than 15
+    meet at a pixel, and where chips lie on no grid, sums are float64.
+
+    >>> import numpy as np
+    >>> from georeader.geotensor import GeoTensor
+    >>> from rasterio import Affine
+    >>> from geopatcher import *
+    >>> scene = GeoTensor(np.ones((70, 70)), Affine(10, 0, 0, 0, -10, 700), "EPSG:32632")
+    >>> patcher = SpatialPatcher(
+    ...     SpatialRectangular(16, boundary="shift"), SpatialRegularStride(12), SpatialHann()
+    ... )
+    >>> bool(np.abs(SpatialOverlapAdd().merge(patcher.stream(scene), scene) - 1).max() < 1e-6)
+    True
+    """
+
+    streaming: bool = False
+    target_path: str | Path | None = None
+    chunks: Any = None
+    normalize_by_window: bool = True
+    fill_value: float | None = None
+    dtype: Any = None
+
+    streaming_safe: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.chunks is not None:
+            object.__setattr__(self, "chunks", as_pixel_pair(self.chunks, "chunks"))
+        if self.dtype is not None:
+            object.__setattr__(self, "dtype", _number_type(self.dtype).name)
+            self._check_fill()
+        if self.streaming == (self.target_path is None):
+            raise PatchError(
+                "streaming=True and target_path= (a .tif or .zarr path) go together, got "
+                f"streaming={self.streaming!r}, target_path={self.target_path!r}"
+            )
+        if self.streaming:
+            from geopatcher.files.target import check_target
+
+            check_target(self.target_path, self.chunks)
+
+    def merge(self, patches: Iterable[Patch], domain: Any) -> Any:
+        """Merge patches onto a raster domain; warns with the share that no patch covers."""
+        if self.streaming:
+            from geopatcher.files.target import merge_to_file
+
+            return merge_to_file(patches, domain, self, self.target_path, chunks=self.chunks)
+        patches, scattered = tell_scattered(patches, domain)
+        if scattered:
+            return merge_scattered(patches, domain, self)
+        domain = as_raster_domain(domain)
+        patches = self.planned(patches, domain)
+        merged = merge_in_memory(patches, domain, self.row_merge(patches, domain))
+        warn_uncovered(1 - merged.covered / (domain.height * domain.width))
+        fill = self.fill_for(merged.values.dtype)
+        return as_scene(merged.values, domain, fill, merged.first.data, merged.skipped)
+
+    def planned(self, patches: Any, domain: RasterDomain) -> Any:
+        """Return the patches to merge: side by side where overlaps would not change the mean."""
+        return without_overlap(patches, domain) if self.normalize_by_window else patches
+
+    def row_merge(self, patches: Any, domain: RasterDomain) -> RowMerge:
+        """Return how these patches become rows: with known weights where they are on a grid."""
+        if not isinstance(patches, IndexedPatches) or not _is_separable(patches, domain):
+            return RollingMerge(self, domain)
+        grid = patches.grid
+        assert grid is not None
+        if grid.covered_share < 1:
+            self._check_can_hold_gaps(1 - grid.covered_share)
+        plan = WeightPlan(grid, patches.patcher.window, self.normalize_by_window)
+        return WovenMerge(plan, domain, self)
+
+    def fill_for(self, dtype: np.dtype) -> Any:
+        """Return the value of pixels without data in a raster of `dtype`."""
+        if self.fill_value is not None:
+            return self.fill_value
+        return np.nan if dtype.kind in "fc" else 0
+
+    def sums(self, dtype: np.dtype, chips: int) -> np.dtype:
+        """Return the dtype in which chips of `dtype` are summed, at most `chips` over a pixel."""
+        return _at_least_float32(dtype) if chips <= CHIPS_IN_FLOAT32 else sum_type(dtype)
+
+    # The reducer's part, for patches that lie on no grid: weights are summed beside the values.
+
+    def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
+        """Return (leading shape, dtype) of the merged raster."""
+        return lead, _at_least_float32(dtype) if self.dtype is None else self._dtype
+
+    def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
+        """Return the states: weighted sums (*lead), and sums of weights."""
+        return [(lead, sum_type(dtype)), ((), np.float64)]
+
+    def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
+        """Add one chip, weighted; without weights every pixel counts 1."""
+        total, weight_sum = states
+        weights = np.float32(1) if weights is None else weights
+        total += values * weights
+        weight_sum += weights
+
+    def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
+        """Return the weighted means of finished rows, and how many pixels are covered."""
+        total, weight_sum = states
+        covered = weight_sum > 0
+        values = np.full_like(total, self.gap)
+        divisor = weight_sum if self.normalize_by_window else np.float32(1)
+        np.divide(total, divisor, out=values, where=np.broadcast_to(covered, total.shape))
+        return self.converted(values), int(covered.sum())
+
+    @property
+    def gap(self) -> float:
+        """The value of uncovered pixels while they are still floats."""
+        return np.nan if self.fill_value is None else self.fill_value
+
+    def converted(self, values: np.ndarray) -> np.ndarray:
+        """Return finished rows, rounded and clipped where the output's dtype is of integers."""
+        if self.dtype is None or self._dtype.kind not in "iu":
+            return values
+        invalid = np.isnan(values)
+        if self.fill_value is None and invalid.any():
+            raise PatchError(
+                f"{invalid.mean():.2%} of the rows at hand is uncovered or NaN, which "
+                f"{self.dtype} cannot hold; give fill_value=, or leave dtype as float"
+            )
+        values = np.rint(np.where(invalid, self.gap, values))
+        limits = np.iinfo(self._dtype)
+        with np.errstate(invalid="ignore"):  # floats round the largest int32 and int64 up
+            made = np.clip(values, limits.min, limits.max).astype(self._dtype)
+        made[values >= limits.max] = limits.max
+        return made
+
+    @cached_property
+    def _dtype(self) -> np.dtype:
+        return np.dtype(self.dtype)
+
+    def _check_fill(self) -> None:
+        if self.fill_value is None or self._dtype.kind not in "iu":
+            return
+        limits = np.iinfo(self._dtype)
+        if not (limits.min <= self.fill_value <= limits.max and self.fill_value % 1 == 0):
+            raise PatchError(
+                f"fill_value must be a whole number that {self.dtype} holds, {limits.min} to "
+                f"{limits.max}, got {self.fill_value!r}"
+            )
+
+    def _check_can_hold_gaps(self, share: float) -> None:
+        if self.dtype is not None and self._dtype.kind in "iu" and self.fill_value is None:
+            raise PatchError(
+                f"{share:.2%} of the scene is covered by no chip, which {self.dtype} cannot hold; "
+                'give fill_value=, or cover every pixel with boundary="shift"'
+            )
+
+
+def _number_type(dtype: Any) -> np.dtype:
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = np.dtype(object)
+    if found.kind not in "iufc":
+        raise PatchError(
+            f"dtype must be a type of numbers, such as float32 or uint8, got {dtype!r}"
+        )
+    return found
+
+
+def _at_least_float32(dtype: np.dtype) -> np.dtype:
+    dtype = np.dtype(dtype)
+    if dtype.kind == "c" or (dtype.kind == "f" and dtype.itemsize > 4):
+        return dtype
+    return np.dtype(np.float32)
+
+
+def _is_separable(patches: IndexedPatches, domain: RasterDomain) -> bool:
+    grid = patches.grid
+    return (
+        grid is not None
+        and hasattr(patches.patcher.window, "profile")
+        and (grid.rows.length, grid.cols.length) == (domain.height, domain.width)
+    )

@@ -1,0 +1,217 @@
+"""Statistics over the patches that cover a pixel: sum, mean, variance, extremes, weighted means.
+
+The window plays no part unless the name says so. NaN in a patch makes its own pixels NaN and no
+others. Uncovered pixels are NaN, so results are floats: float32, or float64 when the chips need it;
+sums are added up in float64, so that any number of chips gives its mean back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from geopatcher.aggregation.reducer import (
+    LocalAggregation,
+    Spec,
+    check_ordered,
+    float_for,
+    sum_type,
+    where_covered,
+)
+from geopatcher.patch import PatchError
+
+
+@dataclass(frozen=True)
+class SpatialSum(LocalAggregation):
+    """The sum of the patches' values.
+
+    >>> from rasterio.windows import Window
+    >>> from geopatcher import Patch
+    >>> chips = [Patch(np.full((1, 2), v), (0, 0), Window(0, 0, 2, 1)) for v in (1, 2, 6)]
+    >>> SpatialSum().merge(chips, np.zeros((1, 2)))
+    array([[9., 9.]])
+    """
+
+    def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
+        """Return the states: sums, counts."""
+        return [(lead, sum_type(dtype)), ((), np.uint32)]
+
+    def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
+        """Add one chip."""
+        total, count = states
+        total += values
+        count += 1
+
+    def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
+        """Return the sums."""
+        total, count = states
+        return where_covered(total, count > 0)
+
+
+@dataclass(frozen=True)
+class SpatialMean(SpatialSum):
+    """The mean of the patches' values, each counting the same.
+
+    >>> from rasterio.windows import Window
+    >>> from geopatcher import Patch
+    >>> chips = [Patch(np.full((1, 2), v), (0, 0), Window(0, 0, 2, 1)) for v in (1, 2, 6)]
+    >>> SpatialMean().merge(chips, np.zeros((1, 2)))
+    array([[3., 3.]])
+    """
+
+    def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
+        """Return the means."""
+        total, count = states
+        total /= np.maximum(count, 1)
+        return where_covered(total, count > 0)
+
+
+@dataclass(frozen=True)
+class SpatialVariance(LocalAggregation):
+    """The variance (divided by the number of patches) of the values: where patches disagree.
+
+    Where one patch is alone it is 0. Source: Welford, B. P. (1962), Note on a method for
+    calculating corrected sums of squares and products, Technometrics 4(3), which does not lose
+    digits as the difference of two sums does.
+
+    >>> from rasterio.windows import Window
+    >>> from geopatcher import Patch
+    >>> chips = [Patch(np.full((1, 2), v), (0, 0), Window(0, 0, 2, 1)) for v in (1, 2, 6)]
+    >>> SpatialVariance().merge(chips, np.zeros((1, 2))).round(3)
+    array([[4.667, 4.667]])
+    """
+
+    def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
+        """Return the states: means, sums of squared differences, counts."""
+        check_ordered(self, dtype)
+        return [(lead, np.float64), (lead, np.float64), ((), np.uint32)]
+
+    def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
+        """Take in one chip."""
+        mean, squares, count = states
+        count += 1
+        off = values - mean
+        mean += off / count
+        squares += off * (values - mean)
+
+    def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
+        """Return the variances."""
+        _, squares, count = states
+        return where_covered(squares / np.maximum(count, 1), count > 0)
+
+
+@dataclass(frozen=True)
+class SpatialMax(LocalAggregation):
+    """The largest of the patches' values.
+
+    >>> from rasterio.windows import Window
+    >>> from geopatcher import Patch
+    >>> chips = [Patch(np.full((1, 2), v), (0, 0), Window(0, 0, 2, 1)) for v in (-4, -2)]
+    >>> SpatialMax().merge(chips, np.zeros((1, 2)))
+    array([[-2., -2.]])
+    """
+
+    extreme_of: ClassVar[np.ufunc] = np.maximum
+
+    def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
+        """Return the states: extremes, counts."""
+        check_ordered(self, dtype)
+        return [(lead, float_for(dtype)), ((), np.uint32)]
+
+    def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
+        """Compare one chip."""
+        extreme, count = states
+        # The buffer starts as zeros, which must not win against negative values.
+        np.copyto(extreme, values, where=count == 0)
+        self.extreme_of(extreme, values, out=extreme)
+        count += 1
+
+    def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
+        """Return the extremes."""
+        extreme, count = states
+        return where_covered(extreme, count > 0)
+
+
+@dataclass(frozen=True)
+class SpatialMin(SpatialMax):
+    """The smallest of the patches' values.
+
+    >>> from rasterio.windows import Window
+    >>> from geopatcher import Patch
+    >>> chips = [Patch(np.full((1, 2), v), (0, 0), Window(0, 0, 2, 1)) for v in (4, 2)]
+    >>> SpatialMin().merge(chips, np.zeros((1, 2)))
+    array([[2., 2.]])
+    """
+
+    extreme_of: ClassVar[np.ufunc] = np.minimum
+
+
+@dataclass(frozen=True)
+class SpatialWeightedSum(SpatialSum):
+    """The sum of the patches' values times their weights (the window's, or the coverage).
+
+    It is not divided: `SpatialOverlapAdd` is the weighted mean.
+
+    >>> from rasterio.windows import Window
+    >>> from geopatcher import Patch
+    >>> half = np.full((1, 2), 0.5)
+    >>> chips = [Patch(np.full((1, 2), v), (0, 0), Window(0, 0, 2, 1), half) for v in (1, 2, 6)]
+    >>> SpatialWeightedSum().merge(chips, np.zeros((1, 2)))
+    array([[4.5, 4.5]])
+    """
+
+    def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
+        """Add one chip, weighted; without weights every pixel counts 1."""
+        total, count = states
+        total += values if weights is None else values * weights
+        count += 1
+
+
+@dataclass(frozen=True)
+class SpatialInvVarWeightedMean(LocalAggregation):
+    """The mean of estimates, each weighted by one over its variance.
+
+    Chips are (2, ..., h, w): estimates and their variances (positive). So is the result: the best
+    estimate, and its variance 1 / sum(1 / variance). The window plays no part: the variance says
+    how much a value counts. Source: the minimum-variance unbiased combination of independent
+    estimates (Aitken, A. C. (1935), On least squares and linear combination of observations,
+    Proc. R. Soc. Edinburgh 55).
+
+    >>> from rasterio.windows import Window
+    >>> from geopatcher import Patch
+    >>> chips = [
+    ...     Patch(np.array([[[value]], [[variance]]]), (0, 0), Window(0, 0, 1, 1))
+    ...     for value, variance in ((10.0, 1.0), (20.0, 4.0))
+    ... ]
+    >>> SpatialInvVarWeightedMean().merge(chips, np.zeros((1, 1))).ravel().tolist()
+    [12.0, 0.8]
+    """
+
+    def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
+        """Return the states: weighted sums, sums of weights, counts."""
+        if lead[:1] != (2,):
+            raise PatchError(
+                "SpatialInvVarWeightedMean takes chips (2, ..., h, w) of estimates and their "
+                f"variances, got leading axes {lead}"
+            )
+        return [(lead[1:], np.float64), (lead[1:], np.float64), ((), np.uint32)]
+
+    def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
+        """Add one chip."""
+        total, precision, count = states
+        estimate, variance = (values, values) if values.ndim == 2 else (values[0], values[1])
+        if (variance <= 0).any():
+            raise PatchError(f"variances must be positive, got {np.nanmin(variance)}")
+        total += estimate / variance
+        precision += 1.0 / variance
+        count += 1
+
+    def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
+        """Return the estimates and their variances."""
+        total, precision, count = states
+        covered = count > 0
+        precision[..., ~covered] = 1
+        return where_covered(np.stack([total / precision, 1 / precision]), covered)

@@ -1,0 +1,146 @@
+"""What shape a patch has."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from georeader.geotensor import GeoTensor
+from rasterio.windows import Window
+
+from geopatcher.arguments import as_choice, as_pixel_pair
+from geopatcher.axes.candidates import PixelPlaces
+from geopatcher.config import Configured
+from geopatcher.domain import GridDomain, PointDomain, RasterDomain, VectorDomain
+from geopatcher.patch import PatchError
+
+BOUNDARIES = ("drop", "shift", "pad", "shrink")
+_PAD_MODES = ("reflect", "symmetric", "edge", "wrap", "constant")
+
+
+@dataclass(frozen=True)
+class SpatialRectangular(Configured):
+    """Rectangular chips of `size` pixels, one number or (rows, cols).
+
+    `boundary` says what happens at the scene's lower and right edge on a regular grid:
+    "drop" (only whole chips, a margin may stay uncovered), "shift" (a last chip is moved
+    inward so that every pixel is covered), "pad" (chips may hang over and are filled by
+    `pad_mode`, a mode of `numpy.pad`, with `pad_value` for "constant"), "shrink" (edge chips
+    are smaller).
+
+    >>> domain = RasterDomain((2, 100, 50))
+    >>> SpatialRectangular(30).neighborhood(domain, (60, 20))
+    Window(col_off=20, row_off=60, width=30, height=30)
+    >>> SpatialRectangular(30, boundary="shrink").neighborhood(domain, (80, 20)).height
+    20
+    """
+
+    size: Any
+    boundary: str = "drop"
+    pad_mode: str = "reflect"
+    pad_value: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", as_pixel_pair(self.size, "size"))
+        as_choice(self.boundary, "boundary", BOUNDARIES)
+        as_choice(self.pad_mode, "pad_mode", _PAD_MODES)
+        if self.pad_value is not None and self.pad_mode != "constant":
+            raise PatchError(
+                f'pad_value={self.pad_value!r} is used with pad_mode="constant" only, '
+                f"got pad_mode={self.pad_mode!r}"
+            )
+
+    def check_fits(self, domain: RasterDomain | GridDomain) -> None:
+        """Raise `PatchError` when a whole chip is asked for and does not fit into the scene."""
+        if isinstance(domain, PointDomain | VectorDomain):
+            raise PatchError(
+                f"SpatialRectangular cuts rasters and grids, got {domain}; use SpatialKNNGraph, "
+                "SpatialRadiusGraph or SpatialPolygonIntersection"
+            )
+        rows, cols = self.size
+        if self.boundary in ("drop", "shift") and (rows > domain.height or cols > domain.width):
+            raise PatchError(
+                f"a chip of {rows} x {cols} pixels is larger than the scene of "
+                f"{domain.height} x {domain.width}; use a smaller size, or "
+                'boundary="shrink" or "pad"'
+            )
+
+    def places(self, domain: RasterDomain | GridDomain) -> PixelPlaces:
+        """Return where chips may hang: (row, col) of their upper left pixels."""
+        self.check_fits(domain)
+        return PixelPlaces(self.size, (domain.height, domain.width), self.boundary)
+
+    def check_anchor(self, domain: RasterDomain | GridDomain, anchor: Any) -> None:
+        """Raise `PatchError` for an anchor where no chip can hang."""
+        self.neighborhood(domain, anchor)
+
+    def neighborhood(self, domain: RasterDomain | GridDomain, anchor: tuple[int, int]) -> Window:
+        """Return the chip's window with its upper left pixel at `anchor` (row, col).
+
+        With "pad" the window may hang over the lower and right edge; with "shrink" it is cut
+        there. Raises `PatchError` for an anchor outside the domain, or a chip that hangs over
+        where whole chips are asked for.
+        """
+        try:
+            row, col = operator.index(anchor[0]), operator.index(anchor[1])
+        except (TypeError, IndexError):
+            raise PatchError(
+                f"an anchor of a rectangular chip is whole (row, col), got {anchor!r}"
+            ) from None
+        rows, cols = self.size
+        height, width = domain.height, domain.width
+        if row + rows <= height and col + cols <= width and row >= 0 and col >= 0:
+            return Window(col, row, cols, rows)
+        if not (0 <= row < height and 0 <= col < width):
+            raise PatchError(f"anchor {anchor} lies outside the domain of {height} x {width}")
+        if self.boundary == "pad":
+            return Window(col, row, cols, rows)
+        if self.boundary == "shrink":
+            return Window(col, row, min(cols, width - col), min(rows, height - row))
+        raise PatchError(
+            f"the chip of {rows} x {cols} at anchor {anchor} hangs over the edge of "
+            f'{height} x {width}; use boundary="shrink" or "pad" to allow it'
+        )
+
+    def read(self, field: Any, window: Window) -> Any:
+        """Return the field's pixels in `window`, filled by `pad_mode` where it hangs over."""
+        domain = field.domain
+        below = window.row_off + window.height - domain.height
+        right = window.col_off + window.width - domain.width
+        if below <= 0 and right <= 0:
+            return field.select(window)
+        inside = Window(
+            window.col_off,
+            window.row_off,
+            window.width - max(right, 0),
+            window.height - max(below, 0),
+        )
+        return self._pad(field.select(inside), max(below, 0), max(right, 0))
+
+    def _pad(self, chip: Any, below: int, right: int) -> Any:
+        options: dict[str, Any] = {}
+        if self.pad_mode == "constant":
+            value = self.pad_value
+            if value is None:
+                value = getattr(chip, "fill_value_default", None) or 0
+            _check_holds(np.dtype(chip.dtype), value)
+            options["constant_values"] = value
+        if hasattr(chip, "pad") and not isinstance(chip, GeoTensor):
+            return chip.pad(below, right, self.pad_mode, **options)
+        values = chip.values if isinstance(chip, GeoTensor) else np.asarray(chip)
+        widths = [(0, 0)] * (values.ndim - 2) + [(0, below), (0, right)]
+        padded = np.pad(values, widths, mode=self.pad_mode, **options)  # type: ignore[call-overload]
+        if not isinstance(chip, GeoTensor):
+            return padded
+        return GeoTensor(padded, chip.transform, chip.crs, chip.fill_value_default, chip.attrs)
+
+
+def _check_holds(dtype: np.dtype, value: float) -> None:
+    """Raise `PatchError` when chips of a dtype cannot hold the value that they are padded with."""
+    if dtype.kind in "iu" and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
+        raise PatchError(
+            f"chips of {dtype} cannot be padded with {value!r}; give pad_value= a number that they "
+            "hold, or make them floats"
+        )

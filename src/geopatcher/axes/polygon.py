@@ -1,0 +1,203 @@
+"""Patches that are what a polygon covers: zones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from geopatcher.axes.candidates import MemberPlaces, check_members
+from geopatcher.axes.coverage import cell_fractions
+from geopatcher.config import Configured
+from geopatcher.domain import (
+    GridDomain,
+    PointDomain,
+    RasterDomain,
+    VectorDomain,
+    crs_name,
+    same_crs,
+)
+from geopatcher.patch import PatchError
+from geopatcher.scattered import Cells, Members
+
+
+@dataclass(frozen=True, eq=False)
+class SpatialPolygonIntersection(Configured):
+    """What lies under each of `polygons`; an anchor is a polygon's number.
+
+    `polygons`: a GeoSeries or GeoDataFrame (its CRS is used, and reprojected to the domain's), or
+    a sequence of shapely polygons, their WKT or hexadecimal WKB, which are taken to be in the
+    domain's CRS unless `crs` says otherwise.
+
+    On rasters and grids a patch is the cells that the polygon covers with the exact share of
+    each, in `indices.coverage` and in the patch's weights (shares are of the cell's area in its
+    own CRS); on shapes, those that intersect, with the share of their area (of their length for
+    lines); on points, those inside or on the edge.
+
+    >>> from rasterio import Affine
+    >>> from shapely import box
+    >>> geometry = SpatialPolygonIntersection([box(0, 0, 15, 10)])
+    >>> domain = RasterDomain((2, 2), transform=Affine(10, 0, 0, 0, -10, 20))
+    >>> patch = geometry.neighborhood(domain, 0)
+    >>> patch.rows.tolist(), patch.cols.tolist(), patch.coverage.tolist()
+    ([1, 1], [0, 1], [1.0, 0.5])
+    """
+
+    polygons: Any
+    crs: Any = None
+    _made: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.crs is None and getattr(self.polygons, "crs", None) is not None:
+            object.__setattr__(self, "crs", self.polygons.crs)
+        object.__setattr__(self, "polygons", _as_polygons(self.polygons))
+
+    def __len__(self) -> int:
+        return len(self.polygons)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SpatialPolygonIntersection):
+            return NotImplemented
+        return self._config_values() == other._config_values()
+
+    def __hash__(self) -> int:
+        return hash(str(self._config_values()))
+
+    def __repr__(self) -> str:
+        return f"SpatialPolygonIntersection({len(self)} polygons, crs={self._crs_text()})"
+
+    def places(self, domain: Any) -> MemberPlaces:
+        """Return where patches may hang: the polygons."""
+        import shapely
+
+        centroids = shapely.get_coordinates(shapely.centroid(self._in(domain)))
+        return MemberPlaces(len(self), PointDomain(centroids, crs=domain.crs), "polygons")
+
+    def check_anchor(self, domain: Any, anchor: Any) -> None:
+        """Raise `PatchError` for an anchor that is no polygon's number."""
+        check_members(anchor, len(self), "polygons")
+
+    def neighborhood(self, domain: Any, anchor: int) -> Cells | Members:
+        """Return the cells or members under polygon number `anchor`, with their coverage.
+
+        Raises `PatchError` when the polygon covers none.
+        """
+        polygon = self._in(domain)[check_members(anchor, len(self), "polygons")]
+        if isinstance(domain, RasterDomain | GridDomain):
+            found: Cells | Members = _cells_under(polygon, domain)
+        elif isinstance(domain, PointDomain):
+            found = _points_under(polygon, domain)
+        else:
+            found = _shapes_under(polygon, domain)
+        if not len(found):
+            raise PatchError(
+                f'polygon {anchor} covers nothing of {domain}; leave it out, or use on_error="skip"'
+            )
+        return found
+
+    def read(self, field: Any, indices: Cells | Members) -> Any:
+        """Return the field's values under the polygon."""
+        return field.select(indices)
+
+    def _config_values(self) -> dict[str, Any]:
+        import shapely
+
+        # WKB keeps every bit of the coordinates, which WKT does not.
+        wkb = shapely.to_wkb(np.asarray(self.polygons, object), hex=True)
+        return {"polygons": [str(text) for text in wkb], "crs": self._crs_text()}
+
+    def _crs_text(self) -> str | None:
+        return None if self.crs is None else crs_name(self.crs)
+
+    def _in(self, domain: Any) -> np.ndarray:
+        """Return the polygons in the domain's CRS; made once for each."""
+        key = str(domain.crs)
+        if key not in self._made:
+            shapes = np.asarray(self.polygons, object)
+            if not same_crs(self.crs, domain.crs):
+                import geopandas as gpd
+
+                shapes = gpd.GeoSeries(shapes, crs=self.crs).to_crs(domain.crs).to_numpy()
+            self._made[key] = shapes
+        return self._made[key]
+
+
+def _as_polygons(polygons: Any) -> tuple[Any, ...]:
+    """Return valid polygons from a table, a series, shapely objects or WKT."""
+    import shapely
+
+    if isinstance(polygons, str) or not hasattr(polygons, "__iter__"):
+        raise PatchError(
+            f"polygons is a sequence of shapes, got one: write polygons=[{polygons!r:.60}]"
+        )
+    shapes = [
+        _from_text(item) if isinstance(item, str) else item
+        for item in getattr(polygons, "geometry", polygons)
+    ]
+    if not shapes:
+        raise PatchError("SpatialPolygonIntersection needs at least one polygon, got none")
+    for number, shape in enumerate(shapes):
+        kind = getattr(shape, "geom_type", type(shape).__name__)
+        if kind not in ("Polygon", "MultiPolygon") or shape.is_empty:
+            raise PatchError(
+                f"polygons must be Polygons or MultiPolygons that are not empty, number {number} "
+                f"is {shape!r:.80}; use .buffer(...) to give lines and points an area"
+            )
+    return tuple(shape if shape.is_valid else shapely.make_valid(shape) for shape in shapes)
+
+
+def _from_text(text: str) -> Any:
+    import shapely
+
+    # Hexadecimal WKB begins with its byte order, 00 or 01; WKT with a letter.
+    return shapely.from_wkb(text) if text[:1] == "0" else shapely.from_wkt(text)
+
+
+def _cells_under(polygon: Any, domain: RasterDomain | GridDomain) -> Cells:
+    import shapely
+
+    transform = domain.transform
+    if transform is None:
+        raise PatchError(
+            f"polygons are laid over evenly spaced cells with a transform, got {domain}"
+        )
+    to_cells = ~transform
+
+    def as_cells(xy: np.ndarray) -> np.ndarray:
+        x, y = xy.T
+        t = to_cells
+        return np.stack([t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f], axis=1)
+
+    in_cells = shapely.transform(polygon, as_cells)
+    rows, cols, fractions = cell_fractions(in_cells, domain.height, domain.width)
+    return Cells(coverage=fractions, rows=rows, cols=cols)
+
+
+def _points_under(polygon: Any, domain: PointDomain) -> Members:
+    import shapely
+
+    west, south, east, north = polygon.bounds
+    x, y = domain.coords[:, 0], domain.coords[:, 1]
+    near = np.flatnonzero((x >= west) & (x <= east) & (y >= south) & (y <= north))
+    shapely.prepare(polygon)
+    inside = near[shapely.intersects_xy(polygon, x[near], y[near])]
+    return Members(coverage=np.ones(len(inside)), index=inside)
+
+
+def _shapes_under(polygon: Any, domain: VectorDomain) -> Members:
+    import shapely
+
+    index = np.sort(domain.strtree.query(polygon, predicate="intersects"))
+    shapes = domain.geometries[index]
+    common = shapely.intersection(shapes, polygon)
+    dimensions = shapely.get_dimensions(shapes)
+    whole = np.select(
+        [dimensions == 2, dimensions == 1], [shapely.area(shapes), shapely.length(shapes)], 1.0
+    )
+    part = np.select(
+        [dimensions == 2, dimensions == 1], [shapely.area(common), shapely.length(common)], 1.0
+    )
+    share = np.divide(part, whole, out=np.zeros(len(index)), where=whole > 0)
+    touching = share > 0
+    return Members(coverage=np.minimum(share[touching], 1), index=index[touching])

@@ -1,0 +1,205 @@
+"""How much each pixel of a patch counts where patches overlap.
+
+All windows are strictly positive, so a merge divided by the sum of the weights is exact to
+the scene's edge, where one chip stands alone with its smallest weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, NoReturn
+
+import numpy as np
+
+from geopatcher.axes.geometry import SpatialRectangular
+from geopatcher.config import Configured
+from geopatcher.patch import PatchError
+
+_LEAST = 1e-12
+"""The smallest weight of a profile: squared it is still far above float32's smallest number."""
+
+_RIM = 0.999
+"""Where, on a taper from 0 to 1, the farthest member lies: it must not vanish."""
+
+
+class SeparableWindow(Configured):
+    """A window that is the outer product of one 1-D profile along rows and along columns."""
+
+    def profile(self, size: int) -> np.ndarray:
+        """Return the 1-D weights (size,) float64, all positive."""
+        raise TypeError(f"{type(self).__name__} must define profile(size)")
+
+    def taper(self, distance: np.ndarray, reach: float) -> np.ndarray:
+        """Return the weights (n,) of members at `distance` from the anchor, up to `reach`."""
+        raise TypeError(f"{type(self).__name__} must define taper(distance, reach)")
+
+    def weights(self, geometry: SpatialRectangular) -> np.ndarray:
+        """Return the chip's weights (h, w) float32.
+
+        Other geometries have no fixed shape: each of their patches carries its own weights.
+        """
+        rows, cols = _size(geometry)
+        return np.outer(self.profile(rows), self.profile(cols)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class SpatialBoxcar(SeparableWindow):
+    """Every pixel counts the same.
+
+    >>> SpatialBoxcar().weights(SpatialRectangular(2))
+    array([[1., 1.],
+           [1., 1.]], dtype=float32)
+    """
+
+    def profile(self, size: int) -> np.ndarray:
+        """Return ones (size,)."""
+        return np.ones(size)
+
+    def taper(self, distance: np.ndarray, reach: float) -> np.ndarray:
+        """Return ones (n,)."""
+        return np.ones(len(distance))
+
+
+@dataclass(frozen=True)
+class SpatialHann(SeparableWindow):
+    """A raised cosine, sampled half a pixel in: sin(pi (i + 1/2) / n) squared.
+
+    The half-sample (periodic, "DFT-even" shifted by a half) form has no zero at its ends, so
+    the scene's outermost pixels survive, and chips at a step of half their size sum to 1.
+    Source: Harris, F. J. (1978), On the use of windows for harmonic analysis with the
+    discrete Fourier transform, Proc. IEEE 66(1).
+
+    >>> SpatialHann().profile(4).round(3)
+    array([0.146, 0.854, 0.854, 0.146])
+    """
+
+    def profile(self, size: int) -> np.ndarray:
+        """Return the weights (size,), symmetric, largest in the middle."""
+        return np.sin(np.pi * (np.arange(size) + 0.5) / size) ** 2
+
+    def taper(self, distance: np.ndarray, reach: float) -> np.ndarray:
+        """Return the weights (n,): 1 at the anchor, falling as a cosine to nearly 0."""
+        return np.cos(np.pi / 2 * _share(distance, reach)) ** 2
+
+
+@dataclass(frozen=True)
+class SpatialTukey(SeparableWindow):
+    """Flat in the middle, cosine at the sides: `alpha` is the share of the chip that is tapered.
+
+    0 is `SpatialBoxcar`, 1 is `SpatialHann`; sampled half a pixel in, so never zero.
+    Source: Harris (1978), as for `SpatialHann`.
+
+    >>> SpatialTukey(0.5).profile(8).round(3)
+    array([0.146, 0.854, 1.   , 1.   , 1.   , 1.   , 0.854, 0.146])
+    """
+
+    alpha: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.alpha <= 1:
+            raise PatchError(f"alpha is a share of the chip, 0 to 1, got {self.alpha!r}")
+
+    def profile(self, size: int) -> np.ndarray:
+        """Return the weights (size,), symmetric, 1 in the middle."""
+        place = (np.arange(size) + 0.5) / size
+        return self._from_edge(np.minimum(place, 1 - place) * 2)
+
+    def taper(self, distance: np.ndarray, reach: float) -> np.ndarray:
+        """Return the weights (n,): 1 near the anchor, falling over the last share alpha."""
+        return self._from_edge(1 - _share(distance, reach))
+
+    def _from_edge(self, depth: np.ndarray) -> np.ndarray:
+        """Return weights by depth: 0 at the edge, 1 in the middle."""
+        if self.alpha == 0:
+            return np.ones(len(depth))
+        return np.sin(np.pi / 2 * np.minimum(depth / self.alpha, 1)) ** 2
+
+
+@dataclass(frozen=True)
+class SpatialGaussian(SeparableWindow):
+    """A bell curve of standard deviation `sigma`, in pixels (in the geometry's unit on points).
+
+    Kept above 1e-12, so that chips much wider than the bell still cover their edge.
+
+    >>> SpatialGaussian(sigma=1).profile(4).round(3)
+    array([0.325, 0.882, 0.882, 0.325])
+    """
+
+    sigma: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.sigma) and self.sigma > 0):
+            raise PatchError(f"sigma must be positive and finite, got {self.sigma!r}")
+
+    def profile(self, size: int) -> np.ndarray:
+        """Return the weights (size,), symmetric, largest in the middle."""
+        return self._bell(np.arange(size) - (size - 1) / 2)
+
+    def taper(self, distance: np.ndarray, reach: float) -> np.ndarray:
+        """Return the weights (n,): 1 at the anchor, falling with the distance."""
+        return self._bell(np.asarray(distance))
+
+    def _bell(self, distance: np.ndarray) -> np.ndarray:
+        return np.maximum(np.exp(-0.5 * (distance / self.sigma) ** 2), _LEAST)
+
+
+@dataclass(frozen=True)
+class SpatialCustom(Configured):
+    """Any weights: `fn((rows, cols))` returns them as (rows, cols), all positive and finite.
+
+    Not separable, so a merge sums its weights beside the values. A function has no config: such
+    a patcher runs, prints and pickles (when the function does), but is not written to a file.
+
+    >>> window = SpatialCustom(lambda shape: np.full(shape, 2.0))
+    >>> window.weights(SpatialRectangular(2)).tolist()
+    [[2.0, 2.0], [2.0, 2.0]]
+    """
+
+    fn: Callable[[tuple[int, int]], Any]
+
+    forbid_in_yaml: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not callable(self.fn):
+            raise PatchError(f"SpatialCustom takes a function of (rows, cols), got {self.fn!r}")
+
+    def weights(self, geometry: SpatialRectangular) -> np.ndarray:
+        """Return the chip's weights (h, w) float32; checked to be positive and finite."""
+        shape = _size(geometry)
+        weights = np.asarray(self.fn(shape), np.float32)
+        if weights.shape != shape:
+            raise PatchError(
+                f"a window for chips of {shape} must have that shape, got {weights.shape}"
+            )
+        if not (np.isfinite(weights).all() and (weights > 0).all()):
+            raise PatchError(
+                f"weights must be positive and finite, got {weights.min()} to {weights.max()}; "
+                "np.maximum(weights, 1e-6) keeps edges from being lost"
+            )
+        return weights
+
+    def taper(self, distance: np.ndarray, reach: float) -> NoReturn:
+        """Raise: a function of a shape says nothing about distances."""
+        raise PatchError(
+            "SpatialCustom weighs rectangular chips; use SpatialHann, SpatialTukey or "
+            "SpatialGaussian with other geometries"
+        )
+
+
+def _size(geometry: Any) -> tuple[int, int]:
+    if not isinstance(geometry, SpatialRectangular):
+        raise PatchError(
+            f"a window's weights (h, w) need a SpatialRectangular, got {type(geometry).__name__}, "
+            "whose patches carry weights of their own: patch.weights"
+        )
+    return geometry.size
+
+
+def _share(distance: Any, reach: float) -> np.ndarray:
+    """Return distances as shares of the reach, kept below 1; 0 where all members coincide."""
+    distance = np.asarray(distance, np.float64)
+    if reach <= 0:
+        return np.zeros(len(distance))
+    return np.minimum(distance / reach, 1) * _RIM

@@ -1,0 +1,1 @@
+"""Rasters written row by row: COG and Zarr, and nothing of merging."""

@@ -1,0 +1,181 @@
+"""A Cloud Optimized GeoTIFF made of rows.
+
+The format puts the overviews before the pixels, so it can only be written when all rows are
+known: they wait in a plain file, which GDAL's COG driver then reads once, tile by tile.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape, quoteattr
+
+import numpy as np
+
+from geopatcher.files.target import RasterSpec, RawRows
+from geopatcher.patch import PatchError
+
+TILE = 512
+CACHE_MEGABYTES = 32
+"""GDAL's block cache while it builds the file: a row of tiles, not the 5 % of memory it takes."""
+
+_ATTRS_TAG = "GEOPATCHER_ATTRS"
+_GDAL_TYPES = {
+    "uint8": "Byte",
+    "int8": "Int8",
+    "uint16": "UInt16",
+    "int16": "Int16",
+    "uint32": "UInt32",
+    "int32": "Int32",
+    "uint64": "UInt64",
+    "int64": "Int64",
+    "float32": "Float32",
+    "float64": "Float64",
+    "complex64": "CFloat32",
+    "complex128": "CFloat64",
+}
+
+
+@dataclass(frozen=True)
+class CogTarget:
+    """The rows of a COG, and the COG made of them: one band for each index of the leading axis."""
+
+    path: Path
+    spec: RasterSpec
+    chunks: Any
+    token: str
+
+    def __post_init__(self) -> None:
+        if len(self.spec.lead) > 1:
+            raise PatchError(
+                f"a GeoTIFF holds (H, W) or (C, H, W), got a result of shape {self.spec.shape}; "
+                "use a .zarr target"
+            )
+        if 0 in self.spec.lead:
+            raise PatchError(f"a GeoTIFF holds at least one band, got {self.spec.shape}")
+        if self.spec.dtype.name not in _GDAL_TYPES:
+            raise PatchError(
+                f"a GeoTIFF holds {', '.join(_GDAL_TYPES)}, got {self.spec.dtype.name}; use a "
+                ".zarr target"
+            )
+
+    @property
+    def store(self) -> RawRows:
+        """Where finished rows go."""
+        return RawRows(self._hidden(".rows"), self.spec.shape, self.spec.dtype)
+
+    def finish(self, spec: RasterSpec) -> None:
+        """Make the file of the rows and give it its name."""
+        import rasterio
+        from rasterio.shutil import copy
+
+        header, made = self._hidden(".vrt"), self._hidden(".tif")
+        header.write_text(_header(spec, self.store.path.name))
+        side = TILE if self.chunks is None else int(np.ravel(self.chunks)[0])
+        kind = spec.dtype.kind
+        options = {
+            "BLOCKSIZE": side,
+            "COMPRESS": "DEFLATE",
+            "PREDICTOR": "YES" if kind in "iuf" else "NO",
+            # The low bits of floats are noise: level 6 takes 1.4 to 1.6 times as long for 1 %.
+            "LEVEL": "1" if kind in "fc" else "6",
+            "OVERVIEW_RESAMPLING": "AVERAGE" if kind in "fc" else "NEAREST",
+            "BIGTIFF": "IF_SAFER",
+            "NUM_THREADS": "2",
+        }
+        try:
+            with rasterio.Env(GDAL_CACHEMAX=CACHE_MEGABYTES * 2**20):
+                copy(str(header), str(made), driver="COG", **options)
+                _check_whole(made)
+        except Exception as error:  # GDAL's own have no class in common, nor a public one
+            free = _free_megabytes(self.path)
+            raise OSError(
+                f"GDAL could not write {self.path.name} ({error}; {free:.0f} MB are free); no part "
+                "of it was given its name"
+            ) from error
+        made.replace(self.path)
+
+    def discard(self) -> None:
+        """Remove everything that is not the finished file."""
+        for suffix in (".rows", ".vrt", ".tif", ".tif.ovr.tmp", ".tif.msk.ovr.tmp"):
+            self._hidden(suffix).unlink(missing_ok=True)
+
+    def _hidden(self, suffix: str) -> Path:
+        return self.path.with_name(f".{self.path.name}.{self.token}{suffix}")
+
+
+def open_cog(path: Path) -> Any:
+    """Open a COG as a georeader `RasterioReader`, with the attributes it was written with."""
+    import rasterio
+    from georeader.rasterio_reader import RasterioReader
+
+    reader = RasterioReader(str(path))
+    with rasterio.open(path) as file:
+        attrs = json.loads(file.tags().get(_ATTRS_TAG, "{}"))
+        if reader.real_transform != file.transform:  # undefined where the file has none
+            reader.real_transform = file.transform
+            reader.set_window(reader.window_focus, relative=False)
+    reader.attrs = {**reader.attrs, **attrs}
+    return reader
+
+
+def _header(spec: RasterSpec, rows: str) -> str:
+    """Return a GDAL virtual dataset over the plain file: the place, the names, the tags."""
+    height, width = spec.shape[-2:]
+    size = spec.dtype.itemsize
+    parts = [f'<VRTDataset rasterXSize="{width}" rasterYSize="{height}">']
+    if spec.domain.crs is not None:
+        from rasterio.crs import CRS
+
+        parts.append(f"<SRS>{escape(CRS.from_user_input(spec.domain.crs).to_wkt())}</SRS>")
+    if spec.domain.transform is not None:
+        numbers = ", ".join(repr(float(n)) for n in spec.domain.transform.to_gdal())
+        parts.append(f"<GeoTransform>{numbers}</GeoTransform>")
+    parts.append("<Metadata>" + _item(_ATTRS_TAG, json.dumps(spec.attrs)))
+    for name, value in spec.attrs.items():
+        if isinstance(value, str | int | float) and name.isidentifier():
+            parts.append(_item(name, str(value)))
+    parts.append("</Metadata>")
+    names = spec.attrs.get("band_names", [])
+    order = "LSB" if sys.byteorder == "little" else "MSB"
+    for band in range(math.prod(spec.lead)):
+        parts += [
+            f'<VRTRasterBand dataType="{_GDAL_TYPES[spec.dtype.name]}" band="{band + 1}" '
+            'subClass="VRTRawRasterBand">',
+            f"<Description>{escape(str(names[band]))}</Description>" if band < len(names) else "",
+            f"<NoDataValue>{spec.fill}</NoDataValue>" if spec.fill is not None else "",
+            f'<SourceFilename relativeToVRT="1">{escape(rows)}</SourceFilename>',
+            f"<ImageOffset>{band * height * width * size}</ImageOffset>",
+            f"<PixelOffset>{size}</PixelOffset><LineOffset>{width * size}</LineOffset>",
+            f"<ByteOrder>{order}</ByteOrder></VRTRasterBand>",
+        ]
+    return "".join([*parts, "</VRTDataset>"])
+
+
+def _item(name: str, value: str) -> str:
+    return f"<MDI key={quoteattr(name)}>{escape(value)}</MDI>"
+
+
+def _check_whole(path: Path) -> None:
+    """Raise `OSError` when tiles lie beyond the file's end: a full disk does not always tell."""
+    import rasterio
+
+    size = path.stat().st_size
+    with rasterio.open(path) as file:
+        for (row, col), _ in file.block_windows(1):
+            place = [
+                file.get_tag_item(f"{what}_{col}_{row}", "TIFF", bidx=1)
+                for what in ("BLOCK_OFFSET", "BLOCK_SIZE")
+            ]
+            if None not in place and sum(map(int, place)) > size:
+                raise OSError(f"it was cut short at {size} bytes")
+
+
+def _free_megabytes(path: Path) -> float:
+    import shutil
+
+    return shutil.disk_usage(path.parent).free / 1e6

@@ -1,0 +1,1 @@
+"""Patches put together: rows, weights, and nothing of patchers."""

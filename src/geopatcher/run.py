@@ -1,0 +1,390 @@
+"""Whole scenes, block by block, on threads, processes or a cluster, resumable.
+
+Owner computes: a block is some rows of the *output*; whoever runs it reads the input with the
+halo that its chips need, and writes only these rows. Any block can be run again, anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from geopatcher.arguments import as_count
+from geopatcher.axes.sampler import SpatialExplicit
+from geopatcher.blocks import BlockJob, BlockResult, FillingJob, checksum
+from geopatcher.domain import RasterDomain
+from geopatcher.fields import RetryField, as_field
+from geopatcher.files.target import (
+    RasterSpec,
+    RawRows,
+    RowStore,
+    Target,
+    check_target,
+    open_lazily,
+    open_target,
+    planned,
+    row_merge_of,
+    spec_of,
+    telling_full_disk,
+)
+from geopatcher.fingerprint import fingerprint
+from geopatcher.journal import BlockRecord, Journal
+from geopatcher.merge.chips import as_scene, warn_uncovered
+from geopatcher.merge.rows import (
+    BLOCK_ROWS,
+    Rows,
+    aligned_rows,
+    chip_spec,
+    first_patch,
+    in_order,
+)
+from geopatcher.pages import return_freed_pages
+from geopatcher.patch import Patch, PatchError
+from geopatcher.patcher import SpatialPatcher
+from geopatcher.plan import is_in_memory
+from geopatcher.schedulers import (
+    all_workers,
+    blocks_in_a_process,
+    check_scheduler,
+    scheduling,
+    shares_memory,
+)
+
+MOST_ROWS = 3072
+"""Rows of a block at most: chips made twice are then one in twenty, and the bar still moves."""
+
+
+def map_patches(
+    patcher: SpatialPatcher,
+    field: Any,
+    operator: Callable[[Any], Any],
+    *,
+    target: Any = None,
+    scheduler: Any = "threads",
+    workers: int | None = None,
+    journal: Any = None,
+    progress: bool = True,
+    chunks: Any = None,
+    block_rows: int | None = None,
+    read_attempts: int = 3,
+) -> Any:
+    """Run `operator` on every chip of a field and merge the results, by blocks of output rows.
+
+    - `field`: a raster Field, a `GeoTensor` or a georeader reader, (..., H, W).
+    - `operator`: takes a chip, returns (..., h, w) with the chip's h and w. One that says that it
+      works pixel by pixel (`local = True`, as indices do) gets chips side by side: the result is
+      the same without the overlaps' work.
+    - `target`: a COG (.tif) or Zarr (.zarr) path, or None for an array in memory.
+    - `scheduler`: "threads", "processes", "dask" (the current client, else a cluster on this
+      machine for the run) or a `distributed.Client`, whose workers must see the target's folder.
+    - `workers`: blocks at the same time; default: all cores, or all threads of a cluster. At most
+      one more waits for each.
+    - `journal`: path of a file that makes the run resumable: after a crash the same call goes on.
+      It is made for one run and refused by another, saying what differs.
+    - `progress`: show a bar. `chunks`: the target's tiles, (rows, cols).
+    - `block_rows`: rows of a block, rounded up to where chips begin or to whole shards of a Zarr
+      store; default 1024 to 3072, as many blocks for each worker. Blocks that touch make the
+      chips on their border twice.
+    - `read_attempts`: how often a failing read is tried before the patcher's `on_error` decides.
+
+    Returns a `GeoTensor` (..., H, W), or the target opened lazily. Chips that failed under
+    `on_error="skip"` or "fill" are listed in its `attrs["skipped_patches"]`. The result has the
+    same bytes whatever the scheduler, the workers and the block size.
+
+    >>> from georeader.geotensor import GeoTensor
+    >>> from rasterio import Affine
+    >>> from geopatcher import *
+    >>> scene = GeoTensor(np.ones((2, 70, 90)), Affine(10, 0, 0, 0, -10, 700), "EPSG:32632")
+    >>> patcher = SpatialPatcher(
+    ...     SpatialRectangular(16, boundary="shift"), SpatialRegularStride(12), SpatialHann()
+    ... )
+    >>> map_patches(patcher, scene, lambda chip: chip.sum(axis=0), progress=False).shape
+    (70, 90)
+    """
+    check_scheduler(scheduler)
+    counts = {"workers": workers, "block_rows": block_rows, "read_attempts": read_attempts}
+    for name, value in counts.items():
+        if value is not None:
+            as_count(value, name)
+    target, chunks = _target_of(patcher.aggregation, target, chunks)
+    source = _retrying(as_field(field), read_attempts)
+    patcher = _with_fixed_anchors(patcher, source, journal)
+    if workers is None:
+        workers = all_workers(scheduler)
+    how = _How(scheduler, workers, progress, block_rows)
+    stream = patcher.stream(source).map(operator, on_error=patcher.on_error)
+    patcher = planned(patcher.aggregation, stream, source.domain).patcher
+    run = _Run(patcher, source, operator, target, chunks, how)
+    with ExitStack() as stack:
+        record = None
+        if journal is not None:
+            record = stack.enter_context(Journal(journal, run.identity()))
+            if record.finished and target is not None:
+                if target.exists():
+                    return open_lazily(target)
+                record.restart()  # its rows went with the target
+        return run.run(record)
+
+
+@dataclass(frozen=True)
+class _How:
+    """Who runs the blocks, how many at a time, how high, and whether a bar tells."""
+
+    scheduler: Any
+    workers: int
+    progress: bool
+    block_rows: int | None
+
+
+@dataclass
+class _Run:
+    """One call of `map_patches`."""
+
+    patcher: SpatialPatcher
+    field: Any
+    operator: Callable[[Any], Any]
+    target: Path | None
+    chunks: Any
+    how: _How
+    covered: int = 0
+    skipped: dict[Any, str] = field(default_factory=dict)
+
+    @property
+    def domain(self) -> RasterDomain:
+        return self.field.domain
+
+    def identity(self) -> dict[str, str]:
+        """Return what makes this run this run, for its journal."""
+        return {
+            "patcher": fingerprint(self.patcher),
+            "operator": fingerprint(self.operator),
+            "field": fingerprint(self.field),
+            "target": "memory" if self.target is None else str(self.target.resolve()),
+            "chunks": fingerprint(self.chunks),
+        }
+
+    def run(self, journal: Journal | None) -> Any:
+        if not hasattr(self.patcher.geometry, "size") or not isinstance(self.domain, RasterDomain):
+            raise PatchError(
+                "map_patches makes rasters of rectangular chips, got the geometry "
+                f"{type(self.patcher.geometry).__name__} on a {type(self.domain).__name__}; use "
+                "patcher.merge(patcher.split(field), field)"
+            )
+        first, spec = self._first()
+        if self.target is None:
+            values = self._in_memory(spec, first, journal)
+            self._warn()
+            return as_scene(values, self.domain, spec.fill, first.data, self.skipped)
+        with telling_full_disk(self.target), self._opened(spec, journal) as target:
+            job = self._job(spec, first, target.store, journal)
+            self._all(target.store.align, job, journal)
+            return_freed_pages()
+            target.finish(spec.with_skipped(self.skipped))
+            if journal is not None:
+                journal.finish()
+        self._warn()
+        return open_lazily(self.target)
+
+    def _first(self) -> tuple[Patch, RasterSpec]:
+        stream = self.patcher.stream(self.field).map(self.operator, on_error=self.patcher.on_error)
+        first = first_patch(stream)
+        merge = row_merge_of(self.patcher.aggregation, stream, self.domain)
+        return first, spec_of(self.patcher.aggregation, merge, self.domain, first)
+
+    @contextmanager
+    def _opened(self, spec: RasterSpec, journal: Journal | None) -> Iterator[Target]:
+        """Open the target; what a failed run leaves is kept when a journal can go on with it."""
+        assert self.target is not None
+        token = "" if journal is None else "part"
+        target = open_target(self.target, spec, self.chunks, token)
+        try:
+            target.store.create(keep=journal is not None and bool(journal.done))
+            yield target
+        except BaseException:
+            if journal is None:
+                target.discard()
+            raise
+        target.discard()
+
+    def _job(
+        self, spec: RasterSpec, first: Patch, store: RowStore | None, journal: Journal | None
+    ) -> BlockJob:
+        out = (spec.lead, spec.dtype)
+        return BlockJob(
+            self.patcher,
+            self.field,
+            self.operator,
+            chip_spec(first),
+            out,
+            store,
+            checked=journal is not None,
+            neighbours=blocks_in_a_process(self.how.scheduler, self.how.workers),
+        )
+
+    def _blocks(self, gap: Rows, align: int, kept: bool) -> list[Rows]:
+        """Return the blocks of a gap: the higher, the fewer chips are made for two of them.
+
+        Unless told otherwise there are as many for every worker, so that none waits for another.
+
+        `kept` blocks are those that a journal notes, or that come back as arrays: they cost no
+        more to lose, or to hold, than `BLOCK_ROWS`.
+        """
+        height, workers, wanted = self.domain.height, self.how.workers, self.how.block_rows
+        if wanted is None:
+            rounds = -(-height // (workers * MOST_ROWS))
+            share = 0 if kept else -(-height // (workers * rounds))
+            wanted = max(share, BLOCK_ROWS)
+        top, rows = gap[0], gap[1] - gap[0]
+        step = getattr(self.patcher.sampler, "step", (1,))[0]
+        if step % align == 0 and 2 * step <= wanted < rows:
+            align = step  # a line where chips begin cuts the fewest
+        blocks = even_shares(rows, aligned_rows(align, wanted), align)
+        return [(top + start, top + stop) for start, stop in blocks]
+
+    def _in_memory(self, spec: RasterSpec, first: Patch, journal: Journal | None) -> np.ndarray:
+        if journal is not None:
+            store = RawRows(_beside(journal.path, ".rows"), spec.shape, spec.dtype)
+            with telling_full_disk(journal.path):
+                store.create(keep=bool(journal.done))
+                job = self._job(spec, first, store, journal)
+                self._all(store.align, job, journal)
+            return store.read(0, self.domain.height)
+        out = np.empty(spec.shape, spec.dtype)
+        job = self._job(spec, first, None, None)
+        shared = shares_memory(self.how.scheduler)
+        work: Any = FillingJob(job, out) if shared else job
+        blocks = self._blocks((0, self.domain.height), 1, kept=not shared)
+        for rows, result in self._each(blocks, work):
+            if result.values is not None:
+                out[..., slice(*rows), :] = result.values
+            self._note(result.covered, result.skipped)
+        return out
+
+    def _all(self, align: int, job: BlockJob, journal: Journal | None) -> None:
+        """Have every row in the store: from the journal where it is there, else computed."""
+        assert job.store is not None
+        done = [] if journal is None else self._found(job.store, journal)
+        waiting = [
+            rows
+            for gap in gaps(done, self.domain.height)
+            for rows in self._blocks(gap, align, kept=journal is not None)
+        ]
+        for rows, result in self._each(waiting, job):
+            self._note(result.covered, result.skipped)
+            if journal is not None:
+                listed = {str(anchor): why for anchor, why in result.skipped.items()}
+                journal.add(BlockRecord(rows, result.crc32, result.covered, listed))
+
+    def _found(self, store: RowStore, journal: Journal) -> list[Rows]:
+        """Return the blocks of the journal whose rows are in the store as they were written."""
+        found: list[Rows] = []
+        for (start, stop), record in sorted(journal.done.items()):
+            if found and start < found[-1][1]:
+                continue  # made again, in other blocks, after its rows had changed on disk
+            if record.crc32 == _checksum_of(store, (start, stop)):
+                self._note(record.covered, record.skipped)
+                found.append((start, stop))
+        return found
+
+    def _each(self, blocks: list[Rows], job: Any) -> Iterator[tuple[Rows, BlockResult]]:
+        from tqdm import tqdm
+
+        if not blocks:
+            return
+        workers = min(self.how.workers, len(blocks))
+        with (
+            tqdm(total=self.domain.height, unit="row", disable=not self.how.progress) as bar,
+            scheduling(self.how.scheduler, workers, job) as chosen,
+        ):
+            bar.update(self.domain.height - sum(stop - start for start, stop in blocks))
+            try:
+                for rows, result in in_order(chosen.submit, blocks, 2 * chosen.workers):
+                    yield rows, result
+                    bar.update(rows[1] - rows[0])
+            except BrokenExecutor as error:
+                error.add_note(
+                    "a worker process died: memory may have run out (fewer workers, smaller "
+                    "block_rows), or a script starts it without `if __name__ == '__main__':`; with "
+                    "journal= the same call goes on from the last finished block"
+                )
+                raise
+
+    def _note(self, covered: int, skipped: dict[Any, str]) -> None:
+        self.covered += covered
+        self.skipped.update({str(anchor): why for anchor, why in skipped.items()})
+
+    def _warn(self) -> None:
+        warn_uncovered(1 - self.covered / (self.domain.height * self.domain.width))
+
+
+def _target_of(aggregation: Any, target: Any, chunks: Any) -> tuple[Path | None, Any]:
+    """Return the target asked for, else the aggregation's own."""
+    if target is None and getattr(aggregation, "streaming", False):
+        target = aggregation.target_path
+    if chunks is None:
+        chunks = getattr(aggregation, "chunks", None)
+    if target is None:
+        return None, None
+    return check_target(target, chunks), chunks
+
+
+def _with_fixed_anchors(patcher: SpatialPatcher, source: Any, journal: Any) -> SpatialPatcher:
+    """Return a patcher whose anchors are the same for every worker: drawn here without a seed."""
+    sampler = patcher.sampler
+    if getattr(sampler, "seed", 0) is not None:
+        return patcher
+    if journal is not None:
+        raise PatchError(
+            f"a run that may go on later needs the same anchors then, got {sampler!r}; give it a "
+            "seed"
+        )
+    return replace(patcher, sampler=SpatialExplicit(patcher.anchors(source)))
+
+
+def _retrying(source: Any, attempts: int) -> Any:
+    if attempts == 1 or isinstance(source, RetryField) or is_in_memory(source):
+        return source
+    return RetryField(source, attempts=attempts, base_delay=0.1)
+
+
+def even_shares(height: int, most: int, align: int = 1) -> list[Rows]:
+    """Return (start, stop) of blocks of at most `most` rows, as even as multiples of `align` go.
+
+    The first ones are the higher ones: who begins late has less to do.
+
+    >>> even_shares(1000, 400), even_shares(1000, 384, align=128)
+    ([(0, 334), (334, 667), (667, 1000)], [(0, 384), (384, 768), (768, 1000)])
+    """
+    slabs = -(-height // align)
+    count = -(-slabs * align // most)
+    edges = [min(-(-slabs * i // count) * align, height) for i in range(count + 1)]
+    return list(pairwise(edges))
+
+
+def gaps(blocks: list[Rows], height: int) -> list[Rows]:
+    """Return the rows of [0, height) between blocks that are sorted and do not overlap.
+
+    >>> gaps([(0, 10), (10, 20), (30, 40)], 50)
+    [(20, 30), (40, 50)]
+    """
+    edges = [0, *(edge for block in blocks for edge in block), height]
+    return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
+
+
+def _checksum_of(store: RowStore, rows: Rows) -> int | None:
+    """Return the checksum of stored rows, or None when they cannot be read: they are made again."""
+    try:
+        return checksum(store.read(rows[0], rows[1] - rows[0]))
+    except Exception:  # a damaged chunk fails in the codec, each in its own way
+        return None
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)

@@ -1,0 +1,226 @@
+"""How results of patches in time become one."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, ClassVar
+
+import numpy as np
+
+from geopatcher.arguments import as_count
+from geopatcher.config import Configured
+from geopatcher.patch import Patch, PatchError
+from geopatcher.time.geometry import TimeSpan, TimeSteps
+from geopatcher.time.series import TimeDomain, series_domain
+
+
+@dataclass(frozen=True)
+class TemporalFold(Configured):
+    """Carries a state through the patches: `state = fold_fn(state, patch)`, in their order.
+
+    What is carried may be anything: a running maximum, a filter's state, an alarm. `merge`
+    returns the last state; `initial_state` is copied, so that each merge begins anew.
+
+    >>> patches = [Patch(np.full(3, level), step, None) for step, level in enumerate((2, 5, 1))]
+    >>> TemporalFold(lambda state, patch: max(state, patch.data.max()), 0).merge(patches, None)
+    np.int64(5)
+    """
+
+    fold_fn: Callable[[Any, Patch], Any]
+    initial_state: Any = None
+
+    streaming_safe: ClassVar[bool] = True
+    forbid_in_yaml: ClassVar[bool] = True
+
+    def merge(self, patches: Iterable[Patch], domain: Any = None) -> Any:
+        """Return the state after the last patch; the domain plays no part."""
+        state = copy.deepcopy(self.initial_state)
+        for patch in patches:
+            state = self.fold_fn(state, patch)
+        return state
+
+
+@dataclass(frozen=True)
+class TemporalMean(Configured):
+    """The mean over overlapping patches, weighted by the window: the series' shape, with NaN gaps.
+
+    A result with as many axes as the series holds a value for each of its patch's known steps;
+    one with fewer holds one value, for the patch's anchor; `keeps_time` says which where an
+    operator drops another axis. NaN does not count.
+
+    >>> from geopatcher import TemporalFixedLookback, TemporalPatcher, TemporalRegularStride
+    >>> series = np.array([1.0, 2.0, 6.0, 7.0])
+    >>> patcher = TemporalPatcher(TemporalFixedLookback(2), TemporalRegularStride(1))
+    >>> patcher.merge(patcher.split(series), series)
+    array([1., 2., 6., 7.])
+    >>> means = (patch.with_data(patch.data.mean()) for patch in patcher.split(series))
+    >>> patcher.merge(means, series)
+    array([1. , 1.5, 4. , 6.5])
+    """
+
+    keeps_time: bool | None = None
+
+    streaming_safe: ClassVar[bool] = True
+
+    def merge(self, patches: Iterable[Patch], domain: Any) -> np.ndarray:
+        """Return (..., T, ...) float with time where the series has it."""
+        domain = series_domain(domain)
+        axis = domain.axis
+        placed = (_placed(patch, domain, self.keeps_time) for patch in patches)
+        first = next(placed, None)
+        if first is None:
+            raise PatchError("there are no patches to merge")
+        shape = (*first[0].shape[:axis], domain.length, *first[0].shape[axis + 1 :])
+        total = np.zeros(shape, np.result_type(first[0], np.float64))
+        weight_sum = np.zeros(shape)
+        for values, steps, weights in chain([first], placed):
+            if values.shape[:axis] + values.shape[axis + 1 :] != _without(total.shape, axis):
+                raise PatchError(
+                    f"patches of one shape are needed to merge, got {values.shape} where the "
+                    f"first one makes {total.shape}"
+                )
+            known = ~np.isnan(values)
+            share = known * weights.reshape(-1, *[1] * (values.ndim - axis - 1))
+            place = (slice(None),) * axis + (steps,)
+            total[place] += np.where(known, values, 0) * share
+            weight_sum[place] += share
+        covered = weight_sum > 0
+        np.divide(total, weight_sum, out=total, where=covered)
+        total[~covered] = np.nan
+        return total.astype(np.result_type(first[0], np.float32), copy=False)
+
+
+@dataclass(frozen=True)
+class TemporalForecast(Configured):
+    """Forecasts by their anchor: `{anchor: block}`, each block `horizon` steps long.
+
+    A patch's data is the forecast (horizon, ...), or the whole patch of a
+    `TemporalLookbackHorizon`, whose horizon is taken: what a forecast is compared with. Near the
+    series' end that is shorter, at its last step empty.
+
+    >>> patches = [Patch(np.arange(2) + step, step, None) for step in (4, 9)]
+    >>> TemporalForecast(horizon=2).merge(patches, np.zeros(12))
+    {4: array([4, 5]), 9: array([ 9, 10])}
+    """
+
+    horizon: int
+
+    streaming_safe: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        as_count(self.horizon, "horizon")
+
+    def merge(self, patches: Iterable[Patch], domain: Any) -> dict[Any, np.ndarray]:
+        """Return the horizon's block of each anchor, in the patches' order."""
+        axis = series_domain(domain).axis
+        found: dict[Any, np.ndarray] = {}
+        for patch in patches:
+            if patch.anchor in found:
+                raise PatchError(
+                    f"two forecasts were made at step {patch.anchor}, of which one would be lost"
+                )
+            found[patch.anchor] = self._block(patch, axis)
+        return found
+
+    def _block(self, patch: Patch, axis: int) -> np.ndarray:
+        values = np.asarray(patch.data)
+        steps = values.shape[axis] if values.ndim > axis else 0
+        span = patch.indices
+        if steps == self.horizon:
+            return values
+        if isinstance(span, TimeSpan) and steps == len(span) and span.asked:
+            ahead = slice(span.present - span.start, span.present - span.start + self.horizon)
+            return values[(slice(None),) * axis + (ahead,)]
+        raise PatchError(
+            f"the forecast at step {patch.anchor} has shape {values.shape}; {self.horizon} steps "
+            f"are needed on axis {axis}"
+        )
+
+
+@dataclass(frozen=True)
+class TemporalHierarchicalCombine(Configured):
+    """Combines the results of several scales into one for each anchor: their weighted mean.
+
+    A patch's data is a tuple, one result for each scale (`TemporalMultiScale`), of one shape and
+    without the time axis; `weights` say what each scale counts, default the same. A scale that
+    is NaN at a pixel leaves it to the others. Output: the series' shape, NaN between anchors.
+
+    >>> patches = [Patch((np.float64(1.0), np.float64(4.0)), 2, None)]
+    >>> TemporalHierarchicalCombine(weights=(2, 1)).merge(patches, np.zeros(4))
+    array([nan, nan,  2., nan])
+    """
+
+    weights: Any = None
+
+    streaming_safe: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.weights is None:
+            return
+        weights = tuple(float(weight) for weight in self.weights)
+        if not weights or min(weights) < 0 or sum(weights) == 0:
+            raise PatchError(f"weights must be at least 0 and not all 0, got {self.weights!r}")
+        object.__setattr__(self, "weights", weights)
+
+    def merge(self, patches: Iterable[Patch], domain: Any) -> np.ndarray:
+        """Return (..., T, ...) float with time where the series has it."""
+        combined = (patch.with_data(self._combined(patch)) for patch in patches)
+        return TemporalMean(keeps_time=False).merge(combined, domain)
+
+    def _combined(self, patch: Patch) -> np.ndarray:
+        if not isinstance(patch.data, tuple | list):
+            raise PatchError(
+                f"the patch at step {patch.anchor} holds a {type(patch.data).__name__}; a result "
+                "for each scale is needed, as a tuple"
+            )
+        parts = [np.asarray(part, float) for part in patch.data]
+        weights = (1.0,) * len(parts) if self.weights is None else self.weights
+        if len(weights) != len(parts) or len({part.shape for part in parts}) != 1:
+            raise PatchError(
+                f"the patch at step {patch.anchor} holds results of shapes "
+                f"{[part.shape for part in parts]}; {len(weights)} of one shape are needed"
+            )
+        stack = np.stack(parts)
+        share = ~np.isnan(stack) * np.reshape(weights, (-1, *[1] * parts[0].ndim))
+        total = share.sum(axis=0)
+        values = np.where(share > 0, stack, 0) * share
+        out = np.full(total.shape, np.nan)
+        return np.divide(values.sum(axis=0), total, out=out, where=total > 0)
+
+
+def _placed(
+    patch: Patch, domain: TimeDomain, keeps_time: bool | None
+) -> tuple[np.ndarray, Any, np.ndarray]:
+    """Return a result with a time axis, the steps that it belongs to, and their weights."""
+    values = np.asarray(patch.data)
+    axis = domain.axis
+    if keeps_time is False or (keeps_time is None and values.ndim < len(domain.shape)):
+        step = domain.step_of(patch.anchor)
+        return np.expand_dims(values, axis), slice(step, step + 1), np.ones(1)
+    steps: Any
+    match patch.indices:
+        case TimeSpan() as span:
+            steps, count = span.lookback, span.present - span.start
+            if values.shape[axis] == len(span):  # what lies ahead is no result of this patch
+                values = values[(slice(None),) * axis + (slice(0, count),)]
+        case TimeSteps(steps=steps):
+            count = len(steps)
+        case _:
+            raise PatchError(
+                f"the patch at step {patch.anchor} holds several scales; merge them with "
+                "TemporalHierarchicalCombine"
+            )
+    if values.shape[axis] != count:
+        raise PatchError(
+            f"the patch at step {patch.anchor} has {values.shape[axis]} steps on axis {axis} and "
+            f"its window {count}; give one value for each step, or one without that axis"
+        )
+    weights = np.ones(count) if patch.weights is None else np.asarray(patch.weights)
+    return values, steps, weights
+
+
+def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    return shape[:axis] + shape[axis + 1 :]

@@ -1,0 +1,99 @@
+"""Shards written piece by piece: what zarr reads back, and the bytes that zarr would write."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geopatcher.files.zarr_shards import ShardLayout, ShardWriter
+
+
+def array_and_layout(folder, shape, dtype, fill, chunk, factors):
+    """An empty array, and its layout with shards of `factors` chunks each way."""
+    shard = (chunk[0] * factors[0], chunk[1] * factors[1])
+    lead = (1,) * (len(shape) - 2)
+    layout = ShardLayout(Path(folder), shape, np.dtype(dtype), fill, chunk, shard)
+    array = zarr.create_array(
+        folder, shape=shape, dtype=dtype, fill_value=fill, overwrite=True,
+        chunks=(*lead, *chunk), shards=(*lead, *shard), **layout.codecs(),
+    )  # fmt: skip
+    return array, layout
+
+
+sides = st.integers(1, 30)
+
+
+@settings(max_examples=30)
+@given(
+    lead=st.sampled_from([(), (1,), (3,), (2, 2)]),
+    height=sides,
+    width=sides,
+    chunk=st.tuples(st.integers(1, 7), st.integers(1, 7)),
+    factors=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    dtype=st.sampled_from(["uint8", "int16", "float32", "float64", "complex64", ">i4", "bool"]),
+    cuts=st.lists(st.integers(1, 12), min_size=1, max_size=30),
+    empty=st.booleans(),
+)
+def test_zarr_reads_what_was_written_in_any_pieces(
+    tmp_path_factory, lead, height, width, chunk, factors, dtype, cuts, empty
+):
+    folder = tmp_path_factory.mktemp("store")
+    fill = np.nan if np.dtype(dtype).kind == "f" else 0
+    array, layout = array_and_layout(folder, (*lead, height, width), dtype, fill, chunk, factors)
+    values = np.random.default_rng(0).integers(0, 2 if empty else 99, array.shape).astype(dtype)
+    if empty:
+        values[..., : height // 2, :] = fill
+    row = 0
+    writer = ShardWriter(layout)
+    for count in cuts * height:
+        if row < height:
+            writer.write(row, values[..., row : row + count, :])
+            row += min(count, height - row)
+    np.testing.assert_array_equal(array[...], values)
+
+
+def test_shards_are_the_bytes_that_zarr_writes(tmp_path):
+    """Two chunks a shard, one below the other: more of them zarr lays out in Morton order."""
+    shape, chunk = (2, 20, 24), (5, 6)
+    values = np.arange(2 * 20 * 24, dtype="float32").reshape(shape)
+    made = {}
+    for name in ("theirs", "ours"):
+        folder = tmp_path / name
+        array, layout = array_and_layout(folder, shape, "float32", np.nan, chunk, (2, 1))
+        if name == "theirs":
+            array[...] = values
+        else:
+            ShardWriter(layout).write(0, values)
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        made[name] = {path.relative_to(folder): path.read_bytes() for path in files}
+    assert made["ours"] == made["theirs"]
+    assert len(made["ours"]) == 1 + 2 * 2 * 4
+
+
+def test_what_is_only_fill_value_takes_no_file(tmp_path):
+    array, layout = array_and_layout(tmp_path, (8, 8), "float32", np.nan, (2, 2), (2, 2))
+    values = np.full((8, 8), np.nan, "float32")
+    values[5, 5] = 1
+    ShardWriter(layout).write(0, values)
+    assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.glob("c/*/*")) == ["c/1/1"]
+    np.testing.assert_array_equal(array[...], values)
+
+
+def test_a_shard_of_an_earlier_run_is_replaced(tmp_path):
+    array, layout = array_and_layout(tmp_path, (8, 8), "int16", 0, (2, 2), (2, 2))
+    ShardWriter(layout).write(0, np.full((8, 8), 7, "int16"))
+    ShardWriter(layout).write(0, np.zeros((4, 8), "int16"))
+    assert array[:4].max() == 0
+    assert array[4:].min() == 7
+
+
+@pytest.mark.parametrize("begin", [4, 8])
+def test_any_row_of_shards_may_be_written_alone(tmp_path, begin):
+    array, layout = array_and_layout(tmp_path, (11, 8), "int16", -1, (2, 2), (2, 2))
+    ShardWriter(layout).write(begin, np.ones((3, 8), "int16"))
+    if begin == 8:
+        assert (array[8:] == 1).all()
+    assert (array[:4] == -1).all()
