@@ -26,7 +26,7 @@ DUCKDB_OF_RUSTAC := 1.5.5
 UNRESOLVED := patchify==0.2.3 stackstac==0.5.1 \
   $(foreach name,spatial icu parquet,duckdb-extension-$(name)==$(DUCKDB_OF_RUSTAC))
 SITE := $(VENV)/.have-site
-RUN := $(BIN)/python -m geostack.run --jobs $(JOBS)
+RUN := $(BIN)/python tools/run_notebooks.py --jobs $(JOBS)
 
 .PHONY: help
 help:  ## list the targets
@@ -36,25 +36,31 @@ help:  ## list the targets
 install: $(DEV)  ## make .venv with geostack and what its tests and notebooks need
 	@echo "ready: source $(BIN)/activate"
 
-.PHONY: notebooks notebooks-patching notebooks-catalog notebooks-all notebooks-check
-notebooks: $(DEV) $(SERVE)  ## execute the walkthrough, say where the copies are and whose pixels they show
+.PHONY: notebooks notebooks-patching notebooks-catalog notebooks-all notebooks-check notebooks-inplace
+notebooks: $(DEV) $(SERVE)  ## execute the walkthrough into _build/notebooks, and say whose pixels it shows
 	@$(RUN) walkthrough
 
-notebooks-patching: $(DEV) $(RECIPES)  ## execute the patching deep dives and recipes
+notebooks-patching: $(DEV) $(RECIPES)  ## execute the patching deep dives and recipes into _build/notebooks
 	@$(RUN) patching
 
-notebooks-catalog: $(DEV)  ## execute the catalog deep dives
+notebooks-catalog: $(DEV)  ## execute the catalog deep dives into _build/notebooks
 	@$(RUN) catalog
 
-notebooks-all: $(DEV) $(SERVE) $(RECIPES)  ## execute every notebook
+notebooks-all: $(DEV) $(SERVE) $(RECIPES)  ## execute every notebook into _build/notebooks
 	@$(RUN) all
 
-notebooks-check: $(DEV) $(SERVE) $(RECIPES)  ## execute every notebook into OUT=folder, compare with the committed copies
-	@$(RUN) all --check $(if $(OUT),--out "$(OUT)")
+notebooks-check: $(DEV) $(SERVE) $(RECIPES)  ## execute every notebook into _build/notebooks, and check the committed copies
+	@$(RUN) all --check
 
-.PHONY: test lint types contract
+notebooks-inplace: $(DEV) $(SERVE) $(RECIPES)  ## for authors: write the committed copies, with the real scenes of GEOSTACK_ARCHIVE
+	@$(RUN) all --inplace
+
+.PHONY: test test-author lint types contract
 test: $(DEV) $(SERVE) lint types contract  ## lint, types, import contract, then every test
 	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
+
+test-author: $(DEV) $(SERVE) $(SITE)  ## only the tests that need the real scenes or the site's renderer
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m "author and not live"
 
 lint: $(DEV)  ## ruff: rules and layout
 	@$(BIN)/ruff check .
@@ -111,20 +117,7 @@ $(VENV)/.made:
 $(RECIPES): PIN := $(TORCH)
 $(BENCH): APART := $(UNRESOLVED)
 $(VENV)/.have-%: pyproject.toml $(VENV)/.made
-	@echo "installing geostack[$*] into $(VENV); the first time takes minutes"
-	@if command -v uv >/dev/null 2>&1; then \
-	  uv pip install --python $(BIN)/python --editable ".[$*]" $(PIN); \
-	else \
-	  set -o pipefail; \
-	  PYTHONUNBUFFERED=1 $(BIN)/python -m pip install --disable-pip-version-check --no-input \
-	    --progress-bar off --editable ".[$*]" $(PIN) 2>&1 | tee $(VENV)/install.log \
-	  | while read -r word rest; do case "$$word $$rest" in \
-	      Collecting*) printf . ;; \
-	      "Installing collected"*) printf ' installing ' ;; \
-	      "Successfully installed"*) echo done ;; \
-	    esac; done \
-	  || { echo; tail -n 8 $(VENV)/install.log >&2; echo "the whole log: $(VENV)/install.log" >&2; exit 1; }; \
-	fi
+	@$(BIN)/python tools/install.py $* --python $(BIN)/python --log $(VENV)/install-$*.log $(PIN)
 	@$(if $(APART),if command -v uv >/dev/null 2>&1; then \
 	  uv pip install --python $(BIN)/python --no-deps $(APART); \
 	else \

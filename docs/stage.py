@@ -133,7 +133,7 @@ def _stamp(notebook: Any, name: Path, links: dict[str, str]) -> None:
         f"```{{admonition}} About this page\nPixels on this page: {shown}. "
         f"Download {{download}}`the notebook <{copy}.ipynb>` "
         f"or {{download}}`its source <{copy}.py>`. "
-        f"In a clone, `geostack run {name.relative_to('notebooks')}` makes the page anew.\n```"
+        f"In a clone, `geostack run {name.relative_to('notebooks')}` executes it anew.\n```"
     )
     notebook["cells"].insert(1, _markdown(top, f"stamp-{name}"))
     if links:

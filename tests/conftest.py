@@ -14,6 +14,15 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Loopback servers and small scenes that several packages' tests share: `from loopback import ...`.
 sys.path.insert(0, str(ROOT / "tests" / "support"))
+# What runs and checks the notebooks is no part of the wheel.
+sys.path.insert(0, str(ROOT / "tools"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs an author's machine: the real sample data, or the site's renderer."""
+    for item in items:
+        if "shared_data" in getattr(item, "fixturenames", ()) or "tests/site" in item.nodeid:
+            item.add_marker(pytest.mark.author)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -58,6 +60,7 @@ def run(
     target: str = "walkthrough",
     *,
     out: Path | None = None,
+    inplace: bool = False,
     check: bool = False,
     jobs: int = 1,
 ) -> int:
@@ -68,15 +71,50 @@ def run(
     target
         walkthrough, patching, catalog, all, or one notebook's name.
     out
-        Write the executed copies here and leave the repository alone.
+        Folder for the executed copies; by default _build/notebooks in the clone.
+    inplace
+        Write the committed copies instead, which show real scenes; needs GEOSTACK_ARCHIVE.
     check
         Compare the committed copies with their sources too.
     jobs
         Notebooks that run at the same time.
     """
-    from geostack import run as runner
+    try:
+        runner = _clone() / "tools" / "run_notebooks.py"
+    except FileNotFoundError as error:
+        print(f"geostack run: {error}", file=sys.stderr)
+        return 2
+    options = [
+        f"--jobs={jobs}",
+        *(["--inplace"] if inplace else []),
+        *(["--check"] if check else []),
+    ]
+    options += [f"--out={out}"] if out is not None else []
+    return subprocess.run([sys.executable, str(runner), target, *options]).returncode
 
-    return runner.main(target, out=out, check=check, jobs=jobs)
+
+def _clone() -> Path:
+    """Return the clone of the repository: around the current folder, else of an editable install.
+
+    `GEOSTACK_ROOT` overrides both. Raises FileNotFoundError where there is none.
+    """
+    chosen = os.environ.get("GEOSTACK_ROOT")
+    here = Path.cwd()
+    places = (
+        [Path(chosen).expanduser()] if chosen else [here, *here.parents, Path(__file__).parents[2]]
+    )
+    for folder in places:
+        if (folder / "notebooks").is_dir() and (folder / "tools" / "run_notebooks.py").is_file():
+            return folder.resolve()
+    if chosen:
+        raise FileNotFoundError(
+            f"GEOSTACK_ROOT must name a clone of the geostack repository, got {chosen}, which has "
+            "no notebooks folder beside its tools; correct it or unset it"
+        )
+    raise FileNotFoundError(
+        f"the notebooks are in the repository, not in the installed package, and {here} is not "
+        "inside a clone of it; change into the clone, or set GEOSTACK_ROOT to it"
+    )
 
 
 @app.command

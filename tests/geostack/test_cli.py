@@ -145,11 +145,9 @@ def test_help_names_every_command(capsys):
         assert name in out
 
 
-def test_run_hands_over(capsys, monkeypatch):
-    from geostack import run as runner
-
-    asked = []
-    monkeypatch.setattr(runner, "main", lambda *args, **kwargs: asked.append((args, kwargs)) or 3)
-    code, _, _ = run(capsys, "run", "patching", "--check", "--jobs", "2")
-    assert code == 3
-    assert asked == [(("patching",), {"out": None, "check": True, "jobs": 2})]
+def test_run_hands_over(capfd, root, monkeypatch):
+    monkeypatch.setenv("GEOSTACK_ROOT", str(root))
+    monkeypatch.setenv("GEOSTACK_ARCHIVE", str(root))
+    code, _, err = run(capfd, "run", "99", "--inplace", "--check", "--jobs=2")
+    assert code == 2
+    assert "'99' must be a tier" in err

@@ -79,7 +79,6 @@ def unavoidable() -> set[str]:
         "import geocatalog",
         "import geotoolz",
         "import geostack",
-        "import geostack.run",
         "from geostack import load_s2_chip, LAKE_TAHOE_BBOX",
         "from geotoolz import NDVI, Sequential, DNToReflectance",
     ],

@@ -14,7 +14,10 @@ PROMISED = {
     "notebooks-patching",
     "notebooks-catalog",
     "notebooks-all",
+    "notebooks-check",
+    "notebooks-inplace",
     "test",
+    "test-author",
     "lint",
     "bench",
     "bench-quick",
@@ -53,14 +56,16 @@ def test_list_is_complete():
 @pytest.mark.parametrize("target", sorted(PROMISED - {"clean"}))
 def test_target_sets_up_first_in_an_empty_folder(target, tmp_path):
     planned = make("-n", target, f"VENV={tmp_path / 'fresh'}").stdout
-    assert "pip install" in planned
-    assert planned.index("-m venv") < planned.index("pip install")
+    assert "tools/install.py" in planned
+    assert planned.index("-m venv") < planned.index("tools/install.py")
 
 
 def test_tests_and_walkthrough_bring_what_the_service_needs(tmp_path):
     """Always: without the extra the service's tests would be skipped, and nobody would notice."""
     for target in ("test", "notebooks", "notebooks-check"):
-        assert '".[serve]"' in make("-n", target, f"VENV={tmp_path / 'fresh'}").stdout, target
+        assert (
+            "tools/install.py serve" in make("-n", target, f"VENV={tmp_path / 'fresh'}").stdout
+        ), target
 
 
 def test_nothing_is_installed_twice(tmp_path):
@@ -68,7 +73,7 @@ def test_nothing_is_installed_twice(tmp_path):
     venv.mkdir()
     for stamp in (".made", ".have-dev", ".have-serve"):
         (venv / stamp).touch()
-    assert "pip install" not in make("-n", "test", f"VENV={venv}").stdout
+    assert "tools/install.py" not in make("-n", "test", f"VENV={venv}").stdout
 
 
 def test_a_changed_pyproject_installs_again(tmp_path):
@@ -76,7 +81,9 @@ def test_a_changed_pyproject_installs_again(tmp_path):
     venv.mkdir()
     for stamp in (".made", ".have-dev", ".have-serve"):
         (venv / stamp).touch()
-    assert "pip install" in make("-n", "install", f"VENV={venv}", "-W", "pyproject.toml").stdout
+    assert (
+        "tools/install.py" in make("-n", "install", f"VENV={venv}", "-W", "pyproject.toml").stdout
+    )
 
 
 def test_a_machine_without_python_is_told_what_to_do(tmp_path):

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-
-from geostack.notebooks import find_sources
+from notebook_files import find_sources
 
 ROOT = Path(__file__).resolve().parents[2]
 PIXI = tomllib.loads((ROOT / "pixi.toml").read_text("utf-8"))

@@ -6,8 +6,7 @@ import struct
 from pathlib import Path
 
 import pytest
-
-from geostack.notebooks import find_sources, problems, read_executed, read_source
+from notebook_files import find_sources, problems, read_executed, read_source
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = find_sources(ROOT, "all")
@@ -27,7 +26,9 @@ def source(request):
 @pytest.fixture(scope="module")
 def executed(source):
     path = source.with_suffix(".ipynb")
-    assert path.exists(), f"{source.name} has no executed copy; make it with `make notebooks-all`"
+    assert path.exists(), (
+        f"{source.name} has no executed copy; make it with `make notebooks-inplace`"
+    )
     return read_executed(path)
 
 

@@ -1,12 +1,11 @@
 """Where the repository's notebooks are, and whether an executed copy is fit to be committed.
 
 A notebook is a pair: `NAME.py` (py:percent, what is edited and reviewed) and `NAME.ipynb` (its
-executed copy). Nothing here runs a notebook; `geostack.run` does.
+executed copy). Nothing here runs a notebook; `run_notebooks.py` does.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 from collections.abc import Iterator
@@ -14,14 +13,17 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "ROOT",
     "TIERS",
-    "find_root",
     "find_sources",
     "problems",
     "read_executed",
     "read_source",
     "sources_of_pixels",
 ]
+
+ROOT = Path(__file__).resolve().parents[1]
+"""The repository's top folder."""
 
 TIERS: dict[str, tuple[str, ...]] = {
     "walkthrough": ("*.py",),
@@ -32,60 +34,23 @@ TIERS: dict[str, tuple[str, ...]] = {
 """Tier name to the glob patterns of its notebooks, below `notebooks/`."""
 
 
-def find_root(start: Path | None = None) -> Path:
-    r"""Return the repository's top folder: the one that holds `pyproject.toml` and `notebooks/`.
-
-    Looked for from `start` (default: the current folder) upward, then where an editable install
-    points. `GEOSTACK_ROOT` overrides both.
-
-    Raises:
-        FileNotFoundError: there is no clone of the repository in any of these places.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     root = Path(folder).resolve()
-        ...     (root / "notebooks").mkdir()
-        ...     _ = (root / "pyproject.toml").write_text('[project]\nname = "geostack"\n')
-        ...     find_root(root / "notebooks") == root
-        True
-    """
-    if "GEOSTACK_ROOT" in os.environ:
-        root = Path(os.environ["GEOSTACK_ROOT"]).expanduser().resolve()
-        if _is_root(root):
-            return root
-        raise FileNotFoundError(
-            f"GEOSTACK_ROOT must name a clone of the geostack repository, got {root}, which has "
-            "no pyproject.toml of geostack beside a notebooks folder; correct it or unset it"
-        )
-    here = (start or Path.cwd()).resolve()
-    for folder in (here, *here.parents, Path(__file__).resolve().parents[2]):
-        if _is_root(folder):
-            return folder
-    raise FileNotFoundError(
-        f"the notebooks are in the repository, not in the installed package, and {here} is not "
-        "inside a clone of it; change into the clone, or set GEOSTACK_ROOT to it"
-    )
-
-
-def _is_root(folder: Path) -> bool:
-    project = folder / "pyproject.toml"
-    return (
-        (folder / "notebooks").is_dir()
-        and project.is_file()
-        and re.search(r'^name = "geostack"$', project.read_text("utf-8"), re.MULTILINE) is not None
-    )
-
-
 def find_sources(root: Path, target: str = "walkthrough") -> list[Path]:
     """Return the `.py` sources that `target` means, in reading order.
 
-    `target` is a tier (a key of `TIERS`), the path of a notebook (`.py` or `.ipynb`), its name
-    below `notebooks/` (`patching/01_intro`), or a prefix of that name (`03`).
+    Parameters
+    ----------
+    root
+        The repository's top folder.
+    target
+        A tier (a key of `TIERS`), the path of a notebook (`.py` or `.ipynb`), its name below
+        `notebooks/` (`patching/01_intro`), or a prefix of that name (`03`).
 
-    Raises:
-        ValueError: no notebook, or more than one, has that name.
-        FileNotFoundError: the tier has no notebook.
+    Raises
+    ------
+    ValueError
+        When no notebook, or more than one, has that name.
+    FileNotFoundError
+        When the tier has no notebook.
     """
     folder = root / "notebooks"
     if target in TIERS:

@@ -1,13 +1,15 @@
-"""Execute the repository's notebooks: `geostack run [walkthrough|patching|catalog|all|NOTEBOOK]`.
+"""Execute the repository's notebooks: `python tools/run_notebooks.py [TIER|NOTEBOOK]`.
 
-Each `NAME.py` is executed in a kernel of its own and written as `NAME.ipynb` beside it. The same
-source executed twice gives the same file, but for what its outputs themselves change.
+A tier is `walkthrough` (the default), `patching`, `catalog` or `all`. Each `NAME.py` is executed in
+a kernel of its own and written as `NAME.ipynb` into `_build/notebooks/`, so that no tracked file
+changes; with `--inplace`, for authors, beside its source. The same source executed twice gives the
+same file, but for what its outputs themselves change.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import contextlib
 import hashlib
 import os
 import re
@@ -16,12 +18,14 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from geostack.figures import with_palette
-from geostack.notebooks import (
-    find_root,
+from figure_palette import with_palette
+from notebook_files import (
+    ROOT,
+    TIERS,
     find_sources,
     problems,
     read_executed,
@@ -33,6 +37,9 @@ __all__ = ["Outcome", "execute", "main"]
 
 CELL_TIMEOUT = 600.0
 """Seconds that one cell may take before its notebook counts as failed."""
+
+OUT = Path("_build", "notebooks")
+"""Where executed copies go, below the repository's top folder."""
 
 
 @dataclass
@@ -46,55 +53,69 @@ class Outcome:
     faults: list[str] = field(default_factory=list)
 
 
-def main(
-    target: str = "walkthrough",
-    *,
-    out: str | Path | None = None,
-    check: bool = False,
-    jobs: int = 1,
-) -> int:
-    """Execute the notebooks that `target` means, and return 0 when all is well, else 1.
-
-    Args:
-        target: a tier (`walkthrough`, `patching`, `catalog`, `all`) or one notebook's name.
-        out: folder to write the executed copies to, leaving the repository alone; default:
-            beside the sources.
-        check: compare the committed copies with their sources, execute into `out` (default: a
-            folder that is removed afterwards), and fail on differences, stored errors, output on
-            stderr, or paths of this machine.
-        jobs: notebooks that run at the same time.
-    """
-    if jobs < 1:
-        raise ValueError(f"jobs must be at least 1, got {jobs}")
+def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
+    """Execute the notebooks that the arguments name; 0 when all is well, 1 if not, 2 for misuse."""
+    parser = argparse.ArgumentParser(
+        prog="run_notebooks.py", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument(
+        "target", nargs="?", default="walkthrough", help=f"{', '.join(TIERS)}, or a notebook's name"
+    )
+    parser.add_argument("--jobs", type=int, default=1, help="notebooks that run at the same time")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--out", type=Path, help=f"folder for the executed copies (default: {OUT.as_posix()})"
+    )
+    where.add_argument(
+        "--inplace",
+        action="store_true",
+        help="write the committed copies, which show real scenes: needs GEOSTACK_ARCHIVE",
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="compare the committed copies with their sources too"
+    )
+    asked = parser.parse_args(arguments)
     try:
+        if asked.jobs < 1:
+            raise ValueError(f"--jobs must be at least 1, got {asked.jobs}")
+        if asked.inplace:
+            _need_archive()
         _need_tools()
-        root = find_root()
-        sources = find_sources(root, target)
+        sources = find_sources(root, asked.target)
     except (FileNotFoundError, ValueError, ModuleNotFoundError) as error:
-        print(f"geostack run: {error}", file=sys.stderr)
+        print(f"run_notebooks.py: {error}", file=sys.stderr)
         return 2
-    began = time.perf_counter()
-    with contextlib.ExitStack() as stack:
-        scratch = Path(out).resolve() if out is not None else None
-        if check and scratch is None:
-            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="geostack-run-")))
-        outcomes = asyncio.run(_run_all(sources, root, scratch, check, jobs))
-        _summarise(outcomes, root, scratch, check, out is not None, time.perf_counter() - began)
+    folder = root / "notebooks" if asked.inplace else (asked.out or root / OUT).resolve()
+    began, before = time.perf_counter(), _cached()
+    print(f"executing {len(sources)} notebooks into {folder}", flush=True)
+    run = _run_all(sources, root, folder, asked.check, asked.jobs)
+    outcomes = asyncio.run(run)
+    _summarise(outcomes, folder, time.perf_counter() - began)
+    _tell_what_was_built(before)
     return 1 if any(outcome.faults for outcome in outcomes) else 0
 
 
-def _need_tools() -> None:
-    from importlib.util import find_spec
+def _need_archive() -> None:
+    """Refuse to replace the committed copies by ones that hold no real scene."""
+    places = [place for place in os.environ.get("GEOSTACK_ARCHIVE", "").split(os.pathsep) if place]
+    if not any(Path(place).expanduser().is_dir() for place in places):
+        raise FileNotFoundError(
+            "--inplace replaces the committed copies, which show real scenes; set GEOSTACK_ARCHIVE "
+            f"to the folder that holds them (it is {os.pathsep.join(places) or 'not set'}), or "
+            "leave --inplace away to write into _build/notebooks"
+        )
 
+
+def _need_tools() -> None:
     missing = [name for name in ("jupytext", "nbclient", "ipykernel") if find_spec(name) is None]
     if missing:
         raise ModuleNotFoundError(
-            f"executing notebooks needs {', '.join(missing)}; pip install 'geostack[dev]'"
+            f"executing notebooks needs {', '.join(missing)}; pip install -e '.[dev]'"
         )
 
 
 async def _run_all(
-    sources: Sequence[Path], root: Path, scratch: Path | None, check: bool, jobs: int
+    sources: Sequence[Path], root: Path, folder: Path, check: bool, jobs: int
 ) -> list[Outcome]:
     free = asyncio.Semaphore(jobs)
     done = 0
@@ -105,7 +126,7 @@ async def _run_all(
             name = _name(source, root)
             if jobs == 1:
                 print(f"[{done + 1}/{len(sources)}] {name} ...", end=" ", flush=True)
-            outcome = await execute(source, root, scratch)
+            outcome = await execute(source, root, folder)
             if check:
                 outcome.faults = [*_committed_faults(source, root), *outcome.faults]
             done += 1
@@ -122,11 +143,11 @@ def _report(outcome: Outcome, label: str | None) -> None:
         print("    " + fault.replace("\n", "\n    "), flush=True)
 
 
-async def execute(source: Path, root: Path, scratch: Path | None = None) -> Outcome:
+async def execute(source: Path, root: Path, folder: Path) -> Outcome:
     """Execute one `.py` notebook in a fresh kernel and write its `.ipynb`.
 
-    With `scratch` the copy goes to the same relative place in that folder, also when a cell fails;
-    without, it replaces the one beside the source, only when every cell ran.
+    The copy goes to the same relative place in `folder`. Beside its source it is written only when
+    every cell ran, elsewhere always: a failed one is worth a look.
     """
     name = _name(source, root)
     began = time.perf_counter()
@@ -139,8 +160,7 @@ async def execute(source: Path, root: Path, scratch: Path | None = None) -> Outc
         pixels=sources_of_pixels(notebook),
         faults=failures or problems(notebook, read_source(source), root),
     )
-    if scratch is not None or not failures:
-        folder = root / "notebooks" if scratch is None else scratch
+    if not failures or folder != root / "notebooks":
         outcome.written = (folder / name).with_name(f"{source.stem}.ipynb")
         _write(notebook, outcome.written)
     outcome.seconds = time.perf_counter() - began
@@ -260,7 +280,7 @@ def _write(notebook: Any, path: Path) -> None:
 def _committed_faults(source: Path, root: Path) -> list[str]:
     committed = source.with_suffix(".ipynb")
     if not committed.exists():
-        return [f"there is no executed copy; make it with: geostack run {_name(source, root)}"]
+        return ["there is no executed copy; make it with: make notebooks-inplace"]
     return [
         f"the committed copy: {fault}"
         for fault in problems(read_executed(committed), read_source(source), root)
@@ -271,17 +291,10 @@ def _name(source: Path, root: Path) -> str:
     return str(source.relative_to(root / "notebooks").with_suffix(""))
 
 
-def _summarise(
-    outcomes: list[Outcome], root: Path, scratch: Path | None, check: bool, kept: bool, took: float
-) -> None:
+def _summarise(outcomes: list[Outcome], folder: Path, took: float) -> None:
     failed = [outcome.name for outcome in outcomes if outcome.faults]
     print(f"\n{len(outcomes) - len(failed)} of {len(outcomes)} notebooks are well, {took:.0f} s")
-    if scratch is None:
-        print(f"executed copies: {root / 'notebooks'}, NAME.ipynb beside each NAME.py")
-    elif kept:
-        print(f"executed copies: {scratch}; the repository's own were left alone")
-    elif check:
-        print("the executed copies were compared and thrown away; --out FOLDER keeps them")
+    print(f"executed copies: {folder}")
     by_line: dict[str, list[str]] = {}
     for outcome in outcomes:
         for line in outcome.pixels:
@@ -292,7 +305,23 @@ def _summarise(
         print(f"FAILED: {', '.join(failed)}")
 
 
-if __name__ == "__main__":
-    from geostack.cli import main as command
+def _cached() -> dict[Path, int]:
+    """Return the parts of the cache folder with their sizes in bytes."""
+    from geostack.cache import cache_entries
 
-    command(["run", *sys.argv[1:]])
+    return {entry.path: entry.size for entry in cache_entries()}
+
+
+def _tell_what_was_built(before: dict[Path, int]) -> None:
+    from geostack.cache import cache_folder
+    from geostack.sizes import format_size
+
+    grown = {path: size - before.get(path, 0) for path, size in _cached().items()}
+    new = {path: size for path, size in grown.items() if size > 0}
+    if new:
+        told = ", ".join(f"{path.name} {format_size(size)}" for path, size in new.items())
+        print(f"built into the cache folder {cache_folder()}: {told}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import nbformat.v4 as nbf
 import pytest
-
-from geostack.notebooks import find_root, find_sources, problems, sources_of_pixels
+from notebook_files import find_sources, problems, sources_of_pixels
 
 HERE = Path("/somewhere/clone")
 
@@ -126,14 +125,3 @@ def test_an_empty_tier_is_an_error(clone):
     (clone / "notebooks/catalog/01_intro.py").unlink()
     with pytest.raises(FileNotFoundError, match="catalog"):
         find_sources(clone, "catalog")
-
-
-def test_root_is_found_from_below(clone, monkeypatch):
-    monkeypatch.delenv("GEOSTACK_ROOT", raising=False)
-    assert find_root(clone / "notebooks" / "patching") == clone.resolve()
-
-
-def test_root_by_environment_must_be_a_clone(tmp_path, monkeypatch):
-    monkeypatch.setenv("GEOSTACK_ROOT", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match="GEOSTACK_ROOT must name a clone"):
-        find_root()

@@ -4,9 +4,8 @@ import base64
 import io
 
 import numpy as np
+from figure_palette import LARGE, with_palette
 from PIL import Image
-
-from geostack.figures import LARGE, with_palette
 
 
 def as_png(pixels):
