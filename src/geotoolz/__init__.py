@@ -24,11 +24,10 @@ _NAMES = {
         "Identity Const Lambda Sink ModelOp"
     ),
     "geotoolz.carrier": "GeoTensor",
-    "geotoolz.bands": "BandError",
+    "geotoolz.bands": "BandError SelectBands",
     "geotoolz.radiometry": (
-        "ToFloat32 DNToReflectance ReflectanceToDN ApplyOffset HarmonizeBaseline"
+        "ToFloat32 DNToReflectance ReflectanceToDN ApplyOffset HarmonizeBaseline TOAToBOA_DOS"
     ),
-    "geotoolz.haze": "TOAToBOA_DOS",
     "geotoolz.stretch": "PercentileClip MinMax Gamma",
     "geotoolz.indices": (
         "NormalizedDifference NDVI NDWI MNDWI NBR EVI SAVI NDMI NDSI BSI BAIS2 ARVI GNDVI NDRE "
@@ -39,7 +38,6 @@ _NAMES = {
         "SCL_WATER SCL_SNOW"
     ),
     "geotoolz.mask": "ApplyMask CombineMasks InvertMask MaskWhere",
-    "geotoolz.select": "SelectBands",
     "geotoolz.normalize": "StandardScale RobustScale PerBandStats",
     "geotoolz.augment": (
         "Compose RandomFlip RandomRotate90 BrightnessJitter ContrastJitter GaussianNoise "

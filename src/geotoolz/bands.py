@@ -16,7 +16,8 @@ from typing import Any, SupportsIndex, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from geotoolz.carrier import Raster, attrs_of, values_of
+from geotoolz.carrier import Raster, attrs_of, rewrap, values_of
+from pipekit import Operator
 
 Band = int | str
 """A band index, or a band's own or common name."""
@@ -249,3 +250,44 @@ def _aliases(name: str, product: str) -> tuple[str, ...]:
 
 def _listing(names: tuple[str, ...], count: int) -> str:
     return f"; its bands are {', '.join(names)}" if len(names) == count > 0 else ""
+
+
+def select_bands(raster: Raster, bands: Sequence[Band], axis: int = 0) -> Raster:
+    """Return the chosen bands (len(bands), H, W), in that order, copied.
+
+    - `raster`: (C, H, W), any dtype.
+    - `bands`: indices, or names as in `attrs["band_names"]`, which the result's names follow.
+
+    Raises IndexError or LookupError for a band that is not there, listing those that are.
+
+    >>> select_bands(np.arange(3)[:, None, None] * np.ones((3, 1, 2)), (2, 0))[:, 0, 0]
+    array([2., 0.])
+    """
+    if len(bands) == 0:
+        raise ValueError("bands must name at least one band, got none")
+    chosen = np.stack(take_bands(raster, bands, axis), axis)
+    names = band_names(raster)
+    if not names:
+        return rewrap(raster, chosen)
+    count = values_of(raster).shape[axis]
+    if len(names) != count:
+        raise stale_names(names, count)
+    picked = [names[band_index(raster, band, axis)] for band in bands]
+    return rewrap(raster, chosen, attrs={"band_names": picked})
+
+
+class SelectBands(Operator):
+    """Some bands of a raster, in the order asked for: `select_bands` as an operator.
+
+    >>> SelectBands((1,))(np.zeros((4, 2, 3))).shape
+    (1, 2, 3)
+    """
+
+    local = True
+
+    def __init__(self, bands: Sequence[Band], axis: int = 0) -> None:
+        self.bands = bands
+        self.axis = axis
+
+    def _apply(self, raster: Raster) -> Raster:
+        return select_bands(raster, self.bands, self.axis)

@@ -19,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 from georeader.geotensor import GeoTensor
 from numpy.typing import DTypeLike, NDArray
+from rasterio import Affine
 
 Raster = NDArray[Any]
 """A plain ndarray or a `GeoTensor` (which is an ndarray), bands first: (C, H, W)."""
@@ -114,13 +115,15 @@ def rewrap(
     drop: tuple[str, ...] = (),
     transform: Any = None,
     crs: Any = None,
+    move: Affine | None = None,
 ) -> Raster:
     """Give `values` the georeference of `raster`; a plain array stays plain.
 
     - `fill`: the result's nodata value; by default that of `raster`.
     - `attrs`: entries to add or replace in a copy of the attributes; `drop` names those to leave
       out.
-    - `transform`, `crs`: the result's own, where the operator moved the pixels.
+    - `transform`, `crs`: the result's own, where the operator resampled.
+    - `move`: where a pixel of the result was in the raster, as an affine map of (col, row).
 
     >>> from rasterio import Affine
     >>> tile = GeoTensor(np.ones((1, 2, 2)), Affine.scale(10, -10), "EPSG:32632")
@@ -132,9 +135,10 @@ def rewrap(
     merged = {**(raster.attrs or {}), **(attrs or {})}
     for name in drop:
         merged.pop(name, None)
+    place = raster.transform if transform is None else transform
     return GeoTensor(
         values,
-        raster.transform if transform is None else transform,
+        place if move is None else place * move,
         raster.crs if crs is None else crs,
         raster.fill_value_default if isinstance(fill, _Keep) else fill,
         merged,
@@ -208,3 +212,36 @@ def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     if result.kind != "f":
         raise ValueError(f"dtype must be a float type such as 'float32', got {result.name!r}")
     return result
+
+
+def crop(raster: Raster, row: int, col: int, rows: int, cols: int) -> Raster:
+    """Return the window of `rows` x `cols` pixels whose upper left pixel is (row, col); a copy.
+
+    Raises ValueError when the window reaches beyond the raster.
+
+    >>> crop(np.arange(9).reshape(3, 3), 1, 1, 2, 2)
+    array([[4, 5],
+           [7, 8]])
+    """
+    values = values_of(raster)
+    height, width = values.shape[-2:]
+    if row < 0 or col < 0 or row + rows > height or col + cols > width or min(rows, cols) < 1:
+        raise ValueError(
+            f"the window at (row, col) = {row, col} of {rows, cols} pixels is not inside "
+            f"a raster of {height, width} (rows, cols)"
+        )
+    out = values[..., row : row + rows, col : col + cols].copy()
+    return rewrap(raster, out, move=Affine.translation(col, row))
+
+
+def pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    """Return (rows, cols) from one number of pixels or a pair; ValueError unless positive.
+
+    >>> pair(3)
+    (3, 3)
+    """
+    both = tuple(np.atleast_1d(np.asarray(size)).tolist())
+    both = both * 2 if len(both) == 1 else both
+    if len(both) != 2 or not all(isinstance(each, int) and each >= 1 for each in both):
+        raise ValueError(f"size must be positive (rows, cols), got {size}")
+    return both

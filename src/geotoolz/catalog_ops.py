@@ -26,10 +26,10 @@ from geocatalog.build.assemble import FileRecord, assemble
 from geocatalog.build.raster import read_raster_record
 from geocatalog.table import CORE_COLUMNS
 from geopatcher.fingerprint import fingerprint
-from geotoolz.active import ActiveSampler, Picks
 from geotoolz.catalog_field import CatalogField, read_row
 from geotoolz.catalog_journal import Finished, RowJournal, name_of, stamps
 from geotoolz.catalog_run import Failure, RunReport, check_scheduler, run_rows
+from geotoolz.learn import ActiveSampler, Picks
 from pipekit import NotSerializableError, Operator
 
 __all__ = ["ActiveSampler", "CatalogField", "CatalogPipeline", "Picks", "RunReport", "read_row"]

@@ -1,15 +1,21 @@
-"""What colours a quantity is drawn in: colour-blind-safe maps, chosen by the quantity's name."""
+"""From values to colours: true colour, colour maps, and which map a quantity is drawn in."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geotoolz.bands import Band, check_band, take_bands
+from geotoolz.carrier import NAN, Raster, carry_nodata, fill_of, rewrap, values_of
 from geotoolz.cloud import SCL_CLASSES
+from geotoolz.stretch import check_gamma, check_percentiles, percentile_clip
+from pipekit import Operator
+
+RGB = ("red", "green", "blue")
 
 
 class Look(NamedTuple):
@@ -110,3 +116,160 @@ def lookup_table(name: str) -> NDArray[np.uint8]:
     result: NDArray[np.uint8] = np.rint(table * 255).astype(np.uint8)
     result.flags.writeable = False
     return result
+
+
+def to_rgb(
+    raster: Raster,
+    bands: Sequence[Band] = RGB,
+    stretch: tuple[float, float] | None = (2.0, 98.0),
+    limits: tuple[float, float] | None = None,
+    gamma: float = 1.0,
+) -> Raster:
+    """Return three bands as a picture, (3, H, W) float32 from 0 to 1, nodata as NaN.
+
+    - `bands`: red, green and blue, by index or name.
+    - `stretch`: percentiles to stretch each band between.
+    - `limits`: values to stretch all bands between instead, such as (0, 0.3) for reflectance, which
+      keeps the colours' balance and makes pictures comparable.
+    - `gamma`: above 1 brightens the dark parts.
+
+    >>> to_rgb(np.arange(12.0).reshape(3, 2, 2), bands=(2, 1, 0)).max()
+    np.float32(1.0)
+    """
+    _check_rgb(bands, stretch, limits, gamma)
+    picked = rewrap(raster, np.stack(take_bands(raster, bands)), drop=("band_names",))
+    if limits is None and stretch is not None:
+        picture = values_of(percentile_clip(picked, *stretch))
+    else:
+        low, high = limits or (0.0, 1.0)
+        values = values_of(picked)
+        picture = values.astype(np.float32)
+        np.subtract(picture, low, out=picture)
+        np.divide(picture, high - low, out=picture)
+        np.clip(picture, 0, 1, out=picture)
+        carry_nodata(picture, values, fill_of(picked))
+    if gamma != 1.0:
+        np.power(picture, 1.0 / gamma, out=picture)
+    attrs = {"band_names": list(RGB), "long_name": "colour"}
+    return rewrap(raster, picture, fill=NAN, attrs=attrs)
+
+
+def colormap(
+    raster: Raster, name: str = "viridis", vmin: float | None = None, vmax: float | None = None
+) -> Raster:
+    """Return one band in colours, (4, H, W) uint8: red, green, blue and opacity.
+
+    - `raster`: (H, W) or (1, H, W).
+    - `name`: of a matplotlib colour map.
+    - `vmin`, `vmax`: drawn in the first and the last colour; by default the least and greatest
+      valid value.
+
+    Nodata is transparent.
+
+    >>> colormap(np.array([[0.0, 1.0, np.nan]]), "gray", 0, 1)[:, 0].T.tolist()
+    [[0, 0, 0, 255], [255, 255, 255, 255], [0, 0, 0, 0]]
+    """
+    values = single_band(values_of(raster))
+    floats = values.astype(np.float32)
+    carry_nodata(floats, values, fill_of(raster))
+    valid = ~np.isnan(floats)
+    some = floats[valid] if vmin is None or vmax is None else floats[:0]
+    low = vmin if vmin is not None else float(some.min()) if some.size else 0.0
+    high = vmax if vmax is not None else float(some.max()) if some.size else 1.0
+    check_order(low, high)
+    span = high - low if high > low else 1.0
+    np.subtract(floats, low, out=floats)
+    np.multiply(floats, 255.0 / span, out=floats)
+    np.clip(floats, 0, 255, out=floats)
+    np.copyto(floats, 0, where=~valid)
+    index = np.rint(floats).astype(np.uint8)
+    out = np.empty((4, *values.shape), np.uint8)
+    out[:3] = np.moveaxis(lookup_table(name)[index], -1, 0)
+    out[3] = np.where(valid, 255, 0)
+    out[:3, ~valid] = 0
+    attrs = {"band_names": ["red", "green", "blue", "alpha"]}
+    return rewrap(raster, out, fill=None, attrs=attrs)
+
+
+def _check_rgb(
+    bands: Sequence[Band],
+    stretch: tuple[float, float] | None,
+    limits: tuple[float, float] | None,
+    gamma: float,
+) -> None:
+    if len(bands) != 3:
+        raise ValueError(f"a picture has three bands (red, green, blue), got {list(bands)}")
+    for band in bands:
+        check_band(band, "bands")
+    if limits is not None and not limits[0] < limits[1]:
+        raise ValueError(f"limits must be (low, high) with low < high, got {limits}")
+    if stretch is not None:
+        check_percentiles(*stretch)
+    check_gamma(gamma, "gamma")
+
+
+class ToRGB(Operator):
+    """Three bands as a picture: `to_rgb` as an operator.
+
+    >>> ToRGB(bands=(2, 1, 0), limits=(0.0, 0.3))(np.full((3, 2, 2), 0.15))[:, 0, 0]
+    array([0.5, 0.5, 0.5], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        bands: Sequence[Band] = RGB,
+        stretch: tuple[float, float] | None = (2.0, 98.0),
+        limits: tuple[float, float] | None = None,
+        gamma: float = 1.0,
+    ) -> None:
+        _check_rgb(bands, stretch, limits, gamma)
+        self.bands = bands
+        self.stretch = stretch
+        self.limits = limits
+        self.gamma = gamma
+
+    def _apply(self, raster: Raster) -> Raster:
+        return to_rgb(raster, self.bands, self.stretch, self.limits, self.gamma)
+
+
+class Colormap(Operator):
+    """One band in colours: `colormap` as an operator.
+
+    >>> Colormap("gray", 0.0, 1.0)(np.array([[1.0]]))[:, 0, 0].tolist()
+    [255, 255, 255, 255]
+    """
+
+    def __init__(
+        self, name: str = "viridis", vmin: float | None = None, vmax: float | None = None
+    ) -> None:
+        if vmin is not None and vmax is not None:
+            check_order(vmin, vmax)
+        lookup_table(name)
+        self.name = name
+        self.vmin = vmin
+        self.vmax = vmax
+
+    def _apply(self, raster: Raster) -> Raster:
+        return colormap(raster, self.name, self.vmin, self.vmax)
+
+
+def single_band(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the only band of (H, W) or (1, H, W); ValueError for any other shape.
+
+    >>> single_band(np.zeros((1, 2, 3))).shape
+    (2, 3)
+    """
+    if values.ndim == 3 and len(values) == 1:
+        return values[0]
+    if values.ndim != 2:
+        raise ValueError(f"expected one band, (H, W) or (1, H, W), got shape {values.shape}")
+    return values
+
+
+def check_order(low: float, high: float) -> None:
+    """Raise ValueError when `vmin` is above `vmax`.
+
+    >>> check_order(0.0, 1.0)
+    """
+    if low > high:
+        raise ValueError(f"vmin must not exceed vmax, got vmin={low}, vmax={high}")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rasterio import Affine
 from rasterio.crs import CRS
 
-from geotoolz.carrier import NAN, Raster, fill_of, rewrap, values_of
+from geotoolz.carrier import NAN, Raster, crop, fill_of, pair, rewrap, values_of
 from geotoolz.grid import (
     Bounds,
     GridLike,
@@ -27,7 +27,6 @@ from geotoolz.grid import (
 )
 from geotoolz.join import AlignAndStack, Mosaic, align_and_stack, mosaic
 from geotoolz.mask import check_fill
-from geotoolz.moves import crop, pair
 from geotoolz.vectors import Rasterize, Vectorize, rasterize, vectorize
 from geotoolz.warp import check_resampling, check_resolution, reproject, reproject_to, resample
 from pipekit import Operator

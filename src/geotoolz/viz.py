@@ -1,4 +1,4 @@
-"""Pictures: true colour, colour maps, and plots with map axes, units and a scale bar.
+"""Plots with map axes, units and a scale bar.
 
 `plot` draws any raster in one call: three bands as a picture, one band with a colour bar that says
 quantity and unit, a boolean mask and classes with a legend. Large rasters are averaged down before
@@ -7,150 +7,334 @@ they are drawn.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from geotoolz.bands import Band, check_band, take_bands
-from geotoolz.carrier import NAN, Raster, carry_nodata, fill_of, rewrap, values_of
-from geotoolz.colours import lookup_table
-from geotoolz.plotting import MAX_PIXELS, RGB, check_order, plot, quicklook, single_band
-from geotoolz.stretch import check_gamma, check_percentiles, percentile_clip
-from pipekit import Operator
+from geotoolz.bands import Band, band_index, band_names, take_bands
+from geotoolz.carrier import Raster, attrs_of, carry_nodata, fill_of, values_of
+from geotoolz.colours import (
+    MASK_COLOURS,
+    RGB,
+    Colormap,
+    Look,
+    ToRGB,
+    check_order,
+    class_colours,
+    colormap,
+    known_classes,
+    look_of,
+    single_band,
+    to_rgb,
+)  # fmt: skip
+from geotoolz.map_axes import Frame, dress_axes, map_frame
+from geotoolz.stretch import percentile_clip
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from geotoolz.io import PathLike
 
 __all__ = ["MAX_PIXELS", "RGB", "Colormap", "ToRGB", "colormap", "plot", "quicklook", "to_rgb"]
 
+MAX_PIXELS = 600_000
+"""How many pixels `plot` hands to matplotlib: more than a page shows, and figures stay small."""
 
-def to_rgb(
+_SHARP: Mapping[str, Any] = {"interpolation": "nearest", "origin": "upper"}
+
+
+def plot(
     raster: Raster,
-    bands: Sequence[Band] = RGB,
-    stretch: tuple[float, float] | None = (2.0, 98.0),
-    limits: tuple[float, float] | None = None,
-    gamma: float = 1.0,
-) -> Raster:
-    """Return three bands as a picture, (3, H, W) float32 from 0 to 1, nodata as NaN.
+    *,
+    ax: Axes | None = None,
+    band: Band | None = None,
+    title: str | None = None,
+    cmap: str | None = None,
+    vmin: float | None = None,
+    vmax: float | None = None,
+    label: str | None = None,
+    classes: Mapping[Any, Any] | None = None,
+    colorbar: bool = True,
+    legend: bool = True,
+    scale_bar: bool = True,
+    axes: str = "km",
+    max_pixels: int = MAX_PIXELS,
+) -> Axes:
+    """Draw a raster with map axes, a scale bar, and a colour bar or legend; return the axes.
 
-    - `bands`: red, green and blue, by index or name.
-    - `stretch`: percentiles to stretch each band between.
-    - `limits`: values to stretch all bands between instead, such as (0, 0.3) for reflectance, which
-      keeps the colours' balance and makes pictures comparable.
-    - `gamma`: above 1 brightens the dark parts.
+    - `raster`: (3, H, W) is drawn as a picture (0..1 as it is, anything else stretched); (H, W) or
+      (1, H, W) as one band; more bands as true colour when they are named, else name a `band`.
+    - `ax`: where; by default on a new figure.
+    - `band`: the one to draw.
+    - `cmap`, `vmin`, `vmax`: by default chosen for the quantity in `attrs["long_name"]`, with
+      limits at the 2nd and 98th percentile, about zero for a diverging map.
+    - `label`: of the colour bar; by default quantity and unit from the attributes.
+    - `classes`: id -> name, or (name, colour), for a map of classes with a legend. A band named
+      "SCL" has its classes; so has a boolean mask.
+    - `axes`: "km" (kilometres of the CRS, degrees if it is geographic), "map" (the CRS's own
+      units), "none".
+    - `max_pixels`: larger rasters are averaged down (classes: thinned) to about as many.
 
-    >>> to_rgb(np.arange(12.0).reshape(3, 2, 2), bands=(2, 1, 0)).max()
-    np.float32(1.0)
+    Nodata is left white. A raster whose `attrs["source"]` is "simulated" is marked as such.
+
+    >>> import matplotlib.pyplot as plt
+    >>> plt.switch_backend("agg")
+    >>> ax = plot(np.eye(3), title="diagonal")
+    >>> ax.get_title()
+    'diagonal'
+    >>> plt.close()
     """
-    _check_rgb(bands, stretch, limits, gamma)
-    picked = rewrap(raster, np.stack(take_bands(raster, bands)), drop=("band_names",))
-    if limits is None and stretch is not None:
-        picture = values_of(percentile_clip(picked, *stretch))
+    if axes not in ("km", "map", "none"):
+        raise ValueError(f"axes must be 'km', 'map' or 'none', got {axes!r}")
+    values, name, picture = _choose(raster, band)
+    frame = map_frame(raster, axes)
+    ax = ax or _new_axes(values.shape[-2:], frame.aspect)
+    classes = classes or (None if picture else _own_classes(raster, values, name))
+    if picture:
+        _draw_picture(ax, raster, values, frame, max_pixels)
+    elif classes:
+        _draw_classes(ax, values, class_colours(classes), frame, max_pixels, legend)
     else:
-        low, high = limits or (0.0, 1.0)
-        values = values_of(picked)
-        picture = values.astype(np.float32)
-        np.subtract(picture, low, out=picture)
-        np.divide(picture, high - low, out=picture)
-        np.clip(picture, 0, 1, out=picture)
-        carry_nodata(picture, values, fill_of(picked))
-    if gamma != 1.0:
-        np.power(picture, 1.0 / gamma, out=picture)
-    attrs = {"band_names": list(RGB), "long_name": "colour"}
-    return rewrap(raster, picture, fill=NAN, attrs=attrs)
+        floats = average_down(values, max_pixels, fill_of(raster))
+        image = _draw_band(ax, floats, frame, cmap, vmin, vmax, look_of(name))
+        if colorbar:
+            _add_colour_bar(ax, image, _label(raster, name) if label is None else label, floats)
+    dress_axes(ax, frame, scale_bar)
+    if attrs_of(raster).get("source") == "simulated":
+        _mark_simulated(ax)
+    if title is not None:
+        ax.set_title(title)
+    return ax
 
 
-def colormap(
-    raster: Raster, name: str = "viridis", vmin: float | None = None, vmax: float | None = None
-) -> Raster:
-    """Return one band in colours, (4, H, W) uint8: red, green, blue and opacity.
+def _mark_simulated(ax: Axes) -> None:
+    """Write into the map that its scene was not measured, so that no reader takes it for real."""
+    ax.text(
+        0.98,
+        0.985,
+        "simulated",
+        transform=ax.transAxes,
+        ha="right",
+        va="top",
+        size=8,
+        style="italic",
+        bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1.5},
+    )
 
-    - `raster`: (H, W) or (1, H, W).
-    - `name`: of a matplotlib colour map.
-    - `vmin`, `vmax`: drawn in the first and the last colour; by default the least and greatest
-      valid value.
 
-    Nodata is transparent.
+def quicklook(path: PathLike, max_pixels: int = MAX_PIXELS, **options: Any) -> Axes:
+    """Draw a file from its overviews, reading hardly more pixels than are shown; return the axes.
 
-    >>> colormap(np.array([[0.0, 1.0, np.nan]]), "gray", 0, 1)[:, 0].T.tolist()
-    [[0, 0, 0, 255], [255, 255, 255, 255], [0, 0, 0, 0]]
+    - `path`: anything rasterio opens.
+    - `options`: those of `plot`.
+
+    >>> import tempfile
+    >>> import matplotlib.pyplot as plt
+    >>> from geotoolz.io import write_cog
+    >>> from geotoolz.carrier import GeoTensor
+    >>> from rasterio import Affine
+    >>> plt.switch_backend("agg")
+    >>> tile = GeoTensor(np.ones((64, 64), "float32"), Affine(10, 0, 0, 0, -10, 640), "EPSG:32632")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     ax = quicklook(write_cog(tile, f"{folder}/tile.tif"), title="a tile")
+    >>> ax.get_xlabel()
+    'Easting (km)'
+    >>> plt.close()
     """
-    values = single_band(values_of(raster))
-    floats = values.astype(np.float32)
-    carry_nodata(floats, values, fill_of(raster))
-    valid = ~np.isnan(floats)
-    some = floats[valid] if vmin is None or vmax is None else floats[:0]
-    low = vmin if vmin is not None else float(some.min()) if some.size else 0.0
-    high = vmax if vmax is not None else float(some.max()) if some.size else 1.0
-    check_order(low, high)
-    span = high - low if high > low else 1.0
-    np.subtract(floats, low, out=floats)
-    np.multiply(floats, 255.0 / span, out=floats)
-    np.clip(floats, 0, 255, out=floats)
-    np.copyto(floats, 0, where=~valid)
-    index = np.rint(floats).astype(np.uint8)
-    out = np.empty((4, *values.shape), np.uint8)
-    out[:3] = np.moveaxis(lookup_table(name)[index], -1, 0)
-    out[3] = np.where(valid, 255, 0)
-    out[:3, ~valid] = 0
-    attrs = {"band_names": ["red", "green", "blue", "alpha"]}
-    return rewrap(raster, out, fill=None, attrs=attrs)
+    from geotoolz.io import read_overview
+
+    return plot(read_overview(path, max_pixels), max_pixels=max_pixels, **options)
 
 
-def _check_rgb(
-    bands: Sequence[Band],
-    stretch: tuple[float, float] | None,
-    limits: tuple[float, float] | None,
-    gamma: float,
+def _choose(raster: Raster, band: Band | None) -> tuple[NDArray[Any], str, bool]:
+    """Return the values to draw, the quantity's name, and whether they are a picture."""
+    values = values_of(raster)
+    names = band_names(raster)
+    title = str(attrs_of(raster).get("long_name", ""))
+    if values.size == 0:
+        raise ValueError(f"there are no pixels to draw in a raster of shape {values.shape}")
+    if band is not None:
+        (chosen,) = take_bands(raster, (band,))
+        own = names[band_index(raster, band)] if names else ""
+        return chosen, f"{own} {title}".strip(), False
+    if values.ndim == 2 or (values.ndim == 3 and len(values) == 1):
+        own = names[0] if len(names) == 1 and not title else title
+        return single_band(values), own, False
+    if values.ndim != 3:
+        raise ValueError(f"plot draws (H, W) or (C, H, W), got shape {values.shape}")
+    lowered = {name.lower() for name in names}
+    # Slicing leaves names behind, which then say nothing about the three bands.
+    if len(values) == 3 and not (len(names) == 3 and lowered >= {"b02", "b03", "b04"}):
+        return values, title, True
+    try:
+        return np.stack(take_bands(raster, RGB)), title, True
+    except LookupError:
+        raise ValueError(
+            f"plot draws one band or three, got {len(values)} "
+            f"({', '.join(names) or 'without names'}); name one as band=..."
+        ) from None
+
+
+def _own_classes(raster: Raster, values: NDArray[Any], name: str) -> Mapping[Any, Any] | None:
+    """Return the classes of a boolean mask, or of a band known by its name."""
+    if values.dtype == np.bool_:
+        marked = str(attrs_of(raster).get("long_name") or "masked")
+        other = "kept" if marked == "dropped" else f"not {marked}"
+        return {0: (other, MASK_COLOURS[0]), 1: (marked, MASK_COLOURS[1])}
+    return known_classes(name) if values.dtype.kind in "iu" else None
+
+
+def _label(raster: Raster, name: str) -> str:
+    attrs = attrs_of(raster)
+    units = attrs.get("units")
+    quantity = name or str(attrs.get("long_name", ""))
+    return f"{quantity} ({units})" if units else quantity
+
+
+def _draw_picture(
+    ax: Axes, raster: Raster, values: NDArray[Any], frame: Frame, max_pixels: int
 ) -> None:
-    if len(bands) != 3:
-        raise ValueError(f"a picture has three bands (red, green, blue), got {list(bands)}")
-    for band in bands:
-        check_band(band, "bands")
-    if limits is not None and not limits[0] < limits[1]:
-        raise ValueError(f"limits must be (low, high) with low < high, got {limits}")
-    if stretch is not None:
-        check_percentiles(*stretch)
-    check_gamma(gamma, "gamma")
+    small = average_down(values, max_pixels, fill_of(raster))
+    with np.errstate(invalid="ignore"):
+        ready = np.nanmin(small, initial=0.0) >= 0 and np.nanmax(small, initial=0.0) <= 1
+    if values.dtype == np.uint8:
+        small = small / np.float32(255)
+    elif not ready or attrs_of(raster).get("long_name") == "reflectance":
+        # Land reflects some 5 to 30 %: unstretched, a picture of it is nearly black.
+        small = values_of(percentile_clip(small, 2, 98))
+    opaque = ~np.isnan(small).any(axis=0)
+    rgba = np.dstack([*np.nan_to_num(small), opaque.astype(np.float32)])
+    ax.imshow(rgba, extent=frame.extent, **_SHARP)
 
 
-class ToRGB(Operator):
-    """Three bands as a picture: `to_rgb` as an operator.
+def _draw_classes(
+    ax: Axes,
+    values: NDArray[Any],
+    classes: Mapping[int, tuple[str, str]],
+    frame: Frame,
+    max_pixels: int,
+    legend: bool,
+) -> None:
+    from matplotlib.colors import to_rgba
+    from matplotlib.patches import Patch
 
-    >>> ToRGB(bands=(2, 1, 0), limits=(0.0, 0.3))(np.full((3, 2, 2), 0.15))[:, 0, 0]
-    array([0.5, 0.5, 0.5], dtype=float32)
+    small = average_down(values, max_pixels, None, average=False)
+    rgba = np.zeros((*small.shape, 4), np.float32)
+    shown = []
+    for key, (name, colour) in classes.items():
+        here = small == key
+        if here.any():
+            rgba[here] = to_rgba(colour)
+            shown.append(Patch(facecolor=colour, edgecolor="#808080", linewidth=0.5, label=name))
+    ax.imshow(rgba, extent=frame.extent, **_SHARP)
+    if legend and shown:
+        ax.legend(
+            handles=shown, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=8
+        )
+
+
+def _draw_band(
+    ax: Axes,
+    floats: NDArray[Any],
+    frame: Frame,
+    cmap: str | None,
+    vmin: float | None,
+    vmax: float | None,
+    look: Look,
+) -> Any:
+    low, high = _limits(floats, vmin, vmax, look.diverging and cmap is None)
+    colours = cmap or look.cmap
+    return ax.imshow(floats, cmap=colours, vmin=low, vmax=high, extent=frame.extent, **_SHARP)
+
+
+def _limits(
+    floats: NDArray[Any], vmin: float | None, vmax: float | None, about_zero: bool
+) -> tuple[float, float]:
+    valid = floats[np.isfinite(floats)]
+    low, high = np.percentile(valid, (2, 98)) if valid.size else (0.0, 1.0)
+    if about_zero and vmin is None and vmax is None:
+        reach = max(abs(low), abs(high)) or 1.0
+        return -reach, reach
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    low = float(low) if vmin is None else vmin
+    high = float(high) if vmax is None else vmax
+    check_order(low, high)
+    return low, high
+
+
+def _new_axes(shape: tuple[int, ...], aspect: float) -> Axes:
+    import matplotlib.pyplot as plt
+
+    height, width = shape
+    ratio = height * aspect / max(width, 1)
+    # Between a broad and a tall page, whatever the scene's shape.
+    size = (7.0, max(2.5, min(7.0 * ratio, 8.0)))
+    if ratio > 8.0 / 7.0:
+        size = (max(3.5, 8.0 / ratio + 1.8), 8.0)
+    _, ax = plt.subplots(figsize=size, layout="constrained")
+    return ax
+
+
+def _add_colour_bar(ax: Axes, image: Any, label: str, floats: NDArray[Any]) -> None:
+    valid = floats[np.isfinite(floats)]
+    limits = image.get_clim()
+    below = bool(valid.size and valid.min() < limits[0])
+    above = bool(valid.size and valid.max() > limits[1])
+    extend = {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[below, above]
+    # An inset is as tall as the map itself, whatever the shape of the axes it shares a figure with.
+    height, width = floats.shape
+    thickness = min(max(0.03 * (height / width) ** 0.5, 0.025), 0.08)
+    inset = ax.inset_axes((1.02, 0.0, thickness, 1.0))
+    bar = ax.figure.colorbar(image, cax=inset, extend=extend)
+    bar.set_label(label)
+    bar.ax.tick_params(labelsize=8)
+
+
+def average_down(
+    values: NDArray[Any],
+    max_pixels: int,
+    fill: float | int | None = None,
+    *,
+    average: bool = True,
+) -> NDArray[Any]:
+    """Return the raster with about `max_pixels` pixels at most.
+
+    - `values`: (..., H, W), a plain array.
+    - `average`: means of square blocks, as float32 with nodata as NaN, where a block is nodata only
+      when all of it is; otherwise every n-th pixel in the array's own dtype (for classes).
+
+    Rows and columns that fill no whole block are averaged among themselves.
+
+    >>> average_down(np.arange(16.0).reshape(4, 4), 4).tolist()
+    [[2.5, 4.5], [10.5, 12.5]]
     """
-
-    def __init__(
-        self,
-        bands: Sequence[Band] = RGB,
-        stretch: tuple[float, float] | None = (2.0, 98.0),
-        limits: tuple[float, float] | None = None,
-        gamma: float = 1.0,
-    ) -> None:
-        _check_rgb(bands, stretch, limits, gamma)
-        self.bands = bands
-        self.stretch = stretch
-        self.limits = limits
-        self.gamma = gamma
-
-    def _apply(self, raster: Raster) -> Raster:
-        return to_rgb(raster, self.bands, self.stretch, self.limits, self.gamma)
+    if max_pixels < 1:
+        raise ValueError(f"max_pixels must be positive, got {max_pixels}")
+    height, width = values.shape[-2:]
+    step = max(1, math.ceil(math.sqrt(height * width / max_pixels)))
+    if not average:
+        # The middle of each block, so that the picture isn't shifted.
+        half = min(step // 2, height - 1, width - 1)
+        return values[..., half::step, half::step] if step > 1 else values
+    if step == 1:
+        out = values.astype(np.float32)
+        carry_nodata(out, values, fill)
+        return out
+    rows = [values[..., start : start + step, :] for start in range(0, height, step)]
+    return np.stack([_average_rows(block, step, fill) for block in rows], axis=-2)
 
 
-class Colormap(Operator):
-    """One band in colours: `colormap` as an operator.
-
-    >>> Colormap("gray", 0.0, 1.0)(np.array([[1.0]]))[:, 0, 0].tolist()
-    [255, 255, 255, 255]
-    """
-
-    def __init__(
-        self, name: str = "viridis", vmin: float | None = None, vmax: float | None = None
-    ) -> None:
-        if vmin is not None and vmax is not None:
-            check_order(vmin, vmax)
-        lookup_table(name)
-        self.name = name
-        self.vmin = vmin
-        self.vmax = vmax
-
-    def _apply(self, raster: Raster) -> Raster:
-        return colormap(raster, self.name, self.vmin, self.vmax)
+def _average_rows(block: NDArray[Any], step: int, fill: float | int | None) -> NDArray[np.float32]:
+    """Average a strip of rows to a single row of blocks; memory stays that of the strip."""
+    floats = block.astype(np.float32)
+    carry_nodata(floats, block, fill)
+    valid = ~np.isnan(floats)
+    starts = np.arange(0, block.shape[-1], step)
+    total = np.add.reduceat(np.where(valid, floats, 0).sum(axis=-2), starts, axis=-1)
+    count = np.add.reduceat(valid.sum(axis=-2, dtype=np.int32), starts, axis=-1)
+    mean = total / np.maximum(count, 1)
+    return np.where(count > 0, mean, np.nan).astype(np.float32)

@@ -8,6 +8,7 @@ from georeader.geotensor import GeoTensor
 from rasterio import Affine
 
 import geotoolz as gz
+from geotoolz.augment import flip, rotate90
 
 SINGLE = [
     gz.RandomFlip(),
@@ -314,3 +315,32 @@ def test_an_empty_chip_stays_an_empty_chip():
     empty = np.zeros((3, 0, 4), "float32")
     for op in (gz.SimulatedClouds(), gz.GaussianNoise(), gz.ContrastJitter(), gz.RandomFlip()):
         assert op(empty, seed=0).shape == empty.shape
+
+
+@pytest.mark.parametrize("horizontal", [False, True])
+@pytest.mark.parametrize("vertical", [False, True])
+def test_flips_keep_every_pixel_in_its_place(tile, at_point, centres, horizontal, vertical):
+    moved = flip(tile, horizontal=horizontal, vertical=vertical)
+    for x, y in centres(tile):
+        assert np.array_equal(at_point(moved, x, y), at_point(tile, x, y))
+    assert not np.shares_memory(moved, tile)
+
+
+@pytest.mark.parametrize("turns", [-1, 0, 1, 2, 3, 4, 7])
+def test_quarter_turns_keep_every_pixel_in_its_place(tile, at_point, centres, turns):
+    moved = rotate90(tile, turns)
+    assert moved.shape == ((3, 7, 5) if turns % 2 else (3, 5, 7))
+    for x, y in centres(tile):
+        assert np.array_equal(at_point(moved, x, y), at_point(tile, x, y))
+    assert np.array_equal(moved.values, np.rot90(tile.values, turns, axes=(1, 2)))
+    assert not np.shares_memory(moved, tile)
+
+
+def test_four_quarter_turns_and_two_flips_are_nothing(tile):
+    around = tile
+    for _ in range(4):
+        around = rotate90(around)
+    assert np.array_equal(around.values, tile.values)
+    assert around.transform.almost_equals(tile.transform)
+    back = flip(flip(tile, horizontal=True), horizontal=True)
+    assert back.transform.almost_equals(tile.transform)

@@ -8,6 +8,7 @@ from rasterio import Affine
 
 from geotoolz.carrier import (
     as_float,
+    crop,
     fill_mask,
     fill_of,
     float_dtype,
@@ -110,3 +111,16 @@ def test_floats_are_not_copied_when_they_already_are():
 def test_a_dtype_that_is_no_float_is_refused(dtype):
     with pytest.raises(ValueError, match="must be a float type"):
         float_dtype(dtype)
+
+
+def test_crops_keep_every_pixel_in_its_place(tile, at_point, centres):
+    cut = crop(tile, 1, 2, 3, 4)
+    assert cut.shape == (3, 3, 4)
+    for x, y in centres(cut):
+        assert np.array_equal(at_point(cut, x, y), at_point(tile, x, y))
+
+
+@pytest.mark.parametrize("window", [(-1, 0, 2, 2), (0, 0, 6, 2), (4, 6, 1, 2), (0, 0, 0, 2)])
+def test_a_window_outside_is_refused(tile, window):
+    with pytest.raises(ValueError, match=r"is not inside a raster of \(5, 7\)"):
+        crop(tile, *window)

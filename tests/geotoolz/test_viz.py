@@ -1,97 +1,248 @@
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from georeader.geotensor import GeoTensor
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
+from matplotlib.colors import to_rgba
 from rasterio import Affine
 
 import geotoolz as gz
+from geotoolz.viz import average_down
 
-quick = settings(max_examples=40)
+GRID = Affine(10, 0, 500_000, 0, -10, 5_000_000)
+
+
+@pytest.fixture(autouse=True)
+def _closed_figures():
+    plt.switch_backend("agg")
+    yield
+    plt.close("all")
 
 
 def geo(values, fill=np.nan, **attrs):
-    return GeoTensor(np.asarray(values), Affine.identity(), "EPSG:32632", fill, attrs)
+    return GeoTensor(np.asarray(values), GRID, "EPSG:32632", fill, attrs)
 
 
-def test_true_colour_finds_its_bands(bolzano):
-    picture = gz.ToRGB()(bolzano)
-    assert picture.shape == (3, 705, 935)
-    assert picture.dtype == np.float32
-    assert picture.attrs["band_names"] == ["red", "green", "blue"]
-    by_index = gz.ToRGB(bands=(2, 1, 0))(bolzano)
-    assert np.array_equal(picture.values, by_index.values, equal_nan=True)
-    valid = picture.values[np.isfinite(picture.values)]
-    assert (valid.min(), valid.max()) == (0, 1)
+def ramp(rows=20, cols=30):
+    return np.linspace(-0.2, 0.8, rows * cols).reshape(rows, cols).astype("float32")
 
 
-def test_limits_are_shared_by_the_bands_and_make_pictures_comparable():
-    values = np.array([[[0.0, 0.15]], [[0.3, 0.6]], [[-0.1, 0.075]]])
-    result = gz.ToRGB((0, 1, 2), limits=(0.0, 0.3))(values)
-    np.testing.assert_allclose(result[:, 0], [[0, 0.5], [1, 1], [0, 0.25]], atol=1e-6)
-    brighter = gz.ToRGB((0, 1, 2), limits=(0.0, 0.3), gamma=2.0)(values)
-    np.testing.assert_allclose(brighter, np.sqrt(result), atol=1e-6)
+def image_of(ax):
+    (image,) = ax.images
+    return image
 
 
-def test_without_a_stretch_values_are_only_clipped():
-    values = np.array([[[-0.5, 0.25, 2.0]]] * 3)
-    assert gz.ToRGB((0, 1, 2), stretch=None)(values)[0, 0].tolist() == [0, 0.25, 1]
+def bar_of(ax):
+    return next((child for child in ax.child_axes), None)
 
 
-def test_nodata_stays_nan_in_a_picture():
-    digital = geo(np.array([[[0, 1000, 3000]]] * 3, "uint16"), fill=0)
-    for op in (gz.ToRGB((0, 1, 2)), gz.ToRGB((0, 1, 2), limits=(0, 3000))):
-        assert np.isnan(op(digital).values[:, 0, 0]).all()
-        assert np.isfinite(op(digital).values[:, 0, 1:]).all()
+def legend_of(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
-def test_picture_mistakes_are_named(bolzano):
-    with pytest.raises(ValueError, match="three bands"):
-        gz.ToRGB((0, 1))
-    with pytest.raises(ValueError, match="limits must be"):
-        gz.ToRGB(limits=(1, 0))
-    with pytest.raises(LookupError, match="no band 'swir1'; its bands are B02, B03, B04, B08"):
-        gz.ToRGB(("swir1", "nir", "red"))(bolzano)
+def test_one_band_has_a_title_units_and_a_colour_bar():
+    ax = gz.plot(geo(ramp(), long_name="height", units="m"), title="Hills")
+    assert ax.get_title() == "Hills"
+    assert bar_of(ax).get_ylabel() == "height (m)"
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("Easting (km)", "Northing (km)")
+    assert image_of(ax).get_extent() == [500.0, 500.3, 4999.8, 5000.0]
+    np.testing.assert_allclose(image_of(ax).get_array(), ramp())
 
 
-@quick
-@given(arrays(np.float32, (3, 4), elements=st.floats(-2, 2, width=32)))
-def test_colours_are_matplotlib_s(values):
-    result = gz.Colormap("viridis", -1.0, 1.0)(values)
-    expected = mpl.colormaps["viridis"](np.clip((values.astype(float) + 1) / 2, 0, 1), bytes=True)
-    assert result.shape == (4, 3, 4)
-    assert result.dtype == np.uint8
-    # matplotlib rounds down to one of 256 colours, we to the nearest.
-    assert np.abs(np.moveaxis(result, 0, -1).astype(int) - expected).max() <= 4
+def test_the_scale_bar_is_as_long_as_it_says():
+    ax = gz.plot(geo(ramp()))
+    (text,) = ax.texts
+    (line,) = ax.lines
+    assert text.get_text() == "50 m"
+    share = np.ptp(line.get_xdata())
+    assert share * 300 == pytest.approx(50)
+    assert ax.get_xlim() == (500.0, 500.3)
 
 
-def test_limits_come_from_the_valid_values():
-    result = gz.Colormap("gray")(geo(np.array([[0, 10, 20]], "uint16"), fill=0))
-    assert result.values[0].tolist() == [[0, 0, 255]]
-    assert result.values[3].tolist() == [[0, 255, 255]]
-    assert gz.Colormap("gray")(np.full((1, 2), np.nan)).sum() == 0
-    assert gz.Colormap("gray")(np.full((1, 2), 3.0))[3].all()
+def test_a_vegetation_index_diverges_about_zero():
+    ax = gz.plot(geo(ramp(), long_name="NDVI"))
+    low, high = image_of(ax).get_clim()
+    assert image_of(ax).get_cmap().name == "BrBG"
+    assert low == -high
 
 
-def test_colour_map_mistakes_are_named_when_the_operator_is_made():
-    with pytest.raises(ValueError, match="no colour map 'grey2'"):
-        gz.Colormap("grey2")
+def test_colours_and_limits_may_be_chosen():
+    ax = gz.plot(geo(ramp(), long_name="NDVI"), cmap="magma", vmin=0, vmax=0.5, label="greenness")
+    assert image_of(ax).get_clim() == (0, 0.5)
+    assert image_of(ax).get_cmap().name == "magma"
+    assert bar_of(ax).get_ylabel() == "greenness"
     with pytest.raises(ValueError, match="vmin must not exceed vmax"):
-        gz.Colormap("gray", 1.0, 0.0)
-    with pytest.raises(ValueError, match=r"expected one band, .* got shape \(2, 3, 3\)"):
-        gz.Colormap("gray")(np.zeros((2, 3, 3)))
+        gz.plot(ramp(), vmin=1, vmax=0)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"stretch": (98, 2)}, "percentiles must satisfy"),
-        ({"gamma": 0}, "gamma must be a positive number"),
-        ({"limits": (1, 0)}, "low < high"),
-    ],
-)
-def test_a_picture_s_options_are_checked_when_it_is_made(options, message):
-    with pytest.raises(ValueError, match=message):
-        gz.ToRGB((0, 1, 2), **options)
+def test_nodata_is_not_drawn_and_does_not_count():
+    values = np.full((4, 4), 100, "uint16")
+    values[0] = 0
+    ax = gz.plot(geo(values, fill=0))
+    drawn = image_of(ax).get_array()
+    assert np.isnan(drawn[0]).all() or np.ma.getmaskarray(drawn)[0].all()
+    assert image_of(ax).get_clim() == (99.5, 100.5)
+    assert gz.plot(geo(np.full((4, 4), np.nan))).images
+
+
+def test_three_bands_are_a_picture():
+    picture = np.random.default_rng(0).random((3, 20, 30)).astype("float32")
+    picture[:, 0] = np.nan
+    ax = gz.plot(geo(picture))
+    drawn = image_of(ax).get_array()
+    assert drawn.shape == (20, 30, 4)
+    np.testing.assert_allclose(drawn[1:, :, :3], np.moveaxis(picture, 0, -1)[1:])
+    assert (drawn[0, :, 3] == 0).all()
+    assert bar_of(ax) is None
+
+
+def test_reflectances_and_numbers_are_stretched_into_a_picture(bolzano):
+    for raster in (bolzano, gz.DNToReflectance()(bolzano)):
+        drawn = image_of(gz.plot(raster)).get_array()
+        assert drawn[..., :3].min() == 0
+        assert drawn[..., :3].max() == 1
+        assert 0.1 < drawn[..., :3].mean() < 0.8
+
+
+def test_bytes_are_a_picture_as_they_are():
+    drawn = image_of(gz.plot(np.full((3, 4, 4), 51, "uint8"))).get_array()
+    np.testing.assert_allclose(drawn[..., :3], 0.2)
+
+
+def test_a_band_is_named_on_its_bar(bolzano):
+    ax = gz.plot(gz.DNToReflectance()(bolzano), band="nir")
+    assert bar_of(ax).get_ylabel() == "B08 reflectance"
+    assert image_of(ax).get_cmap().name == "gray"
+
+
+def test_many_bands_without_colours_need_a_name():
+    with pytest.raises(ValueError, match=r"got 2 \(B11, B12\); name one as band="):
+        gz.plot(geo(np.zeros((2, 4, 4)), band_names=["B11", "B12"]))
+    with pytest.raises(ValueError, match="plot draws"):
+        gz.plot(np.zeros((2, 3, 4, 4)))
+    with pytest.raises(ValueError, match="no pixels to draw"):
+        gz.plot(np.zeros((0, 4)))
+
+
+def test_a_mask_has_a_legend_for_both_its_values():
+    mask = np.zeros((4, 4), bool)
+    mask[0] = True
+    ax = gz.plot(geo(mask, long_name="burnt"))
+    assert legend_of(ax) == ["not burnt", "burnt"]
+    assert image_of(ax).get_array()[0, 0].tolist() == pytest.approx(to_rgba("#d55e00"))
+    assert bar_of(ax) is None
+    assert legend_of(gz.plot(gz.MaskFromSCL()(geo(np.array([[9, 4]], "uint8"), fill=None)))) == [
+        "kept",
+        "dropped",
+    ]
+
+
+def test_the_scene_classification_knows_its_classes(bolzano_scl):
+    scl = geo(bolzano_scl.values[0], fill=0, long_name="SCL")
+    labels = legend_of(gz.plot(scl))
+    assert {"vegetation", "bare soil", "water"} <= set(labels)
+    assert "thin cirrus" not in labels
+    named = geo(bolzano_scl.values, fill=0, band_names=["SCL"])
+    assert legend_of(gz.plot(named)) == labels
+
+
+def test_classes_given_by_hand():
+    ax = gz.plot(geo(np.array([[0, 1], [2, 2]])), classes={0: "water", 2: ("forest", "#009e73")})
+    assert legend_of(ax) == ["water", "forest"]
+    drawn = image_of(ax).get_array()
+    assert drawn[1, 0].tolist() == pytest.approx(to_rgba("#009e73"))
+    assert drawn[0, 1, 3] == 0
+    assert gz.plot(geo(np.array([[0]])), classes={0: "water"}, legend=False).get_legend() is None
+
+
+def test_big_rasters_are_averaged_before_they_are_drawn():
+    ax = gz.plot(np.ones((3935, 1599), "float32"))
+    drawn = image_of(ax).get_array()
+    assert drawn.size <= 600_000
+    assert image_of(ax).get_extent() == [0, 1599, 3935, 0]
+    assert gz.plot(np.ones((100, 100)), max_pixels=400).images[0].get_array().shape == (20, 20)
+
+
+def test_axes_may_be_given_or_made_or_left_out():
+    _, ax = plt.subplots()
+    assert gz.plot(ramp(), ax=ax) is ax
+    bare = gz.plot(geo(ramp()), axes="none", scale_bar=False, colorbar=False)
+    assert len(bare.get_xticks()) == 0
+    assert not bare.lines
+    assert bar_of(bare) is None
+    with pytest.raises(ValueError, match="axes must be 'km', 'map' or 'none'"):
+        gz.plot(ramp(), axes="miles")
+
+
+@pytest.mark.parametrize("shape", [(10, 400), (400, 10), (3, 3)])
+def test_figures_fit_a_page_whatever_the_scene(shape):
+    ax = gz.plot(geo(np.random.default_rng(0).random(shape)))
+    width, height = ax.figure.get_size_inches()
+    assert 3 <= width <= 8
+    assert 2 <= height <= 8
+    ax.figure.canvas.draw()
+
+
+def test_flipped_and_turned_chips_can_be_drawn():
+    for op in (gz.RandomFlip(1, 0), gz.RandomRotate90(1.0)):
+        gz.plot(op(geo(ramp()), seed=0)).figure.canvas.draw()
+
+
+def test_a_file_is_drawn_from_its_overviews(shared_data):
+    (path,) = (shared_data / "archive" / "cop-dem-glo-30").glob("*/*.tif")
+    ax = gz.quicklook(path, title="Sao Tome", label="elevation (m)", cmap="cividis")
+    assert image_of(ax).get_array().size <= 600_000
+    assert ax.get_xlabel() == "Longitude (°)"
+    assert mpl.colormaps["cividis"].name == image_of(ax).get_cmap().name
+
+
+def test_three_bands_of_a_slice_are_drawn_in_their_order():
+    names = ["B02", "B03", "B04", "B08"]
+    values = np.random.default_rng(0).random((4, 6, 6))
+    scene = GeoTensor(
+        values, Affine(10, 0, 0, 0, -10, 0), "EPSG:32632", np.nan, {"band_names": names}
+    )
+    ax = gz.plot(scene[:3])
+    drawn = np.asarray(ax.images[0].get_array())[..., :3]
+    np.testing.assert_allclose(drawn, np.moveaxis(values[:3], 0, -1), atol=0.01)
+    plt.close(ax.figure)
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 400))
+def test_blocks_are_averaged_to_the_very_edge(rows, cols, max_pixels):
+    values = np.random.default_rng(rows * cols).random((2, rows, cols))
+    values[values < 0.1] = np.nan
+    small = average_down(values, max_pixels)
+    step = next(n for n in range(1, 99) if rows * cols <= n * n * max_pixels)
+    assert small.shape == (2, -(-rows // step), -(-cols // step))
+    for band in range(2):
+        for i, j in np.ndindex(small.shape[1:]):
+            block = values[band, i * step : (i + 1) * step, j * step : (j + 1) * step]
+            expected = np.nan if np.isnan(block).all() else np.nanmean(block)
+            assert small[band, i, j] == pytest.approx(expected, nan_ok=True, rel=1e-5)
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 400))
+def test_classes_are_thinned_not_averaged(rows, cols, max_pixels):
+    classes = np.random.default_rng(0).integers(0, 2, (rows, cols)) * 7
+    small = average_down(classes, max_pixels, average=False)
+    assert small.dtype == classes.dtype
+    assert set(np.unique(small)) <= {0, 7}
+    assert small.size >= 1
+
+
+def test_sizes():
+    assert average_down(np.zeros((3935, 1599)), 600_000).size <= 600_000
+    assert average_down(np.zeros((10, 10), "uint16"), 100).dtype == np.float32
+    with pytest.raises(ValueError, match="max_pixels must be positive"):
+        average_down(np.zeros((2, 2)), 0)
+
+
+def test_nodata_is_left_out_of_the_mean():
+    values = np.array([[0, 10], [20, 30]], "uint16")
+    assert average_down(values, 1, 0).tolist() == [[20]]
+    assert np.isnan(average_down(np.zeros((2, 2), "uint16"), 1, 0)).all()

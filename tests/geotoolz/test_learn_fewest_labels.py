@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from geotoolz.active import ActiveSampler
+from geotoolz.learn import ActiveSampler
 
 SEEDS = range(20)
 SIDE, FIRST, BATCH, ROUNDS = 96, 10, 5, 6

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rasterio import Affine
 
-from geotoolz.plot_axes import map_frame, nice_length
+from geotoolz.map_axes import map_frame, nice_length
 
 
 def at(crs, transform=None, shape=(20, 30)):
