@@ -1,15 +1,17 @@
-"""The constructor arguments of an axis or a patcher, written as JSON and read back."""
+"""Axes and patchers as values: their constructor's arguments are their config."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from geopatcher.patch import PatchError
+from pipekit.registry import ConfigError, Registry, UntrustedOperatorError
+from pipekit.serialize import Limits, decode
 
 _KINDS: dict[str, type[Configured]] = {}
 
@@ -17,14 +19,23 @@ _KINDS: dict[str, type[Configured]] = {}
 class Configured:
     """A frozen dataclass whose fields are its config.
 
-    Subclasses are dataclasses; `repr` and `==` come with the dataclass. Every subclass can be
-    built again by `from_config`, which knows the classes that were defined and imports nothing.
+    Subclasses are dataclasses; `repr` and `==` come with the dataclass. `pipekit.to_config` and
+    `pipekit.from_config` write and read it exactly, as they do operators. `get_config` is the same
+    as plain JSON for people to read, and `from_config` takes either form.
 
+    Examples
+    --------
     >>> from geopatcher import SpatialRegularStride
     >>> config = SpatialRegularStride(192).get_config()
     >>> config, SpatialRegularStride.from_config(config)
     ({'step': [192, 192]}, SpatialRegularStride(step=(192, 192)))
+    >>> from pipekit import from_config, to_config
+    >>> from_config(to_config(SpatialRegularStride(192)))
+    SpatialRegularStride(step=(192, 192))
     """
+
+    forbid_in_yaml: ClassVar[bool] = False
+    """True for what holds a function, which no config carries."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -39,18 +50,38 @@ class Configured:
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments by name as plain JSON values.
 
-        Nested axes are `{"class": name, "config": {...}}`. Raises `PatchError` for what has no
-        JSON form, such as a function.
+        Nested axes are `{"class": name, "config": {...}}`.
+
+        Raises
+        ------
+        PatchError
+            An argument has no JSON form, such as a function.
         """
         return {
-            name: _write(value, f"{type(self).__name__}.{name}")
+            name: _plain(value, f"{type(self).__name__}.{name}")
             for name, value in self._config_values().items()
         }
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Build the object that `get_config` described."""
-        return cls(**{name: _read(value) for name, value in config.items()})
+        """Build the object that `get_config` described, of the axes that were defined.
+
+        Raises
+        ------
+        PatchError
+            The config names a class that is not defined here, or arguments that are refused.
+        """
+        known = Registry(kind for kind in _KINDS.values() if not kind.forbid_in_yaml)
+        try:
+            return cls(**decode(dict(config), known, Limits()))
+        except UntrustedOperatorError as error:
+            named = str(error).partition(" is not in the registry")[0]
+            names = ", ".join(known.names())
+            raise PatchError(
+                f"{named}, which is not defined here; known classes: {names}"
+            ) from None
+        except ConfigError as error:
+            raise PatchError(str(error)) from error
 
     def _config_values(self) -> dict[str, Any]:
         """Return the arguments themselves, by name."""
@@ -61,7 +92,7 @@ class Configured:
         }
 
 
-def _write(value: Any, where: str) -> Any:
+def _plain(value: Any, where: str) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, bool | int | float | str):
@@ -69,9 +100,9 @@ def _write(value: Any, where: str) -> Any:
     if isinstance(value, Configured):
         return {"class": type(value).__name__, "config": value.get_config()}
     if isinstance(value, Mapping):
-        return {str(key): _write(item, where) for key, item in value.items()}
+        return {str(key): _plain(item, where) for key, item in value.items()}
     if isinstance(value, list | tuple | range | np.ndarray):
-        return [_write(item, where) for item in value]
+        return [_plain(item, where) for item in value]
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     try:
@@ -81,19 +112,3 @@ def _write(value: Any, where: str) -> Any:
             f"{where} holds a {type(value).__name__}, which has no JSON form; give plain numbers, "
             "text or axes, or pickle the object instead"
         ) from None
-
-
-def _read(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        if value.keys() != {"class", "config"}:
-            return {key: _read(item) for key, item in value.items()}
-        kind = _KINDS.get(value["class"])
-        if kind is None:
-            raise PatchError(
-                f"the config names the class {value['class']!r}, which is not defined here; "
-                f"known classes: {', '.join(sorted(_KINDS))}"
-            )
-        return kind.from_config(value["config"])
-    if isinstance(value, list):
-        return [_read(item) for item in value]
-    return value

@@ -30,7 +30,15 @@ from geostack.artifact_tar import (
     write_members,
 )
 from geotoolz.carrier import Raster, attrs_of, values_of
-from pipekit import Graph, Operator, Registry, content_hash, from_config, to_config
+from pipekit import (
+    Graph,
+    Operator,
+    Registry,
+    content_hash,
+    default_registry,
+    from_config,
+    to_config,
+)
 from pipekit.config import Encoder, refuse
 from pipekit.provenance import versions
 from pipekit.serialize import Limits, decode
@@ -149,7 +157,7 @@ def load(
 ) -> Artifact:
     """Read an artifact and check that its parts fit each other, without running anything.
 
-    - `registry`: the classes that its pipeline may use; by default `geotoolz.trusted.registry()`
+    - `registry`: the classes that its pipeline may use; by default those of `from_config`
       without what can write files.
     - `digest`: refuse any other manifest than the one of this SHA-256.
 
@@ -364,10 +372,8 @@ def _check_part(part: Any, keys: set[str] | None, what: str) -> None:
 
 
 def _readers_registry() -> Registry:
-    from geotoolz import trusted
-
-    known = trusted.registry()
-    return Registry(cls for cls in known if cls.__name__ not in WRITERS)
+    kept = (cls for cls in default_registry() if cls.__name__ not in WRITERS)
+    return Registry(kept, files=False)
 
 
 WRITERS = ("Cache", "SpatialOverlapAdd")

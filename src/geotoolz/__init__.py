@@ -53,7 +53,6 @@ _NAMES = {
     "geotoolz.viz": "ToRGB Colormap plot quicklook",
     "geotoolz.io": "ReadGeoTensor WriteCOG read write_cog",
     "geotoolz.learn": "SklearnOp fit_pixels",
-    "geotoolz.trusted": "registry",
     "geotoolz.patch_ops": "GridSampler ApplyToChips Stitch",
     "geotoolz.catalog_ops": "CatalogPipeline CatalogField ActiveSampler",
 }

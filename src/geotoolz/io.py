@@ -296,6 +296,8 @@ class ReadGeoTensor(Operator):
     ReadGeoTensor(bounds=None, crs=None, bands=('B04',))
     """
 
+    touches_files = True
+
     def __init__(
         self,
         bounds: Bounds | None = None,
@@ -316,6 +318,8 @@ class WriteCOG(Operator):
     >>> WriteCOG("ndvi.tif", overwrite=True).path
     'ndvi.tif'
     """
+
+    touches_files = True
 
     def __init__(
         self, path: PathLike, tags: Mapping[str, Any] | None = None, overwrite: bool = False

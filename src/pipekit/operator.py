@@ -138,6 +138,9 @@ class Operator:
     forbid_in_yaml: bool = False
     """True for what lives in this process only, such as an operator that holds a function."""
 
+    touches_files: bool = False
+    """True for what reads or writes files where its arguments say; a config needs leave for it."""
+
     local: bool = False
     """True when each pixel of the result is made of the same pixel of the input alone.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import sys
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from types import ModuleType
@@ -11,6 +12,12 @@ from typing import Any, TypeVar
 from pipekit.operator import Operator
 
 AnyClass = TypeVar("AnyClass", bound=type)
+
+SHIPPED = ("pipekit", "geotoolz", "geopatcher", "geocatalog", "geostack")
+"""The packages whose public operators, axes and patchers a config may name by default."""
+
+ENTRY_POINTS = "pipekit.operators"
+"""The entry point group by which other distributions offer operators: `Name = "module:Name"`."""
 
 
 class ConfigError(ValueError):
@@ -26,18 +33,27 @@ class Registry:
 
     Operators, the dataclasses they take as arguments, and exception classes may be added.
 
-    Args:
-        classes: what it holds at first.
+    Parameters
+    ----------
+    classes
+        What it holds at first.
+    files
+        Whether it offers classes that touch files (`touches_files`), too. Without it they are
+        left out, and an object that would touch files by its arguments is refused.
 
+    Examples
+    --------
     >>> from pipekit import AssertDType, Identity
     >>> registry = Registry([Identity, AssertDType])
     >>> registry.names()
     ['AssertDType', 'Identity']
     """
 
-    def __init__(self, classes: Iterable[type] = ()) -> None:
+    def __init__(self, classes: Iterable[type] = (), *, files: bool = True) -> None:
+        self.files = files
         self._classes: dict[str, type] = {}
         self._later: dict[str, str] = {}
+        self._packages: list[str] = []
         for cls in classes:
             self.add(cls)
 
@@ -63,29 +79,61 @@ class Registry:
         It lets a package of many operators be registered at no cost when it is imported. The
         module is fixed here, by code: a config can only choose among the names.
 
-        Args:
-            module: the module's full name; its attributes of these names are looked up.
-            names: the names to offer; those that turn out to be neither serialisable operators nor
-            exceptions are left out.
+        Parameters
+        ----------
+        module
+            The module's full name; its attributes of these names are looked up.
+        names
+            The names to offer; those that turn out to be neither serialisable operators or axes
+            nor exceptions are left out.
 
+        Examples
+        --------
         >>> registry = Registry()
         >>> registry.add_later("pipekit", ["Identity", "Lambda", "content_hash"])
         >>> registry.names()
         ['Identity']
         """
-        self._later.update({name: module for name in names if name not in self._classes})
+        self._later.update({n: module for n in names if n not in self._classes | self._later})
+
+    def with_files(self) -> Registry:
+        """Return a copy that also offers the classes that touch files."""
+        copy = Registry(files=True)
+        copy._classes = dict(self._classes)
+        copy._later = dict(self._later)
+        copy._packages = list(self._packages)
+        return copy
 
     def _load(self, name: str) -> None:
-        """Add a name that was announced by `add_later`, if it is what can be added."""
-        module = self._later.pop(name, None)
-        if module is None:
-            return
-        found = getattr(import_module(module), name)
-        is_exception = isinstance(found, type) and issubclass(found, Exception)
-        if is_exception or is_serialisable_class(found):
-            self.add(found)
+        """Add a name that was announced, if it is what can be added."""
+        self._announce(name, self._packages)
+        found = self._announced(name)
+        if _is_addable(found) and (self.files or not touches_files(found)):
+            self._classes.setdefault(name, found)
+            self._later.pop(name, None)
+
+    def _announced(self, name: str) -> Any:
+        """Return what stands under an announced name, or None."""
+        module = self._later.get(name)
+        return None if module is None else getattr(import_module(module), name)
+
+    def _announce(self, name: str | None, packages: list[str]) -> None:
+        """Ask packages for their names, one by one, until one has this name."""
+        for package in packages:
+            if name in self._classes or name in self._later:
+                return
+            if package == ENTRY_POINTS:
+                from importlib.metadata import entry_points
+
+                for point in entry_points(group=ENTRY_POINTS):
+                    self.add_later(point.module, [point.attr])
+            else:
+                self.add_later(package, import_module(package).__all__)
+            # Only now, for another thread to find either the package or its names.
+            self._packages = [other for other in self._packages if other != package]
 
     def _load_all(self) -> None:
+        self._announce(None, self._packages)
         for name in list(self._later):
             self._load(name)
 
@@ -95,9 +143,12 @@ class Registry:
         Defining a class again under the same module and name replaces it, as when a notebook
         cell is run twice.
 
-        Raises:
-            ValueError: the name is taken by another class.
-            TypeError: it is no class, or one whose operators never serialise.
+        Raises
+        ------
+        ValueError
+            The name is taken by another class.
+        TypeError
+            It is no class, or one whose operators never serialise.
         """
         if not isinstance(cls, type):
             raise TypeError(f"a registry holds classes, got {cls!r}")
@@ -106,13 +157,16 @@ class Registry:
                 f"{cls.__name__} holds a Python function or object, which a config cannot carry; "
                 "it cannot be registered"
             )
-        self._load(cls.__name__)
-        taken = self._classes.get(cls.__name__)
+        # Of the packages only those that are loaded: to add a class costs no import.
+        self._announce(cls.__name__, [name for name in self._packages if name in sys.modules])
+        announced = self._announced(cls.__name__)
+        taken = self._classes.get(cls.__name__) or (announced if _is_addable(announced) else None)
         if taken is not None and _address(taken) != _address(cls):
             raise ValueError(
                 f"the name {cls.__name__!r} is taken by {'.'.join(_address(taken))}; "
                 "rename the class or use a Registry of its own"
             )
+        self._later.pop(cls.__name__, None)
         self._classes[cls.__name__] = cls
         return cls
 
@@ -122,7 +176,7 @@ class Registry:
         return sorted(self._classes)
 
     def __contains__(self, name: object) -> bool:
-        if isinstance(name, str):
+        if isinstance(name, str) and name not in self._classes:
             self._load(name)
         return name in self._classes
 
@@ -131,8 +185,7 @@ class Registry:
         return iter(list(self._classes.values()))
 
     def __len__(self) -> int:
-        self._load_all()
-        return len(self._classes)
+        return len(self.names())
 
     def __getitem__(self, name: str) -> type:
         self._load(name)
@@ -140,43 +193,71 @@ class Registry:
 
     def exception(self, name: str) -> type[Exception] | None:
         """Return a built-in or registered exception class by name."""
-        self._load(name)
-        found = self._classes.get(name) or getattr(builtins, str(name), None)
+        found = self._classes[name] if name in self else getattr(builtins, str(name), None)
         is_exception = isinstance(found, type) and issubclass(found, Exception)
         return found if is_exception else None
 
+    def way_out(self, name: str) -> str:
+        """Return what makes a config with a class that is not here build, for an error."""
+        found = self._announced(name)
+        if not self.files and touches_files(found):
+            return "it reads or writes files where the config says; give files=True if you trust it"
+        if getattr(found, "forbid_in_yaml", False):
+            return "it holds a function or an object, which no config carries; make it in code"
+        return "add it with registry.add(cls) or @register if you trust it"
+
 
 def is_serialisable_class(value: Any) -> bool:
-    """Tell whether a value is an operator class that does something and can be written down."""
-    is_operator = isinstance(value, type) and issubclass(value, Operator)
-    return is_operator and not value.forbid_in_yaml and value._apply is not Operator._apply
+    """Tell whether a value is a class whose objects a config can describe.
+
+    These are operators that do something, and the axes and patchers of geopatcher.
+    """
+    if not isinstance(value, type) or getattr(value, "forbid_in_yaml", False):
+        return False
+    if issubclass(value, Operator):
+        return value._apply is not Operator._apply
+    return hasattr(value, "_config_values") and hasattr(value, "__dataclass_fields__")
+
+
+def _is_addable(value: Any) -> bool:
+    is_exception = isinstance(value, type) and issubclass(value, Exception)
+    return is_exception or is_serialisable_class(value)
+
+
+def touches_files(value: object) -> bool:
+    """Tell whether a class, or an object by its arguments, reads or writes files."""
+    return getattr(value, "touches_files", False) is True
 
 
 def _address(cls: type) -> tuple[str, str]:
     return cls.__module__, cls.__qualname__
 
 
-_default: Registry | None = None
+_default = Registry(files=False)
+_default._packages = [*SHIPPED, ENTRY_POINTS]
 
 
 def default_registry() -> Registry:
-    """Return the registry used when none is given: pipekit's operators, and what `register` adds.
+    """Return the registry used when none is given.
 
+    It holds what the five packages ship, without what touches files or holds a function, what
+    `register` adds, and what other distributions offer as entry points.
+
+    Examples
+    --------
     >>> "Sequential" in default_registry(), "Lambda" in default_registry()
     (True, False)
+    >>> "WriteCOG" in default_registry(), "WriteCOG" in default_registry().with_files()
+    (False, True)
     """
-    global _default
-    if _default is None:
-        import pipekit
-
-        _default = Registry()
-        _default.add_later("pipekit", pipekit.__all__)
     return _default
 
 
 def register(cls: AnyClass) -> AnyClass:
     """Add a class to the default registry; a decorator.
 
+    Examples
+    --------
     >>> from pipekit import Operator, from_config
     >>> @register
     ... class Shift(Operator):

@@ -7,13 +7,18 @@ import math
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, cast
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from pipekit.config import JSON, Encoder, construct, parameters, refuse
-from pipekit.operator import Operator
-from pipekit.registry import ConfigError, Registry, UntrustedOperatorError, default_registry
+from pipekit.config import JSON, Encoder, construct, is_configurable, parameters, refuse
+from pipekit.registry import (
+    ConfigError,
+    Registry,
+    UntrustedOperatorError,
+    default_registry,
+    touches_files,
+)
 
 _LARGEST_LISTED = 1 << 26
 _NAMED_TYPES = {t.__name__: t for t in (bool, int, float, complex, str, bytes)}
@@ -102,8 +107,8 @@ def _check_node(place: _Place, registry: Registry) -> None:
     if not isinstance(name, str) or name not in registry:
         shown = repr(name) if isinstance(name, str) and len(name) < 100 else type(name).__name__
         raise UntrustedOperatorError(
-            f"{place.path()}: the class {shown} is not in the registry; add it with "
-            "registry.add(cls) or @register if you trust it"
+            f"{place.path()}: the class {shown} is not in the registry; "
+            + registry.way_out(name if isinstance(name, str) else "")
         )
     if not isinstance(config, dict):
         _fail(place, f"the config of {name} must be a mapping, got {type(config).__name__}")
@@ -174,10 +179,12 @@ class Decoder:
         except (TypeError, ValueError, LookupError, AttributeError) as error:
             where = path or "the top of the config"
             raise ConfigError(f"{where}: {cls.__name__} refuses its arguments: {error}") from error
+        where = f"{path or 'the top of the config'}: a {cls.__name__} with these arguments"
         if getattr(built, "forbid_in_yaml", False):
+            raise UntrustedOperatorError(f"{where} is not built from a config; make it in code")
+        if touches_files(built) and not self.registry.files:
             raise UntrustedOperatorError(
-                f"{path or 'the top of the config'}: a {cls.__name__} with these arguments is not "
-                "built from a config; make it in code"
+                f"{where} reads or writes files; give files=True if you trust the config"
             )
         return built
 
@@ -287,20 +294,24 @@ def decode(config: JSON, registry: Registry, limits: Limits) -> Any:
         raise ConfigError(f"max_depth={limits.max_depth} is deeper than Python can read") from None
 
 
-def to_config(op: Operator) -> dict[str, Any]:
-    """Return an operator as JSON: `{"class": name, "config": {argument: value}}`, nested.
+def to_config(op: Any) -> dict[str, Any]:
+    """Return an operator, axis or patcher as JSON, nested.
 
-    What JSON has no form for carries a tag, so that nothing is lost: `{"$tuple": [1, 2]}`.
+    It is `{"class": name, "config": {argument: value}}`. What JSON has no form for carries a tag,
+    so that nothing is lost: `{"$tuple": [1, 2]}`.
 
-    Raises:
-        NotSerializableError: something in it (a function, a model) has no text form; the message
-            names where.
+    Raises
+    ------
+    NotSerializableError
+        Something in it (a function, a model) has no text form; the message names where.
 
+    Examples
+    --------
     >>> from pipekit import AssertShape
     >>> to_config(AssertShape((4, None)))
     {'class': 'AssertShape', 'config': {'shape': {'$tuple': [4, None]}, 'on_fail': 'raise'}}
     """
-    if not isinstance(op, Operator):
+    if not is_configurable(op):
         raise TypeError(f"to_config takes an operator, got a {type(op).__name__}")
     return Encoder(refuse).node(op, "")
 
@@ -309,28 +320,45 @@ def from_config(
     cfg: Any,
     registry: Registry | None = None,
     *,
+    files: bool = False,
     max_depth: int = Limits().max_depth,
     max_operators: int = Limits().max_operators,
     max_values: int = Limits().max_values,
     max_bytes: int = Limits().max_bytes,
-) -> Operator:
-    """Build the operator that a config describes, from the classes of a registry only.
+) -> Any:
+    """Build the operator, axis or patcher that a config describes.
 
     The whole config is checked before the first constructor runs; no name in it is ever imported
     or evaluated.
 
-    Args:
-        cfg: what `to_config` returned, or the same written by hand.
-        registry: the classes that may be built; by default pipekit's and what was registered.
-        max_depth: the deepest nesting of lists and mappings.
-        max_operators: the most operators.
-        max_values: the most values of any kind.
-        max_bytes: the most characters of all texts together.
+    Parameters
+    ----------
+    cfg
+        What `to_config` returned, or the same written by hand.
+    registry
+        The classes that may be built. By default all that the five packages ship, what was
+        registered, and what other distributions offer as entry points (see `default_registry`),
+        but nothing that touches files or holds a function.
+    files
+        Also build what reads or writes files where the config says.
+    max_depth
+        The deepest nesting of lists and mappings.
+    max_operators
+        The most operators.
+    max_values
+        The most values of any kind.
+    max_bytes
+        The most characters of all texts together.
 
-    Raises:
-        UntrustedOperatorError: a class is not in the registry; its path is named.
-        ConfigError: the config is malformed or beyond a limit.
+    Raises
+    ------
+    UntrustedOperatorError
+        A class is not in the registry, or touches files; its path is named.
+    ConfigError
+        The config is malformed or beyond a limit.
 
+    Examples
+    --------
     >>> from_config({"class": "AssertDType", "config": {"dtype": "float32"}})
     AssertDType(dtype='float32', on_fail='raise')
     >>> from_config({"class": "os.system", "config": {}})
@@ -344,8 +372,8 @@ def from_config(
             "write Registry([MyOperator, ...]), or leave it out"
         )
     limits = Limits(max_depth, max_operators, max_values, max_bytes)
-    op = decode(cfg, known, limits)
-    if not isinstance(op, Operator):
+    op = decode(cfg, known.with_files() if files else known, limits)
+    if not is_configurable(op):
         raise ConfigError(
             "the top of the config must be an operator, {'class': ..., 'config': {...}}, "
             f"got a {type(op).__name__}"
@@ -353,12 +381,16 @@ def from_config(
     return op
 
 
-def to_yaml(op: Operator) -> str:
-    """Return an operator as YAML text, its arguments in the constructor's order.
+def to_yaml(op: Any) -> str:
+    """Return an operator, axis or patcher as YAML text, its arguments in the constructor's order.
 
-    Raises:
-        NotSerializableError: as `to_config`.
+    Raises
+    ------
+    NotSerializableError
+        As `to_config`.
 
+    Examples
+    --------
     >>> from pipekit import AssertDType
     >>> print(to_yaml(AssertDType("float32")), end="")
     class: AssertDType
@@ -375,20 +407,19 @@ def from_yaml(
     text: str,
     registry: Registry | None = None,
     *,
+    files: bool = False,
     max_depth: int = Limits().max_depth,
     max_operators: int = Limits().max_operators,
     max_values: int = Limits().max_values,
     max_bytes: int = Limits().max_bytes,
-) -> Operator:
-    """Build the operator that a YAML text describes; see `from_config`.
+) -> Any:
+    """Build what a YAML text describes; arguments and errors are those of `from_config`.
 
     The text is read by YAML 1.2's rules for plain words (`on` and `yes` are texts, `1e-4` is a
     number); anchors, aliases, tags and repeated keys are refused.
 
-    Raises:
-        UntrustedOperatorError: a class is not in the registry; its path is named.
-        ConfigError: the text is no YAML, or is malformed or beyond a limit.
-
+    Examples
+    --------
     >>> from pipekit import Identity
     >>> from_yaml(to_yaml(Identity())) == Identity()
     True
@@ -396,5 +427,4 @@ def from_yaml(
     from pipekit.yaml_text import parse
 
     limits = Limits(max_depth, max_operators, max_values, max_bytes)
-    config = parse(text, limits)
-    return from_config(cast(Any, config), registry, **limits._asdict())
+    return from_config(parse(text, limits), registry, files=files, **limits._asdict())

@@ -4,6 +4,8 @@ import base64
 import datetime
 import json
 import math
+import os
+import subprocess
 import sys
 import time
 
@@ -392,6 +394,25 @@ def test_a_package_registers_its_operators_without_loading_them(tmp_path, monkey
     assert "helper" not in registry
     assert registry.names() == ["Identity", "Strange", "Twice"]
     assert registry.exception("Strange") is sys.modules["made_up_operators"].Strange
+
+
+def test_another_distribution_offers_operators_by_entry_points(tmp_path, monkeypatch):
+    (tmp_path / "offered.py").write_text(
+        "from pipekit import Operator\n"
+        "class Offered(Operator):\n    def _apply(self, x):\n        return -x\n"
+    )
+    info = tmp_path / "offered-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: offered\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[pipekit.operators]\nOffered = offered:Offered\n")
+    code = (
+        "import sys, pipekit; known = pipekit.default_registry(); "
+        "assert 'Stranger' not in known and 'offered' not in sys.modules; "
+        "print(pipekit.from_config({'class': 'Offered', 'config': {}})(3))"
+    )
+    where = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=where)
+    assert (done.stdout, done.stderr) == ("-3\n", "")
 
 
 def test_registered_dataclasses_and_exceptions_are_arguments_too():

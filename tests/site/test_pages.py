@@ -105,7 +105,6 @@ def test_served_file_of_the_page_is_read(tmp_path):
     import yaml
 
     from geostack.serve.settings import read_settings
-    from geotoolz import trusted
     from pipekit import from_config
 
     text = (ROOT / "docs" / "how-to" / "serve-a-pipeline.md").read_text("utf-8")
@@ -116,4 +115,4 @@ def test_served_file_of_the_page_is_read(tmp_path):
     assert settings.limits.max_pixels == 1_000_000
     layer = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[1])["layers"]["ndvi"]
     assert set(layer) == {"item", "bbox", "bands", "pipeline"}
-    assert from_config(layer["pipeline"], trusted.registry())[-1].name == "BrBG"
+    assert from_config(layer["pipeline"])[-1].name == "BrBG"

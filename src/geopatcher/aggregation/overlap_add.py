@@ -82,6 +82,11 @@ class SpatialOverlapAdd(Configured):
 
             check_target(self.target_path, self.chunks)
 
+    @property
+    def touches_files(self) -> bool:
+        """Whether a merge writes a file, which a config from elsewhere needs leave for."""
+        return self.target_path is not None
+
     def merge(self, patches: Iterable[Patch], domain: Any) -> Any:
         """Merge patches onto a raster domain; warns with the share that no patch covers."""
         if self.streaming:

@@ -16,7 +16,7 @@ import tempfile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from geostack.serve.problem import Problem, problem_of
-from pipekit import ConfigError, Operator, Registry, from_yaml
+from pipekit import ConfigError, Operator, Registry, default_registry, from_yaml
 from pipekit.carrier import dumps
 
 if TYPE_CHECKING:
@@ -56,9 +56,8 @@ def visitors_registry() -> Registry:
     >>> "NDVI" in visitors_registry(), "WriteCOG" in visitors_registry()
     (True, False)
     """
-    from geotoolz import trusted
-
-    return Registry(cls for cls in trusted.registry() if cls.__name__ not in _LEFT_OUT)
+    kept = (cls for cls in default_registry() if cls.__name__ not in _LEFT_OUT)
+    return Registry(kept, files=False)
 
 
 def build(text: str) -> Operator:

@@ -57,7 +57,7 @@ def read_settings(path: str | Path) -> Settings:
     """Return the server that a YAML file describes.
 
     Raises ConfigError naming the place for what is malformed or unknown, `UntrustedOperatorError`
-    for a class outside `geotoolz.trusted.registry()`, and what the source raises for an item.
+    for a class that a config may not name, and what the source raises for an item.
     """
     file = Path(path)
     told = parse(file.read_text("utf-8"), ConfigLimits())
@@ -132,10 +132,8 @@ def _layer(name: str, told: Any, source: str | None, folder: Path) -> Layer:
 
 
 def _operator(told: Any, place: str) -> Operator:
-    from geotoolz import trusted
-
     try:
-        return from_config(told, trusted.registry())
+        return from_config(told)
     except ConfigError as error:
         raise type(error)(f"{place}.pipeline: {error}") from None
 
