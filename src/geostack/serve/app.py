@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations`: FastAPI reads the routes' annotations, and its classes
 # are imported within a function.
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -32,7 +33,7 @@ from geostack.serve.pixels import (
 )
 from geostack.serve.problem import MEDIA_TYPE, Problem
 from geostack.serve.result import as_geotiff, as_summary
-from geostack.serve.sandbox import Ran, is_possible, run_posted
+from geostack.serve.sandbox import Children, Ran, is_possible, run_posted
 from geostack.serve.tiles import TileService
 from geostack.sources import Source, select
 from pipekit import Operator
@@ -57,6 +58,7 @@ class Service:
         self.source = source
         self.limits = limits
         self.gate = Gate(limits)
+        self.children = Children()
         self.bodies = Bodies(limits)
         self.tiles = TileService(self.layers, self.gate, limits.tile_cache)
         self.metrics = Metrics(lambda: self.gate.held)
@@ -86,7 +88,14 @@ class Service:
         chip = self.chip(asked.scene, asked.bands)
         # A little less than the gate's own limit, which can't stop anything.
         seconds = 0.8 * self.limits.seconds
-        return run_posted(asked.yaml, chip, kind=kind, output=output, seconds=seconds)
+        return run_posted(
+            asked.yaml,
+            chip,
+            kind=kind,
+            output=output,
+            seconds=seconds,
+            children=self.children,
+        )
 
     def chip(self, asked: SceneBox, bands: tuple[str, ...]) -> GeoTensor:
         """Return the pixels of a scene's box from the server's own source."""
@@ -137,7 +146,10 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
-        service.gate.close()
+        service.tiles.close()
+        # In a thread: those who still wait for a job are told by this loop.
+        await asyncio.to_thread(service.gate.close)
+        await asyncio.to_thread(service.children.close)
 
     # The pages that describe the interface load their scripts from elsewhere: only the JSON stays.
     app = FastAPI(title="geostack", docs_url=None, redoc_url=None, lifespan=lifespan)

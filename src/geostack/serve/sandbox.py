@@ -13,6 +13,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
+import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from geostack.serve.problem import Problem, problem_of
@@ -86,11 +87,82 @@ def _refuse_paths(value: Any) -> None:
         raise ConfigError(f"texts hold no {' '.join(_PATH_SIGNS)} here; give a CRS as EPSG:CODE")
 
 
-def run_posted(text: str, chip: GeoTensor, *, kind: str, output: str | None, seconds: float) -> Ran:
+class Children:
+    """The processes of posted pipelines that run now, so that a server that stops ends them.
+
+    >>> children = Children()
+    >>> children.close()
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._closed = False
+
+    def run(self, folder: str, sent: bytes, seconds: float) -> bytes:
+        """Return what a child answers to `sent`, working in `folder`; at most `seconds` long.
+
+        Raises Problem 504 when it takes longer, 503 once the children are closed.
+        """
+        # The child ends when the other end of this pipe closes: also if this process is killed.
+        theirs, ours = os.pipe()
+        try:
+            with self._start(folder, theirs) as child:
+                try:
+                    return child.communicate(sent, timeout=seconds)[0]
+                except subprocess.TimeoutExpired:
+                    raise Problem(504, f"the pipeline took longer than {seconds:g} s", 30) from None
+                finally:
+                    child.kill()
+                    with self._lock:
+                        self._running.discard(child)
+        finally:
+            os.close(theirs)
+            os.close(ours)
+
+    def _start(self, folder: str, lifeline: int) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._closed:
+                raise Problem(503, "the server is stopping; try again", 5)
+            child = subprocess.Popen(
+                [sys.executable, "-I", "-m", __name__, str(lifeline)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=folder,
+                env=_environment(folder),
+                pass_fds=(lifeline,),
+                # Ctrl-C in the server's terminal is not meant for it: it is let finish.
+                start_new_session=True,
+            )
+            self._running.add(child)
+            return child
+
+    def close(self) -> None:
+        """Start no more children, and kill those that run."""
+        with self._lock:
+            self._closed = True
+            running = list(self._running)
+        for child in running:
+            child.kill()
+        for child in running:
+            child.wait()
+
+
+def run_posted(
+    text: str,
+    chip: GeoTensor,
+    *,
+    kind: str,
+    output: str | None,
+    seconds: float,
+    children: Children | None = None,
+) -> Ran:
     """Return what a posted pipeline makes of a chip.
 
     - `kind`: "tiff" or "json"; `output`: which of several.
     - `seconds`: the child is killed after that.
+    - `children`: where the child is noted, for whoever may have to end it before.
 
     Raises Problem: 422 for a refused pipeline or result, 504 when it takes too long, 500 when it
     fails.
@@ -98,21 +170,7 @@ def run_posted(text: str, chip: GeoTensor, *, kind: str, output: str | None, sec
     # To the child a pickle may go: this process made it. None ever comes back.
     sent = dumps((text, kind, output, int(seconds) + 1, chip))
     with tempfile.TemporaryDirectory(prefix="geostack-serve-") as folder:
-        try:
-            child = subprocess.run(
-                [sys.executable, "-I", "-m", __name__],
-                input=sent,
-                capture_output=True,
-                timeout=seconds,
-                cwd=folder,
-                env=_environment(folder),
-                check=False,
-                # Ctrl-C in the server's terminal is not meant for it: it is let finish.
-                start_new_session=True,
-            )
-        except subprocess.TimeoutExpired:
-            raise Problem(504, f"the pipeline took longer than {seconds:g} s", 30) from None
-    return _received(child)
+        return _received((children or Children()).run(folder, sent, seconds))
 
 
 def _environment(folder: str) -> dict[str, str]:
@@ -127,8 +185,8 @@ def _environment(folder: str) -> dict[str, str]:
     }
 
 
-def _received(child: subprocess.CompletedProcess[bytes]) -> Ran:
-    head, _, content = child.stdout.partition(b"\n")
+def _received(answer: bytes) -> Ran:
+    head, _, content = answer.partition(b"\n")
     try:
         told = json.loads(head)
     except ValueError:
@@ -171,8 +229,15 @@ def _why(error: Exception) -> str:
     return f"it failed with {name}: {message}" if told else f"it failed with {name}"
 
 
+def _end_with(lifeline: int) -> None:
+    """End this process once the one that started it is gone: nobody else would."""
+    os.read(lifeline, 1)
+    os._exit(1)
+
+
 def main() -> None:
     """Be the child: read a job from standard input, write the answer to standard output."""
+    threading.Thread(target=_end_with, args=(int(sys.argv[1]),), daemon=True).start()
     answer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever an operator prints is no part of the answer
     text, kind, output, seconds, chip = pickle.load(sys.stdin.buffer)

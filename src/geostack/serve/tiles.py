@@ -115,6 +115,11 @@ class TileService:
         # Shielded: one client that goes away takes the tile from nobody else.
         return await asyncio.shield(task), False
 
+    def close(self) -> None:
+        """Give up what is being made: those who asked are gone when the server stops."""
+        for task in self._making.values():
+            task.cancel()
+
     async def _make(self, layer: Layer, key: Key) -> Tile:
         def make() -> Tile:
             tile = tile_of(layer.tile(*key[1:]))
