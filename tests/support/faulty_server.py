@@ -30,7 +30,7 @@ COLOURS = {
     "ndvi": (TO_NDVI | Colormap("BrBG", -1.0, 1.0), BANDS),
     "colour": (DNToReflectance() | ToRGB(("B04", "B03", "B02"), limits=(0, 0.5)), ("B02", "B03", "B04")),
 }  # fmt: skip
-LIMITS = Limits(running=3, waiting=8, seconds=3.0, body_seconds=2.0, tile_cache=200_000)
+LIMITS = Limits(running=3, waiting=8, seconds=5.0, body_seconds=2.0, tile_cache=200_000)
 """Little of everything, so that sixteen clients meet every limit."""
 
 
@@ -133,7 +133,7 @@ def make_app(archive: Path, folder: Path, rates: Rates) -> Any:
     """The application: two layers, a pipeline, and one that takes its time."""
     clean = ArchiveSource([archive])
     faulty = FaultySource(clean, folder, rates)
-    pipelines = {"ndvi": Pipeline(TO_NDVI, BANDS), "wait": Pipeline(Wait(1.2), BANDS)}
+    pipelines = {"ndvi": Pipeline(TO_NDVI, BANDS), "wait": Pipeline(Wait(1.0), BANDS)}
     return create_app(pipelines, layers(clean, faulty), source=faulty, limits=LIMITS)
 
 

@@ -101,7 +101,7 @@ class Loopback:
             target=lambda: self._server.run(sockets=[self._socket]), daemon=True
         )
         self._thread.start()
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while not self._server.started:
             if time.monotonic() > until:
                 raise RuntimeError("the loopback server did not start")
@@ -112,7 +112,7 @@ class Loopback:
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
         self._server.force_exit = True
-        self._thread.join(5)
+        self._thread.join(30)
         self._socket.close()
 
     def reset(self) -> None:

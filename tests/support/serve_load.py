@@ -219,7 +219,7 @@ def run_load(folder: Path, *, seconds: float, clients: int = 16) -> Outcome:
 
 def _client(address: str, asks: list[Ask], outcome: Outcome, until: float, seed: int) -> None:
     chosen = random.Random(seed)
-    connection = http.client.HTTPConnection(address, timeout=30)
+    connection = http.client.HTTPConnection(address, timeout=60)
     while time.monotonic() < until:
         ask = chosen.choice(asks)
         began = time.perf_counter()
@@ -266,7 +266,7 @@ def _rude_client(address: str, asks: list[Ask], outcome: Outcome, until: float, 
     chosen = random.Random(1000 + seed)
     while time.monotonic() < until:
         ask = chosen.choice(asks)
-        connection = http.client.HTTPConnection(address, timeout=30)
+        connection = http.client.HTTPConnection(address, timeout=60)
         connection.putrequest(ask.method, ask.path)
         for name, value in ask.headers.items():
             connection.putheader(name, value)
@@ -289,7 +289,7 @@ def _stop_under_way(
     address: str, process: subprocess.Popen[str], upload: bytes, outcome: Outcome
 ) -> None:
     def wait() -> None:
-        connection = http.client.HTTPConnection(address, timeout=30)
+        connection = http.client.HTTPConnection(address, timeout=60)
         told = {"Content-Type": "image/tiff"}
         connection.request("POST", "/pipelines/wait?format=json", upload, told)
         answer = connection.getresponse()
@@ -311,7 +311,7 @@ def _stop_under_way(
 
 
 def _jobs(address: str) -> int:
-    connection = http.client.HTTPConnection(address, timeout=30)
+    connection = http.client.HTTPConnection(address, timeout=60)
     try:
         connection.request("GET", "/healthz")
         return int(json.loads(connection.getresponse().read())["jobs"])
@@ -320,7 +320,7 @@ def _jobs(address: str) -> int:
 
 
 def _wait_for_jobs(address: str, wanted: int) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while _jobs(address) != wanted:
         if time.monotonic() > until:
             raise TimeoutError(f"the server has {_jobs(address)} jobs, not {wanted}")
@@ -328,7 +328,7 @@ def _wait_for_jobs(address: str, wanted: int) -> None:
 
 
 def _wait_until_up(address: str) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while True:
         try:
             _jobs(address)

@@ -19,7 +19,7 @@ _FINAL = ("COMPLETED", "FAILED", "CANCELLED", "CRASHED")
 
 
 @contextmanager
-def prefect_server(seconds: int = 90) -> Iterator[str]:
+def prefect_server(seconds: int = 300) -> Iterator[str]:
     """Run flows of this block against a Prefect server on this machine; yield its API's address.
 
     Server, database and results live in a temporary folder and a process of their own, on a free

@@ -1,4 +1,4 @@
-import time
+import threading
 
 import numpy as np
 import pytest
@@ -142,12 +142,14 @@ def test_a_rotated_raster_gets_its_true_outline(tmp_path):
 
 
 def test_headers_are_read_side_by_side_and_stay_in_order():
-    running, most = [], []
+    running, most, together = [], [], threading.Event()
 
     def read(path):
         running.append(path)
         most.append(len(running))
-        time.sleep(0.02)
+        if len(running) > 1:
+            together.set()
+        together.wait(20)  # the first waits for a second: read one by one, no two ever run
         running.remove(path)
         return path
 

@@ -53,7 +53,7 @@ class Running:
         self.server = uvicorn.Server(uvicorn.Config(app, **{**settings, **options}))
         self.thread = threading.Thread(target=self.server.run, daemon=True)
         self.thread.start()
-        for _ in range(1000):
+        for _ in range(6000):
             if self.server.started:
                 break
             time.sleep(0.01)
@@ -62,7 +62,7 @@ class Running:
 
     def stop(self) -> None:
         self.server.should_exit = True
-        self.thread.join(20)
+        self.thread.join(60)
         assert not self.thread.is_alive()
 
 

@@ -3,7 +3,7 @@
 import io
 import re
 import threading
-import time
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -33,18 +33,31 @@ TO_NDVI = DNToReflectance() | NDVI(red_idx="B04", nir_idx="B08")
 NDVI_PIPELINE = Pipeline(TO_NDVI, bands=("B04", "B08"))
 
 
-class Slow(Operator):
-    """Takes its time, and counts."""
+class Waits(Operator):
+    """Works until it is let go, and counts."""
 
     ended = 0
+    begun = threading.Event()
+    go = threading.Event()
 
-    def __init__(self, seconds: float):
-        self.seconds = seconds
+    def __init__(self):
+        """Nothing to keep."""
 
     def _apply(self, x):
-        time.sleep(self.seconds)
-        Slow.ended += 1
+        Waits.begun.set()
+        Waits.go.wait(120)
+        Waits.ended += 1
         return x
+
+
+@pytest.fixture
+def waits() -> Iterator[Pipeline]:
+    """A pipeline whose jobs wait; at the end they are let go."""
+    Waits.ended = 0
+    Waits.begun.clear()
+    Waits.go.clear()
+    yield Pipeline(Waits(), ("B04", "B08"))
+    Waits.go.set()
 
 
 @pytest.fixture
@@ -193,9 +206,9 @@ def test_the_map_page_loads_nothing_from_elsewhere(url):
     assert requests.get(f"{url}/map.js", timeout=20).headers["content-type"].startswith("text/java")
 
 
-def test_too_many_jobs_are_refused_at_once_and_late_ones_answered_for(serve, upload):
+def test_too_many_jobs_are_refused_at_once_and_late_ones_answered_for(serve, upload, waits):
     limits = Limits(running=1, waiting=1, seconds=1.0)
-    app = create_app({"slow": Pipeline(Slow(2.0), ("B04", "B08"))}, limits=limits)
+    app = create_app({"slow": waits}, limits=limits)
     url, body = serve(app), upload()
     answers: list[requests.Response] = []
 
@@ -220,9 +233,8 @@ def test_too_many_jobs_are_refused_at_once_and_late_ones_answered_for(serve, upl
     assert requests.get(f"{url}/healthz", timeout=20).status_code == 200
 
 
-def test_stopping_finishes_what_is_under_way(running, upload):
-    Slow.ended = 0
-    server = running(create_app({"slow": Pipeline(Slow(0.5), ("B04", "B08"))}), {})
+def test_stopping_finishes_what_is_under_way(running, upload, waits):
+    server = running(create_app({"slow": waits}), {})
     body, answers = upload(), []
 
     def post() -> None:
@@ -233,12 +245,12 @@ def test_stopping_finishes_what_is_under_way(running, upload):
 
     client = threading.Thread(target=post)
     client.start()
-    while requests.get(f"{server.url}/healthz", timeout=20).json()["jobs"] == 0:
-        time.sleep(0.01)
+    assert Waits.begun.wait(60)
+    threading.Timer(0.3, Waits.go.set).start()
     server.stop()
     client.join()
     assert [each.status_code for each in answers] == [200]
-    assert Slow.ended == 1
+    assert Waits.ended == 1
 
 
 def test_what_cannot_be_told_is_not_served():

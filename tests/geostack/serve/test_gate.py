@@ -106,17 +106,18 @@ def test_a_job_that_nobody_waits_for_any_more_never_begins():
 
 
 class SlowLayer:
-    """A layer whose tile takes longer than an answer may, the first time."""
+    """A layer whose tile takes longer than an answer may."""
 
     def __init__(self) -> None:
         self.made = 0
+        self.go = threading.Event()
 
     def is_known_empty(self, z: int, x: int, y: int) -> bool:
         return False
 
     def tile(self, z: int, x: int, y: int) -> bytes:
         self.made += 1
-        time.sleep(0.4)
+        self.go.wait(60)
         return b"png"
 
 
@@ -128,7 +129,9 @@ def test_a_tile_that_came_too_late_is_there_for_the_next():
         with pytest.raises(Problem) as late:
             await tiles.tile("slow", 1, 0, 0)
         assert (late.value.status, late.value.retry_after) == (504, 30)
-        await asyncio.sleep(0.5)
+        layer.go.set()
+        while gate.held:
+            await asyncio.sleep(0.01)
         tile, hit = await tiles.tile("slow", 1, 0, 0)
         return tile.png, hit
 

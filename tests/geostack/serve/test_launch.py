@@ -17,6 +17,8 @@ pytest.importorskip("uvicorn", reason="needs uvicorn")
 
 from geostack.serve.launch import free_port, running, running_module
 
+BEGUN = threading.Event()
+
 
 async def tell_path(scope, receive, send):
     """Answer every path but /slow with itself at once."""
@@ -29,6 +31,7 @@ async def tell_path(scope, receive, send):
     if scope["path"] == "/slow":
         import asyncio
 
+        BEGUN.set()
         await asyncio.sleep(0.5)
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": scope["path"].encode()})
@@ -64,7 +67,7 @@ def test_what_is_under_way_is_finished():
     with running(tell_path) as url:
         client = threading.Thread(target=ask, args=(url,))
         client.start()
-        time.sleep(0.2)
+        assert BEGUN.wait(60)
     client.join()
     assert read == [b"/slow"]
 
@@ -127,7 +130,7 @@ def test_a_module_and_its_children_end_with_the_block(module, tmp_path: Path):
         assert all(is_alive(pid) for pid in pids)
         with pytest.raises(HTTPError, match="404"):
             urlopen(f"{url}/other")
-    for _ in range(100):
+    for _ in range(3000):
         if not any(is_alive(pid) for pid in pids):
             break
         time.sleep(0.02)
@@ -149,11 +152,11 @@ def test_a_module_that_is_never_ready_is_stopped(module):
     name = module("import time\nprint('still loading', flush=True)\ntime.sleep(60)")
     began = time.monotonic()
     with (
-        pytest.raises(TimeoutError, match=r"(?s)not ready within 1\.5 s.*still loading"),
-        running_module(name, seconds=1.5),
+        pytest.raises(TimeoutError, match=r"(?s)not ready within 3 s.*still loading"),
+        running_module(name, seconds=3),
     ):
         pass
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 55
 
 
 def test_a_module_that_ignores_interrupts_is_killed(module, monkeypatch: pytest.MonkeyPatch):

@@ -82,7 +82,7 @@ def ran(tmp_path_factory):
         cwd=root / "home",
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=600,
         check=False,
     )
     return root, run
@@ -127,7 +127,7 @@ def test_a_missing_prefect_names_the_extra(tmp_path: Path):
         "with prefect_server(): pass"
     )
     run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False
     )
     assert run.returncode == 1
     assert 'pip install "geostack[serve]"' in run.stderr

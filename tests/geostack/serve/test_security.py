@@ -25,7 +25,7 @@ from geotoolz import NDVI
 
 ITEM = "S2B_MSIL2A_20240614T183919_R070_T10SGJ_20240614T225657"
 NDVI_PIPELINE = Pipeline(NDVI(red_idx="B04", nir_idx="B08"), bands=("B04", "B08"))
-LIMITS = Limits(max_body=100_000, max_pixels=200_000, body_seconds=0.6)
+LIMITS = Limits(max_body=100_000, max_pixels=200_000, body_seconds=1.5)
 TIFF = {"Content-Type": "image/tiff"}
 
 

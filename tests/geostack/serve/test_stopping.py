@@ -15,7 +15,9 @@ import requests
 pytest.importorskip("fastapi", reason="needs the serve extra")
 pytest.importorskip("rio_tiler", reason="needs the serve extra")
 pytest.importorskip("prometheus_client", reason="needs the serve extra")
-psutil = pytest.importorskip("psutil")
+pytest.importorskip("psutil", reason="looks at child processes")
+
+import psutil
 
 from geostack.serve import Limits, Pipeline, create_app, running
 from pipekit import Identity, Operator
