@@ -18,8 +18,8 @@ from pathlib import Path
 
 from compare import Comparison
 
-from geostack.grid import PixelGrid
-from geostack.read import Asset, asset_grid, in_parallel, read_onto
+from geocatalog.grid import pixel_grid
+from geostack.read import Asset, asset_grid, in_parallel, read_asset
 from geostack.sources.archive import ArchiveSource
 
 SUPPORT = Path(__file__).resolve().parents[1] / "tests" / "support"
@@ -90,16 +90,13 @@ class Addresses:
 
 def test_four_bands_against_one(compare: Comparison, tmp_path: Path) -> None:
     from rasterio import Affine
-    from rasterio.crs import CRS
     from tiny_scenes import EPSG, NORTH, WEST, make_scene
 
     name = make_scene(tmp_path, bands=BANDS)["id"]
-    grid = PixelGrid(
-        CRS.from_epsg(EPSG), Affine(10, 0, WEST + 1000, 0, -10, NORTH - 1000), (256, 256)
-    )
+    grid = pixel_grid(EPSG, Affine(10, 0, WEST + 1000, 0, -10, NORTH - 1000), (256, 256))
 
     def read(assets: list[Asset]) -> None:
-        in_parallel(lambda asset: read_onto(asset, grid), assets)
+        in_parallel(lambda asset: read_asset(asset, grid), assets)
 
     with remote(tmp_path / "sentinel-2-l2a" / name) as server:
         assets = Addresses(server.url)

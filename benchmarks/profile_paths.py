@@ -300,24 +300,23 @@ def chip_from_afar(folder: Path) -> Profile:
     """Measure a chip of four bands from a server that answers after 50 ms."""
     from bench_read import BANDS, Addresses
     from rasterio import Affine
-    from rasterio.crs import CRS
     from tiny_scenes import EPSG, NORTH, WEST
     from tiny_scenes import make_scene as make_tiny_scene
 
-    from geostack.grid import PixelGrid
-    from geostack.read import asset_grid, in_parallel, read_onto
+    from geocatalog.grid import pixel_grid
+    from geostack.read import asset_grid, in_parallel, read_asset
 
     name = make_tiny_scene(folder, bands=BANDS)["id"]
     place = Affine(10, 0, WEST + 1000, 0, -10, NORTH - 1000)
-    grid = PixelGrid(CRS.from_epsg(EPSG), place, (SIZE, SIZE))
+    grid = pixel_grid(EPSG, place, (SIZE, SIZE))
     with remote(folder / "sentinel-2-l2a" / name) as server:
         assets = Addresses(server.url)
         header = seconds(lambda: asset_grid(assets(BANDS[:1])[0]), 5)
-        one = seconds(lambda: read_onto(assets(BANDS[:1])[0], grid), 5)
+        one = seconds(lambda: read_asset(assets(BANDS[:1])[0], grid), 5)
         before = server.requests()
-        read_onto(assets(BANDS[:1])[0], grid)
+        read_asset(assets(BANDS[:1])[0], grid)
         requests = server.requests() - before
-        four = seconds(lambda: in_parallel(lambda a: read_onto(a, grid), assets(BANDS)), 5)
+        four = seconds(lambda: in_parallel(lambda a: read_asset(a, grid), assets(BANDS)), 5)
     stages = differences(
         header=header, pixels_of_one_band=one, three_more_bands_at_the_same_time=four
     )

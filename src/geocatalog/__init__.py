@@ -27,7 +27,7 @@ _PLACES = {
     "query": "algebra",
     "intersect": "algebra",
     "union": "algebra",
-    "CatalogDomain": "domain",
+    "CatalogDomain": "catalog",
     "build_raster_catalog": "build.raster",
     "build_xarray_catalog": "build.xarray",
     "build_vector_catalog": "build.vector",

@@ -1,4 +1,4 @@
-"""The one exception root of the catalog."""
+"""What the catalog and its reader raise."""
 
 from __future__ import annotations
 
@@ -9,3 +9,7 @@ class CatalogError(ValueError):
     >>> issubclass(CatalogError, ValueError)
     True
     """
+
+
+class PixelReadError(OSError):
+    """A file could not be read; the message names the file, the tries and the last answer."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from affine import Affine
@@ -15,10 +15,11 @@ from pyproj import CRS
 from geocatalog.crs import as_crs, crs_text, same_crs, transformer
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import Bounds, as_bounds, box_parts, reproject_box, wrapped_bounds
+from geocatalog.grid import SNAP, pixel_grid, whole_pixels
 from geocatalog.interval import as_interval
 
-SNAP_TOLERANCE = 1e-6
-"""Share of a pixel by which an edge may miss the grid and still lie on it (float noise)."""
+if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -71,38 +72,81 @@ class GeoSlice:
     def grid_bounds(self) -> Bounds:
         """Bounds snapped outward to the pixel grid.
 
+        Examples
+        --------
         >>> GeoSlice((3, 3, 27, 27), None, 10, 32610).grid_bounds
         (0.0, 0.0, 30.0, 30.0)
         """
-        west, south, east, north = self._unwrapped()
+        (first, last), (low, high) = self._pixels
         (x_size, y_size), (x0, y0) = self.resolution, self.anchor
-        first, last = _snap(west, east, x_size, x0)
-        low, high = _snap(south, north, y_size, y0)
         return x0 + first * x_size, y0 + low * y_size, x0 + last * x_size, y0 + high * y_size
 
     @property
     def shape(self) -> tuple[int, int]:
         """(rows, cols) of the pixel grid; never less than one pixel.
 
+        Examples
+        --------
         >>> GeoSlice((0, 0, 30, 20), None, 10, 32610).shape
         (2, 3)
         """
-        west, south, east, north = self._unwrapped()
-        (x_size, y_size), (x0, y0) = self.resolution, self.anchor
-        first, last = _snap(west, east, x_size, x0)
-        low, high = _snap(south, north, y_size, y0)
+        (first, last), (low, high) = self._pixels
         return high - low, last - first
 
     @property
     def transform(self) -> Affine:
         """Affine from (col, row) to (x, y), north up.
 
+        Examples
+        --------
         >>> GeoSlice((0, 0, 30, 20), None, 10, 32610).transform @ (0, 0)
         (0.0, 20.0)
         """
         west, _, _, north = self.grid_bounds
         x_size, y_size = self.resolution
         return Affine(x_size, 0.0, west, 0.0, -y_size, north)
+
+    @property
+    def geobox(self) -> GeoBox:
+        """The pixel grid; beyond 180 degrees where the slice crosses the antimeridian.
+
+        Examples
+        --------
+        >>> tuple(GeoSlice((179, 0, -179, 1), None, 0.5, 4326).geobox.boundingbox)
+        (179.0, 0.0, 181.0, 1.0)
+        """
+        return pixel_grid(self.crs, self.transform, self.shape)
+
+    def undivided(self, loader: str) -> GeoBox:
+        """Return the pixel grid for a loader that cannot cross the antimeridian.
+
+        Raises
+        ------
+        CatalogError
+            For a slice that does; names the loader and the way out.
+
+        Examples
+        --------
+        >>> tuple(GeoSlice((0, 0, 1, 1), None, 1, 4326).undivided("load_vector").shape)
+        (1, 1)
+        """
+        grid = self.geobox
+        seam = (180.0 - grid.transform.c) / grid.transform.a
+        if self.crs.is_geographic and SNAP < seam < grid.shape[1] - SNAP:
+            raise CatalogError(
+                f"{loader} takes a slice on one side of the antimeridian, got {self!r}; "
+                "load its two halves, to 180 and from -180"
+            )
+        return grid
+
+    @property
+    def _pixels(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Numbers of the columns and of the rows, counted upward from the anchor."""
+        west, south, east, north = self._unwrapped()
+        (x_size, y_size), (x0, y0) = self.resolution, self.anchor
+        first, last = whole_pixels((west - x0) / x_size, (east - x0) / x_size)
+        low, high = whole_pixels((south - y0) / y_size, (north - y0) / y_size)
+        return (first, max(last, first + 1)), (low, max(high, low + 1))
 
     def to_crs(self, crs: Any, resolution: float | Sequence[float] | None = None) -> GeoSlice:
         """Return the slice that encloses this one in another CRS.
@@ -184,9 +228,3 @@ def _as_resolution(value: float | Sequence[float]) -> tuple[float, float]:
 def _as_anchor(value: Sequence[float]) -> tuple[float, float]:
     x, y = value
     return float(x), float(y)
-
-
-def _snap(low: float, high: float, size: float, origin: float) -> tuple[int, int]:
-    first = math.floor((low - origin) / size + SNAP_TOLERANCE)
-    last = math.ceil((high - origin) / size - SNAP_TOLERANCE)
-    return first, max(last, first + 1)

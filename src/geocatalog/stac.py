@@ -13,14 +13,13 @@ from affine import Affine
 from pyproj import CRS
 from shapely.geometry import mapping, shape
 
-from geocatalog.build.assemble import FileRecord, assemble
+from geocatalog.build.records import FileRecord, assemble, stored_path
 from geocatalog.catalog import CatalogRow, GeoCatalog, is_known
 from geocatalog.crs import as_crs, crs_text
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import box_parts, reproject, wrapped_bounds
 from geocatalog.interval import as_interval
 from geocatalog.memory import InMemoryGeoCatalog
-from geocatalog.paths import stored_path
 
 PROPERTIES = {
     "cloud_cover": "eo:cloud_cover",

@@ -229,7 +229,7 @@ def _opens(path: Path) -> str | None:
     import rasterio
     from rasterio.errors import RasterioError
 
-    from geostack.gdal import gdal_options
+    from geocatalog.read.open import gdal_options
 
     try:
         with rasterio.Env(**gdal_options(str(path))), rasterio.open(path) as dataset:

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+from geocatalog.errors import PixelReadError
+
+__all__ = [
+    "AssetNotFoundError",
+    "NoSceneError",
+    "OutsideTileError",
+    "PixelReadError",
+    "SourceUnavailableError",
+]
+
 
 class SourceUnavailableError(ConnectionError):
     """No source can answer; the message says what was tried and the command that would fix it."""
@@ -17,7 +27,3 @@ class AssetNotFoundError(LookupError):
 
 class OutsideTileError(ValueError):
     """The box and the scene's pixel grid don't meet."""
-
-
-class PixelReadError(OSError):
-    """A file could not be read; the message names item, asset, address, tries, last answer."""

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from geostack.request import as_utc
+from geostack.request import BBox, as_utc, contains
 
 if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
     from pystac import Item
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_EQUAL_SHARE = 0.01
+"""Shares of a box that differ by less count as equal: outlines are drawn with few points."""
 
 
 def acquired(properties: dict[str, Any]) -> datetime:
@@ -106,3 +110,42 @@ def item_bbox(feature: dict[str, Any]) -> Sequence[float] | None:
     if not box:
         return None
     return [box[0], box[1], box[3], box[4]] if len(box) == 6 else list(box)
+
+
+def footprint_share(item: Item, bbox: BBox) -> float:
+    """Return the share of a box that a scene's footprint covers, 0 to 1.
+
+    The footprint and not its box: a swath's edge runs aslant through a tile.
+    """
+    import shapely
+
+    if not item.geometry:
+        return 1.0 if item.bbox is None or contains(item.bbox, bbox) else 0.0
+    box = shapely.box(*bbox)
+    footprint = shapely.make_valid(shapely.geometry.shape(item.geometry))
+    return float(footprint.intersection(box).area / box.area)
+
+
+def covering_items(items: Sequence[Item], bbox: BBox) -> list[Item]:
+    """Return, in their order, the items that show as much of a box as any of them does."""
+    shares = [footprint_share(item, bbox) for item in items]
+    enough = max(shares) - _EQUAL_SHARE
+    return [item for item, share in zip(items, shares, strict=True) if share >= enough]
+
+
+def best_item(items: Sequence[Item], bbox: BBox) -> Item:
+    """Return the first, that is the clearest, of the items that show most of a box."""
+    return covering_items(items, bbox)[0]
+
+
+def declared_grid(item: Item, key: str) -> GeoBox | None:
+    """Return the pixel grid that an item declares for an asset, or None."""
+    from affine import Affine
+
+    from geocatalog.grid import pixel_grid
+
+    fields = {**item.properties, **item.assets[key].extra_fields}
+    code, transform, shape = epsg(fields), fields.get("proj:transform"), fields.get("proj:shape")
+    if code is None or not transform or not shape:
+        return None
+    return pixel_grid(code, Affine(*transform[:6]), shape)

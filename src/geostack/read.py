@@ -1,43 +1,35 @@
-"""Read windows of assets: in parallel, patiently, and saying exactly what failed."""
+"""Read assets of scenes: signed as they are opened, in parallel, onto one pixel grid."""
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
-import rasterio
-from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
-from rasterio.vrt import WarpedVRT
 
-from geostack.errors import PixelReadError
-from geostack.gdal import gdal_options, is_remote
-from geostack.grid import PixelGrid
-from geostack.retry import GaveUpError, TransientError, retry, retry_after, tries_text
-from geostack.tokens import redact, without_query
+from geocatalog.read import open as opening
+from geocatalog.read.tokens import without_query
+from geostack.errors import AssetNotFoundError, OutsideTileError
+from geostack.grid import share_inside
+from geostack.items import declared_grid
+from geostack.request import BBox, format_bbox
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from odc.geo.geobox import GeoBox
+    from pystac import Item
 
     from geostack.sources import Source
-
-logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-Method = Literal["nearest", "bilinear"]
-
 MAX_CONNECTIONS = 16
 """Files read at the same time: enough to hide latency, few enough to be a polite guest."""
-
-_PROBE_TIMEOUT = (5.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -49,16 +41,40 @@ class Asset:
     href: str
     source: Source
     band: int = 1
-    """1-based index in the file."""
+    """1-based, in the file."""
 
     @property
-    def method(self) -> Method:
+    def method(self) -> Literal["nearest", "bilinear"]:
         """How to resample it: classes and bits keep their values, quantities are interpolated."""
         is_coded = self.key == "SCL" or "qa" in self.key.split("_")
         return "nearest" if is_coded else "bilinear"
 
     def __str__(self) -> str:
         return f"{self.item_id}, asset {self.key}, {without_query(self.href)}"
+
+
+def item_assets(
+    item: Item, keys: Sequence[str], source: Source, known: Sequence[str]
+) -> list[Asset]:
+    """Return one asset of an item per key.
+
+    Parameters
+    ----------
+    known
+        The keys that hold pixels, for the message.
+
+    Raises
+    ------
+    AssetNotFoundError
+        When the item lacks one; the message lists those it has.
+    """
+    missing = [key for key in keys if key not in item.assets]
+    if missing:
+        have = ", ".join(key for key in item.assets if key in known) or "none"
+        raise AssetNotFoundError(
+            f"{item.id} ({source.name}) has no asset {', '.join(missing)}; it has {have}"
+        )
+    return [Asset(item.id, key, item.assets[key].href, source) for key in keys]
 
 
 def connections() -> int:
@@ -118,23 +134,42 @@ def _pool(size: int) -> ThreadPoolExecutor:
     return _POOLS[key]
 
 
-def asset_grid(asset: Asset) -> PixelGrid:
+def with_dataset(asset: Asset, action: Callable[[Any], T]) -> T:
+    """Return `action` of the opened asset: signed, tried again, its errors explained.
+
+    Raises
+    ------
+    PixelReadError
+        When the file can't be read.
+    """
+    sign = asset.source.sign
+    return opening.with_dataset(asset.href, action, sign=sign, what=str(asset))
+
+
+def asset_grid(asset: Asset) -> GeoBox:
     """Return an asset's pixel grid, from the file's header."""
+    from geocatalog.read.onto_grid import grid_of
+
     return with_dataset(asset, grid_of)
 
 
-def read_onto(
-    asset: Asset, grid: PixelGrid, method: Method = "bilinear", *, fill: float | None = None
-) -> NDArray[Any]:
-    """Return an asset's pixels on `grid`, (rows, cols), in the file's dtype.
+def scene_grid(item: Item, asset: Asset) -> GeoBox:
+    """Return an asset's pixel grid, from its item if that says it, else from the file's header."""
+    return declared_grid(item, asset.key) or asset_grid(asset)
 
-    Where the file's pixels are the grid's they are copied; otherwise they are resampled, and
-    no-data pixels take no part.
+
+def read_asset(
+    asset: Asset, grid: GeoBox, indexes: Sequence[int] | None = None, *, fill: float | None = None
+) -> NDArray[Any]:
+    """Return an asset's pixels on a grid, (C, rows, cols), in the file's dtype.
+
+    Where the file's pixels are the grid's they are copied; otherwise they are resampled by the
+    asset's method, and no-data pixels take no part.
 
     Parameters
     ----------
-    method
-        How to resample.
+    indexes
+        1-based bands of the file; by default the asset's own.
     fill
         The value of no data, inside the file and beyond it; by default the file's own, or 0.
 
@@ -143,149 +178,58 @@ def read_onto(
     PixelReadError
         When the file can't be read.
     """
+    from geocatalog.read.onto_grid import read_onto
 
-    def read(dataset: Any) -> NDArray[Any]:
-        own = grid_of(dataset)
-        nodata = dataset.nodata if dataset.nodata is not None else 0 if fill is None else fill
-        if own.same_pixels(grid):
-            values = _copy(dataset, own, grid, asset.band, nodata)
-        else:
-            with resampled(dataset, grid, method, nodata) as warped:
-                values = np.asarray(warped.read(asset.band))
-        if fill is not None and nodata != fill:
-            values[np.isnan(values) if np.isnan(nodata) else values == nodata] = fill
-        return values
-
-    return with_dataset(asset, read)
+    sign, what = asset.source.sign, str(asset)
+    bands = indexes or [asset.band]
+    return read_onto(asset.href, grid, bands, asset.method, fill=fill, sign=sign, what=what)
 
 
-def with_dataset(asset: Asset, action: Callable[[Any], T]) -> T:
-    """Return `action` of the opened asset, retried, signed, its errors explained."""
-    state = _ReadState(asset)
+class Sheet(NamedTuple):
+    """One of several scenes side by side: its item, the file that is read, its pixel grid."""
 
-    def attempt() -> T:
-        href = state.address()
-        try:
-            options = {**gdal_options(href), **state.fresh_options(href)}
-            with rasterio.Env(**options), rasterio.open(href) as dataset:
-                return action(dataset)
-        except RasterioError as error:
-            raise state.judge(error, href) from None
-
-    try:
-        return retry(attempt)
-    except GaveUpError as error:
-        raise PixelReadError(
-            f"can't read {asset}: {tries_text(error.tries)}, last answer: {error.answer}"
-        ) from None
+    item: Item
+    asset: Asset
+    grid: GeoBox
 
 
-class _ReadState:
-    """What one read has learnt from its failures."""
+def sheets_over(bbox: BBox, items: Sequence[Item], key: str, source: Source) -> list[Sheet]:
+    """Return each item's asset, first the one that holds most of a box, whose pixels are kept.
 
-    def __init__(self, asset: Asset) -> None:
-        self.asset = asset
-        self.tries = 0
-        self.renew = False
-        self.renewed = False
-
-    def address(self) -> str:
-        self.tries += 1
-        renew, self.renew = self.renew, False
-        return self.asset.source.sign(self.asset.href, renew=renew)
-
-    def fresh_options(self, href: str) -> dict[str, str]:
-        # GDAL remembers that a file could not be opened; a second try must ask again.
-        if self.tries == 1 or not is_remote(href):
-            return {}
-        return {"CPL_VSIL_CURL_NON_CACHED": f"/vsicurl/{href}"}
-
-    def judge(self, error: Exception, href: str) -> Exception:
-        """Return what to raise: `TransientError` where another try may succeed."""
-        said = redact(str(error.__cause__ or error)).strip()
-        said = said.replace(redact(href), "the file").replace("/vsicurl/", "")
-        if not is_remote(href):
-            return self._final(said)
-        status, wait = ask_status(href)
-        answer = f"HTTP {status}" if isinstance(status, int) else status
-        if status == 403 and not self.renewed:
-            self.renew = self.renewed = True
-            return TransientError(answer)
-        if status in (200, 206):
-            # The server is well now: the failure was a broken transfer, or the file is damaged.
-            return TransientError(f"{answer}, but the read failed ({_first_line(said)})")
-        if isinstance(status, str) or status in (408, 425, 429) or status >= 500:
-            return TransientError(answer, wait)
-        return self._final(answer)
-
-    def _final(self, answer: str) -> PixelReadError:
-        return PixelReadError(
-            f"can't read {self.asset}: {tries_text(self.tries)}, last answer: {answer}"
-        )
-
-
-def ask_status(href: str) -> tuple[int | str, float | None]:
-    """Return a file's HTTP status, or the error's name, and the seconds a server asks to wait.
-
-    GDAL only says that a read failed; whether to wait, renew a token or give up is in the answer
-    to one more request for a single byte.
+    Raises
+    ------
+    OutsideTileError
+        When none reaches the box.
+    AssetNotFoundError
+        When an item lacks the asset.
     """
-    import requests
-
-    from geostack.tokens import guard_logs
-
-    guard_logs()
-    try:
-        with requests.get(
-            href, headers={"Range": "bytes=0-0"}, stream=True, timeout=_PROBE_TIMEOUT
-        ) as response:
-            return response.status_code, retry_after(response.headers.get("Retry-After"))
-    except requests.RequestException as error:
-        return type(error).__name__, None
+    sheets = []
+    for item in items:
+        (asset,) = item_assets(item, [key], source, [key])
+        sheets.append(Sheet(item, asset, scene_grid(item, asset)))
+    sheets.sort(key=lambda sheet: -share_inside(sheet.grid, bbox))
+    if share_inside(sheets[0].grid, bbox) == 0:
+        raise OutsideTileError(f"the box {format_bbox(bbox)} lies outside every scene found")
+    return sheets
 
 
-def _first_line(text: str) -> str:
-    return text.splitlines()[0] if text else "no reason given"
+def read_mosaic(
+    sheets: Sequence[Sheet],
+    grid: GeoBox,
+    indexes: Sequence[int] | None = None,
+    *,
+    nodata: float = 0,
+) -> NDArray[Any]:
+    """Return bands from several files, (C, rows, cols); earlier files win where both have data.
 
-
-def grid_of(dataset: Any) -> PixelGrid:
-    """Return an opened file's pixel grid."""
-    return PixelGrid(dataset.crs, dataset.transform, dataset.shape)
-
-
-def _copy(dataset: Any, own: PixelGrid, grid: PixelGrid, band: int, nodata: float) -> NDArray[Any]:
-    window = own.window_of(grid)
-    inside = (
-        window.col_off >= 0
-        and window.row_off >= 0
-        and window.col_off + window.width <= own.shape[1]
-        and window.row_off + window.height <= own.shape[0]
-    )
-    if inside:
-        return np.asarray(dataset.read(band, window=window))
-    values = np.full(grid.shape, nodata, dtype=dataset.dtypes[band - 1])
-    top, left = max(window.row_off, 0), max(window.col_off, 0)
-    bottom = min(window.row_off + window.height, own.shape[0])
-    right = min(window.col_off + window.width, own.shape[1])
-    if bottom <= top or right <= left:
-        return values
-    part = rasterio.windows.Window(left, top, right - left, bottom - top)
-    rows = slice(top - window.row_off, bottom - window.row_off)
-    columns = slice(left - window.col_off, right - window.col_off)
-    values[rows, columns] = dataset.read(band, window=part)
-    return values
-
-
-def resampled(dataset: Any, grid: PixelGrid, method: Method, nodata: float) -> WarpedVRT:
-    """Return an opened file as one on `grid`, to be closed by the caller."""
-    rows, cols = grid.shape
-    return WarpedVRT(
-        dataset,
-        crs=grid.crs,
-        transform=grid.transform,
-        width=cols,
-        height=rows,
-        resampling=Resampling[method],
-        src_nodata=nodata,
-        nodata=nodata,
-    )
+    Raises
+    ------
+    PixelReadError
+        When a file can't be read.
+    """
+    layers = in_parallel(lambda sheet: read_asset(sheet.asset, grid, indexes, fill=nodata), sheets)
+    result = layers[0]
+    for layer in layers[1:]:
+        empty = np.isnan(result) if np.isnan(nodata) else result == nodata
+        result[empty] = layer[empty]
+    return result

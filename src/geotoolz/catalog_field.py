@@ -12,8 +12,8 @@ from georeader.geotensor import GeoTensor
 from geocatalog import CatalogError, CatalogRow, GeoCatalog, GeoSlice
 from geocatalog.build.raster import read_raster_record
 from geocatalog.catalog import is_known
+from geocatalog.grid import raster_crs
 from geocatalog.load.raster import mosaic_rows
-from geocatalog.load.window import Grid, rasterio_crs
 from geopatcher.domain import RasterDomain
 from geopatcher.fields import RasterField
 
@@ -63,10 +63,8 @@ class CatalogField:
         self.resampling = resampling
         self.merge_method = merge_method
         self.nodata = nodata
-        grid = Grid.of(self.slice)
-        self.domain = RasterDomain(
-            (self._count(), *grid.shape), grid.transform, rasterio_crs(grid.crs)
-        )
+        grid = self.slice.geobox
+        self.domain = RasterDomain((self._count(), *grid.shape), grid.transform, raster_crs(grid))
 
     def _count(self) -> int:
         if self.band_indexes is not None:

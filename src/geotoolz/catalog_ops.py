@@ -22,8 +22,8 @@ from typing import Any
 from georeader.geotensor import GeoTensor
 
 from geocatalog import CatalogRow, GeoCatalog, InMemoryGeoCatalog
-from geocatalog.build.assemble import FileRecord, assemble
 from geocatalog.build.raster import read_raster_record
+from geocatalog.build.records import FileRecord, assemble
 from geocatalog.table import CORE_COLUMNS
 from geopatcher.fingerprint import fingerprint
 from geotoolz.catalog_field import CatalogField, read_row

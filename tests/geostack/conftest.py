@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from loopback import Loopback
 
-from geostack import retry
+from geocatalog.read import retry
 from geostack.sources import planetary_computer
 
 FAST = retry.RetryPolicy(tries=4, base_delay=0.01, max_delay=0.05, total=8.0)

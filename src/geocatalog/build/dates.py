@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from urllib.parse import unquote, urlsplit
 
 import pandas as pd
 
 from geocatalog.errors import CatalogError
 from geocatalog.interval import as_interval
-from geocatalog.paths import candidate_names
+from geocatalog.read.open import is_remote
 
 _TIME_OF_DAY = re.compile(r"%-?[HIMSfcXTRrps]")
 _DAY = re.compile(r"%-?[djxDFwuaA]")
@@ -90,3 +91,14 @@ def _covered(text: str, date_format: str, path: str) -> object:
     if _DAY.search(date_format):
         return moment.date()
     return moment.strftime("%Y-%m") if _MONTH.search(date_format) else moment.strftime("%Y")
+
+
+def candidate_names(path: str) -> list[str]:
+    """Return what a file-name pattern is tried on: name, path without query, whole path.
+
+    >>> candidate_names("https://host/x/S2_20240601.tif?sig=ab%2F20991231")[0]
+    'S2_20240601.tif'
+    """
+    bare = urlsplit(path).path if is_remote(path) and not path.startswith("/vsi") else path
+    bare = unquote(bare.split("?", 1)[0])
+    return list(dict.fromkeys([bare.rstrip("/").rsplit("/", 1)[-1], bare, path]))

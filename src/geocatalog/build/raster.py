@@ -7,9 +7,8 @@ from typing import Any
 
 import shapely
 
-from geocatalog.build.assemble import FileRecord, assemble
 from geocatalog.build.dates import interval_from_name
-from geocatalog.build.headers import DEFAULT_WORKERS, read_headers
+from geocatalog.build.records import DEFAULT_WORKERS, FileRecord, assemble, read_headers
 from geocatalog.crs import as_crs, crs_text
 from geocatalog.errors import CatalogError
 from geocatalog.memory import InMemoryGeoCatalog

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from geocatalog.build.assemble import FileRecord, assemble
-from geocatalog.build.headers import DEFAULT_WORKERS, read_headers
+from geocatalog.build.records import DEFAULT_WORKERS, FileRecord, assemble, read_headers
 from geocatalog.crs import crs_text
 from geocatalog.errors import CatalogError
 from geocatalog.interval import as_interval
-from geocatalog.labelled import grid_of, open_labelled
 from geocatalog.memory import InMemoryGeoCatalog
+from geocatalog.read.labelled import grid_of, gridded_names, open_labelled
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -83,17 +82,6 @@ def read_xarray_record(path: str, data_vars: Sequence[str] | None, time_var: str
             "resolution": grid.x_size,
         }
         return FileRecord(path, grid.footprint, grid.crs, interval, extras)
-
-
-def gridded_names(dataset: xr.Dataset, x: str, y: str) -> list[str]:
-    """Return the variables that lie on the grid, in the dataset's order.
-
-    >>> import xarray as xr
-    >>> cube = xr.Dataset({"a": (("y", "x"), [[1]]), "angle": 3.0}, {"x": [0], "y": [0]})
-    >>> gridded_names(cube, "x", "y")
-    ['a']
-    """
-    return [str(name) for name, data in dataset.data_vars.items() if {x, y} <= set(data.dims)]
 
 
 def _times(dataset: xr.Dataset, time_var: str, path: str) -> tuple[pd.Interval | None, int]:

@@ -14,12 +14,14 @@ import pandas as pd
 from geocatalog.catalog import CatalogRow, GeoCatalog
 from geocatalog.errors import CatalogError
 from geocatalog.geoslice import GeoSlice
-from geocatalog.load.mosaic import Mosaic, check_method, fill_for
+from geocatalog.grid import raster_crs
 from geocatalog.load.ordered import ordered_map
-from geocatalog.load.window import Bands, Grid, Piece, as_resampling, rasterio_crs, read_piece
+from geocatalog.read.mosaic import Mosaic, check_method, fill_for
+from geocatalog.read.onto_grid import Bands, Piece, as_resampling, read_piece
 
 if TYPE_CHECKING:
     from georeader.geotensor import GeoTensor
+    from odc.geo.geobox import GeoBox
 
 DEFAULT_WORKERS = 8
 """Files read at once: reads wait for the network or for decompression, which releases the GIL."""
@@ -29,7 +31,7 @@ DEFAULT_WORKERS = 8
 class _Request:
     """Everything that a load reads with, and what it had to leave out."""
 
-    grid: Grid
+    grid: GeoBox
     indexes: Sequence[int] | None
     resampling: str
     nodata: float | None
@@ -176,7 +178,7 @@ def _request(
         raise CatalogError(f"workers must be at least 1, got {workers}")
     if indexes is not None and not (len(indexes) and min(indexes) >= 1):
         raise CatalogError(f"band_indexes are 1-based, at least one, got {list(indexes)}")
-    return _Request(Grid.of(slice_), indexes, resampling, nodata, workers, on_error)
+    return _Request(slice_.geobox, indexes, resampling, nodata, workers, on_error)
 
 
 def _touching_rows(catalog: GeoCatalog, slice_: GeoSlice) -> list[CatalogRow]:
@@ -277,24 +279,10 @@ def _stacked(
 ) -> tuple[Piece | None, Bands]:
     dtype = np.result_type(*(bands.dtype for _, bands in read))
     bands = Bands(dtype, len(names), read[0][1].nodata, tuple(names))
-    return stack_pieces([piece for piece, _ in read], dtype), bands
-
-
-def stack_pieces(pieces: Sequence[Piece | None], dtype: np.dtype) -> Piece | None:
-    """Return single-band pieces as the bands of one, over the window that holds them all.
-
-    >>> one = Piece(0, 0, np.ones((1, 1, 1)), np.ones((1, 1, 1), bool))
-    >>> two = Piece(0, 1, np.ones((1, 1, 1)), np.ones((1, 1, 1), bool))
-    >>> stack_pieces([one, two], np.dtype(float)).valid.tolist()
-    [[[True, False]], [[False, True]]]
-    """
-    known = [(band, piece) for band, piece in enumerate(pieces) if piece is not None]
+    known = [(band, piece) for band, (piece, _) in enumerate(read) if piece is not None]
     if not known:
-        return None
-    whole = Piece.around([piece for _, piece in known], len(pieces), dtype)
-    for band, piece in known:
-        whole.paste(piece, band)
-    return whole
+        return None, bands
+    return Piece.stacked([piece for _, piece in known], [band for band, _ in known], bands), bands
 
 
 def _merge(read: Iterator[Read], request: _Request, method: str, slice_: GeoSlice) -> _Merged:
@@ -308,7 +296,7 @@ def _merge(read: Iterator[Read], request: _Request, method: str, slice_: GeoSlic
         if first is None or mosaic is None:
             first = bands
             mosaic = Mosaic(
-                method, bands, request.grid.shape, fill_for(method, bands, request.nodata)
+                method, bands, request.grid.shape.yx, fill_for(method, bands, request.nodata)
             )
         elif bands.count != first.count:
             raise CatalogError(
@@ -342,7 +330,7 @@ def _as_tensor(data: np.ndarray, merged: _Merged, request: _Request) -> Any:
     return GeoTensor(
         data,
         transform=request.grid.transform,
-        crs=rasterio_crs(request.grid.crs),
+        crs=raster_crs(request.grid),
         fill_value_default=merged.fill,
         attrs=attrs,
     )

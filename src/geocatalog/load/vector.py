@@ -14,7 +14,7 @@ from geocatalog.crs import as_crs, same_crs
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import reproject, reproject_box
 from geocatalog.geoslice import GeoSlice
-from geocatalog.load.window import rasterio_crs, undivided_grid
+from geocatalog.grid import raster_crs
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -72,7 +72,7 @@ def load_vector(
             f"load_vector reads catalogs of vector files, this one lists {catalog.backend} files; "
             f"use load_{catalog.backend}"
         )
-    grid = undivided_grid(slice_, "load_vector")
+    grid = slice_.undivided("load_vector")
     rows = list(catalog.query(slice_).iter_rows())
     shapes = [shape for row in rows for shape in _features(row, slice_, label_field)]
     if task == "instance_segmentation":
@@ -81,14 +81,14 @@ def load_vector(
     else:
         numbers = _numbered(_values(catalog, label_field)) if classes is None else dict(classes)
         burnt = [(shape, numbers[value]) for shape, value in shapes if value in numbers]
-    labels = np.zeros(grid.shape, dtype=_label_dtype([number for _, number in burnt]))
+    labels = np.zeros(grid.shape.yx, dtype=_label_dtype([number for _, number in burnt]))
     if burnt:
         rasterize(burnt, out=labels, transform=grid.transform, all_touched=all_touched)
     name = label_field or ("instance" if task == "instance_segmentation" else "label")
     return GeoTensor(
         labels[np.newaxis],
         transform=grid.transform,
-        crs=rasterio_crs(grid.crs),
+        crs=raster_crs(grid),
         fill_value_default=0,
         attrs={"classes": numbers, "band_names": [name], "files": [row.filepath for row in rows]},
     )

@@ -9,19 +9,20 @@ import numpy as np
 import pandas as pd
 from affine import Affine
 
-from geocatalog.build.xarray import gridded_names
 from geocatalog.catalog import CatalogRow, GeoCatalog
 from geocatalog.crs import same_crs
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import reproject_box
 from geocatalog.geoslice import GeoSlice
+from geocatalog.grid import pixel_grid, raster_crs
 from geocatalog.interval import as_utc, stamp_of
-from geocatalog.labelled import LabelledGrid, grid_of, open_labelled
-from geocatalog.load.window import Grid, as_resampling, rasterio_crs, undivided_grid
+from geocatalog.read.labelled import LabelledGrid, grid_of, gridded_names, open_labelled
+from geocatalog.read.onto_grid import as_resampling
 
 if TYPE_CHECKING:
     import xarray as xr
     from georeader.geotensor import GeoTensor
+    from odc.geo.geobox import GeoBox
 
 
 def load_xarray(
@@ -72,7 +73,7 @@ def load_xarray(
         raise CatalogError(
             f"dtype must be floating, to hold NaN where nothing is known, got {kind}"
         )
-    grid = undivided_grid(slice_, "load_xarray")
+    grid = slice_.undivided("load_xarray")
     names = list(data_vars) if data_vars is not None else None
     steps: dict[Any, np.ndarray] = {}
     for row in catalog.query(slice_).iter_rows():
@@ -89,7 +90,7 @@ def load_xarray(
     return GeoTensor(
         np.stack([steps[moment] for moment in moments]),
         transform=grid.transform,
-        crs=rasterio_crs(grid.crs),
+        crs=raster_crs(grid),
         fill_value_default=np.nan,
         attrs={"dates": dates, "band_names": names},
     )
@@ -114,7 +115,7 @@ class _Steps:
         self.time = stored if isinstance(stored, str) and stored in dataset.dims else None
         self.dataset = dataset[self.names]
 
-    def on_grid(self, grid: Grid, resampling: str, dtype: np.dtype) -> Any:
+    def on_grid(self, grid: GeoBox, resampling: str, dtype: np.dtype) -> Any:
         """Yield (time in microseconds or None, (C, H, W)) for each step."""
         from rasterio.warp import reproject
 
@@ -126,16 +127,17 @@ class _Steps:
         west = float(columns[0]) - self.grid.x_size / 2
         north = float(rows[0]) + self.grid.y_size / 2
         transform = Affine(self.grid.x_size, 0, west, 0, -self.grid.y_size, north)
+        own = pixel_grid(self.grid.crs, transform, (len(rows), len(columns)))
         for moment, step in self._each(cut):
             source = self._array(step).astype(dtype, copy=False)
             moved = np.full((len(self.names), *grid.shape), np.nan, dtype=dtype)
             reproject(
                 source,
                 moved,
-                src_transform=transform,
-                src_crs=rasterio_crs(self.grid.crs),
+                src_transform=own.transform,
+                src_crs=raster_crs(own),
                 dst_transform=grid.transform,
-                dst_crs=rasterio_crs(grid.crs),
+                dst_crs=raster_crs(grid),
                 src_nodata=np.nan,
                 dst_nodata=np.nan,
                 resampling=as_resampling(resampling),

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geostack.areas import LAKE_TAHOE_BBOX
-from geostack.mosaic import check_size, covering_grid, read_mosaic, sheets_over
+from geostack.grid import as_data_array, check_size, covering_grid
+from geostack.read import read_mosaic, sheets_over
 from geostack.request import Request
-from geostack.scene import as_data_array
 from geostack.sources import Source
 from geostack.stac import find_items
 
@@ -59,7 +59,7 @@ def load_dem_chip(
     sheets = sheets_over(request.bbox, items, ASSET, chosen)
     grid = covering_grid(sheets[0].grid, request.bbox)
     check_size(grid, 1, request.bbox)
-    values = read_mosaic([sheet.asset for sheet in sheets], grid, nodata=np.nan)
+    (values,) = read_mosaic(sheets, grid, nodata=np.nan)
     return as_data_array(
         values.astype(np.float32, copy=False),
         grid,

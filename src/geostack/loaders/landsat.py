@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from georeader.geotensor import GeoTensor
 
+from geocatalog.grid import raster_crs
 from geostack.areas import LAKE_TAHOE_BBOX
-from geostack.items import acquired, cloud_cover
-from geostack.read import Asset, in_parallel, read_onto
+from geostack.grid import cut
+from geostack.items import acquired, best_item, cloud_cover
+from geostack.read import Asset, in_parallel, item_assets, read_asset, scene_grid
 from geostack.request import Request, as_bands, as_text
-from geostack.scene import best_item, item_assets, scene_grid
 from geostack.sources import Source
 from geostack.stac import find_items
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from geostack.grid import PixelGrid
+    from odc.geo.geobox import GeoBox
 
 COLLECTION = "landsat-c2-l2"
 
@@ -86,7 +86,7 @@ def load_landsat_chip(
     chosen, items = find_items(request, source=source)
     item = best_item(items, request.bbox)
     assets = item_assets(item, names, chosen, BANDS)
-    grid = scene_grid(item, assets[0]).cut(request.bbox)
+    grid = cut(scene_grid(item, assets[0]), request.bbox)
     values = _read(assets, grid)
     attrs: dict[str, Any] = {
         "band_names": list(names),
@@ -97,8 +97,8 @@ def load_landsat_chip(
         "scaled": scale,
     }
     if not scale:
-        return GeoTensor(values, grid.transform, grid.crs, 0, attrs)
-    return GeoTensor(scaled(values, names), grid.transform, grid.crs, np.nan, attrs)
+        return GeoTensor(values, grid.transform, raster_crs(grid), 0, attrs)
+    return GeoTensor(scaled(values, names), grid.transform, raster_crs(grid), np.nan, attrs)
 
 
 def scaled(dn: NDArray[np.uint16], bands: Sequence[str]) -> NDArray[np.float32]:
@@ -118,9 +118,9 @@ def scaled(dn: NDArray[np.uint16], bands: Sequence[str]) -> NDArray[np.float32]:
     return out
 
 
-def _read(assets: Sequence[Asset], grid: PixelGrid) -> NDArray[np.uint16]:
-    bands = in_parallel(lambda asset: read_onto(asset, grid, asset.method), assets)
-    return np.stack(bands).astype(np.uint16, copy=False)
+def _read(assets: Sequence[Asset], grid: GeoBox) -> NDArray[np.uint16]:
+    bands = in_parallel(lambda asset: read_asset(asset, grid), assets)
+    return np.concatenate(bands).astype(np.uint16, copy=False)
 
 
 def _check_bands(bands: Sequence[str], scale: bool) -> tuple[str, ...]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from georeader.geotensor import GeoTensor
 
+from geocatalog.grid import raster_crs
+from geostack.grid import check_size, covering_grid
 from geostack.items import acquired
-from geostack.mosaic import check_size, covering_grid, read_mosaic, sheets_over
+from geostack.read import read_mosaic, sheets_over
 from geostack.request import Request, as_bands, as_text
 from geostack.sources import Source
 from geostack.stac import find_items
@@ -77,14 +77,11 @@ def load_naip_chip(
     sheets = sheets_over(request.bbox, of_year, ASSET, chosen)
     grid = covering_grid(sheets[0].grid, request.bbox, resolution)
     check_size(grid, len(names), request.bbox)
-    numbers = [BANDS.index(name) + 1 for name in names]
-    values = np.stack(
-        [read_mosaic([replace(s.asset, band=number) for s in sheets], grid) for number in numbers]
-    )
+    values = read_mosaic(sheets, grid, [BANDS.index(name) + 1 for name in names])
     attrs: dict[str, Any] = {
         "band_names": list(names),
         "item_ids": [sheet.item.id for sheet in sheets],
         "datetime": as_text(acquired(sheets[0].item.properties)),
         "source": chosen.name,
     }
-    return GeoTensor(values, grid.transform, grid.crs, 0, attrs)
+    return GeoTensor(values, grid.transform, raster_crs(grid), 0, attrs)

@@ -15,12 +15,13 @@ from georeader.geotensor import GeoTensor
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from geostack.gdal import gdal_options, is_remote
-from geostack.grid import PixelGrid
-from geostack.read import Asset, grid_of, in_parallel, read_onto, resampled
+from geocatalog.grid import offset_of, part_of, raster_crs
+from geocatalog.read.open import gdal_options, is_remote
+from geostack.read import Asset, in_parallel, read_asset
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from odc.geo.geobox import GeoBox
 
 
 class SceneReader(GeoData):
@@ -45,7 +46,7 @@ class SceneReader(GeoData):
     def __init__(
         self,
         assets: Sequence[Asset],
-        grid: PixelGrid,
+        grid: GeoBox,
         *,
         take_offset: Sequence[bool],
         attrs: dict[str, Any],
@@ -60,12 +61,12 @@ class SceneReader(GeoData):
     @property
     def crs(self) -> Any:
         """The coordinate reference system."""
-        return self.grid.crs
+        return raster_crs(self.grid)
 
     @property
     def transform(self) -> Any:
         """The affine transform of the upper left corner."""
-        return self.grid.part(self._window).transform
+        return _part(self.grid, self._window).transform
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -163,7 +164,7 @@ class SceneReader(GeoData):
         values = self._open.read(index, self._window)
         if values is None:
             asset = self.assets[index]
-            values = read_onto(asset, self.grid.part(self._window), asset.method)
+            (values,) = read_asset(asset, _part(self.grid, self._window))
         return take_offset(values) if self.take_offset[index] else values
 
 
@@ -180,9 +181,13 @@ def _is_inside(window: Window, shape: tuple[int, int]) -> bool:
     )
 
 
+def _part(grid: GeoBox, window: Window) -> GeoBox:
+    return part_of(grid, window.row_off, window.col_off, int(window.height), int(window.width))
+
+
 def _rebuild(
     assets: tuple[Asset, ...],
-    grid: PixelGrid,
+    grid: GeoBox,
     take_offset: tuple[bool, ...],
     attrs: dict[str, Any],
     window: Window,
@@ -194,14 +199,14 @@ def _rebuild(
 class _OpenFiles:
     """The bands' files, open once in each thread: GDAL's handles are not shared by threads."""
 
-    def __init__(self, assets: tuple[Asset, ...], grid: PixelGrid) -> None:
+    def __init__(self, assets: tuple[Asset, ...], grid: GeoBox) -> None:
         self._assets = assets
         self._grid = grid
         self._threads = threading.local()
 
     def read(self, index: int, window: Window) -> NDArray[Any] | None:
         """Return a band's window, or None when the plain way is needed."""
-        if not _is_inside(window, self._grid.shape):
+        if not _is_inside(window, self._grid.shape.yx):
             return None
         try:
             with rasterio.Env(**gdal_options(self._assets[index].href)):
@@ -224,10 +229,13 @@ class _OpenFiles:
         return handles[index][0]
 
     def _opened(self, asset: Asset) -> tuple[Any, ExitStack]:
+        from geocatalog.read.onto_grid import as_resampling, grid_of, warped
+
         stack = ExitStack()
         dataset = stack.enter_context(rasterio.open(asset.source.sign(asset.href)))
         own = grid_of(dataset)
-        if own.same_pixels(self._grid) and own.shape == self._grid.shape:
+        if offset_of(self._grid, own) == (0, 0) and own.shape == self._grid.shape:
             return dataset, stack
         nodata = 0 if dataset.nodata is None else dataset.nodata
-        return stack.enter_context(resampled(dataset, self._grid, asset.method, nodata)), stack
+        view = warped(dataset, self._grid, as_resampling(asset.method), nodata)
+        return stack.enter_context(view), stack

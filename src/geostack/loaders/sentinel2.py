@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from georeader.geotensor import GeoTensor
 
+from geocatalog.grid import raster_crs
 from geostack.areas import LAKE_TAHOE_BBOX, LAKE_TAHOE_TILE
-from geostack.grid import PixelGrid
-from geostack.items import acquired, cloud_cover
+from geostack.grid import as_data_array, cut, share_inside
+from geostack.items import acquired, best_item, cloud_cover, covering_items
 from geostack.loaders.scene_reader import SceneReader
-from geostack.read import Asset, in_parallel, read_onto
+from geostack.read import Asset, in_parallel, item_assets, read_asset, scene_grid
 from geostack.request import Request, as_bands, as_count, as_text
-from geostack.scene import as_data_array, best_item, covering_items, item_assets, scene_grid
 from geostack.sources import Source
 from geostack.stac import baseline_number, find_items, processing_baseline
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from numpy.typing import NDArray
+    from odc.geo.geobox import GeoBox
     from pystac import Item
 
 COLLECTION = "sentinel-2-l2a"
@@ -103,11 +104,11 @@ def load_s2_chip(
     chosen, item, assets = _clearest(request, source)
     names = request.assets
     scene = scene_grid(item, assets[0])
-    grid = scene.cut(request.bbox)
+    grid = cut(scene, request.bbox)
     attrs = scene_attrs(item, names, chosen, harmonize=harmonize)
-    attrs["box_share"] = round(scene.share_inside(request.bbox), 4)
+    attrs["box_share"] = round(share_inside(scene, request.bbox), 4)
     values = read_bands(item, assets, grid, harmonize=harmonize)
-    return GeoTensor(values, grid.transform, grid.crs, 0, attrs)
+    return GeoTensor(values, grid.transform, raster_crs(grid), 0, attrs)
 
 
 def load_s2_full_tile(
@@ -205,10 +206,10 @@ def load_s2_timestack(
     items = covering_items(items, request.bbox)[:max_items]
     items = sorted(items, key=lambda item: acquired(item.properties))
     assets = [band_assets(item, names, chosen) for item in items]
-    grid = scene_grid(items[0], assets[0][0]).cut(request.bbox)
+    grid = cut(scene_grid(items[0], assets[0][0]), request.bbox)
     values = _read_stack(items, assets, grid, harmonize=harmonize)
     stack = GeoTensor(
-        values, grid.transform, grid.crs, 0, _stack_attrs(items, names, chosen, harmonize)
+        values, grid.transform, raster_crs(grid), 0, _stack_attrs(items, names, chosen, harmonize)
     )
     dates = pd.DatetimeIndex([acquired(item.properties).replace(tzinfo=None) for item in items])
     return stack, dates, as_data_array(values[0, 0], grid, names[0])
@@ -239,7 +240,7 @@ def _clearest(request: Request, source: str | Source | None) -> tuple[Source, It
 
 
 def _read_stack(
-    items: Sequence[Item], assets: Sequence[Sequence[Asset]], grid: PixelGrid, *, harmonize: bool
+    items: Sequence[Item], assets: Sequence[Sequence[Asset]], grid: GeoBox, *, harmonize: bool
 ) -> NDArray[np.uint16]:
     values = np.zeros((len(items), len(assets[0]), *grid.shape), dtype=np.uint16)
     jobs = [(time, band) for time in range(len(items)) for band in range(len(assets[0]))]
@@ -303,7 +304,7 @@ def band_assets(item: Item, names: Sequence[str], source: Source) -> list[Asset]
 
 
 def read_bands(
-    item: Item, assets: Sequence[Asset], grid: PixelGrid, *, harmonize: bool
+    item: Item, assets: Sequence[Asset], grid: GeoBox, *, harmonize: bool
 ) -> NDArray[np.uint16]:
     """Return the assets' pixels on `grid`, (C, H, W) uint16, read at the same time."""
     values = np.zeros((len(assets), *grid.shape), dtype=np.uint16)
@@ -316,8 +317,8 @@ def read_bands(
     return values
 
 
-def _read_band(asset: Asset, grid: PixelGrid, shift: bool) -> NDArray[Any]:
-    band = read_onto(asset, grid, asset.method)
+def _read_band(asset: Asset, grid: GeoBox, shift: bool) -> NDArray[Any]:
+    (band,) = read_asset(asset, grid)
     return take_offset(band) if shift and asset.key in REFLECTANCE_BANDS else band
 
 

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from georeader.geotensor import GeoTensor
 
+from geocatalog.grid import raster_crs
+from geostack.grid import cut, share_inside
 from geostack.loaders.sentinel2 import COLLECTION, band_assets, check_bands, read_bands, scene_attrs
+from geostack.read import scene_grid
 from geostack.request import BBox, Request, as_bbox
-from geostack.scene import scene_grid
 from geostack.serve.limits import Limits
 from geostack.serve.problem import Problem
 
@@ -131,12 +133,12 @@ def read_scene(
     item = find_item(source, asked.item, asked.bbox)
     assets = band_assets(item, bands, source)
     scene = scene_grid(item, assets[0])
-    grid = scene.cut(asked.bbox)
-    check_size(len(bands), *grid.shape, limits)
+    grid = cut(scene, asked.bbox)
+    check_size(len(bands), *grid.shape.yx, limits)
     attrs = scene_attrs(item, bands, source, harmonize=True)
-    attrs["box_share"] = round(scene.share_inside(asked.bbox), 4)
+    attrs["box_share"] = round(share_inside(scene, asked.bbox), 4)
     values = read_bands(item, assets, grid, harmonize=True)
-    return GeoTensor(values, grid.transform, grid.crs, 0, attrs)
+    return GeoTensor(values, grid.transform, raster_crs(grid), 0, attrs)
 
 
 def check_size(bands: int, rows: int, cols: int, limits: Limits) -> None:

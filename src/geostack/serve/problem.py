@@ -6,6 +6,7 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
+from geocatalog.read.tokens import redact
 from geostack.errors import (
     AssetNotFoundError,
     NoSceneError,
@@ -13,7 +14,6 @@ from geostack.errors import (
     PixelReadError,
     SourceUnavailableError,
 )
-from geostack.tokens import redact
 from pipekit import QCError
 
 logger = logging.getLogger(__name__)

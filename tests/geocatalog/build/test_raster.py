@@ -5,7 +5,7 @@ import pytest
 from footprints import frame, paths_of, utc, write_raster
 
 from geocatalog import CatalogError, build_raster_catalog
-from geocatalog.build.headers import read_headers
+from geocatalog.build.records import read_headers
 
 DATED = r"_(?P<date>\d{8})"
 

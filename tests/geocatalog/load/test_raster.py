@@ -17,7 +17,7 @@ from geocatalog import (
     open_catalog,
     to_geoparquet,
 )
-from geocatalog.load import window
+from geocatalog.read.onto_grid import overview_level
 
 DATED = r"_(?P<date>\d{8})"
 SQUARE = (0.0, 0.0, 100.0, 100.0)
@@ -400,8 +400,8 @@ def test_a_file_backed_catalog_loads_the_same(overlapping, tmp_path):
 
 
 def test_overview_choice_is_a_count_of_pixels():
-    assert window.overview_level([2, 4, 8], 8) == 2
-    assert window.overview_level([], 8) is None
+    assert overview_level([2, 4, 8], 8) == 2
+    assert overview_level([], 8) is None
 
 
 def test_the_real_archive(archive_root):

@@ -82,7 +82,7 @@ def test_a_coarser_resolution(sheets):
 
 
 def test_a_box_that_would_fill_the_memory(sheets, monkeypatch):
-    monkeypatch.setattr("geostack.mosaic.MAX_PIXELS", 1000)
+    monkeypatch.setattr("geostack.grid.MAX_PIXELS", 1000)
     with pytest.raises(ValueError, match="smaller box or a coarser resolution"):
         load_naip_chip(bbox=box_of(50, 150), **sheets)
 

@@ -96,6 +96,17 @@ def grid_of(dataset: xr.Dataset, path: str) -> LabelledGrid:
     )
 
 
+def gridded_names(dataset: xr.Dataset, x: str, y: str) -> list[str]:
+    """Return the variables that lie on the grid, in the dataset's order.
+
+    >>> import xarray as xr
+    >>> cube = xr.Dataset({"a": (("y", "x"), [[1]]), "angle": 3.0}, {"x": [0], "y": [0]})
+    >>> gridded_names(cube, "x", "y")
+    ['a']
+    """
+    return [str(name) for name, data in dataset.data_vars.items() if {x, y} <= set(data.dims)]
+
+
 def _axes(dataset: xr.Dataset, path: str) -> tuple[str, str]:
     names = {str(name).lower(): str(name) for name in dataset.coords}
     for x, y in _AXES:

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from geostack.tokens import RedactingFilter, redact, without_query
+from geocatalog.read.tokens import RedactingFilter, redact, without_query
 
 URL = "https://s.blob.core.windows.net/c/B04.tif?st=2024-01-01&se=2024-01-02&sp=rl&sig=a%2Fb%3D"
 

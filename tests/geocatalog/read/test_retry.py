@@ -2,7 +2,7 @@
 
 import pytest
 
-from geostack.retry import GaveUpError, RetryPolicy, TransientError, retry_after
+from geocatalog.read.retry import GaveUpError, RetryPolicy, TransientError, retry_after
 
 
 def failing(times: int, error: Exception):

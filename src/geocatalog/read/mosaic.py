@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from geocatalog.errors import CatalogError
-from geocatalog.load.window import Bands, Piece
+from geocatalog.read.onto_grid import Bands, Piece
 
 MERGE_METHODS = ("last", "first", "min", "max", "mean", "median")
 """How pixels that several files cover are merged; order is by time, then by row."""

@@ -1,0 +1,213 @@
+"""Pixel grids: odc-geo's `GeoBox`, and the one rule by which edges snap to whole pixels.
+
+A grid is a CRS, an affine transform and a shape (rows, cols). Boxes are (west, south, east, north).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from affine import Affine
+
+if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
+    from pyproj import CRS
+
+SNAP = 1e-6
+"""Share of a pixel by which an edge may miss a pixel's edge and still lie on it.
+
+What rounding loses, in a box or in a stored transform, is a thousand times less; what is more is
+a part of another pixel.
+"""
+
+
+def pixel_grid(crs: Any, transform: Affine, shape: Sequence[int]) -> GeoBox:
+    """Return a grid from a CRS in any form, a transform and a shape.
+
+    Parameters
+    ----------
+    crs
+        What pyproj understands, a rasterio CRS, or odc-geo's own.
+    transform
+        From (col, row) to (x, y).
+    shape
+        (rows, cols).
+
+    Examples
+    --------
+    >>> grid = pixel_grid(32610, Affine(10, 0, 699960, 0, -10, 4400040), (10980, 10980))
+    >>> tuple(grid.boundingbox)
+    (699960.0, 4290240.0, 809760.0, 4400040.0)
+    """
+    from odc.geo.geobox import GeoBox
+
+    rows, cols = shape
+    own = _odc_crs(crs.to_wkt() if hasattr(crs, "to_wkt") else crs)
+    return GeoBox((int(rows), int(cols)), transform, own)
+
+
+@lru_cache(maxsize=256)
+def _odc_crs(crs: Any) -> Any:
+    from odc.geo.crs import CRS
+
+    from geocatalog.crs import as_crs, crs_text
+
+    return CRS(crs_text(as_crs(crs)))
+
+
+def crs_of(grid: GeoBox) -> CRS:
+    """Return a grid's CRS as pyproj's.
+
+    Examples
+    --------
+    >>> crs_of(pixel_grid(32610, Affine.identity(), (1, 1))).to_epsg()
+    32610
+    """
+    assert grid.crs is not None
+    return grid.crs.proj
+
+
+def part_of(grid: GeoBox, row: int, col: int, rows: int, cols: int) -> GeoBox:
+    """Return a window of a grid, which may hang over its edge.
+
+    Examples
+    --------
+    >>> grid = pixel_grid(32610, Affine(10, 0, 0, 0, -10, 90), (9, 9))
+    >>> tuple(part_of(grid, -1, 2, 3, 4).boundingbox)
+    (20.0, 70.0, 60.0, 100.0)
+    """
+    return _moved(grid, grid.transform @ Affine.translation(col, row), (rows, cols))
+
+
+def _moved(grid: GeoBox, transform: Affine, shape: tuple[int, int]) -> GeoBox:
+    from odc.geo.geobox import GeoBox
+
+    return GeoBox(shape, transform, grid.crs)
+
+
+def raster_crs(grid: GeoBox) -> Any:
+    """Return a grid's CRS as rasterio's own, which is what a `GeoTensor` carries.
+
+    Examples
+    --------
+    >>> raster_crs(pixel_grid(32610, Affine.identity(), (1, 1))).to_epsg()
+    32610
+    """
+    return _raster_crs(str(grid.crs))
+
+
+@lru_cache(maxsize=64)
+def _raster_crs(text: str) -> Any:
+    from rasterio.crs import CRS
+
+    return CRS.from_user_input(text)
+
+
+def whole_pixels(low: float, high: float) -> tuple[int, int]:
+    """Return the first pixel that a span touches and the one after its last, in pixels.
+
+    An edge within `SNAP` of a pixel's edge lies on it.
+
+    Examples
+    --------
+    >>> whole_pixels(1.9, 4.2), whole_pixels(2.0000004, 3.9999996)
+    ((1, 5), (2, 4))
+    """
+    return math.floor(low + SNAP), math.ceil(high - SNAP)
+
+
+def window_of(
+    transform: Affine, bounds: Sequence[float], within: Sequence[int] | None = None
+) -> tuple[int, int, int, int]:
+    """Return the whole pixels that a box touches, as (row, col, rows, cols).
+
+    Parameters
+    ----------
+    transform
+        Along the axes of the CRS, in either direction.
+    bounds
+        (west, south, east, north) in units of the CRS.
+    within
+        (rows, cols) to cut the window to. Rows or cols are then 0 or less where the box lies
+        outside.
+
+    Examples
+    --------
+    >>> window_of(Affine(10, 0, 0, 0, -10, 90), (12, 40, 38, 60))
+    (3, 1, 2, 3)
+    """
+    west, south, east, north = bounds
+    inverse = ~transform
+    columns, lines = zip(inverse @ (west, north), inverse @ (east, south), strict=True)
+    left, right = whole_pixels(min(columns), max(columns))
+    top, bottom = whole_pixels(min(lines), max(lines))
+    if within is not None:
+        left, top = max(left, 0), max(top, 0)
+        right, bottom = min(right, within[1]), min(bottom, within[0])
+    return top, left, bottom - top, right - left
+
+
+def offset_of(outer: GeoBox, inner: GeoBox) -> tuple[int, int] | None:
+    """Return the (row, col) of a grid's corner in another, or None where pixels differ.
+
+    The inner grid's pixels are pixels of the outer one, whether or not it reaches so far.
+
+    Examples
+    --------
+    >>> outer = pixel_grid(32610, Affine(10, 0, 0, 0, -10, 90), (9, 9))
+    >>> offset_of(outer, part_of(outer, 2, -1, 3, 3))
+    (2, -1)
+    >>> offset_of(outer, pixel_grid(32610, Affine(20, 0, 0, 0, -20, 90), (2, 2))) is None
+    True
+    """
+    from geocatalog.crs import same_crs
+
+    if not same_crs(crs_of(outer), crs_of(inner)):
+        return None
+    relative = ~outer.transform @ inner.transform
+    rows, cols = inner.shape
+    drift = max(abs(relative.a - 1) * cols, abs(relative.e - 1) * rows)
+    col, row = round(relative.c), round(relative.f)
+    missed = max(abs(relative.c - col), abs(relative.f - row), abs(relative.b), abs(relative.d))
+    return (row, col) if drift < SNAP and missed < SNAP else None
+
+
+def check_upright(transform: Affine, what: str) -> None:
+    """Refuse a rotated or sheared transform.
+
+    Raises
+    ------
+    ValueError
+        When rows and columns do not run along the axes of the CRS; the message says that `what`
+        needs it.
+
+    Examples
+    --------
+    >>> check_upright(Affine.scale(10, -10), "cropping")
+    """
+    if abs(transform.b) > 1e-12 or abs(transform.d) > 1e-12:
+        raise ValueError(
+            f"{what} needs rows and columns along the CRS's axes, but the transform is rotated: "
+            f"{tuple(transform)[:6]}; use Reproject first"
+        )
+
+
+def turned(grid: GeoBox) -> list[GeoBox]:
+    """Return a grid and, where it reaches beyond 180 or -180 degrees, its equals within.
+
+    Examples
+    --------
+    >>> across = pixel_grid(4326, Affine(0.5, 0, 179, 0, -0.5, 1), (2, 4))
+    >>> [grid.transform.c for grid in turned(across)]
+    [179.0, -181.0]
+    """
+    from geocatalog.footprint import turns
+
+    if not crs_of(grid).is_geographic:
+        return [grid]
+    box = grid.boundingbox
+    moves = [Affine.translation(by, 0.0) for by in turns(box.left, box.right)]
+    return [grid, *(_moved(grid, move @ grid.transform, grid.shape.yx) for move in moves)]

@@ -1,0 +1,1 @@
+"""Pixels of files: opened in one place, read onto one grid, merged by one rule."""

@@ -1,0 +1,203 @@
+"""Open raster files: GDAL's settings, addresses signed as they are opened, failures tried again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import rasterio
+from rasterio.errors import RasterioError
+
+from geocatalog.errors import PixelReadError
+from geocatalog.read.retry import (
+    TRANSIENT_STATUS,
+    GaveUpError,
+    TransientError,
+    retry,
+    retry_after,
+    tries_text,
+)
+from geocatalog.read.tokens import guard_logs, redact, without_query
+
+T = TypeVar("T")
+
+Sign = Callable[..., str]
+"""Called as `sign(href)` whenever a file is opened, and as `sign(href, renew=True)` after its
+address was refused; returns the address with an access token."""
+
+GDAL_OPTIONS: dict[str, Any] = {
+    # One file is opened, so never list its folder nor probe for .aux.xml, .ovr or .msk beside it:
+    # each would be a request that can only fail.
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    # A file's size is asked for by HEAD: the alternative is a GET of the whole file, broken off.
+    "CPL_VSIL_CURL_USE_HEAD": "YES",
+    # A COG's header, its tile index included, fits here: one request opens a whole-tile band.
+    "GDAL_INGESTED_BYTES_AT_OPEN": 32768,
+    # Neighbouring blocks come in one request instead of one each.
+    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
+    # Several ranges of one file travel on one HTTP/2 connection where the server speaks it.
+    "GDAL_HTTP_MULTIPLEX": "YES",
+    # Retries are ours: GDAL's own can neither renew a token nor stop in time.
+    "GDAL_HTTP_MAX_RETRY": 0,
+    # A server that accepts and then says nothing fails this soon, in seconds.
+    "GDAL_HTTP_CONNECTTIMEOUT": 10,
+    # Slower than this many bytes a second for this many seconds is a broken connection.
+    "GDAL_HTTP_LOW_SPEED_LIMIT": 1000,
+    "GDAL_HTTP_LOW_SPEED_TIME": 15,
+    # No single request lasts longer, in seconds: neighbouring blocks add up to tens of megabytes.
+    "GDAL_HTTP_TIMEOUT": 300,
+    # One thread a file: bands are read side by side already, and GDAL's own threads would write
+    # their errors, addresses and all, to stderr.
+    "GDAL_NUM_THREADS": "1",
+}
+
+LOCAL_OPTIONS: dict[str, Any] = {
+    name: GDAL_OPTIONS[name] for name in ("GDAL_DISABLE_READDIR_ON_OPEN", "GDAL_NUM_THREADS")
+}
+
+
+TIFF_OPTIONS = {
+    # A refused or missing file is then one answer, not a search for the same name in upper case.
+    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif,.tiff,.TIF,.TIFF",
+}
+
+_SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://")
+_PROBE_TIMEOUT = (5.0, 10.0)
+
+
+def is_remote(path: str) -> bool:
+    """Say whether a path is a URL or a GDAL virtual path rather than a local file.
+
+    Examples
+    --------
+    >>> is_remote("https://host/a.tif"), is_remote("/vsizip/a.zip/a.tif"), is_remote("a.tif")
+    (True, True, False)
+    """
+    return bool(_SCHEME.match(path)) or path.startswith("/vsi")
+
+
+def is_http(path: str) -> bool:
+    """Say whether a path is read over HTTP, so that a server can be asked why it failed.
+
+    Examples
+    --------
+    >>> is_http("https://host/a.tif"), is_http("s3://bucket/a.tif")
+    (True, False)
+    """
+    return path.startswith(("http://", "https://"))
+
+
+def gdal_options(path: str) -> dict[str, Any]:
+    """Return the settings under which a file is opened and read.
+
+    Examples
+    --------
+    >>> gdal_options("/data/a.tif")["GDAL_DISABLE_READDIR_ON_OPEN"]
+    'EMPTY_DIR'
+    """
+    if not is_remote(path):
+        return dict(LOCAL_OPTIONS)
+    is_tiff = without_query(path).lower().endswith((".tif", ".tiff"))
+    return {**GDAL_OPTIONS, **(TIFF_OPTIONS if is_tiff else {})}
+
+
+def with_dataset(
+    href: str, action: Callable[[Any], T], *, sign: Sign | None = None, what: str | None = None
+) -> T:
+    """Return `action` of an opened file; what may pass is tried again, a refused token renewed.
+
+    Parameters
+    ----------
+    href
+        Anything rasterio opens; never with a token that must not be seen.
+    action
+        Reads from the opened dataset. It runs again from the start when a read fails.
+    sign
+        Adds the access token; by default the address is taken as it is.
+    what
+        What messages call the file, by default its address without the query.
+
+    Raises
+    ------
+    PixelReadError
+        When the file can't be read; says how often it was tried and what the last answer was.
+    """
+    attempts = _Attempts(href, sign, what or without_query(href))
+
+    def attempt() -> T:
+        address = attempts.address()
+        options = {**gdal_options(address), **attempts.fresh_options(address)}
+        try:
+            with rasterio.Env(**options), rasterio.open(address) as dataset:
+                return action(dataset)
+        except RasterioError as error:
+            raise attempts.judge(error, address) from None
+
+    try:
+        return retry(attempt)
+    except GaveUpError as error:
+        raise attempts.failure(error.answer, error.tries) from None
+
+
+class _Attempts:
+    """What the attempts to read one file have learnt from their failures."""
+
+    def __init__(self, href: str, sign: Sign | None, what: str) -> None:
+        self.href, self.sign, self.what = href, sign, what
+        self.tries = 0
+        self.renew = False
+        self.renewed = False
+
+    def address(self) -> str:
+        """Return where the next attempt reads, with a token where one is needed."""
+        self.tries += 1
+        renew, self.renew = self.renew, False
+        return self.href if self.sign is None else self.sign(self.href, renew=renew)
+
+    def fresh_options(self, address: str) -> dict[str, str]:
+        """Return settings by which GDAL forgets that the file could not be opened before."""
+        if self.tries == 1 or not is_http(address):
+            return {}
+        return {"CPL_VSIL_CURL_NON_CACHED": f"/vsicurl/{address}"}
+
+    def judge(self, error: Exception, address: str) -> Exception:
+        """Return what to raise: `TransientError` where another attempt may succeed."""
+        said = redact(str(error.__cause__ or error)).strip()
+        said = said.replace(redact(address), "the file").replace("/vsicurl/", "")
+        if not is_http(address):
+            return self.failure(said, self.tries)
+        status, wait = ask_status(address)
+        answer = f"HTTP {status}" if isinstance(status, int) else status
+        if status == 403 and self.sign is not None and not self.renewed:
+            self.renew = self.renewed = True
+            return TransientError(answer)
+        if status in (200, 206):
+            # The server is well now: the failure was a broken transfer, or the file is damaged.
+            reason = said.splitlines()[0] if said else "no reason given"
+            return TransientError(f"{answer}, but the read failed ({reason})")
+        if isinstance(status, str) or status in TRANSIENT_STATUS or status >= 500:
+            return TransientError(answer, wait)
+        return self.failure(answer, self.tries)
+
+    def failure(self, answer: str, tries: int) -> PixelReadError:
+        """Return the error that names the file, the tries and the last answer."""
+        return PixelReadError(f"can't read {self.what}: {tries_text(tries)}, last answer: {answer}")
+
+
+def ask_status(href: str) -> tuple[int | str, float | None]:
+    """Return a file's HTTP status, or the error's name, and the seconds a server asks to wait.
+
+    GDAL only says that a read failed; whether to wait, renew a token or give up is in the answer
+    to one more request for a single byte.
+    """
+    import requests
+
+    guard_logs()
+    try:
+        with requests.get(
+            href, headers={"Range": "bytes=0-0"}, stream=True, timeout=_PROBE_TIMEOUT
+        ) as response:
+            return response.status_code, retry_after(response.headers.get("Retry-After"))
+    except requests.RequestException as error:
+        return type(error).__name__, None
