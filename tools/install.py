@@ -2,7 +2,7 @@
 
 `python tools/install.py dev --python .venv/bin/python [--log FILE] [REQUIREMENT ...]`
 
-Before it starts it says about how much an empty pip cache will have to download; then it names each
+Before it starts it says about how much is to be downloaded; then it names each
 package with its size as it comes, and how many are being unpacked. pip's own words go to the log,
 whose end is shown when pip fails. Needs nothing but Python.
 """
@@ -20,9 +20,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# extra: megabytes to download, measured on Linux with an empty cache; what another extra has
-# brought already is not counted again.
-MEGABYTES = {"dev": 350, "serve": 270, "recipes": 0, "site": 0, "bench": 0}
+# extra: what pip downloads for it after those before it, measured on Linux with an empty cache.
+DOWNLOAD = {
+    "dev": "some 350 MB",
+    "serve": "some 270 MB",
+    "recipes": "some 300 MB with PyTorch's build for CPUs, 3 GB with the one for CUDA",
+    "site": "some 90 MB",
+    "bench": "some 300 MB with PyTorch's build for CPUs, 3 GB with the one for CUDA",
+}
 
 _GOT = re.compile(r"^\s*(?:Downloading|Using cached) (\S+)(?: \(([^)]*)\))?")
 _WIDTH = 96
@@ -31,15 +36,15 @@ _WIDTH = 96
 def main(arguments: list[str] | None = None) -> int:
     """Install what the arguments name; return pip's exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("extra", choices=sorted(MEGABYTES))
+    parser.add_argument("extra", choices=DOWNLOAD)
     parser.add_argument("requirements", nargs="*", help="further requirements, such as a pin")
     parser.add_argument("--python", default=sys.executable, help="the environment's interpreter")
     parser.add_argument("--log", type=Path, help="where pip's own output goes")
     asked = parser.parse_args(arguments)
     wanted = ["--editable", f"{ROOT}[{asked.extra}]", *asked.requirements]
     print(
-        f"installing geostack[{asked.extra}]: some {MEGABYTES[asked.extra]} MB to download "
-        "where pip has nothing cached; the first time takes minutes",
+        f"installing geostack[{asked.extra}]: {DOWNLOAD[asked.extra]} to download where nothing "
+        "is cached; the first time takes minutes",
         flush=True,
     )
     uv = shutil.which("uv")
