@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geotoolz.carrier import Raster, attrs_of, rewrap, values_of
-from pipekit import Operator
+from geotoolz.function_operator import FunctionOperator, parameters_of
 
 Band = int | str
 """A band index, or a band's own or common name."""
@@ -276,7 +276,7 @@ def select_bands(raster: Raster, bands: Sequence[Band], axis: int = 0) -> Raster
     return rewrap(raster, chosen, attrs={"band_names": picked})
 
 
-class SelectBands(Operator):
+class SelectBands(FunctionOperator):
     """Some bands of a raster, in the order asked for: `select_bands` as an operator.
 
     >>> SelectBands((1,))(np.zeros((4, 2, 3))).shape
@@ -285,9 +285,6 @@ class SelectBands(Operator):
 
     local = True
 
-    def __init__(self, bands: Sequence[Band], axis: int = 0) -> None:
-        self.bands = bands
-        self.axis = axis
-
-    def _apply(self, raster: Raster) -> Raster:
-        return select_bands(raster, self.bands, self.axis)
+    @parameters_of(select_bands)
+    def __init__(self) -> None:
+        pass

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from geotoolz.bands import Band, check_band, take_band
 from geotoolz.carrier import Raster, rewrap, values_of
+from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.mask import checked_mask
-from pipekit import Operator
 
 
 class SCLClass(NamedTuple):
@@ -146,8 +146,7 @@ def dilate_mask(mask: Raster, radius: float) -> Raster:
     """
     from scipy.ndimage import distance_transform_edt
 
-    if not (np.isfinite(radius) and radius >= 0):
-        raise ValueError(f"radius must be 0 or more pixels, got {radius}")
+    _check_radius(radius)
     drop = checked_mask(mask, values_of(mask).shape)
     if drop.ndim < 2:
         raise ValueError(f"a mask has rows and columns (H, W), got shape {drop.shape}")
@@ -157,6 +156,11 @@ def dilate_mask(mask: Raster, radius: float) -> Raster:
             # Distance to the nearest True; without any True it would be undefined.
             out[index] = distance_transform_edt(~drop[index]) <= radius
     return rewrap(mask, out)
+
+
+def _check_radius(radius: float) -> None:
+    if not (np.isfinite(radius) and radius >= 0):
+        raise ValueError(f"radius must be 0 or more pixels, got {radius}")
 
 
 def _qa_bits(flags: Collection[str | int] | str | int) -> tuple[int, ...]:
@@ -174,7 +178,7 @@ def _qa_bits(flags: Collection[str | int] | str | int) -> tuple[int, ...]:
     return tuple(bits)
 
 
-class MaskFromSCL(Operator):
+class MaskFromSCL(FunctionOperator):
     """Mask Sentinel-2 clouds by the scene classification: `mask_from_scl` as an operator.
 
     >>> MaskFromSCL()(np.array([[4, 9, 0, 3]], dtype="uint8"))
@@ -183,19 +187,13 @@ class MaskFromSCL(Operator):
 
     local = True
 
-    def __init__(
-        self, band_idx: Band = 0, classes: Collection[int] | int = SCL_CLOUDS_AND_INVALID
-    ) -> None:
-        check_band(band_idx, "band_idx")
-        _scl_ids(classes)
-        self.band_idx = band_idx
-        self.classes = classes
-
-    def _apply(self, raster: Raster) -> Raster:
-        return mask_from_scl(raster, self.band_idx, self.classes)
+    @parameters_of(mask_from_scl)
+    def __init__(self) -> None:
+        check_band(self.band_idx, "band_idx")
+        _scl_ids(self.classes)
 
 
-class MaskFromQABits(Operator):
+class MaskFromQABits(FunctionOperator):
     """Mask Landsat clouds by quality bits: `mask_from_qa_bits` as an operator.
 
     >>> MaskFromQABits(flags=("water",))(np.array([[0b10000000, 0]], dtype="uint16"))
@@ -204,31 +202,19 @@ class MaskFromQABits(Operator):
 
     local = True
 
-    def __init__(
-        self,
-        band_idx: Band = "qa_pixel",
-        flags: Collection[str | int] | str | int = LANDSAT_CLOUDS_AND_INVALID,
-    ) -> None:
-        check_band(band_idx, "band_idx")
-        _qa_bits(flags)
-        self.band_idx = band_idx
-        self.flags = flags
-
-    def _apply(self, raster: Raster) -> Raster:
-        return mask_from_qa_bits(raster, self.band_idx, self.flags)
+    @parameters_of(mask_from_qa_bits)
+    def __init__(self) -> None:
+        check_band(self.band_idx, "band_idx")
+        _qa_bits(self.flags)
 
 
-class DilateMask(Operator):
+class DilateMask(FunctionOperator):
     """Grow a mask by a disc: `dilate_mask` as an operator.
 
     >>> DilateMask(radius=1)(np.array([[False, False, True, False]]))
     array([[False,  True,  True,  True]])
     """
 
-    def __init__(self, radius: float) -> None:
-        if not (np.isfinite(radius) and radius >= 0):
-            raise ValueError(f"radius must be 0 or more pixels, got {radius}")
-        self.radius = radius
-
-    def _apply(self, mask: Raster) -> Raster:
-        return dilate_mask(mask, self.radius)
+    @parameters_of(dilate_mask)
+    def __init__(self) -> None:
+        _check_radius(self.radius)

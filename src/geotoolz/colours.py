@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from geotoolz.bands import Band, check_band, take_bands
 from geotoolz.carrier import NAN, Raster, carry_nodata, fill_of, rewrap, values_of
 from geotoolz.cloud import SCL_CLASSES
+from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.stretch import check_gamma, check_percentiles, percentile_clip
-from pipekit import Operator
 
 RGB = ("red", "green", "blue")
 
@@ -208,49 +208,30 @@ def _check_rgb(
     check_gamma(gamma, "gamma")
 
 
-class ToRGB(Operator):
+class ToRGB(FunctionOperator):
     """Three bands as a picture: `to_rgb` as an operator.
 
     >>> ToRGB(bands=(2, 1, 0), limits=(0.0, 0.3))(np.full((3, 2, 2), 0.15))[:, 0, 0]
     array([0.5, 0.5, 0.5], dtype=float32)
     """
 
-    def __init__(
-        self,
-        bands: Sequence[Band] = RGB,
-        stretch: tuple[float, float] | None = (2.0, 98.0),
-        limits: tuple[float, float] | None = None,
-        gamma: float = 1.0,
-    ) -> None:
-        _check_rgb(bands, stretch, limits, gamma)
-        self.bands = bands
-        self.stretch = stretch
-        self.limits = limits
-        self.gamma = gamma
-
-    def _apply(self, raster: Raster) -> Raster:
-        return to_rgb(raster, self.bands, self.stretch, self.limits, self.gamma)
+    @parameters_of(to_rgb)
+    def __init__(self) -> None:
+        _check_rgb(self.bands, self.stretch, self.limits, self.gamma)
 
 
-class Colormap(Operator):
+class Colormap(FunctionOperator):
     """One band in colours: `colormap` as an operator.
 
     >>> Colormap("gray", 0.0, 1.0)(np.array([[1.0]]))[:, 0, 0].tolist()
     [255, 255, 255, 255]
     """
 
-    def __init__(
-        self, name: str = "viridis", vmin: float | None = None, vmax: float | None = None
-    ) -> None:
-        if vmin is not None and vmax is not None:
-            check_order(vmin, vmax)
-        lookup_table(name)
-        self.name = name
-        self.vmin = vmin
-        self.vmax = vmax
-
-    def _apply(self, raster: Raster) -> Raster:
-        return colormap(raster, self.name, self.vmin, self.vmax)
+    @parameters_of(colormap)
+    def __init__(self) -> None:
+        if self.vmin is not None and self.vmax is not None:
+            check_order(self.vmin, self.vmax)
+        lookup_table(self.name)
 
 
 def single_band(values: NDArray[Any]) -> NDArray[Any]:

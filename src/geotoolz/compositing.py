@@ -26,9 +26,9 @@ from geotoolz.carrier import (
     values_of,
 )
 from geotoolz.cloud import SCL_CLOUDS_AND_INVALID, mask_from_scl
+from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.grid import same_crs
 from geotoolz.indices import ndvi
-from pipekit import Operator
 
 Stack = Raster | Sequence[Raster]
 
@@ -221,71 +221,51 @@ def _take_dates(raster: Raster, date: NDArray[np.intp]) -> Raster:
     return rewrap(raster, out)
 
 
-class MedianComposite(Operator):
+class MedianComposite(FunctionOperator):
     """Median over time of what is valid: `median_composite` as an operator.
 
     >>> MedianComposite()(np.array([[[[1.0]]], [[[3.0]]]]))
     array([[[2.]]], dtype=float32)
     """
 
-    def __init__(self, dtype: str = "float32") -> None:
-        float_dtype(dtype)
-        self.dtype = dtype
-
-    def _apply(self, stack: Stack) -> Raster:
-        return median_composite(stack, self.dtype)
+    @parameters_of(median_composite)
+    def __init__(self) -> None:
+        float_dtype(self.dtype)
 
 
-class MaxNDVIComposite(Operator):
+class MaxNDVIComposite(FunctionOperator):
     """Each pixel from its greenest date: `max_ndvi_composite` as an operator.
 
     >>> MaxNDVIComposite(0, 1)(np.ones((3, 2, 4, 4))).shape
     (2, 4, 4)
     """
 
-    def __init__(self, red_idx: Band = "red", nir_idx: Band = "nir") -> None:
-        check_band(red_idx, "red_idx")
-        check_band(nir_idx, "nir_idx")
-        self.red_idx = red_idx
-        self.nir_idx = nir_idx
-
-    def _apply(self, stack: Stack) -> Raster:
-        return max_ndvi_composite(stack, self.red_idx, self.nir_idx)
+    @parameters_of(max_ndvi_composite)
+    def __init__(self) -> None:
+        check_band(self.red_idx, "red_idx")
+        check_band(self.nir_idx, "nir_idx")
 
 
-class MinCloudComposite(Operator):
+class MinCloudComposite(FunctionOperator):
     """Each pixel from its least cloudy date: `min_cloud_composite` as an operator.
 
     >>> MinCloudComposite(1)(np.ones((3, 2, 4, 4))).shape
     (2, 4, 4)
     """
 
-    def __init__(self, cloud_idx: Band) -> None:
-        check_band(cloud_idx, "cloud_idx")
-        self.cloud_idx = cloud_idx
-
-    def _apply(self, stack: Stack) -> Raster:
-        return min_cloud_composite(stack, self.cloud_idx)
+    @parameters_of(min_cloud_composite)
+    def __init__(self) -> None:
+        check_band(self.cloud_idx, "cloud_idx")
 
 
-class CloudFreeComposite(Operator):
+class CloudFreeComposite(FunctionOperator):
     """Median over the dates without cloud: `cloud_free_composite` as an operator.
 
     >>> CloudFreeComposite(scl_idx=1)(np.full((3, 2, 4, 4), 4)).shape
     (1, 4, 4)
     """
 
-    def __init__(
-        self,
-        scl_idx: Band = "scl",
-        classes: Collection[int] = SCL_CLOUDS_AND_INVALID,
-        dtype: str = "float32",
-    ) -> None:
-        check_band(scl_idx, "scl_idx")
-        float_dtype(dtype)
-        self.scl_idx = scl_idx
-        self.classes = classes
-        self.dtype = dtype
-
-    def _apply(self, stack: Stack) -> Raster:
-        return cloud_free_composite(stack, self.scl_idx, self.classes, self.dtype)
+    @parameters_of(cloud_free_composite)
+    def __init__(self) -> None:
+        check_band(self.scl_idx, "scl_idx")
+        float_dtype(self.dtype)

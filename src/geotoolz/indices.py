@@ -1,4 +1,4 @@
-"""Spectral indices: pure functions of bands, and operators that find their bands.
+"""Spectral indices: each is a pure function of bands, and an operator that finds the bands.
 
 Bands are given by index (`NDVI(red_idx=2, nir_idx=3)`), by name (`NDVI("B04", "B08")`), or not at
 all: the defaults are common names (`"red"`, `"nir"`), looked up in the carrier's
@@ -8,62 +8,138 @@ same only when no offset is in them, and an index with constants (EVI, SAVI) nev
 Output is floats, float32 by default, with the band axis removed: (C, H, W) gives (H, W). Nodata in
 any band used is NaN in the result. Normalised differences add `eps` to the denominator, so that
 0/0 is 0; with `eps=0`, and in every other index, 0/0 is NaN and x/0 is infinite.
+
+To add an index, write its formula as a function and its bands as a class, as below.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from functools import lru_cache, partial
-from typing import Any, ClassVar, NamedTuple
+from dataclasses import KW_ONLY
+from functools import lru_cache
+from inspect import Parameter, get_annotations, signature
+from typing import Any, ClassVar, NamedTuple, dataclass_transform
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from geotoolz.bands import Band, band_names, check_band, take_bands
-from geotoolz.carrier import NAN, Raster, fill_mask, fill_of, float_dtype, rewrap
+from geotoolz.carrier import NAN, Raster, carry_nodata, fill_of, float_dtype, rewrap
+from geotoolz.function_operator import constructor
 from pipekit import Operator
 
+EPS = 1e-10
+"""Added to denominators of normalised differences: too small to change any real reflectance."""
 
-def apply_index(
-    raster: Raster,
-    formula: Callable[..., NDArray[Any]],
-    bands: Sequence[Band],
-    axis: int = 0,
-    dtype: DTypeLike = "float32",
-    name: str = "index",
-) -> Raster:
-    """Take bands from a raster, call `formula` on them as floats, and wrap the result.
+Values = NDArray[Any]
 
-    - `raster`: (C, H, W) with the bands on `axis`.
-    - `formula`: takes as many float arrays (H, W) as there are `bands`, returns a new one.
-    - `name`: what the result is called in `attrs["long_name"]`.
 
-    Nodata in any of the bands becomes NaN.
+@dataclass_transform(eq_default=False)
+class _BandFields(Operator):
+    """Makes the constructor of an index; type checkers read the fields of its class instead."""
 
-    >>> apply_index(np.ones((2, 1, 1)), lambda a, b: a + b, [0, 1])
-    array([[2.]], dtype=float32)
+    _formula: ClassVar[Callable[..., Values]]
+    _bands: ClassVar[list[str]]
+    _rest: ClassVar[list[str]]
+
+    def __init_subclass__(cls, formula: Callable[..., Values] | None = None, **kwargs: Any) -> None:
+        if formula is not None:
+            cls._formula, cls.local = formula, True
+            cls._bands = [name for name in get_annotations(cls) if name.endswith("_idx")]
+            taken = list(signature(formula).parameters.values())
+            bands, rest = taken[: len(cls._bands)], taken[len(cls._bands) :]
+            cls._rest = [p.name for p in rest]
+            _check_fields(cls, formula, bands, rest)
+            indices = [
+                p.replace(name=name, default=cls.__dict__.get(name, p.empty), annotation=Band)
+                for name, p in zip(cls._bands, bands, strict=True)
+            ]
+            axis = Parameter("axis", Parameter.POSITIONAL_OR_KEYWORD, default=0, annotation=int)
+            made = constructor([*indices, axis, *rest], _check_arguments, formula)
+            made.__qualname__ = f"{cls.__qualname__}.__init__"
+            cls.__init__ = made  # type: ignore[method-assign]
+        super().__init_subclass__(**kwargs)
+
+
+def _check_fields(
+    kind: type[_BandFields],
+    formula: Callable[..., Values],
+    bands: list[Parameter],
+    rest: list[Parameter],
+) -> None:
+    """Raise TypeError when the fields of an index are not what its formula takes."""
+    same_values = all(getattr(kind, p.name, None) == p.default for p in rest)
+    if kind._bands != [f"{p.name}_idx" for p in bands] or not same_values:
+        raise TypeError(
+            f"the fields of {kind.__name__} must be those of {formula.__name__}"
+            f"{signature(formula)}: its bands, each ending in _idx, then its constants with the "
+            "same values"
+        )
+
+
+def _check_arguments(self: SpectralOperator) -> None:
+    for name in self._bands:
+        check_band(getattr(self, name), name)
+    for name in self._rest[:-1]:
+        if not math.isfinite(getattr(self, name)):
+            raise ValueError(f"{name} must be a finite number, got {getattr(self, name)}")
+    float_dtype(self.dtype)
+
+
+class SpectralOperator(_BandFields):
+    """An operator over a function of bands, which finds its bands in a raster.
+
+    A subclass names its function, `class EVI(SpectralOperator, formula=evi)`, and lists the bands
+    that the function takes as fields `blue_idx`, `red_idx` with their common names. Its parameters
+    are those of the function, with `axis` after the bands. For type checkers, constants of the
+    function are fields too, after `_: KW_ONLY`; `eps` is one of `NormalizedOperator`.
+
+    Parameters
+    ----------
+    *_idx : index, own name or common name of each band.
+    axis : of the bands in the raster.
+    dtype : of the result, a float type.
     """
+
+    _: KW_ONLY
+    axis: int = 0
+    dtype: str = "float32"
+
+    def _apply(self, raster: Raster) -> Raster:
+        own = self.__dict__
+        kind = type(self)
+        bands, rest = [own[n] for n in kind._bands], [own[n] for n in kind._rest]
+        return _index(raster, bands, own["axis"], kind.__name__, kind._formula, *rest)
+
+
+class NormalizedOperator(SpectralOperator):
+    """A `SpectralOperator` over a function that adds `eps` to its denominator."""
+
+    _: KW_ONLY
+    eps: float = EPS
+
+
+def _index(
+    raster: Raster,
+    bands: Sequence[Band],
+    axis: int,
+    name: str,
+    formula: Callable[..., Values],
+    *arguments: Any,
+) -> Raster:
+    """Call a formula on bands of a raster and wrap the result; nodata in any band is NaN."""
     taken = take_bands(raster, bands, axis)
-    out = formula(*float_bands(dtype, *taken))
+    out = formula(*taken, *arguments)
     fill = fill_of(raster)
-    if fill is not None and fill == fill:
-        for each in taken:
-            invalid = fill_mask(each, fill)
-            if invalid is not None:
-                out[invalid] = np.nan
+    for each in taken:
+        carry_nodata(out, each, fill)
     attrs = {"long_name": name, "units": ""}
     return rewrap(raster, out, fill=NAN, attrs=attrs, drop=("band_names", "stretch"))
 
 
-def float_bands(dtype: DTypeLike, *bands: NDArray[Any]) -> list[NDArray[Any]]:
-    """Return the bands as floats of `dtype`, those that already are without a copy.
-
-    Raises ValueError when their shapes differ.
-
-    >>> [b.dtype.name for b in float_bands("float32", np.ones(2, "uint8"), np.ones(2))]
-    ['float32', 'float32']
-    """
+def _floats(dtype: DTypeLike, *bands: Values) -> list[Values]:
+    """Return the bands as floats, those that already are without a copy; all of one shape."""
     kind = float_dtype(dtype)
     shape = bands[0].shape
     for band in bands:
@@ -72,62 +148,31 @@ def float_bands(dtype: DTypeLike, *bands: NDArray[Any]) -> list[NDArray[Any]]:
     return [band if band.dtype == kind else band.astype(kind) for band in bands]
 
 
-@dataclass(repr=False, eq=False)
-class SpectralOperator(Operator):
-    """An operator over a function of bands.
-
-    A subclass is a dataclass (without its own `repr` and `eq`: operators print and compare by their
-    config) that names its function and lists its arguments. Those that end in `_idx` are bands, in
-    the function's order; those other than `axis` and `dtype` are the function's constants.
-    """
-
-    local = True
-
-    _formula: ClassVar[Callable[..., NDArray[Any]]]
-
-    def __post_init__(self) -> None:
-        self._bands: list[str] = []
-        self._constants: list[str] = []
-        for name in (field.name for field in fields(self)):
-            value = getattr(self, name)
-            if name.endswith("_idx"):
-                check_band(value, name)
-                self._bands.append(name)
-            elif name == "dtype":
-                float_dtype(value)
-            elif name != "axis":
-                if not np.isfinite(value):
-                    raise ValueError(f"{name} must be a finite number, got {value}")
-                self._constants.append(name)
-
-    def _apply(self, raster: Raster) -> Raster:
-        own = self.__dict__
-        constants = {name: own[name] for name in self._constants}
-        formula = partial(type(self)._formula, dtype=own["dtype"], **constants)
-        bands = [own[name] for name in self._bands]
-        return apply_index(raster, formula, bands, own["axis"], own["dtype"], type(self).__name__)
-
-
-EPS = 1e-10
-"""Added to denominators of normalised differences: too small to change any real reflectance."""
-
-Values = NDArray[Any]
-
-
 def normalized_difference(
     a: Values, b: Values, eps: float = EPS, dtype: DTypeLike = "float32"
 ) -> Values:
     """Return (a - b) / (a + b + eps).
 
-    - `a`, `b`: arrays of one shape, any numeric dtype; taken as floats, so nothing wraps.
+    Parameters
+    ----------
+    a, b : (H, W) or any one shape, any numeric dtype; taken as floats, so nothing wraps.
+    eps : added to the denominator, so that 0/0 is 0.
+    dtype : of the result, a float type.
 
-    Returns floats of `dtype`, -1 to 1 where both are non-negative. Raises ValueError when the
-    shapes differ.
+    Returns
+    -------
+    Floats of the bands' shape, -1 to 1 where both are non-negative; NaN where a band is.
 
+    Raises
+    ------
+    ValueError : the shapes differ, or `dtype` is no float type.
+
+    Examples
+    --------
     >>> normalized_difference(np.array([3, 0], "uint8"), np.array([1, 0], "uint8"))
     array([0.5, 0. ], dtype=float32)
     """
-    a, b = float_bands(dtype, a, b)
+    a, b = _floats(dtype, a, b)
     with np.errstate(divide="ignore", invalid="ignore"):
         out = np.subtract(a, b)
         total = np.add(a, b)
@@ -136,15 +181,50 @@ def normalized_difference(
         return np.divide(out, total, out=out)
 
 
+class NormalizedDifference(NormalizedOperator, formula=normalized_difference):
+    """(a - b) / (a + b + eps) of any two bands: `normalized_difference` as an operator.
+
+    >>> NormalizedDifference(0, 1)(np.array([[[3.0]], [[1.0]]]))
+    array([[0.5]], dtype=float32)
+    """
+
+    a_idx: Band
+    b_idx: Band
+
+
 def ndvi(red: Values, nir: Values, eps: float = EPS, dtype: DTypeLike = "float32") -> Values:
     """Return the vegetation index (nir - red) / (nir + red + eps).
 
     Rouse et al. (1974), Monitoring vegetation systems in the Great Plains with ERTS.
 
+    Parameters
+    ----------
+    red, nir : (H, W) or any one shape, reflectance.
+    eps, dtype : as in `normalized_difference`.
+
+    Returns
+    -------
+    Floats of the bands' shape, -1 to 1.
+
+    Examples
+    --------
     >>> ndvi(np.array([0.25]), np.array([0.75]))
     array([0.5], dtype=float32)
     """
     return normalized_difference(nir, red, eps, dtype)
+
+
+class NDVI(NormalizedOperator, formula=ndvi):
+    """Vegetation index (nir - red) / (nir + red + eps): `ndvi` as an operator.
+
+    >>> NDVI(red_idx=2, nir_idx=3)
+    NDVI(red_idx=2, nir_idx=3, axis=0, eps=1e-10, dtype='float32')
+    >>> NDVI(0, 1)(np.array([[[0.25]], [[0.75]]]))
+    array([[0.5]], dtype=float32)
+    """
+
+    red_idx: Band = "red"
+    nir_idx: Band = "nir"
 
 
 def ndwi(green: Values, nir: Values, eps: float = EPS, dtype: DTypeLike = "float32") -> Values:
@@ -152,10 +232,32 @@ def ndwi(green: Values, nir: Values, eps: float = EPS, dtype: DTypeLike = "float
 
     McFeeters (1996), doi:10.1080/01431169608948714.
 
+    Parameters
+    ----------
+    green, nir : (H, W) or any one shape, reflectance.
+    eps, dtype : as in `normalized_difference`.
+
+    Returns
+    -------
+    Floats of the bands' shape, -1 to 1.
+
+    Examples
+    --------
     >>> ndwi(np.array([0.75]), np.array([0.25]))
     array([0.5], dtype=float32)
     """
     return normalized_difference(green, nir, eps, dtype)
+
+
+class NDWI(NormalizedOperator, formula=ndwi):
+    """Open-water index (green - nir) / (green + nir + eps): `ndwi` as an operator.
+
+    >>> NDWI(0, 1)(np.array([[[0.75]], [[0.25]]]))
+    array([[0.5]], dtype=float32)
+    """
+
+    green_idx: Band = "green"
+    nir_idx: Band = "nir"
 
 
 def mndwi(green: Values, swir1: Values, eps: float = EPS, dtype: DTypeLike = "float32") -> Values:
@@ -163,10 +265,32 @@ def mndwi(green: Values, swir1: Values, eps: float = EPS, dtype: DTypeLike = "fl
 
     Xu (2006), doi:10.1080/01431160600589179.
 
+    Parameters
+    ----------
+    green, swir1 : (H, W) or any one shape, reflectance.
+    eps, dtype : as in `normalized_difference`.
+
+    Returns
+    -------
+    Floats of the bands' shape, -1 to 1.
+
+    Examples
+    --------
     >>> mndwi(np.array([0.75]), np.array([0.25]))
     array([0.5], dtype=float32)
     """
     return normalized_difference(green, swir1, eps, dtype)
+
+
+class MNDWI(NormalizedOperator, formula=mndwi):
+    """Modified open-water index (green - swir1) / (green + swir1 + eps): `mndwi` as an operator.
+
+    >>> MNDWI(0, 1)(np.array([[[0.75]], [[0.25]]]))
+    array([[0.5]], dtype=float32)
+    """
+
+    green_idx: Band = "green"
+    swir1_idx: Band = "swir1"
 
 
 def nbr(nir: Values, swir2: Values, eps: float = EPS, dtype: DTypeLike = "float32") -> Values:
@@ -174,10 +298,32 @@ def nbr(nir: Values, swir2: Values, eps: float = EPS, dtype: DTypeLike = "float3
 
     Key and Benson (2006), FIREMON, USDA RMRS-GTR-164; Lopez Garcia and Caselles (1991).
 
+    Parameters
+    ----------
+    nir, swir2 : (H, W) or any one shape, reflectance.
+    eps, dtype : as in `normalized_difference`.
+
+    Returns
+    -------
+    Floats of the bands' shape, -1 to 1.
+
+    Examples
+    --------
     >>> nbr(np.array([0.75]), np.array([0.25]))
     array([0.5], dtype=float32)
     """
     return normalized_difference(nir, swir2, eps, dtype)
+
+
+class NBR(NormalizedOperator, formula=nbr):
+    """Burn ratio (nir - swir2) / (nir + swir2 + eps): `nbr` as an operator.
+
+    >>> NBR(0, 1)(np.array([[[0.75]], [[0.25]]]))
+    array([[0.5]], dtype=float32)
+    """
+
+    nir_idx: Band = "nir"
+    swir2_idx: Band = "swir2"
 
 
 def ndmi(nir: Values, swir1: Values, eps: float = EPS, dtype: DTypeLike = "float32") -> Values:
@@ -185,10 +331,32 @@ def ndmi(nir: Values, swir1: Values, eps: float = EPS, dtype: DTypeLike = "float
 
     Gao (1996), doi:10.1016/S0034-4257(96)00067-3, on the 1.6 um band.
 
+    Parameters
+    ----------
+    nir, swir1 : (H, W) or any one shape, reflectance.
+    eps, dtype : as in `normalized_difference`.
+
+    Returns
+    -------
+    Floats of the bands' shape, -1 to 1.
+
+    Examples
+    --------
     >>> ndmi(np.array([0.75]), np.array([0.25]))
     array([0.5], dtype=float32)
     """
     return normalized_difference(nir, swir1, eps, dtype)
+
+
+class NDMI(NormalizedOperator, formula=ndmi):
+    """Vegetation moisture index (nir - swir1) / (nir + swir1 + eps): `ndmi` as an operator.
+
+    >>> NDMI(0, 1)(np.array([[[0.75]], [[0.25]]]))
+    array([[0.5]], dtype=float32)
+    """
+
+    nir_idx: Band = "nir"
+    swir1_idx: Band = "swir1"
 
 
 def ndsi(green: Values, swir1: Values, eps: float = EPS, dtype: DTypeLike = "float32") -> Values:
@@ -196,10 +364,32 @@ def ndsi(green: Values, swir1: Values, eps: float = EPS, dtype: DTypeLike = "flo
 
     Hall, Riggs and Salomonson (1995), doi:10.1016/0034-4257(95)00137-P; snow above about 0.4.
 
+    Parameters
+    ----------
+    green, swir1 : (H, W) or any one shape, reflectance.
+    eps, dtype : as in `normalized_difference`.
+
+    Returns
+    -------
+    Floats of the bands' shape, -1 to 1.
+
+    Examples
+    --------
     >>> ndsi(np.array([0.75]), np.array([0.25]))
     array([0.5], dtype=float32)
     """
     return normalized_difference(green, swir1, eps, dtype)
+
+
+class NDSI(NormalizedOperator, formula=ndsi):
+    """Snow index (green - swir1) / (green + swir1 + eps): `ndsi` as an operator.
+
+    >>> NDSI(0, 1)(np.array([[[0.75]], [[0.25]]]))
+    array([[0.5]], dtype=float32)
+    """
+
+    green_idx: Band = "green"
+    swir1_idx: Band = "swir1"
 
 
 def gndvi(nir: Values, green: Values, eps: float = EPS, dtype: DTypeLike = "float32") -> Values:
@@ -207,10 +397,32 @@ def gndvi(nir: Values, green: Values, eps: float = EPS, dtype: DTypeLike = "floa
 
     Gitelson, Kaufman and Merzlyak (1996), doi:10.1016/S0034-4257(96)00072-7.
 
+    Parameters
+    ----------
+    nir, green : (H, W) or any one shape, reflectance.
+    eps, dtype : as in `normalized_difference`.
+
+    Returns
+    -------
+    Floats of the bands' shape, -1 to 1.
+
+    Examples
+    --------
     >>> gndvi(np.array([0.75]), np.array([0.25]))
     array([0.5], dtype=float32)
     """
     return normalized_difference(nir, green, eps, dtype)
+
+
+class GNDVI(NormalizedOperator, formula=gndvi):
+    """Green vegetation index (nir - green) / (nir + green + eps): `gndvi` as an operator.
+
+    >>> GNDVI(0, 1)(np.array([[[0.75]], [[0.25]]]))
+    array([[0.5]], dtype=float32)
+    """
+
+    nir_idx: Band = "nir"
+    green_idx: Band = "green"
 
 
 def ndre(nir: Values, rededge1: Values, eps: float = EPS, dtype: DTypeLike = "float32") -> Values:
@@ -218,10 +430,32 @@ def ndre(nir: Values, rededge1: Values, eps: float = EPS, dtype: DTypeLike = "fl
 
     Gitelson and Merzlyak (1994), doi:10.1016/1011-1344(93)06963-4; spyndex calls it NDREI.
 
+    Parameters
+    ----------
+    nir, rededge1 : (H, W) or any one shape, reflectance.
+    eps, dtype : as in `normalized_difference`.
+
+    Returns
+    -------
+    Floats of the bands' shape, -1 to 1.
+
+    Examples
+    --------
     >>> ndre(np.array([0.75]), np.array([0.25]))
     array([0.5], dtype=float32)
     """
     return normalized_difference(nir, rededge1, eps, dtype)
+
+
+class NDRE(NormalizedOperator, formula=ndre):
+    """Red-edge vegetation index (nir - rededge1) / (nir + rededge1 + eps): `ndre` as an operator.
+
+    >>> NDRE(0, 1)(np.array([[[0.75]], [[0.25]]]))
+    array([[0.5]], dtype=float32)
+    """
+
+    nir_idx: Band = "nir"
+    rededge1_idx: Band = "rededge1"
 
 
 def evi(
@@ -234,17 +468,26 @@ def evi(
     L: float = 1.0,
     dtype: DTypeLike = "float32",
 ) -> Values:
-    """Return the enhanced vegetation index.
+    """Return the enhanced vegetation index g (nir - red) / (nir + c1 red - c2 blue + L).
 
-    g (nir - red) / (nir + c1 red - c2 blue + L).
+    Huete et al. (2002), doi:10.1016/S0034-4257(02)00096-2, with the MODIS coefficients.
 
-    Huete et al. (2002),
-    doi:10.1016/S0034-4257(02)00096-2, with the MODIS coefficients. Needs reflectances.
+    Parameters
+    ----------
+    blue, red, nir : (H, W) or any one shape, reflectance, 0 to 1; digital numbers give nonsense.
+    g, c1, c2, L : gain, the two coefficients of the aerosol term, and the soil term; unitless.
+    dtype : of the result, a float type.
 
+    Returns
+    -------
+    Floats of the bands' shape.
+
+    Examples
+    --------
     >>> evi(np.array([0.0]), np.array([0.25]), np.array([0.5]))
     array([0.20833333], dtype=float32)
     """
-    blue, red, nir = float_bands(dtype, blue, red, nir)
+    blue, red, nir = _floats(dtype, blue, red, nir)
     with np.errstate(divide="ignore", invalid="ignore"):
         out = np.subtract(nir, red)
         np.multiply(out, g, out=out)
@@ -255,24 +498,63 @@ def evi(
         return np.divide(out, total, out=out)
 
 
-def savi(red: Values, nir: Values, L: float = 0.5, dtype: DTypeLike = "float32") -> Values:
-    """Return the soil-adjusted vegetation index.
+class EVI(SpectralOperator, formula=evi):
+    """Enhanced vegetation index: `evi` as an operator.
 
-    (1 + L) (nir - red) / (nir + red + L).
+    >>> EVI(0, 1, 2)(np.array([[[0.0]], [[0.25]], [[0.5]]]))
+    array([[0.20833333]], dtype=float32)
+    """
+
+    blue_idx: Band = "blue"
+    red_idx: Band = "red"
+    nir_idx: Band = "nir"
+    _: KW_ONLY
+    g: float = 2.5
+    c1: float = 6.0
+    c2: float = 7.5
+    L: float = 1.0
+
+
+def savi(red: Values, nir: Values, L: float = 0.5, dtype: DTypeLike = "float32") -> Values:
+    """Return the soil-adjusted vegetation index (1 + L) (nir - red) / (nir + red + L).
 
     Huete (1988), doi:10.1016/0034-4257(88)90106-X.
-    `L` is 0 for dense cover (then it is the NDVI), 1 for bare soil. Needs reflectances.
 
+    Parameters
+    ----------
+    red, nir : (H, W) or any one shape, reflectance, 0 to 1; digital numbers give nonsense.
+    L : soil term: 0 for dense cover (then it is the NDVI), 1 for bare soil.
+    dtype : of the result, a float type.
+
+    Returns
+    -------
+    Floats of the bands' shape.
+
+    Examples
+    --------
     >>> savi(np.array([0.25]), np.array([0.75]))
     array([0.5], dtype=float32)
     """
-    red, nir = float_bands(dtype, red, nir)
+    red, nir = _floats(dtype, red, nir)
     with np.errstate(divide="ignore", invalid="ignore"):
         out = np.subtract(nir, red)
         np.multiply(out, 1.0 + L, out=out)
         total = np.add(nir, red)
         np.add(total, L, out=total)
         return np.divide(out, total, out=out)
+
+
+class SAVI(SpectralOperator, formula=savi):
+    """Soil-adjusted vegetation index: `savi` as an operator.
+
+    >>> SAVI(0, 1)(np.array([[[0.25]], [[0.75]]]))
+    array([[0.5]], dtype=float32)
+    """
+
+    red_idx: Band = "red"
+    nir_idx: Band = "nir"
+    _: KW_ONLY
+    L: float = 0.5
 
 
 def bsi(
@@ -285,17 +567,39 @@ def bsi(
 ) -> Values:
     """Return the bare-soil index.
 
-    ((swir1 + red) - (nir + blue)) / ((swir1 + red) + (nir + blue) + eps).
-
-    Rikimaru, Roy and
+    It is ((swir1 + red) - (nir + blue)) / ((swir1 + red) + (nir + blue) + eps). Rikimaru, Roy and
     Miyatake (2002), Tropical Ecology 43, 39-47; spyndex calls it BI.
 
+    Parameters
+    ----------
+    blue, red, nir, swir1 : (H, W) or any one shape, reflectance.
+    eps, dtype : as in `normalized_difference`.
+
+    Returns
+    -------
+    Floats of the bands' shape, -1 to 1.
+
+    Examples
+    --------
     >>> bsi(np.array([0.25]), np.array([0.5]), np.array([0.25]), np.array([1.0]))
     array([0.5], dtype=float32)
     """
-    blue, red, nir, swir1 = float_bands(dtype, blue, red, nir, swir1)
+    blue, red, nir, swir1 = _floats(dtype, blue, red, nir, swir1)
     with np.errstate(invalid="ignore"):
         return normalized_difference(swir1 + red, nir + blue, eps, dtype)
+
+
+class BSI(NormalizedOperator, formula=bsi):
+    """Bare-soil index: `bsi` as an operator.
+
+    >>> BSI(0, 1, 2, 3)(np.array([[[0.25]], [[0.5]], [[0.25]], [[1.0]]]))
+    array([[0.5]], dtype=float32)
+    """
+
+    blue_idx: Band = "blue"
+    red_idx: Band = "red"
+    nir_idx: Band = "nir"
+    swir1_idx: Band = "swir1"
 
 
 def bais2(
@@ -308,17 +612,25 @@ def bais2(
 ) -> Values:
     """Return the burned area index for Sentinel-2.
 
-    (1 - sqrt(rededge2 rededge3 nir08 / red)) ((swir2 - nir08) / sqrt(swir2 + nir08) + 1).
+    It is (1 - sqrt(rededge2 rededge3 nir08 / red)) ((swir2 - nir08) / sqrt(swir2 + nir08) + 1).
+    Filipponi (2018), doi:10.3390/ecrs-2-05177.
 
-    Filipponi (2018), doi:10.3390/ecrs-2-05177: bands B06, B07, B8A, B04, B12. Needs
-    reflectances.
+    Parameters
+    ----------
+    rededge2, rededge3, nir08, red, swir2 : (H, W) or any one shape, reflectance, 0 to 1; the bands
+        B06, B07, B8A, B04 and B12.
+    dtype : of the result, a float type.
 
+    Returns
+    -------
+    Floats of the bands' shape.
+
+    Examples
+    --------
     >>> bais2(np.array([0.5]), np.array([0.5]), np.array([0.5]), np.array([0.5]), np.array([0.5]))
     array([0.5], dtype=float32)
     """
-    rededge2, rededge3, nir08, red, swir2 = float_bands(
-        dtype, rededge2, rededge3, nir08, red, swir2
-    )
+    rededge2, rededge3, nir08, red, swir2 = _floats(dtype, rededge2, rededge3, nir08, red, swir2)
     with np.errstate(divide="ignore", invalid="ignore"):
         out = np.multiply(rededge2, rededge3)
         np.multiply(out, nir08, out=out)
@@ -332,6 +644,20 @@ def bais2(
         return np.multiply(out, contrast, out=out)
 
 
+class BAIS2(SpectralOperator, formula=bais2):
+    """Burned area index for Sentinel-2: `bais2` as an operator.
+
+    >>> BAIS2(0, 1, 2, 3, 4)(np.array([[[0.5]], [[0.5]], [[0.5]], [[0.5]], [[0.5]]]))
+    array([[0.5]], dtype=float32)
+    """
+
+    rededge2_idx: Band = "rededge2"
+    rededge3_idx: Band = "rededge3"
+    nir08_idx: Band = "nir08"
+    red_idx: Band = "red"
+    swir2_idx: Band = "swir2"
+
+
 def arvi(
     blue: Values,
     red: Values,
@@ -340,17 +666,26 @@ def arvi(
     eps: float = EPS,
     dtype: DTypeLike = "float32",
 ) -> Values:
-    """Return the atmospherically resistant vegetation index.
+    """Return the atmospherically resistant vegetation index (nir - rb) / (nir + rb + eps).
 
-    (nir - rb) / (nir + rb + eps) with rb = red - gamma (red - blue).
+    Here rb = red - gamma (red - blue). Kaufman and Tanre (1992), doi:10.1109/36.134076.
 
-    Kaufman and Tanre
-    (1992), doi:10.1109/36.134076.
+    Parameters
+    ----------
+    blue, red, nir : (H, W) or any one shape, reflectance.
+    gamma : weight of the aerosol correction; 0 gives the NDVI.
+    eps, dtype : as in `normalized_difference`.
 
+    Returns
+    -------
+    Floats of the bands' shape.
+
+    Examples
+    --------
     >>> arvi(np.array([0.25]), np.array([0.5]), np.array([0.75]))
     array([0.5], dtype=float32)
     """
-    blue, red, nir = float_bands(dtype, blue, red, nir)
+    blue, red, nir = _floats(dtype, blue, red, nir)
     with np.errstate(invalid="ignore"):
         rb = np.subtract(blue, red)
         np.multiply(rb, gamma, out=rb)
@@ -358,268 +693,18 @@ def arvi(
     return normalized_difference(nir, rb, eps, dtype)
 
 
-@dataclass(repr=False, eq=False)
-class NormalizedDifference(SpectralOperator):
-    """(a - b) / (a + b + eps) of any two bands: `normalized_difference` as an operator.
-
-    >>> import numpy as np
-    >>> NormalizedDifference(0, 1)(np.array([[[3.0]], [[1.0]]]))
-    array([[0.5]], dtype=float32)
-    """
-
-    _formula = normalized_difference
-
-    a_idx: Band
-    b_idx: Band
-    axis: int = 0
-    eps: float = EPS
-    dtype: str = "float32"
-
-
-@dataclass(repr=False, eq=False)
-class NDVI(SpectralOperator):
-    """Vegetation index (nir - red) / (nir + red + eps): `ndvi` as an operator.
-
-    >>> NDVI(red_idx=2, nir_idx=3)
-    NDVI(red_idx=2, nir_idx=3, axis=0, eps=1e-10, dtype='float32')
-    >>> import numpy as np
-    >>> NDVI(0, 1)(np.array([[[0.25]], [[0.75]]]))
-    array([[0.5]], dtype=float32)
-    """
-
-    _formula = ndvi
-
-    red_idx: Band = "red"
-    nir_idx: Band = "nir"
-    axis: int = 0
-    eps: float = EPS
-    dtype: str = "float32"
-
-
-@dataclass(repr=False, eq=False)
-class NDWI(SpectralOperator):
-    """Open-water index (green - nir) / (green + nir + eps): `ndwi` as an operator.
-
-    >>> import numpy as np
-    >>> NDWI(0, 1)(np.array([[[0.75]], [[0.25]]]))
-    array([[0.5]], dtype=float32)
-    """
-
-    _formula = ndwi
-
-    green_idx: Band = "green"
-    nir_idx: Band = "nir"
-    axis: int = 0
-    eps: float = EPS
-    dtype: str = "float32"
-
-
-@dataclass(repr=False, eq=False)
-class MNDWI(SpectralOperator):
-    """Modified open-water index (green - swir1) / (green + swir1 + eps): `mndwi` as an operator.
-
-    >>> import numpy as np
-    >>> MNDWI(0, 1)(np.array([[[0.75]], [[0.25]]]))
-    array([[0.5]], dtype=float32)
-    """
-
-    _formula = mndwi
-
-    green_idx: Band = "green"
-    swir1_idx: Band = "swir1"
-    axis: int = 0
-    eps: float = EPS
-    dtype: str = "float32"
-
-
-@dataclass(repr=False, eq=False)
-class NBR(SpectralOperator):
-    """Burn ratio (nir - swir2) / (nir + swir2 + eps): `nbr` as an operator.
-
-    >>> import numpy as np
-    >>> NBR(0, 1)(np.array([[[0.75]], [[0.25]]]))
-    array([[0.5]], dtype=float32)
-    """
-
-    _formula = nbr
-
-    nir_idx: Band = "nir"
-    swir2_idx: Band = "swir2"
-    axis: int = 0
-    eps: float = EPS
-    dtype: str = "float32"
-
-
-@dataclass(repr=False, eq=False)
-class NDMI(SpectralOperator):
-    """Vegetation moisture index (nir - swir1) / (nir + swir1 + eps): `ndmi` as an operator.
-
-    >>> import numpy as np
-    >>> NDMI(0, 1)(np.array([[[0.75]], [[0.25]]]))
-    array([[0.5]], dtype=float32)
-    """
-
-    _formula = ndmi
-
-    nir_idx: Band = "nir"
-    swir1_idx: Band = "swir1"
-    axis: int = 0
-    eps: float = EPS
-    dtype: str = "float32"
-
-
-@dataclass(repr=False, eq=False)
-class NDSI(SpectralOperator):
-    """Snow index (green - swir1) / (green + swir1 + eps): `ndsi` as an operator.
-
-    >>> import numpy as np
-    >>> NDSI(0, 1)(np.array([[[0.75]], [[0.25]]]))
-    array([[0.5]], dtype=float32)
-    """
-
-    _formula = ndsi
-
-    green_idx: Band = "green"
-    swir1_idx: Band = "swir1"
-    axis: int = 0
-    eps: float = EPS
-    dtype: str = "float32"
-
-
-@dataclass(repr=False, eq=False)
-class GNDVI(SpectralOperator):
-    """Green vegetation index (nir - green) / (nir + green + eps): `gndvi` as an operator.
-
-    >>> import numpy as np
-    >>> GNDVI(0, 1)(np.array([[[0.75]], [[0.25]]]))
-    array([[0.5]], dtype=float32)
-    """
-
-    _formula = gndvi
-
-    nir_idx: Band = "nir"
-    green_idx: Band = "green"
-    axis: int = 0
-    eps: float = EPS
-    dtype: str = "float32"
-
-
-@dataclass(repr=False, eq=False)
-class NDRE(SpectralOperator):
-    """Red-edge vegetation index (nir - rededge1) / (nir + rededge1 + eps): `ndre` as an operator.
-
-    >>> import numpy as np
-    >>> NDRE(0, 1)(np.array([[[0.75]], [[0.25]]]))
-    array([[0.5]], dtype=float32)
-    """
-
-    _formula = ndre
-
-    nir_idx: Band = "nir"
-    rededge1_idx: Band = "rededge1"
-    axis: int = 0
-    eps: float = EPS
-    dtype: str = "float32"
-
-
-@dataclass(repr=False, eq=False)
-class EVI(SpectralOperator):
-    """Enhanced vegetation index: `evi` as an operator.
-
-    >>> import numpy as np
-    >>> EVI(0, 1, 2)(np.array([[[0.0]], [[0.25]], [[0.5]]]))
-    array([[0.20833333]], dtype=float32)
-    """
-
-    _formula = evi
-
-    blue_idx: Band = "blue"
-    red_idx: Band = "red"
-    nir_idx: Band = "nir"
-    axis: int = 0
-    g: float = 2.5
-    c1: float = 6.0
-    c2: float = 7.5
-    L: float = 1.0
-    dtype: str = "float32"
-
-
-@dataclass(repr=False, eq=False)
-class SAVI(SpectralOperator):
-    """Soil-adjusted vegetation index: `savi` as an operator.
-
-    >>> import numpy as np
-    >>> SAVI(0, 1)(np.array([[[0.25]], [[0.75]]]))
-    array([[0.5]], dtype=float32)
-    """
-
-    _formula = savi
-
-    red_idx: Band = "red"
-    nir_idx: Band = "nir"
-    axis: int = 0
-    L: float = 0.5
-    dtype: str = "float32"
-
-
-@dataclass(repr=False, eq=False)
-class BSI(SpectralOperator):
-    """Bare-soil index: `bsi` as an operator.
-
-    >>> import numpy as np
-    >>> BSI(0, 1, 2, 3)(np.array([[[0.25]], [[0.5]], [[0.25]], [[1.0]]]))
-    array([[0.5]], dtype=float32)
-    """
-
-    _formula = bsi
-
-    blue_idx: Band = "blue"
-    red_idx: Band = "red"
-    nir_idx: Band = "nir"
-    swir1_idx: Band = "swir1"
-    axis: int = 0
-    eps: float = EPS
-    dtype: str = "float32"
-
-
-@dataclass(repr=False, eq=False)
-class BAIS2(SpectralOperator):
-    """Burned area index for Sentinel-2: `bais2` as an operator.
-
-    >>> import numpy as np
-    >>> BAIS2(0, 1, 2, 3, 4)(np.array([[[0.5]], [[0.5]], [[0.5]], [[0.5]], [[0.5]]]))
-    array([[0.5]], dtype=float32)
-    """
-
-    _formula = bais2
-
-    rededge2_idx: Band = "rededge2"
-    rededge3_idx: Band = "rededge3"
-    nir08_idx: Band = "nir08"
-    red_idx: Band = "red"
-    swir2_idx: Band = "swir2"
-    axis: int = 0
-    dtype: str = "float32"
-
-
-@dataclass(repr=False, eq=False)
-class ARVI(SpectralOperator):
+class ARVI(NormalizedOperator, formula=arvi):
     """Atmospherically resistant vegetation index: `arvi` as an operator.
 
-    >>> import numpy as np
     >>> ARVI(0, 1, 2)(np.array([[[0.25]], [[0.5]], [[0.75]]]))
     array([[0.5]], dtype=float32)
     """
 
-    _formula = arvi
-
     blue_idx: Band = "blue"
     red_idx: Band = "red"
     nir_idx: Band = "nir"
-    axis: int = 0
+    _: KW_ONLY
     gamma: float = 1.0
-    eps: float = EPS
-    dtype: str = "float32"
 
 
 # spyndex's letters for bands, as the common names that `geotoolz.bands` looks up.
@@ -676,19 +761,29 @@ def index_recipe(name: str) -> IndexRecipe:
 
 
 def spectral_index(
-    name: str, bands: Mapping[str, NDArray[Any]], dtype: DTypeLike = "float32", **constants: float
-) -> NDArray[Any]:
+    name: str, bands: Mapping[str, Values], dtype: DTypeLike = "float32", **constants: float
+) -> Values:
     """Compute any index of spyndex from its bands.
 
-    - `name`: such as "NDVI" or "kNDVI"; the list is at awesome-ee-spectral-indices.readthedocs.io.
-    - `bands`: an array for each of spyndex's letters that the formula has, all of one shape.
-    - `constants`: of the formula, in place of spyndex's defaults; central wavelengths (`lambdaN`,
-      nm) have none. Kernel indices use the radial basis function, with `sigma` the mean of
-      the two bands unless given (Camps-Valls et al. 2021, doi:10.1126/sciadv.abc7447).
+    Parameters
+    ----------
+    name : such as "NDVI" or "kNDVI"; the list is at awesome-ee-spectral-indices.readthedocs.io.
+    bands : an array for each of spyndex's letters that the formula has, all of one shape.
+    dtype : of the result, a float type.
+    **constants : of the formula, in place of spyndex's defaults; central wavelengths (`lambdaN`,
+        nm) have none. Kernel indices use the radial basis function, with `sigma` the mean of the
+        two bands unless given (Camps-Valls et al. 2021, doi:10.1126/sciadv.abc7447).
 
-    Returns floats of `dtype`; 0/0 is NaN. Raises ValueError for an unknown index, a missing band or
-    a missing constant.
+    Returns
+    -------
+    Floats of the bands' shape; 0/0 is NaN.
 
+    Raises
+    ------
+    ValueError : an unknown index, a missing band or a missing constant.
+
+    Examples
+    --------
     >>> spectral_index("NDVI", {"N": np.array([0.75]), "R": np.array([0.25])})
     array([0.5], dtype=float32)
     """
@@ -698,9 +793,7 @@ def spectral_index(
     missing = [each for each in recipe.bands if each not in bands]
     if missing:
         raise ValueError(f"{name} = {recipe.formula} needs the bands {missing} too")
-    taken = dict(
-        zip(recipe.bands, float_bands(dtype, *(bands[b] for b in recipe.bands)), strict=True)
-    )
+    taken = dict(zip(recipe.bands, _floats(dtype, *(bands[b] for b in recipe.bands)), strict=True))
     params: dict[str, Any] = taken | _constants(name, recipe, constants)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for term in recipe.kernels:
@@ -733,10 +826,17 @@ def _constants(
 class SpectralIndex(Operator):
     """Any index of spyndex by name: `spectral_index` as an operator.
 
-    - `bands`: spyndex's letters to band indices or names, such as `{"N": 3, "R": "B04"}`; letters
-      left out are looked up by their common names.
-    - `constants`: of the formula.
+    Parameters
+    ----------
+    name : of the index in spyndex.
+    bands : spyndex's letters to band indices or names, such as `{"N": 3, "R": "B04"}`; letters
+        left out are looked up by their common names.
+    axis : of the bands in the raster.
+    dtype : of the result, a float type.
+    **constants : of the formula.
 
+    Examples
+    --------
     >>> SpectralIndex("SAVI", bands={"R": 0, "N": 1}, L=0.5)(np.array([[[0.25]], [[0.75]]]))
     array([[0.5]], dtype=float32)
     """
@@ -773,8 +873,8 @@ class SpectralIndex(Operator):
         given = self.bands or {}
         found = [given.get(x, x if x in names else SPYNDEX_BANDS.get(x, x)) for x in letters]
 
-        def formula(*bands: NDArray[Any]) -> NDArray[Any]:
+        def formula(*bands: Values) -> Values:
             taken = dict(zip(letters, bands, strict=True))
             return spectral_index(self.name, taken, self.dtype, **self.constants)
 
-        return apply_index(raster, formula, found, self.axis, self.dtype, self.name)
+        return _index(raster, found, self.axis, self.name, formula)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from geotoolz.bands import Band, check_band, take_band
 from geotoolz.carrier import NAN, Raster, fill_mask, fill_of, nodata_mask, rewrap, values_of
+from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.grid import same_crs
 from pipekit import Operator
 
@@ -239,7 +240,7 @@ class CombineMasks(Operator):
         return combine_masks(*masks, mode=self.mode)
 
 
-class InvertMask(Operator):
+class InvertMask(FunctionOperator):
     """Exchange True and False: `invert_mask` as an operator.
 
     >>> InvertMask()(np.array([[True, False]]))
@@ -248,14 +249,12 @@ class InvertMask(Operator):
 
     local = True
 
+    @parameters_of(invert_mask)
     def __init__(self) -> None:
         pass
 
-    def _apply(self, mask: Raster) -> Raster:
-        return invert_mask(mask)
 
-
-class MaskWhere(Operator):
+class MaskWhere(FunctionOperator):
     """Mask by a threshold: `mask_where` as an operator.
 
     >>> MaskWhere("<", 0.2)(np.array([[0.1, 0.6]]))
@@ -264,24 +263,8 @@ class MaskWhere(Operator):
 
     local = True
 
-    def __init__(
-        self,
-        comparison: str,
-        threshold: float,
-        band: Band | None = None,
-        axis: int = 0,
-        nodata: bool = True,
-    ) -> None:
-        _check_comparison(comparison)
-        if band is not None:
-            check_band(band, "band")
-        self.comparison = comparison
-        self.threshold = threshold
-        self.band = band
-        self.axis = axis
-        self.nodata = nodata
-
-    def _apply(self, raster: Raster) -> Raster:
-        return mask_where(
-            raster, self.comparison, self.threshold, self.band, self.axis, self.nodata
-        )
+    @parameters_of(mask_where)
+    def __init__(self) -> None:
+        _check_comparison(self.comparison)
+        if self.band is not None:
+            check_band(self.band, "band")

@@ -18,8 +18,8 @@ from geotoolz.carrier import (
     rewrap,
     values_of,
 )
+from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.stretch import band_percentiles, check_percentiles
-from pipekit import Operator
 
 
 def standard_scale(
@@ -198,46 +198,26 @@ def _moments(band: NDArray[Any], fill: float | int | None) -> tuple[float, ...]:
     return valid.size, mean, m2, float(valid.min()), float(valid.max())
 
 
-class StandardScale(Operator):
+class StandardScale(FunctionOperator):
     """Centre on the mean and divide by the standard deviation: `standard_scale` as an operator.
 
     >>> StandardScale(mean=2.0, std=0.5)(np.array([[[1.0, 3.0]]]))
     array([[[-2.,  2.]]], dtype=float32)
     """
 
-    def __init__(
-        self,
-        mean: PerBand | None = None,
-        std: PerBand | None = None,
-        axis: int = 0,
-        dtype: str = "float32",
-    ) -> None:
-        float_dtype(dtype)
-        self.mean = mean
-        self.std = std
-        self.axis = axis
-        self.dtype = dtype
-
-    def _apply(self, raster: Raster) -> Raster:
-        return standard_scale(raster, self.mean, self.std, self.axis, self.dtype)
+    @parameters_of(standard_scale)
+    def __init__(self) -> None:
+        float_dtype(self.dtype)
 
 
-class RobustScale(Operator):
+class RobustScale(FunctionOperator):
     """Centre on the median and divide by a percentile range: `robust_scale` as an operator.
 
     >>> RobustScale()(np.array([[[0.0, 1.0, 2.0, 3.0, 4.0]]]))
     array([[[-1. , -0.5,  0. ,  0.5,  1. ]]], dtype=float32)
     """
 
-    def __init__(
-        self, p_min: float = 25.0, p_max: float = 75.0, axis: int = 0, dtype: str = "float32"
-    ) -> None:
-        check_percentiles(p_min, p_max)
-        float_dtype(dtype)
-        self.p_min = p_min
-        self.p_max = p_max
-        self.axis = axis
-        self.dtype = dtype
-
-    def _apply(self, raster: Raster) -> Raster:
-        return robust_scale(raster, self.p_min, self.p_max, self.axis, self.dtype)
+    @parameters_of(robust_scale)
+    def __init__(self) -> None:
+        check_percentiles(self.p_min, self.p_max)
+        float_dtype(self.dtype)

@@ -20,6 +20,7 @@ from geotoolz.carrier import (
     rewrap,
     values_of,
 )
+from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.stretch import (
     Gamma,
     MinMax,
@@ -119,6 +120,11 @@ def reflectance_to_dn(
         taken &= ~invalid
     out[taken] = nodata + 1 if nodata < limits.max else nodata - 1
     return rewrap(raster, out, fill=nodata, attrs={"long_name": "digital number"})
+
+
+def _check_percentile(percentile: float) -> None:
+    if not 0 <= percentile <= 100:
+        raise ValueError(f"percentile must be 0 to 100, got {percentile}")
 
 
 def _integer_dtype(dtype: DTypeLike, nodata: int) -> np.dtype[Any]:
@@ -289,7 +295,7 @@ class ToFloat32(Operator):
         return to_float(raster, np.float32)
 
 
-class DNToReflectance(Operator):
+class DNToReflectance(FunctionOperator):
     """Convert digital numbers to reflectance: `dn_to_reflectance` as an operator.
 
     >>> DNToReflectance(scale=1e-4)
@@ -300,24 +306,12 @@ class DNToReflectance(Operator):
 
     local = True
 
-    def __init__(
-        self,
-        scale: PerBand = 1e-4,
-        offset: PerBand = 0.0,
-        axis: int = 0,
-        dtype: str = "float32",
-    ) -> None:
-        float_dtype(dtype)
-        self.scale = scale
-        self.offset = offset
-        self.axis = axis
-        self.dtype = dtype
-
-    def _apply(self, raster: Raster) -> Raster:
-        return dn_to_reflectance(raster, self.scale, self.offset, self.axis, self.dtype)
+    @parameters_of(dn_to_reflectance)
+    def __init__(self) -> None:
+        float_dtype(self.dtype)
 
 
-class ReflectanceToDN(Operator):
+class ReflectanceToDN(FunctionOperator):
     """Convert reflectance back to digital numbers: `reflectance_to_dn` as an operator.
 
     >>> ReflectanceToDN()(np.array([[0.5, np.nan]], dtype="float32"))
@@ -326,28 +320,12 @@ class ReflectanceToDN(Operator):
 
     local = True
 
-    def __init__(
-        self,
-        scale: PerBand = 1e-4,
-        offset: PerBand = 0.0,
-        axis: int = 0,
-        nodata: int = 0,
-        dtype: str = "uint16",
-    ) -> None:
-        _integer_dtype(dtype, nodata)
-        self.scale = scale
-        self.offset = offset
-        self.axis = axis
-        self.nodata = nodata
-        self.dtype = dtype
-
-    def _apply(self, raster: Raster) -> Raster:
-        return reflectance_to_dn(
-            raster, self.scale, self.offset, self.axis, self.nodata, self.dtype
-        )
+    @parameters_of(reflectance_to_dn)
+    def __init__(self) -> None:
+        _integer_dtype(self.dtype, self.nodata)
 
 
-class ApplyOffset(Operator):
+class ApplyOffset(FunctionOperator):
     """Add an offset without wrapping integers: `apply_offset` as an operator.
 
     >>> ApplyOffset(-100)(np.array([[0, 300]], dtype="uint16"))
@@ -356,15 +334,12 @@ class ApplyOffset(Operator):
 
     local = True
 
-    def __init__(self, offset: PerBand, axis: int = 0) -> None:
-        self.offset = offset
-        self.axis = axis
-
-    def _apply(self, raster: Raster) -> Raster:
-        return apply_offset(raster, self.offset, self.axis)
+    @parameters_of(apply_offset)
+    def __init__(self) -> None:
+        pass
 
 
-class HarmonizeBaseline(Operator):
+class HarmonizeBaseline(FunctionOperator):
     """Take away Sentinel-2's +1000 where it is still in: `harmonize_baseline` as an operator.
 
     >>> HarmonizeBaseline()(np.array([[0, 3000]], dtype="uint16"))
@@ -373,13 +348,9 @@ class HarmonizeBaseline(Operator):
 
     local = True
 
-    def __init__(self, offset: int = -1000, baseline: str | None = None, nodata: int = 0) -> None:
-        self.offset = offset
-        self.baseline = baseline
-        self.nodata = nodata
-
-    def _apply(self, raster: Raster) -> Raster:
-        return harmonize_baseline(raster, self.offset, self.baseline, self.nodata)
+    @parameters_of(harmonize_baseline)
+    def __init__(self) -> None:
+        pass
 
 
 def dark_object_subtraction(
@@ -402,8 +373,7 @@ def dark_object_subtraction(
     >>> dark_object_subtraction(np.array([[[0.06, 0.26]]], dtype="float32"), percentile=0).round(3)
     array([[[0.01, 0.21]]], dtype=float32)
     """
-    if not 0 <= percentile <= 100:
-        raise ValueError(f"percentile must be 0 to 100, got {percentile}")
+    _check_percentile(percentile)
     values = values_of(raster)
     fill = fill_of(raster)
     out = values.astype(float_dtype(dtype))
@@ -415,29 +385,14 @@ def dark_object_subtraction(
     return rewrap(raster, out, fill=NAN)
 
 
-class TOAToBOA_DOS(Operator):  # noqa: N801
+class TOAToBOA_DOS(FunctionOperator):  # noqa: N801
     """Take haze off by dark-object subtraction: `dark_object_subtraction` as an operator.
 
     >>> TOAToBOA_DOS(percentile=0)(np.array([[[0.06, 0.26]]], dtype="float32")).round(3)
     array([[[0.01, 0.21]]], dtype=float32)
     """
 
-    def __init__(
-        self,
-        percentile: float = 0.1,
-        dark_reflectance: float = 0.01,
-        axis: int = 0,
-        dtype: str = "float32",
-    ) -> None:
-        if not 0 <= percentile <= 100:
-            raise ValueError(f"percentile must be 0 to 100, got {percentile}")
-        float_dtype(dtype)
-        self.percentile = percentile
-        self.dark_reflectance = dark_reflectance
-        self.axis = axis
-        self.dtype = dtype
-
-    def _apply(self, raster: Raster) -> Raster:
-        return dark_object_subtraction(
-            raster, self.percentile, self.dark_reflectance, self.axis, self.dtype
-        )
+    @parameters_of(dark_object_subtraction)
+    def __init__(self) -> None:
+        _check_percentile(self.percentile)
+        float_dtype(self.dtype)

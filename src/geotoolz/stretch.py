@@ -21,7 +21,7 @@ from geotoolz.carrier import (
     rewrap,
     values_of,
 )
-from pipekit import Operator
+from geotoolz.function_operator import FunctionOperator, parameters_of
 
 
 def percentile_clip(
@@ -181,60 +181,34 @@ def gamma(raster: Raster, g: float, dtype: DTypeLike = "float32") -> Raster:
     return rewrap(raster, out, fill=NAN)
 
 
-class PercentileClip(Operator):
+class PercentileClip(FunctionOperator):
     """Stretch each band between its percentiles to 0..1: `percentile_clip` as an operator.
 
     >>> PercentileClip(25, 75)(np.array([[[0.0, 1.0, 2.0, 3.0, 4.0]]]))
     array([[[0. , 0. , 0.5, 1. , 1. ]]], dtype=float32)
     """
 
-    def __init__(
-        self,
-        p_min: float = 2.0,
-        p_max: float = 98.0,
-        axis: int = 0,
-        sample: int | None = None,
-        dtype: str = "float32",
-    ) -> None:
-        check_percentiles(p_min, p_max)
-        _check_sample(sample)
-        float_dtype(dtype)
-        self.p_min = p_min
-        self.p_max = p_max
-        self.axis = axis
-        self.sample = sample
-        self.dtype = dtype
-
-    def _apply(self, raster: Raster) -> Raster:
-        return percentile_clip(raster, self.p_min, self.p_max, self.axis, self.sample, self.dtype)
+    @parameters_of(percentile_clip)
+    def __init__(self) -> None:
+        check_percentiles(self.p_min, self.p_max)
+        _check_sample(self.sample)
+        float_dtype(self.dtype)
 
 
-class MinMax(Operator):
+class MinMax(FunctionOperator):
     """Stretch to 0..1 between two values: `min_max` as an operator.
 
     >>> MinMax()(np.array([[[2.0, 3.0, 4.0]]]))
     array([[[0. , 0.5, 1. ]]], dtype=float32)
     """
 
-    def __init__(
-        self,
-        min_val: float | None = None,
-        max_val: float | None = None,
-        axis: int = 0,
-        dtype: str = "float32",
-    ) -> None:
-        _check_limits(min_val, max_val)
-        float_dtype(dtype)
-        self.min_val = min_val
-        self.max_val = max_val
-        self.axis = axis
-        self.dtype = dtype
-
-    def _apply(self, raster: Raster) -> Raster:
-        return min_max(raster, self.min_val, self.max_val, self.axis, self.dtype)
+    @parameters_of(min_max)
+    def __init__(self) -> None:
+        _check_limits(self.min_val, self.max_val)
+        float_dtype(self.dtype)
 
 
-class Gamma(Operator):
+class Gamma(FunctionOperator):
     """Raise to 1 / g, which brightens for `g` above 1: `gamma` as an operator.
 
     >>> Gamma(2.0)(np.array([[0.25]], dtype="float32"))
@@ -243,11 +217,7 @@ class Gamma(Operator):
 
     local = True
 
-    def __init__(self, g: float, dtype: str = "float32") -> None:
-        check_gamma(g, "g")
-        float_dtype(dtype)
-        self.g = g
-        self.dtype = dtype
-
-    def _apply(self, raster: Raster) -> Raster:
-        return gamma(raster, self.g, self.dtype)
+    @parameters_of(gamma)
+    def __init__(self) -> None:
+        check_gamma(self.g, "g")
+        float_dtype(self.dtype)
