@@ -5,7 +5,6 @@ Resampling is GDAL's, through rasterio (`geotoolz.warp`). Boxes are (west, south
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from rasterio import Affine
 from rasterio.crs import CRS
 
+from geocatalog.grid import check_upright, window_of
 from geotoolz.carrier import NAN, Raster, crop, fill_of, pair, rewrap, values_of
 from geotoolz.grid import (
     Bounds,
@@ -23,7 +23,6 @@ from geotoolz.grid import (
     grid_in_bounds,
     grid_of,
     same_crs,
-    upright,
 )
 from geotoolz.join import AlignAndStack, Mosaic, align_and_stack, mosaic
 from geotoolz.mask import check_fill
@@ -56,20 +55,14 @@ def crop_to_bounds(raster: Raster, bounds: Bounds, crs: Any = None) -> GeoTensor
     (10.0, 40.0, 40.0, 60.0)
     """
     source = georeferenced(raster, "cropping to bounds")
-    upright(source.transform, "cropping to bounds")
-    west, south, east, north = bounds_in_crs(bounds, crs, source.crs)
-    inverse = ~source.transform
-    (c0, r0), (c1, r1) = inverse * (west, north), inverse * (east, south)
-    height, width = source.shape[-2:]
-    # A millionth of a pixel is rounding in the box, not a pixel that is touched.
-    top, bottom = _outward(min(r0, r1), max(r0, r1), height)
-    left, right = _outward(min(c0, c1), max(c0, c1), width)
-    if top >= bottom or left >= right:
+    check_upright(source.transform, "cropping to bounds")
+    window = window_of(source.transform, bounds_in_crs(bounds, crs, source.crs), source.shape[-2:])
+    if min(window[2:]) <= 0:
         raise ValueError(
             f"the box {bounds} does not meet the raster, which covers {source.bounds} "
             f"in {source.crs}"
         )
-    cut = crop(source, top, left, bottom - top, right - left)
+    cut = crop(source, *window)
     assert isinstance(cut, GeoTensor)
     return cut
 
@@ -107,10 +100,6 @@ def pad_to(
     if isinstance(raster, GeoTensor):
         moved = raster.transform * Affine.translation(-left, -top)
     return rewrap(raster, out, transform=moved)
-
-
-def _outward(low: float, high: float, size: int) -> tuple[int, int]:
-    return max(0, math.floor(low + 1e-6)), min(size, math.ceil(high - 1e-6))
 
 
 def _check_padding(mode: str, position: str) -> None:
@@ -221,7 +210,7 @@ class ResampleLike(Operator):
                 f"ResampleLike needs one CRS, got {source.crs} and {self.like['crs']}; "
                 "use ReprojectLike"
             )
-        upright(source.transform, "ResampleLike")
+        check_upright(source.transform, "ResampleLike")
         a, _, _, _, e, _ = self.like["transform"]
         grid = grid_in_bounds(source.crs, source.bounds, (abs(a), abs(e)))
         return reproject_to(source, grid, self.resampling)

@@ -1,16 +1,19 @@
-"""A raster's grid: its CRS, transform and shape, as plain data that an operator can store."""
+"""Where a raster lies: its pixel grid, and the plain data that an operator stores of one."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from typing import Any, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 from georeader.geotensor import GeoTensor
 from rasterio import Affine
 from rasterio.crs import CRS
 
+from geocatalog.grid import part_of, pixel_grid, window_of
 from geotoolz.carrier import Raster
+
+if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
 
 Bounds = tuple[float, float, float, float]
 """(west, south, east, north) in the units of a CRS."""
@@ -24,40 +27,59 @@ class Grid(TypedDict):
     shape: tuple[int, int]
 
 
-GridLike: TypeAlias = GeoTensor | Grid
+GridLike: TypeAlias = "GeoTensor | GeoBox | Grid"
+
+
+def geobox_of(like: GridLike | Mapping[str, Any]) -> GeoBox:
+    """Return the grid of a georeferenced raster, or the one that plain data describe.
+
+    Parameters
+    ----------
+    like
+        A `GeoTensor` with a CRS, odc-geo's `GeoBox`, or a dictionary as `grid_of` makes it.
+
+    Raises
+    ------
+    TypeError
+        For anything else.
+    ValueError
+        For a raster without a CRS.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> tile = GeoTensor(np.zeros((2, 4)), Affine(10, 0, 500, 0, -10, 900), "EPSG:32632")
+    >>> tuple(geobox_of(tile).shape)
+    (2, 4)
+    """
+    if isinstance(like, GeoTensor):
+        raster = georeferenced(like, "a grid")
+        return pixel_grid(raster.crs, raster.transform, raster.shape[-2:])
+    if isinstance(like, Mapping) and {"crs", "transform", "shape"} <= like.keys():
+        return pixel_grid(like["crs"], Affine(*like["transform"]), like["shape"])
+    if type(like).__name__ == "GeoBox":
+        return like  # type: ignore[return-value]
+    raise TypeError(
+        "a grid is a GeoTensor, or a dictionary with crs, transform and shape, or a GeoBox; "
+        f"got {type(like).__name__}"
+    )
 
 
 def grid_of(like: GridLike | Mapping[str, Any]) -> Grid:
-    """Return the grid of a georeferenced raster; a grid passes through.
+    """Return the plain data of a grid, which an operator's config can hold.
 
-    Raises TypeError for anything else, ValueError for a raster without a CRS.
+    Raises as `geobox_of`.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> tile = GeoTensor(np.zeros((2, 4)), Affine(10, 0, 500, 0, -10, 900), "EPSG:32632")
     >>> grid_of(tile)["shape"], grid_of(tile)["crs"]
     ((2, 4), 'EPSG:32632')
     """
-    if isinstance(like, GeoTensor):
-        raster = georeferenced(like, "a grid")
-        return make_grid(raster.crs, raster.transform, raster.shape[-2:])
-    if isinstance(like, Mapping) and {"crs", "transform", "shape"} <= like.keys():
-        return make_grid(like["crs"], Affine(*like["transform"]), tuple(like["shape"]))
-    raise TypeError(
-        "a grid is a GeoTensor, or a dictionary with crs, transform and shape; "
-        f"got {type(like).__name__}"
-    )
-
-
-def make_grid(crs: Any, transform: Affine, shape: tuple[int, ...]) -> Grid:
-    """Return a grid from a CRS in any form, a transform, and (rows, cols).
-
-    >>> make_grid(32632, Affine.scale(10, -10), (3, 4))["crs"]
-    'EPSG:32632'
-    """
-    rows, cols = (int(each) for each in shape)
-    a, b, c, d, e, f = (float(each) for each in tuple(transform)[:6])
-    text = CRS.from_user_input(crs).to_string()
-    return Grid(crs=text, transform=(a, b, c, d, e, f), shape=(rows, cols))
+    box = geobox_of(like)
+    a, b, c, d, e, f = (float(each) for each in tuple(box.transform)[:6])
+    return Grid(crs=str(box.crs), transform=(a, b, c, d, e, f), shape=box.shape.yx)
 
 
 def georeferenced(raster: Raster, what: str) -> GeoTensor:
@@ -93,34 +115,30 @@ def same_crs(first: Any, second: Any) -> bool:
     return bool(CRS.from_user_input(first) == CRS.from_user_input(second))
 
 
-def upright(transform: Affine, what: str) -> None:
-    """Raise ValueError when a transform is rotated or sheared.
-
-    >>> upright(Affine.scale(10, -10), "cropping")
-    """
-    if abs(transform.b) > 1e-12 or abs(transform.d) > 1e-12:
-        raise ValueError(
-            f"{what} needs rows and columns along the CRS's axes, but the transform is rotated: "
-            f"{tuple(transform)[:6]}; use Reproject first"
-        )
-
-
-def grid_in_bounds(crs: Any, bounds: Bounds, resolution: tuple[float, float]) -> Grid:
-    """Return the north-up grid of pixels `resolution` = (x, y) that covers the bounds.
+def grid_in_bounds(crs: Any, bounds: Bounds, resolution: tuple[float, float]) -> GeoBox:
+    """Return the north-up grid of pixels that covers a box.
 
     The upper left corner is kept; a last row or column may reach beyond.
 
-    >>> grid_in_bounds(32632, (0, 0, 100, 45), (10, 10))["shape"]
+    Parameters
+    ----------
+    bounds
+        (west, south, east, north) in `crs`.
+    resolution
+        (x, y), the pixel size in `crs`.
+
+    Examples
+    --------
+    >>> tuple(grid_in_bounds(32632, (0, 0, 100, 45), (10, 10)).shape)
     (5, 10)
     """
-    west, south, east, north = bounds
+    west, _, _, north = bounds
     x_size, y_size = resolution
     if not (x_size > 0 and y_size > 0):
         raise ValueError(f"resolution must be positive, got {resolution}")
-    # A hundred-thousandth of a pixel is rounding, not another column.
-    cols = max(1, math.ceil((east - west) / x_size - 1e-5))
-    rows = max(1, math.ceil((north - south) / y_size - 1e-5))
-    return make_grid(crs, Affine(x_size, 0, west, 0, -y_size, north), (rows, cols))
+    corner = pixel_grid(crs, Affine(x_size, 0, west, 0, -y_size, north), (1, 1))
+    _, _, rows, cols = window_of(corner.transform, bounds)
+    return part_of(corner, 0, 0, max(1, rows), max(1, cols))
 
 
 def bounds_in_crs(bounds: Bounds, crs: Any, target: Any) -> Bounds:

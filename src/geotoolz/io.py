@@ -6,7 +6,7 @@ import json
 import math
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ from georeader.geotensor import GeoTensor
 from numpy.typing import NDArray
 from rasterio import Affine
 
+from geocatalog.errors import PixelReadError
+from geocatalog.grid import window_of
+from geocatalog.read.open import with_dataset
 from geotoolz.bands import band_names
 from geotoolz.carrier import NAN, Raster, attrs_of, fill_of
 from geotoolz.grid import Bounds, bounds_in_crs, georeferenced
@@ -57,9 +60,8 @@ def read(
     ...     read(path, bounds=(0, 40, 40, 80)).shape
     (1, 4, 4)
     """
-    import rasterio
 
-    with rasterio.open(os.fspath(path)) as file:
+    def action(file: Any) -> GeoTensor:
         window = None if bounds is None else _window(file, bounds, crs)
         names = [name or "" for name in file.descriptions]
         chosen = list(range(file.count)) if bands is None else _positions(names, bands, file.count)
@@ -71,6 +73,8 @@ def read(
             attrs["band_names"] = [name or f"band_{i}" for i, name in enumerate(kept)]
         text = None if file.crs is None else file.crs.to_string()
         return GeoTensor(values, transform, text, _nodata(file.nodata, values.dtype), attrs)
+
+    return _opened(path, action)
 
 
 def read_overview(path: PathLike, max_pixels: int) -> GeoTensor:
@@ -84,10 +88,9 @@ def read_overview(path: PathLike, max_pixels: int) -> GeoTensor:
     ...     read_overview(write_cog(tile, f"{folder}/ones.tif"), 400).shape
     (1, 20, 20)
     """
-    import rasterio
     from rasterio.enums import Resampling
 
-    with rasterio.open(os.fspath(path)) as file:
+    def action(file: Any) -> GeoTensor:
         factor = max(1.0, math.sqrt(file.width * file.height / max_pixels))
         rows, cols = math.ceil(file.height / factor), math.ceil(file.width / factor)
         method = Resampling.nearest if file.dtypes[0] == "uint8" else Resampling.average
@@ -98,6 +101,18 @@ def read_overview(path: PathLike, max_pixels: int) -> GeoTensor:
         text = None if file.crs is None else file.crs.to_string()
         fill = _nodata(file.nodata, values.dtype)
         return GeoTensor(values, file.transform * scale, text, fill, attrs)
+
+    return _opened(path, action)
+
+
+def _opened(path: PathLike, action: Callable[[Any], GeoTensor]) -> GeoTensor:
+    """Return `action` of an opened file, failures of the network tried again."""
+    from rasterio.errors import RasterioIOError
+
+    try:
+        return with_dataset(os.fspath(path), action)
+    except PixelReadError as error:
+        raise RasterioIOError(str(error)) from None
 
 
 def write_cog(
@@ -263,18 +278,14 @@ def _nodata(nodata: float | None, kind: np.dtype[Any]) -> float | int | None:
 def _window(file: Any, bounds: Bounds, crs: Any) -> Any:
     from rasterio.windows import Window
 
-    west, south, east, north = bounds_in_crs(bounds, crs, file.crs)
-    inverse: Affine = ~file.transform
-    corners = [inverse * corner for corner in ((west, north), (east, south))]
-    cols, rows = (sorted(each) for each in zip(*corners, strict=True))
-    left, right = max(0, math.floor(cols[0] + 1e-6)), min(file.width, math.ceil(cols[1] - 1e-6))
-    top, bottom = max(0, math.floor(rows[0] + 1e-6)), min(file.height, math.ceil(rows[1] - 1e-6))
-    if left >= right or top >= bottom:
+    box = bounds_in_crs(bounds, crs, file.crs)
+    row, col, rows, cols = window_of(file.transform, box, file.shape)
+    if rows <= 0 or cols <= 0:
         raise ValueError(
             f"the box {bounds} does not meet {file.name}, which covers {tuple(file.bounds)} "
             f"in {file.crs}"
         )
-    return Window(left, top, right - left, bottom - top)
+    return Window(col, row, cols, rows)
 
 
 def _positions(names: list[str], bands: Sequence[int | str], count: int) -> list[int]:

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from georeader.geotensor import GeoTensor
 from numpy.typing import NDArray
-from rasterio import Affine
 
+from geocatalog.grid import check_upright, part_of, window_of
 from geotoolz.bands import check_band_order
 from geotoolz.carrier import NAN, Raster, fill_of, joint_attrs, nodata_mask, rewrap
 from geotoolz.grid import (
-    Bounds,
     GridLike,
     bounds_in_crs,
+    geobox_of,
     georeferenced,
     grid_of,
     same_crs,
-    upright,
 )
 from geotoolz.warp import check_resampling, reproject_to
 from pipekit import Operator
+
+if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
 
 _MERGES = ("first", "last", "min", "max", "mean")
 
@@ -36,6 +37,7 @@ def mosaic(rasters: Sequence[Raster], method: str = "first", resampling: str = "
 
     Pixels that none covers are nodata.
 
+    >>> from rasterio import Affine
     >>> left = GeoTensor(np.ones((2, 2)), Affine(10, 0, 0, 0, -10, 0), 32632, NAN)
     >>> right = GeoTensor(np.ones((2, 2)), Affine(10, 0, 20, 0, -10, 0), 32632, NAN)
     >>> mosaic([left, right]).shape
@@ -68,6 +70,7 @@ def align_and_stack(
     Floats if any is one (nodata as NaN); `attrs["band_names"]` are joined, a raster without names
     gives its `attrs["long_name"]` or "band".
 
+    >>> from rasterio import Affine
     >>> fine = GeoTensor(np.ones((2, 4, 4), "float32"), Affine(10, 0, 0, 0, -10, 0), 32632)
     >>> coarse = GeoTensor(np.ones((2, 2), "float32"), Affine(20, 0, 0, 0, -20, 0), 32632)
     >>> align_and_stack([fine, coarse]).shape
@@ -81,9 +84,9 @@ def align_and_stack(
         raise ValueError(f"resampling has {len(methods)} names for {len(parts)} rasters")
     if isinstance(target, int) and not -len(parts) <= target < len(parts):
         raise IndexError(f"target={target} is out of range for {len(parts)} rasters")
-    grid = grid_of(parts[target] if isinstance(target, int) else target)
+    grid = geobox_of(parts[target] if isinstance(target, int) else target)
     moved = [
-        part if grid_of(part) == grid else reproject_to(part, grid, method)
+        part if geobox_of(part) == grid else reproject_to(part, grid, method)
         for part, method in zip(parts, methods, strict=True)
     ]
     bands, fill = _join_bands(moved)
@@ -95,25 +98,18 @@ def align_and_stack(
     return stacked
 
 
-def _union_grid(parts: Sequence[GeoTensor]) -> Any:
+def _union_grid(parts: Sequence[GeoTensor]) -> GeoBox:
     first = parts[0]
-    upright(first.transform, "a mosaic")
+    check_upright(first.transform, "a mosaic")
     boxes = [first.bounds]
     for part in parts[1:]:
         same = same_crs(part.crs, first.crs)
         boxes.append(part.bounds if same else bounds_in_crs(part.bounds, part.crs, first.crs))
     # Whole pixels of the first raster's grid, so that it is copied and not resampled.
-    columns, rows = zip(*(_pixel_span(first, box) for box in boxes), strict=True)
-    left, right = min(c[0] for c in columns), max(c[1] for c in columns)
-    top, bottom = min(r[0] for r in rows), max(r[1] for r in rows)
-    moved = first.transform * Affine.translation(left, top)
-    return {"crs": first.crs, "transform": tuple(moved)[:6], "shape": (bottom - top, right - left)}
-
-
-def _pixel_span(first: GeoTensor, box: Bounds) -> tuple[tuple[int, int], tuple[int, int]]:
-    (c0, r0), (c1, r1) = ~first.transform * (box[0], box[3]), ~first.transform * (box[2], box[1])
-    columns = math.floor(min(c0, c1) + 1e-6), math.ceil(max(c0, c1) - 1e-6)
-    return columns, (math.floor(min(r0, r1) + 1e-6), math.ceil(max(r0, r1) - 1e-6))
+    windows = [window_of(first.transform, box) for box in boxes]
+    top, left = min(w[0] for w in windows), min(w[1] for w in windows)
+    bottom, right = max(w[0] + w[2] for w in windows), max(w[1] + w[3] for w in windows)
+    return part_of(geobox_of(first), top, left, bottom - top, right - left)
 
 
 def _check_mergeable(moved: Sequence[GeoTensor]) -> None:
@@ -196,6 +192,7 @@ def _names(part: GeoTensor) -> list[str]:
 class Mosaic(Operator):
     """Join rasters, given as a sequence or as several inputs: `mosaic` as an operator.
 
+    >>> from rasterio import Affine
     >>> tile = GeoTensor(np.ones((2, 2)), Affine(10, 0, 0, 0, -10, 0), 32632, NAN)
     >>> Mosaic("mean")(tile, tile).shape
     (2, 2)
@@ -215,6 +212,7 @@ class Mosaic(Operator):
 class AlignAndStack(Operator):
     """Bring rasters onto one grid and stack their bands: `align_and_stack` as an operator.
 
+    >>> from rasterio import Affine
     >>> tile = GeoTensor(np.ones((2, 4, 4)), Affine(10, 0, 0, 0, -10, 0), 32632)
     >>> AlignAndStack(target=0)(tile, tile[0]).shape
     (3, 4, 4)

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from georeader.geotensor import GeoTensor
 from numpy.typing import NDArray
-from rasterio import Affine
 
 from geotoolz.carrier import Raster, fill_of, nodata_mask, values_of
-from geotoolz.grid import GridLike, georeferenced, grid_of
+from geotoolz.grid import GridLike, geobox_of, georeferenced, grid_of
 from pipekit import Operator
 
 _POLYGON_DTYPES = ("uint8", "uint16", "int16", "int32", "float32")
@@ -37,6 +36,7 @@ def rasterize(
     Raises TypeError for what is no GeoDataFrame or GeoSeries, KeyError for a column it lacks,
     ValueError for shapes without a CRS, or values that `dtype` can't hold.
 
+    >>> from rasterio import Affine
     >>> import geopandas as gpd
     >>> from shapely import box
     >>> tile = GeoTensor(np.ones((4, 4)), Affine(10, 0, 0, 0, -10, 40), 32632)
@@ -46,7 +46,7 @@ def rasterize(
     """
     from rasterio.features import rasterize as burn
 
-    grid = grid_of(like)
+    grid = geobox_of(like)
     if not hasattr(shapes, "to_crs"):
         raise TypeError(
             f"the shapes must be a GeoDataFrame or GeoSeries, got {type(shapes).__name__}; "
@@ -54,7 +54,7 @@ def rasterize(
         )
     if shapes.crs is None:
         raise ValueError("the shapes have no CRS; use shapes.set_crs(...) first")
-    placed = shapes.to_crs(grid["crs"])
+    placed = shapes.to_crs(str(grid.crs))
     numbers = np.ones(len(placed)) if column is None else _numbers(placed, column)
     _check_fits(np.append(numbers, fill_value), np.dtype(dtype))
     pairs = [
@@ -62,11 +62,11 @@ def rasterize(
         for shape, number in zip(placed.geometry, numbers, strict=True)
         if shape is not None and not shape.is_empty
     ]
-    transform = Affine(*grid["transform"])
-    out = np.full(grid["shape"], fill_value, dtype)
+    transform = grid.transform
+    out = np.full(grid.shape.yx, fill_value, dtype)
     if pairs:
         burn(pairs, out=out, transform=transform, all_touched=all_touched)
-    return GeoTensor(out, transform, grid["crs"], fill_value, {"long_name": column or "shapes"})
+    return GeoTensor(out, transform, str(grid.crs), fill_value, {"long_name": column or "shapes"})
 
 
 def _numbers(shapes: gpd.GeoDataFrame, column: str) -> NDArray[Any]:
@@ -87,6 +87,7 @@ def vectorize(raster: Raster, connectivity: int = 4, column: str = "value") -> g
 
     Returns a GeoDataFrame with `column` and geometry, in the raster's CRS.
 
+    >>> from rasterio import Affine
     >>> tile = GeoTensor(np.eye(2, dtype=bool), Affine(10, 0, 0, 0, -10, 20), 32632)
     >>> vectorize(tile).area.tolist()
     [100.0, 100.0]
@@ -151,6 +152,7 @@ class Rasterize(Operator):
 
     - `like`: the grid; or nothing, when a raster comes as the second input: `op(shapes, raster)`.
 
+    >>> from rasterio import Affine
     >>> import geopandas as gpd
     >>> from shapely import box
     >>> tile = GeoTensor(np.ones((4, 4)), Affine(10, 0, 0, 0, -10, 40), 32632)
@@ -182,6 +184,7 @@ class Rasterize(Operator):
 class Vectorize(Operator):
     """Raster in, polygons out: `vectorize` as an operator.
 
+    >>> from rasterio import Affine
     >>> tile = GeoTensor(np.eye(2, dtype=bool), Affine(10, 0, 0, 0, -10, 20), 32632)
     >>> len(Vectorize(connectivity=8)(tile))
     1

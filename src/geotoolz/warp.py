@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from georeader.geotensor import GeoTensor
 from numpy.typing import NDArray
-from rasterio import Affine
 
+from geocatalog.grid import check_upright, pixel_grid, raster_crs
 from geotoolz.carrier import NAN, Raster, carry_nodata, fill_of, rewrap
-from geotoolz.grid import Grid, GridLike, georeferenced, grid_in_bounds, grid_of, make_grid, upright
+from geotoolz.grid import GridLike, geobox_of, georeferenced, grid_in_bounds
+
+if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
 
 _WARPABLE = {"u1", "u2", "u4", "i1", "i2", "i4", "f4", "f8"}
 
@@ -19,7 +22,7 @@ def reproject_to(raster: Raster, grid: GridLike, resampling: str = "nearest") ->
     """Return the raster resampled onto a grid.
 
     - `raster`: `GeoTensor` (..., H, W) with a CRS.
-    - `grid`: where to, a `GeoTensor` or a `Grid`.
+    - `grid`: where to, a `GeoTensor`, a `GeoBox` or a `Grid`.
     - `resampling`: a name of rasterio's, such as "nearest", "bilinear", "cubic", "average", "mode".
 
     The dtype is kept. Nodata does not bleed into its neighbours, band by band; outside the source
@@ -27,35 +30,35 @@ def reproject_to(raster: Raster, grid: GridLike, resampling: str = "nearest") ->
     made one, but only if the source does not cover the grid), False for masks, which are always
     resampled "nearest".
 
+    >>> from rasterio import Affine
     >>> tile = GeoTensor(np.ones((1, 4, 4), "float32"), Affine(10, 0, 0, 0, -10, 0), 32632)
-    >>> coarse = make_grid(32632, Affine(20, 0, 0, 0, -20, 0), (2, 2))
+    >>> coarse = pixel_grid(32632, Affine(20, 0, 0, 0, -20, 0), (2, 2))
     >>> reproject_to(tile, coarse, "average").shape
     (1, 2, 2)
     """
     source = georeferenced(raster, "reprojecting")
-    target = grid_of(grid)
+    target = geobox_of(grid)
     planes, fill = _planes(source)
     is_mask = source.values.dtype == np.bool_
     out = _warped(planes, source, target, fill, "nearest" if is_mask else resampling)
-    values = out.reshape(*source.shape[:-2], *target["shape"]).astype(source.values.dtype)
+    values = out.reshape(*source.shape[:-2], *target.shape.yx).astype(source.values.dtype)
     if fill is None and not is_mask:
         inside = np.ones((1, *source.shape[-2:]), np.uint8)
         fill = None if _warped(inside, source, target, None, "nearest").all() else 0
     kept = NAN if values.dtype.kind == "f" else None if is_mask else fill
-    transform = Affine(*target["transform"])
-    result = rewrap(source, values, fill=kept, transform=transform, crs=target["crs"])
+    result = rewrap(source, values, fill=kept, transform=target.transform, crs=str(target.crs))
     assert isinstance(result, GeoTensor)
     return result
 
 
 def _warped(
-    planes: NDArray[Any], source: GeoTensor, target: Grid, fill: Any, resampling: str
+    planes: NDArray[Any], source: GeoTensor, target: GeoBox, fill: Any, resampling: str
 ) -> NDArray[Any]:
     """Return planes (N, H, W) of a raster on another grid; without a fill value 0 is a number."""
     from rasterio import warp
     from rasterio.crs import CRS
 
-    out = np.full((len(planes), *target["shape"]), 0 if fill is None else fill, planes.dtype)
+    out = np.full((len(planes), *target.shape.yx), 0 if fill is None else fill, planes.dtype)
     method = _method(resampling)
     if planes.size and out.size:
         warp.reproject(
@@ -64,8 +67,8 @@ def _warped(
             src_transform=source.transform,
             src_crs=CRS.from_user_input(source.crs),
             src_nodata=fill,
-            dst_transform=Affine(*target["transform"]),
-            dst_crs=CRS.from_string(target["crs"]),
+            dst_transform=target.transform,
+            dst_crs=raster_crs(target),
             dst_nodata=fill,
             resampling=method,
             # By default a pixel only counts as nodata where all bands are; then one band's
@@ -88,6 +91,7 @@ def reproject(
 
     Raises as `reproject_to`.
 
+    >>> from rasterio import Affine
     >>> tile = GeoTensor(np.ones((4, 4)), Affine(10, 0, 5e5, 0, -10, 5e6), 32632)
     >>> reproject(tile, "EPSG:3857").crs
     'EPSG:3857'
@@ -114,7 +118,7 @@ def reproject(
         max(ys),
         resolution=resolution,
     )
-    return reproject_to(source, make_grid(target, transform, (rows, cols)), resampling)
+    return reproject_to(source, pixel_grid(target, transform, (rows, cols)), resampling)
 
 
 def resample(
@@ -125,12 +129,13 @@ def resample(
     - `resolution`: pixel size in the raster's CRS, one number or (x, y).
     - `resampling`: "average" suits going coarser, "bilinear" finer, "nearest" and "mode" classes.
 
+    >>> from rasterio import Affine
     >>> tile = GeoTensor(np.ones((4, 4)), Affine(10, 0, 0, 0, -10, 0), 32632)
     >>> resample(tile, 20, "average").shape
     (2, 2)
     """
     source = georeferenced(raster, "resampling")
-    upright(source.transform, "resampling")
+    check_upright(source.transform, "resampling")
     sizes = (resolution, resolution) if isinstance(resolution, (int, float)) else resolution
     grid = grid_in_bounds(source.crs, source.bounds, sizes)
     return reproject_to(source, grid, resampling)

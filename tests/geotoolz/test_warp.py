@@ -5,7 +5,8 @@ from rasterio import Affine
 from rasterio.warp import transform as warp_points
 
 import geotoolz as gz
-from geotoolz.grid import bounds_in_crs, grid_in_bounds, grid_of, make_grid
+from geocatalog.grid import pixel_grid
+from geotoolz.grid import bounds_in_crs, grid_in_bounds, grid_of
 from geotoolz.warp import reproject, reproject_to, resample
 
 
@@ -79,7 +80,7 @@ def test_nearest_onto_the_same_grid_changes_nothing(dtype):
 
 def test_outside_the_source_is_nodata():
     source = ramp(4, 4)
-    grid = make_grid("EPSG:32632", source.transform * Affine.translation(-2, -2), (8, 8))
+    grid = pixel_grid("EPSG:32632", source.transform * Affine.translation(-2, -2), (8, 8))
     floats = reproject_to(source, grid)
     assert np.isnan(floats.values[0, :2]).all()
     assert np.array_equal(floats.values[0, 2:6, 2:6], source.values[0])
@@ -170,9 +171,9 @@ def test_a_grid_survives_its_round_trip():
 
 def test_grids_cover_their_box():
     grid = grid_in_bounds("EPSG:32632", (0, 0, 101, 99), (10, 10))
-    assert grid["shape"] == (10, 11)
-    assert grid["transform"][2] == 0
-    assert grid["transform"][5] == 99
+    assert grid.shape == (10, 11)
+    assert grid.transform.c == 0
+    assert grid.transform.f == 99
 
 
 def test_boxes_are_densified():

@@ -8,7 +8,9 @@ only `TransientError` is tried again.
 from __future__ import annotations
 
 import email.utils
+import itertools
 import logging
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -79,34 +81,19 @@ class RetryPolicy:
         GaveUpError
             When tries or time are used up; any other exception passes through at once.
         """
-        from tenacity import (
-            Retrying,
-            retry_if_exception_type,
-            stop_after_attempt,
-            stop_before_delay,
-            wait_random_exponential,
-        )
-
-        jitter = wait_random_exponential(multiplier=self.base_delay, max=self.max_delay)
-
-        def wait(state: object) -> float:
-            error = state.outcome.exception()  # type: ignore[attr-defined]
-            asked = getattr(error, "retry_after", None) or 0.0
-            return max(asked, jitter(state))  # type: ignore[arg-type]
-
         start = time.monotonic()
-        retrying = Retrying(
-            retry=retry_if_exception_type(TransientError),
-            stop=stop_after_attempt(self.tries) | stop_before_delay(self.total),
-            wait=wait,
-            before_sleep=_log_wait,
-            reraise=True,
-        )
-        try:
-            return retrying(attempt)
-        except TransientError as error:
-            tries = int(retrying.statistics.get("attempt_number", 1))
-            raise GaveUpError(tries, time.monotonic() - start, error.answer) from None
+        for tries in itertools.count(1):
+            try:
+                return attempt()
+            except TransientError as error:
+                longest = min(self.max_delay, self.base_delay * 2 ** (tries - 1))
+                pause = max(error.retry_after or 0.0, random.uniform(0.0, longest))
+                passed = time.monotonic() - start
+                if tries >= self.tries or passed + pause >= self.total:
+                    raise GaveUpError(tries, passed, error.answer) from None
+                logger.info("%s; trying again in %.1f s", error, pause)
+                time.sleep(pause)
+        raise AssertionError("the loop above ends by itself")
 
 
 DEFAULT = RetryPolicy()
@@ -142,9 +129,3 @@ def retry_after(header: str | None) -> float | None:
     except ValueError:
         return None
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())
-
-
-def _log_wait(state: object) -> None:
-    answer = state.outcome.exception()  # type: ignore[attr-defined]
-    seconds = state.next_action.sleep  # type: ignore[attr-defined]
-    logger.info("%s; trying again in %.1f s", answer, seconds)
