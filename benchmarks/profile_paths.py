@@ -40,9 +40,8 @@ from geopatcher import (
     map_patches,
     merge_to_file,
 )
-from geopatcher.files.zarr import SHARD
-from geopatcher.files.zarr_shards import ShardLayout, ShardWriter
-from geopatcher.gdal_cache import bounded_cache
+from geopatcher.fields.open_files import bounded_cache
+from geopatcher.files.zarr import SHARD, ShardLayout, ShardWriter
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference" / "where-time-goes.md"

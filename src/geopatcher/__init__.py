@@ -35,9 +35,8 @@ from geopatcher.fields import (
     XarrayField,
     XvecField,
 )
-from geopatcher.patch import CoverageWarning, Patch, PatchError, stack_patches
+from geopatcher.patch import Cells, CoverageWarning, Members, Patch, PatchError, stack_patches
 from geopatcher.patcher import SpatialPatcher
-from geopatcher.scattered import Cells, Members
 from geopatcher.stream import PatchStream
 from geopatcher.time import *  # noqa: F403
 from geopatcher.time import __all__ as _time_names
@@ -76,7 +75,7 @@ _LAZY = {
     "Journal": "geopatcher.journal",
     "draw_chips": "geopatcher.draw",
     "map_patches": "geopatcher.run",
-    "merge_to_file": "geopatcher.files.target",
+    "merge_to_file": "geopatcher.stitch",
 }
 __all__ += list(_LAZY)
 

@@ -54,21 +54,3 @@ def as_count(value: Any, name: str) -> int:
     if count < 1:
         raise PatchError(f"{name} must be a whole number of at least 1, got {value!r}")
     return count
-
-
-_AXES = {
-    "geometry": "neighborhood",
-    "sampler": "anchors",
-    "window": "weights",
-    "aggregation": "merge",
-}
-
-
-def check_axes(patcher: Any) -> None:
-    """Raise `PatchError` when one of a patcher's four axes lacks the method that makes it one."""
-    for name, method in _AXES.items():
-        axis = getattr(patcher, name)
-        if isinstance(axis, type):
-            raise PatchError(f"{name} must be an object, got the class: write {axis.__name__}(...)")
-        if not callable(getattr(axis, method, None)):
-            raise PatchError(f"a patcher's {name} has a method {method}, got {axis!r}")

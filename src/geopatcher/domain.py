@@ -290,17 +290,19 @@ class VectorDomain:
         return shapely.STRtree(self.geometries)
 
 
-def as_domain(obj: Any) -> Any:
+Domain = RasterDomain | GridDomain | PointDomain | VectorDomain
+
+
+def as_domain(obj: Any) -> Domain:
     """Return the domain of a domain, a Field, a `GeoTensor`, a reader or an array.
 
     >>> as_domain(np.zeros((3, 4))).shape
     (3, 4)
     """
-    kinds = (RasterDomain, GridDomain, PointDomain, VectorDomain)
-    if isinstance(obj, kinds):
+    if isinstance(obj, Domain):
         return obj
     inner = getattr(obj, "domain", None)
-    if isinstance(inner, kinds):
+    if isinstance(inner, Domain):
         return inner
     shape = getattr(obj, "shape", None)
     if shape is None:

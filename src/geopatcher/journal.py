@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from geopatcher.merge.rows import Rows
+from geopatcher.merge.row_buffer import Rows
 from geopatcher.patch import PatchError
 
 _FORMAT = 1

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from geopatcher.aggregation.overlap_add import SpatialOverlapAdd
-from geopatcher.arguments import as_choice, check_axes
+from geopatcher.arguments import as_choice
+from geopatcher.axes.axis import Aggregation, Geometry, Sampler, Window, check_axes
 from geopatcher.axes.window import SpatialBoxcar
 from geopatcher.config import Configured
 from geopatcher.fields import as_field
 from geopatcher.patch import Patch
-from geopatcher.stream import ON_ERROR, PatchIterator, PatchStream
+from geopatcher.stream import ON_ERROR, PatchIterator, PatchStream, unread
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,10 @@ class SpatialPatcher(Configured):
     ((2, 50, 70), True)
     """
 
-    geometry: Any
-    sampler: Any
-    window: Any = field(default_factory=SpatialBoxcar)
-    aggregation: Any = field(default_factory=SpatialOverlapAdd)
+    geometry: Geometry
+    sampler: Sampler
+    window: Window = field(default_factory=SpatialBoxcar)
+    aggregation: Aggregation = field(default_factory=SpatialOverlapAdd)
     on_error: str = "raise"
 
     def __post_init__(self) -> None:
@@ -69,5 +70,4 @@ class SpatialPatcher(Configured):
 
     def merge(self, patches: Iterable[Patch], domain: Any) -> Any:
         """Put patches together on a domain (a domain, a Field or a `GeoTensor`)."""
-        stream = getattr(patches, "unread_stream", None)
-        return self.aggregation.merge(patches if stream is None else stream, domain)
+        return self.aggregation.merge(unread(patches), domain)

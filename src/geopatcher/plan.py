@@ -1,38 +1,176 @@
-"""Local operations need no overlap: the same result from chips that lie side by side.
+"""What a merge makes of patches: which chips, in which order, in which blocks of rows.
+
+All of it is decided here, above splitting and merging: whether overlaps are needed, which merge
+turns the chips into rows, which chips touch a block of rows, and where blocks begin. A chip on the
+line between two blocks is made for both; in return no two workers ever write one pixel, and the
+result has the same bytes for any number of them.
 
 A local operation, in map algebra's sense (Tomlin, 1990), makes each pixel of its result from the
 same pixel of its input: reflectance from digital numbers, an index from bands. All chips that
-cover a pixel then give it one value, and their weighted mean is that value. So each pixel is
-read, computed and written once: at 256 pixels every 192, 1.75 times less of each. A scene in memory
-is cut into strips of whole rows, which lie in one piece there; one in a file into chips of the size
-asked for, as files are cut into blocks.
+cover a pixel then give it one value, and their weighted mean is that value. So chips are laid side
+by side, and each pixel is read, computed and written once: at 256 pixels every 192, 1.75 times
+less of each.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, TypeVar
 
 import numpy as np
 
+from geopatcher.axes.axis import Separable
 from geopatcher.axes.geometry import SpatialRectangular
+from geopatcher.axes.grid import RegularGrid
 from geopatcher.axes.sampler import SpatialRegularStride
 from geopatcher.axes.window import SpatialBoxcar
 from geopatcher.domain import RasterDomain
-from geopatcher.stream import MappedStream
+from geopatcher.fields.open_files import is_in_memory
+from geopatcher.merge.chips import first_of
+from geopatcher.merge.regular_grid import ChipWeights, GridMerge, WeightedSums
+from geopatcher.merge.row_buffer import (
+    BufferMerge,
+    Items,
+    Reducer,
+    RowMerge,
+    Rows,
+    Spec,
+    Write,
+    in_row_order,
+)
+from geopatcher.patch import Patch, PatchError
+from geopatcher.stream import MappedStream, PatchStream
 
-if TYPE_CHECKING:
-    from geopatcher.patcher import SpatialPatcher
+T = TypeVar("T")
+
+BLOCK_ROWS = 1024
+"""Rows of a block that is written out: five chip rows, one of which its neighbour makes too."""
 
 STRIP_PIXELS = 2**18
 """Pixels of a strip: enough that a call's overhead vanishes, few enough for a processor's cache."""
 
 
+class Plan:
+    """How patches become a raster on a domain under an aggregation.
+
+    Parameters
+    ----------
+    patches : PatchStream or iterable of Patch
+        A stream is read chip by chip, by its workers; an iterator must come by rising row.
+    domain : RasterDomain
+        The raster (..., H, W) to be.
+    aggregation : Reducer
+        How overlapping chips become one value.
+
+    Raises
+    ------
+    PatchError
+        When the aggregation makes no raster row by row.
+    """
+
+    def __init__(self, patches: Iterable[Patch], domain: RasterDomain, aggregation: Any) -> None:
+        if not isinstance(aggregation, Reducer):
+            raise PatchError(
+                f"{type(aggregation).__name__} makes no raster row by row; to write a file use "
+                "SpatialOverlapAdd, SpatialMean, SpatialHardVote or another aggregation of pixels"
+            )
+        self.domain = domain
+        self.aggregation: Reducer = aggregation
+        is_mean = isinstance(aggregation, WeightedSums) and aggregation.normalize_by_window
+        self.patches = without_overlap(patches, domain) if is_mean else patches
+        self.stream = self.patches if isinstance(self.patches, PatchStream) else None
+
+    @cached_property
+    def _begun(self) -> tuple[Items, Patch]:
+        """All patches by rising row, and the first of them that holds data."""
+        if self.stream is None:
+            return first_of(enumerate(in_row_order(self.patches)), {})
+        self.stream.skipped.clear()  # what failed when it was read before may go well now
+        return first_of(self.stream.items(Touching(self.stream).all), self.stream.skipped)
+
+    @property
+    def first(self) -> Patch:
+        """The first patch, in merging order, that really holds data."""
+        return self._begun[1]
+
+    @property
+    def skipped(self) -> dict[Any, str]:
+        """What went wrong with the patches that failed, by anchor."""
+        return {} if self.stream is None else self.stream.skipped
+
+    def row_merge(self, chip: Spec) -> RowMerge:
+        """Return how chips become rows: with known weights where they lie on a grid."""
+        grid = self._weighted_grid
+        if grid is None or not isinstance(self.aggregation, WeightedSums):
+            return BufferMerge(self.aggregation, self.domain, chip)
+        assert self.stream is not None
+        if grid.covered_share < 1:
+            self.aggregation.check_can_hold_gaps(1 - grid.covered_share)
+        normalise = self.aggregation.normalize_by_window
+        weights = ChipWeights(grid, self.stream.patcher.window, normalise)
+        return GridMerge(weights, self.domain, self.aggregation, chip)
+
+    @property
+    def _weighted_grid(self) -> RegularGrid | None:
+        """The chips' regular grid, when it is this domain's and the window is separable."""
+        if self.stream is None or not isinstance(self.stream.patcher.window, Separable):
+            return None
+        grid, shape = self.stream.grid, (self.domain.height, self.domain.width)
+        return grid if grid is not None and (grid.rows.length, grid.cols.length) == shape else None
+
+    def fill(self, merge: RowMerge, out: np.ndarray) -> int:
+        """Merge into `out` (..., H, W), its rows shared by workers; return pixels covered."""
+        stream, height = self.stream, self.domain.height
+        workers = 1 if stream is None else stream.workers
+        chip_height = max(self.first.indices.height, 1)
+        blocks = shares(height, max(1, min(workers, height // chip_height)))
+        if stream is None or len(blocks) == 1:
+            return merge.fill(self._begun[0], (0, height), out)
+        touching = Touching(stream)
+
+        def fill(rows: Rows) -> int:
+            return merge.fill(stream.items(touching.of(rows)), rows, out[..., slice(*rows), :])
+
+        with ThreadPoolExecutor(len(blocks)) as pool:
+            return sum(pool.map(fill, blocks))
+
+    def write(self, merge: RowMerge, begin: Callable[[], Write], align: int) -> int:
+        """Hand rows on as soon as they are final; return pixels covered.
+
+        One worker goes down the scene; several go down blocks of rows side by side, which begin at
+        multiples of `align`. `begin()` returns what takes the rows of a block from its top down.
+        """
+        stream, height = self.stream, self.domain.height
+        if stream is None or stream.workers == 1:
+            return merge.run(self._begun[0], (0, height), begin())
+        touching = Touching(stream)
+
+        def write(rows: Rows) -> int:
+            return merge.run(stream.items(touching.of(rows)), rows, begin())
+
+        blocks = even_shares(height, aligned_rows(align), align)
+        with ThreadPoolExecutor(stream.workers) as pool:
+            done = in_order(lambda rows: pool.submit(write, rows), blocks, stream.workers + 1)
+            return sum(covered for _, covered in done)
+
+
 def without_overlap(patches: Any, domain: RasterDomain) -> Any:
     """Return the stream over chips side by side where the merged mean is the same, else `patches`.
 
-    - `patches`: what goes into an overlap-add that normalises by its window.
+    Parameters
+    ----------
+    patches : PatchStream or iterable of Patch
+        What goes into an overlap-add that normalises by its window.
+    domain : RasterDomain
+        What it is merged onto.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> from georeader.geotensor import GeoTensor
     >>> from rasterio import Affine
@@ -52,35 +190,129 @@ def without_overlap(patches: Any, domain: RasterDomain) -> Any:
     """
     if not isinstance(patches, MappedStream) or not patches.local:
         return patches
-    if not isinstance(patches.domain, RasterDomain):
+    own, patcher = patches.domain, patches.patcher
+    if not isinstance(own, RasterDomain) or own.shape[-2:] != domain.shape[-2:]:
         return patches
-    if (patches.domain.height, patches.domain.width) != (domain.height, domain.width):
+    geometry, sampler = patcher.geometry, patcher.sampler
+    if type(geometry) is not SpatialRectangular or type(sampler) is not SpatialRegularStride:
         return patches
-    patcher = tiling(patches.patcher, patches.field)
-    return patches if patcher is patches.patcher else patches.over(patcher)
-
-
-def tiling(patcher: SpatialPatcher, field: Any) -> SpatialPatcher:
-    """Return a patcher whose chips lie side by side, when this one's grid covers every pixel."""
-    geometry, sampler, domain = patcher.geometry, patcher.sampler, field.domain
-    if (type(geometry), type(sampler)) != (SpatialRectangular, SpatialRegularStride):
-        return patcher
-    if patcher.on_error != "raise" or sampler.grid(domain, geometry).covered_share < 1:
-        return patcher  # a failed chip is left to those that overlap it
-    if not hasattr(patcher.window, "profile"):
-        return patcher  # only a window that says so is positive everywhere
+    # A failed chip is left to those that overlap it, and only a window that says so is positive.
+    if patcher.on_error != "raise" or not isinstance(patcher.window, Separable):
+        return patches
+    if geometry.candidates(own).grid(sampler.step).covered_share < 1:
+        return patches
     size = geometry.size
-    if is_in_memory(field):
-        # Not higher than asked for: workers share out rows in blocks of such chips.
-        size = (max(1, min(STRIP_PIXELS // domain.width, size[0])), domain.width)
-    return replace(
-        patcher,
+    if is_in_memory(patches.field):
+        # Strips of whole rows lie in one piece there, and files are cut into blocks. Not higher
+        # than asked for: workers share out rows in blocks of such chips.
+        size = (max(1, min(STRIP_PIXELS // own.width, size[0])), own.width)
+    tiling: Any = replace(
+        patcher,  # type: ignore[type-var]
         geometry=SpatialRectangular(size, boundary="shrink"),
         sampler=SpatialRegularStride(size),
         window=SpatialBoxcar(),
     )
+    return patches.over(tiling)
 
 
-def is_in_memory(field: Any) -> bool:
-    """Return whether a Field's pixels are in memory already."""
-    return isinstance(getattr(field, "reader", None), np.ndarray)
+class Touching:
+    """Which patches of a stream touch a block of rows, in the order in which they are merged."""
+
+    def __init__(self, patches: PatchStream) -> None:
+        self._grid = patches.grid
+        if self._grid is not None:
+            starts = range(len(self._grid.rows.starts))
+            self._tops = np.array(self._grid.rows.starts)
+            self._bottoms = np.array([self._grid.rows.stop(i) for i in starts])
+            return
+        tops = np.array([anchor[0] for anchor in patches.anchors])
+        self._order = np.argsort(tops, kind="stable")
+        self._tops = tops[self._order]
+        self._bottoms = self._tops + int(patches.patcher.geometry.size[0])
+
+    @property
+    def all(self) -> Sequence[int]:
+        """Every patch, by rising row."""
+        return range(len(self._grid)) if self._grid is not None else self._order.tolist()
+
+    def of(self, rows: Rows) -> Sequence[int]:
+        """Return the patches that touch rows [start, stop)."""
+        start, stop = rows
+        found = np.flatnonzero((self._tops < stop) & (self._bottoms > start))
+        if self._grid is None:
+            return self._order[found].tolist()
+        if not len(found):
+            return range(0)
+        columns = len(self._grid.cols.starts)
+        return range(int(found[0]) * columns, (int(found[-1]) + 1) * columns)
+
+
+def chip_spec(patch: Patch) -> Spec:
+    """Return (leading shape, dtype) of a patch's data, which is not read for it."""
+    data = patch.data
+    if getattr(data, "shape", None) is None or getattr(data, "dtype", None) is None:
+        data = np.asarray(data)
+    return tuple(data.shape[:-2]), np.dtype(data.dtype)
+
+
+def shares(height: int, count: int, align: int = 1) -> list[Rows]:
+    """Return (start, stop) of `count` blocks, as even as multiples of `align` go.
+
+    The first ones are the higher ones: who begins late has less to do.
+
+    >>> shares(1000, 3)
+    [(0, 334), (334, 667), (667, 1000)]
+    """
+    slabs = -(-height // align)
+    return list(pairwise(min(-(-slabs * i // count) * align, height) for i in range(count + 1)))
+
+
+def even_shares(height: int, most: int, align: int = 1) -> list[Rows]:
+    """Return (start, stop) of blocks of at most `most` rows, as even as multiples of `align` go.
+
+    >>> even_shares(1000, 400), even_shares(1000, 384, align=128)
+    ([(0, 334), (334, 667), (667, 1000)], [(0, 384), (384, 768), (768, 1000)])
+    """
+    slabs = -(-height // align)
+    return shares(height, -(-slabs * align // most), align)
+
+
+def aligned_rows(align: int, wanted: int = BLOCK_ROWS) -> int:
+    """Return the multiple of `align` that is at least `wanted`.
+
+    >>> aligned_rows(384), aligned_rows(2048)
+    (1152, 2048)
+    """
+    return -(-wanted // align) * align
+
+
+def gaps(blocks: list[Rows], height: int) -> list[Rows]:
+    """Return the rows of [0, height) between blocks that are sorted and do not overlap.
+
+    >>> gaps([(0, 10), (10, 20), (30, 40)], 50)
+    [(20, 30), (40, 50)]
+    """
+    edges = [0, *(edge for block in blocks for edge in block), height]
+    return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
+
+
+def in_order(
+    submit: Callable[[Rows], Future[T]], blocks: Iterable[Rows], in_flight: int
+) -> Iterator[tuple[Rows, T]]:
+    """Submit blocks, at most `in_flight` unfinished at a time; yield (block, result) in order.
+
+    The first failure is raised and what was not begun is cancelled.
+    """
+    pending: deque[tuple[Rows, Future[T]]] = deque()
+    try:
+        for rows in blocks:
+            pending.append((rows, submit(rows)))
+            if len(pending) >= in_flight:
+                done, future = pending.popleft()
+                yield done, future.result()
+        while pending:
+            done, future = pending.popleft()
+            yield done, future.result()
+    finally:
+        for _, future in pending:
+            future.cancel()

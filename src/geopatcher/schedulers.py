@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from geopatcher import payload
-from geopatcher.merge.rows import Rows
+from geopatcher.merge.row_buffer import Rows
 from geopatcher.patch import PatchError
 
 SCHEDULERS = ("threads", "processes", "dask")

@@ -5,21 +5,19 @@ A stream is re-iterable, sized and indexable, and holds no patch: each is made w
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from georeader.geotensor import GeoTensor
 
+from geopatcher.axes.axis import Axes, OnGrid, Rectangular
 from geopatcher.axes.grid import RegularGrid
-from geopatcher.patch import Failed, Patch, PatchError
-from geopatcher.scattered import Scattered
-
-if TYPE_CHECKING:
-    from geopatcher.patcher import SpatialPatcher
+from geopatcher.patch import Failed, Patch, PatchError, Scattered
 
 ON_ERROR = ("raise", "skip", "fill")
 
@@ -48,7 +46,7 @@ class PatchStream(Sequence[Patch]):
 
     workers: int = 1
 
-    def __init__(self, patcher: SpatialPatcher, field: Any) -> None:
+    def __init__(self, patcher: Axes, field: Any) -> None:
         self.patcher = patcher
         self.field = field
         self.domain = field.domain
@@ -58,8 +56,15 @@ class PatchStream(Sequence[Patch]):
     @cached_property
     def grid(self) -> RegularGrid | None:
         """The regular grid that the patches lie on, or None."""
-        make = getattr(self.patcher.sampler, "grid", None)
-        return make(self.domain, self.patcher.geometry) if make is not None else None
+        sampler = self.patcher.sampler
+        if not isinstance(sampler, OnGrid):
+            return None
+        return sampler.grid(self.domain, self.patcher.geometry)
+
+    @property
+    def is_rectangular(self) -> bool:
+        """Whether patches are rectangles, rather than sets of cells or members."""
+        return isinstance(self.patcher.geometry, Rectangular)
 
     @cached_property
     def anchors(self) -> list[Any]:
@@ -72,7 +77,7 @@ class PatchStream(Sequence[Patch]):
     def _weights(self) -> Any:
         """The weights (h, w) of a whole rectangle; other patches have each their own."""
         geometry = self.patcher.geometry
-        return self.patcher.window.weights(geometry) if hasattr(geometry, "size") else None
+        return self.patcher.window.weights(geometry) if self.is_rectangular else None
 
     def __len__(self) -> int:
         return len(self.grid) if self.grid is not None else len(self.anchors)
@@ -105,9 +110,15 @@ class PatchStream(Sequence[Patch]):
         """Return the stream of the same patches with `function(data)` as their data."""
         return MappedStream(self, function, workers, batch_size, on_error)
 
-    def over(self, patcher: SpatialPatcher) -> PatchStream:
+    def over(self, patcher: Axes) -> PatchStream:
         """Return what this stream does to its Field under another patcher."""
         return PatchStream(patcher, self.field)
+
+    def again(self) -> PatchStream:
+        """Return the same stream, its anchors shared, with a list of failures of its own."""
+        stream = copy.copy(self)
+        stream.skipped = {}
+        return stream
 
     def at(self, anchor: Any) -> Patch:
         """Return the patch that hangs at `anchor`, which need not be one of the sampler's."""
@@ -173,6 +184,12 @@ class PatchIterator(Iterator[Patch]):
         return self._stream if self._patches is None else None
 
 
+def unread(patches: Iterable[Patch]) -> Iterable[Patch]:
+    """Return the stream behind a `split` of which nothing has been read, else the patches."""
+    stream = patches.unread_stream if isinstance(patches, PatchIterator) else None
+    return patches if stream is None else stream
+
+
 class MappedStream(PatchStream):
     """A stream whose patches' data went through a function.
 
@@ -215,11 +232,16 @@ class MappedStream(PatchStream):
         said = getattr(self.function, "local", False) is True
         return said and self.batch_size is None and self.on_error == "raise"
 
-    def over(self, patcher: SpatialPatcher) -> MappedStream:
+    def over(self, patcher: Axes) -> MappedStream:
         """Return what this stream does to its Field under another patcher."""
         return MappedStream(
             self.parent.over(patcher), self.function, self.workers, self.batch_size, self.on_error
         )
+
+    def again(self) -> MappedStream:
+        """Return the same stream, its anchors shared, with a list of failures of its own."""
+        parent = self.parent.again()
+        return MappedStream(parent, self.function, self.workers, self.batch_size, self.on_error)
 
     def items(self, indices: Iterable[int]) -> Iterator[Item]:
         """Yield (index, patch) in the order asked for; a skipped patch is None."""

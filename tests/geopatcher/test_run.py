@@ -33,8 +33,7 @@ from geopatcher import (
     schedulers,
 )
 from geopatcher.fingerprint import fingerprint
-from geopatcher.merge.rows import in_order
-from geopatcher.run import even_shares, gaps
+from geopatcher.plan import even_shares, gaps, in_order
 
 # Worker processes cannot import a test module by name.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -469,7 +468,7 @@ def test_the_aggregations_own_target_is_used(tmp_path, scene_of, patcher_of):
 def test_workers_bound_what_is_in_flight():
     from concurrent.futures import Future
 
-    from geopatcher.merge.rows import in_order
+    from geopatcher.plan import in_order
 
     asked = []
 

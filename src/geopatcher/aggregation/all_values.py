@@ -14,14 +14,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from geopatcher.aggregation.reducer import LocalAggregation, Spec, check_ordered, float_for
+from geopatcher.aggregation.reducer import PixelAggregation, check_ordered, float_for
 from geopatcher.domain import as_raster_domain
 from geopatcher.merge.chips import chip_values
-from geopatcher.merge.row_buffer import in_row_order
+from geopatcher.merge.row_buffer import Spec, in_row_order
 from geopatcher.patch import Patch, PatchError
 
 
-class StackedAggregation(LocalAggregation):
+class StackedAggregation(PixelAggregation):
     """A reducer whose state is a stack of values that grows as deep as patches overlap.
 
     States: the values (depth, *lead) and how many of them are there (*lead).

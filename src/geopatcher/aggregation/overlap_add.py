@@ -6,28 +6,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from geopatcher.aggregation.reducer import sum_type
+from geopatcher.aggregation.reducer import PixelAggregation, sum_type
 from geopatcher.arguments import as_pixel_pair
-from geopatcher.config import Configured
-from geopatcher.domain import RasterDomain, as_raster_domain
-from geopatcher.merge.chips import as_scene, warn_uncovered
-from geopatcher.merge.regular_grid import WeightPlan, WovenMerge
+from geopatcher.files.target import check_target
 from geopatcher.merge.row_buffer import Spec
-from geopatcher.merge.rows import IndexedPatches, RollingMerge, RowMerge, merge_in_memory
-from geopatcher.merge.scattered import merge_scattered, tell_scattered
 from geopatcher.patch import Patch, PatchError
-from geopatcher.plan import without_overlap
+from geopatcher.stitch import merge_to_file
 
 CHIPS_IN_FLOAT32 = 15
 """Chips over a pixel whose float32 sum is right to 1e-6: n + 1 roundings of at most 2^-24."""
 
 
 @dataclass(frozen=True)
-class SpatialOverlapAdd(Configured):
+class SpatialOverlapAdd(PixelAggregation):
     """Sum of chips times their window's weights, over the sum of the weights.
 
     Output: (..., H, W) with the leading axes of what the operator made, float32 (float64 when
@@ -64,8 +59,6 @@ class SpatialOverlapAdd(Configured):
     fill_value: float | None = None
     dtype: Any = None
 
-    streaming_safe: ClassVar[bool] = True
-
     def __post_init__(self) -> None:
         if self.chunks is not None:
             object.__setattr__(self, "chunks", as_pixel_pair(self.chunks, "chunks"))
@@ -78,8 +71,6 @@ class SpatialOverlapAdd(Configured):
                 f"streaming={self.streaming!r}, target_path={self.target_path!r}"
             )
         if self.streaming:
-            from geopatcher.files.target import check_target
-
             check_target(self.target_path, self.chunks)
 
     @property
@@ -90,33 +81,8 @@ class SpatialOverlapAdd(Configured):
     def merge(self, patches: Iterable[Patch], domain: Any) -> Any:
         """Merge patches onto a raster domain; warns with the share that no patch covers."""
         if self.streaming:
-            from geopatcher.files.target import merge_to_file
-
             return merge_to_file(patches, domain, self, self.target_path, chunks=self.chunks)
-        patches, scattered = tell_scattered(patches, domain)
-        if scattered:
-            return merge_scattered(patches, domain, self)
-        domain = as_raster_domain(domain)
-        patches = self.planned(patches, domain)
-        merged = merge_in_memory(patches, domain, self.row_merge(patches, domain))
-        warn_uncovered(1 - merged.covered / (domain.height * domain.width))
-        fill = self.fill_for(merged.values.dtype)
-        return as_scene(merged.values, domain, fill, merged.first.data, merged.skipped)
-
-    def planned(self, patches: Any, domain: RasterDomain) -> Any:
-        """Return the patches to merge: side by side where overlaps would not change the mean."""
-        return without_overlap(patches, domain) if self.normalize_by_window else patches
-
-    def row_merge(self, patches: Any, domain: RasterDomain) -> RowMerge:
-        """Return how these patches become rows: with known weights where they are on a grid."""
-        if not isinstance(patches, IndexedPatches) or not _is_separable(patches, domain):
-            return RollingMerge(self, domain)
-        grid = patches.grid
-        assert grid is not None
-        if grid.covered_share < 1:
-            self._check_can_hold_gaps(1 - grid.covered_share)
-        plan = WeightPlan(grid, patches.patcher.window, self.normalize_by_window)
-        return WovenMerge(plan, domain, self)
+        return super().merge(patches, domain)
 
     def fill_for(self, dtype: np.dtype) -> Any:
         """Return the value of pixels without data in a raster of `dtype`."""
@@ -127,8 +93,6 @@ class SpatialOverlapAdd(Configured):
     def sums(self, dtype: np.dtype, chips: int) -> np.dtype:
         """Return the dtype in which chips of `dtype` are summed, at most `chips` over a pixel."""
         return _at_least_float32(dtype) if chips <= CHIPS_IN_FLOAT32 else sum_type(dtype)
-
-    # The reducer's part, for patches that lie on no grid: weights are summed beside the values.
 
     def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
         """Return (leading shape, dtype) of the merged raster."""
@@ -190,7 +154,8 @@ class SpatialOverlapAdd(Configured):
                 f"{limits.max}, got {self.fill_value!r}"
             )
 
-    def _check_can_hold_gaps(self, share: float) -> None:
+    def check_can_hold_gaps(self, share: float) -> None:
+        """Raise `PatchError` when the output's dtype cannot hold a share, 0 to 1, of gaps."""
         if self.dtype is not None and self._dtype.kind in "iu" and self.fill_value is None:
             raise PatchError(
                 f"{share:.2%} of the scene is covered by no chip, which {self.dtype} cannot hold; "
@@ -215,12 +180,3 @@ def _at_least_float32(dtype: np.dtype) -> np.dtype:
     if dtype.kind == "c" or (dtype.kind == "f" and dtype.itemsize > 4):
         return dtype
     return np.dtype(np.float32)
-
-
-def _is_separable(patches: IndexedPatches, domain: RasterDomain) -> bool:
-    grid = patches.grid
-    return (
-        grid is not None
-        and hasattr(patches.patcher.window, "profile")
-        and (grid.rows.length, grid.cols.length) == (domain.height, domain.width)
-    )

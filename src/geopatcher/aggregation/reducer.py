@@ -1,8 +1,8 @@
-"""How overlapping patches become one value: what every aggregation shares.
+"""How overlapping patches become one value: what every aggregation of pixels shares.
 
-An aggregation whose result at a pixel needs only the patches that cover it is a reducer
-(`geopatcher.merge.row_buffer.Reducer`): it merges in a rolling buffer of rows, in memory or as a
-stream, and on scattered patches.
+Such an aggregation needs, for its result at a pixel, only the patches that cover it (a
+`geopatcher.merge.row_buffer.Reducer`): it merges in memory, row by row into a file, and on
+scattered patches.
 """
 
 from __future__ import annotations
@@ -13,17 +13,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from geopatcher.config import Configured
-from geopatcher.domain import as_domain, as_raster_domain
-from geopatcher.merge.chips import as_scene, warn_uncovered
-from geopatcher.merge.rows import merge_rolling
-from geopatcher.merge.scattered import merge_scattered, tell_scattered
+from geopatcher.merge.row_buffer import Spec
 from geopatcher.patch import Patch, PatchError
+from geopatcher.stitch import merge_in_memory
 
-Spec = tuple[tuple[int, ...], Any]
 
-
-class LocalAggregation(Configured):
-    """An aggregation that looks at one pixel at a time; subclasses are reducers.
+class PixelAggregation(Configured):
+    """An aggregation that looks at one pixel at a time.
 
     `streaming_safe` tells whether its state for a pixel has a fixed size, whatever the number of
     patches on it.
@@ -33,15 +29,7 @@ class LocalAggregation(Configured):
 
     def merge(self, patches: Iterable[Patch], domain: Any) -> Any:
         """Merge patches onto a domain; warns with the share that no patch covers."""
-        domain = as_domain(domain)
-        patches, scattered = tell_scattered(patches, domain)
-        if scattered:
-            return merge_scattered(patches, domain, self)
-        domain = as_raster_domain(domain)
-        merged = merge_rolling(patches, domain, self)
-        warn_uncovered(1 - merged.covered / (domain.height * domain.width))
-        fill = self.fill_for(merged.values.dtype)
-        return as_scene(merged.values, domain, fill, merged.first.data, merged.skipped)
+        return merge_in_memory(patches, domain, self)
 
     def fill_for(self, dtype: np.dtype) -> Any:
         """Return the value of pixels that no patch covers in a raster of `dtype`."""

@@ -14,18 +14,18 @@ from typing import Any, ClassVar
 import numpy as np
 
 from geopatcher.aggregation.reducer import (
-    LocalAggregation,
-    Spec,
+    PixelAggregation,
     check_ordered,
     float_for,
     sum_type,
     where_covered,
 )
+from geopatcher.merge.row_buffer import Spec
 from geopatcher.patch import PatchError
 
 
 @dataclass(frozen=True)
-class SpatialSum(LocalAggregation):
+class SpatialSum(PixelAggregation):
     """The sum of the patches' values.
 
     >>> from rasterio.windows import Window
@@ -70,7 +70,7 @@ class SpatialMean(SpatialSum):
 
 
 @dataclass(frozen=True)
-class SpatialVariance(LocalAggregation):
+class SpatialVariance(PixelAggregation):
     """The variance (divided by the number of patches) of the values: where patches disagree.
 
     Where one patch is alone it is 0. Source: Welford, B. P. (1962), Note on a method for
@@ -104,7 +104,7 @@ class SpatialVariance(LocalAggregation):
 
 
 @dataclass(frozen=True)
-class SpatialMax(LocalAggregation):
+class SpatialMax(PixelAggregation):
     """The largest of the patches' values.
 
     >>> from rasterio.windows import Window
@@ -171,7 +171,7 @@ class SpatialWeightedSum(SpatialSum):
 
 
 @dataclass(frozen=True)
-class SpatialInvVarWeightedMean(LocalAggregation):
+class SpatialInvVarWeightedMean(PixelAggregation):
     """The mean of estimates, each weighted by one over its variance.
 
     Chips are (2, ..., h, w): estimates and their variances (positive). So is the result: the best

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 
 from geopatcher.aggregation.reducer import (
-    LocalAggregation,
-    Spec,
+    PixelAggregation,
     float_for,
     sum_type,
     where_covered,
 )
 from geopatcher.arguments import as_choice, as_count
+from geopatcher.merge.row_buffer import Spec
 from geopatcher.patch import PatchError
 
 
-class LabelVote(LocalAggregation):
+class LabelVote(PixelAggregation):
     """What votes that end in labels share: their type and fill value."""
 
     n_classes: int

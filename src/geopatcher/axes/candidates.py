@@ -1,6 +1,6 @@
-"""The places where a geometry's patches may hang on a domain, as the samplers see them.
+"""The candidates of a sampler: where a geometry's patches may be anchored on a domain.
 
-A sampler says how many and how spread; the places know what an anchor is there: (row, col) of a
+A sampler says how many and how spread; the candidates know what an anchor is there: (row, col) of a
 rectangle's upper left pixel, the number of a point or polygon, (longitude, latitude).
 """
 
@@ -23,7 +23,7 @@ from geopatcher.sphere import chord
 Step = tuple[int, int]
 
 
-class Places(Protocol):
+class Candidates(Protocol):
     """Where patches may hang."""
 
     def every(self, step: Step) -> list[Any]:
@@ -40,7 +40,7 @@ class Places(Protocol):
 
 
 @dataclass(frozen=True)
-class PixelPlaces:
+class PixelCandidates:
     """Upper left pixels (row, col) of rectangles of one size: up to `last`, at least (0, 0)."""
 
     size: Step
@@ -80,7 +80,7 @@ class PixelPlaces:
         return disk_positions(row + 1, col + 1, min_dist, draws)
 
 
-class MemberPlaces:
+class MemberCandidates:
     """The members of a set, by number; `points` says where they are, for distances."""
 
     def __init__(self, count: int, points: PointDomain | None, what: str = "points") -> None:
@@ -117,7 +117,7 @@ class MemberPlaces:
 
 
 @dataclass(frozen=True)
-class SpherePlaces:
+class SphereCandidates:
     """(longitude, latitude) in degrees on a geographic grid."""
 
     domain: GridDomain

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from geopatcher.axes.candidates import MemberPlaces, SpherePlaces, check_members
+from geopatcher.axes.candidates import MemberCandidates, SphereCandidates, check_members
 from geopatcher.config import Configured
 from geopatcher.domain import GridDomain, PointDomain, RasterDomain
-from geopatcher.patch import PatchError
-from geopatcher.scattered import Cells, Members
+from geopatcher.patch import Cells, Members, PatchError
 from geopatcher.sphere import arc_km, reach, unit_vectors
 
 
@@ -36,12 +35,12 @@ class SpatialSphericalCap(Configured):
         if not (math.isfinite(self.radius_km) and self.radius_km > 0):
             raise PatchError(f"radius_km must be positive and finite, got {self.radius_km!r}")
 
-    def places(self, domain: Any) -> SpherePlaces | MemberPlaces:
+    def candidates(self, domain: Any) -> SphereCandidates | MemberCandidates:
         """Return where caps may hang."""
         domain = _spherical(domain)
         if isinstance(domain, PointDomain):
-            return MemberPlaces(len(domain), domain)
-        return SpherePlaces(domain)
+            return MemberCandidates(len(domain), domain)
+        return SphereCandidates(domain)
 
     def check_anchor(self, domain: Any, anchor: Any) -> None:
         """Raise `PatchError` for an anchor that is no place on the sphere."""

@@ -11,7 +11,7 @@ from georeader.geotensor import GeoTensor
 from rasterio.windows import Window
 
 from geopatcher.arguments import as_choice, as_pixel_pair
-from geopatcher.axes.candidates import PixelPlaces
+from geopatcher.axes.candidates import PixelCandidates
 from geopatcher.config import Configured
 from geopatcher.domain import GridDomain, PointDomain, RasterDomain, VectorDomain
 from geopatcher.patch import PatchError
@@ -67,10 +67,10 @@ class SpatialRectangular(Configured):
                 'boundary="shrink" or "pad"'
             )
 
-    def places(self, domain: RasterDomain | GridDomain) -> PixelPlaces:
+    def candidates(self, domain: RasterDomain | GridDomain) -> PixelCandidates:
         """Return where chips may hang: (row, col) of their upper left pixels."""
         self.check_fits(domain)
-        return PixelPlaces(self.size, (domain.height, domain.width), self.boundary)
+        return PixelCandidates(self.size, (domain.height, domain.width), self.boundary)
 
     def check_anchor(self, domain: RasterDomain | GridDomain, anchor: Any) -> None:
         """Raise `PatchError` for an anchor where no chip can hang."""

@@ -9,25 +9,24 @@ from typing import Any
 import numpy as np
 
 from geopatcher.arguments import as_count
-from geopatcher.axes.candidates import MemberPlaces, check_members
+from geopatcher.axes.candidates import MemberCandidates, check_members
 from geopatcher.config import Configured
 from geopatcher.domain import PointDomain, VectorDomain
-from geopatcher.patch import PatchError
-from geopatcher.scattered import Members
+from geopatcher.patch import Members, PatchError
 from geopatcher.sphere import arc_km, reach
 
 
 class PointGraph(Configured):
-    """What graphs over points share: anchors, places, reading.
+    """What graphs over points share: anchors, candidates, reading.
 
     An anchor is a member's number, which is then the first of its own patch, or a place (x, y) in
     the domain's coordinates. Shapes stand for their centroids.
     """
 
-    def places(self, domain: Any) -> MemberPlaces:
+    def candidates(self, domain: Any) -> MemberCandidates:
         """Return where patches may hang: the members."""
         points = _points(domain, type(self).__name__)
-        return MemberPlaces(len(points), points)
+        return MemberCandidates(len(points), points)
 
     def check_anchor(self, domain: Any, anchor: Any) -> None:
         """Raise `PatchError` for an anchor that is neither a member nor a place."""

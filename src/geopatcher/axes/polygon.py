@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from geopatcher.axes.candidates import MemberPlaces, check_members
+from geopatcher.axes.candidates import MemberCandidates, check_members
 from geopatcher.axes.coverage import cell_fractions
 from geopatcher.config import Configured
 from geopatcher.domain import (
@@ -18,8 +18,7 @@ from geopatcher.domain import (
     crs_name,
     same_crs,
 )
-from geopatcher.patch import PatchError
-from geopatcher.scattered import Cells, Members
+from geopatcher.patch import Cells, Members, PatchError
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,12 +66,12 @@ class SpatialPolygonIntersection(Configured):
     def __repr__(self) -> str:
         return f"SpatialPolygonIntersection({len(self)} polygons, crs={self._crs_text()})"
 
-    def places(self, domain: Any) -> MemberPlaces:
+    def candidates(self, domain: Any) -> MemberCandidates:
         """Return where patches may hang: the polygons."""
         import shapely
 
         centroids = shapely.get_coordinates(shapely.centroid(self._in(domain)))
-        return MemberPlaces(len(self), PointDomain(centroids, crs=domain.crs), "polygons")
+        return MemberCandidates(len(self), PointDomain(centroids, crs=domain.crs), "polygons")
 
     def check_anchor(self, domain: Any, anchor: Any) -> None:
         """Raise `PatchError` for an anchor that is no polygon's number."""

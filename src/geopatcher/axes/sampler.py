@@ -41,11 +41,11 @@ class SpatialRegularStride(Configured):
         """Return the grid of rectangular chips; None for other geometries."""
         if not isinstance(geometry, SpatialRectangular):
             return None
-        return geometry.places(domain).grid(self.step)
+        return geometry.candidates(domain).grid(self.step)
 
     def anchors(self, domain: Any, geometry: Any) -> list[Any]:
         """Return every anchor; for rectangles (row, col) of the upper left pixel."""
-        return list(geometry.places(domain).every(self.step))
+        return list(geometry.candidates(domain).every(self.step))
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ class SpatialJitteredStride(Configured):
 
     def anchors(self, domain: Any, geometry: Any) -> list[Any]:
         """Return the moved anchors, in the grid's row-major order."""
-        places = geometry.places(domain)
-        return list(places.jittered(self.step, self.jitter, Draws(self.seed)))
+        candidates = geometry.candidates(domain)
+        return list(candidates.jittered(self.step, self.jitter, Draws(self.seed)))
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class SpatialRandom(Configured):
 
     def anchors(self, domain: Any, geometry: Any) -> list[Any]:
         """Return the anchors in the order drawn."""
-        return list(geometry.places(domain).scattered(self.n_samples, Draws(self.seed)))
+        return list(geometry.candidates(domain).scattered(self.n_samples, Draws(self.seed)))
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class SpatialPoissonDisk(Configured):
 
     def anchors(self, domain: Any, geometry: Any) -> list[Any]:
         """Return the anchors in the order found."""
-        return list(geometry.places(domain).apart(self.min_dist, Draws(self.seed)))
+        return list(geometry.candidates(domain).apart(self.min_dist, Draws(self.seed)))
 
 
 @dataclass(frozen=True)

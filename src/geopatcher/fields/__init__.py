@@ -3,14 +3,11 @@
 >>> from geopatcher.fields import RasterField
 """
 
-from geopatcher.fields.dask import DaskField
 from geopatcher.fields.field import Field
-from geopatcher.fields.geopandas import GeoPandasField
+from geopatcher.fields.labelled import DaskField, RioXarrayField, XarrayField
 from geopatcher.fields.raster import RasterField, as_field
 from geopatcher.fields.retry import RetryField
-from geopatcher.fields.rioxarray import RioXarrayField
-from geopatcher.fields.xarray import XarrayField
-from geopatcher.fields.xvec import XvecField
+from geopatcher.fields.tables import GeoPandasField, XvecField
 
 __all__ = [
     "DaskField",

@@ -13,10 +13,9 @@ from rasterio import Affine
 from rasterio.windows import Window
 
 from geopatcher.domain import RasterDomain
-from geopatcher.fields.datasets import OpenDatasets
 from geopatcher.fields.field import check_fits
-from geopatcher.patch import PatchError
-from geopatcher.scattered import Cells
+from geopatcher.fields.open_files import OpenDatasets
+from geopatcher.patch import Cells, PatchError
 
 _CACHE = "GDAL_CACHEMAX"
 

@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
-from geopatcher.files.target import RasterSpec, RawRows
+from geopatcher.files.rows import RasterSpec, RawRows
 from geopatcher.patch import PatchError
 
 TILE = 512

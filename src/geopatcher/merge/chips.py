@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from georeader.geotensor import GeoTensor
+from rasterio.windows import Window
 
 from geopatcher.domain import RasterDomain, crs_name, same_crs
 from geopatcher.patch import CoverageWarning, Failed, Patch, PatchError
 
+Items = Iterator[tuple[int, Patch | None]]
+"""Patches by rising row with their numbers; one that was skipped is None."""
 
-def window_of(patch: Patch) -> Any:
+
+def window_of(patch: Patch) -> Window:
     """Return a rectangular patch's window, or raise `PatchError` for anything else."""
     window = getattr(patch, "indices", None)
-    if not hasattr(window, "row_off"):
+    if not isinstance(window, Window):
         raise PatchError(
             "patches with windows are needed to merge onto a raster, got "
             f"{type(patch).__name__} with {type(window).__name__} as its indices; rectangles and "
@@ -88,6 +94,26 @@ def check_lead(values: np.ndarray, lead: tuple[int, ...], patch: Patch) -> None:
             f"patches of one kind are needed to merge: the first gave {lead} before its pixels, "
             f"the one at anchor {patch.anchor} gives {values.shape[:-2]}"
         )
+
+
+def first_of(
+    items: Iterable[tuple[int, Patch | None]], skipped: dict[Any, str]
+) -> tuple[Items, Patch]:
+    """Return the items again, and the first patch that really holds data.
+
+    Raises `PatchError` when there is none, with the first reason in `skipped`.
+    """
+    items = iter(items)
+    seen: list[tuple[int, Patch | None]] = []
+    for item in items:
+        seen.append(item)
+        patch = item[1]
+        if patch is not None and not isinstance(patch.data, Failed):
+            return chain(seen, items), patch
+    if not seen:
+        raise PatchError("there are no patches to merge")
+    anchor, why = next(iter(skipped.items()), ("?", "unknown"))
+    raise PatchError(f"all {len(seen)} patches failed, the first at anchor {anchor}: {why}")
 
 
 def warn_uncovered(share: float, what: str = "pixels") -> None:

@@ -7,34 +7,32 @@ output, no division.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from geopatcher.axes.axis import Separable
 from geopatcher.axes.grid import RegularGrid
 from geopatcher.domain import RasterDomain
 from geopatcher.merge.chips import check_lead, chip_values
-from geopatcher.merge.row_buffer import Spec, Write
-from geopatcher.merge.rows import Items, Rows, chip_spec, writing_to
-from geopatcher.patch import Patch
+from geopatcher.merge.row_buffer import Items, RowBuffer, Rows, Spec, Write, writing_to
 
 _NOTHING = np.zeros((1, 1), np.float32)
 
 
-class WeightPlan:
+class ChipWeights:
     """The 2-D weights of every chip of a regular grid, built once for each kind of chip.
 
     >>> from geopatcher.axes import SpatialHann
     >>> from geopatcher.axes.grid import AxisGrid
     >>> axis = AxisGrid(length=20, size=8, step=6, boundary="drop")
-    >>> plan = WeightPlan(RegularGrid(axis, axis), SpatialHann(), normalise=True)
-    >>> plan.weights(4).shape, float(plan.weights(4)[4, 4])
+    >>> weights = ChipWeights(RegularGrid(axis, axis), SpatialHann(), normalise=True)
+    >>> weights.of(4).shape, float(weights.of(4)[4, 4])
     ((8, 8), 1.0)
     """
 
-    def __init__(self, grid: RegularGrid, window: Any, normalise: bool) -> None:
+    def __init__(self, grid: RegularGrid, window: Separable, normalise: bool) -> None:
         self.grid = grid
         self.columns = len(grid.cols.starts)
         self.most_chips = int(grid.rows.counts.max() * grid.cols.counts.max())
@@ -53,7 +51,7 @@ class WeightPlan:
             for axis, along in ((grid.rows, self._rows), (grid.cols, self._cols))
         )
 
-    def weights(self, index: int) -> np.ndarray:
+    def of(self, index: int) -> np.ndarray:
         """Return chip `index`'s weights (h, w) float32, cut to the scene."""
         row, col = divmod(index, self.columns)
         along_rows, along_cols = self._rows[row], self._cols[col]
@@ -66,18 +64,9 @@ class WeightPlan:
         return found
 
 
-class Canvas(Protocol):
-    """The rows that can still change: a rolling buffer, or the output itself."""
-
-    def view(self, row: int, rows: int) -> np.ndarray:
-        """Return rows (..., rows, W) from `row` on."""
-
-    def finish_above(self, row: int) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield (first row, values) of the rows above `row` that were not finished before."""
-
-
-class Sums(Protocol):
-    """What overlap-add tells about its sums."""
+@runtime_checkable
+class WeightedSums(Protocol):
+    """What an overlap-add tells about its sums; `SpatialOverlapAdd` is one."""
 
     @property
     def normalize_by_window(self) -> bool:
@@ -85,7 +74,7 @@ class Sums(Protocol):
 
     @property
     def gap(self) -> float:
-        """The value of pixels without a chip."""
+        """The value of pixels without a chip while they are still floats."""
 
     def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
         """Return (leading shape, dtype) of the result for chips (*lead, h, w) of a dtype."""
@@ -96,61 +85,63 @@ class Sums(Protocol):
     def converted(self, values: np.ndarray) -> np.ndarray:
         """Return finished rows, rounded and clipped where the output's dtype is of integers."""
 
+    def check_can_hold_gaps(self, share: float) -> None:
+        """Raise `PatchError` when the output's dtype cannot hold a share, 0 to 1, of gaps."""
+
 
 @dataclass(frozen=True)
-class WovenMerge:
+class GridMerge:
     """Overlap-add of a regular grid's chips under a separable window."""
 
-    plan: WeightPlan
+    weights: ChipWeights
     domain: RasterDomain
-    sums: Sums
+    sums: WeightedSums
+    chip: Spec
 
-    def result(self, first: Patch) -> Spec:
-        """Return (leading shape, dtype) of the raster, given a patch."""
-        return self.sums.result(*chip_spec(first))
+    @property
+    def spec(self) -> Spec:
+        """(leading shape, dtype) of the raster."""
+        return self.sums.result(*self.chip)
 
-    def run(self, items: Items, rows: Rows, write: Write, chip: Spec) -> int:
-        """Merge patches into rows, handing each on once; return pixels covered."""
-        lead, dtype = self.sums.result(*chip)
-        canvas = RollingCanvas((lead, self._sum_dtype(chip)), rows[0], self.domain.width)
+    def run(self, items: Items, rows: Rows, write: Write) -> int:
+        """Merge chips into rows, handing each on once; return pixels covered."""
+        lead, dtype = self.spec
+        buffer = RowBuffer([(lead, self._sum_dtype)], rows[0], self.domain.width, zeros=False)
 
         def converted(row: int, values: np.ndarray) -> None:
             write(row, self.sums.converted(values).astype(dtype, copy=False))
 
-        return self._weave(items, rows, canvas, converted, lead)
+        return self._add_up(items, rows, buffer, converted)
 
-    def fill(self, items: Items, rows: Rows, out: np.ndarray, chip: Spec) -> int:
-        """Merge patches into `out` (..., stop - start, W); return pixels covered."""
-        if out.dtype != self._sum_dtype(chip):
-            return self.run(items, rows, writing_to(out, rows[0]), chip)
-        return self._weave(items, rows, OpenCanvas(out, rows[0]), _keep, chip[0])
+    def fill(self, items: Items, rows: Rows, out: np.ndarray) -> int:
+        """Merge chips into `out` (..., stop - start, W); return pixels covered."""
+        if out.dtype != self._sum_dtype:
+            return self.run(items, rows, writing_to(out, rows[0]))
+        return self._add_up(items, rows, RowBuffer.over(out, rows[0]), _keep)
 
-    def _sum_dtype(self, chip: Spec) -> np.dtype:
-        return self.sums.sums(chip[1], self.plan.most_chips)
+    @property
+    def _sum_dtype(self) -> np.dtype:
+        return self.sums.sums(np.dtype(self.chip[1]), self.weights.most_chips)
 
-    def _weave(
-        self, items: Items, rows: Rows, canvas: Canvas, write: Write, lead: tuple[int, ...]
-    ) -> int:
-        plan, grid = self.plan, self.plan.grid
+    def _add_up(self, items: Items, rows: Rows, buffer: RowBuffer, write: Write) -> int:
+        """Add chips up in the buffer, finishing rows in slabs of a chip's height."""
+        grid, lead, columns = self.weights.grid, self.chip[0], self.weights.columns
         start, stop = rows
-        size, columns = grid.rows.size, plan.columns
         missing: list[int] = []
-        product = Product()
-        done, chip_row = start, -1
-
+        product = _Product()
+        chip_row = -1
         for index, patch in items:
             if index // columns != chip_row:
                 chip_row = index // columns
                 row = grid.rows.starts[chip_row]
-                if row - done >= size:  # in slabs: each roll moves the rest up
-                    self._flush(row, canvas, write, missing)
-                    done = row
+                if row - buffer.top >= grid.rows.size:  # each time the buffer rolls it is copied
+                    self._flush(row, buffer, write, missing)
                 first, last = max(row, start), min(grid.rows.stop(chip_row), stop)
                 keep = slice(first - row, last - row)
-                whole = keep == slice(0, size)
-                band = canvas.view(first, last - first)
-                fresh_row = max(plan.fresh_rows[chip_row] - first, 0)
-            weights = plan.weights(index)
+                whole = keep == slice(0, grid.rows.size)
+                band = buffer.views(first, last - first)[0]
+                fresh_row = max(self.weights.fresh_rows[chip_row] - first, 0)
+            weights = self.weights.of(index)
             col = grid.cols.starts[index % columns]
             if patch is None:
                 missing.append(index)
@@ -163,30 +154,28 @@ class WovenMerge:
                     values = values[..., keep, :]
             if not whole:
                 weights = weights[keep]
-            target = band[..., col : col + weights.shape[1]]
-            if plan.is_tiling:
-                target[...] = values
-                continue
-            product.lay(target, values, weights, fresh_row, plan.fresh_cols[index % columns] - col)
-        self._flush(stop, canvas, write, missing)
-        return self._covered(rows)
+            under = band[..., col : col + weights.shape[1]]
+            if self.weights.is_tiling:
+                under[...] = values
+            else:
+                fresh_col = self.weights.fresh_cols[index % columns] - col
+                product.add(under, values, weights, fresh_row, fresh_col)
+        self._flush(stop, buffer, write, missing)
+        covered_rows = np.count_nonzero(grid.rows.counts[start:stop])
+        return int(covered_rows) * int(np.count_nonzero(grid.cols.counts))
 
-    def _flush(self, row: int, canvas: Canvas, write: Write, missing: list[int]) -> None:
+    def _flush(self, row: int, buffer: RowBuffer, write: Write, missing: list[int]) -> None:
         """Finish the rows above `row` and hand them on."""
-        for top, values in canvas.finish_above(row):
+        for top, (values,) in buffer.finish_above(row):
             self._finish(top, values, missing)
             write(top, values)
-        size = self.plan.grid.rows.size
-        missing[:] = [i for i in missing if self.plan.grid.anchor(i)[0] + size > row]
-
-    def _covered(self, rows: Rows) -> int:
-        counts = self.plan.grid.rows.counts[slice(*rows)]
-        return int(np.count_nonzero(counts)) * int(np.count_nonzero(self.plan.grid.cols.counts))
+        grid = self.weights.grid
+        missing[:] = [i for i in missing if grid.anchor(i)[0] + grid.rows.size > row]
 
     def _finish(self, top: int, values: np.ndarray, missing: list[int]) -> None:
         if missing:
             self._give_to_neighbours(top, values, set(missing))
-        grid = self.plan.grid
+        grid = self.weights.grid
         empty_rows = grid.rows.counts[top : top + values.shape[-2]] == 0
         if empty_rows.any():
             values[..., empty_rows, :] = self.sums.gap
@@ -196,16 +185,17 @@ class WovenMerge:
 
     def _give_to_neighbours(self, top: int, values: np.ndarray, missing: set[int]) -> None:
         """Divide by the weights that are left where chips are missing; fill where none is."""
-        plan, stop = self.plan, top + values.shape[-2]
+        grid, columns = self.weights.grid, self.weights.columns
+        stop = top + values.shape[-2]
         # Added up, not taken from 1: next to a missing chip they are as small as its rounding.
         left = np.zeros((stop - top, values.shape[-1]), np.float32)
         touched = np.zeros(left.shape, bool)
-        for chip_row, row in enumerate(plan.grid.rows.starts):
-            first, last = max(row, top), min(row + plan.grid.rows.size, stop)
+        for chip_row, row in enumerate(grid.rows.starts):
+            first, last = max(row, top), min(row + grid.rows.size, stop)
             if first >= last:
                 continue
-            for index, col in enumerate(plan.grid.cols.starts, start=chip_row * plan.columns):
-                part = plan.weights(index)[first - row : last - row]
+            for index, col in enumerate(grid.cols.starts, start=chip_row * columns):
+                part = self.weights.of(index)[first - row : last - row]
                 place = slice(first - top, last - top), slice(col, col + part.shape[1])
                 if index in missing:
                     touched[place] = True
@@ -220,85 +210,28 @@ def _keep(row: int, values: np.ndarray) -> None:
     """Leave finished rows where they are: in the output itself."""
 
 
-class Product:
+class _Product:
     """One chip-sized buffer, reused: chips of a grid are alike.
 
-    The whole chip is multiplied there before it is laid out in parts: on contiguous memory that
+    The whole chip is multiplied there before it is added in parts: on contiguous memory that
     takes a third of the time of multiplying the parts where they lie.
     """
 
     def __init__(self) -> None:
         self._buffer = np.empty(0, np.float32)
 
-    def lay(
-        self, target: np.ndarray, values: np.ndarray, weights: np.ndarray, top: int, left: int
+    def add(
+        self, under: np.ndarray, values: np.ndarray, weights: np.ndarray, top: int, left: int
     ) -> None:
-        """Put values x weights on `target`: add in its first rows and columns, else write."""
+        """Add values x weights to `under` in its first rows and columns; write the rest."""
         product = self._buffer
-        if product.shape != target.shape or product.dtype != target.dtype:
-            product = self._buffer = np.empty(target.shape, target.dtype)
+        if product.shape != under.shape or product.dtype != under.dtype:
+            product = self._buffer = np.empty(under.shape, under.dtype)
         np.multiply(values, weights, product)
         if top > 0:
-            _add(target[..., :top, :], product[..., :top, :])
-            target, product = target[..., top:, :], product[..., top:, :]
+            under[..., :top, :] += product[..., :top, :]
+            under, product = under[..., top:, :], product[..., top:, :]
         if left > 0:
-            _add(target[..., :left], product[..., :left])
-            target, product = target[..., left:], product[..., left:]
-        target[...] = product
-
-
-def _add(target: np.ndarray, product: np.ndarray) -> None:
-    np.add(target, product, target)
-
-
-class RollingCanvas:
-    """A buffer of rows that rolls down the scene; what no chip wrote yet is undefined."""
-
-    def __init__(self, spec: Spec, top: int, width: int) -> None:
-        lead, dtype = spec
-        self.top = top
-        self.bottom = top
-        self._rows = np.empty((*lead, 0, width), dtype)
-
-    def view(self, row: int, rows: int) -> np.ndarray:
-        """Return rows (..., rows, W) from `row` on, growing the buffer downward as needed."""
-        wanted = row + rows - self.top
-        if wanted > self._rows.shape[-2]:
-            held = self.bottom - self.top
-            grown = np.empty(
-                (*self._rows.shape[:-2], wanted, self._rows.shape[-1]), self._rows.dtype
-            )
-            grown[..., :held, :] = self._rows[..., :held, :]
-            self._rows = grown
-        self.bottom = max(self.bottom, row + rows)
-        return self._rows[..., row - self.top : wanted, :]
-
-    def finish_above(self, row: int) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield (first row, values) of the rows above `row`, and forget them."""
-        if row <= self.top:
-            return
-        values = self.view(self.top, row - self.top) if row > self.bottom else self._rows
-        count = row - self.top
-        yield self.top, values[..., :count, :]
-        held = self.bottom - self.top
-        self._rows[..., : held - count, :] = self._rows[..., count:held, :]
-        self.top = row
-
-
-class OpenCanvas:
-    """The output rows themselves, from row `top` on."""
-
-    def __init__(self, out: np.ndarray, top: int) -> None:
-        self._out = out
-        self._top = top
-        self._done = top
-
-    def view(self, row: int, rows: int) -> np.ndarray:
-        """Return rows (..., rows, W) from `row` on."""
-        return self._out[..., row - self._top : row - self._top + rows, :]
-
-    def finish_above(self, row: int) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield (first row, values) of the rows above `row` that were not finished before."""
-        if row > self._done:
-            yield self._done, self.view(self._done, row - self._done)
-            self._done = row
+            under[..., :left] += product[..., :left]
+            under, product = under[..., left:], product[..., left:]
+        under[...] = product

@@ -1,20 +1,24 @@
-"""One mechanism for every aggregation whose result at a pixel needs only its own patches.
+"""Rows that can still change: the one buffer in which overlapping chips are merged.
 
-Patches come by rising row. The state (sums, counts, ...) lives in a buffer of rows that rolls
-down the scene: rows above the current patch can get no more patches, so they are finished,
+Chips come by rising row. The state of a merge (sums, counts, ...) lives in a buffer of rows that
+rolls down the scene: rows above the current chip can get no more chips, so they are finished,
 handed on and forgotten. Memory is O(chip height x scene width), whatever the scene's height.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from geopatcher.domain import RasterDomain
-from geopatcher.merge.chips import check_lead, chip_values, window_of
+from geopatcher.merge.chips import Items, check_lead, chip_values, window_of
 from geopatcher.patch import Patch, PatchError
+
+Rows = tuple[int, int]
+"""(start, stop) of a block of rows."""
 
 Write = Callable[[int, np.ndarray], None]
 """Takes finished rows: the first row's number, and values (..., n, W) that it must not keep."""
@@ -22,9 +26,13 @@ Write = Callable[[int, np.ndarray], None]
 Spec = tuple[tuple[int, ...], Any]
 """(leading shape, dtype) of an array that ends in rows and columns."""
 
+_GAP_ROWS = 256
+"""Rows that are handed on at a time where no chip lies."""
 
+
+@runtime_checkable
 class Reducer(Protocol):
-    """What an aggregation tells the rolling buffer."""
+    """An aggregation whose result at a pixel needs only the chips that cover it."""
 
     def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
         """Return (leading shape, dtype) of the result for chips (*lead, h, w) of a dtype."""
@@ -38,69 +46,138 @@ class Reducer(Protocol):
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
         """Return the finished rows (..., rows, W) and how many of their pixels are covered."""
 
+    def fill_for(self, dtype: np.dtype) -> Any:
+        """Return the value of pixels that no chip covers in a result of `dtype`."""
+
 
 @runtime_checkable
-class DeepeningReducer(Reducer, Protocol):
+class DeepeningReducer(Protocol):
     """A reducer whose states grow, for instance to hold every value of a pixel."""
 
     def deeper(self, states: Sequence[np.ndarray], values: np.ndarray) -> list[Spec] | None:
         """Return the states' new (leading shape, dtype) when this chip needs more room."""
 
 
-class RollingRows:
-    """State arrays over the rows that can still change, zero where no patch came yet."""
+class RowMerge(Protocol):
+    """How chips by rising row become rows of a raster of `spec`."""
 
-    def __init__(self, specs: Sequence[Spec], top: int, width: int) -> None:
-        self.top = top
-        self.bottom = top
-        self._specs = specs
-        self._width = width
-        self._states = [np.empty((*lead, 0, width), dtype) for lead, dtype in specs]
+    @property
+    def spec(self) -> Spec:
+        """(leading shape, dtype) of the raster."""
 
-    def views(self, row: int, rows: int, col: int, cols: int) -> list[np.ndarray]:
-        """Return each state's part under a chip, growing the buffer downward as needed."""
+    def run(self, items: Items, rows: Rows, write: Write) -> int:
+        """Merge the chips that touch output rows [start, stop); return pixels covered.
+
+        `write(row, values)` gets finished rows from the top down, each once.
+        """
+
+    def fill(self, items: Items, rows: Rows, out: np.ndarray) -> int:
+        """Do the same into `out` (..., stop - start, W)."""
+
+
+class RowBuffer:
+    """Arrays over the rows that can still change, from row `top` down.
+
+    Rows that the buffer grows by are zero, or with `zeros=False` undefined.
+    """
+
+    def __init__(self, specs: Sequence[Spec], top: int, width: int, zeros: bool = True) -> None:
+        self.top = self.bottom = self._first = top
+        self._zeros = zeros
+        self._rolls = True
+        self._arrays = [np.empty((*lead, 0, width), dtype) for lead, dtype in specs]
+
+    @classmethod
+    def over(cls, out: np.ndarray, top: int) -> RowBuffer:
+        """Return a buffer whose rows are those of `out` (..., n, W) itself: none is copied."""
+        buffer = cls([], top, out.shape[-1], zeros=False)
+        buffer._arrays, buffer._rolls = [out], False
+        buffer.bottom = top + out.shape[-2]
+        return buffer
+
+    def views(self, row: int, rows: int) -> list[np.ndarray]:
+        """Return each array's rows (..., rows, W) from `row` on, growing downward as needed."""
         if row + rows > self.bottom:
             self._extend(row + rows)
-        first = row - self.top
-        return [s[..., first : first + rows, col : col + cols] for s in self._states]
-
-    def _extend(self, bottom: int) -> None:
-        held, wanted = self.bottom - self.top, bottom - self.top
-        if wanted > self._states[0].shape[-2]:
-            self._states = [self._grown(state, held, wanted) for state in self._states]
-        for state in self._states:
-            state[..., held:wanted, :] = 0
-        self.bottom = bottom
-
-    def _grown(self, state: np.ndarray, held: int, wanted: int) -> np.ndarray:
-        grown = np.empty((*state.shape[:-2], wanted, self._width), state.dtype)
-        grown[..., :held, :] = state[..., :held, :]
-        return grown
+        first = row - self._first
+        return [array[..., first : first + rows, :] for array in self._arrays]
 
     def deepen(self, specs: Sequence[Spec]) -> None:
-        """Give the states longer leading axes, zero where they are new."""
-        deeper = []
-        for state, (lead, dtype) in zip(self._states, specs, strict=True):
-            grown = state
-            if state.shape[:-2] != lead:
-                grown = np.zeros((*lead, *state.shape[-2:]), dtype)
-                grown[tuple(slice(n) for n in state.shape[:-2])] = state
-            deeper.append(grown)
-        self._states, self._specs = deeper, specs
+        """Give the arrays longer leading axes, zero where they are new."""
+        self._arrays = [
+            deepened(array, lead) for array, (lead, _) in zip(self._arrays, specs, strict=True)
+        ]
 
     def finish_above(self, row: int) -> Iterator[tuple[int, list[np.ndarray]]]:
-        """Yield (first row, states) of the rows above `row`, and forget them."""
-        count = min(row, self.bottom) - self.top
-        if count > 0:
-            yield self.top, [s[..., :count, :] for s in self._states]
-            held = self.bottom - self.top
-            for state in self._states:
-                state[..., : held - count, :] = state[..., count:held, :]
-            self.top += count
-        if row > self.bottom:
-            rows = row - self.top
-            yield self.top, [np.zeros((*lead, rows, self._width), d) for lead, d in self._specs]
-            self.top = self.bottom = row
+        """Yield (first row, arrays) of the rows above `row`, and forget them."""
+        while self.top < row:
+            if self.bottom == self.top:
+                self._extend(min(row, self.top + _GAP_ROWS))
+            top, stop = self.top, min(row, self.bottom)
+            yield top, self.views(top, stop - top)
+            held = self.bottom - stop
+            self.top = stop
+            if self._rolls:
+                first, self._first = stop - self._first, stop
+                for array in self._arrays:
+                    array[..., :held, :] = array[..., first : first + held, :]
+
+    def _extend(self, bottom: int) -> None:
+        held, wanted = self.bottom - self._first, bottom - self._first
+        if wanted > self._arrays[0].shape[-2]:
+            self._arrays = [_taller(array, held, wanted) for array in self._arrays]
+        if self._zeros:
+            for array in self._arrays:
+                array[..., held:wanted, :] = 0
+        self.bottom = bottom
+
+
+def _taller(array: np.ndarray, held: int, rows: int) -> np.ndarray:
+    """Return an array of `rows` rows whose first `held` rows are those of `array`."""
+    taller = np.empty((*array.shape[:-2], rows, array.shape[-1]), array.dtype)
+    taller[..., :held, :] = array[..., :held, :]
+    return taller
+
+
+def deepened(array: np.ndarray, lead: tuple[int, ...]) -> np.ndarray:
+    """Return an array with leading axes `lead`, zero where it is new."""
+    if array.shape[:-2] == lead:
+        return array
+    deeper = np.zeros((*lead, *array.shape[-2:]), array.dtype)
+    deeper[tuple(slice(n) for n in array.shape[:-2])] = array
+    return deeper
+
+
+@dataclass(frozen=True)
+class BufferMerge:
+    """Merges with a reducer's states in a buffer of rows; `chip` is the chips' spec."""
+
+    reducer: Reducer
+    domain: RasterDomain
+    chip: Spec
+
+    @property
+    def spec(self) -> Spec:
+        """(leading shape, dtype) of the raster."""
+        return self.reducer.result(*self.chip)
+
+    def run(self, items: Items, rows: Rows, write: Write) -> int:
+        """Merge chips into rows, handing each on once; return pixels covered."""
+        present = (patch for _, patch in items if patch is not None)
+        return reduce_rows(present, self.domain, self.reducer, rows, write, self.chip)
+
+    def fill(self, items: Items, rows: Rows, out: np.ndarray) -> int:
+        """Merge chips into `out` (..., stop - start, W); return pixels covered."""
+        return self.run(items, rows, writing_to(out, rows[0]))
+
+
+def writing_to(out: np.ndarray, top: int) -> Write:
+    """Return a function that writes rows into `out`, whose first row is number `top`."""
+
+    def write(row: int, values: np.ndarray) -> None:
+        out[..., row - top : row - top + values.shape[-2], :] = values
+
+    return write
 
 
 def in_row_order(patches: Iterable[Patch]) -> Iterable[Patch]:
@@ -120,7 +197,7 @@ def reduce_rows(
     patches: Iterable[Patch],
     domain: RasterDomain,
     reducer: Reducer,
-    rows: tuple[int, int],
+    rows: Rows,
     write: Write,
     chip: Spec,
 ) -> int:
@@ -132,7 +209,8 @@ def reduce_rows(
     start, stop = rows
     lead, dtype = chip
     _, result_dtype = reducer.result(lead, dtype)
-    buffer = RollingRows(reducer.start(lead, dtype), start, domain.width)
+    buffer = RowBuffer(reducer.start(lead, dtype), start, domain.width)
+    deepener = reducer if isinstance(reducer, DeepeningReducer) else None
     covered = 0
 
     def flush(row: int) -> int:
@@ -146,9 +224,7 @@ def reduce_rows(
     for patch in patches:
         values, row, col, height, width = chip_values(patch, domain)
         check_lead(values, lead, patch)
-        above = max(start - row, 0)
-        below = max(row + height - stop, 0)
-        top = row + above
+        top, bottom = max(row, start), min(row + height, stop)
         if top < buffer.top:
             raise PatchError(
                 f"patches of an iterator must arrive by rising row, got the one at anchor "
@@ -157,17 +233,16 @@ def reduce_rows(
             )
         if top - buffer.top >= height:  # in slabs of a chip: rolling row by row would copy more
             covered += flush(top)
-        keep = slice(above, height - below)
+        keep = slice(top - row, bottom - row)
         values = values[..., keep, :]
         weights = patch.weights
         if weights is not None:
             weights = weights[:height, :width][keep]
-        place = (top, height - above - below, col, width)
-        states = buffer.views(*place)
-        if isinstance(reducer, DeepeningReducer):
-            specs = reducer.deeper(states, values)
-            if specs is not None:
-                buffer.deepen(specs)
-                states = buffer.views(*place)
+        under = (..., slice(col, col + width))
+        states = [state[under] for state in buffer.views(top, bottom - top)]
+        specs = None if deepener is None else deepener.deeper(states, values)
+        if specs is not None:
+            buffer.deepen(specs)
+            states = [state[under] for state in buffer.views(top, bottom - top)]
         reducer.update(states, values, weights)
     return covered + flush(stop)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from geopatcher.arguments import check_axes
+from geopatcher.axes.axis import check_axes
 from geopatcher.config import Configured
 from geopatcher.patch import Patch
 from geopatcher.time.aggregation import TemporalMean

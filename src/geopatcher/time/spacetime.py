@@ -15,6 +15,7 @@ from rasterio import Affine
 from rasterio.windows import Window
 
 from geopatcher.arguments import as_choice
+from geopatcher.axes.sampler import SpatialExplicit
 from geopatcher.config import Configured
 from geopatcher.domain import RasterDomain
 from geopatcher.patch import CoverageWarning, Patch, PatchError
@@ -90,7 +91,7 @@ class SpatioTemporalPatcher(Configured):
                 'a patch in space and time that fails is raised, so on_error is "raise" here, got '
                 f"{self.spatial.on_error!r}; catch it around patch_at to leave it out"
             )
-        if self.coupling == "coupled" and not hasattr(self.spatial.sampler, "anchors_"):
+        if self.coupling == "coupled" and not isinstance(self.spatial.sampler, SpatialExplicit):
             raise PatchError(
                 'coupling="coupled" needs SpatialExplicit([((row, col), t), ...]), got '
                 f"{type(self.spatial.sampler).__name__}"
@@ -100,6 +101,7 @@ class SpatioTemporalPatcher(Configured):
         """Return ((row, col), step) of every patch, in the order of `split`."""
         time = series_domain(series, self.time_axis)
         if self.coupling == "coupled":
+            assert isinstance(self.spatial.sampler, SpatialExplicit)
             return [self._pair(anchor, time) for anchor in self.spatial.sampler.anchors_]
         space = _space_of(series)
         places = list(self.spatial.sampler.anchors(space, self.spatial.geometry))

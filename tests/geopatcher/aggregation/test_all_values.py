@@ -16,7 +16,7 @@ from geopatcher import (
     SpatialMedian,
     SpatialMode,
 )
-from geopatcher.merge.rows import RollingMerge
+from geopatcher.merge.row_buffer import BufferMerge
 
 
 def peak_of_a_median(height, patcher_of):
@@ -25,14 +25,14 @@ def peak_of_a_median(height, patcher_of):
         np.broadcast_to(np.float32(1), (height, 200)), Affine(10, 0, 0, 0, -10, 0), "EPSG:32610"
     )
     stream = patcher_of(32, 16).stream(scene)
-    merge = RollingMerge(SpatialMedian(), RasterDomain((height, 200)))
+    chip = ((), np.dtype("float32"))
+    merge = BufferMerge(SpatialMedian(), RasterDomain((height, 200)), chip)
     rows = []
     tracemalloc.start()
     merge.run(
         stream.items(range(len(stream))),
         (0, height),
         lambda row, values: rows.append(values.shape[-2]),
-        ((), np.dtype("float32")),
     )
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

@@ -31,7 +31,9 @@ from geopatcher import (
     XarrayField,
     merge_to_file,
 )
-from geopatcher.files.target import RawRows, open_lazily, plain_attrs
+from geopatcher.files.rows import RawRows
+from geopatcher.files.target import open_lazily
+from geopatcher.stitch import plain_attrs
 
 
 def values_of(opened):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rasterio.windows import Window
 
 from geopatcher import Patch, PatchError, RasterDomain
-from geopatcher.merge.row_buffer import RollingRows, reduce_rows
+from geopatcher.merge.row_buffer import RowBuffer, reduce_rows
 
 
 class Adding:
@@ -102,10 +102,10 @@ def test_the_buffer_holds_no_more_than_two_chips_of_rows():
 
 
 def test_states_can_deepen_and_keep_what_they_hold():
-    rows = RollingRows([((1,), np.int64)], top=0, width=3)
-    rows.views(0, 2, 0, 3)[0][...] = 7
+    rows = RowBuffer([((1,), np.int64)], top=0, width=3)
+    rows.views(0, 2)[0][...] = 7
     rows.deepen([((3,), np.int64)])
-    (state,) = rows.views(0, 4, 0, 3)
+    (state,) = rows.views(0, 4)
     assert state.shape == (3, 4, 3)
     assert state[0, :2].tolist() == [[7, 7, 7]] * 2
     assert not state[1:].any()

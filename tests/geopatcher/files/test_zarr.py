@@ -8,7 +8,7 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geopatcher.files.zarr_shards import ShardLayout, ShardWriter
+from geopatcher.files.zarr import ShardLayout, ShardWriter
 
 
 def array_and_layout(folder, shape, dtype, fill, chunk, factors):

@@ -1,4 +1,4 @@
-"""An `xarray.DataArray` on a grid of labelled axes as a Field."""
+"""Labelled and lazy arrays as Fields: xarray, rioxarray, dask."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import copy
 from typing import Any
 
 import numpy as np
-from rasterio.windows import Window
+from georeader.geotensor import GeoTensor
+from rasterio import Affine
+from rasterio.windows import Window, transform
 
-from geopatcher.domain import GridDomain
+from geopatcher.domain import GridDomain, RasterDomain
 from geopatcher.fields.field import check_fits
-from geopatcher.patch import PatchError
-from geopatcher.scattered import Cells
+from geopatcher.patch import Cells, PatchError
 
 
 class XarrayField:
@@ -142,3 +143,102 @@ def _extended(axis: np.ndarray, more: int, step: float) -> np.ndarray:
     if axis.size > 1:
         step = axis[-1] - axis[-2]
     return np.concatenate([axis, axis[-1] + step * np.arange(1, more + 1)])
+
+
+class RioXarrayField(XarrayField):
+    """A `DataArray` with rioxarray's georeference (`.rio.crs`, `.rio.transform()`), kept lazy.
+
+    Its last two dimensions must be rioxarray's y and x. Patches' data have `.da`.
+
+    >>> import numpy as np
+    >>> import xarray as xr
+    >>> import rioxarray
+    >>> da = xr.DataArray(
+    ...     np.zeros((2, 3)), {"y": [25.0, 15.0], "x": [5.0, 15.0, 25.0]}, ("y", "x")
+    ... ).rio.write_crs(32632)
+    >>> RioXarrayField(da).domain.bounds
+    (0.0, 10.0, 30.0, 30.0)
+    """
+
+    def __init__(self, da: Any) -> None:
+        super().__init__(da)
+        self.crs = self.domain.crs
+
+    def _domain(self) -> Any:
+        import rioxarray  # noqa: F401  registers the .rio accessor
+
+        rio = self.da.rio
+        if (rio.y_dim, rio.x_dim) != self.da.dims[-2:]:
+            raise PatchError(
+                f"the last two dimensions must be rows and columns ({rio.y_dim}, {rio.x_dim}), got "
+                f"{self.da.dims}; use da.transpose(..., {rio.y_dim!r}, {rio.x_dim!r})"
+            )
+        return RasterDomain(tuple(self.da.shape), rio.transform(recalc=True), rio.crs)
+
+    def select(self, indices: Window | Cells) -> Any:
+        """Return the piece of a window, or the cells along a new last dimension "cell"."""
+        if isinstance(indices, Cells):
+            return self._select_cells(indices)
+        return self._placed(self._cut(indices), transform(indices, self.domain.transform))
+
+    def _piece(self, da: Any) -> Any:
+        if self.crs is not None:
+            da = da.rio.write_crs(self.crs)
+        return self._placed(da, self.domain.transform)
+
+    def _placed(self, da: Any, place: Affine) -> Any:
+        """Return a piece whose upper left corner and pixels are those of `place`."""
+        if place.b or place.d or 1 in da.shape[-2:]:
+            da = da.rio.write_transform(place)  # such a grid does not show in its coordinates
+        piece = copy.copy(self)
+        piece.da, piece.domain = da, RasterDomain(tuple(da.shape), place, self.crs)
+        return piece
+
+
+class DaskField:
+    """A dask array (..., H, W), computed chip by chip; georeferenced when `transform` is given.
+
+    A patch computes the chunks that it touches: chips as large as the chunks (or that divide
+    them) compute each chunk least often.
+
+    >>> import dask.array as da
+    >>> field = DaskField(da.arange(12, chunks=4).reshape(3, 4))
+    >>> field.select(Window(1, 0, 2, 2)).tolist()
+    [[1, 2], [5, 6]]
+    """
+
+    def __init__(self, array: Any, transform: Affine | None = None, crs: Any = None) -> None:
+        if not hasattr(array, "compute") or not hasattr(array, "chunks"):
+            raise PatchError(
+                f"DaskField needs a dask array, got {type(array).__name__}; "
+                "dask.array.from_array(x, chunks=...) makes one"
+            )
+        self.array = array
+        self.domain = RasterDomain(tuple(array.shape), transform, crs)
+
+    def __repr__(self) -> str:
+        return f"DaskField(shape={self.domain.shape}, chunks={self.array.chunksize})"
+
+    def select(self, indices: Window | Cells) -> Any:
+        """Return a window's pixels (..., h, w), computed: an array, a `GeoTensor` with transform.
+
+        `Cells` give a plain array (..., n).
+        """
+        if isinstance(indices, Cells):
+            picked = self.array.vindex[..., indices.rows, indices.cols].compute()
+            return np.moveaxis(picked, 0, -1)  # vindex puts the picked axis first
+        row, col = indices.row_off, indices.col_off
+        values = self.array[..., row : row + indices.height, col : col + indices.width].compute()
+        if self.domain.transform is None:
+            return values
+        return GeoTensor(values, transform(indices, self.domain.transform), self.domain.crs)
+
+    def with_data(self, array: Any) -> DaskField:
+        """Return a Field of other values (..., H, W), a dask or numpy array, on the same grid."""
+        import dask.array as da
+
+        if not hasattr(array, "chunks"):
+            array = da.from_array(check_fits(array, self.domain.shape, axes=2))
+        elif array.shape[-2:] != self.domain.shape[-2:]:
+            check_fits(np.empty(array.shape, bool), self.domain.shape, axes=2)
+        return DaskField(array, self.domain.transform, self.domain.crs)

@@ -1,0 +1,131 @@
+"""Rows of a raster on disk: what the raster will be, and where its finished rows go."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from geopatcher.domain import RasterDomain
+
+
+@dataclass(frozen=True)
+class RasterSpec:
+    """What a raster will be: `lead` axes before the domain's (H, W), dtype, fill value, attrs.
+
+    >>> spec = RasterSpec((2,), np.dtype("float32"), RasterDomain((30, 20)), np.nan)
+    >>> spec.shape, spec.nbytes
+    ((2, 30, 20), 4800)
+    """
+
+    lead: tuple[int, ...]
+    dtype: np.dtype
+    domain: RasterDomain
+    fill: Any
+    attrs: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(*lead, H, W)."""
+        return (*self.lead, self.domain.height, self.domain.width)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the raster, not compressed."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def with_skipped(self, skipped: dict[Any, str]) -> RasterSpec:
+        """Return the spec with the patches that failed listed in its attributes."""
+        if not skipped:
+            return self
+        listed = {str(anchor): why for anchor, why in skipped.items()}
+        return replace(self, attrs={**self.attrs, "skipped_patches": listed})
+
+
+class RowWriter(Protocol):
+    """Takes finished rows from the top down."""
+
+    def write(self, row: int, values: np.ndarray) -> None:
+        """Keep the rows (..., n, W) from `row` on."""
+
+
+class RowStore(Protocol):
+    """Rows on disk that any process may write, in blocks in any order, and read again."""
+
+    @property
+    def align(self) -> int:
+        """Blocks of rows begin at a multiple of this, so that no two workers share a chunk."""
+
+    def create(self, keep: bool = False) -> None:
+        """Make room for the rows; with `keep`, rows that an earlier run wrote stay."""
+
+    def begin(self) -> RowWriter:
+        """Return what takes a block's rows, in pieces of any height, from its top row down."""
+
+    def read(self, row: int, rows: int) -> np.ndarray:
+        """Return rows (..., rows, W) from `row` on."""
+
+
+class Target(Protocol):
+    """A file to be: its rows, and what makes it whole."""
+
+    @property
+    def store(self) -> RowStore:
+        """Where finished rows go."""
+
+    def finish(self, spec: RasterSpec) -> None:
+        """Make the file of the rows and give it its name."""
+
+    def discard(self) -> None:
+        """Remove everything that is not the finished file."""
+
+
+@dataclass(frozen=True)
+class RawRows:
+    """Rows of a raster in one plain file, band after band, native byte order.
+
+    Space for all of it is taken at once, so that a full disk shows before the work is done.
+    """
+
+    path: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    align: int = 1
+
+    def create(self, keep: bool = False) -> None:
+        """Make the file at its full size; with `keep`, one of that size is left as it is."""
+        size = math.prod(self.shape) * self.dtype.itemsize
+        if keep and self.path.exists() and self.path.stat().st_size == size:
+            return
+        with self.path.open("wb") as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+            else:
+                file.truncate(size)
+
+    def begin(self) -> RawRows:
+        """Return these rows: a plain file takes any piece."""
+        return self
+
+    def write(self, row: int, values: np.ndarray) -> None:
+        """Keep the rows (..., n, W) from `row` on."""
+        height, width = self.shape[-2:]
+        bands = np.ascontiguousarray(values, self.dtype).reshape(-1, values.shape[-2], width)
+        with self.path.open("r+b") as file:
+            for band, block in enumerate(bands):
+                file.seek((band * height + row) * width * self.dtype.itemsize)
+                file.write(block.data)
+
+    def read(self, row: int, rows: int) -> np.ndarray:
+        """Return rows (..., rows, W) from `row` on."""
+        height, width = self.shape[-2:]
+        out = np.empty((math.prod(self.shape[:-2]), rows, width), self.dtype)
+        with self.path.open("rb") as file:
+            for band, block in enumerate(out):
+                file.seek((band * height + row) * width * self.dtype.itemsize)
+                file.readinto(block.data)
+        return out.reshape(*self.shape[:-2], rows, width)
