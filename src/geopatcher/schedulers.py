@@ -23,6 +23,15 @@ SCHEDULERS = ("threads", "processes", "dask")
 SMALL = 64 * 1024
 """Bytes of a job that travel with each of its tasks: a pipeline and the name of a file."""
 
+WORKER_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20),
+}
+"""Let glibc keep the pages of freed chips in the workers that are started here.
+
+Dask's own setting returns them each time, and a block takes 1.8 times the processor time.
+"""
+
 _LOCAL = ("127.0.0.1", "::1", "localhost")
 
 Job = Callable[[Rows], Any]
@@ -108,7 +117,9 @@ def _processes(workers: int, job: Job) -> Iterator[Scheduler]:
 def _dask(workers: int, job: Job) -> Iterator[Scheduler]:
     from distributed import Client, LocalCluster
 
-    cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0")
+    cluster = LocalCluster(
+        n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0", env=WORKER_MEMORY
+    )
     with cluster, Client(cluster, set_as_default=False) as client:
         yield from _on_client(client, workers, job)
 

@@ -20,7 +20,7 @@ from counters import bytes_read
 from georeader.rasterio_reader import RasterioReader
 from rasterio import Affine
 
-from geopatcher import map_patches
+from geopatcher import map_patches, schedulers
 
 # Worker processes cannot import a test module by name.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -138,8 +138,10 @@ def test_a_run_opens_its_file_once_for_each_worker(path, patcher_of, monkeypatch
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="page faults of glibc's malloc")
-@pytest.mark.parametrize("trim", ["", "65536"], ids=["plain", "as Dask starts its workers"])
-def test_chips_reuse_their_memory(trim):
+@pytest.mark.parametrize(
+    "environment", [{}, schedulers.WORKER_MEMORY], ids=["plain", "as Dask workers are started"]
+)
+def test_chips_reuse_their_memory(environment):
     """Faults of a scene with twice the chips, less those of one, for each chip more."""
     code = """
         import resource
@@ -169,7 +171,6 @@ def test_chips_reuse_their_memory(trim):
         pages = 1024 * 2048 * (2 * 2 + 4) / resource.getpagesize()
         print((wide - narrow - pages) / chips)
     """
-    environment = {"MALLOC_TRIM_THRESHOLD_": trim} if trim else {}
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
         env={"PATH": "", **environment}, capture_output=True, text=True, check=True,
