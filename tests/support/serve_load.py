@@ -34,8 +34,7 @@ from footprints import write_raster
 from tiny_scenes import make_scene, scene_bbox
 
 from geostack import load_s2_chip
-from geostack.serve.pixels import read_upload
-from geostack.serve.result import as_geotiff, as_summary
+from geostack.serve.pixels import as_geotiff, as_summary, read_upload
 from geostack.sources.archive import ArchiveSource
 
 HERE = Path(__file__).resolve().parent

@@ -22,8 +22,8 @@ layers from the files that it was given. It needs `pip install "geostack[serve]"
 
 from geostack.serve.app import create_app
 from geostack.serve.launch import running
-from geostack.serve.layer import Layer, file_layer, scene_layer
 from geostack.serve.limits import Limits
 from geostack.serve.pipeline import Pipeline
+from geostack.serve.tiles import Layer, file_layer, scene_layer
 
 __all__ = ["Layer", "Limits", "Pipeline", "create_app", "file_layer", "running", "scene_layer"]

@@ -1,46 +1,53 @@
-"""The FastAPI application: routes, limits, problems."""
+"""The FastAPI application: its routes, and what they hold."""
 
 # No `from __future__ import annotations`: FastAPI reads the routes' annotations, and its classes
 # are imported within a function.
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cache, partial
 from hashlib import sha256
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from georeader.geotensor import GeoTensor
 
 from geostack.loaders.sentinel2 import COLLECTION
 from geostack.request import Request as SceneRequest
-from geostack.serve.body import Bodies, media_type
-from geostack.serve.gate import Gate
-from geostack.serve.layer import Layer
-from geostack.serve.limits import Limits
-from geostack.serve.metrics import Metrics
-from geostack.serve.page import PAGE_HEADERS, page_file
+from geostack.serve.answers import Answers, Metrics, add_problems
+from geostack.serve.limits import Bodies, Gate, Limits
 from geostack.serve.pipeline import Pipeline, as_pipelines, checked_names
 from geostack.serve.pixels import (
     PostedRun,
     SceneBox,
+    as_geotiff,
+    as_summary,
+    media_type,
     parse_posted_run,
     parse_scene_box,
     read_scene,
     read_upload,
 )
-from geostack.serve.problem import MEDIA_TYPE, Problem
-from geostack.serve.result import as_geotiff, as_summary
+from geostack.serve.problem import Problem
 from geostack.serve.sandbox import Children, Ran, is_possible, run_posted
-from geostack.serve.tiles import TileService
+from geostack.serve.tiles import Layer, TileService
 from geostack.sources import Source, select
 from pipekit import Operator
 
 _NEEDS = ("fastapi", "rio_tiler", "prometheus_client")
 _TILE_AGE = 3600
-_SAFE = {"X-Content-Type-Options": "nosniff"}
+_FORMATS = {"tiff": "image/tiff", "json": "application/json"}
+_PAGES = {"map": "text/html", "map.js": "text/javascript", "map.css": "text/css"}
+_PAGE_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cache-Control": "no-cache",
+    "Referrer-Policy": "no-referrer",
+}
 
 
 class Service:
@@ -89,18 +96,20 @@ class Service:
         # A little less than the gate's own limit, which can't stop anything.
         seconds = 0.8 * self.limits.seconds
         return run_posted(
-            asked.yaml,
-            chip,
-            kind=kind,
-            output=output,
-            seconds=seconds,
-            children=self.children,
+            asked.yaml, chip, kind=kind, output=output, seconds=seconds, children=self.children
         )
 
     def chip(self, asked: SceneBox, bands: tuple[str, ...]) -> GeoTensor:
         """Return the pixels of a scene's box from the server's own source."""
         request = SceneRequest.of(COLLECTION, asked.bbox, "../..", assets=bands)
         return read_scene(select(self.source, request), asked, bands, self.limits)
+
+    async def close(self) -> None:
+        """Take nothing new, finish what somebody waits for, and end what nobody does."""
+        self.tiles.close()
+        # In threads: those who still wait for a job are told by this loop.
+        await asyncio.to_thread(self.gate.close)
+        await asyncio.to_thread(self.children.close)
 
 
 def create_app(
@@ -113,21 +122,35 @@ def create_app(
 ) -> Any:
     """Return a FastAPI application that serves pipelines and map tiles.
 
-    - `pipelines`: by name, a `Pipeline`, or an operator for the bands B02, B03, B04, B08.
-    - `layers`: by name; see `scene_layer` and `file_layer`.
-    - `source`: where scenes come from, as on a loader; a request can't choose another.
-    - `limits`: what a request may cost.
-    - `accept_yaml`: let clients post pipelines of their own (`POST /run`); each runs in a process
-      of its own, from a registry that reads and writes nothing, with limits.
-
     Routes: `GET /pipelines`, `GET /pipelines/{name}`, `POST /pipelines/{name}` (a JSON body with an
     item's id and a box, or a GeoTIFF; `?format=tiff|json`, `?output=NAME`), `GET /layers`,
     `GET /tiles/{layer}/{z}/{x}/{y}.png`, `/map`, `/healthz`, `/metrics`. Every answer has the
     header `X-Config-Hash`; every error is a problem body (RFC 9457).
 
-    Raises ImportError naming the extra when it is not installed, ValueError for a bad name,
-    `NotSerializableError` for an operator that holds a function, OSError for `accept_yaml` on a
-    system that can't limit processes.
+    Parameters
+    ----------
+    pipelines
+        By name, a `Pipeline`, or an operator for the bands B02, B03, B04, B08.
+    layers
+        By name; see `scene_layer` and `file_layer`.
+    source
+        Where scenes come from, as on a loader; a request can't choose another.
+    limits
+        What a request may cost.
+    accept_yaml
+        Let clients post pipelines of their own (`POST /run`); each runs in a process of its own,
+        from a registry that reads and writes nothing, with limits.
+
+    Raises
+    ------
+    ImportError
+        Naming the extra when it is not installed.
+    ValueError
+        For a name that can't stand in an address.
+    NotSerializableError
+        For an operator that holds a function.
+    OSError
+        For `accept_yaml` on a system that can't limit processes.
     """
     missing = [name for name in _NEEDS if find_spec(name) is None]
     if missing:
@@ -146,26 +169,22 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
-        service.tiles.close()
-        # In a thread: those who still wait for a job are told by this loop.
-        await asyncio.to_thread(service.gate.close)
-        await asyncio.to_thread(service.children.close)
+        await service.close()
 
     # The pages that describe the interface load their scripts from elsewhere: only the JSON stays.
     app = FastAPI(title="geostack", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.service = service
     _add_pipelines(app, service)
-    _add_run(app, service, accept_yaml)
+    _add_runs(app, service, accept_yaml)
     _add_tiles(app, service)
-    _add_service_routes(app, service)
-    _add_problems(app, service)
-    app.add_middleware(_Answers, service=service)
+    _add_pages(app, service)
+    add_problems(app, service.config_hash)
+    app.add_middleware(Answers, config_hash=service.config_hash, metrics=service.metrics)
     return app
 
 
 def _add_pipelines(app: Any, service: Service) -> None:
-    from fastapi import Request
-    from fastapi.responses import JSONResponse, Response
+    from fastapi.responses import JSONResponse
 
     @app.get("/pipelines")
     async def list_pipelines() -> JSONResponse:
@@ -182,6 +201,11 @@ def _add_pipelines(app: Any, service: Service) -> None:
         pipeline = service.pipeline(name)
         return JSONResponse(pipeline.describe(name), headers=_hash_header(pipeline))
 
+
+def _add_runs(app: Any, service: Service, accept_yaml: bool) -> None:
+    from fastapi import Request
+    from fastapi.responses import JSONResponse, Response
+
     @app.post("/pipelines/{name}")
     async def run_pipeline(
         name: str,
@@ -191,8 +215,7 @@ def _add_pipelines(app: Any, service: Service) -> None:
     ) -> Response:
         """Run a pipeline on a scene's box or on an uploaded GeoTIFF."""
         pipeline = service.pipeline(name)
-        if format not in ("tiff", "json"):
-            raise Problem(422, "format is tiff or json")
+        media = _format(format)
         kind = media_type(request.headers.get("content-type", ""))
         body = await service.bodies.read(request)
         shape = partial(as_geotiff if format == "tiff" else as_summary, output=output)
@@ -200,14 +223,9 @@ def _add_pipelines(app: Any, service: Service) -> None:
         headers = _hash_header(pipeline)
         if format == "tiff":
             headers["Content-Disposition"] = f'attachment; filename="{name}.tif"'
-            return Response(made, media_type="image/tiff", headers=headers)
+            return Response(made, media_type=media, headers=headers)
         told = {"pipeline": name, "config_hash": pipeline.config_hash, "result": made}
         return JSONResponse(told, headers=headers)
-
-
-def _add_run(app: Any, service: Service, accept_yaml: bool) -> None:
-    from fastapi import Request
-    from fastapi.responses import Response
 
     @app.post("/run")
     async def run_yaml(
@@ -218,15 +236,12 @@ def _add_run(app: Any, service: Service, accept_yaml: bool) -> None:
         """Run a pipeline that the client posts as YAML, if the server accepts any."""
         if not accept_yaml:
             raise Problem(403, "this server takes no pipelines from clients")
-        if format not in ("tiff", "json"):
-            raise Problem(422, "format is tiff or json")
+        media = _format(format)
         if media_type(request.headers.get("content-type", "")) != "application/json":
             raise Problem(415, "the body is application/json; say so in Content-Type")
         asked = parse_posted_run(await service.bodies.read(request))
         ran = await service.gate.run(partial(service.run_posted, asked, format, output))
-        media = "image/tiff" if format == "tiff" else "application/json"
-        headers = {"X-Config-Hash": ran.config_hash}
-        return Response(ran.content, media_type=media, headers=headers)
+        return Response(ran.content, media_type=media, headers={"X-Config-Hash": ran.config_hash})
 
 
 def _add_tiles(app: Any, service: Service) -> None:
@@ -236,7 +251,9 @@ def _add_tiles(app: Any, service: Service) -> None:
     @app.get("/layers")
     async def list_layers() -> JSONResponse:
         """List the layers with their boxes."""
-        listed = await service.gate.run(service.tiles.describe)
+        listed = await service.gate.run(
+            lambda: [layer.describe(name) for name, layer in service.layers.items()]
+        )
         return JSONResponse({"config_hash": service.config_hash, "layers": listed})
 
     @app.get("/tiles/{layer}/{z}/{x}/{y}.png")
@@ -255,7 +272,7 @@ def _add_tiles(app: Any, service: Service) -> None:
         return Response(made.png, media_type="image/png", headers=headers)
 
 
-def _add_service_routes(app: Any, service: Service) -> None:
+def _add_pages(app: Any, service: Service) -> None:
     from fastapi.responses import JSONResponse, Response
 
     @app.get("/healthz")
@@ -265,103 +282,31 @@ def _add_service_routes(app: Any, service: Service) -> None:
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        """Tell Prometheus."""
+        """Tell numbers about the server in Prometheus's text format."""
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
 
     def page(name: str, media: str) -> Callable[[], Any]:
         async def send() -> Response:
-            return Response(page_file(name), media_type=media, headers=PAGE_HEADERS)
+            return Response(_asset(name), media_type=media, headers=_PAGE_HEADERS)
 
         return send
 
-    for path, name, media in (
-        ("/map", "map.html", "text/html"),
-        ("/map.js", "map.js", "text/javascript"),
-        ("/map.css", "map.css", "text/css"),
-    ):
-        app.get(path, include_in_schema=False)(page(name, media))
+    for name, media in _PAGES.items():
+        app.get(f"/{name}", include_in_schema=False)(page(name, media))
 
 
-def _add_problems(app: Any, service: Service) -> None:
-    from fastapi import Request
-    from fastapi.exceptions import RequestValidationError
-    from fastapi.responses import JSONResponse
-    from starlette.exceptions import HTTPException
-    from starlette.requests import ClientDisconnect
-
-    def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
-        return JSONResponse(
-            problem.body(service.config_hash),
-            status_code=problem.status,
-            media_type=MEDIA_TYPE,
-            headers={
-                "X-Config-Hash": service.config_hash,
-                **_SAFE,
-                **problem.headers(),
-                **(headers or {}),
-            },
-        )
-
-    @app.exception_handler(Problem)
-    async def on_problem(request: Request, error: Problem) -> JSONResponse:
-        return answer(error)
-
-    @app.exception_handler(RequestValidationError)
-    async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        places = ", ".join(str(each["loc"][-1]) for each in error.errors())
-        return answer(Problem(422, f"these can't be read: {places}"))
-
-    @app.exception_handler(HTTPException)
-    async def on_http(request: Request, error: HTTPException) -> JSONResponse:
-        return answer(Problem(error.status_code, str(error.detail)), error.headers)
-
-    @app.exception_handler(ClientDisconnect)
-    async def on_gone(request: Request, error: ClientDisconnect) -> JSONResponse:
-        # Nobody hears it; without it the log would call this a failure of the server.
-        return answer(Problem(400, "the client went away"))
-
-    @app.exception_handler(Exception)
-    async def on_bug(request: Request, error: Exception) -> JSONResponse:
-        return answer(Problem(500, f"the server failed with {type(error).__name__}", 5))
+@cache
+def _asset(name: str) -> bytes:
+    """Return a file of the map page: all are of this package, none is from anywhere else."""
+    file = name if "." in name else f"{name}.html"
+    return (Path(__file__).parent / "assets" / file).read_bytes()
 
 
-class _Answers:
-    """Puts the config's hash and safe defaults on every answer, and counts it.
-
-    HEAD is answered as GET is (RFC 9110, 9.3.2); the server leaves out the content.
-    """
-
-    def __init__(self, app: Any, service: Service) -> None:
-        self.app = app
-        self.service = service
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        started, status, method = time.perf_counter(), 500, scope["method"]
-        if method == "HEAD":
-            scope = {**scope, "method": "GET"}
-
-        async def send_with_headers(message: Any) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = self._headers(message["headers"])
-            await send(message)
-
-        try:
-            await self.app(scope, receive, send_with_headers)
-        finally:
-            route = getattr(scope.get("route"), "path", "other")
-            seconds = time.perf_counter() - started
-            self.service.metrics.answered(route, method, status, seconds)
-
-    def _headers(self, headers: Any) -> list[tuple[bytes, bytes]]:
-        named = {name.lower() for name, _ in headers}
-        usual = {**_SAFE, "X-Config-Hash": self.service.config_hash}
-        added = [(name.lower().encode(), value.encode()) for name, value in usual.items()]
-        return [*headers, *(pair for pair in added if pair[0] not in named)]
+def _format(asked: str) -> str:
+    """Return the media type of a format, or raise Problem 422."""
+    if asked not in _FORMATS:
+        raise Problem(422, f"format is {' or '.join(_FORMATS)}")
+    return _FORMATS[asked]
 
 
 def _hash_header(thing: Pipeline | Layer) -> dict[str, str]:

@@ -1,18 +1,32 @@
-"""What one request, and all of them together, may cost."""
+"""What one request, and all of them together, may cost: bytes, pixels, seconds, places."""
 
 from __future__ import annotations
 
+import asyncio
 import math
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, fields
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from geostack.serve.problem import Problem, problem_of
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Limits:
     """The limits of a server; the defaults suit a machine with a few cores and gigabytes.
 
-    Raises ValueError for a limit that is not a positive number, whole but for times (`waiting` may
-    be 0).
+    Raises
+    ------
+    ValueError
+        For a limit that is not a positive number, whole but for times (`waiting` may be 0).
 
+    Examples
+    --------
     >>> Limits(running=0)
     Traceback (most recent call last):
     ValueError: running must be a positive whole number, got 0
@@ -41,3 +55,141 @@ class Limits:
             if not (number and (none or 0 < value < math.inf)):
                 kind = "whole number" if whole else "number"
                 raise ValueError(f"{field.name} must be a positive {kind}, got {value!r}")
+
+
+class Gate:
+    """Runs jobs in threads within limits, and finishes what somebody waits for when it is closed.
+
+    A job that takes too long is answered for by a 504, but Python can't stop its thread: it keeps
+    its place until it ends, so that no more than `running` ever work. The threads are daemons, so
+    that the end of the process waits for none of them.
+
+    >>> gate = Gate(Limits(running=1))
+    >>> asyncio.run(gate.run(lambda: 42))
+    42
+    >>> gate.close()
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._jobs: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._workers = 0
+        self._changed = threading.Condition()
+        self._held = 0
+        self._awaited = 0
+        self._closed = False
+
+    @property
+    def held(self) -> int:
+        """The number of jobs that run or wait."""
+        return self._held
+
+    async def run(self, job: Callable[[], T]) -> T:
+        """Return what a job returns.
+
+        Raises Problem: 503 when too many wait already, 504 when it takes too long, and whatever
+        `problem_of` makes of the job's own error.
+        """
+        future = self._submit(job)
+        try:
+            # Given up, it is cancelled: that ends a job that waits, and no job that runs.
+            return await asyncio.wait_for(asyncio.wrap_future(future), self.limits.seconds)
+        except TimeoutError:
+            if future.cancelled():
+                raise Problem(503, "the server is busy; try again", 5) from None
+            if not future.done():
+                raise Problem(504, f"it took longer than {self.limits.seconds:g} s", 30) from None
+            failed = future.exception()
+            if failed is None:  # it ended just now
+                return future.result()
+            raise problem_of(failed) from None  # type: ignore[arg-type]
+        except Exception as error:
+            raise problem_of(error) from error
+        finally:
+            with self._changed:
+                self._awaited -= 1
+                self._changed.notify_all()
+
+    def _submit(self, job: Callable[[], T]) -> Future[T]:
+        future: Future[T] = Future()
+        with self._changed:
+            if self._closed:
+                raise Problem(503, "the server is stopping; try again", 5)
+            if self._held >= self.limits.running + self.limits.waiting:
+                raise Problem(503, "the server is busy; try again", 1)
+            if self._workers < min(self._held + 1, self.limits.running):
+                threading.Thread(target=self._work, name="geostack-serve", daemon=True).start()
+                self._workers += 1
+            self._held += 1
+            self._awaited += 1
+        future.add_done_callback(self._release)
+        self._jobs.put((future, job))
+        return future
+
+    def _work(self) -> None:
+        while (given := self._jobs.get()) is not None:
+            _do(*given)
+            del given  # a result of many megabytes is not kept until the next job comes
+
+    def _release(self, future: Future[Any]) -> None:
+        with self._changed:
+            self._held -= 1
+
+    def close(self) -> None:
+        """Take nothing new, and return once nobody waits for a job: within `limits.seconds`."""
+        with self._changed:
+            self._closed = True
+            self._changed.wait_for(lambda: not self._awaited)
+        for _ in range(self._workers):
+            self._jobs.put(None)
+
+
+def _do(future: Future[T], job: Callable[[], T]) -> None:
+    """Run a job unless nobody waits for it any more."""
+    if future.set_running_or_notify_cancel():
+        try:
+            future.set_result(job())
+        except BaseException as error:  # told to whoever waits, as a thread pool does
+            future.set_exception(error)
+
+
+class Bodies:
+    """Reads bodies, `running + waiting` at the same time: so much memory and no more.
+
+    >>> Bodies(Limits(running=1, waiting=1)).arriving
+    0
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.arriving = 0
+
+    async def read(self, request: Any) -> bytes:
+        """Return a request's body.
+
+        Raises Problem 503 when too many arrive already, 413 for a longer one than `max_body`, as
+        soon as that is known, and 408 for one that takes longer than `body_seconds`.
+        """
+        if self.arriving >= self.limits.running + self.limits.waiting:
+            raise Problem(503, "the server is busy; try again", 1)
+        self.arriving += 1
+        try:
+            async with asyncio.timeout(self.limits.body_seconds):
+                return await self._whole(request)
+        except TimeoutError:
+            seconds = self.limits.body_seconds
+            raise Problem(408, f"the body took longer than {seconds:g} s") from None
+        finally:
+            self.arriving -= 1
+
+    async def _whole(self, request: Any) -> bytes:
+        most, body = self.limits.max_body, bytearray()
+        announced = request.headers.get("content-length", "")
+        # Twenty digits are too long whatever they say, and a number of any length costs to read.
+        if len(announced) > 20 or (announced.isdecimal() and int(announced) > most):
+            raise Problem(413, f"the body is longer than {most} bytes")
+        async for part in request.stream():
+            body += part
+            if len(body) > most:
+                raise Problem(413, f"the body is longer than {most} bytes")
+        return bytes(body)

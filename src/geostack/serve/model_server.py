@@ -22,9 +22,8 @@ from georeader.geotensor import GeoTensor
 
 from geostack.serve.launch import running_module
 from geostack.serve.limits import Limits
-from geostack.serve.pixels import read_upload
+from geostack.serve.pixels import as_geotiff, read_upload
 from geostack.serve.problem import Problem, problem_of
-from geostack.serve.result import as_geotiff
 from pipekit import Operator
 
 __all__ = ["ask_model", "model_api", "save_model", "serving_model"]

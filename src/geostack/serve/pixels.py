@@ -1,13 +1,17 @@
-"""From what a request says to pixels: a scene's box, or an uploaded file, both within limits."""
+"""From what a request says to pixels, within limits; and from what a pipeline made to bytes."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from georeader.geotensor import GeoTensor
 
 from geocatalog.grid import raster_crs
@@ -17,6 +21,9 @@ from geostack.read import scene_grid
 from geostack.request import BBox, Request, as_bbox
 from geostack.serve.limits import Limits
 from geostack.serve.problem import Problem
+from geotoolz.carrier import nodata_mask
+from geotoolz.io import write_cog
+from pipekit import content_hash
 
 if TYPE_CHECKING:
     from pystac import Item
@@ -26,8 +33,22 @@ if TYPE_CHECKING:
 _ITEM_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _DATE = re.compile(r"(?:^|[_.-])(\d{4})(\d{2})(\d{2})(?=T|_|\.|-|$)")
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_DTYPES = ("uint8", "uint16", "int16", "float32", "float64")
 _MAX_BANDS = 64
+_KINDS = ("application/json", "image/tiff")
 _MAX_JSON = 64 << 10
+
+
+def media_type(header: str) -> str:
+    """Return the media type that a Content-Type header names, or raise Problem 415.
+
+    >>> media_type("image/tiff; application=geotiff")
+    'image/tiff'
+    """
+    kind = header.partition(";")[0].strip().lower()
+    if kind not in _KINDS:
+        raise Problem(415, f"the body is {' or '.join(_KINDS)}; say so in Content-Type")
+    return kind
 
 
 @dataclass(frozen=True)
@@ -41,13 +62,12 @@ class SceneBox:
 def parse_scene_box(body: bytes) -> SceneBox:
     """Return what a JSON body asks for: `{"item": ID, "bbox": [W, S, E, N]}` and nothing else.
 
-    Raises Problem 422; an address, a path or any other key is refused.
+    Raises Problem 413 or 422; an address, a path or any other key is refused.
 
     >>> parse_scene_box(b'{"item": "S2A_X", "bbox": [1, 2, 3, 4]}').bbox
     (1.0, 2.0, 3.0, 4.0)
     """
-    asked = _json_object(body, {"item", "bbox"})
-    return SceneBox(checked_id(asked["item"]), checked_bbox(asked["bbox"]))
+    return _scene_box(_json_object(body, {"item", "bbox"}))
 
 
 @dataclass(frozen=True)
@@ -64,19 +84,16 @@ def parse_posted_run(body: bytes) -> PostedRun:
 
     Raises Problem 413 or 422.
     """
-    keys = {"yaml", "bands", "item", "bbox"}
-    asked = _json_object(body, keys)
-    if not isinstance(asked["yaml"], str):
+    asked = _json_object(body, {"yaml", "bands", "item", "bbox"})
+    text, bands = asked["yaml"], asked["bands"]
+    if not isinstance(text, str):
         raise Problem(422, "yaml must be a text")
-    bands = asked["bands"]
     if not isinstance(bands, list) or not all(isinstance(band, str) for band in bands):
         raise Problem(422, "bands must be a list of names")
     try:
-        names = check_bands(bands)
+        return PostedRun(text, check_bands(bands), _scene_box(asked))
     except ValueError as error:
         raise Problem(422, str(error)[:300]) from None
-    scene = SceneBox(checked_id(asked["item"]), checked_bbox(asked["bbox"]))
-    return PostedRun(asked["yaml"], names, scene)
 
 
 def _json_object(body: bytes, keys: set[str]) -> dict[str, Any]:
@@ -91,20 +108,15 @@ def _json_object(body: bytes, keys: set[str]) -> dict[str, Any]:
     return asked
 
 
-def checked_id(item: Any) -> str:
-    """Return an item's id, or raise Problem 422: ids are compared, never used as a path."""
+def _scene_box(asked: Mapping[str, Any]) -> SceneBox:
+    """Return the scene and box of a JSON object; ids are compared, never used as a path."""
+    item, bbox = asked["item"], asked["bbox"]
     if not isinstance(item, str) or not _ITEM_ID.fullmatch(item):
         raise Problem(422, "item must be an id of letters, digits, '.', '_' and '-', at most 128")
-    return item
-
-
-def checked_bbox(bbox: Any) -> BBox:
-    """Return a box in degrees, or raise Problem 422."""
-    numbers = isinstance(bbox, list) and all(type(value) in (int, float) for value in bbox)
+    if not isinstance(bbox, list) or not all(type(value) in (int, float) for value in bbox):
+        raise Problem(422, "bbox must be a list of four numbers")
     try:
-        if not numbers:
-            raise ValueError("bbox must be a list of four numbers")
-        return as_bbox(bbox)
+        return SceneBox(item, as_bbox(bbox))
     except (ValueError, OverflowError) as error:
         raise Problem(422, str(error)) from None
 
@@ -216,4 +228,63 @@ def _check_place(file: Any) -> None:
         raise Problem(422, "the file's georeference places it nowhere on Earth")
 
 
-_DTYPES = ("uint8", "uint16", "int16", "float32", "float64")
+def as_geotiff(result: Any, output: str | None) -> bytes:
+    """Return a raster as a cloud-optimised GeoTIFF.
+
+    - `output`: which, for a pipeline that makes several.
+
+    Raises Problem 422 when there is no such output or it is no map.
+    """
+    raster = _chosen(result, output)
+    if not isinstance(raster, GeoTensor):
+        raise Problem(422, "the pipeline's result is no map; ask for ?format=json")
+    with tempfile.TemporaryDirectory(prefix="geostack-serve-") as folder:
+        return write_cog(raster, Path(folder) / "result.tif").read_bytes()
+
+
+def as_summary(result: Any, output: str | None) -> dict[str, Any]:
+    """Return what a result is: kind, shape, dtype, hash, least, greatest and mean valid value.
+
+    >>> as_summary(np.array([1.0, 3.0, np.nan]), None)["mean"]
+    2.0
+    """
+    value = result if output is None else _chosen(result, output)
+    if isinstance(value, Mapping):
+        return {str(name): as_summary(part, None) for name, part in value.items()}
+    if isinstance(value, np.generic | int | float | bool | str):
+        return {"kind": type(value).__name__, "value": _plain(value)}
+    if not isinstance(value, np.ndarray):
+        return {"kind": type(value).__name__}
+    return _array_summary(value)
+
+
+def _array_summary(value: Any) -> dict[str, Any]:
+    values = np.asarray(value)
+    missing = nodata_mask(values, getattr(value, "fill_value_default", None))
+    valid = values if missing is None else values[~missing]
+    summary = {
+        "kind": type(value).__name__,
+        "shape": list(values.shape),
+        "dtype": values.dtype.name,
+        "content_hash": content_hash(value),
+        "valid_share": valid.size / values.size if values.size else 0.0,
+    }
+    if valid.size and values.dtype.kind in "biuf":
+        summary |= {"min": _plain(valid.min()), "max": _plain(valid.max())}
+        summary["mean"] = _plain(valid.mean(dtype=np.float64))
+    return summary
+
+
+def _plain(value: Any) -> Any:
+    plain = value.item() if isinstance(value, np.generic) else value
+    return plain if not isinstance(plain, float) or np.isfinite(plain) else repr(plain)
+
+
+def _chosen(result: Any, output: str | None) -> Any:
+    if not isinstance(result, Mapping):
+        if output is not None:
+            raise Problem(422, "the pipeline has one output; leave out ?output=")
+        return result
+    if output not in result:
+        raise Problem(422, f"choose ?output= from {', '.join(map(str, result))}")
+    return result[output]

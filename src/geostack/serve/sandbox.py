@@ -213,7 +213,7 @@ def _limit(seconds: int) -> None:
 
 
 def _made(text: str, kind: str, output: str | None, chip: GeoTensor) -> tuple[bytes, str]:
-    from geostack.serve.result import as_geotiff, as_summary
+    from geostack.serve.pixels import as_geotiff, as_summary
 
     operator = build(text)
     result = operator(chip)

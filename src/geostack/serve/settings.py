@@ -29,11 +29,11 @@ from typing import Any
 
 from geostack.loaders.sentinel2 import COLLECTION
 from geostack.request import Request, as_bbox
-from geostack.serve.layer import Layer, file_layer, scene_layer
 from geostack.serve.limits import Limits
 from geostack.serve.pipeline import Pipeline, checked_names
 from geostack.serve.pixels import find_item
 from geostack.serve.problem import Problem
+from geostack.serve.tiles import Layer, file_layer, scene_layer
 from geostack.sources import select, source_name
 from pipekit import ConfigError, Operator, from_config
 from pipekit.serialize import Limits as ConfigLimits

@@ -1,19 +1,353 @@
-"""Tiles that were made already, and tiles that are being made."""
+"""Map layers: files of one scene, the operator that makes a picture of them, and their tiles."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from hashlib import sha256
-from typing import Any
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from geostack.serve.gate import Gate
-from geostack.serve.layer import Layer, empty_png, tile_bounds
+import numpy as np
+from georeader.geotensor import GeoTensor
+from numpy.typing import NDArray
+
+from geostack.loaders.sentinel2 import (
+    REFLECTANCE_BANDS,
+    band_assets,
+    check_bands,
+    offset_is_in,
+    take_offset,
+)
+from geostack.read import Asset, with_dataset
+from geostack.serve.limits import Gate
+from geostack.serve.pipeline import check_operator
 from geostack.serve.problem import Problem, problem_of
+from geotoolz.carrier import values_of
+from pipekit import Operator
 
+if TYPE_CHECKING:
+    from pystac import Item
+
+    from geostack.sources import Source
+
+Box = tuple[float, float, float, float]
+"""(west, south, east, north)."""
 Key = tuple[str, int, int, int]
+"""(layer's name, z, x, y)."""
+Band = tuple[NDArray[Any], NDArray[np.bool_]]
+"""Values (rows, cols), and where they are valid."""
+
+TILE = 256
+"""Rows and columns of a tile."""
+_MERCATOR = "EPSG:3857"
+_MERCATOR_EDGE = 20037508.342789244
+"""Half the width of the Web Mercator square, metres (OGC 17-083r4, annex D)."""
+_MAX_ZOOM = 24
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Files, one a band, and the operator that turns them into a picture.
+
+    Make it with `scene_layer` or `file_layer`. The operator gets a `GeoTensor` (C, H, W) in Web
+    Mercator, NaN or `nodata` where there is no data, and returns colours: (3, H, W) or (4, H, W),
+    uint8, or floats from 0 to 1 with NaN where there is nothing. Where no file has data the tile
+    is transparent, whatever the operator returns. It sees one tile at a time: with stretches that
+    depend on the data each tile would get its own colours.
+
+    Parameters
+    ----------
+    assets
+        The file of each band, in the operator's order.
+    operator
+        From bands to colours.
+    offsets
+        Which assets' numbers carry the +1000 of newer baselines, which is taken away.
+    title
+        For the map page.
+    halo
+        Pixels read around a tile and cut off after, for operators that look at neighbours.
+    nodata
+        Of whole numbers; None where every number is a value.
+
+    Raises
+    ------
+    ValueError
+        For no file, not one offset flag a file, or a halo wider than a tile.
+    NotSerializableError
+        For an operator that holds a function.
+    """
+
+    assets: tuple[Asset, ...]
+    operator: Operator
+    offsets: tuple[bool, ...]
+    title: str = ""
+    halo: int = 0
+    nodata: int | None = 0
+
+    def __post_init__(self) -> None:
+        check_operator(self.operator)
+        if not self.assets or len(self.assets) != len(self.offsets):
+            raise ValueError("a layer needs at least one file, and one offset flag for each")
+        if not 0 <= self.halo <= TILE:
+            raise ValueError(f"halo must be 0 to {TILE} pixels, got {self.halo}")
+
+    @cached_property
+    def config_hash(self) -> str:
+        """A hash of the operator and of which files it is given, 16 hex digits."""
+        parts = [self.operator.config_hash, str(self.halo)]
+        for asset, offset in zip(self.assets, self.offsets, strict=True):
+            parts += [asset.item_id, asset.key, str(asset.band), str(offset)]
+        return sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    @cached_property
+    def mercator_bounds(self) -> Box:
+        """(west, south, east, north) in metres of Web Mercator, read once from the first file."""
+        return self._bounds_in(_MERCATOR)
+
+    @cached_property
+    def bounds(self) -> Box:
+        """(west, south, east, north) in degrees, read once from the first file."""
+        return self._bounds_in("EPSG:4326")
+
+    def _bounds_in(self, crs: str) -> Box:
+        from rasterio.warp import transform_bounds
+
+        where, box = with_dataset(self.assets[0], lambda file: (file.crs, tuple(file.bounds)))
+        west, south, east, north = transform_bounds(where, crs, *box)
+        return west, south, east, north
+
+    def describe(self, name: str) -> dict[str, Any]:
+        """Return what `GET /layers` says of it; of one that can't be read now, its problem."""
+        told = {"name": name, "title": self.title or name}
+        try:
+            bounds = list(self.bounds)
+        except OSError as error:
+            return {**told, "problem": problem_of(error).detail}
+        bands = [asset.key for asset in self.assets]
+        return {**told, "config_hash": self.config_hash, "bounds": bounds, "bands": bands}
+
+    def is_known_empty(self, z: int, x: int, y: int) -> bool:
+        """Return whether a tile lies outside the layer; False until a file was opened once."""
+        known: Box | None = vars(self).get("mercator_bounds")
+        return known is not None and _apart(tile_bounds(z, x, y), known)
+
+    def tile(self, z: int, x: int, y: int) -> bytes:
+        """Return a tile as PNG, 256 x 256 RGBA; `empty_png()` where the layer has nothing.
+
+        No file is opened for a tile outside the layer. Raises ValueError for a tile that the
+        pyramid does not have, and for an operator that makes no picture.
+        """
+        box = tile_bounds(z, x, y)
+        if _apart(box, self.mercator_bounds):
+            return empty_png()
+        stack, seen = self._read(z, x, y)
+        if not seen.any():
+            return empty_png()
+        colours, opacity = picture(values_of(self.operator(self._raster(stack, box))))
+        inner = slice(self.halo, self.halo + TILE)
+        opacity = np.where(seen, opacity, np.uint8(0))[inner, inner]
+        return encode_png(colours[:, inner, inner], opacity) if opacity.any() else empty_png()
+
+    def _read(self, z: int, x: int, y: int) -> Band:
+        """Return a tile with its halo, (C, H, W), and which of its pixels (H, W) a file has."""
+        bands, seen = [], np.zeros((), bool)
+        for (values, valid), offset in zip(self._each_band(z, x, y), self.offsets, strict=True):
+            if offset:
+                values = take_offset(values)
+            values[~valid] = np.nan if values.dtype.kind == "f" else self.nodata or 0
+            seen = seen | (valid if self.nodata is None else valid & (values != self.nodata))
+            bands.append(values)
+        return np.stack(bands), seen
+
+    def _each_band(self, z: int, x: int, y: int) -> Iterator[Band]:
+        """Yield each band of a tile in the assets' order."""
+        # Bands of one file lie in the same blocks: read together, each is decoded once.
+        for (_, is_class), same in groupby(self.assets, lambda a: (a.href, a.key == "SCL")):
+            method = "nearest" if is_class else "bilinear"
+            yield from _read_tile(list(same), (z, x, y), self.halo, method)
+
+    def _raster(self, stack: NDArray[Any], box: Box) -> GeoTensor:
+        from rasterio import Affine
+
+        step = (box[2] - box[0]) / TILE
+        west, north = box[0] - self.halo * step, box[3] + self.halo * step
+        attrs = {"band_names": [asset.key for asset in self.assets]}
+        fill = np.nan if stack.dtype.kind == "f" else self.nodata
+        return GeoTensor(stack, Affine(step, 0, west, 0, -step, north), _MERCATOR, fill, attrs)
+
+
+def scene_layer(
+    item: Item,
+    operator: Operator,
+    bands: Sequence[str],
+    source: Source,
+    *,
+    title: str = "",
+    halo: int = 0,
+) -> Layer:
+    """Return a layer of one Sentinel-2 scene.
+
+    Parameters
+    ----------
+    item
+        The scene.
+    operator
+        Gets harmonised digital numbers (C, H, W) uint16, and returns colours.
+    bands
+        Names of the bands that the operator gets, in its order.
+    source
+        Where the item comes from; it signs the addresses.
+    title, halo
+        See `Layer`.
+
+    Raises
+    ------
+    AssetNotFoundError
+        When the item lacks a band.
+    ValueError
+        For an unknown band.
+    """
+    names = check_bands(bands)
+    shift = offset_is_in(item)
+    offsets = tuple(shift and name in REFLECTANCE_BANDS for name in names)
+    assets = tuple(band_assets(item, names, source))
+    return Layer(assets, operator, offsets, title or item.id, halo)
+
+
+def file_layer(
+    path: str | Path, operator: Operator, bands: Sequence[str], *, title: str = "", halo: int = 0
+) -> Layer:
+    """Return a layer of one local raster.
+
+    Parameters
+    ----------
+    path
+        The raster; bands, from its first, get the names `bands`.
+    operator
+        Gets the file's numbers (C, H, W), and returns colours.
+    bands
+        Names of the bands.
+    title, halo
+        See `Layer`.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such file.
+    PixelReadError
+        For a file that is no raster.
+    """
+    from geostack.sources.archive import ArchiveSource
+
+    file = Path(path).absolute()
+    if not file.is_file():
+        raise FileNotFoundError(f"a layer needs a file, there is none at {path}")
+    here = ArchiveSource([])
+    assets = tuple(
+        Asset(file.stem, name, str(file), here, band) for band, name in enumerate(bands, start=1)
+    )
+    nodata = with_dataset(assets[0], _whole_nodata)
+    return Layer(assets, operator, (False,) * len(assets), title or file.stem, halo, nodata)
+
+
+def _whole_nodata(dataset: Any) -> int | None:
+    """Return the nodata value of a file of whole numbers, or None when it has none."""
+    value, kind = dataset.nodata, np.dtype(dataset.dtypes[0])
+    if value is None or kind.kind not in "iu" or not float(value).is_integer():
+        return None
+    return int(value) if np.iinfo(kind).min <= value <= np.iinfo(kind).max else None
+
+
+def tile_bounds(z: int, x: int, y: int) -> Box:
+    """Return a tile's (west, south, east, north) in metres of Web Mercator.
+
+    Raises ValueError for a tile that the pyramid does not have.
+
+    >>> tile_bounds(1, 0, 0)[2:]
+    (0.0, 20037508.342789244)
+    """
+    if not (0 <= z <= _MAX_ZOOM and 0 <= x < 1 << z and 0 <= y < 1 << z):
+        raise ValueError(
+            f"there is no tile {z}/{x}/{y}: z is 0 to {_MAX_ZOOM}, x and y are 0 to 2**z - 1"
+        )
+    side = 2 * _MERCATOR_EDGE / (1 << z)
+    west, north = x * side - _MERCATOR_EDGE, _MERCATOR_EDGE - y * side
+    return west, north - side, west + side, north
+
+
+def _apart(one: Box, other: Box) -> bool:
+    return one[0] >= other[2] or one[2] <= other[0] or one[1] >= other[3] or one[3] <= other[1]
+
+
+def _read_tile(
+    assets: Sequence[Asset], place: tuple[int, int, int], halo: int, method: Any
+) -> list[Band]:
+    """Return bands of one file on a tile (z, x, y) and `halo` pixels around it."""
+    from rio_tiler.io import Reader
+
+    z, x, y = place
+
+    def read(dataset: Any) -> list[Band]:
+        with Reader(None, dataset=dataset) as reader:
+            image = reader.tile(
+                x,
+                y,
+                z,
+                tilesize=TILE,
+                indexes=[asset.band for asset in assets],
+                buffer=halo or None,
+                resampling_method=method,
+                reproject_method=method,
+            )
+        masked = np.ma.getmaskarray(image.array)
+        return [(np.array(image.array.data[n]), ~masked[n]) for n in range(len(assets))]
+
+    return with_dataset(assets[0], read)
+
+
+def picture(values: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return colours (3, H, W) and opacity (H, W) of what an operator made.
+
+    >>> picture(np.full((3, 1, 1), np.nan))[1].tolist()
+    [[0]]
+    """
+    if values.ndim != 3 or values.shape[0] not in (3, 4) or values.dtype.kind not in "uf":
+        raise ValueError(
+            "a layer's operator returns colours, (3 or 4, H, W) of uint8 or of floats from 0 to 1, "
+            f"got {values.dtype} {values.shape}; end it with Colormap(...) or ToRGB(...)"
+        )
+    opaque = np.full(values.shape[1:], 255, np.uint8)
+    if values.dtype.kind == "f":
+        seen = np.isfinite(values).all(axis=0)
+        values = np.rint(np.clip(np.where(seen, values, 0), 0, 1) * 255)
+        opaque = np.where(seen, opaque, 0).astype(np.uint8)
+    elif values.dtype != np.uint8:
+        raise ValueError(f"colours of whole numbers are uint8, got {values.dtype}")
+    if values.shape[0] == 4:
+        opaque = np.minimum(opaque, values[3].astype(np.uint8))
+    return values[:3].astype(np.uint8), opaque
+
+
+def encode_png(colours: NDArray[np.uint8], opacity: NDArray[np.uint8]) -> bytes:
+    """Return colours (3, H, W) and opacity (H, W) as PNG."""
+    from rio_tiler.utils import render
+
+    # Level 1: tiles are sent once and cached, and level 6 takes three times as long.
+    return bytes(render(colours, opacity, img_format="PNG", ZLEVEL=1))
+
+
+@cache
+def empty_png() -> bytes:
+    """Return the tile without anything, made once."""
+    nothing = np.zeros((3, TILE, TILE), np.uint8)
+    return encode_png(nothing, nothing[0])
 
 
 @dataclass(frozen=True)
@@ -76,17 +410,6 @@ class TileService:
         self.cache = TileCache(max_bytes)
         self._gate = gate
         self._making: dict[Key, asyncio.Task[Tile]] = {}
-
-    def describe(self) -> list[dict[str, Any]]:
-        """Return what `GET /layers` says: of a layer that can't be read now, its problem."""
-        told = []
-        for name, layer in self.layers.items():
-            try:
-                told.append(layer.describe(name))
-            except OSError as error:
-                known = {"name": name, "title": layer.title or name}
-                told.append({**known, "problem": problem_of(error).detail})
-        return told
 
     async def tile(self, name: str, z: int, x: int, y: int) -> tuple[Tile, bool]:
         """Return a tile, and whether it was there without being made.

@@ -22,9 +22,8 @@ from tiny_scenes import scene_bbox
 
 from geostack.serve import Limits, Pipeline, create_app, scene_layer
 from geostack.serve.connection import server_options
-from geostack.serve.pixels import read_upload
+from geostack.serve.pixels import as_geotiff, as_summary, read_upload
 from geostack.serve.problem import Problem
-from geostack.serve.result import as_geotiff, as_summary
 from geotoolz import NDVI, Colormap, DNToReflectance
 from pipekit import to_yaml
 

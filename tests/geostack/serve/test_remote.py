@@ -17,7 +17,7 @@ from tiny_scenes import make_scene, scene_bbox
 from geostack import load_s2_chip, load_stac_items
 from geostack.errors import PixelReadError
 from geostack.serve import Layer, Limits, Pipeline, create_app, scene_layer
-from geostack.serve.result import as_geotiff
+from geostack.serve.pixels import as_geotiff
 from geostack.sources import select
 from geostack.sources.archive import ArchiveSource
 from geotoolz import Colormap

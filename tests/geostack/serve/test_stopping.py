@@ -255,7 +255,7 @@ def test_the_child_of_a_posted_pipeline_ends_when_its_server_is_killed():
 def test_a_process_ends_though_a_job_of_its_does_not():
     program = """
 import asyncio, time
-from geostack.serve.gate import Gate
+from geostack.serve.limits import Gate
 from geostack.serve.limits import Limits
 try:
     asyncio.run(Gate(Limits(seconds=0.2)).run(lambda: time.sleep(300)))

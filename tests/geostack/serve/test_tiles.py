@@ -22,8 +22,7 @@ from rasterio.windows import Window
 from tiny_scenes import scene_bbox
 
 from geostack.serve import Layer, create_app, file_layer, scene_layer
-from geostack.serve.layer import empty_png, tile_bounds
-from geostack.serve.tiles import Tile, TileCache
+from geostack.serve.tiles import Tile, TileCache, empty_png, tile_bounds
 from geotoolz import NDVI, Colormap, DNToReflectance, ToRGB
 from pipekit import Operator
 

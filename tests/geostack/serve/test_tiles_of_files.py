@@ -12,7 +12,7 @@ from rasterio.transform import from_origin
 
 from geostack.errors import PixelReadError
 from geostack.serve import file_layer
-from geostack.serve.layer import TILE, empty_png, tile_bounds
+from geostack.serve.tiles import TILE, empty_png, tile_bounds
 from geotoolz import Colormap
 from pipekit import Operator
 
@@ -106,8 +106,7 @@ def test_what_is_known_to_be_outside_takes_no_turn_and_no_place(tmp_path):
     """Once the layer's box is known, empty tiles are answered without the gate or the cache."""
     import asyncio
 
-    from geostack.serve.gate import Gate
-    from geostack.serve.limits import Limits
+    from geostack.serve.limits import Gate, Limits
     from geostack.serve.tiles import TileService
 
     layer = file_layer(

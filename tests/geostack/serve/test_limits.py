@@ -9,9 +9,7 @@ import pytest
 pytest.importorskip("fastapi", reason="needs the serve extra")
 
 from geostack.errors import NoSceneError, PixelReadError, SourceUnavailableError
-from geostack.serve.body import Bodies
-from geostack.serve.gate import Gate
-from geostack.serve.limits import Limits
+from geostack.serve.limits import Bodies, Gate, Limits
 from geostack.serve.problem import Problem
 from geostack.serve.tiles import TileService
 
