@@ -14,9 +14,8 @@ less of each.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
@@ -45,6 +44,7 @@ from geopatcher.merge.row_buffer import (
 )
 from geopatcher.patch import Patch, PatchError
 from geopatcher.stream import MappedStream, PatchStream
+from pipekit.parallel import in_order
 
 T = TypeVar("T")
 
@@ -294,25 +294,3 @@ def gaps(blocks: list[Rows], height: int) -> list[Rows]:
     """
     edges = [0, *(edge for block in blocks for edge in block), height]
     return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
-
-
-def in_order(
-    submit: Callable[[Rows], Future[T]], blocks: Iterable[Rows], in_flight: int
-) -> Iterator[tuple[Rows, T]]:
-    """Submit blocks, at most `in_flight` unfinished at a time; yield (block, result) in order.
-
-    The first failure is raised and what was not begun is cancelled.
-    """
-    pending: deque[tuple[Rows, Future[T]]] = deque()
-    try:
-        for rows in blocks:
-            pending.append((rows, submit(rows)))
-            if len(pending) >= in_flight:
-                done, future = pending.popleft()
-                yield done, future.result()
-        while pending:
-            done, future = pending.popleft()
-            yield done, future.result()
-    finally:
-        for _, future in pending:
-            future.cancel()

@@ -39,16 +39,16 @@ from geopatcher.plan import (
     chip_spec,
     even_shares,
     gaps,
-    in_order,
 )
-from geopatcher.schedulers import (
+from geopatcher.stitch import spec_of
+from pipekit.parallel import in_order
+from pipekit.schedulers import (
     all_workers,
-    blocks_in_a_process,
     check_scheduler,
+    in_a_process,
     scheduling,
     shares_memory,
 )
-from geopatcher.stitch import spec_of
 
 MOST_ROWS = 3072
 """Rows of a block at most: chips made twice are then one in twenty, and the bar still moves."""
@@ -126,7 +126,7 @@ def map_patches(
     >>> map_patches(patcher, scene, lambda chip: chip.sum(axis=0), progress=False).shape
     (70, 90)
     """
-    check_scheduler(scheduler)
+    check_scheduler(scheduler, PatchError)
     counts = {"workers": workers, "block_rows": block_rows, "read_attempts": read_attempts}
     for name, value in counts.items():
         if value is not None:
@@ -290,7 +290,7 @@ class _Run:
             self.operator,
             chip,
             checked=journal is not None,
-            neighbours=blocks_in_a_process(self.how.scheduler, self.how.workers),
+            neighbours=in_a_process(self.how.scheduler, self.how.workers),
         )
         if self.target is None:
             values = self._in_memory(spec, job, journal)

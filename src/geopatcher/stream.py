@@ -6,9 +6,7 @@ A stream is re-iterable, sized and indexable, and holds no patch: each is made w
 from __future__ import annotations
 
 import copy
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +16,7 @@ from georeader.geotensor import GeoTensor
 from geopatcher.axes.axis import Axes, OnGrid, Rectangular
 from geopatcher.axes.grid import RegularGrid
 from geopatcher.patch import Failed, Patch, PatchError, Scattered
+from pipekit.parallel import in_threads
 
 ON_ERROR = ("raise", "skip", "fill")
 
@@ -311,15 +310,11 @@ class MappedStream(PatchStream):
 
     def _threaded(self) -> Iterator[Patch]:
         step = self.batch_size or 1
-        pending: deque[Any] = deque()
-        with ThreadPoolExecutor(self.workers) as pool:
-            for start in range(0, len(self), step):
-                chunk = range(start, min(start + step, len(self)))
-                pending.append(pool.submit(self._listed, chunk))
-                if len(pending) > 2 * self.workers:
-                    yield from (p for _, p in pending.popleft().result() if p is not None)
-            while pending:
-                yield from (p for _, p in pending.popleft().result() if p is not None)
+        batches = (
+            range(start, min(start + step, len(self))) for start in range(0, len(self), step)
+        )
+        for items in in_threads(self._listed, batches, self.workers, self.workers + 1):
+            yield from (patch for _, patch in items if patch is not None)
 
     def _listed(self, indices: range) -> list[Item]:
         return list(self.items(indices))

@@ -1,4 +1,4 @@
-"""Mapping an operator over a sequence: in threads, in processes, or in stacked batches."""
+"""Working on many items in order: in threads, in processes, or in stacked batches."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import multiprocessing
 import pickle
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -19,7 +19,86 @@ from pipekit.operator import Operator, checked_operator
 
 StartMethod = Literal["spawn", "fork", "forkserver"]
 
-_IN_FLIGHT_PER_WORKER = 2
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def in_order(
+    submit: Callable[[Item], Any],
+    items: Iterable[Item],
+    in_flight: int,
+    outcome: Callable[[Any], Any] = lambda future: future.result(),
+) -> Iterator[tuple[Item, Any]]:
+    """Yield (item, result) in the items' order, with a bounded number of items under way.
+
+    Every in-order map of the packages is made of this one. The first failure is raised, and what
+    has not begun then, or when nobody asks for more, is cancelled.
+
+    Parameters
+    ----------
+    submit
+        Hands an item to a pool or a cluster and returns a future.
+    items
+        What to work on; an endless iterable is read no faster than it is worked on.
+    in_flight
+        The most items submitted and not yet asked for, at least 1.
+    outcome
+        Makes a result of a future, such as one that returns errors in place of raising them.
+
+    Examples
+    --------
+    >>> with ThreadPoolExecutor(2) as pool:
+    ...     list(in_order(lambda n: pool.submit(abs, n), [-1, 2], in_flight=3))
+    [(-1, 1), (2, 2)]
+    """
+    waiting: deque[tuple[Item, Any]] = deque()
+    try:
+        for item in items:
+            waiting.append((item, submit(item)))
+            if len(waiting) >= in_flight:
+                item, future = waiting.popleft()
+                yield item, outcome(future)
+        while waiting:
+            item, future = waiting.popleft()
+            yield item, outcome(future)
+    finally:
+        for _, future in waiting:
+            future.cancel()
+
+
+def in_threads(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int, ahead: int = 1
+) -> Iterator[Result]:
+    """Yield `function(item)` in the items' order; one worker works when it is asked.
+
+    Parameters
+    ----------
+    function
+        Called in threads that see the caller's context variables.
+    items
+        What it is called with, one by one.
+    workers
+        The number of threads.
+    ahead
+        Results held beyond those being worked on.
+
+    Examples
+    --------
+    >>> list(in_threads(lambda n: n * n, range(4), workers=2))
+    [0, 1, 4, 9]
+    """
+    if workers == 1:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        # A context can be entered by one thread at a time: each item gets a copy of its own.
+        done = in_order(
+            lambda item: pool.submit(contextvars.copy_context().run, function, item),
+            items,
+            workers + ahead,
+        )
+        for _, result in done:
+            yield result
 
 
 class ThreadMap(Operator):
@@ -46,14 +125,7 @@ class ThreadMap(Operator):
 
     def stream(self, items: Iterable[Any]) -> Iterator[Any]:
         """Yield the results one by one, in order, as they are asked for."""
-        with ThreadPoolExecutor(self.workers) as pool:
-            # A context can be entered by one thread at a time: each item gets a copy of its own.
-            yield from _in_order(
-                pool,
-                lambda item: pool.submit(contextvars.copy_context().run, self.op, item),
-                items,
-                self.workers,
-            )
+        return _noting_position(in_threads(self.op, items, self.workers, self.workers))
 
 
 class ProcessMap(Operator):
@@ -88,10 +160,10 @@ class ProcessMap(Operator):
         context = multiprocessing.get_context(self.start_method)
         start = (dumps(self.op), current_mode())
         with ProcessPoolExecutor(self.workers, context, _start_worker, start) as pool:
-            results = _in_order(
-                pool, lambda item: pool.submit(_run_in_worker, dumps(item)), items, self.workers
+            done = in_order(
+                lambda item: pool.submit(_run_in_worker, dumps(item)), items, 2 * self.workers
             )
-            yield from map(pickle.loads, results)
+            yield from _noting_position(pickle.loads(result) for _, result in done)
 
 
 _worker: list[tuple[Operator, Mode]] = []
@@ -107,26 +179,15 @@ def _run_in_worker(item: bytes) -> bytes:
         return dumps(op(pickle.loads(item)))
 
 
-def _in_order(
-    pool: Executor, submit: Callable[[Any], Future[Any]], items: Iterable[Any], workers: int
-) -> Iterator[Any]:
-    """Yield results in order, keeping a bounded number of items in flight."""
-    source = iter(items)
-    waiting = deque(map(submit, islice(source, workers * _IN_FLIGHT_PER_WORKER)))
-    position = 0
+def _noting_position(results: Iterator[Result]) -> Iterator[Result]:
+    """Yield results; an error is told the number of the item that it came from."""
+    position = -1
     try:
-        while waiting:
-            try:
-                result = waiting.popleft().result()
-            except Exception as error:
-                error.add_note(f"failed on item {position} of the sequence")
-                raise
-            waiting.extend(map(submit, islice(source, 1)))
+        for position, result in enumerate(results):  # noqa: B007
             yield result
-            position += 1
-    finally:
-        # After an error, or when nobody asks for more, what has not begun is not begun.
-        pool.shutdown(wait=True, cancel_futures=True)
+    except Exception as error:
+        error.add_note(f"failed on item {position + 1} of the sequence")
+        raise
 
 
 class BatchedMap(Operator):

@@ -30,10 +30,11 @@ from geopatcher import (
     SpatialSum,
     map_patches,
     run,
-    schedulers,
 )
 from geopatcher.fingerprint import fingerprint
-from geopatcher.plan import even_shares, gaps, in_order
+from geopatcher.plan import even_shares, gaps
+from pipekit import schedulers
+from pipekit.parallel import in_order
 
 # Worker processes cannot import a test module by name.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -467,8 +468,6 @@ def test_the_aggregations_own_target_is_used(tmp_path, scene_of, patcher_of):
 
 def test_workers_bound_what_is_in_flight():
     from concurrent.futures import Future
-
-    from geopatcher.plan import in_order
 
     asked = []
 

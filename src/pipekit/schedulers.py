@@ -1,0 +1,291 @@
+"""Who does the work: threads, processes of this machine, or a Dask cluster.
+
+Work is packed once and unpacked once in each process that takes part in it. Large arrays are laid
+out in a file that every process on the machine maps: a scene in memory is shared, not copied.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import numpy as np
+
+SCHEDULERS = ("threads", "processes", "dask")
+
+SMALL = 64 * 1024
+"""Bytes of a job that travel with each of its tasks: a pipeline and the name of a file."""
+
+WORKER_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20),
+}
+"""Let glibc keep the pages of freed chips in the workers that are started here.
+
+Dask's own setting returns them each time, and a block takes 1.8 times the processor time.
+"""
+
+_LOCAL = ("127.0.0.1", "::1", "localhost")
+
+Job: TypeAlias = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """Gives out work: `submit(item)` returns a future; `workers` items run at the same time."""
+
+    submit: Callable[[Any], Any]
+    workers: int
+
+
+def is_client(scheduler: Any) -> bool:
+    """Return whether an object is a `distributed.Client`, without importing it."""
+    return hasattr(scheduler, "submit") and hasattr(scheduler, "scatter")
+
+
+def check_scheduler(scheduler: Any, refusal: type[Exception] = ValueError) -> None:
+    """Raise `refusal` for anything that is no scheduler."""
+    if not is_client(scheduler) and scheduler not in SCHEDULERS:
+        raise refusal(
+            f"scheduler must be one of {', '.join(SCHEDULERS)} or a distributed.Client, "
+            f"got {scheduler!r}"
+        )
+
+
+def shares_memory(scheduler: Any) -> bool:
+    """Return whether its workers write into this process's arrays."""
+    return isinstance(scheduler, str) and scheduler == "threads"
+
+
+def all_workers(scheduler: Any) -> int:
+    """Return how many items it can work on at the same time: cores here, or a cluster's threads."""
+    client = _client_of(scheduler)
+    return cores() if client is None else _threads_of(client)
+
+
+def in_a_process(scheduler: Any, workers: int) -> int:
+    """Return how many items run at the same time in one process, and share what it caches."""
+    if shares_memory(scheduler):
+        return workers
+    client = _client_of(scheduler)
+    return 1 if client is None else max(client.nthreads().values(), default=1)
+
+
+@contextmanager
+def scheduling(scheduler: Any, workers: int, job: Job) -> Iterator[Scheduler]:
+    """Start workers that run `job(item)`, and stop those that were started here.
+
+    Parameters
+    ----------
+    scheduler
+        "threads", "processes", "dask" (the current client, else a cluster on this machine for
+        the block), or a `distributed.Client`.
+    workers
+        Items at the same time; a cluster has its own number.
+    job
+        What is done with each item. It is pickled by cloudpickle unless threads share it.
+
+    Examples
+    --------
+    >>> with scheduling("threads", 2, abs) as chosen:
+    ...     chosen.submit(-3).result()
+    3
+    """
+    client = _client_of(scheduler)
+    if client is not None:
+        yield from _on_client(client, workers, job)
+    elif scheduler == "threads":
+        with ThreadPoolExecutor(workers) as pool:
+            yield Scheduler(lambda item: pool.submit(job, item), workers)
+    elif scheduler == "processes":
+        yield from _processes(workers, job)
+    else:
+        yield from _dask(workers, job)
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _processes(workers: int, job: Job) -> Iterator[Scheduler]:
+    # Spawned, not forked: a fork of a process with threads (a notebook, GDAL) may hang.
+    context = multiprocessing.get_context("spawn")
+    with _saved(pack(job)) as saved, ProcessPoolExecutor(workers, context, _begin) as pool:
+        yield Scheduler(lambda item: pool.submit(run_packed, saved, item), workers)
+
+
+def _dask(workers: int, job: Job) -> Iterator[Scheduler]:
+    distributed: Any = import_module("distributed")
+    cluster = distributed.LocalCluster(
+        n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0", env=WORKER_MEMORY
+    )
+    with cluster, distributed.Client(cluster, set_as_default=False) as client:
+        yield from _on_client(client, workers, job)
+
+
+def _client_of(scheduler: Any) -> Any:
+    """Return the client that is given, or for "dask" the one in use in this process, or None."""
+    if is_client(scheduler):
+        return scheduler
+    if scheduler != "dask":
+        return None
+    distributed: Any = import_module("distributed")
+    try:
+        return distributed.default_client()
+    except ValueError:
+        return None
+
+
+def _threads_of(client: Any) -> int:
+    return sum(client.nthreads().values()) or 1
+
+
+def _on_client(client: Any, workers: int, job: Job) -> Iterator[Scheduler]:
+    with _sent(client, pack(job)) as packed:
+        yield Scheduler(
+            lambda item: client.submit(run_packed, packed, item, pure=False),
+            min(workers, _threads_of(client)),
+        )
+
+
+@contextmanager
+def _sent(client: Any, packed: Payload) -> Iterator[Any]:
+    """Hand the job to a cluster such that any worker can do any item.
+
+    A task that needs data goes to a worker that holds them, and the others stay idle: so small
+    jobs travel with each task, and large ones are where every worker sees them.
+    """
+    if packed.nbytes <= SMALL:
+        yield packed
+    elif on_this_machine(client):
+        with _saved(packed) as saved:
+            yield saved
+    else:
+        yield client.scatter(packed, broadcast=True, hash=False)
+
+
+def on_this_machine(client: Any) -> bool:
+    """Return whether all workers of a cluster are processes of this machine."""
+    places = [urlsplit(a) for a in [*client.nthreads(), client.scheduler.address]]
+    return all(place.scheme == "inproc" or place.hostname in _LOCAL for place in places)
+
+
+@contextmanager
+def _saved(packed: Payload) -> Iterator[SavedPayload]:
+    with tempfile.TemporaryDirectory(prefix="pipekit-", ignore_cleanup_errors=True) as folder:
+        yield save(packed, Path(folder))
+
+
+def run_packed(packed: Payload | SavedPayload, item: Any) -> Any:
+    """Work on an item in a worker: the whole of what a task is."""
+    return packed.load()(item)
+
+
+def _begin() -> None:
+    """Begin a worker process, which must not outlive the run that started it."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        assert parent is not None
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+_unpacked: dict[str, Any] = {}
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Payload:
+    """An object as bytes, and the large buffers of its arrays; `load()` gives it back.
+
+    Examples
+    --------
+    >>> pack({"scene": np.ones((2, 3))}).load()["scene"].shape
+    (2, 3)
+    """
+
+    pickled: bytes
+    buffers: list[Any]
+    token: str = field(default_factory=lambda: uuid4().hex)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes to send."""
+        return len(self.pickled) + sum(int(buffer.nbytes) for buffer in self.buffers)
+
+    def load(self) -> Any:
+        """Return the object, the same one whenever this process asks again."""
+        return _once(self.token, lambda: pickle.loads(self.pickled, buffers=self.buffers))
+
+
+@dataclass(frozen=True)
+class SavedPayload:
+    """A payload laid out in a folder of this machine; its arrays are mapped, read-only."""
+
+    folder: Path
+
+    def load(self) -> Any:
+        """Return the object, the same one whenever this process asks again."""
+        return _once(str(self.folder), self._unpack)
+
+    def _unpack(self) -> Any:
+        files = sorted(self.folder.glob("*.npy"), key=lambda path: int(path.stem))
+        buffers = [np.load(path, mmap_mode="r") if _has_bytes(path) else b"" for path in files]
+        return pickle.loads((self.folder / "object.pickle").read_bytes(), buffers=buffers)
+
+
+def pack(obj: Any) -> Payload:
+    """Return the object packed: closures and notebook functions too, by cloudpickle."""
+    import cloudpickle
+
+    buffers: list[pickle.PickleBuffer] = []
+    pickled: bytes = cloudpickle.dumps(obj, protocol=5, buffer_callback=buffers.append)
+    return Payload(pickled, [np.frombuffer(b.raw(), np.uint8) for b in buffers])
+
+
+def save(payload: Payload, folder: Path) -> SavedPayload:
+    """Lay a payload out in a folder for the processes of this machine.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(pack(np.arange(3)), Path(folder)).load().tolist()
+    [0, 1, 2]
+    """
+    for number, buffer in enumerate(payload.buffers):
+        np.save(folder / f"{number}.npy", buffer)
+    (folder / "object.pickle").write_bytes(payload.pickled)
+    return SavedPayload(folder)
+
+
+def _once(token: str, unpack: Callable[[], Any]) -> Any:
+    with _lock:
+        if token not in _unpacked:
+            _unpacked.clear()  # one run at a time: the last one's scene is not kept alive
+            _unpacked[token] = unpack()
+        return _unpacked[token]
+
+
+def _has_bytes(path: Path) -> bool:
+    with path.open("rb") as file:
+        np.lib.format.read_magic(file)
+        shape, _, _ = np.lib.format.read_array_header_1_0(file)
+    return bool(shape != (0,))
