@@ -25,7 +25,6 @@ from geopatcher.fields import RetryField, as_field
 from geopatcher.fields.open_files import bounded_cache, is_in_memory
 from geopatcher.files.rows import RasterSpec, RawRows, RowStore, Target
 from geopatcher.files.target import check_target, open_lazily, open_target, telling_full_disk
-from geopatcher.fingerprint import fingerprint
 from geopatcher.journal import BlockRecord, Journal
 from geopatcher.merge.chips import as_scene, warn_uncovered
 from geopatcher.merge.row_buffer import RowMerge, Rows, Spec
@@ -41,6 +40,7 @@ from geopatcher.plan import (
     gaps,
 )
 from geopatcher.stitch import spec_of
+from pipekit.fingerprint import fingerprint
 from pipekit.parallel import in_order
 from pipekit.schedulers import (
     all_workers,

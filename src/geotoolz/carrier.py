@@ -11,7 +11,6 @@ fill value, so in it only NaN is nodata.
 
 from __future__ import annotations
 
-import copyreg
 import math
 from collections.abc import Sequence
 from typing import Any, Final
@@ -20,6 +19,8 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 from numpy.typing import DTypeLike, NDArray
 from rasterio import Affine
+
+from pipekit.carrier import keep_place
 
 Raster = NDArray[Any]
 """A plain ndarray or a `GeoTensor` (which is an ndarray), bands first: (C, H, W)."""
@@ -36,15 +37,7 @@ KEEP: Final = _Keep()
 NAN: Final = math.nan
 
 
-def _parts(tensor: GeoTensor) -> tuple[type[GeoTensor], tuple[Any, ...]]:
-    """Return what a tensor is made of again."""
-    place = (tensor.transform, tensor.crs, tensor.fill_value_default, tensor.attrs)
-    return GeoTensor, (tensor.values, *place)
-
-
-# numpy's own way of pickling forgets what a subclass adds: chips sent to processes by joblib, Dask
-# or multiprocessing would arrive without their place, and operators that hold a raster too.
-copyreg.pickle(GeoTensor, _parts)
+keep_place(GeoTensor)
 
 
 def values_of(raster: Raster) -> NDArray[Any]:

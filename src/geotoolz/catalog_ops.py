@@ -15,7 +15,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +24,20 @@ from geocatalog import CatalogRow, GeoCatalog, InMemoryGeoCatalog
 from geocatalog.build.raster import read_raster_record
 from geocatalog.build.records import FileRecord, assemble
 from geocatalog.table import CORE_COLUMNS
-from geopatcher.fingerprint import fingerprint
 from geotoolz.catalog_field import CatalogField, read_row
-from geotoolz.catalog_journal import Finished, RowJournal, name_of, stamps
-from geotoolz.catalog_run import Failure, RunReport, check_scheduler, run_rows
+from geotoolz.catalog_run import (
+    Failure,
+    Finished,
+    RowJournal,
+    RunReport,
+    name_of,
+    run_rows,
+    stamps,
+)
 from geotoolz.learn import ActiveSampler, Picks
 from pipekit import NotSerializableError, Operator
+from pipekit.fingerprint import fingerprint
+from pipekit.schedulers import check_scheduler
 
 __all__ = ["ActiveSampler", "CatalogField", "CatalogPipeline", "Picks", "RunReport", "read_row"]
 
@@ -57,7 +64,7 @@ class CatalogPipeline:
         (raster, row, name) -> path, where name is "" or a key of the operator's dict.
     on_row_error : "raise" stops at the first row that fails, "skip" lists it in the report.
     workers : rows worked on at once.
-    scheduler : None for threads, "dask", or a `distributed.Client`.
+    scheduler : None or "threads", "processes", "dask", or a `distributed.Client`.
     journal : file that lists finished rows. A run with the same journal takes up where the last
         one ended: rows whose files have changed since are done again, rows that the catalog has
         gained are done. One of another operator, reader, writer or `columns` is refused with a
@@ -113,7 +120,9 @@ class CatalogPipeline:
         self.writer = writer
         self.on_row_error = on_row_error
         self.workers = workers
-        self.scheduler = check_scheduler(scheduler)
+        if scheduler is not None:
+            check_scheduler(scheduler)
+        self.scheduler = scheduler
         self.journal = journal
         self.columns = columns
 
@@ -152,7 +161,7 @@ class CatalogPipeline:
     ) -> Iterator[_Task]:
         """Yield tasks for rows to do; note in `finished` those that a journal has as done."""
         stems = _unique_stems(rows)
-        known = {} if journal is None else journal.finished
+        known = {} if journal is None else journal.done
         work = self.operator_hash
         for row, stem in zip(rows, stems, strict=True):
             task = _Task(row, stem, _row_key(row, stem, work))
@@ -179,7 +188,7 @@ class CatalogPipeline:
                 report.failed.append(Failure(task.row.filepath, name, str(outcome)))
                 continue
             if journal is not None:
-                journal.add(replace(outcome, run=journal.run))
+                journal.add(outcome)
             finished[task.row.index] = outcome
             report.done += 1
 

@@ -1,16 +1,19 @@
-"""How a run over a catalog goes: rows in flight, and a report of what became of them."""
+"""How a run over a catalog goes: rows in flight, their journal, and a report of what became."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-SCHEDULERS = ("threads", "dask")
-"""Names `run_rows` knows; a `distributed.Client` is the third choice."""
+from geocatalog import CatalogError
+from pipekit import NotSerializableError, Operator
+from pipekit.journal import Journal
+from pipekit.parallel import in_order
+from pipekit.schedulers import scheduling
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class Failure:
 class RunReport:
     """What became of every row.
 
+    Examples
+    --------
     >>> RunReport(total=3, done=2, resumed=0, failed=[Failure("a.tif", "OSError", "gone")])
     RunReport(3 rows: 2 done, 0 resumed, 1 failed, 0.0 s)
     """
@@ -43,53 +48,74 @@ class RunReport:
         )
 
 
+@dataclass(frozen=True)
+class Finished:
+    """A row that is wholly done: its outputs by name, and what its operator told of them."""
+
+    key: str
+    filepath: str
+    outputs: dict[str, str]
+    columns: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether every output is still there."""
+        return all(os.path.exists(path) for path in self.outputs.values())
+
+
+class RowJournal(Journal[Finished]):
+    """The journal of a run over a catalog; `done` holds the rows that are done, by their key.
+
+    Raises
+    ------
+    CatalogError
+        It belongs to another run (the message says what differs), the file is no journal, or
+        another process is writing it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with RowJournal(folder + "/run.jsonl", {"operator": "NDVI"}) as journal:
+    ...         journal.add(Finished("k1", "a.tif", {"": "out/a.tif"}))
+    ...     with RowJournal(folder + "/run.jsonl", {"operator": "NDVI"}) as journal:
+    ...         list(journal.done)
+    ['k1']
+    """
+
+    def __init__(self, path: Any, run: Mapping[str, str]) -> None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        super().__init__(path, run, Finished, CatalogError)
+
+
 def run_rows(
     work: Callable[[Any], Any], rows: Iterable[Any], workers: int, scheduler: Any
 ) -> Iterator[tuple[Any, Any]]:
     """Yield (row, result or exception) in order, a bounded number of rows in flight.
 
-    `scheduler`: None or "threads" for `workers` threads here; "dask" for the current Dask client,
-    or a cluster of `workers` processes made for this run; or a `distributed.Client`.
+    Parameters
+    ----------
+    work
+        What is done with a row.
+    rows
+        Taken one by one.
+    workers
+        Rows at the same time; a cluster has its own number.
+    scheduler
+        One of `pipekit.schedulers`, or None for threads.
 
+    Examples
+    --------
     >>> [result for _, result in run_rows(lambda n: 2 * n, range(3), 2, None)]
     [0, 2, 4]
     """
-    if scheduler is None or scheduler == "threads":
-        yield from _in_threads(work, rows, workers)
-        return
-    with _client(scheduler, workers) as client:
-        threads = sum(client.nthreads().values()) or workers
-        yield from _in_flight(
-            lambda row: client.submit(work, row, pure=False), rows, max(2, 2 * threads)
-        )
-
-
-def _in_threads(
-    work: Callable[[Any], Any], rows: Iterable[Any], workers: int
-) -> Iterator[tuple[Any, Any]]:
-    if workers == 1:
+    if workers == 1 and scheduler in (None, "threads"):
         for row in rows:
-            yield row, _outcome(lambda row=row: work(row))  # type: ignore[misc]
+            yield row, _outcome(partial(work, row))
         return
-    pool = ThreadPoolExecutor(max_workers=workers)
-    try:
-        yield from _in_flight(lambda row: pool.submit(work, row), rows, workers)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _in_flight(
-    submit: Callable[[Any], Any], rows: Iterable[Any], limit: int
-) -> Iterator[tuple[Any, Any]]:
-    waiting: deque[tuple[Any, Any]] = deque()
-    for row in rows:
-        waiting.append((row, submit(row)))
-        if len(waiting) > limit:
-            first, future = waiting.popleft()
-            yield first, _outcome(future.result)
-    while waiting:
-        first, future = waiting.popleft()
-        yield first, _outcome(future.result)
+    with scheduling(scheduler or "threads", workers, work) as chosen:
+        limit = workers + 1 if scheduler in (None, "threads") else 2 * chosen.workers + 1
+        yield from in_order(chosen.submit, rows, limit, lambda future: _outcome(future.result))
 
 
 def _outcome(call: Callable[[], Any]) -> Any:
@@ -99,33 +125,40 @@ def _outcome(call: Callable[[], Any]) -> Any:
         return error
 
 
-@contextmanager
-def _client(scheduler: Any, workers: int) -> Iterator[Any]:
-    if scheduler != "dask":
-        yield scheduler
-        return
-    from distributed import Client, LocalCluster, default_client
+def name_of(part: Any) -> str:
+    """Return a name for a reader or a writer that is the same in every process.
 
-    try:
-        current = default_client()
-    except ValueError:
-        current = None
-    if current is not None:
-        yield current
-        return
-    cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0")
-    with cluster, Client(cluster) as client:
-        yield client
-
-
-def check_scheduler(scheduler: Any) -> Any:
-    """Return a scheduler, checked: None, "threads", "dask", or something that submits.
-
-    >>> check_scheduler("threads")
-    'threads'
+    Examples
+    --------
+    >>> from functools import partial
+    >>> name_of(len), name_of(partial(round, ndigits=2))
+    ('len', 'partial(round, ndigits=2)')
     """
-    if scheduler is None or scheduler in SCHEDULERS or hasattr(scheduler, "submit"):
-        return scheduler
-    raise ValueError(
-        f"scheduler must be None, one of {SCHEDULERS} or a distributed.Client, got {scheduler!r}"
-    )
+    if isinstance(part, partial):
+        given = [*map(repr, part.args), *(f"{k}={v!r}" for k, v in part.keywords.items())]
+        return f"partial({', '.join([name_of(part.func), *given])})"
+    if isinstance(part, Operator):
+        try:
+            return part.config_hash
+        except NotSerializableError:
+            return repr(part)
+    return str(getattr(part, "__qualname__", type(part).__qualname__))
+
+
+def stamps(paths: Mapping[str, str] | list[str]) -> list[tuple[int, int] | None]:
+    """Return (bytes, time of change) of each local file, None for what is none.
+
+    Examples
+    --------
+    >>> stamps(["/nowhere.tif", "https://example.org/a.tif"])
+    [None, None]
+    """
+    found: list[tuple[int, int] | None] = []
+    for path in paths.values() if isinstance(paths, Mapping) else paths:
+        try:
+            state = os.stat(path)
+        except (OSError, ValueError):
+            found.append(None)
+        else:
+            found.append((state.st_size, state.st_mtime_ns))
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import io
 import pickle
 from collections.abc import Mapping
@@ -99,16 +100,28 @@ def dumps(value: Any) -> bytes:
 
 class _CarrierPickler(pickle.Pickler):
     def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, np.ndarray) and is_carrier(obj):
-            place = {
-                "transform": obj.transform,
-                "crs": obj.crs,
-                "fill_value_default": obj.fill_value_default,
-                "attrs": obj.attrs,
-            }
-            return _carrier, (type(obj), obj.values, place)
-        return NotImplemented
+        return parts(obj) if isinstance(obj, np.ndarray) and is_carrier(obj) else NotImplemented
 
 
-def _carrier(make: Any, values: Any, place: dict[str, Any]) -> Any:
+def parts(carrier: Carrier) -> tuple[Any, ...]:
+    """Return what a carrier is pickled as: how it is made again, and of what."""
+    place = {
+        "transform": carrier.transform,
+        "crs": carrier.crs,
+        "fill_value_default": carrier.fill_value_default,
+        "attrs": carrier.attrs,
+    }
+    return _made, (type(carrier), carrier.values, place)
+
+
+def _made(make: Any, values: Any, place: dict[str, Any]) -> Any:
     return make(values, **place)
+
+
+def keep_place(kind: type) -> None:
+    """Have every pickler keep the georeference of a class of carriers.
+
+    numpy's own way of pickling forgets what a subclass adds: chips sent to processes by joblib,
+    Dask or multiprocessing would arrive without their place, and operators that hold one, too.
+    """
+    copyreg.pickle(kind, parts)

@@ -20,7 +20,8 @@ from counters import bytes_read
 from georeader.rasterio_reader import RasterioReader
 from rasterio import Affine
 
-from geopatcher import map_patches, schedulers
+from geopatcher import map_patches
+from pipekit import schedulers
 
 # Worker processes cannot import a test module by name.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])

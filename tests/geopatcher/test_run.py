@@ -31,9 +31,9 @@ from geopatcher import (
     map_patches,
     run,
 )
-from geopatcher.fingerprint import fingerprint
 from geopatcher.plan import even_shares, gaps
 from pipekit import schedulers
+from pipekit.fingerprint import fingerprint
 from pipekit.parallel import in_order
 
 # Worker processes cannot import a test module by name.

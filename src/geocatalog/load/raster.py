@@ -15,9 +15,9 @@ from geocatalog.catalog import CatalogRow, GeoCatalog
 from geocatalog.errors import CatalogError
 from geocatalog.geoslice import GeoSlice
 from geocatalog.grid import raster_crs
-from geocatalog.load.ordered import ordered_map
 from geocatalog.read.mosaic import Mosaic, check_method, fill_for
 from geocatalog.read.onto_grid import Bands, Piece, as_resampling, read_piece
+from pipekit.parallel import in_threads
 
 if TYPE_CHECKING:
     from georeader.geotensor import GeoTensor
@@ -219,7 +219,7 @@ Read = tuple[CatalogRow, Piece | None, Bands]
 def _pieces(rows: list[CatalogRow], request: _Request) -> Iterator[Read]:
     """Yield each row's pixels in order, reading ahead; what fails is raised or listed."""
     workers = max(1, min(request.workers, len(rows)))
-    outcomes = ordered_map(partial(_read_row, request=request), rows, workers)
+    outcomes = in_threads(partial(_read_row, request=request), rows, workers)
     for row, outcome in zip(rows, outcomes, strict=False):
         if isinstance(outcome, _Unread):
             if request.on_error == "raise":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copyreg
 from contextlib import nullcontext
 from typing import Any
 
@@ -16,18 +15,12 @@ from geopatcher.domain import RasterDomain
 from geopatcher.fields.field import check_fits
 from geopatcher.fields.open_files import OpenDatasets
 from geopatcher.patch import Cells, PatchError
+from pipekit.carrier import keep_place
 
 _CACHE = "GDAL_CACHEMAX"
 
 
-def _parts(tensor: GeoTensor) -> tuple[type[GeoTensor], tuple[Any, ...]]:
-    """Return what a tensor is made of again."""
-    place = (tensor.transform, tensor.crs, tensor.fill_value_default, tensor.attrs)
-    return GeoTensor, (tensor.values, *place)
-
-
-# numpy's own way of pickling forgets what a subclass adds: chips would arrive without their place.
-copyreg.pickle(GeoTensor, _parts)
+keep_place(GeoTensor)
 
 
 class RasterField:

@@ -1,0 +1,184 @@
+"""The journal of a run: what is being made, and which parts of it are done.
+
+One file of JSON lines: the first describes the run, each further one a finished part. A line is
+on disk before the next part counts as done, so a run that is killed at any point can go on from
+its last finished part.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+
+_HEAD = b'{"journal": 2, "run": '
+
+
+class Entry(Protocol):
+    """What a journal notes of a finished part: a dataclass of what JSON can hold."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def key(self) -> Any:
+        """What tells this part from the others."""
+
+
+AnyEntry = TypeVar("AnyEntry", bound=Entry)
+
+
+class Journal(Generic[AnyEntry]):
+    """Opens a run's journal, or begins one; `done` holds what is finished, by its key.
+
+    A line that a killed run left half-written is taken away, and its part done again.
+
+    Parameters
+    ----------
+    path
+        The file, in a folder that exists.
+    run
+        What the run is made of, by name, as texts that can be compared.
+    entry
+        The dataclass of the lines; its `key` tells one part from another.
+    refusal
+        The error for a journal that cannot be used.
+
+    Raises
+    ------
+    refusal
+        It belongs to another run (the message says what differs), the file is no journal, or
+        another process is writing it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Tile:
+    ...     key: str
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Journal(Path(folder) / "run.jsonl", {"operator": "NDVI"}, Tile) as journal:
+    ...         journal.add(Tile("10SGJ"))
+    ...     with Journal(Path(folder) / "run.jsonl", {"operator": "NDVI"}, Tile) as journal:
+    ...         list(journal.done)
+    ['10SGJ']
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        run: Mapping[str, str],
+        entry: type[AnyEntry],
+        refusal: type[Exception] = ValueError,
+    ) -> None:
+        self.path = Path(path)
+        self.run = dict(run)
+        self.done: dict[Any, AnyEntry] = {}
+        self.finished = False
+        self._entry = entry
+        self._refusal = refusal
+        if not self.path.parent.is_dir():
+            raise FileNotFoundError(f"the journal's folder does not exist: {self.path.parent}")
+        self._file = self.path.open("a+b")
+        try:
+            self._claim()
+            self._load()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, so that another run may go on."""
+        self._file.close()
+
+    def add(self, entry: AnyEntry) -> None:
+        """Note a part that is wholly done."""
+        self._write(asdict(entry))
+        self.done[entry.key] = entry
+
+    def finish(self) -> None:
+        """Note that the whole is done."""
+        self.finished = True
+        self._write({"finished": True})
+
+    def restart(self) -> None:
+        """Forget all parts: what they had made is gone."""
+        self.done.clear()
+        self.finished = False
+        self._file.truncate(0)
+        self._append(_HEAD + json.dumps(self.run).encode() + b"}\n")
+
+    def _write(self, line: dict[str, Any]) -> None:
+        self._append(json.dumps(line).encode() + b"\n")
+
+    def _append(self, line: bytes) -> None:
+        self._file.write(line)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def _load(self) -> None:
+        self._file.seek(0)
+        text = self._file.read()
+        whole, _, torn = text.rpartition(b"\n")
+        if not whole:
+            if not _HEAD.startswith(torn[: len(_HEAD)]):
+                raise self._no_journal()
+            self.restart()
+            return
+        head, *lines = map(self._parsed, whole.splitlines())
+        if head.get("journal") != 2 or not isinstance(head.get("run"), dict):
+            raise self._no_journal()
+        self._check_same_run(head["run"])
+        for line in lines:
+            if line.get("finished"):
+                self.finished = True
+                continue
+            try:
+                entry = self._entry(**line)
+            except TypeError:
+                raise self._no_journal() from None
+            self.done[entry.key] = entry
+        if torn:
+            self._file.truncate(len(text) - len(torn))
+
+    def _parsed(self, line: bytes) -> dict[str, Any]:
+        try:
+            parsed = json.loads(line)
+        except ValueError:
+            parsed = None
+        if not isinstance(parsed, dict):
+            raise self._no_journal()
+        return parsed
+
+    def _no_journal(self) -> Exception:
+        return self._refusal(f"{self.path} is no journal of a run; choose another path")
+
+    def _check_same_run(self, then: Mapping[str, str]) -> None:
+        now = self.run
+        names = [name for name in {**then, **now} if then.get(name) != now.get(name)]
+        if names:
+            told = "; ".join(f"{n} was {then.get(n)}, is now {now.get(n)}" for n in names)
+            raise self._refusal(
+                f"the journal {self.path} belongs to another run: {told}; give another journal=, "
+                "or remove this one to begin again"
+            )
+
+    def _claim(self) -> None:
+        """Hold the journal until the file is closed or the process ends, where the system can."""
+        if os.name != "posix":
+            return
+        import fcntl
+
+        try:
+            fcntl.flock(self._file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise self._refusal(f"the journal {self.path} is in use by another run") from None
