@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextvars
-import multiprocessing
 import pickle
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any, Literal, TypeVar
 
@@ -147,8 +146,10 @@ class ProcessMap(Operator):
     def __init__(self, op: Operator, workers: int, start_method: StartMethod = "spawn") -> None:
         self.op = checked_operator(op, "op")
         self.workers = _checked_count("workers", workers)
-        if start_method not in multiprocessing.get_all_start_methods():
-            known = multiprocessing.get_all_start_methods()
+        from multiprocessing import get_all_start_methods
+
+        known = get_all_start_methods()
+        if start_method not in known:
             raise ValueError(f"start_method must be one of {known}, got {start_method!r}")
         self.start_method: StartMethod = start_method
 
@@ -157,7 +158,10 @@ class ProcessMap(Operator):
 
     def stream(self, items: Iterable[Any]) -> Iterator[Any]:
         """Yield the results one by one, in order, as they are asked for."""
-        context = multiprocessing.get_context(self.start_method)
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+
+        context = get_context(self.start_method)
         start = (dumps(self.op), current_mode())
         with ProcessPoolExecutor(self.workers, context, _start_worker, start) as pool:
             done = in_order(
