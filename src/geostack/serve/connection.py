@@ -1,8 +1,9 @@
-"""Connections as strangers make them: those that stand still are let go, so many at a time.
+"""Connections: so many at a time, and those that stand still are let go.
 
-uvicorn waits for ever for a request's head, and for a reader of an answer; either can be held open
-by anyone, at no cost. Its limit of connections is answered without a hint when to come again, and
-what is no HTTP without a problem body.
+uvicorn has a limit for the size of a head and for an idle connection, and they are used. It waits
+for ever for a request's head, for the rest of a body that was answered already, and for a reader of
+an answer: anyone could hold these open, at no cost. Its limit of connections is answered without a
+hint when to come again, and what is no HTTP without a problem body.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ HEAD_BYTES = 16_384
 """Bytes after which a head that has not ended is refused."""
 LEAST_RATE = 8_192
 """Bytes a second that a reader must take, or it is let go."""
+LINGER = 2.0
+"""Seconds in which a body that was answered before its end may end."""
 
 
 def server_options(app: Any) -> dict[str, Any]:
@@ -32,9 +35,15 @@ def server_options(app: Any) -> dict[str, Any]:
     is read of an answer within each `body_seconds` must be 8 KiB a second; stopping finishes what
     is under way.
 
-    - `app`: what `create_app` returned.
+    Parameters
+    ----------
+    app
+        What `create_app` returned.
 
-        uvicorn.run(app, port=8000, **server_options(app))
+    Returns
+    -------
+    dict
+        For `uvicorn.run(app, port=8000, **server_options(app))`.
     """
     service = app.state.service
     limits = service.limits
@@ -50,10 +59,14 @@ def server_options(app: Any) -> dict[str, Any]:
 
 
 class GuardedProtocol(H11Protocol):
-    """uvicorn's HTTP/1.1, with a deadline for heads and readers, and a limit of connections.
+    """uvicorn's HTTP/1.1, with deadlines for heads, bodies and readers, and a limit of connections.
 
-    - `limits`: `body_seconds` is the deadline.
-    - `config_hash`: what a refused connection is told with, as every answer is.
+    Parameters
+    ----------
+    limits
+        `body_seconds` is the deadline of a head and of a reader.
+    config_hash
+        What a refused connection is told with, as every answer is.
     """
 
     def __init__(self, *arguments: Any, limits: Limits, config_hash: str, **named: Any) -> None:
@@ -61,7 +74,8 @@ class GuardedProtocol(H11Protocol):
         self._seconds = limits.body_seconds
         self._most = 8 * (limits.running + limits.waiting)
         self._config_hash = config_hash
-        self._head: TimerHandle | None = None
+        self._awaited: Any = None
+        self._deadline: TimerHandle | None = None
         self._reader: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
@@ -69,22 +83,29 @@ class GuardedProtocol(H11Protocol):
         super().connection_made(transport)
         if len(self.connections) > self._most:
             self._refuse(Problem(503, "the server has too many connections; try again", 1))
-            return
-        self._await_head()
+        else:
+            self._await(h11.IDLE, self._seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing more."""
-        self._cancel_head()
-        self._cancel_reader()
+        self._await(None)
+        _cancel(self._reader)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; the deadline holds until they make a whole head."""
         super().data_received(data)
-        if self.conn.their_state is not h11.IDLE:
-            self._cancel_head()
-        elif self._head is None and not self.transport.is_closing():
-            self._await_head()
+        if self.conn.their_state is h11.IDLE:
+            self._await(h11.IDLE, self._seconds)
+        elif self.conn.our_state is not h11.DONE:
+            self._await(None)
+
+    def on_response_complete(self) -> None:
+        """Hang up soon on who was answered before the end of its body and goes on sending it."""
+        super().on_response_complete()
+        # Not at once: what is sent and never read would take the answer with it (RFC 9112, 9.6).
+        unread = self.conn.their_state is h11.SEND_BODY
+        self._await(h11.SEND_BODY if unread else None, LINGER)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, unless an answer has begun: nothing can be said within it."""
@@ -101,14 +122,19 @@ class GuardedProtocol(H11Protocol):
     def resume_writing(self) -> None:
         """Stop watching a reader that does."""
         super().resume_writing()
-        self._cancel_reader()
+        _cancel(self._reader)
 
     def _refuse(self, problem: Problem) -> None:
         self.transport.write(_answer(problem, self._config_hash))
         self.transport.close()
 
-    def _await_head(self) -> None:
-        self._head = self.loop.call_later(self._seconds, self.transport.abort)
+    def _await(self, what: Any, seconds: float = 0.0) -> None:
+        """Hang up unless what is awaited comes in time; a part of it gains no time."""
+        if what is not self._awaited:
+            _cancel(self._deadline)
+            self._awaited = what
+            if what is not None:
+                self._deadline = self.loop.call_later(seconds, self.transport.abort)
 
     def _watch_reader(self) -> None:
         left = self.transport.get_write_buffer_size()
@@ -121,15 +147,10 @@ class GuardedProtocol(H11Protocol):
         else:
             self._watch_reader()
 
-    def _cancel_head(self) -> None:
-        if self._head is not None:
-            self._head.cancel()
-            self._head = None
 
-    def _cancel_reader(self) -> None:
-        if self._reader is not None:
-            self._reader.cancel()
-            self._reader = None
+def _cancel(timer: TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()
 
 
 def _answer(problem: Problem, config_hash: str) -> bytes:

@@ -3,6 +3,7 @@
 import json
 import socket
 import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -127,6 +128,38 @@ def test_an_answer_under_way_outlives_the_deadline_of_its_head(start, upload):
         time.sleep(1.2)
         client.sendall(body[50:])
         assert client.recv(4000).startswith(b"HTTP/1.1 200")
+
+
+def test_a_body_that_drips_on_after_its_answer_holds_no_place(running):
+    """Eight such clients would shut everybody else out of a server for one job at a time."""
+    app = create_app(limits=Limits(running=1, waiting=0, body_seconds=5))
+    server = running(app, server_options(app))
+    clients = [connect(server.url) for _ in range(8)]
+    for client in clients:
+        client.sendall(
+            b"POST /pipelines/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        assert everything(client).startswith(b"HTTP/1.1 404"), "answered before its body came"
+    deadline = time.monotonic() + 60
+    while server.server.server_state.connections:
+        assert time.monotonic() < deadline
+        for client in clients:
+            with suppress(OSError):
+                client.sendall(b"1\r\na\r\n")
+        time.sleep(0.05)
+    for client in clients:
+        client.close()
+    assert requests.get(f"{server.url}/healthz", timeout=20).status_code == 200
+    server.stop()
+
+
+def test_a_body_that_ends_after_its_answer_is_followed_by_the_next_request(start):
+    url, _ = start(body_seconds=5)
+    with connect(url) as client:
+        client.sendall(b"POST /pipelines/x HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\na")
+        assert everything(client).startswith(b"HTTP/1.1 404")
+        client.sendall(b"bc" + HEAD + b"\r\n")
+        assert everything(client).startswith(b"HTTP/1.1 200")
 
 
 BROKEN = {
