@@ -29,7 +29,7 @@ from geostack.artifact_tar import (
     read_members,
     write_members,
 )
-from geotoolz.carrier import Raster, attrs_of, values_of
+from geotoolz.carrier import Raster, attrs_of, rewrap, values_of
 from pipekit import (
     Graph,
     Operator,
@@ -57,8 +57,18 @@ _RESULT_KEYS = {"content_hash", "summary"}
 class Artifact:
     """A frozen run, read back and checked: its parts fit each other.
 
-    `inputs` is empty when they were not kept; `digest` is the SHA-256 of the manifest, which
-    stands for the whole.
+    Parameters
+    ----------
+    path
+        The file.
+    operator
+        The pipeline.
+    inputs
+        By name; empty when they were not kept.
+    manifest
+        What the file says of its parts.
+    digest
+        The SHA-256 of the manifest, which stands for the whole.
     """
 
     path: Path
@@ -77,7 +87,14 @@ class Artifact:
 class Verification:
     """The outcome of a run that gave the same bytes again.
 
-    `changed_versions` maps a package to (version then, version now), for those that differ.
+    Parameters
+    ----------
+    digest
+        The SHA-256 of the manifest.
+    result_hash
+        The content hash of the result.
+    changed_versions
+        By package, (version then, version now) of those that differ.
     """
 
     digest: str
@@ -95,14 +112,38 @@ def freeze(
 ) -> Artifact:
     """Run a pipeline and write its config, inputs, versions and result's hash into one tar.
 
-    - `inputs`: one raster, or rasters by name: the inputs of a `Graph` by their names, those of
-      another operator in their order.
-    - `keep_inputs`: put the pixels in too; otherwise only their hashes, and `verify` is given them.
+    The same run writes the same bytes.
 
-    The same run writes the same bytes. Raises `NotSerializableError` for a pipeline that holds a
-    function, FileExistsError for an existing file unless `overwrite`, ArtifactError for a pipeline
-    that gives two results for one input.
+    Parameters
+    ----------
+    operator
+        The pipeline.
+    inputs
+        One raster, or rasters by name: the inputs of a `Graph` by their names, those of another
+        operator in their order.
+    path
+        The tar to write.
+    keep_inputs
+        Put the pixels in too; otherwise only their hashes, and `verify` is given them.
+    overwrite
+        Replace an existing file.
 
+    Returns
+    -------
+    Artifact
+        What was written.
+
+    Raises
+    ------
+    NotSerializableError
+        For a pipeline that holds a function.
+    FileExistsError
+        For an existing file unless `overwrite`.
+    ArtifactError
+        For a pipeline that gives two results for one input.
+
+    Examples
+    --------
     >>> import tempfile
     >>> from geotoolz import NDVI
     >>> chip = np.array([[[1000]], [[3000]]], dtype="uint16")
@@ -123,7 +164,7 @@ def freeze(
         content = array_bytes(values_of(raster))
         entry = _describe(raster, content, f"inputs/{number}.npy" if keep_inputs else None)
         # What runs is what was written, so that a lossy detail of a carrier can't hide.
-        frozen[name] = _rebuilt(entry, read_array(content, name), name)
+        frozen[name] = _rebuilt(entry["georeference"], read_array(content, name), name)
         described[name] = {**entry, "content_hash": content_hash(frozen[name])}
         if keep_inputs:
             members[entry["member"]] = content
@@ -157,12 +198,26 @@ def load(
 ) -> Artifact:
     """Read an artifact and check that its parts fit each other, without running anything.
 
-    - `registry`: the classes that its pipeline may use; by default those of `from_config`
-      without what can write files.
-    - `digest`: refuse any other manifest than the one of this SHA-256.
+    Parameters
+    ----------
+    path
+        The file that `freeze` wrote.
+    registry
+        The classes that its pipeline may use; by default those of `from_config` without what can
+        write files.
+    digest
+        Refuse any other manifest than the one of this SHA-256.
+    max_bytes
+        Refuse a larger file.
 
-    Raises ArtifactError saying what differs, ConfigError for a pipeline that can't be built,
-    `UntrustedOperatorError` for a class outside the registry.
+    Raises
+    ------
+    ArtifactError
+        Saying what differs.
+    ConfigError
+        For a pipeline that can't be built.
+    UntrustedOperatorError
+        For a class outside the registry.
     """
     source = Path(path)
     members = read_members(source, max_bytes=max_bytes)
@@ -191,9 +246,17 @@ def load(
 def rerun(artifact: Artifact, inputs: Raster | Mapping[str, Raster] | None = None) -> Any:
     """Run an artifact's pipeline again and return its result.
 
-    - `inputs`: needed only when they were not kept; they must be the ones that were frozen.
+    Parameters
+    ----------
+    artifact
+        What `load` returned.
+    inputs
+        Needed only when they were not kept; they must be the ones that were frozen.
 
-    Raises ArtifactError when inputs are missing or are not those.
+    Raises
+    ------
+    ArtifactError
+        When inputs are missing or are not those.
     """
     return _run(artifact.operator, _frozen_inputs(artifact, inputs))
 
@@ -207,8 +270,18 @@ def verify(
 ) -> Verification:
     """Check an artifact, run it again, and compare the result's bytes.
 
-    Arguments are those of `load` and `rerun`. Raises ArtifactError saying what differs: a part
-    that was tampered with, or the result, together with the versions that are not the same.
+    Parameters
+    ----------
+    path, registry, digest
+        As for `load`.
+    inputs
+        As for `rerun`.
+
+    Raises
+    ------
+    ArtifactError
+        Saying what differs: a part that was tampered with, or the result, together with the
+        versions that are not the same.
     """
     artifact = load(path, registry=registry, digest=digest)
     result = rerun(artifact, inputs)
@@ -244,18 +317,10 @@ def _by_name(inputs: Raster | Mapping[str, Raster]) -> Mapping[str, Raster]:
 
 def _run(operator: Operator, inputs: Mapping[str, Raster]) -> Any:
     # Copies: an operator that works in place would change what the next run starts from.
-    given = {name: _copied(raster) for name, raster in inputs.items()}
+    given = {name: rewrap(raster, values_of(raster).copy()) for name, raster in inputs.items()}
     if isinstance(operator, Graph) and len(given) > 1:
         return operator(**given)
     return operator(*given.values())
-
-
-def _copied(raster: Raster) -> Raster:
-    values = values_of(raster).copy()
-    if not isinstance(raster, GeoTensor):
-        return values
-    attrs = dict(attrs_of(raster))
-    return GeoTensor(values, raster.transform, raster.crs, raster.fill_value_default, attrs)
 
 
 def _describe(raster: Raster, content: bytes, member: str | None) -> dict[str, Any]:
@@ -283,8 +348,8 @@ def _georeference(raster: Raster) -> dict[str, Any] | None:
     }
 
 
-def _rebuilt(entry: Mapping[str, Any], values: Any, name: str) -> Raster:
-    where = entry["georeference"]
+def _rebuilt(where: Mapping[str, Any] | None, values: Any, name: str) -> Raster:
+    """Return an input as its georeference in the manifest says, which may lack a lossy detail."""
     if where is None:
         plain: Raster = values
         return plain
@@ -303,7 +368,7 @@ def _checked_input(name: str, entry: Mapping[str, Any], members: dict[str, bytes
         raise ArtifactError(f"the pixels of the input {name!r} ({entry['member']}) are missing")
     if sha256(content).hexdigest() != entry["sha256"]:
         raise ArtifactError(f"the pixels of the input {name!r} differ from their SHA-256")
-    raster = _rebuilt(entry, read_array(content, name), name)
+    raster = _rebuilt(entry["georeference"], read_array(content, name), name)
     _check_hash(name, raster, entry)
     return raster
 
@@ -336,8 +401,7 @@ def _frozen_inputs(
     rebuilt = {}
     for name, entry in described.items():
         given = named[name]
-        entry_now = _describe(given, array_bytes(values_of(given)), None)
-        rebuilt[name] = _rebuilt(entry_now, values_of(given), name)
+        rebuilt[name] = _rebuilt(_georeference(given), values_of(given), name)
         _check_hash(name, rebuilt[name], entry)
     return rebuilt
 

@@ -1,4 +1,4 @@
-"""The tar behind an artifact: written to the same bytes each time, read as if by an enemy's hand.
+"""The tar behind an artifact: written to the same bytes each time, and not believed when read.
 
 A plain tar, never a compressed one: what it holds cannot be larger than the file itself. Members
 are read into memory by name; nothing in the file decides where anything is written.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import http.client
-import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from queue import Empty, SimpleQueue
 from urllib.parse import urlsplit
 
@@ -18,11 +19,21 @@ __all__ = ["Latency", "ask_all"]
 
 @dataclass(frozen=True)
 class Latency:
-    """What a run of requests found: `seconds` (N,) float64 of each good answer.
+    """What a run of requests found.
 
-    `failed` counts the answers that were no 200, and the connections that broke; `elapsed` is the
-    whole run in seconds.
+    Parameters
+    ----------
+    clients
+        How many asked at the same time.
+    seconds
+        (N,) float64, of each good answer.
+    failed
+        The number of answers that were no 200, and of connections that broke.
+    elapsed
+        Seconds of the whole run.
 
+    Examples
+    --------
     >>> run = Latency(2, np.array([0.01, 0.03]), failed=0, elapsed=0.02)
     >>> run
     Latency(2 requests, 2 clients: p50 20.0 ms, p95 29.0 ms, p99 29.8 ms, 100 a second, 0 failed)
@@ -57,11 +68,29 @@ def ask_all(url: str, paths: Sequence[str], *, clients: int = 1, timeout: float 
     Each client has one connection, which it keeps, and takes the next path as soon as its last
     answer is read to the end: a closed loop, so that a slower server is asked less often.
 
-    - `url`: of the server, `http://HOST:PORT`.
-    - `timeout`: seconds after which an answer counts as failed.
+    Parameters
+    ----------
+    url
+        Of the server, `http://HOST:PORT`.
+    paths
+        What to ask for, in this order.
+    clients
+        How many ask at the same time.
+    timeout
+        Seconds after which an answer counts as failed.
 
-    Raises ValueError for no path or no client.
+    Returns
+    -------
+    Latency
+        The times of the good answers, and how many others there were.
 
+    Raises
+    ------
+    ValueError
+        For no path or no client.
+
+    Examples
+    --------
     >>> from geostack.serve import create_app
     >>> from geostack.serve.launch import running
     >>> with running(create_app()) as url:
@@ -71,40 +100,30 @@ def ask_all(url: str, paths: Sequence[str], *, clients: int = 1, timeout: float 
     """
     if clients < 1 or not paths:
         raise ValueError(f"needs at least one client and one path, got {clients}, {len(paths)}")
-    address = urlsplit(url).netloc
     todo: SimpleQueue[str] = SimpleQueue()
     for path in paths:
         todo.put(path)
-    found: list[float] = []  # list.append is atomic: one list serves all threads
-    threads = [
-        threading.Thread(target=_client, args=(address, todo, found, timeout), daemon=True)
-        for _ in range(clients)
-    ]
     began = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(clients) as pool:
+        asking = [pool.submit(_ask, urlsplit(url).netloc, todo, timeout) for _ in range(clients)]
+        found = [seconds for client in asking for seconds in client.result()]
     elapsed = time.perf_counter() - began
     return Latency(clients, np.array(found), len(paths) - len(found), elapsed)
 
 
-def _client(address: str, todo: SimpleQueue[str], found: list[float], timeout: float) -> None:
-    connection = http.client.HTTPConnection(address, timeout=timeout)
-    try:
-        while True:
-            path = todo.get_nowait()
+def _ask(address: str, todo: SimpleQueue[str], timeout: float) -> list[float]:
+    """Be one client: return the times of its good answers once nothing is left to ask for."""
+    found: list[float] = []
+    with closing(HTTPConnection(address, timeout=timeout)) as connection, suppress(Empty):
+        while path := todo.get_nowait():
             began = time.perf_counter()
             try:
                 connection.request("GET", path)
                 answer = connection.getresponse()
                 answer.read()
-            except (OSError, http.client.HTTPException):
+            except (OSError, HTTPException):
                 connection.close()  # the next request opens it again
                 continue
             if answer.status == 200:
                 found.append(time.perf_counter() - began)
-    except Empty:
-        return
-    finally:
-        connection.close()
+    return found

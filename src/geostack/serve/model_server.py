@@ -13,8 +13,8 @@ import argparse
 import base64
 import binascii
 import pickle
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,18 @@ _SECONDS = 60.0
 def save_model(operator: Operator, bands: Sequence[str], path: str | Path) -> Path:
     """Pickle an operator together with the bands it takes, and return the file's path.
 
-    - `bands`: names of what is sent, in the operator's order; a file that names its bands
-      otherwise is refused.
+    Parameters
+    ----------
+    operator
+        The model; it is pickled.
+    bands
+        Names of what is sent, in the operator's order; a file that names its bands otherwise is
+        refused.
+    path
+        The file to write.
 
+    Examples
+    --------
     >>> import tempfile
     >>> from geotoolz import NDVI
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -68,13 +77,16 @@ def model_api(path: str | Path) -> Any:
 
         # LitServe makes a request's schema of this annotation; without one it reads plain JSON.
         def decode_request(self, request, **_):  # type: ignore[no-untyped-def]
-            return _decoded(request, self.bands)
+            with _refusals():
+                return _decoded(request, self.bands)
 
         def predict(self, x: GeoTensor, **_: Any) -> Any:
-            return _refusing(self.operator, x)
+            with _refusals():
+                return self.operator(x)
 
         def encode_response(self, output: Any, **_: Any) -> dict[str, str]:
-            return {"tiff": base64.b64encode(_refusing(as_geotiff, output, None)).decode()}
+            with _refusals():
+                return {"tiff": base64.b64encode(as_geotiff(output, None)).decode()}
 
         def __reduce__(self) -> Any:
             # LitServe sends the API to its workers, and a class made in a function has no address.
@@ -85,27 +97,24 @@ def model_api(path: str | Path) -> Any:
 
 def _decoded(request: Any, bands: tuple[str, ...]) -> GeoTensor:
     if not isinstance(request, dict) or not isinstance(request.get("tiff"), str):
-        raise _http(Problem(422, 'the body must be {"tiff": BASE64}'))
+        raise Problem(422, 'the body must be {"tiff": BASE64}')
     try:
         body = base64.b64decode(request["tiff"], validate=True)
     except binascii.Error:
-        raise _http(Problem(422, "tiff is no base64")) from None
-    raster: GeoTensor = _refusing(read_upload, body, bands, Limits())
-    return raster
+        raise Problem(422, "tiff is no base64") from None
+    return read_upload(body, bands, Limits())
 
 
-def _refusing(function: Any, *arguments: Any) -> Any:
-    """Call a function; turn its errors into answers that LitServe knows."""
-    try:
-        return function(*arguments)
-    except Exception as error:
-        raise _http(problem_of(error)) from None
-
-
-def _http(problem: Problem) -> Exception:
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn errors into answers that LitServe knows."""
     from fastapi import HTTPException
 
-    return HTTPException(problem.status, problem.detail, problem.headers() or None)
+    try:
+        yield
+    except Exception as error:
+        told = problem_of(error)
+        raise HTTPException(told.status, told.detail, told.headers() or None) from None
 
 
 def serving_model(path: str | Path) -> AbstractContextManager[str]:

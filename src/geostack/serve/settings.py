@@ -44,7 +44,7 @@ _KEYS = ("source", "limits", "accept_yaml", "pipelines", "layers")
 
 @dataclass(frozen=True)
 class Settings:
-    """What a server is made of."""
+    """What a server is made of: the arguments of `create_app`."""
 
     pipelines: dict[str, Pipeline]
     layers: dict[str, Layer]
@@ -91,13 +91,7 @@ def run(settings: Settings, host: str = "127.0.0.1", port: int = 8000) -> None:
         raise ValueError(f"port must be 0 to 65535, got {port}")
     from geostack.serve.app import create_app
 
-    app = create_app(
-        settings.pipelines,
-        settings.layers,
-        source=settings.source,
-        limits=settings.limits,
-        accept_yaml=settings.accept_yaml,
-    )
+    app = create_app(**vars(settings))
     # After the check that says which extra is missing.
     import uvicorn
 
