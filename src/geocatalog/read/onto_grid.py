@@ -14,7 +14,7 @@ from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from geocatalog.crs import as_crs, same_crs, transformer
+from geocatalog.crs import same_crs, transformer
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import Bounds, reproject_box
 from geocatalog.grid import (
@@ -274,17 +274,20 @@ def _read_part(
     nodata: float | None,
     bands: Bands,
 ) -> Piece | None:
-    window = window_of(grid.transform, _bounds_on(source, grid), grid.shape)
+    own = grid_of(source)
+    window = window_of(grid.transform, _bounds_on(own, grid), grid.shape)
     row, col, rows, cols = window
     if rows <= 0 or cols <= 0:
         return None
     part = part_of(grid, *window)
     with ExitStack() as stack:
-        level = overview_level(source.overviews(chosen[0]), _pixel_ratio(source, part))
+        factors = source.overviews(chosen[0])
+        level = overview_level(factors, _pixel_ratio(own, part)) if factors else None
         if level is not None:
             source = stack.enter_context(rasterio.open(source.name, overview_level=level))
-        offset = offset_of(grid_of(source), part)
-        if offset is not None and _holds(source, offset, part):
+            own = grid_of(source)
+        offset = offset_of(own, part)
+        if offset is not None and _holds(own, offset, part):
             place = Window(offset[1], offset[0], cols, rows)
             data = source.read(chosen, window=place)
             if nodata is not None or _nodata_decides(source, chosen, data.dtype):
@@ -310,10 +313,10 @@ def _nodata_decides(source: Any, chosen: list[int], dtype: np.dtype) -> bool:
     return same and dtype.kind in "iu" and all(flag == [MaskFlags.nodata] for flag in flags)
 
 
-def _holds(source: Any, offset: tuple[int, int], part: GeoBox) -> bool:
+def _holds(own: GeoBox, offset: tuple[int, int], part: GeoBox) -> bool:
     row, col = offset
     rows, cols = part.shape
-    return 0 <= row <= source.height - rows and 0 <= col <= source.width - cols
+    return 0 <= row <= own.shape[0] - rows and 0 <= col <= own.shape[1] - cols
 
 
 def _indexes(name: str, source: Any, indexes: Sequence[int] | None) -> list[int]:
@@ -334,29 +337,28 @@ def _describe(source: Any, chosen: list[int], nodata: float | None, assumed: flo
     return Bands(dtype, len(chosen), known, names)
 
 
-def _bounds_on(source: Any, grid: GeoBox) -> Bounds:
+def _bounds_on(own: GeoBox, grid: GeoBox) -> Bounds:
     """Return a file's bounds in the grid's CRS; the whole grid where that has no finite answer."""
-    crs = as_crs(source.crs)
-    if same_crs(crs, crs_of(grid)):
-        return source.bounds  # type: ignore[no-any-return]
+    if same_crs(crs_of(own), crs_of(grid)):
+        return own.boundingbox.bbox
     try:
-        outline = reproject_box(tuple(source.bounds), crs, crs_of(grid))
+        outline = reproject_box(own.boundingbox.bbox, crs_of(own), crs_of(grid))
     except CatalogError:
         return grid.boundingbox.bbox
     return outline.bounds if outline.geom_type == "Polygon" else grid.boundingbox.bbox
 
 
-def _pixel_ratio(source: Any, grid: GeoBox) -> float:
-    """Return how many source pixels one grid pixel spans, along its finer side."""
+def _pixel_ratio(own: GeoBox, grid: GeoBox) -> float:
+    """Return how many pixels of a file one grid pixel spans, along its finer side."""
     rows, cols = grid.shape
     x, y = grid.transform @ (cols / 2, rows / 2)
     dx, dy = grid.transform.a, grid.transform.e
     points = np.array([(x, y), (x + dx, y), (x, y + dy)])
-    crs = as_crs(source.crs)
-    if not same_crs(crs, crs_of(grid)):
-        move = transformer(crs_of(grid), crs).transform
+    if not same_crs(crs_of(own), crs_of(grid)):
+        move = transformer(crs_of(grid), crs_of(own)).transform
         points = np.column_stack(move(points[:, 0], points[:, 1]))
     if not np.isfinite(points).all():
         return 1.0
-    pixels = np.array([~source.transform @ tuple(point) for point in points])
+    inverse = ~own.transform
+    pixels = np.array([inverse @ tuple(point) for point in points])
     return float(min(np.hypot(*(pixels[1] - pixels[0])), np.hypot(*(pixels[2] - pixels[0]))))
