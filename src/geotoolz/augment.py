@@ -12,15 +12,25 @@ and stay in range; nodata stays nodata.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.random import Generator, SeedSequence, default_rng
-from numpy.typing import NDArray
 from rasterio import Affine
 
 from geotoolz.bands import band_views
-from geotoolz.carrier import Raster, crop, fill_of, nodata_mask, pair, rewrap, values_of
+from geotoolz.carrier import (
+    Fill,
+    Raster,
+    Values,
+    crop,
+    fill_of,
+    nodata_mask,
+    pair,
+    rewrap,
+    values_of,
+)
 from geotoolz.mask import check_fill
 from pipekit import Operator
 
@@ -62,7 +72,7 @@ class Augmentation(Operator):
         raise NotImplementedError(f"{type(self).__name__} must define _augment")
 
 
-def work(values: NDArray[Any]) -> NDArray[Any]:
+def work(values: Values) -> Values:
     """Return floats to compute in: float32 for integers, the chip's own floats otherwise.
 
     >>> work(np.ones(2, "uint16")).dtype
@@ -71,17 +81,7 @@ def work(values: NDArray[Any]) -> NDArray[Any]:
     return values if values.dtype.kind == "f" else values.astype(np.float32)
 
 
-def rebuild(chip: Raster, bands: list[NDArray[Any]], axis: int) -> Raster:
-    """Stack changed bands along `axis` again and `restore` them.
-
-    >>> rebuild(np.zeros((2, 1, 1)), [np.ones((1, 1)), np.zeros((1, 1))], 0).ravel()
-    array([1., 0.])
-    """
-    stacked = bands[0] if values_of(chip).ndim < 3 else np.stack(bands, axis=axis)
-    return restore(chip, stacked)
-
-
-def restore(chip: Raster, changed: NDArray[Any]) -> Raster:
+def restore(chip: Raster, changed: Values) -> Raster:
     """Give changed floats the chip's dtype, georeference and nodata.
 
     >>> restore(np.array([[1, 2]], "uint8"), np.array([[-3.0, 260.4]]))
@@ -100,15 +100,6 @@ def restore(chip: Raster, changed: NDArray[Any]) -> Raster:
     if invalid is not None:
         out[invalid] = values[invalid]
     return rewrap(chip, out)
-
-
-def draw(rng: Generator, span: Range, count: int, per_band: bool) -> NDArray[np.float64]:
-    """Draw one number a band, or the same for all, evenly within `span`.
-
-    >>> draw(default_rng(0), (1.0, 1.0), 2, per_band=True)
-    array([1., 1.])
-    """
-    return rng.uniform(*span, size=count) if per_band else np.full(count, rng.uniform(*span))
 
 
 def check_probability(p: float, argument: str) -> None:
@@ -270,13 +261,39 @@ class RandomCrop(Augmentation):
         return tuple(crop(each, row, col, rows, cols) for each in (chip, *labels))
 
 
-class BandJitter(Augmentation):
+class ValueChange(Augmentation):
+    """An augmentation of a chip's values alone, done with probability `p`: labels stay.
+
+    A subclass defines `_changed(rng, chip)`, which returns floats of the chip's shape.
+    """
+
+    p: float
+
+    def _augment(self, rng: Generator, chip: Raster, *labels: Raster) -> tuple[Raster, ...]:
+        if rng.random() >= self.p:
+            return (chip, *labels)
+        return (restore(chip, self._changed(rng, chip)), *labels)
+
+    def _changed(self, rng: Generator, chip: Raster) -> Values:
+        raise NotImplementedError(f"{type(self).__name__} must define _changed(rng, chip)")
+
+
+class BandJitter(ValueChange):
     """Change each band by a random factor: a subclass says how in `change`.
 
-    - `factor`: (low, high), drawn evenly between.
-    - `per_band`: one factor per band, or the same for all.
-    - `p`: the probability that anything is done.
+    Parameters
+    ----------
+    factor
+        (low, high); the factor is drawn evenly between.
+    per_band
+        One factor for each band, or the same for all.
+    axis
+        Of the bands.
+    p
+        The probability that anything is done.
 
+    Examples
+    --------
     >>> class Shift(BandJitter):
     ...     def change(self, band, factor, fill):
     ...         return band + factor
@@ -294,34 +311,29 @@ class BandJitter(Augmentation):
         self.axis = axis
         self.p = p
 
-    def change(
-        self, band: NDArray[Any], factor: np.float32, fill: float | int | None
-    ) -> NDArray[Any]:
+    def change(self, band: Values, factor: np.float32, fill: Fill) -> Values:
         """Return the changed band (H, W), whose nodata is NaN or `fill`."""
         raise NotImplementedError(f"{type(self).__name__} must define change(band, factor, fill)")
 
-    def _augment(self, rng: Generator, chip: Raster, *labels: Raster) -> tuple[Raster, ...]:
-        if rng.random() >= self.p:
-            return (chip, *labels)
+    def _changed(self, rng: Generator, chip: Raster) -> Values:
         bands = band_views(values_of(chip), self.axis)
-        factors = draw(rng, self.factor, len(bands), self.per_band)
+        factors = rng.uniform(*self.factor, size=len(bands) if self.per_band else 1)
+        factors = np.broadcast_to(factors.astype(np.float32), len(bands))
         fill = fill_of(chip)
-        changed = [
-            self.change(band, np.float32(f), fill) for band, f in zip(bands, factors, strict=True)
-        ]
-        return (rebuild(chip, changed, self.axis), *labels)
+        changed = [self.change(band, f, fill) for band, f in zip(bands, factors, strict=True)]
+        return changed[0] if values_of(chip).ndim < 3 else np.stack(changed, axis=self.axis)
 
 
 class BrightnessJitter(BandJitter):
     """Multiply by a random factor between `factor` = (low, high), one per band or one for all.
 
+    Examples
+    --------
     >>> BrightnessJitter(factor=(2.0, 2.0))(np.ones((1, 1, 2)), seed=0)
     array([[[2., 2.]]])
     """
 
-    def change(
-        self, band: NDArray[Any], factor: np.float32, fill: float | int | None
-    ) -> NDArray[Any]:
+    def change(self, band: Values, factor: np.float32, fill: Fill) -> Values:
         """Return the band, brighter or darker."""
         return work(band) * factor
 
@@ -329,13 +341,13 @@ class BrightnessJitter(BandJitter):
 class ContrastJitter(BandJitter):
     """Stretch about each band's mean of valid pixels by a random factor; the mean stays.
 
+    Examples
+    --------
     >>> ContrastJitter(factor=(2.0, 2.0))(np.array([[[1.0, 3.0]]]), seed=0)
     array([[[0., 4.]]])
     """
 
-    def change(
-        self, band: NDArray[Any], factor: np.float32, fill: float | int | None
-    ) -> NDArray[Any]:
+    def change(self, band: Values, factor: np.float32, fill: Fill) -> Values:
         """Return the band, with its values nearer to their mean or farther from it."""
         invalid = nodata_mask(band, fill)
         valid = band if invalid is None else band[~invalid]
@@ -343,9 +355,18 @@ class ContrastJitter(BandJitter):
         return (work(band) - mean) * factor + mean
 
 
-class GaussianNoise(Augmentation):
-    """Add normal noise of standard deviation `sigma`, in the chip's own units.
+class GaussianNoise(ValueChange):
+    """Add normal noise.
 
+    Parameters
+    ----------
+    sigma
+        Standard deviation, in the chip's own units.
+    p
+        The probability that anything is done.
+
+    Examples
+    --------
     >>> GaussianNoise(sigma=0.01)(np.zeros((1, 2, 2)), seed=0).std() < 0.05
     np.True_
     """
@@ -357,12 +378,10 @@ class GaussianNoise(Augmentation):
         self.sigma = sigma
         self.p = p
 
-    def _augment(self, rng: Generator, chip: Raster, *labels: Raster) -> tuple[Raster, ...]:
-        if rng.random() >= self.p:
-            return (chip, *labels)
+    def _changed(self, rng: Generator, chip: Raster) -> Values:
         values = values_of(chip)
-        noise = rng.standard_normal(values.shape, dtype=np.float32) * np.float32(self.sigma)
-        return (restore(chip, work(values) + noise), *labels)
+        noise = rng.standard_normal(values.shape, dtype=np.float32)
+        return work(values) + noise * np.float32(self.sigma)
 
 
 class BandDropout(Augmentation):
@@ -392,55 +411,59 @@ class BandDropout(Augmentation):
         return (rewrap(chip, out), *labels)
 
 
-class SimulatedClouds(Augmentation):
+@dataclass(repr=False, eq=False)
+class SimulatedClouds(ValueChange):
     """Lay soft white clouds over a share of the chip.
 
     Fractal noise (octaves of smoothed white noise) is cut at the level that leaves the wanted
     cover, with soft rims; all bands are blended towards `brightness`.
 
-    - `cover`: (low, high) share of the chip, 0 to 1.
-    - `brightness`: of thick cloud, in the chip's own units (0.7 for reflectance).
-    - `softness`: width of the rims, as a share of the noise's spread.
-    - `scale`: size of the largest cloud, as a share of the chip's shorter side.
+    Parameters
+    ----------
+    cover
+        (low, high) share of the chip, 0 to 1.
+    brightness
+        Of thick cloud, in the chip's own units (0.7 for reflectance).
+    softness
+        Width of the rims, as a share of the noise's spread.
+    scale
+        Size of the largest cloud, as a share of the chip's shorter side.
+    p
+        The probability that anything is done.
 
+    Examples
+    --------
     >>> chip = np.zeros((2, 32, 32), dtype="float32")
     >>> cloudy = SimulatedClouds(cover=(0.5, 0.5))(chip, seed=0)
     >>> float((cloudy[0] > 0.35).mean().round(1))
     0.5
     """
 
-    def __init__(
-        self,
-        cover: Range = (0.1, 0.5),
-        brightness: float = 0.7,
-        softness: float = 0.15,
-        scale: float = 0.5,
-        p: float = 1.0,
-    ) -> None:
-        check_range(cover, "cover")
-        if cover[1] > 1:
-            raise ValueError(f"cover must lie within 0 and 1, got {cover}")
-        if softness <= 0 or not 0 < scale <= 1:
+    cover: Range = (0.1, 0.5)
+    brightness: float = 0.7
+    softness: float = 0.15
+    scale: float = 0.5
+    p: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_range(self.cover, "cover")
+        if self.cover[1] > 1:
+            raise ValueError(f"cover must lie within 0 and 1, got {self.cover}")
+        if self.softness <= 0 or not 0 < self.scale <= 1:
             raise ValueError(
-                f"softness must be positive and scale within 0 and 1, got {softness}, {scale}"
+                "softness must be positive and scale within 0 and 1, got "
+                f"{self.softness}, {self.scale}"
             )
-        check_probability(p, "p")
-        self.cover = cover
-        self.brightness = brightness
-        self.softness = softness
-        self.scale = scale
-        self.p = p
+        check_probability(self.p, "p")
 
-    def _augment(self, rng: Generator, chip: Raster, *labels: Raster) -> tuple[Raster, ...]:
-        values = values_of(chip)
-        if rng.random() >= self.p or values.size == 0:
-            return (chip, *labels)
-        share = rng.uniform(*self.cover)
-        opacity = self._opacity(rng, values.shape[-2:], share)
-        clear = work(values)
-        return (restore(chip, clear + (np.float32(self.brightness) - clear) * opacity), *labels)
+    def _changed(self, rng: Generator, chip: Raster) -> Values:
+        clear = work(values_of(chip))
+        if clear.size == 0:
+            return clear
+        opacity = self._opacity(rng, clear.shape[-2:], rng.uniform(*self.cover))
+        return clear + (np.float32(self.brightness) - clear) * opacity
 
-    def _opacity(self, rng: Generator, shape: tuple[int, ...], share: float) -> NDArray[np.float32]:
+    def _opacity(self, rng: Generator, shape: tuple[int, ...], share: float) -> Values:
         from scipy.ndimage import gaussian_filter
 
         noise = np.zeros(shape)

@@ -14,16 +14,15 @@ from functools import lru_cache
 from typing import Any, SupportsIndex, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
-from geotoolz.carrier import Raster, attrs_of, rewrap, values_of
+from geotoolz.carrier import Raster, Values, attrs_of, rewrap, values_of
 from geotoolz.function_operator import FunctionOperator, parameters_of
 
 Band = int | str
 """A band index, or a band's own or common name."""
 
 
-PerBand = float | Sequence[float] | NDArray[Any]
+PerBand = float | Sequence[float] | Values
 """One number for all bands, or one per band."""
 
 
@@ -96,7 +95,7 @@ def band_index(raster: Raster, band: Band, axis: int = 0) -> int:
     return index % count
 
 
-def band_axis(values: NDArray[Any], axis: int) -> int:
+def band_axis(values: Values, axis: int) -> int:
     """Return `axis` as a non-negative number, or raise ValueError when it can't hold the bands.
 
     >>> band_axis(np.zeros((4, 2, 2)), 0)
@@ -139,7 +138,7 @@ def check_band_order(rasters: Sequence[Raster], what: str) -> None:
             )
 
 
-def take_band(raster: Raster, band: Band, axis: int = 0) -> NDArray[Any]:
+def take_band(raster: Raster, band: Band, axis: int = 0) -> Values:
     """Return one band as a plain view, with its axis removed.
 
     >>> take_band(np.arange(8).reshape(2, 2, 2), 1)
@@ -149,7 +148,7 @@ def take_band(raster: Raster, band: Band, axis: int = 0) -> NDArray[Any]:
     return take_bands(raster, (band,), axis)[0]
 
 
-def take_bands(raster: Raster, bands: Sequence[Band], axis: int = 0) -> list[NDArray[Any]]:
+def take_bands(raster: Raster, bands: Sequence[Band], axis: int = 0) -> list[Values]:
     """Return bands as plain views, with their axis removed.
 
     >>> [band.shape for band in take_bands(np.zeros((4, 2, 3)), (3, 2))]
@@ -167,7 +166,7 @@ def take_bands(raster: Raster, bands: Sequence[Band], axis: int = 0) -> list[NDA
     ]
 
 
-def band_views(values: NDArray[Any], axis: int = 0) -> list[NDArray[Any]]:
+def band_views(values: Values, axis: int = 0) -> list[Values]:
     """Return views of the bands of a plain array; one of two axes or fewer is a single band.
 
     >>> [band.shape for band in band_views(np.zeros((3, 4, 5)))]
@@ -178,13 +177,7 @@ def band_views(values: NDArray[Any], axis: int = 0) -> list[NDArray[Any]]:
     return list(np.moveaxis(values, band_axis(values, axis), 0))
 
 
-def per_band(
-    value: PerBand,
-    values: NDArray[Any],
-    axis: int,
-    dtype: np.dtype[Any],
-    argument: str,
-) -> Any:
+def per_band(value: PerBand, values: Values, axis: int, dtype: np.dtype[Any], argument: str) -> Any:
     """Return one number as a scalar, or one per band shaped to broadcast along `axis`.
 
     Raises ValueError, naming `argument`, when there are not as many numbers as bands.

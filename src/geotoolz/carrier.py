@@ -22,7 +22,16 @@ from rasterio import Affine
 
 from pipekit.carrier import keep_place
 
-Raster = NDArray[Any]
+Values = NDArray[Any]
+"""A plain array, without a place on the map."""
+
+Mask = NDArray[np.bool_]
+"""A plain boolean array."""
+
+Fill = float | int | None
+"""The value that marks nodata beside NaN, or None."""
+
+Raster = Values
 """A plain ndarray or a `GeoTensor` (which is an ndarray), bands first: (C, H, W)."""
 
 
@@ -40,7 +49,7 @@ NAN: Final = math.nan
 keep_place(GeoTensor)
 
 
-def values_of(raster: Raster) -> NDArray[Any]:
+def values_of(raster: Raster) -> Values:
     """Return the plain array behind a raster, without copying.
 
     Raises TypeError for anything that is not an array.
@@ -59,7 +68,7 @@ def values_of(raster: Raster) -> NDArray[Any]:
     )
 
 
-def fill_of(raster: Raster) -> float | int | None:
+def fill_of(raster: Raster) -> Fill:
     """Return the value that marks nodata in a raster, or None where nothing but NaN does.
 
     >>> fill_of(np.zeros((2, 3))) is None
@@ -101,7 +110,7 @@ def joint_attrs(rasters: Sequence[Raster]) -> dict[str, Any]:
 
 def rewrap(
     raster: Raster,
-    values: NDArray[Any],
+    values: Values,
     *,
     fill: float | int | _Keep | None = KEEP,
     attrs: dict[str, Any] | None = None,
@@ -138,7 +147,7 @@ def rewrap(
     )
 
 
-def fill_mask(values: NDArray[Any], fill: float | int | None) -> NDArray[np.bool_] | None:
+def fill_mask(values: Values, fill: Fill) -> Mask | None:
     """Return where `values` equal the fill value, or None when that is nowhere.
 
     The minimum is looked at first: it takes a tenth of the time of any float work, and most chips
@@ -157,7 +166,7 @@ def fill_mask(values: NDArray[Any], fill: float | int | None) -> NDArray[np.bool
     return mask if mask.any() else None
 
 
-def nodata_mask(values: NDArray[Any], fill: float | int | None) -> NDArray[np.bool_] | None:
+def nodata_mask(values: Values, fill: Fill) -> Mask | None:
     """Return where `values` are nodata, by NaN or by the fill value; None when nowhere.
 
     >>> nodata_mask(np.array([[np.nan, -9999.0, 1.0]]), -9999)
@@ -173,7 +182,7 @@ def nodata_mask(values: NDArray[Any], fill: float | int | None) -> NDArray[np.bo
     return by_nan if by_fill is None else by_nan | by_fill
 
 
-def carry_nodata(out: NDArray[Any], values: NDArray[Any], fill: float | int | None) -> None:
+def carry_nodata(out: Values, values: Values, fill: Fill) -> None:
     """Put NaN into `out`, in place, wherever `values` equal the fill value.
 
     >>> out = np.array([1.0, 2.0])
@@ -186,7 +195,7 @@ def carry_nodata(out: NDArray[Any], values: NDArray[Any], fill: float | int | No
         out[invalid] = np.nan
 
 
-def as_float(values: NDArray[Any], dtype: DTypeLike = np.float32) -> NDArray[Any]:
+def as_float(values: Values, dtype: DTypeLike = np.float32) -> Values:
     """Return `values` in a float dtype; without copying when they already are.
 
     >>> as_float(np.array([1, 2], dtype="uint16")).dtype

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from geotoolz.bands import Band, check_band, take_band
-from geotoolz.carrier import Raster, rewrap, values_of
+from geotoolz.carrier import Mask, Raster, Values, rewrap, values_of
 from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.mask import checked_mask
 
@@ -79,12 +78,12 @@ def _scl_ids(classes: Collection[int] | int) -> tuple[int, ...]:
     return ids
 
 
-def _in_classes(ids: NDArray[Any], classes: tuple[int, ...]) -> NDArray[np.bool_]:
+def _in_classes(ids: Values, classes: tuple[int, ...]) -> Mask:
     if ids.dtype.kind in "iu" and ids.size and ids.min() >= 0 and ids.max() < 256:
         table = np.zeros(256, bool)
         table[list(classes)] = True
         return table[ids]
-    found: NDArray[np.bool_] = np.isin(ids, classes)
+    found: Mask = np.isin(ids, classes)
     return found | np.isnan(ids) if 0 in classes else found
 
 

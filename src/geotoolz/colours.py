@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geotoolz.bands import Band, check_band, take_bands
-from geotoolz.carrier import NAN, Raster, carry_nodata, fill_of, rewrap, values_of
+from geotoolz.carrier import NAN, Raster, Values, carry_nodata, fill_of, rewrap, values_of
 from geotoolz.cloud import SCL_CLASSES
 from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.stretch import check_gamma, check_percentiles, percentile_clip
@@ -234,7 +234,7 @@ class Colormap(FunctionOperator):
         lookup_table(self.name)
 
 
-def single_band(values: NDArray[Any]) -> NDArray[Any]:
+def single_band(values: Values) -> Values:
     """Return the only band of (H, W) or (1, H, W); ValueError for any other shape.
 
     >>> single_band(np.zeros((1, 2, 3))).shape

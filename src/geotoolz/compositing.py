@@ -17,7 +17,9 @@ from numpy.typing import DTypeLike, NDArray
 from geotoolz.bands import Band, band_index, band_names, check_band, check_band_order, take_band
 from geotoolz.carrier import (
     NAN,
+    Mask,
     Raster,
+    Values,
     fill_of,
     float_dtype,
     joint_attrs,
@@ -186,7 +188,7 @@ def _check_alike(first: Raster, other: Raster) -> None:
         )
 
 
-def _row_blocks(values: NDArray[Any]) -> list[slice]:
+def _row_blocks(values: Values) -> list[slice]:
     """Return slices of rows small enough that a block's floats and its sort stay small."""
     height = values.shape[-2]
     row_bytes = max(1, values.size // max(height, 1) * 4)
@@ -194,9 +196,7 @@ def _row_blocks(values: NDArray[Any]) -> list[slice]:
     return [slice(start, start + step) for start in range(0, height, step)]
 
 
-def _median(
-    block: NDArray[Any], invalid: NDArray[np.bool_] | None, dtype: np.dtype[Any]
-) -> NDArray[Any]:
+def _median(block: Values, invalid: Mask | None, dtype: np.dtype[Any]) -> Values:
     """Return the median over axis 0 of what is valid; NaN where nothing is.
 
     Sorting puts NaN last, so the median is found by counting: numpy's nanmedian takes some ten

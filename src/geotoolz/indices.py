@@ -22,17 +22,15 @@ from inspect import Parameter, get_annotations, signature
 from typing import Any, ClassVar, NamedTuple, dataclass_transform
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from geotoolz.bands import Band, band_names, check_band, take_bands
-from geotoolz.carrier import NAN, Raster, carry_nodata, fill_of, float_dtype, rewrap
+from geotoolz.carrier import NAN, Raster, Values, carry_nodata, fill_of, float_dtype, rewrap
 from geotoolz.function_operator import constructor
 from pipekit import Operator
 
 EPS = 1e-10
 """Added to denominators of normalised differences: too small to change any real reflectance."""
-
-Values = NDArray[Any]
 
 
 @dataclass_transform(eq_default=False)

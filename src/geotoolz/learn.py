@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geotoolz.bands import band_axis
-from geotoolz.carrier import NAN, Raster, fill_of, nodata_mask, rewrap, values_of
+from geotoolz.carrier import NAN, Mask, Raster, Values, fill_of, nodata_mask, rewrap, values_of
 from pipekit import Operator
 
 _MODES = ("pixel", "chip")
 
 
-def pixel_table(raster: Raster, axis: int = 0) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+def pixel_table(raster: Raster, axis: int = 0) -> tuple[Values, Mask]:
     """Return the features (N, C) of the valid pixels, and which pixels (H, W) these are.
 
     A pixel is valid when no band of it is nodata.
@@ -28,7 +28,7 @@ def pixel_table(raster: Raster, axis: int = 0) -> tuple[NDArray[Any], NDArray[np
     bands = np.moveaxis(values, band_axis(values, axis), 0)
     invalid = nodata_mask(bands, fill_of(raster))
     some_invalid = np.zeros(bands.shape[1:], bool) if invalid is None else invalid.any(axis=0)
-    valid: NDArray[np.bool_] = np.logical_not(some_invalid)
+    valid: Mask = np.logical_not(some_invalid)
     return bands[:, valid].T, valid
 
 
@@ -113,7 +113,7 @@ def predict_pixels(
     return rewrap(raster, out, fill=fill, attrs=attrs, drop=("band_names",))
 
 
-def _predict(estimator: Any, method: str, features: NDArray[Any]) -> NDArray[Any]:
+def _predict(estimator: Any, method: str, features: Values) -> Values:
     if len(features):
         return np.asarray(getattr(estimator, method)(features))
     # Without a single valid pixel, one of zeros tells the result's dtype and number of columns.
@@ -123,7 +123,7 @@ def _predict(estimator: Any, method: str, features: NDArray[Any]) -> NDArray[Any
 
 def _samples(
     raster: Raster, label: Raster, ignore_label: int | None, axis: int
-) -> tuple[NDArray[Any], NDArray[Any]]:
+) -> tuple[Values, Values]:
     features, valid = pixel_table(raster, axis)
     truth = values_of(label)
     if truth.shape != valid.shape:
@@ -136,7 +136,7 @@ def _samples(
     return features[used], truth[used]
 
 
-def _balanced(labels: NDArray[Any], per_class: int, seed: int | None) -> NDArray[np.intp]:
+def _balanced(labels: Values, per_class: int, seed: int | None) -> NDArray[np.intp]:
     if per_class < 1:
         raise ValueError(f"per_class must be at least 1, got {per_class}")
     rng = np.random.default_rng(seed)

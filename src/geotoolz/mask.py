@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 from georeader.geotensor import GeoTensor
-from numpy.typing import NDArray
 
 from geotoolz.bands import Band, check_band, take_band
-from geotoolz.carrier import NAN, Raster, fill_mask, fill_of, nodata_mask, rewrap, values_of
+from geotoolz.carrier import NAN, Mask, Raster, fill_mask, fill_of, nodata_mask, rewrap, values_of
 from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.grid import same_crs
 from pipekit import Operator
@@ -43,7 +42,7 @@ def apply_mask(raster: Raster, mask: Raster, fill_value: float | int = NAN) -> R
     return rewrap(raster, out, fill=fill_value)
 
 
-def checked_mask(mask: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def checked_mask(mask: Any, shape: tuple[int, ...]) -> Mask:
     """Return `mask` as a plain boolean array that broadcasts to `shape`.
 
     Raises TypeError when it is not boolean, ValueError when the shapes don't fit.

@@ -10,7 +10,9 @@ from numpy.typing import DTypeLike, NDArray
 from geotoolz.bands import PerBand, band_views, per_band
 from geotoolz.carrier import (
     NAN,
+    Fill,
     Raster,
+    Values,
     carry_nodata,
     fill_of,
     float_dtype,
@@ -186,7 +188,7 @@ class PerBandStats:
         )
 
 
-def _moments(band: NDArray[Any], fill: float | int | None) -> tuple[float, ...]:
+def _moments(band: Values, fill: Fill) -> tuple[float, ...]:
     """Return count, mean, sum of squared deviations, minimum and maximum of the valid values."""
     invalid = nodata_mask(band, fill)
     valid = band if invalid is None else band[~invalid]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from geotoolz.bands import PerBand, band_names, band_views, per_band
 from geotoolz.carrier import (
     NAN,
+    Fill,
     Raster,
+    Values,
     attrs_of,
     carry_nodata,
     fill_mask,
@@ -160,10 +162,7 @@ def apply_offset(raster: Raster, offset: PerBand, axis: int = 0) -> Raster:
 
 
 def harmonize_baseline(
-    raster: Raster,
-    offset: int = -1000,
-    baseline: str | None = None,
-    nodata: int = 0,
+    raster: Raster, offset: int = -1000, baseline: str | None = None, nodata: int = 0
 ) -> Raster:
     """Take away the +1000 that Sentinel-2 digital numbers carry since baseline 04.00.
 
@@ -211,9 +210,7 @@ def harmonize_baseline(
 _WITHOUT_OFFSET = ("SCL", "AOT", "WVP")
 
 
-def _shift_bands(
-    values: NDArray[Any], offset: PerBand, axis: int, fill: float | int | None
-) -> NDArray[Any]:
+def _shift_bands(values: Values, offset: PerBand, axis: int, fill: Fill) -> Values:
     numbers = np.asarray(offset, np.float64)
     if np.any(numbers != np.rint(numbers)):
         raise ValueError(
@@ -231,7 +228,7 @@ def _shift_bands(
     return np.stack(shifted, axis=axis)
 
 
-def _shift_integers(values: NDArray[Any], shift: int, nodata: float | int | None) -> NDArray[Any]:
+def _shift_integers(values: Values, shift: int, nodata: Fill) -> Values:
     """Return values + shift within the integer type's range, nodata kept and never landed on."""
     kind = values.dtype
     limits = np.iinfo(kind)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Real
-from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from geotoolz.bands import band_views
 from geotoolz.carrier import (
     NAN,
+    Fill,
     Raster,
+    Values,
     as_float,
     carry_nodata,
     fill_of,
@@ -90,11 +91,7 @@ def min_max(
 
 
 def band_percentiles(
-    band: NDArray[Any],
-    percentiles: Sequence[float],
-    *,
-    fill: float | int | None = None,
-    sample: int | None = None,
+    band: Values, percentiles: Sequence[float], *, fill: Fill = None, sample: int | None = None
 ) -> tuple[float, ...]:
     """Return percentiles of a band's valid values, linearly interpolated; NaN where none is valid.
 
@@ -110,7 +107,7 @@ def band_percentiles(
     return tuple(float(p) for p in np.percentile(valid, percentiles))
 
 
-def _stretch(source: NDArray[Any], low: float, high: float, target: NDArray[Any]) -> None:
+def _stretch(source: Values, low: float, high: float, target: Values) -> None:
     """Write (source - low) / (high - low), clipped to 0..1, into `target`."""
     if high > low:
         np.subtract(source, low, out=target, dtype=target.dtype, casting="unsafe")
@@ -123,7 +120,7 @@ def _stretch(source: NDArray[Any], low: float, high: float, target: NDArray[Any]
         target[...] = np.nan
 
 
-def _valid_range(band: NDArray[Any], fill: float | int | None) -> tuple[float, float]:
+def _valid_range(band: Values, fill: Fill) -> tuple[float, float]:
     low = band.min() if band.size else np.nan
     # Without NaN (it would be the minimum) and without a fill value at or above the minimum, all
     # values are valid: two passes and no mask.

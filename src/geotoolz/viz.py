@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geotoolz.bands import Band, band_index, band_names, take_bands
-from geotoolz.carrier import Raster, attrs_of, carry_nodata, fill_of, values_of
+from geotoolz.carrier import Fill, Raster, Values, attrs_of, carry_nodata, fill_of, values_of
 from geotoolz.colours import (
     MASK_COLOURS,
     RGB,
@@ -149,7 +149,7 @@ def quicklook(path: PathLike, max_pixels: int = MAX_PIXELS, **options: Any) -> A
     return plot(read_overview(path, max_pixels), max_pixels=max_pixels, **options)
 
 
-def _choose(raster: Raster, band: Band | None) -> tuple[NDArray[Any], str, bool]:
+def _choose(raster: Raster, band: Band | None) -> tuple[Values, str, bool]:
     """Return the values to draw, the quantity's name, and whether they are a picture."""
     values = values_of(raster)
     names = band_names(raster)
@@ -178,7 +178,7 @@ def _choose(raster: Raster, band: Band | None) -> tuple[NDArray[Any], str, bool]
         ) from None
 
 
-def _own_classes(raster: Raster, values: NDArray[Any], name: str) -> Mapping[Any, Any] | None:
+def _own_classes(raster: Raster, values: Values, name: str) -> Mapping[Any, Any] | None:
     """Return the classes of a boolean mask, or of a band known by its name."""
     if values.dtype == np.bool_:
         marked = str(attrs_of(raster).get("long_name") or "masked")
@@ -194,9 +194,7 @@ def _label(raster: Raster, name: str) -> str:
     return f"{quantity} ({units})" if units else quantity
 
 
-def _draw_picture(
-    ax: Axes, raster: Raster, values: NDArray[Any], frame: Frame, max_pixels: int
-) -> None:
+def _draw_picture(ax: Axes, raster: Raster, values: Values, frame: Frame, max_pixels: int) -> None:
     small = average_down(values, max_pixels, fill_of(raster))
     with np.errstate(invalid="ignore"):
         ready = np.nanmin(small, initial=0.0) >= 0 and np.nanmax(small, initial=0.0) <= 1
@@ -212,7 +210,7 @@ def _draw_picture(
 
 def _draw_classes(
     ax: Axes,
-    values: NDArray[Any],
+    values: Values,
     classes: Mapping[int, tuple[str, str]],
     frame: Frame,
     max_pixels: int,
@@ -238,7 +236,7 @@ def _draw_classes(
 
 def _draw_band(
     ax: Axes,
-    floats: NDArray[Any],
+    floats: Values,
     frame: Frame,
     cmap: str | None,
     vmin: float | None,
@@ -251,7 +249,7 @@ def _draw_band(
 
 
 def _limits(
-    floats: NDArray[Any], vmin: float | None, vmax: float | None, about_zero: bool
+    floats: Values, vmin: float | None, vmax: float | None, about_zero: bool
 ) -> tuple[float, float]:
     valid = floats[np.isfinite(floats)]
     low, high = np.percentile(valid, (2, 98)) if valid.size else (0.0, 1.0)
@@ -279,7 +277,7 @@ def _new_axes(shape: tuple[int, ...], aspect: float) -> Axes:
     return ax
 
 
-def _add_colour_bar(ax: Axes, image: Any, label: str, floats: NDArray[Any]) -> None:
+def _add_colour_bar(ax: Axes, image: Any, label: str, floats: Values) -> None:
     valid = floats[np.isfinite(floats)]
     limits = image.get_clim()
     below = bool(valid.size and valid.min() < limits[0])
@@ -295,12 +293,8 @@ def _add_colour_bar(ax: Axes, image: Any, label: str, floats: NDArray[Any]) -> N
 
 
 def average_down(
-    values: NDArray[Any],
-    max_pixels: int,
-    fill: float | int | None = None,
-    *,
-    average: bool = True,
-) -> NDArray[Any]:
+    values: Values, max_pixels: int, fill: Fill = None, *, average: bool = True
+) -> Values:
     """Return the raster with about `max_pixels` pixels at most.
 
     - `values`: (..., H, W), a plain array.
@@ -328,7 +322,7 @@ def average_down(
     return np.stack([_average_rows(block, step, fill) for block in rows], axis=-2)
 
 
-def _average_rows(block: NDArray[Any], step: int, fill: float | int | None) -> NDArray[np.float32]:
+def _average_rows(block: Values, step: int, fill: Fill) -> NDArray[np.float32]:
     """Average a strip of rows to a single row of blocks; memory stays that of the strip."""
     floats = block.astype(np.float32)
     carry_nodata(floats, block, fill)
