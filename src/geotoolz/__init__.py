@@ -26,9 +26,9 @@ _NAMES = {
     "geotoolz.carrier": "GeoTensor",
     "geotoolz.bands": "BandError SelectBands",
     "geotoolz.radiometry": (
-        "ToFloat32 DNToReflectance ReflectanceToDN ApplyOffset HarmonizeBaseline TOAToBOA_DOS"
+        "ToFloat32 DNToReflectance ReflectanceToDN ApplyOffset HarmonizeBaseline TOAToBOA_DOS "
+        "PercentileClip MinMax Gamma"
     ),
-    "geotoolz.stretch": "PercentileClip MinMax Gamma",
     "geotoolz.indices": (
         "NormalizedDifference NDVI NDWI MNDWI NBR EVI SAVI NDMI NDSI BSI BAIS2 ARVI GNDVI NDRE "
         "SpectralIndex"

@@ -13,7 +13,7 @@ from geotoolz.bands import Band, check_band, take_bands
 from geotoolz.carrier import NAN, Raster, Values, carry_nodata, fill_of, rewrap, values_of
 from geotoolz.cloud import SCL_CLASSES
 from geotoolz.function_operator import FunctionOperator, parameters_of
-from geotoolz.stretch import check_gamma, check_percentiles, percentile_clip
+from geotoolz.radiometry import check_gamma, check_percentiles, percentile_clip
 
 RGB = ("red", "green", "blue")
 

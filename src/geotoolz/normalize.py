@@ -21,7 +21,7 @@ from geotoolz.carrier import (
     values_of,
 )
 from geotoolz.function_operator import FunctionOperator, parameters_of
-from geotoolz.stretch import band_percentiles, check_percentiles
+from geotoolz.radiometry import band_percentiles, check_percentiles
 
 
 def standard_scale(

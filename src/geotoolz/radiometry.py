@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from geotoolz.carrier import (
     Fill,
     Raster,
     Values,
+    as_float,
     attrs_of,
     carry_nodata,
     fill_mask,
@@ -23,23 +26,7 @@ from geotoolz.carrier import (
     values_of,
 )
 from geotoolz.function_operator import FunctionOperator, parameters_of
-from geotoolz.stretch import (
-    Gamma,
-    MinMax,
-    PercentileClip,
-    band_percentiles,
-    gamma,
-    min_max,
-    percentile_clip,
-)
 from pipekit import Operator
-
-__all__ = [
-    "ApplyOffset", "DNToReflectance", "Gamma", "HarmonizeBaseline", "MinMax", "PercentileClip",
-    "ReflectanceToDN", "TOAToBOA_DOS", "ToFloat32", "apply_offset", "band_percentiles",
-    "dark_object_subtraction", "dn_to_reflectance", "gamma", "harmonize_baseline", "min_max",
-    "percentile_clip", "reflectance_to_dn", "to_float",
-]  # fmt: skip
 
 
 def to_float(raster: Raster, dtype: DTypeLike = "float32") -> Raster:
@@ -117,10 +104,9 @@ def reflectance_to_dn(
     if invalid is not None:
         scaled[invalid] = nodata
     out = scaled.astype(kind)
-    taken = out == nodata
+    _move_off(out, nodata)
     if invalid is not None:
-        taken &= ~invalid
-    out[taken] = nodata + 1 if nodata < limits.max else nodata - 1
+        out[invalid] = nodata
     return rewrap(raster, out, fill=nodata, attrs={"long_name": "digital number"})
 
 
@@ -150,15 +136,7 @@ def apply_offset(raster: Raster, offset: PerBand, axis: int = 0) -> Raster:
     >>> apply_offset(np.array([[0, 300]], dtype="uint16"), -100)
     array([[  0, 200]], dtype=uint16)
     """
-    values = values_of(raster)
-    fill = fill_of(raster)
-    if values.dtype.kind in "iu":
-        return rewrap(raster, _shift_bands(values, offset, axis, fill))
-    out = values + per_band(offset, values, axis, values.dtype, "offset")
-    invalid = fill_mask(values, fill)
-    if invalid is not None:
-        out[invalid] = fill
-    return rewrap(raster, out)
+    return rewrap(raster, _shifted(values_of(raster), offset, axis, fill_of(raster)))
 
 
 def harmonize_baseline(
@@ -193,13 +171,7 @@ def harmonize_baseline(
             "DNToReflectance(), or take it away there with offset=-0.1"
         )
     values = values_of(raster)
-    if values.dtype.kind in "iu":
-        out = _shift_integers(values, offset, nodata)
-    else:
-        out = values + values.dtype.type(offset)
-        carry_over = fill_mask(values, nodata)
-        if carry_over is not None:
-            out[carry_over] = nodata
+    out = _shifted(values, offset, 0, nodata)
     names = band_names(raster)
     if values.shape[-3:-2] == (len(names),):
         kept = [band for band, name in enumerate(names) if name.upper() in _WITHOUT_OFFSET]
@@ -210,7 +182,14 @@ def harmonize_baseline(
 _WITHOUT_OFFSET = ("SCL", "AOT", "WVP")
 
 
-def _shift_bands(values: Values, offset: PerBand, axis: int, fill: Fill) -> Values:
+def _shifted(values: Values, offset: PerBand, axis: int, nodata: Fill) -> Values:
+    """Return values + offset in their own dtype, with nodata as it was."""
+    if values.dtype.kind not in "iu":
+        out = values + per_band(offset, values, axis, values.dtype, "offset")
+        invalid = fill_mask(values, nodata)
+        if invalid is not None:
+            out[invalid] = nodata
+        return out
     numbers = np.asarray(offset, np.float64)
     if np.any(numbers != np.rint(numbers)):
         raise ValueError(
@@ -218,11 +197,11 @@ def _shift_bands(values: Values, offset: PerBand, axis: int, fill: Fill) -> Valu
             "put ToFloat32() before"
         )
     if numbers.ndim == 0:
-        return _shift_integers(values, int(numbers), fill)
+        return _shift_integers(values, int(numbers), nodata)
     # Checks that there are as many numbers as bands.
     per_band(offset, values, axis, np.dtype(np.float64), "offset")
     shifted = [
-        _shift_integers(band, int(number), fill)
+        _shift_integers(band, int(number), nodata)
         for band, number in zip(band_views(values, axis), numbers, strict=True)
     ]
     return np.stack(shifted, axis=axis)
@@ -242,13 +221,19 @@ def _shift_integers(values: Values, shift: int, nodata: Fill) -> Values:
         out = np.maximum(values, lowest) if lowest > limits.min else np.minimum(values, highest)
         bits = out.view(f"u{kind.itemsize}")
         np.add(bits, bits.dtype.type(shift % (1 << 8 * kind.itemsize)), out=bits)
-    landed = None if nodata == limits.min else fill_mask(out, nodata)
-    if landed is not None and nodata is not None:
-        out[landed] = nodata + 1 if nodata < limits.max else nodata - 1
+    if nodata != limits.min:
+        _move_off(out, nodata)
     invalid = fill_mask(values, nodata)
     if invalid is not None:
         out[invalid] = nodata
     return out
+
+
+def _move_off(out: Values, nodata: Fill) -> None:
+    """Move integers that landed on `nodata` to the next number."""
+    landed = fill_mask(out, nodata)
+    if landed is not None and nodata is not None:
+        out[landed] = nodata + 1 if nodata < np.iinfo(out.dtype).max else nodata - 1
 
 
 def _offset_is_in(raster: Raster, baseline: str | None) -> bool:
@@ -392,4 +377,212 @@ class TOAToBOA_DOS(FunctionOperator):  # noqa: N801
     @parameters_of(dark_object_subtraction)
     def __init__(self) -> None:
         _check_percentile(self.percentile)
+        float_dtype(self.dtype)
+
+
+def percentile_clip(
+    raster: Raster,
+    p_min: float = 2.0,
+    p_max: float = 98.0,
+    axis: int = 0,
+    sample: int | None = None,
+    dtype: DTypeLike = "float32",
+) -> Raster:
+    """Stretch each band from its own percentiles to 0..1 and clip what lies outside.
+
+    - `raster`: (C, H, W), or (H, W) taken as one band; any numeric dtype.
+    - `p_min`, `p_max`: percentiles, 0 <= p_min < p_max <= 100, linearly interpolated.
+    - `sample`: estimate the percentiles from about this many evenly spaced pixels a band; the
+      result's `attrs["stretch"]` says so. By default every pixel counts.
+
+    Nodata does not count and stays NaN. A band whose percentiles coincide becomes 0, a band without
+    valid pixels stays NaN.
+
+    >>> percentile_clip(np.array([[[0.0, 1.0, 2.0, 3.0, 4.0]]]), 25, 75)
+    array([[[0. , 0. , 0.5, 1. , 1. ]]], dtype=float32)
+    """
+    check_percentiles(p_min, p_max)
+    _check_sample(sample)
+    fill = fill_of(raster)
+    how = "all pixels" if sample is None else f"about {sample} pixels a band"
+    note = f"percentiles {p_min:g} to {p_max:g} of {how}"
+    return _stretched(
+        raster,
+        lambda band: band_percentiles(band, (p_min, p_max), fill=fill, sample=sample),
+        axis,
+        dtype,
+        {"stretch": note},
+    )
+
+
+def min_max(
+    raster: Raster,
+    min_val: float | None = None,
+    max_val: float | None = None,
+    axis: int = 0,
+    dtype: DTypeLike = "float32",
+) -> Raster:
+    """Stretch to 0..1 between `min_val` and `max_val` and clip; each band's own where not given.
+
+    - `raster`: (C, H, W), or (H, W) taken as one band.
+
+    Nodata does not count and stays NaN. A constant band becomes 0.
+
+    >>> min_max(np.array([[[2.0, 3.0, 4.0]]]))
+    array([[[0. , 0.5, 1. ]]], dtype=float32)
+    """
+    _check_limits(min_val, max_val)
+    fill = fill_of(raster)
+
+    def limits(band: Values) -> tuple[float, float]:
+        low, high = _valid_range(band, fill) if None in (min_val, max_val) else (0.0, 0.0)
+        return low if min_val is None else min_val, high if max_val is None else max_val
+
+    return _stretched(raster, limits, axis, dtype)
+
+
+def band_percentiles(
+    band: Values, percentiles: Sequence[float], *, fill: Fill = None, sample: int | None = None
+) -> tuple[float, ...]:
+    """Return percentiles of a band's valid values, linearly interpolated; NaN where none is valid.
+
+    >>> band_percentiles(np.array([[0, 1, 2, 3, 4, 0]], dtype="uint16"), (50,), fill=0)
+    (2.5,)
+    """
+    if sample is not None and band.size > sample:
+        band = band.reshape(-1)[:: max(1, band.size // sample)]
+    invalid = nodata_mask(band, fill)
+    valid = band.reshape(-1) if invalid is None else band[~invalid]
+    if valid.size == 0:
+        return (NAN,) * len(percentiles)
+    return tuple(float(p) for p in np.percentile(valid, percentiles))
+
+
+def _stretched(
+    raster: Raster,
+    limits: Callable[[Values], tuple[float, ...]],
+    axis: int,
+    dtype: DTypeLike,
+    attrs: dict[str, Any] | None = None,
+) -> Raster:
+    """Stretch each band to 0..1 between the limits that are found for it."""
+    values, fill = values_of(raster), fill_of(raster)
+    out = np.empty(values.shape, float_dtype(dtype))
+    for source, target in zip(band_views(values, axis), band_views(out, axis), strict=True):
+        low, high = limits(source)
+        _stretch(source, low, high, target)
+        carry_nodata(target, source, fill)
+    return rewrap(raster, out, fill=NAN, attrs=attrs)
+
+
+def _stretch(source: Values, low: float, high: float, target: Values) -> None:
+    """Write (source - low) / (high - low), clipped to 0..1, into `target`."""
+    if high > low:
+        np.subtract(source, low, out=target, dtype=target.dtype, casting="unsafe")
+        np.multiply(target, 1.0 / (high - low), out=target)
+        np.clip(target, 0.0, 1.0, out=target)
+    elif low >= high:
+        target[...] = 0
+        target[np.isnan(source)] = np.nan
+    else:
+        target[...] = np.nan
+
+
+def _valid_range(band: Values, fill: Fill) -> tuple[float, float]:
+    low = band.min() if band.size else np.nan
+    # Without NaN (it would be the minimum) and without a fill value at or above the minimum, all
+    # values are valid: two passes and no mask.
+    if low == low and (fill is None or not fill >= low):
+        return float(low), float(band.max())
+    invalid = nodata_mask(band, fill)
+    valid = band if invalid is None else band[~invalid]
+    return (float(valid.min()), float(valid.max())) if valid.size else (NAN, NAN)
+
+
+def _check_limits(low: float | None, high: float | None) -> None:
+    if low is not None and high is not None and not low < high:
+        raise ValueError(f"min_val must be below max_val, got min_val={low}, max_val={high}")
+
+
+def _check_sample(sample: int | None) -> None:
+    if sample is not None and sample < 1:
+        raise ValueError(f"sample must be a positive number of pixels, got {sample}")
+
+
+def check_percentiles(p_min: float, p_max: float) -> None:
+    """Raise ValueError unless 0 <= p_min < p_max <= 100.
+
+    >>> check_percentiles(2, 98)
+    """
+    if not 0 <= p_min < p_max <= 100:
+        raise ValueError(
+            f"percentiles must satisfy 0 <= p_min < p_max <= 100, got p_min={p_min}, p_max={p_max}"
+        )
+
+
+def check_gamma(g: float, argument: str) -> None:
+    """Raise ValueError, naming `argument`, unless `g` is a positive number.
+
+    >>> check_gamma(2.2, "g")
+    """
+    if not (isinstance(g, Real) and 0 < g < np.inf):
+        raise ValueError(f"{argument} must be a positive number, got {g!r}")
+
+
+def gamma(raster: Raster, g: float, dtype: DTypeLike = "float32") -> Raster:
+    """Return raster ** (1 / g): `g` above 1 brightens the dark parts of a 0..1 picture.
+
+    This is the convention of displays, rio-color and Earth Engine. Values below 0 count as 0;
+    nodata stays NaN.
+
+    >>> gamma(np.array([[0.0, 0.25, 1.0]], dtype="float32"), 2.0)
+    array([[0. , 0.5, 1. ]], dtype=float32)
+    """
+    check_gamma(g, "g")
+    values = values_of(raster)
+    out = np.maximum(as_float(values, dtype), 0)
+    np.power(out, 1.0 / g, out=out)
+    carry_nodata(out, values, fill_of(raster))
+    return rewrap(raster, out, fill=NAN)
+
+
+class PercentileClip(FunctionOperator):
+    """Stretch each band between its percentiles to 0..1: `percentile_clip` as an operator.
+
+    >>> PercentileClip(25, 75)(np.array([[[0.0, 1.0, 2.0, 3.0, 4.0]]]))
+    array([[[0. , 0. , 0.5, 1. , 1. ]]], dtype=float32)
+    """
+
+    @parameters_of(percentile_clip)
+    def __init__(self) -> None:
+        check_percentiles(self.p_min, self.p_max)
+        _check_sample(self.sample)
+        float_dtype(self.dtype)
+
+
+class MinMax(FunctionOperator):
+    """Stretch to 0..1 between two values: `min_max` as an operator.
+
+    >>> MinMax()(np.array([[[2.0, 3.0, 4.0]]]))
+    array([[[0. , 0.5, 1. ]]], dtype=float32)
+    """
+
+    @parameters_of(min_max)
+    def __init__(self) -> None:
+        _check_limits(self.min_val, self.max_val)
+        float_dtype(self.dtype)
+
+
+class Gamma(FunctionOperator):
+    """Raise to 1 / g, which brightens for `g` above 1: `gamma` as an operator.
+
+    >>> Gamma(2.0)(np.array([[0.25]], dtype="float32"))
+    array([[0.5]], dtype=float32)
+    """
+
+    local = True
+
+    @parameters_of(gamma)
+    def __init__(self) -> None:
+        check_gamma(self.g, "g")
         float_dtype(self.dtype)

@@ -31,7 +31,7 @@ from geotoolz.colours import (
     to_rgb,
 )  # fmt: skip
 from geotoolz.map_axes import Frame, dress_axes, map_frame
-from geotoolz.stretch import percentile_clip
+from geotoolz.radiometry import percentile_clip
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
