@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +179,7 @@ class CatalogPipeline:
         finished: dict[int, Finished],
         report: RunReport,
     ) -> None:
-        step = _RowStep(self.operator, self.reader, self._writer(tasks), self.columns)
+        step = partial(_do_row, self.operator, self.reader, self._writer(tasks), self.columns)
         for task, outcome in run_rows(step, tasks, self.workers, self.scheduler):
             if isinstance(outcome, Exception):
                 if self.on_row_error == "raise":
@@ -204,11 +205,11 @@ class CatalogPipeline:
 
     def _writer(self, tasks: list[_Task]) -> Callable[[Any, _Task, str], str]:
         if callable(self.writer):
-            return _CallWriter(self.writer)
+            return partial(_call_writer, self.writer)
         folder = Path(os.fspath(self.writer)).absolute()
         folder.mkdir(parents=True, exist_ok=True)
         _remove_unfinished(folder, {task.stem for task in tasks})
-        return _CogWriter(folder, self.operator_hash)
+        return partial(_write_cog, folder, self.operator_hash)
 
     def _result(self, done: list[tuple[CatalogRow, Finished]]) -> InMemoryGeoCatalog:
         records = [
@@ -225,9 +226,7 @@ class CatalogPipeline:
             "operator": repr(self.operator),
             "operator_hash": self.operator_hash,
             "reader": getattr(self.reader, "__name__", repr(self.reader)),
-            "writer": self.writer.__qualname__
-            if hasattr(self.writer, "__qualname__")
-            else str(self.writer),
+            "writer": getattr(self.writer, "__qualname__", str(self.writer)),
             "on_row_error": self.on_row_error,
             "workers": self.workers,
         }
@@ -243,52 +242,39 @@ class _Task:
         self.row, self.stem, self.key = row, stem, key
 
 
-class _RowStep:
-    """Read, operate, write one row; it pickles, so that a Dask worker can do it."""
-
-    def __init__(
-        self,
-        operator: Callable[[Any], Any],
-        reader: Callable[[CatalogRow], Any],
-        writer: Callable[[Any, _Task, str], str],
-        columns: Callable[[Any], dict[str, Any]] | None,
-    ) -> None:
-        self.operator, self.reader, self.writer, self.columns = operator, reader, writer, columns
-
-    def __call__(self, task: _Task) -> Finished:
-        made = self.operator(self.reader(task.row))
-        named = made if isinstance(made, dict) else {"": made}
-        told = _scalars(self.columns(made)) if self.columns is not None else {}
-        outputs = {
-            str(name): self.writer(raster, task, str(name)) for name, raster in named.items()
-        }
-        return Finished(task.key, task.row.filepath, outputs, told)
+def _do_row(
+    operator: Callable[[Any], Any],
+    reader: Callable[[CatalogRow], Any],
+    write: Callable[[Any, _Task, str], str],
+    columns: Callable[[Any], dict[str, Any]] | None,
+    task: _Task,
+) -> Finished:
+    """Read, operate and write one row, here or on a Dask worker."""
+    made = operator(reader(task.row))
+    named = made if isinstance(made, dict) else {"": made}
+    told = _scalars(columns(made)) if columns is not None else {}
+    outputs = {str(name): write(raster, task, str(name)) for name, raster in named.items()}
+    return Finished(task.key, task.row.filepath, outputs, told)
 
 
-class _CallWriter:
-    def __init__(self, function: Callable[[Any, CatalogRow, str], Any]) -> None:
-        self.function = function
-
-    def __call__(self, raster: Any, task: _Task, name: str) -> str:
-        return os.path.abspath(os.fspath(self.function(raster, task.row, name)))
+def _call_writer(
+    function: Callable[[Any, CatalogRow, str], Any], raster: Any, task: _Task, name: str
+) -> str:
+    return os.path.abspath(os.fspath(function(raster, task.row, name)))
 
 
-class _CogWriter:
-    def __init__(self, folder: Path, operator_hash: str) -> None:
-        self.folder, self.operator_hash = folder, operator_hash
+def _write_cog(folder: Path, operator_hash: str, raster: Any, task: _Task, name: str) -> str:
+    from geotoolz.io import write_cog
 
-    def __call__(self, raster: Any, task: _Task, name: str) -> str:
-        from geotoolz.io import write_cog
-
-        if not isinstance(raster, GeoTensor):
-            raise TypeError(
-                "the operator must return a GeoTensor, or a dict of them, got "
-                f"{type(raster).__name__}; a function as writer= takes anything"
-            )
-        end = f"_{name}.tif" if name else ".tif"
-        tags = {"source_file": task.row.filepath, "operator_hash": self.operator_hash}
-        path = self.folder / (task.stem + end)
-        return str(write_cog(_without_lists(raster), path, tags=tags, overwrite=True))
+    if not isinstance(raster, GeoTensor):
+        raise TypeError(
+            "the operator must return a GeoTensor, or a dict of them, got "
+            f"{type(raster).__name__}; a function as writer= takes anything"
+        )
+    end = f"_{name}.tif" if name else ".tif"
+    tags = {"source_file": task.row.filepath, "operator_hash": operator_hash}
+    path = folder / (task.stem + end)
+    return str(write_cog(_without_lists(raster), path, tags=tags, overwrite=True))
 
 
 def _remove_unfinished(folder: Path, stems: set[str]) -> None:

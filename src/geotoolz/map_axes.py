@@ -115,7 +115,7 @@ def _unit(crs: Any) -> tuple[str, float | None]:
 
 
 def _draw_scale_bar(ax: Axes, frame: Frame) -> None:
-    from matplotlib import patheffects
+    from matplotlib.patheffects import withStroke
 
     left, right, bottom, top = frame.extent
     width = abs(right - left)
@@ -123,26 +123,12 @@ def _draw_scale_bar(ax: Axes, frame: Frame) -> None:
     length = nice_length(width * frame.metres / 4)
     text = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
     share = length / frame.metres / width
-    halo = [patheffects.withStroke(linewidth=3.5, foreground="white")]
-    ax.plot(
-        [0.04, 0.04 + share],
-        [0.045, 0.045],
-        transform=ax.transAxes,
-        color="black",
-        linewidth=2,
-        solid_capstyle="butt",
-        path_effects=[patheffects.withStroke(linewidth=4.5, foreground="white")],
-    )
-    ax.text(
-        0.04 + share / 2,
-        0.06,
-        text,
-        transform=ax.transAxes,
-        ha="center",
-        va="bottom",
-        fontsize=8,
-        path_effects=halo,
-    )
+    place: Any = {"transform": ax.transAxes, "color": "black"}
+    halo = [[withStroke(linewidth=each, foreground="white")] for each in (4.5, 3.5)]
+    line: Any = {"linewidth": 2, "solid_capstyle": "butt", "path_effects": halo[0]}
+    ax.plot([0.04, 0.04 + share], [0.045, 0.045], **place, **line)
+    label: Any = {"ha": "center", "va": "bottom", "fontsize": 8, "path_effects": halo[1]}
+    ax.text(0.04 + share / 2, 0.06, text, **place, **label)
     # Drawing in axes coordinates must not move the map's own limits.
     ax.set_xlim(left, right)
     ax.set_ylim(bottom, top)

@@ -20,7 +20,6 @@ from geotoolz.colours import (
     MASK_COLOURS,
     RGB,
     Colormap,
-    Look,
     ToRGB,
     check_order,
     class_colours,
@@ -99,7 +98,10 @@ def plot(
         _draw_classes(ax, values, class_colours(classes), frame, max_pixels, legend)
     else:
         floats = average_down(values, max_pixels, fill_of(raster))
-        image = _draw_band(ax, floats, frame, cmap, vmin, vmax, look_of(name))
+        look = look_of(name)
+        low, high = _limits(floats, vmin, vmax, look.diverging and cmap is None)
+        shown: Any = {"cmap": cmap or look.cmap, "vmin": low, "vmax": high, "extent": frame.extent}
+        image = ax.imshow(floats, **shown, **_SHARP)
         if colorbar:
             _add_colour_bar(ax, image, _label(raster, name) if label is None else label, floats)
     dress_axes(ax, frame, scale_bar)
@@ -112,17 +114,9 @@ def plot(
 
 def _mark_simulated(ax: Axes) -> None:
     """Write into the map that its scene was not measured, so that no reader takes it for real."""
-    ax.text(
-        0.98,
-        0.985,
-        "simulated",
-        transform=ax.transAxes,
-        ha="right",
-        va="top",
-        size=8,
-        style="italic",
-        bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1.5},
-    )
+    box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1.5}
+    style: Any = {"ha": "right", "va": "top", "size": 8, "style": "italic", "bbox": box}
+    ax.text(0.98, 0.985, "simulated", transform=ax.transAxes, **style)
 
 
 def quicklook(path: PathLike, max_pixels: int = MAX_PIXELS, **options: Any) -> Axes:
@@ -232,20 +226,6 @@ def _draw_classes(
         ax.legend(
             handles=shown, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=8
         )
-
-
-def _draw_band(
-    ax: Axes,
-    floats: Values,
-    frame: Frame,
-    cmap: str | None,
-    vmin: float | None,
-    vmax: float | None,
-    look: Look,
-) -> Any:
-    low, high = _limits(floats, vmin, vmax, look.diverging and cmap is None)
-    colours = cmap or look.cmap
-    return ax.imshow(floats, cmap=colours, vmin=low, vmax=high, extent=frame.extent, **_SHARP)
 
 
 def _limits(

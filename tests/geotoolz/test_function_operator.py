@@ -77,7 +77,7 @@ def test_subclasses_are_operators_of_their_own():
 
 def test_what_the_new_function_does_with_a_pixel_is_not_inherited():
     class Other(gz.Gamma):
-        @parameters_of(gz.stretch.min_max)
+        @parameters_of(gz.radiometry.min_max)
         def __init__(self) -> None: ...
 
     assert gz.Gamma(2.0).local
