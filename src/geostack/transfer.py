@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geocatalog.read.retry import TRANSIENT_STATUS, GaveUpError, TransientError, retry, retry_after
 from geocatalog.read.tokens import guard_logs, without_query
 from geostack.errors import PixelReadError
 from geostack.locks import locked
+from pipekit.retry import TRANSIENT_STATUS, GaveUpError, TransientError, retry, retry_after
 
 if TYPE_CHECKING:
     from geostack.sources import Source

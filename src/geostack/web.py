@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from geocatalog.read.retry import TRANSIENT_STATUS, GaveUpError, TransientError, retry, retry_after
 from geocatalog.read.tokens import without_query
 from geostack.errors import SourceUnavailableError
+from pipekit.retry import TRANSIENT_STATUS, GaveUpError, TransientError, retry, retry_after
 
 _TIMEOUT = (5.0, 60.0)
 _AGENT = {"User-Agent": "geostack"}

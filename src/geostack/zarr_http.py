@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store
 
-from geocatalog.read.retry import TRANSIENT_STATUS, GaveUpError, TransientError, retry, retry_after
 from geocatalog.read.tokens import guard_logs, without_query
 from geostack.errors import PixelReadError
+from pipekit.retry import TRANSIENT_STATUS, GaveUpError, TransientError, retry, retry_after
 
 if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, BufferPrototype

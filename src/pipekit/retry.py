@@ -1,13 +1,68 @@
-"""Trying again, with growing pauses."""
+"""Trying again: one loop for operators, for reads of a Field, and for what crosses a network."""
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
 
 from pipekit.control import ExceptionTypes, checked_exceptions
 from pipekit.operator import Operator, checked_operator
+
+Result = TypeVar("Result")
+
+logger = logging.getLogger(__name__)
+
+TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""HTTP answers that a later try may change (RFC 9110, RFC 6585)."""
+
+
+def call_again(
+    call: Callable[[], Result],
+    pauses: Iterable[float],
+    on: ExceptionTypes,
+    wait: Callable[[Any, float], object] = lambda error, seconds: time.sleep(seconds),
+) -> Result:
+    """Call until it succeeds: once, and once more after each of the pauses.
+
+    Parameters
+    ----------
+    call
+        What is tried.
+    pauses
+        Seconds between tries.
+    on
+        The exceptions worth another try; others, and the last failure, are raised.
+    wait
+        Gets the failure and the pause, and waits.
+
+    Examples
+    --------
+    >>> call_again(lambda: "pixels", doubling(3, 0.5), OSError)
+    'pixels'
+    """
+    for pause in pauses:
+        try:
+            return call()
+        except on as error:
+            wait(error, pause)
+    return call()
+
+
+def doubling(attempts: int, first: float, longest: float = float("inf")) -> Iterator[float]:
+    """Yield the pauses between so many attempts, in seconds, each twice the one before.
+
+    Examples
+    --------
+    >>> list(doubling(4, 0.5, longest=1.5))
+    [0.5, 1.0, 1.5]
+    """
+    for i in range(attempts - 1):
+        # 2**1024 is beyond a float; by then any pause is the longest.
+        yield min(first * 2 ** min(i, 1000), longest)
 
 
 class Retry(Operator):
@@ -18,17 +73,28 @@ class Retry(Operator):
     failed together do not come back together. After the last attempt there is no pause: its
     exception is raised, with a note that says how often it was tried.
 
-    Args:
-        op: the operator.
-        attempts: how often it is run at most, at least 1.
-        base_delay: the first pause in seconds.
-        on: the exceptions that are worth another attempt, subclasses of `Exception`. `OSError`
-            includes time-outs and lost connections.
-        max_delay: the longest pause in seconds.
-        jitter: whether pauses are shortened at random.
-        seed: fixes the random pauses.
-        sleep: what pauses.
+    Parameters
+    ----------
+    op
+        The operator.
+    attempts
+        How often it is run at most, at least 1.
+    base_delay
+        The first pause in seconds.
+    on
+        The exceptions that are worth another attempt, subclasses of `Exception`. `OSError`
+        includes time-outs and lost connections.
+    max_delay
+        The longest pause in seconds.
+    jitter
+        Whether pauses are shortened at random.
+    seed
+        Fixes the random pauses.
+    sleep
+        What pauses.
 
+    Examples
+    --------
     >>> from pipekit import Lambda
     >>> pauses = []
     >>> broken = Lambda(lambda path: open(path))
@@ -68,23 +134,147 @@ class Retry(Operator):
         self.sleep = sleep
 
     def _apply(self, *inputs: Any) -> Any:
-        for pause in self._pauses():
-            try:
-                return self.op(*inputs)
-            except self.on:
-                self.sleep(pause)
         try:
-            return self.op(*inputs)
+            return call_again(
+                partial(self.op, *inputs), self._pauses(), self.on, lambda _, s: self.sleep(s)
+            )
         except self.on as error:
             error.add_note(f"failed {self.attempts} times of {self.attempts} in Retry")
             raise
 
     def _pauses(self) -> Iterator[float]:
-        """Yield the pauses between attempts, in seconds."""
         import random  # here, for `import pipekit` to cost little more than numpy
 
         draw = random.Random(self.seed)
-        for i in range(self.attempts - 1):
-            # 2**1024 is beyond a float; by then any pause is at max_delay.
-            pause = min(self.base_delay * 2 ** min(i, 1000), self.max_delay)
+        for pause in doubling(self.attempts, self.base_delay, self.max_delay):
             yield pause * draw.uniform(0.5, 1.0) if self.jitter else pause
+
+
+class TransientError(Exception):
+    """A failure that may pass: the last answer, and how long the server asks to wait (seconds)."""
+
+    def __init__(self, answer: str, retry_after: float | None = None) -> None:
+        super().__init__(answer)
+        self.answer = answer
+        self.retry_after = retry_after
+
+
+class GaveUpError(Exception):
+    """Every try that the policy allows has failed."""
+
+    def __init__(self, tries: int, seconds: float, answer: str) -> None:
+        super().__init__(
+            f"gave up after {tries_text(tries)} in {seconds:.1f} s; last answer: {answer}"
+        )
+        self.tries = tries
+        self.answer = answer
+
+
+def tries_text(tries: int) -> str:
+    """Return a count of tries in words.
+
+    Examples
+    --------
+    >>> tries_text(1), tries_text(3)
+    ('1 try', '3 tries')
+    """
+    return "1 try" if tries == 1 else f"{tries} tries"
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often and how long to try what crosses a network.
+
+    Waits are random up to a limit that doubles, at least as long as the server's Retry-After, and
+    none is begun that would end beyond the total. Only `TransientError` is tried again.
+
+    Parameters
+    ----------
+    tries
+        The most tries.
+    base_delay
+        Seconds before the second try, at most; doubles with each.
+    max_delay
+        The longest wait in seconds that no server asked for.
+    total
+        Seconds from the first try to the start of the last, at most.
+
+    Examples
+    --------
+    >>> RetryPolicy(tries=3, base_delay=0).run(lambda: "pixels")
+    'pixels'
+    """
+
+    tries: int = 5
+    base_delay: float = 0.5
+    max_delay: float = 20.0
+    total: float = 90.0
+
+    def run(self, attempt: Callable[[], Result]) -> Result:
+        """Return what `attempt` returns, trying again when it raises `TransientError`.
+
+        Raises
+        ------
+        GaveUpError
+            Tries or time are used up; any other exception passes through at once.
+        """
+        from random import uniform
+
+        start = time.monotonic()
+        tries = 0
+
+        def counted() -> Result:
+            nonlocal tries
+            tries += 1
+            return attempt()
+
+        def wait(error: TransientError, longest: float) -> None:
+            pause = max(error.retry_after or 0.0, uniform(0.0, longest))
+            if time.monotonic() - start + pause >= self.total:
+                raise error
+            logger.info("%s; trying again in %.1f s", error, pause)
+            time.sleep(pause)
+
+        pauses = doubling(self.tries, self.base_delay, self.max_delay)
+        try:
+            return call_again(counted, pauses, TransientError, wait)
+        except TransientError as error:
+            raise GaveUpError(tries, time.monotonic() - start, error.answer) from None
+
+
+DEFAULT = RetryPolicy()
+
+
+def retry(attempt: Callable[[], Result], policy: RetryPolicy | None = None) -> Result:
+    """Run `attempt` under `policy`, by default the module's `DEFAULT`.
+
+    Examples
+    --------
+    >>> retry(lambda: 1)
+    1
+    """
+    return (policy or DEFAULT).run(attempt)
+
+
+def retry_after(header: str | None) -> float | None:
+    """Return the seconds that a Retry-After header asks for: a number or an HTTP date (RFC 9110).
+
+    Examples
+    --------
+    >>> retry_after("3"), retry_after("soon"), retry_after("Thu, 01 Jan 1970 00:00:00 GMT")
+    (3.0, None, 0.0)
+    """
+    from datetime import UTC, datetime
+    from email.utils import parsedate_to_datetime
+
+    if not header:
+        return None
+    try:
+        return max(0.0, float(header))
+    except ValueError:
+        pass
+    try:
+        moment = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())

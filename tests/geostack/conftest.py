@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from loopback import Loopback
 
-from geocatalog.read import retry
 from geostack.sources import planetary_computer
+from pipekit import retry
 
 FAST = retry.RetryPolicy(tries=4, base_delay=0.01, max_delay=0.05, total=8.0)
 

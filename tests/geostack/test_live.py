@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import geostack
-from geocatalog.read.retry import RetryPolicy
 from geostack.loaders.gbif import GBIF_URL
 from geostack.sources.planetary_computer import STAC_URL, probe
+from pipekit.retry import RetryPolicy
 
 pytestmark = pytest.mark.live
 
@@ -20,7 +20,7 @@ def live(monkeypatch: pytest.MonkeyPatch) -> None:
     if answer is not None:
         pytest.skip(f"{STAC_URL} {answer}")
     monkeypatch.setenv("GEOSTACK_STAC_URL", STAC_URL)
-    monkeypatch.setattr("geocatalog.read.retry.DEFAULT", RetryPolicy())
+    monkeypatch.setattr("pipekit.retry.DEFAULT", RetryPolicy())
 
 
 def test_search():

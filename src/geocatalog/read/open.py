@@ -10,7 +10,8 @@ import rasterio
 from rasterio.errors import RasterioError
 
 from geocatalog.errors import PixelReadError
-from geocatalog.read.retry import (
+from geocatalog.read.tokens import guard_logs, redact, without_query
+from pipekit.retry import (
     TRANSIENT_STATUS,
     GaveUpError,
     TransientError,
@@ -18,7 +19,6 @@ from geocatalog.read.retry import (
     retry_after,
     tries_text,
 )
-from geocatalog.read.tokens import guard_logs, redact, without_query
 
 T = TypeVar("T")
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import time
+from functools import partial
 from typing import Any
 
 from geopatcher.arguments import as_count
 from geopatcher.fields.raster import as_field
 from geopatcher.patch import PatchError
+from pipekit.retry import call_again, doubling
 
 
 class RetryField:
@@ -51,13 +52,9 @@ class RetryField:
 
     def select(self, indices: Any) -> Any:
         """Return the piece at `indices`, reading it up to `attempts` times."""
-        for attempt in range(1, self.attempts):
-            try:
-                return self.field.select(indices)
-            except self.on:
-                time.sleep(self.base_delay * 2 ** (attempt - 1))
+        pauses = doubling(self.attempts, self.base_delay)
         try:
-            return self.field.select(indices)
+            return call_again(partial(self.field.select, indices), pauses, self.on)
         except self.on as error:
             error.add_note(f"this was attempt {self.attempts} of {self.attempts} to read it")
             raise

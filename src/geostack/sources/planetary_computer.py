@@ -15,7 +15,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
-from geocatalog.read.retry import GaveUpError, RetryPolicy, TransientError, retry, retry_after
 from geocatalog.read.tokens import guard_logs, without_query
 from geostack.errors import SourceUnavailableError
 from geostack.items import acquired, cloud_cover, mgrs_tile, sort_key, span
@@ -28,6 +27,7 @@ from geostack.request import (
     overlaps,
     parse_date_range,
 )
+from pipekit.retry import GaveUpError, RetryPolicy, TransientError, retry, retry_after
 
 if TYPE_CHECKING:
     from pystac import Item
@@ -68,7 +68,7 @@ class PlanetaryComputerSource:
     url
         Another STAC API that speaks the same dialect.
     policy
-        How often and how long to try; by default `geocatalog.read.retry.DEFAULT`.
+        How often and how long to try; by default `pipekit.retry.DEFAULT`.
 
     Examples
     --------

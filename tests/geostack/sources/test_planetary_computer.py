@@ -7,9 +7,9 @@ import pytest
 from loopback import Fault, Loopback
 from tiny_scenes import make_scene, scene_bbox
 
-from geocatalog.read.retry import RetryPolicy
 from geostack import NoSceneError, SourceUnavailableError, load_s2_chip, load_stac_items
 from geostack.sources.planetary_computer import PlanetaryComputerSource, mpc_catalog, probe
+from pipekit.retry import RetryPolicy
 
 ARCTIC = (92.7, 80.95, 97.0, 81.9)
 CHIP = {"bbox": scene_bbox(inset=1000), "source": "planetary-computer"}
