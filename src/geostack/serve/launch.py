@@ -34,10 +34,27 @@ def running(app: Any, *, seconds: float = 20.0) -> Iterator[str]:
     client is answered with a 503 or finds the connection closed, and a warning in the log names
     the requests. The block itself never fails because of a request.
 
-    - `seconds`: how long starting, and then stopping, may take.
+    Parameters
+    ----------
+    app
+        The application.
+    seconds
+        How long starting, and then stopping, may take.
 
-    Raises TimeoutError when it doesn't start in time, RuntimeError when the application fails to.
+    Yields
+    ------
+    str
+        `http://127.0.0.1:PORT`.
 
+    Raises
+    ------
+    TimeoutError
+        When it doesn't start in time.
+    RuntimeError
+        When the application fails to start.
+
+    Examples
+    --------
     >>> from urllib.request import urlopen
     >>> from geostack.serve import create_app
     >>> with running(create_app()) as url, urlopen(url + "/healthz") as answer:
@@ -137,16 +154,34 @@ def running_module(
 ) -> Iterator[str]:
     """Run `python -m MODULE ARGUMENTS --port PORT` in a process of its own; yield its address.
 
-    At the end of the block it is asked to stop (SIGINT), as by Ctrl-C in a terminal; what it
-    leaves behind of itself and its children is killed.
+    At the end of the block it is asked to stop (SIGINT), as by Ctrl-C in a terminal, and has ten
+    seconds to finish what is under way; what it leaves behind of itself and its children is killed.
 
-    - `health`: the path that answers 200 once the server is ready.
-    - `seconds`: how long starting may take.
-    - `env`: added to this process's environment.
+    Parameters
+    ----------
+    module, *arguments
+        What runs; the port is added.
+    health
+        The path that answers 200 once the server is ready.
+    seconds
+        How long starting may take.
+    env
+        Added to this process's environment.
 
-    Raises RuntimeError with the end of what it printed when it ends before it is ready,
-    TimeoutError when it isn't ready in time.
+    Yields
+    ------
+    str
+        `http://127.0.0.1:PORT`.
 
+    Raises
+    ------
+    RuntimeError
+        With the end of what it printed, when it ends before it is ready.
+    TimeoutError
+        When it isn't ready in time.
+
+    Examples
+    --------
     >>> from urllib.request import urlopen
     >>> with running_module("geostack.serve.launch", health="/") as url:
     ...     pass

@@ -20,10 +20,23 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 class Pipeline:
     """An operator, and the Sentinel-2 bands that it is given, in this order.
 
-    The operator gets a `GeoTensor` (C, H, W) uint16 of digital numbers, the +1000 of newer
-    baselines taken away. Raises ValueError for an unknown band, `NotSerializableError` for an
-    operator that holds a function: it would have no hash to answer with.
+    Parameters
+    ----------
+    operator
+        Gets a `GeoTensor` (C, H, W) uint16 of digital numbers, the +1000 of newer baselines taken
+        away.
+    bands
+        Names of the bands that it is given.
 
+    Raises
+    ------
+    ValueError
+        For an unknown band.
+    NotSerializableError
+        For an operator that holds a function: it would have no hash to answer with.
+
+    Examples
+    --------
     >>> from geotoolz import NDVI
     >>> Pipeline(NDVI(), bands=("B04", "B08")).describe("ndvi")["bands"]
     ['B04', 'B08']

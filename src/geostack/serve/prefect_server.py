@@ -33,10 +33,22 @@ def prefect_server(seconds: int = 300) -> Iterator[str]:
             from prefect import flow
             flow(function)()
 
-    - `seconds`: how long starting may take.
+    Parameters
+    ----------
+    seconds
+        How long starting may take.
 
-    Raises ImportError naming the extra when Prefect isn't installed, RuntimeError when its server
-    doesn't come up.
+    Yields
+    ------
+    str
+        The address of the server's API.
+
+    Raises
+    ------
+    ImportError
+        Naming the extra when Prefect isn't installed.
+    RuntimeError
+        When its server doesn't come up.
     """
     os.environ["DO_NOT_TRACK"] = "1"
     with tempfile.TemporaryDirectory(prefix="geostack-prefect-") as folder, _home(folder):
@@ -72,10 +84,22 @@ def task_runs(api: str, *, seconds: float = 30.0) -> list[dict[str, Any]]:
 
     A flow returns before its server has written down the last state of its tasks.
 
-    - `api`: as `prefect_server` yields it.
-    - `seconds`: how long to wait for that.
+    Parameters
+    ----------
+    api
+        As `prefect_server` yields it.
+    seconds
+        How long to wait for that.
 
-    Raises TimeoutError when a task run hasn't ended by then.
+    Returns
+    -------
+    list of dict
+        Each task run as Prefect's API tells it: `state_type`, `run_count` and more.
+
+    Raises
+    ------
+    TimeoutError
+        When a task run hasn't ended by then.
     """
     import requests
 

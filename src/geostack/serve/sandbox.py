@@ -160,12 +160,25 @@ def run_posted(
 ) -> Ran:
     """Return what a posted pipeline makes of a chip.
 
-    - `kind`: "tiff" or "json"; `output`: which of several.
-    - `seconds`: the child is killed after that.
-    - `children`: where the child is noted, for whoever may have to end it before.
+    Parameters
+    ----------
+    text
+        The pipeline as YAML.
+    chip
+        (C, H, W), what the pipeline is given.
+    kind
+        "tiff" or "json".
+    output
+        Which output of several.
+    seconds
+        The child is killed after that.
+    children
+        Where the child is noted, for whoever may have to end it before.
 
-    Raises Problem: 422 for a refused pipeline or result, 504 when it takes too long, 500 when it
-    fails.
+    Raises
+    ------
+    Problem
+        422 for a refused pipeline or result, 504 when it takes too long.
     """
     # To the child a pickle may go: this process made it. None ever comes back.
     sent = dumps((text, kind, output, int(seconds) + 1, chip))

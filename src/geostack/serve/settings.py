@@ -56,8 +56,19 @@ class Settings:
 def read_settings(path: str | Path) -> Settings:
     """Return the server that a YAML file describes.
 
-    Raises ConfigError naming the place for what is malformed or unknown, `UntrustedOperatorError`
-    for a class that a config may not name, and what the source raises for an item.
+    Parameters
+    ----------
+    path
+        The file; paths in it are of its own folder.
+
+    Raises
+    ------
+    ConfigError
+        Naming the place, for what is malformed or unknown.
+    UntrustedOperatorError
+        For a class that a config may not name.
+    SourceUnavailableError, AssetNotFoundError
+        When the source can't be asked for a layer's item, or the item lacks a band.
     """
     file = Path(path)
     told = parse(file.read_text("utf-8"), ConfigLimits())
@@ -85,7 +96,21 @@ def run(settings: Settings, host: str = "127.0.0.1", port: int = 8000) -> None:
     """Serve until interrupted, then finish what is under way.
 
     How much one client may ask for is a proxy's matter: put one before a server that strangers
-    reach. Raises ValueError for a port that there is not.
+    reach.
+
+    Parameters
+    ----------
+    settings
+        What is served.
+    host
+        Address to listen on.
+    port
+        Port to listen on; 0 for any free one.
+
+    Raises
+    ------
+    ValueError
+        For a port that there is not.
     """
     if not 0 <= port < 1 << 16:
         raise ValueError(f"port must be 0 to 65535, got {port}")
