@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,7 +20,7 @@ from cyclopts import App, Parameter
 from geocatalog.errors import CatalogError
 
 if TYPE_CHECKING:
-    from geocatalog.catalog import GeoCatalog
+    from geocatalog.catalog import CatalogRow, GeoCatalog
 
 NOTHING_FOUND = 3
 """Exit code of a command that worked and whose answer is "none"."""
@@ -68,18 +69,28 @@ def build(
 
     Example: geocatalog build june.parquet scenes/ --regex '_(?P<date>\d{8})T'
     """
-    from geocatalog.parquet import to_geoparquet
+    import geocatalog
 
-    paths = _expand(inputs, pattern or _PATTERNS[kind])
+    wanted = pattern or _PATTERNS[kind]
+    paths = _expand(inputs, wanted)
     if not paths:
-        raise CatalogError(f"no files: {inputs} hold nothing like {pattern or _PATTERNS[kind]}")
+        raise CatalogError(f"no files: {inputs} hold nothing like {wanted}")
     shared: dict[str, Any] = {
         "target_crs": target_crs,
         "on_error": "skip" if skip_errors else "raise",
     }
-    dated: dict[str, Any] = {"filename_regex": regex, "date_format": date_format}
-    catalog = _build(kind, paths, shared, dated, workers, asset, layer, time_var)
-    written = to_geoparquet(catalog, output)
+    headers = shared | {"workers": workers}
+    dated = headers | {"filename_regex": regex, "date_format": date_format}
+    if kind == "raster":
+        catalog = geocatalog.build_raster_catalog(paths, **dated)
+    elif kind == "xarray":
+        catalog = geocatalog.build_xarray_catalog(paths, time_var=time_var, **headers)
+    elif kind == "vector":
+        catalog = geocatalog.build_vector_catalog(paths, layer=layer, **dated)
+    else:
+        key = asset[0] if asset and len(asset) == 1 else asset
+        catalog = geocatalog.from_stac_items(_stac_items(paths), asset_key=key, **shared)
+    written = geocatalog.to_geoparquet(catalog, output)
     lines = [f"{written}: {catalog!r}"]
     lines += [f"skipped {path}: {reason}" for path, reason in catalog.skipped]
     skipped = [{"path": path, "reason": reason} for path, reason in catalog.skipped]
@@ -90,40 +101,13 @@ def build(
 _PATTERNS = {"raster": "**/*.tif*", "xarray": "**/*.nc", "vector": "**/*.g*", "stac": "**/*.json"}
 
 
-def _build(
-    kind: str,
-    paths: list[str],
-    shared: dict[str, Any],
-    dated: dict[str, Any],
-    workers: int,
-    asset: list[str] | None,
-    layer: str | None,
-    time_var: str,
-) -> GeoCatalog:
-    import geocatalog
-
-    if kind == "raster":
-        return geocatalog.build_raster_catalog(paths, workers=workers, **dated, **shared)
-    if kind == "xarray":
-        return geocatalog.build_xarray_catalog(paths, time_var=time_var, workers=workers, **shared)
-    if kind == "vector":
-        return geocatalog.build_vector_catalog(
-            paths, layer=layer, workers=workers, **dated, **shared
-        )
-    key = asset[0] if asset and len(asset) == 1 else asset
-    return geocatalog.from_stac_items(_stac_items(paths), asset_key=key, **shared)
-
-
 def _expand(inputs: Sequence[str], pattern: str) -> list[str]:
     found: list[str] = []
     for text in inputs:
         path = Path(text)
-        found += sorted(map(str, path.glob(pattern))) if _is_folder(path) else [text]
+        is_folder = path.is_dir() and path.suffix != ".zarr"
+        found += sorted(map(str, path.glob(pattern))) if is_folder else [text]
     return found
-
-
-def _is_folder(path: Path) -> bool:
-    return path.is_dir() and path.suffix != ".zarr"
 
 
 def _stac_items(paths: list[str]) -> list[Any]:
@@ -162,8 +146,7 @@ def query(
 
     Example: geocatalog query june.parquet --bounds -120.1 38.9 -119.9 39.3 --crs EPSG:4326
     """
-    from geocatalog.duckdb import open_catalog
-    from geocatalog.parquet import to_geoparquet
+    from geocatalog import open_catalog, to_geoparquet
 
     found: GeoCatalog = open_catalog(catalog).query(bounds=bounds, crs=crs, time=time)
     if where is not None:
@@ -171,31 +154,21 @@ def query(
     number = len(found)
     if output is not None:
         to_geoparquet(found, output)
+    rows = islice(found.iter_rows(), limit)
     if count:
         _tell(json_output, {"rows": number}, [str(number)])
     elif json_output:
-        _print_json({"rows": number, "files": [_row(row) for row in _first(found, limit)]})
+        _tell(True, {"rows": number, "files": [_row(row) for row in rows]}, [])
     else:
-        for row in _first(found, limit):
+        for row in rows:
             print(row.filepath)
     return 0 if number else NOTHING_FOUND
 
 
-def _first(catalog: GeoCatalog, limit: int | None) -> Any:
-    from itertools import islice
-
-    return islice(catalog.iter_rows(), limit)
-
-
-def _row(row: Any) -> dict[str, Any]:
-    extras = {name: _plain(value) for name, value in row.extras.items()}
-    return {
-        "filepath": row.filepath,
-        "start_time": _plain(row.start_time),
-        "end_time": _plain(row.end_time),
-        "bounds": list(row.bounds),
-        **extras,
-    }
+def _row(row: CatalogRow) -> dict[str, Any]:
+    times = {"start_time": row.start_time, "end_time": row.end_time}
+    plain = {name: _plain(value) for name, value in (times | row.extras).items()}
+    return {"filepath": row.filepath, "bounds": list(row.bounds), **plain}
 
 
 def _plain(value: Any) -> Any:
@@ -259,25 +232,19 @@ def convert(
     footprints as WKT; .json is a STAC item collection. The source may be any of .parquet,
     .geojson and .gpkg.
     """
-    catalog = _read(source)
-    writers = {
-        ".parquet": _write_parquet,
-        ".geojson": _write_vector,
-        ".gpkg": _write_vector,
-        ".csv": _write_csv,
-        ".json": _write_stac,
-    }
-    writer = writers.get(target.suffix.lower())
-    if writer is None:
-        raise CatalogError(f"cannot write {target.suffix!r}; known are {', '.join(writers)}")
-    writer(catalog, target)
+    catalog, ending = _read(source), target.suffix.lower()
+    if ending not in _WRITTEN:
+        raise CatalogError(f"cannot write {target.suffix!r}; known are {', '.join(_WRITTEN)}")
+    _write(catalog, target, ending)
     _tell(json_output, _facts(catalog) | {"path": str(target)}, [f"{target}: {catalog!r}"])
     return 0
 
 
+_WRITTEN = (".parquet", ".geojson", ".gpkg", ".csv", ".json")
+
+
 def _read(source: Path) -> GeoCatalog:
-    from geocatalog.memory import InMemoryGeoCatalog
-    from geocatalog.parquet import from_geoparquet
+    from geocatalog import InMemoryGeoCatalog, from_geoparquet
 
     if source.suffix.lower() == ".parquet":
         return from_geoparquet(source)
@@ -290,39 +257,28 @@ def _read(source: Path) -> GeoCatalog:
     return InMemoryGeoCatalog(gpd.read_file(source))
 
 
-def _write_parquet(catalog: GeoCatalog, target: Path) -> None:
-    from geocatalog.parquet import to_geoparquet
-
-    to_geoparquet(catalog, target)
-
-
-def _write_vector(catalog: GeoCatalog, target: Path) -> None:
-    # RFC 7946: GeoJSON is always in longitude and latitude.
-    frame = catalog.gdf.to_crs(4326) if target.suffix.lower() == ".geojson" else catalog.gdf
-    frame.to_file(target)
-
-
-def _write_csv(catalog: GeoCatalog, target: Path) -> None:
-    catalog.gdf.to_wkt().to_csv(target, index=False)
-
-
-def _write_stac(catalog: GeoCatalog, target: Path) -> None:
+def _write(catalog: GeoCatalog, target: Path, ending: str) -> None:
     from pystac import ItemCollection
 
-    from geocatalog.stac import to_stac_items
+    from geocatalog import to_geoparquet, to_stac_items
 
-    ItemCollection(to_stac_items(catalog)).save_object(str(target))
+    if ending == ".parquet":
+        to_geoparquet(catalog, target)
+    elif ending == ".json":
+        ItemCollection(to_stac_items(catalog)).save_object(str(target))
+    elif ending == ".csv":
+        catalog.gdf.to_wkt().to_csv(target, index=False)
+    else:
+        # RFC 7946: GeoJSON is always in longitude and latitude.
+        frame = catalog.gdf.to_crs(4326) if ending == ".geojson" else catalog.gdf
+        frame.to_file(target)
 
 
 def _tell(as_json: bool, facts: dict[str, Any], lines: list[str]) -> None:
     if as_json:
-        _print_json(facts)
+        print(json.dumps(facts, indent=1))
     else:
         print("\n".join(lines))
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=1))
 
 
 _OPTIONS = {

@@ -75,24 +75,6 @@ class FileInfo:
         return {field.name: str(field.type) for field in self.schema}
 
 
-def attribute_table(frame: GeoDataFrame) -> pa.Table:
-    """Return all columns but the geometry as Arrow, as a file would hold them.
-
-    >>> import geopandas as gpd
-    >>> frame = gpd.GeoDataFrame({"filepath": ["a"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
-    >>> attribute_table(frame).column_names
-    ['filepath']
-    """
-    import pyarrow as pa
-
-    plain = pd.DataFrame(frame.drop(columns=frame.geometry.name))
-    try:
-        table = pa.Table.from_pandas(plain, preserve_index=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise CatalogError(f"a column mixes types that one column cannot hold: {error}") from error
-    return table.replace_schema_metadata(None)
-
-
 def to_geoparquet(catalog: GeoCatalog, path: Any, *, row_group_size: int = ROW_GROUP_SIZE) -> str:
     """Write a catalog to one GeoParquet file and return its path.
 

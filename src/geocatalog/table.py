@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import shapely
 from pyproj import CRS
 
@@ -97,8 +98,6 @@ class FootprintTable:
     @cached_property
     def attributes(self) -> pa.Table:
         """All columns but the geometry, as Arrow, with the types that a file would hold."""
-        from geocatalog.parquet import attribute_table
-
         return attribute_table(self.frame)
 
     def __len__(self) -> int:
@@ -222,3 +221,21 @@ def _check_order(frame: GeoDataFrame) -> None:
             f"an interval must not end before it starts: {row['filepath']} runs from "
             f"{row['start_time']} to {row['end_time']} ({len(wrong)} such rows)"
         )
+
+
+def attribute_table(frame: GeoDataFrame) -> pa.Table:
+    """Return all columns but the geometry as Arrow, as a file would hold them.
+
+    >>> import geopandas as gpd
+    >>> frame = gpd.GeoDataFrame({"filepath": ["a"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
+    >>> attribute_table(frame).column_names
+    ['filepath']
+    """
+    import pyarrow as pa
+
+    plain = pd.DataFrame(frame.drop(columns=frame.geometry.name))
+    try:
+        table = pa.Table.from_pandas(plain, preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise CatalogError(f"a column mixes types that one column cannot hold: {error}") from error
+    return table.replace_schema_metadata(None)

@@ -15,6 +15,7 @@ from rasterio.crs import CRS
 
 from geocatalog.grid import check_upright, window_of
 from geotoolz.carrier import NAN, Raster, crop, fill_of, pair, rewrap, values_of
+from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.grid import (
     Bounds,
     GridLike,
@@ -119,28 +120,18 @@ def _padding(raster: Raster, values: NDArray[Any], fill_value: float | None) -> 
     return 0 if fill is None else fill
 
 
-class Reproject(Operator):
+class Reproject(FunctionOperator):
     """Into another CRS: `reproject` as an operator.
 
     >>> Reproject("EPSG:3857", resolution=10.0)
     Reproject(crs='EPSG:3857', resolution=10.0, resampling='nearest')
     """
 
-    def __init__(
-        self,
-        crs: str | int,
-        resolution: float | tuple[float, float] | None = None,
-        resampling: str = "nearest",
-    ) -> None:
-        check_resampling(resampling)
-        check_resolution(resolution)
-        CRS.from_user_input(crs)
-        self.crs = crs
-        self.resolution = resolution
-        self.resampling = resampling
-
-    def _apply(self, raster: Raster) -> Raster:
-        return reproject(raster, self.crs, self.resolution, self.resampling)
+    @parameters_of(reproject)
+    def __init__(self) -> None:
+        check_resampling(self.resampling)
+        check_resolution(self.resolution)
+        CRS.from_user_input(self.crs)
 
 
 class ReprojectLike(Operator):
@@ -167,7 +158,7 @@ class ReprojectLike(Operator):
         return reproject_to(raster, grid, self.resampling)
 
 
-class Resample(Operator):
+class Resample(FunctionOperator):
     """To pixels of another size: `resample` as an operator.
 
     >>> tile = GeoTensor(np.ones((4, 4)), Affine(10, 0, 0, 0, -10, 0), 32632)
@@ -175,16 +166,10 @@ class Resample(Operator):
     (2, 2)
     """
 
-    def __init__(
-        self, resolution: float | tuple[float, float], resampling: str = "nearest"
-    ) -> None:
-        check_resampling(resampling)
-        check_resolution(resolution)
-        self.resolution = resolution
-        self.resampling = resampling
-
-    def _apply(self, raster: Raster) -> Raster:
-        return resample(raster, self.resolution, self.resampling)
+    @parameters_of(resample)
+    def __init__(self) -> None:
+        check_resampling(self.resampling)
+        check_resolution(self.resolution)
 
 
 class ResampleLike(Operator):
@@ -216,7 +201,7 @@ class ResampleLike(Operator):
         return reproject_to(source, grid, self.resampling)
 
 
-class CropToBounds(Operator):
+class CropToBounds(FunctionOperator):
     """Cut to a box (west, south, east, north): `crop_to_bounds` as an operator.
 
     >>> tile = GeoTensor(np.ones((9, 9)), Affine(10, 0, 0, 0, -10, 90), 32632)
@@ -224,35 +209,19 @@ class CropToBounds(Operator):
     (2, 3)
     """
 
-    def __init__(self, bounds: Bounds, crs: str | int | None = None) -> None:
-        bounds_in_crs(bounds, None, None)
-        self.bounds = bounds
-        self.crs = crs
-
-    def _apply(self, raster: Raster) -> Raster:
-        return crop_to_bounds(raster, self.bounds, self.crs)
+    @parameters_of(crop_to_bounds)
+    def __init__(self) -> None:
+        bounds_in_crs(self.bounds, None, None)
 
 
-class PadTo(Operator):
+class PadTo(FunctionOperator):
     """Enlarge to a size: `pad_to` as an operator.
 
     >>> PadTo((4, 6), fill_value=0.0)(np.ones((1, 2, 2))).shape
     (1, 4, 6)
     """
 
-    def __init__(
-        self,
-        size: int | tuple[int, int],
-        mode: str = "constant",
-        fill_value: float | None = None,
-        position: str = "centre",
-    ) -> None:
-        pair(size)
-        _check_padding(mode, position)
-        self.size = size
-        self.mode = mode
-        self.fill_value = fill_value
-        self.position = position
-
-    def _apply(self, raster: Raster) -> Raster:
-        return pad_to(raster, self.size, self.mode, self.fill_value, self.position)
+    @parameters_of(pad_to)
+    def __init__(self) -> None:
+        pair(self.size)
+        _check_padding(self.mode, self.position)

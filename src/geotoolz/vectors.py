@@ -9,6 +9,7 @@ from georeader.geotensor import GeoTensor
 from numpy.typing import NDArray
 
 from geotoolz.carrier import Raster, fill_of, nodata_mask, values_of
+from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.grid import GridLike, geobox_of, georeferenced, grid_of
 from pipekit import Operator
 
@@ -97,8 +98,7 @@ def vectorize(raster: Raster, connectivity: int = 4, column: str = "value") -> g
     from shapely.geometry import shape
 
     source = georeferenced(raster, "vectorizing")
-    if connectivity not in (4, 8):
-        raise ValueError(f"connectivity must be 4 or 8, got {connectivity}")
+    _check_connectivity(connectivity)
     values = values_of(source)
     if values.ndim == 3 and len(values) == 1:
         values = values[0]
@@ -114,6 +114,11 @@ def vectorize(raster: Raster, connectivity: int = 4, column: str = "value") -> g
         numbers = [meaning[int(code)] for code in numbers]
     data = {column: np.array(numbers, dtype=values.dtype)}
     return gpd.GeoDataFrame(data, geometry=[shape(each) for each, _ in found], crs=source.crs)
+
+
+def _check_connectivity(connectivity: int) -> None:
+    if connectivity not in (4, 8):
+        raise ValueError(f"connectivity must be 4 or 8, got {connectivity}")
 
 
 def _coded(
@@ -181,7 +186,7 @@ class Rasterize(Operator):
         return rasterize(shapes, grid, self.column, self.fill_value, self.all_touched, self.dtype)
 
 
-class Vectorize(Operator):
+class Vectorize(FunctionOperator):
     """Raster in, polygons out: `vectorize` as an operator.
 
     >>> from rasterio import Affine
@@ -190,11 +195,6 @@ class Vectorize(Operator):
     1
     """
 
-    def __init__(self, connectivity: int = 4, column: str = "value") -> None:
-        if connectivity not in (4, 8):
-            raise ValueError(f"connectivity must be 4 or 8, got {connectivity}")
-        self.connectivity = connectivity
-        self.column = column
-
-    def _apply(self, raster: Raster) -> gpd.GeoDataFrame:
-        return vectorize(raster, self.connectivity, self.column)
+    @parameters_of(vectorize)
+    def __init__(self) -> None:
+        _check_connectivity(self.connectivity)

@@ -159,13 +159,13 @@ class SceneReader(GeoData):
         return GeoTensor(values, self.transform, self.crs, 0, dict(self.attrs))
 
     def _band(self, index: int) -> NDArray[Any]:
-        from geostack.loaders.sentinel2 import take_offset
+        from geotoolz.radiometry import harmonize_baseline
 
         values = self._open.read(index, self._window)
         if values is None:
             asset = self.assets[index]
             (values,) = read_asset(asset, _part(self.grid, self._window))
-        return take_offset(values) if self.take_offset[index] else values
+        return np.asarray(harmonize_baseline(values)) if self.take_offset[index] else values
 
 
 _WORTH_THREADS = 2048 * 2048
