@@ -57,4 +57,4 @@ def simulated_tahoe() -> Path:
     """The simulated Lake Tahoe scenes, built into the cache folder if they aren't there."""
     from geostack.sources.simulated import build
 
-    return build("lake-tahoe", progress=False)
+    return build("lake-tahoe")

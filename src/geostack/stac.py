@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from geostack.errors import NoSceneError
 from geostack.items import acquired, cloud_cover, mgrs_tile, sort_key
+from geostack.read import in_parallel
 from geostack.request import Request, as_count, distance
 from geostack.sources import Source, select
 from geostack.sources.planetary_computer import mpc_catalog
@@ -60,8 +61,8 @@ def load_stac_items(
         "auto", "planetary-computer", "archive", "simulated" or a `Source`; by default
         `GEOSTACK_SOURCE`, else "auto".
     sign
-        Add tokens to the hrefs, for other libraries to open. Our own loaders sign as they read,
-        so that no token is ever printed or stored.
+        Add tokens to the hrefs, for other libraries to open; simulated scenes' files are made. Our
+        own loaders sign as they read, so that no token is ever printed or stored.
 
     Raises
     ------
@@ -82,9 +83,10 @@ def load_stac_items(
     request = Request.of(collection, bbox, date_range, tile=tile, max_cloud_cover=max_cloud_cover)
     chosen, items = find_items(request, limit=limit, source=source)
     if sign:
-        for item in items:
-            for asset in item.assets.values():
-                asset.href = chosen.sign(asset.href)
+        assets = [asset for item in items for asset in item.assets.values()]
+        hrefs = in_parallel(lambda asset: chosen.sign(asset.href), assets)
+        for asset, href in zip(assets, hrefs, strict=True):
+            asset.href = href
     return items
 
 

@@ -10,6 +10,7 @@ import rasterio
 from rasterio.errors import RasterioError
 
 from geocatalog.errors import PixelReadError
+from geocatalog.read.signers import openable
 from geocatalog.read.tokens import guard_logs, redact, without_query
 from pipekit.retry import (
     TRANSIENT_STATUS,
@@ -114,7 +115,7 @@ def with_dataset(
     action
         Reads from the opened dataset. It runs again from the start when a read fails.
     sign
-        Adds the access token; by default the address is taken as it is.
+        Adds the access token; by default `geocatalog.read.signers` are asked.
     what
         What messages call the file, by default its address without the query.
 
@@ -153,7 +154,7 @@ class _Attempts:
         """Return where the next attempt reads, with a token where one is needed."""
         self.tries += 1
         renew, self.renew = self.renew, False
-        return self.href if self.sign is None else self.sign(self.href, renew=renew)
+        return openable(self.href) if self.sign is None else self.sign(self.href, renew=renew)
 
     def fresh_options(self, address: str) -> dict[str, str]:
         """Return settings by which GDAL forgets that the file could not be opened before."""

@@ -10,8 +10,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geostack.items import acquired, cloud_cover, item_bbox, mgrs_tile, span
-from geostack.request import BBox, as_tile, intersects, nearest_first, overlaps, parse_date_range
+from geostack.items import acquired, cloud_cover
+from geostack.request import BBox, nearest_first
+from geostack.sources.protocol import Query
 
 if TYPE_CHECKING:
     from pystac import Item
@@ -50,8 +51,8 @@ class StacFolder:
     def collections(self) -> dict[str, int]:
         """Number of items by collection."""
         counts: dict[str, int] = {}
-        for path, feature in self._features:
-            name = _collection(path, feature)
+        for _, feature in self._features:
+            name = feature["collection"]
             counts[name] = counts.get(name, 0) + 1
         return counts
 
@@ -69,16 +70,8 @@ class StacFolder:
         max_cloud_cover: float | None = None,
     ) -> list[tuple[Path, dict[str, Any]]]:
         """Return (path, STAC feature) of what fits, in no promised order."""
-        interval, tile = parse_date_range(date_range), as_tile(tile)
-        return [
-            (path, feature)
-            for path, feature in self._features
-            if _collection(path, feature) == collection
-            and _near(feature, bbox)
-            and _in_time(feature["properties"], interval)
-            and tile in (None, mgrs_tile(feature["properties"]))
-            and _clear(feature["properties"], max_cloud_cover)
-        ]
+        asked = Query(collection, bbox, date_range, tile, max_cloud_cover)
+        return [pair for pair in self._features if asked.fits(pair[1])]
 
     def dates_near(
         self, collection: str, bbox: BBox, date_range: str, tile: str | None = None
@@ -90,13 +83,14 @@ class StacFolder:
     def item(self, path: Path, feature: dict[str, Any]) -> Item:
         """Return the item of one file with absolute hrefs."""
         if path not in self._items:
-            self._items[path] = _as_item(path, feature)
+            self._items[path] = as_item(path, feature)
         return self._items[path].clone()
 
     def _read(self, path: Path) -> None:
         try:
             feature = json.loads(path.read_text("utf-8"))
             _check(feature)
+            feature["collection"] = str(feature.get("collection") or path.parent.parent.name)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             self.skipped[path] = f"{type(error).__name__}: {error}"
             logger.warning("left out %s, which is no readable STAC item (%s)", path, error)
@@ -143,25 +137,8 @@ def _check(feature: dict[str, Any]) -> None:
     cloud_cover(feature["properties"])
 
 
-def _collection(path: Path, feature: dict[str, Any]) -> str:
-    return str(feature.get("collection") or path.parent.parent.name)
-
-
-def _near(feature: dict[str, Any], bbox: BBox | None) -> bool:
-    box = item_bbox(feature)
-    return bbox is None or box is None or intersects(box, bbox)
-
-
-def _in_time(properties: dict[str, Any], interval: Any) -> bool:
-    return overlaps(span(properties), interval)
-
-
-def _clear(properties: dict[str, Any], limit: float | None) -> bool:
-    cover = cloud_cover(properties)
-    return limit is None or cover is None or cover <= limit
-
-
-def _as_item(path: Path, feature: dict[str, Any]) -> Item:
+def as_item(path: Path, feature: dict[str, Any]) -> Item:
+    """Return a STAC feature as the item of a file, with absolute hrefs."""
     from pystac import Item
 
     item = Item.from_dict(feature, preserve_dict=True)

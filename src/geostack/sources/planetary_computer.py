@@ -17,16 +17,9 @@ from urllib.parse import urlparse
 
 from geocatalog.read.tokens import guard_logs, without_query
 from geostack.errors import SourceUnavailableError
-from geostack.items import acquired, cloud_cover, mgrs_tile, sort_key, span
-from geostack.request import (
-    BBox,
-    as_tile,
-    format_interval,
-    intersects,
-    nearest_first,
-    overlaps,
-    parse_date_range,
-)
+from geostack.items import acquired, cloud_cover, sort_key
+from geostack.request import BBox, as_tile, format_interval, nearest_first, parse_date_range
+from geostack.sources.protocol import Query
 from pipekit.retry import GaveUpError, RetryPolicy, TransientError, retry, retry_after
 
 if TYPE_CHECKING:
@@ -116,18 +109,8 @@ class PlanetaryComputerSource:
         }
         if collection in CLOUDY or max_cloud_cover is not None:
             parameters["sortby"] = [{"field": "properties.eo:cloud_cover", "direction": "asc"}]
-        interval = parse_date_range(date_range)
-
-        def fits(item: Item) -> bool:
-            cover = cloud_cover(item.properties)
-            return (
-                (item.bbox is None or intersects(item.bbox, bbox))
-                and overlaps(span(item.properties), interval)
-                and tile in (None, mgrs_tile(item.properties))
-                and (max_cloud_cover is None or cover is None or cover <= max_cloud_cover)
-            )
-
-        return sorted(self._pages(parameters, fits, limit), key=sort_key)[:limit]
+        asked = Query(collection, bbox, date_range, tile, max_cloud_cover)
+        return sorted(self._pages(parameters, asked, limit), key=sort_key)[:limit]
 
     def covers(self, collection: str, bbox: BBox, date_range: str, tile: str | None = None) -> bool:
         """Return whether the service answers within 3 s; what it holds only a search tells."""
@@ -186,7 +169,7 @@ class PlanetaryComputerSource:
             self._client = self._ask(lambda: Client.open(self.url, stac_io=_stac_io(self.policy)))
         return self._client
 
-    def _pages(self, parameters: dict[str, Any], fits: Any, limit: int | None) -> list[Item]:
+    def _pages(self, parameters: dict[str, Any], asked: Query, limit: int | None) -> list[Item]:
         from pystac import Item
 
         found: dict[str, Item] = {}
@@ -204,9 +187,9 @@ class PlanetaryComputerSource:
                     )
                 seen.update(ids)
                 for feature in features:
-                    item = Item.from_dict(feature, preserve_dict=False)
-                    if fits(item):
-                        found[item.id] = item
+                    feature.setdefault("collection", asked.collection)
+                    if asked.fits(feature):
+                        found[feature["id"]] = Item.from_dict(feature, preserve_dict=False)
                 # Only a service that sorts may be stopped: else the clearest may come last.
                 covers = [cloud_cover(item.properties) or 0.0 for item in found.values()]
                 in_order = not sorted_by_service or covers == sorted(covers)

@@ -1,14 +1,39 @@
-"""What every source of scenes can do."""
+"""What every source of scenes is asked, and what it can do."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from geostack.request import BBox
+from geostack.items import cloud_cover, item_bbox, mgrs_tile, span
+from geostack.request import BBox, as_tile, intersects, overlaps, parse_date_range
 
 if TYPE_CHECKING:
     from pystac import Item
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which scenes are searched; None lets all pass."""
+
+    collection: str
+    bbox: BBox | None
+    date_range: str
+    tile: str | None
+    max_cloud_cover: float | None
+
+    def fits(self, feature: dict[str, Any]) -> bool:
+        """Return whether a STAC feature is one of the scenes; what it doesn't say lets it pass."""
+        properties, box = feature["properties"], item_bbox(feature)
+        cover = cloud_cover(properties)
+        return (
+            feature["collection"] == self.collection
+            and (self.bbox is None or box is None or intersects(box, self.bbox))
+            and overlaps(span(properties), parse_date_range(self.date_range))
+            and as_tile(self.tile) in (None, mgrs_tile(properties))
+            and (self.max_cloud_cover is None or cover is None or cover <= self.max_cloud_cover)
+        )
 
 
 @runtime_checkable

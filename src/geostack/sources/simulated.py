@@ -6,13 +6,14 @@ Nothing here is a measurement: every item says `geostack:simulated` and its id e
 from __future__ import annotations
 
 import logging
+import os
 from datetime import datetime
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from geocatalog.read.signers import add_signer
 from geostack.cache import cache_folder, is_writable, writable_cache_folder
-from geostack.items import sort_key
+from geostack.items import acquired, sort_key
 from geostack.request import (
     BBox,
     Request,
@@ -23,12 +24,13 @@ from geostack.request import (
     nearest_first,
     parse_date_range,
 )
-from geostack.sources.folder import read_folder
+from geostack.sources.folder import as_item
+from geostack.sources.protocol import Query
 
 if TYPE_CHECKING:
     from pystac import Item
 
-    from geostack.sources.simulation import SimulatedArea
+    from geostack.sources.simulation import Scene, SimulatedArea
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +42,7 @@ EDGE_TOLERANCE = 0.005
 
 
 class SimulatedSource:
-    """Simulated scenes of the notebooks' areas, built into the cache folder on first use.
+    """Simulated scenes of the notebooks' areas: known at once, drawn when a file is opened.
 
     Examples
     --------
@@ -60,13 +62,16 @@ class SimulatedSource:
         max_cloud_cover: float | None = None,
         limit: int | None = None,
     ) -> list[Item]:
-        """Return simulated items, the clearest first; builds the areas asked for if need be."""
-        items: dict[str, Item] = {}
-        for area in _matching(collection, bbox, date_range, tile):
-            folder = read_folder(build(area.name))
-            for path, feature in folder.find(collection, bbox, date_range, tile, max_cloud_cover):
-                items[feature["id"]] = folder.item(path, feature)
-        return sorted(items.values(), key=sort_key)[:limit]
+        """Return simulated items, the clearest first; their files are drawn when they are signed.
+
+        The hrefs are where the files will be in the cache folder, or are.
+        """
+        folder = cache_folder() / KIND
+        items = [
+            as_item(folder / scene.folder / f"{scene.id}.json", scene.item)
+            for scene in _scenes(collection, bbox, date_range, tile, max_cloud_cover)
+        ]
+        return sorted(items, key=sort_key)[:limit]
 
     def covers(self, collection: str, bbox: BBox, date_range: str, tile: str | None = None) -> bool:
         """Return whether a simulated area holds the box and has scenes in that time."""
@@ -79,13 +84,17 @@ class SimulatedSource:
         self, collection: str, bbox: BBox, date_range: str, tile: str | None = None
     ) -> list[datetime]:
         """Return when there are simulated scenes of that place, the nearest first."""
-        areas = _matching(collection, bbox, "../..", tile)
-        dates = [_dates(area, collection, bbox) for area in areas]
-        return nearest_first(chain.from_iterable(dates), date_range)
+        found = _scenes(collection, bbox, "../..", tile, None)
+        dates = [acquired(scene.item["properties"]) for scene in found]
+        return nearest_first(dates, date_range)
 
     def sign(self, href: str, *, renew: bool = False) -> str:
-        """Return `href` as it is: files on this machine need no token."""
-        return href
+        """Return a path that can be opened: a simulated file is drawn if it isn't there.
+
+        Where the cache folder can't be written, the file is drawn under the temporary folder. Any
+        other address is returned as it is.
+        """
+        return simulated_file(href)
 
     def describe(self) -> str:
         """Return one line: the simulated areas."""
@@ -112,22 +121,59 @@ class SimulatedSource:
         return "ask for one of its areas (geostack sources lists them)"
 
 
-def build(area: str, progress: bool = True) -> Path:
-    """Return the STAC folder of a simulated area, building it in the cache if it isn't there.
+def simulated_file(href: str) -> str:
+    """Return where a simulated scene's file can be opened, drawing it if it isn't there.
 
-    A read-only cache folder is used as long as it holds the area; otherwise the area is built
-    under the temporary folder.
+    Examples
+    --------
+    >>> simulated_file("/data/a.tif")
+    '/data/a.tif'
     """
-    from geostack.sources.simulation import ensure
+    path = Path(href)
+    if f"{os.sep}{KIND}{os.sep}" not in href or path.is_file():
+        return href
+    from geostack.sources.simulation import files
 
-    folder = cache_folder() / KIND
+    if files.find(path) is None:
+        return href
+    folder = path.parents[3]
     try:
-        return ensure(area, folder, progress=progress)
+        return str(files.ensure(path, folder))
     except OSError as error:
         if is_writable(folder):
             raise
-        logger.info("%s does not hold the simulated %s (%s)", folder, area, error)
-        return ensure(area, writable_cache_folder() / KIND, progress=progress)
+        logger.info("%s can't be drawn in its place (%s)", path, error)
+        return str(files.ensure(path, writable_cache_folder() / KIND))
+
+
+add_signer(simulated_file)  # catalogs of simulated items open their files by themselves
+
+
+def build(area: str) -> Path:
+    """Return the STAC folder of a simulated area with every file drawn, for work offline."""
+    from geostack.sources.simulation import files
+
+    folder = cache_folder() / KIND
+    if not is_writable(folder):
+        folder = writable_cache_folder() / KIND
+    return files.ensure_area(area, folder)
+
+
+def _scenes(
+    collection: str,
+    bbox: BBox,
+    date_range: str,
+    tile: str | None,
+    max_cloud_cover: float | None,
+) -> list[Scene]:
+    from geostack.sources.simulation import AREAS, simulated_scenes
+
+    asked = Query(collection, bbox, date_range, tile, max_cloud_cover)
+    return [
+        scene
+        for scene in simulated_scenes().values()
+        if intersects(AREAS[scene.area].bbox, bbox) and asked.fits(scene.item)
+    ]
 
 
 def _areas() -> list[SimulatedArea]:
@@ -139,7 +185,7 @@ def _areas() -> list[SimulatedArea]:
 def _matching(
     collection: str, bbox: BBox, date_range: str, tile: str | None
 ) -> list[SimulatedArea]:
-    """The areas that touch a box and have scenes in that time: only these are ever built."""
+    """The areas that touch a box and have scenes in that time."""
     tile = as_tile(tile)
     return [
         area
@@ -149,15 +195,6 @@ def _matching(
         and (tile is None or not area.tiles or tile in area.tiles)
         and any(_overlap(dates, date_range) for dates in area.date_ranges)
     ]
-
-
-def _dates(area: SimulatedArea, collection: str, bbox: BBox) -> list[datetime]:
-    """When an area has scenes: known from ranges of one day, else from its items."""
-    ranges = [parse_date_range(dates) for dates in area.date_ranges]
-    single = [start for start, end in ranges if start and end and (end - start).days == 0]
-    if len(single) == len(ranges):
-        return single
-    return read_folder(build(area.name)).dates_near(collection, bbox, "../..")
 
 
 def _overlap(dates: str, date_range: str) -> bool:

@@ -7,7 +7,6 @@ say they are simulated. Nothing here is a measurement of the world.
 '10SGJ'
 """
 
-from .areas import AREAS, VERSION, SimulatedArea
-from .cache import ensure
+from .scenes import AREAS, VERSION, Scene, SimulatedArea, simulated_scenes
 
-__all__ = ["AREAS", "VERSION", "SimulatedArea", "ensure"]
+__all__ = ["AREAS", "VERSION", "Scene", "SimulatedArea", "simulated_scenes"]

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from pathlib import Path
-
 import numpy as np
 
-from .areas import LISBON_BBOX, SimulatedArea
 from .grid import F32, Grid, resample
 from .landscape import COVERS, Landscape, crowns
 from .noise import fractal, ridged, uniform
 from .places import Point
-from .scene import Acquisition, Stage
-from .sentinel2 import Shot, pixel_window, write_shots
 from .settlement import blocks
 from .shapes import line_distance, outline_distance, project, smooth
-from .sun import sun_position
 from .terrain import smoothstep
-
-TILE = "29SMC"
-BANDS = ("B02", "B03", "B04", "B08", "B11", "B12", "SCL")
 
 # The sea, the river and its inner bay, clockwise from the north-western shore.
 WATER: tuple[Point, ...] = (
@@ -81,35 +71,55 @@ LINES: tuple[tuple[float, tuple[Point, ...]], ...] = (
 )  # fmt: skip
 
 
-def window() -> Grid:
-    """Return the simulated pixels of the tile."""
-    return pixel_window(TILE, LISBON_BBOX, block=128)
+class Ground:
+    """The ground around Lisbon: coarse layers of a whole grid, the fine ones part by part."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self._coarse = coarse = grid.at(20, margin=2)
+        ring = smooth(project(WATER, grid.epsg), closed=True)
+        ragged = fractal(coarse, 500, 511, octaves=3) * np.float32(25)
+        self._shore = outline_distance(coarse, ring) + ragged
+        self._height = _relief(coarse, self._shore)
+        self._stand = fractal(coarse, 1500, 512, octaves=5)
+        # Silt comes down the river; the ocean west of the bar is clear.
+        self._silt = smoothstep((grid.x - project([(-9.33, 38.66)], grid.epsg)[0, 0]) / 9000)
+        self._plumes = fractal(coarse, 3500, 513, octaves=5, gain=0.6) * np.float32(0.3)
+        self._woods = _woods(coarse)
+        self._parks = fractal(coarse, 600, 532, octaves=4)
+        self._sandy = fractal(coarse, 900, 533, octaves=2)
+
+    @property
+    def elevation(self) -> F32:
+        """Metres, (rows, cols) float32."""
+        return resample(self._height, self._coarse, self.grid)
+
+    def part(self, rows: slice) -> Landscape:
+        """Make the ground truth of some rows."""
+        grid = self.grid.window(rows, slice(0, self.grid.cols))
+
+        def fine(layer: F32) -> F32:
+            return resample(layer, self._coarse, grid)
+
+        shore = fine(self._shore)
+        asphalt, bridge = _lines(grid, shore)
+        water = np.clip(shore / np.float32(grid.res) + np.float32(0.5), 0, 1) * (1 - bridge)
+        depth = np.clip(np.maximum(shore, 0) * np.float32(0.03), 0, 30)
+        crown = crowns(grid)
+        wild = fine(self._woods), fine(self._parks), fine(self._sandy)
+        cover = _cover(grid, wild, shore, crown, np.maximum(asphalt, bridge))
+        for layer in cover.values():
+            layer *= 1 - water
+        turbid = np.clip(0.15 + 0.7 * self._silt[None, :] + fine(self._plumes), 0, 1)
+        return Landscape(
+            grid, fine(self._height), water, depth, cover, crown, fine(self._stand),
+            _parcels(grid), turbid.astype(np.float32),
+        )  # fmt: skip
 
 
 def landscape(grid: Grid) -> Landscape:
     """Make the ground truth of a grid around Lisbon."""
-    coarse = grid.at(20, margin=2)
-    ring = smooth(project(WATER, grid.epsg), closed=True)
-    ragged = fractal(coarse, 500, 511, octaves=3) * np.float32(25)
-    shore_c = outline_distance(coarse, ring) + ragged
-    height = _relief(coarse, shore_c)
-    shore = resample(shore_c, coarse, grid)
-    asphalt, bridge = _lines(grid, shore)
-    water = np.clip(shore / np.float32(grid.res) + np.float32(0.5), 0, 1) * (1 - bridge)
-    depth = np.clip(np.maximum(shore, 0) * np.float32(0.03), 0, 30)
-    crown = crowns(grid)
-    cover, wetness = _cover(grid, coarse, shore, crown, np.maximum(asphalt, bridge))
-    for layer in cover.values():
-        layer *= 1 - water
-    stand = resample(fractal(coarse, 1500, 512, octaves=5), coarse, grid)
-    elevation = resample(height, coarse, grid)
-    # Silt comes down the river; the ocean west of the bar is clear.
-    silt = smoothstep((grid.x - project([(-9.33, 38.66)], grid.epsg)[0, 0]) / 9000)
-    plumes = fractal(coarse, 3500, 513, octaves=5, gain=0.6) * np.float32(0.3)
-    turbid = np.clip(0.15 + 0.7 * silt[None, :] + resample(plumes, coarse, grid), 0, 1)
-    return Landscape(
-        grid, elevation, water, depth, cover, crown, stand, wetness, turbid.astype(np.float32)
-    )
+    return Ground(grid).part(slice(0, grid.rows))
 
 
 def _relief(coarse: Grid, shore: F32) -> F32:
@@ -143,13 +153,13 @@ def _city(grid: Grid) -> tuple[F32, F32, F32]:
     """Return fractions of cleared ground, roofs and streets."""
     cleared, roof, street = (np.zeros(grid.shape, np.float32) for _ in range(3))
     no_strip = np.zeros(grid.shape, np.float32)
+    ragged = fractal(grid, 900, 521, octaves=4, gain=0.6) * np.float32(260)
+    gardens = np.float32(0.32) * fractal(grid, 800, 522, octaves=5, gain=0.7)
     for number, (outline, azimuth, density) in enumerate(QUARTERS):
         ring = smooth(project(outline, grid.epsg), closed=True)
-        ragged = fractal(grid, 900, 521, octaves=4, gain=0.6) * np.float32(260)
         inside = smoothstep((outline_distance(grid, ring, reach=900) + ragged) / 60 + 0.5)
         roofs, streets = blocks(grid, azimuth, density, 31 + number, no_strip)
-        gardens = fractal(grid, 800, 522, octaves=5, gain=0.7)
-        share = np.clip(0.30 + 0.62 * density + 0.32 * gardens, 0.1, 0.98)
+        share = np.clip(0.30 + 0.62 * density + gardens, 0.1, 0.98)
         cleared = np.maximum(cleared, inside * share)
         roof = np.maximum(roof, np.minimum(roofs * 1.5, 1) * inside)
         street = np.maximum(street, streets * inside)
@@ -165,23 +175,27 @@ def _airfield(grid: Grid) -> F32:
     return out
 
 
-def _cover(
-    grid: Grid, coarse: Grid, shore: F32, crown: F32, asphalt: F32
-) -> tuple[dict[str, F32], F32]:
-    """Return the fractions of the land covers and the wetness of grass and crops."""
-    wood_c = fractal(coarse, 1000, 531, octaves=6, gain=0.66) - np.float32(0.55)
+def _woods(coarse: Grid) -> F32:
+    """Return how wooded the land is, above 0 where it is."""
+    wood = fractal(coarse, 1000, 531, octaves=6, gain=0.66) - np.float32(0.55)
     for lon, lat, radius in WOODS:
         x, y = project([(lon, lat)], coarse.epsg)[0]
         far2 = (coarse.x[None, :] - x) ** 2 + (coarse.y[:, None] - y) ** 2
-        wood_c += np.float32(1.5) * np.exp(-((far2 / radius**2) ** 2)).astype(np.float32)
+        wood += np.float32(1.5) * np.exp(-((far2 / radius**2) ** 2)).astype(np.float32)
+    return wood
+
+
+def _cover(
+    grid: Grid, wild: tuple[F32, F32, F32], shore: F32, crown: F32, asphalt: F32
+) -> dict[str, F32]:
+    """Return the fractions of the land covers, as if there were no water."""
+    wood, park, sandy = wild
     cleared, roof, street = _city(grid)
-    forest = smoothstep(resample(wood_c, coarse, grid) + np.float32(0.3) * crown)
+    forest = smoothstep(wood + np.float32(0.3) * crown)
     forest *= np.float32(0.9) * (1 - cleared)
-    parks = smoothstep(resample(fractal(coarse, 600, 532, octaves=4), coarse, grid) * 4 - 2.2)
+    parks = smoothstep(park * 4 - 2.2)
     forest = np.maximum(forest, np.float32(0.55) * parks * cleared * (crown > 0))
-    field_of = _parcels(grid)
-    sandy = resample(fractal(coarse, 900, 533, octaves=2), coarse, grid) > 0.1
-    sand = smoothstep((shore + 50) / 30) * sandy * (1 - cleared)
+    sand = smoothstep((shore + 50) / 30) * (sandy > 0.1) * (1 - cleared)
     layers = {
         "asphalt": np.maximum(asphalt, street),
         "roof": np.maximum(roof, np.float32(0.38) * cleared),
@@ -196,7 +210,7 @@ def _cover(
         cover[name] = (open_ground * layer).astype(np.float32)
         open_ground = open_ground - cover[name]
     cover["shrub"] = open_ground.astype(np.float32)
-    return cover, field_of
+    return cover
 
 
 def _parcels(grid: Grid) -> F32:
@@ -206,25 +220,3 @@ def _parcels(grid: Grid) -> F32:
     v = np.floor((grid.y[:, None] + 0.6 * bend) / 130).astype(np.int64)
     chance = uniform(u, v, 542)
     return np.where(chance > 0.85, 1.0, 0.45 * chance).astype(np.float32)
-
-
-def shots() -> list[Shot]:
-    """Return three acquisitions of one orbit, 15 days apart."""
-    days = ((6, 18, 0.006, "S2A"), (7, 3, 0.031, "S2B"), (7, 18, 0.017, "S2A"))
-    out = []
-    for month, day, cloud, platform in days:
-        when = datetime(2024, month, day, 11, 21, 19 if platform == "S2B" else 21, 24000)
-        sun = sun_position(when, -9.17, 38.75)
-        season = 0.75 + (month - 6) * 0.25
-        taken = Acquisition(when, sun, season, 9000.0, 1000, 0.0, 5000 + month * 31 + day)
-        out.append(Shot(taken, platform, 37, "05.10", BANDS, cloud, 0.0, 2400.0))
-    return out
-
-
-def build(area: SimulatedArea, root: Path, progress: bool) -> None:
-    """Write the three scenes under `root`."""
-    spectral = tuple(band for band in BANDS if band != "SCL")
-    all_shots = shots()
-    stage = Stage(landscape(window()), all_shots[0].acquisition.sun, spectral, lowest_snow=8000)
-    label = f"simulating {area.name}"
-    write_shots(stage, all_shots, {TILE: window()}, root, progress, label)

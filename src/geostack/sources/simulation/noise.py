@@ -7,6 +7,8 @@ integer arithmetic decides the values, which keeps them the same across numpy ve
 
 from __future__ import annotations
 
+from math import floor
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,7 +49,8 @@ def white(grid: Grid, seed: int) -> F32:
     The four bytes of a hash are summed (Irwin-Hall, n = 4): exact integer arithmetic, no tails
     beyond 3.5 standard deviations.
     """
-    col, row = round(grid.west / grid.res), round(grid.north / grid.res)
+    # Half a pixel is rounded up, in every window alike: Landsat's edges lie between ours.
+    col, row = floor(grid.west / grid.res + 0.5), floor(grid.north / grid.res + 0.5)
     h = hash2d(
         np.arange(col, col + grid.cols)[None, :], np.arange(row, row - grid.rows, -1)[:, None], seed
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
+from math import ceil, floor
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,13 @@ from numpy.typing import NDArray
 from .grid import F32, Grid, resample
 
 F64 = NDArray[np.float64]
+Box = tuple[float, float, float, float]
+"""(west, south, east, north), degrees."""
 
 
 @lru_cache(maxsize=8)
-def _transformer(epsg: int) -> Any:
+def transformer(epsg: int) -> Any:
+    """Return the transformer from degrees to metres of a UTM zone."""
     from pyproj import Transformer
 
     return Transformer.from_crs(4326, epsg, always_xy=True)
@@ -25,8 +29,20 @@ def _transformer(epsg: int) -> Any:
 def project(points: Sequence[Sequence[float]], epsg: int) -> F64:
     """Project (longitude, latitude, ...) rows to metres, (n, 2) float64."""
     lonlat = np.asarray([p[:2] for p in points], dtype=np.float64)
-    x, y = _transformer(epsg).transform(lonlat[:, 0], lonlat[:, 1])
+    x, y = transformer(epsg).transform(lonlat[:, 0], lonlat[:, 1])
     return np.column_stack([x, y])
+
+
+def box_window(epsg: int, bbox: Box, res: float = 10.0) -> Grid:
+    """Return the smallest window of whole pixels around a box in degrees, in a UTM zone.
+
+    >>> box_window(32610, (-120.10, 38.92, -119.93, 39.27)).bounds
+    (750180.0, 4311890.0, 766170.0, 4351240.0)
+    """
+    west, south, east, north = transformer(epsg).transform_bounds(*bbox, densify_pts=21)
+    left, right = floor(west / res), ceil(east / res)
+    low, high = floor(south / res), ceil(north / res)
+    return Grid(epsg, left * res, high * res, res, high - low, right - left)
 
 
 def smooth(line: F64, *, closed: bool, parts: int = 4) -> F64:

@@ -9,7 +9,7 @@ import rasterio
 
 from geostack.cache import cache_folder
 from geostack.sources.simulated import KIND
-from geostack.sources.simulation import ensure
+from geostack.sources.simulation.files import ensure_area
 from geostack.sources.simulation.grid import Grid
 from geostack.sources.simulation.landscape import Landscape, build
 from geostack.sources.simulation.scene import Stage
@@ -51,7 +51,7 @@ def built() -> type[Built]:
 
 @pytest.fixture(scope="session")
 def tahoe(simulated_cache: Path) -> Built:
-    return Built(ensure("lake-tahoe", simulated_cache, progress=False))
+    return Built(ensure_area("lake-tahoe", simulated_cache))
 
 
 @pytest.fixture(scope="session")

@@ -3,24 +3,25 @@
 import numpy as np
 import pytest
 import rasterio
+from geostack.sources.simulation.sentinel2 import box_window, tile_grid
 from rasterio.windows import Window
 from rio_cogeo import cog_validate
 
-from geostack.sources.simulation import AREAS, ensure
+from geostack.sources.simulation import AREAS
+from geostack.sources.simulation.files import ensure_area
 from geostack.sources.simulation.fire import PUBLISHED_ACRES, SQUARE_METRES_PER_ACRE
-from geostack.sources.simulation.sentinel2 import box_window, tile_grid
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def caldor(simulated_cache, built):
-    return built(ensure("caldor", simulated_cache, progress=False))
+    return built(ensure_area("caldor", simulated_cache))
 
 
 @pytest.fixture(scope="module")
 def full(simulated_cache, built):
-    return built(ensure("full-tile", simulated_cache, progress=False))
+    return built(ensure_area("full-tile", simulated_cache))
 
 
 def of_tile(caldor, tile):

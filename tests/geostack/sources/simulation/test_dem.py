@@ -3,14 +3,14 @@ import pytest
 import rasterio
 from pyproj import Transformer
 
-from geostack.sources.simulation import AREAS, dem, ensure
+from geostack.sources.simulation import AREAS
 from geostack.sources.simulation.grid import Grid
 from geostack.sources.simulation.terrain import ground
 
 
 @pytest.fixture(scope="module")
 def root(simulated_cache):
-    return ensure("lake-tahoe-dem", simulated_cache, progress=False)
+    return ensure_area("lake-tahoe-dem", simulated_cache)
 
 
 def test_four_tiles_share_the_box_on_the_copernicus_grid(root):
@@ -44,14 +44,14 @@ def test_tiles_meet_without_a_gap_or_a_step(root):
 
 
 def test_heights_are_those_of_the_scenes_ground():
-    window = dem.part(dem.tile(38, -121), (-120.06, 38.87, -120.02, 38.90))
-    heights = dem.heights(window)
+    window = Grid(4326, -120.06, 38.90, 1 / 3600, rows=108, cols=144)
+    heights = draw.heights(window)
     x, y = Transformer.from_crs(4326, 32610, always_xy=True).transform(window.x[60], window.y[50])
     around = Grid(32610, round(x) - 105.0, round(y) + 105.0, 30.0, 7, 7)
     assert heights[50, 60] == pytest.approx(ground(around)[3, 3], abs=15)
 
 
 def test_built_twice_is_the_same_bytes(root, tmp_path):
-    again = ensure("lake-tahoe-dem", tmp_path, progress=False)
+    again = ensure_area("lake-tahoe-dem", tmp_path)
     for path in sorted(root.glob("*/*/*")):
         assert path.read_bytes() == (again / path.relative_to(root)).read_bytes(), path.name

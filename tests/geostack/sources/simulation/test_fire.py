@@ -1,18 +1,17 @@
 import numpy as np
 import pytest
 
-from geostack.sources.simulation import fire
-from geostack.sources.simulation.areas import CALDOR_BBOX
+from geostack.sources.simulation import AREAS, fire
 from geostack.sources.simulation.grid import Grid
 from geostack.sources.simulation.landscape import build
-from geostack.sources.simulation.sentinel2 import box_window
+from geostack.sources.simulation.shapes import box_window
 from geostack.sources.simulation.spectra import mix
 
 
 @pytest.fixture(scope="module")
 def region():
     """The whole box at 60 m: a thirty-sixth of the work."""
-    return build(box_window(32610, CALDOR_BBOX, 60.0))
+    return build(box_window(32610, AREAS["caldor"].bbox, 60.0))
 
 
 @pytest.fixture(scope="module")

@@ -1,17 +1,16 @@
-from datetime import datetime
-
 import numpy as np
 import pytest
 
-from geostack.sources.simulation import landsat
+from geostack.sources.simulation import draw
 from geostack.sources.simulation.clouds import sky
 from geostack.sources.simulation.grid import Grid, pool
 from geostack.sources.simulation.landscape import build
-from geostack.sources.simulation.scene import Acquisition, Stage, seen
+from geostack.sources.simulation.scene import Stage, seen
+from geostack.sources.simulation.scenes import Acquisition
 from geostack.sources.simulation.sun import Sun
 
-BANDS = [band for band, *_ in landsat.BANDS.values()]
-TAKEN = Acquisition(datetime(2024, 6, 13, 18, 40), Sun(24, 125), 0.2, 2520.0, 0, 0.0, 9)
+BANDS = tuple(draw.LANDSAT_BANDS.values())
+TAKEN = Acquisition(Sun(24, 125), 0.2, 2520.0, 0, 0.0, 9)
 
 
 @pytest.fixture(scope="module")
@@ -27,32 +26,21 @@ def stage30(thirty):
 
 def test_numbers_scale_back_to_the_reflectance_that_sentinel_2_sees(stage30, thirty):
     clear = sky(stage30.grid, TAKEN.sun, cover=0.0, cirrus=0.0, size=3000, seed=1)
-    numbers = dict(landsat.seen_numbers(stage30, TAKEN, clear, thirty))
-    surfaces = dict(seen(stage30, TAKEN, clear, BANDS))
-    assert set(numbers) == {"blue", "green", "red", "nir08", "swir16", "swir22"}
-    for key, (band, *_) in landsat.BANDS.items():
-        assert numbers[key].dtype == np.uint16
-        assert numbers[key].min() > 0
-        reflectance = numbers[key] * 2.75e-5 - 0.2
-        np.testing.assert_allclose(reflectance, pool(surfaces[band], 3), atol=0.003)
+    assert set(draw.LANDSAT_BANDS) == {"blue", "green", "red", "nir08", "swir16", "swir22"}
+    for key, band in draw.LANDSAT_BANDS.items():
+        numbers = draw.landsat_numbers(stage30, TAKEN, clear, thirty, key)
+        assert numbers.dtype == np.uint16
+        assert numbers.min() > 0
+        surface = pool(seen(stage30, TAKEN, clear, band), 3)
+        np.testing.assert_allclose(numbers * 2.75e-5 - 0.2, surface, atol=0.003)
 
 
 def test_quality_bits_are_the_product_guides(stage30, thirty):
     clear = sky(stage30.grid, TAKEN.sun, cover=0.0, cirrus=0.0, size=3000, seed=1)
     cloudy = sky(stage30.grid, TAKEN.sun, cover=0.2, cirrus=0.0, size=1500, seed=1)
-    quality = landsat.quality_bits(stage30, TAKEN, clear, thirty)
+    quality = draw.quality_bits(stage30, TAKEN, clear, thirty)
     assert set(np.unique(quality)) == {21824, 21952}
     np.testing.assert_array_equal(quality == 21952, pool(stage30.water, 3) > 0.5)
-    quality = landsat.quality_bits(stage30, TAKEN, cloudy, thirty)
+    quality = draw.quality_bits(stage30, TAKEN, cloudy, thirty)
     assert {22280, 23824} & set(np.unique(quality))
     assert not np.any((quality & 8 > 0) & (quality & 64 > 0)), "a cloud is not clear"
-
-
-def test_pixels_have_landsats_corners():
-    window = landsat.window((-120.10, 38.92, -119.93, 39.27))
-    assert window.west % 30 == 15
-    assert window.north % 30 == 15
-    row, col = window.offset_in(landsat.SCENE)
-    assert 0 < row < landsat.SCENE.rows - window.rows
-    assert 0 < col < landsat.SCENE.cols - window.cols
-    assert window.rows % 2 == window.cols % 2 == 0

@@ -1,24 +1,23 @@
 from dataclasses import replace
-from datetime import datetime
 
 import numpy as np
 import pytest
 
 from geostack.sources.simulation.clouds import sky
-from geostack.sources.simulation.grid import pool
+from geostack.sources.simulation.grid import Grid, pool
+from geostack.sources.simulation.landscape import Ground, build
 from geostack.sources.simulation.scene import (
-    Acquisition,
     Stage,
     classify,
     digital_numbers,
-    render,
     seen,
 )
+from geostack.sources.simulation.scene import render as render_band
+from geostack.sources.simulation.scenes import Acquisition
 from geostack.sources.simulation.sun import Sun
 
 SUN = Sun(23.0, 127.0)
 JUNE = Acquisition(
-    when=datetime(2024, 6, 14, 18, 39, 19),
     sun=SUN,
     season=0.2,
     snowline=2500.0,
@@ -36,6 +35,10 @@ def clear(plot):
 @pytest.fixture(scope="module")
 def cloudy(plot):
     return sky(plot, SUN, cover=0.2, cirrus=0.0, size=1500, seed=1)
+
+
+def render(stage, shot, sky, bands):
+    return {band: render_band(stage, shot, sky, band, n) for n, band in enumerate(bands)}
 
 
 def ndvi(numbers, offset=1000):
@@ -120,6 +123,27 @@ def test_noise_has_the_size_it_says():
 def test_twenty_metre_bands_have_half_the_pixels(stage, clear):
     numbers = render(stage, JUNE, clear, ("B08", "B11", "B12"))
     assert [numbers[b].shape for b in numbers] == [(256, 256), (128, 128), (128, 128)]
-    surface = dict(seen(stage, JUNE, clear, ("B12",)))["B12"]
+    surface = seen(stage, JUNE, clear, "B12")
     expected = pool(surface) * 10000 + 1000
     np.testing.assert_allclose(numbers["B12"], expected, atol=40)
+
+
+def test_a_ground_made_in_strips_is_the_same_to_the_bit(clear):
+    grid = Grid(32610, 758600, 4314800, 10, rows=300, cols=256)
+    whole = Stage(Whole(grid), SUN, ("B04", "B08"), lowest_snow=1500)
+    parts = Stage(Ground(grid), SUN, ("B04", "B08"), lowest_snow=1500)
+    for name in ("water", "water20", "dark20", "meadow_at", "meadow", "wetness", "snow_at"):
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name), err_msg=name)
+    for band in whole.base:
+        np.testing.assert_array_equal(parts.base[band], whole.base[band], err_msg=band)
+
+
+class Whole(Ground):
+    """The ground with every strip cut from a landscape that was made at once."""
+
+    def __init__(self, grid):
+        super().__init__(grid)
+        self.land = build(grid)
+
+    def part(self, rows):
+        return self.land.part(rows)
