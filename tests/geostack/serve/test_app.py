@@ -263,3 +263,23 @@ def test_what_cannot_be_told_is_not_served():
     for name in ("../etc", "a/b", "", "UPPER", "a\r\nb", "x" * 65):
         with pytest.raises(ValueError, match="is named by"):
             create_app({name: NDVI_PIPELINE})
+
+
+def test_questions_to_a_server_of_simulated_scenes_draw_no_pixel(serve, tmp_path, monkeypatch):
+    """Its health, its layers, and a scene that isn't there: seconds on a cache that is empty."""
+    from geostack.serve import scene_layer
+    from geostack.sources.simulated import SimulatedSource
+    from geotoolz import Colormap
+
+    monkeypatch.setenv("GEOSTACK_CACHE", str(tmp_path / "cache"))
+    box = [-120.06, 38.92, -119.95, 38.99]
+    source = SimulatedSource()
+    item = source.search("sentinel-2-l2a", tuple(box), "2024-06")[0]
+    operator = NDVI("B04", "B08") | Colormap("BrBG", -1.0, 1.0)
+    layers = {"lake": scene_layer(item, operator, ("B04", "B08"), source)}
+    url = serve(create_app({"ndvi": NDVI("B04", "B08")}, layers, source="simulated"))
+    assert requests.get(f"{url}/healthz").status_code == 200
+    assert "lake" in str(requests.get(f"{url}/layers").json()["layers"])
+    for name in ("X", "S2A_MSIL2A_20240614T183919_R070_T10SGJ_20240614T225657_SIM"):
+        assert ask(url, box, item=name).status_code == 404
+    assert not (tmp_path / "cache").exists()

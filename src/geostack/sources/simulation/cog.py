@@ -43,7 +43,8 @@ def write_cog(
     layers = array[None] if array.ndim == 2 else array
     row, col = grid.offset_in(tile)
     levels = sum(max(tile.shape) >> (k - 1) > blocksize for k in range(1, 6))
-    with MemoryFile() as memory:
+    # GDAL's cache of blocks would hold the whole tile, empty as it is.
+    with rasterio.Env(GDAL_CACHEMAX=32), MemoryFile() as memory:
         memory.write(_empty(tile, len(layers), array.dtype.name, nodata, blocksize, levels))
         with rasterio.open(memory.name, "r+") as target:
             target.write(layers, window=Window(col, row, grid.cols, grid.rows))

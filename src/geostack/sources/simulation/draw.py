@@ -66,13 +66,17 @@ def pixels(scene: Scene, key: str) -> Pixels:
     return _sentinel2(scene, key)
 
 
+_SELDOM = ("B11", "B12")
+
 _STAGING = threading.Lock()
 
 
-def _stage(scene: Scene) -> Stage:
+def _stage(scene: Scene, band: str | None = None) -> Stage:
+    """Return the ground that a scene is drawn on, in all bands but those seldom asked for."""
+    bands = scene.bands if band in (None, *scene.bands) else _SELDOM
     assert scene.light is not None
     with _STAGING:  # many files are asked for at once: one of them makes the ground for all
-        return _made_stage(scene.area, scene.grid, scene.light, scene.growth, scene.bands)
+        return _made_stage(scene.area, scene.grid, scene.light, scene.growth, bands)
 
 
 @lru_cache(maxsize=2)
@@ -100,7 +104,7 @@ def forget() -> None:
 
 def _sentinel2(scene: Scene, key: str) -> Pixels:
     assert scene.acquisition is not None
-    stage = _stage(scene)
+    stage = _stage(scene, None if key == "SCL" else key)
     bands = tuple(band for band in scene.item["assets"] if band != "SCL")
     if key == "SCL":
         red, nir = (_sentinel2_band(stage, scene.acquisition, band, bands) for band in _RED_NIR)

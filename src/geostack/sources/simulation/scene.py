@@ -35,7 +35,6 @@ class Stage:
 
     def __init__(self, land: Land, sun: Sun, bands: Sequence[str], lowest_snow: float) -> None:
         self.grid = grid = land.grid
-        self.noise = white(grid, 91)
         self.base = {band: np.empty(grid.shape, np.float32) for band in bands}
         self.water = np.empty(grid.shape, np.float32)
         self.water20, self.dark20 = (
@@ -66,7 +65,7 @@ class Stage:
             np.concatenate, zip(*snows, strict=True)
         )
 
-    def _within(self, at: NDArray[np.intp], rows: slice) -> slice:
+    def _within(self, at: NDArray[np.int32], rows: slice) -> slice:
         first, last = np.searchsorted(at, (rows.start * self.grid.cols, rows.stop * self.grid.cols))
         return slice(int(first), int(last))
 
@@ -101,7 +100,7 @@ class Stage:
 _Sparse = tuple[NDArray[Any], ...]
 
 
-def strips(rows: int, height: int = 256) -> list[slice]:
+def strips(rows: int, height: int = 128) -> list[slice]:
     """Return slices of at most `height` rows."""
     return [slice(start, min(start + height, rows)) for start in range(0, rows, height)]
 
@@ -157,7 +156,7 @@ def _meadow(land: Landscape, light: F32, first: int) -> _Sparse:
     """Return where meadows are (flat indices), their light and their wetness."""
     at = np.flatnonzero(land.cover["meadow"].ravel() > 0.02)
     lit = (land.cover["meadow"] * light).ravel()[at]
-    return at + first, lit, land.wetness.ravel()[at]
+    return (at + first).astype(np.int32), lit, land.wetness.ravel()[at]
 
 
 def _snow(land: Landscape, light: F32, height: F32, lowest: float, first: int) -> _Sparse:
@@ -165,36 +164,42 @@ def _snow(land: Landscape, light: F32, height: F32, lowest: float, first: int) -
     at = np.flatnonzero(((height > lowest) & (land.water < 0.5)).ravel())
     under_trees = 1 - np.float32(0.85) * land.cover["forest"] - land.water
     room = np.maximum(under_trees.ravel()[at], 0)
-    return at + first, height.ravel()[at], room, light.ravel()[at]
+    return (at + first).astype(np.int32), height.ravel()[at], room, light.ravel()[at]
 
 
-def digital_numbers(
-    reflectance: F32, offset: int, noise: F32, shift: tuple[int, int], sigma: float = 1.8
-) -> U16:
+def digital_numbers(reflectance: F32, offset: int, noise: F32, sigma: float = 1.8) -> U16:
     """Return uint16 digital numbers with sensor noise; nodata 0 is never produced.
 
-    `sigma` is the noise in digital numbers on dark ground; it grows with the signal as shot
-    noise does.
+    `noise` has a deviation of 1; `sigma` is that of the numbers on dark ground, and grows with
+    the signal as shot noise does.
     """
-    numbers = np.empty(reflectance.shape, np.uint16)
-    for rows in strips(len(reflectance)):
-        out = np.maximum(reflectance[rows], np.float32(0.0001))
-        out *= np.float32(10000)
-        rolled = np.arange(rows.start, rows.stop) - shift[0]
-        grain = np.roll(noise.take(rolled, axis=0, mode="wrap"), shift[1], axis=1)
-        grain *= np.float32(sigma) + np.float32(0.0015) * out
-        out += grain
-        out += np.float32(offset + 0.5)
-        np.clip(out, 1, 65535, out=out)
-        numbers[rows] = out
-    return numbers
+    out = np.maximum(reflectance, np.float32(0.0001))
+    out *= np.float32(10000)
+    grain = np.float32(sigma) + np.float32(0.0015) * out
+    grain *= noise
+    out += grain
+    out += np.float32(offset + 0.5)
+    np.clip(out, 1, 65535, out=out)
+    return out.astype(np.uint16)
+
+
+def _noise(grid: Grid, rows: slice, shift: tuple[int, int]) -> F32:
+    """Return some rows of a grid's noise, the whole of which is rolled down and to the right."""
+    first = (rows.start - shift[0]) % grid.rows
+    last = first + rows.stop - rows.start
+    parts = slice(first, min(last, grid.rows)), slice(0, max(last - grid.rows, 0))
+    made = [white(grid.window(part, slice(0, grid.cols)), 91) for part in parts]
+    return np.roll(np.vstack(made), shift[1], axis=1)
 
 
 def seen(stage: Stage, shot: Acquisition, sky: Sky, band: str) -> F32:
     """Return a band's reflectance as the satellite sees it: ground, haze and clouds."""
+    return np.vstack([surface for _, surface in _seen(stage, shot, sky, band)])
+
+
+def _seen(stage: Stage, shot: Acquisition, sky: Sky, band: str) -> Iterator[tuple[slice, F32]]:
     grid = stage.grid
     wind, coarse = _ruffle(grid, shot.seed + 3)
-    out = np.empty(grid.shape, np.float32)
     for rows in strips(grid.rows):
         window = grid.window(rows, slice(0, grid.cols))
         ruffle = resample(wind, coarse, window)
@@ -208,8 +213,7 @@ def seen(stage: Stage, shot: Acquisition, sky: Sky, band: str) -> F32:
         keep = (1 - veil) * (1 - np.float32(0.62) * shadow)
         flat = surface.ravel()
         flat[at] = flat[at] * keep + bright * veil * np.float32(getattr(CLOUD, band))
-        out[rows] = surface
-    return out
+        yield rows, surface
 
 
 def render(stage: Stage, shot: Acquisition, sky: Sky, band: str, number: int) -> U16:
@@ -219,10 +223,14 @@ def render(stage: Stage, shot: Acquisition, sky: Sky, band: str, number: int) ->
     """
     grid = stage.grid
     shift = (37 * shot.seed + 401 * number) % grid.rows, (53 * shot.seed) % grid.cols
-    surface, noise = seen(stage, shot, sky, band), stage.noise
-    if band in TWENTY_METRE:
-        surface, noise = pool(surface), noise[: grid.rows // 2, : grid.cols // 2]
-    return digital_numbers(surface, shot.offset, noise, shift)
+    factor = 2 if band in TWENTY_METRE else 1
+    own = grid.window(slice(0, grid.rows // factor), slice(0, grid.cols // factor))
+    numbers = np.empty(own.shape, np.uint16)
+    for rows, surface in _seen(stage, shot, sky, band):
+        here = slice(rows.start // factor, rows.stop // factor)
+        pooled = pool(surface) if factor == 2 else surface
+        numbers[here] = digital_numbers(pooled, shot.offset, _noise(own, here, shift))
+    return numbers
 
 
 def _ruffle(grid: Grid, seed: int) -> tuple[F32, Grid]:

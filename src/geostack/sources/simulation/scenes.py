@@ -140,7 +140,7 @@ class Scene:
     grid: Grid
     """The grid that the ground is made on."""
     bands: tuple[str, ...]
-    """The Sentinel-2 bands that the ground is drawn in, for all scenes of the area."""
+    """The Sentinel-2 bands that the ground is drawn in at once, for all scenes of the area."""
     growth: float | None
     """Metres by which the drawn perimeter of the fire is moved."""
     acquisition: Acquisition | None

@@ -3,7 +3,8 @@ import pytest
 import rasterio
 from pyproj import Transformer
 
-from geostack.sources.simulation import AREAS
+from geostack.sources.simulation import AREAS, draw
+from geostack.sources.simulation.files import ensure_area
 from geostack.sources.simulation.grid import Grid
 from geostack.sources.simulation.terrain import ground
 

@@ -115,7 +115,7 @@ def test_snow_melts_and_meadows_dry(land, plot, clear):
 def test_noise_has_the_size_it_says():
     flat = np.full((200, 200), 0.2, np.float32)
     noise = np.random.default_rng(0).standard_normal((200, 200)).astype(np.float32)
-    numbers = digital_numbers(flat, 1000, noise, (3, 5), sigma=2.0)
+    numbers = digital_numbers(flat, 1000, noise, sigma=2.0)
     assert numbers.mean() == pytest.approx(3000, abs=0.5)
     assert numbers.std() == pytest.approx(2 + 0.0015 * 2000, rel=0.05)
 

@@ -1,0 +1,169 @@
+"""Files of simulated scenes: drawn when asked for, whole or not at all, once."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from geostack.sources.simulation import AREAS, simulated_scenes
+from geostack.sources.simulation.files import ensure, ensure_area, find
+
+AREA = "lake-tahoe-dem"
+SCENES = [scene for scene in simulated_scenes().values() if scene.area == AREA]
+# Each process tells where the files are, and how many it drew.
+SCRIPT = """
+import sys
+from pathlib import Path
+from geostack.sources.simulation import files
+
+drawn = []
+draw = files._draw
+files._draw = lambda *arguments: (drawn.append(arguments), draw(*arguments))
+print(files.ensure_area(sys.argv[1], Path(sys.argv[2])), len(drawn))
+"""
+
+
+def start(cache, area=AREA):
+    command = [sys.executable, "-c", SCRIPT, area, str(cache)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def place(cache, scene=SCENES[0]):
+    (asset,) = scene.item["assets"].values()
+    return cache / scene.folder / asset["href"].removeprefix("./")
+
+
+def whole(cache):
+    return sorted(path.name for path in cache.rglob("*.tif") if not path.name.startswith("."))
+
+
+def test_a_killed_process_leaves_nothing_for_whole_and_the_next_one_succeeds(tmp_path):
+    process = start(tmp_path)
+    deadline = time.monotonic() + 600
+    # Killed when it has begun to write pixels: neither before nor after.
+    while not list(tmp_path.rglob(".part-*.tif")):
+        assert process.poll() is None, "the files were drawn before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert len(whole(tmp_path)) < 4
+    root = ensure_area(AREA, tmp_path)
+    assert len(whole(root)) == 4
+    assert not list(root.rglob(".part-*"))
+
+
+def test_processes_at_once_draw_each_file_once(tmp_path):
+    processes = [start(tmp_path) for _ in range(3)]
+    answers = [process.communicate(timeout=600)[0].split() for process in processes]
+    assert {answer[0] for answer in answers} == {str(tmp_path / AREAS[AREA].folder)}
+    assert sum(int(answer[1]) for answer in answers) == 4
+    assert [process.returncode for process in processes] == [0, 0, 0]
+
+
+def test_only_what_is_asked_for_is_drawn_with_its_item(tmp_path):
+    path = ensure(place(tmp_path), tmp_path)
+    assert whole(tmp_path) == [path.name]
+    item = json.loads((path.parent / f"{SCENES[0].id}.json").read_text())
+    assert item == SCENES[0].item
+
+
+def test_a_file_that_is_there_is_not_drawn_again_and_needs_no_writing(tmp_path):
+    path = place(tmp_path)
+    path.parent.mkdir(parents=True)
+    path.write_text("as good as any")
+    before = sorted(tmp_path.rglob("*"))
+    assert ensure(path, tmp_path) == path
+    assert path.read_text() == "as good as any"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_failing_draw_cleans_up_and_says_why(tmp_path, monkeypatch):
+    from geostack.sources.simulation import cog
+
+    def fail(path, *args, **options):
+        path.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cog, "write_cog", fail)
+    with pytest.raises(OSError, match="No space left"):
+        ensure(place(tmp_path), tmp_path)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [
+        f".{SCENES[0].id}.lock"
+    ]
+
+
+def test_an_unknown_area_lists_those_there_are(tmp_path):
+    with pytest.raises(ValueError, match="'lake-taho'; there are: lake-tahoe, caldor"):
+        ensure_area("lake-taho", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_files_of_simulated_scenes_are_found(tmp_path):
+    path = place(tmp_path)
+    found = find(path)
+    assert found is not None
+    assert found[0] is SCENES[0]
+    assert find(path.with_name("other.tif")) is None
+    assert find(Path("/data/archive/cop-dem-glo-30") / SCENES[0].id / path.name) is None
+    with pytest.raises(ValueError, match="no simulated scene has a file"):
+        ensure(path.with_name("other.tif"), tmp_path)
+
+
+def test_nothing_is_said_or_shown_where_standard_error_is_no_terminal(tmp_path, capfd):
+    ensure(place(tmp_path), tmp_path)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+def test_a_terminal_is_told_what_is_made_and_where(tmp_path):
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    code = (
+        "import sys; from pathlib import Path; from geostack.sources.simulation.files import "
+        "ensure; ensure(Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    command = [sys.executable, "-c", code, str(place(tmp_path)), str(tmp_path)]
+    subprocess.run(command, stderr=theirs, check=True)
+    os.close(theirs)
+    said = os.read(ours, 10_000).decode()
+    os.close(ours)
+    root = tmp_path / AREAS[AREA].folder
+    assert f"simulating {AREA}, not real scenes, into {root}" in said
+    assert "1/1" in said
+
+
+def test_knowing_the_scenes_costs_no_heavy_module():
+    code = (
+        "import sys; from geostack.sources.simulation import simulated_scenes; simulated_scenes(); "
+        "print([m for m in ('scipy', 'rasterio', 'pyproj', 'tqdm') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_area_has_scenes_in_its_times_collections_and_tiles():
+    for name, area in AREAS.items():
+        west, south, east, north = area.bbox
+        assert -180 <= west < east <= 180
+        assert -90 <= south < north <= 90
+        ranges = [dates.split("/") for dates in area.date_ranges]
+        own = [scene for scene in simulated_scenes().values() if scene.area == name]
+        assert own
+        for scene in own:
+            day = scene.item["properties"]["datetime"][:10]
+            assert any(start <= day <= end for start, end in ranges)
+            assert scene.item["collection"] in area.collections
+            assert not area.tiles or scene.item["properties"]["s2:mgrs_tile"] in area.tiles
+            assert scene.item["properties"]["geostack:simulated"] is True
+            assert scene.id.endswith("_SIM")
