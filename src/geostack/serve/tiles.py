@@ -17,6 +17,7 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 from numpy.typing import NDArray
 
+from geostack.items import declared_grid
 from geostack.loaders.sentinel2 import (
     REFLECTANCE_BANDS,
     band_assets,
@@ -32,6 +33,7 @@ from geotoolz.carrier import values_of
 from pipekit import Operator
 
 if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
     from pystac import Item
 
     from geostack.sources import Source
@@ -75,6 +77,9 @@ class Layer:
         Pixels read around a tile and cut off after, for operators that look at neighbours.
     nodata
         Of whole numbers; None where every number is a value.
+    grid
+        The first file's pixels where its item declares them: the layer is listed without opening
+        a file.
 
     Raises
     ------
@@ -90,6 +95,7 @@ class Layer:
     title: str = ""
     halo: int = 0
     nodata: int | None = 0
+    grid: GeoBox | None = None
 
     def __post_init__(self) -> None:
         check_operator(self.operator)
@@ -108,18 +114,21 @@ class Layer:
 
     @cached_property
     def mercator_bounds(self) -> Box:
-        """(west, south, east, north) in metres of Web Mercator, read once from the first file."""
+        """(west, south, east, north) in metres of Web Mercator of the first file."""
         return self._bounds_in(_MERCATOR)
 
     @cached_property
     def bounds(self) -> Box:
-        """(west, south, east, north) in degrees, read once from the first file."""
+        """(west, south, east, north) in degrees of the first file."""
         return self._bounds_in("EPSG:4326")
 
     def _bounds_in(self, crs: str) -> Box:
         from rasterio.warp import transform_bounds
 
-        where, box = with_dataset(self.assets[0], lambda file: (file.crs, tuple(file.bounds)))
+        if self.grid is not None and self.grid.crs is not None:
+            where, box = self.grid.crs.to_wkt(), tuple(self.grid.boundingbox)
+        else:
+            where, box = with_dataset(self.assets[0], lambda file: (file.crs, tuple(file.bounds)))
         west, south, east, north = transform_bounds(where, crs, *box)
         return west, south, east, north
 
@@ -218,7 +227,8 @@ def scene_layer(
     shift = offset_is_in(item)
     offsets = tuple(shift and name in REFLECTANCE_BANDS for name in names)
     assets = tuple(band_assets(item, names, source))
-    return Layer(assets, operator, offsets, title or item.id, halo)
+    grid = declared_grid(item, names[0])
+    return Layer(assets, operator, offsets, title or item.id, halo, grid=grid)
 
 
 def file_layer(

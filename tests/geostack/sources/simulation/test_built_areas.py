@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import rasterio
-from geostack.sources.simulation.sentinel2 import box_window, tile_grid
 from rasterio.windows import Window
 from rio_cogeo import cog_validate
+from simulated_scenes import tile_grid
 
 from geostack.sources.simulation import AREAS
 from geostack.sources.simulation.files import ensure_area
 from geostack.sources.simulation.fire import PUBLISHED_ACRES, SQUARE_METRES_PER_ACRE
+from geostack.sources.simulation.shapes import box_window
 
 pytestmark = pytest.mark.slow
 
