@@ -41,6 +41,8 @@ Range = tuple[float, float]
 class Augmentation(Operator):
     """An operator that draws random numbers: a subclass defines `_augment`.
 
+    Examples
+    --------
     >>> class Shift(Augmentation):
     ...     def _augment(self, rng, chip, *labels):
     ...         return (chip + rng.normal(), *labels)
@@ -75,6 +77,13 @@ class Augmentation(Operator):
 def work(values: Values) -> Values:
     """Return floats to compute in: float32 for integers, the chip's own floats otherwise.
 
+    Parameters
+    ----------
+    values
+        (..., H, W), a plain array.
+
+    Examples
+    --------
     >>> work(np.ones(2, "uint16")).dtype
     dtype('float32')
     """
@@ -84,6 +93,15 @@ def work(values: Values) -> Values:
 def restore(chip: Raster, changed: Values) -> Raster:
     """Give changed floats the chip's dtype, georeference and nodata.
 
+    Parameters
+    ----------
+    chip
+        The chip before the change.
+    changed
+        Floats of the chip's shape.
+
+    Examples
+    --------
     >>> restore(np.array([[1, 2]], "uint8"), np.array([[-3.0, 260.4]]))
     array([[  0, 255]], dtype=uint8)
     """
@@ -105,6 +123,15 @@ def restore(chip: Raster, changed: Values) -> Raster:
 def check_probability(p: float, argument: str) -> None:
     """Raise ValueError, naming `argument`, unless 0 <= p <= 1.
 
+    Parameters
+    ----------
+    p
+        The number to check.
+    argument
+        What the message calls it.
+
+    Examples
+    --------
     >>> check_probability(0.5, "p")
     """
     if not 0 <= p <= 1:
@@ -114,6 +141,15 @@ def check_probability(p: float, argument: str) -> None:
 def check_range(span: Range, argument: str) -> None:
     """Raise ValueError, naming `argument`, unless `span` is (low, high) with 0 <= low <= high.
 
+    Parameters
+    ----------
+    span
+        The pair to check.
+    argument
+        What the message calls it.
+
+    Examples
+    --------
     >>> check_range((0.8, 1.2), "factor")
     """
     if np.shape(span) != (2,) or not 0 <= span[0] <= span[1]:
@@ -123,8 +159,17 @@ def check_range(span: Range, argument: str) -> None:
 def flip(raster: Raster, *, horizontal: bool = False, vertical: bool = False) -> Raster:
     """Return the raster mirrored left to right, top to bottom, or both; a copy.
 
-    - `raster`: (..., H, W). The transform is mirrored along, so a map point keeps its value.
+    Parameters
+    ----------
+    raster
+        (..., H, W). The transform is mirrored along, so a map point keeps its value.
+    horizontal
+        Whether left and right are exchanged.
+    vertical
+        Whether top and bottom are exchanged.
 
+    Examples
+    --------
     >>> flip(np.array([[1, 2], [3, 4]]), horizontal=True)
     array([[2, 1],
            [4, 3]])
@@ -144,8 +189,15 @@ def flip(raster: Raster, *, horizontal: bool = False, vertical: bool = False) ->
 def rotate90(raster: Raster, turns: int = 1) -> Raster:
     """Return the raster turned counter-clockwise by `turns` quarter turns; a copy.
 
-    - `raster`: (..., H, W). The transform is turned along, so a map point keeps its value.
+    Parameters
+    ----------
+    raster
+        (..., H, W). The transform is turned along, so a map point keeps its value.
+    turns
+        How many quarter turns; negative ones go clockwise.
 
+    Examples
+    --------
     >>> rotate90(np.array([[1, 2], [3, 4]]))
     array([[2, 4],
            [1, 3]])
@@ -166,11 +218,17 @@ def rotate90(raster: Raster, turns: int = 1) -> Raster:
 class Compose(Augmentation):
     """Several augmentations in order, each with a random stream of its own.
 
-    - `ops`: augmentations, or any operators (these get the chip only).
-    - `p`: the probability that anything is done at all.
-
     Another setting of one step does not change what the others draw.
 
+    Parameters
+    ----------
+    ops
+        Augmentations, or any operators (these get the chip only).
+    p
+        The probability that anything is done at all.
+
+    Examples
+    --------
     >>> augment = Compose([RandomFlip(), RandomRotate90()])
     >>> chip = np.arange(4.0).reshape(1, 2, 2)
     >>> bool((augment(chip, seed=7) == augment(chip, seed=7)).all())
@@ -203,6 +261,8 @@ class RandomFlip(Augmentation):
 
     The transform is mirrored too, so every pixel keeps its place on the map.
 
+    Examples
+    --------
     >>> RandomFlip(p_horizontal=1.0, p_vertical=0.0)(np.array([[1, 2, 3]]), seed=0)
     array([[3, 2, 1]])
     """
@@ -226,6 +286,8 @@ class RandomRotate90(Augmentation):
 
     The transform is rotated too. Chips that are not square exchange their height and width.
 
+    Examples
+    --------
     >>> RandomRotate90(p=1.0)(np.arange(4).reshape(2, 2), seed=1)
     array([[2, 0],
            [3, 1]])
@@ -243,6 +305,8 @@ class RandomRotate90(Augmentation):
 class RandomCrop(Augmentation):
     """Cut out a window of `size` (rows, cols), one number for a square, at a random place.
 
+    Examples
+    --------
     >>> RandomCrop((2, 3))(np.zeros((4, 8, 8)), seed=0).shape
     (4, 2, 3)
     """
@@ -387,6 +451,8 @@ class GaussianNoise(ValueChange):
 class BandDropout(Augmentation):
     """Replace each band by `fill_value` with probability `p`; at least one always remains.
 
+    Examples
+    --------
     >>> BandDropout(p=1.0)(np.ones((3, 1, 1)), seed=0).sum()
     np.float64(1.0)
     """
@@ -485,6 +551,8 @@ class CutMix(Augmentation):
     2019, arXiv:1905.04899). Unlike the others it takes a batch: chips (N, C, H, W), labels
     (N, ..., H, W).
 
+    Examples
+    --------
     >>> chips = np.arange(2.0).reshape(2, 1, 1, 1) * np.ones((1, 1, 4, 4))
     >>> mixed, labels = CutMix()(chips, chips[:, 0], seed=3)
     >>> bool((mixed[:, 0] == labels).all())

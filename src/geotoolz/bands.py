@@ -29,6 +29,8 @@ PerBand = float | Sequence[float] | Values
 class BandError(IndexError, KeyError):
     """A band that the raster does not have; the message lists those it has.
 
+    Examples
+    --------
     >>> band_index(np.zeros((2, 4, 4)), 7)
     Traceback (most recent call last):
     geotoolz.bands.BandError: band index 7 is out of range: the raster has 2 bands on axis 0
@@ -63,6 +65,13 @@ _TM = {"blue": 1, "green": 2, "red": 3, "nir": 4, "nir08": 4, "swir1": 5, "swir2
 def band_names(raster: Raster) -> tuple[str, ...]:
     """Return the names of a raster's bands, or () when it carries none.
 
+    Parameters
+    ----------
+    raster
+        (C, H, W), any numeric dtype.
+
+    Examples
+    --------
     >>> band_names(np.zeros((3, 2, 2)))
     ()
     """
@@ -73,8 +82,22 @@ def band_names(raster: Raster) -> tuple[str, ...]:
 def band_index(raster: Raster, band: Band, axis: int = 0) -> int:
     """Return the position of a band along `axis`.
 
-    Raises `BandError` (an IndexError and a KeyError) that lists the bands there are.
+    Parameters
+    ----------
+    raster
+        (C, H, W), any numeric dtype.
+    band
+        (H, W), a plain array.
+    axis
+        Of the bands in the raster.
 
+    Raises
+    ------
+    BandError
+        (an IndexError and a KeyError) that lists the bands there are.
+
+    Examples
+    --------
     >>> band_index(np.zeros((4, 2, 2)), -1)
     3
     """
@@ -98,6 +121,15 @@ def band_index(raster: Raster, band: Band, axis: int = 0) -> int:
 def band_axis(values: Values, axis: int) -> int:
     """Return `axis` as a non-negative number, or raise ValueError when it can't hold the bands.
 
+    Parameters
+    ----------
+    values
+        (..., H, W), a plain array.
+    axis
+        Of the bands in the raster.
+
+    Examples
+    --------
     >>> band_axis(np.zeros((4, 2, 2)), 0)
     0
     """
@@ -114,6 +146,15 @@ def band_axis(values: Values, axis: int) -> int:
 def stale_names(names: Sequence[str], count: int) -> BandError:
     """Return the error for names that are not as many as the bands, which slicing leaves behind.
 
+    Parameters
+    ----------
+    names
+        What the attributes list.
+    count
+        How many bands there are.
+
+    Examples
+    --------
     >>> str(stale_names(["B04", "B08"], 1))[:60]
     "attrs['band_names'] lists 2 bands (B04, B08) but the raster "
     """
@@ -127,6 +168,15 @@ def stale_names(names: Sequence[str], count: int) -> BandError:
 def check_band_order(rasters: Sequence[Raster], what: str) -> None:
     """Raise ValueError when rasters name the same bands in different orders.
 
+    Parameters
+    ----------
+    rasters
+        (C, H, W) each.
+    what
+        What the message calls them together.
+
+    Examples
+    --------
     >>> check_band_order([np.zeros((2, 1, 1)), np.ones((2, 1, 1))], "a stack")
     """
     first = band_names(rasters[0])
@@ -141,6 +191,17 @@ def check_band_order(rasters: Sequence[Raster], what: str) -> None:
 def take_band(raster: Raster, band: Band, axis: int = 0) -> Values:
     """Return one band as a plain view, with its axis removed.
 
+    Parameters
+    ----------
+    raster
+        (C, H, W), any numeric dtype.
+    band
+        (H, W), a plain array.
+    axis
+        Of the bands in the raster.
+
+    Examples
+    --------
     >>> take_band(np.arange(8).reshape(2, 2, 2), 1)
     array([[4, 5],
            [6, 7]])
@@ -151,6 +212,17 @@ def take_band(raster: Raster, band: Band, axis: int = 0) -> Values:
 def take_bands(raster: Raster, bands: Sequence[Band], axis: int = 0) -> list[Values]:
     """Return bands as plain views, with their axis removed.
 
+    Parameters
+    ----------
+    raster
+        (C, H, W), any numeric dtype.
+    bands
+        Indices, own names or common names.
+    axis
+        Of the bands in the raster.
+
+    Examples
+    --------
     >>> [band.shape for band in take_bands(np.zeros((4, 2, 3)), (3, 2))]
     [(2, 3), (2, 3)]
     """
@@ -169,6 +241,15 @@ def take_bands(raster: Raster, bands: Sequence[Band], axis: int = 0) -> list[Val
 def band_views(values: Values, axis: int = 0) -> list[Values]:
     """Return views of the bands of a plain array; one of two axes or fewer is a single band.
 
+    Parameters
+    ----------
+    values
+        (..., H, W), a plain array.
+    axis
+        Of the bands in the raster.
+
+    Examples
+    --------
     >>> [band.shape for band in band_views(np.zeros((3, 4, 5)))]
     [(4, 5), (4, 5), (4, 5)]
     """
@@ -180,8 +261,26 @@ def band_views(values: Values, axis: int = 0) -> list[Values]:
 def per_band(value: PerBand, values: Values, axis: int, dtype: np.dtype[Any], argument: str) -> Any:
     """Return one number as a scalar, or one per band shaped to broadcast along `axis`.
 
-    Raises ValueError, naming `argument`, when there are not as many numbers as bands.
+    Parameters
+    ----------
+    value
+        One number, or one per band.
+    values
+        (..., H, W), a plain array.
+    axis
+        Of the bands in the raster.
+    dtype
+        Of the result.
+    argument
+        What the message calls it.
 
+    Raises
+    ------
+    ValueError
+        Naming `argument`, when there are not as many numbers as bands.
+
+    Examples
+    --------
     >>> per_band([1, 2], np.zeros((2, 3, 3)), 0, np.dtype("float32"), "scale").shape
     (2, 1, 1)
     """
@@ -203,6 +302,15 @@ def per_band(value: PerBand, values: Values, axis: int, dtype: np.dtype[Any], ar
 def check_band(band: Band, argument: str) -> None:
     """Raise TypeError when `band` is neither an integer nor a name.
 
+    Parameters
+    ----------
+    band
+        (H, W), a plain array.
+    argument
+        What the message calls it.
+
+    Examples
+    --------
     >>> check_band("red", "red_idx")
     """
     if isinstance(band, bool) or not isinstance(band, (int, str, np.integer)):
@@ -248,11 +356,22 @@ def _listing(names: tuple[str, ...], count: int) -> str:
 def select_bands(raster: Raster, bands: Sequence[Band], axis: int = 0) -> Raster:
     """Return the chosen bands (len(bands), H, W), in that order, copied.
 
-    - `raster`: (C, H, W), any dtype.
-    - `bands`: indices, or names as in `attrs["band_names"]`, which the result's names follow.
+    Parameters
+    ----------
+    raster
+        (C, H, W), any dtype.
+    bands
+        Indices, or names as in `attrs["band_names"]`, which the result's names follow.
+    axis
+        Of the bands in the raster.
 
-    Raises IndexError or LookupError for a band that is not there, listing those that are.
+    Raises
+    ------
+    IndexError
+        Or LookupError for a band that is not there, listing those that are.
 
+    Examples
+    --------
     >>> select_bands(np.arange(3)[:, None, None] * np.ones((3, 1, 2)), (2, 0))[:, 0, 0]
     array([2., 0.])
     """
@@ -272,6 +391,8 @@ def select_bands(raster: Raster, bands: Sequence[Band], axis: int = 0) -> Raster
 class SelectBands(FunctionOperator):
     """Some bands of a raster, in the order asked for: `select_bands` as an operator.
 
+    Examples
+    --------
     >>> SelectBands((1,))(np.zeros((4, 2, 3))).shape
     (1, 2, 3)
     """

@@ -52,8 +52,18 @@ keep_place(GeoTensor)
 def values_of(raster: Raster) -> Values:
     """Return the plain array behind a raster, without copying.
 
-    Raises TypeError for anything that is not an array.
+    Parameters
+    ----------
+    raster
+        (C, H, W), any numeric dtype.
 
+    Raises
+    ------
+    TypeError
+        For anything that is not an array.
+
+    Examples
+    --------
     >>> values_of(np.zeros((2, 3))).shape
     (2, 3)
     """
@@ -71,6 +81,13 @@ def values_of(raster: Raster) -> Values:
 def fill_of(raster: Raster) -> Fill:
     """Return the value that marks nodata in a raster, or None where nothing but NaN does.
 
+    Parameters
+    ----------
+    raster
+        (C, H, W), any numeric dtype.
+
+    Examples
+    --------
     >>> fill_of(np.zeros((2, 3))) is None
     True
     """
@@ -80,6 +97,13 @@ def fill_of(raster: Raster) -> Fill:
 def attrs_of(raster: Raster) -> dict[str, Any]:
     """Return the attributes of a raster: to read, never to change (tensors share the dict).
 
+    Parameters
+    ----------
+    raster
+        (C, H, W), any numeric dtype.
+
+    Examples
+    --------
     >>> attrs_of(np.zeros((2, 3)))
     {}
     """
@@ -94,6 +118,13 @@ def joint_attrs(rasters: Sequence[Raster]) -> dict[str, Any]:
     That some were simulated; and None for Sentinel-2's offset and baseline where they differ, for
     no operator to take those of one scene for another's.
 
+    Parameters
+    ----------
+    rasters
+        At least one.
+
+    Examples
+    --------
     >>> joint_attrs([np.zeros((2, 3))])
     {}
     """
@@ -121,12 +152,25 @@ def rewrap(
 ) -> Raster:
     """Give `values` the georeference of `raster`; a plain array stays plain.
 
-    - `fill`: the result's nodata value; by default that of `raster`.
-    - `attrs`: entries to add or replace in a copy of the attributes; `drop` names those to leave
-      out.
-    - `transform`, `crs`: the result's own, where the operator resampled.
-    - `move`: where a pixel of the result was in the raster, as an affine map of (col, row).
+    Parameters
+    ----------
+    raster
+        (C, H, W), any numeric dtype.
+    values
+        (..., H, W), a plain array.
+    fill
+        The result's nodata value; by default that of `raster`.
+    attrs
+        Entries to add or replace in a copy of the attributes; `drop` names those to leave out.
+    drop
+        Names of attributes to leave out.
+    transform, crs
+        The result's own, where the operator resampled.
+    move
+        Where a pixel of the result was in the raster, as an affine map of (col, row).
 
+    Examples
+    --------
     >>> from rasterio import Affine
     >>> tile = GeoTensor(np.ones((1, 2, 2)), Affine.scale(10, -10), "EPSG:32632")
     >>> rewrap(tile, tile.values[0] * 2, fill=None, attrs={"long_name": "twice"}).attrs
@@ -153,6 +197,15 @@ def fill_mask(values: Values, fill: Fill) -> Mask | None:
     The minimum is looked at first: it takes a tenth of the time of any float work, and most chips
     have no nodata at all. NaN as `fill` gives None: NaN propagates by itself.
 
+    Parameters
+    ----------
+    values
+        (..., H, W), a plain array.
+    fill
+        Marks nodata beside NaN, or None.
+
+    Examples
+    --------
     >>> fill_mask(np.array([[0, 7]], dtype="uint16"), 0)
     array([[ True, False]])
     >>> fill_mask(np.array([[3, 7]], dtype="uint16"), 0) is None
@@ -169,6 +222,15 @@ def fill_mask(values: Values, fill: Fill) -> Mask | None:
 def nodata_mask(values: Values, fill: Fill) -> Mask | None:
     """Return where `values` are nodata, by NaN or by the fill value; None when nowhere.
 
+    Parameters
+    ----------
+    values
+        (..., H, W), a plain array.
+    fill
+        Marks nodata beside NaN, or None.
+
+    Examples
+    --------
     >>> nodata_mask(np.array([[np.nan, -9999.0, 1.0]]), -9999)
     array([[ True,  True, False]])
     """
@@ -185,6 +247,17 @@ def nodata_mask(values: Values, fill: Fill) -> Mask | None:
 def carry_nodata(out: Values, values: Values, fill: Fill) -> None:
     """Put NaN into `out`, in place, wherever `values` equal the fill value.
 
+    Parameters
+    ----------
+    out
+        Floats of the shape of `values`, changed in place.
+    values
+        (..., H, W), a plain array.
+    fill
+        Marks nodata beside NaN, or None.
+
+    Examples
+    --------
     >>> out = np.array([1.0, 2.0])
     >>> carry_nodata(out, np.array([0, 7], dtype="uint16"), 0)
     >>> out
@@ -198,6 +271,15 @@ def carry_nodata(out: Values, values: Values, fill: Fill) -> None:
 def as_float(values: Values, dtype: DTypeLike = np.float32) -> Values:
     """Return `values` in a float dtype; without copying when they already are.
 
+    Parameters
+    ----------
+    values
+        (..., H, W), a plain array.
+    dtype
+        Of the result, a float type.
+
+    Examples
+    --------
     >>> as_float(np.array([1, 2], dtype="uint16")).dtype
     dtype('float32')
     """
@@ -207,6 +289,13 @@ def as_float(values: Values, dtype: DTypeLike = np.float32) -> Values:
 def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """Return `dtype` as a numpy dtype, or raise ValueError when it is not a float type.
 
+    Parameters
+    ----------
+    dtype
+        What should be a float type.
+
+    Examples
+    --------
     >>> float_dtype("float32")
     dtype('float32')
     """
@@ -219,8 +308,26 @@ def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
 def crop(raster: Raster, row: int, col: int, rows: int, cols: int) -> Raster:
     """Return the window of `rows` x `cols` pixels whose upper left pixel is (row, col); a copy.
 
-    Raises ValueError when the window reaches beyond the raster.
+    Parameters
+    ----------
+    raster
+        (C, H, W), any numeric dtype.
+    row
+        Of the upper left pixel.
+    col
+        Of the upper left pixel.
+    rows
+        Height in pixels.
+    cols
+        Width in pixels.
 
+    Raises
+    ------
+    ValueError
+        When the window reaches beyond the raster.
+
+    Examples
+    --------
     >>> crop(np.arange(9).reshape(3, 3), 1, 1, 2, 2)
     array([[4, 5],
            [7, 8]])
@@ -239,6 +346,13 @@ def crop(raster: Raster, row: int, col: int, rows: int, cols: int) -> Raster:
 def pair(size: int | tuple[int, int]) -> tuple[int, int]:
     """Return (rows, cols) from one number of pixels or a pair; ValueError unless positive.
 
+    Parameters
+    ----------
+    size
+        Pixels: (rows, cols), or one number for a square.
+
+    Examples
+    --------
     >>> pair(3)
     (3, 3)
     """

@@ -52,13 +52,23 @@ def mask_from_scl(
 ) -> Raster:
     """Return where Sentinel-2's scene classification is one of `classes`; True means drop.
 
-    - `raster`: (C, H, W) with the SCL on band `band_idx` (an index or a name such as "SCL"), or
-      the SCL itself as (H, W).
-    - `classes`: ids 0 to 11, or one of them; see `SCL_CLASSES`. NaN, which nodata becomes in
-      floats, counts as class 0, no data.
+    Parameters
+    ----------
+    raster
+        (C, H, W) with the SCL on band `band_idx` (an index or a name such as "SCL"), or the SCL
+        itself as (H, W).
+    band_idx
+        Index or name of the scene classification.
+    classes
+        Ids 0 to 11, or one of them; see `SCL_CLASSES`. NaN, which nodata becomes in floats, counts
+        as class 0, no data.
 
-    Returns (H, W) bool.
+    Returns
+    -------
+    (H, W) bool.
 
+    Examples
+    --------
     >>> mask_from_scl(np.array([[4, 9, 0, 3]], dtype="uint8"))
     array([[False,  True,  True,  True]])
     """
@@ -110,12 +120,26 @@ def mask_from_qa_bits(
 ) -> Raster:
     """Return where any of `flags` is set in Landsat's QA_PIXEL; True means drop.
 
-    - `raster`: (C, H, W) with the quality band on `band_idx`, or that band itself as (H, W);
-      integer.
-    - `flags`: names in `LANDSAT_QA_BITS`, or bit numbers 0 to 15 for other products.
+    Parameters
+    ----------
+    raster
+        (C, H, W) with the quality band on `band_idx`, or that band itself as (H, W); integer.
+    band_idx
+        Index or name of the quality band.
+    flags
+        Names in `LANDSAT_QA_BITS`, or bit numbers 0 to 15 for other products.
 
-    Returns (H, W) bool. Raises TypeError when the band is not integer.
+    Returns
+    -------
+    (H, W) bool.
 
+    Raises
+    ------
+    TypeError
+        When the band is not integer.
+
+    Examples
+    --------
     >>> mask_from_qa_bits(np.array([[0b1000000, 0b1000, 0b1]], dtype="uint16"))
     array([[False,  True,  True]])
     """
@@ -134,12 +158,22 @@ def mask_from_qa_bits(
 def dilate_mask(mask: Raster, radius: float) -> Raster:
     """Return the mask grown by a disc: True within `radius` pixels of any True.
 
-    - `mask`: (..., H, W) bool; each (H, W) plane by itself.
-    - `radius`: pixels between centres, 0 or more. Clouds' rims reach some 100 to 200 m.
+    A cut-out chip does not see the True pixels beyond its edge.
 
-    Raises TypeError when the mask is not boolean. A cut-out chip does not see the True pixels
-    beyond its edge.
+    Parameters
+    ----------
+    mask
+        (..., H, W) bool; each (H, W) plane by itself.
+    radius
+        Pixels between centres, 0 or more. Clouds' rims reach some 100 to 200 m.
 
+    Raises
+    ------
+    TypeError
+        When the mask is not boolean.
+
+    Examples
+    --------
     >>> dilate_mask(np.array([[False, False, True, False]]), 1)
     array([[False,  True,  True,  True]])
     """
@@ -180,6 +214,8 @@ def _qa_bits(flags: Collection[str | int] | str | int) -> tuple[int, ...]:
 class MaskFromSCL(FunctionOperator):
     """Mask Sentinel-2 clouds by the scene classification: `mask_from_scl` as an operator.
 
+    Examples
+    --------
     >>> MaskFromSCL()(np.array([[4, 9, 0, 3]], dtype="uint8"))
     array([[False,  True,  True,  True]])
     """
@@ -195,6 +231,8 @@ class MaskFromSCL(FunctionOperator):
 class MaskFromQABits(FunctionOperator):
     """Mask Landsat clouds by quality bits: `mask_from_qa_bits` as an operator.
 
+    Examples
+    --------
     >>> MaskFromQABits(flags=("water",))(np.array([[0b10000000, 0]], dtype="uint16"))
     array([[ True, False]])
     """
@@ -210,6 +248,8 @@ class MaskFromQABits(FunctionOperator):
 class DilateMask(FunctionOperator):
     """Grow a mask by a disc: `dilate_mask` as an operator.
 
+    Examples
+    --------
     >>> DilateMask(radius=1)(np.array([[False, False, True, False]]))
     array([[False,  True,  True,  True]])
     """

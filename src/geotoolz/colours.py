@@ -63,6 +63,13 @@ CATEGORICAL = (
 def look_of(name: str) -> Look:
     """Return how a quantity is drawn, by its name.
 
+    Parameters
+    ----------
+    name
+        Of the quantity, such as "NDVI" or "B08 reflectance".
+
+    Examples
+    --------
     >>> look_of("NDVI")
     Look(cmap='BrBG', diverging=True)
     """
@@ -79,6 +86,13 @@ def look_of(name: str) -> Look:
 def class_colours(classes: Mapping[Any, Any]) -> dict[int, tuple[str, str]]:
     """Return id -> (name, colour) from names, pairs, or `SCLClass`es.
 
+    Parameters
+    ----------
+    classes
+        Id -> name, (name, colour) or `SCLClass`.
+
+    Examples
+    --------
     >>> class_colours({0: "water", 1: ("land", "#996633")})
     {0: ('water', '#0072b2'), 1: ('land', '#996633')}
     """
@@ -95,6 +109,13 @@ def class_colours(classes: Mapping[Any, Any]) -> dict[int, tuple[str, str]]:
 def known_classes(name: str) -> dict[int, tuple[str, str]] | None:
     """Return the classes of a band that is known by its name, such as "SCL"; else None.
 
+    Parameters
+    ----------
+    name
+        Of the band.
+
+    Examples
+    --------
     >>> known_classes("SCL")[6]
     ('water', '#0000ff')
     """
@@ -105,6 +126,13 @@ def known_classes(name: str) -> dict[int, tuple[str, str]] | None:
 def lookup_table(name: str) -> NDArray[np.uint8]:
     """Return a matplotlib colour map as 256 rows of RGB bytes; ValueError for an unknown one.
 
+    Parameters
+    ----------
+    name
+        Of the colour map.
+
+    Examples
+    --------
     >>> lookup_table("gray")[[0, 255]].tolist()
     [[0, 0, 0], [255, 255, 255]]
     """
@@ -127,12 +155,22 @@ def to_rgb(
 ) -> Raster:
     """Return three bands as a picture, (3, H, W) float32 from 0 to 1, nodata as NaN.
 
-    - `bands`: red, green and blue, by index or name.
-    - `stretch`: percentiles to stretch each band between.
-    - `limits`: values to stretch all bands between instead, such as (0, 0.3) for reflectance, which
-      keeps the colours' balance and makes pictures comparable.
-    - `gamma`: above 1 brightens the dark parts.
+    Parameters
+    ----------
+    raster
+        (C, H, W), any numeric dtype.
+    bands
+        Red, green and blue, by index or name.
+    stretch
+        Percentiles to stretch each band between.
+    limits
+        Values to stretch all bands between instead, such as (0, 0.3) for reflectance, which keeps
+        the colours' balance and makes pictures comparable.
+    gamma
+        Above 1 brightens the dark parts.
 
+    Examples
+    --------
     >>> to_rgb(np.arange(12.0).reshape(3, 2, 2), bands=(2, 1, 0)).max()
     np.float32(1.0)
     """
@@ -159,13 +197,19 @@ def colormap(
 ) -> Raster:
     """Return one band in colours, (4, H, W) uint8: red, green, blue and opacity.
 
-    - `raster`: (H, W) or (1, H, W).
-    - `name`: of a matplotlib colour map.
-    - `vmin`, `vmax`: drawn in the first and the last colour; by default the least and greatest
-      valid value.
-
     Nodata is transparent.
 
+    Parameters
+    ----------
+    raster
+        (H, W) or (1, H, W).
+    name
+        Of a matplotlib colour map.
+    vmin, vmax
+        Drawn in the first and the last colour; by default the least and greatest valid value.
+
+    Examples
+    --------
     >>> colormap(np.array([[0.0, 1.0, np.nan]]), "gray", 0, 1)[:, 0].T.tolist()
     [[0, 0, 0, 255], [255, 255, 255, 255], [0, 0, 0, 0]]
     """
@@ -211,6 +255,8 @@ def _check_rgb(
 class ToRGB(FunctionOperator):
     """Three bands as a picture: `to_rgb` as an operator.
 
+    Examples
+    --------
     >>> ToRGB(bands=(2, 1, 0), limits=(0.0, 0.3))(np.full((3, 2, 2), 0.15))[:, 0, 0]
     array([0.5, 0.5, 0.5], dtype=float32)
     """
@@ -223,6 +269,8 @@ class ToRGB(FunctionOperator):
 class Colormap(FunctionOperator):
     """One band in colours: `colormap` as an operator.
 
+    Examples
+    --------
     >>> Colormap("gray", 0.0, 1.0)(np.array([[1.0]]))[:, 0, 0].tolist()
     [255, 255, 255, 255]
     """
@@ -237,6 +285,13 @@ class Colormap(FunctionOperator):
 def single_band(values: Values) -> Values:
     """Return the only band of (H, W) or (1, H, W); ValueError for any other shape.
 
+    Parameters
+    ----------
+    values
+        (..., H, W), a plain array.
+
+    Examples
+    --------
     >>> single_band(np.zeros((1, 2, 3))).shape
     (2, 3)
     """
@@ -250,6 +305,15 @@ def single_band(values: Values) -> Values:
 def check_order(low: float, high: float) -> None:
     """Raise ValueError when `vmin` is above `vmax`.
 
+    Parameters
+    ----------
+    low
+        `vmin`.
+    high
+        `vmax`.
+
+    Examples
+    --------
     >>> check_order(0.0, 1.0)
     """
     if low > high:

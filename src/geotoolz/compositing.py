@@ -40,10 +40,19 @@ _BLOCK_BYTES = 32 * 2**20
 def median_composite(stack: Stack, dtype: DTypeLike = "float32") -> Raster:
     """Return the median over time of each pixel's valid values.
 
-    - `stack`: (T, C, H, W), or (T, H, W) as a plain array.
+    Parameters
+    ----------
+    stack
+        (T, C, H, W), or (T, H, W) as a plain array.
+    dtype
+        Of the result, a float type.
 
-    Returns (C, H, W) floats, NaN where no date was valid.
+    Returns
+    -------
+    (C, H, W) floats, NaN where no date was valid.
 
+    Examples
+    --------
     >>> median_composite(np.array([[[[1.0]]], [[[9.0]]], [[[2.0]]]]))
     array([[[2.]]], dtype=float32)
     """
@@ -62,10 +71,21 @@ def max_ndvi_composite(stack: Stack, red_idx: Band = "red", nir_idx: Band = "nir
     Clouds, shadows and water have low NDVI, so over land the greenest date is the clear one
     (doi:10.1080/01431168608948945). Where no date has an NDVI the first date is taken.
 
-    - `stack`: (T, C, H, W).
+    Parameters
+    ----------
+    stack
+        (T, C, H, W).
+    red_idx
+        Index or name of the red band.
+    nir_idx
+        Index or name of the near-infrared band.
 
-    Returns (C, H, W) in the stack's own dtype.
+    Returns
+    -------
+    (C, H, W) in the stack's own dtype.
 
+    Examples
+    --------
     >>> stack = np.array([[[[0.1]], [[0.2]]], [[[0.1]], [[0.5]]]])
     >>> max_ndvi_composite(stack, 0, 1).ravel()
     array([0.1, 0.5])
@@ -83,12 +103,21 @@ def max_ndvi_composite(stack: Stack, red_idx: Band = "red", nir_idx: Band = "nir
 def min_cloud_composite(stack: Stack, cloud_idx: Band) -> Raster:
     """Return each pixel from the date on which its cloud score was lowest, the first when equal.
 
-    - `stack`: (T, C, H, W) with a cloud score or probability on band `cloud_idx`.
+    Parameters
+    ----------
+    stack
+        (T, C, H, W) with a cloud score or probability on band `cloud_idx`.
+    cloud_idx
+        Index or name of the cloud score.
 
-    Returns (C, H, W) in the stack's own dtype, the score included. A date counts as cloudiest where
-    its score is NaN or another band has no data; the fill value does not apply to the score, whose
-    0 means clear.
+    Returns
+    -------
+    (C, H, W) in the stack's own dtype, the score included. A date counts as cloudiest where its
+    score is NaN or another band has no data; the fill value does not apply to the score, whose 0
+    means clear.
 
+    Examples
+    --------
     >>> stack = np.array([[[[7.0]], [[90.0]]], [[[8.0]], [[10.0]]]])
     >>> min_cloud_composite(stack, cloud_idx=1).ravel()
     array([ 8., 10.])
@@ -113,11 +142,23 @@ def cloud_free_composite(
 ) -> Raster:
     """Return the median over time of each pixel's values outside Sentinel-2's cloud classes.
 
-    - `stack`: (T, C, H, W) with the scene classification on band `scl_idx`.
-    - `classes`: SCL ids that do not count.
+    Parameters
+    ----------
+    stack
+        (T, C, H, W) with the scene classification on band `scl_idx`.
+    scl_idx
+        Index or name of the scene classification.
+    classes
+        SCL ids that do not count.
+    dtype
+        Of the result, a float type.
 
-    Returns (C - 1, H, W) floats, without the SCL; NaN where no date was clear.
+    Returns
+    -------
+    (C - 1, H, W) floats, without the SCL; NaN where no date was clear.
 
+    Examples
+    --------
     >>> stack = np.array([[[[1.0]], [[9.0]]], [[[3.0]], [[4.0]]]])
     >>> cloud_free_composite(stack, scl_idx=1)
     array([[[3.]]], dtype=float32)
@@ -142,9 +183,18 @@ def cloud_free_composite(
 def as_stack(stack: Stack) -> Raster:
     """Return a stack with time first, from one already or from rasters of one grid.
 
-    Raises ValueError for fewer than three axes, no rasters, or rasters that differ in shape,
-    transform or CRS.
+    Parameters
+    ----------
+    stack
+        (T, C, H, W), or rasters (C, H, W) on one grid.
 
+    Raises
+    ------
+    ValueError
+        For fewer than three axes, no rasters, or rasters that differ in shape, transform or CRS.
+
+    Examples
+    --------
     >>> as_stack([np.zeros((2, 4, 4)), np.ones((2, 4, 4))]).shape
     (2, 2, 4, 4)
     """
@@ -224,6 +274,8 @@ def _take_dates(raster: Raster, date: NDArray[np.intp]) -> Raster:
 class MedianComposite(FunctionOperator):
     """Median over time of what is valid: `median_composite` as an operator.
 
+    Examples
+    --------
     >>> MedianComposite()(np.array([[[[1.0]]], [[[3.0]]]]))
     array([[[2.]]], dtype=float32)
     """
@@ -236,6 +288,8 @@ class MedianComposite(FunctionOperator):
 class MaxNDVIComposite(FunctionOperator):
     """Each pixel from its greenest date: `max_ndvi_composite` as an operator.
 
+    Examples
+    --------
     >>> MaxNDVIComposite(0, 1)(np.ones((3, 2, 4, 4))).shape
     (2, 4, 4)
     """
@@ -249,6 +303,8 @@ class MaxNDVIComposite(FunctionOperator):
 class MinCloudComposite(FunctionOperator):
     """Each pixel from its least cloudy date: `min_cloud_composite` as an operator.
 
+    Examples
+    --------
     >>> MinCloudComposite(1)(np.ones((3, 2, 4, 4))).shape
     (2, 4, 4)
     """
@@ -261,6 +317,8 @@ class MinCloudComposite(FunctionOperator):
 class CloudFreeComposite(FunctionOperator):
     """Median over the dates without cloud: `cloud_free_composite` as an operator.
 
+    Examples
+    --------
     >>> CloudFreeComposite(scl_idx=1)(np.full((3, 2, 4, 4), 4)).shape
     (1, 4, 4)
     """

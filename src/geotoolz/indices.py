@@ -95,9 +95,12 @@ class SpectralOperator(_BandFields):
 
     Parameters
     ----------
-    *_idx : index, own name or common name of each band.
-    axis : of the bands in the raster.
-    dtype : of the result, a float type.
+    *_idx
+        Index, own name or common name of each band.
+    axis
+        Of the bands in the raster.
+    dtype
+        Of the result, a float type.
     """
 
     _: KW_ONLY
@@ -153,9 +156,12 @@ def normalized_difference(
 
     Parameters
     ----------
-    a, b : (H, W) or any one shape, any numeric dtype; taken as floats, so nothing wraps.
-    eps : added to the denominator, so that 0/0 is 0.
-    dtype : of the result, a float type.
+    a, b
+        (H, W) or any one shape, any numeric dtype; taken as floats, so nothing wraps.
+    eps
+        Added to the denominator, so that 0/0 is 0.
+    dtype
+        Of the result, a float type.
 
     Returns
     -------
@@ -163,7 +169,8 @@ def normalized_difference(
 
     Raises
     ------
-    ValueError : the shapes differ, or `dtype` is no float type.
+    ValueError
+        The shapes differ, or `dtype` is no float type.
 
     Examples
     --------
@@ -182,6 +189,8 @@ def normalized_difference(
 class NormalizedDifference(NormalizedOperator, formula=normalized_difference):
     """(a - b) / (a + b + eps) of any two bands: `normalized_difference` as an operator.
 
+    Examples
+    --------
     >>> NormalizedDifference(0, 1)(np.array([[[3.0]], [[1.0]]]))
     array([[0.5]], dtype=float32)
     """
@@ -197,8 +206,10 @@ def ndvi(red: Values, nir: Values, eps: float = EPS, dtype: DTypeLike = "float32
 
     Parameters
     ----------
-    red, nir : (H, W) or any one shape, reflectance.
-    eps, dtype : as in `normalized_difference`.
+    red, nir
+        (H, W) or any one shape, reflectance.
+    eps, dtype
+        As in `normalized_difference`.
 
     Returns
     -------
@@ -215,6 +226,8 @@ def ndvi(red: Values, nir: Values, eps: float = EPS, dtype: DTypeLike = "float32
 class NDVI(NormalizedOperator, formula=ndvi):
     """Vegetation index (nir - red) / (nir + red + eps): `ndvi` as an operator.
 
+    Examples
+    --------
     >>> NDVI(red_idx=2, nir_idx=3)
     NDVI(red_idx=2, nir_idx=3, axis=0, eps=1e-10, dtype='float32')
     >>> NDVI(0, 1)(np.array([[[0.25]], [[0.75]]]))
@@ -232,8 +245,10 @@ def ndwi(green: Values, nir: Values, eps: float = EPS, dtype: DTypeLike = "float
 
     Parameters
     ----------
-    green, nir : (H, W) or any one shape, reflectance.
-    eps, dtype : as in `normalized_difference`.
+    green, nir
+        (H, W) or any one shape, reflectance.
+    eps, dtype
+        As in `normalized_difference`.
 
     Returns
     -------
@@ -250,6 +265,8 @@ def ndwi(green: Values, nir: Values, eps: float = EPS, dtype: DTypeLike = "float
 class NDWI(NormalizedOperator, formula=ndwi):
     """Open-water index (green - nir) / (green + nir + eps): `ndwi` as an operator.
 
+    Examples
+    --------
     >>> NDWI(0, 1)(np.array([[[0.75]], [[0.25]]]))
     array([[0.5]], dtype=float32)
     """
@@ -265,8 +282,10 @@ def mndwi(green: Values, swir1: Values, eps: float = EPS, dtype: DTypeLike = "fl
 
     Parameters
     ----------
-    green, swir1 : (H, W) or any one shape, reflectance.
-    eps, dtype : as in `normalized_difference`.
+    green, swir1
+        (H, W) or any one shape, reflectance.
+    eps, dtype
+        As in `normalized_difference`.
 
     Returns
     -------
@@ -283,6 +302,8 @@ def mndwi(green: Values, swir1: Values, eps: float = EPS, dtype: DTypeLike = "fl
 class MNDWI(NormalizedOperator, formula=mndwi):
     """Modified open-water index (green - swir1) / (green + swir1 + eps): `mndwi` as an operator.
 
+    Examples
+    --------
     >>> MNDWI(0, 1)(np.array([[[0.75]], [[0.25]]]))
     array([[0.5]], dtype=float32)
     """
@@ -298,8 +319,10 @@ def nbr(nir: Values, swir2: Values, eps: float = EPS, dtype: DTypeLike = "float3
 
     Parameters
     ----------
-    nir, swir2 : (H, W) or any one shape, reflectance.
-    eps, dtype : as in `normalized_difference`.
+    nir, swir2
+        (H, W) or any one shape, reflectance.
+    eps, dtype
+        As in `normalized_difference`.
 
     Returns
     -------
@@ -316,6 +339,8 @@ def nbr(nir: Values, swir2: Values, eps: float = EPS, dtype: DTypeLike = "float3
 class NBR(NormalizedOperator, formula=nbr):
     """Burn ratio (nir - swir2) / (nir + swir2 + eps): `nbr` as an operator.
 
+    Examples
+    --------
     >>> NBR(0, 1)(np.array([[[0.75]], [[0.25]]]))
     array([[0.5]], dtype=float32)
     """
@@ -331,8 +356,10 @@ def ndmi(nir: Values, swir1: Values, eps: float = EPS, dtype: DTypeLike = "float
 
     Parameters
     ----------
-    nir, swir1 : (H, W) or any one shape, reflectance.
-    eps, dtype : as in `normalized_difference`.
+    nir, swir1
+        (H, W) or any one shape, reflectance.
+    eps, dtype
+        As in `normalized_difference`.
 
     Returns
     -------
@@ -349,6 +376,8 @@ def ndmi(nir: Values, swir1: Values, eps: float = EPS, dtype: DTypeLike = "float
 class NDMI(NormalizedOperator, formula=ndmi):
     """Vegetation moisture index (nir - swir1) / (nir + swir1 + eps): `ndmi` as an operator.
 
+    Examples
+    --------
     >>> NDMI(0, 1)(np.array([[[0.75]], [[0.25]]]))
     array([[0.5]], dtype=float32)
     """
@@ -364,8 +393,10 @@ def ndsi(green: Values, swir1: Values, eps: float = EPS, dtype: DTypeLike = "flo
 
     Parameters
     ----------
-    green, swir1 : (H, W) or any one shape, reflectance.
-    eps, dtype : as in `normalized_difference`.
+    green, swir1
+        (H, W) or any one shape, reflectance.
+    eps, dtype
+        As in `normalized_difference`.
 
     Returns
     -------
@@ -382,6 +413,8 @@ def ndsi(green: Values, swir1: Values, eps: float = EPS, dtype: DTypeLike = "flo
 class NDSI(NormalizedOperator, formula=ndsi):
     """Snow index (green - swir1) / (green + swir1 + eps): `ndsi` as an operator.
 
+    Examples
+    --------
     >>> NDSI(0, 1)(np.array([[[0.75]], [[0.25]]]))
     array([[0.5]], dtype=float32)
     """
@@ -397,8 +430,10 @@ def gndvi(nir: Values, green: Values, eps: float = EPS, dtype: DTypeLike = "floa
 
     Parameters
     ----------
-    nir, green : (H, W) or any one shape, reflectance.
-    eps, dtype : as in `normalized_difference`.
+    nir, green
+        (H, W) or any one shape, reflectance.
+    eps, dtype
+        As in `normalized_difference`.
 
     Returns
     -------
@@ -415,6 +450,8 @@ def gndvi(nir: Values, green: Values, eps: float = EPS, dtype: DTypeLike = "floa
 class GNDVI(NormalizedOperator, formula=gndvi):
     """Green vegetation index (nir - green) / (nir + green + eps): `gndvi` as an operator.
 
+    Examples
+    --------
     >>> GNDVI(0, 1)(np.array([[[0.75]], [[0.25]]]))
     array([[0.5]], dtype=float32)
     """
@@ -430,8 +467,10 @@ def ndre(nir: Values, rededge1: Values, eps: float = EPS, dtype: DTypeLike = "fl
 
     Parameters
     ----------
-    nir, rededge1 : (H, W) or any one shape, reflectance.
-    eps, dtype : as in `normalized_difference`.
+    nir, rededge1
+        (H, W) or any one shape, reflectance.
+    eps, dtype
+        As in `normalized_difference`.
 
     Returns
     -------
@@ -448,6 +487,8 @@ def ndre(nir: Values, rededge1: Values, eps: float = EPS, dtype: DTypeLike = "fl
 class NDRE(NormalizedOperator, formula=ndre):
     """Red-edge vegetation index (nir - rededge1) / (nir + rededge1 + eps): `ndre` as an operator.
 
+    Examples
+    --------
     >>> NDRE(0, 1)(np.array([[[0.75]], [[0.25]]]))
     array([[0.5]], dtype=float32)
     """
@@ -472,9 +513,12 @@ def evi(
 
     Parameters
     ----------
-    blue, red, nir : (H, W) or any one shape, reflectance, 0 to 1; digital numbers give nonsense.
-    g, c1, c2, L : gain, the two coefficients of the aerosol term, and the soil term; unitless.
-    dtype : of the result, a float type.
+    blue, red, nir
+        (H, W) or any one shape, reflectance, 0 to 1; digital numbers give nonsense.
+    g, c1, c2, L
+        Gain, the two coefficients of the aerosol term, and the soil term; unitless.
+    dtype
+        Of the result, a float type.
 
     Returns
     -------
@@ -499,6 +543,8 @@ def evi(
 class EVI(SpectralOperator, formula=evi):
     """Enhanced vegetation index: `evi` as an operator.
 
+    Examples
+    --------
     >>> EVI(0, 1, 2)(np.array([[[0.0]], [[0.25]], [[0.5]]]))
     array([[0.20833333]], dtype=float32)
     """
@@ -520,9 +566,12 @@ def savi(red: Values, nir: Values, L: float = 0.5, dtype: DTypeLike = "float32")
 
     Parameters
     ----------
-    red, nir : (H, W) or any one shape, reflectance, 0 to 1; digital numbers give nonsense.
-    L : soil term: 0 for dense cover (then it is the NDVI), 1 for bare soil.
-    dtype : of the result, a float type.
+    red, nir
+        (H, W) or any one shape, reflectance, 0 to 1; digital numbers give nonsense.
+    L
+        Soil term: 0 for dense cover (then it is the NDVI), 1 for bare soil.
+    dtype
+        Of the result, a float type.
 
     Returns
     -------
@@ -545,6 +594,8 @@ def savi(red: Values, nir: Values, L: float = 0.5, dtype: DTypeLike = "float32")
 class SAVI(SpectralOperator, formula=savi):
     """Soil-adjusted vegetation index: `savi` as an operator.
 
+    Examples
+    --------
     >>> SAVI(0, 1)(np.array([[[0.25]], [[0.75]]]))
     array([[0.5]], dtype=float32)
     """
@@ -570,8 +621,10 @@ def bsi(
 
     Parameters
     ----------
-    blue, red, nir, swir1 : (H, W) or any one shape, reflectance.
-    eps, dtype : as in `normalized_difference`.
+    blue, red, nir, swir1
+        (H, W) or any one shape, reflectance.
+    eps, dtype
+        As in `normalized_difference`.
 
     Returns
     -------
@@ -590,6 +643,8 @@ def bsi(
 class BSI(NormalizedOperator, formula=bsi):
     """Bare-soil index: `bsi` as an operator.
 
+    Examples
+    --------
     >>> BSI(0, 1, 2, 3)(np.array([[[0.25]], [[0.5]], [[0.25]], [[1.0]]]))
     array([[0.5]], dtype=float32)
     """
@@ -615,9 +670,11 @@ def bais2(
 
     Parameters
     ----------
-    rededge2, rededge3, nir08, red, swir2 : (H, W) or any one shape, reflectance, 0 to 1; the bands
+    rededge2, rededge3, nir08, red, swir2
+        (H, W) or any one shape, reflectance, 0 to 1; the bands
         B06, B07, B8A, B04 and B12.
-    dtype : of the result, a float type.
+    dtype
+        Of the result, a float type.
 
     Returns
     -------
@@ -645,6 +702,8 @@ def bais2(
 class BAIS2(SpectralOperator, formula=bais2):
     """Burned area index for Sentinel-2: `bais2` as an operator.
 
+    Examples
+    --------
     >>> BAIS2(0, 1, 2, 3, 4)(np.array([[[0.5]], [[0.5]], [[0.5]], [[0.5]], [[0.5]]]))
     array([[0.5]], dtype=float32)
     """
@@ -670,9 +729,12 @@ def arvi(
 
     Parameters
     ----------
-    blue, red, nir : (H, W) or any one shape, reflectance.
-    gamma : weight of the aerosol correction; 0 gives the NDVI.
-    eps, dtype : as in `normalized_difference`.
+    blue, red, nir
+        (H, W) or any one shape, reflectance.
+    gamma
+        Weight of the aerosol correction; 0 gives the NDVI.
+    eps, dtype
+        As in `normalized_difference`.
 
     Returns
     -------
@@ -694,6 +756,8 @@ def arvi(
 class ARVI(NormalizedOperator, formula=arvi):
     """Atmospherically resistant vegetation index: `arvi` as an operator.
 
+    Examples
+    --------
     >>> ARVI(0, 1, 2)(np.array([[[0.25]], [[0.5]], [[0.75]]]))
     array([[0.5]], dtype=float32)
     """
@@ -735,6 +799,13 @@ class IndexRecipe(NamedTuple):
 def index_recipe(name: str) -> IndexRecipe:
     """Return what the index `name` is made of; ValueError with near names for an unknown one.
 
+    Parameters
+    ----------
+    name
+        Of the index in spyndex.
+
+    Examples
+    --------
     >>> index_recipe("SAVI").bands, dict(index_recipe("SAVI").constants)
     (('N', 'R'), {'L': 1.0})
     """
@@ -765,10 +836,14 @@ def spectral_index(
 
     Parameters
     ----------
-    name : such as "NDVI" or "kNDVI"; the list is at awesome-ee-spectral-indices.readthedocs.io.
-    bands : an array for each of spyndex's letters that the formula has, all of one shape.
-    dtype : of the result, a float type.
-    **constants : of the formula, in place of spyndex's defaults; central wavelengths (`lambdaN`,
+    name
+        Such as "NDVI" or "kNDVI"; the list is at awesome-ee-spectral-indices.readthedocs.io.
+    bands
+        An array for each of spyndex's letters that the formula has, all of one shape.
+    dtype
+        Of the result, a float type.
+    **constants
+        Of the formula, in place of spyndex's defaults; central wavelengths (`lambdaN`,
         nm) have none. Kernel indices use the radial basis function, with `sigma` the mean of the
         two bands unless given (Camps-Valls et al. 2021, doi:10.1126/sciadv.abc7447).
 
@@ -778,7 +853,8 @@ def spectral_index(
 
     Raises
     ------
-    ValueError : an unknown index, a missing band or a missing constant.
+    ValueError
+        An unknown index, a missing band or a missing constant.
 
     Examples
     --------
@@ -826,12 +902,17 @@ class SpectralIndex(Operator):
 
     Parameters
     ----------
-    name : of the index in spyndex.
-    bands : spyndex's letters to band indices or names, such as `{"N": 3, "R": "B04"}`; letters
+    name
+        Of the index in spyndex.
+    bands
+        Spyndex's letters to band indices or names, such as `{"N": 3, "R": "B04"}`; letters
         left out are looked up by their common names.
-    axis : of the bands in the raster.
-    dtype : of the result, a float type.
-    **constants : of the formula.
+    axis
+        Of the bands in the raster.
+    dtype
+        Of the result, a float type.
+    **constants
+        Of the formula.
 
     Examples
     --------

@@ -20,6 +20,15 @@ def pixel_table(raster: Raster, axis: int = 0) -> tuple[Values, Mask]:
 
     A pixel is valid when no band of it is nodata.
 
+    Parameters
+    ----------
+    raster
+        (C, H, W), any numeric dtype.
+    axis
+        Of the bands in the raster.
+
+    Examples
+    --------
     >>> features, valid = pixel_table(np.array([[[1.0, np.nan]], [[3.0, 4.0]]]))
     >>> features, valid
     (array([[1., 3.]]), array([[ True, False]]))
@@ -44,13 +53,28 @@ def fit_pixels(
 ) -> Any:
     """Fit an estimator on the valid pixels of labelled rasters, and return it.
 
-    - `estimator`: with scikit-learn's `fit(X, y)`.
-    - `rasters`, `labels`: one raster (C, H, W) and its labels (H, W), or as many of each.
-    - `ignore_label`: pixels with this label, or with NaN, are left out.
-    - `per_class`: at most so many pixels of each label, drawn with `seed`; all by default.
+    Parameters
+    ----------
+    estimator
+        With scikit-learn's `fit(X, y)`.
+    rasters, labels
+        One raster (C, H, W) and its labels (H, W), or as many of each.
+    ignore_label
+        Pixels with this label, or with NaN, are left out.
+    per_class
+        At most so many pixels of each label, drawn with `seed`; all by default.
+    seed
+        Of the draw of `per_class`; None draws anew each time.
+    axis
+        Of the bands in the raster.
 
-    Raises ValueError for shapes that don't fit or when no pixel is left.
+    Raises
+    ------
+    ValueError
+        For shapes that don't fit or when no pixel is left.
 
+    Examples
+    --------
     >>> from sklearn.tree import DecisionTreeClassifier
     >>> chip = np.array([[[0.1, 0.9]], [[0.2, 0.8]]])
     >>> tree = fit_pixels(DecisionTreeClassifier(random_state=0), chip, np.array([[0, 1]]))
@@ -80,12 +104,25 @@ def predict_pixels(
 ) -> Raster:
     """Return what a fitted estimator says about each pixel.
 
-    - `raster`: (C, H, W), bands as in fitting.
-    - `method`: of the estimator, such as "predict", "predict_proba", "transform".
-    - `nodata`: for integer results where a pixel has no data; NaN in floats.
+    Parameters
+    ----------
+    estimator
+        A fitted one, of scikit-learn's kind.
+    raster
+        (C, H, W), bands as in fitting.
+    method
+        Of the estimator, such as "predict", "predict_proba", "transform".
+    nodata
+        For integer results where a pixel has no data; NaN in floats.
+    axis
+        Of the bands in the raster.
 
-    Returns (H, W) for one number a pixel, (K, H, W) for K of them.
+    Returns
+    -------
+    (H, W) for one number a pixel, (K, H, W) for K of them.
 
+    Examples
+    --------
     >>> from sklearn.dummy import DummyRegressor
     >>> model = DummyRegressor(strategy="constant", constant=2.5).fit([[0, 0]], [2.5])
     >>> predict_pixels(model, np.array([[[1.0, np.nan]], [[3.0, 4.0]]]))
@@ -151,15 +188,22 @@ def _balanced(labels: Values, per_class: int, seed: int | None) -> NDArray[np.in
 class SklearnOp(Operator):
     """A fitted estimator as an operator.
 
-    - `mode`: "pixel": (C, H, W) in, (H, W) or (K, H, W) out, as `predict_pixels`. "chip": a batch
-      (N, C, H, W) in, one row (N, ...) out, each chip's values being its features.
-    - `method`: of the estimator.
-    - `nodata`: for integer results where a pixel has no data. With -1 it casts no vote in
-      `SpatialHardVote`; another one is named there, as `SpatialHardVote(n, ignore=...)`. With NaN
-      labels become floats.
-
     It pickles, but is not written into a config: an estimator is fitted, not configured.
 
+    Parameters
+    ----------
+    mode
+        "pixel": (C, H, W) in, (H, W) or (K, H, W) out, as `predict_pixels`. "chip": a batch (N, C,
+        H, W) in, one row (N, ...) out, each chip's values being its features.
+    method
+        Of the estimator.
+    nodata
+        For integer results where a pixel has no data. With -1 it casts no vote in
+        `SpatialHardVote`; another one is named there, as `SpatialHardVote(n, ignore=...)`. With NaN
+        labels become floats.
+
+    Examples
+    --------
     >>> from sklearn.dummy import DummyClassifier
     >>> model = DummyClassifier(strategy="constant", constant=1).fit([[0, 0], [1, 1]], [0, 1])
     >>> SklearnOp(model)(np.ones((2, 1, 3)))
@@ -204,6 +248,8 @@ class Picks(Sequence[Any]):
 
     `all_scores` are those of every candidate, for a histogram or a map.
 
+    Examples
+    --------
     >>> picks = Picks(["b"], [1], np.array([0.1, 0.9]))
     >>> picks[0], picks.scores.tolist(), len(picks)
     ('b', [0.9], 1)
@@ -237,16 +283,23 @@ class Picks(Sequence[Any]):
 class ActiveSampler(Operator):
     """Field (or nothing) -> the `k` candidates that `score_op` finds most worth a label.
 
-    - `base`: where candidates come from: a `SpatialPatcher`, whose patches of the input are
-      scored by their `data`; or any sequence or catalog, whose members are scored themselves.
-      With None the input is the sequence.
-    - `score_op`: candidate -> score; an array is averaged over what is not NaN. Candidates with
-      a NaN score are never chosen.
-    - `mode`: "top", "bottom", or "weighted": a draw without replacement in proportion to the
-      score, which with `seed` is always the same; a score of 0 is never drawn.
-
     Candidates are read one at a time, and only the chosen ones are kept (read again).
 
+    Parameters
+    ----------
+    base
+        Where candidates come from: a `SpatialPatcher`, whose patches of the input are scored by
+        their `data`; or any sequence or catalog, whose members are scored themselves. With None the
+        input is the sequence.
+    score_op
+        Candidate -> score; an array is averaged over what is not NaN. Candidates with a NaN score
+        are never chosen.
+    mode
+        "top", "bottom", or "weighted": a draw without replacement in proportion to the score, which
+        with `seed` is always the same; a score of 0 is never drawn.
+
+    Examples
+    --------
     >>> ActiveSampler([4.0, 9.0, 7.0], score_op=lambda x: x, k=2)().items
     [9.0, 7.0]
     """

@@ -34,6 +34,15 @@ class Frame(NamedTuple):
 def map_frame(raster: Raster, axes: str = "km") -> Frame:
     """Return the frame to draw a raster in; in pixels when it has no upright georeference.
 
+    Parameters
+    ----------
+    raster
+        (C, H, W), any numeric dtype.
+    axes
+        "km", "map" (the CRS's own unit) or "none".
+
+    Examples
+    --------
     >>> import numpy as np
     >>> map_frame(np.zeros((2, 3))).extent
     (0.0, 3.0, 2.0, 0.0)
@@ -63,6 +72,17 @@ def map_frame(raster: Raster, axes: str = "km") -> Frame:
 def dress_axes(ax: Axes, frame: Frame, scale_bar: bool = True) -> None:
     """Label the axes, keep the ground's proportions, and draw a scale bar.
 
+    Parameters
+    ----------
+    ax
+        Of matplotlib.
+    frame
+        Where the image lies.
+    scale_bar
+        Whether to draw one, where the unit is known.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> from matplotlib.figure import Figure
     >>> ax = Figure().subplots()
@@ -89,6 +109,13 @@ def dress_axes(ax: Axes, frame: Frame, scale_bar: bool = True) -> None:
 def nice_length(longest: float) -> float:
     """Return the largest of 1, 2 or 5 times a power of ten that is not above `longest`.
 
+    Parameters
+    ----------
+    longest
+        Positive, in any unit.
+
+    Examples
+    --------
     >>> nice_length(3400), nice_length(0.07)
     (2000.0, 0.05)
     """

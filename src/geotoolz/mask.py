@@ -19,13 +19,23 @@ from pipekit import Operator
 def apply_mask(raster: Raster, mask: Raster, fill_value: float | int = NAN) -> Raster:
     """Return a copy with `fill_value` wherever `mask` is True, or where there was no data before.
 
-    - `raster`: (..., H, W).
-    - `mask`: (H, W) or any boolean shape that broadcasts to the raster's without enlarging it.
-    - `fill_value`: NaN by default, which only floats can hold.
+    Parameters
+    ----------
+    raster
+        (..., H, W).
+    mask
+        (H, W) or any boolean shape that broadcasts to the raster's without enlarging it.
+    fill_value
+        NaN by default, which only floats can hold.
 
-    Raises ValueError for a mask of another shape or a fill value that the dtype can't hold,
-    TypeError for a mask that is not boolean.
+    Raises
+    ------
+    ValueError
+        For a mask of another shape or a fill value that the dtype can't hold, TypeError for a mask
+        that is not boolean.
 
+    Examples
+    --------
     >>> apply_mask(np.ones((1, 1, 3)), np.array([[False, True, False]]))
     array([[[ 1., nan,  1.]]])
     """
@@ -45,8 +55,20 @@ def apply_mask(raster: Raster, mask: Raster, fill_value: float | int = NAN) -> R
 def checked_mask(mask: Any, shape: tuple[int, ...]) -> Mask:
     """Return `mask` as a plain boolean array that broadcasts to `shape`.
 
-    Raises TypeError when it is not boolean, ValueError when the shapes don't fit.
+    Parameters
+    ----------
+    mask
+        (..., H, W) bool, True = drop.
+    shape
+        Of the raster that is masked.
 
+    Raises
+    ------
+    TypeError
+        When it is not boolean, ValueError when the shapes don't fit.
+
+    Examples
+    --------
     >>> checked_mask(np.array([[True, False]]), (3, 1, 2)).shape
     (1, 2)
     """
@@ -71,9 +93,15 @@ def checked_mask(mask: Any, shape: tuple[int, ...]) -> Mask:
 def combine_masks(*masks: Raster, mode: str = "any") -> Raster:
     """Return one mask from several: True where any of them is, or where all are.
 
-    - `masks`: (H, W) bool, of one shape.
-    - `mode`: "any" or "all".
+    Parameters
+    ----------
+    *masks
+        (H, W) bool, of one shape.
+    mode
+        "any" or "all".
 
+    Examples
+    --------
     >>> combine_masks(np.array([[True, False]]), np.array([[False, False]]))
     array([[ True, False]])
     """
@@ -94,6 +122,13 @@ def combine_masks(*masks: Raster, mode: str = "any") -> Raster:
 def invert_mask(mask: Raster) -> Raster:
     """Return the mask with True and False exchanged; TypeError when it is not boolean.
 
+    Parameters
+    ----------
+    mask
+        (..., H, W) bool, True = drop.
+
+    Examples
+    --------
     >>> invert_mask(np.array([[True, False]]))
     array([[False,  True]])
     """
@@ -120,10 +155,23 @@ def mask_where(
 ) -> Raster:
     """Return where the raster compares true with a threshold; True means drop.
 
-    - `raster`: any shape; with `band`, (C, H, W), and only that band is looked at.
-    - `comparison`: one of < <= > >= == !=.
-    - `nodata`: what nodata pixels become.
+    Parameters
+    ----------
+    raster
+        Any shape; with `band`, (C, H, W), and only that band is looked at.
+    comparison
+        One of < <= > >= == !=.
+    threshold
+        What is compared with, in the raster's unit.
+    band
+        (H, W), a plain array.
+    axis
+        Of the bands in the raster.
+    nodata
+        What nodata pixels become.
 
+    Examples
+    --------
     >>> mask_where(np.array([[0.1, 0.6, np.nan]]), "<", 0.2)
     array([[ True, False,  True]])
     """
@@ -168,6 +216,17 @@ def _check_place(raster: Raster, place: tuple[Any, Any] | None) -> None:
 def check_fill(fill_value: float | int, dtype: np.dtype[Any], operator: str) -> None:
     """Raise ValueError when an integer `dtype` can't hold the fill value, naming the way out.
 
+    Parameters
+    ----------
+    fill_value
+        The value to hold.
+    dtype
+        What should hold it.
+    operator
+        What the message calls the operator.
+
+    Examples
+    --------
     >>> check_fill(0, np.dtype("uint16"), "ApplyMask")
     """
     if dtype.kind not in "iu":
@@ -188,10 +247,15 @@ def check_fill(fill_value: float | int, dtype: np.dtype[Any], operator: str) -> 
 class ApplyMask(Operator):
     """Put a fill value where a mask is True: `apply_mask` as an operator.
 
-    - `mask`: a boolean array; an operator that makes the mask from the raster itself, such as
-      `MaskFromSCL("SCL")`; or nothing, when it comes as the second input (`op(raster, mask)`, as
-      from a graph).
+    Parameters
+    ----------
+    mask
+        A boolean array; an operator that makes the mask from the raster itself, such as
+        `MaskFromSCL("SCL")`; or nothing, when it comes as the second input (`op(raster, mask)`, as
+        from a graph).
 
+    Examples
+    --------
     >>> ApplyMask(np.array([[False, True]]))(np.ones((1, 1, 2)))
     array([[[ 1., nan]]])
     >>> ApplyMask(MaskWhere(">", 2.0))(np.array([[1.0, 3.0]]))
@@ -227,6 +291,8 @@ class ApplyMask(Operator):
 class CombineMasks(Operator):
     """Join masks by "any" or "all": `combine_masks` as an operator of several inputs.
 
+    Examples
+    --------
     >>> CombineMasks("all")(np.array([[True, False]]), np.array([[True, True]]))
     array([[ True, False]])
     """
@@ -242,6 +308,8 @@ class CombineMasks(Operator):
 class InvertMask(FunctionOperator):
     """Exchange True and False: `invert_mask` as an operator.
 
+    Examples
+    --------
     >>> InvertMask()(np.array([[True, False]]))
     array([[False,  True]])
     """
@@ -256,6 +324,8 @@ class InvertMask(FunctionOperator):
 class MaskWhere(FunctionOperator):
     """Mask by a threshold: `mask_where` as an operator.
 
+    Examples
+    --------
     >>> MaskWhere("<", 0.2)(np.array([[0.1, 0.6]]))
     array([[ True, False]])
     """

@@ -33,12 +33,22 @@ def standard_scale(
 ) -> Raster:
     """Return (raster - mean) / std, band by band.
 
-    - `raster`: (C, H, W), or (H, W) taken as one band.
-    - `mean`, `std`: one number or one per band, such as those of `PerBandStats`; where not given,
-      the raster's own, over valid pixels.
-
     Nodata stays NaN. A band of `std` 0 becomes 0.
 
+    Parameters
+    ----------
+    raster
+        (C, H, W), or (H, W) taken as one band.
+    mean, std
+        One number or one per band, such as those of `PerBandStats`; where not given, the raster's
+        own, over valid pixels.
+    axis
+        Of the bands in the raster.
+    dtype
+        Of the result, a float type.
+
+    Examples
+    --------
     >>> standard_scale(np.array([[[1.0, 3.0]]]))
     array([[[-1.,  1.]]], dtype=float32)
     """
@@ -61,8 +71,21 @@ def robust_scale(
     Outliers such as clouds hardly move the median and the quartiles. Nodata does not count and
     stays NaN; a band without spread becomes 0.
 
-    - `raster`: (C, H, W), or (H, W) taken as one band.
+    Parameters
+    ----------
+    raster
+        (C, H, W), or (H, W) taken as one band.
+    p_min
+        Lower percentile of the spread.
+    p_max
+        Upper percentile of the spread.
+    axis
+        Of the bands in the raster.
+    dtype
+        Of the result, a float type.
 
+    Examples
+    --------
     >>> robust_scale(np.array([[[0.0, 1.0, 2.0, 3.0, 100.0]]]))
     array([[[-1. , -0.5,  0. ,  0.5, 49. ]]], dtype=float32)
     """
@@ -108,8 +131,13 @@ class PerBandStats:
     Chips are merged exactly (Chan, Golub and LeVeque 1983, doi:10.1080/00031305.1983.10483115), so
     statistics gathered by several workers add up: `a + b`. Nodata does not count.
 
-    - `axis`: of the bands in the chips; a chip (H, W) is a single band.
+    Parameters
+    ----------
+    axis
+        Of the bands in the chips; a chip (H, W) is a single band.
 
+    Examples
+    --------
     >>> stats = PerBandStats()
     >>> for chip in np.arange(8.0).reshape(2, 1, 2, 2):
     ...     _ = stats.update(chip)
@@ -203,6 +231,8 @@ def _moments(band: Values, fill: Fill) -> tuple[float, ...]:
 class StandardScale(FunctionOperator):
     """Centre on the mean and divide by the standard deviation: `standard_scale` as an operator.
 
+    Examples
+    --------
     >>> StandardScale(mean=2.0, std=0.5)(np.array([[[1.0, 3.0]]]))
     array([[[-2.,  2.]]], dtype=float32)
     """
@@ -215,6 +245,8 @@ class StandardScale(FunctionOperator):
 class RobustScale(FunctionOperator):
     """Centre on the median and divide by a percentile range: `robust_scale` as an operator.
 
+    Examples
+    --------
     >>> RobustScale()(np.array([[[0.0, 1.0, 2.0, 3.0, 4.0]]]))
     array([[[-1. , -0.5,  0. ,  0.5,  1. ]]], dtype=float32)
     """

@@ -32,8 +32,15 @@ from pipekit import Operator
 def to_float(raster: Raster, dtype: DTypeLike = "float32") -> Raster:
     """Return the raster in a float dtype, nodata as NaN; always a copy.
 
-    - `raster`: any shape and numeric dtype.
+    Parameters
+    ----------
+    raster
+        Any shape and numeric dtype.
+    dtype
+        Of the result, a float type.
 
+    Examples
+    --------
     >>> to_float(np.array([[1, 2]], dtype="uint16")).dtype
     dtype('float32')
     """
@@ -52,13 +59,25 @@ def dn_to_reflectance(
 ) -> Raster:
     """Return reflectance = digital number x scale + offset, nodata as NaN.
 
-    - `raster`: digital numbers, (C, H, W) uint16 or any other shape and dtype.
-    - `scale`, `offset`: one number, or one per band on `axis`. Sentinel-2 L2A: 1e-4 and 0 once
-      the +1000 offset is away (`HarmonizeBaseline`), 1e-4 and -0.1 while it is in. Landsat
-      Collection 2: 2.75e-5 and -0.2 (USGS LSDS-1619).
+    Parameters
+    ----------
+    raster
+        Digital numbers, (C, H, W) uint16 or any other shape and dtype.
+    scale, offset
+        One number, or one per band on `axis`. Sentinel-2 L2A: 1e-4 and 0 once the +1000 offset is
+        away (`HarmonizeBaseline`), 1e-4 and -0.1 while it is in. Landsat Collection 2: 2.75e-5 and
+        -0.2 (USGS LSDS-1619).
+    axis
+        Of the bands in the raster.
+    dtype
+        Of the result, a float type.
 
-    Returns floats of `dtype`, unitless, mostly 0 to 1.
+    Returns
+    -------
+    Floats of `dtype`, unitless, mostly 0 to 1.
 
+    Examples
+    --------
     >>> dn_to_reflectance(np.array([[0, 5000]], dtype="uint16"))
     array([[0. , 0.5]], dtype=float32)
     """
@@ -87,6 +106,23 @@ def reflectance_to_dn(
     Values outside the integer type are clipped to its range, never wrapped; NaN and the fill value
     become `nodata`, and valid values that would round onto `nodata` move to the next number.
 
+    Parameters
+    ----------
+    raster
+        (C, H, W), any numeric dtype.
+    scale
+        Reflectance of one digital number; one number, or one per band on `axis`.
+    offset
+        Reflectance of digital number 0; one number, or one per band on `axis`.
+    axis
+        Of the bands in the raster.
+    nodata
+        The digital number that stands for no data.
+    dtype
+        Of the result, an integer type.
+
+    Examples
+    --------
     >>> reflectance_to_dn(np.array([[np.nan, 0.5, 9.0, 0.0]], dtype="float32"))
     array([[    0,  5000, 65535,     1]], dtype=uint16)
     """
@@ -128,11 +164,24 @@ def _integer_dtype(dtype: DTypeLike, nodata: int) -> np.dtype[Any]:
 def apply_offset(raster: Raster, offset: PerBand, axis: int = 0) -> Raster:
     """Return the raster plus `offset`, in its own dtype, nodata left alone.
 
-    - `offset`: one number, or one per band on `axis`.
-
     Integers stay within their range instead of wrapping, and valid ones keep off the fill value.
-    Raises ValueError for a fractional offset to integers.
 
+    Parameters
+    ----------
+    raster
+        (C, H, W), any numeric dtype.
+    offset
+        One number, or one per band on `axis`.
+    axis
+        Of the bands in the raster.
+
+    Raises
+    ------
+    ValueError
+        For a fractional offset to integers.
+
+    Examples
+    --------
     >>> apply_offset(np.array([[0, 300]], dtype="uint16"), -100)
     array([[  0, 200]], dtype=uint16)
     """
@@ -148,11 +197,6 @@ def harmonize_baseline(
     slightly negative (ESA, Sentinel-2 Products Specification, RADIO_ADD_OFFSET). Afterwards scenes
     of all years compare.
 
-    - `raster`: digital numbers, any shape, integer or float.
-    - `offset`: what to add.
-    - `baseline`: such as "05.10", in place of what the carrier says.
-    - `nodata`: stays what it is.
-
     Nothing changes where the carrier's `offset_applied` is true or the baseline is before 04.00,
     nor in bands that `attrs["band_names"]` calls SCL, AOT or WVP, which carry no offset.
     Integers do not wrap: a valid number that would fall to `nodata` or below, stays just above it
@@ -160,6 +204,19 @@ def harmonize_baseline(
     `offset_applied` nor `processing_baseline` raises ValueError rather than be guessed at, and so
     does one that `dn_to_reflectance` made.
 
+    Parameters
+    ----------
+    raster
+        Digital numbers, any shape, integer or float.
+    offset
+        What to add.
+    baseline
+        Such as "05.10", in place of what the carrier says.
+    nodata
+        Stays what it is.
+
+    Examples
+    --------
     >>> harmonize_baseline(np.array([[0, 900, 3000]], dtype="uint16"))
     array([[   0,    1, 2000]], dtype=uint16)
     """
@@ -264,6 +321,8 @@ def _baseline_number(baseline: Any) -> float:
 class ToFloat32(Operator):
     """Convert to float32, nodata as NaN.
 
+    Examples
+    --------
     >>> ToFloat32()(np.array([[1, 2]], dtype="uint16"))
     array([[1., 2.]], dtype=float32)
     """
@@ -280,6 +339,8 @@ class ToFloat32(Operator):
 class DNToReflectance(FunctionOperator):
     """Convert digital numbers to reflectance: `dn_to_reflectance` as an operator.
 
+    Examples
+    --------
     >>> DNToReflectance(scale=1e-4)
     DNToReflectance(scale=0.0001, offset=0.0, axis=0, dtype='float32')
     >>> DNToReflectance()(np.array([[0, 5000]], dtype="uint16"))
@@ -296,6 +357,8 @@ class DNToReflectance(FunctionOperator):
 class ReflectanceToDN(FunctionOperator):
     """Convert reflectance back to digital numbers: `reflectance_to_dn` as an operator.
 
+    Examples
+    --------
     >>> ReflectanceToDN()(np.array([[0.5, np.nan]], dtype="float32"))
     array([[5000,    0]], dtype=uint16)
     """
@@ -310,6 +373,8 @@ class ReflectanceToDN(FunctionOperator):
 class ApplyOffset(FunctionOperator):
     """Add an offset without wrapping integers: `apply_offset` as an operator.
 
+    Examples
+    --------
     >>> ApplyOffset(-100)(np.array([[0, 300]], dtype="uint16"))
     array([[  0, 200]], dtype=uint16)
     """
@@ -324,6 +389,8 @@ class ApplyOffset(FunctionOperator):
 class HarmonizeBaseline(FunctionOperator):
     """Take away Sentinel-2's +1000 where it is still in: `harmonize_baseline` as an operator.
 
+    Examples
+    --------
     >>> HarmonizeBaseline()(np.array([[0, 3000]], dtype="uint16"))
     array([[   0, 2000]], dtype=uint16)
     """
@@ -349,9 +416,21 @@ def dark_object_subtraction(
     doi:10.1016/0034-4257(88)90019-3; 1 % after Chavez 1996). Never below 0; a band darker than
     the assumption is left alone. Nodata is NaN.
 
-    - `raster`: (C, H, W) reflectance, 0 to 1.
-    - `percentile`: 0 to 100.
+    Parameters
+    ----------
+    raster
+        (C, H, W) reflectance, 0 to 1.
+    percentile
+        0 to 100.
+    dark_reflectance
+        What the darkest pixels are taken to reflect, 0 to 1.
+    axis
+        Of the bands in the raster.
+    dtype
+        Of the result, a float type.
 
+    Examples
+    --------
     >>> dark_object_subtraction(np.array([[[0.06, 0.26]]], dtype="float32"), percentile=0).round(3)
     array([[[0.01, 0.21]]], dtype=float32)
     """
@@ -370,6 +449,8 @@ def dark_object_subtraction(
 class TOAToBOA_DOS(FunctionOperator):  # noqa: N801
     """Take haze off by dark-object subtraction: `dark_object_subtraction` as an operator.
 
+    Examples
+    --------
     >>> TOAToBOA_DOS(percentile=0)(np.array([[[0.06, 0.26]]], dtype="float32")).round(3)
     array([[[0.01, 0.21]]], dtype=float32)
     """
@@ -390,14 +471,25 @@ def percentile_clip(
 ) -> Raster:
     """Stretch each band from its own percentiles to 0..1 and clip what lies outside.
 
-    - `raster`: (C, H, W), or (H, W) taken as one band; any numeric dtype.
-    - `p_min`, `p_max`: percentiles, 0 <= p_min < p_max <= 100, linearly interpolated.
-    - `sample`: estimate the percentiles from about this many evenly spaced pixels a band; the
-      result's `attrs["stretch"]` says so. By default every pixel counts.
-
     Nodata does not count and stays NaN. A band whose percentiles coincide becomes 0, a band without
     valid pixels stays NaN.
 
+    Parameters
+    ----------
+    raster
+        (C, H, W), or (H, W) taken as one band; any numeric dtype.
+    p_min, p_max
+        Percentiles, 0 <= p_min < p_max <= 100, linearly interpolated.
+    axis
+        Of the bands in the raster.
+    sample
+        Estimate the percentiles from about this many evenly spaced pixels a band; the result's
+        `attrs["stretch"]` says so. By default every pixel counts.
+    dtype
+        Of the result, a float type.
+
+    Examples
+    --------
     >>> percentile_clip(np.array([[[0.0, 1.0, 2.0, 3.0, 4.0]]]), 25, 75)
     array([[[0. , 0. , 0.5, 1. , 1. ]]], dtype=float32)
     """
@@ -424,10 +516,23 @@ def min_max(
 ) -> Raster:
     """Stretch to 0..1 between `min_val` and `max_val` and clip; each band's own where not given.
 
-    - `raster`: (C, H, W), or (H, W) taken as one band.
-
     Nodata does not count and stays NaN. A constant band becomes 0.
 
+    Parameters
+    ----------
+    raster
+        (C, H, W), or (H, W) taken as one band.
+    min_val
+        What becomes 0; each band's least valid value where not given.
+    max_val
+        What becomes 1; each band's greatest valid value where not given.
+    axis
+        Of the bands in the raster.
+    dtype
+        Of the result, a float type.
+
+    Examples
+    --------
     >>> min_max(np.array([[[2.0, 3.0, 4.0]]]))
     array([[[0. , 0.5, 1. ]]], dtype=float32)
     """
@@ -446,6 +551,19 @@ def band_percentiles(
 ) -> tuple[float, ...]:
     """Return percentiles of a band's valid values, linearly interpolated; NaN where none is valid.
 
+    Parameters
+    ----------
+    band
+        (H, W), a plain array.
+    percentiles
+        0 to 100 each.
+    fill
+        Marks nodata beside NaN, or None.
+    sample
+        See `percentile_clip`.
+
+    Examples
+    --------
     >>> band_percentiles(np.array([[0, 1, 2, 3, 4, 0]], dtype="uint16"), (50,), fill=0)
     (2.5,)
     """
@@ -512,6 +630,15 @@ def _check_sample(sample: int | None) -> None:
 def check_percentiles(p_min: float, p_max: float) -> None:
     """Raise ValueError unless 0 <= p_min < p_max <= 100.
 
+    Parameters
+    ----------
+    p_min
+        The lower percentile.
+    p_max
+        The upper percentile.
+
+    Examples
+    --------
     >>> check_percentiles(2, 98)
     """
     if not 0 <= p_min < p_max <= 100:
@@ -523,6 +650,15 @@ def check_percentiles(p_min: float, p_max: float) -> None:
 def check_gamma(g: float, argument: str) -> None:
     """Raise ValueError, naming `argument`, unless `g` is a positive number.
 
+    Parameters
+    ----------
+    g
+        The exponent's inverse.
+    argument
+        What the message calls it.
+
+    Examples
+    --------
     >>> check_gamma(2.2, "g")
     """
     if not (isinstance(g, Real) and 0 < g < np.inf):
@@ -535,6 +671,17 @@ def gamma(raster: Raster, g: float, dtype: DTypeLike = "float32") -> Raster:
     This is the convention of displays, rio-color and Earth Engine. Values below 0 count as 0;
     nodata stays NaN.
 
+    Parameters
+    ----------
+    raster
+        (C, H, W), any numeric dtype.
+    g
+        The display's gamma, positive; 1 changes nothing.
+    dtype
+        Of the result, a float type.
+
+    Examples
+    --------
     >>> gamma(np.array([[0.0, 0.25, 1.0]], dtype="float32"), 2.0)
     array([[0. , 0.5, 1. ]], dtype=float32)
     """
@@ -549,6 +696,8 @@ def gamma(raster: Raster, g: float, dtype: DTypeLike = "float32") -> Raster:
 class PercentileClip(FunctionOperator):
     """Stretch each band between its percentiles to 0..1: `percentile_clip` as an operator.
 
+    Examples
+    --------
     >>> PercentileClip(25, 75)(np.array([[[0.0, 1.0, 2.0, 3.0, 4.0]]]))
     array([[[0. , 0. , 0.5, 1. , 1. ]]], dtype=float32)
     """
@@ -563,6 +712,8 @@ class PercentileClip(FunctionOperator):
 class MinMax(FunctionOperator):
     """Stretch to 0..1 between two values: `min_max` as an operator.
 
+    Examples
+    --------
     >>> MinMax()(np.array([[[2.0, 3.0, 4.0]]]))
     array([[[0. , 0.5, 1. ]]], dtype=float32)
     """
@@ -576,6 +727,8 @@ class MinMax(FunctionOperator):
 class Gamma(FunctionOperator):
     """Raise to 1 / g, which brightens for `g` above 1: `gamma` as an operator.
 
+    Examples
+    --------
     >>> Gamma(2.0)(np.array([[0.25]], dtype="float32"))
     array([[0.5]], dtype=float32)
     """

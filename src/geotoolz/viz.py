@@ -64,21 +64,41 @@ def plot(
 ) -> Axes:
     """Draw a raster with map axes, a scale bar, and a colour bar or legend; return the axes.
 
-    - `raster`: (3, H, W) is drawn as a picture (0..1 as it is, anything else stretched); (H, W) or
-      (1, H, W) as one band; more bands as true colour when they are named, else name a `band`.
-    - `ax`: where; by default on a new figure.
-    - `band`: the one to draw.
-    - `cmap`, `vmin`, `vmax`: by default chosen for the quantity in `attrs["long_name"]`, with
-      limits at the 2nd and 98th percentile, about zero for a diverging map.
-    - `label`: of the colour bar; by default quantity and unit from the attributes.
-    - `classes`: id -> name, or (name, colour), for a map of classes with a legend. A band named
-      "SCL" has its classes; so has a boolean mask.
-    - `axes`: "km" (kilometres of the CRS, degrees if it is geographic), "map" (the CRS's own
-      units), "none".
-    - `max_pixels`: larger rasters are averaged down (classes: thinned) to about as many.
-
     Nodata is left white. A raster whose `attrs["source"]` is "simulated" is marked as such.
 
+    Parameters
+    ----------
+    raster
+        (3, H, W) is drawn as a picture (0..1 as it is, anything else stretched); (H, W) or (1, H,
+        W) as one band; more bands as true colour when they are named, else name a `band`.
+    ax
+        Where; by default on a new figure.
+    band
+        The one to draw.
+    title
+        Above the map.
+    cmap, vmin, vmax
+        By default chosen for the quantity in `attrs["long_name"]`, with limits at the 2nd and 98th
+        percentile, about zero for a diverging map.
+    label
+        Of the colour bar; by default quantity and unit from the attributes.
+    classes
+        Id -> name, or (name, colour), for a map of classes with a legend. A band named "SCL" has
+        its classes; so has a boolean mask.
+    colorbar
+        Whether one band gets a colour bar.
+    legend
+        Whether classes get a legend.
+    scale_bar
+        Whether a scale bar is drawn, where the unit is known.
+    axes
+        "km" (kilometres of the CRS, degrees if it is geographic), "map" (the CRS's own units),
+        "none".
+    max_pixels
+        Larger rasters are averaged down (classes: thinned) to about as many.
+
+    Examples
+    --------
     >>> import matplotlib.pyplot as plt
     >>> plt.switch_backend("agg")
     >>> ax = plot(np.eye(3), title="diagonal")
@@ -122,9 +142,17 @@ def _mark_simulated(ax: Axes) -> None:
 def quicklook(path: PathLike, max_pixels: int = MAX_PIXELS, **options: Any) -> Axes:
     """Draw a file from its overviews, reading hardly more pixels than are shown; return the axes.
 
-    - `path`: anything rasterio opens.
-    - `options`: those of `plot`.
+    Parameters
+    ----------
+    path
+        Anything rasterio opens.
+    max_pixels
+        About how many pixels are read.
+    **options
+        Those of `plot`.
 
+    Examples
+    --------
     >>> import tempfile
     >>> import matplotlib.pyplot as plt
     >>> from geotoolz.io import write_cog
@@ -277,12 +305,22 @@ def average_down(
 ) -> Values:
     """Return the raster with about `max_pixels` pixels at most.
 
-    - `values`: (..., H, W), a plain array.
-    - `average`: means of square blocks, as float32 with nodata as NaN, where a block is nodata only
-      when all of it is; otherwise every n-th pixel in the array's own dtype (for classes).
-
     Rows and columns that fill no whole block are averaged among themselves.
 
+    Parameters
+    ----------
+    values
+        (..., H, W), a plain array.
+    max_pixels
+        About how many pixels the result has at most.
+    fill
+        Marks nodata beside NaN, or None.
+    average
+        Means of square blocks, as float32 with nodata as NaN, where a block is nodata only when all
+        of it is; otherwise every n-th pixel in the array's own dtype (for classes).
+
+    Examples
+    --------
     >>> average_down(np.arange(16.0).reshape(4, 4), 4).tolist()
     [[2.5, 4.5], [10.5, 12.5]]
     """
