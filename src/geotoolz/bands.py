@@ -94,7 +94,7 @@ def band_index(raster: Raster, band: Band, axis: int = 0) -> int:
     Raises
     ------
     BandError
-        (an IndexError and a KeyError) that lists the bands there are.
+        For a band that is not there; an IndexError and a KeyError, it lists those that are.
 
     Examples
     --------
@@ -367,8 +367,8 @@ def select_bands(raster: Raster, bands: Sequence[Band], axis: int = 0) -> Raster
 
     Raises
     ------
-    IndexError
-        Or LookupError for a band that is not there, listing those that are.
+    BandError
+        For a band that is not there, listing those that are.
 
     Examples
     --------

@@ -48,7 +48,13 @@ class _BandFields(Operator):
             taken = list(signature(formula).parameters.values())
             bands, rest = taken[: len(cls._bands)], taken[len(cls._bands) :]
             cls._rest = [p.name for p in rest]
-            _check_fields(cls, formula, bands, rest)
+            named = cls._bands == [f"{p.name}_idx" for p in bands]
+            if not named or any(getattr(cls, p.name, None) != p.default for p in rest):
+                raise TypeError(
+                    f"the fields of {cls.__name__} must be those of {formula.__name__}"
+                    f"{signature(formula)}: its bands, each ending in _idx, then its constants "
+                    "with the same values"
+                )
             indices = [
                 p.replace(name=name, default=cls.__dict__.get(name, p.empty), annotation=Band)
                 for name, p in zip(cls._bands, bands, strict=True)
@@ -58,22 +64,6 @@ class _BandFields(Operator):
             made.__qualname__ = f"{cls.__qualname__}.__init__"
             cls.__init__ = made  # type: ignore[method-assign]
         super().__init_subclass__(**kwargs)
-
-
-def _check_fields(
-    kind: type[_BandFields],
-    formula: Callable[..., Values],
-    bands: list[Parameter],
-    rest: list[Parameter],
-) -> None:
-    """Raise TypeError when the fields of an index are not what its formula takes."""
-    same_values = all(getattr(kind, p.name, None) == p.default for p in rest)
-    if kind._bands != [f"{p.name}_idx" for p in bands] or not same_values:
-        raise TypeError(
-            f"the fields of {kind.__name__} must be those of {formula.__name__}"
-            f"{signature(formula)}: its bands, each ending in _idx, then its constants with the "
-            "same values"
-        )
 
 
 def _check_arguments(self: SpectralOperator) -> None:

@@ -31,8 +31,9 @@ def apply_mask(raster: Raster, mask: Raster, fill_value: float | int = NAN) -> R
     Raises
     ------
     ValueError
-        For a mask of another shape or a fill value that the dtype can't hold, TypeError for a mask
-        that is not boolean.
+        For a mask of another shape or a fill value that the dtype can't hold.
+    TypeError
+        For a mask that is not boolean.
 
     Examples
     --------
@@ -65,7 +66,9 @@ def checked_mask(mask: Any, shape: tuple[int, ...]) -> Mask:
     Raises
     ------
     TypeError
-        When it is not boolean, ValueError when the shapes don't fit.
+        When it is not boolean.
+    ValueError
+        When the shapes don't fit.
 
     Examples
     --------
