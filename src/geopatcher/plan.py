@@ -51,8 +51,9 @@ T = TypeVar("T")
 BLOCK_ROWS = 1024
 """Rows of a block that is written out: five chip rows, one of which its neighbour makes too."""
 
-STRIP_PIXELS = 2**18
-"""Pixels of a strip: enough that a call's overhead vanishes, few enough for a processor's cache."""
+STRIP_PIXELS = 2**16
+"""Pixels of a strip: enough that a call's overhead vanishes, few enough that the arrays made for it
+stay in a processor's cache and on pages that the process has already."""
 
 
 class Plan:
