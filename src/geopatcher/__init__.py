@@ -19,57 +19,77 @@
 from importlib import import_module
 from typing import Any
 
-from geopatcher.aggregation import *  # noqa: F403
-from geopatcher.aggregation import __all__ as _aggregation_names
-from geopatcher.axes import *  # noqa: F403
-from geopatcher.axes import __all__ as _axes_names
-from geopatcher.config import Configured
-from geopatcher.domain import GridDomain, PointDomain, RasterDomain, VectorDomain
-from geopatcher.fields import (
-    DaskField,
-    Field,
-    GeoPandasField,
-    RasterField,
-    RetryField,
-    RioXarrayField,
-    XarrayField,
-    XvecField,
-)
-from geopatcher.patch import Cells, CoverageWarning, Members, Patch, PatchError, stack_patches
-from geopatcher.patcher import SpatialPatcher
-from geopatcher.stream import PatchStream
-from geopatcher.time import *  # noqa: F403
-from geopatcher.time import __all__ as _time_names
-from geopatcher.time.spacetime import SpatioTemporalPatch, SpatioTemporalPatcher
-
-__all__ = [
-    "Cells",
-    "Configured",
-    "CoverageWarning",
-    "DaskField",
-    "Field",
-    "GeoPandasField",
-    "GridDomain",
-    "Members",
-    "Patch",
-    "PatchError",
-    "PatchStream",
-    "PointDomain",
-    "RasterDomain",
-    "RasterField",
-    "RetryField",
-    "RioXarrayField",
-    "SpatialPatcher",
-    "SpatioTemporalPatch",
-    "SpatioTemporalPatcher",
-    "VectorDomain",
-    "XarrayField",
-    "XvecField",
-    "stack_patches",
-]
-__all__ += _aggregation_names
-__all__ += _axes_names
-__all__ += _time_names
+from geopatcher.aggregation.all_values import SpatialLearned as SpatialLearned
+from geopatcher.aggregation.all_values import SpatialMedian as SpatialMedian
+from geopatcher.aggregation.all_values import SpatialMode as SpatialMode
+from geopatcher.aggregation.by_index import SpatialByIndex as SpatialByIndex
+from geopatcher.aggregation.overlap_add import SpatialOverlapAdd as SpatialOverlapAdd
+from geopatcher.aggregation.statistics import SpatialInvVarWeightedMean as SpatialInvVarWeightedMean
+from geopatcher.aggregation.statistics import SpatialMax as SpatialMax
+from geopatcher.aggregation.statistics import SpatialMean as SpatialMean
+from geopatcher.aggregation.statistics import SpatialMin as SpatialMin
+from geopatcher.aggregation.statistics import SpatialSum as SpatialSum
+from geopatcher.aggregation.statistics import SpatialVariance as SpatialVariance
+from geopatcher.aggregation.statistics import SpatialWeightedSum as SpatialWeightedSum
+from geopatcher.aggregation.votes import SpatialHardVote as SpatialHardVote
+from geopatcher.aggregation.votes import SpatialSoftVote as SpatialSoftVote
+from geopatcher.axes.geometry import SpatialRectangular as SpatialRectangular
+from geopatcher.axes.neighbours import SpatialKNNGraph as SpatialKNNGraph
+from geopatcher.axes.neighbours import SpatialRadiusGraph as SpatialRadiusGraph
+from geopatcher.axes.neighbours import SpatialSphericalCap as SpatialSphericalCap
+from geopatcher.axes.polygon import SpatialPolygonIntersection as SpatialPolygonIntersection
+from geopatcher.axes.sampler import SpatialExplicit as SpatialExplicit
+from geopatcher.axes.sampler import SpatialJitteredStride as SpatialJitteredStride
+from geopatcher.axes.sampler import SpatialPoissonDisk as SpatialPoissonDisk
+from geopatcher.axes.sampler import SpatialRandom as SpatialRandom
+from geopatcher.axes.sampler import SpatialRegularStride as SpatialRegularStride
+from geopatcher.axes.window import SpatialBoxcar as SpatialBoxcar
+from geopatcher.axes.window import SpatialCustom as SpatialCustom
+from geopatcher.axes.window import SpatialGaussian as SpatialGaussian
+from geopatcher.axes.window import SpatialHann as SpatialHann
+from geopatcher.axes.window import SpatialTukey as SpatialTukey
+from geopatcher.config import Configured as Configured
+from geopatcher.domain import GridDomain as GridDomain
+from geopatcher.domain import PointDomain as PointDomain
+from geopatcher.domain import RasterDomain as RasterDomain
+from geopatcher.domain import VectorDomain as VectorDomain
+from geopatcher.fields.field import Field as Field
+from geopatcher.fields.labelled import DaskField as DaskField
+from geopatcher.fields.labelled import RioXarrayField as RioXarrayField
+from geopatcher.fields.labelled import XarrayField as XarrayField
+from geopatcher.fields.raster import RasterField as RasterField
+from geopatcher.fields.retry import RetryField as RetryField
+from geopatcher.fields.tables import GeoPandasField as GeoPandasField
+from geopatcher.fields.tables import XvecField as XvecField
+from geopatcher.patch import Cells as Cells
+from geopatcher.patch import CoverageWarning as CoverageWarning
+from geopatcher.patch import Members as Members
+from geopatcher.patch import Patch as Patch
+from geopatcher.patch import PatchError as PatchError
+from geopatcher.patch import stack_patches as stack_patches
+from geopatcher.patcher import SpatialPatcher as SpatialPatcher
+from geopatcher.stream import PatchStream as PatchStream
+from geopatcher.time.aggregation import TemporalFold as TemporalFold
+from geopatcher.time.aggregation import TemporalForecast as TemporalForecast
+from geopatcher.time.aggregation import TemporalHierarchicalCombine as TemporalHierarchicalCombine
+from geopatcher.time.aggregation import TemporalMean as TemporalMean
+from geopatcher.time.axes import TemporalCausalBoxcar as TemporalCausalBoxcar
+from geopatcher.time.axes import TemporalCausalRolling as TemporalCausalRolling
+from geopatcher.time.axes import TemporalEventTriggered as TemporalEventTriggered
+from geopatcher.time.axes import TemporalExplicit as TemporalExplicit
+from geopatcher.time.axes import TemporalExponentialDecay as TemporalExponentialDecay
+from geopatcher.time.axes import TemporalFixedLookback as TemporalFixedLookback
+from geopatcher.time.axes import TemporalLookbackHorizon as TemporalLookbackHorizon
+from geopatcher.time.axes import TemporalMultiScale as TemporalMultiScale
+from geopatcher.time.axes import TemporalPeriodic as TemporalPeriodic
+from geopatcher.time.axes import TemporalPhaseWindow as TemporalPhaseWindow
+from geopatcher.time.axes import TemporalRandom as TemporalRandom
+from geopatcher.time.axes import TemporalRegularStride as TemporalRegularStride
+from geopatcher.time.axes import TemporalTaperedTukey as TemporalTaperedTukey
+from geopatcher.time.patcher import TemporalPatcher as TemporalPatcher
+from geopatcher.time.series import TimeDomain as TimeDomain
+from geopatcher.time.spacetime import SpatioTemporalPatch as SpatioTemporalPatch
+from geopatcher.time.spacetime import SpatioTemporalPatcher as SpatioTemporalPatcher
 
 _LAZY = {
     "Journal": "geopatcher.journal",
@@ -77,7 +97,8 @@ _LAZY = {
     "map_patches": "geopatcher.run",
     "merge_to_file": "geopatcher.stitch",
 }
-__all__ += list(_LAZY)
+_OURS = (value for value in list(globals().values()) if hasattr(value, "__qualname__"))
+__all__ = sorted([*_LAZY, *(v.__name__ for v in _OURS if v.__module__.startswith(__name__))])
 
 
 def __getattr__(name: str) -> Any:
@@ -87,4 +108,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return __all__

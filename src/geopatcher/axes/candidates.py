@@ -13,9 +13,8 @@ from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
-from geopatcher.axes.draws import Draws
+from geopatcher.axes.draws import Draws, disk_positions, thin_out
 from geopatcher.axes.grid import RegularGrid
-from geopatcher.axes.poisson import disk_positions, thin_out
 from geopatcher.domain import GridDomain, PointDomain
 from geopatcher.patch import PatchError
 from geopatcher.sphere import chord

@@ -1,12 +1,16 @@
-"""Random numbers that are the same for a seed for ever.
+"""Random numbers that are the same for a seed for ever, and Poisson-disk samples made of them.
 
 numpy promises that the raw bits of PCG64 and its seeding never change, but not what
 `numpy.random.Generator` makes of them (NEP 19). So the numbers here are made from the raw bits,
 with operations that IEEE 754 rounds exactly.
+
+A Poisson-disk sample is random, and no two of its places are closer than a distance. Source:
+Bridson, R. (2007), Fast Poisson disk sampling in arbitrary dimensions, SIGGRAPH sketches.
 """
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
 
@@ -54,3 +58,105 @@ class Draws:
     def shuffled(self, limit: int) -> np.ndarray:
         """Return 0 to limit - 1 in random order, (limit,) int64."""
         return np.argsort(self.uniform(limit), kind="stable")
+
+
+CANDIDATES = 30
+"""Bridson's k: places tried around a sample before it is given up."""
+
+_TRIED = 64  # points of a square, of which 59 % fall into the annulus: more than k of them
+
+
+def disk_positions(height: int, width: int, min_dist: float, draws: Draws) -> list[tuple[int, int]]:
+    """Return whole (row, col) in [0, height) x [0, width), each pair at least min_dist apart.
+
+    No trigonometry: candidates are drawn from a square and kept when they fall into the annulus
+    from min_dist to twice that, so a seed gives the same positions on every machine.
+
+    >>> disk_positions(1, 1, 5.0, Draws(0))
+    [(0, 0)]
+    """
+    min_dist = max(min_dist, 1.0)  # whole positions that differ are no closer
+    limits = np.array([height, width])
+    shelf = _Shelf(height, width, min_dist)
+    first = np.floor(draws.uniform(2) * limits).astype(np.int64)
+    shelf.add(first)
+    active = [0]
+    while active:
+        pick = int(draws.below(len(active), 1)[0])
+        base = shelf.points[active[pick]]
+        found = _first_free(base, _annulus(base, min_dist, limits, draws), shelf)
+        if found is None:
+            active[pick] = active[-1]
+            active.pop()
+        else:
+            active.append(shelf.add(found))
+    return [(int(row), int(col)) for row, col in shelf.points]
+
+
+def _annulus(base: np.ndarray, min_dist: float, limits: np.ndarray, draws: Draws) -> np.ndarray:
+    """Return up to k whole positions (n, 2) between min_dist and twice that from `base`."""
+    offsets = (draws.uniform(2 * _TRIED).reshape(-1, 2) - 0.5) * (4 * min_dist)
+    squared = offsets[:, 0] ** 2 + offsets[:, 1] ** 2
+    near, far = min_dist * min_dist, 4 * min_dist * min_dist
+    offsets = offsets[(squared >= near) & (squared < far)][:CANDIDATES]
+    places = base + np.floor(offsets + 0.5).astype(np.int64)
+    return places[((places >= 0) & (places < limits)).all(axis=1)]
+
+
+def _first_free(base: np.ndarray, places: np.ndarray, shelf: _Shelf) -> np.ndarray | None:
+    """Return the first place that keeps its distance from every sample, or None."""
+    if not len(places):
+        return None
+    near = shelf.around(base)
+    gaps = places[:, None, :] - near[None, :, :]
+    free = ((gaps * gaps).sum(axis=2) >= shelf.least_squared).all(axis=1)
+    return places[int(free.argmax())] if free.any() else None
+
+
+class _Shelf:
+    """Samples in cells so small that none holds two."""
+
+    def __init__(self, height: int, width: int, min_dist: float) -> None:
+        self.least_squared = min_dist * min_dist
+        self.points: list[np.ndarray] = []
+        self._cell = min_dist / math.sqrt(2)
+        shape = (int(height / self._cell) + 1, int(width / self._cell) + 1)
+        self._index = np.full(shape, -1, np.int64)
+        # A candidate lies up to 2 distances and a rounding from its base, its rivals one more.
+        self._reach = math.ceil((3 * min_dist + 1) / self._cell)
+
+    def add(self, point: np.ndarray) -> int:
+        """Put a sample on the shelf and return its number."""
+        row, col = self._cell_of(point)
+        self._index[row, col] = len(self.points)
+        self.points.append(point)
+        return len(self.points) - 1
+
+    def around(self, point: np.ndarray) -> np.ndarray:
+        """Return the samples (n, 2) near a point."""
+        row, col = self._cell_of(point)
+        r, c = max(row - self._reach, 0), max(col - self._reach, 0)
+        block = self._index[r : row + self._reach + 1, c : col + self._reach + 1]
+        return np.array([self.points[i] for i in block[block >= 0]])
+
+    def _cell_of(self, point: np.ndarray) -> tuple[int, int]:
+        return int(point[0] / self._cell), int(point[1] / self._cell)
+
+
+def thin_out(tree: Any, points: np.ndarray, min_dist: float, draws: Draws) -> list[int]:
+    """Return the members of a point set that are left when each in random order forbids a disk.
+
+    `tree`: KD-tree over `points` (N, D); `min_dist` in the tree's unit.
+    """
+    order = draws.shuffled(len(points))
+    rank = np.empty(len(points), np.int64)
+    rank[order] = np.arange(len(points))
+    forbidden = np.zeros(len(points), bool)
+    kept = []
+    # Strictly nearer than min_dist, as on pixels.
+    radius = math.nextafter(min_dist, 0)
+    for index in order:
+        if not forbidden[index]:
+            kept.append(int(index))
+            forbidden[tree.query_ball_point(points[index], radius)] = True
+    return kept

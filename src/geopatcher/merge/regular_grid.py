@@ -24,7 +24,7 @@ _NOTHING = np.zeros((1, 1), np.float32)
 class ChipWeights:
     """The 2-D weights of every chip of a regular grid, built once for each kind of chip.
 
-    >>> from geopatcher.axes import SpatialHann
+    >>> from geopatcher import SpatialHann
     >>> from geopatcher.axes.grid import AxisGrid
     >>> axis = AxisGrid(length=20, size=8, step=6, boundary="drop")
     >>> weights = ChipWeights(RegularGrid(axis, axis), SpatialHann(), normalise=True)

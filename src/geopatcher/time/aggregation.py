@@ -13,7 +13,7 @@ import numpy as np
 from geopatcher.arguments import as_count
 from geopatcher.config import Configured
 from geopatcher.patch import Patch, PatchError
-from geopatcher.time.geometry import TimeSpan, TimeSteps
+from geopatcher.time.axes import TimeSpan, TimeSteps
 from geopatcher.time.series import TimeDomain, series_domain
 
 

@@ -12,9 +12,8 @@ from geopatcher.axes.axis import check_axes
 from geopatcher.config import Configured
 from geopatcher.patch import Patch
 from geopatcher.time.aggregation import TemporalMean
-from geopatcher.time.geometry import Steps, TimeScales, TimeSpan
+from geopatcher.time.axes import Steps, TemporalCausalBoxcar, TimeScales, TimeSpan
 from geopatcher.time.series import TimeDomain, axis_of, series_domain, take_steps
-from geopatcher.time.window import TemporalCausalBoxcar
 
 
 @dataclass(frozen=True)

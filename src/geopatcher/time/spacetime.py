@@ -20,7 +20,7 @@ from geopatcher.config import Configured
 from geopatcher.domain import RasterDomain
 from geopatcher.patch import CoverageWarning, Patch, PatchError
 from geopatcher.patcher import SpatialPatcher
-from geopatcher.time.geometry import TimeScales
+from geopatcher.time.axes import TimeScales
 from geopatcher.time.patcher import TemporalPatcher, labelled
 from geopatcher.time.series import TimeDomain, axis_of, series_domain, take_steps
 

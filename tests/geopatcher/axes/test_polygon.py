@@ -26,7 +26,7 @@ from geopatcher import (
     SpatialRegularStride,
     VectorDomain,
 )
-from geopatcher.axes.coverage import cell_fractions
+from geopatcher.axes.polygon import cell_fractions
 
 
 def star(seed, centre, radius, points=40):

@@ -1,0 +1,423 @@
+"""Three of a temporal patcher's four axes: which steps, when, and how much each counts.
+
+All geometries are causal: they end at their anchor, and only a horizon lies behind it. Those that
+begin before the series are truncated, not dropped. All weights are positive; the newest step is
+last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from geopatcher.arguments import as_count
+from geopatcher.axes.draws import Draws, check_seed
+from geopatcher.config import Configured
+from geopatcher.patch import PatchError
+from geopatcher.time.series import TimeDomain, without_zone
+
+
+@dataclass(frozen=True)
+class TimeSpan:
+    """Steps [start, stop), of which those up to `present` are the past and the rest the horizon.
+
+    >>> span = TimeSpan(3, 12, present=10)
+    >>> span.lookback, span.horizon, len(span)
+    (slice(3, 10, None), slice(10, 12, None), 9)
+    """
+
+    start: int
+    stop: int
+    present: int
+    asked: int = field(default=0, repr=False)
+    """Steps ahead that the geometry asks for; near the series' end there are fewer."""
+
+    @property
+    def steps(self) -> slice:
+        """All steps."""
+        return slice(self.start, self.stop)
+
+    @property
+    def lookback(self) -> slice:
+        """The steps up to the anchor."""
+        return slice(self.start, self.present)
+
+    @property
+    def horizon(self) -> slice:
+        """The steps after the anchor."""
+        return slice(self.present, self.stop)
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+@dataclass(frozen=True, eq=False)
+class TimeSteps:
+    """Steps that need not be neighbours: `steps` (n,) int64, rising."""
+
+    steps: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+
+@dataclass(frozen=True)
+class TimeScales:
+    """One span for each scale, all ending at the same anchor."""
+
+    spans: tuple[TimeSpan, ...]
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+
+@dataclass(frozen=True)
+class TemporalFixedLookback(Configured):
+    """The anchor and the steps before it, `length` in all.
+
+    >>> TemporalFixedLookback(5).neighborhood(TimeDomain((20,)), 9).steps
+    slice(5, 10, None)
+    >>> TemporalFixedLookback(5).neighborhood(TimeDomain((20,)), 1).steps
+    slice(0, 2, None)
+    """
+
+    length: int
+
+    def __post_init__(self) -> None:
+        as_count(self.length, "length")
+
+    def neighborhood(self, domain: TimeDomain, anchor: Any) -> TimeSpan:
+        """Return the span of the patch at an anchor: a step's number or a date."""
+        step = domain.step_of(anchor)
+        return TimeSpan(max(0, step - self.length + 1), step + 1, step + 1)
+
+
+@dataclass(frozen=True)
+class TemporalLookbackHorizon(Configured):
+    """`lookback` steps up to the anchor and `horizon` steps after it, to learn a forecast from.
+
+    Near the end the horizon is truncated too: the future is not there yet.
+
+    >>> TemporalLookbackHorizon(5, 3).neighborhood(TimeDomain((20,)), 9)
+    TimeSpan(start=5, stop=13, present=10)
+    """
+
+    lookback: int
+    horizon: int
+
+    def __post_init__(self) -> None:
+        as_count(self.lookback, "lookback")
+        as_count(self.horizon, "horizon")
+
+    @property
+    def length(self) -> int:
+        """Steps of the lookback, which windows weigh."""
+        return self.lookback
+
+    def neighborhood(self, domain: TimeDomain, anchor: Any) -> TimeSpan:
+        """Return the span of the patch at an anchor: a step's number or a date."""
+        step = domain.step_of(anchor)
+        start = max(0, step - self.lookback + 1)
+        stop = min(step + 1 + self.horizon, domain.length)
+        return TimeSpan(start, stop, step + 1, self.horizon)
+
+
+@dataclass(frozen=True)
+class TemporalMultiScale(Configured):
+    """Several lookbacks that end at the same anchor, for instance a week, a month, a season.
+
+    A patch's data is a tuple, one piece for each of `lengths`, shortest first.
+
+    >>> spans = TemporalMultiScale((3, 12)).neighborhood(TimeDomain((20,)), 9).spans
+    >>> [span.steps for span in spans]
+    [slice(7, 10, None), slice(0, 10, None)]
+    """
+
+    lengths: Any
+
+    def __post_init__(self) -> None:
+        lengths = tuple(as_count(length, "each of lengths") for length in self.lengths)
+        if not lengths or list(lengths) != sorted(set(lengths)):
+            raise PatchError(f"lengths must be different and rising, got {self.lengths!r}")
+        object.__setattr__(self, "lengths", lengths)
+
+    @property
+    def length(self) -> int:
+        """Steps of the longest lookback."""
+        return self.lengths[-1]
+
+    def neighborhood(self, domain: TimeDomain, anchor: Any) -> TimeScales:
+        """Return a span for each scale at an anchor: a step's number or a date."""
+        return TimeScales(
+            tuple(TemporalFixedLookback(n).neighborhood(domain, anchor) for n in self.lengths)
+        )
+
+
+@dataclass(frozen=True)
+class TemporalPhaseWindow(Configured):
+    """The steps up to the anchor that lie at the same phase of a cycle, in this and earlier ones.
+
+    `period` and `half_width` are in days where the series has dates, else in steps: with
+    `period=365.25, half_width=15` a patch holds this month of all years so far.
+
+    >>> TemporalPhaseWindow(period=12, half_width=1).neighborhood(TimeDomain((40,)), 26).steps
+    array([ 1,  2,  3, 13, 14, 15, 25, 26])
+    """
+
+    period: float
+    half_width: float
+
+    def __post_init__(self) -> None:
+        if not self.period > 0 or not 0 <= self.half_width <= self.period / 2:
+            raise PatchError(
+                f"period must be positive and half_width 0 to half of it, got {self.period!r} and "
+                f"{self.half_width!r}"
+            )
+
+    @property
+    def length(self) -> None:
+        """Steps of the window: as many as there are."""
+        return None
+
+    def neighborhood(self, domain: TimeDomain, anchor: Any) -> TimeSteps:
+        """Return the steps of the patch at an anchor: a step's number or a date."""
+        step = domain.step_of(anchor)
+        places = domain.positions()[: step + 1]
+        away = np.abs((places - places[-1] + self.period / 2) % self.period - self.period / 2)
+        return TimeSteps(np.flatnonzero(away <= self.half_width))
+
+
+Steps = TimeSpan | TimeSteps | TimeScales
+
+
+@dataclass(frozen=True)
+class TemporalRegularStride(Configured):
+    """Every `step`-th step from the first one on.
+
+    >>> TemporalRegularStride(5).anchors(TimeDomain((12,)), None)
+    [0, 5, 10]
+    """
+
+    step: int
+
+    def __post_init__(self) -> None:
+        as_count(self.step, "step")
+
+    def anchors(self, domain: TimeDomain, geometry: Any) -> list[int]:
+        """Return the numbers of the steps."""
+        return list(range(0, domain.length, self.step))
+
+
+@dataclass(frozen=True)
+class TemporalCausalRolling(Configured):
+    """Every `step`-th step from `start` on, as a model that is run again with each new date.
+
+    `start` (a step's number, or a date) is when there is past enough; default: the first step
+    whose lookback is whole.
+
+    >>> from geopatcher import TemporalFixedLookback
+    >>> TemporalCausalRolling(2).anchors(TimeDomain((12,)), TemporalFixedLookback(6))
+    [5, 7, 9, 11]
+    """
+
+    step: int = 1
+    start: Any = None
+
+    def __post_init__(self) -> None:
+        as_count(self.step, "step")
+        if self.start is not None:
+            object.__setattr__(self, "start", _plain(self.start))
+
+    def anchors(self, domain: TimeDomain, geometry: Any) -> list[int]:
+        """Return the numbers of the steps."""
+        if self.start is not None:
+            first = domain.step_of(self.start)
+        else:
+            first = (getattr(geometry, "length", None) or 1) - 1
+        return list(range(first, domain.length, self.step))
+
+
+@dataclass(frozen=True)
+class TemporalEventTriggered(Configured):
+    """The last step up to each event: numbers of steps, or dates such as those of storms.
+
+    Two events at one step anchor one patch.
+
+    >>> days = np.array(["2024-06-01", "2024-06-06", "2024-06-11"], "datetime64[D]")
+    >>> TemporalEventTriggered(["2024-06-07", "2024-06-30"]).anchors(
+    ...     TimeDomain((3,), times=days), None
+    ... )
+    [1, 2]
+    """
+
+    event_times: Any
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "event_times", _times(self.event_times, "event_times"))
+
+    def anchors(self, domain: TimeDomain, geometry: Any) -> list[int]:
+        """Return the numbers of the steps, rising."""
+        return sorted({domain.step_of(time) for time in self.event_times})
+
+
+@dataclass(frozen=True)
+class TemporalRandom(Configured):
+    """`n` different steps at random, in order; a seed fixes them for ever.
+
+    >>> TemporalRandom(3, seed=0).anchors(TimeDomain((12,)), None)
+    [2, 3, 11]
+    """
+
+    n: int
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        as_count(self.n, "n")
+        check_seed(self.seed)
+
+    def anchors(self, domain: TimeDomain, geometry: Any) -> list[int]:
+        """Return the numbers of the steps, rising."""
+        if self.n > domain.length:
+            raise PatchError(
+                f"{self.n} different steps cannot be drawn from a series of {domain.length}"
+            )
+        return sorted(Draws(self.seed).shuffled(domain.length)[: self.n].tolist())
+
+
+@dataclass(frozen=True)
+class TemporalExplicit(Configured):
+    """The steps that are given, by number or by date, in their order.
+
+    >>> TemporalExplicit([7, 3]).anchors(TimeDomain((12,)), None)
+    [7, 3]
+    """
+
+    times: Any
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "times", _times(self.times, "times"))
+
+    def anchors(self, domain: TimeDomain, geometry: Any) -> list[int]:
+        """Return the numbers of the steps."""
+        return [domain.step_of(time) for time in self.times]
+
+
+def _times(times: Any, name: str) -> tuple[Any, ...]:
+    if isinstance(times, str | bytes) or not hasattr(times, "__iter__"):
+        raise PatchError(f"{name} must be a sequence of steps or dates, got {times!r}")
+    kept = tuple(_plain(time) for time in times)
+    if not kept:
+        raise PatchError(f"{name} must hold at least one step or date, got none")
+    return kept
+
+
+def _plain(time: Any) -> Any:
+    """Return numbers as numbers and dates as ISO text, which a config can hold."""
+    if isinstance(time, np.integer | np.floating):
+        return time.item()
+    if isinstance(time, int | float | str):
+        return time
+    try:
+        date = str(np.datetime64(without_zone(time)))
+    except (TypeError, ValueError):
+        date = "NaT"
+    if date == "NaT":
+        raise PatchError(f"steps are numbers or dates, got {time!r}")
+    return date
+
+
+class AgeWindow(Configured):
+    """A window that depends on a step's age: 0 for the anchor, 1 for the step before, ..."""
+
+    def weights(self, geometry: Any, length: int) -> np.ndarray:
+        """Return the weights (length,) float64 of a lookback of `length` steps.
+
+        A truncated lookback has the newest weights of a whole one.
+        """
+        whole = getattr(geometry, "length", None) or length
+        return self.by_age(np.arange(length - 1, -1, -1.0), max(whole, length))
+
+    def by_age(self, age: np.ndarray, length: int) -> np.ndarray:
+        """Return the weights (n,) of steps by their age (n,) in a lookback of `length` steps."""
+        raise TypeError(f"{type(self).__name__} must define by_age(age, length)")
+
+
+@dataclass(frozen=True)
+class TemporalCausalBoxcar(AgeWindow):
+    """Every step up to the anchor counts the same.
+
+    >>> TemporalCausalBoxcar().weights(None, 3)
+    array([1., 1., 1.])
+    """
+
+    def by_age(self, age: np.ndarray, length: int) -> np.ndarray:
+        """Return ones (n,)."""
+        return np.ones(len(age))
+
+
+@dataclass(frozen=True)
+class TemporalExponentialDecay(AgeWindow):
+    """exp(-age / tau): a step that is `tau` older counts 1/e as much.
+
+    >>> TemporalExponentialDecay(tau=2).weights(None, 3).round(3)
+    array([0.368, 0.607, 1.   ])
+    """
+
+    tau: float
+
+    def __post_init__(self) -> None:
+        if not self.tau > 0:
+            raise PatchError(f"tau must be a positive number of steps, got {self.tau!r}")
+
+    def by_age(self, age: np.ndarray, length: int) -> np.ndarray:
+        """Return the weights (n,), 1 for the newest step."""
+        return np.maximum(np.exp(-age / self.tau), np.finfo(float).tiny)
+
+
+@dataclass(frozen=True)
+class TemporalTaperedTukey(AgeWindow):
+    """Flat up to the anchor, with a cosine taper over the oldest share `alpha` of the lookback.
+
+    One side only, since the anchor is what is asked about; sampled half a step in, so never
+    zero. Source of the taper: Harris (1978), doi:10.1109/PROC.1978.10837.
+
+    >>> TemporalTaperedTukey(alpha=0.5).weights(None, 8).round(3)
+    array([0.038, 0.309, 0.691, 0.962, 1.   , 1.   , 1.   , 1.   ])
+    """
+
+    alpha: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.alpha <= 1:
+            raise PatchError(f"alpha is a share of the lookback, 0 to 1, got {self.alpha!r}")
+
+    def by_age(self, age: np.ndarray, length: int) -> np.ndarray:
+        """Return the weights (n,), 1 for the newest steps."""
+        if self.alpha == 0:
+            return np.ones(len(age))
+        from_oldest = (length - age - 0.5) / length
+        return np.sin(np.pi / 2 * np.minimum(from_oldest / self.alpha, 1)) ** 2
+
+
+@dataclass(frozen=True)
+class TemporalPeriodic(AgeWindow):
+    """exp(cos(2 pi age / period) - 1): steps at the anchor's own phase of a cycle count most.
+
+    The von Mises curve with concentration 1: between 1 and exp(-2), never zero.
+    Source: Mardia and Jupp (2000), Directional Statistics, section 3.5.4.
+
+    >>> TemporalPeriodic(period=4).weights(None, 5).round(3)
+    array([1.   , 0.368, 0.135, 0.368, 1.   ])
+    """
+
+    period: float
+
+    def __post_init__(self) -> None:
+        if not self.period > 0:
+            raise PatchError(f"period must be a positive number of steps, got {self.period!r}")
+
+    def by_age(self, age: np.ndarray, length: int) -> np.ndarray:
+        """Return the weights (n,), 1 at the anchor's phase."""
+        return np.exp(np.cos(2 * np.pi * age / self.period) - 1)
