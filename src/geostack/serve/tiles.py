@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 from hashlib import sha256
@@ -377,47 +377,25 @@ def tile_of(png: bytes) -> Tile:
     return Tile(png, f'"{sha256(png).hexdigest()[:16]}"')
 
 
-class TileCache:
-    """The tiles used last, up to so many bytes.
+class TileService:
+    """Makes each tile once, however many ask for it, and keeps those used last.
 
-    >>> cache = TileCache(max_bytes=4)
-    >>> for x in range(3):
-    ...     cache.put(("layer", 2, x, 0), Tile(b"ab", "t"))
-    >>> cache.get(("layer", 2, 0, 0)) is None, cache.held
-    (True, 4)
+    Parameters
+    ----------
+    layers
+        By name.
+    gate
+        Where tiles are made.
+    max_bytes
+        Of the tiles that are kept.
     """
 
-    def __init__(self, max_bytes: int) -> None:
-        self.max_bytes = max_bytes
-        self.held = 0
-        self._tiles: OrderedDict[Key, Tile] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Key) -> Tile | None:
-        """Return a tile, now the one used last, or None."""
-        with self._lock:
-            tile = self._tiles.get(key)
-            if tile is not None:
-                self._tiles.move_to_end(key)
-            return tile
-
-    def put(self, key: Key, tile: Tile) -> None:
-        """Keep a tile, letting go of those not used for longest."""
-        with self._lock:
-            old = self._tiles.pop(key, None)
-            self.held += len(tile.png) - (len(old.png) if old else 0)
-            self._tiles[key] = tile
-            while self.held > self.max_bytes:
-                _, gone = self._tiles.popitem(last=False)
-                self.held -= len(gone.png)
-
-
-class TileService:
-    """Makes each tile once, however many ask for it at the same time."""
-
     def __init__(self, layers: dict[str, Layer], gate: Gate, max_bytes: int) -> None:
+        from cachetools import LRUCache
+
         self.layers = layers
-        self.cache = TileCache(max_bytes)
+        self.cache: LRUCache[Key, Tile] = LRUCache(max_bytes, lambda tile: len(tile.png))
+        self._lock = threading.Lock()
         self._gate = gate
         self._making: dict[Key, asyncio.Task[Tile]] = {}
 
@@ -437,7 +415,8 @@ class TileService:
             # Costs no turn of the gate, and takes no place from tiles that show something.
             return tile_of(empty_png()), True
         key = (name, z, x, y)
-        kept = self.cache.get(key)
+        with self._lock:
+            kept = self.cache.get(key)
         if kept is not None:
             return kept, True
         task = self._making.get(key)
@@ -457,7 +436,8 @@ class TileService:
         def make() -> Tile:
             tile = tile_of(layer.tile(*key[1:]))
             # Kept by the job itself: one that came too late for its answer is there for the next.
-            self.cache.put(key, tile)
+            with self._lock, suppress(ValueError):  # larger than the whole cache
+                self.cache[key] = tile
             return tile
 
         return await self._gate.run(make)

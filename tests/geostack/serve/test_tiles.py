@@ -1,6 +1,6 @@
 """Tiles show the right pixels, are made once, and cost nothing where there is nothing."""
 
-import io
+import asyncio
 import math
 import threading
 from collections.abc import Iterator
@@ -22,7 +22,8 @@ from rasterio.windows import Window
 from tiny_scenes import scene_bbox
 
 from geostack.serve import Layer, create_app, file_layer, scene_layer
-from geostack.serve.tiles import Tile, TileCache, empty_png, tile_bounds
+from geostack.serve.limits import Gate, Limits
+from geostack.serve.tiles import TileService, empty_png, tile_bounds
 from geotoolz import NDVI, Colormap, DNToReflectance, ToRGB
 from pipekit import Operator
 
@@ -254,16 +255,33 @@ def test_a_layer_of_a_missing_file_is_refused_when_it_is_made(tmp_path):
         file_layer(tmp_path / "none.tif", COLOURS, ["B04"])
 
 
-def test_the_cache_keeps_what_was_used_last_and_counts_its_bytes():
-    cache = TileCache(max_bytes=10)
-    for x in range(3):
-        cache.put(("a", 2, x, 0), Tile(b"12345"[: x + 1], ""))
-    assert cache.held == 6
-    assert cache.get(("a", 2, 0, 0)) is not None
-    cache.put(("a", 2, 1, 0), Tile(b"1234567", ""))
-    # 1 + 3 + 7 are one too many: the 3, not used since, goes.
-    assert cache.get(("a", 2, 2, 0)) is None
-    assert cache.get(("a", 2, 0, 0)) is not None
-    assert cache.held == 8
-    cache.put(("a", 2, 3, 0), Tile(io.BytesIO(b"x" * 11).read(), ""))
-    assert cache.held == 0
+class Numbered:
+    """A layer whose tile x has x bytes, and which counts what it makes."""
+
+    def __init__(self) -> None:
+        self.made: list[int] = []
+
+    def is_known_empty(self, z: int, x: int, y: int) -> bool:
+        return False
+
+    def tile(self, z: int, x: int, y: int) -> bytes:
+        self.made.append(x)
+        return bytes(x)
+
+
+def test_tiles_used_last_are_kept_up_to_so_many_bytes():
+    layer, gate = Numbered(), Gate(Limits(running=1))
+    tiles = TileService({"a": layer}, gate, 10)
+
+    async def ask(*asked: int) -> list[int]:
+        layer.made.clear()
+        for x in asked:
+            tile, _ = await tiles.tile("a", 4, x, 0)
+            assert len(tile.png) == x
+        return layer.made.copy()
+
+    assert asyncio.run(ask(1, 3, 1, 3)) == [1, 3]
+    assert asyncio.run(ask(1, 7, 1)) == [7], "1 + 3 + 7 are one too many: the 3 is not used since"
+    assert tiles.cache.currsize == 8
+    assert asyncio.run(ask(11, 11)) == [11, 11], "larger than all that is kept"
+    gate.close()

@@ -118,13 +118,13 @@ def test_what_is_known_to_be_outside_takes_no_turn_and_no_place(tmp_path):
 
     async def ask() -> None:
         _, first = await tiles.tile("a", ZOOM, X, Y)
-        held = tiles.cache.held
+        held = tiles.cache.currsize
         assert (first, held > 0) == (False, True)
         gate.close()  # whoever needs a turn of it is refused from now on
         for x in range(500):
             tile, there = await tiles.tile("a", ZOOM, x, 0)
             assert (tile.png, there) == (empty_png(), True)
-        assert tiles.cache.held == held
+        assert tiles.cache.currsize == held
 
     asyncio.run(ask())
     for x, y in ((X - 2, Y), (X + 2, Y), (X, Y - 2), (X, Y + 2)):
