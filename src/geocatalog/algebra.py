@@ -11,13 +11,13 @@ import shapely
 from pyproj import CRS
 
 from geocatalog.catalog import GeoCatalog
-from geocatalog.crs import same_crs
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import reproject
 from geocatalog.geoslice import GeoSlice
 from geocatalog.interval import unpack_column
 from geocatalog.memory import InMemoryGeoCatalog
 from geocatalog.table import CORE_COLUMNS, FootprintTable
+from pipekit.carrier import same_crs
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame

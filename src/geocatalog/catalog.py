@@ -14,13 +14,14 @@ import pandas as pd
 from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
 
-from geocatalog.crs import as_crs, crs_text, same_crs
+from geocatalog.crs import as_crs, crs_text
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import Bounds, as_bounds, wrapped_bounds
 from geocatalog.geoslice import GeoSlice
 from geocatalog.interval import as_interval, pack_time
 from geocatalog.region import Region, region_of
 from geocatalog.table import CORE_COLUMNS
+from pipekit.carrier import same_crs
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame

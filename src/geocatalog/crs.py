@@ -39,20 +39,6 @@ def as_crs(value: Any) -> CRS:
     return _parse(value)
 
 
-@lru_cache(maxsize=4096)
-def _equal(first: CRS, second: CRS) -> bool:
-    return bool(first.equals(second, ignore_axis_order=True))
-
-
-def same_crs(first: CRS, second: CRS) -> bool:
-    """Say whether two CRS are the same, whatever their axis order: data are always x, y here.
-
-    >>> same_crs(as_crs("EPSG:4326"), as_crs("OGC:CRS84"))
-    True
-    """
-    return first is second or _equal(first, second)
-
-
 def crs_text(crs: CRS) -> str:
     """Return the shortest faithful name: an authority code, or else WKT.
 

@@ -10,8 +10,9 @@ import shapely
 from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
 
-from geocatalog.crs import as_crs, same_crs, transformer
+from geocatalog.crs import as_crs, transformer
 from geocatalog.errors import CatalogError
+from pipekit.carrier import same_crs
 
 Bounds: TypeAlias = tuple[float, float, float, float]
 """(west, south, east, north) in a CRS's own units."""

@@ -12,11 +12,12 @@ import pandas as pd
 from affine import Affine
 from pyproj import CRS
 
-from geocatalog.crs import as_crs, crs_text, same_crs, transformer
+from geocatalog.crs import as_crs, crs_text, transformer
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import Bounds, as_bounds, box_parts, reproject_box, wrapped_bounds
 from geocatalog.grid import SNAP, pixel_grid, whole_pixels
 from geocatalog.interval import as_interval
+from pipekit.carrier import same_crs
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox

@@ -163,7 +163,7 @@ def offset_of(outer: GeoBox, inner: GeoBox) -> tuple[int, int] | None:
     >>> offset_of(outer, pixel_grid(32610, Affine(20, 0, 0, 0, -20, 90), (2, 2))) is None
     True
     """
-    from geocatalog.crs import same_crs
+    from pipekit.carrier import same_crs
 
     if not same_crs(crs_of(outer), crs_of(inner)):
         return None

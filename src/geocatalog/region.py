@@ -10,9 +10,9 @@ import shapely
 from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
 
-from geocatalog.crs import same_crs
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import Bounds, box_parts, reproject_box, turns
+from pipekit.carrier import same_crs
 
 _MARGIN = 0.02
 """Share by which the data's extent is widened before a query box is cut to it."""

@@ -13,6 +13,7 @@ from rasterio.transform import array_bounds
 
 from geopatcher.patch import PatchError
 from geopatcher.sphere import unit_vectors
+from pipekit.carrier import same_crs
 
 Box = tuple[float, float, float, float]
 
@@ -103,7 +104,7 @@ class GridDomain:
         return (
             isinstance(other, GridDomain)
             and self.names == other.names
-            and same_crs(self.crs, other.crs)
+            and same_crs(self.crs, other.crs, unknown_fits=True)
             and all(np.array_equal(self.coords[n], other.coords[n]) for n in self.names)
         )
 
@@ -341,19 +342,6 @@ def is_geographic(crs: Any) -> bool:
     from rasterio.crs import CRS
 
     return bool(CRS.from_user_input(crs).is_geographic)
-
-
-def same_crs(first: Any, second: Any) -> bool:
-    """Return whether two CRS mean the same, or one of them is unknown.
-
-    >>> same_crs("EPSG:4326", 4326), same_crs("EPSG:4326", None), same_crs(32610, 32611)
-    (True, True, False)
-    """
-    if first is second or first is None or second is None:
-        return True
-    from rasterio.crs import CRS
-
-    return bool(CRS.from_user_input(first) == CRS.from_user_input(second))
 
 
 def crs_name(crs: Any) -> str:

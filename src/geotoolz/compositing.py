@@ -29,8 +29,8 @@ from geotoolz.carrier import (
 )
 from geotoolz.cloud import SCL_CLOUDS_AND_INVALID, mask_from_scl
 from geotoolz.function_operator import FunctionOperator, parameters_of
-from geotoolz.grid import same_crs
 from geotoolz.indices import ndvi
+from pipekit.carrier import same_crs
 
 Stack = Raster | Sequence[Raster]
 

@@ -23,13 +23,13 @@ from geotoolz.grid import (
     georeferenced,
     grid_in_bounds,
     grid_of,
-    same_crs,
 )
 from geotoolz.join import AlignAndStack, Mosaic, align_and_stack, mosaic
 from geotoolz.mask import check_fill
 from geotoolz.vectors import Rasterize, Vectorize, rasterize, vectorize
 from geotoolz.warp import check_resampling, check_resolution, reproject, reproject_to, resample
 from pipekit import Operator
+from pipekit.carrier import same_crs
 
 __all__ = [
     "AlignAndStack", "CropToBounds", "Mosaic", "PadTo", "Rasterize", "Reproject", "ReprojectLike",

@@ -102,19 +102,6 @@ def georeferenced(raster: Raster, what: str) -> GeoTensor:
     return raster
 
 
-def same_crs(first: Any, second: Any) -> bool:
-    """Return whether two CRS are the same, in whatever form each is given.
-
-    >>> same_crs(32632, "EPSG:32632"), same_crs(None, 32632)
-    (True, False)
-    """
-    if first is second or str(first) == str(second):
-        return True
-    if first is None or second is None:
-        return False
-    return bool(CRS.from_user_input(first) == CRS.from_user_input(second))
-
-
 def grid_in_bounds(crs: Any, bounds: Bounds, resolution: tuple[float, float]) -> GeoBox:
     """Return the north-up grid of pixels that covers a box.
 

@@ -12,16 +12,10 @@ from numpy.typing import NDArray
 from geocatalog.grid import check_upright, part_of, window_of
 from geotoolz.bands import check_band_order
 from geotoolz.carrier import NAN, Raster, fill_of, joint_attrs, nodata_mask, rewrap
-from geotoolz.grid import (
-    GridLike,
-    bounds_in_crs,
-    geobox_of,
-    georeferenced,
-    grid_of,
-    same_crs,
-)
+from geotoolz.grid import GridLike, bounds_in_crs, geobox_of, georeferenced, grid_of
 from geotoolz.warp import check_resampling, reproject_to
 from pipekit import Operator
+from pipekit.carrier import same_crs
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox

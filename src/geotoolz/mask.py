@@ -12,8 +12,8 @@ from georeader.geotensor import GeoTensor
 from geotoolz.bands import Band, check_band, take_band
 from geotoolz.carrier import NAN, Mask, Raster, fill_mask, fill_of, nodata_mask, rewrap, values_of
 from geotoolz.function_operator import FunctionOperator, parameters_of
-from geotoolz.grid import same_crs
 from pipekit import Operator
+from pipekit.carrier import same_crs
 
 
 def apply_mask(raster: Raster, mask: Raster, fill_value: float | int = NAN) -> Raster:

@@ -6,6 +6,7 @@ import copyreg
 import io
 import pickle
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
@@ -85,6 +86,41 @@ def fitting_fill(fill: Any, dtype: np.dtype[Any]) -> Any:
             info = np.iinfo(dtype)
             return fill if info.min <= fill <= info.max else 0
     return bool(fill) if dtype.kind == "b" else fill
+
+
+def same_crs(first: Any, second: Any, *, unknown_fits: bool = False) -> bool:
+    """Tell whether two coordinate reference systems are the same, in whatever form each is given.
+
+    The order of their axes does not count: data are always x, y here.
+
+    Parameters
+    ----------
+    first, second
+        An EPSG code, a text such as "EPSG:32610", WKT, a pyproj or rasterio CRS, or None.
+    unknown_fits
+        What is answered when one of them is None; two unknown ones are the same.
+
+    Examples
+    --------
+    >>> same_crs(32632, "EPSG:32632"), same_crs("EPSG:4326", "OGC:CRS84"), same_crs(None, 32632)
+    (True, True, False)
+    """
+    if first is second:
+        return True
+    if first is None or second is None:
+        return unknown_fits
+    if type(first) is type(second) and first == second:
+        return True
+    hashable = not isinstance(first, dict) and not isinstance(second, dict)
+    return _equal_crs(first, second) if hashable else _equal_crs.__wrapped__(first, second)
+
+
+@lru_cache(maxsize=4096)
+def _equal_crs(first: Any, second: Any) -> bool:
+    from pyproj import CRS
+
+    one, other = CRS.from_user_input(first), CRS.from_user_input(second)
+    return bool(one.equals(other, ignore_axis_order=True))
 
 
 def dumps(value: Any) -> bytes:

@@ -15,11 +15,12 @@ import pandas as pd
 from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
 
-from geocatalog.crs import as_crs, crs_text, same_crs
+from geocatalog.crs import as_crs, crs_text
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import reproject
 from geocatalog.memory import InMemoryGeoCatalog
 from geocatalog.read.open import is_remote
+from pipekit.carrier import same_crs
 
 T = TypeVar("T")
 

@@ -10,11 +10,12 @@ import pandas as pd
 
 from geocatalog.build.vector import is_parquet
 from geocatalog.catalog import CatalogRow, GeoCatalog
-from geocatalog.crs import as_crs, same_crs
+from geocatalog.crs import as_crs
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import reproject, reproject_box
 from geocatalog.geoslice import GeoSlice
 from geocatalog.grid import raster_crs
+from pipekit.carrier import same_crs
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame

@@ -10,7 +10,6 @@ import pandas as pd
 from affine import Affine
 
 from geocatalog.catalog import CatalogRow, GeoCatalog
-from geocatalog.crs import same_crs
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import reproject_box
 from geocatalog.geoslice import GeoSlice
@@ -18,6 +17,7 @@ from geocatalog.grid import pixel_grid, raster_crs
 from geocatalog.interval import as_utc, stamp_of
 from geocatalog.read.labelled import LabelledGrid, grid_of, gridded_names, open_labelled
 from geocatalog.read.onto_grid import as_resampling
+from pipekit.carrier import same_crs
 
 if TYPE_CHECKING:
     import xarray as xr

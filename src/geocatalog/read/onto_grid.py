@@ -14,7 +14,7 @@ from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from geocatalog.crs import same_crs, transformer
+from geocatalog.crs import transformer
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import Bounds, reproject_box
 from geocatalog.grid import (
@@ -28,6 +28,7 @@ from geocatalog.grid import (
     window_of,
 )
 from geocatalog.read.open import Sign, with_dataset
+from pipekit.carrier import same_crs
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox

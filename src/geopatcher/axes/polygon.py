@@ -15,15 +15,9 @@ import numpy as np
 
 from geopatcher.axes.candidates import MemberCandidates, check_members
 from geopatcher.config import Configured
-from geopatcher.domain import (
-    GridDomain,
-    PointDomain,
-    RasterDomain,
-    VectorDomain,
-    crs_name,
-    same_crs,
-)
+from geopatcher.domain import GridDomain, PointDomain, RasterDomain, VectorDomain, crs_name
 from geopatcher.patch import Cells, Members, PatchError
+from pipekit.carrier import same_crs
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +113,7 @@ class SpatialPolygonIntersection(Configured):
         key = str(domain.crs)
         if key not in self._made:
             shapes = np.asarray(self.polygons, object)
-            if not same_crs(self.crs, domain.crs):
+            if not same_crs(self.crs, domain.crs, unknown_fits=True):
                 import geopandas as gpd
 
                 shapes = gpd.GeoSeries(shapes, crs=self.crs).to_crs(domain.crs).to_numpy()

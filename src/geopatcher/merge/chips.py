@@ -12,8 +12,9 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 from rasterio.windows import Window
 
-from geopatcher.domain import RasterDomain, crs_name, same_crs
+from geopatcher.domain import RasterDomain, crs_name
 from geopatcher.patch import CoverageWarning, Failed, Patch, PatchError
+from pipekit.carrier import same_crs
 
 Items = Iterator[tuple[int, Patch | None]]
 """Patches by rising row with their numbers; one that was skipped is None."""
@@ -73,7 +74,9 @@ def _check_place(
     off_x = own.c - (t.c + col * t.a + row * t.b)
     off_y = own.f - (t.f + col * t.d + row * t.e)
     pixel = abs(t.a) + abs(t.b)
-    if abs(off_x) + abs(off_y) > 0.01 * pixel or not same_crs(chip.crs, domain.crs):
+    if abs(off_x) + abs(off_y) > 0.01 * pixel or not same_crs(
+        chip.crs, domain.crs, unknown_fits=True
+    ):
         raise PatchError(
             f"the patch at anchor {patch.anchor} begins at ({own.c}, {own.f}) in "
             f"{crs_name(chip.crs)}, {off_x:g} and {off_y:g} away from its place on this domain in "
