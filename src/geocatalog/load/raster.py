@@ -15,7 +15,7 @@ from geocatalog.catalog import CatalogRow, GeoCatalog
 from geocatalog.errors import CatalogError
 from geocatalog.geoslice import GeoSlice
 from geocatalog.grid import raster_crs
-from geocatalog.read.mosaic import Mosaic, check_method, fill_for
+from geocatalog.read.mosaic import Mosaic, check_method
 from geocatalog.read.onto_grid import Bands, Piece, as_resampling, read_piece
 from pipekit.parallel import in_threads
 
@@ -34,10 +34,21 @@ class _Request:
     grid: GeoBox
     indexes: Sequence[int] | None
     resampling: str
+    merge_method: str
     nodata: float | None
     workers: int
     on_error: str
     skipped: list[tuple[str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        as_resampling(self.resampling)
+        check_method(self.merge_method)
+        if self.on_error not in ("raise", "skip"):
+            raise CatalogError(f"on_error must be 'raise' or 'skip', got {self.on_error!r}")
+        if self.workers < 1:
+            raise CatalogError(f"workers must be at least 1, got {self.workers}")
+        if self.indexes is not None and not (len(self.indexes) and min(self.indexes) >= 1):
+            raise CatalogError(f"band_indexes are 1-based, at least one, got {list(self.indexes)}")
 
 
 def load_raster(
@@ -103,11 +114,9 @@ def mosaic_rows(
 
     Rows outside the slice add nothing.
     """
-    request = _request(slice_, band_indexes, resampling, nodata, workers, on_error)
-    check_method(merge_method)
-    ordered = _in_merge_order(rows, merge_method)
-    merged = _merge(_pieces(ordered, request), request, merge_method, slice_)
-    return _as_tensor(merged.data, merged, request)
+    options = (band_indexes, resampling, merge_method, nodata, workers, on_error)
+    request = _Request(slice_.geobox, *options)
+    return _merged(_pieces(_in_merge_order(rows, merge_method), request), request, slice_)
 
 
 def load_raster_timeseries(
@@ -128,57 +137,42 @@ def load_raster_timeseries(
 
     Raises CatalogError also for undated files, and when days differ in their bands.
     """
-    request = _request(slice_, band_indexes, resampling, nodata, workers, on_error)
-    check_method(merge_method)
+    from georeader.geotensor import GeoTensor
+
+    options = (band_indexes, resampling, merge_method, nodata, workers, on_error)
+    request = _Request(slice_.geobox, *options)
     rows = _in_merge_order(_touching_rows(catalog, slice_), "first")
     undated = [row.filepath for row in rows if pd.isna(row.start_time)]
     if undated:
         raise CatalogError(f"a time series needs dates; {len(undated)} undated, e.g. {undated[0]}")
     if merge_method == "last":
         rows.reverse()
-    stack: list[np.ndarray] = []
-    dates: list[str] = []
-    merged, simulated = None, False
+    days: dict[str, GeoTensor] = {}
     for day, group in groupby(_pieces(rows, request), key=lambda read: _day(read[0])):
-        merged = _merge(group, request, merge_method, slice_)
-        if stack and merged.data.shape != stack[0].shape:
-            raise CatalogError(
-                f"days differ in bands: {stack[0].shape[0]} on {dates[0]}, "
-                f"{merged.data.shape[0]} on {day}; choose with band_indexes="
-            )
-        stack.append(merged.data)
-        simulated = simulated or merged.simulated
-        dates.append(day)
-    if merged is None:
+        mosaic = _merged(group, request, slice_)
+        for other, earlier in days.items():
+            if len(mosaic) != len(earlier):
+                raise CatalogError(
+                    f"days differ in bands: {len(earlier)} on {other}, {len(mosaic)} on {day}; "
+                    "choose with band_indexes="
+                )
+        days[day] = mosaic
+    if not days:
         raise CatalogError(f"none of the {len(rows)} files could be read: {request.skipped[:3]}")
-    merged.simulated = simulated
-    order = slice(None, None, -1) if merge_method == "last" else slice(None)
-    tensor = _as_tensor(np.stack(stack[order]), merged, request)
-    tensor.attrs["dates"] = dates[order]
-    tensor.attrs.pop("files")
-    return tensor
+    attrs = {name: value for each in days.values() for name, value in each.attrs.items()}
+    del attrs["files"]
+    attrs |= {"skipped": list(request.skipped), "dates": sorted(days)}
+    return GeoTensor(
+        np.stack([days[day].values for day in sorted(days)]),
+        transform=mosaic.transform,
+        crs=mosaic.crs,
+        fill_value_default=mosaic.fill_value_default,
+        attrs=attrs,
+    )
 
 
 def _day(row: CatalogRow) -> str:
     return f"{row.start_time:%Y-%m-%d}"
-
-
-def _request(
-    slice_: GeoSlice,
-    indexes: Sequence[int] | None,
-    resampling: str,
-    nodata: float | None,
-    workers: int,
-    on_error: str,
-) -> _Request:
-    as_resampling(resampling)
-    if on_error not in ("raise", "skip"):
-        raise CatalogError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
-    if workers < 1:
-        raise CatalogError(f"workers must be at least 1, got {workers}")
-    if indexes is not None and not (len(indexes) and min(indexes) >= 1):
-        raise CatalogError(f"band_indexes are 1-based, at least one, got {list(indexes)}")
-    return _Request(slice_.geobox, indexes, resampling, nodata, workers, on_error)
 
 
 def _touching_rows(catalog: GeoCatalog, slice_: GeoSlice) -> list[CatalogRow]:
@@ -199,18 +193,6 @@ def _in_merge_order(rows: Sequence[CatalogRow], method: str) -> list[CatalogRow]
 
     ordered = sorted(rows, key=time)
     return ordered[::-1] if method == "last" else ordered
-
-
-@dataclass
-class _Merged:
-    """A mosaic with what its files said about their bands."""
-
-    data: np.ndarray
-    bands: Bands
-    names: tuple[str, ...] | None
-    fill: float
-    files: list[str]
-    simulated: bool = False
 
 
 Read = tuple[CatalogRow, Piece | None, Bands]
@@ -285,52 +267,46 @@ def _stacked(
     return Piece.stacked([piece for _, piece in known], [band for band, _ in known], bands), bands
 
 
-def _merge(read: Iterator[Read], request: _Request, method: str, slice_: GeoSlice) -> _Merged:
-    mosaic: Mosaic | None = None
-    first: Bands | None = None
-    files: list[str] = []
-    simulated = False
-    for row, piece, bands in read:
-        # A row read from a file holds numpy's own true, which is not Python's.
-        simulated = simulated or row.extras.get("simulated") in (True, "true")
-        if first is None or mosaic is None:
-            first = bands
-            mosaic = Mosaic(
-                method, bands, request.grid.shape.yx, fill_for(method, bands, request.nodata)
-            )
-        elif bands.count != first.count:
-            raise CatalogError(
-                f"{row.filepath} has {bands.count} bands, the files before it {first.count}; "
-                "choose with band_indexes="
-            )
-        elif not mosaic.holds(bands.dtype):
-            raise CatalogError(
-                f"{row.filepath} is {bands.dtype}, which the files before it, {first.dtype}, "
-                "cannot hold; load them apart, or merge by 'mean' or 'median', which give floats"
-            )
-        if piece is not None:
-            mosaic.add(piece)
-            files.append(row.filepath)
-        if mosaic.is_complete:
-            break
-    if mosaic is None or first is None:
-        raise CatalogError(f"no file could be read for {slice_!r}: {request.skipped[:3]}")
-    names = tuple(str(name) for name in first.names) if all(first.names) else None
-    return _Merged(mosaic.result(), first, names, mosaic.fill, files, simulated)
-
-
-def _as_tensor(data: np.ndarray, merged: _Merged, request: _Request) -> Any:
+def _merged(read: Iterator[Read], request: _Request, slice_: GeoSlice) -> GeoTensor:
+    """Return the mosaic of what is read, with what its files said about their bands."""
     from georeader.geotensor import GeoTensor
 
-    attrs: dict[str, Any] = {"files": merged.files, "skipped": list(request.skipped)}
-    if merged.simulated:
-        attrs["source"] = "simulated"
-    if merged.names is not None:
-        attrs["band_names"] = list(merged.names)
+    mosaic: Mosaic | None = None
+    attrs: dict[str, Any] = {"files": []}
+    for row, piece, bands in read:
+        if mosaic is None:
+            mosaic = Mosaic(request.merge_method, bands, request.grid.shape.yx, request.nodata)
+            if all(bands.names):
+                attrs["band_names"] = [str(name) for name in bands.names]
+        else:
+            _check_joins(row, bands, mosaic)
+        # A row read from a file holds numpy's own true, which is not Python's.
+        if row.extras.get("simulated") in (True, "true"):
+            attrs["source"] = "simulated"
+        if piece is not None:
+            mosaic.add(piece)
+            attrs["files"].append(row.filepath)
+        if mosaic.is_complete:
+            break
+    if mosaic is None:
+        raise CatalogError(f"no file could be read for {slice_!r}: {request.skipped[:3]}")
     return GeoTensor(
-        data,
+        mosaic.result(),
         transform=request.grid.transform,
         crs=raster_crs(request.grid),
-        fill_value_default=merged.fill,
-        attrs=attrs,
+        fill_value_default=mosaic.fill,
+        attrs=attrs | {"skipped": list(request.skipped)},
     )
+
+
+def _check_joins(row: CatalogRow, bands: Bands, mosaic: Mosaic) -> None:
+    if bands.count != mosaic.bands.count:
+        raise CatalogError(
+            f"{row.filepath} has {bands.count} bands, the files before it {mosaic.bands.count}; "
+            "choose with band_indexes="
+        )
+    if not mosaic.holds(bands.dtype):
+        raise CatalogError(
+            f"{row.filepath} is {bands.dtype}, which the files before it, {mosaic.bands.dtype}, "
+            "cannot hold; load them apart, or merge by 'mean' or 'median', which give floats"
+        )

@@ -19,10 +19,11 @@ class Mosaic:
     """A raster that pieces are added to; `result()` gives the merged pixels.
 
     `first` keeps what came first, so the caller gives pieces latest first for `last`, which
-    behaves the same. Only "median" keeps every piece until the end.
+    behaves the same. Only "median" keeps every piece until the end. `nodata` marks missing pixels;
+    see `fill_for`.
 
     >>> bands = Bands(np.dtype("uint16"), 1, 0, (None,))
-    >>> mosaic = Mosaic("max", bands, (1, 2), fill=0)
+    >>> mosaic = Mosaic("max", bands, (1, 2))
     >>> for value in (3, 5):
     ...     data = np.full((1, 1, 2), value, "uint16")
     ...     mosaic.add(Piece(0, 0, data, np.array([[[True, value == 3]]])))
@@ -30,10 +31,13 @@ class Mosaic:
     array([[[5, 3]]], dtype=uint16)
     """
 
-    def __init__(self, method: str, bands: Bands, shape: tuple[int, int], fill: float) -> None:
+    def __init__(
+        self, method: str, bands: Bands, shape: tuple[int, int], nodata: float | None = None
+    ) -> None:
         self.method = check_method(method)
+        self.bands = bands
         self.shape = (bands.count, *shape)
-        self.fill = fill
+        self.fill = fill_for(method, bands, nodata)
         self.dtype = output_dtype(method, bands.dtype)
         self._pieces: list[Piece] = []
         self._count = np.zeros(self.shape, dtype=np.int32 if method == "mean" else bool)
