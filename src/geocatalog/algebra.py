@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 def query(catalog: GeoCatalog, slice_: GeoSlice | None = None, **kwargs: Any) -> GeoCatalog:
     """Return the rows of `catalog` that touch a slice; see `GeoCatalog.query`.
 
+    Examples
+    --------
     >>> import geopandas as gpd
     >>> frame = gpd.GeoDataFrame(
     ...     {"filepath": ["a.tif"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=32610)
@@ -46,6 +48,8 @@ def intersect(
     that only touch are in, with a point or a line as their footprint. Footprints are clipped
     when they are asked for.
 
+    Examples
+    --------
     >>> import geopandas as gpd
     >>> def catalog(path, *sides):
     ...     footprint = [shapely.box(*sides)]
@@ -105,9 +109,15 @@ def _touching_pairs(asking: FootprintTable, asked: FootprintTable) -> tuple[np.n
 def union(first: GeoCatalog, second: GeoCatalog) -> InMemoryGeoCatalog:
     """Return the rows of both, the second reprojected to the first's CRS; equal rows once.
 
-    Columns are those of either, empty where a catalog lacks them. Raises CatalogError when the
-    two list different kinds of file.
+    Columns are those of either, empty where a catalog lacks them.
 
+    Raises
+    ------
+    CatalogError
+        When the two list different kinds of file.
+
+    Examples
+    --------
     >>> import geopandas as gpd
     >>> frame = gpd.GeoDataFrame(
     ...     {"filepath": ["a.tif", "b.tif"]}, geometry=[shapely.box(0, 0, 1, 1)] * 2, crs=32610)
@@ -147,6 +157,8 @@ class PairTable(FootprintTable):
     Counting pairs and asking for their columns costs nothing more; geometry and frame are made
     when needed.
 
+    Examples
+    --------
     >>> from geopandas import GeoDataFrame
     >>> from geocatalog.table import normalise_frame
     >>> frame = GeoDataFrame({"filepath": ["a"]}, geometry=[shapely.box(0, 0, 4, 4)], crs=32610)

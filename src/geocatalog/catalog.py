@@ -39,6 +39,8 @@ class CatalogRow:
     `interval` is None for an undated file; `assets` maps asset keys to paths for a row made
     from several STAC assets, and is empty otherwise.
 
+    Examples
+    --------
     >>> from shapely import box
     >>> footprint, extras = box(0, 0, 20, 10), {"resolution": 10.0}
     >>> row = CatalogRow(0, "a.tif", pd.NaT, pd.NaT, footprint, CRS(32610), extras)
@@ -114,6 +116,8 @@ def rows_of(frame: GeoDataFrame, crs: CRS, first: int = 0) -> Iterator[CatalogRo
 def is_known(value: Any) -> bool:
     """Say whether an entry of a row says anything: neither None nor NaN, NaT or NA.
 
+    Examples
+    --------
     >>> is_known(0.0), is_known(float("nan")), is_known(pd.NA), is_known([])
     (True, False, False, True)
     """
@@ -198,14 +202,20 @@ class GeoCatalog(ABC):
 
         Parameters
         ----------
-        slice_ : a GeoSlice; given alone.
-        bounds : (west, south, east, north) in `crs`, by default the catalog's own. West > east
-            in degrees crosses the antimeridian. A box in another CRS is reprojected along
-            densified edges.
-        time : a pair, `pd.Interval`, ISO text "a/b", or one date or instant; a date covers its
-            whole day; None at an end leaves it open.
+        slice_
+            A GeoSlice; given alone.
+        bounds
+            (west, south, east, north) in `crs`, by default the catalog's own. West > east in
+            degrees crosses the antimeridian. A box in another CRS is reprojected along densified
+            edges.
+        time
+            A pair, `pd.Interval`, ISO text "a/b", or one date or instant; a date covers its whole
+            day; None at an end leaves it open.
 
-        Raises CatalogError for a malformed box or time, or a mixture of both forms.
+        Raises
+        ------
+        CatalogError
+            For a malformed box or time, or a mixture of both forms.
         """
         if slice_ is not None:
             if bounds is not None or crs is not None or time is not None:
@@ -298,10 +308,14 @@ class CatalogDomain:
 
     Parameters
     ----------
-    catalog : any catalog.
-    resolution : pixel size in units of the catalog's CRS, one number or (x, y); None takes the
-        one recorded for each row.
+    catalog
+        Any catalog.
+    resolution
+        Pixel size in units of the catalog's CRS, one number or (x, y); None takes the one recorded
+        for each row.
 
+    Examples
+    --------
     >>> import geopandas as gpd, shapely
     >>> from geocatalog import InMemoryGeoCatalog
     >>> frame = gpd.GeoDataFrame({"filepath": ["a.tif", "b.tif"]},

@@ -300,6 +300,8 @@ def _in_options(text: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; the entry point of `geocatalog`.
 
+    Examples
+    --------
     >>> main(["info", "nowhere.parquet"])
     1
     """

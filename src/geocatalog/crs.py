@@ -27,8 +27,13 @@ def as_crs(value: Any) -> CRS:
 
     Equal input gives the identical object, so that the usual comparison is `is`.
 
-    Raises CatalogError when `value` describes no CRS.
+    Raises
+    ------
+    CatalogError
+        When `value` describes no CRS.
 
+    Examples
+    --------
     >>> as_crs(32610) is as_crs(32610), as_crs("EPSG:32610") == as_crs(32610)
     (True, True)
     """
@@ -42,6 +47,8 @@ def as_crs(value: Any) -> CRS:
 def crs_text(crs: CRS) -> str:
     """Return the shortest faithful name: an authority code, or else WKT.
 
+    Examples
+    --------
     >>> crs_text(as_crs(32610))
     'EPSG:32610'
     """
@@ -53,6 +60,8 @@ def crs_text(crs: CRS) -> str:
 def transformer(source: CRS, target: CRS) -> Transformer:
     """Return the cached x, y transformer from `source` to `target`.
 
+    Examples
+    --------
     >>> x, y = transformer(as_crs(4326), as_crs(32610)).transform(-123.0, 0.0)
     >>> round(x), round(y)
     (500000, 0)

@@ -57,10 +57,16 @@ class DuckDBGeoCatalog(GeoCatalog):
 
     Parameters
     ----------
-    path : a GeoParquet file written by `to_geoparquet`, or any with a `filepath` column.
+    path
+        A GeoParquet file written by `to_geoparquet`, or any with a `filepath` column.
 
-    Raises CatalogError for a file that is no catalog.
+    Raises
+    ------
+    CatalogError
+        For a file that is no catalog.
 
+    Examples
+    --------
     >>> import geopandas as gpd, tempfile
     >>> from geocatalog import to_geoparquet
     >>> frame = gpd.GeoDataFrame({"filepath": ["/a"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
@@ -333,9 +339,14 @@ _SIDES = ("xmin", "ymin", "xmax", "ymax")
 def open_catalog(path: Any) -> DuckDBGeoCatalog:
     """Return a lazy catalog over a GeoParquet file.
 
-    Raises CatalogError when the file is missing, is not GeoParquet, has no `filepath` column,
-    or stores times as something other than timestamps.
+    Raises
+    ------
+    CatalogError
+        When the file is missing, is not GeoParquet, has no `filepath` column, or stores times as
+        something other than timestamps.
 
+    Examples
+    --------
     >>> open_catalog("nowhere.parquet")
     Traceback (most recent call last):
     ...

@@ -6,6 +6,8 @@ from __future__ import annotations
 class CatalogError(ValueError):
     """Input that cannot become, or is not, a catalog.
 
+    Examples
+    --------
     >>> issubclass(CatalogError, ValueError)
     True
     """

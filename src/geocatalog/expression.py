@@ -68,9 +68,16 @@ _local = threading.local()
 def compile_expression(text: str, columns: Iterable[str]) -> str:
     """Return a filter expression as canonical SQL, after checking every node of it.
 
-    `columns` are those it may name. Raises CatalogError for text that is not one expression, or
-    that uses anything not on the lists of this module; the message says what.
+    `columns` are those it may name.
 
+    Raises
+    ------
+    CatalogError
+        For text that is not one expression, or that uses anything not on the lists of this module;
+        the message says what.
+
+    Examples
+    --------
     >>> compile_expression("cloud<10 and platform like 'S2%'", ["cloud", "platform"])
     "((cloud < 10) AND (platform ~~ 'S2%'))"
     >>> compile_expression("1 = 1; DROP TABLE t", [])
@@ -205,6 +212,8 @@ def matching_rows(text: str, attributes: pa.Table, rows: np.ndarray | None) -> n
 
     `rows` limits the question to some; an unknown (NULL) answer is no.
 
+    Examples
+    --------
     >>> import pyarrow as pa
     >>> matching_rows("cloud < 10", pa.table({"cloud": [5.0, 50.0, None]}), None)
     array([0])

@@ -26,8 +26,13 @@ def as_bounds(value: Sequence[float], crs: CRS | None = None) -> Bounds:
 
     West may lie east of east only in a geographic CRS: such a box crosses the antimeridian.
 
-    Raises CatalogError for a wrong count, a value that is not finite, or swapped sides.
+    Raises
+    ------
+    CatalogError
+        For a wrong count, a value that is not finite, or swapped sides.
 
+    Examples
+    --------
     >>> as_bounds([1, 2, 3, 4])
     (1.0, 2.0, 3.0, 4.0)
     """
@@ -52,6 +57,8 @@ def as_bounds(value: Sequence[float], crs: CRS | None = None) -> Bounds:
 def box_parts(bounds: Bounds) -> list[Bounds]:
     """Return the one box, or the two halves of a box across the antimeridian.
 
+    Examples
+    --------
     >>> box_parts((170.0, -5.0, -170.0, 5.0))
     [(170.0, -5.0, 180.0, 5.0), (-180.0, -5.0, -170.0, 5.0)]
     """
@@ -64,6 +71,8 @@ def box_parts(bounds: Bounds) -> list[Bounds]:
 def turns(west: float, east: float) -> list[float]:
     """Return the full turns, in degrees, that bring what lies beyond 180 or -180 back.
 
+    Examples
+    --------
     >>> turns(170.0, 190.0), turns(-180.0, 180.0)
     ([-360.0], [])
     """
@@ -73,6 +82,8 @@ def turns(west: float, east: float) -> list[float]:
 def wrapped_bounds(outline: BaseGeometry) -> Bounds:
     """Return an outline's bounds in degrees; west > east when it is split at the antimeridian.
 
+    Examples
+    --------
     >>> halves = shapely.MultiPolygon([shapely.box(170, 0, 180, 5), shapely.box(-180, 0, -170, 5)])
     >>> wrapped_bounds(halves)
     (170.0, 0.0, -170.0, 5.0)
@@ -88,6 +99,8 @@ def wrapped_bounds(outline: BaseGeometry) -> Bounds:
 def boxes(bounds: np.ndarray) -> np.ndarray:
     """Return (N,) shapely boxes of (N, 4) bounds.
 
+    Examples
+    --------
     >>> boxes(np.array([[0.0, 0.0, 2.0, 1.0]]))[0].area
     2.0
     """
@@ -97,6 +110,8 @@ def boxes(bounds: np.ndarray) -> np.ndarray:
 def are_boxes(geometry: np.ndarray, bounds: np.ndarray) -> np.ndarray:
     """Say of each geometry whether it is the whole of its own bounds: (N,) bool.
 
+    Examples
+    --------
     >>> shapes = np.array([shapely.box(0, 0, 2, 1), shapely.Point(0, 0).buffer(1)])
     >>> are_boxes(shapes, shapely.bounds(shapes))
     array([ True, False])
@@ -117,6 +132,8 @@ def are_boxes(geometry: np.ndarray, bounds: np.ndarray) -> np.ndarray:
 def reproject_box(bounds: Bounds, source: Any, target: Any) -> BaseGeometry:
     """Return a box's outline in another CRS, its edges densified before they are moved.
 
+    Examples
+    --------
     >>> moved = reproject_box((500000, 0, 600000, 100000), 32610, 4326)
     >>> [round(side, 3) for side in moved.bounds]
     [-123.0, 0.0, -122.101, 0.905]
@@ -130,8 +147,13 @@ def reproject_box(bounds: Bounds, source: Any, target: Any) -> BaseGeometry:
 def reproject(geometry: np.ndarray, source: Any, target: Any) -> np.ndarray:
     """Return (N,) geometries in another CRS, edges densified, split at the antimeridian.
 
-    Raises CatalogError when a footprint has no finite place in the target CRS.
+    Raises
+    ------
+    CatalogError
+        When a footprint has no finite place in the target CRS.
 
+    Examples
+    --------
     >>> point = np.array([shapely.Point(-123.0, 0.0)])
     >>> round(reproject(point, 4326, 32610)[0].x)
     500000

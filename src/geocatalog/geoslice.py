@@ -29,18 +29,28 @@ class GeoSlice:
 
     Parameters
     ----------
-    bounds : (west, south, east, north) in units of `crs`. West > east, in degrees, crosses the
+    bounds
+        (west, south, east, north) in units of `crs`. West > east, in degrees, crosses the
         antimeridian.
-    interval : `pd.Interval`, a pair, or ISO text such as "2024-06/2024-07"; kept as a closed
-        UTC interval. None is any time.
-    resolution : pixel size in units of `crs`; one number, or (x, y).
-    crs : anything pyproj understands.
-    anchor : (x, y) of one pixel corner. Pixel edges lie at anchor + k * resolution and the
-        bounds are snapped outward to them, so any two loads of slices with one anchor align.
+    interval
+        `pd.Interval`, a pair, or ISO text such as "2024-06/2024-07"; kept as a closed UTC interval.
+        None is any time.
+    resolution
+        Pixel size in units of `crs`; one number, or (x, y).
+    crs
+        Anything pyproj understands.
+    anchor
+        (x, y) of one pixel corner. Pixel edges lie at anchor + k * resolution and the bounds are
+        snapped outward to them, so any two loads of slices with one anchor align.
 
-    Raises CatalogError for a resolution that is not positive, bounds that are no box, or an
-    interval that ends before it starts.
+    Raises
+    ------
+    CatalogError
+        For a resolution that is not positive, bounds that are no box, or an interval that ends
+        before it starts.
 
+    Examples
+    --------
     >>> tahoe = GeoSlice((750180, 4311890, 766170, 4351240), "2024-06/2024-07", 10, 32610)
     >>> tahoe.shape
     (3935, 1599)
@@ -155,6 +165,8 @@ class GeoSlice:
         `resolution` in the target's units; by default the size that keeps the number of pixels
         across the diagonal, as GDAL does.
 
+        Examples
+        --------
         >>> moved = GeoSlice((500000, 0, 600000, 100000), None, 1000, 32610).to_crs(4326)
         >>> [round(side, 2) for side in moved.bounds], round(moved.resolution[0], 4)
         ([-123.0, 0.0, -122.1, 0.9], 0.009)
@@ -186,6 +198,8 @@ class GeoSlice:
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments as JSON values.
 
+        Examples
+        --------
         >>> GeoSlice((0, 0, 30, 20), "2024-06-01", 10, 32610).get_config()["crs"]
         'EPSG:32610'
         """

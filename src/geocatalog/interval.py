@@ -35,6 +35,8 @@ _PERIOD = re.compile(r"^\d{4}(-?(0[1-9]|1[0-2])(-?(0[1-9]|[12]\d|3[01]))?)?$")
 def as_utc(value: TimeLike) -> pd.Timestamp:
     """Return an instant in UTC, in microseconds; a missing value gives NaT.
 
+    Examples
+    --------
     >>> as_utc("2024-06-01T12:00:00+02:00")
     Timestamp('2024-06-01 10:00:00+0000', tz='UTC')
     """
@@ -55,6 +57,8 @@ def as_utc(value: TimeLike) -> pd.Timestamp:
 def covered_period(value: TimeLike) -> tuple[pd.Timestamp, pd.Timestamp]:
     """Return the first and last microsecond that `value` names; equal for an instant.
 
+    Examples
+    --------
     >>> first, last = covered_period("2024-02")
     >>> str(first), str(last)
     ('2024-02-01 00:00:00+00:00', '2024-02-29 23:59:59.999999+00:00')
@@ -66,6 +70,8 @@ def covered_period(value: TimeLike) -> tuple[pd.Timestamp, pd.Timestamp]:
 def stamp_of(microseconds: int) -> pd.Timestamp:
     """Return whole microseconds since 1970 as a UTC timestamp.
 
+    Examples
+    --------
     >>> stamp_of(0)
     Timestamp('1970-01-01 00:00:00+0000', tz='UTC')
     """
@@ -105,8 +111,13 @@ def as_interval(value: TimeLike) -> pd.Interval | None:
     `None` stays None (any time). A None or `".."` at one end leaves that end open (the
     earliest or latest time that can be written).
 
-    Raises CatalogError when the interval ends before it starts.
+    Raises
+    ------
+    CatalogError
+        When the interval ends before it starts.
 
+    Examples
+    --------
     >>> print(as_interval(("2024-06-01", "2024-06-30")).right)
     2024-06-30 23:59:59.999999+00:00
     >>> as_interval("2024-06/2024-07") == as_interval(("2024-06-01", "2024-07-31"))
@@ -123,6 +134,8 @@ def pack_time(value: TimeLike) -> tuple[int, int]:
 
     Makes no pandas object, which is most of the cost of a query otherwise.
 
+    Examples
+    --------
     >>> pack_time("1970-01-01")
     (0, 86399999999)
     """
@@ -169,6 +182,8 @@ def _ends(value: TimeLike) -> tuple[TimeLike, TimeLike]:
 def pack_column(column: pd.Series, missing: int) -> np.ndarray:
     """Return a UTC timestamp column as (N,) int64 microseconds, missing ones as `missing`.
 
+    Examples
+    --------
     >>> pack_column(pd.Series(pd.to_datetime(["1970-01-01", None], utc=True)), -1)
     array([ 0, -1])
     """
@@ -180,6 +195,8 @@ def pack_column(column: pd.Series, missing: int) -> np.ndarray:
 def unpack_column(values: np.ndarray) -> pd.Series:
     """Return (N,) int64 microseconds as a UTC timestamp column; open ends become NaT.
 
+    Examples
+    --------
     >>> unpack_column(np.array([0, OPEN_END])).isna().tolist()
     [False, True]
     """
@@ -194,6 +211,8 @@ def utc_column(values: Any, *, end: bool = False) -> pd.Series:
     Text and dates that name a day, month or year give its first microsecond, or with `end` its
     last.
 
+    Examples
+    --------
     >>> utc_column(["2024-06-01T02:00:00+02:00", None]).dtype
     datetime64[us, UTC]
     """

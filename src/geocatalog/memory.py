@@ -30,12 +30,19 @@ class InMemoryGeoCatalog(GeoCatalog):
 
     Parameters
     ----------
-    gdf : GeoDataFrame with a CRS and a `filepath` column; `start_time` and `end_time` are read
-        as UTC, and their absence means undated files. Other columns are kept as extras.
-    backend : "raster", "xarray" or "vector".
+    gdf
+        GeoDataFrame with a CRS and a `filepath` column; `start_time` and `end_time` are read as
+        UTC, and their absence means undated files. Other columns are kept as extras.
+    backend
+        "raster", "xarray" or "vector".
 
-    Raises CatalogError for a frame that is no catalog.
+    Raises
+    ------
+    CatalogError
+        For a frame that is no catalog.
 
+    Examples
+    --------
     >>> import geopandas as gpd, shapely
     >>> frame = gpd.GeoDataFrame(
     ...     {"filepath": ["a.tif", "b.tif"], "start_time": ["2024-06-01", "2024-07-01"],
@@ -139,6 +146,8 @@ class InMemoryGeoCatalog(GeoCatalog):
         Comparisons, AND, OR, NOT, IN, BETWEEN, LIKE, arithmetic, and plain functions such as
         lower(), contains() or year(); anything else is refused (see `geocatalog.expression`).
 
+        Examples
+        --------
         >>> import geopandas as gpd, shapely
         >>> frame = gpd.GeoDataFrame({"filepath": ["a.tif", "b.tif"], "cloud_cover": [3.0, 80.0]},
         ...     geometry=[shapely.box(0, 0, 10, 10), shapely.box(10, 0, 20, 10)], crs=32610)

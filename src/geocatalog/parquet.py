@@ -81,6 +81,8 @@ def to_geoparquet(catalog: GeoCatalog, path: Any, *, row_group_size: int = ROW_G
     Rows come out sorted for skipping. The file is written beside its target and renamed, so that
     an interrupted run leaves the old file or the new.
 
+    Examples
+    --------
     >>> import geopandas as gpd
     >>> frame = gpd.GeoDataFrame({"filepath": ["/a"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -196,8 +198,10 @@ def _geometry_types(geometry: np.ndarray) -> list[str]:
 def read_info(path: Any) -> FileInfo:
     """Return what a catalog file says of itself; only its footer is read.
 
-    Raises CatalogError for a file that is missing, is not Parquet, is not GeoParquet, or has no
-    `filepath` column.
+    Raises
+    ------
+    CatalogError
+        For a file that is missing, is not Parquet, is not GeoParquet, or has no `filepath` column.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -270,7 +274,10 @@ def from_geoparquet(path: Any) -> InMemoryGeoCatalog:
     Files of older versions, and any GeoParquet file with a `filepath` column, are read too:
     missing times mean undated rows. For a file too large for memory see `open_catalog`.
 
-    Raises CatalogError for a file that is no catalog.
+    Raises
+    ------
+    CatalogError
+        For a file that is no catalog.
     """
     import pyarrow.parquet as pq
 

@@ -100,6 +100,8 @@ class ParquetSource:
 def quoted(name: str) -> str:
     """Return a column's name as an SQL identifier.
 
+    Examples
+    --------
     >>> quoted('a"b')
     '"a""b"'
     """
@@ -109,6 +111,8 @@ def quoted(name: str) -> str:
 def literal(text: str) -> str:
     """Return text as an SQL string.
 
+    Examples
+    --------
     >>> literal("it's")
     "'it''s'"
     """

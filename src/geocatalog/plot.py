@@ -67,7 +67,10 @@ def _label(frame: Any, column: str) -> str:
 def explore_footprints(catalog: GeoCatalog, **kwargs: Any) -> Any:
     """Return an interactive folium map of the footprints; `kwargs` go to `GeoDataFrame.explore`.
 
-    Raises ImportError that says how to install folium where it is missing.
+    Raises
+    ------
+    ImportError
+        That says how to install folium where it is missing.
     """
     frame = catalog.gdf
     for name in ("start_time", "end_time"):

@@ -25,6 +25,8 @@ class Region:
     `parts` are the boxes that enclose it; `outline` is its exact shape, or None when the parts
     themselves are. Edges and corners belong to it: touching counts as intersecting.
 
+    Examples
+    --------
     >>> Region([(0.0, 0.0, 1.0, 1.0)]).touches(np.array([shapely.Point(1, 1)]))
     array([ True])
     """
@@ -76,6 +78,8 @@ def region_of(bounds: Bounds, crs: CRS, catalog_crs: CRS, extent: Bounds | None)
     edges. A box across the antimeridian becomes two, in either notation: west > east, or a side
     beyond 180 degrees.
 
+    Examples
+    --------
     >>> region_of((0.0, 0.0, 1.0, 1.0), CRS(4326), CRS(4326), None).parts
     [(0.0, 0.0, 1.0, 1.0)]
     >>> region_of((170.0, 0.0, 190.0, 1.0), CRS(4326), CRS(4326), None).parts

@@ -46,25 +46,35 @@ def from_stac_items(
 ) -> InMemoryGeoCatalog:
     """Return a catalog with one row per item; no file is opened.
 
-    Parameters
-    ----------
-    items : `pystac.Item`s, or an `ItemCollection`.
-    asset_key : asset whose href becomes `filepath`. With several, the row also keeps them all in
-        its `assets` column (JSON, in this order), and loaders read them as bands. By default the
-        first asset with the role "data".
-    target_crs : CRS of the footprints; by default the items' own projection, if they share one,
-        or EPSG:4326 where none has one.
-    properties : column name to item property; by default `PROPERTIES`. Absent ones make no
-        column.
-    footprint : "file" takes the asset's full extent (`proj:transform` and `proj:shape`, or
-        `proj:bbox`, or `proj:geometry`), the item's geometry where those are missing; "geometry"
-        always the latter, which leaves out the empty corners of a partial scene.
-    on_error : "raise", or "skip" to list unusable items in `.skipped`.
-
     `datetime` is an instant; `start_datetime` and `end_datetime`, where given, are the interval.
 
-    Raises CatalogError for an item without the asset, without any place, or without any time.
+    Parameters
+    ----------
+    items
+        `pystac.Item`s, or an `ItemCollection`.
+    asset_key
+        Asset whose href becomes `filepath`. With several, the row also keeps them all in its
+        `assets` column (JSON, in this order), and loaders read them as bands. By default the first
+        asset with the role "data".
+    target_crs
+        CRS of the footprints; by default the items' own projection, if they share one, or EPSG:4326
+        where none has one.
+    properties
+        Column name to item property; by default `PROPERTIES`. Absent ones make no column.
+    footprint
+        "file" takes the asset's full extent (`proj:transform` and `proj:shape`, or `proj:bbox`, or
+        `proj:geometry`), the item's geometry where those are missing; "geometry" always the latter,
+        which leaves out the empty corners of a partial scene.
+    on_error
+        "raise", or "skip" to list unusable items in `.skipped`.
 
+    Raises
+    ------
+    CatalogError
+        For an item without the asset, without any place, or without any time.
+
+    Examples
+    --------
     >>> import datetime, pystac
     >>> item = pystac.Item("scene", None, [-120, 38, -119, 39], datetime.datetime(2024, 6, 1), {})
     >>> item.add_asset("B04", pystac.Asset("https://host/b04.tif"))
@@ -90,6 +100,8 @@ def from_stac_items(
 def from_stac_search(search: Any, **kwargs: Any) -> InMemoryGeoCatalog:
     """Return a catalog of all items of a `pystac_client` search; arguments as `from_stac_items`.
 
+    Examples
+    --------
     >>> class Search:
     ...     def items(self):
     ...         return iter([])
@@ -224,6 +236,8 @@ def to_stac_items(catalog: GeoCatalog, properties: dict[str, str] | None = None)
     `properties` maps columns to property names (default `PROPERTIES`); others keep their names.
     The asset is called "data", or by the keys of the row's `assets`.
 
+    Examples
+    --------
     >>> import geopandas as gpd
     >>> frame = gpd.GeoDataFrame({"filepath": ["/a.tif"], "start_time": ["2024-06-01"],
     ...     "end_time": ["2024-06-01"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)

@@ -31,6 +31,8 @@ class FootprintTable:
     `frame` has the core columns first, UTC microsecond times and a 0..N-1 index. All derived
     arrays are made when first needed and then shared by every catalog cut from this table.
 
+    Examples
+    --------
     >>> from geopandas import GeoDataFrame
     >>> frame = GeoDataFrame({"filepath": ["a.tif"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=32610)
     >>> FootprintTable(normalise_frame(frame)).bounds
@@ -141,6 +143,8 @@ class FootprintTable:
 def extent_of(bounds: np.ndarray) -> Bounds | None:
     """Return (west, south, east, north) around (N, 4) bounds, empty ones left out; None if none.
 
+    Examples
+    --------
     >>> extent_of(np.array([[0.0, 0.0, 1.0, 1.0], [5.0, -1.0, 6.0, 1.0]]))
     (0.0, -1.0, 6.0, 1.0)
     """
@@ -170,6 +174,8 @@ def normalise_frame(frame: GeoDataFrame) -> GeoDataFrame:
     A missing `start_time` or `end_time` column means undated rows. Raises CatalogError without
     a `filepath` column, without a CRS, or when an interval ends before it starts.
 
+    Examples
+    --------
     >>> from geopandas import GeoDataFrame
     >>> frame = GeoDataFrame({"filepath": ["a.tif"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=32610)
     >>> list(normalise_frame(frame).columns)
@@ -226,6 +232,8 @@ def _check_order(frame: GeoDataFrame) -> None:
 def attribute_table(frame: GeoDataFrame) -> pa.Table:
     """Return all columns but the geometry as Arrow, as a file would hold them.
 
+    Examples
+    --------
     >>> import geopandas as gpd
     >>> frame = gpd.GeoDataFrame({"filepath": ["a"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
     >>> attribute_table(frame).column_names

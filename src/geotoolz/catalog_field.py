@@ -23,15 +23,19 @@ _ATTRS = ("item_id", "cloud_cover", "processing_baseline", "offset_applied")
 class CatalogField:
     """A Field over the files of a catalog: pixels of a window are read when it is selected.
 
-    Parameters
-    ----------
-    source : a `CatalogRow`, or a catalog whose rows are merged.
-    slice_ : grid of the Field; by default the row's own footprint and pixel grid. A catalog
-        needs one.
-    band_indexes, resampling, merge_method, nodata : as in `geocatalog.load_raster`.
-
     Its domain is known without opening a file when the catalog recorded the number of bands.
 
+    Parameters
+    ----------
+    source
+        A `CatalogRow`, or a catalog whose rows are merged.
+    slice_
+        Grid of the Field; by default the row's own footprint and pixel grid. A catalog needs one.
+    band_indexes, resampling, merge_method, nodata
+        As in `geocatalog.load_raster`.
+
+    Examples
+    --------
     >>> import geopandas as gpd, shapely
     >>> from geocatalog import InMemoryGeoCatalog
     >>> frame = gpd.GeoDataFrame({"filepath": ["a.tif"], "count": [4], "resolution": [10.0]},

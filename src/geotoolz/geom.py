@@ -47,10 +47,18 @@ _PAD_MODES = (
 def crop_to_bounds(raster: Raster, bounds: Bounds, crs: Any = None) -> GeoTensor:
     """Return the whole pixels that touch a box, cut to the raster.
 
-    - `bounds`: (west, south, east, north), in `crs` or, by default, in the raster's CRS.
+    Parameters
+    ----------
+    bounds
+        (west, south, east, north), in `crs` or, by default, in the raster's CRS.
 
-    Raises ValueError when the box is empty or does not meet the raster.
+    Raises
+    ------
+    ValueError
+        When the box is empty or does not meet the raster.
 
+    Examples
+    --------
     >>> tile = GeoTensor(np.ones((9, 9)), Affine(10, 0, 0, 0, -10, 90), 32632)
     >>> crop_to_bounds(tile, (12, 40, 38, 60)).bounds
     (10.0, 40.0, 40.0, 60.0)
@@ -77,10 +85,17 @@ def pad_to(
 ) -> Raster:
     """Return the raster enlarged to `size` (rows, cols), unchanged where it already is as large.
 
-    - `mode`: "constant", or a mode of `numpy.pad` such as "reflect" or "edge".
-    - `fill_value`: for "constant"; by default nodata: NaN for floats, else the fill value, or 0.
-    - `position`: of the raster in the result, "centre" or "upper-left".
+    Parameters
+    ----------
+    mode
+        "constant", or a mode of `numpy.pad` such as "reflect" or "edge".
+    fill_value
+        For "constant"; by default nodata: NaN for floats, else the fill value, or 0.
+    position
+        Of the raster in the result, "centre" or "upper-left".
 
+    Examples
+    --------
     >>> pad_to(np.ones((1, 2, 2)), 4, fill_value=0.0)[0, 0]
     array([0., 0., 0., 0.])
     """
@@ -123,6 +138,8 @@ def _padding(raster: Raster, values: NDArray[Any], fill_value: float | None) -> 
 class Reproject(FunctionOperator):
     """Into another CRS: `reproject` as an operator.
 
+    Examples
+    --------
     >>> Reproject("EPSG:3857", resolution=10.0)
     Reproject(crs='EPSG:3857', resolution=10.0, resampling='nearest')
     """
@@ -137,9 +154,14 @@ class Reproject(FunctionOperator):
 class ReprojectLike(Operator):
     """Onto the grid of another raster: `reproject_to` as an operator.
 
-    - `like`: a `GeoTensor`, of which only the grid is kept, or a `Grid`; or nothing, when it comes
-      as the second input.
+    Parameters
+    ----------
+    like
+        A `GeoTensor`, of which only the grid is kept, or a `Grid`; or nothing, when it comes as the
+        second input.
 
+    Examples
+    --------
     >>> tile = GeoTensor(np.ones((4, 4)), Affine(10, 0, 0, 0, -10, 0), 32632)
     >>> ReprojectLike(tile)(tile).shape
     (4, 4)
@@ -161,6 +183,8 @@ class ReprojectLike(Operator):
 class Resample(FunctionOperator):
     """To pixels of another size: `resample` as an operator.
 
+    Examples
+    --------
     >>> tile = GeoTensor(np.ones((4, 4)), Affine(10, 0, 0, 0, -10, 0), 32632)
     >>> Resample(20.0, "average")(tile).shape
     (2, 2)
@@ -175,8 +199,13 @@ class Resample(FunctionOperator):
 class ResampleLike(Operator):
     """To the pixel size of another raster, within the raster's own extent and CRS.
 
-    - `like`: a `GeoTensor` or a `Grid` in the same CRS.
+    Parameters
+    ----------
+    like
+        A `GeoTensor` or a `Grid` in the same CRS.
 
+    Examples
+    --------
     >>> fine = GeoTensor(np.ones((4, 4)), Affine(10, 0, 0, 0, -10, 0), 32632)
     >>> coarse = GeoTensor(np.ones((9, 9)), Affine(20, 0, 0, 0, -20, 0), 32632)
     >>> ResampleLike(coarse)(fine).shape
@@ -204,6 +233,8 @@ class ResampleLike(Operator):
 class CropToBounds(FunctionOperator):
     """Cut to a box (west, south, east, north): `crop_to_bounds` as an operator.
 
+    Examples
+    --------
     >>> tile = GeoTensor(np.ones((9, 9)), Affine(10, 0, 0, 0, -10, 90), 32632)
     >>> CropToBounds((10, 40, 40, 60))(tile).shape
     (2, 3)
@@ -217,6 +248,8 @@ class CropToBounds(FunctionOperator):
 class PadTo(FunctionOperator):
     """Enlarge to a size: `pad_to` as an operator.
 
+    Examples
+    --------
     >>> PadTo((4, 6), fill_value=0.0)(np.ones((1, 2, 2))).shape
     (1, 4, 6)
     """

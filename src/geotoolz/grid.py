@@ -85,8 +85,15 @@ def grid_of(like: GridLike | Mapping[str, Any]) -> Grid:
 def georeferenced(raster: Raster, what: str) -> GeoTensor:
     """Return the raster if it has a CRS; else raise, saying that `what` needs one.
 
-    Raises TypeError for a plain array, ValueError for a `GeoTensor` without a CRS.
+    Raises
+    ------
+    TypeError
+        For a plain array.
+    ValueError
+        For a `GeoTensor` without a CRS.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> georeferenced(np.zeros((2, 4)), "cropping")
     Traceback (most recent call last):
@@ -131,8 +138,15 @@ def grid_in_bounds(crs: Any, bounds: Bounds, resolution: tuple[float, float]) ->
 def bounds_in_crs(bounds: Bounds, crs: Any, target: Any) -> Bounds:
     """Return a box of `crs` as the box around it in `target`; unchanged when `crs` is None.
 
-    Edges are densified, so that curved ones stay inside. Raises ValueError for an empty box.
+    Edges are densified, so that curved ones stay inside.
 
+    Raises
+    ------
+    ValueError
+        For an empty box.
+
+    Examples
+    --------
     >>> bounds_in_crs((11.2, 46.4, 11.4, 46.5), 4326, 4326)
     (11.2, 46.4, 11.4, 46.5)
     """

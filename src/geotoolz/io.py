@@ -43,16 +43,31 @@ def read(
 ) -> GeoTensor:
     """Read a raster file, or the part of it within a box.
 
-    - `path`: anything rasterio opens, URLs included.
-    - `bounds`: (west, south, east, north) in `crs`, by default the file's own; the whole pixels
-      that touch it are read, and nothing else.
-    - `bands`: which, by position from 0 or by name; all by default.
+    Parameters
+    ----------
+    path
+        Anything rasterio opens, URLs included.
+    bounds
+        (west, south, east, north) in `crs`, by default the file's own; the whole pixels that touch
+        it are read, and nothing else.
+    bands
+        Which, by position from 0 or by name; all by default.
 
-    Returns a `GeoTensor` (C, H, W) in the file's dtype. `fill_value_default` is the file's nodata
-    value (None if it has none), `attrs` its tags, `attrs["band_names"]` its band descriptions.
-    Raises ValueError when the box does not meet the file, KeyError or IndexError for a band that
-    it does not have, `rasterio.errors.RasterioIOError` when it can't be opened.
+    Returns
+    -------
+    A `GeoTensor` (C, H, W) in the file's dtype. `fill_value_default` is the file's nodata value
+    (None if it has none), `attrs` its tags, `attrs["band_names"]` its band descriptions.
 
+    Raises
+    ------
+    ValueError
+        When the box does not meet the file, KeyError or IndexError for a band that it does not
+        have.
+    rasterio.errors.RasterioIOError
+        When it can't be opened.
+
+    Examples
+    --------
     >>> import tempfile
     >>> tile = GeoTensor(np.ones((1, 8, 8), "float32"), Affine(10, 0, 0, 0, -10, 80), "EPSG:32632")
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -82,6 +97,8 @@ def read_overview(path: PathLike, max_pixels: int) -> GeoTensor:
 
     Classes in 8-bit integers are thinned, everything else averaged. As `read` otherwise.
 
+    Examples
+    --------
     >>> import tempfile
     >>> tile = GeoTensor(np.ones((1, 80, 80), "float32"), Affine(1, 0, 0, 0, -1, 80), "EPSG:32632")
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -128,16 +145,31 @@ def write_cog(
 
     A reader sees the old file or the whole new one, never a part.
 
-    - `raster`: `GeoTensor` (H, W) or (C, H, W) with a CRS. Booleans are written as 0 and 1.
-    - `tags`: to add to those made of the attributes. Attributes become tags, what is not text as
-      JSON (`attrs["provenance"]` among them), `attrs["band_names"]` the band descriptions.
-    - `compress`: "deflate", "lzw", "zstd", "lzma" or "none"; all keep every bit.
-    - `overview_resampling`: "average" by default, "nearest" for 8-bit integers and masks, which
-      are mostly classes.
+    Parameters
+    ----------
+    raster
+        `GeoTensor` (H, W) or (C, H, W) with a CRS. Booleans are written as 0 and 1.
+    tags
+        To add to those made of the attributes. Attributes become tags, what is not text as JSON
+        (`attrs["provenance"]` among them), `attrs["band_names"]` the band descriptions.
+    compress
+        "deflate", "lzw", "zstd", "lzma" or "none"; all keep every bit.
+    overview_resampling
+        "average" by default, "nearest" for 8-bit integers and masks, which are mostly classes.
 
-    Returns the path. Raises FileExistsError for an existing file unless `overwrite`,
-    FileNotFoundError for a missing folder.
+    Returns
+    -------
+    The path.
 
+    Raises
+    ------
+    FileExistsError
+        For an existing file unless `overwrite`.
+    FileNotFoundError
+        For a missing folder.
+
+    Examples
+    --------
     >>> import tempfile
     >>> tile = GeoTensor(np.ones((1, 8, 8), "float32"), Affine(10, 0, 0, 0, -10, 80), "EPSG:32632")
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -303,6 +335,8 @@ def _positions(names: list[str], bands: Sequence[int | str], count: int) -> list
 class ReadGeoTensor(Operator):
     """A path in, a `GeoTensor` out: `read` as an operator.
 
+    Examples
+    --------
     >>> ReadGeoTensor(bands=("B04",))
     ReadGeoTensor(bounds=None, crs=None, bands=('B04',))
     """
@@ -326,6 +360,8 @@ class ReadGeoTensor(Operator):
 class WriteCOG(Operator):
     """Write a raster to `path` and pass it on: `write_cog` as an operator.
 
+    Examples
+    --------
     >>> WriteCOG("ndvi.tif", overwrite=True).path
     'ndvi.tif'
     """

@@ -26,11 +26,17 @@ _MERGES = ("first", "last", "min", "max", "mean")
 def mosaic(rasters: Sequence[Raster], method: str = "first", resampling: str = "nearest") -> Raster:
     """Return one raster that covers all of them, on the grid of the first.
 
-    - `rasters`: `GeoTensor`s with equal leading axes; those on another grid are resampled.
-    - `method`: which value counts where several are valid: "first", "last", "min", "max", "mean".
-
     Pixels that none covers are nodata.
 
+    Parameters
+    ----------
+    rasters
+        `GeoTensor`s with equal leading axes; those on another grid are resampled.
+    method
+        Which value counts where several are valid: "first", "last", "min", "max", "mean".
+
+    Examples
+    --------
     >>> from rasterio import Affine
     >>> left = GeoTensor(np.ones((2, 2)), Affine(10, 0, 0, 0, -10, 0), 32632, NAN)
     >>> right = GeoTensor(np.ones((2, 2)), Affine(10, 0, 20, 0, -10, 0), 32632, NAN)
@@ -57,13 +63,20 @@ def align_and_stack(
 ) -> GeoTensor:
     """Return the bands of several rasters on one grid, (C1 + C2 + ..., H, W).
 
-    - `rasters`: `GeoTensor`s (C, H, W) or (H, W), in any CRS.
-    - `target`: the position of the raster whose grid is used, or a grid, or a `GeoTensor`.
-    - `resampling`: one for all, or one each.
-
     Floats if any is one (nodata as NaN); `attrs["band_names"]` are joined, a raster without names
     gives its `attrs["long_name"]` or "band".
 
+    Parameters
+    ----------
+    rasters
+        `GeoTensor`s (C, H, W) or (H, W), in any CRS.
+    target
+        The position of the raster whose grid is used, or a grid, or a `GeoTensor`.
+    resampling
+        One for all, or one each.
+
+    Examples
+    --------
     >>> from rasterio import Affine
     >>> fine = GeoTensor(np.ones((2, 4, 4), "float32"), Affine(10, 0, 0, 0, -10, 0), 32632)
     >>> coarse = GeoTensor(np.ones((2, 2), "float32"), Affine(20, 0, 0, 0, -20, 0), 32632)
@@ -186,6 +199,8 @@ def _names(part: GeoTensor) -> list[str]:
 class Mosaic(Operator):
     """Join rasters, given as a sequence or as several inputs: `mosaic` as an operator.
 
+    Examples
+    --------
     >>> from rasterio import Affine
     >>> tile = GeoTensor(np.ones((2, 2)), Affine(10, 0, 0, 0, -10, 0), 32632, NAN)
     >>> Mosaic("mean")(tile, tile).shape
@@ -206,6 +221,8 @@ class Mosaic(Operator):
 class AlignAndStack(Operator):
     """Bring rasters onto one grid and stack their bands: `align_and_stack` as an operator.
 
+    Examples
+    --------
     >>> from rasterio import Affine
     >>> tile = GeoTensor(np.ones((2, 4, 4)), Affine(10, 0, 0, 0, -10, 0), 32632)
     >>> AlignAndStack(target=0)(tile, tile[0]).shape

@@ -29,14 +29,28 @@ def rasterize(
 ) -> GeoTensor:
     """Burn geometries into a raster (H, W) on the grid of `like`.
 
-    - `shapes`: a GeoDataFrame or GeoSeries with a CRS; it is reprojected to the grid's.
-    - `column`: whose numbers to burn; 1 by default. Later rows win.
-    - `fill_value`: where there is no shape; also the result's nodata value.
-    - `all_touched`: every pixel touched, instead of those whose centre is inside.
+    Parameters
+    ----------
+    shapes
+        A GeoDataFrame or GeoSeries with a CRS; it is reprojected to the grid's.
+    column
+        Whose numbers to burn; 1 by default. Later rows win.
+    fill_value
+        Where there is no shape; also the result's nodata value.
+    all_touched
+        Every pixel touched, instead of those whose centre is inside.
 
-    Raises TypeError for what is no GeoDataFrame or GeoSeries, KeyError for a column it lacks,
-    ValueError for shapes without a CRS, or values that `dtype` can't hold.
+    Raises
+    ------
+    TypeError
+        For what is no GeoDataFrame or GeoSeries.
+    KeyError
+        For a column it lacks.
+    ValueError
+        For shapes without a CRS, or values that `dtype` can't hold.
 
+    Examples
+    --------
     >>> from rasterio import Affine
     >>> import geopandas as gpd
     >>> from shapely import box
@@ -83,11 +97,19 @@ def _numbers(shapes: gpd.GeoDataFrame, column: str) -> NDArray[Any]:
 def vectorize(raster: Raster, connectivity: int = 4, column: str = "value") -> gpd.GeoDataFrame:
     """Return polygons around connected pixels of equal value, nodata left out.
 
-    - `raster`: `GeoTensor` (H, W) or (1, H, W), integer, float or boolean (True only).
-    - `connectivity`: 4 or 8 neighbours.
+    Parameters
+    ----------
+    raster
+        `GeoTensor` (H, W) or (1, H, W), integer, float or boolean (True only).
+    connectivity
+        4 or 8 neighbours.
 
-    Returns a GeoDataFrame with `column` and geometry, in the raster's CRS.
+    Returns
+    -------
+    A GeoDataFrame with `column` and geometry, in the raster's CRS.
 
+    Examples
+    --------
     >>> from rasterio import Affine
     >>> tile = GeoTensor(np.eye(2, dtype=bool), Affine(10, 0, 0, 0, -10, 20), 32632)
     >>> vectorize(tile).area.tolist()
@@ -155,8 +177,13 @@ def _check_fits(numbers: np.ndarray[Any, Any], kind: np.dtype[Any]) -> None:
 class Rasterize(Operator):
     """Geometries in, raster out: `rasterize` as an operator.
 
-    - `like`: the grid; or nothing, when a raster comes as the second input: `op(shapes, raster)`.
+    Parameters
+    ----------
+    like
+        The grid; or nothing, when a raster comes as the second input: `op(shapes, raster)`.
 
+    Examples
+    --------
     >>> from rasterio import Affine
     >>> import geopandas as gpd
     >>> from shapely import box
@@ -189,6 +216,8 @@ class Rasterize(Operator):
 class Vectorize(FunctionOperator):
     """Raster in, polygons out: `vectorize` as an operator.
 
+    Examples
+    --------
     >>> from rasterio import Affine
     >>> tile = GeoTensor(np.eye(2, dtype=bool), Affine(10, 0, 0, 0, -10, 20), 32632)
     >>> len(Vectorize(connectivity=8)(tile))

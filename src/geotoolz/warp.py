@@ -21,15 +21,22 @@ _WARPABLE = {"u1", "u2", "u4", "i1", "i2", "i4", "f4", "f8"}
 def reproject_to(raster: Raster, grid: GridLike, resampling: str = "nearest") -> GeoTensor:
     """Return the raster resampled onto a grid.
 
-    - `raster`: `GeoTensor` (..., H, W) with a CRS.
-    - `grid`: where to, a `GeoTensor`, a `GeoBox` or a `Grid`.
-    - `resampling`: a name of rasterio's, such as "nearest", "bilinear", "cubic", "average", "mode".
-
     The dtype is kept. Nodata does not bleed into its neighbours, band by band; outside the source
     the result is nodata: NaN for floats, the fill value for integers (where there is none, 0 is
     made one, but only if the source does not cover the grid), False for masks, which are always
     resampled "nearest".
 
+    Parameters
+    ----------
+    raster
+        `GeoTensor` (..., H, W) with a CRS.
+    grid
+        Where to, a `GeoTensor`, a `GeoBox` or a `Grid`.
+    resampling
+        A name of rasterio's, such as "nearest", "bilinear", "cubic", "average", "mode".
+
+    Examples
+    --------
     >>> from rasterio import Affine
     >>> tile = GeoTensor(np.ones((1, 4, 4), "float32"), Affine(10, 0, 0, 0, -10, 0), 32632)
     >>> coarse = pixel_grid(32632, Affine(20, 0, 0, 0, -20, 0), (2, 2))
@@ -86,11 +93,16 @@ def reproject(
 ) -> GeoTensor:
     """Return the raster in another CRS, on a north-up grid around it.
 
-    - `resolution`: pixel size in the new CRS, one number or (x, y); by default about the raster's
-      own, as GDAL suggests.
-
     Raises as `reproject_to`.
 
+    Parameters
+    ----------
+    resolution
+        Pixel size in the new CRS, one number or (x, y); by default about the raster's own, as GDAL
+        suggests.
+
+    Examples
+    --------
     >>> from rasterio import Affine
     >>> tile = GeoTensor(np.ones((4, 4)), Affine(10, 0, 5e5, 0, -10, 5e6), 32632)
     >>> reproject(tile, "EPSG:3857").crs
@@ -126,9 +138,15 @@ def resample(
 ) -> GeoTensor:
     """Return the raster with pixels of another size, from the same upper left corner.
 
-    - `resolution`: pixel size in the raster's CRS, one number or (x, y).
-    - `resampling`: "average" suits going coarser, "bilinear" finer, "nearest" and "mode" classes.
+    Parameters
+    ----------
+    resolution
+        Pixel size in the raster's CRS, one number or (x, y).
+    resampling
+        "average" suits going coarser, "bilinear" finer, "nearest" and "mode" classes.
 
+    Examples
+    --------
     >>> from rasterio import Affine
     >>> tile = GeoTensor(np.ones((4, 4)), Affine(10, 0, 0, 0, -10, 0), 32632)
     >>> resample(tile, 20, "average").shape
@@ -170,6 +188,8 @@ def _method(name: str) -> Any:
 def check_resolution(resolution: float | tuple[float, float] | None) -> None:
     """Raise ValueError unless a pixel size, one number or (x, y), is positive or None.
 
+    Examples
+    --------
     >>> check_resolution((10.0, 20.0))
     """
     if resolution is not None and not np.all(np.asarray(resolution) > 0):
@@ -179,6 +199,8 @@ def check_resolution(resolution: float | tuple[float, float] | None) -> None:
 def check_resampling(name: str) -> None:
     """Raise ValueError when rasterio knows no such resampling.
 
+    Examples
+    --------
     >>> check_resampling("bilinear")
     """
     _method(name)

@@ -24,9 +24,14 @@ def interval_from_name(path: str, pattern: str | None, date_format: str) -> pd.I
     URL, with the named group `date`, or `start` and/or `end`. `date_format` (strptime) says how
     much a date covers: with a time of day an instant, else the whole day, month or year.
 
-    Raises CatalogError when the pattern has no such group, matches nothing, or the text is no
-    date; the message shows the name and the pattern.
+    Raises
+    ------
+    CatalogError
+        When the pattern has no such group, matches nothing, or the text is no date; the message
+        shows the name and the pattern.
 
+    Examples
+    --------
     >>> found = interval_from_name("S2_20240601_B04.tif", r"_(?P<date>\d{8})_", "%Y%m%d")
     >>> str(found.left), str(found.right)
     ('2024-06-01 00:00:00+00:00', '2024-06-01 23:59:59.999999+00:00')
@@ -96,6 +101,8 @@ def _covered(text: str, date_format: str, path: str) -> object:
 def candidate_names(path: str) -> list[str]:
     """Return what a file-name pattern is tried on: name, path without query, whole path.
 
+    Examples
+    --------
     >>> candidate_names("https://host/x/S2_20240601.tif?sig=ab%2F20991231")[0]
     'S2_20240601.tif'
     """

@@ -30,21 +30,31 @@ def build_raster_catalog(
 ) -> InMemoryGeoCatalog:
     r"""Return a catalog of raster files; each header is read once, in parallel.
 
-    Parameters
-    ----------
-    paths_or_urls : anything rasterio opens, signed URLs included.
-    filename_regex : with a named group `date`, or `start` and `end`; without it the files are
-        undated and match every time.
-    date_format : strptime format of those groups; it says how long a date lasts.
-    target_crs : CRS of the footprints; by default the files' own, if they share one.
-    on_error : "raise", or "skip" to leave out what cannot be read, listed in `.skipped`.
-
     Columns beyond the core: `native_crs`, `height`, `width`, `count`, `dtype`, `nodata`, and
     `resolution`, the pixel width in units of `native_crs`.
 
-    Raises CatalogError for an unreadable file, one without a CRS, a name that the pattern does
-    not match, and mixed CRS without `target_crs`.
+    Parameters
+    ----------
+    paths_or_urls
+        Anything rasterio opens, signed URLs included.
+    filename_regex
+        With a named group `date`, or `start` and `end`; without it the files are undated and match
+        every time.
+    date_format
+        Strptime format of those groups; it says how long a date lasts.
+    target_crs
+        CRS of the footprints; by default the files' own, if they share one.
+    on_error
+        "raise", or "skip" to leave out what cannot be read, listed in `.skipped`.
 
+    Raises
+    ------
+    CatalogError
+        For an unreadable file, one without a CRS, a name that the pattern does not match, and mixed
+        CRS without `target_crs`.
+
+    Examples
+    --------
     >>> import tempfile, numpy as np, rasterio
     >>> folder = tempfile.TemporaryDirectory()
     >>> path = folder.name + "/scene_20240601.tif"
@@ -70,7 +80,10 @@ def build_raster_catalog(
 def read_raster_record(path: str, filename_regex: str | None, date_format: str) -> FileRecord:
     """Return what one raster's header and name say; a rotated raster gets its true outline.
 
-    Raises CatalogError for a file without a CRS or a name without the date.
+    Raises
+    ------
+    CatalogError
+        For a file without a CRS or a name without the date.
     """
     import rasterio
 

@@ -41,6 +41,8 @@ def read_headers(
     `on_error="raise"` raises CatalogError that names the file; `"skip"` lists it. The progress
     bar shows on a terminal only, after two seconds.
 
+    Examples
+    --------
     >>> def read(path):
     ...     if path.endswith("bad.tif"):
     ...         raise OSError("broken header")
@@ -106,9 +108,14 @@ def assemble(
 ) -> InMemoryGeoCatalog:
     """Return a catalog of the records in `target_crs`, or in the CRS that they share.
 
-    Raises CatalogError when there is no record and no `target_crs`, or the records are in
-    different CRS and no `target_crs` says which to use.
+    Raises
+    ------
+    CatalogError
+        When there is no record and no `target_crs`, or the records are in different CRS and no
+        `target_crs` says which to use.
 
+    Examples
+    --------
     >>> record = FileRecord("a.tif", shapely.box(0, 0, 1, 1), as_crs(32610), None)
     >>> len(assemble([record], None, "raster"))
     1
@@ -164,6 +171,8 @@ def _common_crs(records: list[FileRecord], target_crs: Any, skipped: list[tuple[
 def stored_path(path: Any) -> str:
     """Return a path as a catalog keeps it: URLs unchanged, local paths absolute.
 
+    Examples
+    --------
     >>> stored_path("https://host/a.tif?sig=x")
     'https://host/a.tif?sig=x'
     """

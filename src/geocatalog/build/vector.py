@@ -28,19 +28,28 @@ def build_vector_catalog(
 ) -> InMemoryGeoCatalog:
     """Return a catalog of vector layers; the footprint is the box around a layer's features.
 
-    Parameters
-    ----------
-    paths : anything GDAL reads as vector, and GeoParquet.
-    filename_regex, date_format : as in `build_raster_catalog`; without them undated.
-    target_crs : CRS of the footprints; by default the files' own, if they share one.
-    layer : the one layer to take; by default every layer, one row each.
-
     Columns beyond the core: `layer`, `n_features`, `geometry_type`, `fields` (comma-separated),
     `native_crs`.
 
-    Raises CatalogError for a file without a CRS, without features, or without that layer; see
-    `build_raster_catalog` for `on_error` and mixed CRS.
+    Parameters
+    ----------
+    paths
+        Anything GDAL reads as vector, and GeoParquet.
+    filename_regex, date_format
+        As in `build_raster_catalog`; without them undated.
+    target_crs
+        CRS of the footprints; by default the files' own, if they share one.
+    layer
+        The one layer to take; by default every layer, one row each.
 
+    Raises
+    ------
+    CatalogError
+        For a file without a CRS, without features, or without that layer; see
+        `build_raster_catalog` for `on_error` and mixed CRS.
+
+    Examples
+    --------
     >>> import geopandas as gpd, tempfile
     >>> field = gpd.GeoDataFrame({"crop": [1]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -71,6 +80,8 @@ def read_vector_records(
 def is_parquet(path: str) -> bool:
     """Say whether a path is GeoParquet by its name, which GDAL's wheels do not read.
 
+    Examples
+    --------
     >>> is_parquet("buildings.parquet"), is_parquet("fields.gpkg")
     (True, False)
     """

@@ -30,19 +30,28 @@ def build_xarray_catalog(
 ) -> InMemoryGeoCatalog:
     """Return a catalog of NetCDF or Zarr datasets on regular grids; only coordinates are read.
 
-    Parameters
-    ----------
-    paths : NetCDF files (HDF5) or Zarr stores, local or remote.
-    target_crs : CRS of the footprints; by default the files' own, if they share one.
-    data_vars : variables every dataset must have; by default all it has.
-    time_var : name of the time coordinate; a dataset without it is undated.
-
     Columns beyond the core: `n_timesteps`, `variables` (comma-separated), `time_var`,
     `native_crs`, `resolution`.
 
-    Raises CatalogError for a dataset without a CRS, with uneven steps, or without one of
-    `data_vars`; see `build_raster_catalog` for `on_error` and mixed CRS.
+    Parameters
+    ----------
+    paths
+        NetCDF files (HDF5) or Zarr stores, local or remote.
+    target_crs
+        CRS of the footprints; by default the files' own, if they share one.
+    data_vars
+        Variables every dataset must have; by default all it has.
+    time_var
+        Name of the time coordinate; a dataset without it is undated.
 
+    Raises
+    ------
+    CatalogError
+        For a dataset without a CRS, with uneven steps, or without one of `data_vars`; see
+        `build_raster_catalog` for `on_error` and mixed CRS.
+
+    Examples
+    --------
     >>> import tempfile, numpy as np, xarray as xr
     >>> cube = xr.Dataset({"t2m": (("time", "lat", "lon"), np.zeros((3, 2, 2), "float32"))},
     ...     {"time": pd.date_range("2024-01-01", periods=3), "lat": [1.5, 0.5], "lon": [0.5, 1.5]})

@@ -66,23 +66,34 @@ def load_raster(
 
     Only windows are read, at the overview that fits the slice's resolution, files in parallel.
 
-    Parameters
-    ----------
-    band_indexes : 1-based bands; for rows made from several STAC assets, 1-based assets.
-    resampling : rasterio's name of the method; not used where file and grid share pixel edges.
-    merge_method : "last" (latest on top), "first", "min", "max", "mean" or "median". Averages of
-        integers come as float32.
-    nodata : marks missing pixels in files and result; by default the files' own. Without any,
-        pixels no file covers are NaN in floats, 0 in integers.
-    workers : files read at once.
-    on_error : "raise" names the file that cannot be read; "skip" leaves it out and lists it in
-        `attrs["skipped"]`.
-
     `attrs` holds `band_names` where known, `files` in merge order, `skipped`, and
     `source = "simulated"` when a row says that it is (column `simulated`).
 
-    Raises CatalogError when nothing touches the slice, or the catalog is not of raster files.
+    Parameters
+    ----------
+    band_indexes
+        1-based bands; for rows made from several STAC assets, 1-based assets.
+    resampling
+        Rasterio's name of the method; not used where file and grid share pixel edges.
+    merge_method
+        "last" (latest on top), "first", "min", "max", "mean" or "median". Averages of integers come
+        as float32.
+    nodata
+        Marks missing pixels in files and result; by default the files' own. Without any, pixels no
+        file covers are NaN in floats, 0 in integers.
+    workers
+        Files read at once.
+    on_error
+        "raise" names the file that cannot be read; "skip" leaves it out and lists it in
+        `attrs["skipped"]`.
 
+    Raises
+    ------
+    CatalogError
+        When nothing touches the slice, or the catalog is not of raster files.
+
+    Examples
+    --------
     >>> import tempfile
     >>> from geocatalog import build_raster_catalog
     >>> import rasterio
@@ -135,7 +146,10 @@ def load_raster_timeseries(
     `attrs["dates"]` are the T days as ISO text; other arguments as `load_raster`. Days are only
     those with a file that touches the slice.
 
-    Raises CatalogError also for undated files, and when days differ in their bands.
+    Raises
+    ------
+    CatalogError
+        Also for undated files, and when days differ in their bands.
     """
     from georeader.geotensor import GeoTensor
 

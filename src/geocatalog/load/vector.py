@@ -36,23 +36,32 @@ def load_vector(
 ) -> GeoTensor:
     """Return (1, H, W) labels on exactly the grid that `load_raster` gives for the same slice.
 
+    0 is background, also all of a slice that no feature touches. Later features overwrite earlier
+    ones. `attrs["classes"]` maps values to numbers, `attrs["band_names"]` is the label field. The
+    dtype is uint8, or int32 where a number is negative or beyond 255.
+
     Parameters
     ----------
-    task : "semantic_segmentation" burns classes, "instance_segmentation" numbers features from
-        1 in reading order.
-    label_field : attribute that holds the class. Integers are burnt as they are; text is
-        numbered from 1 in sorted order over the catalog's files, so that all slices of one
-        catalog agree. None burns 1 everywhere.
-    classes : attribute value to class number, instead; values not listed are left out.
-    all_touched : burn every pixel a feature touches, instead of those whose centre it holds.
+    task
+        "semantic_segmentation" burns classes, "instance_segmentation" numbers features from 1 in
+        reading order.
+    label_field
+        Attribute that holds the class. Integers are burnt as they are; text is numbered from 1 in
+        sorted order over the catalog's files, so that all slices of one catalog agree. None burns 1
+        everywhere.
+    classes
+        Attribute value to class number, instead; values not listed are left out.
+    all_touched
+        Burn every pixel a feature touches, instead of those whose centre it holds.
 
-    0 is background. Later features overwrite earlier ones. `attrs["classes"]` maps values to
-    numbers, `attrs["band_names"]` is the label field. The dtype is uint8, or int32 where a number
-    is negative or beyond 255.
+    Raises
+    ------
+    CatalogError
+        When the catalog is not of vector files, one lacks the label field, or a number does not fit
+        int32.
 
-    Raises CatalogError when the catalog is not of vector files, one lacks the label field, or a
-    number does not fit int32. A slice that no feature touches is all background.
-
+    Examples
+    --------
     >>> import geopandas as gpd, shapely, tempfile
     >>> from geocatalog import build_vector_catalog
     >>> field = gpd.GeoDataFrame({"crop": [7]}, geometry=[shapely.box(0, 0, 20, 10)], crs=32610)

@@ -38,18 +38,26 @@ def load_xarray(
     Only the cells around the slice are read. Where several datasets hold one time step, the
     later row fills what it knows. Cells nobody knows are NaN.
 
-    Parameters
-    ----------
-    data_vars : variables, in the channels' order; by default those of the first dataset.
-    resampling : rasterio's name of the method.
-    dtype : floating type of the result.
-
     `attrs["dates"]` are the T times as ISO text (one NaT for an undated dataset, which gives
     T = 1), `attrs["band_names"]` the variables.
 
-    Raises CatalogError when no time step lies in the slice, a variable is missing, or a variable
-    has further dimensions.
+    Parameters
+    ----------
+    data_vars
+        Variables, in the channels' order; by default those of the first dataset.
+    resampling
+        Rasterio's name of the method.
+    dtype
+        Floating type of the result.
 
+    Raises
+    ------
+    CatalogError
+        When no time step lies in the slice, a variable is missing, or a variable has further
+        dimensions.
+
+    Examples
+    --------
     >>> import tempfile, xarray as xr
     >>> from geocatalog import build_xarray_catalog
     >>> values = np.arange(8, dtype="float32").reshape(2, 2, 2)

@@ -54,8 +54,10 @@ class LabelledGrid:
 def open_labelled(path: str) -> xr.Dataset:
     """Open a NetCDF (HDF5) or Zarr dataset lazily; the caller closes it.
 
-    Raises ImportError that names the missing package, or the library's own error for a file
-    that is neither.
+    Raises
+    ------
+    ImportError
+        That names the missing package, or the library's own error for a file that is neither.
     """
     import xarray as xr
 
@@ -71,8 +73,13 @@ def grid_of(dataset: xr.Dataset, path: str) -> LabelledGrid:
     EPSG:4326 for axes called longitude and latitude. The size of a single cell comes from the
     grid mapping's GeoTransform or the attribute `resolution`.
 
-    Raises CatalogError when axes, CRS or cell size cannot be told, or steps are uneven.
+    Raises
+    ------
+    CatalogError
+        When axes, CRS or cell size cannot be told, or steps are uneven.
 
+    Examples
+    --------
     >>> import xarray as xr
     >>> cube = xr.Dataset(coords={"lon": [0.5, 1.5], "lat": [1.5, 0.5]})
     >>> grid_of(cube, "cube.nc").footprint.bounds
@@ -99,6 +106,8 @@ def grid_of(dataset: xr.Dataset, path: str) -> LabelledGrid:
 def gridded_names(dataset: xr.Dataset, x: str, y: str) -> list[str]:
     """Return the variables that lie on the grid, in the dataset's order.
 
+    Examples
+    --------
     >>> import xarray as xr
     >>> cube = xr.Dataset({"a": (("y", "x"), [[1]]), "angle": 3.0}, {"x": [0], "y": [0]})
     >>> gridded_names(cube, "x", "y")

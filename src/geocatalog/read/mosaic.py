@@ -22,6 +22,8 @@ class Mosaic:
     behaves the same. Only "median" keeps every piece until the end. `nodata` marks missing pixels;
     see `fill_for`.
 
+    Examples
+    --------
     >>> bands = Bands(np.dtype("uint16"), 1, 0, (None,))
     >>> mosaic = Mosaic("max", bands, (1, 2))
     >>> for value in (3, 5):
@@ -112,6 +114,8 @@ def _paste(layer: np.ndarray, piece: Piece, top: int, bottom: int) -> None:
 def nan_median(stack: np.ndarray) -> np.ndarray:
     """Return the median along axis 0 of the values that are not NaN; NaN where there is none.
 
+    Examples
+    --------
     >>> nan_median(np.array([[1.0, np.nan], [5.0, np.nan], [3.0, np.nan], [np.nan, np.nan]]))
     array([ 3., nan])
     """
@@ -126,6 +130,8 @@ def nan_median(stack: np.ndarray) -> np.ndarray:
 def check_method(method: str) -> str:
     """Return a merge method's name, checked.
 
+    Examples
+    --------
     >>> check_method("median")
     'median'
     """
@@ -137,6 +143,8 @@ def check_method(method: str) -> str:
 def output_dtype(method: str, dtype: np.dtype) -> np.dtype:
     """Return the merged raster's dtype: float32 for averages of integers, else the files' own.
 
+    Examples
+    --------
     >>> str(output_dtype("mean", np.dtype("uint16"))), str(output_dtype("max", np.dtype("uint16")))
     ('float32', 'uint16')
     """
@@ -148,8 +156,13 @@ def output_dtype(method: str, dtype: np.dtype) -> np.dtype:
 def fill_for(method: str, bands: Bands, nodata: float | None) -> float:
     """Return what marks missing pixels: `nodata`, else NaN for floats, else the files' own, else 0.
 
-    Raises CatalogError for a `nodata` that the result's dtype cannot hold.
+    Raises
+    ------
+    CatalogError
+        For a `nodata` that the result's dtype cannot hold.
 
+    Examples
+    --------
     >>> fill_for("last", Bands(np.dtype("uint16"), 1, None, (None,)), None)
     0
     """

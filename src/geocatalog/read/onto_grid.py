@@ -131,8 +131,8 @@ def read_onto(
     href, grid, indexes, resampling, sign, what
         As in `read_piece`.
     fill
-        Marks missing pixels, inside the file and beyond it; by default the file's own nodata
-        value. A file without one holds no data where it is `fill`, or 0.
+        Marks missing pixels, inside the file and beyond it; by default the file's own nodata value.
+        A file without one holds no data where it is `fill`, or 0.
 
     Raises
     ------
@@ -177,7 +177,7 @@ def read_piece(
     indexes
         1-based bands; all by default.
     resampling
-        rasterio's name of the method.
+        Rasterio's name of the method.
     nodata
         Marks missing pixels in the file, whatever the file says.
     assumed_nodata
