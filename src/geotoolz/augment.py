@@ -74,7 +74,7 @@ class Augmentation(Operator):
         raise NotImplementedError(f"{type(self).__name__} must define _augment")
 
 
-def work(values: Values) -> Values:
+def floats_of(values: Values) -> Values:
     """Return floats to compute in: float32 for integers, the chip's own floats otherwise.
 
     Parameters
@@ -84,7 +84,7 @@ def work(values: Values) -> Values:
 
     Examples
     --------
-    >>> work(np.ones(2, "uint16")).dtype
+    >>> floats_of(np.ones(2, "uint16")).dtype
     dtype('float32')
     """
     return values if values.dtype.kind == "f" else values.astype(np.float32)
@@ -399,7 +399,7 @@ class BrightnessJitter(BandJitter):
 
     def change(self, band: Values, factor: np.float32, fill: Fill) -> Values:
         """Return the band, brighter or darker."""
-        return work(band) * factor
+        return floats_of(band) * factor
 
 
 class ContrastJitter(BandJitter):
@@ -416,7 +416,7 @@ class ContrastJitter(BandJitter):
         invalid = nodata_mask(band, fill)
         valid = band if invalid is None else band[~invalid]
         mean = np.float32(valid.mean(dtype=np.float64)) if valid.size else np.float32(0)
-        return (work(band) - mean) * factor + mean
+        return (floats_of(band) - mean) * factor + mean
 
 
 class GaussianNoise(ValueChange):
@@ -445,7 +445,7 @@ class GaussianNoise(ValueChange):
     def _changed(self, rng: Generator, chip: Raster) -> Values:
         values = values_of(chip)
         noise = rng.standard_normal(values.shape, dtype=np.float32)
-        return work(values) + noise * np.float32(self.sigma)
+        return floats_of(values) + noise * np.float32(self.sigma)
 
 
 class BandDropout(Augmentation):
@@ -523,7 +523,7 @@ class SimulatedClouds(ValueChange):
         check_probability(self.p, "p")
 
     def _changed(self, rng: Generator, chip: Raster) -> Values:
-        clear = work(values_of(chip))
+        clear = floats_of(values_of(chip))
         if clear.size == 0:
             return clear
         opacity = self._opacity(rng, clear.shape[-2:], rng.uniform(*self.cover))

@@ -20,6 +20,7 @@ from geotoolz.carrier import (
     Mask,
     Raster,
     Values,
+    carry_nodata,
     fill_of,
     float_dtype,
     joint_attrs,
@@ -94,9 +95,7 @@ def max_ndvi_composite(stack: Stack, red_idx: Band = "red", nir_idx: Band = "nir
     red, nir = take_band(raster, red_idx, axis=1), take_band(raster, nir_idx, axis=1)
     score = ndvi(red, nir)
     for band in (red, nir):
-        invalid = nodata_mask(band, fill_of(raster))
-        if invalid is not None:
-            score[invalid] = -np.inf
+        carry_nodata(score, band, fill_of(raster))
     return _take_dates(raster, np.where(np.isnan(score), -np.inf, score).argmax(axis=0))
 
 

@@ -193,17 +193,7 @@ def ndvi(red: Values, nir: Values, eps: float = EPS, dtype: DTypeLike = "float32
     """Return the vegetation index (nir - red) / (nir + red + eps).
 
     Rouse et al. (1974), Monitoring vegetation systems in the Great Plains with ERTS.
-
-    Parameters
-    ----------
-    red, nir
-        (H, W) or any one shape, reflectance.
-    eps, dtype
-        As in `normalized_difference`.
-
-    Returns
-    -------
-    Floats of the bands' shape, -1 to 1.
+    Bands and result are (H, W) or of any one shape; the rest is as in `normalized_difference`.
 
     Examples
     --------
@@ -232,17 +222,7 @@ def ndwi(green: Values, nir: Values, eps: float = EPS, dtype: DTypeLike = "float
     """Return the open-water index (green - nir) / (green + nir + eps).
 
     McFeeters (1996), doi:10.1080/01431169608948714.
-
-    Parameters
-    ----------
-    green, nir
-        (H, W) or any one shape, reflectance.
-    eps, dtype
-        As in `normalized_difference`.
-
-    Returns
-    -------
-    Floats of the bands' shape, -1 to 1.
+    Bands and result are (H, W) or of any one shape; the rest is as in `normalized_difference`.
 
     Examples
     --------
@@ -269,17 +249,7 @@ def mndwi(green: Values, swir1: Values, eps: float = EPS, dtype: DTypeLike = "fl
     """Return the modified open-water index (green - swir1) / (green + swir1 + eps).
 
     Xu (2006), doi:10.1080/01431160600589179.
-
-    Parameters
-    ----------
-    green, swir1
-        (H, W) or any one shape, reflectance.
-    eps, dtype
-        As in `normalized_difference`.
-
-    Returns
-    -------
-    Floats of the bands' shape, -1 to 1.
+    Bands and result are (H, W) or of any one shape; the rest is as in `normalized_difference`.
 
     Examples
     --------
@@ -306,17 +276,7 @@ def nbr(nir: Values, swir2: Values, eps: float = EPS, dtype: DTypeLike = "float3
     """Return the burn ratio (nir - swir2) / (nir + swir2 + eps).
 
     Key and Benson (2006), FIREMON, USDA RMRS-GTR-164; Lopez Garcia and Caselles (1991).
-
-    Parameters
-    ----------
-    nir, swir2
-        (H, W) or any one shape, reflectance.
-    eps, dtype
-        As in `normalized_difference`.
-
-    Returns
-    -------
-    Floats of the bands' shape, -1 to 1.
+    Bands and result are (H, W) or of any one shape; the rest is as in `normalized_difference`.
 
     Examples
     --------
@@ -343,17 +303,7 @@ def ndmi(nir: Values, swir1: Values, eps: float = EPS, dtype: DTypeLike = "float
     """Return the vegetation moisture index (nir - swir1) / (nir + swir1 + eps).
 
     Gao (1996), doi:10.1016/S0034-4257(96)00067-3, on the 1.6 um band.
-
-    Parameters
-    ----------
-    nir, swir1
-        (H, W) or any one shape, reflectance.
-    eps, dtype
-        As in `normalized_difference`.
-
-    Returns
-    -------
-    Floats of the bands' shape, -1 to 1.
+    Bands and result are (H, W) or of any one shape; the rest is as in `normalized_difference`.
 
     Examples
     --------
@@ -380,17 +330,7 @@ def ndsi(green: Values, swir1: Values, eps: float = EPS, dtype: DTypeLike = "flo
     """Return the snow index (green - swir1) / (green + swir1 + eps).
 
     Hall, Riggs and Salomonson (1995), doi:10.1016/0034-4257(95)00137-P; snow above about 0.4.
-
-    Parameters
-    ----------
-    green, swir1
-        (H, W) or any one shape, reflectance.
-    eps, dtype
-        As in `normalized_difference`.
-
-    Returns
-    -------
-    Floats of the bands' shape, -1 to 1.
+    Bands and result are (H, W) or of any one shape; the rest is as in `normalized_difference`.
 
     Examples
     --------
@@ -417,17 +357,7 @@ def gndvi(nir: Values, green: Values, eps: float = EPS, dtype: DTypeLike = "floa
     """Return the green vegetation index (nir - green) / (nir + green + eps).
 
     Gitelson, Kaufman and Merzlyak (1996), doi:10.1016/S0034-4257(96)00072-7.
-
-    Parameters
-    ----------
-    nir, green
-        (H, W) or any one shape, reflectance.
-    eps, dtype
-        As in `normalized_difference`.
-
-    Returns
-    -------
-    Floats of the bands' shape, -1 to 1.
+    Bands and result are (H, W) or of any one shape; the rest is as in `normalized_difference`.
 
     Examples
     --------
@@ -454,17 +384,7 @@ def ndre(nir: Values, rededge1: Values, eps: float = EPS, dtype: DTypeLike = "fl
     """Return the red-edge vegetation index (nir - rededge1) / (nir + rededge1 + eps).
 
     Gitelson and Merzlyak (1994), doi:10.1016/1011-1344(93)06963-4; spyndex calls it NDREI.
-
-    Parameters
-    ----------
-    nir, rededge1
-        (H, W) or any one shape, reflectance.
-    eps, dtype
-        As in `normalized_difference`.
-
-    Returns
-    -------
-    Floats of the bands' shape, -1 to 1.
+    Bands and result are (H, W) or of any one shape; the rest is as in `normalized_difference`.
 
     Examples
     --------
@@ -608,17 +528,7 @@ def bsi(
 
     It is ((swir1 + red) - (nir + blue)) / ((swir1 + red) + (nir + blue) + eps). Rikimaru, Roy and
     Miyatake (2002), Tropical Ecology 43, 39-47; spyndex calls it BI.
-
-    Parameters
-    ----------
-    blue, red, nir, swir1
-        (H, W) or any one shape, reflectance.
-    eps, dtype
-        As in `normalized_difference`.
-
-    Returns
-    -------
-    Floats of the bands' shape, -1 to 1.
+    Bands and result are (H, W) or of any one shape; the rest is as in `normalized_difference`.
 
     Examples
     --------

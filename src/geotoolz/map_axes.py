@@ -69,7 +69,7 @@ def map_frame(raster: Raster, axes: str = "km") -> Frame:
     return Frame(extent, f"Easting{suffix}", f"Northing{suffix}", 1.0, ground_unit, visible)
 
 
-def dress_axes(ax: Axes, frame: Frame, scale_bar: bool = True) -> None:
+def label_axes(ax: Axes, frame: Frame, scale_bar: bool = True) -> None:
     """Label the axes, keep the ground's proportions, and draw a scale bar.
 
     Parameters
@@ -86,7 +86,7 @@ def dress_axes(ax: Axes, frame: Frame, scale_bar: bool = True) -> None:
     >>> import numpy as np
     >>> from matplotlib.figure import Figure
     >>> ax = Figure().subplots()
-    >>> dress_axes(ax, map_frame(np.zeros((2, 3))))
+    >>> label_axes(ax, map_frame(np.zeros((2, 3))))
     >>> ax.get_xlabel()
     'column (px)'
     """

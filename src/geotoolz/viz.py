@@ -29,7 +29,7 @@ from geotoolz.colours import (
     single_band,
     to_rgb,
 )  # fmt: skip
-from geotoolz.map_axes import Frame, dress_axes, map_frame
+from geotoolz.map_axes import Frame, label_axes, map_frame
 from geotoolz.radiometry import percentile_clip
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def plot(
         image = ax.imshow(floats, **shown, **_SHARP)
         if colorbar:
             _add_colour_bar(ax, image, _label(raster, name) if label is None else label, floats)
-    dress_axes(ax, frame, scale_bar)
+    label_axes(ax, frame, scale_bar)
     if attrs_of(raster).get("source") == "simulated":
         _mark_simulated(ax)
     if title is not None:
