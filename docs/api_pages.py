@@ -10,6 +10,7 @@ from pathlib import Path
 from docstring import to_markdown
 
 ROOT = Path(__file__).resolve().parents[1]
+Functions = dict[str, ast.FunctionDef]
 PACKAGES = ("pipekit", "geopatcher", "geocatalog", "geotoolz", "geostack")
 
 
@@ -68,10 +69,12 @@ def write_pages(folder: Path, used: dict[str, list[tuple[str, str]]]) -> list[Mo
     """Write one page a module into `folder`; `used` tells label -> [(title, link)] of notebooks."""
     folder.mkdir(parents=True, exist_ok=True)
     found = modules()
+    everywhere = functions(found)
     for module in found:
         parts = [f"# {module.name}", to_markdown(module.doc)]
+        known = everywhere | functions([module])
         for name, node in module.items.items():
-            parts += _item(module.name, name, node)
+            parts += _item(module.name, name, node, known)
             pages = used.get(label(module.name, name), [])
             if pages:
                 parts.append("Used in " + ", ".join(f"[{title}]({link})" for title, link in pages))
@@ -92,8 +95,20 @@ def index(found: list[Module]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _item(module: str, name: str, node: ast.ClassDef | ast.FunctionDef) -> list[str]:
-    signature = _signature(node)
+def functions(found: list[Module]) -> Functions:
+    """Every documented function by its name."""
+    return {
+        name: node
+        for module in found
+        for name, node in module.items.items()
+        if isinstance(node, ast.FunctionDef)
+    }
+
+
+def _item(
+    module: str, name: str, node: ast.ClassDef | ast.FunctionDef, known: Functions
+) -> list[str]:
+    signature = _signature(node, known)
     parts = [f"({label(module, name)})=\n## {name}", f"```python\n{signature}\n```"]
     parts.append(to_markdown(ast.get_docstring(node) or ""))
     if isinstance(node, ast.ClassDef):
@@ -106,7 +121,7 @@ def _item(module: str, name: str, node: ast.ClassDef | ast.FunctionDef) -> list[
     return parts
 
 
-def _signature(node: ast.ClassDef | ast.FunctionDef) -> str:
+def _signature(node: ast.ClassDef | ast.FunctionDef, known: Functions | None = None) -> str:
     if isinstance(node, ast.FunctionDef):
         if any(getattr(mark, "id", "") == "property" for mark in node.decorator_list):
             return node.name
@@ -115,8 +130,9 @@ def _signature(node: ast.ClassDef | ast.FunctionDef) -> str:
     init = next(
         (n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None
     )
-    if init:
-        return f"{node.name}({_arguments(init.args)})"
+    taken = _taken(node, init, known or {})
+    if taken or init:
+        return f"{node.name}({_arguments(taken or init.args)})"
     fields = [
         ast.unparse(item)
         for item in node.body
@@ -125,6 +141,45 @@ def _signature(node: ast.ClassDef | ast.FunctionDef) -> str:
     decorated = any("dataclass" in ast.unparse(mark) for mark in node.decorator_list)
     is_tuple = any(ast.unparse(base) == "NamedTuple" for base in node.bases)
     return f"{node.name}({', '.join(fields)})" if decorated or is_tuple else node.name
+
+
+def _taken(
+    node: ast.ClassDef, init: ast.FunctionDef | None, known: Functions
+) -> ast.arguments | None:
+    """The arguments that an operator takes from the function it stands on, if it does.
+
+    `@parameters_of(gamma)` on `__init__` means those of `gamma` after its first; a class with
+    `formula=ndvi` has its bands as fields, then `axis`, then what else `ndvi` takes.
+    """
+    for mark in init.decorator_list if init else []:
+        if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "parameters_of":
+            function = known.get(ast.unparse(mark.args[0]))
+            return _without(function.args, 1) if function else None
+    for keyword in node.keywords:
+        if keyword.arg == "formula":
+            bands = [
+                ast.unparse(f) for f in node.body if "_idx" in ast.unparse(f).partition(":")[0]
+            ]
+            rest = _without(known[ast.unparse(keyword.value)].args, len(bands))
+            text = ", ".join([*bands, "axis: int = 0", ast.unparse(rest)])
+            whole = ast.parse(f"def f({text}): ...").body[0]
+            assert isinstance(whole, ast.FunctionDef)
+            return whole.args
+    return None
+
+
+def _without(arguments: ast.arguments, first: int) -> ast.arguments:
+    """The arguments but the first ones."""
+    parts = [*arguments.posonlyargs, *arguments.args][first:]
+    return ast.arguments(
+        posonlyargs=[],
+        args=parts,
+        vararg=arguments.vararg,
+        kwonlyargs=arguments.kwonlyargs,
+        kw_defaults=arguments.kw_defaults,
+        kwarg=arguments.kwarg,
+        defaults=arguments.defaults[-len(parts) :] if parts else [],
+    )
 
 
 def _arguments(arguments: ast.arguments) -> str:

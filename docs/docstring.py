@@ -11,7 +11,7 @@ SECTIONS = (
 )
 HEADING = re.compile(rf"^({SECTIONS}):?$")
 UNDERLINE = re.compile(r"^-{3,}$")
-PARAMETER = re.compile(r"^(`?\*{0,2}\w[\w.]*`?(?:, `?\*{0,2}\w+`?)*) ?: ?(.*)$")
+PARAMETER = re.compile(r"^(`?\*{0,2}\w[\w.]*`?(?:, `?\*{0,2}\w+`?)*)(?: ?: ?(.*))?$")
 
 
 def to_markdown(docstring: str) -> str:
@@ -78,10 +78,11 @@ def _section_blocks(lines: list[str]) -> Iterator[str]:
     at = 0
     while at < len(lines):
         match = PARAMETER.match(lines[at])
-        if not match:
+        described = at + 1 < len(lines) and lines[at + 1].startswith(" ")
+        if not match or (match[2] is None and not described):
             break
         more, at = _until(lines, at, lambda text: not text.startswith(" "))
-        rest = " ".join(part.strip() for part in [match[2], *more[1:]] if part.strip())
+        rest = " ".join(part.strip() for part in [match[2] or "", *more[1:]] if part.strip())
         items.append(f"- `{match[1].replace('`', '')}`: {_escape(rest)}")
     if items:
         yield "\n".join(items)

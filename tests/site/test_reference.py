@@ -1,5 +1,7 @@
 """API pages from docstrings: complete, linked, and readable Markdown."""
 
+import importlib
+import inspect
 import re
 
 import api_pages
@@ -29,7 +31,8 @@ def test_targets_are_unique():
 
 def test_signature_is_the_constructors():
     module = next(m for m in api_pages.modules() if m.name == "geotoolz.indices")
-    text = "\n".join(api_pages._item(module.name, "NDVI", module.items["NDVI"]))
+    known = api_pages.functions([module])
+    text = "\n".join(api_pages._item(module.name, "NDVI", module.items["NDVI"], known))
     assert "(class-geotoolz-indices-ndvi)=\n## NDVI" in text
     assert "```python\nNDVI(" in text
     assert "self" not in text.split("```")[1]
@@ -54,8 +57,32 @@ def test_fences_are_closed_on_every_page(pages):
             "Do.\n\n**Args**\n\n- `size`: (rows, cols), in pixels.\n- `step`: whole.\n\nMore.",
         ),
         ("Do.\n\nExamples\n--------\n>>> 2\n2", "Do.\n\n**Examples**\n\n```python\n>>> 2\n2\n```"),
+        (
+            "Do.\n\nParameters\n----------\na, b\n    Sizes,\n    in pixels.\nstep\n    Whole.",
+            "Do.\n\n**Parameters**\n\n- `a, b`: Sizes, in pixels.\n- `step`: Whole.",
+        ),
         ("As in\n\n    a = b\n\nalways.", "As in\n\n```text\na = b\n```\n\nalways."),
     ],
 )
 def test_docstring_becomes_markdown(docstring, markdown):
     assert to_markdown(docstring) == markdown
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [("geotoolz.indices", "NDVI"), ("geotoolz.indices", "EVI"), ("geotoolz.radiometry", "Gamma")],
+)
+def test_signature_of_an_operator_is_what_it_takes_from_its_function(pages, module, name):
+    text = (pages / "docs" / "reference" / "api" / f"{module}.md").read_text("utf-8")
+    head = text.partition(f"## {name}\n\n```python\n")[2].partition("```")[0]
+    written = (
+        [line.strip().rstrip(",") for line in head.splitlines()]
+        if "\n    " in head
+        else [
+            part.strip()
+            for part in head.strip().removeprefix(f"{name}(").removesuffix(")").split(",")
+        ]
+    )
+    kind = getattr(importlib.import_module(module), name)
+    names = [line.partition(":")[0] for line in written if ":" in line]
+    assert names == list(inspect.signature(kind).parameters)
