@@ -25,11 +25,61 @@ from geostack.sources.simulation import draw, scenes
 from geostack.sources.simulation.fire import Fire
 from geostack.sources.simulation.grid import Grid
 from geostack.sources.simulation.landscape import Ground
-from geostack.sources.simulation.scenes import AREAS, Acquisition, Light, Scene
+from geostack.sources.simulation.scenes import Acquisition, Light, Scene, SimulatedArea
 from geostack.sources.simulation.shapes import Box, box_window
-from geostack.sources.simulation.sun import Sun
+from geostack.sources.simulation.sky import Sun
 
 FILE = Path(scenes.__file__).parent / "data" / "scenes.json"
+
+LAKE_TAHOE_BBOX: Box = (-120.10, 38.92, -119.93, 39.27)
+CALDOR_BBOX: Box = (-120.30, 38.55, -119.95, 38.95)
+FULL_TILE_BBOX: Box = (-120.6994, 38.7065, -119.3876, 39.7269)
+"""The box around tile 10SGJ's outline."""
+DEM_BBOX: Box = (-120.32, 38.53, -119.90, 39.29)
+LISBON_BBOX: Box = (-9.30, 38.65, -9.05, 38.85)
+NAIP_BBOX: Box = (-120.0170, 38.9286, -120.0030, 38.9394)
+
+_ALL = (
+    SimulatedArea(
+        "lake-tahoe", LAKE_TAHOE_BBOX, 32610, ("sentinel-2-l2a",), ("2024-06-01/2024-07-31",),
+        ("10SGJ",), "Lake Tahoe, summer 2024, 22 acquisitions",
+    ),
+    SimulatedArea(
+        "caldor", CALDOR_BBOX, 32610, ("sentinel-2-l2a",),
+        ("2021-08-09/2021-08-09", "2021-11-12/2021-11-12"),
+        ("10SGH", "10SGJ"), "Caldor Fire, before and after, August and November 2021",
+    ),
+    SimulatedArea(
+        "full-tile", FULL_TILE_BBOX, 32610, ("sentinel-2-l2a",), ("2024-08-13/2024-08-13",),
+        ("10SGJ",), "the whole of tile 10SGJ, every pixel filled, red and near infrared",
+    ),
+    SimulatedArea(
+        "lake-tahoe-dem", DEM_BBOX, 4326, ("cop-dem-glo-30",), ("2021-04-22/2021-04-22",),
+        title="the relief of Lake Tahoe and Caldor on the tiles of Copernicus DEM GLO-30",
+    ),
+    SimulatedArea(
+        "lake-tahoe-landsat", LAKE_TAHOE_BBOX, 32610, ("landsat-c2-l2",),
+        ("2024-06-13/2024-06-13", "2024-07-15/2024-07-15"),
+        title="Lake Tahoe as Landsat 9 would see it, June and July 2024",
+    ),
+    SimulatedArea(
+        "caldor-landsat", CALDOR_BBOX, 32610, ("landsat-c2-l2",),
+        ("2021-08-06/2021-08-06", "2021-11-10/2021-11-10"),
+        title="Caldor Fire as Landsat 8 would see it, before and after",
+    ),
+    SimulatedArea(
+        "lake-tahoe-naip", NAIP_BBOX, 32610, ("naip",), ("2022-07-13/2022-07-13",),
+        title="an aerial photograph of the Tahoe Keys",
+    ),
+    SimulatedArea(
+        "lisbon", LISBON_BBOX, 32629, ("sentinel-2-l2a",),
+        ("2024-06-18/2024-06-18", "2024-07-03/2024-07-03", "2024-07-18/2024-07-18"),
+        ("29SMC",), "Lisbon and the mouth of the Tagus, summer 2024",
+    ),
+)  # fmt: skip
+
+AREAS = {area.name: area for area in _ALL}
+"""The places, their times and tiles."""
 
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 
@@ -661,7 +711,8 @@ def written(made: list[Scene]) -> dict[str, Any]:
             entry["acquisition"] = sun_list(asdict(scene.acquisition))
             entry["light"] = sun_list(asdict(scene.light))
         entries.append({**entry, "item": scene.item})
-    area: dict[str, Any] = {"grid": grid_list(made[0].grid), "bands": made[0].bands}
+    area: dict[str, Any] = asdict(AREAS[made[0].area])
+    area.update(grid=grid_list(made[0].grid), bands=made[0].bands)
     if made[0].growth is not None:
         area["growth"] = made[0].growth
     return {**area, "scenes": entries}

@@ -6,7 +6,6 @@ Nothing here is a measurement: every item says `geostack:simulated` and its id e
 from __future__ import annotations
 
 import logging
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from geostack.request import (
     format_bbox,
     intersects,
     nearest_first,
+    overlaps,
     parse_date_range,
 )
 from geostack.sources.folder import as_item
@@ -30,7 +30,7 @@ from geostack.sources.protocol import Query
 if TYPE_CHECKING:
     from pystac import Item
 
-    from geostack.sources.simulation import Scene, SimulatedArea
+    from geostack.sources.simulation import Scene
 
 logger = logging.getLogger(__name__)
 
@@ -75,16 +75,22 @@ class SimulatedSource:
 
     def covers(self, collection: str, bbox: BBox, date_range: str, tile: str | None = None) -> bool:
         """Return whether a simulated area holds the box and has scenes in that time."""
+        from geostack.sources.simulation import AREAS
+
+        tile, asked = as_tile(tile), parse_date_range(date_range)
         return any(
-            contains(area.bbox, bbox, EDGE_TOLERANCE)
-            for area in _matching(collection, bbox, date_range, tile)
+            collection in area.collections
+            and contains(area.bbox, bbox, EDGE_TOLERANCE)
+            and (tile is None or tile in (area.tiles or (tile,)))
+            and any(overlaps(_closed(dates), asked) for dates in area.date_ranges)
+            for area in AREAS.values()
         )
 
     def dates_near(
         self, collection: str, bbox: BBox, date_range: str, tile: str | None = None
     ) -> list[datetime]:
         """Return when there are simulated scenes of that place, the nearest first."""
-        found = _scenes(collection, bbox, "../..", tile, None)
+        found = _scenes(collection, bbox, "../..", tile)
         dates = [acquired(scene.item["properties"]) for scene in found]
         return nearest_first(dates, date_range)
 
@@ -98,23 +104,26 @@ class SimulatedSource:
 
     def describe(self) -> str:
         """Return one line: the simulated areas."""
-        names = ", ".join(area.name for area in _areas())
-        return f"embedded simulation of {names}; not measurements"
+        from geostack.sources.simulation import AREAS
+
+        return f"embedded simulation of {', '.join(AREAS)}; not measurements"
 
     def why_not(self, request: Request) -> str:
         """Return why the simulation can't answer `request`."""
-        areas = [area for area in _areas() if request.collection in area.collections]
+        from geostack.sources.simulation import AREAS
+
+        areas = [area for area in AREAS.values() if request.collection in area.collections]
         if not areas:
             return f"{request.collection} is not simulated"
         near = [area for area in areas if contains(area.bbox, request.bbox, EDGE_TOLERANCE)]
-        if near:
-            known = "; ".join(
-                f"{area.name}: tile {', '.join(area.tiles) or 'any'}, {', '.join(area.date_ranges)}"
-                for area in near
-            )
-            return f"not at that time or tile ({known})"
-        known = "; ".join(f"{area.name} {format_bbox(area.bbox)}" for area in areas)
-        return f"covers other places only: {known}"
+        if not near:
+            known = "; ".join(f"{area.name} {format_bbox(area.bbox)}" for area in areas)
+            return f"covers other places only: {known}"
+        known = "; ".join(
+            f"{area.name}: tile {', '.join(area.tiles) or 'any'}, {', '.join(area.date_ranges)}"
+            for area in near
+        )
+        return f"not at that time or tile ({known})"
 
     def fix(self) -> str:
         """Return what would let the simulation answer."""
@@ -130,7 +139,7 @@ def simulated_file(href: str) -> str:
     '/data/a.tif'
     """
     path = Path(href)
-    if f"{os.sep}{KIND}{os.sep}" not in href or path.is_file():
+    if path.is_file() or KIND not in path.parts:
         return href
     from geostack.sources.simulation import files
 
@@ -159,13 +168,21 @@ def build(area: str) -> Path:
     return files.ensure_area(area, folder)
 
 
+def _closed(dates: str) -> tuple[datetime, datetime]:
+    start, end = parse_date_range(dates)
+    assert start is not None
+    assert end is not None
+    return start, end
+
+
 def _scenes(
     collection: str,
     bbox: BBox,
     date_range: str,
     tile: str | None,
-    max_cloud_cover: float | None,
+    max_cloud_cover: float | None = None,
 ) -> list[Scene]:
+    """The scenes of areas that touch a box: a tile's other pixels are empty."""
     from geostack.sources.simulation import AREAS, simulated_scenes
 
     asked = Query(collection, bbox, date_range, tile, max_cloud_cover)
@@ -174,32 +191,3 @@ def _scenes(
         for scene in simulated_scenes().values()
         if intersects(AREAS[scene.area].bbox, bbox) and asked.fits(scene.item)
     ]
-
-
-def _areas() -> list[SimulatedArea]:
-    from geostack.sources.simulation import AREAS
-
-    return list(AREAS.values())
-
-
-def _matching(
-    collection: str, bbox: BBox, date_range: str, tile: str | None
-) -> list[SimulatedArea]:
-    """The areas that touch a box and have scenes in that time."""
-    tile = as_tile(tile)
-    return [
-        area
-        for area in _areas()
-        if collection in area.collections
-        and intersects(area.bbox, bbox)
-        and (tile is None or not area.tiles or tile in area.tiles)
-        and any(_overlap(dates, date_range) for dates in area.date_ranges)
-    ]
-
-
-def _overlap(dates: str, date_range: str) -> bool:
-    start, end = parse_date_range(date_range)
-    first, last = parse_date_range(dates)
-    return (end is None or first is None or end >= first) and (
-        start is None or last is None or start <= last
-    )

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import landscape, lisbon
-from .clouds import Sky, sky
 from .fire import BurntGround
 from .grid import F32, Grid, pool, resample
 from .noise import white
 from .scene import TWENTY_METRE, U16, Stage, classify, render, seen, strips
 from .scenes import Acquisition, Light, Scene
 from .shapes import box_window, transformer
+from .sky import Sky, sky
 from .terrain import ground
 
 # Landsat asset: the Sentinel-2 band of the same colour.

@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from . import places
 from .grid import F32, Grid, resample
 from .landscape import Land, Landscape
 from .noise import fractal
-from .shapes import outline_distance, project, smooth
+from .shapes import outline_distance, places
 from .terrain import smoothstep
 
 PUBLISHED_ACRES = 221_835
@@ -100,7 +99,7 @@ def severity(land: Landscape, counted: Grid, acres: float = PUBLISHED_ACRES) -> 
 
 def _perimeter(grid: Grid) -> F32:
     """Return the distance to the fire's edge in metres, positive inside, with fingers and bays."""
-    ring = smooth(project(places.CALDOR_PERIMETER, grid.epsg), closed=True)
+    ring = places("tahoe")["fire"][0].outline(grid.epsg)
     distance = outline_distance(grid, ring, node=200, reach=9000)
     return distance + np.float32(1500) * fractal(grid, 4500, 201, octaves=6, gain=0.6)
 

@@ -7,13 +7,11 @@ from typing import Protocol
 
 import numpy as np
 
-from . import places
 from .grid import F32, Grid, pool, resample
 from .noise import fractal, lattice_noise, white
 from .settlement import settlement
-from .shapes import ellipse_distance, project
-from .terrain import ground, shelf_width, shore_distance, smoothstep
-from .water import lakes, outline_noise
+from .shapes import ellipse_distance, places
+from .terrain import ground, lakes, outline_noise, shelf_width, shore_distance, smoothstep
 
 COVERS = ("forest", "rock", "soil", "shrub", "meadow", "sand", "roof", "asphalt")
 """Land covers whose fractions, with `water`, sum to 1 in each pixel."""
@@ -208,11 +206,12 @@ def _smoothed(layer: F32, pixels: int) -> F32:
 
 def _granite(coarse: Grid) -> F32:
     granite = np.zeros(coarse.shape, np.float32)
-    for lon, lat, radius, share in places.GRANITE:
-        x, y = project([(lon, lat)], coarse.epsg)[0]
+    for place in places("tahoe")["granite"]:
+        x, y = place.project(coarse.epsg)[0]
+        radius = place.facts["radius"]
         across = np.exp(-(((coarse.x - x) / radius) ** 2)).astype(np.float32)
         down = np.exp(-(((coarse.y - y) / radius) ** 2)).astype(np.float32)
-        np.maximum(granite, np.float32(share) * down[:, None] * across, out=granite)
+        np.maximum(granite, np.float32(place.facts["share"]) * down[:, None] * across, out=granite)
     ragged = fractal(coarse, 5200, 36, octaves=4, gain=0.6)
     return np.asarray(granite + 0.22 * ragged - 0.04, dtype=np.float32)
 
@@ -221,20 +220,21 @@ def _meadows(grid: Grid, crown: F32) -> tuple[F32, F32]:
     """Return the fraction of meadow, with willows and a creek in it, and its wetness."""
     meadow = np.zeros(grid.shape, np.float32)
     wetness = np.full(grid.shape, 0.4, np.float32)
-    for lon, lat, length, width, azimuth, wet in places.MEADOWS:
-        part = ellipse_distance(grid, project([(lon, lat)], grid.epsg)[0], length, width, azimuth)
+    for place in places("tahoe")["meadow"]:
+        part = ellipse_distance(grid, place)
         if part is None:
             continue
         rows, cols, distance = part
         window = grid.window(rows, cols)
-        distance = distance + outline_noise(window, 0.6 * width)
+        distance = distance + outline_noise(window, 0.6 * place.facts["half_width"])
         here = smoothstep(distance / 50 + 0.5)
         moist = fractal(window, 300, 37, octaves=4, gain=0.65)
         creek = np.abs(fractal(window, 900, 38, octaves=3)) < np.float32(0.035)
         here *= np.clip(0.94 - 0.25 * (moist > 0.55) + 0.05 * crown[rows, cols], 0, 1)
         here *= 1 - np.float32(0.5) * creek
         better = here > meadow[rows, cols]
-        wetness[rows, cols] = np.where(better, wet + 0.3 * moist, wetness[rows, cols])
+        moist = place.facts["wetness"] + 0.3 * moist
+        wetness[rows, cols] = np.where(better, moist, wetness[rows, cols])
         meadow[rows, cols] = np.maximum(meadow[rows, cols], here)
     return meadow, np.clip(wetness, 0, 1)
 

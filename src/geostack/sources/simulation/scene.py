@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .clouds import Sky
 from .grid import F32, Grid, pool, resample
 from .landscape import Land, Landscape
 from .noise import fractal, white
 from .scenes import Acquisition
+from .sky import Sky, Sun, illumination
 from .spectra import CLOUD, COVER, DRY_MEADOW, SNOW, TURBID_WATER, mix, water_reflectance
-from .sun import Sun, illumination
 from .terrain import smoothstep
 
 U16 = NDArray[np.uint16]

@@ -14,20 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from .grid import Grid
-from .sun import Sun
+from .sky import Sun
 
 VERSION = "5"
 """Part of the folder's name: raised whenever a pixel or an item changes, so caches are rebuilt."""
-
-Box = tuple[float, float, float, float]
-
-LAKE_TAHOE_BBOX: Box = (-120.10, 38.92, -119.93, 39.27)
-CALDOR_BBOX: Box = (-120.30, 38.55, -119.95, 38.95)
-FULL_TILE_BBOX: Box = (-120.6994, 38.7065, -119.3876, 39.7269)
-"""The box around tile 10SGJ's outline."""
-DEM_BBOX: Box = (-120.32, 38.53, -119.90, 39.29)
-LISBON_BBOX: Box = (-9.30, 38.65, -9.05, 38.85)
-NAIP_BBOX: Box = (-120.0170, 38.9286, -120.0030, 38.9394)
 
 
 @dataclass(frozen=True)
@@ -39,7 +29,7 @@ class SimulatedArea:
     """
 
     name: str
-    bbox: Box
+    bbox: tuple[float, float, float, float]
     epsg: int
     collections: tuple[str, ...]
     date_ranges: tuple[str, ...]
@@ -55,48 +45,6 @@ class SimulatedArea:
     def folder(self) -> str:
         """The name of the area's folder in the cache, with the simulation's version."""
         return f"{self.name}-v{VERSION}"
-
-
-_ALL = (
-    SimulatedArea(
-        "lake-tahoe", LAKE_TAHOE_BBOX, 32610, ("sentinel-2-l2a",), ("2024-06-01/2024-07-31",),
-        ("10SGJ",), "Lake Tahoe, summer 2024, 22 acquisitions",
-    ),
-    SimulatedArea(
-        "caldor", CALDOR_BBOX, 32610, ("sentinel-2-l2a",),
-        ("2021-08-09/2021-08-09", "2021-11-12/2021-11-12"),
-        ("10SGH", "10SGJ"), "Caldor Fire, before and after, August and November 2021",
-    ),
-    SimulatedArea(
-        "full-tile", FULL_TILE_BBOX, 32610, ("sentinel-2-l2a",), ("2024-08-13/2024-08-13",),
-        ("10SGJ",), "the whole of tile 10SGJ, every pixel filled, red and near infrared",
-    ),
-    SimulatedArea(
-        "lake-tahoe-dem", DEM_BBOX, 4326, ("cop-dem-glo-30",), ("2021-04-22/2021-04-22",),
-        title="the relief of Lake Tahoe and Caldor on the tiles of Copernicus DEM GLO-30",
-    ),
-    SimulatedArea(
-        "lake-tahoe-landsat", LAKE_TAHOE_BBOX, 32610, ("landsat-c2-l2",),
-        ("2024-06-13/2024-06-13", "2024-07-15/2024-07-15"),
-        title="Lake Tahoe as Landsat 9 would see it, June and July 2024",
-    ),
-    SimulatedArea(
-        "caldor-landsat", CALDOR_BBOX, 32610, ("landsat-c2-l2",),
-        ("2021-08-06/2021-08-06", "2021-11-10/2021-11-10"),
-        title="Caldor Fire as Landsat 8 would see it, before and after",
-    ),
-    SimulatedArea(
-        "lake-tahoe-naip", NAIP_BBOX, 32610, ("naip",), ("2022-07-13/2022-07-13",),
-        title="an aerial photograph of the Tahoe Keys",
-    ),
-    SimulatedArea(
-        "lisbon", LISBON_BBOX, 32629, ("sentinel-2-l2a",),
-        ("2024-06-18/2024-06-18", "2024-07-03/2024-07-03", "2024-07-18/2024-07-18"),
-        ("29SMC",), "Lisbon and the mouth of the Tagus, summer 2024",
-    ),
-)  # fmt: skip
-
-AREAS: dict[str, SimulatedArea] = {area.name: area for area in _ALL}
 
 
 @dataclass(frozen=True)
@@ -166,12 +114,10 @@ class Scene:
 @lru_cache(maxsize=1)
 def simulated_scenes() -> dict[str, Scene]:
     """Return every simulated scene by its identifier."""
-    text = resources.files(__package__).joinpath("data/scenes.json").read_text("utf-8")
-    return {
-        entry["item"]["id"]: _scene(name, area, entry)
-        for name, area in json.loads(text).items()
-        for entry in area["scenes"]
-    }
+    scenes = (
+        _scene(name, area, entry) for name, area in _AREAS.items() for entry in area["scenes"]
+    )
+    return {scene.id: scene for scene in scenes}
 
 
 def _scene(name: str, area: dict[str, Any], entry: dict[str, Any]) -> Scene:
@@ -186,3 +132,19 @@ def _scene(name: str, area: dict[str, Any], entry: dict[str, Any]) -> Scene:
         Acquisition(**{**taken, "sun": Sun(*taken["sun"])}) if taken else None,
         Light(**{**light, "sun": Sun(*light["sun"])}) if light else None,
     )
+
+
+_AREAS = json.loads(resources.files(__package__).joinpath("data/scenes.json").read_text("utf-8"))
+
+AREAS: dict[str, SimulatedArea] = {
+    name: SimulatedArea(
+        name=name,
+        bbox=tuple(area["bbox"]),
+        epsg=area["epsg"],
+        collections=tuple(area["collections"]),
+        date_ranges=tuple(area["date_ranges"]),
+        tiles=tuple(area["tiles"]),
+        title=area["title"],
+    )
+    for name, area in _AREAS.items()
+}

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import places
 from .grid import F32, Grid, resample
 from .noise import fractal, uniform, white
-from .shapes import line_distance, outline_distance, project, smooth
+from .shapes import line_distance, outline_distance, places, smooth
 from .terrain import smoothstep
 
 
@@ -24,12 +23,13 @@ class Settlement:
 
 def settlement(grid: Grid, meadow: F32) -> Settlement:
     """Return what people built; nothing is built on meadows."""
-    highway, strip = _roads(grid)
+    highway, strip = roads(grid, "tahoe")
     cleared = np.zeros(grid.shape, np.float32)
     roof = np.zeros(grid.shape, np.float32)
     street = np.zeros(grid.shape, np.float32)
-    for number, (outline, azimuth, density) in enumerate(places.TOWNS.values()):
-        ring = smooth(project(outline, grid.epsg), closed=True)
+    for number, town in enumerate(places("tahoe")["town"]):
+        azimuth, density = town.facts["azimuth"], town.facts["density"]
+        ring = town.outline(grid.epsg)
         part = _around(grid, ring)
         if part is None:
             continue
@@ -104,21 +104,20 @@ def _shops(u: F32, v: F32, strip: F32, seed: int) -> F32:
     return np.where(taken, strip, 0).astype(np.float32)
 
 
-def _roads(grid: Grid) -> tuple[F32, F32]:
+def roads(grid: Grid, region: str) -> tuple[F32, F32]:
     """Return the fraction of asphalt of highways and runways, and nearness to a highway."""
     asphalt = np.zeros(grid.shape, np.float32)
     strip = np.zeros(grid.shape, np.float32)
-    for half_width, line in places.ROADS.values():
-        curve = smooth(project(line, grid.epsg), closed=False, parts=6)
+    for road in (*places(region)["road"], *places(region)["runway"]):
+        line = road.project(grid.epsg)
+        is_road = road.facts["kind"] == "road"
+        curve = smooth(line, closed=False, parts=6) if is_road else line
         for rows, cols, distance in line_distance(grid, curve, reach=140):
-            wide = smoothstep((75 - distance) / 30)
-            strip[rows, cols] = np.maximum(strip[rows, cols], wide)
-            here = np.clip((half_width - distance) / np.float32(grid.res) + 0.5, 0, 1)
-            asphalt[rows, cols] = np.maximum(asphalt[rows, cols], here)
-    for a, b, half_width in places.RUNWAYS:
-        for rows, cols, distance in line_distance(grid, project([a, b], grid.epsg)):
-            here = np.clip((half_width - distance) / np.float32(grid.res) + 0.5, 0, 1)
-            asphalt[rows, cols] = np.maximum(asphalt[rows, cols], here)
+            here = (road.facts["half_width"] - distance) / np.float32(grid.res) + 0.5
+            asphalt[rows, cols] = np.maximum(asphalt[rows, cols], np.clip(here, 0, 1))
+            if is_road:
+                wide = smoothstep((75 - distance) / 30)
+                strip[rows, cols] = np.maximum(strip[rows, cols], wide)
     coarse = grid.at(max(50.0, grid.res), margin=1)
     # Shops stand in some stretches, not all along.
     stretches = smoothstep(3 * fractal(coarse, 900, 55, octaves=2))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib import resources
 from itertools import pairwise
 from math import ceil, floor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +28,42 @@ def transformer(epsg: int) -> Any:
     return Transformer.from_crs(4326, epsg, always_xy=True)
 
 
+class Place(NamedTuple):
+    """A point, line or outline in degrees (longitude, latitude), and what is known of it."""
+
+    points: list[list[float]]
+    facts: dict[str, Any]
+
+    def project(self, epsg: int) -> F64:
+        """Return the points in metres, (n, 2) float64."""
+        return project(self.points, epsg)
+
+    def outline(self, epsg: int) -> F64:
+        """Return the smoothed outline in metres, (n, 2) float64."""
+        return smooth(self.project(epsg), closed=True)
+
+
+@lru_cache(maxsize=2)
+def places(region: str) -> dict[str, list[Place]]:
+    """Return the places of `data/REGION.geojson` by their kind.
+
+    >>> len(places("tahoe")["shore"])
+    1
+    """
+    file = resources.files(__package__).joinpath(f"data/{region}.geojson")
+    found: dict[str, list[Place]] = {}
+    for feature in json.loads(file.read_text("utf-8"))["features"]:
+        kind, points = feature["geometry"]["type"], feature["geometry"]["coordinates"]
+        points = {"Point": [points], "LineString": points, "Polygon": points[0]}[kind]
+        facts = feature["properties"]
+        place = Place(points[:-1] if kind == "Polygon" else points, facts)
+        found.setdefault(facts["kind"], []).append(place)
+    return found
+
+
 def project(points: Sequence[Sequence[float]], epsg: int) -> F64:
-    """Project (longitude, latitude, ...) rows to metres, (n, 2) float64."""
-    lonlat = np.asarray([p[:2] for p in points], dtype=np.float64)
+    """Project (longitude, latitude) rows to metres, (n, 2) float64."""
+    lonlat = np.asarray(points, dtype=np.float64)
     x, y = transformer(epsg).transform(lonlat[:, 0], lonlat[:, 1])
     return np.column_stack([x, y])
 
@@ -135,20 +170,21 @@ def line_distance(grid: Grid, line: F64, reach: float = 60.0) -> list[tuple[slic
     return patches
 
 
-def ellipse_distance(
-    grid: Grid, centre: F64, half_length: float, half_width: float, azimuth: float
-) -> tuple[slice, slice, F32] | None:
+def ellipse_distance(grid: Grid, place: Place) -> tuple[slice, slice, F32] | None:
     """Return (rows, cols, signed distance): an approximate ellipse, positive inside, in metres.
 
-    `azimuth` is the direction of the long axis, degrees clockwise from north. None when the
-    ellipse and 60 % around it lie outside of the grid.
+    The place's azimuth is the direction of its long axis, degrees clockwise from north. None when
+    the ellipse and 60 % around it lie outside of the grid.
     """
+    centre, facts = place.project(grid.epsg)[0], place.facts
+    half_length, half_width = facts["half_length"], facts["half_width"]
     size = 1.6 * max(half_length, half_width)
     part = _clip(grid, np.vstack([centre - size, centre + size]), 0.0)
     if part is None:
         return None
     window = grid.window(*part)
-    s, c = np.sin(np.radians(azimuth)), np.cos(np.radians(azimuth))
+    azimuth = np.radians(facts["azimuth"])
+    s, c = np.sin(azimuth), np.cos(azimuth)
     dx, dy = window.x[None, :] - centre[0], window.y[:, None] - centre[1]
     along, across = (dx * s + dy * c) / half_length, (dx * c - dy * s) / half_width
     distance = (1 - np.hypot(along, across)) * min(half_length, half_width)

@@ -1,4 +1,4 @@
-"""The relief: named heights joined by a thin-plate spline, with ridges and gullies of noise."""
+"""Relief and lakes: named heights joined by a spline, ridges of noise, water and its depth."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from . import places
 from .grid import F32, Grid, resample
 from .noise import fractal, ridged, spline_combine, spline_taps
-from .shapes import F64, outline_distance, project, smooth
+from .shapes import F64, ellipse_distance, outline_distance, places
 
 _NODE = 500.0
 
 
+LEVEL = 1897.0
+"""Lake Tahoe's surface, metres above sea level."""
+
+
 @lru_cache(maxsize=4)
-def tahoe_ring(epsg: int) -> F64:
-    """Return the lake's outline in metres, smoothed, (n, 2)."""
-    return smooth(project(places.TAHOE_SHORE, epsg), closed=True)
+def _shore(epsg: int) -> F64:
+    return places("tahoe")["shore"][0].outline(epsg)
 
 
 def shore_distance(grid: Grid) -> F32:
@@ -26,7 +28,7 @@ def shore_distance(grid: Grid) -> F32:
 
     Beyond 3 km inland it is -3000. A little noise roughens the hand-drawn shore.
     """
-    distance = outline_distance(grid, tahoe_ring(grid.epsg))
+    distance = outline_distance(grid, _shore(grid.epsg))
     near = distance > -400
     coarse = grid.at(max(20.0, grid.res), 2)
     wobble = resample(fractal(coarse, 900, seed=11, octaves=5, gain=0.58), coarse, grid)
@@ -40,11 +42,11 @@ def shore_distance(grid: Grid) -> F32:
 def _spline(epsg: int):  # type: ignore[no-untyped-def]
     from scipy.interpolate import RBFInterpolator
 
-    shore = project(places.TAHOE_SHORE[::3], epsg)
-    spots = project(places.ELEVATIONS, epsg)
-    heights = [p[2] for p in places.ELEVATIONS]
-    points = np.vstack([spots, shore]) / 1e4
-    values = np.concatenate([heights, np.full(len(shore), places.TAHOE_LEVEL + 3)])
+    shore = places("tahoe")["shore"][0].project(epsg)[::3]
+    spots = places("tahoe")["height"]
+    points = np.vstack([*(spot.project(epsg) for spot in spots), shore]) / 1e4
+    heights = [spot.facts["metres"] for spot in spots]
+    values = np.concatenate([heights, np.full(len(shore), LEVEL + 3)])
     return RBFInterpolator(points, values, kernel="thin_plate_spline", smoothing=1e-4)
 
 
@@ -64,14 +66,14 @@ def shelf_width(grid: Grid) -> F32:
     coarse = grid.at(400, margin=2)
     if grid.res < 400:
         return resample(shelf_width(coarse), coarse, grid)
-    spots = project(places.TAHOE_SHELF, grid.epsg)
     total = np.full(grid.shape, 1e-12)
     weighted = np.full(grid.shape, 3e-10)
-    for (x, y), (_, _, width) in zip(spots, places.TAHOE_SHELF, strict=True):
+    for spot in places("tahoe")["shelf"]:
+        x, y = spot.project(grid.epsg)[0]
         far2 = (grid.x[None, :] - x) ** 2 + (grid.y[:, None] - y) ** 2
         weight = 1 / (far2 + 300.0**2) ** 1.5
         total += weight
-        weighted += weight * width
+        weighted += weight * spot.facts["width"]
     return (weighted / total).astype(np.float32)
 
 
@@ -94,7 +96,72 @@ def ground(grid: Grid, shore: F32 | None = None) -> F32:
     out = macro + amplitude * crests + (0.10 * amplitude + 1.0) * rough * inland
     # The shore rises gently from the water; the floor fades out before the distance is clamped.
     inland_m = np.maximum(-shore, 0)
-    rise = places.TAHOE_LEVEL + 2 + 0.02 * np.minimum(inland_m, 700)
+    rise = LEVEL + 2 + 0.02 * np.minimum(inland_m, 700)
     rise -= 0.5 * np.maximum(inland_m - 700, 0)
     out = np.maximum(out, rise)
-    return np.where(shore > 0, np.float32(places.TAHOE_LEVEL), out).astype(np.float32)
+    return np.where(shore > 0, np.float32(LEVEL), out).astype(np.float32)
+
+
+def lakes(grid: Grid, shore: F32) -> tuple[F32, F32]:
+    """Return the fraction of water and its depth in metres; `shore` as of `shore_distance`."""
+    water = np.clip(shore / np.float32(grid.res) + np.float32(0.5), 0, 1)
+    depth = _tahoe_depth(grid, shore)
+    _marina(grid, water, depth)
+    for lake in places("tahoe")["lake"]:
+        part = ellipse_distance(grid, lake)
+        if part is None:
+            continue
+        rows, cols, distance = part
+        ragged = 0.42 * lake.facts["half_width"]
+        distance = distance + outline_noise(grid.window(rows, cols), ragged)
+        here = np.clip(distance / np.float32(grid.res) + np.float32(0.5), 0, 1)
+        water[rows, cols] = np.maximum(water[rows, cols], here)
+        deep = np.maximum(distance, 0) * np.float32(0.15)
+        depth[rows, cols] = np.maximum(depth[rows, cols], deep)
+    return water, np.minimum(depth, 480).astype(np.float32)
+
+
+def outline_noise(window: Grid, amplitude: float) -> F32:
+    """Return noise that turns an ellipse into a natural outline, metres."""
+    return fractal(window, max(4 * amplitude, 150.0), 15, octaves=5, gain=0.6) * np.float32(
+        amplitude
+    )
+
+
+def _tahoe_depth(grid: Grid, shore: F32) -> F32:
+    """Return the lake's depth: a shelf to about 10 m, then the drop-off, irregular as it is."""
+    coarse = grid.at(max(40.0, grid.res), margin=1)
+    uneven = 1 + np.float32(0.55) * fractal(coarse, 1700, 12, octaves=4)
+    width = resample(shelf_width(coarse) * np.clip(uneven, 0.3, 2), coarse, grid)
+    banks = resample(fractal(coarse, 600, 13, octaves=4), coarse, grid)
+    offshore = np.maximum(shore, 0)
+    shelf = np.minimum(offshore / width, 1)
+    depth = shelf ** np.float32(0.6) * np.float32(10) * (1 + np.float32(0.3) * banks * shelf)
+    beyond = np.maximum(offshore - width, 0)
+    # The edge of the shelf breaks softly: quadratic for the first 150 m, steep from there on.
+    depth += np.minimum(beyond, 150) ** 2 * np.float32(0.14 / 300)
+    depth += np.maximum(beyond - 150, 0) * np.float32(0.2)
+    return np.asarray(depth, dtype=np.float32)
+
+
+def _marina(grid: Grid, water: F32, depth: F32) -> None:
+    """Dig the canals of the Tahoe Keys into `water` and `depth`."""
+    ring = places("tahoe")["canals"][0].outline(grid.epsg)
+    inside = outline_distance(grid, ring, reach=200)
+    part = np.flatnonzero((inside > -100).any(axis=1)), np.flatnonzero((inside > -100).any(axis=0))
+    if part[0].size < 2 or part[1].size < 2:
+        return
+    rows, cols = (slice(p[0], p[-1] + 1) for p in part)
+    window = grid.window(rows, cols)
+    s, c = np.sin(np.radians(20)), np.cos(np.radians(20))
+    x0, y0 = ring.mean(axis=0)
+    dx, dy = window.x[None, :] - x0, window.y[:, None] - y0
+    u, v = dx * c - dy * s, dx * s + dy * c + 25 * np.sin(dx / 160)
+    fingers = 24 - np.abs((v / 150) % 1 - 0.5) * 150
+    trunk = 38 - np.minimum(np.abs(u + 60), np.abs(u - 420))
+    canal = np.minimum(np.maximum(fingers, trunk), inside[rows, cols])
+    here = np.clip(canal / grid.res + 0.5, 0, 1).astype(np.float32)
+    here[water[rows, cols] > 0] = 0
+    water[rows, cols] += here
+    # Dredged to a few metres, over a dark bed of weeds: as dark as twice that over sand.
+    depth[rows, cols] = np.where(here > 0, 9, depth[rows, cols])

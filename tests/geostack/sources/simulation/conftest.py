@@ -13,7 +13,7 @@ from geostack.sources.simulation.files import ensure_area
 from geostack.sources.simulation.grid import Grid
 from geostack.sources.simulation.landscape import Landscape, build
 from geostack.sources.simulation.scene import Stage
-from geostack.sources.simulation.sun import Sun
+from geostack.sources.simulation.sky import Sun
 
 ALL_BANDS = ("B02", "B03", "B04", "B08", "B11", "B12")
 

@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from geostack.sources.simulation.clouds import sky
 from geostack.sources.simulation.grid import Grid, resample
-from geostack.sources.simulation.sun import Sun
+from geostack.sources.simulation.sky import Sun, sky
 
 GRID = Grid(32610, 740000, 4340000, 10, rows=1600, cols=1600)
 

@@ -6,8 +6,8 @@ import pytest
 from geostack.sources.simulation import AREAS, lisbon
 from geostack.sources.simulation.scene import Stage
 from geostack.sources.simulation.shapes import box_window, project
+from geostack.sources.simulation.sky import Sun
 from geostack.sources.simulation.spectra import mix
-from geostack.sources.simulation.sun import Sun
 
 
 @pytest.fixture(scope="module")

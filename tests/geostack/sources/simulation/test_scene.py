@@ -3,7 +3,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from geostack.sources.simulation.clouds import sky
 from geostack.sources.simulation.grid import Grid, pool
 from geostack.sources.simulation.landscape import Ground, build
 from geostack.sources.simulation.scene import (
@@ -14,7 +13,7 @@ from geostack.sources.simulation.scene import (
 )
 from geostack.sources.simulation.scene import render as render_band
 from geostack.sources.simulation.scenes import Acquisition
-from geostack.sources.simulation.sun import Sun
+from geostack.sources.simulation.sky import Sun, sky
 
 SUN = Sun(23.0, 127.0)
 JUNE = Acquisition(

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 
-from geostack.sources.simulation import places
 from geostack.sources.simulation.grid import Grid
-from geostack.sources.simulation.shapes import project
-from geostack.sources.simulation.terrain import ground, shelf_width, shore_distance
+from geostack.sources.simulation.shapes import places, project
+from geostack.sources.simulation.terrain import LEVEL, ground, shelf_width, shore_distance
 
 
 @pytest.fixture(scope="module")
@@ -38,16 +37,17 @@ def test_the_lake_is_35_km_long_and_19_km_wide(region):
 def test_the_lake_is_flat_and_nothing_beside_it_is_lower(region):
     shore = shore_distance(region)
     height = ground(region, shore)
-    assert (height[shore > 0] == places.TAHOE_LEVEL).all()
+    assert (height[shore > 0] == LEVEL).all()
     beside = (shore <= 0) & (shore > -700)
-    assert height[beside].min() > places.TAHOE_LEVEL
+    assert height[beside].min() > LEVEL
 
 
 def test_the_ground_passes_near_the_named_heights(region):
     height = ground(region)
     west, south, east, north = region.bounds
     errors = []
-    for lon, lat, metres in places.ELEVATIONS:
+    for spot in places("tahoe")["height"]:
+        ((lon, lat),), metres = spot.points, spot.facts["metres"]
         x, y = project([(lon, lat)], region.epsg)[0]
         if west < x < east and south < y < north:
             errors.append(at(region, height, lon, lat) - metres)

@@ -1,6 +1,6 @@
 import numpy as np
 
-from geostack.sources.simulation.sun import Sun, illumination, shadow_offset
+from geostack.sources.simulation.sky import Sun, illumination, shadow_offset
 
 
 def test_shadows_point_away_from_the_sun():
