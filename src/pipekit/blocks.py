@@ -14,6 +14,8 @@ from pipekit.operator import Operator, checked_operator
 class Identity(Operator):
     """Return the input unchanged: the neutral element of `|`.
 
+    Examples
+    --------
     >>> Identity()(7)
     7
     """
@@ -25,6 +27,8 @@ class Identity(Operator):
 class Const(Operator):
     """Return the same value whatever the inputs, and with none.
 
+    Examples
+    --------
     >>> Const(3)("anything"), Const(3)()
     (3, 3)
     """
@@ -39,6 +43,8 @@ class Const(Operator):
 class Lambda(Operator):
     """Run a function of the inputs. It cannot be written to a config; a named Operator can.
 
+    Examples
+    --------
     >>> Lambda(lambda a, b: a + b, name="add")(1, 2)
     3
     """
@@ -56,6 +62,8 @@ class Lambda(Operator):
 class Sink(Operator):
     """Hand the input to a function that keeps it (writes, sends, stores), and return the input.
 
+    Examples
+    --------
     >>> written = []
     >>> Sink(written.append)("scene"), written
     ('scene', ['scene'])
@@ -75,6 +83,8 @@ class Sink(Operator):
 class Fanout(Operator):
     """Run several operators on the same input and return a dictionary of their results.
 
+    Examples
+    --------
     >>> Fanout({"low": Lambda(min), "high": Lambda(max)})([3, 1, 2])
     {'low': 1, 'high': 3}
     """
@@ -107,6 +117,8 @@ class Fanout(Operator):
 class Pick(Operator):
     """Take one entry out of a dictionary or sequence, such as the result of a Fanout or Graph.
 
+    Examples
+    --------
     >>> Pick("high")({"low": 1, "high": 3})
     3
     """
@@ -136,9 +148,13 @@ class Subsample(Operator):
 
     On a GeoTensor the transform is scaled: the upper left corner stays, the pixels are larger.
 
-    Args:
-        stride: n, or (rows, cols).
+    Parameters
+    ----------
+    stride
+        N, or (rows, cols).
 
+    Examples
+    --------
     >>> import numpy as np
     >>> Subsample(2)(np.arange(16).reshape(4, 4)).tolist()
     [[0, 2], [8, 10]]
@@ -173,10 +189,15 @@ class ApplyToBands(Operator):
     The operator gets each band without its band axis, (H, W), as a GeoTensor when the input is
     one; results that are GeoTensors decide the transform, so the operator may thin or crop.
 
-    Args:
-        op: an operator on one band.
-        axis: the axis of the bands, in the input and in the result.
+    Parameters
+    ----------
+    op
+        An operator on one band.
+    axis
+        The axis of the bands, in the input and in the result.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> from pipekit import Lambda
     >>> bands = np.array([[[1.0, 3.0]], [[10.0, 30.0]]])

@@ -30,6 +30,8 @@ _SUFFIX = ".cached"
 class MemoryStore:
     """Keeps values in memory.
 
+    Examples
+    --------
     >>> store = MemoryStore(maxsize=1)
     >>> store.put("a", 1); store.put("b", 2)
     >>> store.get("a") is MISSING, store.get("b")
@@ -65,6 +67,8 @@ class FolderStore:
     A file is written beside its place and renamed, so it is there whole or not at all; one that
     does not match its SHA-256 counts as missing.
 
+    Examples
+    --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     FolderStore(folder, maxsize=None).put("a", [1, 2])
@@ -144,17 +148,26 @@ class Cache(Operator):
     The code of an operator is no part of its config: after changing what a class does, clear the
     cache or give a `key`.
 
-    Args:
-        op: the operator; it should depend on nothing but its inputs and arguments.
-        maxsize: the most results kept; the one unused for longest goes first. None: all.
-        folder: where results are kept as files instead of in memory. Files are unpickled, so the
-            folder must be as trusted as code. A damaged file is computed again.
-        key: stands for the operator in place of its `config_hash`; needed when the operator
-            holds a function or model.
+    Parameters
+    ----------
+    op
+        The operator; it should depend on nothing but its inputs and arguments.
+    maxsize
+        The most results kept; the one unused for longest goes first. None: all.
+    folder
+        Where results are kept as files instead of in memory. Files are unpickled, so the
+        folder must be as trusted as code. A damaged file is computed again.
+    key
+        Stands for the operator in place of its `config_hash`; needed when the operator
+        holds a function or model.
 
-    Raises:
-        TypeError: the operator has no `config_hash` and no `key` is given.
+    Raises
+    ------
+    TypeError
+        The operator has no `config_hash` and no `key` is given.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> from pipekit import Lambda
     >>> total = Cache(Lambda(np.sum), key="sum")

@@ -32,6 +32,8 @@ class Carrier(Protocol):
 def is_carrier(value: object) -> TypeGuard[Carrier]:
     """Tell whether a value carries a georeference in the way a GeoTensor does.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> is_carrier(np.zeros((2, 2)))
     False
@@ -49,12 +51,17 @@ def rewrap(
 ) -> Any:
     """Put new values into a carrier of the same kind, at the same place unless told otherwise.
 
-    Args:
-        like: the carrier to follow.
-        values: (..., H, W) array of any dtype.
-        transform: the new transform, or None to keep it.
-        attrs: the new attributes, or None to copy them; `band_names` is dropped when its length
-            no longer fits the first axis.
+    Parameters
+    ----------
+    like
+        The carrier to follow.
+    values
+        (..., H, W) array of any dtype.
+    transform
+        The new transform, or None to keep it.
+    attrs
+        The new attributes, or None to copy them; `band_names` is dropped when its length
+        no longer fits the first axis.
     """
     kept = dict(like.attrs if attrs is None else attrs)
     names = kept.get("band_names")
@@ -73,6 +80,8 @@ def rewrap(
 def fitting_fill(fill: Any, dtype: np.dtype[Any]) -> Any:
     """Return the fill value if the dtype can hold it; else NaN for floats and 0 for the rest.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> fitting_fill(0, np.dtype("uint8")), fitting_fill(-9999, np.dtype("uint8"))
     (0, 0)
@@ -126,6 +135,8 @@ def _equal_crs(first: Any, second: Any) -> bool:
 def dumps(value: Any) -> bytes:
     """Return a value as bytes that `pickle.loads` turns back, carriers within it being whole.
 
+    Examples
+    --------
     >>> pickle.loads(dumps({"bands": (4, 3, 2)}))
     {'bands': (4, 3, 2)}
     """

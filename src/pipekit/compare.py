@@ -21,14 +21,22 @@ class Diff(Operator):
 
     A value is close when `abs(x - reference) <= atol + rtol * abs(reference)`.
 
-    Args:
-        reference: array or number of the input's shape.
-        atol: absolute tolerance, in the units of the data.
-        rtol: relative tolerance.
+    Parameters
+    ----------
+    reference
+        Array or number of the input's shape.
+    atol
+        Absolute tolerance, in the units of the data.
+    rtol
+        Relative tolerance.
 
-    Raises:
-        DiffError: with the largest difference and where it is, or the differing shapes.
+    Raises
+    ------
+    DiffError
+        With the largest difference and where it is, or the differing shapes.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> Diff(np.array([1.0, 2.0]))(np.array([1.0, 2.5]))
     Traceback (most recent call last):
@@ -72,6 +80,8 @@ def _as_number(values: Any) -> Any:
 def absolute_difference(a: Any, b: Any) -> Any:
     """Return |a - b| as float64, two NaNs being alike and NaN against a number being NaN.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> absolute_difference(np.uint8([1, 3]), np.uint8([2, 3])).tolist()
     [1.0, 0.0]
@@ -86,9 +96,13 @@ def absolute_difference(a: Any, b: Any) -> Any:
 def max_difference(a: Any, b: Any) -> float:
     """Return the largest absolute difference of two arrays; infinite where one is NaN alone.
 
-    Raises:
-        ValueError: the shapes differ.
+    Raises
+    ------
+    ValueError
+        The shapes differ.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> max_difference(np.array([1.0, 2.0]), np.array([1.0, 2.5]))
     0.5
@@ -102,6 +116,8 @@ def max_difference(a: Any, b: Any) -> float:
 def config_diff(a: Operator, b: Operator) -> str:
     """Return the unified diff of two operators' configs as text; empty when they are alike.
 
+    Examples
+    --------
     >>> from pipekit import AssertDType
     >>> print(config_diff(AssertDType("float32"), AssertDType("float64")))
     --- a
@@ -156,12 +172,19 @@ def ab_test(
 ) -> ABResult:
     """Run two operators on the same inputs and measure how much their results differ.
 
-    Args:
-        a: one operator.
-        b: the other.
-        inputs: at least one input; they are taken one at a time.
-        metric: `metric(a_result, b_result)`, larger being worse; NaN counts as the worst.
+    Parameters
+    ----------
+    a
+        One operator.
+    b
+        The other.
+    inputs
+        At least one input; they are taken one at a time.
+    metric
+        `metric(a_result, b_result)`, larger being worse; NaN counts as the worst.
 
+    Examples
+    --------
     >>> from pipekit import Lambda
     >>> ab_test(Lambda(round), Lambda(int), [1.2, 1.8])
     ABResult(per_input=[0.0, 1.0], mean=0.5, worst=1.0, worst_index=1)

@@ -26,6 +26,8 @@ class NodeDict(dict[str, Any]):
 def parameters(cls: type) -> tuple[inspect.Parameter, ...]:
     """Return the constructor's parameters of a class without `self`, read once per class.
 
+    Examples
+    --------
     >>> from pipekit import AssertDType
     >>> [p.name for p in parameters(AssertDType)]
     ['dtype', 'on_fail']
@@ -42,8 +44,10 @@ def parameters(cls: type) -> tuple[inspect.Parameter, ...]:
 def arguments(instance: object) -> dict[str, Any]:
     """Return the constructor's arguments of an object, from its attributes of the same names.
 
-    Raises:
-        TypeError: an argument was not stored; it is named.
+    Raises
+    ------
+    TypeError
+        An argument was not stored; it is named.
     """
     return {p.name: _stored(instance, p.name) for p in parameters(type(instance))}
 
@@ -63,6 +67,8 @@ def _stored(instance: object, name: str) -> Any:
 def construct(cls: type, values: dict[str, Any]) -> Any:
     """Build an object from its constructor's arguments by name; the inverse of `arguments`.
 
+    Examples
+    --------
     >>> from pipekit import Const
     >>> construct(Const, {"value": 3})
     Const(value=3)
@@ -171,9 +177,13 @@ class Encoder:
     themselves. Everything else carries a tag: `{"$tuple": [1, 2]}`, `{"$float": "nan"}`,
     `{"$dtype": "float32"}`, `{"$ndarray": ...}`.
 
-    Args:
-        opaque: what to do with a value that has no text form: `refuse` or `by_identity`.
+    Parameters
+    ----------
+    opaque
+        What to do with a value that has no text form: `refuse` or `by_identity`.
 
+    Examples
+    --------
     >>> Encoder(refuse)((1, float("inf")))
     {'$tuple': [1, {'$float': 'inf'}]}
     """
@@ -324,6 +334,8 @@ def _has_plain_nans(value: np.ndarray[Any, Any]) -> bool:
 def canonical(encoded: JSON) -> str:
     """Return the one text of an encoded value: keys sorted, no spaces, ASCII.
 
+    Examples
+    --------
     >>> canonical({"b": 1, "a": [1.0, None]})
     '{"a":[1.0,null],"b":1}'
     """

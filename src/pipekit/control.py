@@ -22,6 +22,8 @@ class Branch(Operator):
 
     It can be written to a config when the predicate is an operator itself.
 
+    Examples
+    --------
     >>> from pipekit import Lambda
     >>> Branch(lambda x: x < 0, Lambda(abs))(-3)
     3
@@ -48,6 +50,8 @@ class Switch(Operator):
 
     It can be written to a config when the key function is an operator itself.
 
+    Examples
+    --------
     >>> from pipekit import Const
     >>> by_type = Switch(type, {int: Const("a whole number"), str: Const("a text")})
     >>> by_type(3), by_type("three"), by_type(3.5)
@@ -77,12 +81,18 @@ class Switch(Operator):
 class Try(Operator):
     """Run an operator, and another one when the first raises one of the given exceptions.
 
-    Args:
-        primary: what is run first.
-        fallback: what gets the same inputs after an exception.
-        on: the exceptions that count, subclasses of `Exception`; there is no default, and
-            `KeyboardInterrupt` always passes.
+    Parameters
+    ----------
+    primary
+        What is run first.
+    fallback
+        What gets the same inputs after an exception.
+    on
+        The exceptions that count, subclasses of `Exception`; there is no default, and
+        `KeyboardInterrupt` always passes.
 
+    Examples
+    --------
     >>> from pipekit import Const, Lambda
     >>> Try(Lambda(int), Const(-1), on=ValueError)("many")
     -1
@@ -103,14 +113,22 @@ class Try(Operator):
 class Coalesce(Operator):
     """Return the first acceptable result of several operators on the same input.
 
-    Args:
-        sources: operators in order of preference; none is run after an acceptable result.
-        is_ok: tells whether a result is acceptable.
-        on: exceptions that count as "not acceptable" instead of being raised; none by default.
+    Parameters
+    ----------
+    sources
+        Operators in order of preference; none is run after an acceptable result.
+    is_ok
+        Tells whether a result is acceptable.
+    on
+        Exceptions that count as "not acceptable" instead of being raised; none by default.
 
-    Raises:
-        CoalesceError: no result was acceptable; it says what each source gave.
+    Raises
+    ------
+    CoalesceError
+        No result was acceptable; it says what each source gave.
 
+    Examples
+    --------
     >>> from pipekit import Const
     >>> Coalesce([Const(None), Const(7)], is_ok=lambda result: result is not None)("query")
     7
@@ -153,6 +171,8 @@ def checked_choice(fn: Any, owner: str, argument: str) -> Any:
 def checked_exceptions(on: Any) -> tuple[type[Exception], ...]:
     """Return exception classes as a tuple, refusing what would also catch an interruption.
 
+    Examples
+    --------
     >>> checked_exceptions(OSError)
     (<class 'OSError'>,)
     """
@@ -177,6 +197,8 @@ def pipeline_mode(mode: Mode) -> Iterator[None]:
 
     Outside any block the mode is "eval", so an augmentation never runs by oversight.
 
+    Examples
+    --------
     >>> from pipekit import Lambda
     >>> noisy = ModeGated(Lambda(lambda x: x + 100), mode="train")
     >>> with pipeline_mode("train"):
@@ -195,6 +217,8 @@ def pipeline_mode(mode: Mode) -> Iterator[None]:
 def current_mode() -> Mode:
     """Return the mode that holds here.
 
+    Examples
+    --------
     >>> current_mode()
     'eval'
     """
@@ -204,6 +228,8 @@ def current_mode() -> Mode:
 class ModeGated(Operator):
     """Run an operator in one mode, and return the input unchanged in the other.
 
+    Examples
+    --------
     >>> from pipekit import Lambda
     >>> ModeGated(Lambda(abs), mode="eval")(-1)
     1

@@ -31,9 +31,13 @@ def content_hash(*values: Any) -> str:
     with its dimensions and coordinates; lists, tuples and dictionaries with their members;
     operators and plain data with their config.
 
-    Raises:
-        TypeError: a value has no content that can be hashed.
+    Raises
+    ------
+    TypeError
+        A value has no content that can be hashed.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> a = np.arange(6, dtype="float32").reshape(2, 3)
     >>> content_hash(a) == content_hash(a.copy()), content_hash(a) == content_hash(a.T)

@@ -27,14 +27,21 @@ class Graph(Operator):
     Every node runs once, in an order fixed when the graph is built, and an intermediate result is
     let go after its last use. The wiring is checked when the graph is built.
 
-    Args:
-        inputs: name -> `Input`; the name is the one that a call uses.
-        outputs: name -> the `Node` (or `Input`) whose value is returned under that name.
+    Parameters
+    ----------
+    inputs
+        Name -> `Input`; the name is the one that a call uses.
+    outputs
+        Name -> the `Node` (or `Input`) whose value is returned under that name.
 
-    Raises:
-        GraphError: an input that no output needs, an input that is used but not declared, one
-            declared twice, or a cycle.
+    Raises
+    ------
+    GraphError
+        An input that no output needs, an input that is used but not declared, one
+        declared twice, or a cycle.
 
+    Examples
+    --------
     >>> from pipekit import Lambda
     >>> red, nir = Input("red"), Input("nir")
     >>> total = Lambda(lambda a, b: a + b)(red, nir)
@@ -59,8 +66,10 @@ class Graph(Operator):
     def __call__(self, *values: Any, **named: Any) -> Any:
         """Run on inputs given by name, or in the declared order; build a `Node` from symbols.
 
-        Raises:
-            TypeError: an input is missing, unknown or given twice.
+        Raises
+        ------
+        TypeError
+            An input is missing, unknown or given twice.
         """
         return super().__call__(*self._bind(values, named))
 

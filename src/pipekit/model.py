@@ -21,11 +21,17 @@ class ModelOp(Operator):
     gradients, on the device of its parameters and, for floats, in their dtype; its result comes
     back as numpy. Whether it is in training or evaluation mode is left as it is.
 
-    Args:
-        model: the object to ask.
-        method: the method's name, such as "predict"; by default the model itself is called.
-        batch_size: rows of axis 0 per call; the results are concatenated. None: all at once.
+    Parameters
+    ----------
+    model
+        The object to ask.
+    method
+        The method's name, such as "predict"; by default the model itself is called.
+    batch_size
+        Rows of axis 0 per call; the results are concatenated. None: all at once.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> ModelOp(np.negative, batch_size=2)(np.array([1, 2, 3])).tolist()
     [-1, -2, -3]

@@ -27,6 +27,8 @@ TraceMode = Literal["all", "diff_only"]
 class Tap(Operator):
     """Show the input to a function and return the input.
 
+    Examples
+    --------
     >>> Tap(print)(3)
     3
     3
@@ -48,6 +50,8 @@ class Snapshot:
 
     A capture is the object itself, not a copy; a later call replaces it.
 
+    Examples
+    --------
     >>> from pipekit import Lambda
     >>> snap = Snapshot()
     >>> pipeline = Lambda(abs) | snap.at("magnitude") | Lambda(str)
@@ -96,12 +100,18 @@ class Capture(Operator):
 class ShapeTrace(Operator):
     """Log the type, shape, dtype and CRS of what passes.
 
-    Args:
-        mode: "all" logs every call; "diff_only" only a call that differs from the one before, so
-            that one trace placed between all steps tells where the form changes.
-        label: text put before each line.
-        sink: gets each line; `print` by default.
+    Parameters
+    ----------
+    mode
+        "all" logs every call; "diff_only" only a call that differs from the one before, so
+        that one trace placed between all steps tells where the form changes.
+    label
+        Text put before each line.
+    sink
+        Gets each line; `print` by default.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> x = ShapeTrace(label="in")(np.zeros((4, 8, 8), "uint16"))
     in: ndarray (4, 8, 8) uint16
@@ -136,6 +146,8 @@ class Spy:
 
     Nothing in the pipeline changes, and while no scope is open anywhere nothing is paid.
 
+    Examples
+    --------
     >>> from pipekit import Lambda
     >>> pipeline = Lambda(abs) | Lambda(str)
     >>> seen = []
@@ -202,6 +214,8 @@ class Profile:
     Each wrap has a row of its own, also when two wrapped operators are of one class or one is
     inside the other. Threads may share a profile; a pickled copy starts empty.
 
+    Examples
+    --------
     >>> from pipekit import Identity
     >>> profile = Profile()
     >>> pipeline = profile.wrap(profile.wrap(Identity()) | profile.wrap(Identity()))
@@ -218,9 +232,12 @@ class Profile:
     def wrap(self, op: Operator, name: str | None = None) -> Profiled:
         """Return an operator that does the same and is measured.
 
-        Args:
-            op: the operator to measure.
-            name: its row's name; its class name by default. A taken name gets `#2`, `#3`, ...
+        Parameters
+        ----------
+        op
+            The operator to measure.
+        name
+            Its row's name; its class name by default. A taken name gets `#2`, `#3`, ...
         """
         wanted = type(op).__name__ if name is None else name
         with self._lock:
@@ -288,11 +305,17 @@ class Histogram:
     outside them is not dropped in silence but counted in "below" and "above". NaN and the carrier's
     fill value count in "invalid".
 
-    Args:
-        bins: the number of bins, or their edges.
-        range: (lowest, highest) edge, in the units of the data.
-        to_array: what makes an array out of what passes; `numpy.asarray` by default.
+    Parameters
+    ----------
+    bins
+        The number of bins, or their edges.
+    range
+        (lowest, highest) edge, in the units of the data.
+    to_array
+        What makes an array out of what passes; `numpy.asarray` by default.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> histogram = Histogram(bins=2, range=(0, 4))
     >>> counted = histogram.at("in")

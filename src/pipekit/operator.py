@@ -30,6 +30,8 @@ class Input:
 
     Two inputs are the same only when they are the same object, so each name is made once.
 
+    Examples
+    --------
     >>> from pipekit import Identity
     >>> x = Input("x")
     >>> Identity()(x)
@@ -56,6 +58,8 @@ class Node:
     Calling an operator on inputs or nodes is the usual way to make one. A parent that is neither
     an `Input` nor a `Node` is a constant, and becomes a `Const` node.
 
+    Examples
+    --------
     >>> from pipekit import Identity
     >>> Node(Identity(), [Input("x")]).parents
     (Input('x'),)
@@ -123,6 +127,8 @@ class Operator:
     inputs. Everything else follows from the arguments: the printed form, equality, the hash, the
     config, pickling.
 
+    Examples
+    --------
     >>> class Scale(Operator):
     ...     def __init__(self, factor):
     ...         self.factor = factor
@@ -200,8 +206,10 @@ class Operator:
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, nested operators as `{"class": ..., "config": ...}`.
 
-        Raises:
-            TypeError: `__init__` did not store one of its arguments; it is named.
+        Raises
+        ------
+        TypeError
+            `__init__` did not store one of its arguments; it is named.
         """
         return {name: nest(value) for name, value in self._config_values().items()}
 
@@ -215,8 +223,10 @@ class Operator:
     def config_hash(self) -> str:
         """The first 16 hex digits of the SHA-256 of the canonical config, alike in any process.
 
-        Raises:
-            NotSerializableError: the operator holds something that has no text form.
+        Raises
+        ------
+        NotSerializableError
+            The operator holds something that has no text form.
         """
         from hashlib import sha256  # here, because it costs a quarter of `import pipekit`
 
@@ -282,6 +292,8 @@ def checked_operator(op: Any, argument: str) -> Operator:
 def summarise(value: Any) -> str:
     """Describe a value in one line: its type, shape, dtype and CRS, as far as it has them.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> summarise(np.zeros((4, 2), "float32"))
     'ndarray (4, 2) float32'
@@ -310,6 +322,8 @@ def summarise(value: Any) -> str:
 def argument_repr(value: Any) -> str:
     """Write one argument of an operator as in source code, without memory addresses.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> argument_repr([1, (2,), "a"]), argument_repr(len), argument_repr(np.zeros((9, 9)))
     ("[1, (2,), 'a']", 'len', 'array(shape=(9, 9), dtype=float64)')
@@ -338,6 +352,8 @@ def step_repr(operator: object) -> str:
 
     It is used inside error notes, where a second error would hide the first.
 
+    Examples
+    --------
     >>> from pipekit import Const
     >>> step_repr(Const("a" * 200))
     "Const(value='aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa..."

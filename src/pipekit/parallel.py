@@ -106,10 +106,15 @@ class ThreadMap(Operator):
     At most two items per worker are in flight, so a long or endless iterable is read no faster
     than it is worked on. Worker threads see the caller's `pipeline_mode` and Spy scopes.
 
-    Args:
-        op: the operator for one item.
-        workers: the number of threads.
+    Parameters
+    ----------
+    op
+        The operator for one item.
+    workers
+        The number of threads.
 
+    Examples
+    --------
     >>> from pipekit import Lambda
     >>> ThreadMap(Lambda(abs), workers=2)([-1, 2, -3])
     [1, 2, 3]
@@ -133,11 +138,17 @@ class ProcessMap(Operator):
     The operator is pickled once per worker, items and results once each. Operators defined in a
     notebook are known to a worker only with `start_method="fork"`.
 
-    Args:
-        op: the operator for one item; it must pickle.
-        workers: the number of processes.
-        start_method: how a worker starts; "spawn" is safe beside threads.
+    Parameters
+    ----------
+    op
+        The operator for one item; it must pickle.
+    workers
+        The number of processes.
+    start_method
+        How a worker starts; "spawn" is safe beside threads.
 
+    Examples
+    --------
     >>> from pipekit import Const
     >>> ProcessMap(Const("done"), workers=1)(["a", "b"])
     ['done', 'done']
@@ -197,14 +208,21 @@ def _noting_position(results: Iterator[Result]) -> Iterator[Result]:
 class BatchedMap(Operator):
     """Stack the items of a sequence into batches, run an operator on each, and unstack.
 
-    Args:
-        op: an operator that takes (N, ...) and returns N results along axis 0.
-        batch_size: the largest N; the last batch may be smaller.
+    Parameters
+    ----------
+    op
+        An operator that takes (N, ...) and returns N results along axis 0.
+    batch_size
+        The largest N; the last batch may be smaller.
 
-    Raises:
-        ValueError: items of one batch differ in shape, or the operator returned another number
-            of results than it got items.
+    Raises
+    ------
+    ValueError
+        Items of one batch differ in shape, or the operator returned another number
+        of results than it got items.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> from pipekit import Lambda
     >>> chips = [np.full((2, 2), i) for i in range(3)]

@@ -30,9 +30,13 @@ class Provenance(Operator):
     where the input has a note of its own. GeoTensors and DataArrays have room for it; any other
     result is returned as it is.
 
-    Args:
-        op: the operator.
+    Parameters
+    ----------
+    op
+        The operator.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> from pipekit import Identity
     >>> Provenance(Identity())(np.zeros(2)).tolist()
@@ -101,6 +105,8 @@ def _now() -> str:
 def versions(op: Operator) -> dict[str, str]:
     """Return the versions of Python, numpy and the packages that an operator's classes come from.
 
+    Examples
+    --------
     >>> from pipekit import Identity
     >>> sorted(versions(Identity()))
     ['numpy', 'pipekit', 'python']

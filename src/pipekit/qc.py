@@ -27,9 +27,13 @@ class QCWarning(UserWarning):
 class Check(Operator):
     """A quality check: a subclass says in `fault` what is wrong with a value, if anything.
 
-    Args:
-        on_fail: "raise" stops with `QCError`; "warn" issues a `QCWarning` and goes on.
+    Parameters
+    ----------
+    on_fail
+        "raise" stops with `QCError`; "warn" issues a `QCWarning` and goes on.
 
+    Examples
+    --------
     >>> class NotEmpty(Check):
     ...     def fault(self, x):
     ...         return None if len(x) else "it is empty"
@@ -61,6 +65,8 @@ class Check(Operator):
 class AssertShape(Check):
     """Check the shape; None stands for any length.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> AssertShape((4, None, None))(np.zeros((4, 3, 5))).shape
     (4, 3, 5)
@@ -98,6 +104,8 @@ def _checked_shape(shape: Any) -> tuple[int | None, ...]:
 class AssertDType(Check):
     """Check the dtype, given as a name, a numpy dtype or a numpy type.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> AssertDType("float32")(np.zeros(2))
     Traceback (most recent call last):
@@ -127,11 +135,16 @@ class AssertDType(Check):
 class AssertHasAttribute(Check):
     """Check that an attribute (or an entry of `attrs`) is there and not None, or has a value.
 
-    Args:
-        name: the attribute, such as "crs", or a key of the carrier's `attrs`.
-        value: what it must equal; by default (`...`) any value will do. A CRS may be given as
-            any library's object or as its text, such as "EPSG:32610".
+    Parameters
+    ----------
+    name
+        The attribute, such as "crs", or a key of the carrier's `attrs`.
+    value
+        What it must equal; by default (`...`) any value will do. A CRS may be given as
+        any library's object or as its text, such as "EPSG:32610".
 
+    Examples
+    --------
     >>> AssertHasAttribute("real", value=2)(2)
     2
     """
@@ -169,6 +182,8 @@ class AssertValueRange(Check):
 
     NaN and the carrier's fill value are no values and are not looked at.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> AssertValueRange(0, 1)(np.array([0.2, np.nan, 1.5]))
     Traceback (most recent call last):
@@ -196,9 +211,13 @@ class AssertValueRange(Check):
 class AssertValidFraction(Check):
     """Check that enough values are valid: neither NaN nor infinite nor the carrier's fill value.
 
-    Args:
-        min_valid: the least share of valid values, 0 to 1.
+    Parameters
+    ----------
+    min_valid
+        The least share of valid values, 0 to 1.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> AssertValidFraction(0.5)(np.array([1.0, np.nan, np.nan]))
     Traceback (most recent call last):
@@ -223,6 +242,8 @@ class AssertValidFraction(Check):
 def valid_mask(x: Any) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Return where a value is finite and not the carrier's fill value, in the shape of `x`.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> valid_mask(np.array([1.0, np.inf, np.nan])).tolist()
     [True, False, False]
@@ -239,12 +260,18 @@ def valid_mask(x: Any) -> np.ndarray[Any, np.dtype[np.bool_]]:
 class Quarantine(Operator):
     """Replace an input that fails a check by a sentinel, and tell who wants to know.
 
-    Args:
-        check: an operator that raises `QCError` for bad input, or a function that returns
-            whether the input is good.
-        sentinel: what stands for bad input from here on.
-        on_quarantine: called with the bad input and the `QCError`.
+    Parameters
+    ----------
+    check
+        An operator that raises `QCError` for bad input, or a function that returns
+        whether the input is good.
+    sentinel
+        What stands for bad input from here on.
+    on_quarantine
+        Called with the bad input and the `QCError`.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> from pipekit import AssertDType
     >>> Quarantine(AssertDType("float32"), sentinel=None)(np.zeros(2, "int16")) is None

@@ -18,6 +18,8 @@ class Sequential(Operator):
     changes what a pipeline is. The first operator may take several inputs. An error inside a
     step keeps its own type and carries a note saying which step, with which input.
 
+    Examples
+    --------
     >>> from pipekit import Const, Identity, Lambda
     >>> both = Identity() | Lambda(abs) | Lambda(str)
     >>> both(-3), len(both), both[1:]

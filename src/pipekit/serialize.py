@@ -59,9 +59,12 @@ def check(config: Any, registry: Registry, limits: Limits) -> None:
 
     It does not recurse, and stops at the first value beyond a limit.
 
-    Raises:
-        UntrustedOperatorError: a class is not in the registry.
-        ConfigError: a limit is exceeded, or the config is malformed.
+    Raises
+    ------
+    UntrustedOperatorError
+        A class is not in the registry.
+    ConfigError
+        A limit is exceeded, or the config is malformed.
     """
     stack = [_Place(config, 1, None, "")]
     values = operators = size = 0
@@ -145,9 +148,13 @@ def _fail(place: _Place, message: str) -> NoReturn:
 class Decoder:
     """Builds values from tagged JSON that `check` has passed.
 
-    Args:
-        registry: the classes that may be built.
+    Parameters
+    ----------
+    registry
+        The classes that may be built.
 
+    Examples
+    --------
     >>> Decoder(Registry())({"$tuple": [1, {"$float": "inf"}]})
     (1, inf)
     """

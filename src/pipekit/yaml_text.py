@@ -71,8 +71,10 @@ def dump(config: Any) -> str:
 def parse(text: str, limits: Limits) -> Any:
     """Return a YAML text as lists, mappings and plain values, within limits.
 
-    Raises:
-        ConfigError: it is too large or too deep, no YAML, or uses anchors, aliases or tags.
+    Raises
+    ------
+    ConfigError
+        It is too large or too deep, no YAML, or uses anchors, aliases or tags.
     """
     if not isinstance(text, str):
         raise TypeError(f"from_yaml takes a text, got a {type(text).__name__}")
