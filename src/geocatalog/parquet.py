@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +28,7 @@ from geocatalog.footprint import Bounds
 from geocatalog.interval import as_interval
 from geocatalog.memory import InMemoryGeoCatalog
 from geocatalog.table import CORE_COLUMNS, FootprintTable
+from pipekit.files import beside
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -98,12 +98,10 @@ def to_geoparquet(catalog: GeoCatalog, path: Any, *, row_group_size: int = ROW_G
     table = geo_table(memory.table, memory.backend)
     target = Path(os.fspath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
-    os.close(handle)
-    try:
+    with beside(target) as unfinished:
         pq.write_table(
             table,
-            beside,
+            unfinished,
             row_group_size=row_group_size,
             compression=_COMPRESSION,
             use_dictionary=_repetitive(table),
@@ -112,11 +110,6 @@ def to_geoparquet(catalog: GeoCatalog, path: Any, *, row_group_size: int = ROW_G
             write_statistics=True,
             store_schema=True,
         )
-        os.chmod(beside, 0o666 & ~_umask())
-        os.replace(beside, target)
-    finally:
-        if os.path.exists(beside):
-            os.unlink(beside)
     return str(target)
 
 
@@ -131,12 +124,6 @@ def _repetitive(table: pa.Table) -> list[str]:
         if any(kind(field.type) for kind in text)
         and len(table.column(field.name).unique()) < len(table) / 4
     ]
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def geo_table(source: FootprintTable, backend: str) -> pa.Table:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geostack.errors import PixelReadError
-from geostack.locks import locked
 from geostack.read import in_parallel
 from geostack.request import Request
 from geostack.sources import Source
@@ -19,6 +18,7 @@ from geostack.sources.folder import StacFolder
 from geostack.stac import find_items
 from geostack.transfer import Copied, copy_file, multihash
 from geostack.web import write_atomically
+from pipekit.files import locked
 
 if TYPE_CHECKING:
     from pystac import Item

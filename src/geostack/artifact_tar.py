@@ -7,16 +7,16 @@ are read into memory by name; nothing in the file decides where anything is writ
 from __future__ import annotations
 
 import io
-import os
 import re
 import tarfile
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pipekit.files import beside
 
 MANIFEST = "manifest.json"
 MAX_BYTES = 2 << 30
@@ -33,18 +33,16 @@ class ArtifactError(ValueError):
 
 def write_members(path: Path, members: Mapping[str, bytes]) -> None:
     """Write members as a tar, beside its target and then renamed; equal members, equal bytes."""
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
+    with (
+        beside(path) as unfinished,
         # USTAR has no extension headers, and every field that could differ between runs is fixed.
-        with tarfile.open(unfinished, "w", format=tarfile.USTAR_FORMAT) as archive:
-            for name, content in members.items():
-                info = tarfile.TarInfo(name)
-                info.size = len(content)
-                info.mode = _MODE
-                archive.addfile(info, io.BytesIO(content))
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        tarfile.open(unfinished, "w", format=tarfile.USTAR_FORMAT) as archive,
+    ):
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            info.mode = _MODE
+            archive.addfile(info, io.BytesIO(content))
 
 
 def read_members(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from geocatalog.read.tokens import guard_logs, without_query
 from geostack.errors import PixelReadError
-from geostack.locks import locked
+from pipekit.files import locked
 from pipekit.retry import TRANSIENT_STATUS, GaveUpError, TransientError, retry, retry_after
 
 if TYPE_CHECKING:

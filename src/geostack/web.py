@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from geocatalog.read.tokens import without_query
 from geostack.errors import SourceUnavailableError
+from pipekit.files import beside
 from pipekit.retry import TRANSIENT_STATUS, GaveUpError, TransientError, retry, retry_after
 
 _TIMEOUT = (5.0, 60.0)
@@ -70,18 +69,8 @@ def write_atomically(path: Path, pieces: Any) -> int:
     3
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    size = 0
-    try:
-        with os.fdopen(handle, "wb") as file:
-            for piece in pieces:
-                size += file.write(piece)
-        os.chmod(scratch, 0o644)
-        os.replace(scratch, path)
-    except BaseException:
-        Path(scratch).unlink(missing_ok=True)
-        raise
-    return size
+    with beside(path) as unfinished, unfinished.open("wb") as file:
+        return sum(file.write(piece) for piece in pieces)
 
 
 def _check(response: Any, url: str) -> None:

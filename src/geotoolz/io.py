@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from geotoolz.bands import band_names
 from geotoolz.carrier import NAN, Raster, attrs_of, fill_of
 from geotoolz.grid import Bounds, bounds_in_crs, georeferenced
 from pipekit import Operator
+from pipekit.files import beside
 
 PathLike = str | os.PathLike[str]
 
@@ -191,12 +191,8 @@ def write_cog(
     values = _as_bands(source)
     small = values.dtype.itemsize == 1
     method = overview_resampling or ("nearest" if small else "average")
-    unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tif")
-    try:
+    with beside(target) as unfinished:
         _write(unfinished, source, values, _tags(source, tags), compress, method)
-        os.replace(unfinished, target)
-    finally:
-        unfinished.unlink(missing_ok=True)
     return target
 
 

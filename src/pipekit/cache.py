@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import os
 import pickle
-import tempfile
 import threading
 from collections import OrderedDict
 from hashlib import sha256
@@ -17,6 +16,7 @@ import numpy as np
 from pipekit.carrier import dumps, is_carrier
 from pipekit.config import NotSerializableError
 from pipekit.control import current_mode
+from pipekit.files import beside
 from pipekit.fingerprint import content_hash
 from pipekit.operator import Operator, checked_operator
 
@@ -69,8 +69,7 @@ class FolderStore:
 
     Examples
     --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
+    >>>     >>> with tempfile.TemporaryDirectory() as folder:
     ...     FolderStore(folder, maxsize=None).put("a", [1, 2])
     ...     FolderStore(folder, maxsize=None).get("a")
     [1, 2]
@@ -101,27 +100,21 @@ class FolderStore:
         """Keep a value, dropping the files unused for longest beyond `maxsize`."""
         self.folder.mkdir(parents=True, exist_ok=True)
         payload = dumps(value)
-        handle, name = tempfile.mkstemp(dir=self.folder, prefix=".writing-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(_MAGIC + sha256(payload).digest())
-                file.write(payload)
-            os.replace(name, self._path(key))
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        with beside(self._path(key)) as unfinished, unfinished.open("wb") as file:
+            file.write(_MAGIC + sha256(payload).digest())
+            file.write(payload)
         self._evict()
 
     def _evict(self) -> None:
         if self.maxsize is None:
             return
-        files = sorted(self.folder.glob(f"*{_SUFFIX}"), key=_last_used)
+        files = sorted(self.folder.glob(f"[!.]*{_SUFFIX}"), key=_last_used)
         for path in files[: max(0, len(files) - self.maxsize)]:
             path.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Remove this store's files."""
-        for path in self.folder.glob(f"*{_SUFFIX}"):
+        for path in self.folder.glob(f"[!.]*{_SUFFIX}"):
             path.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:

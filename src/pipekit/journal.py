@@ -14,6 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
+from pipekit.files import lock
+
 _HEAD = b'{"journal": 2, "run": '
 
 
@@ -84,7 +86,8 @@ class Journal(Generic[AnyEntry]):
             raise FileNotFoundError(f"the journal's folder does not exist: {self.path.parent}")
         self._file = self.path.open("a+b")
         try:
-            self._claim()
+            if not lock(self._file.fileno(), wait=False):
+                raise refusal(f"the journal {self.path} is in use by another run")
             self._load()
         except BaseException:
             self._file.close()
@@ -171,14 +174,3 @@ class Journal(Generic[AnyEntry]):
                 f"the journal {self.path} belongs to another run: {told}; give another journal=, "
                 "or remove this one to begin again"
             )
-
-    def _claim(self) -> None:
-        """Hold the journal until the file is closed or the process ends, where the system can."""
-        if os.name != "posix":
-            return
-        import fcntl
-
-        try:
-            fcntl.flock(self._file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise self._refusal(f"the journal {self.path} is in use by another run") from None

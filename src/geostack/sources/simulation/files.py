@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from geostack.locks import locked
+from pipekit.files import locked
 
 from .scenes import AREAS, Scene, simulated_scenes
 
