@@ -336,6 +336,9 @@ def argument_repr(value: Any) -> str:
     if isinstance(value, dict):
         pairs = (f"{k!r}: {argument_repr(v)}" for k, v in value.items())
         return f"{{{', '.join(pairs)}}}"
+    if type(value) in (set, frozenset) and value:
+        members = f"{{{', '.join(sorted(map(argument_repr, value)))}}}"  # in no other order
+        return members if type(value) is set else f"frozenset({members})"
     if isinstance(value, _FUNCTIONS):
         return value.__qualname__.rpartition("<locals>.")[2]
     if isinstance(value, type):
