@@ -69,7 +69,8 @@ class FolderStore:
 
     Examples
     --------
-    >>>     >>> with tempfile.TemporaryDirectory() as folder:
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
     ...     FolderStore(folder, maxsize=None).put("a", [1, 2])
     ...     FolderStore(folder, maxsize=None).get("a")
     [1, 2]
