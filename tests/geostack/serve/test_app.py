@@ -206,6 +206,18 @@ def test_the_map_page_loads_nothing_from_elsewhere(url):
     assert requests.get(f"{url}/map.js", timeout=20).headers["content-type"].startswith("text/java")
 
 
+@pytest.mark.parametrize("item", ["S2B_NO_SUCH", "S2B_MSIL2A_20240614T183919_R070_T10SGJ_OTHER"])
+def test_a_scene_that_no_simulated_area_has_is_not_found_without_building_one(
+    serve, tmp_path, monkeypatch, item
+):
+    monkeypatch.setenv("GEOSTACK_CACHE", str(tmp_path))
+    # Building an area takes longer than that.
+    app = create_app({"ndvi": NDVI_PIPELINE}, source="simulated", limits=Limits(seconds=8.0))
+    answer = ask(serve(app), [-120.05, 38.93, -120.03, 38.95], item=item)
+    assert answer.status_code == 404, answer.text
+    assert list(tmp_path.rglob("*")) == []
+
+
 def test_too_many_jobs_are_refused_at_once_and_late_ones_answered_for(serve, upload, waits):
     limits = Limits(running=1, waiting=1, seconds=1.0)
     app = create_app({"slow": waits}, limits=limits)
