@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import operator
+import sys
+from collections.abc import Iterable
 from typing import Any
 
 from geopatcher.patch import PatchError
@@ -21,7 +23,7 @@ got (0, 192)
     """
     rule = f"{name} must be positive whole pixels, one number or (rows, cols), got {value!r}"
     try:
-        items = (value, value) if not hasattr(value, "__len__") else tuple(value)
+        items = tuple(value) if isinstance(value, Iterable) else (value, value)
         rows, cols = (operator.index(item) for item in items)
     except (TypeError, ValueError):
         raise PatchError(rule) from None
@@ -54,3 +56,18 @@ def as_count(value: Any, name: str) -> int:
     if count < 1:
         raise PatchError(f"{name} must be a whole number of at least 1, got {value!r}")
     return count
+
+
+def is_a(obj: Any, *classes: str) -> bool:
+    """Return whether an object is of one of some classes, given by name; nothing is imported.
+
+    An object of a class exists only where somebody has imported the class's module.
+
+    >>> is_a(7, "xarray.DataArray", "builtins.int")
+    True
+    """
+    for name in classes:
+        module, _, kind = name.rpartition(".")
+        if module in sys.modules and isinstance(obj, getattr(sys.modules[module], kind)):
+            return True
+    return False

@@ -194,7 +194,7 @@ class PointDomain:
             )
         if not np.isfinite(self.coords).all():
             raise PatchError("points need finite coordinates, got NaN or infinity")
-        if kdtree is not None and getattr(kdtree, "n", len(self)) != len(self):
+        if kdtree is not None and kdtree.n != len(self):
             raise PatchError(f"kdtree holds {kdtree.n} points, coords {len(self)}")
         self.kdtree = kdtree
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from georeader.geotensor import GeoTensor
@@ -18,6 +18,14 @@ from geopatcher.patch import PatchError
 
 BOUNDARIES = ("drop", "shift", "pad", "shrink")
 _PAD_MODES = ("reflect", "symmetric", "edge", "wrap", "constant")
+
+
+@runtime_checkable
+class _Padded(Protocol):
+    """A chip that knows how to grow: it has labels that must grow with it."""
+
+    def pad(self, below: int, right: int, mode: str, **options: Any) -> Any:
+        """Return the chip grown below and to the right by a mode of `numpy.pad`."""
 
 
 @dataclass(frozen=True)
@@ -124,10 +132,10 @@ class SpatialRectangular(Configured):
         if self.pad_mode == "constant":
             value = self.pad_value
             if value is None:
-                value = getattr(chip, "fill_value_default", None) or 0
+                value = (isinstance(chip, GeoTensor) and chip.fill_value_default) or 0
             _check_holds(np.dtype(chip.dtype), value)
             options["constant_values"] = value
-        if hasattr(chip, "pad") and not isinstance(chip, GeoTensor):
+        if isinstance(chip, _Padded) and not isinstance(chip, GeoTensor):
             return chip.pad(below, right, self.pad_mode, **options)
         values = chip.values if isinstance(chip, GeoTensor) else np.asarray(chip)
         widths = [(0, 0)] * (values.ndim - 2) + [(0, below), (0, right)]

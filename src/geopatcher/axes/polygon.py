@@ -8,16 +8,20 @@ one, and each time a small piece rather than the whole polygon.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from geopatcher.arguments import is_a
 from geopatcher.axes.candidates import MemberCandidates, check_members
 from geopatcher.config import Configured
 from geopatcher.domain import GridDomain, PointDomain, RasterDomain, VectorDomain, crs_name
 from geopatcher.patch import Cells, Members, PatchError
 from pipekit.carrier import same_crs
+
+_TABLES = ("geopandas.GeoSeries", "geopandas.GeoDataFrame")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +51,7 @@ class SpatialPolygonIntersection(Configured):
     _made: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.crs is None and getattr(self.polygons, "crs", None) is not None:
+        if self.crs is None and is_a(self.polygons, *_TABLES):
             object.__setattr__(self, "crs", self.polygons.crs)
         object.__setattr__(self, "polygons", _as_polygons(self.polygons))
 
@@ -125,19 +129,17 @@ def _as_polygons(polygons: Any) -> tuple[Any, ...]:
     """Return valid polygons from a table, a series, shapely objects or WKT."""
     import shapely
 
-    if isinstance(polygons, str) or not hasattr(polygons, "__iter__"):
+    if is_a(polygons, *_TABLES):
+        polygons = polygons.geometry
+    if isinstance(polygons, str) or not isinstance(polygons, Iterable):
         raise PatchError(
             f"polygons is a sequence of shapes, got one: write polygons=[{polygons!r:.60}]"
         )
-    shapes = [
-        _from_text(item) if isinstance(item, str) else item
-        for item in getattr(polygons, "geometry", polygons)
-    ]
+    shapes = [_from_text(item) if isinstance(item, str) else item for item in polygons]
     if not shapes:
         raise PatchError("SpatialPolygonIntersection needs at least one polygon, got none")
     for number, shape in enumerate(shapes):
-        kind = getattr(shape, "geom_type", type(shape).__name__)
-        if kind not in ("Polygon", "MultiPolygon") or shape.is_empty:
+        if not isinstance(shape, shapely.Polygon | shapely.MultiPolygon) or shape.is_empty:
             raise PatchError(
                 f"polygons must be Polygons or MultiPolygons that are not empty, number {number} "
                 f"is {shape!r:.80}; use .buffer(...) to give lines and points an area"

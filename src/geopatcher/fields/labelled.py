@@ -10,6 +10,7 @@ from georeader.geotensor import GeoTensor
 from rasterio import Affine
 from rasterio.windows import Window, transform
 
+from geopatcher.arguments import is_a
 from geopatcher.domain import GridDomain, RasterDomain
 from geopatcher.fields.field import check_fits
 from geopatcher.patch import Cells, PatchError
@@ -30,7 +31,7 @@ class XarrayField:
     """
 
     def __init__(self, da: Any, crs: Any = None) -> None:
-        if not hasattr(da, "isel") or not hasattr(da, "dims") or hasattr(da, "data_vars"):
+        if not is_a(da, "xarray.DataArray"):
             raise PatchError(
                 f"{type(self).__name__} needs an xarray.DataArray, got {type(da).__name__}; of a "
                 "Dataset take one variable, or dataset.to_dataarray()"
@@ -208,7 +209,7 @@ class DaskField:
     """
 
     def __init__(self, array: Any, transform: Affine | None = None, crs: Any = None) -> None:
-        if not hasattr(array, "compute") or not hasattr(array, "chunks"):
+        if not is_a(array, "dask.array.Array"):
             raise PatchError(
                 f"DaskField needs a dask array, got {type(array).__name__}; "
                 "dask.array.from_array(x, chunks=...) makes one"
@@ -237,7 +238,7 @@ class DaskField:
         """Return a Field of other values (..., H, W), a dask or numpy array, on the same grid."""
         import dask.array as da
 
-        if not hasattr(array, "chunks"):
+        if not is_a(array, "dask.array.Array"):
             array = da.from_array(check_fits(array, self.domain.shape, axes=2))
         elif array.shape[-2:] != self.domain.shape[-2:]:
             check_fits(np.empty(array.shape, bool), self.domain.shape, axes=2)

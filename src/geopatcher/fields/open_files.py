@@ -21,6 +21,14 @@ MOST_OPEN = 64
 """Files that one thread keeps open; the one that was used longest ago is closed first."""
 
 
+class _Own(threading.local):
+    """A thread's datasets, and the process that opened them."""
+
+    def __init__(self) -> None:
+        self.pid = 0
+        self.datasets: OrderedDict[Any, Any] = OrderedDict()
+
+
 class OpenDatasets:
     """Datasets by path, opened when first asked for, one set for each process and thread.
 
@@ -32,7 +40,7 @@ class OpenDatasets:
     """
 
     def __init__(self) -> None:
-        self._local = threading.local()
+        self._own = _Own()
 
     def __reduce__(self) -> Any:
         return OpenDatasets, ()
@@ -63,10 +71,10 @@ class OpenDatasets:
             mine.popitem()[1].close()
 
     def _mine(self) -> OrderedDict[Any, Any]:
-        local = self._local
-        if getattr(local, "pid", None) != os.getpid():
-            local.pid, local.datasets = os.getpid(), OrderedDict()
-        return local.datasets
+        own = self._own
+        if own.pid != os.getpid():
+            own.pid, own.datasets = os.getpid(), OrderedDict()
+        return own.datasets
 
 
 def _key(path: str, options: dict[str, Any]) -> Any:

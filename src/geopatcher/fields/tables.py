@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from geopatcher.arguments import is_a
 from geopatcher.domain import PointDomain, VectorDomain
 from geopatcher.fields.field import check_fits
 from geopatcher.patch import Members, PatchError
@@ -25,7 +26,7 @@ class GeoPandasField:
     """
 
     def __init__(self, gdf: Any, as_points: bool = False) -> None:
-        if not hasattr(gdf, "geometry") or not hasattr(gdf, "iloc"):
+        if not is_a(gdf, "geopandas.GeoDataFrame"):
             raise PatchError(f"GeoPandasField needs a GeoDataFrame, got {type(gdf).__name__}")
         self.gdf = gdf
         self.as_points = as_points
@@ -90,7 +91,7 @@ class XvecField:
     def __init__(self, ds: Any) -> None:
         import xvec  # noqa: F401  registers the .xvec accessor
 
-        if not hasattr(ds, "isel") or not hasattr(ds, "xvec"):
+        if not is_a(ds, "xarray.Dataset", "xarray.DataArray"):
             raise PatchError(
                 f"XvecField needs an xarray Dataset or DataArray, got {type(ds).__name__}"
             )
@@ -109,7 +110,7 @@ class XvecField:
         return f"XvecField({self.name}: {self.ds.sizes[self.dim]})"
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        array = self.ds.to_dataarray() if hasattr(self.ds, "data_vars") else self.ds
+        array = self.ds.to_dataarray() if is_a(self.ds, "xarray.Dataset") else self.ds
         return np.array(array.transpose(..., self.dim).values, dtype=dtype, copy=copy)
 
     @property

@@ -7,6 +7,7 @@ last.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -192,6 +193,11 @@ class TemporalPhaseWindow(Configured):
 Steps = TimeSpan | TimeSteps | TimeScales
 
 
+def _length_of(geometry: Any) -> int | None:
+    """Return the steps of a geometry's whole lookback, or None where it has no fixed length."""
+    return getattr(geometry, "length", None)
+
+
 @dataclass(frozen=True)
 class TemporalRegularStride(Configured):
     """Every `step`-th step from the first one on.
@@ -235,7 +241,7 @@ class TemporalCausalRolling(Configured):
         if self.start is not None:
             first = domain.step_of(self.start)
         else:
-            first = (getattr(geometry, "length", None) or 1) - 1
+            first = (_length_of(geometry) or 1) - 1
         return list(range(first, domain.length, self.step))
 
 
@@ -305,7 +311,7 @@ class TemporalExplicit(Configured):
 
 
 def _times(times: Any, name: str) -> tuple[Any, ...]:
-    if isinstance(times, str | bytes) or not hasattr(times, "__iter__"):
+    if isinstance(times, str | bytes) or not isinstance(times, Iterable):
         raise PatchError(f"{name} must be a sequence of steps or dates, got {times!r}")
     kept = tuple(_plain(time) for time in times)
     if not kept:
@@ -336,8 +342,8 @@ class AgeWindow(Configured):
 
         A truncated lookback has the newest weights of a whole one.
         """
-        whole = getattr(geometry, "length", None) or length
-        return self.by_age(np.arange(length - 1, -1, -1.0), max(whole, length))
+        whole = max(_length_of(geometry) or length, length)
+        return self.by_age(np.arange(length - 1, -1, -1.0), whole)
 
     def by_age(self, age: np.ndarray, length: int) -> np.ndarray:
         """Return the weights (n,) of steps by their age (n,) in a lookback of `length` steps."""

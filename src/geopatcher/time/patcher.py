@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from geopatcher.arguments import is_a
 from geopatcher.axes.axis import check_axes
 from geopatcher.config import Configured
 from geopatcher.patch import Patch
@@ -89,7 +90,7 @@ def taken(series: Any, indices: Steps, axis: int) -> Any:
 
 def labelled(merged: Any, series: Any, time_axis: int | str) -> Any:
     """Return a merged array as a `DataArray` where the series is one and its axes are known."""
-    if not isinstance(merged, np.ndarray) or not hasattr(series, "coords"):
+    if not isinstance(merged, np.ndarray) or not is_a(series, "xarray.DataArray"):
         return merged
     if merged.shape == series.shape:
         return series.copy(data=merged)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from georeader.geotensor import GeoTensor
 
+from geopatcher.arguments import is_a
 from geopatcher.patch import PatchError
 
 
@@ -152,7 +153,7 @@ def series_domain(series: Any, time_axis: int | str = 0) -> TimeDomain:
         )
     axis = axis_of(series, time_axis)
     times = None
-    if hasattr(series, "dims") and hasattr(series, "coords"):
+    if is_a(series, "xarray.DataArray"):
         name = series.dims[axis]
         # The index knows time zones, which the coordinate's values drop.
         times = series.get_index(name) if name in series.coords else None
@@ -161,7 +162,7 @@ def series_domain(series: Any, time_axis: int | str = 0) -> TimeDomain:
 
 def axis_of(series: Any, time_axis: int | str) -> int:
     """Return the number of a series' time axis."""
-    labelled = hasattr(series, "dims") and hasattr(series, "coords")
+    labelled = is_a(series, "xarray.DataArray")
     if isinstance(time_axis, str):
         if not labelled or time_axis not in series.dims:
             has = tuple(series.dims) if labelled else "no names"
@@ -174,7 +175,7 @@ def axis_of(series: Any, time_axis: int | str) -> int:
 
 def take_steps(series: Any, steps: slice | np.ndarray, axis: int) -> Any:
     """Return some steps of a series as the kind that it is; a view where `steps` is a slice."""
-    if hasattr(series, "isel") and hasattr(series, "coords"):
+    if is_a(series, "xarray.DataArray"):
         return series.isel({series.dims[axis]: steps})
     values = series.values if isinstance(series, GeoTensor) else np.asarray(series)
     taken = values[(slice(None),) * axis + (steps,)]

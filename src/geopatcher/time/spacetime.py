@@ -14,7 +14,7 @@ from georeader.geotensor import GeoTensor
 from rasterio import Affine
 from rasterio.windows import Window
 
-from geopatcher.arguments import as_choice
+from geopatcher.arguments import as_choice, is_a
 from geopatcher.axes.sampler import SpatialExplicit
 from geopatcher.config import Configured
 from geopatcher.domain import RasterDomain
@@ -225,7 +225,7 @@ class _SpaceField:
         rows = slice(window.row_off, window.row_off + window.height)
         cols = slice(window.col_off, window.col_off + window.width)
         block = self._block
-        if hasattr(block, "isel") and hasattr(block, "coords"):
+        if is_a(block, "xarray.DataArray"):
             return block.isel({block.dims[-2]: rows, block.dims[-1]: cols})
         if not isinstance(block, GeoTensor):
             return block[..., rows, cols]
