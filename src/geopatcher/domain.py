@@ -331,6 +331,16 @@ def as_raster_domain(obj: Any) -> RasterDomain:
     return domain
 
 
+def place_of(transform: Affine, row: int, col: int) -> Affine:
+    """Return the transform of a piece whose upper left pixel is (row, col).
+
+    >>> place_of(Affine(10, 0, 500, 0, -10, 900), row=2, col=1).xoff
+    510.0
+    """
+    t = transform
+    return Affine(t.a, t.b, t.c + col * t.a + row * t.b, t.d, t.e, t.f + col * t.d + row * t.e)
+
+
 def is_geographic(crs: Any) -> bool:
     """Return whether a CRS has degrees of longitude and latitude; False when it is None.
 

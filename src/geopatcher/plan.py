@@ -213,7 +213,7 @@ def without_overlap(patches: Any, domain: RasterDomain) -> Any:
         sampler=SpatialRegularStride(size),
         window=SpatialBoxcar(),
     )
-    return patches.over(tiling)
+    return patches.again(tiling)
 
 
 class Touching:

@@ -40,6 +40,7 @@ from geopatcher.plan import (
     gaps,
 )
 from geopatcher.stitch import spec_of
+from geopatcher.stream import PatchStream
 from pipekit.fingerprint import fingerprint
 from pipekit.parallel import in_order
 from pipekit.schedulers import (
@@ -136,8 +137,9 @@ def map_patches(
     patcher = _with_fixed_anchors(patcher, source, journal)
     if workers is None:
         workers = all_workers(scheduler)
-    how = _How(scheduler, workers, progress, block_rows)
-    run = _Run(patcher, source, operator, target, chunks, how)
+    neighbours = in_a_process(scheduler, workers)
+    job = BlockJob(patcher, source, operator, neighbours=neighbours)
+    run = _Run(job, target, chunks, scheduler, workers, progress, block_rows)
     with ExitStack() as stack:
         record = None
         if journal is not None:
@@ -170,7 +172,7 @@ class BlockJob:
     patcher: SpatialPatcher
     field: Any
     operator: Callable[[Any], Any]
-    chip: Spec
+    chip: Spec = ((), None)
     store: RowStore | None = None
     out: np.ndarray | None = None
     checked: bool = False
@@ -178,7 +180,7 @@ class BlockJob:
 
     def __call__(self, rows: Rows) -> BlockResult:
         """Return what came of rows [start, stop)."""
-        patches = self._stream.again()
+        patches = self.stream.again()
         items = patches.items(self._touching.of(rows))
         with bounded_cache(self.field, self.neighbours):
             if self.store is not None:
@@ -210,14 +212,21 @@ class BlockJob:
     def plan(self) -> Plan:
         """What is to be made, the same in every worker."""
         stream = self.patcher.stream(self.field).map(self.operator, on_error=self.patcher.on_error)
-        return Plan(stream, self.field.domain, self.patcher.aggregation)
+        domain = self.field.domain
+        if not stream.is_rectangular or not isinstance(domain, RasterDomain):
+            raise PatchError(
+                "map_patches makes rasters of rectangular chips, got the geometry "
+                f"{type(self.patcher.geometry).__name__} on a {type(domain).__name__}; use "
+                "patcher.merge(patcher.split(field), field)"
+            )
+        return Plan(stream, domain, self.patcher.aggregation)
 
     @cached_property
-    def _stream(self) -> Any:
-        stream = self.plan.stream
-        assert stream is not None
-        stream.anchors  # noqa: B018  drawn once, before threads share it
-        return stream
+    def stream(self) -> PatchStream:
+        """The chips, whose anchors are drawn once, before threads share them."""
+        assert self.plan.stream is not None
+        self.plan.stream.anchors  # noqa: B018
+        return self.plan.stream
 
     @cached_property
     def _merge(self) -> RowMerge:
@@ -225,73 +234,44 @@ class BlockJob:
 
     @cached_property
     def _touching(self) -> Touching:
-        return Touching(self._stream)
+        return Touching(self.stream)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
-@dataclass(frozen=True)
-class _How:
-    """Who runs the blocks, how many at a time, how high, and whether a bar tells."""
+@dataclass
+class _Run:
+    """One call of `map_patches`: a job, where its rows go, and who runs its blocks."""
 
+    job: BlockJob
+    target: Path | None
+    chunks: Any
     scheduler: Any
     workers: int
     progress: bool
     block_rows: int | None
-
-
-@dataclass
-class _Run:
-    """One call of `map_patches`."""
-
-    patcher: SpatialPatcher
-    field: Any
-    operator: Callable[[Any], Any]
-    target: Path | None
-    chunks: Any
-    how: _How
     covered: int = 0
     skipped: dict[Any, str] = field(default_factory=dict)
 
-    @property
-    def domain(self) -> RasterDomain:
-        return self.field.domain
-
-    @cached_property
-    def plan(self) -> Plan:
-        stream = self.patcher.stream(self.field).map(self.operator, on_error=self.patcher.on_error)
-        if not stream.is_rectangular or not isinstance(self.domain, RasterDomain):
-            raise PatchError(
-                "map_patches makes rasters of rectangular chips, got the geometry "
-                f"{type(self.patcher.geometry).__name__} on a {type(self.domain).__name__}; use "
-                "patcher.merge(patcher.split(field), field)"
-            )
-        return Plan(stream, self.domain, self.patcher.aggregation)
+    def __post_init__(self) -> None:
+        self.plan = self.job.plan
+        self.domain: RasterDomain = self.plan.domain
 
     def identity(self) -> dict[str, str]:
         """Return what makes this run this run, for its journal."""
-        assert self.plan.stream is not None
         return {
-            "patcher": fingerprint(self.plan.stream.patcher),
-            "operator": fingerprint(self.operator),
-            "field": fingerprint(self.field),
+            "patcher": fingerprint(self.job.stream.patcher),
+            "operator": fingerprint(self.job.operator),
+            "field": fingerprint(self.job.field),
             "target": "memory" if self.target is None else str(self.target.resolve()),
             "chunks": fingerprint(self.chunks),
         }
 
     def run(self, journal: Journal | None) -> Any:
         first = self.plan.first
-        chip = chip_spec(first)
-        spec = spec_of(self.plan.aggregation, self.plan.row_merge(chip), self.domain, first)
-        job = BlockJob(
-            self.patcher,
-            self.field,
-            self.operator,
-            chip,
-            checked=journal is not None,
-            neighbours=in_a_process(self.how.scheduler, self.how.workers),
-        )
+        job = replace(self.job, chip=chip_spec(first), checked=journal is not None)
+        spec = spec_of(self.plan.aggregation, self.plan.row_merge(job.chip), self.domain, first)
         if self.target is None:
             values = self._in_memory(spec, job, journal)
             self._warn()
@@ -327,24 +307,18 @@ class _Run:
         `kept` blocks are those that a journal notes, or that come back as arrays: they cost no
         more to lose, or to hold, than `BLOCK_ROWS`.
         """
-        height, workers, wanted = self.domain.height, self.how.workers, self.how.block_rows
+        height, workers, wanted = self.domain.height, self.workers, self.block_rows
         if wanted is None:
             rounds = -(-height // (workers * MOST_ROWS))
             share = 0 if kept else -(-height // (workers * rounds))
             wanted = max(share, BLOCK_ROWS)
         top, rows = gap[0], gap[1] - gap[0]
-        step = self._chip_step
+        grid = self.job.stream.grid
+        step = 1 if grid is None else grid.rows.step
         if step % align == 0 and 2 * step <= wanted < rows:
             align = step  # a line where chips begin cuts the fewest
         blocks = even_shares(rows, aligned_rows(align, wanted), align)
         return [(top + start, top + stop) for start, stop in blocks]
-
-    @property
-    def _chip_step(self) -> int:
-        """Rows from one chip's top to the next one's where chips lie on a grid, else 1."""
-        stream = self.plan.stream
-        grid = None if stream is None else stream.grid
-        return 1 if grid is None else grid.rows.step
 
     def _in_memory(self, spec: RasterSpec, job: BlockJob, journal: Journal | None) -> np.ndarray:
         if journal is not None:
@@ -355,7 +329,7 @@ class _Run:
                 self._all(replace(job, store=store), store, journal)
             return store.read(0, self.domain.height)
         out = np.empty(spec.shape, spec.dtype)
-        shared = shares_memory(self.how.scheduler)
+        shared = shares_memory(self.scheduler)
         blocks = self._blocks((0, self.domain.height), 1, kept=not shared)
         for rows, result in self._each(blocks, replace(job, out=out) if shared else job):
             if result.values is not None:
@@ -393,10 +367,10 @@ class _Run:
 
         if not blocks:
             return
-        workers = min(self.how.workers, len(blocks))
+        workers = min(self.workers, len(blocks))
         with (
-            tqdm(total=self.domain.height, unit="row", disable=not self.how.progress) as bar,
-            scheduling(self.how.scheduler, workers, job) as chosen,
+            tqdm(total=self.domain.height, unit="row", disable=not self.progress) as bar,
+            scheduling(self.scheduler, workers, job) as chosen,
         ):
             bar.update(self.domain.height - sum(stop - start for start, stop in blocks))
             try:

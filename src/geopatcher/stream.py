@@ -109,13 +109,9 @@ class PatchStream(Sequence[Patch]):
         """Return the stream of the same patches with `function(data)` as their data."""
         return MappedStream(self, function, workers, batch_size, on_error)
 
-    def over(self, patcher: Axes) -> PatchStream:
-        """Return what this stream does to its Field under another patcher."""
-        return PatchStream(patcher, self.field)
-
-    def again(self) -> PatchStream:
-        """Return the same stream, its anchors shared, with a list of failures of its own."""
-        stream = copy.copy(self)
+    def again(self, patcher: Axes | None = None) -> PatchStream:
+        """Return the stream anew with failures of its own: its anchors, or another patcher's."""
+        stream = copy.copy(self) if patcher is None else PatchStream(patcher, self.field)
         stream.skipped = {}
         return stream
 
@@ -231,15 +227,9 @@ class MappedStream(PatchStream):
         said = getattr(self.function, "local", False) is True
         return said and self.batch_size is None and self.on_error == "raise"
 
-    def over(self, patcher: Axes) -> MappedStream:
-        """Return what this stream does to its Field under another patcher."""
-        return MappedStream(
-            self.parent.over(patcher), self.function, self.workers, self.batch_size, self.on_error
-        )
-
-    def again(self) -> MappedStream:
-        """Return the same stream, its anchors shared, with a list of failures of its own."""
-        parent = self.parent.again()
+    def again(self, patcher: Axes | None = None) -> MappedStream:
+        """Return the stream anew with failures of its own: its anchors, or another patcher's."""
+        parent = self.parent.again(patcher)
         return MappedStream(parent, self.function, self.workers, self.batch_size, self.on_error)
 
     def items(self, indices: Iterable[int]) -> Iterator[Item]:

@@ -7,18 +7,18 @@ scattered patches.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
 
 from geopatcher.config import Configured
-from geopatcher.merge.row_buffer import Spec
+from geopatcher.merge.row_buffer import Reducer, Spec
 from geopatcher.patch import Patch, PatchError
 from geopatcher.stitch import merge_in_memory
 
 
-class PixelAggregation(Configured):
+class PixelAggregation(Configured, Reducer):
     """An aggregation that looks at one pixel at a time.
 
     `streaming_safe` tells whether its state for a pixel has a fixed size, whatever the number of
@@ -38,18 +38,6 @@ class PixelAggregation(Configured):
     def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
         """Return (leading shape, dtype) of the result for chips (*lead, h, w) of a dtype."""
         return lead, float_for(dtype)
-
-    def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
-        """Return (leading shape, dtype) of each state array."""
-        raise TypeError(f"{type(self).__name__} must define start(lead, dtype)")
-
-    def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
-        """Take one chip (..., h, w) into the states' views."""
-        raise TypeError(f"{type(self).__name__} must define update(states, values, weights)")
-
-    def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        """Return the finished rows and how many of their pixels are covered."""
-        raise TypeError(f"{type(self).__name__} must define finish(states)")
 
 
 def float_for(dtype: Any) -> np.dtype:

@@ -16,7 +16,15 @@ from geopatcher.patch import Cells, Members, PatchError
 from geopatcher.sphere import arc_km, reach, unit_vectors
 
 
-class PointGraph(Configured):
+class Scatter(Configured):
+    """What geometries share whose patches are sets of cells or members."""
+
+    def read(self, field: Any, indices: Cells | Members) -> Any:
+        """Return the field's values in the patch."""
+        return field.select(indices)
+
+
+class PointGraph(Scatter):
     """What graphs over points share: anchors, candidates, reading.
 
     An anchor is a member's number, which is then the first of its own patch, or a place (x, y) in
@@ -31,10 +39,6 @@ class PointGraph(Configured):
     def check_anchor(self, domain: Any, anchor: Any) -> None:
         """Raise `PatchError` for an anchor that is neither a member nor a place."""
         _place(_points(domain, type(self).__name__), anchor)
-
-    def read(self, field: Any, indices: Members) -> Any:
-        """Return the field's members in the patch."""
-        return field.select(indices)
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,7 @@ def _nearest_first(
 
 
 @dataclass(frozen=True)
-class SpatialSphericalCap(Configured):
+class SpatialSphericalCap(Scatter):
     """All grid cells or points within `radius_km` of an anchor along great circles.
 
     Found in a KD-tree over the unit sphere, so caps are whole across the antimeridian and over
@@ -186,10 +190,6 @@ class SpatialSphericalCap(Configured):
             return Members(distance=distance, reach=self.radius_km, index=index)
         rows, cols = np.divmod(index, domain.width)
         return Cells(distance=distance, reach=self.radius_km, rows=rows, cols=cols)
-
-    def read(self, field: Any, indices: Cells | Members) -> Any:
-        """Return the field's values in the cap."""
-        return field.select(indices)
 
 
 def _spherical(domain: Any) -> GridDomain | PointDomain:

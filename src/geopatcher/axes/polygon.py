@@ -16,7 +16,7 @@ import numpy as np
 
 from geopatcher.arguments import is_a
 from geopatcher.axes.candidates import MemberCandidates, check_members
-from geopatcher.config import Configured
+from geopatcher.axes.neighbours import Scatter
 from geopatcher.domain import GridDomain, PointDomain, RasterDomain, VectorDomain, crs_name
 from geopatcher.patch import Cells, Members, PatchError
 from pipekit.carrier import same_crs
@@ -25,7 +25,7 @@ _TABLES = ("geopandas.GeoSeries", "geopandas.GeoDataFrame")
 
 
 @dataclass(frozen=True, eq=False)
-class SpatialPolygonIntersection(Configured):
+class SpatialPolygonIntersection(Scatter):
     """What lies under each of `polygons`; an anchor is a polygon's number.
 
     `polygons`: a GeoSeries or GeoDataFrame (its CRS is used, and reprojected to the domain's), or
@@ -97,10 +97,6 @@ class SpatialPolygonIntersection(Configured):
                 f'polygon {anchor} covers nothing of {domain}; leave it out, or use on_error="skip"'
             )
         return found
-
-    def read(self, field: Any, indices: Cells | Members) -> Any:
-        """Return the field's values under the polygon."""
-        return field.select(indices)
 
     def _config_values(self) -> dict[str, Any]:
         import shapely

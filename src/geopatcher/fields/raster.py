@@ -11,7 +11,7 @@ from georeader.geotensor import GeoTensor
 from rasterio import Affine
 from rasterio.windows import Window
 
-from geopatcher.domain import RasterDomain
+from geopatcher.domain import RasterDomain, place_of
 from geopatcher.fields.field import check_fits
 from geopatcher.fields.open_files import OpenDatasets
 from geopatcher.patch import Cells, PatchError
@@ -72,12 +72,8 @@ class RasterField:
             values = self._read(indices)
         else:
             values = self._values[..., row : row + indices.height, col : col + indices.width]
-        t = self._transform
-        transform = Affine(
-            t.a, t.b, t.c + col * t.a + row * t.b, t.d, t.e, t.f + col * t.d + row * t.e
-        )
-        reader = self.reader
-        return GeoTensor(values, transform, reader.crs, reader.fill_value_default, reader.attrs)
+        place, reader = place_of(self._transform, row, col), self.reader
+        return GeoTensor(values, place, reader.crs, reader.fill_value_default, reader.attrs)
 
     def with_data(self, array: Any) -> RasterField:
         """Return a Field of other values (..., H, W) on the same grid."""

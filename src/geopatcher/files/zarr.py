@@ -164,10 +164,7 @@ def _coordinates(spec: RasterSpec) -> dict[str, np.ndarray]:
     transform = spec.domain.transform
     if transform is None or transform.b or transform.d:
         return {}
-    return {
-        "y": transform.f + transform.e * (np.arange(spec.domain.height) + 0.5),
-        "x": transform.c + transform.a * (np.arange(spec.domain.width) + 0.5),
-    }
+    return spec.domain.grid.coords
 
 
 def _georeference(group: Any, spec: RasterSpec) -> None:

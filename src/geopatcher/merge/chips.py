@@ -12,7 +12,7 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 from rasterio.windows import Window
 
-from geopatcher.domain import RasterDomain, crs_name
+from geopatcher.domain import RasterDomain, crs_name, place_of
 from geopatcher.patch import CoverageWarning, Failed, Patch, PatchError
 from pipekit.carrier import same_crs
 
@@ -71,8 +71,8 @@ def _check_place(
     t, own = domain.transform, chip.transform
     assert t is not None
     assert own is not None
-    off_x = own.c - (t.c + col * t.a + row * t.b)
-    off_y = own.f - (t.f + col * t.d + row * t.e)
+    here = place_of(t, row, col)
+    off_x, off_y = own.c - here.c, own.f - here.f
     pixel = abs(t.a) + abs(t.b)
     if abs(off_x) + abs(off_y) > 0.01 * pixel or not same_crs(
         chip.crs, domain.crs, unknown_fits=True

@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 from georeader.geotensor import GeoTensor
-from rasterio import Affine
 from rasterio.windows import Window
 
 from geopatcher.arguments import as_choice, is_a
 from geopatcher.axes.sampler import SpatialExplicit
 from geopatcher.config import Configured
-from geopatcher.domain import RasterDomain
+from geopatcher.domain import RasterDomain, place_of
 from geopatcher.patch import CoverageWarning, Patch, PatchError
 from geopatcher.patcher import SpatialPatcher
 from geopatcher.time.axes import TimeScales
@@ -229,12 +228,9 @@ class _SpaceField:
             return block.isel({block.dims[-2]: rows, block.dims[-1]: cols})
         if not isinstance(block, GeoTensor):
             return block[..., rows, cols]
-        t, col, row = block.transform, window.col_off, window.row_off
-        corner = Affine(
-            t.a, t.b, t.c + col * t.a + row * t.b, t.d, t.e, t.f + col * t.d + row * t.e
-        )
+        place = place_of(block.transform, window.row_off, window.col_off)
         values = block.values[..., rows, cols]
-        return GeoTensor(values, corner, block.crs, block.fill_value_default, block.attrs)
+        return GeoTensor(values, place, block.crs, block.fill_value_default, block.attrs)
 
 
 def _space_of(series: Any) -> RasterDomain:
