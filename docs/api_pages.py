@@ -106,9 +106,9 @@ def functions(found: list[Module]) -> Functions:
 
 
 def _item(
-    module: str, name: str, node: ast.ClassDef | ast.FunctionDef, known: Functions
+    module: str, name: str, node: ast.ClassDef | ast.FunctionDef, known: Functions | None = None
 ) -> list[str]:
-    signature = _signature(node, known)
+    signature = _signature(node, functions(modules()) if known is None else known)
     parts = [f"({label(module, name)})=\n## {name}", f"```python\n{signature}\n```"]
     parts.append(to_markdown(ast.get_docstring(node) or ""))
     if isinstance(node, ast.ClassDef):
@@ -156,11 +156,12 @@ def _taken(
             function = known.get(ast.unparse(mark.args[0]))
             return _without(function.args, 1) if function else None
     for keyword in node.keywords:
-        if keyword.arg == "formula":
+        function = known.get(ast.unparse(keyword.value))
+        if keyword.arg == "formula" and function:
             bands = [
                 ast.unparse(f) for f in node.body if "_idx" in ast.unparse(f).partition(":")[0]
             ]
-            rest = _without(known[ast.unparse(keyword.value)].args, len(bands))
+            rest = _without(function.args, len(bands))
             text = ", ".join([*bands, "axis: int = 0", ast.unparse(rest)])
             whole = ast.parse(f"def f({text}): ...").body[0]
             assert isinstance(whole, ast.FunctionDef)
