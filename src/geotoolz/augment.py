@@ -261,6 +261,13 @@ class RandomFlip(Augmentation):
 
     The transform is mirrored too, so every pixel keeps its place on the map.
 
+    Parameters
+    ----------
+    p_horizontal
+        The probability that left and right are exchanged.
+    p_vertical
+        The probability that top and bottom are exchanged.
+
     Examples
     --------
     >>> RandomFlip(p_horizontal=1.0, p_vertical=0.0)(np.array([[1, 2, 3]]), seed=0)
@@ -286,6 +293,11 @@ class RandomRotate90(Augmentation):
 
     The transform is rotated too. Chips that are not square exchange their height and width.
 
+    Parameters
+    ----------
+    p
+        The probability that anything is done.
+
     Examples
     --------
     >>> RandomRotate90(p=1.0)(np.arange(4).reshape(2, 2), seed=1)
@@ -304,6 +316,11 @@ class RandomRotate90(Augmentation):
 
 class RandomCrop(Augmentation):
     """Cut out a window of `size` (rows, cols), one number for a square, at a random place.
+
+    Parameters
+    ----------
+    size
+        Pixels: (rows, cols), or one number for a square.
 
     Examples
     --------
@@ -451,6 +468,15 @@ class GaussianNoise(ValueChange):
 class BandDropout(Augmentation):
     """Replace each band by `fill_value` with probability `p`; at least one always remains.
 
+    Parameters
+    ----------
+    p
+        The probability of each band to be replaced.
+    fill_value
+        What stands in a dropped band, in the chip's own units.
+    axis
+        Of the bands.
+
     Examples
     --------
     >>> BandDropout(p=1.0)(np.ones((3, 1, 1)), seed=0).sum()
@@ -550,6 +576,13 @@ class CutMix(Augmentation):
     The rectangle's share of the area is 1 - lambda with lambda from Beta(alpha, alpha) (Yun et al.
     2019, arXiv:1905.04899). Unlike the others it takes a batch: chips (N, C, H, W), labels
     (N, ..., H, W).
+
+    Parameters
+    ----------
+    alpha
+        Of the Beta distribution; 1 makes every share as likely.
+    p
+        The probability that anything is done.
 
     Examples
     --------

@@ -87,7 +87,7 @@ def band_index(raster: Raster, band: Band, axis: int = 0) -> int:
     raster
         (C, H, W), any numeric dtype.
     band
-        (H, W), a plain array.
+        Index, own name or common name.
     axis
         Of the bands in the raster.
 
@@ -196,7 +196,7 @@ def take_band(raster: Raster, band: Band, axis: int = 0) -> Values:
     raster
         (C, H, W), any numeric dtype.
     band
-        (H, W), a plain array.
+        Index, own name or common name.
     axis
         Of the bands in the raster.
 
@@ -305,7 +305,7 @@ def check_band(band: Band, argument: str) -> None:
     Parameters
     ----------
     band
-        (H, W), a plain array.
+        What should be an index or a name.
     argument
         What the message calls it.
 

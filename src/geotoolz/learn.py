@@ -201,6 +201,10 @@ class SklearnOp(Operator):
         For integer results where a pixel has no data. With -1 it casts no vote in
         `SpatialHardVote`; another one is named there, as `SpatialHardVote(n, ignore=...)`. With NaN
         labels become floats.
+    estimator
+        A fitted one, of scikit-learn's kind.
+    axis
+        Of the bands in the raster.
 
     Examples
     --------
@@ -297,6 +301,10 @@ class ActiveSampler(Operator):
     mode
         "top", "bottom", or "weighted": a draw without replacement in proportion to the score, which
         with `seed` is always the same; a score of 0 is never drawn.
+    k
+        How many to choose at most.
+    seed
+        Of the weighted draw; None draws anew each time.
 
     Examples
     --------

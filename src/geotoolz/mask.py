@@ -167,7 +167,7 @@ def mask_where(
     threshold
         What is compared with, in the raster's unit.
     band
-        (H, W), a plain array.
+        Index or name of the only band that is looked at; all values by default.
     axis
         Of the bands in the raster.
     nodata
@@ -256,6 +256,8 @@ class ApplyMask(Operator):
         A boolean array; an operator that makes the mask from the raster itself, such as
         `MaskFromSCL("SCL")`; or nothing, when it comes as the second input (`op(raster, mask)`, as
         from a graph).
+    fill_value
+        NaN by default, which only floats can hold.
 
     Examples
     --------
@@ -293,6 +295,11 @@ class ApplyMask(Operator):
 
 class CombineMasks(Operator):
     """Join masks by "any" or "all": `combine_masks` as an operator of several inputs.
+
+    Parameters
+    ----------
+    mode
+        "any" or "all".
 
     Examples
     --------
