@@ -400,5 +400,4 @@ class SelectBands(FunctionOperator):
     local = True
 
     @parameters_of(select_bands)
-    def __init__(self) -> None:
-        pass
+    def __init__(self) -> None: ...

@@ -257,9 +257,8 @@ def _median(block: Values, invalid: Mask | None, dtype: np.dtype[Any]) -> Values
     work[invalid] = np.nan
     work.sort(axis=0)
     count = len(work) - np.count_nonzero(invalid, axis=0)
-    low = np.maximum(count - 1, 0) // 2
-    high = count // 2
-    high = np.minimum(high, np.maximum(count - 1, 0))
+    last = np.maximum(count - 1, 0)
+    low, high = last // 2, np.minimum(count // 2, last)
     ends = [np.take_along_axis(work, each[None], axis=0)[0] for each in (low, high)]
     return (ends[0] + ends[1]) * dtype.type(0.5)
 

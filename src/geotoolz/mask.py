@@ -327,8 +327,7 @@ class InvertMask(FunctionOperator):
     local = True
 
     @parameters_of(invert_mask)
-    def __init__(self) -> None:
-        pass
+    def __init__(self) -> None: ...
 
 
 class MaskWhere(FunctionOperator):

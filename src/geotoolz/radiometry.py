@@ -329,9 +329,6 @@ class ToFloat32(Operator):
 
     local = True
 
-    def __init__(self) -> None:
-        pass
-
     def _apply(self, raster: Raster) -> Raster:
         return to_float(raster, np.float32)
 
@@ -382,8 +379,7 @@ class ApplyOffset(FunctionOperator):
     local = True
 
     @parameters_of(apply_offset)
-    def __init__(self) -> None:
-        pass
+    def __init__(self) -> None: ...
 
 
 class HarmonizeBaseline(FunctionOperator):
@@ -398,8 +394,7 @@ class HarmonizeBaseline(FunctionOperator):
     local = True
 
     @parameters_of(harmonize_baseline)
-    def __init__(self) -> None:
-        pass
+    def __init__(self) -> None: ...
 
 
 def dark_object_subtraction(
