@@ -12,10 +12,7 @@ from geocatalog.build.records import DEFAULT_WORKERS, FileRecord, assemble, read
 from geocatalog.crs import as_crs, crs_text
 from geocatalog.errors import CatalogError
 from geocatalog.memory import InMemoryGeoCatalog
-from geocatalog.read.signers import openable
-
-GDAL_HEADER_OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_HTTP_MAX_RETRY": "3"}
-"""A header is one small read: no listing of the folder beside it."""
+from geocatalog.read.open import with_dataset
 
 
 def build_raster_catalog(
@@ -85,10 +82,9 @@ def read_raster_record(path: str, filename_regex: str | None, date_format: str) 
     CatalogError
         For a file without a CRS or a name without the date.
     """
-    import rasterio
-
     interval = interval_from_name(path, filename_regex, date_format)
-    with rasterio.Env(**GDAL_HEADER_OPTIONS), rasterio.open(openable(path)) as source:
+
+    def describe(source: Any) -> FileRecord:
         if source.crs is None:
             raise CatalogError(
                 f"{path} has no CRS; write one into it (rio edit-info --crs), "
@@ -105,6 +101,8 @@ def read_raster_record(path: str, filename_regex: str | None, date_format: str) 
             "resolution": float(source.res[0]),
         }
         return FileRecord(path, _outline(source), crs, interval, extras)
+
+    return with_dataset(path, describe)
 
 
 def _outline(source: Any) -> shapely.Polygon:
