@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from geocatalog.read.tokens import guard_logs, without_query
 from geostack.errors import PixelReadError
+from geostack.web import check_answer
 from pipekit.files import locked
-from pipekit.retry import TRANSIENT_STATUS, GaveUpError, TransientError, retry, retry_after
+from pipekit.retry import GaveUpError, TransientError, retry
 
 if TYPE_CHECKING:
     from geostack.sources import Source
@@ -188,15 +189,13 @@ class _Copy:
 
     def _check(self, response: Any) -> None:
         status = response.status_code
-        if status in (200, 206):
-            return
         if status == 403 and not self.renewed:
             self.renewed = True
             self.source.sign(self.href, renew=True)
             raise TransientError("HTTP 403")
-        if status in TRANSIENT_STATUS:
-            raise TransientError(f"HTTP {status}", retry_after(response.headers.get("Retry-After")))
-        raise PixelReadError(f"can't copy {without_query(self.href)}: HTTP {status}")
+        check_answer(
+            response, PixelReadError(f"can't copy {without_query(self.href)}: HTTP {status}")
+        )
 
     def _append(self, stream: Any, mode: str) -> None:
         from urllib3.exceptions import HTTPError

@@ -30,7 +30,7 @@ def get_json(url: str, parameters: Mapping[str, Any]) -> Any:
             response = requests.get(url, params=parameters, timeout=_TIMEOUT, headers=_AGENT)
         except requests.RequestException as error:
             raise TransientError(type(error).__name__) from None
-        _check(response, url)
+        check_answer(response, _refusal(response, url))
         return response.json()
 
     return _patiently(attempt, url)
@@ -49,7 +49,7 @@ def download(url: str, path: Path) -> Path:
     def attempt() -> None:
         try:
             with requests.get(url, stream=True, timeout=_TIMEOUT, headers=_AGENT) as response:
-                _check(response, url)
+                check_answer(response, _refusal(response, url))
                 write_atomically(path, response.iter_content(1 << 20))
         except requests.RequestException as error:
             raise TransientError(type(error).__name__) from None
@@ -73,13 +73,30 @@ def write_atomically(path: Path, pieces: Any) -> int:
         return sum(file.write(piece) for piece in pieces)
 
 
-def _check(response: Any, url: str) -> None:
+def check_answer(response: Any, refusal: Exception) -> None:
+    """Let a good HTTP answer pass.
+
+    Parameters
+    ----------
+    response
+        Of `requests`.
+    refusal
+        What to raise for an answer that another try will not change.
+
+    Raises
+    ------
+    TransientError
+        For an answer that may pass, with the seconds that the server asks to wait.
+    """
     status = response.status_code
-    if status < 400:
-        return
     if status in TRANSIENT_STATUS:
         raise TransientError(f"HTTP {status}", retry_after(response.headers.get("Retry-After")))
-    raise SourceUnavailableError(f"{without_query(url)} answered HTTP {status}")
+    if status >= 400:
+        raise refusal
+
+
+def _refusal(response: Any, url: str) -> SourceUnavailableError:
+    return SourceUnavailableError(f"{without_query(url)} answered HTTP {response.status_code}")
 
 
 def _patiently(attempt: Any, url: str) -> Any:

@@ -10,7 +10,8 @@ from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Sto
 
 from geocatalog.read.tokens import guard_logs, without_query
 from geostack.errors import PixelReadError
-from pipekit.retry import TRANSIENT_STATUS, GaveUpError, TransientError, retry, retry_after
+from geostack.web import check_answer
+from pipekit.retry import GaveUpError, TransientError, retry
 
 if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, BufferPrototype
@@ -106,37 +107,35 @@ class HttpStore(Store):
         yield ""
 
     def _fetch(self, key: str, span: str | None) -> bytes | None:
+        import requests
+
         url, renewed = f"{self.url}/{key}", False
-        said = without_query(url)
+        said = f"can't read {without_query(url)}"
 
         def attempt() -> bytes | None:
             nonlocal renewed
-            status, wait, body = _get(self.source.sign(url), span)
-            if status == 403 and not renewed:
-                renewed = True
-                status, wait, body = _get(self.source.sign(url, renew=True), span)
-            if status in (200, 206):
-                return body
+            try:
+                response = requests.get(
+                    self.source.sign(url),
+                    headers={"Range": span} if span else None,
+                    timeout=_TIMEOUT,
+                )
+            except requests.RequestException as error:
+                raise TransientError(type(error).__name__) from None
+            status = response.status_code
             if status == 404:
                 return None
-            if status in TRANSIENT_STATUS:
-                raise TransientError(f"HTTP {status}", wait)
-            raise PixelReadError(f"can't read {said}: HTTP {status}")
+            if status == 403 and not renewed:
+                renewed = True
+                self.source.sign(url, renew=True)
+                raise TransientError("HTTP 403")
+            check_answer(response, PixelReadError(f"{said}: HTTP {status}"))
+            return response.content
 
         try:
             return retry(attempt)
         except GaveUpError as error:
-            raise PixelReadError(f"can't read {said}: {error}") from None
-
-
-def _get(url: str, span: str | None) -> tuple[int, float | None, bytes]:
-    import requests
-
-    try:
-        response = requests.get(url, headers={"Range": span} if span else None, timeout=_TIMEOUT)
-    except requests.RequestException as error:
-        raise TransientError(type(error).__name__) from None
-    return response.status_code, retry_after(response.headers.get("Retry-After")), response.content
+            raise PixelReadError(f"{said}: {error}") from None
 
 
 def _header(part: Any) -> str | None:

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import rasterio
@@ -43,6 +43,12 @@ class SceneReader(GeoData):
         Attributes of what is loaded.
     """
 
+    dtype = np.dtype("uint16")
+    """Always digital numbers."""
+    dims: ClassVar[list[str]] = ["band", "y", "x"]
+    fill_value_default = 0
+    """What lies beyond the scene: no data."""
+
     def __init__(
         self,
         assets: Sequence[Asset],
@@ -74,21 +80,6 @@ class SceneReader(GeoData):
         return len(self.assets), int(self._window.height), int(self._window.width)
 
     @property
-    def dtype(self) -> Any:
-        """Always uint16: digital numbers."""
-        return np.dtype("uint16")
-
-    @property
-    def dims(self) -> list[str]:
-        """Names of the axes."""
-        return ["band", "y", "x"]
-
-    @property
-    def fill_value_default(self) -> int:
-        """What lies beyond the scene: 0, no data."""
-        return 0
-
-    @property
     def count(self) -> int:
         """The number of bands."""
         return len(self.assets)
@@ -97,9 +88,6 @@ class SceneReader(GeoData):
         bands = ", ".join(asset.key for asset in self.assets)
         scene = self.attrs.get("item_id", "")
         return f"SceneReader({scene}, bands=({bands}), shape={self.shape}, crs={self.crs})"
-
-    def __reduce__(self) -> Any:
-        return _rebuild, (self.assets, self.grid, self.take_offset, self.attrs, self._window)
 
     def read_from_window(self, window: Window, boundless: bool = True) -> SceneReader:
         """Return a reader of a window of this one, still unread.
@@ -185,17 +173,6 @@ def _part(grid: GeoBox, window: Window) -> GeoBox:
     return part_of(grid, window.row_off, window.col_off, int(window.height), int(window.width))
 
 
-def _rebuild(
-    assets: tuple[Asset, ...],
-    grid: GeoBox,
-    take_offset: tuple[bool, ...],
-    attrs: dict[str, Any],
-    window: Window,
-) -> SceneReader:
-    whole = SceneReader(assets, grid, take_offset=take_offset, attrs=attrs)
-    return whole.read_from_window(window)
-
-
 class _OpenFiles:
     """The bands' files, open once in each thread: GDAL's handles are not shared by threads."""
 
@@ -203,6 +180,9 @@ class _OpenFiles:
         self._assets = assets
         self._grid = grid
         self._threads = threading.local()
+
+    def __reduce__(self) -> Any:
+        return _OpenFiles, (self._assets, self._grid)
 
     def read(self, index: int, window: Window) -> NDArray[Any] | None:
         """Return a band's window, or None when the plain way is needed."""
