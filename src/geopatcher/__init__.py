@@ -19,10 +19,10 @@
 from importlib import import_module
 from typing import Any
 
+from geopatcher.aggregation.all_values import SpatialByIndex as SpatialByIndex
 from geopatcher.aggregation.all_values import SpatialLearned as SpatialLearned
 from geopatcher.aggregation.all_values import SpatialMedian as SpatialMedian
 from geopatcher.aggregation.all_values import SpatialMode as SpatialMode
-from geopatcher.aggregation.by_index import SpatialByIndex as SpatialByIndex
 from geopatcher.aggregation.overlap_add import SpatialOverlapAdd as SpatialOverlapAdd
 from geopatcher.aggregation.statistics import SpatialInvVarWeightedMean as SpatialInvVarWeightedMean
 from geopatcher.aggregation.statistics import SpatialMax as SpatialMax

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import sys
 from collections.abc import Iterable
@@ -56,6 +57,17 @@ def as_count(value: Any, name: str) -> int:
     if count < 1:
         raise PatchError(f"{name} must be a whole number of at least 1, got {value!r}")
     return count
+
+
+def as_positive(value: Any, name: str) -> float:
+    """Return a number that is above 0 and finite, else raise `PatchError`.
+
+    >>> as_positive(2.5, "radius_km")
+    2.5
+    """
+    if not (math.isfinite(value) and value > 0):
+        raise PatchError(f"{name} must be positive and finite, got {value!r}")
+    return value
 
 
 def is_a(obj: Any, *classes: str) -> bool:

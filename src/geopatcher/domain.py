@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rasterio import Affine
@@ -14,6 +14,9 @@ from rasterio.transform import array_bounds
 from geopatcher.patch import PatchError
 from geopatcher.sphere import unit_vectors
 from pipekit.carrier import same_crs
+
+if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
 
 Box = tuple[float, float, float, float]
 
@@ -60,6 +63,15 @@ class RasterDomain:
             raise PatchError("this domain has no transform, so it has no bounds")
         west, south, east, north = array_bounds(self.height, self.width, self.transform)
         return float(west), float(south), float(east), float(north)
+
+    @property
+    def geobox(self) -> GeoBox:
+        """The same pixels as an `odc.geo.geobox.GeoBox`; raises `PatchError` without a place."""
+        from odc.geo.geobox import GeoBox
+
+        if self.transform is None:
+            raise PatchError("this domain has no transform, so it has no GeoBox")
+        return GeoBox((self.height, self.width), self.transform, self.crs)
 
     @cached_property
     def grid(self) -> GridDomain:

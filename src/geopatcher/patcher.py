@@ -18,11 +18,29 @@ from geopatcher.stream import ON_ERROR, PatchIterator, PatchStream, unread
 
 @dataclass(frozen=True)
 class SpatialPatcher(Configured):
-    """Geometry (what shape), sampler (where), window (what weight), aggregation (how merged).
+    """Four axes that take a Field apart and put it back together.
 
-    `on_error` says what happens to a patch whose read fails: "raise", "skip" (left out and
-    listed), "fill" (its pixels become NaN and it is listed).
+    Parameters
+    ----------
+    geometry : Geometry
+        What shape patches have, such as `SpatialRectangular`.
+    sampler : Sampler
+        Where they are anchored, such as `SpatialRegularStride`.
+    window : Window
+        How much each of their pixels counts where they overlap; default `SpatialBoxcar()`.
+    aggregation : Aggregation
+        How overlapping patches become one value; default `SpatialOverlapAdd()`.
+    on_error : {"raise", "skip", "fill"}
+        What happens to a patch whose read fails: "skip" leaves it out and lists it, "fill" makes
+        its pixels NaN and lists it.
 
+    Raises
+    ------
+    PatchError
+        For an axis that lacks the method that makes it one.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> from georeader.geotensor import GeoTensor
     >>> from rasterio import Affine
@@ -69,5 +87,19 @@ class SpatialPatcher(Configured):
         return PatchIterator(self.stream(field))
 
     def merge(self, patches: Iterable[Patch], domain: Any) -> Any:
-        """Put patches together on a domain (a domain, a Field or a `GeoTensor`)."""
+        """Put patches together on a domain.
+
+        Parameters
+        ----------
+        patches : PatchStream or iterable of Patch
+            What `split` or `stream` gave, or what was made of it; an iterator must come by
+            rising row.
+        domain : domain, Field, GeoTensor, reader or array
+            What they are merged onto.
+
+        Returns
+        -------
+        GeoTensor, numpy.ndarray or what the aggregation makes
+            For aggregations of pixels (..., H, W) with the leading axes of the patches' data.
+        """
         return self.aggregation.merge(unread(patches), domain)

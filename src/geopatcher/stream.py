@@ -106,7 +106,19 @@ class PatchStream(Sequence[Patch]):
         batch_size: int | None = None,
         on_error: str = "raise",
     ) -> MappedStream:
-        """Return the stream of the same patches with `function(data)` as their data."""
+        """Return the stream of the same patches with `function(data)` as their data.
+
+        Parameters
+        ----------
+        function : callable
+            Takes a patch's data; with `batch_size` a plain array (N, ...) of chips of one shape.
+        workers : int
+            Threads that run it side by side.
+        batch_size : int, optional
+            Chips that are stacked for one call, which must return as many results.
+        on_error : {"raise", "skip", "fill"}
+            What happens to a chip that the function fails on; both others list it in `skipped`.
+        """
         return MappedStream(self, function, workers, batch_size, on_error)
 
     def again(self, patcher: Axes | None = None) -> PatchStream:

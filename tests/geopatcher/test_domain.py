@@ -93,3 +93,12 @@ def test_a_shape_that_lies_nowhere_shifts_no_other(nowhere):
     domain = VectorDomain([Point(0, 0), nowhere, Point(2, 0)])
     with pytest.raises(PatchError, match=r"1 of 3 shapes .* the first is number 1.*drop them"):
         domain.points  # noqa: B018
+
+
+def test_a_raster_domain_is_a_geobox_where_it_has_a_place():
+    domain = RasterDomain((2, 30, 20), Affine(10, 0, 500_000, 0, -10, 4_000_300), 32610)
+    assert domain.geobox.shape == (30, 20)
+    assert tuple(domain.geobox.boundingbox) == domain.bounds
+    assert domain.geobox.crs.epsg == 32610
+    with pytest.raises(PatchError, match="no transform"):
+        _ = RasterDomain((30, 20)).geobox

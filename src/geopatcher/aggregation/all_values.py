@@ -1,6 +1,6 @@
-"""Aggregations that need all values of a pixel at once: median, mode, a learned combination.
+"""Aggregations that need all patches at once: median, mode, a learned combination, a table.
 
-They too merge in a rolling buffer of rows: it holds, for the rows that can still change, every
+The first three merge in a buffer of rows: it holds, for the rows that can still change, every
 patch's value. Its depth is the largest number of patches on one pixel, so memory is
 O(depth x chip height x scene width) and never the scene's. What has a state of fixed size
 (`SpatialMean`, `SpatialHardVote`, ...) needs less.
@@ -14,14 +14,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from geopatcher.aggregation.reducer import PixelAggregation, check_ordered, float_for
+from geopatcher.aggregation.statistics import PixelAggregation, check_ordered, float_for
+from geopatcher.config import Configured
 from geopatcher.domain import as_raster_domain
 from geopatcher.merge.chips import chip_values
 from geopatcher.merge.row_buffer import Spec, in_row_order
 from geopatcher.patch import Patch, PatchError
 
 
-class StackedAggregation(PixelAggregation):
+class AllValues(PixelAggregation):
     """A reducer whose state is a stack of values that grows as deep as patches overlap.
 
     States: the values (depth, *lead) and how many of them are there (*lead).
@@ -63,7 +64,7 @@ class StackedAggregation(PixelAggregation):
 
 
 @dataclass(frozen=True)
-class SpatialMedian(StackedAggregation):
+class SpatialMedian(AllValues):
     """The median of the patches' values, exact; of an even number the mean of the middle two.
 
     NaN in a patch makes its own pixels NaN. Holds every value of the rows that can still change;
@@ -93,7 +94,7 @@ class SpatialMedian(StackedAggregation):
 
 
 @dataclass(frozen=True)
-class SpatialMode(StackedAggregation):
+class SpatialMode(AllValues):
     """The most frequent of the patches' values; of several the lowest. NaN does not vote.
 
     Keeps the chips' type. Pixels without a vote hold `fill_value`: by default NaN in floats, the
@@ -146,7 +147,7 @@ class SpatialMode(StackedAggregation):
 
 
 @dataclass(frozen=True)
-class SpatialLearned(StackedAggregation):
+class SpatialLearned(AllValues):
     """What a model makes of the values that the patches give to a pixel.
 
     `model`: an estimator with `predict`, or a function; it gets X (n, depth) floats, one row for
@@ -225,3 +226,30 @@ class SpatialLearned(StackedAggregation):
 def _covered(count: np.ndarray) -> int:
     """Return how many pixels have a value in any band."""
     return int((count > 0).reshape(-1, *count.shape[-2:]).any(axis=0).sum())
+
+
+@dataclass(frozen=True)
+class SpatialByIndex(Configured):
+    """The patches' data by anchor, in their order: `{anchor: data}`, for tables such as zones.
+
+    Nothing overlaps and nothing is put on a grid, so a patch may hold anything: a number, a row.
+    Two patches at one anchor are an error, since one of them would be lost.
+
+    >>> zones = [Patch(3.5, 0, None), Patch(8.0, 1, None)]
+    >>> SpatialByIndex().merge(zones, None)
+    {0: 3.5, 1: 8.0}
+    """
+
+    streaming_safe: ClassVar[bool] = False
+
+    def merge(self, patches: Iterable[Patch], domain: Any = None) -> dict[Any, Any]:
+        """Collect the patches' data; the domain plays no part, as anchors name the results."""
+        found: dict[Any, Any] = {}
+        for patch in patches:
+            if patch.anchor in found:
+                raise PatchError(
+                    f"two patches hang at anchor {patch.anchor}, of which one would be lost; "
+                    "sample distinct anchors"
+                )
+            found[patch.anchor] = patch.data
+        return found

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from geopatcher.aggregation.reducer import PixelAggregation, sum_type
+from geopatcher.aggregation.statistics import PixelAggregation, sum_type
 from geopatcher.arguments import as_pixel_pair
 from geopatcher.files.target import check_target
 from geopatcher.merge.row_buffer import Spec
@@ -25,21 +25,41 @@ CHIPS_IN_FLOAT32 = 15
 class SpatialOverlapAdd(PixelAggregation):
     """Sum of chips times their window's weights, over the sum of the weights.
 
-    Output: (..., H, W) with the leading axes of what the operator made, float32 (float64 when
-    the chips are), or `dtype`. What no chip covers is `fill_value`, NaN by default. With
-    `normalize_by_window=False` the weighted sum is not divided.
+    `merge` returns (..., H, W) with the leading axes of what the operator made.
 
-    With `streaming=True` rows are written to `target_path` as soon as they are final, and the
-    merge returns the file, opened lazily: a georeader `RasterioReader` for a COG (.tif), an
-    xarray `DataArray` for a Zarr v3 store (.zarr). `chunks` are the file's tiles in pixels, one
-    number or (rows, cols). The file appears under its name when it is whole.
+    Parameters
+    ----------
+    streaming : bool
+        Whether rows are written to `target_path` as soon as they are final; the merge then
+        returns the file, opened lazily: a georeader `RasterioReader` for a COG, an xarray
+        `DataArray` for a Zarr v3 store. The file appears under its name when it is whole.
+    target_path : path, optional
+        A COG (.tif) or a Zarr store (.zarr); goes with `streaming`.
+    chunks : int or (rows, cols), optional
+        The file's tiles in pixels.
+    normalize_by_window : bool
+        Whether the weighted sum is divided by the sum of the weights.
+    fill_value : float, optional
+        The value of pixels that no chip covers; default NaN.
+    dtype : dtype, optional
+        The result's type; default float32, or float64 when the chips are. Integers are rounded
+        and clipped.
 
+    Raises
+    ------
+    PatchError
+        For arguments that do not go together, or a `dtype` that cannot hold what is uncovered.
+
+    Notes
+    -----
     A NaN in one chip makes its own pixel NaN and no other. A skipped chip leaves its pixels to
     the chips that overlap it.
 
     Chips that agree give their value back to 1e-6, however many overlap: where more than 15
     meet at a pixel, and where chips lie on no grid, sums are float64.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> from georeader.geotensor import GeoTensor
     >>> from rasterio import Affine

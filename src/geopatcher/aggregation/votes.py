@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from geopatcher.aggregation.reducer import (
+from geopatcher.aggregation.statistics import (
     PixelAggregation,
     float_for,
     sum_type,

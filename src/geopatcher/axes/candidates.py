@@ -38,6 +38,16 @@ class Candidates(Protocol):
         """Return random anchors at least `min_dist` apart, nearly as many as fit."""
 
 
+class Sampled(Protocol):
+    """A geometry that can be sampled: it knows where its patches may be anchored."""
+
+    def candidates(self, domain: Any) -> Candidates:
+        """Return where patches may be anchored on a domain."""
+
+    def check_anchor(self, domain: Any, anchor: Any) -> None:
+        """Raise `PatchError` for an anchor where no patch can be."""
+
+
 @dataclass(frozen=True)
 class PixelCandidates:
     """Upper left pixels (row, col) of rectangles of one size: up to `last`, at least (0, 0)."""

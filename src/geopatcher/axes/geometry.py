@@ -30,14 +30,29 @@ class _Padded(Protocol):
 
 @dataclass(frozen=True)
 class SpatialRectangular(Configured):
-    """Rectangular chips of `size` pixels, one number or (rows, cols).
+    """Rectangular chips.
 
-    `boundary` says what happens at the scene's lower and right edge on a regular grid:
-    "drop" (only whole chips, a margin may stay uncovered), "shift" (a last chip is moved
-    inward so that every pixel is covered), "pad" (chips may hang over and are filled by
-    `pad_mode`, a mode of `numpy.pad`, with `pad_value` for "constant"), "shrink" (edge chips
-    are smaller).
+    Parameters
+    ----------
+    size : int or (rows, cols)
+        In pixels.
+    boundary : {"drop", "shift", "pad", "shrink"}
+        What happens at the scene's lower and right edge on a regular grid. "drop": only whole
+        chips, a margin may stay uncovered. "shift": a last chip is moved inward so that every
+        pixel is covered. "pad": chips may hang over and are filled. "shrink": chips at the edge
+        are smaller.
+    pad_mode : str
+        The mode of `numpy.pad` by which chips that hang over are filled.
+    pad_value : float, optional
+        With `pad_mode="constant"`; default the chip's own fill value, else 0.
 
+    Raises
+    ------
+    PatchError
+        For a size that is no positive whole pixels, or a mode that is unknown.
+
+    Examples
+    --------
     >>> domain = RasterDomain((2, 100, 50))
     >>> SpatialRectangular(30).neighborhood(domain, (60, 20))
     Window(col_off=20, row_off=60, width=30, height=30)

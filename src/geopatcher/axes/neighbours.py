@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from geopatcher.arguments import as_count
+from geopatcher.arguments import as_count, as_positive
 from geopatcher.axes.candidates import MemberCandidates, SphereCandidates, check_members
 from geopatcher.config import Configured
 from geopatcher.domain import GridDomain, PointDomain, RasterDomain, VectorDomain
@@ -85,8 +85,7 @@ class SpatialRadiusGraph(PointGraph):
     radius: float
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.radius) and self.radius > 0):
-            raise PatchError(f"radius must be positive and finite, got {self.radius!r}")
+        as_positive(self.radius, "radius")
 
     def neighborhood(self, domain: Any, anchor: Any) -> Members:
         """Return the members within the radius with their distances.
@@ -156,8 +155,7 @@ class SpatialSphericalCap(Scatter):
     radius_km: float
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.radius_km) and self.radius_km > 0):
-            raise PatchError(f"radius_km must be positive and finite, got {self.radius_km!r}")
+        as_positive(self.radius_km, "radius_km")
 
     def candidates(self, domain: Any) -> SphereCandidates | MemberCandidates:
         """Return where caps may hang."""

@@ -7,16 +7,16 @@ arithmetic (see `geopatcher.axes.draws`), in every process and on every machine.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
-from geopatcher.arguments import as_count, as_pixel_pair
-from geopatcher.axes.candidates import plain_anchor
+from geopatcher.arguments import as_count, as_pixel_pair, as_positive
+from geopatcher.axes.candidates import Sampled, plain_anchor
 from geopatcher.axes.draws import Draws, check_seed
 from geopatcher.axes.geometry import SpatialRectangular
 from geopatcher.axes.grid import RegularGrid
 from geopatcher.config import Configured
+from geopatcher.domain import Domain
 from geopatcher.patch import PatchError
 
 
@@ -43,9 +43,9 @@ class SpatialRegularStride(Configured):
             return None
         return geometry.candidates(domain).grid(self.step)
 
-    def anchors(self, domain: Any, geometry: Any) -> list[Any]:
+    def anchors(self, domain: Domain, geometry: Sampled) -> list[Any]:
         """Return every anchor; for rectangles (row, col) of the upper left pixel."""
-        return list(geometry.candidates(domain).every(self.step))
+        return geometry.candidates(domain).every(self.step)
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,9 @@ class SpatialJitteredStride(Configured):
         if not 0 <= self.jitter <= 1:
             raise PatchError(f"jitter is a share of the step, 0 to 1, got {self.jitter!r}")
 
-    def anchors(self, domain: Any, geometry: Any) -> list[Any]:
+    def anchors(self, domain: Domain, geometry: Sampled) -> list[Any]:
         """Return the moved anchors, in the grid's row-major order."""
-        candidates = geometry.candidates(domain)
-        return list(candidates.jittered(self.step, self.jitter, Draws(self.seed)))
+        return geometry.candidates(domain).jittered(self.step, self.jitter, Draws(self.seed))
 
 
 @dataclass(frozen=True)
@@ -96,9 +95,9 @@ class SpatialRandom(Configured):
         object.__setattr__(self, "seed", check_seed(self.seed))
         object.__setattr__(self, "n_samples", as_count(self.n_samples, "n_samples"))
 
-    def anchors(self, domain: Any, geometry: Any) -> list[Any]:
+    def anchors(self, domain: Domain, geometry: Sampled) -> list[Any]:
         """Return the anchors in the order drawn."""
-        return list(geometry.candidates(domain).scattered(self.n_samples, Draws(self.seed)))
+        return geometry.candidates(domain).scattered(self.n_samples, Draws(self.seed))
 
 
 @dataclass(frozen=True)
@@ -123,12 +122,11 @@ class SpatialPoissonDisk(Configured):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "seed", check_seed(self.seed))
-        if not (math.isfinite(self.min_dist) and self.min_dist > 0):
-            raise PatchError(f"min_dist must be positive and finite, got {self.min_dist!r}")
+        as_positive(self.min_dist, "min_dist")
 
-    def anchors(self, domain: Any, geometry: Any) -> list[Any]:
+    def anchors(self, domain: Domain, geometry: Sampled) -> list[Any]:
         """Return the anchors in the order found."""
-        return list(geometry.candidates(domain).apart(self.min_dist, Draws(self.seed)))
+        return geometry.candidates(domain).apart(self.min_dist, Draws(self.seed))
 
 
 @dataclass(frozen=True)
@@ -150,7 +148,7 @@ class SpatialExplicit(Configured):
             raise PatchError("SpatialExplicit needs at least one anchor, got none")
         object.__setattr__(self, "anchors_", anchors)
 
-    def anchors(self, domain: Any, geometry: Any) -> list[Any]:
+    def anchors(self, domain: Domain, geometry: Sampled) -> list[Any]:
         """Return the anchors after checking that each lies in the domain."""
         for anchor in self.anchors_:
             geometry.check_anchor(domain, anchor)

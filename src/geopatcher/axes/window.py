@@ -6,13 +6,13 @@ the scene's edge, where one chip stands alone with its smallest weights.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
+from geopatcher.arguments import as_positive
 from geopatcher.axes.geometry import SpatialRectangular
 from geopatcher.config import Configured
 from geopatcher.patch import PatchError
@@ -130,8 +130,7 @@ class SpatialGaussian(SeparableWindow):
     sigma: float
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.sigma) and self.sigma > 0):
-            raise PatchError(f"sigma must be positive and finite, got {self.sigma!r}")
+        as_positive(self.sigma, "sigma")
 
     def profile(self, size: int) -> np.ndarray:
         """Return the weights (size,), symmetric, largest in the middle."""

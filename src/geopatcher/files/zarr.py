@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import shutil
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -250,6 +250,7 @@ class ShardWriter:
     _open: dict[Path, np.ndarray] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
+        from numcodecs.checksum32 import CRC32C
         from numcodecs.zstd import Zstd
 
         layout = self.layout
@@ -257,6 +258,7 @@ class ShardWriter:
         padded = -(-layout.shape[-1] // width) * width
         self._rows = np.full((*layout.shape[:-2], height, padded), layout.fill, layout.dtype)
         self._encode = Zstd(level=_LEVEL, checksum=False).encode
+        self._with_checksum = CRC32C(location="end").encode
         self._empty = self._encode(np.full(layout.chunk, layout.fill, self._stored))
 
     @property
@@ -330,28 +332,5 @@ class ShardWriter:
         index = self._open.pop(file)
         if (index == _MISSING).all():
             return
-        raw = index.tobytes()
         with file.open("ab") as opened:
-            opened.write(raw + crc32c(raw).to_bytes(4, "little"))
-
-
-def crc32c(data: bytes) -> int:
-    """Return the CRC-32C (Castagnoli) of some bytes, as RFC 3720, appendix B.4, defines it.
-
-    >>> hex(crc32c(b"123456789"))
-    '0xe3069283'
-    """
-    rest = 0xFFFFFFFF
-    for byte in data:
-        rest = _table()[(rest ^ byte) & 0xFF] ^ (rest >> 8)
-    return rest ^ 0xFFFFFFFF
-
-
-@cache
-def _table() -> list[int]:
-    table = []
-    for entry in range(256):
-        for _ in range(8):
-            entry = (entry >> 1) ^ (0x82F63B78 if entry & 1 else 0)
-        table.append(entry)
-    return table
+            opened.write(self._with_checksum(index.tobytes()))
