@@ -249,7 +249,8 @@ CHILD = "import sys, cloudpickle; cloudpickle.load(sys.stdin.buffer).run()"
 
 def journalled():
     journal = folder / "ndvi.jsonl"
-    return journal.read_bytes().count(b"\n") if journal.exists() else 0
+    lines = journal.read_bytes().count(b"\n") if journal.exists() else 0
+    return max(lines - 1, 0)  # the first line tells what the run is
 
 
 child = subprocess.Popen([sys.executable, "-c", CHILD], stdin=subprocess.PIPE)

@@ -16,7 +16,7 @@ def test_version_is_one_everywhere(root):
         "pyproject.toml": read_toml(root / "pyproject.toml")["project"]["version"],
         "pixi.toml": read_toml(root / "pixi.toml")["workspace"]["version"],
         "CITATION.cff": str(yaml.safe_load((root / "CITATION.cff").read_text("utf-8"))["version"]),
-        "CHANGELOG.md": re.search(r"^## (\S+)", (root / "CHANGELOG.md").read_text(), re.M)[1],
+        "CHANGELOG.md": re.search(r"^## (\d\S+)", (root / "CHANGELOG.md").read_text(), re.M)[1],
         "installed": version("geostack"),
     }
     assert len(set(told.values())) == 1, told
@@ -24,7 +24,7 @@ def test_version_is_one_everywhere(root):
 
 def test_release_date_is_one(root):
     cited = yaml.safe_load((root / "CITATION.cff").read_text("utf-8"))["date-released"]
-    newest = re.search(r"^## \S+ - (\S+)", (root / "CHANGELOG.md").read_text("utf-8"), re.M)[1]
+    newest = re.search(r"^## \d\S+ - (\S+)", (root / "CHANGELOG.md").read_text("utf-8"), re.M)[1]
     assert str(cited) == newest
 
 
