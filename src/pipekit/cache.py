@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pipekit.carrier import dumps, is_carrier
+from pipekit.carrier import changed, dumps, is_carrier
 from pipekit.config import NotSerializableError
 from pipekit.control import current_mode
 from pipekit.files import beside
@@ -266,14 +266,7 @@ def _own_copy(value: Any) -> Any:
         return value
     if is_carrier(value):
         # GeoTensor's own copy leaves its attributes behind.
-        make: Any = type(value)
-        return make(
-            np.array(value.values),
-            transform=value.transform,
-            crs=value.crs,
-            fill_value_default=value.fill_value_default,
-            attrs=copy.deepcopy(value.attrs),
-        )
+        return changed(value, values=np.array(value.values), attrs=copy.deepcopy(value.attrs))
     if type(value) is np.ndarray and not value.dtype.hasobject:
         return value.copy()
     if type(value) in (list, tuple):

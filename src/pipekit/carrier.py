@@ -161,6 +161,20 @@ def parts(carrier: Carrier) -> tuple[Any, ...]:
     return _made, (type(carrier), carrier.values, place)
 
 
+def changed(carrier: Carrier, **changes: Any) -> Any:
+    """Return a carrier of the same parts but those that are given, by name.
+
+    Examples
+    --------
+    >>> from georeader.geotensor import GeoTensor
+    >>> tile = GeoTensor(np.zeros((2, 3)), None, "EPSG:32632")
+    >>> changed(tile, attrs={"title": "sea"}).attrs
+    {'title': 'sea'}
+    """
+    make, (kind, values, place) = parts(carrier)
+    return make(kind, changes.pop("values", values), {**place, **changes})
+
+
 def _made(make: Any, values: Any, place: dict[str, Any]) -> Any:
     return make(values, **place)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pipekit.carrier import is_carrier
+from pipekit.carrier import changed, is_carrier
 from pipekit.config import NotSerializableError, config_values
 from pipekit.fingerprint import content_hash
 from pipekit.operator import Operator, checked_operator
@@ -51,14 +51,7 @@ class Provenance(Operator):
     def _apply(self, *inputs: Any) -> Any:
         result = self.op(*inputs)
         if is_carrier(result):
-            make: Any = type(result)
-            return make(
-                result.values,
-                transform=result.transform,
-                crs=result.crs,
-                fill_value_default=result.fill_value_default,
-                attrs={**result.attrs, "provenance": self.describe(*inputs)},
-            )
+            return changed(result, attrs={**result.attrs, "provenance": self.describe(*inputs)})
         assign = getattr(result, "assign_attrs", None)
         return result if assign is None else assign(provenance=self.describe(*inputs))
 
