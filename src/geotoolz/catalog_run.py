@@ -71,16 +71,6 @@ class RowJournal(Journal[Finished]):
     CatalogError
         It belongs to another run (the message says what differs), the file is no journal, or
         another process is writing it.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with RowJournal(folder + "/run.jsonl", {"operator": "NDVI"}) as journal:
-    ...         journal.add(Finished("k1", "a.tif", {"": "out/a.tif"}))
-    ...     with RowJournal(folder + "/run.jsonl", {"operator": "NDVI"}) as journal:
-    ...         list(journal.done)
-    ['k1']
     """
 
     def __init__(self, path: Any, run: Mapping[str, str]) -> None:

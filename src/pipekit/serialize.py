@@ -415,12 +415,9 @@ def from_yaml(
     registry: Registry | None = None,
     *,
     files: bool = False,
-    max_depth: int = Limits().max_depth,
-    max_operators: int = Limits().max_operators,
-    max_values: int = Limits().max_values,
-    max_bytes: int = Limits().max_bytes,
+    **limits: int,
 ) -> Any:
-    """Build what a YAML text describes; arguments and errors are those of `from_config`.
+    """Build what a YAML text describes; arguments, limits and errors are those of `from_config`.
 
     The text is read by YAML 1.2's rules for plain words (`on` and `yes` are texts, `1e-4` is a
     number); anchors, aliases, tags and repeated keys are refused.
@@ -433,5 +430,4 @@ def from_yaml(
     """
     from pipekit.yaml_text import parse
 
-    limits = Limits(max_depth, max_operators, max_values, max_bytes)
-    return from_config(parse(text, limits), registry, files=files, **limits._asdict())
+    return from_config(parse(text, Limits(**limits)), registry, files=files, **limits)

@@ -466,24 +466,6 @@ def test_the_aggregations_own_target_is_used(tmp_path, scene_of, patcher_of):
     same(reader.read()[0], scene.values)
 
 
-def test_workers_bound_what_is_in_flight():
-    from concurrent.futures import Future
-
-    asked = []
-
-    def submit(rows):
-        asked.append(rows)
-        future = Future()
-        future.set_result(rows[0])
-        return future
-
-    blocks = [(i, i + 1) for i in range(10)]
-    for taken, (rows, result) in enumerate(in_order(submit, blocks, 3)):
-        assert result == rows[0]
-        assert len(asked) <= taken + 3
-    assert asked == blocks
-
-
 def test_fingerprints_tell_functions_by_what_they_do():
     def make(n):
         return lambda chip: chip + n

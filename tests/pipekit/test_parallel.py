@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from georeader.geotensor import GeoTensor
 from rasterio import Affine
 
 import pipekit as pk
+from pipekit.parallel import in_order, in_threads
 
 
 def test_order_is_kept_when_later_items_finish_first():
@@ -115,3 +117,46 @@ def test_wrong_counts_are_refused(count):
             build(pk.Identity(), count)
     with pytest.raises(ValueError, match="start_method must be one of"):
         pk.ProcessMap(pk.Identity(), workers=1, start_method="thread")
+
+
+def test_workers_bound_what_is_in_flight():
+    asked = []
+
+    def submit(rows):
+        asked.append(rows)
+        future = Future()
+        future.set_result(rows[0])
+        return future
+
+    blocks = [(i, i + 1) for i in range(10)]
+    for taken, (rows, result) in enumerate(in_order(submit, blocks, 3)):
+        assert result == rows[0]
+        assert len(asked) <= taken + 3
+    assert asked == blocks
+
+
+def test_an_endless_iterable_is_read_no_faster_than_results_are_taken():
+    read = []
+
+    def endless():
+        for n in itertools.count():
+            read.append(n)
+            yield n
+
+    results = in_threads(lambda n: 2 * n, endless(), workers=2)
+    assert [next(results) for _ in range(5)] == [0, 2, 4, 6, 8]
+    results.close()
+    assert len(read) <= 5 + 3
+
+
+def test_an_error_can_be_a_result():
+    def failing(n):
+        if n == 1:
+            raise ValueError("one")
+        return n
+
+    with ThreadPoolExecutor(2) as pool:
+        done = in_order(
+            lambda n: pool.submit(failing, n), range(3), 2, lambda f: f.exception() or f.result()
+        )
+        assert [str(result) for _, result in done] == ["0", "one", "2"]
