@@ -279,8 +279,8 @@ class _Run:
         with telling_full_disk(self.target), self._opened(spec, journal) as target:
             self._all(replace(job, store=target.store), target.store, journal)
             target.finish(spec.with_skipped(self.skipped))
-            if journal is not None:
-                journal.finish()
+        if journal is not None:
+            journal.finish()  # last, for a run that is killed before to clear away what it left
         self._warn()
         return open_lazily(self.target)
 
