@@ -20,7 +20,7 @@ from georeader.geotensor import GeoTensor
 from numpy.typing import DTypeLike, NDArray
 from rasterio import Affine
 
-from pipekit.carrier import keep_place
+from pipekit.carrier import keep_place, same_crs
 
 Values = NDArray[Any]
 """A plain array, without a place on the map."""
@@ -44,6 +44,9 @@ class _Keep:
 
 KEEP: Final = _Keep()
 NAN: Final = math.nan
+
+# As `geocatalog.grid.SNAP`: what rounding loses in a stored transform is a thousand times less.
+_SNAP = 1e-6
 
 
 keep_place(GeoTensor)
@@ -361,3 +364,27 @@ def pair(size: int | tuple[int, int]) -> tuple[int, int]:
     if len(both) != 2 or not all(isinstance(each, int) and each >= 1 for each in both):
         raise ValueError(f"size must be positive (rows, cols), got {size}")
     return both
+
+
+def same_pixels(first: Affine, crs: Any, second: Affine, second_crs: Any) -> bool:
+    """Return whether two transforms put a pixel at the same place, to a millionth of a pixel.
+
+    Parameters
+    ----------
+    first, second
+        From (col, row) to the units of a CRS.
+    crs, second_crs
+        In any form; None is no CRS.
+
+    Examples
+    --------
+    >>> degrees = Affine.scale(1e-4)
+    >>> same_pixels(degrees, 4326, Affine.translation(5e-5, 0) * degrees, 4326)
+    False
+    """
+    if first != second:
+        # Seen from the first's pixels, so that degrees and metres are held to the same rule.
+        moved = ~first * second
+        if not moved.almost_equals(Affine.identity(), precision=_SNAP):
+            return False
+    return same_crs(crs, second_crs)

@@ -26,12 +26,12 @@ from geotoolz.carrier import (
     joint_attrs,
     nodata_mask,
     rewrap,
+    same_pixels,
     values_of,
 )
 from geotoolz.cloud import SCL_CLOUDS_AND_INVALID, mask_from_scl
 from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.indices import ndvi
-from pipekit.carrier import same_crs
 
 Stack = Raster | Sequence[Raster]
 
@@ -220,8 +220,7 @@ def _check_alike(first: Raster, other: Raster) -> None:
         raise TypeError("a stack is made of GeoTensors or of plain arrays, not of both")
     if not (isinstance(first, GeoTensor) and isinstance(other, GeoTensor)):
         return
-    aligned = first.transform.almost_equals(other.transform, precision=1e-3)
-    if not aligned or not same_crs(first.crs, other.crs):
+    if not same_pixels(first.transform, first.crs, other.transform, other.crs):
         raise ValueError(
             "rasters of a stack must lie on one grid, got transforms "
             f"{tuple(first.transform)[:6]} and {tuple(other.transform)[:6]} "

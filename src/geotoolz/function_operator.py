@@ -49,7 +49,8 @@ def parameters_of(
 
     Parameters
     ----------
-    function : takes the operator's input first, then parameters that can be given by position.
+    function
+        Takes the operator's input first, then parameters that can be given by position.
 
     Returns
     -------
@@ -66,9 +67,12 @@ def constructor(
 
     Parameters
     ----------
-    parameters : of the constructor, without `self`; those without a default first.
-    check : raises an error when the stored arguments don't fit.
-    function : the one whose parameters they are.
+    parameters
+        Of the constructor, without `self`; those without a default first.
+    check
+        Raises an error when the stored arguments don't fit.
+    function
+        The one whose parameters they are.
     """
     names = [p.name for p in parameters]
     stored = "".join(f"        self.{name} = {name}\n" for name in names)

@@ -10,10 +10,19 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 
 from geotoolz.bands import Band, check_band, take_band
-from geotoolz.carrier import NAN, Mask, Raster, fill_mask, fill_of, nodata_mask, rewrap, values_of
+from geotoolz.carrier import (
+    NAN,
+    Mask,
+    Raster,
+    fill_mask,
+    fill_of,
+    nodata_mask,
+    rewrap,
+    same_pixels,
+    values_of,
+)
 from geotoolz.function_operator import FunctionOperator, parameters_of
 from pipekit import Operator
-from pipekit.carrier import same_crs
 
 
 def apply_mask(raster: Raster, mask: Raster, fill_value: float | int = NAN) -> Raster:
@@ -207,8 +216,7 @@ def _check_place(raster: Raster, place: tuple[Any, Any] | None) -> None:
     if place is None or not isinstance(raster, GeoTensor):
         return
     transform, crs = place
-    same = raster.transform.almost_equals(transform, precision=1e-6)
-    if not same or not same_crs(raster.crs, crs):
+    if not same_pixels(raster.transform, raster.crs, transform, crs):
         raise ValueError(
             "the mask lies on another grid than the raster: "
             f"{crs} {tuple(transform)[:6]} and {raster.crs} "

@@ -147,3 +147,14 @@ def test_rasters_of_a_stack_have_one_nodata_value_and_one_order_of_bands():
         composite([scene(0, ["a", "b"]), scene(0, ["b", "a"])])
     floats = [scene(np.nan, ["a", "b"], "float32"), scene(None, ["a", "b"], "float32")]
     assert (composite(floats).values == 1).all()
+
+
+def test_dates_half_a_pixel_apart_are_refused_in_degrees_too():
+    step = 1e-4
+    dates = [
+        GeoTensor(np.ones((1, 2, 2)), Affine(step, 0, 11 + shift * step, 0, -step, 46), "EPSG:4326")
+        for shift in (0.0, 0.5)
+    ]
+    with pytest.raises(ValueError, match="must lie on one grid"):
+        gz.MedianComposite()(dates)
+    assert gz.MedianComposite()([dates[0], dates[0]]).shape == (1, 2, 2)
