@@ -17,6 +17,7 @@ from geocatalog.geoslice import GeoSlice
 from geocatalog.grid import raster_crs
 from geocatalog.read.mosaic import Mosaic, check_method
 from geocatalog.read.onto_grid import Bands, Piece, as_resampling, read_piece
+from geocatalog.read.tokens import redact
 from pipekit.parallel import in_threads
 
 if TYPE_CHECKING:
@@ -215,12 +216,14 @@ Read = tuple[CatalogRow, Piece | None, Bands]
 def _pieces(rows: list[CatalogRow], request: _Request) -> Iterator[Read]:
     """Yield each row's pixels in order, reading ahead; what fails is raised or listed."""
     workers = max(1, min(request.workers, len(rows)))
-    outcomes = in_threads(partial(_read_row, request=request), rows, workers)
+    # Threads that rows leave idle read the assets of each side by side.
+    read_row = partial(_read_row, request=request, threads=request.workers // workers)
+    outcomes = in_threads(read_row, rows, workers)
     for row, outcome in zip(rows, outcomes, strict=False):
         if isinstance(outcome, _Unread):
             if request.on_error == "raise":
                 raise CatalogError(
-                    f"cannot read {outcome.path}: {outcome.reason}; "
+                    f"cannot read {redact(outcome.path)}: {outcome.reason}; "
                     "pass on_error='skip' to leave such files out"
                 ) from outcome.error
             request.skipped.append((outcome.path, outcome.reason))
@@ -241,25 +244,30 @@ class _Unread:
         return f"{type(self.error).__name__}: {self.error.__cause__ or self.error}"
 
 
-def _read_row(row: CatalogRow, request: _Request) -> tuple[Piece | None, Bands] | _Unread:
-    path = row.filepath
+def _read_row(
+    row: CatalogRow, request: _Request, threads: int
+) -> tuple[Piece | None, Bands] | _Unread:
+    if not row.assets:
+        return _read(row.filepath, request, request.indexes)
     try:
-        if not row.assets:
-            return _read(path, request, request.indexes)
-        read = []
         names = _chosen_assets(row.assets, request)
-        for name in names:
-            path = row.assets[name]
-            read.append(_read(path, request, [1]))
-        return _stacked(names, read)
-    except Exception as error:
-        return _Unread(path, error)
+    except CatalogError as error:
+        return _Unread(row.filepath, error)
+    paths = [row.assets[name] for name in names]
+    read = list(in_threads(lambda path: _read(path, request, [1]), paths, threads))
+    found = [each for each in read if not isinstance(each, _Unread)]
+    if len(found) < len(read):
+        return next(each for each in read if isinstance(each, _Unread))
+    return _stacked(names, found)
 
 
 def _read(
     path: str, request: _Request, indexes: Sequence[int] | None
-) -> tuple[Piece | None, Bands]:
-    return read_piece(path, request.grid, indexes, request.resampling, request.nodata)
+) -> tuple[Piece | None, Bands] | _Unread:
+    try:
+        return read_piece(path, request.grid, indexes, request.resampling, request.nodata)
+    except Exception as error:
+        return _Unread(path, error)
 
 
 def _chosen_assets(assets: dict[str, str], request: _Request) -> list[str]:

@@ -141,6 +141,22 @@ def with_dataset(
         raise attempts.failure(error.answer, error.tries) from None
 
 
+def open_file(href: str, sign: Sign | None = None) -> Any:
+    """Return an opened file for a reader that keeps it open, and closes it.
+
+    A read that fails there is to be repeated through `with_dataset`.
+
+    Examples
+    --------
+    >>> open_file("/nowhere/a.tif")
+    Traceback (most recent call last):
+    rasterio.errors.RasterioIOError: /nowhere/a.tif: No such file or directory
+    """
+    address = openable(href) if sign is None else sign(href)
+    with rasterio.Env(**gdal_options(address)):
+        return rasterio.open(address)
+
+
 class _Attempts:
     """What the attempts to read one file have learnt from their failures."""
 

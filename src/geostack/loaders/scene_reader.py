@@ -16,7 +16,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from geocatalog.grid import offset_of, part_of, raster_crs
-from geocatalog.read.open import gdal_options, is_remote
+from geocatalog.read.open import gdal_options, is_remote, open_file
 from geostack.read import Asset, in_parallel, read_asset
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ class _OpenFiles:
         from geocatalog.read.onto_grid import as_resampling, grid_of, warped
 
         stack = ExitStack()
-        dataset = stack.enter_context(rasterio.open(asset.source.sign(asset.href)))
+        dataset = stack.enter_context(open_file(asset.href, asset.source.sign))
         own = grid_of(dataset)
         if offset_of(self._grid, own) == (0, 0) and own.shape == self._grid.shape:
             return dataset, stack

@@ -374,6 +374,33 @@ def test_files_that_have_moved_are_named_or_left_out(overlapping, tmp_path):
             load(overlapping, WHOLE, on_error="skip")
 
 
+def test_assets_are_read_side_by_side_where_rows_leave_threads_idle(tmp_path, monkeypatch):
+    import json
+    import threading
+
+    from geocatalog.load import raster
+
+    paths = {key: write_raster(tmp_path / f"{key}.tif", np.ones((1, 4, 4), "uint8"), north=40.0)
+             for key in "abcd"}  # fmt: skip
+    rows = build_raster_catalog([paths["a"]]).gdf.assign(assets=json.dumps(paths))
+    together = threading.Barrier(4, timeout=30)
+    real = raster.read_piece
+
+    def read(*args):
+        together.wait()
+        return real(*args)
+
+    monkeypatch.setattr(raster, "read_piece", read)
+    assert load_raster(InMemoryGeoCatalog(rows), WHOLE, workers=4).shape == (4, 4, 4)
+
+
+def test_an_error_shows_no_token(overlapping):
+    rows = overlapping.gdf.assign(filepath="/gone/a.tif?sig=SECRET")
+    with pytest.raises(CatalogError, match=r"/gone/a\.tif\?sig=\*\*\*: PixelReadError") as caught:
+        load_raster(InMemoryGeoCatalog(rows), WHOLE)
+    assert "SECRET" not in f"{caught.value} {caught.value.__cause__}"
+
+
 def test_bad_questions_are_refused(overlapping):
     for options, message in [
         ({"merge_method": "best"}, "merge_method"),
