@@ -313,8 +313,7 @@ def _cached() -> dict[Path, int]:
 
 
 def _tell_what_was_built(before: dict[Path, int]) -> None:
-    from geostack.cache import cache_folder
-    from geostack.sizes import format_size
+    from geostack.cache import cache_folder, format_size
 
     grown = {path: size - before.get(path, 0) for path, size in _cached().items()}
     new = {path: size for path, size in grown.items() if size > 0}

@@ -25,9 +25,8 @@ from geostack.sources.simulation import draw, scenes
 from geostack.sources.simulation.fire import Fire
 from geostack.sources.simulation.grid import Grid
 from geostack.sources.simulation.landscape import Ground
-from geostack.sources.simulation.scenes import Acquisition, Light, Scene, SimulatedArea
+from geostack.sources.simulation.scenes import Acquisition, Light, Scene, SimulatedArea, Sun
 from geostack.sources.simulation.shapes import Box, box_window
-from geostack.sources.simulation.sky import Sun
 
 FILE = Path(scenes.__file__).parent / "data" / "scenes.json"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from geostack.areas import area
-from geostack.sizes import format_size
+from geostack.cache import format_size
 
 if TYPE_CHECKING:
     from geostack.request import Request

@@ -12,9 +12,9 @@ from cyclopts import App, Parameter
 
 from geostack.archive_cli import app as archive_app
 from geostack.areas import AREAS, Area, area
+from geostack.cache import format_size, parse_size
 from geostack.errors import NoSceneError, SourceUnavailableError
 from geostack.request import format_bbox
-from geostack.sizes import format_size, parse_size
 
 if TYPE_CHECKING:
     from geostack.sources import Source

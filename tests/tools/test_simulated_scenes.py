@@ -36,8 +36,8 @@ from simulated_scenes import (
 from geostack.sources.simulation import AREAS, simulated_scenes
 from geostack.sources.simulation.files import ensure_area
 from geostack.sources.simulation.grid import Grid
+from geostack.sources.simulation.scenes import Sun
 from geostack.sources.simulation.shapes import box_window
-from geostack.sources.simulation.sky import Sun
 
 TAHOE = (-120.10, 38.92, -119.93, 39.27)
 

@@ -15,8 +15,8 @@ from . import landscape, lisbon
 from .fire import BurntGround
 from .grid import F32, Grid, pool, resample
 from .noise import white
-from .scene import TWENTY_METRE, U16, Stage, classify, render, seen, strips
 from .scenes import Acquisition, Light, Scene
+from .sensor import TWENTY_METRE, U16, Stage, classify, render, seen, strips
 from .shapes import box_window, transformer
 from .sky import Sky, sky
 from .terrain import ground

@@ -9,9 +9,9 @@ import numpy as np
 
 from .grid import F32, Grid, pool, resample
 from .noise import fractal, lattice_noise, white
-from .settlement import settlement
 from .shapes import ellipse_distance, places
 from .terrain import ground, lakes, outline_noise, shelf_width, shore_distance, smoothstep
+from .towns import settlement
 
 COVERS = ("forest", "rock", "soil", "shrub", "meadow", "sand", "roof", "asphalt")
 """Land covers whose fractions, with `water`, sum to 1 in each pixel."""
@@ -148,7 +148,7 @@ def _cover(
     canopy = forest.copy()
     forest *= density
     meadow, wetness = _meadows(grid, crown)
-    built = settlement(grid, meadow)
+    built = settlement(grid, meadow, "tahoe")
     sand = smoothstep((shore + 6 + 30 * shelf) / 18) * shelf
 
     forest *= 1 - meadow

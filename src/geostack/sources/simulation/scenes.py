@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from .grid import Grid
-from .sky import Sun
 
 VERSION = "5"
 """Part of the folder's name: raised whenever a pixel or an item changes, so caches are rebuilt."""
@@ -45,6 +44,14 @@ class SimulatedArea:
     def folder(self) -> str:
         """The name of the area's folder in the cache, with the simulation's version."""
         return f"{self.name}-v{VERSION}"
+
+
+@dataclass(frozen=True)
+class Sun:
+    """The sun's direction in degrees: `zenith` from the vertical, `azimuth` from north."""
+
+    zenith: float
+    azimuth: float
 
 
 @dataclass(frozen=True)

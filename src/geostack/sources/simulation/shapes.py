@@ -11,6 +11,7 @@ from math import ceil, floor
 from typing import Any, NamedTuple
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from .grid import F32, Grid, resample
@@ -106,17 +107,6 @@ def _segment_distance(x: F64, y: F64, a: F64, b: F64) -> NDArray[np.float64]:
     return np.hypot(x[None, :] - (a[0] + t * dx), y[:, None] - (a[1] + t * dy))
 
 
-def _inside(x: F64, y: F64, ring: F64) -> NDArray[np.bool_]:
-    """Even-odd test of each grid node against a closed ring, one ring edge at a time."""
-    inside = np.zeros((y.size, x.size), dtype=bool)
-    for (x1, y1), (x2, y2) in zip(ring, np.roll(ring, -1, axis=0), strict=True):
-        crosses = (y1 > y) != (y2 > y)
-        if crosses.any():
-            at = x1 + (y[crosses] - y1) * (x2 - x1) / (y2 - y1)
-            inside[crosses] ^= x[None, :] < at[:, None]
-    return inside
-
-
 def outline_distance(grid: Grid, ring: F64, *, node: float = 50.0, reach: float = 3000.0) -> F32:
     """Return the signed distance to a closed outline in metres, positive inside, float32.
 
@@ -131,7 +121,8 @@ def outline_distance(grid: Grid, ring: F64, *, node: float = 50.0, reach: float 
     fine = grid.window(rows, cols)
     coarse = fine.at(max(node, grid.res), margin=2)
     distance = _ring_distance(coarse, ring)
-    signed = np.where(_inside(coarse.x, coarse.y, ring), distance, -distance)
+    inside = shapely.contains_xy(shapely.Polygon(ring), coarse.x[None, :], coarse.y[:, None])
+    signed = np.where(inside, distance, -distance)
     signed = np.maximum(signed, -reach).astype(np.float32)
     out[rows, cols] = resample(signed, coarse, fine)
     return out

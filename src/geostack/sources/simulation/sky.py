@@ -9,15 +9,8 @@ import numpy as np
 
 from .grid import F32, Grid, resample
 from .noise import fractal
+from .scenes import Sun
 from .terrain import smoothstep
-
-
-@dataclass(frozen=True)
-class Sun:
-    """The sun's direction in degrees: `zenith` from the vertical, `azimuth` from north."""
-
-    zenith: float
-    azimuth: float
 
 
 def illumination(elevation: F32, res: float, sun: Sun, soften: float = 0.14) -> F32:

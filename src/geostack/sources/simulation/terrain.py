@@ -14,10 +14,6 @@ from .shapes import F64, ellipse_distance, outline_distance, places
 _NODE = 500.0
 
 
-LEVEL = 1897.0
-"""Lake Tahoe's surface, metres above sea level."""
-
-
 @lru_cache(maxsize=4)
 def _shore(epsg: int) -> F64:
     return places("tahoe")["shore"][0].outline(epsg)
@@ -39,25 +35,25 @@ def shore_distance(grid: Grid) -> F32:
 
 
 @lru_cache(maxsize=4)
-def _spline(epsg: int):  # type: ignore[no-untyped-def]
+def _spline(epsg: int, region: str):  # type: ignore[no-untyped-def]
     from scipy.interpolate import RBFInterpolator
 
-    shore = places("tahoe")["shore"][0].project(epsg)[::3]
-    spots = places("tahoe")["height"]
+    here = places(region)
+    shore, spots = here["shore"][0].project(epsg)[::3], here["height"]
     points = np.vstack([*(spot.project(epsg) for spot in spots), shore]) / 1e4
     heights = [spot.facts["metres"] for spot in spots]
-    values = np.concatenate([heights, np.full(len(shore), LEVEL + 3)])
+    values = np.concatenate([heights, np.full(len(shore), here["shore"][0].facts["level"] + 3)])
     return RBFInterpolator(points, values, kernel="thin_plate_spline", smoothing=1e-4)
 
 
-def _macro(grid: Grid) -> F32:
+def _macro(grid: Grid, region: str) -> F32:
     """Return the smooth relief through the named heights, metres."""
     x0, wx = spline_taps(grid.x / _NODE)
     y0, wy = spline_taps(grid.y / _NODE)
     lx = np.arange(x0.min(), x0.max() + 4)
     ly = np.arange(y0.min(), y0.max() + 4)
     nodes = np.stack(np.meshgrid(lx * _NODE, ly * _NODE), axis=-1).reshape(-1, 2)
-    lattice = _spline(grid.epsg)(nodes / 1e4).reshape(ly.size, lx.size).astype(np.float32)
+    lattice = _spline(grid.epsg, region)(nodes / 1e4).reshape(ly.size, lx.size).astype(np.float32)
     return spline_combine(lattice, y0 - ly[0], wy, x0 - lx[0], wx)
 
 
@@ -83,23 +79,25 @@ def smoothstep(x: NDArray[np.floating]) -> F32:
     return np.asarray(t * t * (3 - 2 * t), dtype=np.float32)
 
 
-def ground(grid: Grid, shore: F32 | None = None) -> F32:
+def ground(grid: Grid, shore: F32 | None = None, region: str = "tahoe") -> F32:
     """Return the height of the ground or lake surface in metres, float32."""
     shore = shore_distance(grid) if shore is None else shore
-    macro = _macro(grid)
+    macro = _macro(grid, region)
+    facts = places(region)["shore"][0].facts
     south, east = np.gradient(macro, np.float32(grid.res))
     steep = np.hypot(south, east)
     inland = smoothstep((-shore - 30) / 800)
     amplitude = (150 + 540 * smoothstep(steep / 0.22)) * (0.05 + 0.95 * inland)
+    amplitude *= np.float32(facts["roughness"])
     crests = ridged(grid, 3900, seed=21, octaves=6, gain=0.6) - 0.16
     rough = fractal(grid, 260, seed=22, octaves=3) if grid.res < 100 else 0
     out = macro + amplitude * crests + (0.10 * amplitude + 1.0) * rough * inland
     # The shore rises gently from the water; the floor fades out before the distance is clamped.
     inland_m = np.maximum(-shore, 0)
-    rise = LEVEL + 2 + 0.02 * np.minimum(inland_m, 700)
+    rise = facts["level"] + 2 + 0.02 * np.minimum(inland_m, 700)
     rise -= 0.5 * np.maximum(inland_m - 700, 0)
     out = np.maximum(out, rise)
-    return np.where(shore > 0, np.float32(LEVEL), out).astype(np.float32)
+    return np.where(shore > 0, np.float32(facts["level"]), out).astype(np.float32)
 
 
 def lakes(grid: Grid, shore: F32) -> tuple[F32, F32]:

@@ -12,8 +12,8 @@ from geostack.sources.simulated import KIND
 from geostack.sources.simulation.files import ensure_area
 from geostack.sources.simulation.grid import Grid
 from geostack.sources.simulation.landscape import Landscape, build
-from geostack.sources.simulation.scene import Stage
-from geostack.sources.simulation.sky import Sun
+from geostack.sources.simulation.scenes import Sun
+from geostack.sources.simulation.sensor import Stage
 
 ALL_BANDS = ("B02", "B03", "B04", "B08", "B11", "B12")
 

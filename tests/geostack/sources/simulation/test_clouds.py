@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from geostack.sources.simulation.grid import Grid, resample
-from geostack.sources.simulation.sky import Sun, sky
+from geostack.sources.simulation.scenes import Sun
+from geostack.sources.simulation.sky import sky
 
 GRID = Grid(32610, 740000, 4340000, 10, rows=1600, cols=1600)
 

@@ -4,9 +4,9 @@ import pytest
 from geostack.sources.simulation import draw
 from geostack.sources.simulation.grid import Grid, pool
 from geostack.sources.simulation.landscape import build
-from geostack.sources.simulation.scene import Stage, seen
-from geostack.sources.simulation.scenes import Acquisition
-from geostack.sources.simulation.sky import Sun, sky
+from geostack.sources.simulation.scenes import Acquisition, Sun
+from geostack.sources.simulation.sensor import Stage, seen
+from geostack.sources.simulation.sky import sky
 
 BANDS = tuple(draw.LANDSAT_BANDS.values())
 TAKEN = Acquisition(Sun(24, 125), 0.2, 2520.0, 0, 0.0, 9)

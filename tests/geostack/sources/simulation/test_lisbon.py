@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from geostack.sources.simulation import AREAS, lisbon
-from geostack.sources.simulation.scene import Stage
+from geostack.sources.simulation.scenes import Sun
+from geostack.sources.simulation.sensor import Stage
 from geostack.sources.simulation.shapes import box_window, project
-from geostack.sources.simulation.sky import Sun
 from geostack.sources.simulation.spectra import mix
 
 

@@ -3,8 +3,8 @@ import numpy as np
 from geostack.sources.simulation import draw
 from geostack.sources.simulation.grid import Grid
 from geostack.sources.simulation.landscape import Ground
-from geostack.sources.simulation.scene import Stage
 from geostack.sources.simulation.scenes import simulated_scenes
+from geostack.sources.simulation.sensor import Stage
 
 
 def photograph(grid):

@@ -3,7 +3,7 @@ import pytest
 
 from geostack.sources.simulation.grid import Grid
 from geostack.sources.simulation.shapes import places, project
-from geostack.sources.simulation.terrain import LEVEL, ground, shelf_width, shore_distance
+from geostack.sources.simulation.terrain import ground, shelf_width, shore_distance
 
 
 @pytest.fixture(scope="module")
@@ -14,6 +14,9 @@ def region() -> Grid:
 def at(grid: Grid, layer: np.ndarray, lon: float, lat: float) -> float:
     x, y = project([(lon, lat)], grid.epsg)[0]
     return float(layer[int((grid.north - y) / grid.res), int((x - grid.west) / grid.res)])
+
+
+LEVEL = places("tahoe")["shore"][0].facts["level"]
 
 
 def test_the_lake_is_where_it_is(region):

@@ -21,13 +21,13 @@ class Settlement:
     asphalt: F32
 
 
-def settlement(grid: Grid, meadow: F32) -> Settlement:
+def settlement(grid: Grid, meadow: F32, region: str) -> Settlement:
     """Return what people built; nothing is built on meadows."""
-    highway, strip = roads(grid, "tahoe")
+    highway, strip = _roads(grid, region)
     cleared = np.zeros(grid.shape, np.float32)
     roof = np.zeros(grid.shape, np.float32)
     street = np.zeros(grid.shape, np.float32)
-    for number, town in enumerate(places("tahoe")["town"]):
+    for number, town in enumerate(places(region)["town"]):
         azimuth, density = town.facts["azimuth"], town.facts["density"]
         ring = town.outline(grid.epsg)
         part = _around(grid, ring)
@@ -104,7 +104,7 @@ def _shops(u: F32, v: F32, strip: F32, seed: int) -> F32:
     return np.where(taken, strip, 0).astype(np.float32)
 
 
-def roads(grid: Grid, region: str) -> tuple[F32, F32]:
+def _roads(grid: Grid, region: str) -> tuple[F32, F32]:
     """Return the fraction of asphalt of highways and runways, and nearness to a highway."""
     asphalt = np.zeros(grid.shape, np.float32)
     strip = np.zeros(grid.shape, np.float32)

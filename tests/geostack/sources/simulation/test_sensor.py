@@ -5,15 +5,15 @@ import pytest
 
 from geostack.sources.simulation.grid import Grid, pool
 from geostack.sources.simulation.landscape import Ground, build
-from geostack.sources.simulation.scene import (
+from geostack.sources.simulation.scenes import Acquisition, Sun
+from geostack.sources.simulation.sensor import (
     Stage,
     classify,
     digital_numbers,
     seen,
 )
-from geostack.sources.simulation.scene import render as render_band
-from geostack.sources.simulation.scenes import Acquisition
-from geostack.sources.simulation.sky import Sun, sky
+from geostack.sources.simulation.sensor import render as render_band
+from geostack.sources.simulation.sky import sky
 
 SUN = Sun(23.0, 127.0)
 JUNE = Acquisition(
