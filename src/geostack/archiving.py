@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geostack.cache import locked
 from geostack.errors import PixelReadError
 from geostack.read import in_parallel
 from geostack.request import Request
