@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from geostack.request import BBox
+if TYPE_CHECKING:
+    from geostack.request import BBox
 
 LAKE_TAHOE_BBOX: BBox = (-120.10, 38.92, -119.93, 39.27)
 LAKE_TAHOE_TILE = "10SGJ"
