@@ -368,6 +368,19 @@ SCRIPT = """
 """
 
 
+@pytest.mark.parametrize("name", ["out.tif", "out.zarr"])
+def test_a_run_killed_before_it_noted_its_end_is_made_again(tmp_path, scene_of, patcher_of, name):
+    target, journal = tmp_path / name, tmp_path / "j"
+    run = (patcher_of(16, 12), scene_of((2, 70, 50)), total)
+    options = {"target": target, "journal": journal, "progress": False, "block_rows": 32}
+    map_patches(*run, **options)
+    expected = digest(target)
+    journal.write_bytes(journal.read_bytes().replace(b'{"finished": true}\n', b""))
+    map_patches(*run, **options)
+    assert digest(target) == expected
+    assert {path.name for path in tmp_path.iterdir()} == {name, "j"}
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 @pytest.mark.parametrize(("name", "scheduler"), [("out.tif", "threads"), ("out.zarr", "processes")])
 def test_a_run_killed_at_random_points_resumes_to_the_same_bytes(tmp_path, name, scheduler):
