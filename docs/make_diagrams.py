@@ -236,6 +236,29 @@ def sources() -> Drawing:
     return picture
 
 
+def house() -> Drawing:
+    """Which package stands on which."""
+    picture = Drawing(760, 330, "Five packages, and what stands on what")
+    rooms = [
+        (200, 20, 360, "geostack\nscenes by one call, servers", "result"),
+        (200, 100, 360, "geotoolz\nnamed operators over pure functions", "operator"),
+        (40, 180, 330, "geopatcher\nfour axes take a raster apart", "data"),
+        (390, 180, 330, "geocatalog\nfiles as a set, and their one reader", "data"),
+        (40, 260, 680, "pipekit\nan operator is a value; what all need, once", "operator"),
+    ]
+    for x, y, width, text, kind in rooms:
+        picture.box(x, y, text, kind, w=width, h=52)
+    for x0, y0, x1, y1 in (
+        (380, 72, 380, 97),
+        (280, 152, 230, 177),
+        (480, 152, 530, 177),
+        (205, 232, 205, 257),
+        (555, 232, 555, 257),
+    ):
+        picture.arrow(x0, y0, x1, y1)
+    return picture
+
+
 def favicon() -> Drawing:
     """Four chips, one of them green."""
     picture = Drawing(32, 32, "geostack")
@@ -246,6 +269,7 @@ def favicon() -> Drawing:
 
 
 DIAGRAMS = {
+    "house": house,
     "flow": flow,
     "algebra": algebra,
     "axes": axes,
