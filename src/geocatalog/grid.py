@@ -12,16 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from affine import Affine
 
+from pipekit.carrier import SNAP
+
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
     from pyproj import CRS
-
-SNAP = 1e-6
-"""Share of a pixel by which an edge may miss a pixel's edge and still lie on it.
-
-What rounding loses, in a box or in a stored transform, is a thousand times less; what is more is
-a part of another pixel.
-"""
 
 
 def pixel_grid(crs: Any, transform: Affine, shape: Sequence[int]) -> GeoBox:

@@ -359,6 +359,7 @@ class ValueChange(Augmentation):
         raise NotImplementedError(f"{type(self).__name__} must define _changed(rng, chip)")
 
 
+@dataclass(repr=False, eq=False)
 class BandJitter(ValueChange):
     """Change each band by a random factor: a subclass says how in `change`.
 
@@ -382,15 +383,14 @@ class BandJitter(ValueChange):
     array([[[3., 3.]]])
     """
 
-    def __init__(
-        self, factor: Range = (0.8, 1.2), per_band: bool = True, axis: int = 0, p: float = 1.0
-    ) -> None:
-        check_range(factor, "factor")
-        check_probability(p, "p")
-        self.factor = factor
-        self.per_band = per_band
-        self.axis = axis
-        self.p = p
+    factor: Range = (0.8, 1.2)
+    per_band: bool = True
+    axis: int = 0
+    p: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_range(self.factor, "factor")
+        check_probability(self.p, "p")
 
     def change(self, band: Values, factor: np.float32, fill: Fill) -> Values:
         """Return the changed band (H, W), whose nodata is NaN or `fill`."""

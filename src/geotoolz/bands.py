@@ -334,19 +334,17 @@ def _position(name: str, names: tuple[str, ...], product: str) -> int:
     if name in names:
         return names.index(name)
     lowered = [each.lower() for each in names]
-    for alias in _aliases(name.lower(), product):
+    aliases = ALIASES.get(name.lower(), (name,))
+    # Landsat numbers its bands by sensor; the product id says which sensor it was.
+    numbers = _OLI if product in {"LC08", "LC09"} else _TM if product[:2] in {"LT", "LE"} else {}
+    if name.lower() in numbers:
+        aliases += (f"SR_B{numbers[name.lower()]}",)
+    for alias in aliases:
         if alias.lower() in lowered:
             return lowered.index(alias.lower())
     raise BandError(
         f"no band {name!r}{_listing(names, len(names))}; give one of these, or an index"
     )
-
-
-def _aliases(name: str, product: str) -> tuple[str, ...]:
-    aliases = ALIASES.get(name, (name,))
-    # Landsat numbers its bands by sensor; the product id says which sensor it was.
-    numbers = _OLI if product in {"LC08", "LC09"} else _TM if product[:2] in {"LT", "LE"} else {}
-    return (*aliases, f"SR_B{numbers[name]}") if name in numbers else aliases
 
 
 def _listing(names: tuple[str, ...], count: int) -> str:

@@ -20,7 +20,7 @@ from georeader.geotensor import GeoTensor
 from numpy.typing import DTypeLike, NDArray
 from rasterio import Affine
 
-from pipekit.carrier import keep_place, same_crs
+from pipekit.carrier import SNAP, keep_place, same_crs
 
 Values = NDArray[Any]
 """A plain array, without a place on the map."""
@@ -44,10 +44,6 @@ class _Keep:
 
 KEEP: Final = _Keep()
 NAN: Final = math.nan
-
-# As `geocatalog.grid.SNAP`: what rounding loses in a stored transform is a thousand times less.
-_SNAP = 1e-6
-
 
 keep_place(GeoTensor)
 
@@ -271,22 +267,26 @@ def carry_nodata(out: Values, values: Values, fill: Fill) -> None:
         out[invalid] = np.nan
 
 
-def as_float(values: Values, dtype: DTypeLike = np.float32) -> Values:
-    """Return `values` in a float dtype; without copying when they already are.
+def nan_floats(values: Values, fill: Fill, dtype: DTypeLike = np.float32) -> Values:
+    """Return a copy in a float dtype, with nodata as NaN.
 
     Parameters
     ----------
     values
         (..., H, W), a plain array.
+    fill
+        Marks nodata beside NaN, or None.
     dtype
         Of the result, a float type.
 
     Examples
     --------
-    >>> as_float(np.array([1, 2], dtype="uint16")).dtype
-    dtype('float32')
+    >>> nan_floats(np.array([0, 2], dtype="uint16"), 0)
+    array([nan,  2.], dtype=float32)
     """
-    return values.astype(float_dtype(dtype), copy=False)
+    out = values.astype(float_dtype(dtype))
+    carry_nodata(out, values, fill)
+    return out
 
 
 def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
@@ -306,6 +306,26 @@ def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     if result.kind != "f":
         raise ValueError(f"dtype must be a float type such as 'float32', got {result.name!r}")
     return result
+
+
+def single_band(values: Values) -> Values:
+    """Return the only band of (H, W) or (1, H, W); ValueError for any other shape.
+
+    Parameters
+    ----------
+    values
+        (..., H, W), a plain array.
+
+    Examples
+    --------
+    >>> single_band(np.zeros((1, 2, 3))).shape
+    (2, 3)
+    """
+    if values.ndim == 3 and len(values) == 1:
+        return values[0]
+    if values.ndim != 2:
+        raise ValueError(f"expected one band, (H, W) or (1, H, W), got shape {values.shape}")
+    return values
 
 
 def crop(raster: Raster, row: int, col: int, rows: int, cols: int) -> Raster:
@@ -385,6 +405,6 @@ def same_pixels(first: Affine, crs: Any, second: Affine, second_crs: Any) -> boo
     if first != second:
         # Seen from the first's pixels, so that degrees and metres are held to the same rule.
         moved = ~first * second
-        if not moved.almost_equals(Affine.identity(), precision=_SNAP):
+        if not moved.almost_equals(Affine.identity(), precision=SNAP):
             return False
     return same_crs(crs, second_crs)

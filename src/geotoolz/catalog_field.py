@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from georeader.geotensor import GeoTensor
+from rasterio.windows import bounds as window_bounds
 
 from geocatalog import CatalogError, CatalogRow, GeoCatalog, GeoSlice
 from geocatalog.build.raster import read_raster_record
@@ -33,6 +34,11 @@ class CatalogField:
         Grid of the Field; by default the row's own footprint and pixel grid. A catalog needs one.
     band_indexes, resampling, merge_method, nodata
         As in `geocatalog.load_raster`.
+
+    Raises
+    ------
+    CatalogError
+        For a catalog without a grid, or none of whose files touches it.
 
     Examples
     --------
@@ -81,8 +87,18 @@ class CatalogField:
         return int(read_raster_record(row.filepath, None, "").extras["count"])
 
     def select(self, indices: Any) -> GeoTensor:
-        """Return the pixels (C, h, w) of a `rasterio.windows.Window` of the domain."""
-        west, south, east, north = _window_bounds(self.domain.transform, indices)
+        """Return the pixels of a window.
+
+        Parameters
+        ----------
+        indices
+            A `rasterio.windows.Window` of the domain.
+
+        Returns
+        -------
+        (C, h, w) in the files' dtype.
+        """
+        west, south, east, north = window_bounds(indices, self.domain.transform)
         part = replace(self.slice, bounds=(west, south, east, north), anchor=(west, north))
         return self._load(part)
 
@@ -91,30 +107,23 @@ class CatalogField:
         return self._load(self.slice)
 
     def _load(self, slice_: GeoSlice) -> GeoTensor:
-        raster = mosaic_rows(
-            self.rows,
-            slice_,
-            self.band_indexes,
-            self.resampling,
-            self.merge_method,
-            self.nodata,
-        )
+        how = self.band_indexes, self.resampling, self.merge_method, self.nodata
+        raster = mosaic_rows(self.rows, slice_, *how)
         raster.attrs = {**raster.attrs, **_shared_attrs(self.rows)}
         return raster
 
     def with_data(self, array: Any) -> RasterField:
-        """Return a Field of other values (..., H, W) on the same grid."""
+        """Return a Field of other values on the same grid.
+
+        Parameters
+        ----------
+        array
+            (..., H, W).
+        """
         return RasterField(GeoTensor(np.asarray(array), self.domain.transform, self.domain.crs))
 
     def __repr__(self) -> str:
         return f"CatalogField({len(self.rows)} files, shape={self.domain.shape})"
-
-
-def _window_bounds(transform: Any, window: Any) -> tuple[float, float, float, float]:
-    west, north = transform @ (window.col_off, window.row_off)
-    corner = (window.col_off + window.width, window.row_off + window.height)
-    east, south = transform @ corner
-    return west, south, east, north
 
 
 def _shared_attrs(rows: Sequence[CatalogRow]) -> dict[str, Any]:
@@ -136,5 +145,14 @@ def read_row(row: CatalogRow) -> GeoTensor:
 
     The default reader of `CatalogPipeline`. `CatalogField` as the reader gives a Field instead,
     for operators that begin with `GridSampler` and so never hold the scene.
+
+    Parameters
+    ----------
+    row
+        Of a catalog of rasters.
+
+    Returns
+    -------
+    (C, H, W) in the file's dtype, with what the catalog knows of the scene in its attributes.
     """
     return CatalogField(row).load()

@@ -13,32 +13,28 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext, suppress
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from georeader.geotensor import GeoTensor
 
-from geocatalog import CatalogRow, GeoCatalog, InMemoryGeoCatalog
+from geocatalog import CatalogError, CatalogRow, GeoCatalog, InMemoryGeoCatalog
 from geocatalog.build.raster import read_raster_record
 from geocatalog.build.records import FileRecord, assemble
 from geocatalog.table import CORE_COLUMNS
+from geotoolz.carrier import rewrap
 from geotoolz.catalog_field import CatalogField, read_row
-from geotoolz.catalog_run import (
-    Failure,
-    Finished,
-    RowJournal,
-    RunReport,
-    name_of,
-    run_rows,
-    stamps,
-)
+from geotoolz.function_operator import check_choice
 from geotoolz.learn import ActiveSampler, Picks
 from pipekit import NotSerializableError, Operator
 from pipekit.fingerprint import fingerprint
-from pipekit.schedulers import check_scheduler
+from pipekit.journal import Journal
+from pipekit.parallel import in_order
+from pipekit.schedulers import check_scheduler, scheduling
 
 __all__ = ["ActiveSampler", "CatalogField", "CatalogPipeline", "Picks", "RunReport", "read_row"]
 
@@ -52,32 +48,48 @@ _OWN_COLUMNS = frozenset(
 _TAKEN = {*CORE_COLUMNS, *_OWN_COLUMNS, "source", "operator_hash", "output"}
 
 
+@dataclass(repr=False, eq=False)
 class CatalogPipeline:
     """Run an operator over every row of a catalog; the outputs are a catalog again.
-
-    Parameters
-    ----------
-    catalog : rows of rasters.
-    operator : what `reader` gave -> `GeoTensor`, or a dict of them (one output each).
-    reader : row -> the operator's input; by default `read_row`. Give `CatalogField` for an
-        operator that begins with `GridSampler`.
-    writer : a folder for cloud-optimised GeoTIFFs named after the rows, or a function
-        (raster, row, name) -> path, where name is "" or a key of the operator's dict.
-    on_row_error : "raise" stops at the first row that fails, "skip" lists it in the report.
-    workers : rows worked on at once.
-    scheduler : None or "threads", "processes", "dask", or a `distributed.Client`.
-    journal : file that lists finished rows. A run with the same journal takes up where the last
-        one ended: rows whose files have changed since are done again, rows that the catalog has
-        gained are done. One of another operator, reader, writer or `columns` is refused with a
-        `CatalogError` that says what differs. An operator is known by its config, else by what it
-        holds: a model's weights, a function's code. Readers, writers and `columns` that are plain
-        functions are known by their names only: take another journal after changing one.
-    columns : output raster -> dict of numbers, texts and truth values that become columns of the
-        result.
 
     A row is wholly done, with all its outputs in the result, or it is listed with its error. At
     most `workers` + 1 rows are held at a time.
 
+    Parameters
+    ----------
+    catalog
+        Rows of rasters.
+    operator
+        What `reader` gave -> `GeoTensor`, or a dict of them (one output each).
+    reader
+        Row -> the operator's input; by default `read_row`. Give `CatalogField` for an operator that
+        begins with `GridSampler`.
+    writer
+        A folder for cloud-optimised GeoTIFFs named after the rows, or a function (raster, row,
+        name) -> path, where name is "" or a key of the operator's dict.
+    on_row_error
+        "raise" stops at the first row that fails, "skip" lists it in the report.
+    workers
+        Rows worked on at once.
+    scheduler
+        None or "threads", "processes", "dask", or a `distributed.Client`.
+    journal
+        File that lists finished rows. A run with the same journal takes up where the last one
+        ended: rows whose files have changed since are done again, rows that the catalog has gained
+        are done. One of another operator, reader, writer or `columns` is refused with a
+        `CatalogError` that says what differs. An operator is known by its config, else by what it
+        holds: a model's weights, a function's code. Readers, writers and `columns` that are plain
+        functions are known by their names only: take another journal after changing one.
+    columns
+        Output raster -> dict of numbers, texts and truth values that become columns of the result.
+
+    Raises
+    ------
+    ValueError
+        Without a writer, or for an option that is none.
+
+    Examples
+    --------
     >>> import tempfile
     >>> import numpy as np
     >>> from rasterio import Affine
@@ -93,39 +105,27 @@ class CatalogPipeline:
     (1, ['scene.tif'])
     """
 
-    def __init__(
-        self,
-        catalog: GeoCatalog,
-        operator: Callable[[Any], Any],
-        *,
-        reader: Callable[[CatalogRow], Any] | None = None,
-        writer: Callable[[Any, CatalogRow, str], Any] | str | os.PathLike[str] | None = None,
-        on_row_error: str = "raise",
-        workers: int = 1,
-        scheduler: Any = None,
-        journal: str | os.PathLike[str] | None = None,
-        columns: Callable[[Any], dict[str, Any]] | None = None,
-    ) -> None:
-        if on_row_error not in ("raise", "skip"):
-            raise ValueError(f"on_row_error must be 'raise' or 'skip', got {on_row_error!r}")
-        if not isinstance(workers, int) or workers < 1:
-            raise ValueError(f"workers must be a whole number of at least 1, got {workers!r}")
-        if writer is None:
+    catalog: GeoCatalog
+    operator: Callable[[Any], Any]
+    _: KW_ONLY
+    reader: Callable[[CatalogRow], Any] | None = None
+    writer: Callable[[Any, CatalogRow, str], Any] | str | os.PathLike[str] | None = None
+    on_row_error: str = "raise"
+    workers: int = 1
+    scheduler: Any = None
+    journal: str | os.PathLike[str] | None = None
+    columns: Callable[[Any], dict[str, Any]] | None = None
+
+    def __post_init__(self) -> None:
+        check_choice(self.on_row_error, "on_row_error", ("raise", "skip"))
+        if not isinstance(self.workers, int) or self.workers < 1:
+            raise ValueError(f"workers must be a whole number of at least 1, got {self.workers!r}")
+        if self.writer is None:
             raise ValueError(
                 "writer= says where the outputs go: a folder, or a function "
                 "(raster, row, name) -> path"
             )
-        self.catalog = catalog
-        self.operator = operator
-        self.reader = read_row if reader is None else reader
-        self.writer = writer
-        self.on_row_error = on_row_error
-        self.workers = workers
-        if scheduler is not None:
-            check_scheduler(scheduler)
-        self.scheduler = scheduler
-        self.journal = journal
-        self.columns = columns
+        check_scheduler(self.scheduler or "threads")
 
     @property
     def operator_hash(self) -> str:
@@ -136,97 +136,90 @@ class CatalogPipeline:
         return _digest(fingerprint(self.operator))
 
     def run(self) -> tuple[RunReport, InMemoryGeoCatalog]:
-        """Work through the catalog; return the report and the catalog of the outputs.
+        """Work through the catalog.
 
-        Raises the first row's error, with a note that names the row, when `on_row_error` is
-        "raise"; what was finished before stays in the journal.
+        Returns
+        -------
+        The report, and the catalog of the outputs.
+
+        Raises
+        ------
+        Exception
+            The first row's error, with a note that names the row, when `on_row_error` is "raise";
+            what was finished before stays in the journal.
+        CatalogError
+            When the journal is another run's, or no journal.
         """
         began = time.perf_counter()
         rows = list(self.catalog.iter_rows())
         report = RunReport(total=len(rows))
-        journal = None if self.journal is None else RowJournal(self.journal, self._parts())
         finished: dict[int, Finished] = {}
-        try:
-            todo = list(self._unfinished(rows, journal, finished))
-            report.resumed = len(finished)
-            self._work(todo, journal, finished, report)
-        finally:
-            if journal is not None:
-                journal.close()
-        report.seconds = time.perf_counter() - began
-        done = [(row, finished[row.index]) for row in rows if row.index in finished]
-        return report, self._result(done)
-
-    def _unfinished(
-        self, rows: list[CatalogRow], journal: RowJournal | None, finished: dict[int, Finished]
-    ) -> Iterator[_Task]:
-        """Yield tasks for rows to do; note in `finished` those that a journal has as done."""
-        stems = _unique_stems(rows)
-        known = {} if journal is None else journal.done
+        todo: list[_Task] = []
         work = self.operator_hash
-        for row, stem in zip(rows, stems, strict=True):
-            task = _Task(row, stem, _row_key(row, stem, work))
-            entry = known.get(task.key)
-            if entry is not None and entry.on_disk:
-                finished[row.index] = entry
-            else:
-                yield task
+        opened = nullcontext() if self.journal is None else RowJournal(self.journal, self._parts())
+        with opened as journal:
+            for task in _tasks(rows, work):
+                entry = None if journal is None else journal.done.get(task.key)
+                if entry is not None and entry.on_disk:
+                    finished[task.row.index] = entry
+                else:
+                    todo.append(task)
+            report.resumed = len(finished)
+            for task, made in self._work(todo, report):
+                if journal is not None:
+                    journal.add(made)
+                finished[task.row.index] = made
+                report.done += 1
+        report.seconds = time.perf_counter() - began
+        records = [
+            _output_record(row, finished[row.index], name, path, work)
+            for row in rows
+            if row.index in finished
+            for name, path in finished[row.index].outputs.items()
+        ]
+        return report, assemble(records, self.catalog.crs, "raster")
 
-    def _work(
-        self,
-        tasks: list[_Task],
-        journal: RowJournal | None,
-        finished: dict[int, Finished],
-        report: RunReport,
-    ) -> None:
-        step = partial(_do_row, self.operator, self.reader, self._writer(tasks), self.columns)
+    def _work(self, tasks: list[_Task], report: RunReport) -> Iterator[tuple[_Task, Finished]]:
+        """Yield the tasks that are done; list the others in the report, or raise their error."""
+        reader, write = self.reader or read_row, self._writer({task.stem for task in tasks})
+        step = partial(_do_row, self.operator, reader, write, self.columns)
         for task, outcome in run_rows(step, tasks, self.workers, self.scheduler):
-            if isinstance(outcome, Exception):
-                if self.on_row_error == "raise":
-                    outcome.add_note(f"in row {task.row.index} of the catalog: {task.row.filepath}")
-                    raise outcome
+            if not isinstance(outcome, Exception):
+                yield task, outcome
+            elif self.on_row_error == "raise":
+                outcome.add_note(f"in row {task.row.index} of the catalog: {task.row.filepath}")
+                raise outcome
+            else:
                 name = type(outcome).__name__
                 report.failed.append(Failure(task.row.filepath, name, str(outcome)))
-                continue
-            if journal is not None:
-                journal.add(outcome)
-            finished[task.row.index] = outcome
-            report.done += 1
 
     def _parts(self) -> dict[str, str]:
         """Return what outputs depend on besides their row, for the journal."""
         to = self.writer
         return {
             "operator": self.operator_hash,
-            "reader": name_of(self.reader),
-            "writer": name_of(to) if callable(to) else os.path.abspath(os.fspath(to)),
+            "reader": name_of(self.reader or read_row),
+            "writer": name_of(to) if callable(to) else os.path.abspath(str(to)),
             "columns": "" if self.columns is None else name_of(self.columns),
         }
 
-    def _writer(self, tasks: list[_Task]) -> Callable[[Any, _Task, str], str]:
+    def _writer(self, stems: set[str]) -> Callable[[Any, _Task, str], str]:
         if callable(self.writer):
             return partial(_call_writer, self.writer)
-        folder = Path(os.fspath(self.writer)).absolute()
+        assert self.writer is not None
+        folder = Path(self.writer).absolute()
         folder.mkdir(parents=True, exist_ok=True)
-        _remove_unfinished(folder, {task.stem for task in tasks})
+        _remove_unfinished(folder, stems)
         return partial(_write_cog, folder, self.operator_hash)
-
-    def _result(self, done: list[tuple[CatalogRow, Finished]]) -> InMemoryGeoCatalog:
-        records = [
-            _output_record(row, entry, name, path, self.operator_hash)
-            for row, entry in done
-            for name, path in entry.outputs.items()
-        ]
-        return assemble(records, self.catalog.crs, "raster")
 
     def get_config(self) -> dict[str, Any]:
         """Return the operator, its hash and how rows are run, as JSON values."""
+        parts = self._parts()
         return {
+            **parts,
             "catalog": self.catalog.get_config(),
             "operator": repr(self.operator),
-            "operator_hash": self.operator_hash,
-            "reader": getattr(self.reader, "__name__", repr(self.reader)),
-            "writer": getattr(self.writer, "__qualname__", str(self.writer)),
+            "operator_hash": parts["operator"],
             "on_row_error": self.on_row_error,
             "workers": self.workers,
         }
@@ -240,6 +233,18 @@ class _Task:
 
     def __init__(self, row: CatalogRow, stem: str, key: str) -> None:
         self.row, self.stem, self.key = row, stem, key
+
+
+def _tasks(rows: list[CatalogRow], work: str) -> Iterator[_Task]:
+    """Yield a task for each row; a name that several rows have gets the row's position."""
+    stems = [_stem(row) for row in rows]
+    counts = Counter(stems)
+    for position, (row, name) in enumerate(zip(rows, stems, strict=True)):
+        stem = name if counts[name] == 1 else f"{name}_{position}"
+        files, assets = stamps(row.assets or [row.filepath]), row.extras.get("assets")
+        interval = str(row.interval)
+        parts = [row.filepath, assets, files, row.geometry.wkt, interval, stem, work]
+        yield _Task(row, stem, _digest(json.dumps(parts, default=str)))
 
 
 def _do_row(
@@ -271,31 +276,21 @@ def _write_cog(folder: Path, operator_hash: str, raster: Any, task: _Task, name:
             "the operator must return a GeoTensor, or a dict of them, got "
             f"{type(raster).__name__}; a function as writer= takes anything"
         )
-    end = f"_{name}.tif" if name else ".tif"
     tags = {"source_file": task.row.filepath, "operator_hash": operator_hash}
-    path = folder / (task.stem + end)
-    return str(write_cog(_without_lists(raster), path, tags=tags, overwrite=True))
+    path = folder / (f"{task.stem}_{name}.tif" if name else f"{task.stem}.tif")
+    # Lists of files and of failures are about the reading only.
+    kept = rewrap(raster, raster.values, drop=("files", "skipped"))
+    return str(write_cog(kept, path, tags=tags, overwrite=True))
 
 
 def _remove_unfinished(folder: Path, stems: set[str]) -> None:
     """Remove what a killed run left of the files of rows that are to be done."""
     for path in folder.iterdir():
         left = _UNFINISHED.fullmatch(path.name)
-        if left and any(name in stems for name in _stems_within(left[1])):
+        parts = left[1].split("_") if left else []
+        # An output is named after its row, with _ and a key where the operator gave a dict.
+        if any("_".join(parts[: n + 1]) in stems for n in range(len(parts))):
             path.unlink(missing_ok=True)
-
-
-def _stems_within(name: str) -> Iterator[str]:
-    """Yield each stem that an output of this name may have: it is followed by _ and a key."""
-    yield name
-    for found in re.finditer("_", name):
-        yield name[: found.start()]
-
-
-def _without_lists(raster: GeoTensor) -> GeoTensor:
-    """Return a raster whose attributes leave out what only its reading was about."""
-    kept = {k: v for k, v in (raster.attrs or {}).items() if k not in ("files", "skipped")}
-    return GeoTensor(raster.values, raster.transform, raster.crs, raster.fill_value_default, kept)
 
 
 def _scalars(values: dict[str, Any]) -> dict[str, Any]:
@@ -312,23 +307,10 @@ def _scalars(values: dict[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _unique_stems(rows: Iterable[CatalogRow]) -> list[str]:
-    stems = [_stem(row) for row in rows]
-    counts = Counter(stems)
-    return [s if counts[s] == 1 else f"{s}_{i}" for i, s in enumerate(stems)]
-
-
 def _stem(row: CatalogRow) -> str:
     item = row.extras.get("item_id")
     name = item if isinstance(item, str) else Path(row.filepath.split("?", 1)[0]).stem
     return re.sub(r"[^\w.-]+", "_", name) or f"row_{row.index}"
-
-
-def _row_key(row: CatalogRow, stem: str, work: str) -> str:
-    times, files = row.interval, stamps(row.assets or [row.filepath])
-    assets = row.extras.get("assets")
-    parts = [row.filepath, assets, files, row.geometry.wkt, str(times), stem, work]
-    return _digest(json.dumps(parts, default=str))
 
 
 def _digest(text: str) -> str:
@@ -345,3 +327,141 @@ def _output_record(
     return FileRecord(
         path, header.footprint, header.crs, row.interval, {**header.extras, **kept, **own}
     )
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A row that gave no output, and why."""
+
+    filepath: str
+    error: str
+    message: str
+
+
+@dataclass
+class RunReport:
+    """What became of every row.
+
+    Examples
+    --------
+    >>> RunReport(total=3, done=2, resumed=0, failed=[Failure("a.tif", "OSError", "gone")])
+    RunReport(3 rows: 2 done, 0 resumed, 1 failed, 0.0 s)
+    """
+
+    total: int = 0
+    done: int = 0
+    resumed: int = 0
+    failed: list[Failure] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        return (
+            f"RunReport({self.total} rows: {self.done} done, {self.resumed} resumed, "
+            f"{len(self.failed)} failed, {self.seconds:.1f} s)"
+        )
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A row that is wholly done: its outputs by name, and what its operator told of them."""
+
+    key: str
+    filepath: str
+    outputs: dict[str, str]
+    columns: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether every output is still there."""
+        return all(os.path.exists(path) for path in self.outputs.values())
+
+
+class RowJournal(Journal[Finished]):
+    """The journal of a run over a catalog; `done` holds the rows that are done, by their key.
+
+    Raises
+    ------
+    CatalogError
+        It belongs to another run (the message says what differs), the file is no journal, or
+        another process is writing it.
+    """
+
+    def __init__(self, path: Any, run: Mapping[str, str]) -> None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        super().__init__(path, run, Finished, CatalogError)
+
+
+def run_rows(
+    work: Callable[[Any], Any], rows: Iterable[Any], workers: int, scheduler: Any
+) -> Iterator[tuple[Any, Any]]:
+    """Yield (row, result or exception) in order, a bounded number of rows in flight.
+
+    Parameters
+    ----------
+    work
+        What is done with a row.
+    rows
+        Taken one by one.
+    workers
+        Rows at the same time; a cluster has its own number.
+    scheduler
+        One of `pipekit.schedulers`, or None for threads.
+
+    Examples
+    --------
+    >>> [result for _, result in run_rows(lambda n: 2 * n, range(3), 2, None)]
+    [0, 2, 4]
+    """
+    if workers == 1 and scheduler in (None, "threads"):
+        for row in rows:
+            yield row, _outcome(partial(work, row))
+        return
+    with scheduling(scheduler or "threads", workers, work) as chosen:
+        limit = workers + 1 if scheduler in (None, "threads") else 2 * chosen.workers + 1
+        yield from in_order(chosen.submit, rows, limit, lambda future: _outcome(future.result))
+
+
+def _outcome(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except Exception as error:
+        return error
+
+
+def name_of(part: Any) -> str:
+    """Return a name for a reader or a writer that is the same in every process.
+
+    Examples
+    --------
+    >>> from functools import partial
+    >>> name_of(len), name_of(partial(round, ndigits=2))
+    ('len', 'partial(round, ndigits=2)')
+    """
+    if isinstance(part, partial):
+        given = [*map(repr, part.args), *(f"{k}={v!r}" for k, v in part.keywords.items())]
+        return f"partial({', '.join([name_of(part.func), *given])})"
+    if isinstance(part, Operator):
+        try:
+            return part.config_hash
+        except NotSerializableError:
+            return repr(part)
+    return str(getattr(part, "__qualname__", type(part).__qualname__))
+
+
+def stamps(paths: Mapping[str, str] | list[str]) -> list[tuple[int, int] | None]:
+    """Return (bytes, time of change) of each local file, None for what is none.
+
+    Examples
+    --------
+    >>> stamps(["/nowhere.tif", "https://example.org/a.tif"])
+    [None, None]
+    """
+    found: list[tuple[int, int] | None] = []
+    for path in paths.values() if isinstance(paths, Mapping) else paths:
+        try:
+            state = os.stat(path)
+        except (OSError, ValueError):
+            found.append(None)
+        else:
+            found.append((state.st_size, state.st_mtime_ns))
+    return found

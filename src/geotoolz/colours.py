@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geotoolz.bands import Band, check_band, take_bands
-from geotoolz.carrier import NAN, Raster, Values, carry_nodata, fill_of, rewrap, values_of
+from geotoolz.carrier import (
+    NAN,
+    Raster,
+    fill_of,
+    nan_floats,
+    rewrap,
+    single_band,
+    values_of,
+)
 from geotoolz.cloud import SCL_CLASSES
 from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.radiometry import check_gamma, check_percentiles, percentile_clip
@@ -49,15 +57,8 @@ MASK_COLOURS = ("#e6e6e6", "#d55e00")
 
 # Okabe and Ito (2008), Color Universal Design: eight colours that the colour-blind tell apart.
 CATEGORICAL = (
-    "#0072b2",
-    "#e69f00",
-    "#009e73",
-    "#cc79a7",
-    "#56b4e9",
-    "#d55e00",
-    "#f0e442",
-    "#000000",
-)
+    "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#000000",
+)  # fmt: skip
 
 
 def look_of(name: str) -> Look:
@@ -98,11 +99,9 @@ def class_colours(classes: Mapping[Any, Any]) -> dict[int, tuple[str, str]]:
     """
     found: dict[int, tuple[str, str]] = {}
     for position, (key, entry) in enumerate(classes.items()):
-        if isinstance(entry, str):
-            found[int(key)] = entry, CATEGORICAL[position % len(CATEGORICAL)]
-        else:
-            name, colour = entry
-            found[int(key)] = str(name), str(colour)
+        own = CATEGORICAL[position % len(CATEGORICAL)]
+        name, colour = (entry, own) if isinstance(entry, str) else entry
+        found[int(key)] = str(name), str(colour)
     return found
 
 
@@ -180,12 +179,10 @@ def to_rgb(
         picture = values_of(percentile_clip(picked, *stretch))
     else:
         low, high = limits or (0.0, 1.0)
-        values = values_of(picked)
-        picture = values.astype(np.float32)
+        picture = nan_floats(values_of(picked), fill_of(picked))
         np.subtract(picture, low, out=picture)
         np.divide(picture, high - low, out=picture)
         np.clip(picture, 0, 1, out=picture)
-        carry_nodata(picture, values, fill_of(picked))
     if gamma != 1.0:
         np.power(picture, 1.0 / gamma, out=picture)
     attrs = {"band_names": list(RGB), "long_name": "colour"}
@@ -214,8 +211,7 @@ def colormap(
     [[0, 0, 0, 255], [255, 255, 255, 255], [0, 0, 0, 0]]
     """
     values = single_band(values_of(raster))
-    floats = values.astype(np.float32)
-    carry_nodata(floats, values, fill_of(raster))
+    floats = nan_floats(values, fill_of(raster))
     valid = ~np.isnan(floats)
     some = floats[valid] if vmin is None or vmax is None else floats[:0]
     low = vmin if vmin is not None else float(some.min()) if some.size else 0.0
@@ -226,11 +222,10 @@ def colormap(
     np.multiply(floats, 255.0 / span, out=floats)
     np.clip(floats, 0, 255, out=floats)
     np.copyto(floats, 0, where=~valid)
-    index = np.rint(floats).astype(np.uint8)
     out = np.empty((4, *values.shape), np.uint8)
-    out[:3] = np.moveaxis(lookup_table(name)[index], -1, 0)
-    out[3] = np.where(valid, 255, 0)
-    out[:3, ~valid] = 0
+    out[:3] = np.moveaxis(lookup_table(name)[np.rint(floats).astype(np.uint8)], -1, 0)
+    out[3] = 255
+    out[:, ~valid] = 0
     attrs = {"band_names": ["red", "green", "blue", "alpha"]}
     return rewrap(raster, out, fill=None, attrs=attrs)
 
@@ -280,26 +275,6 @@ class Colormap(FunctionOperator):
         if self.vmin is not None and self.vmax is not None:
             check_order(self.vmin, self.vmax)
         lookup_table(self.name)
-
-
-def single_band(values: Values) -> Values:
-    """Return the only band of (H, W) or (1, H, W); ValueError for any other shape.
-
-    Parameters
-    ----------
-    values
-        (..., H, W), a plain array.
-
-    Examples
-    --------
-    >>> single_band(np.zeros((1, 2, 3))).shape
-    (2, 3)
-    """
-    if values.ndim == 3 and len(values) == 1:
-        return values[0]
-    if values.ndim != 2:
-        raise ValueError(f"expected one band, (H, W) or (1, H, W), got shape {values.shape}")
-    return values
 
 
 def check_order(low: float, high: float) -> None:

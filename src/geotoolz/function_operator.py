@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
@@ -40,6 +40,28 @@ class FunctionOperator(Operator):
         if function is not None and "_apply" not in cls.__dict__:
             cls._apply = _call(function)  # type: ignore[method-assign]
         super().__init_subclass__(**kwargs)
+
+
+def check_choice(value: Any, argument: str, accepted: Collection[Any]) -> None:
+    """Raise ValueError, naming `argument`, unless `value` is one of those accepted.
+
+    Parameters
+    ----------
+    value
+        What was given.
+    argument
+        What the message calls it.
+    accepted
+        All that may be given.
+
+    Examples
+    --------
+    >>> check_choice("min", "method", ("min", "max"))
+    """
+    if value not in accepted:
+        *most, last = map(repr, accepted)
+        few = "one of " if len(most) > 2 else ""
+        raise ValueError(f"{argument} must be {few}{', '.join(most)} or {last}, got {value!r}")
 
 
 def parameters_of(

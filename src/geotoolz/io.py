@@ -6,8 +6,9 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from georeader.geotensor import GeoTensor
@@ -15,13 +16,16 @@ from numpy.typing import NDArray
 from rasterio import Affine
 
 from geocatalog.errors import PixelReadError
-from geocatalog.grid import window_of
 from geocatalog.read.open import with_dataset
 from geotoolz.bands import band_names
 from geotoolz.carrier import NAN, Raster, attrs_of, fill_of
-from geotoolz.grid import Bounds, bounds_in_crs, georeferenced
+from geotoolz.function_operator import check_choice
+from geotoolz.warp import Bounds, georeferenced, pixels_within
 from pipekit import Operator
 from pipekit.files import beside
+
+if TYPE_CHECKING:
+    from rasterio import DatasetReader
 
 PathLike = str | os.PathLike[str]
 
@@ -75,19 +79,17 @@ def read(
     ...     read(path, bounds=(0, 40, 40, 80)).shape
     (1, 4, 4)
     """
+    from rasterio.windows import Window
 
-    def action(file: Any) -> GeoTensor:
-        window = None if bounds is None else _window(file, bounds, crs)
-        names = [name or "" for name in file.descriptions]
-        chosen = list(range(file.count)) if bands is None else _positions(names, bands, file.count)
+    def action(file: DatasetReader) -> GeoTensor:
+        window = Window(0, 0, file.width, file.height)
+        if bounds is not None:
+            row, col, rows, cols = pixels_within(file, bounds, crs)
+            window = Window(col, row, cols, rows)
+        chosen = range(file.count) if bands is None else _positions(file, bands)
         values = file.read([i + 1 for i in chosen], window=window)
-        transform = file.transform if window is None else file.window_transform(window)
         attrs = {k: _decoded(v) for k, v in file.tags().items() if k not in _NOT_ATTRS}
-        kept = [names[i] for i in chosen]
-        if any(kept):
-            attrs["band_names"] = [name or f"band_{i}" for i, name in enumerate(kept)]
-        text = None if file.crs is None else file.crs.to_string()
-        return GeoTensor(values, transform, text, _nodata(file.nodata, values.dtype), attrs)
+        return _carried(file, values, file.window_transform(window), chosen, attrs)
 
     return _opened(path, action)
 
@@ -107,22 +109,33 @@ def read_overview(path: PathLike, max_pixels: int) -> GeoTensor:
     """
     from rasterio.enums import Resampling
 
-    def action(file: Any) -> GeoTensor:
+    def action(file: DatasetReader) -> GeoTensor:
         factor = max(1.0, math.sqrt(file.width * file.height / max_pixels))
         rows, cols = math.ceil(file.height / factor), math.ceil(file.width / factor)
         method = Resampling.nearest if file.dtypes[0] == "uint8" else Resampling.average
         values = file.read(out_shape=(file.count, rows, cols), resampling=method)
         scale = Affine.scale(file.width / cols, file.height / rows)
-        names = [name or f"band_{i}" for i, name in enumerate(file.descriptions)]
-        attrs = {"band_names": names} if any(file.descriptions) else {}
-        text = None if file.crs is None else file.crs.to_string()
-        fill = _nodata(file.nodata, values.dtype)
-        return GeoTensor(values, file.transform * scale, text, fill, attrs)
+        return _carried(file, values, file.transform * scale, range(file.count), {})
 
     return _opened(path, action)
 
 
-def _opened(path: PathLike, action: Callable[[Any], GeoTensor]) -> GeoTensor:
+def _carried(
+    file: DatasetReader,
+    values: NDArray[Any],
+    transform: Affine,
+    positions: Sequence[int],
+    attrs: dict[str, Any],
+) -> GeoTensor:
+    """Return pixels of a file with its CRS, nodata value and names of bands."""
+    names = [file.descriptions[i] for i in positions]
+    if any(names):
+        attrs["band_names"] = [name or f"band_{i}" for i, name in enumerate(names)]
+    crs = None if file.crs is None else file.crs.to_string()
+    return GeoTensor(values, transform, crs, _nodata(file.nodata, values.dtype), attrs)
+
+
+def _opened(path: PathLike, action: Callable[[DatasetReader], GeoTensor]) -> GeoTensor:
     """Return `action` of an opened file, failures of the network tried again."""
     from rasterio.errors import RasterioIOError
 
@@ -182,15 +195,10 @@ def write_cog(
         raise FileExistsError(f"{target} exists; give overwrite=True to replace it")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"the folder {target.parent} does not exist; create it first")
-    if compress.lower() not in _LOSSLESS:
-        raise ValueError(f"compress must be one of {_LOSSLESS}, got {compress!r}")
-    if overview_resampling is not None and overview_resampling not in _OVERVIEWS:
-        raise ValueError(
-            f"overview_resampling must be one of {_OVERVIEWS}, got {overview_resampling!r}"
-        )
+    check_choice(compress.lower(), "compress", _LOSSLESS)
     values = _as_bands(source)
-    small = values.dtype.itemsize == 1
-    method = overview_resampling or ("nearest" if small else "average")
+    method = overview_resampling or ("nearest" if values.dtype.itemsize == 1 else "average")
+    check_choice(method, "overview_resampling", _OVERVIEWS)
     with beside(target) as unfinished:
         _write(unfinished, source, values, _tags(source, tags), compress, method)
     return target
@@ -303,20 +311,8 @@ def _nodata(nodata: float | None, kind: np.dtype[Any]) -> float | int | None:
     return int(nodata) if kind.kind in "iu" and float(nodata).is_integer() else float(nodata)
 
 
-def _window(file: Any, bounds: Bounds, crs: Any) -> Any:
-    from rasterio.windows import Window
-
-    box = bounds_in_crs(bounds, crs, file.crs)
-    row, col, rows, cols = window_of(file.transform, box, file.shape)
-    if rows <= 0 or cols <= 0:
-        raise ValueError(
-            f"the box {bounds} does not meet {file.name}, which covers {tuple(file.bounds)} "
-            f"in {file.crs}"
-        )
-    return Window(col, row, cols, rows)
-
-
-def _positions(names: list[str], bands: Sequence[int | str], count: int) -> list[int]:
+def _positions(file: DatasetReader, bands: Sequence[int | str]) -> list[int]:
+    names, count = [name or "" for name in file.descriptions], file.count
     found = []
     for band in bands:
         if isinstance(band, str) and band not in names:
@@ -328,6 +324,7 @@ def _positions(names: list[str], bands: Sequence[int | str], count: int) -> list
     return found
 
 
+@dataclass(repr=False, eq=False)
 class ReadGeoTensor(Operator):
     """A path in, a `GeoTensor` out: `read` as an operator.
 
@@ -339,20 +336,15 @@ class ReadGeoTensor(Operator):
 
     touches_files = True
 
-    def __init__(
-        self,
-        bounds: Bounds | None = None,
-        crs: str | int | None = None,
-        bands: Sequence[int | str] | None = None,
-    ) -> None:
-        self.bounds = bounds
-        self.crs = crs
-        self.bands = bands
+    bounds: Bounds | None = None
+    crs: str | int | None = None
+    bands: Sequence[int | str] | None = None
 
     def _apply(self, path: PathLike) -> GeoTensor:
         return read(path, self.bounds, crs=self.crs, bands=self.bands)
 
 
+@dataclass(repr=False, eq=False)
 class WriteCOG(Operator):
     """Write a raster to `path` and pass it on: `write_cog` as an operator.
 
@@ -364,12 +356,9 @@ class WriteCOG(Operator):
 
     touches_files = True
 
-    def __init__(
-        self, path: PathLike, tags: Mapping[str, Any] | None = None, overwrite: bool = False
-    ) -> None:
-        self.path = path
-        self.tags = tags
-        self.overwrite = overwrite
+    path: PathLike
+    tags: Mapping[str, Any] | None = None
+    overwrite: bool = False
 
     def _apply(self, raster: Raster) -> Raster:
         write_cog(raster, self.path, self.tags, overwrite=self.overwrite)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,8 @@ from numpy.typing import NDArray
 
 from geotoolz.bands import band_axis
 from geotoolz.carrier import NAN, Mask, Raster, Values, fill_of, nodata_mask, rewrap, values_of
+from geotoolz.function_operator import check_choice
 from pipekit import Operator
-
-_MODES = ("pixel", "chip")
 
 
 def pixel_table(raster: Raster, axis: int = 0) -> tuple[Values, Mask]:
@@ -85,10 +85,8 @@ def fit_pixels(
     many_labels = [labels] if isinstance(labels, np.ndarray) else list(labels)
     if len(many_rasters) != len(many_labels):
         raise ValueError(f"got {len(many_rasters)} rasters but {len(many_labels)} label rasters")
-    pairs = [
-        _samples(raster, label, ignore_label, axis)
-        for raster, label in zip(many_rasters, many_labels, strict=True)
-    ]
+    both = zip(many_rasters, many_labels, strict=True)
+    pairs = [_samples(raster, label, ignore_label, axis) for raster, label in both]
     x = np.concatenate([features for features, _ in pairs]) if pairs else np.zeros((0, 1))
     y = np.concatenate([truth for _, truth in pairs]) if pairs else np.zeros(0)
     if len(y) == 0:
@@ -135,14 +133,16 @@ def predict_pixels(
         raise TypeError(
             f"{method} gave {kind.name}, which is no raster; fit on integer labels instead"
         )
-    fill: float | int = NAN if kind.kind == "f" else nodata
+    fill: float | int = NAN
     if kind.kind != "f":
+        fill = nodata
         # Also without a pixel of nodata, so that all chips of a scene have one dtype.
         kind = np.result_type(kind, np.min_scalar_type(nodata))
-    out = np.full((*valid.shape, *predicted.shape[1:]), fill, kind) if not valid.all() else None
-    if out is None:
-        out = predicted.reshape(*valid.shape, *predicted.shape[1:]).astype(kind, copy=False)
+    shape = (*valid.shape, *predicted.shape[1:])
+    if valid.all():
+        out = predicted.reshape(shape).astype(kind, copy=False)
     else:
+        out = np.full(shape, fill, kind)
         out[valid] = predicted
     if out.ndim > valid.ndim:
         out = np.ascontiguousarray(np.moveaxis(out, -1, 0))
@@ -185,6 +185,7 @@ def _balanced(labels: Values, per_class: int, seed: int | None) -> NDArray[np.in
     return np.sort(np.concatenate(picks))
 
 
+@dataclass(repr=False, eq=False)
 class SklearnOp(Operator):
     """A fitted estimator as an operator.
 
@@ -216,23 +217,16 @@ class SklearnOp(Operator):
 
     forbid_in_yaml = True
 
-    def __init__(
-        self,
-        estimator: Any,
-        mode: str = "pixel",
-        method: str = "predict",
-        nodata: int = -1,
-        axis: int = 0,
-    ) -> None:
-        if mode not in _MODES:
-            raise ValueError(f"mode must be one of {_MODES}, got {mode!r}")
-        if not callable(getattr(estimator, method, None)):
-            raise TypeError(f"{type(estimator).__name__} has no method {method!r}")
-        self.estimator = estimator
-        self.mode = mode
-        self.method = method
-        self.nodata = nodata
-        self.axis = axis
+    estimator: Any
+    mode: str = "pixel"
+    method: str = "predict"
+    nodata: int = -1
+    axis: int = 0
+
+    def __post_init__(self) -> None:
+        check_choice(self.mode, "mode", ("pixel", "chip"))
+        if not callable(getattr(self.estimator, self.method, None)):
+            raise TypeError(f"{type(self.estimator).__name__} has no method {self.method!r}")
 
     def _apply(self, raster: Raster) -> Any:
         if self.mode == "pixel":
@@ -284,6 +278,7 @@ class Picks(Sequence[Any]):
         return f"Picks({len(self)} of {len(self.all_scores)}, scores {self.scores.round(3)})"
 
 
+@dataclass(repr=False, eq=False)
 class ActiveSampler(Operator):
     """Field (or nothing) -> the `k` candidates that `score_op` finds most worth a label.
 
@@ -312,39 +307,34 @@ class ActiveSampler(Operator):
     [9.0, 7.0]
     """
 
-    def __init__(
-        self,
-        base: Any,
-        score_op: Callable[[Any], Any],
-        k: int,
-        mode: str = "top",
-        seed: int | None = None,
-    ) -> None:
-        if not isinstance(k, int) or k < 1:
-            raise ValueError(f"k must be a whole number of at least 1, got {k!r}")
-        if mode not in MODES:
-            raise ValueError(f"mode must be one of {MODES}, got {mode!r}")
-        self.base = base
-        self.score_op = score_op
-        self.k = k
-        self.mode = mode
-        self.seed = seed
+    base: Any
+    score_op: Callable[[Any], Any]
+    k: int
+    mode: str = "top"
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.k, int) or self.k < 1:
+            raise ValueError(f"k must be a whole number of at least 1, got {self.k!r}")
+        check_choice(self.mode, "mode", MODES)
 
     def _apply(self, field: Any = None) -> Picks:
         candidates = _candidates(self.base, field)
-        scores = np.array([_score(self.score_op, value) for value in _values(candidates)])
+        scores = np.array([_score(self.score_op, each) for each in candidates])
         chosen = _choose(scores, self.k, self.mode, self.seed)
         return Picks([candidates[index] for index in chosen], chosen, scores)
 
 
 def _candidates(base: Any, field: Any) -> Sequence[Any]:
-    if hasattr(base, "stream"):
+    from geocatalog import GeoCatalog
+    from geopatcher.patcher import SpatialPatcher
+
+    if isinstance(base, SpatialPatcher):
         if field is None:
             raise ValueError("an ActiveSampler over a patcher takes the Field to sample")
-        stream: Sequence[Any] = base.stream(field)
-        return stream
+        return base.stream(field)
     source = field if base is None else base
-    if hasattr(source, "iter_rows"):
+    if isinstance(source, GeoCatalog):
         return list(source.iter_rows())
     if not isinstance(source, Sequence | np.ndarray):
         raise TypeError(
@@ -354,13 +344,10 @@ def _candidates(base: Any, field: Any) -> Sequence[Any]:
     return source  # type: ignore[return-value]
 
 
-def _values(candidates: Sequence[Any]) -> Iterator[Any]:
-    for candidate in candidates:
-        is_patch = hasattr(candidate, "anchor") and hasattr(candidate, "data")
-        yield candidate.data if is_patch else candidate
+def _score(score_op: Callable[[Any], Any], candidate: Any) -> float:
+    from geopatcher.patch import Patch
 
-
-def _score(score_op: Callable[[Any], Any], value: Any) -> float:
+    value = candidate.data if isinstance(candidate, Patch) else candidate
     score = np.asarray(score_op(value), dtype=float)
     known = score[~np.isnan(score)]
     return float(known.mean()) if known.size else np.nan

@@ -21,7 +21,7 @@ from geotoolz.carrier import (
     same_pixels,
     values_of,
 )
-from geotoolz.function_operator import FunctionOperator, parameters_of
+from geotoolz.function_operator import FunctionOperator, check_choice, parameters_of
 from pipekit import Operator
 
 
@@ -117,7 +117,7 @@ def combine_masks(*masks: Raster, mode: str = "any") -> Raster:
     >>> combine_masks(np.array([[True, False]]), np.array([[False, False]]))
     array([[ True, False]])
     """
-    _check_mode(mode)
+    check_choice(mode, "mode", ("any", "all"))
     if not masks:
         raise ValueError("combine_masks needs at least one mask")
     shape = values_of(masks[0]).shape
@@ -187,7 +187,7 @@ def mask_where(
     >>> mask_where(np.array([[0.1, 0.6, np.nan]]), "<", 0.2)
     array([[ True, False,  True]])
     """
-    _check_comparison(comparison)
+    check_choice(comparison, "comparison", COMPARISONS)
     values = values_of(raster) if band is None else take_band(raster, band, axis)
     out = COMPARISONS[comparison](values, threshold)
     invalid = nodata_mask(values, fill_of(raster))
@@ -195,16 +195,6 @@ def mask_where(
         out[invalid] = nodata
     drop = () if band is None else ("band_names",)
     return rewrap(raster, out, fill=None, drop=drop, attrs={"long_name": "dropped"})
-
-
-def _check_comparison(comparison: str) -> None:
-    if comparison not in COMPARISONS:
-        raise ValueError(f"comparison must be one of {list(COMPARISONS)}, got {comparison!r}")
-
-
-def _check_mode(mode: str) -> None:
-    if mode not in ("any", "all"):
-        raise ValueError(f"mode must be 'any' or 'all', got {mode!r}")
 
 
 def _place(mask: Any) -> tuple[Any, Any] | None:
@@ -316,7 +306,7 @@ class CombineMasks(Operator):
     """
 
     def __init__(self, mode: str = "any") -> None:
-        _check_mode(mode)
+        check_choice(mode, "mode", ("any", "all"))
         self.mode = mode
 
     def _apply(self, *masks: Raster) -> Raster:
@@ -351,6 +341,6 @@ class MaskWhere(FunctionOperator):
 
     @parameters_of(mask_where)
     def __init__(self) -> None:
-        _check_comparison(self.comparison)
+        check_choice(self.comparison, "comparison", COMPARISONS)
         if self.band is not None:
             check_band(self.band, "band")

@@ -13,9 +13,9 @@ from geotoolz.carrier import (
     Fill,
     Raster,
     Values,
-    carry_nodata,
     fill_of,
     float_dtype,
+    nan_floats,
     nodata_mask,
     rewrap,
     values_of,
@@ -106,7 +106,7 @@ def _centre_and_scale(
     kind = float_dtype(dtype)
     if values.ndim < 3:
         centre, spread = _only(centre, "mean"), _only(spread, "std")
-    out = values.astype(kind)
+    out = nan_floats(values, fill_of(raster), kind)
     spread = np.asarray(spread, np.float64)
     if np.any(spread < 0):
         raise ValueError(f"a spread can't be negative, got {spread}")
@@ -114,7 +114,6 @@ def _centre_and_scale(
     spread = np.where(spread == 0, 1.0, spread)
     np.subtract(out, per_band(centre, values, axis, kind, "mean"), out=out)
     np.divide(out, per_band(spread, values, axis, kind, "std"), out=out)
-    carry_nodata(out, values, fill_of(raster))
     return rewrap(raster, out, fill=NAN)
 
 

@@ -23,6 +23,7 @@ whatever the scene's height.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from geopatcher.arguments import as_choice, as_count
@@ -44,6 +45,7 @@ class GridSampler(Operator):
         return self.patcher.stream(field)
 
 
+@dataclass(repr=False, eq=False)
 class ApplyToChips(Operator):
     """Patches -> patches with `operator(data)` as their data.
 
@@ -54,21 +56,16 @@ class ApplyToChips(Operator):
     stream's `skipped` and the stitched raster's `attrs["skipped_patches"]`.
     """
 
-    def __init__(
-        self,
-        operator: Callable[[Any], Any],
-        workers: int = 1,
-        batch_size: int | None = None,
-        on_error: str = "raise",
-    ) -> None:
-        for name, value in (("workers", workers), ("batch_size", batch_size)):
-            if value is not None:
-                as_count(value, name)
-        as_choice(on_error, "on_error", ON_ERROR)
-        self.operator = operator
-        self.workers = workers
-        self.batch_size = batch_size
-        self.on_error = on_error
+    operator: Callable[[Any], Any]
+    workers: int = 1
+    batch_size: int | None = None
+    on_error: str = "raise"
+
+    def __post_init__(self) -> None:
+        as_count(self.workers, "workers")
+        if self.batch_size is not None:
+            as_count(self.batch_size, "batch_size")
+        as_choice(self.on_error, "on_error", ON_ERROR)
 
     def _apply(self, patches: Iterable[Patch]) -> PatchStream:
         if not isinstance(patches, PatchStream):
@@ -76,14 +73,11 @@ class ApplyToChips(Operator):
                 f"ApplyToChips takes the stream that GridSampler makes, got "
                 f"{type(patches).__name__}; SpatialPatcher.stream(field) makes one as well"
             )
-        return patches.map(
-            self.operator,
-            workers=self.workers,
-            batch_size=self.batch_size,
-            on_error=self.on_error,
-        )
+        how: Any = {"batch_size": self.batch_size, "on_error": self.on_error}
+        return patches.map(self.operator, workers=self.workers, **how)
 
 
+@dataclass(repr=False, eq=False)
 class Stitch(Operator):
     """Patches -> one raster (..., H, W) on the scene's grid.
 
@@ -91,16 +85,14 @@ class Stitch(Operator):
     sampled; a domain may be a `GeoTensor`, a reader, a Field or a domain.
     """
 
-    def __init__(self, aggregation: Any = None, domain: Any = None) -> None:
-        self.aggregation = aggregation
-        self.domain = domain
+    aggregation: Any = None
+    domain: Any = None
 
     def _apply(self, patches: Iterable[Patch]) -> Any:
-        stream = patches if isinstance(patches, PatchStream) else None
         aggregation, domain = self.aggregation, self.domain
-        if stream is not None:
-            aggregation = stream.patcher.aggregation if aggregation is None else aggregation
-            domain = stream.domain if domain is None else domain
+        if isinstance(patches, PatchStream):
+            aggregation = patches.patcher.aggregation if aggregation is None else aggregation
+            domain = patches.domain if domain is None else domain
         if aggregation is None or domain is None:
             raise PatchError(
                 "Stitch needs aggregation= and domain= when its patches are not the stream of "

@@ -15,12 +15,12 @@ from geotoolz.carrier import (
     Fill,
     Raster,
     Values,
-    as_float,
     attrs_of,
     carry_nodata,
     fill_mask,
     fill_of,
     float_dtype,
+    nan_floats,
     nodata_mask,
     rewrap,
     values_of,
@@ -44,10 +44,7 @@ def to_float(raster: Raster, dtype: DTypeLike = "float32") -> Raster:
     >>> to_float(np.array([[1, 2]], dtype="uint16")).dtype
     dtype('float32')
     """
-    values = values_of(raster)
-    out = values.astype(float_dtype(dtype))
-    carry_nodata(out, values, fill_of(raster))
-    return rewrap(raster, out, fill=NAN)
+    return rewrap(raster, nan_floats(values_of(raster), fill_of(raster), dtype), fill=NAN)
 
 
 def dn_to_reflectance(
@@ -85,11 +82,10 @@ def dn_to_reflectance(
     kind = float_dtype(dtype)
     # Converting and then scaling in place takes a quarter less time than one mixed-type multiply,
     # which goes through a small buffer.
-    out = values.astype(kind)
+    out = nan_floats(values, fill_of(raster), kind)
     np.multiply(out, per_band(scale, values, axis, kind, "scale"), out=out)
     if not isinstance(offset, (int, float)) or offset != 0:
         np.add(out, per_band(offset, values, axis, kind, "offset"), out=out)
-    carry_nodata(out, values, fill_of(raster))
     return rewrap(raster, out, fill=NAN, attrs={"long_name": "reflectance", "units": ""})
 
 
@@ -430,14 +426,12 @@ def dark_object_subtraction(
     array([[[0.01, 0.21]]], dtype=float32)
     """
     _check_percentile(percentile)
-    values = values_of(raster)
-    fill = fill_of(raster)
-    out = values.astype(float_dtype(dtype))
+    values, fill = values_of(raster), fill_of(raster)
+    out = nan_floats(values, fill, dtype)
     for source, target in zip(band_views(values, axis), band_views(out, axis), strict=True):
         (dark,) = band_percentiles(source, (percentile,), fill=fill)
         haze = max(dark - dark_reflectance, 0.0)
         np.maximum(np.subtract(target, haze, out=target), 0.0, out=target)
-    carry_nodata(out, values, fill)
     return rewrap(raster, out, fill=NAN)
 
 
@@ -682,7 +676,7 @@ def gamma(raster: Raster, g: float, dtype: DTypeLike = "float32") -> Raster:
     """
     check_gamma(g, "g")
     values = values_of(raster)
-    out = np.maximum(as_float(values, dtype), 0)
+    out = np.maximum(values.astype(float_dtype(dtype), copy=False), 0)
     np.power(out, 1.0 / g, out=out)
     carry_nodata(out, values, fill_of(raster))
     return rewrap(raster, out, fill=NAN)

@@ -8,9 +8,9 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 from numpy.typing import NDArray
 
-from geotoolz.carrier import Raster, fill_of, nodata_mask, values_of
-from geotoolz.function_operator import FunctionOperator, parameters_of
-from geotoolz.grid import GridLike, geobox_of, georeferenced, grid_of
+from geotoolz.carrier import Raster, fill_of, nodata_mask, single_band, values_of
+from geotoolz.function_operator import FunctionOperator, check_choice, parameters_of
+from geotoolz.warp import GridLike, geobox_of, georeferenced, grid_of
 from pipekit import Operator
 
 _POLYGON_DTYPES = ("uint8", "uint16", "int16", "int32", "float32")
@@ -120,12 +120,8 @@ def vectorize(raster: Raster, connectivity: int = 4, column: str = "value") -> g
     from shapely.geometry import shape
 
     source = georeferenced(raster, "vectorizing")
-    _check_connectivity(connectivity)
-    values = values_of(source)
-    if values.ndim == 3 and len(values) == 1:
-        values = values[0]
-    if values.ndim != 2:
-        raise ValueError(f"vectorizing takes one band (H, W), got shape {values.shape}")
+    check_choice(connectivity, "connectivity", (4, 8))
+    values = single_band(values_of(source))
     boolean = values.dtype == np.bool_
     invalid = nodata_mask(values, fill_of(source))
     mask = values if boolean else None if invalid is None else ~invalid
@@ -138,14 +134,7 @@ def vectorize(raster: Raster, connectivity: int = 4, column: str = "value") -> g
     return gpd.GeoDataFrame(data, geometry=[shape(each) for each, _ in found], crs=source.crs)
 
 
-def _check_connectivity(connectivity: int) -> None:
-    if connectivity not in (4, 8):
-        raise ValueError(f"connectivity must be 4 or 8, got {connectivity}")
-
-
-def _coded(
-    values: NDArray[Any],
-) -> tuple[NDArray[Any], NDArray[Any] | None]:
+def _coded(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Return the values in a dtype that GDAL polygonises, and what they stand for unless as is."""
     kind = values.dtype
     if kind == np.bool_:
@@ -167,9 +156,8 @@ def _check_fits(numbers: np.ndarray[Any, Any], kind: np.dtype[Any]) -> None:
         )
     if kind.kind in "iu":
         limits = np.iinfo(kind)
-        bad = numbers[
-            (numbers < limits.min) | (numbers > limits.max) | (numbers != np.rint(numbers))
-        ]
+        whole = np.clip(np.rint(numbers), limits.min, limits.max)
+        bad = numbers[numbers != whole]
         if bad.size:
             raise ValueError(f"{kind.name} can't hold {bad[:3].tolist()}; choose another dtype")
 
@@ -226,4 +214,4 @@ class Vectorize(FunctionOperator):
 
     @parameters_of(vectorize)
     def __init__(self) -> None:
-        _check_connectivity(self.connectivity)
+        check_choice(self.connectivity, "connectivity", (4, 8))

@@ -9,13 +9,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from georeader.geotensor import GeoTensor
 from numpy.typing import NDArray
 
 from geotoolz.bands import Band, band_index, band_names, take_bands
-from geotoolz.carrier import Fill, Raster, Values, attrs_of, carry_nodata, fill_of, values_of
+from geotoolz.carrier import (
+    Fill,
+    Raster,
+    Values,
+    attrs_of,
+    fill_of,
+    nan_floats,
+    single_band,
+    values_of,
+)
 from geotoolz.colours import (
     MASK_COLOURS,
     RGB,
@@ -26,10 +36,9 @@ from geotoolz.colours import (
     colormap,
     known_classes,
     look_of,
-    single_band,
     to_rgb,
-)  # fmt: skip
-from geotoolz.map_axes import Frame, label_axes, map_frame
+)
+from geotoolz.function_operator import check_choice
 from geotoolz.radiometry import percentile_clip
 
 if TYPE_CHECKING:
@@ -106,10 +115,9 @@ def plot(
     'diagonal'
     >>> plt.close()
     """
-    if axes not in ("km", "map", "none"):
-        raise ValueError(f"axes must be 'km', 'map' or 'none', got {axes!r}")
+    check_choice(axes, "axes", ("km", "map", "none"))
     values, name, picture = _choose(raster, band)
-    frame = map_frame(raster, axes)
+    frame, attrs = map_frame(raster, axes), attrs_of(raster)
     ax = ax or _new_axes(values.shape[-2:], frame.aspect)
     classes = classes or (None if picture else _own_classes(raster, values, name))
     if picture:
@@ -123,9 +131,11 @@ def plot(
         shown: Any = {"cmap": cmap or look.cmap, "vmin": low, "vmax": high, "extent": frame.extent}
         image = ax.imshow(floats, **shown, **_SHARP)
         if colorbar:
-            _add_colour_bar(ax, image, _label(raster, name) if label is None else label, floats)
+            quantity, units = name or str(attrs.get("long_name", "")), attrs.get("units")
+            own = f"{quantity} ({units})" if units else quantity
+            _add_colour_bar(ax, image, own if label is None else label, floats)
     label_axes(ax, frame, scale_bar)
-    if attrs_of(raster).get("source") == "simulated":
+    if attrs.get("source") == "simulated":
         _mark_simulated(ax)
     if title is not None:
         ax.set_title(title)
@@ -209,13 +219,6 @@ def _own_classes(raster: Raster, values: Values, name: str) -> Mapping[Any, Any]
     return known_classes(name) if values.dtype.kind in "iu" else None
 
 
-def _label(raster: Raster, name: str) -> str:
-    attrs = attrs_of(raster)
-    units = attrs.get("units")
-    quantity = name or str(attrs.get("long_name", ""))
-    return f"{quantity} ({units})" if units else quantity
-
-
 def _draw_picture(ax: Axes, raster: Raster, values: Values, frame: Frame, max_pixels: int) -> None:
     small = average_down(values, max_pixels, fill_of(raster))
     with np.errstate(invalid="ignore"):
@@ -251,25 +254,23 @@ def _draw_classes(
             shown.append(Patch(facecolor=colour, edgecolor="#808080", linewidth=0.5, label=name))
     ax.imshow(rgba, extent=frame.extent, **_SHARP)
     if legend and shown:
-        ax.legend(
-            handles=shown, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=8
-        )
+        beside: Any = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0)}
+        ax.legend(handles=shown, frameon=False, fontsize=8, **beside)
 
 
 def _limits(
     floats: Values, vmin: float | None, vmax: float | None, about_zero: bool
 ) -> tuple[float, float]:
     valid = floats[np.isfinite(floats)]
-    low, high = np.percentile(valid, (2, 98)) if valid.size else (0.0, 1.0)
+    low, high = map(float, np.percentile(valid, (2, 98))) if valid.size else (0.0, 1.0)
     if about_zero and vmin is None and vmax is None:
         reach = max(abs(low), abs(high)) or 1.0
         return -reach, reach
     if low == high:
         low, high = low - 0.5, high + 0.5
-    low = float(low) if vmin is None else vmin
-    high = float(high) if vmax is None else vmax
-    check_order(low, high)
-    return low, high
+    limits = low if vmin is None else vmin, high if vmax is None else vmax
+    check_order(*limits)
+    return limits
 
 
 def _new_axes(shape: tuple[int, ...], aspect: float) -> Axes:
@@ -288,8 +289,7 @@ def _new_axes(shape: tuple[int, ...], aspect: float) -> Axes:
 def _add_colour_bar(ax: Axes, image: Any, label: str, floats: Values) -> None:
     valid = floats[np.isfinite(floats)]
     limits = image.get_clim()
-    below = bool(valid.size and valid.min() < limits[0])
-    above = bool(valid.size and valid.max() > limits[1])
+    below, above = bool((valid < limits[0]).any()), bool((valid > limits[1]).any())
     extend = {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[below, above]
     # An inset is as tall as the map itself, whatever the shape of the axes it shares a figure with.
     height, width = floats.shape
@@ -333,20 +333,165 @@ def average_down(
         half = min(step // 2, height - 1, width - 1)
         return values[..., half::step, half::step] if step > 1 else values
     if step == 1:
-        out = values.astype(np.float32)
-        carry_nodata(out, values, fill)
-        return out
+        return nan_floats(values, fill)
     rows = [values[..., start : start + step, :] for start in range(0, height, step)]
     return np.stack([_average_rows(block, step, fill) for block in rows], axis=-2)
 
 
 def _average_rows(block: Values, step: int, fill: Fill) -> NDArray[np.float32]:
     """Average a strip of rows to a single row of blocks; memory stays that of the strip."""
-    floats = block.astype(np.float32)
-    carry_nodata(floats, block, fill)
+    floats = nan_floats(block, fill)
     valid = ~np.isnan(floats)
     starts = np.arange(0, block.shape[-1], step)
     total = np.add.reduceat(np.where(valid, floats, 0).sum(axis=-2), starts, axis=-1)
     count = np.add.reduceat(valid.sum(axis=-2, dtype=np.int32), starts, axis=-1)
     mean = total / np.maximum(count, 1)
     return np.where(count > 0, mean, np.nan).astype(np.float32)
+
+
+# WGS 84's equatorial radius times pi / 180.
+_METRES_PER_DEGREE = 111_319.49
+
+
+class Frame(NamedTuple):
+    """Where an image lies: `extent` (left, right, bottom, top), axis labels, and sizes.
+
+    `aspect` is how long a unit of y is drawn against one of x; `metres` is how long a unit of x is
+    on the ground, None when unknown; `visible` is whether ticks are drawn.
+    """
+
+    extent: tuple[float, float, float, float]
+    x_label: str
+    y_label: str
+    aspect: float
+    metres: float | None
+    visible: bool
+
+
+def map_frame(raster: Raster, axes: str = "km") -> Frame:
+    """Return the frame to draw a raster in; in pixels when it has no upright georeference.
+
+    Parameters
+    ----------
+    raster
+        (C, H, W), any numeric dtype.
+    axes
+        "km", "map" (the CRS's own unit) or "none".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> map_frame(np.zeros((2, 3))).extent
+    (0.0, 3.0, 2.0, 0.0)
+    """
+    height, width = values_of(raster).shape[-2:]
+    visible = axes != "none"
+    if not isinstance(raster, GeoTensor) or raster.transform.b or raster.transform.d:
+        pixels = (0.0, float(width), float(height), 0.0)
+        return Frame(pixels, "column (px)", "row (px)", 1.0, None, visible)
+    left, top = raster.transform * (0, 0)
+    right, bottom = raster.transform * (width, height)
+    unit, metres = _unit(raster.crs)
+    if unit == "°":
+        squeeze = max(math.cos(math.radians((top + bottom) / 2)), 0.05)
+        extent = (left, right, bottom, top)
+        ground = _METRES_PER_DEGREE * squeeze
+        return Frame(extent, "Longitude (°)", "Latitude (°)", 1 / squeeze, ground, visible)
+    scale = 1000.0 / metres if axes == "km" and metres else 1.0
+    shown = "km" if axes == "km" and metres else unit
+    extent = (left / scale, right / scale, bottom / scale, top / scale)
+    suffix = f" ({shown})" if shown else ""
+    ground_unit = metres * scale if metres else None
+    return Frame(extent, f"Easting{suffix}", f"Northing{suffix}", 1.0, ground_unit, visible)
+
+
+def label_axes(ax: Axes, frame: Frame, scale_bar: bool = True) -> None:
+    """Label the axes, keep the ground's proportions, and draw a scale bar.
+
+    Parameters
+    ----------
+    ax
+        Of matplotlib.
+    frame
+        Where the image lies.
+    scale_bar
+        Whether to draw one, where the unit is known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> ax = Figure().subplots()
+    >>> label_axes(ax, map_frame(np.zeros((2, 3))))
+    >>> ax.get_xlabel()
+    'column (px)'
+    """
+    ax.set_aspect(frame.aspect)
+    if frame.visible:
+        ax.set_xlabel(frame.x_label)
+        ax.set_ylabel(frame.y_label)
+        ax.ticklabel_format(useOffset=False, style="plain")
+        ax.locator_params(nbins=5)
+        ax.tick_params(labelsize=8)
+    else:
+        ax.set_xticks([])
+        ax.set_yticks([])
+    for spine in ax.spines.values():
+        spine.set_linewidth(0.5)
+    if scale_bar and frame.metres:
+        _draw_scale_bar(ax, frame)
+
+
+def nice_length(longest: float) -> float:
+    """Return the largest of 1, 2 or 5 times a power of ten that is not above `longest`.
+
+    Parameters
+    ----------
+    longest
+        Positive, in any unit.
+
+    Examples
+    --------
+    >>> nice_length(3400), nice_length(0.07)
+    (2000.0, 0.05)
+    """
+    if not longest > 0:
+        raise ValueError(f"a length must be positive, got {longest}")
+    power = 10.0 ** math.floor(math.log10(longest))
+    lead = max(each for each in (1, 2, 5) if each * power <= longest * (1 + 1e-9))
+    return float(lead * power) if power >= 1 else float(round(lead * power, 12))
+
+
+def _unit(crs: Any) -> tuple[str, float | None]:
+    """Return the CRS's unit, and its length in metres where it has one."""
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    try:
+        known = CRS.from_user_input(crs)
+    except CRSError:
+        return "", None
+    if known.is_geographic:
+        return "°", None
+    name, factor = known.linear_units_factor
+    return ("m" if name.lower() in ("metre", "meter") else name), float(factor)
+
+
+def _draw_scale_bar(ax: Axes, frame: Frame) -> None:
+    from matplotlib.patheffects import withStroke
+
+    left, right, bottom, top = frame.extent
+    width = abs(right - left)
+    assert frame.metres is not None
+    length = nice_length(width * frame.metres / 4)
+    text = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
+    share = length / frame.metres / width
+    place: Any = {"transform": ax.transAxes, "color": "black"}
+    halo = [[withStroke(linewidth=each, foreground="white")] for each in (4.5, 3.5)]
+    line: Any = {"linewidth": 2, "solid_capstyle": "butt", "path_effects": halo[0]}
+    ax.plot([0.04, 0.04 + share], [0.045, 0.045], **place, **line)
+    label: Any = {"ha": "center", "va": "bottom", "fontsize": 8, "path_effects": halo[1]}
+    ax.text(0.04 + share / 2, 0.06, text, **place, **label)
+    # Drawing in axes coordinates must not move the map's own limits.
+    ax.set_xlim(left, right)
+    ax.set_ylim(bottom, top)

@@ -1,21 +1,206 @@
-"""Resample a raster onto another grid, by GDAL's warper through rasterio."""
+"""Where a raster lies, and how it is resampled onto another grid, by GDAL through rasterio."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 import numpy as np
 from georeader.geotensor import GeoTensor
 from numpy.typing import NDArray
+from rasterio import Affine
+from rasterio.crs import CRS
 
-from geocatalog.grid import check_upright, pixel_grid, raster_crs
-from geotoolz.carrier import NAN, Raster, carry_nodata, fill_of, rewrap
-from geotoolz.grid import GridLike, geobox_of, georeferenced, grid_in_bounds
+from geocatalog.grid import check_upright, part_of, pixel_grid, raster_crs, window_of
+from geotoolz.carrier import NAN, Raster, fill_of, nan_floats
+from geotoolz.function_operator import check_choice
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
+    from rasterio import DatasetReader
+    from rasterio.enums import Resampling
+
+Bounds = tuple[float, float, float, float]
+"""(west, south, east, north) in the units of a CRS."""
+
+
+class Grid(TypedDict):
+    """`crs` as text, `transform` as rasterio's six numbers, `shape` as (rows, cols)."""
+
+    crs: str
+    transform: tuple[float, float, float, float, float, float]
+    shape: tuple[int, int]
+
+
+GridLike: TypeAlias = "GeoTensor | GeoBox | Grid"
+
+
+def geobox_of(like: GridLike | Mapping[str, Any]) -> GeoBox:
+    """Return the grid of a georeferenced raster, or the one that plain data describe.
+
+    Parameters
+    ----------
+    like
+        A `GeoTensor` with a CRS, odc-geo's `GeoBox`, or a dictionary as `grid_of` makes it.
+
+    Raises
+    ------
+    TypeError
+        For anything else.
+    ValueError
+        For a raster without a CRS.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> tile = GeoTensor(np.zeros((2, 4)), Affine(10, 0, 500, 0, -10, 900), "EPSG:32632")
+    >>> tuple(geobox_of(tile).shape)
+    (2, 4)
+    """
+    if isinstance(like, GeoTensor):
+        raster = georeferenced(like, "a grid")
+        return pixel_grid(raster.crs, raster.transform, raster.shape[-2:])
+    if isinstance(like, Mapping) and {"crs", "transform", "shape"} <= like.keys():
+        return pixel_grid(like["crs"], Affine(*like["transform"]), like["shape"])
+    if type(like).__name__ == "GeoBox":
+        return like  # type: ignore[return-value]
+    raise TypeError(
+        "a grid is a GeoTensor, or a dictionary with crs, transform and shape, or a GeoBox; "
+        f"got {type(like).__name__}"
+    )
+
+
+def grid_of(like: GridLike | Mapping[str, Any]) -> Grid:
+    """Return the plain data of a grid, which an operator's config can hold.
+
+    Raises as `geobox_of`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> tile = GeoTensor(np.zeros((2, 4)), Affine(10, 0, 500, 0, -10, 900), "EPSG:32632")
+    >>> grid_of(tile)["shape"], grid_of(tile)["crs"]
+    ((2, 4), 'EPSG:32632')
+    """
+    box = geobox_of(like)
+    a, b, c, d, e, f = (float(each) for each in tuple(box.transform)[:6])
+    return Grid(crs=str(box.crs), transform=(a, b, c, d, e, f), shape=box.shape.yx)
+
+
+def georeferenced(raster: Raster, what: str) -> GeoTensor:
+    """Return the raster if it has a CRS; else raise, saying that `what` needs one.
+
+    Raises
+    ------
+    TypeError
+        For a plain array.
+    ValueError
+        For a `GeoTensor` without a CRS.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> georeferenced(np.zeros((2, 4)), "cropping")
+    Traceback (most recent call last):
+    TypeError: cropping needs a GeoTensor, which knows where its pixels are, got ndarray; ...
+    """
+    if not isinstance(raster, GeoTensor):
+        raise TypeError(
+            f"{what} needs a GeoTensor, which knows where its pixels are, got "
+            f"{type(raster).__name__}; wrap it as GeoTensor(array, transform, crs)"
+        )
+    if raster.crs is None:
+        raise ValueError(f"{what} needs a CRS, but the raster's crs is None; set raster.crs")
+    return raster
+
+
+def grid_in_bounds(crs: Any, bounds: Bounds, resolution: tuple[float, float]) -> GeoBox:
+    """Return the north-up grid of pixels that covers a box.
+
+    The upper left corner is kept; a last row or column may reach beyond.
+
+    Parameters
+    ----------
+    bounds
+        (west, south, east, north) in `crs`.
+    resolution
+        (x, y), the pixel size in `crs`.
+
+    Examples
+    --------
+    >>> tuple(grid_in_bounds(32632, (0, 0, 100, 45), (10, 10)).shape)
+    (5, 10)
+    """
+    west, _, _, north = bounds
+    x_size, y_size = resolution
+    check_resolution(resolution)
+    corner = pixel_grid(crs, Affine(x_size, 0, west, 0, -y_size, north), (1, 1))
+    _, _, rows, cols = window_of(corner.transform, bounds)
+    return part_of(corner, 0, 0, max(1, rows), max(1, cols))
+
+
+def bounds_in_crs(bounds: Bounds, crs: Any, target: Any) -> Bounds:
+    """Return a box of `crs` as the box around it in `target`; unchanged when `crs` is None.
+
+    Edges are densified, so that curved ones stay inside.
+
+    Raises
+    ------
+    ValueError
+        For an empty box.
+
+    Examples
+    --------
+    >>> bounds_in_crs((11.2, 46.4, 11.4, 46.5), 4326, 4326)
+    (11.2, 46.4, 11.4, 46.5)
+    """
+    west, south, east, north = bounds
+    if not (west < east and south < north):
+        raise ValueError(f"bounds are (west, south, east, north), got {bounds}, which is empty")
+    if crs is None:
+        return bounds
+    from rasterio.warp import transform_bounds
+
+    given, wanted = CRS.from_user_input(crs), CRS.from_user_input(target)
+    moved: Bounds = transform_bounds(given, wanted, *bounds, densify_pts=21)
+    return moved
+
 
 _WARPABLE = {"u1", "u2", "u4", "i1", "i2", "i4", "f4", "f8"}
+
+
+def pixels_within(
+    place: GeoTensor | DatasetReader, bounds: Bounds, crs: Any = None
+) -> tuple[int, int, int, int]:
+    """Return the window (row, col, rows, cols) of the whole pixels that touch a box.
+
+    Parameters
+    ----------
+    place
+        An upright raster with a CRS, or a file that rasterio opened.
+    bounds
+        (west, south, east, north), in `crs` or, by default, in the CRS of `place`.
+    crs
+        In any form.
+
+    Raises
+    ------
+    ValueError
+        When the box is empty or does not meet `place`.
+
+    Examples
+    --------
+    >>> tile = GeoTensor(np.ones((9, 9)), Affine(10, 0, 0, 0, -10, 90), 32632)
+    >>> pixels_within(tile, (12, 40, 38, 60))
+    (3, 1, 2, 3)
+    """
+    window = window_of(place.transform, bounds_in_crs(bounds, crs, place.crs), place.shape[-2:])
+    if min(window[2:]) <= 0:
+        raise ValueError(
+            f"the box {bounds} does not meet {getattr(place, 'name', 'the raster')}, which covers "
+            f"{tuple(place.bounds)} in {place.crs}"
+        )
+    return window
 
 
 def reproject_to(raster: Raster, grid: GridLike, resampling: str = "nearest") -> GeoTensor:
@@ -53,9 +238,7 @@ def reproject_to(raster: Raster, grid: GridLike, resampling: str = "nearest") ->
         inside = np.ones((1, *source.shape[-2:]), np.uint8)
         fill = None if _warped(inside, source, target, None, "nearest").all() else 0
     kept = NAN if values.dtype.kind == "f" else None if is_mask else fill
-    result = rewrap(source, values, fill=kept, transform=target.transform, crs=str(target.crs))
-    assert isinstance(result, GeoTensor)
-    return result
+    return GeoTensor(values, target.transform, str(target.crs), kept, dict(source.attrs or {}))
 
 
 def _warped(
@@ -63,10 +246,9 @@ def _warped(
 ) -> NDArray[Any]:
     """Return planes (N, H, W) of a raster on another grid; without a fill value 0 is a number."""
     from rasterio import warp
-    from rasterio.crs import CRS
 
     out = np.full((len(planes), *target.shape.yx), 0 if fill is None else fill, planes.dtype)
-    method = _method(resampling)
+    method = check_resampling(resampling)
     if planes.size and out.size:
         warp.reproject(
             planes,
@@ -108,7 +290,6 @@ def reproject(
     >>> reproject(tile, "EPSG:3857").crs
     'EPSG:3857'
     """
-    from rasterio.crs import CRS
     from rasterio.warp import calculate_default_transform
 
     source = georeferenced(raster, "reprojecting")
@@ -119,16 +300,9 @@ def reproject(
         raise ValueError(f"reprojecting needs pixels, got a raster of shape {source.shape}")
     corners = ((0, 0), (width, 0), (0, height), (width, height))
     xs, ys = zip(*(source.transform * corner for corner in corners), strict=True)
+    given, around = CRS.from_user_input(source.crs), (min(xs), min(ys), max(xs), max(ys))
     transform, cols, rows = calculate_default_transform(
-        CRS.from_user_input(source.crs),
-        target,
-        width,
-        height,
-        min(xs),
-        min(ys),
-        max(xs),
-        max(ys),
-        resolution=resolution,
+        given, target, width, height, *around, resolution=resolution
     )
     return reproject_to(source, pixel_grid(target, transform, (rows, cols)), resampling)
 
@@ -163,26 +337,14 @@ def _planes(source: GeoTensor) -> tuple[NDArray[Any], Any]:
     """Return the values as (N, H, W) in a dtype GDAL warps, and the nodata value in it, if any."""
     values = source.values
     planes = values.reshape(-1, *values.shape[-2:])
-    kind = values.dtype
+    kind, fill = values.dtype, fill_of(source)
     if kind == np.bool_:
         return planes.astype(np.uint8), None
     if kind.kind == "f":
-        work = planes.astype(np.float32 if kind.itemsize < 8 else np.float64)
-        carry_nodata(work, planes, fill_of(source))
-        return work, NAN
-    fill = fill_of(source)
+        return nan_floats(planes, fill, np.float32 if kind.itemsize < 8 else np.float64), NAN
     if kind.str[1:] not in _WARPABLE:
         raise TypeError(f"{kind.name} can't be resampled; convert it, for example to float64")
     return planes, fill
-
-
-def _method(name: str) -> Any:
-    from rasterio.enums import Resampling
-
-    if name not in Resampling.__members__:
-        known = sorted(Resampling.__members__)
-        raise ValueError(f"resampling must be one of {known}, got {name!r}")
-    return Resampling[name]
 
 
 def check_resolution(resolution: float | tuple[float, float] | None) -> None:
@@ -196,11 +358,20 @@ def check_resolution(resolution: float | tuple[float, float] | None) -> None:
         raise ValueError(f"resolution must be positive, got {resolution}")
 
 
-def check_resampling(name: str) -> None:
-    """Raise ValueError when rasterio knows no such resampling.
+def check_resampling(name: str) -> Resampling:
+    """Return rasterio's resampling of a name; ValueError when there is none.
+
+    Parameters
+    ----------
+    name
+        Such as "nearest", "bilinear", "average", "mode".
 
     Examples
     --------
-    >>> check_resampling("bilinear")
+    >>> check_resampling("bilinear").name
+    'bilinear'
     """
-    _method(name)
+    from rasterio.enums import Resampling
+
+    check_choice(name, "resampling", sorted(Resampling.__members__))
+    return Resampling[name]

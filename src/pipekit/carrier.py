@@ -13,6 +13,13 @@ import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+SNAP = 1e-6
+"""Share of a pixel by which an edge may miss a pixel's edge and still lie on it.
+
+What rounding loses, in a box or in a stored transform, is a thousand times less; what is more is
+a part of another pixel.
+"""
+
 
 @runtime_checkable
 class Carrier(Protocol):

@@ -7,7 +7,6 @@ from georeader.geotensor import GeoTensor
 from rasterio import Affine
 
 from geotoolz.carrier import (
-    as_float,
     crop,
     fill_mask,
     fill_of,
@@ -100,11 +99,6 @@ def test_only_a_geotensor_has_a_fill_value():
     raster = GeoTensor(np.zeros((2, 2), "uint16"), Affine.identity(), "EPSG:32632")
     assert fill_of(raster) == 0
     assert fill_of(raster.values) is None
-
-
-def test_floats_are_not_copied_when_they_already_are():
-    values = np.ones((2, 2), "float32")
-    assert as_float(values) is values
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "int64", bool, "complex64"])

@@ -23,8 +23,14 @@ from geocatalog import (
     to_geoparquet,
 )
 from geotoolz import NDVI, DNToReflectance, Lambda
-from geotoolz.catalog_ops import CatalogField, CatalogPipeline, read_row
-from geotoolz.catalog_run import Finished, RowJournal, name_of
+from geotoolz.catalog_ops import (
+    CatalogField,
+    CatalogPipeline,
+    Finished,
+    RowJournal,
+    name_of,
+    read_row,
+)
 
 SUPPORT = Path(__file__).resolve().parents[1] / "support"
 DATED = r"_(?P<date>\d{8})"

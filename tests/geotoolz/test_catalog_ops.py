@@ -24,8 +24,15 @@ from geopatcher import (
     SpatialRegularStride,
 )
 from geotoolz import NDVI, ApplyToChips, DNToReflectance, Fanout, GridSampler, Lambda, Stitch
-from geotoolz.catalog_ops import CatalogField, CatalogPipeline, read_row
-from geotoolz.catalog_run import Failure, Finished, RunReport, run_rows
+from geotoolz.catalog_ops import (
+    CatalogField,
+    CatalogPipeline,
+    Failure,
+    Finished,
+    RunReport,
+    read_row,
+    run_rows,
+)
 from pipekit import Operator
 
 DATED = r"_(?P<date>\d{8})"

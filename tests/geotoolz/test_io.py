@@ -12,6 +12,7 @@ from rio_cogeo.cogeo import cog_validate
 import geotoolz as gz
 from geotoolz import io
 from geotoolz.io import read, read_overview, write_cog
+from geotoolz.warp import pixels_within
 
 GRID = Affine(10, 0, 500_000, 0, -10, 5_000_000)
 
@@ -174,8 +175,8 @@ def test_a_box_is_read_as_it_would_be_cut(bolzano_folder):
 def test_only_the_window_is_asked_for(tmp_path):
     path = write_cog(raster(shape=(1, 1500, 1200)), tmp_path / "a.tif")
     with rasterio.open(path) as file:
-        window = io._window(file, (500_000, 4_999_900, 500_100, 5_000_000), None)
-    assert (window.col_off, window.row_off, window.width, window.height) == (0, 0, 10, 10)
+        window = pixels_within(file, (500_000, 4_999_900, 500_100, 5_000_000))
+    assert window == (0, 0, 10, 10)
 
 
 def test_a_box_in_another_crs(bolzano_folder):

@@ -163,7 +163,7 @@ def test_mistakes_are_named():
         fit_pixels(GaussianNB(), [raster, raster], [labels])
     with pytest.raises(ValueError, match="per_class must be at least 1"):
         fit_pixels(GaussianNB(), raster, labels, per_class=0)
-    with pytest.raises(ValueError, match="mode must be one of"):
+    with pytest.raises(ValueError, match="mode must be 'pixel' or 'chip'"):
         gz.SklearnOp(GaussianNB(), mode="scene")
     with pytest.raises(TypeError, match="LinearRegression has no method 'predict_proba'"):
         gz.SklearnOp(LinearRegression(), method="predict_proba")

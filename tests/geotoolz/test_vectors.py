@@ -87,7 +87,9 @@ def test_masks_become_the_outlines_of_true():
 def test_vectorizing_mistakes_are_named():
     with pytest.raises(ValueError, match="connectivity must be 4 or 8"):
         gz.Vectorize(connectivity=6)
-    with pytest.raises(ValueError, match=r"takes one band \(H, W\), got shape \(2, 4, 4\)"):
+    with pytest.raises(
+        ValueError, match=r"one band, \(H, W\) or \(1, H, W\), got shape \(2, 4, 4\)"
+    ):
         vectorize(GeoTensor(np.zeros((2, 4, 4)), GRID, "EPSG:32632"))
     with pytest.raises(TypeError, match="needs a GeoTensor"):
         vectorize(np.zeros((4, 4)))

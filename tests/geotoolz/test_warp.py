@@ -6,8 +6,7 @@ from rasterio.warp import transform as warp_points
 
 import geotoolz as gz
 from geocatalog.grid import pixel_grid
-from geotoolz.grid import bounds_in_crs, grid_in_bounds, grid_of
-from geotoolz.warp import reproject, reproject_to, resample
+from geotoolz.warp import bounds_in_crs, grid_in_bounds, grid_of, reproject, reproject_to, resample
 
 
 def ramp(rows=40, cols=50, dtype="float64"):
