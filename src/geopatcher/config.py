@@ -10,8 +10,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from geopatcher.patch import PatchError
+from pipekit.config import Limits
 from pipekit.registry import ConfigError, Registry, UntrustedOperatorError
-from pipekit.serialize import Limits, decode
+from pipekit.serialize import decode
 
 _KINDS: dict[str, type[Configured]] = {}
 

@@ -39,9 +39,9 @@ from pipekit import (
     from_config,
     to_config,
 )
-from pipekit.config import Encoder, refuse
+from pipekit.config import Encoder, Limits, refuse
 from pipekit.provenance import versions
-from pipekit.serialize import Limits, decode
+from pipekit.serialize import decode
 
 __all__ = ["Artifact", "ArtifactError", "Verification", "freeze", "load", "rerun", "verify"]
 

@@ -22,6 +22,7 @@ from pipekit.blocks import Lambda as Lambda
 from pipekit.blocks import Pick as Pick
 from pipekit.blocks import Sink as Sink
 from pipekit.blocks import Subsample as Subsample
+from pipekit.blocks import Tap as Tap
 from pipekit.config import NotSerializableError as NotSerializableError
 from pipekit.graph import Graph as Graph
 from pipekit.graph import GraphError as GraphError
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from pipekit.observe import ShapeTrace as ShapeTrace
     from pipekit.observe import Snapshot as Snapshot
     from pipekit.observe import Spy as Spy
-    from pipekit.observe import Tap as Tap
     from pipekit.parallel import BatchedMap as BatchedMap
     from pipekit.parallel import ProcessMap as ProcessMap
     from pipekit.parallel import ThreadMap as ThreadMap
@@ -79,7 +79,7 @@ if TYPE_CHECKING:
 
 _NOW = (
     "ApplyToBands Const Fanout Graph GraphError Identity "
-    "Input Lambda Node NotSerializableError Operator Pick Sequential Sink Subsample"
+    "Input Lambda Node NotSerializableError Operator Pick Sequential Sink Subsample Tap"
 )
 # Loaded when first used, so that `import pipekit` costs hardly more than `import numpy`.
 _LATER = {
@@ -88,7 +88,7 @@ _LATER = {
     "control": "Branch Coalesce CoalesceError ModeGated Switch Try current_mode pipeline_mode",
     "fingerprint": "content_hash",
     "model": "ModelOp",
-    "observe": "Histogram Profile ShapeTrace Snapshot Spy Tap",
+    "observe": "Histogram Profile ShapeTrace Snapshot Spy",
     "parallel": "BatchedMap ProcessMap ThreadMap",
     "provenance": "Provenance",
     "qc": (

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipekit.carrier import Carrier, is_carrier, rewrap
-from pipekit.operator import Operator, checked_operator
+from pipekit.operator import Operator, checked_function, checked_member, checked_operator
 
 
 class Identity(Operator):
@@ -40,7 +40,17 @@ class Const(Operator):
         return self.value
 
 
-class Lambda(Operator):
+class FunctionOperator(Operator):
+    """What holds a function of the user's, and a name for it."""
+
+    forbid_in_yaml = True
+
+    def __init__(self, fn: Callable[..., Any], name: str | None = None) -> None:
+        self.fn = checked_function(fn, type(self).__name__)
+        self.name = name
+
+
+class Lambda(FunctionOperator):
     """Run a function of the inputs. It cannot be written to a config; a named Operator can.
 
     Examples
@@ -49,17 +59,11 @@ class Lambda(Operator):
     3
     """
 
-    forbid_in_yaml = True
-
-    def __init__(self, fn: Callable[..., Any], name: str | None = None) -> None:
-        self.fn = checked_function(fn, "Lambda")
-        self.name = name
-
     def _apply(self, *inputs: Any) -> Any:
         return self.fn(*inputs)
 
 
-class Sink(Operator):
+class Sink(FunctionOperator):
     """Hand the input to a function that keeps it (writes, sends, stores), and return the input.
 
     Examples
@@ -69,11 +73,20 @@ class Sink(Operator):
     ('scene', ['scene'])
     """
 
-    forbid_in_yaml = True
+    def _apply(self, x: Any) -> Any:
+        self.fn(x)
+        return x
 
-    def __init__(self, fn: Callable[[Any], object], name: str | None = None) -> None:
-        self.fn = checked_function(fn, "Sink")
-        self.name = name
+
+class Tap(FunctionOperator):
+    """Show the input to a function and return the input.
+
+    Examples
+    --------
+    >>> Tap(print)(3)
+    3
+    3
+    """
 
     def _apply(self, x: Any) -> Any:
         self.fn(x)
@@ -95,13 +108,7 @@ class Fanout(Operator):
                 f"Fanout takes a dictionary of names and operators, got a "
                 f"{type(operators).__name__}; write Fanout({{'name': operator}})"
             )
-        self.operators = dict(operators)
-        for name, op in self.operators.items():
-            if not isinstance(op, Operator):
-                raise TypeError(
-                    f"operators[{name!r}] is a {type(op).__name__}, not an operator; "
-                    "wrap a function as Lambda(function)"
-                )
+        self.operators = {k: checked_member(op, f"operators[{k!r}]") for k, op in operators.items()}
 
     def _apply(self, *inputs: Any) -> dict[str, Any]:
         return {name: self._run(name, op, inputs) for name, op in self.operators.items()}
@@ -132,15 +139,6 @@ class Pick(Operator):
         except (KeyError, IndexError) as error:
             known = f"; it has {list(x)}" if isinstance(x, Mapping) else f"; it has {len(x)} items"
             raise type(error)(f"no {self.key!r} to pick{known}") from error
-
-
-def checked_function(fn: Any, owner: str) -> Any:
-    """Return a callable that is no operator class, or say what the owner takes instead."""
-    if not callable(fn):
-        raise TypeError(f"{owner} takes a function, got {fn!r}; a value is wrapped as Const(value)")
-    if isinstance(fn, type) and issubclass(fn, Operator):
-        raise TypeError(f"{owner} takes a function, got the class {fn.__name__}; use it itself")
-    return fn
 
 
 class Subsample(Operator):

@@ -18,7 +18,7 @@ from pipekit.config import NotSerializableError
 from pipekit.control import current_mode
 from pipekit.files import beside
 from pipekit.fingerprint import content_hash
-from pipekit.operator import Operator, checked_operator
+from pipekit.operator import Operator, checked_count, checked_operator
 
 MISSING: Any = object()
 
@@ -129,9 +129,6 @@ def _last_used(path: Path) -> int:
         return 0  # another process removed it
 
 
-_IMMUTABLE = (bool, int, float, complex, str, bytes, type(None), np.generic)
-
-
 class Cache(Operator):
     """Run an operator once per content of its input, and return the remembered result after that.
 
@@ -176,10 +173,8 @@ class Cache(Operator):
         folder: str | Path | None = None,
         key: str | None = None,
     ) -> None:
-        if maxsize is not None and (type(maxsize) is not int or maxsize < 1):
-            raise ValueError(f"maxsize must be a positive integer or None, got {maxsize!r}")
         self.op = checked_operator(op, "op")
-        self.maxsize = maxsize
+        self.maxsize = checked_count("maxsize", maxsize, " or None")
         self.folder = folder
         self.key = key
         self.hits = 0
@@ -203,20 +198,16 @@ class Cache(Operator):
         stands_for = self.op.config_hash if self.key is None else self.key
         # A step that runs in training only must not be remembered for evaluation.
         key = content_hash(stands_for, current_mode(), *inputs)
+        mine = threading.Event()
         while True:
             with self._lock:
                 found = self._store.get(key)
                 if found is not MISSING:
                     self.hits += 1
                     break
-                done = self._computing.get(key)
-                if done is None:
-                    done = self._computing[key] = threading.Event()
-                    self.misses += 1
-                    mine = True
-                else:
-                    mine = False
-            if mine:
+                done = self._computing.setdefault(key, mine)
+                self.misses += done is mine
+            if done is mine:
                 return self._compute(key, done, inputs)
             # If that caller fails, there is still no result, and this one computes.
             done.wait()
@@ -262,13 +253,9 @@ def _check_has_hash(op: Operator) -> None:
 
 def _own_copy(value: Any) -> Any:
     """Return a copy that shares no memory with the value, as far as it can change."""
-    if isinstance(value, _IMMUTABLE):
-        return value
     if is_carrier(value):
         # GeoTensor's own copy leaves its attributes behind.
         return changed(value, values=np.array(value.values), attrs=copy.deepcopy(value.attrs))
-    if type(value) is np.ndarray and not value.dtype.hasobject:
-        return value.copy()
     if type(value) in (list, tuple):
         return type(value)(_own_copy(item) for item in value)
     if type(value) is dict:

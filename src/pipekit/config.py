@@ -9,7 +9,7 @@ import math
 import sys
 from collections.abc import Callable
 from types import BuiltinFunctionType, EllipsisType, FunctionType, MethodType
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -49,19 +49,17 @@ def arguments(instance: object) -> dict[str, Any]:
     TypeError
         An argument was not stored; it is named.
     """
-    return {p.name: _stored(instance, p.name) for p in parameters(type(instance))}
-
-
-def _stored(instance: object, name: str) -> Any:
-    value = getattr(instance, name, _MISSING)
-    is_own_method = isinstance(value, MethodType) and value.__self__ is instance
-    if value is _MISSING or (is_own_method and name not in vars(instance)):
-        cls = type(instance).__name__
-        raise TypeError(
-            f"{cls}.__init__ takes {name!r} but does not store it, so {cls} has no config; "
-            f"write self.{name} = {name} in __init__, or override get_config()"
-        )
-    return value
+    values: dict[str, Any] = {}
+    for name in (p.name for p in parameters(type(instance))):
+        value = values[name] = getattr(instance, name, _MISSING)
+        is_own_method = isinstance(value, MethodType) and value.__self__ is instance
+        if value is _MISSING or (is_own_method and name not in vars(instance)):
+            cls = type(instance).__name__
+            raise TypeError(
+                f"{cls}.__init__ takes {name!r} but does not store it, so {cls} has no config; "
+                f"write self.{name} = {name} in __init__, or override get_config()"
+            )
+    return values
 
 
 def construct(cls: type, values: dict[str, Any]) -> Any:
@@ -75,6 +73,7 @@ def construct(cls: type, values: dict[str, Any]) -> Any:
     """
     positional: list[Any] = []
     named: dict[str, Any] = {}
+    has_star = any(p.kind is p.VAR_POSITIONAL for p in parameters(cls))
     for p in parameters(cls):
         if p.name not in values:
             continue
@@ -82,17 +81,11 @@ def construct(cls: type, values: dict[str, Any]) -> Any:
             positional.extend(values[p.name])
         elif p.kind is p.VAR_KEYWORD:
             named.update(values[p.name])
-        elif p.kind is p.POSITIONAL_ONLY or _before_star(cls, p):
+        elif p.kind is p.POSITIONAL_ONLY or (has_star and p.kind is p.POSITIONAL_OR_KEYWORD):
             positional.append(values[p.name])
         else:
             named[p.name] = values[p.name]
     return cls(*positional, **named)
-
-
-def _before_star(cls: type, parameter: inspect.Parameter) -> bool:
-    """Tell whether a parameter precedes a `*args`, and so must be given by position."""
-    has_star = any(p.kind is p.VAR_POSITIONAL for p in parameters(cls))
-    return has_star and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
 
 
 def is_configurable(value: object) -> bool:
@@ -127,12 +120,8 @@ def nest(value: Any) -> Any:
     if type(value) is dict:
         return {k: nest(v) for k, v in value.items()}
     if is_configurable(value):
-        return {"class": type(value).__name__, "config": _nested_values(value)}
+        return {"class": type(value).__name__, "config": nest(dict(config_values(value)))}
     return value
-
-
-def _nested_values(instance: Any) -> dict[str, Any]:
-    return {k: nest(v) for k, v in config_values(instance).items()}
 
 
 JSON: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | None
@@ -142,6 +131,19 @@ _NAMED_TYPES: tuple[type, ...] = (bool, int, float, complex, str, bytes)
 _LISTED_ARRAY = 256
 _LISTED_KINDS = "biufU"
 _WIDEST_FLOAT = 8
+
+
+class Limits(NamedTuple):
+    """How large a config may be; the defaults fit any pipeline that a person writes.
+
+    `max_depth` counts nested lists and dictionaries, `max_operators` operators, `max_values` all
+    values, `max_bytes` the characters of all texts together.
+    """
+
+    max_depth: int = 100
+    max_operators: int = 1_000
+    max_values: int = 100_000
+    max_bytes: int = 4_000_000
 
 
 class NotSerializableError(TypeError):
@@ -272,8 +274,9 @@ def _standard_leaf(value: Any) -> JSON:
     if isinstance(value, EllipsisType):
         return {"$ellipsis": True}
     if type(value) is slice:
-        parts = [_integer(part) for part in (value.start, value.stop, value.step)]
-        return None if ... in parts else {"$slice": parts}
+        parts = [value.start, value.stop, value.step]
+        plain = all(part is None or type(part) is int for part in parts)
+        return {"$slice": parts} if plain else None
     if type(value) is complex:
         return {"$complex": [repr(value.real), repr(value.imag)]}
     if type(value) is bytes:
@@ -291,11 +294,6 @@ def _base64(raw: bytes) -> str:
     from base64 import b64encode
 
     return b64encode(raw).decode()
-
-
-def _integer(part: Any) -> Any:
-    """Return a slice's bound when it is a plain integer or None, and Ellipsis when it is not."""
-    return part if part is None or type(part) is int else ...
 
 
 def _named_type(value: type) -> JSON:

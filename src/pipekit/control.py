@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from pipekit.blocks import Identity
-from pipekit.operator import Operator, checked_operator, step_repr, summarise
+from pipekit.operator import Operator, checked_operator, checked_option, step_repr, summarise
 
 ExceptionTypes = type[Exception] | tuple[type[Exception], ...]
 
@@ -207,7 +207,7 @@ def pipeline_mode(mode: Mode) -> Iterator[None]:
     >>> noisy(1)
     1
     """
-    token = _mode.set(_checked_mode(mode))
+    token = _mode.set(checked_option("mode", mode, Mode))
     try:
         yield
     finally:
@@ -237,13 +237,7 @@ class ModeGated(Operator):
 
     def __init__(self, op: Operator, mode: Mode) -> None:
         self.op = checked_operator(op, "op")
-        self.mode = _checked_mode(mode)
+        self.mode: Mode = checked_option("mode", mode, Mode)
 
     def _apply(self, x: Any) -> Any:
         return self.op(x) if _mode.get() == self.mode else x
-
-
-def _checked_mode(mode: Any) -> Any:
-    if mode not in get_args(Mode):
-        raise ValueError(f"mode must be one of {get_args(Mode)}, got {mode!r}")
-    return mode

@@ -140,14 +140,29 @@ class Graph(Operator):
 
     def to_mermaid(self) -> str:
         """Return the graph as Mermaid flowchart text, one line a node and one an edge."""
-        from pipekit.draw import graph_mermaid
-
-        return graph_mermaid(self)
+        boxes, edges = _layout(self)
+        lines = ["flowchart LR"]
+        for key, box in boxes.items():
+            left, right = ('["', '"]') if box.kind == "node" else ('(["', '"])')
+            text = box.label.replace("&", "#amp;").replace('"', "#quot;").replace("<", "#lt;")
+            lines.append(f"    {key}{left}{text}{right}")
+        return "\n".join([*lines, *(f"    {a} --> {b}" for a, b in edges)])
 
     def _repr_html_(self) -> str:
-        from pipekit.draw import graph_svg
-
-        return graph_svg(self)
+        """Return an inline SVG: inputs left, outputs right, wires around the boxes."""
+        boxes, edges = _layout(self)
+        edges = _around(boxes, edges)
+        places, width, height = _places(boxes, edges)
+        parts = [
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
+            f'viewBox="0 0 {width:.0f} {height:.0f}" font-family="monospace" font-size="11">'
+        ]
+        for start, end in ((places[a], places[b]) for a, b in edges):
+            x, bend = start.x + start.width, (start.x + start.width + end.x) / 2
+            curve = f"{bend:.1f},{start.y:.1f} {bend:.1f},{end.y:.1f} {end.x:.1f},{end.y:.1f}"
+            parts.append(_svg_line(f"M{x:.1f},{start.y:.1f} C{curve}"))
+        parts += [_svg_box(box, places[key]) for key, box in boxes.items()]
+        return "".join([*parts, "</svg>"])
 
 
 def _look_up(known: Mapping[str | int, Input | Node], reference: Any) -> Input | Node:
@@ -245,6 +260,116 @@ def _compile(
         for i, n in enumerate(nodes)
     )
     return plan, results
+
+
+_BOX_HEIGHT, _ROW, _GAP, _CHARACTER, _PADDING, _MARGIN = 26, 40, 36, 6.6, 18, 4.0
+_LONGEST_LABEL = 34
+_COLOURS = {"input": "#e3effb", "node": "#f6f6f6", "output": "#e6f4e3"}
+
+
+class Box(NamedTuple):
+    """One box of a drawing: what it stands for, its text, and its column."""
+
+    kind: str
+    label: str
+    column: int
+
+
+class Place(NamedTuple):
+    """Where a box is drawn: its left edge, centre line and width, in pixels."""
+
+    x: float
+    y: float
+    width: float
+
+
+def _layout(graph: Graph) -> tuple[dict[str, Box], list[tuple[str, str]]]:
+    """Give each node a box one column right of its furthest parent's."""
+    keys = {id(x): f"i{i}" for i, x in enumerate(graph.inputs.values())}
+    boxes = {f"i{i}": Box("input", name, 0) for i, name in enumerate(graph.inputs)}
+    edges: list[tuple[str, str]] = []
+    for i, node in enumerate(graph.nodes):
+        parents = [keys[id(p)] for p in node.parents]
+        column = 1 + max((boxes[p].column for p in parents), default=0)
+        keys[id(node)] = f"n{i}"
+        boxes[f"n{i}"] = Box("node", _label(node.operator), column)
+        edges += [(p, f"n{i}") for p in parents]
+    last = 1 + max((box.column for box in boxes.values()), default=0)
+    for i, (name, symbol) in enumerate(graph.outputs.items()):
+        boxes[f"o{i}"] = Box("output", name, last)
+        edges.append((keys[id(symbol)], f"o{i}"))
+    return boxes, edges
+
+
+def _label(operator: Operator) -> str:
+    """Name a node: an operator as it prints, a pipeline by its steps' classes."""
+    steps = getattr(operator, "operators", None)
+    label = step_repr(operator)
+    if isinstance(steps, tuple) and steps:
+        label = " | ".join(type(step).__name__ for step in steps)
+    return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 3] + "..."
+
+
+def _around(boxes: dict[str, Box], edges: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Give an edge that passes columns a wire in each of them, so that it crosses no box."""
+    routed = []
+    for a, b in edges:
+        last = a
+        for column in range(boxes[a].column + 1, boxes[b].column):
+            wire = f"{a}-{column}"  # edges from one box share their wire
+            if wire not in boxes:
+                boxes[wire] = Box("wire", "", column)
+                routed.append((last, wire))
+            last = wire
+        routed.append((last, b))
+    return routed
+
+
+def _places(
+    boxes: dict[str, Box], edges: list[tuple[str, str]]
+) -> tuple[dict[str, Place], float, float]:
+    """Return each box's place, and the drawing's width and height, in pixels."""
+    columns: dict[int, list[str]] = {}
+    for key, box in boxes.items():
+        columns.setdefault(box.column, []).append(key)
+    sources: dict[str, list[str]] = {}
+    for a, b in edges:
+        sources.setdefault(b, []).append(a)
+    tallest = max(map(len, columns.values()))
+    places: dict[str, Place] = {}
+
+    def height_of_sources(key: str) -> float:
+        heights = [places[source].y for source in sources.get(key, [])]
+        return sum(heights) / max(len(heights), 1)
+
+    x = _MARGIN
+    for _, keys in sorted(columns.items()):
+        width = max(len(boxes[key].label) for key in keys) * _CHARACTER + _PADDING
+        top = (tallest - len(keys)) * _ROW / 2 + _ROW / 2
+        # A box as high as its sources on average keeps wires from crossing.
+        for row, key in enumerate(sorted(keys, key=height_of_sources)):
+            places[key] = Place(x, top + row * _ROW, width)
+        x += width + _GAP
+    return places, x - _GAP + _MARGIN, tallest * _ROW
+
+
+def _svg_line(path: str) -> str:
+    return f'<path d="{path}" fill="none" stroke="#888"/>'
+
+
+def _svg_box(box: Box, place: Place) -> str:
+    from html import escape  # here, because it loads the names of all entities
+
+    x, y, width = place
+    if box.kind == "wire":
+        return _svg_line(f"M{x:.1f},{y:.1f} h{width:.1f}")
+    return (
+        f'<rect x="{x:.1f}" y="{y - _BOX_HEIGHT / 2:.1f}" width="{width:.1f}" '
+        f'height="{_BOX_HEIGHT}" rx="{4 if box.kind == "node" else 13}" '
+        f'fill="{_COLOURS[box.kind]}" stroke="#888"/>'
+        f'<text x="{x + width / 2:.1f}" y="{y + 4:.1f}" text-anchor="middle" fill="#222">'
+        f"{escape(box.label)}</text>"
+    )
 
 
 def _names(names: list[str]) -> str:

@@ -1,14 +1,15 @@
 """The journal of a run: what is being made, and which parts of it are done.
 
-One file of JSON lines: the first describes the run, each further one a finished part. A line is
-on disk before the next part counts as done, so a run that is killed at any point can go on from
-its last finished part.
+One file of JSON lines: the first describes the run, each further one a finished part. A line has
+left the process before the next part counts as done, so a run that is killed at any point can go
+on from its last finished part.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +18,14 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 from pipekit.files import lock
 
 _HEAD = b'{"journal": 2, "run": '
+
+SYNC_EVERY = 0.5
+"""Seconds between two syncs of a journal to disk, at least.
+
+A written line outlives a kill of the process without a sync; only a power cut takes it, and its
+part is then done again. A sync for each line took 5.6 ms of ext4 on an SSD: a run over 200 small
+blocks took 1.3 s with, 0.25 s without.
+"""
 
 
 class Entry(Protocol):
@@ -80,6 +89,7 @@ class Journal(Generic[AnyEntry]):
         self.run = dict(run)
         self.done: dict[Any, AnyEntry] = {}
         self.finished = False
+        self._synced = time.monotonic()
         self._entry = entry
         self._refusal = refusal
         if not self.path.parent.is_dir():
@@ -100,8 +110,10 @@ class Journal(Generic[AnyEntry]):
         self.close()
 
     def close(self) -> None:
-        """Close the file, so that another run may go on."""
-        self._file.close()
+        """Sync and close the file, so that another run may go on."""
+        if not self._file.closed:
+            with self._file:
+                os.fsync(self._file.fileno())
 
     def add(self, entry: AnyEntry) -> None:
         """Note a part that is wholly done."""
@@ -126,7 +138,9 @@ class Journal(Generic[AnyEntry]):
     def _append(self, line: bytes) -> None:
         self._file.write(line)
         self._file.flush()
-        os.fsync(self._file.fileno())
+        if time.monotonic() - self._synced >= SYNC_EVERY:
+            os.fsync(self._file.fileno())
+            self._synced = time.monotonic()
 
     def _load(self) -> None:
         self._file.seek(0)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipekit.carrier import Array, is_carrier, rewrap
-from pipekit.operator import Operator
+from pipekit.operator import Operator, checked_count
 
 
 class ModelOp(Operator):
@@ -42,11 +42,9 @@ class ModelOp(Operator):
     def __init__(self, model: Any, method: str = "__call__", batch_size: int | None = None) -> None:
         if not callable(getattr(model, method, None)):
             raise TypeError(f"{type(model).__name__} has no method {method!r} to call")
-        if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
-            raise ValueError(f"batch_size must be a positive integer or None, got {batch_size!r}")
         self.model = model
         self.method = method
-        self.batch_size = batch_size
+        self.batch_size = checked_count("batch_size", batch_size, " or None")
 
     def _apply(self, x: Any) -> Any:
         values = np.asarray(x)

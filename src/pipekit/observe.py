@@ -6,16 +6,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator, KeysView, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal
 
 import numpy as np
 
-from pipekit.blocks import checked_function
 from pipekit.operator import (
     Listener,
     Operator,
     change_spying,
+    checked_function,
     checked_operator,
+    checked_option,
     listeners,
     summarise,
 )
@@ -24,25 +25,8 @@ from pipekit.qc import valid_mask
 TraceMode = Literal["all", "diff_only"]
 
 
-class Tap(Operator):
-    """Show the input to a function and return the input.
-
-    Examples
-    --------
-    >>> Tap(print)(3)
-    3
-    3
-    """
-
-    forbid_in_yaml = True
-
-    def __init__(self, fn: Callable[[Any], object], name: str | None = None) -> None:
-        self.fn = checked_function(fn, "Tap")
-        self.name = name
-
-    def _apply(self, x: Any) -> Any:
-        self.fn(x)
-        return x
+_lock = threading.Lock()
+"""Held for a few operations on counts, so one for all is enough and nothing here pickles it."""
 
 
 class Snapshot:
@@ -62,9 +46,13 @@ class Snapshot:
     def __init__(self) -> None:
         self.captures: dict[str, Any] = {}
 
-    def at(self, key: str) -> Capture:
+    def at(self, key: str) -> Probe:
         """Return the operator that keeps its input under a key."""
-        return Capture(self, key)
+        return Probe(self, key)
+
+    def add(self, key: str, value: Any) -> None:
+        """Keep a value under a key."""
+        self.captures[key] = value
 
     def __getitem__(self, key: str) -> Any:
         if key not in self.captures:
@@ -83,17 +71,17 @@ class Snapshot:
         return f"Snapshot({', '.join(self.captures)})"
 
 
-class Capture(Operator):
-    """Keep the input in a `Snapshot` and return it; made by `Snapshot.at`."""
+class Probe(Operator):
+    """Add the input to a `Snapshot` or `Histogram` and return it; made by their `at`."""
 
     forbid_in_yaml = True
 
-    def __init__(self, snapshot: Snapshot, key: str) -> None:
-        self.snapshot = snapshot
+    def __init__(self, keeper: Snapshot | Histogram, key: str) -> None:
+        self.keeper = keeper
         self.key = key
 
     def _apply(self, x: Any) -> Any:
-        self.snapshot.captures[self.key] = x
+        self.keeper.add(self.key, x)
         return x
 
 
@@ -123,9 +111,7 @@ class ShapeTrace(Operator):
         label: str | None = None,
         sink: Callable[[str], object] = print,
     ) -> None:
-        if mode not in get_args(TraceMode):
-            raise ValueError(f"mode must be one of {get_args(TraceMode)}, got {mode!r}")
-        self.mode = mode
+        self.mode = checked_option("mode", mode, TraceMode)
         self.label = label
         self.sink = checked_function(sink, "ShapeTrace")
         self._last: str | None = None
@@ -136,9 +122,6 @@ class ShapeTrace(Operator):
             self.sink(line if self.label is None else f"{self.label}: {line}")
         self._last = line
         return x
-
-
-_lock = threading.Lock()
 
 
 class Spy:
@@ -185,27 +168,8 @@ class Spy:
         listeners.set((*listeners.get(), (kind, fn)))
 
 
-class Row(NamedTuple):
-    """The calls of one wrapped operator: how many, and seconds in all, least and most."""
-
-    calls: int
-    total: float
-    least: float
-    most: float
-
-    def with_call(self, seconds: float) -> Row:
-        """Return the row with one more call."""
-        least = min(self.least, seconds) if self.calls else seconds
-        return Row(self.calls + 1, self.total + seconds, least, max(self.most, seconds))
-
-    def report(self) -> dict[str, float]:
-        """Return the row as users see it."""
-        mean = self.total / self.calls if self.calls else 0.0
-        times = {"total": self.total, "mean": mean, "min": self.least, "max": self.most}
-        return {"calls": self.calls, **times}
-
-
-_NO_CALLS = Row(0, 0.0, 0.0, 0.0)
+def _no_calls() -> dict[str, float]:
+    return {"calls": 0, "total": 0.0, "mean": 0.0, "min": 0.0, "max": 0.0}
 
 
 class Profile:
@@ -226,8 +190,7 @@ class Profile:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._rows: dict[str, Row] = {}
+        self._rows: dict[str, dict[str, float]] = {}
 
     def wrap(self, op: Operator, name: str | None = None) -> Profiled:
         """Return an operator that does the same and is measured.
@@ -240,41 +203,39 @@ class Profile:
             Its row's name; its class name by default. A taken name gets `#2`, `#3`, ...
         """
         wanted = type(op).__name__ if name is None else name
-        with self._lock:
-            unique = wanted
-            number = 1
+        with _lock:
+            unique, number = wanted, 1
             while unique in self._rows:
                 number += 1
                 unique = f"{wanted}#{number}"
-            self._rows[unique] = _NO_CALLS
+            self._rows[unique] = _no_calls()
         return Profiled(op, self, unique)
 
     def add(self, name: str, seconds: float) -> None:
         """Count one call of the given length, in seconds."""
-        with self._lock:
-            row = self._rows.get(name, _NO_CALLS)
-            self._rows[name] = row.with_call(seconds)
+        with _lock:
+            row = self._rows.setdefault(name, _no_calls())
+            row["min"] = min(row["min"], seconds) if row["calls"] else seconds
+            row["max"] = max(row["max"], seconds)
+            row["calls"] += 1
+            row["total"] += seconds
+            row["mean"] = row["total"] / row["calls"]
 
     def report(self) -> dict[str, dict[str, float]]:
         """Return `{name: {"calls", "total", "mean", "min", "max"}}`, times in seconds.
 
         What was wrapped but never called has zero calls and zero times.
         """
-        with self._lock:
-            rows = dict(self._rows)
-        return {name: row.report() for name, row in rows.items()}
+        with _lock:
+            return {name: dict(row) for name, row in self._rows.items()}
 
     def clear(self) -> None:
         """Forget the times, keeping the rows."""
-        with self._lock:
-            self._rows = dict.fromkeys(self._rows, _NO_CALLS)
+        with _lock:
+            self._rows = {name: _no_calls() for name in self._rows}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"names": list(self._rows)}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self._lock = threading.Lock()
-        self._rows = dict.fromkeys(state["names"], _NO_CALLS)
+        return {"_rows": {name: _no_calls() for name in self._rows}}
 
 
 class Profiled(Operator):
@@ -344,11 +305,10 @@ class Histogram:
         self.to_array = to_array
         self.results: dict[str, dict[str, Any]] = {}
         self._early: dict[str, int] = {}
-        self._lock = threading.Lock()
 
-    def at(self, key: str) -> Counter:
+    def at(self, key: str) -> Probe:
         """Return the operator that counts its input's values under a key."""
-        return Counter(self, key)
+        return Probe(self, key)
 
     def add(self, key: str, value: Any) -> None:
         """Count the values of one array under a key."""
@@ -361,7 +321,7 @@ class Histogram:
                 "that makes an array of numbers out of what passes"
             )
         finite = array[valid_mask(value if self.to_array is None else array)]
-        with self._lock:
+        with _lock:
             if key not in self.results:
                 if finite.size == 0 and self.range is None:
                     # Nothing to take the edges from yet; only what is invalid is remembered.
@@ -369,10 +329,13 @@ class Histogram:
                     return
                 self.results[key] = _empty_row(self._edges(finite), self._early.pop(key, 0))
             row = self.results[key]
-            edges = row["edges"]
-            row["counts"] += np.histogram(finite, edges)[0]
-            row["below"] += int((finite < edges[0]).sum())
-            row["above"] += int((finite > edges[-1]).sum())
+        edges = row["edges"]
+        counts = np.histogram(finite, edges)[0]
+        below, above = int((finite < edges[0]).sum()), int((finite > edges[-1]).sum())
+        with _lock:
+            row["counts"] += counts
+            row["below"] += below
+            row["above"] += above
             row["invalid"] += array.size - finite.size
 
     def _edges(self, finite: Any) -> FloatArray:
@@ -382,32 +345,11 @@ class Histogram:
 
     def clear(self) -> None:
         """Forget all counts and edges."""
-        with self._lock:
+        with _lock:
             self.results.clear()
             self._early.clear()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_lock"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._lock = threading.Lock()
 
 
 def _empty_row(edges: FloatArray, invalid: int) -> dict[str, Any]:
     counts = np.zeros(len(edges) - 1, dtype="int64")
     return {"counts": counts, "edges": edges, "below": 0, "above": 0, "invalid": invalid}
-
-
-class Counter(Operator):
-    """Count the input's values in a `Histogram` and return it; made by `Histogram.at`."""
-
-    forbid_in_yaml = True
-
-    def __init__(self, histogram: Histogram, key: str) -> None:
-        self.histogram = histogram
-        self.key = key
-
-    def _apply(self, x: Any) -> Any:
-        self.histogram.add(self.key, x)
-        return x

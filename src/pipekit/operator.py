@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from types import BuiltinFunctionType, FunctionType, MethodType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -287,6 +287,39 @@ def checked_operator(op: Any, argument: str) -> Operator:
         raise TypeError(f"{argument} is the class {op.__name__}; write {op.__name__}(...)")
     way_out = "wrap a function as Lambda(function)" if callable(op) else "wrap a value as Const"
     raise TypeError(f"{argument} must be an operator, got a {type(op).__name__}; {way_out}")
+
+
+def checked_member(op: Any, where: str) -> Operator:
+    """Return an operator that is one of several, or say what stands in its place."""
+    if isinstance(op, Operator):
+        return op
+    if isinstance(op, type) and issubclass(op, Operator):
+        return checked_operator(op, where)
+    way_out = "wrap a function as Lambda(function)" if callable(op) else "give an Operator"
+    raise TypeError(f"{where} is a {type(op).__name__}, not an operator; {way_out}")
+
+
+def checked_function(fn: Any, owner: str) -> Any:
+    """Return a callable that is no operator class, or say what the owner takes instead."""
+    if not callable(fn):
+        raise TypeError(f"{owner} takes a function, got {fn!r}; a value is wrapped as Const(value)")
+    if isinstance(fn, type) and issubclass(fn, Operator):
+        raise TypeError(f"{owner} takes a function, got the class {fn.__name__}; use it itself")
+    return fn
+
+
+def checked_option(name: str, value: Any, options: Any) -> Any:
+    """Return a value that is among the options of a Literal type, or say which they are."""
+    if value not in get_args(options):
+        raise ValueError(f"{name} must be one of {get_args(options)}, got {value!r}")
+    return value
+
+
+def checked_count(name: str, count: Any, or_none: str = "") -> Any:
+    """Return a whole number of at least 1 (or None, with `or_none` saying so), else raise."""
+    if (count is None and or_none) or (type(count) is int and count >= 1):
+        return count
+    raise ValueError(f"{name} must be a positive integer{or_none}, got {count!r}")
 
 
 def summarise(value: Any) -> str:

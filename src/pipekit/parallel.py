@@ -14,7 +14,7 @@ import numpy as np
 
 from pipekit.carrier import dumps
 from pipekit.control import Mode, current_mode, pipeline_mode
-from pipekit.operator import Operator, checked_operator
+from pipekit.operator import Operator, checked_count, checked_operator
 
 StartMethod = Literal["spawn", "fork", "forkserver"]
 
@@ -122,7 +122,7 @@ class ThreadMap(Operator):
 
     def __init__(self, op: Operator, workers: int) -> None:
         self.op = checked_operator(op, "op")
-        self.workers = _checked_count("workers", workers)
+        self.workers = checked_count("workers", workers)
 
     def _apply(self, items: Iterable[Any]) -> list[Any]:
         return list(self.stream(items))
@@ -156,7 +156,7 @@ class ProcessMap(Operator):
 
     def __init__(self, op: Operator, workers: int, start_method: StartMethod = "spawn") -> None:
         self.op = checked_operator(op, "op")
-        self.workers = _checked_count("workers", workers)
+        self.workers = checked_count("workers", workers)
         from multiprocessing import get_all_start_methods
 
         known = get_all_start_methods()
@@ -233,7 +233,7 @@ class BatchedMap(Operator):
 
     def __init__(self, op: Operator, batch_size: int) -> None:
         self.op = checked_operator(op, "op")
-        self.batch_size = _checked_count("batch_size", batch_size)
+        self.batch_size = checked_count("batch_size", batch_size)
 
     def _apply(self, items: Iterable[Any]) -> list[Any]:
         return list(self.stream(items))
@@ -261,9 +261,3 @@ def _stacked(batch: list[Any], start: int) -> Any:
             "a batch needs one shape: pad or crop the items, or use batch_size=1"
         )
     return np.stack(batch)
-
-
-def _checked_count(name: str, count: Any) -> int:
-    if type(count) is not int or count < 1:
-        raise ValueError(f"{name} must be a positive integer, got {count!r}")
-    return count

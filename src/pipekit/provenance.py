@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import platform
 import sys
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -86,12 +87,7 @@ def _hash_or_none(op: Operator) -> str | None:
 
 def _now() -> str:
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    utc = datetime.UTC
-    moment = (
-        datetime.datetime.now(utc)
-        if not epoch
-        else datetime.datetime.fromtimestamp(int(epoch), utc)
-    )
+    moment = datetime.fromtimestamp(int(epoch) if epoch else time.time(), UTC)
     return moment.isoformat(timespec="seconds")
 
 

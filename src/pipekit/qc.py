@@ -5,13 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from types import EllipsisType
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 
 from pipekit.carrier import is_carrier
 from pipekit.control import checked_choice
-from pipekit.operator import Operator, summarise
+from pipekit.operator import Operator, checked_option, summarise
 
 OnFail = Literal["raise", "warn"]
 
@@ -43,9 +43,7 @@ class Check(Operator):
     """
 
     def __init__(self, on_fail: OnFail = "raise") -> None:
-        if on_fail not in get_args(OnFail):
-            raise ValueError(f"on_fail must be one of {get_args(OnFail)}, got {on_fail!r}")
-        self.on_fail = on_fail
+        self.on_fail = checked_option("on_fail", on_fail, OnFail)
 
     def fault(self, x: Any) -> str | None:
         """Return what is wrong with a value, or None."""

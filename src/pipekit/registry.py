@@ -6,7 +6,6 @@ import builtins
 import sys
 from collections.abc import Iterable, Iterator
 from importlib import import_module
-from types import ModuleType
 from typing import Any, TypeVar
 
 from pipekit.operator import Operator
@@ -56,22 +55,6 @@ class Registry:
         self._packages: list[str] = []
         for cls in classes:
             self.add(cls)
-
-    @classmethod
-    def from_modules(cls, *modules: ModuleType) -> Registry:
-        """Return a registry of the serialisable operators that these modules define or export."""
-        registry = cls()
-        for module in modules:
-            registry.add_module(module)
-        return registry
-
-    def add_module(self, module: ModuleType) -> None:
-        """Add every serialisable operator class among a module's public names."""
-        names = getattr(module, "__all__", None) or [n for n in vars(module) if n[0] != "_"]
-        for name in names:
-            value = getattr(module, name)
-            if is_serialisable_class(value):
-                self.add(value)
 
     def add_later(self, module: str, names: Iterable[str]) -> None:
         """Add a module's operators (and exceptions) by name, loading it when one is asked for.

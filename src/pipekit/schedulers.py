@@ -105,14 +105,28 @@ def scheduling(scheduler: Any, workers: int, job: Job) -> Iterator[Scheduler]:
     """
     client = _client_of(scheduler)
     if client is not None:
-        yield from _on_client(client, workers, job)
+        with _sent(client, pack(job)) as packed:
+            yield Scheduler(
+                lambda item: client.submit(run_packed, packed, item, pure=False),
+                min(workers, _threads_of(client)),
+            )
     elif scheduler == "threads":
-        with ThreadPoolExecutor(workers) as pool:
-            yield Scheduler(lambda item: pool.submit(job, item), workers)
+        with ThreadPoolExecutor(workers) as threads:
+            yield Scheduler(lambda item: threads.submit(job, item), workers)
     elif scheduler == "processes":
-        yield from _processes(workers, job)
+        # Spawned, not forked: a fork of a process with threads (a notebook, GDAL) may hang.
+        context = multiprocessing.get_context("spawn")
+        with _saved(pack(job)) as saved, ProcessPoolExecutor(workers, context, _begin) as pool:
+            yield Scheduler(lambda item: pool.submit(run_packed, saved, item), workers)
     else:
-        yield from _dask(workers, job)
+        distributed: Any = import_module("distributed")
+        place = {"dashboard_address": "127.0.0.1:0", "env": WORKER_MEMORY}
+        with (
+            distributed.LocalCluster(n_workers=workers, threads_per_worker=1, **place) as cluster,
+            distributed.Client(cluster, set_as_default=False) as client,
+            scheduling(client, workers, job) as chosen,
+        ):
+            yield chosen
 
 
 def cores() -> int:
@@ -120,22 +134,6 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _processes(workers: int, job: Job) -> Iterator[Scheduler]:
-    # Spawned, not forked: a fork of a process with threads (a notebook, GDAL) may hang.
-    context = multiprocessing.get_context("spawn")
-    with _saved(pack(job)) as saved, ProcessPoolExecutor(workers, context, _begin) as pool:
-        yield Scheduler(lambda item: pool.submit(run_packed, saved, item), workers)
-
-
-def _dask(workers: int, job: Job) -> Iterator[Scheduler]:
-    distributed: Any = import_module("distributed")
-    cluster = distributed.LocalCluster(
-        n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0", env=WORKER_MEMORY
-    )
-    with cluster, distributed.Client(cluster, set_as_default=False) as client:
-        yield from _on_client(client, workers, job)
 
 
 def _client_of(scheduler: Any) -> Any:
@@ -153,14 +151,6 @@ def _client_of(scheduler: Any) -> Any:
 
 def _threads_of(client: Any) -> int:
     return sum(client.nthreads().values()) or 1
-
-
-def _on_client(client: Any, workers: int, job: Job) -> Iterator[Scheduler]:
-    with _sent(client, pack(job)) as packed:
-        yield Scheduler(
-            lambda item: client.submit(run_packed, packed, item, pure=False),
-            min(workers, _threads_of(client)),
-        )
 
 
 @contextmanager
@@ -247,8 +237,9 @@ class SavedPayload:
         return _once(str(self.folder), self._unpack)
 
     def _unpack(self) -> Any:
-        files = sorted(self.folder.glob("*.npy"), key=lambda path: int(path.stem))
-        buffers = [np.load(path, mmap_mode="r") if _has_bytes(path) else b"" for path in files]
+        files = sorted(self.folder.glob("*.buffer"), key=lambda path: int(path.stem))
+        # An empty file cannot be mapped.
+        buffers = [np.memmap(f, mode="r") if f.stat().st_size else b"" for f in files]
         return pickle.loads((self.folder / "object.pickle").read_bytes(), buffers=buffers)
 
 
@@ -271,7 +262,7 @@ def save(payload: Payload, folder: Path) -> SavedPayload:
     [0, 1, 2]
     """
     for number, buffer in enumerate(payload.buffers):
-        np.save(folder / f"{number}.npy", buffer)
+        (folder / f"{number}.buffer").write_bytes(buffer)
     (folder / "object.pickle").write_bytes(payload.pickled)
     return SavedPayload(folder)
 
@@ -282,10 +273,3 @@ def _once(token: str, unpack: Callable[[], Any]) -> Any:
             _unpacked.clear()  # one run at a time: the last one's scene is not kept alive
             _unpacked[token] = unpack()
         return _unpacked[token]
-
-
-def _has_bytes(path: Path) -> bool:
-    with path.open("rb") as file:
-        np.lib.format.read_magic(file)
-        shape, _, _ = np.lib.format.read_array_header_1_0(file)
-    return bool(shape != (0,))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, overload
 
 from pipekit import operator as _operator
-from pipekit.operator import Operator, step_repr, summarise
+from pipekit.operator import Operator, checked_member, step_repr, summarise
 
 _SHOWN_AROUND = 4
 
@@ -105,9 +105,16 @@ class Sequential(Operator):
         self._runs = _bound(self.operators)
 
     def _repr_html_(self) -> str:
-        from pipekit.draw import sequential_html
+        """Return the pipeline as a row of boxes joined by arrows."""
+        from html import escape  # here, because it loads the names of all entities
 
-        return sequential_html(self)
+        style = (
+            "display:inline-block;padding:2px 8px;margin:2px 0;border:1px solid #888;"
+            "border-radius:4px;background:#f6f6f6;color:#222"
+        )
+        boxes = [f'<span style="{style}">{escape(step_repr(op))}</span>' for op in self.operators]
+        row = " &rarr; ".join(boxes) or "(an empty pipeline: returns its input)"
+        return f'<div style="font-family:monospace;font-size:12px;line-height:2">{row}</div>'
 
 
 def _flatten(operators: Iterable[Operator]) -> Iterator[Operator]:
@@ -119,19 +126,8 @@ def _flatten(operators: Iterable[Operator]) -> Iterator[Operator]:
     if not isinstance(operators, Iterable):
         raise TypeError(f"Sequential takes a list of operators, got a {type(operators).__name__}")
     for position, step in enumerate(operators):
-        if not isinstance(step, Operator):
-            raise TypeError(_not_an_operator(position, step))
-        if type(step) is Sequential:
-            yield from step.operators
-        else:
-            yield step
-
-
-def _not_an_operator(position: int, step: object) -> str:
-    if isinstance(step, type) and issubclass(step, Operator):
-        return f"operators[{position}] is the class {step.__name__}; write {step.__name__}(...)"
-    way_out = "wrap it as Lambda(function)" if callable(step) else "give an Operator"
-    return f"operators[{position}] is a {type(step).__name__}, not an operator; {way_out}"
+        op = checked_member(step, f"operators[{position}]")
+        yield from op.operators if type(op) is Sequential else (op,)
 
 
 def _bound(operators: tuple[Operator, ...]) -> tuple[Callable[..., Any], ...]:

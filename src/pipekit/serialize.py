@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from pipekit.config import JSON, Encoder, construct, is_configurable, parameters, refuse
+from pipekit.config import JSON, Encoder, Limits, construct, is_configurable, parameters, refuse
 from pipekit.registry import (
     ConfigError,
     Registry,
@@ -22,19 +22,13 @@ from pipekit.registry import (
 
 _LARGEST_LISTED = 1 << 26
 _NAMED_TYPES = {t.__name__: t for t in (bool, int, float, complex, str, bytes)}
-
-
-class Limits(NamedTuple):
-    """How large a config may be; the defaults fit any pipeline that a person writes.
-
-    `max_depth` counts nested lists and dictionaries, `max_operators` operators, `max_values` all
-    values, `max_bytes` the characters of all texts together.
-    """
-
-    max_depth: int = 100
-    max_operators: int = 1_000
-    max_values: int = 100_000
-    max_bytes: int = 4_000_000
+_FLOATS = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
+_BEYOND = (
+    "is nested deeper than {} levels",
+    "holds more than {} operators",
+    "holds more than {} values",
+    "has texts longer than {} characters in all",
+)
 
 
 class _Place(NamedTuple):
@@ -73,24 +67,14 @@ def check(config: Any, registry: Registry, limits: Limits) -> None:
         values += 1
         size += _text_size(place.value)
         operators += _is_node(place.value)
-        _check_limits(place, values, operators, size, limits)
+        members = len(place.value) if isinstance(place.value, list | dict) else 0
+        counted = (place.depth, operators, values + members, size)
+        for count, most, fault in zip(counted, limits, _BEYOND, strict=True):
+            if count > most:
+                raise ConfigError(f"the config {fault.format(most)}")
         if _is_node(place.value):
             _check_node(place, registry)
         stack.extend(_children(place))
-
-
-def _check_limits(place: _Place, values: int, operators: int, size: int, limits: Limits) -> None:
-    if place.depth > limits.max_depth:
-        raise ConfigError(f"the config is nested deeper than {limits.max_depth} levels")
-    if operators > limits.max_operators:
-        raise ConfigError(f"the config holds more than {limits.max_operators} operators")
-    if (
-        values + (len(place.value) if isinstance(place.value, list | dict) else 0)
-        > limits.max_values
-    ):
-        raise ConfigError(f"the config holds more than {limits.max_values} values")
-    if size > limits.max_bytes:
-        raise ConfigError(f"the config's texts are longer than {limits.max_bytes} characters")
 
 
 def _text_size(value: Any) -> int:
@@ -209,11 +193,6 @@ class Decoder:
             raise ConfigError(f"{where}: cannot read {tag}: {error}") from error
 
 
-def _read_float(decoder: Decoder, body: Any, path: str) -> float:
-    value = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}[body]
-    return value
-
-
 def _read_exception(decoder: Decoder, body: Any, path: str) -> type[Exception]:
     found = decoder.registry.exception(body)
     if found is None:
@@ -257,24 +236,12 @@ def _read_array(decoder: Decoder, body: Any, path: str) -> np.ndarray[Any, Any]:
     return np.array(values, dtype=dtype).reshape(shape)
 
 
-def _read_scalar(decoder: Decoder, body: Any, path: str) -> Any:
-    return _read_array(decoder, body, path)[()]
-
-
-def _read_dict(decoder: Decoder, body: Any, path: str) -> dict[Any, Any]:
-    return {decoder(k, path): decoder(v, f"{path}[{k!r}]") for k, v in body}
-
-
-def _read_set(decoder: Decoder, body: Any, path: str) -> set[Any]:
-    return set(decoder(body, path))
-
-
 _TAGS: dict[str, Callable[[Decoder, Any, str], Any]] = {
     "$tuple": lambda d, body, path: tuple(d(body, path)),
-    "$set": _read_set,
-    "$frozenset": lambda d, body, path: frozenset(_read_set(d, body, path)),
-    "$dict": _read_dict,
-    "$float": _read_float,
+    "$set": lambda d, body, path: set(d(body, path)),
+    "$frozenset": lambda d, body, path: frozenset(d(body, path)),
+    "$dict": lambda d, body, path: {d(k, path): d(v, f"{path}[{k!r}]") for k, v in body},
+    "$float": lambda d, body, path: _FLOATS[body],
     "$complex": lambda d, body, path: complex(float(body[0]), float(body[1])),
     "$bytes": lambda d, body, path: b64decode(body, validate=True),
     "$ellipsis": lambda d, body, path: ...,
@@ -288,7 +255,7 @@ _TAGS: dict[str, Callable[[Decoder, Any, str], Any]] = {
     "$exception": _read_exception,
     "$dtype": _read_dtype,
     "$ndarray": _read_array,
-    "$scalar": _read_scalar,
+    "$scalar": lambda d, body, path: _read_array(d, body, path)[()],
 }
 
 

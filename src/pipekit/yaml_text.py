@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
+from pipekit.config import Limits
 from pipekit.registry import ConfigError
-from pipekit.serialize import Limits
 
 # YAML 1.1 reads `on`, `yes` and `2024-06-14` as booleans and dates, and `1e-4` as a text. Reader
 # and writer share YAML 1.2's core schema instead, so that both agree on what must be quoted.

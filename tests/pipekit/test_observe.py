@@ -255,7 +255,7 @@ def test_it_pickles_with_its_counts():
     probe(np.array([0.5]))
     again = pickle.loads(pickle.dumps(probe))
     again(np.array([0.5]))
-    assert again.histogram.results["x"]["counts"].tolist() == [2]
+    assert again.keeper.results["x"]["counts"].tolist() == [2]
 
 
 def test_a_histogram_refuses_wrong_arguments():

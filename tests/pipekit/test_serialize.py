@@ -367,11 +367,9 @@ def test_a_registry_holds_only_what_can_be_read():
         pk.Registry([pk.Identity()])
 
 
-def test_registry_from_modules():
-    import pipekit.blocks
-    import pipekit.qc
-
-    registry = pk.Registry.from_modules(pipekit.blocks, pipekit.qc)
+def test_a_registry_of_a_module_s_names():
+    registry = pk.Registry()
+    registry.add_later("pipekit", pk.__all__)
     assert "AssertShape" in registry
     assert "Const" in registry
     assert "Lambda" not in registry

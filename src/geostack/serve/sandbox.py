@@ -67,7 +67,7 @@ def build(text: str) -> Operator:
     Raises ConfigError for what is malformed, too large, outside `visitors_registry`, or holds a
     text that could be a path.
     """
-    from pipekit.serialize import Limits
+    from pipekit.config import Limits
     from pipekit.yaml_text import parse
 
     limits = Limits(MAX_DEPTH, MAX_OPERATORS, MAX_VALUES, MAX_YAML)

@@ -36,7 +36,7 @@ from geostack.serve.problem import Problem
 from geostack.serve.tiles import Layer, file_layer, scene_layer
 from geostack.sources import select, source_name
 from pipekit import ConfigError, Operator, from_config
-from pipekit.serialize import Limits as ConfigLimits
+from pipekit.config import Limits as ConfigLimits
 from pipekit.yaml_text import parse
 
 _KEYS = ("source", "limits", "accept_yaml", "pipelines", "layers")
