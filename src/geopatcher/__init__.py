@@ -24,15 +24,15 @@ from geopatcher.aggregation.all_values import SpatialLearned as SpatialLearned
 from geopatcher.aggregation.all_values import SpatialMedian as SpatialMedian
 from geopatcher.aggregation.all_values import SpatialMode as SpatialMode
 from geopatcher.aggregation.overlap_add import SpatialOverlapAdd as SpatialOverlapAdd
+from geopatcher.aggregation.statistics import SpatialHardVote as SpatialHardVote
 from geopatcher.aggregation.statistics import SpatialInvVarWeightedMean as SpatialInvVarWeightedMean
 from geopatcher.aggregation.statistics import SpatialMax as SpatialMax
 from geopatcher.aggregation.statistics import SpatialMean as SpatialMean
 from geopatcher.aggregation.statistics import SpatialMin as SpatialMin
+from geopatcher.aggregation.statistics import SpatialSoftVote as SpatialSoftVote
 from geopatcher.aggregation.statistics import SpatialSum as SpatialSum
 from geopatcher.aggregation.statistics import SpatialVariance as SpatialVariance
 from geopatcher.aggregation.statistics import SpatialWeightedSum as SpatialWeightedSum
-from geopatcher.aggregation.votes import SpatialHardVote as SpatialHardVote
-from geopatcher.aggregation.votes import SpatialSoftVote as SpatialSoftVote
 from geopatcher.axes.geometry import SpatialRectangular as SpatialRectangular
 from geopatcher.axes.neighbours import SpatialKNNGraph as SpatialKNNGraph
 from geopatcher.axes.neighbours import SpatialRadiusGraph as SpatialRadiusGraph
@@ -53,14 +53,14 @@ from geopatcher.domain import GridDomain as GridDomain
 from geopatcher.domain import PointDomain as PointDomain
 from geopatcher.domain import RasterDomain as RasterDomain
 from geopatcher.domain import VectorDomain as VectorDomain
-from geopatcher.fields.field import Field as Field
 from geopatcher.fields.labelled import DaskField as DaskField
+from geopatcher.fields.labelled import GeoPandasField as GeoPandasField
 from geopatcher.fields.labelled import RioXarrayField as RioXarrayField
 from geopatcher.fields.labelled import XarrayField as XarrayField
+from geopatcher.fields.labelled import XvecField as XvecField
+from geopatcher.fields.raster import Field as Field
 from geopatcher.fields.raster import RasterField as RasterField
-from geopatcher.fields.retry import RetryField as RetryField
-from geopatcher.fields.tables import GeoPandasField as GeoPandasField
-from geopatcher.fields.tables import XvecField as XvecField
+from geopatcher.fields.raster import RetryField as RetryField
 from geopatcher.patch import Cells as Cells
 from geopatcher.patch import CoverageWarning as CoverageWarning
 from geopatcher.patch import Members as Members
@@ -86,13 +86,13 @@ from geopatcher.time.axes import TemporalPhaseWindow as TemporalPhaseWindow
 from geopatcher.time.axes import TemporalRandom as TemporalRandom
 from geopatcher.time.axes import TemporalRegularStride as TemporalRegularStride
 from geopatcher.time.axes import TemporalTaperedTukey as TemporalTaperedTukey
+from geopatcher.time.patcher import SpatioTemporalPatch as SpatioTemporalPatch
+from geopatcher.time.patcher import SpatioTemporalPatcher as SpatioTemporalPatcher
 from geopatcher.time.patcher import TemporalPatcher as TemporalPatcher
 from geopatcher.time.series import TimeDomain as TimeDomain
-from geopatcher.time.spacetime import SpatioTemporalPatch as SpatioTemporalPatch
-from geopatcher.time.spacetime import SpatioTemporalPatcher as SpatioTemporalPatcher
 
 _LAZY = {
-    "Journal": "geopatcher.journal",
+    "Journal": "geopatcher.run",
     "draw_chips": "geopatcher.draw",
     "map_patches": "geopatcher.run",
     "merge_to_file": "geopatcher.stitch",

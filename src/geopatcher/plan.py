@@ -18,19 +18,17 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, TypeVar
 
 import numpy as np
 
-from geopatcher.axes.axis import Separable
+from geopatcher.axes.axis import RegularGrid, Separable
 from geopatcher.axes.geometry import SpatialRectangular
-from geopatcher.axes.grid import RegularGrid
 from geopatcher.axes.sampler import SpatialRegularStride
 from geopatcher.axes.window import SpatialBoxcar
 from geopatcher.domain import RasterDomain
 from geopatcher.fields.open_files import is_in_memory
-from geopatcher.merge.chips import first_of
 from geopatcher.merge.regular_grid import ChipWeights, GridMerge, WeightedSums
 from geopatcher.merge.row_buffer import (
     BufferMerge,
@@ -42,7 +40,7 @@ from geopatcher.merge.row_buffer import (
     Write,
     in_row_order,
 )
-from geopatcher.patch import Patch, PatchError
+from geopatcher.patch import Failed, Patch, PatchError
 from geopatcher.stream import MappedStream, PatchStream
 from pipekit.parallel import in_order
 
@@ -295,3 +293,23 @@ def gaps(blocks: list[Rows], height: int) -> list[Rows]:
     """
     edges = [0, *(edge for block in blocks for edge in block), height]
     return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
+
+
+def first_of(
+    items: Iterable[tuple[int, Patch | None]], skipped: dict[Any, str]
+) -> tuple[Items, Patch]:
+    """Return the items again, and the first patch that really holds data.
+
+    Raises `PatchError` when there is none, with the first reason in `skipped`.
+    """
+    items = iter(items)
+    seen: list[tuple[int, Patch | None]] = []
+    for item in items:
+        seen.append(item)
+        patch = item[1]
+        if patch is not None and not isinstance(patch.data, Failed):
+            return chain(seen, items), patch
+    if not seen:
+        raise PatchError("there are no patches to merge")
+    anchor, why = next(iter(skipped.items()), ("?", "unknown"))
+    raise PatchError(f"all {len(seen)} patches failed, the first at anchor {anchor}: {why}")

@@ -7,7 +7,7 @@ halo that its chips need, and writes only these rows. Any block can be run again
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,15 +18,13 @@ from typing import Any
 import numpy as np
 
 from geopatcher.aggregation.overlap_add import SpatialOverlapAdd
-from geopatcher.arguments import as_count
 from geopatcher.axes.sampler import SpatialExplicit
+from geopatcher.config import as_count
 from geopatcher.domain import RasterDomain
 from geopatcher.fields import RetryField, as_field
 from geopatcher.fields.open_files import bounded_cache, is_in_memory
 from geopatcher.files.rows import RasterSpec, RawRows, RowStore, Target
 from geopatcher.files.target import check_target, open_lazily, open_target, telling_full_disk
-from geopatcher.journal import BlockRecord, Journal
-from geopatcher.merge.chips import as_scene, warn_uncovered
 from geopatcher.merge.row_buffer import RowMerge, Rows, Spec
 from geopatcher.patch import PatchError
 from geopatcher.patcher import SpatialPatcher
@@ -39,8 +37,9 @@ from geopatcher.plan import (
     even_shares,
     gaps,
 )
-from geopatcher.stitch import spec_of
+from geopatcher.stitch import as_scene, spec_of, warn_uncovered
 from geopatcher.stream import PatchStream
+from pipekit import journal
 from pipekit.fingerprint import fingerprint
 from pipekit.parallel import in_order
 from pipekit.schedulers import (
@@ -450,3 +449,46 @@ def checksum(values: np.ndarray, begun: int = 0) -> int:
     """
     by_rows = np.ascontiguousarray(np.moveaxis(values, -2, 0))
     return zlib.crc32(by_rows.reshape(-1).view(np.uint8).data, begun)
+
+
+@dataclass(frozen=True)
+class BlockRecord:
+    """One finished block: its rows [start, stop), a checksum of them, and what came of it."""
+
+    rows: Rows
+    crc32: int
+    covered: int
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        start, stop = self.rows  # a list when it comes from a file
+        object.__setattr__(self, "rows", (start, stop))
+
+    @property
+    def key(self) -> Rows:
+        """Blocks are told apart by their rows."""
+        return self.rows
+
+
+class Journal(journal.Journal[BlockRecord]):
+    """The journal of `map_patches`; `done` holds the finished blocks by their rows.
+
+    Raises
+    ------
+    PatchError
+        It belongs to another run (the message says what differs), the file is no journal, or
+        another process is writing it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Journal(folder + "/run.jsonl", {"operator": "NDVI"}) as journal:
+    ...         journal.add(BlockRecord((0, 512), crc32=7, covered=10))
+    ...     with Journal(folder + "/run.jsonl", {"operator": "NDVI"}) as journal:
+    ...         list(journal.done)
+    [(0, 512)]
+    """
+
+    def __init__(self, path: Any, run: Mapping[str, str]) -> None:
+        super().__init__(path, run, BlockRecord, PatchError)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
+import sys
+import warnings
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
 import numpy as np
+from georeader.geotensor import GeoTensor
 
 from geopatcher.domain import (
     Domain,
@@ -21,11 +25,9 @@ from geopatcher.domain import (
 from geopatcher.fields.open_files import bounded_cache
 from geopatcher.files.rows import RasterSpec
 from geopatcher.files.target import check_target, open_lazily, open_target, telling_full_disk
-from geopatcher.merge.chips import as_scene, riding_attrs, warn_uncovered
-from geopatcher.merge.row_buffer import Reducer, RowMerge
-from geopatcher.merge.scattered import merge_scattered
-from geopatcher.patch import Patch, Scattered
-from geopatcher.plan import Plan, chip_spec
+from geopatcher.merge.row_buffer import DeepeningReducer, Reducer, RowMerge, check_lead, deepened
+from geopatcher.patch import CoverageWarning, Patch, PatchError, Scattered
+from geopatcher.plan import Plan, chip_spec, first_of
 from geopatcher.stream import PatchStream, unread
 
 
@@ -169,3 +171,127 @@ def _located(domain: Any) -> RasterDomain:
     if isinstance(grid, GridDomain):
         return RasterDomain(grid.shape, grid.transform, grid.crs)
     return as_raster_domain(grid)
+
+
+def merge_scattered(
+    patches: Iterable[Patch], domain: Domain, reducer: Reducer, skipped: dict[Any, str]
+) -> Any:
+    """Merge scattered patches with a reducer onto a domain.
+
+    Returns (..., H, W) on rasters and grids (a `GeoTensor` when the raster is georeferenced), and
+    (..., N) on points and shapes; what no patch covers holds the reducer's fill value. `skipped`
+    lists the patches that failed, by the time that all have been read.
+    """
+    is_set = isinstance(domain, PointDomain | VectorDomain)
+    shape = domain.shape if is_set else domain.shape[-2:]
+    items, first = first_of(enumerate(patches), skipped)
+    lead, dtype = _flat(first, shape)[0].shape[:-2], np.asarray(first.data).dtype
+    specs = reducer.start(lead, dtype)
+    states = [np.zeros((*s, 1, math.prod(shape)), d) for s, d in specs]
+    for _, patch in items:
+        if patch is not None:
+            _take(states, patch, shape, reducer, lead)
+    values, covered = reducer.finish(states)
+    values = values.astype(reducer.result(lead, dtype)[1], copy=False)
+    warn_uncovered(1 - covered / values.shape[-1], "members" if is_set else "cells")
+    values = values.reshape(*values.shape[:-2], *shape)
+    if isinstance(domain, RasterDomain):
+        return as_scene(values, domain, reducer.fill_for(values.dtype), first.data, skipped)
+    return values
+
+
+def _take(
+    states: list[np.ndarray],
+    patch: Patch,
+    shape: tuple[int, ...],
+    reducer: Reducer,
+    lead: tuple[int, ...],
+) -> None:
+    """Take one patch into the states."""
+    values, index = _flat(patch, shape)
+    check_lead(values, lead, patch)
+    weights = None if patch.weights is None else np.asarray(patch.weights)[None]
+    parts = [state[..., index] for state in states]
+    deeper = isinstance(reducer, DeepeningReducer) and reducer.deeper(parts, values)
+    if deeper:
+        states[:] = [deepened(state, lead) for state, (lead, _) in zip(states, deeper, strict=True)]
+        parts = [state[..., index] for state in states]
+    reducer.update(parts, values, weights)
+    for state, part in zip(states, parts, strict=True):
+        state[..., index] = part
+
+
+def _flat(patch: Patch, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Return a patch's values (..., 1, n) and their positions in the flat domain (n,)."""
+    if not isinstance(patch.indices, Scattered):
+        raise PatchError(
+            f"the patch at anchor {patch.anchor} is no set of cells or members, as the others are; "
+            "rectangles and other patches cannot be merged together"
+        )
+    positions = patch.indices.positions
+    values = np.asarray(patch.data).view(np.ndarray)
+    if values.shape[-1:] != (len(patch.indices),):
+        raise PatchError(
+            f"the patch at anchor {patch.anchor} has data of shape {values.shape}, which does not "
+            f"end in its {len(patch.indices)} cells or members; to keep one value for each patch, "
+            "merge with SpatialByIndex"
+        )
+    if len(positions) != len(shape) or any(
+        p.size and (p.min() < 0 or p.max() >= n) for p, n in zip(positions, shape, strict=True)
+    ):
+        raise PatchError(
+            f"the patch at anchor {patch.anchor} lies outside the domain of {shape}; was it cut "
+            "from another one?"
+        )
+    return values[..., None, :], np.ravel_multi_index(positions, shape)
+
+
+def warn_uncovered(share: float, what: str = "pixels") -> None:
+    """Warn once with the share, 0 to 1, of pixels, cells or members that no patch covered."""
+    if share > 0:
+        way_out = (
+            'SpatialRectangular(..., boundary="shift") covers every pixel'
+            if what == "pixels"
+            else "more anchors or a larger geometry cover more of them"
+        )
+        warnings.warn(
+            f"{share:.2%} of the {what} is covered by no patch and holds the fill value; {way_out}",
+            CoverageWarning,
+            stacklevel=_level_of_caller(),
+        )
+
+
+def _level_of_caller() -> int:
+    """Return the stack level of the line outside this package that asked for the merge."""
+    own = __name__.partition(".")[0]
+    frame, level = sys._getframe(2), 2
+    while frame.f_back is not None and frame.f_globals["__name__"].partition(".")[0] == own:
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def riding_attrs(like: Any, lead: tuple[int, ...]) -> dict[str, Any]:
+    """Return the attributes of a patch's data that are true of a raster (*lead, H, W) as well.
+
+    Names of bands are, when there are as many bands still.
+    """
+    attrs = dict(getattr(like, "attrs", None) or {})
+    if "band_names" in attrs and len(attrs["band_names"]) not in lead:
+        del attrs["band_names"]
+    return attrs
+
+
+def as_scene(
+    values: np.ndarray, domain: RasterDomain, fill: Any, like: Any, skipped: dict[Any, str]
+) -> Any:
+    """Return `values` (..., H, W) as a `GeoTensor` on the domain, or plain without a transform.
+
+    The attributes of the first patch's data ride along; patches that were skipped are listed
+    under "skipped_patches".
+    """
+    if domain.transform is None:
+        return values
+    attrs = riding_attrs(like, values.shape[:-2])
+    if skipped:
+        attrs["skipped_patches"] = {str(anchor): why for anchor, why in skipped.items()}
+    return GeoTensor(values, domain.transform, domain.crs, fill_value_default=fill, attrs=attrs)

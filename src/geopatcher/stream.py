@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from georeader.geotensor import GeoTensor
 
-from geopatcher.axes.axis import Axes, OnGrid, Rectangular
-from geopatcher.axes.grid import RegularGrid
+from geopatcher.axes.axis import Axes, OnGrid, Rectangular, RegularGrid
 from geopatcher.patch import Failed, Patch, PatchError, Scattered
 from pipekit.parallel import in_threads
 

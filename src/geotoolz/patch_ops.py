@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from geopatcher.arguments import as_choice, as_count
+from geopatcher.config import as_choice, as_count
 from geopatcher.patch import Patch, PatchError
 from geopatcher.patcher import SpatialPatcher
 from geopatcher.stream import ON_ERROR, PatchStream

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from geopatcher import Journal, PatchError
-from geopatcher.journal import BlockRecord
+from geopatcher.run import BlockRecord
 
 RUN = {"patcher": "P(step=192)", "operator": "NDVI"}
 BLOCK = BlockRecord((0, 512), crc32=7, covered=10, skipped={"(0, 0)": "ValueError: bad"})

@@ -17,8 +17,7 @@ import numpy as np
 from geopatcher.aggregation.statistics import PixelAggregation, check_ordered, float_for
 from geopatcher.config import Configured
 from geopatcher.domain import as_raster_domain
-from geopatcher.merge.chips import chip_values
-from geopatcher.merge.row_buffer import Spec, in_row_order
+from geopatcher.merge.row_buffer import Spec, chip_values, in_row_order
 from geopatcher.patch import Patch, PatchError
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from geopatcher.aggregation.statistics import PixelAggregation, sum_type
-from geopatcher.arguments import as_pixel_pair
+from geopatcher.config import as_pixel_pair
 from geopatcher.files.target import check_target
 from geopatcher.merge.row_buffer import Spec
 from geopatcher.patch import Patch, PatchError

@@ -6,13 +6,119 @@ sampler, window or aggregation goes where ours go.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from geopatcher.axes.grid import RegularGrid
 from geopatcher.patch import Patch, PatchError
+
+
+@dataclass(frozen=True)
+class AxisGrid:
+    """Chips of `size` every `step` along an axis of `length` pixels.
+
+    >>> AxisGrid(length=100, size=30, step=20, boundary="drop").starts
+    (0, 20, 40, 60)
+    >>> AxisGrid(length=100, size=30, step=20, boundary="shift").starts
+    (0, 20, 40, 60, 70)
+    >>> AxisGrid(length=100, size=30, step=20, boundary="pad").starts
+    (0, 20, 40, 60, 80)
+    """
+
+    length: int
+    size: int
+    step: int
+    boundary: str
+
+    @cached_property
+    def starts(self) -> tuple[int, ...]:
+        """The first pixel of each chip, rising."""
+        last = self.length - self.size
+        if self.boundary in ("pad", "shrink"):
+            count = max(0, math.ceil(last / self.step)) + 1
+            return tuple(s for s in range(0, count * self.step, self.step) if s < self.length)
+        starts = tuple(range(0, last + 1, self.step))
+        if self.boundary == "shift" and starts and starts[-1] != last:
+            return (*starts, last)
+        return starts
+
+    def stop(self, index: int) -> int:
+        """Return the pixel after the last one that chip `index` covers inside the axis."""
+        return min(self.starts[index] + self.size, self.length)
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """How many chips cover each pixel: (length,) int64."""
+        change = np.zeros(self.length + 1, np.int64)
+        for index, start in enumerate(self.starts):
+            change[start] += 1
+            change[self.stop(index)] -= 1
+        return np.cumsum(change[:-1])
+
+    def weights(self, profile: np.ndarray, normalise: bool = True) -> list[np.ndarray]:
+        """Return each chip's 1-D weights from the window's `profile` (size,).
+
+        With `normalise` they sum to 1 over the chips at every covered pixel. Chips that have
+        equal weights share one array, which callers may use as a key.
+        """
+        profile = np.asarray(profile, np.float64)
+        spans = [(start, self.stop(i)) for i, start in enumerate(self.starts)]
+        total = np.zeros(self.length)
+        for start, stop in spans:
+            total[start:stop] += profile[: stop - start]
+        shared: dict[bytes, np.ndarray] = {}
+        result = []
+        for start, stop in spans:
+            weights = profile[: stop - start]
+            if normalise:
+                weights = weights / total[start:stop]
+            result.append(shared.setdefault(weights.tobytes(), weights))
+        return result
+
+
+@dataclass(frozen=True)
+class RegularGrid:
+    """Rows and columns of chips, in row-major order.
+
+    >>> grid = RegularGrid(AxisGrid(100, 30, 20, "drop"), AxisGrid(50, 30, 20, "drop"))
+    >>> len(grid), grid.anchor(3), grid.covered_share
+    (8, (20, 20), 0.9)
+    """
+
+    rows: AxisGrid
+    cols: AxisGrid
+
+    @classmethod
+    def of(
+        cls, shape: tuple[int, int], size: tuple[int, int], step: tuple[int, int], boundary: str
+    ) -> RegularGrid:
+        """Return the grid of chips of `size` every `step` over a scene, all (rows, cols)."""
+        rows, cols = (
+            AxisGrid(n, chip, every, boundary)
+            for n, chip, every in zip(shape, size, step, strict=True)
+        )
+        return cls(rows, cols)
+
+    def __len__(self) -> int:
+        return len(self.rows.starts) * len(self.cols.starts)
+
+    def anchor(self, index: int) -> tuple[int, int]:
+        """Return (row, col) of chip `index`."""
+        row, col = divmod(index, len(self.cols.starts))
+        return self.rows.starts[row], self.cols.starts[col]
+
+    def anchors(self) -> Iterator[tuple[int, int]]:
+        """Yield (row, col) of every chip."""
+        return ((row, col) for row in self.rows.starts for col in self.cols.starts)
+
+    @property
+    def covered_share(self) -> float:
+        """The share of pixels that at least one chip covers, 0 to 1."""
+        return float(np.mean(self.rows.counts > 0) * np.mean(self.cols.counts > 0))
 
 
 class Geometry(Protocol):

@@ -10,9 +10,8 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 from rasterio.windows import Window
 
-from geopatcher.arguments import as_choice, as_pixel_pair
-from geopatcher.axes.candidates import PixelCandidates
-from geopatcher.config import Configured
+from geopatcher.axes.sampler import PixelCandidates
+from geopatcher.config import Configured, as_choice, as_pixel_pair
 from geopatcher.domain import GridDomain, PointDomain, RasterDomain, VectorDomain
 from geopatcher.patch import PatchError
 

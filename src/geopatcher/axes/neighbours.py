@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from geopatcher.arguments import as_count, as_positive
-from geopatcher.axes.candidates import MemberCandidates, SphereCandidates, check_members
-from geopatcher.config import Configured
+from geopatcher.axes.sampler import MemberCandidates, SphereCandidates, check_members
+from geopatcher.config import Configured, as_count, as_positive
 from geopatcher.domain import GridDomain, PointDomain, RasterDomain, VectorDomain
 from geopatcher.patch import Cells, Members, PatchError
 from geopatcher.sphere import arc_km, reach, unit_vectors

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from geopatcher.arguments import is_a
-from geopatcher.axes.candidates import MemberCandidates, check_members
 from geopatcher.axes.neighbours import Scatter
+from geopatcher.axes.sampler import MemberCandidates, check_members
+from geopatcher.config import is_a
 from geopatcher.domain import GridDomain, PointDomain, RasterDomain, VectorDomain, crs_name
 from geopatcher.patch import Cells, Members, PatchError
 from pipekit.carrier import same_crs

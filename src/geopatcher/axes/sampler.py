@@ -7,17 +7,19 @@ arithmetic (see `geopatcher.axes.draws`), in every process and on every machine.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NoReturn, Protocol
 
-from geopatcher.arguments import as_count, as_pixel_pair, as_positive
-from geopatcher.axes.candidates import Sampled, plain_anchor
-from geopatcher.axes.draws import Draws, check_seed
-from geopatcher.axes.geometry import SpatialRectangular
-from geopatcher.axes.grid import RegularGrid
-from geopatcher.config import Configured
-from geopatcher.domain import Domain
+import numpy as np
+
+from geopatcher.axes.axis import RegularGrid
+from geopatcher.axes.draws import Draws, check_seed, disk_positions, thin_out
+from geopatcher.config import Configured, as_count, as_pixel_pair, as_positive
+from geopatcher.domain import Domain, GridDomain, PointDomain
 from geopatcher.patch import PatchError
+from geopatcher.sphere import chord
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class SpatialRegularStride(Configured):
 
     On points or polygons it is every step-th one, on a sphere every step-th grid cell.
 
-    >>> from geopatcher import RasterDomain
+    >>> from geopatcher import RasterDomain, SpatialRectangular
     >>> domain = RasterDomain((2, 3935, 1599))
     >>> len(SpatialRegularStride(192).anchors(domain, SpatialRectangular(256)))
     140
@@ -39,9 +41,8 @@ class SpatialRegularStride(Configured):
 
     def grid(self, domain: Any, geometry: Any) -> RegularGrid | None:
         """Return the grid of rectangular chips; None for other geometries."""
-        if not isinstance(geometry, SpatialRectangular):
-            return None
-        return geometry.candidates(domain).grid(self.step)
+        candidates = geometry.candidates(domain)
+        return candidates.grid(self.step) if isinstance(candidates, PixelCandidates) else None
 
     def anchors(self, domain: Domain, geometry: Sampled) -> list[Any]:
         """Return every anchor; for rectangles (row, col) of the upper left pixel."""
@@ -55,7 +56,7 @@ class SpatialJitteredStride(Configured):
     With 0.5 every chip moves within its own cell of the grid (stratified sampling); with 0 none
     moves. Chips stay inside the scene. A merge may leave gaps: this sampler is for training.
 
-    >>> from geopatcher import RasterDomain
+    >>> from geopatcher import RasterDomain, SpatialRectangular
     >>> sampler = SpatialJitteredStride(50, jitter=0.2, seed=1)
     >>> sampler.anchors(RasterDomain((200, 100)), SpatialRectangular(50))[:3]
     [(0, 9), (0, 50), (46, 0)]
@@ -83,7 +84,7 @@ class SpatialRandom(Configured):
     Pixels may repeat; the first ten of a hundred anchors are those of ten. On points and polygons
     the members are distinct; on a sphere the anchors are even by area.
 
-    >>> from geopatcher import RasterDomain
+    >>> from geopatcher import RasterDomain, SpatialRectangular
     >>> SpatialRandom(2, seed=1).anchors(RasterDomain((200, 100)), SpatialRectangular(50))
     [(77, 48), (21, 48)]
     """
@@ -109,7 +110,7 @@ class SpatialPoissonDisk(Configured):
     dimensions, SIGGRAPH sketches; with 30 tries around each sample. A set of points is thinned
     out in random order.
 
-    >>> from geopatcher import RasterDomain
+    >>> from geopatcher import RasterDomain, SpatialRectangular
     >>> anchors = SpatialPoissonDisk(60, seed=1).anchors(
     ...     RasterDomain((200, 100)), SpatialRectangular(50)
     ... )
@@ -135,7 +136,7 @@ class SpatialExplicit(Configured):
 
     Coupled with time (`SpatioTemporalPatcher`) they are `((row, col), t)` pairs.
 
-    >>> from geopatcher import RasterDomain
+    >>> from geopatcher import RasterDomain, SpatialRectangular
     >>> SpatialExplicit([(0, 10), (5, 5)]).anchors(RasterDomain((20, 20)), SpatialRectangular(8))
     [(0, 10), (5, 5)]
     """
@@ -153,3 +154,185 @@ class SpatialExplicit(Configured):
         for anchor in self.anchors_:
             geometry.check_anchor(domain, anchor)
         return list(self.anchors_)
+
+
+Step = tuple[int, int]
+
+
+class Candidates(Protocol):
+    """Where patches may hang."""
+
+    def every(self, step: Step) -> list[Any]:
+        """Return an anchor every `step`."""
+
+    def jittered(self, step: Step, jitter: float, draws: Draws) -> list[Any]:
+        """Return an anchor every `step`, moved at random by up to `jitter` steps."""
+
+    def scattered(self, count: int, draws: Draws) -> list[Any]:
+        """Return `count` random anchors."""
+
+    def apart(self, min_dist: float, draws: Draws) -> list[Any]:
+        """Return random anchors at least `min_dist` apart, nearly as many as fit."""
+
+
+class Sampled(Protocol):
+    """A geometry that can be sampled: it knows where its patches may be anchored."""
+
+    def candidates(self, domain: Any) -> Candidates:
+        """Return where patches may be anchored on a domain."""
+
+    def check_anchor(self, domain: Any, anchor: Any) -> None:
+        """Raise `PatchError` for an anchor where no patch can be."""
+
+
+@dataclass(frozen=True)
+class PixelCandidates:
+    """Upper left pixels (row, col) of rectangles of one size: up to `last`, at least (0, 0)."""
+
+    size: Step
+    shape: Step
+    boundary: str
+
+    @property
+    def last(self) -> Step:
+        """The last (row, col) where a rectangle may hang."""
+        if self.boundary in ("pad", "shrink"):
+            return self.shape[0] - 1, self.shape[1] - 1
+        return self.shape[0] - self.size[0], self.shape[1] - self.size[1]
+
+    def grid(self, step: Step) -> RegularGrid:
+        """Return the regular grid."""
+        return RegularGrid.of(self.shape, self.size, step, self.boundary)
+
+    def every(self, step: Step) -> list[Step]:
+        """Return the regular grid's anchors."""
+        return list(self.grid(step).anchors())
+
+    def jittered(self, step: Step, jitter: float, draws: Draws) -> list[Step]:
+        """Return the regular grid's anchors, moved and kept inside the scene."""
+        base = np.array(self.every(step), np.int64)
+        moves = (2 * draws.uniform(base.size).reshape(-1, 2) - 1) * jitter * np.array(step)
+        moved = base + np.floor(moves + 0.5).astype(np.int64)
+        return _pairs(np.clip(moved, 0, self.last))
+
+    def scattered(self, count: int, draws: Draws) -> list[Step]:
+        """Return independent anchors: the first ten of a hundred are those of ten."""
+        room = np.array(self.last) + 1
+        return _pairs(np.floor(draws.uniform(2 * count).reshape(-1, 2) * room).astype(np.int64))
+
+    def apart(self, min_dist: float, draws: Draws) -> list[Step]:
+        """Return Poisson-disk anchors, `min_dist` in pixels."""
+        row, col = self.last
+        return disk_positions(row + 1, col + 1, min_dist, draws)
+
+
+class MemberCandidates:
+    """The members of a set, by number; `points` says where they are, for distances."""
+
+    def __init__(self, count: int, points: PointDomain | None, what: str = "points") -> None:
+        self.count = count
+        self.points = points
+        self.what = what
+
+    def every(self, step: Step) -> list[int]:
+        """Return every step-th member."""
+        if step[0] != step[1]:
+            raise PatchError(f"a step over {self.what} is one number, got {step}")
+        return list(range(0, self.count, step[0]))
+
+    def jittered(self, step: Step, jitter: float, draws: Draws) -> NoReturn:
+        """Raise: members of a set cannot be moved."""
+        raise PatchError(f"{self.what} cannot be jittered; use SpatialRandom or SpatialPoissonDisk")
+
+    def scattered(self, count: int, draws: Draws) -> list[int]:
+        """Return distinct members in random order."""
+        if count > self.count:
+            raise PatchError(
+                f"{count} distinct of {self.count} {self.what} cannot be drawn; give a smaller "
+                "n_samples"
+            )
+        return [int(i) for i in draws.shuffled(self.count)[:count]]
+
+    def apart(self, min_dist: float, draws: Draws) -> list[int]:
+        """Return members at least `min_dist` apart, in the unit of the domain's distances."""
+        if self.points is None:
+            raise PatchError(f"{self.what} have no distances to keep; use SpatialRandom")
+        tree = self.points.tree
+        apart = chord(min_dist / 1000) if self.points.is_geographic else min_dist
+        return thin_out(tree, np.asarray(tree.data), apart, draws)
+
+
+@dataclass(frozen=True)
+class SphereCandidates:
+    """(longitude, latitude) in degrees on a geographic grid."""
+
+    domain: GridDomain
+
+    @cached_property
+    def _box(self) -> tuple[float, float, float, float]:
+        west, south, east, north = self.domain.bounds
+        return west, max(south, -90.0), east, min(north, 90.0)
+
+    def every(self, step: Step) -> list[tuple[float, float]]:
+        """Return the cells' centres every `step` (rows, cols)."""
+        lat, lon = self.domain.y[:: step[0]], self.domain.x[:: step[1]]
+        return [(float(x), float(y)) for y in lat for x in lon]
+
+    def jittered(self, step: Step, jitter: float, draws: Draws) -> list[tuple[float, float]]:
+        """Return the cells' centres every `step`, moved by up to `jitter` of the spacing."""
+        west, south, east, north = self._box
+        height, width = (north - south) / self.domain.height, (east - west) / self.domain.width
+        reach = np.array([step[1] * width, step[0] * height]) * jitter
+        base = np.array(self.every(step))
+        moved = base + (2 * draws.uniform(base.size).reshape(-1, 2) - 1) * reach
+        return _degrees(np.clip(moved, (west, south), (east, north)))
+
+    def scattered(self, count: int, draws: Draws) -> list[tuple[float, float]]:
+        """Return anchors spread evenly by area, so no denser towards the poles."""
+        west, south, east, north = self._box
+        u = draws.uniform(2 * count).reshape(-1, 2)
+        low, high = np.sin(np.radians([south, north]))
+        lat = np.degrees(np.arcsin(low + u[:, 1] * (high - low)))
+        return _degrees(np.stack([west + u[:, 0] * (east - west), lat], axis=1))
+
+    def apart(self, min_dist: float, draws: Draws) -> NoReturn:
+        """Raise: Bridson's algorithm is for the plane."""
+        raise PatchError(
+            "SpatialPoissonDisk needs pixels or points, got a geographic grid with a spherical "
+            "geometry; use SpatialRandom, which is even by area"
+        )
+
+
+def _pairs(array: np.ndarray) -> list[Step]:
+    return [(row, col) for row, col in array.tolist()]
+
+
+def _degrees(array: np.ndarray) -> list[tuple[float, float]]:
+    # Nine decimals (0.1 mm) hide the last bits, in which sines differ between machines.
+    return [(lon, lat) for lon, lat in array.round(9).tolist()]
+
+
+def check_members(anchor: Any, count: int, what: str) -> int:
+    """Return an anchor that is a member's number, 0 to count - 1.
+
+    >>> check_members(np.int64(2), 3, "points")
+    2
+    """
+    if not isinstance(anchor, int | np.integer) or not 0 <= anchor < count:
+        raise PatchError(f"an anchor among {count} {what} is 0 to {count - 1}, got {anchor!r}")
+    return int(anchor)
+
+
+def plain_anchor(anchor: Any) -> Any:
+    """Return an anchor as plain numbers and tuples, whatever sequence it came as.
+
+    >>> plain_anchor([np.int64(3), 4])
+    (3, 4)
+    """
+    if isinstance(anchor, np.generic):
+        return anchor.item()
+    if isinstance(anchor, np.ndarray):
+        return plain_anchor(anchor.tolist())
+    if isinstance(anchor, Sequence) and not isinstance(anchor, str):
+        return tuple(plain_anchor(item) for item in anchor)
+    return anchor

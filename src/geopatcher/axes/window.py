@@ -12,9 +12,8 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
-from geopatcher.arguments import as_positive
 from geopatcher.axes.geometry import SpatialRectangular
-from geopatcher.config import Configured
+from geopatcher.config import Configured, as_positive
 from geopatcher.patch import PatchError
 
 _LEAST = 1e-12

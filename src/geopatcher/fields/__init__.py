@@ -3,11 +3,14 @@
 >>> from geopatcher.fields import RasterField
 """
 
-from geopatcher.fields.field import Field
-from geopatcher.fields.labelled import DaskField, RioXarrayField, XarrayField
-from geopatcher.fields.raster import RasterField, as_field
-from geopatcher.fields.retry import RetryField
-from geopatcher.fields.tables import GeoPandasField, XvecField
+from geopatcher.fields.labelled import (
+    DaskField,
+    GeoPandasField,
+    RioXarrayField,
+    XarrayField,
+    XvecField,
+)
+from geopatcher.fields.raster import Field, RasterField, RetryField, as_field
 
 __all__ = [
     "DaskField",

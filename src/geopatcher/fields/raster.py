@@ -1,9 +1,10 @@
-"""A raster in memory or in a file as a Field."""
+"""What a Field is, and a raster in memory or in a file as one."""
 
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import Any
+from functools import partial
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import rasterio
@@ -11,11 +12,50 @@ from georeader.geotensor import GeoTensor
 from rasterio import Affine
 from rasterio.windows import Window
 
+from geopatcher.config import as_count
 from geopatcher.domain import RasterDomain, place_of
-from geopatcher.fields.field import check_fits
 from geopatcher.fields.open_files import OpenDatasets
 from geopatcher.patch import Cells, PatchError
 from pipekit.carrier import keep_place
+from pipekit.retry import call_again, doubling
+
+
+@runtime_checkable
+class Field(Protocol):
+    """Anything that has a domain and can be asked for a piece of itself.
+
+    A class with these three members is a Field; it need not derive from anything.
+
+    >>> from geopatcher.fields import DaskField
+    >>> import dask.array as da
+    >>> isinstance(DaskField(da.zeros((4, 4))), Field)
+    True
+    """
+
+    @property
+    def domain(self) -> Any:
+        """Where the Field lives."""
+
+    def select(self, indices: Any) -> Any:
+        """Return the piece at `indices`, the domain's own address: a window, cells or members."""
+
+    def with_data(self, array: Any) -> Any:
+        """Return a Field of other values on the same domain."""
+
+
+def check_fits(array: Any, shape: tuple[int, ...], axes: int) -> np.ndarray:
+    """Return data as an array whose last `axes` axes equal those of a domain's shape.
+
+    >>> check_fits([[1, 2]], (5, 1, 2), axes=2).shape
+    (1, 2)
+    """
+    array = np.asarray(array)
+    if array.shape[-axes:] != tuple(shape[-axes:]):
+        raise PatchError(
+            f"data of shape {array.shape} do not end in the domain's {tuple(shape[-axes:])}"
+        )
+    return array
+
 
 _CACHE = "GDAL_CACHEMAX"
 
@@ -162,3 +202,56 @@ def as_field(obj: Any) -> Any:
     if hasattr(obj, "domain") and hasattr(obj, "select"):
         return obj
     return RasterField(obj)
+
+
+class RetryField:
+    """A Field, `GeoTensor` or reader whose failing reads are tried again, after growing pauses.
+
+    The pause after attempt i is `base_delay * 2**(i - 1)` seconds. After the last attempt its
+    exception is raised, with a note that says how often it was tried; the patcher's `on_error`
+    then decides. `on` names the exceptions worth another attempt; rasterio's read errors are
+    `OSError`s.
+
+    >>> from georeader.geotensor import GeoTensor
+    >>> import numpy as np
+    >>> from rasterio import Affine
+    >>> scene = GeoTensor(np.zeros((2, 30, 20)), Affine(10, 0, 0, 0, -10, 300), "EPSG:32610")
+    >>> RetryField(scene, attempts=5).domain.shape
+    (2, 30, 20)
+    """
+
+    def __init__(
+        self,
+        field: Any,
+        attempts: int = 3,
+        base_delay: float = 0.5,
+        on: tuple[type[Exception], ...] = (OSError,),
+    ) -> None:
+        as_count(attempts, "attempts")
+        if not base_delay >= 0:
+            raise PatchError(f"base_delay must be at least 0 seconds, got {base_delay!r}")
+        self.field = as_field(field)
+        self.attempts = attempts
+        self.base_delay = base_delay
+        self.on = on
+
+    def __repr__(self) -> str:
+        return f"RetryField({self.field!r}, attempts={self.attempts})"
+
+    @property
+    def domain(self) -> Any:
+        """The inner Field's domain."""
+        return self.field.domain
+
+    def select(self, indices: Any) -> Any:
+        """Return the piece at `indices`, reading it up to `attempts` times."""
+        pauses = doubling(self.attempts, self.base_delay)
+        try:
+            return call_again(partial(self.field.select, indices), pauses, self.on)
+        except self.on as error:
+            error.add_note(f"this was attempt {self.attempts} of {self.attempts} to read it")
+            raise
+
+    def with_data(self, array: Any) -> Any:
+        """Return the inner Field with other values; what is in memory needs no retries."""
+        return self.field.with_data(array)

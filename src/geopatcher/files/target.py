@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from geopatcher.arguments import as_pixel_pair
+from geopatcher.config import as_pixel_pair
 from geopatcher.files.cog import CogTarget, open_cog
 from geopatcher.files.rows import RasterSpec, Target
 from geopatcher.files.zarr import ZarrTarget, open_zarr

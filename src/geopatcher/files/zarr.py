@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from geopatcher.arguments import as_pixel_pair
+from geopatcher.config import as_pixel_pair
 from geopatcher.files.rows import RasterSpec
 
 NAME = "data"

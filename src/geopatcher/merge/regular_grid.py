@@ -12,11 +12,18 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from geopatcher.axes.axis import Separable
-from geopatcher.axes.grid import RegularGrid
+from geopatcher.axes.axis import RegularGrid, Separable
 from geopatcher.domain import RasterDomain
-from geopatcher.merge.chips import check_lead, chip_values
-from geopatcher.merge.row_buffer import Items, RowBuffer, Rows, Spec, Write, writing_to
+from geopatcher.merge.row_buffer import (
+    Items,
+    RowBuffer,
+    Rows,
+    Spec,
+    Write,
+    check_lead,
+    chip_values,
+    writing_to,
+)
 
 _NOTHING = np.zeros((1, 1), np.float32)
 
@@ -25,7 +32,7 @@ class ChipWeights:
     """The 2-D weights of every chip of a regular grid, built once for each kind of chip.
 
     >>> from geopatcher import SpatialHann
-    >>> from geopatcher.axes.grid import AxisGrid
+    >>> from geopatcher.axes.axis import AxisGrid
     >>> axis = AxisGrid(length=20, size=8, step=6, boundary="drop")
     >>> weights = ChipWeights(RegularGrid(axis, axis), SpatialHann(), normalise=True)
     >>> weights.of(4).shape, float(weights.of(4)[4, 4])

@@ -10,8 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from geopatcher.arguments import as_count
-from geopatcher.config import Configured
+from geopatcher.config import Configured, as_count
 from geopatcher.patch import Patch, PatchError
 from geopatcher.time.axes import TimeSpan, TimeSteps
 from geopatcher.time.series import TimeDomain, series_domain

@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from geopatcher.arguments import as_count
 from geopatcher.axes.draws import Draws, check_seed
-from geopatcher.config import Configured
+from geopatcher.config import Configured, as_count
 from geopatcher.patch import PatchError
 from geopatcher.time.series import TimeDomain, without_zone
 

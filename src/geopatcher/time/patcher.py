@@ -1,17 +1,24 @@
-"""The temporal patcher: four axes that take a series apart and put results together."""
+"""Patchers that take a series apart and put results together: in time, in space and time."""
 
 from __future__ import annotations
 
+import operator
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import numpy as np
+from georeader.geotensor import GeoTensor
+from rasterio.windows import Window
 
-from geopatcher.arguments import is_a
 from geopatcher.axes.axis import check_axes
-from geopatcher.config import Configured
-from geopatcher.patch import Patch
+from geopatcher.axes.sampler import SpatialExplicit
+from geopatcher.config import Configured, as_choice, is_a
+from geopatcher.domain import RasterDomain, place_of
+from geopatcher.patch import CoverageWarning, Patch, PatchError
+from geopatcher.patcher import SpatialPatcher
 from geopatcher.time.aggregation import TemporalMean
 from geopatcher.time.axes import Steps, TemporalCausalBoxcar, TimeScales, TimeSpan
 from geopatcher.time.series import TimeDomain, axis_of, series_domain, take_steps
@@ -101,3 +108,224 @@ def labelled(merged: Any, series: Any, time_axis: int | str) -> Any:
         coords = {name: series.coords[name]} if name in series.coords else {}
         return xr.DataArray(merged, coords=coords, dims=[name])
     return merged
+
+
+COUPLINGS = ("product", "aligned", "coupled")
+
+
+@dataclass(slots=True, eq=False)
+class SpatioTemporalPatch:
+    """A piece in space and time: its data, and its address in each, as patches without data.
+
+    `space` has the (row, col) anchor, the window and its weights (h, w); `time` the step, the
+    steps and their weights (n,).
+    """
+
+    data: Any
+    space: Patch
+    time: Patch
+
+    @property
+    def anchor(self) -> tuple[Any, Any]:
+        """((row, col), step)."""
+        return self.space.anchor, self.time.anchor
+
+    @property
+    def indices(self) -> tuple[Any, Any]:
+        """(window, steps)."""
+        return self.space.indices, self.time.indices
+
+    def with_data(self, data: Any) -> SpatioTemporalPatch:
+        """Return the same patch with other data, for instance what an operator made of it."""
+        return SpatioTemporalPatch(data, self.space, self.time)
+
+
+@dataclass(frozen=True)
+class SpatioTemporalPatcher(Configured):
+    """A spatial and a temporal patcher over a series of rasters, (T, ..., H, W).
+
+    `coupling` says which pairs of anchors there are: "product" (every place at every time, time
+    by time), "aligned" (the first place at the first time, the second at the second, ...) or
+    "coupled" (`SpatialExplicit` takes `((row, col), t)` pairs, such as plots and the dates of
+    their visits; the temporal sampler plays no part).
+
+    The series is an array, a `GeoTensor` or a `DataArray` that ends in (y, x). `time_axis` is
+    the number or, in xarray, the name of the time axis.
+
+    >>> from geopatcher import *
+    >>> space = SpatialPatcher(SpatialRectangular(16), SpatialRegularStride(16))
+    >>> time = TemporalPatcher(TemporalFixedLookback(3), TemporalRegularStride(4))
+    >>> patches = list(SpatioTemporalPatcher(space, time).split(np.zeros((8, 2, 32, 32))))
+    >>> len(patches), patches[-1].anchor, patches[-1].data.shape
+    (8, ((16, 16), 4), (3, 2, 16, 16))
+    """
+
+    spatial: SpatialPatcher
+    temporal: TemporalPatcher
+    coupling: str = "product"
+    time_axis: int | str = 0
+
+    def __post_init__(self) -> None:
+        for name, kind in (("spatial", SpatialPatcher), ("temporal", TemporalPatcher)):
+            if not isinstance(getattr(self, name), kind):
+                raise PatchError(
+                    f"{name} must be a {kind.__name__}, got {type(getattr(self, name)).__name__}"
+                )
+        as_choice(self.coupling, "coupling", COUPLINGS)
+        if self.spatial.on_error != "raise":
+            raise PatchError(
+                'a patch in space and time that fails is raised, so on_error is "raise" here, got '
+                f"{self.spatial.on_error!r}; catch it around patch_at to leave it out"
+            )
+        if self.coupling == "coupled" and not isinstance(self.spatial.sampler, SpatialExplicit):
+            raise PatchError(
+                'coupling="coupled" needs SpatialExplicit([((row, col), t), ...]), got '
+                f"{type(self.spatial.sampler).__name__}"
+            )
+
+    def anchors(self, series: Any) -> list[tuple[Any, int]]:
+        """Return ((row, col), step) of every patch, in the order of `split`."""
+        time = series_domain(series, self.time_axis)
+        if self.coupling == "coupled":
+            assert isinstance(self.spatial.sampler, SpatialExplicit)
+            return [self._pair(anchor, time) for anchor in self.spatial.sampler.anchors_]
+        space = _space_of(series)
+        places = list(self.spatial.sampler.anchors(space, self.spatial.geometry))
+        steps = list(self.temporal.sampler.anchors(time, self.temporal.geometry))
+        if self.coupling == "product":
+            return [(place, step) for step in steps for place in places]
+        if len(places) != len(steps):
+            raise PatchError(
+                f"aligned anchors come in pairs, got {len(places)} in space and {len(steps)} in "
+                'time; coupling="product" takes every place at every time'
+            )
+        return list(zip(places, steps, strict=True))
+
+    def n_anchors(self, series: Any) -> int:
+        """Return how many patches `split` makes of a series."""
+        return len(self.anchors(series))
+
+    def split(self, series: Any) -> Iterator[SpatioTemporalPatch]:
+        """Yield the patches of a series one by one."""
+        for step, group in groupby(self.anchors(series), key=lambda anchor: anchor[1]):
+            time, fields = self._at(series, step)
+            for place, _ in group:
+                yield self._patch(fields, place, time)
+
+    def patch_at(self, series: Any, anchor: Any) -> SpatioTemporalPatch:
+        """Return the patch at an anchor, ((row, col), step or date)."""
+        place, step = self._pair(anchor, series_domain(series, self.time_axis))
+        time, fields = self._at(series, step)
+        return self._patch(fields, place, time)
+
+    def merge(self, patches: Iterable[SpatioTemporalPatch], domain: Any) -> Any:
+        """Put patches together: in space at each time, then in time.
+
+        The spatial patcher's aggregation makes one raster of all patches of a step; the temporal
+        one's merges these rasters. With "product" one step is in memory at a time.
+        """
+        space = _space_of(domain)
+        time = series_domain(domain, self.time_axis)
+        rasters = (self._raster(group, space) for group in self._by_step(patches))
+        merged = self.temporal.aggregation.merge(rasters, time)
+        is_raster = isinstance(merged, np.ndarray) and merged.shape[-2:] == space.shape[-2:]
+        if is_raster and space.transform is not None:
+            return GeoTensor(merged, space.transform, space.crs, fill_value_default=np.nan)
+        return labelled(merged, domain, self.time_axis)
+
+    def _by_step(
+        self, patches: Iterable[SpatioTemporalPatch]
+    ) -> Iterator[list[SpatioTemporalPatch]]:
+        if self.coupling == "product":
+            for _, group in groupby(patches, key=lambda patch: patch.time.anchor):
+                yield list(group)
+            return
+        groups: dict[Any, list[SpatioTemporalPatch]] = {}
+        for patch in patches:
+            groups.setdefault(patch.time.anchor, []).append(patch)
+        yield from (groups[step] for step in sorted(groups))
+
+    def _raster(self, group: list[SpatioTemporalPatch], space: RasterDomain) -> Patch:
+        time = group[0].time
+        if isinstance(time.indices, TimeScales):
+            raise PatchError(
+                "results of several scales cannot be merged in space; combine them in the operator"
+            )
+        chips = [patch.space.with_data(np.asarray(patch.data)) for patch in group]
+        with warnings.catch_warnings():
+            if self.coupling != "product":  # chosen places leave gaps, at each step others
+                warnings.simplefilter("ignore", CoverageWarning)
+            raster = self.spatial.merge(chips, space)
+        if not isinstance(raster, np.ndarray):
+            raise PatchError(
+                f"{type(self.spatial.aggregation).__name__} made a {type(raster).__name__} of the "
+                f"patches at step {time.anchor}; patches in space and time are merged by spatial "
+                "aggregations that make rasters in memory"
+            )
+        return time.with_data(np.asarray(raster))
+
+    def _at(self, series: Any, step: int) -> tuple[Patch, tuple[_SpaceField, ...]]:
+        """Return the address in time, and the field at these steps (one for each scale)."""
+        domain = series_domain(series, self.time_axis)
+        axis = axis_of(series, self.time_axis) % len(domain.shape)
+        if axis >= len(domain.shape) - 2:
+            raise PatchError(
+                f"a series of rasters ends in (H, W), but time is axis {axis} of {domain.shape}"
+            )
+        indices = self.temporal.geometry.neighborhood(domain, step)
+        time = Patch(None, step, indices, self.temporal.weights_of(indices))
+        spans = indices.spans if isinstance(indices, TimeScales) else (indices,)
+        space = _space_of(series)
+        return time, tuple(
+            _SpaceField(take_steps(series, span.steps, axis), space) for span in spans
+        )
+
+    def _patch(
+        self, fields: tuple[_SpaceField, ...], place: Any, time: Patch
+    ) -> SpatioTemporalPatch:
+        found = [self.spatial.patch_at(field, place) for field in fields]
+        data = tuple(patch.data for patch in found)
+        scales = isinstance(time.indices, TimeScales)
+        return SpatioTemporalPatch(data if scales else data[0], found[0].with_data(None), time)
+
+    @staticmethod
+    def _pair(anchor: Any, time: TimeDomain) -> tuple[Any, int]:
+        try:
+            place, step = anchor
+            row, col = map(operator.index, place)
+        except (TypeError, ValueError):
+            raise PatchError(
+                f"anchors in space and time are ((row, col), t) pairs, got {anchor!r}"
+            ) from None
+        return (row, col), time.step_of(step)
+
+
+class _SpaceField:
+    """The rasters of some steps as a Field: (n, ..., H, W) cut in space, the kind kept."""
+
+    def __init__(self, block: Any, domain: RasterDomain) -> None:
+        self._block = block
+        self.domain = domain
+
+    def select(self, window: Window) -> Any:
+        rows = slice(window.row_off, window.row_off + window.height)
+        cols = slice(window.col_off, window.col_off + window.width)
+        block = self._block
+        if is_a(block, "xarray.DataArray"):
+            return block.isel({block.dims[-2]: rows, block.dims[-1]: cols})
+        if not isinstance(block, GeoTensor):
+            return block[..., rows, cols]
+        place = place_of(block.transform, window.row_off, window.col_off)
+        values = block.values[..., rows, cols]
+        return GeoTensor(values, place, block.crs, block.fill_value_default, block.attrs)
+
+
+def _space_of(series: Any) -> RasterDomain:
+    if isinstance(series, RasterDomain):
+        return series
+    shape = getattr(series, "shape", None)
+    if shape is None or len(shape) < 3:
+        raise PatchError(f"a series of rasters (T, ..., H, W) is needed, got shape {shape}")
+    if isinstance(series, GeoTensor):
+        return RasterDomain(series.shape, series.transform, series.crs)
+    return RasterDomain(tuple(shape))

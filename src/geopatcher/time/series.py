@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from georeader.geotensor import GeoTensor
 
-from geopatcher.arguments import is_a
+from geopatcher.config import is_a
 from geopatcher.patch import PatchError
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geopatcher import SpatialBoxcar, SpatialGaussian, SpatialHann, SpatialTukey
-from geopatcher.axes.grid import AxisGrid, RegularGrid
+from geopatcher.axes.axis import AxisGrid, RegularGrid
 
 WINDOWS = (SpatialBoxcar(), SpatialHann(), SpatialTukey(0.3), SpatialGaussian(2.0))
 
