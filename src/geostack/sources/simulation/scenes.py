@@ -15,7 +15,7 @@ from typing import Any
 
 from .grid import Grid
 
-VERSION = "5"
+VERSION = "6"
 """Part of the folder's name: raised whenever a pixel or an item changes, so caches are rebuilt."""
 
 
