@@ -145,8 +145,6 @@ def rewrap(
     fill: float | int | _Keep | None = KEEP,
     attrs: dict[str, Any] | None = None,
     drop: tuple[str, ...] = (),
-    transform: Any = None,
-    crs: Any = None,
     move: Affine | None = None,
 ) -> Raster:
     """Give `values` the georeference of `raster`; a plain array stays plain.
@@ -163,8 +161,6 @@ def rewrap(
         Entries to add or replace in a copy of the attributes; `drop` names those to leave out.
     drop
         Names of attributes to leave out.
-    transform, crs
-        The result's own, where the operator resampled.
     move
         Where a pixel of the result was in the raster, as an affine map of (col, row).
 
@@ -180,14 +176,9 @@ def rewrap(
     merged = {**(raster.attrs or {}), **(attrs or {})}
     for name in drop:
         merged.pop(name, None)
-    place = raster.transform if transform is None else transform
-    return GeoTensor(
-        values,
-        place if move is None else place * move,
-        raster.crs if crs is None else crs,
-        raster.fill_value_default if isinstance(fill, _Keep) else fill,
-        merged,
-    )
+    place = raster.transform if move is None else raster.transform * move
+    nodata = raster.fill_value_default if isinstance(fill, _Keep) else fill
+    return GeoTensor(values, place, raster.crs, nodata, merged)
 
 
 def fill_mask(values: Values, fill: Fill) -> Mask | None:

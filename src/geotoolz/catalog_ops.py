@@ -342,6 +342,15 @@ class Failure:
 class RunReport:
     """What became of every row.
 
+    Parameters
+    ----------
+    total, done, resumed
+        How many rows there are, were done by this run, and had been done by an earlier one.
+    failed
+        The rows that gave no output, and why.
+    seconds
+        How long the run took.
+
     Examples
     --------
     >>> RunReport(total=3, done=2, resumed=0, failed=[Failure("a.tif", "OSError", "gone")])
@@ -431,6 +440,11 @@ def _outcome(call: Callable[[], Any]) -> Any:
 def name_of(part: Any) -> str:
     """Return a name for a reader or a writer that is the same in every process.
 
+    Parameters
+    ----------
+    part
+        A function, a class, a partial of one, an operator, or any callable object.
+
     Examples
     --------
     >>> from functools import partial
@@ -450,6 +464,15 @@ def name_of(part: Any) -> str:
 
 def stamps(paths: Mapping[str, str] | list[str]) -> list[tuple[int, int] | None]:
     """Return (bytes, time of change) of each local file, None for what is none.
+
+    Parameters
+    ----------
+    paths
+        Paths or URLs, as a list or as a mapping's values.
+
+    Returns
+    -------
+    Sizes in bytes and times in nanoseconds since 1970.
 
     Examples
     --------

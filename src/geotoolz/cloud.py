@@ -198,17 +198,14 @@ def _check_radius(radius: float) -> None:
 
 def _qa_bits(flags: Collection[str | int] | str | int) -> tuple[int, ...]:
     given = (flags,) if isinstance(flags, str | int) else tuple(flags)
+    known = f"there are {list(LANDSAT_QA_BITS)}, or bit numbers 0-15"
     if not given:
-        raise ValueError(f"flags is empty; give some of {list(LANDSAT_QA_BITS)} or bit numbers")
-    bits = []
-    for flag in given:
-        bit = LANDSAT_QA_BITS.get(flag, -1) if isinstance(flag, str) else flag
+        raise ValueError(f"flags is empty; {known}")
+    bits = tuple(LANDSAT_QA_BITS.get(f, -1) if isinstance(f, str) else f for f in given)
+    for flag, bit in zip(given, bits, strict=True):
         if not 0 <= bit < 16:
-            raise ValueError(
-                f"no quality flag {flag!r}; there are {list(LANDSAT_QA_BITS)}, or 0-15"
-            )
-        bits.append(bit)
-    return tuple(bits)
+            raise ValueError(f"no quality flag {flag!r}; {known}")
+    return bits
 
 
 class MaskFromSCL(FunctionOperator):

@@ -170,10 +170,9 @@ def cloud_free_composite(
     out = np.empty((len(kept), *values.shape[2:]), float_dtype(dtype))
     for target, band in zip(out, kept, strict=True):
         for rows in _row_blocks(values[:, band]):
-            block = values[:, band, rows]
+            block, drop = values[:, band, rows], cloudy[:, rows]
             invalid = nodata_mask(block, fill)
-            drop = cloudy[:, rows] if invalid is None else cloudy[:, rows] | invalid
-            target[rows] = _median(block, drop, out.dtype)
+            target[rows] = _median(block, drop if invalid is None else drop | invalid, out.dtype)
     names = [name for i, name in enumerate(band_names(raster)) if i != scl]
     attrs = {"band_names": names} if names else None
     return rewrap(raster, out, fill=NAN, attrs=attrs)
@@ -213,9 +212,9 @@ def as_stack(stack: Stack) -> Raster:
 
 
 def _check_alike(first: Raster, other: Raster) -> None:
-    shapes = values_of(first).shape, values_of(other).shape
-    if shapes[0] != shapes[1]:
-        raise ValueError(f"rasters of a stack must have one shape, got {shapes[0]} and {shapes[1]}")
+    if first.shape != other.shape:
+        shapes = f"{first.shape} and {other.shape}"
+        raise ValueError(f"rasters of a stack must have one shape, got {shapes}")
     if isinstance(first, GeoTensor) != isinstance(other, GeoTensor):
         raise TypeError("a stack is made of GeoTensors or of plain arrays, not of both")
     if not (isinstance(first, GeoTensor) and isinstance(other, GeoTensor)):
@@ -263,9 +262,7 @@ def _median(block: Values, invalid: Mask | None, dtype: np.dtype[Any]) -> Values
 
 
 def _take_dates(raster: Raster, date: NDArray[np.intp]) -> Raster:
-    values = values_of(raster)
-    out = np.take_along_axis(values, date[None, None], axis=0)[0]
-    return rewrap(raster, out)
+    return rewrap(raster, np.take_along_axis(values_of(raster), date[None, None], axis=0)[0])
 
 
 class MedianComposite(FunctionOperator):

@@ -70,8 +70,16 @@ def crop_to_bounds(raster: Raster, bounds: Bounds, crs: Any = None) -> GeoTensor
 
     Parameters
     ----------
+    raster
+        `GeoTensor` (..., H, W) with a CRS, upright.
     bounds
-        (west, south, east, north), in `crs` or, by default, in the raster's CRS.
+        (west, south, east, north) in `crs`.
+    crs
+        In any form; by default the raster's own.
+
+    Returns
+    -------
+    (..., h, w) in the raster's dtype, a copy.
 
     Raises
     ------
@@ -102,12 +110,25 @@ def pad_to(
 
     Parameters
     ----------
+    raster
+        (..., H, W), any numeric dtype.
+    size
+        Pixels: (rows, cols), or one number for a square.
     mode
         "constant", or a mode of `numpy.pad` such as "reflect" or "edge".
     fill_value
         For "constant"; by default nodata: NaN for floats, else the fill value, or 0.
     position
         Of the raster in the result, "centre" or "upper-left".
+
+    Returns
+    -------
+    (..., rows, cols) in the raster's dtype.
+
+    Raises
+    ------
+    ValueError
+        For a mode or a position that is none, or a fill value that the dtype can't hold.
 
     Examples
     --------
@@ -121,16 +142,13 @@ def pad_to(
     more_rows, more_cols = max(0, rows - height), max(0, cols - width)
     centred = position == "centre"
     top, left = (more_rows // 2, more_cols // 2) if centred else (0, 0)
-    around = [(0, 0)] * (values.ndim - 2)
-    around += [(top, more_rows - top), (left, more_cols - left)]
+    sides = (top, more_rows - top), (left, more_cols - left)
+    around = [*[(0, 0)] * (values.ndim - 2), *sides]
     if mode == "constant":
         out = np.pad(values, around, constant_values=_padding(raster, values, fill_value))
     else:
         out = np.pad(values, around, mode=mode)  # type: ignore[call-overload]
-    moved = None
-    if isinstance(raster, GeoTensor):
-        moved = raster.transform * Affine.translation(-left, -top)
-    return rewrap(raster, out, transform=moved)
+    return rewrap(raster, out, move=Affine.translation(-left, -top))
 
 
 def _check_padding(mode: str, position: str) -> None:
@@ -142,10 +160,7 @@ def _padding(raster: Raster, values: NDArray[Any], fill_value: float | None) -> 
     if fill_value is not None:
         check_fill(fill_value, values.dtype, "PadTo")
         return fill_value
-    if values.dtype.kind == "f":
-        return NAN
-    fill = fill_of(raster)
-    return 0 if fill is None else fill
+    return NAN if values.dtype.kind == "f" else fill_of(raster) or 0
 
 
 class Reproject(FunctionOperator):
@@ -172,6 +187,8 @@ class ReprojectLike(Operator):
     like
         A `GeoTensor`, of which only the grid is kept, or a `Grid`; or nothing, when it comes as the
         second input.
+    resampling
+        A name of rasterio's.
 
     Examples
     --------
@@ -216,6 +233,8 @@ class ResampleLike(Operator):
     ----------
     like
         A `GeoTensor` or a `Grid` in the same CRS.
+    resampling
+        A name of rasterio's.
 
     Examples
     --------
@@ -294,6 +313,17 @@ def mosaic(rasters: Sequence[Raster], method: str = "first", resampling: str = "
         `GeoTensor`s with equal leading axes; those on another grid are resampled.
     method
         Which value counts where several are valid: "first", "last", "min", "max", "mean".
+    resampling
+        A name of rasterio's, for rasters on another grid than the first.
+
+    Returns
+    -------
+    (..., H, W) in the first raster's dtype.
+
+    Raises
+    ------
+    ValueError
+        For no raster, or for rasters of other bands or of a dtype that the first's can't hold.
 
     Examples
     --------
@@ -330,7 +360,14 @@ def align_and_stack(
     target
         The position of the raster whose grid is used, or a grid, or a `GeoTensor`.
     resampling
-        One for all, or one each.
+        A name of rasterio's for all, or one each.
+
+    Raises
+    ------
+    ValueError
+        For no raster, one without a CRS, or names of resampling that are not as many.
+    IndexError
+        For a `target` that is not the position of a raster.
 
     Examples
     --------
@@ -467,6 +504,13 @@ class Mosaic(FunctionOperator):
 
 class AlignAndStack(Operator):
     """Bring rasters onto one grid and stack their bands: `align_and_stack` as an operator.
+
+    Parameters
+    ----------
+    target
+        The position of the input whose grid is used, or a grid, or a `GeoTensor`.
+    resampling
+        A name of rasterio's for all, or one each.
 
     Examples
     --------

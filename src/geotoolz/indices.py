@@ -24,7 +24,7 @@ from typing import Any, ClassVar, NamedTuple, dataclass_transform
 import numpy as np
 from numpy.typing import DTypeLike
 
-from geotoolz.bands import Band, band_names, check_band, take_bands
+from geotoolz.bands import ALIASES, Band, band_names, check_band, take_bands
 from geotoolz.carrier import NAN, Raster, Values, carry_nodata, fill_of, float_dtype, rewrap
 from geotoolz.function_operator import constructor
 from pipekit import Operator
@@ -669,21 +669,12 @@ class ARVI(NormalizedOperator, formula=arvi):
     gamma: float = 1.0
 
 
-# spyndex's letters for bands, as the common names that `geotoolz.bands` looks up.
+_LETTERS = {"A", "B", "G", "R", "RE1", "RE2", "RE3", "N", "N2", "WV", "S1", "S2"}
+
 SPYNDEX_BANDS: Mapping[str, str] = {
-    "A": "coastal",
-    "B": "blue",
-    "G": "green",
-    "R": "red",
-    "RE1": "rededge1",
-    "RE2": "rededge2",
-    "RE3": "rededge3",
-    "N": "nir",
-    "N2": "nir08",
-    "WV": "nir09",
-    "S1": "swir1",
-    "S2": "swir2",
+    letter: name for name, aliases in ALIASES.items() for letter in _LETTERS & {*aliases}
 }
+"""Spyndex's letters for bands, as the common names that `geotoolz.bands` looks up."""
 
 
 class IndexRecipe(NamedTuple):
@@ -781,12 +772,11 @@ def spectral_index(
 def _constants(
     name: str, recipe: IndexRecipe, given: Mapping[str, float]
 ) -> dict[str, float | None]:
-    accepted = {*recipe.constants, *(("sigma",) if recipe.kernels else ())}
-    unknown = sorted(set(given) - accepted)
+    accepted = recipe.constants.keys() | ({"sigma"} if recipe.kernels else set())
+    unknown = ", ".join(sorted(given.keys() - accepted))
     if unknown:
-        raise ValueError(
-            f"{name} has no constant {', '.join(unknown)}; it has {sorted(accepted) or 'none'}"
-        )
+        known = sorted(accepted) or "none"
+        raise ValueError(f"{name} has no constant {unknown}; it has {known}")
     constants = {**recipe.constants, **{k: v for k, v in given.items() if k in recipe.constants}}
     missing = [each for each, value in constants.items() if value is None]
     if missing:

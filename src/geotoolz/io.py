@@ -52,8 +52,10 @@ def read(
     path
         Anything rasterio opens, URLs included.
     bounds
-        (west, south, east, north) in `crs`, by default the file's own; the whole pixels that touch
-        it are read, and nothing else.
+        (west, south, east, north) in `crs`; the whole pixels that touch it are read, and nothing
+        else.
+    crs
+        Of the box, in any form; by default the file's own.
     bands
         Which, by position from 0 or by name; all by default.
 
@@ -65,8 +67,9 @@ def read(
     Raises
     ------
     ValueError
-        When the box does not meet the file, KeyError or IndexError for a band that it does not
-        have.
+        When the box does not meet the file.
+    KeyError, IndexError
+        For a band that the file does not have.
     rasterio.errors.RasterioIOError
         When it can't be opened.
 
@@ -97,7 +100,23 @@ def read(
 def read_overview(path: PathLike, max_pixels: int) -> GeoTensor:
     """Read a whole file at a size of about `max_pixels` pixels, from its overviews if it has any.
 
-    Classes in 8-bit integers are thinned, everything else averaged. As `read` otherwise.
+    Classes in 8-bit integers are thinned, everything else averaged.
+
+    Parameters
+    ----------
+    path
+        Anything rasterio opens, URLs included.
+    max_pixels
+        About how many the result has.
+
+    Returns
+    -------
+    A `GeoTensor` (C, H, W) in the file's dtype, as from `read`, without the file's tags.
+
+    Raises
+    ------
+    rasterio.errors.RasterioIOError
+        When it can't be opened.
 
     Examples
     --------
@@ -162,9 +181,13 @@ def write_cog(
     ----------
     raster
         `GeoTensor` (H, W) or (C, H, W) with a CRS. Booleans are written as 0 and 1.
+    path
+        In a folder that exists.
     tags
         To add to those made of the attributes. Attributes become tags, what is not text as JSON
         (`attrs["provenance"]` among them), `attrs["band_names"]` the band descriptions.
+    overwrite
+        Whether an existing file is replaced.
     compress
         "deflate", "lzw", "zstd", "lzma" or "none"; all keep every bit.
     overview_resampling
@@ -217,11 +240,8 @@ def _write(
     from rasterio.io import MemoryFile
     from rasterio.shutil import copy
 
-    fill = fill_of(source)
-    floating = values.dtype.kind == "f"
-    if source.values.dtype == np.bool_:
-        fill = None
-    elif fill is None and floating:
+    fill = None if source.values.dtype == np.bool_ else fill_of(source)
+    if fill is None and values.dtype.kind == "f":
         fill = NAN
     header = {
         "count": len(values),
@@ -241,43 +261,33 @@ def _write(
         "overview_resampling": overview_resampling,
         "num_threads": "ALL_CPUS",
     }
-    names = _descriptions(source, len(values))
-    if values.dtype.name in ("int64", "uint64"):
-        # Written directly, a COG of 64-bit integers loses its nodata value; copied, it does not.
-        with MemoryFile() as memory:
-            with memory.open(driver="GTiff", bigtiff="IF_SAFER", **header) as file:
-                _put(file, values, tags, names)
+    # Written directly, a COG of 64-bit integers loses its nodata value; copied, it does not.
+    indirect = values.dtype.name in ("int64", "uint64")
+    driver: Any = (
+        {"driver": "GTiff", "bigtiff": "IF_SAFER"} if indirect else {"driver": "COG", **options}
+    )
+    with MemoryFile() as memory:
+        with rasterio.open(memory.name if indirect else path, "w", **driver, **header) as file:
+            file.write(values)
+            file.update_tags(**tags)
+            for position, name in enumerate(_descriptions(source, len(values)), start=1):
+                file.set_band_description(position, name)
+        if indirect:
             copy(memory.name, path, driver="COG", **options)
-        return
-    with rasterio.open(path, "w", driver="COG", **header, **options) as file:
-        _put(file, values, tags, names)
-
-
-def _put(file: Any, values: NDArray[Any], tags: Mapping[str, str], names: Sequence[str]) -> None:
-    file.write(values)
-    file.update_tags(**tags)
-    for position, name in enumerate(names, start=1):
-        file.set_band_description(position, name)
 
 
 def _as_bands(source: GeoTensor) -> NDArray[Any]:
-    values = source.values
-    if values.ndim == 2:
-        values = values[None]
+    values = source.values[None] if source.values.ndim == 2 else source.values
     if values.ndim != 3 or values.size == 0:
         raise ValueError(f"a COG holds (H, W) or (C, H, W) with pixels, got shape {source.shape}")
-    if values.dtype == np.bool_:
-        return values.astype(np.uint8)
-    if values.dtype == np.float16:
-        return values.astype(np.float32)
-    return values
+    writable = {np.dtype(np.bool_): np.uint8, np.dtype(np.float16): np.float32}
+    return values.astype(writable.get(values.dtype, values.dtype), copy=False)
 
 
 def _descriptions(source: GeoTensor, count: int) -> tuple[str, ...]:
-    names = band_names(source)
+    names, title = band_names(source), attrs_of(source).get("long_name")
     if len(names) == count:
         return names
-    title = attrs_of(source).get("long_name")
     return (str(title),) if count == 1 and title else ()
 
 
@@ -328,6 +338,15 @@ def _positions(file: DatasetReader, bands: Sequence[int | str]) -> list[int]:
 class ReadGeoTensor(Operator):
     """A path in, a `GeoTensor` out: `read` as an operator.
 
+    Parameters
+    ----------
+    bounds
+        (west, south, east, north) in `crs`; the whole file by default.
+    crs
+        Of the box, in any form; by default the file's own.
+    bands
+        Which, by position from 0 or by name; all by default.
+
     Examples
     --------
     >>> ReadGeoTensor(bands=("B04",))
@@ -347,6 +366,15 @@ class ReadGeoTensor(Operator):
 @dataclass(repr=False, eq=False)
 class WriteCOG(Operator):
     """Write a raster to `path` and pass it on: `write_cog` as an operator.
+
+    Parameters
+    ----------
+    path
+        In a folder that exists.
+    tags
+        To add to those made of the attributes.
+    overwrite
+        Whether an existing file is replaced.
 
     Examples
     --------

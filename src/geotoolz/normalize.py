@@ -118,10 +118,10 @@ def _centre_and_scale(
 
 
 def _only(number: Any, argument: str) -> float:
-    numbers = np.atleast_1d(np.asarray(number, np.float64))
+    numbers = np.asarray(number, np.float64)
     if numbers.size != 1:
         raise ValueError(f"{argument} has {numbers.size} numbers, but (H, W) is a single band")
-    return float(numbers[0])
+    return numbers.item()
 
 
 class PerBandStats:

@@ -34,7 +34,13 @@ from pipekit import Operator
 
 
 class GridSampler(Operator):
-    """Field, `GeoTensor` or reader -> its patches under a patcher, as a lazy `PatchStream`."""
+    """Field, `GeoTensor` or reader -> its patches under a patcher, as a lazy `PatchStream`.
+
+    Parameters
+    ----------
+    patcher
+        A `SpatialPatcher`, which says where chips lie and how they overlap.
+    """
 
     def __init__(self, patcher: SpatialPatcher) -> None:
         if not isinstance(patcher, SpatialPatcher):
@@ -49,11 +55,19 @@ class GridSampler(Operator):
 class ApplyToChips(Operator):
     """Patches -> patches with `operator(data)` as their data.
 
-    `workers` threads run chips side by side, each filling its own rows when stitched.
-    `batch_size` stacks that many chips of one shape into a plain array (N, ...) for each call;
-    the operator must return N results. `on_error` is for a chip that the operator fails on:
-    "raise", "skip" (left to the chips that overlap it) or "fill" (NaN), both listed in the
-    stream's `skipped` and the stitched raster's `attrs["skipped_patches"]`.
+    Parameters
+    ----------
+    operator
+        A chip (C, h, w) -> its result; with `batch_size` (N, C, h, w) -> N results.
+    workers
+        Threads that run chips side by side, each filling its own rows when stitched.
+    batch_size
+        How many chips of one shape are stacked into a plain array (N, ...) for each call; one
+        chip at a time by default.
+    on_error
+        For a chip that the operator fails on: "raise", "skip" (left to the chips that overlap it)
+        or "fill" (NaN), both listed in the stream's `skipped` and the stitched raster's
+        `attrs["skipped_patches"]`.
     """
 
     operator: Callable[[Any], Any]
@@ -81,8 +95,12 @@ class ApplyToChips(Operator):
 class Stitch(Operator):
     """Patches -> one raster (..., H, W) on the scene's grid.
 
-    `aggregation` and `domain` default to the patcher's aggregation and the scene that was
-    sampled; a domain may be a `GeoTensor`, a reader, a Field or a domain.
+    Parameters
+    ----------
+    aggregation
+        How overlapping chips become one value; by default the patcher's.
+    domain
+        A `GeoTensor`, a reader, a Field or a domain; by default the scene that was sampled.
     """
 
     aggregation: Any = None

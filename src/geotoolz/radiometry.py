@@ -486,14 +486,12 @@ def percentile_clip(
     _check_sample(sample)
     fill = fill_of(raster)
     how = "all pixels" if sample is None else f"about {sample} pixels a band"
-    note = f"percentiles {p_min:g} to {p_max:g} of {how}"
-    return _stretched(
-        raster,
-        lambda band: band_percentiles(band, (p_min, p_max), fill=fill, sample=sample),
-        axis,
-        dtype,
-        {"stretch": note},
-    )
+    attrs = {"stretch": f"percentiles {p_min:g} to {p_max:g} of {how}"}
+
+    def limits(band: Values) -> tuple[float, ...]:
+        return band_percentiles(band, (p_min, p_max), fill=fill, sample=sample)
+
+    return _stretched(raster, limits, axis, dtype, attrs)
 
 
 def min_max(
@@ -529,7 +527,9 @@ def min_max(
     fill = fill_of(raster)
 
     def limits(band: Values) -> tuple[float, float]:
-        low, high = _valid_range(band, fill) if None in (min_val, max_val) else (0.0, 0.0)
+        if min_val is not None and max_val is not None:
+            return min_val, max_val
+        low, high = _valid_range(band, fill)
         return low if min_val is None else min_val, high if max_val is None else max_val
 
     return _stretched(raster, limits, axis, dtype)
@@ -577,22 +577,15 @@ def _stretched(
     out = np.empty(values.shape, float_dtype(dtype))
     for source, target in zip(band_views(values, axis), band_views(out, axis), strict=True):
         low, high = limits(source)
-        _stretch(source, low, high, target)
+        if high > low:
+            np.subtract(source, low, out=target, dtype=target.dtype, casting="unsafe")
+            np.multiply(target, 1.0 / (high - low), out=target)
+            np.clip(target, 0.0, 1.0, out=target)
+        else:
+            # A constant band is 0; one without valid pixels has NaN as its limits.
+            target[...] = np.where(np.isnan(source), NAN, 0.0 if low >= high else NAN)
         carry_nodata(target, source, fill)
     return rewrap(raster, out, fill=NAN, attrs=attrs)
-
-
-def _stretch(source: Values, low: float, high: float, target: Values) -> None:
-    """Write (source - low) / (high - low), clipped to 0..1, into `target`."""
-    if high > low:
-        np.subtract(source, low, out=target, dtype=target.dtype, casting="unsafe")
-        np.multiply(target, 1.0 / (high - low), out=target)
-        np.clip(target, 0.0, 1.0, out=target)
-    elif low >= high:
-        target[...] = 0
-        target[np.isnan(source)] = np.nan
-    else:
-        target[...] = np.nan
 
 
 def _valid_range(band: Values, fill: Fill) -> tuple[float, float]:

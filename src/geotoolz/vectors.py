@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,12 +34,20 @@ def rasterize(
     ----------
     shapes
         A GeoDataFrame or GeoSeries with a CRS; it is reprojected to the grid's.
+    like
+        The grid: a `GeoTensor`, a `GeoBox` or a `Grid`.
     column
         Whose numbers to burn; 1 by default. Later rows win.
     fill_value
         Where there is no shape; also the result's nodata value.
     all_touched
         Every pixel touched, instead of those whose centre is inside.
+    dtype
+        Of the result, an integer or float type.
+
+    Returns
+    -------
+    (H, W) of `dtype`.
 
     Raises
     ------
@@ -77,11 +86,11 @@ def rasterize(
         for shape, number in zip(placed.geometry, numbers, strict=True)
         if shape is not None and not shape.is_empty
     ]
-    transform = grid.transform
     out = np.full(grid.shape.yx, fill_value, dtype)
     if pairs:
-        burn(pairs, out=out, transform=transform, all_touched=all_touched)
-    return GeoTensor(out, transform, str(grid.crs), fill_value, {"long_name": column or "shapes"})
+        burn(pairs, out=out, transform=grid.transform, all_touched=all_touched)
+    attrs = {"long_name": column or "shapes"}
+    return GeoTensor(out, grid.transform, str(grid.crs), fill_value, attrs)
 
 
 def _numbers(shapes: gpd.GeoDataFrame, column: str) -> NDArray[Any]:
@@ -103,6 +112,8 @@ def vectorize(raster: Raster, connectivity: int = 4, column: str = "value") -> g
         `GeoTensor` (H, W) or (1, H, W), integer, float or boolean (True only).
     connectivity
         4 or 8 neighbours.
+    column
+        What the column of values is called.
 
     Returns
     -------
@@ -162,6 +173,7 @@ def _check_fits(numbers: np.ndarray[Any, Any], kind: np.dtype[Any]) -> None:
             raise ValueError(f"{kind.name} can't hold {bad[:3].tolist()}; choose another dtype")
 
 
+@dataclass(repr=False, eq=False)
 class Rasterize(Operator):
     """Geometries in, raster out: `rasterize` as an operator.
 
@@ -169,6 +181,8 @@ class Rasterize(Operator):
     ----------
     like
         The grid; or nothing, when a raster comes as the second input: `op(shapes, raster)`.
+    column, fill_value, all_touched, dtype
+        As in `rasterize`.
 
     Examples
     --------
@@ -180,19 +194,14 @@ class Rasterize(Operator):
     8
     """
 
-    def __init__(
-        self,
-        like: GridLike | None = None,
-        column: str | None = None,
-        fill_value: float = 0,
-        all_touched: bool = False,
-        dtype: str = "uint8",
-    ) -> None:
-        self.like = None if like is None else grid_of(like)
-        self.column = column
-        self.fill_value = fill_value
-        self.all_touched = all_touched
-        self.dtype = dtype
+    like: GridLike | None = None
+    column: str | None = None
+    fill_value: float = 0
+    all_touched: bool = False
+    dtype: str = "uint8"
+
+    def __post_init__(self) -> None:
+        self.like = None if self.like is None else grid_of(self.like)
 
     def _apply(self, shapes: gpd.GeoDataFrame, like: GridLike | None = None) -> GeoTensor:
         grid = self.like if like is None else like

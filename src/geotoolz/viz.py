@@ -15,7 +15,7 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 from numpy.typing import NDArray
 
-from geotoolz.bands import Band, band_index, band_names, take_bands
+from geotoolz.bands import Band, band_index, band_names, take_band, take_bands
 from geotoolz.carrier import (
     Fill,
     Raster,
@@ -136,17 +136,13 @@ def plot(
             _add_colour_bar(ax, image, own if label is None else label, floats)
     label_axes(ax, frame, scale_bar)
     if attrs.get("source") == "simulated":
-        _mark_simulated(ax)
+        # So that no reader takes it for real.
+        box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1.5}
+        style: Any = {"ha": "right", "va": "top", "size": 8, "style": "italic", "bbox": box}
+        ax.text(0.98, 0.985, "simulated", transform=ax.transAxes, **style)
     if title is not None:
         ax.set_title(title)
     return ax
-
-
-def _mark_simulated(ax: Axes) -> None:
-    """Write into the map that its scene was not measured, so that no reader takes it for real."""
-    box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1.5}
-    style: Any = {"ha": "right", "va": "top", "size": 8, "style": "italic", "bbox": box}
-    ax.text(0.98, 0.985, "simulated", transform=ax.transAxes, **style)
 
 
 def quicklook(path: PathLike, max_pixels: int = MAX_PIXELS, **options: Any) -> Axes:
@@ -189,9 +185,8 @@ def _choose(raster: Raster, band: Band | None) -> tuple[Values, str, bool]:
     if values.size == 0:
         raise ValueError(f"there are no pixels to draw in a raster of shape {values.shape}")
     if band is not None:
-        (chosen,) = take_bands(raster, (band,))
         own = names[band_index(raster, band)] if names else ""
-        return chosen, f"{own} {title}".strip(), False
+        return take_band(raster, band), f"{own} {title}".strip(), False
     if values.ndim == 2 or (values.ndim == 3 and len(values) == 1):
         own = names[0] if len(names) == 1 and not title else title
         return single_band(values), own, False

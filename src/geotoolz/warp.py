@@ -73,7 +73,10 @@ def geobox_of(like: GridLike | Mapping[str, Any]) -> GeoBox:
 def grid_of(like: GridLike | Mapping[str, Any]) -> Grid:
     """Return the plain data of a grid, which an operator's config can hold.
 
-    Raises as `geobox_of`.
+    Parameters
+    ----------
+    like
+        As in `geobox_of`, which says what is raised.
 
     Examples
     --------
@@ -89,6 +92,13 @@ def grid_of(like: GridLike | Mapping[str, Any]) -> Grid:
 
 def georeferenced(raster: Raster, what: str) -> GeoTensor:
     """Return the raster if it has a CRS; else raise, saying that `what` needs one.
+
+    Parameters
+    ----------
+    raster
+        (..., H, W), any dtype.
+    what
+        What the message calls the work.
 
     Raises
     ------
@@ -121,6 +131,8 @@ def grid_in_bounds(crs: Any, bounds: Bounds, resolution: tuple[float, float]) ->
 
     Parameters
     ----------
+    crs
+        In any form.
     bounds
         (west, south, east, north) in `crs`.
     resolution
@@ -143,6 +155,13 @@ def bounds_in_crs(bounds: Bounds, crs: Any, target: Any) -> Bounds:
     """Return a box of `crs` as the box around it in `target`; unchanged when `crs` is None.
 
     Edges are densified, so that curved ones stay inside.
+
+    Parameters
+    ----------
+    bounds
+        (west, south, east, north) in `crs`.
+    crs, target
+        In any form.
 
     Raises
     ------
@@ -220,6 +239,17 @@ def reproject_to(raster: Raster, grid: GridLike, resampling: str = "nearest") ->
     resampling
         A name of rasterio's, such as "nearest", "bilinear", "cubic", "average", "mode".
 
+    Returns
+    -------
+    (..., h, w) in the raster's dtype.
+
+    Raises
+    ------
+    TypeError
+        For a plain array, or a dtype that GDAL does not warp.
+    ValueError
+        For a raster without a CRS, or an unknown `resampling`.
+
     Examples
     --------
     >>> from rasterio import Affine
@@ -275,13 +305,26 @@ def reproject(
 ) -> GeoTensor:
     """Return the raster in another CRS, on a north-up grid around it.
 
-    Raises as `reproject_to`.
-
     Parameters
     ----------
+    raster
+        `GeoTensor` (..., H, W) with a CRS.
+    crs
+        In any form.
     resolution
         Pixel size in the new CRS, one number or (x, y); by default about the raster's own, as GDAL
         suggests.
+    resampling
+        A name of rasterio's.
+
+    Returns
+    -------
+    (..., h, w) in the raster's dtype; nodata as in `reproject_to`.
+
+    Raises
+    ------
+    ValueError
+        For a raster without a CRS or without pixels, or an unknown `resampling`.
 
     Examples
     --------
@@ -314,10 +357,16 @@ def resample(
 
     Parameters
     ----------
+    raster
+        `GeoTensor` (..., H, W) with a CRS, upright.
     resolution
         Pixel size in the raster's CRS, one number or (x, y).
     resampling
         "average" suits going coarser, "bilinear" finer, "nearest" and "mode" classes.
+
+    Returns
+    -------
+    (..., h, w) in the raster's dtype; nodata as in `reproject_to`.
 
     Examples
     --------
@@ -348,7 +397,12 @@ def _planes(source: GeoTensor) -> tuple[NDArray[Any], Any]:
 
 
 def check_resolution(resolution: float | tuple[float, float] | None) -> None:
-    """Raise ValueError unless a pixel size, one number or (x, y), is positive or None.
+    """Raise ValueError unless a pixel size is positive or None.
+
+    Parameters
+    ----------
+    resolution
+        One number, or (x, y).
 
     Examples
     --------
