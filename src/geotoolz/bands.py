@@ -8,10 +8,9 @@ them too.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, SupportsIndex, cast
+from typing import Any
 
 import numpy as np
 
@@ -106,16 +105,13 @@ def band_index(raster: Raster, band: Band, axis: int = 0) -> int:
     count = values.shape[axis]
     if isinstance(band, str):
         return _index_of_name(raster, band, count)
-    try:
-        index = operator.index(cast(SupportsIndex, band))
-    except TypeError:
-        raise TypeError(f"a band is an integer or a name, got {band!r}") from None
-    if not -count <= index < count:
+    check_band(band, "a band")
+    if not -count <= band < count:
         raise BandError(
-            f"band index {index} is out of range: the raster has {count} bands "
+            f"band index {band} is out of range: the raster has {count} bands "
             f"on axis {axis}{_listing(band_names(raster), count)}"
         )
-    return index % count
+    return int(band) % count
 
 
 def band_axis(values: Values, axis: int) -> int:

@@ -10,20 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geotoolz.bands import Band, check_band, take_bands
-from geotoolz.carrier import (
-    NAN,
-    Raster,
-    fill_of,
-    nan_floats,
-    rewrap,
-    single_band,
-    values_of,
-)
+from geotoolz.carrier import NAN, Raster, fill_of, nan_floats, rewrap, single_band, values_of
 from geotoolz.cloud import SCL_CLASSES
 from geotoolz.function_operator import FunctionOperator, parameters_of
-from geotoolz.radiometry import check_gamma, check_percentiles, percentile_clip
+from geotoolz.radiometry import check_gamma, check_percentiles, min_max, percentile_clip
 
 RGB = ("red", "green", "blue")
+
+Range = tuple[float, float] | None
+"""(low, high), or None."""
 
 
 class Look(NamedTuple):
@@ -148,8 +143,8 @@ def lookup_table(name: str) -> NDArray[np.uint8]:
 def to_rgb(
     raster: Raster,
     bands: Sequence[Band] = RGB,
-    stretch: tuple[float, float] | None = (2.0, 98.0),
-    limits: tuple[float, float] | None = None,
+    stretch: Range = (2.0, 98.0),
+    limits: Range = None,
     gamma: float = 1.0,
 ) -> Raster:
     """Return three bands as a picture, (3, H, W) float32 from 0 to 1, nodata as NaN.
@@ -178,11 +173,7 @@ def to_rgb(
     if limits is None and stretch is not None:
         picture = values_of(percentile_clip(picked, *stretch))
     else:
-        low, high = limits or (0.0, 1.0)
-        picture = nan_floats(values_of(picked), fill_of(picked))
-        np.subtract(picture, low, out=picture)
-        np.divide(picture, high - low, out=picture)
-        np.clip(picture, 0, 1, out=picture)
+        picture = values_of(min_max(picked, *(limits or (0.0, 1.0))))
     if gamma != 1.0:
         np.power(picture, 1.0 / gamma, out=picture)
     attrs = {"band_names": list(RGB), "long_name": "colour"}
@@ -230,12 +221,7 @@ def colormap(
     return rewrap(raster, out, fill=None, attrs=attrs)
 
 
-def _check_rgb(
-    bands: Sequence[Band],
-    stretch: tuple[float, float] | None,
-    limits: tuple[float, float] | None,
-    gamma: float,
-) -> None:
+def _check_rgb(bands: Sequence[Band], stretch: Range, limits: Range, gamma: float) -> None:
     if len(bands) != 3:
         raise ValueError(f"a picture has three bands (red, green, blue), got {list(bands)}")
     for band in bands:

@@ -15,6 +15,7 @@ from rasterio import Affine
 from rasterio.crs import CRS
 
 from geocatalog.grid import check_upright, part_of, window_of
+from geotoolz import warp
 from geotoolz.bands import band_names, check_band_order
 from geotoolz.carrier import (
     NAN,
@@ -31,21 +32,7 @@ from geotoolz.carrier import (
 from geotoolz.function_operator import FunctionOperator, check_choice, parameters_of
 from geotoolz.mask import check_fill
 from geotoolz.vectors import Rasterize, Vectorize, rasterize, vectorize
-from geotoolz.warp import (
-    Bounds,
-    GridLike,
-    bounds_in_crs,
-    check_resampling,
-    check_resolution,
-    geobox_of,
-    georeferenced,
-    grid_in_bounds,
-    grid_of,
-    pixels_within,
-    reproject,
-    reproject_to,
-    resample,
-)
+from geotoolz.warp import reproject, reproject_to, resample
 from pipekit import Operator
 from pipekit.carrier import same_crs
 
@@ -65,7 +52,7 @@ _PAD_MODES = (
 )  # fmt: skip
 
 
-def crop_to_bounds(raster: Raster, bounds: Bounds, crs: Any = None) -> GeoTensor:
+def crop_to_bounds(raster: Raster, bounds: warp.Bounds, crs: Any = None) -> GeoTensor:
     """Return the whole pixels that touch a box, cut to the raster.
 
     Parameters
@@ -92,9 +79,9 @@ def crop_to_bounds(raster: Raster, bounds: Bounds, crs: Any = None) -> GeoTensor
     >>> crop_to_bounds(tile, (12, 40, 38, 60)).bounds
     (10.0, 40.0, 40.0, 60.0)
     """
-    source = georeferenced(raster, "cropping to bounds")
+    source = warp.georeferenced(raster, "cropping to bounds")
     check_upright(source.transform, "cropping to bounds")
-    cut = crop(source, *pixels_within(source, bounds, crs))
+    cut = crop(source, *warp.pixels_within(source, bounds, crs))
     assert isinstance(cut, GeoTensor)
     return cut
 
@@ -174,8 +161,8 @@ class Reproject(FunctionOperator):
 
     @parameters_of(reproject)
     def __init__(self) -> None:
-        check_resampling(self.resampling)
-        check_resolution(self.resolution)
+        warp.check_resampling(self.resampling)
+        warp.check_resolution(self.resolution)
         CRS.from_user_input(self.crs)
 
 
@@ -197,12 +184,12 @@ class ReprojectLike(Operator):
     (4, 4)
     """
 
-    def __init__(self, like: GridLike | None = None, resampling: str = "nearest") -> None:
-        check_resampling(resampling)
-        self.like = None if like is None else grid_of(like)
+    def __init__(self, like: warp.GridLike | None = None, resampling: str = "nearest") -> None:
+        warp.check_resampling(resampling)
+        self.like = None if like is None else warp.grid_of(like)
         self.resampling = resampling
 
-    def _apply(self, raster: Raster, like: GridLike | None = None) -> Raster:
+    def _apply(self, raster: Raster, like: warp.GridLike | None = None) -> Raster:
         grid = self.like if like is None else like
         if grid is None:
             name = type(self).__name__
@@ -222,8 +209,8 @@ class Resample(FunctionOperator):
 
     @parameters_of(resample)
     def __init__(self) -> None:
-        check_resampling(self.resampling)
-        check_resolution(self.resolution)
+        warp.check_resampling(self.resampling)
+        warp.check_resolution(self.resolution)
 
 
 class ResampleLike(Operator):
@@ -244,13 +231,13 @@ class ResampleLike(Operator):
     (2, 2)
     """
 
-    def __init__(self, like: GridLike, resampling: str = "nearest") -> None:
-        check_resampling(resampling)
-        self.like = grid_of(like)
+    def __init__(self, like: warp.GridLike, resampling: str = "nearest") -> None:
+        warp.check_resampling(resampling)
+        self.like = warp.grid_of(like)
         self.resampling = resampling
 
     def _apply(self, raster: Raster) -> Raster:
-        source = georeferenced(raster, "ResampleLike")
+        source = warp.georeferenced(raster, "ResampleLike")
         if not same_crs(source.crs, self.like["crs"]):
             raise ValueError(
                 f"ResampleLike needs one CRS, got {source.crs} and {self.like['crs']}; "
@@ -258,7 +245,7 @@ class ResampleLike(Operator):
             )
         check_upright(source.transform, "ResampleLike")
         a, _, _, _, e, _ = self.like["transform"]
-        grid = grid_in_bounds(source.crs, source.bounds, (abs(a), abs(e)))
+        grid = warp.grid_in_bounds(source.crs, source.bounds, (abs(a), abs(e)))
         return reproject_to(source, grid, self.resampling)
 
 
@@ -274,7 +261,7 @@ class CropToBounds(FunctionOperator):
 
     @parameters_of(crop_to_bounds)
     def __init__(self) -> None:
-        bounds_in_crs(self.bounds, None, None)
+        warp.bounds_in_crs(self.bounds, None, None)
 
 
 class PadTo(FunctionOperator):
@@ -345,7 +332,7 @@ def mosaic(rasters: Sequence[Raster], method: str = "first", resampling: str = "
 
 def align_and_stack(
     rasters: Sequence[Raster],
-    target: int | GridLike = 0,
+    target: int | warp.GridLike = 0,
     resampling: str | Sequence[str] = "bilinear",
 ) -> GeoTensor:
     """Return the bands of several rasters on one grid, (C1 + C2 + ..., H, W).
@@ -383,9 +370,9 @@ def align_and_stack(
         raise ValueError(f"resampling has {len(methods)} names for {len(parts)} rasters")
     if isinstance(target, int) and not -len(parts) <= target < len(parts):
         raise IndexError(f"target={target} is out of range for {len(parts)} rasters")
-    grid = geobox_of(parts[target] if isinstance(target, int) else target)
+    grid = warp.geobox_of(parts[target] if isinstance(target, int) else target)
     moved = [
-        part if geobox_of(part) == grid else reproject_to(part, grid, method)
+        part if warp.geobox_of(part) == grid else reproject_to(part, grid, method)
         for part, method in zip(parts, methods, strict=True)
     ]
     bands, fill = _join_bands(moved)
@@ -400,7 +387,7 @@ def align_and_stack(
 def _georeferenced(rasters: Sequence[Raster], what: str) -> list[GeoTensor]:
     if not rasters:
         raise ValueError(f"{what} needs at least one raster, got none")
-    return [georeferenced(each, what) for each in rasters]
+    return [warp.georeferenced(each, what) for each in rasters]
 
 
 def _union_grid(parts: Sequence[GeoTensor]) -> GeoBox:
@@ -409,12 +396,12 @@ def _union_grid(parts: Sequence[GeoTensor]) -> GeoBox:
     boxes = [first.bounds]
     for part in parts[1:]:
         same = same_crs(part.crs, first.crs)
-        boxes.append(part.bounds if same else bounds_in_crs(part.bounds, part.crs, first.crs))
+        boxes.append(part.bounds if same else warp.bounds_in_crs(part.bounds, part.crs, first.crs))
     # Whole pixels of the first raster's grid, so that it is copied and not resampled.
     windows = [window_of(first.transform, box) for box in boxes]
     top, left = min(w[0] for w in windows), min(w[1] for w in windows)
     bottom, right = max(w[0] + w[2] for w in windows), max(w[1] + w[3] for w in windows)
-    return part_of(geobox_of(first), top, left, bottom - top, right - left)
+    return part_of(warp.geobox_of(first), top, left, bottom - top, right - left)
 
 
 def _check_mergeable(moved: Sequence[GeoTensor]) -> None:
@@ -495,7 +482,7 @@ class Mosaic(FunctionOperator):
 
     @parameters_of(mosaic)
     def __init__(self) -> None:
-        check_resampling(self.resampling)
+        warp.check_resampling(self.resampling)
         check_choice(self.method, "method", _MERGES)
 
     def _apply(self, *rasters: Any) -> Raster:
@@ -521,11 +508,11 @@ class AlignAndStack(Operator):
     """
 
     def __init__(
-        self, target: int | GridLike = 0, resampling: str | Sequence[str] = "bilinear"
+        self, target: int | warp.GridLike = 0, resampling: str | Sequence[str] = "bilinear"
     ) -> None:
         for name in (resampling,) if isinstance(resampling, str) else resampling:
-            check_resampling(name)
-        self.target = target if isinstance(target, int) else grid_of(target)
+            warp.check_resampling(name)
+        self.target = target if isinstance(target, int) else warp.grid_of(target)
         self.resampling = resampling
 
     def _apply(self, *rasters: Any) -> Raster:

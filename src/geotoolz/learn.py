@@ -151,11 +151,9 @@ def predict_pixels(
 
 
 def _predict(estimator: Any, method: str, features: Values) -> Values:
-    if len(features):
-        return np.asarray(getattr(estimator, method)(features))
     # Without a single valid pixel, one of zeros tells the result's dtype and number of columns.
-    probe = np.zeros((1, features.shape[1]), features.dtype)
-    return np.asarray(getattr(estimator, method)(probe))[:0]
+    some = features if len(features) else np.zeros((1, features.shape[1]), features.dtype)
+    return np.asarray(getattr(estimator, method)(some))[: len(features)]
 
 
 def _samples(
@@ -164,9 +162,8 @@ def _samples(
     features, valid = pixel_table(raster, axis)
     truth = values_of(label)
     if truth.shape != valid.shape:
-        raise ValueError(
-            f"labels of shape {truth.shape} don't fit a raster of pixels {valid.shape}"
-        )
+        fits = f"a raster of pixels {valid.shape}"
+        raise ValueError(f"labels of shape {truth.shape} don't fit {fits}")
     truth = truth[valid]
     used = np.ones(len(truth), bool) if ignore_label is None else truth != ignore_label
     used &= ~np.isnan(truth)
@@ -358,18 +355,17 @@ def _choose(scores: np.ndarray, k: int, mode: str, seed: int | None) -> list[int
     if mode == "weighted":
         return _drawn(scores, known, k, seed)
     ranked = scores[known] if mode == "bottom" else -scores[known]
-    return [int(index) for index in known[np.argsort(ranked, kind="stable")[:k]]]
+    return known[np.argsort(ranked, kind="stable")[:k]].tolist()
 
 
 def _drawn(scores: np.ndarray, known: np.ndarray, k: int, seed: int | None) -> list[int]:
     weights = scores[known]
-    if not np.isfinite(weights).all() or (weights < 0).any():
-        wrong = weights[~np.isfinite(weights) | (weights < 0)][0]
-        raise ValueError(f"mode='weighted' needs finite scores of at least 0, got {wrong:g}")
+    wrong = weights[~np.isfinite(weights) | (weights < 0)]
+    if wrong.size:
+        raise ValueError(f"mode='weighted' needs finite scores of at least 0, got {wrong[0]:g}")
     positive = known[weights > 0]
     if not positive.size:
         return []
     share = scores[positive] / scores[positive].sum()
     size = min(k, len(positive))
-    drawn = np.random.default_rng(seed).choice(positive, size=size, replace=False, p=share)
-    return [int(index) for index in drawn]
+    return np.random.default_rng(seed).choice(positive, size, replace=False, p=share).tolist()

@@ -51,8 +51,6 @@ __all__ = ["MAX_PIXELS", "RGB", "Colormap", "ToRGB", "colormap", "plot", "quickl
 MAX_PIXELS = 600_000
 """How many pixels `plot` hands to matplotlib: more than a page shows, and figures stay small."""
 
-_SHARP: Mapping[str, Any] = {"interpolation": "nearest", "origin": "upper"}
-
 
 def plot(
     raster: Raster,
@@ -120,16 +118,20 @@ def plot(
     frame, attrs = map_frame(raster, axes), attrs_of(raster)
     ax = ax or _new_axes(values.shape[-2:], frame.aspect)
     classes = classes or (None if picture else _own_classes(raster, values, name))
+    shown: Any = {"extent": frame.extent, "interpolation": "nearest", "origin": "upper"}
     if picture:
-        _draw_picture(ax, raster, values, frame, max_pixels)
+        ax.imshow(_picture(raster, values, max_pixels), **shown)
     elif classes:
-        _draw_classes(ax, values, class_colours(classes), frame, max_pixels, legend)
+        rgba, handles = _class_picture(values, class_colours(classes), max_pixels)
+        ax.imshow(rgba, **shown)
+        if legend and handles:
+            beside: Any = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0)}
+            ax.legend(handles=handles, frameon=False, fontsize=8, **beside)
     else:
         floats = average_down(values, max_pixels, fill_of(raster))
         look = look_of(name)
         low, high = _limits(floats, vmin, vmax, look.diverging and cmap is None)
-        shown: Any = {"cmap": cmap or look.cmap, "vmin": low, "vmax": high, "extent": frame.extent}
-        image = ax.imshow(floats, **shown, **_SHARP)
+        image = ax.imshow(floats, cmap=cmap or look.cmap, vmin=low, vmax=high, **shown)
         if colorbar:
             quantity, units = name or str(attrs.get("long_name", "")), attrs.get("units")
             own = f"{quantity} ({units})" if units else quantity
@@ -214,7 +216,8 @@ def _own_classes(raster: Raster, values: Values, name: str) -> Mapping[Any, Any]
     return known_classes(name) if values.dtype.kind in "iu" else None
 
 
-def _draw_picture(ax: Axes, raster: Raster, values: Values, frame: Frame, max_pixels: int) -> None:
+def _picture(raster: Raster, values: Values, max_pixels: int) -> Values:
+    """Return three bands as (h, w, 4), stretched unless they are from 0 to 1 already."""
     small = average_down(values, max_pixels, fill_of(raster))
     with np.errstate(invalid="ignore"):
         ready = np.nanmin(small, initial=0.0) >= 0 and np.nanmax(small, initial=0.0) <= 1
@@ -224,18 +227,13 @@ def _draw_picture(ax: Axes, raster: Raster, values: Values, frame: Frame, max_pi
         # Land reflects some 5 to 30 %: unstretched, a picture of it is nearly black.
         small = values_of(percentile_clip(small, 2, 98))
     opaque = ~np.isnan(small).any(axis=0)
-    rgba = np.dstack([*np.nan_to_num(small), opaque.astype(np.float32)])
-    ax.imshow(rgba, extent=frame.extent, **_SHARP)
+    return np.dstack([*np.nan_to_num(small), opaque.astype(np.float32)])
 
 
-def _draw_classes(
-    ax: Axes,
-    values: Values,
-    classes: Mapping[int, tuple[str, str]],
-    frame: Frame,
-    max_pixels: int,
-    legend: bool,
-) -> None:
+def _class_picture(
+    values: Values, classes: Mapping[int, tuple[str, str]], max_pixels: int
+) -> tuple[Values, list[Any]]:
+    """Return classes as (h, w, 4), and the entries of a legend for those that are there."""
     from matplotlib.colors import to_rgba
     from matplotlib.patches import Patch
 
@@ -247,10 +245,7 @@ def _draw_classes(
         if here.any():
             rgba[here] = to_rgba(colour)
             shown.append(Patch(facecolor=colour, edgecolor="#808080", linewidth=0.5, label=name))
-    ax.imshow(rgba, extent=frame.extent, **_SHARP)
-    if legend and shown:
-        beside: Any = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0)}
-        ax.legend(handles=shown, frameon=False, fontsize=8, **beside)
+    return rgba, shown
 
 
 def _limits(
