@@ -30,22 +30,17 @@ from geostack.artifact_tar import (
     write_members,
 )
 from geotoolz.carrier import Raster, attrs_of, rewrap, values_of
-from pipekit import (
-    Graph,
-    Operator,
-    Registry,
-    content_hash,
-    default_registry,
-    from_config,
-    to_config,
-)
+from pipekit import Graph, Operator, content_hash, from_config, to_config
 from pipekit.config import Encoder, Limits, refuse
 from pipekit.provenance import versions
+from pipekit.registry import Registry, default_registry
 from pipekit.serialize import decode
 
 __all__ = ["Artifact", "ArtifactError", "Verification", "freeze", "load", "rerun", "verify"]
 
 FORMAT = "geostack-artifact-1"
+WRITERS = ("Cache", "SpatialOverlapAdd")
+"""Classes that write to a path of their config's choice: never built from a stranger's."""
 
 _SEALED = ("inputs", "result", "versions")
 _KEYS = {"format", "pipeline", "pipeline_hash", *_SEALED, "sha256"}
@@ -161,13 +156,20 @@ def freeze(
     described: dict[str, Any] = {}
     frozen: dict[str, Raster] = {}
     for number, (name, raster) in enumerate(_by_name(inputs).items()):
-        content = array_bytes(values_of(raster))
-        entry = _describe(raster, content, f"inputs/{number}.npy" if keep_inputs else None)
+        content, where = array_bytes(values_of(raster)), _georeference(raster)
         # What runs is what was written, so that a lossy detail of a carrier can't hide.
-        frozen[name] = _rebuilt(entry["georeference"], read_array(content, name), name)
-        described[name] = {**entry, "content_hash": content_hash(frozen[name])}
-        if keep_inputs:
-            members[entry["member"]] = content
+        frozen[name] = _rebuilt(where, read_array(content, name), name)
+        member = f"inputs/{number}.npy" if keep_inputs else None
+        if member is not None:
+            members[member] = content
+        described[name] = {
+            "shape": list(values_of(raster).shape),
+            "dtype": values_of(raster).dtype.str,
+            "georeference": where,
+            "member": member,
+            "sha256": sha256(content).hexdigest(),
+            "content_hash": content_hash(frozen[name]),
+        }
     result = _run(operator, frozen)
     if content_hash(_run(operator, frozen)) != content_hash(result):
         raise ArtifactError(
@@ -226,20 +228,23 @@ def load(
     if digest is not None and digest != found:
         raise ArtifactError(f"the manifest's SHA-256 is {found}, expected {digest}")
     manifest = _manifest(text)
-    known = _readers_registry() if registry is None else registry
-    operator = from_config(manifest["pipeline"], known)
-    if operator.config_hash != manifest["pipeline_hash"]:
-        raise ArtifactError(
-            f"the pipeline differs: its hash is {operator.config_hash}, the manifest says "
-            f"{manifest['pipeline_hash']}"
-        )
-    inputs = {}
-    for name, entry in manifest["inputs"].items():
-        if entry["member"] is not None:
-            inputs[name] = _checked_input(name, entry, members)
+    if registry is None:
+        readers = (cls for cls in default_registry() if cls.__name__ not in WRITERS)
+        registry = Registry(readers, files=False)
+    operator = from_config(manifest["pipeline"], registry)
+    if (now := operator.config_hash) != (then := manifest["pipeline_hash"]):
+        raise ArtifactError(f"the pipeline differs: its hash is {now}, the manifest says {then}")
+    inputs = {
+        name: _checked_input(name, entry, members)
+        for name, entry in manifest["inputs"].items()
+        if entry["member"] is not None
+    }
     if members:
         raise ArtifactError(f"members that the manifest does not know: {sorted(members)}")
-    _check_seals(manifest)
+    # What no other check sees: versions, shapes and summaries that were edited.
+    for part in _SEALED:
+        if _seal(manifest[part]) != manifest["sha256"][part]:
+            raise ArtifactError(f"what the manifest says of its {part} differs from its SHA-256")
     return Artifact(source, operator, inputs, manifest, found)
 
 
@@ -258,7 +263,23 @@ def rerun(artifact: Artifact, inputs: Raster | Mapping[str, Raster] | None = Non
     ArtifactError
         When inputs are missing or are not those.
     """
-    return _run(artifact.operator, _frozen_inputs(artifact, inputs))
+    described = artifact.manifest["inputs"]
+    if inputs is None:
+        missing = sorted(set(described) - set(artifact.inputs))
+        if missing:
+            raise ArtifactError(
+                f"the artifact was frozen without its pixels; give the inputs {missing}"
+            )
+        return _run(artifact.operator, artifact.inputs)
+    named = _by_name(inputs)
+    if set(named) != set(described):
+        raise ArtifactError(f"the artifact's inputs are {sorted(described)}, got {sorted(named)}")
+    rebuilt = {}
+    for name, entry in described.items():
+        given = named[name]
+        rebuilt[name] = _rebuilt(_georeference(given), values_of(given), name)
+        _check_hash(name, rebuilt[name], entry)
+    return _run(artifact.operator, rebuilt)
 
 
 def verify(
@@ -286,7 +307,12 @@ def verify(
     artifact = load(path, registry=registry, digest=digest)
     result = rerun(artifact, inputs)
     now, then = content_hash(result), artifact.result_hash
-    changed = _changed(artifact.manifest["versions"], _versions(artifact.operator))
+    had, has = artifact.manifest["versions"], _versions(artifact.operator)
+    changed = {
+        name: (str(had.get(name, "absent")), has.get(name, "absent"))
+        for name in sorted({*had, *has})
+        if had.get(name) != has.get(name)
+    }
     if now != then:
         frozen, shown = artifact.manifest["result"]["summary"], _summary(result)
         differing = ", ".join(f"{k} {a} -> {b}" for k, (a, b) in changed.items()) or "none"
@@ -299,13 +325,6 @@ def verify(
 
 def _seal(part: Any) -> str:
     return sha256(json.dumps(part, sort_keys=True, allow_nan=False).encode()).hexdigest()
-
-
-def _check_seals(manifest: Mapping[str, Any]) -> None:
-    """Refuse what no other check sees: versions, shapes and summaries that were edited."""
-    for part in _SEALED:
-        if _seal(manifest[part]) != manifest["sha256"][part]:
-            raise ArtifactError(f"what the manifest says of its {part} differs from its SHA-256")
 
 
 def _by_name(inputs: Raster | Mapping[str, Raster]) -> Mapping[str, Raster]:
@@ -321,17 +340,6 @@ def _run(operator: Operator, inputs: Mapping[str, Raster]) -> Any:
     if isinstance(operator, Graph) and len(given) > 1:
         return operator(**given)
     return operator(*given.values())
-
-
-def _describe(raster: Raster, content: bytes, member: str | None) -> dict[str, Any]:
-    values = values_of(raster)
-    return {
-        "shape": list(values.shape),
-        "dtype": values.dtype.str,
-        "georeference": _georeference(raster),
-        "member": member,
-        "sha256": sha256(content).hexdigest(),
-    }
 
 
 def _georeference(raster: Raster) -> dict[str, Any] | None:
@@ -376,72 +384,34 @@ def _checked_input(name: str, entry: Mapping[str, Any], members: dict[str, bytes
 def _check_hash(name: str, raster: Raster, entry: Mapping[str, Any]) -> None:
     found = content_hash(raster)
     if found != entry["content_hash"]:
+        values = values_of(raster)
         raise ArtifactError(
-            f"the input {name!r} is not the one that was frozen: its content hash is {found}, "
-            f"expected {entry['content_hash']}; frozen were shape {tuple(entry['shape'])}, "
-            f"dtype {entry['dtype']}, given {values_of(raster).shape}, "
-            f"{values_of(raster).dtype.str}"
+            f"the input {name!r} is not the one that was frozen: given {values.dtype.str} "
+            f"{values.shape} with content hash {found}, frozen {entry['dtype']} "
+            f"{tuple(entry['shape'])} with {entry['content_hash']}"
         )
 
 
-def _frozen_inputs(
-    artifact: Artifact, inputs: Raster | Mapping[str, Raster] | None
-) -> Mapping[str, Raster]:
-    described = artifact.manifest["inputs"]
-    if inputs is None:
-        missing = sorted(set(described) - set(artifact.inputs))
-        if missing:
-            raise ArtifactError(
-                f"the artifact was frozen without its pixels; give the inputs {missing}"
-            )
-        return artifact.inputs
-    named = dict(_by_name(inputs))
-    if set(named) != set(described):
-        raise ArtifactError(f"the artifact's inputs are {sorted(described)}, got {sorted(named)}")
-    rebuilt = {}
-    for name, entry in described.items():
-        given = named[name]
-        rebuilt[name] = _rebuilt(_georeference(given), values_of(given), name)
-        _check_hash(name, rebuilt[name], entry)
-    return rebuilt
-
-
 def _manifest(text: bytes) -> dict[str, Any]:
+    """Return the manifest, or raise ArtifactError unless it has the parts that `freeze` writes."""
     try:
-        manifest = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"{MANIFEST} is no JSON: {error}") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        manifest: dict[str, Any] = json.loads(text)
+        inputs, sealed = manifest["inputs"], manifest["sha256"]
+        whole = (
+            manifest["format"] == FORMAT
+            and manifest.keys() == _KEYS
+            and manifest["result"].keys() == _RESULT_KEYS
+            and isinstance(manifest["versions"], dict)
+            and sealed.keys() == set(_SEALED)
+            and all(entry.keys() == _INPUT_KEYS for entry in inputs.values())
+            and all(isinstance(entry["member"], str | None) for entry in inputs.values())
+            and all(isinstance(entry["shape"], list) for entry in inputs.values())
+        )
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise ArtifactError(f"{MANIFEST} is not of the format {FORMAT}: {error!r}") from error
+    if not whole:
         raise ArtifactError(f"{MANIFEST} is not of the format {FORMAT}")
-    parts = [
-        (manifest, _KEYS, "the manifest"),
-        (manifest.get("result"), _RESULT_KEYS, "the result"),
-        (manifest.get("versions"), None, "the versions"),
-        (manifest.get("inputs"), None, "the inputs"),
-        (manifest.get("sha256"), set(_SEALED), "the hashes"),
-    ]
-    for part, keys, what in parts:
-        _check_part(part, keys, what)
-    for name, entry in manifest["inputs"].items():
-        _check_part(entry, _INPUT_KEYS, f"the input {name!r}")
-        if not isinstance(entry["member"], str | None) or not isinstance(entry["shape"], list):
-            raise ArtifactError(f"the member or the shape of the input {name!r} is malformed")
     return manifest
-
-
-def _check_part(part: Any, keys: set[str] | None, what: str) -> None:
-    if not isinstance(part, dict) or (keys is not None and set(part) != keys):
-        has = sorted(part) if isinstance(part, dict) else type(part).__name__
-        raise ArtifactError(f"{what} must hold {sorted(keys or ())}, got {has}")
-
-
-def _readers_registry() -> Registry:
-    kept = (cls for cls in default_registry() if cls.__name__ not in WRITERS)
-    return Registry(kept, files=False)
-
-
-WRITERS = ("Cache", "SpatialOverlapAdd")
-"""Classes that write to a path of their config's choice: never built from a stranger's."""
 
 
 def _versions(operator: Operator) -> dict[str, str]:
@@ -449,12 +419,6 @@ def _versions(operator: Operator) -> dict[str, str]:
 
     fixed = {name: version(name) for name in ("rasterio", "georeader-spaceml")}
     return {**versions(operator), **fixed}
-
-
-def _changed(then: Mapping[str, Any], now: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    names = sorted(set(then) | set(now))
-    pairs = {name: (str(then.get(name, "absent")), now.get(name, "absent")) for name in names}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def _summary(result: Any) -> str:

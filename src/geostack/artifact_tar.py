@@ -7,6 +7,7 @@ are read into memory by name; nothing in the file decides where anything is writ
 from __future__ import annotations
 
 import io
+import math
 import re
 import tarfile
 from collections.abc import Mapping
@@ -60,7 +61,10 @@ def read_members(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, bytes]:
     with path.open("rb") as file:
         # Header by header: tarfile would follow extension headers to wherever they point.
         while (head := file.read(tarfile.BLOCKSIZE)).strip(b"\0"):
-            info = _header(head, path.name)
+            try:
+                info = tarfile.TarInfo.frombuf(head, "ascii", "strict")
+            except (tarfile.TarError, UnicodeError) as error:
+                raise ArtifactError(f"{path.name} is no plain tar: {error}") from error
             _check_member(info, found, size - file.tell())
             found[info.name] = file.read(info.size)
             if file.read(-info.size % tarfile.BLOCKSIZE).strip(b"\0"):
@@ -72,13 +76,6 @@ def read_members(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, bytes]:
     if MANIFEST not in found:
         raise ArtifactError(f"{path.name} holds no {MANIFEST}: it is no artifact")
     return found
-
-
-def _header(head: bytes, name: str) -> tarfile.TarInfo:
-    try:
-        return tarfile.TarInfo.frombuf(head, "ascii", "strict")
-    except (tarfile.TarError, UnicodeError) as error:
-        raise ArtifactError(f"{name} is no plain tar: {error}") from error
 
 
 def _check_member(info: tarfile.TarInfo, found: Mapping[str, bytes], left: int) -> None:
@@ -118,20 +115,16 @@ def read_array(content: bytes, name: str) -> NDArray[Any]:
     """
     stream = io.BytesIO(content)
     try:
-        version = np.lib.format.read_magic(stream)
-        readers = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }
-        shape, fortran, dtype = readers[version](stream, max_header_size=_NPY_HEADER)
-    except (ValueError, KeyError) as error:
+        if np.lib.format.read_magic(stream) != (1, 0):
+            raise ValueError("its format is not 1.0")
+        header = np.lib.format.read_array_header_1_0(stream, max_header_size=_NPY_HEADER)
+    except ValueError as error:
         raise ArtifactError(f"{name} is no array: {error}") from error
+    shape, fortran, dtype = header
     if dtype.hasobject or dtype.names or fortran:
         raise ArtifactError(f"{name} is no plain array in C order, its dtype is {dtype}")
     follows = len(content) - stream.tell()
-    expected = dtype.itemsize
-    for length in shape:
-        expected *= length
+    expected = math.prod(shape) * dtype.itemsize
     if expected != follows or min(shape, default=0) < 0:
         raise ArtifactError(
             f"{name} announces {expected} bytes of shape {shape}, but {follows} follow"
