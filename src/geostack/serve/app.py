@@ -1,44 +1,42 @@
-"""The FastAPI application: its routes, and what they hold."""
+"""The FastAPI application: its routes, what they hold, and what every answer has."""
 
 # No `from __future__ import annotations`: FastAPI reads the routes' annotations, and its classes
 # are imported within a function.
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import cache, partial
+from functools import partial
 from hashlib import sha256
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from georeader.geotensor import GeoTensor
 
 from geostack.loaders.sentinel2 import COLLECTION
 from geostack.request import Request as SceneRequest
-from geostack.serve.answers import Answers, Metrics, add_problems
 from geostack.serve.limits import Bodies, Gate, Limits
-from geostack.serve.pipeline import Pipeline, as_pipelines, checked_names
-from geostack.serve.pixels import (
-    PostedRun,
-    SceneBox,
-    as_geotiff,
-    as_summary,
-    media_type,
-    parse_posted_run,
-    parse_scene_box,
-    read_scene,
-    read_upload,
-)
+from geostack.serve.pipeline import Pipeline, checked_names
+from geostack.serve.pixels import as_geotiff, as_summary, read_scene, read_upload
 from geostack.serve.problem import Problem
-from geostack.serve.sandbox import Children, Ran, is_possible, run_posted
+from geostack.serve.sandbox import Children, Ran, is_possible
 from geostack.serve.tiles import Layer, TileService
 from geostack.sources import Source, select
 from pipekit import Operator
 
+if TYPE_CHECKING:
+    from geostack.serve.asked import SceneBox
+
+_METHODS = ("GET", "HEAD", "POST", "OPTIONS")
+_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+_SAFE = {"X-Content-Type-Options": "nosniff"}
+_ASSETS = Path(__file__).parent / "assets"
 _NEEDS = ("fastapi", "rio_tiler", "prometheus_client")
 _TILE_AGE = 3600
-_FORMATS = {"tiff": "image/tiff", "json": "application/json"}
+_MEDIA = {"tiff": "image/tiff", "json": "application/json"}
+_Format = Literal["tiff", "json"]
 _PAGES = {"map": "text/html", "map.js": "text/javascript", "map.css": "text/css"}
 _PAGE_HEADERS = {
     "Content-Security-Policy": (
@@ -60,7 +58,10 @@ class Service:
         source: str | Source | None,
         limits: Limits,
     ) -> None:
-        self.pipelines = as_pipelines(pipelines)
+        self.pipelines = {
+            name: given if isinstance(given, Pipeline) else Pipeline(given)
+            for name, given in checked_names(pipelines, "a pipeline").items()
+        }
         self.layers = checked_names(layers, "a layer")
         self.source = source
         self.limits = limits
@@ -87,19 +88,22 @@ class Service:
         if kind == "image/tiff":
             chip = read_upload(body, pipeline.bands, self.limits)
         else:
-            chip = self.chip(parse_scene_box(body), pipeline.bands)
+            from geostack.serve.asked import SceneBox, parse
+
+            chip = self.chip(parse(body, SceneBox), pipeline.bands)
         return shape(pipeline.operator(chip))
 
-    def run_posted(self, asked: PostedRun, kind: str, output: str | None) -> Ran:
+    def run_posted(self, body: bytes, kind: str, output: str | None) -> Ran:
         """Return what a posted pipeline gives: one job of the gate, in a process of its own."""
-        chip = self.chip(asked.scene, asked.bands)
+        from geostack.serve.asked import PostedRun, parse
+
+        asked = parse(body, PostedRun)
+        chip = self.chip(asked, asked.bands)
         # A little less than the gate's own limit, which can't stop anything.
         seconds = 0.8 * self.limits.seconds
-        return run_posted(
-            asked.yaml, chip, kind=kind, output=output, seconds=seconds, children=self.children
-        )
+        return self.children.run(asked.yaml, chip, kind=kind, output=output, seconds=seconds)
 
-    def chip(self, asked: SceneBox, bands: tuple[str, ...]) -> GeoTensor:
+    def chip(self, asked: "SceneBox", bands: tuple[str, ...]) -> GeoTensor:
         """Return the pixels of a scene's box from the server's own source."""
         request = SceneRequest.of(COLLECTION, asked.bbox, "../..", assets=bands)
         return read_scene(select(self.source, request), asked, bands, self.limits)
@@ -174,17 +178,16 @@ def create_app(
     # The pages that describe the interface load their scripts from elsewhere: only the JSON stays.
     app = FastAPI(title="geostack", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.service = service
-    _add_pipelines(app, service)
-    _add_runs(app, service, accept_yaml)
-    _add_tiles(app, service)
-    _add_pages(app, service)
+    _add_pipelines(app, service, accept_yaml)
+    _add_map(app, service)
     add_problems(app, service.config_hash)
     app.add_middleware(Answers, config_hash=service.config_hash, metrics=service.metrics)
     return app
 
 
-def _add_pipelines(app: Any, service: Service) -> None:
-    from fastapi.responses import JSONResponse
+def _add_pipelines(app: Any, service: Service, accept_yaml: bool) -> None:
+    from fastapi import Request
+    from fastapi.responses import JSONResponse, Response
 
     @app.get("/pipelines")
     async def list_pipelines() -> JSONResponse:
@@ -199,54 +202,48 @@ def _add_pipelines(app: Any, service: Service) -> None:
     async def describe_pipeline(name: str) -> JSONResponse:
         """Tell a pipeline's config, hash, bands and versions."""
         pipeline = service.pipeline(name)
-        return JSONResponse(pipeline.describe(name), headers=_hash_header(pipeline))
-
-
-def _add_runs(app: Any, service: Service, accept_yaml: bool) -> None:
-    from fastapi import Request
-    from fastapi.responses import JSONResponse, Response
+        headers = {"X-Config-Hash": pipeline.config_hash}
+        return JSONResponse(pipeline.describe(name), headers=headers)
 
     @app.post("/pipelines/{name}")
     async def run_pipeline(
         name: str,
         request: Request,
-        format: str = "tiff",  # noqa: A002
+        format: _Format = "tiff",  # noqa: A002
         output: str | None = None,
     ) -> Response:
         """Run a pipeline on a scene's box or on an uploaded GeoTIFF."""
         pipeline = service.pipeline(name)
-        media = _format(format)
-        kind = media_type(request.headers.get("content-type", ""))
+        kind = _body_kind(request, "application/json", "image/tiff")
         body = await service.bodies.read(request)
         shape = partial(as_geotiff if format == "tiff" else as_summary, output=output)
         made = await service.gate.run(partial(service.run, pipeline, kind, body, shape))
-        headers = _hash_header(pipeline)
+        headers = {"X-Config-Hash": pipeline.config_hash}
         if format == "tiff":
             headers["Content-Disposition"] = f'attachment; filename="{name}.tif"'
-            return Response(made, media_type=media, headers=headers)
+            return Response(made, media_type=_MEDIA[format], headers=headers)
         told = {"pipeline": name, "config_hash": pipeline.config_hash, "result": made}
         return JSONResponse(told, headers=headers)
 
     @app.post("/run")
     async def run_yaml(
         request: Request,
-        format: str = "tiff",  # noqa: A002
+        format: _Format = "tiff",  # noqa: A002
         output: str | None = None,
     ) -> Response:
         """Run a pipeline that the client posts as YAML, if the server accepts any."""
         if not accept_yaml:
             raise Problem(403, "this server takes no pipelines from clients")
-        media = _format(format)
-        if media_type(request.headers.get("content-type", "")) != "application/json":
-            raise Problem(415, "the body is application/json; say so in Content-Type")
-        asked = parse_posted_run(await service.bodies.read(request))
-        ran = await service.gate.run(partial(service.run_posted, asked, format, output))
-        return Response(ran.content, media_type=media, headers={"X-Config-Hash": ran.config_hash})
+        _body_kind(request, "application/json")
+        body = await service.bodies.read(request)
+        ran = await service.gate.run(partial(service.run_posted, body, format, output))
+        headers = {"X-Config-Hash": ran.config_hash}
+        return Response(ran.content, media_type=_MEDIA[format], headers=headers)
 
 
-def _add_tiles(app: Any, service: Service) -> None:
+def _add_map(app: Any, service: Service) -> None:
     from fastapi import Request
-    from fastapi.responses import JSONResponse, Response
+    from fastapi.responses import FileResponse, JSONResponse, Response
 
     @app.get("/layers")
     async def list_layers() -> JSONResponse:
@@ -262,7 +259,7 @@ def _add_tiles(app: Any, service: Service) -> None:
         made, hit = await service.tiles.tile(layer, z, x, y)
         service.metrics.tile(hit)
         headers = {
-            **_hash_header(service.layers[layer]),
+            "X-Config-Hash": service.layers[layer].config_hash,
             "ETag": made.etag,
             "Cache-Control": f"public, max-age={_TILE_AGE}",
             "X-Cache": "hit" if hit else "miss",
@@ -270,10 +267,6 @@ def _add_tiles(app: Any, service: Service) -> None:
         if made.etag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         return Response(made.png, media_type="image/png", headers=headers)
-
-
-def _add_pages(app: Any, service: Service) -> None:
-    from fastapi.responses import JSONResponse, Response
 
     @app.get("/healthz")
     async def health() -> JSONResponse:
@@ -286,8 +279,11 @@ def _add_pages(app: Any, service: Service) -> None:
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
 
     def page(name: str, media: str) -> Callable[[], Any]:
-        async def send() -> Response:
-            return Response(_asset(name), media_type=media, headers=_PAGE_HEADERS)
+        # All are files of this package, none is from anywhere else.
+        file = _ASSETS / (name if "." in name else f"{name}.html")
+
+        async def send() -> FileResponse:
+            return FileResponse(file, media_type=media, headers=_PAGE_HEADERS)
 
         return send
 
@@ -295,19 +291,118 @@ def _add_pages(app: Any, service: Service) -> None:
         app.get(f"/{name}", include_in_schema=False)(page(name, media))
 
 
-@cache
-def _asset(name: str) -> bytes:
-    """Return a file of the map page: all are of this package, none is from anywhere else."""
-    file = name if "." in name else f"{name}.html"
-    return (Path(__file__).parent / "assets" / file).read_bytes()
+def _body_kind(request: Any, *kinds: str) -> str:
+    """Return the media type of a request's body, or raise Problem 415 for none of `kinds`."""
+    kind: str = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in kinds:
+        raise Problem(415, f"the body is {' or '.join(kinds)}; say so in Content-Type")
+    return kind
 
 
-def _format(asked: str) -> str:
-    """Return the media type of a format, or raise Problem 422."""
-    if asked not in _FORMATS:
-        raise Problem(422, f"format is {' or '.join(_FORMATS)}")
-    return _FORMATS[asked]
+class Metrics:
+    """Numbers about a server, for Prometheus to fetch: answers, their times, jobs, tiles.
+
+    Each server has its own registry, so that several can live in one process. Labels are routes,
+    never addresses: what a client makes up adds no series.
+
+    Parameters
+    ----------
+    held
+        Tells how many jobs run or wait.
+    """
+
+    def __init__(self, held: Callable[[], int]) -> None:
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+        own = self._registry = CollectorRegistry()
+        labels = ("route", "method", "status")
+        self._requests = Counter("geostack_requests", "Answers given.", labels, registry=own)
+        name, told = "geostack_request_seconds", "Time from request to answer."
+        self._seconds = Histogram(name, told, ("route",), registry=own, buckets=_SECONDS)
+        told = "Tiles, by where they came from."
+        self._tiles = Counter("geostack_tiles", told, ("cache",), registry=own)
+        jobs = Gauge("geostack_jobs", "Jobs that run or wait.", registry=own)
+        jobs.set_function(held)
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count an answer."""
+        known = method if method in _METHODS else "other"
+        self._requests.labels(route, known, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def tile(self, hit: bool) -> None:
+        """Count a tile."""
+        self._tiles.labels("hit" if hit else "miss").inc()
+
+    def text(self) -> bytes:
+        """Return everything in Prometheus's text format."""
+        from prometheus_client import generate_latest
+
+        return bytes(generate_latest(self._registry))
 
 
-def _hash_header(thing: Pipeline | Layer) -> dict[str, str]:
-    return {"X-Config-Hash": thing.config_hash}
+class Answers:
+    """Puts the config's hash and safe defaults on every answer, and counts it.
+
+    HEAD is answered as GET is (RFC 9110, 9.3.2); the server leaves out the content.
+    """
+
+    def __init__(self, app: Any, config_hash: str, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+        usual = {**_SAFE, "X-Config-Hash": config_hash}
+        self._usual = [(name.lower().encode(), value.encode()) for name, value in usual.items()]
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started, status, method = time.perf_counter(), 500, scope["method"]
+        if method == "HEAD":
+            scope = {**scope, "method": "GET"}
+
+        async def send_with_headers(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                named = {name.lower() for name, _ in message["headers"]}
+                added = [pair for pair in self._usual if pair[0] not in named]
+                message["headers"] = [*message["headers"], *added]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_headers)
+        finally:
+            route = getattr(scope.get("route"), "path", "other")
+            self.metrics.answered(route, method, status, time.perf_counter() - started)
+
+
+def add_problems(app: Any, config_hash: str) -> None:
+    """Answer every error with a problem body (RFC 9457)."""
+    from fastapi import Request, Response
+    from fastapi.exceptions import RequestValidationError
+    from starlette.exceptions import HTTPException
+    from starlette.requests import ClientDisconnect
+
+    async def answer(request: Request, error: Exception) -> Response:
+        more: Mapping[str, str] = {}
+        if isinstance(error, Problem):
+            problem = error
+        elif isinstance(error, RequestValidationError):
+            told = ", ".join(f"{each['loc'][-1]} ({each['msg']})" for each in error.errors())
+            problem = Problem(422, f"these can't be read: {told}")
+        elif isinstance(error, HTTPException):
+            problem, more = Problem(error.status_code, str(error.detail)), error.headers or {}
+        elif isinstance(error, ClientDisconnect):
+            # Nobody hears it; without it the log would call this a failure of the server.
+            problem = Problem(400, "the client went away")
+        else:
+            problem = Problem(500, f"the server failed with {type(error).__name__}", 5)
+        body, headers = problem.answer(config_hash)
+        # Starlette answers a bug outside of every middleware: so the headers are put here too.
+        return Response(body, problem.status, headers={**_SAFE, **headers, **more})
+
+    kinds = (Problem, RequestValidationError, HTTPException, ClientDisconnect, Exception)
+    for kind in kinds:
+        app.add_exception_handler(kind, answer)

@@ -8,7 +8,6 @@ hint when to come again, and what is no HTTP without a problem body.
 
 from __future__ import annotations
 
-import json
 from asyncio import TimerHandle, Transport
 from functools import partial
 from math import ceil
@@ -18,7 +17,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from geostack.serve.limits import Limits
-from geostack.serve.problem import MEDIA_TYPE, Problem
+from geostack.serve.problem import Problem
 
 HEAD_BYTES = 16_384
 """Bytes after which a head that has not ended is refused."""
@@ -125,7 +124,11 @@ class GuardedProtocol(H11Protocol):
         _cancel(self._reader)
 
     def _refuse(self, problem: Problem) -> None:
-        self.transport.write(_answer(problem, self._config_hash))
+        body, headers = problem.answer(self._config_hash)
+        headers |= {"Content-Length": str(len(body)), "Connection": "close"}
+        lines = [f"HTTP/1.1 {problem.status} {problem.title}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        self.transport.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
         self.transport.close()
 
     def _await(self, what: Any, seconds: float = 0.0) -> None:
@@ -151,17 +154,3 @@ class GuardedProtocol(H11Protocol):
 def _cancel(timer: TimerHandle | None) -> None:
     if timer is not None:
         timer.cancel()
-
-
-def _answer(problem: Problem, config_hash: str) -> bytes:
-    body = json.dumps(problem.body(config_hash)).encode()
-    headers = {
-        "Content-Type": MEDIA_TYPE,
-        "Content-Length": len(body),
-        "X-Config-Hash": config_hash,
-        **problem.headers(),
-        "Connection": "close",
-    }
-    lines = [f"HTTP/1.1 {problem.status} {problem.title}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body

@@ -15,7 +15,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import IO, Any
+from typing import Any
 from urllib.parse import quote
 
 __all__ = ["free_port", "running", "running_module"]
@@ -66,8 +66,14 @@ def running(app: Any, *, seconds: float = 20.0) -> Iterator[str]:
     # A daemon, as are the threads that it starts: a route that can't be stopped holds up nobody.
     thread = threading.Thread(target=_serve, args=(server,), name="geostack-server", daemon=True)
     thread.start()
+    ends = time.monotonic() + seconds
     try:
-        _wait_until_started(server, thread, seconds)
+        while not server.started:
+            if not thread.is_alive():
+                raise RuntimeError("the application failed to start; its lifespan raised an error")
+            if time.monotonic() > ends:
+                raise TimeoutError(f"the server did not start within {seconds:g} s")
+            time.sleep(0.01)
         yield f"http://{_HERE}:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True
@@ -134,16 +140,6 @@ def _serve(server: Any) -> None:
         server.run()
 
 
-def _wait_until_started(server: Any, thread: threading.Thread, seconds: float) -> None:
-    ends = time.monotonic() + seconds
-    while not server.started:
-        if not thread.is_alive():
-            raise RuntimeError("the application failed to start; its lifespan raised an error")
-        if time.monotonic() > ends:
-            raise TimeoutError(f"the server did not start within {seconds:g} s")
-        time.sleep(0.01)
-
-
 @contextmanager
 def running_module(
     module: str,
@@ -154,8 +150,9 @@ def running_module(
 ) -> Iterator[str]:
     """Run `python -m MODULE ARGUMENTS --port PORT` in a process of its own; yield its address.
 
-    At the end of the block it is asked to stop (SIGINT), as by Ctrl-C in a terminal, and has ten
-    seconds to finish what is under way; what it leaves behind of itself and its children is killed.
+    At the end of the block it is asked to stop (SIGINT), as by Ctrl-C in a terminal, and has
+    thirty seconds to finish what is under way; what it leaves behind of itself and its children
+    is killed.
 
     Parameters
     ----------
@@ -188,12 +185,12 @@ def running_module(
     Traceback (most recent call last):
     RuntimeError: geostack.serve.launch ended with status 0 before it was ready:...
     """
-    port = free_port()
+    port = str(free_port())
     url = f"http://{_HERE}:{port}"
-    command = [sys.executable, "-m", module, *arguments, "--port", str(port)]
+    ends = time.monotonic() + seconds
     with tempfile.TemporaryFile() as printed:
         process = subprocess.Popen(
-            command,
+            [sys.executable, "-m", module, *arguments, "--port", port],
             stdin=subprocess.DEVNULL,
             stdout=printed,
             stderr=subprocess.STDOUT,
@@ -202,7 +199,21 @@ def running_module(
             start_new_session=True,
         )
         try:
-            _wait_until_ready(process, module, url + health, printed, seconds)
+            while not _answers(url + health):
+                ended = process.poll() is not None
+                if ended or time.monotonic() > ends:
+                    printed.seek(0)
+                    lines = printed.read().decode("utf-8", "replace").splitlines()[-12:]
+                    told = "\n".join(lines)
+                    if ended:
+                        raise RuntimeError(
+                            f"{module} ended with status {process.returncode} before it was "
+                            f"ready:\n{told}"
+                        )
+                    raise TimeoutError(
+                        f"{module} was not ready within {seconds:g} s; it printed:\n{told}"
+                    )
+                time.sleep(0.05)
             yield url
         finally:
             _stop(process)
@@ -219,23 +230,6 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_until_ready(
-    process: subprocess.Popen[bytes], module: str, url: str, printed: IO[bytes], seconds: float
-) -> None:
-    ends = time.monotonic() + seconds
-    while not _answers(url):
-        if process.poll() is not None:
-            raise RuntimeError(
-                f"{module} ended with status {process.returncode} before it was ready:\n"
-                f"{_end_of(printed)}"
-            )
-        if time.monotonic() > ends:
-            raise TimeoutError(
-                f"{module} was not ready within {seconds:g} s; it printed:\n{_end_of(printed)}"
-            )
-        time.sleep(0.05)
-
-
 def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
@@ -244,12 +238,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _end_of(printed: IO[bytes]) -> str:
-    printed.seek(0)
-    return "\n".join(printed.read().decode("utf-8", "replace").splitlines()[-12:])
-
-
-def _stop(process: subprocess.Popen[bytes], seconds: float = 10.0) -> None:
+def _stop(process: subprocess.Popen[bytes], seconds: float = 30.0) -> None:
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         try:

@@ -64,6 +64,13 @@ class Gate:
     its place until it ends, so that no more than `running` ever work. The threads are daemons, so
     that the end of the process waits for none of them.
 
+    Parameters
+    ----------
+    limits
+        `running`, `waiting` and `seconds` are the gate's.
+
+    Examples
+    --------
     >>> gate = Gate(Limits(running=1))
     >>> asyncio.run(gate.run(lambda: 42))
     42
@@ -75,20 +82,24 @@ class Gate:
         self._jobs: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
         self._workers = 0
         self._changed = threading.Condition()
-        self._held = 0
+        self.held = 0
+        """The number of jobs that run or wait."""
         self._awaited = 0
         self._closed = False
-
-    @property
-    def held(self) -> int:
-        """The number of jobs that run or wait."""
-        return self._held
 
     async def run(self, job: Callable[[], T]) -> T:
         """Return what a job returns.
 
-        Raises Problem: 503 when too many wait already, 504 when it takes too long, and whatever
-        `problem_of` makes of the job's own error.
+        Parameters
+        ----------
+        job
+            Called in a thread.
+
+        Raises
+        ------
+        Problem
+            503 when too many wait already or the gate is closed, 504 when it takes longer than
+            `limits.seconds`, and whatever `problem_of` makes of the job's own error.
         """
         future = self._submit(job)
         try:
@@ -115,12 +126,12 @@ class Gate:
         with self._changed:
             if self._closed:
                 raise Problem(503, "the server is stopping; try again", 5)
-            if self._held >= self.limits.running + self.limits.waiting:
+            if self.held >= self.limits.running + self.limits.waiting:
                 raise Problem(503, "the server is busy; try again", 1)
-            if self._workers < min(self._held + 1, self.limits.running):
+            if self._workers < min(self.held + 1, self.limits.running):
                 threading.Thread(target=self._work, name="geostack-serve", daemon=True).start()
                 self._workers += 1
-            self._held += 1
+            self.held += 1
             self._awaited += 1
         future.add_done_callback(self._release)
         self._jobs.put((future, job))
@@ -128,12 +139,21 @@ class Gate:
 
     def _work(self) -> None:
         while (given := self._jobs.get()) is not None:
-            _do(*given)
-            del given  # a result of many megabytes is not kept until the next job comes
+            future, job = given
+            if future.set_running_or_notify_cancel():  # unless nobody waits for it any more
+                try:
+                    future.set_result(job())
+                except BaseException as error:  # told to whoever waits, as a thread pool does
+                    future.set_exception(error)
+            del (
+                given,
+                future,
+                job,
+            )  # a result of many megabytes is not kept until the next job comes
 
     def _release(self, future: Future[Any]) -> None:
         with self._changed:
-            self._held -= 1
+            self.held -= 1
 
     def close(self) -> None:
         """Take nothing new, and return once nobody waits for a job: within `limits.seconds`."""
@@ -144,18 +164,16 @@ class Gate:
             self._jobs.put(None)
 
 
-def _do(future: Future[T], job: Callable[[], T]) -> None:
-    """Run a job unless nobody waits for it any more."""
-    if future.set_running_or_notify_cancel():
-        try:
-            future.set_result(job())
-        except BaseException as error:  # told to whoever waits, as a thread pool does
-            future.set_exception(error)
-
-
 class Bodies:
     """Reads bodies, `running + waiting` at the same time: so much memory and no more.
 
+    Parameters
+    ----------
+    limits
+        `max_body` and `body_seconds` hold for each body.
+
+    Examples
+    --------
     >>> Bodies(Limits(running=1, waiting=1)).arriving
     0
     """
@@ -167,8 +185,16 @@ class Bodies:
     async def read(self, request: Any) -> bytes:
         """Return a request's body.
 
-        Raises Problem 503 when too many arrive already, 413 for a longer one than `max_body`, as
-        soon as that is known, and 408 for one that takes longer than `body_seconds`.
+        Parameters
+        ----------
+        request
+            Starlette's.
+
+        Raises
+        ------
+        Problem
+            503 when too many arrive already, 413 for a longer one than `max_body`, as soon as that
+            is known, and 408 for one that takes longer than `body_seconds`.
         """
         if self.arriving >= self.limits.running + self.limits.waiting:
             raise Problem(503, "the server is busy; try again", 1)

@@ -78,7 +78,13 @@ def model_api(path: str | Path) -> Any:
         # LitServe makes a request's schema of this annotation; without one it reads plain JSON.
         def decode_request(self, request, **_):  # type: ignore[no-untyped-def]
             with _refusals():
-                return _decoded(request, self.bands)
+                if not isinstance(request, dict) or not isinstance(request.get("tiff"), str):
+                    raise Problem(422, 'the body must be {"tiff": BASE64}')
+                try:
+                    body = base64.b64decode(request["tiff"], validate=True)
+                except binascii.Error:
+                    raise Problem(422, "tiff is no base64") from None
+                return read_upload(body, self.bands, Limits())
 
         def predict(self, x: GeoTensor, **_: Any) -> Any:
             with _refusals():
@@ -95,16 +101,6 @@ def model_api(path: str | Path) -> Any:
     return ModelAPI()
 
 
-def _decoded(request: Any, bands: tuple[str, ...]) -> GeoTensor:
-    if not isinstance(request, dict) or not isinstance(request.get("tiff"), str):
-        raise Problem(422, 'the body must be {"tiff": BASE64}')
-    try:
-        body = base64.b64decode(request["tiff"], validate=True)
-    except binascii.Error:
-        raise Problem(422, "tiff is no base64") from None
-    return read_upload(body, bands, Limits())
-
-
 @contextmanager
 def _refusals() -> Iterator[None]:
     """Turn errors into answers that LitServe knows."""
@@ -114,7 +110,8 @@ def _refusals() -> Iterator[None]:
         yield
     except Exception as error:
         told = problem_of(error)
-        raise HTTPException(told.status, told.detail, told.headers() or None) from None
+        retry = None if told.retry_after is None else {"Retry-After": str(told.retry_after)}
+        raise HTTPException(told.status, told.detail, retry) from None
 
 
 def serving_model(path: str | Path) -> AbstractContextManager[str]:
@@ -134,17 +131,13 @@ def ask_model(url: str, chip: GeoTensor) -> GeoTensor:
     Raises `Problem` with the server's status and reason when it refuses.
     """
     import requests
+    from rasterio.io import MemoryFile
 
     body = {"tiff": base64.b64encode(as_geotiff(chip, None)).decode()}
     answer = requests.post(f"{url}/predict", json=body, timeout=_SECONDS)
     if answer.status_code != 200:
         raise Problem(answer.status_code, str(answer.json().get("detail", answer.text[:200])))
-    return _read(base64.b64decode(answer.json()["tiff"]))
-
-
-def _read(tiff: bytes) -> GeoTensor:
-    from rasterio.io import MemoryFile
-
+    tiff = base64.b64decode(answer.json()["tiff"])
     with MemoryFile(tiff) as memory, memory.open(driver="GTiff") as file:
         values = file.read(1) if file.count == 1 else file.read()
         fill = 0 if file.nodata is None else file.nodata

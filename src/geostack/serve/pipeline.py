@@ -75,14 +75,6 @@ def check_operator(operator: Operator) -> None:
         raise NotSerializableError(f"a service tells its config, but {error}") from error
 
 
-def as_pipelines(given: Mapping[str, Pipeline | Operator]) -> dict[str, Pipeline]:
-    """Return pipelines by checked name; a bare operator gets the default bands."""
-    return {
-        name: value if isinstance(value, Pipeline) else Pipeline(value)
-        for name, value in checked_names(given, "a pipeline").items()
-    }
-
-
 def checked_names(given: Mapping[str, T], what: str) -> dict[str, T]:
     """Return a mapping whose names can stand in an address.
 

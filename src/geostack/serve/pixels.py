@@ -1,13 +1,11 @@
-"""From what a request says to pixels, within limits; and from what a pipeline made to bytes."""
+"""From a scene or an upload to pixels, within limits; and from what a pipeline made to bytes."""
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +14,9 @@ from georeader.geotensor import GeoTensor
 
 from geocatalog.grid import raster_crs
 from geostack.grid import cut, share_inside
-from geostack.loaders.sentinel2 import COLLECTION, band_assets, check_bands, read_bands, scene_attrs
+from geostack.loaders.sentinel2 import COLLECTION, band_assets, read_bands, scene_attrs
 from geostack.read import scene_grid
-from geostack.request import BBox, Request, as_bbox
+from geostack.request import BBox, Request
 from geostack.serve.limits import Limits
 from geostack.serve.problem import Problem
 from geotoolz.carrier import nodata_mask
@@ -28,97 +26,13 @@ from pipekit import content_hash
 if TYPE_CHECKING:
     from pystac import Item
 
+    from geostack.serve.asked import SceneBox
     from geostack.sources import Source
 
-_ITEM_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _DATE = re.compile(r"(?:^|[_.-])(\d{4})(\d{2})(\d{2})(?=T|_|\.|-|$)")
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _DTYPES = ("uint8", "uint16", "int16", "float32", "float64")
 _MAX_BANDS = 64
-_KINDS = ("application/json", "image/tiff")
-_MAX_JSON = 64 << 10
-
-
-def media_type(header: str) -> str:
-    """Return the media type that a Content-Type header names, or raise Problem 415.
-
-    >>> media_type("image/tiff; application=geotiff")
-    'image/tiff'
-    """
-    kind = header.partition(";")[0].strip().lower()
-    if kind not in _KINDS:
-        raise Problem(415, f"the body is {' or '.join(_KINDS)}; say so in Content-Type")
-    return kind
-
-
-@dataclass(frozen=True)
-class SceneBox:
-    """A scene by its item's id, and a box (west, south, east, north) in degrees."""
-
-    item: str
-    bbox: BBox
-
-
-def parse_scene_box(body: bytes) -> SceneBox:
-    """Return what a JSON body asks for: `{"item": ID, "bbox": [W, S, E, N]}` and nothing else.
-
-    Raises Problem 413 or 422; an address, a path or any other key is refused.
-
-    >>> parse_scene_box(b'{"item": "S2A_X", "bbox": [1, 2, 3, 4]}').bbox
-    (1.0, 2.0, 3.0, 4.0)
-    """
-    return _scene_box(_json_object(body, {"item", "bbox"}))
-
-
-@dataclass(frozen=True)
-class PostedRun:
-    """A pipeline as YAML, the bands it is given, and the scene and box they are of."""
-
-    yaml: str
-    bands: tuple[str, ...]
-    scene: SceneBox
-
-
-def parse_posted_run(body: bytes) -> PostedRun:
-    """Return what `POST /run` asks: `{"yaml": ..., "bands": [...], "item": ..., "bbox": [...]}`.
-
-    Raises Problem 413 or 422.
-    """
-    asked = _json_object(body, {"yaml", "bands", "item", "bbox"})
-    text, bands = asked["yaml"], asked["bands"]
-    if not isinstance(text, str):
-        raise Problem(422, "yaml must be a text")
-    if not isinstance(bands, list) or not all(isinstance(band, str) for band in bands):
-        raise Problem(422, "bands must be a list of names")
-    try:
-        return PostedRun(text, check_bands(bands), _scene_box(asked))
-    except ValueError as error:
-        raise Problem(422, str(error)[:300]) from None
-
-
-def _json_object(body: bytes, keys: set[str]) -> dict[str, Any]:
-    if len(body) > _MAX_JSON:
-        raise Problem(413, f"a JSON body has at most {_MAX_JSON} bytes")
-    try:
-        asked = json.loads(body)
-    except (ValueError, RecursionError):
-        raise Problem(422, "the body is no JSON") from None
-    if not isinstance(asked, dict) or set(asked) != keys:
-        raise Problem(422, f"the body must be a JSON object of {', '.join(sorted(keys))}")
-    return asked
-
-
-def _scene_box(asked: Mapping[str, Any]) -> SceneBox:
-    """Return the scene and box of a JSON object; ids are compared, never used as a path."""
-    item, bbox = asked["item"], asked["bbox"]
-    if not isinstance(item, str) or not _ITEM_ID.fullmatch(item):
-        raise Problem(422, "item must be an id of letters, digits, '.', '_' and '-', at most 128")
-    if not isinstance(bbox, list) or not all(type(value) in (int, float) for value in bbox):
-        raise Problem(422, "bbox must be a list of four numbers")
-    try:
-        return SceneBox(item, as_bbox(bbox))
-    except (ValueError, OverflowError) as error:
-        raise Problem(422, str(error)) from None
 
 
 def find_item(source: Source, item_id: str, bbox: BBox) -> Item:
@@ -187,8 +101,9 @@ def read_upload(body: bytes, bands: tuple[str, ...], limits: Limits) -> GeoTenso
             fill = 0 if file.nodata is None else file.nodata
             integral = values.dtype.kind in "iu" and float(fill).is_integer()
             attrs = {"band_names": list(bands), "source": "upload"}
-            fill = int(fill) if integral else fill
-            return GeoTensor(values, file.transform, file.crs, fill, attrs)
+            return GeoTensor(
+                values, file.transform, file.crs, int(fill) if integral else fill, attrs
+            )
     except (RasterioError, ValueError, MemoryError):
         raise Problem(422, "the body can't be read as a GeoTIFF") from None
 
@@ -251,19 +166,16 @@ def as_summary(result: Any, output: str | None) -> dict[str, Any]:
     value = result if output is None else _chosen(result, output)
     if isinstance(value, Mapping):
         return {str(name): as_summary(part, None) for name, part in value.items()}
+    kind = {"kind": type(value).__name__}
     if isinstance(value, np.generic | int | float | bool | str):
-        return {"kind": type(value).__name__, "value": _plain(value)}
+        return {**kind, "value": _plain(value)}
     if not isinstance(value, np.ndarray):
-        return {"kind": type(value).__name__}
-    return _array_summary(value)
-
-
-def _array_summary(value: Any) -> dict[str, Any]:
+        return kind
     values = np.asarray(value)
     missing = nodata_mask(values, getattr(value, "fill_value_default", None))
     valid = values if missing is None else values[~missing]
     summary = {
-        "kind": type(value).__name__,
+        **kind,
         "shape": list(values.shape),
         "dtype": values.dtype.name,
         "content_hash": content_hash(value),

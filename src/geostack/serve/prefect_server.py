@@ -8,10 +8,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
-from geostack.serve.launch import free_port
+from geostack.serve.launch import running_module
 
 __all__ = ["prefect_server", "task_runs"]
 
@@ -47,36 +47,36 @@ def prefect_server(seconds: int = 300) -> Iterator[str]:
     ------
     ImportError
         Naming the extra when Prefect isn't installed.
-    RuntimeError
+    RuntimeError, TimeoutError
         When its server doesn't come up.
     """
     os.environ["DO_NOT_TRACK"] = "1"
-    with tempfile.TemporaryDirectory(prefix="geostack-prefect-") as folder, _home(folder):
+    with tempfile.TemporaryDirectory(prefix="geostack-prefect-") as folder:
         try:
-            import prefect.settings as known
-            from prefect.server.api.server import SubprocessASGIServer
+            with patch.dict(os.environ, PREFECT_HOME=folder):
+                import prefect.settings as known
         except ImportError as error:
             raise ImportError(
                 'an orchestrator needs prefect, not installed: pip install "geostack[serve]"'
             ) from error
-        home = Path(folder)
         settings = {
-            known.PREFECT_HOME: home,
-            known.PREFECT_MEMO_STORE_PATH: home / "memo_store.toml",
-            known.PREFECT_LOCAL_STORAGE_PATH: home / "storage",
-            known.PREFECT_API_DATABASE_CONNECTION_URL: f"sqlite+aiosqlite:///{home}/prefect.db",
+            known.PREFECT_HOME: folder,
+            known.PREFECT_MEMO_STORE_PATH: f"{folder}/memo_store.toml",
+            known.PREFECT_LOCAL_STORAGE_PATH: f"{folder}/storage",
+            known.PREFECT_API_DATABASE_CONNECTION_URL: f"sqlite+aiosqlite:///{folder}/prefect.db",
             known.PREFECT_SERVER_ANALYTICS_ENABLED: False,
             known.PREFECT_LOGGING_TO_API_ENABLED: False,
             known.PREFECT_LOGGING_LEVEL: "ERROR",
         }
-        with known.temporary_settings(updates=settings), _quiet("prefect"):
-            server = SubprocessASGIServer(port=free_port())
-            try:
-                server.start(timeout=seconds)
-                with known.temporary_settings(updates={known.PREFECT_API_URL: server.api_url}):
-                    yield server.api_url
-            finally:
-                server.stop()
+        server = ("uvicorn", "--factory", "prefect.server.api.server:create_app")
+        with known.temporary_settings(updates=settings), _quiet():
+            told = known.get_current_settings().to_environment_variables(exclude_unset=True)
+            env = {**told, "PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1"}
+            with (
+                running_module(*server, health="/api/health", seconds=seconds, env=env) as url,
+                known.temporary_settings(updates={known.PREFECT_API_URL: f"{url}/api"}),
+            ):
+                yield f"{url}/api"
 
 
 def task_runs(api: str, *, seconds: float = 30.0) -> list[dict[str, Any]]:
@@ -116,32 +116,14 @@ def task_runs(api: str, *, seconds: float = 30.0) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def _home(folder: str) -> Iterator[None]:
-    """Point Prefect to a folder while it is imported and its server starts."""
-    before = os.environ.get("PREFECT_HOME")
-    os.environ["PREFECT_HOME"] = folder
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["PREFECT_HOME"]
-        else:
-            os.environ["PREFECT_HOME"] = before
-
-
-@contextmanager
-def _quiet(name: str) -> Iterator[None]:
-    """Let a logger and those under it say errors only."""
-    loggers = [
-        logging.getLogger(each)
-        for each in (name, *logging.root.manager.loggerDict)
-        if each == name or each.startswith(f"{name}.")
-    ]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
+def _quiet() -> Iterator[None]:
+    """Let Prefect's loggers say errors only."""
+    names = [name for name in logging.root.manager.loggerDict if f"{name}.".startswith("prefect.")]
+    levels = {logging.getLogger(name): logging.getLogger(name).level for name in names}
+    for logger in levels:
         logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
+        for logger, level in levels.items():
             logger.setLevel(level)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from http import HTTPStatus
-from typing import Any
 
 from geocatalog.read.tokens import redact
 from geostack.errors import (
@@ -18,8 +18,6 @@ from pipekit import QCError
 
 logger = logging.getLogger(__name__)
 
-MEDIA_TYPE = "application/problem+json"
-
 _RETRY = 5
 """Seconds after which a read that failed is worth another try."""
 
@@ -27,8 +25,23 @@ _RETRY = 5
 class Problem(Exception):  # noqa: N818  named as RFC 9457 names it
     """An answer that is an error: its status, what is wrong, and when to come again.
 
-    >>> Problem(404, "there is no pipeline 'x'").body("0123")["title"]
-    'Not Found'
+    Parameters
+    ----------
+    status
+        The HTTP status, 400 to 599.
+    detail
+        What is wrong, for the client to read: no address or path of the server.
+    retry_after
+        Seconds after which another try may succeed; None where none will.
+
+    Examples
+    --------
+    >>> body, headers = Problem(503, "the server is busy", retry_after=5).answer("0123")
+    >>> headers["Content-Type"], headers["Retry-After"]
+    ('application/problem+json', '5')
+    >>> import json
+    >>> json.loads(body)["title"]
+    'Service Unavailable'
     """
 
     def __init__(self, status: int, detail: str, retry_after: int | None = None) -> None:
@@ -42,27 +55,52 @@ class Problem(Exception):  # noqa: N818  named as RFC 9457 names it
         """The status in words."""
         return HTTPStatus(self.status).phrase
 
-    def body(self, config_hash: str) -> dict[str, Any]:
-        """Return the problem's JSON."""
-        return {
+    def answer(self, config_hash: str) -> tuple[bytes, dict[str, str]]:
+        """Return the body that tells the problem, and the headers that go with it.
+
+        Parameters
+        ----------
+        config_hash
+            Of the server, told in both.
+
+        Returns
+        -------
+        body : bytes
+            JSON, as RFC 9457 has it.
+        headers : dict of str to str
+            With `Retry-After` where another try may succeed.
+        """
+        body = {
             "type": "about:blank",
             "title": self.title,
             "status": self.status,
             "detail": self.detail,
             "config_hash": config_hash,
         }
-
-    def headers(self) -> dict[str, str]:
-        """Return the headers that go with it."""
-        return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        headers = {"Content-Type": "application/problem+json", "X-Config-Hash": config_hash}
+        if self.retry_after is not None:
+            headers["Retry-After"] = str(self.retry_after)
+        return json.dumps(body).encode(), headers
 
 
 def problem_of(error: Exception) -> Problem:
     """Return what a client is told about an error that a job raised.
 
-    Addresses and paths of the server stay in its log. What may be well in a moment is a 503 that
-    says when to try again.
+    Addresses and paths of the server stay in its log.
 
+    Parameters
+    ----------
+    error
+        What the job raised; a `Problem` is returned as it is.
+
+    Returns
+    -------
+    Problem
+        404 or 422 for what the client asked wrongly, 503 with the time of another try for what may
+        be well in a moment, 500 for the rest.
+
+    Examples
+    --------
     >>> problem_of(SourceUnavailableError("https://a.b/c?sig=1 is down")).status
     503
     """

@@ -14,20 +14,18 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from geostack.serve.problem import Problem, problem_of
-from pipekit import ConfigError, Operator, Registry, default_registry, from_yaml
+from pipekit import ConfigError, Operator, Registry, default_registry, from_config
 from pipekit.carrier import dumps
+from pipekit.config import Limits
 
 if TYPE_CHECKING:
     from georeader.geotensor import GeoTensor
 
-MAX_YAML = 32_000
-MAX_OPERATORS = 50
-MAX_DEPTH = 20
-MAX_VALUES = 2_000
-
+_LIMITS = Limits(max_depth=20, max_operators=50, max_values=2_000, max_bytes=32_000)
 _MEMORY = 2 << 30
 _FILE = 256 << 20
 _STRAY = 256
@@ -67,24 +65,20 @@ def build(text: str) -> Operator:
     Raises ConfigError for what is malformed, too large, outside `visitors_registry`, or holds a
     text that could be a path.
     """
-    from pipekit.config import Limits
     from pipekit.yaml_text import parse
 
-    limits = Limits(MAX_DEPTH, MAX_OPERATORS, MAX_VALUES, MAX_YAML)
-    _refuse_paths(parse(text, limits))
-    return from_yaml(text, visitors_registry(), **limits._asdict())
+    config = parse(text, _LIMITS)
+    _refuse_paths(config)
+    return from_config(config, visitors_registry(), **_LIMITS._asdict())
 
 
 def _refuse_paths(value: Any) -> None:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            _refuse_paths(key)
-            _refuse_paths(item)
-    elif isinstance(value, list):
-        for item in value:
-            _refuse_paths(item)
-    elif isinstance(value, str) and any(sign in value for sign in _PATH_SIGNS):
+    if isinstance(value, str) and any(sign in value for sign in _PATH_SIGNS):
         raise ConfigError(f"texts hold no {' '.join(_PATH_SIGNS)} here; give a CRS as EPSG:CODE")
+    parts = [*value, *value.values()] if isinstance(value, dict) else value
+    if isinstance(parts, list):
+        for part in parts:
+            _refuse_paths(part)
 
 
 class Children:
@@ -99,39 +93,65 @@ class Children:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._closed = False
 
-    def run(self, folder: str, sent: bytes, seconds: float) -> bytes:
-        """Return what a child answers to `sent`, working in `folder`; at most `seconds` long.
+    def run(
+        self, text: str, chip: GeoTensor, *, kind: str, output: str | None, seconds: float
+    ) -> Ran:
+        """Return what a posted pipeline makes of a chip, in a process of its own.
 
-        Raises Problem 504 when it takes longer, 503 once the children are closed.
+        Parameters
+        ----------
+        text
+            The pipeline as YAML.
+        chip
+            (C, H, W), what the pipeline is given.
+        kind
+            "tiff" or "json".
+        output
+            Which output of several.
+        seconds
+            The child is killed after that.
+
+        Raises
+        ------
+        Problem
+            422 for a refused pipeline or result, 504 when it takes too long, 503 once the children
+            are closed.
         """
-        # The child ends when the other end of this pipe closes: also if this process is killed.
-        theirs, ours = os.pipe()
+        # To the child a pickle may go: this process made it. None ever comes back.
+        sent = dumps((text, kind, output, int(seconds) + 1, chip))
+        with (
+            tempfile.TemporaryDirectory(prefix="geostack-serve-") as folder,
+            self._start(folder) as child,
+        ):
+            try:
+                answer = child.communicate(sent, timeout=seconds)[0]
+            except subprocess.TimeoutExpired:
+                raise Problem(504, f"the pipeline took longer than {seconds:g} s", 30) from None
+            finally:
+                child.kill()
+                with self._lock:
+                    self._running.discard(child)
+        head, _, content = answer.partition(b"\n")
         try:
-            with self._start(folder, theirs) as child:
-                try:
-                    return child.communicate(sent, timeout=seconds)[0]
-                except subprocess.TimeoutExpired:
-                    raise Problem(504, f"the pipeline took longer than {seconds:g} s", 30) from None
-                finally:
-                    child.kill()
-                    with self._lock:
-                        self._running.discard(child)
-        finally:
-            os.close(theirs)
-            os.close(ours)
+            told = json.loads(head)
+        except ValueError:
+            # Killed from outside, for memory or time, before it could say anything.
+            raise Problem(422, "the pipeline went beyond its limits of memory or time") from None
+        if told["status"] != 200:
+            raise Problem(told["status"], told["detail"])
+        return Ran(content, told["config_hash"])
 
-    def _start(self, folder: str, lifeline: int) -> subprocess.Popen[bytes]:
+    def _start(self, folder: str) -> subprocess.Popen[bytes]:
         with self._lock:
             if self._closed:
                 raise Problem(503, "the server is stopping; try again", 5)
             child = subprocess.Popen(
-                [sys.executable, "-I", "-m", __name__, str(lifeline)],
+                [sys.executable, "-I", "-m", __name__, str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=folder,
                 env=_environment(folder),
-                pass_fds=(lifeline,),
                 # Ctrl-C in the server's terminal is not meant for it: it is let finish.
                 start_new_session=True,
             )
@@ -149,43 +169,6 @@ class Children:
             child.wait()
 
 
-def run_posted(
-    text: str,
-    chip: GeoTensor,
-    *,
-    kind: str,
-    output: str | None,
-    seconds: float,
-    children: Children | None = None,
-) -> Ran:
-    """Return what a posted pipeline makes of a chip.
-
-    Parameters
-    ----------
-    text
-        The pipeline as YAML.
-    chip
-        (C, H, W), what the pipeline is given.
-    kind
-        "tiff" or "json".
-    output
-        Which output of several.
-    seconds
-        The child is killed after that.
-    children
-        Where the child is noted, for whoever may have to end it before.
-
-    Raises
-    ------
-    Problem
-        422 for a refused pipeline or result, 504 when it takes too long.
-    """
-    # To the child a pickle may go: this process made it. None ever comes back.
-    sent = dumps((text, kind, output, int(seconds) + 1, chip))
-    with tempfile.TemporaryDirectory(prefix="geostack-serve-") as folder:
-        return _received((children or Children()).run(folder, sent, seconds))
-
-
 def _environment(folder: str) -> dict[str, str]:
     return {
         "PATH": os.defpath,
@@ -196,18 +179,6 @@ def _environment(folder: str) -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         "PROJ_NETWORK": "OFF",
     }
-
-
-def _received(answer: bytes) -> Ran:
-    head, _, content = answer.partition(b"\n")
-    try:
-        told = json.loads(head)
-    except ValueError:
-        # Killed from outside, for memory or time, before it could say anything.
-        raise Problem(422, "the pipeline went beyond its limits of memory or time") from None
-    if told["status"] != 200:
-        raise Problem(told["status"], told["detail"])
-    return Ran(content, told["config_hash"])
 
 
 def _limit(seconds: int) -> None:
@@ -225,16 +196,6 @@ def _limit(seconds: int) -> None:
         resource.setrlimit(what, (value, value))
 
 
-def _made(text: str, kind: str, output: str | None, chip: GeoTensor) -> tuple[bytes, str]:
-    from geostack.serve.pixels import as_geotiff, as_summary
-
-    operator = build(text)
-    result = operator(chip)
-    if kind == "tiff":
-        return as_geotiff(result, output), operator.config_hash
-    return json.dumps(as_summary(result, output)).encode(), operator.config_hash
-
-
 def _why(error: Exception) -> str:
     """Return an error in words, its message left out when it could name a file of the server."""
     name, message = type(error).__name__, str(error)[:300]
@@ -242,33 +203,43 @@ def _why(error: Exception) -> str:
     return f"it failed with {name}: {message}" if told else f"it failed with {name}"
 
 
-def _end_with(lifeline: int) -> None:
-    """End this process once the one that started it is gone: nobody else would."""
-    os.read(lifeline, 1)
+def _end_with(parent: int) -> None:
+    """End this process once the one that started it is gone, even if killed: nobody else would."""
+    while os.getppid() == parent:
+        time.sleep(0.2)
     os._exit(1)
 
 
 def main() -> None:
     """Be the child: read a job from standard input, write the answer to standard output."""
     threading.Thread(target=_end_with, args=(int(sys.argv[1]),), daemon=True).start()
+    from geostack.serve.pixels import as_geotiff, as_summary
+
     answer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever an operator prints is no part of the answer
     text, kind, output, seconds, chip = pickle.load(sys.stdin.buffer)
     _limit(seconds)
-    content, head = b"", {}
+    content, problem = b"", None
     try:
-        content, config_hash = _made(text, kind, output, chip)
-        head = {"status": 200, "config_hash": config_hash}
+        operator = build(text)
+        result = operator(chip)
+        if kind == "tiff":
+            content = as_geotiff(result, output)
+        else:
+            content = json.dumps(as_summary(result, output)).encode()
     except ConfigError as error:
-        head = {"status": 422, "detail": f"the pipeline is refused: {str(error)[:500]}"}
+        problem = Problem(422, f"the pipeline is refused: {str(error)[:500]}")
     except MemoryError:
-        head = {"status": 422, "detail": "the pipeline needs more memory than it may have"}
-    except Problem as problem:
-        head = {"status": problem.status, "detail": problem.detail}
+        problem = Problem(422, "the pipeline needs more memory than it may have")
     except Exception as error:
-        # A posted pipeline that fails is the poster's mistake, whatever it is.
-        told = problem_of(error)
-        head = {"status": 422, "detail": told.detail if told.status == 422 else _why(error)}
+        problem = problem_of(error)
+        if problem is not error and problem.status != 422:
+            # A posted pipeline that fails is the poster's mistake, whatever it is.
+            problem = Problem(422, _why(error))
+    if problem is None:
+        head = {"status": 200, "config_hash": operator.config_hash}
+    else:
+        head = {"status": problem.status, "detail": problem.detail}
     answer.write(json.dumps(head).encode() + b"\n" + content)
     answer.flush()
 

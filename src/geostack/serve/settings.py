@@ -23,6 +23,7 @@ Paths are of the file's own folder; a key that is not known is an error.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,6 @@ from geostack.sources import select, source_name
 from pipekit import ConfigError, Operator, from_config
 from pipekit.config import Limits as ConfigLimits
 from pipekit.yaml_text import parse
-
-_KEYS = ("source", "limits", "accept_yaml", "pipelines", "layers")
 
 
 @dataclass(frozen=True)
@@ -72,24 +71,27 @@ def read_settings(path: str | Path) -> Settings:
     """
     file = Path(path)
     told = parse(file.read_text("utf-8"), ConfigLimits())
-    _check(told, "the file", allowed=_KEYS)
+    _check(told, "the file", (), ("source", "limits", "accept_yaml", "pipelines", "layers"))
     source = told.get("source")
     if source is not None:
         source = source_name(source)
-    pipelines = {
-        name: _pipeline(name, each)
-        for name, each in checked_names(told.get("pipelines") or {}, "a pipeline").items()
-    }
-    layers = {
-        name: _layer(name, each, source, file.parent)
-        for name, each in checked_names(told.get("layers") or {}, "a layer").items()
-    }
+    pipelines = checked_names(told.get("pipelines") or {}, "a pipeline")
+    layers = checked_names(told.get("layers") or {}, "a layer")
     if not pipelines and not layers:
         raise ConfigError(f"{file} names no pipelines and no layers: there is nothing to serve")
     accept = told.get("accept_yaml", False)
     if not isinstance(accept, bool):
         raise ConfigError(f"accept_yaml must be true or false, got {accept!r}")
-    return Settings(pipelines, layers, source, _limits(told.get("limits") or {}), accept)
+    return Settings(
+        {name: _pipeline(f"pipelines.{name}", each) for name, each in pipelines.items()},
+        {
+            name: _layer(f"layers.{name}", each, source, file.parent)
+            for name, each in layers.items()
+        },
+        source,
+        _limits(told.get("limits") or {}),
+        accept,
+    )
 
 
 def run(settings: Settings, host: str = "127.0.0.1", port: int = 8000) -> None:
@@ -125,21 +127,17 @@ def run(settings: Settings, host: str = "127.0.0.1", port: int = 8000) -> None:
     uvicorn.run(app, host=host, port=port, **server_options(app))
 
 
-def _pipeline(name: str, told: Any) -> Pipeline:
-    place = f"pipelines.{name}"
-    _check(told, place, allowed=("bands", "pipeline"), needed=("bands", "pipeline"))
-    return Pipeline(_operator(told["pipeline"], place), _bands(told["bands"], place))
+def _pipeline(place: str, told: Any) -> Pipeline:
+    _check(told, place, ("bands", "pipeline"))
+    return Pipeline(*_operator(told, place))
 
 
-def _layer(name: str, told: Any, source: str | None, folder: Path) -> Layer:
-    place = f"layers.{name}"
-    of_file = isinstance(told, dict) and "file" in told
-    where = ("file",) if of_file else ("item", "bbox")
-    needed = (*where, "bands", "pipeline")
-    _check(told, place, allowed=(*needed, "title", "halo"), needed=needed)
-    operator, bands = _operator(told["pipeline"], place), _bands(told["bands"], place)
+def _layer(place: str, told: Any, source: str | None, folder: Path) -> Layer:
+    where = ("file",) if isinstance(told, dict) and "file" in told else ("item", "bbox")
+    _check(told, place, (*where, "bands", "pipeline"), ("title", "halo"))
+    operator, bands = _operator(told, place)
     looks: dict[str, Any] = {key: told[key] for key in ("title", "halo") if key in told}
-    if of_file:
+    if "file" in told:
         return file_layer(folder / str(told["file"]), operator, bands, **looks)
     bbox = as_bbox(told["bbox"])
     chosen = select(source, Request.of(COLLECTION, bbox, "../..", assets=bands))
@@ -150,37 +148,31 @@ def _layer(name: str, told: Any, source: str | None, folder: Path) -> Layer:
     return scene_layer(item, operator, bands, chosen, **looks)
 
 
-def _operator(told: Any, place: str) -> Operator:
+def _operator(told: Any, place: str) -> tuple[Operator, tuple[str, ...]]:
+    """Return the operator of a pipeline or layer, and the names of the bands that it is given."""
+    bands = told["bands"]
+    if not isinstance(bands, list) or not bands or not all(isinstance(b, str) for b in bands):
+        raise ConfigError(f"{place}.bands must list at least one name, got {bands!r}")
     try:
-        return from_config(told)
+        return from_config(told["pipeline"]), tuple(bands)
     except ConfigError as error:
         raise type(error)(f"{place}.pipeline: {error}") from None
 
 
-def _bands(told: Any, place: str) -> tuple[str, ...]:
-    if not isinstance(told, list) or not told or not all(isinstance(band, str) for band in told):
-        raise ConfigError(f"{place}.bands must list at least one name, got {told!r}")
-    return tuple(told)
-
-
 def _limits(told: Any) -> Limits:
-    _check(told, "limits", allowed=tuple(field.name for field in fields(Limits)))
+    _check(told, "limits", (), [field.name for field in fields(Limits)])
     try:
         return Limits(**told)
     except ValueError as error:
         raise ConfigError(f"limits: {error}") from None
 
 
-def _check(
-    told: Any, place: str, *, allowed: tuple[str, ...], needed: tuple[str, ...] = ()
-) -> None:
-    """Raise ConfigError unless `told` is a mapping of allowed keys, the needed ones among them."""
+def _check(told: Any, place: str, needed: Sequence[str], optional: Sequence[str] = ()) -> None:
+    """Raise ConfigError unless `told` is a mapping of the needed keys and of optional ones."""
     if not isinstance(told, dict):
         raise ConfigError(f"{place} must be a mapping, got a {type(told).__name__}")
-    unknown = sorted(set(told) - set(allowed))
-    missing = sorted(set(needed) - set(told))
-    if unknown or missing:
-        raise ConfigError(
-            f"{place}: unknown {', '.join(unknown) or 'nothing'}, missing "
-            f"{', '.join(missing) or 'nothing'}; it takes {', '.join(allowed)}"
-        )
+    unknown = ", ".join(sorted(set(told) - {*needed, *optional})) or "nothing"
+    missing = ", ".join(sorted(set(needed) - set(told))) or "nothing"
+    if (unknown, missing) != ("nothing", "nothing"):
+        takes = ", ".join([*needed, *optional])
+        raise ConfigError(f"{place}: unknown {unknown}, missing {missing}; it takes {takes}")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
@@ -42,6 +42,8 @@ Box = tuple[float, float, float, float]
 """(west, south, east, north)."""
 Key = tuple[str, int, int, int]
 """(layer's name, z, x, y)."""
+Place = tuple[int, int, int]
+"""(z, x, y)."""
 Band = tuple[NDArray[Any], NDArray[np.bool_]]
 """Values (rows, cols), and where they are valid."""
 
@@ -156,7 +158,7 @@ class Layer:
         box = tile_bounds(z, x, y)
         if _apart(box, self.mercator_bounds):
             return empty_png()
-        stack, seen = self._read(z, x, y)
+        stack, seen = self._read((z, x, y))
         if not seen.any():
             return empty_png()
         colours, opacity = picture(values_of(self.operator(self._raster(stack, box))))
@@ -164,23 +166,20 @@ class Layer:
         opacity = np.where(seen, opacity, np.uint8(0))[inner, inner]
         return encode_png(colours[:, inner, inner], opacity) if opacity.any() else empty_png()
 
-    def _read(self, z: int, x: int, y: int) -> Band:
+    def _read(self, place: Place) -> Band:
         """Return a tile with its halo, (C, H, W), and which of its pixels (H, W) a file has."""
+        read: list[Band] = []
+        # Bands of one file lie in the same blocks: read together, each is decoded once.
+        for (_, is_class), same in groupby(self.assets, lambda a: (a.href, a.key == "SCL")):
+            read += _read_tile(list(same), place, self.halo, "nearest" if is_class else "bilinear")
         bands, seen = [], np.zeros((), bool)
-        for (values, valid), offset in zip(self._each_band(z, x, y), self.offsets, strict=True):
+        for (values, valid), offset in zip(read, self.offsets, strict=True):
             if offset:
                 values = take_offset(values)
             values[~valid] = np.nan if values.dtype.kind == "f" else self.nodata or 0
             seen = seen | (valid if self.nodata is None else valid & (values != self.nodata))
             bands.append(values)
         return np.stack(bands), seen
-
-    def _each_band(self, z: int, x: int, y: int) -> Iterator[Band]:
-        """Yield each band of a tile in the assets' order."""
-        # Bands of one file lie in the same blocks: read together, each is decoded once.
-        for (_, is_class), same in groupby(self.assets, lambda a: (a.href, a.key == "SCL")):
-            method = "nearest" if is_class else "bilinear"
-            yield from _read_tile(list(same), (z, x, y), self.halo, method)
 
     def _raster(self, stack: NDArray[Any], box: Box) -> GeoTensor:
         from rasterio import Affine
@@ -296,9 +295,7 @@ def _apart(one: Box, other: Box) -> bool:
     return one[0] >= other[2] or one[2] <= other[0] or one[1] >= other[3] or one[3] <= other[1]
 
 
-def _read_tile(
-    assets: Sequence[Asset], place: tuple[int, int, int], halo: int, method: Any
-) -> list[Band]:
+def _read_tile(assets: Sequence[Asset], place: Place, halo: int, method: Any) -> list[Band]:
     """Return bands of one file on a tile (z, x, y) and `halo` pixels around it."""
     from rio_tiler.io import Reader
 
@@ -306,16 +303,9 @@ def _read_tile(
 
     def read(dataset: Any) -> list[Band]:
         with Reader(None, dataset=dataset) as reader:
-            image = reader.tile(
-                x,
-                y,
-                z,
-                tilesize=TILE,
-                indexes=[asset.band for asset in assets],
-                buffer=halo or None,
-                resampling_method=method,
-                reproject_method=method,
-            )
+            indexes = [asset.band for asset in assets]
+            methods = {"resampling_method": method, "reproject_method": method}
+            image = reader.tile(x, y, z, TILE, indexes, buffer=halo or None, **methods)
         masked = np.ma.getmaskarray(image.array)
         return [(np.array(image.array.data[n]), ~masked[n]) for n in range(len(assets))]
 
@@ -362,19 +352,25 @@ def empty_png() -> bytes:
 
 @dataclass(frozen=True)
 class Tile:
-    """A PNG, and the tag that says whether a browser has it already."""
+    """A PNG, and the tag that says whether a browser has it already: a hash of the bytes.
 
-    png: bytes
-    etag: str
+    Parameters
+    ----------
+    png
+        The file.
 
-
-def tile_of(png: bytes) -> Tile:
-    """Return a PNG with its tag: a hash of the bytes.
-
-    >>> tile_of(b"").etag
+    Examples
+    --------
+    >>> Tile(b"").etag
     '"e3b0c44298fc1c14"'
     """
-    return Tile(png, f'"{sha256(png).hexdigest()[:16]}"')
+
+    png: bytes
+
+    @cached_property
+    def etag(self) -> str:
+        """The tag as the header `ETag` has it."""
+        return f'"{sha256(self.png).hexdigest()[:16]}"'
 
 
 class TileService:
@@ -400,9 +396,26 @@ class TileService:
         self._making: dict[Key, asyncio.Task[Tile]] = {}
 
     async def tile(self, name: str, z: int, x: int, y: int) -> tuple[Tile, bool]:
-        """Return a tile, and whether it was there without being made.
+        """Return a tile, made unless it is kept or known to be empty.
 
-        Raises Problem: 404 for an unknown layer or tile, and what the gate raises.
+        Parameters
+        ----------
+        name
+            Of the layer.
+        z, x, y
+            Zoom, column from the west and row from the north, in the Web Mercator pyramid.
+
+        Returns
+        -------
+        tile : Tile
+            256 x 256 pixels RGBA as PNG, transparent where the layer has nothing.
+        hit : bool
+            Whether it was there without being made.
+
+        Raises
+        ------
+        Problem
+            404 for an unknown layer or tile, and what `Gate.run` raises.
         """
         layer = self.layers.get(name)
         if layer is None:
@@ -413,16 +426,16 @@ class TileService:
             raise Problem(404, "there is no such tile: z is 0 to 24, x and y below 2**z") from None
         if layer.is_known_empty(z, x, y):
             # Costs no turn of the gate, and takes no place from tiles that show something.
-            return tile_of(empty_png()), True
+            return Tile(empty_png()), True
         key = (name, z, x, y)
         with self._lock:
             kept = self.cache.get(key)
         if kept is not None:
             return kept, True
-        task = self._making.get(key)
-        if task is None:
-            task = asyncio.ensure_future(self._make(layer, key))
-            self._making[key] = task
+        if (task := self._making.get(key)) is None:
+            task = self._making[key] = asyncio.create_task(
+                self._gate.run(partial(self._make, layer, key))
+            )
             task.add_done_callback(lambda done: self._made(key, done))
         # Shielded: one client that goes away takes the tile from nobody else.
         return await asyncio.shield(task), False
@@ -432,15 +445,12 @@ class TileService:
         for task in self._making.values():
             task.cancel()
 
-    async def _make(self, layer: Layer, key: Key) -> Tile:
-        def make() -> Tile:
-            tile = tile_of(layer.tile(*key[1:]))
-            # Kept by the job itself: one that came too late for its answer is there for the next.
-            with self._lock, suppress(ValueError):  # larger than the whole cache
-                self.cache[key] = tile
-            return tile
-
-        return await self._gate.run(make)
+    def _make(self, layer: Layer, key: Key) -> Tile:
+        tile = Tile(layer.tile(*key[1:]))
+        # Kept by the job itself: one that came too late for its answer is there for the next.
+        with self._lock, suppress(ValueError):  # larger than the whole cache
+            self.cache[key] = tile
+        return tile
 
     def _made(self, key: Key, task: asyncio.Task[Tile]) -> None:
         del self._making[key]

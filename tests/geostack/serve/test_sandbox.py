@@ -15,7 +15,7 @@ from loopback import Loopback
 from rasterio import Affine
 
 from geostack.serve.problem import Problem
-from geostack.serve.sandbox import _why, build, is_possible, run_posted, visitors_registry
+from geostack.serve.sandbox import Children, _why, build, is_possible, visitors_registry
 from geotoolz import NDVI, DNToReflectance
 from pipekit import ConfigError, to_yaml
 
@@ -32,7 +32,7 @@ def chip() -> GeoTensor:
 
 
 def run(text: str, seconds: float = 30.0, kind: str = "json"):
-    return run_posted(text, chip(), kind=kind, output=None, seconds=seconds)
+    return Children().run(text, chip(), kind=kind, output=None, seconds=seconds)
 
 
 def test_a_posted_pipeline_gives_what_it_gives_here():

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -243,13 +244,26 @@ def test_a_block_that_fails_fails_with_its_own_error(ask, ending):
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a POSIX system")
 def test_the_child_of_a_posted_pipeline_ends_when_its_server_is_killed():
-    theirs, ours = os.pipe()
-    command = [sys.executable, "-I", "-m", "geostack.serve.sandbox", str(theirs)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(theirs,)) as child:
-        os.close(theirs)
-        assert child.poll() is None
-        os.close(ours)
-        assert child.wait(60) == 1
+    program = """
+import os, subprocess, sys
+command = [sys.executable, "-I", "-m", "geostack.serve.sandbox", str(os.getpid())]
+child = subprocess.Popen(command)
+print(child.pid, flush=True)
+child.wait()
+"""
+    pipe = subprocess.PIPE  # kept open: what ends the child is not that its input ends
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True) as server:
+        try:
+            child = psutil.Process(int(server.stdout.readline()))
+            until(lambda: child.num_threads() > 1, "the child has begun")
+            time.sleep(0.5)
+            assert child.is_running()
+            server.kill()
+            ended = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+            until(lambda: not child.is_running() or child.status() in ended, "the child is gone")
+        finally:
+            os.killpg(server.pid, signal.SIGKILL)
 
 
 def test_a_process_ends_though_a_job_of_its_does_not():

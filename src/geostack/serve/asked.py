@@ -1,0 +1,57 @@
+"""What the JSON body of a request asks for: a scene and a box, and for `POST /run` a pipeline."""
+
+# Apart from those who use it: pydantic takes longer to import than all the rest of the service.
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
+
+from geostack.loaders.sentinel2 import check_bands
+from geostack.request import BBox, as_bbox
+from geostack.serve.problem import Problem
+
+_MAX_JSON = 64 << 10
+
+
+class SceneBox(BaseModel, extra="forbid", strict=True, frozen=True):
+    """A scene by its item's id, and a box (west, south, east, north) in degrees.
+
+    An id is compared with those of the source, never used as a path.
+    """
+
+    item: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$",
+        description="an id of letters, digits, '.', '_' and '-', at most 128",
+    )
+    bbox: Annotated[BBox, AfterValidator(as_bbox)] = Field(description="four numbers, in degrees")
+
+
+class PostedRun(SceneBox, frozen=True):
+    """A pipeline as YAML, the bands it is given, and the scene and box they are of."""
+
+    yaml: str = Field(description="a text")
+    bands: Annotated[tuple[str, ...], AfterValidator(check_bands)] = Field(description="names")
+
+
+Asked = TypeVar("Asked", bound=SceneBox)
+
+
+def parse(body: bytes, kind: type[Asked]) -> Asked:
+    """Return what a JSON body asks for; an address, a path or any other key is refused.
+
+    Raises Problem 413 or 422.
+
+    >>> parse(b'{"item": "S2A_X", "bbox": [1, 2, 3, 4]}', SceneBox).bbox
+    (1.0, 2.0, 3.0, 4.0)
+    """
+    if len(body) > _MAX_JSON:
+        raise Problem(413, f"a JSON body has at most {_MAX_JSON} bytes")
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        fields = kind.model_fields
+        told = [f"the body must be a JSON object of {', '.join(fields)}"]
+        for each in error.errors():
+            # A key that is not known is not repeated: nothing that a client makes up comes back.
+            if each["loc"] and (name := str(each["loc"][0])) in fields:
+                told.append(f"{name} is {fields[name].description}: {each['msg']}")
+        raise Problem(422, "; ".join(told)[:500]) from None
