@@ -29,6 +29,7 @@ from geotoolz.carrier import (
     nodata_mask,
     pair,
     rewrap,
+    valid_values,
     values_of,
 )
 from geotoolz.mask import check_fill
@@ -430,8 +431,7 @@ class ContrastJitter(BandJitter):
 
     def change(self, band: Values, factor: np.float32, fill: Fill) -> Values:
         """Return the band, with its values nearer to their mean or farther from it."""
-        invalid = nodata_mask(band, fill)
-        valid = band if invalid is None else band[~invalid]
+        valid = valid_values(band, fill)
         mean = np.float32(valid.mean(dtype=np.float64)) if valid.size else np.float32(0)
         return (floats_of(band) - mean) * factor + mean
 
@@ -497,9 +497,8 @@ class BandDropout(Augmentation):
         kept = int(rng.integers(len(bands)))
         if dropped.all():
             dropped[kept] = False
-        for band, drop in zip(bands, dropped, strict=True):
-            if drop:
-                band[...] = self.fill_value
+        for index in np.flatnonzero(dropped):
+            bands[index][...] = self.fill_value
         return (rewrap(chip, out), *labels)
 
 
@@ -613,13 +612,10 @@ class CutMix(Augmentation):
             return moved
         partners = rng.permutation(len(batch))
         rows, cols = self._box(rng, batch.shape[-2], batch.shape[-1])
-        mixed = []
-        for each in moved:
-            source = values_of(each)
-            out = source.copy()
-            out[..., rows, cols] = source[partners][..., rows, cols]
-            mixed.append(rewrap(each, out))
-        return tuple(mixed)
+        mixed = [values_of(each).copy() for each in moved]
+        for out in mixed:
+            out[..., rows, cols] = out[partners][..., rows, cols]
+        return tuple(rewrap(each, out) for each, out in zip(moved, mixed, strict=True))
 
     def _box(self, rng: Generator, height: int, width: int) -> tuple[slice, slice]:
         side = np.sqrt(1 - rng.beta(self.alpha, self.alpha))

@@ -234,6 +234,25 @@ def nodata_mask(values: Values, fill: Fill) -> Mask | None:
     return by_nan if by_fill is None else by_nan | by_fill
 
 
+def valid_values(values: Values, fill: Fill) -> Values:
+    """Return the values that are not nodata, (N,).
+
+    Parameters
+    ----------
+    values
+        (..., H, W), a plain array.
+    fill
+        Marks nodata beside NaN, or None.
+
+    Examples
+    --------
+    >>> valid_values(np.array([[np.nan, -9999.0, 1.0]]), -9999)
+    array([1.])
+    """
+    invalid = nodata_mask(values, fill)
+    return values.reshape(-1) if invalid is None else values[~invalid]
+
+
 def carry_nodata(out: Values, values: Values, fill: Fill) -> None:
     """Put NaN into `out`, in place, wherever `values` equal the fill value.
 

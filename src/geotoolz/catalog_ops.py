@@ -479,12 +479,12 @@ def stamps(paths: Mapping[str, str] | list[str]) -> list[tuple[int, int] | None]
     >>> stamps(["/nowhere.tif", "https://example.org/a.tif"])
     [None, None]
     """
-    found: list[tuple[int, int] | None] = []
-    for path in paths.values() if isinstance(paths, Mapping) else paths:
-        try:
-            state = os.stat(path)
-        except (OSError, ValueError):
-            found.append(None)
-        else:
-            found.append((state.st_size, state.st_mtime_ns))
-    return found
+    return [_stamp(path) for path in (paths.values() if isinstance(paths, Mapping) else paths)]
+
+
+def _stamp(path: str) -> tuple[int, int] | None:
+    try:
+        state = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return state.st_size, state.st_mtime_ns

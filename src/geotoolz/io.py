@@ -300,12 +300,9 @@ def _encoded(value: Any) -> str:
     """Return text that `_decoded` turns back: text as it is, unless it would read as JSON."""
     if isinstance(value, str) and isinstance(_decoded(value), str) and value == _decoded(value):
         return value
-    return json.dumps(value, default=_plain)
-
-
-def _plain(value: Any) -> Any:
-    """Return numpy's numbers and arrays as Python's, anything else that JSON lacks as its text."""
-    return value.tolist() if isinstance(value, np.generic | np.ndarray) else str(value)
+    # Numpy's numbers and arrays as Python's, anything else that JSON lacks as its text.
+    numpys = np.generic | np.ndarray
+    return json.dumps(value, default=lambda v: v.tolist() if isinstance(v, numpys) else str(v))
 
 
 def _decoded(text: str) -> Any:

@@ -16,8 +16,8 @@ from geotoolz.carrier import (
     fill_of,
     float_dtype,
     nan_floats,
-    nodata_mask,
     rewrap,
+    valid_values,
     values_of,
 )
 from geotoolz.function_operator import FunctionOperator, parameters_of
@@ -91,12 +91,10 @@ def robust_scale(
     """
     check_percentiles(p_min, p_max)
     values, fill = values_of(raster), fill_of(raster)
-    found = [
-        band_percentiles(band, (p_min, 50.0, p_max), fill=fill) for band in band_views(values, axis)
-    ]
-    centre = [median for _, median, _ in found]
-    spread = [high - low for low, _, high in found]
-    return _centre_and_scale(raster, centre, spread, axis, dtype)
+    marks = (p_min, 50.0, p_max)
+    found = [band_percentiles(band, marks, fill=fill) for band in band_views(values, axis)]
+    low, median, high = np.array(found).T
+    return _centre_and_scale(raster, median, high - low, axis, dtype)
 
 
 def _centre_and_scale(
@@ -217,14 +215,12 @@ class PerBandStats:
 
 def _moments(band: Values, fill: Fill) -> tuple[float, ...]:
     """Return count, mean, sum of squared deviations, minimum and maximum of the valid values."""
-    invalid = nodata_mask(band, fill)
-    valid = band if invalid is None else band[~invalid]
+    valid = valid_values(band, fill)
     if valid.size == 0:
         return 0, 0.0, 0.0, np.inf, -np.inf
     mean = float(valid.mean(dtype=np.float64))
     deviation = valid.astype(np.float64) - mean
-    m2 = float(np.dot(deviation.reshape(-1), deviation.reshape(-1)))
-    return valid.size, mean, m2, float(valid.min()), float(valid.max())
+    return valid.size, mean, float(deviation @ deviation), float(valid.min()), float(valid.max())
 
 
 class StandardScale(FunctionOperator):

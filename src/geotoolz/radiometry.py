@@ -23,6 +23,7 @@ from geotoolz.carrier import (
     nan_floats,
     nodata_mask,
     rewrap,
+    valid_values,
     values_of,
 )
 from geotoolz.function_operator import FunctionOperator, parameters_of
@@ -558,8 +559,7 @@ def band_percentiles(
     """
     if sample is not None and band.size > sample:
         band = band.reshape(-1)[:: max(1, band.size // sample)]
-    invalid = nodata_mask(band, fill)
-    valid = band.reshape(-1) if invalid is None else band[~invalid]
+    valid = valid_values(band, fill)
     if valid.size == 0:
         return (NAN,) * len(percentiles)
     return tuple(float(p) for p in np.percentile(valid, percentiles))
@@ -594,8 +594,7 @@ def _valid_range(band: Values, fill: Fill) -> tuple[float, float]:
     # values are valid: two passes and no mask.
     if low == low and (fill is None or not fill >= low):
         return float(low), float(band.max())
-    invalid = nodata_mask(band, fill)
-    valid = band if invalid is None else band[~invalid]
+    valid = valid_values(band, fill)
     return (float(valid.min()), float(valid.max())) if valid.size else (NAN, NAN)
 
 

@@ -266,8 +266,7 @@ def _limits(
 def _new_axes(shape: tuple[int, ...], aspect: float) -> Axes:
     import matplotlib.pyplot as plt
 
-    height, width = shape
-    ratio = height * aspect / max(width, 1)
+    ratio = shape[0] * aspect / max(shape[1], 1)
     # Between a broad and a tall page, whatever the scene's shape.
     size = (7.0, max(2.5, min(7.0 * ratio, 8.0)))
     if ratio > 8.0 / 7.0:
