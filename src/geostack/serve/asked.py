@@ -29,7 +29,7 @@ class PostedRun(SceneBox, frozen=True):
     """A pipeline as YAML, the bands it is given, and the scene and box they are of."""
 
     yaml: str = Field(description="a text")
-    bands: Annotated[tuple[str, ...], AfterValidator(check_bands)] = Field(description="names")
+    bands: Annotated[tuple[str, ...], AfterValidator(check_bands)] = Field(description="a list")
 
 
 Asked = TypeVar("Asked", bound=SceneBox)

@@ -155,13 +155,21 @@ class Layer:
         No file is opened for a tile outside the layer. Raises ValueError for a tile that the
         pyramid does not have, and for an operator that makes no picture.
         """
+        from rasterio import Affine
+
         box = tile_bounds(z, x, y)
         if _apart(box, self.mercator_bounds):
             return empty_png()
         stack, seen = self._read((z, x, y))
         if not seen.any():
             return empty_png()
-        colours, opacity = picture(values_of(self.operator(self._raster(stack, box))))
+        step = (box[2] - box[0]) / TILE
+        west, north = box[0] - self.halo * step, box[3] + self.halo * step
+        attrs = {"band_names": [asset.key for asset in self.assets]}
+        fill = np.nan if stack.dtype.kind == "f" else self.nodata
+        where = Affine(step, 0, west, 0, -step, north)
+        raster = GeoTensor(stack, where, _MERCATOR, fill, attrs)
+        colours, opacity = picture(values_of(self.operator(raster)))
         inner = slice(self.halo, self.halo + TILE)
         opacity = np.where(seen, opacity, np.uint8(0))[inner, inner]
         return encode_png(colours[:, inner, inner], opacity) if opacity.any() else empty_png()
@@ -180,15 +188,6 @@ class Layer:
             seen = seen | (valid if self.nodata is None else valid & (values != self.nodata))
             bands.append(values)
         return np.stack(bands), seen
-
-    def _raster(self, stack: NDArray[Any], box: Box) -> GeoTensor:
-        from rasterio import Affine
-
-        step = (box[2] - box[0]) / TILE
-        west, north = box[0] - self.halo * step, box[3] + self.halo * step
-        attrs = {"band_names": [asset.key for asset in self.assets]}
-        fill = np.nan if stack.dtype.kind == "f" else self.nodata
-        return GeoTensor(stack, Affine(step, 0, west, 0, -step, north), _MERCATOR, fill, attrs)
 
 
 def scene_layer(
