@@ -1,4 +1,7 @@
-"""What every catalog can do, whichever backend holds its rows."""
+"""What every catalog can do, and the catalog in memory.
+
+A catalog in memory is row numbers over a shared table, so that a query copies nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,19 +18,31 @@ import pandas as pd
 from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
 
-from geocatalog.crs import as_crs, crs_text
 from geocatalog.errors import CatalogError
-from geocatalog.footprint import Bounds, as_bounds, wrapped_bounds
+from geocatalog.footprint import (
+    Bounds,
+    Region,
+    as_bounds,
+    as_crs,
+    crs_text,
+    region_of,
+    reproject,
+    wrapped_bounds,
+)
 from geocatalog.geoslice import GeoSlice
-from geocatalog.interval import as_interval, pack_time
-from geocatalog.region import Region, region_of
-from geocatalog.table import CORE_COLUMNS
+from geocatalog.interval import OPEN_END, OPEN_START, as_interval, interval_of, iso_ends, pack_time
+from geocatalog.table import (
+    CORE_COLUMNS,
+    FootprintTable,
+    extent_of,
+    joined_frames,
+    normalise_frame,
+    pairs_of,
+)
 from pipekit.carrier import same_crs
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
-
-    from geocatalog.memory import InMemoryGeoCatalog
 
 BACKENDS = ("raster", "xarray", "vector")
 """Kinds of file a catalog may list."""
@@ -64,11 +80,8 @@ class CatalogRow:
     @property
     def interval(self) -> pd.Interval | None:
         """Closed UTC interval, or None when undated."""
-        return as_interval((self.start_time, self.end_time)) if self._dated else None
-
-    @property
-    def _dated(self) -> bool:
-        return not (pd.isna(self.start_time) and pd.isna(self.end_time))
+        ends = self.start_time, self.end_time
+        return None if all(map(pd.isna, ends)) else as_interval(ends)
 
     @property
     def assets(self) -> dict[str, str]:
@@ -83,13 +96,8 @@ class CatalogRow:
         """
         # Across the antimeridian the bounds go once around the globe.
         box = wrapped_bounds(self.geometry) if self.crs.is_geographic else self.bounds
-        return GeoSlice(
-            box,
-            self.interval,
-            self._resolution() if resolution is None else resolution,
-            self.crs,
-            anchor=(box[0], box[3]),
-        )
+        size = self._resolution() if resolution is None else resolution
+        return GeoSlice(box, self.interval, size, self.crs, anchor=(box[0], box[3]))
 
     def _resolution(self) -> float:
         size = self.extras.get("resolution", np.nan)
@@ -122,6 +130,31 @@ def is_known(value: Any) -> bool:
     (True, False, False, True)
     """
     return bool(np.ndim(value) or not pd.isna(value))
+
+
+def as_json(value: Any) -> Any:
+    """Return an entry of a row as a JSON value: unknown ones as None, times as ISO text.
+
+    Examples
+    --------
+    >>> as_json(np.float32(0.5)), as_json(pd.NaT), as_json(pd.Timestamp("2024-06-01"))
+    (0.5, None, '2024-06-01T00:00:00')
+    """
+    if not is_known(value):
+        return None
+    if isinstance(value, pd.Timestamp):
+        return value.isoformat()
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def rows_under(catalog: GeoCatalog, slice_: GeoSlice, backend: str) -> list[CatalogRow]:
+    """Return the rows that touch a slice, for the loader of one kind of file."""
+    if catalog.backend != backend:
+        raise CatalogError(
+            f"load_{backend} reads catalogs of {backend} files, this one lists "
+            f"{catalog.backend} files; use load_{catalog.backend}"
+        )
+    return list(catalog.query(slice_).iter_rows())
 
 
 class GeoCatalog(ABC):
@@ -229,36 +262,72 @@ class GeoCatalog(ABC):
         if bounds is None and crs is not None:
             raise CatalogError("crs= says what bounds= are in; give bounds= too")
         own = self.crs
-        box_crs = own if crs is None else as_crs(crs)
         region = None
         if bounds is not None:
-            box = as_bounds(bounds, box_crs)
-            same = box_crs is own or same_crs(box_crs, own)
-            extent = None if same else self._extent()
-            region = region_of(box, own if same else box_crs, own, extent)
-        times = None if time is None else pack_time(time)
-        return self._select(region, times)
+            box_crs = own if crs is None else as_crs(crs)
+            extent = None if same_crs(box_crs, own) else self._extent()
+            region = region_of(as_bounds(bounds, box_crs), box_crs, own, extent)
+        return self._select(region, None if time is None else pack_time(time))
 
     def _extent(self) -> Bounds | None:
         return self.total_bounds
 
-    def intersect(self, other: GeoCatalog, spatial_only: bool = False) -> GeoCatalog:
-        """Return one row for each pair that shares space and time, both clipped to what is shared.
+    def intersect(self, other: GeoCatalog, spatial_only: bool = False) -> InMemoryGeoCatalog:
+        """Return one row for each pair of rows that shares space and time.
 
-        See `geocatalog.intersect`.
+        Footprint and interval are clipped to what is shared, in this catalog's CRS. Columns are
+        this catalog's, then `filepath_right` and the other's extras (with `_right` where a name is
+        taken). With `spatial_only` times are neither compared nor clipped. Sets are closed: pairs
+        that only touch are in, with a point or a line as their footprint. Footprints are clipped
+        when they are asked for.
+
+        Examples
+        --------
+        >>> import geopandas as gpd, shapely
+        >>> def catalog(path, *sides):
+        ...     footprint = [shapely.box(*sides)]
+        ...     return InMemoryGeoCatalog(
+        ...         gpd.GeoDataFrame({"filepath": [path]}, geometry=footprint, crs=32610))
+        >>> shared = catalog("a.tif", 0, 0, 10, 10) & catalog("b.tif", 5, 5, 20, 20)
+        >>> shared.total_bounds, shared.gdf.filepath_right.tolist()
+        ((5.0, 5.0, 10.0, 10.0), ['b.tif'])
         """
-        from geocatalog.algebra import intersect
+        left, right = self._part_near(other).materialize(), other._part_near(self).materialize()
+        pairs = pairs_of(left.table, right._table_in(left.crs), spatial_only)
+        return InMemoryGeoCatalog.from_table(pairs, self.backend)
 
-        return intersect(self, other, spatial_only=spatial_only)
+    def _part_near(self, other: GeoCatalog) -> GeoCatalog:
+        """Return the part of this catalog that can meet another."""
+        box = other.total_bounds
+        return self if box is None else self.query(bounds=box, crs=other.crs)
 
-    def union(self, other: GeoCatalog) -> GeoCatalog:
-        """Return the rows of both, the second reprojected to this catalog's CRS.
+    def union(self, other: GeoCatalog) -> InMemoryGeoCatalog:
+        """Return the rows of both, the other's reprojected to this catalog's CRS; equal rows once.
 
-        See `geocatalog.union`.
+        Columns are those of either, empty where a catalog lacks them.
+
+        Raises
+        ------
+        CatalogError
+            When the two list different kinds of file.
+
+        Examples
+        --------
+        >>> import geopandas as gpd, shapely
+        >>> frame = gpd.GeoDataFrame({"filepath": ["a.tif", "b.tif"]},
+        ...     geometry=[shapely.box(0, 0, 1, 1)] * 2, crs=32610)
+        >>> whole = InMemoryGeoCatalog(frame)
+        >>> len(whole | whole.where("filepath = 'a.tif'"))
+        2
         """
-        from geocatalog.algebra import union
-
-        return union(self, other)
+        if self.backend != other.backend:
+            raise CatalogError(
+                f"a union lists one kind of file, got {self.backend} and {other.backend}; "
+                "intersect can join different kinds"
+            )
+        left, right = self.materialize(), other.materialize()
+        frames = [left.table.frame, right._table_in(left.crs).frame]
+        return InMemoryGeoCatalog(joined_frames(frames), self.backend)
 
     def __and__(self, other: GeoCatalog) -> GeoCatalog:
         return self.intersect(other)
@@ -288,19 +357,195 @@ class GeoCatalog(ABC):
         """Draw the footprints on matplotlib axes, coloured by a column; return the axes."""
         from geocatalog.plot import plot_footprints
 
-        return plot_footprints(self, ax=ax, column=column, **kwargs)
+        return plot_footprints(self.gdf, self.crs, ax=ax, column=column, **kwargs)
 
     def explore(self, **kwargs: Any) -> Any:
         """Return an interactive map of the footprints (needs folium: `pip install folium`)."""
         from geocatalog.plot import explore_footprints
 
-        return explore_footprints(self, **kwargs)
+        return explore_footprints(self.gdf, **kwargs)
 
     def __repr__(self) -> str:
         times = self.temporal_extent
         when = "undated" if times is None else f"{times.left:%Y-%m-%d} to {times.right:%Y-%m-%d}"
         name = type(self).__name__
         return f"{name}({len(self)} {self.backend} rows, {crs_text(self.crs)}, {when})"
+
+
+class InMemoryGeoCatalog(GeoCatalog):
+    """A catalog over a GeoDataFrame.
+
+    A query reads a packed STRtree and two int64 time columns, and its result holds row numbers;
+    `.gdf` is made when asked for.
+
+    Parameters
+    ----------
+    gdf
+        GeoDataFrame with a CRS and a `filepath` column; `start_time` and `end_time` are read as
+        UTC, and their absence means undated files. Other columns are kept as extras.
+    backend
+        "raster", "xarray" or "vector".
+
+    Raises
+    ------
+    CatalogError
+        For a frame that is no catalog.
+
+    Examples
+    --------
+    >>> import geopandas as gpd, shapely
+    >>> frame = gpd.GeoDataFrame(
+    ...     {"filepath": ["a.tif", "b.tif"], "start_time": ["2024-06-01", "2024-07-01"],
+    ...      "end_time": ["2024-06-02", "2024-07-02"]},
+    ...     geometry=[shapely.box(0, 0, 10, 10), shapely.box(10, 0, 20, 10)], crs=32610)
+    >>> catalog = InMemoryGeoCatalog(frame)
+    >>> len(catalog.query(bounds=(10, 0, 12, 5))), len(catalog.query(time="2024-06"))
+    (2, 1)
+    """
+
+    def __init__(self, gdf: GeoDataFrame, backend: str = "raster") -> None:
+        super().__init__()
+        if backend not in BACKENDS:
+            raise CatalogError(f"backend must be one of {BACKENDS}, got {backend!r}")
+        self._table = FootprintTable(normalise_frame(gdf))
+        self._rows: np.ndarray | None = None
+        self._backend = backend
+
+    @classmethod
+    def from_table(
+        cls, table: FootprintTable, backend: str = "raster", rows: np.ndarray | None = None
+    ) -> InMemoryGeoCatalog:
+        """Return a catalog over a table that is already in order; nothing is copied.
+
+        `rows`: sorted row numbers, or None for all.
+        """
+        made = cls.__new__(cls)
+        made._table, made._rows, made._backend = table, rows, backend
+        made.skipped = []
+        return made
+
+    @property
+    def table(self) -> FootprintTable:
+        """The shared table this catalog is cut from."""
+        return self._table
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Sorted numbers of this catalog's rows in its table."""
+        return np.arange(len(self._table)) if self._rows is None else self._rows
+
+    def __len__(self) -> int:
+        return len(self._table) if self._rows is None else len(self._rows)
+
+    @property
+    def crs(self) -> CRS:
+        """The one CRS of all footprints."""
+        return self._table.crs
+
+    @property
+    def backend(self) -> str:
+        """Kind of file: "raster", "xarray" or "vector"."""
+        return self._backend
+
+    @property
+    def columns(self) -> list[str]:
+        """Column names: the four core ones, then extras."""
+        return self._table.columns
+
+    @cached_property
+    def _frame(self) -> GeoDataFrame:
+        if self._rows is None:
+            return self._table.frame
+        return self._table.frame.iloc[self._rows].reset_index(drop=True)
+
+    @property
+    def gdf(self) -> GeoDataFrame:
+        """The rows as a GeoDataFrame; a copy that may be changed."""
+        return self._frame.copy()
+
+    @cached_property
+    def total_bounds(self) -> Bounds | None:
+        """(west, south, east, north) of all rows; None for an empty catalog."""
+        return extent_of(self._cut(self._table.bounds))
+
+    @cached_property
+    def temporal_extent(self) -> pd.Interval | None:
+        """From the first start to the last end that are known; None when nothing is dated."""
+        starts, ends = self._cut(self._table.starts), self._cut(self._table.ends)
+        known = np.concatenate([starts[starts != OPEN_START], ends[ends != OPEN_END]])
+        return interval_of(known.min(), known.max()) if len(known) else None
+
+    def _cut(self, array: np.ndarray) -> np.ndarray:
+        return array if self._rows is None else array[self._rows]
+
+    def _part_near(self, other: GeoCatalog) -> InMemoryGeoCatalog:
+        # Its tree serves as it is; a part would need a new one.
+        return self
+
+    def _table_in(self, crs: CRS) -> FootprintTable:
+        """Return the table with its footprints in another CRS."""
+        if same_crs(self.crs, crs):
+            return self.table
+        moved = reproject(self.table.geometry, self.crs, crs)
+        return FootprintTable(self.gdf.set_geometry(moved, crs=crs))
+
+    def _extent(self) -> Bounds | None:
+        # The table's extent serves every catalog cut from it, and is worked out once.
+        return self._table.extent
+
+    def _select(self, region: Region | None, times: tuple[int, int] | None) -> InMemoryGeoCatalog:
+        if region is None and times is None:
+            return self
+        rows = self._table.select(region, times, self._rows)
+        return self.from_table(self._table, self._backend, rows)
+
+    def where(self, expression: str) -> InMemoryGeoCatalog:
+        """Return the rows for which a SQL expression over the columns is true.
+
+        Comparisons, AND, OR, NOT, IN, BETWEEN, LIKE, arithmetic, and plain functions such as
+        lower(), contains() or year(); anything else is refused (see `geocatalog.expression`).
+
+        Examples
+        --------
+        >>> import geopandas as gpd, shapely
+        >>> frame = gpd.GeoDataFrame({"filepath": ["a.tif", "b.tif"], "cloud_cover": [3.0, 80.0]},
+        ...     geometry=[shapely.box(0, 0, 10, 10), shapely.box(10, 0, 20, 10)], crs=32610)
+        >>> InMemoryGeoCatalog(frame).where("cloud_cover < 10").gdf.filepath.tolist()
+        ['a.tif']
+        """
+        from geocatalog.expression import matching_rows
+
+        hits = matching_rows(expression, self._table.attributes, self._rows)
+        return self.from_table(self._table, self._backend, hits)
+
+    def iter_rows(self) -> Iterator[CatalogRow]:
+        """Yield the rows one by one."""
+        return rows_of(self._frame, self.crs)
+
+    def materialize(self) -> InMemoryGeoCatalog:
+        """Return a catalog with its own table of just these rows.
+
+        Worth it before many queries on a small part of a large catalog, and to let the large
+        one go.
+        """
+        table = self._table if self._rows is None else FootprintTable(self._frame)
+        made = self.from_table(table, self._backend)
+        made.skipped = list(self.skipped)
+        return made
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what this catalog is, as JSON values: backend, CRS, size, extents, columns."""
+        return {
+            "class": type(self).__name__,
+            "config": {
+                "backend": self.backend,
+                "crs": crs_text(self.crs),
+                "rows": len(self),
+                "columns": self.columns,
+                "total_bounds": None if self.total_bounds is None else list(self.total_bounds),
+                "temporal_extent": iso_ends(self.temporal_extent),
+            },
+        }
 
 
 class CatalogDomain:
@@ -361,3 +606,29 @@ class CatalogDomain:
     def __repr__(self) -> str:
         size = "own resolution" if self.resolution is None else str(self.resolution)
         return f"CatalogDomain({len(self)} slices, {size}, {crs_text(self.crs)})"
+
+
+def query(catalog: GeoCatalog, slice_: GeoSlice | None = None, **kwargs: Any) -> GeoCatalog:
+    """Return the rows of `catalog` that touch a slice; see `GeoCatalog.query`.
+
+    Examples
+    --------
+    >>> import geopandas as gpd, shapely
+    >>> frame = gpd.GeoDataFrame(
+    ...     {"filepath": ["a.tif"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=32610)
+    >>> len(query(InMemoryGeoCatalog(frame), bounds=(1, 1, 2, 2)))
+    1
+    """
+    return catalog.query(slice_, **kwargs)
+
+
+def intersect(
+    first: GeoCatalog, second: GeoCatalog, spatial_only: bool = False
+) -> InMemoryGeoCatalog:
+    """Return one row for each pair that shares space and time; see `GeoCatalog.intersect`."""
+    return first.intersect(second, spatial_only)
+
+
+def union(first: GeoCatalog, second: GeoCatalog) -> InMemoryGeoCatalog:
+    """Return the rows of both, the second in the first's CRS; see `GeoCatalog.union`."""
+    return first.union(second)

@@ -33,41 +33,53 @@ app = App(
 )
 
 Output = Annotated[bool, Parameter(name="--json", help="Print JSON instead of text.")]
-Box = Annotated[
-    tuple[float, float, float, float] | None,
-    Parameter(help="WEST SOUTH EAST NORTH, in --crs. West > east crosses the antimeridian."),
-]
 
 
 @app.command
 def build(
     output: Path,
-    inputs: Annotated[list[str], Parameter(help="Files, URLs, or folders searched for --pattern.")],
+    inputs: list[str],
     *,
-    kind: Annotated[
-        Literal["raster", "xarray", "vector", "stac"],
-        Parameter(help="What the inputs are; stac reads STAC item or item collection JSON."),
-    ] = "raster",
-    pattern: Annotated[str | None, Parameter(help="Glob for folders, by default by kind.")] = None,
-    regex: Annotated[
-        str | None, Parameter(help="Date in the file name, e.g. '_(?P<date>\\d{8})_'.")
-    ] = None,
-    date_format: Annotated[str, Parameter(help="strptime format of that date.")] = "%Y%m%d",
-    target_crs: Annotated[str | None, Parameter(help="CRS of footprints, e.g. EPSG:4326.")] = None,
-    asset: Annotated[
-        list[str] | None, Parameter(help="STAC asset; several are read as bands.")
-    ] = None,
-    layer: Annotated[str | None, Parameter(help="Vector layer; by default all.")] = None,
-    time_var: Annotated[str, Parameter(help="Time coordinate of xarray datasets.")] = "time",
-    workers: Annotated[int, Parameter(help="Headers read at once.")] = 32,
-    skip_errors: Annotated[
-        bool, Parameter(help="Leave out what cannot be read, and list it.")
-    ] = False,
+    kind: Literal["raster", "xarray", "vector", "stac"] = "raster",
+    pattern: str | None = None,
+    regex: str | None = None,
+    date_format: str = "%Y%m%d",
+    target_crs: str | None = None,
+    asset: list[str] | None = None,
+    layer: str | None = None,
+    time_var: str = "time",
+    workers: int = 32,
+    skip_errors: bool = False,
     json_output: Output = False,
 ) -> int:
     r"""Read headers and write a catalog file (GeoParquet).
 
     Example: geocatalog build june.parquet scenes/ --regex '_(?P<date>\d{8})T'
+
+    Parameters
+    ----------
+    inputs
+        Files, URLs, or folders searched for --pattern.
+    kind
+        What the inputs are; stac reads STAC item or item collection JSON.
+    pattern
+        Glob for folders, by default by kind.
+    regex
+        Date in the file name, e.g. '_(?P<date>\d{8})_'.
+    date_format
+        strptime format of that date.
+    target_crs
+        CRS of footprints, e.g. EPSG:4326.
+    asset
+        STAC asset; several are read as bands.
+    layer
+        Vector layer; by default all.
+    time_var
+        Time coordinate of xarray datasets.
+    workers
+        Headers read at once.
+    skip_errors
+        Leave out what cannot be read, and list it.
     """
     import geocatalog
 
@@ -75,21 +87,21 @@ def build(
     paths = _expand(inputs, wanted)
     if not paths:
         raise CatalogError(f"no files: {inputs} hold nothing like {wanted}")
-    shared: dict[str, Any] = {
-        "target_crs": target_crs,
-        "on_error": "skip" if skip_errors else "raise",
-    }
-    headers = shared | {"workers": workers}
-    dated = headers | {"filename_regex": regex, "date_format": date_format}
-    if kind == "raster":
-        catalog = geocatalog.build_raster_catalog(paths, **dated)
+    options: dict[str, Any] = {"target_crs": target_crs}
+    options["on_error"] = "skip" if skip_errors else "raise"
+    if kind == "stac":
+        options["asset_key"] = asset[0] if asset and len(asset) == 1 else asset
+        catalog = geocatalog.from_stac_items(_stac_items(paths), **options)
     elif kind == "xarray":
-        catalog = geocatalog.build_xarray_catalog(paths, time_var=time_var, **headers)
-    elif kind == "vector":
-        catalog = geocatalog.build_vector_catalog(paths, layer=layer, **dated)
+        catalog = geocatalog.build_xarray_catalog(
+            paths, time_var=time_var, workers=workers, **options
+        )
     else:
-        key = asset[0] if asset and len(asset) == 1 else asset
-        catalog = geocatalog.from_stac_items(_stac_items(paths), asset_key=key, **shared)
+        options |= {"workers": workers, "filename_regex": regex, "date_format": date_format}
+        if kind == "raster":
+            catalog = geocatalog.build_raster_catalog(paths, **options)
+        else:
+            catalog = geocatalog.build_vector_catalog(paths, layer=layer, **options)
     written = geocatalog.to_geoparquet(catalog, output)
     lines = [f"{written}: {catalog!r}"]
     lines += [f"skipped {path}: {reason}" for path, reason in catalog.skipped]
@@ -133,18 +145,35 @@ def _stac_items(paths: list[str]) -> list[Any]:
 def query(
     catalog: Path,
     *,
-    bounds: Box = None,
-    crs: Annotated[str | None, Parameter(help="CRS of --bounds; by default the catalog's.")] = None,
-    time: Annotated[str | None, Parameter(help="2024-06-01, 2024-06 or START/END.")] = None,
-    where: Annotated[str | None, Parameter(help="SQL, e.g. 'cloud_cover < 10'.")] = None,
-    limit: Annotated[int | None, Parameter(help="Print at most so many rows.")] = None,
-    output: Annotated[Path | None, Parameter(help="Write the answer as a catalog file.")] = None,
-    count: Annotated[bool, Parameter(help="Print only the number of rows.")] = False,
+    bounds: tuple[float, float, float, float] | None = None,
+    crs: str | None = None,
+    time: str | None = None,
+    where: str | None = None,
+    limit: int | None = None,
+    output: Path | None = None,
+    count: bool = False,
     json_output: Output = False,
 ) -> int:
     """List the files that touch a box, a time and a condition; exit code 3 when there is none.
 
     Example: geocatalog query june.parquet --bounds -120.1 38.9 -119.9 39.3 --crs EPSG:4326
+
+    Parameters
+    ----------
+    bounds
+        WEST SOUTH EAST NORTH, in --crs. West > east crosses the antimeridian.
+    crs
+        CRS of --bounds; by default the catalog's.
+    time
+        2024-06-01, 2024-06 or START/END.
+    where
+        SQL, e.g. 'cloud_cover < 10'.
+    limit
+        Print at most so many rows.
+    output
+        Write the answer as a catalog file.
+    count
+        Print only the number of rows.
     """
     from geocatalog import open_catalog, to_geoparquet
 
@@ -166,32 +195,22 @@ def query(
 
 
 def _row(row: CatalogRow) -> dict[str, Any]:
+    from geocatalog.catalog import as_json
+
     times = {"start_time": row.start_time, "end_time": row.end_time}
-    plain = {name: _plain(value) for name, value in (times | row.extras).items()}
+    plain = {name: as_json(value) for name, value in (times | row.extras).items()}
     return {"filepath": row.filepath, "bounds": list(row.bounds), **plain}
 
 
-def _plain(value: Any) -> Any:
-    import numpy as np
-    import pandas as pd
-
-    from geocatalog.catalog import is_known
-
-    if not is_known(value):
-        return None
-    if isinstance(value, pd.Timestamp):
-        return value.isoformat()
-    return value.item() if isinstance(value, np.generic) else value
-
-
 @app.command
-def info(
-    catalog: Path,
-    *,
-    check: Annotated[bool, Parameter(help="Also look for local files that have gone.")] = False,
-    json_output: Output = False,
-) -> int:
-    """Describe a catalog file: rows, CRS, extents, columns; --check exits 3 if files are gone."""
+def info(catalog: Path, *, check: bool = False, json_output: Output = False) -> int:
+    """Describe a catalog file: rows, CRS, extents, columns; --check exits 3 if files are gone.
+
+    Parameters
+    ----------
+    check
+        Also look for local files that have gone.
+    """
     from geocatalog.duckdb import open_catalog
 
     found = open_catalog(catalog)
@@ -206,26 +225,22 @@ def info(
 
 
 def _facts(catalog: GeoCatalog) -> dict[str, Any]:
-    from geocatalog.crs import crs_text
+    from geocatalog.footprint import crs_text
+    from geocatalog.interval import iso_ends
 
-    times, bounds = catalog.temporal_extent, catalog.total_bounds
+    bounds = catalog.total_bounds
     return {
         "rows": len(catalog),
         "backend": catalog.backend,
         "crs": crs_text(catalog.crs),
         "total_bounds": None if bounds is None else list(bounds),
-        "temporal_extent": times and [times.left.isoformat(), times.right.isoformat()],
+        "temporal_extent": iso_ends(catalog.temporal_extent),
         "columns": catalog.columns,
     }
 
 
 @app.command
-def convert(
-    source: Path,
-    target: Path,
-    *,
-    json_output: Output = False,
-) -> int:
+def convert(source: Path, target: Path, *, json_output: Output = False) -> int:
     """Write a catalog in another form, by the target's ending.
 
     .parquet rewrites in the newest layout, sorted; .geojson and .gpkg are for a GIS; .csv has

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +16,16 @@ import pandas as pd
 import shapely
 from pyproj import CRS
 
-from geocatalog.catalog import CatalogRow, GeoCatalog, rows_of
-from geocatalog.crs import crs_text
+from geocatalog.catalog import CatalogRow, GeoCatalog, InMemoryGeoCatalog, rows_of
 from geocatalog.errors import CatalogError
 from geocatalog.expression import check_boolean, compile_expression
-from geocatalog.footprint import Bounds
-from geocatalog.interval import OPEN_END, OPEN_START, stamp_of
-from geocatalog.memory import InMemoryGeoCatalog
-from geocatalog.parquet import frame_from_arrow
-from geocatalog.parquet_source import ParquetSource
-from geocatalog.region import Region
+from geocatalog.footprint import Bounds, Region, crs_text
+from geocatalog.interval import OPEN_END, OPEN_START, interval_of
+from geocatalog.parquet import FileInfo, frame_from_arrow, read_info
 from geocatalog.table import FootprintTable, extent_of, normalise_frame
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
     from geopandas import GeoDataFrame
 
@@ -36,6 +35,118 @@ BATCH_ROWS = 8192
 
 FEW_ROWS = 256
 """Rows that are fetched one by one rather than as Arrow."""
+
+
+@dataclass(frozen=True)
+class ParquetSource:
+    """A file with the connection that reads it, shared by all catalogs cut from it."""
+
+    info: FileInfo
+    connection: duckdb.DuckDBPyConnection
+    _local: threading.local = field(default_factory=threading.local)
+
+    @classmethod
+    def of(cls, path: Any) -> ParquetSource:
+        """Return a catalog file, and a connection to it that can read nothing else."""
+        import duckdb
+
+        info = read_info(path)
+        connection = duckdb.connect(":memory:")
+        for setting in (
+            "GLOBAL TimeZone = 'UTC'",  # cursors take only what is set globally
+            "enable_geoparquet_conversion = false",
+            "parquet_metadata_cache = true",
+            "python_enable_replacements = false",
+            f"allowed_paths = [{literal(info.path)}]",
+            "enable_external_access = false",
+            "lock_configuration = true",
+        ):
+            connection.execute(f"SET {setting}")
+        return cls(info, connection)
+
+    def __reduce__(self) -> Any:
+        # A connection belongs to its process; a copy opens the file anew.
+        return ParquetSource.of, (self.info.path,)
+
+    def thread_cursor(self) -> duckdb.DuckDBPyConnection:
+        """Return this thread's own cursor, for results read at once: a new one costs 3 ms."""
+        found: duckdb.DuckDBPyConnection | None = getattr(self._local, "cursor", None)
+        if found is None:
+            found = self._local.cursor = self.connection.cursor()
+        return found
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Turn what DuckDB raises, such as for a file that has gone, into a CatalogError."""
+        import duckdb
+
+        try:
+            yield
+        except duckdb.Error as error:
+            reason = str(error).splitlines()[0]
+            raise CatalogError(f"cannot read {self.info.path}: {reason}") from error
+
+    def rows(self) -> str:
+        """Return the table expression that reads the file."""
+        return f"read_parquet({literal(self.info.path)})"
+
+    def attributes(self) -> str:
+        """Return a table expression without rows' geometry, for checking expressions."""
+        names = [name for name in self.info.columns if name != "geometry"]
+        return f"(SELECT {self.columns(names)} FROM {self.rows()})"
+
+    def side(self, name: str) -> str:
+        """Return the bbox field of that name."""
+        return f"{quoted(str(self.info.covering))}.{name}"
+
+    def time(self, name: str) -> str | None:
+        """Return a time column, or None where the file has none."""
+        return quoted(name) if name in self.info.types else None
+
+    def schema(self, names: list[str]) -> pa.Schema:
+        """Return the Arrow types of catalog columns, as the file holds them."""
+        import pyarrow as pa
+
+        absent = pa.timestamp("us", tz="UTC")
+        fields = []
+        for name in names:
+            stored = self.info.geometry if name == "geometry" else name
+            known = stored in self.info.types
+            fields.append((name, self.info.schema.field(stored).type if known else absent))
+        return pa.schema(fields)
+
+    def columns(self, names: list[str]) -> str:
+        """Return the select list for catalog columns, with NULL for absent times."""
+        return ", ".join(self._column(name) for name in names)
+
+    def _column(self, name: str) -> str:
+        if name == "geometry":
+            return f"{quoted(self.info.geometry)} AS geometry"
+        if name in self.info.types:
+            return quoted(name)
+        return f"CAST(NULL AS TIMESTAMPTZ) AS {quoted(name)}"
+
+
+def quoted(name: str) -> str:
+    """Return a column's name as an SQL identifier.
+
+    Examples
+    --------
+    >>> quoted('a"b')
+    '"a""b"'
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return text as an SQL string.
+
+    Examples
+    --------
+    >>> literal("it's")
+    "'it''s'"
+    """
+    return "'" + text.replace("'", "''") + "'"
 
 
 @dataclass(frozen=True)
@@ -121,9 +232,9 @@ class DuckDBGeoCatalog(GeoCatalog):
     def _count(self) -> int:
         if self._untouched:
             return self._source.info.rows
-        if not self._regions:
-            return int(self._run("count(*)")[0])
-        return sum(len(shapes) for _, shapes in self._batches([]))
+        if self._regions:
+            return sum(len(shapes) for _, shapes in self._batches([]))
+        return int(self._fetch(self._statement("count(*)"))[0][0])
 
     def __len__(self) -> int:
         return self._count
@@ -139,7 +250,7 @@ class DuckDBGeoCatalog(GeoCatalog):
                 f"{how}({self._source.side(side)})"
                 for how, side in zip(("min", "min", "max", "max"), _SIDES, strict=True)
             )
-            west, south, east, north = self._run(sides)
+            west, south, east, north = self._fetch(self._statement(sides))[0]
             return None if west is None else (west, south, east, north)
         found = [shapely.bounds(shapes) for _, shapes in self._batches([])]
         return extent_of(np.concatenate(found)) if found else None
@@ -158,11 +269,10 @@ class DuckDBGeoCatalog(GeoCatalog):
         start, end = self._source.time("start_time"), self._source.time("end_time")
         if start is None or end is None:
             return None
-        sides = f"epoch_us(least(min({start}), min({end})))"
-        row = self._run(f"{sides}, epoch_us(greatest(max({start}), max({end})))")
-        if row[0] is None:
-            return None
-        return pd.Interval(stamp_of(row[0]), stamp_of(row[1]), closed="both")
+        first = f"epoch_us(least(min({start}), min({end})))"
+        last = f"epoch_us(greatest(max({start}), max({end})))"
+        ((low, high),) = self._fetch(self._statement(f"{first}, {last}"))
+        return None if low is None else interval_of(low, high)
 
     @property
     def gdf(self) -> GeoDataFrame:
@@ -184,10 +294,11 @@ class DuckDBGeoCatalog(GeoCatalog):
         if not self._regions:
             with self._source.explaining():
                 few = self._few_rows()
-                wanted = self._source.columns(self.columns)
-                return self._relation(wanted).to_arrow_table() if few is None else few
+                wanted, cursor = self._source.columns(self.columns), self._source.thread_cursor()
+                return self._relation(wanted, cursor).to_arrow_table() if few is None else few
         tables = [batch for batch, _ in self._batches(self.columns)]
-        return pa.concat_tables(tables) if tables else self._empty()
+        empty = self._source.schema(self.columns).empty_table()
+        return pa.concat_tables(tables) if tables else empty
 
     def _few_rows(self) -> pa.Table | None:
         """Return the rows as Arrow when they are few, else None.
@@ -198,17 +309,12 @@ class DuckDBGeoCatalog(GeoCatalog):
         import pyarrow as pa
 
         schema = self._source.schema(self.columns)
-        cursor = self._source.thread_cursor()
-        statement = self._statement(self._source.columns(self.columns), limit=FEW_ROWS)
-        rows = cursor.execute(statement, self._conditions()[1]).fetchall()
+        rows = self._fetch(f"{self.sql} LIMIT {FEW_ROWS}")
         if len(rows) == FEW_ROWS:
             return None
         values = zip(*rows, strict=True) if rows else ([] for _ in schema)
         arrays = [pa.array(v, type=f.type) for v, f in zip(values, schema, strict=True)]
         return pa.Table.from_arrays(arrays, schema=schema)
-
-    def _empty(self) -> pa.Table:
-        return self._source.schema(self.columns).empty_table()
 
     def materialize(self) -> InMemoryGeoCatalog:
         """Return the same rows as an in-memory catalog."""
@@ -269,28 +375,21 @@ class DuckDBGeoCatalog(GeoCatalog):
         """The query that would be run; values are bound, and shown here as `?`."""
         return self._statement(self._source.columns(self.columns))
 
-    def _statement(self, what: str, limit: int | None = None) -> str:
-        conditions, _ = self._conditions()
-        end = "" if limit is None else f" LIMIT {limit}"
-        return f"SELECT {what} FROM {self._source.rows()}{conditions}{end}"
+    def _statement(self, what: str) -> str:
+        return f"SELECT {what} FROM {self._source.rows()}{self._conditions()[0]}"
 
-    def _run(self, what: str) -> tuple[Any, ...]:
-        """Return the one row that a query of aggregates gives."""
-        cursor = self._source.thread_cursor()
+    def _fetch(self, statement: str) -> list[tuple[Any, ...]]:
         with self._source.explaining():
-            found = cursor.execute(self._statement(what), self._conditions()[1])
-            return tuple(found.fetchall()[0])
+            cursor = self._source.thread_cursor()
+            return cursor.execute(statement, self._conditions()[1]).fetchall()
 
-    def _relation(self, what: str, streamed: bool = False) -> Any:
-        cursor = self._source.cursor() if streamed else self._source.thread_cursor()
+    def _relation(self, what: str, cursor: duckdb.DuckDBPyConnection) -> Any:
         return cursor.sql(self._statement(what), params=self._conditions()[1])
 
     def explain(self, analyze: bool = True) -> str:
         """Return DuckDB's plan; with `analyze` it runs, and tells which row groups were read."""
         how = "EXPLAIN ANALYZE" if analyze else "EXPLAIN"
-        statement = f"{how} {self._statement(self._source.columns(self.columns))}"
-        rows = self._source.cursor().execute(statement, self._conditions()[1]).fetchall()
-        return "\n".join(str(row[-1]) for row in rows)
+        return "\n".join(str(row[-1]) for row in self._fetch(f"{how} {self.sql}"))
 
     def _batches(self, names: list[str]) -> Iterator[tuple[pa.Table, np.ndarray]]:
         """Yield (columns as Arrow, footprints) of the rows in this catalog, batch by batch."""
@@ -307,8 +406,10 @@ class DuckDBGeoCatalog(GeoCatalog):
                 yield table, shapes
 
     def _read_batches(self, wanted: str) -> Iterator[pa.RecordBatch]:
+        # A cursor of its own, for a result that is read while others are.
         with self._source.explaining():
-            yield from self._relation(wanted, streamed=True).to_arrow_reader(BATCH_ROWS)
+            relation = self._relation(wanted, self._source.connection.cursor())
+            yield from relation.to_arrow_reader(BATCH_ROWS)
 
     def get_config(self) -> dict[str, Any]:
         """Return what this catalog is, as JSON values: file, CRS, and the predicates so far."""

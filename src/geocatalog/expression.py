@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -105,6 +106,17 @@ def _refusal(text: str, problem: str) -> CatalogError:
     )
 
 
+@contextmanager
+def _refusing(text: str) -> Iterator[None]:
+    """Turn what DuckDB raises into the refusal of an expression."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        raise _refusal(text, str(error).splitlines()[0]) from error
+
+
 def _parser() -> duckdb.DuckDBPyConnection:
     """Return this thread's connection without files, extensions or changeable settings."""
     import duckdb
@@ -122,12 +134,8 @@ def _parser() -> duckdb.DuckDBPyConnection:
 
 
 def _parse(text: str) -> dict[str, Any]:
-    import duckdb
-
-    try:
+    with _refusing(text):
         rows = _parser().execute("SELECT json_serialize_sql(?)", ["SELECT " + text]).fetchall()
-    except duckdb.Error as error:
-        raise _refusal(text, f"it does not parse ({error})") from error
     tree: dict[str, Any] = json.loads(rows[0][0])
     if tree.get("error"):
         raise _refusal(text, f"it does not parse ({tree.get('error_message')})")
@@ -162,47 +170,29 @@ def _problems(node: Any, columns: set[str]) -> Iterator[str]:
 
 
 def _node_problems(node: dict[str, Any], columns: set[str]) -> Iterator[str]:
-    kind = node["class"]
+    kind, elsewhere = node["class"], node.get("schema") or node.get("catalog")
     if kind not in _CLASSES:
         yield f"{kind.lower().replace('_', ' ')} is not allowed"
     elif kind == "COLUMN_REF":
-        yield from _column_problems(node["column_names"], columns)
+        path = node["column_names"]
+        if len(path) != 1 or path[0].lower() not in columns:
+            known = ", ".join(sorted(columns))
+            yield f"{'.'.join(path)!r} is not a column that can be filtered on (these can: {known})"
     elif kind == "FUNCTION":
-        yield from _function_problems(node)
+        name = node["function_name"]
+        decorated = node.get("filter") or node.get("distinct") or node["order_bys"]["orders"]
+        if name.lower() not in FUNCTIONS or elsewhere or decorated:
+            yield f"the function {name!r} is not allowed"
     elif kind == "OPERATOR" and node["type"] not in _OPERATORS:
         yield f"{node['type'].lower().replace('_', ' ')} is not allowed"
-    elif kind == "TYPE":
-        yield from _type_problems(node)
-
-
-def _column_problems(path: list[str], columns: set[str]) -> Iterator[str]:
-    if len(path) != 1 or path[0].lower() not in columns:
-        known = ", ".join(sorted(columns))
-        yield f"{'.'.join(path)!r} is not a column that can be filtered on (these can: {known})"
-
-
-def _function_problems(node: dict[str, Any]) -> Iterator[str]:
-    name = node["function_name"]
-    qualified = node.get("schema") or node.get("catalog")
-    decorated = node.get("filter") or node.get("distinct") or node["order_bys"]["orders"]
-    if name.lower() not in FUNCTIONS or qualified or decorated:
-        yield f"the function {name!r} is not allowed"
-
-
-def _type_problems(node: dict[str, Any]) -> Iterator[str]:
-    name = node["type_name"]
-    if name.upper() not in TYPES or node.get("schema") or node.get("catalog"):
-        yield f"the type {name!r} is not allowed"
+    elif kind == "TYPE" and (node["type_name"].upper() not in TYPES or elsewhere):
+        yield f"the type {node['type_name']!r} is not allowed"
 
 
 def check_boolean(text: str, connection: duckdb.DuckDBPyConnection, sql: str, source: str) -> None:
     """Raise CatalogError unless canonical `sql` is a yes-or-no question about rows of `source`."""
-    import duckdb
-
-    try:
+    with _refusing(text):
         rows = connection.execute(f"DESCRIBE SELECT {sql} AS answer FROM {source}").fetchall()
-    except duckdb.Error as error:
-        raise _refusal(text, str(error).splitlines()[0]) from error
     if rows[0][1] != "BOOLEAN":
         raise _refusal(text, f"it gives {rows[0][1]}, not true or false")
 
@@ -220,23 +210,10 @@ def matching_rows(text: str, attributes: pa.Table, rows: np.ndarray | None) -> n
     """
     sql = compile_expression(text, attributes.column_names)
     asked = attributes if rows is None else attributes.take(rows)
-    connection = _parser().cursor()
-    try:
+    with _parser().cursor() as connection, _refusing(text):
         connection.register("attributes", asked)
         check_boolean(text, connection, sql, "attributes")
-        answer = _answers(text, connection, sql)
-    finally:
-        connection.close()
-    hits = np.flatnonzero(answer)
-    return hits if rows is None else rows[hits]
-
-
-def _answers(text: str, connection: duckdb.DuckDBPyConnection, sql: str) -> np.ndarray:
-    import duckdb
-
-    try:
         found = connection.sql(f"SELECT coalesce({sql}, false) AS answer FROM attributes")
-        column = found.to_arrow_table().column("answer")
-    except duckdb.Error as error:
-        raise _refusal(text, str(error).splitlines()[0]) from error
-    return np.asarray(column.to_numpy())
+        answer = found.to_arrow_table().column("answer")
+    hits = np.flatnonzero(answer.to_numpy())
+    return hits if rows is None else rows[hits]

@@ -1,16 +1,23 @@
-"""Footprints as shapely geometry: boxes, reprojection along densified edges, the antimeridian."""
+"""Places: coordinate reference systems, boxes, footprints, and where a query looks.
+
+A CRS is coerced once and cached: making a pyproj one costs 100 us. Boxes and outlines are
+reprojected along densified edges, and split at the antimeridian.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
 import shapely
-from pyproj import CRS
+from affine import Affine
+from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError
 from shapely.geometry.base import BaseGeometry
 
-from geocatalog.crs import as_crs, transformer
 from geocatalog.errors import CatalogError
 from pipekit.carrier import same_crs
 
@@ -19,6 +26,67 @@ Bounds: TypeAlias = tuple[float, float, float, float]
 
 EDGE_SEGMENTS = 32
 """Pieces an edge is cut into before it is reprojected: straight lines become curves."""
+
+_MARGIN = 0.02
+"""Share by which the data's extent is widened before a query box is cut to it."""
+
+
+@lru_cache(maxsize=512)
+def _parse(value: Any) -> CRS:
+    try:
+        return CRS.from_user_input(value)
+    except CRSError as error:
+        raise CatalogError(
+            f"not a coordinate reference system: {value!r}; give an EPSG code such as 32610, "
+            'a string such as "EPSG:32610", WKT, or a pyproj or rasterio CRS'
+        ) from error
+
+
+def as_crs(value: Any) -> CRS:
+    """Return the pyproj CRS of an EPSG code, string, WKT, pyproj or rasterio CRS.
+
+    Equal input gives the identical object, so that the usual comparison is `is`.
+
+    Raises
+    ------
+    CatalogError
+        When `value` describes no CRS.
+
+    Examples
+    --------
+    >>> as_crs(32610) is as_crs(32610), as_crs("EPSG:32610") == as_crs(32610)
+    (True, True)
+    """
+    if isinstance(value, CRS):
+        return value
+    if hasattr(value, "to_wkt"):
+        value = value.to_wkt()
+    return _parse(value)
+
+
+def crs_text(crs: CRS) -> str:
+    """Return the shortest faithful name: an authority code, or else WKT.
+
+    Examples
+    --------
+    >>> crs_text(as_crs(32610))
+    'EPSG:32610'
+    """
+    authority = crs.to_authority(min_confidence=100)
+    return ":".join(authority) if authority else crs.to_wkt()
+
+
+@lru_cache(maxsize=256)
+def transformer(source: CRS, target: CRS) -> Transformer:
+    """Return the cached x, y transformer from `source` to `target`.
+
+    Examples
+    --------
+    >>> x, y = transformer(as_crs(4326), as_crs(32610)).transform(-123.0, 0.0)
+    >>> round(x), round(y)
+    (500000, 0)
+    """
+    return Transformer.from_crs(source, target, always_xy=True)
 
 
 def as_bounds(value: Sequence[float], crs: CRS | None = None) -> Bounds:
@@ -96,15 +164,17 @@ def wrapped_bounds(outline: BaseGeometry) -> Bounds:
     return west, south, east, north
 
 
-def boxes(bounds: np.ndarray) -> np.ndarray:
-    """Return (N,) shapely boxes of (N, 4) bounds.
+def outline_of(transform: Affine, rows: int, cols: int) -> shapely.Polygon:
+    """Return the outline of pixels: a box, or the true shape of a rotated raster.
 
     Examples
     --------
-    >>> boxes(np.array([[0.0, 0.0, 2.0, 1.0]]))[0].area
-    2.0
+    >>> outline_of(Affine(10, 0, 0, 0, -10, 90), 9, 3).bounds
+    (0.0, 0.0, 30.0, 90.0)
     """
-    return shapely.box(bounds[:, 0], bounds[:, 1], bounds[:, 2], bounds[:, 3])
+    corners = [transform @ corner for corner in ((0, 0), (cols, 0), (cols, rows), (0, rows))]
+    outline = shapely.Polygon(corners)
+    return outline if transform.b or transform.d else shapely.box(*outline.bounds)
 
 
 def are_boxes(geometry: np.ndarray, bounds: np.ndarray) -> np.ndarray:
@@ -219,3 +289,104 @@ def _pole_inside(original: BaseGeometry, source: CRS, target: CRS) -> int:
             if abs(back[1] - 90.0 * pole) < 1e-6 and original.covers(shapely.Point(x, y)):
                 return pole
     return 0
+
+
+@dataclass(frozen=True)
+class Region:
+    """A place in a catalog's own CRS.
+
+    `parts` are the boxes that enclose it; `outline` is its exact shape, or None when the parts
+    themselves are. Edges and corners belong to it: touching counts as intersecting.
+
+    Examples
+    --------
+    >>> Region([(0.0, 0.0, 1.0, 1.0)]).touches(np.array([shapely.Point(1, 1)]))
+    array([ True])
+    """
+
+    parts: list[Bounds]
+    outline: BaseGeometry | None = None
+
+    @property
+    def is_boxes(self) -> bool:
+        """Whether bounds alone decide about a footprint that is itself a box."""
+        return self.outline is None
+
+    @cached_property
+    def shape(self) -> BaseGeometry:
+        """The exact shape."""
+        if self.outline is not None:
+            return self.outline
+        if len(self.parts) == 1:
+            return shapely.box(*self.parts[0])
+        return shapely.MultiPolygon([shapely.box(*part) for part in self.parts])
+
+    def touches_bounds(self, bounds: np.ndarray) -> np.ndarray:
+        """Say for (N, 4) bounds which of them touch one of the parts: (N,) bool."""
+        found = np.zeros(len(bounds), dtype=bool)
+        west, south, east, north = bounds.T
+        for left, bottom, right, top in self.parts:
+            found |= (west <= right) & (east >= left) & (south <= top) & (north >= bottom)
+        return found
+
+    def touches(self, geometry: np.ndarray) -> np.ndarray:
+        """Say for (N,) footprints which of them touch the exact shape: (N,) bool."""
+        if self.outline is None and len(self.parts) > 1:
+            return np.any(
+                [shapely.intersects(shapely.box(*p), geometry) for p in self.parts], axis=0
+            )
+        shapely.prepare(self.shape)
+        return shapely.intersects(self.shape, geometry)
+
+
+def region_of(bounds: Bounds, crs: CRS, catalog_crs: CRS, extent: Bounds | None) -> Region:
+    """Return the region of a query box, in the catalog's CRS.
+
+    A box in another CRS is first cut to the catalog's own `extent` (nothing outside can match,
+    and a far corner may have no place in a projected CRS), then reprojected along densified
+    edges. A box across the antimeridian becomes two, in either notation: west > east, or a side
+    beyond 180 degrees.
+
+    Examples
+    --------
+    >>> region_of((0.0, 0.0, 1.0, 1.0), CRS(4326), CRS(4326), None).parts
+    [(0.0, 0.0, 1.0, 1.0)]
+    >>> region_of((170.0, 0.0, 190.0, 1.0), CRS(4326), CRS(4326), None).parts
+    [(170.0, 0.0, 190.0, 1.0), (-190.0, 0.0, -170.0, 1.0)]
+    """
+    parts = box_parts(bounds)
+    if crs.is_geographic:
+        # The box itself stays: some rasters count longitudes from 0 to 360.
+        west, south, east, north = bounds
+        parts += [(west + by, south, east + by, north) for by in turns(west, east)]
+    if same_crs(crs, catalog_crs):
+        return Region(parts)
+    near = _cut_to_extent(parts, crs, catalog_crs, extent)
+    outlines = [reproject_box(part, crs, catalog_crs) for part in near]
+    if not outlines:
+        return Region([], shapely.Polygon())
+    shape = outlines[0] if len(outlines) == 1 else shapely.union_all(outlines)
+    pieces = list(shape.geoms) if hasattr(shape, "geoms") else [shape]
+    return Region([piece.bounds for piece in pieces], shape)
+
+
+def _cut_to_extent(
+    parts: list[Bounds], crs: CRS, catalog_crs: CRS, extent: Bounds | None
+) -> list[Bounds]:
+    if extent is None:
+        return []
+    try:
+        outline = reproject_box(extent, catalog_crs, crs)
+    except CatalogError:
+        # A world-wide catalog has no finite extent in a local CRS, whose own box does transform.
+        return parts
+    pieces = list(outline.geoms) if hasattr(outline, "geoms") else [outline]
+    found = []
+    for piece in pieces:
+        low, high = np.reshape(piece.bounds, (2, 2))
+        margin = _MARGIN * (high - low) + 1e-9 * np.maximum(abs(low), abs(high))
+        for part in parts:
+            cut = np.maximum(part[:2], low - margin), np.minimum(part[2:], high + margin)
+            if (cut[0] <= cut[1]).all():
+                found.append((*cut[0].tolist(), *cut[1].tolist()))
+    return found

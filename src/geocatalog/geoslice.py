@@ -12,11 +12,19 @@ import pandas as pd
 from affine import Affine
 from pyproj import CRS
 
-from geocatalog.crs import as_crs, crs_text, transformer
 from geocatalog.errors import CatalogError
-from geocatalog.footprint import Bounds, as_bounds, box_parts, reproject_box, wrapped_bounds
+from geocatalog.footprint import (
+    Bounds,
+    as_bounds,
+    as_crs,
+    box_parts,
+    crs_text,
+    reproject_box,
+    transformer,
+    wrapped_bounds,
+)
 from geocatalog.grid import SNAP, pixel_grid, whole_pixels
-from geocatalog.interval import as_interval
+from geocatalog.interval import as_interval, iso_ends
 from pipekit.carrier import same_crs
 
 if TYPE_CHECKING:
@@ -77,7 +85,8 @@ class GeoSlice:
         object.__setattr__(self, "bounds", as_bounds(bounds, own_crs))
         object.__setattr__(self, "interval", as_interval(interval))
         object.__setattr__(self, "resolution", _as_resolution(resolution))
-        object.__setattr__(self, "anchor", _as_anchor(anchor))
+        x, y = anchor
+        object.__setattr__(self, "anchor", (float(x), float(y)))
 
     @property
     def grid_bounds(self) -> Bounds:
@@ -173,9 +182,9 @@ class GeoSlice:
         """
         target = as_crs(crs)
         if same_crs(self.crs, target):
-            return (
-                self if resolution is None else replace(self, resolution=_as_resolution(resolution))
-            )
+            if resolution is None:
+                return self
+            return replace(self, resolution=_as_resolution(resolution))
         outline = reproject_box(self.bounds, self.crs, target)
         bounds = wrapped_bounds(outline) if target.is_geographic else outline.bounds
         if resolution is None:
@@ -203,27 +212,21 @@ class GeoSlice:
         >>> GeoSlice((0, 0, 30, 20), "2024-06-01", 10, 32610).get_config()["crs"]
         'EPSG:32610'
         """
-        times = self.interval
         return {
             "bounds": list(self.bounds),
-            "interval": None
-            if times is None
-            else [times.left.isoformat(), times.right.isoformat()],
+            "interval": iso_ends(self.interval),
             "resolution": list(self.resolution),
             "crs": crs_text(self.crs),
             "anchor": list(self.anchor),
         }
 
     def __repr__(self) -> str:
-        times = (
-            "any time"
-            if self.interval is None
-            else f"{self.interval.left} to {self.interval.right}"
-        )
+        times = self.interval
+        when = "any time" if times is None else f"{times.left} to {times.right}"
         x_size, y_size = self.resolution
         size = f"{x_size:g}" if x_size == y_size else f"{x_size:g} x {y_size:g}"
         sides = ", ".join(f"{side:g}" if abs(side) < 1e3 else f"{side:.2f}" for side in self.bounds)
-        return f"GeoSlice(({sides}), {times}, {size}, {crs_text(self.crs)})"
+        return f"GeoSlice(({sides}), {when}, {size}, {crs_text(self.crs)})"
 
 
 def _as_resolution(value: float | Sequence[float]) -> tuple[float, float]:
@@ -238,8 +241,3 @@ def _as_resolution(value: float | Sequence[float]) -> tuple[float, float]:
             "use 10 for 10 m pixels in UTM"
         )
     return x_size, y_size
-
-
-def _as_anchor(value: Sequence[float]) -> tuple[float, float]:
-    x, y = value
-    return float(x), float(y)

@@ -1,4 +1,4 @@
-"""Pixel grids: odc-geo's `GeoBox`, and the one rule by which edges snap to whole pixels.
+"""Pixel grids: odc-geo's `GeoBox`, and the rules by which edges snap to whole pixels.
 
 A grid is a CRS, an affine transform and a shape (rows, cols). Boxes are (west, south, east, north).
 """
@@ -17,6 +17,14 @@ from pipekit.carrier import SNAP
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
     from pyproj import CRS
+
+SAME = 1e-4
+"""Share of a pixel by which the pixels of two grids may lie apart and still be the same.
+
+Origins in degrees are often written with eight decimals, which is 2e-5 of a 30 m pixel. Pixels
+that are the same are copied; a shift of this size is not seen in resampled ones either. A box that
+is asked for snaps by `SNAP`, since nothing of it may be left out.
+"""
 
 
 def pixel_grid(crs: Any, transform: Affine, shape: Sequence[int]) -> GeoBox:
@@ -37,20 +45,20 @@ def pixel_grid(crs: Any, transform: Affine, shape: Sequence[int]) -> GeoBox:
     >>> tuple(grid.boundingbox)
     (699960.0, 4290240.0, 809760.0, 4400040.0)
     """
-    from odc.geo.geobox import GeoBox
-
     rows, cols = shape
-    own = _odc_crs(crs.to_wkt() if hasattr(crs, "to_wkt") else crs)
-    return GeoBox((int(rows), int(cols)), transform, own)
+    # Text is compared faster than a CRS, and a grid found again costs a third of one made.
+    named = crs.to_wkt() if hasattr(crs, "to_wkt") else crs
+    return _pixel_grid(named, transform, int(rows), int(cols))
 
 
 @lru_cache(maxsize=256)
-def _odc_crs(crs: Any) -> Any:
+def _pixel_grid(crs: Any, transform: Affine, rows: int, cols: int) -> GeoBox:
     from odc.geo.crs import CRS
+    from odc.geo.geobox import GeoBox
 
-    from geocatalog.crs import as_crs, crs_text
+    from geocatalog.footprint import as_crs, crs_text
 
-    return CRS(crs_text(as_crs(crs)))
+    return GeoBox((rows, cols), transform, CRS(crs_text(as_crs(crs))))
 
 
 def crs_of(grid: GeoBox) -> CRS:
@@ -74,6 +82,8 @@ def part_of(grid: GeoBox, row: int, col: int, rows: int, cols: int) -> GeoBox:
     >>> tuple(part_of(grid, -1, 2, 3, 4).boundingbox)
     (20.0, 70.0, 60.0, 100.0)
     """
+    if (row, col, rows, cols) == (0, 0, *grid.shape.yx):
+        return grid
     return _moved(grid, grid.transform @ Affine.translation(col, row), (rows, cols))
 
 
@@ -101,21 +111,24 @@ def _raster_crs(text: str) -> Any:
     return CRS.from_user_input(text)
 
 
-def whole_pixels(low: float, high: float) -> tuple[int, int]:
+def whole_pixels(low: float, high: float, snap: float = SNAP) -> tuple[int, int]:
     """Return the first pixel that a span touches and the one after its last, in pixels.
 
-    An edge within `SNAP` of a pixel's edge lies on it.
+    An edge within `snap` of a pixel's edge lies on it.
 
     Examples
     --------
     >>> whole_pixels(1.9, 4.2), whole_pixels(2.0000004, 3.9999996)
     ((1, 5), (2, 4))
     """
-    return math.floor(low + SNAP), math.ceil(high - SNAP)
+    return math.floor(low + snap), math.ceil(high - snap)
 
 
 def window_of(
-    transform: Affine, bounds: Sequence[float], within: Sequence[int] | None = None
+    transform: Affine,
+    bounds: Sequence[float],
+    within: Sequence[int] | None = None,
+    snap: float = SNAP,
 ) -> tuple[int, int, int, int]:
     """Return the whole pixels that a box touches, as (row, col, rows, cols).
 
@@ -128,6 +141,9 @@ def window_of(
     within
         (rows, cols) to cut the window to. Rows or cols are then 0 or less where the box lies
         outside.
+    snap
+        Share of a pixel by which an edge may miss a pixel's: `SNAP` for a box, `SAME` for the
+        bounds of other pixels.
 
     Examples
     --------
@@ -135,10 +151,10 @@ def window_of(
     (3, 1, 2, 3)
     """
     west, south, east, north = bounds
-    inverse = ~transform
-    columns, lines = zip(inverse @ (west, north), inverse @ (east, south), strict=True)
-    left, right = whole_pixels(min(columns), max(columns))
-    top, bottom = whole_pixels(min(lines), max(lines))
+    columns = (west - transform.c) / transform.a, (east - transform.c) / transform.a
+    lines = (north - transform.f) / transform.e, (south - transform.f) / transform.e
+    left, right = whole_pixels(min(columns), max(columns), snap)
+    top, bottom = whole_pixels(min(lines), max(lines), snap)
     if within is not None:
         left, top = max(left, 0), max(top, 0)
         right, bottom = min(right, within[1]), min(bottom, within[0])
@@ -167,7 +183,7 @@ def offset_of(outer: GeoBox, inner: GeoBox) -> tuple[int, int] | None:
     drift = max(abs(relative.a - 1) * cols, abs(relative.e - 1) * rows)
     col, row = round(relative.c), round(relative.f)
     missed = max(abs(relative.c - col), abs(relative.f - row), abs(relative.b), abs(relative.d))
-    return (row, col) if drift < SNAP and missed < SNAP else None
+    return (row, col) if drift < SAME and missed < SAME else None
 
 
 def check_upright(transform: Affine, what: str) -> None:

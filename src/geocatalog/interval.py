@@ -125,8 +125,17 @@ def as_interval(value: TimeLike) -> pd.Interval | None:
     """
     if value is None or value is pd.NaT:
         return None
-    first, last = pack_time(value)
+    return interval_of(*pack_time(value))
+
+
+def interval_of(first: int, last: int) -> pd.Interval:
+    """Return the closed UTC interval between two counts of microseconds since 1970."""
     return pd.Interval(stamp_of(first), stamp_of(last), closed="both")
+
+
+def iso_ends(times: pd.Interval | None) -> list[str] | None:
+    """Return an interval's two ends as ISO text; None stays None."""
+    return None if times is None else [times.left.isoformat(), times.right.isoformat()]
 
 
 def pack_time(value: TimeLike) -> tuple[int, int]:

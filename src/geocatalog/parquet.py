@@ -21,12 +21,10 @@ import pandas as pd
 import shapely
 from pyproj import CRS
 
-from geocatalog.catalog import BACKENDS, GeoCatalog
-from geocatalog.crs import as_crs
+from geocatalog.catalog import BACKENDS, GeoCatalog, InMemoryGeoCatalog
 from geocatalog.errors import CatalogError
-from geocatalog.footprint import Bounds
-from geocatalog.interval import as_interval
-from geocatalog.memory import InMemoryGeoCatalog
+from geocatalog.footprint import Bounds, as_crs
+from geocatalog.interval import as_interval, iso_ends
 from geocatalog.table import CORE_COLUMNS, FootprintTable
 from pipekit.files import beside
 
@@ -117,13 +115,8 @@ def _repetitive(table: pa.Table) -> list[str]:
     """Return the text columns worth a dictionary: paths and geometry hardly ever repeat."""
     import pyarrow as pa
 
-    text = (pa.types.is_string, pa.types.is_large_string)
-    return [
-        field.name
-        for field in table.schema
-        if any(kind(field.type) for kind in text)
-        and len(table.column(field.name).unique()) < len(table) / 4
-    ]
+    text = [each.name for each in table.schema if each.type in (pa.string(), pa.large_string())]
+    return [name for name in text if len(table.column(name).unique()) < len(table) / 4]
 
 
 def geo_table(source: FootprintTable, backend: str) -> pa.Table:
@@ -156,7 +149,7 @@ def _metadata(source: FootprintTable, backend: str) -> dict[str, str]:
     bounds = source.extent
     column: dict[str, Any] = {
         "encoding": "WKB",
-        "geometry_types": _geometry_types(source.geometry),
+        "geometry_types": sorted({shape.geom_type for shape in source.geometry if shape}),
         "crs": source.crs.to_json_dict(),
         "covering": {"bbox": {side: ["bbox", side] for side in _COVERING}},
     }
@@ -167,19 +160,10 @@ def _metadata(source: FootprintTable, backend: str) -> dict[str, str]:
         "schema_version": SCHEMA_VERSION,
         "backend": backend,
         "boxes": source.all_boxes,
-        "undated": bool(
-            source.frame["start_time"].isna().any() or source.frame["end_time"].isna().any()
-        ),
-        "temporal_extent": None
-        if times is None
-        else [times.left.isoformat(), times.right.isoformat()],
+        "undated": bool(source.frame[["start_time", "end_time"]].isna().any(axis=None)),
+        "temporal_extent": iso_ends(times),
     }
     return {"geo": json.dumps(geo), "geocatalog": json.dumps(own)}
-
-
-def _geometry_types(geometry: np.ndarray) -> list[str]:
-    names = {shape.geom_type for shape in geometry if shape is not None}
-    return sorted(names)
 
 
 def read_info(path: Any) -> FileInfo:
@@ -231,9 +215,12 @@ def _info(text: str, schema: pa.Schema, rows: int, metadata: dict[bytes, bytes])
         raise CatalogError(f"{text} lists {backend!r} files; known are {BACKENDS}")
     bounds = column.get("bbox") if own else None
     hidden = {name, covering[0] if covering else None, *CORE_COLUMNS}
+    crs = column.get("crs", "OGC:CRS84")
+    if crs is None:
+        raise CatalogError(f"{text} does not say which CRS its footprints are in")
     return FileInfo(
         path=text,
-        crs=_crs(text, column),
+        crs=as_crs(json.dumps(crs) if isinstance(crs, dict) else crs),
         backend=backend,
         columns=[*CORE_COLUMNS, *(n for n in schema.names if n not in hidden)],
         geometry=name,
@@ -246,13 +233,6 @@ def _info(text: str, schema: pa.Schema, rows: int, metadata: dict[bytes, bytes])
         version=version,
         schema=schema,
     )
-
-
-def _crs(text: str, column: dict[str, Any]) -> CRS:
-    value = column.get("crs", "OGC:CRS84")
-    if value is None:
-        raise CatalogError(f"{text} does not say which CRS its footprints are in")
-    return as_crs(json.dumps(value) if isinstance(value, dict) else value)
 
 
 def from_geoparquet(path: Any) -> InMemoryGeoCatalog:

@@ -13,13 +13,11 @@ from affine import Affine
 from pyproj import CRS
 from shapely.geometry import mapping, shape
 
-from geocatalog.build.records import FileRecord, assemble, stored_path
-from geocatalog.catalog import CatalogRow, GeoCatalog, is_known
-from geocatalog.crs import as_crs, crs_text
+from geocatalog.catalog import CatalogRow, GeoCatalog, InMemoryGeoCatalog, as_json, is_known
 from geocatalog.errors import CatalogError
-from geocatalog.footprint import box_parts, reproject, wrapped_bounds
+from geocatalog.footprint import as_crs, box_parts, crs_text, outline_of, reproject, wrapped_bounds
 from geocatalog.interval import as_interval
-from geocatalog.memory import InMemoryGeoCatalog
+from geocatalog.records import FileRecord, assemble, stored_path
 
 PROPERTIES = {
     "cloud_cover": "eo:cloud_cover",
@@ -176,12 +174,7 @@ def _file_extent(item: Any, asset: Any) -> tuple[shapely.Polygon, CRS] | None:
         return None
     size, move = _field(item, asset, "proj:shape"), _field(item, asset, "proj:transform")
     if size is not None and move is not None:
-        (rows, cols), pixel = size, Affine(*move[:6])
-        corners = [pixel @ corner for corner in ((0, 0), (cols, 0), (cols, rows), (0, rows))]
-        if pixel.b == 0 and pixel.d == 0:
-            (x0, y0), (x1, y1) = corners[0], corners[2]
-            return shapely.box(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)), crs
-        return shapely.Polygon(corners), crs
+        return outline_of(Affine(*move[:6]), *size), crs
     bbox, outline = _field(item, asset, "proj:bbox"), _field(item, asset, "proj:geometry")
     if bbox is not None:
         return shapely.box(*bbox), crs
@@ -209,24 +202,18 @@ def _item_geometry(item: Any) -> Any:
 
 
 def _interval(item: Any) -> pd.Interval | None:
-    start, end = item.properties.get("start_datetime"), item.properties.get("end_datetime")
-    start = start or item.common_metadata.start_datetime
-    end = end or item.common_metadata.end_datetime
-    moment = item.datetime
-    if start is None and end is None:
-        if moment is None:
+    ends = [item.properties.get(name) for name in ("start_datetime", "end_datetime")]
+    if not any(ends):
+        if item.datetime is None:
             raise CatalogError(
                 f"item {item.id} has neither datetime nor start_datetime and end_datetime"
             )
-        return as_interval(pd.Timestamp(moment))
+        ends = [item.datetime, item.datetime]
     try:
-        return as_interval((_instant(start), _instant(end)))
+        # As instants: a date alone would cover its whole day.
+        return as_interval([end and pd.Timestamp(end) for end in ends])
     except CatalogError as error:
         raise CatalogError(f"item {item.id}: {error}") from error
-
-
-def _instant(value: Any) -> pd.Timestamp | None:
-    return None if value is None else pd.Timestamp(value)
 
 
 def to_stac_items(catalog: GeoCatalog, properties: dict[str, str] | None = None) -> list[Any]:
@@ -281,10 +268,7 @@ def _item_properties(row: CatalogRow, names: dict[str, str]) -> dict[str, Any]:
     for name, value in row.extras.items():
         if name in _RESERVED or not is_known(value):
             continue
-        value = value.item() if isinstance(value, np.generic) else value
-        found[names.get(name, name)] = (
-            value.isoformat() if isinstance(value, pd.Timestamp) else value
-        )
+        found[names.get(name, name)] = as_json(value)
     return found
 
 

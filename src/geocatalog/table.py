@@ -10,16 +10,13 @@ import pandas as pd
 import shapely
 from pyproj import CRS
 
-from geocatalog.crs import as_crs
 from geocatalog.errors import CatalogError
-from geocatalog.footprint import Bounds, are_boxes
-from geocatalog.interval import OPEN_END, OPEN_START, pack_column, utc_column
+from geocatalog.footprint import Bounds, Region, are_boxes, as_crs
+from geocatalog.interval import OPEN_END, OPEN_START, pack_column, unpack_column, utc_column
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from geopandas import GeoDataFrame
-
-    from geocatalog.region import Region
 
 CORE_COLUMNS = ("filepath", "start_time", "end_time", "geometry")
 """What every catalog has, in this order; extras follow."""
@@ -140,6 +137,137 @@ class FootprintTable:
         return hits[keep]
 
 
+class PairTable(FootprintTable):
+    """A table of pairs (row of `left`, row of `right`), both in one CRS.
+
+    Counting pairs and asking for their columns costs nothing more; geometry and frame are made
+    when needed.
+
+    Examples
+    --------
+    >>> from geopandas import GeoDataFrame
+    >>> frame = GeoDataFrame({"filepath": ["a"]}, geometry=[shapely.box(0, 0, 4, 4)], crs=32610)
+    >>> table, none = FootprintTable(normalise_frame(frame)), np.array([0])
+    >>> PairTable(table, table, none, none, spatial_only=False).columns[-1]
+    'filepath_right'
+    """
+
+    def __init__(
+        self,
+        left: FootprintTable,
+        right: FootprintTable,
+        in_left: np.ndarray,
+        in_right: np.ndarray,
+        spatial_only: bool,
+    ) -> None:
+        self._left, self._right = left, right
+        self._in_left, self._in_right = in_left, in_right
+        self._spatial_only = spatial_only
+
+    def __len__(self) -> int:
+        return len(self._in_left)
+
+    @cached_property
+    def crs(self) -> CRS:
+        """The one CRS of all footprints."""
+        return self._left.crs
+
+    @property
+    def columns(self) -> list[str]:
+        """Column names, core ones first."""
+        return [*self._left.columns, *self._right_names.values()]
+
+    @cached_property
+    def _right_names(self) -> dict[str, str]:
+        taken = set(self._left.columns)
+        found: dict[str, str] = {}
+        for name in self._right.columns:
+            if name in CORE_COLUMNS and name != "filepath":
+                continue
+            new = name
+            while new in taken:
+                new += "_right"
+            taken.add(new)
+            found[name] = new
+        return found
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """(N,) int64 microseconds, clipped to the pair's shared interval."""
+        own = self._left.starts[self._in_left]
+        return own if self._spatial_only else np.maximum(own, self._right.starts[self._in_right])
+
+    @cached_property
+    def ends(self) -> np.ndarray:
+        """(N,) int64 microseconds, clipped to the pair's shared interval."""
+        own = self._left.ends[self._in_left]
+        return own if self._spatial_only else np.minimum(own, self._right.ends[self._in_right])
+
+    @cached_property
+    def geometry(self) -> np.ndarray:
+        """(N,) shapely geometries: what each pair shares."""
+        sides = self._box_sides()
+        fill = self._left.is_box[self._in_left] & self._right.is_box[self._in_right]
+        fill &= (sides[:, 0] < sides[:, 2]) & (sides[:, 1] < sides[:, 3])
+        shared = np.empty(len(self), dtype=object)
+        shared[fill] = shapely.box(*sides[fill].T)
+        other = np.flatnonzero(~fill)
+        shared[other] = shapely.intersection(
+            self._left.geometry[self._in_left[other]], self._right.geometry[self._in_right[other]]
+        )
+        return shared
+
+    def _box_sides(self) -> np.ndarray:
+        one, two = self._left.bounds[self._in_left], self._right.bounds[self._in_right]
+        low, high = np.maximum(one[:, :2], two[:, :2]), np.minimum(one[:, 2:], two[:, 2:])
+        return np.hstack([low, high])
+
+    @cached_property
+    def _made(self) -> GeoDataFrame:
+        from geopandas import GeoDataFrame
+
+        left = self._left.frame.drop(columns="geometry").iloc[self._in_left].reset_index(drop=True)
+        left["start_time"], left["end_time"] = unpack_column(self.starts), unpack_column(self.ends)
+        right = pd.DataFrame(self._right.frame.drop(columns="geometry"))
+        right = right[list(self._right_names)].rename(columns=self._right_names)
+        right = right.iloc[self._in_right].reset_index(drop=True)
+        left.insert(CORE_COLUMNS.index("geometry"), "geometry", self.geometry)
+        return GeoDataFrame(pd.concat([left, right], axis=1), geometry="geometry", crs=self.crs)
+
+    @property
+    def frame(self) -> GeoDataFrame:
+        """The rows as a GeoDataFrame; not to be changed."""
+        return self._made
+
+
+def pairs_of(own: FootprintTable, other: FootprintTable, spatial_only: bool) -> PairTable:
+    """Return the pairs of rows of two tables that share space and, unless `spatial_only`, time."""
+    in_other = in_own = np.zeros(0, dtype=np.intp)
+    if len(own) and len(other):
+        in_other, in_own = _touching_pairs(other, own)
+    if not spatial_only:
+        keep = own.starts[in_own] <= other.ends[in_other]
+        keep &= own.ends[in_own] >= other.starts[in_other]
+        in_own, in_other = in_own[keep], in_other[keep]
+    return PairTable(own, other, in_own, in_other, spatial_only)
+
+
+def _touching_pairs(asking: FootprintTable, asked: FootprintTable) -> tuple[np.ndarray, np.ndarray]:
+    """Return (row in asking, row in asked), sorted by the second, of all that truly touch."""
+    in_asking, in_asked = asked.tree.query(asking.geometry)
+    order = np.lexsort((in_asking, in_asked))
+    in_asking, in_asked = in_asking[order], in_asked[order]
+    plain = np.ones(len(in_asking), dtype=bool)
+    if not (asking.all_boxes and asked.all_boxes):
+        plain = asking.is_box[in_asking] & asked.is_box[in_asked]
+    doubtful = np.flatnonzero(~plain)
+    shapely.prepare(asking.geometry[np.unique(in_asking[doubtful])])
+    plain[doubtful] = shapely.intersects(
+        asking.geometry[in_asking[doubtful]], asked.geometry[in_asked[doubtful]]
+    )
+    return in_asking[plain], in_asked[plain]
+
+
 def extent_of(bounds: np.ndarray) -> Bounds | None:
     """Return (west, south, east, north) around (N, 4) bounds, empty ones left out; None if none.
 
@@ -227,6 +355,19 @@ def _check_order(frame: GeoDataFrame) -> None:
             f"an interval must not end before it starts: {row['filepath']} runs from "
             f"{row['start_time']} to {row['end_time']} ({len(wrong)} such rows)"
         )
+
+
+def joined_frames(frames: list[GeoDataFrame]) -> GeoDataFrame:
+    """Return the rows of frames in one CRS, equal ones once, with the columns of any."""
+    from geopandas import GeoDataFrame
+
+    names = list(dict.fromkeys(name for frame in frames for name in frame.columns))
+    filled = [frame for frame in frames if len(frame)] or frames[:1]
+    rows = pd.concat([frame.reindex(columns=names) for frame in filled], ignore_index=True)
+    whole = GeoDataFrame(rows, geometry="geometry", crs=frames[0].crs)
+    keys = pd.DataFrame(whole.drop(columns="geometry")).astype(str)
+    keys["geometry"] = shapely.to_wkb(shapely.normalize(whole.geometry.to_numpy()), hex=True)
+    return whole[~keys.duplicated().to_numpy()].reset_index(drop=True)
 
 
 def attribute_table(frame: GeoDataFrame) -> pa.Table:

@@ -11,7 +11,7 @@ from georeader.geotensor import GeoTensor
 from rasterio.windows import bounds as window_bounds
 
 from geocatalog import CatalogError, CatalogRow, GeoCatalog, GeoSlice
-from geocatalog.build.raster import read_raster_record
+from geocatalog.build import read_raster_record
 from geocatalog.catalog import is_known
 from geocatalog.grid import raster_crs
 from geocatalog.load.raster import mosaic_rows

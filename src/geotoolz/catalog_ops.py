@@ -23,8 +23,8 @@ from typing import Any
 from georeader.geotensor import GeoTensor
 
 from geocatalog import CatalogError, CatalogRow, GeoCatalog, InMemoryGeoCatalog
-from geocatalog.build.raster import read_raster_record
-from geocatalog.build.records import FileRecord, assemble
+from geocatalog.build import read_raster_record
+from geocatalog.records import FileRecord, assemble
 from geocatalog.table import CORE_COLUMNS
 from geotoolz.carrier import rewrap
 from geotoolz.catalog_field import CatalogField, read_row

@@ -75,7 +75,7 @@ def test_nothing_is_read_until_asked(many, monkeypatch):
         raise AssertionError("rows were read")
 
     monkeypatch.setattr(DuckDBGeoCatalog, "_relation", refuse)
-    monkeypatch.setattr(DuckDBGeoCatalog, "_run", refuse)
+    monkeypatch.setattr(DuckDBGeoCatalog, "_fetch", refuse)
     part = catalog.query(bounds=(0, 0, 1, 1), time="2021").query(time="2021-06")
     assert len(catalog) == 200_000
     assert catalog.total_bounds == many[0].total_bounds

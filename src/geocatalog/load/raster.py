@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from geocatalog.catalog import CatalogRow, GeoCatalog
+from geocatalog.catalog import CatalogRow, GeoCatalog, rows_under
 from geocatalog.errors import CatalogError
 from geocatalog.geoslice import GeoSlice
 from geocatalog.grid import raster_crs
@@ -33,12 +33,12 @@ class _Request:
     """Everything that a load reads with, and what it had to leave out."""
 
     grid: GeoBox
-    indexes: Sequence[int] | None
-    resampling: str
-    merge_method: str
-    nodata: float | None
-    workers: int
-    on_error: str
+    band_indexes: Sequence[int] | None = None
+    resampling: str = "nearest"
+    merge_method: str = "last"
+    nodata: float | None = None
+    workers: int = DEFAULT_WORKERS
+    on_error: str = "raise"
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -48,8 +48,9 @@ class _Request:
             raise CatalogError(f"on_error must be 'raise' or 'skip', got {self.on_error!r}")
         if self.workers < 1:
             raise CatalogError(f"workers must be at least 1, got {self.workers}")
-        if self.indexes is not None and not (len(self.indexes) and min(self.indexes) >= 1):
-            raise CatalogError(f"band_indexes are 1-based, at least one, got {list(self.indexes)}")
+        indexes = self.band_indexes
+        if indexes is not None and not (len(indexes) and min(indexes) >= 1):
+            raise CatalogError(f"band_indexes are 1-based, at least one, got {list(indexes)}")
 
 
 def load_raster(
@@ -107,28 +108,20 @@ def load_raster(
     ...     load_raster(catalog, GeoSlice((10, 0, 30, 20), None, 10, 32610)).values.tolist()
     [[[1, 2], [4, 5]]]
     """
-    options = (band_indexes, resampling, merge_method, nodata, workers)
-    return mosaic_rows(_touching_rows(catalog, slice_), slice_, *options, on_error=on_error)
+    options = (band_indexes, resampling, merge_method, nodata, workers, on_error)
+    return mosaic_rows(_touching_rows(catalog, slice_), slice_, *options)
 
 
 def mosaic_rows(
-    rows: Sequence[CatalogRow],
-    slice_: GeoSlice,
-    band_indexes: Sequence[int] | None = None,
-    resampling: str = "nearest",
-    merge_method: str = "last",
-    nodata: float | None = None,
-    workers: int = DEFAULT_WORKERS,
-    *,
-    on_error: str = "raise",
+    rows: Sequence[CatalogRow], slice_: GeoSlice, *options: Any, **named: Any
 ) -> GeoTensor:
-    """Return one mosaic (C, H, W) of rows already found; arguments as `load_raster`.
+    """Return one mosaic (C, H, W) of rows already found; options as `load_raster`.
 
     Rows outside the slice add nothing.
     """
-    options = (band_indexes, resampling, merge_method, nodata, workers, on_error)
-    request = _Request(slice_.geobox, *options)
-    return _merged(_pieces(_in_merge_order(rows, merge_method), request), request, slice_)
+    request = _Request(slice_.geobox, *options, **named)
+    ordered = _in_merge_order(rows, request.merge_method)
+    return _merged(_pieces(ordered, request), request, slice_)
 
 
 def load_raster_timeseries(
@@ -163,7 +156,9 @@ def load_raster_timeseries(
     if merge_method == "last":
         rows.reverse()
     days: dict[str, GeoTensor] = {}
-    for day, group in groupby(_pieces(rows, request), key=lambda read: _day(read[0])):
+    for day, group in groupby(
+        _pieces(rows, request), key=lambda read: f"{read[0].start_time:%Y-%m-%d}"
+    ):
         mosaic = _merged(group, request, slice_)
         for other, earlier in days.items():
             if len(mosaic) != len(earlier):
@@ -186,27 +181,16 @@ def load_raster_timeseries(
     )
 
 
-def _day(row: CatalogRow) -> str:
-    return f"{row.start_time:%Y-%m-%d}"
-
-
 def _touching_rows(catalog: GeoCatalog, slice_: GeoSlice) -> list[CatalogRow]:
-    if catalog.backend != "raster":
-        raise CatalogError(
-            f"load_raster reads catalogs of raster files, this one lists {catalog.backend} files; "
-            f"use load_{catalog.backend}"
-        )
-    rows = list(catalog.query(slice_).iter_rows())
+    rows = rows_under(catalog, slice_, "raster")
     if not rows:
         raise CatalogError(f"no file of {catalog!r} touches {slice_!r}")
     return rows
 
 
 def _in_merge_order(rows: Sequence[CatalogRow], method: str) -> list[CatalogRow]:
-    def time(row: CatalogRow) -> int:
-        return 0 if pd.isna(row.start_time) else row.start_time.value
-
-    ordered = sorted(rows, key=time)
+    dated = [(0 if pd.isna(row.start_time) else row.start_time.value, row) for row in rows]
+    ordered = [row for _, row in sorted(dated, key=lambda each: each[0])]
     return ordered[::-1] if method == "last" else ordered
 
 
@@ -248,7 +232,7 @@ def _read_row(
     row: CatalogRow, request: _Request, threads: int
 ) -> tuple[Piece | None, Bands] | _Unread:
     if not row.assets:
-        return _read(row.filepath, request, request.indexes)
+        return _read(row.filepath, request, request.band_indexes)
     try:
         names = _chosen_assets(row.assets, request)
     except CatalogError as error:
@@ -272,7 +256,7 @@ def _read(
 
 def _chosen_assets(assets: dict[str, str], request: _Request) -> list[str]:
     keys = list(assets)
-    chosen = range(1, len(keys) + 1) if request.indexes is None else request.indexes
+    chosen = range(1, len(keys) + 1) if request.band_indexes is None else request.band_indexes
     if any(not 1 <= index <= len(keys) for index in chosen):
         raise CatalogError(f"band_indexes are 1-based over {keys}, got {list(chosen)}")
     return [keys[index - 1] for index in chosen]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import shapely
 
-from geocatalog.build.vector import is_parquet
-from geocatalog.catalog import CatalogRow, GeoCatalog
-from geocatalog.crs import as_crs
+from geocatalog.build import is_parquet
+from geocatalog.catalog import CatalogRow, GeoCatalog, rows_under
 from geocatalog.errors import CatalogError
-from geocatalog.footprint import reproject, reproject_box
+from geocatalog.footprint import as_crs, reproject, reproject_box
 from geocatalog.geoslice import GeoSlice
 from geocatalog.grid import raster_crs
 from pipekit.carrier import same_crs
@@ -77,13 +77,8 @@ def load_vector(
 
     if task not in TASKS:
         raise CatalogError(f"task must be one of {TASKS}, got {task!r}")
-    if catalog.backend != "vector":
-        raise CatalogError(
-            f"load_vector reads catalogs of vector files, this one lists {catalog.backend} files; "
-            f"use load_{catalog.backend}"
-        )
+    rows = rows_under(catalog, slice_, "vector")
     grid = slice_.undivided("load_vector")
-    rows = list(catalog.query(slice_).iter_rows())
     shapes = [shape for row in rows for shape in _features(row, slice_, label_field)]
     if task == "instance_segmentation":
         numbers: dict[Any, int] = {"instances": len(shapes)}
@@ -127,10 +122,9 @@ def _read(row: CatalogRow, slice_: GeoSlice, label_field: str | None) -> GeoData
         box = reproject_box(box, slice_.crs, native).bounds
     if is_parquet(row.filepath):
         frame = gpd.read_parquet(row.filepath)
-        frame = frame.iloc[np.sort(frame.sindex.query(_box(box)))]
+        frame = frame.iloc[np.sort(frame.sindex.query(shapely.box(*box)))]
     else:
-        layer = row.extras.get("layer")
-        frame = gpd.read_file(row.filepath, bbox=box, **({"layer": layer} if layer else {}))
+        frame = gpd.read_file(row.filepath, bbox=box, **_layer(row))
     if label_field is not None and label_field not in frame.columns:
         raise CatalogError(
             f"{row.filepath} has no field {label_field!r}; it has "
@@ -139,10 +133,9 @@ def _read(row: CatalogRow, slice_: GeoSlice, label_field: str | None) -> GeoData
     return frame
 
 
-def _box(bounds: tuple[float, float, float, float]) -> Any:
-    import shapely
-
-    return shapely.box(*bounds)
+def _layer(row: CatalogRow) -> dict[str, Any]:
+    layer = row.extras.get("layer")
+    return {"layer": layer} if layer else {}
 
 
 def _values(catalog: GeoCatalog, label_field: str | None) -> list[Any]:
@@ -156,11 +149,8 @@ def _values(catalog: GeoCatalog, label_field: str | None) -> list[Any]:
         if is_parquet(row.filepath):
             column = pd.read_parquet(row.filepath, columns=[label_field])[label_field]
         else:
-            layer = row.extras.get("layer")
-            options = {"layer": layer} if layer else {}
-            plain = pyogrio.read_dataframe(
-                row.filepath, columns=[label_field], read_geometry=False, **options
-            )
+            options = {"columns": [label_field], "read_geometry": False, **_layer(row)}
+            plain = pyogrio.read_dataframe(row.filepath, **options)
             if label_field not in plain.columns:
                 raise CatalogError(f"{row.filepath} has no field {label_field!r}")
             column = plain[label_field]

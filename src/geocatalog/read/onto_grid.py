@@ -14,11 +14,10 @@ from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from geocatalog.crs import transformer
 from geocatalog.errors import CatalogError
-from geocatalog.footprint import Bounds, reproject_box
+from geocatalog.footprint import Bounds, reproject_box, transformer
 from geocatalog.grid import (
-    SNAP,
+    SAME,
     crs_of,
     offset_of,
     part_of,
@@ -248,7 +247,7 @@ def overview_level(factors: Sequence[int], ratio: float) -> int | None:
     >>> overview_level([2, 4, 8], 5.0), overview_level([2, 4, 8], 1.5)
     (1, None)
     """
-    fitting = [index for index, factor in enumerate(factors) if factor <= ratio * (1 + SNAP)]
+    fitting = [index for index, factor in enumerate(factors) if factor <= ratio * (1 + SAME)]
     return fitting[-1] if fitting else None
 
 
@@ -276,7 +275,7 @@ def _read_part(
     bands: Bands,
 ) -> Piece | None:
     own = grid_of(source)
-    window = window_of(grid.transform, _bounds_on(own, grid), grid.shape)
+    window = window_of(grid.transform, _bounds_on(own, grid), grid.shape, SAME)
     row, col, rows, cols = window
     if rows <= 0 or cols <= 0:
         return None
@@ -287,9 +286,9 @@ def _read_part(
         if level is not None:
             source = stack.enter_context(rasterio.open(source.name, overview_level=level))
             own = grid_of(source)
-        offset = offset_of(own, part)
-        if offset is not None and _holds(own, offset, part):
-            place = Window(offset[1], offset[0], cols, rows)
+        top, left = offset_of(own, part) or (-1, -1)
+        if 0 <= top <= own.shape[0] - rows and 0 <= left <= own.shape[1] - cols:
+            place = Window(left, top, cols, rows)
             data = source.read(chosen, window=place)
             if nodata is not None or _nodata_decides(source, chosen, data.dtype):
                 return Piece(row, col, data, nodata=bands.nodata)
@@ -312,12 +311,6 @@ def _nodata_decides(source: Any, chosen: list[int], dtype: np.dtype) -> bool:
         return True
     same = len({source.nodatavals[index - 1] for index in chosen}) == 1
     return same and dtype.kind in "iu" and all(flag == [MaskFlags.nodata] for flag in flags)
-
-
-def _holds(own: GeoBox, offset: tuple[int, int], part: GeoBox) -> bool:
-    row, col = offset
-    rows, cols = part.shape
-    return 0 <= row <= own.shape[0] - rows and 0 <= col <= own.shape[1] - cols
 
 
 def _indexes(name: str, source: Any, indexes: Sequence[int] | None) -> list[int]:

@@ -70,3 +70,14 @@ def test_an_address_is_signed_whenever_it_is_opened(path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(PixelReadError, match=r"can't read .*gone\.tif: 1 try, last answer: "):
         read_onto(str(tmp_path / "gone.tif"), GRID)
+
+
+@pytest.mark.parametrize(("shift", "same"), [(5e-5, True), (-5e-5, True), (1e-3, False)])
+def test_pixels_that_lie_apart_by_rounding_only_are_copied(tmp_path, shift, same):
+    data = np.random.default_rng(0).integers(1, 1000, (1, 8, 8)).astype("uint16")
+    path = str(write_raster(tmp_path / "r.tif", data, north=80.0))
+    with rasterio.open(path, "r+") as file:
+        file.transform = file.transform @ Affine.translation(shift, shift)
+    grid = pixel_grid(32610, Affine(10, 0, -20, 0, -10, 100), (12, 12))
+    piece, _ = read_piece(path, grid, resampling="cubic")
+    assert np.array_equal(piece.data, data) == same

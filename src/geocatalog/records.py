@@ -1,8 +1,10 @@
-"""From the headers of many files to one catalog in one CRS, with what failed listed."""
+"""From what files' headers and names say to one catalog in one CRS, with what failed listed."""
 
 from __future__ import annotations
 
+import datetime as dt
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +17,10 @@ import pandas as pd
 from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
 
-from geocatalog.crs import as_crs, crs_text
+from geocatalog.catalog import InMemoryGeoCatalog
 from geocatalog.errors import CatalogError
-from geocatalog.footprint import reproject
-from geocatalog.memory import InMemoryGeoCatalog
+from geocatalog.footprint import as_crs, crs_text, reproject
+from geocatalog.interval import as_interval
 from geocatalog.read.open import is_remote
 from pipekit.carrier import same_crs
 
@@ -26,6 +28,10 @@ T = TypeVar("T")
 
 DEFAULT_WORKERS = 32
 """Header reads wait for the disk or the network, not for the processor."""
+
+_TIME_OF_DAY = re.compile(r"%-?[HIMSfcXTRrps]")
+_DAY = re.compile(r"%-?[djxDFwuaA]")
+_MONTH = re.compile(r"%-?[mbB]")
 
 
 def read_headers(
@@ -73,20 +79,18 @@ def read_headers(
             try:
                 found.append(future.result())
             except Exception as error:
-                if on_error == "raise":
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    raise _named(path, error) from error
-                skipped.append((path, f"{type(error).__name__}: {error}"))
+                reason = f"{type(error).__name__}: {error}"
+                if on_error == "skip":
+                    skipped.append((path, reason))
+                    continue
+                pool.shutdown(wait=False, cancel_futures=True)
+                if isinstance(error, CatalogError):
+                    raise
+                raise CatalogError(
+                    f"cannot read the header of {path}: {reason}; "
+                    "pass on_error='skip' to leave such files out"
+                ) from error
     return found, skipped
-
-
-def _named(path: str, error: Exception) -> CatalogError:
-    if isinstance(error, CatalogError):
-        return error
-    return CatalogError(
-        f"cannot read the header of {path}: {type(error).__name__}: {error}; "
-        "pass on_error='skip' to leave such files out"
-    )
 
 
 @dataclass(frozen=True)
@@ -127,26 +131,18 @@ def assemble(
     for source in dict.fromkeys(record.crs for record in records):
         at = np.array([record.crs is source or record.crs == source for record in records])
         geometry[at] = reproject(geometry[at], source, crs)
-    known = [record.interval for record in records]
-    names = list(dict.fromkeys(name for record in records for name in record.extras))
-    frame = GeoDataFrame(
-        {
-            "filepath": pd.Series([record.path for record in records], dtype="str"),
-            "start_time": _stamps([None if time is None else time.left for time in known]),
-            "end_time": _stamps([None if time is None else time.right for time in known]),
-        },
-        geometry=geometry,
-        crs=crs,
-    )
-    for name in names:
+    ends = [(time.left, time.right) if (time := r.interval) else (None, None) for r in records]
+    columns = {
+        "filepath": pd.Series([record.path for record in records], dtype="str"),
+        "start_time": pd.Series([start for start, _ in ends], dtype="datetime64[us, UTC]"),
+        "end_time": pd.Series([end for _, end in ends], dtype="datetime64[us, UTC]"),
+    }
+    frame = GeoDataFrame(columns, geometry=geometry, crs=crs)
+    for name in dict.fromkeys(name for record in records for name in record.extras):
         frame[name] = pd.Series([record.extras.get(name) for record in records])
     catalog = InMemoryGeoCatalog(frame, backend)
     catalog.skipped = list(skipped or [])
     return catalog
-
-
-def _stamps(values: list[Any]) -> pd.Series:
-    return pd.Series(values, dtype="datetime64[us, UTC]")
 
 
 def _common_crs(records: list[FileRecord], target_crs: Any, skipped: list[tuple[str, str]]) -> CRS:
@@ -180,3 +176,88 @@ def stored_path(path: Any) -> str:
     if text.startswith("file://"):
         text = unquote(urlsplit(text).path)
     return text if is_remote(text) else os.path.abspath(text)
+
+
+def interval_from_name(path: str, pattern: str | None, date_format: str) -> pd.Interval | None:
+    r"""Return the interval that a file's name tells, or None without a pattern.
+
+    `pattern` is a regular expression, searched in the name, then in the path, then in the whole
+    URL, with the named group `date`, or `start` and/or `end`. `date_format` (strptime) says how
+    much a date covers: with a time of day an instant, else the whole day, month or year.
+
+    Raises
+    ------
+    CatalogError
+        When the pattern has no such group, matches nothing, or the text is no date; the message
+        shows the name and the pattern.
+
+    Examples
+    --------
+    >>> found = interval_from_name("S2_20240601_B04.tif", r"_(?P<date>\d{8})_", "%Y%m%d")
+    >>> str(found.left), str(found.right)
+    ('2024-06-01 00:00:00+00:00', '2024-06-01 23:59:59.999999+00:00')
+    """
+    if pattern is None:
+        return None
+    groups = _match(path, pattern)
+    date = groups.get("date")
+    texts = (date, date) if date else (groups.get("start"), groups.get("end"))
+    if not any(texts):
+        raise CatalogError(
+            f"filename_regex {pattern!r} matched {path!r} but gave no date; "
+            "name a group (?P<date>...), or (?P<start>...) and (?P<end>...)"
+        )
+    ends = [_covered(text, date_format, path) if text else None for text in texts]
+    try:
+        return as_interval(ends)
+    except CatalogError as error:
+        raise CatalogError(f"{path}: {error}") from error
+
+
+def _match(path: str, pattern: str) -> dict[str, str | None]:
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise CatalogError(
+            f"filename_regex {pattern!r} is not a regular expression: {error}"
+        ) from error
+    if not {"date", "start", "end"} & set(compiled.groupindex):
+        raise CatalogError(
+            f"filename_regex {pattern!r} needs a group (?P<date>...), "
+            "or (?P<start>...) and (?P<end>...)"
+        )
+    for name in candidate_names(path):
+        match = compiled.search(name)
+        if match:
+            return match.groupdict()
+    raise CatalogError(
+        f"filename_regex {pattern!r} does not match the name {candidate_names(path)[0]!r} "
+        f"(of {path}); correct the pattern, or pass on_error='skip' to leave such files out"
+    )
+
+
+def _covered(text: str, date_format: str, path: str) -> object:
+    try:
+        moment = dt.datetime.strptime(text, date_format)
+    except ValueError as error:
+        raise CatalogError(
+            f"{text!r} in {path} is not a date of the form {date_format!r}"
+        ) from error
+    if _TIME_OF_DAY.search(date_format):
+        return moment
+    if _DAY.search(date_format):
+        return moment.date()
+    return moment.strftime("%Y-%m") if _MONTH.search(date_format) else moment.strftime("%Y")
+
+
+def candidate_names(path: str) -> list[str]:
+    """Return what a file-name pattern is tried on: name, path without query, whole path.
+
+    Examples
+    --------
+    >>> candidate_names("https://host/x/S2_20240601.tif?sig=ab%2F20991231")[0]
+    'S2_20240601.tif'
+    """
+    bare = urlsplit(path).path if is_remote(path) and not path.startswith("/vsi") else path
+    bare = unquote(bare.split("?", 1)[0])
+    return list(dict.fromkeys([bare.rstrip("/").rsplit("/", 1)[-1], bare, path]))

@@ -1,0 +1,320 @@
+"""Catalogs from files' headers: rasters, NetCDF and Zarr datasets, vector layers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import shapely
+
+from geocatalog.catalog import InMemoryGeoCatalog
+from geocatalog.errors import CatalogError
+from geocatalog.footprint import as_crs, crs_text, outline_of
+from geocatalog.interval import as_interval
+from geocatalog.load.xarray import grid_of, gridded_names, open_labelled
+from geocatalog.read.open import with_dataset
+from geocatalog.records import (
+    DEFAULT_WORKERS,
+    FileRecord,
+    assemble,
+    interval_from_name,
+    read_headers,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def build_raster_catalog(
+    paths_or_urls: Iterable[Any],
+    filename_regex: str | None = None,
+    date_format: str = "%Y%m%d",
+    target_crs: Any = None,
+    workers: int = DEFAULT_WORKERS,
+    *,
+    on_error: str = "raise",
+    progress: bool = True,
+) -> InMemoryGeoCatalog:
+    r"""Return a catalog of raster files; each header is read once, in parallel.
+
+    Columns beyond the core: `native_crs`, `height`, `width`, `count`, `dtype`, `nodata`, and
+    `resolution`, the pixel width in units of `native_crs`.
+
+    Parameters
+    ----------
+    paths_or_urls
+        Anything rasterio opens, signed URLs included.
+    filename_regex
+        With a named group `date`, or `start` and `end`; without it the files are undated and match
+        every time.
+    date_format
+        Strptime format of those groups; it says how long a date lasts.
+    target_crs
+        CRS of the footprints; by default the files' own, if they share one.
+    on_error
+        "raise", or "skip" to leave out what cannot be read, listed in `.skipped`.
+
+    Raises
+    ------
+    CatalogError
+        For an unreadable file, one without a CRS, a name that the pattern does not match, and mixed
+        CRS without `target_crs`.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, rasterio
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = folder.name + "/scene_20240601.tif"
+    >>> profile = dict(driver="GTiff", height=2, width=3, count=1, dtype="uint16", crs="EPSG:32610",
+    ...                transform=rasterio.Affine(10, 0, 500000, 0, -10, 4300000))
+    >>> with rasterio.open(path, "w", **profile) as file:
+    ...     file.write(np.ones((1, 2, 3), "uint16"))
+    >>> catalog = build_raster_catalog([path], r"_(?P<date>\d{8})")
+    >>> catalog.total_bounds
+    (500000.0, 4299980.0, 500030.0, 4300000.0)
+    >>> folder.cleanup()
+    """
+    read = partial(read_raster_record, filename_regex=filename_regex, date_format=date_format)
+    options: Any = {"workers": workers, "on_error": on_error, "progress": progress}
+    records, skipped = read_headers(paths_or_urls, read, **options)
+    return assemble(records, target_crs, "raster", skipped)
+
+
+def read_raster_record(path: str, filename_regex: str | None, date_format: str) -> FileRecord:
+    """Return what one raster's header and name say; a rotated raster gets its true outline.
+
+    Raises
+    ------
+    CatalogError
+        For a file without a CRS or a name without the date.
+    """
+    interval = interval_from_name(path, filename_regex, date_format)
+
+    def describe(source: Any) -> FileRecord:
+        if source.crs is None:
+            raise CatalogError(
+                f"{path} has no CRS; write one into it (rio edit-info --crs), "
+                "or pass on_error='skip' to leave it out"
+            )
+        crs = as_crs(source.crs)
+        extras = {
+            "native_crs": crs_text(crs),
+            "height": source.height,
+            "width": source.width,
+            "count": source.count,
+            "dtype": source.dtypes[0],
+            "nodata": None if source.nodata is None else float(source.nodata),
+            "resolution": float(source.res[0]),
+        }
+        outline = outline_of(source.transform, *source.shape)
+        return FileRecord(path, outline, crs, interval, extras)
+
+    return with_dataset(path, describe)
+
+
+def build_xarray_catalog(
+    paths: Iterable[Any],
+    target_crs: Any = None,
+    data_vars: Sequence[str] | None = None,
+    time_var: str = "time",
+    *,
+    workers: int = DEFAULT_WORKERS,
+    on_error: str = "raise",
+    progress: bool = True,
+) -> InMemoryGeoCatalog:
+    """Return a catalog of NetCDF or Zarr datasets on regular grids; only coordinates are read.
+
+    Columns beyond the core: `n_timesteps`, `variables` (comma-separated), `time_var`,
+    `native_crs`, `resolution`.
+
+    Parameters
+    ----------
+    paths
+        NetCDF files (HDF5) or Zarr stores, local or remote.
+    target_crs
+        CRS of the footprints; by default the files' own, if they share one.
+    data_vars
+        Variables every dataset must have; by default all it has.
+    time_var
+        Name of the time coordinate; a dataset without it is undated.
+
+    Raises
+    ------
+    CatalogError
+        For a dataset without a CRS, with uneven steps, or without one of `data_vars`; see
+        `build_raster_catalog` for `on_error` and mixed CRS.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, xarray as xr
+    >>> cube = xr.Dataset({"t2m": (("time", "lat", "lon"), np.zeros((3, 2, 2), "float32"))},
+    ...     {"time": pd.date_range("2024-01-01", periods=3), "lat": [1.5, 0.5], "lon": [0.5, 1.5]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = cube.to_zarr(folder + "/cube.zarr", zarr_format=2, consolidated=True)
+    ...     build_xarray_catalog([folder + "/cube.zarr"]).gdf.n_timesteps.tolist()
+    [3]
+    """
+    read = partial(read_xarray_record, data_vars=data_vars, time_var=time_var)
+    options: Any = {"workers": workers, "on_error": on_error, "progress": progress}
+    records, skipped = read_headers(paths, read, **options)
+    return assemble(records, target_crs, "xarray", skipped)
+
+
+def read_xarray_record(path: str, data_vars: Sequence[str] | None, time_var: str) -> FileRecord:
+    """Return what one dataset's coordinates say.
+
+    Raises CatalogError as `build_xarray_catalog`.
+    """
+    with open_labelled(path) as dataset:
+        missing = sorted(set(data_vars or []) - set(map(str, dataset.data_vars)))
+        if missing:
+            known = sorted(map(str, dataset.data_vars))
+            raise CatalogError(f"{path} has no variable {', '.join(missing)}; it has {known}")
+        grid = grid_of(dataset, path)
+        names = list(data_vars) if data_vars is not None else gridded_names(dataset, grid.x, grid.y)
+        interval, count = _times(dataset, time_var, path)
+        extras = {
+            "n_timesteps": count,
+            "variables": ",".join(names),
+            "time_var": time_var if time_var in dataset.variables else None,
+            "native_crs": crs_text(grid.crs),
+            "resolution": grid.x_size,
+        }
+        return FileRecord(path, grid.footprint, grid.crs, interval, extras)
+
+
+def _times(dataset: xr.Dataset, time_var: str, path: str) -> tuple[pd.Interval | None, int]:
+    if time_var not in dataset.variables:
+        return None, 0
+    times = dataset[time_var].values.ravel()
+    if times.dtype.kind != "M":
+        raise CatalogError(f"{path}: {time_var} is {times.dtype}, not times that xarray decodes")
+    known = times[~pd.isna(times)]
+    if len(known) == 0:
+        return None, 0
+    return as_interval((pd.Timestamp(known.min()), pd.Timestamp(known.max()))), len(times)
+
+
+def build_vector_catalog(
+    paths: Iterable[Any],
+    filename_regex: str | None = None,
+    target_crs: Any = None,
+    layer: str | None = None,
+    *,
+    date_format: str = "%Y%m%d",
+    workers: int = DEFAULT_WORKERS,
+    on_error: str = "raise",
+    progress: bool = True,
+) -> InMemoryGeoCatalog:
+    """Return a catalog of vector layers; the footprint is the box around a layer's features.
+
+    Columns beyond the core: `layer`, `n_features`, `geometry_type`, `fields` (comma-separated),
+    `native_crs`.
+
+    Parameters
+    ----------
+    paths
+        Anything GDAL reads as vector, and GeoParquet.
+    filename_regex, date_format
+        As in `build_raster_catalog`; without them undated.
+    target_crs
+        CRS of the footprints; by default the files' own, if they share one.
+    layer
+        The one layer to take; by default every layer, one row each.
+
+    Raises
+    ------
+    CatalogError
+        For a file without a CRS, without features, or without that layer; see
+        `build_raster_catalog` for `on_error` and mixed CRS.
+
+    Examples
+    --------
+    >>> import geopandas as gpd, tempfile
+    >>> field = gpd.GeoDataFrame({"crop": [1]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     field.to_file(folder + "/fields.geojson")
+    ...     build_vector_catalog([folder + "/fields.geojson"]).gdf.n_features.tolist()
+    [1]
+    """
+    dated: Any = {"filename_regex": filename_regex, "date_format": date_format}
+    read = partial(read_vector_records, layer=layer, **dated)
+    options: Any = {"workers": workers, "on_error": on_error, "progress": progress}
+    found, skipped = read_headers(paths, read, **options)
+    records = [record for layers in found for record in layers]
+    return assemble(records, target_crs, "vector", skipped)
+
+
+def read_vector_records(
+    path: str, filename_regex: str | None, date_format: str, layer: str | None
+) -> list[FileRecord]:
+    """Return what one vector file says of its layers, or of the one asked for."""
+    interval = interval_from_name(path, filename_regex, date_format)
+    described = [_parquet_layer(path)] if is_parquet(path) else _layers(path, layer)
+    return [_record(path, info, interval) for info in described]
+
+
+def is_parquet(path: str) -> bool:
+    """Say whether a path is GeoParquet by its name, which GDAL's wheels do not read.
+
+    Examples
+    --------
+    >>> is_parquet("buildings.parquet"), is_parquet("fields.gpkg")
+    (True, False)
+    """
+    return path.split("?", 1)[0].lower().endswith((".parquet", ".geoparquet", ".pq"))
+
+
+def _layers(path: str, layer: str | None) -> list[dict[str, Any]]:
+    import pyogrio
+
+    names = [str(name) for name, _ in pyogrio.list_layers(path)]
+    if layer is not None and layer not in names:
+        raise CatalogError(f"{path} has no layer {layer!r}; it has {names}")
+    chosen = names if layer is None else [layer]
+    options: dict[str, Any] = {"force_feature_count": True, "force_total_bounds": True}
+    return [pyogrio.read_info(path, layer=name, **options) | {"layer": name} for name in chosen]
+
+
+def _parquet_layer(path: str) -> dict[str, Any]:
+    import geopandas as gpd
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        schema, rows = file.schema_arrow, file.metadata.num_rows
+    geo = json.loads((schema.metadata or {}).get(b"geo", b"{}"))
+    if not geo:
+        raise CatalogError(f"{path} is Parquet without GeoParquet metadata")
+    name = geo["primary_column"]
+    column = geo["columns"][name]
+    crs = column.get("crs", "OGC:CRS84")
+    return {
+        "layer": None,
+        "crs": json.dumps(crs) if isinstance(crs, dict) else crs,
+        "features": rows,
+        "geometry_type": ",".join(column.get("geometry_types", [])) or None,
+        "fields": [field for field in schema.names if field not in (name, "bbox")],
+        "total_bounds": column.get("bbox") or gpd.read_parquet(path).total_bounds.tolist(),
+    }
+
+
+def _record(path: str, info: dict[str, Any], interval: Any) -> FileRecord:
+    bounds, where = info["total_bounds"], f"{path} (layer {info['layer']})"
+    if info["features"] == 0 or bounds is None:
+        raise CatalogError(f"{where} has no features, so it has no footprint")
+    if not info["crs"]:
+        raise CatalogError(f"{where} has no CRS; write one, or pass on_error='skip'")
+    if len(bounds) == 6:
+        bounds = [bounds[0], bounds[1], bounds[3], bounds[4]]
+    crs = as_crs(info["crs"])
+    extras = {
+        "layer": info["layer"],
+        "n_features": int(info["features"]),
+        "geometry_type": info["geometry_type"],
+        "fields": ",".join(map(str, info["fields"])),
+        "native_crs": crs_text(crs),
+    }
+    return FileRecord(path, shapely.box(*bounds), crs, interval, extras)

@@ -1,1 +1,0 @@
-"""Builders: catalogs from the headers of raster, xarray and vector files."""
