@@ -102,7 +102,7 @@ def test_values_are_bound_and_never_written_into_the_text(many):
 
 def test_the_connection_reads_this_file_and_nothing_else(many, tmp_path):
     other = to_geoparquet(InMemoryGeoCatalog(frame((0, 0, 1, 1))), tmp_path / "other.parquet")
-    cursor = open_catalog(many[1])._source.cursor()
+    cursor = open_catalog(many[1])._source.connection.cursor()
     for statement in (
         f"SELECT * FROM read_parquet('{other}')",
         "SELECT * FROM read_text('/etc/hostname')",
