@@ -81,7 +81,7 @@ def to_geoparquet(catalog: GeoCatalog, path: Any, *, row_group_size: int = ROW_G
 
     Examples
     --------
-    >>> import geopandas as gpd
+    >>> import geopandas as gpd, tempfile
     >>> frame = gpd.GeoDataFrame({"filepath": ["/a"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     written = to_geoparquet(InMemoryGeoCatalog(frame), folder + "/catalog.parquet")

@@ -120,6 +120,7 @@ def assemble(
 
     Examples
     --------
+    >>> import shapely
     >>> record = FileRecord("a.tif", shapely.box(0, 0, 1, 1), as_crs(32610), None)
     >>> len(assemble([record], None, "raster"))
     1
