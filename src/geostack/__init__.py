@@ -11,6 +11,8 @@ Pixels come from a local archive, the live one or the embedded simulation, which
     chip.attrs["source"]                                 # where the pixels came from
 """
 
+# ruff: noqa: F403, F405  (the loaders are named in `geostack.data`)
+
 from typing import TYPE_CHECKING, Any
 
 from geostack.areas import (
@@ -34,22 +36,7 @@ from geostack.errors import (
 )
 
 if TYPE_CHECKING:
-    from geostack.data import (
-        load_dem_chip,
-        load_era5_chip,
-        load_gbif_points,
-        load_landsat_chip,
-        load_naip_chip,
-        load_natural_earth_admin1,
-        load_overture_buildings_url,
-        load_s2_chip,
-        load_s2_full_tile,
-        load_s2_timestack,
-        load_stac_items,
-        mpc_catalog,
-        query_overture,
-        read_gbif_download,
-    )
+    from geostack.data import *
 
 __all__ = [
     "AREAS",

@@ -38,48 +38,33 @@ def as_bbox(bbox: Sequence[float]) -> BBox:
     box = (west, south, east, north)
     if not all(math.isfinite(value) for value in box):
         raise ValueError(f"bbox must hold finite degrees, got {box}")
-    _check_degrees(box)
-    _check_order(box)
-    return box
-
-
-def _check_degrees(box: BBox) -> None:
-    west, south, east, north = box
-    if max(abs(south), abs(north)) <= 90 and max(abs(west), abs(east)) <= 360:
-        if max(abs(west), abs(east)) > 180:
+    if max(abs(south), abs(north)) > 90 or max(abs(west), abs(east)) > 360:
+        if max(abs(value) for value in box) > 1000:
             raise ValueError(
-                f"bbox longitudes must lie in -180..180, got {box}; a box across the "
-                "antimeridian is asked for in two halves, one on either side of 180"
+                f"bbox must be in degrees (EPSG:4326), got {box}, which looks like metres; "
+                "convert it with rasterio.warp.transform_bounds(crs, 'EPSG:4326', *bbox)"
             )
-        return
-    if max(abs(value) for value in box) > 1000:
         raise ValueError(
-            f"bbox must be in degrees (EPSG:4326), got {box}, which looks like metres; "
-            "convert it with rasterio.warp.transform_bounds(crs, 'EPSG:4326', *bbox)"
+            "bbox is (west, south, east, north) with longitudes in -180..180 and latitudes in "
+            f"-90..90, got {box}; are latitude and longitude swapped?"
         )
-    raise ValueError(
-        "bbox is (west, south, east, north) with longitudes in -180..180 and latitudes in "
-        f"-90..90, got {box}; are latitude and longitude swapped?"
-    )
-
-
-def _check_order(box: BBox) -> None:
-    west, south, east, north = box
-    if south >= north:
+    if max(abs(west), abs(east)) > 180:
         raise ValueError(
-            f"bbox must have south < north, got south={south} and north={north}; "
-            "the order is (west, south, east, north)"
+            f"bbox longitudes must lie in -180..180, got {box}; a box across the "
+            "antimeridian is asked for in two halves, one on either side of 180"
         )
-    if west > east and west - east > 180:
+    if west - east > 180 and south < north:
         raise ValueError(
             f"bbox runs from west={west} to east={east}, across the antimeridian; ask for "
             f"({west}, {south}, 180, {north}) and (-180, {south}, {east}, {north})"
         )
-    if west >= east:
-        raise ValueError(
-            f"bbox must have west < east, got west={west} and east={east}; "
-            "the order is (west, south, east, north)"
-        )
+    for low, high, start, end in ((south, north, "south", "north"), (west, east, "west", "east")):
+        if low >= high:
+            raise ValueError(
+                f"bbox must have {start} < {end}, got {start}={low} and {end}={high}; "
+                "the order is (west, south, east, north)"
+            )
+    return box
 
 
 def intersects(a: Sequence[float], b: Sequence[float]) -> bool:
@@ -243,20 +228,15 @@ def _instants(text: str, whole: str) -> Interval:
         if partial is None:
             instant = as_utc(datetime.fromisoformat(text.replace("Z", "+00:00")))
             return instant, instant
-        return _span(*(int(part) if part else None for part in partial.groups()))
+        year, month, day = (int(part or 0) for part in partial.groups())
+        first = datetime(year, month or 1, day or 1, tzinfo=UTC)
+        last_day = day or calendar.monthrange(year, month or 12)[1]
+        last = datetime(year, month or 12, last_day, tzinfo=UTC)
+        return first, last + timedelta(days=1) - timedelta(microseconds=1)
     except ValueError:
         raise ValueError(
             f"date_range must look like {_ACCEPTED}, got {whole!r}: {text!r} is no date"
         ) from None
-
-
-def _span(year: int | None, month: int | None, day: int | None) -> Interval:
-    assert year is not None
-    first = datetime(year, month or 1, day or 1, tzinfo=UTC)
-    last_month = month or 12
-    last_day = day or calendar.monthrange(year, last_month)[1]
-    after = datetime(year, last_month, last_day, tzinfo=UTC) + timedelta(days=1)
-    return first, after - timedelta(microseconds=1)
 
 
 _TILE = re.compile(r"^T?(\d{1,2}[C-HJ-NP-X][A-HJ-NP-Z]{2})$")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from geocatalog.read.tokens import guard_logs, without_query
 from geostack.errors import PixelReadError
-from geostack.web import check_answer
+from geostack.web import SignedUrl
 from pipekit.files import locked
 from pipekit.retry import GaveUpError, TransientError, retry
 
@@ -112,8 +112,7 @@ def _fetch_patiently(copy: _Copy) -> None:
             reached = copy.part.stat().st_size if copy.part.is_file() else 0
             # A large file outlasts any limit on tries and time; what arrived is kept.
             if reached <= max(furthest, 0):
-                where = without_query(copy.href)
-                raise PixelReadError(f"can't copy {where}: {error}") from None
+                raise PixelReadError(f"{copy.signed.failed}: {error}") from None
             furthest = reached
 
 
@@ -124,8 +123,8 @@ class _Copy:
         self, href: str, part: Path, source: Source, on_bytes: Callable[[int], object]
     ) -> None:
         self.href, self.part, self.source, self.on_bytes = href, part, source, on_bytes
+        self.signed = SignedUrl(href, source, "copy")
         self.transferred = 0
-        self.renewed = False
         self.stamp = part.with_name(part.name + ".etag")
 
     def size(self) -> int | None:
@@ -157,20 +156,17 @@ class _Copy:
             raise TransientError(type(error).__name__) from None
 
     def _fetch(self) -> None:
-        import requests
-
         begun = self.part.stat().st_size if self.part.is_file() else 0
         known = self.stamp.read_text() if self.stamp.is_file() else ""
         headers = {"Accept-Encoding": "identity"}
         if begun and known:
             # A server whose file has changed since answers with the whole new one.
             headers |= {"Range": f"bytes={begun}-", "If-Range": known}
-        url = self.source.sign(self.href)
-        with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
+        with self.signed.get(headers=headers, stream=True) as response:
             if response.status_code == 416:  # nothing is missing, or the file has shrunk
                 self._restart_unless_whole(response)
                 return
-            self._check(response)
+            self.signed.check(response)
             resumed = response.status_code == 206
             self.stamp.write_text(_strong(response.headers.get("ETag", "")))
             self._append(response.raw, "ab" if resumed else "wb")
@@ -186,16 +182,6 @@ class _Copy:
             return
         self.part.unlink()
         raise TransientError("HTTP 416: the file has changed")
-
-    def _check(self, response: Any) -> None:
-        status = response.status_code
-        if status == 403 and not self.renewed:
-            self.renewed = True
-            self.source.sign(self.href, renew=True)
-            raise TransientError("HTTP 403")
-        check_answer(
-            response, PixelReadError(f"can't copy {without_query(self.href)}: HTTP {status}")
-        )
 
     def _append(self, stream: Any, mode: str) -> None:
         from urllib3.exceptions import HTTPError

@@ -2,17 +2,49 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from geocatalog.read.tokens import without_query
-from geostack.errors import SourceUnavailableError
+from geostack.errors import PixelReadError, SourceUnavailableError
 from pipekit.files import beside
 from pipekit.retry import TRANSIENT_STATUS, GaveUpError, TransientError, retry, retry_after
 
-_TIMEOUT = (5.0, 60.0)
+if TYPE_CHECKING:
+    from geostack.sources import Source
+
+_TIMEOUT = (10.0, 60.0)
+logger = logging.getLogger(__name__)
 _AGENT = {"User-Agent": "geostack"}
+
+
+def first_that_answers(name: str, held: str | None, url: str, made_up: str) -> str:
+    """Return which source serves what isn't read from STAC items.
+
+    Parameters
+    ----------
+    name
+        The source asked for; any but "auto" is taken as it is.
+    held
+        The source whose files are on this machine already, if any.
+    url
+        Of the service, which is taken when it answers.
+    made_up
+        What is used otherwise, for the log.
+    """
+    from geostack.sources.planetary_computer import PROBE_SECONDS, probe
+
+    if name != "auto":
+        return name
+    if held:
+        return held
+    answer = probe(url, PROBE_SECONDS)
+    if answer is None:
+        return "planetary-computer"
+    logger.info("%s %s; using %s", without_query(url), answer, made_up)
+    return "simulated"
 
 
 def get_json(url: str, parameters: Mapping[str, Any]) -> Any:
@@ -56,6 +88,56 @@ def download(url: str, path: Path) -> Path:
 
     _patiently(attempt, url)
     return path
+
+
+class SignedUrl:
+    """An address that its source signs for each request, anew when a token is refused.
+
+    Parameters
+    ----------
+    href
+        Unsigned.
+    source
+        Signs it.
+    purpose
+        What messages say was tried, such as "copy".
+    """
+
+    def __init__(self, href: str, source: Source, purpose: str) -> None:
+        self.href, self.source = href, source
+        self.failed = f"can't {purpose} {without_query(href)}"
+        self._renewed = False
+
+    def get(self, **options: Any) -> Any:
+        """Return `requests.get` of the signed address.
+
+        Raises
+        ------
+        TransientError
+            When no answer came.
+        """
+        import requests
+
+        try:
+            return requests.get(self.source.sign(self.href), timeout=_TIMEOUT, **options)
+        except requests.RequestException as error:
+            raise TransientError(type(error).__name__) from None
+
+    def check(self, response: Any) -> None:
+        """Let a good answer pass; a first 403 renews the token.
+
+        Raises
+        ------
+        TransientError
+            For an answer that may pass.
+        PixelReadError
+            For one that will not.
+        """
+        if response.status_code == 403 and not self._renewed:
+            self._renewed = True
+            self.source.sign(self.href, renew=True)
+            raise TransientError("HTTP 403")
+        check_answer(response, PixelReadError(f"{self.failed}: HTTP {response.status_code}"))
 
 
 def write_atomically(path: Path, pieces: Any) -> int:

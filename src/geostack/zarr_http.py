@@ -10,15 +10,13 @@ from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Sto
 
 from geocatalog.read.tokens import guard_logs, without_query
 from geostack.errors import PixelReadError
-from geostack.web import check_answer
-from pipekit.retry import GaveUpError, TransientError, retry
+from geostack.web import SignedUrl
+from pipekit.retry import GaveUpError, retry
 
 if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, BufferPrototype
 
     from geostack.sources import Source
-
-_TIMEOUT = (10.0, 60.0)
 
 
 class HttpStore(Store):
@@ -91,51 +89,32 @@ class HttpStore(Store):
         """Refuse: the store is read-only."""
         raise PermissionError(f"{self!r} is read-only")
 
-    async def list(self) -> AsyncIterator[str]:
+    async def list_prefix(self, prefix: str = "") -> AsyncIterator[str]:
         """Refuse: nothing can be listed."""
         raise NotImplementedError(f"{self!r} can't list its files; open it with consolidated=True")
         yield ""
 
-    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
-        """Refuse: nothing can be listed."""
-        raise NotImplementedError(f"{self!r} can't list its files; open it with consolidated=True")
-        yield ""
+    list_dir = list_prefix
 
-    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+    def list(self) -> AsyncIterator[str]:
         """Refuse: nothing can be listed."""
-        raise NotImplementedError(f"{self!r} can't list its files; open it with consolidated=True")
-        yield ""
+        return self.list_prefix()
 
     def _fetch(self, key: str, span: str | None) -> bytes | None:
-        import requests
-
-        url, renewed = f"{self.url}/{key}", False
-        said = f"can't read {without_query(url)}"
+        signed = SignedUrl(f"{self.url}/{key}", self.source, "read")
 
         def attempt() -> bytes | None:
-            nonlocal renewed
-            try:
-                response = requests.get(
-                    self.source.sign(url),
-                    headers={"Range": span} if span else None,
-                    timeout=_TIMEOUT,
-                )
-            except requests.RequestException as error:
-                raise TransientError(type(error).__name__) from None
-            status = response.status_code
-            if status == 404:
+            response = signed.get(headers={"Range": span} if span else None)
+            if response.status_code == 404:
                 return None
-            if status == 403 and not renewed:
-                renewed = True
-                self.source.sign(url, renew=True)
-                raise TransientError("HTTP 403")
-            check_answer(response, PixelReadError(f"{said}: HTTP {status}"))
-            return response.content
+            signed.check(response)
+            content: bytes = response.content
+            return content
 
         try:
             return retry(attempt)
         except GaveUpError as error:
-            raise PixelReadError(f"{said}: {error}") from None
+            raise PixelReadError(f"{signed.failed}: {error}") from None
 
 
 def _header(part: Any) -> str | None:

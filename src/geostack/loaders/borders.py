@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from importlib import resources
 from pathlib import Path
@@ -12,13 +11,10 @@ from geostack.cache import cache_folder, fallback_folder, writable_cache_folder
 from geostack.errors import NoSceneError
 from geostack.sources import Source, source_name
 from geostack.sources.archive import archive_folders
-from geostack.sources.planetary_computer import PROBE_SECONDS, probe
-from geostack.web import download
+from geostack.web import download, first_that_answers
 
 if TYPE_CHECKING:
     import geopandas as gpd
-
-logger = logging.getLogger(__name__)
 
 NATURAL_EARTH_URL = (
     "https://naciscdn.org/naturalearth/50m/cultural/ne_50m_admin_1_states_provinces.zip"
@@ -57,7 +53,8 @@ def load_natural_earth_admin1(*, source: str | Source | None = None) -> gpd.GeoD
     >>> len(states), "Nevada" in set(states["name"])
     (11, True)
     """
-    name = _source(source_name(source))
+    held = "archive" if _find_archived() else "planetary-computer" if _cached() else None
+    name = first_that_answers(source_name(source), held, _url(), "states drawn by hand")
     if name == "archive":
         states = _read(_archived())
     elif name == "planetary-computer":
@@ -68,20 +65,6 @@ def load_natural_earth_admin1(*, source: str | Source | None = None) -> gpd.GeoD
             states, name = _read(path), "simulated"
     states.attrs["source"] = name
     return states
-
-
-def _source(name: str) -> str:
-    if name != "auto":
-        return name
-    if _find_archived() is not None:
-        return "archive"
-    if _cached() is not None:
-        return "planetary-computer"
-    answer = probe(_url(), PROBE_SECONDS)
-    if answer is None:
-        return "planetary-computer"
-    logger.info("Natural Earth %s; using states drawn by hand", answer)
-    return "simulated"
 
 
 def _url() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Sequence
@@ -15,14 +14,11 @@ from geostack.errors import NoSceneError
 from geostack.request import BBox, as_bbox, as_count, intersects
 from geostack.sources import Source, source_name
 from geostack.sources.archive import archive_folders
-from geostack.sources.planetary_computer import PROBE_SECONDS, probe
-from geostack.web import get_json
+from geostack.web import first_that_answers, get_json
 
 if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
-
-logger = logging.getLogger(__name__)
 
 GBIF_URL = "https://api.gbif.org/v1"
 PAGE_SIZE = 300
@@ -91,11 +87,17 @@ def load_gbif_points(
 
     box = as_bbox(bbox)
     limit, species_key = as_count("limit", limit), as_count("species_key", species_key)
-    name = _source(species_key, source_name(source))
+    held = "archive" if _download(species_key) else None
+    service = f"{_url()}/species/{species_key}"
+    name = first_that_answers(source_name(source), held, service, "simulated occurrences")
     if name == "archive":
         points = _from_archive(species_key, box, limit)
     elif name == "planetary-computer":
-        _check_reach(limit)
+        if limit > MAX_OFFSET:
+            raise ValueError(
+                f"GBIF's search gives at most {MAX_OFFSET:,} occurrences, limit is {limit:,}; for "
+                "more put a download from gbif.org into the archive as gbif/KEY.zip"
+            )
         points = _frame(pd.DataFrame(_pages(species_key, box, limit)))
     else:
         points = simulated_points(box, limit, seed=species_key)
@@ -150,42 +152,16 @@ def simulated_points(bbox: Sequence[float], limit: int, seed: int = 0) -> gpd.Ge
         kept.extend(map(tuple, spots[_green(spots, box)]))
         if len(kept) >= limit:
             break
-    rows = [
-        {
-            "key": number,
-            "species": "simulated oak",
-            "scientificName": "simulated oak",
-            "decimalLongitude": lon,
-            "decimalLatitude": lat,
-            "eventDate": None,
-            "basisOfRecord": "SIMULATED",
-            "license": "CC0_1_0",
-        }
-        for number, (lon, lat) in enumerate(kept[:limit])
-    ]
-    points = _frame(pd.DataFrame(rows))
+    columns = {
+        "species": "simulated oak",
+        "scientificName": "simulated oak",
+        "basisOfRecord": "SIMULATED",
+        "license": "CC0_1_0",
+    }
+    table = pd.DataFrame(kept[:limit], columns=["decimalLongitude", "decimalLatitude"])
+    points = _frame(table.assign(key=range(len(table)), **columns))
     points.attrs["source"] = "simulated"
     return points
-
-
-def _check_reach(limit: int) -> None:
-    if limit > MAX_OFFSET:
-        raise ValueError(
-            f"GBIF's search gives at most {MAX_OFFSET:,} occurrences, limit is {limit:,}; for "
-            "more put a download from gbif.org into the archive as gbif/KEY.zip"
-        )
-
-
-def _source(species_key: int, name: str) -> str:
-    if name != "auto":
-        return name
-    if _download(species_key) is not None:
-        return "archive"
-    answer = probe(f"{_url()}/species/{species_key}", PROBE_SECONDS)
-    if answer is None:
-        return "planetary-computer"
-    logger.info("GBIF %s; using simulated occurrences", answer)
-    return "simulated"
 
 
 def _url() -> str:
@@ -250,21 +226,14 @@ def _frame(table: pd.DataFrame) -> gpd.GeoDataFrame:
     lat = pd.to_numeric(table["decimalLatitude"], errors="coerce")
     known = lon.notna() & lat.notna()
     points = gpd.points_from_xy(lon[known], lat[known], crs="EPSG:4326")
-    columns = _typed(table.loc[known, list(COLUMNS)].rename(columns=COLUMNS))
-    return gpd.GeoDataFrame(columns.reset_index(drop=True), geometry=points, crs="EPSG:4326")
-
-
-def _typed(table: pd.DataFrame) -> pd.DataFrame:
-    import pandas as pd
-
-    table = table.copy()
-    table["key"] = pd.to_numeric(table["key"]).astype("Int64")
+    columns = table.loc[known, list(COLUMNS)].rename(columns=COLUMNS)
+    columns["key"] = pd.to_numeric(columns["key"]).astype("Int64")
     # A date range ("2019-05-01/2019-05-03") counts by its start.
-    start = table["date"].astype("string").str.split("/").str[0].str.slice(0, 10)
-    table["date"] = pd.to_datetime(start, errors="coerce", format="%Y-%m-%d")
+    start = columns["date"].astype("string").str.split("/").str[0].str.slice(0, 10)
+    columns["date"] = pd.to_datetime(start, errors="coerce", format="%Y-%m-%d")
     for name in ("species", "scientific_name", "basis", "license"):
-        table[name] = table[name].astype("string")
-    return table
+        columns[name] = columns[name].astype("string")
+    return gpd.GeoDataFrame(columns.reset_index(drop=True), geometry=points, crs="EPSG:4326")
 
 
 def _green(spots: Any, box: BBox) -> Any:

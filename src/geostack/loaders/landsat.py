@@ -12,14 +12,13 @@ from geocatalog.grid import raster_crs
 from geostack.areas import LAKE_TAHOE_BBOX
 from geostack.grid import cut
 from geostack.items import acquired, best_item, cloud_cover
-from geostack.read import Asset, in_parallel, item_assets, read_asset, scene_grid
+from geostack.read import in_parallel, item_assets, read_asset, scene_grid
 from geostack.request import Request, as_bands, as_text
 from geostack.sources import Source
 from geostack.stac import find_items
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from odc.geo.geobox import GeoBox
 
 COLLECTION = "landsat-c2-l2"
 
@@ -79,7 +78,10 @@ def load_landsat_chip(
     >>> chip.shape, chip.dtype.name
     ((2, 39, 60), 'float32')
     """
-    names = _check_bands(bands, scale)
+    names = as_bands(bands, BANDS, "Landsat")
+    masks = [name for name in names if name in MASK_BANDS]
+    if scale and masks:
+        raise ValueError(f"{', '.join(masks)} holds bits, not a quantity; load it with scale=False")
     request = Request.of(
         COLLECTION, bbox, date_range, max_cloud_cover=max_cloud_cover, assets=names
     )
@@ -87,7 +89,8 @@ def load_landsat_chip(
     item = best_item(items, request.bbox)
     assets = item_assets(item, names, chosen, BANDS)
     grid = cut(scene_grid(item, assets[0]), request.bbox)
-    values = _read(assets, grid)
+    read = in_parallel(lambda asset: read_asset(asset, grid), assets)
+    values = np.concatenate(read).astype(np.uint16, copy=False)
     attrs: dict[str, Any] = {
         "band_names": list(names),
         "item_id": item.id,
@@ -116,16 +119,3 @@ def scaled(dn: NDArray[np.uint16], bands: Sequence[str]) -> NDArray[np.float32]:
         out[index] += np.float32(TEMPERATURE_OFFSET if hot else REFLECTANCE_OFFSET)
     out[dn == 0] = np.nan
     return out
-
-
-def _read(assets: Sequence[Asset], grid: GeoBox) -> NDArray[np.uint16]:
-    bands = in_parallel(lambda asset: read_asset(asset, grid), assets)
-    return np.concatenate(bands).astype(np.uint16, copy=False)
-
-
-def _check_bands(bands: Sequence[str], scale: bool) -> tuple[str, ...]:
-    names = as_bands(bands, BANDS, "Landsat")
-    masks = [name for name in names if name in MASK_BANDS]
-    if scale and masks:
-        raise ValueError(f"{', '.join(masks)} holds bits, not a quantity; load it with scale=False")
-    return names

@@ -248,7 +248,10 @@ def _read_stack(
 
     def read(job: tuple[int, int]) -> None:
         time, band = job
-        values[time, band] = _read_band(assets[time][band], grid, shifts[time])
+        asset = assets[time][band]
+        (pixels,) = read_asset(asset, grid)
+        shift = shifts[time] and asset.key in REFLECTANCE_BANDS
+        values[time, band] = take_offset(pixels) if shift else pixels
 
     in_parallel(read, jobs)
     return values
@@ -307,19 +310,8 @@ def read_bands(
     item: Item, assets: Sequence[Asset], grid: GeoBox, *, harmonize: bool
 ) -> NDArray[np.uint16]:
     """Return the assets' pixels on `grid`, (C, H, W) uint16, read at the same time."""
-    values = np.zeros((len(assets), *grid.shape), dtype=np.uint16)
-    shift = harmonize and offset_is_in(item)
-
-    def read(index: int) -> None:
-        values[index] = _read_band(assets[index], grid, shift)
-
-    in_parallel(read, range(len(assets)))
+    (values,) = _read_stack([item], [assets], grid, harmonize=harmonize)
     return values
-
-
-def _read_band(asset: Asset, grid: GeoBox, shift: bool) -> NDArray[Any]:
-    (band,) = read_asset(asset, grid)
-    return take_offset(band) if shift and asset.key in REFLECTANCE_BANDS else band
 
 
 def take_offset(dn: NDArray[Any]) -> NDArray[Any]:
