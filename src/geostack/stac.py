@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -173,7 +174,7 @@ def _explain(source: Source, request: Request) -> str:
         clearest = min(cloud_cover(item.properties) or 0.0 for item in cloudy)
         return (
             f"{found}: what there is is cloudier, the clearest scene {clearest:.3g} %; "
-            f"pass max_cloud_cover={_above(clearest):g}"
+            f"pass max_cloud_cover={min(100, math.floor(clearest) + 1):g}"
         )
     dates = source.dates_near(request.collection, request.bbox, request.date_range, request.tile)
     if dates:
@@ -194,9 +195,3 @@ def _explain(source: Source, request: Request) -> str:
             f"the loaders' collections are {', '.join(COLLECTIONS)}"
         )
     return f"{found}: it has no scene of that place at any near date"
-
-
-def _above(percent: float) -> float:
-    import math
-
-    return min(100, math.floor(percent) + 1)

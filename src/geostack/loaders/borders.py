@@ -58,7 +58,10 @@ def load_natural_earth_admin1(*, source: str | Source | None = None) -> gpd.GeoD
     if name == "archive":
         states = _read(_archived())
     elif name == "planetary-computer":
-        states, name = _read(_downloaded()), "natural-earth"
+        path = _cached()
+        if path is None:
+            path = download(_url(), writable_cache_folder() / "natural-earth" / _FILE)
+        states, name = _read(path), "natural-earth"
     else:
         drawn = resources.files("geostack") / "bundled" / "western_states.geojson"
         with resources.as_file(drawn) as path:
@@ -75,11 +78,6 @@ def _cached() -> Path | None:
     # A cache folder that can't be written has its download in the other one.
     paths = (folder / "natural-earth" / _FILE for folder in (cache_folder(), fallback_folder()))
     return next((path for path in paths if path.is_file()), None)
-
-
-def _downloaded() -> Path:
-    held = _cached()
-    return held or download(_url(), writable_cache_folder() / "natural-earth" / _FILE)
 
 
 def _find_archived() -> Path | None:

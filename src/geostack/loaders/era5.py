@@ -11,12 +11,12 @@ from urllib.parse import urlparse
 import numpy as np
 
 from geostack.areas import LAKE_TAHOE_BBOX
-from geostack.errors import AssetNotFoundError, NoSceneError
+from geostack.errors import AssetNotFoundError, NoSceneError, SourceUnavailableError
 from geostack.items import acquired
 from geostack.loaders.dem import load_dem_chip
 from geostack.read import in_parallel
 from geostack.request import BBox, Request, as_bbox, parse_date_range
-from geostack.sources import Source
+from geostack.sources import Source, select
 from geostack.stac import find_items
 
 if TYPE_CHECKING:
@@ -76,9 +76,10 @@ def load_era5_chip(
     if backend != "era5-pds":
         raise ValueError(f"backend must be 'era5-pds' or 'cop-dem-glo-30', got {backend!r}")
     request = Request.of(COLLECTION, bbox, date_range, assets=(variable,))
-    if _is_simulated(source, request):
+    chosen = _source(source, request)
+    if chosen is None or chosen.name == "simulated":
         return simulated_temperature(request.bbox, date_range, variable)
-    chosen, items = find_items(request, source=source)
+    _, items = find_items(request, source=chosen)
     months = [item for item in items if variable in item.assets]
     if not months:
         have = ", ".join(sorted(items[0].assets))
@@ -151,21 +152,12 @@ def grid_points(bbox: BBox) -> tuple[Any, Any]:
     return np.arange(top, bottom - 1, -1) * STEP, np.arange(left, right + 1) * STEP
 
 
-def _is_simulated(source: str | Source | None, request: Request) -> bool:
-    """Whether the simulation is asked for, or is all there is."""
-    from geostack.errors import SourceUnavailableError
-    from geostack.sources import select, source_name
-
-    if source is not None and not isinstance(source, str):
-        return getattr(source, "name", None) == "simulated"
-    name = source_name(source)
-    if name != "auto":
-        return name == "simulated"
+def _source(source: str | Source | None, request: Request) -> Source | None:
     try:
-        return select(None, request).name == "simulated"
+        return select(source, request)
     except SourceUnavailableError:
         # Weather can be made up anywhere, so this is the one request that never goes unanswered.
-        return True
+        return None
 
 
 def _open(item: Item, variable: str, source: Source) -> xr.DataArray:

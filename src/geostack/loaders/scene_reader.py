@@ -139,11 +139,8 @@ class SceneReader(GeoData):
             values[index] = self._band(index)
 
         remote = any(is_remote(asset.href) for asset in self.assets)
-        if remote or self.shape[1] * self.shape[2] > _WORTH_THREADS:
-            in_parallel(read, range(len(self.assets)))
-        else:
-            for index in range(len(self.assets)):
-                read(index)
+        each = in_parallel if remote or self.shape[1] * self.shape[2] > _WORTH_THREADS else map
+        list(each(read, range(self.count)))
         return GeoTensor(values, self.transform, self.crs, 0, dict(self.attrs))
 
     def _band(self, index: int) -> NDArray[Any]:
