@@ -15,7 +15,6 @@ less of each.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain, pairwise
@@ -42,7 +41,7 @@ from geopatcher.merge.row_buffer import (
 )
 from geopatcher.patch import Failed, Patch, PatchError
 from geopatcher.stream import MappedStream, PatchStream
-from pipekit.parallel import in_order
+from pipekit.parallel import in_threads
 
 T = TypeVar("T")
 
@@ -135,8 +134,7 @@ class Plan:
         def fill(rows: Rows) -> int:
             return merge.fill(stream.items(touching.of(rows)), rows, out[..., slice(*rows), :])
 
-        with ThreadPoolExecutor(len(blocks)) as pool:
-            return sum(pool.map(fill, blocks))
+        return sum(in_threads(fill, blocks, len(blocks)))
 
     def write(self, merge: RowMerge, begin: Callable[[], Write], align: int) -> int:
         """Hand rows on as soon as they are final; return pixels covered.
@@ -153,9 +151,7 @@ class Plan:
             return merge.run(stream.items(touching.of(rows)), rows, begin())
 
         blocks = even_shares(height, aligned_rows(align), align)
-        with ThreadPoolExecutor(stream.workers) as pool:
-            done = in_order(lambda rows: pool.submit(write, rows), blocks, stream.workers + 1)
-            return sum(covered for _, covered in done)
+        return sum(in_threads(write, blocks, stream.workers))
 
 
 def without_overlap(patches: Any, domain: RasterDomain) -> Any:

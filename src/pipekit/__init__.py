@@ -14,24 +14,16 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from pipekit.blocks import ApplyToBands as ApplyToBands
-from pipekit.blocks import Const as Const
-from pipekit.blocks import Fanout as Fanout
-from pipekit.blocks import Identity as Identity
-from pipekit.blocks import Lambda as Lambda
-from pipekit.blocks import Pick as Pick
-from pipekit.blocks import Sink as Sink
-from pipekit.blocks import Subsample as Subsample
-from pipekit.blocks import Tap as Tap
-from pipekit.config import NotSerializableError as NotSerializableError
-from pipekit.graph import Graph as Graph
-from pipekit.graph import GraphError as GraphError
-from pipekit.operator import Input as Input
-from pipekit.operator import Node as Node
-from pipekit.operator import Operator as Operator
-from pipekit.sequential import Sequential as Sequential
-
 if TYPE_CHECKING:
+    from pipekit.blocks import ApplyToBands as ApplyToBands
+    from pipekit.blocks import Const as Const
+    from pipekit.blocks import Fanout as Fanout
+    from pipekit.blocks import Identity as Identity
+    from pipekit.blocks import Lambda as Lambda
+    from pipekit.blocks import Pick as Pick
+    from pipekit.blocks import Sink as Sink
+    from pipekit.blocks import Subsample as Subsample
+    from pipekit.blocks import Tap as Tap
     from pipekit.cache import Cache as Cache
     from pipekit.compare import ABResult as ABResult
     from pipekit.compare import Diff as Diff
@@ -39,6 +31,7 @@ if TYPE_CHECKING:
     from pipekit.compare import ab_test as ab_test
     from pipekit.compare import config_diff as config_diff
     from pipekit.compare import max_difference as max_difference
+    from pipekit.config import NotSerializableError as NotSerializableError
     from pipekit.control import Branch as Branch
     from pipekit.control import Coalesce as Coalesce
     from pipekit.control import CoalesceError as CoalesceError
@@ -48,12 +41,17 @@ if TYPE_CHECKING:
     from pipekit.control import current_mode as current_mode
     from pipekit.control import pipeline_mode as pipeline_mode
     from pipekit.fingerprint import content_hash as content_hash
+    from pipekit.graph import Graph as Graph
+    from pipekit.graph import GraphError as GraphError
     from pipekit.model import ModelOp as ModelOp
     from pipekit.observe import Histogram as Histogram
     from pipekit.observe import Profile as Profile
     from pipekit.observe import ShapeTrace as ShapeTrace
     from pipekit.observe import Snapshot as Snapshot
     from pipekit.observe import Spy as Spy
+    from pipekit.operator import Input as Input
+    from pipekit.operator import Node as Node
+    from pipekit.operator import Operator as Operator
     from pipekit.parallel import BatchedMap as BatchedMap
     from pipekit.parallel import ProcessMap as ProcessMap
     from pipekit.parallel import ThreadMap as ThreadMap
@@ -72,17 +70,19 @@ if TYPE_CHECKING:
     from pipekit.registry import default_registry as default_registry
     from pipekit.registry import register as register
     from pipekit.retry import Retry as Retry
+    from pipekit.sequential import Sequential as Sequential
     from pipekit.serialize import from_config as from_config
     from pipekit.serialize import from_yaml as from_yaml
     from pipekit.serialize import to_config as to_config
     from pipekit.serialize import to_yaml as to_yaml
 
-_NOW = (
-    "ApplyToBands Const Fanout Graph GraphError Identity "
-    "Input Lambda Node NotSerializableError Operator Pick Sequential Sink Subsample Tap"
-)
-# Loaded when first used, so that `import pipekit` costs hardly more than `import numpy`.
+# Loaded when first used, so that `import pipekit` costs next to nothing.
 _LATER = {
+    "blocks": "ApplyToBands Const Fanout Identity Lambda Pick Sink Subsample Tap",
+    "config": "NotSerializableError",
+    "graph": "Graph GraphError",
+    "operator": "Input Node Operator",
+    "sequential": "Sequential",
     "cache": "Cache",
     "compare": "ABResult Diff DiffError ab_test config_diff max_difference",
     "control": "Branch Coalesce CoalesceError ModeGated Switch Try current_mode pipeline_mode",
@@ -100,7 +100,7 @@ _LATER = {
     "serialize": "from_config from_yaml to_config to_yaml",
 }
 _HOME = {name: module for module, names in _LATER.items() for name in names.split()}
-__all__ = sorted([*_NOW.split(), *_HOME])
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:

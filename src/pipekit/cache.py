@@ -44,10 +44,9 @@ class MemoryStore:
 
     def get(self, key: str) -> Any:
         """Return the value of a key, or MISSING."""
-        if key not in self._values:
-            return MISSING
-        self._values.move_to_end(key)
-        return self._values[key]
+        if key in self._values:
+            self._values.move_to_end(key)
+        return self._values.get(key, MISSING)
 
     def put(self, key: str, value: Any) -> None:
         """Keep a value, dropping the oldest beyond `maxsize`."""
@@ -104,18 +103,17 @@ class FolderStore:
         with beside(self._path(key)) as unfinished, unfinished.open("wb") as file:
             file.write(_MAGIC + sha256(payload).digest())
             file.write(payload)
-        self._evict()
-
-    def _evict(self) -> None:
-        if self.maxsize is None:
-            return
-        files = sorted(self.folder.glob(f"[!.]*{_SUFFIX}"), key=_last_used)
-        for path in files[: max(0, len(files) - self.maxsize)]:
-            path.unlink(missing_ok=True)
+        if self.maxsize is not None:
+            self._keep(self.maxsize)
 
     def clear(self) -> None:
         """Remove this store's files."""
-        for path in self.folder.glob(f"[!.]*{_SUFFIX}"):
+        self._keep(0)
+
+    def _keep(self, most: int) -> None:
+        """Remove the files unused for longest beyond so many."""
+        files = sorted(self.folder.glob(f"[!.]*{_SUFFIX}"), key=_last_used)
+        for path in files[: max(0, len(files) - most)]:
             path.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
@@ -182,7 +180,13 @@ class Cache(Operator):
         # A config from elsewhere must not choose a folder whose files are unpickled.
         self.forbid_in_yaml = folder is not None
         if key is None:
-            _check_has_hash(op)
+            try:
+                _ = op.config_hash
+            except NotSerializableError as error:
+                raise TypeError(
+                    f"Cache cannot tell {type(op).__name__} apart from others: {error}; "
+                    "or give key=, a text that stands for the operator and its version"
+                ) from error
         self._prepare()
 
     def _prepare(self) -> None:
@@ -239,16 +243,6 @@ class Cache(Operator):
         vars(self).update(state)
         self.hits = self.misses = 0
         self._prepare()
-
-
-def _check_has_hash(op: Operator) -> None:
-    try:
-        _ = op.config_hash
-    except NotSerializableError as error:
-        raise TypeError(
-            f"Cache cannot tell {type(op).__name__} apart from others: {error}; "
-            "or give key=, a text that stands for the operator and its version"
-        ) from error
 
 
 def _own_copy(value: Any) -> Any:

@@ -6,7 +6,7 @@ import copyreg
 import io
 import pickle
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
@@ -74,14 +74,9 @@ def rewrap(
     names = kept.get("band_names")
     if names is not None and (values.ndim < 3 or len(names) != values.shape[0]):
         del kept["band_names"]
-    make: Any = type(like)
-    return make(
-        values,
-        transform=like.transform if transform is None else transform,
-        crs=like.crs,
-        fill_value_default=fitting_fill(like.fill_value_default, values.dtype),
-        attrs=kept,
-    )
+    fill = fitting_fill(like.fill_value_default, values.dtype)
+    place = like.transform if transform is None else transform
+    return changed(like, values=values, transform=place, fill_value_default=fill, attrs=kept)
 
 
 def fitting_fill(fill: Any, dtype: np.dtype[Any]) -> Any:
@@ -165,7 +160,7 @@ def parts(carrier: Carrier) -> tuple[Any, ...]:
         "fill_value_default": carrier.fill_value_default,
         "attrs": carrier.attrs,
     }
-    return _made, (type(carrier), carrier.values, place)
+    return partial(type(carrier), **place), (carrier.values,)
 
 
 def changed(carrier: Carrier, **changes: Any) -> Any:
@@ -178,12 +173,8 @@ def changed(carrier: Carrier, **changes: Any) -> Any:
     >>> changed(tile, attrs={"title": "sea"}).attrs
     {'title': 'sea'}
     """
-    make, (kind, values, place) = parts(carrier)
-    return make(kind, changes.pop("values", values), {**place, **changes})
-
-
-def _made(make: Any, values: Any, place: dict[str, Any]) -> Any:
-    return make(values, **place)
+    make, (values,) = parts(carrier)
+    return make(changes.pop("values", values), **changes)
 
 
 def keep_place(kind: type) -> None:

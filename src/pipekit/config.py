@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import binascii
 import builtins
-import datetime
 import inspect
 import math
 import sys
 from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
 from types import BuiltinFunctionType, EllipsisType, FunctionType, MethodType
 from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
@@ -267,33 +268,50 @@ def _leaf(value: Any) -> JSON:
         return _array(value, "$ndarray")
     if isinstance(value, type):
         return _named_type(value)
-    return _standard_leaf(value)
-
-
-def _standard_leaf(value: Any) -> JSON:
-    if isinstance(value, EllipsisType):
-        return {"$ellipsis": True}
-    if type(value) is slice:
-        parts = [value.start, value.stop, value.step]
-        plain = all(part is None or type(part) is int for part in parts)
-        return {"$slice": parts} if plain else None
-    if type(value) is complex:
-        return {"$complex": [repr(value.real), repr(value.imag)]}
-    if type(value) is bytes:
-        return {"$bytes": _base64(value)}
     if "pathlib" in sys.modules and isinstance(value, sys.modules["pathlib"].Path):
         return {"$path": str(value)}
-    if type(value) in (datetime.datetime, datetime.date, datetime.time):
-        return {f"${type(value).__name__}": value.isoformat()}
-    if type(value) is datetime.timedelta:
-        return {"$timedelta": [value.days, value.seconds, value.microseconds]}
-    return None
+    if type(value) not in _STANDARD:
+        return None
+    tag, write = _STANDARD[type(value)]
+    body = write(value)
+    return None if body is None else {tag: body}
+
+
+def _slice_bounds(value: slice) -> list[int | None] | None:
+    bounds = [value.start, value.stop, value.step]
+    return bounds if all(bound is None or type(bound) is int for bound in bounds) else None
 
 
 def _base64(raw: bytes) -> str:
-    from base64 import b64encode
+    return binascii.b2a_base64(raw, newline=False).decode()
 
-    return b64encode(raw).decode()
+
+def from_base64(text: Any) -> bytes:
+    """Read base64 that keeps to its alphabet and its padding."""
+    return binascii.a2b_base64(text, strict_mode=True)
+
+
+STANDARD: dict[str, tuple[type, Callable[[Any], JSON], Callable[[Any], Any]]] = {
+    "$ellipsis": (EllipsisType, lambda value: True, lambda body: ...),
+    "$slice": (slice, _slice_bounds, lambda body: slice(*body)),
+    "$complex": (
+        complex,
+        lambda c: [repr(c.real), repr(c.imag)],
+        lambda b: complex(*map(float, b)),
+    ),
+    "$bytes": (bytes, _base64, from_base64),
+    "$datetime": (datetime, datetime.isoformat, datetime.fromisoformat),
+    "$date": (date, date.isoformat, date.fromisoformat),
+    "$time": (time, time.isoformat, time.fromisoformat),
+    "$timedelta": (
+        timedelta,
+        lambda t: [t.days, t.seconds, t.microseconds],
+        lambda b: timedelta(*b),
+    ),
+}
+"""The tag of each type of the standard library, how it is written and how it is read."""
+
+_STANDARD = {kind: (tag, write) for tag, (kind, write, _) in STANDARD.items()}
 
 
 def _named_type(value: type) -> JSON:

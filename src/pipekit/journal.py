@@ -130,13 +130,10 @@ class Journal(Generic[AnyEntry]):
         self.done.clear()
         self.finished = False
         self._file.truncate(0)
-        self._append(_HEAD + json.dumps(self.run).encode() + b"}\n")
+        self._write({"journal": 2, "run": self.run})
 
     def _write(self, line: dict[str, Any]) -> None:
-        self._append(json.dumps(line).encode() + b"\n")
-
-    def _append(self, line: bytes) -> None:
-        self._file.write(line)
+        self._file.write(json.dumps(line).encode() + b"\n")
         self._file.flush()
         if time.monotonic() - self._synced >= SYNC_EVERY:
             os.fsync(self._file.fileno())

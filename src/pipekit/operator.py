@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     from pipekit.sequential import Sequential
 
 
-class Input:
+class _Symbol:
+    """A place in a graph, which `|` pipes into an operator."""
+
+    __slots__ = ()
+
+    def __or__(self, operator: Operator) -> Node:
+        return Node(operator, (self,)) if isinstance(operator, Operator) else NotImplemented
+
+
+class Input(_Symbol):
     """A named place in a graph that is filled when the graph is called.
 
     Two inputs are the same only when they are the same object, so each name is made once.
@@ -48,11 +57,8 @@ class Input:
     def __repr__(self) -> str:
         return f"Input({self.name!r})"
 
-    def __or__(self, operator: Operator) -> Node:
-        return _pipe(self, operator)
 
-
-class Node:
+class Node(_Symbol):
     """An operator applied to its parents, not yet run.
 
     Calling an operator on inputs or nodes is the usual way to make one. A parent that is neither
@@ -86,9 +92,6 @@ class Node:
         ]
         return f"Node({self.operator!r}, [{', '.join(map(str, parents))}])"
 
-    def __or__(self, operator: Operator) -> Node:
-        return _pipe(self, operator)
-
 
 def _as_symbol(parent: Any) -> Input | Node:
     if isinstance(parent, Input | Node):
@@ -96,12 +99,6 @@ def _as_symbol(parent: Any) -> Input | Node:
     from pipekit.blocks import Const
 
     return Node(Const(parent), ())
-
-
-def _pipe(symbol: Input | Node, operator: Operator) -> Node:
-    if not isinstance(operator, Operator):
-        return NotImplemented
-    return Node(operator, (symbol,))
 
 
 _FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodType)

@@ -289,14 +289,11 @@ class Quarantine(Operator):
 
     def _apply(self, x: Any) -> Any:
         try:
-            self._inspect(x)
+            verdict = self.check(x)
+            if not isinstance(self.check, Operator) and not verdict:
+                raise QCError(f"the check refused the input: it returned {verdict!r}")
         except QCError as error:
             if self.on_quarantine is not None:
                 self.on_quarantine(x, error)
             return self.sentinel
         return x
-
-    def _inspect(self, x: Any) -> None:
-        verdict = self.check(x)
-        if not isinstance(self.check, Operator) and not verdict:
-            raise QCError(f"the check refused the input: it returned {verdict!r}")

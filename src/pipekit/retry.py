@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -221,23 +222,20 @@ class RetryPolicy:
         from random import uniform
 
         start = time.monotonic()
-        tries = 0
-
-        def counted() -> Result:
-            nonlocal tries
-            tries += 1
-            return attempt()
+        tries = 1
 
         def wait(error: TransientError, longest: float) -> None:
+            nonlocal tries
             pause = max(error.retry_after or 0.0, uniform(0.0, longest))
             if time.monotonic() - start + pause >= self.total:
                 raise error
             logger.info("%s; trying again in %.1f s", error, pause)
             time.sleep(pause)
+            tries += 1
 
         pauses = doubling(self.tries, self.base_delay, self.max_delay)
         try:
-            return call_again(counted, pauses, TransientError, wait)
+            return call_again(attempt, pauses, TransientError, wait)
         except TransientError as error:
             raise GaveUpError(tries, time.monotonic() - start, error.answer) from None
 
@@ -267,14 +265,10 @@ def retry_after(header: str | None) -> float | None:
     from datetime import UTC, datetime
     from email.utils import parsedate_to_datetime
 
-    if not header:
-        return None
-    try:
-        return max(0.0, float(header))
-    except ValueError:
-        pass
-    try:
-        moment = parsedate_to_datetime(header)
-    except ValueError:
-        return None
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    def until(date: str) -> float:
+        return (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
+
+    for read in (float, until):
+        with suppress(ValueError):
+            return max(0.0, read(header or ""))
+    return None

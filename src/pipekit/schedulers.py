@@ -177,8 +177,12 @@ def on_this_machine(client: Any) -> bool:
 
 @contextmanager
 def _saved(packed: Payload) -> Iterator[SavedPayload]:
+    """Lay a payload out in a folder for the processes of this machine."""
     with tempfile.TemporaryDirectory(prefix="pipekit-", ignore_cleanup_errors=True) as folder:
-        yield save(packed, Path(folder))
+        for number, buffer in enumerate(packed.buffers):
+            (Path(folder) / f"{number}.buffer").write_bytes(buffer)
+        (Path(folder) / "object.pickle").write_bytes(packed.pickled)
+        yield SavedPayload(Path(folder))
 
 
 def run_packed(packed: Payload | SavedPayload, item: Any) -> Any:
@@ -250,21 +254,6 @@ def pack(obj: Any) -> Payload:
     buffers: list[pickle.PickleBuffer] = []
     pickled: bytes = cloudpickle.dumps(obj, protocol=5, buffer_callback=buffers.append)
     return Payload(pickled, [np.frombuffer(b.raw(), np.uint8) for b in buffers])
-
-
-def save(payload: Payload, folder: Path) -> SavedPayload:
-    """Lay a payload out in a folder for the processes of this machine.
-
-    Examples
-    --------
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save(pack(np.arange(3)), Path(folder)).load().tolist()
-    [0, 1, 2]
-    """
-    for number, buffer in enumerate(payload.buffers):
-        (folder / f"{number}.buffer").write_bytes(buffer)
-    (folder / "object.pickle").write_bytes(payload.pickled)
-    return SavedPayload(folder)
 
 
 def _once(token: str, unpack: Callable[[], Any]) -> Any:

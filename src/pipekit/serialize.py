@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import datetime
 import math
-from base64 import b64decode
 from collections.abc import Callable, Iterator
+from operator import gt
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from pipekit.config import JSON, Encoder, Limits, construct, is_configurable, parameters, refuse
+from pipekit.config import (
+    JSON,
+    STANDARD,
+    Encoder,
+    Limits,
+    construct,
+    from_base64,
+    is_configurable,
+    parameters,
+    refuse,
+)
 from pipekit.registry import (
     ConfigError,
     Registry,
@@ -36,16 +45,10 @@ class _Place(NamedTuple):
 
     value: Any
     depth: int
-    parent: _Place | None
-    key: str
+    keys: tuple[str, ...]
 
     def path(self) -> str:
-        keys: list[str] = []
-        place: _Place | None = self
-        while place is not None:
-            keys.append(place.key)
-            place = place.parent
-        return "".join(reversed(keys)).lstrip(".") or "the top of the config"
+        return "".join(self.keys).lstrip(".") or "the top of the config"
 
 
 def check(config: Any, registry: Registry, limits: Limits) -> None:
@@ -60,7 +63,7 @@ def check(config: Any, registry: Registry, limits: Limits) -> None:
     ConfigError
         A limit is exceeded, or the config is malformed.
     """
-    stack = [_Place(config, 1, None, "")]
+    stack = [_Place(config, 1, ())]
     values = operators = size = 0
     while stack:
         place = stack.pop()
@@ -68,10 +71,10 @@ def check(config: Any, registry: Registry, limits: Limits) -> None:
         size += _text_size(place.value)
         operators += _is_node(place.value)
         members = len(place.value) if isinstance(place.value, list | dict) else 0
-        counted = (place.depth, operators, values + members, size)
-        for count, most, fault in zip(counted, limits, _BEYOND, strict=True):
-            if count > most:
-                raise ConfigError(f"the config {fault.format(most)}")
+        beyond = list(map(gt, (place.depth, operators, values + members, size), limits))
+        if True in beyond:
+            first = beyond.index(True)
+            raise ConfigError(f"the config {_BEYOND[first].format(limits[first])}")
         if _is_node(place.value):
             _check_node(place, registry)
         stack.extend(_children(place))
@@ -111,16 +114,16 @@ def _children(place: _Place) -> Iterator[_Place]:
     value, depth = place.value, place.depth + 1
     if isinstance(value, list | tuple):
         for i, item in enumerate(value):
-            yield _Place(item, depth, place, f"[{i}]")
+            yield _Place(item, depth, (*place.keys, f"[{i}]"))
     elif _is_node(value):
         # The path follows the arguments: operators[1].factor, not config.operators[1].config.
         for key, item in value["config"].items():
-            yield _Place(item, depth, place, f".{key}")
+            yield _Place(item, depth, (*place.keys, f".{key}"))
     elif isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
                 _fail(place, f"keys are text, got {key!r}; write other keys as $dict pairs")
-            yield _Place(item, depth, place, f"[{key!r}]")
+            yield _Place(item, depth, (*place.keys, f"[{key!r}]"))
     elif not (value is None or isinstance(value, bool | int | float | str)):
         _fail(place, f"a config holds JSON values, got a {type(value).__name__}")
 
@@ -181,12 +184,12 @@ class Decoder:
 
     def _tagged(self, encoded: dict[str, Any], path: str) -> Any:
         tag, body = next(iter(encoded.items()))
-        read = _TAGS.get(tag)
         where = path or "the top of the config"
-        if len(encoded) != 1 or read is None:
-            raise ConfigError(f"{where}: {sorted(encoded)} is no known tag; known: {sorted(_TAGS)}")
+        if len(encoded) != 1 or (tag not in _TAGS and tag not in STANDARD):
+            known = sorted([*_TAGS, *STANDARD])
+            raise ConfigError(f"{where}: {sorted(encoded)} is no known tag; known: {known}")
         try:
-            return read(self, body, path)
+            return STANDARD[tag][2](body) if tag in STANDARD else _TAGS[tag](self, body, path)
         except ConfigError:
             raise
         except (TypeError, ValueError, KeyError, OverflowError) as error:
@@ -226,7 +229,7 @@ def _read_array(decoder: Decoder, body: Any, path: str) -> np.ndarray[Any, Any]:
         raise ValueError(f"a shape is a list of whole numbers, got {shape}")
     if "base64" in body:
         # A bytearray, for the array to be writable as the one that was saved.
-        raw = bytearray(b64decode(body["base64"], validate=True))
+        raw = bytearray(from_base64(body["base64"]))
         return np.frombuffer(raw, dtype=dtype).reshape(shape)
     if len(body["values"]) * dtype.itemsize > _LARGEST_LISTED:
         raise ValueError(f"{len(body['values'])} listed values of {dtype} are too many")
@@ -242,15 +245,7 @@ _TAGS: dict[str, Callable[[Decoder, Any, str], Any]] = {
     "$frozenset": lambda d, body, path: frozenset(d(body, path)),
     "$dict": lambda d, body, path: {d(k, path): d(v, f"{path}[{k!r}]") for k, v in body},
     "$float": lambda d, body, path: _FLOATS[body],
-    "$complex": lambda d, body, path: complex(float(body[0]), float(body[1])),
-    "$bytes": lambda d, body, path: b64decode(body, validate=True),
-    "$ellipsis": lambda d, body, path: ...,
-    "$slice": lambda d, body, path: slice(*body),
     "$path": lambda d, body, path: Path(body),
-    "$datetime": lambda d, body, path: datetime.datetime.fromisoformat(body),
-    "$date": lambda d, body, path: datetime.date.fromisoformat(body),
-    "$time": lambda d, body, path: datetime.time.fromisoformat(body),
-    "$timedelta": lambda d, body, path: datetime.timedelta(*body),
     "$type": _read_type,
     "$exception": _read_exception,
     "$dtype": _read_dtype,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pipekit.parallel import in_threads
 
 from . import landscape, lisbon
 from .fire import BurntGround
@@ -211,8 +212,7 @@ def _full_tile(scene: Scene, key: str) -> U16:
         window = outer.window(rows, slice(0, outer.cols))
         numbers[rows] = fill(surface, land, stage.grid, window, seed)
 
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as threads:
-        list(threads.map(strip, strips(outer.rows, 512)))
+    list(in_threads(strip, strips(outer.rows, 512), min(4, os.cpu_count() or 1)))
     return numbers
 
 

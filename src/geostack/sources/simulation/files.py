@@ -7,12 +7,12 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pipekit.files import locked
+from pipekit.parallel import in_threads
 
 from .scenes import AREAS, Scene, simulated_scenes
 
@@ -41,8 +41,7 @@ def ensure_area(area: str, cache: Path) -> Path:
         if scene.area == area
         for asset in scene.item["assets"].values()
     ]
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as threads:
-        list(threads.map(lambda path: ensure(path, cache), paths))
+    list(in_threads(lambda path: ensure(path, cache), paths, min(4, os.cpu_count() or 1)))
     return cache / AREAS[area].folder
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pipekit.parallel import in_threads
 
 from .grid import F32, Grid, pool, resample
 from .landscape import Land, Landscape
@@ -56,8 +57,7 @@ class Stage:
             return meadow, snow
 
         # Most of the work is numpy's, which lets other threads run.
-        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool_:
-            parts = list(pool_.map(strip, strips(grid.rows)))
+        parts = in_threads(strip, strips(grid.rows), min(4, os.cpu_count() or 1))
         meadows, snows = zip(*parts, strict=True)
         self.meadow_at, self.meadow, self.wetness = map(np.concatenate, zip(*meadows, strict=True))
         self.snow_at, self.snow_height, self.snow_room, self.snow_light = map(
