@@ -7,7 +7,7 @@ import math
 import operator
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -40,6 +40,12 @@ class Configured:
 
     forbid_in_yaml: ClassVar[bool] = False
     """True for what holds a function, which no config carries."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            if "check" in field.metadata:
+                value = field.metadata["check"](getattr(self, field.name), field.name)
+                object.__setattr__(self, field.name, value)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -94,6 +100,18 @@ class Configured:
             for field in dataclasses.fields(self)  # type: ignore[arg-type]
             if field.init
         }
+
+
+def checked(check: Callable[[Any, str], Any], default: Any = dataclasses.MISSING) -> Any:
+    """Return a dataclass field whose value is what `check(value, name)` makes of the argument.
+
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Every(Configured):
+    ...     step: Any = checked(as_pixel_pair)
+    >>> Every(192)
+    Every(step=(192, 192))
+    """
+    return dataclasses.field(default=default, metadata={"check": check})
 
 
 def _plain(value: Any, where: str) -> Any:
@@ -157,13 +175,9 @@ def as_count(value: Any, name: str) -> int:
     >>> as_count(3, "length")
     3
     """
-    try:
-        count = operator.index(value)
-    except TypeError:
-        count = 0
-    if count < 1:
+    if not isinstance(value, int | np.integer) or value < 1:
         raise PatchError(f"{name} must be a whole number of at least 1, got {value!r}")
-    return count
+    return int(value)
 
 
 def as_positive(value: Any, name: str) -> float:

@@ -8,7 +8,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import shapely
 from rasterio import Affine
+from rasterio.crs import CRS
 from rasterio.transform import array_bounds
 
 from geopatcher.patch import PatchError
@@ -23,8 +25,24 @@ Box = tuple[float, float, float, float]
 _LON_NAMES = ("lon", "longitude", "long")
 
 
+class _Pixels:
+    """What has rows and columns."""
+
+    shape: Any
+
+    @property
+    def height(self) -> int:
+        """Number of rows."""
+        return self.shape[-2]
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return self.shape[-1]
+
+
 @dataclass(frozen=True, repr=False)
-class RasterDomain:
+class RasterDomain(_Pixels):
     """A raster's grid: `shape` (..., H, W) in pixels, `transform` and `crs` (None when unknown).
 
     >>> RasterDomain((2, 30, 20), Affine(10, 0, 500_000, 0, -10, 4_000_300), "EPSG:32610").bounds
@@ -45,16 +63,6 @@ class RasterDomain:
         place = "" if self.transform is None else f", transform={tuple(self.transform)[:6]}"
         crs = "" if self.crs is None else f", crs={crs_name(self.crs)}"
         return f"RasterDomain({self.shape}{place}{crs})"
-
-    @property
-    def height(self) -> int:
-        """Number of rows."""
-        return self.shape[-2]
-
-    @property
-    def width(self) -> int:
-        """Number of columns."""
-        return self.shape[-1]
 
     @property
     def bounds(self) -> Box:
@@ -86,7 +94,7 @@ class RasterDomain:
         return GridDomain({"y": y, "x": x}, self.crs)
 
 
-class GridDomain:
+class GridDomain(_Pixels):
     """A grid of labelled axes, such as latitude x longitude.
 
     `coords`: axis name -> 1-D coordinates of the cells' centres, in the order of the data's axes;
@@ -131,16 +139,6 @@ class GridDomain:
     def shape(self) -> tuple[int, ...]:
         """Number of cells along each axis."""
         return tuple(axis.size for axis in self.coords.values())
-
-    @property
-    def height(self) -> int:
-        """Number of rows."""
-        return self.shape[-2]
-
-    @property
-    def width(self) -> int:
-        """Number of columns."""
-        return self.shape[-1]
 
     @property
     def y(self) -> np.ndarray:
@@ -276,16 +274,12 @@ class VectorDomain:
     @property
     def bounds(self) -> Box:
         """(west, south, east, north)."""
-        import shapely
-
         west, south, east, north = shapely.total_bounds(self.geometries)
         return float(west), float(south), float(east), float(north)
 
     @cached_property
     def points(self) -> PointDomain:
         """The shapes' centroids; raises `PatchError` where a shape is missing or empty."""
-        import shapely
-
         nowhere = shapely.is_missing(self.geometries) | shapely.is_empty(self.geometries)
         if nowhere.any():
             raise PatchError(
@@ -298,8 +292,6 @@ class VectorDomain:
     @cached_property
     def strtree(self) -> Any:
         """A `shapely.STRtree` over the shapes."""
-        import shapely
-
         return shapely.STRtree(self.geometries)
 
 
@@ -361,7 +353,6 @@ def is_geographic(crs: Any) -> bool:
     """
     if crs is None:
         return False
-    from rasterio.crs import CRS
 
     return bool(CRS.from_user_input(crs).is_geographic)
 
@@ -374,7 +365,6 @@ def crs_name(crs: Any) -> str:
     """
     if crs is None:
         return "None"
-    from rasterio.crs import CRS
 
     return str(CRS.from_user_input(crs).to_string())
 

@@ -30,11 +30,7 @@ def outline(window: Any, transform: Affine | None = None) -> np.ndarray:
 
 
 def draw_chips(
-    ax: Any,
-    chips: Iterable[Any],
-    transform: Affine | None = None,
-    scale: float = 1.0,
-    **style: Any,
+    ax: Any, chips: Iterable[Any], transform: Affine | None = None, scale: float = 1.0, **style: Any
 ) -> Any:
     """Draw the outlines of rectangular patches on matplotlib axes; return the collection.
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from geopatcher.aggregation.overlap_add import SpatialOverlapAdd
-from geopatcher.axes.axis import Aggregation, Geometry, Sampler, Window, check_axes
+from geopatcher.axes.axis import Aggregation, Axes, Geometry, Sampler, Window, check_axes
 from geopatcher.axes.window import SpatialBoxcar
-from geopatcher.config import Configured, as_choice
+from geopatcher.config import as_choice
 from geopatcher.fields import as_field
 from geopatcher.patch import Patch
 from geopatcher.stream import ON_ERROR, PatchIterator, PatchStream, unread
 
 
 @dataclass(frozen=True)
-class SpatialPatcher(Configured):
+class SpatialPatcher(Axes):
     """Four axes that take a Field apart and put it back together.
 
     Parameters

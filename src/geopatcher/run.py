@@ -28,27 +28,13 @@ from geopatcher.files.target import check_target, open_lazily, open_target, tell
 from geopatcher.merge.row_buffer import RowMerge, Rows, Spec
 from geopatcher.patch import PatchError
 from geopatcher.patcher import SpatialPatcher
-from geopatcher.plan import (
-    BLOCK_ROWS,
-    Plan,
-    Touching,
-    aligned_rows,
-    chip_spec,
-    even_shares,
-    gaps,
-)
+from geopatcher.plan import BLOCK_ROWS, Plan, Touching, aligned_rows, chip_spec, even_shares, gaps
 from geopatcher.stitch import as_scene, spec_of, warn_uncovered
 from geopatcher.stream import PatchStream
 from pipekit import journal
 from pipekit.fingerprint import fingerprint
 from pipekit.parallel import in_order
-from pipekit.schedulers import (
-    all_workers,
-    check_scheduler,
-    in_a_process,
-    scheduling,
-    shares_memory,
-)
+from pipekit.schedulers import all_workers, check_scheduler, in_a_process, scheduling, shares_memory
 
 MOST_ROWS = 3072
 """Rows of a block at most: chips made twice are then one in twenty, and the bar still moves."""
@@ -160,13 +146,46 @@ def map_patches(
 
 
 @dataclass(frozen=True)
-class BlockResult:
-    """What came of a block: pixels covered, failures, a checksum, and values when not stored."""
+class BlockRecord:
+    """One finished block: its rows [start, stop), a checksum of them, and what came of it."""
 
-    covered: int
-    skipped: dict[Any, str]
+    rows: Rows
     crc32: int
-    values: np.ndarray | None
+    covered: int
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        start, stop = self.rows  # a list when it comes from a file
+        object.__setattr__(self, "rows", (start, stop))
+
+    @property
+    def key(self) -> Rows:
+        """Blocks are told apart by their rows."""
+        return self.rows
+
+
+class Journal(journal.Journal[BlockRecord]):
+    """The journal of `map_patches`; `done` holds the finished blocks by their rows.
+
+    Raises
+    ------
+    PatchError
+        It belongs to another run (the message says what differs), the file is no journal, or
+        another process is writing it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Journal(folder + "/run.jsonl", {"operator": "NDVI"}) as journal:
+    ...         journal.add(BlockRecord((0, 512), crc32=7, covered=10))
+    ...     with Journal(folder + "/run.jsonl", {"operator": "NDVI"}) as journal:
+    ...         list(journal.done)
+    [(0, 512)]
+    """
+
+    def __init__(self, path: Any, run: Mapping[str, str]) -> None:
+        super().__init__(path, run, BlockRecord, PatchError)
 
 
 @dataclass(frozen=True)
@@ -186,21 +205,22 @@ class BlockJob:
     checked: bool = False
     neighbours: int = 1
 
-    def __call__(self, rows: Rows) -> BlockResult:
-        """Return what came of rows [start, stop)."""
+    def __call__(self, rows: Rows) -> tuple[BlockRecord, np.ndarray | None]:
+        """Return what came of rows [start, stop), and their values when they are kept nowhere."""
         patches = self.stream.again()
         items = patches.items(self._touching.of(rows))
+        values, crc = None, 0
         with bounded_cache(self.field, self.neighbours):
             if self.store is not None:
                 covered, crc = self._stored(items, rows, self.store)
-                return BlockResult(covered, patches.skipped, crc, None)
-            if self.out is not None:
+            elif self.out is not None:
                 covered = self._merge.fill(items, rows, self.out[..., slice(*rows), :])
-                return BlockResult(covered, patches.skipped, 0, None)
-            lead, dtype = self._merge.spec
-            values = np.empty((*lead, rows[1] - rows[0], self.field.domain.width), dtype)
-            covered = self._merge.fill(items, rows, values)
-            return BlockResult(covered, patches.skipped, 0, values)
+            else:
+                lead, dtype = self._merge.spec
+                values = np.empty((*lead, rows[1] - rows[0], self.field.domain.width), dtype)
+                covered = self._merge.fill(items, rows, values)
+        skipped = {str(anchor): why for anchor, why in patches.skipped.items()}
+        return BlockRecord(rows, crc, covered, skipped), values
 
     def _stored(self, items: Any, rows: Rows, store: RowStore) -> tuple[int, int]:
         """Hand rows to the store as soon as they are final: a block is never held."""
@@ -339,10 +359,10 @@ class _Run:
         out = np.empty(spec.shape, spec.dtype)
         shared = shares_memory(self.scheduler)
         blocks = self._blocks((0, self.domain.height), 1, kept=not shared)
-        for rows, result in self._each(blocks, replace(job, out=out) if shared else job):
-            if result.values is not None:
-                out[..., slice(*rows), :] = result.values
-            self._note(result.covered, result.skipped)
+        for record, values in self._each(blocks, replace(job, out=out) if shared else job):
+            if values is not None:
+                out[..., slice(*record.rows), :] = values
+            self._note(record)
         return out
 
     def _all(self, job: BlockJob, store: RowStore, journal: Journal | None) -> None:
@@ -353,11 +373,10 @@ class _Run:
             for gap in gaps(done, self.domain.height)
             for rows in self._blocks(gap, store.align, kept=journal is not None)
         ]
-        for rows, result in self._each(waiting, job):
-            self._note(result.covered, result.skipped)
+        for record, _ in self._each(waiting, job):
+            self._note(record)
             if journal is not None:
-                listed = {str(anchor): why for anchor, why in result.skipped.items()}
-                journal.add(BlockRecord(rows, result.crc32, result.covered, listed))
+                journal.add(record)
 
     def _found(self, store: RowStore, journal: Journal) -> list[Rows]:
         """Return the blocks of the journal whose rows are in the store as they were written."""
@@ -366,11 +385,13 @@ class _Run:
             if found and start < found[-1][1]:
                 continue  # made again, in other blocks, after its rows had changed on disk
             if record.crc32 == _checksum_of(store, (start, stop)):
-                self._note(record.covered, record.skipped)
+                self._note(record)
                 found.append((start, stop))
         return found
 
-    def _each(self, blocks: list[Rows], job: Any) -> Iterator[tuple[Rows, BlockResult]]:
+    def _each(
+        self, blocks: list[Rows], job: BlockJob
+    ) -> Iterator[tuple[BlockRecord, np.ndarray | None]]:
         from tqdm import tqdm
 
         if not blocks:
@@ -383,7 +404,7 @@ class _Run:
             bar.update(self.domain.height - sum(stop - start for start, stop in blocks))
             try:
                 for rows, result in in_order(chosen.submit, blocks, 2 * chosen.workers):
-                    yield rows, result
+                    yield result
                     bar.update(rows[1] - rows[0])
             except BrokenExecutor as error:
                 error.add_note(
@@ -393,9 +414,9 @@ class _Run:
                 )
                 raise
 
-    def _note(self, covered: int, skipped: dict[Any, str]) -> None:
-        self.covered += covered
-        self.skipped.update({str(anchor): why for anchor, why in skipped.items()})
+    def _note(self, record: BlockRecord) -> None:
+        self.covered += record.covered
+        self.skipped.update(record.skipped)
 
     def _warn(self) -> None:
         warn_uncovered(1 - self.covered / (self.domain.height * self.domain.width))
@@ -449,46 +470,3 @@ def checksum(values: np.ndarray, begun: int = 0) -> int:
     """
     by_rows = np.ascontiguousarray(np.moveaxis(values, -2, 0))
     return zlib.crc32(by_rows.reshape(-1).view(np.uint8).data, begun)
-
-
-@dataclass(frozen=True)
-class BlockRecord:
-    """One finished block: its rows [start, stop), a checksum of them, and what came of it."""
-
-    rows: Rows
-    crc32: int
-    covered: int
-    skipped: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        start, stop = self.rows  # a list when it comes from a file
-        object.__setattr__(self, "rows", (start, stop))
-
-    @property
-    def key(self) -> Rows:
-        """Blocks are told apart by their rows."""
-        return self.rows
-
-
-class Journal(journal.Journal[BlockRecord]):
-    """The journal of `map_patches`; `done` holds the finished blocks by their rows.
-
-    Raises
-    ------
-    PatchError
-        It belongs to another run (the message says what differs), the file is no journal, or
-        another process is writing it.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with Journal(folder + "/run.jsonl", {"operator": "NDVI"}) as journal:
-    ...         journal.add(BlockRecord((0, 512), crc32=7, covered=10))
-    ...     with Journal(folder + "/run.jsonl", {"operator": "NDVI"}) as journal:
-    ...         list(journal.done)
-    [(0, 512)]
-    """
-
-    def __init__(self, path: Any, run: Mapping[str, str]) -> None:
-        super().__init__(path, run, BlockRecord, PatchError)

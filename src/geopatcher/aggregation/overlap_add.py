@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,14 @@ import numpy as np
 from geopatcher.aggregation.statistics import PixelAggregation, sum_type
 from geopatcher.config import as_pixel_pair
 from geopatcher.files.target import check_target
+from geopatcher.merge.regular_grid import WeightedSums, at_least_float32
 from geopatcher.merge.row_buffer import Spec
 from geopatcher.patch import Patch, PatchError
 from geopatcher.stitch import merge_to_file
 
-CHIPS_IN_FLOAT32 = 15
-"""Chips over a pixel whose float32 sum is right to 1e-6: n + 1 roundings of at most 2^-24."""
-
 
 @dataclass(frozen=True)
-class SpatialOverlapAdd(PixelAggregation):
+class SpatialOverlapAdd(WeightedSums, PixelAggregation):
     """Sum of chips times their window's weights, over the sum of the weights.
 
     `merge` returns (..., H, W) with the leading axes of what the operator made.
@@ -110,13 +107,9 @@ class SpatialOverlapAdd(PixelAggregation):
             return self.fill_value
         return np.nan if dtype.kind in "fc" else 0
 
-    def sums(self, dtype: np.dtype, chips: int) -> np.dtype:
-        """Return the dtype in which chips of `dtype` are summed, at most `chips` over a pixel."""
-        return _at_least_float32(dtype) if chips <= CHIPS_IN_FLOAT32 else sum_type(dtype)
-
     def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
         """Return (leading shape, dtype) of the merged raster."""
-        return lead, _at_least_float32(dtype) if self.dtype is None else self._dtype
+        return lead, at_least_float32(dtype) if self.dtype is None else self._dtype
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
         """Return the states: weighted sums (*lead), and sums of weights."""
@@ -138,32 +131,6 @@ class SpatialOverlapAdd(PixelAggregation):
         np.divide(total, divisor, out=values, where=np.broadcast_to(covered, total.shape))
         return self.converted(values), int(covered.sum())
 
-    @property
-    def gap(self) -> float:
-        """The value of uncovered pixels while they are still floats."""
-        return np.nan if self.fill_value is None else self.fill_value
-
-    def converted(self, values: np.ndarray) -> np.ndarray:
-        """Return finished rows, rounded and clipped where the output's dtype is of integers."""
-        if self.dtype is None or self._dtype.kind not in "iu":
-            return values
-        invalid = np.isnan(values)
-        if self.fill_value is None and invalid.any():
-            raise PatchError(
-                f"{invalid.mean():.2%} of the rows at hand is uncovered or NaN, which "
-                f"{self.dtype} cannot hold; give fill_value=, or leave dtype as float"
-            )
-        values = np.rint(np.where(invalid, self.gap, values))
-        limits = np.iinfo(self._dtype)
-        with np.errstate(invalid="ignore"):  # floats round the largest int32 and int64 up
-            made = np.clip(values, limits.min, limits.max).astype(self._dtype)
-        made[values >= limits.max] = limits.max
-        return made
-
-    @cached_property
-    def _dtype(self) -> np.dtype:
-        return np.dtype(self.dtype)
-
     def _check_fill(self) -> None:
         if self.fill_value is None or self._dtype.kind not in "iu":
             return
@@ -172,14 +139,6 @@ class SpatialOverlapAdd(PixelAggregation):
             raise PatchError(
                 f"fill_value must be a whole number that {self.dtype} holds, {limits.min} to "
                 f"{limits.max}, got {self.fill_value!r}"
-            )
-
-    def check_can_hold_gaps(self, share: float) -> None:
-        """Raise `PatchError` when the output's dtype cannot hold a share, 0 to 1, of gaps."""
-        if self.dtype is not None and self._dtype.kind in "iu" and self.fill_value is None:
-            raise PatchError(
-                f"{share:.2%} of the scene is covered by no chip, which {self.dtype} cannot hold; "
-                'give fill_value=, or cover every pixel with boundary="shift"'
             )
 
 
@@ -193,10 +152,3 @@ def _number_type(dtype: Any) -> np.dtype:
             f"dtype must be a type of numbers, such as float32 or uint8, got {dtype!r}"
         )
     return found
-
-
-def _at_least_float32(dtype: np.dtype) -> np.dtype:
-    dtype = np.dtype(dtype)
-    if dtype.kind == "c" or (dtype.kind == "f" and dtype.itemsize > 4):
-        return dtype
-    return np.dtype(np.float32)

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from geopatcher.config import Configured, as_choice, as_count
+from geopatcher.config import Configured, as_choice, as_count, checked
 from geopatcher.merge.row_buffer import Reducer, Spec
 from geopatcher.patch import Patch, PatchError
 from geopatcher.stitch import merge_in_memory
@@ -44,6 +44,10 @@ class PixelAggregation(Configured, Reducer):
     def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
         """Return (leading shape, dtype) of the result for chips (*lead, h, w) of a dtype."""
         return lead, float_for(dtype)
+
+    def deeper(self, states: Sequence[np.ndarray], values: np.ndarray) -> list[Spec] | None:
+        """Return None: the states have a fixed size."""
+        return None
 
 
 def float_for(dtype: Any) -> np.dtype:
@@ -280,9 +284,6 @@ class LabelVote(PixelAggregation):
 
     n_classes: int
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "n_classes", as_count(self.n_classes, "n_classes"))
-
     @property
     def label_dtype(self) -> np.dtype:
         """The smallest unsigned type that holds the classes and a fill value above them."""
@@ -311,7 +312,7 @@ class SpatialHardVote(LabelVote):
            [2, 2]], dtype=uint8)
     """
 
-    n_classes: int
+    n_classes: int = checked(as_count)
     ignore: int | None = -1
 
     @property
@@ -375,7 +376,7 @@ class SpatialSoftVote(LabelVote):
     array([0.65, 0.35])
     """
 
-    n_classes: int
+    n_classes: int = checked(as_count)
     output: str = "probabilities"
 
     def __post_init__(self) -> None:

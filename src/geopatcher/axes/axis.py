@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from geopatcher.config import Configured
 from geopatcher.patch import Patch, PatchError
 
 
@@ -175,28 +176,14 @@ class Separable(Protocol):
         """Return the 1-D weights (size,) float64, all positive."""
 
 
-class Axes(Protocol):
+class Axes(Configured):
     """The four axes of a spatial patcher, and what happens to a patch whose read fails."""
 
-    @property
-    def geometry(self) -> Any:
-        """What shape patches have."""
-
-    @property
-    def sampler(self) -> Sampler:
-        """Where they are anchored."""
-
-    @property
-    def window(self) -> Any:
-        """How much their pixels count."""
-
-    @property
-    def aggregation(self) -> Aggregation:
-        """How overlapping patches become one value."""
-
-    @property
-    def on_error(self) -> str:
-        """What happens to a patch whose read fails: "raise", "skip" or "fill"."""
+    geometry: Any
+    sampler: Any
+    window: Any
+    aggregation: Any
+    on_error: str
 
 
 _METHODS = {

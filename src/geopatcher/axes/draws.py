@@ -11,7 +11,6 @@ Bridson, R. (2007), Fast Poisson disk sampling in arbitrary dimensions, SIGGRAPH
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 import numpy as np
@@ -19,21 +18,17 @@ import numpy as np
 from geopatcher.patch import PatchError
 
 
-def check_seed(seed: Any) -> int | None:
+def as_seed(seed: Any, name: str = "seed") -> int | None:
     """Return a seed as a whole number of at least 0, or None for a fresh one every time.
 
-    >>> check_seed(7)
+    >>> as_seed(7)
     7
     """
     if seed is None:
         return None
-    try:
-        value = operator.index(seed)
-    except TypeError:
-        value = -1
-    if value < 0:
-        raise PatchError(f"seed must be a whole number of at least 0, or None, got {seed!r}")
-    return value
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise PatchError(f"{name} must be a whole number of at least 0, or None, got {seed!r}")
+    return int(seed)
 
 
 class Draws:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from geopatcher.axes.sampler import MemberCandidates, SphereCandidates, check_members
-from geopatcher.config import Configured, as_count, as_positive
+from geopatcher.config import Configured, as_count, as_positive, checked
 from geopatcher.domain import GridDomain, PointDomain, RasterDomain, VectorDomain
 from geopatcher.patch import Cells, Members, PatchError
 from geopatcher.sphere import arc_km, reach, unit_vectors
@@ -51,10 +51,7 @@ class SpatialKNNGraph(PointGraph):
     [1, 0, 3]
     """
 
-    k: int
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "k", as_count(self.k, "k"))
+    k: int = checked(as_count)
 
     def neighborhood(self, domain: Any, anchor: Any) -> Members:
         """Return the nearest members with their distances."""
@@ -81,10 +78,7 @@ class SpatialRadiusGraph(PointGraph):
     [1, 0, 3]
     """
 
-    radius: float
-
-    def __post_init__(self) -> None:
-        as_positive(self.radius, "radius")
+    radius: float = checked(as_positive)
 
     def neighborhood(self, domain: Any, anchor: Any) -> Members:
         """Return the members within the radius with their distances.
@@ -151,10 +145,7 @@ class SpatialSphericalCap(Scatter):
     ([-180.0, -180.0, -179.0, 179.0, -180.0], [-1.0, 0.0, 0.0, 0.0, 1.0])
     """
 
-    radius_km: float
-
-    def __post_init__(self) -> None:
-        as_positive(self.radius_km, "radius_km")
+    radius_km: float = checked(as_positive)
 
     def candidates(self, domain: Any) -> SphereCandidates | MemberCandidates:
         """Return where caps may hang."""

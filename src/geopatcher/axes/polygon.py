@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import shapely
+from shapely.affinity import affine_transform
 
 from geopatcher.axes.neighbours import Scatter
 from geopatcher.axes.sampler import MemberCandidates, check_members
@@ -24,7 +26,7 @@ from pipekit.carrier import same_crs
 _TABLES = ("geopandas.GeoSeries", "geopandas.GeoDataFrame")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class SpatialPolygonIntersection(Scatter):
     """What lies under each of `polygons`; an anchor is a polygon's number.
 
@@ -48,31 +50,22 @@ class SpatialPolygonIntersection(Scatter):
 
     polygons: Any
     crs: Any = None
-    _made: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
+    _made: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.crs is None and is_a(self.polygons, *_TABLES):
-            object.__setattr__(self, "crs", self.polygons.crs)
+        is_table = self.crs is None and is_a(self.polygons, *_TABLES)
+        crs = self.polygons.crs if is_table else self.crs
+        object.__setattr__(self, "crs", None if crs is None else crs_name(crs))
         object.__setattr__(self, "polygons", _as_polygons(self.polygons))
 
     def __len__(self) -> int:
         return len(self.polygons)
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, SpatialPolygonIntersection):
-            return NotImplemented
-        return self._config_values() == other._config_values()
-
-    def __hash__(self) -> int:
-        return hash(str(self._config_values()))
-
     def __repr__(self) -> str:
-        return f"SpatialPolygonIntersection({len(self)} polygons, crs={self._crs_text()})"
+        return f"SpatialPolygonIntersection({len(self)} polygons, crs={self.crs})"
 
     def candidates(self, domain: Any) -> MemberCandidates:
         """Return where patches may hang: the polygons."""
-        import shapely
-
         centroids = shapely.get_coordinates(shapely.centroid(self._in(domain)))
         return MemberCandidates(len(self), PointDomain(centroids, crs=domain.crs), "polygons")
 
@@ -99,14 +92,10 @@ class SpatialPolygonIntersection(Scatter):
         return found
 
     def _config_values(self) -> dict[str, Any]:
-        import shapely
 
         # WKB keeps every bit of the coordinates, which WKT does not.
         wkb = shapely.to_wkb(np.asarray(self.polygons, object), hex=True)
-        return {"polygons": [str(text) for text in wkb], "crs": self._crs_text()}
-
-    def _crs_text(self) -> str | None:
-        return None if self.crs is None else crs_name(self.crs)
+        return {"polygons": [str(text) for text in wkb], "crs": self.crs}
 
     def _in(self, domain: Any) -> np.ndarray:
         """Return the polygons in the domain's CRS; made once for each."""
@@ -123,8 +112,6 @@ class SpatialPolygonIntersection(Scatter):
 
 def _as_polygons(polygons: Any) -> tuple[Any, ...]:
     """Return valid polygons from a table, a series, shapely objects or WKT."""
-    import shapely
-
     if is_a(polygons, *_TABLES):
         polygons = polygons.geometry
     if isinstance(polygons, str) or not isinstance(polygons, Iterable):
@@ -144,34 +131,24 @@ def _as_polygons(polygons: Any) -> tuple[Any, ...]:
 
 
 def _from_text(text: str) -> Any:
-    import shapely
 
     # Hexadecimal WKB begins with its byte order, 00 or 01; WKT with a letter.
     return shapely.from_wkb(text) if text[:1] == "0" else shapely.from_wkt(text)
 
 
 def _cells_under(polygon: Any, domain: RasterDomain | GridDomain) -> Cells:
-    import shapely
 
     transform = domain.transform
     if transform is None:
         raise PatchError(
             f"polygons are laid over evenly spaced cells with a transform, got {domain}"
         )
-    to_cells = ~transform
-
-    def as_cells(xy: np.ndarray) -> np.ndarray:
-        x, y = xy.T
-        t = to_cells
-        return np.stack([t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f], axis=1)
-
-    in_cells = shapely.transform(polygon, as_cells)
+    in_cells = affine_transform(polygon, (~transform).to_shapely())
     rows, cols, fractions = cell_fractions(in_cells, domain.height, domain.width)
     return Cells(coverage=fractions, rows=rows, cols=cols)
 
 
 def _points_under(polygon: Any, domain: PointDomain) -> Members:
-    import shapely
 
     west, south, east, north = polygon.bounds
     x, y = domain.coords[:, 0], domain.coords[:, 1]
@@ -182,17 +159,13 @@ def _points_under(polygon: Any, domain: PointDomain) -> Members:
 
 
 def _shapes_under(polygon: Any, domain: VectorDomain) -> Members:
-    import shapely
 
     index = np.sort(domain.strtree.query(polygon, predicate="intersects"))
     shapes = domain.geometries[index]
     common = shapely.intersection(shapes, polygon)
-    dimensions = shapely.get_dimensions(shapes)
-    whole = np.select(
-        [dimensions == 2, dimensions == 1], [shapely.area(shapes), shapely.length(shapes)], 1.0
-    )
-    part = np.select(
-        [dimensions == 2, dimensions == 1], [shapely.area(common), shapely.length(common)], 1.0
+    kinds = [shapely.get_dimensions(shapes) == dimension for dimension in (2, 1)]
+    whole, part = (
+        np.select(kinds, [shapely.area(of), shapely.length(of)], 1.0) for of in (shapes, common)
     )
     share = np.divide(part, whole, out=np.zeros(len(index)), where=whole > 0)
     touching = share > 0
@@ -214,8 +187,6 @@ def cell_fractions(polygon: Any, height: int, width: int) -> tuple[np.ndarray, .
     >>> rows.tolist(), cols.tolist(), fractions.tolist()
     ([0, 0], [0, 1], [0.5, 1.0])
     """
-    import shapely
-
     west, south, east, north = polygon.bounds
     top, left = max(math.floor(south), 0), max(math.floor(west), 0)
     bottom, right = min(math.ceil(north), height), min(math.ceil(east), width)

@@ -15,8 +15,8 @@ from typing import Any, NoReturn, Protocol
 import numpy as np
 
 from geopatcher.axes.axis import RegularGrid
-from geopatcher.axes.draws import Draws, check_seed, disk_positions, thin_out
-from geopatcher.config import Configured, as_count, as_pixel_pair, as_positive
+from geopatcher.axes.draws import Draws, as_seed, disk_positions, thin_out
+from geopatcher.config import Configured, as_count, as_pixel_pair, as_positive, checked
 from geopatcher.domain import Domain, GridDomain, PointDomain
 from geopatcher.patch import PatchError
 from geopatcher.sphere import chord
@@ -34,10 +34,7 @@ class SpatialRegularStride(Configured):
     140
     """
 
-    step: Any
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "step", as_pixel_pair(self.step, "step"))
+    step: Any = checked(as_pixel_pair)
 
     def grid(self, domain: Any, geometry: Any) -> RegularGrid | None:
         """Return the grid of rectangular chips; None for other geometries."""
@@ -62,13 +59,12 @@ class SpatialJitteredStride(Configured):
     [(0, 9), (0, 50), (46, 0)]
     """
 
-    step: Any
+    step: Any = checked(as_pixel_pair)
     jitter: float = 0.5
-    seed: int | None = None
+    seed: int | None = checked(as_seed, None)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "step", as_pixel_pair(self.step, "step"))
-        object.__setattr__(self, "seed", check_seed(self.seed))
+        super().__post_init__()
         if not 0 <= self.jitter <= 1:
             raise PatchError(f"jitter is a share of the step, 0 to 1, got {self.jitter!r}")
 
@@ -89,12 +85,8 @@ class SpatialRandom(Configured):
     [(77, 48), (21, 48)]
     """
 
-    n_samples: int
-    seed: int | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "seed", check_seed(self.seed))
-        object.__setattr__(self, "n_samples", as_count(self.n_samples, "n_samples"))
+    n_samples: int = checked(as_count)
+    seed: int | None = checked(as_seed, None)
 
     def anchors(self, domain: Domain, geometry: Sampled) -> list[Any]:
         """Return the anchors in the order drawn."""
@@ -118,12 +110,8 @@ class SpatialPoissonDisk(Configured):
     (3, [(77, 48), (146, 1)])
     """
 
-    min_dist: float
-    seed: int | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "seed", check_seed(self.seed))
-        as_positive(self.min_dist, "min_dist")
+    min_dist: float = checked(as_positive)
+    seed: int | None = checked(as_seed, None)
 
     def anchors(self, domain: Domain, geometry: Sampled) -> list[Any]:
         """Return the anchors in the order found."""

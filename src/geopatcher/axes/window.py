@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 
 from geopatcher.axes.geometry import SpatialRectangular
-from geopatcher.config import Configured, as_positive
+from geopatcher.config import Configured, as_positive, checked
 from geopatcher.patch import PatchError
 
 _LEAST = 1e-12
@@ -126,10 +126,7 @@ class SpatialGaussian(SeparableWindow):
     array([0.325, 0.882, 0.882, 0.325])
     """
 
-    sigma: float
-
-    def __post_init__(self) -> None:
-        as_positive(self.sigma, "sigma")
+    sigma: float = checked(as_positive)
 
     def profile(self, size: int) -> np.ndarray:
         """Return the weights (size,), symmetric, largest in the middle."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import shapely
 from georeader.geotensor import GeoTensor
 from rasterio import Affine
 from rasterio.windows import Window, transform
@@ -263,7 +265,6 @@ class GeoPandasField:
             raise PatchError(f"GeoPandasField needs a GeoDataFrame, got {type(gdf).__name__}")
         self.gdf = gdf
         self.as_points = as_points
-        self._made_domain: Any = None
 
     def __repr__(self) -> str:
         return f"GeoPandasField({len(self.gdf)} rows, as_points={self.as_points})"
@@ -275,13 +276,11 @@ class GeoPandasField:
         values = self.gdf.select_dtypes("number").to_numpy(np.float64).T
         return np.array(values, dtype=dtype, copy=copy)
 
-    @property
+    @cached_property
     def domain(self) -> PointDomain | VectorDomain:
         """The points or shapes; made when first asked for, since each patch is a Field too."""
-        if self._made_domain is None:
-            shapes = VectorDomain(self.gdf.geometry.to_numpy(), self.gdf.crs)
-            self._made_domain = shapes.points if self.as_points else shapes
-        return self._made_domain
+        shapes = VectorDomain(self.gdf.geometry.to_numpy(), self.gdf.crs)
+        return shapes.points if self.as_points else shapes
 
     def select(self, indices: Members) -> GeoPandasField:
         """Return the rows at `indices`."""
@@ -337,7 +336,6 @@ class XvecField:
         self.ds = ds
         self.name = str(names[0])
         self.dim = ds[self.name].dims[0]
-        self._made_domain: Any = None
 
     def __repr__(self) -> str:
         return f"XvecField({self.name}: {self.ds.sizes[self.dim]})"
@@ -346,18 +344,14 @@ class XvecField:
         array = self.ds.to_dataarray() if is_a(self.ds, "xarray.Dataset") else self.ds
         return np.array(array.transpose(..., self.dim).values, dtype=dtype, copy=copy)
 
-    @property
+    @cached_property
     def domain(self) -> PointDomain | VectorDomain:
         """The points or shapes; made when first asked for, since each patch is a Field too."""
-        if self._made_domain is None:
-            import shapely
-
-            shapes = self.ds[self.name].values
-            index = self.ds.xindexes.get(self.name)
-            domain = VectorDomain(shapes, getattr(index, "crs", None))
-            points = (shapely.get_type_id(shapes) == shapely.GeometryType.POINT).all()
-            self._made_domain = domain.points if points else domain
-        return self._made_domain
+        shapes = self.ds[self.name].values
+        index = self.ds.xindexes.get(self.name)
+        domain = VectorDomain(shapes, getattr(index, "crs", None))
+        points = (shapely.get_type_id(shapes) == shapely.GeometryType.POINT).all()
+        return domain.points if points else domain
 
     def select(self, indices: Members) -> XvecField:
         """Return the members at `indices`."""

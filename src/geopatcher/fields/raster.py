@@ -136,12 +136,8 @@ class RasterField:
         reader, files = self.reader, self._files
         assert files is not None
         focus = reader.window_focus
-        inside = Window(
-            focus.col_off + window.col_off,
-            focus.row_off + window.row_off,
-            window.width,
-            window.height,
-        )
+        row, col = focus.row_off + window.row_off, focus.col_off + window.col_off
+        inside = Window(col, row, window.width, window.height)
         options = {}
         if reader.overview_level is not None:
             options["overview_level"] = reader.overview_level

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
+import rasterio
+from rasterio.crs import CRS
+from rasterio.dtypes import dtype_rev, typename_fwd
 
 from geopatcher.files.rows import RasterSpec, RawRows
 from geopatcher.patch import PatchError
@@ -24,20 +28,6 @@ CACHE_MEGABYTES = 32
 """GDAL's block cache while it builds the file: a row of tiles, not the 5 % of memory it takes."""
 
 _ATTRS_TAG = "GEOPATCHER_ATTRS"
-_GDAL_TYPES = {
-    "uint8": "Byte",
-    "int8": "Int8",
-    "uint16": "UInt16",
-    "int16": "Int16",
-    "uint32": "UInt32",
-    "int32": "Int32",
-    "uint64": "UInt64",
-    "int64": "Int64",
-    "float32": "Float32",
-    "float64": "Float64",
-    "complex64": "CFloat32",
-    "complex128": "CFloat64",
-}
 
 
 @dataclass(frozen=True)
@@ -57,10 +47,10 @@ class CogTarget:
             )
         if 0 in self.spec.lead:
             raise PatchError(f"a GeoTIFF holds at least one band, got {self.spec.shape}")
-        if self.spec.dtype.name not in _GDAL_TYPES:
+        if self.spec.dtype.name not in dtype_rev:
             raise PatchError(
-                f"a GeoTIFF holds {', '.join(_GDAL_TYPES)}, got {self.spec.dtype.name}; use a "
-                ".zarr target"
+                f"a GeoTIFF holds integers, floats of 32 or 64 bits and complex numbers of them, "
+                f"got {self.spec.dtype.name}; use a .zarr target"
             )
 
     @property
@@ -70,7 +60,6 @@ class CogTarget:
 
     def finish(self, spec: RasterSpec) -> None:
         """Make the file of the rows and give it its name."""
-        import rasterio
         from rasterio.shutil import copy
 
         header, made = self._hidden(".vrt"), self._hidden(".tif")
@@ -92,7 +81,7 @@ class CogTarget:
                 copy(str(header), str(made), driver="COG", **options)
                 _check_whole(made)
         except Exception as error:  # GDAL's own have no class in common, nor a public one
-            free = _free_megabytes(self.path)
+            free = shutil.disk_usage(self.path.parent).free / 1e6
             raise OSError(
                 f"GDAL could not write {self.path.name} ({error}; {free:.0f} MB are free); no part "
                 "of it was given its name"
@@ -110,7 +99,6 @@ class CogTarget:
 
 def open_cog(path: Path) -> Any:
     """Open a COG as a georeader `RasterioReader`, with the attributes it was written with."""
-    import rasterio
     from georeader.rasterio_reader import RasterioReader
 
     reader = RasterioReader(str(path))
@@ -129,8 +117,6 @@ def _header(spec: RasterSpec, rows: str) -> str:
     size = spec.dtype.itemsize
     parts = [f'<VRTDataset rasterXSize="{width}" rasterYSize="{height}">']
     if spec.domain.crs is not None:
-        from rasterio.crs import CRS
-
         parts.append(f"<SRS>{escape(CRS.from_user_input(spec.domain.crs).to_wkt())}</SRS>")
     if spec.domain.transform is not None:
         numbers = ", ".join(repr(float(n)) for n in spec.domain.transform.to_gdal())
@@ -141,11 +127,11 @@ def _header(spec: RasterSpec, rows: str) -> str:
             parts.append(_item(name, str(value)))
     parts.append("</Metadata>")
     names = spec.attrs.get("band_names", [])
+    kind = typename_fwd[dtype_rev[spec.dtype.name]]
     order = "LSB" if sys.byteorder == "little" else "MSB"
     for band in range(math.prod(spec.lead)):
         parts += [
-            f'<VRTRasterBand dataType="{_GDAL_TYPES[spec.dtype.name]}" band="{band + 1}" '
-            'subClass="VRTRawRasterBand">',
+            f'<VRTRasterBand dataType="{kind}" band="{band + 1}" subClass="VRTRawRasterBand">',
             f"<Description>{escape(str(names[band]))}</Description>" if band < len(names) else "",
             f"<NoDataValue>{spec.fill}</NoDataValue>" if spec.fill is not None else "",
             f'<SourceFilename relativeToVRT="1">{escape(rows)}</SourceFilename>',
@@ -162,8 +148,6 @@ def _item(name: str, value: str) -> str:
 
 def _check_whole(path: Path) -> None:
     """Raise `OSError` when tiles lie beyond the file's end: a full disk does not always tell."""
-    import rasterio
-
     size = path.stat().st_size
     with rasterio.open(path) as file:
         for (row, col), _ in file.block_windows(1):
@@ -173,9 +157,3 @@ def _check_whole(path: Path) -> None:
             ]
             if None not in place and sum(map(int, place)) > size:
                 raise OSError(f"it was cut short at {size} bytes")
-
-
-def _free_megabytes(path: Path) -> float:
-    import shutil
-
-    return shutil.disk_usage(path.parent).free / 1e6

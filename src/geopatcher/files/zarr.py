@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rasterio.crs import CRS
 
 from geopatcher.config import as_pixel_pair
 from geopatcher.files.rows import RasterSpec
@@ -169,8 +170,6 @@ def _coordinates(spec: RasterSpec) -> dict[str, np.ndarray]:
 
 def _georeference(group: Any, spec: RasterSpec) -> None:
     """Add the grid mapping that CF conventions and GDAL agree on."""
-    from rasterio.crs import CRS
-
     wkt = CRS.from_user_input(spec.domain.crs).to_wkt()
     attributes = {"crs_wkt": wkt, "spatial_ref": wkt}
     if spec.domain.transform is not None:
@@ -260,11 +259,6 @@ class ShardWriter:
         self._encode = Zstd(level=_LEVEL, checksum=False).encode
         self._with_checksum = CRC32C(location="end").encode
         self._empty = self._encode(np.full(layout.chunk, layout.fill, self._stored))
-
-    @property
-    def align(self) -> int:
-        """Rows of a shard: where it may begin."""
-        return self.layout.shard[0]
 
     @property
     def _stored(self) -> np.dtype:

@@ -8,7 +8,8 @@ output, no division.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from geopatcher.axes.axis import RegularGrid, Separable
 from geopatcher.domain import RasterDomain
 from geopatcher.merge.row_buffer import (
     Items,
+    Reducer,
     RowBuffer,
     Rows,
     Spec,
@@ -24,6 +26,10 @@ from geopatcher.merge.row_buffer import (
     chip_values,
     writing_to,
 )
+from geopatcher.patch import PatchError
+
+CHIPS_IN_FLOAT32 = 15
+"""Chips over a pixel whose float32 sum is right to 1e-6: n + 1 roundings of at most 2^-24."""
 
 _NOTHING = np.zeros((1, 1), np.float32)
 
@@ -71,29 +77,62 @@ class ChipWeights:
         return found
 
 
-@runtime_checkable
-class WeightedSums(Protocol):
-    """What an overlap-add tells about its sums; `SpatialOverlapAdd` is one."""
+class WeightedSums(Reducer):
+    """The sums of an overlap-add: their type, the value of gaps, and what they become."""
 
-    @property
-    def normalize_by_window(self) -> bool:
-        """Whether sums are divided by the sums of the weights."""
+    normalize_by_window: bool
+    fill_value: float | None
+    dtype: Any
+
+    def sums(self, dtype: np.dtype, chips: int) -> np.dtype:
+        """Return the dtype in which chips of `dtype` are summed, at most `chips` over a pixel."""
+        return (
+            at_least_float32(dtype)
+            if chips <= CHIPS_IN_FLOAT32
+            else np.result_type(dtype, np.float64)
+        )
 
     @property
     def gap(self) -> float:
-        """The value of pixels without a chip while they are still floats."""
-
-    def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
-        """Return (leading shape, dtype) of the result for chips (*lead, h, w) of a dtype."""
-
-    def sums(self, dtype: np.dtype, chips: int) -> np.dtype:
-        """Return the dtype in which chips of a dtype are summed, at most `chips` over a pixel."""
+        """The value of uncovered pixels while they are still floats."""
+        return np.nan if self.fill_value is None else self.fill_value
 
     def converted(self, values: np.ndarray) -> np.ndarray:
         """Return finished rows, rounded and clipped where the output's dtype is of integers."""
+        if self.dtype is None or self._dtype.kind not in "iu":
+            return values
+        invalid = np.isnan(values)
+        if self.fill_value is None and invalid.any():
+            raise PatchError(
+                f"{invalid.mean():.2%} of the rows at hand is uncovered or NaN, which "
+                f"{self.dtype} cannot hold; give fill_value=, or leave dtype as float"
+            )
+        values = np.rint(np.where(invalid, self.gap, values))
+        limits = np.iinfo(self._dtype)
+        with np.errstate(invalid="ignore"):  # floats round the largest int32 and int64 up
+            made = np.clip(values, limits.min, limits.max).astype(self._dtype)
+        made[values >= limits.max] = limits.max
+        return made
+
+    @cached_property
+    def _dtype(self) -> np.dtype:
+        return np.dtype(self.dtype)
 
     def check_can_hold_gaps(self, share: float) -> None:
         """Raise `PatchError` when the output's dtype cannot hold a share, 0 to 1, of gaps."""
+        if self.dtype is not None and self._dtype.kind in "iu" and self.fill_value is None:
+            raise PatchError(
+                f"{share:.2%} of the scene is covered by no chip, which {self.dtype} cannot hold; "
+                'give fill_value=, or cover every pixel with boundary="shift"'
+            )
+
+
+def at_least_float32(dtype: np.dtype) -> np.dtype:
+    """Return the type of sums of `dtype` that keeps float64 and complex numbers, else float32."""
+    dtype = np.dtype(dtype)
+    if dtype.kind == "c" or (dtype.kind == "f" and dtype.itemsize > 4):
+        return dtype
+    return np.dtype(np.float32)
 
 
 @dataclass(frozen=True)

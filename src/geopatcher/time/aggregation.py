@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from geopatcher.config import Configured, as_count
+from geopatcher.config import Configured, as_count, checked
 from geopatcher.patch import Patch, PatchError
 from geopatcher.time.axes import TimeSpan, TimeSteps
 from geopatcher.time.series import TimeDomain, series_domain
@@ -105,12 +105,9 @@ class TemporalForecast(Configured):
     {4: array([4, 5]), 9: array([ 9, 10])}
     """
 
-    horizon: int
+    horizon: int = checked(as_count)
 
     streaming_safe: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        as_count(self.horizon, "horizon")
 
     def merge(self, patches: Iterable[Patch], domain: Any) -> dict[Any, np.ndarray]:
         """Return the horizon's block of each anchor, in the patches' order."""

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from geopatcher.axes.draws import Draws, check_seed
-from geopatcher.config import Configured, as_count
+from geopatcher.axes.draws import Draws, as_seed
+from geopatcher.config import Configured, as_count, checked
 from geopatcher.patch import PatchError
 from geopatcher.time.series import TimeDomain, without_zone
 
@@ -83,10 +83,7 @@ class TemporalFixedLookback(Configured):
     slice(0, 2, None)
     """
 
-    length: int
-
-    def __post_init__(self) -> None:
-        as_count(self.length, "length")
+    length: int = checked(as_count)
 
     def neighborhood(self, domain: TimeDomain, anchor: Any) -> TimeSpan:
         """Return the span of the patch at an anchor: a step's number or a date."""
@@ -104,12 +101,8 @@ class TemporalLookbackHorizon(Configured):
     TimeSpan(start=5, stop=13, present=10)
     """
 
-    lookback: int
-    horizon: int
-
-    def __post_init__(self) -> None:
-        as_count(self.lookback, "lookback")
-        as_count(self.horizon, "horizon")
+    lookback: int = checked(as_count)
+    horizon: int = checked(as_count)
 
     @property
     def length(self) -> int:
@@ -197,6 +190,36 @@ def _length_of(geometry: Any) -> int | None:
     return getattr(geometry, "length", None)
 
 
+def _times(times: Any, name: str) -> tuple[Any, ...]:
+    if isinstance(times, str | bytes) or not isinstance(times, Iterable):
+        raise PatchError(f"{name} must be a sequence of steps or dates, got {times!r}")
+    kept = tuple(_plain(time) for time in times)
+    if not kept:
+        raise PatchError(f"{name} must hold at least one step or date, got none")
+    return kept
+
+
+def _plain(time: Any) -> Any:
+    """Return numbers as numbers and dates as ISO text, which a config can hold."""
+    if isinstance(time, np.integer | np.floating):
+        return time.item()
+    if isinstance(time, int | float | str):
+        return time
+    try:
+        date = str(np.datetime64(without_zone(time)))
+    except (TypeError, ValueError):
+        date = "NaT"
+    if date == "NaT":
+        raise PatchError(f"steps are numbers or dates, got {time!r}")
+    return date
+
+
+def _as_steps(value: Any, name: str) -> float:
+    if not value > 0:
+        raise PatchError(f"{name} must be a positive number of steps, got {value!r}")
+    return value
+
+
 @dataclass(frozen=True)
 class TemporalRegularStride(Configured):
     """Every `step`-th step from the first one on.
@@ -205,10 +228,7 @@ class TemporalRegularStride(Configured):
     [0, 5, 10]
     """
 
-    step: int
-
-    def __post_init__(self) -> None:
-        as_count(self.step, "step")
+    step: int = checked(as_count)
 
     def anchors(self, domain: TimeDomain, geometry: Any) -> list[int]:
         """Return the numbers of the steps."""
@@ -227,11 +247,11 @@ class TemporalCausalRolling(Configured):
     [5, 7, 9, 11]
     """
 
-    step: int = 1
+    step: int = checked(as_count, 1)
     start: Any = None
 
     def __post_init__(self) -> None:
-        as_count(self.step, "step")
+        super().__post_init__()
         if self.start is not None:
             object.__setattr__(self, "start", _plain(self.start))
 
@@ -257,10 +277,7 @@ class TemporalEventTriggered(Configured):
     [1, 2]
     """
 
-    event_times: Any
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "event_times", _times(self.event_times, "event_times"))
+    event_times: Any = checked(_times)
 
     def anchors(self, domain: TimeDomain, geometry: Any) -> list[int]:
         """Return the numbers of the steps, rising."""
@@ -275,12 +292,8 @@ class TemporalRandom(Configured):
     [2, 3, 11]
     """
 
-    n: int
-    seed: int | None = None
-
-    def __post_init__(self) -> None:
-        as_count(self.n, "n")
-        check_seed(self.seed)
+    n: int = checked(as_count)
+    seed: int | None = checked(as_seed, None)
 
     def anchors(self, domain: TimeDomain, geometry: Any) -> list[int]:
         """Return the numbers of the steps, rising."""
@@ -299,38 +312,11 @@ class TemporalExplicit(Configured):
     [7, 3]
     """
 
-    times: Any
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "times", _times(self.times, "times"))
+    times: Any = checked(_times)
 
     def anchors(self, domain: TimeDomain, geometry: Any) -> list[int]:
         """Return the numbers of the steps."""
         return [domain.step_of(time) for time in self.times]
-
-
-def _times(times: Any, name: str) -> tuple[Any, ...]:
-    if isinstance(times, str | bytes) or not isinstance(times, Iterable):
-        raise PatchError(f"{name} must be a sequence of steps or dates, got {times!r}")
-    kept = tuple(_plain(time) for time in times)
-    if not kept:
-        raise PatchError(f"{name} must hold at least one step or date, got none")
-    return kept
-
-
-def _plain(time: Any) -> Any:
-    """Return numbers as numbers and dates as ISO text, which a config can hold."""
-    if isinstance(time, np.integer | np.floating):
-        return time.item()
-    if isinstance(time, int | float | str):
-        return time
-    try:
-        date = str(np.datetime64(without_zone(time)))
-    except (TypeError, ValueError):
-        date = "NaT"
-    if date == "NaT":
-        raise PatchError(f"steps are numbers or dates, got {time!r}")
-    return date
 
 
 class AgeWindow(Configured):
@@ -370,11 +356,7 @@ class TemporalExponentialDecay(AgeWindow):
     array([0.368, 0.607, 1.   ])
     """
 
-    tau: float
-
-    def __post_init__(self) -> None:
-        if not self.tau > 0:
-            raise PatchError(f"tau must be a positive number of steps, got {self.tau!r}")
+    tau: float = checked(_as_steps)
 
     def by_age(self, age: np.ndarray, length: int) -> np.ndarray:
         """Return the weights (n,), 1 for the newest step."""
@@ -417,11 +399,7 @@ class TemporalPeriodic(AgeWindow):
     array([1.   , 0.368, 0.135, 0.368, 1.   ])
     """
 
-    period: float
-
-    def __post_init__(self) -> None:
-        if not self.period > 0:
-            raise PatchError(f"period must be a positive number of steps, got {self.period!r}")
+    period: float = checked(_as_steps)
 
     def by_age(self, age: np.ndarray, length: int) -> np.ndarray:
         """Return the weights (n,), 1 at the anchor's phase."""

@@ -16,7 +16,8 @@ from rasterio.windows import Window
 from geopatcher.axes.axis import check_axes
 from geopatcher.axes.sampler import SpatialExplicit
 from geopatcher.config import Configured, as_choice, is_a
-from geopatcher.domain import RasterDomain, place_of
+from geopatcher.domain import RasterDomain
+from geopatcher.fields import RasterField
 from geopatcher.patch import CoverageWarning, Patch, PatchError
 from geopatcher.patcher import SpatialPatcher
 from geopatcher.time.aggregation import TemporalMean
@@ -313,11 +314,9 @@ class _SpaceField:
         block = self._block
         if is_a(block, "xarray.DataArray"):
             return block.isel({block.dims[-2]: rows, block.dims[-1]: cols})
-        if not isinstance(block, GeoTensor):
-            return block[..., rows, cols]
-        place = place_of(block.transform, window.row_off, window.col_off)
-        values = block.values[..., rows, cols]
-        return GeoTensor(values, place, block.crs, block.fill_value_default, block.attrs)
+        if isinstance(block, GeoTensor):
+            return RasterField(block).select(window)
+        return block[..., rows, cols]
 
 
 def _space_of(series: Any) -> RasterDomain:

@@ -50,11 +50,6 @@ class TimeDomain:
         """Number of steps in time."""
         return self.shape[self.axis]
 
-    @property
-    def lead(self) -> tuple[int, ...]:
-        """The shape without time."""
-        return self.shape[: self.axis] + self.shape[self.axis + 1 :]
-
     def step_of(self, time: Any) -> int:
         """Return the number of a step: of a number itself, of a date the last step up to it.
 
