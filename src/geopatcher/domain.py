@@ -45,6 +45,22 @@ class _Pixels:
 class RasterDomain(_Pixels):
     """A raster's grid: `shape` (..., H, W) in pixels, `transform` and `crs` (None when unknown).
 
+    Parameters
+    ----------
+    shape : tuple of int
+        (..., H, W), in pixels.
+    transform : Affine, optional
+        From (col, row) to the CRS's coordinates.
+    crs : optional
+        Anything that rasterio takes as a CRS.
+
+    Raises
+    ------
+    PatchError
+        For a shape without pixels.
+
+    Examples
+    --------
     >>> RasterDomain((2, 30, 20), Affine(10, 0, 500_000, 0, -10, 4_000_300), "EPSG:32610").bounds
     (500000.0, 4000000.0, 500200.0, 4000300.0)
     """
@@ -100,6 +116,20 @@ class GridDomain(_Pixels):
     `coords`: axis name -> 1-D coordinates of the cells' centres, in the order of the data's axes;
     the last two are rows and columns, each strictly rising or falling.
 
+    Parameters
+    ----------
+    coords : mapping
+        Axis name to the cells' centres, (n,) each; rows and columns come last.
+    crs : optional
+        Of the last two axes; without it axes named lat and lon are degrees.
+
+    Raises
+    ------
+    PatchError
+        For fewer than two axes, or one that neither rises nor falls.
+
+    Examples
+    --------
     >>> domain = GridDomain({"lat": np.arange(89.5, -90, -1), "lon": np.arange(-179.5, 180)})
     >>> domain.shape, domain.bounds, domain.is_geographic
     ((180, 360), (-180.0, -90.0, 180.0, 90.0), True)
@@ -190,6 +220,22 @@ class PointDomain:
     circles in metres; else distances are straight, in the coordinates' unit. `kdtree` takes a
     `scipy.spatial.cKDTree` that was built over `coords` before.
 
+    Parameters
+    ----------
+    coords : array-like
+        (N, 2) or (N, 3) float64, in the unit of the CRS.
+    kdtree : scipy.spatial.cKDTree, optional
+        Built over `coords` before.
+    crs : optional
+        Of the coordinates; a geographic one makes distances great circles.
+
+    Raises
+    ------
+    PatchError
+        For another shape, or coordinates that are not finite.
+
+    Examples
+    --------
     >>> domain = PointDomain([[0, 0], [3, 4], [6, 0]])
     >>> len(domain), domain.bounds
     (3, (0.0, 0.0, 6.0, 4.0))
@@ -245,6 +291,20 @@ class PointDomain:
 class VectorDomain:
     """A set of shapes: `geometries` (N,) of shapely, in the CRS `crs`.
 
+    Parameters
+    ----------
+    geometries : array-like
+        (N,) shapely geometries.
+    crs : optional
+        Of the geometries.
+
+    Raises
+    ------
+    PatchError
+        For none.
+
+    Examples
+    --------
     >>> from shapely import box
     >>> domain = VectorDomain([box(0, 0, 2, 2), box(4, 0, 6, 2)])
     >>> len(domain), domain.bounds, domain.points.coords.tolist()

@@ -25,7 +25,7 @@ from geopatcher.domain import (
 from geopatcher.fields.open_files import bounded_cache
 from geopatcher.files.rows import RasterSpec
 from geopatcher.files.target import check_target, open_lazily, open_target, telling_full_disk
-from geopatcher.merge.row_buffer import Reducer, RowMerge, check_lead, deepened
+from geopatcher.merge.row_buffer import DeepeningReducer, Reducer, RowMerge, check_lead, deepened
 from geopatcher.patch import CoverageWarning, Patch, PatchError, Scattered
 from geopatcher.plan import Plan, chip_spec, first_of
 from geopatcher.stream import PatchStream, unread
@@ -212,7 +212,7 @@ def _take(
     check_lead(values, lead, patch)
     weights = None if patch.weights is None else np.asarray(patch.weights)[None]
     parts = [state[..., index] for state in states]
-    deeper = reducer.deeper(parts, values)
+    deeper = isinstance(reducer, DeepeningReducer) and reducer.deeper(parts, values)
     if deeper:
         states[:] = [deepened(state, lead) for state, (lead, _) in zip(states, deeper, strict=True)]
         parts = [state[..., index] for state in states]

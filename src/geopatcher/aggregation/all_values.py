@@ -100,6 +100,13 @@ class SpatialMode(AllValues):
     largest value of unsigned and the smallest of signed integers. For a known number of classes
     `SpatialHardVote` needs less memory.
 
+    Parameters
+    ----------
+    fill_value : float, optional
+        The value of pixels without a vote.
+
+    Examples
+    --------
     >>> from rasterio.windows import Window
     >>> from geopatcher import Patch
     >>> chips = [Patch(np.full((1, 2), v), (0, 0), Window(0, 0, 2, 1)) for v in (7, 3, 7)]

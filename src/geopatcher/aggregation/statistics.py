@@ -45,10 +45,6 @@ class PixelAggregation(Configured, Reducer):
         """Return (leading shape, dtype) of the result for chips (*lead, h, w) of a dtype."""
         return lead, float_for(dtype)
 
-    def deeper(self, states: Sequence[np.ndarray], values: np.ndarray) -> list[Spec] | None:
-        """Return None: the states have a fixed size."""
-        return None
-
 
 def float_for(dtype: Any) -> np.dtype:
     """Return the float type that holds values of `dtype`: float32, or float64 when that rounds.
@@ -304,6 +300,20 @@ class SpatialHardVote(LabelVote):
     with which classifiers mark pixels without data. Output (H, W) of the smallest unsigned
     type that holds the classes and a fill value above them, which marks pixels without votes.
 
+    Parameters
+    ----------
+    n_classes : int
+        Labels are 0 to n_classes - 1.
+    ignore : int, optional
+        A label that does not vote; None when all do.
+
+    Raises
+    ------
+    PatchError
+        For labels that are not whole or lie outside the classes.
+
+    Examples
+    --------
     >>> from rasterio.windows import Window
     >>> from geopatcher import Patch
     >>> chips = [Patch(np.full((2, 2), c), (0, 0), Window(0, 0, 2, 2)) for c in (1, 2, 2)]
@@ -367,6 +377,20 @@ class SpatialSoftVote(LabelVote):
     Output: (n_classes, H, W) float, NaN where no chip votes; with `output="labels"` the class of
     the largest mean, as `SpatialHardVote` gives it. A pixel with NaN in any class does not vote.
 
+    Parameters
+    ----------
+    n_classes : int
+        Length of the chips' first axis.
+    output : {"probabilities", "labels"}
+        What the merge returns.
+
+    Raises
+    ------
+    PatchError
+        For another output, or chips of other classes.
+
+    Examples
+    --------
     >>> from rasterio.windows import Window
     >>> from geopatcher import Patch
     >>> chips = [

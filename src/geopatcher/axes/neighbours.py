@@ -46,6 +46,18 @@ class SpatialKNNGraph(PointGraph):
 
     Distances are straight in the coordinates' unit, on a geographic CRS great circles in metres.
 
+    Parameters
+    ----------
+    k : int
+        Members of each patch, the anchor's own included.
+
+    Raises
+    ------
+    PatchError
+        For a k below 1, or above the number of members.
+
+    Examples
+    --------
     >>> domain = PointDomain([[0, 0], [1, 0], [5, 0], [2.5, 0]])
     >>> SpatialKNNGraph(k=3).neighborhood(domain, 1).index.tolist()
     [1, 0, 3]
@@ -73,6 +85,18 @@ class SpatialRadiusGraph(PointGraph):
 
     `radius` is in the coordinates' unit, on a geographic CRS in metres along great circles.
 
+    Parameters
+    ----------
+    radius : float
+        In the coordinates' unit, on a geographic CRS in metres.
+
+    Raises
+    ------
+    PatchError
+        For a radius that is not positive and finite.
+
+    Examples
+    --------
     >>> domain = PointDomain([[0, 0], [1, 0], [5, 0], [2.5, 0]])
     >>> SpatialRadiusGraph(radius=1.5).neighborhood(domain, (1.0, 0.0)).index.tolist()
     [1, 0, 3]
@@ -139,6 +163,18 @@ class SpatialSphericalCap(Scatter):
     the poles. Anchors are (longitude, latitude) in degrees; among points also a point's number.
     Needs longitudes and latitudes: a geographic CRS, or grid axes named lat and lon.
 
+    Parameters
+    ----------
+    radius_km : float
+        Along great circles, in kilometres.
+
+    Raises
+    ------
+    PatchError
+        For a radius that is not positive and finite, or a domain without degrees.
+
+    Examples
+    --------
     >>> globe = GridDomain({"lat": np.arange(-90, 91, 1.0), "lon": np.arange(-180, 180, 1.0)})
     >>> cap = SpatialSphericalCap(radius_km=112).neighborhood(globe, (180.0, 0.0))
     >>> globe.x[cap.cols].tolist(), globe.y[cap.rows].tolist()

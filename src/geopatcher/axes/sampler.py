@@ -28,6 +28,18 @@ class SpatialRegularStride(Configured):
 
     On points or polygons it is every step-th one, on a sphere every step-th grid cell.
 
+    Parameters
+    ----------
+    step : int or (rows, cols)
+        Pixels, members or cells from one anchor to the next, at least 1.
+
+    Raises
+    ------
+    PatchError
+        For a step that is no positive whole number.
+
+    Examples
+    --------
     >>> from geopatcher import RasterDomain, SpatialRectangular
     >>> domain = RasterDomain((2, 3935, 1599))
     >>> len(SpatialRegularStride(192).anchors(domain, SpatialRectangular(256)))
@@ -53,6 +65,22 @@ class SpatialJitteredStride(Configured):
     With 0.5 every chip moves within its own cell of the grid (stratified sampling); with 0 none
     moves. Chips stay inside the scene. A merge may leave gaps: this sampler is for training.
 
+    Parameters
+    ----------
+    step : int or (rows, cols)
+        Of the regular grid, in pixels.
+    jitter : float
+        How far an anchor moves at most, as a share of the step, 0 to 1.
+    seed : int, optional
+        Fixes the anchors for ever; None draws new ones at each call.
+
+    Raises
+    ------
+    PatchError
+        For a step, jitter or seed outside these.
+
+    Examples
+    --------
     >>> from geopatcher import RasterDomain, SpatialRectangular
     >>> sampler = SpatialJitteredStride(50, jitter=0.2, seed=1)
     >>> sampler.anchors(RasterDomain((200, 100)), SpatialRectangular(50))[:3]
@@ -80,6 +108,20 @@ class SpatialRandom(Configured):
     Pixels may repeat; the first ten of a hundred anchors are those of ten. On points and polygons
     the members are distinct; on a sphere the anchors are even by area.
 
+    Parameters
+    ----------
+    n_samples : int
+        How many anchors are drawn.
+    seed : int, optional
+        Fixes the anchors for ever; None draws new ones at each call.
+
+    Raises
+    ------
+    PatchError
+        For fewer than one sample, or more than there are members.
+
+    Examples
+    --------
     >>> from geopatcher import RasterDomain, SpatialRectangular
     >>> SpatialRandom(2, seed=1).anchors(RasterDomain((200, 100)), SpatialRectangular(50))
     [(77, 48), (21, 48)]
@@ -102,6 +144,20 @@ class SpatialPoissonDisk(Configured):
     dimensions, SIGGRAPH sketches; with 30 tries around each sample. A set of points is thinned
     out in random order.
 
+    Parameters
+    ----------
+    min_dist : float
+        Least distance of two anchors: pixels, the unit of the CRS, or metres on a geographic one.
+    seed : int, optional
+        Fixes the anchors for ever; None draws new ones at each call.
+
+    Raises
+    ------
+    PatchError
+        For a distance that is not positive and finite.
+
+    Examples
+    --------
     >>> from geopatcher import RasterDomain, SpatialRectangular
     >>> anchors = SpatialPoissonDisk(60, seed=1).anchors(
     ...     RasterDomain((200, 100)), SpatialRectangular(50)
@@ -124,6 +180,18 @@ class SpatialExplicit(Configured):
 
     Coupled with time (`SpatioTemporalPatcher`) they are `((row, col), t)` pairs.
 
+    Parameters
+    ----------
+    anchors_ : sequence
+        (row, col), member numbers or (longitude, latitude), as the geometry takes them.
+
+    Raises
+    ------
+    PatchError
+        For no anchors, or one outside the domain.
+
+    Examples
+    --------
     >>> from geopatcher import RasterDomain, SpatialRectangular
     >>> SpatialExplicit([(0, 10), (5, 5)]).anchors(RasterDomain((20, 20)), SpatialRectangular(8))
     [(0, 10), (5, 5)]

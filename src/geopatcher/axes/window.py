@@ -90,6 +90,18 @@ class SpatialTukey(SeparableWindow):
     0 is `SpatialBoxcar`, 1 is `SpatialHann`; sampled half a pixel in, so never zero.
     Source: Harris (1978), as for `SpatialHann`.
 
+    Parameters
+    ----------
+    alpha : float
+        Share of the chip that is tapered, 0 to 1.
+
+    Raises
+    ------
+    PatchError
+        For an alpha outside 0 to 1.
+
+    Examples
+    --------
     >>> SpatialTukey(0.5).profile(8).round(3)
     array([0.146, 0.854, 1.   , 1.   , 1.   , 1.   , 0.854, 0.146])
     """
@@ -122,6 +134,18 @@ class SpatialGaussian(SeparableWindow):
 
     Kept above 1e-12, so that chips much wider than the bell still cover their edge.
 
+    Parameters
+    ----------
+    sigma : float
+        Standard deviation, in pixels or in the geometry's unit.
+
+    Raises
+    ------
+    PatchError
+        For a sigma that is not positive and finite.
+
+    Examples
+    --------
     >>> SpatialGaussian(sigma=1).profile(4).round(3)
     array([0.325, 0.882, 0.882, 0.325])
     """
@@ -147,6 +171,18 @@ class SpatialCustom(Configured):
     Not separable, so a merge sums its weights beside the values. A function has no config: such
     a patcher runs, prints and pickles (when the function does), but is not written to a file.
 
+    Parameters
+    ----------
+    fn : callable
+        Takes (rows, cols), returns weights (rows, cols), positive and finite.
+
+    Raises
+    ------
+    PatchError
+        For what cannot be called, or weights of another shape or not positive.
+
+    Examples
+    --------
     >>> window = SpatialCustom(lambda shape: np.full(shape, 2.0))
     >>> window.weights(SpatialRectangular(2)).tolist()
     [[2.0, 2.0], [2.0, 2.0]]

@@ -24,6 +24,20 @@ class XarrayField:
     Patches' data are Fields of the same kind, whose `.da` is the labelled piece and which numpy
     takes as an array.
 
+    Parameters
+    ----------
+    da : xarray.DataArray
+        (..., H, W).
+    crs : optional
+        Of its coordinates.
+
+    Raises
+    ------
+    PatchError
+        For another class, or fewer than two dimensions.
+
+    Examples
+    --------
     >>> import xarray as xr
     >>> dem = xr.DataArray(
     ...     np.arange(12.0).reshape(3, 4), {"lat": [2, 1, 0], "lon": [0, 1, 2, 3]}, ("lat", "lon")
@@ -153,6 +167,18 @@ class RioXarrayField(XarrayField):
 
     Its last two dimensions must be rioxarray's y and x. Patches' data have `.da`.
 
+    Parameters
+    ----------
+    da : xarray.DataArray
+        (..., y, x), with rioxarray's georeference.
+
+    Raises
+    ------
+    PatchError
+        For other last dimensions.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> import xarray as xr
     >>> import rioxarray
@@ -204,6 +230,22 @@ class DaskField:
     A patch computes the chunks that it touches: chips as large as the chunks (or that divide
     them) compute each chunk least often.
 
+    Parameters
+    ----------
+    array : dask.array.Array
+        (..., H, W).
+    transform : Affine, optional
+        From (col, row) to the CRS's coordinates.
+    crs : optional
+        Anything that rasterio takes as a CRS.
+
+    Raises
+    ------
+    PatchError
+        For another class.
+
+    Examples
+    --------
     >>> import dask.array as da
     >>> field = DaskField(da.arange(12, chunks=4).reshape(3, 4))
     >>> field.select(Window(1, 0, 2, 2)).tolist()
@@ -253,6 +295,20 @@ class GeoPandasField:
     With `as_points` the domain is the shapes' centroids. numpy takes the Field as its numeric
     columns (columns, n) float64.
 
+    Parameters
+    ----------
+    gdf : geopandas.GeoDataFrame
+        One row for each member.
+    as_points : bool
+        Whether shapes stand for their centroids.
+
+    Raises
+    ------
+    PatchError
+        For another class.
+
+    Examples
+    --------
     >>> import geopandas as gpd
     >>> trees = gpd.GeoDataFrame({"age": [3, 5]}, geometry=gpd.points_from_xy([0, 1], [0, 1]))
     >>> field = GeoPandasField(trees, as_points=True)
@@ -309,6 +365,18 @@ class XvecField:
     The domain is a set of points when all geometries are points, else of shapes. numpy takes the
     Field with its variables first and its shapes last: (variables, ..., n).
 
+    Parameters
+    ----------
+    ds : xarray.Dataset or DataArray
+        With one geometry coordinate.
+
+    Raises
+    ------
+    PatchError
+        For another class, or no or several geometry coordinates.
+
+    Examples
+    --------
     >>> import shapely
     >>> import xarray as xr
     >>> import xvec

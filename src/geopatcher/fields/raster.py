@@ -69,6 +69,18 @@ class RasterField:
     The files of a `RasterioReader` stay open, once per thread: chips that share a block of the
     file read it once. The Field pickles, and opens its files anew where it arrives.
 
+    Parameters
+    ----------
+    reader : GeoTensor or georeader reader
+        A raster (..., H, W) in memory or in files.
+
+    Raises
+    ------
+    PatchError
+        For what is none of these; the message says what takes it.
+
+    Examples
+    --------
     >>> scene = GeoTensor(np.zeros((2, 30, 20)), Affine(10, 0, 0, 0, -10, 300), "EPSG:32610")
     >>> RasterField(scene).select(Window(5, 10, 4, 4)).bounds
     (50.0, 160.0, 90.0, 200.0)
@@ -208,6 +220,24 @@ class RetryField:
     then decides. `on` names the exceptions worth another attempt; rasterio's read errors are
     `OSError`s.
 
+    Parameters
+    ----------
+    field : Field, GeoTensor or reader
+        What is read.
+    attempts : int
+        How often a read is tried, at least 1.
+    base_delay : float
+        Seconds of the first pause; each further one is twice as long.
+    on : tuple of exceptions
+        Those worth another attempt.
+
+    Raises
+    ------
+    PatchError
+        For fewer than one attempt, or a negative pause.
+
+    Examples
+    --------
     >>> from georeader.geotensor import GeoTensor
     >>> import numpy as np
     >>> from rasterio import Affine

@@ -206,6 +206,8 @@ class GridMerge:
             else:
                 fresh_col = self.weights.fresh_cols[index % columns] - col
                 product.add(under, values, weights, fresh_row, fresh_col)
+            # The next chip is made before these names get it: in this one's memory, still in cache.
+            del patch, values
         self._flush(stop, buffer, write, missing)
         covered_rows = np.count_nonzero(grid.rows.counts[start:stop])
         return int(covered_rows) * int(np.count_nonzero(grid.cols.counts))

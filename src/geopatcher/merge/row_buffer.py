@@ -125,9 +125,6 @@ class Reducer(Protocol):
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
         """Return (leading shape, dtype) of each state array for chips (*lead, h, w)."""
 
-    def deeper(self, states: Sequence[np.ndarray], values: np.ndarray) -> list[Spec] | None:
-        """Return the states' new (leading shape, dtype) when this chip needs more room."""
-
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
         """Take one chip into the states' views (..., h, w)."""
 
@@ -136,6 +133,14 @@ class Reducer(Protocol):
 
     def fill_for(self, dtype: np.dtype) -> Any:
         """Return the value of pixels that no chip covers in a result of `dtype`."""
+
+
+@runtime_checkable
+class DeepeningReducer(Protocol):
+    """A reducer whose states grow, for instance to hold every value of a pixel."""
+
+    def deeper(self, states: Sequence[np.ndarray], values: np.ndarray) -> list[Spec] | None:
+        """Return the states' new (leading shape, dtype) when this chip needs more room."""
 
 
 class RowMerge(Protocol):
@@ -290,6 +295,7 @@ def reduce_rows(
     lead, dtype = chip
     _, result_dtype = reducer.result(lead, dtype)
     buffer = RowBuffer(reducer.start(lead, dtype), start, domain.width)
+    deepener = reducer if isinstance(reducer, DeepeningReducer) else None
     covered = 0
 
     def flush(row: int) -> int:
@@ -319,7 +325,7 @@ def reduce_rows(
             weights = weights[:height, :width][keep]
         under = (..., slice(col, col + width))
         states = [state[under] for state in buffer.views(top, bottom - top)]
-        specs = reducer.deeper(states, values)
+        specs = None if deepener is None else deepener.deeper(states, values)
         if specs is not None:
             buffer.deepen(specs)
             states = [state[under] for state in buffer.views(top, bottom - top)]

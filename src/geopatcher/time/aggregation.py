@@ -23,6 +23,15 @@ class TemporalFold(Configured):
     What is carried may be anything: a running maximum, a filter's state, an alarm. `merge`
     returns the last state; `initial_state` is copied, so that each merge begins anew.
 
+    Parameters
+    ----------
+    fold_fn : callable
+        Takes (state, patch), returns the next state.
+    initial_state : optional
+        What the first patch finds.
+
+    Examples
+    --------
     >>> patches = [Patch(np.full(3, level), step, None) for step, level in enumerate((2, 5, 1))]
     >>> TemporalFold(lambda state, patch: max(state, patch.data.max()), 0).merge(patches, None)
     np.int64(5)
@@ -50,6 +59,13 @@ class TemporalMean(Configured):
     one with fewer holds one value, for the patch's anchor; `keeps_time` says which where an
     operator drops another axis. NaN does not count.
 
+    Parameters
+    ----------
+    keeps_time : bool, optional
+        Whether results have the time axis; by default their number of axes tells.
+
+    Examples
+    --------
     >>> from geopatcher import TemporalFixedLookback, TemporalPatcher, TemporalRegularStride
     >>> series = np.array([1.0, 2.0, 6.0, 7.0])
     >>> patcher = TemporalPatcher(TemporalFixedLookback(2), TemporalRegularStride(1))
@@ -100,6 +116,18 @@ class TemporalForecast(Configured):
     `TemporalLookbackHorizon`, whose horizon is taken: what a forecast is compared with. Near the
     series' end that is shorter, at its last step empty.
 
+    Parameters
+    ----------
+    horizon : int
+        Steps of each forecast.
+
+    Raises
+    ------
+    PatchError
+        For two forecasts at one step, or one of another length.
+
+    Examples
+    --------
     >>> patches = [Patch(np.arange(2) + step, step, None) for step in (4, 9)]
     >>> TemporalForecast(horizon=2).merge(patches, np.zeros(12))
     {4: array([4, 5]), 9: array([ 9, 10])}
@@ -144,6 +172,18 @@ class TemporalHierarchicalCombine(Configured):
     without the time axis; `weights` say what each scale counts, default the same. A scale that
     is NaN at a pixel leaves it to the others. Output: the series' shape, NaN between anchors.
 
+    Parameters
+    ----------
+    weights : sequence of float, optional
+        One for each scale, at least 0; default the same.
+
+    Raises
+    ------
+    PatchError
+        For negative weights, or results of another number or shape.
+
+    Examples
+    --------
     >>> patches = [Patch((np.float64(1.0), np.float64(4.0)), 2, None)]
     >>> TemporalHierarchicalCombine(weights=(2, 1)).merge(patches, np.zeros(4))
     array([nan, nan,  2., nan])

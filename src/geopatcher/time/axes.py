@@ -77,6 +77,18 @@ class TimeScales:
 class TemporalFixedLookback(Configured):
     """The anchor and the steps before it, `length` in all.
 
+    Parameters
+    ----------
+    length : int
+        Steps, the anchor included.
+
+    Raises
+    ------
+    PatchError
+        For values outside these.
+
+    Examples
+    --------
     >>> TemporalFixedLookback(5).neighborhood(TimeDomain((20,)), 9).steps
     slice(5, 10, None)
     >>> TemporalFixedLookback(5).neighborhood(TimeDomain((20,)), 1).steps
@@ -97,6 +109,20 @@ class TemporalLookbackHorizon(Configured):
 
     Near the end the horizon is truncated too: the future is not there yet.
 
+    Parameters
+    ----------
+    lookback : int
+        Steps up to the anchor, itself included.
+    horizon : int
+        Steps after it.
+
+    Raises
+    ------
+    PatchError
+        For values outside these.
+
+    Examples
+    --------
     >>> TemporalLookbackHorizon(5, 3).neighborhood(TimeDomain((20,)), 9)
     TimeSpan(start=5, stop=13, present=10)
     """
@@ -123,6 +149,18 @@ class TemporalMultiScale(Configured):
 
     A patch's data is a tuple, one piece for each of `lengths`, shortest first.
 
+    Parameters
+    ----------
+    lengths : sequence of int
+        Steps of each lookback, rising.
+
+    Raises
+    ------
+    PatchError
+        For values outside these.
+
+    Examples
+    --------
     >>> spans = TemporalMultiScale((3, 12)).neighborhood(TimeDomain((20,)), 9).spans
     >>> [span.steps for span in spans]
     [slice(7, 10, None), slice(0, 10, None)]
@@ -155,6 +193,20 @@ class TemporalPhaseWindow(Configured):
     `period` and `half_width` are in days where the series has dates, else in steps: with
     `period=365.25, half_width=15` a patch holds this month of all years so far.
 
+    Parameters
+    ----------
+    period : float
+        Of the cycle, in days or steps.
+    half_width : float
+        Greatest distance from the anchor's phase, in the same unit.
+
+    Raises
+    ------
+    PatchError
+        For values outside these.
+
+    Examples
+    --------
     >>> TemporalPhaseWindow(period=12, half_width=1).neighborhood(TimeDomain((40,)), 26).steps
     array([ 1,  2,  3, 13, 14, 15, 25, 26])
     """
@@ -224,6 +276,18 @@ def _as_steps(value: Any, name: str) -> float:
 class TemporalRegularStride(Configured):
     """Every `step`-th step from the first one on.
 
+    Parameters
+    ----------
+    step : int
+        Steps from one anchor to the next.
+
+    Raises
+    ------
+    PatchError
+        For values outside these.
+
+    Examples
+    --------
     >>> TemporalRegularStride(5).anchors(TimeDomain((12,)), None)
     [0, 5, 10]
     """
@@ -242,6 +306,20 @@ class TemporalCausalRolling(Configured):
     `start` (a step's number, or a date) is when there is past enough; default: the first step
     whose lookback is whole.
 
+    Parameters
+    ----------
+    step : int
+        Steps from one anchor to the next.
+    start : int or date, optional
+        The first anchor.
+
+    Raises
+    ------
+    PatchError
+        For values outside these.
+
+    Examples
+    --------
     >>> from geopatcher import TemporalFixedLookback
     >>> TemporalCausalRolling(2).anchors(TimeDomain((12,)), TemporalFixedLookback(6))
     [5, 7, 9, 11]
@@ -270,6 +348,18 @@ class TemporalEventTriggered(Configured):
 
     Two events at one step anchor one patch.
 
+    Parameters
+    ----------
+    event_times : sequence
+        Numbers of steps, or dates.
+
+    Raises
+    ------
+    PatchError
+        For values outside these.
+
+    Examples
+    --------
     >>> days = np.array(["2024-06-01", "2024-06-06", "2024-06-11"], "datetime64[D]")
     >>> TemporalEventTriggered(["2024-06-07", "2024-06-30"]).anchors(
     ...     TimeDomain((3,), times=days), None
@@ -288,6 +378,20 @@ class TemporalEventTriggered(Configured):
 class TemporalRandom(Configured):
     """`n` different steps at random, in order; a seed fixes them for ever.
 
+    Parameters
+    ----------
+    n : int
+        How many steps are drawn.
+    seed : int, optional
+        Fixes the anchors for ever; None draws new ones at each call.
+
+    Raises
+    ------
+    PatchError
+        For values outside these.
+
+    Examples
+    --------
     >>> TemporalRandom(3, seed=0).anchors(TimeDomain((12,)), None)
     [2, 3, 11]
     """
@@ -308,6 +412,18 @@ class TemporalRandom(Configured):
 class TemporalExplicit(Configured):
     """The steps that are given, by number or by date, in their order.
 
+    Parameters
+    ----------
+    times : sequence
+        Numbers of steps, or dates.
+
+    Raises
+    ------
+    PatchError
+        For values outside these.
+
+    Examples
+    --------
     >>> TemporalExplicit([7, 3]).anchors(TimeDomain((12,)), None)
     [7, 3]
     """
@@ -352,6 +468,18 @@ class TemporalCausalBoxcar(AgeWindow):
 class TemporalExponentialDecay(AgeWindow):
     """exp(-age / tau): a step that is `tau` older counts 1/e as much.
 
+    Parameters
+    ----------
+    tau : float
+        Age in steps at which a step counts 1/e.
+
+    Raises
+    ------
+    PatchError
+        For values outside these.
+
+    Examples
+    --------
     >>> TemporalExponentialDecay(tau=2).weights(None, 3).round(3)
     array([0.368, 0.607, 1.   ])
     """
@@ -370,6 +498,18 @@ class TemporalTaperedTukey(AgeWindow):
     One side only, since the anchor is what is asked about; sampled half a step in, so never
     zero. Source of the taper: Harris (1978), doi:10.1109/PROC.1978.10837.
 
+    Parameters
+    ----------
+    alpha : float
+        Share of the lookback that is tapered, 0 to 1.
+
+    Raises
+    ------
+    PatchError
+        For values outside these.
+
+    Examples
+    --------
     >>> TemporalTaperedTukey(alpha=0.5).weights(None, 8).round(3)
     array([0.038, 0.309, 0.691, 0.962, 1.   , 1.   , 1.   , 1.   ])
     """
@@ -395,6 +535,18 @@ class TemporalPeriodic(AgeWindow):
     The von Mises curve with concentration 1: between 1 and exp(-2), never zero.
     Source: Mardia and Jupp (2000), Directional Statistics, section 3.5.4.
 
+    Parameters
+    ----------
+    period : float
+        Of the cycle, in steps.
+
+    Raises
+    ------
+    PatchError
+        For values outside these.
+
+    Examples
+    --------
     >>> TemporalPeriodic(period=4).weights(None, 5).round(3)
     array([1.   , 0.368, 0.135, 0.368, 1.   ])
     """

@@ -35,6 +35,26 @@ class TemporalPatcher(Configured):
     A patch's `anchor` is the number of its last known step, `indices` its steps, `weights` (n,)
     what each step of its lookback counts.
 
+    Parameters
+    ----------
+    geometry
+        Which steps a patch has, such as `TemporalFixedLookback`.
+    sampler
+        When, such as `TemporalRegularStride`.
+    window
+        What each step counts; default `TemporalCausalBoxcar()`.
+    aggregation
+        How results are merged; default `TemporalMean()`.
+    time_axis : int or str
+        The number or name of the time axis.
+
+    Raises
+    ------
+    PatchError
+        For an axis that lacks the method that makes it one.
+
+    Examples
+    --------
     >>> from geopatcher import TemporalFixedLookback, TemporalRegularStride
     >>> patcher = TemporalPatcher(TemporalFixedLookback(3), TemporalRegularStride(2))
     >>> [patch.data.tolist() for patch in patcher.split(np.arange(6))]
@@ -153,6 +173,24 @@ class SpatioTemporalPatcher(Configured):
     The series is an array, a `GeoTensor` or a `DataArray` that ends in (y, x). `time_axis` is
     the number or, in xarray, the name of the time axis.
 
+    Parameters
+    ----------
+    spatial : SpatialPatcher
+        Cuts in space.
+    temporal : TemporalPatcher
+        Cuts in time.
+    coupling : {"product", "aligned", "coupled"}
+        Which pairs of anchors there are.
+    time_axis : int or str
+        The number or name of the time axis.
+
+    Raises
+    ------
+    PatchError
+        For arguments of another kind, or a coupling without its sampler.
+
+    Examples
+    --------
     >>> from geopatcher import *
     >>> space = SpatialPatcher(SpatialRectangular(16), SpatialRegularStride(16))
     >>> time = TemporalPatcher(TemporalFixedLookback(3), TemporalRegularStride(4))

@@ -1,4 +1,6 @@
-"""Series taken apart and put together: identity, kinds of series, configs."""
+"""Series taken apart and put together, in time and in space and time."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +12,15 @@ from rasterio import Affine
 
 from geopatcher import (
     PatchError,
+    SpatialByIndex,
+    SpatialExplicit,
+    SpatialHann,
+    SpatialPatcher,
+    SpatialRectangular,
+    SpatialRegularStride,
+    SpatioTemporalPatcher,
     TemporalCausalRolling,
+    TemporalExplicit,
     TemporalExponentialDecay,
     TemporalFixedLookback,
     TemporalForecast,
@@ -153,3 +163,216 @@ def test_an_axis_that_is_none_is_told_when_the_patcher_is_made():
         TemporalPatcher(TemporalFixedLookback(2), TemporalRegularStride)
     with pytest.raises(PatchError, match="a patcher's geometry has a method neighborhood, got 7"):
         TemporalPatcher(7, TemporalRegularStride(1))
+
+
+def stack_of(shape, seed=0):
+    values = np.random.default_rng(seed).normal(size=shape)
+    return GeoTensor(values, Affine(10, 0, 0, 0, -10, 0), "EPSG:32631", fill_value_default=np.nan)
+
+
+@settings(max_examples=25)
+@given(
+    total=st.integers(1, 9),
+    height=st.integers(4, 30),
+    width=st.integers(4, 30),
+    size=st.integers(1, 4),
+    step=st.integers(1, 4),
+    length=st.integers(1, 5),
+)
+def test_identity_gives_the_cube_back(total, height, width, size, step, length):
+    cube = stack_of((total, 2, height, width))
+    patcher = SpatioTemporalPatcher(
+        SpatialPatcher(
+            SpatialRectangular(size, boundary="shift"),
+            SpatialRegularStride(min(step, size)),
+            SpatialHann(),
+        ),
+        TemporalPatcher(
+            TemporalFixedLookback(length), TemporalRegularStride(1), TemporalExponentialDecay(2)
+        ),
+    )
+    merged = patcher.merge(patcher.split(cube), cube)
+    assert merged.transform == cube.transform
+    np.testing.assert_allclose(np.asarray(merged), cube.values, atol=1e-6)
+
+
+def make(coupling, sampler, times, geometry=None, **temporal):
+    return SpatioTemporalPatcher(
+        SpatialPatcher(SpatialRectangular(4), sampler),
+        TemporalPatcher(geometry or TemporalFixedLookback(3), times, **temporal),
+        coupling=coupling,
+    )
+
+
+def test_a_product_is_every_place_at_every_time_time_by_time():
+    cube = stack_of((9, 2, 8, 12))
+    patcher = make("product", SpatialRegularStride(4), TemporalRegularStride(4))
+    patches = list(patcher.split(cube))
+    assert [patch.anchor for patch in patches] == patcher.anchors(cube)
+    places = [(r, c) for r in (0, 4) for c in (0, 4, 8)]
+    assert patcher.anchors(cube) == [(place, t) for t in (0, 4, 8) for place in places]
+    patch = patches[-1]
+    assert patch.space.anchor == (4, 8)
+    assert patch.time.anchor == 8
+    assert patch.time.indices.steps == slice(6, 9)
+    np.testing.assert_array_equal(patch.data.values, cube.values[6:9, :, 4:8, 8:12])
+    assert patch.data.transform == Affine(10, 0, 80, 0, -10, -40)
+    assert patch.space.weights.shape == (4, 4)
+    assert patch.time.weights.shape == (3,)
+
+
+def test_aligned_anchors_come_in_pairs():
+    cube = stack_of((9, 8, 12))
+    places = SpatialExplicit([(0, 0), (4, 4), (2, 8)])
+    patcher = make("aligned", places, TemporalExplicit([8, 0, 5]))
+    assert patcher.anchors(cube) == [((0, 0), 8), ((4, 4), 0), ((2, 8), 5)]
+    with pytest.raises(PatchError, match="come in pairs, got 3 in space and 2 in time"):
+        make("aligned", places, TemporalExplicit([8, 0])).anchors(cube)
+
+
+def test_coupled_anchors_are_given_in_pairs():
+    cube = stack_of((9, 8, 12))
+    plots = SpatialExplicit([((0, 0), 8), ((4, 4), 0), ((0, 0), 3)])
+    patcher = make("coupled", plots, TemporalRegularStride(1))
+    patches = list(patcher.split(cube))
+    assert [patch.anchor for patch in patches] == [((0, 0), 8), ((4, 4), 0), ((0, 0), 3)]
+    assert [patch.data.shape for patch in patches] == [(3, 4, 4), (1, 4, 4), (3, 4, 4)]
+    np.testing.assert_array_equal(
+        patcher.patch_at(cube, ((0, 0), 3)).data.values, patches[2].data.values
+    )
+    with pytest.raises(PatchError, match=r"are \(\(row, col\), t\) pairs, got \(0, 0\)"):
+        make("coupled", SpatialExplicit([(0, 0)]), TemporalRegularStride(1)).anchors(cube)
+    with pytest.raises(PatchError, match="needs SpatialExplicit"):
+        make("coupled", SpatialRegularStride(4), TemporalRegularStride(1))
+
+
+def test_coupled_patches_are_merged_where_and_when_they_are():
+    cube = stack_of((9, 8, 8))
+    plots = SpatialExplicit([((0, 0), 8), ((4, 4), 2), ((4, 0), 8)])
+    patcher = make("coupled", plots, TemporalRegularStride(1), TemporalFixedLookback(1))
+    merged = np.asarray(patcher.merge(patcher.split(cube), cube))
+    expected = np.full((9, 8, 8), np.nan)
+    expected[8, :, :4] = cube.values[8, :, :4]
+    expected[2, 4:, 4:] = cube.values[2, 4:, 4:]
+    np.testing.assert_allclose(merged, expected, rtol=1e-6)
+
+
+def test_a_forecast_map_for_each_date():
+    cube = stack_of((12, 8, 8))
+    patcher = make(
+        "product",
+        SpatialRegularStride(4),
+        TemporalExplicit([4, 8]),
+        TemporalLookbackHorizon(3, 2),
+        aggregation=TemporalForecast(2),
+    )
+    truth = patcher.merge(patcher.split(cube), cube)
+    assert list(truth) == [4, 8]
+    np.testing.assert_allclose(np.asarray(truth[4]), cube.values[5:7], rtol=1e-6)
+
+
+def test_an_operator_may_take_the_time_away():
+    cube = stack_of((6, 2, 8, 8))
+    patcher = make("product", SpatialRegularStride(4), TemporalRegularStride(1))
+    means = (p.with_data(np.asarray(p.data).mean(axis=0)) for p in patcher.split(cube))
+    merged = np.asarray(patcher.merge(means, cube))
+    expected = [cube.values[max(0, t - 2) : t + 1].mean(axis=0) for t in range(6)]
+    np.testing.assert_allclose(merged, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_several_scales_are_a_tuple_of_cubes():
+    cube = stack_of((9, 8, 8))
+    patcher = make(
+        "product", SpatialRegularStride(4), TemporalExplicit([8]), TemporalMultiScale((2, 5))
+    )
+    patch = next(patcher.split(cube))
+    assert [piece.shape for piece in patch.data] == [(2, 4, 4), (5, 4, 4)]
+    with pytest.raises(PatchError, match="combine them in the operator"):
+        patcher.merge(patcher.split(cube), cube)
+
+
+def test_an_xarray_is_cut_by_its_labels():
+    days = np.arange(6).astype("datetime64[D]").astype("datetime64[ns]")
+    cube = xr.DataArray(
+        np.random.default_rng(0).normal(size=(2, 6, 8, 8)),
+        dims=("band", "time", "y", "x"),
+        coords={"time": days, "x": np.arange(8) * 10.0},
+    )
+    patcher = make("product", SpatialRegularStride(4), TemporalExplicit(["1970-01-04"]))
+    patch = list(patcher.split(cube))[1]
+    assert patch.anchor == ((0, 4), 3)
+    assert patch.data.sizes == {"band": 2, "time": 3, "y": 4, "x": 4}
+    assert patch.data.x.values.tolist() == [40, 50, 60, 70]
+
+
+def test_time_cannot_be_a_spatial_axis():
+    patcher = SpatioTemporalPatcher(
+        SpatialPatcher(SpatialRectangular(4), SpatialRegularStride(4)),
+        TemporalPatcher(TemporalFixedLookback(3), TemporalRegularStride(1)),
+        time_axis=2,
+    )
+    with pytest.raises(PatchError, match=r"ends in \(H, W\), but time is axis 2"):
+        next(patcher.split(np.zeros((8, 8, 5))))
+    with pytest.raises(PatchError, match=r"\(T, ..., H, W\) is needed, got shape \(8, 8\)"):
+        make("product", SpatialRegularStride(4), TemporalRegularStride(1)).anchors(np.zeros((8, 8)))
+
+
+def test_a_config_makes_the_same_patcher_in_space_and_time():
+    patcher = make(
+        "product", SpatialRegularStride(4), TemporalRegularStride(2), aggregation=TemporalMean()
+    )
+    assert SpatioTemporalPatcher.from_config(patcher.get_config()) == patcher
+    with pytest.raises(PatchError, match="coupling must be one of product, aligned, coupled"):
+        make("crossed", SpatialRegularStride(4), TemporalRegularStride(2))
+
+
+def test_a_labelled_cube_comes_back_labelled(cube):
+    times = np.array("2024-01-01", "M8[D]") + np.arange(len(cube))
+    labelled = xr.DataArray(cube, {"time": times}, ("time", "band", "y", "x"))
+    patcher = product_of(3)
+    merged = patcher.merge(patcher.split(labelled), labelled)
+    assert merged.dims == labelled.dims
+    np.testing.assert_allclose(merged, labelled, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("anchor", "message"),
+    [(((0.7, 0), 1), r"\(\(row, col\), t\) pairs"), (((0, 0), 99), "outside the series of 8")],
+)
+def test_coupled_anchors_are_whole_pixels_and_known_steps(anchor, message, cube):
+    space = SpatialPatcher(SpatialRectangular(16), SpatialExplicit([anchor]))
+    with pytest.raises(PatchError, match=message):
+        SpatioTemporalPatcher(space, product_of(3).temporal, "coupled").anchors(cube)
+
+
+def test_only_aggregations_that_make_rasters_merge_in_space_and_time(cube):
+    space = replace(product_of(3).spatial, aggregation=SpatialByIndex())
+    patcher = replace(product_of(3), spatial=space)
+    with pytest.raises(PatchError, match="SpatialByIndex made a dict of the patches at step 0"):
+        patcher.merge(patcher.split(cube), cube)
+
+
+def test_each_patcher_has_its_place():
+    patcher = product_of(3)
+    with pytest.raises(PatchError, match="spatial must be a SpatialPatcher, got TemporalPatcher"):
+        SpatioTemporalPatcher(patcher.temporal, patcher.spatial)
+    with pytest.raises(PatchError, match="temporal must be a TemporalPatcher, got int"):
+        SpatioTemporalPatcher(patcher.spatial, 3)
+
+
+def test_no_policy_for_failures_is_taken_and_not_followed():
+    patcher = product_of(3)
+    with pytest.raises(PatchError, match="so on_error is \"raise\" here, got 'skip'"):
+        SpatioTemporalPatcher(replace(patcher.spatial, on_error="skip"), patcher.temporal)
+
+
+@pytest.fixture
+def cube():
+    return np.random.default_rng(0).random((8, 2, 32, 32)).astype("float32")
+
+
+def product_of(length):
+    return SpatioTemporalPatcher(
+        SpatialPatcher(SpatialRectangular(16), SpatialRegularStride(16)),
+        TemporalPatcher(TemporalFixedLookback(length), TemporalRegularStride(1)),
+    )
