@@ -55,6 +55,9 @@ def archive_root(shared_data: Path) -> Path:
 @pytest.fixture(scope="session")
 def simulated_tahoe() -> Path:
     """The simulated Lake Tahoe scenes, built into the cache folder if they aren't there."""
-    from geostack.sources.simulated import build
+    from simulated_areas import ensure_area
 
-    return build("lake-tahoe")
+    from geostack.cache import writable_cache_folder
+    from geostack.sources.simulated import KIND
+
+    return ensure_area("lake-tahoe", writable_cache_folder() / KIND)

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geostack.errors import PixelReadError
+from geostack.items import acquired
 from geostack.read import in_parallel
 from geostack.request import Request
 from geostack.sources import Source
-from geostack.sources.archive import archive_folders
-from geostack.sources.folder import StacFolder
+from geostack.sources.archive import StacFolder, archive_folders
+from geostack.sources.source import Query
 from geostack.stac import find_items
 from geostack.transfer import Copied, copy_file, multihash
 from geostack.web import write_atomically
@@ -72,9 +73,13 @@ def fetch(
     NoSceneError, SourceUnavailableError, PixelReadError
         When nothing fits, no service answers, or a file can't be had whole.
     """
+    from tqdm import tqdm
+
     chosen, items = find_items(request, limit=limit, source=source)
     result = Fetched(folder or archive_folders()[0])
-    with _bar(progress) as bar:
+    # disable=None shows the bar only when standard error is a terminal.
+    hidden = None if progress else True
+    with tqdm(unit="B", unit_scale=True, disable=hidden, dynamic_ncols=True) as bar:
         for item in items:
             bar.set_description(item.id[:40])
             _fetch_item(item, request.collection, assets, chosen, result, bar.update)
@@ -101,8 +106,8 @@ def check(folder: Path) -> list[Problem]:
     problems = [Problem(path, what) for path, what in index.skipped.items()]
     files = [
         (path.parent / asset["href"], asset)
-        for path in index.paths
-        for asset in json.loads(path.read_text("utf-8"))["assets"].values()
+        for path, feature in index.features
+        for asset in feature["assets"].values()
         if "://" not in asset["href"]
     ]
     for found in in_parallel(lambda pair: _check_file(*pair), files):
@@ -129,8 +134,8 @@ def holdings(folders: Sequence[Path] | None = None) -> list[Holding]:
     for folder in archive_folders() if folders is None else folders:
         index = StacFolder(folder)
         for collection in sorted(index.collections):
-            entries = index.find(collection)
-            dates = sorted(str(_date(feature)) for _, feature in entries)
+            entries = index.find(Query(collection))
+            dates = sorted(str(acquired(item["properties"]).date()) for _, item in entries)
             size = sum(
                 file.stat().st_size
                 for path, _ in entries
@@ -139,12 +144,6 @@ def holdings(folders: Sequence[Path] | None = None) -> list[Holding]:
             )
             found.append(Holding(folder, collection, len(entries), dates[0], dates[-1], size))
     return found
-
-
-def _date(feature: dict[str, Any]) -> Any:
-    from geostack.items import acquired
-
-    return acquired(feature["properties"]).date()
 
 
 def _fetch_item(
@@ -167,10 +166,8 @@ def _fetch_item(
     def copy(key: str) -> Copied:
         href = item.assets[key].href
         name = href.split("?", 1)[0].rstrip("/").rsplit("/", 1)[-1]
-        expected = known.get(key, {}).get("file:checksum") or item.assets[key].extra_fields.get(
-            "file:checksum"
-        )
-        return copy_file(href, home / name, source, checksum=expected, on_bytes=on_bytes)
+        checksum = {**item.assets[key].extra_fields, **known.get(key, {})}.get("file:checksum")
+        return copy_file(href, home / name, source, checksum=checksum, on_bytes=on_bytes)
 
     copies = dict(zip(keys, in_parallel(copy, keys), strict=True))
     result.transferred += sum(copied.transferred for copied in copies.values())
@@ -239,12 +236,3 @@ def _opens(path: Path) -> str | None:
     except (RasterioError, PixelReadError) as error:
         return f"can't be read: {error}"
     return None
-
-
-def _bar(progress: bool) -> Any:
-    import sys
-
-    from tqdm import tqdm
-
-    hidden = not (progress and sys.stderr.isatty())
-    return tqdm(unit="B", unit_scale=True, disable=hidden, dynamic_ncols=True)

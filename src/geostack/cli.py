@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from geostack.archive_cli import app as archive_app
 from geostack.areas import AREAS, Area, area
-from geostack.cache import format_size, parse_size
+from geostack.cache import (
+    cache_entries,
+    cache_folder,
+    clear_cache,
+    format_size,
+    is_writable,
+    parse_size,
+)
 from geostack.errors import NoSceneError, SourceUnavailableError
 from geostack.request import format_bbox
 
@@ -28,10 +34,17 @@ app = App(
     ),
 )
 cache_app = App(name="cache", help="Look at the cache folder, or empty it.")
+archive_app = App(name="archive", help="Fill, check and list the local archive of real scenes.")
 app.command(cache_app)
 app.command(archive_app)
 
-_MARKS = {True: "[green]ready[/green]", False: "[dim]no[/dim]"}
+
+_DEFAULT_ASSETS = {
+    "sentinel-2-l2a": ("B02", "B03", "B04", "B08", "SCL"),
+    "landsat-c2-l2": ("blue", "green", "red", "nir08", "qa_pixel"),
+    "naip": ("image",),
+    "cop-dem-glo-30": ("data",),
+}
 
 
 @app.command
@@ -44,13 +57,26 @@ def sources(area_name: Annotated[str | None, Parameter(name="area")] = None) -> 
         Only this area, such as lake-tahoe.
     """
     from rich.console import Console
+    from rich.table import Column, Table
 
-    from geostack.sources import source_name
+    from geostack.sources import SOURCE_NAMES, open_source, source_name
 
     wanted = [area(area_name)] if area_name else list(AREAS.values())
     console, chosen = Console(), source_name()
-    console.print(_sources_table())
-    console.print(_areas_table(wanted))
+    # Folded and not cut: an address or a folder is there to be copied.
+    what = Column("what it is", overflow="fold")
+    table = Table("source", "state", what, title="Sources of pixels", title_style="bold")
+    for name in SOURCE_NAMES[1:]:
+        source = open_source(name)
+        ready = "[green]ready[/green]" if _is_ready(source) else "[dim]no[/dim]"
+        table.add_row(name, ready, source.describe())
+    console.print(table)
+    table = Table("area", "tile", "dates", "would use", "or", title="Areas", title_style="bold")
+    for place in wanted:
+        where = f"[bold]{place.name}[/bold]\n[dim]{format_bbox(place.bbox)}[/dim]"
+        dates = place.date_range.replace("/", "\n")
+        table.add_row(where, place.tile, dates, *_would_use(place))
+    console.print(table)
     console.print(f"GEOSTACK_SOURCE={chosen}", style="dim")
     return 0
 
@@ -84,13 +110,11 @@ def run(
     except FileNotFoundError as error:
         print(f"geostack run: {error}", file=sys.stderr)
         return 2
-    options = [
-        f"--jobs={jobs}",
-        *(["--inplace"] if inplace else []),
-        *(["--check"] if check else []),
-    ]
-    options += [f"--out={out}"] if out is not None else []
-    return subprocess.run([sys.executable, str(runner), target, *options]).returncode
+    command = [sys.executable, str(runner), target, f"--jobs={jobs}"]
+    command += ["--inplace"] if inplace else []
+    command += ["--check"] if check else []
+    command += [f"--out={out}"] if out is not None else []
+    return subprocess.run(command).returncode
 
 
 def _clone() -> Path:
@@ -149,8 +173,6 @@ def info() -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from geostack.cache import cache_entries, cache_folder, is_writable
-
     folder = cache_folder()
     entries = cache_entries(folder)
     table = Table("what", "size", "files", "last used", title=f"cache {folder}", title_style="bold")
@@ -177,8 +199,6 @@ def clear(*, keep: str = "0", yes: bool = False) -> int:
     yes
         Don't ask.
     """
-    from geostack.cache import cache_entries, cache_folder, clear_cache
-
     limit = parse_size(keep)
     held = sum(entry.size for entry in cache_entries())
     if held <= limit:
@@ -201,6 +221,147 @@ def _answer(question: str) -> str:
         return ""
 
 
+@archive_app.command
+def fetch(
+    place: Annotated[str | None, Parameter(name="area")] = None,
+    *,
+    bbox: str | None = None,
+    dates: str | None = None,
+    bands: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
+    collection: str = "sentinel-2-l2a",
+    tile: str | None = None,
+    max_cloud_cover: float = 5.0,
+    limit: int = 1,
+    to: Path | None = None,
+) -> int:
+    """Copy the clearest scenes from the live service into the archive.
+
+    Safe to run twice: whole files are not copied again, broken ones go on where they stopped.
+    The exit status is 1 when a scene lacks one of the bands.
+
+    Parameters
+    ----------
+    place
+        An area's name, such as lake-tahoe (see geostack sources).
+    bbox
+        In place of an area: WEST,SOUTH,EAST,NORTH in degrees.
+    dates
+        START/END; by default the area's.
+    bands
+        Which files of each scene, such as B04 B08.
+    collection
+        sentinel-2-l2a, landsat-c2-l2, naip or cop-dem-glo-30.
+    tile
+        MGRS tile; by default the area's.
+    max_cloud_cover
+        Percent.
+    limit
+        At most so many scenes; a Sentinel-2 band has about 100 MB.
+    to
+        The archive's folder; by default the first of GEOSTACK_ARCHIVE.
+    """
+    from geostack.archiving import fetch as fetch_scenes
+    from geostack.request import Request
+
+    assets = _assets(bands, collection)
+    if (place is None) == (bbox is None):
+        raise ValueError("say where: an area's name, or --bbox=WEST,SOUTH,EAST,NORTH, and not both")
+    known = area(place) if place else None
+    if collection == "cop-dem-glo-30":
+        dates = dates or "../.."
+    elif known:
+        dates = dates or known.date_range
+    if dates is None:
+        raise ValueError("say when: --dates=START/END")
+    is_sentinel = collection == "sentinel-2-l2a"
+    request = Request.of(
+        collection,
+        known.bbox if known else _box(str(bbox)),
+        dates,
+        tile=tile or (known.tile if known and is_sentinel else None),
+        max_cloud_cover=max_cloud_cover if is_sentinel or collection == "landsat-c2-l2" else None,
+    )
+    done = fetch_scenes(request, assets, folder=to, limit=limit)
+    for name in done.items:
+        print(f"{name} is in {done.folder}")
+    for name in done.missing:
+        print(f"not there: {name}")
+    print(f"{len(done.items)} scenes, {format_size(done.transferred)} copied")
+    return 1 if done.missing else 0
+
+
+@archive_app.command
+def check(folder: Path | None = None) -> int:
+    """Verify every file of the archive: there, whole, undamaged, readable.
+
+    Parameters
+    ----------
+    folder
+        By default all of GEOSTACK_ARCHIVE.
+    """
+    from geostack.archiving import check as check_folder
+
+    problems = [problem for root in _folders(folder) for problem in check_folder(root)]
+    for problem in problems:
+        print(problem)
+    checked = ", ".join(str(root) for root in _folders(folder))
+    print(f"{len(problems)} problems in {checked}" if problems else f"all well in {checked}")
+    return 1 if problems else 0
+
+
+@archive_app.command(name="list")
+def list_holdings(folder: Path | None = None) -> int:
+    """List what the archive holds.
+
+    Parameters
+    ----------
+    folder
+        By default all of GEOSTACK_ARCHIVE.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from geostack.archiving import holdings
+
+    table = Table("collection", "scenes", "from", "to", "size", "folder")
+    for held in holdings(_folders(folder)):
+        size, folder_name = format_size(held.size), str(held.folder)
+        table.add_row(held.collection, str(held.items), held.first, held.last, size, folder_name)
+    Console().print(table if table.row_count else "the archive is empty")
+    return 0
+
+
+def _assets(bands: list[str] | None, collection: str) -> tuple[str, ...]:
+    assets = tuple(bands or _DEFAULT_ASSETS.get(collection, ()))
+    if not assets:
+        raise ValueError(f"say which files of {collection} to fetch: --bands NAME NAME")
+    if collection == "sentinel-2-l2a":
+        from geostack.loaders.sentinel2 import check_bands
+
+        return check_bands(assets)
+    return assets
+
+
+def _box(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"--bbox must be WEST,SOUTH,EAST,NORTH in degrees, got {text!r}") from None
+
+
+def _folders(folder: Path | None) -> list[Path]:
+    from geostack.sources.archive import archive_folders
+
+    folders = [folder] if folder else archive_folders()
+    present = [root for root in folders if root.is_dir()]
+    if not present:
+        raise FileNotFoundError(
+            f"no archive at {', '.join(map(str, folders))}; "
+            "fill one with geostack archive fetch AREA"
+        )
+    return present
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; an expected error is one clear message and exit status 1 or 2."""
     try:
@@ -214,20 +375,6 @@ def main(arguments: list[str] | None = None) -> None:
     raise SystemExit(status if isinstance(status, int) else 0)
 
 
-def _sources_table() -> Any:
-    from rich.table import Column, Table
-
-    from geostack.sources import SOURCE_NAMES, open_source
-
-    # Folded and not cut: an address or a folder is there to be copied.
-    what = Column("what it is", overflow="fold")
-    table = Table("source", "state", what, title="Sources of pixels", title_style="bold")
-    for name in SOURCE_NAMES[1:]:
-        source = open_source(name)
-        table.add_row(name, _MARKS[_is_ready(source)], source.describe())
-    return table
-
-
 def _is_ready(source: Source) -> bool:
     from geostack.sources.archive import ArchiveSource
     from geostack.sources.planetary_computer import PlanetaryComputerSource
@@ -235,22 +382,6 @@ def _is_ready(source: Source) -> bool:
     if isinstance(source, PlanetaryComputerSource):
         return source.reachable()
     return bool(source.present) if isinstance(source, ArchiveSource) else True
-
-
-def _areas_table(wanted: list[Area]) -> Any:
-    from rich.table import Table
-
-    table = Table("area", "tile", "dates", "would use", "or", title="Areas", title_style="bold")
-    for place in wanted:
-        first, others = _would_use(place)
-        table.add_row(
-            f"[bold]{place.name}[/bold]\n[dim]{format_bbox(place.bbox)}[/dim]",
-            place.tile,
-            place.date_range.replace("/", "\n"),
-            first,
-            others,
-        )
-    return table
 
 
 def _would_use(place: Area) -> tuple[str, str]:

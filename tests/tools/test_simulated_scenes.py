@@ -9,6 +9,7 @@ import pytest
 import rasterio
 from pyproj import Transformer
 from shapely.geometry import box, shape
+from simulated_areas import ensure_area
 from simulated_scenes import (
     FILE,
     LANDSAT_SCENE,
@@ -34,7 +35,6 @@ from simulated_scenes import (
 )
 
 from geostack.sources.simulation import AREAS, simulated_scenes
-from geostack.sources.simulation.files import ensure_area
 from geostack.sources.simulation.grid import Grid
 from geostack.sources.simulation.scenes import Sun
 from geostack.sources.simulation.shapes import box_window

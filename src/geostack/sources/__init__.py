@@ -8,7 +8,6 @@ any. `select` picks one:
 ('auto', 'planetary-computer', 'archive', 'simulated')
 """
 
-from geostack.sources.choice import SOURCE_NAMES, open_source, select, source_name
-from geostack.sources.protocol import Source
+from geostack.sources.source import SOURCE_NAMES, Source, open_source, select, source_name
 
 __all__ = ["SOURCE_NAMES", "Source", "open_source", "select", "source_name"]

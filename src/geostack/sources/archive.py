@@ -1,20 +1,31 @@
-"""The local archive: folders of STAC items and COGs named by `GEOSTACK_ARCHIVE`."""
+"""The local archive: folders of STAC items and COGs named by `GEOSTACK_ARCHIVE`.
+
+Each holds `COLLECTION/ITEM_ID/ITEM_ID.json` beside the item's files.
+"""
 
 from __future__ import annotations
 
+import json
+import logging
 import os
+from collections import Counter
+from contextlib import suppress
 from datetime import datetime
-from itertools import chain
+from glob import escape, iglob
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from geostack.errors import SourceUnavailableError
-from geostack.items import cloud_cover, sort_key
+from geostack.items import acquired, cloud_cover, sort_key
 from geostack.request import BBox, Request, nearest_first
-from geostack.sources.folder import StacFolder, read_folder
+from geostack.sources.source import Query
 
 if TYPE_CHECKING:
     from pystac import Item
+
+logger = logging.getLogger(__name__)
+
+_INDEXES: dict[Path, tuple[dict[str, int], StacFolder]] = {}
 
 
 def archive_folders() -> list[Path]:
@@ -80,32 +91,28 @@ class ArchiveSource:
         folders = self.present
         if not folders:
             raise SourceUnavailableError(f"{self._absence()}; fix: {_FETCH}")
+        asked = Query(collection, bbox, date_range, tile, max_cloud_cover)
         found: dict[str, Item] = {}
         for folder in folders:
-            for path, feature in folder.find(collection, bbox, date_range, tile, max_cloud_cover):
+            for path, feature in folder.find(asked):
                 found.setdefault(feature["id"], folder.item(path, feature))
         return sorted(found.values(), key=sort_key)[:limit]
 
     def covers(self, collection: str, bbox: BBox, date_range: str, tile: str | None = None) -> bool:
         """Return whether the archive holds any scene of that place and time."""
-        return any(folder.find(collection, bbox, date_range, tile) for folder in self.present)
+        return bool(self._features(Query(collection, bbox, date_range, tile)))
 
     def holds(self, request: Request) -> bool:
         """Return whether the archive holds a scene that is clear enough and has the assets."""
-        return any(
-            set(request.assets) <= set(feature["assets"])
-            for folder in self.present
-            for _, feature in folder.find(
-                **request.query(), max_cloud_cover=request.max_cloud_cover
-            )
-        )
+        asked = Query(**request.query(), max_cloud_cover=request.max_cloud_cover)
+        return any(set(request.assets) <= set(item["assets"]) for item in self._features(asked))
 
     def dates_near(
         self, collection: str, bbox: BBox, date_range: str, tile: str | None = None
     ) -> list[datetime]:
         """Return when the archive has scenes of that place, the nearest first."""
-        dates = [folder.dates_near(collection, bbox, date_range, tile) for folder in self.present]
-        return nearest_first(chain.from_iterable(dates), date_range)
+        found = self._features(Query(collection, bbox, tile=tile))
+        return nearest_first((acquired(feature["properties"]) for feature in found), date_range)
 
     def sign(self, href: str, *, renew: bool = False) -> str:
         """Return `href` as it is: files on this machine need no token."""
@@ -127,9 +134,7 @@ class ArchiveSource:
         """Return why the archive can't answer `request`."""
         if not self.present:
             return self._absence()
-        found = [
-            feature for folder in self.present for _, feature in folder.find(**request.query())
-        ]
+        found = self._features(Query(**request.query()))
         if not found:
             return f"holds no such scene ({self.describe()})"
         missing = set(request.assets) - {key for feature in found for key in feature["assets"]}
@@ -146,6 +151,9 @@ class ArchiveSource:
             f"--dates={request.date_range} --collection={request.collection}"
         )
 
+    def _features(self, asked: Query) -> list[dict[str, Any]]:
+        return [feature for folder in self.present for _, feature in folder.find(asked)]
+
     def _absence(self) -> str:
         if not self.folders:
             return "no archive folder is set"
@@ -153,3 +161,97 @@ class ArchiveSource:
 
 
 _FETCH = "geostack archive fetch AREA, or set GEOSTACK_ARCHIVE to a folder of STAC items"
+
+
+class StacFolder:
+    """The items under one root, read once.
+
+    Parameters
+    ----------
+    root
+        The folder that holds the collections.
+
+    Notes
+    -----
+    An item that can't be read is left out, named in the log once, and listed in `skipped`.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+        self.skipped: dict[Path, str] = {}
+        self.features: list[tuple[Path, dict[str, Any]]] = []
+        self._items: dict[Path, Item] = {}
+        for path in sorted(self.root.glob("*/*/*.json")):
+            if path.stem == path.parent.name:
+                self._read(path)
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @property
+    def collections(self) -> dict[str, int]:
+        """Number of items by collection."""
+        return Counter(feature["collection"] for _, feature in self.features)
+
+    def find(self, asked: Query) -> list[tuple[Path, dict[str, Any]]]:
+        """Return (path, STAC feature) of what fits, in no promised order."""
+        return [pair for pair in self.features if asked.fits(pair[1])]
+
+    def item(self, path: Path, feature: dict[str, Any]) -> Item:
+        """Return the item of one file with absolute hrefs."""
+        if path not in self._items:
+            self._items[path] = as_item(path, feature)
+        return self._items[path].clone()
+
+    def _read(self, path: Path) -> None:
+        try:
+            feature = json.loads(path.read_text("utf-8"))
+            _check(feature)
+            feature["collection"] = str(feature.get("collection") or path.parent.parent.name)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            self.skipped[path] = f"{type(error).__name__}: {error}"
+            logger.warning("left out %s, which is no readable STAC item (%s)", path, error)
+            return
+        self.features.append((path, feature))
+
+
+def read_folder(root: Path) -> StacFolder:
+    """Return the index of `root`, read anew only when an item was added, changed or removed."""
+    root = Path(root).expanduser().absolute()
+    stamp = _stamp(root)
+    known = _INDEXES.get(root)
+    if known is None or known[0] != stamp:
+        _INDEXES[root] = known = (stamp, StacFolder(root))
+    return known[1]
+
+
+def _stamp(root: Path) -> dict[str, int]:
+    """When each item's own file was written: adding files to an item changes nothing above it."""
+    stamp = {}
+    for item in iglob(f"{escape(str(root))}/*/*"):
+        with suppress(OSError):
+            stamp[item] = os.stat(f"{item}/{os.path.basename(item)}.json").st_mtime_ns
+    return stamp
+
+
+def _check(feature: dict[str, Any]) -> None:
+    """Raise where a feature lacks what reading it takes."""
+    if feature["type"] != "Feature" or not feature["id"]:
+        raise ValueError("no feature with an id")
+    for asset in feature["assets"].values():
+        if not isinstance(asset["href"], str):
+            raise ValueError("an asset without an address")
+    acquired(feature["properties"])
+    cloud_cover(feature["properties"])
+
+
+def as_item(path: Path, feature: dict[str, Any]) -> Item:
+    """Return a STAC feature as the item of a file, with absolute hrefs."""
+    from pystac import Item
+
+    item = Item.from_dict(feature, preserve_dict=True)
+    for asset in item.assets.values():
+        if "://" not in asset.href and not asset.href.startswith("/"):
+            asset.href = str((path.parent / asset.href).resolve())
+    item.set_self_href(str(path))
+    return item

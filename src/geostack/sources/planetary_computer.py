@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import threading
 import time
 from datetime import datetime
@@ -19,8 +18,16 @@ from geocatalog.read.tokens import guard_logs, without_query
 from geostack.errors import SourceUnavailableError
 from geostack.items import acquired, cloud_cover, sort_key
 from geostack.request import BBox, as_tile, format_interval, nearest_first, parse_date_range
-from geostack.sources.protocol import Query
-from pipekit.retry import GaveUpError, RetryPolicy, TransientError, retry, retry_after
+from geostack.sources.source import Query
+from geostack.web import check_answer
+from pipekit.retry import (
+    TRANSIENT_STATUS,
+    GaveUpError,
+    RetryPolicy,
+    TransientError,
+    retry,
+    retry_after,
+)
 
 if TYPE_CHECKING:
     from pystac import Item
@@ -100,11 +107,16 @@ class PlanetaryComputerSource:
             When the service does not answer, or its pages repeat.
         """
         tile = as_tile(tile)
+        query: dict[str, Any] = {}
+        if tile is not None:
+            query["s2:mgrs_tile"] = {"eq": tile}
+        if max_cloud_cover is not None:
+            query["eo:cloud_cover"] = {"lte": max_cloud_cover}
         parameters: dict[str, Any] = {
             "collections": [collection],
             "bbox": list(bbox),
             "datetime": format_interval(parse_date_range(date_range)),
-            "query": _query(tile, max_cloud_cover) or None,
+            "query": query or None,
             "limit": min(limit or PAGE_SIZE, PAGE_SIZE),
         }
         if collection in CLOUDY or max_cloud_cover is not None:
@@ -116,9 +128,9 @@ class PlanetaryComputerSource:
         """Return whether the service answers within 3 s; what it holds only a search tells."""
         return self.reachable()
 
-    def reachable(self, seconds: float = PROBE_SECONDS) -> bool:
-        """Return whether the service answers within `seconds`; remembered for a minute."""
-        return self._probe(seconds) is None
+    def reachable(self) -> bool:
+        """Return whether the service answers within 3 s; remembered for a minute."""
+        return self._probe() is None
 
     def dates_near(
         self, collection: str, bbox: BBox, date_range: str, tile: str | None = None
@@ -150,12 +162,12 @@ class PlanetaryComputerSource:
 
     def describe(self) -> str:
         """Return one line: the service and whether it can be reached."""
-        answer = self._probe(PROBE_SECONDS)
-        return f"{self.url}: " + ("reachable" if answer is None else f"unreachable ({answer})")
+        answer = self._probe()
+        return f"{self.url}: " + (f"unreachable ({answer})" if answer else "reachable")
 
     def why_not(self) -> str:
         """Return why the service was passed over."""
-        return f"{self.url} {self._probe(PROBE_SECONDS) or 'answers'}"
+        return f"{self.url} {self._probe() or 'answers'}"
 
     def fix(self) -> str:
         """Return the command that tells whether the network is at fault."""
@@ -164,17 +176,20 @@ class PlanetaryComputerSource:
     def client(self) -> Client:
         """Return the pystac client, opened on first use."""
         if self._client is None:
-            from pystac_client import Client
-
-            self._client = self._ask(lambda: Client.open(self.url, stac_io=_stac_io(self.policy)))
+            self._client = self._open()
         return self._client
+
+    def _open(self, modifier: Any = None) -> Client:
+        from pystac_client import Client
+
+        io = _stac_io(self.policy)
+        return self._ask(lambda: Client.open(self.url, modifier=modifier, stac_io=io))
 
     def _pages(self, parameters: dict[str, Any], asked: Query, limit: int | None) -> list[Item]:
         from pystac import Item
 
         found: dict[str, Item] = {}
         seen: set[str] = set()
-        sorted_by_service = "sortby" in parameters
 
         def collect() -> None:
             for page in self.client().search(**parameters).pages_as_dicts():
@@ -192,7 +207,7 @@ class PlanetaryComputerSource:
                         found[feature["id"]] = Item.from_dict(feature, preserve_dict=False)
                 # Only a service that sorts may be stopped: else the clearest may come last.
                 covers = [cloud_cover(item.properties) or 0.0 for item in found.values()]
-                in_order = not sorted_by_service or covers == sorted(covers)
+                in_order = "sortby" not in parameters or covers == sorted(covers)
                 if limit is not None and len(found) >= limit and in_order:
                     return
 
@@ -210,10 +225,10 @@ class PlanetaryComputerSource:
                 "or set GEOSTACK_SOURCE=archive or simulated"
             ) from None
 
-    def _probe(self, seconds: float) -> str | None:
+    def _probe(self) -> str | None:
         known = _PROBES.get(self.url)
         if known is None or time.monotonic() - known[0] > _PROBE_LIFETIME:
-            _PROBES[self.url] = known = (time.monotonic(), probe(self.url, seconds))
+            _PROBES[self.url] = known = (time.monotonic(), probe(self.url, PROBE_SECONDS))
         return known[1]
 
 
@@ -285,32 +300,14 @@ def _token(account: str, container: str) -> Any:
     try:
         return sas.get_token(account, container, retry_total=0)
     except requests.HTTPError as error:
-        response = error.response
-        answer = f"HTTP {response.status_code}"
-        if response.status_code in (429, *range(500, 600)):
-            raise TransientError(answer, retry_after(response.headers.get("Retry-After"))) from None
-        raise _NoTokenError(answer) from None
+        check_answer(error.response, _NoTokenError(f"HTTP {error.response.status_code}"))
+        raise
     except requests.exceptions.RetryError:
         raise TransientError("HTTP 429 or 5xx") from None
     except requests.RequestException as error:
         raise TransientError(type(error).__name__) from None
     except ValueError:  # pydantic's ValidationError, requests' JSONDecodeError
         raise _NoTokenError("an answer that is no token") from None
-
-
-def _query(tile: str | None, max_cloud_cover: float | None) -> dict[str, Any]:
-    query: dict[str, Any] = {}
-    if tile is not None:
-        query["s2:mgrs_tile"] = {"eq": tile}
-    if max_cloud_cover is not None:
-        query["eo:cloud_cover"] = {"lte": max_cloud_cover}
-    return query
-
-
-def _cause(error: Exception) -> str:
-    """The reason inside a client's long message about a failed connection."""
-    reason = re.search(r"Caused by (\w+)|^\('([^']+)'|(\w*[Tt]imed? ?out\w*)", str(error))
-    return next((group for group in reason.groups() if group), "") if reason else str(error)[:200]
 
 
 def _stac_io(policy: RetryPolicy | None) -> StacApiIO:
@@ -334,8 +331,8 @@ def _stac_io(policy: RetryPolicy | None) -> StacApiIO:
             except APIError as error:
                 status = getattr(error, "status_code", None)
                 if status is None:
-                    raise TransientError(_cause(error)) from None
-                if status == 429 or status >= 500:
+                    raise TransientError(type(error.__context__ or error).__name__) from None
+                if status in TRANSIENT_STATUS:
                     raise TransientError(f"HTTP {status}", retry_after(asked[0])) from None
                 raise
 
@@ -352,14 +349,6 @@ def mpc_catalog() -> Client:
     SourceUnavailableError
         When the service does not answer.
     """
-    import planetary_computer
-    from pystac_client import Client
+    from planetary_computer import sign_inplace
 
-    source = PlanetaryComputerSource()
-    return source._ask(
-        lambda: Client.open(
-            source.url,
-            modifier=planetary_computer.sign_inplace,
-            stac_io=_stac_io(None),
-        )
-    )
+    return PlanetaryComputerSource()._open(sign_inplace)

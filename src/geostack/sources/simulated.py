@@ -24,8 +24,8 @@ from geostack.request import (
     overlaps,
     parse_date_range,
 )
-from geostack.sources.folder import as_item
-from geostack.sources.protocol import Query
+from geostack.sources.archive import as_item
+from geostack.sources.source import Query
 
 if TYPE_CHECKING:
     from pystac import Item
@@ -156,16 +156,6 @@ def simulated_file(href: str) -> str:
 
 
 add_signer(simulated_file)  # catalogs of simulated items open their files by themselves
-
-
-def build(area: str) -> Path:
-    """Return the STAC folder of a simulated area with every file drawn, for work offline."""
-    from geostack.sources.simulation import files
-
-    folder = cache_folder() / KIND
-    if not is_writable(folder):
-        folder = writable_cache_folder() / KIND
-    return files.ensure_area(area, folder)
 
 
 def _closed(dates: str) -> tuple[datetime, datetime]:

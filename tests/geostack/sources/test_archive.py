@@ -8,8 +8,7 @@ from tiny_scenes import make_scene, scene_bbox
 
 from geostack import SourceUnavailableError
 from geostack.request import Request
-from geostack.sources.archive import ArchiveSource, archive_folders
-from geostack.sources.folder import read_folder
+from geostack.sources.archive import ArchiveSource, archive_folders, read_folder
 from geostack.web import write_atomically
 
 BOX = scene_bbox(inset=1000)

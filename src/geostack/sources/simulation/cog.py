@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .grid import Grid
+from .grid import Grid, pool
 
 
 def write_cog(
@@ -104,11 +104,7 @@ def _halve(layers: NDArray[Any], origin: tuple[int, int], categorical: bool) -> 
     padded = np.pad(layers, pads, mode="edge") if any(map(any, pads)) else layers
     if categorical:
         return padded[:, ::2, ::2]
-    total = np.zeros((len(padded), padded.shape[1] // 2, padded.shape[2] // 2), np.float32)
-    for i in (0, 1):
-        for j in (0, 1):
-            total += padded[:, i::2, j::2]
-    total *= np.float32(0.25)
+    means = pool(padded.astype(np.float32))
     if np.issubdtype(layers.dtype, np.integer):
-        return (total + np.float32(0.5)).astype(layers.dtype)
-    return total
+        means = (means + np.float32(0.5)).astype(layers.dtype)
+    return means

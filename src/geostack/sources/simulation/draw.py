@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from pipekit.parallel import in_threads
 
-from . import landscape, lisbon
 from .fire import BurntGround
 from .grid import F32, Grid, pool, resample
+from .landscape import Land, Lisbon, Tahoe
 from .noise import white
 from .scenes import Acquisition, Light, Scene
 from .sensor import TWENTY_METRE, U16, Stage, classify, render, seen, strips
@@ -84,7 +84,7 @@ def _stage(scene: Scene, band: str | None = None) -> Stage:
 def _made_stage(
     area: str, grid: Grid, light: Light, growth: float | None, bands: tuple[str, ...]
 ) -> Stage:
-    land: landscape.Land = lisbon.Ground(grid) if area == "lisbon" else landscape.Ground(grid)
+    land: Land = Lisbon(grid) if area == "lisbon" else Tahoe(grid)
     if light.burnt and growth is not None:
         land = BurntGround(land, growth)
     return Stage(land, light.sun, bands, light.lowest_snow)

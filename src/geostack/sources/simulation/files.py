@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from pipekit.files import locked
-from pipekit.parallel import in_threads
 
 from .scenes import AREAS, Scene, simulated_scenes
 
@@ -21,28 +20,6 @@ IDLE_SECONDS = 60.0
 
 _DRAWING = threading.Semaphore(min(4, os.cpu_count() or 1))
 _TOLD: set[Path] = set()
-
-
-def ensure_area(area: str, cache: Path) -> Path:
-    """Return the folder of an area's STAC items and COGs, every file of it drawn.
-
-    Raises
-    ------
-    ValueError
-        For an unknown area.
-    OSError
-        When the cache can't be written.
-    """
-    if area not in AREAS:
-        raise ValueError(f"no simulated area is called {area!r}; there are: {', '.join(AREAS)}")
-    paths = [
-        cache / scene.folder / asset["href"]
-        for scene in simulated_scenes().values()
-        if scene.area == area
-        for asset in scene.item["assets"].values()
-    ]
-    list(in_threads(lambda path: ensure(path, cache), paths, min(4, os.cpu_count() or 1)))
-    return cache / AREAS[area].folder
 
 
 def find(path: Path) -> tuple[Scene, str] | None:

@@ -12,89 +12,45 @@ from .noise import fractal
 from .shapes import outline_distance, places
 from .terrain import smoothstep
 
-PUBLISHED_ACRES = 221_835
-"""Area of the Caldor Fire of 2021 (California Department of Forestry and Fire Protection)."""
 
-SQUARE_METRES_PER_ACRE = 4046.8564224
+class BurntGround(Land):
+    """A ground after the fire: how hard it burns as coarse layers, severity part by part.
 
-
-LEAST = 0.2
-"""Severity from which ground counts as burnt; the notebook sees it as a dNBR of about 0.1."""
-
-
-class Fire:
-    """A fire over a grid: coarse layers of the whole, severity part by part.
-
-    The perimeter is drawn by hand and then grown or shrunk. Dense forest, steep and sunny slopes
-    burn worse; hollows, meadows and chance leave islands.
+    The perimeter is drawn by hand and then moved outwards by `growth` metres. Dense forest, steep
+    and sunny slopes burn worse; hollows, meadows and chance leave islands.
     """
 
-    def __init__(self, grid: Grid, elevation: F32) -> None:
-        self._coarse = coarse = grid.at(40, margin=1)
-        self._reach = _perimeter(coarse)
-        self._base = _intensity(coarse, resample(elevation, grid, coarse))
+    def __init__(self, before: Land, growth: float) -> None:
+        self.grid, self.coarse, self.height = before.grid, before.coarse, before.height
+        self._before, self._growth = before, growth
+        self._rough = rough = before.grid.at(40, margin=1)
+        self._reach = _perimeter(rough)
+        self._base = _intensity(rough, resample(before.elevation, before.grid, rough))
+
+    def part(self, rows: slice) -> Landscape:
+        """Make the ground truth of some rows."""
+        land = self._before.part(rows)
+        return burn(land, self.severity(land))
 
     def layers(self, land: Landscape) -> tuple[F32, F32]:
         """Return the distance to the hand-drawn edge in metres, and the intensity inside of it."""
         fuel = land.cover["forest"] + land.cover["shrub"] + 0.6 * land.cover["meadow"]
         # Below a fifth of vegetated ground there is nothing to carry a fire.
         burnable = smoothstep((fuel - 0.15) / 0.35)
-        edge = resample(self._reach, self._coarse, land.grid)
-        intensity = resample(self._base, self._coarse, land.grid)
+        edge = resample(self._reach, self._rough, land.grid)
+        intensity = resample(self._base, self._rough, land.grid)
         intensity = intensity + 0.18 * (land.cover["forest"] - 0.6)
         intensity += np.float32(0.045) * land.crown
         return edge, np.clip(intensity, 0, 1) * burnable
 
-    def severity(self, land: Landscape, growth: float) -> F32:
-        """Return burn severity, 0 (unburnt) to 1 (all vegetation gone), (rows, cols) float32."""
+    def severity(self, land: Landscape) -> F32:
+        """Return burn severity, 0 (unburnt) to 1 (all vegetation gone), (rows, cols) float32.
+
+        `land` is a part of the ground before the fire.
+        """
         edge, intensity = self.layers(land)
-        return np.asarray(intensity * smoothstep((edge + growth) / 120), dtype=np.float32)
-
-    def growth(self, land: Land, counted: Grid, acres: float = PUBLISHED_ACRES) -> float:
-        """Return the metres by which the perimeter moves so that `acres` burn inside `counted`."""
-        grid = land.grid
-        row = round((grid.north - counted.north) / grid.res)
-        col = round((counted.west - grid.west) / grid.res)
-        edges, intensities = [], []
-        for start in range(row, row + counted.rows, 256):
-            rows = slice(start, min(start + 256, row + counted.rows))
-            edge, intensity = self.layers(land.part(rows))
-            cols = slice(col, col + counted.cols, 2)
-            edges.append(edge[::2, cols].ravel())
-            intensities.append(intensity[::2, cols].ravel())
-        inside, strength = np.concatenate(edges), np.concatenate(intensities)
-        pixel = 4 * grid.res**2
-        low, high = -4000.0, 8000.0
-        for _ in range(24):
-            middle = (low + high) / 2
-            hard = strength * smoothstep((inside + middle) / 120)
-            burnt = np.count_nonzero(hard >= LEAST) * pixel
-            few = burnt < acres * SQUARE_METRES_PER_ACRE
-            low, high = (middle, high) if few else (low, middle)
-        return high
-
-
-class BurntGround:
-    """A ground after the fire."""
-
-    def __init__(self, before: Land, growth: float) -> None:
-        self.grid, self.elevation = before.grid, before.elevation
-        self._before, self._growth = before, growth
-        self._fire = Fire(before.grid, before.elevation)
-
-    def part(self, rows: slice) -> Landscape:
-        """Make the ground truth of some rows."""
-        land = self._before.part(rows)
-        return burn(land, self._fire.severity(land, self._growth))
-
-
-def severity(land: Landscape, counted: Grid, acres: float = PUBLISHED_ACRES) -> F32:
-    """Return burn severity of a landscape, with `acres` burnt inside of `counted`.
-
-    `counted` is a part of the landscape's grid (to half a pixel).
-    """
-    fire = Fire(land.grid, land.elevation)
-    return fire.severity(land, fire.growth(land, counted, acres))
+        hard = intensity * smoothstep((edge + self._growth) / 120)
+        return np.asarray(hard, dtype=np.float32)
 
 
 def _perimeter(grid: Grid) -> F32:

@@ -118,11 +118,11 @@ def resample(layer: F32, source: Grid, target: Grid) -> F32:
 
 
 def pool(layer: F32, factor: int = 2) -> F32:
-    """Average blocks of `factor` x `factor` pixels; the shape must be a multiple of it."""
-    rows, cols = layer.shape
+    """Average blocks of `factor` x `factor` pixels of (..., rows, cols); they must divide both."""
+    rows, cols = layer.shape[-2:]
     if rows % factor or cols % factor:
         raise ValueError(f"shape must be a multiple of {factor}, got {layer.shape}")
-    parts = [layer[i::factor, j::factor] for i in range(factor) for j in range(factor)]
+    parts = [layer[..., i::factor, j::factor] for i in range(factor) for j in range(factor)]
     out = parts[0] + parts[1]
     for part in parts[2:]:
         out += part

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Protocol
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import numpy as np
 
 from .grid import F32, Grid, pool, resample
 from .noise import fractal, lattice_noise, white
-from .shapes import ellipse_distance, places
+from .shapes import ellipse_distance, outline_distance, places, project
 from .terrain import ground, lakes, outline_noise, shelf_width, shore_distance, smoothstep
 from .towns import settlement
 
@@ -37,38 +37,26 @@ class Landscape:
     wetness: F32
     turbid: F32 | None = None
 
-    def part(self, rows: slice) -> Landscape:
-        """Return some rows."""
-        return replace(
-            self,
-            grid=self.grid.window(rows, slice(0, self.grid.cols)),
-            elevation=self.elevation[rows],
-            water=self.water[rows],
-            depth=self.depth[rows],
-            cover={name: layer[rows] for name, layer in self.cover.items()},
-            crown=self.crown[rows],
-            stand=self.stand[rows],
-            wetness=self.wetness[rows],
-            turbid=None if self.turbid is None else self.turbid[rows],
-        )
 
+class Land(ABC):
+    """The ground of a whole grid: coarse layers at once, the fine ones part by part.
 
-class Land(Protocol):
-    """A grid and its ground truth: a `Landscape`, or what makes one part by part."""
+    A whole landscape of 7 million pixels takes a gigabyte; its parts are the same to the bit.
+    `height` is in metres, on the grid `coarse`.
+    """
 
-    @property
-    def grid(self) -> Grid:
-        """The grid of the whole."""
-        ...
+    grid: Grid
+    coarse: Grid
+    height: F32
 
     @property
     def elevation(self) -> F32:
         """Metres, (rows, cols) float32."""
-        ...
+        return resample(self.height, self.coarse, self.grid)
 
+    @abstractmethod
     def part(self, rows: slice) -> Landscape:
         """Return the ground truth of some rows."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -81,28 +69,20 @@ class _Regions:
     stand: F32
 
 
-class Ground:
-    """The ground around Lake Tahoe: coarse layers of a whole grid, the fine ones part by part.
-
-    A whole landscape of 7 million pixels takes a gigabyte; its parts are the same to the bit.
-    """
+class Tahoe(Land):
+    """The ground around Lake Tahoe."""
 
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
-        self._coarse = coarse = grid.at(20 if grid.res <= 10 else grid.res, margin=2)
+        self.coarse = coarse = grid.at(20 if grid.res <= 10 else grid.res, margin=2)
         self._shore = shore_distance(coarse)
-        self._height = ground(coarse, self._shore)
-        self._regions = _regions(coarse, self._height)
+        self.height = ground(coarse, self._shore)
+        self._regions = _regions(coarse, self.height)
         self._beaches = _beaches(coarse)
-
-    @property
-    def elevation(self) -> F32:
-        """Metres, (rows, cols) float32."""
-        return resample(self._height, self._coarse, self.grid)
 
     def part(self, rows: slice) -> Landscape:
         """Make the ground truth of some rows."""
-        grid, coarse = self.grid.window(rows, slice(0, self.grid.cols)), self._coarse
+        grid, coarse = self.grid.window(rows, slice(0, self.grid.cols)), self.coarse
         shore = resample(self._shore, coarse, grid)
         water, depth = lakes(grid, shore)
         crown = crowns(grid)
@@ -111,14 +91,9 @@ class Ground:
         land = 1 - water
         for layer in cover.values():
             layer *= land
-        elevation = resample(self._height, coarse, grid)
+        elevation = resample(self.height, coarse, grid)
         stand = resample(self._regions.stand, coarse, grid)
         return Landscape(grid, elevation, water, depth, cover, crown, stand, wetness)
-
-
-def build(grid: Grid) -> Landscape:
-    """Make the ground truth of a grid."""
-    return Ground(grid).part(slice(0, grid.rows))
 
 
 def crowns(grid: Grid) -> F32:
@@ -243,3 +218,69 @@ def _beaches(coarse: Grid) -> F32:
     """Return where the shore is sand and not rock or trees, 0 to 1."""
     patches = fractal(coarse, 700, 35, octaves=2)
     return smoothstep(shelf_width(coarse) / 900 + 1.1 * patches - 0.35)
+
+
+class Lisbon(Land):
+    """The ground around Lisbon and the mouth of the Tagus, in another UTM zone."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self.coarse = coarse = grid.at(20, margin=2)
+        ring = places("lisbon")["shore"][0].outline(grid.epsg)
+        ragged = fractal(coarse, 500, 511, octaves=3) * np.float32(25)
+        self._shore = outline_distance(coarse, ring) + ragged
+        self.height = ground(coarse, self._shore, "lisbon")
+        self._stand = fractal(coarse, 1500, 512, octaves=5)
+        # Silt comes down the river; the ocean west of the bar is clear.
+        self._silt = smoothstep((grid.x - project([(-9.33, 38.66)], grid.epsg)[0, 0]) / 9000)
+        self._plumes = fractal(coarse, 3500, 513, octaves=5, gain=0.6) * np.float32(0.3)
+        self._woods = _woods(coarse)
+        self._sandy = fractal(coarse, 900, 533, octaves=2)
+
+    def part(self, rows: slice) -> Landscape:
+        """Make the ground truth of some rows."""
+        grid = self.grid.window(rows, slice(0, self.grid.cols))
+
+        def fine(layer: F32) -> F32:
+            return resample(layer, self.coarse, grid)
+
+        shore = fine(self._shore)
+        water = np.clip(shore / np.float32(grid.res) + np.float32(0.5), 0, 1)
+        built = settlement(grid, np.zeros(grid.shape, np.float32), "lisbon")
+        water *= 1 - np.where(shore > 0, built.asphalt, 0)
+        crown = crowns(grid)
+        forest = smoothstep(fine(self._woods) + np.float32(0.3) * crown)
+        forest *= np.float32(0.9) * (1 - built.cleared)
+        sandy = fine(self._sandy) > 0.1
+        shares = {
+            "forest": forest,
+            "asphalt": built.asphalt,
+            "roof": np.maximum(built.roof, np.float32(0.6) * built.cleared),
+            "sand": smoothstep((shore + 50) / 30) * sandy * (1 - built.cleared),
+            "meadow": (1 - built.cleared) * np.clip(0.75 - 0.1 * crown, 0, 1),
+            "soil": np.float32(0.75),
+            "shrub": np.float32(1),
+        }
+        cover = {name: np.zeros(grid.shape, np.float32) for name in COVERS}
+        left = 1 - water
+        for name, share in shares.items():
+            cover[name] = (left * share).astype(np.float32)
+            left = left - cover[name]
+        depth = np.maximum(shore, 0) * np.float32(0.03)
+        dry = np.full(grid.shape, 0.3, np.float32)
+        turbid = np.clip(0.15 + 0.7 * self._silt[None, :] + fine(self._plumes), 0, 1)
+        return Landscape(
+            grid, fine(self.height), water, depth, cover, crown, fine(self._stand), dry,
+            turbid.astype(np.float32),
+        )  # fmt: skip
+
+
+def _woods(coarse: Grid) -> F32:
+    """Return how wooded the land is, above 0 where it is."""
+    wood = fractal(coarse, 1000, 531, octaves=6, gain=0.66) - np.float32(0.55)
+    for place in places("lisbon")["wood"]:
+        x, y = place.project(coarse.epsg)[0]
+        far2 = (coarse.x[None, :] - x) ** 2 + (coarse.y[:, None] - y) ** 2
+        near = np.exp(-((far2 / place.facts["radius"] ** 2) ** 2))
+        wood += np.float32(1.5) * near.astype(np.float32)
+    return wood

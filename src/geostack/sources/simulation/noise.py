@@ -7,6 +7,7 @@ integer arithmetic decides the values, which keeps them the same across numpy ve
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import floor
 
 import numpy as np
@@ -60,7 +61,28 @@ def white(grid: Grid, seed: int) -> F32:
     return (total.astype(np.float32) - np.float32(510)) * np.float32(1 / 147.8)
 
 
-def spline_taps(coordinate: NDArray[np.float64]) -> tuple[NDArray[np.int64], list[F32]]:
+def spline_surface(
+    grid: Grid, cell: float, values: Callable[[NDArray[np.int64], NDArray[np.int64]], F32]
+) -> F32:
+    """Join values by cubic B-splines, (rows, cols) float32.
+
+    `values` gives, for columns and rows of a lattice of `cell` metres, (len(rows), len(cols)).
+    """
+    first_col, across = _spline_taps(grid.x / cell)
+    first_row, down = _spline_taps(grid.y / cell)
+    lattice_cols = np.arange(first_col.min(), first_col.max() + 4)
+    lattice_rows = np.arange(first_row.min(), first_row.max() + 4)
+    lattice = values(lattice_cols, lattice_rows)
+    rows, cols = first_row - lattice_rows[0], first_col - lattice_cols[0]
+    partial = sum(lattice[rows + k] * weight[:, None] for k, weight in enumerate(down))
+    partial = np.asarray(partial, dtype=np.float32)
+    out = partial[:, cols] * across[0]
+    for k in (1, 2, 3):
+        out += partial[:, cols + k] * across[k]
+    return out
+
+
+def _spline_taps(coordinate: NDArray[np.float64]) -> tuple[NDArray[np.int64], list[F32]]:
     """Return the first lattice index and the four cubic B-spline weights at each coordinate."""
     start = np.floor(coordinate).astype(np.int64)
     t = coordinate - start
@@ -86,28 +108,11 @@ def lattice_noise(grid: Grid, cell: float, seed: int) -> F32:
     >>> bool((lattice_noise(wide, 300, 1)[3:7, 2:6] == lattice_noise(part, 300, 1)).all())
     True
     """
-    x0, wx = spline_taps(grid.x / cell)
-    y0, wy = spline_taps(grid.y / cell)
-    lx = np.arange(x0.min(), x0.max() + 4)
-    ly = np.arange(y0.min(), y0.max() + 4)
-    lattice = uniform(lx[None, :], ly[:, None], seed) * np.float32(2) - np.float32(1)
-    return spline_combine(lattice, y0 - ly[0], wy, x0 - lx[0], wx) * np.float32(1.7)
 
+    def values(x: NDArray[np.int64], y: NDArray[np.int64]) -> F32:
+        return uniform(x[None, :], y[:, None], seed) * np.float32(2) - np.float32(1)
 
-def spline_combine(
-    lattice: F32,
-    rows: NDArray[np.int64],
-    row_weights: list[F32],
-    cols: NDArray[np.int64],
-    col_weights: list[F32],
-) -> F32:
-    """Interpolate a lattice by separable taps: (len(rows), len(cols)) float32."""
-    partial = sum(lattice[rows + k] * w[:, None] for k, w in enumerate(row_weights))
-    partial = np.asarray(partial, dtype=np.float32)
-    out = partial[:, cols] * col_weights[0]
-    for k in range(1, len(col_weights)):
-        out += partial[:, cols + k] * col_weights[k]
-    return out
+    return spline_surface(grid, cell, values) * np.float32(1.7)
 
 
 def fractal(grid: Grid, cell: float, seed: int, octaves: int = 4, gain: float = 0.5) -> F32:

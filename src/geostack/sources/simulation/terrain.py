@@ -8,15 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .grid import F32, Grid, resample
-from .noise import fractal, ridged, spline_combine, spline_taps
-from .shapes import F64, ellipse_distance, outline_distance, places
+from .noise import fractal, ridged, spline_surface
+from .shapes import ellipse_distance, outline_distance, places
 
 _NODE = 500.0
-
-
-@lru_cache(maxsize=4)
-def _shore(epsg: int) -> F64:
-    return places("tahoe")["shore"][0].outline(epsg)
 
 
 def shore_distance(grid: Grid) -> F32:
@@ -24,7 +19,7 @@ def shore_distance(grid: Grid) -> F32:
 
     Beyond 3 km inland it is -3000. A little noise roughens the hand-drawn shore.
     """
-    distance = outline_distance(grid, _shore(grid.epsg))
+    distance = outline_distance(grid, places("tahoe")["shore"][0].outline(grid.epsg))
     near = distance > -400
     coarse = grid.at(max(20.0, grid.res), 2)
     wobble = resample(fractal(coarse, 900, seed=11, octaves=5, gain=0.58), coarse, grid)
@@ -48,13 +43,14 @@ def _spline(epsg: int, region: str):  # type: ignore[no-untyped-def]
 
 def _macro(grid: Grid, region: str) -> F32:
     """Return the smooth relief through the named heights, metres."""
-    x0, wx = spline_taps(grid.x / _NODE)
-    y0, wy = spline_taps(grid.y / _NODE)
-    lx = np.arange(x0.min(), x0.max() + 4)
-    ly = np.arange(y0.min(), y0.max() + 4)
-    nodes = np.stack(np.meshgrid(lx * _NODE, ly * _NODE), axis=-1).reshape(-1, 2)
-    lattice = _spline(grid.epsg, region)(nodes / 1e4).reshape(ly.size, lx.size).astype(np.float32)
-    return spline_combine(lattice, y0 - ly[0], wy, x0 - lx[0], wx)
+    spline = _spline(grid.epsg, region)
+
+    def named(cols: NDArray[np.int64], rows: NDArray[np.int64]) -> F32:
+        nodes = np.stack(np.meshgrid(cols * _NODE, rows * _NODE), axis=-1).reshape(-1, 2)
+        heights = spline(nodes / 1e4).reshape(rows.size, cols.size)
+        return np.asarray(heights, dtype=np.float32)
+
+    return spline_surface(grid, _NODE, named)
 
 
 def shelf_width(grid: Grid) -> F32:

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from simulated_areas import ensure_area
+from whole_ground import build
 
 from geostack.cache import cache_folder
 from geostack.sources.simulated import KIND
-from geostack.sources.simulation.files import ensure_area
 from geostack.sources.simulation.grid import Grid
-from geostack.sources.simulation.landscape import Landscape, build
+from geostack.sources.simulation.landscape import Landscape, Tahoe
 from geostack.sources.simulation.scenes import Sun
 from geostack.sources.simulation.sensor import Stage
 
@@ -66,5 +67,5 @@ def land(plot: Grid) -> Landscape:
 
 
 @pytest.fixture(scope="session")
-def stage(land: Landscape) -> Stage:
-    return Stage(land, Sun(zenith=23.0, azimuth=127.0), ALL_BANDS, lowest_snow=2300)
+def stage(plot: Grid) -> Stage:
+    return Stage(Tahoe(plot), Sun(zenith=23.0, azimuth=127.0), ALL_BANDS, lowest_snow=2300)

@@ -5,11 +5,10 @@ import pytest
 import rasterio
 from rasterio.windows import Window
 from rio_cogeo import cog_validate
-from simulated_scenes import tile_grid
+from simulated_areas import ensure_area
+from simulated_scenes import PUBLISHED_ACRES, SQUARE_METRES_PER_ACRE, tile_grid
 
 from geostack.sources.simulation import AREAS
-from geostack.sources.simulation.files import ensure_area
-from geostack.sources.simulation.fire import PUBLISHED_ACRES, SQUARE_METRES_PER_ACRE
 from geostack.sources.simulation.shapes import box_window
 
 pytestmark = pytest.mark.slow

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import rasterio
 from pyproj import Transformer
+from simulated_areas import ensure_area
 
 from geostack.sources.simulation import AREAS, draw
-from geostack.sources.simulation.files import ensure_area
 from geostack.sources.simulation.grid import Grid
 from geostack.sources.simulation.terrain import ground
 

@@ -3,7 +3,7 @@ import pytest
 
 from geostack.sources.simulation import draw
 from geostack.sources.simulation.grid import Grid, pool
-from geostack.sources.simulation.landscape import build
+from geostack.sources.simulation.landscape import Tahoe
 from geostack.sources.simulation.scenes import Acquisition, Sun
 from geostack.sources.simulation.sensor import Stage, seen
 from geostack.sources.simulation.sky import sky
@@ -20,7 +20,7 @@ def thirty():
 @pytest.fixture(scope="module")
 def stage30(thirty):
     fine = Grid(32610, thirty.west, thirty.north, 10.0, 240, 240)
-    return Stage(build(fine), TAKEN.sun, BANDS, 2300)
+    return Stage(Tahoe(fine), TAKEN.sun, BANDS, 2300)
 
 
 def test_numbers_scale_back_to_the_reflectance_that_sentinel_2_sees(stage30, thirty):

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from whole_ground import build
 
 from geostack.sources.simulation.grid import Grid
-from geostack.sources.simulation.landscape import COVERS, build
+from geostack.sources.simulation.landscape import COVERS
 
 
 def test_fractions_sum_to_one(land):

@@ -2,18 +2,24 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from whole_ground import whole
 
-from geostack.sources.simulation import AREAS, lisbon
+from geostack.sources.simulation import AREAS
+from geostack.sources.simulation.landscape import Lisbon
 from geostack.sources.simulation.scenes import Sun
-from geostack.sources.simulation.sensor import Stage
+from geostack.sources.simulation.sensor import Stage, mix
 from geostack.sources.simulation.shapes import box_window, project
-from geostack.sources.simulation.spectra import mix
 
 
 @pytest.fixture(scope="module")
-def city():
+def ground():
     around = box_window(32629, AREAS["lisbon"].bbox, 40.0)
-    return lisbon.landscape(replace(around, rows=around.rows + 1, cols=around.cols + 1))
+    return Lisbon(replace(around, rows=around.rows + 1, cols=around.cols + 1))
+
+
+@pytest.fixture(scope="module")
+def city(ground):
+    return whole(ground)
 
 
 def at(land, layer, lon, lat):
@@ -36,9 +42,9 @@ def test_fractions_sum_to_one(city):
     np.testing.assert_allclose(total, 1, atol=1e-5)
 
 
-def test_the_bay_is_more_turbid_than_the_ocean(city):
+def test_the_bay_is_more_turbid_than_the_ocean(ground, city):
     assert at(city, city.turbid, -9.07, 38.75) > at(city, city.turbid, -9.29, 38.66) + 0.2
-    stage = Stage(city, Sun(21.0, 128.0), ("B03", "B04"), 8000)
+    stage = Stage(ground, Sun(21.0, 128.0), ("B03", "B04"), 8000)
     assert at(city, stage.base["B04"], -9.07, 38.75) > at(city, stage.base["B04"], -9.29, 38.665)
 
 

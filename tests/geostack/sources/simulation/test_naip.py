@@ -2,14 +2,14 @@ import numpy as np
 
 from geostack.sources.simulation import draw
 from geostack.sources.simulation.grid import Grid
-from geostack.sources.simulation.landscape import Ground
+from geostack.sources.simulation.landscape import Tahoe
 from geostack.sources.simulation.scenes import simulated_scenes
 from geostack.sources.simulation.sensor import Stage
 
 
 def photograph(grid):
     (scene,) = (s for s in simulated_scenes().values() if s.area == "lake-tahoe-naip")
-    stage = Stage(Ground(grid), scene.light.sun, scene.bands, scene.light.lowest_snow)
+    stage = Stage(Tahoe(grid), scene.light.sun, scene.bands, scene.light.lowest_snow)
     return draw.photograph(stage, scene.acquisition)
 
 

@@ -46,6 +46,18 @@ def test_a_place_has_the_same_noise_in_every_window(noise):
     np.testing.assert_array_equal(noise(WIDE)[31:90, 17:120], noise(part))
 
 
+@pytest.mark.parametrize("res", [10.0, 30.0])
+@pytest.mark.parametrize(("west", "north"), [(0.5, 0.5), (0.5, 0), (0, 0.5), (-0.5, 1.5)])
+def test_noise_on_half_pixels_does_not_depend_on_the_window(res, west, north):
+    """As on Landsat's grid, whose corners lie on odd multiples of 15 m."""
+    outer = Grid(32610, (24990 + west) * res, (145040 + north) * res, res, rows=40, cols=30)
+    whole = white(outer, 5)
+    for row in range(4):
+        for col in range(4):
+            part = outer.window(slice(row, row + 20), slice(col, col + 20))
+            np.testing.assert_array_equal(white(part, 5), whole[row : row + 20, col : col + 20])
+
+
 def test_white_noise_is_white_and_normal():
     values = white(WIDE, 3)
     assert abs(values.mean()) < 0.02

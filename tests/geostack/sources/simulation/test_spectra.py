@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from geostack.sources.simulation.spectra import (
+from geostack.sources.simulation.sensor import (
     BANDS,
     COVER,
     DEEP_WATER,
