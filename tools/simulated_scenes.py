@@ -22,9 +22,8 @@ from typing import Any
 import numpy as np
 
 from geostack.sources.simulation import draw, scenes
-from geostack.sources.simulation.fire import BurntGround
 from geostack.sources.simulation.grid import Grid
-from geostack.sources.simulation.landscape import Land, Tahoe
+from geostack.sources.simulation.landscape import BurntGround, Land, Tahoe
 from geostack.sources.simulation.scenes import Acquisition, Light, Scene, SimulatedArea, Sun
 from geostack.sources.simulation.shapes import Box, box_window
 from geostack.sources.simulation.terrain import smoothstep
@@ -742,8 +741,8 @@ def written(made: list[Scene]) -> dict[str, Any]:
     for scene in made:
         entry: dict[str, Any] = {"window": grid_list(scene.window)}
         if scene.acquisition is not None and scene.light is not None:
-            entry["acquisition"] = sun_list(asdict(scene.acquisition))
-            entry["light"] = sun_list(asdict(scene.light))
+            entry["acquisition"] = asdict(scene.acquisition)
+            entry["light"] = asdict(scene.light)
         entries.append({**entry, "item": scene.item})
     area: dict[str, Any] = asdict(AREAS[made[0].area])
     area.update(grid=grid_list(made[0].grid), bands=made[0].bands)
@@ -755,12 +754,6 @@ def written(made: list[Scene]) -> dict[str, Any]:
 def grid_list(grid: Grid) -> list[float]:
     """Return a grid's fields in their order."""
     return [grid.epsg, grid.west, grid.north, grid.res, grid.rows, grid.cols]
-
-
-def sun_list(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return fields with the sun as [zenith, azimuth], and without what is zero."""
-    sun = fields.pop("sun")
-    return {"sun": [sun["zenith"], sun["azimuth"]], **fields}
 
 
 def text(areas: Mapping[str, Any]) -> str:

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,11 +45,8 @@ def writable_cache_folder() -> Path:
         return wanted
     fallback = fallback_folder()
     if is_writable(fallback):
-        logger.warning(
-            "the cache folder %s can't be written; using %s (set GEOSTACK_CACHE to choose)",
-            wanted,
-            fallback,
-        )
+        message = "the cache folder %s can't be written; using %s (set GEOSTACK_CACHE to choose)"
+        logger.warning(message, wanted, fallback)
         return fallback
     raise OSError(
         f"neither {wanted} nor {fallback} can be written; set GEOSTACK_CACHE to a folder that can"
@@ -93,8 +89,11 @@ class CacheEntry:
 
 def cache_entries(folder: Path | None = None) -> list[CacheEntry]:
     """Return what the cache holds, the least recently used first."""
-    root = folder or cache_folder()
-    entries = [_measure(path) for path in _parts(root)]
+    entries = [
+        _measure(part)
+        for kind in (folder or cache_folder()).glob("[!.]*")
+        for part in (kind.glob("[!.]*") if kind.is_dir() else [kind])
+    ]
     return sorted((entry for entry in entries if entry.files), key=lambda entry: entry.last_used)
 
 
@@ -118,20 +117,6 @@ def clear_cache(folder: Path | None = None, *, max_bytes: int = 0) -> list[Cache
         left -= entry.size
         removed.append(entry)
     return removed
-
-
-def _parts(root: Path) -> Iterator[Path]:
-    for kind in _children(root):
-        if not kind.is_dir():
-            yield kind
-            continue
-        yield from _children(kind)
-
-
-def _children(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def _measure(path: Path) -> CacheEntry:

@@ -185,9 +185,6 @@ class StacFolder:
             if path.stem == path.parent.name:
                 self._read(path)
 
-    def __len__(self) -> int:
-        return len(self.features)
-
     @property
     def collections(self) -> dict[str, int]:
         """Number of items by collection."""

@@ -158,7 +158,26 @@ class PlanetaryComputerSource:
         SourceUnavailableError
             When the token endpoint does not answer.
         """
-        return sign(href, renew=renew, policy=self.policy)
+        from planetary_computer import sas
+        from planetary_computer.settings import Settings
+        from planetary_computer.utils import parse_blob_url
+
+        bare = without_query(href)
+        url = urlparse(bare)
+        if not url.scheme.startswith("http") or not url.netloc.endswith(sas.BLOB_STORAGE_DOMAIN):
+            return href
+        account, container = parse_blob_url(url)
+        endpoint = f"{Settings.get().sas_url}/{account}/{container}"
+        with _SIGNING:  # one request for a token, however many bands are read at the same time
+            if renew:
+                sas.TOKEN_CACHE.pop(endpoint, None)
+            try:
+                token = retry(lambda: _token(account, container), self.policy)
+            except (GaveUpError, _NoTokenError) as error:
+                raise SourceUnavailableError(
+                    f"no token for {account}/{container} from {Settings.get().sas_url}: {error}"
+                ) from None
+        return str(token.sign(bare).href)
 
     def describe(self) -> str:
         """Return one line: the service and whether it can be reached."""
@@ -257,36 +276,6 @@ def probe(url: str, seconds: float) -> str | None:
     thread.start()
     thread.join(seconds)
     return answers[0] if answers else too_late
-
-
-def sign(href: str, *, renew: bool = False, policy: RetryPolicy | None = None) -> str:
-    """Return an Azure Blob address with a fresh token; any other address as it is.
-
-    Examples
-    --------
-    >>> sign("/data/a.tif")
-    '/data/a.tif'
-    """
-    from planetary_computer import sas
-    from planetary_computer.settings import Settings
-    from planetary_computer.utils import parse_blob_url
-
-    bare = without_query(href)
-    url = urlparse(bare)
-    if not url.scheme.startswith("http") or not url.netloc.endswith(sas.BLOB_STORAGE_DOMAIN):
-        return href
-    account, container = parse_blob_url(url)
-    endpoint = f"{Settings.get().sas_url}/{account}/{container}"
-    with _SIGNING:  # one request for a token, however many bands are read at the same time
-        if renew:
-            sas.TOKEN_CACHE.pop(endpoint, None)
-        try:
-            token = retry(lambda: _token(account, container), policy)
-        except (GaveUpError, _NoTokenError) as error:
-            raise SourceUnavailableError(
-                f"no token for {account}/{container} from {Settings.get().sas_url}: {error}"
-            ) from None
-    return str(token.sign(bare).href)
 
 
 class _NoTokenError(Exception):

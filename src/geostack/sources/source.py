@@ -64,25 +64,20 @@ class Source(Protocol):
         SourceUnavailableError
             When the source can't answer.
         """
-        ...
 
     def covers(self, collection: str, bbox: BBox, date_range: str, tile: str | None = None) -> bool:
         """Return whether the source would find scenes, without a network or a build."""
-        ...
 
     def dates_near(
         self, collection: str, bbox: BBox, date_range: str, tile: str | None = None
     ) -> list[datetime]:
         """Return when there are scenes of that place, the nearest to `date_range` first."""
-        ...
 
     def sign(self, href: str, *, renew: bool = False) -> str:
         """Return an address that can be opened now; with `renew`, on a new token."""
-        ...
 
     def describe(self) -> str:
         """Return one line: what this is, and whether it can be reached."""
-        ...
 
 
 def source_name(source: str | Source | None = None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -12,14 +11,12 @@ from numpy.typing import NDArray
 
 from pipekit.parallel import in_threads
 
-from .fire import BurntGround
-from .grid import F32, Grid, pool, resample
-from .landscape import Land, Lisbon, Tahoe
+from .grid import F32, THREADS, Grid, pool, resample
+from .landscape import BurntGround, Land, Lisbon, Tahoe
 from .noise import white
 from .scenes import Acquisition, Light, Scene
-from .sensor import TWENTY_METRE, U16, Stage, classify, render, seen, strips
+from .sensor import TWENTY_METRE, U16, Sky, Stage, classify, render, seen, sky, strips
 from .shapes import box_window, transformer
-from .sky import Sky, sky
 from .terrain import ground
 
 # Landsat asset: the Sentinel-2 band of the same colour.
@@ -114,7 +111,7 @@ def _sentinel2(scene: Scene, key: str) -> Pixels:
     else:
         array = _sentinel2_band(stage, scene.acquisition, key, bands)
     factor = 2 if key in TWENTY_METRE else 1
-    whole, window = (_coarser(grid, factor) for grid in (scene.grid, scene.window))
+    whole, window = scene.grid.coarser(factor), scene.window.coarser(factor)
     row, col = window.offset_in(whole)
     part = array[row : row + window.rows, col : col + window.cols]
     return Pixels(part, window, categorical=key == "SCL")
@@ -126,11 +123,6 @@ _RED_NIR = ("B04", "B08")
 @lru_cache(maxsize=4)
 def _sentinel2_band(stage: Stage, taken: Acquisition, band: str, bands: tuple[str, ...]) -> U16:
     return render(stage, taken, _sky(stage.grid, taken), band, bands.index(band))
-
-
-def _coarser(grid: Grid, factor: int) -> Grid:
-    return Grid(grid.epsg, grid.west, grid.north, grid.res * factor,
-                grid.rows // factor, grid.cols // factor)  # fmt: skip
 
 
 def landsat_numbers(stage: Stage, taken: Acquisition, above: Sky, thirty: Grid, key: str) -> U16:
@@ -212,7 +204,7 @@ def _full_tile(scene: Scene, key: str) -> U16:
         window = outer.window(rows, slice(0, outer.cols))
         numbers[rows] = fill(surface, land, stage.grid, window, seed)
 
-    list(in_threads(strip, strips(outer.rows, 512), min(4, os.cpu_count() or 1)))
+    list(in_threads(strip, strips(outer.rows, 512), THREADS))
     return numbers
 
 

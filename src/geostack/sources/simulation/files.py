@@ -1,4 +1,7 @@
-"""The files of simulated scenes: each is drawn when it is first asked for, whole or not at all."""
+"""The files of simulated scenes: sparse COGs, each drawn when it is first asked for.
+
+A file is there whole or not at all.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,22 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipekit.files import locked
 
+from .grid import THREADS, Grid, pool
 from .scenes import AREAS, Scene, simulated_scenes
 
 IDLE_SECONDS = 60.0
 """For how long the ground of an area is kept in memory after a file was drawn on it."""
 
-_DRAWING = threading.Semaphore(min(4, os.cpu_count() or 1))
+_DRAWING = threading.Semaphore(THREADS)
 _TOLD: set[Path] = set()
 
 
@@ -56,8 +64,7 @@ def ensure(path: Path, cache: Path) -> Path:
     if not target.is_file():
         with locked(folder.with_name(f".{scene.id}.lock")):
             if not target.is_file():
-                _tell(scene, cache)
-                with _one_more(scene.area), _DRAWING:
+                with _shown(scene, cache), _DRAWING:
                     _draw(scene, key, target)
     return target
 
@@ -65,7 +72,6 @@ def ensure(path: Path, cache: Path) -> Path:
 def _draw(scene: Scene, key: str, target: Path) -> None:
     """Draw a file, and write the item anew with the assets that are there; the lock is held."""
     from . import draw
-    from .cog import write_cog
 
     target.parent.mkdir(parents=True, exist_ok=True)
     # Whoever holds the lock is alone, so other unfinished files are of processes that were killed.
@@ -96,14 +102,6 @@ def _draw(scene: Scene, key: str, target: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _tell(scene: Scene, cache: Path) -> None:
-    """Say once on a terminal what is made and where."""
-    root = cache / AREAS[scene.area].folder
-    if root not in _TOLD and sys.stderr.isatty():
-        print(f"simulating {scene.area}, not real scenes, into {root}", file=sys.stderr)
-    _TOLD.add(root)
-
-
 _BAR: Any = None
 _WAITING = 0
 _FORGET: threading.Timer | None = None
@@ -111,22 +109,26 @@ _COUNTING = threading.Lock()
 
 
 @contextmanager
-def _one_more(area: str) -> Iterator[None]:
-    """Show files that are asked for and drawn on a terminal, and forget the ground after the last.
+def _shown(scene: Scene, cache: Path) -> Iterator[None]:
+    """Say once on a terminal what is made and where, and show how many files are drawn.
 
-    The bar lasts as long as any thread waits for a file.
+    The bar lasts as long as any thread waits for a file; after the last the ground is forgotten.
     """
     global _BAR, _WAITING, _FORGET
     from tqdm import tqdm
 
     from . import draw
 
+    root = cache / AREAS[scene.area].folder
     with _COUNTING:
+        if root not in _TOLD and sys.stderr.isatty():
+            print(f"simulating {scene.area}, not real scenes, into {root}", file=sys.stderr)
+        _TOLD.add(root)
         if _FORGET is not None:
             _FORGET.cancel()
         if _BAR is None:
             # disable=None shows it only when standard error is a terminal.
-            _BAR = tqdm(total=0, desc=f"simulating {area}", unit="file", disable=None)
+            _BAR = tqdm(total=0, desc=f"simulating {scene.area}", unit="file", disable=None)
         _WAITING += 1
         _BAR.total += 1
         _BAR.refresh()
@@ -142,3 +144,101 @@ def _one_more(area: str) -> Iterator[None]:
                 _FORGET = threading.Timer(IDLE_SECONDS, draw.forget)
                 _FORGET.daemon = True
                 _FORGET.start()
+
+
+def write_cog(
+    path: Path,
+    array: NDArray[Any],
+    grid: Grid,
+    tile: Grid | None = None,
+    *,
+    nodata: float | None = 0,
+    categorical: bool = False,
+    blocksize: int = 512,
+    threads: int = 1,
+) -> None:
+    """Write an array, (rows, cols) or (bands, rows, cols), as a valid COG with overviews.
+
+    `grid` is where the array's pixels are; `tile` the grid of the file, larger or the same.
+    Blocks without pixels are sparse: they take no bytes. Overviews are nearest for a
+    `categorical` array, else means of 2 x 2.
+
+    The file is laid out in memory and copied by GDAL's COG driver. Overviews are made while the
+    file is still empty and then filled from here: GDAL's own averaging visits every block of a
+    10980 x 10980 grid and takes three times as long. ZSTD level 1 writes a band in 0.2 s; level
+    9 takes four times that and saves 4 % of the bytes.
+    """
+    import rasterio
+    from rasterio.io import MemoryFile
+    from rasterio.shutil import copy
+    from rasterio.windows import Window
+
+    tile = tile or grid
+    layers = array[None] if array.ndim == 2 else array
+    row, col = grid.offset_in(tile)
+    levels = sum(max(tile.shape) >> (k - 1) > blocksize for k in range(1, 6))
+    # GDAL's cache of blocks would hold the whole tile, empty as it is.
+    with rasterio.Env(GDAL_CACHEMAX=32), MemoryFile() as memory:
+        memory.write(_empty(tile, len(layers), array.dtype.name, nodata, blocksize, levels))
+        with rasterio.open(memory.name, "r+") as target:
+            target.write(layers, window=Window(col, row, grid.cols, grid.rows))
+        for number in range(levels):
+            layers = _halve(layers, (row, col), categorical)
+            row, col = row // 2, col // 2
+            with rasterio.open(memory.name, "r+", OVERVIEW_LEVEL=number) as overview:
+                height = min(layers.shape[1], overview.height - row)
+                width = min(layers.shape[2], overview.width - col)
+                values = layers[:, :height, :width].astype(array.dtype)
+                overview.write(values, window=Window(col, row, width, height))
+        with memory.open() as source:
+            copy(
+                source, str(path), driver="COG", compress="ZSTD", level=1, predictor="YES",
+                SPARSE_OK="TRUE", overviews="FORCE_USE_EXISTING" if levels else "NONE",
+                blocksize=blocksize, num_threads=threads,
+            )  # fmt: skip
+
+
+@lru_cache(maxsize=16)
+def _empty(
+    tile: Grid, count: int, dtype: str, nodata: float | None, blocksize: int, levels: int
+) -> bytes:
+    """Return the bytes of a sparse GeoTIFF with overviews and no pixels, for any band."""
+    import rasterio
+    from rasterio.enums import Resampling
+    from rasterio.io import MemoryFile
+
+    profile: dict[str, Any] = {
+        "driver": "GTiff",
+        "width": tile.cols,
+        "height": tile.rows,
+        "count": count,
+        "dtype": dtype,
+        "crs": f"EPSG:{tile.epsg}",
+        "transform": rasterio.Affine(*tile.transform),
+        "nodata": nodata,
+        "tiled": True,
+        "blockxsize": blocksize,
+        "blockysize": blocksize,
+        "interleave": "band",
+        "SPARSE_OK": "TRUE",
+    }
+    with rasterio.Env(SPARSE_OK_OVERVIEW="ON"), MemoryFile() as memory:
+        with memory.open(**profile) as target:
+            if levels:
+                target.build_overviews([2**k for k in range(1, levels + 1)], Resampling.nearest)
+        memory.seek(0)
+        return bytes(memory.read())
+
+
+def _halve(layers: NDArray[Any], origin: tuple[int, int], categorical: bool) -> NDArray[Any]:
+    """Return layers at half the resolution, on the blocks of 2 x 2 of the file's own grid."""
+    before = [n % 2 for n in origin]
+    after = [(b + n) % 2 for b, n in zip(before, layers.shape[1:], strict=True)]
+    pads = [(0, 0), *zip(before, after, strict=True)]
+    padded = np.pad(layers, pads, mode="edge") if any(map(any, pads)) else layers
+    if categorical:
+        return padded[:, ::2, ::2]
+    means = pool(padded.astype(np.float32))
+    if np.issubdtype(layers.dtype, np.integer):
+        means = (means + np.float32(0.5)).astype(layers.dtype)
+    return means

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, floor
@@ -10,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
+
+THREADS = min(4, os.cpu_count() or 1)
+"""Parts of a drawing, or whole files, that are made at the same time."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +64,7 @@ class Grid:
 
         Its edges are multiples of `res`, so grids of neighbouring windows share their pixels.
         """
-        west, south, east, north = self.bounds
-        left, right = floor(west / res) - margin, ceil(east / res) + margin
-        low, high = floor(south / res) - margin, ceil(north / res) + margin
-        return Grid(self.epsg, left * res, high * res, res, high - low, right - left)
+        return covering(self.epsg, self.bounds, res, margin)
 
     def window(self, rows: slice, cols: slice) -> Grid:
         """Return the part of this grid at the given rows and columns."""
@@ -76,6 +77,11 @@ class Grid:
             cols.stop - cols.start,
         )
 
+    def coarser(self, factor: int) -> Grid:
+        """Return the grid of blocks of `factor` x `factor` pixels, as `pool` makes them."""
+        rows, cols = self.rows // factor, self.cols // factor
+        return Grid(self.epsg, self.west, self.north, self.res * factor, rows, cols)
+
     def offset_in(self, outer: Grid) -> tuple[int, int]:
         """Return (row, col) of this grid's first pixel in `outer`, which has the same pixels."""
         row = (outer.north - self.north) / self.res
@@ -84,6 +90,16 @@ class Grid:
         if outer.res != self.res or max(abs(row - round(row)), abs(col - round(col))) > 1e-6:
             raise ValueError(f"grids must share their pixels, got {self} in {outer}")
         return round(row), round(col)
+
+
+def covering(
+    epsg: int, bounds: tuple[float, float, float, float], res: float, margin: int = 0
+) -> Grid:
+    """Return the smallest grid on multiples of `res` around (west, south, east, north), metres."""
+    west, south, east, north = bounds
+    left, right = floor(west / res) - margin, ceil(east / res) + margin
+    low, high = floor(south / res) - margin, ceil(north / res) + margin
+    return Grid(epsg, left * res, high * res, res, high - low, right - left)
 
 
 def _linear_taps(

@@ -7,11 +7,11 @@ The scenes, their STAC items and their weather are in `data/scenes.json`, which
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .grid import Grid
 
@@ -36,18 +36,12 @@ class SimulatedArea:
     title: str = ""
 
     @property
-    def tile(self) -> str | None:
-        """The first MGRS tile, or None."""
-        return self.tiles[0] if self.tiles else None
-
-    @property
     def folder(self) -> str:
         """The name of the area's folder in the cache, with the simulation's version."""
         return f"{self.name}-v{VERSION}"
 
 
-@dataclass(frozen=True)
-class Sun:
+class Sun(NamedTuple):
     """The sun's direction in degrees: `zenith` from the vertical, `azimuth` from north."""
 
     zenith: float
@@ -141,17 +135,13 @@ def _scene(name: str, area: dict[str, Any], entry: dict[str, Any]) -> Scene:
     )
 
 
+def _fixed(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
 _AREAS = json.loads(resources.files(__package__).joinpath("data/scenes.json").read_text("utf-8"))
 
 AREAS: dict[str, SimulatedArea] = {
-    name: SimulatedArea(
-        name=name,
-        bbox=tuple(area["bbox"]),
-        epsg=area["epsg"],
-        collections=tuple(area["collections"]),
-        date_ranges=tuple(area["date_ranges"]),
-        tiles=tuple(area["tiles"]),
-        title=area["title"],
-    )
+    name: SimulatedArea(**{field.name: _fixed(area[field.name]) for field in fields(SimulatedArea)})
     for name, area in _AREAS.items()
 }

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from functools import lru_cache
 from importlib import resources
 from itertools import pairwise
-from math import ceil, floor
 from typing import Any, NamedTuple
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from .grid import F32, Grid, resample
+from .grid import F32, Grid, covering, resample
 
 F64 = NDArray[np.float64]
 Box = tuple[float, float, float, float]
@@ -75,10 +74,7 @@ def box_window(epsg: int, bbox: Box, res: float = 10.0) -> Grid:
     >>> box_window(32610, (-120.10, 38.92, -119.93, 39.27)).bounds
     (750180.0, 4311890.0, 766170.0, 4351240.0)
     """
-    west, south, east, north = transformer(epsg).transform_bounds(*bbox, densify_pts=21)
-    left, right = floor(west / res), ceil(east / res)
-    low, high = floor(south / res), ceil(north / res)
-    return Grid(epsg, left * res, high * res, res, high - low, right - left)
+    return covering(epsg, transformer(epsg).transform_bounds(*bbox, densify_pts=21), res)
 
 
 def smooth(line: F64, *, closed: bool, parts: int = 4) -> F64:

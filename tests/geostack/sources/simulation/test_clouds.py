@@ -3,7 +3,7 @@ import pytest
 
 from geostack.sources.simulation.grid import Grid, resample
 from geostack.sources.simulation.scenes import Sun
-from geostack.sources.simulation.sky import sky
+from geostack.sources.simulation.sensor import sky
 
 GRID = Grid(32610, 740000, 4340000, 10, rows=1600, cols=1600)
 

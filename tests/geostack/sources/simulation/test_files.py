@@ -8,12 +8,16 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
 import simulated_areas
+from rio_cogeo import cog_validate
 from simulated_areas import ensure_area
 
 from geostack.sources.simulation import AREAS, simulated_scenes
-from geostack.sources.simulation.files import ensure, find
+from geostack.sources.simulation.files import ensure, find, write_cog
+from geostack.sources.simulation.grid import Grid
 
 AREA = "lake-tahoe-dem"
 SCENES = [scene for scene in simulated_scenes().values() if scene.area == AREA]
@@ -88,13 +92,13 @@ def test_a_file_that_is_there_is_not_drawn_again_and_needs_no_writing(tmp_path):
 
 
 def test_a_failing_draw_cleans_up_and_says_why(tmp_path, monkeypatch):
-    from geostack.sources.simulation import cog
+    from geostack.sources.simulation import files
 
     def fail(path, *args, **options):
         path.write_text("half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cog, "write_cog", fail)
+    monkeypatch.setattr(files, "write_cog", fail)
     with pytest.raises(OSError, match="No space left"):
         ensure(place(tmp_path), tmp_path)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [
@@ -165,3 +169,69 @@ def test_every_area_has_scenes_in_its_times_collections_and_tiles():
             assert not area.tiles or scene.item["properties"]["s2:mgrs_tile"] in area.tiles
             assert scene.item["properties"]["geostack:simulated"] is True
             assert scene.id.endswith("_SIM")
+
+
+TILE = Grid(32610, 699960.0, 4400040.0, 10.0, 3000, 3000)
+
+
+@pytest.mark.parametrize(
+    ("rows", "cols"),
+    [(slice(512, 1024), slice(1024, 2048)), (slice(1301, 1702), slice(33, 1100))],
+)
+def test_a_window_of_a_tile_is_a_valid_sparse_cog(tmp_path, rows, cols):
+    window = TILE.window(rows, cols)
+    values = np.random.default_rng(1).integers(1, 4000, window.shape).astype(np.uint16)
+    path = tmp_path / "band.tif"
+    write_cog(path, values, window, TILE)
+    assert cog_validate(path, strict=True) == (True, [], [])
+    with rasterio.open(path) as file:
+        assert (file.width, file.height) == (3000, 3000)
+        assert file.bounds == TILE.bounds
+        assert file.crs.to_epsg() == 32610
+        assert file.nodata == 0
+        whole = file.read(1)
+    np.testing.assert_array_equal(whole[rows, cols], values)
+    whole[rows, cols] = 0
+    assert not whole.any()
+    # Noise does not compress: were empty blocks written, the file would be far larger.
+    assert path.stat().st_size < values.nbytes * 1.5
+
+
+def test_overviews_are_means_or_nearest(tmp_path):
+    window = TILE.window(slice(512, 1024), slice(512, 1024))
+    values = np.random.default_rng(1).integers(1, 12, window.shape).astype(np.uint8)
+    for categorical in (False, True):
+        path = tmp_path / f"{categorical}.tif"
+        write_cog(path, values, window, TILE, categorical=categorical)
+        with rasterio.open(path, OVERVIEW_LEVEL=0) as file:
+            half = file.read(1)[256:512, 256:512]
+        means = values.reshape(256, 2, 256, 2).mean(axis=(1, 3))
+        expected = values[::2, ::2] if categorical else np.floor(means + 0.5)
+        np.testing.assert_array_equal(half, expected)
+
+
+def test_several_bands_and_floats(tmp_path):
+    grid = Grid(4326, -120.0, 39.0, 1 / 3600, 700, 600)
+    values = np.random.default_rng(2).normal(2000, 300, (2, 700, 600)).astype(np.float32)
+    write_cog(tmp_path / "dem.tif", values, grid, nodata=-32767.0)
+    assert cog_validate(tmp_path / "dem.tif", strict=True)[0]
+    with rasterio.open(tmp_path / "dem.tif") as file:
+        np.testing.assert_array_equal(file.read(), values)
+        assert file.nodata == -32767
+
+
+def test_a_small_raster_needs_no_overviews(tmp_path):
+    grid = Grid(32610, 0.0, 1000.0, 10.0, 100, 100)
+    write_cog(tmp_path / "small.tif", np.ones((100, 100), np.uint8), grid)
+    with rasterio.open(tmp_path / "small.tif") as file:
+        assert file.overviews(1) == []
+        assert (file.read(1) == 1).all()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_the_same_pixels_are_the_same_bytes_whatever_the_threads(tmp_path, threads):
+    window = TILE.window(slice(512, 1536), slice(512, 2048))
+    values = np.random.default_rng(3).integers(1, 4000, window.shape).astype(np.uint16)
+    for name, workers in (("a.tif", 1), ("b.tif", threads)):
+        write_cog(tmp_path / name, values, window, TILE, threads=workers)
+    assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "b.tif").read_bytes()

@@ -3,7 +3,7 @@ import pytest
 from simulated_scenes import LEAST, PUBLISHED_ACRES, SQUARE_METRES_PER_ACRE, growth
 from whole_ground import whole
 
-from geostack.sources.simulation import AREAS, fire
+from geostack.sources.simulation import AREAS, landscape
 from geostack.sources.simulation.grid import Grid
 from geostack.sources.simulation.landscape import Tahoe
 from geostack.sources.simulation.sensor import mix
@@ -27,7 +27,7 @@ def hard(ground, region):
 
 
 def severity(ground, region, acres=PUBLISHED_ACRES):
-    burnt = fire.BurntGround(ground, growth(ground, ground.grid, acres))
+    burnt = landscape.BurntGround(ground, growth(ground, ground.grid, acres))
     return burnt.severity(region)
 
 
@@ -63,14 +63,14 @@ def test_there_are_unburnt_islands_inside(hard):
 
 
 def test_cover_still_sums_to_one(region, hard):
-    after = fire.burn(region, hard)
+    after = landscape.burn(region, hard)
     total = after.water + sum(after.cover.values())
     np.testing.assert_allclose(total, 1, atol=1e-5)
     assert "char" not in region.cover
 
 
 def test_nbr_falls_and_swir_rises_with_severity(region, hard):
-    after = fire.burn(region, hard)
+    after = landscape.burn(region, hard)
     wooded = region.cover["forest"] > 0.6
     change = nbr(region.cover)[wooded] - nbr(after.cover)[wooded]
     classes = np.digitize(hard[wooded], [0.05, 0.25, 0.5, 0.75])
@@ -84,7 +84,7 @@ def test_nbr_falls_and_swir_rises_with_severity(region, hard):
 
 
 def test_all_severity_classes_of_the_usgs_occur(region, hard):
-    change = nbr(region.cover) - nbr(fire.burn(region, hard).cover)
+    change = nbr(region.cover) - nbr(landscape.burn(region, hard).cover)
     # Key and Benson (2006): unburnt, low, moderate-low, moderate-high, high.
     shares = np.histogram(change, [-2, 0.1, 0.27, 0.44, 0.66, 2])[0] / change.size
     assert shares.min() > 0.05, shares

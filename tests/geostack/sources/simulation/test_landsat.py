@@ -5,8 +5,7 @@ from geostack.sources.simulation import draw
 from geostack.sources.simulation.grid import Grid, pool
 from geostack.sources.simulation.landscape import Tahoe
 from geostack.sources.simulation.scenes import Acquisition, Sun
-from geostack.sources.simulation.sensor import Stage, seen
-from geostack.sources.simulation.sky import sky
+from geostack.sources.simulation.sensor import Stage, seen, sky
 
 BANDS = tuple(draw.LANDSAT_BANDS.values())
 TAKEN = Acquisition(Sun(24, 125), 0.2, 2520.0, 0, 0.0, 9)

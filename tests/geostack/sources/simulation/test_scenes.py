@@ -131,6 +131,6 @@ def test_snow_melts_from_june_to_july(tahoe):
 
 def test_the_area_says_what_it_holds(tahoe):
     area = AREAS["lake-tahoe"]
-    assert area.tile == "10SGJ"
+    assert area.tiles[0] == "10SGJ"
     assert area.bbox == (-120.10, 38.92, -119.93, 39.27)
     assert area.collections == ("sentinel-2-l2a",)

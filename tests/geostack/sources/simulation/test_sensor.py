@@ -12,9 +12,9 @@ from geostack.sources.simulation.sensor import (
     classify,
     digital_numbers,
     seen,
+    sky,
 )
 from geostack.sources.simulation.sensor import render as render_band
-from geostack.sources.simulation.sky import sky
 
 SUN = Sun(23.0, 127.0)
 JUNE = Acquisition(

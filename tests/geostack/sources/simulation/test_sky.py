@@ -1,7 +1,7 @@
 import numpy as np
 
 from geostack.sources.simulation.scenes import Sun
-from geostack.sources.simulation.sky import illumination, shadow_offset
+from geostack.sources.simulation.sensor import illumination, shadow_offset
 
 
 def test_shadows_point_away_from_the_sun():
