@@ -25,11 +25,12 @@ from geostack.request import (
     parse_date_range,
 )
 from geostack.sources.archive import as_item
-from geostack.sources.simulation import AREAS, Scene, files, simulated_scenes
 from geostack.sources.source import Query
 
 if TYPE_CHECKING:
     from pystac import Item
+
+    from geostack.sources.simulation import Scene
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +75,8 @@ class SimulatedSource:
 
     def covers(self, collection: str, bbox: BBox, date_range: str, tile: str | None = None) -> bool:
         """Return whether a simulated area holds the box and has scenes in that time."""
+        from geostack.sources.simulation import AREAS
+
         tile, asked = as_tile(tile), parse_date_range(date_range)
         return any(
             collection in area.collections
@@ -101,10 +104,14 @@ class SimulatedSource:
 
     def describe(self) -> str:
         """Return one line: the simulated areas."""
+        from geostack.sources.simulation import AREAS
+
         return f"embedded simulation of {', '.join(AREAS)}; not measurements"
 
     def why_not(self, request: Request) -> str:
         """Return why the simulation can't answer `request`."""
+        from geostack.sources.simulation import AREAS
+
         areas = [area for area in AREAS.values() if request.collection in area.collections]
         if not areas:
             return f"{request.collection} is not simulated"
@@ -132,7 +139,11 @@ def simulated_file(href: str) -> str:
     '/data/a.tif'
     """
     path = Path(href)
-    if path.is_file() or KIND not in path.parts or files.find(path) is None:
+    if path.is_file() or KIND not in path.parts:
+        return href
+    from geostack.sources.simulation import files
+
+    if files.find(path) is None:
         return href
     folder = path.parents[3]
     try:
@@ -162,6 +173,8 @@ def _scenes(
     max_cloud_cover: float | None = None,
 ) -> list[Scene]:
     """The scenes of areas that touch a box: a tile's other pixels are empty."""
+    from geostack.sources.simulation import AREAS, simulated_scenes
+
     asked = Query(collection, bbox, date_range, tile, max_cloud_cover)
     return [
         scene
