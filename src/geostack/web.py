@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from geostack.sources import Source
 
 _TIMEOUT = (10.0, 60.0)
+PROBE_SECONDS = 3.0
+"""How long a service may take to show that it is there."""
 logger = logging.getLogger(__name__)
 _AGENT = {"User-Agent": "geostack"}
 
@@ -34,8 +37,6 @@ def first_that_answers(name: str, held: str | None, url: str, made_up: str) -> s
     made_up
         What is used otherwise, for the log.
     """
-    from geostack.sources.planetary_computer import PROBE_SECONDS, probe
-
     if name != "auto":
         return name
     if held:
@@ -45,6 +46,33 @@ def first_that_answers(name: str, held: str | None, url: str, made_up: str) -> s
         return "planetary-computer"
     logger.info("%s %s; using %s", without_query(url), answer, made_up)
     return "simulated"
+
+
+def probe(url: str, seconds: float) -> str | None:
+    """Return None when `url` answers within `seconds`, else what went wrong.
+
+    The request runs in a thread of its own, because looking a name up can hang for longer than
+    any timeout that a client takes.
+    """
+    import requests
+
+    answers: list[str | None] = []
+    too_late = f"does not answer within {seconds:g} s"
+
+    def ask() -> None:
+        try:
+            with requests.get(url, timeout=seconds, stream=True) as response:
+                bad = response.status_code >= 400
+                answers.append(f"answered HTTP {response.status_code}" if bad else None)
+        except requests.Timeout:
+            answers.append(too_late)
+        except requests.RequestException as error:
+            answers.append(f"does not answer ({type(error).__name__})")
+
+    thread = threading.Thread(target=ask, daemon=True, name="geostack-probe")
+    thread.start()
+    thread.join(seconds)
+    return answers[0] if answers else too_late
 
 
 def get_json(url: str, parameters: Mapping[str, Any]) -> Any:

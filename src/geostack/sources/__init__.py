@@ -8,6 +8,7 @@ any. `select` picks one:
 ('auto', 'planetary-computer', 'archive', 'simulated')
 """
 
-from geostack.sources.source import SOURCE_NAMES, Source, open_source, select, source_name
+from geostack.sources.choice import open_source, select, source_name
+from geostack.sources.source import SOURCE_NAMES, Source
 
 __all__ = ["SOURCE_NAMES", "Source", "open_source", "select", "source_name"]

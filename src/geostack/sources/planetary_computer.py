@@ -19,7 +19,7 @@ from geostack.errors import SourceUnavailableError
 from geostack.items import acquired, cloud_cover, sort_key
 from geostack.request import BBox, as_tile, format_interval, nearest_first, parse_date_range
 from geostack.sources.source import Query
-from geostack.web import check_answer
+from geostack.web import PROBE_SECONDS, check_answer, probe
 from pipekit.retry import (
     TRANSIENT_STATUS,
     GaveUpError,
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 STAC_URL = "https://planetarycomputer.microsoft.com/api/stac/v1"
-PROBE_SECONDS = 3.0
 PAGE_SIZE = 100
 TIMEOUT = (5.0, 30.0)
 """Seconds to connect, and between two bytes of an answer."""
@@ -249,33 +248,6 @@ class PlanetaryComputerSource:
         if known is None or time.monotonic() - known[0] > _PROBE_LIFETIME:
             _PROBES[self.url] = known = (time.monotonic(), probe(self.url, PROBE_SECONDS))
         return known[1]
-
-
-def probe(url: str, seconds: float) -> str | None:
-    """Return None when `url` answers within `seconds`, else what went wrong.
-
-    The request runs in a thread of its own, because looking a name up can hang for longer than
-    any timeout that a client takes.
-    """
-    import requests
-
-    answers: list[str | None] = []
-    too_late = f"does not answer within {seconds:g} s"
-
-    def ask() -> None:
-        try:
-            with requests.get(url, timeout=seconds, stream=True) as response:
-                bad = response.status_code >= 400
-                answers.append(f"answered HTTP {response.status_code}" if bad else None)
-        except requests.Timeout:
-            answers.append(too_late)
-        except requests.RequestException as error:
-            answers.append(f"does not answer ({type(error).__name__})")
-
-    thread = threading.Thread(target=ask, daemon=True, name="geostack-probe")
-    thread.start()
-    thread.join(seconds)
-    return answers[0] if answers else too_late
 
 
 class _NoTokenError(Exception):

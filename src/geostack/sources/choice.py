@@ -1,0 +1,96 @@
+"""Which source answers a request: the one asked for, else the first that can."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from geostack.errors import SourceUnavailableError
+from geostack.request import Request
+from geostack.sources.archive import ArchiveSource
+from geostack.sources.planetary_computer import PlanetaryComputerSource
+from geostack.sources.simulated import SimulatedSource
+from geostack.sources.source import SOURCE_NAMES, Source
+
+
+def source_name(source: str | Source | None = None) -> str:
+    """Return the name of the source asked for: the argument, else `GEOSTACK_SOURCE`, else auto.
+
+    A `Source` object counts by its name, for what isn't read from STAC items.
+
+    Raises
+    ------
+    ValueError
+        For a name that is none of `SOURCE_NAMES`.
+
+    Examples
+    --------
+    >>> source_name("simulated")
+    'simulated'
+    """
+    origin = "source" if source is not None else "GEOSTACK_SOURCE"
+    asked = source if source is not None else os.environ.get("GEOSTACK_SOURCE") or "auto"
+    name = str(getattr(asked, "name", asked)).strip().lower().replace("_", "-")
+    if name not in SOURCE_NAMES:
+        raise ValueError(f"{origin} must be one of {', '.join(SOURCE_NAMES)}; got {asked!r}")
+    return name
+
+
+def open_source(name: str) -> Source:
+    """Return the source called `name` (not `auto`).
+
+    Examples
+    --------
+    >>> open_source("archive").name
+    'archive'
+    """
+    known: dict[str, Callable[[], Source]] = {
+        kind.name: kind for kind in (PlanetaryComputerSource, ArchiveSource, SimulatedSource)
+    }
+    if name not in known:
+        raise ValueError(f"a source is one of {', '.join(known)}; got {name!r}")
+    return known[name]()
+
+
+def select(source: str | Source | None, request: Request) -> Source:
+    """Return the source that answers `request`.
+
+    A named source, or a `Source` object, is taken as it is. `auto` takes the archive if it holds
+    what is asked, else the live service if it answers within 3 s, else the simulation if it
+    covers the request.
+
+    Raises
+    ------
+    SourceUnavailableError
+        When `auto` finds none; the message lists what was tried and the command that would fix
+        each.
+    ValueError, TypeError
+        For an unknown name, or an object that is no source.
+    """
+    if source is not None and not isinstance(source, str):
+        if not isinstance(source, Source):
+            raise TypeError(
+                f"source must be one of {', '.join(SOURCE_NAMES)} or a Source, got {source!r}"
+            )
+        return source
+    name = source_name(source)
+    return _auto(request) if name == "auto" else open_source(name)
+
+
+def _auto(request: Request) -> Source:
+    archive = ArchiveSource()
+    if archive.holds(request):
+        return archive
+    live = PlanetaryComputerSource()
+    if live.reachable():
+        return live
+    simulated = SimulatedSource()
+    if simulated.covers(**request.query()):
+        return simulated
+    tried = (
+        ("archive", archive.why_not(request), archive.fix(request)),
+        ("planetary-computer", live.why_not(), live.fix()),
+        ("simulated", simulated.why_not(request), simulated.fix()),
+    )
+    lines = "\n".join(f"  {name}: {why}\n    fix: {fix}" for name, why, fix in tried)
+    raise SourceUnavailableError(f"no source has {request}; tried\n{lines}")
