@@ -229,10 +229,25 @@ class CatalogPipeline:
 
 
 class _Task:
-    """A row to do, with the name its outputs get and the key it has in a journal."""
+    """A row to do, and the name that its outputs get."""
 
-    def __init__(self, row: CatalogRow, stem: str, key: str) -> None:
-        self.row, self.stem, self.key = row, stem, key
+    def __init__(self, row: CatalogRow, stem: str, work: str) -> None:
+        self.row, self.stem, self.work = row, stem, work
+        self.files = self._stamps()
+
+    @property
+    def key(self) -> str:
+        """What a journal knows the row by: its place, its files as they were, and the work."""
+        row = self.row
+        told = [row.filepath, row.extras.get("assets"), self.files, row.geometry.wkt]
+        return _digest(json.dumps([*told, str(row.interval), self.stem, self.work], default=str))
+
+    def see_files_made(self) -> None:
+        """Note the size and time of files that were made when they were read, and only of these."""
+        self.files = [was or now for was, now in zip(self.files, self._stamps(), strict=True)]
+
+    def _stamps(self) -> list[tuple[int, int] | None]:
+        return stamps(self.row.assets or [self.row.filepath])
 
 
 def _tasks(rows: list[CatalogRow], work: str) -> Iterator[_Task]:
@@ -240,11 +255,7 @@ def _tasks(rows: list[CatalogRow], work: str) -> Iterator[_Task]:
     stems = [_stem(row) for row in rows]
     counts = Counter(stems)
     for position, (row, name) in enumerate(zip(rows, stems, strict=True)):
-        stem = name if counts[name] == 1 else f"{name}_{position}"
-        files, assets = stamps(row.assets or [row.filepath]), row.extras.get("assets")
-        interval = str(row.interval)
-        parts = [row.filepath, assets, files, row.geometry.wkt, interval, stem, work]
-        yield _Task(row, stem, _digest(json.dumps(parts, default=str)))
+        yield _Task(row, name if counts[name] == 1 else f"{name}_{position}", work)
 
 
 def _do_row(
@@ -256,6 +267,7 @@ def _do_row(
 ) -> Finished:
     """Read, operate and write one row, here or on a Dask worker."""
     made = operator(reader(task.row))
+    task.see_files_made()
     named = made if isinstance(made, dict) else {"": made}
     told = _scalars(columns(made)) if columns is not None else {}
     outputs = {str(name): write(raster, task, str(name)) for name, raster in named.items()}

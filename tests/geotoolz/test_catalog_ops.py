@@ -1,6 +1,7 @@
 """Catalogs in, catalogs out: every row done or listed, resumed, on threads or Dask."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from geocatalog import (
     from_geoparquet,
     to_geoparquet,
 )
+from geocatalog.read import signers
 from geopatcher import (
     SpatialHann,
     SpatialPatcher,
@@ -307,6 +309,33 @@ def test_a_field_over_a_catalog_merges_its_files(scenes):
 def test_bad_options_are_refused(scenes, options, message):
     with pytest.raises(ValueError, match=message):
         CatalogPipeline(scenes, INDEX, **options)
+
+
+def test_rows_whose_files_are_made_when_they_are_read_are_resumed_too(
+    scenes, tmp_path, monkeypatch
+):
+    """Simulated scenes are: a file has no size and no time before its first read."""
+    paths = [Path(row.filepath) for row in scenes.iter_rows()]
+    contents = {path: path.read_bytes() for path in paths}
+    for path in paths:
+        path.unlink()
+
+    def make(path):
+        if Path(path) in contents and not Path(path).exists():
+            Path(path).write_bytes(contents[Path(path)])
+        return path
+
+    monkeypatch.setattr(signers, "_SIGNERS", [make])
+    journal = tmp_path / "j"
+
+    def run():
+        return CatalogPipeline(scenes, INDEX, writer=tmp_path / "o", journal=journal).run()[0]
+
+    first, again = run(), run()
+    assert (first.done, first.resumed) == (4, 0)
+    assert (again.done, again.resumed) == (0, 4)
+    paths[1].write_bytes(contents[paths[2]])  # other pixels, so this row is done anew
+    assert (run().done, run().resumed) == (1, 4)
 
 
 def test_reports_journals_and_configs_print(scenes, tmp_path):
