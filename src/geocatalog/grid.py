@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from affine import Affine
 
 from pipekit.carrier import SNAP
+from pipekit.parallel import import_alone
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
@@ -53,12 +54,12 @@ def pixel_grid(crs: Any, transform: Affine, shape: Sequence[int]) -> GeoBox:
 
 @lru_cache(maxsize=256)
 def _pixel_grid(crs: Any, transform: Affine, rows: int, cols: int) -> GeoBox:
-    from odc.geo.crs import CRS
-    from odc.geo.geobox import GeoBox
-
     from geocatalog.footprint import as_crs, crs_text
 
-    return GeoBox((rows, cols), transform, CRS(crs_text(as_crs(crs))))
+    geobox, crs_module = import_alone("odc.geo.geobox"), import_alone("odc.geo.crs")
+    text = crs_text(as_crs(crs))
+    made: GeoBox = geobox.GeoBox((rows, cols), transform, crs_module.CRS(text))
+    return made
 
 
 def crs_of(grid: GeoBox) -> CRS:
@@ -88,9 +89,8 @@ def part_of(grid: GeoBox, row: int, col: int, rows: int, cols: int) -> GeoBox:
 
 
 def _moved(grid: GeoBox, transform: Affine, shape: tuple[int, int]) -> GeoBox:
-    from odc.geo.geobox import GeoBox
-
-    return GeoBox(shape, transform, grid.crs)
+    made: GeoBox = import_alone("odc.geo.geobox").GeoBox(shape, transform, grid.crs)
+    return made
 
 
 def raster_crs(grid: GeoBox) -> Any:

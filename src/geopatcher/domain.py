@@ -16,6 +16,7 @@ from rasterio.transform import array_bounds
 from geopatcher.patch import PatchError
 from geopatcher.sphere import unit_vectors
 from pipekit.carrier import same_crs
+from pipekit.parallel import import_alone
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
@@ -91,11 +92,11 @@ class RasterDomain(_Pixels):
     @property
     def geobox(self) -> GeoBox:
         """The same pixels as an `odc.geo.geobox.GeoBox`; raises `PatchError` without a place."""
-        from odc.geo.geobox import GeoBox
-
         if self.transform is None:
             raise PatchError("this domain has no transform, so it has no GeoBox")
-        return GeoBox((self.height, self.width), self.transform, self.crs)
+        module = import_alone("odc.geo.geobox")
+        made: GeoBox = module.GeoBox((self.height, self.width), self.transform, self.crs)
+        return made
 
     @cached_property
     def grid(self) -> GridDomain:

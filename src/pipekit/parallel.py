@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextvars
 import pickle
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from itertools import islice
 from typing import Any, Literal, TypeVar
 
@@ -20,6 +22,29 @@ StartMethod = Literal["spawn", "fork", "forkserver"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+_IMPORTING = threading.RLock()
+
+
+def import_alone(name: str) -> Any:
+    """Return a module, imported while no other thread that asks here imports one.
+
+    For libraries whose modules import each other in a circle: two threads that begin with them at
+    the same time would each find a module of the other half loaded, and fail.
+
+    Parameters
+    ----------
+    name
+        The module's full name.
+
+    Examples
+    --------
+    >>> import_alone("math").pi
+    3.141592653589793
+    """
+    with _IMPORTING:
+        return import_module(name)
 
 
 def in_order(

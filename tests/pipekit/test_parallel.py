@@ -1,6 +1,8 @@
 """Maps over sequences: order, bounds, errors."""
 
 import itertools
+import subprocess
+import sys
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -160,3 +162,27 @@ def test_an_error_can_be_a_result():
             lambda n: pool.submit(failing, n), range(3), 2, lambda f: f.exception() or f.result()
         )
         assert [str(result) for _, result in done] == ["0", "one", "2"]
+
+
+def test_modules_that_import_each_other_load_in_threads_that_begin_at_once(tmp_path):
+    """As odc-geo's do; a plain import in each thread fails here."""
+    for name, other in (("one", "two"), ("two", "one")):
+        (tmp_path / f"ring_{name}.py").write_text(
+            f"import time\ntime.sleep(0.2)\nimport ring_{other}\ntime.sleep(0.2)\nready = True\n"
+        )
+    code = (
+        "import sys, threading\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from pipekit.parallel import import_alone\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "begin = threading.Barrier(2)\n"
+        "def load(name):\n"
+        "    begin.wait()\n"
+        "    return import_alone(name).ready\n"
+        "with ThreadPoolExecutor(2) as pool:\n"
+        "    print(list(pool.map(load, ['ring_one', 'ring_two'])))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True
+    )
+    assert done.stdout == "[True, True]\n", done.stderr
