@@ -88,8 +88,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     folder = root / "notebooks" if asked.inplace else (asked.out or root / OUT).resolve()
     began, before = time.perf_counter(), _cached()
     print(f"executing {len(sources)} notebooks into {folder}", flush=True)
-    run = _run_all(sources, root, folder, asked.check, asked.jobs)
-    outcomes = asyncio.run(run)
+    outcomes = asyncio.run(_run_all(sources, root, folder, asked.check, asked.jobs))
     _summarise(outcomes, folder, time.perf_counter() - began)
     _tell_what_was_built(before)
     return 1 if any(outcome.faults for outcome in outcomes) else 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from affine import Affine
 
-from pipekit.carrier import SNAP
+from pipekit.carrier import SNAP, same_crs
 from pipekit.parallel import import_alone
 
 if TYPE_CHECKING:
@@ -174,8 +174,6 @@ def offset_of(outer: GeoBox, inner: GeoBox) -> tuple[int, int] | None:
     >>> offset_of(outer, pixel_grid(32610, Affine(20, 0, 0, 0, -20, 90), (2, 2))) is None
     True
     """
-    from pipekit.carrier import same_crs
-
     if not same_crs(crs_of(outer), crs_of(inner)):
         return None
     relative = ~outer.transform @ inner.transform

@@ -233,7 +233,9 @@ class _Task:
 
     def __init__(self, row: CatalogRow, stem: str, work: str) -> None:
         self.row, self.stem, self.work = row, stem, work
-        self.files = self._stamps()
+        assets = row.assets or [row.filepath]
+        self.paths = list(assets.values() if isinstance(assets, Mapping) else assets)
+        self.files = [_stamp(path) for path in self.paths]
 
     @property
     def key(self) -> str:
@@ -244,10 +246,9 @@ class _Task:
 
     def see_files_made(self) -> None:
         """Note the size and time of files that were made when they were read, and only of these."""
-        self.files = [was or now for was, now in zip(self.files, self._stamps(), strict=True)]
-
-    def _stamps(self) -> list[tuple[int, int] | None]:
-        return stamps(self.row.assets or [self.row.filepath])
+        self.files = [
+            known or _stamp(path) for known, path in zip(self.files, self.paths, strict=True)
+        ]
 
 
 def _tasks(rows: list[CatalogRow], work: str) -> Iterator[_Task]:
@@ -474,27 +475,14 @@ def name_of(part: Any) -> str:
     return str(getattr(part, "__qualname__", type(part).__qualname__))
 
 
-def stamps(paths: Mapping[str, str] | list[str]) -> list[tuple[int, int] | None]:
-    """Return (bytes, time of change) of each local file, None for what is none.
-
-    Parameters
-    ----------
-    paths
-        Paths or URLs, as a list or as a mapping's values.
-
-    Returns
-    -------
-    Sizes in bytes and times in nanoseconds since 1970.
+def _stamp(path: str) -> tuple[int, int] | None:
+    """Return (bytes, time of change in nanoseconds since 1970) of a local file, else None.
 
     Examples
     --------
-    >>> stamps(["/nowhere.tif", "https://example.org/a.tif"])
-    [None, None]
+    >>> _stamp("/nowhere.tif"), _stamp("https://example.org/a.tif")
+    (None, None)
     """
-    return [_stamp(path) for path in (paths.values() if isinstance(paths, Mapping) else paths)]
-
-
-def _stamp(path: str) -> tuple[int, int] | None:
     try:
         state = os.stat(path)
     except (OSError, ValueError):
