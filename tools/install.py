@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("requirements", nargs="*", help="further requirements, such as a pin")
     parser.add_argument("--python", default=sys.executable, help="the environment's interpreter")
     parser.add_argument("--log", type=Path, help="where pip's own output goes")
-    asked = parser.parse_args(arguments)
+    asked = parser.parse_intermixed_args(arguments)  # the pin stands after the options
     wanted = ["--editable", f"{ROOT}[{asked.extra}]", *asked.requirements]
     print(
         f"installing geostack[{asked.extra}]: {DOWNLOAD[asked.extra]} to download where nothing "

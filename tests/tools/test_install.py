@@ -2,7 +2,7 @@
 
 import tomllib
 
-from install import DOWNLOAD, told
+from install import DOWNLOAD, main, told
 
 PIP = """\
 Obtaining file:///somewhere
@@ -34,3 +34,16 @@ def test_every_extra_says_how_much_it_downloads(root):
     project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
     assert set(DOWNLOAD) == set(project["optional-dependencies"])
     assert all("MB" in told_size for told_size in DOWNLOAD.values())
+
+
+def test_a_pin_after_the_options_reaches_pip(tmp_path, monkeypatch, capfd):
+    """As the Makefile calls it; the interpreter is a script that prints what it was given."""
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\nfor word; do echo "$word"; done\n')
+    python.chmod(0o755)
+    monkeypatch.setattr("install.shutil.which", lambda name: None)
+    log = tmp_path / "log"
+    assert main(["recipes", "--python", str(python), "--log", str(log), "torch==2.13.0"]) == 0
+    words = log.read_text().splitlines()
+    assert words[-1] == "torch==2.13.0"
+    assert words[-2].endswith("[recipes]")
