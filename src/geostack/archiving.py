@@ -15,7 +15,6 @@ from geostack.read import in_parallel
 from geostack.request import Request
 from geostack.sources import Source
 from geostack.sources.archive import StacFolder, archive_folders
-from geostack.sources.source import Query
 from geostack.stac import find_items
 from geostack.transfer import Copied, copy_file, multihash
 from geostack.web import write_atomically
@@ -134,7 +133,7 @@ def holdings(folders: Sequence[Path] | None = None) -> list[Holding]:
     for folder in archive_folders() if folders is None else folders:
         index = StacFolder(folder)
         for collection in sorted(index.collections):
-            entries = index.find(Query(collection))
+            entries = [pair for pair in index.features if pair[1]["collection"] == collection]
             dates = sorted(str(acquired(item["properties"]).date()) for _, item in entries)
             size = sum(
                 file.stat().st_size

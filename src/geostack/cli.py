@@ -274,7 +274,7 @@ def fetch(
     if dates is None:
         raise ValueError("say when: --dates=START/END")
     is_sentinel = collection == "sentinel-2-l2a"
-    request = Request.of(
+    request = Request(
         collection,
         known.bbox if known else _box(str(bbox)),
         dates,
@@ -389,7 +389,7 @@ def _would_use(place: Area) -> tuple[str, str]:
     from geostack.request import Request
     from geostack.sources import SOURCE_NAMES, open_source, select
 
-    request = Request.of("sentinel-2-l2a", place.bbox, place.date_range, tile=place.tile)
+    request = Request("sentinel-2-l2a", place.bbox, place.date_range, tile=place.tile)
     able = [name for name in SOURCE_NAMES[1:] if open_source(name).covers(**request.query())]
     try:
         chosen = select(None, request).name

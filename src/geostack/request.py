@@ -7,7 +7,6 @@ import math
 import operator
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -165,17 +164,22 @@ def as_text(instant: datetime) -> str:
     return as_utc(instant).isoformat().replace("+00:00", "Z")
 
 
-def overlaps(span: tuple[datetime, datetime], interval: Interval) -> bool:
-    """Return whether a closed span of time shares an instant with `interval`.
+def overlaps(one: Interval, other: Interval) -> bool:
+    """Return whether two intervals share an instant.
+
+    Parameters
+    ----------
+    one, other
+        (start, end), both included; None is open, an instant without a zone is UTC.
 
     Examples
     --------
     >>> overlaps((datetime(2020, 12, 1), datetime(2020, 12, 31)), parse_date_range("2020-12-09"))
     True
     """
-    start, end = interval
-    first, last = as_utc(span[0]), as_utc(span[1])
-    return (start is None or last >= start) and (end is None or first <= end)
+    starts = [as_utc(start) for start, _ in (one, other) if start is not None]
+    ends = [as_utc(end) for _, end in (one, other) if end is not None]
+    return not starts or not ends or max(starts) <= min(ends)
 
 
 def as_utc(instant: datetime) -> datetime:
@@ -242,28 +246,42 @@ def _instants(text: str, whole: str) -> Interval:
 _TILE = re.compile(r"^T?(\d{1,2}[C-HJ-NP-X][A-HJ-NP-Z]{2})$")
 
 
-@dataclass(frozen=True)
 class Request:
     """One question to a source: which scenes of a collection, where, when, how clear.
 
-    Make it with `Request.of`, which checks every part.
+    Parameters
+    ----------
+    collection
+        Such as "sentinel-2-l2a".
+    bbox
+        (west, south, east, north), degrees.
+    date_range
+        As `parse_date_range` takes it.
+    tile
+        MGRS tile, such as "10SGJ"; None for any.
+    max_cloud_cover
+        Percent; None for any.
+    assets
+        Keys that the scenes must have.
+
+    Attributes
+    ----------
+    interval : tuple of datetime or None
+        First and last instant asked for, UTC.
+
+    Raises
+    ------
+    ValueError
+        For a collection, box, date range, tile or cloud cover that can't be right.
 
     Examples
     --------
-    >>> Request.of("sentinel-2-l2a", (11.3, 46.4, 11.4, 46.5), "2022-06", tile="T32TPS").tile
+    >>> Request("sentinel-2-l2a", (11.3, 46.4, 11.4, 46.5), "2022-06", tile="T32TPS").tile
     '32TPS'
     """
 
-    collection: str
-    bbox: BBox
-    date_range: str
-    tile: str | None = None
-    max_cloud_cover: float | None = None
-    assets: tuple[str, ...] = ()
-
-    @classmethod
-    def of(
-        cls,
+    def __init__(
+        self,
         collection: str,
         bbox: Sequence[float],
         date_range: str,
@@ -271,35 +289,21 @@ class Request:
         tile: str | None = None,
         max_cloud_cover: float | None = None,
         assets: Sequence[str] = (),
-    ) -> Request:
-        """Return a checked request.
-
-        Raises
-        ------
-        ValueError
-            For a box, date range, tile or cloud cover that can't be right.
-        """
+    ) -> None:
         if not collection or not isinstance(collection, str):
             raise ValueError(
                 f"collection must be a name such as 'sentinel-2-l2a', got {collection!r}"
             )
-        parse_date_range(date_range)
-        return cls(
-            collection,
-            as_bbox(bbox),
-            date_range,
-            as_tile(tile),
-            as_cloud_cover(max_cloud_cover),
-            tuple(assets),
-        )
-
-    @property
-    def interval(self) -> Interval:
-        """First and last instant asked for, UTC."""
-        return parse_date_range(self.date_range)
+        self.collection = collection
+        self.bbox = as_bbox(bbox)
+        self.date_range = date_range
+        self.interval = parse_date_range(date_range)
+        self.tile = as_tile(tile)
+        self.max_cloud_cover = as_cloud_cover(max_cloud_cover)
+        self.assets = tuple(assets)
 
     def query(self) -> dict[str, Any]:
-        """The keyword arguments of a source's `search` and `covers`, cloud cover apart."""
+        """Return the keyword arguments of a source's `search` and `covers`, cloud cover apart."""
         return {
             "collection": self.collection,
             "bbox": self.bbox,

@@ -81,7 +81,7 @@ def load_stac_items(
     >>> items[0].id
     'S2B_MSIL2A_20240614T183919_R070_T10SGJ_20240614T225657_SIM'
     """
-    request = Request.of(collection, bbox, date_range, tile=tile, max_cloud_cover=max_cloud_cover)
+    request = Request(collection, bbox, date_range, tile=tile, max_cloud_cover=max_cloud_cover)
     chosen, items = find_items(request, limit=limit, source=source)
     if sign:
         assets = [asset for item in items for asset in item.assets.values()]

@@ -13,7 +13,7 @@ from geostack.archiving import check, fetch, holdings
 from geostack.request import Request
 
 BOX = scene_bbox(inset=1000)
-REQUEST = Request.of("sentinel-2-l2a", BOX, "2024-06", max_cloud_cover=5)
+REQUEST = Request("sentinel-2-l2a", BOX, "2024-06", max_cloud_cover=5)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_a_scene_with_none_of_the_files_leaves_no_item(remote, tmp_path):
 
 def test_nothing_that_fits(remote, tmp_path):
     with pytest.raises(NoSceneError):
-        fetch(Request.of("sentinel-2-l2a", BOX, "2019"), ("B04",), folder=tmp_path)
+        fetch(Request("sentinel-2-l2a", BOX, "2019"), ("B04",), folder=tmp_path)
 
 
 def test_two_processes_fill_one_archive(remote, tmp_path):
@@ -92,7 +92,7 @@ sas.BLOB_STORAGE_DOMAIN = {remote.host!r}
 from pathlib import Path
 from geostack.archiving import fetch
 from geostack.request import Request
-fetch(Request.of("sentinel-2-l2a", {BOX!r}, "2024-06"), ("B04", "B08"), folder=Path({str(tmp_path / "archive")!r}), limit=2)
+fetch(Request("sentinel-2-l2a", {BOX!r}, "2024-06"), ("B04", "B08"), folder=Path({str(tmp_path / "archive")!r}), limit=2)
 """
     runs = [subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) for _ in "ab"]
     for run in runs:

@@ -133,16 +133,16 @@ def test_tiles_of_one_digit_zones():
 @pytest.mark.parametrize("cover", [-1, 101, "few", float("nan")])
 def test_bad_cloud_cover(cover):
     with pytest.raises(ValueError, match="0 to 100"):
-        Request.of("sentinel-2-l2a", BOX, "2024", max_cloud_cover=cover)
+        Request("sentinel-2-l2a", BOX, "2024", max_cloud_cover=cover)
 
 
 def test_bad_collection():
     with pytest.raises(ValueError, match="collection must be a name"):
-        Request.of("", BOX, "2024")
+        Request("", BOX, "2024")
 
 
 def test_text_says_everything():
-    request = Request.of("sentinel-2-l2a", BOX, "2024", tile="32TPS", max_cloud_cover=5)
+    request = Request("sentinel-2-l2a", BOX, "2024", tile="32TPS", max_cloud_cover=5)
     assert str(request) == (
         "sentinel-2-l2a, box (11.3, 46.4, 11.4, 46.5), 2024, tile 32TPS, at most 5 % cloud"
     )

@@ -102,7 +102,7 @@ def test_versions_do_not_shorten_the_answer():
         def search(self, *_, limit=None, **__):
             return versions[:limit]
 
-    request = Request.of("sentinel-2-l2a", (0, 0, 1, 1), "2024")
+    request = Request("sentinel-2-l2a", (0, 0, 1, 1), "2024")
     for limit in (1, 2, 3, 4, None):
         found = find_items(request, limit=limit, source=Archive([]))[1]
         assert [one.id[0] for one in found] == list("1234"[:limit])

@@ -54,7 +54,7 @@ def load_dem_chip(
     >>> lake.shape, float(lake.max())
     ((37, 73), 1897.0)
     """
-    request = Request.of(COLLECTION, bbox, EVER, assets=(ASSET,))
+    request = Request(COLLECTION, bbox, EVER, assets=(ASSET,))
     chosen, items = find_items(request, source=source)
     sheets = sheets_over(request.bbox, items, ASSET, chosen)
     grid = covering_grid(sheets[0].grid, request.bbox)

@@ -75,7 +75,7 @@ def load_era5_chip(
         return load_dem_chip(bbox=bbox, source=source)
     if backend != "era5-pds":
         raise ValueError(f"backend must be 'era5-pds' or 'cop-dem-glo-30', got {backend!r}")
-    request = Request.of(COLLECTION, bbox, date_range, assets=(variable,))
+    request = Request(COLLECTION, bbox, date_range, assets=(variable,))
     chosen = _source(source, request)
     if chosen is None or chosen.name == "simulated":
         return simulated_temperature(request.bbox, date_range, variable)

@@ -82,9 +82,7 @@ def load_landsat_chip(
     masks = [name for name in names if name in MASK_BANDS]
     if scale and masks:
         raise ValueError(f"{', '.join(masks)} holds bits, not a quantity; load it with scale=False")
-    request = Request.of(
-        COLLECTION, bbox, date_range, max_cloud_cover=max_cloud_cover, assets=names
-    )
+    request = Request(COLLECTION, bbox, date_range, max_cloud_cover=max_cloud_cover, assets=names)
     chosen, items = find_items(request, source=source)
     item = best_item(items, request.bbox)
     assets = item_assets(item, names, chosen, BANDS)

@@ -70,7 +70,7 @@ def load_naip_chip(
             f"resolution must be positive metres, or None for the photograph's own, "
             f"got {resolution!r}"
         )
-    request = Request.of(COLLECTION, bbox, date_range, assets=(ASSET,))
+    request = Request(COLLECTION, bbox, date_range, assets=(ASSET,))
     chosen, items = find_items(request, source=source)
     newest = max(acquired(item.properties).year for item in items)
     of_year = [item for item in items if acquired(item.properties).year == newest]

@@ -222,7 +222,7 @@ def _request(
     bands: Sequence[str],
     max_cloud_cover: float | None,
 ) -> Request:
-    return Request.of(
+    return Request(
         COLLECTION,
         bbox,
         date_range,

@@ -105,7 +105,7 @@ class Service:
 
     def chip(self, asked: "SceneBox", bands: tuple[str, ...]) -> GeoTensor:
         """Return the pixels of a scene's box from the server's own source."""
-        request = SceneRequest.of(COLLECTION, asked.bbox, "../..", assets=bands)
+        request = SceneRequest(COLLECTION, asked.bbox, "../..", assets=bands)
         return read_scene(select(self.source, request), asked, bands, self.limits)
 
     async def close(self) -> None:

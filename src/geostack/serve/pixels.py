@@ -43,9 +43,9 @@ def find_item(source: Source, item_id: str, bbox: BBox) -> Item:
     found = _DATE.search(item_id)
     day = "-".join(found.groups()) if found else ""
     try:
-        request = Request.of(COLLECTION, bbox, f"{day}/{day}" if day else "../..")
+        request = Request(COLLECTION, bbox, f"{day}/{day}" if day else "../..")
     except ValueError:
-        request = Request.of(COLLECTION, bbox, "../..")
+        request = Request(COLLECTION, bbox, "../..")
     for item in source.search(**request.query()):
         if item.id == item_id:
             return item

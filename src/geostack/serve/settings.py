@@ -140,7 +140,7 @@ def _layer(place: str, told: Any, source: str | None, folder: Path) -> Layer:
     if "file" in told:
         return file_layer(folder / str(told["file"]), operator, bands, **looks)
     bbox = as_bbox(told["bbox"])
-    chosen = select(source, Request.of(COLLECTION, bbox, "../..", assets=bands))
+    chosen = select(source, Request(COLLECTION, bbox, "../..", assets=bands))
     try:
         item = find_item(chosen, str(told["item"]), bbox)
     except Problem as problem:

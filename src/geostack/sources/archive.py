@@ -9,16 +9,16 @@ import json
 import logging
 import os
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
-from datetime import datetime
 from glob import escape, iglob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geostack.errors import SourceUnavailableError
-from geostack.items import acquired, cloud_cover, sort_key
-from geostack.request import BBox, Request, nearest_first
-from geostack.sources.source import Query
+from geostack.items import acquired, cloud_cover
+from geostack.request import BBox, Request
+from geostack.sources.source import SceneSource, fits
 
 if TYPE_CHECKING:
     from pystac import Item
@@ -47,7 +47,7 @@ def archive_folders() -> list[Path]:
     return [Path(platformdirs.user_data_dir("geostack", appauthor=False)).absolute() / "archive"]
 
 
-class ArchiveSource:
+class ArchiveSource(SceneSource):
     """STAC items and files on this machine.
 
     Parameters
@@ -71,17 +71,8 @@ class ArchiveSource:
         """The folders that exist, indexed."""
         return [read_folder(folder) for folder in self.folders if folder.is_dir()]
 
-    def search(
-        self,
-        collection: str,
-        bbox: BBox,
-        date_range: str,
-        *,
-        tile: str | None = None,
-        max_cloud_cover: float | None = None,
-        limit: int | None = None,
-    ) -> list[Item]:
-        """Return items with absolute hrefs, the clearest first; the first folder wins an id.
+    def find(self, asked: Request, limit: int | None = None) -> Iterable[Item]:
+        """Return items with absolute hrefs; the first folder wins an id.
 
         Raises
         ------
@@ -91,32 +82,19 @@ class ArchiveSource:
         folders = self.present
         if not folders:
             raise SourceUnavailableError(f"{self._absence()}; fix: {_FETCH}")
-        asked = Query(collection, bbox, date_range, tile, max_cloud_cover)
         found: dict[str, Item] = {}
         for folder in folders:
             for path, feature in folder.find(asked):
                 found.setdefault(feature["id"], folder.item(path, feature))
-        return sorted(found.values(), key=sort_key)[:limit]
+        return found.values()
 
     def covers(self, collection: str, bbox: BBox, date_range: str, tile: str | None = None) -> bool:
         """Return whether the archive holds any scene of that place and time."""
-        return bool(self._features(Query(collection, bbox, date_range, tile)))
+        return bool(self._features(Request(collection, bbox, date_range, tile=tile)))
 
     def holds(self, request: Request) -> bool:
         """Return whether the archive holds a scene that is clear enough and has the assets."""
-        asked = Query(**request.query(), max_cloud_cover=request.max_cloud_cover)
-        return any(set(request.assets) <= set(item["assets"]) for item in self._features(asked))
-
-    def dates_near(
-        self, collection: str, bbox: BBox, date_range: str, tile: str | None = None
-    ) -> list[datetime]:
-        """Return when the archive has scenes of that place, the nearest first."""
-        found = self._features(Query(collection, bbox, tile=tile))
-        return nearest_first((acquired(feature["properties"]) for feature in found), date_range)
-
-    def sign(self, href: str, *, renew: bool = False) -> str:
-        """Return `href` as it is: files on this machine need no token."""
-        return href
+        return any(set(request.assets) <= set(item["assets"]) for item in self._features(request))
 
     def describe(self) -> str:
         """Return one line: the folders and how many scenes they hold."""
@@ -134,7 +112,7 @@ class ArchiveSource:
         """Return why the archive can't answer `request`."""
         if not self.present:
             return self._absence()
-        found = self._features(Query(**request.query()))
+        found = self._features(Request(**request.query()))
         if not found:
             return f"holds no such scene ({self.describe()})"
         missing = set(request.assets) - {key for feature in found for key in feature["assets"]}
@@ -151,7 +129,7 @@ class ArchiveSource:
             f"--dates={request.date_range} --collection={request.collection}"
         )
 
-    def _features(self, asked: Query) -> list[dict[str, Any]]:
+    def _features(self, asked: Request) -> list[dict[str, Any]]:
         return [feature for folder in self.present for _, feature in folder.find(asked)]
 
     def _absence(self) -> str:
@@ -190,9 +168,9 @@ class StacFolder:
         """Number of items by collection."""
         return Counter(feature["collection"] for _, feature in self.features)
 
-    def find(self, asked: Query) -> list[tuple[Path, dict[str, Any]]]:
+    def find(self, asked: Request) -> list[tuple[Path, dict[str, Any]]]:
         """Return (path, STAC feature) of what fits, in no promised order."""
-        return [pair for pair in self.features if asked.fits(pair[1])]
+        return [pair for pair in self.features if fits(pair[1], asked)]
 
     def item(self, path: Path, feature: dict[str, Any]) -> Item:
         """Return the item of one file with absolute hrefs."""

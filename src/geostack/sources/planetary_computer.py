@@ -10,15 +10,15 @@ import logging
 import os
 import threading
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 from geocatalog.read.tokens import guard_logs, without_query
 from geostack.errors import SourceUnavailableError
-from geostack.items import acquired, cloud_cover, sort_key
-from geostack.request import BBox, as_tile, format_interval, nearest_first, parse_date_range
-from geostack.sources.source import Query
+from geostack.items import acquired, cloud_cover
+from geostack.request import BBox, Request, format_interval, nearest_first, parse_date_range
+from geostack.sources.source import SceneSource, fits
 from geostack.web import PROBE_SECONDS, check_answer, probe
 from pipekit.retry import (
     TRANSIENT_STATUS,
@@ -59,7 +59,7 @@ def stac_url() -> str:
     return (os.environ.get("GEOSTACK_STAC_URL") or STAC_URL).rstrip("/")
 
 
-class PlanetaryComputerSource:
+class PlanetaryComputerSource(SceneSource):
     """Scenes from the Planetary Computer, searched by pystac-client, signed when they are read.
 
     Parameters
@@ -86,17 +86,8 @@ class PlanetaryComputerSource:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_client": None}
 
-    def search(
-        self,
-        collection: str,
-        bbox: BBox,
-        date_range: str,
-        *,
-        tile: str | None = None,
-        max_cloud_cover: float | None = None,
-        limit: int | None = None,
-    ) -> list[Item]:
-        """Return items with unsigned hrefs, the clearest first, paging until `limit` or the end.
+    def find(self, asked: Request, limit: int | None = None) -> list[Item]:
+        """Return items with unsigned hrefs, paging until `limit` or the end.
 
         Every filter is checked again here: a service may ignore one that it doesn't know.
 
@@ -105,23 +96,21 @@ class PlanetaryComputerSource:
         SourceUnavailableError
             When the service does not answer, or its pages repeat.
         """
-        tile = as_tile(tile)
         query: dict[str, Any] = {}
-        if tile is not None:
-            query["s2:mgrs_tile"] = {"eq": tile}
-        if max_cloud_cover is not None:
-            query["eo:cloud_cover"] = {"lte": max_cloud_cover}
+        if asked.tile is not None:
+            query["s2:mgrs_tile"] = {"eq": asked.tile}
+        if asked.max_cloud_cover is not None:
+            query["eo:cloud_cover"] = {"lte": asked.max_cloud_cover}
         parameters: dict[str, Any] = {
-            "collections": [collection],
-            "bbox": list(bbox),
-            "datetime": format_interval(parse_date_range(date_range)),
+            "collections": [asked.collection],
+            "bbox": list(asked.bbox),
+            "datetime": format_interval(asked.interval),
             "query": query or None,
             "limit": min(limit or PAGE_SIZE, PAGE_SIZE),
         }
-        if collection in CLOUDY or max_cloud_cover is not None:
+        if asked.collection in CLOUDY or asked.max_cloud_cover is not None:
             parameters["sortby"] = [{"field": "properties.eo:cloud_cover", "direction": "asc"}]
-        asked = Query(collection, bbox, date_range, tile, max_cloud_cover)
-        return sorted(self._pages(parameters, asked, limit), key=sort_key)[:limit]
+        return self._pages(parameters, asked, limit)
 
     def covers(self, collection: str, bbox: BBox, date_range: str, tile: str | None = None) -> bool:
         """Return whether the service answers within 3 s; what it holds only a search tells."""
@@ -135,8 +124,6 @@ class PlanetaryComputerSource:
         self, collection: str, bbox: BBox, date_range: str, tile: str | None = None
     ) -> list[datetime]:
         """Return when there are scenes within a year of `date_range`, the nearest first."""
-        from datetime import timedelta
-
         start, end = parse_date_range(date_range)
         wider = (start and start - timedelta(days=366), end and end + timedelta(days=366))
         found = self.search(collection, bbox, format_interval(wider), tile=tile, limit=500)
@@ -203,7 +190,7 @@ class PlanetaryComputerSource:
         io = _stac_io(self.policy)
         return self._ask(lambda: Client.open(self.url, modifier=modifier, stac_io=io))
 
-    def _pages(self, parameters: dict[str, Any], asked: Query, limit: int | None) -> list[Item]:
+    def _pages(self, parameters: dict[str, Any], asked: Request, limit: int | None) -> list[Item]:
         from pystac import Item
 
         found: dict[str, Item] = {}
@@ -221,7 +208,7 @@ class PlanetaryComputerSource:
                 seen.update(ids)
                 for feature in features:
                     feature.setdefault("collection", asked.collection)
-                    if asked.fits(feature):
+                    if fits(feature, asked):
                         found[feature["id"]] = Item.from_dict(feature, preserve_dict=False)
                 # Only a service that sorts may be stopped: else the clearest may come last.
                 covers = [cloud_cover(item.properties) or 0.0 for item in found.values()]

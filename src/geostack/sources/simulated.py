@@ -6,31 +6,25 @@ Nothing here is a measurement: every item says `geostack:simulated` and its id e
 from __future__ import annotations
 
 import logging
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geocatalog.read.signers import add_signer
 from geostack.cache import cache_folder, is_writable, writable_cache_folder
-from geostack.items import acquired, sort_key
 from geostack.request import (
     BBox,
     Request,
-    as_tile,
     contains,
     format_bbox,
     intersects,
-    nearest_first,
     overlaps,
     parse_date_range,
 )
 from geostack.sources.archive import as_item
-from geostack.sources.source import Query
+from geostack.sources.source import SceneSource, fits
 
 if TYPE_CHECKING:
     from pystac import Item
-
-    from geostack.sources.simulation import Scene
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +35,7 @@ EDGE_TOLERANCE = 0.005
 """Degrees by which a box may hang over a simulated area: the files hold pixels a little beyond."""
 
 
-class SimulatedSource:
+class SimulatedSource(SceneSource):
     """Simulated scenes of the notebooks' areas: known at once, drawn when a file is opened.
 
     Examples
@@ -52,47 +46,33 @@ class SimulatedSource:
 
     name = "simulated"
 
-    def search(
-        self,
-        collection: str,
-        bbox: BBox,
-        date_range: str,
-        *,
-        tile: str | None = None,
-        max_cloud_cover: float | None = None,
-        limit: int | None = None,
-    ) -> list[Item]:
-        """Return simulated items, the clearest first; their files are drawn when they are signed.
+    def find(self, asked: Request, limit: int | None = None) -> list[Item]:
+        """Return simulated items; their files are drawn when they are signed.
 
         The hrefs are where the files will be in the cache folder, or are.
         """
+        from geostack.sources.simulation import AREAS, simulated_scenes
+
         folder = cache_folder() / KIND
-        items = [
+        return [
             as_item(folder / scene.folder / f"{scene.id}.json", scene.item)
-            for scene in _scenes(collection, bbox, date_range, tile, max_cloud_cover)
+            for scene in simulated_scenes().values()
+            # A tile's pixels outside of its area are empty.
+            if intersects(AREAS[scene.area].bbox, asked.bbox) and fits(scene.item, asked)
         ]
-        return sorted(items, key=sort_key)[:limit]
 
     def covers(self, collection: str, bbox: BBox, date_range: str, tile: str | None = None) -> bool:
         """Return whether a simulated area holds the box and has scenes in that time."""
         from geostack.sources.simulation import AREAS
 
-        tile, asked = as_tile(tile), parse_date_range(date_range)
+        asked = Request(collection, bbox, date_range, tile=tile)
         return any(
             collection in area.collections
-            and contains(area.bbox, bbox, EDGE_TOLERANCE)
-            and (tile is None or tile in (area.tiles or (tile,)))
-            and any(overlaps(_closed(dates), asked) for dates in area.date_ranges)
+            and contains(area.bbox, asked.bbox, EDGE_TOLERANCE)
+            and (asked.tile is None or asked.tile in (area.tiles or (asked.tile,)))
+            and any(overlaps(parse_date_range(d), asked.interval) for d in area.date_ranges)
             for area in AREAS.values()
         )
-
-    def dates_near(
-        self, collection: str, bbox: BBox, date_range: str, tile: str | None = None
-    ) -> list[datetime]:
-        """Return when there are simulated scenes of that place, the nearest first."""
-        found = _scenes(collection, bbox, "../..", tile)
-        dates = [acquired(scene.item["properties"]) for scene in found]
-        return nearest_first(dates, date_range)
 
     def sign(self, href: str, *, renew: bool = False) -> str:
         """Return a path that can be opened: a simulated file is drawn if it isn't there.
@@ -156,28 +136,3 @@ def simulated_file(href: str) -> str:
 
 
 add_signer(simulated_file)  # catalogs of simulated items open their files by themselves
-
-
-def _closed(dates: str) -> tuple[datetime, datetime]:
-    start, end = parse_date_range(dates)
-    assert start is not None
-    assert end is not None
-    return start, end
-
-
-def _scenes(
-    collection: str,
-    bbox: BBox,
-    date_range: str,
-    tile: str | None,
-    max_cloud_cover: float | None = None,
-) -> list[Scene]:
-    """The scenes of areas that touch a box: a tile's other pixels are empty."""
-    from geostack.sources.simulation import AREAS, simulated_scenes
-
-    asked = Query(collection, bbox, date_range, tile, max_cloud_cover)
-    return [
-        scene
-        for scene in simulated_scenes().values()
-        if intersects(AREAS[scene.area].bbox, bbox) and asked.fits(scene.item)
-    ]

@@ -1,13 +1,14 @@
-"""What every source of scenes is asked and can do, and which one answers a request."""
+"""What every source of scenes is asked and can do."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from geostack.items import cloud_cover, item_bbox, mgrs_tile, span
-from geostack.request import BBox, as_tile, intersects, overlaps, parse_date_range
+from geostack.items import acquired, cloud_cover, item_bbox, mgrs_tile, sort_key, span
+from geostack.request import BBox, Request, intersects, nearest_first, overlaps
 
 if TYPE_CHECKING:
     from pystac import Item
@@ -15,27 +16,27 @@ if TYPE_CHECKING:
 SOURCE_NAMES = ("auto", "planetary-computer", "archive", "simulated")
 
 
-@dataclass(frozen=True)
-class Query:
-    """Which scenes are searched; None lets all pass."""
+def fits(feature: dict[str, Any], asked: Request) -> bool:
+    """Return whether a STAC feature is a scene that is asked for.
 
-    collection: str
-    bbox: BBox | None = None
-    date_range: str = "../.."
-    tile: str | None = None
-    max_cloud_cover: float | None = None
+    What the feature doesn't say lets it pass; which assets it has is not looked at.
 
-    def fits(self, feature: dict[str, Any]) -> bool:
-        """Return whether a STAC feature is one of the scenes; what it doesn't say lets it pass."""
-        properties, box = feature["properties"], item_bbox(feature)
-        cover = cloud_cover(properties)
-        return (
-            feature["collection"] == self.collection
-            and (self.bbox is None or box is None or intersects(box, self.bbox))
-            and overlaps(span(properties), parse_date_range(self.date_range))
-            and as_tile(self.tile) in (None, mgrs_tile(properties))
-            and (self.max_cloud_cover is None or cover is None or cover <= self.max_cloud_cover)
-        )
+    Parameters
+    ----------
+    feature
+        A STAC item as a dictionary, with a collection.
+    asked
+        The question.
+    """
+    properties, box = feature["properties"], item_bbox(feature)
+    cover, limit = cloud_cover(properties), asked.max_cloud_cover
+    return (
+        feature["collection"] == asked.collection
+        and (box is None or intersects(box, asked.bbox))
+        and overlaps(span(properties), asked.interval)
+        and asked.tile in (None, mgrs_tile(properties))
+        and (limit is None or cover is None or cover <= limit)
+    )
 
 
 @runtime_checkable
@@ -75,3 +76,65 @@ class Source(Protocol):
 
     def describe(self) -> str:
         """Return one line: what this is, and whether it can be reached."""
+
+
+class SceneSource(ABC):
+    """The part of a `Source` that ours share: questions are checked, answers sorted."""
+
+    name: str
+
+    def search(
+        self,
+        collection: str,
+        bbox: BBox,
+        date_range: str,
+        *,
+        tile: str | None = None,
+        max_cloud_cover: float | None = None,
+        limit: int | None = None,
+    ) -> list[Item]:
+        """Return items with absolute, unsigned hrefs, the clearest first.
+
+        Parameters
+        ----------
+        collection
+            Such as "sentinel-2-l2a".
+        bbox
+            (west, south, east, north), degrees.
+        date_range
+            `start/end`, both days included.
+        tile
+            MGRS tile; None for any.
+        max_cloud_cover
+            Percent; None for any. Items that don't record it pass.
+        limit
+            At most so many items; None for all.
+
+        Raises
+        ------
+        SourceUnavailableError
+            When the source can't answer.
+        """
+        asked = Request(collection, bbox, date_range, tile=tile, max_cloud_cover=max_cloud_cover)
+        return sorted(self.find(asked, limit), key=sort_key)[:limit]
+
+    @abstractmethod
+    def find(self, asked: Request, limit: int | None = None) -> Iterable[Item]:
+        """Return the items that fit, or the `limit` clearest of them at least, in any order.
+
+        Raises
+        ------
+        SourceUnavailableError
+            When the source can't answer.
+        """
+
+    def dates_near(
+        self, collection: str, bbox: BBox, date_range: str, tile: str | None = None
+    ) -> list[datetime]:
+        """Return when there are scenes of that place, the nearest to `date_range` first."""
+        found = self.find(Request(collection, bbox, "../..", tile=tile))
+        return nearest_first((acquired(item.properties) for item in found), date_range)
+
+    def sign(self, href: str, *, renew: bool = False) -> str:
+        """Return `href` as it is: files on this machine need no token."""
+        return href

@@ -42,7 +42,7 @@ def layer(remote: Loopback) -> Layer:
     from geostack.request import Request
 
     (item,) = load_stac_items("sentinel-2-l2a", scene_bbox(), WHEN, source=LIVE)
-    source = select(LIVE, Request.of("sentinel-2-l2a", scene_bbox(), WHEN, assets=BANDS))
+    source = select(LIVE, Request("sentinel-2-l2a", scene_bbox(), WHEN, assets=BANDS))
     return scene_layer(item, COLOURS, BANDS, source)
 
 

@@ -98,7 +98,7 @@ def test_holding_means_clear_enough_and_with_the_assets(tmp_path):
     source = ArchiveSource([tmp_path])
 
     def request(**changes):
-        return Request.of("sentinel-2-l2a", BOX, "2024", **changes)
+        return Request("sentinel-2-l2a", BOX, "2024", **changes)
 
     assert source.holds(request())
     assert not source.holds(request(max_cloud_cover=5))

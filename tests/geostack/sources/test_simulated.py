@@ -111,11 +111,11 @@ def test_no_scene_names_dates_that_exist(simulated_tahoe):
 
 def test_reasons():
     source = SimulatedSource()
-    elsewhere = Request.of(S2, (0, 0, 1, 1), "2024")
+    elsewhere = Request(S2, (0, 0, 1, 1), "2024")
     assert "covers other places only: lake-tahoe (-120.1" in source.why_not(elsewhere)
-    another_time = Request.of(S2, LAKE_TAHOE_BBOX, "2019")
+    another_time = Request(S2, LAKE_TAHOE_BBOX, "2019")
     assert "not at that time or tile (lake-tahoe: tile 10SGJ" in source.why_not(another_time)
-    assert source.why_not(Request.of("moon", (0, 0, 1, 1), "2024")) == "moon is not simulated"
+    assert source.why_not(Request("moon", (0, 0, 1, 1), "2024")) == "moon is not simulated"
 
 
 def test_what_was_drawn_is_used_from_a_cache_that_cannot_be_written(simulated_tahoe, monkeypatch):

@@ -18,7 +18,7 @@ BOX = scene_bbox(inset=1000)
 
 
 def request(box=BOX, dates="2024-06", **changes):
-    return Request.of("sentinel-2-l2a", box, dates, **changes)
+    return Request("sentinel-2-l2a", box, dates, **changes)
 
 
 @pytest.mark.parametrize("name", SOURCE_NAMES[1:])
@@ -96,13 +96,13 @@ def test_none_lists_what_was_tried_and_each_cure():
 
 
 def test_a_collection_that_nobody_has(server):
-    asked = Request.of("moon-rocks", LAKE_TAHOE_BBOX, "2024")
+    asked = Request("moon-rocks", LAKE_TAHOE_BBOX, "2024")
     assert select(None, asked).name == "planetary-computer"
     with pytest.raises(NoSceneError, match="no scene in planetary-computer fits moon-rocks"):
         load_stac_items("moon-rocks", LAKE_TAHOE_BBOX, "2024", max_cloud_cover=None)
 
 
 def test_a_collection_that_is_not_simulated():
-    asked = Request.of("moon-rocks", LAKE_TAHOE_BBOX, "2024")
+    asked = Request("moon-rocks", LAKE_TAHOE_BBOX, "2024")
     with pytest.raises(SourceUnavailableError, match="moon-rocks is not simulated"):
         select(None, asked)
