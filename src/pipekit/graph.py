@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pipekit.operator import Input, Node, Operator, step_repr, summarise
@@ -10,15 +10,6 @@ from pipekit.operator import Input, Node, Operator, step_repr, summarise
 
 class GraphError(ValueError):
     """A graph that cannot run as it is wired."""
-
-
-class Step(NamedTuple):
-    """One node's turn: which values it reads, where its result goes, what may then be dropped."""
-
-    operator: Operator
-    parents: tuple[int, ...]
-    slot: int
-    dropped: tuple[int, ...]
 
 
 class Graph(Operator):
@@ -58,10 +49,10 @@ class Graph(Operator):
         self.inputs = _named("inputs", inputs)
         self.outputs = _named("outputs", outputs)
         _check_declared(self.inputs, self.outputs)
-        nodes = list(_in_order(self.outputs))
-        _check_used(self.inputs, self.outputs, nodes)
-        self.nodes = tuple(nodes)
-        self._plan, self._results = _compile(self.inputs, self.outputs, nodes)
+        self.nodes = tuple(_in_order(self.outputs))
+        used = {s for node in self.nodes for s in node.parents}.union(self.outputs.values())
+        _check_used(self.inputs, used)
+        self._dropped = _last_uses(self.nodes, self.outputs)
 
     def __call__(self, *values: Any, **named: Any) -> Any:
         """Run on inputs given by name, or in the declared order; build a `Node` from symbols.
@@ -90,39 +81,40 @@ class Graph(Operator):
         return tuple(given[name] for name in wanted)
 
     def _apply(self, *inputs: Any) -> dict[str, Any]:
-        slots: list[Any] = [*self._bind(inputs, {}), *[None] * len(self._plan)]
+        values: dict[Input | Node, Any] = dict(zip(self.inputs.values(), inputs, strict=True))
         del inputs
         given: list[Any] = []
         try:
-            for step in self._plan:
-                given = [slots[i] for i in step.parents]
-                slots[step.slot] = step.operator(*given)
-                for i in step.dropped:
-                    slots[i] = None
+            for node in self.nodes:
+                given = [values[parent] for parent in node.parents]
+                values[node] = node.operator(*given)
+                for symbol in self._dropped[node]:
+                    del values[symbol]
         except Exception as error:
-            error.add_note(self._note(step, given))
+            error.add_note(self._note(node, given))
             raise
-        return {name: slots[slot] for name, slot in self._results.items()}
+        return {name: values[symbol] for name, symbol in self.outputs.items()}
 
-    def _note(self, step: Step, given: list[Any]) -> str:
+    def _note(self, node: Node, given: list[Any]) -> str:
+        """Say which node failed, and with which input."""
         return (
-            f"failed in node {step.slot - len(self.inputs) + 1} of {len(self._plan)} of a Graph "
+            f"failed in node {self.nodes.index(node) + 1} of {len(self.nodes)} of a Graph "
             f"({_names(list(self.inputs))} -> {_names(list(self.outputs))}):\n"
-            f"  > {step_repr(step.operator)}\n"
+            f"  > {step_repr(node.operator)}\n"
             f"  input: {', '.join(map(summarise, given)) or 'none'}"
         )
 
     def _config_values(self) -> dict[str, Any]:
         """Return the wiring: a parent or output is an input's name or a node's number."""
-        names: dict[int, str | int] = {id(x): name for name, x in self.inputs.items()}
-        names |= {id(node): number for number, node in enumerate(self.nodes)}
+        names: dict[Input | Node, str | int] = {x: name for name, x in self.inputs.items()}
+        names |= {node: number for number, node in enumerate(self.nodes)}
         return {
             "inputs": list(self.inputs),
             "nodes": [
-                {"operator": node.operator, "parents": [names[id(p)] for p in node.parents]}
+                {"operator": node.operator, "parents": [names[p] for p in node.parents]}
                 for node in self.nodes
             ],
-            "outputs": {name: names[id(symbol)] for name, symbol in self.outputs.items()},
+            "outputs": {name: names[symbol] for name, symbol in self.outputs.items()},
         }
 
     @classmethod
@@ -173,25 +165,22 @@ def _look_up(known: Mapping[str | int, Input | Node], reference: Any) -> Input |
     return known[reference]
 
 
-def _in_order(outputs: Mapping[str, Node | Input]) -> Iterator[Node]:
-    """Yield every node that the outputs need, parents first, without recursion."""
-    done: set[int] = set()
-    open_: set[int] = set()
-    stack: list[tuple[Input | Node, bool]] = [(s, False) for s in reversed(list(outputs.values()))]
+def _in_order(outputs: Mapping[str, Node | Input]) -> list[Node]:
+    """Return every node that the outputs need, parents first, without recursion."""
+    done: dict[Node, None] = {}
+    begun: set[Node] = set()
+    stack = [symbol for symbol in reversed(list(outputs.values())) if isinstance(symbol, Node)]
     while stack:
-        symbol, parents_done = stack.pop()
-        if id(symbol) in done or isinstance(symbol, Input):
-            continue
-        if parents_done:
-            done.add(id(symbol))
-            open_.discard(id(symbol))
-            yield symbol
-            continue
-        if id(symbol) in open_:
-            raise GraphError(f"the graph has a cycle through {step_repr(symbol.operator)}")
-        open_.add(id(symbol))
-        stack.append((symbol, True))
-        stack.extend((p, False) for p in reversed(symbol.parents) if id(p) not in done)
+        node = stack[-1]
+        waiting = [p for p in reversed(node.parents) if isinstance(p, Node) and p not in done]
+        if not waiting:
+            done[stack.pop()] = None
+        elif node in begun:
+            raise GraphError(f"the graph has a cycle through {step_repr(node.operator)}")
+        else:
+            begun.add(node)
+            stack.extend(waiting)
+    return list(done)
 
 
 def _named(argument: str, symbols: Mapping[str, Any]) -> dict[str, Any]:
@@ -221,45 +210,30 @@ def _check_declared(inputs: Mapping[str, Input], outputs: Mapping[str, Node | In
         raise GraphError(f"inputs named twice: {_names(twice)}; each Input needs its own name")
 
 
-def _check_used(
-    inputs: Mapping[str, Input], outputs: Mapping[str, Node | Input], nodes: list[Node]
-) -> None:
-    used = [s for node in nodes for s in node.parents] + list(outputs.values())
-    used_inputs = {id(s): s for s in used if isinstance(s, Input)}
-    declared = {id(x) for x in inputs.values()}
-    undeclared = sorted({x.name for key, x in used_inputs.items() if key not in declared})
+def _check_used(inputs: Mapping[str, Input], used: set[Node | Input]) -> None:
+    """Refuse inputs that are used but not declared, and those that are declared but not used."""
+    undeclared = {s.name for s in used.difference(inputs.values()) if isinstance(s, Input)}
     if undeclared:
         hint = " (a second Input of the same name is another input)"
-        same_name = set(undeclared) & {x.name for x in inputs.values()}
+        same_name = undeclared & {x.name for x in inputs.values()}
         raise GraphError(
-            f"inputs used but not declared: {_names(undeclared)}{hint if same_name else ''}; "
-            f"declared are {_names(list(inputs))}"
+            f"inputs used but not declared: {_names(sorted(undeclared))}{hint if same_name else ''}"
+            f"; declared are {_names(list(inputs))}"
         )
-    idle = [name for name, x in inputs.items() if id(x) not in used_inputs]
+    idle = [name for name, x in inputs.items() if x not in used]
     if idle:
         raise GraphError(f"inputs that no output depends on: {_names(idle)}; leave them out")
 
 
-def _compile(
-    inputs: Mapping[str, Input], outputs: Mapping[str, Node | Input], nodes: list[Node]
-) -> tuple[tuple[Step, ...], dict[str, int]]:
-    """Number the values, and find after which step each of them is no longer needed."""
-    slot = {id(x): i for i, x in enumerate(inputs.values())}
-    slot |= {id(node): len(inputs) + i for i, node in enumerate(nodes)}
-    results = {name: slot[id(symbol)] for name, symbol in outputs.items()}
-    kept = set(results.values())
-    last_use: dict[int, int] = {}
-    for position, node in enumerate(nodes):
-        last_use.update({slot[id(p)]: position for p in node.parents})
-    dropped: list[list[int]] = [[] for _ in nodes]
-    for value, position in last_use.items():
-        if value not in kept:
-            dropped[position].append(value)
-    plan = tuple(
-        Step(n.operator, tuple(slot[id(p)] for p in n.parents), slot[id(n)], tuple(dropped[i]))
-        for i, n in enumerate(nodes)
-    )
-    return plan, results
+def _last_uses(
+    nodes: tuple[Node, ...], outputs: Mapping[str, Node | Input]
+) -> dict[Node, list[Node | Input]]:
+    """Return for each node what may be let go after it: what no later node and no output reads."""
+    last = {parent: node for node in nodes for parent in node.parents}
+    dropped: dict[Node, list[Node | Input]] = {node: [] for node in nodes}
+    for symbol in last.keys() - set(outputs.values()):
+        dropped[last[symbol]].append(symbol)
+    return dropped
 
 
 _BOX_HEIGHT, _ROW, _GAP, _CHARACTER, _PADDING, _MARGIN = 26, 40, 36, 6.6, 18, 4.0
@@ -285,19 +259,19 @@ class Place(NamedTuple):
 
 def _layout(graph: Graph) -> tuple[dict[str, Box], list[tuple[str, str]]]:
     """Give each node a box one column right of its furthest parent's."""
-    keys = {id(x): f"i{i}" for i, x in enumerate(graph.inputs.values())}
+    keys: dict[Input | Node, str] = {x: f"i{i}" for i, x in enumerate(graph.inputs.values())}
     boxes = {f"i{i}": Box("input", name, 0) for i, name in enumerate(graph.inputs)}
     edges: list[tuple[str, str]] = []
     for i, node in enumerate(graph.nodes):
-        parents = [keys[id(p)] for p in node.parents]
+        parents = [keys[p] for p in node.parents]
         column = 1 + max((boxes[p].column for p in parents), default=0)
-        keys[id(node)] = f"n{i}"
+        keys[node] = f"n{i}"
         boxes[f"n{i}"] = Box("node", _label(node.operator), column)
         edges += [(p, f"n{i}") for p in parents]
     last = 1 + max((box.column for box in boxes.values()), default=0)
     for i, (name, symbol) in enumerate(graph.outputs.items()):
         boxes[f"o{i}"] = Box("output", name, last)
-        edges.append((keys[id(symbol)], f"o{i}"))
+        edges.append((keys[symbol], f"o{i}"))
     return boxes, edges
 
 
