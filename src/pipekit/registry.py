@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import sys
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -51,8 +52,7 @@ class Registry:
     def __init__(self, classes: Iterable[type] = (), *, files: bool = True) -> None:
         self.files = files
         self._classes: dict[str, type] = {}
-        self._later: dict[str, str] = {}
-        self._packages: list[str] = []
+        self._offers: list[tuple[str, dict[str, str] | None]] = []
         for cls in classes:
             self.add(cls)
 
@@ -77,48 +77,32 @@ class Registry:
         >>> registry.names()
         ['Identity']
         """
-        self._later.update({n: module for n in names if n not in self._classes | self._later})
+        self._offers.append((module, dict.fromkeys(names, module)))
 
     def with_files(self) -> Registry:
         """Return a copy that also offers the classes that touch files."""
         copy = Registry(files=True)
-        copy._classes = dict(self._classes)
-        copy._later = dict(self._later)
-        copy._packages = list(self._packages)
+        copy._classes |= self._classes
+        copy._offers += self._offers
         return copy
 
-    def _load(self, name: str) -> None:
-        """Add a name that was announced, if it is what can be added."""
-        self._announce(name, self._packages)
-        found = self._announced(name)
-        if _is_addable(found) and (self.files or not touches_files(found)):
-            self._classes.setdefault(name, found)
-            self._later.pop(name, None)
+    def _offered(self, name: str, loaded: bool = False) -> Any:
+        """Return what the modules offer under a name, whatever it is, or None."""
+        for module, names in self._offers:
+            if loaded and module not in sys.modules:
+                continue
+            homes = _homes(module) if names is None else names
+            if name in homes:
+                return getattr(import_module(homes[name]), name)
+        return None
 
-    def _announced(self, name: str) -> Any:
-        """Return what stands under an announced name, or None."""
-        module = self._later.get(name)
-        return None if module is None else getattr(import_module(module), name)
-
-    def _announce(self, name: str | None, packages: list[str]) -> None:
-        """Ask packages for their names, one by one, until one has this name."""
-        for package in packages:
-            if name in self._classes or name in self._later:
-                return
-            if package == ENTRY_POINTS:
-                from importlib.metadata import entry_points
-
-                for point in entry_points(group=ENTRY_POINTS):
-                    self.add_later(point.module, [point.attr])
-            else:
-                self.add_later(package, import_module(package).__all__)
-            # Only now, for another thread to find either the package or its names.
-            self._packages = [other for other in self._packages if other != package]
-
-    def _load_all(self) -> None:
-        self._announce(None, self._packages)
-        for name in list(self._later):
-            self._load(name)
+    def _get(self, name: str) -> type | None:
+        """Return the class that a config may build under this name, or None."""
+        if name in self._classes:
+            return self._classes[name]
+        offered = self._offered(name)
+        is_allowed = _is_addable(offered) and (self.files or not touches_files(offered))
+        return offered if is_allowed else None
 
     def add(self, cls: AnyClass) -> AnyClass:
         """Add one class and return it, so that it serves as a decorator.
@@ -141,48 +125,45 @@ class Registry:
                 "it cannot be registered"
             )
         # Of the packages only those that are loaded: to add a class costs no import.
-        self._announce(cls.__name__, [name for name in self._packages if name in sys.modules])
-        announced = self._announced(cls.__name__)
-        taken = self._classes.get(cls.__name__) or (announced if _is_addable(announced) else None)
+        offered = self._offered(cls.__name__, loaded=True)
+        taken = self._classes.get(cls.__name__) or (offered if _is_addable(offered) else None)
         if taken is not None and _address(taken) != _address(cls):
             raise ValueError(
                 f"the name {cls.__name__!r} is taken by {'.'.join(_address(taken))}; "
                 "rename the class or use a Registry of its own"
             )
-        self._later.pop(cls.__name__, None)
         self._classes[cls.__name__] = cls
         return cls
 
     def names(self) -> list[str]:
-        """Return the known names, sorted."""
-        self._load_all()
-        return sorted(self._classes)
+        """Return the known names, sorted; this imports all modules that offer any."""
+        homes = [_homes(module) if names is None else names for module, names in self._offers]
+        return sorted(name for name in {*self._classes}.union(*homes) if name in self)
 
     def __contains__(self, name: object) -> bool:
-        if isinstance(name, str) and name not in self._classes:
-            self._load(name)
-        return name in self._classes
+        return isinstance(name, str) and self._get(name) is not None
 
     def __iter__(self) -> Iterator[type]:
-        self._load_all()
-        return iter(list(self._classes.values()))
+        return (self[name] for name in self.names())
 
     def __len__(self) -> int:
         return len(self.names())
 
     def __getitem__(self, name: str) -> type:
-        self._load(name)
-        return self._classes[name]
+        found = self._get(name)
+        if found is None:
+            raise KeyError(name)
+        return found
 
     def exception(self, name: str) -> type[Exception] | None:
         """Return a built-in or registered exception class by name."""
-        found = self._classes[name] if name in self else getattr(builtins, str(name), None)
+        found = self[name] if name in self else getattr(builtins, str(name), None)
         is_exception = isinstance(found, type) and issubclass(found, Exception)
         return found if is_exception else None
 
     def way_out(self, name: str) -> str:
         """Return what makes a config with a class that is not here build, for an error."""
-        found = self._announced(name)
+        found = self._offered(name)
         if not self.files and touches_files(found):
             return "it reads or writes files where the config says; give files=True if you trust it"
         if getattr(found, "forbid_in_yaml", False):
@@ -216,8 +197,18 @@ def _address(cls: type) -> tuple[str, str]:
     return cls.__module__, cls.__qualname__
 
 
+@cache
+def _homes(module: str) -> dict[str, str]:
+    """Return the public names of a package, or of all entry points, with the modules to ask."""
+    if module == ENTRY_POINTS:
+        from importlib.metadata import entry_points
+
+        return {point.attr: point.module for point in entry_points(group=ENTRY_POINTS)}
+    return dict.fromkeys(import_module(module).__all__, module)
+
+
 _default = Registry(files=False)
-_default._packages = [*SHIPPED, ENTRY_POINTS]
+_default._offers = [(module, None) for module in (*SHIPPED, ENTRY_POINTS)]
 
 
 def default_registry() -> Registry:
