@@ -7,39 +7,37 @@ import builtins
 import inspect
 import math
 import sys
+from collections import OrderedDict
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from types import BuiltinFunctionType, EllipsisType, FunctionType, MethodType
 from typing import Any, NamedTuple, TypeAlias
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
 _MISSING = object()
-
-_parameters: WeakKeyDictionary[type, tuple[inspect.Parameter, ...]] = WeakKeyDictionary()
 
 
 class NodeDict(dict[str, Any]):
     """A `{"class": ..., "config": ...}` dictionary that stands for an operator, not for data."""
 
 
-def parameters(cls: type) -> tuple[inspect.Parameter, ...]:
-    """Return the constructor's parameters of a class without `self`, read once per class.
+@lru_cache(maxsize=4096)
+def signature(cls: type) -> inspect.Signature:
+    """Return the constructor's signature of a class, without `self`.
 
     Examples
     --------
     >>> from pipekit import AssertDType
-    >>> [p.name for p in parameters(AssertDType)]
+    >>> list(signature(AssertDType).parameters)
     ['dtype', 'on_fail']
     """
-    found = _parameters.get(cls)
-    if found is None:
-        init: Any = inspect.getattr_static(cls, "__init__")
-        inherited = init is object.__init__
-        found = () if inherited else tuple(inspect.signature(init).parameters.values())[1:]
-        _parameters[cls] = found
-    return found
+    init: Any = inspect.getattr_static(cls, "__init__")
+    if init is object.__init__:
+        return inspect.Signature()
+    whole = inspect.signature(init)
+    return whole.replace(parameters=list(whole.parameters.values())[1:])
 
 
 def arguments(instance: object) -> dict[str, Any]:
@@ -51,7 +49,7 @@ def arguments(instance: object) -> dict[str, Any]:
         An argument was not stored; it is named.
     """
     values: dict[str, Any] = {}
-    for name in (p.name for p in parameters(type(instance))):
+    for name in signature(type(instance)).parameters:  # type: ignore[arg-type]
         value = values[name] = getattr(instance, name, _MISSING)
         is_own_method = isinstance(value, MethodType) and value.__self__ is instance
         if value is _MISSING or (is_own_method and name not in vars(instance)):
@@ -72,21 +70,8 @@ def construct(cls: type, values: dict[str, Any]) -> Any:
     >>> construct(Const, {"value": 3})
     Const(value=3)
     """
-    positional: list[Any] = []
-    named: dict[str, Any] = {}
-    has_star = any(p.kind is p.VAR_POSITIONAL for p in parameters(cls))
-    for p in parameters(cls):
-        if p.name not in values:
-            continue
-        if p.kind is p.VAR_POSITIONAL:
-            positional.extend(values[p.name])
-        elif p.kind is p.VAR_KEYWORD:
-            named.update(values[p.name])
-        elif p.kind is p.POSITIONAL_ONLY or (has_star and p.kind is p.POSITIONAL_OR_KEYWORD):
-            positional.append(values[p.name])
-        else:
-            named[p.name] = values[p.name]
-    return cls(*positional, **named)
+    bound = inspect.BoundArguments(signature(cls), OrderedDict(values))
+    return cls(*bound.args, **bound.kwargs)
 
 
 def is_configurable(value: object) -> bool:
@@ -128,7 +113,7 @@ def nest(value: Any) -> Any:
 JSON: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | None
 
 _CALLABLES = (FunctionType, BuiltinFunctionType)
-_NAMED_TYPES: tuple[type, ...] = (bool, int, float, complex, str, bytes)
+NAMED_TYPES: dict[str, type] = {t.__name__: t for t in (bool, int, float, complex, str, bytes)}
 _LISTED_ARRAY = 256
 _LISTED_KINDS = "biufU"
 _WIDEST_FLOAT = 8
@@ -221,11 +206,11 @@ class Encoder:
             return {"class": value["class"], "config": self._values(value["config"], path)}
         if getattr(value, "forbid_in_yaml", False) and self.opaque is refuse:
             self._explain(value, path)
-        defaults = {p.name: p.default for p in parameters(type(value))}
+        known = signature(type(value)).parameters  # type: ignore[arg-type]
         values = {
             name: item
             for name, item in config_values(value).items()
-            if not (isinstance(item, _CALLABLES) and item is defaults.get(name))
+            if not (isinstance(item, _CALLABLES) and name in known and item is known[name].default)
         }
         node: dict[str, JSON] = {
             "class": type(value).__name__,
@@ -315,7 +300,7 @@ _STANDARD = {kind: (tag, write) for tag, (kind, write, _) in STANDARD.items()}
 
 
 def _named_type(value: type) -> JSON:
-    if value in _NAMED_TYPES:
+    if value in NAMED_TYPES.values():
         return {"$type": value.__name__}
     if issubclass(value, np.generic) and getattr(np, value.__name__, None) is value:
         return {"$type": f"numpy.{value.__name__}"}
@@ -343,8 +328,7 @@ def _has_plain_nans(value: np.ndarray[Any, Any]) -> bool:
     if value.dtype.kind != "f":
         return True
     nans = value[np.isnan(value)]
-    plain = np.full(nans.shape, np.nan, value.dtype).tobytes()
-    return bool(plain == nans.tobytes())
+    return bool(nans.tobytes() == np.full_like(nans, np.nan).tobytes())
 
 
 def canonical(encoded: JSON) -> str:

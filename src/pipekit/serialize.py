@@ -12,14 +12,15 @@ import numpy as np
 
 from pipekit.config import (
     JSON,
+    NAMED_TYPES,
     STANDARD,
     Encoder,
     Limits,
     construct,
     from_base64,
     is_configurable,
-    parameters,
     refuse,
+    signature,
 )
 from pipekit.registry import (
     ConfigError,
@@ -30,7 +31,6 @@ from pipekit.registry import (
 )
 
 _LARGEST_LISTED = 1 << 26
-_NAMED_TYPES = {t.__name__: t for t in (bool, int, float, complex, str, bytes)}
 _FLOATS = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 _BEYOND = (
     "is nested deeper than {} levels",
@@ -103,7 +103,7 @@ def _check_node(place: _Place, registry: Registry) -> None:
     if not isinstance(config, dict):
         _fail(place, f"the config of {name} must be a mapping, got {type(config).__name__}")
     cls = registry[name]
-    known = getattr(cls, "_config_names", None) or tuple(p.name for p in parameters(cls))
+    known = getattr(cls, "_config_names", None) or tuple(signature(cls).parameters)
     unknown = [key for key in config if key not in known]
     if unknown:
         accepts = ", ".join(known) or "no arguments"
@@ -185,9 +185,9 @@ class Decoder:
     def _tagged(self, encoded: dict[str, Any], path: str) -> Any:
         tag, body = next(iter(encoded.items()))
         where = path or "the top of the config"
-        if len(encoded) != 1 or (tag not in _TAGS and tag not in STANDARD):
-            known = sorted([*_TAGS, *STANDARD])
-            raise ConfigError(f"{where}: {sorted(encoded)} is no known tag; known: {known}")
+        known = _TAGS.keys() | STANDARD.keys()
+        if len(encoded) != 1 or tag not in known:
+            raise ConfigError(f"{where}: {sorted(encoded)} is no known tag; known: {sorted(known)}")
         try:
             return STANDARD[tag][2](body) if tag in STANDARD else _TAGS[tag](self, body, path)
         except ConfigError:
@@ -204,8 +204,8 @@ def _read_exception(decoder: Decoder, body: Any, path: str) -> type[Exception]:
 
 
 def _read_type(decoder: Decoder, body: str, path: str) -> type:
-    if body in _NAMED_TYPES:
-        return _NAMED_TYPES[body]
+    if body in NAMED_TYPES:
+        return NAMED_TYPES[body]
     name = body.removeprefix("numpy.")
     found = np.sctypeDict.get(name) if name != body and not name.startswith("_") else None
     if found is None or found.__name__ != name:
