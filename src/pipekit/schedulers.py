@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -176,16 +176,16 @@ def on_this_machine(client: Any) -> bool:
 
 
 @contextmanager
-def _saved(packed: Payload) -> Iterator[SavedPayload]:
+def _saved(packed: Payload) -> Iterator[Payload]:
     """Lay a payload out in a folder for the processes of this machine."""
     with tempfile.TemporaryDirectory(prefix="pipekit-", ignore_cleanup_errors=True) as folder:
-        for number, buffer in enumerate(packed.buffers):
-            (Path(folder) / f"{number}.buffer").write_bytes(buffer)
-        (Path(folder) / "object.pickle").write_bytes(packed.pickled)
-        yield SavedPayload(Path(folder))
+        files = [Path(folder) / f"{number}.part" for number in range(len(packed.parts))]
+        for file, part in zip(files, packed.parts, strict=True):
+            file.write_bytes(part)
+        yield Payload(files, packed.token)
 
 
-def run_packed(packed: Payload | SavedPayload, item: Any) -> Any:
+def run_packed(packed: Payload, item: Any) -> Any:
     """Work on an item in a worker: the whole of what a task is."""
     return packed.load()(item)
 
@@ -208,7 +208,15 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True)
 class Payload:
-    """An object as bytes, and the large buffers of its arrays; `load()` gives it back.
+    """An object as bytes: its pickle, and the large buffers of its arrays.
+
+    Parameters
+    ----------
+    parts
+        The pickle and each buffer: arrays of bytes, or files that hold them. Files are mapped,
+        read-only, so that the processes of a machine share their memory.
+    token
+        Tells one object from another.
 
     Examples
     --------
@@ -216,35 +224,29 @@ class Payload:
     (2, 3)
     """
 
-    pickled: bytes
-    buffers: list[Any]
-    token: str = field(default_factory=lambda: uuid4().hex)
+    parts: list[Any]
+    token: str
 
     @property
     def nbytes(self) -> int:
         """Bytes to send."""
-        return len(self.pickled) + sum(int(buffer.nbytes) for buffer in self.buffers)
+        return sum(int(part.nbytes) for part in self.parts)
 
     def load(self) -> Any:
         """Return the object, the same one whenever this process asks again."""
-        return _once(self.token, lambda: pickle.loads(self.pickled, buffers=self.buffers))
+        with _lock:
+            if self.token not in _unpacked:
+                _unpacked.clear()  # one run at a time: the last one's scene is not kept alive
+                pickled, *buffers = map(_mapped, self.parts)
+                _unpacked[self.token] = pickle.loads(pickled, buffers=buffers)
+            return _unpacked[self.token]
 
 
-@dataclass(frozen=True)
-class SavedPayload:
-    """A payload laid out in a folder of this machine; its arrays are mapped, read-only."""
-
-    folder: Path
-
-    def load(self) -> Any:
-        """Return the object, the same one whenever this process asks again."""
-        return _once(str(self.folder), self._unpack)
-
-    def _unpack(self) -> Any:
-        files = sorted(self.folder.glob("*.buffer"), key=lambda path: int(path.stem))
-        # An empty file cannot be mapped.
-        buffers = [np.memmap(f, mode="r") if f.stat().st_size else b"" for f in files]
-        return pickle.loads((self.folder / "object.pickle").read_bytes(), buffers=buffers)
+def _mapped(part: Any) -> Any:
+    """Return the bytes of a part, mapping those of a file; an empty file cannot be mapped."""
+    if not isinstance(part, Path):
+        return part
+    return np.memmap(part, mode="r") if part.stat().st_size else b""
 
 
 def pack(obj: Any) -> Payload:
@@ -252,13 +254,6 @@ def pack(obj: Any) -> Payload:
     import cloudpickle
 
     buffers: list[pickle.PickleBuffer] = []
-    pickled: bytes = cloudpickle.dumps(obj, protocol=5, buffer_callback=buffers.append)
-    return Payload(pickled, [np.frombuffer(b.raw(), np.uint8) for b in buffers])
-
-
-def _once(token: str, unpack: Callable[[], Any]) -> Any:
-    with _lock:
-        if token not in _unpacked:
-            _unpacked.clear()  # one run at a time: the last one's scene is not kept alive
-            _unpacked[token] = unpack()
-        return _unpacked[token]
+    pickled: Any = cloudpickle.dumps(obj, protocol=5, buffer_callback=buffers.append)
+    parts = [pickled, *(buffer.raw() for buffer in buffers)]
+    return Payload([np.frombuffer(part, np.uint8) for part in parts], uuid4().hex)
