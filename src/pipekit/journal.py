@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 from pipekit.files import lock
 
 _HEAD = b'{"journal": 2, "run": '
+_FINISHED = {"finished": True}
 
 SYNC_EVERY = 0.5
 """Seconds between two syncs of a journal to disk, at least.
@@ -123,7 +124,7 @@ class Journal(Generic[AnyEntry]):
     def finish(self) -> None:
         """Note that the whole is done."""
         self.finished = True
-        self._write({"finished": True})
+        self._write(_FINISHED)
 
     def restart(self) -> None:
         """Forget all parts: what they had made is gone."""
@@ -148,30 +149,22 @@ class Journal(Generic[AnyEntry]):
                 raise self._no_journal()
             self.restart()
             return
-        head, *lines = map(self._parsed, whole.splitlines())
-        if head.get("journal") != 2 or not isinstance(head.get("run"), dict):
+        try:
+            head, *lines = map(json.loads, whole.splitlines())
+            then = dict(head["run"]) if head["journal"] == 2 else None
+        except (ValueError, TypeError, KeyError):
+            then = None
+        if then is None:
             raise self._no_journal()
-        self._check_same_run(head["run"])
-        for line in lines:
-            if line.get("finished"):
-                self.finished = True
-                continue
-            try:
-                entry = self._entry(**line)
-            except TypeError:
-                raise self._no_journal() from None
-            self.done[entry.key] = entry
+        self._check_same_run(then)
+        self.finished = _FINISHED in lines
+        try:
+            entries = [self._entry(**line) for line in lines if line != _FINISHED]
+        except TypeError:
+            raise self._no_journal() from None
+        self.done = {entry.key: entry for entry in entries}
         if torn:
             self._file.truncate(len(text) - len(torn))
-
-    def _parsed(self, line: bytes) -> dict[str, Any]:
-        try:
-            parsed = json.loads(line)
-        except ValueError:
-            parsed = None
-        if not isinstance(parsed, dict):
-            raise self._no_journal()
-        return parsed
 
     def _no_journal(self) -> Exception:
         return self._refusal(f"{self.path} is no journal of a run; choose another path")
