@@ -12,20 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from affine import Affine
 
-from pipekit.carrier import SNAP, same_crs
+from pipekit.carrier import SNAP, pixel_offset, same_crs
 from pipekit.parallel import import_alone
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
     from pyproj import CRS
-
-SAME = 1e-4
-"""Share of a pixel by which the pixels of two grids may lie apart and still be the same.
-
-Origins in degrees are often written with eight decimals, which is 2e-5 of a 30 m pixel. Pixels
-that are the same are copied; a shift of this size is not seen in resampled ones either. A box that
-is asked for snaps by `SNAP`, since nothing of it may be left out.
-"""
 
 
 def pixel_grid(crs: Any, transform: Affine, shape: Sequence[int]) -> GeoBox:
@@ -176,12 +168,7 @@ def offset_of(outer: GeoBox, inner: GeoBox) -> tuple[int, int] | None:
     """
     if not same_crs(crs_of(outer), crs_of(inner)):
         return None
-    relative = ~outer.transform @ inner.transform
-    rows, cols = inner.shape
-    drift = max(abs(relative.a - 1) * cols, abs(relative.e - 1) * rows)
-    col, row = round(relative.c), round(relative.f)
-    missed = max(abs(relative.c - col), abs(relative.f - row), abs(relative.b), abs(relative.d))
-    return (row, col) if drift < SAME and missed < SAME else None
+    return pixel_offset(outer.transform, inner.transform, inner.shape)
 
 
 def check_upright(transform: Affine, what: str) -> None:

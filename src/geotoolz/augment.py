@@ -42,6 +42,8 @@ Range = tuple[float, float]
 class Augmentation(Operator):
     """An operator that draws random numbers: a subclass defines `_augment`.
 
+    Fields of a dataclass that are named `p` or begin with `p_` are checked to be probabilities.
+
     Examples
     --------
     >>> class Shift(Augmentation):
@@ -50,6 +52,11 @@ class Augmentation(Operator):
     >>> bool((Shift()(np.zeros((2, 2)), seed=1) == Shift()(np.zeros((2, 2)), seed=1)).all())
     True
     """
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if (name == "p" or name.startswith("p_")) and not 0 <= value <= 1:
+                raise ValueError(f"{name} must be a probability, 0 to 1, got {value}")
 
     def __call__(self, chip: Any = None, /, *labels: Any, seed: Seed = None) -> Any:
         """Return the changed chip, or (chip, label, ...) when labels were given."""
@@ -119,24 +126,6 @@ def restore(chip: Raster, changed: Values) -> Raster:
     if invalid is not None:
         out[invalid] = values[invalid]
     return rewrap(chip, out)
-
-
-def check_probability(p: float, argument: str) -> None:
-    """Raise ValueError, naming `argument`, unless 0 <= p <= 1.
-
-    Parameters
-    ----------
-    p
-        The number to check.
-    argument
-        What the message calls it.
-
-    Examples
-    --------
-    >>> check_probability(0.5, "p")
-    """
-    if not 0 <= p <= 1:
-        raise ValueError(f"{argument} must be a probability, 0 to 1, got {p}")
 
 
 def check_range(span: Range, argument: str) -> None:
@@ -216,6 +205,7 @@ def rotate90(raster: Raster, turns: int = 1) -> Raster:
     return rewrap(raster, out, move=move)
 
 
+@dataclass(repr=False, eq=False)
 class Compose(Augmentation):
     """Several augmentations in order, each with a random stream of its own.
 
@@ -236,13 +226,14 @@ class Compose(Augmentation):
     True
     """
 
-    def __init__(self, ops: Sequence[Operator], p: float = 1.0) -> None:
-        for op in ops:
+    ops: Sequence[Operator]
+    p: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for op in self.ops:
             if not isinstance(op, Operator):
                 raise TypeError(f"ops must be operators, got {op!r}")
-        check_probability(p, "p")
-        self.ops = ops
-        self.p = p
 
     def _augment(self, rng: Generator, chip: Raster, *labels: Raster) -> tuple[Raster, ...]:
         streams = rng.spawn(len(self.ops))
@@ -257,6 +248,7 @@ class Compose(Augmentation):
         return moved
 
 
+@dataclass(repr=False, eq=False)
 class RandomFlip(Augmentation):
     """Mirror left to right with `p_horizontal` and top to bottom with `p_vertical`.
 
@@ -275,11 +267,8 @@ class RandomFlip(Augmentation):
     array([[3, 2, 1]])
     """
 
-    def __init__(self, p_horizontal: float = 0.5, p_vertical: float = 0.5) -> None:
-        check_probability(p_horizontal, "p_horizontal")
-        check_probability(p_vertical, "p_vertical")
-        self.p_horizontal = p_horizontal
-        self.p_vertical = p_vertical
+    p_horizontal: float = 0.5
+    p_vertical: float = 0.5
 
     def _augment(self, rng: Generator, chip: Raster, *labels: Raster) -> tuple[Raster, ...]:
         horizontal = rng.random() < self.p_horizontal
@@ -289,6 +278,7 @@ class RandomFlip(Augmentation):
         )
 
 
+@dataclass(repr=False, eq=False)
 class RandomRotate90(Augmentation):
     """Rotate by 90, 180 or 270 degrees, each as likely, with probability `p`.
 
@@ -306,9 +296,7 @@ class RandomRotate90(Augmentation):
            [3, 1]])
     """
 
-    def __init__(self, p: float = 0.75) -> None:
-        check_probability(p, "p")
-        self.p = p
+    p: float = 0.75
 
     def _augment(self, rng: Generator, chip: Raster, *labels: Raster) -> tuple[Raster, ...]:
         turns = int(rng.integers(1, 4)) if rng.random() < self.p else 0
@@ -390,8 +378,8 @@ class BandJitter(ValueChange):
     p: float = 1.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_range(self.factor, "factor")
-        check_probability(self.p, "p")
 
     def change(self, band: Values, factor: np.float32, fill: Fill) -> Values:
         """Return the changed band (H, W), whose nodata is NaN or `fill`."""
@@ -436,6 +424,7 @@ class ContrastJitter(BandJitter):
         return (floats_of(band) - mean) * factor + mean
 
 
+@dataclass(repr=False, eq=False)
 class GaussianNoise(ValueChange):
     """Add normal noise.
 
@@ -452,12 +441,13 @@ class GaussianNoise(ValueChange):
     np.True_
     """
 
-    def __init__(self, sigma: float = 0.01, p: float = 1.0) -> None:
-        if not (np.isfinite(sigma) and sigma >= 0):
-            raise ValueError(f"sigma must be 0 or more, got {sigma}")
-        check_probability(p, "p")
-        self.sigma = sigma
-        self.p = p
+    sigma: float = 0.01
+    p: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (np.isfinite(self.sigma) and self.sigma >= 0):
+            raise ValueError(f"sigma must be 0 or more, got {self.sigma}")
 
     def _changed(self, rng: Generator, chip: Raster) -> Values:
         values = values_of(chip)
@@ -465,6 +455,7 @@ class GaussianNoise(ValueChange):
         return floats_of(values) + noise * np.float32(self.sigma)
 
 
+@dataclass(repr=False, eq=False)
 class BandDropout(Augmentation):
     """Replace each band by `fill_value` with probability `p`; at least one always remains.
 
@@ -483,11 +474,9 @@ class BandDropout(Augmentation):
     np.float64(1.0)
     """
 
-    def __init__(self, p: float = 0.1, fill_value: float = 0.0, axis: int = 0) -> None:
-        check_probability(p, "p")
-        self.p = p
-        self.fill_value = fill_value
-        self.axis = axis
+    p: float = 0.1
+    fill_value: float = 0.0
+    axis: int = 0
 
     def _augment(self, rng: Generator, chip: Raster, *labels: Raster) -> tuple[Raster, ...]:
         out = values_of(chip).copy()
@@ -537,6 +526,7 @@ class SimulatedClouds(ValueChange):
     p: float = 1.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_range(self.cover, "cover")
         if self.cover[1] > 1:
             raise ValueError(f"cover must lie within 0 and 1, got {self.cover}")
@@ -545,7 +535,6 @@ class SimulatedClouds(ValueChange):
                 "softness must be positive and scale within 0 and 1, got "
                 f"{self.softness}, {self.scale}"
             )
-        check_probability(self.p, "p")
 
     def _changed(self, rng: Generator, chip: Raster) -> Values:
         clear = floats_of(values_of(chip))
@@ -569,6 +558,7 @@ class SimulatedClouds(ValueChange):
         return np.clip((noise - level) / rim + 0.5, 0, 1).astype(np.float32)
 
 
+@dataclass(repr=False, eq=False)
 class CutMix(Augmentation):
     """Paste a rectangle of another chip of the batch, with its label, into each chip.
 
@@ -591,12 +581,13 @@ class CutMix(Augmentation):
     True
     """
 
-    def __init__(self, alpha: float = 1.0, p: float = 1.0) -> None:
-        if not alpha > 0:
-            raise ValueError(f"alpha must be positive, got {alpha}")
-        check_probability(p, "p")
-        self.alpha = alpha
-        self.p = p
+    alpha: float = 1.0
+    p: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.alpha > 0:
+            raise ValueError(f"alpha must be positive, got {self.alpha}")
 
     def _augment(self, rng: Generator, chip: Raster, *labels: Raster) -> tuple[Raster, ...]:
         batch = values_of(chip)

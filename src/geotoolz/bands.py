@@ -15,11 +15,8 @@ from typing import Any
 import numpy as np
 
 from geotoolz.carrier import Raster, Values, attrs_of, rewrap, values_of
-from geotoolz.function_operator import FunctionOperator, parameters_of
-
-Band = int | str
-"""A band index, or a band's own or common name."""
-
+from geotoolz.function_operator import Band as Band
+from geotoolz.function_operator import FunctionOperator, check_band, parameters_of
 
 PerBand = float | Sequence[float] | Values
 """One number for all bands, or one per band."""
@@ -283,34 +280,16 @@ def per_band(value: PerBand, values: Values, axis: int, dtype: np.dtype[Any], ar
     if isinstance(value, (int, float)):
         return dtype.type(value)
     numbers = np.asarray(value, dtype)
-    if numbers.ndim == 0:
-        return numbers[()]
+    if numbers.ndim == 0 or (values.ndim < 3 and numbers.size == 1):
+        return dtype.type(numbers.item())
     if numbers.ndim > 1 or values.ndim < 3 or numbers.size != values.shape[axis]:
         raise ValueError(
             f"{argument} must be one number or one per band on axis {axis}; "
-            f"got {numbers.size} for shape {values.shape}"
+            f"got {numbers.size} for shape {values.shape}, where (H, W) is a single band"
         )
     shape = [1] * values.ndim
     shape[axis] = numbers.size
     return numbers.reshape(shape)
-
-
-def check_band(band: Band, argument: str) -> None:
-    """Raise TypeError when `band` is neither an integer nor a name.
-
-    Parameters
-    ----------
-    band
-        What should be an index or a name.
-    argument
-        What the message calls it.
-
-    Examples
-    --------
-    >>> check_band("red", "red_idx")
-    """
-    if isinstance(band, bool) or not isinstance(band, (int, str, np.integer)):
-        raise TypeError(f"{argument} must be a band index or a band name, got {band!r}")
 
 
 def _index_of_name(raster: Raster, name: str, count: int) -> int:

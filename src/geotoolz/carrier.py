@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from types import EllipsisType
 from typing import Any, Final
 
 import numpy as np
@@ -20,7 +21,7 @@ from georeader.geotensor import GeoTensor
 from numpy.typing import DTypeLike, NDArray
 from rasterio import Affine
 
-from pipekit.carrier import SNAP, keep_place, same_crs
+from pipekit.carrier import keep_place, pixel_offset, same_crs
 
 Values = NDArray[Any]
 """A plain array, without a place on the map."""
@@ -31,18 +32,13 @@ Mask = NDArray[np.bool_]
 Fill = float | int | None
 """The value that marks nodata beside NaN, or None."""
 
+Place = tuple[Affine, Any]
+"""The transform from (col, row) to map coordinates, and their CRS in any form."""
+
 Raster = Values
 """A plain ndarray or a `GeoTensor` (which is an ndarray), bands first: (C, H, W)."""
 
 
-class _Keep:
-    """The type of `KEEP`, so that None can mean "no fill value"."""
-
-    def __repr__(self) -> str:
-        return "KEEP"
-
-
-KEEP: Final = _Keep()
 NAN: Final = math.nan
 
 keep_place(GeoTensor)
@@ -66,10 +62,8 @@ def values_of(raster: Raster) -> Values:
     >>> values_of(np.zeros((2, 3))).shape
     (2, 3)
     """
-    if type(raster) is np.ndarray:
-        return raster
     if isinstance(raster, np.ndarray):
-        return raster.view(np.ndarray)
+        return raster if type(raster) is np.ndarray else raster.view(np.ndarray)
     is_reader = hasattr(raster, "read_from_window")
     way_out = "reader.load()" if is_reader else "np.asarray(...) or geotoolz.io.read(path)"
     raise TypeError(
@@ -106,9 +100,7 @@ def attrs_of(raster: Raster) -> dict[str, Any]:
     >>> attrs_of(np.zeros((2, 3)))
     {}
     """
-    if isinstance(raster, GeoTensor):
-        return raster.attrs or {}
-    return {}
+    return (raster.attrs or {}) if isinstance(raster, GeoTensor) else {}
 
 
 def joint_attrs(rasters: Sequence[Raster]) -> dict[str, Any]:
@@ -142,7 +134,7 @@ def rewrap(
     raster: Raster,
     values: Values,
     *,
-    fill: float | int | _Keep | None = KEEP,
+    fill: float | EllipsisType | None = ...,
     attrs: dict[str, Any] | None = None,
     drop: tuple[str, ...] = (),
     move: Affine | None = None,
@@ -156,7 +148,7 @@ def rewrap(
     values
         (..., H, W), a plain array.
     fill
-        The result's nodata value; by default that of `raster`.
+        The result's nodata value, or None for none; by default that of `raster`.
     attrs
         Entries to add or replace in a copy of the attributes; `drop` names those to leave out.
     drop
@@ -177,7 +169,7 @@ def rewrap(
     for name in drop:
         merged.pop(name, None)
     place = raster.transform if move is None else raster.transform * move
-    nodata = raster.fill_value_default if isinstance(fill, _Keep) else fill
+    nodata = raster.fill_value_default if fill is ... else fill
     return GeoTensor(values, place, raster.crs, nodata, merged)
 
 
@@ -396,25 +388,47 @@ def pair(size: int | tuple[int, int]) -> tuple[int, int]:
     return both
 
 
-def same_pixels(first: Affine, crs: Any, second: Affine, second_crs: Any) -> bool:
-    """Return whether two transforms put a pixel at the same place, to a millionth of a pixel.
+def place_of(raster: Any) -> Place | None:
+    """Return the transform and CRS of a georeferenced raster, None for anything else.
 
     Parameters
     ----------
-    first, second
-        From (col, row) to the units of a CRS.
-    crs, second_crs
-        In any form; None is no CRS.
+    raster
+        (..., H, W), any numeric dtype.
 
     Examples
     --------
-    >>> degrees = Affine.scale(1e-4)
-    >>> same_pixels(degrees, 4326, Affine.translation(5e-5, 0) * degrees, 4326)
-    False
+    >>> place_of(np.zeros((2, 3))) is None
+    True
     """
-    if first != second:
-        # Seen from the first's pixels, so that degrees and metres are held to the same rule.
-        moved = ~first * second
-        if not moved.almost_equals(Affine.identity(), precision=SNAP):
-            return False
-    return same_crs(crs, second_crs)
+    return (raster.transform, raster.crs) if isinstance(raster, GeoTensor) else None
+
+
+def check_place(raster: Raster, place: Place | None, complaint: str) -> None:
+    """Raise ValueError when a raster's pixels are not those of another one's place.
+
+    They are the same up to `pipekit.carrier.SAME` of a pixel, from corner to corner.
+
+    Parameters
+    ----------
+    raster
+        (..., H, W), any numeric dtype; a plain array fits every place.
+    place
+        As `place_of` gives it; None fits every raster.
+    complaint
+        How the message begins.
+
+    Examples
+    --------
+    >>> degrees = GeoTensor(np.zeros((2, 2)), Affine.scale(1e-4), 4326)
+    >>> check_place(degrees, (Affine.translation(5e-5, 0) * degrees.transform, 4326), "not here")
+    Traceback (most recent call last):
+    ValueError: not here: 4326 (0.0001, 0.0, 0.0, ...
+    """
+    own = place_of(raster)
+    if own is None or place is None:
+        return
+    offset = pixel_offset(own[0], place[0], raster.shape[-2:])
+    if offset != (0, 0) or not same_crs(own[1], place[1]):
+        said = " and ".join(f"{crs} {tuple(transform)[:6]}" for transform, crs in (own, place))
+        raise ValueError(f"{complaint}: {said}; use ResampleLike or ReprojectLike first")

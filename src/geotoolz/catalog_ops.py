@@ -7,32 +7,38 @@ Each row goes reader -> operator -> writer, and the outputs are a catalog again:
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from georeader.geotensor import GeoTensor
+from rasterio.windows import bounds as window_bounds
 
-from geocatalog import CatalogError, CatalogRow, GeoCatalog, InMemoryGeoCatalog
+from geocatalog import CatalogError, CatalogRow, GeoCatalog, GeoSlice, InMemoryGeoCatalog
 from geocatalog.build import read_raster_record
+from geocatalog.catalog import is_known
+from geocatalog.grid import raster_crs
+from geocatalog.load.raster import mosaic_rows
 from geocatalog.records import FileRecord, assemble
 from geocatalog.table import CORE_COLUMNS
+from geopatcher.domain import RasterDomain
+from geopatcher.fields import RasterField
 from geotoolz.carrier import rewrap
-from geotoolz.catalog_field import CatalogField, read_row
 from geotoolz.function_operator import check_choice
 from geotoolz.learn import ActiveSampler, Picks
 from pipekit import NotSerializableError, Operator
-from pipekit.fingerprint import fingerprint
+from pipekit.fingerprint import content_hash, fingerprint, fingerprint_file
 from pipekit.journal import Journal
+from pipekit.operator import checked_count
 from pipekit.parallel import in_order
 from pipekit.schedulers import check_scheduler, scheduling
 
@@ -46,6 +52,146 @@ _OWN_COLUMNS = frozenset(
 )
 
 _TAKEN = {*CORE_COLUMNS, *_OWN_COLUMNS, "source", "operator_hash", "output"}
+
+
+_ATTRS = ("item_id", "cloud_cover", "processing_baseline", "offset_applied")
+
+
+class CatalogField:
+    """A Field over the files of a catalog: pixels of a window are read when it is selected.
+
+    Its domain is known without opening a file when the catalog recorded the number of bands.
+
+    Parameters
+    ----------
+    source
+        A `CatalogRow`, or a catalog whose rows are merged.
+    slice_
+        Grid of the Field; by default the row's own footprint and pixel grid. A catalog needs one.
+    band_indexes, resampling, merge_method, nodata
+        As in `geocatalog.load_raster`.
+
+    Raises
+    ------
+    CatalogError
+        For a catalog without a grid, or none of whose files touches it.
+
+    Examples
+    --------
+    >>> import geopandas as gpd, shapely
+    >>> from geocatalog import InMemoryGeoCatalog
+    >>> frame = gpd.GeoDataFrame({"filepath": ["a.tif"], "count": [4], "resolution": [10.0]},
+    ...     geometry=[shapely.box(0, 0, 400, 300)], crs=32610)
+    >>> CatalogField(next(InMemoryGeoCatalog(frame).iter_rows())).domain.shape
+    (4, 30, 40)
+    """
+
+    def __init__(
+        self,
+        source: CatalogRow | GeoCatalog,
+        slice_: GeoSlice | None = None,
+        *,
+        band_indexes: Sequence[int] | None = None,
+        resampling: str = "nearest",
+        merge_method: str = "last",
+        nodata: float | None = None,
+    ) -> None:
+        if isinstance(source, CatalogRow):
+            self.rows = [source]
+            self.slice = source.slice() if slice_ is None else slice_
+        elif slice_ is None:
+            raise CatalogError("a CatalogField over a whole catalog needs slice_=, its grid")
+        else:
+            self.rows, self.slice = list(source.query(slice_).iter_rows()), slice_
+        if not self.rows:
+            raise CatalogError(f"no file of {source!r} touches {slice_!r}")
+        self.band_indexes = band_indexes
+        self.resampling = resampling
+        self.merge_method = merge_method
+        self.nodata = nodata
+        grid = self.slice.geobox
+        self.domain = RasterDomain((self._count(), *grid.shape), grid.transform, raster_crs(grid))
+
+    def _count(self) -> int:
+        if self.band_indexes is not None:
+            return len(self.band_indexes)
+        row = self.rows[0]
+        if row.assets:
+            return len(row.assets)
+        if "count" in row.extras:
+            return int(row.extras["count"])
+        return int(read_raster_record(row.filepath, None, "").extras["count"])
+
+    def select(self, indices: Any) -> GeoTensor:
+        """Return the pixels of a window.
+
+        Parameters
+        ----------
+        indices
+            A `rasterio.windows.Window` of the domain.
+
+        Returns
+        -------
+        (C, h, w) in the files' dtype.
+        """
+        west, south, east, north = window_bounds(indices, self.domain.transform)
+        part = replace(self.slice, bounds=(west, south, east, north), anchor=(west, north))
+        return self._load(part)
+
+    def load(self) -> GeoTensor:
+        """Return all pixels (C, H, W)."""
+        return self._load(self.slice)
+
+    def _load(self, slice_: GeoSlice) -> GeoTensor:
+        how = self.band_indexes, self.resampling, self.merge_method, self.nodata
+        raster = mosaic_rows(self.rows, slice_, *how)
+        raster.attrs = {**raster.attrs, **_shared_attrs(self.rows)}
+        return raster
+
+    def with_data(self, array: Any) -> RasterField:
+        """Return a Field of other values on the same grid.
+
+        Parameters
+        ----------
+        array
+            (..., H, W).
+        """
+        return RasterField(GeoTensor(np.asarray(array), self.domain.transform, self.domain.crs))
+
+    def __repr__(self) -> str:
+        return f"CatalogField({len(self.rows)} files, shape={self.domain.shape})"
+
+
+def _shared_attrs(rows: Sequence[CatalogRow]) -> dict[str, Any]:
+    """Return what all rows say alike: a baseline of one scene must not stand for another's."""
+    first, *others = [_row_attrs(row) for row in rows]
+    return {k: v for k, v in first.items() if all(each.get(k) == v for each in others)}
+
+
+def _row_attrs(row: CatalogRow) -> dict[str, Any]:
+    """Return what a raster's attributes should say of the scene it comes from."""
+    found = {name: row.extras[name] for name in _ATTRS if is_known(row.extras.get(name))}
+    if row.interval is not None:
+        found["datetime"] = row.interval.left.isoformat()
+    return found
+
+
+def read_row(row: CatalogRow) -> GeoTensor:
+    """Return all pixels (C, H, W) of one row's file or assets, on its own grid.
+
+    The default reader of `CatalogPipeline`. `CatalogField` as the reader gives a Field instead,
+    for operators that begin with `GridSampler` and so never hold the scene.
+
+    Parameters
+    ----------
+    row
+        Of a catalog of rasters.
+
+    Returns
+    -------
+    (C, H, W) in the file's dtype, with what the catalog knows of the scene in its attributes.
+    """
+    return CatalogField(row).load()
 
 
 @dataclass(repr=False, eq=False)
@@ -118,8 +264,7 @@ class CatalogPipeline:
 
     def __post_init__(self) -> None:
         check_choice(self.on_row_error, "on_row_error", ("raise", "skip"))
-        if not isinstance(self.workers, int) or self.workers < 1:
-            raise ValueError(f"workers must be a whole number of at least 1, got {self.workers!r}")
+        checked_count("workers", self.workers)
         if self.writer is None:
             raise ValueError(
                 "writer= says where the outputs go: a folder, or a function "
@@ -133,7 +278,7 @@ class CatalogPipeline:
         if isinstance(self.operator, Operator):
             with suppress(NotSerializableError):
                 return self.operator.config_hash
-        return _digest(fingerprint(self.operator))
+        return content_hash(fingerprint(self.operator))
 
     def run(self) -> tuple[RunReport, InMemoryGeoCatalog]:
         """Work through the catalog.
@@ -181,8 +326,12 @@ class CatalogPipeline:
 
     def _work(self, tasks: list[_Task], report: RunReport) -> Iterator[tuple[_Task, Finished]]:
         """Yield the tasks that are done; list the others in the report, or raise their error."""
-        reader, write = self.reader or read_row, self._writer({task.stem for task in tasks})
-        step = partial(_do_row, self.operator, reader, write, self.columns)
+        writer: Any = self.writer
+        if not callable(writer):
+            writer = Path(writer).absolute()
+            writer.mkdir(parents=True, exist_ok=True)
+            _remove_unfinished(writer, {task.stem for task in tasks})
+        step = partial(_do_row, self.operator, self.reader or read_row, writer, self.columns)
         for task, outcome in run_rows(step, tasks, self.workers, self.scheduler):
             if not isinstance(outcome, Exception):
                 yield task, outcome
@@ -202,15 +351,6 @@ class CatalogPipeline:
             "writer": name_of(to) if callable(to) else os.path.abspath(str(to)),
             "columns": "" if self.columns is None else name_of(self.columns),
         }
-
-    def _writer(self, stems: set[str]) -> Callable[[Any, _Task, str], str]:
-        if callable(self.writer):
-            return partial(_call_writer, self.writer)
-        assert self.writer is not None
-        folder = Path(self.writer).absolute()
-        folder.mkdir(parents=True, exist_ok=True)
-        _remove_unfinished(folder, stems)
-        return partial(_write_cog, folder, self.operator_hash)
 
     def get_config(self) -> dict[str, Any]:
         """Return the operator, its hash and how rows are run, as JSON values."""
@@ -235,19 +375,21 @@ class _Task:
         self.row, self.stem, self.work = row, stem, work
         assets = row.assets or [row.filepath]
         self.paths = list(assets.values() if isinstance(assets, Mapping) else assets)
-        self.files = [_stamp(path) for path in self.paths]
+        self.files = [fingerprint_file(path) for path in self.paths]
 
     @property
     def key(self) -> str:
         """What a journal knows the row by: its place, its files as they were, and the work."""
         row = self.row
         told = [row.filepath, row.extras.get("assets"), self.files, row.geometry.wkt]
-        return _digest(json.dumps([*told, str(row.interval), self.stem, self.work], default=str))
+        told += [str(row.interval), self.stem, self.work]
+        return content_hash(json.dumps(told, default=str))
 
     def see_files_made(self) -> None:
         """Note the size and time of files that were made when they were read, and only of these."""
         self.files = [
-            known or _stamp(path) for known, path in zip(self.files, self.paths, strict=True)
+            fingerprint_file(path) if known == path else known
+            for known, path in zip(self.files, self.paths, strict=True)
         ]
 
 
@@ -262,7 +404,7 @@ def _tasks(rows: list[CatalogRow], work: str) -> Iterator[_Task]:
 def _do_row(
     operator: Callable[[Any], Any],
     reader: Callable[[CatalogRow], Any],
-    write: Callable[[Any, _Task, str], str],
+    writer: Callable[[Any, CatalogRow, str], Any] | Path,
     columns: Callable[[Any], dict[str, Any]] | None,
     task: _Task,
 ) -> Finished:
@@ -271,26 +413,25 @@ def _do_row(
     task.see_files_made()
     named = made if isinstance(made, dict) else {"": made}
     told = _scalars(columns(made)) if columns is not None else {}
-    outputs = {str(name): write(raster, task, str(name)) for name, raster in named.items()}
+    outputs = {str(key): _written(raster, task, str(key), writer) for key, raster in named.items()}
     return Finished(task.key, task.row.filepath, outputs, told)
 
 
-def _call_writer(
-    function: Callable[[Any, CatalogRow, str], Any], raster: Any, task: _Task, name: str
+def _written(
+    raster: Any, task: _Task, name: str, writer: Callable[[Any, CatalogRow, str], Any] | Path
 ) -> str:
-    return os.path.abspath(os.fspath(function(raster, task.row, name)))
-
-
-def _write_cog(folder: Path, operator_hash: str, raster: Any, task: _Task, name: str) -> str:
+    """Write one output by the function, or as a COG into the folder; return its path."""
     from geotoolz.io import write_cog
 
+    if not isinstance(writer, Path):
+        return os.path.abspath(os.fspath(writer(raster, task.row, name)))
     if not isinstance(raster, GeoTensor):
         raise TypeError(
             "the operator must return a GeoTensor, or a dict of them, got "
             f"{type(raster).__name__}; a function as writer= takes anything"
         )
-    tags = {"source_file": task.row.filepath, "operator_hash": operator_hash}
-    path = folder / (f"{task.stem}_{name}.tif" if name else f"{task.stem}.tif")
+    tags = {"source_file": task.row.filepath, "operator_hash": task.work}
+    path = writer / (f"{task.stem}_{name}.tif" if name else f"{task.stem}.tif")
     # Lists of files and of failures are about the reading only.
     kept = rewrap(raster, raster.values, drop=("files", "skipped"))
     return str(write_cog(kept, path, tags=tags, overwrite=True))
@@ -324,10 +465,6 @@ def _stem(row: CatalogRow) -> str:
     item = row.extras.get("item_id")
     name = item if isinstance(item, str) else Path(row.filepath.split("?", 1)[0]).stem
     return re.sub(r"[^\w.-]+", "_", name) or f"row_{row.index}"
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _output_record(
@@ -473,18 +610,3 @@ def name_of(part: Any) -> str:
         except NotSerializableError:
             return repr(part)
     return str(getattr(part, "__qualname__", type(part).__qualname__))
-
-
-def _stamp(path: str) -> tuple[int, int] | None:
-    """Return (bytes, time of change in nanoseconds since 1970) of a local file, else None.
-
-    Examples
-    --------
-    >>> _stamp("/nowhere.tif"), _stamp("https://example.org/a.tif")
-    (None, None)
-    """
-    try:
-        state = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return state.st_size, state.st_mtime_ns

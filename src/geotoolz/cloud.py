@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from geotoolz.bands import Band, check_band, take_band
+from geotoolz.bands import Band, take_band
 from geotoolz.carrier import Mask, Raster, Values, rewrap, values_of
 from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.mask import checked_mask
@@ -98,16 +98,9 @@ def _in_classes(ids: Values, classes: tuple[int, ...]) -> Mask:
 
 
 # USGS, Landsat 8-9 Collection 2 Level 2 Science Product Guide (LSDS-1619), QA_PIXEL bits.
-LANDSAT_QA_BITS: Mapping[str, int] = {
-    "fill": 0,
-    "dilated_cloud": 1,
-    "cirrus": 2,
-    "cloud": 3,
-    "cloud_shadow": 4,
-    "snow": 5,
-    "clear": 6,
-    "water": 7,
-}
+_QA_NAMES = ["fill", "dilated_cloud", "cirrus", "cloud", "cloud_shadow", "snow", "clear", "water"]
+LANDSAT_QA_BITS: Mapping[str, int] = {name: bit for bit, name in enumerate(_QA_NAMES)}
+"""The flags of QA_PIXEL, and the bit of each, from the lowest."""
 
 LANDSAT_CLOUDS_AND_INVALID = ("fill", "dilated_cloud", "cirrus", "cloud", "cloud_shadow")
 """Landsat's pixels to drop: no data, clouds and their rims, cirrus, shadows."""
@@ -221,7 +214,6 @@ class MaskFromSCL(FunctionOperator):
 
     @parameters_of(mask_from_scl)
     def __init__(self) -> None:
-        check_band(self.band_idx, "band_idx")
         _scl_ids(self.classes)
 
 
@@ -238,7 +230,6 @@ class MaskFromQABits(FunctionOperator):
 
     @parameters_of(mask_from_qa_bits)
     def __init__(self) -> None:
-        check_band(self.band_idx, "band_idx")
         _qa_bits(self.flags)
 
 

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from geotoolz.bands import Band, check_band, take_bands
+from geotoolz.bands import Band, take_bands
 from geotoolz.carrier import NAN, Raster, fill_of, nan_floats, rewrap, single_band, values_of
 from geotoolz.cloud import SCL_CLASSES
-from geotoolz.function_operator import FunctionOperator, parameters_of
+from geotoolz.function_operator import FunctionOperator, check_band, parameters_of
 from geotoolz.radiometry import check_gamma, check_percentiles, min_max, percentile_clip
 
 RGB = ("red", "green", "blue")

@@ -14,19 +14,21 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 from numpy.typing import DTypeLike, NDArray
 
-from geotoolz.bands import Band, band_index, band_names, check_band, check_band_order, take_band
+from geotoolz.bands import Band, band_index, band_names, check_band_order, take_band
 from geotoolz.carrier import (
     NAN,
+    Fill,
     Mask,
     Raster,
     Values,
     carry_nodata,
+    check_place,
     fill_of,
     float_dtype,
     joint_attrs,
     nodata_mask,
+    place_of,
     rewrap,
-    same_pixels,
     values_of,
 )
 from geotoolz.cloud import SCL_CLOUDS_AND_INVALID, mask_from_scl
@@ -58,11 +60,9 @@ def median_composite(stack: Stack, dtype: DTypeLike = "float32") -> Raster:
     array([[[2.]]], dtype=float32)
     """
     raster = as_stack(stack)
-    values, fill = values_of(raster), fill_of(raster)
+    values = values_of(raster)
     out = np.empty(values.shape[1:], float_dtype(dtype))
-    for rows in _row_blocks(values):
-        block = values[..., rows, :]
-        out[..., rows, :] = _median(block, nodata_mask(block, fill), out.dtype)
+    _medians(values, fill_of(raster), out)
     return rewrap(raster, out, fill=NAN)
 
 
@@ -163,16 +163,13 @@ def cloud_free_composite(
     array([[[3.]]], dtype=float32)
     """
     raster = as_stack(stack)
-    values, fill = values_of(raster), fill_of(raster)
+    values = values_of(raster)
     scl = band_index(raster, scl_idx, axis=1)
     cloudy = np.stack([values_of(mask_from_scl(each, classes=classes)) for each in values[:, scl]])
     kept = [band for band in range(values.shape[1]) if band != scl]
     out = np.empty((len(kept), *values.shape[2:]), float_dtype(dtype))
     for target, band in zip(out, kept, strict=True):
-        for rows in _row_blocks(values[:, band]):
-            block, drop = values[:, band, rows], cloudy[:, rows]
-            invalid = nodata_mask(block, fill)
-            target[rows] = _median(block, drop if invalid is None else drop | invalid, out.dtype)
+        _medians(values[:, band], fill_of(raster), target, cloudy)
     names = [name for i, name in enumerate(band_names(raster)) if i != scl]
     attrs = {"band_names": names} if names else None
     return rewrap(raster, out, fill=NAN, attrs=attrs)
@@ -217,14 +214,7 @@ def _check_alike(first: Raster, other: Raster) -> None:
         raise ValueError(f"rasters of a stack must have one shape, got {shapes}")
     if isinstance(first, GeoTensor) != isinstance(other, GeoTensor):
         raise TypeError("a stack is made of GeoTensors or of plain arrays, not of both")
-    if not (isinstance(first, GeoTensor) and isinstance(other, GeoTensor)):
-        return
-    if not same_pixels(first.transform, first.crs, other.transform, other.crs):
-        raise ValueError(
-            "rasters of a stack must lie on one grid, got transforms "
-            f"{tuple(first.transform)[:6]} and {tuple(other.transform)[:6]} "
-            f"in {first.crs} and {other.crs}; use ReprojectLike first"
-        )
+    check_place(first, place_of(other), "rasters of a stack must lie on one grid")
     fills = [fill_of(each) for each in (first, other)]
     marks = {fill for fill in fills if fill is not None and fill == fill}
     # NaN is nodata whatever the fill value is, so only floats may differ by having none.
@@ -235,12 +225,19 @@ def _check_alike(first: Raster, other: Raster) -> None:
         )
 
 
-def _row_blocks(values: Values) -> list[slice]:
-    """Return slices of rows small enough that a block's floats and its sort stay small."""
+def _medians(values: Values, fill: Fill, out: Values, cloudy: Mask | None = None) -> None:
+    """Put the medians over time of (T, ..., H, W) into `out`, by blocks of rows that fit a cache.
+
+    A block takes 32 MiB as float32, or a row; `cloudy` (T, H, W) tells pixels that do not count.
+    """
     height = values.shape[-2]
-    row_bytes = max(1, values.size // max(height, 1) * 4)
-    step = max(1, _BLOCK_BYTES // row_bytes)
-    return [slice(start, start + step) for start in range(0, height, step)]
+    step = max(1, _BLOCK_BYTES // max(1, values.size // max(height, 1) * 4))
+    for rows in (slice(start, start + step) for start in range(0, height, step)):
+        block = values[..., rows, :]
+        invalid = nodata_mask(block, fill)
+        if cloudy is not None:
+            invalid = cloudy[:, rows] if invalid is None else cloudy[:, rows] | invalid
+        out[..., rows, :] = _median(block, invalid, out.dtype)
 
 
 def _median(block: Values, invalid: Mask | None, dtype: np.dtype[Any]) -> Values:
@@ -275,8 +272,7 @@ class MedianComposite(FunctionOperator):
     """
 
     @parameters_of(median_composite)
-    def __init__(self) -> None:
-        float_dtype(self.dtype)
+    def __init__(self) -> None: ...
 
 
 class MaxNDVIComposite(FunctionOperator):
@@ -289,9 +285,7 @@ class MaxNDVIComposite(FunctionOperator):
     """
 
     @parameters_of(max_ndvi_composite)
-    def __init__(self) -> None:
-        check_band(self.red_idx, "red_idx")
-        check_band(self.nir_idx, "nir_idx")
+    def __init__(self) -> None: ...
 
 
 class MinCloudComposite(FunctionOperator):
@@ -304,8 +298,7 @@ class MinCloudComposite(FunctionOperator):
     """
 
     @parameters_of(min_cloud_composite)
-    def __init__(self) -> None:
-        check_band(self.cloud_idx, "cloud_idx")
+    def __init__(self) -> None: ...
 
 
 class CloudFreeComposite(FunctionOperator):
@@ -318,6 +311,4 @@ class CloudFreeComposite(FunctionOperator):
     """
 
     @parameters_of(cloud_free_composite)
-    def __init__(self) -> None:
-        check_band(self.scl_idx, "scl_idx")
-        float_dtype(self.dtype)
+    def __init__(self) -> None: ...

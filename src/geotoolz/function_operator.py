@@ -18,9 +18,15 @@ from collections.abc import Callable, Collection, Sequence
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
+import numpy as np
+
+from geotoolz.carrier import float_dtype
 from pipekit import Operator
 
 P = ParamSpec("P")
+
+Band = int | str
+"""A band index, or a band's own or common name."""
 
 
 class FunctionOperator(Operator):
@@ -29,6 +35,9 @@ class FunctionOperator(Operator):
     A subclass marks its `__init__` with `parameters_of(function)`: its parameters are then those of
     the function after the first, by name, order, default and annotation, also for `help()`, type
     checkers and editors. The body of `__init__` runs when they are stored and may check them.
+
+    What is checked of itself: a parameter whose name ends in `_idx` is a band, by index or name,
+    and a `dtype` whose default is a float type is one.
     """
 
     if TYPE_CHECKING:  # the arguments, which checkers know from the constructor only
@@ -40,6 +49,24 @@ class FunctionOperator(Operator):
         if function is not None and "_apply" not in cls.__dict__:
             cls._apply = _call(function)  # type: ignore[method-assign]
         super().__init_subclass__(**kwargs)
+
+
+def check_band(band: Band, argument: str) -> None:
+    """Raise TypeError when `band` is neither an integer nor a name.
+
+    Parameters
+    ----------
+    band
+        What should be an index or a name.
+    argument
+        What the message calls it.
+
+    Examples
+    --------
+    >>> check_band("red", "red_idx")
+    """
+    if isinstance(band, bool) or not isinstance(band, (int, str, np.integer)):
+        raise TypeError(f"{argument} must be a band index or a band name, got {band!r}")
 
 
 def check_choice(value: Any, argument: str, accepted: Collection[Any]) -> None:
@@ -85,7 +112,7 @@ def parameters_of(
 def constructor(
     parameters: Sequence[Parameter], check: Callable[[Any], None], function: Callable[..., Any]
 ) -> Callable[..., None]:
-    """Return an `__init__` with these parameters that stores them and then calls `check(self)`.
+    """Return an `__init__` with these parameters that stores them, checks them and runs `check`.
 
     Parameters
     ----------
@@ -98,11 +125,21 @@ def constructor(
     """
     names = [p.name for p in parameters]
     stored = "".join(f"        self.{name} = {name}\n" for name in names)
+    bands = [name for name in names if name.endswith("_idx")]
+    is_float = any(p.name == "dtype" and np.dtype(p.default).kind == "f" for p in parameters)
+
+    def check_all(operator: Any) -> None:
+        for name in bands:
+            check_band(getattr(operator, name), name)
+        if is_float:
+            float_dtype(operator.dtype)
+        check(operator)
+
     made = _compiled(
         f"def make(_check):\n    def __init__(self, {', '.join(names)}):\n{stored}"
         "        _check(self)\n    return __init__",
         function,
-    )(check)
+    )(check_all)
     made.__defaults__ = tuple(p.default for p in parameters if p.default is not Parameter.empty)
     made.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
     made.__qualname__, made.function = check.__qualname__, function

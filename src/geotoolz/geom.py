@@ -5,7 +5,7 @@ Resampling is GDAL's, through rasterio (`geotoolz.warp`). Boxes are (west, south
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -243,10 +243,8 @@ class ResampleLike(Operator):
                 f"ResampleLike needs one CRS, got {source.crs} and {self.like['crs']}; "
                 "use ReprojectLike"
             )
-        check_upright(source.transform, "ResampleLike")
         a, _, _, _, e, _ = self.like["transform"]
-        grid = warp.grid_in_bounds(source.crs, source.bounds, (abs(a), abs(e)))
-        return reproject_to(source, grid, self.resampling)
+        return resample(source, (abs(a), abs(e)), self.resampling)
 
 
 class CropToBounds(FunctionOperator):
@@ -279,14 +277,10 @@ class PadTo(FunctionOperator):
         _check_padding(self.mode, self.position)
 
 
-_MERGES: Mapping[str, Callable[[Any, Any], Any]] = {
-    "first": lambda earlier, later: earlier,
-    "last": lambda earlier, later: later,
-    "min": np.minimum,
-    "max": np.maximum,
-    "mean": np.add,
-}
+_JOINED = {"min": np.minimum, "max": np.maximum, "mean": np.add}
 """What becomes of two values; the sum of "mean" is divided in the end."""
+
+_METHODS = ("first", "last", *_JOINED)
 
 
 def mosaic(rasters: Sequence[Raster], method: str = "first", resampling: str = "nearest") -> Raster:
@@ -320,7 +314,7 @@ def mosaic(rasters: Sequence[Raster], method: str = "first", resampling: str = "
     >>> mosaic([left, right]).shape
     (2, 4)
     """
-    check_choice(method, "method", _MERGES)
+    check_choice(method, "method", _METHODS)
     parts = _georeferenced(rasters, "a mosaic")
     grid = _union_grid(parts)
     moved = [reproject_to(part, grid, resampling) for part in parts]
@@ -432,21 +426,18 @@ def _valid(part: GeoTensor, moved: GeoTensor) -> NDArray[np.bool_]:
 
 def _merge(layers: Sequence[tuple[NDArray[Any], NDArray[np.bool_]]], method: str) -> NDArray[Any]:
     (first, valid), *others = layers
-    out, seen = first.copy(), valid.copy()
-    total = out.astype(np.float64) if method == "mean" else out
+    total = first.astype(np.float64 if method == "mean" else first.dtype)
     count = valid.astype(np.int32)
     for values, usable in others:
-        fresh, both = usable & ~seen, usable & seen
-        total[fresh] = values[fresh]
-        if method != "first":
-            total[both] = _MERGES[method](total[both], values[both])
-        seen |= usable
+        seen = count > 0
+        if method in _JOINED:
+            _JOINED[method](total, values, out=total, where=usable & seen, casting="same_kind")
+        np.copyto(total, values, where=usable if method == "last" else usable & ~seen)
         count += usable
     if method == "mean":
-        out = np.divide(total, np.maximum(count, 1))
-        out = np.rint(out) if first.dtype.kind in "iu" else out
-        return out.astype(first.dtype)
-    return total
+        np.divide(total, np.maximum(count, 1), out=total)
+        total = np.rint(total) if first.dtype.kind in "iu" else total
+    return total.astype(first.dtype, copy=False)
 
 
 def _join_bands(parts: Sequence[GeoTensor]) -> tuple[NDArray[Any], Any]:
@@ -483,7 +474,7 @@ class Mosaic(FunctionOperator):
     @parameters_of(mosaic)
     def __init__(self) -> None:
         warp.check_resampling(self.resampling)
-        check_choice(self.method, "method", _MERGES)
+        check_choice(self.method, "method", _METHODS)
 
     def _apply(self, *rasters: Any) -> Raster:
         return mosaic(_as_sequence(rasters), self.method, self.resampling)

@@ -24,9 +24,9 @@ from typing import Any, ClassVar, NamedTuple, dataclass_transform
 import numpy as np
 from numpy.typing import DTypeLike
 
-from geotoolz.bands import ALIASES, Band, band_names, check_band, take_bands
+from geotoolz.bands import ALIASES, Band, band_names, take_bands
 from geotoolz.carrier import NAN, Raster, Values, carry_nodata, fill_of, float_dtype, rewrap
-from geotoolz.function_operator import constructor
+from geotoolz.function_operator import check_band, constructor
 from pipekit import Operator
 
 EPS = 1e-10
@@ -67,12 +67,9 @@ class _BandFields(Operator):
 
 
 def _check_arguments(self: SpectralOperator) -> None:
-    for name in self._bands:
-        check_band(getattr(self, name), name)
     for name in self._rest[:-1]:
         if not math.isfinite(getattr(self, name)):
             raise ValueError(f"{name} must be a finite number, got {getattr(self, name)}")
-    float_dtype(self.dtype)
 
 
 class SpectralOperator(_BandFields):

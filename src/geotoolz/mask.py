@@ -9,20 +9,23 @@ from typing import Any
 import numpy as np
 from georeader.geotensor import GeoTensor
 
-from geotoolz.bands import Band, check_band, take_band
+from geotoolz.bands import Band, take_band
 from geotoolz.carrier import (
     NAN,
     Mask,
     Raster,
+    check_place,
     fill_mask,
     fill_of,
     nodata_mask,
+    place_of,
     rewrap,
-    same_pixels,
     values_of,
 )
-from geotoolz.function_operator import FunctionOperator, check_choice, parameters_of
+from geotoolz.function_operator import FunctionOperator, check_band, check_choice, parameters_of
 from pipekit import Operator
+
+_ELSEWHERE = "the mask lies on another grid than the raster"
 
 
 def apply_mask(raster: Raster, mask: Raster, fill_value: float | int = NAN) -> Raster:
@@ -51,7 +54,7 @@ def apply_mask(raster: Raster, mask: Raster, fill_value: float | int = NAN) -> R
     """
     values = values_of(raster)
     where = checked_mask(mask, values.shape)
-    _check_place(raster, _place(mask))
+    check_place(raster, place_of(mask), _ELSEWHERE)
     check_fill(fill_value, values.dtype, "ApplyMask")
     out = values.copy()
     np.copyto(out, values.dtype.type(fill_value), where=where)
@@ -126,7 +129,7 @@ def combine_masks(*masks: Raster, mode: str = "any") -> Raster:
     for other in masks[1:]:
         if values_of(other).shape != shape:
             raise ValueError(f"masks must have one shape, got {shape} and {values_of(other).shape}")
-        _check_place(masks[0], _place(other))
+        check_place(masks[0], place_of(other), _ELSEWHERE)
         join(out, checked_mask(other, shape), out=out)
     return rewrap(masks[0], out)
 
@@ -197,23 +200,6 @@ def mask_where(
     return rewrap(raster, out, fill=None, drop=drop, attrs={"long_name": "dropped"})
 
 
-def _place(mask: Any) -> tuple[Any, Any] | None:
-    return (mask.transform, mask.crs) if isinstance(mask, GeoTensor) else None
-
-
-def _check_place(raster: Raster, place: tuple[Any, Any] | None) -> None:
-    """Raise ValueError when a raster lies elsewhere than a mask whose place is known."""
-    if place is None or not isinstance(raster, GeoTensor):
-        return
-    transform, crs = place
-    if not same_pixels(raster.transform, raster.crs, transform, crs):
-        raise ValueError(
-            "the mask lies on another grid than the raster: "
-            f"{crs} {tuple(transform)[:6]} and {raster.crs} "
-            f"{tuple(raster.transform)[:6]}; resample it with ResampleLike first"
-        )
-
-
 def check_fill(fill_value: float | int, dtype: np.dtype[Any], operator: str) -> None:
     """Raise ValueError when an integer `dtype` can't hold the fill value, naming the way out.
 
@@ -273,7 +259,7 @@ class ApplyMask(Operator):
         # A plain array can be written into a config, a GeoTensor can't.
         self.mask = values_of(mask) if isinstance(mask, GeoTensor) else mask
         self.fill_value = fill_value
-        self._place = _place(mask)
+        self._place = place_of(mask)
 
     @property
     def local(self) -> bool:  # type: ignore[override]
@@ -283,7 +269,7 @@ class ApplyMask(Operator):
     def _apply(self, raster: Raster, mask: Raster | None = None) -> Raster:
         given = self.mask if mask is None else mask
         if mask is None:
-            _check_place(raster, self._place)
+            check_place(raster, self._place, _ELSEWHERE)
         if given is None:
             raise TypeError("ApplyMask has no mask: give ApplyMask(mask=...) or op(raster, mask)")
         if isinstance(given, Operator):

@@ -102,8 +102,6 @@ def _centre_and_scale(
 ) -> Raster:
     values = values_of(raster)
     kind = float_dtype(dtype)
-    if values.ndim < 3:
-        centre, spread = _only(centre, "mean"), _only(spread, "std")
     out = nan_floats(values, fill_of(raster), kind)
     spread = np.asarray(spread, np.float64)
     if np.any(spread < 0):
@@ -113,13 +111,6 @@ def _centre_and_scale(
     np.subtract(out, per_band(centre, values, axis, kind, "mean"), out=out)
     np.divide(out, per_band(spread, values, axis, kind, "std"), out=out)
     return rewrap(raster, out, fill=NAN)
-
-
-def _only(number: Any, argument: str) -> float:
-    numbers = np.asarray(number, np.float64)
-    if numbers.size != 1:
-        raise ValueError(f"{argument} has {numbers.size} numbers, but (H, W) is a single band")
-    return numbers.item()
 
 
 class PerBandStats:
@@ -144,67 +135,100 @@ class PerBandStats:
 
     def __init__(self, axis: int = 0) -> None:
         self.axis = axis
-        self.count: NDArray[np.int64] = np.zeros(0, np.int64)
-        self._mean: NDArray[np.float64] = np.zeros(0)
-        self._m2: NDArray[np.float64] = np.zeros(0)
-        self._min: NDArray[np.float64] = np.zeros(0)
-        self._max: NDArray[np.float64] = np.zeros(0)
+        self._moments: Values = np.zeros((5, 0))
 
     def update(self, chip: Raster) -> PerBandStats:
-        """Add a chip's valid pixels, and return self; ValueError for another number of bands."""
+        """Add a chip's valid pixels.
+
+        Parameters
+        ----------
+        chip
+            (C, H, W), or (H, W) as a single band; any numeric dtype.
+
+        Returns
+        -------
+        These statistics themselves.
+
+        Raises
+        ------
+        ValueError
+            For another number of bands than before.
+        """
         fill = fill_of(chip)
-        rows = [_moments(band, fill) for band in band_views(values_of(chip), self.axis)]
-        return self._add(*(np.array(column) for column in zip(*rows, strict=True)))
+        bands = band_views(values_of(chip), self.axis)
+        return self._add(np.transpose([_moments(band, fill) for band in bands]))
 
     def merge(self, other: PerBandStats) -> PerBandStats:
-        """Add what another one has gathered, and return self."""
-        if other.count.size == 0:
-            return self
-        return self._add(other.count, other._mean, other._m2, other._min, other._max)
+        """Add what other statistics have gathered.
+
+        Parameters
+        ----------
+        other
+            Statistics of as many bands.
+
+        Returns
+        -------
+        These statistics themselves.
+
+        Raises
+        ------
+        ValueError
+            For another number of bands.
+        """
+        return self._add(other._moments) if other.count.size else self
 
     def __add__(self, other: PerBandStats) -> PerBandStats:
         return PerBandStats(self.axis).merge(self).merge(other)
 
-    def _add(self, count: Any, mean: Any, m2: Any, low: Any, high: Any) -> PerBandStats:
+    def _add(self, moments: Values) -> PerBandStats:
         if self.count.size == 0:
-            self.count, self._mean, self._m2 = count.copy(), mean.copy(), m2.copy()
-            self._min, self._max = low.copy(), high.copy()
+            self._moments = moments.copy()
             return self
-        if count.size != self.count.size:
-            raise ValueError(f"expected {self.count.size} bands as before, got {count.size}")
-        total = self.count + count
-        share = count / np.maximum(total, 1)
-        delta = mean - self._mean
-        self._mean = self._mean + delta * share
-        self._m2 = self._m2 + m2 + delta**2 * self.count * share
-        self._min, self._max = np.minimum(self._min, low), np.maximum(self._max, high)
-        self.count = total
+        if moments.shape != self._moments.shape:
+            raise ValueError(f"expected {self.count.size} bands as before, got {moments.shape[1]}")
+        (n, mean, squares, low, high), (n_new, mean_new, squares_new, *limits) = (
+            self._moments,
+            moments,
+        )
+        share = n_new / np.maximum(n + n_new, 1)
+        step = mean_new - mean
+        squares = squares + squares_new + step**2 * n * share
+        low, high = np.minimum(low, limits[0]), np.maximum(high, limits[1])
+        self._moments = np.array([n + n_new, mean + step * share, squares, low, high])
         return self
+
+    def _seen(self, statistic: Values) -> NDArray[np.float64]:
+        return np.where(self.count > 0, statistic, np.nan)
+
+    @property
+    def count(self) -> NDArray[np.int64]:
+        """The number of valid pixels of each band, (C,)."""
+        return self._moments[0].astype(np.int64)
 
     @property
     def mean(self) -> NDArray[np.float64]:
-        """The mean of each band; NaN where no pixel was valid."""
-        return np.where(self.count > 0, self._mean, np.nan)
+        """The mean of each band, (C,); NaN where no pixel was valid, as in the others."""
+        return self._seen(self._moments[1])
 
     @property
     def var(self) -> NDArray[np.float64]:
-        """The population variance of each band."""
-        return np.where(self.count > 0, self._m2 / np.maximum(self.count, 1), np.nan)
+        """The population variance of each band, (C,)."""
+        return self._seen(self._moments[2] / np.maximum(self.count, 1))
 
     @property
     def std(self) -> NDArray[np.float64]:
-        """The population standard deviation of each band."""
+        """The population standard deviation of each band, (C,)."""
         return np.sqrt(self.var)
 
     @property
     def min(self) -> NDArray[np.float64]:
-        """The smallest valid value of each band."""
-        return np.where(self.count > 0, self._min, np.nan)
+        """The smallest valid value of each band, (C,)."""
+        return self._seen(self._moments[3])
 
     @property
     def max(self) -> NDArray[np.float64]:
-        """The largest valid value of each band."""
-        return np.where(self.count > 0, self._max, np.nan)
+        """The largest valid value of each band, (C,)."""
+        return self._seen(self._moments[4])
 
     def __repr__(self) -> str:
         return (
@@ -233,8 +257,7 @@ class StandardScale(FunctionOperator):
     """
 
     @parameters_of(standard_scale)
-    def __init__(self) -> None:
-        float_dtype(self.dtype)
+    def __init__(self) -> None: ...
 
 
 class RobustScale(FunctionOperator):
@@ -249,4 +272,3 @@ class RobustScale(FunctionOperator):
     @parameters_of(robust_scale)
     def __init__(self) -> None:
         check_percentiles(self.p_min, self.p_max)
-        float_dtype(self.dtype)

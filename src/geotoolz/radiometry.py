@@ -266,13 +266,13 @@ def _shift_integers(values: Values, shift: int, nodata: Fill) -> Values:
     kind = values.dtype
     limits = np.iinfo(kind)
     floor = limits.min + (nodata == limits.min)
-    lowest, highest = floor - shift, limits.max - shift
-    if lowest > limits.max or highest < limits.min:
+    lowest, highest = max(floor - shift, limits.min), min(limits.max - shift, limits.max)
+    if lowest > highest:
         out = np.full_like(values, floor if shift < 0 else limits.max)
     else:
         # Clipped before it is shifted, so that nothing is out of range after it: then unsigned
         # arithmetic, which wraps by definition, gives the right bits for signed types too.
-        out = np.maximum(values, lowest) if lowest > limits.min else np.minimum(values, highest)
+        out = np.clip(values, lowest, highest)
         bits = out.view(f"u{kind.itemsize}")
         np.add(bits, bits.dtype.type(shift % (1 << 8 * kind.itemsize)), out=bits)
     if nodata != limits.min:
@@ -344,8 +344,7 @@ class DNToReflectance(FunctionOperator):
     local = True
 
     @parameters_of(dn_to_reflectance)
-    def __init__(self) -> None:
-        float_dtype(self.dtype)
+    def __init__(self) -> None: ...
 
 
 class ReflectanceToDN(FunctionOperator):
@@ -448,7 +447,6 @@ class TOAToBOA_DOS(FunctionOperator):  # noqa: N801
     @parameters_of(dark_object_subtraction)
     def __init__(self) -> None:
         _check_percentile(self.percentile)
-        float_dtype(self.dtype)
 
 
 def percentile_clip(
@@ -687,7 +685,6 @@ class PercentileClip(FunctionOperator):
     def __init__(self) -> None:
         check_percentiles(self.p_min, self.p_max)
         _check_sample(self.sample)
-        float_dtype(self.dtype)
 
 
 class MinMax(FunctionOperator):
@@ -702,7 +699,6 @@ class MinMax(FunctionOperator):
     @parameters_of(min_max)
     def __init__(self) -> None:
         _check_limits(self.min_val, self.max_val)
-        float_dtype(self.dtype)
 
 
 class Gamma(FunctionOperator):
@@ -719,4 +715,3 @@ class Gamma(FunctionOperator):
     @parameters_of(gamma)
     def __init__(self) -> None:
         check_gamma(self.g, "g")
-        float_dtype(self.dtype)

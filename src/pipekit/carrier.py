@@ -20,6 +20,14 @@ What rounding loses, in a box or in a stored transform, is a thousand times less
 a part of another pixel.
 """
 
+SAME = 1e-4
+"""Share of a pixel by which the pixels of two grids may lie apart and still be the same.
+
+Origins in degrees are often written with eight decimals, which is 2e-5 of a 30 m pixel. Pixels
+that are the same are copied; a shift of this size is not seen in resampled ones either. A box that
+is asked for snaps by `SNAP`, since nothing of it may be left out.
+"""
+
 
 @runtime_checkable
 class Carrier(Protocol):
@@ -97,6 +105,32 @@ def fitting_fill(fill: Any, dtype: np.dtype[Any]) -> Any:
             info = np.iinfo(dtype)
             return fill if info.min <= fill <= info.max else 0
     return bool(fill) if dtype.kind == "b" else fill
+
+
+def pixel_offset(outer: Any, inner: Any, shape: Any) -> tuple[int, int] | None:
+    """Return the (row, col) of a grid's corner in another of one CRS, or None where pixels differ.
+
+    Parameters
+    ----------
+    outer, inner
+        The transforms of the two grids, from (col, row) to map coordinates.
+    shape
+        (rows, cols) of the inner grid: pixels must be the same up to its far corner, too.
+
+    Examples
+    --------
+    >>> from affine import Affine
+    >>> pixel_offset(Affine.scale(10), Affine(10, 0, 20, 0, 10, -10), (3, 3))
+    (-1, 2)
+    """
+    if outer == inner:
+        return 0, 0
+    relative = ~outer @ inner
+    rows, cols = shape
+    drift = max(abs(relative.a - 1) * cols, abs(relative.e - 1) * rows)
+    col, row = round(relative.c), round(relative.f)
+    missed = max(abs(relative.c - col), abs(relative.f - row), abs(relative.b), abs(relative.d))
+    return (row, col) if drift < SAME and missed < SAME else None
 
 
 def same_crs(first: Any, second: Any, *, unknown_fits: bool = False) -> bool:

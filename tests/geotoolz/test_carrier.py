@@ -7,6 +7,7 @@ from georeader.geotensor import GeoTensor
 from rasterio import Affine
 
 from geotoolz.carrier import (
+    check_place,
     crop,
     fill_mask,
     fill_of,
@@ -118,3 +119,20 @@ def test_crops_keep_every_pixel_in_its_place(tile, at_point, centres):
 def test_a_window_outside_is_refused(tile, window):
     with pytest.raises(ValueError, match=r"is not inside a raster of \(5, 7\)"):
         crop(tile, *window)
+
+
+@pytest.mark.parametrize("step", [10.0, 1e-4])
+def test_pixels_are_the_same_up_to_a_ten_thousandth_of_one_from_corner_to_corner(step):
+    first = Affine(step, 0, 11, 0, -step, 46)
+    raster = GeoTensor(np.zeros((1, 100, 100)), first, "EPSG:4326")
+    rounded = Affine(step, 0, 11 + 2e-5 * step, 0, -step, 46)
+    check_place(raster, (rounded, "OGC:CRS84"), "elsewhere")
+    for moved in (
+        first * Affine.translation(1e-3, 0),
+        first * Affine.translation(1, 0),
+        first * Affine.scale(1 + 1e-5),  # a thousandth of a pixel at the far corner
+    ):
+        with pytest.raises(ValueError, match=r"elsewhere: EPSG:4326 .* and EPSG:4326"):
+            check_place(raster, (moved, "EPSG:4326"), "elsewhere")
+    check_place(raster.values, (first * Affine.translation(1, 0), "EPSG:4326"), "elsewhere")
+    check_place(raster, None, "elsewhere")

@@ -17,7 +17,6 @@ from rasterio.windows import Window
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import Bounds, reproject_box, transformer
 from geocatalog.grid import (
-    SAME,
     crs_of,
     offset_of,
     part_of,
@@ -27,7 +26,7 @@ from geocatalog.grid import (
     window_of,
 )
 from geocatalog.read.open import Sign, with_dataset
-from pipekit.carrier import same_crs
+from pipekit.carrier import SAME, same_crs
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
