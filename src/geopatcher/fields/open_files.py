@@ -10,7 +10,7 @@ import math
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -52,13 +52,13 @@ class OpenDatasets:
         """Return whether this thread has that dataset open."""
         return _key(path, options) in self._mine()
 
-    def get(self, path: str, **options: Any) -> Any:
-        """Return the open dataset of `path`; `options` go to `rasterio.open`."""
+    def get(self, path: str, opener: Callable[..., Any] = rasterio.open, **options: Any) -> Any:
+        """Return the open dataset of `path`, opened by `opener`, which the `options` go to."""
         mine = self._mine()
         key = _key(path, options)
         dataset = mine.pop(key, None)
         if dataset is None:
-            dataset = rasterio.open(path, **options)
+            dataset = opener(path, **options)
             while len(mine) >= MOST_OPEN:
                 mine.popitem(last=False)[1].close()
         mine[key] = dataset

@@ -1,19 +1,23 @@
-"""Sentinel-2 Level-2A: chips on their own pixel grid, on one radiometric scale."""
+"""Sentinel-2 Level-2A: chips, stacks and whole tiles on their own grid, on one scale."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import rasterio
+from georeader.abstract_reader import GeoData
 from georeader.geotensor import GeoTensor
+from rasterio.errors import RasterioError
+from rasterio.windows import Window, union
 
-from geocatalog.grid import raster_crs
+from geocatalog.grid import offset_of, part_of, raster_crs
+from geocatalog.read.open import gdal_options, is_remote, open_file
 from geostack.areas import LAKE_TAHOE_BBOX, LAKE_TAHOE_TILE
 from geostack.grid import as_data_array, cut, share_inside
 from geostack.items import acquired, best_item, cloud_cover, covering_items
-from geostack.loaders.scene_reader import SceneReader
 from geostack.read import Asset, in_parallel, item_assets, read_asset, scene_grid
 from geostack.request import Request, as_bands, as_count, as_text
 from geostack.sources import Source
@@ -142,14 +146,171 @@ def load_s2_full_tile(
     """
     request = _request(bbox, date_range, tile, bands, max_cloud_cover)
     chosen, item, assets = _clearest(request, source)
-    names = request.assets
-    shift = harmonize and offset_is_in(item)
-    return SceneReader(
-        assets,
-        scene_grid(item, assets[0]),
-        take_offset=[shift and name in REFLECTANCE_BANDS for name in names],
-        attrs=scene_attrs(item, names, chosen, harmonize=harmonize),
-    )
+    attrs = scene_attrs(item, request.assets, chosen, harmonize=harmonize)
+    shifts = _shifts(item, assets, harmonize)
+    return SceneReader(assets, scene_grid(item, assets[0]), take_offset=shifts, attrs=attrs)
+
+
+class SceneReader(GeoData):
+    """Bands of one scene on one pixel grid, read window by window; speaks georeader's protocol.
+
+    Files stay open in each thread that reads, so that blocks shared by neighbouring windows are
+    decoded once. A read that fails is repeated through the ordinary, patient path. It pickles; the
+    copy opens its own files.
+
+    Parameters
+    ----------
+    assets
+        One per band.
+    grid
+        The pixel grid of the result.
+    take_offset
+        For each band, whether Sentinel-2's +1000 is taken away.
+    attrs
+        Attributes of what is loaded.
+    """
+
+    dtype = np.dtype("uint16")
+    """Always digital numbers."""
+    dims: ClassVar[list[str]] = ["band", "y", "x"]
+    fill_value_default = 0
+    """What lies beyond the scene: no data."""
+
+    def __init__(
+        self,
+        assets: Sequence[Asset],
+        grid: GeoBox,
+        *,
+        take_offset: Sequence[bool],
+        attrs: dict[str, Any],
+    ) -> None:
+        from geopatcher.fields.open_files import OpenDatasets
+
+        self.assets = tuple(assets)
+        self.grid = grid
+        self.take_offset = tuple(take_offset)
+        self.attrs = dict(attrs)
+        self._files = OpenDatasets()
+        self._window = self._whole = Window(0, 0, grid.shape[1], grid.shape[0])
+
+    @property
+    def crs(self) -> Any:
+        """The coordinate reference system."""
+        return raster_crs(self.grid)
+
+    @property
+    def transform(self) -> Any:
+        """The affine transform of the upper left corner."""
+        return self._part.transform
+
+    @property
+    def _part(self) -> GeoBox:
+        col, row, cols, rows = self._window.flatten()
+        return part_of(self.grid, row, col, cols=cols, rows=rows)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(C, H, W)."""
+        return len(self.assets), int(self._window.height), int(self._window.width)
+
+    @property
+    def count(self) -> int:
+        """The number of bands."""
+        return len(self.assets)
+
+    def __repr__(self) -> str:
+        bands = ", ".join(asset.key for asset in self.assets)
+        scene = self.attrs.get("item_id", "")
+        return f"SceneReader({scene}, bands=({bands}), shape={self.shape}, crs={self.crs})"
+
+    def read_from_window(self, window: Window, boundless: bool = True) -> SceneReader:
+        """Return a reader of a window of this one, still unread.
+
+        Parameters
+        ----------
+        window
+            In pixels of this reader.
+        boundless
+            Keep a window that hangs over the edge (filled with 0); otherwise it is clipped.
+
+        Raises
+        ------
+        rasterio.windows.WindowError
+            When a clipped window would be empty.
+        """
+        if not boundless:
+            window = window.intersection(Window(0, 0, self.shape[2], self.shape[1]))
+        return self._within(
+            Window(
+                self._window.col_off + int(window.col_off),
+                self._window.row_off + int(window.row_off),
+                int(window.width),
+                int(window.height),
+            )
+        )
+
+    def _within(self, window: Window) -> SceneReader:
+        """Return a reader of a window in pixels of the scene, on the same open files."""
+        part = SceneReader.__new__(SceneReader)
+        part.__dict__.update(self.__dict__)
+        part._window = window
+        return part
+
+    def load(self, boundless: bool = True) -> GeoTensor:
+        """Return the pixels, (C, H, W) uint16.
+
+        Parameters
+        ----------
+        boundless
+            Keep what hangs over the scene's edge (filled with 0); otherwise it is cut off.
+        """
+        if not boundless and not self._is_inside:
+            return self._within(self._window.intersection(self._whole)).load()
+        values = np.zeros(self.shape, dtype=self.dtype)
+
+        def read(index: int) -> None:
+            values[index] = self._band(index)
+
+        remote = any(is_remote(asset.href) for asset in self.assets)
+        each = in_parallel if remote or self.shape[1] * self.shape[2] > _WORTH_THREADS else map
+        list(each(read, range(self.count)))
+        return GeoTensor(values, self.transform, self.crs, 0, dict(self.attrs))
+
+    @property
+    def _is_inside(self) -> bool:
+        return bool(union(self._whole, self._window) == self._whole)
+
+    def _band(self, index: int) -> NDArray[Any]:
+        asset = self.assets[index]
+        values = self._quickly(asset) if self._is_inside else None
+        if values is None:
+            (values,) = read_asset(asset, self._part)
+        return take_offset(values) if self.take_offset[index] else values
+
+    def _quickly(self, asset: Asset) -> NDArray[Any] | None:
+        """Return the window from a file that stays open, or None when the plain way is needed."""
+        try:
+            with rasterio.Env(**gdal_options(asset.href)):
+                file = self._files.get(asset.href, lambda _: self._opened(asset))
+                return np.asarray(file.read(1, window=self._window))
+        except RasterioError:
+            self._files.close()
+            return None
+
+    def _opened(self, asset: Asset) -> Any:
+        """Return a file with the reader's pixels: opened as it is, or resampled as it is read."""
+        from geocatalog.read.onto_grid import as_resampling, grid_of, warped
+
+        dataset = open_file(asset.href, asset.source.sign)
+        own = grid_of(dataset)
+        if offset_of(self.grid, own) == (0, 0) and own.shape == self.grid.shape:
+            return dataset
+        nodata = 0 if dataset.nodata is None else dataset.nodata
+        return warped(dataset, self.grid, as_resampling(asset.method), nodata)
+
+
+_WORTH_THREADS = 2048 * 2048
+"""Pixels from which reading local bands in threads pays: each opens its own files."""
 
 
 def load_s2_timestack(
@@ -243,18 +404,21 @@ def _read_stack(
     items: Sequence[Item], assets: Sequence[Sequence[Asset]], grid: GeoBox, *, harmonize: bool
 ) -> NDArray[np.uint16]:
     values = np.zeros((len(items), len(assets[0]), *grid.shape), dtype=np.uint16)
-    jobs = [(time, band) for time in range(len(items)) for band in range(len(assets[0]))]
-    shifts = [harmonize and offset_is_in(item) for item in items]
+    shifts = [_shifts(item, bands, harmonize) for item, bands in zip(items, assets, strict=True)]
 
-    def read(job: tuple[int, int]) -> None:
+    def read(job: tuple[int, ...]) -> None:
         time, band = job
-        asset = assets[time][band]
-        (pixels,) = read_asset(asset, grid)
-        shift = shifts[time] and asset.key in REFLECTANCE_BANDS
-        values[time, band] = take_offset(pixels) if shift else pixels
+        (pixels,) = read_asset(assets[time][band], grid)
+        values[job] = take_offset(pixels) if shifts[time][band] else pixels
 
-    in_parallel(read, jobs)
+    in_parallel(read, list(np.ndindex(values.shape[:2])))
     return values
+
+
+def _shifts(item: Item, assets: Sequence[Asset], harmonize: bool) -> list[bool]:
+    """Return for each band whether the offset is to be taken away."""
+    shift = harmonize and offset_is_in(item)
+    return [shift and asset.key in REFLECTANCE_BANDS for asset in assets]
 
 
 def _stack_attrs(
