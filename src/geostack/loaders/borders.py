@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geostack.cache import cache_folder, fallback_folder, writable_cache_folder
-from geostack.errors import NoSceneError
 from geostack.sources import Source, source_name
-from geostack.sources.archive import archive_folders
+from geostack.sources.archive import archived_file, needed_file
 from geostack.web import download, first_that_answers
 
 if TYPE_CHECKING:
@@ -53,10 +52,10 @@ def load_natural_earth_admin1(*, source: str | Source | None = None) -> gpd.GeoD
     >>> len(states), "Nevada" in set(states["name"])
     (11, True)
     """
-    held = "archive" if _find_archived() else "planetary-computer" if _cached() else None
+    held = "archive" if archived_file(_IN_ARCHIVE) else "planetary-computer" if _cached() else None
     name = first_that_answers(source_name(source), held, _url(), "states drawn by hand")
     if name == "archive":
-        states = _read(_archived())
+        states = _read(needed_file(_IN_ARCHIVE, "states and provinces"))
     elif name == "planetary-computer":
         path = _cached()
         if path is None:
@@ -78,19 +77,6 @@ def _cached() -> Path | None:
     # A cache folder that can't be written has its download in the other one.
     paths = (folder / "natural-earth" / _FILE for folder in (cache_folder(), fallback_folder()))
     return next((path for path in paths if path.is_file()), None)
-
-
-def _find_archived() -> Path | None:
-    paths = (folder / name for folder in archive_folders() for name in _IN_ARCHIVE)
-    return next((path for path in paths if path.is_file()), None)
-
-
-def _archived() -> Path:
-    path = _find_archived()
-    if path is None:
-        places = ", ".join(str(folder / _IN_ARCHIVE[0]) for folder in archive_folders())
-        raise NoSceneError(f"the archive has no states and provinces; put a file at {places}")
-    return path
 
 
 def _read(path: Path) -> gpd.GeoDataFrame:

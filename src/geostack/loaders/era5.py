@@ -16,7 +16,7 @@ from geostack.items import acquired
 from geostack.loaders.dem import load_dem_chip
 from geostack.read import in_parallel
 from geostack.request import BBox, Request, as_bbox, parse_date_range
-from geostack.sources import Source, select
+from geostack.sources import Source, open_source, select
 from geostack.stac import find_items
 
 if TYPE_CHECKING:
@@ -71,13 +71,19 @@ def load_era5_chip(
     >>> load_era5_chip(date_range="2020-06-01", source="simulated").shape
     (24, 4, 3)
     """
+    import xarray as xr
+
     if backend == "cop-dem-glo-30":
         return load_dem_chip(bbox=bbox, source=source)
     if backend != "era5-pds":
         raise ValueError(f"backend must be 'era5-pds' or 'cop-dem-glo-30', got {backend!r}")
     request = Request(COLLECTION, bbox, date_range, assets=(variable,))
-    chosen = _source(source, request)
-    if chosen is None or chosen.name == "simulated":
+    try:
+        chosen = select(source, request)
+    except SourceUnavailableError:
+        # Weather can be made up anywhere, so this is the one request that never goes unanswered.
+        chosen = open_source("simulated")
+    if chosen.name == "simulated":
         return simulated_temperature(request.bbox, date_range, variable)
     _, items = find_items(request, source=chosen)
     months = [item for item in items if variable in item.assets]
@@ -89,7 +95,11 @@ def load_era5_chip(
     def read(item: Item) -> xr.DataArray:
         return _cut(_open(item, variable, chosen), request.bbox, date_range).load()
 
-    return _joined(in_parallel(read, months), variable, chosen.name)
+    whole = xr.concat(in_parallel(read, months), dim="time").sortby("time")
+    if whole.sizes["time"] == 0:
+        raise NoSceneError(f"no hour of {variable} lies in that time")
+    whole.attrs["source"] = chosen.name
+    return whole.rename(variable)
 
 
 def simulated_temperature(
@@ -152,14 +162,6 @@ def grid_points(bbox: BBox) -> tuple[Any, Any]:
     return np.arange(top, bottom - 1, -1) * STEP, np.arange(left, right + 1) * STEP
 
 
-def _source(source: str | Source | None, request: Request) -> Source | None:
-    try:
-        return select(source, request)
-    except SourceUnavailableError:
-        # Weather can be made up anywhere, so this is the one request that never goes unanswered.
-        return None
-
-
 def _open(item: Item, variable: str, source: Source) -> xr.DataArray:
     import xarray as xr
 
@@ -201,16 +203,6 @@ def _cut(month: xr.DataArray, bbox: BBox, date_range: str) -> xr.DataArray:
     # ERA5 counts longitudes from 0 to 360; the modulo makes a box across Greenwich one selection.
     part = part.sel(lon=lons % 360, method="nearest", tolerance=STEP / 4)
     return part.assign_coords(lat=lats, lon=lons).astype(np.float32)
-
-
-def _joined(parts: list[xr.DataArray], variable: str, source: str) -> xr.DataArray:
-    import xarray as xr
-
-    whole = xr.concat(parts, dim="time").sortby("time")
-    if whole.sizes["time"] == 0:
-        raise NoSceneError(f"no hour of {variable} lies in that time")
-    whole.attrs["source"] = source
-    return whole.rename(variable)
 
 
 def _closed(date_range: str) -> tuple[datetime, datetime]:

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geostack.errors import NoSceneError
-from geostack.request import BBox, as_bbox, as_count, intersects
+from geostack.areas import LAKE_TAHOE_BBOX
+from geostack.request import BBox, as_bbox, as_count
 from geostack.sources import Source, source_name
-from geostack.sources.archive import archive_folders
+from geostack.sources.archive import archived_file, needed_file
 from geostack.web import first_that_answers, get_json
 
 if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
+    from numpy.typing import NDArray
 
 GBIF_URL = "https://api.gbif.org/v1"
 PAGE_SIZE = 300
@@ -28,6 +29,7 @@ MAX_OFFSET = 100_000
 PAUSE = 0.3
 """Seconds between two pages, as a polite guest."""
 
+_SCL_VEGETATION = 4
 OAK_KEY = 5285750
 SIERRA_BBOX: BBox = (-121.2, 38.4, -119.4, 39.8)
 
@@ -87,11 +89,14 @@ def load_gbif_points(
 
     box = as_bbox(bbox)
     limit, species_key = as_count("limit", limit), as_count("species_key", species_key)
-    held = "archive" if _download(species_key) else None
+    files = [f"gbif/{species_key}{suffix}" for suffix in (".zip", ".csv", ".txt")]
+    held = "archive" if archived_file(files) else None
     service = f"{_url()}/species/{species_key}"
     name = first_that_answers(source_name(source), held, service, "simulated occurrences")
     if name == "archive":
-        points = _from_archive(species_key, box, limit)
+        path = needed_file(files, f"GBIF download {species_key}.zip, which gbif.org makes")
+        points = read_gbif_download(path).cx[box[0] : box[2], box[1] : box[3]]
+        points = points.head(limit).reset_index(drop=True)
     elif name == "planetary-computer":
         if limit > MAX_OFFSET:
             raise ValueError(
@@ -147,9 +152,8 @@ def simulated_points(bbox: Sequence[float], limit: int, seed: int = 0) -> gpd.Ge
     for _ in range(100):
         around = parents[random.integers(0, len(parents), 4 * limit)]
         spots = around + random.normal(0, 0.03, around.shape)
-        inside = (spots > (west, south)).all(axis=1) & (spots < (east, north)).all(axis=1)
-        spots = spots[inside]
-        kept.extend(map(tuple, spots[_green(spots, box)]))
+        spots = spots[_inside(spots, box)]
+        kept.extend(map(tuple, spots[_green(spots)]))
         if len(kept) >= limit:
             break
     columns = {
@@ -195,71 +199,40 @@ def _pages(species_key: int, box: BBox, limit: int) -> list[dict[str, Any]]:
     return list(rows.values())[:limit]
 
 
-def _download(species_key: int) -> Path | None:
-    for folder in archive_folders():
-        for suffix in (".zip", ".csv", ".txt"):
-            path = folder / "gbif" / f"{species_key}{suffix}"
-            if path.is_file():
-                return path
-    return None
-
-
-def _from_archive(species_key: int, box: BBox, limit: int) -> gpd.GeoDataFrame:
-    path = _download(species_key)
-    if path is None:
-        folders = ", ".join(str(folder / "gbif") for folder in archive_folders())
-        raise NoSceneError(
-            f"the archive holds no GBIF download {species_key}.zip in {folders}; "
-            "get one from gbif.org and put it there"
-        )
-    points = read_gbif_download(path)
-    return points.cx[box[0] : box[2], box[1] : box[3]].head(limit).reset_index(drop=True)
-
-
 def _frame(table: pd.DataFrame) -> gpd.GeoDataFrame:
     import geopandas as gpd
     import pandas as pd
 
-    wanted = ["decimalLongitude", "decimalLatitude", *COLUMNS]
-    table = table.reindex(columns=wanted)
-    lon = pd.to_numeric(table["decimalLongitude"], errors="coerce")
-    lat = pd.to_numeric(table["decimalLatitude"], errors="coerce")
-    known = lon.notna() & lat.notna()
-    points = gpd.points_from_xy(lon[known], lat[known], crs="EPSG:4326")
-    columns = table.loc[known, list(COLUMNS)].rename(columns=COLUMNS)
+    table = table.reindex(columns=["decimalLongitude", "decimalLatitude", *COLUMNS])
+    places = table[["decimalLongitude", "decimalLatitude"]].apply(pd.to_numeric, errors="coerce")
+    places = places.dropna()
+    points = gpd.points_from_xy(places["decimalLongitude"], places["decimalLatitude"])
+    columns = table.loc[places.index, list(COLUMNS)].rename(columns=COLUMNS)
     columns["key"] = pd.to_numeric(columns["key"]).astype("Int64")
     # A date range ("2019-05-01/2019-05-03") counts by its start.
     start = columns["date"].astype("string").str.split("/").str[0].str.slice(0, 10)
     columns["date"] = pd.to_datetime(start, errors="coerce", format="%Y-%m-%d")
-    for name in ("species", "scientific_name", "basis", "license"):
-        columns[name] = columns[name].astype("string")
+    text = ("species", "scientific_name", "basis", "license")
+    columns = columns.astype(dict.fromkeys(text, "string"))
     return gpd.GeoDataFrame(columns.reset_index(drop=True), geometry=points, crs="EPSG:4326")
 
 
-def _green(spots: Any, box: BBox) -> Any:
+def _inside(spots: NDArray[np.float64], box: BBox) -> NDArray[np.bool_]:
+    west, south, east, north = box
+    return np.asarray(((spots > (west, south)) & (spots < (east, north))).all(axis=1))
+
+
+def _green(spots: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Whether each (lon, lat) is vegetation; true where no simulated scene says otherwise."""
-    from geostack.areas import LAKE_TAHOE_BBOX
-
-    green = np.ones(len(spots), dtype=bool)
-    if not intersects(box, LAKE_TAHOE_BBOX) or not len(spots):
-        return green
-    west, south, east, north = LAKE_TAHOE_BBOX
-    here = (spots > (west, south)).all(axis=1) & (spots < (east, north)).all(axis=1)
-    green[here] = _is_vegetation(spots[here])
-    return green
-
-
-def _is_vegetation(spots: Any) -> Any:
+    from rasterio.transform import rowcol
     from rasterio.warp import transform
 
     from geostack.loaders.sentinel2 import load_s2_chip
 
-    scene = load_s2_chip(bands=("SCL",), source="simulated")
-    x, y = transform("EPSG:4326", scene.crs, spots[:, 0], spots[:, 1])
-    cols, rows = ~scene.transform * (np.asarray(x), np.asarray(y))
-    rows = np.clip(rows.astype(int), 0, scene.shape[1] - 1)
-    cols = np.clip(cols.astype(int), 0, scene.shape[2] - 1)
-    return scene.values[0][rows, cols] == _SCL_VEGETATION
-
-
-_SCL_VEGETATION = 4
+    green, here = np.ones(len(spots), dtype=bool), _inside(spots, LAKE_TAHOE_BBOX)
+    if here.any():
+        scene = load_s2_chip(bands=("SCL",), source="simulated")
+        x, y = transform("EPSG:4326", scene.crs, *spots[here].T)
+        at = np.clip(rowcol(scene.transform, x, y), 0, [[n - 1] for n in scene.shape[1:]])
+        green[here] = scene.values[0][tuple(at)] == _SCL_VEGETATION
+    return green

@@ -9,13 +9,13 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from glob import escape, iglob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geostack.errors import SourceUnavailableError
+from geostack.errors import NoSceneError, SourceUnavailableError
 from geostack.items import acquired, cloud_cover
 from geostack.request import BBox, Request
 from geostack.sources.source import SceneSource, fits
@@ -45,6 +45,40 @@ def archive_folders() -> list[Path]:
     import platformdirs
 
     return [Path(platformdirs.user_data_dir("geostack", appauthor=False)).absolute() / "archive"]
+
+
+def archived_file(names: Sequence[str]) -> Path | None:
+    """Return the first file of one of these names, from the archive's root, that a folder holds.
+
+    Examples
+    --------
+    >>> archived_file(["gbif/0.zip"]) is None
+    True
+    """
+    paths = (folder / name for folder in archive_folders() for name in names)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def needed_file(names: Sequence[str], what: str) -> Path:
+    """Return the first file of one of these names that the archive holds.
+
+    Parameters
+    ----------
+    names
+        From the archive's root; the first one is recommended.
+    what
+        What messages call it.
+
+    Raises
+    ------
+    NoSceneError
+        When no folder holds any; the message says where to put one.
+    """
+    path = archived_file(names)
+    if path is None:
+        places = ", ".join(str(folder / names[0]) for folder in archive_folders())
+        raise NoSceneError(f"the archive holds no {what}; put a file at {places}")
+    return path
 
 
 class ArchiveSource(SceneSource):
