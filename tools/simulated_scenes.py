@@ -488,7 +488,7 @@ def growth(land: Land, counted: Grid, acres: float = PUBLISHED_ACRES) -> float:
     edges, intensities = [], []
     for start in range(row, row + counted.rows, 256):
         rows = slice(start, min(start + 256, row + counted.rows))
-        edge, intensity = fire.layers(land.part(rows))
+        edge, intensity = fire.fuelled(land.part(rows))
         cols = slice(col, col + counted.cols, 2)
         edges.append(edge[::2, cols].ravel())
         intensities.append(intensity[::2, cols].ravel())

@@ -25,7 +25,7 @@ class CutFromWhole(Tahoe):
 
     def part(self, rows: slice) -> Landscape:
         land = self.land
-        names = ("elevation", "water", "depth", "crown", "stand", "wetness")
+        names = ("water", "depth", "crown", "stand", "wetness")
         return replace(
             land,
             grid=self.grid.window(rows, slice(0, self.grid.cols)),

@@ -38,30 +38,27 @@ class Pixels(NamedTuple):
     """The values of a file, (rows, cols) or (bands, rows, cols), and where in it they lie."""
 
     array: NDArray[Any]
-    window: Grid
+    grid: Grid
     nodata: float | None = 0
     categorical: bool = False
 
 
 def pixels(scene: Scene, key: str) -> Pixels:
     """Return the pixels of an asset."""
-    collection = scene.item["collection"]
-    if collection == "cop-dem-glo-30":
-        return Pixels(heights(scene.window), scene.window, DEM_NODATA)
-    assert scene.acquisition is not None
+    collection, taken, window = scene.item["collection"], scene.acquisition, scene.window
+    if taken is None:
+        return Pixels(heights(window), window, DEM_NODATA)
     if scene.area == "full-tile":
-        return Pixels(_full_tile(scene, key), scene.window)
+        return Pixels(_full_tile(scene, taken, key), window)
     if collection == "naip":
-        stage = _stage(scene)
-        return Pixels(photograph(stage, scene.acquisition), scene.window, nodata=None)
+        return Pixels(photograph(_stage(scene), taken), window, nodata=None)
     if collection == "landsat-c2-l2":
-        stage, above = _stage(scene), _sky(scene.grid, scene.acquisition)
+        stage, above = _stage(scene), _sky(scene.grid, taken)
         if key == "qa_pixel":
-            bits = quality_bits(stage, scene.acquisition, above, scene.window)
-            return Pixels(bits, scene.window, nodata=1, categorical=True)
-        return Pixels(landsat_numbers(stage, scene.acquisition, above, scene.window, key),
-                      scene.window)  # fmt: skip
-    return _sentinel2(scene, key)
+            bits = quality_bits(stage, taken, above, window)
+            return Pixels(bits, window, nodata=1, categorical=True)
+        return Pixels(landsat_numbers(stage, taken, above, window, key), window)
+    return _sentinel2(scene, taken, key)
 
 
 _SELDOM = ("B11", "B12")
@@ -100,24 +97,19 @@ def forget() -> None:
         cached.cache_clear()
 
 
-def _sentinel2(scene: Scene, key: str) -> Pixels:
-    assert scene.acquisition is not None
+def _sentinel2(scene: Scene, taken: Acquisition, key: str) -> Pixels:
     stage = _stage(scene, None if key == "SCL" else key)
     bands = tuple(band for band in scene.item["assets"] if band != "SCL")
     if key == "SCL":
-        red, nir = (_sentinel2_band(stage, scene.acquisition, band, bands) for band in _RED_NIR)
-        above = _sky(scene.grid, scene.acquisition)
-        array: NDArray[Any] = classify(stage, scene.acquisition, above, red, nir)
+        red, nir = (_sentinel2_band(stage, taken, band, bands) for band in ("B04", "B08"))
+        array: NDArray[Any] = classify(stage, taken, _sky(scene.grid, taken), red, nir)
     else:
-        array = _sentinel2_band(stage, scene.acquisition, key, bands)
+        array = _sentinel2_band(stage, taken, key, bands)
     factor = 2 if key in TWENTY_METRE else 1
     whole, window = scene.grid.coarser(factor), scene.window.coarser(factor)
     row, col = window.offset_in(whole)
     part = array[row : row + window.rows, col : col + window.cols]
     return Pixels(part, window, categorical=key == "SCL")
-
-
-_RED_NIR = ("B04", "B08")
 
 
 @lru_cache(maxsize=4)
@@ -167,8 +159,7 @@ def heights(window: Grid) -> F32:
     """Return the height of the ground at each pixel of a grid in degrees, metres, float32."""
     from scipy.ndimage import map_coordinates
 
-    west, south, east, north = window.bounds
-    metres = box_window(DEM_UTM, (west, south, east, north), 30.0).at(30, margin=4)
+    metres = box_window(DEM_UTM, window.bounds, 30.0).at(30, margin=4)
     relief = ground(metres)
     x, y = _eastings_northings(window)
     rows, cols = (metres.north - y) / 30 - 0.5, (x - metres.west) / 30 - 0.5
@@ -189,20 +180,18 @@ def _eastings_northings(window: Grid) -> list[F32]:
     return [resample(v - v.min(), nodes, window) + v.min() for v in moved]
 
 
-def _full_tile(scene: Scene, key: str) -> U16:
+def _full_tile(scene: Scene, taken: Acquisition, key: str) -> U16:
     """Return a whole tile: the ground of 40 m, refined to 10 m strip by strip.
 
     All noise is a function of the place, so that strips join without a seam.
     """
-    assert scene.acquisition is not None
     stage, outer = _stage(scene), scene.window
-    surface, land = stage.surface(key, scene.acquisition), 1 - stage.water
+    surface, land = stage.surface(key, taken), 1 - stage.water
     numbers = np.empty(outer.shape, np.uint16)
     seed = 95 + list(scene.item["assets"]).index(key)
 
     def strip(rows: slice) -> None:
-        window = outer.window(rows, slice(0, outer.cols))
-        numbers[rows] = fill(surface, land, stage.grid, window, seed)
+        numbers[rows] = fill(surface, land, stage.grid, outer.strip(rows), seed)
 
     list(in_threads(strip, strips(outer.rows, 512), THREADS))
     return numbers

@@ -26,6 +26,9 @@ from .scenes import AREAS, Scene, simulated_scenes
 IDLE_SECONDS = 60.0
 """For how long the ground of an area is kept in memory after a file was drawn on it."""
 
+BLOCK = 512
+"""Pixels along a block of a file."""
+
 _DRAWING = threading.Semaphore(THREADS)
 _TOLD: set[Path] = set()
 
@@ -80,15 +83,8 @@ def _draw(scene: Scene, key: str, target: Path) -> None:
     part = target.with_name(f".part-{target.name}")
     try:
         drawn = draw.pixels(scene, key)
-        write_cog(
-            part,
-            drawn.array,
-            drawn.window,
-            scene.file_grid(key),
-            nodata=drawn.nodata,
-            categorical=drawn.categorical,
-            threads=os.cpu_count() or 1,
-        )
+        tile, threads = scene.file_grid(key), os.cpu_count() or 1
+        write_cog(part, tile=tile, threads=threads, **drawn._asdict())
         os.replace(part, target)
         there = {
             name: asset
@@ -154,7 +150,6 @@ def write_cog(
     *,
     nodata: float | None = 0,
     categorical: bool = False,
-    blocksize: int = 512,
     threads: int = 1,
 ) -> None:
     """Write an array, (rows, cols) or (bands, rows, cols), as a valid COG with overviews.
@@ -176,10 +171,10 @@ def write_cog(
     tile = tile or grid
     layers = array[None] if array.ndim == 2 else array
     row, col = grid.offset_in(tile)
-    levels = sum(max(tile.shape) >> (k - 1) > blocksize for k in range(1, 6))
+    levels = sum(max(tile.shape) >> (k - 1) > BLOCK for k in range(1, 6))
     # GDAL's cache of blocks would hold the whole tile, empty as it is.
     with rasterio.Env(GDAL_CACHEMAX=32), MemoryFile() as memory:
-        memory.write(_empty(tile, len(layers), array.dtype.name, nodata, blocksize, levels))
+        memory.write(_empty(tile, len(layers), array.dtype.name, nodata, levels))
         with rasterio.open(memory.name, "r+") as target:
             target.write(layers, window=Window(col, row, grid.cols, grid.rows))
         for number in range(levels):
@@ -194,14 +189,12 @@ def write_cog(
             copy(
                 source, str(path), driver="COG", compress="ZSTD", level=1, predictor="YES",
                 SPARSE_OK="TRUE", overviews="FORCE_USE_EXISTING" if levels else "NONE",
-                blocksize=blocksize, num_threads=threads,
+                blocksize=BLOCK, num_threads=threads,
             )  # fmt: skip
 
 
 @lru_cache(maxsize=16)
-def _empty(
-    tile: Grid, count: int, dtype: str, nodata: float | None, blocksize: int, levels: int
-) -> bytes:
+def _empty(tile: Grid, count: int, dtype: str, nodata: float | None, levels: int) -> bytes:
     """Return the bytes of a sparse GeoTIFF with overviews and no pixels, for any band."""
     import rasterio
     from rasterio.enums import Resampling
@@ -217,8 +210,8 @@ def _empty(
         "transform": rasterio.Affine(*tile.transform),
         "nodata": nodata,
         "tiled": True,
-        "blockxsize": blocksize,
-        "blockysize": blocksize,
+        "blockxsize": BLOCK,
+        "blockysize": BLOCK,
         "interleave": "band",
         "SPARSE_OK": "TRUE",
     }

@@ -68,14 +68,13 @@ class Grid:
 
     def window(self, rows: slice, cols: slice) -> Grid:
         """Return the part of this grid at the given rows and columns."""
-        return Grid(
-            self.epsg,
-            self.west + cols.start * self.res,
-            self.north - rows.start * self.res,
-            self.res,
-            rows.stop - rows.start,
-            cols.stop - cols.start,
-        )
+        west, north = self.west + cols.start * self.res, self.north - rows.start * self.res
+        shape = rows.stop - rows.start, cols.stop - cols.start
+        return Grid(self.epsg, west, north, self.res, *shape)
+
+    def strip(self, rows: slice) -> Grid:
+        """Return some rows of this grid, all columns of them."""
+        return self.window(rows, slice(0, self.cols))
 
     def coarser(self, factor: int) -> Grid:
         """Return the grid of blocks of `factor` x `factor` pixels, as `pool` makes them."""

@@ -22,13 +22,12 @@ class Landscape:
     """The ground truth of one grid; every layer is (rows, cols) float32.
 
     `cover` holds the fractions of `COVERS`, `water` that of open water, `depth` is in metres
-    (0 on land), `elevation` in metres, `crown` is the texture of tree crowns (mean 0, deviation
+    (0 on land), `crown` is the texture of tree crowns (mean 0, deviation
     about 1), `stand` that of forest stands, `wetness` is 0 to 1: how long meadows stay green,
     `turbid` is 0 for clear water to 1 for an estuary's.
     """
 
     grid: Grid
-    elevation: F32
     water: F32
     depth: F32
     cover: dict[str, F32]
@@ -42,31 +41,26 @@ class Land(ABC):
     """The ground of a whole grid: coarse layers at once, the fine ones part by part.
 
     A whole landscape of 7 million pixels takes a gigabyte; its parts are the same to the bit.
-    `height` is in metres, on the grid `coarse`.
+    `height` is in metres, on the grid `coarse`, as are the layers that are interpolated.
     """
 
     grid: Grid
     coarse: Grid
     height: F32
+    layers: dict[str, F32]
 
     @property
     def elevation(self) -> F32:
         """Metres, (rows, cols) float32."""
         return resample(self.height, self.coarse, self.grid)
 
+    def on(self, grid: Grid) -> dict[str, F32]:
+        """Return the coarse layers on a part of the grid."""
+        return {name: resample(layer, self.coarse, grid) for name, layer in self.layers.items()}
+
     @abstractmethod
     def part(self, rows: slice) -> Landscape:
         """Return the ground truth of some rows."""
-
-
-@dataclass(frozen=True)
-class _Regions:
-    """What decides rock, dryness and forest before fine texture, on the coarse grid."""
-
-    outcrop: F32
-    dry: F32
-    tree: F32
-    stand: F32
 
 
 class Tahoe(Land):
@@ -75,25 +69,21 @@ class Tahoe(Land):
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
         self.coarse = coarse = grid.at(20 if grid.res <= 10 else grid.res, margin=2)
-        self._shore = shore_distance(coarse)
-        self.height = ground(coarse, self._shore)
-        self._regions = _regions(coarse, self.height)
-        self._beaches = _beaches(coarse)
+        shore = shore_distance(coarse)
+        self.height = ground(coarse, shore)
+        self.layers = {"shore": shore, "beach": _beaches(coarse), **_regions(coarse, self.height)}
 
     def part(self, rows: slice) -> Landscape:
         """Make the ground truth of some rows."""
-        grid, coarse = self.grid.window(rows, slice(0, self.grid.cols)), self.coarse
-        shore = resample(self._shore, coarse, grid)
-        water, depth = lakes(grid, shore)
+        grid = self.grid.strip(rows)
+        fine = self.on(grid)
+        water, depth = lakes(grid, fine["shore"])
         crown = crowns(grid)
-        beaches = resample(self._beaches, coarse, grid)
-        cover, wetness = _cover(grid, coarse, self._regions, shore, crown, beaches)
+        cover, wetness = _cover(grid, fine, crown)
         land = 1 - water
         for layer in cover.values():
             layer *= land
-        elevation = resample(self.height, coarse, grid)
-        stand = resample(self._regions.stand, coarse, grid)
-        return Landscape(grid, elevation, water, depth, cover, crown, stand, wetness)
+        return Landscape(grid, water, depth, cover, crown, fine["stand"], wetness)
 
 
 def crowns(grid: Grid) -> F32:
@@ -109,22 +99,17 @@ def crowns(grid: Grid) -> F32:
     return blurred
 
 
-def _cover(
-    grid: Grid, coarse: Grid, regions: _Regions, shore: F32, crown: F32, shelf: F32
-) -> tuple[dict[str, F32], F32]:
+def _cover(grid: Grid, fine: dict[str, F32], crown: F32) -> tuple[dict[str, F32], F32]:
     """Return the fractions of the land covers, as if there were no water, and the wetness."""
-    dry = resample(regions.dry, coarse, grid)
-    rock = resample(regions.outcrop, coarse, grid)
-    rock = smoothstep(rock + np.float32(0.16) * crown)
-    forest = resample(regions.tree, coarse, grid)
+    rock = smoothstep(fine["outcrop"] + np.float32(0.16) * crown)
     gaps = np.float32(0.20 if grid.res > 3 else 0.55)
-    forest = smoothstep(forest + gaps * crown)
-    density = np.clip(0.86 + 0.05 * crown + 0.10 * resample(regions.stand, coarse, grid), 0.5, 0.97)
+    forest = smoothstep(fine["tree"] + gaps * crown)
+    density = np.clip(0.86 + 0.05 * crown + 0.10 * fine["stand"], 0.5, 0.97)
     canopy = forest.copy()
     forest *= density
     meadow, wetness = _meadows(grid, crown)
     built = settlement(grid, meadow, "tahoe")
-    sand = smoothstep((shore + 6 + 30 * shelf) / 18) * shelf
+    sand = smoothstep((fine["shore"] + 6 + 30 * fine["beach"]) / 18) * fine["beach"]
 
     forest *= 1 - meadow
     forest *= 1 - built.cleared
@@ -142,13 +127,14 @@ def _cover(
         cover[name] = open_ground * layer
         open_ground = open_ground - cover[name]
     # Under and between trees grow brush and young trees; open slopes are barer.
-    brush = np.float32(0.85) * canopy + np.float32(0.32) * (1 - canopy) * (1 - 0.4 * dry)
+    brush = np.float32(0.85) * canopy + np.float32(0.32) * (1 - canopy) * (1 - 0.4 * fine["dry"])
     cover["shrub"] = open_ground * np.clip(brush + 0.10 * crown, 0, 1)
     cover["soil"] = open_ground - cover["shrub"]
     return {name: cover[name] for name in COVERS}, wetness
 
 
-def _regions(coarse: Grid, height: F32) -> _Regions:
+def _regions(coarse: Grid, height: F32) -> dict[str, F32]:
+    """Return what decides rock, dryness and forest before fine texture."""
     south, east = np.gradient(height, np.float32(coarse.res))
     steep = np.hypot(south, east)
     northness = (south - 0.4 * east) / (steep + np.float32(0.08))
@@ -167,7 +153,8 @@ def _regions(coarse: Grid, height: F32) -> _Regions:
     tree -= 1.1 * np.clip(outcrop + 0.2, 0, 1) + 2.2 * dry
     tree -= 1.3 * np.clip((height - 2820) / 420, 0, 1.2)
     species = fractal(coarse, 2600, 33, octaves=5, gain=0.6)
-    return _Regions(*(np.asarray(a, np.float32) for a in (outcrop, dry, tree, species)))
+    regions = {"outcrop": outcrop, "dry": dry, "tree": tree, "stand": species}
+    return {name: np.asarray(layer, np.float32) for name, layer in regions.items()}
 
 
 def _smoothed(layer: F32, pixels: int) -> F32:
@@ -228,35 +215,34 @@ class Lisbon(Land):
         self.coarse = coarse = grid.at(20, margin=2)
         ring = places("lisbon")["shore"][0].outline(grid.epsg)
         ragged = fractal(coarse, 500, 511, octaves=3) * np.float32(25)
-        self._shore = outline_distance(coarse, ring) + ragged
-        self.height = ground(coarse, self._shore, "lisbon")
-        self._stand = fractal(coarse, 1500, 512, octaves=5)
+        shore = outline_distance(coarse, ring) + ragged
+        self.height = ground(coarse, shore, "lisbon")
+        self.layers = {
+            "shore": shore,
+            "stand": fractal(coarse, 1500, 512, octaves=5),
+            "plumes": fractal(coarse, 3500, 513, octaves=5, gain=0.6) * np.float32(0.3),
+            "woods": _woods(coarse),
+            "sandy": fractal(coarse, 900, 533, octaves=2),
+        }
         # Silt comes down the river; the ocean west of the bar is clear.
         self._silt = smoothstep((grid.x - project([(-9.33, 38.66)], grid.epsg)[0, 0]) / 9000)
-        self._plumes = fractal(coarse, 3500, 513, octaves=5, gain=0.6) * np.float32(0.3)
-        self._woods = _woods(coarse)
-        self._sandy = fractal(coarse, 900, 533, octaves=2)
 
     def part(self, rows: slice) -> Landscape:
         """Make the ground truth of some rows."""
-        grid = self.grid.window(rows, slice(0, self.grid.cols))
-
-        def fine(layer: F32) -> F32:
-            return resample(layer, self.coarse, grid)
-
-        shore = fine(self._shore)
+        grid = self.grid.strip(rows)
+        fine = self.on(grid)
+        shore = fine["shore"]
         water = np.clip(shore / np.float32(grid.res) + np.float32(0.5), 0, 1)
         built = settlement(grid, np.zeros(grid.shape, np.float32), "lisbon")
         water *= 1 - np.where(shore > 0, built.asphalt, 0)
         crown = crowns(grid)
-        forest = smoothstep(fine(self._woods) + np.float32(0.3) * crown)
+        forest = smoothstep(fine["woods"] + np.float32(0.3) * crown)
         forest *= np.float32(0.9) * (1 - built.cleared)
-        sandy = fine(self._sandy) > 0.1
         shares = {
             "forest": forest,
             "asphalt": built.asphalt,
             "roof": np.maximum(built.roof, np.float32(0.6) * built.cleared),
-            "sand": smoothstep((shore + 50) / 30) * sandy * (1 - built.cleared),
+            "sand": smoothstep((shore + 50) / 30) * (fine["sandy"] > 0.1) * (1 - built.cleared),
             "meadow": (1 - built.cleared) * np.clip(0.75 - 0.1 * crown, 0, 1),
             "soil": np.float32(0.75),
             "shrub": np.float32(1),
@@ -268,11 +254,9 @@ class Lisbon(Land):
             left = left - cover[name]
         depth = np.maximum(shore, 0) * np.float32(0.03)
         dry = np.full(grid.shape, 0.3, np.float32)
-        turbid = np.clip(0.15 + 0.7 * self._silt[None, :] + fine(self._plumes), 0, 1)
-        return Landscape(
-            grid, fine(self.height), water, depth, cover, crown, fine(self._stand), dry,
-            turbid.astype(np.float32),
-        )  # fmt: skip
+        turbid = np.clip(0.15 + 0.7 * self._silt[None, :] + fine["plumes"], 0, 1)
+        turbid = turbid.astype(np.float32)
+        return Landscape(grid, water, depth, cover, crown, fine["stand"], dry, turbid)
 
 
 def _woods(coarse: Grid) -> F32:
@@ -301,11 +285,11 @@ class BurntGround(Land):
         self._base = _intensity(rough, resample(before.elevation, before.grid, rough))
 
     def part(self, rows: slice) -> Landscape:
-        """Make the ground truth of some rows."""
+        """Return the ground truth of some rows."""
         land = self._before.part(rows)
         return burn(land, self.severity(land))
 
-    def layers(self, land: Landscape) -> tuple[F32, F32]:
+    def fuelled(self, land: Landscape) -> tuple[F32, F32]:
         """Return the distance to the hand-drawn edge in metres, and the intensity inside of it."""
         fuel = land.cover["forest"] + land.cover["shrub"] + 0.6 * land.cover["meadow"]
         # Below a fifth of vegetated ground there is nothing to carry a fire.
@@ -321,7 +305,7 @@ class BurntGround(Land):
 
         `land` is a part of the ground before the fire.
         """
-        edge, intensity = self.layers(land)
+        edge, intensity = self.fuelled(land)
         hard = intensity * smoothstep((edge + self._growth) / 120)
         return np.asarray(hard, dtype=np.float32)
 

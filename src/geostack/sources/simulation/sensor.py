@@ -330,7 +330,7 @@ def _noise(grid: Grid, rows: slice, shift: tuple[int, int]) -> F32:
     first = (rows.start - shift[0]) % grid.rows
     last = first + rows.stop - rows.start
     parts = slice(first, min(last, grid.rows)), slice(0, max(last - grid.rows, 0))
-    made = [white(grid.window(part, slice(0, grid.cols)), 91) for part in parts]
+    made = [white(grid.strip(part), 91) for part in parts]
     return np.roll(np.vstack(made), shift[1], axis=1)
 
 
@@ -341,9 +341,11 @@ def seen(stage: Stage, shot: Acquisition, sky: Sky, band: str) -> F32:
 
 def _seen(stage: Stage, shot: Acquisition, sky: Sky, band: str) -> Iterator[tuple[slice, F32]]:
     grid = stage.grid
-    wind, coarse = _ruffle(grid, shot.seed + 3)
+    # Wind on the water: streaks of brightness, some 0.001 in reflectance.
+    coarse = grid.at(40, margin=1)
+    wind = fractal(coarse, 1500, shot.seed + 3, octaves=4) * np.float32(0.0008)
     for rows in strips(grid.rows):
-        window = grid.window(rows, slice(0, grid.cols))
+        window = grid.strip(rows)
         ruffle = resample(wind, coarse, window)
         ruffle *= stage.water[rows]
         ruffle += np.float32(shot.haze)
@@ -375,12 +377,6 @@ def render(stage: Stage, shot: Acquisition, sky: Sky, band: str, number: int) ->
     return numbers
 
 
-def _ruffle(grid: Grid, seed: int) -> tuple[F32, Grid]:
-    """Return wind on the water: streaks of brightness, some 0.001 in reflectance, at 40 m."""
-    coarse = grid.at(40, margin=1)
-    return fractal(coarse, 1500, seed, octaves=4) * np.float32(0.0008), coarse
-
-
 def classify(stage: Stage, shot: Acquisition, sky: Sky, red: U16, nir: U16) -> U8:
     """Return the scene classification at 20 m, as Sen2Cor numbers its classes.
 
@@ -392,7 +388,7 @@ def classify(stage: Stage, shot: Acquisition, sky: Sky, red: U16, nir: U16) -> U
     snow = pool(stage.snow_layer(shot.snowline)) > 0.5
     classes = np.empty(half.shape, np.uint8)
     for rows in strips(half.rows):
-        window, twice = half.window(rows, slice(0, half.cols)), slice(2 * rows.start, 2 * rows.stop)
+        window, twice = half.strip(rows), slice(2 * rows.start, 2 * rows.stop)
         r = pool(red[twice].astype(np.float32)) - shot.offset
         n = pool(nir[twice].astype(np.float32)) - shot.offset
         ndvi = (n - r) / np.maximum(n + r, 1)

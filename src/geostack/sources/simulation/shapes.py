@@ -110,7 +110,7 @@ def outline_distance(grid: Grid, ring: F64, *, node: float = 50.0, reach: float 
     `reach` outside it is clamped to -`reach`.
     """
     out = np.full(grid.shape, -reach, np.float32)
-    part = _clip(grid, ring, reach)
+    part = part_near(grid, ring, reach)
     if part is None:
         return out
     rows, cols = part
@@ -136,7 +136,7 @@ def _ring_distance(grid: Grid, ring: F64, near: float = 600.0) -> F64:
     distance = np.full(grid.shape, np.inf)
     for a, b in zip(ring, after, strict=True):
         np.minimum(far, _segment_distance(rough.x, rough.y, a, b), out=far)
-        part = _clip(grid, np.vstack([a, b]), near)
+        part = part_near(grid, np.vstack([a, b]), near)
         if part is not None:
             exact = _segment_distance(grid.x[part[1]], grid.y[part[0]], a, b)
             np.minimum(distance[part], exact, out=distance[part])
@@ -149,7 +149,7 @@ def line_distance(grid: Grid, line: F64, reach: float = 60.0) -> list[tuple[slic
     """Return patches (rows, cols, distance in metres) around each segment of a line."""
     patches = []
     for a, b in pairwise(line):
-        part = _clip(grid, np.vstack([a, b]), reach)
+        part = part_near(grid, np.vstack([a, b]), reach)
         if part is not None:
             window = grid.window(*part)
             distance = _segment_distance(window.x, window.y, a, b)
@@ -166,20 +166,50 @@ def ellipse_distance(grid: Grid, place: Place) -> tuple[slice, slice, F32] | Non
     centre, facts = place.project(grid.epsg)[0], place.facts
     half_length, half_width = facts["half_length"], facts["half_width"]
     size = 1.6 * max(half_length, half_width)
-    part = _clip(grid, np.vstack([centre - size, centre + size]), 0.0)
+    part = part_near(grid, centre, size)
     if part is None:
         return None
     window = grid.window(*part)
-    azimuth = np.radians(facts["azimuth"])
-    s, c = np.sin(azimuth), np.cos(azimuth)
-    dx, dy = window.x[None, :] - centre[0], window.y[:, None] - centre[1]
-    along, across = (dx * s + dy * c) / half_length, (dx * c - dy * s) / half_width
-    distance = (1 - np.hypot(along, across)) * min(half_length, half_width)
+    across, along = turned(window, centre, facts["azimuth"])
+    radii = np.hypot(along / half_length, across / half_width)
+    distance = (1 - radii) * min(half_length, half_width)
     return (*part, distance.astype(np.float32))
 
 
-def _clip(grid: Grid, points: F64, reach: float) -> tuple[slice, slice] | None:
-    """Return the rows and columns of a grid within `reach` of the points' box, or None."""
+def turned(grid: Grid, origin: Sequence[float], azimuth: float) -> tuple[F64, F64]:
+    """Return how far each pixel lies across and along a direction from a point, metres.
+
+    Parameters
+    ----------
+    grid
+        Of rows and cols.
+    origin
+        (easting, northing), metres.
+    azimuth
+        The direction, degrees clockwise from north.
+
+    Returns
+    -------
+    Two arrays (rows, cols) float64.
+    """
+    s, c = np.sin(np.radians(azimuth)), np.cos(np.radians(azimuth))
+    dx, dy = grid.x[None, :] - origin[0], grid.y[:, None] - origin[1]
+    return dx * c - dy * s, dx * s + dy * c
+
+
+def part_near(grid: Grid, points: F64, reach: float) -> tuple[slice, slice] | None:
+    """Return the rows and columns of a grid within `reach` metres of points, or None.
+
+    Parameters
+    ----------
+    grid
+        The grid.
+    points
+        (2,) or (n, 2) eastings and northings, metres; their box counts.
+    reach
+        Metres.
+    """
+    points = np.atleast_2d(points)
     west, south = points.min(axis=0) - reach
     east, north = points.max(axis=0) + reach
     left = int(np.clip((west - grid.west) // grid.res, 0, grid.cols))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .grid import F32, Grid, resample
 from .noise import fractal, ridged, spline_surface
-from .shapes import ellipse_distance, outline_distance, places
+from .shapes import ellipse_distance, outline_distance, part_near, places, turned
 
 _NODE = 500.0
 
@@ -141,21 +141,17 @@ def _tahoe_depth(grid: Grid, shore: F32) -> F32:
 def _marina(grid: Grid, water: F32, depth: F32) -> None:
     """Dig the canals of the Tahoe Keys into `water` and `depth`."""
     ring = places("tahoe")["canals"][0].outline(grid.epsg)
-    inside = outline_distance(grid, ring, reach=200)
-    part = np.flatnonzero((inside > -100).any(axis=1)), np.flatnonzero((inside > -100).any(axis=0))
-    if part[0].size < 2 or part[1].size < 2:
+    part = part_near(grid, ring, 100)
+    if part is None:
         return
-    rows, cols = (slice(p[0], p[-1] + 1) for p in part)
-    window = grid.window(rows, cols)
-    s, c = np.sin(np.radians(20)), np.cos(np.radians(20))
-    x0, y0 = ring.mean(axis=0)
-    dx, dy = window.x[None, :] - x0, window.y[:, None] - y0
-    u, v = dx * c - dy * s, dx * s + dy * c + 25 * np.sin(dx / 160)
+    window, middle = grid.window(*part), ring.mean(axis=0)
+    u, v = turned(window, middle, 20)
+    v += 25 * np.sin((window.x[None, :] - middle[0]) / 160)
     fingers = 24 - np.abs((v / 150) % 1 - 0.5) * 150
     trunk = 38 - np.minimum(np.abs(u + 60), np.abs(u - 420))
-    canal = np.minimum(np.maximum(fingers, trunk), inside[rows, cols])
+    canal = np.minimum(np.maximum(fingers, trunk), outline_distance(window, ring, reach=200))
     here = np.clip(canal / grid.res + 0.5, 0, 1).astype(np.float32)
-    here[water[rows, cols] > 0] = 0
-    water[rows, cols] += here
+    here[water[part] > 0] = 0
+    water[part] += here
     # Dredged to a few metres, over a dark bed of weeds: as dark as twice that over sand.
-    depth[rows, cols] = np.where(here > 0, 9, depth[rows, cols])
+    depth[part] = np.where(here > 0, 9, depth[part])

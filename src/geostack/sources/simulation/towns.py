@@ -8,7 +8,7 @@ import numpy as np
 
 from .grid import F32, Grid, resample
 from .noise import fractal, uniform, white
-from .shapes import line_distance, outline_distance, places, smooth
+from .shapes import line_distance, outline_distance, part_near, places, smooth, turned
 from .terrain import smoothstep
 
 
@@ -30,7 +30,8 @@ def settlement(grid: Grid, meadow: F32, region: str) -> Settlement:
     for number, town in enumerate(places(region)["town"]):
         azimuth, density = town.facts["azimuth"], town.facts["density"]
         ring = town.outline(grid.epsg)
-        part = _around(grid, ring)
+        # Pixels whose centres lie within 400 m.
+        part = part_near(grid, ring, 400 - grid.res / 2)
         if part is None:
             continue
         window = grid.window(*part)
@@ -50,24 +51,13 @@ def _openness(window: Grid, density: float) -> F32:
     return np.clip(1.15 * density - 0.22 + 0.35 * quarters, 0.05, 0.95).astype(np.float32)
 
 
-def _around(grid: Grid, ring: np.ndarray) -> tuple[slice, slice] | None:
-    west, south = ring.min(axis=0) - 400
-    east, north = ring.max(axis=0) + 400
-    cols = np.flatnonzero((grid.x > west) & (grid.x < east))
-    rows = np.flatnonzero((grid.y > south) & (grid.y < north))
-    if cols.size < 2 or rows.size < 2:
-        return None
-    return slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
-
-
 def blocks(window: Grid, azimuth: float, density: float, seed: int, strip: F32) -> tuple[F32, F32]:
     """Return (roof, street): a street grid that bends, houses along it, shops on the highway."""
     warp = np.float32(150) * fractal(window, 1800, 61 + seed, octaves=3)
-    s, c = np.sin(np.radians(azimuth)), np.cos(np.radians(azimuth))
     # Anchored to absolute metres, so that every window draws the same streets.
-    x, y = window.x[None, :] - 760000.0, window.y[:, None] - 4310000.0
-    u = (x * c - y * s + warp).astype(np.float32)
-    v = (x * s + y * c + 0.7 * warp).astype(np.float32)
+    across, along = turned(window, (760000.0, 4310000.0), azimuth)
+    u = (across + warp).astype(np.float32)
+    v = (along + 0.7 * warp).astype(np.float32)
     side = (0.5 - np.abs((u / 105) % 1 - 0.5)) * np.float32(105)
     # Cross streets are staggered from block to block, and every third is missing.
     stagger = uniform(np.floor(u / 105).astype(np.int64), np.zeros(1, np.int64), 66 + seed)
@@ -77,7 +67,7 @@ def blocks(window: Grid, azimuth: float, density: float, seed: int, strip: F32) 
     streets = np.clip((4.2 - nearest) / edge + 0.5, 0, 1)
     houses = _houses(window, u, v, nearest, density, seed)
     shops = _shops(u, v, strip, seed)
-    roofs = np.maximum(houses, shops) * (1 - streets)
+    roofs = np.asarray(np.maximum(houses, shops) * (1 - streets), dtype=np.float32)
     parking = np.float32(0.75) * (strip > 0.05) * (1 - shops)
     return roofs, np.maximum(0.9 * streets, parking * strip).astype(np.float32)
 
