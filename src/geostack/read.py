@@ -15,8 +15,8 @@ from geocatalog.read import open as opening
 from geocatalog.read.tokens import without_query
 from geostack.errors import AssetNotFoundError, OutsideTileError
 from geostack.grid import share_inside
-from geostack.items import declared_grid
-from geostack.request import BBox, format_bbox
+from geostack.items import acquired, cloud_cover, declared_grid
+from geostack.request import BBox, as_text, format_bbox
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,6 +75,27 @@ def item_assets(
             f"{item.id} ({source.name}) has no asset {', '.join(missing)}; it has {have}"
         )
     return [Asset(item.id, key, item.assets[key].href, source) for key in keys]
+
+
+def item_attrs(item: Item, bands: Sequence[str], source: Source) -> dict[str, Any]:
+    """Return the attributes that rasters of one scene carry.
+
+    Parameters
+    ----------
+    item
+        The scene.
+    bands
+        The names of the raster's bands.
+    source
+        Who had it.
+    """
+    return {
+        "band_names": list(bands),
+        "item_id": item.id,
+        "datetime": as_text(acquired(item.properties)),
+        "cloud_cover": cloud_cover(item.properties),
+        "source": source.name,
+    }
 
 
 def connections() -> int:

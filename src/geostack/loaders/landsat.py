@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from georeader.geotensor import GeoTensor
@@ -11,9 +11,9 @@ from georeader.geotensor import GeoTensor
 from geocatalog.grid import raster_crs
 from geostack.areas import LAKE_TAHOE_BBOX
 from geostack.grid import cut
-from geostack.items import acquired, best_item, cloud_cover
-from geostack.read import in_parallel, item_assets, read_asset, scene_grid
-from geostack.request import Request, as_bands, as_text
+from geostack.items import best_item
+from geostack.read import in_parallel, item_assets, item_attrs, read_asset, scene_grid
+from geostack.request import Request, as_bands
 from geostack.sources import Source
 from geostack.stac import find_items
 
@@ -89,14 +89,7 @@ def load_landsat_chip(
     grid = cut(scene_grid(item, assets[0]), request.bbox)
     read = in_parallel(lambda asset: read_asset(asset, grid), assets)
     values = np.concatenate(read).astype(np.uint16, copy=False)
-    attrs: dict[str, Any] = {
-        "band_names": list(names),
-        "item_id": item.id,
-        "datetime": as_text(acquired(item.properties)),
-        "cloud_cover": cloud_cover(item.properties),
-        "source": chosen.name,
-        "scaled": scale,
-    }
+    attrs = {**item_attrs(item, names, chosen), "scaled": scale}
     if not scale:
         return GeoTensor(values, grid.transform, raster_crs(grid), 0, attrs)
     return GeoTensor(scaled(values, names), grid.transform, raster_crs(grid), np.nan, attrs)

@@ -17,9 +17,9 @@ from geocatalog.grid import offset_of, part_of, raster_crs
 from geocatalog.read.open import gdal_options, is_remote, open_file
 from geostack.areas import LAKE_TAHOE_BBOX, LAKE_TAHOE_TILE
 from geostack.grid import as_data_array, cut, share_inside
-from geostack.items import acquired, best_item, cloud_cover, covering_items
-from geostack.read import Asset, in_parallel, item_assets, read_asset, scene_grid
-from geostack.request import Request, as_bands, as_count, as_text
+from geostack.items import acquired, best_item, covering_items
+from geostack.read import Asset, in_parallel, item_assets, item_attrs, read_asset, scene_grid
+from geostack.request import Request, as_bands, as_count
 from geostack.sources import Source
 from geostack.stac import baseline_number, find_items, processing_baseline
 
@@ -104,9 +104,11 @@ def load_s2_chip(
     >>> load_s2_chip(bbox=box, bands=("B04", "B08"), source="simulated").shape
     (2, 118, 178)
     """
-    request = _request(bbox, date_range, tile, bands, max_cloud_cover)
+    names = check_bands(bands)
+    request = Request(
+        COLLECTION, bbox, date_range, tile=tile, max_cloud_cover=max_cloud_cover, assets=names
+    )
     chosen, item, assets = _clearest(request, source)
-    names = request.assets
     scene = scene_grid(item, assets[0])
     grid = cut(scene, request.bbox)
     attrs = scene_attrs(item, names, chosen, harmonize=harmonize)
@@ -144,9 +146,12 @@ def load_s2_full_tile(
     >>> load_s2_full_tile(bands=("B04",), source="simulated").shape
     (1, 10980, 10980)
     """
-    request = _request(bbox, date_range, tile, bands, max_cloud_cover)
+    names = check_bands(bands)
+    request = Request(
+        COLLECTION, bbox, date_range, tile=tile, max_cloud_cover=max_cloud_cover, assets=names
+    )
     chosen, item, assets = _clearest(request, source)
-    attrs = scene_attrs(item, request.assets, chosen, harmonize=harmonize)
+    attrs = scene_attrs(item, names, chosen, harmonize=harmonize)
     shifts = _shifts(item, assets, harmonize)
     return SceneReader(assets, scene_grid(item, assets[0]), take_offset=shifts, attrs=attrs)
 
@@ -360,8 +365,10 @@ def load_s2_timestack(
     """
     import pandas as pd
 
-    request = _request(bbox, date_range, tile, bands, max_cloud_cover)
-    names = request.assets
+    names = check_bands(bands)
+    request = Request(
+        COLLECTION, bbox, date_range, tile=tile, max_cloud_cover=max_cloud_cover, assets=names
+    )
     max_items = as_count("max_items", max_items)
     chosen, items = find_items(request, limit=4 * max_items, source=source)
     items = covering_items(items, request.bbox)[:max_items]
@@ -374,23 +381,6 @@ def load_s2_timestack(
     )
     dates = pd.DatetimeIndex([acquired(item.properties).replace(tzinfo=None) for item in items])
     return stack, dates, as_data_array(values[0, 0], grid, names[0])
-
-
-def _request(
-    bbox: Sequence[float],
-    date_range: str,
-    tile: str | None,
-    bands: Sequence[str],
-    max_cloud_cover: float | None,
-) -> Request:
-    return Request(
-        COLLECTION,
-        bbox,
-        date_range,
-        tile=tile,
-        max_cloud_cover=max_cloud_cover,
-        assets=check_bands(bands),
-    )
 
 
 def _clearest(request: Request, source: str | Source | None) -> tuple[Source, Item, list[Asset]]:
@@ -510,11 +500,7 @@ def scene_attrs(
 ) -> dict[str, Any]:
     """Return the attributes that every Sentinel-2 carrier of ours has."""
     return {
-        "band_names": list(names),
-        "item_id": item.id,
-        "datetime": as_text(acquired(item.properties)),
-        "cloud_cover": cloud_cover(item.properties),
-        "source": source.name,
+        **item_attrs(item, names, source),
         "processing_baseline": processing_baseline(item),
         "offset_applied": harmonize or not offset_is_in(item),
     }

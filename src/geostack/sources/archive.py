@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from geostack.errors import NoSceneError, SourceUnavailableError
 from geostack.items import acquired, cloud_cover
 from geostack.request import BBox, Request
-from geostack.sources.source import SceneSource, fits
+from geostack.sources.source import Source, fits
 
 if TYPE_CHECKING:
     from pystac import Item
@@ -81,7 +81,7 @@ def needed_file(names: Sequence[str], what: str) -> Path:
     return path
 
 
-class ArchiveSource(SceneSource):
+class ArchiveSource(Source):
     """STAC items and files on this machine.
 
     Parameters

@@ -68,7 +68,7 @@ def select(source: str | Source | None, request: Request) -> Source:
         For an unknown name, or an object that is no source.
     """
     if source is not None and not isinstance(source, str):
-        if not isinstance(source, Source):
+        if not callable(getattr(source, "search", None)):
             raise TypeError(
                 f"source must be one of {', '.join(SOURCE_NAMES)} or a Source, got {source!r}"
             )

@@ -18,7 +18,7 @@ from geocatalog.read.tokens import guard_logs, without_query
 from geostack.errors import SourceUnavailableError
 from geostack.items import acquired, cloud_cover
 from geostack.request import BBox, Request, format_interval, nearest_first, parse_date_range
-from geostack.sources.source import SceneSource, fits
+from geostack.sources.source import Source, fits
 from geostack.web import PROBE_SECONDS, check_answer, probe
 from pipekit.retry import (
     TRANSIENT_STATUS,
@@ -59,7 +59,7 @@ def stac_url() -> str:
     return (os.environ.get("GEOSTACK_STAC_URL") or STAC_URL).rstrip("/")
 
 
-class PlanetaryComputerSource(SceneSource):
+class PlanetaryComputerSource(Source):
     """Scenes from the Planetary Computer, searched by pystac-client, signed when they are read.
 
     Parameters

@@ -21,7 +21,7 @@ from geostack.request import (
     parse_date_range,
 )
 from geostack.sources.archive import as_item
-from geostack.sources.source import SceneSource, fits
+from geostack.sources.source import Source, fits
 
 if TYPE_CHECKING:
     from pystac import Item
@@ -35,7 +35,7 @@ EDGE_TOLERANCE = 0.005
 """Degrees by which a box may hang over a simulated area: the files hold pixels a little beyond."""
 
 
-class SimulatedSource(SceneSource):
+class SimulatedSource(Source):
     """Simulated scenes of the notebooks' areas: known at once, drawn when a file is opened.
 
     Examples

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 from geostack.items import acquired, cloud_cover, item_bbox, mgrs_tile, sort_key, span
 from geostack.request import BBox, Request, intersects, nearest_first, overlaps
@@ -39,47 +39,28 @@ def fits(feature: dict[str, Any], asked: Request) -> bool:
     )
 
 
-@runtime_checkable
-class Source(Protocol):
-    """A place that STAC items and their pixels come from."""
+class Source(ABC):
+    """A place that STAC items and their pixels come from.
 
-    name: str
+    A source of one's own defines `name`, `find`, `covers` and `describe`, and `sign` where files
+    need a token; it is given to loaders as `source=`.
 
-    def search(
-        self,
-        collection: str,
-        bbox: BBox,
-        date_range: str,
-        *,
-        tile: str | None = None,
-        max_cloud_cover: float | None = None,
-        limit: int | None = None,
-    ) -> list[Item]:
-        """Return items with absolute, unsigned hrefs, the clearest first, at most `limit`.
-
-        Raises
-        ------
-        SourceUnavailableError
-            When the source can't answer.
-        """
-
-    def covers(self, collection: str, bbox: BBox, date_range: str, tile: str | None = None) -> bool:
-        """Return whether the source would find scenes, without a network or a build."""
-
-    def dates_near(
-        self, collection: str, bbox: BBox, date_range: str, tile: str | None = None
-    ) -> list[datetime]:
-        """Return when there are scenes of that place, the nearest to `date_range` first."""
-
-    def sign(self, href: str, *, renew: bool = False) -> str:
-        """Return an address that can be opened now; with `renew`, on a new token."""
-
-    def describe(self) -> str:
-        """Return one line: what this is, and whether it can be reached."""
-
-
-class SceneSource(ABC):
-    """The part of a `Source` that ours share: questions are checked, answers sorted."""
+    Examples
+    --------
+    >>> class Nothing(Source):
+    ...     name = "nothing"
+    ...
+    ...     def find(self, asked, limit=None):
+    ...         return []
+    ...
+    ...     def covers(self, collection, bbox, date_range, tile=None):
+    ...         return False
+    ...
+    ...     def describe(self):
+    ...         return "nothing, anywhere"
+    >>> Nothing().search("sentinel-2-l2a", (0, 0, 1, 1), "2024")
+    []
+    """
 
     name: str
 
@@ -128,6 +109,17 @@ class SceneSource(ABC):
             When the source can't answer.
         """
 
+    @abstractmethod
+    def covers(self, collection: str, bbox: BBox, date_range: str, tile: str | None = None) -> bool:
+        """Return whether the source would find scenes, without a network or a build.
+
+        Parameters are those of `search`.
+        """
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Return one line: what this is, and whether it can be reached."""
+
     def dates_near(
         self, collection: str, bbox: BBox, date_range: str, tile: str | None = None
     ) -> list[datetime]:
@@ -136,5 +128,13 @@ class SceneSource(ABC):
         return nearest_first((acquired(item.properties) for item in found), date_range)
 
     def sign(self, href: str, *, renew: bool = False) -> str:
-        """Return `href` as it is: files on this machine need no token."""
+        """Return an address that can be opened now: `href` itself where files need no token.
+
+        Parameters
+        ----------
+        href
+            As an item has it.
+        renew
+            Ask for a new token even if the old one looks valid.
+        """
         return href
