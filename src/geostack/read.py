@@ -7,14 +7,14 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
 from geocatalog.read import open as opening
 from geocatalog.read.tokens import without_query
 from geostack.errors import AssetNotFoundError, OutsideTileError
-from geostack.grid import share_inside
+from geostack.grid import check_size, covering_grid, share_inside
 from geostack.items import acquired, cloud_cover, declared_grid
 from geostack.request import BBox, as_text, format_bbox
 
@@ -206,16 +206,46 @@ def read_asset(
     return read_onto(asset.href, grid, bands, asset.method, fill=fill, sign=sign, what=what)
 
 
-class Sheet(NamedTuple):
-    """One of several scenes side by side: its item, the file that is read, its pixel grid."""
+def read_mosaic(
+    bbox: BBox,
+    items: Sequence[Item],
+    key: str,
+    source: Source,
+    indexes: Sequence[int] | None = None,
+    *,
+    resolution: float | None = None,
+    nodata: float = 0,
+) -> tuple[NDArray[Any], GeoBox, list[Item]]:
+    """Return the pixels of neighbouring scenes over a box, put together.
 
-    item: Item
-    asset: Asset
-    grid: GeoBox
+    The pixels are those of the scene that holds most of the box. Where scenes overlap, the one that
+    holds more of the box wins, as far as it has data.
 
+    Parameters
+    ----------
+    bbox
+        (west, south, east, north), degrees; grows outward to whole pixels.
+    items
+        The scenes.
+    key
+        The asset that is read.
+    source
+        Signs the files.
+    indexes
+        1-based bands of the files; by default the first.
+    resolution
+        Another pixel size, in units of the scenes' CRS.
+    nodata
+        The value where no scene has data.
 
-def sheets_over(bbox: BBox, items: Sequence[Item], key: str, source: Source) -> list[Sheet]:
-    """Return each item's asset, first the one that holds most of a box, whose pixels are kept.
+    Returns
+    -------
+    values
+        (C, rows, cols), in the files' dtype.
+    grid
+        Its pixel grid.
+    items
+        The scenes, first the one that holds most of the box.
 
     Raises
     ------
@@ -223,34 +253,25 @@ def sheets_over(bbox: BBox, items: Sequence[Item], key: str, source: Source) -> 
         When none reaches the box.
     AssetNotFoundError
         When an item lacks the asset.
+    PixelReadError
+        When a file can't be read.
+    ValueError
+        For a box too large for the memory.
     """
     sheets = []
     for item in items:
         (asset,) = item_assets(item, [key], source, [key])
-        sheets.append(Sheet(item, asset, scene_grid(item, asset)))
-    sheets.sort(key=lambda sheet: -share_inside(sheet.grid, bbox))
-    if share_inside(sheets[0].grid, bbox) == 0:
+        own = scene_grid(item, asset)
+        sheets.append((share_inside(own, bbox), own, asset, item))
+    sheets.sort(key=lambda sheet: -sheet[0])
+    shares, grids, assets, ordered = zip(*sheets, strict=True)
+    if shares[0] == 0:
         raise OutsideTileError(f"the box {format_bbox(bbox)} lies outside every scene found")
-    return sheets
-
-
-def read_mosaic(
-    sheets: Sequence[Sheet],
-    grid: GeoBox,
-    indexes: Sequence[int] | None = None,
-    *,
-    nodata: float = 0,
-) -> NDArray[Any]:
-    """Return bands from several files, (C, rows, cols); earlier files win where both have data.
-
-    Raises
-    ------
-    PixelReadError
-        When a file can't be read.
-    """
-    layers = in_parallel(lambda sheet: read_asset(sheet.asset, grid, indexes, fill=nodata), sheets)
+    grid = covering_grid(grids[0], bbox, resolution)
+    check_size(grid, len(indexes or [1]), bbox)
+    layers = in_parallel(lambda asset: read_asset(asset, grid, indexes, fill=nodata), assets)
     result = layers[0]
     for layer in layers[1:]:
         empty = np.isnan(result) if np.isnan(nodata) else result == nodata
         result[empty] = layer[empty]
-    return result
+    return result, grid, list(ordered)

@@ -21,7 +21,7 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
     # Port 9 (discard) is closed: whoever would ask the live service is refused at once.
     monkeypatch.setenv("GEOSTACK_STAC_URL", "http://127.0.0.1:9")
     monkeypatch.setattr(retry, "DEFAULT", FAST)
-    planetary_computer._PROBES.clear()
+    planetary_computer._probed.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geostack.areas import LAKE_TAHOE_BBOX
-from geostack.grid import as_data_array, check_size, covering_grid
-from geostack.read import read_mosaic, sheets_over
+from geostack.grid import as_data_array
+from geostack.read import read_mosaic
 from geostack.request import Request
 from geostack.sources import Source
 from geostack.stac import find_items
@@ -56,16 +56,13 @@ def load_dem_chip(
     """
     request = Request(COLLECTION, bbox, EVER, assets=(ASSET,))
     chosen, items = find_items(request, source=source)
-    sheets = sheets_over(request.bbox, items, ASSET, chosen)
-    grid = covering_grid(sheets[0].grid, request.bbox)
-    check_size(grid, 1, request.bbox)
-    (values,) = read_mosaic(sheets, grid, nodata=np.nan)
+    values, grid, tiles = read_mosaic(request.bbox, items, ASSET, chosen, nodata=np.nan)
     return as_data_array(
-        values.astype(np.float32, copy=False),
+        values[0].astype(np.float32, copy=False),
         grid,
         "elevation",
         units="m",
         long_name="elevation above the EGM2008 geoid",
         source=chosen.name,
-        item_ids=[sheet.item.id for sheet in sheets],
+        item_ids=[tile.id for tile in tiles],
     )

@@ -9,9 +9,8 @@ from typing import Any
 from georeader.geotensor import GeoTensor
 
 from geocatalog.grid import raster_crs
-from geostack.grid import check_size, covering_grid
 from geostack.items import acquired
-from geostack.read import read_mosaic, sheets_over
+from geostack.read import read_mosaic
 from geostack.request import Request, as_bands, as_text
 from geostack.sources import Source
 from geostack.stac import find_items
@@ -74,14 +73,14 @@ def load_naip_chip(
     chosen, items = find_items(request, source=source)
     newest = max(acquired(item.properties).year for item in items)
     of_year = [item for item in items if acquired(item.properties).year == newest]
-    sheets = sheets_over(request.bbox, of_year, ASSET, chosen)
-    grid = covering_grid(sheets[0].grid, request.bbox, resolution)
-    check_size(grid, len(names), request.bbox)
-    values = read_mosaic(sheets, grid, [BANDS.index(name) + 1 for name in names])
+    indexes = [BANDS.index(name) + 1 for name in names]
+    values, grid, sheets = read_mosaic(
+        request.bbox, of_year, ASSET, chosen, indexes, resolution=resolution
+    )
     attrs: dict[str, Any] = {
         "band_names": list(names),
-        "item_ids": [sheet.item.id for sheet in sheets],
-        "datetime": as_text(acquired(sheets[0].item.properties)),
+        "item_ids": [sheet.id for sheet in sheets],
+        "datetime": as_text(acquired(sheets[0].properties)),
         "source": chosen.name,
     }
     return GeoTensor(values, grid.transform, raster_crs(grid), 0, attrs)

@@ -83,50 +83,42 @@ def query_overture(
     west, south, east, north = as_bbox(bbox)
     if limit is not None:
         limit = as_count("limit", limit)
-    connection = _connect(str(path))
-    have = _columns(connection, str(path))
-    missing = [name for name in (*columns, "geometry", "bbox") if name not in have]
+    features = _open(str(path))
+    missing = [name for name in (*columns, "geometry", "bbox") if name not in features.columns]
     if missing:
-        raise ValueError(f"no column {', '.join(missing)}; there are {', '.join(have)}")
+        have = ", ".join(features.columns)
+        raise ValueError(f"no column {', '.join(missing)}; there are {have}")
     names = list(dict.fromkeys(columns))
-    chosen = ", ".join(f'"{name}"' for name in names)
-    table = connection.execute(
-        f"SELECT {chosen + ', ' if chosen else ''}geometry FROM read_parquet(?) "
-        "WHERE bbox.xmin <= ? AND bbox.xmax >= ? AND bbox.ymin <= ? AND bbox.ymax >= ?"
-        + (f" LIMIT {limit}" if limit is not None else ""),
-        [str(path), east, west, north, south],
-    ).df()
+    inside = features.filter(
+        f"bbox.xmin <= {east} AND bbox.xmax >= {west} "
+        f"AND bbox.ymin <= {north} AND bbox.ymax >= {south}"
+    )
+    if limit is not None:
+        inside = inside.limit(limit)
+    table = inside.select(*names, "geometry").df()
     shapes = shapely.from_wkb([bytes(value) for value in table["geometry"]])
     return gpd.GeoDataFrame(table[names], geometry=shapes, crs="EPSG:4326")
 
 
-def _connect(path: str) -> Any:
+def _open(path: str) -> Any:
+    """Return a Parquet file, glob or address as DuckDB's relation, of which nothing is read yet."""
     import duckdb
 
     connection = duckdb.connect()
     # A GeoParquet's geometry stays WKB whichever extensions are there.
     connection.execute("SET enable_geoparquet_conversion = false")
-    if "://" not in path:
-        return connection
+    if "://" in path:
+        try:
+            connection.execute("INSTALL httpfs; LOAD httpfs; SET s3_region = 'us-west-2'")
+        except duckdb.Error as error:
+            raise SourceUnavailableError(
+                f"reading {without_query(path)} needs DuckDB's httpfs extension, which can't be "
+                f"installed: {type(error).__name__}; connect to the network, or give a "
+                "local Parquet"
+            ) from None
     try:
-        connection.execute("INSTALL httpfs")
-        connection.execute("LOAD httpfs")
-        connection.execute("SET s3_region = 'us-west-2'")
-    except duckdb.Error as error:
-        raise SourceUnavailableError(
-            f"reading {without_query(path)} needs DuckDB's httpfs extension, which can't be "
-            f"installed: {type(error).__name__}; connect to the network, or give a local Parquet"
-        ) from None
-    return connection
-
-
-def _columns(connection: Any, path: str) -> list[str]:
-    import duckdb
-
-    try:
-        found = connection.execute("DESCRIBE SELECT * FROM read_parquet(?)", [path]).fetchall()
+        return connection.read_parquet(path)
     except duckdb.IOException as error:
         if "://" in path:
             raise SourceUnavailableError(f"can't read {without_query(path)}") from error
         raise FileNotFoundError(f"no Parquet file at {path}") from None
-    return [row[0] for row in found]

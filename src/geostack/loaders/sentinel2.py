@@ -245,14 +245,9 @@ class SceneReader(GeoData):
         """
         if not boundless:
             window = window.intersection(Window(0, 0, self.shape[2], self.shape[1]))
-        return self._within(
-            Window(
-                self._window.col_off + int(window.col_off),
-                self._window.row_off + int(window.row_off),
-                int(window.width),
-                int(window.height),
-            )
-        )
+        col, row, cols, rows = map(int, window.flatten())
+        own = self._window
+        return self._within(Window(own.col_off + col, own.row_off + row, cols, rows))
 
     def _within(self, window: Window) -> SceneReader:
         """Return a reader of a window in pixels of the scene, on the same open files."""
@@ -438,9 +433,8 @@ def check_bands(bands: Sequence[str]) -> tuple[str, ...]:
     >>> check_bands(["b4", "SCL"])
     ('B04', 'SCL')
     """
-    if isinstance(bands, str):
-        bands = (bands,)
-    return as_bands([_band_name(band) for band in bands], BANDS, "Sentinel-2")
+    names = (bands,) if isinstance(bands, str) else bands
+    return as_bands([_band_name(name) for name in names], BANDS, "Sentinel-2")
 
 
 def _band_name(band: str) -> str:

@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
@@ -43,8 +44,6 @@ TIMEOUT = (5.0, 30.0)
 CLOUDY = ("sentinel-2-l2a", "landsat-c2-l2")
 """Collections that record cloud cover, so that the service can give the clearest first."""
 
-_PROBES: dict[str, tuple[float, str | None]] = {}
-_PROBE_LIFETIME = 60.0
 _SIGNING = threading.Lock()
 
 
@@ -117,7 +116,7 @@ class PlanetaryComputerSource(Source):
         return self.reachable()
 
     def reachable(self) -> bool:
-        """Return whether the service answers within 3 s; remembered for a minute."""
+        """Return whether the service answers within 3 s; it is asked once a minute at most."""
         return self._probe() is None
 
     def dates_near(
@@ -231,10 +230,13 @@ class PlanetaryComputerSource(Source):
             ) from None
 
     def _probe(self) -> str | None:
-        known = _PROBES.get(self.url)
-        if known is None or time.monotonic() - known[0] > _PROBE_LIFETIME:
-            _PROBES[self.url] = known = (time.monotonic(), probe(self.url, PROBE_SECONDS))
-        return known[1]
+        return _probed(self.url, int(time.monotonic() // 60))
+
+
+@lru_cache(maxsize=16)
+def _probed(url: str, minute: int) -> str | None:
+    """Return what is wrong with a service, asked once in each minute."""
+    return probe(url, PROBE_SECONDS)
 
 
 class _NoTokenError(Exception):
