@@ -24,10 +24,9 @@ pytest.importorskip("rio_tiler", reason="needs the serve extra")
 
 from georeader.geotensor import GeoTensor
 from rasterio import Affine
+from servers import Latency, ask_all, running_module
 from tile_server import BANDS, ndvi_layer
 
-from geostack.serve.latency import Latency, ask_all
-from geostack.serve.launch import running_module
 from geotoolz import write_cog
 
 HERE = Path(__file__).resolve().parent

@@ -78,7 +78,7 @@ def shipped_classes():
     found = set()
     for package in (pipekit, geopatcher, geocatalog, gz, geostack):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if module.name.rpartition(".")[2] in ("__main__", "model_server"):
+            if module.name.rpartition(".")[2] == "__main__":
                 continue
             try:
                 names = vars(importlib.import_module(module.name))

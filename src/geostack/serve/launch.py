@@ -1,24 +1,18 @@
-"""Servers that live as long as a `with` block: in a thread, or in a process of their own."""
+"""A server that lives as long as a `with` block, in a thread of this process."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import signal
 import socket
-import subprocess
-import sys
-import tempfile
 import threading
 import time
-import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import quote
 
-__all__ = ["free_port", "running", "running_module"]
+__all__ = ["running"]
 
 logger = logging.getLogger(__name__)
 
@@ -138,115 +132,3 @@ def _serve(server: Any) -> None:
     # uvicorn leaves the process when an application can't start; here that ends the thread only.
     with suppress(SystemExit):
         server.run()
-
-
-@contextmanager
-def running_module(
-    module: str,
-    *arguments: str,
-    health: str = "/healthz",
-    seconds: float = 90.0,
-    env: Mapping[str, str] | None = None,
-) -> Iterator[str]:
-    """Run `python -m MODULE ARGUMENTS --port PORT` in a process of its own; yield its address.
-
-    At the end of the block it is asked to stop (SIGINT), as by Ctrl-C in a terminal, and has
-    thirty seconds to finish what is under way; what it leaves behind of itself and its children
-    is killed.
-
-    Parameters
-    ----------
-    module, *arguments
-        What runs; the port is added.
-    health
-        The path that answers 200 once the server is ready.
-    seconds
-        How long starting may take.
-    env
-        Added to this process's environment.
-
-    Yields
-    ------
-    str
-        `http://127.0.0.1:PORT`.
-
-    Raises
-    ------
-    RuntimeError
-        With the end of what it printed, when it ends before it is ready.
-    TimeoutError
-        When it isn't ready in time.
-
-    Examples
-    --------
-    >>> from urllib.request import urlopen
-    >>> with running_module("geostack.serve.launch", health="/") as url:
-    ...     pass
-    Traceback (most recent call last):
-    RuntimeError: geostack.serve.launch ended with status 0 before it was ready:...
-    """
-    port = str(free_port())
-    url = f"http://{_HERE}:{port}"
-    ends = time.monotonic() + seconds
-    with tempfile.TemporaryFile() as printed:
-        process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments, "--port", port],
-            stdin=subprocess.DEVNULL,
-            stdout=printed,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **(env or {})},
-            # A group of its own, so that its children can be told apart from ours.
-            start_new_session=True,
-        )
-        try:
-            while not _answers(url + health):
-                ended = process.poll() is not None
-                if ended or time.monotonic() > ends:
-                    printed.seek(0)
-                    lines = printed.read().decode("utf-8", "replace").splitlines()[-12:]
-                    told = "\n".join(lines)
-                    if ended:
-                        raise RuntimeError(
-                            f"{module} ended with status {process.returncode} before it was "
-                            f"ready:\n{told}"
-                        )
-                    raise TimeoutError(
-                        f"{module} was not ready within {seconds:g} s; it printed:\n{told}"
-                    )
-                time.sleep(0.05)
-            yield url
-        finally:
-            _stop(process)
-
-
-def free_port() -> int:
-    """Return a port of this machine that nobody listens on at this moment.
-
-    >>> 1024 <= free_port() < 65536
-    True
-    """
-    with socket.socket() as probe:
-        probe.bind((_HERE, 0))
-        return int(probe.getsockname()[1])
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return bool(answer.status == 200)
-    except OSError:  # refused, reset, timed out, or an answer that is an error
-        return False
-
-
-def _stop(process: subprocess.Popen[bytes], seconds: float = 30.0) -> None:
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            logger.warning("%s did not stop within %g s and is killed", process.args, seconds)
-            process.kill()
-            process.wait()
-    if hasattr(os, "killpg"):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)

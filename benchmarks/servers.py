@@ -1,11 +1,19 @@
-"""How long a server takes to answer, asked by several clients at the same time."""
+"""Servers in processes of their own, and how long they take to answer several clients."""
 
 from __future__ import annotations
 
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Sequence
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from queue import Empty, SimpleQueue
@@ -14,7 +22,9 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Latency", "ask_all"]
+logger = logging.getLogger(__name__)
+
+_HERE = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -88,15 +98,6 @@ def ask_all(url: str, paths: Sequence[str], *, clients: int = 1, timeout: float 
     ------
     ValueError
         For no path or no client.
-
-    Examples
-    --------
-    >>> from geostack.serve import create_app
-    >>> from geostack.serve.launch import running
-    >>> with running(create_app()) as url:
-    ...     run = ask_all(url, ["/healthz"] * 10 + ["/nowhere"], clients=2)
-    >>> len(run.seconds), run.failed
-    (10, 1)
     """
     if clients < 1 or not paths:
         raise ValueError(f"needs at least one client and one path, got {clients}, {len(paths)}")
@@ -127,3 +128,103 @@ def _ask(address: str, todo: SimpleQueue[str], timeout: float) -> list[float]:
             if answer.status == 200:
                 found.append(time.perf_counter() - began)
     return found
+
+
+@contextmanager
+def running_module(
+    module: str,
+    *arguments: str,
+    health: str = "/healthz",
+    seconds: float = 90.0,
+    env: Mapping[str, str] | None = None,
+) -> Iterator[str]:
+    """Run `python -m MODULE ARGUMENTS --port PORT` in a process of its own; yield its address.
+
+    At the end of the block it is asked to stop (SIGINT), as by Ctrl-C in a terminal, and has
+    thirty seconds to finish what is under way; what it leaves behind of itself and its children
+    is killed.
+
+    Parameters
+    ----------
+    module, *arguments
+        What runs; the port is added.
+    health
+        The path that answers 200 once the server is ready.
+    seconds
+        How long starting may take.
+    env
+        Added to this process's environment.
+
+    Yields
+    ------
+    str
+        `http://127.0.0.1:PORT`.
+
+    Raises
+    ------
+    RuntimeError
+        With the end of what it printed, when it ends before it is ready.
+    TimeoutError
+        When it isn't ready in time.
+    """
+    port = str(free_port())
+    url = f"http://{_HERE}:{port}"
+    ends = time.monotonic() + seconds
+    with tempfile.TemporaryFile() as printed:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments, "--port", port],
+            stdin=subprocess.DEVNULL,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(env or {})},
+            # A group of its own, so that its children can be told apart from ours.
+            start_new_session=True,
+        )
+        try:
+            while not _answers(url + health):
+                ended = process.poll() is not None
+                if ended or time.monotonic() > ends:
+                    printed.seek(0)
+                    lines = printed.read().decode("utf-8", "replace").splitlines()[-12:]
+                    told = "\n".join(lines)
+                    if ended:
+                        raise RuntimeError(
+                            f"{module} ended with status {process.returncode} before it was "
+                            f"ready:\n{told}"
+                        )
+                    raise TimeoutError(
+                        f"{module} was not ready within {seconds:g} s; it printed:\n{told}"
+                    )
+                time.sleep(0.05)
+            yield url
+        finally:
+            _stop(process)
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind((_HERE, 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:  # refused, reset, timed out, or an answer that is an error
+        return False
+
+
+def _stop(process: subprocess.Popen[bytes], seconds: float = 30.0) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            logger.warning("%s did not stop within %g s and is killed", process.args, seconds)
+            process.kill()
+            process.wait()
+    if hasattr(os, "killpg"):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
