@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from geocatalog.read.open import with_dataset
 from geostack.errors import PixelReadError
 from geostack.items import acquired
 from geostack.read import in_parallel
@@ -17,8 +18,7 @@ from geostack.sources import Source
 from geostack.sources.archive import StacFolder, archive_folders
 from geostack.stac import find_items
 from geostack.transfer import Copied, copy_file, multihash
-from geostack.web import write_atomically
-from pipekit.files import locked
+from pipekit.files import beside, locked
 
 if TYPE_CHECKING:
     from pystac import Item
@@ -30,7 +30,24 @@ FILE_EXTENSION = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
 
 @dataclass
 class Fetched:
-    """What one fetch did: items in place, bytes that came over the network, assets not there."""
+    """What one fetch did.
+
+    Parameters
+    ----------
+    folder
+        The archive's root.
+    items
+        Ids of the scenes that are in place.
+    transferred
+        Bytes that came over the network.
+    missing
+        Assets that scenes lack, as `id: key`.
+
+    Examples
+    --------
+    >>> Fetched(Path("archive")).transferred
+    0
+    """
 
     folder: Path
     items: list[str] = field(default_factory=list)
@@ -67,6 +84,10 @@ def fetch(
     progress
         Show a bar on a terminal.
 
+    Returns
+    -------
+    Fetched
+
     Raises
     ------
     NoSceneError, SourceUnavailableError, PixelReadError
@@ -87,7 +108,20 @@ def fetch(
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong in an archive: which file, and what."""
+    """Something wrong in an archive.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+    what
+        What is wrong with it.
+
+    Examples
+    --------
+    >>> print(Problem(Path("B04.tif"), "missing"))
+    B04.tif: missing
+    """
 
     path: Path
     what: str
@@ -100,6 +134,23 @@ def check(folder: Path) -> list[Problem]:
     """Return what is wrong with an archive: unreadable items, missing, damaged or unopenable files.
 
     Sizes and checksums are compared where the items record them, as those of `fetch` do.
+
+    Parameters
+    ----------
+    folder
+        The archive's root.
+
+    Returns
+    -------
+    list of Problem
+        Empty when all is well.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     check(Path(folder))
+    []
     """
     index = StacFolder(folder)
     problems = [Problem(path, what) for path, what in index.skipped.items()]
@@ -116,7 +167,26 @@ def check(folder: Path) -> list[Problem]:
 
 @dataclass(frozen=True)
 class Holding:
-    """What an archive holds of one collection."""
+    """What an archive holds of one collection.
+
+    Parameters
+    ----------
+    folder
+        The archive's root.
+    collection
+        Its id.
+    items
+        How many scenes.
+    first, last
+        Dates, YYYY-MM-DD.
+    size
+        Bytes.
+
+    Examples
+    --------
+    >>> Holding(Path("archive"), "naip", 2, "2020-06-01", "2022-06-01", 10_000).items
+    2
+    """
 
     folder: Path
     collection: str
@@ -128,7 +198,22 @@ class Holding:
 
 
 def holdings(folders: Sequence[Path] | None = None) -> list[Holding]:
-    """Return what archives hold, by folder and collection."""
+    """Return what archives hold, by folder and collection.
+
+    Parameters
+    ----------
+    folders
+        Roots of archives; by default those of GEOSTACK_ARCHIVE.
+
+    Returns
+    -------
+    list of Holding
+
+    Examples
+    --------
+    >>> holdings([])
+    []
+    """
     found = []
     for folder in archive_folders() if folders is None else folders:
         index = StacFolder(folder)
@@ -173,7 +258,8 @@ def _fetch_item(
     with locked(home / f".{item.id}.lock"):
         # Read again: another process may have added other files meanwhile.
         feature = _local_feature(item, collection, copies, _recorded(path))
-        write_atomically(path, [json.dumps(feature, indent=1).encode() + b"\n"])
+        with beside(path) as unfinished:
+            unfinished.write_text(json.dumps(feature, indent=1) + "\n", "utf-8")
     result.items.append(item.id)
 
 
@@ -217,21 +303,14 @@ def _check_file(path: Path, asset: dict[str, Any]) -> list[Problem]:
     checksum = asset.get("file:checksum")
     if checksum is not None and multihash(path) != checksum:
         return [Problem(path, "its checksum differs: the file is damaged")]
-    fault = _opens(path) if path.suffix.lower() in (".tif", ".tiff") else None
-    return [Problem(path, fault)] if fault else []
+    if path.suffix.lower() in (".tif", ".tiff"):
+        try:
+            with_dataset(str(path), _read_last_block, what="it")
+        except PixelReadError as error:
+            return [Problem(path, f"can't be read: {error}")]
+    return []
 
 
-def _opens(path: Path) -> str | None:
-    import rasterio
-    from rasterio.errors import RasterioError
-
-    from geocatalog.read.open import gdal_options
-
-    try:
-        with rasterio.Env(**gdal_options(str(path))), rasterio.open(path) as dataset:
-            # The last block lies at a truncated file's end.
-            window = list(dataset.block_windows(1))[-1][1]
-            dataset.read(1, window=window)
-    except (RasterioError, PixelReadError) as error:
-        return f"can't be read: {error}"
-    return None
+def _read_last_block(dataset: Any) -> None:
+    """Read the block that lies at a truncated file's end."""
+    dataset.read(1, window=list(dataset.block_windows(1))[-1][1])

@@ -105,16 +105,10 @@ def run(
     jobs
         Notebooks that run at the same time.
     """
-    try:
-        runner = _clone() / "tools" / "run_notebooks.py"
-    except FileNotFoundError as error:
-        print(f"geostack run: {error}", file=sys.stderr)
-        return 2
-    command = [sys.executable, str(runner), target, f"--jobs={jobs}"]
-    command += ["--inplace"] if inplace else []
-    command += ["--check"] if check else []
-    command += [f"--out={out}"] if out is not None else []
-    return subprocess.run(command).returncode
+    runner = str(_clone() / "tools" / "run_notebooks.py")
+    given = {"--inplace": inplace, "--check": check, f"--out={out}": out is not None}
+    options = [option for option, is_given in given.items() if is_given]
+    return subprocess.run([sys.executable, runner, target, f"--jobs={jobs}", *options]).returncode
 
 
 def _clone() -> Path:
@@ -130,20 +124,19 @@ def _clone() -> Path:
     for folder in places:
         if (folder / "notebooks").is_dir() and (folder / "tools" / "run_notebooks.py").is_file():
             return folder.resolve()
-    if chosen:
-        raise FileNotFoundError(
-            f"GEOSTACK_ROOT must name a clone of the geostack repository, got {chosen}, which has "
-            "no notebooks folder beside its tools; correct it or unset it"
-        )
+    where = f"GEOSTACK_ROOT={chosen} is no clone" if chosen else f"{here} is not inside a clone"
     raise FileNotFoundError(
-        f"the notebooks are in the repository, not in the installed package, and {here} is not "
-        "inside a clone of it; change into the clone, or set GEOSTACK_ROOT to it"
+        f"the notebooks are in the repository, not in the installed package, and {where} of it; "
+        "change into the clone, or set GEOSTACK_ROOT to it"
     )
 
 
 @app.command
 def serve(*, pipelines: Path, host: str = "127.0.0.1", port: int = 8000) -> int:
-    """Serve pipelines and map tiles over HTTP; needs the extra geostack[serve].
+    """Serve pipelines and map tiles over HTTP until interrupted; needs geostack[serve].
+
+    How much one client may ask for is a proxy's matter: put one before a server that strangers
+    reach.
 
     Parameters
     ----------
@@ -154,14 +147,18 @@ def serve(*, pipelines: Path, host: str = "127.0.0.1", port: int = 8000) -> int:
     port
         Port to listen on; 0 for any free one.
     """
+    from geostack.serve.app import create_app
     from geostack.serve.settings import read_settings
-    from geostack.serve.settings import run as run_server
 
-    try:
-        run_server(read_settings(pipelines), host, port)
-    except ImportError as error:
-        print(f"geostack: {error}", file=sys.stderr)
-        return 1
+    if not 0 <= port < 1 << 16:
+        raise ValueError(f"port must be 0 to 65535, got {port}")
+    served = create_app(**vars(read_settings(pipelines)))
+    # After the check that says which extra is missing.
+    import uvicorn
+
+    from geostack.serve.connection import server_options
+
+    uvicorn.run(served, host=host, port=port, **server_options(served))
     return 0
 
 
@@ -205,20 +202,17 @@ def clear(*, keep: str = "0", yes: bool = False) -> int:
         print(f"nothing to remove: {cache_folder()} holds {format_size(held)}")
         return 0
     question = f"remove {format_size(held - limit)} or more from {cache_folder()}? [y/N] "
-    if not yes and _answer(question) not in ("y", "yes"):
+    try:
+        agreed = yes or input(question).strip().lower() in ("y", "yes")
+    except EOFError:  # nobody is there to ask
+        print()
+        agreed = False
+    if not agreed:
         print("left as it is; --yes removes without asking")
         return 1
     for entry in clear_cache(max_bytes=limit):
         print(f"removed {entry.path} ({format_size(entry.size)})")
     return 0
-
-
-def _answer(question: str) -> str:
-    try:
-        return input(question).strip().lower()
-    except EOFError:  # nobody is there to ask
-        print()
-        return ""
 
 
 @archive_app.command
@@ -301,10 +295,10 @@ def check(folder: Path | None = None) -> int:
     """
     from geostack.archiving import check as check_folder
 
-    problems = [problem for root in _folders(folder) for problem in check_folder(root)]
-    for problem in problems:
-        print(problem)
-    checked = ", ".join(str(root) for root in _folders(folder))
+    folders = _folders(folder)
+    problems = [problem for root in folders for problem in check_folder(root)]
+    print(*problems, sep="\n", end="\n" if problems else "")
+    checked = ", ".join(map(str, folders))
     print(f"{len(problems)} problems in {checked}" if problems else f"all well in {checked}")
     return 1 if problems else 0
 
@@ -366,12 +360,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; an expected error is one clear message and exit status 1 or 2."""
     try:
         status: Any = app(arguments)
-    except (SourceUnavailableError, NoSceneError, OSError) as error:
+    except (NoSceneError, OSError, ImportError, ValueError) as error:
         print(f"geostack: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
-    except ValueError as error:
-        print(f"geostack: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        raise SystemExit(2 if isinstance(error, ValueError) else 1) from None
     raise SystemExit(status if isinstance(status, int) else 0)
 
 

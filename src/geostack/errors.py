@@ -14,16 +14,40 @@ __all__ = [
 
 
 class SourceUnavailableError(ConnectionError):
-    """No source can answer; the message says what was tried and the command that would fix it."""
+    """No source can answer; the message says what was tried and the command that would fix it.
+
+    Examples
+    --------
+    >>> issubclass(SourceUnavailableError, ConnectionError)
+    True
+    """
 
 
 class NoSceneError(LookupError):
-    """A source answered, but holds nothing that fits; the message says what it does hold."""
+    """A source answered, but holds nothing that fits; the message says what it does hold.
+
+    Examples
+    --------
+    >>> issubclass(NoSceneError, LookupError)
+    True
+    """
 
 
 class AssetNotFoundError(LookupError):
-    """A scene lacks the band that was asked for; the message lists those it has."""
+    """A scene lacks the band that was asked for; the message lists those it has.
+
+    Examples
+    --------
+    >>> issubclass(AssetNotFoundError, LookupError)
+    True
+    """
 
 
 class OutsideTileError(ValueError):
-    """The box and the scene's pixel grid don't meet."""
+    """The box and the scene's pixel grid don't meet.
+
+    Examples
+    --------
+    >>> issubclass(OutsideTileError, ValueError)
+    True
+    """

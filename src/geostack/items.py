@@ -21,6 +21,16 @@ _EQUAL_SHARE = 0.01
 def acquired(properties: dict[str, Any]) -> datetime:
     """Return when a scene was taken, UTC; the start where an item only gives a range.
 
+    Parameters
+    ----------
+    properties
+        Of a STAC item.
+
+    Returns
+    -------
+    datetime
+        UTC; 1970-01-01 where the item says nothing.
+
     Examples
     --------
     >>> acquired({"datetime": "2024-06-14T18:39:19Z"}).isoformat()
@@ -34,6 +44,16 @@ def acquired(properties: dict[str, Any]) -> datetime:
 
 def span(properties: dict[str, Any]) -> tuple[datetime, datetime]:
     """Return the first and last instant that an item describes, UTC.
+
+    Parameters
+    ----------
+    properties
+        Of a STAC item.
+
+    Returns
+    -------
+    start, end : datetime
+        UTC; the same instant twice for a scene.
 
     Examples
     --------
@@ -51,6 +71,16 @@ def span(properties: dict[str, Any]) -> tuple[datetime, datetime]:
 def cloud_cover(properties: dict[str, Any]) -> float | None:
     """Return the cloud cover in percent, or None where an item doesn't say.
 
+    Parameters
+    ----------
+    properties
+        Of a STAC item.
+
+    Returns
+    -------
+    float or None
+        0 to 100.
+
     Examples
     --------
     >>> cloud_cover({"eo:cloud_cover": 3}), cloud_cover({})
@@ -62,6 +92,16 @@ def cloud_cover(properties: dict[str, Any]) -> float | None:
 
 def mgrs_tile(properties: dict[str, Any]) -> str | None:
     """Return the MGRS tile, from the Planetary Computer's or Earth Search's property.
+
+    Parameters
+    ----------
+    properties
+        Of a STAC item.
+
+    Returns
+    -------
+    str or None
+        Five characters, such as "10SGJ".
 
     Examples
     --------
@@ -78,6 +118,16 @@ def mgrs_tile(properties: dict[str, Any]) -> str | None:
 def epsg(properties: dict[str, Any]) -> int | None:
     """Return the EPSG code, from projection extension 1 (`proj:epsg`) or 2 (`proj:code`).
 
+    Parameters
+    ----------
+    properties
+        Of a STAC item, or of one of its assets.
+
+    Returns
+    -------
+    int or None
+        None where the grid has no EPSG code.
+
     Examples
     --------
     >>> epsg({"proj:epsg": 32610}), epsg({"proj:code": "EPSG:32610"})
@@ -93,6 +143,26 @@ def sort_key(item: Item) -> tuple[float, datetime, str]:
     """Return what items are ordered by: cloud cover (unknown last), time, id.
 
     The id comes last so that two services, or two runs, give one order.
+
+    Parameters
+    ----------
+    item
+        A STAC item.
+
+    Returns
+    -------
+    cloud_cover : float
+        Percent; 101 where it is unknown.
+    acquired : datetime
+        UTC.
+    id : str
+
+    Examples
+    --------
+    >>> from pystac import Item
+    >>> day = acquired({"datetime": "2024-06-14T00:00:00Z"})
+    >>> sort_key(Item("A", None, None, day, {"eo:cloud_cover": 3}))[0]
+    3.0
     """
     cover = cloud_cover(item.properties)
     return (101.0 if cover is None else cover, acquired(item.properties), item.id)
@@ -100,6 +170,16 @@ def sort_key(item: Item) -> tuple[float, datetime, str]:
 
 def item_bbox(feature: dict[str, Any]) -> Sequence[float] | None:
     """Return a STAC feature's (west, south, east, north), also from a 3-D box.
+
+    Parameters
+    ----------
+    feature
+        A STAC item as JSON.
+
+    Returns
+    -------
+    sequence of float or None
+        Degrees.
 
     Examples
     --------
@@ -116,6 +196,25 @@ def footprint_share(item: Item, bbox: BBox) -> float:
     """Return the share of a box that a scene's footprint covers, 0 to 1.
 
     The footprint and not its box: a swath's edge runs aslant through a tile.
+
+    Parameters
+    ----------
+    item
+        A STAC item.
+    bbox
+        (west, south, east, north), degrees.
+
+    Returns
+    -------
+    float
+        1 where the footprint covers the box.
+
+    Examples
+    --------
+    >>> from pystac import Item
+    >>> west = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 2], [0, 2], [0, 0]]]}
+    >>> footprint_share(Item("A", west, None, EPOCH, {}), (0, 0, 2, 2))
+    0.5
     """
     import shapely
 
@@ -127,19 +226,79 @@ def footprint_share(item: Item, bbox: BBox) -> float:
 
 
 def covering_items(items: Sequence[Item], bbox: BBox) -> list[Item]:
-    """Return, in their order, the items that show as much of a box as any of them does."""
+    """Return, in their order, the items that show as much of a box as any of them does.
+
+    Parameters
+    ----------
+    items
+        STAC items, at least one.
+    bbox
+        (west, south, east, north), degrees.
+
+    Returns
+    -------
+    list of Item
+        Those whose share of the box is within 0.01 of the largest.
+
+    Examples
+    --------
+    >>> from pystac import Item
+    >>> boxes = {"A": [0, 0, 1, 1], "B": [0, 0, 3, 3]}
+    >>> items = [Item(name, None, box, EPOCH, {}) for name, box in boxes.items()]
+    >>> [item.id for item in covering_items(items, (0, 0, 2, 2))]
+    ['B']
+    """
     shares = [footprint_share(item, bbox) for item in items]
     enough = max(shares) - _EQUAL_SHARE
     return [item for item, share in zip(items, shares, strict=True) if share >= enough]
 
 
 def best_item(items: Sequence[Item], bbox: BBox) -> Item:
-    """Return the first, that is the clearest, of the items that show most of a box."""
+    """Return the first, that is the clearest, of the items that show most of a box.
+
+    Parameters
+    ----------
+    items
+        STAC items by rising cloud cover, at least one.
+    bbox
+        (west, south, east, north), degrees.
+
+    Returns
+    -------
+    Item
+
+    Examples
+    --------
+    >>> from pystac import Item
+    >>> best_item([Item("clear", None, None, EPOCH, {})], (0, 0, 1, 1)).id
+    'clear'
+    """
     return covering_items(items, bbox)[0]
 
 
 def declared_grid(item: Item, key: str) -> GeoBox | None:
-    """Return the pixel grid that an item declares for an asset, or None."""
+    """Return the pixel grid that an item declares for an asset, or None.
+
+    Parameters
+    ----------
+    item
+        A STAC item.
+    key
+        Of the asset.
+
+    Returns
+    -------
+    GeoBox or None
+        None where CRS, transform or shape is missing.
+
+    Examples
+    --------
+    >>> from pystac import Asset, Item
+    >>> fields = {"proj:epsg": 32610, "proj:transform": [10, 0, 0, 0, -10, 0], "proj:shape": [4, 5]}
+    >>> item = Item("A", None, None, EPOCH, fields, assets={"B04": Asset("B04.tif")})
+    >>> declared_grid(item, "B04").shape.yx
+    (4, 5)
+    """
     from affine import Affine
 
     from geocatalog.grid import pixel_grid

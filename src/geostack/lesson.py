@@ -15,6 +15,25 @@ def need(*frameworks: str, extra: str = "recipes") -> bool:
     In a notebook the cells that follow do nothing; a script ends there, with status 0. The current
     folder leaves the import path: a lesson called `grain.py` must not hide the package `grain`.
 
+    Parameters
+    ----------
+    *frameworks
+        Names of modules.
+    extra
+        The extra of geostack that installs them.
+
+    Returns
+    -------
+    bool
+        Whether all can be imported.
+
+    Raises
+    ------
+    SystemExit
+        In a script, when one is missing.
+
+    Examples
+    --------
     >>> need("json", "math")
     True
     """

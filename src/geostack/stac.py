@@ -65,6 +65,10 @@ def load_stac_items(
         Add tokens to the hrefs, for other libraries to open; simulated scenes' files are made. Our
         own loaders sign as they read, so that no token is ever printed or stored.
 
+    Returns
+    -------
+    list of Item
+
     Raises
     ------
     NoSceneError
@@ -94,7 +98,36 @@ def load_stac_items(
 def find_items(
     request: Request, *, limit: int | None = None, source: str | Source | None = None
 ) -> tuple[Source, list[Item]]:
-    """Return the source that answers `request`, and its items, sorted and de-duplicated."""
+    """Return the source that answers `request`, and its items, sorted and de-duplicated.
+
+    Parameters
+    ----------
+    request
+        Which scenes.
+    limit
+        At most so many; None for all.
+    source
+        As for `load_stac_items`.
+
+    Returns
+    -------
+    source : Source
+    items : list of Item
+        By rising cloud cover, then time, then id.
+
+    Raises
+    ------
+    NoSceneError, SourceUnavailableError, ValueError
+        As for `load_stac_items`.
+
+    Examples
+    --------
+    >>> from geostack import LAKE_TAHOE_BBOX
+    >>> june = Request.of("sentinel-2-l2a", LAKE_TAHOE_BBOX, "2024-06")
+    >>> source, items = find_items(june, limit=1, source="simulated")
+    >>> source.name, len(items)
+    ('simulated', 1)
+    """
     if limit is not None:
         limit = as_count("limit", limit)
     chosen = select(source, request)
@@ -122,6 +155,26 @@ def without_older_versions(items: Sequence[Item]) -> list[Item]:
     """Return items with each acquisition of a tile once, in its newest processing baseline.
 
     The others are named in the log at level INFO.
+
+    Parameters
+    ----------
+    items
+        STAC items, of Sentinel-2 or others.
+
+    Returns
+    -------
+    list of Item
+        In the order in which each acquisition came first.
+
+    Examples
+    --------
+    >>> from pystac import Item
+    >>> day = acquired({"datetime": "2024-06-14T00:00:00Z"})
+    >>> tile = {"s2:mgrs_tile": "10SGJ"}
+    >>> versions = [{"s2:processing_baseline": baseline} | tile for baseline in ("05.10", "05.00")]
+    >>> items = [Item(f"v{n}", None, None, day, each) for n, each in enumerate(versions)]
+    >>> [item.id for item in without_older_versions(items)]
+    ['v0']
     """
     newest: dict[Any, Item] = {}
     for item in items:
@@ -151,7 +204,24 @@ def _version(item: Item) -> tuple[float, str, str]:
 
 
 def processing_baseline(item: Item) -> str | None:
-    """Return Sentinel-2's processing baseline, such as "05.10", or None where it isn't recorded."""
+    """Return Sentinel-2's processing baseline, such as "05.10", or None where it isn't recorded.
+
+    Parameters
+    ----------
+    item
+        A STAC item.
+
+    Returns
+    -------
+    str or None
+
+    Examples
+    --------
+    >>> from pystac import Item
+    >>> day = acquired({})
+    >>> processing_baseline(Item("A", None, None, day, {"s2:processing_baseline": "05.10"}))
+    '05.10'
+    """
     value = item.properties.get("s2:processing_baseline") or item.properties.get(
         "processing:version"
     )
@@ -159,7 +229,23 @@ def processing_baseline(item: Item) -> str | None:
 
 
 def baseline_number(item: Item) -> float | None:
-    """Return Sentinel-2's processing baseline as a number, or None where none is recorded."""
+    """Return Sentinel-2's processing baseline as a number, or None where none is recorded.
+
+    Parameters
+    ----------
+    item
+        A STAC item.
+
+    Returns
+    -------
+    float or None
+
+    Examples
+    --------
+    >>> from pystac import Item
+    >>> baseline_number(Item("A", None, None, acquired({}), {"processing:version": "04.00"}))
+    4.0
+    """
     try:
         return float(processing_baseline(item) or "")
     except ValueError:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from geostack.sources import Source
 
 _PIECE = 1 << 20
-_TIMEOUT = (10.0, 60.0)
+_AS_IS = {"Accept-Encoding": "identity"}
 
 SLOWEST = 1000
 """Bytes a second: what is slower for `PATIENCE` seconds is a broken connection."""
@@ -32,7 +33,24 @@ SHA256_PREFIX = "1220"
 
 @dataclass(frozen=True)
 class Copied:
-    """A file that has arrived: where, how large, its multihash, and bytes sent this time."""
+    """A file that has arrived.
+
+    Parameters
+    ----------
+    path
+        Where it is.
+    size
+        In bytes.
+    checksum
+        Its multihash.
+    transferred
+        Bytes that were sent this time.
+
+    Examples
+    --------
+    >>> Copied(Path("B04.tif"), 100, "1220e3b0", transferred=0).transferred
+    0
+    """
 
     path: Path
     size: int
@@ -54,16 +72,35 @@ def copy_file(
     ----------
     href
         Unsigned address, or a path on this machine.
+    path
+        Where it goes.
+    source
+        Signs the address.
     checksum
         The multihash it must have (SHA-256); where it isn't known, a file of the right size counts
         as whole, since files get their names only when they are.
     on_bytes
         Called with the number of bytes of each piece that arrives.
 
+    Returns
+    -------
+    Copied
+
     Raises
     ------
     PixelReadError
         When it can't be had whole: the message says where, the tries and the last answer.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from geostack.sources.archive import ArchiveSource
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     original = Path(folder, "a.bin")
+    ...     _ = original.write_bytes(b"abc")
+    ...     copied = copy_file(str(original), Path(folder, "b.bin"), ArchiveSource([]))
+    >>> copied.size, copied.transferred
+    (3, 3)
     """
     guard_logs()
     with locked(path.with_name(f".{path.name}.lock")):
@@ -86,6 +123,16 @@ def copy_file(
 
 def multihash(path: Path) -> str:
     """Return a file's SHA-256 as a hexadecimal multihash.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+
+    Returns
+    -------
+    str
+        The prefix 1220 and 64 hexadecimal digits.
 
     Examples
     --------
@@ -129,59 +176,38 @@ class _Copy:
 
     def size(self) -> int | None:
         """Return how large the file is at its origin, or None where that can't be told at once."""
-        import requests
-
         if "://" not in self.href:
             return Path(self.href).stat().st_size
-        try:
-            headers = {"Accept-Encoding": "identity"}
-            response = requests.head(
-                self.source.sign(self.href), headers=headers, timeout=_TIMEOUT, allow_redirects=True
-            )
-        except requests.RequestException:
-            return None
-        return _whole_size(response) if response.status_code == 200 else None
+        with suppress(TransientError), self.signed.get(method="HEAD", headers=_AS_IS) as response:
+            return _whole_size(response) if response.status_code == 200 else None
+        return None
 
     def attempt(self) -> None:
         """Fetch what is missing, or raise `TransientError`."""
-        import requests
-
         if "://" not in self.href:
             with open(self.href, "rb") as stream:
                 self._append(stream, "wb")
             return
-        try:
-            self._fetch()
-        except requests.RequestException as error:
-            raise TransientError(type(error).__name__) from None
-
-    def _fetch(self) -> None:
         begun = self.part.stat().st_size if self.part.is_file() else 0
         known = self.stamp.read_text() if self.stamp.is_file() else ""
-        headers = {"Accept-Encoding": "identity"}
-        if begun and known:
-            # A server whose file has changed since answers with the whole new one.
-            headers |= {"Range": f"bytes={begun}-", "If-Range": known}
-        with self.signed.get(headers=headers, stream=True) as response:
-            if response.status_code == 416:  # nothing is missing, or the file has shrunk
-                self._restart_unless_whole(response)
-                return
-            self.signed.check(response)
-            resumed = response.status_code == 206
-            self.stamp.write_text(_strong(response.headers.get("ETag", "")))
-            self._append(response.raw, "ab" if resumed else "wb")
+        # A server whose file has changed since answers with the whole new one.
+        rest = {"Range": f"bytes={begun}-", "If-Range": known} if begun and known else {}
+        with self.signed.get(headers=_AS_IS | rest, stream=True) as response:
             whole = _whole_size(response)
-        if whole is not None and self.part.stat().st_size != whole:
-            raise TransientError(f"{self.part.stat().st_size} of {whole} bytes arrived")
+            if response.status_code == 416:  # nothing is missing, or the file has shrunk
+                if whole is None or begun != whole:
+                    self.part.unlink()
+                    raise TransientError("HTTP 416: the file has changed")
+            else:
+                self.signed.check(response)
+                etag = response.headers.get("ETag", "")
+                # A weak one doesn't promise the same bytes (RFC 9110).
+                self.stamp.write_text("" if etag.startswith("W/") else etag)
+                self._append(response.raw, "ab" if response.status_code == 206 else "wb")
+        arrived = self.part.stat().st_size
+        if whole is not None and arrived != whole:
+            raise TransientError(f"{arrived} of {whole} bytes arrived")
         self.stamp.unlink(missing_ok=True)
-
-    def _restart_unless_whole(self, response: Any) -> None:
-        whole = _whole_size(response)
-        if whole is not None and self.part.stat().st_size == whole:
-            self.stamp.unlink(missing_ok=True)
-            return
-        self.part.unlink()
-        raise TransientError("HTTP 416: the file has changed")
 
     def _append(self, stream: Any, mode: str) -> None:
         from urllib3.exceptions import HTTPError
@@ -204,16 +230,8 @@ class _Copy:
                 raise TransientError(type(error).__name__) from None
 
 
-def _strong(etag: str) -> str:
-    """An ETag that If-Range may carry: a weak one doesn't promise the same bytes (RFC 9110)."""
-    return "" if etag.startswith("W/") else etag
-
-
 def _whole_size(response: Any) -> int | None:
-    """The whole file's size, from Content-Range where there is one, else Content-Length."""
-    span = response.headers.get("Content-Range", "")
-    if "/" in span:
-        size = span.rsplit("/", 1)[1]
-        return int(size) if size.isdigit() else None
-    length = response.headers.get("Content-Length")
-    return int(length) if length and length.isdigit() else None
+    """Return the whole file's size, from Content-Range where there is one, else Content-Length."""
+    headers = response.headers
+    size = headers.get("Content-Range", headers.get("Content-Length", "")).rpartition("/")[2]
+    return int(size) if size.isdigit() else None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,16 @@ def first_that_answers(name: str, held: str | None, url: str, made_up: str) -> s
         Of the service, which is taken when it answers.
     made_up
         What is used otherwise, for the log.
+
+    Returns
+    -------
+    str
+        A source's name.
+
+    Examples
+    --------
+    >>> first_that_answers("auto", "archive", "https://example.com", "made-up points")
+    'archive'
     """
     if name != "auto":
         return name
@@ -53,6 +64,22 @@ def probe(url: str, seconds: float) -> str | None:
 
     The request runs in a thread of its own, because looking a name up can hang for longer than
     any timeout that a client takes.
+
+    Parameters
+    ----------
+    url
+        What is asked.
+    seconds
+        How long an answer may take.
+
+    Returns
+    -------
+    str or None
+
+    Examples
+    --------
+    >>> probe("http://127.0.0.1:9", 5.0)
+    'does not answer (ConnectionError)'
     """
     import requests
 
@@ -75,22 +102,67 @@ def probe(url: str, seconds: float) -> str | None:
     return answers[0] if answers else too_late
 
 
+@contextmanager
+def answered(url: str, method: str = "GET", **options: Any) -> Iterator[Any]:
+    """Yield a service's answer, of `requests`.
+
+    Parameters
+    ----------
+    url
+        What is asked.
+    method
+        HTTP's.
+    **options
+        Of `requests.request`.
+
+    Yields
+    ------
+    requests.Response
+
+    Raises
+    ------
+    TransientError
+        When no answer came, or the connection broke while the block read it.
+
+    Examples
+    --------
+    >>> with answered("http://127.0.0.1:9"):
+    ...     pass
+    Traceback (most recent call last):
+    pipekit.retry.TransientError: ConnectionError
+    """
+    import requests
+
+    try:
+        with requests.request(method, url, timeout=_TIMEOUT, **options) as response:
+            yield response
+    except requests.RequestException as error:
+        raise TransientError(type(error).__name__) from None
+
+
 def get_json(url: str, parameters: Mapping[str, Any]) -> Any:
     """Return the JSON that a service answers.
+
+    Parameters
+    ----------
+    url
+        Of the service.
+    parameters
+        What is asked, by name.
+
+    Returns
+    -------
+    dict, list or a plain value
 
     Raises
     ------
     SourceUnavailableError
         When it doesn't answer, or not with JSON.
     """
-    import requests
 
     def attempt() -> Any:
-        try:
-            response = requests.get(url, params=parameters, timeout=_TIMEOUT, headers=_AGENT)
-        except requests.RequestException as error:
-            raise TransientError(type(error).__name__) from None
-        check_answer(response, _refusal(response, url))
+        with answered(url, params=parameters, headers=_AGENT) as response:
+            check_answer(response, _refusal(response, url))
         return response.json()
 
     return _patiently(attempt, url)
@@ -99,20 +171,30 @@ def get_json(url: str, parameters: Mapping[str, Any]) -> Any:
 def download(url: str, path: Path) -> Path:
     """Save what is at a URL as `path`, whole or not at all.
 
+    Parameters
+    ----------
+    url
+        Of the file.
+    path
+        Where it goes; its folder is made.
+
+    Returns
+    -------
+    Path
+        `path`.
+
     Raises
     ------
     SourceUnavailableError
         When it can't be had.
     """
-    import requests
+    path.parent.mkdir(parents=True, exist_ok=True)
 
     def attempt() -> None:
-        try:
-            with requests.get(url, stream=True, timeout=_TIMEOUT, headers=_AGENT) as response:
-                check_answer(response, _refusal(response, url))
-                write_atomically(path, response.iter_content(1 << 20))
-        except requests.RequestException as error:
-            raise TransientError(type(error).__name__) from None
+        with answered(url, stream=True, headers=_AGENT) as response:
+            check_answer(response, _refusal(response, url))
+            with beside(path) as unfinished, unfinished.open("wb") as file:
+                file.writelines(response.iter_content(1 << 20))
 
     _patiently(attempt, url)
     return path
@@ -129,6 +211,12 @@ class SignedUrl:
         Signs it.
     purpose
         What messages say was tried, such as "copy".
+
+    Examples
+    --------
+    >>> from geostack.sources.archive import ArchiveSource
+    >>> SignedUrl("https://example.com/a.tif?sig=1", ArchiveSource([]), "copy").failed
+    "can't copy https://example.com/a.tif"
     """
 
     def __init__(self, href: str, source: Source, purpose: str) -> None:
@@ -136,23 +224,28 @@ class SignedUrl:
         self.failed = f"can't {purpose} {without_query(href)}"
         self._renewed = False
 
-    def get(self, **options: Any) -> Any:
-        """Return `requests.get` of the signed address.
+    def get(self, **options: Any) -> AbstractContextManager[Any]:
+        """Return a block in which the signed address has answered; see `answered`.
 
-        Raises
-        ------
-        TransientError
-            When no answer came.
+        Parameters
+        ----------
+        **options
+            Of `answered`.
+
+        Returns
+        -------
+        context manager
+            Yields a `requests.Response`.
         """
-        import requests
-
-        try:
-            return requests.get(self.source.sign(self.href), timeout=_TIMEOUT, **options)
-        except requests.RequestException as error:
-            raise TransientError(type(error).__name__) from None
+        return answered(self.source.sign(self.href), **options)
 
     def check(self, response: Any) -> None:
         """Let a good answer pass; a first 403 renews the token.
+
+        Parameters
+        ----------
+        response
+            Of `requests`.
 
         Raises
         ------
@@ -166,21 +259,6 @@ class SignedUrl:
             self.source.sign(self.href, renew=True)
             raise TransientError("HTTP 403")
         check_answer(response, PixelReadError(f"{self.failed}: HTTP {response.status_code}"))
-
-
-def write_atomically(path: Path, pieces: Any) -> int:
-    """Write pieces of bytes beside `path` and rename; returns the size in bytes.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_atomically(Path(folder) / "a.bin", [b"ab", b"c"])
-    3
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with beside(path) as unfinished, unfinished.open("wb") as file:
-        return sum(file.write(piece) for piece in pieces)
 
 
 def check_answer(response: Any, refusal: Exception) -> None:
@@ -197,6 +275,15 @@ def check_answer(response: Any, refusal: Exception) -> None:
     ------
     TransientError
         For an answer that may pass, with the seconds that the server asks to wait.
+
+    Examples
+    --------
+    >>> from requests import Response
+    >>> response = Response()
+    >>> response.status_code = 404
+    >>> check_answer(response, LookupError("there is no such file"))
+    Traceback (most recent call last):
+    LookupError: there is no such file
     """
     status = response.status_code
     if status in TRANSIENT_STATUS:

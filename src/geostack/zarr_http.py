@@ -30,6 +30,12 @@ class HttpStore(Store):
         The group's address, unsigned.
     source
         Signs each request.
+
+    Examples
+    --------
+    >>> from geostack.sources.archive import ArchiveSource
+    >>> HttpStore("https://example.com/era5.zarr/", ArchiveSource([])).url
+    'https://example.com/era5.zarr'
     """
 
     def __init__(self, url: str, source: Source) -> None:
@@ -65,50 +71,121 @@ class HttpStore(Store):
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
-        """Return a file's bytes, or None when there is no such file."""
+        """Return a file's bytes, or None when there is no such file.
+
+        Parameters
+        ----------
+        key
+            The file's path below the group.
+        prototype
+            Makes the buffer.
+        byte_range
+            Which part; None for all.
+
+        Returns
+        -------
+        Buffer or None
+
+        Raises
+        ------
+        PixelReadError
+            When it can't be had.
+        """
         data = await asyncio.to_thread(self._fetch, key, _header(byte_range))
         return None if data is None else prototype.buffer.from_bytes(data)
 
     async def get_partial_values(
         self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
     ) -> list[Buffer | None]:
-        """Return parts of several files."""
+        """Return parts of several files.
+
+        Parameters
+        ----------
+        prototype
+            Makes the buffers.
+        key_ranges
+            Pairs of a file's path and a part of it.
+
+        Returns
+        -------
+        list of Buffer or None
+            In the pairs' order.
+        """
         return list(
             await asyncio.gather(*(self.get(key, prototype, part) for key, part in key_ranges))
         )
 
     async def exists(self, key: str) -> bool:
-        """Return whether there is such a file."""
+        """Return whether there is such a file.
+
+        Parameters
+        ----------
+        key
+            The file's path below the group.
+
+        Returns
+        -------
+        bool
+        """
         return await asyncio.to_thread(self._fetch, key, "bytes=0-0") is not None
 
     async def set(self, key: str, value: Buffer) -> None:
-        """Refuse: the store is read-only."""
+        """Refuse: the store is read-only.
+
+        Parameters
+        ----------
+        key, value
+            Not looked at.
+        """
         raise PermissionError(f"{self!r} is read-only")
 
     async def delete(self, key: str) -> None:
-        """Refuse: the store is read-only."""
+        """Refuse: the store is read-only.
+
+        Parameters
+        ----------
+        key
+            Not looked at.
+        """
         raise PermissionError(f"{self!r} is read-only")
 
     async def list_prefix(self, prefix: str = "") -> AsyncIterator[str]:
-        """Refuse: nothing can be listed."""
+        """Refuse: nothing can be listed.
+
+        Parameters
+        ----------
+        prefix
+            Not looked at.
+
+        Raises
+        ------
+        NotImplementedError
+            Always.
+        """
         raise NotImplementedError(f"{self!r} can't list its files; open it with consolidated=True")
         yield ""
 
     list_dir = list_prefix
 
     def list(self) -> AsyncIterator[str]:
-        """Refuse: nothing can be listed."""
+        """Refuse: nothing can be listed.
+
+        Raises
+        ------
+        NotImplementedError
+            Once it is iterated.
+        """
         return self.list_prefix()
 
     def _fetch(self, key: str, span: str | None) -> bytes | None:
         signed = SignedUrl(f"{self.url}/{key}", self.source, "read")
 
         def attempt() -> bytes | None:
-            response = signed.get(headers={"Range": span} if span else None)
-            if response.status_code == 404:
-                return None
-            signed.check(response)
-            content: bytes = response.content
+            with signed.get(headers={"Range": span} if span else None) as response:
+                if response.status_code == 404:
+                    return None
+                signed.check(response)
+                content: bytes = response.content
             return content
 
         try:

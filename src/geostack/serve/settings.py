@@ -94,39 +94,6 @@ def read_settings(path: str | Path) -> Settings:
     )
 
 
-def run(settings: Settings, host: str = "127.0.0.1", port: int = 8000) -> None:
-    """Serve until interrupted, then finish what is under way.
-
-    How much one client may ask for is a proxy's matter: put one before a server that strangers
-    reach.
-
-    Parameters
-    ----------
-    settings
-        What is served.
-    host
-        Address to listen on.
-    port
-        Port to listen on; 0 for any free one.
-
-    Raises
-    ------
-    ValueError
-        For a port that there is not.
-    """
-    if not 0 <= port < 1 << 16:
-        raise ValueError(f"port must be 0 to 65535, got {port}")
-    from geostack.serve.app import create_app
-
-    app = create_app(**vars(settings))
-    # After the check that says which extra is missing.
-    import uvicorn
-
-    from geostack.serve.connection import server_options
-
-    uvicorn.run(app, host=host, port=port, **server_options(app))
-
-
 def _pipeline(place: str, told: Any) -> Pipeline:
     _check(told, place, ("bands", "pipeline"))
     return Pipeline(*_operator(told, place))

@@ -9,7 +9,6 @@ from tiny_scenes import make_scene, scene_bbox
 from geostack import SourceUnavailableError
 from geostack.request import Request
 from geostack.sources.archive import ArchiveSource, archive_folders, read_folder
-from geostack.web import write_atomically
 
 BOX = scene_bbox(inset=1000)
 
@@ -57,7 +56,7 @@ def test_bands_that_are_added_to_a_scene_are_seen(tmp_path):
     path = tmp_path / "sentinel-2-l2a" / "one" / "one.json"
     feature = json.loads(path.read_text())
     feature["assets"]["B08"] = {"href": "./B08.tif"}
-    write_atomically(path, [json.dumps(feature).encode()])
+    path.write_text(json.dumps(feature))
     assert set(source.search("sentinel-2-l2a", BOX, "2024")[0].assets) == {"B04", "B08"}
     path.unlink()
     assert source.search("sentinel-2-l2a", BOX, "2024") == []
