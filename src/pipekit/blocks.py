@@ -41,13 +41,17 @@ class Const(Operator):
 
 
 class FunctionOperator(Operator):
-    """What holds a function of the user's, and a name for it."""
+    """Call a function of the user's on the input, and return the input."""
 
     forbid_in_yaml = True
 
     def __init__(self, fn: Callable[..., Any], name: str | None = None) -> None:
         self.fn = checked_function(fn, type(self).__name__)
         self.name = name
+
+    def _apply(self, x: Any) -> Any:
+        self.fn(x)
+        return x
 
 
 class Lambda(FunctionOperator):
@@ -73,10 +77,6 @@ class Sink(FunctionOperator):
     ('scene', ['scene'])
     """
 
-    def _apply(self, x: Any) -> Any:
-        self.fn(x)
-        return x
-
 
 class Tap(FunctionOperator):
     """Show the input to a function and return the input.
@@ -87,10 +87,6 @@ class Tap(FunctionOperator):
     3
     3
     """
-
-    def _apply(self, x: Any) -> Any:
-        self.fn(x)
-        return x
 
 
 class Fanout(Operator):

@@ -96,15 +96,12 @@ def fitting_fill(fill: Any, dtype: np.dtype[Any]) -> Any:
     >>> fitting_fill(0, np.dtype("uint8")), fitting_fill(-9999, np.dtype("uint8"))
     (0, 0)
     """
-    if fill is None:
-        return None
-    with np.errstate(all="ignore"):
-        if dtype.kind in "iu" and not (np.isfinite(fill) and int(fill) == fill):
-            return 0
-        if dtype.kind in "iu":
-            info = np.iinfo(dtype)
-            return fill if info.min <= fill <= info.max else 0
-    return bool(fill) if dtype.kind == "b" else fill
+    if fill is None or dtype.kind not in "biu":
+        return fill
+    if dtype.kind == "b":
+        return bool(fill)
+    info = np.iinfo(dtype)
+    return fill if info.min <= fill <= info.max and int(fill) == fill else 0
 
 
 def pixel_offset(outer: Any, inner: Any, shape: Any) -> tuple[int, int] | None:

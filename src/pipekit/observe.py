@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pipekit import operator as _operator
 from pipekit.operator import (
     Listener,
     Operator,
-    change_spying,
     checked_function,
     checked_operator,
     checked_option,
@@ -148,12 +148,12 @@ class Spy:
         spy = cls()
         outer = listeners.set(listeners.get())
         with _lock:
-            change_spying(+1)
+            _operator._spying += 1
         try:
             yield spy
         finally:
             with _lock:
-                change_spying(-1)
+                _operator._spying -= 1
             listeners.reset(outer)
 
     def on(self, kind: type[Operator], fn: Listener) -> None:

@@ -172,9 +172,8 @@ class Operator:
 
     def _call(self, inputs: tuple[Any, ...]) -> Any:
         """Run the general case: several inputs or none, symbols, open Spy scopes."""
-        for x in inputs:
-            if type(x) is Node or type(x) is Input:
-                return Node(self, inputs)
+        if any(type(x) in _SYMBOLS for x in inputs):
+            return Node(self, inputs)
         result = self._apply(*inputs)
         if _spying:
             seen = inputs[0] if len(inputs) == 1 else inputs
@@ -253,12 +252,6 @@ class Operator:
         return f"{name}({', '.join(f'{k}={argument_repr(v)}' for k, v in values.items())})"
 
 
-def change_spying(by: int) -> None:
-    """Count a Spy scope that opens (+1) or closes (-1)."""
-    global _spying
-    _spying += by
-
-
 def _cannot_pipe(left: object, right: object) -> str:
     names = [
         repr(side) if isinstance(side, Operator | int | float) else type(side).__name__
@@ -288,9 +281,7 @@ def checked_operator(op: Any, argument: str) -> Operator:
 
 def checked_member(op: Any, where: str) -> Operator:
     """Return an operator that is one of several, or say what stands in its place."""
-    if isinstance(op, Operator):
-        return op
-    if isinstance(op, type) and issubclass(op, Operator):
+    if isinstance(op, Operator | type):
         return checked_operator(op, where)
     way_out = "wrap a function as Lambda(function)" if callable(op) else "give an Operator"
     raise TypeError(f"{where} is a {type(op).__name__}, not an operator; {way_out}")
@@ -333,11 +324,8 @@ def summarise(value: Any) -> str:
     name = type(value).__name__
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
     if isinstance(shape, tuple) and dtype is not None:
-        parts = [name, str(tuple(shape)), str(dtype)]
         crs = getattr(value, "crs", None)
-        if crs is not None:
-            parts.append(str(crs))
-        return " ".join(parts)
+        return f"{name} {shape} {dtype}" + ("" if crs is None else f" {crs}")
     if isinstance(value, bool | int | float | complex):
         return f"{name} {value!r}"
     if isinstance(value, str):

@@ -16,7 +16,7 @@ import numpy as np
 
 from pipekit.carrier import dumps
 from pipekit.control import Mode, current_mode, pipeline_mode
-from pipekit.operator import Operator, checked_count, checked_operator
+from pipekit.operator import Operator, checked_count, checked_operator, checked_option
 
 StartMethod = Literal["spawn", "fork", "forkserver"]
 
@@ -182,12 +182,7 @@ class ProcessMap(Operator):
     def __init__(self, op: Operator, workers: int, start_method: StartMethod = "spawn") -> None:
         self.op = checked_operator(op, "op")
         self.workers = checked_count("workers", workers)
-        from multiprocessing import get_all_start_methods
-
-        known = get_all_start_methods()
-        if start_method not in known:
-            raise ValueError(f"start_method must be one of {known}, got {start_method!r}")
-        self.start_method: StartMethod = start_method
+        self.start_method: StartMethod = checked_option("start_method", start_method, StartMethod)
 
     def _apply(self, items: Iterable[Any]) -> list[Any]:
         return list(self.stream(items))

@@ -118,13 +118,11 @@ class Sequential(Operator):
 
 
 def _flatten(operators: Iterable[Operator]) -> Iterator[Operator]:
-    if isinstance(operators, Operator) and not isinstance(operators, Sequential):
-        raise TypeError(
-            f"Sequential takes a list of operators, got one {type(operators).__name__}; "
-            "write Sequential([a, b]) or a | b"
-        )
     if not isinstance(operators, Iterable):
-        raise TypeError(f"Sequential takes a list of operators, got a {type(operators).__name__}")
+        got = f"{'one' if isinstance(operators, Operator) else 'a'} {type(operators).__name__}"
+        raise TypeError(
+            f"Sequential takes a list of operators, got {got}; write Sequential([a, b]) or a | b"
+        )
     for position, step in enumerate(operators):
         op = checked_member(step, f"operators[{position}]")
         yield from op.operators if type(op) is Sequential else (op,)
