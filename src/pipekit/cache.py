@@ -10,6 +10,7 @@ from collections import OrderedDict
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -196,37 +197,26 @@ class Cache(Operator):
             else FolderStore(self.folder, self.maxsize)
         )
         self._lock = threading.Lock()
-        self._computing: dict[str, threading.Event] = {}
+        self._computing: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
 
     def _apply(self, *inputs: Any) -> Any:
         stands_for = self.op.config_hash if self.key is None else self.key
         # A step that runs in training only must not be remembered for evaluation.
         key = content_hash(stands_for, current_mode(), *inputs)
-        mine = threading.Event()
-        while True:
+        with self._lock:
+            # If the caller that computes fails, the next one finds no result, and computes.
+            computing = self._computing.setdefault(key, threading.Lock())
+        with computing:
             with self._lock:
                 found = self._store.get(key)
-                if found is not MISSING:
-                    self.hits += 1
-                    break
-                done = self._computing.setdefault(key, mine)
-                self.misses += done is mine
-            if done is mine:
-                return self._compute(key, done, inputs)
-            # If that caller fails, there is still no result, and this one computes.
-            done.wait()
+                self.hits += found is not MISSING
+                self.misses += found is MISSING
+            if found is MISSING:
+                result = self.op(*inputs)
+                with self._lock:
+                    self._store.put(key, _own_copy(result))
+                return result
         return _own_copy(found)
-
-    def _compute(self, key: str, done: threading.Event, inputs: tuple[Any, ...]) -> Any:
-        try:
-            result = self.op(*inputs)
-            with self._lock:
-                self._store.put(key, _own_copy(result))
-            return result
-        finally:
-            with self._lock:
-                del self._computing[key]
-            done.set()
 
     def clear(self) -> None:
         """Forget all results and counts; files in the folder are removed."""

@@ -185,12 +185,8 @@ class _CarrierPickler(pickle.Pickler):
 
 def parts(carrier: Carrier) -> tuple[Any, ...]:
     """Return what a carrier is pickled as: how it is made again, and of what."""
-    place = {
-        "transform": carrier.transform,
-        "crs": carrier.crs,
-        "fill_value_default": carrier.fill_value_default,
-        "attrs": carrier.attrs,
-    }
+    names = ("transform", "crs", "fill_value_default", "attrs")
+    place = {name: getattr(carrier, name) for name in names}
     return partial(type(carrier), **place), (carrier.values,)
 
 

@@ -245,11 +245,13 @@ def _function(function: types.FunctionType, within: tuple[int, ...], follow: boo
     With `follow` also of what it uses of its module's globals, one module deep: helpers of the
     same file, thresholds, a model.
     """
-    told = [*_code(function.__code__)]
+    code = list(_code(function.__code__))
+    told = [text for part in code for text in (part.co_code.hex(), repr(part.co_names))]
+    told += [fingerprint(c) for part in code for c in part.co_consts if type(c) is not type(part)]
     held = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
     held += [function.__defaults__, function.__kwdefaults__]
     told.append(fingerprint(held, within))
-    for name in sorted(_names(function.__code__)) if follow else ():
+    for name in sorted({name for part in code for name in part.co_names}) if follow else ():
         value = function.__globals__.get(name)
         if isinstance(value, types.FunctionType) and value.__module__ != function.__module__:
             told.append(_function(value, within, follow=False))
@@ -258,21 +260,12 @@ def _function(function: types.FunctionType, within: tuple[int, ...], follow: boo
     return f"{function.__module__}.{function.__qualname__}#{_hash(' '.join(told).encode())}"
 
 
-def _code(code: types.CodeType) -> Iterator[str]:
-    """Yield what code does: instructions, constants and names, those of inner functions too."""
-    yield code.co_code.hex()
-    yield repr(code.co_names)
+def _code(code: types.CodeType) -> Iterator[types.CodeType]:
+    """Yield the code of a function and of the functions inside it."""
+    yield code
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             yield from _code(constant)
-        else:
-            yield fingerprint(constant)
-
-
-def _names(code: types.CodeType) -> set[str]:
-    """Return the names that code, and the functions inside it, may look up in its module."""
-    inner = (c for c in code.co_consts if isinstance(c, types.CodeType))
-    return set(code.co_names).union(*map(_names, inner))
 
 
 def _is_filled(cell: types.CellType) -> bool:

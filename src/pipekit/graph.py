@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
-from pipekit.operator import Input, Node, Operator, step_repr, summarise
+from pipekit.operator import Input, Node, Operator, checked_mapping, step_repr, summarise
 
 
 class GraphError(ValueError):
@@ -46,8 +47,12 @@ class Graph(Operator):
     _config_names = ("inputs", "nodes", "outputs")
 
     def __init__(self, inputs: Mapping[str, Input], outputs: Mapping[str, Node | Input]) -> None:
-        self.inputs = _named("inputs", inputs)
-        self.outputs = _named("outputs", outputs)
+        takes, example = (
+            "is a dictionary of names and symbols",
+            "Graph(inputs={'x': x}, outputs={'y': node})",
+        )
+        self.inputs = dict(checked_mapping(inputs, f"inputs {takes}", example))
+        self.outputs = dict(checked_mapping(outputs, f"outputs {takes}", example))
         _check_declared(self.inputs, self.outputs)
         self.nodes = tuple(_in_order(self.outputs))
         used = {s for node in self.nodes for s in node.parents}.union(self.outputs.values())
@@ -132,29 +137,28 @@ class Graph(Operator):
 
     def to_mermaid(self) -> str:
         """Return the graph as Mermaid flowchart text, one line a node and one an edge."""
-        boxes, edges = _layout(self)
+        boxes = _boxes(self)
         lines = ["flowchart LR"]
         for key, box in boxes.items():
             left, right = ('["', '"]') if box.kind == "node" else ('(["', '"])')
             text = box.label.replace("&", "#amp;").replace('"', "#quot;").replace("<", "#lt;")
             lines.append(f"    {key}{left}{text}{right}")
-        return "\n".join([*lines, *(f"    {a} --> {b}" for a, b in edges)])
+        edges = (f"    {source} --> {key}" for key, box in boxes.items() for source in box.sources)
+        return "\n".join([*lines, *edges])
 
     def _repr_html_(self) -> str:
         """Return an inline SVG: inputs left, outputs right, wires around the boxes."""
-        boxes, edges = _layout(self)
-        edges = _around(boxes, edges)
-        places, width, height = _places(boxes, edges)
+        boxes = _with_wires(_boxes(self))
+        width, height = _place(boxes)
         parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
             f'viewBox="0 0 {width:.0f} {height:.0f}" font-family="monospace" font-size="11">'
         ]
-        for start, end in ((places[a], places[b]) for a, b in edges):
+        for start, end in ((boxes[key], box) for box in boxes.values() for key in box.sources):
             x, bend = start.x + start.width, (start.x + start.width + end.x) / 2
             curve = f"{bend:.1f},{start.y:.1f} {bend:.1f},{end.y:.1f} {end.x:.1f},{end.y:.1f}"
             parts.append(_svg_line(f"M{x:.1f},{start.y:.1f} C{curve}"))
-        parts += [_svg_box(box, places[key]) for key, box in boxes.items()]
-        return "".join([*parts, "</svg>"])
+        return "".join([*parts, *map(_svg_box, boxes.values()), "</svg>"])
 
 
 def _look_up(known: Mapping[str | int, Input | Node], reference: Any) -> Input | Node:
@@ -181,15 +185,6 @@ def _in_order(outputs: Mapping[str, Node | Input]) -> list[Node]:
             begun.add(node)
             stack.extend(waiting)
     return list(done)
-
-
-def _named(argument: str, symbols: Mapping[str, Any]) -> dict[str, Any]:
-    if not isinstance(symbols, Mapping):
-        raise TypeError(
-            f"{argument} is a dictionary of names and symbols, got a {type(symbols).__name__}; "
-            f"write Graph(inputs={{'x': x}}, outputs={{'y': node}})"
-        )
-    return dict(symbols)
 
 
 def _check_declared(inputs: Mapping[str, Input], outputs: Mapping[str, Node | Input]) -> None:
@@ -241,38 +236,35 @@ _LONGEST_LABEL = 34
 _COLOURS = {"input": "#e3effb", "node": "#f6f6f6", "output": "#e6f4e3"}
 
 
-class Box(NamedTuple):
-    """One box of a drawing: what it stands for, its text, and its column."""
+@dataclass
+class Box:
+    """One box of a drawing: what it stands for, its text, its column, and what leads to it.
+
+    `x` is its left edge, `y` its centre line, in pixels like its width.
+    """
 
     kind: str
     label: str
     column: int
+    sources: list[str]
+    x: float = 0.0
+    y: float = 0.0
+    width: float = 0.0
 
 
-class Place(NamedTuple):
-    """Where a box is drawn: its left edge, centre line and width, in pixels."""
-
-    x: float
-    y: float
-    width: float
-
-
-def _layout(graph: Graph) -> tuple[dict[str, Box], list[tuple[str, str]]]:
-    """Give each node a box one column right of its furthest parent's."""
+def _boxes(graph: Graph) -> dict[str, Box]:
+    """Give each input, node and output a box, a node one column right of its furthest parent."""
     keys: dict[Input | Node, str] = {x: f"i{i}" for i, x in enumerate(graph.inputs.values())}
-    boxes = {f"i{i}": Box("input", name, 0) for i, name in enumerate(graph.inputs)}
-    edges: list[tuple[str, str]] = []
+    boxes = {f"i{i}": Box("input", name, 0, []) for i, name in enumerate(graph.inputs)}
     for i, node in enumerate(graph.nodes):
-        parents = [keys[p] for p in node.parents]
-        column = 1 + max((boxes[p].column for p in parents), default=0)
+        sources = [keys[p] for p in node.parents]
+        column = 1 + max((boxes[source].column for source in sources), default=0)
         keys[node] = f"n{i}"
-        boxes[f"n{i}"] = Box("node", _label(node.operator), column)
-        edges += [(p, f"n{i}") for p in parents]
+        boxes[f"n{i}"] = Box("node", _label(node.operator), column, sources)
     last = 1 + max((box.column for box in boxes.values()), default=0)
     for i, (name, symbol) in enumerate(graph.outputs.items()):
-        boxes[f"o{i}"] = Box("output", name, last)
-        edges.append((keys[symbol], f"o{i}"))
-    return boxes, edges
+        boxes[f"o{i}"] = Box("output", name, last, [keys[symbol]])
+    return boxes
 
 
 def _label(operator: Operator) -> str:
@@ -284,57 +276,47 @@ def _label(operator: Operator) -> str:
     return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 3] + "..."
 
 
-def _around(boxes: dict[str, Box], edges: list[tuple[str, str]]) -> list[tuple[str, str]]:
+def _with_wires(boxes: dict[str, Box]) -> dict[str, Box]:
     """Give an edge that passes columns a wire in each of them, so that it crosses no box."""
-    routed = []
-    for a, b in edges:
-        last = a
-        for column in range(boxes[a].column + 1, boxes[b].column):
-            wire = f"{a}-{column}"  # edges from one box share their wire
-            if wire not in boxes:
-                boxes[wire] = Box("wire", "", column)
-                routed.append((last, wire))
-            last = wire
-        routed.append((last, b))
+    routed = dict(boxes)
+    for box in boxes.values():
+        for i, source in enumerate(box.sources):
+            for column in range(boxes[source].column + 1, box.column):
+                wire = f"{source}-{column}"  # edges from one box share their wire
+                routed.setdefault(wire, Box("wire", "", column, [box.sources[i]]))
+                box.sources[i] = wire
     return routed
 
 
-def _places(
-    boxes: dict[str, Box], edges: list[tuple[str, str]]
-) -> tuple[dict[str, Place], float, float]:
-    """Return each box's place, and the drawing's width and height, in pixels."""
-    columns: dict[int, list[str]] = {}
-    for key, box in boxes.items():
-        columns.setdefault(box.column, []).append(key)
-    sources: dict[str, list[str]] = {}
-    for a, b in edges:
-        sources.setdefault(b, []).append(a)
+def _place(boxes: dict[str, Box]) -> tuple[float, float]:
+    """Place the boxes, and return the drawing's width and height, in pixels."""
+    columns: dict[int, list[Box]] = {}
+    for box in boxes.values():
+        columns.setdefault(box.column, []).append(box)
     tallest = max(map(len, columns.values()))
-    places: dict[str, Place] = {}
 
-    def height_of_sources(key: str) -> float:
-        heights = [places[source].y for source in sources.get(key, [])]
-        return sum(heights) / max(len(heights), 1)
+    def height_of_sources(box: Box) -> float:
+        return sum(boxes[key].y for key in box.sources) / max(len(box.sources), 1)
 
     x = _MARGIN
-    for _, keys in sorted(columns.items()):
-        width = max(len(boxes[key].label) for key in keys) * _CHARACTER + _PADDING
-        top = (tallest - len(keys)) * _ROW / 2 + _ROW / 2
+    for _, column in sorted(columns.items()):
+        width = max(len(box.label) for box in column) * _CHARACTER + _PADDING
+        top = (tallest - len(column)) * _ROW / 2 + _ROW / 2
         # A box as high as its sources on average keeps wires from crossing.
-        for row, key in enumerate(sorted(keys, key=height_of_sources)):
-            places[key] = Place(x, top + row * _ROW, width)
+        for row, box in enumerate(sorted(column, key=height_of_sources)):
+            box.x, box.y, box.width = x, top + row * _ROW, width
         x += width + _GAP
-    return places, x - _GAP + _MARGIN, tallest * _ROW
+    return x - _GAP + _MARGIN, tallest * _ROW
 
 
 def _svg_line(path: str) -> str:
     return f'<path d="{path}" fill="none" stroke="#888"/>'
 
 
-def _svg_box(box: Box, place: Place) -> str:
+def _svg_box(box: Box) -> str:
     from html import escape  # here, because it loads the names of all entities
 
-    x, y, width = place
+    x, y, width = box.x, box.y, box.width
     if box.kind == "wire":
         return _svg_line(f"M{x:.1f},{y:.1f} h{width:.1f}")
     return (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, get_args
@@ -294,6 +294,13 @@ def checked_function(fn: Any, owner: str) -> Any:
     if isinstance(fn, type) and issubclass(fn, Operator):
         raise TypeError(f"{owner} takes a function, got the class {fn.__name__}; use it itself")
     return fn
+
+
+def checked_mapping(value: Any, takes: str, example: str) -> Mapping[Any, Any]:
+    """Return a mapping, or say what takes one and how it is written."""
+    if isinstance(value, Mapping):
+        return value
+    raise TypeError(f"{takes}, got a {type(value).__name__}; write {example}")
 
 
 def checked_option(name: str, value: Any, options: Any) -> Any:

@@ -17,8 +17,7 @@ from pipekit.carrier import changed, is_carrier
 from pipekit.config import NotSerializableError, config_values
 from pipekit.fingerprint import content_hash
 from pipekit.operator import Operator, checked_operator
-
-_ONE_DISTRIBUTION = ("pipekit", "geopatcher", "geocatalog", "geotoolz", "geostack")
+from pipekit.registry import SHIPPED
 
 
 class Provenance(Operator):
@@ -126,7 +125,7 @@ def _version(package: str) -> str:
     if isinstance(own, str):
         return own
     try:
-        return metadata.version("geostack" if package in _ONE_DISTRIBUTION else package)
+        return metadata.version("geostack" if package in SHIPPED else package)
     except metadata.PackageNotFoundError:
         # Asked last, because it reads the file lists of all that is installed.
         names = metadata.packages_distributions().get(package, [])

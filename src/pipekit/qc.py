@@ -83,9 +83,7 @@ class AssertShape(Check):
         fits = len(shape) == len(self.shape) and all(
             wanted is None or wanted == got for wanted, got in zip(self.shape, shape, strict=True)
         )
-        wanted_text = ", ".join("any" if n is None else str(n) for n in self.shape)
-        comma = "," if len(self.shape) == 1 else ""
-        return None if fits else f"shape {shape} is not ({wanted_text}{comma})"
+        return None if fits else f"shape {shape} is not {self.shape}".replace("None", "any")
 
 
 def _checked_shape(shape: Any) -> tuple[int | None, ...]:

@@ -156,7 +156,6 @@ class TransientError(Exception):
 
     def __init__(self, answer: str, retry_after: float | None = None) -> None:
         super().__init__(answer)
-        self.answer = answer
         self.retry_after = retry_after
 
 
@@ -237,7 +236,7 @@ class RetryPolicy:
         try:
             return call_again(attempt, pauses, TransientError, wait)
         except TransientError as error:
-            raise GaveUpError(tries, time.monotonic() - start, error.answer) from None
+            raise GaveUpError(tries, time.monotonic() - start, str(error)) from None
 
 
 DEFAULT = RetryPolicy()
