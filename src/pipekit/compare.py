@@ -54,12 +54,11 @@ class Diff(Operator):
         got, wanted = np.asarray(x), np.asarray(self.reference)
         if got.shape != wanted.shape:
             raise DiffError(f"shape {got.shape} differs from the reference's {wanted.shape}")
-        difference = absolute_difference(got, wanted)
-        # An infinite reference is close to itself only, so it gets no relative tolerance.
-        size = np.where(np.isfinite(wanted), np.abs(_as_number(wanted)), 0.0)
-        far = ~(difference <= self.atol + self.rtol * size)
+        numbers = _as_number(got), _as_number(wanted)
+        far = ~np.isclose(*numbers, rtol=self.rtol, atol=self.atol, equal_nan=True)
         if far.any():
-            raise DiffError(self._message(got, wanted, np.where(far, difference, -1.0), far))
+            difference = np.where(far, absolute_difference(got, wanted), -1.0)
+            raise DiffError(self._message(got, wanted, difference, far))
         return x
 
     def _message(self, got: Any, wanted: Any, difference: Any, far: Any) -> str:
@@ -131,15 +130,12 @@ def config_diff(a: Operator, b: Operator) -> str:
     """
     from difflib import unified_diff
 
-    before, after = (_config_lines(checked_operator(op, n)) for op, n in ((a, "a"), (b, "b")))
-    return "\n".join(unified_diff(before, after, "a", "b", lineterm=""))
-
-
-def _config_lines(op: Operator) -> list[str]:
     from pipekit.yaml_text import dump
 
     shown = Encoder(lambda value, path: argument_repr(value))
-    return dump(shown.node(op, "")).splitlines()
+    nodes = (shown.node(checked_operator(op, name), "") for op, name in ((a, "a"), (b, "b")))
+    before, after = (dump(node).splitlines() for node in nodes)
+    return "\n".join(unified_diff(before, after, "a", "b", lineterm=""))
 
 
 class ABResult(NamedTuple):

@@ -114,6 +114,8 @@ JSON: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | None
 
 _CALLABLES = (FunctionType, BuiltinFunctionType)
 NAMED_TYPES: dict[str, type] = {t.__name__: t for t in (bool, int, float, complex, str, bytes)}
+NAMED_TYPES |= {f"numpy.{t.__name__}": t for t in np.sctypeDict.values()}
+_TYPE_NAMES = {kind: name for name, kind in NAMED_TYPES.items()}
 _LISTED_ARRAY = 256
 _LISTED_KINDS = "biufU"
 _WIDEST_FLOAT = 8
@@ -300,10 +302,8 @@ _STANDARD = {kind: (tag, write) for tag, (kind, write, _) in STANDARD.items()}
 
 
 def _named_type(value: type) -> JSON:
-    if value in NAMED_TYPES.values():
-        return {"$type": value.__name__}
-    if issubclass(value, np.generic) and getattr(np, value.__name__, None) is value:
-        return {"$type": f"numpy.{value.__name__}"}
+    if value in _TYPE_NAMES:
+        return {"$type": _TYPE_NAMES[value]}
     if issubclass(value, Exception):
         shadow = getattr(builtins, value.__name__, value)
         return {"$exception": value.__name__} if shadow is value else None

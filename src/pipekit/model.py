@@ -69,14 +69,12 @@ class ModelOp(Operator):
             result = ask(_on_device(torch, self.model, values) if is_module else values)
         if torch is not None and isinstance(result, torch.Tensor):
             result = result.detach().cpu().numpy()
-        if isinstance(result, np.ndarray):
-            return result
         if result is None or isinstance(result, Mapping):
             raise TypeError(
                 f"{type(self.model).__name__}.{self.method} gave a {type(result).__name__}, "
                 "which is no array; wrap the model in a function that returns one array"
             )
-        return np.asarray(result)
+        return np.asanyarray(result)
 
 
 def _on_device(torch: Any, model: Any, values: Array) -> Any:

@@ -101,7 +101,7 @@ def _as_symbol(parent: Any) -> Input | Node:
     return Node(Const(parent), ())
 
 
-_FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodType)
+_NAMED = (FunctionType, BuiltinFunctionType, MethodType, type)
 _SMALL_ARRAY = 8
 _LONG_TEXT = 60
 Listener = Callable[["Operator", Any, Any], object]
@@ -253,20 +253,16 @@ class Operator:
 
 
 def _cannot_pipe(left: object, right: object) -> str:
-    names = [
-        repr(side) if isinstance(side, Operator | int | float) else type(side).__name__
-        for side in (left, right)
-    ]
+    """Say why `left | right` is refused, and how to write it."""
+    shown = [step_repr(x) if isinstance(x, Operator) else summarise(x) for x in (left, right)]
     stranger = right if isinstance(left, Operator) else left
     if isinstance(stranger, type) and issubclass(stranger, Operator):
         way_out = f"{stranger.__name__} is a class: write {stranger.__name__}(...)"
-    elif callable(stranger):
-        way_out = "wrap a function as Lambda(function)"
-    elif isinstance(left, Operator):
+    elif callable(stranger) or stranger is right:
         way_out = "wrap a function as Lambda(function), or a value as Const(value)"
     else:
         way_out = "to run an operator on a value, call it: operator(value)"
-    return f"only operators can be piped with |, got {names[0]} | {names[1]}; {way_out}"
+    return f"only operators can be piped with |, got {' | '.join(shown)}; {way_out}"
 
 
 def checked_operator(op: Any, argument: str) -> Operator:
@@ -333,9 +329,7 @@ def summarise(value: Any) -> str:
     if isinstance(shape, tuple) and dtype is not None:
         crs = getattr(value, "crs", None)
         return f"{name} {shape} {dtype}" + ("" if crs is None else f" {crs}")
-    if isinstance(value, bool | int | float | complex):
-        return f"{name} {value!r}"
-    if isinstance(value, str):
+    if isinstance(value, bool | int | float | complex | str):
         return f"{name} {_shorten(repr(value))}"
     if isinstance(value, dict):
         return f"dict of {len(value)}: {_shorten(', '.join(map(str, value)))}"
@@ -364,10 +358,8 @@ def argument_repr(value: Any) -> str:
     if type(value) in (set, frozenset) and value:
         members = f"{{{', '.join(sorted(map(argument_repr, value)))}}}"  # in no other order
         return members if type(value) is set else f"frozenset({members})"
-    if isinstance(value, _FUNCTIONS):
+    if isinstance(value, _NAMED):
         return value.__qualname__.rpartition("<locals>.")[2]
-    if isinstance(value, type):
-        return value.__name__
     if isinstance(value, np.ndarray) and value.size > _SMALL_ARRAY:
         return f"array(shape={value.shape}, dtype={value.dtype})"
     if getattr(type(value), "__repr__", None) is object.__repr__:

@@ -121,8 +121,7 @@ def in_threads(
             items,
             workers + ahead,
         )
-        for _, result in done:
-            yield result
+        yield from (result for _, result in done)
 
 
 class ThreadMap(Operator):

@@ -171,21 +171,16 @@ class Registry:
         return "add it with registry.add(cls) or @register if you trust it"
 
 
-def is_serialisable_class(value: Any) -> bool:
-    """Tell whether a value is a class whose objects a config can describe.
+def _is_addable(value: Any) -> bool:
+    """Tell whether a value is a class that a config may name.
 
-    These are operators that do something, and the axes and patchers of geopatcher.
+    These are exceptions, operators that do something, and the axes and patchers of geopatcher.
     """
     if not isinstance(value, type) or getattr(value, "forbid_in_yaml", False):
         return False
-    if issubclass(value, Operator):
-        return value._apply is not Operator._apply
+    if issubclass(value, Operator | Exception):
+        return getattr(value, "_apply", None) is not Operator._apply
     return hasattr(value, "_config_values") and hasattr(value, "__dataclass_fields__")
-
-
-def _is_addable(value: Any) -> bool:
-    is_exception = isinstance(value, type) and issubclass(value, Exception)
-    return is_exception or is_serialisable_class(value)
 
 
 def touches_files(value: object) -> bool:

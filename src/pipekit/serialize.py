@@ -203,14 +203,11 @@ def _read_exception(decoder: Decoder, body: Any, path: str) -> type[Exception]:
     return found
 
 
-def _read_type(decoder: Decoder, body: str, path: str) -> type:
-    if body in NAMED_TYPES:
-        return NAMED_TYPES[body]
-    name = body.removeprefix("numpy.")
-    found = np.sctypeDict.get(name) if name != body and not name.startswith("_") else None
-    if found is None or found.__name__ != name:
+def _read_type(decoder: Decoder, body: Any, path: str) -> type:
+    """Read a type of Python or numpy by its name in the table."""
+    if body not in NAMED_TYPES:
         raise ValueError(f"{body!r} is no plain type")
-    return found
+    return NAMED_TYPES[body]
 
 
 def _read_dtype(decoder: Decoder, body: Any, path: str) -> np.dtype[Any]:

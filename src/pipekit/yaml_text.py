@@ -12,13 +12,12 @@ from pipekit.registry import ConfigError
 
 # YAML 1.1 reads `on`, `yes` and `2024-06-14` as booleans and dates, and `1e-4` as a text. Reader
 # and writer share YAML 1.2's core schema instead, so that both agree on what must be quoted.
-_WORDS: tuple[tuple[str, str, str], ...] = (
-    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
-    ("int", r"^[-+]?[0-9]+$", "-+0123456789"),
-    ("float", r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$", "-+.0123456789"),
-    ("null", r"^(?:~|null|Null|NULL|)$", "~nN\0"),
-)
-_MAP, _SEQUENCE = "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"
+_WORDS = {
+    "bool": r"^(?:true|True|TRUE|false|False|FALSE)$",
+    "int": r"^[-+]?[0-9]+$",
+    "float": r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$",
+    "null": r"^(?:~|null|Null|NULL|)$",
+}
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -34,10 +33,9 @@ class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[mi
 
 for _kind in (_Loader, _Dumper):
     _kind.yaml_implicit_resolvers = {}
-    for _name, _pattern, _first in _WORDS:
-        # `\0` marks the empty word in the table; PyYAML keys it by an empty text.
-        _firsts = ["" if c == "\0" else c for c in _first]
-        _kind.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(_pattern), _firsts)
+    for _name, _pattern in _WORDS.items():
+        # Under no first letter, which stands for any.
+        _kind.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(_pattern), None)
 
 
 def _integer(loader: Any, node: Any) -> int:
@@ -59,7 +57,7 @@ def _mapping(loader: Any, node: Any) -> dict[Any, Any]:
 
 
 _Loader.add_constructor("tag:yaml.org,2002:int", _integer)
-_Loader.add_constructor(_MAP, _mapping)
+_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
 def dump(config: Any) -> str:
