@@ -33,6 +33,11 @@ class Identity(Operator):
 class Const(Operator):
     """Return the same value whatever the inputs, and with none.
 
+    Parameters
+    ----------
+    value
+        What is returned; any object.
+
     Examples
     --------
     >>> Const(3)("anything"), Const(3)()
@@ -47,7 +52,21 @@ class Const(Operator):
 
 
 class FunctionOperator(Operator):
-    """Call a function of the user's on the input, and return the input."""
+    """Call a function of the user's on the input, and return the input.
+
+    Parameters
+    ----------
+    fn
+        The function.
+    name
+        Tells it apart where it is printed, or None.
+
+    Examples
+    --------
+    >>> FunctionOperator(print)("scene")
+    scene
+    'scene'
+    """
 
     forbid_in_yaml = True
 
@@ -63,6 +82,13 @@ class FunctionOperator(Operator):
 class Lambda(FunctionOperator):
     """Run a function of the inputs. It cannot be written to a config; a named Operator can.
 
+    Parameters
+    ----------
+    fn
+        Called with the inputs; its result is the operator's.
+    name
+        Tells it apart where it is printed, or None.
+
     Examples
     --------
     >>> Lambda(lambda a, b: a + b, name="add")(1, 2)
@@ -76,6 +102,13 @@ class Lambda(FunctionOperator):
 class Sink(FunctionOperator):
     """Hand the input to a function that keeps it (writes, sends, stores), and return the input.
 
+    Parameters
+    ----------
+    fn
+        Called with the input; what it returns is dropped.
+    name
+        Tells it apart where it is printed, or None.
+
     Examples
     --------
     >>> written = []
@@ -87,6 +120,13 @@ class Sink(FunctionOperator):
 class Tap(FunctionOperator):
     """Show the input to a function and return the input.
 
+    Parameters
+    ----------
+    fn
+        Called with the input; what it returns is dropped.
+    name
+        Tells it apart where it is printed, or None.
+
     Examples
     --------
     >>> Tap(print)(3)
@@ -97,6 +137,11 @@ class Tap(FunctionOperator):
 
 class Fanout(Operator):
     """Run several operators on the same input and return a dictionary of their results.
+
+    Parameters
+    ----------
+    operators
+        Name -> operator; the names are those of the results.
 
     Examples
     --------
@@ -113,6 +158,7 @@ class Fanout(Operator):
         return {name: self._run(name, op, inputs) for name, op in self.operators.items()}
 
     def _run(self, name: str, op: Operator, inputs: tuple[Any, ...]) -> Any:
+        """Run one operator, saying which branch it is where it fails."""
         try:
             return op(*inputs)
         except Exception as error:
@@ -122,6 +168,16 @@ class Fanout(Operator):
 
 class Pick(Operator):
     """Take one entry out of a dictionary or sequence, such as the result of a Fanout or Graph.
+
+    Parameters
+    ----------
+    key
+        The dictionary's key, or the position in the sequence.
+
+    Raises
+    ------
+    KeyError, IndexError
+        There is no such entry; the message says what there is.
 
     Examples
     --------
@@ -174,6 +230,7 @@ class Subsample(Operator):
 
 
 def _pair(stride: Any) -> tuple[int, int]:
+    """Return a stride as (rows, cols), or say what one is."""
     pair = tuple(stride) if isinstance(stride, tuple | list) else (stride, stride)
     if len(pair) != 2 or not all(type(n) is int and n >= 1 for n in pair):
         raise ValueError(f"stride must be positive whole pixels, n or (rows, cols), got {stride!r}")
@@ -222,6 +279,7 @@ class ApplyToBands(Operator):
         return self._on_carrier(x, bands)
 
     def _on_carrier(self, x: Carrier, bands: Any) -> Any:
+        """Run on each band as a carrier of its own, and put the results into one."""
         names = x.attrs.get("band_names") if self.axis % x.values.ndim == 0 else None
         results = []
         for i, band in enumerate(bands):

@@ -31,6 +31,11 @@ _SUFFIX = ".cached"
 class MemoryStore:
     """Keeps values in memory.
 
+    Parameters
+    ----------
+    maxsize
+        The most values kept, or None for all.
+
     Examples
     --------
     >>> store = MemoryStore(maxsize=1)
@@ -44,13 +49,32 @@ class MemoryStore:
         self._values: OrderedDict[str, Any] = OrderedDict()
 
     def get(self, key: str) -> Any:
-        """Return the value of a key, or MISSING."""
+        """Return the value of a key, or MISSING.
+
+        Parameters
+        ----------
+        key
+            Text.
+
+        Returns
+        -------
+        object
+            The value, or MISSING.
+        """
         if key in self._values:
             self._values.move_to_end(key)
         return self._values.get(key, MISSING)
 
     def put(self, key: str, value: Any) -> None:
-        """Keep a value, dropping the oldest beyond `maxsize`."""
+        """Keep a value, dropping the oldest beyond `maxsize`.
+
+        Parameters
+        ----------
+        key
+            Text.
+        value
+            Any object; it is kept itself, not a copy.
+        """
         self._values[key] = value
         self._values.move_to_end(key)
         while self.maxsize is not None and len(self._values) > self.maxsize:
@@ -67,6 +91,13 @@ class FolderStore:
     A file is written beside its place and renamed, so it is there whole or not at all; one that
     does not match its SHA-256 counts as missing.
 
+    Parameters
+    ----------
+    folder
+        Made when the first value is kept.
+    maxsize
+        The most files kept, or None for all.
+
     Examples
     --------
     >>> import tempfile
@@ -81,7 +112,18 @@ class FolderStore:
         self.maxsize = maxsize
 
     def get(self, key: str) -> Any:
-        """Return the value of a key, or MISSING when its file is absent or damaged."""
+        """Return the value of a key, or MISSING when its file is absent or damaged.
+
+        Parameters
+        ----------
+        key
+            Text that can be part of a file's name.
+
+        Returns
+        -------
+        object
+            The value, or MISSING.
+        """
         path = self._path(key)
         try:
             raw = path.read_bytes()
@@ -98,7 +140,15 @@ class FolderStore:
             return MISSING  # the file is whole, but a class in it has moved since
 
     def put(self, key: str, value: Any) -> None:
-        """Keep a value, dropping the files unused for longest beyond `maxsize`."""
+        """Keep a value, dropping the files unused for longest beyond `maxsize`.
+
+        Parameters
+        ----------
+        key
+            Text that can be part of a file's name.
+        value
+            What pickles.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         payload = dumps(value)
         with beside(self._path(key)) as unfinished, unfinished.open("wb") as file:
@@ -118,10 +168,12 @@ class FolderStore:
             path.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
+        """Return the file of a key."""
         return self.folder / f"{key}{_SUFFIX}"
 
 
 def _last_used(path: Path) -> int:
+    """Return when a file was last used, in nanoseconds."""
     try:
         return path.stat().st_mtime_ns
     except FileNotFoundError:
@@ -191,6 +243,7 @@ class Cache(Operator):
         self._prepare()
 
     def _prepare(self) -> None:
+        """Make the store and the locks, which do not travel with a pickle."""
         self._store: MemoryStore | FolderStore = (
             MemoryStore(self.maxsize)
             if self.folder is None

@@ -47,6 +47,16 @@ class Carrier(Protocol):
 def is_carrier(value: object) -> TypeGuard[Carrier]:
     """Tell whether a value carries a georeference in the way a GeoTensor does.
 
+    Parameters
+    ----------
+    value
+        Anything.
+
+    Returns
+    -------
+    bool
+        True for a GeoTensor and its like; False for a plain array.
+
     Examples
     --------
     >>> import numpy as np
@@ -77,6 +87,19 @@ def rewrap(
     attrs
         The new attributes, or None to copy them; `band_names` is dropped when its length
         no longer fits the first axis.
+
+    Returns
+    -------
+    object
+        A carrier of the same class.
+
+    Examples
+    --------
+    >>> from georeader.geotensor import GeoTensor
+    >>> tile = GeoTensor(np.zeros((2, 3, 3)), None, "EPSG:32632", 0, {"band_names": ["B04", "B08"]})
+    >>> index = rewrap(tile, np.ones((3, 3), "float32"))
+    >>> index.crs, index.attrs
+    ('EPSG:32632', {})
     """
     kept = dict(like.attrs if attrs is None else attrs)
     names = kept.get("band_names")
@@ -89,6 +112,18 @@ def rewrap(
 
 def fitting_fill(fill: Any, dtype: np.dtype[Any]) -> Any:
     """Return the fill value if the dtype can hold it; else NaN for floats and 0 for the rest.
+
+    Parameters
+    ----------
+    fill
+        Number, or None.
+    dtype
+        The dtype that should hold it.
+
+    Returns
+    -------
+    number or None
+        The fill value for data of this dtype.
 
     Examples
     --------
@@ -142,6 +177,11 @@ def same_crs(first: Any, second: Any, *, unknown_fits: bool = False) -> bool:
     unknown_fits
         What is answered when one of them is None; two unknown ones are the same.
 
+    Returns
+    -------
+    bool
+        Whether they are the same.
+
     Examples
     --------
     >>> same_crs(32632, "EPSG:32632"), same_crs("EPSG:4326", "OGC:CRS84"), same_crs(None, 32632)
@@ -159,6 +199,7 @@ def same_crs(first: Any, second: Any, *, unknown_fits: bool = False) -> bool:
 
 @lru_cache(maxsize=4096)
 def _equal_crs(first: Any, second: Any) -> bool:
+    """Tell whether pyproj takes two CRS for the same; the answer is remembered."""
     from pyproj import CRS
 
     one, other = CRS.from_user_input(first), CRS.from_user_input(second)
@@ -167,6 +208,16 @@ def _equal_crs(first: Any, second: Any) -> bool:
 
 def dumps(value: Any) -> bytes:
     """Return a value as bytes that `pickle.loads` turns back, carriers within it being whole.
+
+    Parameters
+    ----------
+    value
+        What pickles.
+
+    Returns
+    -------
+    bytes
+        Its pickle.
 
     Examples
     --------
@@ -179,12 +230,32 @@ def dumps(value: Any) -> bytes:
 
 
 class _CarrierPickler(pickle.Pickler):
+    """A pickler that keeps the georeference of carriers."""
+
     def reducer_override(self, obj: Any) -> Any:
         return parts(obj) if isinstance(obj, np.ndarray) and is_carrier(obj) else NotImplemented
 
 
 def parts(carrier: Carrier) -> tuple[Any, ...]:
-    """Return what a carrier is pickled as: how it is made again, and of what."""
+    """Return what a carrier is pickled as: how it is made again, and of what.
+
+    Parameters
+    ----------
+    carrier
+        A GeoTensor or its like.
+
+    Returns
+    -------
+    tuple
+        A function that makes a carrier of values, and the tuple of its arguments.
+
+    Examples
+    --------
+    >>> from georeader.geotensor import GeoTensor
+    >>> make, (values,) = parts(GeoTensor(np.zeros((2, 3)), None, "EPSG:32632"))
+    >>> make(values).crs
+    'EPSG:32632'
+    """
     names = ("transform", "crs", "fill_value_default", "attrs")
     place = {name: getattr(carrier, name) for name in names}
     return partial(type(carrier), **place), (carrier.values,)
@@ -192,6 +263,18 @@ def parts(carrier: Carrier) -> tuple[Any, ...]:
 
 def changed(carrier: Carrier, **changes: Any) -> Any:
     """Return a carrier of the same parts but those that are given, by name.
+
+    Parameters
+    ----------
+    carrier
+        The carrier to follow.
+    **changes
+        New `values`, `transform`, `crs`, `fill_value_default` or `attrs`.
+
+    Returns
+    -------
+    object
+        A carrier of the same class.
 
     Examples
     --------
@@ -209,5 +292,17 @@ def keep_place(kind: type) -> None:
 
     numpy's own way of pickling forgets what a subclass adds: chips sent to processes by joblib,
     Dask or multiprocessing would arrive without their place, and operators that hold one, too.
+
+    Parameters
+    ----------
+    kind
+        The class of carriers.
+
+    Examples
+    --------
+    >>> from georeader.geotensor import GeoTensor
+    >>> keep_place(GeoTensor)
+    >>> pickle.loads(pickle.dumps(GeoTensor(np.zeros((2, 3)), None, "EPSG:32632"))).crs
+    'EPSG:32632'
     """
     copyreg.pickle(kind, parts)

@@ -13,7 +13,13 @@ from pipekit.qc import QCError
 
 
 class DiffError(QCError):
-    """A result that is not close enough to its reference."""
+    """A result that is not close enough to its reference.
+
+    Examples
+    --------
+    >>> issubclass(DiffError, QCError)
+    True
+    """
 
 
 class Diff(Operator):
@@ -62,6 +68,7 @@ class Diff(Operator):
         return x
 
     def _message(self, got: Any, wanted: Any, difference: Any, far: Any) -> str:
+        """Say how many values differ, by how much at most, and where."""
         ranked = np.where(np.isnan(difference), np.inf, difference)
         where = tuple(int(i) for i in np.unravel_index(int(ranked.argmax()), ranked.shape))
         return (
@@ -79,6 +86,16 @@ def _as_number(values: Any) -> Any:
 def absolute_difference(a: Any, b: Any) -> Any:
     """Return |a - b| as float64, two NaNs being alike and NaN against a number being NaN.
 
+    Parameters
+    ----------
+    a, b
+        Arrays or numbers of shapes that broadcast.
+
+    Returns
+    -------
+    ndarray
+        float64, in the units of the data.
+
     Examples
     --------
     >>> import numpy as np
@@ -94,6 +111,16 @@ def absolute_difference(a: Any, b: Any) -> Any:
 
 def max_difference(a: Any, b: Any) -> float:
     """Return the largest absolute difference of two arrays; infinite where one is NaN alone.
+
+    Parameters
+    ----------
+    a, b
+        Arrays or numbers of the same shape.
+
+    Returns
+    -------
+    float
+        In the units of the data; 0 for empty arrays.
 
     Raises
     ------
@@ -114,6 +141,16 @@ def max_difference(a: Any, b: Any) -> float:
 
 def config_diff(a: Operator, b: Operator) -> str:
     """Return the unified diff of two operators' configs as text; empty when they are alike.
+
+    Parameters
+    ----------
+    a, b
+        The two operators; those that hold functions are compared by the functions' names.
+
+    Returns
+    -------
+    str
+        The lines that differ, with three lines around them.
 
     Examples
     --------
@@ -143,6 +180,11 @@ class ABResult(NamedTuple):
 
     `per_input` holds the metric of each input, `mean` their mean, `worst` the largest and
     `worst_index` the number of its input.
+
+    Examples
+    --------
+    >>> ABResult([0.5, 2.0], mean=1.25, worst=2.0, worst_index=1).ranked(1)
+    [(1, 2.0)]
     """
 
     per_input: list[float]
@@ -151,12 +193,24 @@ class ABResult(NamedTuple):
     worst_index: int
 
     def ranked(self, count: int | None = None) -> list[tuple[int, float]]:
-        """Return (input number, metric) from the worst on, at most `count` of them."""
+        """Return (input number, metric) from the worst on, at most `count` of them.
+
+        Parameters
+        ----------
+        count
+            The most entries, or None for all.
+
+        Returns
+        -------
+        list of (int, float)
+            The input's number and its metric, the largest metric first; NaN before it.
+        """
         order = sorted(range(len(self.per_input)), key=lambda i: -_severity(self.per_input[i]))
         return [(i, self.per_input[i]) for i in order[:count]]
 
 
 def _severity(metric: float) -> float:
+    """Return a metric to rank by: NaN is the worst."""
     return float("inf") if metric != metric else metric
 
 
@@ -178,6 +232,16 @@ def ab_test(
         At least one input; they are taken one at a time.
     metric
         `metric(a_result, b_result)`, larger being worse; NaN counts as the worst.
+
+    Returns
+    -------
+    ABResult
+        The metric of each input, their mean and the worst.
+
+    Raises
+    ------
+    ValueError
+        There is no input.
 
     Examples
     --------

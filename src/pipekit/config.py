@@ -20,12 +20,28 @@ _MISSING = object()
 
 
 class NodeDict(dict[str, Any]):
-    """A `{"class": ..., "config": ...}` dictionary that stands for an operator, not for data."""
+    """A `{"class": ..., "config": ...}` dictionary that stands for an operator, not for data.
+
+    Examples
+    --------
+    >>> NodeDict({"class": "Identity", "config": {}})["class"]
+    'Identity'
+    """
 
 
 @lru_cache(maxsize=4096)
 def signature(cls: type) -> inspect.Signature:
     """Return the constructor's signature of a class, without `self`.
+
+    Parameters
+    ----------
+    cls
+        Any class.
+
+    Returns
+    -------
+    inspect.Signature
+        What a call of the class takes.
 
     Examples
     --------
@@ -43,10 +59,26 @@ def signature(cls: type) -> inspect.Signature:
 def arguments(instance: object) -> dict[str, Any]:
     """Return the constructor's arguments of an object, from its attributes of the same names.
 
+    Parameters
+    ----------
+    instance
+        An operator, or any object that keeps its arguments under their names.
+
+    Returns
+    -------
+    dict
+        Name -> value, in the constructor's order.
+
     Raises
     ------
     TypeError
         An argument was not stored; it is named.
+
+    Examples
+    --------
+    >>> from pipekit import Const
+    >>> arguments(Const(3))
+    {'value': 3}
     """
     values: dict[str, Any] = {}
     for name in signature(type(instance)).parameters:  # type: ignore[arg-type]
@@ -64,6 +96,18 @@ def arguments(instance: object) -> dict[str, Any]:
 def construct(cls: type, values: dict[str, Any]) -> Any:
     """Build an object from its constructor's arguments by name; the inverse of `arguments`.
 
+    Parameters
+    ----------
+    cls
+        The class.
+    values
+        Name -> value; `*args` and `**kwargs` are under their names, too.
+
+    Returns
+    -------
+    object
+        The new object.
+
     Examples
     --------
     >>> from pipekit import Const
@@ -75,7 +119,24 @@ def construct(cls: type, values: dict[str, Any]) -> Any:
 
 
 def is_configurable(value: object) -> bool:
-    """Tell whether a value that is no plain data can be written as a class and its arguments."""
+    """Tell whether a value that is no plain data can be written as a class and its arguments.
+
+    Parameters
+    ----------
+    value
+        Anything.
+
+    Returns
+    -------
+    bool
+        True for operators, axes and dataclass instances.
+
+    Examples
+    --------
+    >>> from pipekit import Identity
+    >>> is_configurable(Identity()), is_configurable(Identity), is_configurable({"a": 1})
+    (True, False, False)
+    """
     if isinstance(value, type):
         return False
     # Not by get_config alone: a Keras model has one too, and it leaves the weights out.
@@ -83,14 +144,47 @@ def is_configurable(value: object) -> bool:
 
 
 def config_values(instance: Any) -> dict[str, Any]:
-    """Return what makes up the config of an operator or another configurable object."""
+    """Return what makes up the config of an operator or another configurable object.
+
+    Parameters
+    ----------
+    instance
+        An operator, an axis or a dataclass instance.
+
+    Returns
+    -------
+    dict
+        Argument -> value, operators still being operators.
+
+    Examples
+    --------
+    >>> from pipekit import Const
+    >>> config_values(Const(3))
+    {'value': 3}
+    """
     own = getattr(instance, "_config_values", None)
     values: dict[str, Any] = own() if own is not None else arguments(instance)
     return values
 
 
 def mark_nodes(value: Any) -> Any:
-    """Mark the `{"class", "config"}` dictionaries that a hand-written get_config() returned."""
+    """Mark the `{"class", "config"}` dictionaries that a hand-written get_config() returned.
+
+    Parameters
+    ----------
+    value
+        What `get_config()` returned, or a part of it.
+
+    Returns
+    -------
+    object
+        The same, with a `NodeDict` in place of each dictionary that stands for an operator.
+
+    Examples
+    --------
+    >>> type(mark_nodes([{"class": "Identity", "config": {}}])[0]).__name__
+    'NodeDict'
+    """
     if isinstance(value, dict):
         kind = NodeDict if value.keys() == {"class", "config"} else dict
         return kind({k: mark_nodes(v) for k, v in value.items()})
@@ -100,7 +194,24 @@ def mark_nodes(value: Any) -> Any:
 
 
 def nest(value: Any) -> Any:
-    """Replace the operators within a value by `{"class": name, "config": {...}}`; keep the rest."""
+    """Replace the operators within a value by `{"class": name, "config": {...}}`; keep the rest.
+
+    Parameters
+    ----------
+    value
+        An argument of an operator.
+
+    Returns
+    -------
+    object
+        The same with plain dictionaries in place of operators.
+
+    Examples
+    --------
+    >>> from pipekit import Const
+    >>> nest((Const(3), 4))
+    ({'class': 'Const', 'config': {'value': 3}}, 4)
+    """
     if type(value) in (list, tuple):
         return type(value)(nest(v) for v in value)
     if type(value) is dict:
@@ -126,6 +237,11 @@ class Limits(NamedTuple):
 
     `max_depth` counts nested lists and dictionaries, `max_operators` operators, `max_values` all
     values, `max_bytes` the characters of all texts together.
+
+    Examples
+    --------
+    >>> Limits(max_operators=10).max_depth
+    100
     """
 
     max_depth: int = 100
@@ -135,11 +251,38 @@ class Limits(NamedTuple):
 
 
 class NotSerializableError(TypeError):
-    """A value has no exact text form, so the operator that holds it cannot be written down."""
+    """A value has no exact text form, so the operator that holds it cannot be written down.
+
+    Examples
+    --------
+    >>> from pipekit import Lambda, to_config
+    >>> to_config(Lambda(abs))
+    Traceback (most recent call last):
+    pipekit.config.NotSerializableError: fn holds the function abs, which a config cannot carry; ...
+    """
 
 
 def refuse(value: object, path: str) -> JSON:
-    """Refuse a value that has no exact text form, naming where it is."""
+    """Refuse a value that has no exact text form, naming where it is.
+
+    Parameters
+    ----------
+    value
+        What has no text form.
+    path
+        Where it is, such as "operators[1].fn".
+
+    Raises
+    ------
+    NotSerializableError
+        Always.
+
+    Examples
+    --------
+    >>> refuse(print, "fn")
+    Traceback (most recent call last):
+    pipekit.config.NotSerializableError: fn holds the function print, ...
+    """
     where = path or "the operator itself"
     if isinstance(value, FunctionType | MethodType | BuiltinFunctionType):
         what = f"the function {value.__qualname__}"
@@ -151,7 +294,25 @@ def refuse(value: object, path: str) -> JSON:
 
 
 def by_identity(value: object, path: str) -> JSON:
-    """Stand for a value without a text form by what tells it apart within this process."""
+    """Stand for a value without a text form by what tells it apart within this process.
+
+    Parameters
+    ----------
+    value
+        What has no text form.
+    path
+        Where it is; it is not used here.
+
+    Returns
+    -------
+    dict
+        JSON that equals that of the same object only.
+
+    Examples
+    --------
+    >>> by_identity(abs, "fn") == by_identity(abs, "fn")
+    True
+    """
     if isinstance(value, MethodType):
         return {"$object": [id(value.__self__), id(value.__func__)]}
     if isinstance(value, BuiltinFunctionType):
@@ -203,7 +364,20 @@ class Encoder:
         return self.opaque(value, path) if leaf is None else leaf
 
     def node(self, value: Any, path: str) -> dict[str, JSON]:
-        """Write an operator (or another configurable object) as its class and config."""
+        """Write an operator (or another configurable object) as its class and config.
+
+        Parameters
+        ----------
+        value
+            An operator, an axis or a dataclass instance.
+        path
+            Where it is, for error messages.
+
+        Returns
+        -------
+        dict
+            `{"class": name, "config": {argument: JSON}}`.
+        """
         if type(value) is NodeDict:
             return {"class": value["class"], "config": self._values(value["config"], path)}
         if getattr(value, "forbid_in_yaml", False) and self.opaque is refuse:
@@ -231,14 +405,17 @@ class Encoder:
         )
 
     def _values(self, values: dict[str, Any], path: str) -> dict[str, JSON]:
+        """Write arguments by name."""
         return {
             name: self(item, f"{path}.{name}" if path else name) for name, item in values.items()
         }
 
     def _items(self, items: Any, path: str) -> list[JSON]:
+        """Write the members of a sequence."""
         return [self(item, f"{path}[{i}]") for i, item in enumerate(items)]
 
     def _dict(self, value: dict[Any, Any], path: str) -> JSON:
+        """Write a dictionary of data: as it is, or as pairs where its keys need it."""
         plain = all(type(k) is str and not k.startswith("$") for k in value)
         if plain and value.keys() != {"class", "config"}:
             return {k: self(v, f"{path}[{k!r}]") for k, v in value.items()}
@@ -265,16 +442,39 @@ def _leaf(value: Any) -> JSON:
 
 
 def _slice_bounds(value: slice) -> list[int | None] | None:
+    """Return a slice's bounds, or None where they are no whole numbers."""
     bounds = [value.start, value.stop, value.step]
     return bounds if all(bound is None or type(bound) is int for bound in bounds) else None
 
 
 def _base64(raw: bytes) -> str:
+    """Write bytes as base64 on one line."""
     return binascii.b2a_base64(raw, newline=False).decode()
 
 
 def from_base64(text: Any) -> bytes:
-    """Read base64 that keeps to its alphabet and its padding."""
+    """Read base64 that keeps to its alphabet and its padding.
+
+    Parameters
+    ----------
+    text
+        ASCII text.
+
+    Returns
+    -------
+    bytes
+        What it stands for.
+
+    Raises
+    ------
+    ValueError
+        It is no base64.
+
+    Examples
+    --------
+    >>> from_base64("Y2hpcA==")
+    b'chip'
+    """
     return binascii.a2b_base64(text, strict_mode=True)
 
 
@@ -302,6 +502,7 @@ _STANDARD = {kind: (tag, write) for tag, (kind, write, _) in STANDARD.items()}
 
 
 def _named_type(value: type) -> JSON:
+    """Write a class that has a name in every process; None for all others."""
     if value in _TYPE_NAMES:
         return {"$type": _TYPE_NAMES[value]}
     if issubclass(value, Exception):
@@ -311,6 +512,7 @@ def _named_type(value: type) -> JSON:
 
 
 def _array(value: np.ndarray[Any, Any], tag: str) -> JSON:
+    """Write an array: short ones as a list to read, others as base64."""
     if value.dtype.hasobject or value.dtype.names:
         return None
     body: dict[str, JSON] = {"dtype": value.dtype.str, "shape": list(value.shape)}
@@ -333,6 +535,16 @@ def _has_plain_nans(value: np.ndarray[Any, Any]) -> bool:
 
 def canonical(encoded: JSON) -> str:
     """Return the one text of an encoded value: keys sorted, no spaces, ASCII.
+
+    Parameters
+    ----------
+    encoded
+        What an `Encoder` returned.
+
+    Returns
+    -------
+    str
+        Equal texts stand for equal values.
 
     Examples
     --------

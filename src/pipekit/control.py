@@ -21,13 +21,30 @@ ExceptionTypes = type[Exception] | tuple[type[Exception], ...]
 
 
 class CoalesceError(LookupError):
-    """No source of a `Coalesce` gave an acceptable result."""
+    """No source of a `Coalesce` gave an acceptable result.
+
+    Examples
+    --------
+    >>> from pipekit import Const
+    >>> Coalesce([Const(None)], is_ok=bool)("query")
+    Traceback (most recent call last):
+    pipekit.control.CoalesceError: no source gave an acceptable result: ...
+    """
 
 
 class Branch(Operator):
     """Run one of two operators, as a predicate of the input decides.
 
     It can be written to a config when the predicate is an operator itself.
+
+    Parameters
+    ----------
+    predicate
+        Function or operator of the inputs; its result is taken as true or false.
+    if_true
+        What runs when it is true.
+    if_false
+        What runs when it is false; by default the input is returned.
 
     Examples
     --------
@@ -56,6 +73,15 @@ class Switch(Operator):
     """Run the operator that stands under the key which a function of the input returns.
 
     It can be written to a config when the key function is an operator itself.
+
+    Parameters
+    ----------
+    key
+        Function or operator of the inputs that returns a key.
+    cases
+        Key -> operator.
+    default
+        What runs for a key that is not among the cases; by default the input is returned.
 
     Examples
     --------
@@ -166,7 +192,32 @@ class Coalesce(Operator):
 
 
 def checked_choice(fn: Any, owner: str, argument: str) -> Any:
-    """Return a function or operator that decides, or say what the argument takes."""
+    """Return a function or operator that decides, or say what the argument takes.
+
+    Parameters
+    ----------
+    fn
+        What was given.
+    owner
+        The operator's name, for the message.
+    argument
+        The argument's name, for the message.
+
+    Returns
+    -------
+    callable
+        `fn` itself.
+
+    Raises
+    ------
+    TypeError
+        It cannot be called.
+
+    Examples
+    --------
+    >>> checked_choice(bool, "Branch", "predicate")
+    <class 'bool'>
+    """
     if callable(fn):
         return fn
     raise TypeError(f"{owner} takes a function or operator as {argument}, got {fn!r}")
@@ -174,6 +225,21 @@ def checked_choice(fn: Any, owner: str, argument: str) -> Any:
 
 def checked_exceptions(on: Any) -> tuple[type[Exception], ...]:
     """Return exception classes as a tuple, refusing what would also catch an interruption.
+
+    Parameters
+    ----------
+    on
+        One exception class or several in a tuple or list.
+
+    Returns
+    -------
+    tuple
+        The classes.
+
+    Raises
+    ------
+    TypeError
+        One is no subclass of `Exception`.
 
     Examples
     --------
@@ -201,6 +267,21 @@ def pipeline_mode(mode: Mode) -> Iterator[None]:
 
     Outside any block the mode is "eval", so an augmentation never runs by oversight.
 
+    Parameters
+    ----------
+    mode
+        "train" or "eval".
+
+    Yields
+    ------
+    None
+        The mode holds within the block.
+
+    Raises
+    ------
+    ValueError
+        It is another mode.
+
     Examples
     --------
     >>> from pipekit import Lambda
@@ -221,6 +302,11 @@ def pipeline_mode(mode: Mode) -> Iterator[None]:
 def current_mode() -> Mode:
     """Return the mode that holds here.
 
+    Returns
+    -------
+    str
+        "train" or "eval".
+
     Examples
     --------
     >>> current_mode()
@@ -231,6 +317,13 @@ def current_mode() -> Mode:
 
 class ModeGated(Operator):
     """Run an operator in one mode, and return the input unchanged in the other.
+
+    Parameters
+    ----------
+    op
+        The operator.
+    mode
+        The mode in which it runs, "train" or "eval".
 
     Examples
     --------

@@ -15,6 +15,16 @@ def beside(path: Path) -> Iterator[Path]:
 
     A run that is stopped leaves the old file or the new one.
 
+    Parameters
+    ----------
+    path
+        The file to be written.
+
+    Yields
+    ------
+    Path
+        A path in the same folder with the same suffix.
+
     Examples
     --------
     >>> import tempfile
@@ -37,6 +47,16 @@ def locked(path: Path) -> Iterator[None]:
     """Hold an exclusive lock on a file, waiting for whoever has it; released if we die.
 
     The file stays: removing it would let a third process lock another file of the same name.
+
+    Parameters
+    ----------
+    path
+        The file to lock; it and its folder are made where they are missing.
+
+    Yields
+    ------
+    None
+        The lock is held within the block.
 
     Examples
     --------
@@ -63,6 +83,18 @@ def lock(handle: int, wait: bool = True) -> bool:
         The file's descriptor.
     wait
         Whether to wait for whoever has it.
+
+    Returns
+    -------
+    bool
+        False when another process has it and `wait` is False.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryFile() as file:
+    ...     lock(file.fileno(), wait=False)
+    True
     """
     if os.name == "nt":
         return _lock_a_byte(handle, wait)

@@ -31,6 +31,16 @@ def content_hash(*values: Any) -> str:
     with its dimensions and coordinates; lists, tuples and dictionaries with their members;
     operators and plain data with their config.
 
+    Parameters
+    ----------
+    *values
+        Arrays, GeoTensors, DataArrays, plain data, operators; or lists and dictionaries of them.
+
+    Returns
+    -------
+    str
+        32 hex digits, alike in any process.
+
     Raises
     ------
     TypeError
@@ -53,6 +63,7 @@ def content_hash(*values: Any) -> str:
 
 
 def _feed(digest: Any, value: Any) -> None:
+    """Add a value's content to a digest."""
     if is_carrier(value):
         _feed_carrier(digest, value)
     elif isinstance(value, np.ndarray):
@@ -70,6 +81,7 @@ def _feed(digest: Any, value: Any) -> None:
 
 
 def _feed_array(digest: Any, array: np.ndarray[Any, Any]) -> None:
+    """Add an array's dtype, shape and bytes."""
     if array.dtype.hasobject:
         raise TypeError(f"an array of dtype {array.dtype} has no content of its own to hash")
     _feed_text(digest, f"array {array.dtype.str} {array.shape}")
@@ -83,6 +95,7 @@ def _feed_array(digest: Any, array: np.ndarray[Any, Any]) -> None:
 
 
 def _feed_carrier(digest: Any, carrier: Any) -> None:
+    """Add a carrier's array, place and attributes."""
     _feed_array(digest, np.asarray(carrier))
     crs = carrier.crs
     _feed_text(digest, f"transform {tuple(carrier.transform)}")
@@ -92,6 +105,7 @@ def _feed_carrier(digest: Any, carrier: Any) -> None:
 
 
 def _feed_labelled(digest: Any, labelled: Any) -> None:
+    """Add a DataArray or Dataset: its values, coordinates and attributes."""
     _feed_text(digest, f"{type(labelled).__name__} {labelled.dims} {getattr(labelled, 'name', '')}")
     _feed(digest, labelled.values if isinstance(labelled.values, np.ndarray) else dict(labelled))
     for name in sorted(labelled.coords, key=str):
@@ -101,6 +115,7 @@ def _feed_labelled(digest: Any, labelled: Any) -> None:
 
 
 def _feed_mapping(digest: Any, mapping: Mapping[Any, Any]) -> None:
+    """Add a dictionary in the order of its keys' texts."""
     _feed_text(digest, f"dict {len(mapping)}")
     for key, value in sorted((_text(k), v) for k, v in mapping.items()):
         _feed_text(digest, key)
@@ -108,6 +123,7 @@ def _feed_mapping(digest: Any, mapping: Mapping[Any, Any]) -> None:
 
 
 def _text(value: Any) -> str:
+    """Return plain data, or an operator, as its canonical text."""
     try:
         return canonical(Encoder(refuse)(value))
     except NotSerializableError:
@@ -118,6 +134,7 @@ def _text(value: Any) -> str:
 
 
 def _feed_text(digest: Any, text: str) -> None:
+    """Add a text, led by its length, so that two texts are not the same as their sum."""
     raw = text.encode()
     digest.update(len(raw).to_bytes(8, "little"))
     digest.update(raw)
@@ -137,6 +154,11 @@ def fingerprint(obj: Any, within: tuple[int, ...] = ()) -> str:
         Anything: an operator, a function, a model, a Field, plain data.
     within
         The objects being looked at, so that one that holds itself comes to an end.
+
+    Returns
+    -------
+    str
+        A text for comparing and reading.
 
     Examples
     --------
@@ -173,7 +195,23 @@ def fingerprint(obj: Any, within: tuple[int, ...] = ()) -> str:
 
 
 def fingerprint_file(path: str) -> str:
-    """Return a path with the file's size and time of change; a URL stays as it is."""
+    """Return a path with the file's size and time of change; a URL stays as it is.
+
+    Parameters
+    ----------
+    path
+        A file's path or URL.
+
+    Returns
+    -------
+    str
+        The real path, the size in bytes and the time of change in nanoseconds.
+
+    Examples
+    --------
+    >>> fingerprint_file("https://example.org/scene.tif")
+    'https://example.org/scene.tif'
+    """
     try:
         stat = os.stat(path)
     except (OSError, ValueError):
@@ -182,6 +220,7 @@ def fingerprint_file(path: str) -> str:
 
 
 def _object(obj: Any, within: tuple[int, ...]) -> str:
+    """Return a text for what is no plain data, array or function."""
     name = type(obj).__qualname__
     if isinstance(obj, type):
         return f"{obj.__module__}.{obj.__qualname__}"
@@ -269,6 +308,7 @@ def _code(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def _is_filled(cell: types.CellType) -> bool:
+    """Tell whether a closure's cell has a value yet."""
     try:
         cell.cell_contents  # noqa: B018
     except ValueError:  # what a function names before it is there
@@ -277,16 +317,19 @@ def _is_filled(cell: types.CellType) -> bool:
 
 
 def _shortened(text: str) -> str:
+    """Return a text, or its hash where it is long."""
     return text if len(text) <= _LONGEST else f"#{_hash(text.encode())}"
 
 
 def _hash(content: bytes) -> str:
+    """Return the first 16 hex digits of the SHA-256 of bytes."""
     from hashlib import sha256
 
     return sha256(content).hexdigest()[:_SHORT]
 
 
 def _pickle_hash(obj: Any) -> str:
+    """Return a hash of an object's pickle."""
     import cloudpickle
 
     try:

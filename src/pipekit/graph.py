@@ -10,7 +10,14 @@ from pipekit.operator import Input, Node, Operator, checked_mapping, step_repr, 
 
 
 class GraphError(ValueError):
-    """A graph that cannot run as it is wired."""
+    """A graph that cannot run as it is wired.
+
+    Examples
+    --------
+    >>> Graph(inputs={"x": Input("x")}, outputs={"y": Input("y")})
+    Traceback (most recent call last):
+    pipekit.graph.GraphError: inputs used but not declared: 'y'; declared are 'x'
+    """
 
 
 class Graph(Operator):
@@ -136,7 +143,13 @@ class Graph(Operator):
         return type(self)._from_config_values, (self._config_values(),)
 
     def to_mermaid(self) -> str:
-        """Return the graph as Mermaid flowchart text, one line a node and one an edge."""
+        """Return the graph as Mermaid flowchart text, one line a node and one an edge.
+
+        Returns
+        -------
+        str
+            Text for a Mermaid block of Markdown.
+        """
         boxes = _boxes(self)
         lines = ["flowchart LR"]
         for key, box in boxes.items():
@@ -162,6 +175,7 @@ class Graph(Operator):
 
 
 def _look_up(known: Mapping[str | int, Input | Node], reference: Any) -> Input | Node:
+    """Return the input or node that a config refers to."""
     if not isinstance(reference, str | int) or reference not in known:
         raise GraphError(
             f"a node refers to {reference!r}, which is neither an input nor an earlier node"
@@ -188,6 +202,7 @@ def _in_order(outputs: Mapping[str, Node | Input]) -> list[Node]:
 
 
 def _check_declared(inputs: Mapping[str, Input], outputs: Mapping[str, Node | Input]) -> None:
+    """Refuse what is no input or output, and two inputs of one name."""
     if not outputs:
         raise GraphError("a Graph needs at least one output")
     for name, symbol in inputs.items():
@@ -241,6 +256,11 @@ class Box:
     """One box of a drawing: what it stands for, its text, its column, and what leads to it.
 
     `x` is its left edge, `y` its centre line, in pixels like its width.
+
+    Examples
+    --------
+    >>> Box("input", "red", column=0, sources=[]).label
+    'red'
     """
 
     kind: str
@@ -310,10 +330,12 @@ def _place(boxes: dict[str, Box]) -> tuple[float, float]:
 
 
 def _svg_line(path: str) -> str:
+    """Return an SVG path in the colour of the wires."""
     return f'<path d="{path}" fill="none" stroke="#888"/>'
 
 
 def _svg_box(box: Box) -> str:
+    """Return a box as SVG, a wire as a line through its column."""
     from html import escape  # here, because it loads the names of all entities
 
     x, y, width = box.x, box.y, box.width
@@ -329,4 +351,5 @@ def _svg_box(box: Box) -> str:
 
 
 def _names(names: list[str]) -> str:
+    """Write names in one line for a message."""
     return ", ".join(map(repr, names)) or "no inputs"

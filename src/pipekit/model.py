@@ -54,6 +54,7 @@ class ModelOp(Operator):
         return result
 
     def _in_batches(self, values: Array) -> Array:
+        """Ask for so many rows at once and join the answers."""
         if self.batch_size is None:
             return self._ask(values)
         if values.ndim == 0:
@@ -62,6 +63,7 @@ class ModelOp(Operator):
         return np.concatenate([self._ask(values[i : i + self.batch_size]) for i in starts])
 
     def _ask(self, values: Array) -> Array:
+        """Ask the model once, and return its answer as an array."""
         torch = sys.modules.get("torch")
         is_module = torch is not None and isinstance(self.model, torch.nn.Module)
         ask = self.model if self.method == "__call__" else getattr(self.model, self.method)

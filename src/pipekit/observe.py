@@ -47,11 +47,30 @@ class Snapshot:
         self.captures: dict[str, Any] = {}
 
     def at(self, key: str) -> Probe:
-        """Return the operator that keeps its input under a key."""
+        """Return the operator that keeps its input under a key.
+
+        Parameters
+        ----------
+        key
+            The name of this point of the pipeline.
+
+        Returns
+        -------
+        Probe
+            An operator that returns its input.
+        """
         return Probe(self, key)
 
     def add(self, key: str, value: Any) -> None:
-        """Keep a value under a key."""
+        """Keep a value under a key.
+
+        Parameters
+        ----------
+        key
+            The name of the point.
+        value
+            What passed; it is kept itself, not a copy.
+        """
         self.captures[key] = value
 
     def __getitem__(self, key: str) -> Any:
@@ -60,7 +79,13 @@ class Snapshot:
         return self.captures[key]
 
     def keys(self) -> KeysView[str]:
-        """Return the keys that hold a capture, in the order they were first filled."""
+        """Return the keys that hold a capture, in the order they were first filled.
+
+        Returns
+        -------
+        KeysView
+            The names of the points.
+        """
         return self.captures.keys()
 
     def clear(self) -> None:
@@ -72,7 +97,21 @@ class Snapshot:
 
 
 class Probe(Operator):
-    """Add the input to a `Snapshot` or `Histogram` and return it; made by their `at`."""
+    """Add the input to a `Snapshot` or `Histogram` and return it; made by their `at`.
+
+    Parameters
+    ----------
+    keeper
+        Where inputs are added.
+    key
+        Under which key.
+
+    Examples
+    --------
+    >>> snap = Snapshot()
+    >>> Probe(snap, "in")(3), snap["in"]
+    (3, 3)
+    """
 
     forbid_in_yaml = True
 
@@ -144,7 +183,13 @@ class Spy:
     @classmethod
     @contextmanager
     def scoped(cls) -> Iterator[Spy]:
-        """Open a scope for a `with` block; scopes nest, and an inner one adds to the outer."""
+        """Open a scope for a `with` block; scopes nest, and an inner one adds to the outer.
+
+        Yields
+        ------
+        Spy
+            Its `on` says what is watched.
+        """
         spy = cls()
         outer = listeners.set(listeners.get())
         with _lock:
@@ -160,6 +205,18 @@ class Spy:
         """Call `fn(op, x_in, x_out)` after every call of an operator of this class.
 
         `x_in` is the input, or the tuple of inputs when there are several or none.
+
+        Parameters
+        ----------
+        kind
+            The class; its subclasses are watched, too.
+        fn
+            Called as `fn(op, x_in, x_out)`; what it returns is dropped.
+
+        Raises
+        ------
+        TypeError
+            `kind` is no class of operators, or `fn` cannot be called.
         """
         if not (isinstance(kind, type) and issubclass(kind, Operator)):
             raise TypeError(f"spy.on takes a class of operators, got {kind!r}")
@@ -169,6 +226,7 @@ class Spy:
 
 
 def _no_calls() -> dict[str, float]:
+    """Return a row that has counted nothing yet."""
     return {"calls": 0, "total": 0.0, "mean": 0.0, "min": 0.0, "max": 0.0}
 
 
@@ -201,6 +259,11 @@ class Profile:
             The operator to measure.
         name
             Its row's name; its class name by default. A taken name gets `#2`, `#3`, ...
+
+        Returns
+        -------
+        Profiled
+            The operator, measured.
         """
         wanted = type(op).__name__ if name is None else name
         with _lock:
@@ -212,7 +275,15 @@ class Profile:
         return Profiled(op, self, unique)
 
     def add(self, name: str, seconds: float) -> None:
-        """Count one call of the given length, in seconds."""
+        """Count one call of the given length, in seconds.
+
+        Parameters
+        ----------
+        name
+            The row's name.
+        seconds
+            The length of the call.
+        """
         with _lock:
             row = self._rows.setdefault(name, _no_calls())
             row["min"] = min(row["min"], seconds) if row["calls"] else seconds
@@ -225,6 +296,11 @@ class Profile:
         """Return `{name: {"calls", "total", "mean", "min", "max"}}`, times in seconds.
 
         What was wrapped but never called has zero calls and zero times.
+
+        Returns
+        -------
+        dict
+            A copy of the rows.
         """
         with _lock:
             return {name: dict(row) for name, row in self._rows.items()}
@@ -239,7 +315,24 @@ class Profile:
 
 
 class Profiled(Operator):
-    """Run an operator and tell a `Profile` how long it took; made by `Profile.wrap`."""
+    """Run an operator and tell a `Profile` how long it took; made by `Profile.wrap`.
+
+    Parameters
+    ----------
+    op
+        The operator to run.
+    profile
+        What is told.
+    name
+        The row's name in the profile.
+
+    Examples
+    --------
+    >>> from pipekit import Identity
+    >>> profile = Profile()
+    >>> Profiled(Identity(), profile, "step")(3), profile.report()["step"]["calls"]
+    (3, 1)
+    """
 
     forbid_in_yaml = True
 
@@ -307,11 +400,35 @@ class Histogram:
         self._early: dict[str, int] = {}
 
     def at(self, key: str) -> Probe:
-        """Return the operator that counts its input's values under a key."""
+        """Return the operator that counts its input's values under a key.
+
+        Parameters
+        ----------
+        key
+            The name of this point of the pipeline.
+
+        Returns
+        -------
+        Probe
+            An operator that returns its input.
+        """
         return Probe(self, key)
 
     def add(self, key: str, value: Any) -> None:
-        """Count the values of one array under a key."""
+        """Count the values of one array under a key.
+
+        Parameters
+        ----------
+        key
+            The name of the point.
+        value
+            An array of real numbers or booleans, of any shape, or what `to_array` makes one of.
+
+        Raises
+        ------
+        TypeError
+            The values are no real numbers.
+        """
         array = np.asarray(value if self.to_array is None else self.to_array(value))
         if array.dtype.kind == "b":
             array = array.astype("uint8")
@@ -339,6 +456,7 @@ class Histogram:
             row["invalid"] += array.size - finite.size
 
     def _edges(self, finite: Any) -> FloatArray:
+        """Return the bins' edges, float64, those of the values where none are given."""
         if not isinstance(self.bins, int):
             return np.asarray(self.bins, dtype="float64")
         return np.histogram_bin_edges(finite, self.bins, self.range).astype("float64")
@@ -351,5 +469,6 @@ class Histogram:
 
 
 def _empty_row(edges: FloatArray, invalid: int) -> dict[str, Any]:
+    """Return the counts of a point that has seen invalid values only."""
     counts = np.zeros(len(edges) - 1, dtype="int64")
     return {"counts": counts, "edges": edges, "below": 0, "above": 0, "invalid": invalid}

@@ -39,6 +39,11 @@ class Input(_Symbol):
 
     Two inputs are the same only when they are the same object, so each name is made once.
 
+    Parameters
+    ----------
+    name
+        The name, for messages and drawings.
+
     Examples
     --------
     >>> from pipekit import Identity
@@ -63,6 +68,13 @@ class Node(_Symbol):
 
     Calling an operator on inputs or nodes is the usual way to make one. A parent that is neither
     an `Input` nor a `Node` is a constant, and becomes a `Const` node.
+
+    Parameters
+    ----------
+    operator
+        The operator.
+    parents
+        What its inputs are, in order: inputs, nodes or constants.
 
     Examples
     --------
@@ -94,6 +106,7 @@ class Node(_Symbol):
 
 
 def _as_symbol(parent: Any) -> Input | Node:
+    """Return an input or node itself, and any other value as a constant node."""
     if isinstance(parent, Input | Node):
         return parent
     from pipekit.blocks import Const
@@ -202,6 +215,11 @@ class Operator:
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, nested operators as `{"class": ..., "config": ...}`.
 
+        Returns
+        -------
+        dict
+            Argument -> value, for people to read; `to_config` writes the exact form.
+
         Raises
         ------
         TypeError
@@ -218,6 +236,11 @@ class Operator:
     @property
     def config_hash(self) -> str:
         """The first 16 hex digits of the SHA-256 of the canonical config, alike in any process.
+
+        Returns
+        -------
+        str
+            16 hex digits.
 
         Raises
         ------
@@ -266,7 +289,31 @@ def _cannot_pipe(left: object, right: object) -> str:
 
 
 def checked_operator(op: Any, argument: str) -> Operator:
-    """Return an operator, or say which argument is none and how to make it one."""
+    """Return an operator, or say which argument is none and how to make it one.
+
+    Parameters
+    ----------
+    op
+        What was given.
+    argument
+        The argument's name, for the message.
+
+    Returns
+    -------
+    Operator
+        `op` itself.
+
+    Raises
+    ------
+    TypeError
+        It is no operator.
+
+    Examples
+    --------
+    >>> checked_operator(abs, "op")
+    Traceback (most recent call last):
+    TypeError: op must be an operator, got a builtin_function_or_method; wrap a function as ...
+    """
     if isinstance(op, Operator):
         return op
     if isinstance(op, type) and issubclass(op, Operator):
@@ -276,7 +323,31 @@ def checked_operator(op: Any, argument: str) -> Operator:
 
 
 def checked_member(op: Any, where: str) -> Operator:
-    """Return an operator that is one of several, or say what stands in its place."""
+    """Return an operator that is one of several, or say what stands in its place.
+
+    Parameters
+    ----------
+    op
+        What was given.
+    where
+        Its place, such as "operators[1]", for the message.
+
+    Returns
+    -------
+    Operator
+        `op` itself.
+
+    Raises
+    ------
+    TypeError
+        It is no operator.
+
+    Examples
+    --------
+    >>> checked_member(3, "operators[1]")
+    Traceback (most recent call last):
+    TypeError: operators[1] is a int, not an operator; give an Operator
+    """
     if isinstance(op, Operator | type):
         return checked_operator(op, where)
     way_out = "wrap a function as Lambda(function)" if callable(op) else "give an Operator"
@@ -284,7 +355,30 @@ def checked_member(op: Any, where: str) -> Operator:
 
 
 def checked_function(fn: Any, owner: str) -> Any:
-    """Return a callable that is no operator class, or say what the owner takes instead."""
+    """Return a callable that is no operator class, or say what the owner takes instead.
+
+    Parameters
+    ----------
+    fn
+        What was given.
+    owner
+        The name of what takes it, for the message.
+
+    Returns
+    -------
+    callable
+        `fn` itself.
+
+    Raises
+    ------
+    TypeError
+        It cannot be called, or is a class of operators.
+
+    Examples
+    --------
+    >>> checked_function(abs, "Lambda")
+    <built-in function abs>
+    """
     if not callable(fn):
         raise TypeError(f"{owner} takes a function, got {fn!r}; a value is wrapped as Const(value)")
     if isinstance(fn, type) and issubclass(fn, Operator):
@@ -293,21 +387,100 @@ def checked_function(fn: Any, owner: str) -> Any:
 
 
 def checked_mapping(value: Any, takes: str, example: str) -> Mapping[Any, Any]:
-    """Return a mapping, or say what takes one and how it is written."""
+    """Return a mapping, or say what takes one and how it is written.
+
+    Parameters
+    ----------
+    value
+        What was given.
+    takes
+        What is accepted, such as "Fanout takes a dictionary", for the message.
+    example
+        How it is written, for the message.
+
+    Returns
+    -------
+    Mapping
+        `value` itself.
+
+    Raises
+    ------
+    TypeError
+        It is no mapping.
+
+    Examples
+    --------
+    >>> checked_mapping([1], "Fanout takes a dictionary", "Fanout({'name': operator})")
+    Traceback (most recent call last):
+    TypeError: Fanout takes a dictionary, got a list; write Fanout({'name': operator})
+    """
     if isinstance(value, Mapping):
         return value
     raise TypeError(f"{takes}, got a {type(value).__name__}; write {example}")
 
 
 def checked_option(name: str, value: Any, options: Any) -> Any:
-    """Return a value that is among the options of a Literal type, or say which they are."""
+    """Return a value that is among the options of a Literal type, or say which they are.
+
+    Parameters
+    ----------
+    name
+        The argument's name, for the message.
+    value
+        What was given.
+    options
+        A `Literal` type.
+
+    Returns
+    -------
+    object
+        `value` itself.
+
+    Raises
+    ------
+    ValueError
+        It is none of the options.
+
+    Examples
+    --------
+    >>> from typing import Literal
+    >>> checked_option("mode", "test", Literal["train", "eval"])
+    Traceback (most recent call last):
+    ValueError: mode must be one of ('train', 'eval'), got 'test'
+    """
     if value not in get_args(options):
         raise ValueError(f"{name} must be one of {get_args(options)}, got {value!r}")
     return value
 
 
 def checked_count(name: str, count: Any, or_none: str = "") -> Any:
-    """Return a whole number of at least 1 (or None, with `or_none` saying so), else raise."""
+    """Return a whole number of at least 1 (or None, with `or_none` saying so), else raise.
+
+    Parameters
+    ----------
+    name
+        The argument's name, for the message.
+    count
+        What was given.
+    or_none
+        Text such as " or None" where None is accepted, too.
+
+    Returns
+    -------
+    int or None
+        `count` itself.
+
+    Raises
+    ------
+    ValueError
+        It is no such number.
+
+    Examples
+    --------
+    >>> checked_count("workers", 0)
+    Traceback (most recent call last):
+    ValueError: workers must be a positive integer, got 0
+    """
     if (count is None and or_none) or (type(count) is int and count >= 1):
         return count
     raise ValueError(f"{name} must be a positive integer{or_none}, got {count!r}")
@@ -315,6 +488,16 @@ def checked_count(name: str, count: Any, or_none: str = "") -> Any:
 
 def summarise(value: Any) -> str:
     """Describe a value in one line: its type, shape, dtype and CRS, as far as it has them.
+
+    Parameters
+    ----------
+    value
+        Anything.
+
+    Returns
+    -------
+    str
+        One line.
 
     Examples
     --------
@@ -340,6 +523,16 @@ def summarise(value: Any) -> str:
 
 def argument_repr(value: Any) -> str:
     """Write one argument of an operator as in source code, without memory addresses.
+
+    Parameters
+    ----------
+    value
+        Any argument.
+
+    Returns
+    -------
+    str
+        A text that is alike in any process.
 
     Examples
     --------
@@ -372,6 +565,16 @@ def step_repr(operator: object) -> str:
 
     It is used inside error notes, where a second error would hide the first.
 
+    Parameters
+    ----------
+    operator
+        An operator; anything else is written by its `repr`.
+
+    Returns
+    -------
+    str
+        At most 60 characters, or the class's name where `repr` fails.
+
     Examples
     --------
     >>> from pipekit import Const
@@ -385,4 +588,5 @@ def step_repr(operator: object) -> str:
 
 
 def _shorten(text: str) -> str:
+    """Cut a text to 60 characters."""
     return text if len(text) <= _LONG_TEXT else text[: _LONG_TEXT - 3] + "..."

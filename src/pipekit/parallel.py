@@ -38,6 +38,11 @@ def import_alone(name: str) -> Any:
     name
         The module's full name.
 
+    Returns
+    -------
+    module
+        The module.
+
     Examples
     --------
     >>> import_alone("math").pi
@@ -68,6 +73,11 @@ def in_order(
         The most items submitted and not yet asked for, at least 1.
     outcome
         Makes a result of a future, such as one that returns errors in place of raising them.
+
+    Yields
+    ------
+    (item, result)
+        Each item with what `outcome` made of its future.
 
     Examples
     --------
@@ -105,6 +115,11 @@ def in_threads(
         The number of threads.
     ahead
         Results held beyond those being worked on.
+
+    Yields
+    ------
+    object
+        The results, one for each item.
 
     Examples
     --------
@@ -152,7 +167,18 @@ class ThreadMap(Operator):
         return list(self.stream(items))
 
     def stream(self, items: Iterable[Any]) -> Iterator[Any]:
-        """Yield the results one by one, in order, as they are asked for."""
+        """Yield the results one by one, in order, as they are asked for.
+
+        Parameters
+        ----------
+        items
+            The inputs, one by one; they may be endless.
+
+        Yields
+        ------
+        object
+            The result of each item.
+        """
         return _noting_position(in_threads(self.op, items, self.workers, self.workers))
 
 
@@ -187,7 +213,18 @@ class ProcessMap(Operator):
         return list(self.stream(items))
 
     def stream(self, items: Iterable[Any]) -> Iterator[Any]:
-        """Yield the results one by one, in order, as they are asked for."""
+        """Yield the results one by one, in order, as they are asked for.
+
+        Parameters
+        ----------
+        items
+            The inputs, one by one; they may be endless.
+
+        Yields
+        ------
+        object
+            The result of each item.
+        """
         from concurrent.futures import ProcessPoolExecutor
         from multiprocessing import get_context
 
@@ -204,10 +241,12 @@ _worker: list[tuple[Operator, Mode]] = []
 
 
 def _start_worker(op: bytes, mode: Mode) -> None:
+    """Keep the operator and the mode in a worker process, for all of its items."""
     _worker[:] = [(pickle.loads(op), mode)]
 
 
 def _run_in_worker(item: bytes) -> bytes:
+    """Run the operator on a pickled item, and pickle the result."""
     op, mode = _worker[0]
     with pipeline_mode(mode):
         return dumps(op(pickle.loads(item)))
@@ -258,7 +297,23 @@ class BatchedMap(Operator):
         return list(self.stream(items))
 
     def stream(self, items: Iterable[Any]) -> Iterator[Any]:
-        """Yield the results one by one, in order, a batch being run when its first is asked for."""
+        """Yield the results one by one, in order, a batch being run when its first is asked for.
+
+        Parameters
+        ----------
+        items
+            Arrays, those of a batch of one shape.
+
+        Yields
+        ------
+        object
+            The result of each item.
+
+        Raises
+        ------
+        ValueError
+            Items of one batch differ in shape, or the operator returned another number of results.
+        """
         source = iter(items)
         start = 0
         while batch := [np.asarray(item) for item in islice(source, self.batch_size)]:
@@ -273,6 +328,7 @@ class BatchedMap(Operator):
 
 
 def _stacked(batch: list[Any], start: int) -> Any:
+    """Stack a batch, or say which items differ in shape."""
     shapes = {item.shape for item in batch}
     if len(shapes) > 1:
         raise ValueError(

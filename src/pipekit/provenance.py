@@ -56,7 +56,18 @@ class Provenance(Operator):
         return result if assign is None else assign(provenance=self.describe(*inputs))
 
     def describe(self, *inputs: Any) -> dict[str, Any]:
-        """Return the note for these inputs, without running the operator."""
+        """Return the note for these inputs, without running the operator.
+
+        Parameters
+        ----------
+        *inputs
+            The inputs of the operator.
+
+        Returns
+        -------
+        dict
+            The note.
+        """
         steps = getattr(self.op, "operators", None)
         listed = list(steps) if isinstance(steps, tuple) else [self.op]
         note: dict[str, Any] = {
@@ -73,11 +84,13 @@ class Provenance(Operator):
 
 
 def _earlier(x: Any) -> Any:
+    """Return the note that an input has of its own, or None."""
     attrs = getattr(x, "attrs", None)
     return attrs.get("provenance") if isinstance(attrs, dict) else None
 
 
 def _hash_or_none(op: Operator) -> str | None:
+    """Return an operator's `config_hash`, or None when it holds a function."""
     try:
         return op.config_hash
     except NotSerializableError:
@@ -85,6 +98,7 @@ def _hash_or_none(op: Operator) -> str | None:
 
 
 def _now() -> str:
+    """Return the time in UTC, to the second."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
     moment = datetime.fromtimestamp(int(epoch) if epoch else time.time(), UTC)
     return moment.isoformat(timespec="seconds")
@@ -92,6 +106,16 @@ def _now() -> str:
 
 def versions(op: Operator) -> dict[str, str]:
     """Return the versions of Python, numpy and the packages that an operator's classes come from.
+
+    Parameters
+    ----------
+    op
+        An operator; those within it count, too.
+
+    Returns
+    -------
+    dict
+        Package -> version.
 
     Examples
     --------

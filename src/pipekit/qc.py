@@ -17,11 +17,26 @@ OnFail = Literal["raise", "warn"]
 
 
 class QCError(ValueError):
-    """Data that failed a quality check."""
+    """Data that failed a quality check.
+
+    Examples
+    --------
+    >>> AssertDType("uint16")(np.zeros(1))
+    Traceback (most recent call last):
+    pipekit.qc.QCError: AssertDType: dtype float64 is not uint16 (input: ndarray (1,) float64)
+    """
 
 
 class QCWarning(UserWarning):
-    """Data that failed a quality check whose `on_fail` is "warn"."""
+    """Data that failed a quality check whose `on_fail` is "warn".
+
+    Examples
+    --------
+    >>> with warnings.catch_warnings(record=True, action="always") as caught:
+    ...     x = AssertDType("uint16", on_fail="warn")(np.zeros(1))
+    >>> caught[0].category.__name__
+    'QCWarning'
+    """
 
 
 class Check(Operator):
@@ -46,7 +61,23 @@ class Check(Operator):
         self.on_fail = checked_option("on_fail", on_fail, OnFail)
 
     def fault(self, x: Any) -> str | None:
-        """Return what is wrong with a value, or None."""
+        """Return what is wrong with a value, or None.
+
+        Parameters
+        ----------
+        x
+            What is checked.
+
+        Returns
+        -------
+        str or None
+            What is wrong, in words that follow the class's name.
+
+        Raises
+        ------
+        NotImplementedError
+            A subclass does not define it.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define fault(self, x)")
 
     def _apply(self, x: Any) -> Any:
@@ -63,6 +94,13 @@ class Check(Operator):
 class AssertShape(Check):
     """Check the shape; None stands for any length.
 
+    Parameters
+    ----------
+    shape
+        The length of each axis, None for any.
+    on_fail
+        "raise" or "warn".
+
     Examples
     --------
     >>> import numpy as np
@@ -78,7 +116,18 @@ class AssertShape(Check):
         self.shape = _checked_shape(shape)
 
     def fault(self, x: Any) -> str | None:
-        """Return how the shape differs, or None."""
+        """Return how the shape differs, or None.
+
+        Parameters
+        ----------
+        x
+            An array, or what has a shape.
+
+        Returns
+        -------
+        str or None
+            What is wrong.
+        """
         shape = tuple(np.shape(x))
         fits = len(shape) == len(self.shape) and all(
             wanted is None or wanted == got for wanted, got in zip(self.shape, shape, strict=True)
@@ -87,6 +136,7 @@ class AssertShape(Check):
 
 
 def _checked_shape(shape: Any) -> tuple[int | None, ...]:
+    """Return a shape as a tuple, or say what one is."""
     lengths = tuple(shape) if isinstance(shape, Sequence) and not isinstance(shape, str) else (-1,)
     lengths = tuple(int(n) if isinstance(n, np.integer) else n for n in lengths)
     if not all(n is None or (isinstance(n, int) and n >= 0) for n in lengths):
@@ -99,6 +149,13 @@ def _checked_shape(shape: Any) -> tuple[int | None, ...]:
 
 class AssertDType(Check):
     """Check the dtype, given as a name, a numpy dtype or a numpy type.
+
+    Parameters
+    ----------
+    dtype
+        What `numpy.dtype` takes; it is kept as its name.
+    on_fail
+        "raise" or "warn".
 
     Examples
     --------
@@ -121,7 +178,18 @@ class AssertDType(Check):
         self.dtype = known.name if plain else known.str
 
     def fault(self, x: Any) -> str | None:
-        """Return how the dtype differs, or None."""
+        """Return how the dtype differs, or None.
+
+        Parameters
+        ----------
+        x
+            An array, or what has a dtype.
+
+        Returns
+        -------
+        str or None
+            What is wrong.
+        """
         dtype = getattr(x, "dtype", None)
         if dtype is None:
             return f"a {type(x).__name__} has no dtype; it should be {self.dtype}"
@@ -138,6 +206,8 @@ class AssertHasAttribute(Check):
     value
         What it must equal; by default (`...`) any value will do. A CRS may be given as
         any library's object or as its text, such as "EPSG:32610".
+    on_fail
+        "raise" or "warn".
 
     Examples
     --------
@@ -153,7 +223,18 @@ class AssertHasAttribute(Check):
         self.value = value
 
     def fault(self, x: Any) -> str | None:
-        """Return that the attribute is missing or different, or None."""
+        """Return that the attribute is missing or different, or None.
+
+        Parameters
+        ----------
+        x
+            Anything.
+
+        Returns
+        -------
+        str or None
+            What is wrong.
+        """
         found = getattr(x, self.name, None)
         if found is None:
             attrs = getattr(x, "attrs", None)
@@ -167,6 +248,7 @@ class AssertHasAttribute(Check):
 
 def _same(found: Any, wanted: Any) -> bool:
     # Two libraries' objects for one CRS are not equal, but read the same.
+    """Tell whether an attribute is the wanted one, a CRS in any library's form."""
     has_text = any(isinstance(x, str) or hasattr(x, "to_wkt") for x in (found, wanted))
     if has_text and str(found) == str(wanted):
         return True
@@ -177,6 +259,15 @@ class AssertValueRange(Check):
     """Check that all valid values lie between two bounds, both included.
 
     NaN and the carrier's fill value are no values and are not looked at.
+
+    Parameters
+    ----------
+    min_val
+        The lowest value that passes, in the units of the data.
+    max_val
+        The highest.
+    on_fail
+        "raise" or "warn".
 
     Examples
     --------
@@ -194,7 +285,18 @@ class AssertValueRange(Check):
         self.max_val = max_val
 
     def fault(self, x: Any) -> str | None:
-        """Return the range found, if it goes beyond the bounds."""
+        """Return the range found, if it goes beyond the bounds.
+
+        Parameters
+        ----------
+        x
+            An array of numbers, of any shape.
+
+        Returns
+        -------
+        str or None
+            What is wrong.
+        """
         values = np.asarray(x)[valid_mask(x)]
         if values.size == 0:
             return None
@@ -211,6 +313,8 @@ class AssertValidFraction(Check):
     ----------
     min_valid
         The least share of valid values, 0 to 1.
+    on_fail
+        "raise" or "warn".
 
     Examples
     --------
@@ -227,7 +331,18 @@ class AssertValidFraction(Check):
         self.min_valid = min_valid
 
     def fault(self, x: Any) -> str | None:
-        """Return the share of valid values, if it is too small."""
+        """Return the share of valid values, if it is too small.
+
+        Parameters
+        ----------
+        x
+            An array, of any shape.
+
+        Returns
+        -------
+        str or None
+            What is wrong.
+        """
         valid = valid_mask(x)
         share = float(valid.mean()) if valid.size else 0.0
         if share >= self.min_valid:
@@ -237,6 +352,16 @@ class AssertValidFraction(Check):
 
 def valid_mask(x: Any) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Return where a value is finite and not the carrier's fill value, in the shape of `x`.
+
+    Parameters
+    ----------
+    x
+        An array or carrier of any dtype.
+
+    Returns
+    -------
+    ndarray of bool
+        True where the value is valid.
 
     Examples
     --------

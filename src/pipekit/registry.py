@@ -21,11 +21,27 @@ ENTRY_POINTS = "pipekit.operators"
 
 
 class ConfigError(ValueError):
-    """A config that is malformed, refused or beyond its limits; the message names the place."""
+    """A config that is malformed, refused or beyond its limits; the message names the place.
+
+    Examples
+    --------
+    >>> from pipekit import from_config
+    >>> from_config({"class": "AssertDType", "config": {"type": "uint8"}})
+    Traceback (most recent call last):
+    pipekit.registry.ConfigError: the top of the config: AssertDType has no argument 'type'; ...
+    """
 
 
 class UntrustedOperatorError(ConfigError):
-    """A config asks for a class that the registry does not allow."""
+    """A config asks for a class that the registry does not allow.
+
+    Examples
+    --------
+    >>> from pipekit import from_config
+    >>> from_config({"class": "Stranger", "config": {}}, Registry())
+    Traceback (most recent call last):
+    pipekit.registry.UntrustedOperatorError: the top of the config: the class 'Stranger' is not ...
+    """
 
 
 class Registry:
@@ -80,7 +96,13 @@ class Registry:
         self._offers.append((module, dict.fromkeys(names, module)))
 
     def with_files(self) -> Registry:
-        """Return a copy that also offers the classes that touch files."""
+        """Return a copy that also offers the classes that touch files.
+
+        Returns
+        -------
+        Registry
+            A copy; what is added to it is not in this one.
+        """
         copy = Registry(files=True)
         copy._classes |= self._classes
         copy._offers += self._offers
@@ -110,6 +132,16 @@ class Registry:
         Defining a class again under the same module and name replaces it, as when a notebook
         cell is run twice.
 
+        Parameters
+        ----------
+        cls
+            An operator, a dataclass, an axis or an exception class.
+
+        Returns
+        -------
+        type
+            `cls` itself.
+
         Raises
         ------
         ValueError
@@ -136,7 +168,13 @@ class Registry:
         return cls
 
     def names(self) -> list[str]:
-        """Return the known names, sorted; this imports all modules that offer any."""
+        """Return the known names, sorted; this imports all modules that offer any.
+
+        Returns
+        -------
+        list of str
+            The names that a config may use.
+        """
         homes = [_homes(module) if names is None else names for module, names in self._offers]
         return sorted(name for name in {*self._classes}.union(*homes) if name in self)
 
@@ -156,13 +194,35 @@ class Registry:
         return found
 
     def exception(self, name: str) -> type[Exception] | None:
-        """Return a built-in or registered exception class by name."""
+        """Return a built-in or registered exception class by name.
+
+        Parameters
+        ----------
+        name
+            Such as "OSError".
+
+        Returns
+        -------
+        type or None
+            None when it is no exception that is known.
+        """
         found = self[name] if name in self else getattr(builtins, str(name), None)
         is_exception = isinstance(found, type) and issubclass(found, Exception)
         return found if is_exception else None
 
     def way_out(self, name: str) -> str:
-        """Return what makes a config with a class that is not here build, for an error."""
+        """Return what makes a config with a class that is not here build, for an error.
+
+        Parameters
+        ----------
+        name
+            The name in the config.
+
+        Returns
+        -------
+        str
+            A clause without a full stop.
+        """
         found = self._offered(name)
         if not self.files and touches_files(found):
             return "it reads or writes files where the config says; give files=True if you trust it"
@@ -184,11 +244,29 @@ def _is_addable(value: Any) -> bool:
 
 
 def touches_files(value: object) -> bool:
-    """Tell whether a class, or an object by its arguments, reads or writes files."""
+    """Tell whether a class, or an object by its arguments, reads or writes files.
+
+    Parameters
+    ----------
+    value
+        A class or an object.
+
+    Returns
+    -------
+    bool
+        What it says of itself.
+
+    Examples
+    --------
+    >>> from pipekit import Identity
+    >>> touches_files(Identity)
+    False
+    """
     return getattr(value, "touches_files", False) is True
 
 
 def _address(cls: type) -> tuple[str, str]:
+    """Return where a class is defined: two of one address are the same, defined again."""
     return cls.__module__, cls.__qualname__
 
 
@@ -212,6 +290,11 @@ def default_registry() -> Registry:
     It holds what the five packages ship, without what touches files or holds a function, what
     `register` adds, and what other distributions offer as entry points.
 
+    Returns
+    -------
+    Registry
+        One and the same in a process.
+
     Examples
     --------
     >>> "Sequential" in default_registry(), "Lambda" in default_registry()
@@ -224,6 +307,23 @@ def default_registry() -> Registry:
 
 def register(cls: AnyClass) -> AnyClass:
     """Add a class to the default registry; a decorator.
+
+    Parameters
+    ----------
+    cls
+        The class.
+
+    Returns
+    -------
+    type
+        `cls` itself.
+
+    Raises
+    ------
+    ValueError
+        The name is taken by another class.
+    TypeError
+        It is no class, or one whose operators never serialise.
 
     Examples
     --------

@@ -40,6 +40,11 @@ def call_again(
     wait
         Gets the failure and the pause, and waits.
 
+    Returns
+    -------
+    object
+        What `call` returned.
+
     Examples
     --------
     >>> call_again(lambda: "pixels", doubling(3, 0.5), OSError)
@@ -55,6 +60,20 @@ def call_again(
 
 def doubling(attempts: int, first: float, longest: float = float("inf")) -> Iterator[float]:
     """Yield the pauses between so many attempts, in seconds, each twice the one before.
+
+    Parameters
+    ----------
+    attempts
+        The number of attempts, at least 1.
+    first
+        The first pause in seconds.
+    longest
+        The longest pause in seconds.
+
+    Yields
+    ------
+    float
+        `attempts - 1` pauses.
 
     Examples
     --------
@@ -144,6 +163,7 @@ class Retry(Operator):
             raise
 
     def _pauses(self) -> Iterator[float]:
+        """Yield the pauses in seconds, shortened at random where that is asked for."""
         import random  # here, for `import pipekit` to cost little more than numpy
 
         draw = random.Random(self.seed)
@@ -152,7 +172,20 @@ class Retry(Operator):
 
 
 class TransientError(Exception):
-    """A failure that may pass: the last answer, and how long the server asks to wait (seconds)."""
+    """A failure that may pass: the last answer, and how long the server asks to wait (seconds).
+
+    Parameters
+    ----------
+    answer
+        What came back, such as "HTTP 503".
+    retry_after
+        Seconds that the server asks to wait, or None.
+
+    Examples
+    --------
+    >>> TransientError("HTTP 429", retry_after=5).retry_after
+    5
+    """
 
     def __init__(self, answer: str, retry_after: float | None = None) -> None:
         super().__init__(answer)
@@ -160,7 +193,22 @@ class TransientError(Exception):
 
 
 class GaveUpError(Exception):
-    """Every try that the policy allows has failed."""
+    """Every try that the policy allows has failed.
+
+    Parameters
+    ----------
+    tries
+        How often it was tried.
+    seconds
+        How long that took.
+    answer
+        What came back last.
+
+    Examples
+    --------
+    >>> print(GaveUpError(3, 2.5, "HTTP 503"))
+    gave up after 3 tries in 2.5 s; last answer: HTTP 503
+    """
 
     def __init__(self, tries: int, seconds: float, answer: str) -> None:
         super().__init__(
@@ -172,6 +220,16 @@ class GaveUpError(Exception):
 
 def tries_text(tries: int) -> str:
     """Return a count of tries in words.
+
+    Parameters
+    ----------
+    tries
+        The number.
+
+    Returns
+    -------
+    str
+        The number and its noun.
 
     Examples
     --------
@@ -213,6 +271,16 @@ class RetryPolicy:
     def run(self, attempt: Callable[[], Result]) -> Result:
         """Return what `attempt` returns, trying again when it raises `TransientError`.
 
+        Parameters
+        ----------
+        attempt
+            What is tried, without arguments.
+
+        Returns
+        -------
+        object
+            What it returned.
+
         Raises
         ------
         GaveUpError
@@ -245,6 +313,23 @@ DEFAULT = RetryPolicy()
 def retry(attempt: Callable[[], Result], policy: RetryPolicy | None = None) -> Result:
     """Run `attempt` under `policy`, by default the module's `DEFAULT`.
 
+    Parameters
+    ----------
+    attempt
+        What is tried, without arguments.
+    policy
+        How often and how long; None for `DEFAULT`.
+
+    Returns
+    -------
+    object
+        What `attempt` returned.
+
+    Raises
+    ------
+    GaveUpError
+        Tries or time are used up.
+
     Examples
     --------
     >>> retry(lambda: 1)
@@ -255,6 +340,16 @@ def retry(attempt: Callable[[], Result], policy: RetryPolicy | None = None) -> R
 
 def retry_after(header: str | None) -> float | None:
     """Return the seconds that a Retry-After header asks for: a number or an HTTP date (RFC 9110).
+
+    Parameters
+    ----------
+    header
+        The header's text, or None where there is none.
+
+    Returns
+    -------
+    float or None
+        Seconds, at least 0; None when the text is neither.
 
     Examples
     --------

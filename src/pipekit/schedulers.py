@@ -44,19 +44,61 @@ Job: TypeAlias = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Scheduler:
-    """Gives out work: `submit(item)` returns a future; `workers` items run at the same time."""
+    """Gives out work: `submit(item)` returns a future; `workers` items run at the same time.
+
+    Examples
+    --------
+    >>> from concurrent.futures import Future
+    >>> Scheduler(lambda item: Future(), workers=2).workers
+    2
+    """
 
     submit: Callable[[Any], Any]
     workers: int
 
 
 def is_client(scheduler: Any) -> bool:
-    """Return whether an object is a `distributed.Client`, without importing it."""
+    """Return whether an object is a `distributed.Client`, without importing it.
+
+    Parameters
+    ----------
+    scheduler
+        Anything.
+
+    Returns
+    -------
+    bool
+        Whether work can be submitted to it.
+
+    Examples
+    --------
+    >>> is_client("threads")
+    False
+    """
     return hasattr(scheduler, "submit") and hasattr(scheduler, "scatter")
 
 
 def check_scheduler(scheduler: Any, refusal: type[Exception] = ValueError) -> None:
-    """Raise `refusal` for anything that is no scheduler."""
+    """Raise `refusal` for anything that is no scheduler.
+
+    Parameters
+    ----------
+    scheduler
+        A name among `SCHEDULERS`, or a `distributed.Client`.
+    refusal
+        The class of the error.
+
+    Raises
+    ------
+    refusal
+        It is neither.
+
+    Examples
+    --------
+    >>> check_scheduler("thread")
+    Traceback (most recent call last):
+    ValueError: scheduler must be one of threads, processes, dask or ...
+    """
     if not is_client(scheduler) and scheduler not in SCHEDULERS:
         raise refusal(
             f"scheduler must be one of {', '.join(SCHEDULERS)} or a distributed.Client, "
@@ -65,18 +107,68 @@ def check_scheduler(scheduler: Any, refusal: type[Exception] = ValueError) -> No
 
 
 def shares_memory(scheduler: Any) -> bool:
-    """Return whether its workers write into this process's arrays."""
+    """Return whether its workers write into this process's arrays.
+
+    Parameters
+    ----------
+    scheduler
+        A name or a client.
+
+    Returns
+    -------
+    bool
+        True for threads.
+
+    Examples
+    --------
+    >>> shares_memory("threads"), shares_memory("processes")
+    (True, False)
+    """
     return isinstance(scheduler, str) and scheduler == "threads"
 
 
 def all_workers(scheduler: Any) -> int:
-    """Return how many items it can work on at the same time: cores here, or a cluster's threads."""
+    """Return how many items it can work on at the same time: cores here, or a cluster's threads.
+
+    Parameters
+    ----------
+    scheduler
+        A name or a client.
+
+    Returns
+    -------
+    int
+        At least 1.
+
+    Examples
+    --------
+    >>> all_workers("threads") == cores()
+    True
+    """
     client = _client_of(scheduler)
     return cores() if client is None else _threads_of(client)
 
 
 def in_a_process(scheduler: Any, workers: int) -> int:
-    """Return how many items run at the same time in one process, and share what it caches."""
+    """Return how many items run at the same time in one process, and share what it caches.
+
+    Parameters
+    ----------
+    scheduler
+        A name or a client.
+    workers
+        Items at the same time in all.
+
+    Returns
+    -------
+    int
+        At least 1.
+
+    Examples
+    --------
+    >>> in_a_process("threads", 4), in_a_process("processes", 4)
+    (4, 1)
+    """
     if shares_memory(scheduler):
         return workers
     client = _client_of(scheduler)
@@ -96,6 +188,11 @@ def scheduling(scheduler: Any, workers: int, job: Job) -> Iterator[Scheduler]:
         Items at the same time; a cluster has its own number.
     job
         What is done with each item. It is pickled by cloudpickle unless threads share it.
+
+    Yields
+    ------
+    Scheduler
+        Its `submit` is for items of this job.
 
     Examples
     --------
@@ -130,7 +227,18 @@ def scheduling(scheduler: Any, workers: int, job: Job) -> Iterator[Scheduler]:
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
+    """Return how many cores this process may use.
+
+    Returns
+    -------
+    int
+        At least 1.
+
+    Examples
+    --------
+    >>> cores() >= 1
+    True
+    """
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -150,6 +258,7 @@ def _client_of(scheduler: Any) -> Any:
 
 
 def _threads_of(client: Any) -> int:
+    """Return how many threads a cluster has, at least 1."""
     return sum(client.nthreads().values()) or 1
 
 
@@ -170,7 +279,18 @@ def _sent(client: Any, packed: Payload) -> Iterator[Any]:
 
 
 def on_this_machine(client: Any) -> bool:
-    """Return whether all workers of a cluster are processes of this machine."""
+    """Return whether all workers of a cluster are processes of this machine.
+
+    Parameters
+    ----------
+    client
+        A `distributed.Client`.
+
+    Returns
+    -------
+    bool
+        True when a file written here is seen by all workers.
+    """
     places = [urlsplit(a) for a in [*client.nthreads(), client.scheduler.address]]
     return all(place.scheme == "inproc" or place.hostname in _LOCAL for place in places)
 
@@ -186,7 +306,25 @@ def _saved(packed: Payload) -> Iterator[Payload]:
 
 
 def run_packed(packed: Payload, item: Any) -> Any:
-    """Work on an item in a worker: the whole of what a task is."""
+    """Work on an item in a worker: the whole of what a task is.
+
+    Parameters
+    ----------
+    packed
+        The job.
+    item
+        What it is called with.
+
+    Returns
+    -------
+    object
+        What it returned.
+
+    Examples
+    --------
+    >>> run_packed(pack(abs), -3)
+    3
+    """
     return packed.load()(item)
 
 
@@ -229,11 +367,23 @@ class Payload:
 
     @property
     def nbytes(self) -> int:
-        """Bytes to send."""
+        """Bytes to send.
+
+        Returns
+        -------
+        int
+            Bytes.
+        """
         return sum(int(part.nbytes) for part in self.parts)
 
     def load(self) -> Any:
-        """Return the object, the same one whenever this process asks again."""
+        """Return the object, the same one whenever this process asks again.
+
+        Returns
+        -------
+        object
+            Its large arrays are read-only where they come from files.
+        """
         with _lock:
             if self.token not in _unpacked:
                 _unpacked.clear()  # one run at a time: the last one's scene is not kept alive
@@ -250,7 +400,23 @@ def _mapped(part: Any) -> Any:
 
 
 def pack(obj: Any) -> Payload:
-    """Return the object packed: closures and notebook functions too, by cloudpickle."""
+    """Return the object packed: closures and notebook functions too, by cloudpickle.
+
+    Parameters
+    ----------
+    obj
+        What cloudpickle can pickle.
+
+    Returns
+    -------
+    Payload
+        Its arrays are not copied.
+
+    Examples
+    --------
+    >>> pack(lambda: 3).load()()
+    3
+    """
     import cloudpickle
 
     buffers: list[pickle.PickleBuffer] = []

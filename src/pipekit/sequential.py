@@ -18,6 +18,11 @@ class Sequential(Operator):
     changes what a pipeline is. The first operator may take several inputs. An error inside a
     step keeps its own type and carries a note saying which step, with which input.
 
+    Parameters
+    ----------
+    operators
+        The operators, first to last; none gives a pipeline that returns its input.
+
     Examples
     --------
     >>> from pipekit import Const, Identity, Lambda
@@ -34,7 +39,13 @@ class Sequential(Operator):
 
     @property
     def local(self) -> bool:  # type: ignore[override]
-        """Whether every operator is local, and so the pipeline."""
+        """Whether every operator is local, and so the pipeline.
+
+        Returns
+        -------
+        bool
+            Whether a run over overlapping chips need not compute the overlaps.
+        """
         return all(op.local for op in self.operators)
 
     def _apply(self, *inputs: Any) -> Any:
@@ -64,6 +75,7 @@ class Sequential(Operator):
         return inputs[0]
 
     def _note(self, position: int, inputs: tuple[Any, ...]) -> str:
+        """Say which step failed, with those around it and the input."""
         first = max(0, position - _SHOWN_AROUND)
         last = min(len(self), position + _SHOWN_AROUND + 1)
         lines = [f"failed in step {position + 1} of {len(self)} of this Sequential:"]
@@ -118,6 +130,7 @@ class Sequential(Operator):
 
 
 def _flatten(operators: Iterable[Operator]) -> Iterator[Operator]:
+    """Yield the operators, those of a pipeline one by one."""
     if not isinstance(operators, Iterable):
         got = f"{'one' if isinstance(operators, Operator) else 'a'} {type(operators).__name__}"
         raise TypeError(

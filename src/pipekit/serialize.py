@@ -48,6 +48,7 @@ class _Place(NamedTuple):
     keys: tuple[str, ...]
 
     def path(self) -> str:
+        """Return the place as text for a message."""
         return "".join(self.keys).lstrip(".") or "the top of the config"
 
 
@@ -56,12 +57,27 @@ def check(config: Any, registry: Registry, limits: Limits) -> None:
 
     It does not recurse, and stops at the first value beyond a limit.
 
+    Parameters
+    ----------
+    config
+        What `to_config` returned, or the same written by hand.
+    registry
+        The classes that may be built.
+    limits
+        How large it may be.
+
     Raises
     ------
     UntrustedOperatorError
         A class is not in the registry.
     ConfigError
         A limit is exceeded, or the config is malformed.
+
+    Examples
+    --------
+    >>> check({"class": "Stranger", "config": {}}, Registry(), Limits())
+    Traceback (most recent call last):
+    pipekit.registry.UntrustedOperatorError: the top of the config: the class 'Stranger' is not ...
     """
     stack = [_Place(config, 1, ())]
     values = operators = size = 0
@@ -81,6 +97,7 @@ def check(config: Any, registry: Registry, limits: Limits) -> None:
 
 
 def _text_size(value: Any) -> int:
+    """Return how many characters a value takes, those of its members left out."""
     if isinstance(value, str):
         return len(value)
     if type(value) is int:
@@ -89,10 +106,12 @@ def _text_size(value: Any) -> int:
 
 
 def _is_node(value: Any) -> bool:
+    """Tell whether a value stands for an operator."""
     return isinstance(value, dict) and value.keys() == {"class", "config"}
 
 
 def _check_node(place: _Place, registry: Registry) -> None:
+    """Refuse a class that may not be built, and arguments that it does not have."""
     name, config = place.value["class"], place.value["config"]
     if not isinstance(name, str) or name not in registry:
         shown = repr(name) if isinstance(name, str) and len(name) < 100 else type(name).__name__
@@ -111,6 +130,7 @@ def _check_node(place: _Place, registry: Registry) -> None:
 
 
 def _children(place: _Place) -> Iterator[_Place]:
+    """Yield the members of a value, refusing what is no JSON."""
     value, depth = place.value, place.depth + 1
     if isinstance(value, list | tuple):
         for i, item in enumerate(value):
@@ -129,6 +149,7 @@ def _children(place: _Place) -> Iterator[_Place]:
 
 
 def _fail(place: _Place, message: str) -> NoReturn:
+    """Raise for a place of the config."""
     raise ConfigError(f"{place.path()}: {message}")
 
 
@@ -162,6 +183,7 @@ class Decoder:
         return {key: self(item, f"{path}[{key!r}]") for key, item in encoded.items()}
 
     def _node(self, node: dict[str, Any], path: str) -> Any:
+        """Build an operator, and refuse one that its arguments make unfit for a config."""
         cls: Any = self.registry[node["class"]]
         values = {
             name: self(item, f"{path}.{name}" if path else name)
@@ -183,6 +205,7 @@ class Decoder:
         return built
 
     def _tagged(self, encoded: dict[str, Any], path: str) -> Any:
+        """Read a value that carries a tag."""
         tag, body = next(iter(encoded.items()))
         where = path or "the top of the config"
         known = _TAGS.keys() | STANDARD.keys()
@@ -197,6 +220,7 @@ class Decoder:
 
 
 def _read_exception(decoder: Decoder, body: Any, path: str) -> type[Exception]:
+    """Read an exception class: a built-in or registered one."""
     found = decoder.registry.exception(body)
     if found is None:
         raise UntrustedOperatorError(f"{path}: the exception {body!r} is not in the registry")
@@ -211,6 +235,7 @@ def _read_type(decoder: Decoder, body: Any, path: str) -> type:
 
 
 def _read_dtype(decoder: Decoder, body: Any, path: str) -> np.dtype[Any]:
+    """Read a dtype that holds neither objects nor fields."""
     if not isinstance(body, str):
         raise TypeError(f"a dtype is a text, got {body!r}")
     dtype: np.dtype[Any] = np.dtype(body)
@@ -220,6 +245,7 @@ def _read_dtype(decoder: Decoder, body: Any, path: str) -> np.dtype[Any]:
 
 
 def _read_array(decoder: Decoder, body: Any, path: str) -> np.ndarray[Any, Any]:
+    """Read an array from its list or from base64."""
     dtype = _read_dtype(decoder, body["dtype"], path)
     shape = tuple(body["shape"])
     if not all(type(n) is int and n >= 0 for n in shape):
@@ -252,7 +278,32 @@ _TAGS: dict[str, Callable[[Decoder, Any, str], Any]] = {
 
 
 def decode(config: JSON, registry: Registry, limits: Limits) -> Any:
-    """Check a config and build what it describes."""
+    """Check a config and build what it describes.
+
+    Parameters
+    ----------
+    config
+        JSON that an `Encoder` wrote, or the same written by hand.
+    registry
+        The classes that may be built.
+    limits
+        How large it may be.
+
+    Returns
+    -------
+    object
+        What it describes.
+
+    Raises
+    ------
+    ConfigError
+        It is malformed, beyond a limit, or names a class that is not in the registry.
+
+    Examples
+    --------
+    >>> decode({"$tuple": [1, 2]}, Registry(), Limits())
+    (1, 2)
+    """
     check(config, registry, limits)
     try:
         return Decoder(registry)(config)
@@ -265,6 +316,16 @@ def to_config(op: Any) -> dict[str, Any]:
 
     It is `{"class": name, "config": {argument: value}}`. What JSON has no form for carries a tag,
     so that nothing is lost: `{"$tuple": [1, 2]}`.
+
+    Parameters
+    ----------
+    op
+        An operator, an axis, a patcher or a dataclass instance.
+
+    Returns
+    -------
+    dict
+        What `json.dumps` takes.
 
     Raises
     ------
@@ -316,6 +377,11 @@ def from_config(
     max_bytes
         The most characters of all texts together.
 
+    Returns
+    -------
+    object
+        The operator, axis or patcher, equal to the one that was written.
+
     Raises
     ------
     UntrustedOperatorError
@@ -350,6 +416,16 @@ def from_config(
 def to_yaml(op: Any) -> str:
     """Return an operator, axis or patcher as YAML text, its arguments in the constructor's order.
 
+    Parameters
+    ----------
+    op
+        An operator, an axis or a patcher.
+
+    Returns
+    -------
+    str
+        YAML in block style.
+
     Raises
     ------
     NotSerializableError
@@ -380,6 +456,22 @@ def from_yaml(
 
     The text is read by YAML 1.2's rules for plain words (`on` and `yes` are texts, `1e-4` is a
     number); anchors, aliases, tags and repeated keys are refused.
+
+    Parameters
+    ----------
+    text
+        YAML, such as `to_yaml` returned.
+    registry
+        The classes that may be built; see `from_config`.
+    files
+        Also build what reads or writes files where the text says.
+    **limits
+        `max_depth`, `max_operators`, `max_values`, `max_bytes`; see `from_config`.
+
+    Returns
+    -------
+    object
+        The operator, axis or patcher.
 
     Examples
     --------

@@ -61,7 +61,25 @@ _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
 def dump(config: Any) -> str:
-    """Return a config as block-style YAML, in its own order."""
+    """Return a config as block-style YAML, in its own order.
+
+    Parameters
+    ----------
+    config
+        Lists, mappings and plain values.
+
+    Returns
+    -------
+    str
+        YAML.
+
+    Examples
+    --------
+    >>> print(dump({"on": ["1e-4", 1e-4]}), end="")
+    on:
+    - '1e-4'
+    - 0.0001
+    """
     text: str = yaml.dump(config, Dumper=_Dumper, sort_keys=False, default_flow_style=False)
     return text
 
@@ -69,10 +87,27 @@ def dump(config: Any) -> str:
 def parse(text: str, limits: Limits) -> Any:
     """Return a YAML text as lists, mappings and plain values, within limits.
 
+    Parameters
+    ----------
+    text
+        YAML.
+    limits
+        How large it may be.
+
+    Returns
+    -------
+    object
+        What it describes.
+
     Raises
     ------
     ConfigError
         It is too large or too deep, no YAML, or uses anchors, aliases or tags.
+
+    Examples
+    --------
+    >>> parse("on: [yes, 010, 1e-4]", Limits())
+    {'on': ['yes', 10, 0.0001]}
     """
     if not isinstance(text, str):
         raise TypeError(f"from_yaml takes a text, got a {type(text).__name__}")
@@ -110,4 +145,5 @@ def _check_events(text: str, limits: Limits) -> None:
 
 
 def _line(event: Any) -> str:
+    """Say where an event or node of YAML begins."""
     return f"line {event.start_mark.line + 1}"
