@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from geotoolz.bands import Band, take_bands
 from geotoolz.carrier import NAN, Raster, fill_of, nan_floats, rewrap, single_band, values_of
-from geotoolz.cloud import SCL_CLASSES
 from geotoolz.function_operator import FunctionOperator, check_band, parameters_of
 from geotoolz.radiometry import check_gamma, check_percentiles, min_max, percentile_clip
 
@@ -98,22 +97,6 @@ def class_colours(classes: Mapping[Any, Any]) -> dict[int, tuple[str, str]]:
         name, colour = (entry, own) if isinstance(entry, str) else entry
         found[int(key)] = str(name), str(colour)
     return found
-
-
-def known_classes(name: str) -> dict[int, tuple[str, str]] | None:
-    """Return the classes of a band that is known by its name, such as "SCL"; else None.
-
-    Parameters
-    ----------
-    name
-        Of the band.
-
-    Examples
-    --------
-    >>> known_classes("SCL")[6]
-    ('water', '#0000ff')
-    """
-    return class_colours(SCL_CLASSES) if name.upper() == "SCL" else None
 
 
 @lru_cache(maxsize=32)

@@ -13,6 +13,7 @@ from geotoolz.bands import band_axis
 from geotoolz.carrier import NAN, Mask, Raster, Values, fill_of, nodata_mask, rewrap, values_of
 from geotoolz.function_operator import check_choice
 from pipekit import Operator
+from pipekit.operator import checked_count
 
 
 def pixel_table(raster: Raster, axis: int = 0) -> tuple[Values, Mask]:
@@ -36,8 +37,7 @@ def pixel_table(raster: Raster, axis: int = 0) -> tuple[Values, Mask]:
     values = values_of(raster)
     bands = np.moveaxis(values, band_axis(values, axis), 0)
     invalid = nodata_mask(bands, fill_of(raster))
-    some_invalid = np.zeros(bands.shape[1:], bool) if invalid is None else invalid.any(axis=0)
-    valid: Mask = np.logical_not(some_invalid)
+    valid = np.ones(bands.shape[1:], bool) if invalid is None else ~np.any(invalid, axis=0)
     return bands[:, valid].T, valid
 
 
@@ -138,12 +138,8 @@ def predict_pixels(
         fill = nodata
         # Also without a pixel of nodata, so that all chips of a scene have one dtype.
         kind = np.result_type(kind, np.min_scalar_type(nodata))
-    shape = (*valid.shape, *predicted.shape[1:])
-    if valid.all():
-        out = predicted.reshape(shape).astype(kind, copy=False)
-    else:
-        out = np.full(shape, fill, kind)
-        out[valid] = predicted
+    out = np.full((*valid.shape, *predicted.shape[1:]), fill, kind)
+    out[valid] = predicted
     if out.ndim > valid.ndim:
         out = np.ascontiguousarray(np.moveaxis(out, -1, 0))
     attrs = {"long_name": f"{type(estimator).__name__}.{method}", "units": ""}
@@ -162,8 +158,7 @@ def _samples(
     features, valid = pixel_table(raster, axis)
     truth = values_of(label)
     if truth.shape != valid.shape:
-        fits = f"a raster of pixels {valid.shape}"
-        raise ValueError(f"labels of shape {truth.shape} don't fit {fits}")
+        raise ValueError(f"labels of shape {truth.shape} don't fit pixels of {valid.shape}")
     truth = truth[valid]
     used = np.ones(len(truth), bool) if ignore_label is None else truth != ignore_label
     used &= ~np.isnan(truth)
@@ -311,8 +306,7 @@ class ActiveSampler(Operator):
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.k, int) or self.k < 1:
-            raise ValueError(f"k must be a whole number of at least 1, got {self.k!r}")
+        checked_count("k", self.k)
         check_choice(self.mode, "mode", MODES)
 
     def _apply(self, field: Any = None) -> Picks:
@@ -352,13 +346,9 @@ def _score(score_op: Callable[[Any], Any], candidate: Any) -> float:
 
 def _choose(scores: np.ndarray, k: int, mode: str, seed: int | None) -> list[int]:
     known = np.flatnonzero(~np.isnan(scores))
-    if mode == "weighted":
-        return _drawn(scores, known, k, seed)
-    ranked = scores[known] if mode == "bottom" else -scores[known]
-    return known[np.argsort(ranked, kind="stable")[:k]].tolist()
-
-
-def _drawn(scores: np.ndarray, known: np.ndarray, k: int, seed: int | None) -> list[int]:
+    if mode != "weighted":
+        ranked = scores[known] if mode == "bottom" else -scores[known]
+        return known[np.argsort(ranked, kind="stable")[:k]].tolist()
     weights = scores[known]
     wrong = weights[~np.isfinite(weights) | (weights < 0)]
     if wrong.size:

@@ -94,14 +94,12 @@ def checked_mask(mask: Any, shape: tuple[int, ...]) -> Mask:
             "compare first, for example mask != 0"
         )
     try:
-        fits = np.broadcast_shapes(where.shape, shape) == tuple(shape)
+        np.broadcast_to(where, shape)
     except ValueError:
-        fits = False
-    if not fits:
         raise ValueError(
             f"the mask's shape {where.shape} does not broadcast to the raster's {tuple(shape)}; "
             "the last two axes (H, W) must agree"
-        )
+        ) from None
     return where
 
 
@@ -124,14 +122,12 @@ def combine_masks(*masks: Raster, mode: str = "any") -> Raster:
     if not masks:
         raise ValueError("combine_masks needs at least one mask")
     shape = values_of(masks[0]).shape
-    out = checked_mask(masks[0], shape).copy()
-    join = np.logical_or if mode == "any" else np.logical_and
     for other in masks[1:]:
         if values_of(other).shape != shape:
             raise ValueError(f"masks must have one shape, got {shape} and {values_of(other).shape}")
         check_place(masks[0], place_of(other), _ELSEWHERE)
-        join(out, checked_mask(other, shape), out=out)
-    return rewrap(masks[0], out)
+    join = np.logical_or if mode == "any" else np.logical_and
+    return rewrap(masks[0], join.reduce([checked_mask(each, shape) for each in masks]))
 
 
 def invert_mask(mask: Raster) -> Raster:

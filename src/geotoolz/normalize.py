@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from geotoolz.bands import PerBand, band_views, per_band
 from geotoolz.carrier import (
-    NAN,
     Fill,
     Raster,
     Values,
     fill_of,
-    float_dtype,
-    nan_floats,
-    rewrap,
     valid_values,
     values_of,
 )
 from geotoolz.function_operator import FunctionOperator, parameters_of
-from geotoolz.radiometry import band_percentiles, check_percentiles
+from geotoolz.radiometry import check_percentiles, percentiles_of, stretched
 
 
 def standard_scale(
@@ -56,7 +50,14 @@ def standard_scale(
         own = PerBandStats(axis).update(raster)
         mean = own.mean if mean is None else mean
         std = own.std if std is None else std
-    return _centre_and_scale(raster, mean, std, axis, dtype)
+    values = values_of(raster)
+    centre, spread = (
+        np.ravel(per_band(numbers, values, axis, np.dtype(np.float64), name))
+        for numbers, name in ((mean, "mean"), (std, "std"))
+    )
+    if np.any(spread < 0):
+        raise ValueError(f"a spread can't be negative, got {spread}")
+    return stretched(raster, centre, spread, axis, dtype, clip=False)
 
 
 def robust_scale(
@@ -90,27 +91,8 @@ def robust_scale(
     array([[[-1. , -0.5,  0. ,  0.5, 49. ]]], dtype=float32)
     """
     check_percentiles(p_min, p_max)
-    values, fill = values_of(raster), fill_of(raster)
-    marks = (p_min, 50.0, p_max)
-    found = [band_percentiles(band, marks, fill=fill) for band in band_views(values, axis)]
-    low, median, high = np.array(found).T
-    return _centre_and_scale(raster, median, high - low, axis, dtype)
-
-
-def _centre_and_scale(
-    raster: Raster, centre: Any, spread: Any, axis: int, dtype: DTypeLike
-) -> Raster:
-    values = values_of(raster)
-    kind = float_dtype(dtype)
-    out = nan_floats(values, fill_of(raster), kind)
-    spread = np.asarray(spread, np.float64)
-    if np.any(spread < 0):
-        raise ValueError(f"a spread can't be negative, got {spread}")
-    # A constant band would be 0/0; divided by 1 it is 0.
-    spread = np.where(spread == 0, 1.0, spread)
-    np.subtract(out, per_band(centre, values, axis, kind, "mean"), out=out)
-    np.divide(out, per_band(spread, values, axis, kind, "std"), out=out)
-    return rewrap(raster, out, fill=NAN)
+    low, median, high = percentiles_of(raster, (p_min, 50.0, p_max), axis)
+    return stretched(raster, median, high - low, axis, dtype, clip=False)
 
 
 class PerBandStats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
@@ -244,35 +244,32 @@ def _shifted(values: Values, offset: PerBand, axis: int, nodata: Fill) -> Values
         if invalid is not None:
             out[invalid] = nodata
         return out
-    numbers = np.asarray(offset, np.float64)
-    if np.any(numbers != np.rint(numbers)):
+    shifts = np.ravel(per_band(offset, values, axis, np.dtype(np.float64), "offset"))
+    if np.any(shifts != np.rint(shifts)):
         raise ValueError(
             f"{values.dtype.name} can't take a fractional offset, got {offset}; "
             "put ToFloat32() before"
         )
-    if numbers.ndim == 0:
-        return _shift_integers(values, int(numbers), nodata)
-    # Checks that there are as many numbers as bands.
-    per_band(offset, values, axis, np.dtype(np.float64), "offset")
-    shifted = [
-        _shift_integers(band, int(number), nodata)
-        for band, number in zip(band_views(values, axis), numbers, strict=True)
-    ]
-    return np.stack(shifted, axis=axis)
+    out = np.empty_like(values)
+    bands, targets = band_views(values, axis), band_views(out, axis)
+    shifts = np.broadcast_to(shifts, len(bands))
+    for band, target, shift in zip(bands, targets, shifts, strict=True):
+        _shift_integers(band, target, int(shift), nodata)
+    return out
 
 
-def _shift_integers(values: Values, shift: int, nodata: Fill) -> Values:
-    """Return values + shift within the integer type's range, nodata kept and never landed on."""
+def _shift_integers(values: Values, out: Values, shift: int, nodata: Fill) -> None:
+    """Put values + shift into `out`, within the range; nodata is kept and never landed on."""
     kind = values.dtype
     limits = np.iinfo(kind)
     floor = limits.min + (nodata == limits.min)
     lowest, highest = max(floor - shift, limits.min), min(limits.max - shift, limits.max)
     if lowest > highest:
-        out = np.full_like(values, floor if shift < 0 else limits.max)
+        out[...] = floor if shift < 0 else limits.max
     else:
         # Clipped before it is shifted, so that nothing is out of range after it: then unsigned
         # arithmetic, which wraps by definition, gives the right bits for signed types too.
-        out = np.clip(values, lowest, highest)
+        np.clip(values, lowest, highest, out=out)
         bits = out.view(f"u{kind.itemsize}")
         np.add(bits, bits.dtype.type(shift % (1 << 8 * kind.itemsize)), out=bits)
     if nodata != limits.min:
@@ -280,7 +277,6 @@ def _shift_integers(values: Values, shift: int, nodata: Fill) -> Values:
     invalid = fill_mask(values, nodata)
     if invalid is not None:
         out[invalid] = nodata
-    return out
 
 
 def _move_off(out: Values, nodata: Fill) -> None:
@@ -426,12 +422,11 @@ def dark_object_subtraction(
     array([[[0.01, 0.21]]], dtype=float32)
     """
     _check_percentile(percentile)
-    values, fill = values_of(raster), fill_of(raster)
-    out = nan_floats(values, fill, dtype)
-    for source, target in zip(band_views(values, axis), band_views(out, axis), strict=True):
-        (dark,) = band_percentiles(source, (percentile,), fill=fill)
-        haze = max(dark - dark_reflectance, 0.0)
-        np.maximum(np.subtract(target, haze, out=target), 0.0, out=target)
+    (dark,) = percentiles_of(raster, (percentile,), axis)
+    out = nan_floats(values_of(raster), fill_of(raster), dtype)
+    haze = np.maximum(dark - dark_reflectance, 0.0).astype(out.dtype)
+    for band, each in zip(band_views(out, axis), haze, strict=True):
+        np.maximum(np.subtract(band, each, out=band), 0.0, out=band)
     return rewrap(raster, out, fill=NAN)
 
 
@@ -483,14 +478,10 @@ def percentile_clip(
     """
     check_percentiles(p_min, p_max)
     _check_sample(sample)
-    fill = fill_of(raster)
     how = "all pixels" if sample is None else f"about {sample} pixels a band"
     attrs = {"stretch": f"percentiles {p_min:g} to {p_max:g} of {how}"}
-
-    def limits(band: Values) -> tuple[float, ...]:
-        return band_percentiles(band, (p_min, p_max), fill=fill, sample=sample)
-
-    return _stretched(raster, limits, axis, dtype, attrs)
+    low, high = percentiles_of(raster, (p_min, p_max), axis, sample)
+    return stretched(raster, low, high - low, axis, dtype, attrs)
 
 
 def min_max(
@@ -523,65 +514,92 @@ def min_max(
     array([[[0. , 0.5, 1. ]]], dtype=float32)
     """
     _check_limits(min_val, max_val)
-    fill = fill_of(raster)
-
-    def limits(band: Values) -> tuple[float, float]:
-        if min_val is not None and max_val is not None:
-            return min_val, max_val
-        low, high = _valid_range(band, fill)
-        return low if min_val is None else min_val, high if max_val is None else max_val
-
-    return _stretched(raster, limits, axis, dtype)
+    low, high = np.array(min_val, np.float64), np.array(max_val, np.float64)
+    if min_val is None or max_val is None:
+        fill = fill_of(raster)
+        own = [_valid_range(band, fill) for band in band_views(values_of(raster), axis)]
+        least, most = np.reshape(own, (-1, 2)).T
+        low, high = least if min_val is None else low, most if max_val is None else high
+    return stretched(raster, low, high - low, axis, dtype)
 
 
-def band_percentiles(
-    band: Values, percentiles: Sequence[float], *, fill: Fill = None, sample: int | None = None
-) -> tuple[float, ...]:
-    """Return percentiles of a band's valid values, linearly interpolated; NaN where none is valid.
+def percentiles_of(
+    raster: Raster, percentiles: Sequence[float], axis: int = 0, sample: int | None = None
+) -> Values:
+    """Return percentiles of each band's valid values, NaN where there are none.
 
     Parameters
     ----------
-    band
-        (H, W), a plain array.
+    raster
+        (C, H, W), or (H, W) as a single band; any numeric dtype.
     percentiles
-        0 to 100 each.
-    fill
-        Marks nodata beside NaN, or None.
+        0 to 100.
+    axis
+        Of the bands in the raster.
     sample
-        See `percentile_clip`.
+        How many pixels of a band to look at, about; all by default.
+
+    Returns
+    -------
+    (len(percentiles), C) float64.
 
     Examples
     --------
-    >>> band_percentiles(np.array([[0, 1, 2, 3, 4, 0]], dtype="uint16"), (50,), fill=0)
-    (2.5,)
+    >>> percentiles_of(np.arange(5.0).reshape(1, 1, 5), (0, 50)).tolist()
+    [[0.0], [2.0]]
     """
-    if sample is not None and band.size > sample:
-        band = band.reshape(-1)[:: max(1, band.size // sample)]
-    valid = valid_values(band, fill)
-    if valid.size == 0:
-        return (NAN,) * len(percentiles)
-    return tuple(float(p) for p in np.percentile(valid, percentiles))
+    values, fill = values_of(raster), fill_of(raster)
+    found: list[Any] = []
+    for band in band_views(values, axis):
+        if sample is not None and band.size > sample:
+            band = band.reshape(-1)[:: max(1, band.size // sample)]
+        valid = valid_values(band, fill)
+        found.append(np.percentile(valid, percentiles) if valid.size else [NAN] * len(percentiles))
+    return np.reshape(found, (-1, len(percentiles))).T
 
 
-def _stretched(
+def stretched(
     raster: Raster,
-    limits: Callable[[Values], tuple[float, ...]],
+    low: Values,
+    span: Values,
     axis: int,
     dtype: DTypeLike,
     attrs: dict[str, Any] | None = None,
+    *,
+    clip: bool = True,
 ) -> Raster:
-    """Stretch each band to 0..1 between the limits that are found for it."""
+    """Return (band - low) / span for each band, by default cut to 0 and 1; nodata as NaN.
+
+    Parameters
+    ----------
+    raster
+        (C, H, W), or (H, W) as a single band; any numeric dtype.
+    low, span
+        One number, or (C,). A span that is not positive counts as 1, so that a constant band is 0.
+    axis
+        Of the bands in the raster.
+    dtype
+        Of the result, a float type.
+    attrs
+        To add to the raster's.
+    clip
+        Whether what is below 0 becomes 0, and what is above 1 becomes 1.
+
+    Examples
+    --------
+    >>> stretched(np.array([[[2.0, 4.0, 6.0]]]), np.array(2), np.array(2), 0, "float32")
+    array([[[0., 1., 1.]]], dtype=float32)
+    """
     values, fill = values_of(raster), fill_of(raster)
     out = np.empty(values.shape, float_dtype(dtype))
-    for source, target in zip(band_views(values, axis), band_views(out, axis), strict=True):
-        low, high = limits(source)
-        if high > low:
-            np.subtract(source, low, out=target, dtype=target.dtype, casting="unsafe")
-            np.multiply(target, 1.0 / (high - low), out=target)
+    sources, targets = band_views(values, axis), band_views(out, axis)
+    lows = np.broadcast_to(low, len(sources))
+    factors = np.broadcast_to(1.0 / np.where(span <= 0, 1.0, span), len(sources)).astype(out.dtype)
+    for source, target, shift, factor in zip(sources, targets, lows, factors, strict=True):
+        np.subtract(source, shift, out=target, dtype=target.dtype, casting="unsafe")
+        np.multiply(target, factor, out=target)
+        if clip:
             np.clip(target, 0.0, 1.0, out=target)
-        else:
-            # A constant band is 0; one without valid pixels has NaN as its limits.
-            target[...] = np.where(np.isnan(source), NAN, 0.0 if low >= high else NAN)
         carry_nodata(target, source, fill)
     return rewrap(raster, out, fill=NAN, attrs=attrs)
 

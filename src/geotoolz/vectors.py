@@ -81,13 +81,10 @@ def rasterize(
     placed = shapes.to_crs(str(grid.crs))
     numbers = np.ones(len(placed)) if column is None else _numbers(placed, column)
     _check_fits(np.append(numbers, fill_value), np.dtype(dtype))
-    pairs = [
-        (shape, number)
-        for shape, number in zip(placed.geometry, numbers, strict=True)
-        if shape is not None and not shape.is_empty
-    ]
+    drawn = ~(placed.geometry.isna() | placed.geometry.is_empty).to_numpy()
     out = np.full(grid.shape.yx, fill_value, dtype)
-    if pairs:
+    if drawn.any():
+        pairs = zip(placed.geometry[drawn], numbers[drawn], strict=True)
         burn(pairs, out=out, transform=grid.transform, all_touched=all_touched)
     attrs = {"long_name": column or "shapes"}
     return GeoTensor(out, grid.transform, str(grid.crs), fill_value, attrs)

@@ -26,6 +26,7 @@ from geotoolz.carrier import (
     single_band,
     values_of,
 )
+from geotoolz.cloud import SCL_CLASSES
 from geotoolz.colours import (
     MASK_COLOURS,
     RGB,
@@ -34,7 +35,6 @@ from geotoolz.colours import (
     check_order,
     class_colours,
     colormap,
-    known_classes,
     look_of,
     to_rgb,
 )
@@ -213,7 +213,7 @@ def _own_classes(raster: Raster, values: Values, name: str) -> Mapping[Any, Any]
         marked = str(attrs_of(raster).get("long_name") or "masked")
         other = "kept" if marked == "dropped" else f"not {marked}"
         return {0: (other, MASK_COLOURS[0]), 1: (marked, MASK_COLOURS[1])}
-    return known_classes(name) if values.dtype.kind in "iu" else None
+    return SCL_CLASSES if name.upper() == "SCL" and values.dtype.kind in "iu" else None
 
 
 def _picture(raster: Raster, values: Values, max_pixels: int) -> Values:

@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from rasterio import Affine
 
 import geotoolz as gz
-from geotoolz.colours import CATEGORICAL, LOOKS, class_colours, known_classes, look_of, lookup_table
+from geotoolz.colours import CATEGORICAL, LOOKS, class_colours, look_of, lookup_table
 
 
 @pytest.mark.parametrize("name", sorted(LOOKS))
@@ -38,8 +38,6 @@ def test_the_table_is_matplotlib_s_and_built_once():
 def test_classes():
     many = class_colours({i: f"class {i}" for i in range(10)})
     assert many[9] == ("class 9", CATEGORICAL[1])
-    assert known_classes("scl") == known_classes("SCL")
-    assert known_classes("NDVI") is None
 
 
 quick = settings(max_examples=40)
