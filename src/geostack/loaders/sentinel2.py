@@ -371,9 +371,16 @@ def load_s2_timestack(
     assets = [band_assets(item, names, chosen) for item in items]
     grid = cut(scene_grid(items[0], assets[0][0]), request.bbox)
     values = _read_stack(items, assets, grid, harmonize=harmonize)
-    stack = GeoTensor(
-        values, grid.transform, raster_crs(grid), 0, _stack_attrs(items, names, chosen, harmonize)
-    )
+    each = [scene_attrs(item, names, chosen, harmonize=harmonize) for item in items]
+    attrs = {
+        "band_names": list(names),
+        "item_ids": [item.id for item in items],
+        "cloud_covers": [own["cloud_cover"] for own in each],
+        "processing_baselines": [own["processing_baseline"] for own in each],
+        "source": chosen.name,
+        "offset_applied": all(own["offset_applied"] for own in each),
+    }
+    stack = GeoTensor(values, grid.transform, raster_crs(grid), 0, attrs)
     dates = pd.DatetimeIndex([acquired(item.properties).replace(tzinfo=None) for item in items])
     return stack, dates, as_data_array(values[0, 0], grid, names[0])
 
@@ -404,20 +411,6 @@ def _shifts(item: Item, assets: Sequence[Asset], harmonize: bool) -> list[bool]:
     """Return for each band whether the offset is to be taken away."""
     shift = harmonize and offset_is_in(item)
     return [shift and asset.key in REFLECTANCE_BANDS for asset in assets]
-
-
-def _stack_attrs(
-    items: Sequence[Item], names: Sequence[str], source: Source, harmonize: bool
-) -> dict[str, Any]:
-    each = [scene_attrs(item, names, source, harmonize=harmonize) for item in items]
-    return {
-        "band_names": list(names),
-        "item_ids": [attrs["item_id"] for attrs in each],
-        "cloud_covers": [attrs["cloud_cover"] for attrs in each],
-        "processing_baselines": [attrs["processing_baseline"] for attrs in each],
-        "source": source.name,
-        "offset_applied": all(attrs["offset_applied"] for attrs in each),
-    }
 
 
 def check_bands(bands: Sequence[str]) -> tuple[str, ...]:

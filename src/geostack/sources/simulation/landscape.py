@@ -9,8 +9,8 @@ import numpy as np
 
 from .grid import F32, Grid, pool, resample
 from .noise import fractal, lattice_noise, white
-from .shapes import ellipse_distance, outline_distance, places, project
-from .terrain import ground, lakes, outline_noise, shelf_width, shore_distance, smoothstep
+from .shapes import outline_distance, places, project
+from .terrain import ground, lakes, ragged_ellipses, shelf_width, shore_distance, smoothstep
 from .towns import settlement
 
 COVERS = ("forest", "rock", "soil", "shrub", "meadow", "sand", "roof", "asphalt")
@@ -182,22 +182,17 @@ def _meadows(grid: Grid, crown: F32) -> tuple[F32, F32]:
     """Return the fraction of meadow, with willows and a creek in it, and its wetness."""
     meadow = np.zeros(grid.shape, np.float32)
     wetness = np.full(grid.shape, 0.4, np.float32)
-    for place in places("tahoe")["meadow"]:
-        part = ellipse_distance(grid, place)
-        if part is None:
-            continue
-        rows, cols, distance = part
-        window = grid.window(rows, cols)
-        distance = distance + outline_noise(window, 0.6 * place.facts["half_width"])
+    for place, part, distance in ragged_ellipses(grid, "meadow", 0.6):
+        window = grid.window(*part)
         here = smoothstep(distance / 50 + 0.5)
         moist = fractal(window, 300, 37, octaves=4, gain=0.65)
         creek = np.abs(fractal(window, 900, 38, octaves=3)) < np.float32(0.035)
-        here *= np.clip(0.94 - 0.25 * (moist > 0.55) + 0.05 * crown[rows, cols], 0, 1)
+        here *= np.clip(0.94 - 0.25 * (moist > 0.55) + 0.05 * crown[part], 0, 1)
         here *= 1 - np.float32(0.5) * creek
-        better = here > meadow[rows, cols]
+        better = here > meadow[part]
         moist = place.facts["wetness"] + 0.3 * moist
-        wetness[rows, cols] = np.where(better, moist, wetness[rows, cols])
-        meadow[rows, cols] = np.maximum(meadow[rows, cols], here)
+        wetness[part] = np.where(better, moist, wetness[part])
+        meadow[part] = np.maximum(meadow[part], here)
     return meadow, np.clip(wetness, 0, 1)
 
 

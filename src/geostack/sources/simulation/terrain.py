@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from .grid import F32, Grid, resample
 from .noise import fractal, ridged, spline_surface
-from .shapes import ellipse_distance, outline_distance, part_near, places, turned
+from .shapes import Place, ellipse_distance, outline_distance, part_near, places, turned
 
 _NODE = 500.0
 
@@ -101,25 +102,41 @@ def lakes(grid: Grid, shore: F32) -> tuple[F32, F32]:
     water = np.clip(shore / np.float32(grid.res) + np.float32(0.5), 0, 1)
     depth = _tahoe_depth(grid, shore)
     _marina(grid, water, depth)
-    for lake in places("tahoe")["lake"]:
-        part = ellipse_distance(grid, lake)
-        if part is None:
-            continue
-        rows, cols, distance = part
-        ragged = 0.42 * lake.facts["half_width"]
-        distance = distance + outline_noise(grid.window(rows, cols), ragged)
+    for _, part, distance in ragged_ellipses(grid, "lake", 0.42):
         here = np.clip(distance / np.float32(grid.res) + np.float32(0.5), 0, 1)
-        water[rows, cols] = np.maximum(water[rows, cols], here)
+        water[part] = np.maximum(water[part], here)
         deep = np.maximum(distance, 0) * np.float32(0.15)
-        depth[rows, cols] = np.maximum(depth[rows, cols], deep)
+        depth[part] = np.maximum(depth[part], deep)
     return water, np.minimum(depth, 480).astype(np.float32)
 
 
-def outline_noise(window: Grid, amplitude: float) -> F32:
-    """Return noise that turns an ellipse into a natural outline, metres."""
-    return fractal(window, max(4 * amplitude, 150.0), 15, octaves=5, gain=0.6) * np.float32(
-        amplitude
-    )
+def ragged_ellipses(
+    grid: Grid, kind: str, share: float
+) -> Iterator[tuple[Place, tuple[slice, slice], F32]]:
+    """Yield places of a kind that touch a grid, with natural outlines.
+
+    Parameters
+    ----------
+    grid
+        The grid.
+    kind
+        Of places around Lake Tahoe that are ellipses.
+    share
+        How far noise moves the outline, as a share of the ellipse's half width.
+
+    Yields
+    ------
+    The place, its rows and columns of the grid, and the signed distance to its outline there,
+    (rows, cols) float32 metres, positive inside.
+    """
+    for place in places("tahoe")[kind]:
+        found = ellipse_distance(grid, place)
+        if found is not None:
+            rows, cols, distance = found
+            amplitude = share * place.facts["half_width"]
+            cell = max(4 * amplitude, 150.0)
+            noise = fractal(grid.window(rows, cols), cell, 15, octaves=5, gain=0.6)
+            yield place, (rows, cols), distance + noise * np.float32(amplitude)
 
 
 def _tahoe_depth(grid: Grid, shore: F32) -> F32:
