@@ -137,7 +137,7 @@ def _remove(path: Path) -> None:
     shutil.rmtree(doomed)
 
 
-_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+_UNITS = {"TB": 10**12, "GB": 10**9, "MB": 10**6, "kB": 10**3, "B": 1}
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$", re.IGNORECASE)
 
 
@@ -154,11 +154,11 @@ def parse_size(text: str) -> int:
     >>> parse_size("1.5GB")
     1500000000
     """
-    match = _SIZE.match(text)
-    unit = match.group(2).lower() if match else None
-    if match is None or unit not in _UNITS:
+    match, factors = _SIZE.match(text), {unit.upper(): _UNITS[unit] for unit in _UNITS}
+    unit = (match.group(2).upper() or "B") if match else None
+    if match is None or unit not in factors:
         raise ValueError(f"a size looks like 500MB or 2GB, got {text!r}")
-    return int(float(match.group(1)) * _UNITS[unit])
+    return int(float(match.group(1)) * factors[unit])
 
 
 def format_size(size: float) -> str:
@@ -169,7 +169,7 @@ def format_size(size: float) -> str:
     >>> format_size(1_500_000_000), format_size(0)
     ('1.5 GB', '0 B')
     """
-    for unit, factor in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if size >= factor:
+    for unit, factor in _UNITS.items():
+        if size >= factor > 1:
             return f"{size / factor:.3g} {unit}"
     return f"{int(size)} B"

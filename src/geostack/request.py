@@ -201,13 +201,8 @@ def distance(instant: datetime, interval: Interval) -> timedelta:
     >>> distance(datetime(2024, 7, 2), parse_date_range("2024-07-03/2024-07-05")).days
     1
     """
-    start, end = interval
-    instant = as_utc(instant)
-    if start is not None and instant < start:
-        return start - instant
-    if end is not None and instant > end:
-        return instant - end
-    return timedelta(0)
+    (start, end), instant, none = interval, as_utc(instant), timedelta(0)
+    return max(start - instant if start else none, instant - end if end else none, none)
 
 
 def nearest_first(instants: Iterable[datetime], date_range: str) -> list[datetime]:

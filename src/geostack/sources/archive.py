@@ -136,10 +136,8 @@ class ArchiveSource(Source):
         if not present:
             return self._absence()
         places = ", ".join(str(folder.root) for folder in present)
-        counts = ", ".join(
-            f"{sum(folder.collections.get(name, 0) for folder in present)} x {name}"
-            for name in sorted({name for folder in present for name in folder.collections})
-        )
+        held = sum((folder.collections for folder in present), Counter[str]())
+        counts = ", ".join(f"{count} x {name}" for name, count in sorted(held.items()))
         return f"{places}: {counts or 'no items yet'}"
 
     def why_not(self, request: Request) -> str:
@@ -198,7 +196,7 @@ class StacFolder:
                 self._read(path)
 
     @property
-    def collections(self) -> dict[str, int]:
+    def collections(self) -> Counter[str]:
         """Number of items by collection."""
         return Counter(feature["collection"] for _, feature in self.features)
 

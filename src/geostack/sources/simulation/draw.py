@@ -61,14 +61,12 @@ def pixels(scene: Scene, key: str) -> Pixels:
     return _sentinel2(scene, taken, key)
 
 
-_SELDOM = ("B11", "B12")
-
 _STAGING = threading.Lock()
 
 
 def _stage(scene: Scene, band: str | None = None) -> Stage:
     """Return the ground that a scene is drawn on, in all bands but those seldom asked for."""
-    bands = scene.bands if band in (None, *scene.bands) else _SELDOM
+    bands = scene.bands if band in (None, *scene.bands) else ("B11", "B12")
     assert scene.light is not None
     with _STAGING:  # many files are asked for at once: one of them makes the ground for all
         return _made_stage(scene.area, scene.grid, scene.light, scene.growth, bands)

@@ -327,8 +327,7 @@ def _intensity(grid: Grid, height: F32) -> F32:
 def burn(land: Landscape, hard: F32) -> Landscape:
     """Return the landscape after the fire: vegetation turned to char, ash and scorched crowns."""
     cover = dict(land.cover)
-    char = np.zeros(land.grid.shape, np.float32)
-    scorched = np.zeros(land.grid.shape, np.float32)
+    char, scorched = np.zeros((2, *land.grid.shape), np.float32)
     for name, share in (("forest", 1.0), ("shrub", 1.0), ("meadow", 0.7)):
         gone = cover[name] * hard * np.float32(share)
         cover[name] = cover[name] - gone

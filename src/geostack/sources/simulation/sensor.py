@@ -129,13 +129,11 @@ class Sky:
     bright: F32
     shadow: F32
 
-    def on(self, grid: Grid) -> tuple[F32, F32, F32]:
+    def on(self, grid: Grid) -> list[F32]:
         """Return on another grid: opacity of all cloud, its brightness, and shadow."""
         veil = np.maximum(self.opaque, np.float32(0.35) * self.cirrus)
-        veil, bright, shadow = (
-            resample(layer, self.grid, grid) for layer in (veil, self.bright, self.shadow)
-        )
-        return veil, bright, shadow
+        layers = (veil, self.bright, self.shadow)
+        return [resample(layer, self.grid, grid) for layer in layers]
 
 
 def sky(grid: Grid, sun: Sun, *, cover: float, cirrus: float, size: float, seed: int) -> Sky:

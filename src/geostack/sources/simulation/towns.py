@@ -24,9 +24,7 @@ class Settlement:
 def settlement(grid: Grid, meadow: F32, region: str) -> Settlement:
     """Return what people built; nothing is built on meadows."""
     highway, strip = _roads(grid, region)
-    cleared = np.zeros(grid.shape, np.float32)
-    roof = np.zeros(grid.shape, np.float32)
-    street = np.zeros(grid.shape, np.float32)
+    cleared, roof, street = np.zeros((3, *grid.shape), np.float32)
     for number, town in enumerate(places(region)["town"]):
         azimuth, density = town.facts["azimuth"], town.facts["density"]
         ring = town.outline(grid.epsg)
@@ -96,8 +94,7 @@ def _shops(u: F32, v: F32, strip: F32, seed: int) -> F32:
 
 def _roads(grid: Grid, region: str) -> tuple[F32, F32]:
     """Return the fraction of asphalt of highways and runways, and nearness to a highway."""
-    asphalt = np.zeros(grid.shape, np.float32)
-    strip = np.zeros(grid.shape, np.float32)
+    asphalt, strip = np.zeros((2, *grid.shape), np.float32)
     for road in (*places(region)["road"], *places(region)["runway"]):
         line = road.project(grid.epsg)
         is_road = road.facts["kind"] == "road"
