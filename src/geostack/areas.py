@@ -81,6 +81,15 @@ AREAS: dict[str, Area] = {
 def area(name: str) -> Area:
     """Return the area called `name`; `lake_tahoe` and `Lake Tahoe` mean `lake-tahoe`.
 
+    Parameters
+    ----------
+    name
+        A key of `AREAS`, in any case.
+
+    Returns
+    -------
+    The area.
+
     Raises
     ------
     ValueError

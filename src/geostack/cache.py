@@ -19,6 +19,10 @@ def cache_folder() -> Path:
 
     It may not exist yet, and it may be read-only: what is in it can still be used.
 
+    Returns
+    -------
+    An absolute path.
+
     Examples
     --------
     >>> cache_folder().is_absolute()
@@ -34,6 +38,10 @@ def cache_folder() -> Path:
 
 def writable_cache_folder() -> Path:
     """Return a cache folder that can be written: `cache_folder()`, else one under the temp folder.
+
+    Returns
+    -------
+    A folder that exists.
 
     Raises
     ------
@@ -54,7 +62,12 @@ def writable_cache_folder() -> Path:
 
 
 def fallback_folder() -> Path:
-    """Return the folder used when the cache folder can't be written; one per user."""
+    """Return the folder used when the cache folder can't be written; one per user.
+
+    Returns
+    -------
+    A folder below the system's temporary one.
+    """
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
@@ -66,6 +79,15 @@ def is_writable(folder: Path) -> bool:
     """Return whether a file can be made in `folder`, which is created if need be.
 
     Asked by doing it: permission bits say nothing about a read-only file system.
+
+    Parameters
+    ----------
+    folder
+        Made if it isn't there.
+
+    Returns
+    -------
+    False where making it or the file fails.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -88,7 +110,17 @@ class CacheEntry:
 
 
 def cache_entries(folder: Path | None = None) -> list[CacheEntry]:
-    """Return what the cache holds, the least recently used first."""
+    """Return what the cache holds, the least recently used first.
+
+    Parameters
+    ----------
+    folder
+        By default `cache_folder()`.
+
+    Returns
+    -------
+    One entry for each folder two levels down; empty ones are left out.
+    """
     entries = [
         _measure(part)
         for kind in (folder or cache_folder()).glob("[!.]*")
@@ -99,6 +131,17 @@ def cache_entries(folder: Path | None = None) -> list[CacheEntry]:
 
 def clear_cache(folder: Path | None = None, *, max_bytes: int = 0) -> list[CacheEntry]:
     """Remove the least recently used parts until at most `max_bytes` are left; return those.
+
+    Parameters
+    ----------
+    folder
+        By default `cache_folder()`.
+    max_bytes
+        Bytes that may stay.
+
+    Returns
+    -------
+    The entries that were removed.
 
     Raises
     ------
@@ -144,6 +187,15 @@ _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$", re.IGNORECASE)
 def parse_size(text: str) -> int:
     """Return a size in bytes.
 
+    Parameters
+    ----------
+    text
+        Such as "500MB" or "1.5 GB", in any case.
+
+    Returns
+    -------
+    Whole bytes.
+
     Raises
     ------
     ValueError
@@ -163,6 +215,15 @@ def parse_size(text: str) -> int:
 
 def format_size(size: float) -> str:
     """Return a size in bytes as people read it.
+
+    Parameters
+    ----------
+    size
+        Bytes.
+
+    Returns
+    -------
+    Three digits and the unit, in powers of 1000.
 
     Examples
     --------

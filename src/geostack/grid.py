@@ -60,6 +60,17 @@ def cut(grid: GeoBox, bbox: BBox) -> GeoBox:
     The box's envelope in the grid's CRS grows outward to whole pixels, so no part of the box is
     lost and pixels stay where they are; what hangs over the grid's edge is cut off.
 
+    Parameters
+    ----------
+    grid
+        Of the scene, north up or south up.
+    bbox
+        (west, south, east, north), degrees.
+
+    Returns
+    -------
+    Its pixels that the box touches.
+
     Raises
     ------
     OutsideTileError
@@ -83,7 +94,19 @@ def cut(grid: GeoBox, bbox: BBox) -> GeoBox:
 
 
 def share_inside(grid: GeoBox, bbox: BBox) -> float:
-    """Return the share of a box's envelope that a grid covers, 0 to 1."""
+    """Return the share of a box's envelope that a grid covers, 0 to 1.
+
+    Parameters
+    ----------
+    grid
+        Of the scene.
+    bbox
+        (west, south, east, north), degrees.
+
+    Returns
+    -------
+    In the grid's CRS, by area.
+    """
     west, south, east, north = project(grid, bbox)
     left, bottom, right, top = grid.boundingbox
     width = min(east, right) - max(west, left)
@@ -102,6 +125,10 @@ def covering_grid(grid: GeoBox, bbox: BBox, resolution: float | None = None) -> 
         (west, south, east, north), degrees.
     resolution
         Another pixel size, in units of the CRS, on the same origin.
+
+    Returns
+    -------
+    Whole pixels; the box lies inside.
     """
     t = grid.transform
     check_upright(t, "covering a box")
@@ -112,6 +139,15 @@ def covering_grid(grid: GeoBox, bbox: BBox, resolution: float | None = None) -> 
 
 def check_size(grid: GeoBox, bands: int, bbox: BBox) -> None:
     """Refuse a box whose pixels would fill the memory.
+
+    Parameters
+    ----------
+    grid
+        What is to be read.
+    bands
+        The number of bands.
+    bbox
+        Named in the message; (west, south, east, north), degrees.
 
     Raises
     ------
@@ -127,7 +163,23 @@ def check_size(grid: GeoBox, bands: int, bbox: BBox) -> None:
 
 
 def as_data_array(values: NDArray[Any], grid: GeoBox, name: str, **attrs: Any) -> xr.DataArray:
-    """Return (rows, cols) values as a DataArray (y, x) with pixel-centre coordinates and CRS."""
+    """Return (rows, cols) values as a DataArray (y, x) with pixel-centre coordinates and CRS.
+
+    Parameters
+    ----------
+    values
+        (rows, cols).
+    grid
+        Their pixels.
+    name
+        Of the array.
+    **attrs
+        Attributes of the array.
+
+    Returns
+    -------
+    Dimensions (y, x), with rioxarray's `spatial_ref`.
+    """
     import numpy as np
     import rioxarray  # noqa: F401  registers .rio
     import xarray as xr

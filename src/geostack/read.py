@@ -63,6 +63,10 @@ def item_assets(
     known
         The keys that hold pixels, for the message.
 
+    Returns
+    -------
+    In the order of `keys`.
+
     Raises
     ------
     AssetNotFoundError
@@ -88,6 +92,10 @@ def item_attrs(item: Item, bands: Sequence[str], source: Source) -> dict[str, An
         The names of the raster's bands.
     source
         Who had it.
+
+    Returns
+    -------
+    `band_names`, `item_id`, `datetime`, `cloud_cover` and `source`.
     """
     return {
         "band_names": list(bands),
@@ -100,6 +108,10 @@ def item_attrs(item: Item, bands: Sequence[str], source: Source) -> dict[str, An
 
 def connections() -> int:
     """Return how many files are read at the same time: `GEOSTACK_CONNECTIONS`, else 16.
+
+    Returns
+    -------
+    At least 1.
 
     Raises
     ------
@@ -121,6 +133,17 @@ def in_parallel(function: Callable[[T], R], inputs: Sequence[T]) -> list[R]:
     """Return `function` of each input, in order, computed in threads; the first error is raised.
 
     Within a thread of its own it runs one by one, so that calls may nest.
+
+    Parameters
+    ----------
+    function
+        Called with one input.
+    inputs
+        What it is called with.
+
+    Returns
+    -------
+    One result for each input, in their order.
 
     Examples
     --------
@@ -158,6 +181,17 @@ def _pool(size: int) -> ThreadPoolExecutor:
 def with_dataset(asset: Asset, action: Callable[[Any], T]) -> T:
     """Return `action` of the opened asset: signed, tried again, its errors explained.
 
+    Parameters
+    ----------
+    asset
+        What is opened.
+    action
+        Reads from the rasterio dataset; it runs again when a read fails.
+
+    Returns
+    -------
+    What `action` returns.
+
     Raises
     ------
     PixelReadError
@@ -168,14 +202,36 @@ def with_dataset(asset: Asset, action: Callable[[Any], T]) -> T:
 
 
 def asset_grid(asset: Asset) -> GeoBox:
-    """Return an asset's pixel grid, from the file's header."""
+    """Return an asset's pixel grid, from the file's header.
+
+    Parameters
+    ----------
+    asset
+        What is opened.
+
+    Returns
+    -------
+    The grid of the file's full resolution.
+    """
     from geocatalog.read.onto_grid import grid_of
 
     return with_dataset(asset, grid_of)
 
 
 def scene_grid(item: Item, asset: Asset) -> GeoBox:
-    """Return an asset's pixel grid, from its item if that says it, else from the file's header."""
+    """Return an asset's pixel grid, from its item if that says it, else from the file's header.
+
+    Parameters
+    ----------
+    item
+        The scene.
+    asset
+        One of its assets.
+
+    Returns
+    -------
+    The grid of the file's full resolution.
+    """
     return declared_grid(item, asset.key) or asset_grid(asset)
 
 
@@ -193,6 +249,10 @@ def read_asset(
         1-based bands of the file; by default the asset's own.
     fill
         The value of no data, inside the file and beyond it; by default the file's own, or 0.
+
+    Returns
+    -------
+    (C, rows, cols), C the number of `indexes`.
 
     Raises
     ------

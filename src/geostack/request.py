@@ -17,6 +17,15 @@ BBox = tuple[float, float, float, float]
 def as_bbox(bbox: Sequence[float]) -> BBox:
     """Return `bbox` as four floats (west, south, east, north) in degrees.
 
+    Parameters
+    ----------
+    bbox
+        Four numbers (west, south, east, north), degrees.
+
+    Returns
+    -------
+    The same, as floats.
+
     Raises
     ------
     ValueError
@@ -69,6 +78,15 @@ def as_bbox(bbox: Sequence[float]) -> BBox:
 def intersects(a: Sequence[float], b: Sequence[float]) -> bool:
     """Return whether two boxes share more than an edge.
 
+    Parameters
+    ----------
+    a, b
+        (west, south, east, north) in one CRS.
+
+    Returns
+    -------
+    False for boxes that only touch.
+
     Examples
     --------
     >>> intersects((0, 0, 2, 2), (1, 1, 3, 3)), intersects((0, 0, 1, 1), (1, 0, 2, 1))
@@ -79,6 +97,17 @@ def intersects(a: Sequence[float], b: Sequence[float]) -> bool:
 
 def contains(outer: Sequence[float], inner: Sequence[float], tolerance: float = 0.0) -> bool:
     """Return whether `outer` holds all of `inner`, give or take `tolerance` degrees.
+
+    Parameters
+    ----------
+    outer, inner
+        (west, south, east, north), degrees.
+    tolerance
+        Degrees by which `inner` may hang over.
+
+    Returns
+    -------
+    Whether it does.
 
     Examples
     --------
@@ -95,6 +124,15 @@ def contains(outer: Sequence[float], inner: Sequence[float], tolerance: float = 
 
 def format_bbox(bbox: Sequence[float]) -> str:
     """Return a box as short text for messages.
+
+    Parameters
+    ----------
+    bbox
+        (west, south, east, north), degrees.
+
+    Returns
+    -------
+    Six digits for each side.
 
     Examples
     --------
@@ -121,6 +159,10 @@ def parse_date_range(date_range: str) -> Interval:
         end may be `..` (open). Both ends are included whole: `2024-07-15` reaches to its last
         microsecond.
 
+    Returns
+    -------
+    (start, end), UTC; None where it is open.
+
     Raises
     ------
     ValueError
@@ -145,6 +187,15 @@ def parse_date_range(date_range: str) -> Interval:
 def format_interval(interval: Interval) -> str:
     """Return an interval as STAC's `datetime` parameter.
 
+    Parameters
+    ----------
+    interval
+        (start, end); None is open.
+
+    Returns
+    -------
+    RFC 3339, `..` where it is open.
+
     Examples
     --------
     >>> format_interval(parse_date_range("2024-06-01/.."))
@@ -155,6 +206,15 @@ def format_interval(interval: Interval) -> str:
 
 def as_text(instant: datetime) -> str:
     """Return an instant as STAC writes it.
+
+    Parameters
+    ----------
+    instant
+        UTC where it has no zone.
+
+    Returns
+    -------
+    RFC 3339, in UTC.
 
     Examples
     --------
@@ -172,6 +232,10 @@ def overlaps(one: Interval, other: Interval) -> bool:
     one, other
         (start, end), both included; None is open, an instant without a zone is UTC.
 
+    Returns
+    -------
+    Whether they do; open ends reach for ever.
+
     Examples
     --------
     >>> overlaps((datetime(2020, 12, 1), datetime(2020, 12, 31)), parse_date_range("2020-12-09"))
@@ -185,6 +249,15 @@ def overlaps(one: Interval, other: Interval) -> bool:
 def as_utc(instant: datetime) -> datetime:
     """Return `instant` in UTC; one without a zone is taken as UTC.
 
+    Parameters
+    ----------
+    instant
+        With or without a zone.
+
+    Returns
+    -------
+    With the zone UTC.
+
     Examples
     --------
     >>> as_utc(datetime(2024, 6, 14)).isoformat()
@@ -195,6 +268,17 @@ def as_utc(instant: datetime) -> datetime:
 
 def distance(instant: datetime, interval: Interval) -> timedelta:
     """Return how far `instant` lies outside `interval`; zero inside.
+
+    Parameters
+    ----------
+    instant
+        UTC where it has no zone.
+    interval
+        (start, end); None is open.
+
+    Returns
+    -------
+    Not negative.
 
     Examples
     --------
@@ -207,6 +291,17 @@ def distance(instant: datetime, interval: Interval) -> timedelta:
 
 def nearest_first(instants: Iterable[datetime], date_range: str) -> list[datetime]:
     """Return instants, each once, from the nearest to a date range to the farthest.
+
+    Parameters
+    ----------
+    instants
+        With a zone.
+    date_range
+        As `parse_date_range` takes it.
+
+    Returns
+    -------
+    Equally far ones in order of time.
 
     Examples
     --------
@@ -298,7 +393,12 @@ class Request:
         self.assets = tuple(assets)
 
     def query(self) -> dict[str, Any]:
-        """Return the keyword arguments of a source's `search` and `covers`, cloud cover apart."""
+        """Return the keyword arguments of a source's `search` and `covers`, cloud cover apart.
+
+        Returns
+        -------
+        `collection`, `bbox`, `date_range` and `tile`.
+        """
         return {
             "collection": self.collection,
             "bbox": self.bbox,
@@ -318,6 +418,20 @@ class Request:
 def as_tile(tile: str | None) -> str | None:
     """Return an MGRS tile without its leading T or zero, as Sentinel-2 items write it.
 
+    Parameters
+    ----------
+    tile
+        With or without the T, in any case; None for any.
+
+    Returns
+    -------
+    Five characters, or None.
+
+    Raises
+    ------
+    ValueError
+        When it is no tile of MGRS.
+
     Examples
     --------
     >>> as_tile("T10SGJ"), as_tile(None)
@@ -333,6 +447,20 @@ def as_tile(tile: str | None) -> str | None:
 
 def as_cloud_cover(max_cloud_cover: float | None) -> float | None:
     """Return a cloud cover limit in percent, or None for no limit.
+
+    Parameters
+    ----------
+    max_cloud_cover
+        Percent, or None.
+
+    Returns
+    -------
+    Percent, or None.
+
+    Raises
+    ------
+    ValueError
+        When it isn't 0 to 100.
 
     Examples
     --------
@@ -354,6 +482,19 @@ def as_cloud_cover(max_cloud_cover: float | None) -> float | None:
 
 def as_bands(bands: Sequence[str], known: Sequence[str], product: str) -> tuple[str, ...]:
     """Return band names as a tuple; a single name is one band.
+
+    Parameters
+    ----------
+    bands
+        One name or several.
+    known
+        The names there are.
+    product
+        Named in the message.
+
+    Returns
+    -------
+    At least one name, in the order asked for.
 
     Raises
     ------
@@ -381,6 +522,17 @@ def as_bands(bands: Sequence[str], known: Sequence[str], product: str) -> tuple[
 
 def as_count(name: str, value: float) -> int:
     """Return an argument that counts something as a whole number, at least 1.
+
+    Parameters
+    ----------
+    name
+        Of the argument, for the message.
+    value
+        A whole number; 50.0 is one.
+
+    Returns
+    -------
+    At least 1.
 
     Raises
     ------

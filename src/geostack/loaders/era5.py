@@ -107,6 +107,15 @@ def simulated_temperature(
 ) -> xr.DataArray:
     """Return a made-up two-metre temperature: latitude, season and hour of the day, no weather.
 
+    Parameters
+    ----------
+    bbox
+        (west, south, east, north), degrees.
+    date_range
+        `start/end`, both days included.
+    variable
+        Only "air_temperature_at_2_metres".
+
     Returns
     -------
     (time, lat, lon) float32, kelvin; `attrs["source"]` is "simulated".
@@ -150,6 +159,15 @@ def simulated_temperature(
 def grid_points(bbox: BBox) -> tuple[Any, Any]:
     """Return ERA5's latitudes (falling) and longitudes (rising) around a box.
 
+    Parameters
+    ----------
+    bbox
+        (west, south, east, north), degrees.
+
+    Returns
+    -------
+    Two arrays in degrees, multiples of a quarter, that enclose the box.
+
     Examples
     --------
     >>> grid_points((-120.1, 38.92, -119.93, 39.27))[0].tolist()
@@ -176,6 +194,22 @@ def _open(item: Item, variable: str, source: Source) -> xr.DataArray:
 
 def zarr_address(href: str, fields: dict[str, Any]) -> str:
     """Return an `abfs://` asset's HTTP address; others as they are.
+
+    Parameters
+    ----------
+    href
+        Of the asset.
+    fields
+        The asset's own fields, which name the storage account.
+
+    Returns
+    -------
+    What can be opened over HTTP.
+
+    Raises
+    ------
+    ValueError
+        When the fields name no storage account.
 
     Examples
     --------

@@ -115,6 +115,15 @@ def read_gbif_download(path: str | Path) -> gpd.GeoDataFrame:
 
     Rows without coordinates are left out.
 
+    Parameters
+    ----------
+    path
+        A `.zip`, or the table in it.
+
+    Returns
+    -------
+    Points and columns as `load_gbif_points` has them.
+
     Examples
     --------
     >>> import tempfile
@@ -135,6 +144,19 @@ def simulated_points(bbox: Sequence[float], limit: int, seed: int = 0) -> gpd.Ge
     """Return made-up occurrences in clusters; over a simulated scene only where it is green.
 
     A Thomas cluster process: parents fall anywhere, children lie a few kilometres around them.
+
+    Parameters
+    ----------
+    bbox
+        (west, south, east, north), degrees.
+    limit
+        The number of points.
+    seed
+        The same seed gives the same points.
+
+    Returns
+    -------
+    Points and columns as `load_gbif_points` has them; `basis` is SIMULATED.
 
     Examples
     --------

@@ -98,6 +98,17 @@ def load_landsat_chip(
 def scaled(dn: NDArray[np.uint16], bands: Sequence[str]) -> NDArray[np.float32]:
     """Return digital numbers (C, H, W) as reflectance or kelvin, float32; 0 becomes NaN.
 
+    Parameters
+    ----------
+    dn
+        (C, H, W) uint16, digital numbers; 0 is no data.
+    bands
+        The C names of the bands, which choose the scale.
+
+    Returns
+    -------
+    (C, H, W) float32, reflectance 0 to 1 or kelvin.
+
     Examples
     --------
     >>> scaled(np.array([[[0, 10000]]], dtype="uint16"), ["red"])

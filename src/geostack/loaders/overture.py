@@ -76,6 +76,19 @@ def query_overture(
         When nothing is at `path`.
     SourceUnavailableError
         When a remote path can't be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import duckdb
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = f"{folder}/buildings.parquet"
+    ...     wkb = "from_hex('0101000000000000000000F03F000000000000F03F')"
+    ...     box = "{'xmin': 1.0, 'xmax': 1.0, 'ymin': 1.0, 'ymax': 1.0}"
+    ...     table = f"SELECT 'a' AS id, {wkb} AS geometry, {box} AS bbox"
+    ...     _ = duckdb.sql(f"COPY ({table}) TO '{path}' (FORMAT parquet)")
+    ...     query_overture(path, bbox=(0, 0, 2, 2), columns=("id",)).geometry[0].wkt
+    'POINT (1 1)'
     """
     import geopandas as gpd
     import shapely

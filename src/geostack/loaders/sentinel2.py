@@ -238,6 +238,10 @@ class SceneReader(GeoData):
         boundless
             Keep a window that hangs over the edge (filled with 0); otherwise it is clipped.
 
+        Returns
+        -------
+        On the same open files.
+
         Raises
         ------
         rasterio.windows.WindowError
@@ -263,6 +267,10 @@ class SceneReader(GeoData):
         ----------
         boundless
             Keep what hangs over the scene's edge (filled with 0); otherwise it is cut off.
+
+        Returns
+        -------
+        With the reader's `attrs`; 0 where there is no data.
         """
         if not boundless and not self._is_inside:
             return self._within(self._window.intersection(self._whole)).load()
@@ -416,6 +424,15 @@ def _shifts(item: Item, assets: Sequence[Asset], harmonize: bool) -> list[bool]:
 def check_bands(bands: Sequence[str]) -> tuple[str, ...]:
     """Return band names as Level-2A writes them.
 
+    Parameters
+    ----------
+    bands
+        One name or several, in any case; b4 is B04.
+
+    Returns
+    -------
+    Of `BANDS`, in the order asked for.
+
     Raises
     ------
     ValueError
@@ -439,6 +456,19 @@ def _band_name(band: str) -> str:
 def band_assets(item: Item, names: Sequence[str], source: Source) -> list[Asset]:
     """Return one asset per band.
 
+    Parameters
+    ----------
+    item
+        A Level-2A scene.
+    names
+        Of `BANDS`.
+    source
+        Signs their files.
+
+    Returns
+    -------
+    In the order of `names`.
+
     Raises
     ------
     AssetNotFoundError
@@ -450,13 +480,38 @@ def band_assets(item: Item, names: Sequence[str], source: Source) -> list[Asset]
 def read_bands(
     item: Item, assets: Sequence[Asset], grid: GeoBox, *, harmonize: bool
 ) -> NDArray[np.uint16]:
-    """Return the assets' pixels on `grid`, (C, H, W) uint16, read at the same time."""
+    """Return the assets' pixels on `grid`, (C, H, W) uint16, read at the same time.
+
+    Parameters
+    ----------
+    item
+        The scene.
+    assets
+        Its bands.
+    grid
+        The pixels of the result.
+    harmonize
+        Take away the +1000 of baseline 04.00.
+
+    Returns
+    -------
+    0 where there is no data.
+    """
     (values,) = _read_stack([item], [assets], grid, harmonize=harmonize)
     return values
 
 
 def take_offset(dn: NDArray[Any]) -> NDArray[Any]:
     """Return digital numbers without the +1000: 0 stays 0, a valid one stays at least 1.
+
+    Parameters
+    ----------
+    dn
+        Digital numbers with the offset, of any shape.
+
+    Returns
+    -------
+    Of the same shape and dtype.
 
     Examples
     --------
@@ -473,6 +528,15 @@ def offset_is_in(item: Item) -> bool:
 
     By processing baseline (04.00 and later carry it) unless the provider says that it is taken
     away (`earthsearch:boa_offset_applied`); by date where no baseline is recorded.
+
+    Parameters
+    ----------
+    item
+        A Level-2A scene.
+
+    Returns
+    -------
+    Whether they do.
     """
     if item.properties.get("earthsearch:boa_offset_applied"):
         return False
@@ -485,7 +549,23 @@ def offset_is_in(item: Item) -> bool:
 def scene_attrs(
     item: Item, names: Sequence[str], source: Source, *, harmonize: bool
 ) -> dict[str, Any]:
-    """Return the attributes that every Sentinel-2 carrier of ours has."""
+    """Return the attributes that every Sentinel-2 carrier of ours has.
+
+    Parameters
+    ----------
+    item
+        The scene.
+    names
+        The names of the raster's bands.
+    source
+        Who had it.
+    harmonize
+        Whether the offset was taken away.
+
+    Returns
+    -------
+    Those of `geostack.read.item_attrs`, `processing_baseline` and `offset_applied`.
+    """
     return {
         **item_attrs(item, names, source),
         "processing_baseline": processing_baseline(item),

@@ -31,6 +31,10 @@ _INDEXES: dict[Path, tuple[dict[str, int], StacFolder]] = {}
 def archive_folders() -> list[Path]:
     """Return the archive's folders: the path list `GEOSTACK_ARCHIVE`, else the user's own one.
 
+    Returns
+    -------
+    Absolute paths, whether or not they are there.
+
     Examples
     --------
     >>> import os; from unittest import mock
@@ -50,6 +54,15 @@ def archive_folders() -> list[Path]:
 def archived_file(names: Sequence[str]) -> Path | None:
     """Return the first file of one of these names, from the archive's root, that a folder holds.
 
+    Parameters
+    ----------
+    names
+        Paths below the archive's root.
+
+    Returns
+    -------
+    None where no folder holds one.
+
     Examples
     --------
     >>> archived_file(["gbif/0.zip"]) is None
@@ -68,6 +81,10 @@ def needed_file(names: Sequence[str], what: str) -> Path:
         From the archive's root; the first one is recommended.
     what
         What messages call it.
+
+    Returns
+    -------
+    Its path.
 
     Raises
     ------
@@ -108,6 +125,17 @@ class ArchiveSource(Source):
     def find(self, asked: Request, limit: int | None = None) -> Iterable[Item]:
         """Return items with absolute hrefs; the first folder wins an id.
 
+        Parameters
+        ----------
+        asked
+            The question, already checked.
+        limit
+            All are returned, whatever it is.
+
+        Returns
+        -------
+        In no promised order.
+
         Raises
         ------
         SourceUnavailableError
@@ -123,15 +151,46 @@ class ArchiveSource(Source):
         return found.values()
 
     def covers(self, collection: str, bbox: BBox, date_range: str, tile: str | None = None) -> bool:
-        """Return whether the archive holds any scene of that place and time."""
+        """Return whether the archive holds any scene of that place and time.
+
+        Parameters
+        ----------
+        collection
+            Such as "sentinel-2-l2a".
+        bbox
+            (west, south, east, north), degrees.
+        date_range
+            `start/end`, both days included.
+        tile
+            MGRS tile; None for any.
+
+        Returns
+        -------
+        Whether it does.
+        """
         return bool(self._features(Request(collection, bbox, date_range, tile=tile)))
 
     def holds(self, request: Request) -> bool:
-        """Return whether the archive holds a scene that is clear enough and has the assets."""
+        """Return whether the archive holds a scene that is clear enough and has the assets.
+
+        Parameters
+        ----------
+        request
+            The question, with the assets that are needed.
+
+        Returns
+        -------
+        Whether it does.
+        """
         return any(set(request.assets) <= set(item["assets"]) for item in self._features(request))
 
     def describe(self) -> str:
-        """Return one line: the folders and how many scenes they hold."""
+        """Return one line: the folders and how many scenes they hold.
+
+        Returns
+        -------
+        Text without a line break.
+        """
         present = self.present
         if not present:
             return self._absence()
@@ -141,7 +200,17 @@ class ArchiveSource(Source):
         return f"{places}: {counts or 'no items yet'}"
 
     def why_not(self, request: Request) -> str:
-        """Return why the archive can't answer `request`."""
+        """Return why the archive can't answer `request`.
+
+        Parameters
+        ----------
+        request
+            The question.
+
+        Returns
+        -------
+        Half a sentence.
+        """
         if not self.present:
             return self._absence()
         found = self._features(Request(**request.query()))
@@ -154,7 +223,17 @@ class ArchiveSource(Source):
         return f"holds {len(found)} such scenes, the clearest with {clearest:g} % cloud"
 
     def fix(self, request: Request) -> str:
-        """Return the command that would put what is asked into the archive."""
+        """Return the command that would put what is asked into the archive.
+
+        Parameters
+        ----------
+        request
+            The question.
+
+        Returns
+        -------
+        A line for the shell.
+        """
         west, south, east, north = request.bbox
         return (
             f"geostack archive fetch --bbox={west:g},{south:g},{east:g},{north:g} "
@@ -201,11 +280,33 @@ class StacFolder:
         return Counter(feature["collection"] for _, feature in self.features)
 
     def find(self, asked: Request) -> list[tuple[Path, dict[str, Any]]]:
-        """Return (path, STAC feature) of what fits, in no promised order."""
+        """Return (path, STAC feature) of what fits, in no promised order.
+
+        Parameters
+        ----------
+        asked
+            The question, already checked.
+
+        Returns
+        -------
+        Pairs of the item's file and the item as a dictionary.
+        """
         return [pair for pair in self.features if fits(pair[1], asked)]
 
     def item(self, path: Path, feature: dict[str, Any]) -> Item:
-        """Return the item of one file with absolute hrefs."""
+        """Return the item of one file with absolute hrefs.
+
+        Parameters
+        ----------
+        path
+            Of the item's file.
+        feature
+            What it holds.
+
+        Returns
+        -------
+        A copy, which may be changed.
+        """
         if path not in self._items:
             self._items[path] = as_item(path, feature)
         return self._items[path].clone()
@@ -223,7 +324,17 @@ class StacFolder:
 
 
 def read_folder(root: Path) -> StacFolder:
-    """Return the index of `root`, read anew only when an item was added, changed or removed."""
+    """Return the index of `root`, read anew only when an item was added, changed or removed.
+
+    Parameters
+    ----------
+    root
+        The folder that holds the collections.
+
+    Returns
+    -------
+    The index, shared by whoever asks for it.
+    """
     root = Path(root).expanduser().absolute()
     stamp = _stamp(root)
     known = _INDEXES.get(root)
@@ -253,7 +364,19 @@ def _check(feature: dict[str, Any]) -> None:
 
 
 def as_item(path: Path, feature: dict[str, Any]) -> Item:
-    """Return a STAC feature as the item of a file, with absolute hrefs."""
+    """Return a STAC feature as the item of a file, with absolute hrefs.
+
+    Parameters
+    ----------
+    path
+        Of the item's file, which relative hrefs start from.
+    feature
+        A STAC item as a dictionary, which stays as it is.
+
+    Returns
+    -------
+    An item of pystac.
+    """
     from pystac import Item
 
     item = Item.from_dict(feature, preserve_dict=True)

@@ -18,6 +18,15 @@ def source_name(source: str | Source | None = None) -> str:
 
     A `Source` object counts by its name, for what isn't read from STAC items.
 
+    Parameters
+    ----------
+    source
+        The argument that a loader was given; None asks the variable.
+
+    Returns
+    -------
+    One of `SOURCE_NAMES`.
+
     Raises
     ------
     ValueError
@@ -39,6 +48,20 @@ def source_name(source: str | Source | None = None) -> str:
 def open_source(name: str) -> Source:
     """Return the source called `name` (not `auto`).
 
+    Parameters
+    ----------
+    name
+        One of `SOURCE_NAMES` but auto.
+
+    Returns
+    -------
+    A new object.
+
+    Raises
+    ------
+    ValueError
+        For any other name.
+
     Examples
     --------
     >>> open_source("archive").name
@@ -59,6 +82,17 @@ def select(source: str | Source | None, request: Request) -> Source:
     what is asked, else the live service if it answers within 3 s, else the simulation if it
     covers the request.
 
+    Parameters
+    ----------
+    source
+        A name, a `Source`, or None for `GEOSTACK_SOURCE` or auto.
+    request
+        The question.
+
+    Returns
+    -------
+    Who is asked.
+
     Raises
     ------
     SourceUnavailableError
@@ -66,6 +100,14 @@ def select(source: str | Source | None, request: Request) -> Source:
         each.
     ValueError, TypeError
         For an unknown name, or an object that is no source.
+
+    Examples
+    --------
+    >>> from geostack.areas import AREAS
+    >>> place = AREAS["lake-tahoe"]
+    >>> asked = Request("sentinel-2-l2a", place.bbox, place.date_range)
+    >>> select("simulated", asked).name
+    'simulated'
     """
     if source is not None and not isinstance(source, str):
         if not callable(getattr(source, "search", None)):

@@ -50,6 +50,10 @@ _SIGNING = threading.Lock()
 def stac_url() -> str:
     """Return the STAC service's address: `GEOSTACK_STAC_URL`, else the Planetary Computer's.
 
+    Returns
+    -------
+    Without a slash at its end.
+
     Examples
     --------
     >>> stac_url().startswith("http")
@@ -90,6 +94,17 @@ class PlanetaryComputerSource(Source):
 
         Every filter is checked again here: a service may ignore one that it doesn't know.
 
+        Parameters
+        ----------
+        asked
+            The question, already checked.
+        limit
+            At least so many of the clearest, where there are as many; None for all.
+
+        Returns
+        -------
+        In no promised order.
+
         Raises
         ------
         SourceUnavailableError
@@ -112,17 +127,54 @@ class PlanetaryComputerSource(Source):
         return self._pages(parameters, asked, limit)
 
     def covers(self, collection: str, bbox: BBox, date_range: str, tile: str | None = None) -> bool:
-        """Return whether the service answers within 3 s; what it holds only a search tells."""
+        """Return whether the service answers within 3 s; what it holds only a search tells.
+
+        Parameters
+        ----------
+        collection
+            Such as "sentinel-2-l2a".
+        bbox
+            (west, south, east, north), degrees.
+        date_range
+            `start/end`, both days included.
+        tile
+            MGRS tile; None for any.
+
+        Returns
+        -------
+        Whether it answers.
+        """
         return self.reachable()
 
     def reachable(self) -> bool:
-        """Return whether the service answers within 3 s; it is asked once a minute at most."""
+        """Return whether the service answers within 3 s; it is asked once a minute at most.
+
+        Returns
+        -------
+        Whether it answers.
+        """
         return self._probe() is None
 
     def dates_near(
         self, collection: str, bbox: BBox, date_range: str, tile: str | None = None
     ) -> list[datetime]:
-        """Return when there are scenes within a year of `date_range`, the nearest first."""
+        """Return when there are scenes within a year of `date_range`, the nearest first.
+
+        Parameters
+        ----------
+        collection
+            Such as "sentinel-2-l2a".
+        bbox
+            (west, south, east, north), degrees.
+        date_range
+            `start/end`, both days included.
+        tile
+            MGRS tile; None for any.
+
+        Returns
+        -------
+        Times in UTC, each once.
+        """
         start, end = parse_date_range(date_range)
         wider = (start and start - timedelta(days=366), end and end + timedelta(days=366))
         found = self.search(collection, bbox, format_interval(wider), tile=tile, limit=500)
@@ -137,6 +189,10 @@ class PlanetaryComputerSource(Source):
             An address; one that isn't in Azure Blob Storage is returned as it is.
         renew
             Ask for a new token even if the old one looks valid (after an answer 403).
+
+        Returns
+        -------
+        The signed address, which must not be printed or stored.
 
         Raises
         ------
@@ -165,20 +221,40 @@ class PlanetaryComputerSource(Source):
         return str(token.sign(bare).href)
 
     def describe(self) -> str:
-        """Return one line: the service and whether it can be reached."""
+        """Return one line: the service and whether it can be reached.
+
+        Returns
+        -------
+        Text without a line break.
+        """
         answer = self._probe()
         return f"{self.url}: " + (f"unreachable ({answer})" if answer else "reachable")
 
     def why_not(self) -> str:
-        """Return why the service was passed over."""
+        """Return why the service was passed over.
+
+        Returns
+        -------
+        Half a sentence.
+        """
         return f"{self.url} {self._probe() or 'answers'}"
 
     def fix(self) -> str:
-        """Return the command that tells whether the network is at fault."""
+        """Return the command that tells whether the network is at fault.
+
+        Returns
+        -------
+        Half a sentence with a line for the shell.
+        """
         return f"connect to the network (curl -sI {self.url} shows when it answers)"
 
     def client(self) -> Client:
-        """Return the pystac client, opened on first use."""
+        """Return the pystac client, opened on first use.
+
+        Returns
+        -------
+        Its items are not signed.
+        """
         if self._client is None:
             self._client = self._open()
         return self._client
@@ -293,6 +369,10 @@ def mpc_catalog() -> Client:
     """Return a signed `pystac_client.Client` of the Planetary Computer.
 
     Its items' hrefs carry tokens: open them, but don't print or store them.
+
+    Returns
+    -------
+    A client for searches of one's own.
 
     Raises
     ------

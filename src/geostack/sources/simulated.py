@@ -50,6 +50,17 @@ class SimulatedSource(Source):
         """Return simulated items; their files are drawn when they are signed.
 
         The hrefs are where the files will be in the cache folder, or are.
+
+        Parameters
+        ----------
+        asked
+            The question, already checked.
+        limit
+            All are returned, whatever it is.
+
+        Returns
+        -------
+        In no promised order.
         """
         from geostack.sources.simulation import AREAS, simulated_scenes
 
@@ -62,7 +73,23 @@ class SimulatedSource(Source):
         ]
 
     def covers(self, collection: str, bbox: BBox, date_range: str, tile: str | None = None) -> bool:
-        """Return whether a simulated area holds the box and has scenes in that time."""
+        """Return whether a simulated area holds the box and has scenes in that time.
+
+        Parameters
+        ----------
+        collection
+            Such as "sentinel-2-l2a".
+        bbox
+            (west, south, east, north), degrees.
+        date_range
+            `start/end`, both days included.
+        tile
+            MGRS tile; None for any.
+
+        Returns
+        -------
+        Whether one does.
+        """
         from geostack.sources.simulation import AREAS
 
         asked = Request(collection, bbox, date_range, tile=tile)
@@ -79,17 +106,43 @@ class SimulatedSource(Source):
 
         Where the cache folder can't be written, the file is drawn under the temporary folder. Any
         other address is returned as it is.
+
+        Parameters
+        ----------
+        href
+            As an item has it.
+        renew
+            No token is needed, so it changes nothing.
+
+        Returns
+        -------
+        A path, or `href`.
         """
         return simulated_file(href)
 
     def describe(self) -> str:
-        """Return one line: the simulated areas."""
+        """Return one line: the simulated areas.
+
+        Returns
+        -------
+        Text without a line break.
+        """
         from geostack.sources.simulation import AREAS
 
         return f"embedded simulation of {', '.join(AREAS)}; not measurements"
 
     def why_not(self, request: Request) -> str:
-        """Return why the simulation can't answer `request`."""
+        """Return why the simulation can't answer `request`.
+
+        Parameters
+        ----------
+        request
+            The question.
+
+        Returns
+        -------
+        Half a sentence.
+        """
         from geostack.sources.simulation import AREAS
 
         areas = [area for area in AREAS.values() if request.collection in area.collections]
@@ -106,12 +159,31 @@ class SimulatedSource(Source):
         return f"not at that time or tile ({known})"
 
     def fix(self) -> str:
-        """Return what would let the simulation answer."""
+        """Return what would let the simulation answer.
+
+        Returns
+        -------
+        Half a sentence.
+        """
         return "ask for one of its areas (geostack sources lists them)"
 
 
 def simulated_file(href: str) -> str:
     """Return where a simulated scene's file can be opened, drawing it if it isn't there.
+
+    Parameters
+    ----------
+    href
+        Any address; one that is no simulated file is returned as it is.
+
+    Returns
+    -------
+    A path, or `href`.
+
+    Raises
+    ------
+    OSError
+        When it can't be drawn, though its folder can be written.
 
     Examples
     --------

@@ -27,6 +27,10 @@ def fits(feature: dict[str, Any], asked: Request) -> bool:
         A STAC item as a dictionary, with a collection.
     asked
         The question.
+
+    Returns
+    -------
+    Whether it is.
     """
     properties, box = feature["properties"], item_bbox(feature)
     cover, limit = cloud_cover(properties), asked.max_cloud_cover
@@ -91,6 +95,10 @@ class Source(ABC):
         limit
             At most so many items; None for all.
 
+        Returns
+        -------
+        Sorted by cloud cover (unknown last), time, id.
+
         Raises
         ------
         SourceUnavailableError
@@ -103,6 +111,17 @@ class Source(ABC):
     def find(self, asked: Request, limit: int | None = None) -> Iterable[Item]:
         """Return the items that fit, or the `limit` clearest of them at least, in any order.
 
+        Parameters
+        ----------
+        asked
+            The question, already checked.
+        limit
+            At least so many of the clearest, where there are as many; None for all.
+
+        Returns
+        -------
+        Items with absolute, unsigned hrefs.
+
         Raises
         ------
         SourceUnavailableError
@@ -114,16 +133,41 @@ class Source(ABC):
         """Return whether the source would find scenes, without a network or a build.
 
         Parameters are those of `search`.
+
+        Returns
+        -------
+        Whether it would.
         """
 
     @abstractmethod
     def describe(self) -> str:
-        """Return one line: what this is, and whether it can be reached."""
+        """Return one line: what this is, and whether it can be reached.
+
+        Returns
+        -------
+        Text without a line break.
+        """
 
     def dates_near(
         self, collection: str, bbox: BBox, date_range: str, tile: str | None = None
     ) -> list[datetime]:
-        """Return when there are scenes of that place, the nearest to `date_range` first."""
+        """Return when there are scenes of that place, the nearest to `date_range` first.
+
+        Parameters
+        ----------
+        collection
+            Such as "sentinel-2-l2a".
+        bbox
+            (west, south, east, north), degrees.
+        date_range
+            `start/end`, both days included.
+        tile
+            MGRS tile; None for any.
+
+        Returns
+        -------
+        Times in UTC, each once.
+        """
         found = self.find(Request(collection, bbox, "../..", tile=tile))
         return nearest_first((acquired(item.properties) for item in found), date_range)
 
@@ -136,5 +180,9 @@ class Source(ABC):
             As an item has it.
         renew
             Ask for a new token even if the old one looks valid.
+
+        Returns
+        -------
+        An address, which must not be printed or stored where it holds a token.
         """
         return href

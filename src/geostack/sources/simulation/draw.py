@@ -44,7 +44,19 @@ class Pixels(NamedTuple):
 
 
 def pixels(scene: Scene, key: str) -> Pixels:
-    """Return the pixels of an asset."""
+    """Return the pixels of an asset.
+
+    Parameters
+    ----------
+    scene
+        One of `simulated_scenes()`.
+    key
+        Of the asset.
+
+    Returns
+    -------
+    The part of the file that has pixels.
+    """
     collection, taken, window = scene.item["collection"], scene.acquisition, scene.window
     if taken is None:
         return Pixels(heights(window), window, DEM_NODATA)
@@ -116,7 +128,25 @@ def _sentinel2_band(stage: Stage, taken: Acquisition, band: str, bands: tuple[st
 
 
 def landsat_numbers(stage: Stage, taken: Acquisition, above: Sky, thirty: Grid, key: str) -> U16:
-    """Return a band at 30 m as Collection 2 numbers, uint16; 0 is fill and never produced."""
+    """Return a band at 30 m as Collection 2 numbers, uint16; 0 is fill and never produced.
+
+    Parameters
+    ----------
+    stage
+        The ground.
+    taken
+        Sun, season and haze.
+    above
+        The clouds.
+    thirty
+        The pixels of 30 m, a third of the ground's.
+    key
+        Of `LANDSAT_BANDS`.
+
+    Returns
+    -------
+    (rows, cols) uint16.
+    """
     reflectance = pool(seen(stage, taken, above, LANDSAT_BANDS[key]), 3)
     seed = 301 + list(LANDSAT_BANDS).index(key) + taken.seed
     reflectance += white(thirty, seed) * np.float32(0.0006)
@@ -129,6 +159,21 @@ def quality_bits(stage: Stage, taken: Acquisition, above: Sky, thirty: Grid) -> 
 
     Two bits each for the confidence of cloud (8), shadow (10), snow (12) and cirrus (14): 1 low,
     3 high. A clear pixel over land is 21824, over water 21952, as in the product guide.
+
+    Parameters
+    ----------
+    stage
+        The ground.
+    taken
+        Sun, season and haze.
+    above
+        The clouds.
+    thirty
+        The pixels of 30 m, a third of the ground's.
+
+    Returns
+    -------
+    (rows, cols) uint16.
     """
     cloud = resample(above.opaque, above.grid, thirty) > 0.18
     shadow = (resample(above.shadow, above.grid, thirty) > 0.35) & ~cloud
@@ -143,7 +188,19 @@ def quality_bits(stage: Stage, taken: Acquisition, above: Sky, thirty: Grid) -> 
 
 
 def photograph(stage: Stage, taken: Acquisition) -> NDArray[np.uint8]:
-    """Return the bands of `NAIP_BANDS`, (4, rows, cols) uint8, gamma-encoded as photographs are."""
+    """Return the bands of `NAIP_BANDS`, (4, rows, cols) uint8, gamma-encoded as photographs are.
+
+    Parameters
+    ----------
+    stage
+        The ground.
+    taken
+        Season and haze.
+
+    Returns
+    -------
+    Values 1 to 255.
+    """
     layers = []
     for number, (band, bright) in enumerate(NAIP_BANDS.values()):
         reflectance = stage.surface(band, taken) + np.float32(taken.haze)
@@ -154,7 +211,17 @@ def photograph(stage: Stage, taken: Acquisition) -> NDArray[np.uint8]:
 
 
 def heights(window: Grid) -> F32:
-    """Return the height of the ground at each pixel of a grid in degrees, metres, float32."""
+    """Return the height of the ground at each pixel of a grid in degrees, metres, float32.
+
+    Parameters
+    ----------
+    window
+        Pixels in degrees.
+
+    Returns
+    -------
+    (rows, cols) float32.
+    """
     from scipy.ndimage import map_coordinates
 
     metres = box_window(DEM_UTM, window.bounds, 30.0).at(30, margin=4)
@@ -196,7 +263,25 @@ def _full_tile(scene: Scene, taken: Acquisition, key: str) -> U16:
 
 
 def fill(surface: F32, land: F32, coarse: Grid, window: Grid, seed: int) -> U16:
-    """Return the digital numbers of a window: the coarse surface with texture and noise."""
+    """Return the digital numbers of a window: the coarse surface with texture and noise.
+
+    Parameters
+    ----------
+    surface
+        (rows, cols) float32, reflectance on `coarse`.
+    land
+        (rows, cols) float32, the fraction of land on `coarse`.
+    coarse
+        The pixels of 40 m.
+    window
+        The pixels that are filled.
+    seed
+        Of the sensor's noise.
+
+    Returns
+    -------
+    (rows, cols) uint16, offset 1000.
+    """
     # White noise of 20 m, interpolated: single bright pixels would be sharper than the optics.
     fine = window.at(20, margin=2)
     texture = resample(white(fine, 41), fine, window)

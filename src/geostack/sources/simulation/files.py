@@ -34,7 +34,17 @@ _TOLD: set[Path] = set()
 
 
 def find(path: Path) -> tuple[Scene, str] | None:
-    """Return the scene that a path is a file of, and which asset; None for any other path."""
+    """Return the scene that a path is a file of, and which asset; None for any other path.
+
+    Parameters
+    ----------
+    path
+        Anything.
+
+    Returns
+    -------
+    The scene and the asset's key.
+    """
     scene = simulated_scenes().get(path.parent.name)
     if scene is None or Path(*path.parts[-4:-1]) != scene.folder:
         return None
@@ -50,6 +60,17 @@ def ensure(path: Path, cache: Path) -> Path:
     The file is written beside its place and renamed when it is whole: what was interrupted leaves
     nothing that a later call would take for finished. Whoever else asks for the same scene, thread
     or process, waits.
+
+    Parameters
+    ----------
+    path
+        Whose last four parts are a scene's.
+    cache
+        The folder of all simulated scenes.
+
+    Returns
+    -------
+    The file's path, which lies under `cache`.
 
     Raises
     ------
@@ -162,6 +183,23 @@ def write_cog(
     file is still empty and then filled from here: GDAL's own averaging visits every block of a
     10980 x 10980 grid and takes three times as long. ZSTD level 1 writes a band in 0.2 s; level
     9 takes four times that and saves 4 % of the bytes.
+
+    Parameters
+    ----------
+    path
+        What is written, anew.
+    array
+        (rows, cols) or (bands, rows, cols).
+    grid
+        Where the array's pixels are.
+    tile
+        The grid of the file; by default that of the array.
+    nodata
+        The value of pixels outside of the array, or None.
+    categorical
+        Make overviews by nearest neighbour and not by means.
+    threads
+        That compress.
     """
     import rasterio
     from rasterio.io import MemoryFile

@@ -63,26 +63,82 @@ class Grid:
         """Return a grid of another pixel size that covers this one and `margin` pixels around.
 
         Its edges are multiples of `res`, so grids of neighbouring windows share their pixels.
+
+        Parameters
+        ----------
+        res
+            The pixel's side, in units of this grid.
+        margin
+            Pixels of that size.
+
+        Returns
+        -------
+        A grid of the same CRS.
         """
         return covering(self.epsg, self.bounds, res, margin)
 
     def window(self, rows: slice, cols: slice) -> Grid:
-        """Return the part of this grid at the given rows and columns."""
+        """Return the part of this grid at the given rows and columns.
+
+        Parameters
+        ----------
+        rows, cols
+            With a start and a stop.
+
+        Returns
+        -------
+        A grid of the same pixels.
+        """
         west, north = self.west + cols.start * self.res, self.north - rows.start * self.res
         shape = rows.stop - rows.start, cols.stop - cols.start
         return Grid(self.epsg, west, north, self.res, *shape)
 
     def strip(self, rows: slice) -> Grid:
-        """Return some rows of this grid, all columns of them."""
+        """Return some rows of this grid, all columns of them.
+
+        Parameters
+        ----------
+        rows
+            With a start and a stop.
+
+        Returns
+        -------
+        A grid of the same pixels.
+        """
         return self.window(rows, slice(0, self.cols))
 
     def coarser(self, factor: int) -> Grid:
-        """Return the grid of blocks of `factor` x `factor` pixels, as `pool` makes them."""
+        """Return the grid of blocks of `factor` x `factor` pixels, as `pool` makes them.
+
+        Parameters
+        ----------
+        factor
+            Pixels along a block.
+
+        Returns
+        -------
+        Rows and columns that fill no block are left out.
+        """
         rows, cols = self.rows // factor, self.cols // factor
         return Grid(self.epsg, self.west, self.north, self.res * factor, rows, cols)
 
     def offset_in(self, outer: Grid) -> tuple[int, int]:
-        """Return (row, col) of this grid's first pixel in `outer`, which has the same pixels."""
+        """Return (row, col) of this grid's first pixel in `outer`, which has the same pixels.
+
+        Parameters
+        ----------
+        outer
+            A grid of the same pixel size.
+
+        Returns
+        -------
+        Whole pixels.
+
+        Raises
+        ------
+        ValueError
+            When the pixels differ.
+        """
         row = (outer.north - self.north) / self.res
         col = (self.west - outer.west) / self.res
         # A millionth of a pixel: origins in degrees are not exact binary fractions.
@@ -94,7 +150,23 @@ class Grid:
 def covering(
     epsg: int, bounds: tuple[float, float, float, float], res: float, margin: int = 0
 ) -> Grid:
-    """Return the smallest grid on multiples of `res` around (west, south, east, north), metres."""
+    """Return the smallest grid on multiples of `res` around (west, south, east, north), metres.
+
+    Parameters
+    ----------
+    epsg
+        A UTM zone's EPSG code.
+    bounds
+        (west, south, east, north), metres.
+    res
+        The pixel's side, metres.
+    margin
+        Pixels around it.
+
+    Returns
+    -------
+    The grid.
+    """
     west, south, east, north = bounds
     left, right = floor(west / res) - margin, ceil(east / res) + margin
     low, high = floor(south / res) - margin, ceil(north / res) + margin
@@ -112,6 +184,19 @@ def _linear_taps(
 def resample(layer: F32, source: Grid, target: Grid) -> F32:
     """Interpolate a smooth layer bilinearly from one grid to another, clamped at the edges.
 
+    Parameters
+    ----------
+    layer
+        (rows, cols) float32 on `source`.
+    source, target
+        Grids of one CRS.
+
+    Returns
+    -------
+    (rows, cols) float32 on `target`.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> coarse = Grid(32610, 0, 40, 20, rows=2, cols=2)
     >>> fine = Grid(32610, 10, 30, 10, rows=2, cols=2)
@@ -133,7 +218,24 @@ def resample(layer: F32, source: Grid, target: Grid) -> F32:
 
 
 def pool(layer: F32, factor: int = 2) -> F32:
-    """Average blocks of `factor` x `factor` pixels of (..., rows, cols); they must divide both."""
+    """Average blocks of `factor` x `factor` pixels of (..., rows, cols); they must divide both.
+
+    Parameters
+    ----------
+    layer
+        (..., rows, cols) float32.
+    factor
+        Pixels along a block.
+
+    Returns
+    -------
+    (..., rows / factor, cols / factor) float32.
+
+    Raises
+    ------
+    ValueError
+        When `factor` doesn't divide rows and columns.
+    """
     rows, cols = layer.shape[-2:]
     if rows % factor or cols % factor:
         raise ValueError(f"shape must be a multiple of {factor}, got {layer.shape}")

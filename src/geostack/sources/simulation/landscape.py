@@ -55,12 +55,32 @@ class Land(ABC):
         return resample(self.height, self.coarse, self.grid)
 
     def on(self, grid: Grid) -> dict[str, F32]:
-        """Return the coarse layers on a part of the grid."""
+        """Return the coarse layers on a part of the grid.
+
+        Parameters
+        ----------
+        grid
+            A part of the land's own.
+
+        Returns
+        -------
+        Layers (rows, cols) float32 by their name.
+        """
         return {name: resample(layer, self.coarse, grid) for name, layer in self.layers.items()}
 
     @abstractmethod
     def part(self, rows: slice) -> Landscape:
-        """Return the ground truth of some rows."""
+        """Return the ground truth of some rows.
+
+        Parameters
+        ----------
+        rows
+            Of the grid.
+
+        Returns
+        -------
+        Its layers have the rows' shape.
+        """
 
 
 class Tahoe(Land):
@@ -74,7 +94,17 @@ class Tahoe(Land):
         self.layers = {"shore": shore, "beach": _beaches(coarse), **_regions(coarse, self.height)}
 
     def part(self, rows: slice) -> Landscape:
-        """Make the ground truth of some rows."""
+        """Make the ground truth of some rows.
+
+        Parameters
+        ----------
+        rows
+            Of the grid.
+
+        Returns
+        -------
+        Its layers have the rows' shape.
+        """
         grid = self.grid.strip(rows)
         fine = self.on(grid)
         water, depth = lakes(grid, fine["shore"])
@@ -87,7 +117,17 @@ class Tahoe(Land):
 
 
 def crowns(grid: Grid) -> F32:
-    """Return the texture of crowns and gaps, standard deviation about 1."""
+    """Return the texture of crowns and gaps, standard deviation about 1.
+
+    Parameters
+    ----------
+    grid
+        The pixels that are drawn.
+
+    Returns
+    -------
+    (rows, cols) float32.
+    """
     # The sensor's optics blur single pixels: a 2 x 2 mean of white noise, then larger gaps.
     fine = white(Grid(grid.epsg, grid.west, grid.north, grid.res, grid.rows + 1, grid.cols + 1), 41)
     blurred = fine[:-1, :-1] + fine[1:, :-1]
@@ -223,7 +263,17 @@ class Lisbon(Land):
         self._silt = smoothstep((grid.x - project([(-9.33, 38.66)], grid.epsg)[0, 0]) / 9000)
 
     def part(self, rows: slice) -> Landscape:
-        """Make the ground truth of some rows."""
+        """Make the ground truth of some rows.
+
+        Parameters
+        ----------
+        rows
+            Of the grid.
+
+        Returns
+        -------
+        Its layers have the rows' shape.
+        """
         grid = self.grid.strip(rows)
         fine = self.on(grid)
         shore = fine["shore"]
@@ -280,12 +330,32 @@ class BurntGround(Land):
         self._base = _intensity(rough, resample(before.elevation, before.grid, rough))
 
     def part(self, rows: slice) -> Landscape:
-        """Return the ground truth of some rows."""
+        """Return the ground truth of some rows.
+
+        Parameters
+        ----------
+        rows
+            Of the grid.
+
+        Returns
+        -------
+        Its layers have the rows' shape.
+        """
         land = self._before.part(rows)
         return burn(land, self.severity(land))
 
     def fuelled(self, land: Landscape) -> tuple[F32, F32]:
-        """Return the distance to the hand-drawn edge in metres, and the intensity inside of it."""
+        """Return the distance to the hand-drawn edge in metres, and the intensity inside of it.
+
+        Parameters
+        ----------
+        land
+            A part of the ground before the fire.
+
+        Returns
+        -------
+        Two layers (rows, cols) float32: metres, positive inside, and 0 to 1.
+        """
         fuel = land.cover["forest"] + land.cover["shrub"] + 0.6 * land.cover["meadow"]
         # Below a fifth of vegetated ground there is nothing to carry a fire.
         burnable = smoothstep((fuel - 0.15) / 0.35)
@@ -299,6 +369,15 @@ class BurntGround(Land):
         """Return burn severity, 0 (unburnt) to 1 (all vegetation gone), (rows, cols) float32.
 
         `land` is a part of the ground before the fire.
+
+        Parameters
+        ----------
+        land
+            A part of the ground before the fire.
+
+        Returns
+        -------
+        0 (unburnt) to 1 (all vegetation gone).
         """
         edge, intensity = self.fuelled(land)
         hard = intensity * smoothstep((edge + self._growth) / 120)
@@ -325,7 +404,19 @@ def _intensity(grid: Grid, height: F32) -> F32:
 
 
 def burn(land: Landscape, hard: F32) -> Landscape:
-    """Return the landscape after the fire: vegetation turned to char, ash and scorched crowns."""
+    """Return the landscape after the fire: vegetation turned to char, ash and scorched crowns.
+
+    Parameters
+    ----------
+    land
+        Before the fire.
+    hard
+        (rows, cols) float32, severity 0 to 1.
+
+    Returns
+    -------
+    With the covers `char` and `scorched` as well.
+    """
     cover = dict(land.cover)
     char, scorched = np.zeros((2, *land.grid.shape), np.float32)
     for name, share in (("forest", 1.0), ("shrub", 1.0), ("meadow", 0.7)):

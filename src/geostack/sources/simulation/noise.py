@@ -23,6 +23,19 @@ def hash2d(ix: NDArray[np.integer], iy: NDArray[np.integer], seed: int) -> NDArr
 
     `ix` and `iy` broadcast against each other; negative coordinates are fine.
 
+    Parameters
+    ----------
+    ix, iy
+        Integers that broadcast against each other; negative ones are fine.
+    seed
+        Another seed is another hash.
+
+    Returns
+    -------
+    Of the broadcast shape.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> hash2d(np.arange(2), np.zeros(2, int), seed=1).tolist()
     [2605812845, 2652692110]
@@ -40,7 +53,19 @@ def hash2d(ix: NDArray[np.integer], iy: NDArray[np.integer], seed: int) -> NDArr
 
 
 def uniform(ix: NDArray[np.integer], iy: NDArray[np.integer], seed: int) -> F32:
-    """Return hashed values in [0, 1) for integer coordinates, float32."""
+    """Return hashed values in [0, 1) for integer coordinates, float32.
+
+    Parameters
+    ----------
+    ix, iy
+        Integers that broadcast against each other.
+    seed
+        Another seed is another field.
+
+    Returns
+    -------
+    Of the broadcast shape.
+    """
     return (hash2d(ix, iy, seed) >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
 
 
@@ -49,6 +74,17 @@ def white(grid: Grid, seed: int) -> F32:
 
     The four bytes of a hash are summed (Irwin-Hall, n = 4): exact integer arithmetic, no tails
     beyond 3.5 standard deviations.
+
+    Parameters
+    ----------
+    grid
+        The pixels that are drawn.
+    seed
+        Another seed is another field.
+
+    Returns
+    -------
+    (rows, cols) float32.
     """
     # Half a pixel is rounded up, in every window alike: Landsat's edges lie between ours.
     col, row = floor(grid.west / grid.res + 0.5), floor(grid.north / grid.res + 0.5)
@@ -67,6 +103,19 @@ def spline_surface(
     """Join values by cubic B-splines, (rows, cols) float32.
 
     `values` gives, for columns and rows of a lattice of `cell` metres, (len(rows), len(cols)).
+
+    Parameters
+    ----------
+    grid
+        The pixels that are drawn.
+    cell
+        Metres between the points of the lattice.
+    values
+        Gives, for columns and rows of the lattice, (len(rows), len(cols)) float32.
+
+    Returns
+    -------
+    (rows, cols) float32.
     """
     first_col, across = _spline_taps(grid.x / cell)
     first_row, down = _spline_taps(grid.y / cell)
@@ -102,6 +151,21 @@ def lattice_noise(grid: Grid, cell: float, seed: int) -> F32:
     Hashed lattice values are joined by cubic B-splines: unlike bilinear value noise there are no
     creases along the lattice.
 
+    Parameters
+    ----------
+    grid
+        The pixels that are drawn.
+    cell
+        Metres between the points of the lattice.
+    seed
+        Another seed is another field.
+
+    Returns
+    -------
+    (rows, cols) float32.
+
+    Examples
+    --------
     >>> from geostack.sources.simulation.grid import Grid
     >>> wide = Grid(32610, 0, 4000, 10, rows=8, cols=8)
     >>> part = Grid(32610, 20, 3970, 10, rows=4, cols=4)
@@ -116,7 +180,25 @@ def lattice_noise(grid: Grid, cell: float, seed: int) -> F32:
 
 
 def fractal(grid: Grid, cell: float, seed: int, octaves: int = 4, gain: float = 0.5) -> F32:
-    """Return fractional Brownian motion: octaves of `lattice_noise`, about -1 to 1, float32."""
+    """Return fractional Brownian motion: octaves of `lattice_noise`, about -1 to 1, float32.
+
+    Parameters
+    ----------
+    grid
+        The pixels that are drawn.
+    cell
+        Metres of the largest features.
+    seed
+        Another seed is another field.
+    octaves
+        Each with features of half the size.
+    gain
+        The amplitude of an octave as a share of the one before.
+
+    Returns
+    -------
+    (rows, cols) float32.
+    """
     out = np.zeros(grid.shape, np.float32)
     amplitude, norm = 1.0, 0.0
     for octave in range(octaves):
@@ -132,6 +214,23 @@ def ridged(grid: Grid, cell: float, seed: int, octaves: int = 5, gain: float = 0
 
     After F. K. Musgrave in Ebert et al., "Texturing and Modeling", 2003, chapter 16: each octave
     is weighted by the one before it, so that crests carry detail and valley floors stay smooth.
+
+    Parameters
+    ----------
+    grid
+        The pixels that are drawn.
+    cell
+        Metres of the largest features.
+    seed
+        Another seed is another field.
+    octaves
+        Each with features of half the size.
+    gain
+        The amplitude of an octave as a share of the one before.
+
+    Returns
+    -------
+    (rows, cols) float32.
     """
     out = np.zeros(grid.shape, np.float32)
     weight = np.ones(grid.shape, np.float32)

@@ -25,6 +25,11 @@ class SimulatedArea:
 
     `tiles` are MGRS tiles, empty for collections that have none; `date_ranges` are STAC-like
     closed ranges of the acquisitions; the pixels cover `bbox` and a margin.
+
+    Examples
+    --------
+    >>> AREAS["lake-tahoe"].folder.startswith("lake-tahoe-v")
+    True
     """
 
     name: str
@@ -80,7 +85,14 @@ class Light:
 
 @dataclass(frozen=True)
 class Scene:
-    """A simulated scene: its STAC item, where its pixels are, how they are drawn."""
+    """A simulated scene: its STAC item, where its pixels are, how they are drawn.
+
+    Examples
+    --------
+    >>> scene = simulated_scenes()["S2B_MSIL2A_20240614T183919_R070_T10SGJ_20240614T225657_SIM"]
+    >>> scene.area, scene.file_grid("B04").shape
+    ('lake-tahoe', (10980, 10980))
+    """
 
     area: str
     item: dict[str, Any]
@@ -106,7 +118,17 @@ class Scene:
         return Path(AREAS[self.area].folder, self.item["collection"], self.id)
 
     def file_grid(self, key: str) -> Grid:
-        """Return the whole grid of an asset's file."""
+        """Return the whole grid of an asset's file.
+
+        Parameters
+        ----------
+        key
+            Of the asset.
+
+        Returns
+        -------
+        Larger than `window` where the file is sparse.
+        """
         asset = self.item["assets"][key]
         res, _, west, _, _, north = asset["proj:transform"]
         return Grid(self.window.epsg, west, north, res, *asset["proj:shape"])
@@ -114,7 +136,17 @@ class Scene:
 
 @lru_cache(maxsize=1)
 def simulated_scenes() -> dict[str, Scene]:
-    """Return every simulated scene by its identifier."""
+    """Return every simulated scene by its identifier.
+
+    Returns
+    -------
+    In order of area and time; nothing is drawn.
+
+    Examples
+    --------
+    >>> all(name.endswith("_SIM") for name in simulated_scenes())
+    True
+    """
     scenes = (
         _scene(name, area, entry) for name, area in _AREAS.items() for entry in area["scenes"]
     )

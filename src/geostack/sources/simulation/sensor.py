@@ -67,6 +67,19 @@ def water_reflectance(band: str, depth: F32, bed: F32) -> F32:
 
     Two-flow model of Maritorena, Morel and Gentili (1994):
     R = R_deep + (R_bed - R_deep) exp(-2 K z).
+
+    Parameters
+    ----------
+    band
+        Of `BANDS`.
+    depth
+        Metres, of any shape.
+    bed
+        The brightness of the bed, 1 for sand, of the same shape.
+
+    Returns
+    -------
+    Of the same shape, 0 to 1.
     """
     deep, bottom = getattr(DEEP_WATER, band), getattr(LAKE_BED, band)
     seen = np.exp(np.float32(-2 * getattr(ATTENUATION, band)) * depth)
@@ -76,6 +89,19 @@ def water_reflectance(band: str, depth: F32, bed: F32) -> F32:
 def mix(band: str, cover: dict[str, F32]) -> F32:
     """Return the sum of cover fractions times their reflectance in a band, float32.
 
+    Parameters
+    ----------
+    band
+        Of `BANDS`.
+    cover
+        Fractions 0 to 1, (rows, cols) float32, by a key of `COVER`.
+
+    Returns
+    -------
+    (rows, cols), 0 to 1.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> half = np.full((1, 1), 0.5, np.float32)
     >>> mix("B04", {"forest": half, "rock": half}).round(4).tolist()
@@ -93,6 +119,21 @@ def illumination(elevation: F32, res: float, sun: Sun, soften: float = 0.14) -> 
 
     The C-correction of Teillet et al. (1982) run forwards: `soften` is its c, the share of
     diffuse light that keeps shaded slopes from being black.
+
+    Parameters
+    ----------
+    elevation
+        (rows, cols), metres.
+    res
+        The pixel's side, metres.
+    sun
+        Where it stands.
+    soften
+        The share of diffuse light.
+
+    Returns
+    -------
+    (rows, cols); 1 is flat ground.
     """
     south, east = np.gradient(elevation, np.float32(res))
     z, a = radians(sun.zenith), radians(sun.azimuth)
@@ -104,7 +145,19 @@ def illumination(elevation: F32, res: float, sun: Sun, soften: float = 0.14) -> 
 
 
 def shadow_offset(sun: Sun, height: float) -> tuple[float, float]:
-    """Return (east, north) in metres from a cloud at `height` metres to its shadow."""
+    """Return (east, north) in metres from a cloud at `height` metres to its shadow.
+
+    Parameters
+    ----------
+    sun
+        Where it stands.
+    height
+        Of the cloud above the ground, metres.
+
+    Returns
+    -------
+    Metres.
+    """
     length = height * np.tan(radians(sun.zenith))
     return -length * sin(radians(sun.azimuth)), -length * cos(radians(sun.azimuth))
 
@@ -130,7 +183,17 @@ class Sky:
     shadow: F32
 
     def on(self, grid: Grid) -> list[F32]:
-        """Return on another grid: opacity of all cloud, its brightness, and shadow."""
+        """Return on another grid: opacity of all cloud, its brightness, and shadow.
+
+        Parameters
+        ----------
+        grid
+            Of the same CRS.
+
+        Returns
+        -------
+        Three layers (rows, cols) float32, 0 to 1.
+        """
         veil = np.maximum(self.opaque, np.float32(0.35) * self.cirrus)
         layers = (veil, self.bright, self.shadow)
         return [resample(layer, self.grid, grid) for layer in layers]
@@ -141,6 +204,25 @@ def sky(grid: Grid, sun: Sun, *, cover: float, cirrus: float, size: float, seed:
 
     Cumulus stand 2.2 km above the ground, so their shadows fall that far times the tangent of the
     sun's zenith angle away from it.
+
+    Parameters
+    ----------
+    grid
+        Of the ground.
+    sun
+        Where it stands.
+    cover
+        The share of the area under cumulus, 0 to 1.
+    cirrus
+        The share of the area under cirrus, 0 to 1.
+    size
+        Of the clouds, metres.
+    seed
+        Another seed is another field.
+
+    Returns
+    -------
+    On pixels of 20 m, with a margin that holds clouds whose shadows fall on the grid.
     """
     east, north = shadow_offset(sun, CLOUD_HEIGHT)
     margin = ceil(max(abs(east), abs(north)) / _CLOUD_PIXEL) + 4
@@ -210,18 +292,54 @@ class Stage:
         return slice(int(first), int(last))
 
     def snow(self, snowline: float, some: slice = slice(None)) -> F32:
-        """Return the fraction of visible snow at `snow_at`."""
+        """Return the fraction of visible snow at `snow_at`.
+
+        Parameters
+        ----------
+        snowline
+            Metres.
+        some
+            Of `snow_at`.
+
+        Returns
+        -------
+        (n,) float32, 0 to 1.
+        """
         height = self.snow_height[some]
         return smoothstep((height - np.float32(snowline)) / 110) * self.snow_room[some]
 
     def snow_layer(self, snowline: float) -> F32:
-        """Return the fraction of visible snow of every pixel, (rows, cols) float32."""
+        """Return the fraction of visible snow of every pixel, (rows, cols) float32.
+
+        Parameters
+        ----------
+        snowline
+            Metres.
+
+        Returns
+        -------
+        Values 0 to 1.
+        """
         out = np.zeros(self.grid.shape, np.float32)
         out.ravel()[self.snow_at] = self.snow(snowline)
         return out
 
     def surface(self, band: str, shot: Acquisition, rows: slice | None = None) -> F32:
-        """Return the reflectance of the ground as it is on the day, (rows, cols) float32."""
+        """Return the reflectance of the ground as it is on the day, (rows, cols) float32.
+
+        Parameters
+        ----------
+        band
+            One that the stage was made for.
+        shot
+            Season and snow line.
+        rows
+            Of the grid; None for all.
+
+        Returns
+        -------
+        Without haze and clouds, 0 to 1.
+        """
         rows = slice(0, self.grid.rows) if rows is None else rows
         out = self.base[band][rows].copy()
         flat, first = out.ravel(), rows.start * self.grid.cols
@@ -241,7 +359,19 @@ _Sparse = tuple[NDArray[Any], ...]
 
 
 def strips(rows: int, height: int = 128) -> list[slice]:
-    """Return slices of at most `height` rows."""
+    """Return slices of at most `height` rows.
+
+    Parameters
+    ----------
+    rows
+        The number of rows.
+    height
+        Of a strip, in rows.
+
+    Returns
+    -------
+    In order; the last may be shorter.
+    """
     return [slice(start, min(start + height, rows)) for start in range(0, rows, height)]
 
 
@@ -312,6 +442,21 @@ def digital_numbers(reflectance: F32, offset: int, noise: F32, sigma: float = 1.
 
     `noise` has a deviation of 1; `sigma` is that of the numbers on dark ground, and grows with
     the signal as shot noise does.
+
+    Parameters
+    ----------
+    reflectance
+        (rows, cols) float32, 0 to 1.
+    offset
+        Added to the numbers.
+    noise
+        (rows, cols), of deviation 1.
+    sigma
+        The deviation of the numbers on dark ground.
+
+    Returns
+    -------
+    (rows, cols) uint16, 1 to 65535.
     """
     out = np.maximum(reflectance, np.float32(0.0001))
     out *= np.float32(10000)
@@ -333,7 +478,23 @@ def _noise(grid: Grid, rows: slice, shift: tuple[int, int]) -> F32:
 
 
 def seen(stage: Stage, shot: Acquisition, sky: Sky, band: str) -> F32:
-    """Return a band's reflectance as the satellite sees it: ground, haze and clouds."""
+    """Return a band's reflectance as the satellite sees it: ground, haze and clouds.
+
+    Parameters
+    ----------
+    stage
+        The ground.
+    shot
+        Season, snow line and haze.
+    sky
+        The clouds.
+    band
+        One that the stage was made for.
+
+    Returns
+    -------
+    (rows, cols) float32.
+    """
     return np.vstack([surface for _, surface in _seen(stage, shot, sky, band)])
 
 
@@ -362,6 +523,23 @@ def render(stage: Stage, shot: Acquisition, sky: Sky, band: str, number: int) ->
     """Return a band's digital numbers; B11 and B12 are pooled to 20 m.
 
     `number` is the band's place among those of the scene: each has noise of its own.
+
+    Parameters
+    ----------
+    stage
+        The ground.
+    shot
+        Season, snow line, haze and offset.
+    sky
+        The clouds.
+    band
+        One that the stage was made for.
+    number
+        The band's place among those of the scene.
+
+    Returns
+    -------
+    (rows, cols) uint16.
     """
     grid = stage.grid
     shift = (37 * shot.seed + 401 * number) % grid.rows, (53 * shot.seed) % grid.cols
@@ -380,6 +558,21 @@ def classify(stage: Stage, shot: Acquisition, sky: Sky, red: U16, nir: U16) -> U
 
     2 dark, 3 cloud shadow, 4 vegetation, 5 not vegetated, 6 water, 7 unclassified, 8 and 9 cloud
     of medium and high probability, 10 thin cirrus, 11 snow.
+
+    Parameters
+    ----------
+    stage
+        The ground.
+    shot
+        The snow line and the offset of the numbers.
+    sky
+        The clouds.
+    red, nir
+        (rows, cols) uint16, digital numbers at 10 m.
+
+    Returns
+    -------
+    (rows / 2, cols / 2) uint8.
     """
     grid = stage.grid
     half = grid.coarser(2)

@@ -22,7 +22,17 @@ Box = tuple[float, float, float, float]
 
 @lru_cache(maxsize=8)
 def transformer(epsg: int) -> Any:
-    """Return the transformer from degrees to metres of a UTM zone."""
+    """Return the transformer from degrees to metres of a UTM zone.
+
+    Parameters
+    ----------
+    epsg
+        A UTM zone's EPSG code.
+
+    Returns
+    -------
+    Of pyproj, (longitude, latitude) to (easting, northing).
+    """
     from pyproj import Transformer
 
     return Transformer.from_crs(4326, epsg, always_xy=True)
@@ -35,11 +45,31 @@ class Place(NamedTuple):
     facts: dict[str, Any]
 
     def project(self, epsg: int) -> F64:
-        """Return the points in metres, (n, 2) float64."""
+        """Return the points in metres, (n, 2) float64.
+
+        Parameters
+        ----------
+        epsg
+            A UTM zone's EPSG code.
+
+        Returns
+        -------
+        Eastings and northings.
+        """
         return project(self.points, epsg)
 
     def outline(self, epsg: int) -> F64:
-        """Return the smoothed outline in metres, (n, 2) float64."""
+        """Return the smoothed outline in metres, (n, 2) float64.
+
+        Parameters
+        ----------
+        epsg
+            A UTM zone's EPSG code.
+
+        Returns
+        -------
+        Eastings and northings; the last point joins the first.
+        """
         return smooth(self.project(epsg), closed=True)
 
 
@@ -47,6 +77,17 @@ class Place(NamedTuple):
 def places(region: str) -> dict[str, list[Place]]:
     """Return the places of `data/REGION.geojson` by their kind.
 
+    Parameters
+    ----------
+    region
+        "tahoe" or "lisbon".
+
+    Returns
+    -------
+    Places in the file's order.
+
+    Examples
+    --------
     >>> len(places("tahoe")["shore"])
     1
     """
@@ -62,7 +103,19 @@ def places(region: str) -> dict[str, list[Place]]:
 
 
 def project(points: Sequence[Sequence[float]], epsg: int) -> F64:
-    """Project (longitude, latitude) rows to metres, (n, 2) float64."""
+    """Project (longitude, latitude) rows to metres, (n, 2) float64.
+
+    Parameters
+    ----------
+    points
+        (longitude, latitude) rows, degrees.
+    epsg
+        A UTM zone's EPSG code.
+
+    Returns
+    -------
+    Eastings and northings.
+    """
     lonlat = np.asarray(points, dtype=np.float64)
     x, y = transformer(epsg).transform(lonlat[:, 0], lonlat[:, 1])
     return np.column_stack([x, y])
@@ -71,6 +124,21 @@ def project(points: Sequence[Sequence[float]], epsg: int) -> F64:
 def box_window(epsg: int, bbox: Box, res: float = 10.0) -> Grid:
     """Return the smallest window of whole pixels around a box in degrees, in a UTM zone.
 
+    Parameters
+    ----------
+    epsg
+        A UTM zone's EPSG code.
+    bbox
+        (west, south, east, north), degrees.
+    res
+        The pixel's side, metres.
+
+    Returns
+    -------
+    A grid on multiples of `res`.
+
+    Examples
+    --------
     >>> box_window(32610, (-120.10, 38.92, -119.93, 39.27)).bounds
     (750180.0, 4311890.0, 766170.0, 4351240.0)
     """
@@ -78,7 +146,21 @@ def box_window(epsg: int, bbox: Box, res: float = 10.0) -> Grid:
 
 
 def smooth(line: F64, *, closed: bool, parts: int = 4) -> F64:
-    """Insert `parts` - 1 points between neighbours along a centripetal-like Catmull-Rom curve."""
+    """Insert `parts` - 1 points between neighbours along a centripetal-like Catmull-Rom curve.
+
+    Parameters
+    ----------
+    line
+        (n, 2), metres.
+    closed
+        Whether the last point joins the first.
+    parts
+        Pieces that each segment becomes.
+
+    Returns
+    -------
+    (m, 2) float64, through all points of the line.
+    """
     if closed:
         padded = np.vstack([line[-1:], line, line[:2]])
     else:
@@ -108,6 +190,21 @@ def outline_distance(grid: Grid, ring: F64, *, node: float = 50.0, reach: float 
 
     Computed on a lattice of `node` metres near the outline and interpolated; farther than
     `reach` outside it is clamped to -`reach`.
+
+    Parameters
+    ----------
+    grid
+        The pixels that are drawn.
+    ring
+        (n, 2) eastings and northings, metres; the last point joins the first.
+    node
+        Metres between the points that are computed.
+    reach
+        Metres outside of the outline.
+
+    Returns
+    -------
+    (rows, cols) float32.
     """
     out = np.full(grid.shape, -reach, np.float32)
     part = part_near(grid, ring, reach)
@@ -146,7 +243,21 @@ def _ring_distance(grid: Grid, ring: F64, near: float = 600.0) -> F64:
 
 
 def line_distance(grid: Grid, line: F64, reach: float = 60.0) -> list[tuple[slice, slice, F32]]:
-    """Return patches (rows, cols, distance in metres) around each segment of a line."""
+    """Return patches (rows, cols, distance in metres) around each segment of a line.
+
+    Parameters
+    ----------
+    grid
+        The pixels that are drawn.
+    line
+        (n, 2) eastings and northings, metres.
+    reach
+        Metres from a segment.
+
+    Returns
+    -------
+    One for each segment that comes near the grid.
+    """
     patches = []
     for a, b in pairwise(line):
         part = part_near(grid, np.vstack([a, b]), reach)
@@ -162,6 +273,17 @@ def ellipse_distance(grid: Grid, place: Place) -> tuple[slice, slice, F32] | Non
 
     The place's azimuth is the direction of its long axis, degrees clockwise from north. None when
     the ellipse and 60 % around it lie outside of the grid.
+
+    Parameters
+    ----------
+    grid
+        The pixels that are drawn.
+    place
+        A point with `azimuth` in degrees, `half_length` and `half_width` in metres.
+
+    Returns
+    -------
+    Of the part of the grid that the ellipse touches.
     """
     centre, facts = place.project(grid.epsg)[0], place.facts
     half_length, half_width = facts["half_length"], facts["half_width"]
@@ -208,6 +330,10 @@ def part_near(grid: Grid, points: F64, reach: float) -> tuple[slice, slice] | No
         (2,) or (n, 2) eastings and northings, metres; their box counts.
     reach
         Metres.
+
+    Returns
+    -------
+    Slices with a start and a stop.
     """
     points = np.atleast_2d(points)
     west, south = points.min(axis=0) - reach

@@ -19,6 +19,15 @@ def shore_distance(grid: Grid) -> F32:
     """Return the signed distance to Lake Tahoe's shore in metres, positive on the water.
 
     Beyond 3 km inland it is -3000. A little noise roughens the hand-drawn shore.
+
+    Parameters
+    ----------
+    grid
+        The pixels that are drawn.
+
+    Returns
+    -------
+    (rows, cols) float32.
     """
     distance = outline_distance(grid, places("tahoe")["shore"][0].outline(grid.epsg))
     near = distance > -400
@@ -55,7 +64,17 @@ def _macro(grid: Grid, region: str) -> F32:
 
 
 def shelf_width(grid: Grid) -> F32:
-    """Return the width of Lake Tahoe's shallow shelf in metres, between the named places."""
+    """Return the width of Lake Tahoe's shallow shelf in metres, between the named places.
+
+    Parameters
+    ----------
+    grid
+        The pixels that are drawn.
+
+    Returns
+    -------
+    (rows, cols) float32.
+    """
     coarse = grid.at(400, margin=2)
     if grid.res < 400:
         return resample(shelf_width(coarse), coarse, grid)
@@ -71,13 +90,37 @@ def shelf_width(grid: Grid) -> F32:
 
 
 def smoothstep(x: NDArray[np.floating]) -> F32:
-    """Return 0 below 0, 1 above 1, and a smooth cubic between."""
+    """Return 0 below 0, 1 above 1, and a smooth cubic between.
+
+    Parameters
+    ----------
+    x
+        Of any shape.
+
+    Returns
+    -------
+    Of the same shape, float32.
+    """
     t = np.clip(x, 0, 1)
     return np.asarray(t * t * (3 - 2 * t), dtype=np.float32)
 
 
 def ground(grid: Grid, shore: F32 | None = None, region: str = "tahoe") -> F32:
-    """Return the height of the ground or lake surface in metres, float32."""
+    """Return the height of the ground or lake surface in metres, float32.
+
+    Parameters
+    ----------
+    grid
+        The pixels that are drawn.
+    shore
+        (rows, cols) float32, as of `shore_distance`, which is computed without it.
+    region
+        "tahoe" or "lisbon".
+
+    Returns
+    -------
+    (rows, cols) float32.
+    """
     shore = shore_distance(grid) if shore is None else shore
     macro = _macro(grid, region)
     facts = places(region)["shore"][0].facts
@@ -98,7 +141,19 @@ def ground(grid: Grid, shore: F32 | None = None, region: str = "tahoe") -> F32:
 
 
 def lakes(grid: Grid, shore: F32) -> tuple[F32, F32]:
-    """Return the fraction of water and its depth in metres; `shore` as of `shore_distance`."""
+    """Return the fraction of water and its depth in metres; `shore` as of `shore_distance`.
+
+    Parameters
+    ----------
+    grid
+        The pixels that are drawn.
+    shore
+        (rows, cols) float32, as of `shore_distance`.
+
+    Returns
+    -------
+    Two layers (rows, cols) float32.
+    """
     water = np.clip(shore / np.float32(grid.res) + np.float32(0.5), 0, 1)
     depth = _tahoe_depth(grid, shore)
     _marina(grid, water, depth)

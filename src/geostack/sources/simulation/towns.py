@@ -22,7 +22,21 @@ class Settlement:
 
 
 def settlement(grid: Grid, meadow: F32, region: str) -> Settlement:
-    """Return what people built; nothing is built on meadows."""
+    """Return what people built; nothing is built on meadows.
+
+    Parameters
+    ----------
+    grid
+        The pixels that are drawn.
+    meadow
+        (rows, cols) float32, the fraction of meadow.
+    region
+        "tahoe" or "lisbon".
+
+    Returns
+    -------
+    Fractions 0 to 1.
+    """
     highway, strip = _roads(grid, region)
     cleared, roof, street = np.zeros((3, *grid.shape), np.float32)
     for number, town in enumerate(places(region)["town"]):
@@ -50,7 +64,25 @@ def _openness(window: Grid, density: float) -> F32:
 
 
 def blocks(window: Grid, azimuth: float, density: float, seed: int, strip: F32) -> tuple[F32, F32]:
-    """Return (roof, street): a street grid that bends, houses along it, shops on the highway."""
+    """Return (roof, street): a street grid that bends, houses along it, shops on the highway.
+
+    Parameters
+    ----------
+    window
+        The pixels of a town.
+    azimuth
+        Of its streets, degrees clockwise from north.
+    density
+        The share of lots with a house, 0 to 1.
+    seed
+        The number of the town.
+    strip
+        (rows, cols) float32, nearness to a highway, 0 to 1.
+
+    Returns
+    -------
+    Two layers (rows, cols) float32, 0 to 1.
+    """
     warp = np.float32(150) * fractal(window, 1800, 61 + seed, octaves=3)
     # Anchored to absolute metres, so that every window draws the same streets.
     across, along = turned(window, (760000.0, 4310000.0), azimuth)
