@@ -64,6 +64,16 @@ class Artifact:
         What the file says of its parts.
     digest
         The SHA-256 of the manifest, which stands for the whole.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from geotoolz import NDVI
+    >>> chip = np.array([[[1000]], [[3000]]], dtype="uint16")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     made = freeze(NDVI(red_idx=0, nir_idx=1), chip, f"{folder}/ndvi.tar")
+    ...     len(made.digest), made.operator.red_idx
+    (64, 0)
     """
 
     path: Path
@@ -90,6 +100,11 @@ class Verification:
         The content hash of the result.
     changed_versions
         By package, (version then, version now) of those that differ.
+
+    Examples
+    --------
+    >>> Verification("0" * 64, "1" * 32, {"numpy": ("2.0.0", "2.1.0")}).changed_versions
+    {'numpy': ('2.0.0', '2.1.0')}
     """
 
     digest: str
@@ -212,6 +227,10 @@ def load(
     max_bytes
         Refuse a larger file.
 
+    Returns
+    -------
+    Artifact
+
     Raises
     ------
     ArtifactError
@@ -220,6 +239,16 @@ def load(
         For a pipeline that can't be built.
     UntrustedOperatorError
         For a class outside the registry.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from geotoolz import NDVI
+    >>> chip = np.array([[[1000]], [[3000]]], dtype="uint16")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     made = freeze(NDVI(red_idx=0, nir_idx=1), chip, f"{folder}/ndvi.tar")
+    ...     load(made.path, digest=made.digest).inputs["x"].tolist()
+    [[[1000]], [[3000]]]
     """
     source = Path(path)
     members = read_members(source, max_bytes=max_bytes)
@@ -258,10 +287,25 @@ def rerun(artifact: Artifact, inputs: Raster | Mapping[str, Raster] | None = Non
     inputs
         Needed only when they were not kept; they must be the ones that were frozen.
 
+    Returns
+    -------
+    object
+        The pipeline's result.
+
     Raises
     ------
     ArtifactError
         When inputs are missing or are not those.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from geotoolz import NDVI
+    >>> chip = np.array([[[1000]], [[3000]]], dtype="uint16")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     made = freeze(NDVI(red_idx=0, nir_idx=1), chip, f"{folder}/ndvi.tar", keep_inputs=False)
+    ...     rerun(load(made.path), chip).tolist()
+    [[0.5]]
     """
     described = artifact.manifest["inputs"]
     if inputs is None:
@@ -298,11 +342,25 @@ def verify(
     inputs
         As for `rerun`.
 
+    Returns
+    -------
+    Verification
+
     Raises
     ------
     ArtifactError
         Saying what differs: a part that was tampered with, or the result, together with the
         versions that are not the same.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from geotoolz import NDVI
+    >>> chip = np.array([[[1000]], [[3000]]], dtype="uint16")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     made = freeze(NDVI(red_idx=0, nir_idx=1), chip, f"{folder}/ndvi.tar")
+    ...     verify(made.path).result_hash == made.result_hash
+    True
     """
     artifact = load(path, registry=registry, digest=digest)
     result = rerun(artifact, inputs)

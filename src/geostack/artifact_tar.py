@@ -33,7 +33,23 @@ class ArtifactError(ValueError):
 
 
 def write_members(path: Path, members: Mapping[str, bytes]) -> None:
-    """Write members as a tar, beside its target and then renamed; equal members, equal bytes."""
+    """Write members as a tar, beside its target and then renamed; equal members, equal bytes.
+
+    Parameters
+    ----------
+    path
+        The tar.
+    members
+        Contents by name, in this order.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_members(Path(folder, "a.tar"), {MANIFEST: b"{}"})
+    ...     Path(folder, "a.tar").stat().st_size
+    10240
+    """
     with (
         beside(path) as unfinished,
         # USTAR has no extension headers, and every field that could differ between runs is fixed.
@@ -49,10 +65,36 @@ def write_members(path: Path, members: Mapping[str, bytes]) -> None:
 def read_members(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, bytes]:
     """Return a tar's members by name.
 
-    Raises ArtifactError for anything but plain files as `freeze` writes them: links, devices,
-    folders, sparse files, absolute or climbing names, a name given twice, compression, an owner, a
-    date, bytes between or after the members; and for a file of more than `max_bytes` or
-    `MAX_MEMBERS` members. FileNotFoundError when there is no such file.
+    What is not a plain file as `freeze` writes it is refused: links, devices, folders, sparse
+    files, absolute or climbing names, a name given twice, compression, an owner, a date, bytes
+    between or after the members.
+
+    Parameters
+    ----------
+    path
+        The tar.
+    max_bytes
+        Refuse a larger file.
+
+    Returns
+    -------
+    dict of str to bytes
+
+    Raises
+    ------
+    ArtifactError
+        For anything else, for a file of more than `max_bytes`, or for more than `MAX_MEMBERS`
+        members.
+    FileNotFoundError
+        When there is no such file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_members(Path(folder, "a.tar"), {MANIFEST: b"{}"})
+    ...     read_members(Path(folder, "a.tar"))
+    {'manifest.json': b'{}'}
     """
     size = path.stat().st_size
     if size > max_bytes:
@@ -99,6 +141,17 @@ def _check_member(info: tarfile.TarInfo, found: Mapping[str, bytes], left: int) 
 def array_bytes(values: NDArray[Any]) -> bytes:
     """Return an array as the bytes of an `.npy` file, C order.
 
+    Parameters
+    ----------
+    values
+        Any shape and plain dtype.
+
+    Returns
+    -------
+    bytes
+
+    Examples
+    --------
     >>> read_array(array_bytes(np.arange(3)), "three")
     array([0, 1, 2])
     """
@@ -108,10 +161,30 @@ def array_bytes(values: NDArray[Any]) -> bytes:
 
 
 def read_array(content: bytes, name: str) -> NDArray[Any]:
-    """Return the array of an `.npy` file; `name` is for messages.
+    """Return the array of an `.npy` file; nothing is allocated on a header's word.
 
-    Raises ArtifactError when the header is malformed, asks for Python objects, or announces more
-    pixels than follow: nothing is allocated on a header's word.
+    Parameters
+    ----------
+    content
+        The file.
+    name
+        What messages call it.
+
+    Returns
+    -------
+    ndarray
+        Writable.
+
+    Raises
+    ------
+    ArtifactError
+        When the header is malformed, asks for Python objects, or announces more pixels than follow.
+
+    Examples
+    --------
+    >>> read_array(b"GIF89a", "x")
+    Traceback (most recent call last):
+    geostack.artifact_tar.ArtifactError: x is no array: ...
     """
     stream = io.BytesIO(content)
     try:

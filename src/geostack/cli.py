@@ -357,7 +357,18 @@ def _folders(folder: Path | None) -> list[Path]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; an expected error is one clear message and exit status 1 or 2."""
+    """Run the command line; an expected error is one clear message and exit status 1 or 2.
+
+    Parameters
+    ----------
+    arguments
+        Those of the command; by default the process's.
+
+    Raises
+    ------
+    SystemExit
+        Always, with the status.
+    """
     try:
         status: Any = app(arguments)
     except (NoSceneError, OSError, ImportError, ValueError) as error:

@@ -38,6 +38,10 @@ class HttpStore(Store):
     'https://example.com/era5.zarr'
     """
 
+    supports_writes = False
+    supports_deletes = False
+    supports_listing = False  # object stores behind HTTP list nothing
+
     def __init__(self, url: str, source: Source) -> None:
         super().__init__(read_only=True)
         self.url = url.rstrip("/")
@@ -52,21 +56,6 @@ class HttpStore(Store):
 
     def __repr__(self) -> str:
         return f"HttpStore({without_query(self.url)!r})"
-
-    @property
-    def supports_writes(self) -> bool:
-        """No."""
-        return False
-
-    @property
-    def supports_deletes(self) -> bool:
-        """No."""
-        return False
-
-    @property
-    def supports_listing(self) -> bool:
-        """No: object stores behind HTTP list nothing."""
-        return False
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None

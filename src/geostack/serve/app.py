@@ -49,7 +49,18 @@ _PAGE_HEADERS = {
 
 
 class Service:
-    """What an application holds: pipelines, layers, the source, the gate, the tiles."""
+    """What an application holds: pipelines, layers, the source, the gate, the tiles.
+
+    Parameters
+    ----------
+    pipelines, layers, source, limits
+        As for `create_app`.
+
+    Examples
+    --------
+    >>> Service({}, {}, None, Limits()).gate.held
+    0
+    """
 
     def __init__(
         self,
@@ -77,14 +88,51 @@ class Service:
         self.config_hash = sha256("\n".join(sorted(parts)).encode()).hexdigest()[:16]
 
     def pipeline(self, name: str) -> Pipeline:
-        """Return a pipeline by name, or raise Problem 404."""
+        """Return a pipeline by name.
+
+        Parameters
+        ----------
+        name
+            As in the address.
+
+        Returns
+        -------
+        Pipeline
+
+        Raises
+        ------
+        Problem
+            404 when there is none of that name.
+        """
         if name not in self.pipelines:
             known = ", ".join(self.pipelines)
             raise Problem(404, f"there is no such pipeline; there are: {known}")
         return self.pipelines[name]
 
     def run(self, pipeline: Pipeline, kind: str, body: bytes, shape: Callable[[Any], Any]) -> Any:
-        """Return what `shape` makes of a pipeline's result for a body: one job of the gate."""
+        """Return what `shape` makes of a pipeline's result for a body: one job of the gate.
+
+        Parameters
+        ----------
+        pipeline
+            What is run.
+        kind
+            The body's media type.
+        body
+            A GeoTIFF, or JSON that names a scene and a box.
+        shape
+            Makes the answer of the result.
+
+        Returns
+        -------
+        object
+            What `shape` returns.
+
+        Raises
+        ------
+        Problem
+            413 or 422 for a body that is refused.
+        """
         if kind == "image/tiff":
             chip = read_upload(body, pipeline.bands, self.limits)
         else:
@@ -94,7 +142,26 @@ class Service:
         return shape(pipeline.operator(chip))
 
     def run_posted(self, body: bytes, kind: str, output: str | None) -> Ran:
-        """Return what a posted pipeline gives: one job of the gate, in a process of its own."""
+        """Return what a posted pipeline gives: one job of the gate, in a process of its own.
+
+        Parameters
+        ----------
+        body
+            JSON: scene, box, pipeline and bands.
+        kind
+            "tiff" or "json".
+        output
+            Which output of several.
+
+        Returns
+        -------
+        Ran
+
+        Raises
+        ------
+        Problem
+            413 or 422 for a body or pipeline that is refused, 504 for one that takes too long.
+        """
         from geostack.serve.asked import PostedRun, parse
 
         asked = parse(body, PostedRun)
@@ -104,7 +171,20 @@ class Service:
         return self.children.run(asked.yaml, chip, kind=kind, output=output, seconds=seconds)
 
     def chip(self, asked: "SceneBox", bands: tuple[str, ...]) -> GeoTensor:
-        """Return the pixels of a scene's box from the server's own source."""
+        """Return the pixels of a scene's box from the server's own source.
+
+        Parameters
+        ----------
+        asked
+            The scene and the box.
+        bands
+            Names of the bands.
+
+        Returns
+        -------
+        GeoTensor
+            (C, H, W) uint16, digital numbers.
+        """
         request = SceneRequest(COLLECTION, asked.bbox, "../..", assets=bands)
         return read_scene(select(self.source, request), asked, bands, self.limits)
 
@@ -145,6 +225,10 @@ def create_app(
         Let clients post pipelines of their own (`POST /run`); each runs in a process of its own,
         from a registry that reads and writes nothing, with limits.
 
+    Returns
+    -------
+    fastapi.FastAPI
+
     Raises
     ------
     ImportError
@@ -155,6 +239,13 @@ def create_app(
         For an operator that holds a function.
     OSError
         For `accept_yaml` on a system that can't limit processes.
+
+    Examples
+    --------
+    >>> from geotoolz import NDVI
+    >>> app = create_app({"ndvi": Pipeline(NDVI("B04", "B08"), bands=("B04", "B08"))})
+    >>> app.state.service.pipeline("ndvi").bands
+    ('B04', 'B08')
     """
     missing = [name for name in _NEEDS if find_spec(name) is None]
     if missing:
@@ -309,6 +400,13 @@ class Metrics:
     ----------
     held
         Tells how many jobs run or wait.
+
+    Examples
+    --------
+    >>> metrics = Metrics(lambda: 0)
+    >>> metrics.tile(hit=True)
+    >>> b'geostack_tiles_total{cache="hit"} 1.0' in metrics.text()
+    True
     """
 
     def __init__(self, held: Callable[[], int]) -> None:
@@ -325,17 +423,40 @@ class Metrics:
         jobs.set_function(held)
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count an answer."""
+        """Count an answer.
+
+        Parameters
+        ----------
+        route
+            Its path, with names for what varies.
+        method
+            HTTP's.
+        status
+            HTTP's.
+        seconds
+            From the request to the end of the answer.
+        """
         known = method if method in _METHODS else "other"
         self._requests.labels(route, known, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
     def tile(self, hit: bool) -> None:
-        """Count a tile."""
+        """Count a tile.
+
+        Parameters
+        ----------
+        hit
+            Whether it was kept.
+        """
         self._tiles.labels("hit" if hit else "miss").inc()
 
     def text(self) -> bytes:
-        """Return everything in Prometheus's text format."""
+        """Return everything in Prometheus's text format.
+
+        Returns
+        -------
+        bytes
+        """
         from prometheus_client import generate_latest
 
         return bytes(generate_latest(self._registry))
@@ -345,6 +466,15 @@ class Answers:
     """Puts the config's hash and safe defaults on every answer, and counts it.
 
     HEAD is answered as GET is (RFC 9110, 9.3.2); the server leaves out the content.
+
+    Parameters
+    ----------
+    app
+        The ASGI application that answers.
+    config_hash
+        Of the server.
+    metrics
+        What counts.
     """
 
     def __init__(self, app: Any, config_hash: str, metrics: Metrics) -> None:
@@ -379,7 +509,15 @@ class Answers:
 
 
 def add_problems(app: Any, config_hash: str) -> None:
-    """Answer every error with a problem body (RFC 9457)."""
+    """Answer every error with a problem body (RFC 9457).
+
+    Parameters
+    ----------
+    app
+        A FastAPI application.
+    config_hash
+        Told in each body.
+    """
     from fastapi import Request, Response
     from fastapi.exceptions import RequestValidationError
     from starlette.exceptions import HTTPException

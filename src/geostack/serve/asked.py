@@ -16,6 +16,18 @@ class SceneBox(BaseModel, extra="forbid", strict=True, frozen=True):
     """A scene by its item's id, and a box (west, south, east, north) in degrees.
 
     An id is compared with those of the source, never used as a path.
+
+    Parameters
+    ----------
+    item
+        The scene's id.
+    bbox
+        Degrees.
+
+    Examples
+    --------
+    >>> SceneBox(item="S2A_X", bbox=(1, 2, 3, 4)).item
+    'S2A_X'
     """
 
     item: str = Field(
@@ -26,7 +38,22 @@ class SceneBox(BaseModel, extra="forbid", strict=True, frozen=True):
 
 
 class PostedRun(SceneBox, frozen=True):
-    """A pipeline as YAML, the bands it is given, and the scene and box they are of."""
+    """A pipeline as YAML, the bands it is given, and the scene and box they are of.
+
+    Parameters
+    ----------
+    item, bbox
+        As in `SceneBox`.
+    yaml
+        The pipeline.
+    bands
+        Names of the bands that it is given.
+
+    Examples
+    --------
+    >>> PostedRun(item="S2A_X", bbox=(1, 2, 3, 4), yaml="class: NDVI", bands=("B04", "B08")).bands
+    ('B04', 'B08')
+    """
 
     yaml: str = Field(description="a text")
     bands: Annotated[tuple[str, ...], AfterValidator(check_bands)] = Field(description="a list")
@@ -38,8 +65,24 @@ Asked = TypeVar("Asked", bound=SceneBox)
 def parse(body: bytes, kind: type[Asked]) -> Asked:
     """Return what a JSON body asks for; an address, a path or any other key is refused.
 
-    Raises Problem 413 or 422.
+    Parameters
+    ----------
+    body
+        JSON.
+    kind
+        `SceneBox` or `PostedRun`.
 
+    Returns
+    -------
+    SceneBox or PostedRun
+
+    Raises
+    ------
+    Problem
+        413 for a body of more than 64 KiB, 422 for one that is not of this kind.
+
+    Examples
+    --------
     >>> parse(b'{"item": "S2A_X", "bbox": [1, 2, 3, 4]}', SceneBox).bbox
     (1.0, 2.0, 3.0, 4.0)
     """

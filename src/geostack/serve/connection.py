@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from asyncio import TimerHandle, Transport
 from functools import partial
-from math import ceil
+from math import ceil, inf
 from typing import Any
 
 import h11
@@ -43,6 +43,12 @@ def server_options(app: Any) -> dict[str, Any]:
     -------
     dict
         For `uvicorn.run(app, port=8000, **server_options(app))`.
+
+    Examples
+    --------
+    >>> from geostack.serve import create_app
+    >>> server_options(create_app())["timeout_keep_alive"]
+    5
     """
     service = app.state.service
     limits = service.limits
@@ -78,7 +84,13 @@ class GuardedProtocol(H11Protocol):
         self._reader: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        """Wait for a head, or refuse at once."""
+        """Wait for a head, or refuse at once.
+
+        Parameters
+        ----------
+        transport
+            Of the connection.
+        """
         super().connection_made(transport)
         if len(self.connections) > self._most:
             self._refuse(Problem(503, "the server has too many connections; try again", 1))
@@ -86,13 +98,25 @@ class GuardedProtocol(H11Protocol):
             self._await(h11.IDLE, self._seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing more."""
+        """Wait for nothing more.
+
+        Parameters
+        ----------
+        exc
+            Why, or None.
+        """
         self._await(None)
         _cancel(self._reader)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; the deadline holds until they make a whole head."""
+        """Take bytes; the deadline holds until they make a whole head.
+
+        Parameters
+        ----------
+        data
+            What came.
+        """
         super().data_received(data)
         if self.conn.their_state is h11.IDLE:
             self._await(h11.IDLE, self._seconds)
@@ -107,7 +131,13 @@ class GuardedProtocol(H11Protocol):
         self._await(h11.SEND_BODY if unread else None, LINGER)
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP, unless an answer has begun: nothing can be said within it."""
+        """Refuse what is no HTTP, unless an answer has begun: nothing can be said within it.
+
+        Parameters
+        ----------
+        msg
+            uvicorn's reason, which is not told.
+        """
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             self._refuse(Problem(400, "the request is no HTTP/1.1"))
         else:
@@ -139,16 +169,13 @@ class GuardedProtocol(H11Protocol):
             if what is not None:
                 self._deadline = self.loop.call_later(seconds, self.transport.abort)
 
-    def _watch_reader(self) -> None:
+    def _watch_reader(self, before: float = inf) -> None:
+        """Hang up on a reader who took too little since so many bytes were left, or look later."""
         left = self.transport.get_write_buffer_size()
-        self._reader = self.loop.call_later(self._seconds, self._judge_reader, left)
-
-    def _judge_reader(self, before: int) -> None:
-        taken = before - self.transport.get_write_buffer_size()
-        if taken < LEAST_RATE * self._seconds:
+        if before - left < LEAST_RATE * self._seconds:
             self.transport.abort()
         else:
-            self._watch_reader()
+            self._reader = self.loop.call_later(self._seconds, self._watch_reader, left)
 
 
 def _cancel(timer: TimerHandle | None) -> None:

@@ -20,6 +20,23 @@ T = TypeVar("T")
 class Limits:
     """The limits of a server; the defaults suit a machine with a few cores and gigabytes.
 
+    Parameters
+    ----------
+    max_body
+        Bytes of a request's body.
+    max_pixels
+        Bands x rows x columns of what a pipeline is given.
+    seconds
+        For one answer, its waiting included.
+    body_seconds
+        Seconds for a body to arrive.
+    running
+        Jobs that run at the same time.
+    waiting
+        Jobs that wait for their turn; beyond that a request is refused at once.
+    tile_cache
+        Bytes of tiles that are kept.
+
     Raises
     ------
     ValueError
@@ -95,6 +112,11 @@ class Gate:
         job
             Called in a thread.
 
+        Returns
+        -------
+        object
+            The job's result.
+
         Raises
         ------
         Problem
@@ -145,11 +167,8 @@ class Gate:
                     future.set_result(job())
                 except BaseException as error:  # told to whoever waits, as a thread pool does
                     future.set_exception(error)
-            del (
-                given,
-                future,
-                job,
-            )  # a result of many megabytes is not kept until the next job comes
+            # A result of many megabytes is not kept until the next job comes.
+            del given, future, job
 
     def _release(self, future: Future[Any]) -> None:
         with self._changed:
@@ -189,6 +208,10 @@ class Bodies:
         ----------
         request
             Starlette's.
+
+        Returns
+        -------
+        bytes
 
         Raises
         ------

@@ -55,7 +55,18 @@ class Pipeline:
         return self.operator.config_hash
 
     def describe(self, name: str) -> dict[str, Any]:
-        """Return what `GET /pipelines/{name}` says."""
+        """Return what `GET /pipelines/{name}` says.
+
+        Parameters
+        ----------
+        name
+            The pipeline's.
+
+        Returns
+        -------
+        dict
+            Name, hash, bands, config and versions, ready for JSON.
+        """
         return {
             "name": name,
             "config_hash": self.config_hash,
@@ -66,7 +77,26 @@ class Pipeline:
 
 
 def check_operator(operator: Operator) -> None:
-    """Raise TypeError or NotSerializableError for what can't be told by its config."""
+    """Refuse what can't be told by its config.
+
+    Parameters
+    ----------
+    operator
+        What is to be served.
+
+    Raises
+    ------
+    TypeError
+        For what is no operator.
+    NotSerializableError
+        For an operator that holds a function.
+
+    Examples
+    --------
+    >>> check_operator(len)
+    Traceback (most recent call last):
+    TypeError: a pipeline is an Operator, got a builtin_function_or_method
+    """
     if not isinstance(operator, Operator):
         raise TypeError(f"a pipeline is an Operator, got a {type(operator).__name__}")
     try:
@@ -78,6 +108,25 @@ def check_operator(operator: Operator) -> None:
 def checked_names(given: Mapping[str, T], what: str) -> dict[str, T]:
     """Return a mapping whose names can stand in an address.
 
+    Parameters
+    ----------
+    given
+        Anything by name.
+    what
+        What messages call one.
+
+    Returns
+    -------
+    dict
+        A copy.
+
+    Raises
+    ------
+    ValueError
+        For a name that can't.
+
+    Examples
+    --------
     >>> checked_names({"../x": 1}, "a layer")
     Traceback (most recent call last):
     ValueError: a layer is named by a-z, 0-9, _ and -, at most 64 of them; got '../x'

@@ -6,6 +6,7 @@ import math
 import re
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,14 +39,31 @@ _MAX_BANDS = 64
 def find_item(source: Source, item_id: str, bbox: BBox) -> Item:
     """Return an item of a source by its id and a box that it touches.
 
-    Raises Problem 404 when the source has none; whatever the source raises.
+    Parameters
+    ----------
+    source
+        Where it is looked for.
+    item_id
+        Its id; a date in it narrows the search.
+    bbox
+        (west, south, east, north), degrees.
+
+    Returns
+    -------
+    Item
+
+    Raises
+    ------
+    Problem
+        404 when the source has none.
+    SourceUnavailableError
+        When the source can't answer.
     """
     found = _DATE.search(item_id)
-    day = "-".join(found.groups()) if found else ""
-    try:
-        request = Request(COLLECTION, bbox, f"{day}/{day}" if day else "../..")
-    except ValueError:
-        request = Request(COLLECTION, bbox, "../..")
+    request = Request(COLLECTION, bbox, "../..")
+    if found:
+        with suppress(ValueError):  # digits that are no date
+            request = Request(COLLECTION, bbox, "-".join(found.groups()))
     for item in source.search(**request.query()):
         if item.id == item_id:
             return item
@@ -55,7 +73,30 @@ def find_item(source: Source, item_id: str, bbox: BBox) -> Item:
 def read_scene(
     source: Source, asked: SceneBox, bands: tuple[str, ...], limits: Limits
 ) -> GeoTensor:
-    """Return a scene's bands over a box, (C, H, W) uint16; counted before anything is read."""
+    """Return a scene's bands over a box, (C, H, W) uint16; counted before anything is read.
+
+    Parameters
+    ----------
+    source
+        Where the scene comes from.
+    asked
+        The scene and the box.
+    bands
+        Names of the bands.
+    limits
+        `max_pixels` is looked at.
+
+    Returns
+    -------
+    GeoTensor
+
+    Raises
+    ------
+    Problem
+        404 for an unknown scene, 413 for too many pixels.
+    OutsideTileError, AssetNotFoundError, PixelReadError
+        When the box lies elsewhere, a band is lacking, or a file can't be read.
+    """
     item = find_item(source, asked.item, asked.bbox)
     assets = band_assets(item, bands, source)
     scene = scene_grid(item, assets[0])
@@ -68,8 +109,22 @@ def read_scene(
 
 
 def check_size(bands: int, rows: int, cols: int, limits: Limits) -> None:
-    """Raise Problem 413 for more pixels than the limits allow.
+    """Refuse more pixels than the limits allow.
 
+    Parameters
+    ----------
+    bands, rows, cols
+        How many.
+    limits
+        `max_pixels` is looked at.
+
+    Raises
+    ------
+    Problem
+        413 for more.
+
+    Examples
+    --------
     >>> check_size(2, 100, 100, Limits())
     """
     pixels = bands * rows * cols
@@ -85,7 +140,32 @@ def read_upload(body: bytes, bands: tuple[str, ...], limits: Limits) -> GeoTenso
     """Return an uploaded GeoTIFF as (C, H, W), its bands named.
 
     Only GDAL's GeoTIFF driver sees it; size, bands and blocks are counted from its header before
-    a pixel is decoded. Raises Problem 413 or 422.
+    a pixel is decoded.
+
+    Parameters
+    ----------
+    body
+        The file.
+    bands
+        Names of the bands it must have; those that the file names are put into this order.
+    limits
+        `max_pixels` is looked at.
+
+    Returns
+    -------
+    GeoTensor
+        In the file's dtype.
+
+    Raises
+    ------
+    Problem
+        413 for too many pixels, 422 for what is no such GeoTIFF.
+
+    Examples
+    --------
+    >>> read_upload(b"GIF89a", ("B04",), Limits())
+    Traceback (most recent call last):
+    geostack.serve.problem.Problem: the body is no TIFF
     """
     from rasterio.errors import RasterioError
     from rasterio.io import MemoryFile
@@ -146,9 +226,28 @@ def _check_place(file: Any) -> None:
 def as_geotiff(result: Any, output: str | None) -> bytes:
     """Return a raster as a cloud-optimised GeoTIFF.
 
-    - `output`: which, for a pipeline that makes several.
+    Parameters
+    ----------
+    result
+        What a pipeline made.
+    output
+        Which, for a pipeline that makes several.
 
-    Raises Problem 422 when there is no such output or it is no map.
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    Problem
+        422 when there is no such output or it is no map.
+
+    Examples
+    --------
+    >>> from rasterio import Affine
+    >>> where = Affine(10, 0, 0, 0, -10, 0)
+    >>> as_geotiff(GeoTensor(np.zeros((1, 4, 4), "uint8"), where, "EPSG:32610"), None)[:2]
+    b'II'
     """
     raster = _chosen(result, output)
     if not isinstance(raster, GeoTensor):
@@ -160,6 +259,25 @@ def as_geotiff(result: Any, output: str | None) -> bytes:
 def as_summary(result: Any, output: str | None) -> dict[str, Any]:
     """Return what a result is: kind, shape, dtype, hash, least, greatest and mean valid value.
 
+    Parameters
+    ----------
+    result
+        What a pipeline made.
+    output
+        Which, for a pipeline that makes several; None for all of them.
+
+    Returns
+    -------
+    dict
+        Ready for JSON.
+
+    Raises
+    ------
+    Problem
+        422 when there is no such output.
+
+    Examples
+    --------
     >>> as_summary(np.array([1.0, 3.0, np.nan]), None)["mean"]
     2.0
     """

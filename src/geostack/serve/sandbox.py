@@ -38,20 +38,49 @@ _PATH_SIGNS = ("/", "\\", "+", "@")
 
 
 class Ran(NamedTuple):
-    """What a posted pipeline gave: a GeoTIFF or JSON, and the pipeline's hash."""
+    """What a posted pipeline gave.
+
+    Parameters
+    ----------
+    content
+        A GeoTIFF or JSON.
+    config_hash
+        Of the pipeline.
+
+    Examples
+    --------
+    >>> Ran(b"{}", "0123456789abcdef").config_hash
+    '0123456789abcdef'
+    """
 
     content: bytes
     config_hash: str
 
 
 def is_possible() -> bool:
-    """Return whether this system can limit a process, as POSIX systems can."""
+    """Return whether this system can limit a process, as POSIX systems can.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_possible() == (os.name == "posix")
+    True
+    """
     return os.name == "posix"
 
 
 def visitors_registry() -> Registry:
     """Return the operators that a posted pipeline may use.
 
+    Returns
+    -------
+    Registry
+
+    Examples
+    --------
     >>> "NDVI" in visitors_registry(), "WriteCOG" in visitors_registry()
     (True, False)
     """
@@ -62,8 +91,25 @@ def visitors_registry() -> Registry:
 def build(text: str) -> Operator:
     """Return the operator that a posted YAML describes.
 
-    Raises ConfigError for what is malformed, too large, outside `visitors_registry`, or holds a
-    text that could be a path.
+    Parameters
+    ----------
+    text
+        YAML.
+
+    Returns
+    -------
+    Operator
+
+    Raises
+    ------
+    ConfigError
+        For what is malformed, too large, outside `visitors_registry`, or holds a text that could
+        be a path.
+
+    Examples
+    --------
+    >>> build("{class: NDVI, config: {red_idx: B04, nir_idx: B08}}").red_idx
+    'B04'
     """
     from pipekit.yaml_text import parse
 
@@ -110,6 +156,10 @@ class Children:
             Which output of several.
         seconds
             The child is killed after that.
+
+        Returns
+        -------
+        Ran
 
         Raises
         ------

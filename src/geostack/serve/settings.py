@@ -43,7 +43,24 @@ from pipekit.yaml_text import parse
 
 @dataclass(frozen=True)
 class Settings:
-    """What a server is made of: the arguments of `create_app`."""
+    """What a server is made of: the arguments of `create_app`.
+
+    Parameters
+    ----------
+    pipelines, layers
+        By name.
+    source
+        Its name; None for `GEOSTACK_SOURCE`.
+    limits
+        What a request may cost.
+    accept_yaml
+        Whether clients may post pipelines of their own.
+
+    Examples
+    --------
+    >>> Settings({}, {}, "archive", Limits()).accept_yaml
+    False
+    """
 
     pipelines: dict[str, Pipeline]
     layers: dict[str, Layer]
@@ -60,6 +77,10 @@ def read_settings(path: str | Path) -> Settings:
     path
         The file; paths in it are of its own folder.
 
+    Returns
+    -------
+    Settings
+
     Raises
     ------
     ConfigError
@@ -68,6 +89,16 @@ def read_settings(path: str | Path) -> Settings:
         For a class that a config may not name.
     SourceUnavailableError, AssetNotFoundError
         When the source can't be asked for a layer's item, or the item lacks a band.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> text = "pipelines: {same: {bands: [B04], pipeline: {class: Identity, config: {}}}}"
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "serve.yaml")
+    ...     _ = path.write_text(text)
+    ...     read_settings(path).pipelines["same"].bands
+    ('B04',)
     """
     file = Path(path)
     told = parse(file.read_text("utf-8"), ConfigLimits())

@@ -89,6 +89,14 @@ class Layer:
         For no file, not one offset flag a file, or a halo wider than a tile.
     NotSerializableError
         For an operator that holds a function.
+
+    Examples
+    --------
+    >>> from geotoolz import Colormap
+    >>> from geostack.sources.archive import ArchiveSource
+    >>> file = Asset("relief", "shade", "relief.tif", ArchiveSource([]))
+    >>> Layer((file,), Colormap("gray", 0, 255), (False,), "Relief").title
+    'Relief'
     """
 
     assets: tuple[Asset, ...]
@@ -135,7 +143,18 @@ class Layer:
         return west, south, east, north
 
     def describe(self, name: str) -> dict[str, Any]:
-        """Return what `GET /layers` says of it; of one that can't be read now, its problem."""
+        """Return what `GET /layers` says of it; of one that can't be read now, its problem.
+
+        Parameters
+        ----------
+        name
+            The layer's.
+
+        Returns
+        -------
+        dict
+            Name, title, hash, box in degrees and bands, ready for JSON.
+        """
         told = {"name": name, "title": self.title or name}
         try:
             bounds = list(self.bounds)
@@ -145,15 +164,40 @@ class Layer:
         return {**told, "config_hash": self.config_hash, "bounds": bounds, "bands": bands}
 
     def is_known_empty(self, z: int, x: int, y: int) -> bool:
-        """Return whether a tile lies outside the layer; False until a file was opened once."""
+        """Return whether a tile lies outside the layer; False until a file was opened once.
+
+        Parameters
+        ----------
+        z, x, y
+            Zoom, column from the west and row from the north.
+
+        Returns
+        -------
+        bool
+        """
         known: Box | None = vars(self).get("mercator_bounds")
         return known is not None and _apart(tile_bounds(z, x, y), known)
 
     def tile(self, z: int, x: int, y: int) -> bytes:
         """Return a tile as PNG, 256 x 256 RGBA; `empty_png()` where the layer has nothing.
 
-        No file is opened for a tile outside the layer. Raises ValueError for a tile that the
-        pyramid does not have, and for an operator that makes no picture.
+        No file is opened for a tile outside the layer.
+
+        Parameters
+        ----------
+        z, x, y
+            Zoom, column from the west and row from the north.
+
+        Returns
+        -------
+        bytes
+
+        Raises
+        ------
+        ValueError
+            For a tile that the pyramid does not have, and for an operator that makes no picture.
+        PixelReadError
+            When a file can't be read.
         """
         from rasterio import Affine
 
@@ -214,12 +258,27 @@ def scene_layer(
     title, halo
         See `Layer`.
 
+    Returns
+    -------
+    Layer
+
     Raises
     ------
     AssetNotFoundError
         When the item lacks a band.
     ValueError
         For an unknown band.
+
+    Examples
+    --------
+    >>> from geostack import LAKE_TAHOE_BBOX, load_stac_items
+    >>> from geostack.sources import open_source
+    >>> from geotoolz import NDVI, Colormap
+    >>> (item,) = load_stac_items("sentinel-2-l2a", LAKE_TAHOE_BBOX, "2024-06", limit=1,
+    ...                           source="simulated")
+    >>> colours = NDVI("B04", "B08") | Colormap("BrBG", -1.0, 1.0)
+    >>> scene_layer(item, colours, ("B04", "B08"), open_source("simulated")).offsets
+    (True, True)
     """
     names = check_bands(bands)
     shift = offset_is_in(item)
@@ -245,12 +304,27 @@ def file_layer(
     title, halo
         See `Layer`.
 
+    Returns
+    -------
+    Layer
+
     Raises
     ------
     FileNotFoundError
         When there is no such file.
     PixelReadError
         For a file that is no raster.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from rasterio import Affine
+    >>> from geotoolz import Colormap, write_cog
+    >>> relief = GeoTensor(np.ones((1, 64, 64), "uint8"), Affine(10, 0, 0, 0, -10, 0), "EPSG:32610")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = write_cog(relief, f"{folder}/relief.tif")
+    ...     file_layer(path, Colormap("gray", 0, 255), ["shade"]).title
+    'relief'
     """
     from geostack.sources.archive import ArchiveSource
 
@@ -276,8 +350,22 @@ def _whole_nodata(dataset: Any) -> int | None:
 def tile_bounds(z: int, x: int, y: int) -> Box:
     """Return a tile's (west, south, east, north) in metres of Web Mercator.
 
-    Raises ValueError for a tile that the pyramid does not have.
+    Parameters
+    ----------
+    z, x, y
+        Zoom, column from the west and row from the north.
 
+    Returns
+    -------
+    tuple of float
+
+    Raises
+    ------
+    ValueError
+        For a tile that the pyramid does not have.
+
+    Examples
+    --------
     >>> tile_bounds(1, 0, 0)[2:]
     (0.0, 20037508.342789244)
     """
@@ -314,6 +402,25 @@ def _read_tile(assets: Sequence[Asset], place: Place, halo: int, method: Any) ->
 def picture(values: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return colours (3, H, W) and opacity (H, W) of what an operator made.
 
+    Parameters
+    ----------
+    values
+        (3 or 4, H, W), uint8, or floats from 0 to 1 with NaN where there is nothing.
+
+    Returns
+    -------
+    colours : ndarray
+        (3, H, W) uint8.
+    opacity : ndarray
+        (H, W) uint8, 0 where there is nothing.
+
+    Raises
+    ------
+    ValueError
+        For what is no picture.
+
+    Examples
+    --------
     >>> picture(np.full((3, 1, 1), np.nan))[1].tolist()
     [[0]]
     """
@@ -335,7 +442,24 @@ def picture(values: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
 def encode_png(colours: NDArray[np.uint8], opacity: NDArray[np.uint8]) -> bytes:
-    """Return colours (3, H, W) and opacity (H, W) as PNG."""
+    """Return colours (3, H, W) and opacity (H, W) as PNG.
+
+    Parameters
+    ----------
+    colours
+        (3, H, W) uint8.
+    opacity
+        (H, W) uint8.
+
+    Returns
+    -------
+    bytes
+
+    Examples
+    --------
+    >>> encode_png(np.zeros((3, 2, 2), np.uint8), np.zeros((2, 2), np.uint8))[1:4]
+    b'PNG'
+    """
     from rio_tiler.utils import render
 
     # Level 1: tiles are sent once and cached, and level 6 takes three times as long.
@@ -344,7 +468,17 @@ def encode_png(colours: NDArray[np.uint8], opacity: NDArray[np.uint8]) -> bytes:
 
 @cache
 def empty_png() -> bytes:
-    """Return the tile without anything, made once."""
+    """Return the tile without anything, made once.
+
+    Returns
+    -------
+    bytes
+
+    Examples
+    --------
+    >>> empty_png() is empty_png()
+    True
+    """
     nothing = np.zeros((3, TILE, TILE), np.uint8)
     return encode_png(nothing, nothing[0])
 
