@@ -62,20 +62,17 @@ class Augmentation(Operator):
         """Return the changed chip, or (chip, label, ...) when labels were given."""
         if seed is None:
             return super().__call__(chip, *labels)
-        # A generator or sequence of numpy's changes as it is used: twice would not be the same.
-        return self._run(default_rng(SeedSequence(seed)), chip, labels)
+        return self._apply(chip, *labels, seed=seed)
 
-    def _apply(self, chip: Raster, *labels: Raster) -> Any:
-        return self._run(default_rng(), chip, labels)
-
-    def _run(self, rng: Generator, chip: Raster, labels: tuple[Raster, ...]) -> Any:
+    def _apply(self, chip: Raster, *labels: Raster, seed: Seed = None) -> Any:  # type: ignore[override]
         for label in labels:
             if values_of(label).shape[-2:] != values_of(chip).shape[-2:]:
                 raise ValueError(
                     f"a label must end in the chip's (H, W), got {values_of(label).shape} "
                     f"for a chip {values_of(chip).shape}"
                 )
-        moved = self._augment(rng, chip, *labels)
+        # A generator or sequence of numpy's changes as it is used: twice would not be the same.
+        moved = self._augment(default_rng(SeedSequence(seed)), chip, *labels)
         return moved if labels else moved[0]
 
     def _augment(self, rng: Generator, chip: Raster, *labels: Raster) -> tuple[Raster, ...]:
@@ -89,6 +86,10 @@ def floats_of(values: Values) -> Values:
     ----------
     values
         (..., H, W), a plain array.
+
+    Returns
+    -------
+    (..., H, W) floats, a view where the values are floats already.
 
     Examples
     --------
@@ -107,6 +108,15 @@ def restore(chip: Raster, changed: Values) -> Raster:
         The chip before the change.
     changed
         Floats of the chip's shape.
+
+    Returns
+    -------
+    A raster in the chip's dtype; integers are rounded and cut to their range.
+
+    Raises
+    ------
+    TypeError
+        For chips that are neither integer nor float.
 
     Examples
     --------
@@ -138,6 +148,11 @@ def check_range(span: Range, argument: str) -> None:
     argument
         What the message calls it.
 
+    Raises
+    ------
+    ValueError
+        For anything else.
+
     Examples
     --------
     >>> check_range((0.8, 1.2), "factor")
@@ -157,6 +172,10 @@ def flip(raster: Raster, *, horizontal: bool = False, vertical: bool = False) ->
         Whether left and right are exchanged.
     vertical
         Whether top and bottom are exchanged.
+
+    Returns
+    -------
+    (..., H, W) in the same dtype.
 
     Examples
     --------
@@ -185,6 +204,10 @@ def rotate90(raster: Raster, turns: int = 1) -> Raster:
         (..., H, W). The transform is turned along, so a map point keeps its value.
     turns
         How many quarter turns; negative ones go clockwise.
+
+    Returns
+    -------
+    (..., H, W), or (..., W, H) after an odd number of turns, in the same dtype.
 
     Examples
     --------
@@ -382,7 +405,21 @@ class BandJitter(ValueChange):
         check_range(self.factor, "factor")
 
     def change(self, band: Values, factor: np.float32, fill: Fill) -> Values:
-        """Return the changed band (H, W), whose nodata is NaN or `fill`."""
+        """Return the changed band.
+
+        Parameters
+        ----------
+        band
+            (H, W), any numeric dtype.
+        factor
+            Drawn for this band.
+        fill
+            Marks nodata beside NaN, or None.
+
+        Returns
+        -------
+        (H, W) floats; what is nodata in the band is put back afterwards.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define change(band, factor, fill)")
 
     def _changed(self, rng: Generator, chip: Raster) -> Values:
@@ -404,7 +441,7 @@ class BrightnessJitter(BandJitter):
     """
 
     def change(self, band: Values, factor: np.float32, fill: Fill) -> Values:
-        """Return the band, brighter or darker."""
+        """Return the band, brighter or darker; parameters and result are those of `BandJitter`."""
         return floats_of(band) * factor
 
 
@@ -418,7 +455,10 @@ class ContrastJitter(BandJitter):
     """
 
     def change(self, band: Values, factor: np.float32, fill: Fill) -> Values:
-        """Return the band, with its values nearer to their mean or farther from it."""
+        """Return the band, its values nearer to their mean or farther from it.
+
+        Parameters and result are those of `BandJitter`.
+        """
         valid = valid_values(band, fill)
         mean = np.float32(valid.mean(dtype=np.float64)) if valid.size else np.float32(0)
         return (floats_of(band) - mean) * factor + mean

@@ -66,6 +66,10 @@ def band_names(raster: Raster) -> tuple[str, ...]:
     raster
         (C, H, W), any numeric dtype.
 
+    Returns
+    -------
+    One name for each band, or ().
+
     Examples
     --------
     >>> band_names(np.zeros((3, 2, 2)))
@@ -86,6 +90,10 @@ def band_index(raster: Raster, band: Band, axis: int = 0) -> int:
         Index, own name or common name.
     axis
         Of the bands in the raster.
+
+    Returns
+    -------
+    From 0 to the number of bands less one.
 
     Raises
     ------
@@ -121,6 +129,15 @@ def band_axis(values: Values, axis: int) -> int:
     axis
         Of the bands in the raster.
 
+    Returns
+    -------
+    From 0 to the number of axes less one.
+
+    Raises
+    ------
+    ValueError
+        For fewer than three axes, or an axis that is not there.
+
     Examples
     --------
     >>> band_axis(np.zeros((4, 2, 2)), 0)
@@ -146,6 +163,10 @@ def stale_names(names: Sequence[str], count: int) -> BandError:
     count
         How many bands there are.
 
+    Returns
+    -------
+    To be raised.
+
     Examples
     --------
     >>> str(stale_names(["B04", "B08"], 1))[:60]
@@ -167,6 +188,11 @@ def check_band_order(rasters: Sequence[Raster], what: str) -> None:
         (C, H, W) each.
     what
         What the message calls them together.
+
+    Raises
+    ------
+    ValueError
+        Naming both orders.
 
     Examples
     --------
@@ -193,6 +219,10 @@ def take_band(raster: Raster, band: Band, axis: int = 0) -> Values:
     axis
         Of the bands in the raster.
 
+    Returns
+    -------
+    (H, W) in the raster's dtype.
+
     Examples
     --------
     >>> take_band(np.arange(8).reshape(2, 2, 2), 1)
@@ -213,6 +243,10 @@ def take_bands(raster: Raster, bands: Sequence[Band], axis: int = 0) -> list[Val
         Indices, own names or common names.
     axis
         Of the bands in the raster.
+
+    Returns
+    -------
+    (H, W) each, in the raster's dtype.
 
     Examples
     --------
@@ -241,6 +275,10 @@ def band_views(values: Values, axis: int = 0) -> list[Values]:
     axis
         Of the bands in the raster.
 
+    Returns
+    -------
+    (H, W) each.
+
     Examples
     --------
     >>> [band.shape for band in band_views(np.zeros((3, 4, 5)))]
@@ -266,6 +304,10 @@ def per_band(value: PerBand, values: Values, axis: int, dtype: np.dtype[Any], ar
         Of the result.
     argument
         What the message calls it.
+
+    Returns
+    -------
+    A scalar of `dtype`, or an array of it with one number on `axis`.
 
     Raises
     ------
@@ -337,6 +379,10 @@ def select_bands(raster: Raster, bands: Sequence[Band], axis: int = 0) -> Raster
         Indices, or names as in `attrs["band_names"]`, which the result's names follow.
     axis
         Of the bands in the raster.
+
+    Returns
+    -------
+    (len(bands), H, W) in the raster's dtype.
 
     Raises
     ------

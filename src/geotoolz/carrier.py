@@ -52,6 +52,10 @@ def values_of(raster: Raster) -> Values:
     raster
         (C, H, W), any numeric dtype.
 
+    Returns
+    -------
+    (C, H, W), a view.
+
     Raises
     ------
     TypeError
@@ -79,6 +83,10 @@ def fill_of(raster: Raster) -> Fill:
     raster
         (C, H, W), any numeric dtype.
 
+    Returns
+    -------
+    A number in the units of the values, or None.
+
     Examples
     --------
     >>> fill_of(np.zeros((2, 3))) is None
@@ -94,6 +102,10 @@ def attrs_of(raster: Raster) -> dict[str, Any]:
     ----------
     raster
         (C, H, W), any numeric dtype.
+
+    Returns
+    -------
+    Name -> value; {} for a plain array.
 
     Examples
     --------
@@ -113,6 +125,10 @@ def joint_attrs(rasters: Sequence[Raster]) -> dict[str, Any]:
     ----------
     rasters
         At least one.
+
+    Returns
+    -------
+    Name -> value.
 
     Examples
     --------
@@ -156,6 +172,10 @@ def rewrap(
     move
         Where a pixel of the result was in the raster, as an affine map of (col, row).
 
+    Returns
+    -------
+    A `GeoTensor` where `raster` is one, else `values`.
+
     Examples
     --------
     >>> from rasterio import Affine
@@ -186,6 +206,10 @@ def fill_mask(values: Values, fill: Fill) -> Mask | None:
     fill
         Marks nodata beside NaN, or None.
 
+    Returns
+    -------
+    (..., H, W) bool, or None.
+
     Examples
     --------
     >>> fill_mask(np.array([[0, 7]], dtype="uint16"), 0)
@@ -211,6 +235,10 @@ def nodata_mask(values: Values, fill: Fill) -> Mask | None:
     fill
         Marks nodata beside NaN, or None.
 
+    Returns
+    -------
+    (..., H, W) bool, or None.
+
     Examples
     --------
     >>> nodata_mask(np.array([[np.nan, -9999.0, 1.0]]), -9999)
@@ -235,6 +263,10 @@ def valid_values(values: Values, fill: Fill) -> Values:
         (..., H, W), a plain array.
     fill
         Marks nodata beside NaN, or None.
+
+    Returns
+    -------
+    (N,) in the values' dtype.
 
     Examples
     --------
@@ -281,6 +313,10 @@ def nan_floats(values: Values, fill: Fill, dtype: DTypeLike = np.float32) -> Val
     dtype
         Of the result, a float type.
 
+    Returns
+    -------
+    (..., H, W) of `dtype`.
+
     Examples
     --------
     >>> nan_floats(np.array([0, 2], dtype="uint16"), 0)
@@ -298,6 +334,15 @@ def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     ----------
     dtype
         What should be a float type.
+
+    Returns
+    -------
+    numpy's dtype.
+
+    Raises
+    ------
+    ValueError
+        For any other dtype.
 
     Examples
     --------
@@ -317,6 +362,15 @@ def single_band(values: Values) -> Values:
     ----------
     values
         (..., H, W), a plain array.
+
+    Returns
+    -------
+    (H, W), a view.
+
+    Raises
+    ------
+    ValueError
+        For more than one band.
 
     Examples
     --------
@@ -345,6 +399,10 @@ def crop(raster: Raster, row: int, col: int, rows: int, cols: int) -> Raster:
         Height in pixels.
     cols
         Width in pixels.
+
+    Returns
+    -------
+    (C, rows, cols) in the raster's dtype.
 
     Raises
     ------
@@ -376,6 +434,15 @@ def pair(size: int | tuple[int, int]) -> tuple[int, int]:
     size
         Pixels: (rows, cols), or one number for a square.
 
+    Returns
+    -------
+    Pixels: (rows, cols).
+
+    Raises
+    ------
+    ValueError
+        For anything but one or two positive whole numbers.
+
     Examples
     --------
     >>> pair(3)
@@ -395,6 +462,10 @@ def place_of(raster: Any) -> Place | None:
     ----------
     raster
         (..., H, W), any numeric dtype.
+
+    Returns
+    -------
+    (transform, CRS), or None.
 
     Examples
     --------
@@ -417,6 +488,11 @@ def check_place(raster: Raster, place: Place | None, complaint: str) -> None:
         As `place_of` gives it; None fits every raster.
     complaint
         How the message begins.
+
+    Raises
+    ------
+    ValueError
+        Naming both places.
 
     Examples
     --------

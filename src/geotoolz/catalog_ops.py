@@ -139,7 +139,12 @@ class CatalogField:
         return self._load(part)
 
     def load(self) -> GeoTensor:
-        """Return all pixels (C, H, W)."""
+        """Return all pixels (C, H, W).
+
+        Returns
+        -------
+        (C, H, W) `GeoTensor` of the whole Field.
+        """
         return self._load(self.slice)
 
     def _load(self, slice_: GeoSlice) -> GeoTensor:
@@ -155,6 +160,10 @@ class CatalogField:
         ----------
         array
             (..., H, W).
+
+        Returns
+        -------
+        A Field in memory at this one's place.
         """
         return RasterField(GeoTensor(np.asarray(array), self.domain.transform, self.domain.crs))
 
@@ -353,7 +362,12 @@ class CatalogPipeline:
         }
 
     def get_config(self) -> dict[str, Any]:
-        """Return the operator, its hash and how rows are run, as JSON values."""
+        """Return the operator, its hash and how rows are run, as JSON values.
+
+        Returns
+        -------
+        Name -> JSON value.
+        """
         parts = self._parts()
         return {
             **parts,
@@ -566,6 +580,10 @@ def run_rows(
     scheduler
         One of `pipekit.schedulers`, or None for threads.
 
+    Yields
+    ------
+    A row, and what `work` returned or raised for it.
+
     Examples
     --------
     >>> [result for _, result in run_rows(lambda n: 2 * n, range(3), 2, None)]
@@ -594,6 +612,10 @@ def name_of(part: Any) -> str:
     ----------
     part
         A function, a class, a partial of one, an operator, or any callable object.
+
+    Returns
+    -------
+    Text.
 
     Examples
     --------

@@ -160,6 +160,10 @@ def dilate_mask(mask: Raster, radius: float) -> Raster:
     radius
         Pixels between centres, 0 or more. Clouds' rims reach some 100 to 200 m.
 
+    Returns
+    -------
+    (..., H, W) bool.
+
     Raises
     ------
     TypeError

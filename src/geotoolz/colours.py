@@ -63,6 +63,10 @@ def look_of(name: str) -> Look:
     name
         Of the quantity, such as "NDVI" or "B08 reflectance".
 
+    Returns
+    -------
+    A colour map, `SEQUENTIAL` for an unknown quantity.
+
     Examples
     --------
     >>> look_of("NDVI")
@@ -86,6 +90,10 @@ def class_colours(classes: Mapping[Any, Any]) -> dict[int, tuple[str, str]]:
     classes
         Id -> name, (name, colour) or `SCLClass`.
 
+    Returns
+    -------
+    Id -> (name, colour as #rrggbb).
+
     Examples
     --------
     >>> class_colours({0: "water", 1: ("land", "#996633")})
@@ -107,6 +115,15 @@ def lookup_table(name: str) -> NDArray[np.uint8]:
     ----------
     name
         Of the colour map.
+
+    Returns
+    -------
+    (256, 3) uint8, read-only.
+
+    Raises
+    ------
+    ValueError
+        When matplotlib has no such colour map.
 
     Examples
     --------
@@ -146,6 +163,10 @@ def to_rgb(
     gamma
         Above 1 brightens the dark parts.
 
+    Returns
+    -------
+    (3, H, W) float32, 0 to 1.
+
     Examples
     --------
     >>> to_rgb(np.arange(12.0).reshape(3, 2, 2), bands=(2, 1, 0)).max()
@@ -178,6 +199,10 @@ def colormap(
         Of a matplotlib colour map.
     vmin, vmax
         Drawn in the first and the last colour; by default the least and greatest valid value.
+
+    Returns
+    -------
+    (4, H, W) uint8.
 
     Examples
     --------
@@ -255,6 +280,11 @@ def check_order(low: float, high: float) -> None:
         `vmin`.
     high
         `vmax`.
+
+    Raises
+    ------
+    ValueError
+        Naming both.
 
     Examples
     --------

@@ -183,6 +183,10 @@ def as_stack(stack: Stack) -> Raster:
     stack
         (T, C, H, W), or rasters (C, H, W) on one grid.
 
+    Returns
+    -------
+    (T, C, H, W).
+
     Raises
     ------
     ValueError

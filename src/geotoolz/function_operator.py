@@ -61,6 +61,11 @@ def check_band(band: Band, argument: str) -> None:
     argument
         What the message calls it.
 
+    Raises
+    ------
+    TypeError
+        Naming `argument`.
+
     Examples
     --------
     >>> check_band("red", "red_idx")
@@ -80,6 +85,11 @@ def check_choice(value: Any, argument: str, accepted: Collection[Any]) -> None:
         What the message calls it.
     accepted
         All that may be given.
+
+    Raises
+    ------
+    ValueError
+        Naming `argument` and all that may be given.
 
     Examples
     --------
@@ -104,6 +114,14 @@ def parameters_of(
     Returns
     -------
     A decorator for the `__init__` of a `FunctionOperator`.
+
+    Examples
+    --------
+    >>> class Round(FunctionOperator):
+    ...     @parameters_of(np.round)
+    ...     def __init__(self) -> None: ...
+    >>> Round(1, None)(np.array([0.25, 0.75]))
+    array([0.2, 0.8])
     """
     parameters = list(signature(function).parameters.values())[1:]
     return lambda check: constructor(parameters, check, function)
@@ -122,6 +140,10 @@ def constructor(
         Raises an error when the stored arguments don't fit.
     function
         The one whose parameters they are.
+
+    Returns
+    -------
+    To be the `__init__` of an operator.
     """
     names = [p.name for p in parameters]
     stored = "".join(f"        self.{name} = {name}\n" for name in names)

@@ -190,11 +190,7 @@ class ReprojectLike(Operator):
         self.resampling = resampling
 
     def _apply(self, raster: Raster, like: warp.GridLike | None = None) -> Raster:
-        grid = self.like if like is None else like
-        if grid is None:
-            name = type(self).__name__
-            raise TypeError(f"{name} has no grid: give {name}(like) or op(raster, like)")
-        return reproject_to(raster, grid, self.resampling)
+        return reproject_to(raster, warp.grid_given(self, like), self.resampling)
 
 
 class Resample(FunctionOperator):
@@ -342,6 +338,10 @@ def align_and_stack(
         The position of the raster whose grid is used, or a grid, or a `GeoTensor`.
     resampling
         A name of rasterio's for all, or one each.
+
+    Returns
+    -------
+    (bands of all, H, W) on the target's grid.
 
     Raises
     ------

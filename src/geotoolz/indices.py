@@ -190,7 +190,19 @@ def ndvi(red: Values, nir: Values, eps: float = EPS, dtype: DTypeLike = "float32
     """Return the vegetation index (nir - red) / (nir + red + eps).
 
     Rouse et al. (1974), Monitoring vegetation systems in the Great Plains with ERTS.
-    Bands and result are (H, W) or of any one shape; the rest is as in `normalized_difference`.
+
+    Parameters
+    ----------
+    red, nir
+        (H, W) or any one shape, reflectance or digital numbers of any numeric dtype.
+    eps
+        Added to the denominator, so that 0/0 is 0.
+    dtype
+        Of the result, a float type.
+
+    Returns
+    -------
+    Floats of the bands' shape, -1 to 1.
 
     Examples
     --------
@@ -219,7 +231,19 @@ def ndwi(green: Values, nir: Values, eps: float = EPS, dtype: DTypeLike = "float
     """Return the open-water index (green - nir) / (green + nir + eps).
 
     McFeeters (1996), doi:10.1080/01431169608948714.
-    Bands and result are (H, W) or of any one shape; the rest is as in `normalized_difference`.
+
+    Parameters
+    ----------
+    green, nir
+        (H, W) or any one shape, reflectance or digital numbers of any numeric dtype.
+    eps
+        Added to the denominator, so that 0/0 is 0.
+    dtype
+        Of the result, a float type.
+
+    Returns
+    -------
+    Floats of the bands' shape, -1 to 1.
 
     Examples
     --------
@@ -246,7 +270,19 @@ def mndwi(green: Values, swir1: Values, eps: float = EPS, dtype: DTypeLike = "fl
     """Return the modified open-water index (green - swir1) / (green + swir1 + eps).
 
     Xu (2006), doi:10.1080/01431160600589179.
-    Bands and result are (H, W) or of any one shape; the rest is as in `normalized_difference`.
+
+    Parameters
+    ----------
+    green, swir1
+        (H, W) or any one shape, reflectance or digital numbers of any numeric dtype.
+    eps
+        Added to the denominator, so that 0/0 is 0.
+    dtype
+        Of the result, a float type.
+
+    Returns
+    -------
+    Floats of the bands' shape, -1 to 1.
 
     Examples
     --------
@@ -273,7 +309,19 @@ def nbr(nir: Values, swir2: Values, eps: float = EPS, dtype: DTypeLike = "float3
     """Return the burn ratio (nir - swir2) / (nir + swir2 + eps).
 
     Key and Benson (2006), FIREMON, USDA RMRS-GTR-164; Lopez Garcia and Caselles (1991).
-    Bands and result are (H, W) or of any one shape; the rest is as in `normalized_difference`.
+
+    Parameters
+    ----------
+    nir, swir2
+        (H, W) or any one shape, reflectance or digital numbers of any numeric dtype.
+    eps
+        Added to the denominator, so that 0/0 is 0.
+    dtype
+        Of the result, a float type.
+
+    Returns
+    -------
+    Floats of the bands' shape, -1 to 1.
 
     Examples
     --------
@@ -300,7 +348,19 @@ def ndmi(nir: Values, swir1: Values, eps: float = EPS, dtype: DTypeLike = "float
     """Return the vegetation moisture index (nir - swir1) / (nir + swir1 + eps).
 
     Gao (1996), doi:10.1016/S0034-4257(96)00067-3, on the 1.6 um band.
-    Bands and result are (H, W) or of any one shape; the rest is as in `normalized_difference`.
+
+    Parameters
+    ----------
+    nir, swir1
+        (H, W) or any one shape, reflectance or digital numbers of any numeric dtype.
+    eps
+        Added to the denominator, so that 0/0 is 0.
+    dtype
+        Of the result, a float type.
+
+    Returns
+    -------
+    Floats of the bands' shape, -1 to 1.
 
     Examples
     --------
@@ -327,7 +387,19 @@ def ndsi(green: Values, swir1: Values, eps: float = EPS, dtype: DTypeLike = "flo
     """Return the snow index (green - swir1) / (green + swir1 + eps).
 
     Hall, Riggs and Salomonson (1995), doi:10.1016/0034-4257(95)00137-P; snow above about 0.4.
-    Bands and result are (H, W) or of any one shape; the rest is as in `normalized_difference`.
+
+    Parameters
+    ----------
+    green, swir1
+        (H, W) or any one shape, reflectance or digital numbers of any numeric dtype.
+    eps
+        Added to the denominator, so that 0/0 is 0.
+    dtype
+        Of the result, a float type.
+
+    Returns
+    -------
+    Floats of the bands' shape, -1 to 1.
 
     Examples
     --------
@@ -354,7 +426,19 @@ def gndvi(nir: Values, green: Values, eps: float = EPS, dtype: DTypeLike = "floa
     """Return the green vegetation index (nir - green) / (nir + green + eps).
 
     Gitelson, Kaufman and Merzlyak (1996), doi:10.1016/S0034-4257(96)00072-7.
-    Bands and result are (H, W) or of any one shape; the rest is as in `normalized_difference`.
+
+    Parameters
+    ----------
+    nir, green
+        (H, W) or any one shape, reflectance or digital numbers of any numeric dtype.
+    eps
+        Added to the denominator, so that 0/0 is 0.
+    dtype
+        Of the result, a float type.
+
+    Returns
+    -------
+    Floats of the bands' shape, -1 to 1.
 
     Examples
     --------
@@ -381,7 +465,19 @@ def ndre(nir: Values, rededge1: Values, eps: float = EPS, dtype: DTypeLike = "fl
     """Return the red-edge vegetation index (nir - rededge1) / (nir + rededge1 + eps).
 
     Gitelson and Merzlyak (1994), doi:10.1016/1011-1344(93)06963-4; spyndex calls it NDREI.
-    Bands and result are (H, W) or of any one shape; the rest is as in `normalized_difference`.
+
+    Parameters
+    ----------
+    nir, rededge1
+        (H, W) or any one shape, reflectance or digital numbers of any numeric dtype.
+    eps
+        Added to the denominator, so that 0/0 is 0.
+    dtype
+        Of the result, a float type.
+
+    Returns
+    -------
+    Floats of the bands' shape, -1 to 1.
 
     Examples
     --------
@@ -525,7 +621,19 @@ def bsi(
 
     It is ((swir1 + red) - (nir + blue)) / ((swir1 + red) + (nir + blue) + eps). Rikimaru, Roy and
     Miyatake (2002), Tropical Ecology 43, 39-47; spyndex calls it BI.
-    Bands and result are (H, W) or of any one shape; the rest is as in `normalized_difference`.
+
+    Parameters
+    ----------
+    blue, red, nir, swir1
+        (H, W) or any one shape, reflectance or digital numbers of any numeric dtype.
+    eps
+        Added to the denominator, so that 0/0 is 0.
+    dtype
+        Of the result, a float type.
+
+    Returns
+    -------
+    Floats of the bands' shape, -1 to 1.
 
     Examples
     --------
@@ -691,6 +799,15 @@ def index_recipe(name: str) -> IndexRecipe:
     ----------
     name
         Of the index in spyndex.
+
+    Returns
+    -------
+    Its parts, constants without a default as None.
+
+    Raises
+    ------
+    ValueError
+        With near names, for an unknown index.
 
     Examples
     --------

@@ -28,6 +28,10 @@ def pixel_table(raster: Raster, axis: int = 0) -> tuple[Values, Mask]:
     axis
         Of the bands in the raster.
 
+    Returns
+    -------
+    Features (N, C) of the valid pixels, and which are valid, (H, W) bool.
+
     Examples
     --------
     >>> features, valid = pixel_table(np.array([[[1.0, np.nan]], [[3.0, 4.0]]]))
@@ -68,6 +72,10 @@ def fit_pixels(
     axis
         Of the bands in the raster.
 
+    Returns
+    -------
+    The estimator, fitted.
+
     Raises
     ------
     ValueError
@@ -87,10 +95,9 @@ def fit_pixels(
         raise ValueError(f"got {len(many_rasters)} rasters but {len(many_labels)} label rasters")
     both = zip(many_rasters, many_labels, strict=True)
     pairs = [_samples(raster, label, ignore_label, axis) for raster, label in both]
-    x = np.concatenate([features for features, _ in pairs]) if pairs else np.zeros((0, 1))
-    y = np.concatenate([truth for _, truth in pairs]) if pairs else np.zeros(0)
-    if len(y) == 0:
+    if not any(len(truth) for _, truth in pairs):
         raise ValueError("no pixel is both valid and labelled, so there is nothing to fit")
+    x, y = (np.concatenate(columns) for columns in zip(*pairs, strict=True))
     if per_class is not None:
         chosen = _balanced(y, per_class, seed)
         x, y = x[chosen], y[chosen]
@@ -118,6 +125,11 @@ def predict_pixels(
     Returns
     -------
     (H, W) for one number a pixel, (K, H, W) for K of them.
+
+    Raises
+    ------
+    TypeError
+        When the estimator predicts no numbers.
 
     Examples
     --------

@@ -40,6 +40,10 @@ def apply_mask(raster: Raster, mask: Raster, fill_value: float | int = NAN) -> R
     fill_value
         NaN by default, which only floats can hold.
 
+    Returns
+    -------
+    (C, H, W) in the raster's dtype.
+
     Raises
     ------
     ValueError
@@ -74,6 +78,10 @@ def checked_mask(mask: Any, shape: tuple[int, ...]) -> Mask:
         (..., H, W) bool, True = drop.
     shape
         Of the raster that is masked.
+
+    Returns
+    -------
+    A plain array of bool, not yet broadcast.
 
     Raises
     ------
@@ -113,6 +121,15 @@ def combine_masks(*masks: Raster, mode: str = "any") -> Raster:
     mode
         "any" or "all".
 
+    Returns
+    -------
+    (H, W) bool.
+
+    Raises
+    ------
+    ValueError
+        For no masks, or masks of several shapes or grids.
+
     Examples
     --------
     >>> combine_masks(np.array([[True, False]]), np.array([[False, False]]))
@@ -137,6 +154,10 @@ def invert_mask(mask: Raster) -> Raster:
     ----------
     mask
         (..., H, W) bool, True = drop.
+
+    Returns
+    -------
+    (H, W) bool.
 
     Examples
     --------
@@ -181,6 +202,10 @@ def mask_where(
     nodata
         What nodata pixels become.
 
+    Returns
+    -------
+    bool, of the shape that was compared.
+
     Examples
     --------
     >>> mask_where(np.array([[0.1, 0.6, np.nan]]), "<", 0.2)
@@ -207,6 +232,11 @@ def check_fill(fill_value: float | int, dtype: np.dtype[Any], operator: str) -> 
         What should hold it.
     operator
         What the message calls the operator.
+
+    Raises
+    ------
+    ValueError
+        Naming the way out.
 
     Examples
     --------

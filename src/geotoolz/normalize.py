@@ -41,6 +41,15 @@ def standard_scale(
     dtype
         Of the result, a float type.
 
+    Returns
+    -------
+    (C, H, W) of `dtype`, nodata as NaN.
+
+    Raises
+    ------
+    ValueError
+        For a negative spread, or not as many numbers as bands.
+
     Examples
     --------
     >>> standard_scale(np.array([[[1.0, 3.0]]]))
@@ -84,6 +93,10 @@ def robust_scale(
         Of the bands in the raster.
     dtype
         Of the result, a float type.
+
+    Returns
+    -------
+    (C, H, W) of `dtype`, nodata as NaN.
 
     Examples
     --------

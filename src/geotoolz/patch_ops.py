@@ -40,6 +40,22 @@ class GridSampler(Operator):
     ----------
     patcher
         A `SpatialPatcher`, which says where chips lie and how they overlap.
+
+    Raises
+    ------
+    PatchError
+        When `patcher` is none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from georeader.geotensor import GeoTensor
+    >>> from rasterio import Affine
+    >>> from geopatcher import SpatialPatcher, SpatialRectangular, SpatialRegularStride
+    >>> patcher = SpatialPatcher(SpatialRectangular(2), SpatialRegularStride(2))
+    >>> scene = GeoTensor(np.arange(16.0).reshape(1, 4, 4), Affine.scale(10, -10), 32632)
+    >>> [float(patch.data.values.max()) for patch in GridSampler(patcher)(scene)]
+    [5.0, 7.0, 13.0, 15.0]
     """
 
     def __init__(self, patcher: SpatialPatcher) -> None:
@@ -68,6 +84,23 @@ class ApplyToChips(Operator):
         For a chip that the operator fails on: "raise", "skip" (left to the chips that overlap it)
         or "fill" (NaN), both listed in the stream's `skipped` and the stitched raster's
         `attrs["skipped_patches"]`.
+
+    Raises
+    ------
+    PatchError
+        When `workers`, `batch_size` or `on_error` is none of these.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from georeader.geotensor import GeoTensor
+    >>> from rasterio import Affine
+    >>> from geopatcher import SpatialPatcher, SpatialRectangular, SpatialRegularStride
+    >>> patcher = SpatialPatcher(SpatialRectangular(2), SpatialRegularStride(2))
+    >>> scene = GeoTensor(np.arange(16.0).reshape(1, 4, 4), Affine.scale(10, -10), 32632)
+    >>> negative = GridSampler(patcher) | ApplyToChips(np.negative)
+    >>> [float(patch.data.values.min()) for patch in negative(scene)]
+    [-5.0, -7.0, -13.0, -15.0]
     """
 
     operator: Callable[[Any], Any]
@@ -101,6 +134,18 @@ class Stitch(Operator):
         How overlapping chips become one value; by default the patcher's.
     domain
         A `GeoTensor`, a reader, a Field or a domain; by default the scene that was sampled.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from georeader.geotensor import GeoTensor
+    >>> from rasterio import Affine
+    >>> from geopatcher import SpatialPatcher, SpatialRectangular, SpatialRegularStride
+    >>> patcher = SpatialPatcher(SpatialRectangular(2), SpatialRegularStride(2))
+    >>> scene = GeoTensor(np.arange(16.0).reshape(1, 4, 4), Affine.scale(10, -10), 32632)
+    >>> negative = GridSampler(patcher) | ApplyToChips(np.negative) | Stitch()
+    >>> bool((negative(scene).values == -scene.values).all())
+    True
     """
 
     aggregation: Any = None

@@ -40,6 +40,10 @@ def to_float(raster: Raster, dtype: DTypeLike = "float32") -> Raster:
     dtype
         Of the result, a float type.
 
+    Returns
+    -------
+    (C, H, W) of `dtype`.
+
     Examples
     --------
     >>> to_float(np.array([[1, 2]], dtype="uint16")).dtype
@@ -118,6 +122,10 @@ def reflectance_to_dn(
     dtype
         Of the result, an integer type.
 
+    Returns
+    -------
+    (C, H, W) of `dtype`.
+
     Examples
     --------
     >>> reflectance_to_dn(np.array([[np.nan, 0.5, 9.0, 0.0]], dtype="float32"))
@@ -172,6 +180,10 @@ def apply_offset(raster: Raster, offset: PerBand, axis: int = 0) -> Raster:
     axis
         Of the bands in the raster.
 
+    Returns
+    -------
+    (C, H, W) in the raster's dtype.
+
     Raises
     ------
     ValueError
@@ -211,6 +223,15 @@ def harmonize_baseline(
         Such as "05.10", in place of what the carrier says.
     nodata
         Stays what it is.
+
+    Returns
+    -------
+    (C, H, W) in the raster's dtype; the raster itself where the offset is not in.
+
+    Raises
+    ------
+    ValueError
+        For reflectance, or a raster that does not tell its baseline.
 
     Examples
     --------
@@ -416,6 +437,10 @@ def dark_object_subtraction(
     dtype
         Of the result, a float type.
 
+    Returns
+    -------
+    (C, H, W) of `dtype`, 0 or more.
+
     Examples
     --------
     >>> dark_object_subtraction(np.array([[[0.06, 0.26]]], dtype="float32"), percentile=0).round(3)
@@ -471,6 +496,10 @@ def percentile_clip(
     dtype
         Of the result, a float type.
 
+    Returns
+    -------
+    (C, H, W) of `dtype`, 0 to 1.
+
     Examples
     --------
     >>> percentile_clip(np.array([[[0.0, 1.0, 2.0, 3.0, 4.0]]]), 25, 75)
@@ -507,6 +536,10 @@ def min_max(
         Of the bands in the raster.
     dtype
         Of the result, a float type.
+
+    Returns
+    -------
+    (C, H, W) of `dtype`, 0 to 1.
 
     Examples
     --------
@@ -585,6 +618,10 @@ def stretched(
     clip
         Whether what is below 0 becomes 0, and what is above 1 becomes 1.
 
+    Returns
+    -------
+    (C, H, W) of `dtype`.
+
     Examples
     --------
     >>> stretched(np.array([[[2.0, 4.0, 6.0]]]), np.array(2), np.array(2), 0, "float32")
@@ -634,6 +671,11 @@ def check_percentiles(p_min: float, p_max: float) -> None:
     p_max
         The upper percentile.
 
+    Raises
+    ------
+    ValueError
+        Naming both.
+
     Examples
     --------
     >>> check_percentiles(2, 98)
@@ -653,6 +695,11 @@ def check_gamma(g: float, argument: str) -> None:
         The exponent's inverse.
     argument
         What the message calls it.
+
+    Raises
+    ------
+    ValueError
+        Naming `argument`.
 
     Examples
     --------
@@ -676,6 +723,10 @@ def gamma(raster: Raster, g: float, dtype: DTypeLike = "float32") -> Raster:
         The display's gamma, positive; 1 changes nothing.
     dtype
         Of the result, a float type.
+
+    Returns
+    -------
+    (C, H, W) of `dtype`.
 
     Examples
     --------

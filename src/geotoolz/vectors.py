@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from geotoolz.carrier import Raster, fill_of, nodata_mask, single_band, values_of
 from geotoolz.function_operator import FunctionOperator, check_choice, parameters_of
-from geotoolz.warp import GridLike, geobox_of, georeferenced, grid_of
+from geotoolz.warp import GridLike, geobox_of, georeferenced, grid_given, grid_of
 from pipekit import Operator
 
 _POLYGON_DTYPES = ("uint8", "uint16", "int16", "int32", "float32")
@@ -201,9 +201,7 @@ class Rasterize(Operator):
         self.like = None if self.like is None else grid_of(self.like)
 
     def _apply(self, shapes: gpd.GeoDataFrame, like: GridLike | None = None) -> GeoTensor:
-        grid = self.like if like is None else like
-        if grid is None:
-            raise TypeError("Rasterize has no grid: give Rasterize(like) or op(shapes, raster)")
+        grid = grid_given(self, like)
         return rasterize(shapes, grid, self.column, self.fill_value, self.all_touched, self.dtype)
 
 

@@ -104,6 +104,10 @@ def plot(
     max_pixels
         Larger rasters are averaged down (classes: thinned) to about as many.
 
+    Returns
+    -------
+    The axes drawn on.
+
     Examples
     --------
     >>> import matplotlib.pyplot as plt
@@ -158,6 +162,10 @@ def quicklook(path: PathLike, max_pixels: int = MAX_PIXELS, **options: Any) -> A
         About how many pixels are read.
     **options
         Those of `plot`.
+
+    Returns
+    -------
+    The axes drawn on.
 
     Examples
     --------
@@ -308,6 +316,15 @@ def average_down(
         Means of square blocks, as float32 with nodata as NaN, where a block is nodata only when all
         of it is; otherwise every n-th pixel in the array's own dtype (for classes).
 
+    Returns
+    -------
+    (..., h, w).
+
+    Raises
+    ------
+    ValueError
+        When `max_pixels` is not positive.
+
     Examples
     --------
     >>> average_down(np.arange(16.0).reshape(4, 4), 4).tolist()
@@ -366,6 +383,10 @@ def map_frame(raster: Raster, axes: str = "km") -> Frame:
         (C, H, W), any numeric dtype.
     axes
         "km", "map" (the CRS's own unit) or "none".
+
+    Returns
+    -------
+    Extent, labels and units of the axes.
 
     Examples
     --------
@@ -438,6 +459,15 @@ def nice_length(longest: float) -> float:
     ----------
     longest
         Positive, in any unit.
+
+    Returns
+    -------
+    In the unit of `longest`.
+
+    Raises
+    ------
+    ValueError
+        When `longest` is not positive.
 
     Examples
     --------

@@ -43,6 +43,10 @@ def geobox_of(like: GridLike | Mapping[str, Any]) -> GeoBox:
     like
         A `GeoTensor` with a CRS, odc-geo's `GeoBox`, or a dictionary as `grid_of` makes it.
 
+    Returns
+    -------
+    odc-geo's `GeoBox`.
+
     Raises
     ------
     TypeError
@@ -78,6 +82,10 @@ def grid_of(like: GridLike | Mapping[str, Any]) -> Grid:
     like
         As in `geobox_of`, which says what is raised.
 
+    Returns
+    -------
+    CRS, transform and shape as plain data.
+
     Examples
     --------
     >>> import numpy as np
@@ -90,6 +98,39 @@ def grid_of(like: GridLike | Mapping[str, Any]) -> Grid:
     return Grid(crs=str(box.crs), transform=(a, b, c, d, e, f), shape=box.shape.yx)
 
 
+def grid_given(operator: Any, like: GridLike | None) -> GridLike:
+    """Return the grid given in a call, else the one that the operator was made with.
+
+    Parameters
+    ----------
+    operator
+        Holds a grid or None as `like`.
+    like
+        The grid of this call, or None.
+
+    Returns
+    -------
+    One of the two.
+
+    Raises
+    ------
+    TypeError
+        When both are None.
+
+    Examples
+    --------
+    >>> from geotoolz import ReprojectLike
+    >>> grid = {"crs": "EPSG:32632", "transform": (10, 0, 0, 0, -10, 0), "shape": (2, 2)}
+    >>> grid_given(ReprojectLike(), grid)["shape"]
+    (2, 2)
+    """
+    grid: GridLike | None = operator.like if like is None else like
+    if grid is None:
+        name = type(operator).__name__
+        raise TypeError(f"{name} has no grid: give {name}(like), or the grid when it is called")
+    return grid
+
+
 def georeferenced(raster: Raster, what: str) -> GeoTensor:
     """Return the raster if it has a CRS; else raise, saying that `what` needs one.
 
@@ -99,6 +140,10 @@ def georeferenced(raster: Raster, what: str) -> GeoTensor:
         (..., H, W), any dtype.
     what
         What the message calls the work.
+
+    Returns
+    -------
+    The raster itself.
 
     Raises
     ------
@@ -138,6 +183,10 @@ def grid_in_bounds(crs: Any, bounds: Bounds, resolution: tuple[float, float]) ->
     resolution
         (x, y), the pixel size in `crs`.
 
+    Returns
+    -------
+    odc-geo's `GeoBox`, of one pixel at least.
+
     Examples
     --------
     >>> tuple(grid_in_bounds(32632, (0, 0, 100, 45), (10, 10)).shape)
@@ -162,6 +211,10 @@ def bounds_in_crs(bounds: Bounds, crs: Any, target: Any) -> Bounds:
         (west, south, east, north) in `crs`.
     crs, target
         In any form.
+
+    Returns
+    -------
+    (west, south, east, north) in `target`.
 
     Raises
     ------
@@ -201,6 +254,10 @@ def pixels_within(
         (west, south, east, north), in `crs` or, by default, in the CRS of `place`.
     crs
         In any form.
+
+    Returns
+    -------
+    (row, col, rows, cols), in pixels of `place`.
 
     Raises
     ------
@@ -404,6 +461,11 @@ def check_resolution(resolution: float | tuple[float, float] | None) -> None:
     resolution
         One number, or (x, y).
 
+    Raises
+    ------
+    ValueError
+        Naming the resolution.
+
     Examples
     --------
     >>> check_resolution((10.0, 20.0))
@@ -419,6 +481,10 @@ def check_resampling(name: str) -> Resampling:
     ----------
     name
         Such as "nearest", "bilinear", "average", "mode".
+
+    Returns
+    -------
+    A member of rasterio's `Resampling`.
 
     Examples
     --------
