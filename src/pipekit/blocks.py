@@ -8,13 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipekit.carrier import Carrier, is_carrier, rewrap
-from pipekit.operator import (
-    Operator,
-    checked_function,
-    checked_mapping,
-    checked_member,
-    checked_operator,
-)
+from pipekit.operator import Operator, checked_function, checked_member, checked_operator
 
 
 class Identity(Operator):
@@ -150,9 +144,12 @@ class Fanout(Operator):
     """
 
     def __init__(self, operators: Mapping[str, Operator]) -> None:
-        takes = "Fanout takes a dictionary of names and operators"
-        named = checked_mapping(operators, takes, "Fanout({'name': operator})")
-        self.operators = {k: checked_member(op, f"operators[{k!r}]") for k, op in named.items()}
+        if not isinstance(operators, Mapping):
+            raise TypeError(
+                f"Fanout takes a dictionary of names and operators, got a "
+                f"{type(operators).__name__}; write Fanout({{'name': operator}})"
+            )
+        self.operators = {k: checked_member(op, f"operators[{k!r}]") for k, op in operators.items()}
 
     def _apply(self, *inputs: Any) -> dict[str, Any]:
         return {name: self._run(name, op, inputs) for name, op in self.operators.items()}

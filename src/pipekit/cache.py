@@ -76,7 +76,6 @@ class MemoryStore:
             Any object; it is kept itself, not a copy.
         """
         self._values[key] = value
-        self._values.move_to_end(key)
         while self.maxsize is not None and len(self._values) > self.maxsize:
             self._values.popitem(last=False)
 
@@ -228,8 +227,6 @@ class Cache(Operator):
         self.maxsize = checked_count("maxsize", maxsize, " or None")
         self.folder = folder
         self.key = key
-        self.hits = 0
-        self.misses = 0
         # A config from elsewhere must not choose a folder whose files are unpickled.
         self.forbid_in_yaml = folder is not None
         if key is None:
@@ -249,6 +246,7 @@ class Cache(Operator):
             if self.folder is None
             else FolderStore(self.folder, self.maxsize)
         )
+        self.hits = self.misses = 0
         self._lock = threading.Lock()
         self._computing: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
 
@@ -284,7 +282,6 @@ class Cache(Operator):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self.hits = self.misses = 0
         self._prepare()
 
 

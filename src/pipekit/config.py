@@ -381,7 +381,12 @@ class Encoder:
         if type(value) is NodeDict:
             return {"class": value["class"], "config": self._values(value["config"], path)}
         if getattr(value, "forbid_in_yaml", False) and self.opaque is refuse:
-            self._explain(value, path)
+            # First for the argument that is to blame, if there is one.
+            self._values(config_values(value), path)
+            raise NotSerializableError(
+                f"{path or 'the operator itself'} is a {type(value).__name__}, which lives in this "
+                "process only and is not written to a config; leave it out of the pipeline you save"
+            )
         known = signature(type(value)).parameters  # type: ignore[arg-type]
         values = {
             name: item
@@ -395,14 +400,6 @@ class Encoder:
         if self.opaque is by_identity:
             node["id"] = id(type(value))  # two classes may share a name
         return node
-
-    def _explain(self, value: Any, path: str) -> None:
-        """Raise for the argument that is to blame, or else for the operator as a whole."""
-        self._values(config_values(value), path)
-        raise NotSerializableError(
-            f"{path or 'the operator itself'} is a {type(value).__name__}, which lives in this "
-            "process only and is not written to a config; leave it out of the pipeline you save"
-        )
 
     def _values(self, values: dict[str, Any], path: str) -> dict[str, JSON]:
         """Write arguments by name."""

@@ -8,14 +8,7 @@ from contextvars import ContextVar
 from typing import Any, Literal
 
 from pipekit.blocks import Identity
-from pipekit.operator import (
-    Operator,
-    checked_mapping,
-    checked_operator,
-    checked_option,
-    step_repr,
-    summarise,
-)
+from pipekit.operator import Operator, checked_operator, checked_option, step_repr, summarise
 
 ExceptionTypes = type[Exception] | tuple[type[Exception], ...]
 
@@ -98,9 +91,12 @@ class Switch(Operator):
         default: Operator = Identity(),  # noqa: B008 - it has no state
     ) -> None:
         self.key = checked_choice(key, "Switch", "key")
-        takes = "Switch takes a dictionary of keys and operators"
-        named = checked_mapping(cases, takes, "Switch(key, {value: operator})")
-        self.cases = {k: checked_operator(op, f"cases[{k!r}]") for k, op in named.items()}
+        if not isinstance(cases, Mapping):
+            raise TypeError(
+                f"Switch takes a dictionary of keys and operators, got a {type(cases).__name__}; "
+                "write Switch(key, {value: operator})"
+            )
+        self.cases = {k: checked_operator(op, f"cases[{k!r}]") for k, op in cases.items()}
         self.default = checked_operator(default, "default")
         self.forbid_in_yaml = not isinstance(key, Operator)
 

@@ -266,16 +266,14 @@ def _source(field: Any) -> str:
     for name in ("reader", "field"):
         if hasattr(field, name):
             return fingerprint(getattr(field, name))
-    for name in ("da", "ds", "gdf", "array"):
-        if hasattr(field, name):
-            inner = getattr(field, name)
-            file = getattr(inner, "encoding", {}).get("source")
-            if file is None:
-                return f"{type(inner).__name__}, {_pickle_hash(inner)}"
-            # Which part of the file it is shows in the labels.
-            labels = {str(key): np.asarray(value) for key, value in inner.coords.items()}
-            return f"{type(inner).__name__}, {fingerprint_file(file)}, {fingerprint(labels)}"
-    return _pickle_hash(field)
+    held = (getattr(field, name, None) for name in ("da", "ds", "gdf", "array"))
+    inner = next((data for data in held if data is not None), field)
+    file = getattr(inner, "encoding", {}).get("source")
+    if file is None:
+        return f"{type(inner).__name__}, {_pickle_hash(inner)}"
+    # Which part of the file it is shows in the labels.
+    labels = {str(key): np.asarray(value) for key, value in inner.coords.items()}
+    return f"{type(inner).__name__}, {fingerprint_file(file)}, {fingerprint(labels)}"
 
 
 def _function(function: types.FunctionType, within: tuple[int, ...], follow: bool = True) -> str:

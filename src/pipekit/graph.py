@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipekit.operator import Input, Node, Operator, checked_mapping, step_repr, summarise
+from pipekit.operator import Input, Node, Operator, step_repr, summarise
 
 
 class GraphError(ValueError):
@@ -54,12 +54,8 @@ class Graph(Operator):
     _config_names = ("inputs", "nodes", "outputs")
 
     def __init__(self, inputs: Mapping[str, Input], outputs: Mapping[str, Node | Input]) -> None:
-        takes, example = (
-            "is a dictionary of names and symbols",
-            "Graph(inputs={'x': x}, outputs={'y': node})",
-        )
-        self.inputs = dict(checked_mapping(inputs, f"inputs {takes}", example))
-        self.outputs = dict(checked_mapping(outputs, f"outputs {takes}", example))
+        self.inputs = _named("inputs", inputs)
+        self.outputs = _named("outputs", outputs)
         _check_declared(self.inputs, self.outputs)
         self.nodes = tuple(_in_order(self.outputs))
         used = {s for node in self.nodes for s in node.parents}.union(self.outputs.values())
@@ -199,6 +195,16 @@ def _in_order(outputs: Mapping[str, Node | Input]) -> list[Node]:
             begun.add(node)
             stack.extend(waiting)
     return list(done)
+
+
+def _named(argument: str, symbols: Mapping[str, Any]) -> dict[str, Any]:
+    """Return inputs or outputs by name, or say how they are written."""
+    if not isinstance(symbols, Mapping):
+        raise TypeError(
+            f"{argument} is a dictionary of names and symbols, got a {type(symbols).__name__}; "
+            f"write Graph(inputs={{'x': x}}, outputs={{'y': node}})"
+        )
+    return dict(symbols)
 
 
 def _check_declared(inputs: Mapping[str, Input], outputs: Mapping[str, Node | Input]) -> None:

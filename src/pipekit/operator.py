@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, get_args
@@ -384,39 +384,6 @@ def checked_function(fn: Any, owner: str) -> Any:
     if isinstance(fn, type) and issubclass(fn, Operator):
         raise TypeError(f"{owner} takes a function, got the class {fn.__name__}; use it itself")
     return fn
-
-
-def checked_mapping(value: Any, takes: str, example: str) -> Mapping[Any, Any]:
-    """Return a mapping, or say what takes one and how it is written.
-
-    Parameters
-    ----------
-    value
-        What was given.
-    takes
-        What is accepted, such as "Fanout takes a dictionary", for the message.
-    example
-        How it is written, for the message.
-
-    Returns
-    -------
-    Mapping
-        `value` itself.
-
-    Raises
-    ------
-    TypeError
-        It is no mapping.
-
-    Examples
-    --------
-    >>> checked_mapping([1], "Fanout takes a dictionary", "Fanout({'name': operator})")
-    Traceback (most recent call last):
-    TypeError: Fanout takes a dictionary, got a list; write Fanout({'name': operator})
-    """
-    if isinstance(value, Mapping):
-        return value
-    raise TypeError(f"{takes}, got a {type(value).__name__}; write {example}")
 
 
 def checked_option(name: str, value: Any, options: Any) -> Any:

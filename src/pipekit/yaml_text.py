@@ -132,10 +132,8 @@ def _check_events(text: str, limits: Limits) -> None:
             raise ConfigError(f"{_line(event)}: anchors and aliases are refused")
         if getattr(event, "tag", None):
             raise ConfigError(f"{_line(event)}: tags are refused")
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
         count += isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)
         if depth > limits.max_depth:
             raise ConfigError(f"the YAML is nested deeper than {limits.max_depth} levels")
