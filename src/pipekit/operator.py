@@ -185,8 +185,9 @@ class Operator:
 
     def _call(self, inputs: tuple[Any, ...]) -> Any:
         """Run the general case: several inputs or none, symbols, open Spy scopes."""
-        if any(type(x) in _SYMBOLS for x in inputs):
-            return Node(self, inputs)
+        for x in inputs:
+            if x.__class__ in _SYMBOLS:
+                return Node(self, inputs)
         result = self._apply(*inputs)
         if _spying:
             seen = inputs[0] if len(inputs) == 1 else inputs
