@@ -37,12 +37,8 @@ class FootprintTable:
     """
 
     def __init__(self, frame: GeoDataFrame) -> None:
-        self._frame = frame
-
-    @property
-    def frame(self) -> GeoDataFrame:
+        self.frame = frame
         """The rows as a GeoDataFrame; not to be changed."""
-        return self._frame
 
     @cached_property
     def crs(self) -> CRS:
@@ -97,7 +93,16 @@ class FootprintTable:
     @cached_property
     def attributes(self) -> pa.Table:
         """All columns but the geometry, as Arrow, with the types that a file would hold."""
-        return attribute_table(self.frame)
+        import pyarrow as pa
+
+        plain = pd.DataFrame(self.frame.drop(columns="geometry"))
+        try:
+            table = pa.Table.from_pandas(plain, preserve_index=False)
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise CatalogError(
+                f"a column mixes types that one column cannot hold: {error}"
+            ) from error
+        return table.replace_schema_metadata(None)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -107,15 +112,18 @@ class FootprintTable:
 
         `rows` is a sorted array of row numbers, or None for the whole table.
         """
-        hits = rows if region is None else self._touching(region, rows)
-        if hits is None:
-            hits = np.arange(len(self))
+        if region is not None:
+            hits = self._touching(region, rows)
+        else:
+            hits = np.arange(len(self)) if rows is None else rows
         if times is not None:
             first, last = times
             hits = hits[(self.starts[hits] <= last) & (self.ends[hits] >= first)]
-        if region is not None and len(hits):
-            hits = self._exact(region, hits)
-        return hits
+        if region is None or (region.is_boxes and self.all_boxes) or not len(hits):
+            return hits
+        keep = self.is_box[hits] if region.is_boxes else np.zeros(len(hits), dtype=bool)
+        keep[~keep] = region.touches(self.geometry[hits[~keep]])
+        return hits[keep]
 
     def _touching(self, region: Region, rows: np.ndarray | None) -> np.ndarray:
         if not region.parts:
@@ -125,16 +133,6 @@ class FootprintTable:
         found = [self.tree.query(shapely.box(*part)) for part in region.parts]
         hits = np.sort(found[0]) if len(found) == 1 else np.unique(np.concatenate(found))
         return hits if rows is None else _members(hits, rows)
-
-    def _exact(self, region: Region, hits: np.ndarray) -> np.ndarray:
-        if region.is_boxes and self.all_boxes:
-            return hits
-        doubtful = np.ones(len(hits), dtype=bool)
-        if region.is_boxes:
-            doubtful = ~self.is_box[hits]
-        keep = ~doubtful
-        keep[doubtful] = region.touches(self.geometry[hits[doubtful]])
-        return hits[keep]
 
 
 class PairTable(FootprintTable):
@@ -206,24 +204,21 @@ class PairTable(FootprintTable):
     @cached_property
     def geometry(self) -> np.ndarray:
         """(N,) shapely geometries: what each pair shares."""
-        sides = self._box_sides()
+        one, two = self._left.bounds[self._in_left], self._right.bounds[self._in_right]
+        low, high = np.maximum(one[:, :2], two[:, :2]), np.minimum(one[:, 2:], two[:, 2:])
         fill = self._left.is_box[self._in_left] & self._right.is_box[self._in_right]
-        fill &= (sides[:, 0] < sides[:, 2]) & (sides[:, 1] < sides[:, 3])
+        fill &= (low < high).all(axis=1)
         shared = np.empty(len(self), dtype=object)
-        shared[fill] = shapely.box(*sides[fill].T)
+        shared[fill] = shapely.box(*low[fill].T, *high[fill].T)
         other = np.flatnonzero(~fill)
         shared[other] = shapely.intersection(
             self._left.geometry[self._in_left[other]], self._right.geometry[self._in_right[other]]
         )
         return shared
 
-    def _box_sides(self) -> np.ndarray:
-        one, two = self._left.bounds[self._in_left], self._right.bounds[self._in_right]
-        low, high = np.maximum(one[:, :2], two[:, :2]), np.minimum(one[:, 2:], two[:, 2:])
-        return np.hstack([low, high])
-
     @cached_property
-    def _made(self) -> GeoDataFrame:
+    def frame(self) -> GeoDataFrame:
+        """The rows as a GeoDataFrame; not to be changed."""
         from geopandas import GeoDataFrame
 
         left = self._left.frame.drop(columns="geometry").iloc[self._in_left].reset_index(drop=True)
@@ -233,11 +228,6 @@ class PairTable(FootprintTable):
         right = right.iloc[self._in_right].reset_index(drop=True)
         left.insert(CORE_COLUMNS.index("geometry"), "geometry", self.geometry)
         return GeoDataFrame(pd.concat([left, right], axis=1), geometry="geometry", crs=self.crs)
-
-    @property
-    def frame(self) -> GeoDataFrame:
-        """The rows as a GeoDataFrame; not to be changed."""
-        return self._made
 
 
 def pairs_of(own: FootprintTable, other: FootprintTable, spatial_only: bool) -> PairTable:
@@ -321,40 +311,22 @@ def normalise_frame(frame: GeoDataFrame) -> GeoDataFrame:
         raise CatalogError(
             "a catalog needs a CRS; call frame.set_crs(...) with the footprints' own"
         )
-    tidy = GeoDataFrame(
-        {
-            "filepath": frame["filepath"].astype(str).reset_index(drop=True),
-            "start_time": _times(frame, "start_time"),
-            "end_time": _times(frame, "end_time"),
-        },
-        geometry=frame.geometry.to_numpy(),
-        crs=frame.crs,
+    plain = pd.DataFrame(frame.drop(columns=frame.geometry.name)).reset_index(drop=True)
+    extras = plain.drop(columns=list(CORE_COLUMNS), errors="ignore").rename(columns=str)
+    start, end = (
+        utc_column(plain.get(name, [None] * len(plain)), end=name == "end_time")
+        for name in ("start_time", "end_time")
     )
-    extras = {
-        str(name): frame[name].reset_index(drop=True)
-        for name in frame.columns
-        if name not in CORE_COLUMNS and name != frame.geometry.name
-    }
-    for name, column in extras.items():
-        tidy[name] = column
-    _check_order(tidy)
-    return tidy
-
-
-def _times(frame: GeoDataFrame, name: str) -> Any:
-    return utc_column(
-        frame[name] if name in frame.columns else [None] * len(frame), end=name == "end_time"
-    )
-
-
-def _check_order(frame: GeoDataFrame) -> None:
-    wrong = np.flatnonzero((frame["end_time"] < frame["start_time"]).to_numpy())
+    wrong = np.flatnonzero((end < start).to_numpy())
     if len(wrong):
-        row = frame.iloc[int(wrong[0])]
+        first = int(wrong[0])
         raise CatalogError(
-            f"an interval must not end before it starts: {row['filepath']} runs from "
-            f"{row['start_time']} to {row['end_time']} ({len(wrong)} such rows)"
+            f"an interval must not end before it starts: {plain['filepath'][first]} runs from "
+            f"{start[first]} to {end[first]} ({len(wrong)} such rows)"
         )
+    core = {"filepath": plain["filepath"].astype(str), "start_time": start, "end_time": end}
+    core["geometry"] = frame.geometry.to_numpy()
+    return GeoDataFrame(core | dict(extras.items()), geometry="geometry", crs=frame.crs)
 
 
 def joined_frames(frames: list[GeoDataFrame]) -> GeoDataFrame:
@@ -368,23 +340,3 @@ def joined_frames(frames: list[GeoDataFrame]) -> GeoDataFrame:
     keys = pd.DataFrame(whole.drop(columns="geometry")).astype(str)
     keys["geometry"] = shapely.to_wkb(shapely.normalize(whole.geometry.to_numpy()), hex=True)
     return whole[~keys.duplicated().to_numpy()].reset_index(drop=True)
-
-
-def attribute_table(frame: GeoDataFrame) -> pa.Table:
-    """Return all columns but the geometry as Arrow, as a file would hold them.
-
-    Examples
-    --------
-    >>> import geopandas as gpd
-    >>> frame = gpd.GeoDataFrame({"filepath": ["a"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
-    >>> attribute_table(frame).column_names
-    ['filepath']
-    """
-    import pyarrow as pa
-
-    plain = pd.DataFrame(frame.drop(columns=frame.geometry.name))
-    try:
-        table = pa.Table.from_pandas(plain, preserve_index=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise CatalogError(f"a column mixes types that one column cannot hold: {error}") from error
-    return table.replace_schema_metadata(None)
