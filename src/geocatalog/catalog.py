@@ -5,6 +5,7 @@ A catalog in memory is row numbers over a shared table, so that a query copies n
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 from abc import ABC, abstractmethod
@@ -142,7 +143,7 @@ def as_json(value: Any) -> Any:
     """
     if not is_known(value):
         return None
-    if isinstance(value, pd.Timestamp):
+    if isinstance(value, dt.datetime):
         return value.isoformat()
     return value.item() if isinstance(value, np.generic) else value
 
@@ -165,7 +166,11 @@ class GeoCatalog(ABC):
     matches every time. Queries return a catalog of the same kind and change nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, crs: CRS, backend: str) -> None:
+        self.crs = crs
+        """The one CRS of all footprints."""
+        self.backend = backend
+        """Kind of file: "raster", "xarray" or "vector"."""
         self.skipped: list[tuple[str, str]] = []
         """(path, reason) of the files that a builder left out."""
 
@@ -175,23 +180,18 @@ class GeoCatalog(ABC):
 
     @property
     @abstractmethod
-    def crs(self) -> CRS:
-        """The one CRS of all footprints."""
-
-    @property
-    @abstractmethod
-    def backend(self) -> str:
-        """Kind of file: "raster", "xarray" or "vector"."""
-
-    @property
-    @abstractmethod
     def columns(self) -> list[str]:
         """Column names: the four core ones, then extras."""
 
     @property
     @abstractmethod
+    def _frame(self) -> GeoDataFrame:
+        """The rows as a GeoDataFrame, made once; not to be changed."""
+
+    @property
     def gdf(self) -> GeoDataFrame:
         """The rows as a GeoDataFrame; a copy that may be changed."""
+        return self._frame.copy()
 
     @property
     @abstractmethod
@@ -218,6 +218,10 @@ class GeoCatalog(ABC):
     @abstractmethod
     def get_config(self) -> dict[str, Any]:
         """Return what this catalog is, as JSON values."""
+
+    @abstractmethod
+    def _extent(self) -> Bounds | None:
+        """Return bounds that hold all rows, perhaps wider than they need, and known at once."""
 
     @abstractmethod
     def _select(self, region: Region | None, times: tuple[int, int] | None) -> GeoCatalog:
@@ -269,8 +273,26 @@ class GeoCatalog(ABC):
             region = region_of(as_bounds(bounds, box_crs), box_crs, own, extent)
         return self._select(region, None if time is None else pack_time(time))
 
-    def _extent(self) -> Bounds | None:
-        return self.total_bounds
+    def facts(self) -> dict[str, Any]:
+        """Return how many rows there are, of what, where and when, as JSON values.
+
+        Examples
+        --------
+        >>> import geopandas as gpd, shapely
+        >>> frame = gpd.GeoDataFrame({"filepath": ["a.tif"]}, geometry=[shapely.box(0, 0, 1, 1)],
+        ...     crs=32610)
+        >>> InMemoryGeoCatalog(frame).facts()["total_bounds"]
+        [0.0, 0.0, 1.0, 1.0]
+        """
+        bounds = self.total_bounds
+        return {
+            "rows": len(self),
+            "backend": self.backend,
+            "crs": crs_text(self.crs),
+            "total_bounds": None if bounds is None else list(bounds),
+            "temporal_extent": iso_ends(self.temporal_extent),
+            "columns": self.columns,
+        }
 
     def intersect(self, other: GeoCatalog, spatial_only: bool = False) -> InMemoryGeoCatalog:
         """Return one row for each pair of rows that shares space and time.
@@ -292,14 +314,9 @@ class GeoCatalog(ABC):
         >>> shared.total_bounds, shared.gdf.filepath_right.tolist()
         ((5.0, 5.0, 10.0, 10.0), ['b.tif'])
         """
-        left, right = self._part_near(other).materialize(), other._part_near(self).materialize()
+        left, right = _part_near(self, other), _part_near(other, self)
         pairs = pairs_of(left.table, right._table_in(left.crs), spatial_only)
         return InMemoryGeoCatalog.from_table(pairs, self.backend)
-
-    def _part_near(self, other: GeoCatalog) -> GeoCatalog:
-        """Return the part of this catalog that can meet another."""
-        box = other.total_bounds
-        return self if box is None else self.query(bounds=box, crs=other.crs)
 
     def union(self, other: GeoCatalog) -> InMemoryGeoCatalog:
         """Return the rows of both, the other's reprojected to this catalog's CRS; equal rows once.
@@ -372,6 +389,14 @@ class GeoCatalog(ABC):
         return f"{name}({len(self)} {self.backend} rows, {crs_text(self.crs)}, {when})"
 
 
+def _part_near(catalog: GeoCatalog, other: GeoCatalog) -> InMemoryGeoCatalog:
+    """Return the part of a catalog that can meet another, in memory."""
+    # A tree that is there serves as it is; a part would need a new one.
+    box = None if isinstance(catalog, InMemoryGeoCatalog) else other.total_bounds
+    near = catalog if box is None else catalog.query(bounds=box, crs=other.crs)
+    return near.materialize()
+
+
 class InMemoryGeoCatalog(GeoCatalog):
     """A catalog over a GeoDataFrame.
 
@@ -404,12 +429,15 @@ class InMemoryGeoCatalog(GeoCatalog):
     """
 
     def __init__(self, gdf: GeoDataFrame, backend: str = "raster") -> None:
-        super().__init__()
         if backend not in BACKENDS:
             raise CatalogError(f"backend must be one of {BACKENDS}, got {backend!r}")
-        self._table = FootprintTable(normalise_frame(gdf))
-        self._rows: np.ndarray | None = None
-        self._backend = backend
+        self._cut_from(FootprintTable(normalise_frame(gdf)), backend)
+
+    def _cut_from(
+        self, table: FootprintTable, backend: str, rows: np.ndarray | None = None
+    ) -> None:
+        super().__init__(table.crs, backend)
+        self.table, self._rows = table, rows
 
     @classmethod
     def from_table(
@@ -420,67 +448,37 @@ class InMemoryGeoCatalog(GeoCatalog):
         `rows`: sorted row numbers, or None for all.
         """
         made = cls.__new__(cls)
-        made._table, made._rows, made._backend = table, rows, backend
-        made.skipped = []
+        made._cut_from(table, backend, rows)
         return made
 
-    @property
-    def table(self) -> FootprintTable:
-        """The shared table this catalog is cut from."""
-        return self._table
-
-    @property
-    def rows(self) -> np.ndarray:
-        """Sorted numbers of this catalog's rows in its table."""
-        return np.arange(len(self._table)) if self._rows is None else self._rows
-
     def __len__(self) -> int:
-        return len(self._table) if self._rows is None else len(self._rows)
-
-    @property
-    def crs(self) -> CRS:
-        """The one CRS of all footprints."""
-        return self._table.crs
-
-    @property
-    def backend(self) -> str:
-        """Kind of file: "raster", "xarray" or "vector"."""
-        return self._backend
+        return len(self.table) if self._rows is None else len(self._rows)
 
     @property
     def columns(self) -> list[str]:
         """Column names: the four core ones, then extras."""
-        return self._table.columns
+        return self.table.columns
 
     @cached_property
     def _frame(self) -> GeoDataFrame:
         if self._rows is None:
-            return self._table.frame
-        return self._table.frame.iloc[self._rows].reset_index(drop=True)
-
-    @property
-    def gdf(self) -> GeoDataFrame:
-        """The rows as a GeoDataFrame; a copy that may be changed."""
-        return self._frame.copy()
+            return self.table.frame
+        return self.table.frame.iloc[self._rows].reset_index(drop=True)
 
     @cached_property
     def total_bounds(self) -> Bounds | None:
         """(west, south, east, north) of all rows; None for an empty catalog."""
-        return extent_of(self._cut(self._table.bounds))
+        return extent_of(self._cut(self.table.bounds))
 
     @cached_property
     def temporal_extent(self) -> pd.Interval | None:
         """From the first start to the last end that are known; None when nothing is dated."""
-        starts, ends = self._cut(self._table.starts), self._cut(self._table.ends)
+        starts, ends = self._cut(self.table.starts), self._cut(self.table.ends)
         known = np.concatenate([starts[starts != OPEN_START], ends[ends != OPEN_END]])
         return interval_of(known.min(), known.max()) if len(known) else None
 
     def _cut(self, array: np.ndarray) -> np.ndarray:
         return array if self._rows is None else array[self._rows]
-
-    def _part_near(self, other: GeoCatalog) -> InMemoryGeoCatalog:
-        # Its tree serves as it is; a part would need a new one.
-        return self
 
     def _table_in(self, crs: CRS) -> FootprintTable:
         """Return the table with its footprints in another CRS."""
@@ -491,13 +489,13 @@ class InMemoryGeoCatalog(GeoCatalog):
 
     def _extent(self) -> Bounds | None:
         # The table's extent serves every catalog cut from it, and is worked out once.
-        return self._table.extent
+        return self.table.extent
 
     def _select(self, region: Region | None, times: tuple[int, int] | None) -> InMemoryGeoCatalog:
         if region is None and times is None:
             return self
-        rows = self._table.select(region, times, self._rows)
-        return self.from_table(self._table, self._backend, rows)
+        rows = self.table.select(region, times, self._rows)
+        return self.from_table(self.table, self.backend, rows)
 
     def where(self, expression: str) -> InMemoryGeoCatalog:
         """Return the rows for which a SQL expression over the columns is true.
@@ -515,8 +513,8 @@ class InMemoryGeoCatalog(GeoCatalog):
         """
         from geocatalog.expression import matching_rows
 
-        hits = matching_rows(expression, self._table.attributes, self._rows)
-        return self.from_table(self._table, self._backend, hits)
+        hits = matching_rows(expression, self.table.attributes, self._rows)
+        return self.from_table(self.table, self.backend, hits)
 
     def iter_rows(self) -> Iterator[CatalogRow]:
         """Yield the rows one by one."""
@@ -528,24 +526,14 @@ class InMemoryGeoCatalog(GeoCatalog):
         Worth it before many queries on a small part of a large catalog, and to let the large
         one go.
         """
-        table = self._table if self._rows is None else FootprintTable(self._frame)
-        made = self.from_table(table, self._backend)
+        table = self.table if self._rows is None else FootprintTable(self._frame)
+        made = self.from_table(table, self.backend)
         made.skipped = list(self.skipped)
         return made
 
     def get_config(self) -> dict[str, Any]:
-        """Return what this catalog is, as JSON values: backend, CRS, size, extents, columns."""
-        return {
-            "class": type(self).__name__,
-            "config": {
-                "backend": self.backend,
-                "crs": crs_text(self.crs),
-                "rows": len(self),
-                "columns": self.columns,
-                "total_bounds": None if self.total_bounds is None else list(self.total_bounds),
-                "temporal_extent": iso_ends(self.temporal_extent),
-            },
-        }
+        """Return what this catalog is, as JSON values: its class and its `facts`."""
+        return {"class": type(self).__name__, "config": self.facts()}
 
 
 class CatalogDomain:

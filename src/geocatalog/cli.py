@@ -106,7 +106,7 @@ def build(
     lines = [f"{written}: {catalog!r}"]
     lines += [f"skipped {path}: {reason}" for path, reason in catalog.skipped]
     skipped = [{"path": path, "reason": reason} for path, reason in catalog.skipped]
-    _tell(json_output, _facts(catalog) | {"path": written, "skipped": skipped}, lines)
+    _tell(json_output, catalog.facts() | {"path": written, "skipped": skipped}, lines)
     return 0
 
 
@@ -214,7 +214,7 @@ def info(catalog: Path, *, check: bool = False, json_output: Output = False) -> 
     from geocatalog.duckdb import open_catalog
 
     found = open_catalog(catalog)
-    facts = _facts(found)
+    facts = found.facts()
     lines = [f"{name:16} {value}" for name, value in facts.items()]
     missing = found.missing_files() if check else []
     if check:
@@ -222,21 +222,6 @@ def info(catalog: Path, *, check: bool = False, json_output: Output = False) -> 
         lines += [f"missing          {path}" for path in missing] or ["missing          none"]
     _tell(json_output, facts, lines)
     return NOTHING_FOUND if missing else 0
-
-
-def _facts(catalog: GeoCatalog) -> dict[str, Any]:
-    from geocatalog.footprint import crs_text
-    from geocatalog.interval import iso_ends
-
-    bounds = catalog.total_bounds
-    return {
-        "rows": len(catalog),
-        "backend": catalog.backend,
-        "crs": crs_text(catalog.crs),
-        "total_bounds": None if bounds is None else list(bounds),
-        "temporal_extent": iso_ends(catalog.temporal_extent),
-        "columns": catalog.columns,
-    }
 
 
 @app.command
@@ -251,7 +236,7 @@ def convert(source: Path, target: Path, *, json_output: Output = False) -> int:
     if ending not in _WRITTEN:
         raise CatalogError(f"cannot write {target.suffix!r}; known are {', '.join(_WRITTEN)}")
     _write(catalog, target, ending)
-    _tell(json_output, _facts(catalog) | {"path": str(target)}, [f"{target}: {catalog!r}"])
+    _tell(json_output, catalog.facts() | {"path": str(target)}, [f"{target}: {catalog!r}"])
     return 0
 
 

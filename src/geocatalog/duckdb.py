@@ -6,7 +6,7 @@ import datetime as dt
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import shapely
-from pyproj import CRS
 
-from geocatalog.catalog import CatalogRow, GeoCatalog, InMemoryGeoCatalog, rows_of
+from geocatalog.catalog import CatalogRow, GeoCatalog, InMemoryGeoCatalog, as_json, rows_of
 from geocatalog.errors import CatalogError
-from geocatalog.expression import check_boolean, compile_expression
+from geocatalog.expression import (
+    check_boolean,
+    compile_expression,
+    explained,
+    locked_connection,
+)
 from geocatalog.footprint import Bounds, Region, crs_text
 from geocatalog.interval import OPEN_END, OPEN_START, interval_of
 from geocatalog.parquet import FileInfo, frame_from_arrow, read_info
@@ -48,20 +52,12 @@ class ParquetSource:
     @classmethod
     def of(cls, path: Any) -> ParquetSource:
         """Return a catalog file, and a connection to it that can read nothing else."""
-        import duckdb
-
         info = read_info(path)
-        connection = duckdb.connect(":memory:")
-        for setting in (
-            "GLOBAL TimeZone = 'UTC'",  # cursors take only what is set globally
+        connection = locked_connection(
             "enable_geoparquet_conversion = false",
             "parquet_metadata_cache = true",
-            "python_enable_replacements = false",
             f"allowed_paths = [{literal(info.path)}]",
-            "enable_external_access = false",
-            "lock_configuration = true",
-        ):
-            connection.execute(f"SET {setting}")
+        )
         return cls(info, connection)
 
     def __reduce__(self) -> Any:
@@ -75,25 +71,13 @@ class ParquetSource:
             found = self._local.cursor = self.connection.cursor()
         return found
 
-    @contextmanager
-    def explaining(self) -> Iterator[None]:
+    def explaining(self) -> AbstractContextManager[None]:
         """Turn what DuckDB raises, such as for a file that has gone, into a CatalogError."""
-        import duckdb
-
-        try:
-            yield
-        except duckdb.Error as error:
-            reason = str(error).splitlines()[0]
-            raise CatalogError(f"cannot read {self.info.path}: {reason}") from error
+        return explained(lambda why: CatalogError(f"cannot read {self.info.path}: {why}"))
 
     def rows(self) -> str:
         """Return the table expression that reads the file."""
         return f"read_parquet({literal(self.info.path)})"
-
-    def attributes(self) -> str:
-        """Return a table expression without rows' geometry, for checking expressions."""
-        names = [name for name in self.info.columns if name != "geometry"]
-        return f"(SELECT {self.columns(names)} FROM {self.rows()})"
 
     def side(self, name: str) -> str:
         """Return the bbox field of that name."""
@@ -149,12 +133,8 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-@dataclass(frozen=True)
-class _Predicate:
-    """A condition with its values, which are always bound and never part of the text."""
-
-    sql: str
-    values: tuple[Any, ...] = ()
+_Predicate = tuple[str, tuple[Any, ...]]
+"""A condition and its values, which are always bound and never part of the text."""
 
 
 class DuckDBGeoCatalog(GeoCatalog):
@@ -189,35 +169,24 @@ class DuckDBGeoCatalog(GeoCatalog):
     """
 
     def __init__(self, path: Any) -> None:
-        super().__init__()
-        self._source = ParquetSource.of(path)
-        self._predicates: tuple[_Predicate, ...] = ()
-        self._regions: tuple[Region, ...] = ()
+        self._read_from(ParquetSource.of(path), (), ())
 
-    def _with(
-        self, predicates: list[_Predicate], regions: tuple[Region, ...] = ()
-    ) -> DuckDBGeoCatalog:
-        made = type(self).__new__(type(self))
-        made.skipped = []
-        made._source = self._source
-        made._predicates = (*self._predicates, *predicates)
-        made._regions = (*self._regions, *regions)
-        return made
-
-    @property
-    def path(self) -> str:
+    def _read_from(
+        self,
+        source: ParquetSource,
+        predicates: tuple[_Predicate, ...],
+        regions: tuple[Region, ...],
+    ) -> None:
+        super().__init__(source.info.crs, source.info.backend)
+        self._source, self._predicates, self._regions = source, predicates, regions
+        self.path = source.info.path
         """The file."""
-        return self._source.info.path
 
-    @property
-    def crs(self) -> CRS:
-        """The one CRS of all footprints."""
-        return self._source.info.crs
-
-    @property
-    def backend(self) -> str:
-        """Kind of file: "raster", "xarray" or "vector"."""
-        return self._source.info.backend
+    def _with(self, predicates: list[_Predicate], *regions: Region) -> DuckDBGeoCatalog:
+        made = type(self).__new__(type(self))
+        both = (*self._predicates, *predicates), (*self._regions, *regions)
+        made._read_from(self._source, *both)
+        return made
 
     @property
     def columns(self) -> list[str]:
@@ -274,11 +243,6 @@ class DuckDBGeoCatalog(GeoCatalog):
         ((low, high),) = self._fetch(self._statement(f"{first}, {last}"))
         return None if low is None else interval_of(low, high)
 
-    @property
-    def gdf(self) -> GeoDataFrame:
-        """The rows as a GeoDataFrame, in the file's order."""
-        return self._frame.copy()
-
     @cached_property
     def _frame(self) -> GeoDataFrame:
         return self._tidy(self._read_table())
@@ -334,8 +298,9 @@ class DuckDBGeoCatalog(GeoCatalog):
         """
         names = [name for name in self.columns if name != "geometry"]
         sql = compile_expression(expression, names)
-        check_boolean(expression, self._source.thread_cursor(), sql, self._source.attributes())
-        return self._with([_Predicate(sql)])
+        attributes = f"(SELECT {self._source.columns(names)} FROM {self._source.rows()})"
+        check_boolean(expression, self._source.thread_cursor(), sql, attributes)
+        return self._with([(sql, ())])
 
     def _select(self, region: Region | None, times: tuple[int, int] | None) -> DuckDBGeoCatalog:
         predicates = []
@@ -343,14 +308,15 @@ class DuckDBGeoCatalog(GeoCatalog):
             predicates.append(self._near(region))
         if times is not None:
             predicates.extend(self._during(*times))
-        exact = region is not None and not (region.is_boxes and self._source.info.boxes)
-        return self._with(predicates, (region,) if exact and region is not None else ())
+        if region is None or (region.is_boxes and self._source.info.boxes):
+            return self._with(predicates)
+        return self._with(predicates, region)
 
     def _near(self, region: Region) -> _Predicate:
         west, south, east, north = (self._source.side(side) for side in _SIDES)
         one = f"({west} <= ? AND {east} >= ? AND {south} <= ? AND {north} >= ?)"
         values = [value for w, s, e, n in region.parts for value in (e, w, n, s)]
-        return _Predicate(" OR ".join([one] * len(region.parts)) or "false", tuple(values))
+        return " OR ".join([one] * len(region.parts)) or "false", tuple(values)
 
     def _during(self, first: int, last: int) -> Iterator[_Predicate]:
         ends = (("start_time", "<=", last, OPEN_END), ("end_time", ">=", first, OPEN_START))
@@ -362,13 +328,13 @@ class DuckDBGeoCatalog(GeoCatalog):
             sql = f"{column} {compare} ?"
             if self._source.info.undated:
                 sql = f"{column} IS NULL OR {sql}"
-            yield _Predicate(sql, (_EPOCH + dt.timedelta(microseconds=moment),))
+            yield sql, (_EPOCH + dt.timedelta(microseconds=moment),)
 
     def _conditions(self) -> tuple[str, list[Any]]:
         if not self._predicates:
             return "", []
-        joined = " AND ".join(f"({predicate.sql})" for predicate in self._predicates)
-        return f" WHERE {joined}", [v for predicate in self._predicates for v in predicate.values]
+        joined = " AND ".join(f"({sql})" for sql, _ in self._predicates)
+        return f" WHERE {joined}", [value for _, bound in self._predicates for value in bound]
 
     @property
     def sql(self) -> str:
@@ -421,16 +387,12 @@ class DuckDBGeoCatalog(GeoCatalog):
                 "crs": crs_text(self.crs),
                 "columns": self.columns,
                 "predicates": [
-                    {"sql": predicate.sql, "values": [_plain(v) for v in predicate.values]}
-                    for predicate in self._predicates
+                    {"sql": sql, "values": [as_json(value) for value in values]}
+                    for sql, values in self._predicates
                 ],
                 "regions": [region.shape.wkt for region in self._regions],
             },
         }
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, dt.datetime) else value
 
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -107,34 +108,50 @@ def _refusal(text: str, problem: str) -> CatalogError:
 
 
 @contextmanager
-def _refusing(text: str) -> Iterator[None]:
-    """Turn what DuckDB raises into the refusal of an expression."""
+def explained(explain: Callable[[str], CatalogError]) -> Iterator[None]:
+    """Turn what DuckDB raises into the error that `explain` makes of its first line."""
     import duckdb
 
     try:
         yield
     except duckdb.Error as error:
-        raise _refusal(text, str(error).splitlines()[0]) from error
+        raise explain(str(error).splitlines()[0]) from error
+
+
+def locked_connection(*settings: str) -> duckdb.DuckDBPyConnection:
+    """Return a connection in memory, in UTC, with `settings` that nothing can change later.
+
+    It reads no file but those that the settings allow, and no extension.
+
+    Examples
+    --------
+    >>> locked_connection().execute("SELECT current_setting('TimeZone')").fetchall()
+    [('UTC',)]
+    """
+    import duckdb
+
+    connection = duckdb.connect(":memory:")
+    for setting in (
+        "GLOBAL TimeZone = 'UTC'",  # cursors take only what is set globally
+        "python_enable_replacements = false",
+        *settings,
+        "enable_external_access = false",
+        "lock_configuration = true",
+    ):
+        connection.execute(f"SET {setting}")
+    return connection
 
 
 def _parser() -> duckdb.DuckDBPyConnection:
     """Return this thread's connection without files, extensions or changeable settings."""
-    import duckdb
-
     found: duckdb.DuckDBPyConnection | None = getattr(_local, "connection", None)
     if found is None:
-        found = duckdb.connect(":memory:")
-        found.execute("SET GLOBAL TimeZone = 'UTC'")  # cursors take only what is set globally
-        found.execute("SET enable_external_access = false")
-        found.execute("SET python_enable_replacements = false")
-        found.execute("SET threads = 2")
-        found.execute("SET lock_configuration = true")
-        _local.connection = found
+        found = _local.connection = locked_connection("threads = 2")
     return found
 
 
 def _parse(text: str) -> dict[str, Any]:
-    with _refusing(text):
+    with explained(partial(_refusal, text)):
         rows = _parser().execute("SELECT json_serialize_sql(?)", ["SELECT " + text]).fetchall()
     tree: dict[str, Any] = json.loads(rows[0][0])
     if tree.get("error"):
@@ -191,7 +208,7 @@ def _node_problems(node: dict[str, Any], columns: set[str]) -> Iterator[str]:
 
 def check_boolean(text: str, connection: duckdb.DuckDBPyConnection, sql: str, source: str) -> None:
     """Raise CatalogError unless canonical `sql` is a yes-or-no question about rows of `source`."""
-    with _refusing(text):
+    with explained(partial(_refusal, text)):
         rows = connection.execute(f"DESCRIBE SELECT {sql} AS answer FROM {source}").fetchall()
     if rows[0][1] != "BOOLEAN":
         raise _refusal(text, f"it gives {rows[0][1]}, not true or false")
@@ -210,7 +227,7 @@ def matching_rows(text: str, attributes: pa.Table, rows: np.ndarray | None) -> n
     """
     sql = compile_expression(text, attributes.column_names)
     asked = attributes if rows is None else attributes.take(rows)
-    with _parser().cursor() as connection, _refusing(text):
+    with _parser().cursor() as connection, explained(partial(_refusal, text)):
         connection.register("attributes", asked)
         check_boolean(text, connection, sql, "attributes")
         found = connection.sql(f"SELECT coalesce({sql}, false) AS answer FROM attributes")
