@@ -16,13 +16,8 @@ from geocatalog.footprint import as_crs, crs_text, outline_of
 from geocatalog.interval import as_interval
 from geocatalog.load.xarray import grid_of, gridded_names, open_labelled
 from geocatalog.read.open import with_dataset
-from geocatalog.records import (
-    DEFAULT_WORKERS,
-    FileRecord,
-    assemble,
-    interval_from_name,
-    read_headers,
-)
+from geocatalog.read.tokens import without_query
+from geocatalog.records import DEFAULT_WORKERS, FileRecord, interval_from_name, read_catalog
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -77,10 +72,14 @@ def build_raster_catalog(
     (500000.0, 4299980.0, 500030.0, 4300000.0)
     >>> folder.cleanup()
     """
-    read = partial(read_raster_record, filename_regex=filename_regex, date_format=date_format)
     options: Any = {"workers": workers, "on_error": on_error, "progress": progress}
-    records, skipped = read_headers(paths_or_urls, read, **options)
-    return assemble(records, target_crs, "raster", skipped)
+    return read_catalog(
+        paths_or_urls,
+        lambda path: [read_raster_record(path, filename_regex, date_format)],
+        target_crs,
+        "raster",
+        **options,
+    )
 
 
 def read_raster_record(path: str, filename_regex: str | None, date_format: str) -> FileRecord:
@@ -157,17 +156,13 @@ def build_xarray_catalog(
     ...     build_xarray_catalog([folder + "/cube.zarr"]).gdf.n_timesteps.tolist()
     [3]
     """
-    read = partial(read_xarray_record, data_vars=data_vars, time_var=time_var)
+    read = partial(_xarray_records, data_vars=data_vars, time_var=time_var)
     options: Any = {"workers": workers, "on_error": on_error, "progress": progress}
-    records, skipped = read_headers(paths, read, **options)
-    return assemble(records, target_crs, "xarray", skipped)
+    return read_catalog(paths, read, target_crs, "xarray", **options)
 
 
-def read_xarray_record(path: str, data_vars: Sequence[str] | None, time_var: str) -> FileRecord:
-    """Return what one dataset's coordinates say.
-
-    Raises CatalogError as `build_xarray_catalog`.
-    """
+def _xarray_records(path: str, data_vars: Sequence[str] | None, time_var: str) -> list[FileRecord]:
+    """Return the one record that a dataset's coordinates make."""
     with open_labelled(path) as dataset:
         missing = sorted(set(data_vars or []) - set(map(str, dataset.data_vars)))
         if missing:
@@ -183,7 +178,7 @@ def read_xarray_record(path: str, data_vars: Sequence[str] | None, time_var: str
             "native_crs": crs_text(grid.crs),
             "resolution": grid.x_size,
         }
-        return FileRecord(path, grid.footprint, grid.crs, interval, extras)
+        return [FileRecord(path, grid.footprint, grid.crs, interval, extras)]
 
 
 def _times(dataset: xr.Dataset, time_var: str, path: str) -> tuple[pd.Interval | None, int]:
@@ -241,14 +236,12 @@ def build_vector_catalog(
     [1]
     """
     dated: Any = {"filename_regex": filename_regex, "date_format": date_format}
-    read = partial(read_vector_records, layer=layer, **dated)
+    read = partial(_vector_records, layer=layer, **dated)
     options: Any = {"workers": workers, "on_error": on_error, "progress": progress}
-    found, skipped = read_headers(paths, read, **options)
-    records = [record for layers in found for record in layers]
-    return assemble(records, target_crs, "vector", skipped)
+    return read_catalog(paths, read, target_crs, "vector", **options)
 
 
-def read_vector_records(
+def _vector_records(
     path: str, filename_regex: str | None, date_format: str, layer: str | None
 ) -> list[FileRecord]:
     """Return what one vector file says of its layers, or of the one asked for."""
@@ -265,7 +258,7 @@ def is_parquet(path: str) -> bool:
     >>> is_parquet("buildings.parquet"), is_parquet("fields.gpkg")
     (True, False)
     """
-    return path.split("?", 1)[0].lower().endswith((".parquet", ".geoparquet", ".pq"))
+    return without_query(path).lower().endswith((".parquet", ".geoparquet", ".pq"))
 
 
 def _layers(path: str, layer: str | None) -> list[dict[str, Any]]:
@@ -274,9 +267,11 @@ def _layers(path: str, layer: str | None) -> list[dict[str, Any]]:
     names = [str(name) for name, _ in pyogrio.list_layers(path)]
     if layer is not None and layer not in names:
         raise CatalogError(f"{path} has no layer {layer!r}; it has {names}")
-    chosen = names if layer is None else [layer]
-    options: dict[str, Any] = {"force_feature_count": True, "force_total_bounds": True}
-    return [pyogrio.read_info(path, layer=name, **options) | {"layer": name} for name in chosen]
+    return [
+        pyogrio.read_info(path, layer=name, force_feature_count=True, force_total_bounds=True)
+        | {"layer": name}
+        for name in (names if layer is None else [layer])
+    ]
 
 
 def _parquet_layer(path: str) -> dict[str, Any]:

@@ -15,3 +15,21 @@ class CatalogError(ValueError):
 
 class PixelReadError(OSError):
     """A file could not be read; the message names the file, the tries and the last answer."""
+
+
+def check_reading(workers: int, on_error: str) -> None:
+    """Refuse a number of workers below 1, and an `on_error` other than "raise" or "skip".
+
+    Raises
+    ------
+    CatalogError
+        Names the argument and its value.
+
+    Examples
+    --------
+    >>> check_reading(8, "skip")
+    """
+    if on_error not in ("raise", "skip"):
+        raise CatalogError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
+    if workers < 1:
+        raise CatalogError(f"workers must be at least 1, got {workers}")

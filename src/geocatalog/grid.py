@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from affine import Affine
 
 from pipekit.carrier import SNAP, pixel_offset, same_crs
 from pipekit.parallel import import_alone
 
 if TYPE_CHECKING:
+    from georeader.geotensor import GeoTensor
     from odc.geo.geobox import GeoBox
     from pyproj import CRS
 
@@ -77,12 +79,7 @@ def part_of(grid: GeoBox, row: int, col: int, rows: int, cols: int) -> GeoBox:
     """
     if (row, col, rows, cols) == (0, 0, *grid.shape.yx):
         return grid
-    return _moved(grid, grid.transform @ Affine.translation(col, row), (rows, cols))
-
-
-def _moved(grid: GeoBox, transform: Affine, shape: tuple[int, int]) -> GeoBox:
-    made: GeoBox = import_alone("odc.geo.geobox").GeoBox(shape, transform, grid.crs)
-    return made
+    return grid.translate_pix(col, row).expand((rows, cols))
 
 
 def raster_crs(grid: GeoBox) -> Any:
@@ -101,6 +98,32 @@ def _raster_crs(text: str) -> Any:
     from rasterio.crs import CRS
 
     return CRS.from_user_input(text)
+
+
+def as_geotensor(values: np.ndarray, grid: GeoBox, fill: Any, attrs: dict[str, Any]) -> GeoTensor:
+    """Return pixels of a whole grid as a `GeoTensor`.
+
+    Parameters
+    ----------
+    values
+        (..., rows, cols).
+    grid
+        Where they lie.
+    fill
+        The value of missing pixels.
+    attrs
+        The raster's attributes.
+
+    Examples
+    --------
+    >>> grid = pixel_grid(32610, Affine(10, 0, 0, 0, -10, 90), (9, 9))
+    >>> as_geotensor(np.zeros((1, 9, 9)), grid, 0, {}).bounds
+    (0.0, 0.0, 90.0, 90.0)
+    """
+    from georeader.geotensor import GeoTensor
+
+    crs = raster_crs(grid)
+    return GeoTensor(values, grid.transform, crs, fill_value_default=fill, attrs=attrs)
 
 
 def whole_pixels(low: float, high: float, snap: float = SNAP) -> tuple[int, int]:
@@ -205,5 +228,4 @@ def turned(grid: GeoBox) -> list[GeoBox]:
     if not crs_of(grid).is_geographic:
         return [grid]
     box = grid.boundingbox
-    moves = [Affine.translation(by, 0.0) for by in turns(box.left, box.right)]
-    return [grid, *(_moved(grid, move @ grid.transform, grid.shape.yx) for move in moves)]
+    return [grid, *(Affine.translation(by, 0.0) * grid for by in turns(box.left, box.right))]

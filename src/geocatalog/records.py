@@ -6,10 +6,10 @@ import datetime as dt
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
@@ -18,13 +18,12 @@ from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
 
 from geocatalog.catalog import InMemoryGeoCatalog
-from geocatalog.errors import CatalogError
+from geocatalog.errors import CatalogError, check_reading
 from geocatalog.footprint import as_crs, crs_text, reproject
 from geocatalog.interval import as_interval
 from geocatalog.read.open import is_remote
 from pipekit.carrier import same_crs
-
-T = TypeVar("T")
+from pipekit.parallel import in_order
 
 DEFAULT_WORKERS = 32
 """Header reads wait for the disk or the network, not for the processor."""
@@ -32,65 +31,6 @@ DEFAULT_WORKERS = 32
 _TIME_OF_DAY = re.compile(r"%-?[HIMSfcXTRrps]")
 _DAY = re.compile(r"%-?[djxDFwuaA]")
 _MONTH = re.compile(r"%-?[mbB]")
-
-
-def read_headers(
-    paths: Iterable[Any],
-    read: Callable[[str], T],
-    *,
-    workers: int = DEFAULT_WORKERS,
-    on_error: str = "raise",
-    progress: bool = True,
-) -> tuple[list[T], list[tuple[str, str]]]:
-    """Return (results in order, [(path, reason) of the files left out]).
-
-    `on_error="raise"` raises CatalogError that names the file; `"skip"` lists it. The progress
-    bar shows on a terminal only, after two seconds.
-
-    Examples
-    --------
-    >>> def read(path):
-    ...     if path.endswith("bad.tif"):
-    ...         raise OSError("broken header")
-    ...     return len(path)
-    >>> read_headers(["/a.tif", "/bad.tif"], read, on_error="skip")
-    ([6], [('/bad.tif', 'OSError: broken header')])
-    """
-    from tqdm import tqdm
-
-    if on_error not in ("raise", "skip"):
-        raise CatalogError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
-    if workers < 1:
-        raise CatalogError(f"workers must be at least 1, got {workers}")
-    if isinstance(paths, str | os.PathLike):
-        raise CatalogError(
-            f"paths must be a list of paths or URLs, got one: {os.fspath(paths)!r}; write [path], "
-            "or list a folder's files with sorted(Path(folder).glob('*.tif'))"
-        )
-    stored = [stored_path(path) for path in paths]
-    found: list[T] = []
-    skipped: list[tuple[str, str]] = []
-    with ThreadPoolExecutor(max_workers=min(workers, max(len(stored), 1))) as pool:
-        futures = [pool.submit(read, path) for path in stored]
-        bar = tqdm(
-            futures, desc="headers", unit="file", disable=None if progress else True, delay=2
-        )
-        for path, future in zip(stored, bar, strict=True):
-            try:
-                found.append(future.result())
-            except Exception as error:
-                reason = f"{type(error).__name__}: {error}"
-                if on_error == "skip":
-                    skipped.append((path, reason))
-                    continue
-                pool.shutdown(wait=False, cancel_futures=True)
-                if isinstance(error, CatalogError):
-                    raise
-                raise CatalogError(
-                    f"cannot read the header of {path}: {reason}; "
-                    "pass on_error='skip' to leave such files out"
-                ) from error
-    return found, skipped
 
 
 @dataclass(frozen=True)
@@ -104,13 +44,105 @@ class FileRecord:
     extras: dict[str, Any] = field(default_factory=dict)
 
 
+def read_catalog(
+    paths: Iterable[Any],
+    read: Callable[[str], list[FileRecord]],
+    target_crs: Any,
+    backend: str,
+    *,
+    workers: int = DEFAULT_WORKERS,
+    on_error: str = "raise",
+    progress: bool = True,
+) -> InMemoryGeoCatalog:
+    """Return a catalog of what `read` says of each file; files are read in threads.
+
+    Parameters
+    ----------
+    paths
+        Paths or URLs.
+    read
+        Gives one record for each row that a file makes.
+    target_crs, backend
+        As in `assemble`.
+    workers
+        Files read at once.
+    on_error
+        "raise" names the file that cannot be read; "skip" leaves it out and lists it, with the
+        reason, in the catalog's `skipped`.
+    progress
+        Whether to show a progress bar: on a terminal only, after two seconds.
+
+    Raises
+    ------
+    CatalogError
+        For a file that cannot be read, and as `assemble`.
+
+    Examples
+    --------
+    >>> import shapely
+    >>> def read(path):
+    ...     if path.endswith("bad.tif"):
+    ...         raise OSError("broken header")
+    ...     return [FileRecord(path, shapely.box(0, 0, 1, 1), as_crs(32610), None)]
+    >>> made = read_catalog(["/a.tif", "/bad.tif"], read, None, "raster", on_error="skip")
+    >>> len(made), made.skipped
+    (1, [('/bad.tif', 'OSError: broken header')])
+    """
+    from tqdm import tqdm
+
+    check_reading(workers, on_error)
+    if isinstance(paths, str | os.PathLike):
+        raise CatalogError(
+            f"paths must be a list of paths or URLs, got one: {os.fspath(paths)!r}; write [path], "
+            "or list a folder's files with sorted(Path(folder).glob('*.tif'))"
+        )
+    stored = [stored_path(path) for path in paths]
+    records: list[FileRecord] = []
+    skipped: list[tuple[str, str]] = []
+    shown: Any = {"total": len(stored), "disable": None if progress else True, "delay": 2}
+    with ThreadPoolExecutor(workers) as pool:
+        done = in_order(
+            lambda path: pool.submit(read, path),
+            stored,
+            len(stored),
+            lambda future: future.exception() or future.result(),
+        )
+        for path, found in tqdm(done, desc="headers", unit="file", **shown):
+            if not isinstance(found, Exception):
+                records += found
+                continue
+            reason = f"{type(found).__name__}: {found}"
+            if on_error == "skip":
+                skipped.append((path, reason))
+                continue
+            pool.shutdown(wait=False, cancel_futures=True)
+            if isinstance(found, CatalogError):
+                raise found
+            raise CatalogError(
+                f"cannot read the header of {path}: {reason}; "
+                "pass on_error='skip' to leave such files out"
+            ) from found
+    return assemble(records, target_crs, backend, skipped)
+
+
 def assemble(
     records: list[FileRecord],
     target_crs: Any,
     backend: str,
-    skipped: list[tuple[str, str]] | None = None,
+    skipped: Sequence[tuple[str, str]] = (),
 ) -> InMemoryGeoCatalog:
     """Return a catalog of the records in `target_crs`, or in the CRS that they share.
+
+    Parameters
+    ----------
+    records
+        What the files' headers say.
+    target_crs
+        CRS of the footprints, or None for the one that all records are in.
+    backend
+        "raster", "xarray" or "vector".
+    skipped
+        (path, reason) of the files that were left out.
 
     Raises
     ------
@@ -127,28 +159,25 @@ def assemble(
     """
     from geopandas import GeoDataFrame
 
-    crs = _common_crs(records, target_crs, skipped or [])
+    crs = as_crs(target_crs) if target_crs is not None else _common_crs(records, skipped)
     geometry = np.array([record.footprint for record in records], dtype=object)
     for source in dict.fromkeys(record.crs for record in records):
         at = np.array([record.crs is source or record.crs == source for record in records])
         geometry[at] = reproject(geometry[at], source, crs)
-    ends = [(time.left, time.right) if (time := r.interval) else (None, None) for r in records]
+    ends = [(r.interval.left, r.interval.right) if r.interval else (None, None) for r in records]
     columns = {
         "filepath": pd.Series([record.path for record in records], dtype="str"),
         "start_time": pd.Series([start for start, _ in ends], dtype="datetime64[us, UTC]"),
         "end_time": pd.Series([end for _, end in ends], dtype="datetime64[us, UTC]"),
     }
-    frame = GeoDataFrame(columns, geometry=geometry, crs=crs)
     for name in dict.fromkeys(name for record in records for name in record.extras):
-        frame[name] = pd.Series([record.extras.get(name) for record in records])
-    catalog = InMemoryGeoCatalog(frame, backend)
-    catalog.skipped = list(skipped or [])
+        columns[name] = pd.Series([record.extras.get(name) for record in records])
+    catalog = InMemoryGeoCatalog(GeoDataFrame(columns, geometry=geometry, crs=crs), backend)
+    catalog.skipped = list(skipped)
     return catalog
 
 
-def _common_crs(records: list[FileRecord], target_crs: Any, skipped: list[tuple[str, str]]) -> CRS:
-    if target_crs is not None:
-        return as_crs(target_crs)
+def _common_crs(records: list[FileRecord], skipped: Sequence[tuple[str, str]]) -> CRS:
     if not records:
         why = f"; all {len(skipped)} were skipped, first: {skipped[0]}" if skipped else ""
         raise CatalogError(

@@ -14,7 +14,7 @@ from pyproj import CRS
 from shapely.geometry import mapping, shape
 
 from geocatalog.catalog import CatalogRow, GeoCatalog, InMemoryGeoCatalog, as_json, is_known
-from geocatalog.errors import CatalogError
+from geocatalog.errors import CatalogError, check_reading
 from geocatalog.footprint import as_crs, box_parts, crs_text, outline_of, reproject, wrapped_bounds
 from geocatalog.interval import as_interval
 from geocatalog.records import FileRecord, assemble, stored_path
@@ -81,8 +81,7 @@ def from_stac_items(
     """
     if footprint not in ("file", "geometry"):
         raise CatalogError(f"footprint must be 'file' or 'geometry', got {footprint!r}")
-    if on_error not in ("raise", "skip"):
-        raise CatalogError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
+    check_reading(1, on_error)
     columns = PROPERTIES if properties is None else properties
     records, skipped = [], []
     for item in items:

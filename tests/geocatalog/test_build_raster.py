@@ -2,10 +2,12 @@ import threading
 
 import numpy as np
 import pytest
+import shapely
 from footprints import frame, paths_of, utc, write_raster
+from pyproj import CRS
 
 from geocatalog import CatalogError, build_raster_catalog
-from geocatalog.records import read_headers
+from geocatalog.records import FileRecord, read_catalog
 
 DATED = r"_(?P<date>\d{8})"
 
@@ -151,12 +153,12 @@ def test_headers_are_read_side_by_side_and_stay_in_order():
             together.set()
         together.wait(20)  # the first waits for a second: read one by one, no two ever run
         running.remove(path)
-        return path
+        return [FileRecord(path, shapely.box(0, 0, 1, 1), CRS(32610), None)]
 
     paths = [f"/data/{i}.tif" for i in range(24)]
-    found, skipped = read_headers(paths, read, workers=8)
-    assert found == paths
-    assert skipped == []
+    catalog = read_catalog(paths, read, None, "raster", workers=8)
+    assert catalog.gdf.filepath.tolist() == paths
+    assert catalog.skipped == []
     assert 2 <= max(most) <= 8
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from geocatalog.catalog import CatalogRow, GeoCatalog, rows_under
-from geocatalog.errors import CatalogError
+from geocatalog.errors import CatalogError, check_reading
 from geocatalog.geoslice import GeoSlice
-from geocatalog.grid import raster_crs
+from geocatalog.grid import as_geotensor
 from geocatalog.read.onto_grid import Bands, Piece, as_resampling, read_piece
 from geocatalog.read.tokens import redact
 from pipekit.parallel import in_threads
@@ -47,11 +47,11 @@ class _Request:
 
     def __post_init__(self) -> None:
         as_resampling(self.resampling)
-        check_method(self.merge_method)
-        if self.on_error not in ("raise", "skip"):
-            raise CatalogError(f"on_error must be 'raise' or 'skip', got {self.on_error!r}")
-        if self.workers < 1:
-            raise CatalogError(f"workers must be at least 1, got {self.workers}")
+        check_reading(self.workers, self.on_error)
+        if self.merge_method not in MERGE_METHODS:
+            raise CatalogError(
+                f"merge_method must be one of {MERGE_METHODS}, got {self.merge_method!r}"
+            )
         indexes = self.band_indexes
         if indexes is not None and not (len(indexes) and min(indexes) >= 1):
             raise CatalogError(f"band_indexes are 1-based, at least one, got {list(indexes)}")
@@ -149,8 +149,6 @@ def load_raster_timeseries(
     CatalogError
         Also for undated files, and when days differ in their bands.
     """
-    from georeader.geotensor import GeoTensor
-
     options = (band_indexes, resampling, merge_method, nodata, workers, on_error)
     request = _Request(slice_.geobox, *options)
     rows = _in_merge_order(_touching_rows(catalog, slice_), "first")
@@ -163,26 +161,17 @@ def load_raster_timeseries(
     for day, group in groupby(
         _pieces(rows, request), key=lambda read: f"{read[0].start_time:%Y-%m-%d}"
     ):
-        mosaic = _merged(group, request, slice_)
-        for other, earlier in days.items():
-            if len(mosaic) != len(earlier):
-                raise CatalogError(
-                    f"days differ in bands: {len(earlier)} on {other}, {len(mosaic)} on {day}; "
-                    "choose with band_indexes="
-                )
-        days[day] = mosaic
+        days[day] = mosaic = _merged(group, request, slice_)
+        counts = {other: len(each) for other, each in days.items()}
+        if len(set(counts.values())) > 1:
+            raise CatalogError(f"days differ in bands: {counts}; choose with band_indexes=")
     if not days:
         raise CatalogError(f"none of the {len(rows)} files could be read: {request.skipped[:3]}")
     attrs = {name: value for each in days.values() for name, value in each.attrs.items()}
     del attrs["files"]
     attrs |= {"skipped": list(request.skipped), "dates": sorted(days)}
-    return GeoTensor(
-        np.stack([days[day].values for day in sorted(days)]),
-        transform=mosaic.transform,
-        crs=mosaic.crs,
-        fill_value_default=mosaic.fill_value_default,
-        attrs=attrs,
-    )
+    values = np.stack([days[day].values for day in sorted(days)])
+    return as_geotensor(values, request.grid, mosaic.fill_value_default, attrs)
 
 
 def _touching_rows(catalog: GeoCatalog, slice_: GeoSlice) -> list[CatalogRow]:
@@ -198,7 +187,20 @@ def _in_merge_order(rows: Sequence[CatalogRow], method: str) -> list[CatalogRow]
     return ordered[::-1] if method == "last" else ordered
 
 
+Pixels = tuple[Piece | None, Bands]
 Read = tuple[CatalogRow, Piece | None, Bands]
+
+
+class _UnreadError(CatalogError):
+    """A file that could not be read: of a row of several, the one that is at fault."""
+
+    def __init__(self, path: str, error: Exception) -> None:
+        # rasterio keeps what GDAL said in the cause; its own words only point there.
+        self.path, self.reason = path, f"{type(error).__name__}: {error.__cause__ or error}"
+        super().__init__(
+            f"cannot read {redact(path)}: {self.reason}; "
+            "pass on_error='skip' to leave such files out"
+        )
 
 
 def _pieces(rows: list[CatalogRow], request: _Request) -> Iterator[Read]:
@@ -206,81 +208,52 @@ def _pieces(rows: list[CatalogRow], request: _Request) -> Iterator[Read]:
     workers = max(1, min(request.workers, len(rows)))
     # Threads that rows leave idle read the assets of each side by side.
     read_row = partial(_read_row, request=request, threads=request.workers // workers)
-    outcomes = in_threads(read_row, rows, workers)
-    for row, outcome in zip(rows, outcomes, strict=False):
-        if isinstance(outcome, _Unread):
-            if request.on_error == "raise":
-                raise CatalogError(
-                    f"cannot read {redact(outcome.path)}: {outcome.reason}; "
-                    "pass on_error='skip' to leave such files out"
-                ) from outcome.error
-            request.skipped.append((outcome.path, outcome.reason))
-            continue
-        yield row, *outcome
+    for row, read in zip(rows, in_threads(read_row, rows, workers), strict=False):
+        if not isinstance(read, _UnreadError):
+            yield row, *read
+        elif request.on_error == "raise":
+            raise read
+        else:
+            request.skipped.append((read.path, read.reason))
 
 
-@dataclass(frozen=True)
-class _Unread:
-    """A file that could not be read: of a row of several, the one that is at fault."""
-
-    path: str
-    error: Exception
-
-    @property
-    def reason(self) -> str:
-        # rasterio keeps what GDAL said in the cause; its own words only point there.
-        return f"{type(self.error).__name__}: {self.error.__cause__ or self.error}"
-
-
-def _read_row(
-    row: CatalogRow, request: _Request, threads: int
-) -> tuple[Piece | None, Bands] | _Unread:
-    if not row.assets:
-        return _read(row.filepath, request, request.band_indexes)
+def _read_row(row: CatalogRow, request: _Request, threads: int) -> Pixels | _UnreadError:
     try:
-        names = _chosen_assets(row.assets, request)
-    except CatalogError as error:
-        return _Unread(row.filepath, error)
-    paths = [row.assets[name] for name in names]
-    read = list(in_threads(lambda path: _read(path, request, [1]), paths, threads))
-    found = [each for each in read if not isinstance(each, _Unread)]
-    if len(found) < len(read):
-        return next(each for each in read if isinstance(each, _Unread))
-    return _stacked(names, found)
+        if not row.assets:
+            return _read(row.filepath, request, request.band_indexes)
+        names = _chosen_assets(row, request)
+        paths = [row.assets[name] for name in names]
+        found = list(in_threads(lambda path: _read(path, request, [1]), paths, threads))
+        return _stacked(names, found)
+    except _UnreadError as error:
+        return error
 
 
-def _read(
-    path: str, request: _Request, indexes: Sequence[int] | None
-) -> tuple[Piece | None, Bands] | _Unread:
+def _read(path: str, request: _Request, indexes: Sequence[int] | None) -> Pixels:
     try:
         return read_piece(path, request.grid, indexes, request.resampling, request.nodata)
     except Exception as error:
-        return _Unread(path, error)
+        raise _UnreadError(path, error) from error
 
 
-def _chosen_assets(assets: dict[str, str], request: _Request) -> list[str]:
-    keys = list(assets)
+def _chosen_assets(row: CatalogRow, request: _Request) -> list[str]:
+    keys = list(row.assets)
     chosen = range(1, len(keys) + 1) if request.band_indexes is None else request.band_indexes
     if any(not 1 <= index <= len(keys) for index in chosen):
-        raise CatalogError(f"band_indexes are 1-based over {keys}, got {list(chosen)}")
+        wrong = CatalogError(f"band_indexes are 1-based over {keys}, got {list(chosen)}")
+        raise _UnreadError(row.filepath, wrong)
     return [keys[index - 1] for index in chosen]
 
 
-def _stacked(
-    names: list[str], read: list[tuple[Piece | None, Bands]]
-) -> tuple[Piece | None, Bands]:
+def _stacked(names: list[str], read: list[Pixels]) -> Pixels:
     dtype = np.result_type(*(bands.dtype for _, bands in read))
     bands = Bands(dtype, len(names), read[0][1].nodata, tuple(names))
     known = [(band, piece) for band, (piece, _) in enumerate(read) if piece is not None]
-    if not known:
-        return None, bands
-    return Piece.stacked([piece for _, piece in known], [band for band, _ in known], bands), bands
+    return Piece.stacked(known, bands) if known else None, bands
 
 
 def _merged(read: Iterator[Read], request: _Request, slice_: GeoSlice) -> GeoTensor:
     """Return the mosaic of what is read, with what its files said about their bands."""
-    from georeader.geotensor import GeoTensor
-
     mosaic: Mosaic | None = None
     attrs: dict[str, Any] = {"files": []}
     for row, piece, bands in read:
@@ -300,13 +273,8 @@ def _merged(read: Iterator[Read], request: _Request, slice_: GeoSlice) -> GeoTen
             break
     if mosaic is None:
         raise CatalogError(f"no file could be read for {slice_!r}: {request.skipped[:3]}")
-    return GeoTensor(
-        mosaic.result(),
-        transform=request.grid.transform,
-        crs=raster_crs(request.grid),
-        fill_value_default=mosaic.fill,
-        attrs=attrs | {"skipped": list(request.skipped)},
-    )
+    attrs["skipped"] = list(request.skipped)
+    return as_geotensor(mosaic.result(), request.grid, mosaic.fill, attrs)
 
 
 def _check_joins(row: CatalogRow, bands: Bands, mosaic: Mosaic) -> None:
@@ -343,11 +311,13 @@ class Mosaic:
     def __init__(
         self, method: str, bands: Bands, shape: tuple[int, int], nodata: float | None = None
     ) -> None:
-        self.method = check_method(method)
+        self.method = method
         self.bands = bands
         self.shape = (bands.count, *shape)
-        self.fill = fill_for(method, bands, nodata)
-        self.dtype = output_dtype(method, bands.dtype)
+        whole = bands.dtype.kind != "f"
+        self.averages = method in ("mean", "median")
+        self.dtype = np.dtype(np.float32) if self.averages and whole else bands.dtype
+        self.fill = fill_for(self.dtype, bands, nodata)
         self._pieces: list[Piece] = []
         self._count = np.zeros(self.shape, dtype=np.int32 if method == "mean" else bool)
         kind = np.float64 if method == "mean" else self.dtype
@@ -356,8 +326,7 @@ class Mosaic:
     def holds(self, dtype: np.dtype) -> bool:
         """Whether values of another file's dtype keep their meaning in this raster."""
         both_float = dtype.kind == self.dtype.kind == "f"
-        averaged = self.method in ("mean", "median")
-        return averaged or both_float or bool(np.can_cast(dtype, self.dtype))
+        return self.averages or both_float or bool(np.can_cast(dtype, self.dtype))
 
     def add(self, piece: Piece) -> None:
         """Merge one piece into the raster."""
@@ -434,34 +403,17 @@ def nan_median(stack: np.ndarray) -> np.ndarray:
     return middle
 
 
-def check_method(method: str) -> str:
-    """Return a merge method's name, checked.
-
-    Examples
-    --------
-    >>> check_method("median")
-    'median'
-    """
-    if method not in MERGE_METHODS:
-        raise CatalogError(f"merge_method must be one of {MERGE_METHODS}, got {method!r}")
-    return method
-
-
-def output_dtype(method: str, dtype: np.dtype) -> np.dtype:
-    """Return the merged raster's dtype: float32 for averages of integers, else the files' own.
-
-    Examples
-    --------
-    >>> str(output_dtype("mean", np.dtype("uint16"))), str(output_dtype("max", np.dtype("uint16")))
-    ('float32', 'uint16')
-    """
-    if method in ("mean", "median") and dtype.kind != "f":
-        return np.dtype(np.float32)
-    return dtype
-
-
-def fill_for(method: str, bands: Bands, nodata: float | None) -> float:
+def fill_for(kind: np.dtype, bands: Bands, nodata: float | None) -> float:
     """Return what marks missing pixels: `nodata`, else NaN for floats, else the files' own, else 0.
+
+    Parameters
+    ----------
+    kind
+        The merged raster's dtype.
+    bands
+        What the files' bands are.
+    nodata
+        The value that was asked for, or None.
 
     Raises
     ------
@@ -470,10 +422,9 @@ def fill_for(method: str, bands: Bands, nodata: float | None) -> float:
 
     Examples
     --------
-    >>> fill_for("last", Bands(np.dtype("uint16"), 1, None, (None,)), None)
+    >>> fill_for(np.dtype("uint16"), Bands(np.dtype("uint16"), 1, None, (None,)), None)
     0
     """
-    kind = output_dtype(method, bands.dtype)
     if nodata is not None:
         if kind.kind in "iu" and not (
             np.iinfo(kind).min <= nodata <= np.iinfo(kind).max and nodata == int(nodata)

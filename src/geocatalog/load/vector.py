@@ -14,7 +14,7 @@ from geocatalog.catalog import CatalogRow, GeoCatalog, rows_under
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import as_crs, reproject, reproject_box
 from geocatalog.geoslice import GeoSlice
-from geocatalog.grid import raster_crs
+from geocatalog.grid import as_geotensor
 from pipekit.carrier import same_crs
 
 if TYPE_CHECKING:
@@ -72,7 +72,6 @@ def load_vector(
     ...     load_vector(catalog, slice_, label_field="crop").values.tolist()
     [[[0, 0, 0], [7, 7, 0]]]
     """
-    from georeader.geotensor import GeoTensor
     from rasterio.features import rasterize
 
     if task not in TASKS:
@@ -90,13 +89,9 @@ def load_vector(
     if burnt:
         rasterize(burnt, out=labels, transform=grid.transform, all_touched=all_touched)
     name = label_field or ("instance" if task == "instance_segmentation" else "label")
-    return GeoTensor(
-        labels[np.newaxis],
-        transform=grid.transform,
-        crs=raster_crs(grid),
-        fill_value_default=0,
-        attrs={"classes": numbers, "band_names": [name], "files": [row.filepath for row in rows]},
-    )
+    files = [row.filepath for row in rows]
+    attrs = {"classes": numbers, "band_names": [name], "files": files}
+    return as_geotensor(labels[np.newaxis], grid, 0, attrs)
 
 
 def _features(

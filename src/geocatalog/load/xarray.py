@@ -17,7 +17,7 @@ from geocatalog.catalog import CatalogRow, GeoCatalog, rows_under
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import Bounds, as_crs, reproject_box
 from geocatalog.geoslice import GeoSlice
-from geocatalog.grid import pixel_grid, raster_crs
+from geocatalog.grid import as_geotensor, pixel_grid, raster_crs
 from geocatalog.interval import as_utc, stamp_of
 from geocatalog.read.onto_grid import as_resampling
 from pipekit.carrier import same_crs
@@ -223,8 +223,6 @@ def load_xarray(
     ...     load_xarray(catalog, GeoSlice((0, 0, 2, 1), "2024-01-02", 1, 4326)).values.tolist()
     [[[[6.0, 7.0]]]]
     """
-    from georeader.geotensor import GeoTensor
-
     rows = rows_under(catalog, slice_, "xarray")
     kind = np.dtype(dtype)
     if kind.kind != "f":
@@ -245,13 +243,8 @@ def load_xarray(
         raise CatalogError(f"no time step of {catalog!r} lies in {slice_!r}")
     moments = sorted(steps, key=lambda moment: -1 if moment is None else moment)
     dates = ["NaT" if moment is None else stamp_of(moment).isoformat() for moment in moments]
-    return GeoTensor(
-        np.stack([steps[moment] for moment in moments]),
-        transform=grid.transform,
-        crs=raster_crs(grid),
-        fill_value_default=np.nan,
-        attrs={"dates": dates, "band_names": names},
-    )
+    values = np.stack([steps[moment] for moment in moments])
+    return as_geotensor(values, grid, np.nan, {"dates": dates, "band_names": names})
 
 
 class _Steps:

@@ -72,28 +72,23 @@ class Piece:
         rows, cols = self.data.shape[-2:]
         return slice(self.row, self.row + rows), slice(self.col, self.col + cols)
 
-    def is_whole(self, grid: GeoBox, nodata: float | None) -> bool:
-        """Whether the pixels are those of the whole grid, and only `nodata` marks missing ones."""
-        whole = self.data.shape[1:] == grid.shape.yx
-        return whole and self.mask is None and self.nodata == nodata
-
     @classmethod
-    def stacked(cls, pieces: Sequence[Piece], places: Sequence[int], bands: Bands) -> Piece:
-        """Return pieces of one grid as one of all `bands`; each begins at its own place in them.
+    def stacked(cls, pieces: Sequence[tuple[int, Piece]], bands: Bands) -> Piece:
+        """Return pieces of one grid as one of all `bands`; each comes with its first band's place.
 
         Examples
         --------
         >>> one, two = Piece(0, 0, np.ones((1, 1, 1))), Piece(0, 1, np.ones((1, 1, 1)))
         >>> both = Bands(np.dtype(float), 2, None, (None, None))
-        >>> Piece.stacked([one, two], [0, 1], both).valid.tolist()
+        >>> Piece.stacked([(0, one), (1, two)], both).valid.tolist()
         [[[True, False]], [[False, True]]]
         """
-        rows, cols = zip(*(piece.window for piece in pieces), strict=True)
+        rows, cols = zip(*(piece.window for _, piece in pieces), strict=True)
         top, left = min(span.start for span in rows), min(span.start for span in cols)
         height, width = max(s.stop for s in rows) - top, max(s.stop for s in cols) - left
         data = np.zeros((bands.count, height, width), bands.dtype)
         mask = np.zeros(data.shape, bool)
-        for piece, band in zip(pieces, places, strict=True):
+        for band, piece in pieces:
             depth, rows_in, cols_in = piece.data.shape
             row, col = piece.row - top, piece.col - left
             at = slice(band, band + depth), slice(row, row + rows_in), slice(col, col + cols_in)
@@ -142,11 +137,12 @@ def read_onto(
         href, grid, indexes, resampling, assumed_nodata=assumed, sign=sign, what=what
     )
     missing = bands.nodata if fill is None else fill
-    if piece is not None and piece.is_whole(grid, missing):
-        return piece.data
     values = np.full((bands.count, *grid.shape), missing, bands.dtype)
-    if piece is not None:
-        np.copyto(values[:, *piece.window], piece.data, where=piece.valid)
+    if piece is None:
+        return values
+    if piece.data.shape == values.shape and piece.mask is None and piece.nodata == missing:
+        return piece.data
+    np.copyto(values[:, *piece.window], piece.data, where=piece.valid)
     return values
 
 
@@ -202,10 +198,10 @@ def read_piece(
         chosen = _indexes(what or href, source, indexes)
         bands = _describe(source, chosen, nodata, assumed_nodata)
         found = [_read_part(source, each, chosen, method, nodata, bands) for each in turned(grid)]
-        pieces = [piece for piece in found if piece is not None]
+        pieces = [(0, piece) for piece in found if piece is not None]
         if len(pieces) > 1:
-            return Piece.stacked(pieces, [0] * len(pieces), bands), bands
-        return pieces[0] if pieces else None, bands
+            return Piece.stacked(pieces, bands), bands
+        return pieces[0][1] if pieces else None, bands
 
     return with_dataset(href, read, sign=sign, what=what)
 
