@@ -14,7 +14,7 @@ from geocatalog.catalog import InMemoryGeoCatalog
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import as_crs, crs_text, outline_of
 from geocatalog.interval import as_interval
-from geocatalog.load.xarray import grid_of, gridded_names, open_labelled
+from geocatalog.load.xarray import chosen_names, grid_of, open_labelled
 from geocatalog.read.open import with_dataset
 from geocatalog.read.tokens import without_query
 from geocatalog.records import DEFAULT_WORKERS, FileRecord, interval_from_name, read_catalog
@@ -164,12 +164,8 @@ def build_xarray_catalog(
 def _xarray_records(path: str, data_vars: Sequence[str] | None, time_var: str) -> list[FileRecord]:
     """Return the one record that a dataset's coordinates make."""
     with open_labelled(path) as dataset:
-        missing = sorted(set(data_vars or []) - set(map(str, dataset.data_vars)))
-        if missing:
-            known = sorted(map(str, dataset.data_vars))
-            raise CatalogError(f"{path} has no variable {', '.join(missing)}; it has {known}")
         grid = grid_of(dataset, path)
-        names = list(data_vars) if data_vars is not None else gridded_names(dataset, grid.x, grid.y)
+        names = chosen_names(dataset, data_vars, grid, path)
         interval, count = _times(dataset, time_var, path)
         extras = {
             "n_timesteps": count,

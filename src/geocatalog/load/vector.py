@@ -119,18 +119,13 @@ def _read(row: CatalogRow, slice_: GeoSlice, label_field: str | None) -> GeoData
         frame = gpd.read_parquet(row.filepath)
         frame = frame.iloc[np.sort(frame.sindex.query(shapely.box(*box)))]
     else:
-        frame = gpd.read_file(row.filepath, bbox=box, **_layer(row))
+        frame = gpd.read_file(row.filepath, bbox=box, layer=row.extras.get("layer"))
     if label_field is not None and label_field not in frame.columns:
         raise CatalogError(
             f"{row.filepath} has no field {label_field!r}; it has "
             f"{[name for name in frame.columns if name != frame.geometry.name]}"
         )
     return frame
-
-
-def _layer(row: CatalogRow) -> dict[str, Any]:
-    layer = row.extras.get("layer")
-    return {"layer": layer} if layer else {}
 
 
 def _values(catalog: GeoCatalog, label_field: str | None) -> list[Any]:
@@ -144,8 +139,10 @@ def _values(catalog: GeoCatalog, label_field: str | None) -> list[Any]:
         if is_parquet(row.filepath):
             column = pd.read_parquet(row.filepath, columns=[label_field])[label_field]
         else:
-            options = {"columns": [label_field], "read_geometry": False, **_layer(row)}
-            plain = pyogrio.read_dataframe(row.filepath, **options)
+            layer, columns = row.extras.get("layer"), [label_field]
+            plain = pyogrio.read_dataframe(
+                row.filepath, layer=layer, columns=columns, read_geometry=False
+            )
             if label_field not in plain.columns:
                 raise CatalogError(f"{row.filepath} has no field {label_field!r}")
             column = plain[label_field]

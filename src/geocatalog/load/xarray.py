@@ -99,17 +99,31 @@ def grid_of(dataset: xr.Dataset, path: str) -> LabelledGrid:
     return LabelledGrid(x, y, crs, x_size, y_size, (west, south, east, north))
 
 
-def gridded_names(dataset: xr.Dataset, x: str, y: str) -> list[str]:
-    """Return the variables that lie on the grid, in the dataset's order.
+def chosen_names(
+    dataset: xr.Dataset, wanted: Sequence[str] | None, grid: LabelledGrid, path: str
+) -> list[str]:
+    """Return the variables that are wanted, or else those on the grid, in the dataset's order.
+
+    Raises
+    ------
+    CatalogError
+        For a variable that the dataset does not have.
 
     Examples
     --------
     >>> import xarray as xr
-    >>> cube = xr.Dataset({"a": (("y", "x"), [[1]]), "angle": 3.0}, {"x": [0], "y": [0]})
-    >>> gridded_names(cube, "x", "y")
+    >>> cube = xr.Dataset({"a": (("y", "x"), [[1]]), "angle": 3.0}, {"x": [0], "y": [0]},
+    ...     {"crs": "EPSG:32610", "resolution": 10})
+    >>> chosen_names(cube, None, grid_of(cube, "cube.nc"), "cube.nc")
     ['a']
     """
-    return [str(name) for name, data in dataset.data_vars.items() if {x, y} <= set(data.dims)]
+    known = list(map(str, dataset.data_vars))
+    missing = [name for name in wanted or () if name not in known]
+    if missing:
+        raise CatalogError(f"{path} has no variable {', '.join(missing)}; it has {sorted(known)}")
+    return (
+        list(wanted) if wanted else [n for n in known if {grid.x, grid.y} <= set(dataset[n].dims)]
+    )
 
 
 def _axes(dataset: xr.Dataset, path: str) -> tuple[str, str]:
@@ -230,7 +244,7 @@ def load_xarray(
             f"dtype must be floating, to hold NaN where nothing is known, got {kind}"
         )
     grid = slice_.undivided("load_xarray")
-    names = list(data_vars) if data_vars is not None else None
+    names = data_vars
     steps: dict[Any, np.ndarray] = {}
     for row in rows:
         with open_labelled(row.filepath) as dataset:
@@ -251,17 +265,11 @@ class _Steps:
     """One dataset's time steps in a slice's interval, cut to the cells around its box."""
 
     def __init__(
-        self, dataset: xr.Dataset, row: CatalogRow, slice_: GeoSlice, names: list[str] | None
+        self, dataset: xr.Dataset, row: CatalogRow, slice_: GeoSlice, names: Sequence[str] | None
     ) -> None:
         self.path, self.slice = row.filepath, slice_
         self.grid = grid_of(dataset, row.filepath)
-        self.names = names or gridded_names(dataset, self.grid.x, self.grid.y)
-        missing = [name for name in self.names if name not in dataset.data_vars]
-        if missing:
-            raise CatalogError(
-                f"{self.path} has no variable {', '.join(missing)}; it has "
-                f"{sorted(map(str, dataset.data_vars))}"
-            )
+        self.names = chosen_names(dataset, names, self.grid, self.path)
         stored = row.extras.get("time_var")
         self.time = stored if isinstance(stored, str) and stored in dataset.dims else None
         self.dataset = dataset[self.names]
