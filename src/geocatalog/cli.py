@@ -83,34 +83,44 @@ def build(
     """
     import geocatalog
 
-    wanted = pattern or _PATTERNS[kind]
+    glob, builder, names = _KINDS[kind]
+    wanted = pattern or glob
     paths = _expand(inputs, wanted)
     if not paths:
         raise CatalogError(f"no files: {inputs} hold nothing like {wanted}")
-    options: dict[str, Any] = {"target_crs": target_crs}
-    options["on_error"] = "skip" if skip_errors else "raise"
-    if kind == "stac":
-        options["asset_key"] = asset[0] if asset and len(asset) == 1 else asset
-        catalog = geocatalog.from_stac_items(_stac_items(paths), **options)
-    elif kind == "xarray":
-        catalog = geocatalog.build_xarray_catalog(
-            paths, time_var=time_var, workers=workers, **options
-        )
-    else:
-        options |= {"workers": workers, "filename_regex": regex, "date_format": date_format}
-        if kind == "raster":
-            catalog = geocatalog.build_raster_catalog(paths, **options)
-        else:
-            catalog = geocatalog.build_vector_catalog(paths, layer=layer, **options)
+    options = {
+        "filename_regex": regex,
+        "date_format": date_format,
+        "layer": layer,
+        "time_var": time_var,
+        "workers": workers,
+        "asset_key": asset[0] if asset and len(asset) == 1 else asset,
+        "target_crs": target_crs,
+        "on_error": "skip" if skip_errors else "raise",
+    }
+    catalog: GeoCatalog = getattr(geocatalog, builder)(
+        _stac_items(paths) if kind == "stac" else paths,
+        **{name: options[name] for name in (*names, "target_crs", "on_error")},
+    )
     written = geocatalog.to_geoparquet(catalog, output)
-    lines = [f"{written}: {catalog!r}"]
-    lines += [f"skipped {path}: {reason}" for path, reason in catalog.skipped]
+    lines = [f"skipped {path}: {reason}" for path, reason in catalog.skipped]
     skipped = [{"path": path, "reason": reason} for path, reason in catalog.skipped]
-    _tell(json_output, catalog.facts() | {"path": written, "skipped": skipped}, lines)
+    _tell(
+        json_output,
+        catalog.facts() | {"path": written, "skipped": skipped},
+        [f"{written}: {catalog!r}", *lines],
+    )
     return 0
 
 
-_PATTERNS = {"raster": "**/*.tif*", "xarray": "**/*.nc", "vector": "**/*.g*", "stac": "**/*.json"}
+_DATED = ("filename_regex", "date_format", "workers")
+_KINDS = {
+    "raster": ("**/*.tif*", "build_raster_catalog", _DATED),
+    "xarray": ("**/*.nc", "build_xarray_catalog", ("time_var", "workers")),
+    "vector": ("**/*.g*", "build_vector_catalog", (*_DATED, "layer")),
+    "stac": ("**/*.json", "from_stac_items", ("asset_key",)),
+}
+"""By kind: which files of a folder are meant, the builder, and its options of this command."""
 
 
 def _expand(inputs: Sequence[str], pattern: str) -> list[str]:
@@ -232,46 +242,40 @@ def convert(source: Path, target: Path, *, json_output: Output = False) -> int:
     footprints as WKT; .json is a STAC item collection. The source may be any of .parquet,
     .geojson and .gpkg.
     """
-    catalog, ending = _read(source), target.suffix.lower()
-    if ending not in _WRITTEN:
-        raise CatalogError(f"cannot write {target.suffix!r}; known are {', '.join(_WRITTEN)}")
-    _write(catalog, target, ending)
-    _tell(json_output, catalog.facts() | {"path": str(target)}, [f"{target}: {catalog!r}"])
-    return 0
-
-
-_WRITTEN = (".parquet", ".geojson", ".gpkg", ".csv", ".json")
-
-
-def _read(source: Path) -> GeoCatalog:
-    from geocatalog import InMemoryGeoCatalog, from_geoparquet
-
-    if source.suffix.lower() == ".parquet":
-        return from_geoparquet(source)
-    if source.suffix.lower() not in (".geojson", ".gpkg"):
-        raise CatalogError(f"cannot read {source.suffix!r}; known are .parquet, .geojson, .gpkg")
-    if not source.exists():
-        raise CatalogError(f"no catalog file at {source}")
     import geopandas as gpd
 
-    return InMemoryGeoCatalog(gpd.read_file(source))
+    import geocatalog
 
-
-def _write(catalog: GeoCatalog, target: Path, ending: str) -> None:
-    from pystac import ItemCollection
-
-    from geocatalog import to_geoparquet, to_stac_items
-
+    kind, ending = source.suffix.lower(), target.suffix.lower()
+    if kind not in _READ:
+        raise CatalogError(f"cannot read {source.suffix!r}; known are {', '.join(_READ)}")
+    if ending not in _WRITTEN:
+        raise CatalogError(f"cannot write {target.suffix!r}; known are {', '.join(_WRITTEN)}")
+    if not source.exists():
+        raise CatalogError(f"no catalog file at {source}")
+    catalog: GeoCatalog = (
+        geocatalog.from_geoparquet(source)
+        if kind == ".parquet"
+        else geocatalog.InMemoryGeoCatalog(gpd.read_file(source))
+    )
     if ending == ".parquet":
-        to_geoparquet(catalog, target)
+        geocatalog.to_geoparquet(catalog, target)
     elif ending == ".json":
-        ItemCollection(to_stac_items(catalog)).save_object(str(target))
+        from pystac import ItemCollection
+
+        ItemCollection(geocatalog.to_stac_items(catalog)).save_object(str(target))
     elif ending == ".csv":
         catalog.gdf.to_wkt().to_csv(target, index=False)
     else:
         # RFC 7946: GeoJSON is always in longitude and latitude.
         frame = catalog.gdf.to_crs(4326) if ending == ".geojson" else catalog.gdf
         frame.to_file(target)
+    _tell(json_output, catalog.facts() | {"path": str(target)}, [f"{target}: {catalog!r}"])
+    return 0
+
+
+_READ = (".parquet", ".geojson", ".gpkg")
+_WRITTEN = (*_READ, ".csv", ".json")
 
 
 def _tell(as_json: bool, facts: dict[str, Any], lines: list[str]) -> None:
@@ -291,12 +295,6 @@ _OPTIONS = {
 """How this command spells the arguments that errors name."""
 
 
-def _in_options(text: str) -> str:
-    for argument, option in _OPTIONS.items():
-        text = text.replace(argument, option)
-    return text
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; the entry point of `geocatalog`.
 
@@ -309,7 +307,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(tokens, result_action="return_value", exit_on_error=False, print_error=True)
     except CatalogError as error:
-        print(f"geocatalog: {_in_options(str(error))}", file=sys.stderr)
+        reason = str(error)
+        for argument, option in _OPTIONS.items():
+            reason = reason.replace(argument, option)
+        print(f"geocatalog: {reason}", file=sys.stderr)
         return 1
     except Exception as error:
         if type(error).__module__.startswith("cyclopts"):

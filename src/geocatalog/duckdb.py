@@ -390,7 +390,7 @@ class DuckDBGeoCatalog(GeoCatalog):
                     {"sql": sql, "values": [as_json(value) for value in values]}
                     for sql, values in self._predicates
                 ],
-                "regions": [region.shape.wkt for region in self._regions],
+                "regions": [[shape.wkt for shape in region.shapes] for region in self._regions],
             },
         }
 

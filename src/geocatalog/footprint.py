@@ -313,13 +313,12 @@ class Region:
         return self.outline is None
 
     @cached_property
-    def shape(self) -> BaseGeometry:
-        """The exact shape."""
-        if self.outline is not None:
-            return self.outline
-        if len(self.parts) == 1:
-            return shapely.box(*self.parts[0])
-        return shapely.MultiPolygon([shapely.box(*part) for part in self.parts])
+    def shapes(self) -> list[BaseGeometry]:
+        """The exact shape, in one or more parts."""
+        boxes = [shapely.box(*part) for part in self.parts]
+        found = boxes if self.outline is None else [self.outline]
+        shapely.prepare(found)
+        return found
 
     def touches_bounds(self, bounds: np.ndarray) -> np.ndarray:
         """Say for (N, 4) bounds which of them touch one of the parts: (N,) bool."""
@@ -331,12 +330,7 @@ class Region:
 
     def touches(self, geometry: np.ndarray) -> np.ndarray:
         """Say for (N,) footprints which of them touch the exact shape: (N,) bool."""
-        if self.outline is None and len(self.parts) > 1:
-            return np.any(
-                [shapely.intersects(shapely.box(*p), geometry) for p in self.parts], axis=0
-            )
-        shapely.prepare(self.shape)
-        return shapely.intersects(self.shape, geometry)
+        return np.any([shapely.intersects(shape, geometry) for shape in self.shapes], axis=0)
 
 
 def region_of(bounds: Bounds, crs: CRS, catalog_crs: CRS, extent: Bounds | None) -> Region:
@@ -366,8 +360,7 @@ def region_of(bounds: Bounds, crs: CRS, catalog_crs: CRS, extent: Bounds | None)
     if not outlines:
         return Region([], shapely.Polygon())
     shape = outlines[0] if len(outlines) == 1 else shapely.union_all(outlines)
-    pieces = list(shape.geoms) if hasattr(shape, "geoms") else [shape]
-    return Region([piece.bounds for piece in pieces], shape)
+    return Region([piece.bounds for piece in shapely.get_parts(shape)], shape)
 
 
 def _cut_to_extent(
@@ -380,9 +373,8 @@ def _cut_to_extent(
     except CatalogError:
         # A world-wide catalog has no finite extent in a local CRS, whose own box does transform.
         return parts
-    pieces = list(outline.geoms) if hasattr(outline, "geoms") else [outline]
     found = []
-    for piece in pieces:
+    for piece in shapely.get_parts(outline):
         low, high = np.reshape(piece.bounds, (2, 2))
         margin = _MARGIN * (high - low) + 1e-9 * np.maximum(abs(low), abs(high))
         for part in parts:

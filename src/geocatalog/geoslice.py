@@ -162,7 +162,8 @@ class GeoSlice:
     @property
     def _pixels(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """Numbers of the columns and of the rows, counted upward from the anchor."""
-        west, south, east, north = self._unwrapped()
+        west, south, east, north = self.bounds
+        east += 360.0 * (west > east)
         (x_size, y_size), (x0, y0) = self.resolution, self.anchor
         first, last = whole_pixels((west - x0) / x_size, (east - x0) / x_size)
         low, high = whole_pixels((south - y0) / y_size, (north - y0) / y_size)
@@ -199,10 +200,6 @@ class GeoSlice:
         if abs(x1 - x0) > 180 and target.is_geographic:
             x1 += 360 if x1 < x0 else -360
         return math.hypot(x1 - x0, y1 - y0) / math.hypot(rows, cols)
-
-    def _unwrapped(self) -> Bounds:
-        west, south, east, north = self.bounds
-        return west, south, east + 360.0 if west > east else east, north
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments as JSON values.

@@ -54,19 +54,6 @@ def as_utc(value: TimeLike) -> pd.Timestamp:
     return stamp.as_unit("us")
 
 
-def covered_period(value: TimeLike) -> tuple[pd.Timestamp, pd.Timestamp]:
-    """Return the first and last microsecond that `value` names; equal for an instant.
-
-    Examples
-    --------
-    >>> first, last = covered_period("2024-02")
-    >>> str(first), str(last)
-    ('2024-02-01 00:00:00+00:00', '2024-02-29 23:59:59.999999+00:00')
-    """
-    first, last = _covered(value)
-    return stamp_of(first), stamp_of(last)
-
-
 def stamp_of(microseconds: int) -> pd.Timestamp:
     """Return whole microseconds since 1970 as a UTC timestamp.
 
@@ -227,7 +214,7 @@ def utc_column(values: Any, *, end: bool = False) -> pd.Series:
     """
     series = pd.Series(values).reset_index(drop=True)
     if not isinstance(series.dtype, pd.DatetimeTZDtype) and series.dtype.kind != "M":
-        stamps = [pd.NaT if _is_open(value) else covered_period(value)[end] for value in series]
+        stamps = [pd.NaT if _is_open(value) else stamp_of(_covered(value)[end]) for value in series]
         series = pd.Series(stamps, dtype="datetime64[us, UTC]")
     if series.dt.tz is None:
         series = series.dt.tz_localize("UTC")

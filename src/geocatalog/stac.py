@@ -82,6 +82,8 @@ def from_stac_items(
     if footprint not in ("file", "geometry"):
         raise CatalogError(f"footprint must be 'file' or 'geometry', got {footprint!r}")
     check_reading(1, on_error)
+    if asset_key is not None and not len(asset_key):
+        raise CatalogError("asset_key must name at least one asset, got an empty sequence")
     columns = PROPERTIES if properties is None else properties
     records, skipped = [], []
     for item in items:
@@ -111,45 +113,39 @@ def from_stac_search(search: Any, **kwargs: Any) -> InMemoryGeoCatalog:
 def _record(
     item: Any, asset_key: str | Sequence[str] | None, columns: dict[str, str], footprint: str
 ) -> FileRecord:
-    keys = _asset_keys(item, asset_key)
-    hrefs = {key: stored_path(_href(item, key)) for key in keys}
-    asset = item.assets[keys[0]]
+    hrefs = _hrefs(item, asset_key)
+    key, path = next(iter(hrefs.items()))
+    asset = item.assets[key]
     place = _file_extent(item, asset) if footprint == "file" else None
     geometry, crs = place or (_item_geometry(item), as_crs("EPSG:4326"))
     extras: dict[str, Any] = {"item_id": item.id, "collection": item.collection_id}
-    extras |= {
-        name: item.properties[key] for name, key in columns.items() if key in item.properties
-    }
-    resolution = _resolution(item, asset)
-    native = _native_crs(item, asset)
+    known = item.properties
+    extras |= {name: known[field] for name, field in columns.items() if field in known}
+    resolution, native = _resolution(item, asset), _native_crs(item, asset)
     if native is not None and resolution is not None:
         extras |= {"native_crs": crs_text(native), "resolution": resolution}
     if not isinstance(asset_key, str) and asset_key is not None:
         extras["assets"] = json.dumps(hrefs)
-    return FileRecord(hrefs[keys[0]], geometry, crs, _interval(item), extras)
+    return FileRecord(path, geometry, crs, _interval(item), extras)
 
 
-def _asset_keys(item: Any, asset_key: str | Sequence[str] | None) -> list[str]:
-    if isinstance(asset_key, str):
-        return [asset_key]
-    if asset_key is not None:
-        if not list(asset_key):
-            raise CatalogError("asset_key must name at least one asset, got an empty sequence")
-        return list(asset_key)
-    data = [key for key, asset in item.assets.items() if "data" in (asset.roles or [])]
-    if not data:
+def _hrefs(item: Any, asset_key: str | Sequence[str] | None) -> dict[str, str]:
+    """Return the paths of the assets that were asked for, by their keys and in that order."""
+    keys = [asset_key] if isinstance(asset_key, str) else list(asset_key or ())
+    if asset_key is None:
+        keys = [key for key, asset in item.assets.items() if "data" in (asset.roles or [])][:1]
+    if not keys:
         raise CatalogError(
             f"item {item.id} has no asset with the role 'data' among {sorted(item.assets)}; "
             "pass asset_key="
         )
-    return data[:1]
-
-
-def _href(item: Any, key: str) -> str:
-    if key not in item.assets:
-        raise CatalogError(f"item {item.id} has no asset {key!r}; it has {sorted(item.assets)}")
-    asset = item.assets[key]
-    return asset.get_absolute_href() or asset.href
+    absent = [key for key in keys if key not in item.assets]
+    if absent:
+        raise CatalogError(
+            f"item {item.id} has no asset {absent[0]!r}; it has {sorted(item.assets)}"
+        )
+    assets = {key: item.assets[key] for key in keys}
+    return {key: stored_path(each.get_absolute_href() or each.href) for key, each in assets.items()}
 
 
 def _field(item: Any, asset: Any, name: str) -> Any:
@@ -159,12 +155,11 @@ def _field(item: Any, asset: Any, name: str) -> Any:
 
 
 def _native_crs(item: Any, asset: Any) -> CRS | None:
-    code = _field(item, asset, "proj:code") or _field(item, asset, "proj:epsg")
-    code = code or _field(item, asset, "proj:wkt2")
-    if code is None:
-        projjson = _field(item, asset, "proj:projjson")
-        code = None if projjson is None else json.dumps(projjson)
-    return None if code is None else as_crs(code)
+    for name in ("proj:code", "proj:epsg", "proj:wkt2", "proj:projjson"):
+        code = _field(item, asset, name)
+        if code:
+            return as_crs(json.dumps(code) if isinstance(code, dict) else code)
+    return None
 
 
 def _file_extent(item: Any, asset: Any) -> tuple[shapely.Polygon, CRS] | None:
@@ -250,7 +245,11 @@ def _item(row: CatalogRow, outline: Any, names: dict[str, str]) -> Any:
         geometry=mapping(outline),
         bbox=list(wrapped_bounds(outline)),
         datetime=start if single else None,
-        properties=_item_properties(row, names),
+        properties={
+            names.get(name, name): as_json(value)
+            for name, value in row.extras.items()
+            if name not in _RESERVED and is_known(value)
+        },
         start_datetime=None if single else start,
         end_datetime=None if single else end,
         collection=None,
@@ -260,15 +259,6 @@ def _item(row: CatalogRow, outline: Any, names: dict[str, str]) -> Any:
     for key, href in (row.assets or {"data": row.filepath}).items():
         item.add_asset(key, pystac.Asset(href, roles=["data"], extra_fields=dict(fields)))
     return item
-
-
-def _item_properties(row: CatalogRow, names: dict[str, str]) -> dict[str, Any]:
-    found = {}
-    for name, value in row.extras.items():
-        if name in _RESERVED or not is_known(value):
-            continue
-        found[names.get(name, name)] = as_json(value)
-    return found
 
 
 def _projection(row: CatalogRow) -> dict[str, Any]:
