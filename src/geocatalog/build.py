@@ -72,14 +72,11 @@ def build_raster_catalog(
     (500000.0, 4299980.0, 500030.0, 4300000.0)
     >>> folder.cleanup()
     """
-    options: Any = {"workers": workers, "on_error": on_error, "progress": progress}
-    return read_catalog(
-        paths_or_urls,
-        lambda path: [read_raster_record(path, filename_regex, date_format)],
-        target_crs,
-        "raster",
-        **options,
-    )
+
+    def read(path: str) -> list[FileRecord]:
+        return [read_raster_record(path, filename_regex, date_format)]
+
+    return read_catalog(paths_or_urls, read, target_crs, "raster", workers, on_error, progress)
 
 
 def read_raster_record(path: str, filename_regex: str | None, date_format: str) -> FileRecord:
@@ -157,8 +154,7 @@ def build_xarray_catalog(
     [3]
     """
     read = partial(_xarray_records, data_vars=data_vars, time_var=time_var)
-    options: Any = {"workers": workers, "on_error": on_error, "progress": progress}
-    return read_catalog(paths, read, target_crs, "xarray", **options)
+    return read_catalog(paths, read, target_crs, "xarray", workers, on_error, progress)
 
 
 def _xarray_records(path: str, data_vars: Sequence[str] | None, time_var: str) -> list[FileRecord]:
@@ -231,19 +227,13 @@ def build_vector_catalog(
     ...     build_vector_catalog([folder + "/fields.geojson"]).gdf.n_features.tolist()
     [1]
     """
-    dated: Any = {"filename_regex": filename_regex, "date_format": date_format}
-    read = partial(_vector_records, layer=layer, **dated)
-    options: Any = {"workers": workers, "on_error": on_error, "progress": progress}
-    return read_catalog(paths, read, target_crs, "vector", **options)
 
+    def read(path: str) -> list[FileRecord]:
+        interval = interval_from_name(path, filename_regex, date_format)
+        described = [_parquet_layer(path)] if is_parquet(path) else _layers(path, layer)
+        return [_record(path, info, interval) for info in described]
 
-def _vector_records(
-    path: str, filename_regex: str | None, date_format: str, layer: str | None
-) -> list[FileRecord]:
-    """Return what one vector file says of its layers, or of the one asked for."""
-    interval = interval_from_name(path, filename_regex, date_format)
-    described = [_parquet_layer(path)] if is_parquet(path) else _layers(path, layer)
-    return [_record(path, info, interval) for info in described]
+    return read_catalog(paths, read, target_crs, "vector", workers, on_error, progress)
 
 
 def is_parquet(path: str) -> bool:

@@ -431,11 +431,9 @@ class InMemoryGeoCatalog(GeoCatalog):
     def __init__(self, gdf: GeoDataFrame, backend: str = "raster") -> None:
         if backend not in BACKENDS:
             raise CatalogError(f"backend must be one of {BACKENDS}, got {backend!r}")
-        self._cut_from(FootprintTable(normalise_frame(gdf)), backend)
+        self._cut_from(FootprintTable(normalise_frame(gdf)), backend, None)
 
-    def _cut_from(
-        self, table: FootprintTable, backend: str, rows: np.ndarray | None = None
-    ) -> None:
+    def _cut_from(self, table: FootprintTable, backend: str, rows: np.ndarray | None) -> None:
         super().__init__(table.crs, backend)
         self.table, self._rows = table, rows
 

@@ -362,20 +362,17 @@ class DuckDBGeoCatalog(GeoCatalog):
         import pyarrow as pa
 
         wanted = self._source.columns(list(dict.fromkeys([*names, "geometry"])))
-        for batch in self._read_batches(wanted):
-            table = pa.Table.from_batches([batch])
-            shapes = shapely.from_wkb(table.column("geometry").to_numpy())
-            if self._regions:
-                keep = np.all([region.touches(shapes) for region in self._regions], axis=0)
-                table, shapes = table.filter(pa.array(keep)), shapes[keep]
-            if len(shapes):
-                yield table, shapes
-
-    def _read_batches(self, wanted: str) -> Iterator[pa.RecordBatch]:
-        # A cursor of its own, for a result that is read while others are.
         with self._source.explaining():
+            # A cursor of its own, for a result that is read while others are.
             relation = self._relation(wanted, self._source.connection.cursor())
-            yield from relation.to_arrow_reader(BATCH_ROWS)
+            for batch in relation.to_arrow_reader(BATCH_ROWS):
+                table = pa.Table.from_batches([batch])
+                shapes = shapely.from_wkb(table.column("geometry").to_numpy())
+                if self._regions:
+                    keep = np.all([region.touches(shapes) for region in self._regions], axis=0)
+                    table, shapes = table.filter(pa.array(keep)), shapes[keep]
+                if len(shapes):
+                    yield table, shapes
 
     def get_config(self) -> dict[str, Any]:
         """Return what this catalog is, as JSON values: file, CRS, and the predicates so far."""

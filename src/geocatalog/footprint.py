@@ -136,6 +136,18 @@ def box_parts(bounds: Bounds) -> list[Bounds]:
     return [(west, south, 180.0, north), (-180.0, south, east, north)]
 
 
+def box_outline(bounds: Bounds) -> BaseGeometry:
+    """Return a box's outline; two polygons where it crosses the antimeridian.
+
+    Examples
+    --------
+    >>> len(box_outline((170.0, -5.0, -170.0, 5.0)).geoms)
+    2
+    """
+    parts = [shapely.box(*part) for part in box_parts(bounds)]
+    return parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
+
+
 def turns(west: float, east: float) -> list[float]:
     """Return the full turns, in degrees, that bring what lies beyond 180 or -180 back.
 
@@ -231,33 +243,25 @@ def reproject(geometry: np.ndarray, source: Any, target: Any) -> np.ndarray:
     source, target = as_crs(source), as_crs(target)
     if same_crs(source, target) or len(geometry) == 0:
         return geometry
-    dense = _densify(geometry)
-    move = transformer(source, target).transform
-    moved = shapely.transform(dense, lambda xy: np.column_stack(move(xy[:, 0], xy[:, 1])))
-    _check_finite(moved, source, target)
-    if target.is_geographic:
-        wide = np.flatnonzero(np.ptp(shapely.bounds(moved)[:, [0, 2]], axis=1) > 180.0)
-        for index in wide:
-            moved[index] = _unwrap(geometry[index], moved[index], source, target)
-    return moved
-
-
-def _densify(geometry: np.ndarray) -> np.ndarray:
     sides = shapely.bounds(geometry)
     longest = np.maximum(sides[:, 2] - sides[:, 0], sides[:, 3] - sides[:, 1])
     step = np.where(longest > 0, longest / EDGE_SEGMENTS, 1.0)
-    return shapely.segmentize(geometry, np.where(np.isfinite(step), step, 1.0))
-
-
-def _check_finite(moved: np.ndarray, source: CRS, target: CRS) -> None:
+    dense = shapely.segmentize(geometry, np.where(np.isfinite(step), step, 1.0))
+    move = transformer(source, target).transform
+    moved = shapely.transform(dense, lambda xy: np.column_stack(move(xy[:, 0], xy[:, 1])))
+    sides = shapely.bounds(moved)
     occupied = ~shapely.is_empty(moved) & ~shapely.is_missing(moved)
-    finite = np.isfinite(shapely.bounds(moved)).all(axis=1)
-    lost = np.flatnonzero(occupied & ~finite)
+    lost = np.flatnonzero(occupied & ~np.isfinite(sides).all(axis=1))
     if len(lost):
         raise CatalogError(
             f"footprint {lost[0]} cannot be expressed in {target.name} (it comes from "
             f"{source.name}, and lies outside the target's domain); choose another target_crs"
         )
+    if target.is_geographic:
+        wide = np.flatnonzero(np.ptp(sides[:, [0, 2]], axis=1) > 180.0)
+        for index in wide:
+            moved[index] = _unwrap(geometry[index], moved[index], source, target)
+    return moved
 
 
 def _unwrap(original: BaseGeometry, moved: BaseGeometry, source: CRS, target: CRS) -> BaseGeometry:

@@ -49,7 +49,6 @@ def read_catalog(
     read: Callable[[str], list[FileRecord]],
     target_crs: Any,
     backend: str,
-    *,
     workers: int = DEFAULT_WORKERS,
     on_error: str = "raise",
     progress: bool = True,
@@ -229,7 +228,19 @@ def interval_from_name(path: str, pattern: str | None, date_format: str) -> pd.I
     """
     if pattern is None:
         return None
-    groups = _match(path, pattern)
+    names = candidate_names(path)
+    try:
+        matches = [match for name in names if (match := re.search(pattern, name))]
+    except re.error as error:
+        raise CatalogError(
+            f"filename_regex {pattern!r} is not a regular expression: {error}"
+        ) from error
+    if not matches:
+        raise CatalogError(
+            f"filename_regex {pattern!r} does not match the name {names[0]!r} (of {path}); "
+            "correct the pattern, or pass on_error='skip' to leave such files out"
+        )
+    groups = matches[0].groupdict()
     date = groups.get("date")
     texts = (date, date) if date else (groups.get("start"), groups.get("end"))
     if not any(texts):
@@ -242,28 +253,6 @@ def interval_from_name(path: str, pattern: str | None, date_format: str) -> pd.I
         return as_interval(ends)
     except CatalogError as error:
         raise CatalogError(f"{path}: {error}") from error
-
-
-def _match(path: str, pattern: str) -> dict[str, str | None]:
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise CatalogError(
-            f"filename_regex {pattern!r} is not a regular expression: {error}"
-        ) from error
-    if not {"date", "start", "end"} & set(compiled.groupindex):
-        raise CatalogError(
-            f"filename_regex {pattern!r} needs a group (?P<date>...), "
-            "or (?P<start>...) and (?P<end>...)"
-        )
-    for name in candidate_names(path):
-        match = compiled.search(name)
-        if match:
-            return match.groupdict()
-    raise CatalogError(
-        f"filename_regex {pattern!r} does not match the name {candidate_names(path)[0]!r} "
-        f"(of {path}); correct the pattern, or pass on_error='skip' to leave such files out"
-    )
 
 
 def _covered(text: str, date_format: str, path: str) -> object:

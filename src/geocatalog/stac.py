@@ -15,7 +15,14 @@ from shapely.geometry import mapping, shape
 
 from geocatalog.catalog import CatalogRow, GeoCatalog, InMemoryGeoCatalog, as_json, is_known
 from geocatalog.errors import CatalogError, check_reading
-from geocatalog.footprint import as_crs, box_parts, crs_text, outline_of, reproject, wrapped_bounds
+from geocatalog.footprint import (
+    as_crs,
+    box_outline,
+    crs_text,
+    outline_of,
+    reproject,
+    wrapped_bounds,
+)
 from geocatalog.interval import as_interval
 from geocatalog.records import FileRecord, assemble, stored_path
 
@@ -191,8 +198,7 @@ def _item_geometry(item: Any) -> Any:
             "pass on_error='skip' to leave such items out"
         )
     west, south, east, north = bbox if len(bbox) == 4 else (bbox[0], bbox[1], bbox[3], bbox[4])
-    parts = [shapely.box(*part) for part in box_parts((west, south, east, north))]
-    return parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
+    return box_outline((west, south, east, north))
 
 
 def _interval(item: Any) -> pd.Interval | None:

@@ -371,20 +371,15 @@ class Mosaic:
             bottom = min(top + strip, rows)
             stack = np.full((depth, count, bottom - top, cols), np.nan, dtype=np.float32)
             for layer, piece in zip(stack, self._pieces, strict=False):
-                _paste(layer, piece, top, bottom)
+                rows_in, cols_in = piece.window
+                first, last = max(rows_in.start, top), min(rows_in.stop, bottom)
+                if first < last:
+                    inside = slice(first - rows_in.start, last - rows_in.start)
+                    target = layer[:, first - top : last - top, cols_in]
+                    np.copyto(target, piece.data[:, inside], where=piece.valid[:, inside])
             middle = nan_median(stack)
             np.copyto(merged[:, top:bottom], middle, where=~np.isnan(middle))
         return merged
-
-
-def _paste(layer: np.ndarray, piece: Piece, top: int, bottom: int) -> None:
-    rows, cols = piece.window
-    first, last = max(rows.start, top), min(rows.stop, bottom)
-    if first >= last:
-        return
-    inside = slice(first - rows.start, last - rows.start)
-    target = layer[:, first - top : last - top, cols]
-    np.copyto(target, piece.data[:, inside], where=piece.valid[:, inside], casting="unsafe")
 
 
 def nan_median(stack: np.ndarray) -> np.ndarray:

@@ -18,7 +18,6 @@ from geocatalog.grid import as_geotensor
 from pipekit.carrier import same_crs
 
 if TYPE_CHECKING:
-    from geopandas import GeoDataFrame
     from georeader.geotensor import GeoTensor
 
 TASKS = ("semantic_segmentation", "instance_segmentation")
@@ -98,17 +97,6 @@ def _features(
     row: CatalogRow, slice_: GeoSlice, label_field: str | None
 ) -> Iterable[tuple[Any, Any]]:
     """Return (shape in the slice's CRS, label) of the features near the slice."""
-    frame = _read(row, slice_, label_field)
-    if frame.crs is None:
-        raise CatalogError(f"{row.filepath} has no CRS, so its features cannot be placed")
-    shapes = np.asarray(frame.geometry.to_numpy(), dtype=object)
-    keep = np.array([shape is not None and not shape.is_empty for shape in shapes], dtype=bool)
-    labels = frame[label_field].to_numpy() if label_field else np.ones(len(frame), dtype=int)
-    moved = reproject(shapes[keep], frame.crs, slice_.crs)
-    return [(s, v) for s, v in zip(moved, labels[keep], strict=True) if not pd.isna(v)]
-
-
-def _read(row: CatalogRow, slice_: GeoSlice, label_field: str | None) -> GeoDataFrame:
     import geopandas as gpd
 
     native = as_crs(row.extras.get("native_crs") or row.crs)
@@ -125,7 +113,13 @@ def _read(row: CatalogRow, slice_: GeoSlice, label_field: str | None) -> GeoData
             f"{row.filepath} has no field {label_field!r}; it has "
             f"{[name for name in frame.columns if name != frame.geometry.name]}"
         )
-    return frame
+    if frame.crs is None:
+        raise CatalogError(f"{row.filepath} has no CRS, so its features cannot be placed")
+    shapes = np.asarray(frame.geometry.to_numpy(), dtype=object)
+    keep = np.array([shape is not None and not shape.is_empty for shape in shapes], dtype=bool)
+    labels = frame[label_field].to_numpy() if label_field else np.ones(len(frame), dtype=int)
+    moved = reproject(shapes[keep], frame.crs, slice_.crs)
+    return [(s, v) for s, v in zip(moved, labels[keep], strict=True) if not pd.isna(v)]
 
 
 def _values(catalog: GeoCatalog, label_field: str | None) -> list[Any]:

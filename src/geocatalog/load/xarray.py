@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import shapely
 from affine import Affine
 from pyproj import CRS
@@ -15,10 +14,10 @@ from shapely.geometry.base import BaseGeometry
 
 from geocatalog.catalog import CatalogRow, GeoCatalog, rows_under
 from geocatalog.errors import CatalogError
-from geocatalog.footprint import Bounds, as_crs, reproject_box
+from geocatalog.footprint import Bounds, as_crs, box_outline, reproject_box
 from geocatalog.geoslice import GeoSlice
 from geocatalog.grid import as_geotensor, pixel_grid, raster_crs
-from geocatalog.interval import as_utc, stamp_of
+from geocatalog.interval import pack_time, stamp_of
 from geocatalog.read.onto_grid import as_resampling
 from pipekit.carrier import same_crs
 
@@ -50,10 +49,7 @@ class LabelledGrid:
             return shapely.box(*self.bounds)
         if east - west >= 360.0 - self.x_size / 2:
             return shapely.box(-180.0, south, 180.0, north)
-        if west >= 180.0:
-            return shapely.box(west - 360.0, south, east - 360.0, north)
-        halves = (west, south, 180.0, north), (-180.0, south, east - 360.0, north)
-        return shapely.MultiPolygon([shapely.box(*half) for half in halves])
+        return box_outline((west - 360.0 * (west >= 180.0), south, east - 360.0, north))
 
 
 def open_labelled(path: str) -> xr.Dataset:
@@ -278,8 +274,7 @@ class _Steps:
         """Yield (time in microseconds or None, (C, H, W)) for each step."""
         from rasterio.warp import reproject
 
-        wanted = self._in_interval(_north_up(self.dataset, self.grid))
-        cut = _cut(wanted, self.grid, self.slice)
+        cut = _cut(_north_up(self.dataset, self.grid), self.grid, self.slice)
         if cut is None:
             return
         columns, rows = cut[self.grid.x].values, cut[self.grid.y].values
@@ -303,21 +298,15 @@ class _Steps:
             )
             yield moment, moved
 
-    def _in_interval(self, dataset: xr.Dataset) -> xr.Dataset:
-        times = self.slice.interval
-        if self.time is None or times is None:
-            return dataset
-        stamps = pd.DatetimeIndex(dataset[self.time].values)
-        first, last = (end.tz_convert(None) for end in (times.left, times.right))
-        inside = np.asarray((stamps >= first) & (stamps <= last))
-        return dataset.isel({self.time: np.flatnonzero(inside)})
-
-    def _each(self, dataset: xr.Dataset) -> Any:
+    def _each(self, dataset: xr.Dataset) -> Iterator[tuple[int | None, xr.Dataset]]:
+        """Yield (time in microseconds, step) of the steps in the slice's interval."""
         if self.time is None:
             yield None, dataset
             return
-        for index, stamp in enumerate(dataset[self.time].values):
-            yield as_utc(stamp).value // 1000, dataset.isel({self.time: index})
+        times = dataset[self.time].values.astype("datetime64[us]").astype(np.int64)
+        first, last = pack_time(self.slice.interval)
+        for index in np.flatnonzero((times >= first) & (times <= last)):
+            yield int(times[index]), dataset.isel({self.time: index})
 
     def _array(self, step: xr.Dataset) -> np.ndarray:
         order = (self.grid.y, self.grid.x)

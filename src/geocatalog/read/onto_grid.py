@@ -340,14 +340,11 @@ def _bounds_on(own: GeoBox, grid: GeoBox) -> Bounds:
 def _pixel_ratio(own: GeoBox, grid: GeoBox) -> float:
     """Return how many pixels of a file one grid pixel spans, along its finer side."""
     rows, cols = grid.shape
-    x, y = grid.transform @ (cols / 2, rows / 2)
-    dx, dy = grid.transform.a, grid.transform.e
-    points = np.array([(x, y), (x + dx, y), (x, y + dy)])
+    col, row, one = cols / 2 + np.array([0, 1, 0]), rows / 2 + np.array([0, 0, 1]), np.ones(3)
+    x, y, _ = np.reshape(grid.transform, (3, 3)) @ [col, row, one]
     if not same_crs(crs_of(own), crs_of(grid)):
-        move = transformer(crs_of(grid), crs_of(own)).transform
-        points = np.column_stack(move(points[:, 0], points[:, 1]))
-    if not np.isfinite(points).all():
+        x, y = transformer(crs_of(grid), crs_of(own)).transform(x, y)
+    if not np.isfinite([x, y]).all():
         return 1.0
-    inverse = ~own.transform
-    pixels = np.array([inverse @ tuple(point) for point in points])
-    return float(min(np.hypot(*(pixels[1] - pixels[0])), np.hypot(*(pixels[2] - pixels[0]))))
+    x, y, _ = np.reshape(~own.transform, (3, 3)) @ [x, y, one]
+    return float(np.hypot(x[1:] - x[0], y[1:] - y[0]).min())
