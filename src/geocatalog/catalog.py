@@ -215,9 +215,9 @@ class GeoCatalog(ABC):
     def materialize(self) -> InMemoryGeoCatalog:
         """Return the same rows as an in-memory catalog."""
 
-    @abstractmethod
     def get_config(self) -> dict[str, Any]:
-        """Return what this catalog is, as JSON values."""
+        """Return what this catalog is, as JSON values: its class and its `facts`."""
+        return {"class": type(self).__name__, "config": self.facts()}
 
     @abstractmethod
     def _extent(self) -> Bounds | None:
@@ -528,10 +528,6 @@ class InMemoryGeoCatalog(GeoCatalog):
         made = self.from_table(table, self.backend)
         made.skipped = list(self.skipped)
         return made
-
-    def get_config(self) -> dict[str, Any]:
-        """Return what this catalog is, as JSON values: its class and its `facts`."""
-        return {"class": type(self).__name__, "config": self.facts()}
 
 
 class CatalogDomain:

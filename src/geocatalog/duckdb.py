@@ -25,7 +25,7 @@ from geocatalog.expression import (
 )
 from geocatalog.footprint import Bounds, Region, crs_text
 from geocatalog.interval import OPEN_END, OPEN_START, interval_of
-from geocatalog.parquet import FileInfo, frame_from_arrow, read_info
+from geocatalog.parquet import COVERING, FileInfo, frame_from_arrow, read_info
 from geocatalog.table import FootprintTable, extent_of, normalise_frame
 
 if TYPE_CHECKING:
@@ -91,13 +91,9 @@ class ParquetSource:
         """Return the Arrow types of catalog columns, as the file holds them."""
         import pyarrow as pa
 
+        types = self.info.types | {"geometry": self.info.types[self.info.geometry]}
         absent = pa.timestamp("us", tz="UTC")
-        fields = []
-        for name in names:
-            stored = self.info.geometry if name == "geometry" else name
-            known = stored in self.info.types
-            fields.append((name, self.info.schema.field(stored).type if known else absent))
-        return pa.schema(fields)
+        return pa.schema([(name, types.get(name, absent)) for name in names])
 
     def columns(self, names: list[str]) -> str:
         """Return the select list for catalog columns, with NULL for absent times."""
@@ -217,7 +213,7 @@ class DuckDBGeoCatalog(GeoCatalog):
         if not self._regions and info.covering is not None:
             sides = ", ".join(
                 f"{how}({self._source.side(side)})"
-                for how, side in zip(("min", "min", "max", "max"), _SIDES, strict=True)
+                for how, side in zip(("min", "min", "max", "max"), COVERING, strict=True)
             )
             west, south, east, north = self._fetch(self._statement(sides))[0]
             return None if west is None else (west, south, east, north)
@@ -313,7 +309,7 @@ class DuckDBGeoCatalog(GeoCatalog):
         return self._with(predicates, region)
 
     def _near(self, region: Region) -> _Predicate:
-        west, south, east, north = (self._source.side(side) for side in _SIDES)
+        west, south, east, north = (self._source.side(side) for side in COVERING)
         one = f"({west} <= ? AND {east} >= ? AND {south} <= ? AND {north} >= ?)"
         values = [value for w, s, e, n in region.parts for value in (e, w, n, s)]
         return " OR ".join([one] * len(region.parts)) or "false", tuple(values)
@@ -393,7 +389,6 @@ class DuckDBGeoCatalog(GeoCatalog):
 
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
 def open_catalog(path: Any) -> DuckDBGeoCatalog:
@@ -415,7 +410,7 @@ def open_catalog(path: Any) -> DuckDBGeoCatalog:
     catalog = DuckDBGeoCatalog(os.path.abspath(os.fspath(path)))
     types = catalog._source.info.types
     for name in ("start_time", "end_time"):
-        if name in types and not types[name].startswith("timestamp"):
+        if name in types and not str(types[name]).startswith("timestamp"):
             raise CatalogError(
                 f"{path} stores {name} as {types[name]}; rewrite it: "
                 "to_geoparquet(from_geoparquet(path), path)"

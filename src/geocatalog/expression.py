@@ -158,12 +158,8 @@ def _parse(text: str) -> dict[str, Any]:
         raise _refusal(text, f"it does not parse ({tree.get('error_message')})")
     if len(tree["statements"]) != 1:
         raise _refusal(text, "it holds more than one statement")
-    _check_bare(text, tree["statements"][0]["node"])
-    return tree
-
-
-def _check_bare(text: str, node: dict[str, Any]) -> None:
-    """Refuse everything around the expression: FROM, WHERE, LIMIT, a second column, ..."""
+    # Nothing may stand around the expression: FROM, WHERE, LIMIT, a second column, ...
+    node = tree["statements"][0]["node"]
     if node["type"] != "SELECT_NODE" or len(node["select_list"]) != 1:
         raise _refusal(text, "it is not one expression")
     if node["from_table"]["type"] != "EMPTY" or node["cte_map"]["map"]:
@@ -171,6 +167,7 @@ def _check_bare(text: str, node: dict[str, Any]) -> None:
     used = [part for part, value in node.items() if value and part not in _IDLE_PARTS]
     if used or node["select_list"][0].get("alias"):
         raise _refusal(text, f"it has a clause of its own ({', '.join(used) or 'alias'})")
+    return tree
 
 
 def _problems(node: Any, columns: set[str]) -> Iterator[str]:

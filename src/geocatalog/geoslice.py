@@ -189,17 +189,14 @@ class GeoSlice:
         outline = reproject_box(self.bounds, self.crs, target)
         bounds = wrapped_bounds(outline) if target.is_geographic else outline.bounds
         if resolution is None:
-            resolution = self._resolution_in(target)
+            west, south, east, north = box_parts(self.bounds)[0]
+            (x0, x1), (y0, y1) = transformer(self.crs, target).transform(
+                [west, east], [south, north]
+            )
+            if abs(x1 - x0) > 180 and target.is_geographic:
+                x1 += 360 if x1 < x0 else -360
+            resolution = math.hypot(x1 - x0, y1 - y0) / math.hypot(*self.shape)
         return GeoSlice(bounds, self.interval, resolution, target)
-
-    def _resolution_in(self, target: CRS) -> float:
-        west, south, east, north = box_parts(self.bounds)[0]
-        rows, cols = self.shape
-        move = transformer(self.crs, target).transform
-        (x0, y0), (x1, y1) = move(west, south), move(east, north)
-        if abs(x1 - x0) > 180 and target.is_geographic:
-            x1 += 360 if x1 < x0 else -360
-        return math.hypot(x1 - x0, y1 - y0) / math.hypot(rows, cols)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments as JSON values.

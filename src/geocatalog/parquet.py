@@ -38,11 +38,9 @@ SCHEMA_VERSION = 1
 ROW_GROUP_SIZE = 8192
 """Rows a reader must take together: small enough to skip most of, large enough to compress."""
 
-_COMPRESSION = "zstd"
 # Small pages, so that a reader decompresses those with an answer and skips the others' geometry.
 _PAGE_BYTES, _PAGE_CHECK_ROWS = 16_384, 256
-_HILBERT_LEVEL = 16
-_COVERING = ("xmin", "ymin", "xmax", "ymax")
+COVERING = ("xmin", "ymin", "xmax", "ymax")
 
 
 @dataclass(frozen=True)
@@ -68,9 +66,9 @@ class FileInfo:
     schema: pa.Schema
 
     @cached_property
-    def types(self) -> dict[str, str]:
+    def types(self) -> dict[str, pa.DataType]:
         """Arrow type of each column of the file, by name."""
-        return {field.name: str(field.type) for field in self.schema}
+        return {field.name: field.type for field in self.schema}
 
 
 def to_geoparquet(catalog: GeoCatalog, path: Any, *, row_group_size: int = ROW_GROUP_SIZE) -> str:
@@ -101,12 +99,10 @@ def to_geoparquet(catalog: GeoCatalog, path: Any, *, row_group_size: int = ROW_G
             table,
             unfinished,
             row_group_size=row_group_size,
-            compression=_COMPRESSION,
+            compression="zstd",
             use_dictionary=_repetitive(table),
             data_page_size=_PAGE_BYTES,
             write_batch_size=_PAGE_CHECK_ROWS,
-            write_statistics=True,
-            store_schema=True,
         )
     return str(target)
 
@@ -127,7 +123,7 @@ def geo_table(source: FootprintTable, backend: str) -> pa.Table:
     geometry = pa.array(shapely.to_wkb(source.geometry), type=pa.binary())
     table = table.add_column(CORE_COLUMNS.index("geometry"), "geometry", geometry)
     sides = [pa.array(side, from_pandas=True) for side in source.bounds.T]
-    table = table.append_column("bbox", pa.StructArray.from_arrays(sides, names=list(_COVERING)))
+    table = table.append_column("bbox", pa.StructArray.from_arrays(sides, names=list(COVERING)))
     if len(source) > 1:
         table = table.take(_hilbert_order(source))
     return table.replace_schema_metadata(_metadata(source, backend))
@@ -140,7 +136,7 @@ def _hilbert_order(source: FootprintTable) -> np.ndarray:
     distance = np.zeros(len(source), dtype=np.uint64)
     if placed.any():
         series = gpd.GeoSeries(source.geometry[placed], crs=source.crs)
-        distance[placed] = series.hilbert_distance(level=_HILBERT_LEVEL).to_numpy()
+        distance[placed] = series.hilbert_distance().to_numpy()
     return np.lexsort((source.ends, source.starts, distance))
 
 
@@ -151,7 +147,7 @@ def _metadata(source: FootprintTable, backend: str) -> dict[str, str]:
         "encoding": "WKB",
         "geometry_types": sorted({shape.geom_type for shape in source.geometry if shape}),
         "crs": source.crs.to_json_dict(),
-        "covering": {"bbox": {side: ["bbox", side] for side in _COVERING}},
+        "covering": {"bbox": {side: ["bbox", side] for side in COVERING}},
     }
     if bounds is not None:
         column["bbox"] = list(bounds)

@@ -128,9 +128,10 @@ def _record(
     extras: dict[str, Any] = {"item_id": item.id, "collection": item.collection_id}
     known = item.properties
     extras |= {name: known[field] for name, field in columns.items() if field in known}
-    resolution, native = _resolution(item, asset), _native_crs(item, asset)
-    if native is not None and resolution is not None:
-        extras |= {"native_crs": crs_text(native), "resolution": resolution}
+    move, native = _field(item, asset, "proj:transform"), _native_crs(item, asset)
+    size = abs(move[0]) if move is not None else _field(item, asset, "gsd")
+    if native is not None and size is not None:
+        extras |= {"native_crs": crs_text(native), "resolution": float(size)}
     if not isinstance(asset_key, str) and asset_key is not None:
         extras["assets"] = json.dumps(hrefs)
     return FileRecord(path, geometry, crs, _interval(item), extras)
@@ -180,12 +181,6 @@ def _file_extent(item: Any, asset: Any) -> tuple[shapely.Polygon, CRS] | None:
     if bbox is not None:
         return shapely.box(*bbox), crs
     return None if outline is None else (shape(outline), crs)
-
-
-def _resolution(item: Any, asset: Any) -> float | None:
-    move = _field(item, asset, "proj:transform")
-    size = abs(move[0]) if move is not None else _field(item, asset, "gsd")
-    return None if size is None else float(size)
 
 
 def _item_geometry(item: Any) -> Any:

@@ -221,8 +221,13 @@ def _read_row(row: CatalogRow, request: _Request, threads: int) -> Pixels | _Unr
     try:
         if not row.assets:
             return _read(row.filepath, request, request.band_indexes)
-        names = _chosen_assets(row, request)
-        paths = [row.assets[name] for name in names]
+        names, paths = list(row.assets), list(row.assets.values())
+        if request.band_indexes is not None:
+            chosen = list(request.band_indexes)
+            if max(chosen) > len(names):
+                wrong = CatalogError(f"band_indexes are 1-based over {names}, got {chosen}")
+                raise _UnreadError(row.filepath, wrong)
+            names, paths = [names[i - 1] for i in chosen], [paths[i - 1] for i in chosen]
         found = list(in_threads(lambda path: _read(path, request, [1]), paths, threads))
         return _stacked(names, found)
     except _UnreadError as error:
@@ -234,15 +239,6 @@ def _read(path: str, request: _Request, indexes: Sequence[int] | None) -> Pixels
         return read_piece(path, request.grid, indexes, request.resampling, request.nodata)
     except Exception as error:
         raise _UnreadError(path, error) from error
-
-
-def _chosen_assets(row: CatalogRow, request: _Request) -> list[str]:
-    keys = list(row.assets)
-    chosen = range(1, len(keys) + 1) if request.band_indexes is None else request.band_indexes
-    if any(not 1 <= index <= len(keys) for index in chosen):
-        wrong = CatalogError(f"band_indexes are 1-based over {keys}, got {list(chosen)}")
-        raise _UnreadError(row.filepath, wrong)
-    return [keys[index - 1] for index in chosen]
 
 
 def _stacked(names: list[str], read: list[Pixels]) -> Pixels:

@@ -168,7 +168,13 @@ def _step(dataset: xr.Dataset, axis: str, path: str) -> float:
     if len(values) == 0:
         raise CatalogError(f"{path} has no cells along {axis}")
     if len(values) == 1:
-        return _single_cell(dataset, axis, path)
+        for mapping in _grid_mappings(dataset):
+            parts = str(mapping.attrs.get("GeoTransform", "")).split()
+            if len(parts) == 6:
+                return abs(float(parts[5 if axis.lower().startswith(("y", "lat", "n")) else 1]))
+        if "resolution" not in dataset.attrs:
+            raise CatalogError(f"{path} has one cell along {axis} and no attribute 'resolution'")
+        return float(dataset.attrs["resolution"])
     steps = np.abs(np.diff(values))
     size = float(np.median(steps))
     if size == 0 or np.abs(steps - size).max() > 1e-3 * size:
@@ -177,16 +183,6 @@ def _step(dataset: xr.Dataset, axis: str, path: str) -> float:
             "only regular grids have pixels"
         )
     return size
-
-
-def _single_cell(dataset: xr.Dataset, axis: str, path: str) -> float:
-    for mapping in _grid_mappings(dataset):
-        parts = str(mapping.attrs.get("GeoTransform", "")).split()
-        if len(parts) == 6:
-            return abs(float(parts[5 if axis.lower().startswith(("y", "lat", "n")) else 1]))
-    if "resolution" in dataset.attrs:
-        return float(dataset.attrs["resolution"])
-    raise CatalogError(f"{path} has one cell along {axis} and no attribute 'resolution'")
 
 
 def load_xarray(

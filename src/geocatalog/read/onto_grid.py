@@ -196,7 +196,13 @@ def read_piece(
         if source.crs is None:
             raise CatalogError(f"{what or href} has no CRS, so it cannot be placed on a grid")
         chosen = _indexes(what or href, source, indexes)
-        bands = _describe(source, chosen, nodata, assumed_nodata)
+        declared = nodata, source.nodatavals[chosen[0] - 1], assumed_nodata
+        bands = Bands(
+            dtype=np.result_type(*(source.dtypes[index - 1] for index in chosen)),
+            count=len(chosen),
+            nodata=next((value for value in declared if value is not None), None),
+            names=tuple(source.descriptions[index - 1] for index in chosen),
+        )
         found = [_read_part(source, each, chosen, method, nodata, bands) for each in turned(grid)]
         pieces = [(0, piece) for piece in found if piece is not None]
         if len(pieces) > 1:
@@ -318,14 +324,6 @@ def _indexes(name: str, source: Any, indexes: Sequence[int] | None) -> list[int]
     return chosen
 
 
-def _describe(source: Any, chosen: list[int], nodata: float | None, assumed: float | None) -> Bands:
-    own = source.nodatavals[chosen[0] - 1]
-    known = next((value for value in (nodata, own, assumed) if value is not None), None)
-    names = tuple(source.descriptions[index - 1] for index in chosen)
-    dtype = np.result_type(*(source.dtypes[index - 1] for index in chosen))
-    return Bands(dtype, len(chosen), known, names)
-
-
 def _bounds_on(own: GeoBox, grid: GeoBox) -> Bounds:
     """Return a file's bounds in the grid's CRS; the whole grid where that has no finite answer."""
     if same_crs(crs_of(own), crs_of(grid)):
@@ -341,10 +339,10 @@ def _pixel_ratio(own: GeoBox, grid: GeoBox) -> float:
     """Return how many pixels of a file one grid pixel spans, along its finer side."""
     rows, cols = grid.shape
     col, row, one = cols / 2 + np.array([0, 1, 0]), rows / 2 + np.array([0, 0, 1]), np.ones(3)
-    x, y, _ = np.reshape(grid.transform, (3, 3)) @ [col, row, one]
+    x, y, _ = np.array(grid.transform).reshape(3, 3) @ [col, row, one]
     if not same_crs(crs_of(own), crs_of(grid)):
         x, y = transformer(crs_of(grid), crs_of(own)).transform(x, y)
     if not np.isfinite([x, y]).all():
         return 1.0
-    x, y, _ = np.reshape(~own.transform, (3, 3)) @ [x, y, one]
+    x, y, _ = np.array(~own.transform).reshape(3, 3) @ [x, y, one]
     return float(np.hypot(x[1:] - x[0], y[1:] - y[0]).min())

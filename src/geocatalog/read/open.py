@@ -53,16 +53,6 @@ GDAL_OPTIONS: dict[str, Any] = {
     "GDAL_NUM_THREADS": "1",
 }
 
-LOCAL_OPTIONS: dict[str, Any] = {
-    name: GDAL_OPTIONS[name] for name in ("GDAL_DISABLE_READDIR_ON_OPEN", "GDAL_NUM_THREADS")
-}
-
-
-TIFF_OPTIONS = {
-    # A refused or missing file is then one answer, not a search for the same name in upper case.
-    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif,.tiff,.TIF,.TIFF",
-}
-
 _SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://")
 _PROBE_TIMEOUT = (5.0, 10.0)
 
@@ -98,9 +88,12 @@ def gdal_options(path: str) -> dict[str, Any]:
     'EMPTY_DIR'
     """
     if not is_remote(path):
-        return dict(LOCAL_OPTIONS)
-    is_tiff = without_query(path).lower().endswith((".tif", ".tiff"))
-    return {**GDAL_OPTIONS, **(TIFF_OPTIONS if is_tiff else {})}
+        local = "GDAL_DISABLE_READDIR_ON_OPEN", "GDAL_NUM_THREADS"
+        return {name: GDAL_OPTIONS[name] for name in local}
+    if not without_query(path).lower().endswith((".tif", ".tiff")):
+        return dict(GDAL_OPTIONS)
+    # A refused or missing file is then one answer, not a search for the same name in upper case.
+    return GDAL_OPTIONS | {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif,.tiff,.TIF,.TIFF"}
 
 
 def with_dataset(
@@ -128,9 +121,8 @@ def with_dataset(
 
     def attempt() -> T:
         address = attempts.address()
-        options = {**gdal_options(address), **attempts.fresh_options(address)}
         try:
-            with rasterio.Env(**options), rasterio.open(address) as dataset:
+            with rasterio.Env(**attempts.options(address)), rasterio.open(address) as dataset:
                 return action(dataset)
         except RasterioError as error:
             raise attempts.judge(error, address) from None
@@ -172,11 +164,12 @@ class _Attempts:
         renew, self.renew = self.renew, False
         return openable(self.href) if self.sign is None else self.sign(self.href, renew=renew)
 
-    def fresh_options(self, address: str) -> dict[str, str]:
-        """Return settings by which GDAL forgets that the file could not be opened before."""
-        if self.tries == 1 or not is_http(address):
-            return {}
-        return {"CPL_VSIL_CURL_NON_CACHED": f"/vsicurl/{address}"}
+    def options(self, address: str) -> dict[str, Any]:
+        """Return the settings of the next attempt; GDAL forgets that one failed before."""
+        options = gdal_options(address)
+        if self.tries > 1 and is_http(address):
+            options["CPL_VSIL_CURL_NON_CACHED"] = f"/vsicurl/{address}"
+        return options
 
     def judge(self, error: Exception, address: str) -> Exception:
         """Return what to raise: `TransientError` where another attempt may succeed."""
