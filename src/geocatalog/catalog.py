@@ -97,19 +97,16 @@ class CatalogRow:
         """
         # Across the antimeridian the bounds go once around the globe.
         box = wrapped_bounds(self.geometry) if self.crs.is_geographic else self.bounds
-        size = self._resolution() if resolution is None else resolution
+        size = resolution
+        if size is None:
+            size, native = self.extras.get("resolution", np.nan), self.extras.get("native_crs")
+            elsewhere = isinstance(native, str) and not same_crs(as_crs(native), self.crs)
+            if elsewhere or not is_known(size):
+                raise CatalogError(
+                    f"{self.filepath} has no recorded resolution in {crs_text(self.crs)}; "
+                    "pass resolution= in units of the catalog's CRS"
+                )
         return GeoSlice(box, self.interval, size, self.crs, anchor=(box[0], box[3]))
-
-    def _resolution(self) -> float:
-        size = self.extras.get("resolution", np.nan)
-        native = self.extras.get("native_crs")
-        elsewhere = isinstance(native, str) and not same_crs(as_crs(native), self.crs)
-        if elsewhere or not is_known(size):
-            raise CatalogError(
-                f"{self.filepath} has no recorded resolution in {crs_text(self.crs)}; "
-                "pass resolution= in units of the catalog's CRS"
-            )
-        return float(size)
 
 
 def rows_of(frame: GeoDataFrame, crs: CRS, first: int = 0) -> Iterator[CatalogRow]:
@@ -374,13 +371,31 @@ class GeoCatalog(ABC):
         """Draw the footprints on matplotlib axes, coloured by a column; return the axes."""
         from geocatalog.plot import plot_footprints
 
-        return plot_footprints(self.gdf, self.crs, ax=ax, column=column, **kwargs)
+        return plot_footprints(self.gdf, ax=ax, column=column, **kwargs)
 
     def explore(self, **kwargs: Any) -> Any:
-        """Return an interactive map of the footprints (needs folium: `pip install folium`)."""
-        from geocatalog.plot import explore_footprints
+        """Return an interactive folium map of the footprints.
 
-        return explore_footprints(self.gdf, **kwargs)
+        Parameters
+        ----------
+        **kwargs
+            Passed to `GeoDataFrame.explore`.
+
+        Raises
+        ------
+        ImportError
+            That says how to install folium where it is missing.
+        """
+        frame = self.gdf
+        for name in ("start_time", "end_time"):
+            frame[name] = frame[name].astype(str)
+        try:
+            return frame.explore(**kwargs)
+        except ImportError as error:
+            raise ImportError(
+                "an interactive map needs folium and mapclassify: "
+                "pip install folium mapclassify (catalog.plot() draws a static one)"
+            ) from error
 
     def __repr__(self) -> str:
         times = self.temporal_extent

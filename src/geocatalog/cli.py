@@ -303,9 +303,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     >>> main(["info", "nowhere.parquet"])
     1
     """
-    tokens = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = app(tokens, result_action="return_value", exit_on_error=False, print_error=True)
+        code = app(arguments, result_action="return_value", exit_on_error=False, print_error=True)
     except CatalogError as error:
         reason = str(error)
         for argument, option in _OPTIONS.items():

@@ -97,14 +97,10 @@ class ParquetSource:
 
     def columns(self, names: list[str]) -> str:
         """Return the select list for catalog columns, with NULL for absent times."""
-        return ", ".join(self._column(name) for name in names)
-
-    def _column(self, name: str) -> str:
-        if name == "geometry":
-            return f"{quoted(self.info.geometry)} AS geometry"
-        if name in self.info.types:
-            return quoted(name)
-        return f"CAST(NULL AS TIMESTAMPTZ) AS {quoted(name)}"
+        known = {name: quoted(name) for name in self.info.types}
+        known["geometry"] = f"{quoted(self.info.geometry)} AS geometry"
+        absent = "CAST(NULL AS TIMESTAMPTZ) AS "
+        return ", ".join(known.get(name, absent + quoted(name)) for name in names)
 
 
 def quoted(name: str) -> str:

@@ -91,9 +91,24 @@ def compile_expression(text: str, columns: Iterable[str]) -> str:
         raise CatalogError(f"where takes a SQL expression such as 'cloud_cover < 10', got {text!r}")
     if len(text) > MAX_LENGTH:
         raise CatalogError(f"where takes at most {MAX_LENGTH} characters, got {len(text)}")
-    tree = _parse(text)
+    with explained(partial(_refusal, text)):
+        parsed = _parser().execute("SELECT json_serialize_sql(?)", ["SELECT " + text]).fetchall()
+    tree: dict[str, Any] = json.loads(parsed[0][0])
+    if tree.get("error"):
+        raise _refusal(text, f"it does not parse ({tree.get('error_message')})")
+    if len(tree["statements"]) != 1:
+        raise _refusal(text, "it holds more than one statement")
+    # Nothing may stand around the expression: FROM, WHERE, LIMIT, a second column, ...
+    node = tree["statements"][0]["node"]
+    if node["type"] != "SELECT_NODE" or len(node["select_list"]) != 1:
+        raise _refusal(text, "it is not one expression")
+    if node["from_table"]["type"] != "EMPTY" or node["cte_map"]["map"]:
+        raise _refusal(text, "it reads from a table")
+    used = [part for part, value in node.items() if value and part not in _IDLE_PARTS]
+    if used or node["select_list"][0].get("alias"):
+        raise _refusal(text, f"it has a clause of its own ({', '.join(used) or 'alias'})")
     names = {str(name).lower() for name in columns}
-    for problem in _problems(tree["statements"][0]["node"]["select_list"][0], names):
+    for problem in _problems(node["select_list"][0], names):
         raise _refusal(text, problem)
     written = "SELECT json_deserialize_sql(?::JSON)"
     rows = _parser().execute(written, [json.dumps(tree)]).fetchall()
@@ -148,26 +163,6 @@ def _parser() -> duckdb.DuckDBPyConnection:
     if found is None:
         found = _local.connection = locked_connection("threads = 2")
     return found
-
-
-def _parse(text: str) -> dict[str, Any]:
-    with explained(partial(_refusal, text)):
-        rows = _parser().execute("SELECT json_serialize_sql(?)", ["SELECT " + text]).fetchall()
-    tree: dict[str, Any] = json.loads(rows[0][0])
-    if tree.get("error"):
-        raise _refusal(text, f"it does not parse ({tree.get('error_message')})")
-    if len(tree["statements"]) != 1:
-        raise _refusal(text, "it holds more than one statement")
-    # Nothing may stand around the expression: FROM, WHERE, LIMIT, a second column, ...
-    node = tree["statements"][0]["node"]
-    if node["type"] != "SELECT_NODE" or len(node["select_list"]) != 1:
-        raise _refusal(text, "it is not one expression")
-    if node["from_table"]["type"] != "EMPTY" or node["cte_map"]["map"]:
-        raise _refusal(text, "it reads from a table")
-    used = [part for part, value in node.items() if value and part not in _IDLE_PARTS]
-    if used or node["select_list"][0].get("alias"):
-        raise _refusal(text, f"it has a clause of its own ({', '.join(used) or 'alias'})")
-    return tree
 
 
 def _problems(node: Any, columns: set[str]) -> Iterator[str]:

@@ -257,7 +257,7 @@ def reproject(geometry: np.ndarray, source: Any, target: Any) -> np.ndarray:
             f"footprint {lost[0]} cannot be expressed in {target.name} (it comes from "
             f"{source.name}, and lies outside the target's domain); choose another target_crs"
         )
-    if target.is_geographic:
+    if target.is_geographic and not source.is_geographic:
         wide = np.flatnonzero(np.ptp(sides[:, [0, 2]], axis=1) > 180.0)
         for index in wide:
             moved[index] = _unwrap(geometry[index], moved[index], source, target)
@@ -266,12 +266,14 @@ def reproject(geometry: np.ndarray, source: Any, target: Any) -> np.ndarray:
 
 def _unwrap(original: BaseGeometry, moved: BaseGeometry, source: CRS, target: CRS) -> BaseGeometry:
     """Mend a footprint that looks wider than half the globe after a move to degrees."""
-    pole = _pole_inside(original, source, target)
-    if pole:
-        _, south, _, north = moved.bounds
-        return shapely.box(-180, south, 180, 90) if pole > 0 else shapely.box(-180, -90, 180, north)
-    if source.is_geographic:
-        return moved
+    for pole in (90.0, -90.0):
+        x, y = transformer(target, source).transform(0.0, pole)
+        if not np.isfinite([x, y]).all() or not original.covers(shapely.Point(x, y)):
+            continue
+        # Where a projection has no such pole, its inverse may still give a place.
+        if abs(transformer(source, target).transform(x, y)[1] - pole) < 1e-6:
+            _, south, _, north = moved.bounds
+            return shapely.box(-180, min(south, pole), 180, max(north, pole))
     east = shapely.transform(
         moved,
         lambda xy: np.column_stack([np.where(xy[:, 0] < 0, xy[:, 0] + 360, xy[:, 0]), xy[:, 1]]),
@@ -283,16 +285,6 @@ def _unwrap(original: BaseGeometry, moved: BaseGeometry, source: CRS, target: CR
     after = shapely.intersection(east, shapely.box(180, -90, 360, 90))
     after = shapely.transform(after, lambda xy: xy - [360.0, 0.0])
     return shapely.union_all([before, after])
-
-
-def _pole_inside(original: BaseGeometry, source: CRS, target: CRS) -> int:
-    for pole in (1, -1):
-        x, y = transformer(target, source).transform(0.0, 90.0 * pole)
-        if np.isfinite([x, y]).all() and not source.is_geographic:
-            back = transformer(source, target).transform(x, y)
-            if abs(back[1] - 90.0 * pole) < 1e-6 and original.covers(shapely.Point(x, y)):
-                return pole
-    return 0
 
 
 @dataclass(frozen=True)

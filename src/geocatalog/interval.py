@@ -29,6 +29,7 @@ OPEN_START = np.iinfo(np.int64).min
 OPEN_END = np.iinfo(np.int64).max
 """Packed value of an end that is not known: after everything."""
 
+_UNITS = {4: "Y", 6: "M", 8: "D"}
 _PERIOD = re.compile(r"^\d{4}(-?(0[1-9]|1[0-2])(-?(0[1-9]|[12]\d|3[01]))?)?$")
 
 
@@ -72,24 +73,20 @@ def _covered(value: TimeLike) -> tuple[int, int]:
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         value = value.isoformat()
     if isinstance(value, str) and _PERIOD.match(value.strip()):
-        return _whole_period(value.strip().replace("-", ""))
+        digits = value.strip().replace("-", "")
+        written = "-".join(part for part in (digits[:4], digits[4:6], digits[6:8]) if part)
+        try:
+            period = np.datetime64(written, _UNITS[len(digits)])  # type: ignore[call-overload]
+        except ValueError as error:
+            raise CatalogError(f"not a date: {written!r} ({error})") from error
+        ends = np.array([period, period + 1]).astype("datetime64[us]").astype(np.int64)
+        return int(ends[0]), int(ends[1]) - 1
     return (_micros(as_utc(value)),) * 2
 
 
 def _micros(stamp: pd.Timestamp) -> int:
     # A naive timestamp's count is what it would be in UTC, which is how it is read.
     return int(stamp.to_datetime64().astype("datetime64[us]").astype(np.int64))
-
-
-def _whole_period(digits: str) -> tuple[int, int]:
-    unit = {4: "Y", 6: "M", 8: "D"}[len(digits)]
-    written = "-".join(part for part in (digits[:4], digits[4:6], digits[6:8]) if part)
-    try:
-        period = np.datetime64(written, unit)  # type: ignore[call-overload]
-    except ValueError as error:
-        raise CatalogError(f"not a date: {written!r} ({error})") from error
-    ends = np.array([period, period + 1]).astype("datetime64[us]").astype(np.int64)
-    return int(ends[0]), int(ends[1]) - 1
 
 
 def as_interval(value: TimeLike) -> pd.Interval | None:

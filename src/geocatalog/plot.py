@@ -8,11 +8,10 @@ from geocatalog.footprint import crs_text
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
-    from pyproj import CRS
 
 
 def plot_footprints(
-    frame: GeoDataFrame, crs: CRS, ax: Any = None, column: str | None = "start_time", **kwargs: Any
+    frame: GeoDataFrame, ax: Any = None, column: str | None = "start_time", **kwargs: Any
 ) -> Any:
     """Draw footprints on matplotlib axes, coloured by a column where it says something.
 
@@ -31,11 +30,11 @@ def plot_footprints(
     if len(frame):
         frame.plot(ax=ax, **(options | kwargs))
     x, y = "easting (m)", "northing (m)"
-    if crs.is_geographic:
+    if frame.crs.is_geographic:
         x, y = "longitude (°)", "latitude (°)"
     ax.set_xlabel(x)
     ax.set_ylabel(y)
-    ax.set_title(f"{len(frame)} footprints, {crs_text(crs)}")
+    ax.set_title(f"{len(frame)} footprints, {crs_text(frame.crs)}")
     return ax
 
 
@@ -55,22 +54,3 @@ def _colours(frame: GeoDataFrame, column: str) -> dict[str, Any]:
 
 MOST_NAMES = 20
 """Names a legend may list and still be read."""
-
-
-def explore_footprints(frame: GeoDataFrame, **kwargs: Any) -> Any:
-    """Return an interactive folium map of the footprints; `kwargs` go to `GeoDataFrame.explore`.
-
-    Raises
-    ------
-    ImportError
-        That says how to install folium where it is missing.
-    """
-    for name in ("start_time", "end_time"):
-        frame[name] = frame[name].astype(str)
-    try:
-        return frame.explore(**kwargs)
-    except ImportError as error:
-        raise ImportError(
-            "an interactive map needs folium and mapclassify: pip install folium mapclassify "
-            "(catalog.plot() draws a static one)"
-        ) from error

@@ -132,7 +132,10 @@ class FootprintTable:
             return rows[region.touches_bounds(self.bounds[rows])]
         found = [self.tree.query(shapely.box(*part)) for part in region.parts]
         hits = np.sort(found[0]) if len(found) == 1 else np.unique(np.concatenate(found))
-        return hits if rows is None else _members(hits, rows)
+        if rows is None:
+            return hits
+        at = np.minimum(np.searchsorted(rows, hits), len(rows) - 1)
+        return hits[rows[at] == hits]
 
 
 class PairTable(FootprintTable):
@@ -276,14 +279,6 @@ def extent_of(bounds: np.ndarray) -> Bounds | None:
 
 SMALL = 2048
 """Below this many rows a pass over their bounds is quicker than a tree of the whole table."""
-
-
-def _members(hits: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return the sorted `hits` that are also in the sorted `rows`."""
-    if len(rows) == 0:
-        return rows
-    at = np.minimum(np.searchsorted(rows, hits), len(rows) - 1)
-    return hits[rows[at] == hits]
 
 
 def normalise_frame(frame: GeoDataFrame) -> GeoDataFrame:

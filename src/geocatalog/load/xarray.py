@@ -270,7 +270,7 @@ class _Steps:
         """Yield (time in microseconds or None, (C, H, W)) for each step."""
         from rasterio.warp import reproject
 
-        cut = _cut(_north_up(self.dataset, self.grid), self.grid, self.slice)
+        cut = _cut(self.dataset, self.grid, self.slice)
         if cut is None:
             return
         columns, rows = cut[self.grid.x].values, cut[self.grid.y].values
@@ -324,17 +324,12 @@ class _Steps:
         return np.stack(layers)
 
 
-def _north_up(dataset: xr.Dataset, grid: LabelledGrid) -> xr.Dataset:
-    """Return the dataset with rows from north to south, columns from west to east."""
-    columns = dataset[grid.x].values.astype(float)
-    if grid.crs.is_geographic and grid.bounds[2] > 180.0 + 1e-9:
-        columns = np.where(columns >= 180.0, columns - 360.0, columns)
-        dataset = dataset.assign_coords({grid.x: columns})
-    return dataset.sortby(grid.x).sortby(grid.y, ascending=False)
-
-
 def _cut(dataset: xr.Dataset, grid: LabelledGrid, slice_: GeoSlice) -> xr.Dataset | None:
-    """Return the cells under the slice with a rim of two, for interpolation; None if none."""
+    """Return the cells under the slice, north up, with a rim of two; None if there are none."""
+    x = dataset[grid.x].values.astype(float)
+    if grid.crs.is_geographic and grid.bounds[2] > 180.0 + 1e-9:
+        dataset = dataset.assign_coords({grid.x: np.where(x >= 180.0, x - 360.0, x)})
+    dataset = dataset.sortby(grid.x).sortby(grid.y, ascending=False)
     box = slice_.grid_bounds
     if not same_crs(grid.crs, slice_.crs):
         box = reproject_box(box, slice_.crs, grid.crs).bounds
