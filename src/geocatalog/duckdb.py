@@ -161,23 +161,21 @@ class DuckDBGeoCatalog(GeoCatalog):
     """
 
     def __init__(self, path: Any) -> None:
-        self._read_from(ParquetSource.of(path), (), ())
+        self._begin(ParquetSource.of(path))
 
-    def _read_from(
-        self,
-        source: ParquetSource,
-        predicates: tuple[_Predicate, ...],
-        regions: tuple[Region, ...],
-    ) -> None:
+    def _begin(self, source: ParquetSource) -> None:
         super().__init__(source.info.crs, source.info.backend)
-        self._source, self._predicates, self._regions = source, predicates, regions
+        self._source = source
+        self._predicates: tuple[_Predicate, ...] = ()
+        self._regions: tuple[Region, ...] = ()
         self.path = source.info.path
         """The file."""
 
     def _with(self, predicates: list[_Predicate], *regions: Region) -> DuckDBGeoCatalog:
         made = type(self).__new__(type(self))
-        both = (*self._predicates, *predicates), (*self._regions, *regions)
-        made._read_from(self._source, *both)
+        made._begin(self._source)
+        made._predicates = (*self._predicates, *predicates)
+        made._regions = (*self._regions, *regions)
         return made
 
     @property

@@ -91,7 +91,7 @@ def to_geoparquet(catalog: GeoCatalog, path: Any, *, row_group_size: int = ROW_G
     if row_group_size < 1:
         raise CatalogError(f"row_group_size must be at least 1, got {row_group_size}")
     memory = catalog.materialize()
-    table = geo_table(memory.table, memory.backend)
+    table = geo_table(memory)
     target = Path(os.fspath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
     with beside(target) as unfinished:
@@ -115,10 +115,11 @@ def _repetitive(table: pa.Table) -> list[str]:
     return [name for name in text if len(table.column(name).unique()) < len(table) / 4]
 
 
-def geo_table(source: FootprintTable, backend: str) -> pa.Table:
+def geo_table(catalog: InMemoryGeoCatalog) -> pa.Table:
     """Return a table as Arrow in GeoParquet's layout, sorted, with its metadata."""
     import pyarrow as pa
 
+    source = catalog.table
     table = source.attributes
     geometry = pa.array(shapely.to_wkb(source.geometry), type=pa.binary())
     table = table.add_column(CORE_COLUMNS.index("geometry"), "geometry", geometry)
@@ -126,7 +127,7 @@ def geo_table(source: FootprintTable, backend: str) -> pa.Table:
     table = table.append_column("bbox", pa.StructArray.from_arrays(sides, names=list(COVERING)))
     if len(source) > 1:
         table = table.take(_hilbert_order(source))
-    return table.replace_schema_metadata(_metadata(source, backend))
+    return table.replace_schema_metadata(_metadata(catalog))
 
 
 def _hilbert_order(source: FootprintTable) -> np.ndarray:
@@ -140,9 +141,8 @@ def _hilbert_order(source: FootprintTable) -> np.ndarray:
     return np.lexsort((source.ends, source.starts, distance))
 
 
-def _metadata(source: FootprintTable, backend: str) -> dict[str, str]:
-    times = InMemoryGeoCatalog.from_table(source, backend).temporal_extent
-    bounds = source.extent
+def _metadata(catalog: InMemoryGeoCatalog) -> dict[str, str]:
+    source, bounds = catalog.table, catalog.total_bounds
     column: dict[str, Any] = {
         "encoding": "WKB",
         "geometry_types": sorted({shape.geom_type for shape in source.geometry if shape}),
@@ -154,10 +154,10 @@ def _metadata(source: FootprintTable, backend: str) -> dict[str, str]:
     geo = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
     own = {
         "schema_version": SCHEMA_VERSION,
-        "backend": backend,
+        "backend": catalog.backend,
         "boxes": source.all_boxes,
         "undated": bool(source.frame[["start_time", "end_time"]].isna().any(axis=None)),
-        "temporal_extent": iso_ends(times),
+        "temporal_extent": iso_ends(catalog.temporal_extent),
     }
     return {"geo": json.dumps(geo), "geocatalog": json.dumps(own)}
 

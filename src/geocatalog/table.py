@@ -164,14 +164,10 @@ class PairTable(FootprintTable):
         self._left, self._right = left, right
         self._in_left, self._in_right = in_left, in_right
         self._spatial_only = spatial_only
+        self.crs = left.crs
 
     def __len__(self) -> int:
         return len(self._in_left)
-
-    @cached_property
-    def crs(self) -> CRS:
-        """The one CRS of all footprints."""
-        return self._left.crs
 
     @property
     def columns(self) -> list[str]:

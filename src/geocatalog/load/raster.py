@@ -310,9 +310,9 @@ class Mosaic:
         self.method = method
         self.bands = bands
         self.shape = (bands.count, *shape)
-        whole = bands.dtype.kind != "f"
         self.averages = method in ("mean", "median")
-        self.dtype = np.dtype(np.float32) if self.averages and whole else bands.dtype
+        made_float = self.averages and bands.dtype.kind != "f"
+        self.dtype = np.dtype(np.float32) if made_float else bands.dtype
         self.fill = fill_for(self.dtype, bands, nodata)
         self._pieces: list[Piece] = []
         self._count = np.zeros(self.shape, dtype=np.int32 if method == "mean" else bool)

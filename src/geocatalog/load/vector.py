@@ -82,7 +82,7 @@ def load_vector(
         numbers: dict[Any, int] = {"instances": len(shapes)}
         burnt = [(shape, index) for index, (shape, _) in enumerate(shapes, start=1)]
     else:
-        numbers = _numbered(_values(catalog, label_field)) if classes is None else dict(classes)
+        numbers = _class_numbers(catalog, label_field) if classes is None else dict(classes)
         burnt = [(shape, numbers[value]) for shape, value in shapes if value in numbers]
     labels = np.zeros(grid.shape.yx, dtype=_label_dtype([number for _, number in burnt]))
     if burnt:
@@ -122,12 +122,12 @@ def _features(
     return [(s, v) for s, v in zip(moved, labels[keep], strict=True) if not pd.isna(v)]
 
 
-def _values(catalog: GeoCatalog, label_field: str | None) -> list[Any]:
-    """Return the distinct labels of all files of a catalog, so that any slice numbers alike."""
+def _class_numbers(catalog: GeoCatalog, label_field: str | None) -> dict[Any, int]:
+    """Return a number for each label of all files of a catalog, so that any slice numbers alike."""
     import pyogrio
 
     if label_field is None:
-        return [1]
+        return {1: 1}
     found: set[Any] = set()
     for row in catalog.iter_rows():
         if is_parquet(row.filepath):
@@ -141,7 +141,11 @@ def _values(catalog: GeoCatalog, label_field: str | None) -> list[Any]:
                 raise CatalogError(f"{row.filepath} has no field {label_field!r}")
             column = plain[label_field]
         found.update(column.dropna().tolist())
-    return sorted(found)
+    values = sorted(found)
+    # A column of integers with a missing one is read as floats.
+    if all(isinstance(value, int | float | np.number) and value == int(value) for value in values):
+        return {value: int(value) for value in values}
+    return {value: number for number, value in enumerate(values, start=1)}
 
 
 def _label_dtype(numbers: list[int]) -> str:
@@ -152,10 +156,3 @@ def _label_dtype(numbers: list[int]) -> str:
             f"class numbers must fit int32, got {low} to {high}; number them with classes="
         )
     return "uint8" if low >= 0 and high < 256 else "int32"
-
-
-def _numbered(values: list[Any]) -> dict[Any, int]:
-    # A column of integers with a missing one is read as floats.
-    if all(isinstance(value, int | float | np.number) and value == int(value) for value in values):
-        return {value: int(value) for value in values}
-    return {value: number for number, value in enumerate(values, start=1)}

@@ -195,7 +195,11 @@ def read_piece(
     def read(source: Any) -> tuple[Piece | None, Bands]:
         if source.crs is None:
             raise CatalogError(f"{what or href} has no CRS, so it cannot be placed on a grid")
-        chosen = _indexes(what or href, source, indexes)
+        chosen = list(source.indexes if indexes is None else map(int, indexes))
+        if not chosen or not all(1 <= index <= source.count for index in chosen):
+            raise CatalogError(
+                f"band_indexes are 1-based, up to {source.count} in {what or href}, got {chosen}"
+            )
         declared = nodata, source.nodatavals[chosen[0] - 1], assumed_nodata
         bands = Bands(
             dtype=np.result_type(*(source.dtypes[index - 1] for index in chosen)),
@@ -312,16 +316,6 @@ def _nodata_decides(source: Any, chosen: list[int], dtype: np.dtype) -> bool:
         return True
     same = len({source.nodatavals[index - 1] for index in chosen}) == 1
     return same and dtype.kind in "iu" and all(flag == [MaskFlags.nodata] for flag in flags)
-
-
-def _indexes(name: str, source: Any, indexes: Sequence[int] | None) -> list[int]:
-    chosen = list(source.indexes) if indexes is None else [int(index) for index in indexes]
-    wrong = [index for index in chosen if not 1 <= index <= source.count]
-    if wrong or not chosen:
-        raise CatalogError(
-            f"band_indexes are 1-based, up to {source.count} in {name}, got {list(indexes or [])}"
-        )
-    return chosen
 
 
 def _bounds_on(own: GeoBox, grid: GeoBox) -> Bounds:
