@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+import numpy as np
 import shapely
 
 from geocatalog.catalog import InMemoryGeoCatalog
@@ -20,7 +20,7 @@ from geocatalog.read.tokens import without_query
 from geocatalog.records import DEFAULT_WORKERS, FileRecord, interval_from_name, read_catalog
 
 if TYPE_CHECKING:
-    import xarray as xr
+    pass
 
 
 def build_raster_catalog(
@@ -145,7 +145,7 @@ def build_xarray_catalog(
 
     Examples
     --------
-    >>> import tempfile, numpy as np, xarray as xr
+    >>> import tempfile, numpy as np, pandas as pd, xarray as xr
     >>> cube = xr.Dataset({"t2m": (("time", "lat", "lon"), np.zeros((3, 2, 2), "float32"))},
     ...     {"time": pd.date_range("2024-01-01", periods=3), "lat": [1.5, 0.5], "lon": [0.5, 1.5]})
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -162,27 +162,23 @@ def _xarray_records(path: str, data_vars: Sequence[str] | None, time_var: str) -
     with open_labelled(path) as dataset:
         grid = grid_of(dataset, path)
         names = chosen_names(dataset, data_vars, grid, path)
-        interval, count = _times(dataset, time_var, path)
+        interval, times = None, np.array([], "datetime64[us]")
+        if time_var in dataset.variables:
+            times = dataset[time_var].values.ravel()
+        if times.dtype.kind != "M":
+            raise CatalogError(
+                f"{path}: {time_var} is {times.dtype}, not times that xarray decodes"
+            )
+        if not np.isnat(times).all():
+            interval = as_interval((np.nanmin(times), np.nanmax(times)))
         extras = {
-            "n_timesteps": count,
+            "n_timesteps": 0 if interval is None else len(times),
             "variables": ",".join(names),
             "time_var": time_var if time_var in dataset.variables else None,
             "native_crs": crs_text(grid.crs),
             "resolution": grid.x_size,
         }
         return [FileRecord(path, grid.footprint, grid.crs, interval, extras)]
-
-
-def _times(dataset: xr.Dataset, time_var: str, path: str) -> tuple[pd.Interval | None, int]:
-    if time_var not in dataset.variables:
-        return None, 0
-    times = dataset[time_var].values.ravel()
-    if times.dtype.kind != "M":
-        raise CatalogError(f"{path}: {time_var} is {times.dtype}, not times that xarray decodes")
-    known = times[~pd.isna(times)]
-    if len(known) == 0:
-        return None, 0
-    return as_interval((pd.Timestamp(known.min()), pd.Timestamp(known.max()))), len(times)
 
 
 def build_vector_catalog(

@@ -85,7 +85,11 @@ def build(
 
     glob, builder, names = _KINDS[kind]
     wanted = pattern or glob
-    paths = _expand(inputs, wanted)
+    paths: list[str] = []
+    for text in inputs:
+        path = Path(text)
+        is_folder = path.is_dir() and path.suffix != ".zarr"
+        paths += sorted(map(str, path.glob(wanted))) if is_folder else [text]
     if not paths:
         raise CatalogError(f"no files: {inputs} hold nothing like {wanted}")
     options = {
@@ -121,15 +125,6 @@ _KINDS = {
     "stac": ("**/*.json", "from_stac_items", ("asset_key",)),
 }
 """By kind: which files of a folder are meant, the builder, and its options of this command."""
-
-
-def _expand(inputs: Sequence[str], pattern: str) -> list[str]:
-    found: list[str] = []
-    for text in inputs:
-        path = Path(text)
-        is_folder = path.is_dir() and path.suffix != ".zarr"
-        found += sorted(map(str, path.glob(pattern))) if is_folder else [text]
-    return found
 
 
 def _stac_items(paths: list[str]) -> list[Any]:

@@ -158,7 +158,19 @@ def assemble(
     """
     from geopandas import GeoDataFrame
 
-    crs = as_crs(target_crs) if target_crs is not None else _common_crs(records, skipped)
+    if target_crs is None and not records:
+        why = f"; all {len(skipped)} were skipped, first: {skipped[0]}" if skipped else ""
+        raise CatalogError(
+            f"nothing to make a catalog from{why}; for an empty one give target_crs="
+        )
+    crs = as_crs(records[0].crs if target_crs is None else target_crs)
+    if target_crs is None and not all(same_crs(record.crs, crs) for record in records):
+        counts = Counter(crs_text(record.crs) for record in records)
+        listed = ", ".join(f"{name} ({count})" for name, count in counts.most_common(5))
+        raise CatalogError(
+            f"files are in {len(counts)} CRS: {listed}; pass target_crs= to say which one the "
+            "footprints should be in"
+        )
     geometry = np.array([record.footprint for record in records], dtype=object)
     for source in dict.fromkeys(record.crs for record in records):
         at = np.array([record.crs is source or record.crs == source for record in records])
@@ -176,23 +188,6 @@ def assemble(
     return catalog
 
 
-def _common_crs(records: list[FileRecord], skipped: Sequence[tuple[str, str]]) -> CRS:
-    if not records:
-        why = f"; all {len(skipped)} were skipped, first: {skipped[0]}" if skipped else ""
-        raise CatalogError(
-            f"nothing to make a catalog from{why}; for an empty one give target_crs="
-        )
-    first = records[0].crs
-    if all(record.crs is first or same_crs(record.crs, first) for record in records):
-        return first
-    counts = Counter(crs_text(record.crs) for record in records)
-    listed = ", ".join(f"{name} ({count})" for name, count in counts.most_common(5))
-    raise CatalogError(
-        f"files are in {len(counts)} CRS: {listed}; pass target_crs= to say which one the "
-        "footprints should be in"
-    )
-
-
 def stored_path(path: Any) -> str:
     """Return a path as a catalog keeps it: URLs unchanged, local paths absolute.
 
@@ -201,7 +196,7 @@ def stored_path(path: Any) -> str:
     >>> stored_path("https://host/a.tif?sig=x")
     'https://host/a.tif?sig=x'
     """
-    text = os.fspath(path) if not isinstance(path, str) else path
+    text = os.fspath(path)
     if text.startswith("file://"):
         text = unquote(urlsplit(text).path)
     return text if is_remote(text) else os.path.abspath(text)
