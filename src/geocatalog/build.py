@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import shapely
@@ -18,9 +18,6 @@ from geocatalog.load.xarray import chosen_names, grid_of, open_labelled
 from geocatalog.read.open import with_dataset
 from geocatalog.read.tokens import without_query
 from geocatalog.records import DEFAULT_WORKERS, FileRecord, interval_from_name, read_catalog
-
-if TYPE_CHECKING:
-    pass
 
 
 def build_raster_catalog(
