@@ -218,7 +218,7 @@ def load_xarray(
 
     Examples
     --------
-    >>> import tempfile, xarray as xr
+    >>> import tempfile, pandas as pd, xarray as xr
     >>> from geocatalog import build_xarray_catalog
     >>> values = np.arange(8, dtype="float32").reshape(2, 2, 2)
     >>> cube = xr.Dataset({"t2m": (("time", "lat", "lon"), values)},
