@@ -48,6 +48,14 @@ def build_raster_catalog(
         CRS of the footprints; by default the files' own, if they share one.
     on_error
         "raise", or "skip" to leave out what cannot be read, listed in `.skipped`.
+    workers
+        Headers read at once.
+    progress
+        Whether to show a progress bar: on a terminal only, after two seconds.
+
+    Returns
+    -------
+    One row per file, in the order of the paths.
 
     Raises
     ------
@@ -78,6 +86,17 @@ def build_raster_catalog(
 
 def read_raster_record(path: str, filename_regex: str | None, date_format: str) -> FileRecord:
     """Return what one raster's header and name say; a rotated raster gets its true outline.
+
+    Parameters
+    ----------
+    path
+        Anything rasterio opens.
+    filename_regex, date_format
+        As in `build_raster_catalog`.
+
+    Returns
+    -------
+    The file's path, footprint, CRS, interval and columns.
 
     Raises
     ------
@@ -133,6 +152,12 @@ def build_xarray_catalog(
         Variables every dataset must have; by default all it has.
     time_var
         Name of the time coordinate; a dataset without it is undated.
+    workers, on_error, progress
+        As in `build_raster_catalog`.
+
+    Returns
+    -------
+    One row per dataset, in the order of the paths.
 
     Raises
     ------
@@ -204,6 +229,12 @@ def build_vector_catalog(
         CRS of the footprints; by default the files' own, if they share one.
     layer
         The one layer to take; by default every layer, one row each.
+    workers, on_error, progress
+        As in `build_raster_catalog`.
+
+    Returns
+    -------
+    One row per layer, files in the order of the paths.
 
     Raises
     ------
@@ -231,6 +262,15 @@ def build_vector_catalog(
 
 def is_parquet(path: str) -> bool:
     """Say whether a path is GeoParquet by its name, which GDAL's wheels do not read.
+
+    Parameters
+    ----------
+    path
+        A path or URL; a query string does not count.
+
+    Returns
+    -------
+    Whether the name ends in .parquet, .geoparquet or .pq.
 
     Examples
     --------

@@ -93,7 +93,20 @@ class CatalogRow:
     def slice(self, resolution: float | Sequence[float] | None = None) -> GeoSlice:
         """Return the row's box and interval, on the file's own pixel grid.
 
-        Without a `resolution` the row's own is used, when it was recorded in the catalog's CRS.
+        Parameters
+        ----------
+        resolution
+            Pixel size in units of the catalog's CRS, one number or (x, y); by default the row's
+            own, when it was recorded in the catalog's CRS.
+
+        Returns
+        -------
+        A slice whose pixel edges begin at the footprint's upper left corner.
+
+        Raises
+        ------
+        CatalogError
+            Without a `resolution`, where the row has none in the catalog's CRS.
         """
         # Across the antimeridian the bounds go once around the globe.
         box = wrapped_bounds(self.geometry) if self.crs.is_geographic else self.bounds
@@ -110,7 +123,21 @@ class CatalogRow:
 
 
 def rows_of(frame: GeoDataFrame, crs: CRS, first: int = 0) -> Iterator[CatalogRow]:
-    """Yield the rows of a catalog's frame, numbered from `first`."""
+    """Yield the rows of a catalog's frame.
+
+    Parameters
+    ----------
+    frame
+        The core columns, then extras.
+    crs
+        The CRS of the footprints.
+    first
+        Number of the first row.
+
+    Yields
+    ------
+    One row after the other, numbered from `first`.
+    """
     extras = [name for name in frame.columns if name not in CORE_COLUMNS]
     columns = [frame[name] for name in (*CORE_COLUMNS, *extras)]
     for index, values in enumerate(zip(*columns, strict=True), start=first):
@@ -122,6 +149,15 @@ def rows_of(frame: GeoDataFrame, crs: CRS, first: int = 0) -> Iterator[CatalogRo
 def is_known(value: Any) -> bool:
     """Say whether an entry of a row says anything: neither None nor NaN, NaT or NA.
 
+    Parameters
+    ----------
+    value
+        Any entry of a column.
+
+    Returns
+    -------
+    False for None, NaN, NaT and NA.
+
     Examples
     --------
     >>> is_known(0.0), is_known(float("nan")), is_known(pd.NA), is_known([])
@@ -132,6 +168,15 @@ def is_known(value: Any) -> bool:
 
 def as_json(value: Any) -> Any:
     """Return an entry of a row as a JSON value: unknown ones as None, times as ISO text.
+
+    Parameters
+    ----------
+    value
+        Any entry of a column; numpy scalars become plain numbers.
+
+    Returns
+    -------
+    A value that `json.dumps` takes, when the entry was a scalar.
 
     Examples
     --------
@@ -146,7 +191,26 @@ def as_json(value: Any) -> Any:
 
 
 def rows_under(catalog: GeoCatalog, slice_: GeoSlice, backend: str) -> list[CatalogRow]:
-    """Return the rows that touch a slice, for the loader of one kind of file."""
+    """Return the rows that touch a slice, for the loader of one kind of file.
+
+    Parameters
+    ----------
+    catalog
+        Any catalog.
+    slice_
+        Where and when.
+    backend
+        The kind of file that the loader reads: "raster", "xarray" or "vector".
+
+    Returns
+    -------
+    The rows, in the catalog's order.
+
+    Raises
+    ------
+    CatalogError
+        When the catalog lists another kind of file; names the loader that reads it.
+    """
     if catalog.backend != backend:
         raise CatalogError(
             f"load_{backend} reads catalogs of {backend} files, this one lists "
@@ -161,6 +225,13 @@ class GeoCatalog(ABC):
     One rule for space and time: sets are closed. A footprint that only touches the query box,
     and an interval that only shares an instant with it, are in the answer. An undated file
     matches every time. Queries return a catalog of the same kind and change nothing.
+
+    Parameters
+    ----------
+    crs
+        The one CRS of all footprints.
+    backend
+        Kind of file: "raster", "xarray" or "vector".
     """
 
     def __init__(self, crs: CRS, backend: str) -> None:
@@ -202,18 +273,43 @@ class GeoCatalog(ABC):
 
     @abstractmethod
     def where(self, expression: str) -> GeoCatalog:
-        """Return the rows for which a SQL expression over the columns is true."""
+        """Return the rows for which a SQL expression over the columns is true.
+
+        Parameters
+        ----------
+        expression
+            A condition such as "cloud_cover < 10"; see `geocatalog.expression`.
+
+        Returns
+        -------
+        A catalog of the same kind.
+
+        Raises
+        ------
+        CatalogError
+            For text that is not one condition over the columns.
+        """
 
     @abstractmethod
     def iter_rows(self) -> Iterator[CatalogRow]:
-        """Yield the rows one by one."""
+        """Yield the rows one by one.
+
+        Yields
+        ------
+        `CatalogRow`s, numbered from 0.
+        """
 
     @abstractmethod
     def materialize(self) -> InMemoryGeoCatalog:
         """Return the same rows as an in-memory catalog."""
 
     def get_config(self) -> dict[str, Any]:
-        """Return what this catalog is, as JSON values: its class and its `facts`."""
+        """Return what this catalog is, as JSON values: its class and its `facts`.
+
+        Returns
+        -------
+        `{"class": ..., "config": ...}`, which `json.dumps` takes.
+        """
         return {"class": type(self).__name__, "config": self.facts()}
 
     @abstractmethod
@@ -245,6 +341,12 @@ class GeoCatalog(ABC):
         time
             A pair, `pd.Interval`, ISO text "a/b", or one date or instant; a date covers its whole
             day; None at an end leaves it open.
+        crs
+            CRS of `bounds`, in any form pyproj understands.
+
+        Returns
+        -------
+        A catalog of the same kind.
 
         Raises
         ------
@@ -273,6 +375,11 @@ class GeoCatalog(ABC):
     def facts(self) -> dict[str, Any]:
         """Return how many rows there are, of what, where and when, as JSON values.
 
+        Returns
+        -------
+        `rows`, `backend`, `crs` (text), `total_bounds` (list or None), `temporal_extent` (two ISO
+        texts or None) and `columns`.
+
         Examples
         --------
         >>> import geopandas as gpd, shapely
@@ -300,6 +407,17 @@ class GeoCatalog(ABC):
         that only touch are in, with a point or a line as their footprint. Footprints are clipped
         when they are asked for.
 
+        Parameters
+        ----------
+        other
+            Any catalog, in any CRS, of any kind of file.
+        spatial_only
+            Whether to leave times alone.
+
+        Returns
+        -------
+        One row per pair, in memory.
+
         Examples
         --------
         >>> import geopandas as gpd, shapely
@@ -319,6 +437,15 @@ class GeoCatalog(ABC):
         """Return the rows of both, the other's reprojected to this catalog's CRS; equal rows once.
 
         Columns are those of either, empty where a catalog lacks them.
+
+        Parameters
+        ----------
+        other
+            A catalog of the same kind of file, in any CRS.
+
+        Returns
+        -------
+        This catalog's rows, then the other's, in memory.
 
         Raises
         ------
@@ -355,20 +482,47 @@ class GeoCatalog(ABC):
     def iter_slices(self, resolution: float | Sequence[float] | None = None) -> Iterator[GeoSlice]:
         """Yield each row's box and interval as a slice on that file's own pixel grid.
 
-        `resolution` is in the catalog's units; by default the one recorded for each row.
+        Parameters
+        ----------
+        resolution
+            Pixel size in units of the catalog's CRS, one number or (x, y); by default the one
+            recorded for each row.
+
+        Yields
+        ------
+        Slices, in the order of the rows.
         """
         for row in self.iter_rows():
             yield row.slice(resolution)
 
     def missing_files(self) -> list[str]:
-        """Return the local paths that no longer exist; remote ones are not asked."""
+        """Return the local paths that no longer exist; remote ones are not asked.
+
+        Returns
+        -------
+        Paths as the rows give them, those of single assets included.
+        """
         from geocatalog.read.open import is_remote
 
         paths = (path for row in self for path in (row.assets or {"": row.filepath}).values())
         return [path for path in paths if not is_remote(path) and not os.path.exists(path)]
 
     def plot(self, ax: Any = None, column: str | None = "start_time", **kwargs: Any) -> Any:
-        """Draw the footprints on matplotlib axes, coloured by a column; return the axes."""
+        """Draw the footprints on matplotlib axes, coloured by a column.
+
+        Parameters
+        ----------
+        ax
+            Axes to draw on; by default new ones.
+        column
+            Column that says the colour; None draws all alike.
+        **kwargs
+            Passed to `GeoDataFrame.plot`.
+
+        Returns
+        -------
+        The matplotlib axes.
+        """
         from geocatalog.plot import plot_footprints
 
         return plot_footprints(self.gdf, ax=ax, column=column, **kwargs)
@@ -380,6 +534,10 @@ class GeoCatalog(ABC):
         ----------
         **kwargs
             Passed to `GeoDataFrame.explore`.
+
+        Returns
+        -------
+        A `folium.Map`.
 
         Raises
         ------
@@ -458,7 +616,18 @@ class InMemoryGeoCatalog(GeoCatalog):
     ) -> InMemoryGeoCatalog:
         """Return a catalog over a table that is already in order; nothing is copied.
 
-        `rows`: sorted row numbers, or None for all.
+        Parameters
+        ----------
+        table
+            The rows.
+        backend
+            Kind of file: "raster", "xarray" or "vector".
+        rows
+            Sorted numbers of the rows that belong to the catalog, or None for all.
+
+        Returns
+        -------
+        The catalog.
         """
         made = cls.__new__(cls)
         made._cut_from(table, backend, rows)
@@ -516,6 +685,20 @@ class InMemoryGeoCatalog(GeoCatalog):
         Comparisons, AND, OR, NOT, IN, BETWEEN, LIKE, arithmetic, and plain functions such as
         lower(), contains() or year(); anything else is refused (see `geocatalog.expression`).
 
+        Parameters
+        ----------
+        expression
+            A condition over the columns.
+
+        Returns
+        -------
+        A catalog over the same table.
+
+        Raises
+        ------
+        CatalogError
+            For text that is not one condition over the columns.
+
         Examples
         --------
         >>> import geopandas as gpd, shapely
@@ -538,6 +721,10 @@ class InMemoryGeoCatalog(GeoCatalog):
 
         Worth it before many queries on a small part of a large catalog, and to let the large
         one go.
+
+        Returns
+        -------
+        A catalog that shares nothing with the one it was cut from.
         """
         table = self.table if self._rows is None else FootprintTable(self._frame)
         made = self.from_table(table, self.backend)
@@ -587,14 +774,24 @@ class CatalogDomain:
         return self.catalog.crs
 
     def slices(self) -> list[GeoSlice]:
-        """Return one slice per row, in order."""
+        """Return one slice per row, in order.
+
+        Returns
+        -------
+        As many slices as there are rows.
+        """
         return list(self)
 
     def __iter__(self) -> Iterator[GeoSlice]:
         return self.catalog.iter_slices(self.resolution)
 
     def get_config(self) -> dict[str, Any]:
-        """Return what this domain is, as JSON values."""
+        """Return what this domain is, as JSON values.
+
+        Returns
+        -------
+        `{"class": ..., "config": ...}`, which `json.dumps` takes.
+        """
         return {
             "class": type(self).__name__,
             "config": {"catalog": self.catalog.get_config(), "resolution": self.resolution},
@@ -607,6 +804,17 @@ class CatalogDomain:
 
 def query(catalog: GeoCatalog, slice_: GeoSlice | None = None, **kwargs: Any) -> GeoCatalog:
     """Return the rows of `catalog` that touch a slice; see `GeoCatalog.query`.
+
+    Parameters
+    ----------
+    catalog
+        Any catalog.
+    slice_, **kwargs
+        As in `GeoCatalog.query`.
+
+    Returns
+    -------
+    A catalog of the same kind.
 
     Examples
     --------
@@ -622,10 +830,49 @@ def query(catalog: GeoCatalog, slice_: GeoSlice | None = None, **kwargs: Any) ->
 def intersect(
     first: GeoCatalog, second: GeoCatalog, spatial_only: bool = False
 ) -> InMemoryGeoCatalog:
-    """Return one row for each pair that shares space and time; see `GeoCatalog.intersect`."""
+    """Return one row for each pair that shares space and time; see `GeoCatalog.intersect`.
+
+    Parameters
+    ----------
+    first, second
+        Any two catalogs.
+    spatial_only
+        Whether to leave times alone.
+
+    Returns
+    -------
+    One row per pair, in memory, in the first catalog's CRS.
+
+    Examples
+    --------
+    >>> import geopandas as gpd, shapely
+    >>> frame = gpd.GeoDataFrame(
+    ...     {"filepath": ["a.tif"]}, geometry=[shapely.box(0, 0, 2, 2)], crs=32610)
+    >>> len(intersect(InMemoryGeoCatalog(frame), InMemoryGeoCatalog(frame)))
+    1
+    """
     return first.intersect(second, spatial_only)
 
 
 def union(first: GeoCatalog, second: GeoCatalog) -> InMemoryGeoCatalog:
-    """Return the rows of both, the second in the first's CRS; see `GeoCatalog.union`."""
+    """Return the rows of both, the second in the first's CRS; see `GeoCatalog.union`.
+
+    Parameters
+    ----------
+    first, second
+        Two catalogs of one kind of file.
+
+    Returns
+    -------
+    The rows of both, in memory, in the first catalog's CRS.
+
+    Examples
+    --------
+    >>> import geopandas as gpd, shapely
+    >>> frame = gpd.GeoDataFrame(
+    ...     {"filepath": ["a.tif"]}, geometry=[shapely.box(0, 0, 2, 2)], crs=32610)
+    >>> other = frame.assign(filepath="b.tif")
+    >>> len(union(InMemoryGeoCatalog(frame), InMemoryGeoCatalog(other)))
+    2
+    """
     return first.union(second)

@@ -293,6 +293,15 @@ _OPTIONS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; the entry point of `geocatalog`.
 
+    Parameters
+    ----------
+    arguments
+        Words of the command line after the name; by default those of this process.
+
+    Returns
+    -------
+    0, or one of the exit codes that the module's text lists.
+
     Examples
     --------
     >>> main(["info", "nowhere.parquet"])

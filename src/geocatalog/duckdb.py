@@ -43,7 +43,15 @@ FEW_ROWS = 256
 
 @dataclass(frozen=True)
 class ParquetSource:
-    """A file with the connection that reads it, shared by all catalogs cut from it."""
+    """A file with the connection that reads it, shared by all catalogs cut from it.
+
+    Parameters
+    ----------
+    info
+        What the file says of itself.
+    connection
+        A connection that may read this file and nothing else.
+    """
 
     info: FileInfo
     connection: duckdb.DuckDBPyConnection
@@ -51,7 +59,17 @@ class ParquetSource:
 
     @classmethod
     def of(cls, path: Any) -> ParquetSource:
-        """Return a catalog file, and a connection to it that can read nothing else."""
+        """Return a catalog file, and a connection to it that can read nothing else.
+
+        Parameters
+        ----------
+        path
+            A catalog file.
+
+        Returns
+        -------
+        The file with a new connection.
+        """
         info = read_info(path)
         connection = locked_connection(
             "enable_geoparquet_conversion = false",
@@ -65,30 +83,75 @@ class ParquetSource:
         return ParquetSource.of, (self.info.path,)
 
     def thread_cursor(self) -> duckdb.DuckDBPyConnection:
-        """Return this thread's own cursor, for results read at once: a new one costs 3 ms."""
+        """Return this thread's own cursor, for results read at once: a new one costs 3 ms.
+
+        Returns
+        -------
+        A cursor that no other thread uses.
+        """
         found: duckdb.DuckDBPyConnection | None = getattr(self._local, "cursor", None)
         if found is None:
             found = self._local.cursor = self.connection.cursor()
         return found
 
     def explaining(self) -> AbstractContextManager[None]:
-        """Turn what DuckDB raises, such as for a file that has gone, into a CatalogError."""
+        """Turn what DuckDB raises, such as for a file that has gone, into a CatalogError.
+
+        Returns
+        -------
+        A context manager.
+        """
         return explained(lambda why: CatalogError(f"cannot read {self.info.path}: {why}"))
 
     def rows(self) -> str:
-        """Return the table expression that reads the file."""
+        """Return the table expression that reads the file.
+
+        Returns
+        -------
+        SQL.
+        """
         return f"read_parquet({literal(self.info.path)})"
 
     def side(self, name: str) -> str:
-        """Return the bbox field of that name."""
+        """Return the bbox field of that name.
+
+        Parameters
+        ----------
+        name
+            "xmin", "ymin", "xmax" or "ymax".
+
+        Returns
+        -------
+        SQL.
+        """
         return f"{quoted(str(self.info.covering))}.{name}"
 
     def time(self, name: str) -> str | None:
-        """Return a time column, or None where the file has none."""
+        """Return a time column, or None where the file has none.
+
+        Parameters
+        ----------
+        name
+            "start_time" or "end_time".
+
+        Returns
+        -------
+        SQL, or None.
+        """
         return quoted(name) if name in self.info.types else None
 
     def schema(self, names: list[str]) -> pa.Schema:
-        """Return the Arrow types of catalog columns, as the file holds them."""
+        """Return the Arrow types of catalog columns, as the file holds them.
+
+        Parameters
+        ----------
+        names
+            Columns of the catalog.
+
+        Returns
+        -------
+        One field per name; times that the file lacks are in UTC microseconds.
+        """
         import pyarrow as pa
 
         types = self.info.types | {"geometry": self.info.types[self.info.geometry]}
@@ -96,7 +159,17 @@ class ParquetSource:
         return pa.schema([(name, types.get(name, absent)) for name in names])
 
     def columns(self, names: list[str]) -> str:
-        """Return the select list for catalog columns, with NULL for absent times."""
+        """Return the select list for catalog columns, with NULL for absent times.
+
+        Parameters
+        ----------
+        names
+            Columns of the catalog.
+
+        Returns
+        -------
+        SQL.
+        """
         known = {name: quoted(name) for name in self.info.types}
         known["geometry"] = f"{quoted(self.info.geometry)} AS geometry"
         absent = "CAST(NULL AS TIMESTAMPTZ) AS "
@@ -105,6 +178,15 @@ class ParquetSource:
 
 def quoted(name: str) -> str:
     """Return a column's name as an SQL identifier.
+
+    Parameters
+    ----------
+    name
+        Any text.
+
+    Returns
+    -------
+    SQL.
 
     Examples
     --------
@@ -116,6 +198,15 @@ def quoted(name: str) -> str:
 
 def literal(text: str) -> str:
     """Return text as an SQL string.
+
+    Parameters
+    ----------
+    text
+        Any text.
+
+    Returns
+    -------
+    SQL.
 
     Examples
     --------
@@ -271,11 +362,21 @@ class DuckDBGeoCatalog(GeoCatalog):
         return pa.Table.from_arrays(arrays, schema=schema)
 
     def materialize(self) -> InMemoryGeoCatalog:
-        """Return the same rows as an in-memory catalog."""
+        """Return the same rows as an in-memory catalog.
+
+        Returns
+        -------
+        A catalog that no longer needs the file.
+        """
         return InMemoryGeoCatalog.from_table(FootprintTable(self._frame), self.backend)
 
     def iter_rows(self) -> Iterator[CatalogRow]:
-        """Yield the rows one by one, in the file's order, a batch in memory at a time."""
+        """Yield the rows one by one, in the file's order, a batch in memory at a time.
+
+        Yields
+        ------
+        `CatalogRow`s, numbered from 0.
+        """
         index = 0
         for table, _ in self._batches(self.columns):
             yield from rows_of(self._tidy(table), self.crs, index)
@@ -285,6 +386,20 @@ class DuckDBGeoCatalog(GeoCatalog):
         """Return the rows for which a SQL expression over the columns is true.
 
         The same expressions as `InMemoryGeoCatalog.where`, pushed down to the file's statistics.
+
+        Parameters
+        ----------
+        expression
+            A condition over the columns.
+
+        Returns
+        -------
+        A catalog with one more predicate; nothing is read yet.
+
+        Raises
+        ------
+        CatalogError
+            For text that is not one condition over the columns.
         """
         names = [name for name in self.columns if name != "geometry"]
         sql = compile_expression(expression, names)
@@ -343,7 +458,17 @@ class DuckDBGeoCatalog(GeoCatalog):
         return cursor.sql(self._statement(what), params=self._conditions()[1])
 
     def explain(self, analyze: bool = True) -> str:
-        """Return DuckDB's plan; with `analyze` it runs, and tells which row groups were read."""
+        """Return DuckDB's plan of the query.
+
+        Parameters
+        ----------
+        analyze
+            Whether to run the query, and tell which row groups were read.
+
+        Returns
+        -------
+        Text, as DuckDB prints it.
+        """
         how = "EXPLAIN ANALYZE" if analyze else "EXPLAIN"
         return "\n".join(str(row[-1]) for row in self._fetch(f"{how} {self.sql}"))
 
@@ -365,7 +490,12 @@ class DuckDBGeoCatalog(GeoCatalog):
                     yield table, shapes
 
     def get_config(self) -> dict[str, Any]:
-        """Return what this catalog is, as JSON values: file, CRS, and the predicates so far."""
+        """Return what this catalog is, as JSON values: file, CRS, and the predicates so far.
+
+        Returns
+        -------
+        `{"class": ..., "config": ...}`, which `json.dumps` takes.
+        """
         return {
             "class": type(self).__name__,
             "config": {
@@ -387,6 +517,15 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 def open_catalog(path: Any) -> DuckDBGeoCatalog:
     """Return a lazy catalog over a GeoParquet file.
+
+    Parameters
+    ----------
+    path
+        A GeoParquet file: one that `to_geoparquet` wrote, or any with a `filepath` column.
+
+    Returns
+    -------
+    A catalog whose rows are read when they are asked for.
 
     Raises
     ------

@@ -20,6 +20,13 @@ class PixelReadError(OSError):
 def check_reading(workers: int, on_error: str) -> None:
     """Refuse a number of workers below 1, and an `on_error` other than "raise" or "skip".
 
+    Parameters
+    ----------
+    workers
+        Files read at once.
+    on_error
+        What is done about a file that cannot be read.
+
     Raises
     ------
     CatalogError

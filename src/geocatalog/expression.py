@@ -72,6 +72,17 @@ def compile_expression(text: str, columns: Iterable[str]) -> str:
 
     `columns` are those it may name.
 
+    Parameters
+    ----------
+    text
+        A condition in SQL, at most `MAX_LENGTH` characters.
+    columns
+        Names that it may use.
+
+    Returns
+    -------
+    SQL that holds nothing but what was checked.
+
     Raises
     ------
     CatalogError
@@ -124,7 +135,17 @@ def _refusal(text: str, problem: str) -> CatalogError:
 
 @contextmanager
 def explained(explain: Callable[[str], CatalogError]) -> Iterator[None]:
-    """Turn what DuckDB raises into the error that `explain` makes of its first line."""
+    """Turn what DuckDB raises into the error that `explain` makes of its first line.
+
+    Parameters
+    ----------
+    explain
+        Makes the error to raise from the first line of what DuckDB said.
+
+    Yields
+    ------
+    Nothing; the block runs.
+    """
     import duckdb
 
     try:
@@ -137,6 +158,15 @@ def locked_connection(*settings: str) -> duckdb.DuckDBPyConnection:
     """Return a connection in memory, in UTC, with `settings` that nothing can change later.
 
     It reads no file but those that the settings allow, and no extension.
+
+    Parameters
+    ----------
+    *settings
+        Further settings, written as SQL: "name = value".
+
+    Returns
+    -------
+    The connection.
 
     Examples
     --------
@@ -199,7 +229,24 @@ def _node_problems(node: dict[str, Any], columns: set[str]) -> Iterator[str]:
 
 
 def check_boolean(text: str, connection: duckdb.DuckDBPyConnection, sql: str, source: str) -> None:
-    """Raise CatalogError unless canonical `sql` is a yes-or-no question about rows of `source`."""
+    """Refuse an expression that is not a yes-or-no question about the rows of a table.
+
+    Parameters
+    ----------
+    text
+        The expression as it was written, for the message.
+    connection
+        Where `source` is known.
+    sql
+        The expression as `compile_expression` gives it.
+    source
+        A table expression.
+
+    Raises
+    ------
+    CatalogError
+        When the answers are not true or false.
+    """
     with explained(partial(_refusal, text)):
         rows = connection.execute(f"DESCRIBE SELECT {sql} AS answer FROM {source}").fetchall()
     if rows[0][1] != "BOOLEAN":
@@ -207,9 +254,22 @@ def check_boolean(text: str, connection: duckdb.DuckDBPyConnection, sql: str, so
 
 
 def matching_rows(text: str, attributes: pa.Table, rows: np.ndarray | None) -> np.ndarray:
-    """Return the sorted numbers of the rows of an Arrow table for which an expression is true.
+    """Return the numbers of the rows of an Arrow table for which an expression is true.
 
-    `rows` limits the question to some; an unknown (NULL) answer is no.
+    An unknown (NULL) answer is no.
+
+    Parameters
+    ----------
+    text
+        A condition over the columns.
+    attributes
+        The columns, without footprints.
+    rows
+        Sorted numbers of the rows to ask, or None for all.
+
+    Returns
+    -------
+    (N,) sorted row numbers.
 
     Examples
     --------

@@ -47,6 +47,15 @@ def as_crs(value: Any) -> CRS:
 
     Equal input gives the identical object, so that the usual comparison is `is`.
 
+    Parameters
+    ----------
+    value
+        EPSG code, text, WKT, or a pyproj or rasterio CRS.
+
+    Returns
+    -------
+    The CRS.
+
     Raises
     ------
     CatalogError
@@ -67,6 +76,15 @@ def as_crs(value: Any) -> CRS:
 def crs_text(crs: CRS) -> str:
     """Return the shortest faithful name: an authority code, or else WKT.
 
+    Parameters
+    ----------
+    crs
+        Any CRS.
+
+    Returns
+    -------
+    Text such as "EPSG:32610", or WKT.
+
     Examples
     --------
     >>> crs_text(as_crs(32610))
@@ -79,6 +97,15 @@ def crs_text(crs: CRS) -> str:
 @lru_cache(maxsize=256)
 def transformer(source: CRS, target: CRS) -> Transformer:
     """Return the cached x, y transformer from `source` to `target`.
+
+    Parameters
+    ----------
+    source, target
+        The CRS of what goes in and of what comes out.
+
+    Returns
+    -------
+    A transformer in x, y order, whatever order the CRS declare.
 
     Examples
     --------
@@ -93,6 +120,17 @@ def as_bounds(value: Sequence[float], crs: CRS | None = None) -> Bounds:
     """Return (west, south, east, north) as floats, checked.
 
     West may lie east of east only in a geographic CRS: such a box crosses the antimeridian.
+
+    Parameters
+    ----------
+    value
+        Four numbers: west, south, east, north.
+    crs
+        The CRS of the box; None is taken for a projected one.
+
+    Returns
+    -------
+    Four floats.
 
     Raises
     ------
@@ -125,6 +163,15 @@ def as_bounds(value: Sequence[float], crs: CRS | None = None) -> Bounds:
 def box_parts(bounds: Bounds) -> list[Bounds]:
     """Return the one box, or the two halves of a box across the antimeridian.
 
+    Parameters
+    ----------
+    bounds
+        (west, south, east, north); west > east, in degrees, crosses the antimeridian.
+
+    Returns
+    -------
+    One or two boxes, each with west <= east.
+
     Examples
     --------
     >>> box_parts((170.0, -5.0, -170.0, 5.0))
@@ -139,6 +186,15 @@ def box_parts(bounds: Bounds) -> list[Bounds]:
 def box_outline(bounds: Bounds) -> BaseGeometry:
     """Return a box's outline; two polygons where it crosses the antimeridian.
 
+    Parameters
+    ----------
+    bounds
+        (west, south, east, north); west > east, in degrees, crosses the antimeridian.
+
+    Returns
+    -------
+    A polygon, or a multipolygon of two.
+
     Examples
     --------
     >>> len(box_outline((170.0, -5.0, -170.0, 5.0)).geoms)
@@ -151,6 +207,15 @@ def box_outline(bounds: Bounds) -> BaseGeometry:
 def turns(west: float, east: float) -> list[float]:
     """Return the full turns, in degrees, that bring what lies beyond 180 or -180 back.
 
+    Parameters
+    ----------
+    west, east
+        Sides of a box, in degrees.
+
+    Returns
+    -------
+    -360, 360, both or none.
+
     Examples
     --------
     >>> turns(170.0, 190.0), turns(-180.0, 180.0)
@@ -161,6 +226,15 @@ def turns(west: float, east: float) -> list[float]:
 
 def wrapped_bounds(outline: BaseGeometry) -> Bounds:
     """Return an outline's bounds in degrees; west > east when it is split at the antimeridian.
+
+    Parameters
+    ----------
+    outline
+        A geometry in degrees.
+
+    Returns
+    -------
+    (west, south, east, north), in degrees.
 
     Examples
     --------
@@ -179,6 +253,17 @@ def wrapped_bounds(outline: BaseGeometry) -> Bounds:
 def outline_of(transform: Affine, rows: int, cols: int) -> shapely.Polygon:
     """Return the outline of pixels: a box, or the true shape of a rotated raster.
 
+    Parameters
+    ----------
+    transform
+        From (col, row) to (x, y).
+    rows, cols
+        How many pixels there are.
+
+    Returns
+    -------
+    A polygon in the units of the transform.
+
     Examples
     --------
     >>> outline_of(Affine(10, 0, 0, 0, -10, 90), 9, 3).bounds
@@ -191,6 +276,17 @@ def outline_of(transform: Affine, rows: int, cols: int) -> shapely.Polygon:
 
 def are_boxes(geometry: np.ndarray, bounds: np.ndarray) -> np.ndarray:
     """Say of each geometry whether it is the whole of its own bounds: (N,) bool.
+
+    Parameters
+    ----------
+    geometry
+        (N,) shapely geometries.
+    bounds
+        (N, 4) float64, their bounds.
+
+    Returns
+    -------
+    (N,) bool.
 
     Examples
     --------
@@ -214,6 +310,17 @@ def are_boxes(geometry: np.ndarray, bounds: np.ndarray) -> np.ndarray:
 def reproject_box(bounds: Bounds, source: Any, target: Any) -> BaseGeometry:
     """Return a box's outline in another CRS, its edges densified before they are moved.
 
+    Parameters
+    ----------
+    bounds
+        (west, south, east, north) in `source`; west > east crosses the antimeridian.
+    source, target
+        CRS in any form.
+
+    Returns
+    -------
+    A polygon, or a multipolygon where the box is split at the antimeridian.
+
     Examples
     --------
     >>> moved = reproject_box((500000, 0, 600000, 100000), 32610, 4326)
@@ -228,6 +335,17 @@ def reproject_box(bounds: Bounds, source: Any, target: Any) -> BaseGeometry:
 
 def reproject(geometry: np.ndarray, source: Any, target: Any) -> np.ndarray:
     """Return (N,) geometries in another CRS, edges densified, split at the antimeridian.
+
+    Parameters
+    ----------
+    geometry
+        (N,) shapely geometries in `source`.
+    source, target
+        CRS in any form.
+
+    Returns
+    -------
+    (N,) geometries in `target`; the same array where both CRS are the same.
 
     Raises
     ------
@@ -294,6 +412,13 @@ class Region:
     `parts` are the boxes that enclose it; `outline` is its exact shape, or None when the parts
     themselves are. Edges and corners belong to it: touching counts as intersecting.
 
+    Parameters
+    ----------
+    parts
+        Boxes (west, south, east, north) that enclose the place.
+    outline
+        Its exact shape, or None when the parts are.
+
     Examples
     --------
     >>> Region([(0.0, 0.0, 1.0, 1.0)]).touches(np.array([shapely.Point(1, 1)]))
@@ -317,7 +442,17 @@ class Region:
         return found
 
     def touches_bounds(self, bounds: np.ndarray) -> np.ndarray:
-        """Say for (N, 4) bounds which of them touch one of the parts: (N,) bool."""
+        """Say for (N, 4) bounds which of them touch one of the parts: (N,) bool.
+
+        Parameters
+        ----------
+        bounds
+            (N, 4) float64: west, south, east, north.
+
+        Returns
+        -------
+        (N,) bool.
+        """
         found = np.zeros(len(bounds), dtype=bool)
         west, south, east, north = bounds.T
         for left, bottom, right, top in self.parts:
@@ -325,7 +460,17 @@ class Region:
         return found
 
     def touches(self, geometry: np.ndarray) -> np.ndarray:
-        """Say for (N,) footprints which of them touch the exact shape: (N,) bool."""
+        """Say for (N,) footprints which of them touch the exact shape: (N,) bool.
+
+        Parameters
+        ----------
+        geometry
+            (N,) shapely geometries.
+
+        Returns
+        -------
+        (N,) bool.
+        """
         return np.any([shapely.intersects(shape, geometry) for shape in self.shapes], axis=0)
 
 
@@ -336,6 +481,22 @@ def region_of(bounds: Bounds, crs: CRS, catalog_crs: CRS, extent: Bounds | None)
     and a far corner may have no place in a projected CRS), then reprojected along densified
     edges. A box across the antimeridian becomes two, in either notation: west > east, or a side
     beyond 180 degrees.
+
+    Parameters
+    ----------
+    bounds
+        (west, south, east, north) in `crs`.
+    crs
+        The CRS of the box.
+    catalog_crs
+        The CRS of the footprints.
+    extent
+        Bounds of all footprints in `catalog_crs`, needed where the two CRS differ; None when there
+        are none.
+
+    Returns
+    -------
+    The place, in `catalog_crs`.
 
     Examples
     --------

@@ -140,6 +140,15 @@ class GeoSlice:
     def undivided(self, loader: str) -> GeoBox:
         """Return the pixel grid for a loader that cannot cross the antimeridian.
 
+        Parameters
+        ----------
+        loader
+            Name of the loader, for the message.
+
+        Returns
+        -------
+        The pixel grid, as `.geobox`.
+
         Raises
         ------
         CatalogError
@@ -172,8 +181,17 @@ class GeoSlice:
     def to_crs(self, crs: Any, resolution: float | Sequence[float] | None = None) -> GeoSlice:
         """Return the slice that encloses this one in another CRS.
 
-        `resolution` in the target's units; by default the size that keeps the number of pixels
-        across the diagonal, as GDAL does.
+        Parameters
+        ----------
+        crs
+            The target, in any form pyproj understands.
+        resolution
+            Pixel size in the target's units, one number or (x, y); by default the size that keeps
+            the number of pixels across the diagonal, as GDAL does.
+
+        Returns
+        -------
+        A slice with the same interval.
 
         Examples
         --------
@@ -200,6 +218,10 @@ class GeoSlice:
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments as JSON values.
+
+        Returns
+        -------
+        Keyword arguments that make an equal slice.
 
         Examples
         --------

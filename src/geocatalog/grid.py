@@ -34,6 +34,10 @@ def pixel_grid(crs: Any, transform: Affine, shape: Sequence[int]) -> GeoBox:
     shape
         (rows, cols).
 
+    Returns
+    -------
+    The grid; equal arguments give the identical one while it is remembered.
+
     Examples
     --------
     >>> grid = pixel_grid(32610, Affine(10, 0, 699960, 0, -10, 4400040), (10980, 10980))
@@ -59,6 +63,15 @@ def _pixel_grid(crs: Any, transform: Affine, rows: int, cols: int) -> GeoBox:
 def crs_of(grid: GeoBox) -> CRS:
     """Return a grid's CRS as pyproj's.
 
+    Parameters
+    ----------
+    grid
+        A grid with a CRS.
+
+    Returns
+    -------
+    The CRS.
+
     Examples
     --------
     >>> crs_of(pixel_grid(32610, Affine.identity(), (1, 1))).to_epsg()
@@ -70,6 +83,19 @@ def crs_of(grid: GeoBox) -> CRS:
 
 def part_of(grid: GeoBox, row: int, col: int, rows: int, cols: int) -> GeoBox:
     """Return a window of a grid, which may hang over its edge.
+
+    Parameters
+    ----------
+    grid
+        Any grid.
+    row, col
+        Where the window begins; may be negative.
+    rows, cols
+        Its size in pixels.
+
+    Returns
+    -------
+    A grid of the same pixels.
 
     Examples
     --------
@@ -84,6 +110,15 @@ def part_of(grid: GeoBox, row: int, col: int, rows: int, cols: int) -> GeoBox:
 
 def raster_crs(grid: GeoBox) -> Any:
     """Return a grid's CRS as rasterio's own, which is what a `GeoTensor` carries.
+
+    Parameters
+    ----------
+    grid
+        A grid with a CRS.
+
+    Returns
+    -------
+    The CRS.
 
     Examples
     --------
@@ -114,6 +149,10 @@ def as_geotensor(values: np.ndarray, grid: GeoBox, fill: Any, attrs: dict[str, A
     attrs
         The raster's attributes.
 
+    Returns
+    -------
+    A `GeoTensor` over the same values.
+
     Examples
     --------
     >>> grid = pixel_grid(32610, Affine(10, 0, 0, 0, -10, 90), (9, 9))
@@ -130,6 +169,17 @@ def whole_pixels(low: float, high: float, snap: float = SNAP) -> tuple[int, int]
     """Return the first pixel that a span touches and the one after its last, in pixels.
 
     An edge within `snap` of a pixel's edge lies on it.
+
+    Parameters
+    ----------
+    low, high
+        Ends of the span, in pixels from a pixel edge.
+    snap
+        Share of a pixel.
+
+    Returns
+    -------
+    First pixel, and one after the last.
 
     Examples
     --------
@@ -160,6 +210,10 @@ def window_of(
         Share of a pixel by which an edge may miss a pixel's: `SNAP` for a box, `SAME` for the
         bounds of other pixels.
 
+    Returns
+    -------
+    Row and column of the first pixel, and the number of rows and columns.
+
     Examples
     --------
     >>> window_of(Affine(10, 0, 0, 0, -10, 90), (12, 40, 38, 60))
@@ -179,7 +233,16 @@ def window_of(
 def offset_of(outer: GeoBox, inner: GeoBox) -> tuple[int, int] | None:
     """Return the (row, col) of a grid's corner in another, or None where pixels differ.
 
-    The inner grid's pixels are pixels of the outer one, whether or not it reaches so far.
+    Parameters
+    ----------
+    outer
+        The grid to count in.
+    inner
+        A grid whose pixels may be those of the outer one, whether or not it reaches so far.
+
+    Returns
+    -------
+    (row, col), or None.
 
     Examples
     --------
@@ -196,6 +259,13 @@ def offset_of(outer: GeoBox, inner: GeoBox) -> tuple[int, int] | None:
 
 def check_upright(transform: Affine, what: str) -> None:
     """Refuse a rotated or sheared transform.
+
+    Parameters
+    ----------
+    transform
+        From (col, row) to (x, y).
+    what
+        What is being done, for the message.
 
     Raises
     ------
@@ -216,6 +286,15 @@ def check_upright(transform: Affine, what: str) -> None:
 
 def turned(grid: GeoBox) -> list[GeoBox]:
     """Return a grid and, where it reaches beyond 180 or -180 degrees, its equals within.
+
+    Parameters
+    ----------
+    grid
+        Any grid.
+
+    Returns
+    -------
+    The grid itself first, then its equals 360 degrees away.
 
     Examples
     --------

@@ -36,6 +36,20 @@ _PERIOD = re.compile(r"^\d{4}(-?(0[1-9]|1[0-2])(-?(0[1-9]|[12]\d|3[01]))?)?$")
 def as_utc(value: TimeLike) -> pd.Timestamp:
     """Return an instant in UTC, in microseconds; a missing value gives NaT.
 
+    Parameters
+    ----------
+    value
+        ISO 8601 text, a datetime, a timestamp, or a missing value.
+
+    Returns
+    -------
+    The instant; one without a zone is read as UTC.
+
+    Raises
+    ------
+    CatalogError
+        For what is no time; numbers are refused, since their unit is not known.
+
     Examples
     --------
     >>> as_utc("2024-06-01T12:00:00+02:00")
@@ -57,6 +71,15 @@ def as_utc(value: TimeLike) -> pd.Timestamp:
 
 def stamp_of(microseconds: int) -> pd.Timestamp:
     """Return whole microseconds since 1970 as a UTC timestamp.
+
+    Parameters
+    ----------
+    microseconds
+        Since 1970, in UTC.
+
+    Returns
+    -------
+    The instant.
 
     Examples
     --------
@@ -95,6 +118,15 @@ def as_interval(value: TimeLike) -> pd.Interval | None:
     `None` stays None (any time). A None or `".."` at one end leaves that end open (the
     earliest or latest time that can be written).
 
+    Parameters
+    ----------
+    value
+        A pair, `pd.Interval`, ISO text "a/b", or one date or instant; None is any time.
+
+    Returns
+    -------
+    The interval, or None.
+
     Raises
     ------
     CatalogError
@@ -113,12 +145,42 @@ def as_interval(value: TimeLike) -> pd.Interval | None:
 
 
 def interval_of(first: int, last: int) -> pd.Interval:
-    """Return the closed UTC interval between two counts of microseconds since 1970."""
+    """Return the closed UTC interval between two counts of microseconds since 1970.
+
+    Parameters
+    ----------
+    first, last
+        Microseconds since 1970, in UTC.
+
+    Returns
+    -------
+    The interval.
+
+    Examples
+    --------
+    >>> print(interval_of(0, 1_000_000).right)
+    1970-01-01 00:00:01+00:00
+    """
     return pd.Interval(stamp_of(first), stamp_of(last), closed="both")
 
 
 def iso_ends(times: pd.Interval | None) -> list[str] | None:
-    """Return an interval's two ends as ISO text; None stays None."""
+    """Return an interval's two ends as ISO text; None stays None.
+
+    Parameters
+    ----------
+    times
+        A closed interval, or None.
+
+    Returns
+    -------
+    [first, last], or None.
+
+    Examples
+    --------
+    >>> iso_ends(interval_of(0, 0))
+    ['1970-01-01T00:00:00+00:00', '1970-01-01T00:00:00+00:00']
+    """
     return None if times is None else [times.left.isoformat(), times.right.isoformat()]
 
 
@@ -126,6 +188,20 @@ def pack_time(value: TimeLike) -> tuple[int, int]:
     """Return (start, end) in whole microseconds since 1970; forms as in `as_interval`.
 
     Makes no pandas object, which is most of the cost of a query otherwise.
+
+    Parameters
+    ----------
+    value
+        As in `as_interval`.
+
+    Returns
+    -------
+    Two int; `OPEN_START` and `OPEN_END` for any time.
+
+    Raises
+    ------
+    CatalogError
+        For what is no time, and an interval that ends before it starts.
 
     Examples
     --------
@@ -175,6 +251,17 @@ def _ends(value: TimeLike) -> tuple[TimeLike, TimeLike]:
 def pack_column(column: pd.Series, missing: int) -> np.ndarray:
     """Return a UTC timestamp column as (N,) int64 microseconds, missing ones as `missing`.
 
+    Parameters
+    ----------
+    column
+        Timestamps with a zone.
+    missing
+        What stands for a time that is not known.
+
+    Returns
+    -------
+    (N,) int64.
+
     Examples
     --------
     >>> pack_column(pd.Series(pd.to_datetime(["1970-01-01", None], utc=True)), -1)
@@ -187,6 +274,15 @@ def pack_column(column: pd.Series, missing: int) -> np.ndarray:
 
 def unpack_column(values: np.ndarray) -> pd.Series:
     """Return (N,) int64 microseconds as a UTC timestamp column; open ends become NaT.
+
+    Parameters
+    ----------
+    values
+        (N,) int64; `OPEN_START` and `OPEN_END` are times that are not known.
+
+    Returns
+    -------
+    (N,) timestamps in UTC, microseconds.
 
     Examples
     --------
@@ -203,6 +299,17 @@ def utc_column(values: Any, *, end: bool = False) -> pd.Series:
 
     Text and dates that name a day, month or year give its first microsecond, or with `end` its
     last.
+
+    Parameters
+    ----------
+    values
+        (N,) text, dates, datetimes or timestamps; missing ones are None, NaN or NaT.
+    end
+        Whether the last microsecond of a day, month or year is meant.
+
+    Returns
+    -------
+    (N,) timestamps in UTC, microseconds.
 
     Examples
     --------

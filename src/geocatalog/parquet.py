@@ -77,6 +77,24 @@ def to_geoparquet(catalog: GeoCatalog, path: Any, *, row_group_size: int = ROW_G
     Rows come out sorted for skipping. The file is written beside its target and renamed, so that
     an interrupted run leaves the old file or the new.
 
+    Parameters
+    ----------
+    catalog
+        Any catalog.
+    path
+        Where the file is written; folders are made.
+    row_group_size
+        Rows that a reader must take together.
+
+    Returns
+    -------
+    The path, as text.
+
+    Raises
+    ------
+    CatalogError
+        For a `row_group_size` below 1, and for a column that mixes types.
+
     Examples
     --------
     >>> import geopandas as gpd, tempfile
@@ -116,7 +134,17 @@ def _repetitive(table: pa.Table) -> list[str]:
 
 
 def geo_table(catalog: InMemoryGeoCatalog) -> pa.Table:
-    """Return a table as Arrow in GeoParquet's layout, sorted, with its metadata."""
+    """Return a table as Arrow in GeoParquet's layout, sorted, with its metadata.
+
+    Parameters
+    ----------
+    catalog
+        The rows.
+
+    Returns
+    -------
+    One Arrow row per row of the catalog.
+    """
     import pyarrow as pa
 
     source = catalog.table
@@ -164,6 +192,15 @@ def _metadata(catalog: InMemoryGeoCatalog) -> dict[str, str]:
 
 def read_info(path: Any) -> FileInfo:
     """Return what a catalog file says of itself; only its footer is read.
+
+    Parameters
+    ----------
+    path
+        A GeoParquet file.
+
+    Returns
+    -------
+    What its footer says.
 
     Raises
     ------
@@ -237,10 +274,28 @@ def from_geoparquet(path: Any) -> InMemoryGeoCatalog:
     Files of older versions, and any GeoParquet file with a `filepath` column, are read too:
     missing times mean undated rows. For a file too large for memory see `open_catalog`.
 
+    Parameters
+    ----------
+    path
+        A GeoParquet file.
+
+    Returns
+    -------
+    A catalog that no longer needs the file.
+
     Raises
     ------
     CatalogError
         For a file that is no catalog.
+
+    Examples
+    --------
+    >>> import geopandas as gpd, tempfile
+    >>> frame = gpd.GeoDataFrame({"filepath": ["/a"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = to_geoparquet(InMemoryGeoCatalog(frame), folder + "/catalog.parquet")
+    ...     from_geoparquet(path).gdf.filepath.tolist()
+    ['/a']
     """
     import pyarrow.parquet as pq
 
@@ -255,6 +310,19 @@ def frame_from_arrow(table: pa.Table, geometry: str, crs: CRS) -> GeoDataFrame:
     """Return an Arrow table with a WKB column as a GeoDataFrame, columns in the same order.
 
     The WKB column comes out as `geometry`, times with a zone in UTC microseconds.
+
+    Parameters
+    ----------
+    table
+        Any columns, one of them WKB.
+    geometry
+        Name of the WKB column.
+    crs
+        The CRS of the geometries.
+
+    Returns
+    -------
+    As many rows as the table has.
     """
     import pyarrow as pa
     from geopandas import GeoDataFrame

@@ -15,8 +15,20 @@ def plot_footprints(
 ) -> Any:
     """Draw footprints on matplotlib axes, coloured by a column where it says something.
 
-    `column=None` draws all alike; `kwargs` go to `GeoDataFrame.plot`. Returns the axes, whose
-    labels name the CRS's units.
+    Parameters
+    ----------
+    frame
+        Footprints with a CRS.
+    ax
+        Axes to draw on; by default new ones.
+    column
+        Column that says the colour; None draws all alike.
+    **kwargs
+        Passed to `GeoDataFrame.plot`.
+
+    Returns
+    -------
+    The axes, whose labels name the CRS's units.
     """
     import matplotlib.pyplot as plt
 

@@ -35,7 +35,21 @@ _MONTH = re.compile(r"%-?[mbB]")
 
 @dataclass(frozen=True)
 class FileRecord:
-    """What a header says: path, footprint in the file's own CRS, interval or None, extras."""
+    """What a header says: path, footprint in the file's own CRS, interval or None, extras.
+
+    Parameters
+    ----------
+    path
+        As the catalog keeps it.
+    footprint
+        In the file's own CRS.
+    crs
+        That CRS.
+    interval
+        Closed and in UTC, or None when undated.
+    extras
+        Further columns.
+    """
 
     path: str
     footprint: BaseGeometry
@@ -70,6 +84,10 @@ def read_catalog(
         reason, in the catalog's `skipped`.
     progress
         Whether to show a progress bar: on a terminal only, after two seconds.
+
+    Returns
+    -------
+    Rows in the order of the paths.
 
     Raises
     ------
@@ -143,6 +161,10 @@ def assemble(
     skipped
         (path, reason) of the files that were left out.
 
+    Returns
+    -------
+    One row per record.
+
     Raises
     ------
     CatalogError
@@ -191,6 +213,15 @@ def assemble(
 def stored_path(path: Any) -> str:
     """Return a path as a catalog keeps it: URLs unchanged, local paths absolute.
 
+    Parameters
+    ----------
+    path
+        Text or a path object; "file://" is taken off.
+
+    Returns
+    -------
+    Text.
+
     Examples
     --------
     >>> stored_path("https://host/a.tif?sig=x")
@@ -205,9 +236,20 @@ def stored_path(path: Any) -> str:
 def interval_from_name(path: str, pattern: str | None, date_format: str) -> pd.Interval | None:
     r"""Return the interval that a file's name tells, or None without a pattern.
 
-    `pattern` is a regular expression, searched in the name, then in the path, then in the whole
-    URL, with the named group `date`, or `start` and/or `end`. `date_format` (strptime) says how
-    much a date covers: with a time of day an instant, else the whole day, month or year.
+    Parameters
+    ----------
+    path
+        A path or URL.
+    pattern
+        Regular expression with the named group `date`, or `start` and/or `end`; searched in the
+        name, then in the path, then in the whole URL.
+    date_format
+        Strptime format of the groups. It says how much a date covers: with a time of day an
+        instant, else the whole day, month or year.
+
+    Returns
+    -------
+    A closed interval in UTC, or None.
 
     Raises
     ------
@@ -266,6 +308,15 @@ def _covered(text: str, date_format: str, path: str) -> object:
 
 def candidate_names(path: str) -> list[str]:
     """Return what a file-name pattern is tried on: name, path without query, whole path.
+
+    Parameters
+    ----------
+    path
+        A path or URL.
+
+    Returns
+    -------
+    Texts, each once.
 
     Examples
     --------

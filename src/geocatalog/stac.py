@@ -73,6 +73,10 @@ def from_stac_items(
     on_error
         "raise", or "skip" to list unusable items in `.skipped`.
 
+    Returns
+    -------
+    One row per item, in their order.
+
     Raises
     ------
     CatalogError
@@ -105,6 +109,17 @@ def from_stac_items(
 
 def from_stac_search(search: Any, **kwargs: Any) -> InMemoryGeoCatalog:
     """Return a catalog of all items of a `pystac_client` search; arguments as `from_stac_items`.
+
+    Parameters
+    ----------
+    search
+        Anything whose `items()` gives `pystac.Item`s.
+    **kwargs
+        As in `from_stac_items`.
+
+    Returns
+    -------
+    One row per item found.
 
     Examples
     --------
@@ -214,9 +229,24 @@ def _interval(item: Any) -> pd.Interval | None:
 def to_stac_items(catalog: GeoCatalog, properties: dict[str, str] | None = None) -> list[Any]:
     """Return one `pystac.Item` per row, so that `from_stac_items` gives the same rows again.
 
-    Footprints go to EPSG:4326 as GeoJSON asks, and the projected one stays in `proj:` fields.
-    `properties` maps columns to property names (default `PROPERTIES`); others keep their names.
-    The asset is called "data", or by the keys of the row's `assets`.
+    Footprints go to EPSG:4326 as GeoJSON asks, and the projected one stays in `proj:` fields. The
+    asset is called "data", or by the keys of the row's `assets`.
+
+    Parameters
+    ----------
+    catalog
+        Any catalog whose rows are dated.
+    properties
+        Column name to property name; by default `PROPERTIES`. Others keep their names.
+
+    Returns
+    -------
+    The items, in the order of the rows.
+
+    Raises
+    ------
+    CatalogError
+        For an undated row.
 
     Examples
     --------

@@ -28,6 +28,11 @@ class FootprintTable:
     `frame` has the core columns first, UTC microsecond times and a 0..N-1 index. All derived
     arrays are made when first needed and then shared by every catalog cut from this table.
 
+    Parameters
+    ----------
+    frame
+        A frame as `normalise_frame` gives it.
+
     Examples
     --------
     >>> from geopandas import GeoDataFrame
@@ -108,9 +113,20 @@ class FootprintTable:
         return len(self.frame)
 
     def select(self, region: Region | None, times: tuple[int, int] | None, rows: Any) -> np.ndarray:
-        """Return the sorted row numbers that touch `region` and `times`, out of `rows`.
+        """Return the numbers of the rows that touch a place and a time.
 
-        `rows` is a sorted array of row numbers, or None for the whole table.
+        Parameters
+        ----------
+        region
+            In the table's CRS; None is everywhere.
+        times
+            (first, last) in microseconds since 1970; None is any time.
+        rows
+            Sorted numbers of the rows to ask, or None for the whole table.
+
+        Returns
+        -------
+        (N,) sorted row numbers.
         """
         if region is not None:
             hits = self._touching(region, rows)
@@ -143,6 +159,15 @@ class PairTable(FootprintTable):
 
     Counting pairs and asking for their columns costs nothing more; geometry and frame are made
     when needed.
+
+    Parameters
+    ----------
+    left, right
+        Two tables in one CRS.
+    in_left, in_right
+        (N,) row numbers: the pairs.
+    spatial_only
+        Whether pairs keep the left row's times.
 
     Examples
     --------
@@ -230,7 +255,19 @@ class PairTable(FootprintTable):
 
 
 def pairs_of(own: FootprintTable, other: FootprintTable, spatial_only: bool) -> PairTable:
-    """Return the pairs of rows of two tables that share space and, unless `spatial_only`, time."""
+    """Return the pairs of rows of two tables that share space and time.
+
+    Parameters
+    ----------
+    own, other
+        Two tables in one CRS.
+    spatial_only
+        Whether to leave times alone.
+
+    Returns
+    -------
+    The pairs, in the order of the rows of `own`.
+    """
     in_other = in_own = np.zeros(0, dtype=np.intp)
     if len(own) and len(other):
         in_other, in_own = _touching_pairs(other, own)
@@ -260,6 +297,15 @@ def _touching_pairs(asking: FootprintTable, asked: FootprintTable) -> tuple[np.n
 def extent_of(bounds: np.ndarray) -> Bounds | None:
     """Return (west, south, east, north) around (N, 4) bounds, empty ones left out; None if none.
 
+    Parameters
+    ----------
+    bounds
+        (N, 4) float64; NaN for an empty footprint.
+
+    Returns
+    -------
+    Four floats, or None.
+
     Examples
     --------
     >>> extent_of(np.array([[0.0, 0.0, 1.0, 1.0], [5.0, -1.0, 6.0, 1.0]]))
@@ -280,8 +326,22 @@ SMALL = 2048
 def normalise_frame(frame: GeoDataFrame) -> GeoDataFrame:
     """Return the frame as a table keeps it: columns ordered, times in UTC, index 0..N-1.
 
-    A missing `start_time` or `end_time` column means undated rows. Raises CatalogError without
-    a `filepath` column, without a CRS, or when an interval ends before it starts.
+    A missing `start_time` or `end_time` column means undated rows.
+
+    Parameters
+    ----------
+    frame
+        Footprints with a `filepath` column; further columns are kept.
+
+    Returns
+    -------
+    A new frame.
+
+    Raises
+    ------
+    CatalogError
+        For another type, without a `filepath` column or a CRS, or when an interval ends before it
+        starts.
 
     Examples
     --------
@@ -321,7 +381,17 @@ def normalise_frame(frame: GeoDataFrame) -> GeoDataFrame:
 
 
 def joined_frames(frames: list[GeoDataFrame]) -> GeoDataFrame:
-    """Return the rows of frames in one CRS, equal ones once, with the columns of any."""
+    """Return the rows of frames in one CRS, equal ones once, with the columns of any.
+
+    Parameters
+    ----------
+    frames
+        Frames as `normalise_frame` gives them.
+
+    Returns
+    -------
+    A new frame.
+    """
     from geopandas import GeoDataFrame
 
     names = list(dict.fromkeys(name for frame in frames for name in frame.columns))

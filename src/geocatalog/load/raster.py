@@ -77,6 +77,10 @@ def load_raster(
 
     Parameters
     ----------
+    catalog
+        A catalog of raster files.
+    slice_
+        Where, when and on which pixel grid.
     band_indexes
         1-based bands; for rows made from several STAC assets, 1-based assets.
     resampling
@@ -92,6 +96,10 @@ def load_raster(
     on_error
         "raise" names the file that cannot be read; "skip" leaves it out and lists it in
         `attrs["skipped"]`.
+
+    Returns
+    -------
+    `GeoTensor` (C, H, W) in the files' dtype.
 
     Raises
     ------
@@ -119,9 +127,20 @@ def load_raster(
 def mosaic_rows(
     rows: Sequence[CatalogRow], slice_: GeoSlice, *options: Any, **named: Any
 ) -> GeoTensor:
-    """Return one mosaic (C, H, W) of rows already found; options as `load_raster`.
+    """Return one mosaic of rows already found.
 
-    Rows outside the slice add nothing.
+    Parameters
+    ----------
+    rows
+        Rows of a raster catalog; those outside the slice add nothing.
+    slice_
+        Where and on which pixel grid; its interval is not looked at.
+    *options, **named
+        As in `load_raster`, from `band_indexes` on.
+
+    Returns
+    -------
+    `GeoTensor` (C, H, W) in the files' dtype.
     """
     request = _Request(slice_.geobox, *options, **named)
     ordered = _in_merge_order(rows, request.merge_method)
@@ -139,15 +158,40 @@ def load_raster_timeseries(
     *,
     on_error: str = "raise",
 ) -> GeoTensor:
-    """Return (T, C, H, W): one mosaic per acquisition date (UTC day of `start_time`), in order.
+    r"""Return (T, C, H, W): one mosaic per acquisition date (UTC day of `start_time`), in order.
 
-    `attrs["dates"]` are the T days as ISO text; other arguments as `load_raster`. Days are only
-    those with a file that touches the slice.
+    Days are only those with a file that touches the slice.
+
+    Parameters
+    ----------
+    catalog, slice_, band_indexes, resampling, merge_method, nodata, workers, on_error
+        As in `load_raster`.
+
+    Returns
+    -------
+    `GeoTensor` (T, C, H, W); `attrs["dates"]` are the T days as ISO text.
 
     Raises
     ------
     CatalogError
         Also for undated files, and when days differ in their bands.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from geocatalog import build_raster_catalog
+    >>> import rasterio
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     profile = dict(driver="GTiff", height=2, width=3, count=1, dtype="uint16",
+    ...         crs="EPSG:32610", transform=rasterio.Affine(10, 0, 0, 0, -10, 20))
+    ...     paths = [f"{folder}/a_2024060{day}.tif" for day in (1, 2)]
+    ...     for path in paths:
+    ...         with rasterio.open(path, "w", **profile) as file:
+    ...             file.write(np.ones((1, 2, 3), "uint16"))
+    ...     catalog = build_raster_catalog(paths, r"_(?P<date>\d{8})")
+    ...     series = load_raster_timeseries(catalog, GeoSlice((0, 0, 30, 20), None, 10, 32610))
+    >>> series.shape, series.attrs["dates"]
+    ((2, 1, 2, 3), ['2024-06-01', '2024-06-02'])
     """
     options = (band_indexes, resampling, merge_method, nodata, workers, on_error)
     request = _Request(slice_.geobox, *options)
@@ -293,6 +337,17 @@ class Mosaic:
     behaves the same. Only "median" keeps every piece until the end. `nodata` marks missing pixels;
     see `fill_for`.
 
+    Parameters
+    ----------
+    method
+        One of `MERGE_METHODS`.
+    bands
+        What the bands of the first file are.
+    shape
+        (rows, cols) of the grid.
+    nodata
+        Marks missing pixels; see `fill_for`.
+
     Examples
     --------
     >>> bands = Bands(np.dtype("uint16"), 1, 0, (None,))
@@ -320,12 +375,28 @@ class Mosaic:
         self._data: Any = None if method == "median" else np.zeros(self.shape, dtype=kind)
 
     def holds(self, dtype: np.dtype) -> bool:
-        """Whether values of another file's dtype keep their meaning in this raster."""
+        """Whether values of another file's dtype keep their meaning in this raster.
+
+        Parameters
+        ----------
+        dtype
+            The other file's dtype.
+
+        Returns
+        -------
+        Whether they do.
+        """
         both_float = dtype.kind == self.dtype.kind == "f"
         return self.averages or both_float or bool(np.can_cast(dtype, self.dtype))
 
     def add(self, piece: Piece) -> None:
-        """Merge one piece into the raster."""
+        """Merge one piece into the raster.
+
+        Parameters
+        ----------
+        piece
+            Pixels on the grid of the mosaic.
+        """
         if self.method == "median":
             self._pieces.append(piece)
             return
@@ -381,6 +452,15 @@ class Mosaic:
 def nan_median(stack: np.ndarray) -> np.ndarray:
     """Return the median along axis 0 of the values that are not NaN; NaN where there is none.
 
+    Parameters
+    ----------
+    stack
+        (N, ...) floats.
+
+    Returns
+    -------
+    (...) floats.
+
     Examples
     --------
     >>> nan_median(np.array([[1.0, np.nan], [5.0, np.nan], [3.0, np.nan], [np.nan, np.nan]]))
@@ -405,6 +485,10 @@ def fill_for(kind: np.dtype, bands: Bands, nodata: float | None) -> float:
         What the files' bands are.
     nodata
         The value that was asked for, or None.
+
+    Returns
+    -------
+    A value that pixels of `kind` can hold.
 
     Raises
     ------

@@ -41,6 +41,10 @@ def load_vector(
 
     Parameters
     ----------
+    catalog
+        A catalog of vector files.
+    slice_
+        Where, when and on which pixel grid.
     task
         "semantic_segmentation" burns classes, "instance_segmentation" numbers features from 1 in
         reading order.
@@ -52,6 +56,10 @@ def load_vector(
         Attribute value to class number, instead; values not listed are left out.
     all_touched
         Burn every pixel a feature touches, instead of those whose centre it holds.
+
+    Returns
+    -------
+    `GeoTensor` (1, H, W).
 
     Raises
     ------

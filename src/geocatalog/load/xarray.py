@@ -55,6 +55,15 @@ class LabelledGrid:
 def open_labelled(path: str) -> xr.Dataset:
     """Open a NetCDF (HDF5) or Zarr dataset lazily; the caller closes it.
 
+    Parameters
+    ----------
+    path
+        A file or a store, local or remote.
+
+    Returns
+    -------
+    The dataset; its ending says how it is opened.
+
     Raises
     ------
     ImportError
@@ -73,6 +82,17 @@ def grid_of(dataset: xr.Dataset, path: str) -> LabelledGrid:
     The CRS comes from its grid mapping, then its attributes `crs_wkt`, `epsg` or `crs`, then is
     EPSG:4326 for axes called longitude and latitude. The size of a single cell comes from the
     grid mapping's GeoTransform or the attribute `resolution`.
+
+    Parameters
+    ----------
+    dataset
+        A dataset with one-dimensional coordinates.
+    path
+        What messages call it.
+
+    Returns
+    -------
+    The grid.
 
     Raises
     ------
@@ -99,6 +119,21 @@ def chosen_names(
     dataset: xr.Dataset, wanted: Sequence[str] | None, grid: LabelledGrid, path: str
 ) -> list[str]:
     """Return the variables that are wanted, or else those on the grid, in the dataset's order.
+
+    Parameters
+    ----------
+    dataset
+        Any dataset.
+    wanted
+        Names of variables, or None.
+    grid
+        The dataset's grid.
+    path
+        What messages call the dataset.
+
+    Returns
+    -------
+    Names of variables.
 
     Raises
     ------
@@ -203,12 +238,20 @@ def load_xarray(
 
     Parameters
     ----------
+    catalog
+        A catalog of NetCDF or Zarr datasets.
+    slice_
+        Where, when and on which pixel grid.
     data_vars
         Variables, in the channels' order; by default those of the first dataset.
     resampling
         Rasterio's name of the method.
     dtype
         Floating type of the result.
+
+    Returns
+    -------
+    `GeoTensor` (T, C, H, W) of `dtype`.
 
     Raises
     ------

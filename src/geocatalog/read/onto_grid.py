@@ -74,7 +74,18 @@ class Piece:
 
     @classmethod
     def stacked(cls, pieces: Sequence[tuple[int, Piece]], bands: Bands) -> Piece:
-        """Return pieces of one grid as one of all `bands`; each comes with its first band's place.
+        """Return pieces of one grid as one of all `bands`.
+
+        Parameters
+        ----------
+        pieces
+            Each with the place, in `bands`, of its first band.
+        bands
+            What the bands of all pieces are.
+
+        Returns
+        -------
+        A piece that encloses the others, with a mask.
 
         Examples
         --------
@@ -99,7 +110,19 @@ class Piece:
 
 @dataclass(frozen=True)
 class Bands:
-    """What a file's bands are: dtype, nodata, and their names where the file has them."""
+    """What a file's bands are: dtype, nodata, and their names where the file has them.
+
+    Parameters
+    ----------
+    dtype
+        One that holds all bands.
+    count
+        How many there are.
+    nodata
+        Marks missing pixels, or None.
+    names
+        `count` descriptions, None where a band has none.
+    """
 
     dtype: np.dtype
     count: int
@@ -126,6 +149,10 @@ def read_onto(
     fill
         Marks missing pixels, inside the file and beyond it; by default the file's own nodata value.
         A file without one holds no data where it is `fill`, or 0.
+
+    Returns
+    -------
+    (C, rows, cols) in the file's dtype.
 
     Raises
     ------
@@ -217,7 +244,17 @@ def read_piece(
 
 
 def grid_of(source: Any) -> GeoBox:
-    """Return an opened file's own pixel grid."""
+    """Return an opened file's own pixel grid.
+
+    Parameters
+    ----------
+    source
+        A dataset that rasterio opened.
+
+    Returns
+    -------
+    The grid.
+    """
     return pixel_grid(source.crs, source.transform, source.shape)
 
 
@@ -226,6 +263,21 @@ def warped(source: Any, grid: GeoBox, method: Resampling, nodata: float | None) 
 
     Without a nodata value, and without an alpha band of its own, it gets one that says which
     pixels are valid.
+
+    Parameters
+    ----------
+    source
+        A dataset that rasterio opened.
+    grid
+        The grid to resample to.
+    method
+        How pixels are resampled.
+    nodata
+        Marks missing pixels, or None.
+
+    Returns
+    -------
+    A dataset on the grid, resampled as it is read.
     """
     rows, cols = grid.shape
     options: dict[str, Any] = {}
@@ -247,6 +299,17 @@ def warped(source: Any, grid: GeoBox, method: Resampling, nodata: float | None) 
 def overview_level(factors: Sequence[int], ratio: float) -> int | None:
     """Return the index of the coarsest overview no coarser than `ratio` source pixels, or None.
 
+    Parameters
+    ----------
+    factors
+        How many pixels of the file one pixel of each overview spans, rising.
+    ratio
+        How many pixels of the file one pixel of the grid spans.
+
+    Returns
+    -------
+    An index into `factors`, or None for the file itself.
+
     Examples
     --------
     >>> overview_level([2, 4, 8], 5.0), overview_level([2, 4, 8], 1.5)
@@ -258,6 +321,20 @@ def overview_level(factors: Sequence[int], ratio: float) -> int | None:
 
 def as_resampling(name: str) -> Resampling:
     """Return rasterio's resampling method of that name.
+
+    Parameters
+    ----------
+    name
+        Such as "nearest" or "bilinear".
+
+    Returns
+    -------
+    The method.
+
+    Raises
+    ------
+    CatalogError
+        For an unknown name; lists those that are known.
 
     Examples
     --------

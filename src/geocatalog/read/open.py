@@ -60,6 +60,15 @@ _PROBE_TIMEOUT = (5.0, 10.0)
 def is_remote(path: str) -> bool:
     """Say whether a path is a URL or a GDAL virtual path rather than a local file.
 
+    Parameters
+    ----------
+    path
+        A path or URL.
+
+    Returns
+    -------
+    Whether it is no local file.
+
     Examples
     --------
     >>> is_remote("https://host/a.tif"), is_remote("/vsizip/a.zip/a.tif"), is_remote("a.tif")
@@ -71,6 +80,15 @@ def is_remote(path: str) -> bool:
 def is_http(path: str) -> bool:
     """Say whether a path is read over HTTP, so that a server can be asked why it failed.
 
+    Parameters
+    ----------
+    path
+        A path or URL.
+
+    Returns
+    -------
+    Whether it begins with http:// or https://.
+
     Examples
     --------
     >>> is_http("https://host/a.tif"), is_http("s3://bucket/a.tif")
@@ -81,6 +99,15 @@ def is_http(path: str) -> bool:
 
 def gdal_options(path: str) -> dict[str, Any]:
     """Return the settings under which a file is opened and read.
+
+    Parameters
+    ----------
+    path
+        A path or URL.
+
+    Returns
+    -------
+    Options for `rasterio.Env`.
 
     Examples
     --------
@@ -112,6 +139,10 @@ def with_dataset(
     what
         What messages call the file, by default its address without the query.
 
+    Returns
+    -------
+    What `action` returned.
+
     Raises
     ------
     PixelReadError
@@ -137,6 +168,22 @@ def open_file(href: str, sign: Sign | None = None) -> Any:
     """Return an opened file for a reader that keeps it open, and closes it.
 
     A read that fails there is to be repeated through `with_dataset`.
+
+    Parameters
+    ----------
+    href
+        Anything rasterio opens.
+    sign
+        Adds the access token; by default `geocatalog.read.signers` are asked.
+
+    Returns
+    -------
+    A dataset that the caller closes.
+
+    Raises
+    ------
+    RasterioError
+        When the file cannot be opened.
 
     Examples
     --------
@@ -200,6 +247,15 @@ def ask_status(href: str) -> tuple[int | str, float | None]:
 
     GDAL only says that a read failed; whether to wait, renew a token or give up is in the answer
     to one more request for a single byte.
+
+    Parameters
+    ----------
+    href
+        An http or https URL.
+
+    Returns
+    -------
+    Status or name of the error; seconds, or None.
     """
     import requests
 

@@ -18,6 +18,11 @@ def add_signer(signer: Signer) -> None:
 
     Other processes find those that packages declare as entry points in the group
     `geocatalog.signers`.
+
+    Parameters
+    ----------
+    signer
+        Called with a place; returns an address, or the place where it does not know it.
     """
     if signer not in _SIGNERS:
         _SIGNERS.append(signer)
@@ -27,6 +32,15 @@ def openable(path: str) -> str:
     """Return the address under which a file can be opened now.
 
     A file that isn't there may be one that is made when it is asked for.
+
+    Parameters
+    ----------
+    path
+        A path or URL, as a catalog keeps it.
+
+    Returns
+    -------
+    The signers' address, or the path itself.
 
     Examples
     --------

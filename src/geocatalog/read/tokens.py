@@ -23,6 +23,15 @@ _LEAKY_LOGGERS = (
 def without_query(url: str) -> str:
     """Return a URL without its query and fragment, where tokens live.
 
+    Parameters
+    ----------
+    url
+        A URL or a path.
+
+    Returns
+    -------
+    The part before "?" and "#".
+
     Examples
     --------
     >>> without_query("https://store/a.tif?se=2024&sig=abc")
@@ -33,6 +42,15 @@ def without_query(url: str) -> str:
 
 def redact(text: str) -> str:
     """Return `text` with the values of token parameters replaced.
+
+    Parameters
+    ----------
+    text
+        Any text, with or without URLs.
+
+    Returns
+    -------
+    The text, safe to show.
 
     Examples
     --------
@@ -46,7 +64,17 @@ class RedactingFilter(logging.Filter):
     """A logging filter that redacts the message and its arguments."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Redact `record` in place; every record passes."""
+        """Redact `record` in place; every record passes.
+
+        Parameters
+        ----------
+        record
+            What is being logged.
+
+        Returns
+        -------
+        True.
+        """
         message = record.getMessage()
         clean = redact(message)
         if clean != message:
