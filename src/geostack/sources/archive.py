@@ -153,16 +153,7 @@ class ArchiveSource(Source):
     def covers(self, collection: str, bbox: BBox, date_range: str, tile: str | None = None) -> bool:
         """Return whether the archive holds any scene of that place and time.
 
-        Parameters
-        ----------
-        collection
-            Such as "sentinel-2-l2a".
-        bbox
-            (west, south, east, north), degrees.
-        date_range
-            `start/end`, both days included.
-        tile
-            MGRS tile; None for any.
+        Parameters are those of `Source.search`.
 
         Returns
         -------

@@ -129,16 +129,7 @@ class PlanetaryComputerSource(Source):
     def covers(self, collection: str, bbox: BBox, date_range: str, tile: str | None = None) -> bool:
         """Return whether the service answers within 3 s; what it holds only a search tells.
 
-        Parameters
-        ----------
-        collection
-            Such as "sentinel-2-l2a".
-        bbox
-            (west, south, east, north), degrees.
-        date_range
-            `start/end`, both days included.
-        tile
-            MGRS tile; None for any.
+        Parameters are those of `Source.search`.
 
         Returns
         -------
@@ -160,16 +151,7 @@ class PlanetaryComputerSource(Source):
     ) -> list[datetime]:
         """Return when there are scenes within a year of `date_range`, the nearest first.
 
-        Parameters
-        ----------
-        collection
-            Such as "sentinel-2-l2a".
-        bbox
-            (west, south, east, north), degrees.
-        date_range
-            `start/end`, both days included.
-        tile
-            MGRS tile; None for any.
+        Parameters are those of `Source.search`.
 
         Returns
         -------

@@ -75,16 +75,7 @@ class SimulatedSource(Source):
     def covers(self, collection: str, bbox: BBox, date_range: str, tile: str | None = None) -> bool:
         """Return whether a simulated area holds the box and has scenes in that time.
 
-        Parameters
-        ----------
-        collection
-            Such as "sentinel-2-l2a".
-        bbox
-            (west, south, east, north), degrees.
-        date_range
-            `start/end`, both days included.
-        tile
-            MGRS tile; None for any.
+        Parameters are those of `Source.search`.
 
         Returns
         -------

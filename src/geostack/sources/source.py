@@ -153,16 +153,7 @@ class Source(ABC):
     ) -> list[datetime]:
         """Return when there are scenes of that place, the nearest to `date_range` first.
 
-        Parameters
-        ----------
-        collection
-            Such as "sentinel-2-l2a".
-        bbox
-            (west, south, east, north), degrees.
-        date_range
-            `start/end`, both days included.
-        tile
-            MGRS tile; None for any.
+        Parameters are those of `Source.search`.
 
         Returns
         -------

@@ -94,17 +94,7 @@ class Tahoe(Land):
         self.layers = {"shore": shore, "beach": _beaches(coarse), **_regions(coarse, self.height)}
 
     def part(self, rows: slice) -> Landscape:
-        """Make the ground truth of some rows.
-
-        Parameters
-        ----------
-        rows
-            Of the grid.
-
-        Returns
-        -------
-        Its layers have the rows' shape.
-        """
+        """Return the ground truth of some rows, as `Land.part`."""
         grid = self.grid.strip(rows)
         fine = self.on(grid)
         water, depth = lakes(grid, fine["shore"])
@@ -263,17 +253,7 @@ class Lisbon(Land):
         self._silt = smoothstep((grid.x - project([(-9.33, 38.66)], grid.epsg)[0, 0]) / 9000)
 
     def part(self, rows: slice) -> Landscape:
-        """Make the ground truth of some rows.
-
-        Parameters
-        ----------
-        rows
-            Of the grid.
-
-        Returns
-        -------
-        Its layers have the rows' shape.
-        """
+        """Return the ground truth of some rows, as `Land.part`."""
         grid = self.grid.strip(rows)
         fine = self.on(grid)
         shore = fine["shore"]
@@ -330,17 +310,7 @@ class BurntGround(Land):
         self._base = _intensity(rough, resample(before.elevation, before.grid, rough))
 
     def part(self, rows: slice) -> Landscape:
-        """Return the ground truth of some rows.
-
-        Parameters
-        ----------
-        rows
-            Of the grid.
-
-        Returns
-        -------
-        Its layers have the rows' shape.
-        """
+        """Return the ground truth of some rows."""
         land = self._before.part(rows)
         return burn(land, self.severity(land))
 
