@@ -14,7 +14,7 @@ less of each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain, pairwise
@@ -30,7 +30,6 @@ from geopatcher.domain import RasterDomain
 from geopatcher.fields.open_files import is_in_memory
 from geopatcher.merge.regular_grid import ChipWeights, GridMerge, WeightedSums
 from geopatcher.merge.row_buffer import (
-    BufferMerge,
     Items,
     Reducer,
     RowMerge,
@@ -105,13 +104,13 @@ class Plan:
         """Return how chips become rows: with known weights where they lie on a grid."""
         grid = self._weighted_grid
         if grid is None or not isinstance(self.aggregation, WeightedSums):
-            return BufferMerge(self.aggregation, self.domain, chip)
+            return RowMerge(self.aggregation, self.domain, chip)
         assert self.stream is not None
         if grid.covered_share < 1:
             self.aggregation.check_can_hold_gaps(1 - grid.covered_share)
         normalise = self.aggregation.normalize_by_window
         weights = ChipWeights(grid, self.stream.patcher.window, normalise)
-        return GridMerge(weights, self.domain, self.aggregation, chip)
+        return GridMerge(self.aggregation, self.domain, chip, weights)
 
     @property
     def _weighted_grid(self) -> RegularGrid | None:
@@ -214,32 +213,20 @@ class Touching:
     """Which patches of a stream touch a block of rows, in the order in which they are merged."""
 
     def __init__(self, patches: PatchStream) -> None:
-        self._grid = patches.grid
-        if self._grid is not None:
-            starts = range(len(self._grid.rows.starts))
-            self._tops = np.array(self._grid.rows.starts)
-            self._bottoms = np.array([self._grid.rows.stop(i) for i in starts])
-            return
         tops = np.array([anchor[0] for anchor in patches.anchors])
         self._order = np.argsort(tops, kind="stable")
         self._tops = tops[self._order]
         self._bottoms = self._tops + int(patches.patcher.geometry.size[0])
 
     @property
-    def all(self) -> Sequence[int]:
+    def all(self) -> list[int]:
         """Every patch, by rising row."""
-        return range(len(self._grid)) if self._grid is not None else self._order.tolist()
+        return self._order.tolist()
 
-    def of(self, rows: Rows) -> Sequence[int]:
+    def of(self, rows: Rows) -> list[int]:
         """Return the patches that touch rows [start, stop)."""
         start, stop = rows
-        found = np.flatnonzero((self._tops < stop) & (self._bottoms > start))
-        if self._grid is None:
-            return self._order[found].tolist()
-        if not len(found):
-            return range(0)
-        columns = len(self._grid.cols.starts)
-        return range(int(found[0]) * columns, (int(found[-1]) + 1) * columns)
+        return self._order[(self._tops < stop) & (self._bottoms > start)].tolist()
 
 
 def chip_spec(patch: Patch) -> Spec:

@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 
 from geopatcher.axes.axis import RegularGrid, Separable
-from geopatcher.domain import RasterDomain
 from geopatcher.merge.row_buffer import (
     Items,
     Reducer,
     RowBuffer,
+    RowMerge,
     Rows,
-    Spec,
     Write,
     check_lead,
     chip_values,
@@ -136,18 +135,11 @@ def at_least_float32(dtype: np.dtype) -> np.dtype:
 
 
 @dataclass(frozen=True)
-class GridMerge:
-    """Overlap-add of a regular grid's chips under a separable window."""
+class GridMerge(RowMerge):
+    """Overlap-add of a regular grid's chips, whose `weights` under a window are known."""
 
+    reducer: WeightedSums
     weights: ChipWeights
-    domain: RasterDomain
-    sums: WeightedSums
-    chip: Spec
-
-    @property
-    def spec(self) -> Spec:
-        """(leading shape, dtype) of the raster."""
-        return self.sums.result(*self.chip)
 
     def run(self, items: Items, rows: Rows, write: Write) -> int:
         """Merge chips into rows, handing each on once; return pixels covered."""
@@ -155,7 +147,7 @@ class GridMerge:
         buffer = RowBuffer([(lead, self._sum_dtype)], rows[0], self.domain.width, zeros=False)
 
         def converted(row: int, values: np.ndarray) -> None:
-            write(row, self.sums.converted(values).astype(dtype, copy=False))
+            write(row, self.reducer.converted(values).astype(dtype, copy=False))
 
         return self._add_up(items, rows, buffer, converted)
 
@@ -167,7 +159,7 @@ class GridMerge:
 
     @property
     def _sum_dtype(self) -> np.dtype:
-        return self.sums.sums(np.dtype(self.chip[1]), self.weights.most_chips)
+        return self.reducer.sums(np.dtype(self.chip[1]), self.weights.most_chips)
 
     def _add_up(self, items: Items, rows: Rows, buffer: RowBuffer, write: Write) -> int:
         """Add chips up in the buffer, finishing rows in slabs of a chip's height."""
@@ -226,10 +218,10 @@ class GridMerge:
         grid = self.weights.grid
         empty_rows = grid.rows.counts[top : top + values.shape[-2]] == 0
         if empty_rows.any():
-            values[..., empty_rows, :] = self.sums.gap
+            values[..., empty_rows, :] = self.reducer.gap
         empty_cols = grid.cols.counts == 0
         if empty_cols.any():
-            values[..., empty_cols] = self.sums.gap
+            values[..., empty_cols] = self.reducer.gap
 
     def _give_to_neighbours(self, top: int, values: np.ndarray, missing: set[int]) -> None:
         """Divide by the weights that are left where chips are missing; fill where none is."""
@@ -249,8 +241,8 @@ class GridMerge:
                     touched[place] = True
                 else:
                     left[place] += part
-        values[..., touched & (left == 0)] = self.sums.gap
-        if self.sums.normalize_by_window:
+        values[..., touched & (left == 0)] = self.reducer.gap
+        if self.reducer.normalize_by_window:
             np.divide(values, left, out=values, where=touched & (left > 0))
 
 

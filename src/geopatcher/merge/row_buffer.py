@@ -23,8 +23,8 @@ Items = Iterator[tuple[int, Patch | None]]
 """Patches by rising row with their numbers; one that was skipped is None."""
 
 
-def window_of(patch: Patch) -> Window:
-    """Return a rectangular patch's window, or raise `PatchError` for anything else."""
+def rectangle(patch: Patch) -> Patch:
+    """Return a rectangular patch, or raise `PatchError` for anything else."""
     window = getattr(patch, "indices", None)
     if not isinstance(window, Window):
         raise PatchError(
@@ -32,7 +32,7 @@ def window_of(patch: Patch) -> Window:
             f"{type(patch).__name__} with {type(window).__name__} as its indices; rectangles and "
             "other patches cannot be merged together"
         )
-    return window
+    return patch
 
 
 def chip_values(patch: Patch, domain: RasterDomain) -> tuple[np.ndarray, int, int, int, int]:
@@ -41,7 +41,7 @@ def chip_values(patch: Patch, domain: RasterDomain) -> tuple[np.ndarray, int, in
     Raises `PatchError` when the data has other pixels than the patch's window, or the patch
     does not lie on this domain.
     """
-    window = window_of(patch)
+    window = rectangle(patch).indices
     row, col, height, width = window.row_off, window.col_off, window.height, window.width
     data = patch.data
     values = data.view(np.ndarray) if isinstance(data, np.ndarray) else np.asarray(data)
@@ -143,23 +143,6 @@ class DeepeningReducer(Protocol):
         """Return the states' new (leading shape, dtype) when this chip needs more room."""
 
 
-class RowMerge(Protocol):
-    """How chips by rising row become rows of a raster of `spec`."""
-
-    @property
-    def spec(self) -> Spec:
-        """(leading shape, dtype) of the raster."""
-
-    def run(self, items: Items, rows: Rows, write: Write) -> int:
-        """Merge the chips that touch output rows [start, stop); return pixels covered.
-
-        `write(row, values)` gets finished rows from the top down, each once.
-        """
-
-    def fill(self, items: Items, rows: Rows, out: np.ndarray) -> int:
-        """Do the same into `out` (..., stop - start, W)."""
-
-
 class RowBuffer:
     """Arrays over the rows that can still change, from row `top` down.
 
@@ -234,8 +217,18 @@ def deepened(array: np.ndarray, lead: tuple[int, ...]) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class BufferMerge:
-    """Merges with a reducer's states in a buffer of rows; `chip` is the chips' spec."""
+class RowMerge:
+    """Makes rows of chips by rising row, with a reducer's states in a buffer of rows.
+
+    Parameters
+    ----------
+    reducer : Reducer
+        How overlapping chips become one value.
+    domain : RasterDomain
+        The raster (..., H, W) to be.
+    chip : Spec
+        Leading shape and dtype of the chips.
+    """
 
     reducer: Reducer
     domain: RasterDomain
@@ -247,13 +240,72 @@ class BufferMerge:
         return self.reducer.result(*self.chip)
 
     def run(self, items: Items, rows: Rows, write: Write) -> int:
-        """Merge chips into rows, handing each on once; return pixels covered."""
-        present = (patch for _, patch in items if patch is not None)
-        return reduce_rows(present, self.domain, self.reducer, rows, write, self.chip)
+        """Merge the chips that touch output rows [start, stop).
+
+        Parameters
+        ----------
+        items : iterator of (int, Patch or None)
+            The chips by rising row; one that was skipped is None.
+        rows : (start, stop)
+            The output rows.
+        write : callable
+            `write(row, values)` gets finished rows (..., n, W) from the top down, each once.
+
+        Returns
+        -------
+        int
+            Pixels covered.
+
+        Raises
+        ------
+        PatchError
+            For a chip of another kind or domain, or one that comes after its rows were finished.
+        """
+        start, stop = rows
+        lead, dtype = self.chip
+        buffer = RowBuffer(self.reducer.start(lead, dtype), start, self.domain.width)
+        deepener = self.reducer if isinstance(self.reducer, DeepeningReducer) else None
+        covered = 0
+        for _, patch in items:
+            if patch is None:
+                continue
+            values, row, col, height, width = chip_values(patch, self.domain)
+            check_lead(values, lead, patch)
+            top, bottom = max(row, start), min(row + height, stop)
+            if top < buffer.top:
+                raise PatchError(
+                    f"patches of an iterator must arrive by rising row, got the one at anchor "
+                    f"{patch.anchor} after row {buffer.top} was finished; pass a list or a stream, "
+                    "which is sorted here"
+                )
+            if top - buffer.top >= height:  # in slabs of a chip: rolling row by row would copy more
+                covered += self._flush(buffer, top, write)
+            keep = slice(top - row, bottom - row)
+            values = values[..., keep, :]
+            weights = patch.weights
+            if weights is not None:
+                weights = weights[:height, :width][keep]
+            under = (..., slice(col, col + width))
+            states = [state[under] for state in buffer.views(top, bottom - top)]
+            specs = None if deepener is None else deepener.deeper(states, values)
+            if specs is not None:
+                buffer.deepen(specs)
+                states = [state[under] for state in buffer.views(top, bottom - top)]
+            self.reducer.update(states, values, weights)
+        return covered + self._flush(buffer, stop, write)
 
     def fill(self, items: Items, rows: Rows, out: np.ndarray) -> int:
         """Merge chips into `out` (..., stop - start, W); return pixels covered."""
         return self.run(items, rows, writing_to(out, rows[0]))
+
+    def _flush(self, buffer: RowBuffer, row: int, write: Write) -> int:
+        """Finish the rows above `row` and hand them on; return their pixels covered."""
+        covered = 0
+        for top, states in buffer.finish_above(row):
+            finished, pixels = self.reducer.finish(states)
+            write(top, finished.astype(self.spec[1], copy=False))
+            covered += pixels
+        return covered
 
 
 def writing_to(out: np.ndarray, top: int) -> Write:
@@ -268,66 +320,5 @@ def writing_to(out: np.ndarray, top: int) -> Write:
 def in_row_order(patches: Iterable[Patch]) -> Iterable[Patch]:
     """Return patches by rising row: a sequence is sorted, an iterator is taken as it comes."""
     if isinstance(patches, Sequence):
-        return sorted(patches, key=lambda patch: window_of(patch).row_off)
-    return _rectangles(patches)
-
-
-def _rectangles(patches: Iterable[Patch]) -> Iterator[Patch]:
-    for patch in patches:
-        window_of(patch)  # raises for what is none
-        yield patch
-
-
-def reduce_rows(
-    patches: Iterable[Patch],
-    domain: RasterDomain,
-    reducer: Reducer,
-    rows: Rows,
-    write: Write,
-    chip: Spec,
-) -> int:
-    """Merge row-ordered patches into the output rows [start, stop); return pixels covered.
-
-    `write(row, values)` gets the finished rows (..., n, W) from the top down, each once.
-    `chip` is the chips' leading shape and dtype.
-    """
-    start, stop = rows
-    lead, dtype = chip
-    _, result_dtype = reducer.result(lead, dtype)
-    buffer = RowBuffer(reducer.start(lead, dtype), start, domain.width)
-    deepener = reducer if isinstance(reducer, DeepeningReducer) else None
-    covered = 0
-
-    def flush(row: int) -> int:
-        count = 0
-        for top, states in buffer.finish_above(row):
-            finished, pixels = reducer.finish(states)
-            write(top, finished.astype(result_dtype, copy=False))
-            count += pixels
-        return count
-
-    for patch in patches:
-        values, row, col, height, width = chip_values(patch, domain)
-        check_lead(values, lead, patch)
-        top, bottom = max(row, start), min(row + height, stop)
-        if top < buffer.top:
-            raise PatchError(
-                f"patches of an iterator must arrive by rising row, got the one at anchor "
-                f"{patch.anchor} after row {buffer.top} was finished; pass a list or a stream, "
-                "which is sorted here"
-            )
-        if top - buffer.top >= height:  # in slabs of a chip: rolling row by row would copy more
-            covered += flush(top)
-        keep = slice(top - row, bottom - row)
-        values = values[..., keep, :]
-        weights = patch.weights
-        if weights is not None:
-            weights = weights[:height, :width][keep]
-        under = (..., slice(col, col + width))
-        states = [state[under] for state in buffer.views(top, bottom - top)]
-        specs = None if deepener is None else deepener.deeper(states, values)
-        if specs is not None:
-            buffer.deepen(specs)
-            states = [state[under] for state in buffer.views(top, bottom - top)]
-        reducer.update(states, values, weights)
-    return covered + flush(stop)
+        return sorted(map(rectangle, patches), key=lambda patch: patch.indices.row_off)
+    return map(rectangle, patches)

@@ -16,7 +16,7 @@ from geopatcher import (
     SpatialMedian,
     SpatialMode,
 )
-from geopatcher.merge.row_buffer import BufferMerge
+from geopatcher.merge.row_buffer import RowMerge
 
 
 def peak_of_a_median(height, patcher_of):
@@ -26,7 +26,7 @@ def peak_of_a_median(height, patcher_of):
     )
     stream = patcher_of(32, 16).stream(scene)
     chip = ((), np.dtype("float32"))
-    merge = BufferMerge(SpatialMedian(), RasterDomain((height, 200)), chip)
+    merge = RowMerge(SpatialMedian(), RasterDomain((height, 200)), chip)
     rows = []
     tracemalloc.start()
     merge.run(

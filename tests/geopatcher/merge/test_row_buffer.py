@@ -23,7 +23,7 @@ from geopatcher import (
     map_patches,
     merge_to_file,
 )
-from geopatcher.merge.row_buffer import RowBuffer, reduce_rows
+from geopatcher.merge.row_buffer import RowBuffer, RowMerge
 
 
 class Adding:
@@ -76,24 +76,18 @@ def test_sums_equal_a_plain_loop_and_rows_come_once_in_order(drawn, data):
         written.append(values)
 
     spec = ((2,), np.dtype("float64"))
-    covered = reduce_rows(touching, domain, Adding(), (start, stop), write, spec)
+    covered = RowMerge(Adding(), domain, spec).run(enumerate(touching), (start, stop), write)
     np.testing.assert_array_equal(np.concatenate(written, axis=-2), expected[:, start:stop])
     assert covered == np.count_nonzero(expected[0, start:stop])
 
 
 def test_an_iterator_out_of_order_is_told():
     patches = [Patch(np.ones((4, 4)), (r, 0), Window(0, r, 4, 4)) for r in (0, 8, 2)]
+    merge = RowMerge(Adding(), RasterDomain((20, 4)), ((), np.dtype("float64")))
     with pytest.raises(
         PatchError, match=r"by rising row, got the one at anchor \(2, 0\) after row 8"
     ):
-        reduce_rows(
-            iter(patches),
-            RasterDomain((20, 4)),
-            Adding(),
-            (0, 20),
-            lambda row, values: None,
-            ((), np.dtype("float64")),
-        )
+        merge.run(enumerate(patches), (0, 20), lambda row, values: None)
 
 
 def test_the_buffer_holds_no_more_than_two_chips_of_rows():
@@ -106,14 +100,8 @@ def test_the_buffer_holds_no_more_than_two_chips_of_rows():
             super().update(states, values, weights)
 
     patches = (Patch(np.ones((16, 8)), (r, 0), Window(0, r, 8, 16)) for r in range(0, 3984, 5))
-    reduce_rows(
-        patches,
-        domain,
-        Watching(),
-        (0, 4000),
-        lambda row, values: None,
-        ((), np.dtype("float64")),
-    )
+    merge = RowMerge(Watching(), domain, ((), np.dtype("float64")))
+    merge.run(enumerate(patches), (0, 4000), lambda row, values: None)
     assert max(heights) <= 32
 
 
