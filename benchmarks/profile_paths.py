@@ -32,6 +32,7 @@ from scenes import SIZE, chips, make_scene, ndvi_operator, unknown
 
 from geocatalog import InMemoryGeoCatalog, open_catalog, to_geoparquet
 from geopatcher import (
+    RasterDomain,
     RasterField,
     SpatialOverlapAdd,
     SpatialPatcher,
@@ -41,7 +42,8 @@ from geopatcher import (
     merge_to_file,
 )
 from geopatcher.fields.open_files import bounded_cache
-from geopatcher.files.zarr import SHARD, ShardLayout, ShardWriter
+from geopatcher.files.rows import RasterSpec
+from geopatcher.files.zarr import SHARD, ShardWriter, ZarrRows
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference" / "where-time-goes.md"
@@ -166,8 +168,8 @@ def run_by_blocks(scene: GeoTensor, folder: Path) -> Profile:
     ndvi = np.asarray(operator(scene))
 
     def shards() -> None:
-        layout = ShardLayout(folder / "shards", ndvi.shape, ndvi.dtype, np.nan, (256, 256), SHARD)
-        writer = ShardWriter(layout)
+        spec = RasterSpec((), ndvi.dtype, RasterDomain(ndvi.shape), np.nan)
+        writer = ShardWriter(ZarrRows(folder / "shards", spec, (256, 256), SHARD))
         for row in range(0, height, SIZE):
             writer.write(row, ndvi[row : row + SIZE])
 

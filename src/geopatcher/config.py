@@ -169,14 +169,14 @@ def as_choice(value: Any, name: str, accepted: tuple[str, ...]) -> str:
     return str(value)
 
 
-def as_count(value: Any, name: str) -> int:
-    """Return a whole number of at least 1, else raise `PatchError`.
+def as_count(value: Any, name: str, least: int = 1) -> int:
+    """Return a whole number of at least `least`, else raise `PatchError`.
 
     >>> as_count(3, "length")
     3
     """
-    if not isinstance(value, int | np.integer) or value < 1:
-        raise PatchError(f"{name} must be a whole number of at least 1, got {value!r}")
+    if not isinstance(value, int | np.integer) or value < least:
+        raise PatchError(f"{name} must be a whole number of at least {least}, got {value!r}")
     return int(value)
 
 

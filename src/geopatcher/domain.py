@@ -159,8 +159,6 @@ class GridDomain(_Pixels):
             and all(np.array_equal(self.coords[n], other.coords[n]) for n in self.names)
         )
 
-    __hash__ = None  # type: ignore[assignment]
-
     @property
     def names(self) -> tuple[str, ...]:
         """The axes' names."""
@@ -406,16 +404,22 @@ def place_of(transform: Affine, row: int, col: int) -> Affine:
     return Affine(t.a, t.b, t.c + col * t.a + row * t.b, t.d, t.e, t.f + col * t.d + row * t.e)
 
 
+def lead_names(count: int) -> list[str]:
+    """Return names for the axes before rows and columns.
+
+    >>> lead_names(1), lead_names(2)
+    (['band'], ['axis_0', 'axis_1'])
+    """
+    return ["band"] if count == 1 else [f"axis_{i}" for i in range(count)]
+
+
 def is_geographic(crs: Any) -> bool:
     """Return whether a CRS has degrees of longitude and latitude; False when it is None.
 
     >>> is_geographic("EPSG:4326"), is_geographic("EPSG:32610")
     (True, False)
     """
-    if crs is None:
-        return False
-
-    return bool(CRS.from_user_input(crs).is_geographic)
+    return crs is not None and bool(CRS.from_user_input(crs).is_geographic)
 
 
 def crs_name(crs: Any) -> str:
@@ -424,10 +428,7 @@ def crs_name(crs: Any) -> str:
     >>> crs_name(32610), crs_name(None)
     ('EPSG:32610', 'None')
     """
-    if crs is None:
-        return "None"
-
-    return str(CRS.from_user_input(crs).to_string())
+    return "None" if crs is None else str(CRS.from_user_input(crs).to_string())
 
 
 def _fast_tree(points: np.ndarray) -> Any:

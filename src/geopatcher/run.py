@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,8 +23,14 @@ from geopatcher.config import as_count
 from geopatcher.domain import RasterDomain
 from geopatcher.fields import RetryField, as_field
 from geopatcher.fields.open_files import bounded_cache, is_in_memory
-from geopatcher.files.rows import RasterSpec, RawRows, RowStore, Target
-from geopatcher.files.target import check_target, open_lazily, open_target, telling_full_disk
+from geopatcher.files.rows import RasterSpec, RawRows
+from geopatcher.files.target import (
+    RowStore,
+    check_target,
+    open_lazily,
+    open_target,
+    telling_full_disk,
+)
 from geopatcher.merge.row_buffer import RowMerge, Rows, Spec
 from geopatcher.patch import PatchError
 from geopatcher.patcher import SpatialPatcher
@@ -299,33 +305,20 @@ class _Run:
     def run(self, journal: Journal | None) -> Any:
         first = self.plan.first
         job = replace(self.job, chip=chip_spec(first), checked=journal is not None)
-        spec = spec_of(self.plan.aggregation, self.plan.row_merge(job.chip), self.domain, first)
+        result = self.plan.row_merge(job.chip).spec
+        spec = spec_of(result, self.plan.aggregation, self.domain, first.data)
         if self.target is None:
             values = self._in_memory(spec, job, journal)
             self._warn()
-            return as_scene(values, self.domain, spec.fill, first.data, self.skipped)
-        with telling_full_disk(self.target), self._opened(spec, journal) as target:
+            return as_scene(values, spec.with_skipped(self.skipped))
+        resumable, keep = journal is not None, journal is not None and bool(journal.done)
+        with open_target(self.target, spec, self.chunks, resumable, keep) as target:
             self._all(replace(job, store=target.store), target.store, journal)
-            target.finish(spec.with_skipped(self.skipped))
+            target.finish(self.skipped)
         if journal is not None:
             journal.finish()  # last, for a run that is killed before to clear away what it left
         self._warn()
         return open_lazily(self.target)
-
-    @contextmanager
-    def _opened(self, spec: RasterSpec, journal: Journal | None) -> Iterator[Target]:
-        """Open the target; what a failed run leaves is kept when a journal can go on with it."""
-        assert self.target is not None
-        token = "" if journal is None else "part"
-        target = open_target(self.target, spec, self.chunks, token)
-        try:
-            target.store.create(keep=journal is not None and bool(journal.done))
-            yield target
-        except BaseException:
-            if journal is None:
-                target.discard()
-            raise
-        target.discard()
 
     def _blocks(self, gap: Rows, align: int, kept: bool) -> list[Rows]:
         """Return the blocks of a gap: the higher, the fewer chips are made for two of them.

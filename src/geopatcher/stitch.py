@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 import warnings
@@ -24,8 +23,8 @@ from geopatcher.domain import (
 )
 from geopatcher.fields.open_files import bounded_cache
 from geopatcher.files.rows import RasterSpec
-from geopatcher.files.target import check_target, open_lazily, open_target, telling_full_disk
-from geopatcher.merge.row_buffer import DeepeningReducer, Reducer, RowMerge, check_lead, deepened
+from geopatcher.files.target import check_target, open_lazily, open_target
+from geopatcher.merge.row_buffer import DeepeningReducer, Reducer, Spec, check_lead, deepened
 from geopatcher.patch import CoverageWarning, Patch, PatchError, Scattered
 from geopatcher.plan import Plan, chip_spec, first_of
 from geopatcher.stream import PatchStream, unread
@@ -57,11 +56,11 @@ def merge_in_memory(patches: Iterable[Patch], domain: Any, aggregation: Reducer)
     domain = as_raster_domain(domain)
     plan = Plan(patches, domain, aggregation)
     merge = plan.row_merge(chip_spec(plan.first))
-    lead, dtype = merge.spec
-    out = np.empty((*lead, domain.height, domain.width), dtype)
+    spec = spec_of(merge.spec, aggregation, domain, plan.first.data)
+    out = np.empty(spec.shape, spec.dtype)
     covered = plan.fill(merge, out)
     warn_uncovered(1 - covered / (domain.height * domain.width))
-    return as_scene(out, domain, aggregation.fill_for(out.dtype), plan.first.data, plan.skipped)
+    return as_scene(out, spec.with_skipped(plan.skipped))
 
 
 def merge_to_file(
@@ -108,16 +107,12 @@ def merge_to_file(
     plan = Plan(unread(patches), domain, aggregation)
     stream = plan.stream
     field, workers = (None, 1) if stream is None else (stream.field, stream.workers)
-    with telling_full_disk(path), bounded_cache(field, workers):
+    with bounded_cache(field, workers):
         merge = plan.row_merge(chip_spec(plan.first))
-        spec = spec_of(aggregation, merge, domain, plan.first)
-        opened = open_target(path, spec, chunks)
-        try:
-            opened.store.create()
+        spec = spec_of(merge.spec, aggregation, domain, plan.first.data)
+        with open_target(path, spec, chunks) as opened:
             covered = plan.write(merge, lambda: opened.store.begin().write, opened.store.align)
-            opened.finish(spec.with_skipped(plan.skipped))
-        finally:
-            opened.discard()
+            opened.finish(plan.skipped)
     warn_uncovered(1 - covered / (domain.height * domain.width))
     return open_lazily(path)
 
@@ -139,30 +134,17 @@ def _is_scattered(patch: Any) -> bool:
     return isinstance(patch, Patch) and isinstance(patch.indices, Scattered)
 
 
-def spec_of(
-    aggregation: Reducer, merge: RowMerge, domain: RasterDomain, first: Patch
-) -> RasterSpec:
-    """Return what the merged raster will be, given its first patch."""
-    lead, dtype = merge.spec
-    dtype = np.dtype(dtype)
-    attrs = plain_attrs(riding_attrs(first.data, lead))
-    return RasterSpec(lead, dtype, domain, aggregation.fill_for(dtype), attrs)
+def spec_of(result: Spec, reducer: Reducer, domain: RasterDomain, like: Any) -> RasterSpec:
+    """Return what a merge makes of a result's (leading shape, dtype), as far as it is known.
 
-
-def plain_attrs(attrs: dict[str, Any]) -> dict[str, Any]:
-    """Return the attributes that JSON can hold.
-
-    >>> plain_attrs({"source": "simulated", "window": object()})
-    {'source': 'simulated'}
+    The attributes of `like`, the first patch's data, ride along; names of bands do when there are
+    as many bands still.
     """
-    kept = {}
-    for name, value in attrs.items():
-        try:
-            json.dumps(value)
-        except (TypeError, ValueError):
-            continue
-        kept[str(name)] = value
-    return kept
+    lead, dtype = result[0], np.dtype(result[1])
+    attrs = dict(getattr(like, "attrs", None) or {})
+    if "band_names" in attrs and len(attrs["band_names"]) not in lead:
+        del attrs["band_names"]
+    return RasterSpec(lead, dtype, domain, reducer.fill_for(dtype), attrs)
 
 
 def _located(domain: Any) -> RasterDomain:
@@ -195,9 +177,10 @@ def merge_scattered(
     values = values.astype(reducer.result(lead, dtype)[1], copy=False)
     warn_uncovered(1 - covered / values.shape[-1], "members" if is_set else "cells")
     values = values.reshape(*values.shape[:-2], *shape)
-    if isinstance(domain, RasterDomain):
-        return as_scene(values, domain, reducer.fill_for(values.dtype), first.data, skipped)
-    return values
+    if not isinstance(domain, RasterDomain):
+        return values
+    spec = spec_of((values.shape[:-2], values.dtype), reducer, domain, first.data)
+    return as_scene(values, spec.with_skipped(skipped))
 
 
 def _take(
@@ -270,28 +253,11 @@ def _level_of_caller() -> int:
     return level
 
 
-def riding_attrs(like: Any, lead: tuple[int, ...]) -> dict[str, Any]:
-    """Return the attributes of a patch's data that are true of a raster (*lead, H, W) as well.
-
-    Names of bands are, when there are as many bands still.
-    """
-    attrs = dict(getattr(like, "attrs", None) or {})
-    if "band_names" in attrs and len(attrs["band_names"]) not in lead:
-        del attrs["band_names"]
-    return attrs
-
-
-def as_scene(
-    values: np.ndarray, domain: RasterDomain, fill: Any, like: Any, skipped: dict[Any, str]
-) -> Any:
-    """Return `values` (..., H, W) as a `GeoTensor` on the domain, or plain without a transform.
-
-    The attributes of the first patch's data ride along; patches that were skipped are listed
-    under "skipped_patches".
-    """
+def as_scene(values: np.ndarray, spec: RasterSpec) -> Any:
+    """Return `values` (..., H, W) as a `GeoTensor` on the domain, or plain without a transform."""
+    domain = spec.domain
     if domain.transform is None:
         return values
-    attrs = riding_attrs(like, values.shape[:-2])
-    if skipped:
-        attrs["skipped_patches"] = {str(anchor): why for anchor, why in skipped.items()}
-    return GeoTensor(values, domain.transform, domain.crs, fill_value_default=fill, attrs=attrs)
+    return GeoTensor(
+        values, domain.transform, domain.crs, fill_value_default=spec.fill, attrs=spec.attrs
+    )

@@ -93,17 +93,6 @@ class RegularGrid:
     rows: AxisGrid
     cols: AxisGrid
 
-    @classmethod
-    def of(
-        cls, shape: tuple[int, int], size: tuple[int, int], step: tuple[int, int], boundary: str
-    ) -> RegularGrid:
-        """Return the grid of chips of `size` every `step` over a scene, all (rows, cols)."""
-        rows, cols = (
-            AxisGrid(n, chip, every, boundary)
-            for n, chip, every in zip(shape, size, step, strict=True)
-        )
-        return cls(rows, cols)
-
     def __len__(self) -> int:
         return len(self.rows.starts) * len(self.cols.starts)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from geopatcher.patch import PatchError
+from geopatcher.config import as_count
 
 
 def as_seed(seed: Any, name: str = "seed") -> int | None:
@@ -24,11 +24,7 @@ def as_seed(seed: Any, name: str = "seed") -> int | None:
     >>> as_seed(7)
     7
     """
-    if seed is None:
-        return None
-    if not isinstance(seed, int | np.integer) or seed < 0:
-        raise PatchError(f"{name} must be a whole number of at least 0, or None, got {seed!r}")
-    return int(seed)
+    return None if seed is None else as_count(seed, name, least=0)
 
 
 class Draws:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from georeader.geotensor import GeoTensor
@@ -13,18 +13,11 @@ from rasterio.windows import Window
 from geopatcher.axes.sampler import PixelCandidates
 from geopatcher.config import Configured, as_choice, as_pixel_pair
 from geopatcher.domain import GridDomain, PointDomain, RasterDomain, VectorDomain
+from geopatcher.fields.labelled import XarrayField
 from geopatcher.patch import PatchError
 
 BOUNDARIES = ("drop", "shift", "pad", "shrink")
 _PAD_MODES = ("reflect", "symmetric", "edge", "wrap", "constant")
-
-
-@runtime_checkable
-class _Padded(Protocol):
-    """A chip that knows how to grow: it has labels that must grow with it."""
-
-    def pad(self, below: int, right: int, mode: str, **options: Any) -> Any:
-        """Return the chip grown below and to the right by a mode of `numpy.pad`."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +67,11 @@ class SpatialRectangular(Configured):
                 f"got pad_mode={self.pad_mode!r}"
             )
 
-    def check_fits(self, domain: RasterDomain | GridDomain) -> None:
-        """Raise `PatchError` when a whole chip is asked for and does not fit into the scene."""
+    def candidates(self, domain: RasterDomain | GridDomain) -> PixelCandidates:
+        """Return where chips may hang: (row, col) of their upper left pixels.
+
+        Raises `PatchError` when a whole chip is asked for and does not fit into the scene.
+        """
         if isinstance(domain, PointDomain | VectorDomain):
             raise PatchError(
                 f"SpatialRectangular cuts rasters and grids, got {domain}; use SpatialKNNGraph, "
@@ -89,9 +85,6 @@ class SpatialRectangular(Configured):
                 'boundary="shrink" or "pad"'
             )
 
-    def candidates(self, domain: RasterDomain | GridDomain) -> PixelCandidates:
-        """Return where chips may hang: (row, col) of their upper left pixels."""
-        self.check_fits(domain)
         return PixelCandidates(self.size, (domain.height, domain.width), self.boundary)
 
     def check_anchor(self, domain: RasterDomain | GridDomain, anchor: Any) -> None:
@@ -149,7 +142,7 @@ class SpatialRectangular(Configured):
                 value = (isinstance(chip, GeoTensor) and chip.fill_value_default) or 0
             _check_holds(np.dtype(chip.dtype), value)
             options["constant_values"] = value
-        if isinstance(chip, _Padded) and not isinstance(chip, GeoTensor):
+        if isinstance(chip, XarrayField):  # its labels grow with it
             return chip.pad(below, right, self.pad_mode, **options)
         values = chip.values if isinstance(chip, GeoTensor) else np.asarray(chip)
         widths = [(0, 0)] * (values.ndim - 2) + [(0, below), (0, right)]

@@ -212,7 +212,7 @@ def cell_fractions(polygon: Any, height: int, width: int) -> tuple[np.ndarray, .
             area = np.where(filled, 1.0, area)
             some = area > _ROUNDING
         pieces, corners, sizes, area = pieces[some], corners[some], sizes[some], area[some]
-    cells = [corners, *(_cells_of(c, s) for c, s in full)]
+    cells = [corners, *(_split(c, s, 1)[1] for c, s in full)]
     counts = [len(c) for c in cells]
     fractions = np.concatenate([area, np.ones(sum(counts) - counts[0])])
     rows, cols = np.concatenate(cells).T
@@ -231,9 +231,3 @@ def _split(
     down, along = np.divmod(number, counts[parents, 1])
     moved = np.stack([down, along], axis=1) * step
     return parents, corners[parents] + moved, np.minimum(sizes[parents] - moved, step)
-
-
-def _cells_of(corners: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Return every cell (n, 2) of boxes."""
-    _, cells, _ = _split(corners, sizes, 1)
-    return cells

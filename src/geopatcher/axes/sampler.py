@@ -14,7 +14,7 @@ from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
-from geopatcher.axes.axis import RegularGrid
+from geopatcher.axes.axis import AxisGrid, RegularGrid
 from geopatcher.axes.draws import Draws, as_seed, disk_positions, thin_out
 from geopatcher.config import Configured, as_count, as_pixel_pair, as_positive, checked
 from geopatcher.domain import Domain, GridDomain, PointDomain
@@ -215,22 +215,6 @@ class SpatialExplicit(Configured):
 Step = tuple[int, int]
 
 
-class Candidates(Protocol):
-    """Where patches may hang."""
-
-    def every(self, step: Step) -> list[Any]:
-        """Return an anchor every `step`."""
-
-    def jittered(self, step: Step, jitter: float, draws: Draws) -> list[Any]:
-        """Return an anchor every `step`, moved at random by up to `jitter` steps."""
-
-    def scattered(self, count: int, draws: Draws) -> list[Any]:
-        """Return `count` random anchors."""
-
-    def apart(self, min_dist: float, draws: Draws) -> list[Any]:
-        """Return random anchors at least `min_dist` apart, nearly as many as fit."""
-
-
 class Sampled(Protocol):
     """A geometry that can be sampled: it knows where its patches may be anchored."""
 
@@ -258,7 +242,11 @@ class PixelCandidates:
 
     def grid(self, step: Step) -> RegularGrid:
         """Return the regular grid."""
-        return RegularGrid.of(self.shape, self.size, step, self.boundary)
+        rows, cols = (
+            AxisGrid(length, size, every, self.boundary)
+            for length, size, every in zip(self.shape, self.size, step, strict=True)
+        )
+        return RegularGrid(rows, cols)
 
     def every(self, step: Step) -> list[Step]:
         """Return the regular grid's anchors."""
@@ -357,6 +345,10 @@ class SphereCandidates:
             "SpatialPoissonDisk needs pixels or points, got a geographic grid with a spherical "
             "geometry; use SpatialRandom, which is even by area"
         )
+
+
+Candidates = PixelCandidates | MemberCandidates | SphereCandidates
+"""Where patches may hang."""
 
 
 def _pairs(array: np.ndarray) -> list[Step]:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
+from geopatcher.axes.axis import Separable
 from geopatcher.axes.geometry import SpatialRectangular
 from geopatcher.config import Configured, as_positive, checked
 from geopatcher.patch import PatchError
@@ -23,16 +24,8 @@ _RIM = 0.999
 """Where, on a taper from 0 to 1, the farthest member lies: it must not vanish."""
 
 
-class SeparableWindow(Configured):
+class SeparableWindow(Configured, Separable):
     """A window that is the outer product of one 1-D profile along rows and along columns."""
-
-    def profile(self, size: int) -> np.ndarray:
-        """Return the 1-D weights (size,) float64, all positive."""
-        raise TypeError(f"{type(self).__name__} must define profile(size)")
-
-    def taper(self, distance: np.ndarray, reach: float) -> np.ndarray:
-        """Return the weights (n,) of members at `distance` from the anchor, up to `reach`."""
-        raise TypeError(f"{type(self).__name__} must define taper(distance, reach)")
 
     def weights(self, geometry: SpatialRectangular) -> np.ndarray:
         """Return the chip's weights (h, w) float32.

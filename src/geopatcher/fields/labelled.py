@@ -13,7 +13,7 @@ from rasterio import Affine
 from rasterio.windows import Window, transform
 
 from geopatcher.config import is_a
-from geopatcher.domain import GridDomain, PointDomain, RasterDomain, VectorDomain
+from geopatcher.domain import GridDomain, PointDomain, RasterDomain, VectorDomain, lead_names
 from geopatcher.fields.raster import check_fits
 from geopatcher.patch import Cells, Members, PatchError
 
@@ -89,8 +89,7 @@ class XarrayField:
         array = check_fits(array, self.da.shape, axes=2)
         if array.shape == self.da.shape:
             return self._piece(self.da.copy(data=array))
-        lead = array.ndim - 2
-        names = ["band"] if lead == 1 else [f"axis_{i}" for i in range(lead)]
+        names = lead_names(array.ndim - 2)
         y, x = self.da.dims[-2:]
         kept = {name: coord for name, coord in self.da.coords.items() if set(coord.dims) <= {y, x}}
         return self._piece(type(self.da)(array, kept, (*names, y, x), attrs=self.da.attrs))

@@ -64,12 +64,6 @@ class OpenDatasets:
         mine[key] = dataset
         return dataset
 
-    def close(self) -> None:
-        """Close this thread's datasets."""
-        mine = self._mine()
-        while mine:
-            mine.popitem()[1].close()
-
     def _mine(self) -> OrderedDict[Any, Any]:
         own = self._own
         if own.pid != os.getpid():

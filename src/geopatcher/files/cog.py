@@ -58,10 +58,14 @@ class CogTarget:
         """Where finished rows go."""
         return RawRows(self._hidden(".rows"), self.spec.shape, self.spec.dtype)
 
-    def finish(self, spec: RasterSpec) -> None:
-        """Make the file of the rows and give it its name."""
+    def finish(self, skipped: dict[Any, str]) -> None:
+        """Make the file of the rows, which lists the patches that failed, and give it its name.
+
+        Raises `OSError` when GDAL cannot write it.
+        """
         from rasterio.shutil import copy
 
+        spec = self.spec.with_skipped(skipped)
         header, made = self._hidden(".vrt"), self._hidden(".tif")
         header.write_text(_header(spec, self.store.path.name))
         side = TILE if self.chunks is None else int(np.ravel(self.chunks)[0])

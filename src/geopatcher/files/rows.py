@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -18,8 +19,8 @@ class RasterSpec:
     """What a raster will be: `lead` axes before the domain's (H, W), dtype, fill value, attrs.
 
     >>> spec = RasterSpec((2,), np.dtype("float32"), RasterDomain((30, 20)), np.nan)
-    >>> spec.shape, spec.nbytes
-    ((2, 30, 20), 4800)
+    >>> spec.shape
+    (2, 30, 20)
     """
 
     lead: tuple[int, ...]
@@ -33,11 +34,6 @@ class RasterSpec:
         """(*lead, H, W)."""
         return (*self.lead, self.domain.height, self.domain.width)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the raster, not compressed."""
-        return math.prod(self.shape) * self.dtype.itemsize
-
     def with_skipped(self, skipped: dict[Any, str]) -> RasterSpec:
         """Return the spec with the patches that failed listed in its attributes."""
         if not skipped:
@@ -46,42 +42,20 @@ class RasterSpec:
         return replace(self, attrs={**self.attrs, "skipped_patches": listed})
 
 
-class RowWriter(Protocol):
-    """Takes finished rows from the top down."""
+def plain_attrs(attrs: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes that JSON can hold.
 
-    def write(self, row: int, values: np.ndarray) -> None:
-        """Keep the rows (..., n, W) from `row` on."""
-
-
-class RowStore(Protocol):
-    """Rows on disk that any process may write, in blocks in any order, and read again."""
-
-    @property
-    def align(self) -> int:
-        """Blocks of rows begin at a multiple of this, so that no two workers share a chunk."""
-
-    def create(self, keep: bool = False) -> None:
-        """Make room for the rows; with `keep`, rows that an earlier run wrote stay."""
-
-    def begin(self) -> RowWriter:
-        """Return what takes a block's rows, in pieces of any height, from its top row down."""
-
-    def read(self, row: int, rows: int) -> np.ndarray:
-        """Return rows (..., rows, W) from `row` on."""
-
-
-class Target(Protocol):
-    """A file to be: its rows, and what makes it whole."""
-
-    @property
-    def store(self) -> RowStore:
-        """Where finished rows go."""
-
-    def finish(self, spec: RasterSpec) -> None:
-        """Make the file of the rows and give it its name."""
-
-    def discard(self) -> None:
-        """Remove everything that is not the finished file."""
+    >>> plain_attrs({"source": "simulated", "window": object()})
+    {'source': 'simulated'}
+    """
+    kept = {}
+    for name, value in attrs.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError):
+            continue
+        kept[str(name)] = value
+    return kept
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,23 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from geopatcher.config import as_pixel_pair
 from geopatcher.files.cog import CogTarget, open_cog
-from geopatcher.files.rows import RasterSpec, Target
-from geopatcher.files.zarr import ZarrTarget, open_zarr
+from geopatcher.files.rows import RasterSpec, RawRows, plain_attrs
+from geopatcher.files.zarr import ZarrRows, ZarrTarget, open_zarr
 from geopatcher.patch import PatchError
 
 SUFFIXES = (".tif", ".tiff", ".zarr")
+
+RowStore = RawRows | ZarrRows
+"""Rows on disk that any process may write, in blocks in any order, and read again."""
+
+Target = CogTarget | ZarrTarget
+"""A file to be: its rows, and what makes it whole."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -41,8 +48,39 @@ def check_target(path: Any, chunks: Any = None) -> Path:
     return target
 
 
-def open_target(path: Any, spec: RasterSpec, chunks: Any = None, token: str = "") -> Target:
-    """Return the target for a path: what is written meanwhile has `token` in its hidden name."""
+@contextmanager
+def open_target(
+    path: Any, spec: RasterSpec, chunks: Any = None, resumable: bool = False, keep: bool = False
+) -> Iterator[Target]:
+    """Open the target for a path, which the caller fills with rows and finishes.
+
+    Parameters
+    ----------
+    path : path
+        A COG (.tif) or Zarr store (.zarr) to be, in a folder that exists.
+    spec : RasterSpec
+        What the raster will be.
+    chunks : int or (rows, cols), optional
+        The file's tiles in pixels.
+    resumable : bool
+        Whether what a failed run has written stays, for the next run to go on with.
+    keep : bool
+        Whether to go on with what is there.
+
+    Yields
+    ------
+    CogTarget or ZarrTarget
+        With room made for its rows.
+
+    Raises
+    ------
+    FileNotFoundError
+        For a folder that does not exist.
+    FileExistsError
+        For a file where a folder is to be written, or the other way round.
+    OSError
+        For a disk that is full.
+    """
     target = check_target(path, chunks)
     if not target.parent.is_dir():
         raise FileNotFoundError(f"the target's folder does not exist: {target.parent}")
@@ -50,10 +88,18 @@ def open_target(path: Any, spec: RasterSpec, chunks: Any = None, token: str = ""
     if target.exists() and target.is_dir() != is_store:
         there, wanted = ("file", "folder") if is_store else ("folder", "file")
         raise FileExistsError(f"{target} is a {there} where a {wanted} is to be written; remove it")
-    token = token or uuid.uuid4().hex[:8]
-    if is_store:
-        return ZarrTarget(target, spec, chunks, token)
-    return CogTarget(target, spec, chunks, token)
+    token = "part" if resumable else uuid.uuid4().hex[:8]
+    kind = ZarrTarget if is_store else CogTarget
+    opened = kind(target, replace(spec, attrs=plain_attrs(spec.attrs)), chunks, token)
+    with telling_full_disk(target):
+        try:
+            opened.store.create(keep)
+            yield opened
+        except BaseException:
+            if not resumable:
+                opened.discard()
+            raise
+        opened.discard()
 
 
 def open_lazily(path: Any) -> Any:

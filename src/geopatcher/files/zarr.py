@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import numpy as np
 from rasterio.crs import CRS
 
 from geopatcher.config import as_pixel_pair
+from geopatcher.domain import lead_names
 from geopatcher.files.rows import RasterSpec
 
 NAME = "data"
@@ -30,20 +30,15 @@ SHARD = (512, 2048)
 
 @dataclass(frozen=True)
 class ZarrRows:
-    """The store's array; blocks of rows that begin at a multiple of `align` own whole shards."""
+    """The store's array: `chunk` and `shard` are (rows, cols) of one plane.
+
+    Blocks of rows that begin at a multiple of `align` own whole shards.
+    """
 
     path: Path
     spec: RasterSpec
     chunk: tuple[int, int]
-
-    @property
-    def shard(self) -> tuple[int, int]:
-        """(rows, cols) of a shard: whole chunks, about `SHARD` pixels."""
-        rows, cols = (
-            side * max(1, min(wanted, length) // side)
-            for side, wanted, length in zip(self.chunk, SHARD, self.spec.shape[-2:], strict=True)
-        )
-        return rows, cols
+    shard: tuple[int, int]
 
     @property
     def align(self) -> int:
@@ -66,36 +61,31 @@ class ZarrRows:
             chunks=(*([1] * len(spec.lead)), *self.chunk),
             shards=(*([1] * len(spec.lead)), *self.shard),
             fill_value=spec.fill,
-            dimension_names=_dimensions(spec),
-            **self._layout.codecs(),
+            dimension_names=[*lead_names(len(spec.lead)), "y", "x"],
+            **codecs(),
         )
-        for name, values in _coordinates(spec).items():
-            group.create_array(name, data=values, chunks=values.shape, dimension_names=[name])
+        place = spec.domain.transform
+        if place is not None and not (place.b or place.d):
+            for name, values in spec.domain.grid.coords.items():
+                group.create_array(name, data=values, chunks=values.shape, dimension_names=[name])
         if spec.domain.crs is not None:
             _georeference(group, spec)
 
     def begin(self) -> ShardWriter:
         """Return what writes shards while their rows come, from a shard's top row down."""
-        return ShardWriter(self._layout)
+        return ShardWriter(self)
 
     def read(self, row: int, rows: int) -> np.ndarray:
         """Return rows (..., rows, W) from `row` on."""
-        return np.asarray(self._array[..., row : row + rows, :])
-
-    @property
-    def _layout(self) -> ShardLayout:
-        spec = self.spec
-        folder = self.path / NAME
-        return ShardLayout(folder, spec.shape, spec.dtype, spec.fill, self.chunk, self.shard)
-
-    @cached_property
-    def _array(self) -> Any:
         import zarr
 
-        return zarr.open_group(self.path, mode="r+")[NAME]
+        array: Any = zarr.open_group(self.path, mode="r")[NAME]
+        return np.asarray(array[..., row : row + rows, :])
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("path", "spec", "chunk")}
+    def file(self, plane: tuple[int, ...], row: int, col: int) -> Path:
+        """Return the file of the shard that holds pixel (row, col) of a plane."""
+        place = (*plane, row // self.shard[0], col // self.shard[1])
+        return self.path.joinpath(NAME, "c", *map(str, place))
 
 
 @dataclass(frozen=True)
@@ -111,16 +101,22 @@ class ZarrTarget:
     def store(self) -> ZarrRows:
         """Where finished rows go: the store itself, under a hidden name."""
         wanted = (CHUNK, CHUNK) if self.chunks is None else as_pixel_pair(self.chunks, "chunks")
-        rows, cols = (min(w, n) for w, n in zip(wanted, self.spec.shape[-2:], strict=True))
-        return ZarrRows(self._hidden("part"), self.spec, (rows, cols))
+        size = self.spec.shape[-2:]
+        rows, cols = map(min, wanted, size)
+        shard = [
+            side * max(1, min(most, length) // side)
+            for side, most, length in zip((rows, cols), SHARD, size, strict=True)
+        ]
+        return ZarrRows(self._hidden("part"), self.spec, (rows, cols), (shard[0], shard[1]))
 
-    def finish(self, spec: RasterSpec) -> None:
-        """Write the attributes and give the store its name.
+    def finish(self, skipped: dict[Any, str]) -> None:
+        """Write the attributes, which list the patches that failed, and give the store its name.
 
         Folders cannot be swapped at one stroke: an old store is moved aside just before.
         """
         import zarr
 
+        spec = self.spec.with_skipped(skipped)
         part, old = self.store.path, self._hidden("old")
         array = zarr.open_group(part, mode="r+")[NAME]
         place = {"grid_mapping": "spatial_ref"} if spec.domain.crs is not None else {}
@@ -150,22 +146,9 @@ def open_zarr(path: Path) -> Any:
     data = data.chunk(dict(zip(data.dims, shard, strict=True)))
     if "spatial_ref" in dataset:
         data = data.assign_coords(spatial_ref=dataset["spatial_ref"])
-    if "nodata" in data.attrs:
-        data.attrs["nodata"] = _number(data.attrs["nodata"])
+    if isinstance(data.attrs.get("nodata"), str):
+        data.attrs["nodata"] = float(data.attrs["nodata"])
     return data
-
-
-def _dimensions(spec: RasterSpec) -> list[str]:
-    names = ["band"] if len(spec.lead) == 1 else [f"axis_{i}" for i in range(len(spec.lead))]
-    return [*names, "y", "x"]
-
-
-def _coordinates(spec: RasterSpec) -> dict[str, np.ndarray]:
-    """Return the pixel centres along y and x, where the grid is not rotated."""
-    transform = spec.domain.transform
-    if transform is None or transform.b or transform.d:
-        return {}
-    return spec.domain.grid.coords
 
 
 def _georeference(group: Any, spec: RasterSpec) -> None:
@@ -188,85 +171,63 @@ def _plain_number(value: Any) -> Any:
     return str(number) if isinstance(number, float) and not math.isfinite(number) else number
 
 
-def _number(value: Any) -> Any:
-    return float(value) if isinstance(value, str) else value
-
-
 _MISSING = np.iinfo(np.uint64).max
 """What the index says of a chunk that holds nothing but the fill value."""
-
-
-@dataclass(frozen=True)
-class ShardLayout:
-    """A raster (*lead, H, W) in a Zarr array: `chunk` and `shard` are (rows, cols) of one plane."""
-
-    folder: Path
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    fill: Any
-    chunk: tuple[int, int]
-    shard: tuple[int, int]
-
-    def codecs(self) -> dict[str, Any]:
-        """Return the codecs as `Group.create_array` takes them: those that are written here."""
-        from zarr.codecs import BytesCodec, ZstdCodec
-
-        return {
-            "serializer": BytesCodec(endian="little"),
-            "compressors": ZstdCodec(level=_LEVEL, checksum=False),
-        }
-
-    def file(self, plane: tuple[int, ...], row: int, col: int) -> Path:
-        """Return the file of the shard that holds pixel (row, col) of a plane."""
-        place = (*plane, row // self.shard[0], col // self.shard[1])
-        return self.folder.joinpath("c", *map(str, place))
 
 
 _LEVEL = 0
 """Zstandard's own default, which is zarr's too."""
 
 
-@dataclass
+def codecs() -> dict[str, Any]:
+    """Return the codecs as `Group.create_array` takes them: those that are written here."""
+    from zarr.codecs import BytesCodec, ZstdCodec
+
+    return {
+        "serializer": BytesCodec(endian="little"),
+        "compressors": ZstdCodec(level=_LEVEL, checksum=False),
+    }
+
+
 class ShardWriter:
     """Takes rows from the top of a row of shards down, and writes the shards that they make.
 
-    >>> import tempfile, zarr
+    Parameters
+    ----------
+    store : ZarrRows
+        Where the shards lie.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from geopatcher.domain import RasterDomain
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     layout = ShardLayout(
-    ...         Path(folder), (5, 6), np.dtype("int16"), 0, chunk=(2, 2), shard=(4, 4)
-    ...     )
-    ...     array = zarr.create_array(
-    ...         folder, shape=(5, 6), dtype="int16", chunks=(2, 2), shards=(4, 4), fill_value=0,
-    ...         **layout.codecs(),
-    ...     )
-    ...     ShardWriter(layout).write(0, np.arange(30, dtype="int16").reshape(5, 6))
-    ...     array[:].sum()
+    ...     spec = RasterSpec((), np.dtype("int16"), RasterDomain((5, 6)), 0)
+    ...     store = ZarrRows(Path(folder) / "o.zarr", spec, chunk=(2, 2), shard=(4, 4))
+    ...     store.create()
+    ...     ShardWriter(store).write(0, np.arange(30, dtype="int16").reshape(5, 6))
+    ...     store.read(0, 5).sum()
     np.int64(435)
     """
 
-    layout: ShardLayout
-    _rows: np.ndarray = field(init=False)
-    _open: dict[Path, np.ndarray] = field(init=False, default_factory=dict)
-
-    def __post_init__(self) -> None:
+    def __init__(self, store: ZarrRows) -> None:
         from numcodecs.checksum32 import CRC32C
         from numcodecs.zstd import Zstd
 
-        layout = self.layout
-        height, width = layout.chunk
-        padded = -(-layout.shape[-1] // width) * width
-        self._rows = np.full((*layout.shape[:-2], height, padded), layout.fill, layout.dtype)
+        spec = store.spec
+        height, width = store.chunk
+        padded = -(-spec.shape[-1] // width) * width
+        self._store = store
+        self._open: dict[Path, np.ndarray] = {}
+        self._rows = np.full((*spec.lead, height, padded), spec.fill, spec.dtype)
+        self._stored = spec.dtype.newbyteorder("<")
         self._encode = Zstd(level=_LEVEL, checksum=False).encode
         self._with_checksum = CRC32C(location="end").encode
-        self._empty = self._encode(np.full(layout.chunk, layout.fill, self._stored))
-
-    @property
-    def _stored(self) -> np.dtype:
-        return self.layout.dtype.newbyteorder("<")
+        self._empty = self._encode(np.full(store.chunk, spec.fill, self._stored))
 
     def write(self, row: int, values: np.ndarray) -> None:
         """Take rows (..., n, W) from `row` on: the next ones below those taken before."""
-        height, (rows, _) = self.layout.shape[-2], self.layout.chunk
+        height, rows = self._store.spec.shape[-2], self._store.chunk[0]
         taken = 0
         while taken < values.shape[-2]:
             at = (row + taken) % rows
@@ -276,27 +237,27 @@ class ShardWriter:
             ]
             taken += count
             if row + taken == height:
-                self._rows[..., at + count :, :] = self.layout.fill
+                self._rows[..., at + count :, :] = self._store.spec.fill
             if at + count == rows or row + taken == height:
                 self._flush(row + taken - at - count)
 
     def _flush(self, row: int) -> None:
         """Write the row of chunks that begins at `row`, and the index where shards end."""
-        layout = self.layout
-        height, width = layout.shape[-2:]
-        last = (row + layout.chunk[0]) % layout.shard[0] == 0 or row + layout.chunk[0] >= height
-        for plane in product(*map(range, layout.shape[:-2])):
-            for left in range(0, width, layout.shard[1]):
-                file = layout.file(plane, row, left)
-                if row % layout.shard[0] == 0:
+        store = self._store
+        height, width = store.spec.shape[-2:]
+        last = (row + store.chunk[0]) % store.shard[0] == 0 or row + store.chunk[0] >= height
+        for plane in product(*map(range, store.spec.lead)):
+            for left in range(0, width, store.shard[1]):
+                file = store.file(plane, row, left)
+                if row % store.shard[0] == 0:
                     self._begin(file)
-                right = min(left + layout.shard[1], width)
+                right = min(left + store.shard[1], width)
                 self._append(file, self._chunks(plane, left, right), row)
                 if last:
                     self._end(file)
 
     def _chunks(self, plane: tuple[int, ...], left: int, right: int) -> list[bytes]:
-        step = self.layout.chunk[1]
+        step = self._store.chunk[1]
         return [
             self._encode(np.ascontiguousarray(self._rows[plane][:, col : col + step], self._stored))
             for col in range(left, right, step)
@@ -304,12 +265,12 @@ class ShardWriter:
 
     def _begin(self, file: Path) -> None:
         file.unlink(missing_ok=True)  # of a run before this one
-        sides = zip(self.layout.shard, self.layout.chunk, strict=True)
+        sides = zip(self._store.shard, self._store.chunk, strict=True)
         self._open[file] = np.full((*(a // b for a, b in sides), 2), _MISSING, "<u8")
 
     def _append(self, file: Path, chunks: list[bytes], row: int) -> None:
         """Put one row of chunks at the shard's end; what is only fill value is left out."""
-        places = self._open[file][row % self.layout.shard[0] // self.layout.chunk[0]]
+        places = self._open[file][row % self._store.shard[0] // self._store.chunk[0]]
         full = [(place, chunk) for place, chunk in zip(places, chunks, strict=False)]
         full = [(place, chunk) for place, chunk in full if chunk != self._empty]
         if not full:

@@ -279,7 +279,7 @@ class RowMerge:
                     "which is sorted here"
                 )
             if top - buffer.top >= height:  # in slabs of a chip: rolling row by row would copy more
-                covered += self._flush(buffer, top, write)
+                covered += self._reduce_above(buffer, top, write)
             keep = slice(top - row, bottom - row)
             values = values[..., keep, :]
             weights = patch.weights
@@ -292,13 +292,13 @@ class RowMerge:
                 buffer.deepen(specs)
                 states = [state[under] for state in buffer.views(top, bottom - top)]
             self.reducer.update(states, values, weights)
-        return covered + self._flush(buffer, stop, write)
+        return covered + self._reduce_above(buffer, stop, write)
 
     def fill(self, items: Items, rows: Rows, out: np.ndarray) -> int:
         """Merge chips into `out` (..., stop - start, W); return pixels covered."""
         return self.run(items, rows, writing_to(out, rows[0]))
 
-    def _flush(self, buffer: RowBuffer, row: int, write: Write) -> int:
+    def _reduce_above(self, buffer: RowBuffer, row: int, write: Write) -> int:
         """Finish the rows above `row` and hand them on; return their pixels covered."""
         covered = 0
         for top, states in buffer.finish_above(row):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from geopatcher.axes.draws import Draws, as_seed
-from geopatcher.config import Configured, as_count, checked
+from geopatcher.config import Configured, as_count, as_positive, checked
 from geopatcher.patch import PatchError
 from geopatcher.time.series import TimeDomain, without_zone
 
@@ -221,11 +221,6 @@ class TemporalPhaseWindow(Configured):
                 f"{self.half_width!r}"
             )
 
-    @property
-    def length(self) -> None:
-        """Steps of the window: as many as there are."""
-        return None
-
     def neighborhood(self, domain: TimeDomain, anchor: Any) -> TimeSteps:
         """Return the steps of the patch at an anchor: a step's number or a date."""
         step = domain.step_of(anchor)
@@ -235,11 +230,6 @@ class TemporalPhaseWindow(Configured):
 
 
 Steps = TimeSpan | TimeSteps | TimeScales
-
-
-def _length_of(geometry: Any) -> int | None:
-    """Return the steps of a geometry's whole lookback, or None where it has no fixed length."""
-    return getattr(geometry, "length", None)
 
 
 def _times(times: Any, name: str) -> tuple[Any, ...]:
@@ -264,12 +254,6 @@ def _plain(time: Any) -> Any:
     if date == "NaT":
         raise PatchError(f"steps are numbers or dates, got {time!r}")
     return date
-
-
-def _as_steps(value: Any, name: str) -> float:
-    if not value > 0:
-        raise PatchError(f"{name} must be a positive number of steps, got {value!r}")
-    return value
 
 
 @dataclass(frozen=True)
@@ -335,10 +319,8 @@ class TemporalCausalRolling(Configured):
 
     def anchors(self, domain: TimeDomain, geometry: Any) -> list[int]:
         """Return the numbers of the steps."""
-        if self.start is not None:
-            first = domain.step_of(self.start)
-        else:
-            first = (_length_of(geometry) or 1) - 1
+        whole = getattr(geometry, "length", 1) - 1
+        first = whole if self.start is None else domain.step_of(self.start)
         return list(range(first, domain.length, self.step))
 
 
@@ -443,7 +425,7 @@ class AgeWindow(Configured):
 
         A truncated lookback has the newest weights of a whole one.
         """
-        whole = max(_length_of(geometry) or length, length)
+        whole = max(getattr(geometry, "length", length), length)
         return self.by_age(np.arange(length - 1, -1, -1.0), whole)
 
     def by_age(self, age: np.ndarray, length: int) -> np.ndarray:
@@ -484,7 +466,7 @@ class TemporalExponentialDecay(AgeWindow):
     array([0.368, 0.607, 1.   ])
     """
 
-    tau: float = checked(_as_steps)
+    tau: float = checked(as_positive)
 
     def by_age(self, age: np.ndarray, length: int) -> np.ndarray:
         """Return the weights (n,), 1 for the newest step."""
@@ -551,7 +533,7 @@ class TemporalPeriodic(AgeWindow):
     array([1.   , 0.368, 0.135, 0.368, 1.   ])
     """
 
-    period: float = checked(_as_steps)
+    period: float = checked(as_positive)
 
     def by_age(self, age: np.ndarray, length: int) -> np.ndarray:
         """Return the weights (n,), 1 at the anchor's phase."""

@@ -62,5 +62,5 @@ def test_numbers_anchors_and_the_covered_share_agree(rows, cols):
 
 
 def test_the_lake_tahoe_scene_has_140_chips():
-    grid = RegularGrid.of((3935, 1599), (256, 256), (192, 192), "drop")
+    grid = RegularGrid(*(AxisGrid(length, 256, 192, "drop") for length in (3935, 1599)))
     assert (len(grid.rows.starts), len(grid.cols.starts), len(grid)) == (20, 7, 140)

@@ -31,9 +31,8 @@ from geopatcher import (
     XarrayField,
     merge_to_file,
 )
-from geopatcher.files.rows import RawRows
+from geopatcher.files.rows import RawRows, plain_attrs
 from geopatcher.files.target import open_lazily
-from geopatcher.stitch import plain_attrs
 
 
 def values_of(opened):

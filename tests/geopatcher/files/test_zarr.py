@@ -8,19 +8,22 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geopatcher.files.zarr import ShardLayout, ShardWriter
+from geopatcher.domain import RasterDomain
+from geopatcher.files.rows import RasterSpec
+from geopatcher.files.zarr import NAME, ShardWriter, ZarrRows, codecs
 
 
-def array_and_layout(folder, shape, dtype, fill, chunk, factors):
-    """An empty array, and its layout with shards of `factors` chunks each way."""
+def array_and_store(folder, shape, dtype, fill, chunk, factors):
+    """An empty array, and its store with shards of `factors` chunks each way."""
     shard = (chunk[0] * factors[0], chunk[1] * factors[1])
     lead = (1,) * (len(shape) - 2)
-    layout = ShardLayout(Path(folder), shape, np.dtype(dtype), fill, chunk, shard)
+    spec = RasterSpec(shape[:-2], np.dtype(dtype), RasterDomain(shape[-2:]), fill)
+    store = ZarrRows(Path(folder), spec, chunk, shard)
     array = zarr.create_array(
-        folder, shape=shape, dtype=dtype, fill_value=fill, overwrite=True,
-        chunks=(*lead, *chunk), shards=(*lead, *shard), **layout.codecs(),
+        Path(folder) / NAME, shape=shape, dtype=dtype, fill_value=fill, overwrite=True,
+        chunks=(*lead, *chunk), shards=(*lead, *shard), **codecs(),
     )  # fmt: skip
-    return array, layout
+    return array, store
 
 
 sides = st.integers(1, 30)
@@ -42,12 +45,12 @@ def test_zarr_reads_what_was_written_in_any_pieces(
 ):
     folder = tmp_path_factory.mktemp("store")
     fill = np.nan if np.dtype(dtype).kind == "f" else 0
-    array, layout = array_and_layout(folder, (*lead, height, width), dtype, fill, chunk, factors)
+    array, store = array_and_store(folder, (*lead, height, width), dtype, fill, chunk, factors)
     values = np.random.default_rng(0).integers(0, 2 if empty else 99, array.shape).astype(dtype)
     if empty:
         values[..., : height // 2, :] = fill
     row = 0
-    writer = ShardWriter(layout)
+    writer = ShardWriter(store)
     for count in cuts * height:
         if row < height:
             writer.write(row, values[..., row : row + count, :])
@@ -62,11 +65,11 @@ def test_shards_are_the_bytes_that_zarr_writes(tmp_path):
     made = {}
     for name in ("theirs", "ours"):
         folder = tmp_path / name
-        array, layout = array_and_layout(folder, shape, "float32", np.nan, chunk, (2, 1))
+        array, store = array_and_store(folder, shape, "float32", np.nan, chunk, (2, 1))
         if name == "theirs":
             array[...] = values
         else:
-            ShardWriter(layout).write(0, values)
+            ShardWriter(store).write(0, values)
         files = [path for path in folder.rglob("*") if path.is_file()]
         made[name] = {path.relative_to(folder): path.read_bytes() for path in files}
     assert made["ours"] == made["theirs"]
@@ -74,26 +77,28 @@ def test_shards_are_the_bytes_that_zarr_writes(tmp_path):
 
 
 def test_what_is_only_fill_value_takes_no_file(tmp_path):
-    array, layout = array_and_layout(tmp_path, (8, 8), "float32", np.nan, (2, 2), (2, 2))
+    array, store = array_and_store(tmp_path, (8, 8), "float32", np.nan, (2, 2), (2, 2))
     values = np.full((8, 8), np.nan, "float32")
     values[5, 5] = 1
-    ShardWriter(layout).write(0, values)
-    assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.glob("c/*/*")) == ["c/1/1"]
+    ShardWriter(store).write(0, values)
+    assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.glob("*/c/*/*")) == [
+        "data/c/1/1"
+    ]
     np.testing.assert_array_equal(array[...], values)
 
 
 def test_a_shard_of_an_earlier_run_is_replaced(tmp_path):
-    array, layout = array_and_layout(tmp_path, (8, 8), "int16", 0, (2, 2), (2, 2))
-    ShardWriter(layout).write(0, np.full((8, 8), 7, "int16"))
-    ShardWriter(layout).write(0, np.zeros((4, 8), "int16"))
+    array, store = array_and_store(tmp_path, (8, 8), "int16", 0, (2, 2), (2, 2))
+    ShardWriter(store).write(0, np.full((8, 8), 7, "int16"))
+    ShardWriter(store).write(0, np.zeros((4, 8), "int16"))
     assert array[:4].max() == 0
     assert array[4:].min() == 7
 
 
 @pytest.mark.parametrize("begin", [4, 8])
 def test_any_row_of_shards_may_be_written_alone(tmp_path, begin):
-    array, layout = array_and_layout(tmp_path, (11, 8), "int16", -1, (2, 2), (2, 2))
-    ShardWriter(layout).write(begin, np.ones((3, 8), "int16"))
+    array, store = array_and_store(tmp_path, (11, 8), "int16", -1, (2, 2), (2, 2))
+    ShardWriter(store).write(begin, np.ones((3, 8), "int16"))
     if begin == 8:
         assert (array[8:] == 1).all()
     assert (array[:4] == -1).all()
