@@ -191,6 +191,21 @@ def as_positive(value: Any, name: str) -> float:
     return value
 
 
+def share_of(what: str) -> Callable[[Any, str], float]:
+    """Return a check for `checked` of a share, a number from 0 to 1.
+
+    >>> share_of("the chip")(0.5, "alpha")
+    0.5
+    """
+
+    def check(value: Any, name: str) -> float:
+        if not 0 <= value <= 1:
+            raise PatchError(f"{name} is a share of {what}, 0 to 1, got {value!r}")
+        return value
+
+    return check
+
+
 def is_a(obj: Any, *classes: str) -> bool:
     """Return whether an object is of one of some classes, given by name; nothing is imported.
 

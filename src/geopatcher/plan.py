@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from geopatcher.axes.axis import RegularGrid, Separable
+from geopatcher.axes.axis import Separable
 from geopatcher.axes.geometry import SpatialRectangular
 from geopatcher.axes.sampler import SpatialRegularStride
 from geopatcher.axes.window import SpatialBoxcar
@@ -102,23 +102,20 @@ class Plan:
 
     def row_merge(self, chip: Spec) -> RowMerge:
         """Return how chips become rows: with known weights where they lie on a grid."""
-        grid = self._weighted_grid
-        if grid is None or not isinstance(self.aggregation, WeightedSums):
-            return RowMerge(self.aggregation, self.domain, chip)
-        assert self.stream is not None
+        stream, domain, reducer = self.stream, self.domain, self.aggregation
+        grid = None if stream is None else stream.grid
+        window = None if stream is None else stream.patcher.window
+        if (
+            grid is None
+            or (grid.rows.length, grid.cols.length) != (domain.height, domain.width)
+            or not isinstance(window, Separable)
+            or not isinstance(reducer, WeightedSums)
+        ):
+            return RowMerge(reducer, domain, chip)
         if grid.covered_share < 1:
-            self.aggregation.check_can_hold_gaps(1 - grid.covered_share)
-        normalise = self.aggregation.normalize_by_window
-        weights = ChipWeights(grid, self.stream.patcher.window, normalise)
-        return GridMerge(self.aggregation, self.domain, chip, weights)
-
-    @property
-    def _weighted_grid(self) -> RegularGrid | None:
-        """The chips' regular grid, when it is this domain's and the window is separable."""
-        if self.stream is None or not isinstance(self.stream.patcher.window, Separable):
-            return None
-        grid, shape = self.stream.grid, (self.domain.height, self.domain.width)
-        return grid if grid is not None and (grid.rows.length, grid.cols.length) == shape else None
+            reducer.check_can_hold_gaps(1 - grid.covered_share)
+        weights = ChipWeights(grid, window, reducer.normalize_by_window)
+        return GridMerge(reducer, domain, chip, weights)
 
     def fill(self, merge: RowMerge, out: np.ndarray) -> int:
         """Merge into `out` (..., H, W), its rows shared by workers; return pixels covered."""

@@ -123,15 +123,11 @@ def _told_scattered(patches: Iterable[Patch], domain: Domain) -> tuple[Iterable[
         return patches, True
     if isinstance(patches, PatchStream):
         return patches, not patches.is_rectangular
-    if isinstance(patches, Sequence):
-        return patches, bool(patches) and _is_scattered(patches[0])
     items = iter(patches)
     first = next(items, None)
-    return (() if first is None else chain([first], items)), _is_scattered(first)
-
-
-def _is_scattered(patch: Any) -> bool:
-    return isinstance(patch, Patch) and isinstance(patch.indices, Scattered)
+    if not isinstance(patches, Sequence):
+        patches = () if first is None else chain([first], items)
+    return patches, isinstance(getattr(first, "indices", None), Scattered)
 
 
 def spec_of(result: Spec, reducer: Reducer, domain: RasterDomain, like: Any) -> RasterSpec:
@@ -171,8 +167,19 @@ def merge_scattered(
     specs = reducer.start(lead, dtype)
     states = [np.zeros((*s, 1, math.prod(shape)), d) for s, d in specs]
     for _, patch in items:
-        if patch is not None:
-            _take(states, patch, shape, reducer, lead)
+        if patch is None:
+            continue
+        values, index = _flat(patch, shape)
+        check_lead(values, lead, patch)
+        weights = None if patch.weights is None else np.asarray(patch.weights)[None]
+        parts = [state[..., index] for state in states]
+        deeper = isinstance(reducer, DeepeningReducer) and reducer.deeper(parts, values)
+        if deeper:
+            states = [deepened(state, spec[0]) for state, spec in zip(states, deeper, strict=True)]
+            parts = [state[..., index] for state in states]
+        reducer.update(parts, values, weights)
+        for state, part in zip(states, parts, strict=True):
+            state[..., index] = part
     values, covered = reducer.finish(states)
     values = values.astype(reducer.result(lead, dtype)[1], copy=False)
     warn_uncovered(1 - covered / values.shape[-1], "members" if is_set else "cells")
@@ -181,27 +188,6 @@ def merge_scattered(
         return values
     spec = spec_of((values.shape[:-2], values.dtype), reducer, domain, first.data)
     return as_scene(values, spec.with_skipped(skipped))
-
-
-def _take(
-    states: list[np.ndarray],
-    patch: Patch,
-    shape: tuple[int, ...],
-    reducer: Reducer,
-    lead: tuple[int, ...],
-) -> None:
-    """Take one patch into the states."""
-    values, index = _flat(patch, shape)
-    check_lead(values, lead, patch)
-    weights = None if patch.weights is None else np.asarray(patch.weights)[None]
-    parts = [state[..., index] for state in states]
-    deeper = isinstance(reducer, DeepeningReducer) and reducer.deeper(parts, values)
-    if deeper:
-        states[:] = [deepened(state, lead) for state, (lead, _) in zip(states, deeper, strict=True)]
-        parts = [state[..., index] for state in states]
-    reducer.update(parts, values, weights)
-    for state, part in zip(states, parts, strict=True):
-        state[..., index] = part
 
 
 def _flat(patch: Patch, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

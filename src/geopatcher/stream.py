@@ -8,13 +8,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
 from georeader.geotensor import GeoTensor
 
 from geopatcher.axes.axis import Axes, OnGrid, Rectangular, RegularGrid
-from geopatcher.patch import Failed, Patch, PatchError, Scattered
+from geopatcher.patch import Failed, Patch, PatchError
 from pipekit.parallel import in_threads
 
 ON_ERROR = ("raise", "skip", "fill")
@@ -133,12 +134,15 @@ class PatchStream(Sequence[Patch]):
         return Patch(geometry.read(self.field, indices), anchor, indices, self._weights_of(indices))
 
     def _weights_of(self, indices: Any) -> Any:
-        weights = self._weights
-        if weights is None:
-            return _scattered_weights(self.patcher.window, indices)
-        if (indices.height, indices.width) != weights.shape:
-            return weights[: indices.height, : indices.width]
-        return weights
+        """Return the weights (h, w) of a rectangle, (n,) float32 of cells or members."""
+        if self._weights is not None:
+            return self._weights[: indices.height, : indices.width]
+        weights = np.ones(len(indices))
+        if indices.distance is not None:
+            weights = self.patcher.window.taper(indices.distance, indices.reach)
+        if indices.coverage is not None:
+            weights = weights * indices.coverage
+        return weights.astype(np.float32)
 
     def _make(self, index: int) -> Patch:
         return self.at(self.anchors[index])
@@ -161,11 +165,8 @@ class PatchStream(Sequence[Patch]):
             indices = self.patcher.geometry.neighborhood(self.domain, anchor)
         except PatchError:
             return None  # what has no place cannot be filled
-        if isinstance(indices, Scattered):
-            shape: tuple[int, ...] = (len(indices),)
-        else:
-            shape = (indices.height, indices.width)
-        return Patch(Failed(shape), anchor, indices, self._weights_of(indices))
+        weights = self._weights_of(indices)
+        return Patch(Failed(weights.shape), anchor, indices, weights)
 
 
 class PatchIterator(Iterator[Patch]):
@@ -271,22 +272,13 @@ class MappedStream(PatchStream):
             return self._failed(index, error)
 
     def _batches(self, items: Iterator[Item], size: int) -> Iterator[list[Item]]:
-        batch: list[Item] = []
-        shape = None
-        for index, patch in items:
-            whole = patch is not None and not isinstance(patch.data, Failed)
-            new_shape = np.shape(patch.data) if patch is not None and whole else None
-            if batch and (len(batch) == size or new_shape != shape or not whole):
+        """Yield up to `size` neighbours of one shape, or of those that failed."""
+        for _, run in groupby(items, key=lambda item: _shape_of(item[1])):
+            while batch := list(islice(run, size)):
                 yield batch
-                batch = []
-            batch.append((index, patch))
-            shape = new_shape
-        if batch:
-            yield batch
 
     def _apply_batch(self, batch: list[Item]) -> list[Item]:
-        first = batch[0][1]
-        if first is None or isinstance(first.data, Failed):
+        if _shape_of(batch[0][1]) is None:
             return batch
         try:
             made: list[Patch] = self._run_batch(batch)
@@ -314,21 +306,15 @@ class MappedStream(PatchStream):
         batches = (
             range(start, min(start + step, len(self))) for start in range(0, len(self), step)
         )
-        for items in in_threads(self._listed, batches, self.workers, self.workers + 1):
-            yield from (patch for _, patch in items if patch is not None)
+        made = in_threads(
+            lambda indices: list(self.items(indices)), batches, self.workers, self.workers + 1
+        )
+        yield from (patch for items in made for _, patch in items if patch is not None)
 
-    def _listed(self, indices: range) -> list[Item]:
-        return list(self.items(indices))
 
-
-def _scattered_weights(window: Any, indices: Any) -> np.ndarray:
-    """Return the weights (n,) float32 of cells or members: the window's taper times coverage."""
-    weights = np.ones(len(indices))
-    if indices.distance is not None:
-        weights = window.taper(indices.distance, indices.reach)
-    if indices.coverage is not None:
-        weights = weights * indices.coverage
-    return weights.astype(np.float32)
+def _shape_of(patch: Patch | None) -> tuple[int, ...] | None:
+    """Return the shape of a patch's data, None where it failed."""
+    return None if patch is None or isinstance(patch.data, Failed) else np.shape(patch.data)
 
 
 def _like(chip: Any, values: Any) -> Any:

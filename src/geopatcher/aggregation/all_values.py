@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from geopatcher.aggregation.statistics import PixelAggregation, check_ordered, float_for
+from geopatcher.aggregation.statistics import PixelAggregation, check_ordered
 from geopatcher.config import Configured
 from geopatcher.domain import as_raster_domain
 from geopatcher.merge.row_buffer import Spec, chip_values, in_row_order
@@ -36,7 +36,7 @@ class AllValues(PixelAggregation):
 
     def stack_dtype(self, dtype: np.dtype) -> np.dtype:
         """Return the type in which values are kept."""
-        return float_for(dtype)
+        return np.result_type(dtype, np.float32)
 
     def deeper(self, states: Sequence[np.ndarray], values: np.ndarray) -> list[Spec] | None:
         """Return the states' new (leading shape, dtype) when this chip needs a deeper stack."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from geopatcher.aggregation.statistics import PixelAggregation, sum_type
+from geopatcher.aggregation.statistics import PixelAggregation
 from geopatcher.config import as_pixel_pair
 from geopatcher.files.target import check_target
 from geopatcher.merge.regular_grid import WeightedSums, at_least_float32
@@ -113,7 +113,7 @@ class SpatialOverlapAdd(WeightedSums, PixelAggregation):
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
         """Return the states: weighted sums (*lead), and sums of weights."""
-        return [(lead, sum_type(dtype)), ((), np.float64)]
+        return [(lead, np.result_type(dtype, np.float64)), ((), np.float64)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
         """Add one chip, weighted; without weights every pixel counts 1."""

@@ -43,16 +43,7 @@ class PixelAggregation(Configured, Reducer):
 
     def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
         """Return (leading shape, dtype) of the result for chips (*lead, h, w) of a dtype."""
-        return lead, float_for(dtype)
-
-
-def float_for(dtype: Any) -> np.dtype:
-    """Return the float type that holds values of `dtype`: float32, or float64 when that rounds.
-
-    >>> float_for("uint16"), float_for("int32"), float_for("bool")
-    (dtype('float32'), dtype('float64'), dtype('float32'))
-    """
-    return np.result_type(dtype, np.float32)
+        return lead, np.result_type(dtype, np.float32)
 
 
 def check_ordered(aggregation: Any, dtype: Any) -> None:
@@ -62,15 +53,6 @@ def check_ordered(aggregation: Any, dtype: Any) -> None:
             f"{type(aggregation).__name__} compares values, and complex numbers have no order; "
             "merge their real and imaginary parts, or their magnitudes"
         )
-
-
-def sum_type(dtype: Any) -> np.dtype:
-    """Return the type in which values of `dtype` are added up, however many there are.
-
-    >>> sum_type("uint16"), sum_type("complex64")
-    (dtype('float64'), dtype('complex128'))
-    """
-    return np.result_type(dtype, np.float64)
 
 
 def where_covered(values: np.ndarray, covered: np.ndarray) -> tuple[np.ndarray, int]:
@@ -95,7 +77,7 @@ class SpatialSum(PixelAggregation):
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
         """Return the states: sums, counts."""
-        return [(lead, sum_type(dtype)), ((), np.uint32)]
+        return [(lead, np.result_type(dtype, np.float64)), ((), np.uint32)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
         """Add one chip."""
@@ -177,7 +159,7 @@ class SpatialMax(PixelAggregation):
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
         """Return the states: extremes, counts."""
         check_ordered(self, dtype)
-        return [(lead, float_for(dtype)), ((), np.uint32)]
+        return [(lead, np.result_type(dtype, np.float32)), ((), np.uint32)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
         """Compare one chip."""
@@ -413,7 +395,11 @@ class SpatialSoftVote(LabelVote):
 
     def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
         """Return (leading shape, dtype) of the vote's result."""
-        return ((), self.label_dtype) if self.output == "labels" else (lead, float_for(dtype))
+        return (
+            ((), self.label_dtype)
+            if self.output == "labels"
+            else (lead, np.result_type(dtype, np.float32))
+        )
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
         """Return the states: weighted sums (n_classes), sums of weights."""
@@ -422,7 +408,7 @@ class SpatialSoftVote(LabelVote):
                 f"a soft vote over {self.n_classes} classes takes probabilities "
                 f"({self.n_classes}, h, w), got leading axes {lead}; use SpatialHardVote for labels"
             )
-        return [(lead, sum_type(dtype)), ((), np.float64)]
+        return [(lead, np.result_type(dtype, np.float64)), ((), np.float64)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
         """Add one chip's probabilities."""

@@ -126,12 +126,7 @@ class SpatialRectangular(Configured):
         right = window.col_off + window.width - domain.width
         if below <= 0 and right <= 0:
             return field.select(window)
-        inside = Window(
-            window.col_off,
-            window.row_off,
-            window.width - max(right, 0),
-            window.height - max(below, 0),
-        )
+        inside = window.intersection(Window(0, 0, domain.width, domain.height))
         return self._pad(field.select(inside), max(below, 0), max(right, 0))
 
     def _pad(self, chip: Any, below: int, right: int) -> Any:

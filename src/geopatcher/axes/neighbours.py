@@ -235,7 +235,7 @@ def _lon_lat(domain: GridDomain | PointDomain, anchor: Any) -> tuple[float, floa
     try:
         lon, lat = (float(value) for value in anchor)
     except (TypeError, ValueError):
-        raise PatchError(f"a cap's anchor is (longitude, latitude), got {anchor!r}") from None
+        lon = lat = math.nan
     if not (-90 <= lat <= 90 and math.isfinite(lon)):
         raise PatchError(
             f"a cap's anchor is (longitude, latitude) in degrees with -90 <= latitude <= 90, got "

@@ -16,7 +16,7 @@ import numpy as np
 
 from geopatcher.axes.axis import AxisGrid, RegularGrid
 from geopatcher.axes.draws import Draws, as_seed, disk_positions, thin_out
-from geopatcher.config import Configured, as_count, as_pixel_pair, as_positive, checked
+from geopatcher.config import Configured, as_count, as_pixel_pair, as_positive, checked, share_of
 from geopatcher.domain import Domain, GridDomain, PointDomain
 from geopatcher.patch import PatchError
 from geopatcher.sphere import chord
@@ -88,13 +88,8 @@ class SpatialJitteredStride(Configured):
     """
 
     step: Any = checked(as_pixel_pair)
-    jitter: float = 0.5
+    jitter: float = checked(share_of("the step"), 0.5)
     seed: int | None = checked(as_seed, None)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.jitter <= 1:
-            raise PatchError(f"jitter is a share of the step, 0 to 1, got {self.jitter!r}")
 
     def anchors(self, domain: Domain, geometry: Sampled) -> list[Any]:
         """Return the moved anchors, in the grid's row-major order."""
@@ -214,6 +209,9 @@ class SpatialExplicit(Configured):
 
 Step = tuple[int, int]
 
+_DECIMALS = 9
+"""Of degrees (0.1 mm): they hide the last bits, in which sines differ between machines."""
+
 
 class Sampled(Protocol):
     """A geometry that can be sampled: it knows where its patches may be anchored."""
@@ -329,7 +327,7 @@ class SphereCandidates:
         reach = np.array([step[1] * width, step[0] * height]) * jitter
         base = np.array(self.every(step))
         moved = base + (2 * draws.uniform(base.size).reshape(-1, 2) - 1) * reach
-        return _degrees(np.clip(moved, (west, south), (east, north)))
+        return _pairs(np.clip(moved, (west, south), (east, north)).round(_DECIMALS))
 
     def scattered(self, count: int, draws: Draws) -> list[tuple[float, float]]:
         """Return anchors spread evenly by area, so no denser towards the poles."""
@@ -337,7 +335,7 @@ class SphereCandidates:
         u = draws.uniform(2 * count).reshape(-1, 2)
         low, high = np.sin(np.radians([south, north]))
         lat = np.degrees(np.arcsin(low + u[:, 1] * (high - low)))
-        return _degrees(np.stack([west + u[:, 0] * (east - west), lat], axis=1))
+        return _pairs(np.stack([west + u[:, 0] * (east - west), lat], axis=1).round(_DECIMALS))
 
     def apart(self, min_dist: float, draws: Draws) -> NoReturn:
         """Raise: Bridson's algorithm is for the plane."""
@@ -351,13 +349,9 @@ Candidates = PixelCandidates | MemberCandidates | SphereCandidates
 """Where patches may hang."""
 
 
-def _pairs(array: np.ndarray) -> list[Step]:
-    return [(row, col) for row, col in array.tolist()]
-
-
-def _degrees(array: np.ndarray) -> list[tuple[float, float]]:
-    # Nine decimals (0.1 mm) hide the last bits, in which sines differ between machines.
-    return [(lon, lat) for lon, lat in array.round(9).tolist()]
+def _pairs(array: np.ndarray) -> list[Any]:
+    """Return the rows of an array (n, 2) as plain pairs."""
+    return list(map(tuple, array.tolist()))
 
 
 def check_members(anchor: Any, count: int, what: str) -> int:

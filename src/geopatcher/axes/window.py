@@ -14,7 +14,7 @@ import numpy as np
 
 from geopatcher.axes.axis import Separable
 from geopatcher.axes.geometry import SpatialRectangular
-from geopatcher.config import Configured, as_positive, checked
+from geopatcher.config import Configured, as_positive, checked, share_of
 from geopatcher.patch import PatchError
 
 _LEAST = 1e-12
@@ -99,26 +99,27 @@ class SpatialTukey(SeparableWindow):
     array([0.146, 0.854, 1.   , 1.   , 1.   , 1.   , 0.854, 0.146])
     """
 
-    alpha: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.alpha <= 1:
-            raise PatchError(f"alpha is a share of the chip, 0 to 1, got {self.alpha!r}")
+    alpha: float = checked(share_of("the chip"), 0.5)
 
     def profile(self, size: int) -> np.ndarray:
         """Return the weights (size,), symmetric, 1 in the middle."""
         place = (np.arange(size) + 0.5) / size
-        return self._from_edge(np.minimum(place, 1 - place) * 2)
+        return tukey(np.minimum(place, 1 - place) * 2, self.alpha)
 
     def taper(self, distance: np.ndarray, reach: float) -> np.ndarray:
         """Return the weights (n,): 1 near the anchor, falling over the last share alpha."""
-        return self._from_edge(1 - _share(distance, reach))
+        return tukey(1 - _share(distance, reach), self.alpha)
 
-    def _from_edge(self, depth: np.ndarray) -> np.ndarray:
-        """Return weights by depth: 0 at the edge, 1 in the middle."""
-        if self.alpha == 0:
-            return np.ones(len(depth))
-        return np.sin(np.pi / 2 * np.minimum(depth / self.alpha, 1)) ** 2
+
+def tukey(depth: np.ndarray, alpha: float) -> np.ndarray:
+    """Return Tukey's weights (n,) by depth (n,): 0 at the edge, 1 in the middle.
+
+    >>> tukey(np.array([0.25, 0.5, 1]), alpha=0.5).round(3)
+    array([0.5, 1. , 1. ])
+    """
+    if alpha == 0:
+        return np.ones(len(depth))
+    return np.sin(np.pi / 2 * np.minimum(depth / alpha, 1)) ** 2
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,36 @@ from geopatcher.fields.raster import check_fits
 from geopatcher.patch import Cells, Members, PatchError
 
 
-class XarrayField:
+class Labelled:
+    """What holds a `DataArray` as `.da`, and is an array to numpy."""
+
+    def __init__(self, da: Any) -> None:
+        self.da = da
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({dict(self.da.sizes)})"
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.da.values, dtype=dtype, copy=copy)
+
+
+class CellSeries(Labelled):
+    """Scattered cells of an `XarrayField`: `.da` with the last dimension "cell".
+
+    Parameters
+    ----------
+    da : xarray.DataArray
+        (..., cell).
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> np.asarray(CellSeries(xr.DataArray([1, 2, 3], dims="cell"))).sum()
+    np.int64(6)
+    """
+
+
+class XarrayField(Labelled):
     """A `DataArray` whose last two dimensions are rows and columns, kept lazy.
 
     Patches' data are Fields of the same kind, whose `.da` is the labelled piece and which numpy
@@ -54,16 +83,10 @@ class XarrayField:
             )
         if len(da.dims) < 2:
             raise PatchError(f"a grid needs two dimensions or more, got {da.dims}")
-        self.da = da
+        super().__init__(da)
         self.crs = crs
         self.domain: Any = self._domain()
         self._steps = _last_steps(self.domain)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({dict(self.da.sizes)})"
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.da.values, dtype=dtype, copy=copy)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -79,7 +102,10 @@ class XarrayField:
         """Return the piece of a window, or the cells along a new last dimension "cell"."""
         if isinstance(indices, Cells):
             return self._select_cells(indices)
-        return self._piece(self._cut(indices))
+        y, x = self.da.dims[-2:]
+        row, col = indices.row_off, indices.col_off
+        rows, cols = slice(row, row + indices.height), slice(col, col + indices.width)
+        return self._piece(self.da.isel({y: rows, x: cols}), indices)
 
     def with_data(self, array: Any) -> Any:
         """Return a Field of other values (..., H, W) on the same grid.
@@ -109,12 +135,8 @@ class XarrayField:
     def _domain(self) -> Any:
         return GridDomain({str(d): self.da[d].values for d in self.da.dims}, self.crs)
 
-    def _cut(self, window: Window) -> Any:
-        y, x = self.da.dims[-2:]
-        row, col = window.row_off, window.col_off
-        return self.da.isel({y: slice(row, row + window.height), x: slice(col, col + window.width)})
-
-    def _piece(self, da: Any) -> Any:
+    def _piece(self, da: Any, window: Window | None = None) -> Any:
+        """Return a piece as a Field: the whole grid's, or that of a window."""
         piece = copy.copy(self)  # keeps the steps, which one row or column does not show
         piece.da = da
         piece.domain = piece._domain()
@@ -126,24 +148,6 @@ class XarrayField:
         y, x = self.da.dims[-2:]
         rows, cols = (xr.DataArray(p, dims="cell") for p in cells.positions)
         return CellSeries(self.da.isel({y: rows, x: cols}).transpose(..., "cell"))
-
-
-class CellSeries:
-    """Scattered cells of an `XarrayField`: `.da` with the last dimension "cell".
-
-    >>> import xarray as xr
-    >>> np.asarray(CellSeries(xr.DataArray([1, 2, 3], dims="cell"))).sum()
-    np.int64(6)
-    """
-
-    def __init__(self, da: Any) -> None:
-        self.da = da
-
-    def __repr__(self) -> str:
-        return f"CellSeries({dict(self.da.sizes)})"
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.da.values, dtype=dtype, copy=copy)
 
 
 def _last_steps(domain: Any) -> tuple[float, float]:
@@ -203,19 +207,13 @@ class RioXarrayField(XarrayField):
             )
         return RasterDomain(tuple(self.da.shape), rio.transform(recalc=True), rio.crs)
 
-    def select(self, indices: Window | Cells) -> Any:
-        """Return the piece of a window, or the cells along a new last dimension "cell"."""
-        if isinstance(indices, Cells):
-            return self._select_cells(indices)
-        return self._placed(self._cut(indices), transform(indices, self.domain.transform))
-
-    def _piece(self, da: Any) -> Any:
-        if self.crs is not None:
+    def _piece(self, da: Any, window: Window | None = None) -> Any:
+        """Return a piece as a Field: the whole grid's, or that of a window."""
+        place = self.domain.transform
+        if window is not None:
+            place = transform(window, place)
+        elif self.crs is not None:
             da = da.rio.write_crs(self.crs)
-        return self._placed(da, self.domain.transform)
-
-    def _placed(self, da: Any, place: Affine) -> Any:
-        """Return a piece whose upper left corner and pixels are those of `place`."""
         if place.b or place.d or 1 in da.shape[-2:]:
             da = da.rio.write_transform(place)  # such a grid does not show in its coordinates
         piece = copy.copy(self)
@@ -282,9 +280,8 @@ class DaskField:
         import dask.array as da
 
         if not is_a(array, "dask.array.Array"):
-            array = da.from_array(check_fits(array, self.domain.shape, axes=2))
-        elif array.shape[-2:] != self.domain.shape[-2:]:
-            check_fits(np.empty(array.shape, bool), self.domain.shape, axes=2)
+            array = da.from_array(np.asarray(array))
+        check_fits(np.broadcast_to(0, array.shape), self.domain.shape, axes=2)
         return DaskField(array, self.domain.transform, self.domain.crs)
 
 
@@ -339,12 +336,7 @@ class GeoPandasField:
 
     def select(self, indices: Members) -> GeoPandasField:
         """Return the rows at `indices`."""
-        if not isinstance(indices, Members):
-            raise PatchError(
-                f"rows of a table are addressed by Members, got {type(indices).__name__}; "
-                "SpatialRectangular needs a raster or a grid"
-            )
-        return GeoPandasField(self.gdf.iloc[indices.index], self.as_points)
+        return GeoPandasField(self.gdf.iloc[_numbers(indices)], self.as_points)
 
     def with_data(self, array: Any) -> GeoPandasField:
         """Return the same shapes with other values (n,) or (columns, n), in columns value_*."""
@@ -422,12 +414,7 @@ class XvecField:
 
     def select(self, indices: Members) -> XvecField:
         """Return the members at `indices`."""
-        if not isinstance(indices, Members):
-            raise PatchError(
-                f"members of a vector cube are addressed by Members, got {type(indices).__name__}; "
-                "SpatialRectangular needs a raster or a grid"
-            )
-        return XvecField(self.ds.isel({self.dim: indices.index}))
+        return XvecField(self.ds.isel({self.dim: _numbers(indices)}))
 
     def with_data(self, array: Any) -> XvecField:
         """Return the same shapes with other values (..., n), in the variable "value"."""
@@ -438,3 +425,13 @@ class XvecField:
         lead = [f"axis_{i}" for i in range(values.ndim - 1)]
         made = xr.Dataset({"value": ((*lead, self.dim), values)}, {self.name: self.ds[self.name]})
         return XvecField(made)
+
+
+def _numbers(indices: Any) -> np.ndarray:
+    """Return the numbers (n,) of members, or raise `PatchError` for another address."""
+    if not isinstance(indices, Members):
+        raise PatchError(
+            f"rows of a table and shapes are addressed by Members, got {type(indices).__name__}; "
+            "SpatialRectangular needs a raster or a grid"
+        )
+    return indices.index

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from geopatcher.aggregation.all_values import SpatialByIndex
 from geopatcher.config import Configured, as_count, checked
 from geopatcher.patch import Patch, PatchError
 from geopatcher.time.axes import TimeSpan, TimeSteps
@@ -89,10 +90,11 @@ class TemporalMean(Configured):
         if first is None:
             raise PatchError("there are no patches to merge")
         shape = (*first[0].shape[:axis], domain.length, *first[0].shape[axis + 1 :])
+        without_time = (*shape[:axis], *shape[axis + 1 :])
         total = np.zeros(shape, np.result_type(first[0], np.float64))
         weight_sum = np.zeros(shape)
         for values, steps, weights in chain([first], placed):
-            if values.shape[:axis] + values.shape[axis + 1 :] != _without(total.shape, axis):
+            if (*values.shape[:axis], *values.shape[axis + 1 :]) != without_time:
                 raise PatchError(
                     f"patches of one shape are needed to merge, got {values.shape} where the "
                     f"first one makes {total.shape}"
@@ -140,14 +142,9 @@ class TemporalForecast(Configured):
     def merge(self, patches: Iterable[Patch], domain: Any) -> dict[Any, np.ndarray]:
         """Return the horizon's block of each anchor, in the patches' order."""
         axis = series_domain(domain).axis
-        found: dict[Any, np.ndarray] = {}
-        for patch in patches:
-            if patch.anchor in found:
-                raise PatchError(
-                    f"two forecasts were made at step {patch.anchor}, of which one would be lost"
-                )
-            found[patch.anchor] = self._block(patch, axis)
-        return found
+        return SpatialByIndex().merge(
+            patch.with_data(self._block(patch, axis)) for patch in patches
+        )
 
     def _block(self, patch: Patch, axis: int) -> np.ndarray:
         values = np.asarray(patch.data)
@@ -219,12 +216,8 @@ class TemporalHierarchicalCombine(Configured):
                 f"the patch at step {patch.anchor} holds results of shapes "
                 f"{[part.shape for part in parts]}; {len(weights)} of one shape are needed"
             )
-        stack = np.stack(parts)
-        share = ~np.isnan(stack) * np.reshape(weights, (-1, *[1] * parts[0].ndim))
-        total = share.sum(axis=0)
-        values = np.where(share > 0, stack, 0) * share
-        out = np.full(total.shape, np.nan)
-        return np.divide(values.sum(axis=0), total, out=out, where=total > 0)
+        known = np.ma.array(parts, mask=np.isnan(parts))
+        return np.ma.filled(np.ma.average(known, axis=0, weights=weights), np.nan)
 
 
 def _placed(
@@ -256,7 +249,3 @@ def _placed(
         )
     weights = np.ones(count) if patch.weights is None else np.asarray(patch.weights)
     return values, steps, weights
-
-
-def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
-    return shape[:axis] + shape[axis + 1 :]

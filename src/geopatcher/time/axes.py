@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from geopatcher.axes.draws import Draws, as_seed
-from geopatcher.config import Configured, as_count, as_positive, checked
+from geopatcher.axes.window import tukey
+from geopatcher.config import Configured, as_count, as_positive, checked, share_of
 from geopatcher.patch import PatchError
 from geopatcher.time.series import TimeDomain, without_zone
 
@@ -68,9 +69,6 @@ class TimeScales:
     """One span for each scale, all ending at the same anchor."""
 
     spans: tuple[TimeSpan, ...]
-
-    def __len__(self) -> int:
-        return len(self.spans)
 
 
 @dataclass(frozen=True)
@@ -496,18 +494,11 @@ class TemporalTaperedTukey(AgeWindow):
     array([0.038, 0.309, 0.691, 0.962, 1.   , 1.   , 1.   , 1.   ])
     """
 
-    alpha: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.alpha <= 1:
-            raise PatchError(f"alpha is a share of the lookback, 0 to 1, got {self.alpha!r}")
+    alpha: float = checked(share_of("the lookback"), 0.5)
 
     def by_age(self, age: np.ndarray, length: int) -> np.ndarray:
         """Return the weights (n,), 1 for the newest steps."""
-        if self.alpha == 0:
-            return np.ones(len(age))
-        from_oldest = (length - age - 0.5) / length
-        return np.sin(np.pi / 2 * np.minimum(from_oldest / self.alpha, 1)) ** 2
+        return tukey((length - age - 0.5) / length, self.alpha)
 
 
 @dataclass(frozen=True)

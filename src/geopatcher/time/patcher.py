@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
@@ -87,8 +87,7 @@ class TemporalPatcher(Configured):
         domain = self.domain(series)
         step = domain.step_of(anchor)
         indices = self.geometry.neighborhood(domain, step)
-        axis = axis_of(series, self.time_axis) % len(domain.shape)
-        return Patch(taken(series, indices, axis), step, indices, self.weights_of(indices))
+        return Patch(taken(series, indices, domain.axis), step, indices, self.weights_of(indices))
 
     def split(self, series: Any) -> Iterator[Patch]:
         """Yield the patches of a series one by one."""
@@ -245,17 +244,22 @@ class SpatioTemporalPatcher(Configured):
         return len(self.anchors(series))
 
     def split(self, series: Any) -> Iterator[SpatioTemporalPatch]:
-        """Yield the patches of a series one by one."""
+        """Yield the patches of a series one by one.
+
+        Parameters
+        ----------
+        series : array, GeoTensor or xarray.DataArray
+            (T, ..., H, W), with time where `time_axis` says.
+        """
         for step, group in groupby(self.anchors(series), key=lambda anchor: anchor[1]):
-            time, fields = self._at(series, step)
+            time, space = self._at(series, step), _space_of(series)
             for place, _ in group:
-                yield self._patch(fields, place, time)
+                yield self._patch(time, space, place)
 
     def patch_at(self, series: Any, anchor: Any) -> SpatioTemporalPatch:
         """Return the patch at an anchor, ((row, col), step or date)."""
         place, step = self._pair(anchor, series_domain(series, self.time_axis))
-        time, fields = self._at(series, step)
-        return self._patch(fields, place, time)
+        return self._patch(self._at(series, step), _space_of(series), place)
 
     def merge(self, patches: Iterable[SpatioTemporalPatch], domain: Any) -> Any:
         """Put patches together: in space at each time, then in time.
@@ -303,29 +307,25 @@ class SpatioTemporalPatcher(Configured):
             )
         return time.with_data(np.asarray(raster))
 
-    def _at(self, series: Any, step: int) -> tuple[Patch, tuple[_SpaceField, ...]]:
-        """Return the address in time, and the field at these steps (one for each scale)."""
+    def _at(self, series: Any, step: int) -> Patch:
+        """Return the rasters of the steps at an anchor in time, as a patch in time."""
         domain = series_domain(series, self.time_axis)
-        axis = axis_of(series, self.time_axis) % len(domain.shape)
-        if axis >= len(domain.shape) - 2:
+        if domain.axis >= len(domain.shape) - 2:
             raise PatchError(
-                f"a series of rasters ends in (H, W), but time is axis {axis} of {domain.shape}"
+                f"a series of rasters ends in (H, W), but time is axis {domain.axis} of "
+                f"{domain.shape}"
             )
-        indices = self.temporal.geometry.neighborhood(domain, step)
-        time = Patch(None, step, indices, self.temporal.weights_of(indices))
-        spans = indices.spans if isinstance(indices, TimeScales) else (indices,)
-        space = _space_of(series)
-        return time, tuple(
-            _SpaceField(take_steps(series, span.steps, axis), space) for span in spans
-        )
+        return replace(self.temporal, time_axis=self.time_axis).patch_at(series, step)
 
-    def _patch(
-        self, fields: tuple[_SpaceField, ...], place: Any, time: Patch
-    ) -> SpatioTemporalPatch:
-        found = [self.spatial.patch_at(field, place) for field in fields]
-        data = tuple(patch.data for patch in found)
+    def _patch(self, time: Patch, space: RasterDomain, place: Any) -> SpatioTemporalPatch:
+        """Return the piece at a place of the rasters of a patch in time; a tuple for scales."""
         scales = isinstance(time.indices, TimeScales)
-        return SpatioTemporalPatch(data if scales else data[0], found[0].with_data(None), time)
+        blocks = time.data if scales else (time.data,)
+        found = [self.spatial.patch_at(_SpaceField(block, space), place) for block in blocks]
+        data = tuple(patch.data for patch in found)
+        return SpatioTemporalPatch(
+            data if scales else data[0], found[0].with_data(None), time.with_data(None)
+        )
 
     @staticmethod
     def _pair(anchor: Any, time: TimeDomain) -> tuple[Any, int]:
