@@ -27,7 +27,7 @@ from geopatcher.axes.geometry import SpatialRectangular
 from geopatcher.axes.sampler import SpatialRegularStride
 from geopatcher.axes.window import SpatialBoxcar
 from geopatcher.domain import RasterDomain
-from geopatcher.fields.open_files import is_in_memory
+from geopatcher.fields.raster import is_in_memory
 from geopatcher.merge.regular_grid import ChipWeights, GridMerge, WeightedSums
 from geopatcher.merge.row_buffer import (
     Items,

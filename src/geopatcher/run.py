@@ -22,7 +22,7 @@ from geopatcher.axes.sampler import SpatialExplicit
 from geopatcher.config import as_count
 from geopatcher.domain import RasterDomain
 from geopatcher.fields import RetryField, as_field
-from geopatcher.fields.open_files import bounded_cache, is_in_memory
+from geopatcher.fields.raster import bounded_cache, is_in_memory
 from geopatcher.files.rows import RasterSpec, RawRows
 from geopatcher.files.target import (
     RowStore,

@@ -21,10 +21,10 @@ from geopatcher.domain import (
     as_domain,
     as_raster_domain,
 )
-from geopatcher.fields.open_files import bounded_cache
+from geopatcher.fields.raster import bounded_cache
 from geopatcher.files.rows import RasterSpec
 from geopatcher.files.target import check_target, open_lazily, open_target
-from geopatcher.merge.row_buffer import DeepeningReducer, Reducer, Spec, check_lead, deepened
+from geopatcher.merge.row_buffer import Reducer, Spec, check_lead, take
 from geopatcher.patch import CoverageWarning, Patch, PatchError, Scattered
 from geopatcher.plan import Plan, chip_spec, first_of
 from geopatcher.stream import PatchStream, unread
@@ -172,13 +172,8 @@ def merge_scattered(
         values, index = _flat(patch, shape)
         check_lead(values, lead, patch)
         weights = None if patch.weights is None else np.asarray(patch.weights)[None]
-        parts = [state[..., index] for state in states]
-        deeper = isinstance(reducer, DeepeningReducer) and reducer.deeper(parts, values)
-        if deeper:
-            states = [deepened(state, spec[0]) for state, spec in zip(states, deeper, strict=True)]
-            parts = [state[..., index] for state in states]
-        reducer.update(parts, values, weights)
-        for state, part in zip(states, parts, strict=True):
+        taken = take(reducer, states, (..., index), values, weights)
+        for state, part in zip(states, taken, strict=True):
             state[..., index] = part
     values, covered = reducer.finish(states)
     values = values.astype(reducer.result(lead, dtype)[1], copy=False)

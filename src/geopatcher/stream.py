@@ -185,16 +185,12 @@ class PatchIterator(Iterator[Patch]):
             self._patches = iter(self._stream)
         return next(self._patches)
 
-    @property
-    def unread_stream(self) -> PatchStream | None:
-        """The stream while no patch has been read, then None."""
-        return self._stream if self._patches is None else None
-
 
 def unread(patches: Iterable[Patch]) -> Iterable[Patch]:
     """Return the stream behind a `split` of which nothing has been read, else the patches."""
-    stream = patches.unread_stream if isinstance(patches, PatchIterator) else None
-    return patches if stream is None else stream
+    if isinstance(patches, PatchIterator) and patches._patches is None:
+        return patches._stream
+    return patches
 
 
 class MappedStream(PatchStream):

@@ -17,7 +17,7 @@ import numpy as np
 from geopatcher.aggregation.statistics import PixelAggregation, check_ordered
 from geopatcher.config import Configured
 from geopatcher.domain import as_raster_domain
-from geopatcher.merge.row_buffer import Spec, chip_values, in_row_order
+from geopatcher.merge.row_buffer import Spec, chip_values, in_row_order, take
 from geopatcher.patch import Patch, PatchError
 
 
@@ -192,9 +192,7 @@ class SpatialLearned(AllValues):
                 specs = self.start(values.shape[:-2], values.dtype)
                 states = [np.zeros((*s, domain.height, domain.width), d) for s, d in specs]
             where = (..., slice(row, row + height), slice(col, col + width))
-            if self.deeper([state[where] for state in states], values) is not None:
-                states[0] = np.concatenate([states[0], np.zeros_like(states[0][:1])])
-            self.update([state[where] for state in states], values, patch.weights)
+            take(self, states, where, values, patch.weights)
         if not states:
             raise PatchError("there are no patches to learn from")
         stack, count = states

@@ -395,11 +395,7 @@ class SpatialSoftVote(LabelVote):
 
     def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
         """Return (leading shape, dtype) of the vote's result."""
-        return (
-            ((), self.label_dtype)
-            if self.output == "labels"
-            else (lead, np.result_type(dtype, np.float32))
-        )
+        return ((), self.label_dtype) if self.output == "labels" else super().result(lead, dtype)
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
         """Return the states: weighted sums (n_classes), sums of weights."""

@@ -268,13 +268,13 @@ class PixelCandidates:
         return disk_positions(row + 1, col + 1, min_dist, draws)
 
 
+@dataclass(frozen=True)
 class MemberCandidates:
     """The members of a set, by number; `points` says where they are, for distances."""
 
-    def __init__(self, count: int, points: PointDomain | None, what: str = "points") -> None:
-        self.count = count
-        self.points = points
-        self.what = what
+    count: int
+    points: PointDomain | None
+    what: str = "points"
 
     def every(self, step: Step) -> list[int]:
         """Return every step-th member."""

@@ -102,10 +102,8 @@ class XarrayField(Labelled):
         """Return the piece of a window, or the cells along a new last dimension "cell"."""
         if isinstance(indices, Cells):
             return self._select_cells(indices)
-        y, x = self.da.dims[-2:]
-        row, col = indices.row_off, indices.col_off
-        rows, cols = slice(row, row + indices.height), slice(col, col + indices.width)
-        return self._piece(self.da.isel({y: rows, x: cols}), indices)
+        rows, cols = indices.toslices()
+        return self._piece(self.da[..., rows, cols], indices)
 
     def with_data(self, array: Any) -> Any:
         """Return a Field of other values (..., H, W) on the same grid.
@@ -269,8 +267,8 @@ class DaskField:
         if isinstance(indices, Cells):
             picked = self.array.vindex[..., indices.rows, indices.cols].compute()
             return np.moveaxis(picked, 0, -1)  # vindex puts the picked axis first
-        row, col = indices.row_off, indices.col_off
-        values = self.array[..., row : row + indices.height, col : col + indices.width].compute()
+        rows, cols = indices.toslices()
+        values = self.array[..., rows, cols].compute()
         if self.domain.transform is None:
             return values
         return GeoTensor(values, transform(indices, self.domain.transform), self.domain.crs)

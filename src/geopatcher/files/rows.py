@@ -96,10 +96,5 @@ class RawRows:
 
     def read(self, row: int, rows: int) -> np.ndarray:
         """Return rows (..., rows, W) from `row` on."""
-        height, width = self.shape[-2:]
-        out = np.empty((math.prod(self.shape[:-2]), rows, width), self.dtype)
-        with self.path.open("rb") as file:
-            for band, block in enumerate(out):
-                file.seek((band * height + row) * width * self.dtype.itemsize)
-                file.readinto(block.data)
-        return out.reshape(*self.shape[:-2], rows, width)
+        kept = np.memmap(self.path, self.dtype, "r", shape=self.shape)
+        return np.array(kept[..., row : row + rows, :])

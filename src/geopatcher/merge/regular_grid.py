@@ -83,14 +83,6 @@ class WeightedSums(Reducer):
     fill_value: float | None
     dtype: Any
 
-    def sums(self, dtype: np.dtype, chips: int) -> np.dtype:
-        """Return the dtype in which chips of `dtype` are summed, at most `chips` over a pixel."""
-        return (
-            at_least_float32(dtype)
-            if chips <= CHIPS_IN_FLOAT32
-            else np.result_type(dtype, np.float64)
-        )
-
     @property
     def gap(self) -> float:
         """The value of uncovered pixels while they are still floats."""
@@ -159,7 +151,10 @@ class GridMerge(RowMerge):
 
     @property
     def _sum_dtype(self) -> np.dtype:
-        return self.reducer.sums(np.dtype(self.chip[1]), self.weights.most_chips)
+        dtype = np.dtype(self.chip[1])
+        if self.weights.most_chips <= CHIPS_IN_FLOAT32:
+            return at_least_float32(dtype)
+        return np.result_type(dtype, np.float64)
 
     def _add_up(self, items: Items, rows: Rows, buffer: RowBuffer, write: Write) -> int:
         """Add chips up in the buffer, finishing rows in slabs of a chip's height."""

@@ -153,28 +153,26 @@ class RowBuffer:
         self.top = self.bottom = self._first = top
         self._zeros = zeros
         self._rolls = True
-        self._arrays = [np.empty((*lead, 0, width), dtype) for lead, dtype in specs]
+        self.arrays = [np.empty((*lead, 0, width), dtype) for lead, dtype in specs]
 
     @classmethod
     def over(cls, out: np.ndarray, top: int) -> RowBuffer:
         """Return a buffer whose rows are those of `out` (..., n, W) itself: none is copied."""
         buffer = cls([], top, out.shape[-1], zeros=False)
-        buffer._arrays, buffer._rolls = [out], False
+        buffer.arrays, buffer._rolls = [out], False
         buffer.bottom = top + out.shape[-2]
         return buffer
 
     def views(self, row: int, rows: int) -> list[np.ndarray]:
         """Return each array's rows (..., rows, W) from `row` on, growing downward as needed."""
+        place = self.place(row, rows)
+        return [array[..., place, :] for array in self.arrays]
+
+    def place(self, row: int, rows: int) -> slice:
+        """Return where rows from `row` on lie in the arrays, growing downward as needed."""
         if row + rows > self.bottom:
             self._extend(row + rows)
-        first = row - self._first
-        return [array[..., first : first + rows, :] for array in self._arrays]
-
-    def deepen(self, specs: Sequence[Spec]) -> None:
-        """Give the arrays longer leading axes, zero where they are new."""
-        self._arrays = [
-            deepened(array, lead) for array, (lead, _) in zip(self._arrays, specs, strict=True)
-        ]
+        return slice(row - self._first, row - self._first + rows)
 
     def finish_above(self, row: int) -> Iterator[tuple[int, list[np.ndarray]]]:
         """Yield (first row, arrays) of the rows above `row`, and forget them."""
@@ -187,15 +185,15 @@ class RowBuffer:
             self.top = stop
             if self._rolls:
                 first, self._first = stop - self._first, stop
-                for array in self._arrays:
+                for array in self.arrays:
                     array[..., :held, :] = array[..., first : first + held, :]
 
     def _extend(self, bottom: int) -> None:
         held, wanted = self.bottom - self._first, bottom - self._first
-        if wanted > self._arrays[0].shape[-2]:
-            self._arrays = [_taller(array, held, wanted) for array in self._arrays]
+        if wanted > self.arrays[0].shape[-2]:
+            self.arrays = [_taller(array, held, wanted) for array in self.arrays]
         if self._zeros:
-            for array in self._arrays:
+            for array in self.arrays:
                 array[..., held:wanted, :] = 0
         self.bottom = bottom
 
@@ -207,13 +205,37 @@ def _taller(array: np.ndarray, held: int, rows: int) -> np.ndarray:
     return taller
 
 
-def deepened(array: np.ndarray, lead: tuple[int, ...]) -> np.ndarray:
-    """Return an array with leading axes `lead`, zero where it is new."""
-    if array.shape[:-2] == lead:
-        return array
-    deeper = np.zeros((*lead, *array.shape[-2:]), array.dtype)
-    deeper[tuple(slice(n) for n in array.shape[:-2])] = array
-    return deeper
+def take(
+    reducer: Reducer, states: list[np.ndarray], under: Any, values: np.ndarray, weights: Any
+) -> list[np.ndarray]:
+    """Take one chip into a reducer's states, which are deepened where it needs more room.
+
+    Parameters
+    ----------
+    reducer : Reducer
+        What the states are of.
+    states : list of numpy.ndarray
+        The states of a raster or a set; deeper ones are put into the list.
+    under : index
+        Where the chip lies in them.
+    values, weights : numpy.ndarray
+        The chip's, which fit what lies under it; weights may be None.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        The states under the chip: views, or copies when `under` is an array of positions.
+    """
+    parts = [state[under] for state in states]
+    specs = reducer.deeper(parts, values) if isinstance(reducer, DeepeningReducer) else None
+    if specs is not None:
+        for number, (lead, _) in enumerate(specs):
+            old = states[number]
+            states[number] = np.zeros((*lead, *old.shape[len(lead) :]), old.dtype)
+            states[number][tuple(slice(n) for n in old.shape)] = old
+        parts = [state[under] for state in states]
+    reducer.update(parts, values, weights)
+    return parts
 
 
 @dataclass(frozen=True)
@@ -264,7 +286,6 @@ class RowMerge:
         start, stop = rows
         lead, dtype = self.chip
         buffer = RowBuffer(self.reducer.start(lead, dtype), start, self.domain.width)
-        deepener = self.reducer if isinstance(self.reducer, DeepeningReducer) else None
         covered = 0
         for _, patch in items:
             if patch is None:
@@ -285,13 +306,8 @@ class RowMerge:
             weights = patch.weights
             if weights is not None:
                 weights = weights[:height, :width][keep]
-            under = (..., slice(col, col + width))
-            states = [state[under] for state in buffer.views(top, bottom - top)]
-            specs = None if deepener is None else deepener.deeper(states, values)
-            if specs is not None:
-                buffer.deepen(specs)
-                states = [state[under] for state in buffer.views(top, bottom - top)]
-            self.reducer.update(states, values, weights)
+            under = (..., buffer.place(top, bottom - top), slice(col, col + width))
+            take(self.reducer, buffer.arrays, under, values, weights)
         return covered + self._reduce_above(buffer, stop, write)
 
     def fill(self, items: Items, rows: Rows, out: np.ndarray) -> int:

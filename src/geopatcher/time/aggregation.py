@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from geopatcher.aggregation.all_values import SpatialByIndex
 from geopatcher.config import Configured, as_count, checked
 from geopatcher.patch import Patch, PatchError
 from geopatcher.time.axes import TimeSpan, TimeSteps
@@ -142,9 +141,14 @@ class TemporalForecast(Configured):
     def merge(self, patches: Iterable[Patch], domain: Any) -> dict[Any, np.ndarray]:
         """Return the horizon's block of each anchor, in the patches' order."""
         axis = series_domain(domain).axis
-        return SpatialByIndex().merge(
-            patch.with_data(self._block(patch, axis)) for patch in patches
-        )
+        found: dict[Any, np.ndarray] = {}
+        for patch in patches:
+            if patch.anchor in found:
+                raise PatchError(
+                    f"two forecasts were made at step {patch.anchor}, of which one would be lost"
+                )
+            found[patch.anchor] = self._block(patch, axis)
+        return found
 
     def _block(self, patch: Patch, axis: int) -> np.ndarray:
         values = np.asarray(patch.data)

@@ -15,7 +15,7 @@ import numpy as np
 
 from geopatcher.axes.draws import Draws, as_seed
 from geopatcher.axes.window import tukey
-from geopatcher.config import Configured, as_count, as_positive, checked, share_of
+from geopatcher.config import Configured, as_count, checked, share_of
 from geopatcher.patch import PatchError
 from geopatcher.time.series import TimeDomain, without_zone
 
@@ -254,6 +254,13 @@ def _plain(time: Any) -> Any:
     return date
 
 
+def _as_steps(value: Any, name: str) -> float:
+    """Return a positive number of steps, else raise `PatchError`."""
+    if not value > 0:
+        raise PatchError(f"{name} must be a positive number of steps, got {value!r}")
+    return value
+
+
 @dataclass(frozen=True)
 class TemporalRegularStride(Configured):
     """Every `step`-th step from the first one on.
@@ -464,7 +471,7 @@ class TemporalExponentialDecay(AgeWindow):
     array([0.368, 0.607, 1.   ])
     """
 
-    tau: float = checked(as_positive)
+    tau: float = checked(_as_steps)
 
     def by_age(self, age: np.ndarray, length: int) -> np.ndarray:
         """Return the weights (n,), 1 for the newest step."""
@@ -524,7 +531,7 @@ class TemporalPeriodic(AgeWindow):
     array([1.   , 0.368, 0.135, 0.368, 1.   ])
     """
 
-    period: float = checked(as_positive)
+    period: float = checked(_as_steps)
 
     def by_age(self, age: np.ndarray, length: int) -> np.ndarray:
         """Return the weights (n,), 1 at the anchor's phase."""

@@ -347,14 +347,10 @@ class _SpaceField:
         self.domain = domain
 
     def select(self, window: Window) -> Any:
-        rows = slice(window.row_off, window.row_off + window.height)
-        cols = slice(window.col_off, window.col_off + window.width)
-        block = self._block
-        if is_a(block, "xarray.DataArray"):
-            return block.isel({block.dims[-2]: rows, block.dims[-1]: cols})
-        if isinstance(block, GeoTensor):
-            return RasterField(block).select(window)
-        return block[..., rows, cols]
+        if isinstance(self._block, GeoTensor):
+            return RasterField(self._block).select(window)
+        rows, cols = window.toslices()
+        return self._block[..., rows, cols]
 
 
 def _space_of(series: Any) -> RasterDomain:

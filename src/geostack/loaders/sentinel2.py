@@ -189,7 +189,7 @@ class SceneReader(GeoData):
         take_offset: Sequence[bool],
         attrs: dict[str, Any],
     ) -> None:
-        from geopatcher.fields.open_files import OpenDatasets
+        from geopatcher.fields.raster import OpenDatasets
 
         self.assets = tuple(assets)
         self.grid = grid

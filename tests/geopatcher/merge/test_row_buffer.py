@@ -23,7 +23,7 @@ from geopatcher import (
     map_patches,
     merge_to_file,
 )
-from geopatcher.merge.row_buffer import RowBuffer, RowMerge
+from geopatcher.merge.row_buffer import RowBuffer, RowMerge, take
 
 
 class Adding:
@@ -106,9 +106,16 @@ def test_the_buffer_holds_no_more_than_two_chips_of_rows():
 
 
 def test_states_can_deepen_and_keep_what_they_hold():
+    class Deepening(Adding):
+        def deeper(self, states, values):
+            return [((3,), np.int64)]
+
+        def update(self, states, values, weights):
+            assert states[0].shape == (3, 1, 1)
+
     rows = RowBuffer([((1,), np.int64)], top=0, width=3)
     rows.views(0, 2)[0][...] = 7
-    rows.deepen([((3,), np.int64)])
+    take(Deepening(), rows.arrays, (..., slice(0, 1), slice(0, 1)), np.ones((1, 1)), None)
     (state,) = rows.views(0, 4)
     assert state.shape == (3, 4, 3)
     assert state[0, :2].tolist() == [[7, 7, 7]] * 2
