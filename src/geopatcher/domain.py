@@ -363,11 +363,9 @@ def as_domain(obj: Any) -> Domain:
     >>> as_domain(np.zeros((3, 4))).shape
     (3, 4)
     """
-    if isinstance(obj, Domain):
-        return obj
-    inner = getattr(obj, "domain", None)
-    if isinstance(inner, Domain):
-        return inner
+    for found in (obj, getattr(obj, "domain", None)):
+        if isinstance(found, Domain):
+            return found
     shape = getattr(obj, "shape", None)
     if shape is None:
         raise PatchError(

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain, pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -41,8 +41,6 @@ from geopatcher.merge.row_buffer import (
 from geopatcher.patch import Failed, Patch, PatchError
 from geopatcher.stream import MappedStream, PatchStream
 from pipekit.parallel import in_threads
-
-T = TypeVar("T")
 
 BLOCK_ROWS = 1024
 """Rows of a block that is written out: five chip rows, one of which its neighbour makes too."""
@@ -88,7 +86,13 @@ class Plan:
         if self.stream is None:
             return first_of(enumerate(in_row_order(self.patches)), {})
         self.stream.skipped.clear()  # what failed when it was read before may go well now
-        return first_of(self.stream.items(Touching(self.stream).all), self.stream.skipped)
+        return first_of(self.stream.items(self.touching.all), self.stream.skipped)
+
+    @cached_property
+    def touching(self) -> Touching:
+        """Which of a stream's patches touch which rows; it draws the anchors, once."""
+        assert self.stream is not None
+        return Touching(self.stream)
 
     @property
     def first(self) -> Patch:
@@ -125,10 +129,9 @@ class Plan:
         blocks = shares(height, max(1, min(workers, height // chip_height)))
         if stream is None or len(blocks) == 1:
             return merge.fill(self._begun[0], (0, height), out)
-        touching = Touching(stream)
 
         def fill(rows: Rows) -> int:
-            return merge.fill(stream.items(touching.of(rows)), rows, out[..., slice(*rows), :])
+            return merge.fill(stream.items(self.touching.of(rows)), rows, out[..., slice(*rows), :])
 
         return sum(in_threads(fill, blocks, len(blocks)))
 
@@ -141,10 +144,9 @@ class Plan:
         stream, height = self.stream, self.domain.height
         if stream is None or stream.workers == 1:
             return merge.run(self._begun[0], (0, height), begin())
-        touching = Touching(stream)
 
         def write(rows: Rows) -> int:
-            return merge.run(stream.items(touching.of(rows)), rows, begin())
+            return merge.run(stream.items(self.touching.of(rows)), rows, begin())
 
         blocks = even_shares(height, aligned_rows(align), align)
         return sum(in_threads(write, blocks, stream.workers))

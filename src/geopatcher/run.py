@@ -34,7 +34,7 @@ from geopatcher.files.target import (
 from geopatcher.merge.row_buffer import RowMerge, Rows, Spec
 from geopatcher.patch import PatchError
 from geopatcher.patcher import SpatialPatcher
-from geopatcher.plan import BLOCK_ROWS, Plan, Touching, aligned_rows, chip_spec, even_shares, gaps
+from geopatcher.plan import BLOCK_ROWS, Plan, aligned_rows, chip_spec, even_shares, gaps
 from geopatcher.stitch import as_scene, spec_of, warn_uncovered
 from geopatcher.stream import PatchStream
 from pipekit import journal
@@ -214,7 +214,7 @@ class BlockJob:
     def __call__(self, rows: Rows) -> tuple[BlockRecord, np.ndarray | None]:
         """Return what came of rows [start, stop), and their values when they are kept nowhere."""
         patches = self.stream.again()
-        items = patches.items(self._touching.of(rows))
+        items = patches.items(self.plan.touching.of(rows))
         values, crc = None, 0
         with bounded_cache(self.field, self.neighbours):
             if self.store is not None:
@@ -257,18 +257,13 @@ class BlockJob:
 
     @cached_property
     def stream(self) -> PatchStream:
-        """The chips, whose anchors are drawn once, before threads share them."""
+        """The chips."""
         assert self.plan.stream is not None
-        self.plan.stream.anchors  # noqa: B018
         return self.plan.stream
 
     @cached_property
     def _merge(self) -> RowMerge:
         return self.plan.row_merge(self.chip)
-
-    @cached_property
-    def _touching(self) -> Touching:
-        return Touching(self.stream)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}

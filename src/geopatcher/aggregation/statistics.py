@@ -267,6 +267,10 @@ class LabelVote(PixelAggregation):
         """The smallest unsigned type that holds the classes and a fill value above them."""
         return np.min_scalar_type(self.n_classes)
 
+    def fill_for(self, dtype: np.dtype) -> Any:
+        """Return the value of pixels without a vote: NaN, or the largest of labels' type."""
+        return np.nan if dtype.kind == "f" else int(np.iinfo(dtype).max)
+
     def as_labels(self, votes: np.ndarray, voted: Any) -> np.ndarray:
         """Return the classes (rows, W) with most votes (n_classes, rows, W), lower ones on ties."""
         labels = votes.argmax(axis=0).astype(self.label_dtype)
@@ -311,10 +315,6 @@ class SpatialHardVote(LabelVote):
     def fill_value(self) -> int:
         """The value of pixels without a vote."""
         return int(np.iinfo(self.label_dtype).max)
-
-    def fill_for(self, dtype: np.dtype) -> int:
-        """Return the value of pixels without a vote."""
-        return self.fill_value
 
     def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
         """Return (leading shape, dtype) of the vote's result."""
@@ -388,10 +388,6 @@ class SpatialSoftVote(LabelVote):
     def __post_init__(self) -> None:
         super().__post_init__()
         as_choice(self.output, "output", ("probabilities", "labels"))
-
-    def fill_for(self, dtype: np.dtype) -> Any:
-        """Return the value of pixels without a vote."""
-        return np.nan if dtype.kind == "f" else int(np.iinfo(dtype).max)
 
     def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
         """Return (leading shape, dtype) of the vote's result."""

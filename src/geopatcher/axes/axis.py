@@ -54,11 +54,10 @@ class AxisGrid:
     @cached_property
     def counts(self) -> np.ndarray:
         """How many chips cover each pixel: (length,) int64."""
-        change = np.zeros(self.length + 1, np.int64)
-        for index, start in enumerate(self.starts):
-            change[start] += 1
-            change[self.stop(index)] -= 1
-        return np.cumsum(change[:-1])
+        starts = np.array(self.starts, np.int64)
+        stops = np.minimum(starts + self.size, self.length)
+        began, ended = (np.bincount(edges, minlength=self.length + 1) for edges in (starts, stops))
+        return np.cumsum(began - ended)[:-1]
 
     def weights(self, profile: np.ndarray, normalise: bool = True) -> list[np.ndarray]:
         """Return each chip's 1-D weights from the window's `profile` (size,).

@@ -211,12 +211,8 @@ class GridMerge(RowMerge):
         if missing:
             self._give_to_neighbours(top, values, set(missing))
         grid = self.weights.grid
-        empty_rows = grid.rows.counts[top : top + values.shape[-2]] == 0
-        if empty_rows.any():
-            values[..., empty_rows, :] = self.reducer.gap
-        empty_cols = grid.cols.counts == 0
-        if empty_cols.any():
-            values[..., empty_cols] = self.reducer.gap
+        values[..., grid.rows.counts[top : top + values.shape[-2]] == 0, :] = self.reducer.gap
+        values[..., grid.cols.counts == 0] = self.reducer.gap
 
     def _give_to_neighbours(self, top: int, values: np.ndarray, missing: set[int]) -> None:
         """Divide by the weights that are left where chips are missing; fill where none is."""

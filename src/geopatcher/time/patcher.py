@@ -269,24 +269,15 @@ class SpatioTemporalPatcher(Configured):
         """
         space = _space_of(domain)
         time = series_domain(domain, self.time_axis)
-        rasters = (self._raster(group, space) for group in self._by_step(patches))
+        step_of = operator.attrgetter("time.anchor")
+        if self.coupling != "product":  # whose patches come time by time
+            patches = sorted(patches, key=step_of)
+        rasters = (self._raster(list(group), space) for _, group in groupby(patches, step_of))
         merged = self.temporal.aggregation.merge(rasters, time)
         is_raster = isinstance(merged, np.ndarray) and merged.shape[-2:] == space.shape[-2:]
         if is_raster and space.transform is not None:
             return GeoTensor(merged, space.transform, space.crs, fill_value_default=np.nan)
         return labelled(merged, domain, self.time_axis)
-
-    def _by_step(
-        self, patches: Iterable[SpatioTemporalPatch]
-    ) -> Iterator[list[SpatioTemporalPatch]]:
-        if self.coupling == "product":
-            for _, group in groupby(patches, key=lambda patch: patch.time.anchor):
-                yield list(group)
-            return
-        groups: dict[Any, list[SpatioTemporalPatch]] = {}
-        for patch in patches:
-            groups.setdefault(patch.time.anchor, []).append(patch)
-        yield from (groups[step] for step in sorted(groups))
 
     def _raster(self, group: list[SpatioTemporalPatch], space: RasterDomain) -> Patch:
         time = group[0].time
