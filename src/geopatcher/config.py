@@ -62,6 +62,11 @@ class Configured:
 
         Nested axes are `{"class": name, "config": {...}}`.
 
+        Returns
+        -------
+        dict
+            Arguments by name.
+
         Raises
         ------
         PatchError
@@ -75,6 +80,16 @@ class Configured:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Build the object that `get_config` described, of the axes that were defined.
+
+        Parameters
+        ----------
+        config : mapping
+            What `get_config` or `pipekit.to_config` made.
+
+        Returns
+        -------
+        Configured
+            Equal to what was described.
 
         Raises
         ------
@@ -105,6 +120,20 @@ class Configured:
 def checked(check: Callable[[Any, str], Any], default: Any = dataclasses.MISSING) -> Any:
     """Return a dataclass field whose value is what `check(value, name)` makes of the argument.
 
+    Parameters
+    ----------
+    check : callable
+        Takes (value, name), returns the value to keep or raises.
+    default : any
+        Of the field.
+
+    Returns
+    -------
+    dataclasses.Field
+        For a frozen dataclass.
+
+    Examples
+    --------
     >>> @dataclasses.dataclass(frozen=True)
     ... class Every(Configured):
     ...     step: Any = checked(as_pixel_pair)
@@ -139,6 +168,20 @@ def _plain(value: Any, where: str) -> Any:
 def as_pixel_pair(value: Any, name: str) -> tuple[int, int]:
     """Return (rows, cols) of positive whole pixels from one number or a pair.
 
+    Parameters
+    ----------
+    value : int or sequence of int
+        The argument.
+    name : str
+        Its name, for the message.
+
+    Returns
+    -------
+    (int, int)
+        (rows, cols).
+
+    Examples
+    --------
     >>> as_pixel_pair(256, "size")
     (256, 256)
     >>> as_pixel_pair((0, 192), "step")
@@ -161,6 +204,22 @@ got (0, 192)
 def as_choice(value: Any, name: str, accepted: tuple[str, ...]) -> str:
     """Return `value` when it is one of the accepted words, else raise `PatchError`.
 
+    Parameters
+    ----------
+    value : any
+        The argument.
+    name : str
+        Its name, for the message.
+    accepted : tuple of str
+        The words.
+
+    Returns
+    -------
+    str
+        The word.
+
+    Examples
+    --------
     >>> as_choice("skip", "on_error", ("raise", "skip"))
     'skip'
     """
@@ -172,6 +231,22 @@ def as_choice(value: Any, name: str, accepted: tuple[str, ...]) -> str:
 def as_count(value: Any, name: str, least: int = 1) -> int:
     """Return a whole number of at least `least`, else raise `PatchError`.
 
+    Parameters
+    ----------
+    value : any
+        The argument.
+    name : str
+        Its name, for the message.
+    least : int
+        The smallest number.
+
+    Returns
+    -------
+    int
+        The number.
+
+    Examples
+    --------
     >>> as_count(3, "length")
     3
     """
@@ -183,6 +258,20 @@ def as_count(value: Any, name: str, least: int = 1) -> int:
 def as_positive(value: Any, name: str) -> float:
     """Return a number that is above 0 and finite, else raise `PatchError`.
 
+    Parameters
+    ----------
+    value : any
+        The argument.
+    name : str
+        Its name, for the message.
+
+    Returns
+    -------
+    float
+        The number.
+
+    Examples
+    --------
     >>> as_positive(2.5, "radius_km")
     2.5
     """
@@ -194,6 +283,18 @@ def as_positive(value: Any, name: str) -> float:
 def share_of(what: str) -> Callable[[Any, str], float]:
     """Return a check for `checked` of a share, a number from 0 to 1.
 
+    Parameters
+    ----------
+    what : str
+        What it is a share of, for the message.
+
+    Returns
+    -------
+    callable
+        Takes (value, name), returns the share.
+
+    Examples
+    --------
     >>> share_of("the chip")(0.5, "alpha")
     0.5
     """
@@ -211,6 +312,20 @@ def is_a(obj: Any, *classes: str) -> bool:
 
     An object of a class exists only where somebody has imported the class's module.
 
+    Parameters
+    ----------
+    obj : any
+        What is looked at.
+    *classes : str
+        Full names of classes.
+
+    Returns
+    -------
+    bool
+        Whether it is.
+
+    Examples
+    --------
     >>> is_a(7, "xarray.DataArray", "builtins.int")
     True
     """

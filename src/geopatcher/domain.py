@@ -283,7 +283,22 @@ class PointDomain:
         return self.kdtree if self.kdtree is not None else _fast_tree(self.coords)
 
     def as_tree_point(self, x: float, y: float, *z: float) -> np.ndarray:
-        """Return a place in the coordinates of `tree`."""
+        """Return a place in the coordinates of `tree`.
+
+        Parameters
+        ----------
+        x : float
+            Easting, or longitude in degrees.
+        y : float
+            Northing, or latitude in degrees.
+        *z : float
+            The third coordinate, where points have one.
+
+        Returns
+        -------
+        numpy.ndarray
+            (D,) float64.
+        """
         return unit_vectors(x, y) if self.is_geographic else np.array([x, y, *z], np.float64)
 
 
@@ -360,6 +375,18 @@ Domain = RasterDomain | GridDomain | PointDomain | VectorDomain
 def as_domain(obj: Any) -> Domain:
     """Return the domain of a domain, a Field, a `GeoTensor`, a reader or an array.
 
+    Parameters
+    ----------
+    obj : any
+        What is looked at.
+
+    Returns
+    -------
+    domain
+        What it lies on.
+
+    Examples
+    --------
     >>> as_domain(np.zeros((3, 4))).shape
     (3, 4)
     """
@@ -381,6 +408,18 @@ def as_raster_domain(obj: Any) -> RasterDomain:
     A grid of labelled axes becomes a raster without georeference: its Field's `with_data` gives
     the labels back. Raises `PatchError` for points and shapes.
 
+    Parameters
+    ----------
+    obj : any
+        What is looked at.
+
+    Returns
+    -------
+    RasterDomain
+        What it lies on.
+
+    Examples
+    --------
     >>> as_raster_domain(np.zeros((3, 4))).shape
     (3, 4)
     """
@@ -395,6 +434,22 @@ def as_raster_domain(obj: Any) -> RasterDomain:
 def place_of(transform: Affine, row: int, col: int) -> Affine:
     """Return the transform of a piece whose upper left pixel is (row, col).
 
+    Parameters
+    ----------
+    transform : Affine
+        Of the whole.
+    row : int
+        Of the upper left pixel.
+    col : int
+        Of the upper left pixel.
+
+    Returns
+    -------
+    Affine
+        Of the piece.
+
+    Examples
+    --------
     >>> place_of(Affine(10, 0, 500, 0, -10, 900), row=2, col=1).xoff
     510.0
     """
@@ -405,6 +460,18 @@ def place_of(transform: Affine, row: int, col: int) -> Affine:
 def lead_names(count: int) -> list[str]:
     """Return names for the axes before rows and columns.
 
+    Parameters
+    ----------
+    count : int
+        How many axes.
+
+    Returns
+    -------
+    list of str
+        One for each.
+
+    Examples
+    --------
     >>> lead_names(1), lead_names(2)
     (['band'], ['axis_0', 'axis_1'])
     """
@@ -414,6 +481,18 @@ def lead_names(count: int) -> list[str]:
 def is_geographic(crs: Any) -> bool:
     """Return whether a CRS has degrees of longitude and latitude; False when it is None.
 
+    Parameters
+    ----------
+    crs : any CRS, optional
+        Anything that rasterio takes.
+
+    Returns
+    -------
+    bool
+        Whether it has.
+
+    Examples
+    --------
     >>> is_geographic("EPSG:4326"), is_geographic("EPSG:32610")
     (True, False)
     """
@@ -423,6 +502,18 @@ def is_geographic(crs: Any) -> bool:
 def crs_name(crs: Any) -> str:
     """Return a CRS's short name: its authority's code where it has one.
 
+    Parameters
+    ----------
+    crs : any CRS, optional
+        Anything that rasterio takes.
+
+    Returns
+    -------
+    str
+        Such as "EPSG:32610".
+
+    Examples
+    --------
     >>> crs_name(32610), crs_name(None)
     ('EPSG:32610', 'None')
     """

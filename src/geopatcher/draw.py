@@ -14,6 +14,20 @@ from geopatcher.patch import Patch
 def outline(window: Any, transform: Affine | None = None) -> np.ndarray:
     """Return a window's closed outline (5, 2) of (x, y): in pixels, or in the transform's units.
 
+    Parameters
+    ----------
+    window : rasterio.windows.Window
+        Of a chip.
+    transform : Affine, optional
+        From (col, row) to the CRS's coordinates.
+
+    Returns
+    -------
+    numpy.ndarray
+        (5, 2) float64.
+
+    Examples
+    --------
     >>> from rasterio.windows import Window
     >>> outline(Window(2, 1, 3, 4)).tolist()
     [[2.0, 1.0], [5.0, 1.0], [5.0, 5.0], [2.0, 5.0], [2.0, 1.0]]
@@ -32,13 +46,28 @@ def outline(window: Any, transform: Affine | None = None) -> np.ndarray:
 def draw_chips(
     ax: Any, chips: Iterable[Any], transform: Affine | None = None, scale: float = 1.0, **style: Any
 ) -> Any:
-    """Draw the outlines of rectangular patches on matplotlib axes; return the collection.
+    """Draw the outlines of rectangular patches on matplotlib axes.
 
-    - `chips`: patches, or their windows.
-    - `transform`: of the scene, for map coordinates; without it outlines are in pixels.
-    - `scale`: what map coordinates are multiplied by: 0.001 for axes in kilometres.
-    - `style`: of matplotlib's `LineCollection`, such as `colors` and `linewidths`.
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        What is drawn on.
+    chips : iterable of Patch or Window
+        Patches, or their windows.
+    transform : Affine, optional
+        Of the scene, for map coordinates; without it outlines are in pixels.
+    scale : float
+        What map coordinates are multiplied by: 0.001 for axes in kilometres.
+    **style : any
+        Of matplotlib's `LineCollection`, such as `colors` and `linewidths`.
 
+    Returns
+    -------
+    matplotlib.collections.LineCollection
+        One closed line for each chip.
+
+    Examples
+    --------
     >>> import matplotlib.pyplot as plt
     >>> from rasterio.windows import Window
     >>> plt.switch_backend("agg")

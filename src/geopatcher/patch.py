@@ -10,11 +10,33 @@ import numpy as np
 
 
 class PatchError(ValueError):
-    """A patch, an axis or a merge that cannot be what was asked."""
+    """A patch, an axis or a merge that cannot be what was asked.
+
+    Examples
+    --------
+    >>> from geopatcher import SpatialRegularStride
+    >>> try:
+    ...     SpatialRegularStride(0)
+    ... except PatchError as error:
+    ...     print(error)
+    step must be positive whole pixels, one number or (rows, cols), got 0
+    """
 
 
 class CoverageWarning(UserWarning):
-    """Part of the scene was covered by no patch."""
+    """Part of the scene was covered by no patch.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from rasterio.windows import Window
+    >>> from geopatcher import SpatialMean
+    >>> with warnings.catch_warnings(record=True) as told:
+    ...     merged = SpatialMean().merge([Patch(np.ones((1, 1)), (0, 0), Window(0, 0, 1, 1))],
+    ...                                  np.zeros((1, 2)))
+    >>> told[0].category.__name__, merged
+    ('CoverageWarning', array([[ 1., nan]]))
+    """
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +48,19 @@ class Patch:
     pixel); `indices` is the domain's own address of the patch (for rasters a
     `rasterio.windows.Window`); `weights` is the window's (h, w) weight, or None.
 
+    Parameters
+    ----------
+    data : any
+        What the Field gave for `indices`, such as a `GeoTensor` (C, h, w).
+    anchor : any
+        Where the patch hangs on the domain.
+    indices : any
+        The domain's own address of the patch.
+    weights : numpy.ndarray, optional
+        (h, w) of a rectangle, (n,) of cells or members.
+
+    Examples
+    --------
     >>> Patch(data=[1, 2], anchor=(0, 0), indices=slice(0, 2)).with_data([3, 4]).data
     [3, 4]
     """
@@ -36,7 +71,18 @@ class Patch:
     weights: Any = None
 
     def with_data(self, data: Any) -> Patch:
-        """Return the same patch with other data, for instance what an operator made of it."""
+        """Return the same patch with other data, for instance what an operator made of it.
+
+        Parameters
+        ----------
+        data : any
+            The new data.
+
+        Returns
+        -------
+        Patch
+            At the same place.
+        """
         return Patch(data, self.anchor, self.indices, self.weights)
 
 
@@ -46,6 +92,15 @@ class Scattered:
 
     `coverage` is the share, 0 to 1, of each cell or member that belongs to the patch.
     `distance` is how far it lies from the anchor, up to `reach`, in the geometry's unit.
+
+    Parameters
+    ----------
+    coverage : numpy.ndarray, optional
+        (n,), shares 0 to 1.
+    distance : numpy.ndarray, optional
+        (n,), from the anchor, in the geometry's unit.
+    reach : float
+        The largest distance, in the same unit.
     """
 
     coverage: np.ndarray | None = None
@@ -65,6 +120,21 @@ class Scattered:
 class Cells(Scattered):
     """Cells of a raster or grid: `rows` and `cols`, each (n,) int64.
 
+    Parameters
+    ----------
+    coverage : numpy.ndarray, optional
+        (n,), shares 0 to 1.
+    distance : numpy.ndarray, optional
+        (n,), from the anchor, in the geometry's unit.
+    reach : float
+        The largest distance, in the same unit.
+    rows : numpy.ndarray
+        (n,) int64.
+    cols : numpy.ndarray
+        (n,) int64.
+
+    Examples
+    --------
     >>> len(Cells(rows=np.array([0, 0, 1]), cols=np.array([3, 4, 3])))
     3
     """
@@ -82,6 +152,19 @@ class Cells(Scattered):
 class Members(Scattered):
     """Members of a set of points or shapes: `index` (n,) int64.
 
+    Parameters
+    ----------
+    coverage : numpy.ndarray, optional
+        (n,), shares 0 to 1.
+    distance : numpy.ndarray, optional
+        (n,), from the anchor, in the geometry's unit.
+    reach : float
+        The largest distance, in the same unit.
+    index : numpy.ndarray
+        (n,) int64.
+
+    Examples
+    --------
     >>> len(Members(index=np.array([7, 2])))
     2
     """
@@ -107,6 +190,20 @@ def stack_patches(patches: Iterable[Patch], attr: str = "data") -> np.ndarray:
 
     Raises `PatchError` when there is nothing to stack or the shapes differ.
 
+    Parameters
+    ----------
+    patches : iterable of Patch
+        Of one shape.
+    attr : str
+        Which attribute is stacked.
+
+    Returns
+    -------
+    numpy.ndarray
+        (N, ...).
+
+    Examples
+    --------
     >>> stack_patches([Patch(np.zeros((2, 4, 4)), (0, 0), None)] * 3).shape
     (3, 2, 4, 4)
     """

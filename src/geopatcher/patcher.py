@@ -66,23 +66,80 @@ class SpatialPatcher(Axes):
         as_choice(self.on_error, "on_error", ON_ERROR)
 
     def anchors(self, field: Any) -> list[Any]:
-        """Return where the patches of a Field hang, in the order of `split`."""
+        """Return where the patches of a Field hang, in the order of `split`.
+
+        Parameters
+        ----------
+        field : Field, GeoTensor or reader
+            What is cut.
+
+        Returns
+        -------
+        list
+            Anchors, as the geometry takes them.
+        """
         return list(self.sampler.anchors(as_field(field).domain, self.geometry))
 
     def n_anchors(self, field: Any) -> int:
-        """Return how many patches `split` makes of a Field, without reading it."""
+        """Return how many patches `split` makes of a Field, without reading it.
+
+        Parameters
+        ----------
+        field : Field, GeoTensor or reader
+            What is cut.
+
+        Returns
+        -------
+        int
+            Number of patches.
+        """
         return len(self.stream(field))
 
     def patch_at(self, field: Any, anchor: Any) -> Patch:
-        """Return the patch that hangs at `anchor`, the same that `split` yields there."""
+        """Return the patch that hangs at `anchor`, the same that `split` yields there.
+
+        Parameters
+        ----------
+        field : Field, GeoTensor or reader
+            What is cut.
+        anchor : (row, col), int or (lon, lat)
+            Where the patch hangs.
+
+        Returns
+        -------
+        Patch
+            With its data read.
+        """
         return self.stream(field).at(anchor)
 
     def stream(self, field: Any) -> PatchStream:
-        """Return the Field's patches as a lazy sequence: sized, indexable, re-iterable."""
+        """Return the Field's patches as a lazy sequence: sized, indexable, re-iterable.
+
+        Parameters
+        ----------
+        field : Field, GeoTensor or reader
+            What is cut.
+
+        Returns
+        -------
+        PatchStream
+            Nothing is read yet.
+        """
         return PatchStream(self, as_field(field))
 
     def split(self, field: Any) -> Iterator[Patch]:
-        """Yield the Field's patches one by one; nothing is read before it is asked for."""
+        """Yield the Field's patches one by one; nothing is read before it is asked for.
+
+        Parameters
+        ----------
+        field : Field, GeoTensor or reader
+            What is cut.
+
+        Returns
+        -------
+        iterator of Patch
+            In the order of `anchors`.
+        """
         return PatchIterator(self.stream(field))
 
     def merge(self, patches: Iterable[Patch], domain: Any) -> Any:

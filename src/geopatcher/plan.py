@@ -105,7 +105,18 @@ class Plan:
         return {} if self.stream is None else self.stream.skipped
 
     def row_merge(self, chip: Spec) -> RowMerge:
-        """Return how chips become rows: with known weights where they lie on a grid."""
+        """Return how chips become rows: with known weights where they lie on a grid.
+
+        Parameters
+        ----------
+        chip : (tuple of int, dtype)
+            Leading shape and type of the chips.
+
+        Returns
+        -------
+        RowMerge
+            Or a `GridMerge`, which is one.
+        """
         stream, domain, reducer = self.stream, self.domain, self.aggregation
         grid = None if stream is None else stream.grid
         window = None if stream is None else stream.patcher.window
@@ -122,7 +133,20 @@ class Plan:
         return GridMerge(reducer, domain, chip, weights)
 
     def fill(self, merge: RowMerge, out: np.ndarray) -> int:
-        """Merge into `out` (..., H, W), its rows shared by workers; return pixels covered."""
+        """Merge into `out` (..., H, W), its rows shared by workers; return pixels covered.
+
+        Parameters
+        ----------
+        merge : RowMerge
+            How chips become rows.
+        out : numpy.ndarray
+            (..., H, W), written in place.
+
+        Returns
+        -------
+        int
+            Pixels covered.
+        """
         stream, height = self.stream, self.domain.height
         workers = 1 if stream is None else stream.workers
         chip_height = max(self.first.indices.height, 1)
@@ -140,6 +164,20 @@ class Plan:
 
         One worker goes down the scene; several go down blocks of rows side by side, which begin at
         multiples of `align`. `begin()` returns what takes the rows of a block from its top down.
+
+        Parameters
+        ----------
+        merge : RowMerge
+            How chips become rows.
+        begin : callable
+            Returns what takes (row, values), once for each block.
+        align : int
+            What blocks begin at multiples of.
+
+        Returns
+        -------
+        int
+            Pixels covered.
         """
         stream, height = self.stream, self.domain.height
         if stream is None or stream.workers == 1:
@@ -223,13 +261,35 @@ class Touching:
         return self._order.tolist()
 
     def of(self, rows: Rows) -> list[int]:
-        """Return the patches that touch rows [start, stop)."""
+        """Return the patches that touch rows [start, stop).
+
+        Parameters
+        ----------
+        rows : (start, stop)
+            The output rows.
+
+        Returns
+        -------
+        list of int
+            Numbers of the patches.
+        """
         start, stop = rows
         return self._order[(self._tops < stop) & (self._bottoms > start)].tolist()
 
 
 def chip_spec(patch: Patch) -> Spec:
-    """Return (leading shape, dtype) of a patch's data, which is not read for it."""
+    """Return (leading shape, dtype) of a patch's data, which is not read for it.
+
+    Parameters
+    ----------
+    patch : Patch
+        The patch.
+
+    Returns
+    -------
+    (tuple of int, dtype)
+        Leading shape and type.
+    """
     data = patch.data
     if getattr(data, "shape", None) is None or getattr(data, "dtype", None) is None:
         data = np.asarray(data)
@@ -241,6 +301,22 @@ def shares(height: int, count: int, align: int = 1) -> list[Rows]:
 
     The first ones are the higher ones: who begins late has less to do.
 
+    Parameters
+    ----------
+    height : int
+        Rows of the scene.
+    count : int
+        How many blocks.
+    align : int
+        What blocks begin at multiples of.
+
+    Returns
+    -------
+    list of (int, int)
+        (start, stop) of each block.
+
+    Examples
+    --------
     >>> shares(1000, 3)
     [(0, 334), (334, 667), (667, 1000)]
     """
@@ -251,6 +327,22 @@ def shares(height: int, count: int, align: int = 1) -> list[Rows]:
 def even_shares(height: int, most: int, align: int = 1) -> list[Rows]:
     """Return (start, stop) of blocks of at most `most` rows, as even as multiples of `align` go.
 
+    Parameters
+    ----------
+    height : int
+        Rows of the scene.
+    most : int
+        Rows of a block.
+    align : int
+        What blocks begin at multiples of.
+
+    Returns
+    -------
+    list of (int, int)
+        (start, stop) of each block.
+
+    Examples
+    --------
     >>> even_shares(1000, 400), even_shares(1000, 384, align=128)
     ([(0, 334), (334, 667), (667, 1000)], [(0, 384), (384, 768), (768, 1000)])
     """
@@ -261,6 +353,20 @@ def even_shares(height: int, most: int, align: int = 1) -> list[Rows]:
 def aligned_rows(align: int, wanted: int = BLOCK_ROWS) -> int:
     """Return the multiple of `align` that is at least `wanted`.
 
+    Parameters
+    ----------
+    align : int
+        What blocks begin at multiples of.
+    wanted : int
+        Rows at least.
+
+    Returns
+    -------
+    int
+        Rows.
+
+    Examples
+    --------
     >>> aligned_rows(384), aligned_rows(2048)
     (1152, 2048)
     """
@@ -270,6 +376,20 @@ def aligned_rows(align: int, wanted: int = BLOCK_ROWS) -> int:
 def gaps(blocks: list[Rows], height: int) -> list[Rows]:
     """Return the rows of [0, height) between blocks that are sorted and do not overlap.
 
+    Parameters
+    ----------
+    blocks : list of (int, int)
+        (start, stop) of each.
+    height : int
+        Rows of the scene.
+
+    Returns
+    -------
+    list of (int, int)
+        (start, stop) of each block.
+
+    Examples
+    --------
     >>> gaps([(0, 10), (10, 20), (30, 40)], 50)
     [(20, 30), (40, 50)]
     """
@@ -283,6 +403,18 @@ def first_of(
     """Return the items again, and the first patch that really holds data.
 
     Raises `PatchError` when there is none, with the first reason in `skipped`.
+
+    Parameters
+    ----------
+    items : iterable of (int, Patch or None)
+        Patches with their numbers.
+    skipped : dict
+        What went wrong with the patches that failed, by anchor.
+
+    Returns
+    -------
+    (iterator, Patch)
+        All items, and the first patch with data.
     """
     items = iter(items)
     seen: list[tuple[int, Patch | None]] = []

@@ -153,7 +153,19 @@ def map_patches(
 
 @dataclass(frozen=True)
 class BlockRecord:
-    """One finished block: its rows [start, stop), a checksum of them, and what came of it."""
+    """One finished block: its rows [start, stop), a checksum of them, and what came of it.
+
+    Parameters
+    ----------
+    rows : (start, stop)
+        The output rows.
+    crc32 : int
+        Of the rows, 0 where none was asked for.
+    covered : int
+        Pixels covered.
+    skipped : dict
+        What went wrong with the patches that failed, by anchor.
+    """
 
     rows: Rows
     crc32: int
@@ -200,6 +212,25 @@ class BlockJob:
 
     Rows go to `store`, or into `out` (..., H, W) of this process, or back as values. `neighbours`
     are the workers that share a process, and so GDAL's cache, with this one.
+
+    Parameters
+    ----------
+    patcher : SpatialPatcher
+        Cuts the chips.
+    field : Field
+        What is read.
+    operator : callable
+        Run on each chip.
+    chip : (tuple of int, dtype)
+        Leading shape and type of what it makes.
+    store : RawRows or ZarrRows, optional
+        Where rows go.
+    out : numpy.ndarray, optional
+        (..., H, W), where rows go in this process.
+    checked : bool
+        Whether a checksum of the rows is taken.
+    neighbours : int
+        Workers that share this process.
     """
 
     patcher: SpatialPatcher
@@ -452,6 +483,20 @@ def checksum(values: np.ndarray, begun: int = 0) -> int:
 
     Row by row, each with all its bands: so it does not matter in which pieces rows come.
 
+    Parameters
+    ----------
+    values : numpy.ndarray
+        (..., n, W).
+    begun : int
+        The checksum of the rows above.
+
+    Returns
+    -------
+    int
+        CRC-32.
+
+    Examples
+    --------
     >>> rows = np.arange(12, dtype="uint8").reshape(2, 3, 2)
     >>> checksum(rows[:, 1:], checksum(rows[:, :1])) == checksum(rows)
     True

@@ -24,6 +24,20 @@ def unit_vectors(lon: Any, lat: Any) -> np.ndarray:
 
     Raises `PatchError` for latitudes beyond the poles.
 
+    Parameters
+    ----------
+    lon : array-like
+        Longitudes (...) in degrees.
+    lat : array-like
+        Latitudes (...) in degrees.
+
+    Returns
+    -------
+    numpy.ndarray
+        (..., 3) float64.
+
+    Examples
+    --------
     >>> unit_vectors([0, 180, 12], [0, 0, 90]).round(3) + 0
     array([[ 1.,  0.,  0.],
            [-1.,  0.,  0.],
@@ -42,6 +56,18 @@ def unit_vectors(lon: Any, lat: Any) -> np.ndarray:
 def chord(distance_km: float) -> float:
     """Return the straight chord on the unit sphere under a great-circle distance in km.
 
+    Parameters
+    ----------
+    distance_km : float
+        Along a great circle, in km.
+
+    Returns
+    -------
+    float
+        0 to 2.
+
+    Examples
+    --------
     >>> round(chord(math.pi * EARTH_RADIUS_KM), 6)
     2.0
     """
@@ -51,6 +77,18 @@ def chord(distance_km: float) -> float:
 def reach(distance_km: float) -> float:
     """Return the chord under a distance, a little longer: what lies at the distance is within.
 
+    Parameters
+    ----------
+    distance_km : float
+        Along a great circle, in km.
+
+    Returns
+    -------
+    float
+        A little more than the chord.
+
+    Examples
+    --------
     >>> chord(500) < reach(500) < chord(500.001)
     True
     """
@@ -60,6 +98,18 @@ def reach(distance_km: float) -> float:
 def arc_km(chords: Any) -> Any:
     """Return the great-circle distances in km over chords on the unit sphere.
 
+    Parameters
+    ----------
+    chords : array-like
+        Chords (...) on the unit sphere.
+
+    Returns
+    -------
+    numpy.ndarray
+        (...) in km.
+
+    Examples
+    --------
     >>> round(float(arc_km(chord(1234.5))), 6)
     1234.5
     """

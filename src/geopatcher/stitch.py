@@ -135,6 +135,22 @@ def spec_of(result: Spec, reducer: Reducer, domain: RasterDomain, like: Any) -> 
 
     The attributes of `like`, the first patch's data, ride along; names of bands do when there are
     as many bands still.
+
+    Parameters
+    ----------
+    result : (tuple of int, dtype)
+        Leading shape and type.
+    reducer : Reducer
+        Which knows the fill value.
+    domain : RasterDomain
+        The grid.
+    like : any
+        The first patch's data.
+
+    Returns
+    -------
+    RasterSpec
+        Without what failed.
     """
     lead, dtype = result[0], np.dtype(result[1])
     attrs = dict(getattr(like, "attrs", None) or {})
@@ -159,6 +175,17 @@ def merge_scattered(
     Returns (..., H, W) on rasters and grids (a `GeoTensor` when the raster is georeferenced), and
     (..., N) on points and shapes; what no patch covers holds the reducer's fill value. `skipped`
     lists the patches that failed, by the time that all have been read.
+
+    Parameters
+    ----------
+    patches : iterable of Patch
+        Sets of cells or members.
+    domain : domain
+        What they are merged onto.
+    reducer : Reducer
+        How overlapping patches become one value.
+    skipped : dict
+        What went wrong with the patches that failed, by anchor.
     """
     is_set = isinstance(domain, PointDomain | VectorDomain)
     shape = domain.shape if is_set else domain.shape[-2:]
@@ -211,7 +238,15 @@ def _flat(patch: Patch, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]
 
 
 def warn_uncovered(share: float, what: str = "pixels") -> None:
-    """Warn once with the share, 0 to 1, of pixels, cells or members that no patch covered."""
+    """Warn once with the share, 0 to 1, of pixels, cells or members that no patch covered.
+
+    Parameters
+    ----------
+    share : float
+        0 to 1.
+    what : str
+        What it is a share of.
+    """
     if share > 0:
         way_out = (
             'SpatialRectangular(..., boundary="shift") covers every pixel'
@@ -235,7 +270,20 @@ def _level_of_caller() -> int:
 
 
 def as_scene(values: np.ndarray, spec: RasterSpec) -> Any:
-    """Return `values` (..., H, W) as a `GeoTensor` on the domain, or plain without a transform."""
+    """Return `values` (..., H, W) as a `GeoTensor` on the domain, or plain without a transform.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        (..., H, W).
+    spec : RasterSpec
+        What the raster is.
+
+    Returns
+    -------
+    GeoTensor or numpy.ndarray
+        The same values.
+    """
     domain = spec.domain
     if domain.transform is None:
         return values

@@ -33,6 +33,15 @@ class PatchStream(Sequence[Patch]):
     `skipped` maps the anchor of each patch that failed under `on_error="skip"` or "fill" to
     what went wrong; it grows as the stream is read, and begins anew with each pass.
 
+    Parameters
+    ----------
+    patcher : SpatialPatcher
+        How the Field is cut.
+    field : Field
+        What is cut.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> from georeader.geotensor import GeoTensor
     >>> from rasterio import Affine
@@ -95,7 +104,18 @@ class PatchStream(Sequence[Patch]):
         return (patch for _, patch in self.items(range(len(self))) if patch is not None)
 
     def items(self, indices: Iterable[int]) -> Iterator[Item]:
-        """Yield (index, patch) in the order asked for; a skipped patch is None."""
+        """Yield (index, patch) in the order asked for; a skipped patch is None.
+
+        Parameters
+        ----------
+        indices : iterable of int
+            Numbers of patches.
+
+        Returns
+        -------
+        iterator of (int, Patch or None)
+            In the order asked for.
+        """
         return ((index, self._guarded(index)) for index in indices)
 
     def map(
@@ -118,17 +138,44 @@ class PatchStream(Sequence[Patch]):
             Chips that are stacked for one call, which must return as many results.
         on_error : {"raise", "skip", "fill"}
             What happens to a chip that the function fails on; both others list it in `skipped`.
+
+        Returns
+        -------
+        MappedStream
+            Nothing is run yet.
         """
         return MappedStream(self, function, workers, batch_size, on_error)
 
     def again(self, patcher: Axes | None = None) -> PatchStream:
-        """Return the stream anew with failures of its own: its anchors, or another patcher's."""
+        """Return the stream anew with failures of its own: its anchors, or another patcher's.
+
+        Parameters
+        ----------
+        patcher : SpatialPatcher, optional
+            Default the same.
+
+        Returns
+        -------
+        PatchStream
+            Of the same Field.
+        """
         stream = copy.copy(self) if patcher is None else PatchStream(patcher, self.field)
         stream.skipped = {}
         return stream
 
     def at(self, anchor: Any) -> Patch:
-        """Return the patch that hangs at `anchor`, which need not be one of the sampler's."""
+        """Return the patch that hangs at `anchor`, which need not be one of the sampler's.
+
+        Parameters
+        ----------
+        anchor : (row, col), int or (lon, lat)
+            Where the patch hangs.
+
+        Returns
+        -------
+        Patch
+            With its data read.
+        """
         geometry = self.patcher.geometry
         indices = geometry.neighborhood(self.domain, anchor)
         return Patch(geometry.read(self.field, indices), anchor, indices, self._weights_of(indices))
@@ -187,7 +234,18 @@ class PatchIterator(Iterator[Patch]):
 
 
 def unread(patches: Iterable[Patch]) -> Iterable[Patch]:
-    """Return the stream behind a `split` of which nothing has been read, else the patches."""
+    """Return the stream behind a `split` of which nothing has been read, else the patches.
+
+    Parameters
+    ----------
+    patches : iterable of Patch
+        What goes into a merge.
+
+    Returns
+    -------
+    iterable of Patch
+        The stream, or the same.
+    """
     if isinstance(patches, PatchIterator) and patches._patches is None:
         return patches._stream
     return patches
@@ -236,12 +294,34 @@ class MappedStream(PatchStream):
         return said and self.batch_size is None and self.on_error == "raise"
 
     def again(self, patcher: Axes | None = None) -> MappedStream:
-        """Return the stream anew with failures of its own: its anchors, or another patcher's."""
+        """Return the stream anew with failures of its own: its anchors, or another patcher's.
+
+        Parameters
+        ----------
+        patcher : SpatialPatcher, optional
+            Default the same.
+
+        Returns
+        -------
+        MappedStream
+            Of the same Field and function.
+        """
         parent = self.parent.again(patcher)
         return MappedStream(parent, self.function, self.workers, self.batch_size, self.on_error)
 
     def items(self, indices: Iterable[int]) -> Iterator[Item]:
-        """Yield (index, patch) in the order asked for; a skipped patch is None."""
+        """Yield (index, patch) in the order asked for; a skipped patch is None.
+
+        Parameters
+        ----------
+        indices : iterable of int
+            Numbers of patches.
+
+        Returns
+        -------
+        iterator of (int, Patch or None)
+            In the order asked for.
+        """
         if self.batch_size is None:
             return ((i, self._apply(i, patch)) for i, patch in self.parent.items(indices))
         batches = self._batches(self.parent.items(indices), self.batch_size)

@@ -30,16 +30,53 @@ class AllValues(PixelAggregation):
     streaming_safe: ClassVar[bool] = False
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
-        """Return the states: a stack of one value, counts."""
+        """Return the states: a stack of one value, counts.
+
+        Parameters
+        ----------
+        lead : tuple of int
+            The chips' axes before rows and columns.
+        dtype : numpy.dtype
+            The chips' type.
+
+        Returns
+        -------
+        list of (tuple of int, dtype)
+            Leading shape and type of each state.
+        """
         check_ordered(self, dtype)
         return [((1, *lead), self.stack_dtype(dtype)), (lead, np.uint16)]
 
     def stack_dtype(self, dtype: np.dtype) -> np.dtype:
-        """Return the type in which values are kept."""
+        """Return the type in which values are kept.
+
+        Parameters
+        ----------
+        dtype : numpy.dtype
+            The chips' type.
+
+        Returns
+        -------
+        numpy.dtype
+            Of the stack.
+        """
         return np.result_type(dtype, np.float32)
 
     def deeper(self, states: Sequence[np.ndarray], values: np.ndarray) -> list[Spec] | None:
-        """Return the states' new (leading shape, dtype) when this chip needs a deeper stack."""
+        """Return the states' new (leading shape, dtype) when this chip needs a deeper stack.
+
+        Parameters
+        ----------
+        states : sequence of numpy.ndarray
+            The states under the chip, (*lead, h, w) each, changed in place.
+        values : numpy.ndarray
+            The chip's values (*lead, h, w).
+
+        Returns
+        -------
+        list of (tuple of int, dtype), or None
+            Leading shape and type of deeper states; None where the chip has room.
+        """
         stack, count = states
         depth = int(count.max(initial=0)) + 1
         if depth <= len(stack):
@@ -48,7 +85,17 @@ class AllValues(PixelAggregation):
         return [((depth, *lead), stack.dtype), (lead, count.dtype)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
-        """Put one chip's values on the stack."""
+        """Put one chip's values on the stack.
+
+        Parameters
+        ----------
+        states : sequence of numpy.ndarray
+            The states under the chip, (*lead, h, w) each, changed in place.
+        values : numpy.ndarray
+            The chip's values (*lead, h, w).
+        weights : numpy.ndarray, optional
+            The chip's weights (h, w).
+        """
         stack, count = states
         known = np.broadcast_to(self.counts(values), count.shape)
         for depth in range(int(count.min()), int(count.max()) + 1):
@@ -58,7 +105,18 @@ class AllValues(PixelAggregation):
         count += known
 
     def counts(self, values: np.ndarray) -> np.ndarray:
-        """Return which values of a chip are put on the stack."""
+        """Return which values of a chip are put on the stack.
+
+        Parameters
+        ----------
+        values : numpy.ndarray
+            The chip's values (*lead, h, w).
+
+        Returns
+        -------
+        numpy.ndarray
+            (*lead, h, w) bool.
+        """
         return np.ones(values.shape, bool)
 
 
@@ -69,6 +127,8 @@ class SpatialMedian(AllValues):
     NaN in a patch makes its own pixels NaN. Holds every value of the rows that can still change;
     `SpatialMean` needs one.
 
+    Examples
+    --------
     >>> from rasterio.windows import Window
     >>> from geopatcher import Patch
     >>> chips = [Patch(np.full((1, 2), v), (0, 0), Window(0, 0, 2, 1)) for v in (1, 9, 2, 4)]
@@ -77,7 +137,18 @@ class SpatialMedian(AllValues):
     """
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        """Return the medians."""
+        """Return the medians.
+
+        Parameters
+        ----------
+        states : sequence of numpy.ndarray
+            The states of finished rows, (*lead, rows, W) each.
+
+        Returns
+        -------
+        (numpy.ndarray, int)
+            The result (..., rows, W), and how many of its pixels are covered.
+        """
         stack, count = states
         slots = np.arange(len(stack)).reshape(-1, *([1] * count.ndim))
         spoilt = (np.isnan(stack) & (slots < count)).any(axis=0)
@@ -117,7 +188,18 @@ class SpatialMode(AllValues):
     fill_value: float | None = None
 
     def fill_for(self, dtype: np.dtype) -> Any:
-        """Return the value of pixels without a vote."""
+        """Return the value of pixels without a vote.
+
+        Parameters
+        ----------
+        dtype : numpy.dtype
+            The result's type.
+
+        Returns
+        -------
+        number
+            What marks pixels without data.
+        """
         if self.fill_value is not None:
             return self.fill_value
         if dtype.kind == "f":
@@ -126,19 +208,66 @@ class SpatialMode(AllValues):
         return limits.max if dtype.kind == "u" else limits.min
 
     def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
-        """Return (leading shape, dtype) of the result: the chips' own."""
+        """Return (leading shape, dtype) of the result: the chips' own.
+
+        Parameters
+        ----------
+        lead : tuple of int
+            The chips' axes before rows and columns.
+        dtype : numpy.dtype
+            The chips' type.
+
+        Returns
+        -------
+        (tuple of int, dtype)
+            Leading shape and type of the result.
+        """
+        check_ordered(self, dtype)
         return lead, self.stack_dtype(dtype)
 
     def stack_dtype(self, dtype: np.dtype) -> np.dtype:
-        """Return the chips' type, uint8 for booleans."""
+        """Return the chips' type, uint8 for booleans.
+
+        Parameters
+        ----------
+        dtype : numpy.dtype
+            The chips' type.
+
+        Returns
+        -------
+        numpy.dtype
+            Of the stack.
+        """
         return np.dtype(np.uint8) if np.dtype(dtype).kind == "b" else np.dtype(dtype)
 
     def counts(self, values: np.ndarray) -> np.ndarray:
-        """Return which values vote: those that are not NaN."""
+        """Return which values vote: those that are not NaN.
+
+        Parameters
+        ----------
+        values : numpy.ndarray
+            The chip's values (*lead, h, w).
+
+        Returns
+        -------
+        numpy.ndarray
+            (*lead, h, w) bool.
+        """
         return ~np.isnan(values)
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        """Return the modes."""
+        """Return the modes.
+
+        Parameters
+        ----------
+        states : sequence of numpy.ndarray
+            The states of finished rows, (*lead, rows, W) each.
+
+        Returns
+        -------
+        (numpy.ndarray, int)
+            The result (..., rows, W), and how many of its pixels are covered.
+        """
         stack, count = states
         best = np.full(count.shape, self.fill_for(stack.dtype), stack.dtype)
         most = np.zeros(count.shape, np.int64)
@@ -162,6 +291,13 @@ class SpatialLearned(AllValues):
     number of patches on the fullest pixel of the rows at hand. `training_rows` gives X for
     patches whose truth is known.
 
+    Parameters
+    ----------
+    model : estimator or callable
+        Makes (n,) of X (n, depth).
+
+    Examples
+    --------
     >>> from rasterio.windows import Window
     >>> from geopatcher import Patch
     >>> chips = [Patch(np.full((1, 2), v), (0, 0), Window(0, 0, 2, 1)) for v in (1, 9, 2)]
@@ -183,6 +319,18 @@ class SpatialLearned(AllValues):
         """Return the X (n, depth) that the model would see, pixels (..., H, W) in row-major order.
 
         Holds the whole scene: for the area where the truth is known.
+
+        Parameters
+        ----------
+        patches : iterable of Patch
+            Rectangles; all are held.
+        domain : domain, Field, GeoTensor, reader or array
+            What they are merged onto.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n, depth) float, NaN after the last value of a pixel.
         """
         domain = as_raster_domain(domain)
         states: list[np.ndarray] = []
@@ -204,7 +352,18 @@ class SpatialLearned(AllValues):
         return getattr(self.model, "predict", self.model)
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        """Return the model's answers."""
+        """Return the model's answers.
+
+        Parameters
+        ----------
+        states : sequence of numpy.ndarray
+            The states of finished rows, (*lead, rows, W) each.
+
+        Returns
+        -------
+        (numpy.ndarray, int)
+            The result (..., rows, W), and how many of its pixels are covered.
+        """
         stack, count = states
         depth = getattr(self.model, "n_features_in_", len(stack))
         if int(count.max(initial=0)) > depth:
@@ -239,6 +398,8 @@ class SpatialByIndex(Configured):
     Nothing overlaps and nothing is put on a grid, so a patch may hold anything: a number, a row.
     Two patches at one anchor are an error, since one of them would be lost.
 
+    Examples
+    --------
     >>> zones = [Patch(3.5, 0, None), Patch(8.0, 1, None)]
     >>> SpatialByIndex().merge(zones, None)
     {0: 3.5, 1: 8.0}
@@ -247,7 +408,20 @@ class SpatialByIndex(Configured):
     streaming_safe: ClassVar[bool] = False
 
     def merge(self, patches: Iterable[Patch], domain: Any = None) -> dict[Any, Any]:
-        """Collect the patches' data; the domain plays no part, as anchors name the results."""
+        """Collect the patches' data; the domain plays no part, as anchors name the results.
+
+        Parameters
+        ----------
+        patches : iterable of Patch
+            In any order.
+        domain : optional
+            Not used.
+
+        Returns
+        -------
+        dict
+            Data by anchor.
+        """
         found: dict[Any, Any] = {}
         for patch in patches:
             if patch.anchor in found:

@@ -34,20 +34,65 @@ class PixelAggregation(Configured, Reducer):
     streaming_safe: ClassVar[bool] = True
 
     def merge(self, patches: Iterable[Patch], domain: Any) -> Any:
-        """Merge patches onto a domain; warns with the share that no patch covers."""
+        """Merge patches onto a domain; warns with the share that no patch covers.
+
+        Parameters
+        ----------
+        patches : PatchStream or iterable of Patch
+            What is merged; an iterator must come by rising row.
+        domain : domain, Field, GeoTensor, reader or array
+            What they are merged onto.
+
+        Returns
+        -------
+        GeoTensor or numpy.ndarray
+            (..., H, W), with its place where the domain has one; (..., N) on points and shapes.
+        """
         return merge_in_memory(patches, domain, self)
 
     def fill_for(self, dtype: np.dtype) -> Any:
-        """Return the value of pixels that no patch covers in a raster of `dtype`."""
+        """Return the value of pixels that no patch covers in a raster of `dtype`.
+
+        Parameters
+        ----------
+        dtype : numpy.dtype
+            The result's type.
+
+        Returns
+        -------
+        number
+            What marks pixels without data.
+        """
         return np.nan
 
     def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
-        """Return (leading shape, dtype) of the result for chips (*lead, h, w) of a dtype."""
+        """Return (leading shape, dtype) of the result for chips (*lead, h, w) of a dtype.
+
+        Parameters
+        ----------
+        lead : tuple of int
+            The chips' axes before rows and columns.
+        dtype : numpy.dtype
+            The chips' type.
+
+        Returns
+        -------
+        (tuple of int, dtype)
+            Leading shape and type of the result.
+        """
         return lead, np.result_type(dtype, np.float32)
 
 
 def check_ordered(aggregation: Any, dtype: Any) -> None:
-    """Raise `PatchError` for values without an order where an aggregation compares them."""
+    """Raise `PatchError` for values without an order where an aggregation compares them.
+
+    Parameters
+    ----------
+    aggregation : Reducer
+        Which compares values.
+    dtype : numpy.dtype
+        The chips' type.
+    """
     if np.dtype(dtype).kind == "c":
         raise PatchError(
             f"{type(aggregation).__name__} compares values, and complex numbers have no order; "
@@ -59,6 +104,18 @@ def where_covered(values: np.ndarray, covered: np.ndarray) -> tuple[np.ndarray, 
     """Return values with NaN where no patch came, and how many pixels are covered.
 
     `covered`: (rows, W) bool.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        (..., rows, W) float, changed in place.
+    covered : numpy.ndarray
+        (rows, W) bool.
+
+    Returns
+    -------
+    (numpy.ndarray, int)
+        The values, and how many pixels are covered.
     """
     values[..., ~covered] = np.nan
     return values, int(covered.sum())
@@ -68,6 +125,8 @@ def where_covered(values: np.ndarray, covered: np.ndarray) -> tuple[np.ndarray, 
 class SpatialSum(PixelAggregation):
     """The sum of the patches' values.
 
+    Examples
+    --------
     >>> from rasterio.windows import Window
     >>> from geopatcher import Patch
     >>> chips = [Patch(np.full((1, 2), v), (0, 0), Window(0, 0, 2, 1)) for v in (1, 2, 6)]
@@ -76,17 +135,51 @@ class SpatialSum(PixelAggregation):
     """
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
-        """Return the states: sums, counts."""
+        """Return the states: sums, counts.
+
+        Parameters
+        ----------
+        lead : tuple of int
+            The chips' axes before rows and columns.
+        dtype : numpy.dtype
+            The chips' type.
+
+        Returns
+        -------
+        list of (tuple of int, dtype)
+            Leading shape and type of each state.
+        """
         return [(lead, np.result_type(dtype, np.float64)), ((), np.uint32)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
-        """Add one chip."""
+        """Add one chip.
+
+        Parameters
+        ----------
+        states : sequence of numpy.ndarray
+            The states under the chip, (*lead, h, w) each, changed in place.
+        values : numpy.ndarray
+            The chip's values (*lead, h, w).
+        weights : numpy.ndarray, optional
+            The chip's weights (h, w).
+        """
         total, count = states
         total += values
         count += 1
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        """Return the sums."""
+        """Return the sums.
+
+        Parameters
+        ----------
+        states : sequence of numpy.ndarray
+            The states of finished rows, (*lead, rows, W) each.
+
+        Returns
+        -------
+        (numpy.ndarray, int)
+            The result (..., rows, W), and how many of its pixels are covered.
+        """
         total, count = states
         return where_covered(total, count > 0)
 
@@ -95,6 +188,8 @@ class SpatialSum(PixelAggregation):
 class SpatialMean(SpatialSum):
     """The mean of the patches' values, each counting the same.
 
+    Examples
+    --------
     >>> from rasterio.windows import Window
     >>> from geopatcher import Patch
     >>> chips = [Patch(np.full((1, 2), v), (0, 0), Window(0, 0, 2, 1)) for v in (1, 2, 6)]
@@ -103,7 +198,18 @@ class SpatialMean(SpatialSum):
     """
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        """Return the means."""
+        """Return the means.
+
+        Parameters
+        ----------
+        states : sequence of numpy.ndarray
+            The states of finished rows, (*lead, rows, W) each.
+
+        Returns
+        -------
+        (numpy.ndarray, int)
+            The result (..., rows, W), and how many of its pixels are covered.
+        """
         total, count = states
         total /= np.maximum(count, 1)
         return where_covered(total, count > 0)
@@ -117,6 +223,8 @@ class SpatialVariance(PixelAggregation):
     calculating corrected sums of squares and products, Technometrics 4(3), which does not lose
     digits as the difference of two sums does.
 
+    Examples
+    --------
     >>> from rasterio.windows import Window
     >>> from geopatcher import Patch
     >>> chips = [Patch(np.full((1, 2), v), (0, 0), Window(0, 0, 2, 1)) for v in (1, 2, 6)]
@@ -125,12 +233,35 @@ class SpatialVariance(PixelAggregation):
     """
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
-        """Return the states: means, sums of squared differences, counts."""
+        """Return the states: means, sums of squared differences, counts.
+
+        Parameters
+        ----------
+        lead : tuple of int
+            The chips' axes before rows and columns.
+        dtype : numpy.dtype
+            The chips' type.
+
+        Returns
+        -------
+        list of (tuple of int, dtype)
+            Leading shape and type of each state.
+        """
         check_ordered(self, dtype)
         return [(lead, np.float64), (lead, np.float64), ((), np.uint32)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
-        """Take in one chip."""
+        """Take in one chip.
+
+        Parameters
+        ----------
+        states : sequence of numpy.ndarray
+            The states under the chip, (*lead, h, w) each, changed in place.
+        values : numpy.ndarray
+            The chip's values (*lead, h, w).
+        weights : numpy.ndarray, optional
+            The chip's weights (h, w).
+        """
         mean, squares, count = states
         count += 1
         off = values - mean
@@ -138,7 +269,18 @@ class SpatialVariance(PixelAggregation):
         squares += off * (values - mean)
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        """Return the variances."""
+        """Return the variances.
+
+        Parameters
+        ----------
+        states : sequence of numpy.ndarray
+            The states of finished rows, (*lead, rows, W) each.
+
+        Returns
+        -------
+        (numpy.ndarray, int)
+            The result (..., rows, W), and how many of its pixels are covered.
+        """
         _, squares, count = states
         return where_covered(squares / np.maximum(count, 1), count > 0)
 
@@ -147,6 +289,8 @@ class SpatialVariance(PixelAggregation):
 class SpatialMax(PixelAggregation):
     """The largest of the patches' values.
 
+    Examples
+    --------
     >>> from rasterio.windows import Window
     >>> from geopatcher import Patch
     >>> chips = [Patch(np.full((1, 2), v), (0, 0), Window(0, 0, 2, 1)) for v in (-4, -2)]
@@ -157,12 +301,35 @@ class SpatialMax(PixelAggregation):
     extreme_of: ClassVar[np.ufunc] = np.maximum
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
-        """Return the states: extremes, counts."""
+        """Return the states: extremes, counts.
+
+        Parameters
+        ----------
+        lead : tuple of int
+            The chips' axes before rows and columns.
+        dtype : numpy.dtype
+            The chips' type.
+
+        Returns
+        -------
+        list of (tuple of int, dtype)
+            Leading shape and type of each state.
+        """
         check_ordered(self, dtype)
         return [(lead, np.result_type(dtype, np.float32)), ((), np.uint32)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
-        """Compare one chip."""
+        """Compare one chip.
+
+        Parameters
+        ----------
+        states : sequence of numpy.ndarray
+            The states under the chip, (*lead, h, w) each, changed in place.
+        values : numpy.ndarray
+            The chip's values (*lead, h, w).
+        weights : numpy.ndarray, optional
+            The chip's weights (h, w).
+        """
         extreme, count = states
         # The buffer starts as zeros, which must not win against negative values.
         np.copyto(extreme, values, where=count == 0)
@@ -170,7 +337,18 @@ class SpatialMax(PixelAggregation):
         count += 1
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        """Return the extremes."""
+        """Return the extremes.
+
+        Parameters
+        ----------
+        states : sequence of numpy.ndarray
+            The states of finished rows, (*lead, rows, W) each.
+
+        Returns
+        -------
+        (numpy.ndarray, int)
+            The result (..., rows, W), and how many of its pixels are covered.
+        """
         extreme, count = states
         return where_covered(extreme, count > 0)
 
@@ -179,6 +357,8 @@ class SpatialMax(PixelAggregation):
 class SpatialMin(SpatialMax):
     """The smallest of the patches' values.
 
+    Examples
+    --------
     >>> from rasterio.windows import Window
     >>> from geopatcher import Patch
     >>> chips = [Patch(np.full((1, 2), v), (0, 0), Window(0, 0, 2, 1)) for v in (4, 2)]
@@ -195,6 +375,8 @@ class SpatialWeightedSum(SpatialSum):
 
     It is not divided: `SpatialOverlapAdd` is the weighted mean.
 
+    Examples
+    --------
     >>> from rasterio.windows import Window
     >>> from geopatcher import Patch
     >>> half = np.full((1, 2), 0.5)
@@ -204,7 +386,17 @@ class SpatialWeightedSum(SpatialSum):
     """
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
-        """Add one chip, weighted; without weights every pixel counts 1."""
+        """Add one chip, weighted; without weights every pixel counts 1.
+
+        Parameters
+        ----------
+        states : sequence of numpy.ndarray
+            The states under the chip, (*lead, h, w) each, changed in place.
+        values : numpy.ndarray
+            The chip's values (*lead, h, w).
+        weights : numpy.ndarray, optional
+            The chip's weights (h, w).
+        """
         total, count = states
         total += values if weights is None else values * weights
         count += 1
@@ -220,6 +412,8 @@ class SpatialInvVarWeightedMean(PixelAggregation):
     estimates (Aitken, A. C. (1935), On least squares and linear combination of observations,
     Proc. R. Soc. Edinburgh 55).
 
+    Examples
+    --------
     >>> from rasterio.windows import Window
     >>> from geopatcher import Patch
     >>> chips = [
@@ -231,7 +425,20 @@ class SpatialInvVarWeightedMean(PixelAggregation):
     """
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
-        """Return the states: weighted sums, sums of weights, counts."""
+        """Return the states: weighted sums, sums of weights, counts.
+
+        Parameters
+        ----------
+        lead : tuple of int
+            The chips' axes before rows and columns.
+        dtype : numpy.dtype
+            The chips' type.
+
+        Returns
+        -------
+        list of (tuple of int, dtype)
+            Leading shape and type of each state.
+        """
         if lead[:1] != (2,):
             raise PatchError(
                 "SpatialInvVarWeightedMean takes chips (2, ..., h, w) of estimates and their "
@@ -240,7 +447,17 @@ class SpatialInvVarWeightedMean(PixelAggregation):
         return [(lead[1:], np.float64), (lead[1:], np.float64), ((), np.uint32)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
-        """Add one chip."""
+        """Add one chip.
+
+        Parameters
+        ----------
+        states : sequence of numpy.ndarray
+            The states under the chip, (*lead, h, w) each, changed in place.
+        values : numpy.ndarray
+            The chip's values (*lead, h, w).
+        weights : numpy.ndarray, optional
+            The chip's weights (h, w).
+        """
         total, precision, count = states
         estimate, variance = (values, values) if values.ndim == 2 else (values[0], values[1])
         if (variance <= 0).any():
@@ -250,7 +467,18 @@ class SpatialInvVarWeightedMean(PixelAggregation):
         count += 1
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        """Return the estimates and their variances."""
+        """Return the estimates and their variances.
+
+        Parameters
+        ----------
+        states : sequence of numpy.ndarray
+            The states of finished rows, (*lead, rows, W) each.
+
+        Returns
+        -------
+        (numpy.ndarray, int)
+            The result (..., rows, W), and how many of its pixels are covered.
+        """
         total, precision, count = states
         covered = count > 0
         precision[..., ~covered] = 1
@@ -258,7 +486,13 @@ class SpatialInvVarWeightedMean(PixelAggregation):
 
 
 class LabelVote(PixelAggregation):
-    """What votes that end in labels share: their type and fill value."""
+    """What votes that end in labels share: their type and fill value.
+
+    Parameters
+    ----------
+    n_classes : int
+        How many classes there are.
+    """
 
     n_classes: int
 
@@ -268,11 +502,35 @@ class LabelVote(PixelAggregation):
         return np.min_scalar_type(self.n_classes)
 
     def fill_for(self, dtype: np.dtype) -> Any:
-        """Return the value of pixels without a vote: NaN, or the largest of labels' type."""
+        """Return the value of pixels without a vote: NaN, or the largest of labels' type.
+
+        Parameters
+        ----------
+        dtype : numpy.dtype
+            The result's type.
+
+        Returns
+        -------
+        number
+            What marks pixels without data.
+        """
         return np.nan if dtype.kind == "f" else int(np.iinfo(dtype).max)
 
     def as_labels(self, votes: np.ndarray, voted: Any) -> np.ndarray:
-        """Return the classes (rows, W) with most votes (n_classes, rows, W), lower ones on ties."""
+        """Return the classes (rows, W) with most votes (n_classes, rows, W), lower ones on ties.
+
+        Parameters
+        ----------
+        votes : numpy.ndarray
+            (n_classes, rows, W).
+        voted : numpy.ndarray
+            (rows, W) bool: pixels with a vote.
+
+        Returns
+        -------
+        numpy.ndarray
+            (rows, W) of `label_dtype`.
+        """
         labels = votes.argmax(axis=0).astype(self.label_dtype)
         labels[~voted] = np.iinfo(self.label_dtype).max
         return labels
@@ -317,11 +575,37 @@ class SpatialHardVote(LabelVote):
         return int(np.iinfo(self.label_dtype).max)
 
     def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
-        """Return (leading shape, dtype) of the vote's result."""
+        """Return (leading shape, dtype) of the vote's result.
+
+        Parameters
+        ----------
+        lead : tuple of int
+            The chips' axes before rows and columns.
+        dtype : numpy.dtype
+            The chips' type.
+
+        Returns
+        -------
+        (tuple of int, dtype)
+            Leading shape and type of the result.
+        """
         return (), self.label_dtype
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
-        """Return the state: votes (n_classes)."""
+        """Return the state: votes (n_classes).
+
+        Parameters
+        ----------
+        lead : tuple of int
+            The chips' axes before rows and columns.
+        dtype : numpy.dtype
+            The chips' type.
+
+        Returns
+        -------
+        list of (tuple of int, dtype)
+            Leading shape and type of each state.
+        """
         if lead not in ((), (1,)):
             raise PatchError(
                 f"a hard vote takes labels (h, w), got chips with leading axes {lead}; "
@@ -330,7 +614,17 @@ class SpatialHardVote(LabelVote):
         return [((self.n_classes,), np.uint32)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
-        """Count one chip's votes."""
+        """Count one chip's votes.
+
+        Parameters
+        ----------
+        states : sequence of numpy.ndarray
+            The states under the chip, (*lead, h, w) each, changed in place.
+        values : numpy.ndarray
+            The chip's values (*lead, h, w).
+        weights : numpy.ndarray, optional
+            The chip's weights (h, w).
+        """
         labels = values.reshape(values.shape[-2:])
         known = np.isfinite(labels)
         if self.ignore is not None:
@@ -347,7 +641,18 @@ class SpatialHardVote(LabelVote):
             states[0][label] += known & (labels == label)
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        """Return the winners of finished rows, and how many pixels had a vote."""
+        """Return the winners of finished rows, and how many pixels had a vote.
+
+        Parameters
+        ----------
+        states : sequence of numpy.ndarray
+            The states of finished rows, (*lead, rows, W) each.
+
+        Returns
+        -------
+        (numpy.ndarray, int)
+            The result (..., rows, W), and how many of its pixels are covered.
+        """
         voted = np.any(states[0], axis=0)
         return self.as_labels(states[0], voted), int(voted.sum())
 
@@ -390,11 +695,37 @@ class SpatialSoftVote(LabelVote):
         as_choice(self.output, "output", ("probabilities", "labels"))
 
     def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
-        """Return (leading shape, dtype) of the vote's result."""
+        """Return (leading shape, dtype) of the vote's result.
+
+        Parameters
+        ----------
+        lead : tuple of int
+            The chips' axes before rows and columns.
+        dtype : numpy.dtype
+            The chips' type.
+
+        Returns
+        -------
+        (tuple of int, dtype)
+            Leading shape and type of the result.
+        """
         return ((), self.label_dtype) if self.output == "labels" else super().result(lead, dtype)
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
-        """Return the states: weighted sums (n_classes), sums of weights."""
+        """Return the states: weighted sums (n_classes), sums of weights.
+
+        Parameters
+        ----------
+        lead : tuple of int
+            The chips' axes before rows and columns.
+        dtype : numpy.dtype
+            The chips' type.
+
+        Returns
+        -------
+        list of (tuple of int, dtype)
+            Leading shape and type of each state.
+        """
         if lead != (self.n_classes,):
             raise PatchError(
                 f"a soft vote over {self.n_classes} classes takes probabilities "
@@ -403,7 +734,17 @@ class SpatialSoftVote(LabelVote):
         return [(lead, np.result_type(dtype, np.float64)), ((), np.float64)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
-        """Add one chip's probabilities."""
+        """Add one chip's probabilities.
+
+        Parameters
+        ----------
+        states : sequence of numpy.ndarray
+            The states under the chip, (*lead, h, w) each, changed in place.
+        values : numpy.ndarray
+            The chip's values (*lead, h, w).
+        weights : numpy.ndarray, optional
+            The chip's weights (h, w).
+        """
         if values.ndim == 2:  # a failed chip, which does not vote
             return
         total, weight_sum = states
@@ -413,7 +754,18 @@ class SpatialSoftVote(LabelVote):
         weight_sum += np.where(votes, weight, 0)
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        """Return the probabilities, or labels, of finished rows, and how many pixels had a vote."""
+        """Return the probabilities, or labels, of finished rows, and how many pixels had a vote.
+
+        Parameters
+        ----------
+        states : sequence of numpy.ndarray
+            The states of finished rows, (*lead, rows, W) each.
+
+        Returns
+        -------
+        (numpy.ndarray, int)
+            The result (..., rows, W), and how many of its pixels are covered.
+        """
         total, weight_sum = states
         voted = weight_sum > 0
         if self.output == "labels":

@@ -22,6 +22,19 @@ from geopatcher.patch import Patch, PatchError
 class AxisGrid:
     """Chips of `size` every `step` along an axis of `length` pixels.
 
+    Parameters
+    ----------
+    length : int
+        Pixels of the axis.
+    size : int
+        Pixels of a chip.
+    step : int
+        Pixels from one chip to the next.
+    boundary : {"drop", "shift", "pad", "shrink"}
+        What happens at the axis' end.
+
+    Examples
+    --------
     >>> AxisGrid(length=100, size=30, step=20, boundary="drop").starts
     (0, 20, 40, 60)
     >>> AxisGrid(length=100, size=30, step=20, boundary="shift").starts
@@ -48,7 +61,18 @@ class AxisGrid:
         return starts
 
     def stop(self, index: int) -> int:
-        """Return the pixel after the last one that chip `index` covers inside the axis."""
+        """Return the pixel after the last one that chip `index` covers inside the axis.
+
+        Parameters
+        ----------
+        index : int
+            The number of the chip.
+
+        Returns
+        -------
+        int
+            In pixels.
+        """
         return min(self.starts[index] + self.size, self.length)
 
     @cached_property
@@ -64,6 +88,18 @@ class AxisGrid:
 
         With `normalise` they sum to 1 over the chips at every covered pixel. Chips that have
         equal weights share one array, which callers may use as a key.
+
+        Parameters
+        ----------
+        profile : numpy.ndarray
+            (size,), the window's 1-D weights.
+        normalise : bool
+            Whether they sum to 1.
+
+        Returns
+        -------
+        list of numpy.ndarray
+            One for each chip, float64, cut at the end of the axis.
         """
         profile = np.asarray(profile, np.float64)
         spans = [(start, self.stop(i)) for i, start in enumerate(self.starts)]
@@ -84,6 +120,15 @@ class AxisGrid:
 class RegularGrid:
     """Rows and columns of chips, in row-major order.
 
+    Parameters
+    ----------
+    rows : AxisGrid
+        Along rows.
+    cols : AxisGrid
+        Along columns.
+
+    Examples
+    --------
     >>> grid = RegularGrid(AxisGrid(100, 30, 20, "drop"), AxisGrid(50, 30, 20, "drop"))
     >>> len(grid), grid.anchor(3), grid.covered_share
     (8, (20, 20), 0.9)
@@ -96,12 +141,29 @@ class RegularGrid:
         return len(self.rows.starts) * len(self.cols.starts)
 
     def anchor(self, index: int) -> tuple[int, int]:
-        """Return (row, col) of chip `index`."""
+        """Return (row, col) of chip `index`.
+
+        Parameters
+        ----------
+        index : int
+            The number of the chip, row-major.
+
+        Returns
+        -------
+        (int, int)
+            (row, col) of the upper left pixel.
+        """
         row, col = divmod(index, len(self.cols.starts))
         return self.rows.starts[row], self.cols.starts[col]
 
     def anchors(self) -> Iterator[tuple[int, int]]:
-        """Yield (row, col) of every chip."""
+        """Yield (row, col) of every chip.
+
+        Returns
+        -------
+        iterator of (int, int)
+            Row-major.
+        """
         return ((row, col) for row in self.rows.starts for col in self.cols.starts)
 
     @property
@@ -114,36 +176,105 @@ class Geometry(Protocol):
     """What shape a patch has."""
 
     def neighborhood(self, domain: Any, anchor: Any) -> Any:
-        """Return the address of the patch at an anchor: a window, cells or members."""
+        """Return the address of the patch at an anchor: a window, cells or members.
+
+        Parameters
+        ----------
+        domain : RasterDomain or GridDomain
+            The scene.
+        anchor : (row, col), int or (lon, lat)
+            Where the patch hangs.
+
+        Returns
+        -------
+        Window, Cells or Members
+            The address of the patch.
+        """
 
     def read(self, field: Any, indices: Any) -> Any:
-        """Return a Field's values at such an address."""
+        """Return a Field's values at such an address.
+
+        Parameters
+        ----------
+        field : Field
+            What is read.
+        indices : Window, Cells or Members
+            The address of the patch.
+
+        Returns
+        -------
+        array
+            The values at the address, of the Field's kind.
+        """
 
 
 class Sampler(Protocol):
     """Where patches are anchored."""
 
     def anchors(self, domain: Any, geometry: Any) -> Sequence[Any]:
-        """Return the anchors of a geometry's patches on a domain."""
+        """Return the anchors of a geometry's patches on a domain.
+
+        Parameters
+        ----------
+        domain : domain
+            Where patches hang.
+        geometry : Geometry
+            What shape the patches have.
+
+        Returns
+        -------
+        list
+            Anchors, as the geometry takes them.
+        """
 
 
 class Window(Protocol):
     """How much each pixel of a patch counts where patches overlap."""
 
     def weights(self, geometry: Any) -> np.ndarray:
-        """Return the weights (h, w) of a rectangular chip."""
+        """Return the weights (h, w) of a rectangular chip.
+
+        Parameters
+        ----------
+        geometry : Geometry
+            What shape the patches have.
+
+        Returns
+        -------
+        numpy.ndarray
+            (h, w) float32, all positive.
+        """
 
 
 class Aggregation(Protocol):
     """How overlapping patches become one value."""
 
     def merge(self, patches: Iterable[Patch], domain: Any) -> Any:
-        """Put patches together on a domain."""
+        """Put patches together on a domain.
+
+        Parameters
+        ----------
+        patches : PatchStream or iterable of Patch
+            What is merged; an iterator must come by rising row.
+        domain : domain, Field, GeoTensor, reader or array
+            What they are merged onto.
+
+        Returns
+        -------
+        any
+            What the aggregation makes.
+        """
 
 
 @runtime_checkable
 class Rectangular(Protocol):
-    """A geometry whose patches are rectangles of one `size`, (rows, cols) in pixels."""
+    """A geometry whose patches are rectangles of one `size`, (rows, cols) in pixels.
+
+    Parameters
+    ----------
+    size : (rows, cols)
+        In pixels.
+    """
 
     size: tuple[int, int]
 
@@ -153,7 +284,20 @@ class OnGrid(Protocol):
     """A sampler that knows when its anchors lie on a regular grid."""
 
     def grid(self, domain: Any, geometry: Any) -> RegularGrid | None:
-        """Return the grid, or None for a geometry or domain without one."""
+        """Return the grid, or None for a geometry or domain without one.
+
+        Parameters
+        ----------
+        domain : domain
+            Where patches hang.
+        geometry : Geometry
+            What shape the patches have.
+
+        Returns
+        -------
+        RegularGrid or None
+            Rows and columns of chips.
+        """
 
 
 @runtime_checkable
@@ -161,11 +305,36 @@ class Separable(Protocol):
     """A window that is the outer product of one positive 1-D profile along rows and columns."""
 
     def profile(self, size: int) -> np.ndarray:
-        """Return the 1-D weights (size,) float64, all positive."""
+        """Return the 1-D weights (size,) float64, all positive.
+
+        Parameters
+        ----------
+        size : int
+            In pixels.
+
+        Returns
+        -------
+        numpy.ndarray
+            (size,) float64, all positive.
+        """
 
 
 class Axes(Configured):
-    """The four axes of a spatial patcher, and what happens to a patch whose read fails."""
+    """The four axes of a spatial patcher, and what happens to a patch whose read fails.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        What shape patches have.
+    sampler : Sampler
+        Where they are anchored.
+    window : Window
+        How much their pixels count.
+    aggregation : Aggregation
+        How overlapping patches become one value.
+    on_error : {"raise", "skip", "fill"}
+        What happens to a patch whose read fails.
+    """
 
     geometry: Any
     sampler: Any
@@ -183,7 +352,13 @@ _METHODS = {
 
 
 def check_axes(patcher: Any) -> None:
-    """Raise `PatchError` when one of a patcher's four axes lacks the method that makes it one."""
+    """Raise `PatchError` when one of a patcher's four axes lacks the method that makes it one.
+
+    Parameters
+    ----------
+    patcher : SpatialPatcher or TemporalPatcher
+        With four axes.
+    """
     for name, method in _METHODS.items():
         axis = getattr(patcher, name)
         if isinstance(axis, type):

@@ -21,6 +21,20 @@ from geopatcher.config import as_count
 def as_seed(seed: Any, name: str = "seed") -> int | None:
     """Return a seed as a whole number of at least 0, or None for a fresh one every time.
 
+    Parameters
+    ----------
+    seed : int or None
+        The seed.
+    name : str
+        Its name, for the message.
+
+    Returns
+    -------
+    int or None
+        As a plain number.
+
+    Examples
+    --------
     >>> as_seed(7)
     7
     """
@@ -30,6 +44,8 @@ def as_seed(seed: Any, name: str = "seed") -> int | None:
 class Draws:
     """A stream of random numbers from a seed (O'Neill's PCG64, raw 64-bit words).
 
+    Examples
+    --------
     >>> Draws(0).below(100, 5).tolist()
     [63, 26, 4, 1, 81]
     """
@@ -38,16 +54,51 @@ class Draws:
         self._bits = np.random.PCG64(seed)
 
     def uniform(self, count: int) -> np.ndarray:
-        """Return (count,) float64 in [0, 1): the top 53 bits of each word."""
+        """Return (count,) float64 in [0, 1): the top 53 bits of each word.
+
+        Parameters
+        ----------
+        count : int
+            How many are drawn.
+
+        Returns
+        -------
+        numpy.ndarray
+            (count,) float64.
+        """
         raw = self._bits.random_raw(count)
         return (raw >> np.uint64(11)) * 2.0**-53
 
     def below(self, limit: int, count: int) -> np.ndarray:
-        """Return (count,) int64 in [0, limit)."""
+        """Return (count,) int64 in [0, limit).
+
+        Parameters
+        ----------
+        limit : int
+            All numbers are smaller.
+        count : int
+            How many are drawn.
+
+        Returns
+        -------
+        numpy.ndarray
+            (count,) int64.
+        """
         return np.floor(self.uniform(count) * limit).astype(np.int64)
 
     def shuffled(self, limit: int) -> np.ndarray:
-        """Return 0 to limit - 1 in random order, (limit,) int64."""
+        """Return 0 to limit - 1 in random order, (limit,) int64.
+
+        Parameters
+        ----------
+        limit : int
+            How many numbers.
+
+        Returns
+        -------
+        numpy.ndarray
+            (limit,) int64.
+        """
         return np.argsort(self.uniform(limit), kind="stable")
 
 
@@ -63,6 +114,24 @@ def disk_positions(height: int, width: int, min_dist: float, draws: Draws) -> li
     No trigonometry: candidates are drawn from a square and kept when they fall into the annulus
     from min_dist to twice that, so a seed gives the same positions on every machine.
 
+    Parameters
+    ----------
+    height : int
+        Rows of the scene.
+    width : int
+        Columns of the scene.
+    min_dist : float
+        Least distance, in pixels.
+    draws : Draws
+        The random numbers.
+
+    Returns
+    -------
+    list of (int, int)
+        (row, col), in the order found.
+
+    Examples
+    --------
     >>> disk_positions(1, 1, 5.0, Draws(0))
     [(0, 0)]
     """
@@ -138,6 +207,22 @@ def thin_out(tree: Any, points: np.ndarray, min_dist: float, draws: Draws) -> li
     """Return the members of a point set that are left when each in random order forbids a disk.
 
     `tree`: KD-tree over `points` (N, D); `min_dist` in the tree's unit.
+
+    Parameters
+    ----------
+    tree : scipy.spatial.cKDTree
+        Over the points.
+    points : numpy.ndarray
+        (N, D).
+    min_dist : float
+        In the tree's unit.
+    draws : Draws
+        The random numbers.
+
+    Returns
+    -------
+    list of int
+        Numbers of the members that are left.
     """
     order = draws.shuffled(len(points))
     rank = np.empty(len(points), np.int64)

@@ -39,6 +39,15 @@ class SpatialPolygonIntersection(Scatter):
     own CRS); on shapes, those that intersect, with the share of their area (of their length for
     lines); on points, those inside or on the edge.
 
+    Parameters
+    ----------
+    polygons : GeoSeries, GeoDataFrame or sequence
+        Shapely polygons, their WKT or hexadecimal WKB.
+    crs : optional
+        Of the polygons; default a table's own, else the domain's.
+
+    Examples
+    --------
     >>> from rasterio import Affine
     >>> from shapely import box
     >>> geometry = SpatialPolygonIntersection([box(0, 0, 15, 10)])
@@ -65,18 +74,49 @@ class SpatialPolygonIntersection(Scatter):
         return f"SpatialPolygonIntersection({len(self)} polygons, crs={self.crs})"
 
     def candidates(self, domain: Any) -> MemberCandidates:
-        """Return where patches may hang: the polygons."""
+        """Return where patches may hang: the polygons.
+
+        Parameters
+        ----------
+        domain : RasterDomain or GridDomain
+            The scene.
+
+        Returns
+        -------
+        PixelCandidates, MemberCandidates or SphereCandidates
+            Places to choose anchors from.
+        """
         centroids = shapely.get_coordinates(shapely.centroid(self._in(domain)))
         return MemberCandidates(len(self), PointDomain(centroids, crs=domain.crs), "polygons")
 
     def check_anchor(self, domain: Any, anchor: Any) -> None:
-        """Raise `PatchError` for an anchor that is no polygon's number."""
+        """Raise `PatchError` for an anchor that is no polygon's number.
+
+        Parameters
+        ----------
+        domain : RasterDomain or GridDomain
+            The scene.
+        anchor : (row, col), int or (lon, lat)
+            Where the patch hangs.
+        """
         check_members(anchor, len(self), "polygons")
 
     def neighborhood(self, domain: Any, anchor: int) -> Cells | Members:
         """Return the cells or members under polygon number `anchor`, with their coverage.
 
         Raises `PatchError` when the polygon covers none.
+
+        Parameters
+        ----------
+        domain : RasterDomain or GridDomain
+            The scene.
+        anchor : (row, col), int or (lon, lat)
+            Where the patch hangs.
+
+        Returns
+        -------
+        Window, Cells or Members
+            The address of the patch.
         """
         polygon = self._in(domain)[check_members(anchor, len(self), "polygons")]
         if isinstance(domain, RasterDomain | GridDomain):
@@ -182,6 +222,22 @@ def cell_fractions(polygon: Any, height: int, width: int) -> tuple[np.ndarray, .
     `polygon`: a shapely Polygon or MultiPolygon in cell units, x along columns, y along rows,
     the cell (row, col) being the unit square from (col, row). Fractions are in (0, 1].
 
+    Parameters
+    ----------
+    polygon : shapely.Polygon or MultiPolygon
+        In cell units.
+    height : int
+        Rows of the grid.
+    width : int
+        Columns of the grid.
+
+    Returns
+    -------
+    (numpy.ndarray, numpy.ndarray, numpy.ndarray)
+        Rows (n,), columns (n,) and fractions (n,), row-major.
+
+    Examples
+    --------
     >>> from shapely import box
     >>> rows, cols, fractions = cell_fractions(box(0.5, 0, 2, 1), height=2, width=3)
     >>> rows.tolist(), cols.tolist(), fractions.tolist()

@@ -49,12 +49,38 @@ class SpatialRegularStride(Configured):
     step: Any = checked(as_pixel_pair)
 
     def grid(self, domain: Any, geometry: Any) -> RegularGrid | None:
-        """Return the grid of rectangular chips; None for other geometries."""
+        """Return the grid of rectangular chips; None for other geometries.
+
+        Parameters
+        ----------
+        domain : domain
+            Where patches hang.
+        geometry : Geometry
+            What shape the patches have.
+
+        Returns
+        -------
+        RegularGrid or None
+            Rows and columns of chips.
+        """
         candidates = geometry.candidates(domain)
         return candidates.grid(self.step) if isinstance(candidates, PixelCandidates) else None
 
     def anchors(self, domain: Domain, geometry: Sampled) -> list[Any]:
-        """Return every anchor; for rectangles (row, col) of the upper left pixel."""
+        """Return every anchor; for rectangles (row, col) of the upper left pixel.
+
+        Parameters
+        ----------
+        domain : domain
+            Where patches hang.
+        geometry : Geometry
+            What shape the patches have.
+
+        Returns
+        -------
+        list
+            Anchors, as the geometry takes them.
+        """
         return geometry.candidates(domain).every(self.step)
 
 
@@ -92,7 +118,20 @@ class SpatialJitteredStride(Configured):
     seed: int | None = checked(as_seed, None)
 
     def anchors(self, domain: Domain, geometry: Sampled) -> list[Any]:
-        """Return the moved anchors, in the grid's row-major order."""
+        """Return the moved anchors, in the grid's row-major order.
+
+        Parameters
+        ----------
+        domain : domain
+            Where patches hang.
+        geometry : Geometry
+            What shape the patches have.
+
+        Returns
+        -------
+        list
+            Anchors, as the geometry takes them.
+        """
         return geometry.candidates(domain).jittered(self.step, self.jitter, Draws(self.seed))
 
 
@@ -126,7 +165,20 @@ class SpatialRandom(Configured):
     seed: int | None = checked(as_seed, None)
 
     def anchors(self, domain: Domain, geometry: Sampled) -> list[Any]:
-        """Return the anchors in the order drawn."""
+        """Return the anchors in the order drawn.
+
+        Parameters
+        ----------
+        domain : domain
+            Where patches hang.
+        geometry : Geometry
+            What shape the patches have.
+
+        Returns
+        -------
+        list
+            Anchors, as the geometry takes them.
+        """
         return geometry.candidates(domain).scattered(self.n_samples, Draws(self.seed))
 
 
@@ -165,7 +217,20 @@ class SpatialPoissonDisk(Configured):
     seed: int | None = checked(as_seed, None)
 
     def anchors(self, domain: Domain, geometry: Sampled) -> list[Any]:
-        """Return the anchors in the order found."""
+        """Return the anchors in the order found.
+
+        Parameters
+        ----------
+        domain : domain
+            Where patches hang.
+        geometry : Geometry
+            What shape the patches have.
+
+        Returns
+        -------
+        list
+            Anchors, as the geometry takes them.
+        """
         return geometry.candidates(domain).apart(self.min_dist, Draws(self.seed))
 
 
@@ -201,7 +266,20 @@ class SpatialExplicit(Configured):
         object.__setattr__(self, "anchors_", anchors)
 
     def anchors(self, domain: Domain, geometry: Sampled) -> list[Any]:
-        """Return the anchors after checking that each lies in the domain."""
+        """Return the anchors after checking that each lies in the domain.
+
+        Parameters
+        ----------
+        domain : domain
+            Where patches hang.
+        geometry : Geometry
+            What shape the patches have.
+
+        Returns
+        -------
+        list
+            Anchors, as the geometry takes them.
+        """
         for anchor in self.anchors_:
             geometry.check_anchor(domain, anchor)
         return list(self.anchors_)
@@ -217,15 +295,44 @@ class Sampled(Protocol):
     """A geometry that can be sampled: it knows where its patches may be anchored."""
 
     def candidates(self, domain: Any) -> Candidates:
-        """Return where patches may be anchored on a domain."""
+        """Return where patches may be anchored on a domain.
+
+        Parameters
+        ----------
+        domain : RasterDomain or GridDomain
+            The scene.
+
+        Returns
+        -------
+        PixelCandidates, MemberCandidates or SphereCandidates
+            Places to choose anchors from.
+        """
 
     def check_anchor(self, domain: Any, anchor: Any) -> None:
-        """Raise `PatchError` for an anchor where no patch can be."""
+        """Raise `PatchError` for an anchor where no patch can be.
+
+        Parameters
+        ----------
+        domain : RasterDomain or GridDomain
+            The scene.
+        anchor : (row, col), int or (lon, lat)
+            Where the patch hangs.
+        """
 
 
 @dataclass(frozen=True)
 class PixelCandidates:
-    """Upper left pixels (row, col) of rectangles of one size: up to `last`, at least (0, 0)."""
+    """Upper left pixels (row, col) of rectangles of one size: up to `last`, at least (0, 0).
+
+    Parameters
+    ----------
+    size : (rows, cols)
+        Of a rectangle, in pixels.
+    shape : (rows, cols)
+        Of the scene, in pixels.
+    boundary : {"drop", "shift", "pad", "shrink"}
+        What happens at the scene's edge.
+    """
 
     size: Step
     shape: Step
@@ -239,7 +346,18 @@ class PixelCandidates:
         return self.shape[0] - self.size[0], self.shape[1] - self.size[1]
 
     def grid(self, step: Step) -> RegularGrid:
-        """Return the regular grid."""
+        """Return the regular grid.
+
+        Parameters
+        ----------
+        step : (rows, cols)
+            From one anchor to the next.
+
+        Returns
+        -------
+        RegularGrid
+            Of the rectangles.
+        """
         rows, cols = (
             AxisGrid(length, size, every, self.boundary)
             for length, size, every in zip(self.shape, self.size, step, strict=True)
@@ -247,47 +365,149 @@ class PixelCandidates:
         return RegularGrid(rows, cols)
 
     def every(self, step: Step) -> list[Step]:
-        """Return the regular grid's anchors."""
+        """Return the regular grid's anchors.
+
+        Parameters
+        ----------
+        step : (rows, cols)
+            From one anchor to the next.
+
+        Returns
+        -------
+        list
+            Anchors, row-major.
+        """
         return list(self.grid(step).anchors())
 
     def jittered(self, step: Step, jitter: float, draws: Draws) -> list[Step]:
-        """Return the regular grid's anchors, moved and kept inside the scene."""
+        """Return the regular grid's anchors, moved and kept inside the scene.
+
+        Parameters
+        ----------
+        step : (rows, cols)
+            From one anchor to the next.
+        jitter : float
+            How far an anchor moves at most, as a share of the step.
+        draws : Draws
+            The random numbers.
+
+        Returns
+        -------
+        list
+            Anchors, row-major.
+        """
         base = np.array(self.every(step), np.int64)
         moves = (2 * draws.uniform(base.size).reshape(-1, 2) - 1) * jitter * np.array(step)
         moved = base + np.floor(moves + 0.5).astype(np.int64)
         return _pairs(np.clip(moved, 0, self.last))
 
     def scattered(self, count: int, draws: Draws) -> list[Step]:
-        """Return independent anchors: the first ten of a hundred are those of ten."""
+        """Return independent anchors: the first ten of a hundred are those of ten.
+
+        Parameters
+        ----------
+        count : int
+            How many are drawn.
+        draws : Draws
+            The random numbers.
+
+        Returns
+        -------
+        list
+            Anchors, in the order drawn.
+        """
         room = np.array(self.last) + 1
         return _pairs(np.floor(draws.uniform(2 * count).reshape(-1, 2) * room).astype(np.int64))
 
     def apart(self, min_dist: float, draws: Draws) -> list[Step]:
-        """Return Poisson-disk anchors, `min_dist` in pixels."""
+        """Return Poisson-disk anchors, `min_dist` in pixels.
+
+        Parameters
+        ----------
+        min_dist : float
+            Least distance of two anchors: pixels, the unit of the CRS, or metres on a
+            geographic one.
+        draws : Draws
+            The random numbers.
+
+        Returns
+        -------
+        list
+            Anchors, in the order found.
+        """
         row, col = self.last
         return disk_positions(row + 1, col + 1, min_dist, draws)
 
 
 @dataclass(frozen=True)
 class MemberCandidates:
-    """The members of a set, by number; `points` says where they are, for distances."""
+    """The members of a set, by number; `points` says where they are, for distances.
+
+    Parameters
+    ----------
+    count : int
+        How many members there are.
+    points : PointDomain or None
+        Where they are.
+    what : str
+        What they are called, for messages.
+    """
 
     count: int
     points: PointDomain | None
     what: str = "points"
 
     def every(self, step: Step) -> list[int]:
-        """Return every step-th member."""
+        """Return every step-th member.
+
+        Parameters
+        ----------
+        step : (rows, cols)
+            From one anchor to the next.
+
+        Returns
+        -------
+        list
+            Anchors, row-major.
+        """
         if step[0] != step[1]:
             raise PatchError(f"a step over {self.what} is one number, got {step}")
         return list(range(0, self.count, step[0]))
 
     def jittered(self, step: Step, jitter: float, draws: Draws) -> NoReturn:
-        """Raise: members of a set cannot be moved."""
+        """Raise: members of a set cannot be moved.
+
+        Parameters
+        ----------
+        step : (rows, cols)
+            From one anchor to the next.
+        jitter : float
+            How far an anchor moves at most, as a share of the step.
+        draws : Draws
+            The random numbers.
+
+        Returns
+        -------
+        list
+            Anchors, row-major.
+        """
         raise PatchError(f"{self.what} cannot be jittered; use SpatialRandom or SpatialPoissonDisk")
 
     def scattered(self, count: int, draws: Draws) -> list[int]:
-        """Return distinct members in random order."""
+        """Return distinct members in random order.
+
+        Parameters
+        ----------
+        count : int
+            How many are drawn.
+        draws : Draws
+            The random numbers.
+
+        Returns
+        -------
+        list
+            Anchors, in the order drawn.
+        """
         if count > self.count:
             raise PatchError(
                 f"{count} distinct of {self.count} {self.what} cannot be drawn; give a smaller "
@@ -296,7 +516,21 @@ class MemberCandidates:
         return [int(i) for i in draws.shuffled(self.count)[:count]]
 
     def apart(self, min_dist: float, draws: Draws) -> list[int]:
-        """Return members at least `min_dist` apart, in the unit of the domain's distances."""
+        """Return members at least `min_dist` apart, in the unit of the domain's distances.
+
+        Parameters
+        ----------
+        min_dist : float
+            Least distance of two anchors: pixels, the unit of the CRS, or metres on a
+            geographic one.
+        draws : Draws
+            The random numbers.
+
+        Returns
+        -------
+        list
+            Anchors, in the order found.
+        """
         if self.points is None:
             raise PatchError(f"{self.what} have no distances to keep; use SpatialRandom")
         tree = self.points.tree
@@ -306,7 +540,13 @@ class MemberCandidates:
 
 @dataclass(frozen=True)
 class SphereCandidates:
-    """(longitude, latitude) in degrees on a geographic grid."""
+    """(longitude, latitude) in degrees on a geographic grid.
+
+    Parameters
+    ----------
+    domain : GridDomain
+        In degrees.
+    """
 
     domain: GridDomain
 
@@ -316,12 +556,38 @@ class SphereCandidates:
         return west, max(south, -90.0), east, min(north, 90.0)
 
     def every(self, step: Step) -> list[tuple[float, float]]:
-        """Return the cells' centres every `step` (rows, cols)."""
+        """Return the cells' centres every `step` (rows, cols).
+
+        Parameters
+        ----------
+        step : (rows, cols)
+            From one anchor to the next.
+
+        Returns
+        -------
+        list
+            Anchors, row-major.
+        """
         lat, lon = self.domain.y[:: step[0]], self.domain.x[:: step[1]]
         return [(float(x), float(y)) for y in lat for x in lon]
 
     def jittered(self, step: Step, jitter: float, draws: Draws) -> list[tuple[float, float]]:
-        """Return the cells' centres every `step`, moved by up to `jitter` of the spacing."""
+        """Return the cells' centres every `step`, moved by up to `jitter` of the spacing.
+
+        Parameters
+        ----------
+        step : (rows, cols)
+            From one anchor to the next.
+        jitter : float
+            How far an anchor moves at most, as a share of the step.
+        draws : Draws
+            The random numbers.
+
+        Returns
+        -------
+        list
+            Anchors, row-major.
+        """
         west, south, east, north = self._box
         height, width = (north - south) / self.domain.height, (east - west) / self.domain.width
         reach = np.array([step[1] * width, step[0] * height]) * jitter
@@ -330,7 +596,20 @@ class SphereCandidates:
         return _pairs(np.clip(moved, (west, south), (east, north)).round(_DECIMALS))
 
     def scattered(self, count: int, draws: Draws) -> list[tuple[float, float]]:
-        """Return anchors spread evenly by area, so no denser towards the poles."""
+        """Return anchors spread evenly by area, so no denser towards the poles.
+
+        Parameters
+        ----------
+        count : int
+            How many are drawn.
+        draws : Draws
+            The random numbers.
+
+        Returns
+        -------
+        list
+            Anchors, in the order drawn.
+        """
         west, south, east, north = self._box
         u = draws.uniform(2 * count).reshape(-1, 2)
         low, high = np.sin(np.radians([south, north]))
@@ -338,7 +617,21 @@ class SphereCandidates:
         return _pairs(np.stack([west + u[:, 0] * (east - west), lat], axis=1).round(_DECIMALS))
 
     def apart(self, min_dist: float, draws: Draws) -> NoReturn:
-        """Raise: Bridson's algorithm is for the plane."""
+        """Raise: Bridson's algorithm is for the plane.
+
+        Parameters
+        ----------
+        min_dist : float
+            Least distance of two anchors: pixels, the unit of the CRS, or metres on a
+            geographic one.
+        draws : Draws
+            The random numbers.
+
+        Returns
+        -------
+        list
+            Anchors, in the order found.
+        """
         raise PatchError(
             "SpatialPoissonDisk needs pixels or points, got a geographic grid with a spherical "
             "geometry; use SpatialRandom, which is even by area"
@@ -357,6 +650,22 @@ def _pairs(array: np.ndarray) -> list[Any]:
 def check_members(anchor: Any, count: int, what: str) -> int:
     """Return an anchor that is a member's number, 0 to count - 1.
 
+    Parameters
+    ----------
+    anchor : any
+        What is to be a number.
+    count : int
+        How many members there are.
+    what : str
+        What they are called, for the message.
+
+    Returns
+    -------
+    int
+        The number.
+
+    Examples
+    --------
     >>> check_members(np.int64(2), 3, "points")
     2
     """
@@ -368,6 +677,18 @@ def check_members(anchor: Any, count: int, what: str) -> int:
 def plain_anchor(anchor: Any) -> Any:
     """Return an anchor as plain numbers and tuples, whatever sequence it came as.
 
+    Parameters
+    ----------
+    anchor : number, array or sequence
+        An anchor.
+
+    Returns
+    -------
+    number or tuple
+        The same, which compares and hashes.
+
+    Examples
+    --------
     >>> plain_anchor([np.int64(3), 4])
     (3, 4)
     """

@@ -31,6 +31,16 @@ class SeparableWindow(Configured, Separable):
         """Return the chip's weights (h, w) float32.
 
         Other geometries have no fixed shape: each of their patches carries its own weights.
+
+        Parameters
+        ----------
+        geometry : SpatialRectangular
+            Whose chips are weighed.
+
+        Returns
+        -------
+        numpy.ndarray
+            (h, w) float32, all positive.
         """
         rows, cols = _size(geometry)
         return np.outer(self.profile(rows), self.profile(cols)).astype(np.float32)
@@ -40,17 +50,43 @@ class SeparableWindow(Configured, Separable):
 class SpatialBoxcar(SeparableWindow):
     """Every pixel counts the same.
 
+    Examples
+    --------
     >>> SpatialBoxcar().weights(SpatialRectangular(2))
     array([[1., 1.],
            [1., 1.]], dtype=float32)
     """
 
     def profile(self, size: int) -> np.ndarray:
-        """Return ones (size,)."""
+        """Return ones (size,).
+
+        Parameters
+        ----------
+        size : int
+            In pixels.
+
+        Returns
+        -------
+        numpy.ndarray
+            (size,) float64, all positive.
+        """
         return np.ones(size)
 
     def taper(self, distance: np.ndarray, reach: float) -> np.ndarray:
-        """Return ones (n,)."""
+        """Return ones (n,).
+
+        Parameters
+        ----------
+        distance : numpy.ndarray
+            (n,) from the anchor, in the unit of the geometry.
+        reach : float
+            The largest distance that the geometry allows, in the same unit.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n,) float64, all positive.
+        """
         return np.ones(len(distance))
 
 
@@ -63,16 +99,42 @@ class SpatialHann(SeparableWindow):
     Source: Harris, F. J. (1978), On the use of windows for harmonic analysis with the
     discrete Fourier transform, Proc. IEEE 66(1).
 
+    Examples
+    --------
     >>> SpatialHann().profile(4).round(3)
     array([0.146, 0.854, 0.854, 0.146])
     """
 
     def profile(self, size: int) -> np.ndarray:
-        """Return the weights (size,), symmetric, largest in the middle."""
+        """Return the weights (size,), symmetric, largest in the middle.
+
+        Parameters
+        ----------
+        size : int
+            In pixels.
+
+        Returns
+        -------
+        numpy.ndarray
+            (size,) float64, all positive.
+        """
         return np.sin(np.pi * (np.arange(size) + 0.5) / size) ** 2
 
     def taper(self, distance: np.ndarray, reach: float) -> np.ndarray:
-        """Return the weights (n,): 1 at the anchor, falling as a cosine to nearly 0."""
+        """Return the weights (n,): 1 at the anchor, falling as a cosine to nearly 0.
+
+        Parameters
+        ----------
+        distance : numpy.ndarray
+            (n,) from the anchor, in the unit of the geometry.
+        reach : float
+            The largest distance that the geometry allows, in the same unit.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n,) float64, all positive.
+        """
         return np.cos(np.pi / 2 * _share(distance, reach)) ** 2
 
 
@@ -102,18 +164,56 @@ class SpatialTukey(SeparableWindow):
     alpha: float = checked(share_of("the chip"), 0.5)
 
     def profile(self, size: int) -> np.ndarray:
-        """Return the weights (size,), symmetric, 1 in the middle."""
+        """Return the weights (size,), symmetric, 1 in the middle.
+
+        Parameters
+        ----------
+        size : int
+            In pixels.
+
+        Returns
+        -------
+        numpy.ndarray
+            (size,) float64, all positive.
+        """
         place = (np.arange(size) + 0.5) / size
         return tukey(np.minimum(place, 1 - place) * 2, self.alpha)
 
     def taper(self, distance: np.ndarray, reach: float) -> np.ndarray:
-        """Return the weights (n,): 1 near the anchor, falling over the last share alpha."""
+        """Return the weights (n,): 1 near the anchor, falling over the last share alpha.
+
+        Parameters
+        ----------
+        distance : numpy.ndarray
+            (n,) from the anchor, in the unit of the geometry.
+        reach : float
+            The largest distance that the geometry allows, in the same unit.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n,) float64, all positive.
+        """
         return tukey(1 - _share(distance, reach), self.alpha)
 
 
 def tukey(depth: np.ndarray, alpha: float) -> np.ndarray:
     """Return Tukey's weights (n,) by depth (n,): 0 at the edge, 1 in the middle.
 
+    Parameters
+    ----------
+    depth : numpy.ndarray
+        (n,), 0 to 1.
+    alpha : float
+        Share that is tapered, 0 to 1.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n,) float64.
+
+    Examples
+    --------
     >>> tukey(np.array([0.25, 0.5, 1]), alpha=0.5).round(3)
     array([0.5, 1. , 1. ])
     """
@@ -147,11 +247,35 @@ class SpatialGaussian(SeparableWindow):
     sigma: float = checked(as_positive)
 
     def profile(self, size: int) -> np.ndarray:
-        """Return the weights (size,), symmetric, largest in the middle."""
+        """Return the weights (size,), symmetric, largest in the middle.
+
+        Parameters
+        ----------
+        size : int
+            In pixels.
+
+        Returns
+        -------
+        numpy.ndarray
+            (size,) float64, all positive.
+        """
         return self._bell(np.arange(size) - (size - 1) / 2)
 
     def taper(self, distance: np.ndarray, reach: float) -> np.ndarray:
-        """Return the weights (n,): 1 at the anchor, falling with the distance."""
+        """Return the weights (n,): 1 at the anchor, falling with the distance.
+
+        Parameters
+        ----------
+        distance : numpy.ndarray
+            (n,) from the anchor, in the unit of the geometry.
+        reach : float
+            The largest distance that the geometry allows, in the same unit.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n,) float64, all positive.
+        """
         return self._bell(np.asarray(distance))
 
     def _bell(self, distance: np.ndarray) -> np.ndarray:
@@ -191,7 +315,18 @@ class SpatialCustom(Configured):
             raise PatchError(f"SpatialCustom takes a function of (rows, cols), got {self.fn!r}")
 
     def weights(self, geometry: SpatialRectangular) -> np.ndarray:
-        """Return the chip's weights (h, w) float32; checked to be positive and finite."""
+        """Return the chip's weights (h, w) float32; checked to be positive and finite.
+
+        Parameters
+        ----------
+        geometry : SpatialRectangular
+            Whose chips are weighed.
+
+        Returns
+        -------
+        numpy.ndarray
+            (h, w) float32.
+        """
         shape = _size(geometry)
         weights = np.asarray(self.fn(shape), np.float32)
         if weights.shape != shape:
@@ -206,7 +341,20 @@ class SpatialCustom(Configured):
         return weights
 
     def taper(self, distance: np.ndarray, reach: float) -> NoReturn:
-        """Raise: a function of a shape says nothing about distances."""
+        """Raise: a function of a shape says nothing about distances.
+
+        Parameters
+        ----------
+        distance : numpy.ndarray
+            (n,) from the anchor, in the unit of the geometry.
+        reach : float
+            The largest distance that the geometry allows, in the same unit.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n,) float64, all positive.
+        """
         raise PatchError(
             "SpatialCustom weighs rectangular chips; use SpatialHann, SpatialTukey or "
             "SpatialGaussian with other geometries"

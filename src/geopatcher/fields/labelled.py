@@ -99,7 +99,18 @@ class XarrayField(Labelled):
         return np.dtype(self.da.dtype)
 
     def select(self, indices: Window | Cells) -> Any:
-        """Return the piece of a window, or the cells along a new last dimension "cell"."""
+        """Return the piece of a window, or the cells along a new last dimension "cell".
+
+        Parameters
+        ----------
+        indices : Window or Cells
+            Inside the domain.
+
+        Returns
+        -------
+        XarrayField or CellSeries
+            The piece, lazy, as `.da`.
+        """
         if isinstance(indices, Cells):
             return self._select_cells(indices)
         rows, cols = indices.toslices()
@@ -109,6 +120,16 @@ class XarrayField(Labelled):
         """Return a Field of other values (..., H, W) on the same grid.
 
         Leading axes other than the Field's own are called "band" (or "axis_0", ...).
+
+        Parameters
+        ----------
+        array : array-like
+            (..., H, W).
+
+        Returns
+        -------
+        XarrayField
+            Of the same kind.
         """
         array = check_fits(array, self.da.shape, axes=2)
         if array.shape == self.da.shape:
@@ -119,7 +140,24 @@ class XarrayField(Labelled):
         return self._piece(type(self.da)(array, kept, (*names, y, x), attrs=self.da.attrs))
 
     def pad(self, below: int, right: int, mode: str, **options: Any) -> Any:
-        """Return the Field grown below and to the right by a mode of `numpy.pad`."""
+        """Return the Field grown below and to the right by a mode of `numpy.pad`.
+
+        Parameters
+        ----------
+        below : int
+            Rows.
+        right : int
+            Columns.
+        mode : str
+            Of `numpy.pad`.
+        **options : any
+            Of `numpy.pad`.
+
+        Returns
+        -------
+        XarrayField
+            Its labels continue by their last steps.
+        """
         y, x = self.da.dims[-2:]
         values = np.asarray(self)
         widths = [(0, 0)] * (values.ndim - 2) + [(0, below), (0, right)]
@@ -263,6 +301,16 @@ class DaskField:
         """Return a window's pixels (..., h, w), computed: an array, a `GeoTensor` with transform.
 
         `Cells` give a plain array (..., n).
+
+        Parameters
+        ----------
+        indices : Window or Cells
+            Inside the domain.
+
+        Returns
+        -------
+        numpy.ndarray or GeoTensor
+            (..., h, w), or (..., n) of cells.
         """
         if isinstance(indices, Cells):
             picked = self.array.vindex[..., indices.rows, indices.cols].compute()
@@ -274,7 +322,18 @@ class DaskField:
         return GeoTensor(values, transform(indices, self.domain.transform), self.domain.crs)
 
     def with_data(self, array: Any) -> DaskField:
-        """Return a Field of other values (..., H, W), a dask or numpy array, on the same grid."""
+        """Return a Field of other values (..., H, W), a dask or numpy array, on the same grid.
+
+        Parameters
+        ----------
+        array : dask or numpy array
+            (..., H, W).
+
+        Returns
+        -------
+        DaskField
+            On the same grid.
+        """
         import dask.array as da
 
         if not is_a(array, "dask.array.Array"):
@@ -333,11 +392,33 @@ class GeoPandasField:
         return shapes.points if self.as_points else shapes
 
     def select(self, indices: Members) -> GeoPandasField:
-        """Return the rows at `indices`."""
+        """Return the rows at `indices`.
+
+        Parameters
+        ----------
+        indices : Members
+            Which of them.
+
+        Returns
+        -------
+        GeoPandasField
+            With these members.
+        """
         return GeoPandasField(self.gdf.iloc[_numbers(indices)], self.as_points)
 
     def with_data(self, array: Any) -> GeoPandasField:
-        """Return the same shapes with other values (n,) or (columns, n), in columns value_*."""
+        """Return the same shapes with other values (n,) or (columns, n), in columns value_*.
+
+        Parameters
+        ----------
+        array : array-like
+            (..., n).
+
+        Returns
+        -------
+        GeoPandasField
+            Of the same shapes.
+        """
         values = check_fits(array, (len(self.gdf),), axes=1)
         columns = (
             {"value": values}
@@ -411,11 +492,33 @@ class XvecField:
         return domain.points if points else domain
 
     def select(self, indices: Members) -> XvecField:
-        """Return the members at `indices`."""
+        """Return the members at `indices`.
+
+        Parameters
+        ----------
+        indices : Members
+            Which of them.
+
+        Returns
+        -------
+        XvecField
+            With these members.
+        """
         return XvecField(self.ds.isel({self.dim: _numbers(indices)}))
 
     def with_data(self, array: Any) -> XvecField:
-        """Return the same shapes with other values (..., n), in the variable "value"."""
+        """Return the same shapes with other values (..., n), in the variable "value".
+
+        Parameters
+        ----------
+        array : array-like
+            (..., n).
+
+        Returns
+        -------
+        XvecField
+            Of the same shapes.
+        """
         import xarray as xr
 
         size = self.ds.sizes[self.dim]

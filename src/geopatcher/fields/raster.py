@@ -35,6 +35,8 @@ class Field(Protocol):
 
     A class with these three members is a Field; it need not derive from anything.
 
+    Examples
+    --------
     >>> from geopatcher.fields import DaskField
     >>> import dask.array as da
     >>> isinstance(DaskField(da.zeros((4, 4))), Field)
@@ -46,15 +48,53 @@ class Field(Protocol):
         """Where the Field lives."""
 
     def select(self, indices: Any) -> Any:
-        """Return the piece at `indices`, the domain's own address: a window, cells or members."""
+        """Return the piece at `indices`, the domain's own address: a window, cells or members.
+
+        Parameters
+        ----------
+        indices : Window, Cells or Members
+            The address of the patch.
+
+        Returns
+        -------
+        array or Field
+            The values there.
+        """
 
     def with_data(self, array: Any) -> Any:
-        """Return a Field of other values on the same domain."""
+        """Return a Field of other values on the same domain.
+
+        Parameters
+        ----------
+        array : array-like
+            The values.
+
+        Returns
+        -------
+        Field
+            Of the same kind.
+        """
 
 
 def check_fits(array: Any, shape: tuple[int, ...], axes: int) -> np.ndarray:
     """Return data as an array whose last `axes` axes equal those of a domain's shape.
 
+    Parameters
+    ----------
+    array : array-like
+        The values.
+    shape : tuple of int
+        (..., H, W) of the domain.
+    axes : int
+        How many of the last axes must agree.
+
+    Returns
+    -------
+    numpy.ndarray
+        The data.
+
+    Examples
+    --------
     >>> check_fits([[1, 2]], (5, 1, 2), axes=2).shape
     (1, 2)
     """
@@ -88,6 +128,8 @@ class OpenDatasets:
     GDAL datasets must not be shared by threads, nor used after a fork. The object pickles as an
     empty one.
 
+    Examples
+    --------
     >>> len(OpenDatasets())
     0
     """
@@ -102,11 +144,39 @@ class OpenDatasets:
         return len(self._mine())
 
     def holds(self, path: str, **options: Any) -> bool:
-        """Return whether this thread has that dataset open."""
+        """Return whether this thread has that dataset open.
+
+        Parameters
+        ----------
+        path : str
+            As rasterio takes it.
+        **options : any
+            Of `rasterio.open`.
+
+        Returns
+        -------
+        bool
+            Whether it has.
+        """
         return _key(path, options) in self._mine()
 
     def get(self, path: str, opener: Callable[..., Any] = rasterio.open, **options: Any) -> Any:
-        """Return the open dataset of `path`, opened by `opener`, which the `options` go to."""
+        """Return the open dataset of a path.
+
+        Parameters
+        ----------
+        path : str
+            As the opener takes it.
+        opener : callable
+            Opens what is not open yet.
+        **options : any
+            Of the opener.
+
+        Returns
+        -------
+        rasterio.DatasetReader
+            To be left open.
+        """
         mine = self._mine()
         key = _key(path, options)
         dataset = mine.pop(key, None)
@@ -116,6 +186,12 @@ class OpenDatasets:
                 mine.popitem(last=False)[1].close()
         mine[key] = dataset
         return dataset
+
+    def close(self) -> None:
+        """Close this thread's datasets."""
+        mine = self._mine()
+        while mine:
+            mine.popitem()[1].close()
 
     def _mine(self) -> OrderedDict[Any, Any]:
         own = self._own
@@ -179,6 +255,16 @@ class RasterField:
         """Return the pixels of a window inside the domain: a `GeoTensor` (..., h, w).
 
         In memory it is a view, not a copy. `Cells` give a plain array (..., n).
+
+        Parameters
+        ----------
+        indices : Window or Cells
+            Inside the domain.
+
+        Returns
+        -------
+        GeoTensor or numpy.ndarray
+            (..., h, w), or (..., n) of cells.
         """
         if isinstance(indices, Cells):
             return self._select_cells(indices)
@@ -193,7 +279,18 @@ class RasterField:
         return GeoTensor(values, place, reader.crs, reader.fill_value_default, reader.attrs)
 
     def with_data(self, array: Any) -> RasterField:
-        """Return a Field of other values (..., H, W) on the same grid."""
+        """Return a Field of other values (..., H, W) on the same grid.
+
+        Parameters
+        ----------
+        array : array-like
+            (..., H, W).
+
+        Returns
+        -------
+        RasterField
+            On the same grid.
+        """
         array = check_fits(array, self.domain.shape, axes=2)
         fill = getattr(self.reader, "fill_value_default", 0)
         return RasterField(
@@ -268,6 +365,18 @@ def _reading_options(reader: Any, path: str) -> dict[str, Any]:
 def as_field(obj: Any) -> Any:
     """Return `obj` when it is a Field, else wrap a `GeoTensor` or a reader in a `RasterField`.
 
+    Parameters
+    ----------
+    obj : Field, GeoTensor or reader
+        What is read.
+
+    Returns
+    -------
+    Field
+        It, or a `RasterField` of it.
+
+    Examples
+    --------
     >>> scene = GeoTensor(np.zeros((2, 30, 20)), Affine(10, 0, 0, 0, -10, 300), "EPSG:32610")
     >>> as_field(scene)
     RasterField(shape=(2, 30, 20), crs=EPSG:32610)
@@ -335,7 +444,18 @@ class RetryField:
         return self.field.domain
 
     def select(self, indices: Any) -> Any:
-        """Return the piece at `indices`, reading it up to `attempts` times."""
+        """Return the piece at `indices`, reading it up to `attempts` times.
+
+        Parameters
+        ----------
+        indices : Window, Cells or Members
+            The address of the patch.
+
+        Returns
+        -------
+        array or Field
+            The values there.
+        """
         pauses = doubling(self.attempts, self.base_delay)
         try:
             return call_again(partial(self.field.select, indices), pauses, self.on)
@@ -344,19 +464,52 @@ class RetryField:
             raise
 
     def with_data(self, array: Any) -> Any:
-        """Return the inner Field with other values; what is in memory needs no retries."""
+        """Return the inner Field with other values; what is in memory needs no retries.
+
+        Parameters
+        ----------
+        array : array-like
+            The values.
+
+        Returns
+        -------
+        Field
+            Of the same kind.
+        """
         return self.field.with_data(array)
 
 
 def reader_of(field: Any) -> Any:
-    """Return what reads a Field's pixels: of a Field around another, the inner one's reader."""
+    """Return what reads a Field's pixels: of a Field around another, the inner one's reader.
+
+    Parameters
+    ----------
+    field : Field
+        What is read.
+
+    Returns
+    -------
+    any
+        A reader, or an array in memory.
+    """
     while getattr(field, "field", None) is not None:
         field = field.field
     return getattr(field, "reader", field)
 
 
 def is_in_memory(field: Any) -> bool:
-    """Return whether a Field's pixels are in memory already."""
+    """Return whether a Field's pixels are in memory already.
+
+    Parameters
+    ----------
+    field : Field
+        What is read.
+
+    Returns
+    -------
+    bool
+        Whether they are.
+    """
     return isinstance(reader_of(field), np.ndarray)
 
 
@@ -370,6 +523,13 @@ def bounded_cache(field: Any, workers: int = 1) -> Iterator[None]:
     """Let GDAL keep the rows that chips share, and not 5 % of the machine's memory.
 
     A limit that the user set (`GDAL_CACHEMAX`) stays; so does everything for a raster in memory.
+
+    Parameters
+    ----------
+    field : Field, GeoTensor or reader
+        What is read inside.
+    workers : int
+        Workers that read side by side.
     """
     reader = reader_of(field)
     if isinstance(reader, np.ndarray) or _CACHE in os.environ:
@@ -382,6 +542,20 @@ def bounded_cache(field: Any, workers: int = 1) -> Iterator[None]:
 def cache_megabytes(reader: Any, workers: int = 1) -> int:
     """Return the cache that `workers` need to read every block of a file once.
 
+    Parameters
+    ----------
+    reader : georeader reader
+        What reads the pixels.
+    workers : int
+        Workers that read side by side.
+
+    Returns
+    -------
+    int
+        In MB (2**20 bytes).
+
+    Examples
+    --------
     >>> cache_megabytes(np.empty((2, 10980, 10980), "uint16"), workers=2)
     85
     """

@@ -32,7 +32,19 @@ _ATTRS_TAG = "GEOPATCHER_ATTRS"
 
 @dataclass(frozen=True)
 class CogTarget:
-    """The rows of a COG, and the COG made of them: one band for each index of the leading axis."""
+    """The rows of a COG, and the COG made of them: one band for each index of the leading axis.
+
+    Parameters
+    ----------
+    path : Path
+        Of the finished file.
+    spec : RasterSpec
+        What it will hold.
+    chunks : int or (rows, cols), optional
+        Its tiles in pixels.
+    token : str
+        Part of the hidden names meanwhile.
+    """
 
     path: Path
     spec: RasterSpec
@@ -62,6 +74,11 @@ class CogTarget:
         """Make the file of the rows, which lists the patches that failed, and give it its name.
 
         Raises `OSError` when GDAL cannot write it.
+
+        Parameters
+        ----------
+        skipped : dict
+            What went wrong with the patches that failed, by anchor.
         """
         from rasterio.shutil import copy
 
@@ -102,7 +119,18 @@ class CogTarget:
 
 
 def open_cog(path: Path) -> Any:
-    """Open a COG as a georeader `RasterioReader`, with the attributes it was written with."""
+    """Open a COG as a georeader `RasterioReader`, with the attributes it was written with.
+
+    Parameters
+    ----------
+    path : Path
+        Of the COG.
+
+    Returns
+    -------
+    RasterioReader
+        Nothing but the header is read.
+    """
     from georeader.rasterio_reader import RasterioReader
 
     reader = RasterioReader(str(path))

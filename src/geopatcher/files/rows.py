@@ -18,6 +18,21 @@ from geopatcher.domain import RasterDomain
 class RasterSpec:
     """What a raster will be: `lead` axes before the domain's (H, W), dtype, fill value, attrs.
 
+    Parameters
+    ----------
+    lead : tuple of int
+        Axes before the domain's (H, W).
+    dtype : numpy.dtype
+        Type of its values.
+    domain : RasterDomain
+        Its grid.
+    fill : number
+        Value of pixels without data.
+    attrs : dict
+        Its attributes.
+
+    Examples
+    --------
     >>> spec = RasterSpec((2,), np.dtype("float32"), RasterDomain((30, 20)), np.nan)
     >>> spec.shape
     (2, 30, 20)
@@ -35,7 +50,18 @@ class RasterSpec:
         return (*self.lead, self.domain.height, self.domain.width)
 
     def with_skipped(self, skipped: dict[Any, str]) -> RasterSpec:
-        """Return the spec with the patches that failed listed in its attributes."""
+        """Return the spec with the patches that failed listed in its attributes.
+
+        Parameters
+        ----------
+        skipped : dict
+            What went wrong with the patches that failed, by anchor.
+
+        Returns
+        -------
+        RasterSpec
+            With "skipped_patches" where some failed.
+        """
         if not skipped:
             return self
         listed = {str(anchor): why for anchor, why in skipped.items()}
@@ -45,6 +71,18 @@ class RasterSpec:
 def plain_attrs(attrs: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes that JSON can hold.
 
+    Parameters
+    ----------
+    attrs : dict
+        Attributes by name.
+
+    Returns
+    -------
+    dict
+        Those that are kept.
+
+    Examples
+    --------
     >>> plain_attrs({"source": "simulated", "window": object()})
     {'source': 'simulated'}
     """
@@ -63,6 +101,17 @@ class RawRows:
     """Rows of a raster in one plain file, band after band, native byte order.
 
     Space for all of it is taken at once, so that a full disk shows before the work is done.
+
+    Parameters
+    ----------
+    path : Path
+        Of the plain file.
+    shape : tuple of int
+        (..., H, W).
+    dtype : numpy.dtype
+        Type of the values.
+    align : int
+        Blocks may begin at any row.
     """
 
     path: Path
@@ -71,7 +120,13 @@ class RawRows:
     align: int = 1
 
     def create(self, keep: bool = False) -> None:
-        """Make the file at its full size; with `keep`, one of that size is left as it is."""
+        """Make the file at its full size; with `keep`, one of that size is left as it is.
+
+        Parameters
+        ----------
+        keep : bool
+            Whether rows of an earlier run stay.
+        """
         size = math.prod(self.shape) * self.dtype.itemsize
         if keep and self.path.exists() and self.path.stat().st_size == size:
             return
@@ -82,11 +137,25 @@ class RawRows:
                 file.truncate(size)
 
     def begin(self) -> RawRows:
-        """Return these rows: a plain file takes any piece."""
+        """Return these rows: a plain file takes any piece.
+
+        Returns
+        -------
+        RawRows
+            With a method `write(row, values)`.
+        """
         return self
 
     def write(self, row: int, values: np.ndarray) -> None:
-        """Keep the rows (..., n, W) from `row` on."""
+        """Keep the rows (..., n, W) from `row` on.
+
+        Parameters
+        ----------
+        row : int
+            The first row.
+        values : numpy.ndarray
+            (..., n, W).
+        """
         height, width = self.shape[-2:]
         bands = np.ascontiguousarray(values, self.dtype).reshape(-1, values.shape[-2], width)
         with self.path.open("r+b") as file:
@@ -95,6 +164,19 @@ class RawRows:
                 file.write(block.data)
 
     def read(self, row: int, rows: int) -> np.ndarray:
-        """Return rows (..., rows, W) from `row` on."""
+        """Return rows (..., rows, W) from `row` on.
+
+        Parameters
+        ----------
+        row : int
+            The first row.
+        rows : int
+            How many rows.
+
+        Returns
+        -------
+        numpy.ndarray
+            (..., rows, W).
+        """
         kept = np.memmap(self.path, self.dtype, "r", shape=self.shape)
         return np.array(kept[..., row : row + rows, :])

@@ -33,7 +33,20 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def check_target(path: Any, chunks: Any = None) -> Path:
-    """Return the target's path, or raise `PatchError` when nothing can be written there."""
+    """Return the target's path, or raise `PatchError` when nothing can be written there.
+
+    Parameters
+    ----------
+    path : path
+        A COG (.tif) or Zarr store (.zarr).
+    chunks : int or (rows, cols), optional
+        The file's tiles in pixels.
+
+    Returns
+    -------
+    Path
+        The same.
+    """
     target = Path(path)
     if target.suffix.lower() not in SUFFIXES:
         raise PatchError(
@@ -107,6 +120,16 @@ def open_lazily(path: Any) -> Any:
 
     Nothing but the header is read. `attrs` hold what was written there: "band_names", and
     "skipped_patches" when some failed.
+
+    Parameters
+    ----------
+    path : path
+        A COG (.tif) or Zarr store (.zarr).
+
+    Returns
+    -------
+    RasterioReader or xarray.DataArray
+        (..., H, W).
     """
     target = check_target(path)
     if target.suffix.lower() == ".zarr":
@@ -116,7 +139,13 @@ def open_lazily(path: Any) -> Any:
 
 @contextmanager
 def telling_full_disk(target: Path) -> Iterator[None]:
-    """Turn an error of a full disk into one that says where, and what is left there."""
+    """Turn an error of a full disk into one that says where, and what is left there.
+
+    Parameters
+    ----------
+    target : Path
+        What is written inside.
+    """
     try:
         yield
     except OSError as error:

@@ -33,6 +33,17 @@ class ZarrRows:
     """The store's array: `chunk` and `shard` are (rows, cols) of one plane.
 
     Blocks of rows that begin at a multiple of `align` own whole shards.
+
+    Parameters
+    ----------
+    path : Path
+        Of the store.
+    spec : RasterSpec
+        What it holds.
+    chunk : (rows, cols)
+        In pixels.
+    shard : (rows, cols)
+        In pixels: whole chunks.
     """
 
     path: Path
@@ -46,7 +57,13 @@ class ZarrRows:
         return self.shard[0]
 
     def create(self, keep: bool = False) -> None:
-        """Make the store and its array; with `keep`, one that is there is left as it is."""
+        """Make the store and its array; with `keep`, one that is there is left as it is.
+
+        Parameters
+        ----------
+        keep : bool
+            Whether rows of an earlier run stay.
+        """
         import zarr
 
         if keep and (self.path / NAME / "zarr.json").is_file():
@@ -72,25 +89,71 @@ class ZarrRows:
             _georeference(group, spec)
 
     def begin(self) -> ShardWriter:
-        """Return what writes shards while their rows come, from a shard's top row down."""
+        """Return what writes shards while their rows come, from a shard's top row down.
+
+        Returns
+        -------
+        ShardWriter
+            With a method `write(row, values)`.
+        """
         return ShardWriter(self)
 
     def read(self, row: int, rows: int) -> np.ndarray:
-        """Return rows (..., rows, W) from `row` on."""
+        """Return rows (..., rows, W) from `row` on.
+
+        Parameters
+        ----------
+        row : int
+            The first row.
+        rows : int
+            How many rows.
+
+        Returns
+        -------
+        numpy.ndarray
+            (..., rows, W).
+        """
         import zarr
 
         array: Any = zarr.open_group(self.path, mode="r")[NAME]
         return np.asarray(array[..., row : row + rows, :])
 
     def file(self, plane: tuple[int, ...], row: int, col: int) -> Path:
-        """Return the file of the shard that holds pixel (row, col) of a plane."""
+        """Return the file of the shard that holds pixel (row, col) of a plane.
+
+        Parameters
+        ----------
+        plane : tuple of int
+            Its number on each leading axis.
+        row : int
+            Of the pixel.
+        col : int
+            Of the pixel.
+
+        Returns
+        -------
+        Path
+            Of the shard.
+        """
         place = (*plane, row // self.shard[0], col // self.shard[1])
         return self.path.joinpath(NAME, "c", *map(str, place))
 
 
 @dataclass(frozen=True)
 class ZarrTarget:
-    """The rows of a Zarr store, and the store when it is whole."""
+    """The rows of a Zarr store, and the store when it is whole.
+
+    Parameters
+    ----------
+    path : Path
+        Of the finished file.
+    spec : RasterSpec
+        What it will hold.
+    chunks : int or (rows, cols), optional
+        Its tiles in pixels.
+    token : str
+        Part of the hidden names meanwhile.
+    """
 
     path: Path
     spec: RasterSpec
@@ -113,6 +176,11 @@ class ZarrTarget:
         """Write the attributes, which list the patches that failed, and give the store its name.
 
         Folders cannot be swapped at one stroke: an old store is moved aside just before.
+
+        Parameters
+        ----------
+        skipped : dict
+            What went wrong with the patches that failed, by anchor.
         """
         import zarr
 
@@ -136,7 +204,18 @@ class ZarrTarget:
 
 
 def open_zarr(path: Path) -> Any:
-    """Open a store as an xarray `DataArray` of dask chunks, one for each shard, nothing read."""
+    """Open a store as an xarray `DataArray` of dask chunks, one for each shard, nothing read.
+
+    Parameters
+    ----------
+    path : Path
+        Of the store.
+
+    Returns
+    -------
+    xarray.DataArray
+        Of dask chunks.
+    """
     import rioxarray  # noqa: F401  gives the DataArray its .rio
     import xarray as xr
 
@@ -180,7 +259,13 @@ _LEVEL = 0
 
 
 def codecs() -> dict[str, Any]:
-    """Return the codecs as `Group.create_array` takes them: those that are written here."""
+    """Return the codecs as `Group.create_array` takes them: those that are written here.
+
+    Returns
+    -------
+    dict
+        Arguments by name.
+    """
     from zarr.codecs import BytesCodec, ZstdCodec
 
     return {
@@ -226,7 +311,15 @@ class ShardWriter:
         self._empty = self._encode(np.full(store.chunk, spec.fill, self._stored))
 
     def write(self, row: int, values: np.ndarray) -> None:
-        """Take rows (..., n, W) from `row` on: the next ones below those taken before."""
+        """Take rows (..., n, W) from `row` on: the next ones below those taken before.
+
+        Parameters
+        ----------
+        row : int
+            The first row.
+        values : numpy.ndarray
+            (..., n, W).
+        """
         height, rows = self._store.spec.shape[-2], self._store.chunk[0]
         taken = 0
         while taken < values.shape[-2]:

@@ -36,6 +36,8 @@ _NOTHING = np.zeros((1, 1), np.float32)
 class ChipWeights:
     """The 2-D weights of every chip of a regular grid, built once for each kind of chip.
 
+    Examples
+    --------
     >>> from geopatcher import SpatialHann
     >>> from geopatcher.axes.axis import AxisGrid
     >>> axis = AxisGrid(length=20, size=8, step=6, boundary="drop")
@@ -64,7 +66,18 @@ class ChipWeights:
         )
 
     def of(self, index: int) -> np.ndarray:
-        """Return chip `index`'s weights (h, w) float32, cut to the scene."""
+        """Return chip `index`'s weights (h, w) float32, cut to the scene.
+
+        Parameters
+        ----------
+        index : int
+            The number of the chip, row-major.
+
+        Returns
+        -------
+        numpy.ndarray
+            (h, w) float32; chips of one kind share it.
+        """
         row, col = divmod(index, self.columns)
         along_rows, along_cols = self._rows[row], self._cols[col]
         key = (id(along_rows), id(along_cols))
@@ -77,7 +90,17 @@ class ChipWeights:
 
 
 class WeightedSums(Reducer):
-    """The sums of an overlap-add: their type, the value of gaps, and what they become."""
+    """The sums of an overlap-add: their type, the value of gaps, and what they become.
+
+    Parameters
+    ----------
+    normalize_by_window : bool
+        Whether sums are divided by those of the weights.
+    fill_value : float, optional
+        Value of gaps.
+    dtype : dtype, optional
+        The result's type.
+    """
 
     normalize_by_window: bool
     fill_value: float | None
@@ -89,7 +112,18 @@ class WeightedSums(Reducer):
         return np.nan if self.fill_value is None else self.fill_value
 
     def converted(self, values: np.ndarray) -> np.ndarray:
-        """Return finished rows, rounded and clipped where the output's dtype is of integers."""
+        """Return finished rows, rounded and clipped where the output's dtype is of integers.
+
+        Parameters
+        ----------
+        values : numpy.ndarray
+            (..., rows, W) float.
+
+        Returns
+        -------
+        numpy.ndarray
+            (..., rows, W).
+        """
         if self.dtype is None or self._dtype.kind not in "iu":
             return values
         invalid = np.isnan(values)
@@ -110,7 +144,13 @@ class WeightedSums(Reducer):
         return np.dtype(self.dtype)
 
     def check_can_hold_gaps(self, share: float) -> None:
-        """Raise `PatchError` when the output's dtype cannot hold a share, 0 to 1, of gaps."""
+        """Raise `PatchError` when the output's dtype cannot hold a share, 0 to 1, of gaps.
+
+        Parameters
+        ----------
+        share : float
+            Of the scene, 0 to 1.
+        """
         if self.dtype is not None and self._dtype.kind in "iu" and self.fill_value is None:
             raise PatchError(
                 f"{share:.2%} of the scene is covered by no chip, which {self.dtype} cannot hold; "
@@ -119,7 +159,18 @@ class WeightedSums(Reducer):
 
 
 def at_least_float32(dtype: np.dtype) -> np.dtype:
-    """Return the type of sums of `dtype` that keeps float64 and complex numbers, else float32."""
+    """Return the type of sums of `dtype` that keeps float64 and complex numbers, else float32.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of the values.
+
+    Returns
+    -------
+    numpy.dtype
+        Of their sums.
+    """
     dtype = np.dtype(dtype)
     if dtype.kind == "c" or (dtype.kind == "f" and dtype.itemsize > 4):
         return dtype
@@ -128,13 +179,36 @@ def at_least_float32(dtype: np.dtype) -> np.dtype:
 
 @dataclass(frozen=True)
 class GridMerge(RowMerge):
-    """Overlap-add of a regular grid's chips, whose `weights` under a window are known."""
+    """Overlap-add of a regular grid's chips, whose `weights` under a window are known.
+
+    Parameters
+    ----------
+    reducer : WeightedSums
+        What the sums become.
+    weights : ChipWeights
+        Known beforehand.
+    """
 
     reducer: WeightedSums
     weights: ChipWeights
 
     def run(self, items: Items, rows: Rows, write: Write) -> int:
-        """Merge chips into rows, handing each on once; return pixels covered."""
+        """Merge chips into rows, handing each on once; return pixels covered.
+
+        Parameters
+        ----------
+        items : iterator of (int, Patch or None)
+            The chips by rising row with their numbers.
+        rows : (start, stop)
+            The output rows.
+        write : callable
+            `write(row, values)` gets finished rows (..., n, W) from the top down, each once.
+
+        Returns
+        -------
+        int
+            Pixels covered.
+        """
         lead, dtype = self.spec
         buffer = RowBuffer([(lead, self._sum_dtype)], rows[0], self.domain.width, zeros=False)
 
@@ -144,7 +218,22 @@ class GridMerge(RowMerge):
         return self._add_up(items, rows, buffer, converted)
 
     def fill(self, items: Items, rows: Rows, out: np.ndarray) -> int:
-        """Merge chips into `out` (..., stop - start, W); return pixels covered."""
+        """Merge chips into `out` (..., stop - start, W); return pixels covered.
+
+        Parameters
+        ----------
+        items : iterator of (int, Patch or None)
+            The chips by rising row with their numbers.
+        rows : (start, stop)
+            The output rows.
+        out : numpy.ndarray
+            (..., stop - start, W), written in place.
+
+        Returns
+        -------
+        int
+            Pixels covered.
+        """
         if out.dtype != self._sum_dtype:
             return self.run(items, rows, writing_to(out, rows[0]))
         return self._add_up(items, rows, RowBuffer.over(out, rows[0]), _keep)

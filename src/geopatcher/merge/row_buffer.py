@@ -24,7 +24,18 @@ Items = Iterator[tuple[int, Patch | None]]
 
 
 def rectangle(patch: Patch) -> Patch:
-    """Return a rectangular patch, or raise `PatchError` for anything else."""
+    """Return a rectangular patch, or raise `PatchError` for anything else.
+
+    Parameters
+    ----------
+    patch : Patch
+        The patch.
+
+    Returns
+    -------
+    Patch
+        The same.
+    """
     window = getattr(patch, "indices", None)
     if not isinstance(window, Window):
         raise PatchError(
@@ -40,6 +51,18 @@ def chip_values(patch: Patch, domain: RasterDomain) -> tuple[np.ndarray, int, in
 
     Raises `PatchError` when the data has other pixels than the patch's window, or the patch
     does not lie on this domain.
+
+    Parameters
+    ----------
+    patch : Patch
+        The patch.
+    domain : RasterDomain
+        The raster to be.
+
+    Returns
+    -------
+    (numpy.ndarray, int, int, int, int)
+        Values (..., rows, cols), row, col, rows, cols.
     """
     window = rectangle(patch).indices
     row, col, height, width = window.row_off, window.col_off, window.height, window.width
@@ -94,7 +117,17 @@ def _check_place(
 
 
 def check_lead(values: np.ndarray, lead: tuple[int, ...], patch: Patch) -> None:
-    """Raise `PatchError` when a patch's leading axes differ from those of the first one."""
+    """Raise `PatchError` when a patch's leading axes differ from those of the first one.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        The patch's values (*lead, h, w).
+    lead : tuple of int
+        Leading axes of the first patch.
+    patch : Patch
+        The patch.
+    """
     if values.shape[:-2] != lead and not isinstance(patch.data, Failed):
         raise PatchError(
             f"patches of one kind are needed to merge: the first gave {lead} before its pixels, "
@@ -120,19 +153,77 @@ class Reducer(Protocol):
     """An aggregation whose result at a pixel needs only the chips that cover it."""
 
     def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
-        """Return (leading shape, dtype) of the result for chips (*lead, h, w) of a dtype."""
+        """Return (leading shape, dtype) of the result for chips (*lead, h, w) of a dtype.
+
+        Parameters
+        ----------
+        lead : tuple of int
+            The chips' axes before rows and columns.
+        dtype : numpy.dtype
+            The chips' type.
+
+        Returns
+        -------
+        (tuple of int, dtype)
+            Leading shape and type of the result.
+        """
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
-        """Return (leading shape, dtype) of each state array for chips (*lead, h, w)."""
+        """Return (leading shape, dtype) of each state array for chips (*lead, h, w).
+
+        Parameters
+        ----------
+        lead : tuple of int
+            The chips' axes before rows and columns.
+        dtype : numpy.dtype
+            The chips' type.
+
+        Returns
+        -------
+        list of (tuple of int, dtype)
+            Leading shape and type of each state.
+        """
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
-        """Take one chip into the states' views (..., h, w)."""
+        """Take one chip into the states' views (..., h, w).
+
+        Parameters
+        ----------
+        states : sequence of numpy.ndarray
+            The states under the chip, (*lead, h, w) each, changed in place.
+        values : numpy.ndarray
+            The chip's values (*lead, h, w).
+        weights : numpy.ndarray, optional
+            The chip's weights (h, w).
+        """
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        """Return the finished rows (..., rows, W) and how many of their pixels are covered."""
+        """Return the finished rows (..., rows, W) and how many of their pixels are covered.
+
+        Parameters
+        ----------
+        states : sequence of numpy.ndarray
+            The states of finished rows, (*lead, rows, W) each.
+
+        Returns
+        -------
+        (numpy.ndarray, int)
+            The result (..., rows, W), and how many of its pixels are covered.
+        """
 
     def fill_for(self, dtype: np.dtype) -> Any:
-        """Return the value of pixels that no chip covers in a result of `dtype`."""
+        """Return the value of pixels that no chip covers in a result of `dtype`.
+
+        Parameters
+        ----------
+        dtype : numpy.dtype
+            The result's type.
+
+        Returns
+        -------
+        number
+            What marks pixels without data.
+        """
 
 
 @runtime_checkable
@@ -140,7 +231,20 @@ class DeepeningReducer(Protocol):
     """A reducer whose states grow, for instance to hold every value of a pixel."""
 
     def deeper(self, states: Sequence[np.ndarray], values: np.ndarray) -> list[Spec] | None:
-        """Return the states' new (leading shape, dtype) when this chip needs more room."""
+        """Return the states' new (leading shape, dtype) when this chip needs more room.
+
+        Parameters
+        ----------
+        states : sequence of numpy.ndarray
+            The states under the chip, (*lead, h, w) each, changed in place.
+        values : numpy.ndarray
+            The chip's values (*lead, h, w).
+
+        Returns
+        -------
+        list of (tuple of int, dtype), or None
+            Leading shape and type of deeper states; None where the chip has room.
+        """
 
 
 class RowBuffer:
@@ -157,25 +261,75 @@ class RowBuffer:
 
     @classmethod
     def over(cls, out: np.ndarray, top: int) -> RowBuffer:
-        """Return a buffer whose rows are those of `out` (..., n, W) itself: none is copied."""
+        """Return a buffer whose rows are those of `out` (..., n, W) itself: none is copied.
+
+        Parameters
+        ----------
+        out : numpy.ndarray
+            (..., stop - start, W), written in place.
+        top : int
+            The number of its first row.
+
+        Returns
+        -------
+        RowBuffer
+            Over the same memory.
+        """
         buffer = cls([], top, out.shape[-1], zeros=False)
         buffer.arrays, buffer._rolls = [out], False
         buffer.bottom = top + out.shape[-2]
         return buffer
 
     def views(self, row: int, rows: int) -> list[np.ndarray]:
-        """Return each array's rows (..., rows, W) from `row` on, growing downward as needed."""
+        """Return each array's rows (..., rows, W) from `row` on, growing downward as needed.
+
+        Parameters
+        ----------
+        row : int
+            The first row.
+        rows : int
+            How many rows.
+
+        Returns
+        -------
+        list of numpy.ndarray
+            Views.
+        """
         place = self.place(row, rows)
         return [array[..., place, :] for array in self.arrays]
 
     def place(self, row: int, rows: int) -> slice:
-        """Return where rows from `row` on lie in the arrays, growing downward as needed."""
+        """Return where rows from `row` on lie in the arrays, growing downward as needed.
+
+        Parameters
+        ----------
+        row : int
+            The first row.
+        rows : int
+            How many rows.
+
+        Returns
+        -------
+        slice
+            Along the rows of `arrays`.
+        """
         if row + rows > self.bottom:
             self._extend(row + rows)
         return slice(row - self._first, row - self._first + rows)
 
     def finish_above(self, row: int) -> Iterator[tuple[int, list[np.ndarray]]]:
-        """Yield (first row, arrays) of the rows above `row`, and forget them."""
+        """Yield (first row, arrays) of the rows above `row`, and forget them.
+
+        Parameters
+        ----------
+        row : int
+            The first row that can still change.
+
+        Returns
+        -------
+        iterator of (int, list of numpy.ndarray)
+            The first row, and the arrays (..., n, W).
+        """
         while self.top < row:
             if self.bottom == self.top:
                 self._extend(min(row, self.top + _GAP_ROWS))
@@ -311,7 +465,22 @@ class RowMerge:
         return covered + self._reduce_above(buffer, stop, write)
 
     def fill(self, items: Items, rows: Rows, out: np.ndarray) -> int:
-        """Merge chips into `out` (..., stop - start, W); return pixels covered."""
+        """Merge chips into `out` (..., stop - start, W); return pixels covered.
+
+        Parameters
+        ----------
+        items : iterator of (int, Patch or None)
+            The chips by rising row with their numbers.
+        rows : (start, stop)
+            The output rows.
+        out : numpy.ndarray
+            (..., stop - start, W), written in place.
+
+        Returns
+        -------
+        int
+            Pixels covered.
+        """
         return self.run(items, rows, writing_to(out, rows[0]))
 
     def _reduce_above(self, buffer: RowBuffer, row: int, write: Write) -> int:
@@ -325,7 +494,20 @@ class RowMerge:
 
 
 def writing_to(out: np.ndarray, top: int) -> Write:
-    """Return a function that writes rows into `out`, whose first row is number `top`."""
+    """Return a function that writes rows into `out`, whose first row is number `top`.
+
+    Parameters
+    ----------
+    out : numpy.ndarray
+        (..., n, W).
+    top : int
+        The number of its first row.
+
+    Returns
+    -------
+    callable
+        Takes (row, values).
+    """
 
     def write(row: int, values: np.ndarray) -> None:
         out[..., row - top : row - top + values.shape[-2], :] = values
@@ -334,7 +516,18 @@ def writing_to(out: np.ndarray, top: int) -> Write:
 
 
 def in_row_order(patches: Iterable[Patch]) -> Iterable[Patch]:
-    """Return patches by rising row: a sequence is sorted, an iterator is taken as it comes."""
+    """Return patches by rising row: a sequence is sorted, an iterator is taken as it comes.
+
+    Parameters
+    ----------
+    patches : iterable of Patch
+        Rectangles.
+
+    Returns
+    -------
+    iterable of Patch
+        By rising row.
+    """
     if isinstance(patches, Sequence):
         return sorted(map(rectangle, patches), key=lambda patch: patch.indices.row_off)
     return map(rectangle, patches)

@@ -44,7 +44,20 @@ class TemporalFold(Configured):
     forbid_in_yaml: ClassVar[bool] = True
 
     def merge(self, patches: Iterable[Patch], domain: Any = None) -> Any:
-        """Return the state after the last patch; the domain plays no part."""
+        """Return the state after the last patch; the domain plays no part.
+
+        Parameters
+        ----------
+        patches : iterable of Patch
+            In the order in which they count.
+        domain : optional
+            Not used.
+
+        Returns
+        -------
+        any
+            The last state.
+        """
         state = copy.deepcopy(self.initial_state)
         for patch in patches:
             state = self.fold_fn(state, patch)
@@ -81,7 +94,20 @@ class TemporalMean(Configured):
     streaming_safe: ClassVar[bool] = True
 
     def merge(self, patches: Iterable[Patch], domain: Any) -> np.ndarray:
-        """Return (..., T, ...) float with time where the series has it."""
+        """Return (..., T, ...) float with time where the series has it.
+
+        Parameters
+        ----------
+        patches : iterable of Patch
+            In any order.
+        domain : TimeDomain or series
+            What they are merged onto.
+
+        Returns
+        -------
+        numpy.ndarray
+            NaN where no patch came.
+        """
         domain = series_domain(domain)
         axis = domain.axis
         placed = (_placed(patch, domain, self.keeps_time) for patch in patches)
@@ -139,7 +165,20 @@ class TemporalForecast(Configured):
     streaming_safe: ClassVar[bool] = True
 
     def merge(self, patches: Iterable[Patch], domain: Any) -> dict[Any, np.ndarray]:
-        """Return the horizon's block of each anchor, in the patches' order."""
+        """Return the horizon's block of each anchor, in the patches' order.
+
+        Parameters
+        ----------
+        patches : iterable of Patch
+            In any order.
+        domain : TimeDomain or series
+            What they are merged onto.
+
+        Returns
+        -------
+        dict
+            Blocks (horizon, ...) by anchor.
+        """
         axis = series_domain(domain).axis
         found: dict[Any, np.ndarray] = {}
         for patch in patches:
@@ -203,7 +242,20 @@ class TemporalHierarchicalCombine(Configured):
         object.__setattr__(self, "weights", weights)
 
     def merge(self, patches: Iterable[Patch], domain: Any) -> np.ndarray:
-        """Return (..., T, ...) float with time where the series has it."""
+        """Return (..., T, ...) float with time where the series has it.
+
+        Parameters
+        ----------
+        patches : iterable of Patch
+            In any order.
+        domain : TimeDomain or series
+            What they are merged onto.
+
+        Returns
+        -------
+        numpy.ndarray
+            NaN between anchors.
+        """
         combined = (patch.with_data(self._combined(patch)) for patch in patches)
         return TemporalMean(keeps_time=False).merge(combined, domain)
 

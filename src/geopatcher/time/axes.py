@@ -24,6 +24,19 @@ from geopatcher.time.series import TimeDomain, without_zone
 class TimeSpan:
     """Steps [start, stop), of which those up to `present` are the past and the rest the horizon.
 
+    Parameters
+    ----------
+    start : int
+        First step.
+    stop : int
+        After the last step.
+    present : int
+        After the last known step.
+    asked : int
+        Steps ahead that the geometry asks for.
+
+    Examples
+    --------
     >>> span = TimeSpan(3, 12, present=10)
     >>> span.lookback, span.horizon, len(span)
     (slice(3, 10, None), slice(10, 12, None), 9)
@@ -56,7 +69,13 @@ class TimeSpan:
 
 @dataclass(frozen=True, eq=False)
 class TimeSteps:
-    """Steps that need not be neighbours: `steps` (n,) int64, rising."""
+    """Steps that need not be neighbours: `steps` (n,) int64, rising.
+
+    Parameters
+    ----------
+    steps : numpy.ndarray
+        (n,) int64, rising.
+    """
 
     steps: np.ndarray
 
@@ -66,7 +85,13 @@ class TimeSteps:
 
 @dataclass(frozen=True)
 class TimeScales:
-    """One span for each scale, all ending at the same anchor."""
+    """One span for each scale, all ending at the same anchor.
+
+    Parameters
+    ----------
+    spans : tuple of TimeSpan
+        Shortest first.
+    """
 
     spans: tuple[TimeSpan, ...]
 
@@ -96,7 +121,20 @@ class TemporalFixedLookback(Configured):
     length: int = checked(as_count)
 
     def neighborhood(self, domain: TimeDomain, anchor: Any) -> TimeSpan:
-        """Return the span of the patch at an anchor: a step's number or a date."""
+        """Return the span of the patch at an anchor: a step's number or a date.
+
+        Parameters
+        ----------
+        domain : TimeDomain
+            The series.
+        anchor : int or date
+            A step or a date.
+
+        Returns
+        -------
+        TimeSpan
+            The steps of the patch.
+        """
         step = domain.step_of(anchor)
         return TimeSpan(max(0, step - self.length + 1), step + 1, step + 1)
 
@@ -134,7 +172,20 @@ class TemporalLookbackHorizon(Configured):
         return self.lookback
 
     def neighborhood(self, domain: TimeDomain, anchor: Any) -> TimeSpan:
-        """Return the span of the patch at an anchor: a step's number or a date."""
+        """Return the span of the patch at an anchor: a step's number or a date.
+
+        Parameters
+        ----------
+        domain : TimeDomain
+            The series.
+        anchor : int or date
+            A step or a date.
+
+        Returns
+        -------
+        TimeSpan
+            The steps of the patch.
+        """
         step = domain.step_of(anchor)
         start = max(0, step - self.lookback + 1)
         stop = min(step + 1 + self.horizon, domain.length)
@@ -178,7 +229,20 @@ class TemporalMultiScale(Configured):
         return self.lengths[-1]
 
     def neighborhood(self, domain: TimeDomain, anchor: Any) -> TimeScales:
-        """Return a span for each scale at an anchor: a step's number or a date."""
+        """Return a span for each scale at an anchor: a step's number or a date.
+
+        Parameters
+        ----------
+        domain : TimeDomain
+            The series.
+        anchor : int or date
+            A step or a date.
+
+        Returns
+        -------
+        TimeScales
+            The steps of the patch.
+        """
         return TimeScales(
             tuple(TemporalFixedLookback(n).neighborhood(domain, anchor) for n in self.lengths)
         )
@@ -220,7 +284,20 @@ class TemporalPhaseWindow(Configured):
             )
 
     def neighborhood(self, domain: TimeDomain, anchor: Any) -> TimeSteps:
-        """Return the steps of the patch at an anchor: a step's number or a date."""
+        """Return the steps of the patch at an anchor: a step's number or a date.
+
+        Parameters
+        ----------
+        domain : TimeDomain
+            The series.
+        anchor : int or date
+            A step or a date.
+
+        Returns
+        -------
+        TimeSteps
+            The steps of the patch.
+        """
         step = domain.step_of(anchor)
         places = domain.positions()[: step + 1]
         away = np.abs((places - places[-1] + self.period / 2) % self.period - self.period / 2)
@@ -284,7 +361,20 @@ class TemporalRegularStride(Configured):
     step: int = checked(as_count)
 
     def anchors(self, domain: TimeDomain, geometry: Any) -> list[int]:
-        """Return the numbers of the steps."""
+        """Return the numbers of the steps.
+
+        Parameters
+        ----------
+        domain : TimeDomain
+            The series.
+        geometry : temporal geometry
+            How far patches look back.
+
+        Returns
+        -------
+        list of int
+            Numbers of steps.
+        """
         return list(range(0, domain.length, self.step))
 
 
@@ -323,7 +413,20 @@ class TemporalCausalRolling(Configured):
             object.__setattr__(self, "start", _plain(self.start))
 
     def anchors(self, domain: TimeDomain, geometry: Any) -> list[int]:
-        """Return the numbers of the steps."""
+        """Return the numbers of the steps.
+
+        Parameters
+        ----------
+        domain : TimeDomain
+            The series.
+        geometry : temporal geometry
+            How far patches look back.
+
+        Returns
+        -------
+        list of int
+            Numbers of steps.
+        """
         whole = getattr(geometry, "length", 1) - 1
         first = whole if self.start is None else domain.step_of(self.start)
         return list(range(first, domain.length, self.step))
@@ -357,7 +460,20 @@ class TemporalEventTriggered(Configured):
     event_times: Any = checked(_times)
 
     def anchors(self, domain: TimeDomain, geometry: Any) -> list[int]:
-        """Return the numbers of the steps, rising."""
+        """Return the numbers of the steps, rising.
+
+        Parameters
+        ----------
+        domain : TimeDomain
+            The series.
+        geometry : temporal geometry
+            How far patches look back.
+
+        Returns
+        -------
+        list of int
+            Numbers of steps.
+        """
         return sorted({domain.step_of(time) for time in self.event_times})
 
 
@@ -387,7 +503,20 @@ class TemporalRandom(Configured):
     seed: int | None = checked(as_seed, None)
 
     def anchors(self, domain: TimeDomain, geometry: Any) -> list[int]:
-        """Return the numbers of the steps, rising."""
+        """Return the numbers of the steps, rising.
+
+        Parameters
+        ----------
+        domain : TimeDomain
+            The series.
+        geometry : temporal geometry
+            How far patches look back.
+
+        Returns
+        -------
+        list of int
+            Numbers of steps.
+        """
         if self.n > domain.length:
             raise PatchError(
                 f"{self.n} different steps cannot be drawn from a series of {domain.length}"
@@ -418,7 +547,20 @@ class TemporalExplicit(Configured):
     times: Any = checked(_times)
 
     def anchors(self, domain: TimeDomain, geometry: Any) -> list[int]:
-        """Return the numbers of the steps."""
+        """Return the numbers of the steps.
+
+        Parameters
+        ----------
+        domain : TimeDomain
+            The series.
+        geometry : temporal geometry
+            How far patches look back.
+
+        Returns
+        -------
+        list of int
+            Numbers of steps.
+        """
         return [domain.step_of(time) for time in self.times]
 
 
@@ -429,12 +571,37 @@ class AgeWindow(Configured):
         """Return the weights (length,) float64 of a lookback of `length` steps.
 
         A truncated lookback has the newest weights of a whole one.
+
+        Parameters
+        ----------
+        geometry : temporal geometry
+            How far patches look back.
+        length : int
+            Steps of the lookback.
+
+        Returns
+        -------
+        numpy.ndarray
+            (length,) float64, the newest last.
         """
         whole = max(getattr(geometry, "length", length), length)
         return self.by_age(np.arange(length - 1, -1, -1.0), whole)
 
     def by_age(self, age: np.ndarray, length: int) -> np.ndarray:
-        """Return the weights (n,) of steps by their age (n,) in a lookback of `length` steps."""
+        """Return the weights (n,) of steps by their age (n,) in a lookback of `length` steps.
+
+        Parameters
+        ----------
+        age : numpy.ndarray
+            (n,) in steps: 0 for the anchor.
+        length : int
+            Steps of the lookback.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n,) float64, all positive.
+        """
         raise TypeError(f"{type(self).__name__} must define by_age(age, length)")
 
 
@@ -442,12 +609,27 @@ class AgeWindow(Configured):
 class TemporalCausalBoxcar(AgeWindow):
     """Every step up to the anchor counts the same.
 
+    Examples
+    --------
     >>> TemporalCausalBoxcar().weights(None, 3)
     array([1., 1., 1.])
     """
 
     def by_age(self, age: np.ndarray, length: int) -> np.ndarray:
-        """Return ones (n,)."""
+        """Return ones (n,).
+
+        Parameters
+        ----------
+        age : numpy.ndarray
+            (n,) in steps: 0 for the anchor.
+        length : int
+            Steps of the lookback.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n,) float64, all positive.
+        """
         return np.ones(len(age))
 
 
@@ -474,7 +656,20 @@ class TemporalExponentialDecay(AgeWindow):
     tau: float = checked(_as_steps)
 
     def by_age(self, age: np.ndarray, length: int) -> np.ndarray:
-        """Return the weights (n,), 1 for the newest step."""
+        """Return the weights (n,), 1 for the newest step.
+
+        Parameters
+        ----------
+        age : numpy.ndarray
+            (n,) in steps: 0 for the anchor.
+        length : int
+            Steps of the lookback.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n,) float64, all positive.
+        """
         return np.maximum(np.exp(-age / self.tau), np.finfo(float).tiny)
 
 
@@ -504,7 +699,20 @@ class TemporalTaperedTukey(AgeWindow):
     alpha: float = checked(share_of("the lookback"), 0.5)
 
     def by_age(self, age: np.ndarray, length: int) -> np.ndarray:
-        """Return the weights (n,), 1 for the newest steps."""
+        """Return the weights (n,), 1 for the newest steps.
+
+        Parameters
+        ----------
+        age : numpy.ndarray
+            (n,) in steps: 0 for the anchor.
+        length : int
+            Steps of the lookback.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n,) float64, all positive.
+        """
         return tukey((length - age - 0.5) / length, self.alpha)
 
 
@@ -534,5 +742,18 @@ class TemporalPeriodic(AgeWindow):
     period: float = checked(_as_steps)
 
     def by_age(self, age: np.ndarray, length: int) -> np.ndarray:
-        """Return the weights (n,), 1 at the anchor's phase."""
+        """Return the weights (n,), 1 at the anchor's phase.
+
+        Parameters
+        ----------
+        age : numpy.ndarray
+            (n,) in steps: 0 for the anchor.
+        length : int
+            Steps of the lookback.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n,) float64, all positive.
+        """
         return np.exp(np.cos(2 * np.pi * age / self.period) - 1)

@@ -71,35 +71,116 @@ class TemporalPatcher(Configured):
         check_axes(self)
 
     def domain(self, series: Any) -> TimeDomain:
-        """Return the time domain of a series."""
+        """Return the time domain of a series.
+
+        Parameters
+        ----------
+        series : array, GeoTensor or xarray.DataArray
+            With time along `time_axis`.
+
+        Returns
+        -------
+        TimeDomain
+            Its axis, steps and dates.
+        """
         return series_domain(series, self.time_axis)
 
     def anchors(self, series: Any) -> list[int]:
-        """Return the numbers of the steps at which patches hang, in the order of `split`."""
+        """Return the numbers of the steps at which patches hang, in the order of `split`.
+
+        Parameters
+        ----------
+        series : array, GeoTensor or xarray.DataArray
+            With time along `time_axis`.
+
+        Returns
+        -------
+        list of int
+            Numbers of steps.
+        """
         return list(self.sampler.anchors(self.domain(series), self.geometry))
 
     def n_anchors(self, series: Any) -> int:
-        """Return how many patches `split` makes of a series."""
+        """Return how many patches `split` makes of a series.
+
+        Parameters
+        ----------
+        series : array, GeoTensor or xarray.DataArray
+            With time along `time_axis`.
+
+        Returns
+        -------
+        int
+            Number of patches.
+        """
         return len(self.anchors(series))
 
     def patch_at(self, series: Any, anchor: Any) -> Patch:
-        """Return the patch at an anchor: the number of a step, or a date."""
+        """Return the patch at an anchor: the number of a step, or a date.
+
+        Parameters
+        ----------
+        series : array, GeoTensor or xarray.DataArray
+            With time along `time_axis`.
+        anchor : int or date
+            A step or a date.
+
+        Returns
+        -------
+        Patch
+            With its data.
+        """
         domain = self.domain(series)
         step = domain.step_of(anchor)
         indices = self.geometry.neighborhood(domain, step)
         return Patch(taken(series, indices, domain.axis), step, indices, self.weights_of(indices))
 
     def split(self, series: Any) -> Iterator[Patch]:
-        """Yield the patches of a series one by one."""
+        """Yield the patches of a series one by one.
+
+        Parameters
+        ----------
+        series : array, GeoTensor or xarray.DataArray
+            With time along `time_axis`.
+
+        Returns
+        -------
+        iterator of Patch
+            In the order of `anchors`.
+        """
         return (self.patch_at(series, anchor) for anchor in self.anchors(series))
 
     def merge(self, patches: Iterable[Patch], domain: Any) -> Any:
-        """Put patches together on a series or its `TimeDomain`."""
+        """Put patches together on a series or its `TimeDomain`.
+
+        Parameters
+        ----------
+        patches : iterable of Patch
+            What `split` gave, or what was made of it.
+        domain : series or TimeDomain
+            What they are merged onto.
+
+        Returns
+        -------
+        numpy.ndarray, xarray.DataArray or dict
+            As the aggregation makes it.
+        """
         merged = self.aggregation.merge(patches, series_domain(domain, self.time_axis))
         return labelled(merged, domain, self.time_axis)
 
     def weights_of(self, indices: Steps) -> Any:
-        """Return the weights of a patch's known steps: (n,), or a tuple of them for scales."""
+        """Return the weights of a patch's known steps: (n,), or a tuple of them for scales.
+
+        Parameters
+        ----------
+        indices : TimeSpan, TimeSteps or TimeScales
+            The steps of a patch.
+
+        Returns
+        -------
+        numpy.ndarray or tuple of them
+            (n,) float64.
+        """
         if isinstance(indices, TimeScales):
             return tuple(self.weights_of(span) for span in indices.spans)
         length = len(indices)
@@ -109,14 +190,44 @@ class TemporalPatcher(Configured):
 
 
 def taken(series: Any, indices: Steps, axis: int) -> Any:
-    """Return the steps of a patch from a series; a tuple of pieces for scales."""
+    """Return the steps of a patch from a series; a tuple of pieces for scales.
+
+    Parameters
+    ----------
+    series : array, GeoTensor or xarray.DataArray
+        With time along `time_axis`.
+    indices : TimeSpan, TimeSteps or TimeScales
+        The steps of a patch.
+    axis : int
+        The number of the time axis.
+
+    Returns
+    -------
+    series or tuple of them
+        Of the same kind.
+    """
     if isinstance(indices, TimeScales):
         return tuple(take_steps(series, span.steps, axis) for span in indices.spans)
     return take_steps(series, indices.steps, axis)
 
 
 def labelled(merged: Any, series: Any, time_axis: int | str) -> Any:
-    """Return a merged array as a `DataArray` where the series is one and its axes are known."""
+    """Return a merged array as a `DataArray` where the series is one and its axes are known.
+
+    Parameters
+    ----------
+    merged : any
+        What an aggregation made.
+    series : array, GeoTensor or xarray.DataArray
+        With time along `time_axis`.
+    time_axis : int or str
+        The number or name of the time axis.
+
+    Returns
+    -------
+    any
+        With labels, or the same.
+    """
     if not isinstance(merged, np.ndarray) or not is_a(series, "xarray.DataArray"):
         return merged
     if merged.shape == series.shape:
@@ -139,6 +250,21 @@ class SpatioTemporalPatch:
 
     `space` has the (row, col) anchor, the window and its weights (h, w); `time` the step, the
     steps and their weights (n,).
+
+    Parameters
+    ----------
+    data : any
+        (n, ..., h, w); a tuple of such for scales.
+    space : Patch
+        Its place, without data.
+    time : Patch
+        Its steps, without data.
+
+    Examples
+    --------
+    >>> place, step = Patch(None, (0, 16), None), Patch(None, 4, None)
+    >>> SpatioTemporalPatch(np.zeros((3, 16, 16)), place, step).anchor
+    ((0, 16), 4)
     """
 
     data: Any
@@ -156,7 +282,18 @@ class SpatioTemporalPatch:
         return self.space.indices, self.time.indices
 
     def with_data(self, data: Any) -> SpatioTemporalPatch:
-        """Return the same patch with other data, for instance what an operator made of it."""
+        """Return the same patch with other data, for instance what an operator made of it.
+
+        Parameters
+        ----------
+        data : any
+            The new data.
+
+        Returns
+        -------
+        SpatioTemporalPatch
+            At the same place and time.
+        """
         return SpatioTemporalPatch(data, self.space, self.time)
 
 
@@ -222,7 +359,18 @@ class SpatioTemporalPatcher(Configured):
             )
 
     def anchors(self, series: Any) -> list[tuple[Any, int]]:
-        """Return ((row, col), step) of every patch, in the order of `split`."""
+        """Return ((row, col), step) of every patch, in the order of `split`.
+
+        Parameters
+        ----------
+        series : array, GeoTensor or xarray.DataArray
+            (T, ..., H, W), with time along `time_axis`.
+
+        Returns
+        -------
+        list
+            ((row, col), step) of each.
+        """
         time = series_domain(series, self.time_axis)
         if self.coupling == "coupled":
             assert isinstance(self.spatial.sampler, SpatialExplicit)
@@ -240,7 +388,18 @@ class SpatioTemporalPatcher(Configured):
         return list(zip(places, steps, strict=True))
 
     def n_anchors(self, series: Any) -> int:
-        """Return how many patches `split` makes of a series."""
+        """Return how many patches `split` makes of a series.
+
+        Parameters
+        ----------
+        series : array, GeoTensor or xarray.DataArray
+            (T, ..., H, W), with time along `time_axis`.
+
+        Returns
+        -------
+        int
+            Number of patches.
+        """
         return len(self.anchors(series))
 
     def split(self, series: Any) -> Iterator[SpatioTemporalPatch]:
@@ -250,6 +409,11 @@ class SpatioTemporalPatcher(Configured):
         ----------
         series : array, GeoTensor or xarray.DataArray
             (T, ..., H, W), with time where `time_axis` says.
+
+        Returns
+        -------
+        iterator of SpatioTemporalPatch
+            In the order of `anchors`.
         """
         for step, group in groupby(self.anchors(series), key=lambda anchor: anchor[1]):
             time, space = self._at(series, step), _space_of(series)
@@ -257,7 +421,20 @@ class SpatioTemporalPatcher(Configured):
                 yield self._patch(time, space, place)
 
     def patch_at(self, series: Any, anchor: Any) -> SpatioTemporalPatch:
-        """Return the patch at an anchor, ((row, col), step or date)."""
+        """Return the patch at an anchor, ((row, col), step or date).
+
+        Parameters
+        ----------
+        series : array, GeoTensor or xarray.DataArray
+            (T, ..., H, W), with time along `time_axis`.
+        anchor : ((row, col), step or date)
+            Where and when it hangs.
+
+        Returns
+        -------
+        SpatioTemporalPatch
+            With its data.
+        """
         place, step = self._pair(anchor, series_domain(series, self.time_axis))
         return self._patch(self._at(series, step), _space_of(series), place)
 
@@ -266,6 +443,18 @@ class SpatioTemporalPatcher(Configured):
 
         The spatial patcher's aggregation makes one raster of all patches of a step; the temporal
         one's merges these rasters. With "product" one step is in memory at a time.
+
+        Parameters
+        ----------
+        patches : iterable of SpatioTemporalPatch
+            With "product" time by time.
+        domain : series
+            What they are merged onto.
+
+        Returns
+        -------
+        numpy.ndarray, GeoTensor, xarray.DataArray or dict
+            As the temporal aggregation makes it.
         """
         space = _space_of(domain)
         time = series_domain(domain, self.time_axis)

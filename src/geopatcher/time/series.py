@@ -20,6 +20,17 @@ class TimeDomain:
 
     `times` rise; they are dates, or numbers. Dates with a time zone become UTC.
 
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the series.
+    axis : int
+        Which axis is time.
+    times : array-like, optional
+        (T,) dates or numbers, rising.
+
+    Examples
+    --------
     >>> TimeDomain((12, 64, 64)).length
     12
     """
@@ -56,6 +67,18 @@ class TimeDomain:
         Raises `PatchError` for a step outside the series, a date before it, or a date where the
         series has none.
 
+        Parameters
+        ----------
+        time : int, date or str
+            A step or a date.
+
+        Returns
+        -------
+        int
+            The number of the step.
+
+        Examples
+        --------
         >>> days = np.array(["2024-06-01", "2024-06-06"], "datetime64[D]")
         >>> TimeDomain((2,), times=days).step_of("2024-06-07")
         1
@@ -87,7 +110,13 @@ class TimeDomain:
         return step
 
     def positions(self) -> np.ndarray:
-        """Return the steps' places in time: days since the first one, else their numbers."""
+        """Return the steps' places in time: days since the first one, else their numbers.
+
+        Returns
+        -------
+        numpy.ndarray
+            (T,) float64.
+        """
         if self.times is None:
             return np.arange(self.length, dtype=float)
         if np.issubdtype(self.times.dtype, np.datetime64):
@@ -100,6 +129,18 @@ def without_zone(time: Any) -> Any:
 
     What has no zone, or is no date, stays as it is.
 
+    Parameters
+    ----------
+    time : date, str or any
+        What may have a zone.
+
+    Returns
+    -------
+    datetime or any
+        Without a zone.
+
+    Examples
+    --------
     >>> without_zone("2024-06-07T02:00:00+03:00"), without_zone("2024-06-07"), without_zone(7)
     (datetime.datetime(2024, 6, 6, 23, 0), '2024-06-07', 7)
     """
@@ -138,6 +179,18 @@ def series_domain(series: Any, time_axis: int | str = 0) -> TimeDomain:
     """Return the time domain of an array, a `GeoTensor`, a `DataArray`, or a domain itself.
 
     A `DataArray`'s time axis is the dimension named by `time_axis`, or "time" where it has one.
+
+    Parameters
+    ----------
+    series : array, GeoTensor, xarray.DataArray or TimeDomain
+        The series.
+    time_axis : int or str
+        The number or name of the time axis.
+
+    Returns
+    -------
+    TimeDomain
+        Its axis, steps and dates.
     """
     if isinstance(series, TimeDomain):
         return series
@@ -156,7 +209,20 @@ def series_domain(series: Any, time_axis: int | str = 0) -> TimeDomain:
 
 
 def axis_of(series: Any, time_axis: int | str) -> int:
-    """Return the number of a series' time axis."""
+    """Return the number of a series' time axis.
+
+    Parameters
+    ----------
+    series : array, GeoTensor or xarray.DataArray
+        With time along `time_axis`.
+    time_axis : int or str
+        The number or name of the time axis.
+
+    Returns
+    -------
+    int
+        It may be negative.
+    """
     labelled = is_a(series, "xarray.DataArray")
     if isinstance(time_axis, str):
         if not labelled or time_axis not in series.dims:
@@ -169,7 +235,22 @@ def axis_of(series: Any, time_axis: int | str) -> int:
 
 
 def take_steps(series: Any, steps: slice | np.ndarray, axis: int) -> Any:
-    """Return some steps of a series as the kind that it is; a view where `steps` is a slice."""
+    """Return some steps of a series as the kind that it is; a view where `steps` is a slice.
+
+    Parameters
+    ----------
+    series : array, GeoTensor or xarray.DataArray
+        With time along `time_axis`.
+    steps : slice or numpy.ndarray
+        Which steps.
+    axis : int
+        The number of the time axis.
+
+    Returns
+    -------
+    series
+        Of the same kind.
+    """
     if is_a(series, "xarray.DataArray"):
         return series.isel({series.dims[axis]: steps})
     values = series.values if isinstance(series, GeoTensor) else np.asarray(series)
