@@ -402,7 +402,7 @@ def as_domain(obj: Any) -> Domain:
     return RasterDomain(shape, getattr(obj, "transform", None), getattr(obj, "crs", None))
 
 
-def as_raster_domain(obj: Any) -> RasterDomain:
+def as_raster_domain(obj: Any, placed: bool = False) -> RasterDomain:
     """Return the raster domain of a domain, a Field, a `GeoTensor`, a reader or an array.
 
     A grid of labelled axes becomes a raster without georeference: its Field's `with_data` gives
@@ -412,6 +412,8 @@ def as_raster_domain(obj: Any) -> RasterDomain:
     ----------
     obj : any
         What is looked at.
+    placed : bool
+        Whether an evenly spaced grid keeps its place, as a file can hold it.
 
     Returns
     -------
@@ -425,7 +427,8 @@ def as_raster_domain(obj: Any) -> RasterDomain:
     """
     domain = as_domain(obj)
     if isinstance(domain, GridDomain):
-        return RasterDomain(domain.shape)
+        place = (domain.transform, domain.crs) if placed else ()
+        return RasterDomain(domain.shape, *place)
     if not isinstance(domain, RasterDomain):
         raise PatchError(f"rectangular patches need a raster or a grid, got {domain}")
     return domain

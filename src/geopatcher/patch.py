@@ -32,6 +32,7 @@ class CoverageWarning(UserWarning):
     >>> from rasterio.windows import Window
     >>> from geopatcher import SpatialMean
     >>> with warnings.catch_warnings(record=True) as told:
+    ...     warnings.simplefilter("always")
     ...     merged = SpatialMean().merge([Patch(np.ones((1, 1)), (0, 0), Window(0, 0, 1, 1))],
     ...                                  np.zeros((1, 2)))
     >>> told[0].category.__name__, merged

@@ -86,13 +86,9 @@ class Plan:
         if self.stream is None:
             return first_of(enumerate(in_row_order(self.patches)), {})
         self.stream.skipped.clear()  # what failed when it was read before may go well now
-        return first_of(self.stream.items(self.touching.all), self.stream.skipped)
-
-    @cached_property
-    def touching(self) -> Touching:
-        """Which of a stream's patches touch which rows; it draws the anchors, once."""
-        assert self.stream is not None
-        return Touching(self.stream)
+        return first_of(
+            self.stream.items(self.stream.touching((0, self.domain.height))), self.stream.skipped
+        )
 
     @property
     def first(self) -> Patch:
@@ -155,7 +151,7 @@ class Plan:
             return merge.fill(self._begun[0], (0, height), out)
 
         def fill(rows: Rows) -> int:
-            return merge.fill(stream.items(self.touching.of(rows)), rows, out[..., slice(*rows), :])
+            return merge.fill(stream.items(stream.touching(rows)), rows, out[..., slice(*rows), :])
 
         return sum(in_threads(fill, blocks, len(blocks)))
 
@@ -184,7 +180,7 @@ class Plan:
             return merge.run(self._begun[0], (0, height), begin())
 
         def write(rows: Rows) -> int:
-            return merge.run(stream.items(self.touching.of(rows)), rows, begin())
+            return merge.run(stream.items(stream.touching(rows)), rows, begin())
 
         blocks = even_shares(height, aligned_rows(align), align)
         return sum(in_threads(write, blocks, stream.workers))
@@ -244,37 +240,6 @@ def without_overlap(patches: Any, domain: RasterDomain) -> Any:
         window=SpatialBoxcar(),
     )
     return patches.again(tiling)
-
-
-class Touching:
-    """Which patches of a stream touch a block of rows, in the order in which they are merged."""
-
-    def __init__(self, patches: PatchStream) -> None:
-        tops = np.array([anchor[0] for anchor in patches.anchors])
-        self._order = np.argsort(tops, kind="stable")
-        self._tops = tops[self._order]
-        self._bottoms = self._tops + int(patches.patcher.geometry.size[0])
-
-    @property
-    def all(self) -> list[int]:
-        """Every patch, by rising row."""
-        return self._order.tolist()
-
-    def of(self, rows: Rows) -> list[int]:
-        """Return the patches that touch rows [start, stop).
-
-        Parameters
-        ----------
-        rows : (start, stop)
-            The output rows.
-
-        Returns
-        -------
-        list of int
-            Numbers of the patches.
-        """
-        start, stop = rows
-        return self._order[(self._tops < stop) & (self._bottoms > start)].tolist()
 
 
 def chip_spec(patch: Patch) -> Spec:

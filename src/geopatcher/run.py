@@ -245,7 +245,7 @@ class BlockJob:
     def __call__(self, rows: Rows) -> tuple[BlockRecord, np.ndarray | None]:
         """Return what came of rows [start, stop), and their values when they are kept nowhere."""
         patches = self.stream.again()
-        items = patches.items(self.plan.touching.of(rows))
+        items = patches.items(self.stream.touching(rows))
         values, crc = None, 0
         with bounded_cache(self.field, self.neighbours):
             if self.store is not None:

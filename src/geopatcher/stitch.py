@@ -14,7 +14,6 @@ from georeader.geotensor import GeoTensor
 
 from geopatcher.domain import (
     Domain,
-    GridDomain,
     PointDomain,
     RasterDomain,
     VectorDomain,
@@ -103,7 +102,7 @@ def merge_to_file(
     (1, 70, 70)
     """
     path = check_target(target, chunks)
-    domain = _located(domain)
+    domain = as_raster_domain(domain, placed=True)
     plan = Plan(unread(patches), domain, aggregation)
     stream = plan.stream
     field, workers = (None, 1) if stream is None else (stream.field, stream.workers)
@@ -157,14 +156,6 @@ def spec_of(result: Spec, reducer: Reducer, domain: RasterDomain, like: Any) -> 
     if "band_names" in attrs and len(attrs["band_names"]) not in lead:
         del attrs["band_names"]
     return RasterSpec(lead, dtype, domain, reducer.fill_for(dtype), attrs)
-
-
-def _located(domain: Any) -> RasterDomain:
-    """Return the raster domain; of an evenly spaced grid with its place, which a file can hold."""
-    grid = as_domain(domain)
-    if isinstance(grid, GridDomain):
-        return RasterDomain(grid.shape, grid.transform, grid.crs)
-    return as_raster_domain(grid)
 
 
 def merge_scattered(

@@ -118,6 +118,30 @@ class PatchStream(Sequence[Patch]):
         """
         return ((index, self._guarded(index)) for index in indices)
 
+    @cached_property
+    def _by_row(self) -> tuple[np.ndarray, np.ndarray]:
+        """The numbers of rectangular patches by rising row, and their first rows."""
+        tops = np.array([anchor[0] for anchor in self.anchors])
+        order = np.argsort(tops, kind="stable")
+        return order, tops[order]
+
+    def touching(self, rows: tuple[int, int]) -> list[int]:
+        """Return the rectangular patches that touch a block of rows, in merging order.
+
+        Parameters
+        ----------
+        rows : (start, stop)
+            Of the scene.
+
+        Returns
+        -------
+        list of int
+            Numbers of patches, by rising row.
+        """
+        (start, stop), (order, tops) = rows, self._by_row
+        height = int(self.patcher.geometry.size[0])
+        return order[(tops < stop) & (tops + height > start)].tolist()
+
     def map(
         self,
         function: Callable[[Any], Any],

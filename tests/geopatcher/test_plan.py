@@ -30,7 +30,7 @@ from geopatcher import (
     SpatialRegularStride,
     map_patches,
 )
-from geopatcher.plan import Plan, Touching, aligned_rows, even_shares, shares
+from geopatcher.plan import Plan, aligned_rows, even_shares, shares
 
 
 class Local:
@@ -258,16 +258,16 @@ def test_a_block_gets_the_chips_that_touch_it(
     start = data.draw(st.integers(0, height - 1))
     stop = data.draw(st.integers(start + 1, height))
     expected = [i for i, (row, _) in enumerate(stream.anchors) if row < stop and row + size > start]
-    assert list(Touching(stream).of((start, stop))) == expected
+    assert stream.touching((start, stop)) == expected
 
 
 def test_chips_off_a_grid_come_by_rising_row(scene_of):
     scene = scene_of((100, 50))
     stream = SpatialPatcher(SpatialRectangular(10), SpatialRandom(60, seed=1)).stream(scene)
-    touching = Touching(stream)
-    rows = [stream.anchors[i][0] for i in touching.all]
+    rows = [stream.anchors[i][0] for i in stream.touching((0, 100))]
     assert rows == sorted(rows)
-    found = touching.of((40, 55))
+    assert len(rows) == len(stream)
+    found = stream.touching((40, 55))
     assert sorted(found) == [i for i, (row, _) in enumerate(stream.anchors) if 30 < row < 55]
 
 

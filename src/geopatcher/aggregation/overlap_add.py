@@ -81,7 +81,13 @@ class SpatialOverlapAdd(WeightedSums, PixelAggregation):
             object.__setattr__(self, "chunks", as_pixel_pair(self.chunks, "chunks"))
         if self.dtype is not None:
             object.__setattr__(self, "dtype", _number_type(self.dtype).name)
-            self._check_fill()
+        if self.dtype is not None and self.fill_value is not None and self._dtype.kind in "iu":
+            limits = np.iinfo(self._dtype)
+            if not (limits.min <= self.fill_value <= limits.max and self.fill_value % 1 == 0):
+                raise PatchError(
+                    f"fill_value must be a whole number that {self.dtype} holds, {limits.min} to "
+                    f"{limits.max}, got {self.fill_value!r}"
+                )
         if self.streaming == (self.target_path is None):
             raise PatchError(
                 "streaming=True and target_path= (a .tif or .zarr path) go together, got "
@@ -201,16 +207,6 @@ class SpatialOverlapAdd(WeightedSums, PixelAggregation):
         divisor = weight_sum if self.normalize_by_window else np.float32(1)
         np.divide(total, divisor, out=values, where=np.broadcast_to(covered, total.shape))
         return self.converted(values), int(covered.sum())
-
-    def _check_fill(self) -> None:
-        if self.fill_value is None or self._dtype.kind not in "iu":
-            return
-        limits = np.iinfo(self._dtype)
-        if not (limits.min <= self.fill_value <= limits.max and self.fill_value % 1 == 0):
-            raise PatchError(
-                f"fill_value must be a whole number that {self.dtype} holds, {limits.min} to "
-                f"{limits.max}, got {self.fill_value!r}"
-            )
 
 
 def _number_type(dtype: Any) -> np.dtype:

@@ -165,8 +165,6 @@ def _annulus(base: np.ndarray, min_dist: float, limits: np.ndarray, draws: Draws
 
 def _first_free(base: np.ndarray, places: np.ndarray, shelf: _Shelf) -> np.ndarray | None:
     """Return the first place that keeps its distance from every sample, or None."""
-    if not len(places):
-        return None
     near = shelf.around(base)
     gaps = places[:, None, :] - near[None, :, :]
     free = ((gaps * gaps).sum(axis=2) >= shelf.least_squared).all(axis=1)

@@ -190,10 +190,7 @@ def _place(points: PointDomain, anchor: Any) -> np.ndarray:
     """Return an anchor in the coordinates of the points' tree."""
     if isinstance(anchor, int | np.integer):
         return np.asarray(points.tree.data[check_members(anchor, len(points), "points")])
-    try:
-        xyz = [float(value) for value in anchor]
-    except (TypeError, ValueError):
-        xyz = []
+    xyz = _floats(anchor)
     if len(xyz) != points.coords.shape[1] or not np.isfinite(xyz).all():
         raise PatchError(
             f"an anchor is a point's number or {points.coords.shape[1]} coordinates, got {anchor!r}"
@@ -320,13 +317,18 @@ def _lon_lat(domain: GridDomain | PointDomain, anchor: Any) -> tuple[float, floa
     if isinstance(anchor, int | np.integer) and isinstance(domain, PointDomain):
         lon, lat = domain.coords[check_members(anchor, len(domain), "points")][:2]
         return float(lon), float(lat)
-    try:
-        lon, lat = (float(value) for value in anchor)
-    except (TypeError, ValueError):
-        lon = lat = math.nan
-    if not (-90 <= lat <= 90 and math.isfinite(lon)):
+    place = _floats(anchor)
+    if len(place) != 2 or not (-90 <= place[1] <= 90 and math.isfinite(place[0])):
         raise PatchError(
             f"a cap's anchor is (longitude, latitude) in degrees with -90 <= latitude <= 90, got "
             f"{anchor!r}"
         )
-    return lon, lat
+    return place[0], place[1]
+
+
+def _floats(anchor: Any) -> list[float]:
+    """Return an anchor's coordinates, none where it has no numbers."""
+    try:
+        return [float(value) for value in anchor]
+    except (TypeError, ValueError):
+        return []

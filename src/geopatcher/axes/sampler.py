@@ -692,9 +692,7 @@ def plain_anchor(anchor: Any) -> Any:
     >>> plain_anchor([np.int64(3), 4])
     (3, 4)
     """
-    if isinstance(anchor, np.generic):
-        return anchor.item()
-    if isinstance(anchor, np.ndarray):
+    if isinstance(anchor, np.generic | np.ndarray):
         return plain_anchor(anchor.tolist())
     if isinstance(anchor, Sequence) and not isinstance(anchor, str):
         return tuple(plain_anchor(item) for item in anchor)

@@ -420,13 +420,10 @@ class GeoPandasField:
             Of the same shapes.
         """
         values = check_fits(array, (len(self.gdf),), axes=1)
-        columns = (
-            {"value": values}
-            if values.ndim == 1
-            else {f"value_{i}": row for i, row in enumerate(values.reshape(-1, len(self.gdf)))}
-        )
+        rows = values.reshape(-1, len(self.gdf))
+        names = ["value"] if values.ndim == 1 else [f"value_{i}" for i in range(len(rows))]
         bare = self.gdf[[self.gdf.geometry.name]]
-        return GeoPandasField(bare.assign(**columns), self.as_points)
+        return GeoPandasField(bare.assign(**dict(zip(names, rows, strict=True))), self.as_points)
 
 
 class XvecField:

@@ -10,7 +10,6 @@ import json
 import math
 import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
@@ -20,7 +19,7 @@ import rasterio
 from rasterio.crs import CRS
 from rasterio.dtypes import dtype_rev, typename_fwd
 
-from geopatcher.files.rows import RasterSpec, RawRows
+from geopatcher.files.rows import RasterSpec, RawRows, Unfinished
 from geopatcher.patch import PatchError
 
 TILE = 512
@@ -30,26 +29,8 @@ CACHE_MEGABYTES = 32
 _ATTRS_TAG = "GEOPATCHER_ATTRS"
 
 
-@dataclass(frozen=True)
-class CogTarget:
-    """The rows of a COG, and the COG made of them: one band for each index of the leading axis.
-
-    Parameters
-    ----------
-    path : Path
-        Of the finished file.
-    spec : RasterSpec
-        What it will hold.
-    chunks : int or (rows, cols), optional
-        Its tiles in pixels.
-    token : str
-        Part of the hidden names meanwhile.
-    """
-
-    path: Path
-    spec: RasterSpec
-    chunks: Any
-    token: str
+class CogTarget(Unfinished):
+    """The rows of a COG, and the COG made of them: one band for each index of the leading axis."""
 
     def __post_init__(self) -> None:
         if len(self.spec.lead) > 1:
@@ -68,7 +49,7 @@ class CogTarget:
     @property
     def store(self) -> RawRows:
         """Where finished rows go."""
-        return RawRows(self._hidden(".rows"), self.spec.shape, self.spec.dtype)
+        return RawRows(self.hidden(".rows"), self.spec.shape, self.spec.dtype)
 
     def finish(self, skipped: dict[Any, str]) -> None:
         """Make the file of the rows, which lists the patches that failed, and give it its name.
@@ -83,7 +64,7 @@ class CogTarget:
         from rasterio.shutil import copy
 
         spec = self.spec.with_skipped(skipped)
-        header, made = self._hidden(".vrt"), self._hidden(".tif")
+        header, made = self.hidden(".vrt"), self.hidden(".tif")
         header.write_text(_header(spec, self.store.path.name))
         side = TILE if self.chunks is None else int(np.ravel(self.chunks)[0])
         kind = spec.dtype.kind
@@ -112,10 +93,7 @@ class CogTarget:
     def discard(self) -> None:
         """Remove everything that is not the finished file."""
         for suffix in (".rows", ".vrt", ".tif", ".tif.ovr.tmp", ".tif.msk.ovr.tmp"):
-            self._hidden(suffix).unlink(missing_ok=True)
-
-    def _hidden(self, suffix: str) -> Path:
-        return self.path.with_name(f".{self.path.name}.{self.token}{suffix}")
+            self.hidden(suffix).unlink(missing_ok=True)
 
 
 def open_cog(path: Path) -> Any:

@@ -180,3 +180,40 @@ class RawRows:
         """
         kept = np.memmap(self.path, self.dtype, "r", shape=self.shape)
         return np.array(kept[..., row : row + rows, :])
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A file to be: until it is whole, what is written lies beside it under hidden names.
+
+    Parameters
+    ----------
+    path : Path
+        Of the finished file.
+    spec : RasterSpec
+        What it will hold.
+    chunks : int or (rows, cols), optional
+        Its tiles in pixels.
+    token : str
+        Part of the hidden names.
+    """
+
+    path: Path
+    spec: RasterSpec
+    chunks: Any
+    token: str
+
+    def hidden(self, suffix: str) -> Path:
+        """Return the hidden path that ends in a suffix.
+
+        Parameters
+        ----------
+        suffix : str
+            What tells it from other hidden paths.
+
+        Returns
+        -------
+        Path
+            Beside the finished file.
+        """
+        return self.path.with_name(f".{self.path.name}.{self.token}{suffix}")

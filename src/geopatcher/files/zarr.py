@@ -20,7 +20,7 @@ from rasterio.crs import CRS
 
 from geopatcher.config import as_pixel_pair
 from geopatcher.domain import lead_names
-from geopatcher.files.rows import RasterSpec
+from geopatcher.files.rows import RasterSpec, Unfinished
 
 NAME = "data"
 CHUNK = 256
@@ -139,26 +139,8 @@ class ZarrRows:
         return self.path.joinpath(NAME, "c", *map(str, place))
 
 
-@dataclass(frozen=True)
-class ZarrTarget:
-    """The rows of a Zarr store, and the store when it is whole.
-
-    Parameters
-    ----------
-    path : Path
-        Of the finished file.
-    spec : RasterSpec
-        What it will hold.
-    chunks : int or (rows, cols), optional
-        Its tiles in pixels.
-    token : str
-        Part of the hidden names meanwhile.
-    """
-
-    path: Path
-    spec: RasterSpec
-    chunks: Any
-    token: str
+class ZarrTarget(Unfinished):
+    """The rows of a Zarr store, and the store when it is whole."""
 
     @property
     def store(self) -> ZarrRows:
@@ -170,7 +152,7 @@ class ZarrTarget:
             side * max(1, min(most, length) // side)
             for side, most, length in zip((rows, cols), SHARD, size, strict=True)
         ]
-        return ZarrRows(self._hidden("part"), self.spec, (rows, cols), (shard[0], shard[1]))
+        return ZarrRows(self.hidden(".part"), self.spec, (rows, cols), (shard[0], shard[1]))
 
     def finish(self, skipped: dict[Any, str]) -> None:
         """Write the attributes, which list the patches that failed, and give the store its name.
@@ -185,7 +167,7 @@ class ZarrTarget:
         import zarr
 
         spec = self.spec.with_skipped(skipped)
-        part, old = self.store.path, self._hidden("old")
+        part, old = self.store.path, self.hidden(".old")
         array = zarr.open_group(part, mode="r+")[NAME]
         place = {"grid_mapping": "spatial_ref"} if spec.domain.crs is not None else {}
         array.update_attributes({**spec.attrs, **place, "nodata": _plain_number(spec.fill)})
@@ -198,9 +180,6 @@ class ZarrTarget:
     def discard(self) -> None:
         """Remove everything that is not the finished store."""
         shutil.rmtree(self.store.path, ignore_errors=True)
-
-    def _hidden(self, word: str) -> Path:
-        return self.path.with_name(f".{self.path.name}.{self.token}.{word}")
 
 
 def open_zarr(path: Path) -> Any:
