@@ -282,25 +282,6 @@ class PointDomain:
             return _fast_tree(unit_vectors(self.coords[:, 0], self.coords[:, 1]))
         return self.kdtree if self.kdtree is not None else _fast_tree(self.coords)
 
-    def as_tree_point(self, x: float, y: float, *z: float) -> np.ndarray:
-        """Return a place in the coordinates of `tree`.
-
-        Parameters
-        ----------
-        x : float
-            Easting, or longitude in degrees.
-        y : float
-            Northing, or latitude in degrees.
-        *z : float
-            The third coordinate, where points have one.
-
-        Returns
-        -------
-        numpy.ndarray
-            (D,) float64.
-        """
-        return unit_vectors(x, y) if self.is_geographic else np.array([x, y, *z], np.float64)
-
 
 class VectorDomain:
     """A set of shapes: `geometries` (N,) of shapely, in the CRS `crs`.

@@ -37,9 +37,7 @@ def outline(window: Any, transform: Affine | None = None) -> np.ndarray:
     corners = np.array(
         [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]], np.float64
     )
-    if transform is None:
-        return corners
-    t, (x, y) = transform, corners.T
+    t, (x, y) = transform or Affine.identity(), corners.T
     return np.stack([t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f], axis=1)
 
 

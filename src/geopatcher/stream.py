@@ -318,34 +318,12 @@ class MappedStream(PatchStream):
         return said and self.batch_size is None and self.on_error == "raise"
 
     def again(self, patcher: Axes | None = None) -> MappedStream:
-        """Return the stream anew with failures of its own: its anchors, or another patcher's.
-
-        Parameters
-        ----------
-        patcher : SpatialPatcher, optional
-            Default the same.
-
-        Returns
-        -------
-        MappedStream
-            Of the same Field and function.
-        """
+        """Return the stream anew with failures of its own: its anchors, or another patcher's."""
         parent = self.parent.again(patcher)
         return MappedStream(parent, self.function, self.workers, self.batch_size, self.on_error)
 
     def items(self, indices: Iterable[int]) -> Iterator[Item]:
-        """Yield (index, patch) in the order asked for; a skipped patch is None.
-
-        Parameters
-        ----------
-        indices : iterable of int
-            Numbers of patches.
-
-        Returns
-        -------
-        iterator of (int, Patch or None)
-            In the order asked for.
-        """
+        """Yield (index, patch) in the order asked for; a skipped patch is None."""
         if self.batch_size is None:
             return ((i, self._apply(i, patch)) for i, patch in self.parent.items(indices))
         batches = self._batches(self.parent.items(indices), self.batch_size)

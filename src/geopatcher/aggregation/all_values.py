@@ -30,20 +30,7 @@ class AllValues(PixelAggregation):
     streaming_safe: ClassVar[bool] = False
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
-        """Return the states: a stack of one value, counts.
-
-        Parameters
-        ----------
-        lead : tuple of int
-            The chips' axes before rows and columns.
-        dtype : numpy.dtype
-            The chips' type.
-
-        Returns
-        -------
-        list of (tuple of int, dtype)
-            Leading shape and type of each state.
-        """
+        """Return the states: a stack of one value, counts."""
         check_ordered(self, dtype)
         return [((1, *lead), self.stack_dtype(dtype)), (lead, np.uint16)]
 
@@ -63,20 +50,7 @@ class AllValues(PixelAggregation):
         return np.result_type(dtype, np.float32)
 
     def deeper(self, states: Sequence[np.ndarray], values: np.ndarray) -> list[Spec] | None:
-        """Return the states' new (leading shape, dtype) when this chip needs a deeper stack.
-
-        Parameters
-        ----------
-        states : sequence of numpy.ndarray
-            The states under the chip, (*lead, h, w) each, changed in place.
-        values : numpy.ndarray
-            The chip's values (*lead, h, w).
-
-        Returns
-        -------
-        list of (tuple of int, dtype), or None
-            Leading shape and type of deeper states; None where the chip has room.
-        """
+        """Return the states' new (leading shape, dtype) when this chip needs a deeper stack."""
         stack, count = states
         depth = int(count.max(initial=0)) + 1
         if depth <= len(stack):
@@ -85,17 +59,7 @@ class AllValues(PixelAggregation):
         return [((depth, *lead), stack.dtype), (lead, count.dtype)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
-        """Put one chip's values on the stack.
-
-        Parameters
-        ----------
-        states : sequence of numpy.ndarray
-            The states under the chip, (*lead, h, w) each, changed in place.
-        values : numpy.ndarray
-            The chip's values (*lead, h, w).
-        weights : numpy.ndarray, optional
-            The chip's weights (h, w).
-        """
+        """Put one chip's values on the stack."""
         stack, count = states
         known = np.broadcast_to(self.counts(values), count.shape)
         for depth in range(int(count.min()), int(count.max()) + 1):
@@ -137,18 +101,7 @@ class SpatialMedian(AllValues):
     """
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        """Return the medians.
-
-        Parameters
-        ----------
-        states : sequence of numpy.ndarray
-            The states of finished rows, (*lead, rows, W) each.
-
-        Returns
-        -------
-        (numpy.ndarray, int)
-            The result (..., rows, W), and how many of its pixels are covered.
-        """
+        """Return the medians."""
         stack, count = states
         slots = np.arange(len(stack)).reshape(-1, *([1] * count.ndim))
         spoilt = (np.isnan(stack) & (slots < count)).any(axis=0)
@@ -188,18 +141,7 @@ class SpatialMode(AllValues):
     fill_value: float | None = None
 
     def fill_for(self, dtype: np.dtype) -> Any:
-        """Return the value of pixels without a vote.
-
-        Parameters
-        ----------
-        dtype : numpy.dtype
-            The result's type.
-
-        Returns
-        -------
-        number
-            What marks pixels without data.
-        """
+        """Return the value of pixels without a vote."""
         if self.fill_value is not None:
             return self.fill_value
         if dtype.kind == "f":
@@ -208,66 +150,20 @@ class SpatialMode(AllValues):
         return limits.max if dtype.kind == "u" else limits.min
 
     def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
-        """Return (leading shape, dtype) of the result: the chips' own.
-
-        Parameters
-        ----------
-        lead : tuple of int
-            The chips' axes before rows and columns.
-        dtype : numpy.dtype
-            The chips' type.
-
-        Returns
-        -------
-        (tuple of int, dtype)
-            Leading shape and type of the result.
-        """
+        """Return (leading shape, dtype) of the result: the chips' own."""
         check_ordered(self, dtype)
         return lead, self.stack_dtype(dtype)
 
     def stack_dtype(self, dtype: np.dtype) -> np.dtype:
-        """Return the chips' type, uint8 for booleans.
-
-        Parameters
-        ----------
-        dtype : numpy.dtype
-            The chips' type.
-
-        Returns
-        -------
-        numpy.dtype
-            Of the stack.
-        """
+        """Return the chips' type, uint8 for booleans."""
         return np.dtype(np.uint8) if np.dtype(dtype).kind == "b" else np.dtype(dtype)
 
     def counts(self, values: np.ndarray) -> np.ndarray:
-        """Return which values vote: those that are not NaN.
-
-        Parameters
-        ----------
-        values : numpy.ndarray
-            The chip's values (*lead, h, w).
-
-        Returns
-        -------
-        numpy.ndarray
-            (*lead, h, w) bool.
-        """
+        """Return which values vote: those that are not NaN."""
         return ~np.isnan(values)
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        """Return the modes.
-
-        Parameters
-        ----------
-        states : sequence of numpy.ndarray
-            The states of finished rows, (*lead, rows, W) each.
-
-        Returns
-        -------
-        (numpy.ndarray, int)
-            The result (..., rows, W), and how many of its pixels are covered.
-        """
+        """Return the modes."""
         stack, count = states
         best = np.full(count.shape, self.fill_for(stack.dtype), stack.dtype)
         most = np.zeros(count.shape, np.int64)
@@ -352,18 +248,7 @@ class SpatialLearned(AllValues):
         return getattr(self.model, "predict", self.model)
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        """Return the model's answers.
-
-        Parameters
-        ----------
-        states : sequence of numpy.ndarray
-            The states of finished rows, (*lead, rows, W) each.
-
-        Returns
-        -------
-        (numpy.ndarray, int)
-            The result (..., rows, W), and how many of its pixels are covered.
-        """
+        """Return the model's answers."""
         stack, count = states
         depth = getattr(self.model, "n_features_in_", len(stack))
         if int(count.max(initial=0)) > depth:

@@ -121,86 +121,28 @@ class SpatialOverlapAdd(WeightedSums, PixelAggregation):
         return super().merge(patches, domain)
 
     def fill_for(self, dtype: np.dtype) -> Any:
-        """Return the value of pixels without data in a raster of `dtype`.
-
-        Parameters
-        ----------
-        dtype : numpy.dtype
-            The result's type.
-
-        Returns
-        -------
-        number
-            What marks pixels without data.
-        """
+        """Return the value of pixels without data in a raster of `dtype`."""
         if self.fill_value is not None:
             return self.fill_value
         return np.nan if dtype.kind in "fc" else 0
 
     def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
-        """Return (leading shape, dtype) of the merged raster.
-
-        Parameters
-        ----------
-        lead : tuple of int
-            The chips' axes before rows and columns.
-        dtype : numpy.dtype
-            The chips' type.
-
-        Returns
-        -------
-        (tuple of int, dtype)
-            Leading shape and type of the result.
-        """
+        """Return (leading shape, dtype) of the merged raster."""
         return lead, at_least_float32(dtype) if self.dtype is None else self._dtype
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
-        """Return the states: weighted sums (*lead), and sums of weights.
-
-        Parameters
-        ----------
-        lead : tuple of int
-            The chips' axes before rows and columns.
-        dtype : numpy.dtype
-            The chips' type.
-
-        Returns
-        -------
-        list of (tuple of int, dtype)
-            Leading shape and type of each state.
-        """
+        """Return the states: weighted sums (*lead), and sums of weights."""
         return [(lead, np.result_type(dtype, np.float64)), ((), np.float64)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
-        """Add one chip, weighted; without weights every pixel counts 1.
-
-        Parameters
-        ----------
-        states : sequence of numpy.ndarray
-            The states under the chip, (*lead, h, w) each, changed in place.
-        values : numpy.ndarray
-            The chip's values (*lead, h, w).
-        weights : numpy.ndarray, optional
-            The chip's weights (h, w).
-        """
+        """Add one chip, weighted; without weights every pixel counts 1."""
         total, weight_sum = states
         weights = np.float32(1) if weights is None else weights
         total += values * weights
         weight_sum += weights
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        """Return the weighted means of finished rows, and how many pixels are covered.
-
-        Parameters
-        ----------
-        states : sequence of numpy.ndarray
-            The states of finished rows, (*lead, rows, W) each.
-
-        Returns
-        -------
-        (numpy.ndarray, int)
-            The result (..., rows, W), and how many of its pixels are covered.
-        """
+        """Return the weighted means of finished rows, and how many pixels are covered."""
         total, weight_sum = states
         covered = weight_sum > 0
         values = np.full_like(total, self.gap)

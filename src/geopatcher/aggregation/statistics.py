@@ -51,35 +51,11 @@ class PixelAggregation(Configured, Reducer):
         return merge_in_memory(patches, domain, self)
 
     def fill_for(self, dtype: np.dtype) -> Any:
-        """Return the value of pixels that no patch covers in a raster of `dtype`.
-
-        Parameters
-        ----------
-        dtype : numpy.dtype
-            The result's type.
-
-        Returns
-        -------
-        number
-            What marks pixels without data.
-        """
+        """Return the value of pixels that no patch covers in a raster of `dtype`."""
         return np.nan
 
     def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
-        """Return (leading shape, dtype) of the result for chips (*lead, h, w) of a dtype.
-
-        Parameters
-        ----------
-        lead : tuple of int
-            The chips' axes before rows and columns.
-        dtype : numpy.dtype
-            The chips' type.
-
-        Returns
-        -------
-        (tuple of int, dtype)
-            Leading shape and type of the result.
-        """
+        """Return (leading shape, dtype) of the result for chips (*lead, h, w) of a dtype."""
         return lead, np.result_type(dtype, np.float32)
 
 
@@ -135,51 +111,17 @@ class SpatialSum(PixelAggregation):
     """
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
-        """Return the states: sums, counts.
-
-        Parameters
-        ----------
-        lead : tuple of int
-            The chips' axes before rows and columns.
-        dtype : numpy.dtype
-            The chips' type.
-
-        Returns
-        -------
-        list of (tuple of int, dtype)
-            Leading shape and type of each state.
-        """
+        """Return the states: sums, counts."""
         return [(lead, np.result_type(dtype, np.float64)), ((), np.uint32)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
-        """Add one chip.
-
-        Parameters
-        ----------
-        states : sequence of numpy.ndarray
-            The states under the chip, (*lead, h, w) each, changed in place.
-        values : numpy.ndarray
-            The chip's values (*lead, h, w).
-        weights : numpy.ndarray, optional
-            The chip's weights (h, w).
-        """
+        """Add one chip."""
         total, count = states
         total += values
         count += 1
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        """Return the sums.
-
-        Parameters
-        ----------
-        states : sequence of numpy.ndarray
-            The states of finished rows, (*lead, rows, W) each.
-
-        Returns
-        -------
-        (numpy.ndarray, int)
-            The result (..., rows, W), and how many of its pixels are covered.
-        """
+        """Return the sums."""
         total, count = states
         return where_covered(total, count > 0)
 
@@ -198,18 +140,7 @@ class SpatialMean(SpatialSum):
     """
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        """Return the means.
-
-        Parameters
-        ----------
-        states : sequence of numpy.ndarray
-            The states of finished rows, (*lead, rows, W) each.
-
-        Returns
-        -------
-        (numpy.ndarray, int)
-            The result (..., rows, W), and how many of its pixels are covered.
-        """
+        """Return the means."""
         total, count = states
         total /= np.maximum(count, 1)
         return where_covered(total, count > 0)
@@ -233,35 +164,12 @@ class SpatialVariance(PixelAggregation):
     """
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
-        """Return the states: means, sums of squared differences, counts.
-
-        Parameters
-        ----------
-        lead : tuple of int
-            The chips' axes before rows and columns.
-        dtype : numpy.dtype
-            The chips' type.
-
-        Returns
-        -------
-        list of (tuple of int, dtype)
-            Leading shape and type of each state.
-        """
+        """Return the states: means, sums of squared differences, counts."""
         check_ordered(self, dtype)
         return [(lead, np.float64), (lead, np.float64), ((), np.uint32)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
-        """Take in one chip.
-
-        Parameters
-        ----------
-        states : sequence of numpy.ndarray
-            The states under the chip, (*lead, h, w) each, changed in place.
-        values : numpy.ndarray
-            The chip's values (*lead, h, w).
-        weights : numpy.ndarray, optional
-            The chip's weights (h, w).
-        """
+        """Take in one chip."""
         mean, squares, count = states
         count += 1
         off = values - mean
@@ -269,18 +177,7 @@ class SpatialVariance(PixelAggregation):
         squares += off * (values - mean)
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        """Return the variances.
-
-        Parameters
-        ----------
-        states : sequence of numpy.ndarray
-            The states of finished rows, (*lead, rows, W) each.
-
-        Returns
-        -------
-        (numpy.ndarray, int)
-            The result (..., rows, W), and how many of its pixels are covered.
-        """
+        """Return the variances."""
         _, squares, count = states
         return where_covered(squares / np.maximum(count, 1), count > 0)
 
@@ -301,35 +198,12 @@ class SpatialMax(PixelAggregation):
     extreme_of: ClassVar[np.ufunc] = np.maximum
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
-        """Return the states: extremes, counts.
-
-        Parameters
-        ----------
-        lead : tuple of int
-            The chips' axes before rows and columns.
-        dtype : numpy.dtype
-            The chips' type.
-
-        Returns
-        -------
-        list of (tuple of int, dtype)
-            Leading shape and type of each state.
-        """
+        """Return the states: extremes, counts."""
         check_ordered(self, dtype)
         return [(lead, np.result_type(dtype, np.float32)), ((), np.uint32)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
-        """Compare one chip.
-
-        Parameters
-        ----------
-        states : sequence of numpy.ndarray
-            The states under the chip, (*lead, h, w) each, changed in place.
-        values : numpy.ndarray
-            The chip's values (*lead, h, w).
-        weights : numpy.ndarray, optional
-            The chip's weights (h, w).
-        """
+        """Compare one chip."""
         extreme, count = states
         # The buffer starts as zeros, which must not win against negative values.
         np.copyto(extreme, values, where=count == 0)
@@ -337,18 +211,7 @@ class SpatialMax(PixelAggregation):
         count += 1
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        """Return the extremes.
-
-        Parameters
-        ----------
-        states : sequence of numpy.ndarray
-            The states of finished rows, (*lead, rows, W) each.
-
-        Returns
-        -------
-        (numpy.ndarray, int)
-            The result (..., rows, W), and how many of its pixels are covered.
-        """
+        """Return the extremes."""
         extreme, count = states
         return where_covered(extreme, count > 0)
 
@@ -386,17 +249,7 @@ class SpatialWeightedSum(SpatialSum):
     """
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
-        """Add one chip, weighted; without weights every pixel counts 1.
-
-        Parameters
-        ----------
-        states : sequence of numpy.ndarray
-            The states under the chip, (*lead, h, w) each, changed in place.
-        values : numpy.ndarray
-            The chip's values (*lead, h, w).
-        weights : numpy.ndarray, optional
-            The chip's weights (h, w).
-        """
+        """Add one chip, weighted; without weights every pixel counts 1."""
         total, count = states
         total += values if weights is None else values * weights
         count += 1
@@ -425,20 +278,7 @@ class SpatialInvVarWeightedMean(PixelAggregation):
     """
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
-        """Return the states: weighted sums, sums of weights, counts.
-
-        Parameters
-        ----------
-        lead : tuple of int
-            The chips' axes before rows and columns.
-        dtype : numpy.dtype
-            The chips' type.
-
-        Returns
-        -------
-        list of (tuple of int, dtype)
-            Leading shape and type of each state.
-        """
+        """Return the states: weighted sums, sums of weights, counts."""
         if lead[:1] != (2,):
             raise PatchError(
                 "SpatialInvVarWeightedMean takes chips (2, ..., h, w) of estimates and their "
@@ -447,17 +287,7 @@ class SpatialInvVarWeightedMean(PixelAggregation):
         return [(lead[1:], np.float64), (lead[1:], np.float64), ((), np.uint32)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
-        """Add one chip.
-
-        Parameters
-        ----------
-        states : sequence of numpy.ndarray
-            The states under the chip, (*lead, h, w) each, changed in place.
-        values : numpy.ndarray
-            The chip's values (*lead, h, w).
-        weights : numpy.ndarray, optional
-            The chip's weights (h, w).
-        """
+        """Add one chip."""
         total, precision, count = states
         estimate, variance = (values, values) if values.ndim == 2 else (values[0], values[1])
         if (variance <= 0).any():
@@ -467,18 +297,7 @@ class SpatialInvVarWeightedMean(PixelAggregation):
         count += 1
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        """Return the estimates and their variances.
-
-        Parameters
-        ----------
-        states : sequence of numpy.ndarray
-            The states of finished rows, (*lead, rows, W) each.
-
-        Returns
-        -------
-        (numpy.ndarray, int)
-            The result (..., rows, W), and how many of its pixels are covered.
-        """
+        """Return the estimates and their variances."""
         total, precision, count = states
         covered = count > 0
         precision[..., ~covered] = 1
@@ -502,18 +321,7 @@ class LabelVote(PixelAggregation):
         return np.min_scalar_type(self.n_classes)
 
     def fill_for(self, dtype: np.dtype) -> Any:
-        """Return the value of pixels without a vote: NaN, or the largest of labels' type.
-
-        Parameters
-        ----------
-        dtype : numpy.dtype
-            The result's type.
-
-        Returns
-        -------
-        number
-            What marks pixels without data.
-        """
+        """Return the value of pixels without a vote: NaN, or the largest of labels' type."""
         return np.nan if dtype.kind == "f" else int(np.iinfo(dtype).max)
 
     def as_labels(self, votes: np.ndarray, voted: Any) -> np.ndarray:
@@ -575,37 +383,11 @@ class SpatialHardVote(LabelVote):
         return int(np.iinfo(self.label_dtype).max)
 
     def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
-        """Return (leading shape, dtype) of the vote's result.
-
-        Parameters
-        ----------
-        lead : tuple of int
-            The chips' axes before rows and columns.
-        dtype : numpy.dtype
-            The chips' type.
-
-        Returns
-        -------
-        (tuple of int, dtype)
-            Leading shape and type of the result.
-        """
+        """Return (leading shape, dtype) of the vote's result."""
         return (), self.label_dtype
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
-        """Return the state: votes (n_classes).
-
-        Parameters
-        ----------
-        lead : tuple of int
-            The chips' axes before rows and columns.
-        dtype : numpy.dtype
-            The chips' type.
-
-        Returns
-        -------
-        list of (tuple of int, dtype)
-            Leading shape and type of each state.
-        """
+        """Return the state: votes (n_classes)."""
         if lead not in ((), (1,)):
             raise PatchError(
                 f"a hard vote takes labels (h, w), got chips with leading axes {lead}; "
@@ -614,17 +396,7 @@ class SpatialHardVote(LabelVote):
         return [((self.n_classes,), np.uint32)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
-        """Count one chip's votes.
-
-        Parameters
-        ----------
-        states : sequence of numpy.ndarray
-            The states under the chip, (*lead, h, w) each, changed in place.
-        values : numpy.ndarray
-            The chip's values (*lead, h, w).
-        weights : numpy.ndarray, optional
-            The chip's weights (h, w).
-        """
+        """Count one chip's votes."""
         labels = values.reshape(values.shape[-2:])
         known = np.isfinite(labels)
         if self.ignore is not None:
@@ -641,18 +413,7 @@ class SpatialHardVote(LabelVote):
             states[0][label] += known & (labels == label)
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        """Return the winners of finished rows, and how many pixels had a vote.
-
-        Parameters
-        ----------
-        states : sequence of numpy.ndarray
-            The states of finished rows, (*lead, rows, W) each.
-
-        Returns
-        -------
-        (numpy.ndarray, int)
-            The result (..., rows, W), and how many of its pixels are covered.
-        """
+        """Return the winners of finished rows, and how many pixels had a vote."""
         voted = np.any(states[0], axis=0)
         return self.as_labels(states[0], voted), int(voted.sum())
 
@@ -695,37 +456,11 @@ class SpatialSoftVote(LabelVote):
         as_choice(self.output, "output", ("probabilities", "labels"))
 
     def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
-        """Return (leading shape, dtype) of the vote's result.
-
-        Parameters
-        ----------
-        lead : tuple of int
-            The chips' axes before rows and columns.
-        dtype : numpy.dtype
-            The chips' type.
-
-        Returns
-        -------
-        (tuple of int, dtype)
-            Leading shape and type of the result.
-        """
+        """Return (leading shape, dtype) of the vote's result."""
         return ((), self.label_dtype) if self.output == "labels" else super().result(lead, dtype)
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
-        """Return the states: weighted sums (n_classes), sums of weights.
-
-        Parameters
-        ----------
-        lead : tuple of int
-            The chips' axes before rows and columns.
-        dtype : numpy.dtype
-            The chips' type.
-
-        Returns
-        -------
-        list of (tuple of int, dtype)
-            Leading shape and type of each state.
-        """
+        """Return the states: weighted sums (n_classes), sums of weights."""
         if lead != (self.n_classes,):
             raise PatchError(
                 f"a soft vote over {self.n_classes} classes takes probabilities "
@@ -734,17 +469,7 @@ class SpatialSoftVote(LabelVote):
         return [(lead, np.result_type(dtype, np.float64)), ((), np.float64)]
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
-        """Add one chip's probabilities.
-
-        Parameters
-        ----------
-        states : sequence of numpy.ndarray
-            The states under the chip, (*lead, h, w) each, changed in place.
-        values : numpy.ndarray
-            The chip's values (*lead, h, w).
-        weights : numpy.ndarray, optional
-            The chip's weights (h, w).
-        """
+        """Add one chip's probabilities."""
         if values.ndim == 2:  # a failed chip, which does not vote
             return
         total, weight_sum = states
@@ -754,18 +479,7 @@ class SpatialSoftVote(LabelVote):
         weight_sum += np.where(votes, weight, 0)
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        """Return the probabilities, or labels, of finished rows, and how many pixels had a vote.
-
-        Parameters
-        ----------
-        states : sequence of numpy.ndarray
-            The states of finished rows, (*lead, rows, W) each.
-
-        Returns
-        -------
-        (numpy.ndarray, int)
-            The result (..., rows, W), and how many of its pixels are covered.
-        """
+        """Return the probabilities, or labels, of finished rows, and how many pixels had a vote."""
         total, weight_sum = states
         voted = weight_sum > 0
         if self.output == "labels":

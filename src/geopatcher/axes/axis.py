@@ -180,8 +180,8 @@ class Geometry(Protocol):
 
         Parameters
         ----------
-        domain : RasterDomain or GridDomain
-            The scene.
+        domain : domain
+            Where patches hang.
         anchor : (row, col), int or (lon, lat)
             Where the patch hangs.
 

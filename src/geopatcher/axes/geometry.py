@@ -71,16 +71,6 @@ class SpatialRectangular(Configured):
         """Return where chips may hang: (row, col) of their upper left pixels.
 
         Raises `PatchError` when a whole chip is asked for and does not fit into the scene.
-
-        Parameters
-        ----------
-        domain : RasterDomain or GridDomain
-            The scene.
-
-        Returns
-        -------
-        PixelCandidates, MemberCandidates or SphereCandidates
-            Places to choose anchors from.
         """
         if isinstance(domain, PointDomain | VectorDomain):
             raise PatchError(
@@ -98,15 +88,7 @@ class SpatialRectangular(Configured):
         return PixelCandidates(self.size, (domain.height, domain.width), self.boundary)
 
     def check_anchor(self, domain: RasterDomain | GridDomain, anchor: Any) -> None:
-        """Raise `PatchError` for an anchor where no chip can hang.
-
-        Parameters
-        ----------
-        domain : RasterDomain or GridDomain
-            The scene.
-        anchor : (row, col), int or (lon, lat)
-            Where the patch hangs.
-        """
+        """Raise `PatchError` for an anchor where no chip can hang."""
         self.neighborhood(domain, anchor)
 
     def neighborhood(self, domain: RasterDomain | GridDomain, anchor: tuple[int, int]) -> Window:
@@ -115,18 +97,6 @@ class SpatialRectangular(Configured):
         With "pad" the window may hang over the lower and right edge; with "shrink" it is cut
         there. Raises `PatchError` for an anchor outside the domain, or a chip that hangs over
         where whole chips are asked for.
-
-        Parameters
-        ----------
-        domain : RasterDomain or GridDomain
-            The scene.
-        anchor : (row, col), int or (lon, lat)
-            Where the patch hangs.
-
-        Returns
-        -------
-        Window, Cells or Members
-            The address of the patch.
         """
         try:
             row, col = operator.index(anchor[0]), operator.index(anchor[1])

@@ -19,20 +19,7 @@ class Scatter(Configured):
     """What geometries share whose patches are sets of cells or members."""
 
     def read(self, field: Any, indices: Cells | Members) -> Any:
-        """Return the field's values in the patch.
-
-        Parameters
-        ----------
-        field : Field
-            What is read.
-        indices : Window, Cells or Members
-            The address of the patch.
-
-        Returns
-        -------
-        array
-            The values at the address, of the Field's kind.
-        """
+        """Return the field's values in the patch."""
         return field.select(indices)
 
 
@@ -44,31 +31,12 @@ class PointGraph(Scatter):
     """
 
     def candidates(self, domain: Any) -> MemberCandidates:
-        """Return where patches may hang: the members.
-
-        Parameters
-        ----------
-        domain : RasterDomain or GridDomain
-            The scene.
-
-        Returns
-        -------
-        PixelCandidates, MemberCandidates or SphereCandidates
-            Places to choose anchors from.
-        """
+        """Return where patches may hang: the members."""
         points = _points(domain, type(self).__name__)
         return MemberCandidates(len(points), points)
 
     def check_anchor(self, domain: Any, anchor: Any) -> None:
-        """Raise `PatchError` for an anchor that is neither a member nor a place.
-
-        Parameters
-        ----------
-        domain : RasterDomain or GridDomain
-            The scene.
-        anchor : (row, col), int or (lon, lat)
-            Where the patch hangs.
-        """
+        """Raise `PatchError` for an anchor that is neither a member nor a place."""
         _place(_points(domain, type(self).__name__), anchor)
 
 
@@ -98,20 +66,7 @@ class SpatialKNNGraph(PointGraph):
     k: int = checked(as_count)
 
     def neighborhood(self, domain: Any, anchor: Any) -> Members:
-        """Return the nearest members with their distances.
-
-        Parameters
-        ----------
-        domain : RasterDomain or GridDomain
-            The scene.
-        anchor : (row, col), int or (lon, lat)
-            Where the patch hangs.
-
-        Returns
-        -------
-        Window, Cells or Members
-            The address of the patch.
-        """
+        """Return the nearest members with their distances."""
         points = _points(domain, "SpatialKNNGraph")
         if self.k > len(points):
             raise PatchError(
@@ -153,18 +108,6 @@ class SpatialRadiusGraph(PointGraph):
         """Return the members within the radius with their distances.
 
         Raises `PatchError` when there is none, which only a place (x, y) can meet.
-
-        Parameters
-        ----------
-        domain : RasterDomain or GridDomain
-            The scene.
-        anchor : (row, col), int or (lon, lat)
-            Where the patch hangs.
-
-        Returns
-        -------
-        Window, Cells or Members
-            The address of the patch.
         """
         points = _points(domain, "SpatialRadiusGraph")
         place = _place(points, anchor)
@@ -195,7 +138,7 @@ def _place(points: PointDomain, anchor: Any) -> np.ndarray:
         raise PatchError(
             f"an anchor is a point's number or {points.coords.shape[1]} coordinates, got {anchor!r}"
         )
-    return points.as_tree_point(*xyz)
+    return unit_vectors(*xyz[:2]) if points.is_geographic else np.array(xyz)
 
 
 def _nearest_first(
@@ -238,51 +181,20 @@ class SpatialSphericalCap(Scatter):
     radius_km: float = checked(as_positive)
 
     def candidates(self, domain: Any) -> SphereCandidates | MemberCandidates:
-        """Return where caps may hang.
-
-        Parameters
-        ----------
-        domain : RasterDomain or GridDomain
-            The scene.
-
-        Returns
-        -------
-        PixelCandidates, MemberCandidates or SphereCandidates
-            Places to choose anchors from.
-        """
+        """Return where caps may hang."""
         domain = _spherical(domain)
         if isinstance(domain, PointDomain):
             return MemberCandidates(len(domain), domain)
         return SphereCandidates(domain)
 
     def check_anchor(self, domain: Any, anchor: Any) -> None:
-        """Raise `PatchError` for an anchor that is no place on the sphere.
-
-        Parameters
-        ----------
-        domain : RasterDomain or GridDomain
-            The scene.
-        anchor : (row, col), int or (lon, lat)
-            Where the patch hangs.
-        """
+        """Raise `PatchError` for an anchor that is no place on the sphere."""
         _lon_lat(_spherical(domain), anchor)
 
     def neighborhood(self, domain: Any, anchor: Any) -> Cells | Members:
         """Return the cells (in row-major order) or points (by number) of the cap, with distances.
 
         Raises `PatchError` when the cap holds none.
-
-        Parameters
-        ----------
-        domain : RasterDomain or GridDomain
-            The scene.
-        anchor : (row, col), int or (lon, lat)
-            Where the patch hangs.
-
-        Returns
-        -------
-        Window, Cells or Members
-            The address of the patch.
         """
         domain = _spherical(domain)
         centre = unit_vectors(*_lon_lat(domain, anchor))

@@ -74,49 +74,18 @@ class SpatialPolygonIntersection(Scatter):
         return f"SpatialPolygonIntersection({len(self)} polygons, crs={self.crs})"
 
     def candidates(self, domain: Any) -> MemberCandidates:
-        """Return where patches may hang: the polygons.
-
-        Parameters
-        ----------
-        domain : RasterDomain or GridDomain
-            The scene.
-
-        Returns
-        -------
-        PixelCandidates, MemberCandidates or SphereCandidates
-            Places to choose anchors from.
-        """
+        """Return where patches may hang: the polygons."""
         centroids = shapely.get_coordinates(shapely.centroid(self._in(domain)))
         return MemberCandidates(len(self), PointDomain(centroids, crs=domain.crs), "polygons")
 
     def check_anchor(self, domain: Any, anchor: Any) -> None:
-        """Raise `PatchError` for an anchor that is no polygon's number.
-
-        Parameters
-        ----------
-        domain : RasterDomain or GridDomain
-            The scene.
-        anchor : (row, col), int or (lon, lat)
-            Where the patch hangs.
-        """
+        """Raise `PatchError` for an anchor that is no polygon's number."""
         check_members(anchor, len(self), "polygons")
 
     def neighborhood(self, domain: Any, anchor: int) -> Cells | Members:
         """Return the cells or members under polygon number `anchor`, with their coverage.
 
         Raises `PatchError` when the polygon covers none.
-
-        Parameters
-        ----------
-        domain : RasterDomain or GridDomain
-            The scene.
-        anchor : (row, col), int or (lon, lat)
-            Where the patch hangs.
-
-        Returns
-        -------
-        Window, Cells or Members
-            The address of the patch.
         """
         polygon = self._in(domain)[check_members(anchor, len(self), "polygons")]
         if isinstance(domain, RasterDomain | GridDomain):

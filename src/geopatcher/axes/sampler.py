@@ -49,38 +49,12 @@ class SpatialRegularStride(Configured):
     step: Any = checked(as_pixel_pair)
 
     def grid(self, domain: Any, geometry: Any) -> RegularGrid | None:
-        """Return the grid of rectangular chips; None for other geometries.
-
-        Parameters
-        ----------
-        domain : domain
-            Where patches hang.
-        geometry : Geometry
-            What shape the patches have.
-
-        Returns
-        -------
-        RegularGrid or None
-            Rows and columns of chips.
-        """
+        """Return the grid of rectangular chips; None for other geometries."""
         candidates = geometry.candidates(domain)
         return candidates.grid(self.step) if isinstance(candidates, PixelCandidates) else None
 
     def anchors(self, domain: Domain, geometry: Sampled) -> list[Any]:
-        """Return every anchor; for rectangles (row, col) of the upper left pixel.
-
-        Parameters
-        ----------
-        domain : domain
-            Where patches hang.
-        geometry : Geometry
-            What shape the patches have.
-
-        Returns
-        -------
-        list
-            Anchors, as the geometry takes them.
-        """
+        """Return every anchor; for rectangles (row, col) of the upper left pixel."""
         return geometry.candidates(domain).every(self.step)
 
 
@@ -118,20 +92,7 @@ class SpatialJitteredStride(Configured):
     seed: int | None = checked(as_seed, None)
 
     def anchors(self, domain: Domain, geometry: Sampled) -> list[Any]:
-        """Return the moved anchors, in the grid's row-major order.
-
-        Parameters
-        ----------
-        domain : domain
-            Where patches hang.
-        geometry : Geometry
-            What shape the patches have.
-
-        Returns
-        -------
-        list
-            Anchors, as the geometry takes them.
-        """
+        """Return the moved anchors, in the grid's row-major order."""
         return geometry.candidates(domain).jittered(self.step, self.jitter, Draws(self.seed))
 
 
@@ -165,20 +126,7 @@ class SpatialRandom(Configured):
     seed: int | None = checked(as_seed, None)
 
     def anchors(self, domain: Domain, geometry: Sampled) -> list[Any]:
-        """Return the anchors in the order drawn.
-
-        Parameters
-        ----------
-        domain : domain
-            Where patches hang.
-        geometry : Geometry
-            What shape the patches have.
-
-        Returns
-        -------
-        list
-            Anchors, as the geometry takes them.
-        """
+        """Return the anchors in the order drawn."""
         return geometry.candidates(domain).scattered(self.n_samples, Draws(self.seed))
 
 
@@ -217,20 +165,7 @@ class SpatialPoissonDisk(Configured):
     seed: int | None = checked(as_seed, None)
 
     def anchors(self, domain: Domain, geometry: Sampled) -> list[Any]:
-        """Return the anchors in the order found.
-
-        Parameters
-        ----------
-        domain : domain
-            Where patches hang.
-        geometry : Geometry
-            What shape the patches have.
-
-        Returns
-        -------
-        list
-            Anchors, as the geometry takes them.
-        """
+        """Return the anchors in the order found."""
         return geometry.candidates(domain).apart(self.min_dist, Draws(self.seed))
 
 
@@ -266,20 +201,7 @@ class SpatialExplicit(Configured):
         object.__setattr__(self, "anchors_", anchors)
 
     def anchors(self, domain: Domain, geometry: Sampled) -> list[Any]:
-        """Return the anchors after checking that each lies in the domain.
-
-        Parameters
-        ----------
-        domain : domain
-            Where patches hang.
-        geometry : Geometry
-            What shape the patches have.
-
-        Returns
-        -------
-        list
-            Anchors, as the geometry takes them.
-        """
+        """Return the anchors after checking that each lies in the domain."""
         for anchor in self.anchors_:
             geometry.check_anchor(domain, anchor)
         return list(self.anchors_)
@@ -299,8 +221,8 @@ class Sampled(Protocol):
 
         Parameters
         ----------
-        domain : RasterDomain or GridDomain
-            The scene.
+        domain : domain
+            Where patches hang.
 
         Returns
         -------
@@ -313,8 +235,8 @@ class Sampled(Protocol):
 
         Parameters
         ----------
-        domain : RasterDomain or GridDomain
-            The scene.
+        domain : domain
+            Where patches hang.
         anchor : (row, col), int or (lon, lat)
             Where the patch hangs.
         """
@@ -458,56 +380,17 @@ class MemberCandidates:
     what: str = "points"
 
     def every(self, step: Step) -> list[int]:
-        """Return every step-th member.
-
-        Parameters
-        ----------
-        step : (rows, cols)
-            From one anchor to the next.
-
-        Returns
-        -------
-        list
-            Anchors, row-major.
-        """
+        """Return every step-th member."""
         if step[0] != step[1]:
             raise PatchError(f"a step over {self.what} is one number, got {step}")
         return list(range(0, self.count, step[0]))
 
     def jittered(self, step: Step, jitter: float, draws: Draws) -> NoReturn:
-        """Raise: members of a set cannot be moved.
-
-        Parameters
-        ----------
-        step : (rows, cols)
-            From one anchor to the next.
-        jitter : float
-            How far an anchor moves at most, as a share of the step.
-        draws : Draws
-            The random numbers.
-
-        Returns
-        -------
-        list
-            Anchors, row-major.
-        """
+        """Raise: members of a set cannot be moved."""
         raise PatchError(f"{self.what} cannot be jittered; use SpatialRandom or SpatialPoissonDisk")
 
     def scattered(self, count: int, draws: Draws) -> list[int]:
-        """Return distinct members in random order.
-
-        Parameters
-        ----------
-        count : int
-            How many are drawn.
-        draws : Draws
-            The random numbers.
-
-        Returns
-        -------
-        list
-            Anchors, in the order drawn.
-        """
+        """Return distinct members in random order."""
         if count > self.count:
             raise PatchError(
                 f"{count} distinct of {self.count} {self.what} cannot be drawn; give a smaller "
@@ -516,21 +399,7 @@ class MemberCandidates:
         return [int(i) for i in draws.shuffled(self.count)[:count]]
 
     def apart(self, min_dist: float, draws: Draws) -> list[int]:
-        """Return members at least `min_dist` apart, in the unit of the domain's distances.
-
-        Parameters
-        ----------
-        min_dist : float
-            Least distance of two anchors: pixels, the unit of the CRS, or metres on a
-            geographic one.
-        draws : Draws
-            The random numbers.
-
-        Returns
-        -------
-        list
-            Anchors, in the order found.
-        """
+        """Return members at least `min_dist` apart, in the unit of the domain's distances."""
         if self.points is None:
             raise PatchError(f"{self.what} have no distances to keep; use SpatialRandom")
         tree = self.points.tree
@@ -556,38 +425,12 @@ class SphereCandidates:
         return west, max(south, -90.0), east, min(north, 90.0)
 
     def every(self, step: Step) -> list[tuple[float, float]]:
-        """Return the cells' centres every `step` (rows, cols).
-
-        Parameters
-        ----------
-        step : (rows, cols)
-            From one anchor to the next.
-
-        Returns
-        -------
-        list
-            Anchors, row-major.
-        """
+        """Return the cells' centres every `step` (rows, cols)."""
         lat, lon = self.domain.y[:: step[0]], self.domain.x[:: step[1]]
         return [(float(x), float(y)) for y in lat for x in lon]
 
     def jittered(self, step: Step, jitter: float, draws: Draws) -> list[tuple[float, float]]:
-        """Return the cells' centres every `step`, moved by up to `jitter` of the spacing.
-
-        Parameters
-        ----------
-        step : (rows, cols)
-            From one anchor to the next.
-        jitter : float
-            How far an anchor moves at most, as a share of the step.
-        draws : Draws
-            The random numbers.
-
-        Returns
-        -------
-        list
-            Anchors, row-major.
-        """
+        """Return the cells' centres every `step`, moved by up to `jitter` of the spacing."""
         west, south, east, north = self._box
         height, width = (north - south) / self.domain.height, (east - west) / self.domain.width
         reach = np.array([step[1] * width, step[0] * height]) * jitter
@@ -596,20 +439,7 @@ class SphereCandidates:
         return _pairs(np.clip(moved, (west, south), (east, north)).round(_DECIMALS))
 
     def scattered(self, count: int, draws: Draws) -> list[tuple[float, float]]:
-        """Return anchors spread evenly by area, so no denser towards the poles.
-
-        Parameters
-        ----------
-        count : int
-            How many are drawn.
-        draws : Draws
-            The random numbers.
-
-        Returns
-        -------
-        list
-            Anchors, in the order drawn.
-        """
+        """Return anchors spread evenly by area, so no denser towards the poles."""
         west, south, east, north = self._box
         u = draws.uniform(2 * count).reshape(-1, 2)
         low, high = np.sin(np.radians([south, north]))
@@ -617,21 +447,7 @@ class SphereCandidates:
         return _pairs(np.stack([west + u[:, 0] * (east - west), lat], axis=1).round(_DECIMALS))
 
     def apart(self, min_dist: float, draws: Draws) -> NoReturn:
-        """Raise: Bridson's algorithm is for the plane.
-
-        Parameters
-        ----------
-        min_dist : float
-            Least distance of two anchors: pixels, the unit of the CRS, or metres on a
-            geographic one.
-        draws : Draws
-            The random numbers.
-
-        Returns
-        -------
-        list
-            Anchors, in the order found.
-        """
+        """Raise: Bridson's algorithm is for the plane."""
         raise PatchError(
             "SpatialPoissonDisk needs pixels or points, got a geographic grid with a spherical "
             "geometry; use SpatialRandom, which is even by area"

@@ -58,35 +58,11 @@ class SpatialBoxcar(SeparableWindow):
     """
 
     def profile(self, size: int) -> np.ndarray:
-        """Return ones (size,).
-
-        Parameters
-        ----------
-        size : int
-            In pixels.
-
-        Returns
-        -------
-        numpy.ndarray
-            (size,) float64, all positive.
-        """
+        """Return ones (size,)."""
         return np.ones(size)
 
     def taper(self, distance: np.ndarray, reach: float) -> np.ndarray:
-        """Return ones (n,).
-
-        Parameters
-        ----------
-        distance : numpy.ndarray
-            (n,) from the anchor, in the unit of the geometry.
-        reach : float
-            The largest distance that the geometry allows, in the same unit.
-
-        Returns
-        -------
-        numpy.ndarray
-            (n,) float64, all positive.
-        """
+        """Return ones (n,)."""
         return np.ones(len(distance))
 
 
@@ -106,35 +82,11 @@ class SpatialHann(SeparableWindow):
     """
 
     def profile(self, size: int) -> np.ndarray:
-        """Return the weights (size,), symmetric, largest in the middle.
-
-        Parameters
-        ----------
-        size : int
-            In pixels.
-
-        Returns
-        -------
-        numpy.ndarray
-            (size,) float64, all positive.
-        """
+        """Return the weights (size,), symmetric, largest in the middle."""
         return np.sin(np.pi * (np.arange(size) + 0.5) / size) ** 2
 
     def taper(self, distance: np.ndarray, reach: float) -> np.ndarray:
-        """Return the weights (n,): 1 at the anchor, falling as a cosine to nearly 0.
-
-        Parameters
-        ----------
-        distance : numpy.ndarray
-            (n,) from the anchor, in the unit of the geometry.
-        reach : float
-            The largest distance that the geometry allows, in the same unit.
-
-        Returns
-        -------
-        numpy.ndarray
-            (n,) float64, all positive.
-        """
+        """Return the weights (n,): 1 at the anchor, falling as a cosine to nearly 0."""
         return np.cos(np.pi / 2 * _share(distance, reach)) ** 2
 
 
@@ -164,36 +116,12 @@ class SpatialTukey(SeparableWindow):
     alpha: float = checked(share_of("the chip"), 0.5)
 
     def profile(self, size: int) -> np.ndarray:
-        """Return the weights (size,), symmetric, 1 in the middle.
-
-        Parameters
-        ----------
-        size : int
-            In pixels.
-
-        Returns
-        -------
-        numpy.ndarray
-            (size,) float64, all positive.
-        """
+        """Return the weights (size,), symmetric, 1 in the middle."""
         place = (np.arange(size) + 0.5) / size
         return tukey(np.minimum(place, 1 - place) * 2, self.alpha)
 
     def taper(self, distance: np.ndarray, reach: float) -> np.ndarray:
-        """Return the weights (n,): 1 near the anchor, falling over the last share alpha.
-
-        Parameters
-        ----------
-        distance : numpy.ndarray
-            (n,) from the anchor, in the unit of the geometry.
-        reach : float
-            The largest distance that the geometry allows, in the same unit.
-
-        Returns
-        -------
-        numpy.ndarray
-            (n,) float64, all positive.
-        """
+        """Return the weights (n,): 1 near the anchor, falling over the last share alpha."""
         return tukey(1 - _share(distance, reach), self.alpha)
 
 
@@ -247,35 +175,11 @@ class SpatialGaussian(SeparableWindow):
     sigma: float = checked(as_positive)
 
     def profile(self, size: int) -> np.ndarray:
-        """Return the weights (size,), symmetric, largest in the middle.
-
-        Parameters
-        ----------
-        size : int
-            In pixels.
-
-        Returns
-        -------
-        numpy.ndarray
-            (size,) float64, all positive.
-        """
+        """Return the weights (size,), symmetric, largest in the middle."""
         return self._bell(np.arange(size) - (size - 1) / 2)
 
     def taper(self, distance: np.ndarray, reach: float) -> np.ndarray:
-        """Return the weights (n,): 1 at the anchor, falling with the distance.
-
-        Parameters
-        ----------
-        distance : numpy.ndarray
-            (n,) from the anchor, in the unit of the geometry.
-        reach : float
-            The largest distance that the geometry allows, in the same unit.
-
-        Returns
-        -------
-        numpy.ndarray
-            (n,) float64, all positive.
-        """
+        """Return the weights (n,): 1 at the anchor, falling with the distance."""
         return self._bell(np.asarray(distance))
 
     def _bell(self, distance: np.ndarray) -> np.ndarray:
@@ -341,20 +245,7 @@ class SpatialCustom(Configured):
         return weights
 
     def taper(self, distance: np.ndarray, reach: float) -> NoReturn:
-        """Raise: a function of a shape says nothing about distances.
-
-        Parameters
-        ----------
-        distance : numpy.ndarray
-            (n,) from the anchor, in the unit of the geometry.
-        reach : float
-            The largest distance that the geometry allows, in the same unit.
-
-        Returns
-        -------
-        numpy.ndarray
-            (n,) float64, all positive.
-        """
+        """Raise: a function of a shape says nothing about distances."""
         raise PatchError(
             "SpatialCustom weighs rectangular chips; use SpatialHann, SpatialTukey or "
             "SpatialGaussian with other geometries"

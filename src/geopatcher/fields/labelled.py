@@ -504,18 +504,7 @@ class XvecField:
         return XvecField(self.ds.isel({self.dim: _numbers(indices)}))
 
     def with_data(self, array: Any) -> XvecField:
-        """Return the same shapes with other values (..., n), in the variable "value".
-
-        Parameters
-        ----------
-        array : array-like
-            (..., n).
-
-        Returns
-        -------
-        XvecField
-            Of the same shapes.
-        """
+        """Return the same shapes with other values (..., n), in the variable "value"."""
         import xarray as xr
 
         size = self.ds.sizes[self.dim]

@@ -19,7 +19,6 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import rasterio
 from georeader.geotensor import GeoTensor
-from rasterio import Affine
 from rasterio.windows import Window
 
 from geopatcher.config import as_count
@@ -464,18 +463,7 @@ class RetryField:
             raise
 
     def with_data(self, array: Any) -> Any:
-        """Return the inner Field with other values; what is in memory needs no retries.
-
-        Parameters
-        ----------
-        array : array-like
-            The values.
-
-        Returns
-        -------
-        Field
-            Of the same kind.
-        """
+        """Return the inner Field with other values; what is in memory needs no retries."""
         return self.field.with_data(array)
 
 

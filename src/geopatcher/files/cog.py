@@ -55,11 +55,6 @@ class CogTarget(Unfinished):
         """Make the file of the rows, which lists the patches that failed, and give it its name.
 
         Raises `OSError` when GDAL cannot write it.
-
-        Parameters
-        ----------
-        skipped : dict
-            What went wrong with the patches that failed, by anchor.
         """
         from rasterio.shutil import copy
 

@@ -57,13 +57,7 @@ class ZarrRows:
         return self.shard[0]
 
     def create(self, keep: bool = False) -> None:
-        """Make the store and its array; with `keep`, one that is there is left as it is.
-
-        Parameters
-        ----------
-        keep : bool
-            Whether rows of an earlier run stay.
-        """
+        """Make the store and its array; with `keep`, one that is there is left as it is."""
         import zarr
 
         if keep and (self.path / NAME / "zarr.json").is_file():
@@ -89,30 +83,11 @@ class ZarrRows:
             _georeference(group, spec)
 
     def begin(self) -> ShardWriter:
-        """Return what writes shards while their rows come, from a shard's top row down.
-
-        Returns
-        -------
-        ShardWriter
-            With a method `write(row, values)`.
-        """
+        """Return what writes shards while their rows come, from a shard's top row down."""
         return ShardWriter(self)
 
     def read(self, row: int, rows: int) -> np.ndarray:
-        """Return rows (..., rows, W) from `row` on.
-
-        Parameters
-        ----------
-        row : int
-            The first row.
-        rows : int
-            How many rows.
-
-        Returns
-        -------
-        numpy.ndarray
-            (..., rows, W).
-        """
+        """Return rows (..., rows, W) from `row` on."""
         import zarr
 
         array: Any = zarr.open_group(self.path, mode="r")[NAME]
@@ -158,11 +133,6 @@ class ZarrTarget(Unfinished):
         """Write the attributes, which list the patches that failed, and give the store its name.
 
         Folders cannot be swapped at one stroke: an old store is moved aside just before.
-
-        Parameters
-        ----------
-        skipped : dict
-            What went wrong with the patches that failed, by anchor.
         """
         import zarr
 

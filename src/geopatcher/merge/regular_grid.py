@@ -193,22 +193,7 @@ class GridMerge(RowMerge):
     weights: ChipWeights
 
     def run(self, items: Items, rows: Rows, write: Write) -> int:
-        """Merge chips into rows, handing each on once; return pixels covered.
-
-        Parameters
-        ----------
-        items : iterator of (int, Patch or None)
-            The chips by rising row with their numbers.
-        rows : (start, stop)
-            The output rows.
-        write : callable
-            `write(row, values)` gets finished rows (..., n, W) from the top down, each once.
-
-        Returns
-        -------
-        int
-            Pixels covered.
-        """
+        """Merge chips into rows, handing each on once; return pixels covered."""
         lead, dtype = self.spec
         buffer = RowBuffer([(lead, self._sum_dtype)], rows[0], self.domain.width, zeros=False)
 
@@ -218,22 +203,7 @@ class GridMerge(RowMerge):
         return self._add_up(items, rows, buffer, converted)
 
     def fill(self, items: Items, rows: Rows, out: np.ndarray) -> int:
-        """Merge chips into `out` (..., stop - start, W); return pixels covered.
-
-        Parameters
-        ----------
-        items : iterator of (int, Patch or None)
-            The chips by rising row with their numbers.
-        rows : (start, stop)
-            The output rows.
-        out : numpy.ndarray
-            (..., stop - start, W), written in place.
-
-        Returns
-        -------
-        int
-            Pixels covered.
-        """
+        """Merge chips into `out` (..., stop - start, W); return pixels covered."""
         if out.dtype != self._sum_dtype:
             return self.run(items, rows, writing_to(out, rows[0]))
         return self._add_up(items, rows, RowBuffer.over(out, rows[0]), _keep)

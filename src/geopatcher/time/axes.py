@@ -172,20 +172,7 @@ class TemporalLookbackHorizon(Configured):
         return self.lookback
 
     def neighborhood(self, domain: TimeDomain, anchor: Any) -> TimeSpan:
-        """Return the span of the patch at an anchor: a step's number or a date.
-
-        Parameters
-        ----------
-        domain : TimeDomain
-            The series.
-        anchor : int or date
-            A step or a date.
-
-        Returns
-        -------
-        TimeSpan
-            The steps of the patch.
-        """
+        """Return the span of the patch at an anchor: a step's number or a date."""
         step = domain.step_of(anchor)
         start = max(0, step - self.lookback + 1)
         stop = min(step + 1 + self.horizon, domain.length)
@@ -229,20 +216,7 @@ class TemporalMultiScale(Configured):
         return self.lengths[-1]
 
     def neighborhood(self, domain: TimeDomain, anchor: Any) -> TimeScales:
-        """Return a span for each scale at an anchor: a step's number or a date.
-
-        Parameters
-        ----------
-        domain : TimeDomain
-            The series.
-        anchor : int or date
-            A step or a date.
-
-        Returns
-        -------
-        TimeScales
-            The steps of the patch.
-        """
+        """Return a span for each scale at an anchor: a step's number or a date."""
         return TimeScales(
             tuple(TemporalFixedLookback(n).neighborhood(domain, anchor) for n in self.lengths)
         )
@@ -284,20 +258,7 @@ class TemporalPhaseWindow(Configured):
             )
 
     def neighborhood(self, domain: TimeDomain, anchor: Any) -> TimeSteps:
-        """Return the steps of the patch at an anchor: a step's number or a date.
-
-        Parameters
-        ----------
-        domain : TimeDomain
-            The series.
-        anchor : int or date
-            A step or a date.
-
-        Returns
-        -------
-        TimeSteps
-            The steps of the patch.
-        """
+        """Return the steps of the patch at an anchor: a step's number or a date."""
         step = domain.step_of(anchor)
         places = domain.positions()[: step + 1]
         away = np.abs((places - places[-1] + self.period / 2) % self.period - self.period / 2)
@@ -413,20 +374,7 @@ class TemporalCausalRolling(Configured):
             object.__setattr__(self, "start", _plain(self.start))
 
     def anchors(self, domain: TimeDomain, geometry: Any) -> list[int]:
-        """Return the numbers of the steps.
-
-        Parameters
-        ----------
-        domain : TimeDomain
-            The series.
-        geometry : temporal geometry
-            How far patches look back.
-
-        Returns
-        -------
-        list of int
-            Numbers of steps.
-        """
+        """Return the numbers of the steps."""
         whole = getattr(geometry, "length", 1) - 1
         first = whole if self.start is None else domain.step_of(self.start)
         return list(range(first, domain.length, self.step))
@@ -460,20 +408,7 @@ class TemporalEventTriggered(Configured):
     event_times: Any = checked(_times)
 
     def anchors(self, domain: TimeDomain, geometry: Any) -> list[int]:
-        """Return the numbers of the steps, rising.
-
-        Parameters
-        ----------
-        domain : TimeDomain
-            The series.
-        geometry : temporal geometry
-            How far patches look back.
-
-        Returns
-        -------
-        list of int
-            Numbers of steps.
-        """
+        """Return the numbers of the steps, rising."""
         return sorted({domain.step_of(time) for time in self.event_times})
 
 
@@ -503,20 +438,7 @@ class TemporalRandom(Configured):
     seed: int | None = checked(as_seed, None)
 
     def anchors(self, domain: TimeDomain, geometry: Any) -> list[int]:
-        """Return the numbers of the steps, rising.
-
-        Parameters
-        ----------
-        domain : TimeDomain
-            The series.
-        geometry : temporal geometry
-            How far patches look back.
-
-        Returns
-        -------
-        list of int
-            Numbers of steps.
-        """
+        """Return the numbers of the steps, rising."""
         if self.n > domain.length:
             raise PatchError(
                 f"{self.n} different steps cannot be drawn from a series of {domain.length}"
@@ -547,20 +469,7 @@ class TemporalExplicit(Configured):
     times: Any = checked(_times)
 
     def anchors(self, domain: TimeDomain, geometry: Any) -> list[int]:
-        """Return the numbers of the steps.
-
-        Parameters
-        ----------
-        domain : TimeDomain
-            The series.
-        geometry : temporal geometry
-            How far patches look back.
-
-        Returns
-        -------
-        list of int
-            Numbers of steps.
-        """
+        """Return the numbers of the steps."""
         return [domain.step_of(time) for time in self.times]
 
 
@@ -616,20 +525,7 @@ class TemporalCausalBoxcar(AgeWindow):
     """
 
     def by_age(self, age: np.ndarray, length: int) -> np.ndarray:
-        """Return ones (n,).
-
-        Parameters
-        ----------
-        age : numpy.ndarray
-            (n,) in steps: 0 for the anchor.
-        length : int
-            Steps of the lookback.
-
-        Returns
-        -------
-        numpy.ndarray
-            (n,) float64, all positive.
-        """
+        """Return ones (n,)."""
         return np.ones(len(age))
 
 
@@ -656,20 +552,7 @@ class TemporalExponentialDecay(AgeWindow):
     tau: float = checked(_as_steps)
 
     def by_age(self, age: np.ndarray, length: int) -> np.ndarray:
-        """Return the weights (n,), 1 for the newest step.
-
-        Parameters
-        ----------
-        age : numpy.ndarray
-            (n,) in steps: 0 for the anchor.
-        length : int
-            Steps of the lookback.
-
-        Returns
-        -------
-        numpy.ndarray
-            (n,) float64, all positive.
-        """
+        """Return the weights (n,), 1 for the newest step."""
         return np.maximum(np.exp(-age / self.tau), np.finfo(float).tiny)
 
 
@@ -699,20 +582,7 @@ class TemporalTaperedTukey(AgeWindow):
     alpha: float = checked(share_of("the lookback"), 0.5)
 
     def by_age(self, age: np.ndarray, length: int) -> np.ndarray:
-        """Return the weights (n,), 1 for the newest steps.
-
-        Parameters
-        ----------
-        age : numpy.ndarray
-            (n,) in steps: 0 for the anchor.
-        length : int
-            Steps of the lookback.
-
-        Returns
-        -------
-        numpy.ndarray
-            (n,) float64, all positive.
-        """
+        """Return the weights (n,), 1 for the newest steps."""
         return tukey((length - age - 0.5) / length, self.alpha)
 
 
@@ -742,18 +612,5 @@ class TemporalPeriodic(AgeWindow):
     period: float = checked(_as_steps)
 
     def by_age(self, age: np.ndarray, length: int) -> np.ndarray:
-        """Return the weights (n,), 1 at the anchor's phase.
-
-        Parameters
-        ----------
-        age : numpy.ndarray
-            (n,) in steps: 0 for the anchor.
-        length : int
-            Steps of the lookback.
-
-        Returns
-        -------
-        numpy.ndarray
-            (n,) float64, all positive.
-        """
+        """Return the weights (n,), 1 at the anchor's phase."""
         return np.exp(np.cos(2 * np.pi * age / self.period) - 1)

@@ -101,18 +101,7 @@ class TemporalPatcher(Configured):
         return list(self.sampler.anchors(self.domain(series), self.geometry))
 
     def n_anchors(self, series: Any) -> int:
-        """Return how many patches `split` makes of a series.
-
-        Parameters
-        ----------
-        series : array, GeoTensor or xarray.DataArray
-            With time along `time_axis`.
-
-        Returns
-        -------
-        int
-            Number of patches.
-        """
+        """Return how many patches `split` makes of a series."""
         return len(self.anchors(series))
 
     def patch_at(self, series: Any, anchor: Any) -> Patch:
@@ -136,18 +125,7 @@ class TemporalPatcher(Configured):
         return Patch(taken(series, indices, domain.axis), step, indices, self.weights_of(indices))
 
     def split(self, series: Any) -> Iterator[Patch]:
-        """Yield the patches of a series one by one.
-
-        Parameters
-        ----------
-        series : array, GeoTensor or xarray.DataArray
-            With time along `time_axis`.
-
-        Returns
-        -------
-        iterator of Patch
-            In the order of `anchors`.
-        """
+        """Yield the patches of a series one by one."""
         return (self.patch_at(series, anchor) for anchor in self.anchors(series))
 
     def merge(self, patches: Iterable[Patch], domain: Any) -> Any:
@@ -388,33 +366,11 @@ class SpatioTemporalPatcher(Configured):
         return list(zip(places, steps, strict=True))
 
     def n_anchors(self, series: Any) -> int:
-        """Return how many patches `split` makes of a series.
-
-        Parameters
-        ----------
-        series : array, GeoTensor or xarray.DataArray
-            (T, ..., H, W), with time along `time_axis`.
-
-        Returns
-        -------
-        int
-            Number of patches.
-        """
+        """Return how many patches `split` makes of a series."""
         return len(self.anchors(series))
 
     def split(self, series: Any) -> Iterator[SpatioTemporalPatch]:
-        """Yield the patches of a series one by one.
-
-        Parameters
-        ----------
-        series : array, GeoTensor or xarray.DataArray
-            (T, ..., H, W), with time where `time_axis` says.
-
-        Returns
-        -------
-        iterator of SpatioTemporalPatch
-            In the order of `anchors`.
-        """
+        """Yield the patches of a series one by one."""
         for step, group in groupby(self.anchors(series), key=lambda anchor: anchor[1]):
             time, space = self._at(series, step), _space_of(series)
             for place, _ in group:
