@@ -14,7 +14,7 @@ class PatchError(ValueError):
 
     Examples
     --------
-    >>> from geopatcher import SpatialRegularStride
+    >>> from geopatcher import PatchError, SpatialRegularStride
     >>> try:
     ...     SpatialRegularStride(0)
     ... except PatchError as error:
@@ -30,7 +30,7 @@ class CoverageWarning(UserWarning):
     --------
     >>> import warnings
     >>> from rasterio.windows import Window
-    >>> from geopatcher import SpatialMean
+    >>> from geopatcher import Patch, SpatialMean
     >>> with warnings.catch_warnings(record=True) as told:
     ...     warnings.simplefilter("always")
     ...     merged = SpatialMean().merge([Patch(np.ones((1, 1)), (0, 0), Window(0, 0, 1, 1))],

@@ -19,6 +19,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import rasterio
 from georeader.geotensor import GeoTensor
+from rasterio import Affine
 from rasterio.windows import Window
 
 from geopatcher.config import as_count

@@ -10,6 +10,7 @@ import json
 import math
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
@@ -29,6 +30,7 @@ CACHE_MEGABYTES = 32
 _ATTRS_TAG = "GEOPATCHER_ATTRS"
 
 
+@dataclass(frozen=True)
 class CogTarget(Unfinished):
     """The rows of a COG, and the COG made of them: one band for each index of the leading axis."""
 
