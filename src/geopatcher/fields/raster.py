@@ -160,15 +160,15 @@ class OpenDatasets:
         """
         return _key(path, options) in self._mine()
 
-    def get(self, path: str, opener: Callable[..., Any] = rasterio.open, **options: Any) -> Any:
+    def get(self, path: str, opener: Callable[..., Any] | None = None, **options: Any) -> Any:
         """Return the open dataset of a path.
 
         Parameters
         ----------
         path : str
             As the opener takes it.
-        opener : callable
-            Opens what is not open yet.
+        opener : callable, optional
+            Opens what is not open yet; default `rasterio.open`.
         **options : any
             Of the opener.
 
@@ -181,7 +181,7 @@ class OpenDatasets:
         key = _key(path, options)
         dataset = mine.pop(key, None)
         if dataset is None:
-            dataset = opener(path, **options)
+            dataset = (opener or rasterio.open)(path, **options)
             while len(mine) >= MOST_OPEN:
                 mine.popitem(last=False)[1].close()
         mine[key] = dataset
