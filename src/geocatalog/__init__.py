@@ -11,8 +11,7 @@
 ['july.tif']
 """
 
-from importlib import import_module
-from typing import Any
+from pipekit.lazy import lazily
 
 _PLACES = {
     "CatalogError": "errors",
@@ -41,15 +40,5 @@ _PLACES = {
 }
 
 __all__ = sorted(_PLACES)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+_HOME = {name: f"{__name__}.{module}" for name, module in _PLACES.items()}
+__getattr__, __dir__ = lazily(__name__, _HOME)

@@ -16,9 +16,6 @@
 (2, 500, 300)
 """
 
-from importlib import import_module
-from typing import Any
-
 from geopatcher.aggregation.all_values import SpatialByIndex as SpatialByIndex
 from geopatcher.aggregation.all_values import SpatialLearned as SpatialLearned
 from geopatcher.aggregation.all_values import SpatialMedian as SpatialMedian
@@ -90,6 +87,7 @@ from geopatcher.time.patcher import SpatioTemporalPatch as SpatioTemporalPatch
 from geopatcher.time.patcher import SpatioTemporalPatcher as SpatioTemporalPatcher
 from geopatcher.time.patcher import TemporalPatcher as TemporalPatcher
 from geopatcher.time.series import TimeDomain as TimeDomain
+from pipekit.lazy import lazily
 
 _LAZY = {
     "Journal": "geopatcher.run",
@@ -99,13 +97,4 @@ _LAZY = {
 }
 _OURS = (value for value in list(globals().values()) if hasattr(value, "__qualname__"))
 __all__ = sorted([*_LAZY, *(v.__name__ for v in _OURS if v.__module__.startswith(__name__))])
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'geopatcher' has no attribute {name!r}")
-    return getattr(import_module(_LAZY[name]), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazily(__name__, _LAZY)

@@ -13,7 +13,7 @@ Pixels come from a local archive, the live one or the embedded simulation, which
 
 # ruff: noqa: F403, F405  (the loaders are named in `geostack.data`)
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from geostack.areas import (
     AREAS,
@@ -34,6 +34,7 @@ from geostack.errors import (
     PixelReadError,
     SourceUnavailableError,
 )
+from pipekit.lazy import lazily
 
 if TYPE_CHECKING:
     from geostack.data import *
@@ -69,15 +70,5 @@ __all__ = [
     "query_overture",
     "read_gbif_download",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from geostack import data
-
-        return getattr(data, name)
-    raise AttributeError(f"module 'geostack' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+_LOADED = dict.fromkeys((name for name in __all__ if name not in globals()), "geostack.data")
+__getattr__, __dir__ = lazily(__name__, _LOADED)

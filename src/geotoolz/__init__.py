@@ -13,10 +13,7 @@ array([[0.5, 0.8]], dtype=float32)
 Names are loaded when first used, so importing the package costs hardly more than its carrier.
 """
 
-from importlib import import_module
-from importlib.util import find_spec
-from pkgutil import iter_modules
-from typing import Any
+from pipekit.lazy import lazily
 
 _NAMES = {
     "pipekit": (
@@ -58,18 +55,4 @@ _NAMES = {
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 __all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        value = getattr(import_module(_HOME[name]), name)
-    elif name[0] != "_" and find_spec(f"geotoolz.{name}") is not None:
-        value = import_module(f"geotoolz.{name}")
-    else:
-        raise AttributeError(f"module 'geotoolz' has no attribute {name!r}")
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *(module.name for module in iter_modules(__path__))})
+__getattr__, __dir__ = lazily(__name__, _HOME)

@@ -11,8 +11,9 @@
 (42, Scale(factor=2), True)
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pipekit.lazy import lazily
 
 if TYPE_CHECKING:
     from pipekit.blocks import ApplyToBands as ApplyToBands
@@ -99,17 +100,6 @@ _LATER = {
     "retry": "Retry",
     "serialize": "from_config from_yaml to_config to_yaml",
 }
-_HOME = {name: module for module, names in _LATER.items() for name in names.split()}
+_HOME = {name: f"pipekit.{module}" for module, names in _LATER.items() for name in names.split()}
 __all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'pipekit' has no attribute {name!r}")
-    value = getattr(import_module(f"pipekit.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazily(__name__, _HOME)
