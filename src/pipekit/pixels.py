@@ -1,0 +1,371 @@
+"""What a pixel means and whether it counts: asked here by every package above.
+
+A band holds a quantity, classes, bits or a mask. Quantities may be scaled, averaged, blended and
+interpolated; numbers of classes, flags in bits and yes-or-no may not: half of class 4 and class 8
+is no class 6. What counts is what is not nodata: NaN in floats, and what equals the value that the
+raster declares. No nodata declared means none: 0 is a value unless somebody said otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final, Literal, get_args
+
+import numpy as np
+
+from pipekit.carrier import Array, is_carrier
+
+Role = Literal["quantity", "class", "bits", "mask"]
+"""What the numbers of a band are."""
+
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+
+GUIDE: Final = "see docs/reference/what-a-pixel-means.md"
+"""Where the rules are told at length; errors that come from them end in it."""
+
+# Names of quality bands in the products that define them, in lower case: Sentinel-2 (SCL, QA60),
+# Landsat Collection 2 and its STAC keys, HLS (Fmask), MODIS and VIIRS, Sentinel-3 OLCI, and the
+# land-cover maps WorldCover, Dynamic World, CORINE, NLCD, CDL and MCD12Q1.
+_PRODUCTS: Final[Mapping[Role, str]] = {
+    "class": "scl scene_classification pixel_reliability label labels class classes classification "
+    "land_cover landcover lulc lc cropland worldcover lc_type1 lc_type2 lc_type3 lc_type4 lc_type5",
+    "bits": "qa60 qa qa_pixel pixel_qa bqa qa_radsat radsat_qa qa_aerosol sr_qa_aerosol sr_aerosol "
+    "cloud_qa sr_cloud_qa fmask state_1km qc_250m qc_500m sur_refl_qc_500m qc_day qc_night "
+    "summaryqa detailedqa vi_quality quality_flags wqsf qf1 qf2 qf3 qf4 qf5 qf6 qf7",
+    "mask": "mask cloud_mask cloudmask water_mask snow_mask valid_mask msk_classi",
+}
+_BY_NAME: Final = {name: role for role, names in _PRODUCTS.items() for name in names.split()}
+
+
+def band_roles(raster: Any) -> tuple[Role, ...]:
+    """Return what each band of a raster holds.
+
+    `attrs["band_roles"]` decides: one role, or one for each band. Next come CF's `flag_masks`
+    (bits) and `flag_values` (classes) among the attributes, then the band's name where a product
+    defines it (SCL, QA_PIXEL, Fmask, ...), then the dtype: booleans are masks. All else is a
+    quantity.
+
+    Parameters
+    ----------
+    raster
+        Array or carrier of any dtype, bands on the third axis from the end: (C, H, W) or
+        (T, C, H, W). (H, W) is one band.
+
+    Returns
+    -------
+    One role a band.
+
+    Raises
+    ------
+    ValueError
+        For roles that are unknown or are not as many as the bands.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> band_roles(np.zeros((2, 3, 3), bool))
+    ('mask', 'mask')
+    """
+    shape, attrs = np.shape(raster), getattr(raster, "attrs", None) or {}
+    count = shape[-3] if len(shape) > 2 else 1
+    said = attrs.get("band_roles")
+    if said is not None:
+        return _said(said, count)
+    one: Role = "quantity"
+    if getattr(raster, "dtype", None) == np.bool_:
+        one = "mask"
+    elif "flag_masks" in attrs or "flag_values" in attrs:
+        one = "bits" if "flag_masks" in attrs else "class"
+    else:
+        names = attrs.get("band_names")
+        if names is not None and not isinstance(names, str) and len(names) == count:
+            return tuple(role_of(str(name)) for name in names)
+    return (one,) * count
+
+
+def role_of(name: str) -> Role:
+    """Return what a band of this name holds, where a product defines the name.
+
+    Parameters
+    ----------
+    name
+        A band's name or an asset's key, in any case.
+
+    Examples
+    --------
+    >>> role_of("SCL"), role_of("qa_pixel"), role_of("B04")
+    ('class', 'bits', 'quantity')
+    """
+    return _BY_NAME.get(name.lower(), "quantity")
+
+
+def _said(said: Any, count: int) -> tuple[Role, ...]:
+    roles: tuple[Any, ...] = (said,) * count if isinstance(said, str) else tuple(said)
+    unknown = [role for role in roles if role not in ROLES]
+    if unknown or len(roles) != count:
+        raise ValueError(
+            f"attrs['band_roles'] must be one of {ROLES}, or one for each of the {count} bands, "
+            f"got {said!r}; {GUIDE}"
+        )
+    return roles
+
+
+def plain(raster: Any) -> Array:
+    """Return the numbers of an array in the machine's byte order, without copying if they are so.
+
+    What a masked array hides becomes NaN in floats, and what `nodata_of` says in the others.
+
+    Parameters
+    ----------
+    raster
+        Array or carrier of any shape.
+
+    Raises
+    ------
+    TypeError
+        For a structured array, whose fields are bands of their own.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> plain(np.array([1.5, 2.0], ">f8")).dtype.isnative
+    True
+    >>> plain(np.ma.array([1.0, 20.0], mask=[False, True]))
+    array([ 1., nan])
+    """
+    if type(raster) is np.ndarray:
+        values = raster
+    elif isinstance(raster, np.ma.MaskedArray):
+        hidden = np.nan if raster.dtype.kind in "fc" else nodata_of(raster)
+        values = raster.data if hidden is None else raster.filled(hidden)
+    else:
+        values = np.asarray(raster)
+    if values.dtype.names is not None:
+        raise TypeError(
+            f"expected numbers, got a structured array with the fields {values.dtype.names}; "
+            "give np.stack([array[name] for name in array.dtype.names]) with attrs['band_names']"
+        )
+    return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
+
+
+def nodata_of(raster: Any) -> Any:
+    """Return the value that marks nodata in an array, or None where nothing but NaN does.
+
+    Parameters
+    ----------
+    raster
+        A carrier says it; a masked array of whole numbers has its `fill_value` where no pixel
+        that counts holds that, else the first number from the dtype's end that none holds.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> nodata_of(np.zeros(3)) is None, nodata_of(np.ma.array([1, 2], mask=[0, 1], fill_value=-1))
+    (True, -1)
+    """
+    if is_carrier(raster):
+        return raster.fill_value_default
+    if not isinstance(raster, np.ma.MaskedArray) or not np.ma.is_masked(raster):
+        return None
+    if raster.dtype.kind not in "iu":
+        return math.nan if raster.dtype.kind in "fc" else None
+    seen, limits = raster.compressed(), np.iinfo(raster.dtype)
+    wished = raster.fill_value.item()
+    if wished not in seen:
+        return wished
+    held = set(np.unique(seen).tolist())
+    for value in (0, limits.max, limits.min, *range(limits.min, limits.max)):
+        if value not in held:
+            return value
+    raise TypeError(
+        f"a masked array of {raster.dtype.name} holds every number of its dtype, so none is left "
+        f"to mark what it hides; use .astype('float32').filled(np.nan); {GUIDE}"
+    )
+
+
+def equal_mask(values: Array, nodata: Any) -> Array | None:
+    """Return where values equal a nodata value, or None where none does.
+
+    Floats are compared in their own precision, as GDAL does: a header rounds -3.4028235e+38 to
+    -3.40282e+38, and -9999.9 is no float32. The minimum is looked at first: it takes a tenth of
+    the time of any work on floats, and most chips have no nodata at all.
+
+    Parameters
+    ----------
+    values
+        Plain array of any shape.
+    nodata
+        The value, NaN or None. NaN gives None, since NaN spreads by itself.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> equal_mask(np.array([[0, 7]], "uint16"), 0)
+    array([[ True, False]])
+    >>> equal_mask(np.float32([-3.4028235e38, 1]), -3.40282e38)
+    array([ True, False])
+    """
+    if nodata is None or nodata != nodata or values.size == 0 or values.dtype.kind not in "iufc":
+        return None
+    if values.dtype.kind == "c":
+        mask = values == nodata
+    elif values.dtype.kind == "f" and _AT_THE_END < abs(nodata) < math.inf:
+        mask = values >= _SHARE * nodata if nodata > 0 else values <= _SHARE * nodata
+        mask &= np.isfinite(values)
+    else:
+        held = values.dtype.type(nodata) if values.dtype.kind == "f" else nodata
+        if values.min() > held:
+            return None
+        mask = values == held
+    return mask if mask.any() else None
+
+
+_AT_THE_END: Final = 1e37
+_SHARE: Final = 1 - 1e-5
+"""From here on floats mark nodata by their dtype's last number, which headers round."""
+
+
+def invalid_mask(values: Array, nodata: Any = None) -> Array | None:
+    """Return where values are nodata, NaN or the value that marks it; None where none is.
+
+    Parameters
+    ----------
+    values
+        Plain array of any shape.
+    nodata
+        What marks nodata beside NaN, or None.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> invalid_mask(np.array([[np.nan, -9999.0, 1.0]]), -9999)
+    array([[ True,  True, False]])
+    """
+    marked = equal_mask(values, nodata)
+    if values.dtype.kind not in "fc" or values.size == 0:
+        return marked
+    # The minimum is NaN when any value is: one cheap pass for the usual case, without a mask.
+    if not np.isnan(values.min()):
+        return marked
+    by_nan = np.isnan(values)
+    return by_nan if marked is None else by_nan | marked
+
+
+def check_fill(fill: Any, dtype: Any, who: str) -> Any:
+    """Return `fill` as the dtype holds it, or raise where the dtype cannot hold it.
+
+    Parameters
+    ----------
+    fill
+        A number or a truth value; None is none.
+    dtype
+        Of the pixels that are to hold it.
+    who
+        The argument or operator that asks, named by the error.
+
+    Raises
+    ------
+    ValueError
+        For NaN or a fraction in integers, a number beyond their limits, and anything but 0 and 1
+        in booleans.
+
+    Examples
+    --------
+    >>> check_fill(255, "uint8", "fill_value")
+    255
+    >>> check_fill(-9999, "uint8", "fill_value")
+    Traceback (most recent call last):
+    ValueError: fill_value -9999 does not fit uint8, which holds 0 to 255; give one that does, or \
+put ToFloat32() before; see docs/reference/what-a-pixel-means.md
+    """
+    kind = np.dtype(dtype)
+    if fill is None or kind.kind in "fc":
+        return fill
+    lowest, highest = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
+    if fill == fill and lowest <= fill <= highest and int(fill) == fill:
+        return kind.type(fill).item()
+    raise ValueError(
+        f"{who} {fill!r} does not fit {kind.name}, which holds {lowest} to {highest}; "
+        f"give one that does, or put ToFloat32() before; {GUIDE}"
+    )
+
+
+def keep_off(values: Array, nodata: Any, counts: Array | None = None) -> None:
+    """Move whole numbers that count but fell on nodata's value to the next one, in place.
+
+    The one guard of all that writes integers: a valid value never becomes nodata by arithmetic.
+
+    Parameters
+    ----------
+    values
+        Integers of any shape.
+    nodata
+        The value that marks nodata, or None.
+    counts
+        Where `values` count, of their shape; None where all do.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dn = np.array([0, 0, 7], "uint16")
+    >>> keep_off(dn, 0, np.array([False, True, True]))
+    >>> dn
+    array([0, 1, 7], dtype=uint16)
+    """
+    if values.dtype.kind not in "iu":
+        return
+    landed = equal_mask(values, nodata)
+    if landed is None:
+        return
+    if counts is not None:
+        landed &= counts
+    values[landed] = nodata + 1 if nodata < np.iinfo(values.dtype).max else nodata - 1
+
+
+def whole_numbers(values: Array, dtype: Any, nodata: Any, invalid: Array | None = None) -> Array:
+    """Return numbers rounded into an integer dtype, within its limits and off nodata's value.
+
+    Parameters
+    ----------
+    values
+        Numbers of any shape; NaN is nodata.
+    dtype
+        An integer dtype.
+    nodata
+        The value of the result that marks nodata; None allows no NaN.
+    invalid
+        Where further pixels are nodata, of the shape of `values`, or None.
+
+    Raises
+    ------
+    ValueError
+        For NaN without a value to mark it, and a value that the dtype cannot hold.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> whole_numbers(np.array([0.2, 300.0, np.nan]), "uint8", 0)
+    array([  1, 255,   0], dtype=uint8)
+    """
+    kind = np.dtype(dtype)
+    limits, nodata = np.iinfo(kind), check_fill(nodata, kind, "nodata")
+    missing = invalid_mask(values) if invalid is None else invalid | np.isnan(values)
+    if missing is not None and nodata is None:
+        raise ValueError(
+            f"NaN has no number in {kind.name}; give nodata=, the value that marks it; {GUIDE}"
+        )
+    clean = values if missing is None else np.where(missing, 0, values)
+    if clean.dtype.kind == "f":
+        clean = np.rint(clean)
+        # float(2**64 - 1) is 2**64, which would wrap: the last float below is taken.
+        top = np.nextafter(clean.dtype.type(limits.max), clean.dtype.type(0))
+        highest = limits.max if float(clean.dtype.type(limits.max)) <= limits.max else top
+        clean = np.clip(clean, limits.min, highest)
+    else:
+        clean = np.clip(clean, limits.min, limits.max)
+    out = clean.astype(kind)
+    keep_off(out, nodata)
+    if missing is not None:
+        out[missing] = nodata
+    return out
