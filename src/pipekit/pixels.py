@@ -9,7 +9,9 @@ raster declares. No nodata declared means none: 0 is a value unless somebody sai
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
@@ -109,6 +111,67 @@ def _said(said: Any, count: int) -> tuple[Role, ...]:
             f"got {said!r}; {GUIDE}"
         )
     return roles
+
+
+ROLE_TAG: Final = "band_role"
+"""The metadata item of a file's band that says its role; our own writers set it."""
+
+
+def roles_in_file(source: Any, indexes: Sequence[int] | None = None) -> tuple[Role, ...]:
+    """Return what bands of an opened file hold.
+
+    The band's own metadata `band_role` decides, as our writers set it. A colour table, names of
+    categories and CF's `flag_values` mean classes, `flag_masks` bits, an alpha band a mask; else
+    the band's name decides, as in `band_roles`.
+
+    Parameters
+    ----------
+    source
+        A dataset that rasterio opened.
+    indexes
+        1-based bands; all by default.
+
+    Returns
+    -------
+    One role a band.
+    """
+    chosen = source.indexes if indexes is None else indexes
+    categorised = _categorised(source.name)
+    return tuple(_role_in_file(source, index, index in categorised) for index in chosen)
+
+
+def _role_in_file(source: Any, index: int, has_categories: bool) -> Role:
+    tags, colour = source.tags(index), source.colorinterp[index - 1].name
+    said: Role | None = next((role for role in ROLES if role == tags.get(ROLE_TAG)), None)
+    if said is not None:
+        return said
+    if "flag_masks" in tags:
+        return "bits"
+    if colour == "palette" or has_categories or "flag_values" in tags:
+        return "class"
+    name = source.descriptions[index - 1] or tags.get("NETCDF_VARNAME")
+    if colour == "alpha" and (not name or name.lower() == "alpha"):
+        return "mask"
+    return role_of(name or "")
+
+
+_BANDS_XML: Final = re.compile(
+    r"<(?:PAM|VRT)RasterBand\b([^>]*)>(.*?)</(?:PAM|VRT)RasterBand>", re.S
+)
+_CATEGORIES: Final = re.compile(r"<CategoryNames>\s*<|tableType=.thematic", re.I)
+
+
+def _categorised(path: str) -> set[int]:
+    """Return the bands of a local file whose side file, or VRT, names their categories."""
+    found: set[int] = set()
+    for side in (path, f"{path}.aux.xml"):
+        if side.lower().endswith((".vrt", ".xml")) and os.path.isfile(side):
+            with open(side, encoding="utf-8", errors="replace") as file:
+                for head, body in _BANDS_XML.findall(file.read()):
+                    number = re.search(r'band="(\d+)"', head)
+                    if _CATEGORIES.search(body):
+                        found.add(int(number[1]) if number else 1)
+    return found
 
 
 def plain(raster: Any) -> Array:

@@ -1,5 +1,6 @@
 """The pages: complete, made of what both renderers read, and true where they show code."""
 
+import doctest
 import re
 import subprocess
 import sys
@@ -60,6 +61,16 @@ def test_code_of_the_page_runs_as_it_stands(path, tmp_path):
     code.write_text("\n".join(blocks(path)), "utf-8")
     done = subprocess.run([sys.executable, str(code)], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in PAGES if "```pycon" in path.read_text("utf-8")], ids=lambda p: p.stem
+)
+def test_examples_of_the_page_give_what_it_shows(path):
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    done = doctest.testfile(str(path), module_relative=False, optionflags=flags)
+    assert done.attempted
+    assert not done.failed
 
 
 def test_diagrams_are_those_of_the_script(tmp_path):
