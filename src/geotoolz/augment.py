@@ -26,14 +26,14 @@ from geotoolz.carrier import (
     Values,
     crop,
     fill_of,
-    nodata_mask,
     pair,
     rewrap,
     valid_values,
     values_of,
 )
-from geotoolz.mask import check_fill
 from pipekit import Operator
+from pipekit.carrier import fitting_fill
+from pipekit.pixels import check_fill, invalid_mask, keep_off, whole_numbers
 
 Seed = int | Sequence[int] | None
 Range = tuple[float, float]
@@ -124,17 +124,17 @@ def restore(chip: Raster, changed: Values) -> Raster:
     array([[  0, 255]], dtype=uint8)
     """
     values = values_of(chip)
-    fill = fill_of(chip)
+    fill = fitting_fill(fill_of(chip), values.dtype)
+    invalid = invalid_mask(values, fill)
     if values.dtype.kind in "iu":
-        limits = np.iinfo(values.dtype)
-        out = np.clip(np.rint(changed), limits.min, limits.max).astype(values.dtype)
+        out = whole_numbers(changed, values.dtype, fill, invalid)
     elif values.dtype.kind == "f":
         out = changed.astype(values.dtype, copy=False)
+        keep_off(out, fill)
+        if invalid is not None:
+            out[invalid] = values[invalid]
     else:
         raise TypeError(f"chips must be integer or float, got {values.dtype.name}")
-    invalid = nodata_mask(values, fill)
-    if invalid is not None:
-        out[invalid] = values[invalid]
     return rewrap(chip, out)
 
 
@@ -520,7 +520,7 @@ class BandDropout(Augmentation):
 
     def _augment(self, rng: Generator, chip: Raster, *labels: Raster) -> tuple[Raster, ...]:
         out = values_of(chip).copy()
-        check_fill(self.fill_value, out.dtype, "BandDropout")
+        check_fill(self.fill_value, out.dtype, "fill_value")
         bands = band_views(out, self.axis)
         dropped = rng.random(len(bands)) < self.p
         kept = int(rng.integers(len(bands)))

@@ -4,9 +4,9 @@ Every operator of this package takes a plain ndarray or a `GeoTensor` and gives 
 kind. Arithmetic on a `GeoTensor` costs 20 to 30 us a call and slicing it as much, its constructor
 2 us: so operators work on the plain view and wrap once.
 
-What counts as nodata is decided here, for all operators: NaN in floats, and whatever equals the
+What counts as nodata is decided in `pipekit.pixels`: NaN in floats, and whatever equals the
 carrier's `fill_value_default` unless that is None or the data are boolean. A plain array has no
-fill value, so in it only NaN is nodata.
+fill value, so in it only NaN is nodata; a masked array hides its own, and comes out masked.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from numpy.typing import DTypeLike, NDArray
 from rasterio import Affine
 
 from pipekit.carrier import keep_place, pixel_offset, same_crs
+from pipekit.pixels import equal_mask, invalid_mask, nodata_of, plain
 
 Values = NDArray[Any]
 """A plain array, without a place on the map."""
@@ -36,7 +37,7 @@ Place = tuple[Affine, Any]
 """The transform from (col, row) to map coordinates, and their CRS in any form."""
 
 Raster = Values
-"""A plain ndarray or a `GeoTensor` (which is an ndarray), bands first: (C, H, W)."""
+"""A plain or masked ndarray, or a `GeoTensor` (which is an ndarray), bands first: (C, H, W)."""
 
 
 NAN: Final = math.nan
@@ -45,7 +46,7 @@ keep_place(GeoTensor)
 
 
 def values_of(raster: Raster) -> Values:
-    """Return the plain array behind a raster, without copying.
+    """Return the plain array behind a raster, as `pipekit.pixels.plain` does.
 
     Parameters
     ----------
@@ -54,12 +55,12 @@ def values_of(raster: Raster) -> Values:
 
     Returns
     -------
-    (C, H, W), a view.
+    (C, H, W), a view where nothing is masked and the byte order is the machine's.
 
     Raises
     ------
     TypeError
-        For anything that is not an array.
+        For anything that is not an array of numbers.
 
     Examples
     --------
@@ -67,7 +68,7 @@ def values_of(raster: Raster) -> Values:
     (2, 3)
     """
     if isinstance(raster, np.ndarray):
-        return raster if type(raster) is np.ndarray else raster.view(np.ndarray)
+        return plain(raster)
     is_reader = hasattr(raster, "read_from_window")
     way_out = "reader.load()" if is_reader else "np.asarray(...) or geotoolz.io.read(path)"
     raise TypeError(
@@ -92,7 +93,11 @@ def fill_of(raster: Raster) -> Fill:
     >>> fill_of(np.zeros((2, 3))) is None
     True
     """
-    return raster.fill_value_default if isinstance(raster, GeoTensor) else None
+    if type(raster) is np.ndarray:
+        return None
+    # Said by the carrier itself, without asking what a carrier is: that takes microseconds.
+    fill = raster.fill_value_default if isinstance(raster, GeoTensor) else nodata_of(raster)
+    return fill  # type: ignore[no-any-return]
 
 
 def attrs_of(raster: Raster) -> dict[str, Any]:
@@ -155,7 +160,9 @@ def rewrap(
     drop: tuple[str, ...] = (),
     move: Affine | None = None,
 ) -> Raster:
-    """Give `values` the georeference of `raster`; a plain array stays plain.
+    """Give `values` the georeference of `raster`; a plain array stays plain, a masked one masked.
+
+    Roles of bands go where their names go: `band_roles` is dropped or renewed with `band_names`.
 
     Parameters
     ----------
@@ -174,7 +181,7 @@ def rewrap(
 
     Returns
     -------
-    A `GeoTensor` where `raster` is one, else `values`.
+    A `GeoTensor` where `raster` is one, a masked array where it is one, else `values`.
 
     Examples
     --------
@@ -184,74 +191,34 @@ def rewrap(
     {'long_name': 'twice'}
     """
     if not isinstance(raster, GeoTensor):
-        return values
+        return _masked(raster, values, fill) if isinstance(raster, np.ma.MaskedArray) else values
     merged = {**(raster.attrs or {}), **(attrs or {})}
     for name in drop:
         merged.pop(name, None)
+    if "band_roles" in merged and _roles_are_stale(merged, values, attrs, drop):
+        del merged["band_roles"]
     place = raster.transform if move is None else raster.transform * move
     nodata = raster.fill_value_default if fill is ... else fill
     return GeoTensor(values, place, raster.crs, nodata, merged)
 
 
-def fill_mask(values: Values, fill: Fill) -> Mask | None:
-    """Return where `values` equal the fill value, or None when that is nowhere.
-
-    The minimum is looked at first: it takes a tenth of the time of any float work, and most chips
-    have no nodata at all. NaN as `fill` gives None: NaN propagates by itself.
-
-    Parameters
-    ----------
-    values
-        (..., H, W), a plain array.
-    fill
-        Marks nodata beside NaN, or None.
-
-    Returns
-    -------
-    (..., H, W) bool, or None.
-
-    Examples
-    --------
-    >>> fill_mask(np.array([[0, 7]], dtype="uint16"), 0)
-    array([[ True, False]])
-    >>> fill_mask(np.array([[3, 7]], dtype="uint16"), 0) is None
-    True
-    """
-    if fill is None or fill != fill or values.size == 0 or values.dtype == np.bool_:
-        return None
-    if values.min() > fill:
-        return None
-    mask = values == fill
-    return mask if mask.any() else None
+def _roles_are_stale(
+    merged: dict[str, Any], values: Values, attrs: dict[str, Any] | None, drop: tuple[str, ...]
+) -> bool:
+    """Tell whether roles of bands are those of other bands: names changed, or their number did."""
+    roles, given = merged["band_roles"], attrs or {}
+    if "band_roles" in given:
+        return False
+    count = values.shape[-3] if values.ndim > 2 else 1
+    renamed = "band_names" in drop or "band_names" in given
+    return renamed or (not isinstance(roles, str) and len(roles) != count)
 
 
-def nodata_mask(values: Values, fill: Fill) -> Mask | None:
-    """Return where `values` are nodata, by NaN or by the fill value; None when nowhere.
-
-    Parameters
-    ----------
-    values
-        (..., H, W), a plain array.
-    fill
-        Marks nodata beside NaN, or None.
-
-    Returns
-    -------
-    (..., H, W) bool, or None.
-
-    Examples
-    --------
-    >>> nodata_mask(np.array([[np.nan, -9999.0, 1.0]]), -9999)
-    array([[ True,  True, False]])
-    """
-    by_fill = fill_mask(values, fill)
-    if values.dtype.kind not in "fc" or values.size == 0:
-        return by_fill
-    # The minimum is NaN when any value is: one cheap pass for the usual case, without a mask.
-    if not math.isnan(values.min()):
-        return by_fill
-    by_nan = np.isnan(values)
-    return by_nan if by_fill is None else by_nan | by_fill
+def _masked(raster: Raster, values: Values, fill: float | EllipsisType | None) -> Raster:
+    nodata = nodata_of(raster) if fill is ... else fill
+    invalid = invalid_mask(values, nodata)
+    mask = np.ma.nomask if invalid is None else invalid
+    return np.ma.MaskedArray(values, mask, fill_value=nodata)
 
 
 def valid_values(values: Values, fill: Fill) -> Values:
@@ -273,7 +240,7 @@ def valid_values(values: Values, fill: Fill) -> Values:
     >>> valid_values(np.array([[np.nan, -9999.0, 1.0]]), -9999)
     array([1.])
     """
-    invalid = nodata_mask(values, fill)
+    invalid = invalid_mask(values, fill)
     return values.reshape(-1) if invalid is None else values[~invalid]
 
 
@@ -296,7 +263,7 @@ def carry_nodata(out: Values, values: Values, fill: Fill) -> None:
     >>> out
     array([nan,  2.])
     """
-    invalid = fill_mask(values, fill)
+    invalid = equal_mask(values, fill)
     if invalid is not None:
         out[invalid] = np.nan
 

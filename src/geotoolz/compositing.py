@@ -26,7 +26,6 @@ from geotoolz.carrier import (
     fill_of,
     float_dtype,
     joint_attrs,
-    nodata_mask,
     place_of,
     rewrap,
     values_of,
@@ -34,6 +33,7 @@ from geotoolz.carrier import (
 from geotoolz.cloud import SCL_CLOUDS_AND_INVALID, mask_from_scl
 from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.indices import ndvi
+from pipekit.pixels import invalid_mask
 
 Stack = Raster | Sequence[Raster]
 
@@ -127,7 +127,7 @@ def min_cloud_composite(stack: Stack, cloud_idx: Band) -> Raster:
     score = values[:, cloud].astype(np.float64)
     score[np.isnan(score)] = np.inf
     for band in range(values.shape[1]):
-        invalid = None if band == cloud else nodata_mask(values[:, band], fill)
+        invalid = None if band == cloud else invalid_mask(values[:, band], fill)
         if invalid is not None:
             score[invalid] = np.inf
     return _take_dates(raster, score.argmin(axis=0))
@@ -238,7 +238,7 @@ def _medians(values: Values, fill: Fill, out: Values, cloudy: Mask | None = None
     step = max(1, _BLOCK_BYTES // max(1, values.size // max(height, 1) * 4))
     for rows in (slice(start, start + step) for start in range(0, height, step)):
         block = values[..., rows, :]
-        invalid = nodata_mask(block, fill)
+        invalid = invalid_mask(block, fill)
         if cloudy is not None:
             invalid = cloudy[:, rows] if invalid is None else cloudy[:, rows] | invalid
         out[..., rows, :] = _median(block, invalid, out.dtype)

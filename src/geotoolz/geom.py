@@ -24,17 +24,16 @@ from geotoolz.carrier import (
     fill_of,
     joint_attrs,
     nan_floats,
-    nodata_mask,
     pair,
     rewrap,
     values_of,
 )
 from geotoolz.function_operator import FunctionOperator, check_choice, parameters_of
-from geotoolz.mask import check_fill
 from geotoolz.vectors import Rasterize, Vectorize, rasterize, vectorize
 from geotoolz.warp import reproject, reproject_to, resample
 from pipekit import Operator
 from pipekit.carrier import same_crs
+from pipekit.pixels import check_fill, invalid_mask
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
@@ -145,8 +144,7 @@ def _check_padding(mode: str, position: str) -> None:
 
 def _padding(raster: Raster, values: NDArray[Any], fill_value: float | None) -> Any:
     if fill_value is not None:
-        check_fill(fill_value, values.dtype, "PadTo")
-        return fill_value
+        return check_fill(fill_value, values.dtype, "fill_value")
     return NAN if values.dtype.kind == "f" else fill_of(raster) or 0
 
 
@@ -420,7 +418,7 @@ def _valid(part: GeoTensor, moved: GeoTensor) -> NDArray[np.bool_]:
         # No value of it stands for nodata, so only its outline tells where it has data.
         whole = rewrap(part, np.ones(part.shape[-2:], bool), fill=None)
         return np.broadcast_to(reproject_to(whole, moved).values, moved.shape)
-    invalid = nodata_mask(moved.values, fill_of(moved))
+    invalid = invalid_mask(moved.values, fill_of(moved))
     return np.ones(moved.shape, bool) if invalid is None else ~invalid
 
 

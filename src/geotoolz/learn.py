@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geotoolz.bands import band_axis
-from geotoolz.carrier import NAN, Mask, Raster, Values, fill_of, nodata_mask, rewrap, values_of
+from geotoolz.carrier import NAN, Mask, Raster, Values, fill_of, rewrap, values_of
 from geotoolz.function_operator import check_choice
 from pipekit import Operator
 from pipekit.operator import checked_count
+from pipekit.pixels import invalid_mask
 
 
 def pixel_table(raster: Raster, axis: int = 0) -> tuple[Values, Mask]:
@@ -40,7 +41,7 @@ def pixel_table(raster: Raster, axis: int = 0) -> tuple[Values, Mask]:
     """
     values = values_of(raster)
     bands = np.moveaxis(values, band_axis(values, axis), 0)
-    invalid = nodata_mask(bands, fill_of(raster))
+    invalid = invalid_mask(bands, fill_of(raster))
     valid = np.ones(bands.shape[1:], bool) if invalid is None else ~np.any(invalid, axis=0)
     return bands[:, valid].T, valid
 

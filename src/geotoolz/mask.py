@@ -15,15 +15,14 @@ from geotoolz.carrier import (
     Mask,
     Raster,
     check_place,
-    fill_mask,
     fill_of,
-    nodata_mask,
     place_of,
     rewrap,
     values_of,
 )
 from geotoolz.function_operator import FunctionOperator, check_band, check_choice, parameters_of
 from pipekit import Operator
+from pipekit.pixels import check_fill, equal_mask, invalid_mask
 
 _ELSEWHERE = "the mask lies on another grid than the raster"
 
@@ -38,7 +37,8 @@ def apply_mask(raster: Raster, mask: Raster, fill_value: float | int = NAN) -> R
     mask
         (H, W) or any boolean shape that broadcasts to the raster's without enlarging it.
     fill_value
-        NaN by default, which only floats can hold.
+        NaN by default, which only floats can hold. In a boolean raster False marks nothing: no
+        value of it is nodata.
 
     Returns
     -------
@@ -59,14 +59,14 @@ def apply_mask(raster: Raster, mask: Raster, fill_value: float | int = NAN) -> R
     values = values_of(raster)
     where = checked_mask(mask, values.shape)
     check_place(raster, place_of(mask), _ELSEWHERE)
-    check_fill(fill_value, values.dtype, "ApplyMask")
+    fill_value = check_fill(fill_value, values.dtype, "fill_value")
     out = values.copy()
     np.copyto(out, values.dtype.type(fill_value), where=where)
     # The result has one fill value only: what was nodata by another must not turn into data.
-    earlier = fill_mask(values, fill_of(raster))
+    earlier = equal_mask(values, fill_of(raster))
     if earlier is not None:
         out[earlier] = fill_value
-    return rewrap(raster, out, fill=fill_value)
+    return rewrap(raster, out, fill=None if out.dtype == np.bool_ else fill_value)
 
 
 def checked_mask(mask: Any, shape: tuple[int, ...]) -> Mask:
@@ -214,47 +214,11 @@ def mask_where(
     check_choice(comparison, "comparison", COMPARISONS)
     values = values_of(raster) if band is None else take_band(raster, band, axis)
     out = COMPARISONS[comparison](values, threshold)
-    invalid = nodata_mask(values, fill_of(raster))
+    invalid = invalid_mask(values, fill_of(raster))
     if invalid is not None:
         out[invalid] = nodata
     drop = () if band is None else ("band_names",)
     return rewrap(raster, out, fill=None, drop=drop, attrs={"long_name": "dropped"})
-
-
-def check_fill(fill_value: float | int, dtype: np.dtype[Any], operator: str) -> None:
-    """Raise ValueError when an integer `dtype` can't hold the fill value, naming the way out.
-
-    Parameters
-    ----------
-    fill_value
-        The value to hold.
-    dtype
-        What should hold it.
-    operator
-        What the message calls the operator.
-
-    Raises
-    ------
-    ValueError
-        Naming the way out.
-
-    Examples
-    --------
-    >>> check_fill(0, np.dtype("uint16"), "ApplyMask")
-    """
-    if dtype.kind not in "iu":
-        return
-    if fill_value != fill_value:
-        raise ValueError(
-            f"{dtype.name} can't hold NaN; put ToFloat32() before {operator}, "
-            "or give an integer fill_value such as 0"
-        )
-    limits = np.iinfo(dtype)
-    if not limits.min <= fill_value <= limits.max or fill_value != int(fill_value):
-        raise ValueError(
-            f"{dtype.name} can't hold fill_value={fill_value}; it holds integers "
-            f"{limits.min} to {limits.max}"
-        )
 
 
 class ApplyMask(Operator):

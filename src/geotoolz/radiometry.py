@@ -17,17 +17,16 @@ from geotoolz.carrier import (
     Values,
     attrs_of,
     carry_nodata,
-    fill_mask,
     fill_of,
     float_dtype,
     nan_floats,
-    nodata_mask,
     rewrap,
     valid_values,
     values_of,
 )
 from geotoolz.function_operator import FunctionOperator, parameters_of
 from pipekit import Operator
+from pipekit.pixels import check_fill, equal_mask, invalid_mask, keep_off, whole_numbers
 
 
 def to_float(raster: Raster, dtype: DTypeLike = "float32") -> Raster:
@@ -133,21 +132,12 @@ def reflectance_to_dn(
     """
     values = values_of(raster)
     kind = _integer_dtype(dtype, nodata)
-    limits = np.iinfo(kind)
     work = np.float32 if kind.itemsize < 4 else np.float64
     scaled = values.astype(work)
-    invalid = nodata_mask(values, fill_of(raster))
     shift = per_band(offset, values, axis, np.dtype(work), "offset")
     np.subtract(scaled, shift, out=scaled)
     np.divide(scaled, per_band(scale, values, axis, np.dtype(work), "scale"), out=scaled)
-    np.rint(scaled, out=scaled)
-    np.clip(scaled, limits.min, limits.max, out=scaled)
-    if invalid is not None:
-        scaled[invalid] = nodata
-    out = scaled.astype(kind)
-    _move_off(out, nodata)
-    if invalid is not None:
-        out[invalid] = nodata
+    out = whole_numbers(scaled, kind, nodata, invalid_mask(values, fill_of(raster)))
     return rewrap(raster, out, fill=nodata, attrs={"long_name": "digital number"})
 
 
@@ -160,9 +150,7 @@ def _integer_dtype(dtype: DTypeLike, nodata: int) -> np.dtype[Any]:
     kind = np.dtype(dtype)
     if kind.kind not in "iu":
         raise ValueError(f"dtype must be an integer type such as 'uint16', got {kind.name!r}")
-    limits = np.iinfo(kind)
-    if not limits.min <= nodata <= limits.max:
-        raise ValueError(f"nodata={nodata} does not fit {kind.name}")
+    check_fill(nodata, kind, "nodata")
     return kind
 
 
@@ -261,7 +249,8 @@ def _shifted(values: Values, offset: PerBand, axis: int, nodata: Fill) -> Values
     """Return values + offset in their own dtype, with nodata as it was."""
     if values.dtype.kind not in "iu":
         out = values + per_band(offset, values, axis, values.dtype, "offset")
-        invalid = fill_mask(values, nodata)
+        keep_off(out, nodata)
+        invalid = equal_mask(values, nodata)
         if invalid is not None:
             out[invalid] = nodata
         return out
@@ -294,17 +283,10 @@ def _shift_integers(values: Values, out: Values, shift: int, nodata: Fill) -> No
         bits = out.view(f"u{kind.itemsize}")
         np.add(bits, bits.dtype.type(shift % (1 << 8 * kind.itemsize)), out=bits)
     if nodata != limits.min:
-        _move_off(out, nodata)
-    invalid = fill_mask(values, nodata)
+        keep_off(out, nodata)
+    invalid = equal_mask(values, nodata)
     if invalid is not None:
         out[invalid] = nodata
-
-
-def _move_off(out: Values, nodata: Fill) -> None:
-    """Move integers that landed on `nodata` to the next number."""
-    landed = fill_mask(out, nodata)
-    if landed is not None and nodata is not None:
-        out[landed] = nodata + 1 if nodata < np.iinfo(out.dtype).max else nodata - 1
 
 
 def _offset_is_in(raster: Raster, baseline: str | None) -> bool:

@@ -9,10 +9,11 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 from numpy.typing import NDArray
 
-from geotoolz.carrier import Raster, fill_of, nodata_mask, single_band, values_of
+from geotoolz.carrier import Raster, fill_of, single_band, values_of
 from geotoolz.function_operator import FunctionOperator, check_choice, parameters_of
 from geotoolz.warp import GridLike, geobox_of, georeferenced, grid_given, grid_of
 from pipekit import Operator
+from pipekit.pixels import invalid_mask
 
 _POLYGON_DTYPES = ("uint8", "uint16", "int16", "int32", "float32")
 
@@ -131,7 +132,7 @@ def vectorize(raster: Raster, connectivity: int = 4, column: str = "value") -> g
     check_choice(connectivity, "connectivity", (4, 8))
     values = single_band(values_of(source))
     boolean = values.dtype == np.bool_
-    invalid = nodata_mask(values, fill_of(source))
+    invalid = invalid_mask(values, fill_of(source))
     mask = values if boolean else None if invalid is None else ~invalid
     codes, meaning = _coded(values)
     found = list(shapes(codes, mask=mask, connectivity=connectivity, transform=source.transform))

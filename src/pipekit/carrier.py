@@ -85,8 +85,8 @@ def rewrap(
     transform
         The new transform, or None to keep it.
     attrs
-        The new attributes, or None to copy them; `band_names` is dropped when its length
-        no longer fits the first axis.
+        The new attributes, or None to copy them; `band_names` and `band_roles` are dropped when
+        they are not as many as the bands.
 
     Returns
     -------
@@ -102,16 +102,18 @@ def rewrap(
     ('EPSG:32632', {})
     """
     kept = dict(like.attrs if attrs is None else attrs)
-    names = kept.get("band_names")
-    if names is not None and (values.ndim < 3 or len(names) != values.shape[0]):
-        del kept["band_names"]
+    bands = values.shape[-3] if values.ndim > 2 else 0
+    for name in ("band_names", "band_roles"):
+        said = kept.get(name)
+        if said is not None and not isinstance(said, str) and len(said) != bands:
+            del kept[name]
     fill = fitting_fill(like.fill_value_default, values.dtype)
     place = like.transform if transform is None else transform
     return changed(like, values=values, transform=place, fill_value_default=fill, attrs=kept)
 
 
 def fitting_fill(fill: Any, dtype: np.dtype[Any]) -> Any:
-    """Return the fill value if the dtype can hold it; else NaN for floats and 0 for the rest.
+    """Return the fill value if the dtype can hold it; else None, for nothing in it is nodata.
 
     Parameters
     ----------
@@ -129,14 +131,39 @@ def fitting_fill(fill: Any, dtype: np.dtype[Any]) -> Any:
     --------
     >>> import numpy as np
     >>> fitting_fill(0, np.dtype("uint8")), fitting_fill(-9999, np.dtype("uint8"))
-    (0, 0)
+    (0, None)
     """
-    if fill is None or dtype.kind not in "biu":
-        return fill
-    if dtype.kind == "b":
-        return bool(fill)
-    info = np.iinfo(dtype)
-    return fill if info.min <= fill <= info.max and int(fill) == fill else 0
+    return fill if fill is None or holds(dtype, fill) else None
+
+
+def holds(dtype: np.dtype[Any], number: Any) -> bool:
+    """Tell whether a dtype can hold a number, floats up to their precision.
+
+    Parameters
+    ----------
+    dtype
+        Of booleans, integers or floats; other kinds hold everything.
+    number
+        NaN, infinite or finite.
+
+    Returns
+    -------
+    bool
+        Whether it can.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> holds(np.dtype("uint8"), 255), holds(np.dtype("uint8"), -1), holds(np.dtype("bool"), 2)
+    (True, False, False)
+    """
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return bool(np.isinf(dtype.type(number)) == np.isinf(number))
+    if dtype.kind not in "biu":
+        return True
+    low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    return bool(low <= number <= high and int(number) == number)
 
 
 def pixel_offset(outer: Any, inner: Any, shape: Any) -> tuple[int, int] | None:

@@ -12,11 +12,13 @@ import math
 import os
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import chain
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
 
-from pipekit.carrier import Array, is_carrier
+from pipekit.carrier import Array, holds, is_carrier
 
 Role = Literal["quantity", "class", "bits", "mask"]
 """What the numbers of a band are."""
@@ -40,7 +42,7 @@ _PRODUCTS: Final[Mapping[Role, str]] = {
 _BY_NAME: Final = {name: role for role, names in _PRODUCTS.items() for name in names.split()}
 
 
-def band_roles(raster: Any) -> tuple[Role, ...]:
+def band_roles(raster: Any, axis: int = -3) -> tuple[Role, ...]:
     """Return what each band of a raster holds.
 
     `attrs["band_roles"]` decides: one role, or one for each band. Next come CF's `flag_masks`
@@ -53,6 +55,8 @@ def band_roles(raster: Any) -> tuple[Role, ...]:
     raster
         Array or carrier of any dtype, bands on the third axis from the end: (C, H, W) or
         (T, C, H, W). (H, W) is one band.
+    axis
+        Of the bands, where they lie elsewhere.
 
     Returns
     -------
@@ -70,7 +74,7 @@ def band_roles(raster: Any) -> tuple[Role, ...]:
     ('mask', 'mask')
     """
     shape, attrs = np.shape(raster), getattr(raster, "attrs", None) or {}
-    count = shape[-3] if len(shape) > 2 else 1
+    count = shape[axis] if len(shape) > 2 else 1
     said = attrs.get("band_roles")
     if said is not None:
         return _said(said, count)
@@ -82,8 +86,13 @@ def band_roles(raster: Any) -> tuple[Role, ...]:
     else:
         names = attrs.get("band_names")
         if names is not None and not isinstance(names, str) and len(names) == count:
-            return tuple(role_of(str(name)) for name in names)
+            return _named(tuple(map(str, names)))
     return (one,) * count
+
+
+@lru_cache(maxsize=1024)
+def _named(names: tuple[str, ...]) -> tuple[Role, ...]:
+    return tuple(map(role_of, names))
 
 
 def role_of(name: str) -> Role:
@@ -108,7 +117,8 @@ def _said(said: Any, count: int) -> tuple[Role, ...]:
     if unknown or len(roles) != count:
         raise ValueError(
             f"attrs['band_roles'] must be one of {ROLES}, or one for each of the {count} bands, "
-            f"got {said!r}; {GUIDE}"
+            f"got {said!r}; slicing leaves them as they were: use SelectBands, or set them anew; "
+            f"{GUIDE}"
         )
     return roles
 
@@ -201,7 +211,9 @@ def plain(raster: Any) -> Array:
         values = raster
     elif isinstance(raster, np.ma.MaskedArray):
         hidden = np.nan if raster.dtype.kind in "fc" else nodata_of(raster)
-        values = raster.data if hidden is None else raster.filled(hidden)
+        values = raster.data
+        if hidden is not None and np.ma.is_masked(raster):
+            values = np.where(np.ma.getmaskarray(raster), values.dtype.type(hidden), values)
     else:
         values = np.asarray(raster)
     if values.dtype.names is not None:
@@ -234,12 +246,11 @@ def nodata_of(raster: Any) -> Any:
     if raster.dtype.kind not in "iu":
         return math.nan if raster.dtype.kind in "fc" else None
     seen, limits = raster.compressed(), np.iinfo(raster.dtype)
-    wished = raster.fill_value.item()
-    if wished not in seen:
-        return wished
     held = set(np.unique(seen).tolist())
-    for value in (0, limits.max, limits.min, *range(limits.min, limits.max)):
-        if value not in held:
+    wished = np.asarray(raster.fill_value).item()
+    for value in chain((wished, 0, limits.max, limits.min), range(limits.min, limits.max)):
+        # numpy's own default, 999999, lies beyond small dtypes.
+        if value not in held and holds(raster.dtype, value):
             return value
     raise TypeError(
         f"a masked array of {raster.dtype.name} holds every number of its dtype, so none is left "
@@ -271,13 +282,20 @@ def equal_mask(values: Array, nodata: Any) -> Array | None:
     """
     if nodata is None or nodata != nodata or values.size == 0 or values.dtype.kind not in "iufc":
         return None
-    if values.dtype.kind == "c":
+    kind = values.dtype
+    if kind.kind == "c":
         mask = values == nodata
-    elif values.dtype.kind == "f" and _AT_THE_END < abs(nodata) < math.inf:
-        mask = values >= _SHARE * nodata if nodata > 0 else values <= _SHARE * nodata
-        mask &= np.isfinite(values)
+    elif kind.kind == "f" and _AT_THE_END < abs(nodata) < math.inf:
+        limits = float(np.finfo(kind).max)
+        low, high = sorted((_SHARE * float(nodata), float(nodata) / _SHARE))
+        if low > limits or high < -limits:
+            return None
+        mask = (values >= max(low, -limits)) & (values <= min(high, limits))
+    elif not holds(kind, nodata):
+        return None
     else:
-        held = values.dtype.type(nodata) if values.dtype.kind == "f" else nodata
+        # As the dtype holds it: 64-bit numbers would meet a float nodata rounded.
+        held = kind.type(nodata)
         if values.min() > held:
             return None
         mask = values == held
@@ -330,8 +348,8 @@ def check_fill(fill: Any, dtype: Any, who: str) -> Any:
     Raises
     ------
     ValueError
-        For NaN or a fraction in integers, a number beyond their limits, and anything but 0 and 1
-        in booleans.
+        For NaN or a fraction in integers, a number beyond the dtype's limits, and anything but 0
+        and 1 in booleans.
 
     Examples
     --------
@@ -343,11 +361,10 @@ def check_fill(fill: Any, dtype: Any, who: str) -> Any:
 put ToFloat32() before; see docs/reference/what-a-pixel-means.md
     """
     kind = np.dtype(dtype)
-    if fill is None or kind.kind in "fc":
-        return fill
-    lowest, highest = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
-    if fill == fill and lowest <= fill <= highest and int(fill) == fill:
-        return kind.type(fill).item()
+    if fill is None or holds(kind, fill):
+        return kind.type(fill).item() if fill is not None and kind.kind in "biu" else fill
+    limits = (0, 1) if kind.kind == "b" else np.iinfo(kind) if kind.kind in "iu" else np.finfo(kind)
+    lowest, highest = limits if isinstance(limits, tuple) else (limits.min, limits.max)
     raise ValueError(
         f"{who} {fill!r} does not fit {kind.name}, which holds {lowest} to {highest}; "
         f"give one that does, or put ToFloat32() before; {GUIDE}"
@@ -355,14 +372,14 @@ put ToFloat32() before; see docs/reference/what-a-pixel-means.md
 
 
 def keep_off(values: Array, nodata: Any, counts: Array | None = None) -> None:
-    """Move whole numbers that count but fell on nodata's value to the next one, in place.
+    """Move numbers that count but fell on nodata's value to the next one, in place.
 
-    The one guard of all that writes integers: a valid value never becomes nodata by arithmetic.
+    The one guard of all that writes pixels: a valid value never becomes nodata by arithmetic.
 
     Parameters
     ----------
     values
-        Integers of any shape.
+        Numbers of any shape.
     nodata
         The value that marks nodata, or None.
     counts
@@ -376,14 +393,17 @@ def keep_off(values: Array, nodata: Any, counts: Array | None = None) -> None:
     >>> dn
     array([0, 1, 7], dtype=uint16)
     """
-    if values.dtype.kind not in "iu":
-        return
-    landed = equal_mask(values, nodata)
+    landed = equal_mask(values, nodata) if values.dtype.kind in "iuf" else None
     if landed is None:
         return
     if counts is not None:
         landed &= counts
-    values[landed] = nodata + 1 if nodata < np.iinfo(values.dtype).max else nodata - 1
+    if values.dtype.kind == "f":
+        held = values.dtype.type(nodata)
+        values[landed] = np.nextafter(held, held.dtype.type(0 if held else 1))
+    else:
+        number = int(nodata)
+        values[landed] = number + 1 if number < np.iinfo(values.dtype).max else number - 1
 
 
 def whole_numbers(values: Array, dtype: Any, nodata: Any, invalid: Array | None = None) -> Array:
@@ -419,14 +439,17 @@ def whole_numbers(values: Array, dtype: Any, nodata: Any, invalid: Array | None 
             f"NaN has no number in {kind.name}; give nodata=, the value that marks it; {GUIDE}"
         )
     clean = values if missing is None else np.where(missing, 0, values)
+    if clean.dtype.kind in "bf" and clean.dtype.itemsize < 4:
+        clean = clean.astype(np.float32)
     if clean.dtype.kind == "f":
         clean = np.rint(clean)
         # float(2**64 - 1) is 2**64, which would wrap: the last float below is taken.
         top = np.nextafter(clean.dtype.type(limits.max), clean.dtype.type(0))
         highest = limits.max if float(clean.dtype.type(limits.max)) <= limits.max else top
-        clean = np.clip(clean, limits.min, highest)
+        np.clip(clean, limits.min, highest, out=clean)
     else:
-        clean = np.clip(clean, limits.min, limits.max)
+        own = np.iinfo(clean.dtype)
+        clean = np.clip(clean, max(limits.min, own.min), min(limits.max, own.max))
     out = clean.astype(kind)
     keep_off(out, nodata)
     if missing is not None:

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pipekit.carrier import is_carrier
 from pipekit.control import checked_choice
 from pipekit.operator import Operator, checked_option, summarise
+from pipekit.pixels import equal_mask, nodata_of, plain
 
 OnFail = Literal["raise", "warn"]
 
@@ -369,12 +369,12 @@ def valid_mask(x: Any) -> np.ndarray[Any, np.dtype[np.bool_]]:
     >>> valid_mask(np.array([1.0, np.inf, np.nan])).tolist()
     [True, False, False]
     """
-    values = np.asarray(x)
+    values = plain(x)
     is_inexact = values.dtype.kind in "fc"
     valid = np.isfinite(values) if is_inexact else np.ones(values.shape, dtype=bool)
-    fill = x.fill_value_default if is_carrier(x) else None
-    if fill is not None and values.dtype.kind != "b":
-        valid &= values != fill
+    marked = equal_mask(values, nodata_of(x))
+    if marked is not None:
+        valid &= ~marked
     return valid
 
 

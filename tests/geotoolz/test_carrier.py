@@ -6,13 +6,12 @@ import pytest
 from georeader.geotensor import GeoTensor
 from rasterio import Affine
 
+import geotoolz as gz
 from geotoolz.carrier import (
     check_place,
     crop,
-    fill_mask,
     fill_of,
     float_dtype,
-    nodata_mask,
     rewrap,
     values_of,
 )
@@ -67,35 +66,6 @@ def test_what_is_no_array_is_refused(wrong):
         values_of(wrong)
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "int32", "float32", "float64"])
-@pytest.mark.parametrize("fill", [0, 7, -9999, 65535])
-def test_fill_mask_is_where_values_equal_the_fill(dtype, fill):
-    limits = np.iinfo(dtype) if np.dtype(dtype).kind in "iu" else np.finfo(dtype)
-    values = np.array([[0, 7, 9, 200]], dtype)
-    if limits.min <= fill <= limits.max:
-        values[0, 2] = fill
-    expected = values == fill
-    found = fill_mask(values, fill)
-    assert (found is None and not expected.any()) or np.array_equal(found, expected)
-
-
-def test_a_mask_has_no_nodata():
-    assert fill_mask(np.array([[True, False]]), 0) is None
-
-
-def test_no_fill_no_pixels_no_mask():
-    assert fill_mask(np.zeros((2, 2)), None) is None
-    assert fill_mask(np.zeros((2, 2)), np.nan) is None
-    assert nodata_mask(np.zeros((2, 0)), 0) is None
-
-
-def test_nodata_is_nan_and_fill_together():
-    values = np.array([[np.nan, -9999.0, 1.0]])
-    assert nodata_mask(values, -9999).tolist() == [[True, True, False]]
-    assert nodata_mask(values, None).tolist() == [[True, False, False]]
-    assert nodata_mask(np.ones((1, 2)), 0) is None
-
-
 def test_only_a_geotensor_has_a_fill_value():
     raster = GeoTensor(np.zeros((2, 2), "uint16"), Affine.identity(), "EPSG:32632")
     assert fill_of(raster) == 0
@@ -136,3 +106,36 @@ def test_pixels_are_the_same_up_to_a_ten_thousandth_of_one_from_corner_to_corner
             check_place(raster, (moved, "EPSG:4326"), "elsewhere")
     check_place(raster.values, (first * Affine.translation(1, 0), "EPSG:4326"), "elsewhere")
     check_place(raster, None, "elsewhere")
+
+
+@pytest.mark.parametrize("dtype", ["uint8", ">u2", "int16", ">i4", "float32", ">f8"])
+def test_masked_arrays_stay_masked(dtype):
+    raster = np.ma.array([[[1, 20, 3]]], dtype=dtype, mask=[[[False, True, False]]])
+    for out in (
+        rewrap(raster, values_of(raster)),
+        gz.ToFloat32()(raster),
+        gz.DNToReflectance(scale=1.0)(raster),
+        gz.ApplyOffset(0)(raster),
+        gz.SelectBands((0,))(raster),
+    ):
+        assert out.tolist() == [[[1, None, 3]]]
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_other_byte_orders_are_the_same_numbers(order):
+    raster = np.array([[[1, 0, 700]]], f"{order}u2")
+    tile = GeoTensor(raster, Affine.scale(10, -10), 32632, 0)
+    for each in (raster, tile):
+        assert values_of(gz.ApplyOffset(-1)(each))[0, 0, 2] == 699
+        assert gz.ToFloat32()(each).dtype == np.dtype("float32")
+    with pytest.raises(TypeError, match="structured array with the fields"):
+        gz.ToFloat32()(np.zeros((2, 2), [("red", "f4")]))
+
+
+def test_roles_of_bands_leave_with_their_names(tile):
+    count = len(tile)
+    said = rewrap(tile, tile.values, attrs={"band_roles": ["class"] * count})
+    assert rewrap(said, said.values).attrs["band_roles"] == ["class"] * count
+    assert "band_roles" not in rewrap(said, said.values, drop=("band_names",)).attrs
+    assert "band_roles" not in rewrap(said, said.values[:1]).attrs
+    assert "band_roles" not in rewrap(said, said.values, attrs={"band_names": ["x"] * count}).attrs

@@ -75,10 +75,12 @@ def test_a_mask_that_is_not_boolean_is_refused(dtype):
 
 
 def test_integers_hold_no_nan_and_the_message_names_the_way_out():
-    with pytest.raises(ValueError, match=r"uint16 can't hold NaN; put ToFloat32\(\) before"):
+    with pytest.raises(
+        ValueError, match=r"fill_value nan does not fit uint16.*put ToFloat32\(\) before"
+    ):
         apply_mask(np.ones((2, 2), "uint16"), np.zeros((2, 2), bool))
     for fill in (-1, 65536, 0.5):
-        with pytest.raises(ValueError, match=r"uint16 can't hold fill_value="):
+        with pytest.raises(ValueError, match="does not fit uint16"):
             apply_mask(np.ones((2, 2), "uint16"), np.zeros((2, 2), bool), fill)
 
 
@@ -160,7 +162,7 @@ def test_a_threshold_on_one_band():
 
 
 def test_integers_hold_no_infinity():
-    with pytest.raises(ValueError, match="uint8 can't hold fill_value=inf; it holds integers"):
+    with pytest.raises(ValueError, match="fill_value inf does not fit uint8, which holds 0 to 255"):
         gz.ApplyMask(np.ones((2, 2), bool), fill_value=np.inf)(np.ones((2, 2), "uint8"))
 
 
@@ -173,3 +175,19 @@ def test_what_was_nodata_before_is_nodata_after(dtype, old, new):
     result = gz.ApplyMask(np.array([[False, True, False]]), fill_value=new)(raster)
     np.testing.assert_array_equal(result.values, np.array([[new, new, 2]], dtype))
     assert raster.values.tolist() == [[old, 1, 2]]
+
+
+@pytest.mark.parametrize("fill", [np.nan, 2, -1, 0.5])
+def test_a_mask_holds_no_fill_but_true_and_false(fill):
+    water = GeoTensor(np.zeros((2, 2), bool), None, 32632, None)
+    cloud = np.array([[True, False], [False, False]])
+    with pytest.raises(ValueError, match=r"does not fit bool, which holds 0 to 1.*what-a-pixel"):
+        gz.ApplyMask(cloud, fill)(water)
+
+
+@pytest.mark.parametrize("fill", [False, 0, True])
+def test_what_is_filled_in_a_mask_is_no_nodata(fill):
+    water = GeoTensor(np.ones((2, 2), bool), None, 32632, None)
+    out = gz.ApplyMask(np.array([[True, False], [False, False]]), fill)(water)
+    assert out.values.tolist() == [[bool(fill), True], [True, True]]
+    assert out.fill_value_default is None

@@ -119,7 +119,7 @@ def test_a_valid_number_is_never_written_as_nodata():
 
 
 def test_nodata_must_fit_the_integer_type():
-    with pytest.raises(ValueError, match="nodata=-1 does not fit uint16"):
+    with pytest.raises(ValueError, match="nodata -1 does not fit uint16"):
         reflectance_to_dn(np.zeros((1, 1)), nodata=-1)
     with pytest.raises(ValueError, match="must be an integer type"):
         reflectance_to_dn(np.zeros((1, 1)), dtype="float32")
@@ -272,7 +272,7 @@ def test_real_pixels_are_reflectances(bolzano):
         (lambda: gz.Gamma("2"), "g must be a positive number, got '2'"),
         (lambda: gz.Gamma(np.inf), "g must be a positive number"),
         (lambda: gz.ReflectanceToDN(dtype="float32"), "must be an integer type"),
-        (lambda: gz.ReflectanceToDN(nodata=-1), "nodata=-1 does not fit uint16"),
+        (lambda: gz.ReflectanceToDN(nodata=-1), "nodata -1 does not fit uint16"),
     ],
 )
 def test_arguments_are_checked_when_the_operator_is_made(build, message):

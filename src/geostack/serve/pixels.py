@@ -20,9 +20,9 @@ from geostack.read import scene_grid
 from geostack.request import BBox, Request
 from geostack.serve.limits import Limits
 from geostack.serve.problem import Problem
-from geotoolz.carrier import nodata_mask
 from geotoolz.io import write_cog
 from pipekit import content_hash
+from pipekit.pixels import invalid_mask, nodata_of, plain
 
 if TYPE_CHECKING:
     from pystac import Item
@@ -289,8 +289,8 @@ def as_summary(result: Any, output: str | None) -> dict[str, Any]:
         return {**kind, "value": _plain(value)}
     if not isinstance(value, np.ndarray):
         return kind
-    values = np.asarray(value)
-    missing = nodata_mask(values, getattr(value, "fill_value_default", None))
+    values = plain(value)
+    missing = invalid_mask(values, nodata_of(value))
     valid = values if missing is None else values[~missing]
     summary = {
         **kind,
