@@ -135,7 +135,7 @@ class FootprintTable:
         if times is not None:
             first, last = times
             hits = hits[(self.starts[hits] <= last) & (self.ends[hits] >= first)]
-        if region is None or (region.is_boxes and self.all_boxes) or not len(hits):
+        if region is None or not len(hits) or (region.is_boxes and self.all_boxes):
             return hits
         keep = self.is_box[hits] if region.is_boxes else np.zeros(len(hits), dtype=bool)
         keep[~keep] = region.touches(self.geometry[hits[~keep]])

@@ -66,7 +66,7 @@ def standard_scale(
     )
     if np.any(spread < 0):
         raise ValueError(f"a spread can't be negative, got {spread}")
-    return stretched(raster, centre, spread, axis, dtype, clip=False)
+    return stretched(raster, (centre, spread), axis, dtype, clip=False)
 
 
 def robust_scale(
@@ -105,7 +105,7 @@ def robust_scale(
     """
     check_percentiles(p_min, p_max)
     low, median, high = percentiles_of(raster, (p_min, 50.0, p_max), axis)
-    return stretched(raster, median, high - low, axis, dtype, clip=False)
+    return stretched(raster, (median, high - low), axis, dtype, clip=False)
 
 
 class PerBandStats:

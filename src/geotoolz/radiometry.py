@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
 from typing import Any
 
@@ -254,15 +254,18 @@ def _shifted(values: Values, offset: PerBand, axis: int, nodata: Fill) -> Values
         if invalid is not None:
             out[invalid] = nodata
         return out
-    shifts = np.ravel(per_band(offset, values, axis, np.dtype(np.float64), "offset"))
-    if np.any(shifts != np.rint(shifts)):
+    shifts: list[float] = [offset] if isinstance(offset, int) else []
+    # A number for all is the common case, on thousands of chips: no arrays are made for it.
+    if not shifts:
+        shifts = np.ravel(per_band(offset, values, axis, np.dtype(np.float64), "offset")).tolist()
+    if any(shift % 1 != 0 for shift in shifts):
         raise ValueError(
             f"{values.dtype.name} can't take a fractional offset, got {offset}; "
             "put ToFloat32() before"
         )
     out = np.empty_like(values)
-    bands, targets = band_views(values, axis), band_views(out, axis)
-    shifts = np.broadcast_to(shifts, len(bands))
+    one = len(shifts) == 1
+    bands, targets = [([a] if one else band_views(a, axis)) for a in (values, out)]
     for band, target, shift in zip(bands, targets, shifts, strict=True):
         _shift_integers(band, target, int(shift), nodata)
     return out
@@ -273,13 +276,13 @@ def _shift_integers(values: Values, out: Values, shift: int, nodata: Fill) -> No
     kind = values.dtype
     limits = np.iinfo(kind)
     floor = limits.min + (nodata == limits.min)
-    lowest, highest = max(floor - shift, limits.min), min(limits.max - shift, limits.max)
-    if lowest > highest:
+    bound, limit = (np.maximum, floor - shift) if shift < 0 else (np.minimum, limits.max - shift)
+    if not limits.min <= limit <= limits.max:
         out[...] = floor if shift < 0 else limits.max
     else:
-        # Clipped before it is shifted, so that nothing is out of range after it: then unsigned
+        # Bounded before it is shifted, so that nothing is out of range after it: then unsigned
         # arithmetic, which wraps by definition, gives the right bits for signed types too.
-        np.clip(values, lowest, highest, out=out)
+        bound(values, kind.type(limit), out=out)
         bits = out.view(f"u{kind.itemsize}")
         np.add(bits, bits.dtype.type(shift % (1 << 8 * kind.itemsize)), out=bits)
     if nodata != limits.min:
@@ -492,7 +495,7 @@ def percentile_clip(
     how = "all pixels" if sample is None else f"about {sample} pixels a band"
     attrs = {"stretch": f"percentiles {p_min:g} to {p_max:g} of {how}"}
     low, high = percentiles_of(raster, (p_min, p_max), axis, sample)
-    return stretched(raster, low, high - low, axis, dtype, attrs)
+    return stretched(raster, (low, high - low), axis, dtype, attrs)
 
 
 def min_max(
@@ -529,13 +532,15 @@ def min_max(
     array([[[0. , 0.5, 1. ]]], dtype=float32)
     """
     _check_limits(min_val, max_val)
-    low, high = np.array(min_val, np.float64), np.array(max_val, np.float64)
-    if min_val is None or max_val is None:
-        fill = fill_of(raster)
-        own = [_valid_range(band, fill) for band in band_views(values_of(raster), axis)]
-        least, most = np.reshape(own, (-1, 2)).T
-        low, high = least if min_val is None else low, most if max_val is None else high
-    return stretched(raster, low, high - low, axis, dtype)
+    fill = fill_of(raster)
+
+    def limits(band: Values) -> tuple[float, float]:
+        both = min_val is not None and max_val is not None
+        least, most = (0.0, 0.0) if both else _valid_range(band, fill)
+        low = least if min_val is None else min_val
+        return low, (most if max_val is None else max_val) - low
+
+    return stretched(raster, limits, axis, dtype)
 
 
 def percentiles_of(
@@ -575,8 +580,7 @@ def percentiles_of(
 
 def stretched(
     raster: Raster,
-    low: Values,
-    span: Values,
+    limits: tuple[Values, Values] | Callable[[Values], tuple[float, float]],
     axis: int,
     dtype: DTypeLike,
     attrs: dict[str, Any] | None = None,
@@ -589,8 +593,10 @@ def stretched(
     ----------
     raster
         (C, H, W), or (H, W) as a single band; any numeric dtype.
-    low, span
-        One number, or (C,). A span that is not positive counts as 1, so that a constant band is 0.
+    limits
+        (low, span), one number or (C,) each, or a function that gives both for a band, called just
+        before it is stretched, while it is in the processor's cache. A span that is not positive
+        counts as 1, so that a constant band is 0.
     axis
         Of the bands in the raster.
     dtype
@@ -606,17 +612,21 @@ def stretched(
 
     Examples
     --------
-    >>> stretched(np.array([[[2.0, 4.0, 6.0]]]), np.array(2), np.array(2), 0, "float32")
+    >>> stretched(np.array([[[2.0, 4.0, 6.0]]]), (np.array(2), np.array(2)), 0, "float32")
     array([[[0., 1., 1.]]], dtype=float32)
     """
     values, fill = values_of(raster), fill_of(raster)
     out = np.empty(values.shape, float_dtype(dtype))
     sources, targets = band_views(values, axis), band_views(out, axis)
-    lows = np.broadcast_to(low, len(sources))
-    factors = np.broadcast_to(1.0 / np.where(span <= 0, 1.0, span), len(sources)).astype(out.dtype)
-    for source, target, shift, factor in zip(sources, targets, lows, factors, strict=True):
+    each: Iterable[tuple[float, float]]
+    if callable(limits):
+        each = map(limits, sources)
+    else:
+        low, span = (np.broadcast_to(limit, len(sources)).tolist() for limit in limits)
+        each = zip(low, span, strict=True)
+    for source, target, (shift, width) in zip(sources, targets, each, strict=True):
         np.subtract(source, shift, out=target, dtype=target.dtype, casting="unsafe")
-        np.multiply(target, factor, out=target)
+        np.multiply(target, 1.0 / (width if not width <= 0 else 1.0), out=target)
         if clip:
             np.clip(target, 0.0, 1.0, out=target)
         carry_nodata(target, source, fill)

@@ -114,8 +114,19 @@ def construct(cls: type, values: dict[str, Any]) -> Any:
     >>> construct(Const, {"value": 3})
     Const(value=3)
     """
+    if _takes_names(cls):
+        return cls(**values)
     bound = inspect.BoundArguments(signature(cls), OrderedDict(values))
     return cls(*bound.args, **bound.kwargs)
+
+
+@lru_cache(maxsize=4096)
+def _takes_names(cls: type) -> bool:
+    """Whether every argument of a class can be given by name."""
+    parameters = signature(cls).parameters.values()
+    return not any(
+        p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters
+    )
 
 
 def is_configurable(value: object) -> bool:

@@ -12,12 +12,13 @@ from pipekit.registry import ConfigError
 
 # YAML 1.1 reads `on`, `yes` and `2024-06-14` as booleans and dates, and `1e-4` as a text. Reader
 # and writer share YAML 1.2's core schema instead, so that both agree on what must be quoted.
-_WORDS = {
-    "bool": r"^(?:true|True|TRUE|false|False|FALSE)$",
-    "int": r"^[-+]?[0-9]+$",
-    "float": r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$",
-    "null": r"^(?:~|null|Null|NULL|)$",
-}
+# Each kind of word, and the first letters it may have: others are not looked at.
+_WORDS = (
+    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
+    ("int", r"^[-+]?[0-9]+$", "-+0123456789"),
+    ("float", r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$", "-+.0123456789"),
+    ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
+)
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -33,9 +34,8 @@ class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[mi
 
 for _kind in (_Loader, _Dumper):
     _kind.yaml_implicit_resolvers = {}
-    for _name, _pattern in _WORDS.items():
-        # Under no first letter, which stands for any.
-        _kind.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(_pattern), None)
+    for _name, _pattern, _firsts in _WORDS:
+        _kind.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(_pattern), [*_firsts])
 
 
 def _integer(loader: Any, node: Any) -> int:
