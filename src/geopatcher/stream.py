@@ -206,8 +206,11 @@ class PatchStream(Sequence[Patch]):
 
     def _weights_of(self, indices: Any) -> Any:
         """Return the weights (h, w) of a rectangle, (n,) float32 of cells or members."""
-        if self._weights is not None:
-            return self._weights[: indices.height, : indices.width]
+        whole = self._weights
+        if whole is not None:
+            rows, cols = indices.height, indices.width
+            # A chip of the usual size has them as they are, without a view of its own.
+            return whole if whole.shape == (rows, cols) else whole[:rows, :cols]
         weights = np.ones(len(indices))
         if indices.distance is not None:
             weights = self.patcher.window.taper(indices.distance, indices.reach)
