@@ -368,7 +368,8 @@ class GeoCatalog(ABC):
         region = None
         if bounds is not None:
             box_crs = own if crs is None else as_crs(crs)
-            extent = None if same_crs(box_crs, own) else self._extent()
+            # What lies beyond 180 degrees is found under its other number, too.
+            extent = self._extent() if own.is_geographic or not same_crs(box_crs, own) else None
             region = region_of(as_bounds(bounds, box_crs), box_crs, own, extent)
         return self._select(region, None if time is None else pack_time(time))
 

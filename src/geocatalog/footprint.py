@@ -16,6 +16,7 @@ import shapely
 from affine import Affine
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
+from shapely.affinity import translate
 from shapely.geometry.base import BaseGeometry
 
 from geocatalog.errors import CatalogError
@@ -491,8 +492,8 @@ def region_of(bounds: Bounds, crs: CRS, catalog_crs: CRS, extent: Bounds | None)
     catalog_crs
         The CRS of the footprints.
     extent
-        Bounds of all footprints in `catalog_crs`, needed where the two CRS differ; None when there
-        are none.
+        Bounds of all footprints in `catalog_crs`, needed where the two CRS differ, and where
+        footprints may count longitudes beyond 180; None when there are none.
 
     Returns
     -------
@@ -504,16 +505,23 @@ def region_of(bounds: Bounds, crs: CRS, catalog_crs: CRS, extent: Bounds | None)
     [(0.0, 0.0, 1.0, 1.0)]
     >>> region_of((170.0, 0.0, 190.0, 1.0), CRS(4326), CRS(4326), None).parts
     [(170.0, 0.0, 190.0, 1.0), (-190.0, 0.0, -170.0, 1.0)]
+    >>> region_of((-9.0, 0.0, -8.0, 1.0), CRS(4326), CRS(4326), (0.0, -90.0, 360.0, 90.0)).parts
+    [(-9.0, 0.0, -8.0, 1.0), (351.0, 0.0, 352.0, 1.0)]
     """
     parts = box_parts(bounds)
     if crs.is_geographic:
         # The box itself stays: some rasters count longitudes from 0 to 360.
         west, south, east, north = bounds
         parts += [(west + by, south, east + by, north) for by in turns(west, east)]
+    around = [0.0]
+    if catalog_crs.is_geographic and extent is not None:
+        around += [-360.0] * (extent[0] < -180.0) + [360.0] * (extent[2] > 180.0)
     if same_crs(crs, catalog_crs):
-        return Region(parts)
+        turned = [(part[0] + by, part[1], part[2] + by, part[3]) for part in parts for by in around]
+        return Region(list(dict.fromkeys(turned)))
     near = _cut_to_extent(parts, crs, catalog_crs, extent)
-    outlines = [reproject_box(part, crs, catalog_crs) for part in near]
+    moved = [reproject_box(part, crs, catalog_crs) for part in near]
+    outlines = [translate(outline, by) if by else outline for outline in moved for by in around]
     if not outlines:
         return Region([], shapely.Polygon())
     shape = outlines[0] if len(outlines) == 1 else shapely.union_all(outlines)

@@ -200,7 +200,7 @@ def window_of(
     Parameters
     ----------
     transform
-        Along the axes of the CRS, in either direction.
+        From (col, row) to (x, y), in any direction; of a rotated one the window is around the box.
     bounds
         (west, south, east, north) in units of the CRS.
     within
@@ -220,8 +220,14 @@ def window_of(
     (3, 1, 2, 3)
     """
     west, south, east, north = bounds
-    columns = (west - transform.c) / transform.a, (east - transform.c) / transform.a
-    lines = (north - transform.f) / transform.e, (south - transform.f) / transform.e
+    columns: tuple[float, ...]
+    lines: tuple[float, ...]
+    if transform.b or transform.d:
+        corners = (west, north), (east, north), (east, south), (west, south)
+        columns, lines = zip(*((~transform) @ corner for corner in corners), strict=True)
+    else:
+        columns = (west - transform.c) / transform.a, (east - transform.c) / transform.a
+        lines = (north - transform.f) / transform.e, (south - transform.f) / transform.e
     left, right = whole_pixels(min(columns), max(columns), snap)
     top, bottom = whole_pixels(min(lines), max(lines), snap)
     if within is not None:
@@ -284,27 +290,40 @@ def check_upright(transform: Affine, what: str) -> None:
         )
 
 
-def turned(grid: GeoBox) -> list[GeoBox]:
-    """Return a grid and, where it reaches beyond 180 or -180 degrees, its equals within.
+def turned(grid: GeoBox, onto: GeoBox | None = None) -> list[GeoBox]:
+    """Return a grid and its equals full turns away: within 180 degrees, or where a file's grid is.
 
     Parameters
     ----------
     grid
         Any grid.
+    onto
+        The file's grid. Where it is in degrees too, the equals are those that meet it, however it
+        counts longitudes: from -180, from 0, or on beyond either end.
 
     Returns
     -------
-    The grid itself first, then its equals 360 degrees away.
+    The grid itself first, then its equals.
 
     Examples
     --------
     >>> across = pixel_grid(4326, Affine(0.5, 0, 179, 0, -0.5, 1), (2, 4))
     >>> [grid.transform.c for grid in turned(across)]
     [179.0, -181.0]
+    >>> world = pixel_grid(4326, Affine(1, 0, 0, 0, -1, 90), (180, 360))
+    >>> asked = pixel_grid(4326, Affine(1, 0, -5, 0, -1, 0), (1, 10))
+    >>> [grid.transform.c for grid in turned(asked, world)]
+    [-5.0, 355.0]
     """
     from geocatalog.footprint import turns
 
     if not crs_of(grid).is_geographic:
         return [grid]
     box = grid.boundingbox
-    return [grid, *(Affine.translation(by, 0.0) * grid for by in turns(box.left, box.right))]
+    by = turns(box.left, box.right)
+    if onto is not None and crs_of(onto).is_geographic:
+        there = onto.boundingbox
+        first = math.ceil((there.left - box.right) / 360.0)
+        last = math.floor((there.right - box.left) / 360.0)
+        by = [360.0 * turn for turn in range(first, last + 1) if turn]
+    return [grid, *(Affine.translation(each, 0.0) * grid for each in by)]

@@ -253,7 +253,7 @@ class CropToBounds(FunctionOperator):
 
     @parameters_of(crop_to_bounds)
     def __init__(self) -> None:
-        warp.bounds_in_crs(self.bounds, None, None)
+        warp.bounds_in_crs(self.bounds, self.crs, None)
 
 
 class PadTo(FunctionOperator):

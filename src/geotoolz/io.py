@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rasterio import Affine
 
 from geocatalog.errors import PixelReadError
+from geocatalog.read.bands import data_indexes, lacks_place, read_bands
 from geocatalog.read.open import with_dataset
 from geotoolz.bands import band_names
 from geotoolz.carrier import NAN, Raster, attrs_of, fill_of
@@ -23,6 +24,7 @@ from geotoolz.function_operator import check_choice
 from geotoolz.warp import Bounds, georeferenced, pixels_within
 from pipekit import Operator
 from pipekit.files import beside
+from pipekit.pixels import GUIDE, ROLE_TAG, band_roles, check_fill, plain, role_of, roles_in_file
 
 if TYPE_CHECKING:
     from rasterio import DatasetReader
@@ -36,6 +38,8 @@ _OVERVIEWS = (
     "average", "bilinear", "cubic", "cubicspline", "gauss", "lanczos", "mode", "nearest", "rms",
 )  # fmt: skip
 _NOT_ATTRS = ("AREA_OR_POINT", "OVR_RESAMPLING_ALG")
+_STORED = ("#scale_factor", "#add_offset", "#_FillValue", "#missing_value", "#valid_range")
+"""How GDAL names what NetCDF files say of stored numbers, which need not hold for what was read."""
 
 
 def read(
@@ -44,8 +48,12 @@ def read(
     *,
     crs: Any = None,
     bands: Sequence[int | str] | None = None,
+    scaled: bool = True,
 ) -> GeoTensor:
     """Read a raster file, or the part of it within a box.
+
+    What the file's mask or alpha band hides is nodata. A scale and an offset are applied to bands
+    that hold quantities, so that pixels are physical values.
 
     Parameters
     ----------
@@ -57,17 +65,22 @@ def read(
     crs
         Of the box, in any form; by default the file's own.
     bands
-        Which, by position from 0 or by name; all by default.
+        Which, by position from 0 or by name; by default all but an alpha band.
+    scaled
+        False gives the stored numbers of a file with a scale or an offset.
 
     Returns
     -------
-    A `GeoTensor` (C, H, W) in the file's dtype. `fill_value_default` is the file's nodata value
-    (None if it has none), `attrs` its tags, `attrs["band_names"]` its band descriptions.
+    A `GeoTensor` (C, H, W) in the file's dtype; physical values are float32, or float64 where the
+    file is. `fill_value_default` is the file's nodata value (None if it has none), NaN in floats
+    whose pixels a mask hides or that were scaled; hidden pixels of integers have a number that no
+    other holds. `attrs` are the file's tags, `attrs["band_names"]` its band descriptions,
+    `attrs["band_roles"]` what bands hold where they are not all quantities.
 
     Raises
     ------
     ValueError
-        When the box does not meet the file.
+        When the box does not meet the file, or the file has no place that it could meet.
     KeyError, IndexError
         For a band that the file does not have.
     rasterio.errors.RasterioIOError
@@ -87,12 +100,15 @@ def read(
     def action(file: DatasetReader) -> GeoTensor:
         window = Window(0, 0, file.width, file.height)
         if bounds is not None:
+            pointed = file.crs is None and (crs is not None or file.gcps[0] or file.rpcs)
+            if pointed:
+                raise ValueError(lacks_place(file, os.fspath(path)))
             row, col, rows, cols = pixels_within(file, bounds, crs)
             window = Window(col, row, cols, rows)
-        chosen = range(file.count) if bands is None else _positions(file, bands)
-        values = file.read([i + 1 for i in chosen], window=window)
-        attrs = {k: _decoded(v) for k, v in file.tags().items() if k not in _NOT_ATTRS}
-        return _carried(file, values, file.window_transform(window), chosen, attrs)
+        chosen = data_indexes(file) if bands is None else [i + 1 for i in _positions(file, bands)]
+        attrs = {k: _decoded(v) for k, v in file.tags().items() if _is_attr(k)}
+        pixels = read_bands(file, chosen, scaled=scaled, window=window)
+        return _carried(file, *pixels, file.window_transform(window), chosen, attrs)
 
     return _opened(path, action)
 
@@ -100,7 +116,8 @@ def read(
 def read_overview(path: PathLike, max_pixels: int) -> GeoTensor:
     """Read a whole file at a size of about `max_pixels` pixels, from its overviews if it has any.
 
-    Classes in 8-bit integers are thinned, everything else averaged.
+    Classes, bits and masks are thinned, and so are 8-bit integers, which mostly are classes;
+    everything else is averaged. Masks, scale and offset count as in `read`.
 
     Parameters
     ----------
@@ -131,10 +148,12 @@ def read_overview(path: PathLike, max_pixels: int) -> GeoTensor:
     def action(file: DatasetReader) -> GeoTensor:
         factor = max(1.0, math.sqrt(file.width * file.height / max_pixels))
         rows, cols = math.ceil(file.height / factor), math.ceil(file.width / factor)
-        method = Resampling.nearest if file.dtypes[0] == "uint8" else Resampling.average
-        values = file.read(out_shape=(file.count, rows, cols), resampling=method)
         scale = Affine.scale(file.width / cols, file.height / rows)
-        return _carried(file, values, file.transform * scale, range(file.count), {})
+        chosen = data_indexes(file)
+        thinned = file.dtypes[0] == "uint8" or set(roles_in_file(file, chosen)) != {"quantity"}
+        method = Resampling.nearest if thinned else Resampling.average
+        pixels = read_bands(file, chosen, out_shape=(len(chosen), rows, cols), resampling=method)
+        return _carried(file, *pixels, file.transform * scale, chosen, {})
 
     return _opened(path, action)
 
@@ -142,16 +161,19 @@ def read_overview(path: PathLike, max_pixels: int) -> GeoTensor:
 def _carried(
     file: DatasetReader,
     values: NDArray[Any],
+    nodata: float | None,
     transform: Affine,
-    positions: Sequence[int],
+    indexes: Sequence[int],
     attrs: dict[str, Any],
 ) -> GeoTensor:
-    """Return pixels of a file with its CRS, nodata value and names of bands."""
-    names = [file.descriptions[i] for i in positions]
+    """Return pixels of a file with its CRS, nodata value, and names and roles of bands."""
+    names, roles = [file.descriptions[i - 1] for i in indexes], roles_in_file(file, indexes)
     if any(names):
         attrs["band_names"] = [name or f"band_{i}" for i, name in enumerate(names)]
+    if roles != tuple(role_of(name or "") for name in names):
+        attrs["band_roles"] = list(roles)
     crs = None if file.crs is None else file.crs.to_string()
-    return GeoTensor(values, transform, crs, _nodata(file.nodata, values.dtype), attrs)
+    return GeoTensor(values, transform, crs, nodata, attrs)
 
 
 def _opened(path: PathLike, action: Callable[[DatasetReader], GeoTensor]) -> GeoTensor:
@@ -180,7 +202,8 @@ def write_cog(
     Parameters
     ----------
     raster
-        `GeoTensor` (H, W) or (C, H, W) with a CRS. Booleans are written as 0 and 1.
+        `GeoTensor` (H, W) or (C, H, W) with a CRS. Booleans are written as 0 and 1. What bands hold
+        is kept as their metadata item `band_role`.
     path
         In a folder that exists.
     tags
@@ -191,7 +214,8 @@ def write_cog(
     compress
         "deflate", "lzw", "zstd", "lzma" or "none"; all keep every bit.
     overview_resampling
-        "average" by default, "nearest" for 8-bit integers and masks, which are mostly classes.
+        "average" by default; "nearest" for 8-bit integers, and where a band holds classes, bits or
+        a mask, which take "mode" beside it.
 
     Returns
     -------
@@ -203,6 +227,8 @@ def write_cog(
         For an existing file unless `overwrite`.
     FileNotFoundError
         For a missing folder.
+    ValueError
+        For a nodata value that the dtype cannot hold, or averages of bands that are no quantities.
 
     Examples
     --------
@@ -220,8 +246,14 @@ def write_cog(
         raise FileNotFoundError(f"the folder {target.parent} does not exist; create it first")
     check_choice(compress.lower(), "compress", _LOSSLESS)
     values = _as_bands(source)
-    method = overview_resampling or ("nearest" if values.dtype.itemsize == 1 else "average")
+    roles = band_roles(source)
+    method = overview_resampling or _overview_method(values, roles)
     check_choice(method, "overview_resampling", _OVERVIEWS)
+    if method not in ("nearest", "mode") and set(roles) != {"quantity"}:
+        raise ValueError(
+            f"overview_resampling={method!r} would mix numbers of bands that hold {roles}; "
+            f"leave it out, or give 'nearest' or 'mode'; {GUIDE}"
+        )
     with beside(target) as unfinished:
         _write(unfinished, source, values, _tags(source, tags), compress, method)
     return target
@@ -241,6 +273,7 @@ def _write(
     from rasterio.shutil import copy
 
     fill = None if source.values.dtype == np.bool_ else fill_of(source)
+    fill = check_fill(fill, values.dtype, "fill_value_default")
     if fill is None and values.dtype.kind == "f":
         fill = NAN
     header = {
@@ -270,14 +303,25 @@ def _write(
         with rasterio.open(memory.name if indirect else path, "w", **driver, **header) as file:
             file.write(values)
             file.update_tags(**tags)
-            for position, name in enumerate(_descriptions(source, len(values)), start=1):
+            names = _descriptions(source, len(values)) or ("",) * len(values)
+            said = "band_roles" in attrs_of(source)
+            told = zip(names, band_roles(source), strict=True)
+            for position, (name, role) in enumerate(told, start=1):
                 file.set_band_description(position, name)
+                if role != role_of(name) and (said or role != "quantity"):
+                    file.update_tags(position, **{ROLE_TAG: role})
         if indirect:
             copy(memory.name, path, driver="COG", **options)
 
 
+def _overview_method(values: NDArray[Any], roles: Sequence[str]) -> str:
+    plainly = values.dtype.itemsize > 1 and set(roles) == {"quantity"}
+    return "average" if plainly else "nearest"
+
+
 def _as_bands(source: GeoTensor) -> NDArray[Any]:
-    values = source.values[None] if source.values.ndim == 2 else source.values
+    pixels = plain(source.values)
+    values = pixels[None] if pixels.ndim == 2 else pixels
     if values.ndim != 3 or values.size == 0:
         raise ValueError(f"a COG holds (H, W) or (C, H, W) with pixels, got shape {source.shape}")
     writable = {np.dtype(np.bool_): np.uint8, np.dtype(np.float16): np.float32}
@@ -292,8 +336,12 @@ def _descriptions(source: GeoTensor, count: int) -> tuple[str, ...]:
 
 
 def _tags(source: GeoTensor, extra: Mapping[str, Any] | None) -> dict[str, str]:
-    attrs = {k: v for k, v in attrs_of(source).items() if k != "band_names"}
+    attrs = {k: v for k, v in attrs_of(source).items() if k not in ("band_names", "band_roles")}
     return {str(k): _encoded(v) for k, v in {**attrs, **(extra or {})}.items()}
+
+
+def _is_attr(tag: str) -> bool:
+    return tag not in _NOT_ATTRS and not tag.endswith(_STORED)
 
 
 def _encoded(value: Any) -> str:
@@ -310,12 +358,6 @@ def _decoded(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def _nodata(nodata: float | None, kind: np.dtype[Any]) -> float | int | None:
-    if nodata is None:
-        return NAN if kind.kind == "f" else None
-    return int(nodata) if kind.kind in "iu" and float(nodata).is_integer() else float(nodata)
 
 
 def _positions(file: DatasetReader, bands: Sequence[int | str]) -> list[int]:
@@ -342,12 +384,14 @@ class ReadGeoTensor(Operator):
     crs
         Of the box, in any form; by default the file's own.
     bands
-        Which, by position from 0 or by name; all by default.
+        Which, by position from 0 or by name; by default all but an alpha band.
+    scaled
+        False gives the stored numbers of a file with a scale or an offset.
 
     Examples
     --------
     >>> ReadGeoTensor(bands=("B04",))
-    ReadGeoTensor(bounds=None, crs=None, bands=('B04',))
+    ReadGeoTensor(bounds=None, crs=None, bands=('B04',), scaled=True)
     """
 
     touches_files = True
@@ -355,9 +399,10 @@ class ReadGeoTensor(Operator):
     bounds: Bounds | None = None
     crs: str | int | None = None
     bands: Sequence[int | str] | None = None
+    scaled: bool = True
 
     def _apply(self, path: PathLike) -> GeoTensor:
-        return read(path, self.bounds, crs=self.crs, bands=self.bands)
+        return read(path, self.bounds, crs=self.crs, bands=self.bands, scaled=self.scaled)
 
 
 @dataclass(repr=False, eq=False)

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from rasterio import Affine
 from rasterio.crs import CRS
 
+from geocatalog.footprint import box_parts
 from geocatalog.grid import check_upright, part_of, pixel_grid, raster_crs, window_of
 from geotoolz.carrier import NAN, Raster, fill_of, nan_floats
 from geotoolz.function_operator import check_choice
+from pipekit.carrier import same_crs
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
@@ -203,12 +205,13 @@ def grid_in_bounds(crs: Any, bounds: Bounds, resolution: tuple[float, float]) ->
 def bounds_in_crs(bounds: Bounds, crs: Any, target: Any) -> Bounds:
     """Return a box of `crs` as the box around it in `target`; unchanged when `crs` is None.
 
-    Edges are densified, so that curved ones stay inside.
+    Edges are densified, so that curved ones stay inside. A box across the antimeridian reaches
+    beyond 180 degrees where the target is in degrees.
 
     Parameters
     ----------
     bounds
-        (west, south, east, north) in `crs`.
+        (west, south, east, north) in `crs`; west > east, in degrees, crosses the antimeridian.
     crs, target
         In any form.
 
@@ -225,17 +228,27 @@ def bounds_in_crs(bounds: Bounds, crs: Any, target: Any) -> Bounds:
     --------
     >>> bounds_in_crs((11.2, 46.4, 11.4, 46.5), 4326, 4326)
     (11.2, 46.4, 11.4, 46.5)
+    >>> bounds_in_crs((179.5, 0, -179.5, 1), None, 4326)
+    (179.5, 0, 180.5, 1)
     """
     west, south, east, north = bounds
-    if not (west < east and south < north):
+    stated = target if crs is None else crs
+    given = None if stated is None else CRS.from_user_input(stated)
+    crosses = west > east and given is not None and given.is_geographic
+    if not ((west < east or crosses) and south < north):
         raise ValueError(f"bounds are (west, south, east, north), got {bounds}, which is empty")
-    if crs is None:
-        return bounds
+    if crs is None or target is None or same_crs(given, wanted := CRS.from_user_input(target)):
+        return (west, south, east + 360.0, north) if crosses else bounds
     from rasterio.warp import transform_bounds
 
-    given, wanted = CRS.from_user_input(crs), CRS.from_user_input(target)
-    moved: Bounds = transform_bounds(given, wanted, *bounds, densify_pts=21)
-    return moved
+    moved = np.array(
+        [transform_bounds(given, wanted, *part, densify_pts=21) for part in box_parts(bounds)]
+    )
+    if wanted.is_geographic:
+        moved[:, 2] += 360.0 * (moved[:, 2] < moved[:, 0])
+        moved[1:, [0, 2]] += 360.0
+    low, high = moved[:, :2].min(axis=0).tolist(), moved[:, 2:].max(axis=0).tolist()
+    return low[0], low[1], high[0], high[1]
 
 
 _WARPABLE = {"u1", "u2", "u4", "i1", "i2", "i4", "f4", "f8"}
@@ -270,13 +283,28 @@ def pixels_within(
     >>> pixels_within(tile, (12, 40, 38, 60))
     (3, 1, 2, 3)
     """
-    window = window_of(place.transform, bounds_in_crs(bounds, crs, place.crs), place.shape[-2:])
-    if min(window[2:]) <= 0:
+    west, south, east, north = bounds_in_crs(bounds, crs, place.crs)
+    around = [0.0]
+    if place.crs is not None and CRS.from_user_input(place.crs).is_geographic:
+        # Longitudes may be counted from -180 or from 0.
+        around += [360.0, -360.0]
+    windows = [
+        window_of(place.transform, (west + by, south, east + by, north), place.shape[-2:])
+        for by in around
+    ]
+    found = [window for window in windows if min(window[2:]) > 0]
+    if len(found) > 1:
+        raise ValueError(
+            f"the box {bounds} lies at both ends of {getattr(place, 'name', 'the raster')}, which "
+            f"covers {tuple(place.bounds)}; take its two halves, or load them with "
+            "geocatalog.load_raster"
+        )
+    if not found:
         raise ValueError(
             f"the box {bounds} does not meet {getattr(place, 'name', 'the raster')}, which covers "
             f"{tuple(place.bounds)} in {place.crs}"
         )
-    return window
+    return found[0]
 
 
 def reproject_to(raster: Raster, grid: GridLike, resampling: str = "nearest") -> GeoTensor:

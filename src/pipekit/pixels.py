@@ -246,11 +246,13 @@ def nodata_of(raster: Any) -> Any:
     if raster.dtype.kind not in "iu":
         return math.nan if raster.dtype.kind in "fc" else None
     seen, limits = raster.compressed(), np.iinfo(raster.dtype)
-    held = set(np.unique(seen).tolist())
     wished = np.asarray(raster.fill_value).item()
-    for value in chain((wished, 0, limits.max, limits.min), range(limits.min, limits.max)):
-        # numpy's own default, 999999, lies beyond small dtypes.
-        if value not in held and holds(raster.dtype, value):
+    # numpy's own default, 999999, lies beyond small dtypes.
+    if holds(raster.dtype, wished) and not (seen == wished).any():
+        return wished
+    held = set(np.unique(seen).tolist())
+    for value in chain((0, limits.max, limits.min), range(limits.min, limits.max)):
+        if value not in held:
             return value
     raise TypeError(
         f"a masked array of {raster.dtype.name} holds every number of its dtype, so none is left "

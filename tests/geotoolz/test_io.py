@@ -13,6 +13,7 @@ import geotoolz as gz
 from geotoolz import io
 from geotoolz.io import read, read_overview, write_cog
 from geotoolz.warp import pixels_within
+from pipekit.pixels import band_roles
 
 GRID = Affine(10, 0, 500_000, 0, -10, 5_000_000)
 
@@ -259,3 +260,100 @@ def test_labels_of_any_width_keep_nodata_tags_and_names(dtype, fill, tmp_path):
     assert (back.dtype, back.fill_value_default) == (np.dtype(dtype), fill)
     assert back.attrs == {**attrs, "band_names": ["class"]}
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("values", "attrs", "roles"),
+    [
+        (np.array([[[4, 9]]], "uint8"), {"band_names": ["SCL"]}, ("class",)),
+        (np.array([[[4, 9]]], "uint16"), {"band_roles": "class"}, ("class",)),
+        (np.array([[[4, 9]], [[1, 2]]], "uint16"), {"band_roles": ["bits", "quantity"]}, None),
+        (np.array([[[4, 9]]], "uint8"), {"band_names": ["SCL"], "band_roles": "quantity"}, None),
+        (np.array([[[True, False]]]), {}, ("mask",)),
+        (np.array([[[4, 9]]], "uint16"), {"flag_values": [4, 9]}, ("class",)),
+    ],
+)
+def test_what_bands_hold_is_kept_in_the_file(values, attrs, roles, tmp_path):
+    tile = GeoTensor(values, Affine(10, 0, 5e5, 0, -10, 5e6), "EPSG:32632", None, attrs)
+    back = gz.read(gz.write_cog(tile, tmp_path / "a.tif"))
+    assert band_roles(back) == (roles or band_roles(tile)) == band_roles(tile)
+    again = gz.read(gz.write_cog(back, tmp_path / "b.tif"))
+    assert again.attrs == back.attrs
+
+
+@pytest.mark.parametrize("name", ["SCL", "QA_PIXEL"])
+def test_overviews_hold_only_numbers_that_the_band_holds(name, tmp_path):
+    rng = np.random.default_rng(0)
+    values = rng.choice([3, 8, 11], (1, 1200, 1200)).astype("uint16")
+    tile = GeoTensor(
+        values, Affine(10, 0, 5e5, 0, -10, 5e6), "EPSG:32632", None, {"band_names": [name]}
+    )
+    path = gz.write_cog(tile, tmp_path / "a.tif")
+    assert set(np.unique(read_overview(path, 10_000).values)) <= {3, 8, 11}
+    with rasterio.open(path, overview_level=0) as file:
+        assert set(np.unique(file.read())) <= {3, 8, 11}
+    with pytest.raises(ValueError, match=r"average.*mode.*what-a-pixel-means"):
+        gz.write_cog(tile, tmp_path / "b.tif", overview_resampling="average")
+
+
+def test_classes_of_a_colour_table_are_thinned(tmp_path):
+    values = np.random.default_rng(0).choice([10, 200], (1, 64, 64)).astype("uint16")
+    with rasterio.open(
+        tmp_path / "a.tif", "w", driver="GTiff", height=64, width=64, count=1, dtype="uint16",
+        crs="EPSG:32632", transform=Affine(10, 0, 5e5, 0, -10, 5e6),
+    ) as file:  # fmt: skip
+        file.write_colormap(1, {10: (0, 0, 255, 255), 200: (255, 0, 0, 255)})
+        file.write(values)
+    seen = read_overview(tmp_path / "a.tif", 256)
+    assert set(np.unique(seen.values)) == {10, 200}
+    assert band_roles(seen) == band_roles(gz.read(tmp_path / "a.tif")) == ("class",)
+
+
+@pytest.mark.parametrize("scaled", [True, False])
+@pytest.mark.parametrize("nodata", [None, -9999])
+def test_scale_and_offset_give_physical_values_and_stay_true(scaled, nodata, tmp_path):
+    stored = np.array([[[-9999, 1500], [0, -200]]], "int16")
+    with rasterio.open(
+        tmp_path / "a.tif", "w", driver="GTiff", height=2, width=2, count=1, dtype="int16",
+        crs="EPSG:32632", transform=Affine(10, 0, 5e5, 0, -10, 5e6), nodata=nodata,
+    ) as file:  # fmt: skip
+        file.write(stored)
+        file.scales, file.offsets = (0.01,), (-5.0,)
+    got = gz.read(tmp_path / "a.tif", scaled=scaled)
+    back = gz.read(gz.write_cog(got, tmp_path / "b.tif"))
+    assert np.array_equal(got.values, back.values, equal_nan=True)
+    if scaled:
+        expected = stored * 0.01 - 5
+        expected[stored == nodata] = np.nan
+        assert got.dtype == "float32"
+        assert np.allclose(got.values, expected, equal_nan=True)
+    else:
+        assert np.array_equal(got.values, stored)
+        assert got.fill_value_default == nodata
+
+
+def test_alpha_is_no_band_unless_it_is_asked_for(tmp_path):
+    pixels = np.array([[[0, 9]], [[0, 8]], [[0, 7]], [[0, 255]]], "uint8")
+    with rasterio.open(
+        tmp_path / "a.tif", "w", driver="GTiff", height=1, width=2, count=4, dtype="uint8",
+        crs="EPSG:32632", transform=Affine(10, 0, 5e5, 0, -10, 5e6), photometric="RGB", alpha="YES",
+    ) as file:  # fmt: skip
+        file.write(pixels)
+    got = gz.read(tmp_path / "a.tif")
+    assert got.values.tolist() == pixels[:3].tolist()
+    assert got.fill_value_default == 0
+    assert gz.read(tmp_path / "a.tif", bands=[3]).values.tolist() == pixels[3:].tolist()
+
+
+def test_four_bands_of_bytes_have_no_alpha_once_written(tmp_path):
+    pixels = np.zeros((4, 1, 2), "uint8")
+    tile = GeoTensor(pixels, Affine(10, 0, 5e5, 0, -10, 5e6), "EPSG:32632", None)
+    back = gz.read(gz.write_cog(tile, tmp_path / "a.tif"))
+    assert back.shape == (4, 1, 2)
+    assert back.fill_value_default is None
+
+
+def test_a_nodata_value_that_the_dtype_cannot_hold_is_not_written(tmp_path):
+    tile = GeoTensor(np.zeros((2, 2), "uint8"), Affine.scale(10, -10), "EPSG:32632", -9999)
+    with pytest.raises(ValueError, match=r"-9999 does not fit uint8.*what-a-pixel-means"):
+        gz.write_cog(tile, tmp_path / "a.tif")

@@ -15,7 +15,8 @@ from geocatalog.catalog import CatalogRow, GeoCatalog, rows_under
 from geocatalog.errors import CatalogError, check_reading
 from geocatalog.geoslice import GeoSlice
 from geocatalog.grid import as_geotensor
-from geocatalog.read.onto_grid import Bands, Piece, as_resampling, read_piece
+from geocatalog.read.bands import Bands
+from geocatalog.read.onto_grid import Piece, as_resampling, read_piece
 from geocatalog.read.tokens import redact
 from pipekit.parallel import in_threads
 

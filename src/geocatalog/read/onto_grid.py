@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
-from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from affine import Affine
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
@@ -25,8 +27,19 @@ from geocatalog.grid import (
     turned,
     window_of,
 )
+from geocatalog.read.bands import (
+    Bands,
+    data_indexes,
+    header_nodata,
+    hidden_by,
+    lacks_place,
+    nodata_decides,
+    read_stored,
+    resampling_for,
+)
 from geocatalog.read.open import Sign, with_dataset
 from pipekit.carrier import SAME, same_crs
+from pipekit.pixels import Role, equal_mask, invalid_mask
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
@@ -57,14 +70,10 @@ class Piece:
     @cached_property
     def valid(self) -> np.ndarray:
         """(C, h, w) bool: neither masked, nor nodata, nor NaN."""
-        valid = self.mask
-        if valid is None:
-            valid = np.ones(self.data.shape, bool)
-            if self.nodata is not None:
-                whole = self.data.dtype.kind in "iu" and float(self.nodata).is_integer()
-                missing = int(self.nodata) if whole else self.nodata
-                np.not_equal(self.data, missing, out=valid)
-        return valid & ~np.isnan(self.data) if self.data.dtype.kind == "f" else valid
+        missing = invalid_mask(self.data, self.nodata if self.mask is None else None)
+        if self.mask is None:
+            return np.ones(self.data.shape, bool) if missing is None else ~missing
+        return self.mask if missing is None else self.mask & ~missing
 
     @property
     def window(self) -> tuple[slice, slice]:
@@ -106,28 +115,6 @@ class Piece:
             np.copyto(data[at], piece.data, where=piece.valid)
             mask[at] |= piece.valid
         return cls(top, left, data, mask)
-
-
-@dataclass(frozen=True)
-class Bands:
-    """What a file's bands are: dtype, nodata, and their names where the file has them.
-
-    Parameters
-    ----------
-    dtype
-        One that holds all bands.
-    count
-        How many there are.
-    nodata
-        Marks missing pixels, or None.
-    names
-        `count` descriptions, None where a band has none.
-    """
-
-    dtype: np.dtype
-    count: int
-    nodata: float | None
-    names: tuple[str | None, ...]
 
 
 def read_onto(
@@ -181,13 +168,15 @@ def read_piece(
     nodata: float | None = None,
     *,
     assumed_nodata: float | None = None,
+    scaled: bool = False,
     sign: Sign | None = None,
     what: str | None = None,
 ) -> tuple[Piece | None, Bands]:
     """Read the part of a grid that a file covers, and tell what its bands are.
 
     Only blocks under the window are read, from the coarsest overview that is still at least as
-    fine as the grid. Where file and grid share pixel edges nothing is resampled.
+    fine as the grid. Where file and grid share pixel edges nothing is resampled, whichever way the
+    file is up. Bands that hold classes, bits or a mask are never averaged or interpolated.
 
     Parameters
     ----------
@@ -196,13 +185,15 @@ def read_piece(
     grid
         Where the pixels are wanted. It may reach beyond 180 or -180 degrees.
     indexes
-        1-based bands; all by default.
+        1-based bands; by default all but an alpha band.
     resampling
         Rasterio's name of the method.
     nodata
         Marks missing pixels in the file, whatever the file says.
     assumed_nodata
         Marks them where the file declares nothing; by default its mask decides.
+    scaled
+        Whether to apply the file's scale and offset, which gives floats.
     sign, what
         See `geocatalog.read.open.with_dataset`.
 
@@ -217,30 +208,62 @@ def read_piece(
     PixelReadError
         When the file can't be read.
     """
-    method = as_resampling(resampling)
+    as_resampling(resampling)
 
     def read(source: Any) -> tuple[Piece | None, Bands]:
         if source.crs is None:
-            raise CatalogError(f"{what or href} has no CRS, so it cannot be placed on a grid")
-        chosen = list(source.indexes if indexes is None else map(int, indexes))
+            raise CatalogError(lacks_place(source, what or href))
+        chosen = list(data_indexes(source) if indexes is None else map(int, indexes))
         if not chosen or not all(1 <= index <= source.count for index in chosen):
             raise CatalogError(
                 f"band_indexes are 1-based, up to {source.count} in {what or href}, got {chosen}"
             )
-        declared = nodata, source.nodatavals[chosen[0] - 1], assumed_nodata
-        bands = Bands(
-            dtype=np.result_type(*(source.dtypes[index - 1] for index in chosen)),
-            count=len(chosen),
-            nodata=next((value for value in declared if value is not None), None),
-            names=tuple(source.descriptions[index - 1] for index in chosen),
-        )
-        found = [_read_part(source, each, chosen, method, nodata, bands) for each in turned(grid)]
-        pieces = [(0, piece) for piece in found if piece is not None]
+        bands = Bands.of(source, chosen, scaled=scaled)
+        grids = turned(grid, grid_of(source))
+        pieces, first = [], 0
+        for alike in _alike(source, chosen, bands.roles, resampling, (nodata, assumed_nodata)):
+            parts = (_read_part(source, each, alike, bands) for each in grids)
+            pieces += [(first, piece) for piece in parts if piece is not None]
+            bands = bands if first else replace(bands, nodata=alike.nodata)
+            first += len(alike.indexes)
+        piece = pieces[0][1] if pieces else None
         if len(pieces) > 1:
-            return Piece.stacked(pieces, bands), bands
-        return pieces[0][1] if pieces else None, bands
+            piece = Piece.stacked(pieces, bands)
+        if bands.scales and piece is not None:
+            data = bands.physical(piece.data, ~piece.valid)
+            piece = Piece(piece.row, piece.col, data, nodata=np.nan)
+        return piece, bands.scaled
 
     return with_dataset(href, read, sign=sign, what=what)
+
+
+@dataclass(frozen=True)
+class _Alike:
+    """Neighbouring bands that are read in one way."""
+
+    indexes: list[int]
+    method: Resampling
+    nodata: float | None
+
+
+def _alike(
+    source: Any,
+    chosen: Sequence[int],
+    roles: Sequence[Role],
+    resampling: str,
+    stated: tuple[float | None, float | None],
+) -> Iterator[_Alike]:
+    """Yield runs of bands of one nodata value and one way to resample them."""
+    nodata, assumed = stated
+    ways: list[_Alike] = []
+    for index, role in zip(chosen, roles, strict=True):
+        declared = nodata, header_nodata(source, index), assumed
+        known = next((value for value in declared if value is not None), None)
+        ways.append(_Alike([index], as_resampling(resampling_for(role, resampling)), known))
+    # As text NaN is like NaN.
+    for _, run in groupby(ways, lambda way: (way.method, repr(way.nodata))):
+        first, *others = run
+        yield replace(first, indexes=first.indexes + [each.indexes[0] for each in others])
 
 
 def grid_of(source: Any) -> GeoBox:
@@ -258,7 +281,9 @@ def grid_of(source: Any) -> GeoBox:
     return pixel_grid(source.crs, source.transform, source.shape)
 
 
-def warped(source: Any, grid: GeoBox, method: Resampling, nodata: float | None) -> WarpedVRT:
+def warped(
+    source: Any, grid: GeoBox, method: Resampling, nodata: float | None, dtype: Any = None
+) -> WarpedVRT:
     """Return an opened file as one on `grid`, to be closed by the caller.
 
     Without a nodata value, and without an alpha band of its own, it gets one that says which
@@ -273,18 +298,22 @@ def warped(source: Any, grid: GeoBox, method: Resampling, nodata: float | None) 
     method
         How pixels are resampled.
     nodata
-        Marks missing pixels, or None.
+        Marks missing pixels, or None where the file's mask does.
+    dtype
+        In which they are resampled; by default the file's.
 
     Returns
     -------
     A dataset on the grid, resampled as it is read.
     """
     rows, cols = grid.shape
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {} if dtype is None else {"dtype": dtype}
     if nodata is not None:
-        options = {"src_nodata": nodata, "nodata": nodata}
-    elif ColorInterp.alpha not in source.colorinterp:
-        options = {"add_alpha": True}
+        options |= {"src_nodata": nodata, "nodata": nodata}
+    else:
+        options |= {"src_nodata": None, "nodata": None}
+        if ColorInterp.alpha not in source.colorinterp:
+            options |= {"add_alpha": True}
     return WarpedVRT(
         source,
         crs=raster_crs(grid),
@@ -348,14 +377,8 @@ def as_resampling(name: str) -> Resampling:
         raise CatalogError(f"resampling must be one of {known}, got {name!r}") from error
 
 
-def _read_part(
-    source: Any,
-    grid: GeoBox,
-    chosen: list[int],
-    method: Resampling,
-    nodata: float | None,
-    bands: Bands,
-) -> Piece | None:
+def _read_part(source: Any, grid: GeoBox, alike: _Alike, bands: Bands) -> Piece | None:
+    chosen, nodata = alike.indexes, alike.nodata
     own = grid_of(source)
     window = window_of(grid.transform, _bounds_on(own, grid), grid.shape, SAME)
     row, col, rows, cols = window
@@ -368,31 +391,47 @@ def _read_part(
         if level is not None:
             source = stack.enter_context(rasterio.open(source.name, overview_level=level))
             own = grid_of(source)
-        top, left = offset_of(own, part) or (-1, -1)
-        if 0 <= top <= own.shape[0] - rows and 0 <= left <= own.shape[1] - cols:
-            place = Window(left, top, cols, rows)
-            data = source.read(chosen, window=place)
-            if nodata is not None or _nodata_decides(source, chosen, data.dtype):
-                return Piece(row, col, data, nodata=bands.nodata)
-            return Piece(row, col, data, source.read_masks(chosen, window=place) > 0)
-        view = stack.enter_context(warped(source, part, method, bands.nodata))
-        data = view.read(chosen)
-        if bands.nodata is not None:
-            return Piece(row, col, data, nodata=bands.nodata)
-        mask = np.broadcast_to(view.read(view.count) > 0, data.shape)
-        return Piece(row, col, data, mask)
+        by_value = nodata_decides(source, chosen)
+        shared = _shared_pixels(own, part)
+        if shared is not None:
+            place, turn = shared
+            data = read_stored(source, chosen, bands.dtype, window=place)
+            mask = None if by_value else ~hidden_by(source, chosen, data, window=place)
+            data, mask = data[turn], None if mask is None else mask[turn]
+        else:
+            kind = bands.scaled.dtype if bands.scales else None
+            source_nodata = nodata if by_value else None
+            view = stack.enter_context(warped(source, part, alike.method, source_nodata, kind))
+            data, mask = read_stored(view, chosen, bands.dtype), None
+            if source_nodata is None:
+                alpha = view.read(view.colorinterp.index(ColorInterp.alpha) + 1)
+                mask = np.broadcast_to(alpha > 0, data.shape)
+        if mask is not None and (marks := equal_mask(data, nodata)) is not None:
+            mask = mask & ~marks
+        return Piece(row, col, data, mask, nodata if mask is None else None)
 
 
-def _nodata_decides(source: Any, chosen: list[int], dtype: np.dtype) -> bool:
-    """Whether valid pixels of all bands are told by one nodata value, or none, without masks.
+def _shared_pixels(own: GeoBox, part: GeoBox) -> tuple[Window, tuple[slice, ...]] | None:
+    """Return a file's window that is a grid, and how it is turned to lie as the grid does.
 
-    Floats are left to GDAL, which knows when two of them count as equal.
+    None where the pixels are not the same, or the grid reaches beyond the file.
     """
-    flags = [source.mask_flag_enums[index - 1] for index in chosen]
-    if all(flag == [MaskFlags.all_valid] for flag in flags):
-        return True
-    same = len({source.nodatavals[index - 1] for index in chosen}) == 1
-    return same and dtype.kind in "iu" and all(flag == [MaskFlags.nodata] for flag in flags)
+    rows, cols = part.shape
+    height, width = own.shape
+    ours, theirs = part.transform, own.transform
+    down, across = theirs.e * ours.e < 0, theirs.a * ours.a < 0
+    if down or across:
+        moved = Affine(-1 if across else 1, 0, width if across else 0, 0, 1, 0)
+        moved = moved @ Affine(1, 0, 0, 0, -1 if down else 1, height if down else 0)
+        own = pixel_grid(crs_of(own), theirs @ moved, own.shape)
+    top, left = offset_of(own, part) or (-1, -1)
+    if not (0 <= top <= height - rows and 0 <= left <= width - cols):
+        return None
+    place = Window(
+        width - left - cols if across else left, height - top - rows if down else top, cols, rows
+    )
+    steps = slice(None, None, -1 if down else 1), slice(None, None, -1 if across else 1)
+    return place, (slice(None), *steps)
 
 
 def _bounds_on(own: GeoBox, grid: GeoBox) -> Bounds:

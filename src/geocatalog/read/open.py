@@ -112,11 +112,11 @@ def gdal_options(path: str) -> dict[str, Any]:
     Examples
     --------
     >>> gdal_options("/data/a.tif")["GDAL_DISABLE_READDIR_ON_OPEN"]
-    'EMPTY_DIR'
+    'TRUE'
     """
     if not is_remote(path):
-        local = "GDAL_DISABLE_READDIR_ON_OPEN", "GDAL_NUM_THREADS"
-        return {name: GDAL_OPTIONS[name] for name in local}
+        # Its masks, overviews and metadata may lie beside it, and are asked for by name.
+        return {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE", "GDAL_NUM_THREADS": "1"}
     if not without_query(path).lower().endswith((".tif", ".tiff")):
         return dict(GDAL_OPTIONS)
     # A refused or missing file is then one answer, not a search for the same name in upper case.

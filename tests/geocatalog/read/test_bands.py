@@ -1,0 +1,119 @@
+"""What is read from a file: pixels that GDAL takes for valid, and nothing in their place."""
+
+import numpy as np
+import pytest
+import rasterio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rasterio.enums import ColorInterp
+from rasterio.io import MemoryFile
+
+from geocatalog.read.bands import data_indexes, marked, read_bands, resampling_for
+
+PLACE = rasterio.Affine(10, 0, 5e5, 0, -10, 5e6)
+DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
+
+
+@st.composite
+def files(draw):
+    """A file in memory of one or two bands, masked in one of the ways that files have."""
+    dtype = np.dtype(draw(st.sampled_from(DTYPES)))
+    count = draw(st.integers(1, 2))
+    numbers = st.integers(0, 12)
+    size = 9 * count
+    stored = np.array(draw(st.lists(numbers, min_size=size, max_size=size)), dtype)
+    hides = draw(st.sampled_from(["nothing", "nodata", "mask", "both", "alpha", "nan"]))
+    nodata = {"nodata": 3, "both": 3, "nan": np.nan}.get(hides)
+    if hides == "nan" and dtype.kind != "f":
+        nodata = None
+    shown = np.array(draw(st.lists(st.booleans(), min_size=9, max_size=9))).reshape(3, 3)
+    scale = draw(st.sampled_from([(1.0, 0.0), (0.5, -2.0), (1.0, 7.0)]))
+    memory = MemoryFile()
+    profile = {"height": 3, "width": 3, "crs": "EPSG:32632", "transform": PLACE, "dtype": dtype}
+    bands = count + (hides == "alpha")
+    colours = [ColorInterp.gray] + [ColorInterp.undefined] * (count - 1)
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        memory.open(driver="GTiff", count=bands, nodata=nodata, **profile) as file,
+    ):
+        file.colorinterp = colours + [ColorInterp.alpha] * (hides == "alpha")
+        file.write(stored.reshape(count, 3, 3), list(range(1, count + 1)))
+        if hides == "alpha":
+            file.write((shown * np.iinfo("uint8").max).clip(0, 100).astype(dtype), bands)
+        if hides in ("mask", "both"):
+            file.write_mask(shown)
+        file.scales, file.offsets = [scale[0]] * bands, [scale[1]] * bands
+    return memory, count, nodata, scale
+
+
+@settings(max_examples=150, deadline=None)
+@given(files(), st.booleans())
+def test_a_pixel_counts_if_gdal_says_so_and_has_its_value(made, scaled):
+    memory, count, nodata, (scale, offset) = made
+    with memory, memory.open() as file:
+        indexes = data_indexes(file)
+        values, fill = read_bands(file, indexes, scaled=scaled)
+        stored, valid = file.read(indexes), file.read_masks(indexes) > 0
+    assert indexes == list(range(1, count + 1))
+    # A mask of its own hides nodata values from GDAL; here both hide.
+    valid &= stored != (np.inf if nodata is None else nodata)
+    physical = scaled and (scale, offset) != (1.0, 0.0)
+    if not physical:
+        assert values.dtype == stored.dtype
+    else:
+        assert values.dtype == ("float64" if stored.dtype == "float64" else "float32")
+    expected = stored * np.float64(scale) + offset if physical else stored
+    assert np.array_equal(values[valid], expected[valid].astype(values.dtype))
+    missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
+    if fill is not None:
+        missing |= values == fill
+    assert np.array_equal(missing, ~valid)
+
+
+def test_nodata_values_that_differ_by_band_become_one(tmp_path):
+    xml = """<VRTDataset rasterXSize="2" rasterYSize="1">
+    <GeoTransform>0, 1, 0, 0, 0, -1</GeoTransform>
+    <VRTRasterBand dataType="Byte" band="1"><NoDataValue>0</NoDataValue><SimpleSource>
+    <SourceFilename>{0}</SourceFilename><SourceBand>1</SourceBand></SimpleSource></VRTRasterBand>
+    <VRTRasterBand dataType="Int16" band="2"><NoDataValue>7</NoDataValue><SimpleSource>
+    <SourceFilename>{0}</SourceFilename><SourceBand>2</SourceBand></SimpleSource></VRTRasterBand>
+    </VRTDataset>"""
+    path = tmp_path / "a.tif"
+    profile = {"driver": "GTiff", "height": 1, "width": 2, "count": 2, "dtype": "uint8"}
+    with rasterio.open(path, "w", crs="EPSG:32632", transform=PLACE, **profile) as file:
+        file.write(np.array([[[0, 7]], [[0, 7]]], "uint8"))
+    with rasterio.open(xml.format(path)) as file:
+        values, fill = read_bands(file, [1, 2])
+    assert values.dtype == "int16"
+    assert fill not in (0, 7)
+    assert values.tolist() == [[[fill, 7]], [[0, fill]]]
+
+
+def test_a_mask_beside_the_file_hides_as_one_within_it(tmp_path):
+    import geotoolz as gz
+
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False),
+        rasterio.open(
+            tmp_path / "a.tif", "w", driver="GTiff", height=1, width=2, count=1, dtype="float32",
+            crs="EPSG:32632", transform=PLACE,
+        ) as file,
+    ):  # fmt: skip
+        file.write(np.array([[[1, 2]]], "float32"))
+        file.write_mask(np.array([[True, False]]))
+    assert (tmp_path / "a.tif.msk").exists()
+    assert np.array_equal(gz.read(tmp_path / "a.tif").values, [[[1, np.nan]]], equal_nan=True)
+
+
+def test_a_dtype_of_which_every_number_is_used_names_the_way_out():
+    values = np.arange(257).astype("uint8")
+    with pytest.raises(ValueError, match=r"uint8 .*nodata=.*what-a-pixel-means"):
+        marked(values, np.arange(257) == 256, None)
+
+
+@pytest.mark.parametrize("method", ["bilinear", "cubic", "lanczos", "average", "rms"])
+def test_numbers_that_are_no_quantities_are_never_mixed(method):
+    assert resampling_for("quantity", method) == method
+    kept = [resampling_for(role, method) for role in ("class", "bits", "mask")]
+    assert set(kept) <= {"nearest", "mode"}
+    assert kept[1:] == ["nearest", "nearest"]
