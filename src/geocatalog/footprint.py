@@ -6,6 +6,7 @@ reprojected along densified edges, and split at the antimeridian.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -117,7 +118,7 @@ def transformer(source: CRS, target: CRS) -> Transformer:
     return Transformer.from_crs(source, target, always_xy=True)
 
 
-def as_bounds(value: Sequence[float], crs: CRS | None = None) -> Bounds:
+def as_bounds(value: Sequence[float], crs: CRS | None = None, name: str = "bounds") -> Bounds:
     """Return (west, south, east, north) as floats, checked.
 
     West may lie east of east only in a geographic CRS: such a box crosses the antimeridian.
@@ -125,9 +126,12 @@ def as_bounds(value: Sequence[float], crs: CRS | None = None) -> Bounds:
     Parameters
     ----------
     value
-        Four numbers: west, south, east, north.
+        Four numbers: west, south, east, north; or six with heights (west, south, lowest, east,
+        north, highest), as GeoJSON and STAC may write a box.
     crs
         The CRS of the box; None is taken for a projected one.
+    name
+        What errors call the box.
 
     Returns
     -------
@@ -140,24 +144,80 @@ def as_bounds(value: Sequence[float], crs: CRS | None = None) -> Bounds:
 
     Examples
     --------
-    >>> as_bounds([1, 2, 3, 4])
-    (1.0, 2.0, 3.0, 4.0)
+    >>> as_bounds([1, 2, 3, 4]), as_bounds([1, 2, -50, 3, 4, 900])
+    ((1.0, 2.0, 3.0, 4.0), (1.0, 2.0, 3.0, 4.0))
     """
     try:
-        west, south, east, north = (float(side) for side in value)
-    except (TypeError, ValueError) as error:
+        sides = () if isinstance(value, str) else tuple(float(side) for side in value)
+        west, south, east, north = (*sides[:2], *sides[3:5]) if len(sides) == 6 else sides
+    except (TypeError, ValueError, OverflowError) as error:
         raise CatalogError(
-            f"bounds must be four numbers (west, south, east, north), got {value!r}"
+            f"{name} must be four numbers (west, south, east, north), or six with heights, "
+            f"got {value!r}"
         ) from error
-    if not np.isfinite([west, south, east, north]).all():
-        raise CatalogError(f"bounds must be finite, got {(west, south, east, north)}")
+    if not all(map(math.isfinite, (west, south, east, north))):
+        raise CatalogError(f"{name} must be finite, got {(west, south, east, north)}")
     if south > north:
-        raise CatalogError(f"south must not lie above north, got {south} > {north}")
+        raise CatalogError(
+            f"{name} must have south < north, got south={south} and north={north}; "
+            "the order is (west, south, east, north)"
+        )
     if west > east and not (crs is not None and crs.is_geographic):
         raise CatalogError(
             f"west must not lie east of east, got {west} > {east}; only a box in degrees "
             "may cross the antimeridian"
         )
+    return west, south, east, north
+
+
+def degree_box(value: Sequence[float], name: str = "bbox") -> Bounds:
+    """Return what a box in degrees means, with longitudes in -180..180.
+
+    West > east crosses the antimeridian, as RFC 7946 writes it; so does a side beyond 180 or
+    -180. Longitudes that are counted from 0 to 360 are the same place.
+
+    Parameters
+    ----------
+    value
+        Four numbers (west, south, east, north), or six with heights.
+    name
+        What errors call the box.
+
+    Returns
+    -------
+    (west, south, east, north); west > east only where the box lies on both sides of 180.
+
+    Raises
+    ------
+    CatalogError
+        For what is no box, or not in degrees.
+
+    Examples
+    --------
+    >>> degree_box((170, -20, 190, -10)), degree_box((170, -20, -170, -10))
+    ((170.0, -20.0, -170.0, -10.0), (170.0, -20.0, -170.0, -10.0))
+    >>> degree_box((190, -20, 0, 200, -10, 900)), degree_box((0, -90, 360, 90))
+    ((-170.0, -20.0, -160.0, -10.0), (-180.0, -90.0, 180.0, 90.0))
+    """
+    box = west, south, east, north = as_bounds(value, as_crs(4326), name)
+    if max(abs(side) for side in box) > 1000:
+        raise CatalogError(
+            f"{name} must be in degrees (EPSG:4326), got {box}, which looks like metres; "
+            f"convert it with rasterio.warp.transform_bounds(crs, 'EPSG:4326', *{name})"
+        )
+    if max(abs(south), abs(north)) > 90 or max(abs(west), abs(east)) > 360:
+        raise CatalogError(
+            f"{name} is (west, south, east, north) with longitudes in -180..180 or 0..360 and "
+            f"latitudes in -90..90, got {box}; are latitude and longitude swapped?"
+        )
+    if east - west >= 360:
+        return -180.0, south, 180.0, north
+    west, east = (side - 360 * (side > 180) + 360 * (side < -180) for side in (west, east))
+    # A box that only touches the antimeridian lies on one side of it.
+    if west == 180 and east < 180:
+        west = -180.0
+    elif east == -180 and west > -180:
+        east = 180.0
     return west, south, east, north
 
 
@@ -203,6 +263,57 @@ def box_outline(bounds: Bounds) -> BaseGeometry:
     """
     parts = [shapely.box(*part) for part in box_parts(bounds)]
     return parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
+
+
+def outline_within(outline: BaseGeometry, bounds: Bounds) -> BaseGeometry:
+    """Return an outline with longitudes in -180..180, cut in two where its box crosses 180.
+
+    Parameters
+    ----------
+    outline
+        A geometry in degrees. Edges from one side of 180 to the other, and longitudes beyond 180,
+        are as good as halves that are cut already.
+    bounds
+        The outline's box, as `degree_box` gives it.
+
+    Returns
+    -------
+    The outline itself where it lies within.
+
+    Examples
+    --------
+    >>> jumps = shapely.Polygon([(179, 0), (-179, 0), (-179, 1), (179, 1)])
+    >>> halves = outline_within(jumps, (179.0, 0.0, -179.0, 1.0))
+    >>> wrapped_bounds(halves), halves.area
+    ((179.0, 0.0, -179.0, 1.0), 2.0)
+    """
+    west, _, east, _ = bounds
+    left, _, right, _ = outline.bounds
+    if west <= east and left >= -180 and right <= 180:
+        return outline
+    if east - west >= 360:
+        return shapely.box(*bounds)
+    # The longitude in the middle of what the box leaves out: no edge lies there.
+    seam = (west + east) / 2 - 180 * (west <= east)
+    return _cut_at_180(_counted_from(outline, seam))
+
+
+def _counted_from(outline: BaseGeometry, seam: float) -> BaseGeometry:
+    """Return an outline whose longitudes run from `seam` through one turn."""
+
+    def move(xy: np.ndarray) -> np.ndarray:
+        return np.column_stack([xy[:, 0] - 360 * np.floor((xy[:, 0] - seam) / 360), xy[:, 1]])
+
+    return shapely.transform(outline, move)
+
+
+def _cut_at_180(outline: BaseGeometry) -> BaseGeometry:
+    """Return an outline beyond 180 degrees with that part brought back to the other side."""
+    outline = shapely.make_valid(outline)
+    before = shapely.intersection(outline, shapely.box(-360, -90, 180, 90))
+    after = shapely.intersection(outline, shapely.box(180, -90, 540, 90))
+    after = shapely.transform(after, lambda xy: xy - [360.0, 0.0])
+    return shapely.union_all([before, after])
 
 
 def turns(west: float, east: float) -> list[float]:
@@ -393,17 +504,8 @@ def _unwrap(original: BaseGeometry, moved: BaseGeometry, source: CRS, target: CR
         if abs(transformer(source, target).transform(x, y)[1] - pole) < 1e-6:
             _, south, _, north = moved.bounds
             return shapely.box(-180, min(south, pole), 180, max(north, pole))
-    east = shapely.transform(
-        moved,
-        lambda xy: np.column_stack([np.where(xy[:, 0] < 0, xy[:, 0] + 360, xy[:, 0]), xy[:, 1]]),
-    )
-    if east.bounds[2] - east.bounds[0] > 180.0:
-        return moved
-    east = shapely.make_valid(east)
-    before = shapely.intersection(east, shapely.box(0, -90, 180, 90))
-    after = shapely.intersection(east, shapely.box(180, -90, 360, 90))
-    after = shapely.transform(after, lambda xy: xy - [360.0, 0.0])
-    return shapely.union_all([before, after])
+    east = _counted_from(moved, 0.0)
+    return moved if east.bounds[2] - east.bounds[0] > 180.0 else _cut_at_180(east)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from geocatalog.footprint import (
     as_crs,
     box_outline,
     crs_text,
+    degree_box,
     outline_of,
     reproject,
     wrapped_bounds,
@@ -207,8 +208,7 @@ def _item_geometry(item: Any) -> Any:
             f"item {item.id} has no geometry, no bbox and no proj: fields, so it has no place; "
             "pass on_error='skip' to leave such items out"
         )
-    west, south, east, north = bbox if len(bbox) == 4 else (bbox[0], bbox[1], bbox[3], bbox[4])
-    return box_outline((west, south, east, north))
+    return box_outline(degree_box(bbox, f"the bbox of item {item.id}"))
 
 
 def _interval(item: Any) -> pd.Interval | None:

@@ -5,11 +5,19 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from affine import Affine
 
-from geocatalog.grid import check_upright, part_of, pixel_grid, raster_crs, window_of
+from geocatalog.grid import (
+    check_upright,
+    crs_of,
+    part_of,
+    pixel_grid,
+    raster_crs,
+    window_of,
+)
 from geostack.errors import OutsideTileError
-from geostack.request import BBox, format_bbox
+from geostack.request import BBox, format_bbox, halves
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -35,13 +43,32 @@ def project(grid: GeoBox, bbox: BBox) -> tuple[float, float, float, float]:
 
     Returns
     -------
-    (west, south, east, north) in units of the CRS.
+    (west, south, east, north) in units of the CRS, west <= east. In degrees they count as the
+    grid's own do, and reach beyond 180 where the box crosses the antimeridian.
 
     Raises
     ------
     OutsideTileError
-        When the CRS has no place for the box, as UTM has none for a pole.
+        When the CRS has no place for the box, as UTM has none for a pole, or two, as Mercator has
+        for a box across the antimeridian.
     """
+    parts = [_projected(grid, part) for part in halves(bbox)]
+    if crs_of(grid).is_geographic:
+        return _turned_to(grid, (parts[0][0], parts[0][1], parts[-1][2], parts[0][3]))
+    low, high = np.min(parts, axis=0)[:2], np.max(parts, axis=0)[2:]
+    if len(parts) > 1:
+        (left, _, right, _), (other_left, _, other_right, _) = parts
+        apart = max(left, other_left) - min(right, other_right)
+        if apart > 1e-6 * (high[0] - low[0]):
+            one, other = map(format_bbox, halves(bbox))
+            raise OutsideTileError(
+                f"the box {format_bbox(bbox)} lies at two ends of {grid.crs}, which is cut at the "
+                f"antimeridian; ask for its halves {one} and {other}"
+            )
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+
+def _projected(grid: GeoBox, bbox: BBox) -> BBox:
     from rasterio.errors import RasterioError
     from rasterio.warp import transform_bounds
 
@@ -52,6 +79,19 @@ def project(grid: GeoBox, bbox: BBox) -> tuple[float, float, float, float]:
     if not all(math.isfinite(value) for value in bounds):
         raise OutsideTileError(f"the box {format_bbox(bbox)} has no place in {grid.crs}")
     return bounds
+
+
+def _turned_to(grid: GeoBox, bbox: BBox) -> BBox:
+    """Return a box with the full turns that bring most of it onto a grid in degrees."""
+    west, south, east, north = bbox
+    east += 360.0 * (west > east)
+    left, _, right, _ = grid.boundingbox
+
+    def shared(turn: float) -> float:
+        return min(right, east + turn) - max(left, west + turn)
+
+    turn = max((0.0, -360.0, 360.0), key=lambda by: min(shared(by), east - west))
+    return west + turn, south, east + turn, north
 
 
 def cut(grid: GeoBox, bbox: BBox) -> GeoBox:
@@ -180,7 +220,6 @@ def as_data_array(values: NDArray[Any], grid: GeoBox, name: str, **attrs: Any) -
     -------
     Dimensions (y, x), with rioxarray's `spatial_ref`.
     """
-    import numpy as np
     import rioxarray  # noqa: F401  registers .rio
     import xarray as xr
 

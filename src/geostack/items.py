@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from geostack.request import BBox, as_utc, contains
+from geostack.request import BBox, as_utc, halves
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
     from pystac import Item
+    from shapely.geometry.base import BaseGeometry
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -168,28 +169,64 @@ def sort_key(item: Item) -> tuple[float, datetime, str]:
     return (101.0 if cover is None else cover, acquired(item.properties), item.id)
 
 
-def item_bbox(feature: dict[str, Any]) -> Sequence[float] | None:
-    """Return a STAC feature's (west, south, east, north), also from a 3-D box.
+def item_boxes(feature: dict[str, Any]) -> list[BBox]:
+    """Return the boxes that a STAC feature lies in, cut at the antimeridian.
 
     Parameters
     ----------
     feature
-        A STAC item as JSON.
+        A STAC item as JSON. Its `bbox` has four or six numbers, west > east across the
+        antimeridian; where it lacks one, or has one around the globe, as is often written for what
+        crosses the antimeridian, the parts of its outline tell.
 
     Returns
     -------
-    sequence of float or None
-        Degrees.
+    Boxes with west <= east; none where the feature doesn't say.
 
     Examples
     --------
-    >>> item_bbox({"bbox": [1, 2, 0, 3, 4, 9]})
-    [1, 2, 3, 4]
+    >>> item_boxes({"bbox": [1, 2, 0, 3, 4, 9]})
+    [(1.0, 2.0, 3.0, 4.0)]
+    >>> item_boxes({"bbox": [179, -17, -179, -16]})
+    [(179.0, -17.0, 180.0, -16.0), (-180.0, -17.0, -179.0, -16.0)]
     """
-    box = feature.get("bbox")
-    if not box:
+    box = _box(feature.get("bbox"))
+    if box is not None and box[2] - box[0] <= 180:
+        return halves(box)
+    outline = _outline(feature.get("geometry"), box)
+    if outline is None:
+        return [] if box is None else halves(box)
+    import shapely
+
+    parts = [_box(part.bounds) for part in shapely.get_parts(outline)]
+    return [half for part in parts if part for half in halves(part)]
+
+
+def _box(told: Any) -> BBox | None:
+    """Return what a box says, or None where it can't be read."""
+    from geocatalog.footprint import degree_box
+
+    try:
+        return degree_box(told)
+    except ValueError:
         return None
-    return [box[0], box[1], box[3], box[4]] if len(box) == 6 else list(box)
+
+
+def _outline(geometry: Any, box: BBox | None) -> BaseGeometry | None:
+    """Return a GeoJSON geometry mended and cut at the antimeridian; None where there is none."""
+    import shapely
+
+    from geocatalog.footprint import outline_within
+
+    if not geometry:
+        return None
+    try:
+        outline = shapely.geometry.shape(geometry)
+        box = box or _box(outline.bounds)
+        outline = shapely.make_valid(outline_within(outline, box) if box else outline)
+    except (shapely.errors.ShapelyError, ValueError, TypeError, LookupError, AttributeError):
+        return None
+    return None if outline.is_empty else outline
 
 
 def footprint_share(item: Item, bbox: BBox) -> float:
@@ -200,9 +237,9 @@ def footprint_share(item: Item, bbox: BBox) -> float:
     Parameters
     ----------
     item
-        A STAC item.
+        A STAC item. Without an outline that can be read, its box counts.
     bbox
-        (west, south, east, north), degrees.
+        (west, south, east, north), degrees; west > east crosses the antimeridian.
 
     Returns
     -------
@@ -216,13 +253,15 @@ def footprint_share(item: Item, bbox: BBox) -> float:
     >>> footprint_share(Item("A", west, None, EPOCH, {}), (0, 0, 2, 2))
     0.5
     """
-    import shapely
+    from geocatalog.footprint import box_outline
 
-    if not item.geometry:
-        return 1.0 if item.bbox is None or contains(item.bbox, bbox) else 0.0
-    box = shapely.box(*bbox)
-    footprint = shapely.make_valid(shapely.geometry.shape(item.geometry))
-    return float(footprint.intersection(box).area / box.area)
+    own, asked = _box(item.bbox), box_outline(bbox)
+    footprint = _outline(item.geometry, own)
+    if footprint is None:
+        if own is None:
+            return 1.0
+        footprint = box_outline(own)
+    return float(footprint.intersection(asked).area / asked.area)
 
 
 def covering_items(items: Sequence[Item], bbox: BBox) -> list[Item]:

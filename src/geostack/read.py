@@ -17,6 +17,7 @@ from geostack.errors import AssetNotFoundError, OutsideTileError
 from geostack.grid import check_size, covering_grid, share_inside
 from geostack.items import acquired, cloud_cover, declared_grid
 from geostack.request import BBox, as_text, format_bbox
+from pipekit.pixels import role_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,8 +47,7 @@ class Asset:
     @property
     def method(self) -> Literal["nearest", "bilinear"]:
         """How to resample it: classes and bits keep their values, quantities are interpolated."""
-        is_coded = self.key == "SCL" or "qa" in self.key.split("_")
-        return "nearest" if is_coded else "bilinear"
+        return "bilinear" if role_of(self.key) == "quantity" else "nearest"
 
     def __str__(self) -> str:
         return f"{self.item_id}, asset {self.key}, {without_query(self.href)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import calendar
-import math
 import operator
 import re
 from collections.abc import Iterable, Sequence
@@ -11,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 BBox = tuple[float, float, float, float]
-"""(west, south, east, north), degrees, EPSG:4326."""
+"""(west, south, east, north), degrees, EPSG:4326; west > east crosses the antimeridian."""
 
 
 def as_bbox(bbox: Sequence[float]) -> BBox:
@@ -20,54 +19,37 @@ def as_bbox(bbox: Sequence[float]) -> BBox:
     Parameters
     ----------
     bbox
-        Four numbers (west, south, east, north), degrees.
+        (west, south, east, north), degrees, or six numbers with heights, as GeoJSON has them.
+        West > east crosses the antimeridian; longitudes from 0 to 360 are the same place.
 
     Returns
     -------
-    The same, as floats.
+    Longitudes in -180..180; west > east where the box crosses the antimeridian.
 
     Raises
     ------
     ValueError
-        When it isn't four finite numbers, is in metres, reversed, empty, or crosses the
-        antimeridian.
+        When it isn't four or six finite numbers, is in metres, reversed or empty.
 
     Examples
     --------
     >>> as_bbox([-120.1, 38.92, -119.93, 39.27])
     (-120.1, 38.92, -119.93, 39.27)
+    >>> as_bbox([170, -20, 0, 190, -10, 300])
+    (170.0, -20.0, -170.0, -10.0)
     """
-    try:
-        west, south, east, north = (float(value) for value in bbox)
-    except (TypeError, ValueError):
+    from geocatalog.footprint import degree_box
+
+    box = west, south, east, north = degree_box(bbox)
+    if 0 < west - east < _SURELY_SWAPPED:
         raise ValueError(
-            f"bbox must be four numbers (west, south, east, north) in degrees, got {bbox!r}"
-        ) from None
-    box = (west, south, east, north)
-    if not all(math.isfinite(value) for value in box):
-        raise ValueError(f"bbox must hold finite degrees, got {box}")
-    if max(abs(south), abs(north)) > 90 or max(abs(west), abs(east)) > 360:
-        if max(abs(value) for value in box) > 1000:
-            raise ValueError(
-                f"bbox must be in degrees (EPSG:4326), got {box}, which looks like metres; "
-                "convert it with rasterio.warp.transform_bounds(crs, 'EPSG:4326', *bbox)"
-            )
-        raise ValueError(
-            "bbox is (west, south, east, north) with longitudes in -180..180 and latitudes in "
-            f"-90..90, got {box}; are latitude and longitude swapped?"
-        )
-    if max(abs(west), abs(east)) > 180:
-        raise ValueError(
-            f"bbox longitudes must lie in -180..180, got {box}; a box across the "
-            "antimeridian is asked for in two halves, one on either side of 180"
-        )
-    if west - east > 180 and south < north:
-        raise ValueError(
-            f"bbox runs from west={west} to east={east}, across the antimeridian; ask for "
-            f"({west}, {south}, 180, {north}) and (-180, {south}, {east}, {north})"
+            f"bbox must have west < east, or cross the antimeridian, got west={west} and "
+            f"east={east}, all but {west - east:g} degrees of the globe; the order is (west, "
+            f"south, east, north); if that is meant, ask for ({west}, {south}, 180, {north}) and "
+            f"(-180, {south}, {east}, {north})"
         )
     for low, high, start, end in ((south, north, "south", "north"), (west, east, "west", "east")):
-        if low >= high:
+        if low == high:
             raise ValueError(
                 f"bbox must have {start} < {end}, got {start}={low} and {end}={high}; "
                 "the order is (west, south, east, north)"
@@ -75,13 +57,39 @@ def as_bbox(bbox: Sequence[float]) -> BBox:
     return box
 
 
-def intersects(a: Sequence[float], b: Sequence[float]) -> bool:
-    """Return whether two boxes share more than an edge.
+_SURELY_SWAPPED = 90
+"""Degrees: a box that leaves out less of the globe has its west and east swapped."""
+
+
+def halves(bbox: BBox) -> list[BBox]:
+    """Return the one box, or the two on either side of the antimeridian.
+
+    Parameters
+    ----------
+    bbox
+        (west, south, east, north), degrees; west > east crosses the antimeridian.
+
+    Returns
+    -------
+    One or two boxes with west < east.
+
+    Examples
+    --------
+    >>> halves((170.0, -20.0, -170.0, -10.0))
+    [(170.0, -20.0, 180.0, -10.0), (-180.0, -20.0, -170.0, -10.0)]
+    """
+    from geocatalog.footprint import box_parts
+
+    return box_parts(bbox)
+
+
+def intersects(a: BBox, b: BBox) -> bool:
+    """Return whether two boxes on the globe share more than an edge.
 
     Parameters
     ----------
     a, b
-        (west, south, east, north) in one CRS.
+        (west, south, east, north), degrees; west > east crosses the antimeridian.
 
     Returns
     -------
@@ -91,17 +99,23 @@ def intersects(a: Sequence[float], b: Sequence[float]) -> bool:
     --------
     >>> intersects((0, 0, 2, 2), (1, 1, 3, 3)), intersects((0, 0, 1, 1), (1, 0, 2, 1))
     (True, False)
+    >>> intersects((179, 0, -179, 1), (-180, 0, -179.5, 1))
+    True
     """
-    return bool(a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3])
+    return any(
+        one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+        for one in halves(a)
+        for other in halves(b)
+    )
 
 
-def contains(outer: Sequence[float], inner: Sequence[float], tolerance: float = 0.0) -> bool:
+def contains(outer: BBox, inner: BBox, tolerance: float = 0.0) -> bool:
     """Return whether `outer` holds all of `inner`, give or take `tolerance` degrees.
 
     Parameters
     ----------
     outer, inner
-        (west, south, east, north), degrees.
+        (west, south, east, north), degrees; west > east crosses the antimeridian.
     tolerance
         Degrees by which `inner` may hang over.
 
@@ -114,11 +128,15 @@ def contains(outer: Sequence[float], inner: Sequence[float], tolerance: float = 
     >>> contains((0, 0, 2, 2), (0.5, 0.5, 2, 2)), contains((0, 0, 2, 2), (1, 1, 3, 3))
     (True, False)
     """
-    return bool(
-        outer[0] <= inner[0] + tolerance
-        and outer[1] <= inner[1] + tolerance
-        and outer[2] >= inner[2] - tolerance
-        and outer[3] >= inner[3] - tolerance
+    return all(
+        any(
+            whole[0] <= part[0] + tolerance
+            and whole[1] <= part[1] + tolerance
+            and whole[2] >= part[2] - tolerance
+            and whole[3] >= part[3] - tolerance
+            for whole in halves(outer)
+        )
+        for part in halves(inner)
     )
 
 

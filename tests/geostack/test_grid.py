@@ -11,6 +11,7 @@ from geocatalog.grid import offset_of, part_of, pixel_grid, raster_crs
 from geostack.areas import CALDOR_BBOX, LAKE_TAHOE_BBOX, SOUTH_TYROL_BBOX
 from geostack.errors import OutsideTileError
 from geostack.grid import covering_grid, cut, project, share_inside
+from geostack.request import as_bbox
 
 TAHOE = pixel_grid(32610, Affine(10, 0, 699960, 0, -10, 4400040), (10980, 10980))
 
@@ -96,3 +97,41 @@ def test_a_covering_grid_reaches_beyond_its_tile_on_the_same_pixels():
     coarse = covering_grid(tile, CALDOR_BBOX, 60)
     assert coarse.transform.a == 60
     assert coarse.boundingbox[0] <= west
+
+
+@given(st.integers(1, 20), st.integers(1, 20), st.integers(-70, 70), st.sampled_from([1, 60]))
+def test_a_box_across_180_lies_in_the_zones_beside_it(west, east, south, zone):
+    box = (180 - west / 10, south, east / 10 - 180, south + 0.5)
+    crs = 32600 + zone + 100 * (south < 0)
+    grid = pixel_grid(crs, Affine(10, 0, 300_000, 0, -10, 9_000_000), (10, 10))
+    lon, lat = np.meshgrid(np.linspace(box[0], box[2] + 360, 21), np.linspace(*box[1::2], 5))
+    x, y = (np.array(each) for each in transform("EPSG:4326", crs, lon.ravel(), lat.ravel()))
+    left, bottom, right, top = project(grid, box)
+    assert (left - 1 <= x).all()
+    assert (x <= right + 1).all()
+    assert (bottom - 1 <= y).all()
+    assert (y <= top + 1).all()
+    assert right - left < 1.3 * (x.max() - x.min()) + 1
+
+
+@given(
+    st.floats(-180, 180).map(lambda side: round(side, 2)),
+    st.floats(0.1, 30).map(lambda side: round(side, 2)),
+    st.sampled_from([-180, 0, 150, 179, -200]),
+)
+def test_a_box_comes_to_where_a_grid_in_degrees_counts(west, width, left):
+    box = as_bbox((west, 10, west + width, 20))
+    grid = pixel_grid(4326, Affine(0.5, 0, left, 0, -0.5, 40), (80, 720))
+    low, _, high, _ = project(grid, box)
+    assert high - low == pytest.approx(width)
+    assert min(abs(low - west) % 360, -abs(low - west) % 360) < 1e-9
+    # A grid around the globe holds half of any box at least, in one piece.
+    assert share_inside(grid, box) > 0.49
+
+
+def test_a_box_across_180_has_two_places_in_mercator():
+    grid = pixel_grid(3857, Affine(10, 0, 19_900_000, 0, -10, -1_800_000), (10, 10))
+    with pytest.raises(OutsideTileError, match=r"two ends .* halves \(179, -17, 180, -16\) and"):
+        project(grid, (179, -17, -179, -16))
+    left, _, right, _ = project(grid, (179, -17, 180, -16))
+    assert left < right

@@ -4,6 +4,7 @@ import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from globe import places, written
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from geostack.request import (
     contains,
     distance,
     format_interval,
+    halves,
     intersects,
     overlaps,
     parse_date_range,
@@ -28,8 +30,12 @@ from geostack.request import (
         ((-120.10, 38.92, -120.10, 39.27), "west < east"),
         ((750180, 4311890, 766170, 4351240), "looks like metres"),
         ((38.92, -120.10, 39.27, -119.93), "swapped"),
-        ((170.0, -20.0, -170.0, -10.0), "across the antimeridian"),
-        ((170.0, -20.0, 190.0, -10.0), "in two halves"),
+        ((0, 10, 5, 40, 8, 9), "south < north"),
+        ((0, -90, 359, 90), "all but 1 degrees of the globe"),
+        ((0, 0, 1, 2, 3), "four numbers .* or six with heights"),
+        ("123456", "four numbers"),
+        ((0, 0, 400, 1), "0..360"),
+        ((180, 0, -180, 1), "west < east"),
         ((0, 0, 1), "four numbers"),
         ("box", "four numbers"),
         (None, "four numbers"),
@@ -41,10 +47,27 @@ def test_bad_boxes(box, said):
         as_bbox(box)
 
 
-def test_the_antimeridian_message_gives_the_two_halves():
-    with pytest.raises(ValueError) as caught:
-        as_bbox((170.0, -20.0, -170.0, -10.0))
-    assert "(170.0, -20.0, 180, -10.0) and (-180, -20.0, -170.0, -10.0)" in str(caught.value)
+def test_sides_that_are_surely_swapped_are_refused_with_the_two_halves():
+    with pytest.raises(ValueError, match="all but 40 degrees") as caught:
+        as_bbox((20.0, -20.0, -20.0, -10.0))
+    assert "(20.0, -20.0, 180, -10.0) and (-180, -20.0, -20.0, -10.0)" in str(caught.value)
+
+
+@given(st.data())
+def test_a_box_means_the_same_in_every_notation(data):
+    place = data.draw(places(most=270))
+    told = as_bbox(data.draw(written(place)))
+    assert told == tuple(map(float, place.rfc))
+    assert as_bbox(told) == told
+    assert len(halves(told)) == 1 + place.crosses
+
+
+@given(places(), places())
+def test_boxes_meet_and_hold_one_another_as_their_cells_do(one, other):
+    a, b = as_bbox(one.rfc), as_bbox(other.rfc)
+    assert intersects(a, b) == intersects(b, a) == bool(one.cells() & other.cells())
+    assert contains(a, b) == (other.cells() <= one.cells())
+    assert contains(a, a)
 
 
 degrees = st.floats(-80, 80, allow_nan=False).map(lambda value: round(value, 3))

@@ -291,12 +291,9 @@ def _fits(item: dict[str, Any], body: dict[str, Any]) -> bool:
     if collections and item["collection"] not in collections:
         return False
     box, wanted = item.get("bbox"), body.get("bbox")
-    apart = (
-        wanted
-        and box
-        and (wanted[0] > box[2] or wanted[2] < box[0] or wanted[1] > box[3] or wanted[3] < box[1])
-    )
-    if apart:
+    if wanted and wanted[0] > wanted[2]:
+        return False  # a service that knows no antimeridian
+    if wanted and box and not _meet(box, wanted):
         return False
     if body.get("datetime"):
         start, _, end = body["datetime"].partition("/")
@@ -309,6 +306,18 @@ def _fits(item: dict[str, Any], body: dict[str, Any]) -> bool:
     return all(
         _holds(properties.get(name), rule) for name, rule in (body.get("query") or {}).items()
     )
+
+
+def _meet(box: list[float], wanted: list[float]) -> bool:
+    """Whether an item's box, of four or six numbers and perhaps across 180, touches another."""
+    if len(box) not in (4, 6) or None in box:
+        return True
+    west, south, east, north = (*box[:2], *box[3:5]) if len(box) == 6 else box
+    east += 360 * (west > east)
+    beside = (
+        wanted[0] <= east + turn and wanted[2] >= west + turn for turn in (-720, -360, 0, 360, 720)
+    )
+    return any(beside) and wanted[1] <= north and wanted[3] >= south
 
 
 def _moment(text: str) -> datetime:

@@ -56,7 +56,8 @@ def load_era5_chip(
 
     Returns
     -------
-    (time, lat, lon) float32, latitudes falling, longitudes rising in -180..180;
+    (time, lat, lon) float32, latitudes falling, longitudes rising from -180..180, and
+    on beyond 180 where the box crosses the antimeridian;
     `attrs["source"]` says where it came from. With the DEM: see `load_dem_chip`.
 
     Raises
@@ -166,7 +167,8 @@ def grid_points(bbox: BBox) -> tuple[Any, Any]:
 
     Returns
     -------
-    Two arrays in degrees, multiples of a quarter, that enclose the box.
+    Two arrays in degrees, multiples of a quarter, that enclose the box; longitudes run beyond 180
+    where it crosses the antimeridian (west > east).
 
     Examples
     --------
@@ -174,6 +176,7 @@ def grid_points(bbox: BBox) -> tuple[Any, Any]:
     [39.5, 39.25, 39.0, 38.75]
     """
     west, south, east, north = bbox
+    east += 360 * (west > east)
     top, bottom = math.ceil(north / STEP), math.floor(south / STEP)
     left, right = math.floor(west / STEP), math.ceil(east / STEP)
     top, bottom = min(top, int(90 / STEP)), max(bottom, int(-90 / STEP))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from geocatalog.read.tokens import without_query
 from geostack.errors import SourceUnavailableError
-from geostack.request import as_bbox, as_count
+from geostack.request import as_bbox, as_count, halves
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -56,9 +56,10 @@ def query_overture(
     Parameters
     ----------
     path
-        A Parquet file, glob or S3 address with `bbox` (xmin, ymin, xmax, ymax) and WKB `geometry`.
+        A Parquet file, glob or S3 address with WKB `geometry` and `bbox` (xmin, ymin, xmax, ymax;
+        minx, miny, maxx, maxy in releases before 2024-04-16).
     bbox
-        (west, south, east, north), degrees.
+        (west, south, east, north), degrees; west > east crosses the antimeridian.
     columns
         Further columns.
     limit
@@ -71,7 +72,8 @@ def query_overture(
     Raises
     ------
     ValueError
-        For a bad box or limit, a missing column (the message lists those there are).
+        For a bad box or limit, a missing column (the message lists those there are), or boxes
+        whose sides have other names.
     FileNotFoundError
         When nothing is at `path`.
     SourceUnavailableError
@@ -93,7 +95,7 @@ def query_overture(
     import geopandas as gpd
     import shapely
 
-    west, south, east, north = as_bbox(bbox)
+    parts = halves(as_bbox(bbox))
     if limit is not None:
         limit = as_count("limit", limit)
     features = _open(str(path))
@@ -102,15 +104,36 @@ def query_overture(
         have = ", ".join(features.columns)
         raise ValueError(f"no column {', '.join(missing)}; there are {have}")
     names = list(dict.fromkeys(columns))
+    left, bottom, right, top = _sides(features)
     inside = features.filter(
-        f"bbox.xmin <= {east} AND bbox.xmax >= {west} "
-        f"AND bbox.ymin <= {north} AND bbox.ymax >= {south}"
+        " OR ".join(
+            f"(bbox.{left} <= {east} AND bbox.{right} >= {west} "
+            f"AND bbox.{bottom} <= {north} AND bbox.{top} >= {south})"
+            for west, south, east, north in parts
+        )
     )
     if limit is not None:
         inside = inside.limit(limit)
     table = inside.select(*names, "geometry").df()
     shapes = shapely.from_wkb([bytes(value) for value in table["geometry"]])
     return gpd.GeoDataFrame(table[names], geometry=shapes, crs="EPSG:4326")
+
+
+_SIDES = (("xmin", "ymin", "xmax", "ymax"), ("minx", "miny", "maxx", "maxy"))
+"""How releases name the sides of a box: since 2024-04-16-beta.0, and before."""
+
+
+def _sides(features: Any) -> tuple[str, str, str, str]:
+    """Return what the sides of the boxes are called: west, south, east, north."""
+    kind = features.types[features.columns.index("bbox")]
+    held = [name.lower() for name, _ in kind.children] if kind.id == "struct" else [str(kind)]
+    for names in _SIDES:
+        if set(names) <= set(held):
+            return names
+    raise ValueError(
+        f"the bbox column holds {', '.join(held)}; Overture calls its sides {', '.join(_SIDES[0])} "
+        f"since release 2024-04-16-beta.0, and {', '.join(_SIDES[1])} before; rename them so"
+    )
 
 
 def _open(path: str) -> Any:

@@ -6,7 +6,7 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from geostack.loaders.sentinel2 import check_bands
-from geostack.request import BBox, as_bbox
+from geostack.request import as_bbox
 from geostack.serve.problem import Problem
 
 _MAX_JSON = 64 << 10
@@ -22,7 +22,7 @@ class SceneBox(BaseModel, extra="forbid", strict=True, frozen=True):
     item
         The scene's id.
     bbox
-        Degrees.
+        As `geostack.request.as_bbox` takes it.
 
     Examples
     --------
@@ -34,7 +34,9 @@ class SceneBox(BaseModel, extra="forbid", strict=True, frozen=True):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$",
         description="an id of letters, digits, '.', '_' and '-', at most 128",
     )
-    bbox: Annotated[BBox, AfterValidator(as_bbox)] = Field(description="four numbers, in degrees")
+    bbox: Annotated[tuple[float, ...], AfterValidator(as_bbox)] = Field(
+        description="four numbers, in degrees, or six with heights"
+    )
 
 
 class PostedRun(SceneBox, frozen=True):

@@ -17,7 +17,7 @@ from geocatalog.grid import raster_crs
 from geostack.grid import cut, share_inside
 from geostack.loaders.sentinel2 import COLLECTION, band_assets, read_bands, scene_attrs
 from geostack.read import scene_grid
-from geostack.request import BBox, Request
+from geostack.request import BBox, Request, as_bbox
 from geostack.serve.limits import Limits
 from geostack.serve.problem import Problem
 from geotoolz.io import write_cog
@@ -97,13 +97,14 @@ def read_scene(
     OutsideTileError, AssetNotFoundError, PixelReadError
         When the box lies elsewhere, a band is lacking, or a file can't be read.
     """
-    item = find_item(source, asked.item, asked.bbox)
+    bbox = as_bbox(asked.bbox)
+    item = find_item(source, asked.item, bbox)
     assets = band_assets(item, bands, source)
     scene = scene_grid(item, assets[0])
-    grid = cut(scene, asked.bbox)
+    grid = cut(scene, bbox)
     check_size(len(bands), *grid.shape.yx, limits)
     attrs = scene_attrs(item, bands, source, harmonize=True)
-    attrs["box_share"] = round(share_inside(scene, asked.bbox), 4)
+    attrs["box_share"] = round(share_inside(scene, bbox), 4)
     values = read_bands(item, assets, grid, harmonize=True)
     return GeoTensor(values, grid.transform, raster_crs(grid), 0, attrs)
 

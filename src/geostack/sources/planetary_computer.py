@@ -18,7 +18,14 @@ from urllib.parse import urlparse
 from geocatalog.read.tokens import guard_logs, without_query
 from geostack.errors import SourceUnavailableError
 from geostack.items import acquired, cloud_cover
-from geostack.request import BBox, Request, format_interval, nearest_first, parse_date_range
+from geostack.request import (
+    BBox,
+    Request,
+    format_interval,
+    halves,
+    nearest_first,
+    parse_date_range,
+)
 from geostack.sources.source import Source, fits
 from geostack.web import PROBE_SECONDS, check_answer, probe
 from pipekit.retry import (
@@ -110,6 +117,7 @@ class PlanetaryComputerSource(Source):
         SourceUnavailableError
             When the service does not answer, or its pages repeat.
         """
+        parts = [list(part) for part in halves(asked.bbox)]
         query: dict[str, Any] = {}
         if asked.tile is not None:
             query["s2:mgrs_tile"] = {"eq": asked.tile}
@@ -117,14 +125,15 @@ class PlanetaryComputerSource(Source):
             query["eo:cloud_cover"] = {"lte": asked.max_cloud_cover}
         parameters: dict[str, Any] = {
             "collections": [asked.collection],
-            "bbox": list(asked.bbox),
             "datetime": format_interval(asked.interval),
             "query": query or None,
             "limit": min(limit or PAGE_SIZE, PAGE_SIZE),
         }
         if asked.collection in CLOUDY or asked.max_cloud_cover is not None:
             parameters["sortby"] = [{"field": "properties.eo:cloud_cover", "direction": "asc"}]
-        return self._pages(parameters, asked, limit)
+        # Services read west > east in several ways, each half in one way only.
+        found = [self._pages({**parameters, "bbox": part}, asked, limit) for part in parts]
+        return list({item.id: item for items in found for item in items}.values())
 
     def covers(self, collection: str, bbox: BBox, date_range: str, tile: str | None = None) -> bool:
         """Return whether the service answers within 3 s; what it holds only a search tells.

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from geostack.items import acquired, cloud_cover, item_bbox, mgrs_tile, sort_key, span
+from geostack.items import acquired, cloud_cover, item_boxes, mgrs_tile, sort_key, span
 from geostack.request import BBox, Request, intersects, nearest_first, overlaps
 
 if TYPE_CHECKING:
@@ -32,11 +32,11 @@ def fits(feature: dict[str, Any], asked: Request) -> bool:
     -------
     Whether it is.
     """
-    properties, box = feature["properties"], item_bbox(feature)
+    properties, boxes = feature["properties"], item_boxes(feature)
     cover, limit = cloud_cover(properties), asked.max_cloud_cover
     return (
         feature["collection"] == asked.collection
-        and (box is None or intersects(box, asked.bbox))
+        and (not boxes or any(intersects(box, asked.bbox) for box in boxes))
         and overlaps(span(properties), asked.interval)
         and asked.tile in (None, mgrs_tile(properties))
         and (limit is None or cover is None or cover <= limit)

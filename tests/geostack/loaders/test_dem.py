@@ -78,3 +78,18 @@ def test_one_latitude_row_is_the_files(archive_root, monkeypatch):
 def test_a_bad_backend():
     with pytest.raises(ValueError, match="backend must be 'era5-pds' or 'cop-dem-glo-30'"):
         load_era5_chip(backend="srtm")
+
+
+def test_a_box_across_180_is_one_surface_beyond_180(tmp_path, monkeypatch):
+    tile(tmp_path, "w", 179, -16)
+    tile(tmp_path, "e", -180, -16)
+    monkeypatch.setenv("GEOSTACK_ARCHIVE", str(tmp_path))
+    for box in ((179.7, -16.6, -179.9, -16.4), (179.7, -16.6, 0, 180.1, -16.4, 100)):
+        dem = load_dem_chip(bbox=box, source="archive")
+        assert set(dem.attrs["item_ids"]) == {"w", "e"}
+        assert float(dem.x[0]) == pytest.approx(179.7 + STEP / 2)
+        assert float(dem.x[-1]) == pytest.approx(180.1 - STEP / 2)
+        lon = ((dem.x + 180) % 360) - 180
+        np.testing.assert_allclose(dem, (1000 * lon + dem.y).transpose("y", "x"), rtol=1e-5)
+    east = load_dem_chip(bbox=(180.2, -16.6, 180.3, -16.4), source="archive")
+    assert float(east.x[0]) == pytest.approx(-179.8 + STEP / 2)

@@ -11,6 +11,7 @@ import xarray as xr
 from loopback import Fault
 
 from geostack import AssetNotFoundError, NoSceneError, PixelReadError, load_era5_chip
+from geostack.loaders.era5 import simulated_temperature
 from geostack.sources.simulated import SimulatedSource
 
 VARIABLE = "air_temperature_at_2_metres"
@@ -95,6 +96,15 @@ def test_a_box_across_greenwich(archive):
     chip = load_era5_chip(bbox=(-0.6, 51.1, 0.4, 51.4), **archive)
     assert chip.lon.values.tolist() == [-0.75, -0.5, -0.25, 0.0, 0.25, 0.5]
     check(chip, 48)
+
+
+@pytest.mark.parametrize("box", [(179.6, 51.1, -179.7, 51.4), (179.6, 51.1, 180.3, 51.4)])
+def test_a_box_across_180(archive, box):
+    chip = load_era5_chip(bbox=box, **archive)
+    assert chip.lon.values.tolist() == [179.5, 179.75, 180.0, 180.25, 180.5]
+    check(chip, 48)
+    made = simulated_temperature(box, "2020-06-01")
+    assert made.lon.values.tolist() == chip.lon.values.tolist()
 
 
 def test_months_are_put_together(archive):

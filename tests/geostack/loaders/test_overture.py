@@ -7,6 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import shapely
+from globe import Place, places
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from geostack import load_overture_buildings_url, query_overture
 
@@ -86,6 +89,64 @@ def test_row_groups_away_from_the_box_are_skipped(tmp_path):
     assert list(again["id"]) == list(found["id"])
     with pytest.raises((duckdb.Error, OSError, RuntimeError)):
         query_overture(path, bbox=(-1, -1, 101, 1), columns=("id",))
+
+
+NAMES = [("xmin", "ymin", "xmax", "ymax"), ("minx", "miny", "maxx", "maxy")]
+
+
+def boxes_file(path, sides, names):
+    """A Parquet of boxes in Overture's layout, called by their numbers."""
+    shapes = [shapely.box(*each) for each in sides]
+    boxes = [dict(zip(names, map(float, each), strict=True)) for each in sides]
+    table = {"id": [str(n) for n in range(len(sides))], "geometry": shapely.to_wkb(shapes)}
+    pq.write_table(pa.table({**table, "bbox": boxes}), path)
+    return path
+
+
+@pytest.mark.parametrize("names", [*NAMES, ("XMin", "YMin", "XMax", "YMax")])
+def test_releases_name_the_sides_of_boxes_in_two_ways(tmp_path, names):
+    path = boxes_file(tmp_path / "a.parquet", [(0, 0, 1, 1), (5, 5, 6, 6)], names)
+    assert list(query_overture(path, bbox=(0, 0, 2, 2), columns=("id",))["id"]) == ["0"]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "said"),
+    [
+        ([{"west": 0.0, "east": 1.0}], "the bbox column holds west, east; .* since release 2024"),
+        ([[0.0, 0.0, 1.0, 1.0]], "the bbox column holds double"),
+        (["0,0,1,1"], "the bbox column holds varchar"),
+    ],
+)
+def test_other_boxes_are_refused_with_what_each_release_has(tmp_path, boxes, said):
+    table = {"id": ["a"], "geometry": shapely.to_wkb([shapely.box(0, 0, 1, 1)]), "bbox": boxes}
+    pq.write_table(pa.table(table), tmp_path / "a.parquet")
+    with pytest.raises(ValueError, match=f"(?i){said}"):
+        query_overture(tmp_path / "a.parquet", bbox=(0, 0, 2, 2), columns=("id",))
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(places(), min_size=1, max_size=5), places(), st.sampled_from(NAMES))
+def test_a_box_finds_what_touches_its_cells(tmp_path, held, asked, names):
+    # A building lies on one side of 180.
+    held = [place for place in held if not place.crosses]
+    path = boxes_file(tmp_path / "a.parquet", [each.rfc for each in held] or [(0, 0, 1, 1)], names)
+    shared = {str(n) for n, each in enumerate(held) if each.cells() & asked.cells()}
+    found = set(query_overture(path, bbox=asked.rfc, columns=("id",))["id"])
+    touching = asked.split()
+    assert shared <= found
+    assert found - shared <= {
+        str(n) for n, each in enumerate(held or [Place(0, 0, 1, 1)])
+        if touching.intersects(each.split())
+    }  # fmt: skip
+
+
+def test_the_former_place_still_has_the_names():
+    from geostack import overture
+
+    with pytest.warns(DeprecationWarning, match="take query_overture from geostack, not"):
+        assert overture.query_overture is query_overture
+    with pytest.raises(AttributeError):
+        _ = overture.nothing
 
 
 def test_bad_input(buildings, tmp_path):

@@ -19,6 +19,18 @@ def test_what_is_asked_is_read():
 
 
 @pytest.mark.parametrize(
+    ("told", "box"),
+    [
+        ([179, -17, 10, -179, -16, 900.5], (179.0, -17.0, -179.0, -16.0)),
+        ([179, -17, 181, -16], (179.0, -17.0, -179.0, -16.0)),
+        ([238, 38, 239, 39], (-122.0, 38.0, -121.0, 39.0)),
+    ],
+)
+def test_a_box_means_what_it_means_to_the_loaders(told, box):
+    assert parse(json.dumps(GOOD | {"bbox": told}).encode(), SceneBox).bbox == box
+
+
+@pytest.mark.parametrize(
     ("wrong", "says"),
     [
         ({"item": "../x"}, "item is an id of letters"),
