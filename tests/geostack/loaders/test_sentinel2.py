@@ -288,10 +288,20 @@ def test_a_box_over_the_edge_is_cut_and_said(archive):
     assert 0.4 < chip.attrs["box_share"] < 0.9
 
 
-def test_reversed_metres_and_antimeridian_boxes(archive):
-    for box in [(1, 0, 0, 1), (750180, 4311890, 766170, 4351240), (179.0, 0, -179.0, 1)]:
+def test_reversed_boxes_and_metres(archive):
+    for box in [(1, 0, 0, 1), (0, 1, 1, 0), (750180, 4311890, 766170, 4351240)]:
         with pytest.raises(ValueError, match="bbox"):
             load_s2_chip(bbox=box, source="archive")
+
+
+def test_a_box_counted_from_0_to_360_with_heights_is_the_same_chip(archive):
+    make_scene(archive, bands=("B04",))
+    west, south, east, north = CHIP["bbox"]
+    plain = load_s2_chip(**CHIP, bands=("B04",))
+    turned = (west + 360, south, 0, east + 360, north, 3000)
+    again = load_s2_chip(**{**CHIP, "bbox": turned}, bands=("B04",))
+    np.testing.assert_array_equal(again.values, plain.values)
+    assert again.transform == plain.transform
 
 
 def test_a_time_with_no_scene(archive):
