@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from geostack.areas import LAKE_TAHOE_BBOX
-from geostack.request import BBox, as_bbox, as_count
+from geostack.request import BBox, as_bbox, as_count, halves
 from geostack.sources import Source, source_name
 from geostack.sources.archive import archived_file, needed_file
 from geostack.web import first_that_answers, get_json
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
     from numpy.typing import NDArray
+
+logger = logging.getLogger(__name__)
 
 GBIF_URL = "https://api.gbif.org/v1"
 PAGE_SIZE = 300
@@ -69,7 +73,8 @@ def load_gbif_points(
     Returns
     -------
     GeoDataFrame of points in EPSG:4326 with columns `key`, `species`, `scientific_name`, `date`,
-    `basis`, `license`; empty but typed when there is none. `attrs["source"]` says where from.
+    `basis`, `license`; empty but typed when there is none. `attrs["source"]` says where from, and
+    `attrs["skipped"]` which occurrences lack a place on the globe.
 
     Raises
     ------
@@ -95,15 +100,19 @@ def load_gbif_points(
     name = first_that_answers(source_name(source), held, service, "simulated occurrences")
     if name == "archive":
         path = needed_file(files, f"GBIF download {species_key}.zip, which gbif.org makes")
-        points = read_gbif_download(path).cx[box[0] : box[2], box[1] : box[3]]
-        points = points.head(limit).reset_index(drop=True)
+        points = read_gbif_download(path)
+        spots = np.column_stack([points.geometry.x, points.geometry.y])
+        points = points[_inside(spots, box)].head(limit).reset_index(drop=True)
     elif name == "planetary-computer":
         if limit > MAX_OFFSET:
             raise ValueError(
                 f"GBIF's search gives at most {MAX_OFFSET:,} occurrences, limit is {limit:,}; for "
                 "more put a download from gbif.org into the archive as gbif/KEY.zip"
             )
-        points = _frame(pd.DataFrame(_pages(species_key, box, limit)))
+        rows: dict[Any, dict[str, Any]] = {}
+        for half in halves(box):
+            rows.update(_pages(species_key, half, limit - len(rows)))
+        points = _frame(pd.DataFrame(list(rows.values())[:limit]))
     else:
         points = simulated_points(box, limit, seed=species_key)
     points.attrs["source"] = "gbif" if name == "planetary-computer" else name
@@ -111,9 +120,10 @@ def load_gbif_points(
 
 
 def read_gbif_download(path: str | Path) -> gpd.GeoDataFrame:
-    r"""Return the occurrences of a GBIF download: a zip of one tab-separated table, or the table.
+    r"""Return the occurrences of a GBIF download: simple CSV or Darwin Core archive, zipped or not.
 
-    Rows without coordinates are left out.
+    Columns may come in any order and case. Tables of GBIF are tab-separated and quote nothing;
+    those that another program wrote with commas, or with quotes, are read, too.
 
     Parameters
     ----------
@@ -122,7 +132,13 @@ def read_gbif_download(path: str | Path) -> gpd.GeoDataFrame:
 
     Returns
     -------
-    Points and columns as `load_gbif_points` has them.
+    Points and columns as `load_gbif_points` has them. `attrs["skipped"]` lists the rows that are
+    left out, as (key, reason): those whose coordinates are missing or out of range.
+
+    Raises
+    ------
+    ValueError
+        For a file without a table of occurrences; the message says what it holds.
 
     Examples
     --------
@@ -133,11 +149,68 @@ def read_gbif_download(path: str | Path) -> gpd.GeoDataFrame:
     ...     int(read_gbif_download(file.name)["key"].iloc[0])
     7
     """
+    if not zipfile.is_zipfile(path):
+        with open(path, "rb") as file:
+            return _frame(_table(file, str(path)))
+    with zipfile.ZipFile(path) as archive:
+        name = _occurrences(archive, str(path))
+        with archive.open(name) as file:
+            return _frame(_table(file, f"{path}/{name}"))
+
+
+def _occurrences(archive: zipfile.ZipFile, path: str) -> str:
+    """Return the name of the table of occurrences among the files of a download."""
+    names = [name for name in archive.namelist() if not name.startswith(("__MACOSX/", "."))]
+    tables = [name for name in names if name.lower().endswith((".csv", ".txt", ".tsv"))]
+    # A Darwin Core archive has further tables: verbatim.txt, multimedia.txt, citations.txt.
+    core = [name for name in tables if name.lower().split("/")[-1] == "occurrence.txt"]
+    if not core and len(tables) > 1:
+        core = [name for name in tables if _has_places(archive, name)]
+    chosen = core or tables
+    if len(chosen) != 1:
+        raise ValueError(
+            f"{path} holds {len(chosen)} tables of occurrences, not one: "
+            f"{', '.join(names) or 'no file at all'}; give a GBIF download as simple "
+            "CSV or Darwin Core archive, or the table itself"
+        )
+    return chosen[0]
+
+
+def _has_places(archive: zipfile.ZipFile, name: str) -> bool:
+    with archive.open(name) as file:
+        return b"decimallatitude" in file.readline().lower()
+
+
+def _table(file: IO[bytes], path: str) -> pd.DataFrame:
+    """Return a table of occurrences with GBIF's own names."""
     import pandas as pd
 
-    table = pd.read_csv(path, sep="\t", low_memory=False, quoting=3)
-    table = table.rename(columns={"gbifID": "key"})
-    return _frame(table)
+    header = file.readline().decode("utf-8-sig", "replace")
+    if not header.strip():
+        raise ValueError(f"{path} is empty: a GBIF table begins with the names of its columns")
+    file.seek(0)
+    tab = "\t" in header
+    # In GBIF's own tables a quote is a character like any other: csv's QUOTE_NONE is 3.
+    quoting: Literal[0, 3] = 3 if tab and not header.startswith('"') else 0
+    separator = "\t" if tab else ";" if header.count(";") > header.count(",") else ","
+    table = pd.read_csv(
+        file, sep=separator, quoting=quoting, encoding="utf-8-sig", low_memory=False
+    )
+    held: dict[str, str] = {}
+    for column in table.columns:
+        held.setdefault(str(column).strip().lower(), column)
+    wanted = {name.lower(): name for name in (*_PLACE, *COLUMNS)} | {"gbifid": "key"}
+    table = table.rename(columns={held[low]: name for low, name in wanted.items() if low in held})
+    missing = [name for name in _PLACE if name not in table.columns]
+    if missing:
+        have = ", ".join(map(str, table.columns[:_NAMED])) + ", ..." * (len(held) > _NAMED)
+        raise ValueError(f"{path} has no column {', '.join(missing)}; it has {have}")
+    return table.loc[:, ~table.columns.duplicated()]
+
+
+_PLACE = ["decimalLongitude", "decimalLatitude"]
+_NAMED = 12
+"""Columns that a message names."""
 
 
 def simulated_points(bbox: Sequence[float], limit: int, seed: int = 0) -> gpd.GeoDataFrame:
@@ -169,11 +242,13 @@ def simulated_points(bbox: Sequence[float], limit: int, seed: int = 0) -> gpd.Ge
     box = as_bbox(bbox)
     random = np.random.default_rng(seed)
     west, south, east, north = box
+    east += 360 * (west > east)
     parents = random.uniform((west, south), (east, north), (max(3, limit // 15), 2))
     kept: list[tuple[float, float]] = []
     for _ in range(100):
         around = parents[random.integers(0, len(parents), 4 * limit)]
         spots = around + random.normal(0, 0.03, around.shape)
+        spots[:, 0] -= 360 * (spots[:, 0] > 180)
         spots = spots[_inside(spots, box)]
         kept.extend(map(tuple, spots[_green(spots)]))
         if len(kept) >= limit:
@@ -194,7 +269,7 @@ def _url() -> str:
     return (os.environ.get("GEOSTACK_GBIF_URL") or GBIF_URL).rstrip("/")
 
 
-def _pages(species_key: int, box: BBox, limit: int) -> list[dict[str, Any]]:
+def _pages(species_key: int, box: BBox, limit: int) -> dict[Any, dict[str, Any]]:
     west, south, east, north = box
     rows: dict[Any, dict[str, Any]] = {}
     offset = 0
@@ -218,30 +293,48 @@ def _pages(species_key: int, box: BBox, limit: int) -> list[dict[str, Any]]:
         offset += len(found)
         if page.get("endOfRecords", True) or not found:
             break
-    return list(rows.values())[:limit]
+    return rows
 
 
 def _frame(table: pd.DataFrame) -> gpd.GeoDataFrame:
     import geopandas as gpd
     import pandas as pd
 
-    table = table.reindex(columns=["decimalLongitude", "decimalLatitude", *COLUMNS])
-    places = table[["decimalLongitude", "decimalLatitude"]].apply(pd.to_numeric, errors="coerce")
-    places = places.dropna()
+    table = table.reindex(columns=[*_PLACE, *COLUMNS])
+    places = table[_PLACE].apply(pd.to_numeric, errors="coerce")
+    skipped = _unplaced(places)
+    places = places.drop(index=skipped.index)
     points = gpd.points_from_xy(places["decimalLongitude"], places["decimalLatitude"])
     columns = table.loc[places.index, list(COLUMNS)].rename(columns=COLUMNS)
-    columns["key"] = pd.to_numeric(columns["key"]).astype("Int64")
+    columns["key"] = pd.to_numeric(columns["key"], errors="coerce").astype("Int64")
     # A date range ("2019-05-01/2019-05-03") counts by its start.
     start = columns["date"].astype("string").str.split("/").str[0].str.slice(0, 10)
     columns["date"] = pd.to_datetime(start, errors="coerce", format="%Y-%m-%d")
     text = ("species", "scientific_name", "basis", "license")
     columns = columns.astype(dict.fromkeys(text, "string"))
-    return gpd.GeoDataFrame(columns.reset_index(drop=True), geometry=points, crs="EPSG:4326")
+    frame = gpd.GeoDataFrame(columns.reset_index(drop=True), geometry=points, crs="EPSG:4326")
+    frame.attrs["skipped"] = list(zip(table.loc[skipped.index, "key"], skipped, strict=True))
+    if len(skipped):
+        counts = ", ".join(f"{n} with {why}" for why, n in skipped.value_counts().items())
+        logger.warning("left out %d of %d occurrences: %s", len(skipped), len(table), counts)
+    return frame
+
+
+def _unplaced(places: pd.DataFrame) -> pd.Series:
+    """Return why rows can't be placed, by their index."""
+    import pandas as pd
+
+    why = pd.Series(pd.NA, index=places.index, dtype="string")
+    lon, lat = places["decimalLongitude"], places["decimalLatitude"]
+    why[(lon.abs() > 180) | (lat.abs() > 90)] = "coordinates out of range"
+    why[places.isna().any(axis=1)] = "no coordinates"
+    return why.dropna()
 
 
 def _inside(spots: NDArray[np.float64], box: BBox) -> NDArray[np.bool_]:
-    west, south, east, north = box
-    return np.asarray(((spots > (west, south)) & (spots < (east, north))).all(axis=1))
+    """Whether each (lon, lat) lies in a box, edges included."""
+    parts = [((spots >= half[:2]) & (spots <= half[2:])).all(axis=1) for half in halves(box)]
+    return np.any(parts, axis=0)
 
 
 def _green(spots: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -1,7 +1,11 @@
 """Occurrences: paged, typed, polite, or made up."""
 
+import zipfile
+
 import pytest
 import shapely
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from loopback import Fault
 
 from geostack import (
@@ -151,3 +155,120 @@ def test_more_than_the_service_gives_names_the_way_out(api):
 def test_bad_limits(limit):
     with pytest.raises(ValueError, match="limit must be a positive whole number"):
         load_gbif_points(limit=limit)
+
+
+# downloads as they come
+
+HEADER = ["gbifID", "species", "decimalLatitude", "decimalLongitude"]
+ROWS = [["1", "Quercus alba", "39.1", "-120.1"], ["2", 'a "big" one, old', "39.2", "-120.2"]]
+
+
+def as_text(header, rows, separator="\t", quote=""):
+    lines = [[f"{quote}{cell}{quote}" if quote else cell for cell in row] for row in rows]
+    named = [f"{quote}{name}{quote}" for name in header]
+    return "".join(separator.join(line) + "\n" for line in [named, *lines])
+
+
+def as_zip(path, files):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return path
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"0001.csv": "table"},
+        {"folder/0001.CSV": "table", "__MACOSX/folder/._0001.csv": "x"},
+        {"meta.xml": "<archive/>", "occurrence.txt": "table", "verbatim.txt": "table",
+         "multimedia.txt": "gbifID\ttype\n", "citations.txt": "who", "dataset/1.xml": "<x/>"},
+        {"Occurrence.txt": "table", "rights.txt": "CC0"},
+        {"a.csv": "table", "media.csv": "gbifID\turl\n"},
+    ],
+)  # fmt: skip
+def test_the_table_is_found_in_what_gbif_sends(tmp_path, files):
+    table = as_text(HEADER, ROWS)
+    held = {name: table if text == "table" else text for name, text in files.items()}
+    points = read_gbif_download(as_zip(tmp_path / "d.zip", held))
+    assert points["key"].tolist() == [1, 2]
+    assert points["species"].tolist() == [row[1] for row in ROWS]
+
+
+@pytest.mark.parametrize("files", [{}, {"readme.md": "x"}, {"a.csv": "b", "c.csv": "d"}])
+def test_a_zip_without_one_table_says_what_it_holds(tmp_path, files):
+    with pytest.raises(ValueError, match=r"d\.zip holds \d tables of occurrences, not one: "):
+        read_gbif_download(as_zip(tmp_path / "d.zip", files))
+
+
+@given(
+    st.permutations(range(4)),
+    st.sampled_from([str, str.upper, str.lower]),
+    st.sampled_from([("\t", ""), (",", '"'), ("\t", '"'), (";", '"')]),
+    st.sampled_from(["utf-8", "utf-8-sig"]),
+)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_columns_come_in_any_order_case_and_quotes(tmp_path, order, case, way, encoding):
+    separator, quote = way
+    rows = [[row[n].replace('"', "'" if quote else '"') for n in order] for row in ROWS]
+    text = as_text([case(HEADER[n]) for n in order], rows, separator, quote)
+    (tmp_path / "d.csv").write_text(text, encoding)
+    points = read_gbif_download(tmp_path / "d.csv")
+    assert points["key"].tolist() == [1, 2]
+    assert points["species"].iloc[1].startswith("a ")
+    assert points.geometry.x.tolist() == [-120.1, -120.2]
+    assert points.attrs["skipped"] == []
+
+
+def test_rows_without_a_place_on_the_globe_are_listed(tmp_path):
+    spots = [("1", "39", "-120"), ("2", "", "5"), ("3", "91", "5"), ("4", "5", "200"),
+             ("5", "x", "5"), ("6", "-90", "180"), ("7", "nan", "inf")]  # fmt: skip
+    (tmp_path / "d.csv").write_text(as_text(["gbifID", *HEADER[2:]], spots))
+    points = read_gbif_download(tmp_path / "d.csv")
+    assert points["key"].tolist() == [1, 6]
+    assert points.attrs["skipped"] == [
+        (2, "no coordinates"),
+        (3, "coordinates out of range"),
+        (4, "coordinates out of range"),
+        (5, "no coordinates"),
+        (7, "no coordinates"),
+    ]
+
+
+def test_a_table_of_a_header_only_is_empty_and_typed(tmp_path):
+    (tmp_path / "d.csv").write_text(as_text(HEADER, []))
+    points = read_gbif_download(tmp_path / "d.csv")
+    assert len(points) == 0
+    assert points.crs.to_epsg() == 4326
+    assert str(points["key"].dtype) == "Int64"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("", "is empty"), ("\n", "is empty"), ("a\tb\n1\t2\n", "no column decimalLongitude, decimal")],
+)
+def test_what_is_no_table_of_occurrences_is_named(tmp_path, text, said):
+    (tmp_path / "d.csv").write_text(text)
+    with pytest.raises(ValueError, match=rf"d\.csv.*{said}"):
+        read_gbif_download(tmp_path / "d.csv")
+
+
+def test_a_box_across_180_takes_both_sides(tmp_path, monkeypatch):
+    spots = [("1", "-17", "179.5"), ("2", "-17", "-179.5"), ("3", "-17", "0"), ("4", "-17", "178")]
+    (tmp_path / "gbif").mkdir()
+    (tmp_path / "gbif" / "7.csv").write_text(as_text(["gbifID", *HEADER[2:]], spots))
+    monkeypatch.setenv("GEOSTACK_ARCHIVE", str(tmp_path))
+    for box in ((179, -18, -179, -16), (179, -18, 0, 181, -16, 9)):
+        found = load_gbif_points(7, bbox=box, source="archive")
+        assert found["key"].tolist() == [1, 2]
+    made = load_gbif_points(7, bbox=(179, -18, -179, -16), limit=200, source="simulated")
+    assert len(made) == 200
+    assert (made.geometry.x.abs() >= 179).all()
+    assert {True, False} == set(made.geometry.x > 0)
+
+
+def test_the_service_is_asked_for_each_side_of_180(api):
+    points = load_gbif_points(bbox=(179, -18, -179, -16), limit=1000, source="planetary-computer")
+    asked = {record.query["decimalLongitude"] for record in api.requests("/occurrence/search")}
+    assert asked == {"179.0,180.0", "-180.0,-179.0"}
+    assert len(points) == 700
