@@ -19,7 +19,7 @@ import numpy as np
 from numpy.random import Generator, SeedSequence, default_rng
 from rasterio import Affine
 
-from geotoolz.bands import band_views
+from geotoolz.bands import band_views, on_quantities
 from geotoolz.carrier import (
     Fill,
     Raster,
@@ -357,7 +357,8 @@ class RandomCrop(Augmentation):
 class ValueChange(Augmentation):
     """An augmentation of a chip's values alone, done with probability `p`: labels stay.
 
-    A subclass defines `_changed(rng, chip)`, which returns floats of the chip's shape.
+    Bands of classes, bits and masks stay, too. A subclass defines `_changed(rng, chip)`, which
+    returns floats of the chip's shape.
     """
 
     p: float
@@ -365,7 +366,9 @@ class ValueChange(Augmentation):
     def _augment(self, rng: Generator, chip: Raster, *labels: Raster) -> tuple[Raster, ...]:
         if rng.random() >= self.p:
             return (chip, *labels)
-        return (restore(chip, self._changed(rng, chip)), *labels)
+        axis = getattr(self, "axis", 0)
+        change = on_quantities(lambda raster, axis: restore(raster, self._changed(rng, raster)))
+        return (change(chip, axis), *labels)
 
     def _changed(self, rng: Generator, chip: Raster) -> Values:
         raise NotImplementedError(f"{type(self).__name__} must define _changed(rng, chip)")

@@ -8,15 +8,19 @@ them too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, wraps
+from inspect import signature
+from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 
-from geotoolz.carrier import Raster, Values, attrs_of, rewrap, values_of
+from geotoolz.carrier import Fill, Raster, Values, attrs_of, fill_of, rewrap, values_of
 from geotoolz.function_operator import Band as Band
 from geotoolz.function_operator import FunctionOperator, check_band, parameters_of
+from pipekit.pixels import GUIDE, Role, band_roles, invalid_mask
+
+P = ParamSpec("P")
 
 PerBand = float | Sequence[float] | Values
 """One number for all bands, or one per band."""
@@ -289,6 +293,153 @@ def band_views(values: Values, axis: int = 0) -> list[Values]:
     return list(np.moveaxis(values, band_axis(values, axis), 0))
 
 
+def coded_bands(raster: Raster, axis: int = 0) -> dict[int, Role]:
+    """Return the bands that hold no quantities, and what they hold.
+
+    Parameters
+    ----------
+    raster
+        (C, H, W), (T, C, H, W), or (H, W) as a single band.
+    axis
+        Of the bands where the raster has three axes.
+
+    Returns
+    -------
+    Position -> "class", "bits" or "mask"; {} for quantities alone.
+
+    Examples
+    --------
+    >>> coded_bands(np.zeros((1, 2, 2), bool)), coded_bands(np.zeros((1, 2, 2)))
+    ({0: 'mask'}, {})
+    """
+    if type(raster) is np.ndarray and raster.dtype != np.bool_:
+        return {}
+    along = axis if np.ndim(raster) == 3 else -3
+    roles = enumerate(band_roles(raster, along))
+    return {band: role for band, role in roles if role != "quantity"}
+
+
+def as_codes(band: Values, role: Role, fill: Fill, dtype: np.dtype[Any], nodata: Fill) -> Values:
+    """Return numbers of classes, bits or a mask in another dtype, each as it is.
+
+    Parameters
+    ----------
+    band
+        Codes of any shape.
+    role
+        What they are. Bits of 0 say that no flag is set, so 0 marks no nodata among them.
+    fill
+        Marks nodata in `band`, or None.
+    dtype
+        Of the result.
+    nodata
+        Marks nodata in the result, or None.
+
+    Returns
+    -------
+    The same numbers in `dtype`.
+
+    Raises
+    ------
+    ValueError
+        For a number that the dtype cannot hold.
+
+    Examples
+    --------
+    >>> as_codes(np.array([0, 4], "uint8"), "class", 0, np.dtype("float32"), np.nan)
+    array([nan,  4.], dtype=float32)
+    """
+    # What the result has no mark for stays the number that it is.
+    marked = fill if role == "class" else fill or None
+    invalid = None if nodata is None else invalid_mask(band, marked)
+    known = band if invalid is None else np.where(invalid, band.dtype.type(0), band)
+    with np.errstate(invalid="ignore", over="ignore"):
+        out = known.astype(dtype)
+        same = np.array_equal(out.astype(band.dtype), known, equal_nan=band.dtype.kind == "f")
+    if not same:
+        raise ValueError(
+            f"{dtype.name} cannot hold every number of a {role} band of {band.dtype.name}; give "
+            f"another dtype, or take the band out with SelectBands first; {GUIDE}"
+        )
+    if invalid is not None:
+        out[invalid] = nodata
+    return out
+
+
+def put_codes(out: Raster, raster: Raster, codes: Mapping[int, Role], axis: int = 0) -> None:
+    """Put bands of classes, bits and masks into a result as they were, in place.
+
+    Parameters
+    ----------
+    out
+        Of the shape of `raster`, changed in place.
+    raster
+        Where the bands come from.
+    codes
+        As `coded_bands` gives them.
+    axis
+        Of the bands where there are three axes.
+
+    Examples
+    --------
+    >>> out = np.zeros((2, 1, 1))
+    >>> put_codes(out, np.full((2, 1, 1), 9), {1: "class"})
+    >>> out.ravel()
+    array([0., 9.])
+    """
+    values, target = values_of(raster), values_of(out)
+    fill, nodata = fill_of(raster), fill_of(out) if target.dtype.kind != "f" else np.nan
+    along = axis if values.ndim == 3 else -3
+    for band, role in codes.items():
+        at: Any = ... if values.ndim < 3 else (*[slice(None)] * (along % values.ndim), band)
+        target[at] = as_codes(values[at], role, fill, target.dtype, nodata)
+
+
+def on_quantities(
+    function: Callable[Concatenate[Raster, P], Raster],
+) -> Callable[Concatenate[Raster, P], Raster]:
+    """Have a function of a raster change quantities only: classes, bits and masks stay.
+
+    A raster without quantities comes back as it is; beside quantities the others keep their
+    numbers, in the result's dtype.
+
+    Parameters
+    ----------
+    function
+        Raster -> raster of the same shape; a parameter `axis` tells where the bands are.
+
+    Returns
+    -------
+    The function, guarded.
+
+    Examples
+    --------
+    >>> double = on_quantities(lambda raster: raster * 2)
+    >>> double(np.array([[[True, False]]])), double(np.array([[[2, 3]]]))
+    (array([[[ True, False]]]), array([[[4, 6]]]))
+    """
+    names = list(signature(function).parameters)
+    place = names.index("axis") - 1 if "axis" in names else -1
+
+    @wraps(function)
+    def guarded(raster: Raster, *args: P.args, **kwargs: P.kwargs) -> Raster:
+        if type(raster) is np.ndarray and raster.dtype != np.bool_:
+            return function(raster, *args, **kwargs)
+        given: Any = args[place] if 0 <= place < len(args) else kwargs.get("axis", 0)
+        codes = coded_bands(raster, given) if isinstance(raster, np.ndarray) else {}
+        if not codes:
+            return function(raster, *args, **kwargs)
+        shape = np.shape(raster)
+        if len(codes) == (shape[given if len(shape) == 3 else -3] if len(shape) > 2 else 1):
+            return raster
+        out = function(raster, *args, **kwargs)
+        if out is not raster:
+            put_codes(out, raster, codes, given)
+        return out
+
+    return guarded
+
+
 def per_band(value: PerBand, values: Values, axis: int, dtype: np.dtype[Any], argument: str) -> Any:
     """Return one number as a scalar, or one per band shaped to broadcast along `axis`.
 
@@ -398,13 +549,16 @@ def select_bands(raster: Raster, bands: Sequence[Band], axis: int = 0) -> Raster
         raise ValueError("bands must name at least one band, got none")
     chosen = np.stack(take_bands(raster, bands, axis), axis)
     names = band_names(raster)
-    if not names:
-        return rewrap(raster, chosen)
     count = values_of(raster).shape[axis]
-    if len(names) != count:
+    if names and len(names) != count:
         raise stale_names(names, count)
-    picked = [names[band_index(raster, band, axis)] for band in bands]
-    return rewrap(raster, chosen, attrs={"band_names": picked})
+    indices = [band_index(raster, band, axis) for band in bands]
+    attrs: dict[str, Any] = {"band_names": [names[i] for i in indices]} if names else {}
+    roles = attrs_of(raster).get("band_roles")
+    if roles is not None:
+        said = band_roles(raster, axis if values_of(raster).ndim == 3 else -3)
+        attrs["band_roles"] = roles if isinstance(roles, str) else [said[i] for i in indices]
+    return rewrap(raster, chosen, attrs=attrs)
 
 
 class SelectBands(FunctionOperator):

@@ -116,7 +116,8 @@ def mask_from_qa_bits(
     Parameters
     ----------
     raster
-        (C, H, W) with the quality band on `band_idx`, or that band itself as (H, W); integer.
+        (C, H, W) with the quality band on `band_idx`, or that band itself as (H, W); integers, or
+        floats that hold them.
     band_idx
         Index or name of the quality band.
     flags
@@ -129,7 +130,7 @@ def mask_from_qa_bits(
     Raises
     ------
     TypeError
-        When the band is not integer.
+        When the band does not hold whole numbers.
 
     Examples
     --------
@@ -138,14 +139,26 @@ def mask_from_qa_bits(
     """
     values = values_of(raster)
     quality = values if values.ndim == 2 else take_band(raster, band_idx)
-    if quality.dtype.kind not in "iu":
-        raise TypeError(
-            f"quality bits need an integer band, got {quality.dtype.name}; "
-            "mask before converting to reflectance"
-        )
+    quality = _whole_bits(quality)
     bits = sum(1 << bit for bit in set(_qa_bits(flags)))
     out = (quality & np.array(bits, np.int64).astype(quality.dtype)) != 0
     return rewrap(raster, out, fill=None, drop=("band_names",), attrs={"long_name": "dropped"})
+
+
+def _whole_bits(quality: Values) -> Values:
+    """Return flags as integers: floats that reflectances were joined with hold them, too.
+
+    NaN, which nodata becomes in floats, is Landsat's bit 0, fill.
+    """
+    if quality.dtype.kind in "iu":
+        return quality
+    known = np.where(np.isnan(quality), 1, quality) if quality.dtype.kind == "f" else None
+    if known is None or not np.array_equal(known, np.rint(known)) or np.any(known < 0):
+        raise TypeError(
+            f"quality bits need whole numbers, got {quality.dtype.name} that are none; "
+            "mask before converting to reflectance"
+        )
+    return known.astype(np.int64)
 
 
 def dilate_mask(mask: Raster, radius: float) -> Raster:
@@ -174,18 +187,34 @@ def dilate_mask(mask: Raster, radius: float) -> Raster:
     >>> dilate_mask(np.array([[False, False, True, False]]), 1)
     array([[False,  True,  True,  True]])
     """
-    from scipy.ndimage import distance_transform_edt
-
     _check_radius(radius)
     drop = checked_mask(mask, values_of(mask).shape)
     if drop.ndim < 2:
         raise ValueError(f"a mask has rows and columns (H, W), got shape {drop.shape}")
     out = drop.copy()
     for index in np.ndindex(drop.shape[:-2]):
-        if radius > 0 and drop[index].any():
-            # Distance to the nearest True; without any True it would be undefined.
-            out[index] = distance_transform_edt(~drop[index]) <= radius
+        if radius > 0:
+            _grow(drop[index], out[index], radius)
     return rewrap(mask, out)
+
+
+_STRIP_PIXELS = 2**18
+
+
+def _grow(drop: Mask, out: Mask, radius: float) -> None:
+    """Put the grown mask (H, W) into `out`, by strips of rows: distances take 28 bytes a pixel."""
+    from scipy.ndimage import distance_transform_edt
+
+    height, width = drop.shape
+    margin = min(int(radius), height)
+    step = max(margin, _STRIP_PIXELS // max(width, 1), 1)
+    for top in range(0, height, step):
+        above = max(0, top - margin)
+        part = drop[above : top + step + margin]
+        # Distance to the nearest True; without any True it would be undefined.
+        if part.any():
+            near = distance_transform_edt(~part)[top - above :][:step] <= radius
+            out[top : top + step] = near
 
 
 def _check_radius(radius: float) -> None:

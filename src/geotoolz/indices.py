@@ -791,6 +791,14 @@ class IndexRecipe(NamedTuple):
     formula: str
 
 
+# Spyndex has one default for a letter in all formulas; L = 1 is EVI's. These are the authors' own.
+_SOIL = {"L": 0.5}  # Huete (1988), doi:10.1016/0034-4257(88)90106-X, for intermediate covers
+_AUTHORS: Mapping[str, Mapping[str, float]] = {
+    **dict.fromkeys(("SAVI", "GSAVI", "SARVI", "SAVIT", "MNLI", "IBI", "NBUI"), _SOIL),
+    "NDPI": {"alpha": 0.74},  # Wang et al. (2017), doi:10.1016/j.rse.2017.04.031
+}
+
+
 @lru_cache(maxsize=512)
 def index_recipe(name: str) -> IndexRecipe:
     """Return what the index `name` is made of; ValueError with near names for an unknown one.
@@ -812,7 +820,7 @@ def index_recipe(name: str) -> IndexRecipe:
     Examples
     --------
     >>> index_recipe("SAVI").bands, dict(index_recipe("SAVI").constants)
-    (('N', 'R'), {'L': 1.0})
+    (('N', 'R'), {'L': 0.5})
     """
     import spyndex
 
@@ -829,6 +837,7 @@ def index_recipe(name: str) -> IndexRecipe:
     # A kernel term such as kNL is k(N, L): it takes bands and constants of its own.
     inner = [letter for term in kernels for letter in term[1:]]
     constants |= {each: known[each].default for each in inner if each in known}
+    constants |= _AUTHORS.get(name, {})
     bands = [each for each in entry.bands if each not in constants and each not in kernels]
     bands += [each for each in inner if each not in constants]
     return IndexRecipe(tuple(dict.fromkeys(bands)), constants, kernels, entry.formula)
@@ -848,9 +857,10 @@ def spectral_index(
     dtype
         Of the result, a float type.
     **constants
-        Of the formula, in place of spyndex's defaults; central wavelengths (`lambdaN`,
-        nm) have none. Kernel indices use the radial basis function, with `sigma` the mean of the
-        two bands unless given (Camps-Valls et al. 2021, doi:10.1126/sciadv.abc7447).
+        Of the formula, in place of spyndex's defaults, or of the authors' own where these differ
+        (L is 0.5 in SAVI and its kin); central wavelengths (`lambdaN`, nm) have none. Kernel
+        indices use the radial basis function, with `sigma` the mean of the two bands unless given
+        (Camps-Valls et al. 2021, doi:10.1126/sciadv.abc7447).
 
     Returns
     -------

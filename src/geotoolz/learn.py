@@ -14,7 +14,7 @@ from geotoolz.carrier import NAN, Mask, Raster, Values, fill_of, rewrap, values_
 from geotoolz.function_operator import check_choice
 from pipekit import Operator
 from pipekit.operator import checked_count
-from pipekit.pixels import invalid_mask
+from pipekit.pixels import GUIDE, Role, equal_mask, invalid_mask
 
 
 def pixel_table(raster: Raster, axis: int = 0) -> tuple[Values, Mask]:
@@ -125,12 +125,15 @@ def predict_pixels(
 
     Returns
     -------
-    (H, W) for one number a pixel, (K, H, W) for K of them.
+    (H, W) for one number a pixel, (K, H, W) for K of them. `attrs["band_roles"]` says "class" for
+    whole numbers and a classifier's labels, "mask" for truth values.
 
     Raises
     ------
     TypeError
         When the estimator predicts no numbers.
+    ValueError
+        When it predicts the number that marks nodata.
 
     Examples
     --------
@@ -151,12 +154,27 @@ def predict_pixels(
         fill = nodata
         # Also without a pixel of nodata, so that all chips of a scene have one dtype.
         kind = np.result_type(kind, np.min_scalar_type(nodata))
+        if equal_mask(predicted, nodata) is not None:
+            raise ValueError(
+                f"{method} gave {nodata}, which marks nodata; give another nodata=; {GUIDE}"
+            )
     out = np.full((*valid.shape, *predicted.shape[1:]), fill, kind)
     out[valid] = predicted
     if out.ndim > valid.ndim:
         out = np.ascontiguousarray(np.moveaxis(out, -1, 0))
     attrs = {"long_name": f"{type(estimator).__name__}.{method}", "units": ""}
+    role = _role(estimator, method, predicted)
+    if role is not None:
+        attrs["band_roles"] = role
     return rewrap(raster, out, fill=fill, attrs=attrs, drop=("band_names",))
+
+
+def _role(estimator: Any, method: str, predicted: Values) -> Role | None:
+    """Return what an estimator's numbers are where they are no quantities."""
+    if predicted.dtype == np.bool_:
+        return "mask"
+    names = method == "predict" and hasattr(estimator, "classes_")
+    return "class" if names or predicted.dtype.kind in "iu" else None
 
 
 def _predict(estimator: Any, method: str, features: Values) -> Values:

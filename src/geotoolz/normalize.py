@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from geotoolz.bands import PerBand, band_views, per_band
+from geotoolz.bands import PerBand, band_views, on_quantities, per_band
 from geotoolz.carrier import (
     Fill,
     Raster,
@@ -18,6 +18,7 @@ from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.radiometry import check_percentiles, percentiles_of, stretched
 
 
+@on_quantities
 def standard_scale(
     raster: Raster,
     mean: PerBand | None = None,
@@ -69,6 +70,7 @@ def standard_scale(
     return stretched(raster, (centre, spread), axis, dtype, clip=False)
 
 
+@on_quantities
 def robust_scale(
     raster: Raster,
     p_min: float = 25.0,

@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from geotoolz.bands import PerBand, band_names, band_views, per_band
+from geotoolz.bands import (
+    PerBand,
+    band_names,
+    band_views,
+    coded_bands,
+    on_quantities,
+    per_band,
+    put_codes,
+)
 from geotoolz.carrier import (
     NAN,
     Fill,
@@ -48,9 +56,12 @@ def to_float(raster: Raster, dtype: DTypeLike = "float32") -> Raster:
     >>> to_float(np.array([[1, 2]], dtype="uint16")).dtype
     dtype('float32')
     """
-    return rewrap(raster, nan_floats(values_of(raster), fill_of(raster), dtype), fill=NAN)
+    out = rewrap(raster, nan_floats(values_of(raster), fill_of(raster), dtype), fill=NAN)
+    put_codes(out, raster, coded_bands(raster))
+    return out
 
 
+@on_quantities
 def dn_to_reflectance(
     raster: Raster,
     scale: PerBand = 1e-4,
@@ -93,6 +104,7 @@ def dn_to_reflectance(
     return rewrap(raster, out, fill=NAN, attrs={"long_name": "reflectance", "units": ""})
 
 
+@on_quantities
 def reflectance_to_dn(
     raster: Raster,
     scale: PerBand = 1e-4,
@@ -154,6 +166,7 @@ def _integer_dtype(dtype: DTypeLike, nodata: int) -> np.dtype[Any]:
     return kind
 
 
+@on_quantities
 def apply_offset(raster: Raster, offset: PerBand, axis: int = 0) -> Raster:
     """Return the raster plus `offset`, in its own dtype, nodata left alone.
 
@@ -185,6 +198,7 @@ def apply_offset(raster: Raster, offset: PerBand, axis: int = 0) -> Raster:
     return rewrap(raster, _shifted(values_of(raster), offset, axis, fill_of(raster)))
 
 
+@on_quantities
 def harmonize_baseline(
     raster: Raster, offset: int = -1000, baseline: str | None = None, nodata: int = 0
 ) -> Raster:
@@ -195,7 +209,7 @@ def harmonize_baseline(
     of all years compare.
 
     Nothing changes where the carrier's `offset_applied` is true or the baseline is before 04.00,
-    nor in bands that `attrs["band_names"]` calls SCL, AOT or WVP, which carry no offset.
+    nor in classes, bits and masks, and bands that `attrs["band_names"]` calls AOT or WVP.
     Integers do not wrap: a valid number that would fall to `nodata` or below, stays just above it
     (1 for uint16). A plain array tells nothing, so it is shifted. A `GeoTensor` with neither
     `offset_applied` nor `processing_baseline` raises ValueError rather than be guessed at, and so
@@ -242,7 +256,7 @@ def harmonize_baseline(
     return rewrap(raster, out, attrs={"offset_applied": True})
 
 
-_WITHOUT_OFFSET = ("SCL", "AOT", "WVP")
+_WITHOUT_OFFSET = ("AOT", "WVP")
 
 
 def _shifted(values: Values, offset: PerBand, axis: int, nodata: Fill) -> Values:
@@ -395,6 +409,7 @@ class HarmonizeBaseline(FunctionOperator):
     def __init__(self) -> None: ...
 
 
+@on_quantities
 def dark_object_subtraction(
     raster: Raster,
     percentile: float = 0.1,
@@ -454,6 +469,7 @@ class TOAToBOA_DOS(FunctionOperator):  # noqa: N801
         _check_percentile(self.percentile)
 
 
+@on_quantities
 def percentile_clip(
     raster: Raster,
     p_min: float = 2.0,
@@ -498,6 +514,7 @@ def percentile_clip(
     return stretched(raster, (low, high - low), axis, dtype, attrs)
 
 
+@on_quantities
 def min_max(
     raster: Raster,
     min_val: float | None = None,
@@ -701,6 +718,7 @@ def check_gamma(g: float, argument: str) -> None:
         raise ValueError(f"{argument} must be a positive number, got {g!r}")
 
 
+@on_quantities
 def gamma(raster: Raster, g: float, dtype: DTypeLike = "float32") -> Raster:
     """Return raster ** (1 / g): `g` above 1 brightens the dark parts of a 0..1 picture.
 

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from georeader.geotensor import GeoTensor
@@ -101,9 +103,30 @@ def test_flags_may_be_bit_numbers_and_must_exist():
         gz.MaskFromQABits(flags=())
 
 
-def test_quality_bits_are_not_floats():
-    with pytest.raises(TypeError, match="need an integer band, got float32"):
-        mask_from_qa_bits(np.ones((2, 2), "float32"))
+def test_quality_bits_are_whole_numbers():
+    with pytest.raises(TypeError, match="need whole numbers, got float32"):
+        mask_from_qa_bits(np.full((2, 2), 0.5, "float32"))
+    floats = np.array([[0b1000000, 0b1000, np.nan]], "float32")
+    assert mask_from_qa_bits(floats).tolist() == [[False, True, True]]
+    assert mask_from_qa_bits(floats, flags="water").tolist() == [[False, False, False]]
+
+
+@pytest.mark.parametrize("radius", [0.5, 1, 2.9, 30])
+def test_strips_of_rows_change_no_pixel_of_a_grown_mask(monkeypatch, radius):
+    drop = np.random.default_rng(3).random((40, 23)) < 0.01
+    whole = dilate_mask(drop, radius)
+    monkeypatch.setattr("geotoolz.cloud._STRIP_PIXELS", 23)
+    assert np.array_equal(dilate_mask(drop, radius), whole)
+
+
+def test_growing_the_mask_of_a_tile_takes_little_memory():
+    drop = np.zeros((2500, 2500), bool)
+    drop[::100, ::100] = True
+    tracemalloc.start()
+    dilate_mask(drop, 10)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * drop.size
 
 
 @quick

@@ -321,3 +321,21 @@ def test_a_missing_band_is_named():
 def test_configs_compare_with_their_constants():
     assert gz.SpectralIndex("SAVI", L=0.5) != gz.SpectralIndex("SAVI", L=1.0)
     assert gz.SpectralIndex("SAVI", L=0.5) == gz.SpectralIndex("SAVI", L=0.5)
+
+
+def test_an_index_by_name_has_the_constants_of_its_operator():
+    bands = {"B": np.array([0.05]), "R": np.array([0.1]), "N": np.array([0.5])}
+    chip = np.stack([bands[letter][None] for letter in "BRN"])
+    both = (("SAVI", gz.SAVI(1, 2)), ("EVI", gz.EVI(0, 1, 2)), ("ARVI", gz.ARVI(0, 1, 2)))
+    for name, operator in both:
+        letters = index_recipe(name).bands
+        by_name = gz.SpectralIndex(name, {each: "BRN".index(each) for each in letters})(chip)
+        assert np.allclose(by_name, operator(chip), rtol=1e-6)
+    assert np.allclose(spectral_index("SAVI", bands), 1.5 * 0.4 / 1.1)
+    assert np.allclose(spectral_index("SAVI", bands, L=1.0), 2 * 0.4 / 1.6)
+    assert spectral_index("EVI2", bands) == pytest.approx(2.5 * 0.4 / (0.5 + 2.4 * 0.1 + 1))
+
+
+@pytest.mark.parametrize("name", ["SAVI", "GSAVI", "SARVI", "SAVIT", "MNLI", "IBI", "NBUI"])
+def test_soil_adjusted_indices_have_huete_s_factor(name):
+    assert index_recipe(name).constants["L"] == 0.5
