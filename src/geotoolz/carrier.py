@@ -197,6 +197,9 @@ def rewrap(
         merged.pop(name, None)
     if "band_roles" in merged and _roles_are_stale(merged, values, attrs, drop):
         del merged["band_roles"]
+    if "band_names" in drop:  # CF's words for roles go, too
+        for name in ("flag_values", "flag_masks", "flag_meanings"):
+            merged.pop(name, None)
     place = raster.transform if move is None else raster.transform * move
     nodata = raster.fill_value_default if fill is ... else fill
     return GeoTensor(values, place, raster.crs, nodata, merged)

@@ -173,7 +173,9 @@ def to_rgb(
     np.float32(1.0)
     """
     _check_rgb(bands, stretch, limits, gamma)
-    picked = rewrap(raster, np.stack(take_bands(raster, bands)), drop=("band_names",))
+    chosen = np.stack(take_bands(raster, bands))
+    chosen = chosen.view(np.uint8) if chosen.dtype == np.bool_ else chosen
+    picked = rewrap(raster, chosen, drop=("band_names",))
     if limits is None and stretch is not None:
         picture = values_of(percentile_clip(picked, *stretch))
     else:

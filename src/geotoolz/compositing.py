@@ -2,19 +2,29 @@
 
 A stack is an array or `GeoTensor` with time first, or a sequence of (C, H, W) rasters of one shape
 and georeference. Nodata never counts: not NaN, not the carrier's fill value. Float results carry
-NaN where no date was valid, integer ones the fill value.
+NaN where no date was valid, integer ones the fill value. Bands of classes, bits and masks have no
+median: the number that most dates hold is taken, the least of several.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from georeader.geotensor import GeoTensor
 from numpy.typing import DTypeLike, NDArray
 
-from geotoolz.bands import Band, band_index, band_names, check_band_order, take_band
+from geotoolz.bands import (
+    Band,
+    as_codes,
+    band_index,
+    band_names,
+    check_band_order,
+    coded_bands,
+    take_band,
+)
 from geotoolz.carrier import (
     NAN,
     Fill,
@@ -33,7 +43,7 @@ from geotoolz.carrier import (
 from geotoolz.cloud import SCL_CLOUDS_AND_INVALID, mask_from_scl
 from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.indices import ndvi
-from pipekit.pixels import invalid_mask
+from pipekit.pixels import Role, invalid_mask
 
 Stack = Raster | Sequence[Raster]
 
@@ -41,7 +51,7 @@ _BLOCK_BYTES = 32 * 2**20
 
 
 def median_composite(stack: Stack, dtype: DTypeLike = "float32") -> Raster:
-    """Return the median over time of each pixel's valid values.
+    """Return the median over time of each pixel's valid values, of codes the most frequent one.
 
     Parameters
     ----------
@@ -63,7 +73,11 @@ def median_composite(stack: Stack, dtype: DTypeLike = "float32") -> Raster:
     values = values_of(raster)
     out = np.empty(values.shape[1:], float_dtype(dtype))
     _medians(values, fill_of(raster), out)
-    return rewrap(raster, out, fill=NAN)
+    for band, role in _coded(raster).items():
+        at = (slice(None),) if values.ndim == 3 else (slice(None), band)
+        _votes(values[at], role, fill_of(raster), out[at[1:]])
+    attrs = {"band_roles": "mask"} if values.dtype == np.bool_ else None
+    return rewrap(raster, out, fill=NAN, attrs=attrs)
 
 
 def max_ndvi_composite(stack: Stack, red_idx: Band = "red", nir_idx: Band = "nir") -> Raster:
@@ -141,6 +155,8 @@ def cloud_free_composite(
 ) -> Raster:
     """Return the median over time of each pixel's values outside Sentinel-2's cloud classes.
 
+    Other bands of classes, bits and masks hold what most of the clear dates do.
+
     Parameters
     ----------
     stack
@@ -168,10 +184,16 @@ def cloud_free_composite(
     cloudy = np.stack([values_of(mask_from_scl(each, classes=classes)) for each in values[:, scl]])
     kept = [band for band in range(values.shape[1]) if band != scl]
     out = np.empty((len(kept), *values.shape[2:]), float_dtype(dtype))
+    codes = coded_bands(raster)
     for target, band in zip(out, kept, strict=True):
-        _medians(values[:, band], fill_of(raster), target, cloudy)
+        if band in codes:
+            _votes(values[:, band], codes[band], fill_of(raster), target, cloudy)
+        else:
+            _medians(values[:, band], fill_of(raster), target, cloudy)
     names = [name for i, name in enumerate(band_names(raster)) if i != scl]
-    attrs = {"band_names": names} if names else None
+    attrs: dict[str, Any] = {"band_names": names} if names else {}
+    if codes.keys() - {scl}:
+        attrs["band_roles"] = [codes.get(band, "quantity") for band in kept]
     return rewrap(raster, out, fill=NAN, attrs=attrs)
 
 
@@ -208,6 +230,8 @@ def as_stack(stack: Stack) -> Raster:
     for other in rasters[1:]:
         _check_alike(first, other)
     check_band_order(rasters, "a stack")
+    if any(isinstance(each, np.ma.MaskedArray) for each in rasters):
+        return np.ma.stack(rasters)
     stacked = np.stack([values_of(each) for each in rasters])
     return rewrap(first, stacked, attrs=joint_attrs(rasters))
 
@@ -219,7 +243,7 @@ def _check_alike(first: Raster, other: Raster) -> None:
     if isinstance(first, GeoTensor) != isinstance(other, GeoTensor):
         raise TypeError("a stack is made of GeoTensors or of plain arrays, not of both")
     check_place(first, place_of(other), "rasters of a stack must lie on one grid")
-    fills = [fill_of(each) for each in (first, other)]
+    fills = [fill_of(each) if isinstance(each, GeoTensor) else None for each in (first, other)]
     marks = {fill for fill in fills if fill is not None and fill == fill}
     # NaN is nodata whatever the fill value is, so only floats may differ by having none.
     if len(marks) > 1 or (marks and fills[0] != fills[1]):
@@ -260,6 +284,29 @@ def _median(block: Values, invalid: Mask | None, dtype: np.dtype[Any]) -> Values
     low, high = last // 2, np.minimum(count // 2, last)
     ends = [np.take_along_axis(work, each[None], axis=0)[0] for each in (low, high)]
     return (ends[0] + ends[1]) * dtype.type(0.5)
+
+
+def _coded(raster: Raster) -> dict[int, Role]:
+    """Return the bands of a stack that hold no quantities; time is no band, so one date tells."""
+    return coded_bands(raster if raster.ndim > 3 else rewrap(raster, values_of(raster)[0]))
+
+
+def _votes(values: Values, role: Role, fill: Fill, out: Values, cloudy: Mask | None = None) -> None:
+    """Put the most frequent codes over time of (T, H, W) into `out`, NaN where none counts."""
+    height, width = values.shape[-2:]
+    step = max(1, _BLOCK_BYTES // max(1, len(values) * width * 4))
+    for rows in (slice(start, start + step) for start in range(0, height, step)):
+        work = as_codes(values[:, rows], role, fill, out.dtype, NAN)
+        if cloudy is not None:
+            work[cloudy[:, rows]] = np.nan
+        # Equal ones lie together then, and NaN, which equals nothing, at the end.
+        work.sort(axis=0)
+        best, most, run = work[0].copy(), np.ones(work.shape[1:]), np.ones(work.shape[1:])
+        for before, each in pairwise(work):
+            run = np.where(each == before, run + 1, 1)
+            np.copyto(best, each, where=run > most)
+            np.maximum(most, run, out=most)
+        out[rows] = best
 
 
 def _take_dates(raster: Raster, date: NDArray[np.intp]) -> Raster:

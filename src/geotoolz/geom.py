@@ -16,9 +16,10 @@ from rasterio.crs import CRS
 
 from geocatalog.grid import check_upright, part_of, window_of
 from geotoolz import warp
-from geotoolz.bands import band_names, check_band_order
+from geotoolz.bands import band_names, check_band_order, coded_bands
 from geotoolz.carrier import (
     NAN,
+    Fill,
     Raster,
     crop,
     fill_of,
@@ -32,8 +33,8 @@ from geotoolz.function_operator import FunctionOperator, check_choice, parameter
 from geotoolz.vectors import Rasterize, Vectorize, rasterize, vectorize
 from geotoolz.warp import reproject, reproject_to, resample
 from pipekit import Operator
-from pipekit.carrier import same_crs
-from pipekit.pixels import check_fill, invalid_mask
+from pipekit.carrier import SAME, fitting_fill, pixel_offset, same_crs
+from pipekit.pixels import GUIDE, band_roles, check_fill, equal_mask, invalid_mask, keep_off
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
@@ -101,9 +102,11 @@ def pad_to(
     size
         Pixels: (rows, cols), or one number for a square.
     mode
-        "constant", or a mode of `numpy.pad` such as "reflect" or "edge".
+        "constant", or a mode of `numpy.pad` such as "reflect" or "edge". Classes, bits and masks
+        are continued from their edge where a mode would blend them.
     fill_value
-        For "constant"; by default nodata: NaN for floats, else the fill value, or 0.
+        For "constant"; by default nodata: NaN for floats, else the fill value; where integers have
+        none, 0, or a number that no pixel holds, which then is the result's.
     position
         Of the raster in the result, "centre" or "upper-left".
 
@@ -130,11 +133,23 @@ def pad_to(
     top, left = (more_rows // 2, more_cols // 2) if centred else (0, 0)
     sides = (top, more_rows - top), (left, more_cols - left)
     around = [*[(0, 0)] * (values.ndim - 2), *sides]
+    fill = fitting_fill(fill_of(raster), values.dtype)
     if mode == "constant":
-        out = np.pad(values, around, constant_values=_padding(raster, values, fill_value))
+        out = np.pad(values, around, constant_values=_padding(fill, values, fill_value))
+        unmarked = fill is None and fill_value is None and isinstance(raster, GeoTensor)
+        if unmarked and values.dtype.kind in "iu" and more_rows + more_cols:
+            beyond = np.pad(np.zeros((height, width), bool), sides, constant_values=True)
+            out, fill = warp.mark(out, np.broadcast_to(beyond, out.shape))
     else:
         out = np.pad(values, around, mode=mode)  # type: ignore[call-overload]
-    return rewrap(raster, out, move=Affine.translation(-left, -top))
+        for band in coded_bands(raster) if mode in _BLENDING_PADS else ():
+            at: Any = ... if values.ndim < 3 else (..., band, slice(None), slice(None))
+            inner = values[at]
+            out[at] = np.pad(inner, [*[(0, 0)] * (inner.ndim - 2), *sides], mode="edge")
+    return rewrap(raster, out, fill=fill, move=Affine.translation(-left, -top))
+
+
+_BLENDING_PADS = ("linear_ramp", "mean", "median")
 
 
 def _check_padding(mode: str, position: str) -> None:
@@ -142,10 +157,10 @@ def _check_padding(mode: str, position: str) -> None:
     check_choice(position, "position", ("centre", "upper-left"))
 
 
-def _padding(raster: Raster, values: NDArray[Any], fill_value: float | None) -> Any:
+def _padding(fill: Fill, values: NDArray[Any], fill_value: float | None) -> Any:
     if fill_value is not None:
         return check_fill(fill_value, values.dtype, "fill_value")
-    return NAN if values.dtype.kind == "f" else fill_of(raster) or 0
+    return NAN if values.dtype.kind == "f" else fill or 0
 
 
 class Reproject(FunctionOperator):
@@ -280,14 +295,17 @@ _METHODS = ("first", "last", *_JOINED)
 def mosaic(rasters: Sequence[Raster], method: str = "first", resampling: str = "nearest") -> Raster:
     """Return one raster that covers all of them, on the grid of the first.
 
-    Pixels that none covers are nodata.
+    Pixels that none covers are nodata: by the first raster's value, unless another one's valid
+    pixels hold it. They are joined one after the other, so that memory does not grow with their
+    number.
 
     Parameters
     ----------
     rasters
         `GeoTensor`s with equal leading axes; those on another grid are resampled.
     method
-        Which value counts where several are valid: "first", "last", "min", "max", "mean".
+        Which value counts where several are valid: "first", "last", "min", "max", "mean". Classes,
+        bits and masks have no mean.
     resampling
         A name of rasterio's, for rasters on another grid than the first.
 
@@ -298,7 +316,8 @@ def mosaic(rasters: Sequence[Raster], method: str = "first", resampling: str = "
     Raises
     ------
     ValueError
-        For no raster, or for rasters of other bands or of a dtype that the first's can't hold.
+        For no raster, for rasters of other bands or of a dtype that the first's can't hold, and
+        for a mean of classes, bits or masks.
 
     Examples
     --------
@@ -310,12 +329,11 @@ def mosaic(rasters: Sequence[Raster], method: str = "first", resampling: str = "
     """
     check_choice(method, "method", _METHODS)
     parts = _georeferenced(rasters, "a mosaic")
+    _check_mergeable(parts, method)
     grid = _union_grid(parts)
-    moved = [reproject_to(part, grid, resampling) for part in parts]
-    _check_mergeable(moved)
-    valid = [_valid(part, each) for part, each in zip(parts, moved, strict=True)]
-    out = _merge([(each.values, v) for each, v in zip(moved, valid, strict=True)], method)
-    return rewrap(moved[0], out, attrs=joint_attrs(parts))
+    out, fill = _merge(parts, grid, method, resampling)
+    whole = GeoTensor(out, grid.transform, str(grid.crs), fill, parts[0].attrs)
+    return rewrap(whole, out, attrs=joint_attrs(parts))
 
 
 def align_and_stack(
@@ -325,8 +343,9 @@ def align_and_stack(
 ) -> GeoTensor:
     """Return the bands of several rasters on one grid, (C1 + C2 + ..., H, W).
 
-    Floats if any is one (nodata as NaN); `attrs["band_names"]` are joined, a raster without names
-    gives its `attrs["long_name"]` or "band".
+    Floats if any is one, or where nodata values differ (nodata as NaN). Classes, bits and masks
+    are never blended, whatever `resampling` says. `attrs["band_names"]` are joined, a raster
+    without names gives its `attrs["long_name"]` or "band".
 
     Parameters
     ----------
@@ -367,10 +386,13 @@ def align_and_stack(
         part if warp.geobox_of(part) == grid else reproject_to(part, grid, method)
         for part, method in zip(parts, methods, strict=True)
     ]
+    roles = [role for part in parts for role in band_roles(part)]
     bands, fill = _join_bands(moved)
     first = moved[target] if isinstance(target, int) else moved[0]
     names = [name for part in parts for name in _names(part)]
     attrs = {**joint_attrs(parts), "band_names": names}
+    if set(roles) != {"quantity"}:
+        attrs["band_roles"] = roles
     stacked = rewrap(first, bands, fill=fill, attrs=attrs, drop=("long_name",))
     assert isinstance(stacked, GeoTensor)
     return stacked
@@ -385,24 +407,34 @@ def _georeferenced(rasters: Sequence[Raster], what: str) -> list[GeoTensor]:
 def _union_grid(parts: Sequence[GeoTensor]) -> GeoBox:
     first = parts[0]
     check_upright(first.transform, "a mosaic")
-    boxes = [first.bounds]
-    for part in parts[1:]:
-        same = same_crs(part.crs, first.crs)
-        boxes.append(part.bounds if same else warp.bounds_in_crs(part.bounds, part.crs, first.crs))
     # Whole pixels of the first raster's grid, so that it is copied and not resampled.
-    windows = [window_of(first.transform, box) for box in boxes]
+    windows = [_window(part, first.transform, first.crs) for part in parts]
     top, left = min(w[0] for w in windows), min(w[1] for w in windows)
     bottom, right = max(w[0] + w[2] for w in windows), max(w[1] + w[3] for w in windows)
     return part_of(warp.geobox_of(first), top, left, bottom - top, right - left)
 
 
-def _check_mergeable(moved: Sequence[GeoTensor]) -> None:
-    first = moved[0]
-    check_band_order(moved, "a mosaic")
-    for other in moved[1:]:
-        if other.shape != first.shape:
+def _window(part: GeoTensor, transform: Affine, crs: Any) -> tuple[int, int, int, int]:
+    """Return the whole pixels of a grid that a raster touches, as (row, col, rows, cols)."""
+    box = warp.box_around(part.transform, part.shape)
+    if not same_crs(part.crs, crs):
+        box = warp.bounds_in_crs(box, part.crs, crs)
+    return window_of(transform, box, snap=SAME)
+
+
+def _check_mergeable(parts: Sequence[GeoTensor], method: str) -> None:
+    first = parts[0]
+    check_band_order(parts, "a mosaic")
+    coded = sorted({role for part in parts for role in band_roles(part)} - {"quantity"})
+    if method == "mean" and coded:
+        raise ValueError(
+            f'a mosaic by "mean" cannot average {" and ".join(coded)} bands; use method="first" '
+            f'or "last", or take these bands out with SelectBands; {GUIDE}'
+        )
+    for other in parts[1:]:
+        if other.shape[:-2] != first.shape[:-2]:
             raise ValueError(
-                f"rasters of a mosaic need equal bands, got {[p.shape[:-2] for p in moved]}"
+                f"rasters of a mosaic need equal bands, got {[p.shape[:-2] for p in parts]}"
             )
         kinds = other.values.dtype, first.values.dtype
         if not np.can_cast(*kinds) and not (kinds[0].kind == kinds[1].kind == "f"):
@@ -412,39 +444,84 @@ def _check_mergeable(moved: Sequence[GeoTensor]) -> None:
             )
 
 
-def _valid(part: GeoTensor, moved: GeoTensor) -> NDArray[np.bool_]:
-    """Return where a raster, now on the common grid, has data."""
-    if fill_of(part) is None and part.values.dtype.kind != "f":
-        # No value of it stands for nodata, so only its outline tells where it has data.
-        whole = rewrap(part, np.ones(part.shape[-2:], bool), fill=None)
-        return np.broadcast_to(reproject_to(whole, moved).values, moved.shape)
-    invalid = invalid_mask(moved.values, fill_of(moved))
-    return np.ones(moved.shape, bool) if invalid is None else ~invalid
-
-
-def _merge(layers: Sequence[tuple[NDArray[Any], NDArray[np.bool_]]], method: str) -> NDArray[Any]:
-    (first, valid), *others = layers
-    total = first.astype(np.float64 if method == "mean" else first.dtype)
-    count = valid.astype(np.int32)
-    for values, usable in others:
-        seen = count > 0
+def _merge(
+    parts: Sequence[GeoTensor], grid: GeoBox, method: str, resampling: str
+) -> tuple[NDArray[Any], Any]:
+    """Return all rasters in one, each added within its own window, and what marks nodata."""
+    first = parts[0]
+    kind = first.values.dtype.newbyteorder("=")
+    shape = (*first.shape[:-2], *grid.shape.yx)
+    total = np.zeros(shape, np.float64 if method == "mean" else kind)
+    count = np.zeros(shape, np.int32 if method == "mean" else np.bool_)
+    for part in parts:
+        rows, cols, values, usable = _moved(part, grid, resampling)
+        into, seen = total[..., rows, cols], count[..., rows, cols] > 0
         if method in _JOINED:
-            _JOINED[method](total, values, out=total, where=usable & seen, casting="same_kind")
-        np.copyto(total, values, where=usable if method == "last" else usable & ~seen)
-        count += usable
+            _JOINED[method](into, values, out=into, where=usable & seen, casting="same_kind")
+        np.copyto(into, values, where=usable if method == "last" else usable & ~seen)
+        if method == "mean":
+            count[..., rows, cols] += usable
+        else:
+            count[..., rows, cols] |= usable
     if method == "mean":
         np.divide(total, np.maximum(count, 1), out=total)
-        total = np.rint(total) if first.dtype.kind in "iu" else total
-    return total.astype(first.dtype, copy=False)
+        total = np.rint(total) if kind.kind in "iu" else total
+    return _with_nodata(total.astype(kind, copy=False), count > 0, parts, method)
+
+
+def _moved(
+    part: GeoTensor, grid: GeoBox, resampling: str
+) -> tuple[slice, slice, NDArray[Any], NDArray[np.bool_]]:
+    """Return the rows and columns of a grid that a raster covers, its values and which count."""
+    crs, (height, width) = str(grid.crs), part.shape[-2:]
+    corner = pixel_offset(grid.transform, part.transform, part.shape[-2:])
+    if corner is not None and same_crs(part.crs, crs):
+        row, col = corner
+        values, fill = values_of(part), fill_of(part)
+        invalid = invalid_mask(values, fill)
+    else:
+        row, col, height, width = _window(part, grid.transform, crs)
+        place = part_of(grid, row, col, height, width)
+        moved = reproject_to(part, place, resampling)
+        values, fill = moved.values, fill_of(moved)
+        invalid = invalid_mask(values, fill)
+        if fill_of(part) is None and values.dtype.kind != "f":
+            # No value of it stands for nodata, so only its outline tells where it has data.
+            whole = GeoTensor(np.ones(part.shape[-2:], bool), part.transform, part.crs, None)
+            invalid = np.broadcast_to(~reproject_to(whole, place).values, values.shape)
+    usable = np.ones(values.shape, bool) if invalid is None else ~invalid
+    return slice(row, row + height), slice(col, col + width), values, usable
+
+
+def _with_nodata(
+    out: NDArray[Any], seen: NDArray[np.bool_], parts: Sequence[GeoTensor], method: str
+) -> tuple[NDArray[Any], Any]:
+    """Return a mosaic whose unseen pixels are nodata, by a value that no pixel of it holds."""
+    wished = fitting_fill(fill_of(parts[0]), out.dtype)
+    if out.dtype.kind == "f":
+        out[~seen] = NAN
+        return out, NAN
+    if out.dtype.kind == "b":
+        return out, None
+    fills = {fill_of(part) for part in parts}
+    if len(fills) > 1 or wished is None:
+        if not seen.all():
+            return warp.mark(out, ~seen, wished)
+        return out, wished if equal_mask(out, wished) is None else None
+    if method == "mean":
+        keep_off(out, wished, seen)
+    out[~seen] = wished
+    return out, wished
 
 
 def _join_bands(parts: Sequence[GeoTensor]) -> tuple[NDArray[Any], Any]:
-    planes = [part.values.reshape(-1, *part.shape[-2:]) for part in parts]
+    planes = [values_of(part).reshape(-1, *part.shape[-2:]) for part in parts]
     fills = [fill_of(part) for part in parts]
     kind = np.result_type(*planes)
     if kind.kind in "iub" and len(set(fills)) == 1:
         return np.concatenate(planes), fills[0]
-    kind = np.dtype(np.float64) if kind == np.float64 else np.dtype(np.float32)
+    # Wide integers need float64, or identifiers would be others.
+    kind = np.result_type(kind, np.float32)
     floats = [nan_floats(plane, fill, kind) for plane, fill in zip(planes, fills, strict=True)]
     return np.concatenate(floats), NAN
 

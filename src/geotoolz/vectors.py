@@ -13,7 +13,7 @@ from geotoolz.carrier import Raster, fill_of, single_band, values_of
 from geotoolz.function_operator import FunctionOperator, check_choice, parameters_of
 from geotoolz.warp import GridLike, geobox_of, georeferenced, grid_given, grid_of
 from pipekit import Operator
-from pipekit.pixels import invalid_mask
+from pipekit.pixels import check_fill, invalid_mask
 
 _POLYGON_DTYPES = ("uint8", "uint16", "int16", "int32", "float32")
 
@@ -81,12 +81,19 @@ def rasterize(
         raise ValueError("the shapes have no CRS; use shapes.set_crs(...) first")
     placed = shapes.to_crs(str(grid.crs))
     numbers = np.ones(len(placed)) if column is None else _numbers(placed, column)
-    _check_fits(np.append(numbers, fill_value), np.dtype(dtype))
+    _check_fits(numbers, np.dtype(dtype))
+    fill_value = check_fill(fill_value, dtype, "fill_value")
     drawn = ~(placed.geometry.isna() | placed.geometry.is_empty).to_numpy()
     out = np.full(grid.shape.yx, fill_value, dtype)
     if drawn.any():
-        pairs = zip(placed.geometry[drawn], numbers[drawn], strict=True)
-        burn(pairs, out=out, transform=grid.transform, all_touched=all_touched)
+        # GDAL burns float64, which rounds 64-bit identifiers: the shapes' positions are burnt.
+        wide = out.dtype.kind in "iu" and out.dtype.itemsize > 4
+        burnt = np.arange(1, drawn.sum() + 1) if wide else numbers[drawn]
+        into = np.zeros(out.shape, np.int32) if wide else out
+        pairs = zip(placed.geometry[drawn], burnt, strict=True)
+        burn(pairs, out=into, transform=grid.transform, all_touched=all_touched)
+        if wide:
+            np.copyto(out, numbers[drawn].astype(dtype)[into - 1], where=into > 0)
     attrs = {"long_name": column or "shapes"}
     return GeoTensor(out, grid.transform, str(grid.crs), fill_value, attrs)
 

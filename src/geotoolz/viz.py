@@ -15,7 +15,7 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 from numpy.typing import NDArray
 
-from geotoolz.bands import Band, band_index, band_names, take_band, take_bands
+from geotoolz.bands import Band, band_index, band_names, coded_bands, take_band, take_bands
 from geotoolz.carrier import (
     Fill,
     Raster,
@@ -132,7 +132,7 @@ def plot(
             beside: Any = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0)}
             ax.legend(handles=handles, frameon=False, fontsize=8, **beside)
     else:
-        floats = average_down(values, max_pixels, fill_of(raster))
+        floats = _floats(raster, values, band, max_pixels)
         look = look_of(name)
         low, high = _limits(floats, vmin, vmax, look.diverging and cmap is None)
         image = ax.imshow(floats, cmap=cmap or look.cmap, vmin=low, vmax=high, **shown)
@@ -221,7 +221,7 @@ def _own_classes(raster: Raster, values: Values, name: str) -> Mapping[Any, Any]
         marked = str(attrs_of(raster).get("long_name") or "masked")
         other = "kept" if marked == "dropped" else f"not {marked}"
         return {0: (other, MASK_COLOURS[0]), 1: (marked, MASK_COLOURS[1])}
-    return SCL_CLASSES if name.upper() == "SCL" and values.dtype.kind in "iu" else None
+    return SCL_CLASSES if name.upper() == "SCL" else None
 
 
 def _picture(raster: Raster, values: Values, max_pixels: int) -> Values:
@@ -254,6 +254,14 @@ def _class_picture(
             rgba[here] = to_rgba(colour)
             shown.append(Patch(facecolor=colour, edgecolor="#808080", linewidth=0.5, label=name))
     return rgba, shown
+
+
+def _floats(raster: Raster, values: Values, band: Band | None, max_pixels: int) -> Values:
+    """Return one band as floats, averaged down; of classes, bits and masks every n-th pixel."""
+    fill, index = fill_of(raster), 0 if band is None else band_index(raster, band)
+    if index in coded_bands(raster):
+        return nan_floats(average_down(values, max_pixels, average=False), fill)
+    return average_down(values, max_pixels, fill)
 
 
 def _limits(

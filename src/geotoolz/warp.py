@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
@@ -13,9 +14,10 @@ from rasterio.crs import CRS
 
 from geocatalog.footprint import box_parts
 from geocatalog.grid import check_upright, part_of, pixel_grid, raster_crs, window_of
-from geotoolz.carrier import NAN, Raster, fill_of, nan_floats
+from geotoolz.carrier import NAN, Fill, Raster, fill_of, nan_floats, values_of
 from geotoolz.function_operator import check_choice
 from pipekit.carrier import same_crs
+from pipekit.pixels import Role, band_roles, nodata_of, plain
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
@@ -311,9 +313,10 @@ def reproject_to(raster: Raster, grid: GridLike, resampling: str = "nearest") ->
     """Return the raster resampled onto a grid.
 
     The dtype is kept. Nodata does not bleed into its neighbours, band by band; outside the source
-    the result is nodata: NaN for floats, the fill value for integers (where there is none, 0 is
-    made one, but only if the source does not cover the grid), False for masks, which are always
-    resampled "nearest".
+    the result is nodata: NaN for floats, the fill value for integers (where there is none and the
+    source does not cover the grid, 0, or a number that no pixel holds), False for masks. Bands of
+    classes, bits and masks are never blended: they come by "nearest", classes by "mode" where
+    quantities are summed up.
 
     Parameters
     ----------
@@ -345,15 +348,89 @@ def reproject_to(raster: Raster, grid: GridLike, resampling: str = "nearest") ->
     """
     source = georeferenced(raster, "reprojecting")
     target = geobox_of(grid)
+    check_resampling(resampling)
     planes, fill = _planes(source)
-    is_mask = source.values.dtype == np.bool_
-    out = _warped(planes, source, target, fill, "nearest" if is_mask else resampling)
-    values = out.reshape(*source.shape[:-2], *target.shape.yx).astype(source.values.dtype)
-    if fill is None and not is_mask:
+    out = np.empty((len(planes), *target.shape.yx), planes.dtype)
+    roles = band_roles(source)
+    for how in dict.fromkeys(_method(role, resampling) for role in roles):
+        bands = [_method(role, resampling) == how for role in roles]
+        chosen = np.flatnonzero(np.resize(bands, len(planes)))
+        if len(chosen) == len(planes):
+            out = _warped(planes, source, target, fill, how)
+        else:
+            out[chosen] = _warped(planes[chosen], source, target, fill, how)
+    kind = source.values.dtype
+    values = out.reshape(*source.shape[:-2], *target.shape.yx).astype(kind.newbyteorder("="))
+    if fill is None and kind != np.bool_:
         inside = np.ones((1, *source.shape[-2:]), np.uint8)
-        fill = None if _warped(inside, source, target, None, "nearest").all() else 0
-    kept = NAN if values.dtype.kind == "f" else None if is_mask else fill
+        outside = _warped(inside, source, target, None, "nearest")[0] == 0
+        if outside.any():
+            values, fill = mark(values, np.broadcast_to(outside, values.shape))
+    kept = NAN if kind.kind == "f" else None if kind == np.bool_ else fill
     return GeoTensor(values, target.transform, str(target.crs), kept, dict(source.attrs or {}))
+
+
+_SUMMARIES = {"average", "rms", "sum", "med", "q1", "q3", "min", "max", "mode"}
+
+
+def _method(role: Role, resampling: str) -> str:
+    """Return how a band is resampled: no class, bit or mask is blended with its neighbours."""
+    if role == "quantity":
+        return resampling
+    return "mode" if role == "class" and resampling in _SUMMARIES else "nearest"
+
+
+def mark(values: NDArray[Any], missing: NDArray[np.bool_], wished: Fill = 0) -> tuple[Any, Fill]:
+    """Return integers with a number where they are missing, and that number.
+
+    Parameters
+    ----------
+    values
+        Integers of any shape.
+    missing
+        Where they do not count, of the same shape.
+    wished
+        The number to take, unless a value that counts holds it.
+
+    Returns
+    -------
+    The values, and what marks nodata in them.
+
+    Examples
+    --------
+    >>> mark(np.array([0, 4, 9], "uint8"), np.array([False, False, True]))
+    (array([  0,   4, 255], dtype=uint8), 255)
+    """
+    hidden = np.ma.MaskedArray(values, missing, fill_value=0 if wished is None else wished)
+    return plain(hidden), nodata_of(hidden)
+
+
+def box_around(transform: Affine, shape: tuple[int, ...]) -> Bounds:
+    """Return the box around a raster's corners, which may be rotated or turned upside down.
+
+    Parameters
+    ----------
+    transform
+        From (col, row) to map coordinates.
+    shape
+        Ends in (rows, cols).
+
+    Returns
+    -------
+    (west, south, east, north).
+
+    Examples
+    --------
+    >>> box_around(Affine.scale(10, 10), (2, 3))
+    (0.0, 0.0, 30.0, 20.0)
+    """
+    xs, ys = zip(*(transform * corner for corner in _corners(shape)), strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def _corners(shape: tuple[int, ...]) -> list[tuple[int, int]]:
+    height, width = shape[-2:]
+    return [(0, 0), (width, 0), (0, height), (width, height)]
 
 
 def _warped(
@@ -418,7 +495,7 @@ def reproject(
     >>> reproject(tile, "EPSG:3857").crs
     'EPSG:3857'
     """
-    from rasterio.warp import calculate_default_transform
+    from rasterio import warp
 
     source = georeferenced(raster, "reprojecting")
     check_resolution(resolution)
@@ -426,10 +503,14 @@ def reproject(
     height, width = source.shape[-2:]
     if height == 0 or width == 0:
         raise ValueError(f"reprojecting needs pixels, got a raster of shape {source.shape}")
-    corners = ((0, 0), (width, 0), (0, height), (width, height))
-    xs, ys = zip(*(source.transform * corner for corner in corners), strict=True)
-    given, around = CRS.from_user_input(source.crs), (min(xs), min(ys), max(xs), max(ys))
-    transform, cols, rows = calculate_default_transform(
+    given = CRS.from_user_input(source.crs)
+    if resolution is None and (source.transform.b or source.transform.d):
+        # The pixels of a rotated raster are not those of the box around it.
+        ends = [source.transform * corner for corner in ((0, 0), (width, height))]
+        xs, ys = warp.transform(given, target, *zip(*ends, strict=True))
+        resolution = math.hypot(xs[1] - xs[0], ys[1] - ys[0]) / math.hypot(width, height)
+    around = box_around(source.transform, source.shape)
+    transform, cols, rows = warp.calculate_default_transform(
         given, target, width, height, *around, resolution=resolution
     )
     return reproject_to(source, pixel_grid(target, transform, (rows, cols)), resampling)
@@ -463,13 +544,13 @@ def resample(
     source = georeferenced(raster, "resampling")
     check_upright(source.transform, "resampling")
     sizes = (resolution, resolution) if isinstance(resolution, (int, float)) else resolution
-    grid = grid_in_bounds(source.crs, source.bounds, sizes)
+    grid = grid_in_bounds(source.crs, box_around(source.transform, source.shape), sizes)
     return reproject_to(source, grid, resampling)
 
 
 def _planes(source: GeoTensor) -> tuple[NDArray[Any], Any]:
     """Return the values as (N, H, W) in a dtype GDAL warps, and the nodata value in it, if any."""
-    values = source.values
+    values = values_of(source)
     planes = values.reshape(-1, *values.shape[-2:])
     kind, fill = values.dtype, fill_of(source)
     if kind == np.bool_:

@@ -176,3 +176,66 @@ def test_no_valid_pixel_of_a_chip_becomes_nodata(augment, dtype, fill):
     out = augment(chip, seed=1)
     assert np.array_equal(out.values == fill, values == fill)
     assert np.array_equal(gz.ApplyOffset(-30)(chip).values == fill, values == fill)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([("SCL", None), ("QA_PIXEL", None), ("B9", "class"), ("B9", "mask")]),
+    st.sampled_from(["uint8", ">u2", "int16", "float32"]),
+    st.sampled_from([None, 0, 9]),
+    st.integers(1, 6),
+)
+def test_a_composite_takes_the_class_that_most_dates_hold(code, dtype, fill, dates):
+    shape = (dates, 3, 4, 5)
+    dated = [scene(*code, dtype, shape[1:], fill, seed) for seed in range(dates)]
+    stack = np.stack([each.values for each in dated])
+    stack[:, 1] = np.random.default_rng(dates).integers(0, 4, (dates, 4, 5)) * 3
+    dated = [GeoTensor(v, PLACE, 32632, fill, dated[0].attrs) for v in stack]
+    out = gz.MedianComposite()(dated)
+    assert band_roles(out) == band_roles(dated[0])
+    bits = band_roles(out)[1] != "class"
+    for row, col in np.ndindex(4, 5):
+        held = [int(v) for v in stack[:, 1, row, col] if v != fill or (bits and fill == 0)]
+        found = out.values[1, row, col]
+        if not held:
+            assert np.isnan(found)
+            continue
+        most = max(map(held.count, held))
+        assert found == min(v for v in held if held.count(v) == most)
+
+
+def test_composites_of_masks_are_votes():
+    stack = np.array([[[True, False]], [[True, True]], [[False, False]]])
+    assert gz.MedianComposite()(stack).tolist() == [[1, 0]]
+    one = gz.MedianComposite()([GeoTensor(each, PLACE, 32632, None) for each in stack])
+    assert one.values.tolist() == [[1, 0]]
+    assert band_roles(one) == ("mask",)
+
+
+def test_a_single_class_band_over_time():
+    attrs = {"band_names": ["SCL"]}
+    dates = [GeoTensor(np.array([[v]], "uint8"), PLACE, 32632, 0, attrs) for v in (4, 4, 9, 0)]
+    assert gz.MedianComposite()(dates).values.tolist() == [[4]]
+
+
+def test_composites_of_one_date_a_pixel_take_its_class():
+    names = {"band_names": ["red", "nir", "SCL", "probability"]}
+    values = np.array([[[0.1], [0.2], [4], [90]], [[0.1], [0.5], [8], [10]]])[..., None]
+    stack = GeoTensor(values, PLACE, 32632, np.nan, names)
+    assert gz.MaxNDVIComposite()(stack).values[2, 0, 0] == 8
+    assert gz.MinCloudComposite("probability")(stack).values[2, 0, 0] == 8
+
+
+def test_clear_dates_vote_for_the_other_classes():
+    values = np.array([[1, 4, 30], [3, 4, 10], [5, 4, 10], [9, 9, 30]], "uint8")[..., None, None]
+    attrs = {"band_names": ["B04", "SCL", "landcover"]}
+    out = gz.CloudFreeComposite()(GeoTensor(values, PLACE, 32632, 0, attrs))
+    assert out.values.ravel().tolist() == [3, 10]
+    assert band_roles(out) == ("quantity", "class")
+
+
+def test_masked_dates_do_not_count():
+    dates = [np.ma.array([[[1, 2]]], mask=[[[False, False]]]),
+             np.ma.array([[[9, 8]]], mask=[[[True, False]]])]  # fmt: skip
+    assert gz.MedianComposite()(dates).tolist() == [[[1, 5]]]
+    assert gz.MedianComposite()(np.ma.stack(dates)).tolist() == [[[1, 5]]]

@@ -109,3 +109,21 @@ def test_numbers_of_any_width_come_out_as_they_went_in(dtype, numbers):
     assert sorted(found["value"]) == sorted(values[0])
     assert found["value"].dtype == np.dtype(dtype)
     assert found.area.tolist() == [200.0, 200.0]
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_wide_identifiers_are_burnt_exactly(dtype):
+    grid = GeoTensor(np.zeros((1, 3)), Affine(10, 0, 0, 0, -10, 10), 32632)
+    shapes = [box(0, 0, 10, 10), None, box(10, 0, 20, 10)]
+    ids = np.array([2**53 + 1, 5, 2**63 - 1], dtype)
+    frame = gpd.GeoDataFrame({"id": ids}, geometry=shapes, crs=32632)
+    out = rasterize(frame, grid, "id", dtype=dtype)
+    assert out.values.tolist() == [[2**53 + 1, 2**63 - 1, 0]]
+    assert vectorize(out)["value"].tolist() == [2**53 + 1, 2**63 - 1]
+
+
+def test_a_fill_that_the_dtype_cannot_hold_is_named():
+    grid = GeoTensor(np.zeros((1, 3)), Affine(10, 0, 0, 0, -10, 10), 32632)
+    shapes = gpd.GeoSeries([box(0, 0, 10, 10)], crs=32632)
+    with pytest.raises(ValueError, match="fill_value -1 does not fit uint8"):
+        rasterize(shapes, grid, fill_value=-1)
