@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -339,30 +340,66 @@ def retry(attempt: Callable[[], Result], policy: RetryPolicy | None = None) -> R
 
 
 def retry_after(header: str | None) -> float | None:
-    """Return the seconds that a Retry-After header asks for: a number or an HTTP date (RFC 9110).
+    """Return the seconds that a Retry-After header asks for, in any form that RFC 9110 knows.
 
     Parameters
     ----------
     header
-        The header's text, or None where there is none.
+        The header's text, or None where there is none: seconds, or a date as HTTP writes it
+        ("Sun, 06 Nov 1994 08:49:37 GMT"), as RFC 850 did ("Sunday, 06-Nov-94 08:49:37 GMT") or as
+        C's asctime does ("Sun Nov  6 08:49:37 1994"). Zones in digits are read too.
 
     Returns
     -------
     float or None
-        Seconds, at least 0; None when the text is neither.
+        Seconds, 0 for a date that is past; None when the text is none of these.
 
     Examples
     --------
-    >>> retry_after("3"), retry_after("soon"), retry_after("Thu, 01 Jan 1970 00:00:00 GMT")
+    >>> retry_after("3"), retry_after("soon"), retry_after("Thu Jan  1 00:00:00 1970")
     (3.0, None, 0.0)
     """
-    from datetime import UTC, datetime
-    from email.utils import parsedate_to_datetime
+    text = (header or "").strip()
+    if _SECONDS.fullmatch(text):
+        seconds = float(text)
+    else:
+        found = next(filter(None, (form.fullmatch(text) for form in _DATES)), None)
+        seconds = math.nan if found is None else _until(found.groupdict())
+    return None if math.isnan(seconds) else min(max(0.0, seconds), _LONGEST)
 
-    def until(date: str) -> float:
-        return (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
 
-    for read in (float, until):
-        with suppress(ValueError):
-            return max(0.0, read(header or ""))
-    return None
+_SECONDS = re.compile(r"[+-]?\d+(\.\d*)?", re.ASCII)
+_LONGEST = 1e10
+"""Seconds; the year 9999 is a little more than twice as far. No wait is that long."""
+
+# Not by strptime, whose names of days and months are those of the process's language.
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_TIME = r"(?P<hour>\d{1,2}):(?P<minute>\d\d):(?P<second>\d\d)"
+_ZONE = r"( *(gmt|utc?|z|(?P<zone>[+-]\d{4})))?"
+_DATES = [
+    re.compile(form + _ZONE, re.ASCII | re.IGNORECASE)
+    for form in (
+        r"([a-z]+, *)?(?P<day>\d{1,2})[ -](?P<month>[a-z]{3})[ -](?P<year>\d{4}|\d\d) +" + _TIME,
+        r"[a-z]+ +(?P<month>[a-z]{3}) +(?P<day>\d{1,2}) +" + _TIME + r" +(?P<year>\d{4})",
+    )
+]
+
+
+def _until(date: dict[str, str]) -> float:
+    """Return the seconds until a date of an HTTP header, or NaN for one that there is not."""
+    from datetime import UTC, datetime, timedelta
+
+    now = datetime.now(UTC)
+    year, zone = int(date["year"]), date["zone"] or "+0000"
+    if len(date["year"]) == 2:  # RFC 9110: never more than 50 years ahead
+        year += now.year // 100 * 100
+        year -= 100 if year > now.year + 50 else 0
+    try:
+        month = _MONTHS.index(date["month"].lower()) + 1
+        second = 59 if date["second"] == "60" else int(date["second"])  # 60 is a leap second
+        clock = int(date["hour"]), int(date["minute"]), second
+        moment = datetime(year, month, int(date["day"]), *clock, tzinfo=UTC)
+    except ValueError:
+        return math.nan
+    east = timedelta(hours=int(zone[1:3]), minutes=int(zone[3:]))
+    return (moment - now - (east if zone[0] == "+" else -east)).total_seconds()

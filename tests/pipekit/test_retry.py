@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import calendar
+import sys
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import pipekit as pk
 from pipekit.retry import GaveUpError, RetryPolicy, TransientError, retry_after
@@ -137,3 +144,87 @@ def test_retry_after_as_a_date():
     assert retry_after("") is None
     assert retry_after("whenever") is None
     assert retry_after("-5") == 0.0
+
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+DAYS, MONTHS = calendar.day_abbr, calendar.month_abbr
+
+
+def imf(date, zone="GMT"):
+    clock = f"{date:%H:%M:%S}"
+    return f"{DAYS[date.weekday()]}, {date.day:02} {MONTHS[date.month]} {date.year} {clock} {zone}"
+
+
+FORMS = {
+    "IMF-fixdate": imf,
+    "RFC 850": lambda d: (
+        f"{calendar.day_name[d.weekday()]}, {d.day:02}-{MONTHS[d.month]}-{d.year % 100:02} "
+        f"{d:%H:%M:%S} GMT"
+    ),
+    "asctime": lambda d: f"{DAYS[d.weekday()]} {MONTHS[d.month]} {d.day:2} {d:%H:%M:%S} {d.year}",
+    "no zone known": lambda d: imf(d, "-0000"),
+    "UTC": lambda d: imf(d, "UTC"),
+    "digits, east": lambda d: imf(d + timedelta(hours=5, minutes=30), "+0530"),
+    "digits, west": lambda d: imf(d - timedelta(hours=8), "-0800"),
+    "as Python's email writes it": format_datetime,
+    "small letters": lambda d: imf(d).lower(),
+    "blanks around": lambda d: f"  {imf(d)} ",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(st.integers(-1_000_000_000, 1_000_000_000))
+def test_a_date_in_every_form_is_the_seconds_until_then(form, seconds):
+    got = retry_after(FORMS[form](NOW + timedelta(seconds=seconds)))
+    passed = (datetime.now(UTC) - NOW).total_seconds()
+    assert max(0, seconds - passed - 2) <= got <= max(0, seconds)
+
+
+@given(st.integers(0, 99))
+def test_a_year_of_two_digits_is_never_more_than_fifty_years_ahead(digits):
+    date = f"Sunday, 06-Nov-{digits:02} 08:49:37 GMT"
+    year = NOW.year // 100 * 100 + digits
+    year -= 100 if year > NOW.year + 50 else 0
+    want = (datetime(year, 11, 6, 8, 49, 37, tzinfo=UTC) - datetime.now(UTC)).total_seconds()
+    assert retry_after(date) == pytest.approx(max(0, want), abs=5)
+
+
+@given(st.integers(0, 10**9))
+def test_seconds_are_seconds(seconds):
+    assert retry_after(str(seconds)) == retry_after(f" {seconds} ") == seconds
+
+
+NONSENSE = [
+    None, "", " ", "nan", "inf", "1e3", "1_000", "\u0661\u0662", "0x10", "12 s", "5, 10", "soon",
+    "Sun, 99 Nov 1994 08:49:37 GMT", "Sun, 06 Foo 1994 08:49:37 GMT", "Sun, 06 Nov 1994",
+    "Sun, 06 Nov 1994 25:00:00 GMT", "Sun, 06 Nov 1994 08:49:99 GMT", "Sun, 29 Feb 2023 00:00:00 GMT",
+    "2030-01-01T00:00:00Z", "Sun, 06 Nov 1994 08:49:37 MEZ", "06/11/1994",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NONSENSE)
+def test_nonsense_asks_for_nothing(text):
+    assert retry_after(text) is None
+
+
+def test_a_leap_second_is_a_time():
+    assert retry_after("Sat, 31 Dec 2016 23:59:60 GMT") == 0.0
+
+
+@given(st.text() | st.from_regex(r"[A-Za-z]{3},? ?[0-9 :+-]{1,30}[A-Z]*", fullmatch=True))
+def test_no_text_breaks_a_wait(text):
+    got = retry_after(text)
+    assert got is None or 0 <= got <= 1e10
+
+
+def test_an_endless_wait_is_finite():
+    assert retry_after("9" * 400) == 1e10
+
+
+def test_the_old_module_says_where_its_names_are():
+    sys.modules.pop("geostack.retry", None)
+    with pytest.warns(DeprecationWarning, match=r"pipekit\.retry"):
+        from geostack.retry import retry_after as old
+    assert old is retry_after
+    with pytest.raises(ImportError):
+        from geostack.retry import nothing  # noqa: F401
