@@ -1,182 +1,19 @@
-"""Remembering results by the content of their input, in memory or as files."""
+"""Remembering an operator's results by the content of their input."""
 
 from __future__ import annotations
 
 import copy
-import os
-import pickle
 import threading
-from collections import OrderedDict
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-import numpy as np
-
-from pipekit.carrier import changed, dumps, is_carrier
+from pipekit.carrier import changed, is_carrier
 from pipekit.config import NotSerializableError
 from pipekit.control import current_mode
-from pipekit.files import beside
 from pipekit.fingerprint import content_hash
 from pipekit.operator import Operator, checked_count, checked_operator
-
-MISSING: Any = object()
-
-_MAGIC = b"pipekit1"
-_DIGEST_BYTES = 32
-_SUFFIX = ".cached"
-
-
-class MemoryStore:
-    """Keeps values in memory.
-
-    Parameters
-    ----------
-    maxsize
-        The most values kept, or None for all.
-
-    Examples
-    --------
-    >>> store = MemoryStore(maxsize=1)
-    >>> store.put("a", 1); store.put("b", 2)
-    >>> store.get("a") is MISSING, store.get("b")
-    (True, 2)
-    """
-
-    def __init__(self, maxsize: int | None) -> None:
-        self.maxsize = maxsize
-        self._values: OrderedDict[str, Any] = OrderedDict()
-
-    def get(self, key: str) -> Any:
-        """Return the value of a key, or MISSING.
-
-        Parameters
-        ----------
-        key
-            Text.
-
-        Returns
-        -------
-        object
-            The value, or MISSING.
-        """
-        if key in self._values:
-            self._values.move_to_end(key)
-        return self._values.get(key, MISSING)
-
-    def put(self, key: str, value: Any) -> None:
-        """Keep a value, dropping the oldest beyond `maxsize`.
-
-        Parameters
-        ----------
-        key
-            Text.
-        value
-            Any object; it is kept itself, not a copy.
-        """
-        self._values[key] = value
-        while self.maxsize is not None and len(self._values) > self.maxsize:
-            self._values.popitem(last=False)
-
-    def clear(self) -> None:
-        """Drop all values."""
-        self._values.clear()
-
-
-class FolderStore:
-    """Keeps values as files: a mark, the SHA-256 of the rest, and a pickle.
-
-    A file is written beside its place and renamed, so it is there whole or not at all; one that
-    does not match its SHA-256 counts as missing.
-
-    Parameters
-    ----------
-    folder
-        Made when the first value is kept.
-    maxsize
-        The most files kept, or None for all.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     FolderStore(folder, maxsize=None).put("a", [1, 2])
-    ...     FolderStore(folder, maxsize=None).get("a")
-    [1, 2]
-    """
-
-    def __init__(self, folder: str | Path, maxsize: int | None) -> None:
-        self.folder = Path(folder)
-        self.maxsize = maxsize
-
-    def get(self, key: str) -> Any:
-        """Return the value of a key, or MISSING when its file is absent or damaged.
-
-        Parameters
-        ----------
-        key
-            Text that can be part of a file's name.
-
-        Returns
-        -------
-        object
-            The value, or MISSING.
-        """
-        path = self._path(key)
-        try:
-            raw = path.read_bytes()
-        except FileNotFoundError:
-            return MISSING
-        head = len(_MAGIC) + _DIGEST_BYTES
-        payload = memoryview(raw)[head:]
-        if raw[:head] != _MAGIC + sha256(payload).digest():
-            return MISSING
-        os.utime(path)
-        try:
-            return pickle.loads(payload)
-        except (AttributeError, ImportError):
-            return MISSING  # the file is whole, but a class in it has moved since
-
-    def put(self, key: str, value: Any) -> None:
-        """Keep a value, dropping the files unused for longest beyond `maxsize`.
-
-        Parameters
-        ----------
-        key
-            Text that can be part of a file's name.
-        value
-            What pickles.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        payload = dumps(value)
-        with beside(self._path(key)) as unfinished, unfinished.open("wb") as file:
-            file.write(_MAGIC + sha256(payload).digest())
-            file.write(payload)
-        if self.maxsize is not None:
-            self._keep(self.maxsize)
-
-    def clear(self) -> None:
-        """Remove this store's files."""
-        self._keep(0)
-
-    def _keep(self, most: int) -> None:
-        """Remove the files unused for longest beyond so many."""
-        files = sorted(self.folder.glob(f"[!.]*{_SUFFIX}"), key=_last_used)
-        for path in files[: max(0, len(files) - most)]:
-            path.unlink(missing_ok=True)
-
-    def _path(self, key: str) -> Path:
-        """Return the file of a key."""
-        return self.folder / f"{key}{_SUFFIX}"
-
-
-def _last_used(path: Path) -> int:
-    """Return when a file was last used, in nanoseconds."""
-    try:
-        return path.stat().st_mtime_ns
-    except FileNotFoundError:
-        return 0  # another process removed it
+from pipekit.store import MISSING, FolderStore, MemoryStore
 
 
 class Cache(Operator):
@@ -197,7 +34,9 @@ class Cache(Operator):
         The most results kept; the one unused for longest goes first. None: all.
     folder
         Where results are kept as files instead of in memory. Files are unpickled, so the
-        folder must be as trusted as code. A damaged file is computed again.
+        folder must be as trusted as code. It may be shared with other processes and users: what
+        is damaged, gone or not ours to read is computed again, and where nothing can be written
+        nothing is remembered (the log says so).
     key
         Stands for the operator in place of its `config_hash`; needed when the operator
         holds a function or model.
@@ -288,8 +127,8 @@ class Cache(Operator):
 def _own_copy(value: Any) -> Any:
     """Return a copy that shares no memory with the value, as far as it can change."""
     if is_carrier(value):
-        # GeoTensor's own copy leaves its attributes behind.
-        return changed(value, values=np.array(value.values), attrs=copy.deepcopy(value.attrs))
+        # GeoTensor's own copy leaves its attributes behind, and np.array a mask.
+        return changed(value, values=value.values.copy(), attrs=copy.deepcopy(value.attrs))
     if type(value) in (list, tuple):
         return type(value)(_own_copy(item) for item in value)
     if type(value) is dict:

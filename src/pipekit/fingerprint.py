@@ -20,16 +20,20 @@ _SHORT = 16
 _LONGEST = 2000
 """Characters up to which a part is told in full; a longer one, such as a model, by its hash."""
 
+_MEANING = ("_FillValue", "grid_mapping")
+"""What xarray keeps of a file's attributes beside them, and rioxarray reads."""
+
 _NOT_FOLLOWED = types.ModuleType | type
 
 
 def content_hash(*values: Any) -> str:
     """Return 32 hex digits (128 bits of SHA-256) that stand for the content of the values.
 
-    Arrays count with dtype, shape and bytes; a GeoTensor also with transform, CRS, fill value and
-    attributes (band names decide what an operator reads), but not with its provenance; a DataArray
-    with its dimensions and coordinates; lists, tuples and dictionaries with their members;
-    operators and plain data with their config.
+    Arrays count with dtype (byte order, unit of times and names of fields too), shape and bytes; a
+    masked array also with its mask and fill value; a GeoTensor also with transform, CRS, fill value
+    and attributes (band names decide what an operator reads), but not with its provenance; a
+    DataArray with its dimensions, coordinates and their attributes, which hold its CRS; lists,
+    tuples and dictionaries with their members; operators and plain data with their config.
 
     Parameters
     ----------
@@ -44,7 +48,7 @@ def content_hash(*values: Any) -> str:
     Raises
     ------
     TypeError
-        A value has no content that can be hashed.
+        A value has no content that can be hashed, such as an array of objects.
 
     Examples
     --------
@@ -67,7 +71,7 @@ def _feed(digest: Any, value: Any) -> None:
     if is_carrier(value):
         _feed_carrier(digest, value)
     elif isinstance(value, np.ndarray):
-        _feed_array(digest, np.asarray(value))
+        _feed_array(digest, value)
     elif hasattr(value, "dims") and hasattr(value, "coords") and hasattr(value, "values"):
         _feed_labelled(digest, value)
     elif isinstance(value, list | tuple):
@@ -81,10 +85,30 @@ def _feed(digest: Any, value: Any) -> None:
 
 
 def _feed_array(digest: Any, array: np.ndarray[Any, Any]) -> None:
-    """Add an array's dtype, shape and bytes."""
+    """Add an array's dtype, shape and bytes; of a structured one those of its fields."""
     if array.dtype.hasobject:
-        raise TypeError(f"an array of dtype {array.dtype} has no content of its own to hash")
+        raise TypeError(
+            f"an array of dtype {array.dtype} has no content of its own to hash; give numbers, "
+            "texts of a fixed length, or a list"
+        )
+    if isinstance(array, np.ma.MaskedArray):
+        _feed_text(digest, "masked")
+        _feed_array(digest, np.ma.getmaskarray(array))
+        _feed_array(digest, np.asarray(array.fill_value))
+    elif type(array) not in (np.ndarray, np.memmap):
+        # A subclass may hold more than numbers: a unit, for one.
+        _feed_text(digest, type(array).__qualname__)
+        _feed_mapping(digest, getattr(array, "__dict__", {}))
+    array = np.asarray(array)
+    if array.dtype.names is not None:
+        _feed_text(digest, f"fields {len(array.dtype.names)} {array.shape}")
+        for name in array.dtype.names:  # one by one, without the padding between them
+            _feed_text(digest, name)
+            _feed_array(digest, array[name])
+        return
     _feed_text(digest, f"array {array.dtype.str} {array.shape}")
+    if array.nbytes == 0:
+        return
     if array.flags.c_contiguous:
         digest.update(array.reshape(-1).view("uint8"))
         return
@@ -96,7 +120,7 @@ def _feed_array(digest: Any, array: np.ndarray[Any, Any]) -> None:
 
 def _feed_carrier(digest: Any, carrier: Any) -> None:
     """Add a carrier's array, place and attributes."""
-    _feed_array(digest, np.asarray(carrier))
+    _feed_array(digest, carrier.values)
     crs = carrier.crs
     _feed_text(digest, f"transform {tuple(carrier.transform)}")
     _feed_text(digest, f"crs {crs.to_wkt() if hasattr(crs, 'to_wkt') else crs}")
@@ -105,13 +129,17 @@ def _feed_carrier(digest: Any, carrier: Any) -> None:
 
 
 def _feed_labelled(digest: Any, labelled: Any) -> None:
-    """Add a DataArray or Dataset: its values, coordinates and attributes."""
+    """Add a DataArray or Dataset: its values, coordinates, attributes and nodata value."""
     _feed_text(digest, f"{type(labelled).__name__} {labelled.dims} {getattr(labelled, 'name', '')}")
     _feed(digest, labelled.values if isinstance(labelled.values, np.ndarray) else dict(labelled))
     for name in sorted(labelled.coords, key=str):
-        _feed_text(digest, str(name))
-        _feed(digest, np.asarray(labelled.coords[name]))
-    _feed_mapping(digest, {k: v for k, v in labelled.attrs.items() if k != "provenance"})
+        coordinate = labelled.coords[name]
+        _feed_text(digest, f"{name} {coordinate.dims}")
+        _feed(digest, np.asarray(coordinate))
+        # The CRS is an attribute of a coordinate.
+        _feed_mapping(digest, coordinate.attrs)
+    known = {k: v for k, v in labelled.encoding.items() if k in _MEANING}
+    _feed_mapping(digest, {k: v for k, v in labelled.attrs.items() if k != "provenance"} | known)
 
 
 def _feed_mapping(digest: Any, mapping: Mapping[Any, Any]) -> None:
@@ -174,9 +202,10 @@ def fingerprint(obj: Any, within: tuple[int, ...] = ()) -> str:
     within = (*within, id(obj))
     if is_carrier(obj):
         own = (obj.values, obj.transform, str(obj.crs), obj.fill_value_default)
-        return type(obj).__qualname__ + fingerprint(own, within)
+        said = {name: value for name, value in obj.attrs.items() if name != "provenance"}
+        return type(obj).__qualname__ + fingerprint((*own, said) if said else own, within)
     if isinstance(obj, np.ndarray):
-        plain = obj.view(np.ndarray)
+        plain = obj if isinstance(obj, np.ma.MaskedArray) else obj.view(np.ndarray)
         content = fingerprint(plain.tolist()) if plain.dtype.hasobject else plain
         told_by = content_hash(content)[:_SHORT]
         return f"array(shape={obj.shape}, dtype={obj.dtype}, hash={told_by})"

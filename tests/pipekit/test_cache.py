@@ -242,3 +242,16 @@ def test_it_pickles_without_its_memory():
 def test_wrong_sizes_are_refused(maxsize):
     with pytest.raises(ValueError, match="maxsize must be a positive integer or None"):
         pk.Cache(pk.Identity(), maxsize=maxsize)
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_a_mask_is_part_of_what_is_asked_and_of_what_comes_back(on_disk, tmp_path):
+    total = pk.Cache(pk.Lambda(lambda x: float(x.sum())), key="s", folder=tmp_path / "a")
+    masks = ([0, 1], [1, 0], [0, 0])
+    sums = [total(np.ma.array([1.0, 20.0], mask=mask)) for mask in masks]
+    assert (sums, total.hits) == ([1.0, 20.0, 21.0], 0)
+    same = pk.Cache(pk.Identity(), folder=tmp_path / "b" if on_disk else None)
+    for _ in range(2):
+        got = same(np.ma.array([1, 2], mask=[0, 1], fill_value=9))
+        assert (got.mask.tolist(), got.fill_value) == ([False, True], 9)
+    assert same.hits == 1

@@ -245,3 +245,92 @@ def test_fields_differ_by_their_place():
     assert fingerprint(RioXarrayField(labelled.rio.write_crs(32632))) != fingerprint(
         RioXarrayField(labelled.rio.write_crs(32633))
     )
+
+
+# ---- every kind of array: what looks alike in bytes and is not, and what is alike and looks not
+
+KINDS = ["u1", "i1", "?", "<u2", ">u2", "<i4", ">i4", "<f4", ">f4", "<f8", "<c8", "<M8[s]", "<M8[ms]",
+         "<m8[s]", "S4", "<U1", [("a", "<u2"), ("b", "<u2")], [("b", "<u2"), ("a", "<u2")],
+         [("a", "<u2"), ("c", "<u2")], [("a", ">u2"), ("b", "<u2")], [("ab", "<u2", 2)]]  # fmt: skip
+
+
+@st.composite
+def arrays(draw):
+    """A plain, masked, structured or foreign array made of eight bytes."""
+    kind = np.dtype(draw(st.sampled_from(KINDS)))
+    raw = bytes(draw(st.lists(st.integers(0, 1), min_size=8, max_size=8)))
+    values = np.frombuffer(raw, kind).copy()
+    masking = draw(st.none() | st.lists(st.booleans(), min_size=len(values), max_size=len(values)))
+    if masking is not None and kind.names is None:
+        return np.ma.array(values, mask=masking)
+    return values
+
+
+def told(array):
+    """What can be seen of an array, told in another way than the hash does."""
+    mask = np.ma.getmaskarray(array).tolist() if isinstance(array, np.ma.MaskedArray) else None
+    return type(array).__name__, array.dtype.descr, array.shape, np.asarray(array).tobytes(), mask
+
+
+@settings(max_examples=300)
+@given(arrays(), arrays())
+def test_hashes_are_equal_where_arrays_are(one, other):
+    assert (content_hash(one) == content_hash(other)) == (told(one) == told(other))
+    assert (fingerprint(one) == fingerprint(other)) == (told(one) == told(other))
+
+
+@settings(max_examples=100)
+@given(arrays(), st.sampled_from([1, 2, -1]))
+def test_layout_does_not_count_whatever_the_kind(array, step):
+    view = array[::step]
+    assert content_hash(view) == content_hash(view.copy())
+    assert content_hash(np.atleast_2d(view)) == content_hash(np.atleast_2d(view).copy("F"))
+
+
+def test_padding_and_the_order_of_fields_in_memory_do_not_count_but_their_names_do():
+    packed = np.array([(1, 2.0)], [("a", "u1"), ("b", "f8")])
+    aligned = packed.astype(np.dtype([("a", "u1"), ("b", "f8")], align=True))
+    assert content_hash(packed) == content_hash(aligned)
+    assert content_hash(packed) != content_hash(packed.astype([("b", "u1"), ("a", "f8")]))
+    nested = np.zeros(2, [("p", [("x", "f4"), ("y", "f4")]), ("q", "u1")])
+    assert content_hash(nested) != content_hash(
+        nested.astype([("p", [("x", "f4"), ("z", "f4")]), ("q", "u1")])
+    )
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array(["a", None], object),
+        np.ma.array([object(), 1], mask=[0, 1], dtype=object),
+        np.zeros(2, [("a", "u1"), ("b", object)]),
+        np.array(["a", "bc"], np.dtypes.StringDType()),
+    ],
+)
+def test_arrays_of_objects_are_refused(array):
+    with pytest.raises(TypeError, match="no content"):
+        content_hash(array)
+
+
+class Measured(np.ndarray):
+    unit = None
+
+
+def test_what_a_subclass_holds_counts():
+    metres, feet, plain = (VALUES.view(Measured) for _ in range(3))
+    metres.unit, feet.unit = "m", "ft"
+    hashes = {content_hash(each) for each in (VALUES, metres, feet, plain)}
+    assert len(hashes) == 4
+    feet.unit = object()
+    with pytest.raises(TypeError, match="no content"):
+        content_hash(feet)
+
+
+def test_the_crs_the_nodata_value_and_the_dimensions_of_coordinates_count():
+    cube = xr.DataArray(np.zeros((2, 2)), dims=("y", "x"))
+    placed = [cube.assign_coords(spatial_ref=xr.Variable((), 0, {"crs_wkt": w})) for w in "ab"]
+    lines = [cube.assign_coords(day=(dim, [1, 2])) for dim in "yx"]
+    filled = cube.copy()
+    filled.encoding["_FillValue"] = -1
+    hashes = {content_hash(each) for each in (cube, *placed, *lines, filled)}
+    assert len(hashes) == 6
