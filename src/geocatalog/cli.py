@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from geocatalog.errors import CatalogError
+from pipekit.files import beside, keep_inputs, until_nobody_reads
 
 if TYPE_CHECKING:
     from geocatalog.catalog import CatalogRow, GeoCatalog
@@ -32,6 +34,8 @@ app = App(
     version=lambda: version("geostack"),
 )
 
+Workers = Annotated[int, Parameter(validator=Number(gte=1))]
+Limit = Annotated[int | None, Parameter(validator=Number(gte=0, lte=sys.maxsize))]
 Output = Annotated[bool, Parameter(name="--json", help="Print JSON instead of text.")]
 
 
@@ -48,7 +52,7 @@ def build(
     asset: list[str] | None = None,
     layer: str | None = None,
     time_var: str = "time",
-    workers: int = 32,
+    workers: Workers = 32,
     skip_errors: bool = False,
     json_output: Output = False,
 ) -> int:
@@ -59,11 +63,13 @@ def build(
     Parameters
     ----------
     inputs
-        Files, URLs, or folders searched for --pattern.
+        Files, URLs, or folders, which are searched with all that is in them. Hidden files and the
+        side files of GDAL (.aux.xml, .ovr, .msk, .tfw, .prj) are passed over.
     kind
-        What the inputs are; stac reads STAC item or item collection JSON.
+        What the inputs are; stac reads STAC item or item collection JSON, and passes over the
+        catalogs and collections beside them.
     pattern
-        Glob for folders, by default by kind.
+        Glob for folders, in any case; by default the endings of the kind.
     regex
         Date in the file name, e.g. '_(?P<date>\d{8})_'.
     date_format
@@ -83,15 +89,14 @@ def build(
     """
     import geocatalog
 
-    glob, builder, names = _KINDS[kind]
-    wanted = pattern or glob
-    paths: list[str] = []
-    for text in inputs:
-        path = Path(text)
-        is_folder = path.is_dir() and path.suffix != ".zarr"
-        paths += sorted(map(str, path.glob(wanted))) if is_folder else [text]
+    endings, builder, names = _KINDS[kind]
+    folders = [path for path in map(Path, inputs) if _is_folder(path)]
+    found = {folder: list(map(str, _found(folder, pattern, endings))) for folder in folders}
+    paths = [path for text in inputs for path in found.get(Path(text), [text])]
     if not paths:
+        wanted = pattern or ", ".join(f"*{ending}" for ending in endings)
         raise CatalogError(f"no files: {inputs} hold nothing like {wanted}")
+    _keep(output, paths)
     options = {
         "filename_regex": regex,
         "date_format": date_format,
@@ -102,10 +107,15 @@ def build(
         "target_crs": target_crs,
         "on_error": "skip" if skip_errors else "raise",
     }
+    passed: list[tuple[str, str]] = []
+    if kind == "stac":
+        searched = {path for each in found.values() for path in each}
+        items = _stac_items(paths, searched, skip_errors, passed)
     catalog: GeoCatalog = getattr(geocatalog, builder)(
-        _stac_items(paths) if kind == "stac" else paths,
+        items if kind == "stac" else paths,
         **{name: options[name] for name in (*names, "target_crs", "on_error")},
     )
+    catalog.skipped = passed + catalog.skipped
     written = geocatalog.to_geoparquet(catalog, output)
     lines = [f"skipped {path}: {reason}" for path, reason in catalog.skipped]
     skipped = [{"path": path, "reason": reason} for path, reason in catalog.skipped]
@@ -118,32 +128,97 @@ def build(
 
 
 _DATED = ("filename_regex", "date_format", "workers")
+_VECTOR = (".gpkg", ".geojson", ".geojsonl", ".geojsons", ".geoparquet", ".gml", ".gpx", ".gdb")
 _KINDS = {
-    "raster": ("**/*.tif*", "build_raster_catalog", _DATED),
-    "xarray": ("**/*.nc", "build_xarray_catalog", ("time_var", "workers")),
-    "vector": ("**/*.g*", "build_vector_catalog", (*_DATED, "layer")),
-    "stac": ("**/*.json", "from_stac_items", ("asset_key",)),
+    "raster": ((".tif", ".tiff"), "build_raster_catalog", _DATED),
+    "xarray": ((".nc", ".nc4"), "build_xarray_catalog", ("time_var", "workers")),
+    "vector": (_VECTOR, "build_vector_catalog", (*_DATED, "layer")),
+    "stac": ((".json",), "from_stac_items", ("asset_key",)),
 }
 """By kind: which files of a folder are meant, the builder, and its options of this command."""
 
+_SIDE_FILES = (
+    ".aux", ".aux.xml", ".ovr", ".msk", ".tfw", ".tifw", ".wld", ".prj", ".rpb", ".imd", ".gfs",
+    ".gpkg-shm", ".gpkg-wal", ".gpkg-journal",
+)  # fmt: skip
+"""What GDAL and SQLite write beside a file; an overview and a mask are TIFFs too."""
 
-def _stac_items(paths: list[str]) -> list[Any]:
+_STORES = (".zarr", ".gdb")
+"""Folders that are one file to who reads them."""
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and path.suffix.lower() not in _STORES
+
+
+def _found(folder: Path, pattern: str | None, endings: tuple[str, ...]) -> Iterator[Path]:
+    """Yield the files below a folder that are meant, sorted; side files only by name."""
+    import re
+
+    globs = [f"**/*{ending}" for ending in endings] if pattern is None else [pattern]
+    # Upper case is another letter to a glob on Linux: each letter becomes both.
+    both = [re.sub("[A-Za-z]", lambda c: f"[{c[0].lower()}{c[0].upper()}]", g) for g in globs]
+    for path in sorted({path for each in both for path in folder.glob(each)}):
+        name = path.name.lower()
+        parts = path.relative_to(folder).parts
+        side = next((end for end in _SIDE_FILES if name.endswith(end)), None)
+        wanted = side is None or (pattern or "").lower().endswith(side)
+        if wanted and not any(part.startswith(".") for part in parts) and not _is_folder(path):
+            yield path
+
+
+def _keep(output: Path, inputs: Sequence[str | Path]) -> None:
+    """Refuse to write a catalog over an input, or over a file that is no catalog."""
+    keep_inputs(output, inputs, "the command", CatalogError)
+    if output.is_file():
+        with output.open("rb") as file:
+            if file.read(4) not in (b"", b"PAR1"):
+                raise CatalogError(
+                    f"{output} is there and is no Parquet file; the first path is that of the "
+                    "catalog to write: name another, or remove the file"
+                )
+
+
+def _stac_items(
+    paths: list[str], searched: set[str], skip_errors: bool, passed: list[tuple[str, str]]
+) -> Iterator[Any]:
+    """Yield the items in JSON files; note in `passed` what is none or cannot be read.
+
+    Catalogs and collections are what a search finds beside items: they are no news.
+    """
     import pystac
 
-    items: list[Any] = []
     for path in paths:
         try:
-            document = json.loads(Path(path).read_text(encoding="utf-8"))
+            document = json.loads(Path(path).read_text(encoding="utf-8-sig"))
         except (OSError, ValueError) as error:
-            raise CatalogError(f"{path} is not JSON that can be read: {error}") from error
-        members = document.get("features", [document]) if isinstance(document, dict) else []
-        for member in members:
-            if member.get("type") != "Feature":
-                raise CatalogError(f"{path} holds no STAC item, but a {member.get('type')!r}")
-            item = pystac.Item.from_dict(member)
-            item.set_self_href(item.get_self_href() or str(Path(path).absolute()))
-            items.append(item)
-    return items
+            _pass(f"{path} is not JSON that can be read: {error}", path, skip_errors, passed)
+            continue
+        kind = document.get("type") if isinstance(document, dict) else None
+        members = document.get("features") if kind == "FeatureCollection" else [document]
+        if path in searched and kind in ("Catalog", "Collection"):
+            continue
+        for member in members if isinstance(members, list) else [members]:
+            own = member.get("type") if isinstance(member, dict) else type(member).__name__
+            if own != "Feature" or "stac_version" not in member:
+                why = f"{path} holds no STAC item, but a {own!r}"
+                _pass(why, path, skip_errors or path in searched, passed)
+                continue
+            try:
+                item = pystac.Item.from_dict({"id": member["id"], **member})
+                item.set_self_href(item.get_self_href() or str(Path(path).absolute()))
+            except Exception as error:  # each field fails in its own way
+                name, why = f"{path}: item {member.get('id')!r}", type(error).__name__
+                _pass(f"{name} is malformed: {why}: {error}", path, skip_errors, passed)
+                continue
+            yield item
+
+
+def _pass(why: str, path: str, skip: bool, passed: list[tuple[str, str]]) -> None:
+    """Note what is left out, or refuse it."""
+    if not skip:
+        raise CatalogError(f"{why}; pass on_error='skip' to leave such files out")
+    passed.append((path, why.removeprefix(f"{path} ").removeprefix(f"{path}: ")))
 
 
 @app.command
@@ -154,7 +229,7 @@ def query(
     crs: str | None = None,
     time: str | None = None,
     where: str | None = None,
-    limit: int | None = None,
+    limit: Limit = None,
     output: Path | None = None,
     count: bool = False,
     json_output: Output = False,
@@ -187,6 +262,7 @@ def query(
         found = found.where(where)
     number = len(found)
     if output is not None:
+        _keep(output, [catalog])
         to_geoparquet(found, output)
     rows = islice(found.iter_rows(), limit)
     if count:
@@ -248,6 +324,7 @@ def convert(source: Path, target: Path, *, json_output: Output = False) -> int:
         raise CatalogError(f"cannot write {target.suffix!r}; known are {', '.join(_WRITTEN)}")
     if not source.exists():
         raise CatalogError(f"no catalog file at {source}")
+    keep_inputs(target, [source], "convert", CatalogError)
     catalog: GeoCatalog = (
         geocatalog.from_geoparquet(source)
         if kind == ".parquet"
@@ -258,9 +335,11 @@ def convert(source: Path, target: Path, *, json_output: Output = False) -> int:
     elif ending == ".json":
         from pystac import ItemCollection
 
-        ItemCollection(geocatalog.to_stac_items(catalog)).save_object(str(target))
+        with beside(target) as unfinished:
+            ItemCollection(geocatalog.to_stac_items(catalog)).save_object(str(unfinished))
     elif ending == ".csv":
-        catalog.gdf.to_wkt().to_csv(target, index=False)
+        with beside(target) as unfinished:
+            catalog.gdf.to_wkt().to_csv(unfinished, index=False)
     else:
         # RFC 7946: GeoJSON is always in longitude and latitude.
         frame = catalog.gdf.to_crs(4326) if ending == ".geojson" else catalog.gdf
@@ -308,8 +387,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     1
     """
     try:
-        code = app(arguments, result_action="return_value", exit_on_error=False, print_error=True)
-    except CatalogError as error:
+        code = until_nobody_reads(
+            lambda: app(
+                arguments, result_action="return_value", exit_on_error=False, print_error=True
+            )
+        )
+    except (CatalogError, OSError) as error:
         reason = str(error)
         for argument, option in _OPTIONS.items():
             reason = reason.replace(argument, option)

@@ -13,7 +13,6 @@ import json
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +25,7 @@ from geocatalog.errors import CatalogError
 from geocatalog.footprint import Bounds, as_crs
 from geocatalog.interval import as_interval, iso_ends
 from geocatalog.table import CORE_COLUMNS, FootprintTable
-from pipekit.files import beside
+from pipekit.files import beside, file_of, keep_inputs
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -82,7 +81,8 @@ def to_geoparquet(catalog: GeoCatalog, path: Any, *, row_group_size: int = ROW_G
     catalog
         Any catalog.
     path
-        Where the file is written; folders are made.
+        Where the file is written; folders are made. A catalog that `open_catalog` reads from this
+        file, or an answer of one, does not replace it: `from_geoparquet` reads it whole first.
     row_group_size
         Rows that a reader must take together.
 
@@ -93,7 +93,8 @@ def to_geoparquet(catalog: GeoCatalog, path: Any, *, row_group_size: int = ROW_G
     Raises
     ------
     CatalogError
-        For a `row_group_size` below 1, and for a column that mixes types.
+        For a `row_group_size` below 1, for a column that mixes types, and for the path of the file
+        that the catalog is open on.
 
     Examples
     --------
@@ -108,9 +109,13 @@ def to_geoparquet(catalog: GeoCatalog, path: Any, *, row_group_size: int = ROW_G
 
     if row_group_size < 1:
         raise CatalogError(f"row_group_size must be at least 1, got {row_group_size}")
+    target = file_of(path)
+    if target is None:
+        raise CatalogError(f"path must be a file on this machine, got {os.fspath(path)!r}")
+    own = getattr(catalog, "path", None)
+    keep_inputs(target, [] if own is None else [own], "to_geoparquet", CatalogError)
     memory = catalog.materialize()
     table = geo_table(memory)
-    target = Path(os.fspath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
     with beside(target) as unfinished:
         pq.write_table(

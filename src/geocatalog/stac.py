@@ -101,10 +101,14 @@ def from_stac_items(
     for item in items:
         try:
             records.append(_record(item, asset_key, columns, footprint))
-        except CatalogError as error:
+        except Exception as error:  # a malformed field fails in its own way
+            name = "" if isinstance(error, CatalogError) else f"{type(error).__name__}: "
+            why = (
+                str(error) if f"item {item.id}" in str(error) else f"item {item.id}: {name}{error}"
+            )
             if on_error == "raise":
-                raise
-            skipped.append((item.id, str(error)))
+                raise CatalogError(why) from error
+            skipped.append((item.id, why))
     return assemble(records, target_crs, "raster", skipped)
 
 

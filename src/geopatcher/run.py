@@ -22,7 +22,7 @@ from geopatcher.axes.sampler import SpatialExplicit
 from geopatcher.config import as_count
 from geopatcher.domain import RasterDomain
 from geopatcher.fields import RetryField, as_field
-from geopatcher.fields.raster import bounded_cache, is_in_memory
+from geopatcher.fields.raster import bounded_cache, is_in_memory, paths_of
 from geopatcher.files.rows import RasterSpec, RawRows
 from geopatcher.files.target import (
     RowStore,
@@ -38,6 +38,7 @@ from geopatcher.plan import BLOCK_ROWS, Plan, aligned_rows, chip_spec, even_shar
 from geopatcher.stitch import as_scene, spec_of, warn_uncovered
 from geopatcher.stream import PatchStream
 from pipekit import journal
+from pipekit.files import keep_inputs
 from pipekit.fingerprint import fingerprint
 from pipekit.parallel import in_order
 from pipekit.schedulers import all_workers, check_scheduler, in_a_process, scheduling, shares_memory
@@ -104,7 +105,8 @@ def map_patches(
     Raises
     ------
     PatchError
-        For an argument that is none of the above, or chips that are no rectangles of a raster.
+        For an argument that is none of the above, chips that are no rectangles of a raster, or a
+        target that is the file that is read.
 
     Notes
     -----
@@ -133,6 +135,8 @@ def map_patches(
         if value is not None:
             as_count(value, name)
     target, chunks = _target_of(patcher.aggregation, target, chunks)
+    if target is not None and target.exists():
+        keep_inputs(target, paths_of(field), "map_patches", PatchError)
     source = _retrying(as_field(field), read_attempts)
     patcher = _with_fixed_anchors(patcher, source, journal)
     if workers is None:

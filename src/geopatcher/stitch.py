@@ -20,13 +20,14 @@ from geopatcher.domain import (
     as_domain,
     as_raster_domain,
 )
-from geopatcher.fields.raster import bounded_cache
+from geopatcher.fields.raster import bounded_cache, paths_of
 from geopatcher.files.rows import RasterSpec
 from geopatcher.files.target import check_target, open_lazily, open_target
 from geopatcher.merge.row_buffer import Reducer, Spec, check_lead, take
 from geopatcher.patch import CoverageWarning, Patch, PatchError, Scattered
 from geopatcher.plan import Plan, chip_spec, first_of
 from geopatcher.stream import PatchStream, unread
+from pipekit.files import keep_inputs
 
 
 def merge_in_memory(patches: Iterable[Patch], domain: Any, aggregation: Reducer) -> Any:
@@ -89,6 +90,11 @@ def merge_to_file(
     RasterioReader or xarray.DataArray
         The finished file, opened lazily.
 
+    Raises
+    ------
+    PatchError
+        For a target that is the file that is read.
+
     Examples
     --------
     >>> import tempfile
@@ -102,6 +108,9 @@ def merge_to_file(
     (1, 70, 70)
     """
     path = check_target(target, chunks)
+    if path.exists():
+        read = [*paths_of(domain), *paths_of(getattr(patches, "field", None))]
+        keep_inputs(path, read, "merge_to_file", PatchError)
     domain = as_raster_domain(domain, placed=True)
     plan = Plan(unread(patches), domain, aggregation)
     stream = plan.stream

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -238,6 +240,8 @@ def _fetch_item(
     result: Fetched,
     on_bytes: Any,
 ) -> None:
+    if Path(item.id).name != item.id or item.id in ("", ".."):
+        raise ValueError(f"the id of a scene names its folder, and {item.id!r} cannot")
     home = result.folder / collection / item.id
     path = home / f"{item.id}.json"
     known = _recorded(path)
@@ -246,12 +250,12 @@ def _fetch_item(
     if not keys:
         return
     home.mkdir(parents=True, exist_ok=True)
+    names = _file_names(item, known)
 
     def copy(key: str) -> Copied:
-        href = item.assets[key].href
-        name = href.split("?", 1)[0].rstrip("/").rsplit("/", 1)[-1]
+        href, path = item.assets[key].href, home / names[key]
         checksum = {**item.assets[key].extra_fields, **known.get(key, {})}.get("file:checksum")
-        return copy_file(href, home / name, source, checksum=checksum, on_bytes=on_bytes)
+        return copy_file(href, path, source, checksum=checksum, on_bytes=on_bytes)
 
     copies = dict(zip(keys, in_parallel(copy, keys), strict=True))
     result.transferred += sum(copied.transferred for copied in copies.values())
@@ -261,6 +265,31 @@ def _fetch_item(
         with beside(path) as unfinished:
             unfinished.write_text(json.dumps(feature, indent=1) + "\n", "utf-8")
     result.items.append(item.id)
+
+
+def _file_names(item: Item, known: dict[str, Any]) -> dict[str, str]:
+    """Return a file name for each asset of an item, no two alike in whatever case.
+
+    What an earlier fetch has recorded stays. A name that two assets have, or the item itself,
+    begins with the asset's key.
+    """
+    plain = {
+        key: asset.href.split("?", 1)[0].rstrip("/").rsplit("/", 1)[-1]
+        for key, asset in item.assets.items()
+    }
+    counts = Counter(name.casefold() for name in (*plain.values(), f"{item.id}.json"))
+    names = {key: asset["href"].rsplit("/", 1)[-1] for key, asset in known.items()}
+    taken = {name.casefold() for name in names.values()}
+    for key, name in plain.items():
+        if key in names:
+            continue
+        if counts[name.casefold()] > 1 or name.startswith(".") or name.casefold() in taken:
+            name = re.sub(r"[^\w.-]+", "_", key).lstrip(".") + "-" + name.lstrip(".")
+        while name.casefold() in taken:
+            name = f"_{name}"
+        names[key] = name
+        taken.add(name.casefold())
+    return names
 
 
 def _recorded(path: Path) -> dict[str, Any]:

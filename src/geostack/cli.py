@@ -6,9 +6,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App, CycloptsError, Parameter
+from cyclopts.validators import Number
 
 from geostack.areas import AREAS, Area, area
 from geostack.cache import (
@@ -21,6 +22,7 @@ from geostack.cache import (
 )
 from geostack.errors import NoSceneError, SourceUnavailableError
 from geostack.request import format_bbox
+from pipekit.files import until_nobody_reads
 
 if TYPE_CHECKING:
     from geostack.sources import Source
@@ -38,6 +40,9 @@ archive_app = App(name="archive", help="Fill, check and list the local archive o
 app.command(cache_app)
 app.command(archive_app)
 
+
+AtLeastOne = Annotated[int, Parameter(validator=Number(gte=1))]
+Port = Annotated[int, Parameter(validator=Number(gte=0, lt=1 << 16))]
 
 _DEFAULT_ASSETS = {
     "sentinel-2-l2a": ("B02", "B03", "B04", "B08", "SCL"),
@@ -88,7 +93,7 @@ def run(
     out: Path | None = None,
     inplace: bool = False,
     check: bool = False,
-    jobs: int = 1,
+    jobs: AtLeastOne = 1,
 ) -> int:
     """Execute notebooks of a clone of the repository.
 
@@ -132,7 +137,7 @@ def _clone() -> Path:
 
 
 @app.command
-def serve(*, pipelines: Path, host: str = "127.0.0.1", port: int = 8000) -> int:
+def serve(*, pipelines: Path, host: str = "127.0.0.1", port: Port = 8000) -> int:
     """Serve pipelines and map tiles over HTTP until interrupted; needs geostack[serve].
 
     How much one client may ask for is a proxy's matter: put one before a server that strangers
@@ -150,8 +155,6 @@ def serve(*, pipelines: Path, host: str = "127.0.0.1", port: int = 8000) -> int:
     from geostack.serve.app import create_app
     from geostack.serve.settings import read_settings
 
-    if not 0 <= port < 1 << 16:
-        raise ValueError(f"port must be 0 to 65535, got {port}")
     served = create_app(**vars(read_settings(pipelines)))
     # After the check that says which extra is missing.
     import uvicorn
@@ -225,7 +228,7 @@ def fetch(
     collection: str = "sentinel-2-l2a",
     tile: str | None = None,
     max_cloud_cover: float = 5.0,
-    limit: int = 1,
+    limit: AtLeastOne = 1,
     to: Path | None = None,
 ) -> int:
     """Copy the clearest scenes from the live service into the archive.
@@ -359,6 +362,8 @@ def _folders(folder: Path | None) -> list[Path]:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; an expected error is one clear message and exit status 1 or 2.
 
+    Whoever reads the output may stop, as `head` does: then it ends quietly, with status 141.
+
     Parameters
     ----------
     arguments
@@ -370,7 +375,11 @@ def main(arguments: list[str] | None = None) -> None:
         Always, with the status.
     """
     try:
-        status: Any = app(arguments)
+        status = until_nobody_reads(
+            lambda: app(arguments, result_action="return_value", exit_on_error=False)
+        )
+    except CycloptsError:  # it has said what is wrong
+        raise SystemExit(2) from None
     except (NoSceneError, OSError, ImportError, ValueError) as error:
         print(f"geostack: {error}", file=sys.stderr)
         raise SystemExit(2 if isinstance(error, ValueError) else 1) from None

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import time
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -36,6 +37,7 @@ from geotoolz.carrier import rewrap
 from geotoolz.function_operator import check_choice
 from geotoolz.learn import ActiveSampler, Picks
 from pipekit import NotSerializableError, Operator
+from pipekit.files import file_of, files_of, names_of
 from pipekit.fingerprint import content_hash, fingerprint, fingerprint_file
 from pipekit.journal import Journal
 from pipekit.operator import checked_count
@@ -46,6 +48,10 @@ __all__ = ["ActiveSampler", "CatalogField", "CatalogPipeline", "Picks", "RunRepo
 
 _UNFINISHED = re.compile(r"\.(.+)\.tif\.[0-9a-f]{32}\.tif")
 """What `write_cog` writes to before it renames."""
+
+_UNFIT = re.compile(r"[^\w.-]+")
+_JOINT = "~"
+"""What no file's name may have, and what no row's name has."""
 
 _OWN_COLUMNS = frozenset(
     {"native_crs", "height", "width", "count", "dtype", "nodata", "resolution", "assets"}
@@ -112,6 +118,11 @@ class CatalogField:
         grid = self.slice.geobox
         self.domain = RasterDomain((self._count(), *grid.shape), grid.transform, raster_crs(grid))
 
+    @property
+    def paths(self) -> list[str]:
+        """The files that the Field reads."""
+        return [path for row in self.rows for path in _paths_of(row)]
+
     def _count(self) -> int:
         if self.band_indexes is not None:
             return len(self.band_indexes)
@@ -171,6 +182,12 @@ class CatalogField:
         return f"CatalogField({len(self.rows)} files, shape={self.domain.shape})"
 
 
+def _paths_of(row: CatalogRow) -> list[str]:
+    """Return a row's files: its assets, or its one file."""
+    assets = row.assets or [row.filepath]
+    return list(assets.values() if isinstance(assets, Mapping) else assets)
+
+
 def _shared_attrs(rows: Sequence[CatalogRow]) -> dict[str, Any]:
     """Return what all rows say alike: a baseline of one scene must not stand for another's."""
     first, *others = [_row_attrs(row) for row in rows]
@@ -207,8 +224,9 @@ def read_row(row: CatalogRow) -> GeoTensor:
 class CatalogPipeline:
     """Run an operator over every row of a catalog; the outputs are a catalog again.
 
-    A row is wholly done, with all its outputs in the result, or it is listed with its error. At
-    most `workers` + 1 rows are held at a time.
+    A row is wholly done, with all its outputs in the result, or it is listed with its error, in the
+    report and in the result's `skipped`. No output takes the place of one of the catalog's files,
+    nor of another row's output. At most `workers` + 1 rows are held at a time.
 
     Parameters
     ----------
@@ -220,8 +238,9 @@ class CatalogPipeline:
         Row -> the operator's input; by default `read_row`. Give `CatalogField` for an operator that
         begins with `GridSampler`.
     writer
-        A folder for cloud-optimised GeoTIFFs named after the rows, or a function (raster, row,
-        name) -> path, where name is "" or a key of the operator's dict.
+        A folder for cloud-optimised GeoTIFFs named after the rows (`scene.tif`, with a key of the
+        operator's dict `scene_key.tif`; rows of one name get their positions), or a function
+        (raster, row, name) -> path, where name is "" or a key of the operator's dict.
     on_row_error
         "raise" stops at the first row that fails, "skip" lists it in the report.
     workers
@@ -242,6 +261,8 @@ class CatalogPipeline:
     ------
     ValueError
         Without a writer, or for an option that is none.
+    CatalogError
+        When it is run, for an output that would take the place of a file of the catalog.
 
     Examples
     --------
@@ -302,7 +323,8 @@ class CatalogPipeline:
             The first row's error, with a note that names the row, when `on_row_error` is "raise";
             what was finished before stays in the journal.
         CatalogError
-            When the journal is another run's, or no journal.
+            When the journal is another run's, or no journal, and when an output would take the
+            place of a file of the catalog or of another row's output.
         """
         began = time.perf_counter()
         rows = list(self.catalog.iter_rows())
@@ -310,9 +332,11 @@ class CatalogPipeline:
         finished: dict[int, Finished] = {}
         todo: list[_Task] = []
         work = self.operator_hash
+        tasks = _tasks(rows, work)
+        self._spare_inputs(tasks)
         opened = nullcontext() if self.journal is None else RowJournal(self.journal, self._parts())
         with opened as journal:
-            for task in _tasks(rows, work):
+            for task in tasks:
                 entry = None if journal is None else journal.done.get(task.key)
                 if entry is not None and entry.on_disk:
                     finished[task.row.index] = entry
@@ -325,19 +349,48 @@ class CatalogPipeline:
                 finished[task.row.index] = made
                 report.done += 1
         report.seconds = time.perf_counter() - began
+        _check_own_paths(tasks, finished)
         records = [
             _output_record(row, finished[row.index], name, path, work)
             for row in rows
             if row.index in finished
             for name, path in finished[row.index].outputs.items()
         ]
-        return report, assemble(records, self.catalog.crs, "raster")
+        skipped = [(each.filepath, f"{each.error}: {each.message}") for each in report.failed]
+        return report, assemble(records, self.catalog.crs, "raster", skipped)
+
+    def _folder(self) -> Path | None:
+        """Return the folder that outputs go to; None where a function writes them."""
+        if callable(self.writer):
+            return None
+        folder = file_of(str(self.writer))
+        if folder is None:
+            raise CatalogError(f"writer= must be a folder on this machine, got {self.writer!r}")
+        return folder.absolute()
+
+    def _spare_inputs(self, tasks: list[_Task]) -> None:
+        """Tell each task which files of the catalog lie where its outputs go, and begin like it.
+
+        What a row makes, one raster or a dict of them, is known when it is done.
+        """
+        folder = self._folder()
+        if folder is None or not folder.is_dir():
+            return
+        inputs = {path for task in tasks for path in task.paths}
+        known = {key: path for path in inputs for f in files_of(path) for key in names_of(f)}
+        spared = {}
+        for file in folder.iterdir():
+            source = next((known[key] for key in names_of(file) if key in known), None)
+            if source is not None:
+                spared[file.name.casefold()] = source
+        names = sorted(spared)
+        for task in tasks:
+            task.spared = {n: spared[n] for n in _beginning(names, task.stem.casefold())}
 
     def _work(self, tasks: list[_Task], report: RunReport) -> Iterator[tuple[_Task, Finished]]:
         """Yield the tasks that are done; list the others in the report, or raise their error."""
-        writer: Any = self.writer
-        if not callable(writer):
-            writer = Path(writer).absolute()
+        writer: Any = self._folder() or self.writer
+        if isinstance(writer, Path):
             writer.mkdir(parents=True, exist_ok=True)
             _remove_unfinished(writer, {task.stem for task in tasks})
         step = partial(_do_row, self.operator, self.reader or read_row, writer, self.columns)
@@ -357,7 +410,7 @@ class CatalogPipeline:
         return {
             "operator": self.operator_hash,
             "reader": name_of(self.reader or read_row),
-            "writer": name_of(to) if callable(to) else os.path.abspath(str(to)),
+            "writer": name_of(to) if callable(to) else str(self._folder()),
             "columns": "" if self.columns is None else name_of(self.columns),
         }
 
@@ -383,20 +436,38 @@ class CatalogPipeline:
 
 
 class _Task:
-    """A row to do, and the name that its outputs get."""
+    """A row to do, the name that its outputs get, and the input files they must not replace."""
 
-    def __init__(self, row: CatalogRow, stem: str, work: str) -> None:
-        self.row, self.stem, self.work = row, stem, work
-        assets = row.assets or [row.filepath]
-        self.paths = list(assets.values() if isinstance(assets, Mapping) else assets)
+    def __init__(self, row: CatalogRow, stem: str, joint: str, work: str) -> None:
+        self.row, self.stem, self.joint, self.work = row, stem, joint, work
+        self.spared: dict[str, str] = {}
+        self.paths = _paths_of(row)
         self.files = [fingerprint_file(path) for path in self.paths]
+
+    def outputs(self, folder: Path, keys: Iterable[str]) -> list[Path]:
+        """Return where the outputs of these keys go, or refuse to write any."""
+        ends = [_UNFIT.sub("_", key) for key in keys]
+        names = [f"{self.stem}{self.joint}{end}.tif" if end else f"{self.stem}.tif" for end in ends]
+        folded = [name.casefold() for name in names]
+        for name, count in Counter(folded).items():
+            if count > 1:
+                raise ValueError(
+                    f"{count} of the operator's outputs {list(keys)} would be the file {name}; "
+                    "give them keys that differ in letters or digits, not by case alone"
+                )
+            if name in self.spared:
+                raise CatalogError(
+                    f"the output {name} would replace {self.spared[name]}, an input of this run; "
+                    "give writer= another folder"
+                )
+        return [folder / name for name in names]
 
     @property
     def key(self) -> str:
         """What a journal knows the row by: its place, its files as they were, and the work."""
         row = self.row
         told = [row.filepath, row.extras.get("assets"), self.files, row.geometry.wkt]
-        told += [str(row.interval), self.stem, self.work]
+        told += [str(row.interval), self.stem + self.joint.strip("_"), self.work]
         return content_hash(json.dumps(told, default=str))
 
     def see_files_made(self) -> None:
@@ -407,12 +478,57 @@ class _Task:
         ]
 
 
-def _tasks(rows: list[CatalogRow], work: str) -> Iterator[_Task]:
-    """Yield a task for each row; a name that several rows have gets the row's position."""
+def _tasks(rows: list[CatalogRow], work: str) -> list[_Task]:
+    """Return a task for each row, under a name that no other has, in whatever case.
+
+    A name that several rows have gets the row's position. Where one name goes on as another does
+    (`a` and `a_b`), the key of an output is joined to it by what no name has.
+    """
     stems = [_stem(row) for row in rows]
-    counts = Counter(stems)
-    for position, (row, name) in enumerate(zip(rows, stems, strict=True)):
-        yield _Task(row, name if counts[name] == 1 else f"{name}_{position}", work)
+    counts = Counter(stem.casefold() for stem in stems)
+    taken = {stem for stem, count in counts.items() if count == 1}
+    for position, stem in enumerate(stems):
+        if counts[stem.casefold()] > 1:
+            name = f"{stem}_{position}"
+            while name.casefold() in taken:
+                name += "_"
+            taken.add(name.casefold())
+            stems[position] = name
+    heads = {
+        "_".join(parts[:n]) for parts in (t.split("_") for t in taken) for n in range(len(parts))
+    }
+    joints = [_JOINT if stem.casefold() in heads else "_" for stem in stems]
+    return [_Task(*each, work) for each in zip(rows, stems, joints, strict=True)]
+
+
+def _beginning(names: list[str], head: str) -> Iterator[str]:
+    """Yield those of some sorted names that begin so."""
+    at = bisect_left(names, head)
+    while at < len(names) and names[at].startswith(head):
+        yield names[at]
+        at += 1
+
+
+def _check_own_paths(tasks: list[_Task], finished: dict[int, Finished]) -> None:
+    """Refuse two rows with one output, or an output in an input's place: a function's mistakes."""
+    owner = {_on_disk(path): f"the input {path}" for task in tasks for path in task.paths}
+    for made in finished.values():
+        for name, path in made.outputs.items():
+            file, own = _on_disk(path), f"the output {name!r} of {made.filepath}"
+            if file is not None and owner.setdefault(file, own) != own:
+                raise CatalogError(
+                    f"writer= wrote {own} to {path}, in the place of {owner[file]}; it must give "
+                    "every output a path of its own"
+                )
+
+
+def _on_disk(path: str) -> tuple[int, int] | None:
+    """Return what tells a file of this machine, or None for a folder and what is elsewhere."""
+    file = file_of(path)
+    if file is None or not file.is_file():
+        return None
+    stat = file.stat()
+    return stat.st_dev, stat.st_ino
 
 
 def _do_row(
@@ -427,14 +543,17 @@ def _do_row(
     task.see_files_made()
     named = made if isinstance(made, dict) else {"": made}
     told = _scalars(columns(made)) if columns is not None else {}
-    outputs = {str(key): _written(raster, task, str(key), writer) for key, raster in named.items()}
+    keys = [str(key) for key in named]
+    paths = task.outputs(writer, keys) if isinstance(writer, Path) else [None] * len(keys)
+    todo = zip(keys, named.values(), paths, strict=True)
+    outputs = {key: _written(raster, task, key, path or writer) for key, raster, path in todo}
     return Finished(task.key, task.row.filepath, outputs, told)
 
 
 def _written(
     raster: Any, task: _Task, name: str, writer: Callable[[Any, CatalogRow, str], Any] | Path
 ) -> str:
-    """Write one output by the function, or as a COG into the folder; return its path."""
+    """Write one output by the function, or as a COG to the path; return its path."""
     from geotoolz.io import write_cog
 
     if not isinstance(writer, Path):
@@ -445,17 +564,16 @@ def _written(
             f"{type(raster).__name__}; a function as writer= takes anything"
         )
     tags = {"source_file": task.row.filepath, "operator_hash": task.work}
-    path = writer / (f"{task.stem}_{name}.tif" if name else f"{task.stem}.tif")
     # Lists of files and of failures are about the reading only.
     kept = rewrap(raster, raster.values, drop=("files", "skipped"))
-    return str(write_cog(kept, path, tags=tags, overwrite=True))
+    return str(write_cog(kept, writer, tags=tags, overwrite=True))
 
 
 def _remove_unfinished(folder: Path, stems: set[str]) -> None:
     """Remove what a killed run left of the files of rows that are to be done."""
     for path in folder.iterdir():
         left = _UNFINISHED.fullmatch(path.name)
-        parts = left[1].split("_") if left else []
+        parts = left[1].split(_JOINT)[0].split("_") if left else []
         # An output is named after its row, with _ and a key where the operator gave a dict.
         if any("_".join(parts[: n + 1]) in stems for n in range(len(parts))):
             path.unlink(missing_ok=True)
@@ -478,7 +596,7 @@ def _scalars(values: dict[str, Any]) -> dict[str, Any]:
 def _stem(row: CatalogRow) -> str:
     item = row.extras.get("item_id")
     name = item if isinstance(item, str) else Path(row.filepath.split("?", 1)[0]).stem
-    return re.sub(r"[^\w.-]+", "_", name) or f"row_{row.index}"
+    return _UNFIT.sub("_", name) or f"row_{row.index}"
 
 
 def _output_record(

@@ -23,7 +23,7 @@ from geotoolz.carrier import NAN, Raster, attrs_of, fill_of
 from geotoolz.function_operator import check_choice
 from geotoolz.warp import Bounds, georeferenced, pixels_within
 from pipekit import Operator
-from pipekit.files import beside
+from pipekit.files import beside, file_of, keep_inputs
 from pipekit.pixels import GUIDE, ROLE_TAG, band_roles, check_fill, plain, role_of, roles_in_file
 
 if TYPE_CHECKING:
@@ -197,7 +197,8 @@ def write_cog(
 ) -> Path:
     """Write a cloud-optimised GeoTIFF with overviews, beside its target and then renamed.
 
-    A reader sees the old file or the whole new one, never a part.
+    A reader sees the old file or the whole new one, never a part. No raster takes the place of a
+    file that its `attrs["files"]` name as one it was made of, as those of a catalog do.
 
     Parameters
     ----------
@@ -239,9 +240,13 @@ def write_cog(
     {'author': 'me'}
     """
     source = georeferenced(raster, "writing a COG")
-    target = Path(path)
+    target = file_of(path)
+    if target is None:
+        raise ValueError(f"path must be a file on this machine, got {os.fspath(path)!r}")
     if target.exists() and not overwrite:
         raise FileExistsError(f"{target} exists; give overwrite=True to replace it")
+    made_of = attrs_of(source).get("files")
+    keep_inputs(target, made_of if isinstance(made_of, list | tuple) else (), "write_cog")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"the folder {target.parent} does not exist; create it first")
     check_choice(compress.lower(), "compress", _LOSSLESS)

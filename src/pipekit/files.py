@@ -1,12 +1,17 @@
-"""Files that are there whole or not at all, and that one process at a time writes."""
+"""Files that are there whole or not at all, that one process at a time writes, and their names."""
 
 from __future__ import annotations
 
+import html
 import os
+import re
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 
 @contextmanager
@@ -120,3 +125,210 @@ def _lock_a_byte(handle: int, wait: bool) -> bool:
             if not wait:
                 return False
         time.sleep(0.1)
+
+
+# What stands before a path of this machine: a scheme, a file system or a driver of GDAL.
+_HEAD = re.compile(
+    r"(?:(?:zip|tar|gzip)\+)*(?P<url>file|zip|tar|gzip|vrt)://(?:localhost(?=/))?"
+    r"|/vsi(?:zip|tar|gzip|7z|rar|cached|subfile|sparse|crypt)(?:/(?!vsi)|(?=/vsi)|\?)"
+    r"|(?!/vsi)(?:[a-z0-9_]{2,}:(?!//)(?:\d+:)?|\d+_\d*,|(?:[a-z_]+=[^,&/]*[,&])*file=|[\"{])",
+    re.IGNORECASE,
+)
+_REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://|/vsi", re.IGNORECASE)
+_TAIL = re.compile(r"[?!\"|:}]")
+
+
+def file_of(name: str | os.PathLike[str]) -> Path | None:
+    """Return the file or folder on this machine that a path, a URL or a name of GDAL stands for.
+
+    Parameters
+    ----------
+    name
+        A path, a `file://` URL, a member of an archive (`/vsizip/`, `zip://`) or a subdataset
+        (`NETCDF:"a.nc":t2m`). An archive's member stands for the archive.
+
+    Returns
+    -------
+    Path or None
+        None for what is elsewhere, such as `https://` and `/vsis3/`.
+
+    Examples
+    --------
+    >>> file_of("file:///data/a%20b.tif").as_posix(), file_of("https://host/a.tif")
+    ('/data/a b.tif', None)
+    """
+    text = os.fspath(name)
+    if not isinstance(text, str) or os.path.exists(text):
+        return Path(os.fsdecode(text))
+    while head := _HEAD.match(text):
+        text = text[head.end() :]
+        text = unquote(text) if head["url"] else text
+    if not text or _REMOTE.match(text):
+        return None
+    ends = [len(text), *sorted((tail.start() for tail in _TAIL.finditer(text)), reverse=True)]
+    for candidate in (Path(text[:end]) for end in ends if end):
+        if os.path.exists(candidate):
+            return candidate
+        archive = next(filter(os.path.isfile, candidate.parents), None)
+        if archive is not None:
+            return archive
+    return Path(text)
+
+
+def files_of(name: str | os.PathLike[str]) -> list[Path]:
+    """Return the file that `file_of` finds, if any, and the files that a GDAL mosaic (.vrt) reads.
+
+    Parameters
+    ----------
+    name
+        As in `file_of`.
+
+    Returns
+    -------
+    list of Path
+        Files on this machine, whether they are there or not.
+
+    Examples
+    --------
+    >>> [path.name for path in files_of("scene.tif")], files_of("s3://bucket/scene.tif")
+    (['scene.tif'], [])
+    """
+    path = file_of(name)
+    if path is None:
+        return []
+    if path.suffix.lower() != ".vrt" or not os.path.isfile(path):
+        return [path]
+    sources = _VRT_SOURCE.findall(path.read_text("utf-8", errors="replace"))
+    names = ((near, html.unescape(text)) for near, text in sources)
+    named = (os.path.join(path.parent, text) if near else text for near, text in names)
+    return [path, *filter(None, map(file_of, named))]
+
+
+_VRT_SOURCE = re.compile(r'<SourceFilename(?:[^>]*(relativeToVRT="1"))?[^>]*>([^<]+)<')
+
+
+def keep_inputs(
+    target: str | os.PathLike[str],
+    inputs: Iterable[Any],
+    who: str,
+    error: type[Exception] = ValueError,
+) -> None:
+    """Refuse a target that is one of the inputs, before anything is written to it.
+
+    Parameters
+    ----------
+    target
+        What is to be written.
+    inputs
+        Paths and names that `file_of` understands; remote ones cannot be the target.
+    who
+        What writes, named by the error.
+    error
+        Its class.
+
+    Raises
+    ------
+    error
+        The target is an input by another name too: through a link, in other case (some file
+        systems hold `A.tif` and `a.tif` for one), or as a folder that holds it or lies in it.
+
+    Examples
+    --------
+    >>> keep_inputs("ndvi.tif", ["scene.tif"], "the run")
+    >>> keep_inputs("Scene.tif", ["./scene.tif"], "the run")
+    Traceback (most recent call last):
+    ValueError: the run would write Scene.tif over its own input ./scene.tif; choose another name
+    """
+    path = file_of(target)
+    if path is None:
+        return
+    mine, place = names_of(path), _folded(path)
+    for name, source in ((each, source) for each in inputs for source in files_of(each)):
+        other = _folded(source)
+        inside = place.startswith(other + os.sep) or other.startswith(place + os.sep)
+        if inside or not mine.isdisjoint(names_of(source)):
+            raise error(
+                f"{who} would write {os.fspath(target)} over its own input {os.fspath(name)}; "
+                "choose another name"
+            )
+
+
+def names_of(path: Path) -> set[Any]:
+    """Return what tells a file: its real place without case, and its number on the disk.
+
+    Parameters
+    ----------
+    path
+        Of a file that may be there.
+
+    Returns
+    -------
+    set
+        Two files with a member in common are one, or would be on some disk.
+
+    Examples
+    --------
+    >>> names_of(Path("scene.tif")) == names_of(Path("./SCENE.tif"))
+    True
+    """
+    try:
+        stat = path.stat()
+    except OSError:
+        return {_folded(path)}
+    return {_folded(path), (stat.st_dev, stat.st_ino)}
+
+
+def _folded(path: Path) -> str:
+    """Return a path's real place in lower case."""
+    return os.path.realpath(path).casefold()
+
+
+READER_GONE = 141
+"""Exit code of a command whose output nobody reads any more, as shells have it (128 + SIGPIPE)."""
+
+
+def until_nobody_reads(command: Callable[[], Any]) -> Any:
+    """Run a command; end it quietly when whoever reads its standard output has gone.
+
+    Parameters
+    ----------
+    command
+        Prints, and returns an exit code.
+
+    Returns
+    -------
+    object
+        What the command returned, or `READER_GONE`, as after `command | head -1`.
+
+    Examples
+    --------
+    >>> until_nobody_reads(lambda: 0)
+    0
+    """
+    try:
+        try:
+            return command()
+        finally:
+            # What is still in the buffer meets a closed pipe here, and not when Python ends.
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return READER_GONE
+
+
+def _nobody_reads() -> bool:
+    """Tell whether it is standard output that is broken, and not a connection."""
+    import select
+
+    try:
+        stream = sys.stdout.fileno()
+    except (AttributeError, OSError):  # none, or one of Python's own
+        return False
+    if not hasattr(select, "poll"):
+        return True
+    poll = select.poll()
+    poll.register(stream, 0)
+    return bool(poll.poll(0))

@@ -1,13 +1,21 @@
+import datetime as dt
 import json
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
+import pystac
 import pytest
+import shapely
 from footprints import write_raster
 
-from geocatalog import from_geoparquet, open_catalog
+from geocatalog import InMemoryGeoCatalog, from_geoparquet, open_catalog, to_geoparquet
 from geocatalog.cli import NOTHING_FOUND, main
+
+DAY = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 
 
 @pytest.fixture
@@ -121,3 +129,201 @@ def test_help_names_every_command():
     assert done.returncode == 0
     for command in ("build", "query", "info", "convert"):
         assert command in done.stdout
+
+
+# ---- folders as they are: side files, upper case, hidden files, STAC trees
+
+SIDE = ["a.tif.aux.xml", "a.tif.ovr", "a.tif.msk", "a.TIF.OVR", "a.tfw", "a.prj", "a.aux", ".b.tif",
+        "._a.tif", ".hidden/c.tif", "a_MTL.txt", "a_thumb.jpeg"]  # fmt: skip
+
+
+def rows_of(path):
+    return sorted(Path(each).name for each in from_geoparquet(path).gdf.filepath)
+
+
+@pytest.mark.parametrize("pattern", [[], ["--pattern", "**/*.tif*"], ["--pattern", "**/*"]])
+def test_side_files_are_no_rasters_and_upper_case_is(pattern, tmp_path, capsys):
+    folder = tmp_path / "LC08_L2SP"
+    (folder / "deep" / ".hidden").mkdir(parents=True)
+    names = ["LC08_B4.TIF", "a.tif", "b.tiff", "deep/C.TIFF"]
+    for name in names:
+        write_raster(folder / name, np.ones((1, 4, 4), "uint8"), west=5e5, north=4300000)
+    for name in SIDE if "**/*" not in pattern else SIDE[:-2]:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("<PAMDataset/>")
+    assert main(["build", str(tmp_path / "c.parquet"), str(folder), *pattern]) == 0
+    assert rows_of(tmp_path / "c.parquet") == sorted(Path(name).name for name in names)
+
+
+def test_a_side_file_is_read_where_it_is_asked_for(tmp_path):
+    write_raster(tmp_path / "a.tif", np.ones((1, 4, 4), "uint8"), west=5e5, north=4300000)
+    (tmp_path / "a.tif").rename(tmp_path / "a.tif.ovr")
+    for inputs in ([str(tmp_path / "a.tif.ovr")], [str(tmp_path), "--pattern", "*.OVR"]):
+        assert main(["build", str(tmp_path / "c.parquet"), *inputs]) == 0
+        assert rows_of(tmp_path / "c.parquet") == ["a.tif.ovr"]
+
+
+def test_a_folder_without_such_files_says_what_was_looked_for(tmp_path, capsys):
+    assert main(["build", str(tmp_path / "c.parquet"), str(tmp_path)]) == 1
+    assert "*.tif, *.tiff" in capsys.readouterr().err
+
+
+def stac_tree(folder, ids=("i", "j")):
+    """A static catalog with a collection and items, as pystac saves it."""
+    box = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]}
+    extent = pystac.Extent(
+        pystac.SpatialExtent([[0, 0, 1, 1]]), pystac.TemporalExtent([[DAY, DAY]])
+    )
+    root, part = pystac.Catalog("root", "d"), pystac.Collection("part", "d", extent)
+    root.add_child(part)
+    for name in ids:
+        item = pystac.Item(name, box, [0, 0, 1, 1], DAY, {})
+        item.add_asset("B04", pystac.Asset("./b04.tif", roles=["data"]))
+        part.add_item(item)
+    root.normalize_and_save(str(folder), pystac.CatalogType.SELF_CONTAINED)
+
+
+@pytest.mark.parametrize("options", [[], ["--skip-errors"]])
+def test_a_static_tree_is_its_items(options, tmp_path, capsys):
+    stac_tree(tmp_path / "tree")
+    (tmp_path / "tree" / "part" / "tilejson.json").write_text('{"tiles": []}')
+    out = tmp_path / "c.parquet"
+    assert main(["build", str(out), str(tmp_path / "tree"), "--kind", "stac", *options]) == 0
+    found = from_geoparquet(out).gdf
+    assert sorted(found.item_id) == ["i", "j"]
+    assert str(tmp_path / "tree" / "part" / "i" / "b04.tif") in set(found.filepath)
+    told = capsys.readouterr().out
+    assert "tilejson.json: holds no STAC item" in told
+    assert "catalog.json" not in told
+
+
+MALFORMED = {
+    "a leap second": lambda item: item["properties"].update(datetime="2016-12-31T23:59:60Z"),
+    "no properties": lambda item: item.pop("properties"),
+    "no id": lambda item: item.pop("id"),
+    "no assets": lambda item: item.update(assets={}),
+    "assets as a list": lambda item: item.update(assets=[1]),
+    "no place": lambda item: item.update(geometry=None, bbox=None),
+    "geometry of no kind": lambda item: item.update(geometry={"type": "Blob"}),
+    "geometry as a text": lambda item: item.update(geometry="POINT (0 0)"),
+    "a bbox of three": lambda item: item.update(geometry=None, bbox=[0, 1, 2]),
+    "a transform of texts": lambda item: item["assets"]["B04"].update(
+        {"proj:epsg": 32610, "proj:transform": ["a"] * 6, "proj:shape": [1, 1]}
+    ),
+    "an unknown CRS": lambda item: item["assets"]["B04"].update(
+        {"proj:code": "EPSG:0", "proj:bbox": [0, 0, 1, 1]}
+    ),
+    "dates that end first": lambda item: item["properties"].update(
+        start_datetime="2024-01-02T00:00:00Z", end_datetime="2024-01-01T00:00:00Z"
+    ),
+    "no object": lambda item: item.clear(),
+}
+
+
+@pytest.mark.parametrize("collected", [False, True])
+@pytest.mark.parametrize("what", MALFORMED)
+def test_a_malformed_item_is_left_out_and_listed(what, collected, tmp_path, capsys):
+    stac_tree(tmp_path / "tree")
+    good = tmp_path / "tree" / "part" / "i" / "i.json"
+    bad = json.loads(good.read_text())
+    MALFORMED[what](bad)
+    path = tmp_path / "bad.json"
+    items = [json.loads(good.read_text()), bad]
+    path.write_text(
+        json.dumps({"type": "FeatureCollection", "features": items} if collected else bad)
+    )
+    files = [str(path)] if collected else [str(good), str(path)]
+    arguments = ["build", str(tmp_path / "c.parquet"), *files, "--kind", "stac"]
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert "--skip-errors" in error or "item" in error
+    assert main([*arguments, "--skip-errors"]) == 0
+    assert capsys.readouterr().out.count("skipped ") == 1
+    assert len(from_geoparquet(tmp_path / "c.parquet")) == 1
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1, 2]", "3", '{"type": "FeatureCollection"}'])
+def test_json_that_is_no_item_is_listed(text, tmp_path, capsys):
+    stac_tree(tmp_path / "tree", ids=["i"])
+    (tmp_path / "x.json").write_text(text)
+    files = [str(tmp_path / "tree"), str(tmp_path / "x.json")]
+    arguments = ["build", str(tmp_path / "c.parquet"), *files, "--kind", "stac"]
+    assert main(arguments) == 1
+    assert main([*arguments, "--skip-errors"]) == 0
+    assert "skipped" in capsys.readouterr().out
+    assert len(from_geoparquet(tmp_path / "c.parquet")) == 1
+
+
+# ---- nothing is overwritten
+
+
+@pytest.mark.parametrize("way", ["same", "relative", "link"])
+def test_no_command_writes_over_what_it_reads(way, catalog, folder, capsys, monkeypatch):
+    before, target = catalog.read_bytes(), str(catalog)
+    if way == "relative":
+        monkeypatch.chdir(folder)
+        target = "./" + catalog.name
+    elif way == "link":
+        (folder / "alias.parquet").symlink_to(catalog)
+        target = str(folder / "alias.parquet")
+    assert main(["convert", str(catalog), target]) == 1
+    assert main(["query", str(catalog), "--time", "2024-06-02", "--output", target]) == 1
+    assert main(["build", target, str(catalog), "--kind", "vector"]) == 1
+    assert capsys.readouterr().err.count("over its own input") == 3
+    assert catalog.read_bytes() == before
+
+
+def test_a_forgotten_output_does_not_cost_a_scene(folder, capsys):
+    scenes = sorted(map(str, (folder / "scenes").iterdir()))
+    before = Path(scenes[0]).read_bytes()
+    assert main(["build", *scenes]) == 1
+    assert "the first path is that of the catalog to write" in capsys.readouterr().err
+    assert Path(scenes[0]).read_bytes() == before
+
+
+def test_a_catalog_is_built_again_in_its_place(catalog, folder):
+    assert main(["build", str(catalog), str(folder / "scenes")]) == 0
+
+
+# ---- pipes and numbers
+
+
+@pytest.mark.parametrize("command", ["query", "query --json", "info --check", "--help", "build"])
+@pytest.mark.parametrize("reader", ["head -1", "true"])
+def test_a_closed_pipe_ends_every_command_quietly(command, reader, tmp_path):
+    n = 4000
+    frame = {"filepath": [f"/d/{'x' * 40}{i}.tif" for i in range(n)]}
+    shapes = [shapely.box(0, 0, 1, 1)] * n
+    path = to_geoparquet(
+        InMemoryGeoCatalog(gpd.GeoDataFrame(frame, geometry=shapes, crs=4326)),
+        tmp_path / "c.parquet",
+    )
+    name, *options = command.split()
+    if name == "build":
+        options = [path, "--kind", "vector", "--json"]
+        path = str(tmp_path / "d.parquet")
+    words = [name] if name == "--help" else [name, path, *options]
+    script = "import sys; from geocatalog.cli import main; sys.exit(main(sys.argv[1:]))"
+    line = shlex.join([sys.executable, "-c", script, *words]) + f" | {reader}"
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=120)
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["query", "c.parquet", "--limit", "-1"],
+        ["query", "c.parquet", "--limit", "9" * 30],
+        ["query", "c.parquet", "--bounds", "1", "2", "3", "x"],
+        ["build", "c.parquet", "x", "--workers", "0"],
+        ["build", "c.parquet", "x", "--workers", "-3"],
+    ],
+)
+def test_bad_numbers_are_usage_errors(words, capsys):
+    assert main(words) == 2
+
+
+def test_what_the_disk_refuses_is_one_line(catalog, folder, capsys):
+    assert main(["build", str(folder / "scenes"), str(folder / "scenes")]) == 1
+    assert main(["convert", str(catalog), str(folder / "no" / "c.csv")]) == 1
+    assert capsys.readouterr().err.count("geocatalog: ") == 2

@@ -4,6 +4,7 @@ import copy
 import json
 import pickle
 import re
+from pathlib import Path
 
 import duckdb
 import geopandas as gpd
@@ -302,3 +303,27 @@ def test_a_column_that_mixes_types_is_refused(tmp_path):
         to_geoparquet(
             InMemoryGeoCatalog(frame((0, 0, 1, 1))), tmp_path / "x.parquet", row_group_size=0
         )
+
+
+@pytest.mark.parametrize("answer", [False, True])
+@pytest.mark.parametrize("way", ["same", "link", "url"])
+def test_the_file_that_a_catalog_is_open_on_is_not_replaced(answer, way, tmp_path):
+    frame = gpd.GeoDataFrame(
+        {"filepath": ["/a", "/b"]},
+        geometry=[shapely.box(i, 0, i + 1, 1) for i in (0, 5)],
+        crs=4326,
+    )
+    path = Path(to_geoparquet(InMemoryGeoCatalog(frame), tmp_path / "c.parquet"))
+    target = path if way != "url" else f"file://{path}"
+    if way == "link":
+        target = tmp_path / "alias.parquet"
+        target.symlink_to(path)
+    found = open_catalog(path)
+    found = found.query(bounds=(0, 0, 1, 1)) if answer else found
+    before = path.read_bytes()
+    with pytest.raises(CatalogError, match="over its own input"):
+        to_geoparquet(found, target)
+    assert path.read_bytes() == before
+    assert to_geoparquet(from_geoparquet(path), f"file://{path}") == str(path)
+    with pytest.raises(CatalogError, match="on this machine"):
+        to_geoparquet(found, "s3://bucket/c.parquet")

@@ -4,12 +4,15 @@ import json
 import subprocess
 import sys
 
+import pystac
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from loopback import Fault, Loopback
 from tiny_scenes import make_scene, scene_bbox
 
 from geostack import NoSceneError, PixelReadError, load_s2_chip
-from geostack.archiving import check, fetch, holdings
+from geostack.archiving import _file_names, check, fetch, holdings
 from geostack.request import Request
 
 BOX = scene_bbox(inset=1000)
@@ -132,3 +135,49 @@ def test_check_opens_files_that_record_no_checksum(tmp_path):
 
 def test_the_real_archive_is_well(archive_root):
     assert check(archive_root) == []
+
+
+def item_of(hrefs):
+    item = pystac.Item("scene", None, None, None, {"start_datetime": "x", "end_datetime": "y"})
+    item.assets = {key: pystac.Asset(href) for key, href in hrefs.items()}
+    return item
+
+
+def test_files_keep_their_names_where_these_are_their_own():
+    hrefs = {"B04": "https://host/a/B04.tif?sig=1", "B08": "https://host/a/B08.tif"}
+    assert _file_names(item_of(hrefs), {}) == {"B04": "B04.tif", "B08": "B08.tif"}
+
+
+KEYS = st.dictionaries(
+    st.sampled_from(["red", "nir", "Red", "a/b", "a b", "..", "metadata"]),
+    st.sampled_from(
+        ["image.tif", "IMAGE.tif", "scene.json", "red-image.tif", "..", ".lock", "b.tif/"]
+    ),
+)
+
+
+@given(KEYS, KEYS)
+def test_no_two_files_of_a_scene_have_one_name(hrefs, more):
+    item = item_of({key: f"https://host/{key}/{name}?v=1" for key, name in hrefs.items()})
+    names = _file_names(item, {})
+    folded = [name.casefold() for name in names.values()]
+    assert len({*folded, "scene.json"}) == len(hrefs) + 1
+    assert not any("/" in name or name.startswith(".") for name in folded)
+    # What was fetched before keeps its place when the service has other files since.
+    known = {key: {"href": f"./{name}"} for key, name in names.items()}
+    for key, name in more.items():
+        item.assets.setdefault(key, pystac.Asset(f"https://host/{name}"))
+    later = _file_names(item, known)
+    assert later | names == later
+    assert len({name.casefold() for name in later.values()}) == len(later)
+
+
+@pytest.mark.parametrize("name", ["../out", "a/b", "..", ""])
+def test_a_scene_whose_id_leads_elsewhere_is_refused(name, tmp_path):
+    from geostack.archiving import Fetched, _fetch_item
+
+    item = item_of({"B04": "https://host/B04.tif"})
+    item.id = name
+    with pytest.raises(ValueError, match="names its folder"):
+        _fetch_item(item, "c", ["B04"], None, Fetched(tmp_path / "archive"), lambda n: None)
+    assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,10 @@
 """The command line, run in this process."""
 
 import io
+import os
+import shlex
+import subprocess
+import sys
 
 import pytest
 from tiny_scenes import make_scene, scene_bbox
@@ -151,3 +155,41 @@ def test_run_hands_over(capfd, root, monkeypatch):
     code, _, err = run(capfd, "run", "99", "--inplace", "--check", "--jobs=2")
     assert code == 2
     assert "'99' must be a tier" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["archive", "fetch", "lake-tahoe", "--limit", "0"],
+        ["archive", "fetch", "lake-tahoe", "--limit", "-1"],
+        ["archive", "fetch", "lake-tahoe", "--max-cloud-cover", "-1"],
+        ["archive", "fetch", "lake-tahoe", "--max-cloud-cover", "nan"],
+        ["archive", "fetch", "lake-tahoe", "--max-cloud-cover", "x"],
+        ["run", "--jobs", "0"],
+        ["serve", "--pipelines", "x.yaml", "--port", "65536"],
+        ["serve", "--pipelines", "x.yaml", "--port", "-1"],
+        ["cache", "clear", "--keep", "-5MB"],
+        ["nonsense"],
+    ],
+)
+def test_bad_numbers_are_usage_errors(words, capsys):
+    status, *_ = run(capsys, *words)
+    assert status == 2
+
+
+@pytest.mark.parametrize(
+    "words", [["sources", "lake-tahoe"], ["cache", "info"], ["archive", "list"], ["--help"]]
+)
+@pytest.mark.parametrize("reader", ["head -1", "true"])
+def test_a_closed_pipe_ends_every_command_quietly(words, reader, tmp_path):
+    (tmp_path / "archive").mkdir()
+    environment = os.environ | {
+        "GEOSTACK_CACHE": str(tmp_path),
+        "GEOSTACK_ARCHIVE": str(tmp_path / "archive"),
+        "GEOSTACK_SOURCE": "simulated",
+    }
+    line = shlex.join([sys.executable, "-m", "geostack.cli", *words]) + f" | {reader}"
+    done = subprocess.run(
+        line, shell=True, capture_output=True, text=True, timeout=120, env=environment
+    )
+    assert done.stderr == ""

@@ -1,10 +1,13 @@
 """Files that are whole or not there, and locks that one process holds at a time."""
 
 import os
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pipekit.files import beside, lock, locked
+from pipekit.files import beside, file_of, keep_inputs, lock, locked, until_nobody_reads
 
 
 def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -24,3 +27,97 @@ def test_a_lock_is_held_until_its_block_ends(tmp_path):
         assert not lock(other, wait=False)
     assert lock(other, wait=False)
     os.close(other)
+
+
+# ---- one file under many names
+
+NAMES = [
+    "{p}", "file://{p}", "file://localhost{p}", "FILE://{p}", "/vsizip/{p}/in.tif", "vrt://{p}?bands=1",
+    "/vsizip/{{{p}}}/in.tif", "zip://{p}!in.tif", "zip+file://{p}!/in.tif", 'NETCDF:"{p}":t2m',
+    'HDF5:"{p}"://group/t2m', "NETCDF:{p}:t2m", "GTIFF_DIR:2:{p}", "/vsicached?file={p}",
+    "/vsicached?chunk_size=9&file={p}", "/vsisubfile/0_100,{p}", "/vsitar/vsigzip/{p}",
+    "SENTINEL2_L1C:/vsizip/{p}/MTD.xml:10m:EPSG_32610", "{p}?x=1", "{p}|layername=a",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", NAMES)
+def test_every_name_of_a_file_leads_to_it(form, tmp_path):
+    path = tmp_path / "scene.tif"
+    path.touch()
+    name = form.format(p=path)
+    assert file_of(name) == path
+    with pytest.raises(ValueError, match="over its own input"):
+        keep_inputs(path, ["other.tif", name], "the run")
+    keep_inputs(tmp_path / "scene2.tif", [name], "the run")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["https://host{p}", "s3://bucket{p}", "/vsicurl/https://host{p}", "/vsis3/bucket{p}", "/vsimem{p}",
+     "/vsizip/vsicurl/https://host{p}/a.tif"],
+)  # fmt: skip
+def test_what_is_elsewhere_is_no_file_of_this_machine(name, tmp_path):
+    path = tmp_path / "scene.tif"
+    path.touch()
+    assert file_of(name.format(p=path)) is None
+    keep_inputs(path, [name.format(p=path)], "the run")
+
+
+@pytest.mark.parametrize("way", ["relative", "symlink", "hard link", "folder link", "case", "dots"])
+def test_an_input_is_known_behind_links_and_in_other_case(way, tmp_path, monkeypatch):
+    source = tmp_path / "in" / "Scene.tif"
+    source.parent.mkdir()
+    source.write_text("pixels")
+    target = tmp_path / "target.tif"
+    if way == "relative":
+        monkeypatch.chdir(source.parent)
+        target = Path("Scene.tif")
+    elif way == "symlink":
+        target.symlink_to(source)
+    elif way == "hard link":
+        os.link(source, target)
+    elif way == "folder link":
+        (tmp_path / "alias").symlink_to(source.parent)
+        target = tmp_path / "alias" / source.name
+    elif way == "case":
+        target = source.with_name("SCENE.TIF")
+    else:
+        target = tmp_path / "in" / ".." / "in" / source.name
+    for one, other in ((target, source), (source, target)):
+        with pytest.raises(KeyError, match="over its own input"):
+            keep_inputs(one, [other], "the run", KeyError)
+
+
+def test_a_store_and_what_lies_in_it_are_one(tmp_path):
+    store = tmp_path / "cube.zarr"
+    store.mkdir()
+    for target, source in ((store, store / "a"), (store / "a", store), (store, store)):
+        with pytest.raises(ValueError, match="over its own input"):
+            keep_inputs(target, [source], "the run")
+    keep_inputs(tmp_path / "cube.zarr2", [store], "the run")
+
+
+def test_the_files_of_a_mosaic_are_inputs(tmp_path):
+    mosaic = tmp_path / "m.vrt"
+    mosaic.write_text(
+        '<VRTDataset><SourceFilename relativeToVRT="1">in/a.tif</SourceFilename>'
+        f'<SourceFilename relativeToVRT="0" shared="0">{tmp_path}/b&amp;c.tif</SourceFilename>'
+        "</VRTDataset>"
+    )
+    for name in ("m.vrt", "in/a.tif", "b&c.tif"):
+        with pytest.raises(ValueError, match="over its own input"):
+            keep_inputs(tmp_path / name, [mosaic], "the run")
+    keep_inputs(tmp_path / "a.tif", [mosaic], "the run")
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_a_name(text):
+    assert file_of(text) is None or isinstance(file_of(text), Path)
+
+
+def test_a_broken_pipe_that_is_not_our_output_is_an_error():
+    def fails():
+        raise BrokenPipeError("a connection")
+
+    with pytest.raises(BrokenPipeError, match="a connection"):
+        until_nobody_reads(fails)

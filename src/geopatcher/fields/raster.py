@@ -486,6 +486,48 @@ def reader_of(field: Any) -> Any:
     return getattr(field, "reader", field)
 
 
+def paths_of(field: Any) -> list[str]:
+    """Return the files and stores that a Field reads, as far as it can be known without reading.
+
+    Parameters
+    ----------
+    field : Field, reader or array
+        What is read; one may say it as `paths`, as georeader's readers do. An xarray object knows
+        the file that it was opened from, and its chunks their Zarr store.
+
+    Returns
+    -------
+    list of str
+        Paths or URLs, some perhaps twice.
+
+    Examples
+    --------
+    >>> paths_of(np.zeros((3, 3)))
+    []
+    """
+    reader = reader_of(field)
+    if not isinstance(reader, np.ndarray) and hasattr(reader, "paths"):
+        return [str(path) for path in reader.paths]
+    data = next((getattr(reader, name) for name in ("da", "ds") if hasattr(reader, name)), reader)
+    source = getattr(data, "encoding", {}).get("source")
+    parts = [getattr(getattr(data, "variable", data), "_data", None)]
+    graph = getattr(parts[0] if parts[0] is not None else reader, "dask", None)
+    if graph is None and hasattr(reader, "array"):
+        graph = getattr(reader.array, "dask", None)
+    parts += [] if graph is None else [getattr(task, "value", task) for task in graph.values()]
+    stores = filter(None, map(_store_of, parts))
+    return [str(each) for each in (source, *stores) if each]
+
+
+def _store_of(part: Any) -> Any:
+    """Return the Zarr store under xarray's wrappers, or None."""
+    for _ in range(9):
+        if hasattr(part, "store_path"):
+            return part.store
+        part = getattr(part, "array", getattr(part, "_array", None))
+    return None
+
+
 def is_in_memory(field: Any) -> bool:
     """Return whether a Field's pixels are in memory already.
 
