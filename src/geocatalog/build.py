@@ -13,8 +13,10 @@ import shapely
 from geocatalog.catalog import InMemoryGeoCatalog
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import as_crs, crs_text, outline_of
+from geocatalog.grid import pixel_columns
 from geocatalog.interval import as_interval
 from geocatalog.load.xarray import chosen_names, grid_of, open_labelled
+from geocatalog.read.bands import data_indexes, lacks_place
 from geocatalog.read.open import with_dataset
 from geocatalog.read.tokens import without_query
 from geocatalog.records import DEFAULT_WORKERS, FileRecord, interval_from_name, read_catalog
@@ -32,8 +34,9 @@ def build_raster_catalog(
 ) -> InMemoryGeoCatalog:
     r"""Return a catalog of raster files; each header is read once, in parallel.
 
-    Columns beyond the core: `native_crs`, `height`, `width`, `count`, `dtype`, `nodata`, and
-    `resolution`, the pixel width in units of `native_crs`.
+    Columns beyond the core: `native_crs`, `height`, `width`, `count` (of bands without alpha),
+    `dtype`, `nodata`, and `resolution`, the pixel width in units of `native_crs`; where pixels are
+    not square `resolution_y`, their height.
 
     Parameters
     ----------
@@ -108,18 +111,17 @@ def read_raster_record(path: str, filename_regex: str | None, date_format: str) 
     def describe(source: Any) -> FileRecord:
         if source.crs is None:
             raise CatalogError(
-                f"{path} has no CRS; write one into it (rio edit-info --crs), "
-                "or pass on_error='skip' to leave it out"
+                f"{lacks_place(source, path)}; on_error='skip' leaves such files out"
             )
         crs = as_crs(source.crs)
         extras = {
             "native_crs": crs_text(crs),
             "height": source.height,
             "width": source.width,
-            "count": source.count,
+            "count": len(data_indexes(source)),
             "dtype": source.dtypes[0],
             "nodata": None if source.nodata is None else float(source.nodata),
-            "resolution": float(source.res[0]),
+            **pixel_columns(source.transform),
         }
         outline = outline_of(source.transform, *source.shape)
         return FileRecord(path, outline, crs, interval, extras)

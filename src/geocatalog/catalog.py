@@ -90,6 +90,17 @@ class CatalogRow:
         found = self.extras.get("assets")
         return json.loads(found) if isinstance(found, str) else {}
 
+    @property
+    def pixel_size(self) -> tuple[float, float] | None:
+        """(x, y) of a pixel in units of the catalog's CRS, or None where that is not recorded."""
+        size: Any = self.extras.get("resolution")
+        native = self.extras.get("native_crs")
+        elsewhere = isinstance(native, str) and not same_crs(as_crs(native), self.crs)
+        if elsewhere or not is_known(size):
+            return None
+        height: Any = self.extras.get("resolution_y")
+        return float(size), float(height if is_known(height) else size)
+
     def slice(self, resolution: float | Sequence[float] | None = None) -> GeoSlice:
         """Return the row's box and interval, on the file's own pixel grid.
 
@@ -110,15 +121,12 @@ class CatalogRow:
         """
         # Across the antimeridian the bounds go once around the globe.
         box = wrapped_bounds(self.geometry) if self.crs.is_geographic else self.bounds
-        size = resolution
+        size = self.pixel_size if resolution is None else resolution
         if size is None:
-            size, native = self.extras.get("resolution", np.nan), self.extras.get("native_crs")
-            elsewhere = isinstance(native, str) and not same_crs(as_crs(native), self.crs)
-            if elsewhere or not is_known(size):
-                raise CatalogError(
-                    f"{self.filepath} has no recorded resolution in {crs_text(self.crs)}; "
-                    "pass resolution= in units of the catalog's CRS"
-                )
+            raise CatalogError(
+                f"{self.filepath} has no recorded resolution in {crs_text(self.crs)}; "
+                "pass resolution= in units of the catalog's CRS"
+            )
         return GeoSlice(box, self.interval, size, self.crs, anchor=(box[0], box[3]))
 
 
@@ -503,10 +511,14 @@ class GeoCatalog(ABC):
         -------
         Paths as the rows give them, those of single assets included.
         """
-        from geocatalog.read.open import is_remote
+        from geocatalog.read.open import is_dataset_name, is_remote
 
         paths = (path for row in self for path in (row.assets or {"": row.filepath}).values())
-        return [path for path in paths if not is_remote(path) and not os.path.exists(path)]
+        return [
+            path
+            for path in paths
+            if not is_remote(path) and not is_dataset_name(path) and not os.path.exists(path)
+        ]
 
     def plot(self, ax: Any = None, column: str | None = "start_time", **kwargs: Any) -> Any:
         """Draw the footprints on matplotlib axes, coloured by a column.

@@ -236,6 +236,30 @@ def window_of(
     return top, left, bottom - top, right - left
 
 
+def pixel_columns(transform: Affine) -> dict[str, float]:
+    """Return what a catalog records of the size of pixels.
+
+    Parameters
+    ----------
+    transform
+        From (col, row) to (x, y), in any direction.
+
+    Returns
+    -------
+    `resolution`, their width in units of the CRS; and `resolution_y`, their height where that is
+    another.
+
+    Examples
+    --------
+    >>> pixel_columns(Affine(10, 0, 0, 0, 10, 0)), pixel_columns(Affine(-3, 0, 0, 0, -2, 0))
+    ({'resolution': 10.0}, {'resolution': 3.0, 'resolution_y': 2.0})
+    """
+    width, height = math.hypot(transform.a, transform.d), math.hypot(transform.b, transform.e)
+    # Written as text, sizes in degrees differ in their last digit.
+    is_square = math.isclose(width, height, rel_tol=1e-9)
+    return {"resolution": width} if is_square else {"resolution": width, "resolution_y": height}
+
+
 def offset_of(outer: GeoBox, inner: GeoBox) -> tuple[int, int] | None:
     """Return the (row, col) of a grid's corner in another, or None where pixels differ.
 

@@ -21,7 +21,7 @@ from geocatalog.catalog import InMemoryGeoCatalog
 from geocatalog.errors import CatalogError, check_reading
 from geocatalog.footprint import as_crs, crs_text, reproject
 from geocatalog.interval import as_interval
-from geocatalog.read.open import is_remote
+from geocatalog.read.open import is_dataset_name, is_remote
 from pipekit.carrier import same_crs
 from pipekit.parallel import in_order
 
@@ -213,6 +213,8 @@ def assemble(
 def stored_path(path: Any) -> str:
     """Return a path as a catalog keeps it: URLs unchanged, local paths absolute.
 
+    In GDAL's own names of datasets, such as `NETCDF:"a.nc":t2m`, a local file's path is made so.
+
     Parameters
     ----------
     path
@@ -230,7 +232,19 @@ def stored_path(path: Any) -> str:
     text = os.fspath(path)
     if text.startswith("file://"):
         text = unquote(urlsplit(text).path)
-    return text if is_remote(text) else os.path.abspath(text)
+    if is_remote(text):
+        return text
+    if is_dataset_name(text):
+        return _INNER_FILE.sub(lambda part: _absolute_if_there(part[0]), text)
+    return os.path.abspath(text)
+
+
+_INNER_FILE = re.compile(r'(?<=:)[^:"]+|(?<=:")[^"]+')
+"""What may be a file's path in GDAL's name of a dataset."""
+
+
+def _absolute_if_there(path: str) -> str:
+    return os.path.abspath(path) if os.path.isfile(path) else path
 
 
 def interval_from_name(path: str, pattern: str | None, date_format: str) -> pd.Interval | None:

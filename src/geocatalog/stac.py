@@ -24,6 +24,7 @@ from geocatalog.footprint import (
     reproject,
     wrapped_bounds,
 )
+from geocatalog.grid import pixel_columns
 from geocatalog.interval import as_interval
 from geocatalog.records import FileRecord, assemble, stored_path
 
@@ -38,7 +39,9 @@ PROPERTIES = {
 }
 """Item properties that become columns by default: column name to property name."""
 
-_RESERVED = frozenset({"item_id", "collection", "assets", "native_crs", "resolution"})
+_RESERVED = frozenset(
+    {"item_id", "collection", "assets", "native_crs", "resolution", "resolution_y"}
+)
 
 
 def from_stac_items(
@@ -149,9 +152,12 @@ def _record(
     known = item.properties
     extras |= {name: known[field] for name, field in columns.items() if field in known}
     move, native = _field(item, asset, "proj:transform"), _native_crs(item, asset)
-    size = abs(move[0]) if move is not None else _field(item, asset, "gsd")
-    if native is not None and size is not None:
-        extras |= {"native_crs": crs_text(native), "resolution": float(size)}
+    gsd = _field(item, asset, "gsd")
+    known_size = {} if gsd is None else {"resolution": float(gsd)}
+    if move is not None:
+        known_size = pixel_columns(Affine(*move[:6]))
+    if native is not None and known_size:
+        extras |= {"native_crs": crs_text(native), **known_size}
     if not isinstance(asset_key, str) and asset_key is not None:
         extras["assets"] = json.dumps(hrefs)
     return FileRecord(path, geometry, crs, _interval(item), extras)
@@ -305,10 +311,11 @@ def _projection(row: CatalogRow) -> dict[str, Any]:
         fields["proj:bbox"] = list(row.bounds)
     else:
         fields["proj:geometry"] = mapping(row.geometry)
-    size = row.extras.get("resolution", np.nan)
-    if is_known(size) and row.extras.get("native_crs") == code:
-        fields["proj:transform"] = [float(size), 0.0, west, 0.0, -float(size), north]
-        counts = np.array([north - south, east - west]) / size
+    size = row.pixel_size
+    if size is not None and row.extras.get("native_crs") == code:
+        width, height = size
+        fields["proj:transform"] = [width, 0.0, west, 0.0, -height, north]
+        counts = np.array([(north - south) / height, (east - west) / width])
         # A footprint that was clipped between pixels has no whole number of them.
         if is_box and np.allclose(counts, np.maximum(np.rint(counts), 1), rtol=0, atol=1e-6):
             fields["proj:shape"] = np.rint(counts).astype(int).tolist()

@@ -54,7 +54,17 @@ _JOINT = "~"
 """What no file's name may have, and what no row's name has."""
 
 _OWN_COLUMNS = frozenset(
-    {"native_crs", "height", "width", "count", "dtype", "nodata", "resolution", "assets"}
+    {
+        "native_crs",
+        "height",
+        "width",
+        "count",
+        "dtype",
+        "nodata",
+        "resolution",
+        "resolution_y",
+        "assets",
+    }
 )
 
 _TAKEN = {*CORE_COLUMNS, *_OWN_COLUMNS, "source", "operator_hash", "output"}

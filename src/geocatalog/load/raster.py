@@ -15,10 +15,11 @@ from geocatalog.catalog import CatalogRow, GeoCatalog, rows_under
 from geocatalog.errors import CatalogError, check_reading
 from geocatalog.geoslice import GeoSlice
 from geocatalog.grid import as_geotensor
-from geocatalog.read.bands import Bands
+from geocatalog.read.bands import Bands, marked
 from geocatalog.read.onto_grid import Piece, as_resampling, read_piece
 from geocatalog.read.tokens import redact
 from pipekit.parallel import in_threads
+from pipekit.pixels import GUIDE, check_fill, equal_mask, role_of
 
 if TYPE_CHECKING:
     from georeader.geotensor import GeoTensor
@@ -44,6 +45,7 @@ class _Request:
     nodata: float | None = None
     workers: int = DEFAULT_WORKERS
     on_error: str = "raise"
+    scaled: bool = True
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -68,10 +70,15 @@ def load_raster(
     workers: int = DEFAULT_WORKERS,
     *,
     on_error: str = "raise",
+    scaled: bool = True,
 ) -> GeoTensor:
     """Return one mosaic (C, H, W) of all files that touch the slice, on the slice's grid.
 
     Only windows are read, at the overview that fits the slice's resolution, files in parallel.
+
+    Pixels that a file's nodata value, mask or alpha band hides take no part. Bands that hold
+    classes, bits or a mask are never averaged or interpolated. Files whose bands have names are
+    joined by name.
 
     `attrs` holds `band_names` where known, `files` in merge order, `skipped`, and
     `source = "simulated"` when a row says that it is (column `simulated`).
@@ -83,29 +90,34 @@ def load_raster(
     slice_
         Where, when and on which pixel grid.
     band_indexes
-        1-based bands; for rows made from several STAC assets, 1-based assets.
+        1-based bands, by default all but an alpha band; for rows made from several STAC assets,
+        1-based assets.
     resampling
         Rasterio's name of the method; not used where file and grid share pixel edges.
     merge_method
         "last" (latest on top), "first", "min", "max", "mean" or "median". Averages of integers come
         as float32.
     nodata
-        Marks missing pixels in files and result; by default the files' own. Without any, pixels no
-        file covers are NaN in floats, 0 in integers.
+        Marks missing pixels in files and result; by default the files' own. Without any, and where
+        a valid pixel of another file holds it, missing pixels are NaN in floats, and in integers 0
+        or another number that no valid pixel holds: `fill_value_default` says it.
     workers
         Files read at once.
     on_error
         "raise" names the file that cannot be read; "skip" leaves it out and lists it in
         `attrs["skipped"]`.
+    scaled
+        Whether the files' scale and offset are applied; False gives the stored numbers.
 
     Returns
     -------
-    `GeoTensor` (C, H, W) in the files' dtype.
+    `GeoTensor` (C, H, W) in the files' dtype; physical values of scaled files are floats.
 
     Raises
     ------
     CatalogError
-        When nothing touches the slice, or the catalog is not of raster files.
+        When nothing touches the slice, the catalog is not of raster files, their bands have other
+        names, or bands of classes would be averaged.
 
     Examples
     --------
@@ -121,7 +133,7 @@ def load_raster(
     ...     load_raster(catalog, GeoSlice((10, 0, 30, 20), None, 10, 32610)).values.tolist()
     [[[1, 2], [4, 5]]]
     """
-    options = (band_indexes, resampling, merge_method, nodata, workers, on_error)
+    options = (band_indexes, resampling, merge_method, nodata, workers, on_error, scaled)
     return mosaic_rows(_touching_rows(catalog, slice_), slice_, *options)
 
 
@@ -145,7 +157,9 @@ def mosaic_rows(
     """
     request = _Request(slice_.geobox, *options, **named)
     ordered = _in_merge_order(rows, request.merge_method)
-    return _merged(_pieces(ordered, request), request, slice_)
+    mosaic, attrs = _merged(_pieces(ordered, request), request, slice_)
+    values, fill = mosaic.settled(*mosaic.merged())
+    return as_geotensor(values, request.grid, fill, attrs)
 
 
 def load_raster_timeseries(
@@ -158,6 +172,7 @@ def load_raster_timeseries(
     workers: int = DEFAULT_WORKERS,
     *,
     on_error: str = "raise",
+    scaled: bool = True,
 ) -> GeoTensor:
     r"""Return (T, C, H, W): one mosaic per acquisition date (UTC day of `start_time`), in order.
 
@@ -165,7 +180,7 @@ def load_raster_timeseries(
 
     Parameters
     ----------
-    catalog, slice_, band_indexes, resampling, merge_method, nodata, workers, on_error
+    catalog, slice_, band_indexes, resampling, merge_method, nodata, workers, on_error, scaled
         As in `load_raster`.
 
     Returns
@@ -194,7 +209,7 @@ def load_raster_timeseries(
     >>> series.shape, series.attrs["dates"]
     ((2, 1, 2, 3), ['2024-06-01', '2024-06-02'])
     """
-    options = (band_indexes, resampling, merge_method, nodata, workers, on_error)
+    options = (band_indexes, resampling, merge_method, nodata, workers, on_error, scaled)
     request = _Request(slice_.geobox, *options)
     rows = _in_merge_order(_touching_rows(catalog, slice_), "first")
     undated = [row.filepath for row in rows if pd.isna(row.start_time)]
@@ -202,21 +217,25 @@ def load_raster_timeseries(
         raise CatalogError(f"a time series needs dates; {len(undated)} undated, e.g. {undated[0]}")
     if merge_method == "last":
         rows.reverse()
-    days: dict[str, GeoTensor] = {}
+    days: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    attrs: dict[str, Any] = {}
+    mosaic: Mosaic | None = None
     for day, group in groupby(
         _pieces(rows, request), key=lambda read: f"{read[0].start_time:%Y-%m-%d}"
     ):
-        days[day] = mosaic = _merged(group, request, slice_)
-        counts = {other: len(each) for other, each in days.items()}
+        mosaic, said = _merged(group, request, slice_, mosaic)
+        days[day] = mosaic.merged()
+        attrs |= said
+        counts = {other: len(values) for other, (values, _) in days.items()}
         if len(set(counts.values())) > 1:
             raise CatalogError(f"days differ in bands: {counts}; choose with band_indexes=")
-    if not days:
+    if mosaic is None:
         raise CatalogError(f"none of the {len(rows)} files could be read: {request.skipped[:3]}")
-    attrs = {name: value for each in days.values() for name, value in each.attrs.items()}
     del attrs["files"]
     attrs |= {"skipped": list(request.skipped), "dates": sorted(days)}
-    values = np.stack([days[day].values for day in sorted(days)])
-    return as_geotensor(values, request.grid, mosaic.fill_value_default, attrs)
+    stacked, empty = (np.stack([days[day][part] for day in sorted(days)]) for part in (0, 1))
+    values, fill = mosaic.settled(stacked, empty)
+    return as_geotensor(values, request.grid, fill, attrs)
 
 
 def _touching_rows(catalog: GeoCatalog, slice_: GeoSlice) -> list[CatalogRow]:
@@ -273,37 +292,57 @@ def _read_row(row: CatalogRow, request: _Request, threads: int) -> Pixels | _Unr
                 wrong = CatalogError(f"band_indexes are 1-based over {names}, got {chosen}")
                 raise _UnreadError(row.filepath, wrong)
             names, paths = [names[i - 1] for i in chosen], [paths[i - 1] for i in chosen]
-        found = list(in_threads(lambda path: _read(path, request, [1]), paths, threads))
+        assets = list(zip(paths, names, strict=True))
+        found = list(
+            in_threads(lambda each: _read(each[0], request, [1], each[1:]), assets, threads)
+        )
         return _stacked(names, found)
     except _UnreadError as error:
         return error
 
 
-def _read(path: str, request: _Request, indexes: Sequence[int] | None) -> Pixels:
+def _read(
+    path: str,
+    request: _Request,
+    indexes: Sequence[int] | None,
+    names: Sequence[str] | None = None,
+) -> Pixels:
+    how = indexes, request.resampling, request.nodata
     try:
-        return read_piece(path, request.grid, indexes, request.resampling, request.nodata)
+        return read_piece(path, request.grid, *how, scaled=request.scaled, names=names)
     except Exception as error:
         raise _UnreadError(path, error) from error
 
 
 def _stacked(names: list[str], read: list[Pixels]) -> Pixels:
     dtype = np.result_type(*(bands.dtype for _, bands in read))
-    bands = Bands(dtype, len(names), read[0][1].nodata, tuple(names))
+    roles = tuple(role for _, each in read for role in each.roles)
+    bands = Bands(dtype, len(names), read[0][1].nodata, tuple(names), roles)
     known = [(band, piece) for band, (piece, _) in enumerate(read) if piece is not None]
     return Piece.stacked(known, bands) if known else None, bands
 
 
-def _merged(read: Iterator[Read], request: _Request, slice_: GeoSlice) -> GeoTensor:
-    """Return the mosaic of what is read, with what its files said about their bands."""
+def _merged(
+    read: Iterator[Read], request: _Request, slice_: GeoSlice, before: Mosaic | None = None
+) -> tuple[Mosaic, dict[str, Any]]:
+    """Return the mosaic of what is read, with what its files said about their bands.
+
+    Its bands are in the order of those of the mosaic before it.
+    """
     mosaic: Mosaic | None = None
     attrs: dict[str, Any] = {"files": []}
     for row, piece, bands in read:
+        known = mosaic or before
+        order = None if known is None else _joined(row, bands, known)
+        if order is not None:
+            piece, bands = None if piece is None else piece.reordered(order), bands.reordered(order)
         if mosaic is None:
             mosaic = Mosaic(request.merge_method, bands, request.grid.shape.yx, request.nodata)
             if all(bands.names):
                 attrs["band_names"] = [str(name) for name in bands.names]
-        else:
-            _check_joins(row, bands, mosaic)
+            if bands.roles != tuple(role_of(name or "") for name in bands.names):
+                attrs["band_roles"] = list(bands.roles)
+        mosaic.check_roles(row.filepath, bands)
         # A row read from a file holds numpy's own true, which is not Python's.
         if row.extras.get("simulated") in (True, "true"):
             attrs["source"] = "simulated"
@@ -315,10 +354,11 @@ def _merged(read: Iterator[Read], request: _Request, slice_: GeoSlice) -> GeoTen
     if mosaic is None:
         raise CatalogError(f"no file could be read for {slice_!r}: {request.skipped[:3]}")
     attrs["skipped"] = list(request.skipped)
-    return as_geotensor(mosaic.result(), request.grid, mosaic.fill, attrs)
+    return mosaic, attrs
 
 
-def _check_joins(row: CatalogRow, bands: Bands, mosaic: Mosaic) -> None:
+def _joined(row: CatalogRow, bands: Bands, mosaic: Mosaic) -> list[int] | None:
+    """Return the order in which a file's bands are those of a mosaic; None where they are."""
     if bands.count != mosaic.bands.count:
         raise CatalogError(
             f"{row.filepath} has {bands.count} bands, the files before it {mosaic.bands.count}; "
@@ -329,6 +369,15 @@ def _check_joins(row: CatalogRow, bands: Bands, mosaic: Mosaic) -> None:
             f"{row.filepath} is {bands.dtype}, which the files before it, {mosaic.bands.dtype}, "
             "cannot hold; load them apart, or merge by 'mean' or 'median', which give floats"
         )
+    theirs, ours = bands.names, mosaic.bands.names
+    if theirs == ours or not (all(theirs) and all(ours)):
+        return None
+    if set(theirs) != set(ours) or len(set(ours)) < len(ours):
+        raise CatalogError(
+            f"{row.filepath} has the bands {theirs}, the files before it {ours}; load files of "
+            "other bands apart, or correct the names (rasterio's set_band_description)"
+        )
+    return [theirs.index(name) for name in ours]
 
 
 class Mosaic:
@@ -369,6 +418,7 @@ class Mosaic:
         self.averages = method in ("mean", "median")
         made_float = self.averages and bands.dtype.kind != "f"
         self.dtype = np.dtype(np.float32) if made_float else bands.dtype
+        self.asked = nodata is not None
         self.fill = fill_for(self.dtype, bands, nodata)
         self._pieces: list[Piece] = []
         self._count = np.zeros(self.shape, dtype=np.int32 if method == "mean" else bool)
@@ -419,25 +469,84 @@ class Mosaic:
         """Whether further pieces cannot change the result."""
         return self.method in ("first", "last") and bool(self._count.all())
 
+    def check_roles(self, path: str, bands: Bands) -> None:
+        """Refuse to average bands that hold no quantities.
+
+        Parameters
+        ----------
+        path
+            The file, for the message.
+        bands
+            What its bands are.
+
+        Raises
+        ------
+        CatalogError
+            Names the file, the bands and the way out.
+        """
+        coded = [
+            f"{name or f'band {number}'} ({role})"
+            for number, (name, role) in enumerate(zip(bands.names, bands.roles, strict=False), 1)
+            if role != "quantity"
+        ]
+        if self.averages and coded:
+            raise CatalogError(
+                f"merge_method={self.method!r} would average {', '.join(coded)} of {path}; use "
+                f"'last' or 'first', or choose other bands with band_indexes=; {GUIDE}"
+            )
+
     def result(self) -> np.ndarray:
-        """Return (C, H, W) merged pixels, `fill` where no file has a valid one."""
+        """Return (C, H, W) merged pixels; those that no file has are marked as `settled` says."""
+        return self.settled(*self.merged())[0]
+
+    def merged(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return (C, H, W) merged pixels, and where no file has a valid one.
+
+        Returns
+        -------
+        values, empty
+            Each (C, H, W).
+        """
         if self.method == "median":
             return self._median()
         empty = self._count == 0
         if self.method == "mean":
             self._data = np.divide(self._data, self._count, where=~empty, out=self._data)
-        merged = self._data.astype(self.dtype, copy=False)
-        merged[empty] = self.fill
-        return merged
+        return self._data.astype(self.dtype, copy=False), empty
 
-    def _median(self) -> np.ndarray:
-        merged = np.full(self.shape, self.fill, dtype=self.dtype)
+    def settled(self, values: np.ndarray, empty: np.ndarray) -> tuple[np.ndarray, float | None]:
+        """Return merged pixels, the empty ones marked by a value that no other holds; and it.
+
+        Parameters
+        ----------
+        values, empty
+            As from `merged`, or stacks of such. Values are changed.
+
+        Returns
+        -------
+        The pixels, and their nodata value.
+        """
+        fill = self.fill
+        if not self.asked and values.dtype.kind in "iu":
+            return marked(values, empty, fill)
+        clash = equal_mask(values, fill)
+        if clash is not None and (clash := clash & ~empty).any():
+            if self.asked:
+                # Only averages can fall on what was asked for.
+                values[clash] = np.nextafter(values.dtype.type(fill), np.inf)
+            else:
+                fill = np.nan
+        values[empty] = fill
+        return values, fill
+
+    def _median(self) -> tuple[np.ndarray, np.ndarray]:
+        merged, empty = np.zeros(self.shape, dtype=self.dtype), np.ones(self.shape, bool)
         count, rows, cols = self.shape
         depth = max(len(self._pieces), 1)
-        strip = max(1, _STRIP_BYTES // (depth * count * cols * 4))
+        strip = max(1, _STRIP_BYTES // (depth * count * cols * self.dtype.itemsize))
         for top in range(0, rows, strip):
             bottom = min(top + strip, rows)
-            stack = np.full((depth, count, bottom - top, cols), np.nan, dtype=np.float32)
+            stack = np.full((depth, count, bottom - top, cols), np.nan, dtype=self.dtype)
             for layer, piece in zip(stack, self._pieces, strict=False):
                 rows_in, cols_in = piece.window
                 first, last = max(rows_in.start, top), min(rows_in.stop, bottom)
@@ -445,9 +554,9 @@ class Mosaic:
                     inside = slice(first - rows_in.start, last - rows_in.start)
                     target = layer[:, first - top : last - top, cols_in]
                     np.copyto(target, piece.data[:, inside], where=piece.valid[:, inside])
-            middle = nan_median(stack)
-            np.copyto(merged[:, top:bottom], middle, where=~np.isnan(middle))
-        return merged
+            merged[:, top:bottom] = middle = nan_median(stack)
+            np.isnan(middle, out=empty[:, top:bottom])
+        return merged, empty
 
 
 def nan_median(stack: np.ndarray) -> np.ndarray:
@@ -475,8 +584,8 @@ def nan_median(stack: np.ndarray) -> np.ndarray:
     return middle
 
 
-def fill_for(kind: np.dtype, bands: Bands, nodata: float | None) -> float:
-    """Return what marks missing pixels: `nodata`, else NaN for floats, else the files' own, else 0.
+def fill_for(kind: np.dtype, bands: Bands, nodata: float | None) -> float | None:
+    """Return what is to mark missing pixels: `nodata`, else the files' own, else NaN for floats.
 
     Parameters
     ----------
@@ -489,7 +598,7 @@ def fill_for(kind: np.dtype, bands: Bands, nodata: float | None) -> float:
 
     Returns
     -------
-    A value that pixels of `kind` can hold.
+    A value that pixels of `kind` can hold; None for integers of files that declare none.
 
     Raises
     ------
@@ -498,18 +607,14 @@ def fill_for(kind: np.dtype, bands: Bands, nodata: float | None) -> float:
 
     Examples
     --------
-    >>> fill_for(np.dtype("uint16"), Bands(np.dtype("uint16"), 1, None, (None,)), None)
+    >>> fill_for(np.dtype("uint16"), Bands(np.dtype("uint16"), 1, 0, (None,)), None)
     0
     """
     if nodata is not None:
-        if kind.kind in "iu" and not (
-            np.iinfo(kind).min <= nodata <= np.iinfo(kind).max and nodata == int(nodata)
-        ):
-            raise CatalogError(
-                f"nodata={nodata} does not fit pixels of {kind}; it holds whole numbers from "
-                f"{np.iinfo(kind).min} to {np.iinfo(kind).max}"
-            )
-        return nodata
+        try:
+            return check_fill(nodata, kind, "nodata")  # type: ignore[no-any-return]
+        except ValueError as error:
+            raise CatalogError(str(error)) from None
     if kind.kind == "f":
         return bands.nodata if bands.nodata is not None and bands.dtype.kind == "f" else np.nan
-    return 0 if bands.nodata is None else bands.nodata
+    return bands.nodata

@@ -10,7 +10,7 @@ import numpy as np
 from rasterio.enums import MaskFlags
 
 from geocatalog.errors import CatalogError
-from pipekit.pixels import GUIDE, Role, equal_mask, nodata_of, roles_in_file
+from pipekit.pixels import GUIDE, ROLE_TAG, Role, equal_mask, nodata_of, role_of, roles_in_file
 
 _BY_VALUE = ([MaskFlags.all_valid], [MaskFlags.nodata])
 _AVERAGING = ("average", "rms", "sum")
@@ -45,7 +45,14 @@ class Bands:
     scales: tuple[tuple[float, float], ...] = ()
 
     @classmethod
-    def of(cls, source: Any, indexes: Sequence[int], *, scaled: bool = True) -> Bands:
+    def of(
+        cls,
+        source: Any,
+        indexes: Sequence[int],
+        *,
+        scaled: bool = True,
+        names: Sequence[str] | None = None,
+    ) -> Bands:
         """Return what bands of an opened file are.
 
         Parameters
@@ -56,12 +63,20 @@ class Bands:
             1-based bands.
         scaled
             Whether a scale and an offset are to be applied, to bands that hold quantities.
+        names
+            What others call the bands, such as a STAC item its assets.
 
         Returns
         -------
         As stored: the dtype and the first band's nodata value are the file's.
         """
         roles = roles_in_file(source, indexes)
+        if names is not None:
+            told = [ROLE_TAG in source.tags(index) for index in indexes]
+            roles = tuple(
+                role if role != "quantity" or known else role_of(name)
+                for role, known, name in zip(roles, told, names, strict=True)
+            )
         every = tuple((source.scales[i - 1], source.offsets[i - 1]) for i in indexes)
         each = tuple(
             pair if role == "quantity" else (1.0, 0.0)
@@ -102,6 +117,25 @@ class Bands:
         if hidden is not None:
             out[hidden] = np.nan
         return out
+
+    def reordered(self, order: Sequence[int]) -> Bands:
+        """Return the bands in another order.
+
+        Parameters
+        ----------
+        order
+            Where each is now, from 0.
+
+        Returns
+        -------
+        As many bands.
+        """
+        return replace(
+            self,
+            names=tuple(self.names[i] for i in order),
+            roles=tuple(self.roles[i] for i in order) if self.roles else (),
+            scales=tuple(self.scales[i] for i in order) if self.scales else (),
+        )
 
     @property
     def scaled(self) -> Bands:

@@ -17,7 +17,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from geocatalog.errors import CatalogError
-from geocatalog.footprint import Bounds, reproject_box, transformer
+from geocatalog.footprint import Bounds, reproject_box, transformer, turns
 from geocatalog.grid import (
     crs_of,
     offset_of,
@@ -80,6 +80,21 @@ class Piece:
         """Rows and columns of the grid that this piece covers."""
         rows, cols = self.data.shape[-2:]
         return slice(self.row, self.row + rows), slice(self.col, self.col + cols)
+
+    def reordered(self, order: Sequence[int]) -> Piece:
+        """Return the piece with its bands in another order.
+
+        Parameters
+        ----------
+        order
+            Where each is now, from 0.
+
+        Returns
+        -------
+        A piece at the same place.
+        """
+        mask = None if self.mask is None else self.mask[order]
+        return Piece(self.row, self.col, self.data[order], mask, self.nodata)
 
     @classmethod
     def stacked(cls, pieces: Sequence[tuple[int, Piece]], bands: Bands) -> Piece:
@@ -169,6 +184,7 @@ def read_piece(
     *,
     assumed_nodata: float | None = None,
     scaled: bool = False,
+    names: Sequence[str] | None = None,
     sign: Sign | None = None,
     what: str | None = None,
 ) -> tuple[Piece | None, Bands]:
@@ -194,6 +210,8 @@ def read_piece(
         Marks them where the file declares nothing; by default its mask decides.
     scaled
         Whether to apply the file's scale and offset, which gives floats.
+    names
+        What the bands are called by whoever lists the file: they tell what a band holds.
     sign, what
         See `geocatalog.read.open.with_dataset`.
 
@@ -218,11 +236,15 @@ def read_piece(
             raise CatalogError(
                 f"band_indexes are 1-based, up to {source.count} in {what or href}, got {chosen}"
             )
-        bands = Bands.of(source, chosen, scaled=scaled)
-        grids = turned(grid, grid_of(source))
+        bands = Bands.of(source, chosen, scaled=scaled, names=names)
+        own = grid_of(source)
+        grids = [(each, 0.0) for each in turned(grid, own)]
+        if crs_of(own).is_geographic and not crs_of(grid).is_geographic:
+            # GDAL looks up longitudes from -180 to 180, so the file is turned instead.
+            grids += [(grid, by) for by in turns(*own.boundingbox.bbox[::2])]
         pieces, first = [], 0
         for alike in _alike(source, chosen, bands.roles, resampling, (nodata, assumed_nodata)):
-            parts = (_read_part(source, each, alike, bands) for each in grids)
+            parts = (_read_part(source, *each, alike, bands) for each in grids)
             pieces += [(first, piece) for piece in parts if piece is not None]
             bands = bands if first else replace(bands, nodata=alike.nodata)
             first += len(alike.indexes)
@@ -282,7 +304,7 @@ def grid_of(source: Any) -> GeoBox:
 
 
 def warped(
-    source: Any, grid: GeoBox, method: Resampling, nodata: float | None, dtype: Any = None
+    source: Any, grid: GeoBox, method: Resampling, nodata: float | None, **options: Any
 ) -> WarpedVRT:
     """Return an opened file as one on `grid`, to be closed by the caller.
 
@@ -299,15 +321,14 @@ def warped(
         How pixels are resampled.
     nodata
         Marks missing pixels, or None where the file's mask does.
-    dtype
-        In which they are resampled; by default the file's.
+    **options
+        Of `WarpedVRT`: `dtype`, in which they are resampled, `src_transform`, where the file lies.
 
     Returns
     -------
     A dataset on the grid, resampled as it is read.
     """
     rows, cols = grid.shape
-    options: dict[str, Any] = {} if dtype is None else {"dtype": dtype}
     if nodata is not None:
         options |= {"src_nodata": nodata, "nodata": nodata}
     else:
@@ -377,9 +398,12 @@ def as_resampling(name: str) -> Resampling:
         raise CatalogError(f"resampling must be one of {known}, got {name!r}") from error
 
 
-def _read_part(source: Any, grid: GeoBox, alike: _Alike, bands: Bands) -> Piece | None:
+def _read_part(
+    source: Any, grid: GeoBox, turn_by: float, alike: _Alike, bands: Bands
+) -> Piece | None:
     chosen, nodata = alike.indexes, alike.nodata
-    own = grid_of(source)
+    turned_by = Affine.translation(turn_by, 0.0)
+    own = turned_by * grid_of(source)
     window = window_of(grid.transform, _bounds_on(own, grid), grid.shape, SAME)
     row, col, rows, cols = window
     if rows <= 0 or cols <= 0:
@@ -390,7 +414,7 @@ def _read_part(source: Any, grid: GeoBox, alike: _Alike, bands: Bands) -> Piece 
         level = overview_level(factors, _pixel_ratio(own, part)) if factors else None
         if level is not None:
             source = stack.enter_context(rasterio.open(source.name, overview_level=level))
-            own = grid_of(source)
+            own = turned_by * grid_of(source)
         by_value = nodata_decides(source, chosen)
         shared = _shared_pixels(own, part)
         if shared is not None:
@@ -399,9 +423,11 @@ def _read_part(source: Any, grid: GeoBox, alike: _Alike, bands: Bands) -> Piece 
             mask = None if by_value else ~hidden_by(source, chosen, data, window=place)
             data, mask = data[turn], None if mask is None else mask[turn]
         else:
-            kind = bands.scaled.dtype if bands.scales else None
+            kind = bands.scaled.dtype.name if bands.scales else None
             source_nodata = nodata if by_value else None
-            view = stack.enter_context(warped(source, part, alike.method, source_nodata, kind))
+            lies: dict[str, Any] = {"src_transform": own.transform} if turn_by else {}
+            view = warped(source, part, alike.method, source_nodata, dtype=kind, **lies)
+            view = stack.enter_context(view)
             data, mask = read_stored(view, chosen, bands.dtype), None
             if source_nodata is None:
                 alpha = view.read(view.colorinterp.index(ColorInterp.alpha) + 1)
@@ -434,10 +460,16 @@ def _shared_pixels(own: GeoBox, part: GeoBox) -> tuple[Window, tuple[slice, ...]
     return place, (slice(None), *steps)
 
 
+_FAR = 90.0
+"""Degrees from which on a file need not have bounds in a local CRS."""
+
+
 def _bounds_on(own: GeoBox, grid: GeoBox) -> Bounds:
     """Return a file's bounds in the grid's CRS; the whole grid where that has no finite answer."""
     if same_crs(crs_of(own), crs_of(grid)):
         return own.boundingbox.bbox
+    if crs_of(own).is_geographic and own.boundingbox.span_x > _FAR:
+        return grid.boundingbox.bbox
     try:
         outline = reproject_box(own.boundingbox.bbox, crs_of(own), crs_of(grid))
     except CatalogError:

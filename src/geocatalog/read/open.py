@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -53,6 +54,7 @@ GDAL_OPTIONS: dict[str, Any] = {
     "GDAL_NUM_THREADS": "1",
 }
 
+_DATASET_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_+.-]+:(?!//)|\s*<")
 _SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://")
 _PROBE_TIMEOUT = (5.0, 10.0)
 
@@ -75,6 +77,26 @@ def is_remote(path: str) -> bool:
     (True, True, False)
     """
     return bool(_SCHEME.match(path)) or path.startswith("/vsi")
+
+
+def is_dataset_name(path: str) -> bool:
+    """Say whether text is one of GDAL's own names of a dataset rather than a file's.
+
+    Parameters
+    ----------
+    path
+        A path, a URL, a name such as `NETCDF:"a.nc":t2m` or `GTIFF_DIR:1:a.tif`, or a VRT's text.
+
+    Returns
+    -------
+    Whether it begins with a driver's prefix, or is XML, and no file has this name.
+
+    Examples
+    --------
+    >>> is_dataset_name('NETCDF:"a.nc":t2m'), is_dataset_name("a.tif"), is_dataset_name("c:/a.tif")
+    (True, False, False)
+    """
+    return bool(_DATASET_NAME.match(path)) and not os.path.exists(path)
 
 
 def is_http(path: str) -> bool:

@@ -1,9 +1,14 @@
 """Pixels: the right ones, only those, on one grid, with nodata in every merge."""
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 import rasterio
 from footprints import write_raster
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rasterio.enums import Resampling
 
 from geocatalog import (
@@ -168,7 +173,9 @@ def test_files_that_one_dtype_cannot_hold_are_refused_and_never_wrap(tmp_path):
 def test_a_nodata_value_that_does_not_fit_is_named(tmp_path, nodata):
     path = write_raster(tmp_path / "a.tif", np.full((1, 1, 2), 7, "uint8"), west=0, north=10)
     slice_ = GeoSlice((0, 0, 40, 10), None, 10, 32610)
-    with pytest.raises(CatalogError, match=f"nodata={nodata} does not fit pixels of uint8"):
+    with pytest.raises(
+        CatalogError, match=f"nodata {nodata} does not fit uint8.*what-a-pixel-means"
+    ):
         load_raster(build_raster_catalog([path]), slice_, nodata=nodata)
     averaged = load_raster(build_raster_catalog([path]), slice_, nodata=nodata, merge_method="mean")
     assert averaged.values.ravel()[:2].tolist() == [7, 7]
@@ -386,9 +393,9 @@ def test_assets_are_read_side_by_side_where_rows_leave_threads_idle(tmp_path, mo
     together = threading.Barrier(4, timeout=30)
     real = raster.read_piece
 
-    def read(*args):
+    def read(*args, **named):
         together.wait()
-        return real(*args)
+        return real(*args, **named)
 
     monkeypatch.setattr(raster, "read_piece", read)
     assert load_raster(InMemoryGeoCatalog(rows), WHOLE, workers=4).shape == (4, 4, 4)
@@ -441,3 +448,119 @@ def test_the_real_archive(archive_root):
     series = load_raster_timeseries(catalog, GeoSlice(slice_.bounds, "2018-05", 10, slice_.crs))
     assert series.shape == (len(paths), 1, 64, 64)
     assert series.attrs["dates"] == sorted(series.attrs["dates"])
+
+
+def _one_row(tmp_path, *layers, names=(None, None), nodata=(None, None), **options):
+    """A catalog of files of the same pixels, one for each layer, the last on top."""
+    paths = []
+    for day, (layer, name, missing) in enumerate(zip(layers, names, nodata, strict=False), 1):
+        path = tmp_path / f"a_2024010{day}.tif"
+        write_raster(path, np.asarray(layer), west=0, north=10, nodata=missing)
+        with rasterio.open(path, "r+") as file:
+            for band, text in enumerate(name or (), 1):
+                file.set_band_description(band, text)
+        paths.append(path)
+    return build_raster_catalog(paths, r"_(?P<date>\d{8})", **options)
+
+
+ROW = GeoSlice((0, 0, 30, 10), None, 10, 32610)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_nodata_of_one_file_is_no_hole_in_another(data):
+    numbers = st.lists(st.integers(0, 4), min_size=3, max_size=3)
+    dtype = data.draw(st.sampled_from(["uint8", "int16", "float32"]))
+    nodata = [data.draw(st.sampled_from([None, 0, 1, 255])) for _ in range(2)]
+    layers = [np.array([[data.draw(numbers)]], dtype) for _ in nodata]
+    method = data.draw(st.sampled_from(["last", "first", "min", "max", "mean", "median"]))
+    with tempfile.TemporaryDirectory() as folder:
+        catalog = _one_row(Path(folder), *layers, nodata=nodata)
+        got = load_raster(catalog, ROW, merge_method=method)
+    hidden = [
+        np.zeros(each.shape, bool) if value is None else each == value
+        for each, value in zip(layers, nodata, strict=True)
+    ]
+    seen = np.ma.stack(
+        [np.ma.array(each, mask=hide) for each, hide in zip(layers, hidden, strict=True)]
+    )
+    order = seen[::-1] if method == "last" else seen
+    top = np.ma.where(np.ma.getmaskarray(order[0]), order[1], order[0])
+    expected = {
+        "last": top, "first": top, "min": seen.min(axis=0), "max": seen.max(axis=0),
+        "mean": seen.mean(axis=0), "median": seen.mean(axis=0),
+    }[method]  # fmt: skip
+    fill, valid = got.fill_value_default, ~np.ma.getmaskarray(expected)
+    holes = np.isnan(got.values) if got.dtype.kind == "f" else np.zeros(got.shape, bool)
+    if fill is not None:
+        holes |= got.values == fill
+    assert np.array_equal(holes, ~valid)
+    assert np.array_equal(got.values[valid], np.ma.getdata(expected)[valid].astype(got.dtype))
+
+
+def test_days_of_a_series_share_one_nodata_value_that_none_of_their_pixels_holds(tmp_path):
+    catalog = _one_row(tmp_path, [[[0, 1, 2]]], [[[5, 0, 255]]], nodata=(1, 0))
+    series = load_raster_timeseries(catalog, ROW)
+    fill = series.fill_value_default
+    assert fill not in (0, 2, 5, 255)
+    assert series.values.tolist() == [[[[0, fill, 2]]], [[[5, fill, 255]]]]
+
+
+def test_where_nothing_is_missing_there_is_no_nodata(tmp_path):
+    got = load_raster(_one_row(tmp_path, np.array([[[0, 1, 2]]], "uint8")), ROW)
+    assert got.values.tolist() == [[[0, 1, 2]]]
+    assert got.fill_value_default is None
+
+
+def test_bands_are_joined_by_their_names(tmp_path):
+    one, other = [[[1, 1, 1]], [[4, 4, 4]]], [[[8, 0, 8]], [[2, 0, 2]]]
+    catalog = _one_row(tmp_path, np.uint8(one), np.uint8(other), names=("ab", "ba"), nodata=(0, 0))
+    last = load_raster(catalog, ROW)
+    assert last.attrs["band_names"] == ["b", "a"]
+    assert last.values.tolist() == [[[8, 4, 8]], [[2, 1, 2]]]
+    series = load_raster_timeseries(catalog, ROW)
+    assert series.values[:, :, 0, 0].tolist() in ([[4, 1], [8, 2]], [[1, 4], [2, 8]])
+    with pytest.raises(CatalogError, match=r"has the bands \('a',\), the files before it \('b',\)"):
+        load_raster(catalog, ROW, [1])
+
+
+@pytest.mark.parametrize("method", ["mean", "median"])
+@pytest.mark.parametrize("name", ["SCL", "QA_PIXEL", "cloud_mask"])
+def test_numbers_of_classes_are_not_averaged_over_files(tmp_path, method, name):
+    layers = np.uint8([[[4, 8, 9]]]), np.uint8([[[8, 4, 9]]])
+    catalog = _one_row(tmp_path, *layers, names=([name], [name]))
+    with pytest.raises(CatalogError, match=rf"would average {name}.*'last'.*what-a-pixel-means"):
+        load_raster(catalog, ROW, merge_method=method)
+    assert load_raster(catalog, ROW).values.tolist() == [[[8, 4, 9]]]
+
+
+@pytest.mark.parametrize("method", ["bilinear", "cubic", "average", "mode"])
+def test_classes_are_resampled_to_classes(tmp_path, method):
+    values = np.random.default_rng(0).choice([3, 8, 11], (1, 40, 40)).astype("uint8")
+    path = write_raster(tmp_path / "a.tif", values, west=0, north=400)
+    with rasterio.open(path, "r+") as file:
+        file.set_band_description(1, "SCL")
+    catalog = build_raster_catalog([path])
+    got = load_raster(catalog, GeoSlice((30, 30, 330, 330), None, 23, 32610), resampling=method)
+    assert set(np.unique(got.values)) <= {3, 8, 11}
+    rows = catalog.gdf.assign(assets='{"scl": "%s"}' % path)  # noqa: UP031
+    named = InMemoryGeoCatalog(rows)
+    got = load_raster(named, GeoSlice((30, 30, 330, 330), None, 23, 32610), resampling=method)
+    assert set(np.unique(got.values)) <= {3, 8, 11}
+
+
+@pytest.mark.parametrize("scaled", [True, False])
+def test_scaled_files_load_as_physical_values(tmp_path, scaled):
+    path = write_raster(
+        tmp_path / "a.tif", np.int16([[[-9999, 1500, 0]]]), west=0, north=10, nodata=-9999
+    )
+    with rasterio.open(path, "r+") as file:
+        file.scales, file.offsets = (0.01,), (-5.0,)
+    wide = GeoSlice((-10, 0, 30, 10), None, 10, 32610)
+    got = load_raster(build_raster_catalog([path]), wide, scaled=scaled)
+    if scaled:
+        assert got.dtype == "float32"
+        assert np.allclose(got.values, [[[np.nan, np.nan, 10, -5]]], equal_nan=True)
+    else:
+        assert got.values.tolist() == [[[-9999, -9999, 1500, 0]]]
+        assert got.fill_value_default == -9999
