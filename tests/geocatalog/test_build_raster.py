@@ -1,13 +1,16 @@
 import threading
+import zipfile
 
 import numpy as np
 import pytest
 import shapely
+from affine import Affine
 from footprints import frame, paths_of, utc, write_raster
 from pyproj import CRS
 
-from geocatalog import CatalogError, build_raster_catalog
+from geocatalog import CatalogError, build_raster_catalog, from_stac_items, to_stac_items
 from geocatalog.records import FileRecord, read_catalog
+from geotoolz.catalog_ops import read_row
 
 DATED = r"_(?P<date>\d{8})"
 
@@ -179,3 +182,63 @@ def test_the_real_archive(archive_root):
     assert catalog.total_bounds == (501360, 5629040, 502000, 5629680)
     assert catalog.temporal_extent.left == utc("2017-08-04T10:53:28")
     assert frame((0, 0, 1, 1)).columns[0] in catalog.columns
+
+
+@pytest.mark.parametrize("size", [(15, 10), (1 / 24, 1 / 36), (10, 10)])
+@pytest.mark.parametrize("up", [1, -1])
+@pytest.mark.parametrize("across", [1, -1])
+def test_pixels_keep_their_size_and_place_whatever_their_shape(tmp_path, size, up, across):
+    crs = 4326 if size[0] < 1 else 32610
+    move = Affine(across * size[0], 0, 10, 0, up * size[1], 40)
+    path = tmp_path / "a_20240601.tif"
+    values = np.arange(1, 7, dtype="uint16").reshape(1, 3, 2)
+    write_raster(path, values, crs=crs, transform=move)
+    catalog = build_raster_catalog([path], r"_(?P<date>\d{8})")
+    got = read_row(next(iter(catalog)))
+    assert np.array_equal(got.values, values[:, ::-up, ::across])
+    assert got.transform.almost_equals(
+        Affine(size[0], 0, got.bounds[0], 0, -size[1], got.bounds[3]), 1e-12
+    )
+    (item,) = to_stac_items(catalog)
+    assert item.assets["data"].extra_fields["proj:shape"] == [3, 2]
+    back = from_stac_items([item])
+    assert next(iter(back)).slice().shape == (3, 2)
+    assert read_row(next(iter(back))).values.tolist() == got.values.tolist()
+
+
+@pytest.mark.parametrize("name", ["GTIFF_DIR:1:{}", "GTIFF_DIR:1:a.tif", "/vsizip/{0}.zip/a.tif"])
+def test_names_of_datasets_stay_names(tmp_path, monkeypatch, name):
+    path = write_raster(tmp_path / "a.tif", np.ones((1, 4, 3), "uint8"))
+    with zipfile.ZipFile(f"{path}.zip", "w") as archive:
+        archive.write(path, "a.tif")
+    monkeypatch.chdir(tmp_path)
+    catalog = build_raster_catalog([name.format(path)])
+    monkeypatch.chdir("/")
+    assert read_row(next(iter(catalog))).shape == (1, 4, 3)
+    assert catalog.missing_files() == []
+
+
+@pytest.mark.parametrize("crs", [4326, 32610])
+@pytest.mark.parametrize("first", [0, -180])
+def test_a_world_is_found_under_any_number_of_a_longitude(tmp_path, crs, first):
+    path = write_raster(
+        tmp_path / "a.tif", np.ones((1, 180, 360), "uint8"), west=first, north=90, size=1, crs=4326
+    )
+    east = write_raster(
+        tmp_path / "b.tif", np.ones((1, 2, 2), "uint8"), west=first % 360, north=2, size=1, crs=4326
+    )
+    catalog = build_raster_catalog([path, east])
+    box = (-124, 30, -123, 31) if crs == 4326 else (400_000, 4_000_000, 500_000, 4_100_000)
+    assert catalog.query(bounds=box, crs=crs).gdf.filepath.tolist() == [path]
+    if crs == 4326:
+        there = (236, 30, 237, 31)
+        assert catalog.query(bounds=there, crs=crs).gdf.filepath.tolist() == [path]
+
+
+def test_alpha_is_not_counted_among_the_bands(tmp_path):
+    path = write_raster(
+        tmp_path / "a.tif", np.ones((4, 2, 2), "uint8"), photometric="RGB", alpha="YES"
+    )
+    catalog = build_raster_catalog([path])
+    assert catalog.gdf["count"].tolist() == [3]
+    assert read_row(next(iter(catalog))).shape == (3, 2, 2)
