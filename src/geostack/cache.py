@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def writable_cache_folder() -> Path:
     if is_writable(wanted):
         return wanted
     fallback = fallback_folder()
-    if is_writable(fallback):
+    if is_writable(fallback) and is_ours(fallback):
         message = "the cache folder %s can't be written; using %s (set GEOSTACK_CACHE to choose)"
         logger.warning(message, wanted, fallback)
         return fallback
@@ -73,6 +74,26 @@ def fallback_folder() -> Path:
     except (KeyError, OSError):
         user = "user"
     return Path(tempfile.gettempdir()) / f"geostack-{user}"
+
+
+def is_ours(folder: Path) -> bool:
+    """Return whether a folder is this user's, or is not there yet.
+
+    The temporary folder is shared: whoever made a folder in it first can put other files there.
+
+    Parameters
+    ----------
+    folder
+        In a folder that every user can write.
+
+    Returns
+    -------
+    True where the system has no owners of files.
+    """
+    try:
+        return not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
+    except FileNotFoundError:
+        return True
 
 
 def is_writable(folder: Path) -> bool:
@@ -123,14 +144,16 @@ def cache_entries(folder: Path | None = None) -> list[CacheEntry]:
     """
     entries = [
         _measure(part)
-        for kind in (folder or cache_folder()).glob("[!.]*")
-        for part in (kind.glob("[!.]*") if kind.is_dir() else [kind])
+        for kind in _shown(folder or cache_folder())
+        for part in (_shown(kind) if kind.is_dir() else [kind])
     ]
     return sorted((entry for entry in entries if entry.files), key=lambda entry: entry.last_used)
 
 
 def clear_cache(folder: Path | None = None, *, max_bytes: int = 0) -> list[CacheEntry]:
     """Remove the least recently used parts until at most `max_bytes` are left; return those.
+
+    What another user owns, and may not be removed, stays and is named in the log.
 
     Parameters
     ----------
@@ -156,18 +179,36 @@ def clear_cache(folder: Path | None = None, *, max_bytes: int = 0) -> list[Cache
     for entry in entries:
         if left <= max_bytes:
             break
-        _remove(entry.path)
+        try:
+            _remove(entry.path)
+            removed.append(entry)
+        except FileNotFoundError:
+            pass  # another process was faster
+        except OSError as error:
+            logger.warning("%s can't be removed (%s)", entry.path, error)
+            continue
         left -= entry.size
-        removed.append(entry)
     return removed
 
 
+def _shown(folder: Path) -> list[Path]:
+    """Return what a folder holds that isn't hidden; nothing where it is gone or can't be read."""
+    try:
+        return [folder / name for name in os.listdir(folder) if not name.startswith(".")]
+    except OSError:
+        return []
+
+
 def _measure(path: Path) -> CacheEntry:
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    stats = [file.stat() for file in files]
+    # os.walk passes over folders that another process removes meanwhile.
+    inside = (Path(top, name) for top, _, names in os.walk(path) for name in names)
+    stats = []
+    for file in [path] if path.is_file() else inside:
+        with suppress(OSError):
+            stats.append(file.stat())
     size = sum(getattr(stat, "st_blocks", 0) * 512 or stat.st_size for stat in stats)
     used = max((max(stat.st_atime, stat.st_mtime) for stat in stats), default=0.0)
-    return CacheEntry(path, size, len(files), used)
+    return CacheEntry(path, size, len(stats), used)
 
 
 def _remove(path: Path) -> None:
@@ -177,7 +218,11 @@ def _remove(path: Path) -> None:
     # Renamed first, so that another process never finds half a folder.
     doomed = path.with_name(f".removing-{path.name}-{os.getpid()}")
     path.rename(doomed)
-    shutil.rmtree(doomed)
+    try:
+        shutil.rmtree(doomed)
+    except OSError:
+        doomed.rename(path)
+        raise
 
 
 _UNITS = {"TB": 10**12, "GB": 10**9, "MB": 10**6, "kB": 10**3, "B": 1}

@@ -67,3 +67,50 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "fallback_folder", lambda: blocked / "fallback")
     with pytest.raises(OSError, match="set GEOSTACK_CACHE to a folder that can"):
         cache.writable_cache_folder()
+
+
+def test_what_another_process_removes_meanwhile_does_not_count(folder, monkeypatch):
+    measure, remove = cache._measure, cache._remove
+
+    def late(path):
+        if path.name == "middle":
+            remove(path)
+        return measure(path)
+
+    monkeypatch.setattr(cache, "_measure", late)
+    assert [entry.path.name for entry in cache.cache_entries()] == ["old", "new"]
+    monkeypatch.setattr(cache, "_measure", measure)
+
+    def raced(path):
+        remove(path)
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(cache, "_remove", raced)
+    assert cache.clear_cache() == []
+    assert cache.cache_entries() == []
+
+
+def test_what_another_user_owns_stays_and_the_rest_goes(folder, monkeypatch, caplog):
+    remove = cache.shutil.rmtree
+
+    def denied(path):
+        if "old" in path.name:
+            raise PermissionError(13, "Permission denied", str(path))
+        remove(path)
+
+    monkeypatch.setattr(cache.shutil, "rmtree", denied)
+    assert [entry.path.name for entry in cache.clear_cache()] == ["middle", "new"]
+    assert [entry.path.name for entry in cache.cache_entries()] == ["old"]
+    assert "old can't be removed" in caplog.text
+
+
+def test_a_temporary_folder_of_another_user_is_not_used(tmp_path, monkeypatch):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.setenv("GEOSTACK_CACHE", str(blocked / "cache"))
+    monkeypatch.setattr(cache, "fallback_folder", lambda: tmp_path)
+    assert cache.writable_cache_folder() == tmp_path
+    monkeypatch.setattr(cache.os, "getuid", lambda: tmp_path.stat().st_uid + 1, raising=False)
+    assert cache.is_ours(tmp_path / "nowhere")
+    with pytest.raises(OSError, match="set GEOSTACK_CACHE"):
+        cache.writable_cache_folder()

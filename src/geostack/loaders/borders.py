@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geostack.cache import cache_folder, fallback_folder, writable_cache_folder
+from geostack.cache import cache_folder, fallback_folder, is_ours, writable_cache_folder
 from geostack.sources import Source, source_name
 from geostack.sources.archive import archived_file, needed_file
 from geostack.web import download, first_that_answers
@@ -75,7 +75,8 @@ def _url() -> str:
 
 def _cached() -> Path | None:
     # A cache folder that can't be written has its download in the other one.
-    paths = (folder / "natural-earth" / _FILE for folder in (cache_folder(), fallback_folder()))
+    folders = [cache_folder(), *filter(is_ours, [fallback_folder()])]
+    paths = (folder / "natural-earth" / _FILE for folder in folders)
     return next((path for path in paths if path.is_file()), None)
 
 

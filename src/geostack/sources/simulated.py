@@ -6,10 +6,12 @@ Nothing here is a measurement: every item says `geostack:simulated` and its id e
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geocatalog.read.signers import add_signer
+from geostack import cache as caches
 from geostack.cache import cache_folder, is_writable, writable_cache_folder
 from geostack.request import (
     BBox,
@@ -188,14 +190,29 @@ def simulated_file(href: str) -> str:
 
     if files.find(path) is None:
         return href
-    folder = path.parents[3]
-    try:
-        return str(files.ensure(path, folder))
-    except OSError as error:
-        if is_writable(folder):
-            raise
-        logger.info("%s can't be drawn in its place (%s)", path, error)
-        return str(files.ensure(path, writable_cache_folder() / KIND))
+    error: OSError | None = None
+    for cache in _places(path):
+        try:
+            return str(files.ensure(path, cache))
+        except OSError as answer:
+            scenes = cache / Path(*path.parts[-4:-2])
+            if not isinstance(answer, PermissionError) and is_writable(scenes):
+                raise
+            error = answer
+            logger.info("%s can't be drawn in %s (%s)", path.name, cache, answer)
+    raise error or OSError(f"{path} can't be drawn")
+
+
+def _places(path: Path) -> Iterator[Path]:
+    """Yield the caches that a file may be drawn in.
+
+    In a cache that users share, a scene's folder may be another user's.
+    """
+    yield path.parents[3]
+    yield writable_cache_folder() / KIND
+    fallback = caches.fallback_folder()
+    if caches.is_ours(fallback):
+        yield fallback / KIND
 
 
 add_signer(simulated_file)  # catalogs of simulated items open their files by themselves

@@ -147,3 +147,45 @@ def test_a_failing_draw_in_a_good_cache_is_not_hidden(empty_cache, monkeypatch):
     (item, *_) = SimulatedSource().search("cop-dem-glo-30", LAKE_TAHOE_BBOX, "../..")
     with pytest.raises(OSError, match="no space left"):
         SimulatedSource().sign(item.assets["data"].href)
+
+
+def test_a_scene_whose_folder_is_another_users_is_drawn_elsewhere(
+    empty_cache, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("geostack.cache.fallback_folder", lambda: tmp_path / "own")
+    from geostack.sources.simulation import files as drawing
+
+    ensure = drawing.ensure
+
+    def denied(path, cache):
+        if cache.is_relative_to(empty_cache):
+            raise PermissionError(13, "Permission denied", str(cache))
+        return ensure(path, cache)
+
+    monkeypatch.setattr(drawing, "ensure", denied)
+    (item, *_) = SimulatedSource().search("cop-dem-glo-30", LAKE_TAHOE_BBOX, "../..")
+    drawn = SimulatedSource().sign(item.assets["data"].href)
+    assert Path(drawn).is_relative_to(tmp_path / "own" / "simulated")
+    monkeypatch.setattr("geostack.cache.fallback_folder", lambda: empty_cache)
+    with pytest.raises(PermissionError):
+        SimulatedSource().sign(item.assets["data"].href)
+
+
+def test_a_cache_emptied_while_a_file_is_drawn_is_filled_again(empty_cache, monkeypatch):
+    import shutil
+
+    from geostack.sources.simulation import files as drawing
+
+    write, runs = drawing.write_cog, []
+
+    def emptied(path, *args, **options):
+        runs.append(path)
+        write(path, *args, **options)
+        if len(runs) == 1:
+            shutil.rmtree(empty_cache)
+
+    monkeypatch.setattr(drawing, "write_cog", emptied)
+    (item, *_) = SimulatedSource().search("cop-dem-glo-30", LAKE_TAHOE_BBOX, "../..")
+    drawn = SimulatedSource().sign(item.assets["data"].href)
+    assert Path(drawn).is_file()
+    assert len(runs) == 2

@@ -85,11 +85,18 @@ def ensure(path: Path, cache: Path) -> Path:
     scene, key = found
     folder = cache / scene.folder
     target = folder / path.name
-    if not target.is_file():
-        with locked(folder.with_name(f".{scene.id}.lock")):
+    for last in (False, True):
+        try:
             if not target.is_file():
-                with _shown(scene, cache), _DRAWING:
-                    _draw(scene, key, target)
+                with locked(folder.with_name(f".{scene.id}.lock")):
+                    if not target.is_file():
+                        with _shown(scene, cache), _DRAWING:
+                            _draw(scene, key, target)
+            break
+        except OSError:
+            # Its folders are made again where another process has emptied the cache meanwhile.
+            if last or folder.is_dir():
+                raise
     return target
 
 
