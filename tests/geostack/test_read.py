@@ -10,7 +10,9 @@ from loopback import Fault, Loopback
 from tiny_scenes import NORTH, WEST, band, make_scene, scene_bbox, write_cog
 
 from geostack import PixelReadError, load_s2_chip
-from geostack.read import in_parallel
+from geostack.loaders import dem, landsat, naip, sentinel2
+from geostack.read import Asset, in_parallel
+from pipekit.pixels import role_of
 
 CHIP = {"bbox": scene_bbox(inset=1000), "source": "planetary-computer", "harmonize": False}
 FOUR = ("B02", "B03", "B04", "B08")
@@ -265,3 +267,11 @@ def test_write_cog_has_overviews(tmp_path):
     path = write_cog(tmp_path / "a.tif", band(10, 0), 10)
     with rasterio.open(path) as dataset:
         assert dataset.overviews(1) == [2, 4]
+
+
+def test_bands_of_classes_and_bits_keep_their_values_and_say_so():
+    coded = {"SCL": "class", **dict.fromkeys(landsat.MASK_BANDS, "bits")}
+    for name in (*sentinel2.BANDS, *landsat.BANDS, *naip.BANDS, dem.ASSET):
+        asset = Asset("a", name, f"/{name}.tif", None)
+        assert asset.method == ("nearest" if name in coded else "bilinear")
+        assert role_of(name) == coded.get(name, "quantity")

@@ -22,6 +22,7 @@ from geostack.read import Asset, in_parallel, item_assets, item_attrs, read_asse
 from geostack.request import Request, as_bands, as_count
 from geostack.sources import Source
 from geostack.stac import baseline_number, find_items, processing_baseline
+from pipekit.pixels import role_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -352,7 +353,8 @@ def load_s2_timestack(
     dates
         (T,) acquisition times, UTC, rising.
     reference
-        (y, x) uint16, the first scene's first band with coordinates and CRS.
+        (y, x) uint16, the first scene's first band with coordinates and CRS; SCL says in
+        `attrs["band_roles"]` that it holds classes.
 
     Raises
     ------
@@ -390,7 +392,8 @@ def load_s2_timestack(
     }
     stack = GeoTensor(values, grid.transform, raster_crs(grid), 0, attrs)
     dates = pd.DatetimeIndex([acquired(item.properties).replace(tzinfo=None) for item in items])
-    return stack, dates, as_data_array(values[0, 0], grid, names[0])
+    role = {"band_roles": role_of(names[0])} if role_of(names[0]) != "quantity" else {}
+    return stack, dates, as_data_array(values[0, 0], grid, names[0], **role)
 
 
 def _clearest(request: Request, source: str | Source | None) -> tuple[Source, Item, list[Asset]]:

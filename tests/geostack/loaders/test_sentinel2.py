@@ -5,6 +5,8 @@ import pickle
 
 import numpy as np
 import pytest
+import rasterio
+import tiny_scenes
 from georeader.geotensor import GeoTensor
 from rasterio.windows import Window
 from tiny_scenes import SIDE, WEST, band, make_scene, scene_bbox
@@ -18,6 +20,7 @@ from geostack import (
     load_s2_full_tile,
     load_s2_timestack,
 )
+from pipekit.pixels import band_roles
 
 BOX = scene_bbox(inset=1000)
 CHIP = {"bbox": BOX, "source": "archive"}
@@ -302,6 +305,41 @@ def test_a_box_counted_from_0_to_360_with_heights_is_the_same_chip(archive):
     again = load_s2_chip(**{**CHIP, "bbox": turned}, bands=("B04",))
     np.testing.assert_array_equal(again.values, plain.values)
     assert again.transform == plain.transform
+
+
+def test_a_scene_across_180_is_one_chip_in_every_notation(archive, monkeypatch):
+    for name, value in {"EPSG": 32760, "WEST": 817_000.0, "NORTH": 8_118_000.0}.items():
+        monkeypatch.setattr(tiny_scenes, name, value)
+    make_scene(archive, bands=("B04", "SCL"), tile="60KYF")
+    west, south, east, north = tiny_scenes.scene_bbox(inset=1000)
+    assert west > 179
+    assert east < -179
+    place = {"source": "archive", "tile": None, "bands": ("B04", "SCL"), "harmonize": False}
+    chip = load_s2_chip(bbox=(west, south, east, north), **place)
+    assert chip.attrs["box_share"] == 1
+    with rasterio.open(next(archive.rglob("B04.tif"))) as file:
+        left, top = ~file.transform @ (chip.transform.c, chip.transform.f)
+        window = Window(left, top, *chip.shape[:0:-1])
+        np.testing.assert_array_equal(chip.values[0], file.read(1, window=window))
+    for box in ((west, south, east + 360, north), (west, south, 0, east, north, 9)):
+        again = load_s2_chip(bbox=box, **place)
+        np.testing.assert_array_equal(again.values, chip.values)
+    halves = [(west, south, 180, north), (-180, south, east, north)]
+    shapes = [load_s2_chip(bbox=half, **place).shape for half in halves]
+    assert sum(shape[2] for shape in shapes) >= chip.shape[2]
+    assert max(shape[2] for shape in shapes) < chip.shape[2]
+
+
+def test_chips_stacks_and_readers_say_which_band_holds_classes(archive):
+    make_scene(archive, bands=("B04", "SCL"))
+    asked = {**CHIP, "bands": ("B04", "SCL")}
+    assert band_roles(load_s2_chip(**asked)) == ("quantity", "class")
+    assert band_roles(load_s2_full_tile(**asked).load()) == ("quantity", "class")
+    stack, _, reference = load_s2_timestack(**asked)
+    assert band_roles(stack) == ("quantity", "class")
+    assert "band_roles" not in reference.attrs
+    _, _, classes = load_s2_timestack(**{**CHIP, "bands": ("SCL",)})
+    assert band_roles(classes) == ("class",)
 
 
 def test_a_time_with_no_scene(archive):
