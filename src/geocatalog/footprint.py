@@ -272,7 +272,8 @@ def outline_within(outline: BaseGeometry, bounds: Bounds) -> BaseGeometry:
     ----------
     outline
         A geometry in degrees. Edges from one side of 180 to the other, and longitudes beyond 180,
-        are as good as halves that are cut already.
+        are as good as halves that are cut already. A ring that runs once around the globe holds the
+        pole of its hemisphere.
     bounds
         The outline's box, as `degree_box` gives it.
 
@@ -289,6 +290,8 @@ def outline_within(outline: BaseGeometry, bounds: Bounds) -> BaseGeometry:
     """
     west, _, east, _ = bounds
     left, _, right, _ = outline.bounds
+    if right - left > 180 and (cap := _cap(outline)) is not None:
+        return cap
     if west <= east and left >= -180 and right <= 180:
         return outline
     if east - west >= 360:
@@ -296,6 +299,22 @@ def outline_within(outline: BaseGeometry, bounds: Bounds) -> BaseGeometry:
     # The longitude in the middle of what the box leaves out: no edge lies there.
     seam = (west + east) / 2 - 180 * (west <= east)
     return _cut_at_180(_counted_from(outline, seam))
+
+
+def _cap(outline: BaseGeometry) -> BaseGeometry | None:
+    """Return what a ring around the globe holds, the pole included; None for any other outline."""
+    if outline.geom_type != "Polygon":
+        return None
+    lon, lat = shapely.get_coordinates(outline.exterior).T
+    steps = (np.diff(lon) + 180) % 360 - 180
+    if abs(abs(steps.sum()) - 360) > 1e-6:
+        return None
+    lon = lon[0] + np.concatenate([[0], np.cumsum(steps)])
+    pole = 90.0 if lat.mean() > 0 else -90.0
+    ring = [*zip(lon, lat, strict=True), (lon[-1], pole), (lon[0], pole)]
+    whole = shapely.make_valid(shapely.Polygon(ring))
+    turned = [translate(whole, by) for by in (-360.0, 0.0, 360.0)]
+    return shapely.intersection(shapely.union_all(turned), shapely.box(-180, -90, 180, 90))
 
 
 def _counted_from(outline: BaseGeometry, seam: float) -> BaseGeometry:

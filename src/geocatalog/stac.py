@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from geocatalog.footprint import (
     crs_text,
     degree_box,
     outline_of,
+    outline_within,
     reproject,
     wrapped_bounds,
 )
@@ -210,9 +212,12 @@ def _file_extent(item: Any, asset: Any) -> tuple[shapely.Polygon, CRS] | None:
 
 
 def _item_geometry(item: Any) -> Any:
-    if item.geometry is not None:
-        return shape(item.geometry)
     bbox = item.bbox
+    if item.geometry is not None:
+        outline = shape(item.geometry)
+        with suppress(CatalogError):  # a box that can't be read says nothing of the outline
+            outline = outline_within(outline, degree_box(bbox or outline.bounds))
+        return outline
     if bbox is None:
         raise CatalogError(
             f"item {item.id} has no geometry, no bbox and no proj: fields, so it has no place; "

@@ -198,8 +198,13 @@ def item_boxes(feature: dict[str, Any]) -> list[BBox]:
         return [] if box is None else halves(box)
     import shapely
 
-    parts = [_box(part.bounds) for part in shapely.get_parts(outline)]
-    return [half for part in parts if part for half in halves(part)]
+    if box is not None and outline.geom_type == "Polygon":
+        return halves(box)  # one ring, which may be drawn across 180 without saying so
+    parts = shapely.get_parts(outline)
+    while len(finer := shapely.get_parts(parts)) > len(parts):  # collections hold collections
+        parts = finer
+    boxes = [_box(part.bounds) for part in parts]
+    return [half for each in boxes if each for half in halves(each)]
 
 
 def _box(told: Any) -> BBox | None:

@@ -72,6 +72,22 @@ def test_a_bbox_across_the_antimeridian_becomes_two_halves():
     assert len(catalog.query(bounds=(0, -18, 1, -17))) == 0
 
 
+@pytest.mark.parametrize(
+    ("bbox", "ring"),
+    [
+        ((179, -17, -179, -16), [(179, -17), (-179, -17), (-179, -16), (179, -16)]),
+        ((179, -17, 181, -16), [(179, -17), (181, -17), (181, -16), (179, -16)]),
+        ((179, -17, 0, -179, -16, 9), [(179, -17), (-179, -17), (-179, -16), (179, -16)]),
+    ],
+)
+def test_an_outline_across_the_antimeridian_lies_on_both_sides(bbox, ring):
+    outline = shapely.geometry.mapping(shapely.Polygon(ring))
+    rows = from_stac_items([item(geometry=outline, bbox=bbox)], asset_key="B04")
+    for box, found in [((178, -17, 179.5, -16), 1), ((-179.5, -17, -178, -16), 1),
+                       ((0, -17, 10, -16), 0), ((179.5, -17, -179.5, -16), 1)]:  # fmt: skip
+        assert len(rows.query(bounds=box)) == found
+
+
 def test_the_footprint_may_be_the_item_s_own_geometry():
     triangle = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [0, 1], [0, 0]]]}
     one = item(geometry=triangle, asset=PROJECTED, **{"proj:code": "EPSG:32610"})

@@ -52,6 +52,30 @@ def test_a_cap_around_the_pole_lies_at_every_longitude():
         assert footprint_share(item, asked) == pytest.approx(1)
 
 
+@pytest.mark.parametrize("start", [-180, -170, 0, 35])
+@pytest.mark.parametrize("turn", [1, -1])
+@pytest.mark.parametrize("pole", [90, -90])
+@pytest.mark.parametrize("told", [True, False])
+def test_a_ring_around_the_globe_holds_its_pole(start, turn, pole, told):
+    south, north = sorted((pole, pole * 8 // 9))
+    ring = [((start + turn * n + 180) % 360 - 180, pole * 8 // 9) for n in range(0, 361, 45)]
+    geometry = {"type": "Polygon", "coordinates": [ring]}
+    cap = {"geometry": geometry} | ({"bbox": [-180, south, 180, north]} if told else {})
+    item = Item("a", geometry, cap.get("bbox"), DAY, {})
+    for west, east in ((-180, -170), (175, -175), (0, 10), (-100, 100)):
+        asked = (west, south + 1, east, north - 1)
+        assert any(intersects(box, asked) for box in item_boxes(cap))
+        assert footprint_share(item, asked) == pytest.approx(1)
+        assert footprint_share(item, (west, -5, east, 5)) == 0
+    assert not any(intersects(box, (0, -5, 10, 5)) for box in item_boxes(cap))
+
+
+def test_a_ring_drawn_across_180_with_a_box_around_the_globe_is_found():
+    ring = [[179, -17], [-179, -17], [-179, -16], [179, -16], [179, -17]]
+    told = {"bbox": [-179, -17, 179, -16], "geometry": {"type": "Polygon", "coordinates": [ring]}}
+    assert any(intersects(box, (178, -17, 179.5, -16)) for box in item_boxes(told))
+
+
 def test_the_scene_that_holds_both_sides_of_180_comes_first():
     west = Item("west", None, [178, -18, 180, -16], DAY, {})
     across = Item("across", None, [178, -18, 0, -179, -16, 900], DAY, {})
