@@ -4,7 +4,7 @@ import shapely
 from pyproj import Transformer
 
 from geocatalog import CatalogError
-from geocatalog.footprint import are_boxes, reproject, reproject_box, wrapped_bounds
+from geocatalog.footprint import are_boxes, degree_box, reproject, reproject_box, wrapped_bounds
 
 
 def test_only_full_rectangles_are_boxes():
@@ -61,3 +61,38 @@ def test_empty_and_missing_shapes_pass_through():
     assert moved[0] is None
     assert moved[1].is_empty
     assert round(moved[2].x) == 500000
+
+
+@pytest.mark.parametrize(
+    ("box", "said"),
+    [
+        ((0, 5, 1, 1), r"south < north, got south=5.0 and north=1.0; the order is \(west"),
+        ((0, 0, float("nan"), 1), "finite"),
+        ((0, 0, 1, 1, 1), "four numbers .* six with heights"),
+        ("123456", "four numbers"),
+        ((0, 0, 1, 91), "latitude and longitude swapped"),
+        ((0, 0, 361, 1), "-180..180 or 0..360"),
+        ((500_000, 0, 600_000, 100), "looks like metres"),
+    ],
+)
+def test_what_is_no_box_in_degrees_is_refused(box, said):
+    with pytest.raises(CatalogError, match=f"place .*{said}"):
+        degree_box(box, "place")
+
+
+@pytest.mark.parametrize(
+    ("box", "means"),
+    [
+        ((-10, 0, 350, 1), (-180, 0, 180, 1)),
+        ((180, 0, 190, 1), (-180, 0, -170, 1)),
+        ((-190, 0, -180, 1), (170, 0, 180, 1)),
+        ((170, 0, -180, 1), (170, 0, 180, 1)),
+        ((350, 0, 10, 1), (-10, 0, 10, 1)),
+        ((180, 0, 180, 1), (180, 0, 180, 1)),
+        ((-360, -90, 360, 90), (-180, -90, 180, 90)),
+        ((10, 0, 350, 1), (10, 0, -10, 1)),
+    ],
+)
+def test_a_box_that_touches_180_lies_on_one_side(box, means):
+    assert degree_box(box) == means
+    assert degree_box(means) == means

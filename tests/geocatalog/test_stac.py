@@ -7,6 +7,9 @@ import rasterio
 import shapely
 from footprints import frame, utc
 from geopandas import GeoDataFrame
+from globe import item_places, places, written
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from geocatalog import (
     CatalogError,
@@ -86,6 +89,27 @@ def test_an_outline_across_the_antimeridian_lies_on_both_sides(bbox, ring):
     for box, found in [((178, -17, 179.5, -16), 1), ((-179.5, -17, -178, -16), 1),
                        ((0, -17, 10, -16), 0), ((179.5, -17, -179.5, -16), 1)]:  # fmt: skip
         assert len(rows.query(bounds=box)) == found
+
+
+def can_be_read(told):
+    return told["geometry"] is None or told["geometry"].get("coordinates") != [[[0, 0]]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_box_finds_the_items_that_share_a_cell_with_it_however_both_are_written(data):
+    held = data.draw(st.lists(places(), min_size=1, max_size=4))
+    told = [data.draw(item_places(place).filter(can_be_read)) for place in held]
+    items = [item(f"{n}", geometry=each["geometry"], bbox=each.get("bbox"))
+             for n, each in enumerate(told)]  # fmt: skip
+    rows = from_stac_items(items, asset_key="B04")
+    asked = data.draw(places())
+    expected = {f"{n}" for n, each in enumerate(held) if each.cells() & asked.cells()}
+    box = data.draw(written(asked))
+    # Touching counts, so the box is drawn in a little.
+    moved = [0.25, 0.25, -0.25, -0.25] if len(box) == 4 else [0.25, 0.25, 0, -0.25, -0.25, 0]
+    found = rows.query(bounds=[side + by for side, by in zip(box, moved, strict=True)], crs=4326)
+    assert set(found.gdf["item_id"]) == expected
 
 
 def test_the_footprint_may_be_the_item_s_own_geometry():
