@@ -123,7 +123,7 @@ def find_items(
     Examples
     --------
     >>> from geostack import LAKE_TAHOE_BBOX
-    >>> june = Request.of("sentinel-2-l2a", LAKE_TAHOE_BBOX, "2024-06")
+    >>> june = Request("sentinel-2-l2a", LAKE_TAHOE_BBOX, "2024-06")
     >>> source, items = find_items(june, limit=1, source="simulated")
     >>> source.name, len(items)
     ('simulated', 1)
