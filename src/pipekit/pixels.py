@@ -146,12 +146,19 @@ def roles_in_file(source: Any, indexes: Sequence[int] | None = None) -> tuple[Ro
     One role a band.
     """
     chosen = source.indexes if indexes is None else indexes
-    categorised = _categorised(source.name)
-    return tuple(_role_in_file(source, index, index in categorised) for index in chosen)
+    # Asked once: rasterio makes these lists anew for all bands.
+    categorised, colours, names = _categorised(source.name), source.colorinterp, source.descriptions
+    return tuple(
+        _role_in_file(
+            source.tags(index), colours[index - 1].name, names[index - 1], index in categorised
+        )
+        for index in chosen
+    )
 
 
-def _role_in_file(source: Any, index: int, has_categories: bool) -> Role:
-    tags, colour = source.tags(index), source.colorinterp[index - 1].name
+def _role_in_file(
+    tags: Mapping[str, str], colour: str, name: str | None, has_categories: bool
+) -> Role:
     said: Role | None = next((role for role in ROLES if role == tags.get(ROLE_TAG)), None)
     if said is not None:
         return said
@@ -159,7 +166,7 @@ def _role_in_file(source: Any, index: int, has_categories: bool) -> Role:
         return "bits"
     if colour == "palette" or has_categories or "flag_values" in tags:
         return "class"
-    name = source.descriptions[index - 1] or tags.get("NETCDF_VARNAME")
+    name = name or tags.get("NETCDF_VARNAME")
     if colour == "alpha" and (not name or name.lower() == "alpha"):
         return "mask"
     return role_of(name or "")

@@ -77,7 +77,8 @@ class Bands:
                 role if role != "quantity" or known else role_of(name)
                 for role, known, name in zip(roles, told, names, strict=True)
             )
-        every = tuple((source.scales[i - 1], source.offsets[i - 1]) for i in indexes)
+        scales, offsets, names_there = source.scales, source.offsets, source.descriptions
+        every = tuple((scales[i - 1], offsets[i - 1]) for i in indexes)
         each = tuple(
             pair if role == "quantity" else (1.0, 0.0)
             for pair, role in zip(every, roles, strict=True)
@@ -86,7 +87,7 @@ class Bands:
             dtype=np.result_type(*(source.dtypes[index - 1] for index in indexes)),
             count=len(indexes),
             nodata=header_nodata(source, indexes[0]),
-            names=tuple(source.descriptions[index - 1] for index in indexes),
+            names=tuple(names_there[index - 1] for index in indexes),
             roles=roles,
             scales=each if scaled and any(pair != (1.0, 0.0) for pair in each) else (),
         )
@@ -207,9 +208,12 @@ def nodata_decides(source: Any, indexes: Sequence[int]) -> bool:
     -------
     Whether neither a mask nor an alpha band nor a second nodata value is there.
     """
-    first = source.nodatavals[indexes[0] - 1]
-    same = all(_same(source.nodatavals[index - 1], first) for index in indexes)
-    return same and all(source.mask_flag_enums[index - 1] in _BY_VALUE for index in indexes)
+    # Asked once: rasterio makes these lists anew for all bands.
+    values, flags = source.nodatavals, source.mask_flag_enums
+    first = values[indexes[0] - 1]
+    return all(
+        _same(values[index - 1], first) and flags[index - 1] in _BY_VALUE for index in indexes
+    )
 
 
 def _same(one: float | None, other: float | None) -> bool:
