@@ -11,7 +11,7 @@ and stay in range; nodata stays nodata.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,7 +127,7 @@ def restore(chip: Raster, changed: Values) -> Raster:
     fill = fitting_fill(fill_of(chip), values.dtype)
     invalid = invalid_mask(values, fill)
     if values.dtype.kind in "iu":
-        out = whole_numbers(changed, values.dtype, fill, invalid)
+        out = whole_numbers(changed, values.dtype, fill, invalid, scratch=True)
     elif values.dtype.kind == "f":
         out = changed.astype(values.dtype, copy=False)
         keep_off(out, fill)
@@ -136,6 +136,13 @@ def restore(chip: Raster, changed: Values) -> Raster:
     else:
         raise TypeError(f"chips must be integer or float, got {values.dtype.name}")
     return rewrap(chip, out)
+
+
+@on_quantities
+def _revalued(
+    chip: Raster, rng: Generator, changed: Callable[[Generator, Raster], Values], axis: int
+) -> Raster:
+    return restore(chip, changed(rng, chip))
 
 
 def check_range(span: Range, argument: str) -> None:
@@ -366,9 +373,7 @@ class ValueChange(Augmentation):
     def _augment(self, rng: Generator, chip: Raster, *labels: Raster) -> tuple[Raster, ...]:
         if rng.random() >= self.p:
             return (chip, *labels)
-        axis = getattr(self, "axis", 0)
-        change = on_quantities(lambda raster, axis: restore(raster, self._changed(rng, raster)))
-        return (change(chip, axis), *labels)
+        return (_revalued(chip, rng, self._changed, getattr(self, "axis", 0)), *labels)
 
     def _changed(self, rng: Generator, chip: Raster) -> Values:
         raise NotImplementedError(f"{type(self).__name__} must define _changed(rng, chip)")

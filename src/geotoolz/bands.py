@@ -312,11 +312,14 @@ def coded_bands(raster: Raster, axis: int = 0) -> dict[int, Role]:
     >>> coded_bands(np.zeros((1, 2, 2), bool)), coded_bands(np.zeros((1, 2, 2)))
     ({0: 'mask'}, {})
     """
-    if type(raster) is np.ndarray and raster.dtype != np.bool_:
+    if type(raster) is np.ndarray and raster.dtype.kind != "b":
         return {}
-    along = axis if np.ndim(raster) == 3 else -3
-    roles = enumerate(band_roles(raster, along))
-    return {band: role for band, role in roles if role != "quantity"}
+    return _coded(band_roles(raster, axis if raster.ndim == 3 else -3))
+
+
+@lru_cache(maxsize=256)
+def _coded(roles: tuple[Role, ...]) -> dict[int, Role]:
+    return {band: role for band, role in enumerate(roles) if role != "quantity"}
 
 
 def as_codes(band: Values, role: Role, fill: Fill, dtype: np.dtype[Any], nodata: Fill) -> Values:
@@ -423,10 +426,10 @@ def on_quantities(
 
     @wraps(function)
     def guarded(raster: Raster, *args: P.args, **kwargs: P.kwargs) -> Raster:
-        if type(raster) is np.ndarray and raster.dtype != np.bool_:
+        if type(raster) is np.ndarray and raster.dtype.kind != "b":
             return function(raster, *args, **kwargs)
         given: Any = args[place] if 0 <= place < len(args) else kwargs.get("axis", 0)
-        codes = coded_bands(raster, given) if isinstance(raster, np.ndarray) else {}
+        codes = coded_bands(raster, given) if isinstance(raster, np.ndarray) else None
         if not codes:
             return function(raster, *args, **kwargs)
         shape = np.shape(raster)

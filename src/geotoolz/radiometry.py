@@ -34,7 +34,7 @@ from geotoolz.carrier import (
 )
 from geotoolz.function_operator import FunctionOperator, parameters_of
 from pipekit import Operator
-from pipekit.pixels import check_fill, equal_mask, invalid_mask, keep_off, whole_numbers
+from pipekit.pixels import check_fill, equal_mask, keep_off, whole_numbers
 
 
 def to_float(raster: Raster, dtype: DTypeLike = "float32") -> Raster:
@@ -149,7 +149,7 @@ def reflectance_to_dn(
     shift = per_band(offset, values, axis, np.dtype(work), "offset")
     np.subtract(scaled, shift, out=scaled)
     np.divide(scaled, per_band(scale, values, axis, np.dtype(work), "scale"), out=scaled)
-    out = whole_numbers(scaled, kind, nodata, invalid_mask(values, fill_of(raster)))
+    out = whole_numbers(scaled, kind, nodata, equal_mask(values, fill_of(raster)), scratch=True)
     return rewrap(raster, out, fill=nodata, attrs={"long_name": "digital number"})
 
 

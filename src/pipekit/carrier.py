@@ -157,13 +157,25 @@ def holds(dtype: np.dtype[Any], number: Any) -> bool:
     >>> holds(np.dtype("uint8"), 255), holds(np.dtype("uint8"), -1), holds(np.dtype("bool"), 2)
     (True, False, False)
     """
-    if dtype.kind == "f":
+    kind = dtype.kind
+    if kind == "f":
+        if number != number or -_ALL_FLOATS <= number <= _ALL_FLOATS:
+            return True
         with np.errstate(over="ignore"):
             return bool(np.isinf(dtype.type(number)) == np.isinf(number))
-    if dtype.kind not in "biu":
+    if kind not in "biu":
         return True
-    low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    low, high = _limits(dtype)
     return bool(low <= number <= high and int(number) == number)
+
+
+_ALL_FLOATS = 65504
+"""What every float dtype holds: the end of float16."""
+
+
+@lru_cache(maxsize=64)
+def _limits(dtype: np.dtype[Any]) -> tuple[int, int]:
+    return (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
 
 
 def pixel_offset(outer: Any, inner: Any, shape: Any) -> tuple[int, int] | None:

@@ -73,26 +73,27 @@ def band_roles(raster: Any, axis: int = -3) -> tuple[Role, ...]:
     >>> band_roles(np.zeros((2, 3, 3), bool))
     ('mask', 'mask')
     """
-    shape, attrs = np.shape(raster), getattr(raster, "attrs", None) or {}
+    attrs = getattr(raster, "attrs", None) or {}
+    shape = raster.shape if isinstance(raster, np.ndarray) else np.shape(raster)
     count = shape[axis] if len(shape) > 2 else 1
     said = attrs.get("band_roles")
     if said is not None:
         return _said(said, count)
     one: Role = "quantity"
-    if getattr(raster, "dtype", None) == np.bool_:
+    if getattr(getattr(raster, "dtype", None), "kind", None) == "b":
         one = "mask"
     elif "flag_masks" in attrs or "flag_values" in attrs:
         one = "bits" if "flag_masks" in attrs else "class"
     else:
         names = attrs.get("band_names")
         if names is not None and not isinstance(names, str) and len(names) == count:
-            return _named(tuple(map(str, names)))
+            return _named(tuple(names))
     return (one,) * count
 
 
 @lru_cache(maxsize=1024)
-def _named(names: tuple[str, ...]) -> tuple[Role, ...]:
-    return tuple(map(role_of, names))
+def _named(names: tuple[Any, ...]) -> tuple[Role, ...]:
+    return tuple(role_of(str(name)) for name in names)
 
 
 def role_of(name: str) -> Role:
@@ -415,7 +416,9 @@ def keep_off(values: Array, nodata: Any, counts: Array | None = None) -> None:
         values[landed] = number + 1 if number < np.iinfo(values.dtype).max else number - 1
 
 
-def whole_numbers(values: Array, dtype: Any, nodata: Any, invalid: Array | None = None) -> Array:
+def whole_numbers(
+    values: Array, dtype: Any, nodata: Any, invalid: Array | None = None, *, scratch: bool = False
+) -> Array:
     """Return numbers rounded into an integer dtype, within its limits and off nodata's value.
 
     Parameters
@@ -428,6 +431,8 @@ def whole_numbers(values: Array, dtype: Any, nodata: Any, invalid: Array | None 
         The value of the result that marks nodata; None allows no NaN.
     invalid
         Where further pixels are nodata, of the shape of `values`, or None.
+    scratch
+        Whether `values` may be written over, which saves a copy of them.
 
     Raises
     ------
@@ -447,18 +452,20 @@ def whole_numbers(values: Array, dtype: Any, nodata: Any, invalid: Array | None 
         raise ValueError(
             f"NaN has no number in {kind.name}; give nodata=, the value that marks it; {GUIDE}"
         )
-    clean = values if missing is None else np.where(missing, 0, values)
+    clean, own = values, scratch
+    if missing is not None:
+        clean, own = np.where(missing, 0, values), True
     if clean.dtype.kind in "bf" and clean.dtype.itemsize < 4:
         clean = clean.astype(np.float32)
     if clean.dtype.kind == "f":
-        clean = np.rint(clean)
+        clean = np.rint(clean, out=clean if own else None)
         # float(2**64 - 1) is 2**64, which would wrap: the last float below is taken.
         top = np.nextafter(clean.dtype.type(limits.max), clean.dtype.type(0))
         highest = limits.max if float(clean.dtype.type(limits.max)) <= limits.max else top
         np.clip(clean, limits.min, highest, out=clean)
     else:
-        own = np.iinfo(clean.dtype)
-        clean = np.clip(clean, max(limits.min, own.min), min(limits.max, own.max))
+        ends = np.iinfo(clean.dtype)
+        clean = np.clip(clean, max(limits.min, ends.min), min(limits.max, ends.max))
     out = clean.astype(kind)
     keep_off(out, nodata)
     if missing is not None:
