@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 import numpy as np
@@ -16,7 +16,7 @@ from geocatalog.footprint import box_parts
 from geocatalog.grid import check_upright, part_of, pixel_grid, raster_crs, window_of
 from geotoolz.carrier import NAN, Fill, Raster, fill_of, nan_floats, values_of
 from geotoolz.function_operator import check_choice
-from pipekit.carrier import same_crs
+from pipekit.carrier import holds, same_crs
 from pipekit.pixels import Role, band_roles, nodata_of, plain
 
 if TYPE_CHECKING:
@@ -334,7 +334,7 @@ def reproject_to(raster: Raster, grid: GridLike, resampling: str = "nearest") ->
     Raises
     ------
     TypeError
-        For a plain array, or a dtype that GDAL does not warp.
+        For a plain array, or wide integers by another method than "nearest".
     ValueError
         For a raster without a CRS, or an unknown `resampling`.
 
@@ -368,6 +368,22 @@ def reproject_to(raster: Raster, grid: GridLike, resampling: str = "nearest") ->
             values, fill = mark(values, np.broadcast_to(outside, values.shape))
     kept = NAN if kind.kind == "f" else None if kind == np.bool_ else fill
     return GeoTensor(values, target.transform, str(target.crs), kept, dict(source.attrs or {}))
+
+
+def _picked(
+    planes: NDArray[Any], source: GeoTensor, target: GeoBox, fill: Any, resampling: str
+) -> NDArray[Any]:
+    """Return planes of a dtype that GDAL does not warp, by the place of the nearest pixel."""
+    if resampling != "nearest":
+        raise TypeError(
+            f"{planes.dtype.name} can't be resampled by {resampling!r}; use 'nearest', or convert "
+            "it, for example to float64"
+        )
+    index = np.arange(planes[0].size, dtype=np.int32).reshape(1, *planes.shape[1:])
+    place = _warped(index, source, target, -1, "nearest")[0]
+    out: NDArray[Any] = planes.reshape(len(planes), -1)[:, np.maximum(place, 0)]
+    out[:, place < 0] = 0 if fill is None else fill
+    return out
 
 
 _SUMMARIES = {"average", "rms", "sum", "med", "q1", "q3", "min", "max", "mode"}
@@ -439,6 +455,8 @@ def _warped(
     """Return planes (N, H, W) of a raster on another grid; without a fill value 0 is a number."""
     from rasterio import warp
 
+    if planes.dtype.str[1:] not in _WARPABLE:
+        return _picked(planes, source, target, fill, resampling)
     out = np.full((len(planes), *target.shape.yx), 0 if fill is None else fill, planes.dtype)
     method = check_resampling(resampling)
     if planes.size and out.size:
@@ -557,9 +575,15 @@ def _planes(source: GeoTensor) -> tuple[NDArray[Any], Any]:
         return planes.astype(np.uint8), None
     if kind.kind == "f":
         return nan_floats(planes, fill, np.float32 if kind.itemsize < 8 else np.float64), NAN
-    if kind.str[1:] not in _WARPABLE:
-        raise TypeError(f"{kind.name} can't be resampled; convert it, for example to float64")
+    narrow = np.dtype(np.int32)
+    ends = [planes.min(), planes.max()] if planes.size else []
+    if kind.kind in "iu" and kind.itemsize == 8 and _all_held(narrow, [fill or 0, *ends]):
+        return planes.astype(narrow), fill
     return planes, fill
+
+
+def _all_held(dtype: np.dtype[Any], numbers: Sequence[Any]) -> bool:
+    return all(holds(dtype, number) for number in numbers)
 
 
 def check_resolution(resolution: float | tuple[float, float] | None) -> None:

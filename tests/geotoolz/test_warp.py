@@ -152,8 +152,8 @@ def test_mistakes_are_named():
     turned = GeoTensor(np.ones((2, 2)), Affine.rotation(30), "EPSG:32632")
     with pytest.raises(ValueError, match="the transform is rotated"):
         gz.Resample(20.0)(turned)
-    with pytest.raises(TypeError, match="complex64 can't be resampled"):
-        gz.Resample(20.0)(
+    with pytest.raises(TypeError, match="complex64 can't be resampled by 'average'"):
+        gz.Resample(20.0, "average")(
             GeoTensor(np.ones((2, 2), "complex64"), Affine.scale(10, -10), "EPSG:32632")
         )
     with pytest.raises(TypeError, match="a grid is a GeoTensor, or a dictionary"):
@@ -200,3 +200,28 @@ def test_resample_like_keeps_the_extent_and_wants_one_crs():
     assert (result.res, result.bounds) == (other.res, source.bounds)
     with pytest.raises(ValueError, match="needs one CRS, got EPSG:32632 and EPSG:3857"):
         gz.ResampleLike(reproject(source, "EPSG:3857"))(source)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+@pytest.mark.parametrize("resampling", ["nearest", "mode", "bilinear"])
+def test_wide_integers_are_resampled_as_narrow_ones_are(dtype, resampling):
+    values = np.random.default_rng(0).integers(1, 9, (6, 6))
+    wide, narrow = (
+        GeoTensor(values.astype(kind), Affine(10, 0, 0, 0, -10, 60), "EPSG:32632", 0)
+        for kind in (dtype, "int32")
+    )
+    out = gz.Resample(20.0, resampling)(wide)
+    assert out.dtype == dtype
+    assert np.array_equal(out.values, gz.Resample(20.0, resampling)(narrow).values)
+
+
+@pytest.mark.parametrize("fill", [None, -1])
+def test_wide_identifiers_come_by_the_nearest_pixel_exactly(fill):
+    ids = np.array([[2**60 + 1, 2**60 + 3]])
+    tile = GeoTensor(ids, Affine(10, 0, 0, 0, -10, 10), "EPSG:32632", fill)
+    out = gz.Resample((5, 10))(tile)
+    assert out.values.tolist() == [[2**60 + 1, 2**60 + 1, 2**60 + 3, 2**60 + 3]]
+    beyond = gz.Resample((15, 10))(tile)
+    assert beyond.values[0, 0] == 2**60 + 1
+    with pytest.raises(TypeError, match="int64 can't be resampled by 'bilinear'; use 'nearest'"):
+        gz.Resample(5.0, "bilinear")(tile)
