@@ -137,7 +137,9 @@ def mask_from_qa_bits(
     >>> mask_from_qa_bits(np.array([[0b1000000, 0b1000, 0b1]], dtype="uint16"))
     array([[False,  True,  True]])
     """
-    values = values_of(raster)
+    # A masked array's hidden pixels become NaN, which is the bit of fill: no number of bits is.
+    masked = isinstance(raster, np.ma.MaskedArray)
+    values = values_of(raster.astype(np.float64) if masked else raster)
     quality = values if values.ndim == 2 else take_band(raster, band_idx)
     quality = _whole_bits(quality)
     bits = sum(1 << bit for bit in set(_qa_bits(flags)))

@@ -111,6 +111,13 @@ def test_quality_bits_are_whole_numbers():
     assert mask_from_qa_bits(floats, flags="water").tolist() == [[False, False, False]]
 
 
+def test_hidden_pixels_are_no_clear_ones():
+    qa = np.ma.array([[0b1000000, 0b1000, 0b1000000]], dtype="uint16", mask=[[0, 0, 1]])
+    assert mask_from_qa_bits(qa).tolist() == [[False, True, True]]
+    scl = np.ma.array([[4, 9, 4]], dtype="uint8", mask=[[0, 0, 1]])
+    assert gz.MaskFromSCL()(scl).tolist() == [[False, True, True]]
+
+
 @pytest.mark.parametrize("radius", [0.5, 1, 2.9, 30])
 def test_strips_of_rows_change_no_pixel_of_a_grown_mask(monkeypatch, radius):
     drop = np.random.default_rng(3).random((40, 23)) < 0.01
