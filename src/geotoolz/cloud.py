@@ -200,7 +200,7 @@ def dilate_mask(mask: Raster, radius: float) -> Raster:
     return rewrap(mask, out)
 
 
-_STRIP_PIXELS = 2**18
+_STRIP_PIXELS = 2**16
 
 
 def _grow(drop: Mask, out: Mask, radius: float) -> None:

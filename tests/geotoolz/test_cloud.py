@@ -127,7 +127,7 @@ def test_strips_of_rows_change_no_pixel_of_a_grown_mask(monkeypatch, radius):
 
 
 def test_growing_the_mask_of_a_tile_takes_little_memory():
-    drop = np.zeros((2500, 2500), bool)
+    drop = np.zeros((1100, 1100), bool)
     drop[::100, ::100] = True
     tracemalloc.start()
     dilate_mask(drop, 10)
