@@ -23,7 +23,7 @@ from geotoolz.carrier import NAN, Raster, attrs_of, fill_of
 from geotoolz.function_operator import check_choice
 from geotoolz.warp import Bounds, georeferenced, pixels_within
 from pipekit import Operator
-from pipekit.files import beside, file_of, keep_inputs
+from pipekit.files import beside, drop_side_files, file_of, keep_inputs
 from pipekit.pixels import GUIDE, ROLE_TAG, band_roles, check_fill, plain, role_of, roles_in_file
 
 if TYPE_CHECKING:
@@ -261,6 +261,7 @@ def write_cog(
         )
     with beside(target) as unfinished:
         _write(unfinished, source, values, _tags(source, tags), compress, method)
+        drop_side_files(target)
     return target
 
 

@@ -47,6 +47,28 @@ def beside(path: Path) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
+SIDE_FILES = (".aux.xml", ".ovr", ".msk")
+"""Endings of what GDAL keeps beside a raster and reads with it: statistics, overviews, a mask."""
+
+
+def drop_side_files(path: Path) -> None:
+    """Remove what GDAL has put beside a raster that is about to be replaced, as GDAL does.
+
+    The overviews and the mask of an old raster would be taken for those of the new one.
+
+    Parameters
+    ----------
+    path
+        The raster's.
+
+    Examples
+    --------
+    >>> drop_side_files(Path("no such raster.tif"))
+    """
+    for ending in SIDE_FILES:
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold an exclusive lock on a file, waiting for whoever has it; released if we die.

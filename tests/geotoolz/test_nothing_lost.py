@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geocatalog import CatalogError, InMemoryGeoCatalog, build_raster_catalog, load_raster
+from geopatcher import SpatialPatcher, SpatialRectangular, SpatialRegularStride, map_patches
 from geotoolz import NDVI, Fanout, Lambda, write_cog
 from geotoolz.catalog_ops import CatalogPipeline, _tasks
 from geotoolz.io import read
@@ -202,3 +203,27 @@ def test_a_cog_may_be_named_by_url(tmp_path):
     assert write_cog(raster, f"file://{tmp_path}/b.tif") == tmp_path / "b.tif"
     with pytest.raises(ValueError, match="on this machine"):
         write_cog(raster, "s3://bucket/b.tif")
+
+
+@pytest.mark.parametrize("writes", ["write_cog", "map_patches", "a pipeline"])
+def test_the_mask_and_overviews_of_an_old_file_are_not_those_of_the_new(writes, tmp_path):
+    source = scene(tmp_path / "in" / "a.tif", 7)
+    path = scene(tmp_path / "a.tif", 1)
+    with rasterio.Env(TIFF_USE_OVR=True), rasterio.open(path, "r+") as file:
+        file.build_overviews([2])
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(path, "r+") as file:
+        file.write_mask(np.zeros((8, 8), bool))
+    Path(f"{path}.aux.xml").write_text("<PAMDataset/>")
+    (tmp_path / "a.tif.txt").write_text("mine")
+    assert len(list(tmp_path.glob("a.tif*"))) == 5
+    if writes == "write_cog":
+        write_cog(read(source), path, overwrite=True)
+    elif writes == "map_patches":
+        patcher = SpatialPatcher(SpatialRectangular(8), SpatialRegularStride(8))
+        map_patches(patcher, read(source), np.asarray, target=path, progress=False)
+    else:
+        run([source], Lambda(lambda x: x), writer=tmp_path)
+    assert {each.name for each in tmp_path.glob("a.tif*")} == {"a.tif", "a.tif.txt"}
+    with rasterio.open(path) as file:
+        assert (file.read() == 7).all()
+        assert file.read_masks(1).all()

@@ -22,6 +22,7 @@ from rasterio.dtypes import dtype_rev, typename_fwd
 
 from geopatcher.files.rows import RasterSpec, RawRows, Unfinished
 from geopatcher.patch import PatchError
+from pipekit.files import drop_side_files
 
 TILE = 512
 CACHE_MEGABYTES = 32
@@ -85,6 +86,7 @@ class CogTarget(Unfinished):
                 f"GDAL could not write {self.path.name} ({error}; {free:.0f} MB are free); no part "
                 "of it was given its name"
             ) from error
+        drop_side_files(self.path)
         made.replace(self.path)
 
     def discard(self) -> None:
