@@ -570,7 +570,8 @@ class GeoCatalog(ABC):
 
     def __repr__(self) -> str:
         times = self.temporal_extent
-        when = "undated" if times is None else f"{times.left:%Y-%m-%d} to {times.right:%Y-%m-%d}"
+        ends = [end[:10] for end in iso_ends(times) or ()]
+        when = " to ".join(ends) or "undated"
         name = type(self).__name__
         return f"{name}({len(self)} {self.backend} rows, {crs_text(self.crs)}, {when})"
 

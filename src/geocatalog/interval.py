@@ -2,9 +2,11 @@
 
 - A timestamp without a zone is UTC; one with a zone is converted.
 - An interval holds both its ends: two intervals that share an instant overlap.
-- Text or a `datetime.date` that names a year, month or day covers all of it, to the last
-  microsecond; a `datetime` or a `pd.Timestamp` is an instant, even at midnight.
-- A missing end is open: an undated file matches every time.
+- Text, a `datetime.date`, a `pd.Period` or a `np.datetime64` that names a year, month, week or day
+  covers all of it, to the last microsecond; a `datetime` or a `pd.Timestamp` is an instant, even at
+  midnight.
+- A missing end (None, NaT, "..") is open, not a date: an undated file matches every time.
+- Years run from 1 to 9999. An interval object writes an open end as the first or last of them.
 
 Microseconds are what Parquet's common timestamp and DuckDB keep, so that both backends agree.
 """
@@ -12,14 +14,16 @@ Microseconds are what Parquet's common timestamp and DuckDB keep, so that both b
 from __future__ import annotations
 
 import datetime as dt
-import re
 from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_scalar
 
+from geocatalog.calendars import check_calendar
 from geocatalog.errors import CatalogError
+from geocatalog.iso8601 import covered, interval_ends
 
 TimeLike: TypeAlias = Any
 
@@ -28,9 +32,6 @@ OPEN_START = np.iinfo(np.int64).min
 
 OPEN_END = np.iinfo(np.int64).max
 """Packed value of an end that is not known: after everything."""
-
-_UNITS = {4: "Y", 6: "M", 8: "D"}
-_PERIOD = re.compile(r"^\d{4}(-?(0[1-9]|1[0-2])(-?(0[1-9]|[12]\d|3[01]))?)?$")
 
 
 def as_utc(value: TimeLike) -> pd.Timestamp:
@@ -43,30 +44,22 @@ def as_utc(value: TimeLike) -> pd.Timestamp:
 
     Returns
     -------
-    The instant; one without a zone is read as UTC.
+    The instant; one without a zone is read as UTC, and a whole day gives its first microsecond.
 
     Raises
     ------
     CatalogError
-        For what is no time; numbers are refused, since their unit is not known.
+        For what is no time; numbers are refused, since their unit is not known, and so is text that
+        can be read in two ways, such as 01/06/2024.
 
     Examples
     --------
     >>> as_utc("2024-06-01T12:00:00+02:00")
     Timestamp('2024-06-01 10:00:00+0000', tz='UTC')
     """
-    if isinstance(value, Real) and value == value:
-        raise CatalogError(f"not a time: {value!r}; write dates as text, such as '{value}'")
-    try:
-        stamp = pd.Timestamp(value)
-    except (ValueError, TypeError) as error:
-        raise CatalogError(
-            f"not a time: {value!r}; give ISO 8601 text, a datetime or a timestamp"
-        ) from error
-    if stamp is pd.NaT:
-        return stamp
-    stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
-    return stamp.as_unit("us")
+    if _is_open(value):
+        return pd.Timestamp("NaT")
+    return stamp_of(_covered(value)[0])
 
 
 def stamp_of(microseconds: int) -> pd.Timestamp:
@@ -91,37 +84,52 @@ def stamp_of(microseconds: int) -> pd.Timestamp:
 
 def _covered(value: TimeLike) -> tuple[int, int]:
     """Return (first, last) microsecond that `value` names."""
-    if isinstance(value, pd.Timestamp):
-        return (_micros(value),) * 2
-    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
-        value = value.isoformat()
-    if isinstance(value, str) and _PERIOD.match(value.strip()):
-        digits = value.strip().replace("-", "")
-        written = "-".join(part for part in (digits[:4], digits[4:6], digits[6:8]) if part)
-        try:
-            period = np.datetime64(written, _UNITS[len(digits)])  # type: ignore[call-overload]
-        except ValueError as error:
-            raise CatalogError(f"not a date: {written!r} ({error})") from error
-        ends = np.array([period, period + 1]).astype("datetime64[us]").astype(np.int64)
-        return int(ends[0]), int(ends[1]) - 1
-    return (_micros(as_utc(value)),) * 2
+    if isinstance(value, Real):
+        raise CatalogError(f"not a time: {value!r}; write dates as text, such as '{value}'")
+    try:
+        first, last = _named(value)
+        if not EARLIEST <= first <= last <= LATEST:
+            raise OverflowError("years run from 1 to 9999")
+    except (ValueError, TypeError, OverflowError) as error:
+        raise CatalogError(
+            f"not a time: {value!r} ({error}); give ISO 8601 text, a datetime or a timestamp"
+        ) from error
+    return first, last
 
 
-def _micros(stamp: pd.Timestamp) -> int:
-    # A naive timestamp's count is what it would be in UTC, which is how it is read.
-    return int(stamp.to_datetime64().astype("datetime64[us]").astype(np.int64))
+def _named(value: TimeLike) -> tuple[int, int]:
+    if isinstance(value, dt.datetime):
+        # A naive timestamp's count is what it would be in UTC, which is how it is read.
+        moment = pd.Timestamp(value).to_datetime64()
+        return (int(moment.astype("datetime64[us]").astype(np.int64)),) * 2
+    if isinstance(value, str | dt.date):
+        return covered(str(value))
+    if isinstance(value, np.datetime64):
+        if not 1 <= int(value.astype("datetime64[Y]").astype(int)) + 1970 <= 9999:
+            raise OverflowError("years run from 1 to 9999")
+        one = int(np.datetime_data(value.dtype)[0] in ("Y", "M", "W", "D"))
+        ends = np.array([value, value + one]).astype("datetime64[us]").astype(np.int64)
+        return int(ends[0]), int(ends[1]) - one
+    if isinstance(value, pd.Period):
+        return value.asfreq("us", "start").ordinal, value.asfreq("us", "end").ordinal
+    if isinstance(getattr(value, "calendar", None), str):
+        text = value.isoformat()
+        check_calendar(value.calendar, text)
+        return covered(text)
+    raise TypeError(type(value).__name__)
 
 
 def as_interval(value: TimeLike) -> pd.Interval | None:
     """Return a closed UTC interval from a pair, an interval, ISO text `a/b`, or one time.
 
-    `None` stays None (any time). A None or `".."` at one end leaves that end open (the
-    earliest or latest time that can be written).
+    `None` stays None (any time). A missing value or `".."` at one end leaves that end open: the
+    interval then begins with the year 1, or ends with 9999.
 
     Parameters
     ----------
     value
-        A pair, `pd.Interval`, ISO text "a/b", or one date or instant; None is any time.
+        A pair, `pd.Interval`, slice, ISO text "a/b" in any of the standard's forms, or one date or
+        instant; None is any time.
 
     Returns
     -------
@@ -139,13 +147,16 @@ def as_interval(value: TimeLike) -> pd.Interval | None:
     >>> as_interval("2024-06/2024-07") == as_interval(("2024-06-01", "2024-07-31"))
     True
     """
-    if value is None or value is pd.NaT:
+    if _is_open(value):
         return None
     return interval_of(*pack_time(value))
 
 
 def interval_of(first: int, last: int) -> pd.Interval:
     """Return the closed UTC interval between two counts of microseconds since 1970.
+
+    `OPEN_START` and `OPEN_END` are written as the first and the last microsecond of the years that
+    can be written, 1 to 9999, and read back as open by `pack_time`.
 
     Parameters
     ----------
@@ -161,7 +172,8 @@ def interval_of(first: int, last: int) -> pd.Interval:
     >>> print(interval_of(0, 1_000_000).right)
     1970-01-01 00:00:01+00:00
     """
-    return pd.Interval(stamp_of(first), stamp_of(last), closed="both")
+    ends = stamp_of(max(first, EARLIEST)), stamp_of(min(last, LATEST))
+    return pd.Interval(*ends, closed="both")
 
 
 def iso_ends(times: pd.Interval | None) -> list[str] | None:
@@ -208,7 +220,7 @@ def pack_time(value: TimeLike) -> tuple[int, int]:
     >>> pack_time("1970-01-01")
     (0, 86399999999)
     """
-    if value is None or value is pd.NaT:
+    if _is_open(value):
         return OPEN_START, OPEN_END
     opening, closing = _ends(value)
     first = EARLIEST if _is_open(opening) else _covered(opening)[0]
@@ -218,27 +230,32 @@ def pack_time(value: TimeLike) -> tuple[int, int]:
             f"an interval must not end before it starts, got {stamp_of(first)} to "
             f"{stamp_of(last)}; swap its ends"
         )
-    return first, last
+    return OPEN_START if first == EARLIEST else first, OPEN_END if last == LATEST else last
 
 
-EARLIEST = int(np.datetime64("1677-09-22", "us").astype(np.int64))
-"""The earliest time an open interval starts (nanosecond readers can still hold it)."""
+EARLIEST = int(np.datetime64("0001-01-01", "us").astype(np.int64))
+"""The first microsecond that can be written; an interval that begins with it has an open start."""
 
-LATEST = int(np.datetime64("2262-04-11", "us").astype(np.int64))
-"""The latest time an open interval ends."""
+LATEST = int(np.datetime64("9999-12-31T23:59:59.999999", "us").astype(np.int64))
+"""The last microsecond that can be written; an interval that ends with it has an open end."""
 
 
 def _is_open(end: TimeLike) -> bool:
     if isinstance(end, str):
-        return end.strip() in ("", "..")
-    return end is None or end is pd.NaT or end is pd.NA or (isinstance(end, float) and end != end)
+        return end.strip() in ("", "..", "NaT")
+    return end is None or bool(is_scalar(end) and pd.isna(end))
 
 
 def _ends(value: TimeLike) -> tuple[TimeLike, TimeLike]:
     if isinstance(value, pd.Interval):
         return value.left, value.right
     if isinstance(value, str) and "/" in value:
-        value = value.split("/")
+        try:
+            return interval_ends(value)
+        except ValueError as error:
+            raise CatalogError(
+                f"not an interval: {value!r} ({error}); write start/end in ISO 8601"
+            ) from error
     if isinstance(value, slice):
         value = (value.start, value.stop)
     if isinstance(value, list | tuple | np.ndarray | pd.Index):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 import re
 from collections import Counter
@@ -20,17 +19,13 @@ from shapely.geometry.base import BaseGeometry
 from geocatalog.catalog import InMemoryGeoCatalog
 from geocatalog.errors import CatalogError, check_reading
 from geocatalog.footprint import as_crs, crs_text, reproject
-from geocatalog.interval import as_interval
+from geocatalog.interval import pack_time, unpack_column
 from geocatalog.read.open import is_dataset_name, is_remote
 from pipekit.carrier import same_crs
 from pipekit.parallel import in_order
 
 DEFAULT_WORKERS = 32
 """Header reads wait for the disk or the network, not for the processor."""
-
-_TIME_OF_DAY = re.compile(r"%-?[HIMSfcXTRrps]")
-_DAY = re.compile(r"%-?[djxDFwuaA]")
-_MONTH = re.compile(r"%-?[mbB]")
 
 
 @dataclass(frozen=True)
@@ -197,11 +192,12 @@ def assemble(
     for source in dict.fromkeys(record.crs for record in records):
         at = np.array([record.crs is source or record.crs == source for record in records])
         geometry[at] = reproject(geometry[at], source, crs)
-    ends = [(r.interval.left, r.interval.right) if r.interval else (None, None) for r in records]
+    # An open end is an unknown time, not the earliest or latest that an interval can write.
+    ends = np.array([pack_time(record.interval) for record in records], np.int64).reshape(-1, 2)
     columns = {
         "filepath": pd.Series([record.path for record in records], dtype="str"),
-        "start_time": pd.Series([start for start, _ in ends], dtype="datetime64[us, UTC]"),
-        "end_time": pd.Series([end for _, end in ends], dtype="datetime64[us, UTC]"),
+        "start_time": unpack_column(ends[:, 0]),
+        "end_time": unpack_column(ends[:, 1]),
     }
     for name in dict.fromkeys(name for record in records for name in record.extras):
         columns[name] = pd.Series([record.extras.get(name) for record in records])
@@ -245,98 +241,3 @@ _INNER_FILE = re.compile(r'(?<=:)[^:"]+|(?<=:")[^"]+')
 
 def _absolute_if_there(path: str) -> str:
     return os.path.abspath(path) if os.path.isfile(path) else path
-
-
-def interval_from_name(path: str, pattern: str | None, date_format: str) -> pd.Interval | None:
-    r"""Return the interval that a file's name tells, or None without a pattern.
-
-    Parameters
-    ----------
-    path
-        A path or URL.
-    pattern
-        Regular expression with the named group `date`, or `start` and/or `end`; searched in the
-        name, then in the path, then in the whole URL.
-    date_format
-        Strptime format of the groups. It says how much a date covers: with a time of day an
-        instant, else the whole day, month or year.
-
-    Returns
-    -------
-    A closed interval in UTC, or None.
-
-    Raises
-    ------
-    CatalogError
-        When the pattern has no such group, matches nothing, or the text is no date; the message
-        shows the name and the pattern.
-
-    Examples
-    --------
-    >>> found = interval_from_name("S2_20240601_B04.tif", r"_(?P<date>\d{8})_", "%Y%m%d")
-    >>> str(found.left), str(found.right)
-    ('2024-06-01 00:00:00+00:00', '2024-06-01 23:59:59.999999+00:00')
-    """
-    if pattern is None:
-        return None
-    names = candidate_names(path)
-    try:
-        matches = [match for name in names if (match := re.search(pattern, name))]
-    except re.error as error:
-        raise CatalogError(
-            f"filename_regex {pattern!r} is not a regular expression: {error}"
-        ) from error
-    if not matches:
-        raise CatalogError(
-            f"filename_regex {pattern!r} does not match the name {names[0]!r} (of {path}); "
-            "correct the pattern, or pass on_error='skip' to leave such files out"
-        )
-    groups = matches[0].groupdict()
-    date = groups.get("date")
-    texts = (date, date) if date else (groups.get("start"), groups.get("end"))
-    if not any(texts):
-        raise CatalogError(
-            f"filename_regex {pattern!r} matched {path!r} but gave no date; "
-            "name a group (?P<date>...), or (?P<start>...) and (?P<end>...)"
-        )
-    ends = [_covered(text, date_format, path) if text else None for text in texts]
-    try:
-        return as_interval(ends)
-    except CatalogError as error:
-        raise CatalogError(f"{path}: {error}") from error
-
-
-def _covered(text: str, date_format: str, path: str) -> object:
-    try:
-        moment = dt.datetime.strptime(text, date_format)
-    except ValueError as error:
-        raise CatalogError(
-            f"{text!r} in {path} is not a date of the form {date_format!r}"
-        ) from error
-    if _TIME_OF_DAY.search(date_format):
-        return moment
-    if _DAY.search(date_format):
-        return moment.date()
-    return moment.strftime("%Y-%m") if _MONTH.search(date_format) else moment.strftime("%Y")
-
-
-def candidate_names(path: str) -> list[str]:
-    """Return what a file-name pattern is tried on: name, path without query, whole path.
-
-    Parameters
-    ----------
-    path
-        A path or URL.
-
-    Returns
-    -------
-    Texts, each once.
-
-    Examples
-    --------
-    >>> candidate_names("https://host/x/S2_20240601.tif?sig=ab%2F20991231")[0]
-    'S2_20240601.tif'
-    """
-    bare = urlsplit(path).path if is_remote(path) and not path.startswith("/vsi") else path
-    bare = unquote(bare.split("?", 1)[0])
-    return list(dict.fromkeys([bare.rstrip("/").rsplit("/", 1)[-1], bare, path]))

@@ -1,12 +1,31 @@
 import datetime as dt
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
+import geopandas as gpd
+import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+import shapely
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geocatalog import CatalogError
-from geocatalog.interval import as_interval, as_utc, pack_time, utc_column
+from geocatalog import (
+    CatalogError,
+    InMemoryGeoCatalog,
+    from_geoparquet,
+    open_catalog,
+    to_geoparquet,
+)
+from geocatalog.interval import (
+    OPEN_END,
+    OPEN_START,
+    as_interval,
+    as_utc,
+    iso_ends,
+    pack_time,
+    utc_column,
+)
 
 
 def test_naive_is_utc_and_zoned_is_converted():
@@ -88,3 +107,102 @@ def test_packed_microseconds_are_python_s(moment):
     expected = (moment - dt.datetime(1970, 1, 1)) // dt.timedelta(microseconds=1)
     assert pack_time(moment) == (expected, expected)
     assert pack_time(pd.Timestamp(moment)) == (expected, expected)
+
+
+MISSING = [None, pd.NaT, pd.NA, float("nan"), np.float32("nan"), np.datetime64("NaT"), "", ".."]
+
+
+@pytest.mark.parametrize("missing", [*MISSING, "NaT"], ids=repr)
+def test_a_missing_time_is_no_date(missing):
+    assert as_interval(missing) is None
+    assert as_utc(missing) is pd.NaT
+    assert pack_time((missing, missing)) == (OPEN_START, OPEN_END)
+    assert pack_time(("2024", missing))[1] == OPEN_END
+    assert pack_time(slice(missing, "2024"))[0] == OPEN_START
+
+
+def test_an_open_end_stays_open_through_an_interval():
+    for asked in (("2280", None), (None, "0850"), (None, None)):
+        assert pack_time(as_interval(asked)) == pack_time(asked)
+        assert as_interval(iso_ends(as_interval(asked))) == as_interval(asked)
+
+
+def test_numpy_s_and_pandas_dates_cover_what_their_unit_says():
+    for whole in ("2024", "2024-06", "2024-06-01", "0850", "2290-02"):
+        assert pack_time(np.datetime64(whole)) == pack_time(whole)
+        assert pack_time(pd.Period(whole)) == pack_time(whole)
+    assert pack_time(np.datetime64("2024-06-01T00", "h")) == pack_time("2024-06-01T00:00")
+    for far in (np.datetime64("10000"), np.datetime64("-0001"), np.datetime64(2**40, "Y")):
+        with pytest.raises(CatalogError, match="1 to 9999"):
+            pack_time(far)
+
+
+def test_the_dates_of_models_are_read_by_their_names():
+    class Date(SimpleNamespace):
+        def isoformat(self):
+            return self.text
+
+    assert pack_time(Date(calendar="noleap", text="0850-03-01T00:00:00")) == pack_time(
+        "0850-03-01T00:00:00"
+    )
+    for calendar, text in [("360_day", "2024-02-30"), ("julian", "2024-01-01"), ("mayan", "2024")]:
+        with pytest.raises(CatalogError, match="not a time"):
+            pack_time(Date(calendar=calendar, text=text))
+    with pytest.raises(CatalogError, match="Julian"):
+        pack_time(Date(calendar="standard", text="0850-01-01T00:00:00"))
+
+
+ends = st.none() | st.dates().map(dt.date.isoformat)
+
+
+@st.composite
+def spans(draw):
+    """Two ends in order, as ISO days, either of them open."""
+    first, last = draw(ends), draw(ends)
+    return (last, first) if first and last and first > last else (first, last)
+
+
+FORMS = [
+    lambda first, last: (first, last),
+    lambda first, last: [first or "..", last or pd.NaT],
+    lambda first, last: slice(first, last),
+    lambda first, last: f"{first or '..'}/{last or ''}",
+    lambda first, last: as_interval((first, last)),
+    lambda first, last: (first and dt.date.fromisoformat(first), last and np.datetime64(last)),
+    lambda first, last: (first and pd.Timestamp(first, tz="UTC"), last),
+]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(spans(), min_size=1, max_size=6), st.lists(spans(), min_size=1, max_size=8))
+def test_every_engine_answers_as_python_does(rows, questions):
+    """Whole days as text, compared as Python compares dates; open ends hold everything."""
+
+    def meets(row, asked):
+        starts, stops = (row[0] or "", asked[0] or ""), (row[1] or "~", asked[1] or "~")
+        return starts[0] <= stops[1] and starts[1] <= stops[0]
+
+    frame = gpd.GeoDataFrame(
+        {
+            "filepath": [f"/{i}.tif" for i in range(len(rows))],
+            "start_time": [row[0] for row in rows],
+            "end_time": [row[1] for row in rows],
+        },
+        geometry=[shapely.box(i, 0, i + 1, 1) for i in range(len(rows))],
+        crs=32610,
+    )
+    memory = InMemoryGeoCatalog(frame)
+    with TemporaryDirectory() as folder:
+        path = to_geoparquet(memory, f"{folder}/catalog.parquet")
+        engines = memory, open_catalog(path), from_geoparquet(path)
+        for number, asked in enumerate(questions):
+            expected = {f"/{i}.tif" for i, row in enumerate(rows) if meets(row, asked)}
+            time = FORMS[number % len(FORMS)](*asked)
+            for engine in engines:
+                assert set(engine.query(time=time).gdf.filepath) == expected
+        assert len({str(engine.temporal_extent) for engine in engines}) == 1
+        for engine in engines:
+            found = {row.filepath: row.interval for row in engine}
+            for path, (first, last) in zip(frame.filepath, rows, strict=True):
+                expected = as_interval((first, last)) if first or last else None
+                assert found[path] == expected

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import shapely
 
+from geocatalog.build.dates import interval_from_name
 from geocatalog.catalog import InMemoryGeoCatalog
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import as_crs, crs_text, outline_of
@@ -19,7 +20,7 @@ from geocatalog.load.xarray import chosen_names, grid_of, open_labelled
 from geocatalog.read.bands import data_indexes, lacks_place
 from geocatalog.read.open import with_dataset
 from geocatalog.read.tokens import without_query
-from geocatalog.records import DEFAULT_WORKERS, FileRecord, interval_from_name, read_catalog
+from geocatalog.records import DEFAULT_WORKERS, FileRecord, read_catalog
 
 
 def build_raster_catalog(
