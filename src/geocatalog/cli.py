@@ -131,7 +131,7 @@ _DATED = ("filename_regex", "date_format", "workers")
 _VECTOR = (".gpkg", ".geojson", ".geojsonl", ".geojsons", ".geoparquet", ".gml", ".gpx", ".gdb")
 _KINDS = {
     "raster": ((".tif", ".tiff"), "build_raster_catalog", _DATED),
-    "xarray": ((".nc", ".nc4"), "build_xarray_catalog", ("time_var", "workers")),
+    "xarray": ((".nc", ".nc4"), "build_xarray_catalog", (*_DATED, "time_var")),
     "vector": (_VECTOR, "build_vector_catalog", (*_DATED, "layer")),
     "stac": ((".json",), "from_stac_items", ("asset_key",)),
 }

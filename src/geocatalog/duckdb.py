@@ -319,8 +319,8 @@ class DuckDBGeoCatalog(GeoCatalog):
         start, end = self._source.time("start_time"), self._source.time("end_time")
         if start is None or end is None:
             return None
-        first = f"epoch_us(least(min({start}), min({end})))"
-        last = f"epoch_us(greatest(max({start}), max({end})))"
+        first = f"epoch_us(CAST(least(min({start}), min({end})) AS TIMESTAMPTZ))"
+        last = f"epoch_us(CAST(greatest(max({start}), max({end})) AS TIMESTAMPTZ))"
         ((low, high),) = self._fetch(self._statement(f"{first}, {last}"))
         return None if low is None else interval_of(low, high)
 
@@ -429,11 +429,21 @@ class DuckDBGeoCatalog(GeoCatalog):
             column = self._source.time(name)
             if moment == open_end or column is None:
                 continue
+            # A value of the column's own kind: DuckDB compares no others, and none that
+            # nanoseconds cannot hold.
+            kind, bound = self._source.info.types[name], moment
+            if getattr(kind, "unit", None) == "ns":
+                # Times count by their whole microseconds, as in memory.
+                compare, bound = ("<", moment + 1) if compare == "<=" else (compare, moment)
+                bound = max(-_NANOSECONDS_END, min(_NANOSECONDS_END, bound))
+            value = _EPOCH + dt.timedelta(microseconds=bound)
+            if getattr(kind, "tz", None) is None:
+                value = value.replace(tzinfo=None)
             # An OR would keep DuckDB from skipping row groups, so it is there only when needed.
             sql = f"{column} {compare} ?"
             if self._source.info.undated:
                 sql = f"{column} IS NULL OR {sql}"
-            yield sql, (_EPOCH + dt.timedelta(microseconds=moment),)
+            yield sql, (value,)
 
     def _conditions(self) -> tuple[str, list[Any]]:
         if not self._predicates:
@@ -513,6 +523,9 @@ class DuckDBGeoCatalog(GeoCatalog):
 
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+_NANOSECONDS_END = 2**63 // 1000
+"""The microseconds that 64 bits of nanoseconds reach, before and after 1970."""
 
 
 def open_catalog(path: Any) -> DuckDBGeoCatalog:

@@ -1,6 +1,7 @@
 """The file: what is in it, who can read it, and that it is never half written."""
 
 import copy
+import datetime as dt
 import json
 import pickle
 import re
@@ -303,6 +304,38 @@ def test_a_column_that_mixes_types_is_refused(tmp_path):
         to_geoparquet(
             InMemoryGeoCatalog(frame((0, 0, 1, 1))), tmp_path / "x.parquet", row_group_size=0
         )
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "UTC", "America/New_York"])
+def test_times_of_any_unit_and_zone_are_asked_alike(tmp_path, unit, zone):
+    """A table that another program wrote, asked lazily and in memory."""
+    geo = {"version": "1.0.0", "primary_column": "geometry"}
+    geo["columns"] = {"geometry": {"encoding": "WKB", "geometry_types": ["Polygon"]}}
+    known = [dt.datetime(2024, 6, 1, 12), None, dt.datetime(1700, 1, 1)]
+    table = pa.table(
+        {
+            "filepath": ["/noon", "/undated", "/old"],
+            "start_time": pa.array(known, pa.timestamp(unit, zone)),
+            "end_time": pa.array(known, pa.timestamp(unit, zone)),
+            "geometry": [shapely.to_wkb(shapely.box(0, 0, 1, 1))] * 3,
+        }
+    )
+    path = str(tmp_path / "foreign.parquet")
+    pq.write_table(table.replace_schema_metadata({"geo": json.dumps(geo)}), path)
+    lazy, memory = open_catalog(path), from_geoparquet(path)
+    assert lazy.temporal_extent == memory.temporal_extent
+    asked = {
+        "2024-06-01": {"/noon", "/undated"},
+        "2024-06-01T12:00/..": {"/noon", "/undated"},
+        "../2024-06-01T12:00": {"/noon", "/old", "/undated"},
+        "../0850": {"/undated"},
+        "2280/..": {"/undated"},
+        "0850/2280": {"/noon", "/old", "/undated"},
+    }
+    for time, expected in asked.items():
+        for catalog in (lazy, memory):
+            assert set(catalog.query(time=time).gdf.filepath) == expected
 
 
 @pytest.mark.parametrize("answer", [False, True])

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import Any
 
-import numpy as np
+import pandas as pd
 import shapely
 
 from geocatalog.build.dates import interval_from_name
@@ -15,8 +14,9 @@ from geocatalog.catalog import InMemoryGeoCatalog
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import as_crs, crs_text, outline_of
 from geocatalog.grid import pixel_columns
-from geocatalog.interval import as_interval
-from geocatalog.load.xarray import chosen_names, grid_of, open_labelled
+from geocatalog.interval import interval_of
+from geocatalog.load.labelled import chosen_names, grid_of, open_labelled
+from geocatalog.load.times import times_of
 from geocatalog.read.bands import data_indexes, lacks_place
 from geocatalog.read.open import with_dataset
 from geocatalog.read.tokens import without_query
@@ -136,6 +136,8 @@ def build_xarray_catalog(
     data_vars: Sequence[str] | None = None,
     time_var: str = "time",
     *,
+    filename_regex: str | None = None,
+    date_format: str = "%Y%m%d",
     workers: int = DEFAULT_WORKERS,
     on_error: str = "raise",
     progress: bool = True,
@@ -148,13 +150,16 @@ def build_xarray_catalog(
     Parameters
     ----------
     paths
-        NetCDF files (HDF5) or Zarr stores, local or remote.
+        NetCDF files (HDF5 or classic) or Zarr stores, local or remote.
     target_crs
         CRS of the footprints; by default the files' own, if they share one.
     data_vars
         Variables every dataset must have; by default all it has.
     time_var
-        Name of the time coordinate; a dataset without it is undated.
+        Name of the time coordinate, with a dimension or without; a dataset that lacks it has the
+        date that its name tells, or is undated.
+    filename_regex, date_format
+        As in `build_raster_catalog`.
     workers, on_error, progress
         As in `build_raster_catalog`.
 
@@ -165,7 +170,8 @@ def build_xarray_catalog(
     Raises
     ------
     CatalogError
-        For a dataset without a CRS, with uneven steps, or without one of `data_vars`; see
+        For a dataset without a CRS, with uneven steps or two-dimensional coordinates, without one
+        of `data_vars`, or with times that have no place in our calendar; see
         `build_raster_catalog` for `on_error` and mixed CRS.
 
     Examples
@@ -178,32 +184,33 @@ def build_xarray_catalog(
     ...     build_xarray_catalog([folder + "/cube.zarr"]).gdf.n_timesteps.tolist()
     [3]
     """
-    read = partial(_xarray_records, data_vars=data_vars, time_var=time_var)
+
+    def read(path: str) -> list[FileRecord]:
+        named = interval_from_name(path, filename_regex, date_format)
+        return [_xarray_record(path, data_vars, time_var, named)]
+
     return read_catalog(paths, read, target_crs, "xarray", workers, on_error, progress)
 
 
-def _xarray_records(path: str, data_vars: Sequence[str] | None, time_var: str) -> list[FileRecord]:
-    """Return the one record that a dataset's coordinates make."""
+def _xarray_record(
+    path: str, data_vars: Sequence[str] | None, time_var: str, named: pd.Interval | None
+) -> FileRecord:
+    """Return the record that a dataset's coordinates make; `named` is what its name tells."""
     with open_labelled(path) as dataset:
         grid = grid_of(dataset, path)
         names = chosen_names(dataset, data_vars, grid, path)
-        interval, times = None, np.array([], "datetime64[us]")
-        if time_var in dataset.variables:
-            times = dataset[time_var].values.ravel()
-        if times.dtype.kind != "M":
-            raise CatalogError(
-                f"{path}: {time_var} is {times.dtype}, not times that xarray decodes"
-            )
-        if not np.isnat(times).all():
-            interval = as_interval((np.nanmin(times), np.nanmax(times)))
+        times = times_of(dataset, time_var, path)
+        steps = 0 if times is None else len(times.at)
+        if times is not None and steps:
+            named = interval_of(int(times.first.min()), int(times.last.max()))
         extras = {
-            "n_timesteps": 0 if interval is None else len(times),
+            "n_timesteps": steps,
             "variables": ",".join(names),
-            "time_var": time_var if time_var in dataset.variables else None,
+            "time_var": None if times is None else time_var,
             "native_crs": crs_text(grid.crs),
-            "resolution": grid.x_size,
+            "resolution": grid.x.size,
         }
-        return [FileRecord(path, grid.footprint, grid.crs, interval, extras)]
+        return FileRecord(path, grid.footprint, grid.crs, named, extras)
 
 
 def build_vector_catalog(

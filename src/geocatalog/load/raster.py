@@ -15,6 +15,7 @@ from geocatalog.catalog import CatalogRow, GeoCatalog, rows_under
 from geocatalog.errors import CatalogError, check_reading
 from geocatalog.geoslice import GeoSlice
 from geocatalog.grid import as_geotensor
+from geocatalog.interval import pack_time
 from geocatalog.read.bands import Bands, marked
 from geocatalog.read.onto_grid import Piece, as_resampling, read_piece
 from geocatalog.read.tokens import redact
@@ -221,7 +222,7 @@ def load_raster_timeseries(
     attrs: dict[str, Any] = {}
     mosaic: Mosaic | None = None
     for day, group in groupby(
-        _pieces(rows, request), key=lambda read: f"{read[0].start_time:%Y-%m-%d}"
+        _pieces(rows, request), key=lambda read: read[0].start_time.isoformat()[:10]
     ):
         mosaic, said = _merged(group, request, slice_, mosaic)
         days[day] = mosaic.merged()
@@ -246,8 +247,7 @@ def _touching_rows(catalog: GeoCatalog, slice_: GeoSlice) -> list[CatalogRow]:
 
 
 def _in_merge_order(rows: Sequence[CatalogRow], method: str) -> list[CatalogRow]:
-    dated = [(0 if pd.isna(row.start_time) else row.start_time.value, row) for row in rows]
-    ordered = [row for _, row in sorted(dated, key=lambda each: each[0])]
+    ordered = sorted(rows, key=lambda row: pack_time(row.start_time)[0])
     return ordered[::-1] if method == "last" else ordered
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 import zipfile
 from collections.abc import Sequence
@@ -73,7 +74,8 @@ def load_gbif_points(
     Returns
     -------
     GeoDataFrame of points in EPSG:4326 with columns `key`, `species`, `scientific_name`, `date`,
-    `basis`, `license`; empty but typed when there is none. `attrs["source"]` says where from, and
+    `basis`, `license`; empty but typed when there is none. `date` is the first day of what a record
+    says ("2019-05", "1928", "2019-05-01/03"). `attrs["source"]` says where from, and
     `attrs["skipped"]` which occurrences lack a place on the globe.
 
     Raises
@@ -307,9 +309,10 @@ def _frame(table: pd.DataFrame) -> gpd.GeoDataFrame:
     points = gpd.points_from_xy(places["decimalLongitude"], places["decimalLatitude"])
     columns = table.loc[places.index, list(COLUMNS)].rename(columns=COLUMNS)
     columns["key"] = pd.to_numeric(columns["key"], errors="coerce").astype("Int64")
-    # A date range ("2019-05-01/2019-05-03") counts by its start.
-    start = columns["date"].astype("string").str.split("/").str[0].str.slice(0, 10)
-    columns["date"] = pd.to_datetime(start, errors="coerce", format="%Y-%m-%d")
+    # Years alone came as numbers, with ".0" where others were missing.
+    dates = columns["date"].astype("string").str.removesuffix(".0")
+    first = {text: _first_day(text) for text in dates.dropna().unique()}
+    columns["date"] = dates.map(first).astype("datetime64[us]")
     text = ("species", "scientific_name", "basis", "license")
     columns = columns.astype(dict.fromkeys(text, "string"))
     frame = gpd.GeoDataFrame(columns.reset_index(drop=True), geometry=points, crs="EPSG:4326")
@@ -318,6 +321,24 @@ def _frame(table: pd.DataFrame) -> gpd.GeoDataFrame:
         counts = ", ".join(f"{n} with {why}" for why, n in skipped.value_counts().items())
         logger.warning("left out %d of %d occurrences: %s", len(skipped), len(table), counts)
     return frame
+
+
+def _first_day(text: str) -> np.datetime64:
+    """Return the first day of what a text names, where it was observed; NaT for no date."""
+    from geocatalog.errors import CatalogError
+    from geocatalog.interval import OPEN_START, pack_time
+
+    local = re.sub(r"(T[\d:.,]+)(Z|[+-]\d\d(:?\d\d)?)", r"\1", text.strip())
+    # Some write an unknown day or month as 00.
+    whole = re.sub(r"(-00)+(?=$|/)", "", local)
+    for form in (whole, text.split("/")[0].strip()[:10]):
+        try:
+            start = pack_time(form)[0]
+        except CatalogError:
+            continue
+        if start != OPEN_START:
+            return np.datetime64(start, "us").astype("datetime64[D]")
+    return np.datetime64("NaT")
 
 
 def _unplaced(places: pd.DataFrame) -> pd.Series:

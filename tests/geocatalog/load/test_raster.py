@@ -450,6 +450,22 @@ def test_the_real_archive(archive_root):
     assert series.attrs["dates"] == sorted(series.attrs["dates"])
 
 
+def test_years_beyond_what_nanoseconds_hold_are_merged_in_their_order(tmp_path):
+    for value, year in enumerate(("0850", "1970", "2290"), start=1):
+        profile = {"driver": "GTiff", "height": 1, "width": 1, "count": 1, "dtype": "uint8"}
+        place = rasterio.Affine(10, 0, 0, 0, -10, 10)
+        path = tmp_path / f"run_{year}.tif"
+        with rasterio.open(path, "w", **profile, crs="EPSG:32610", transform=place) as file:
+            file.write(np.full((1, 1, 1), value, "uint8"))
+    catalog = build_raster_catalog(sorted(tmp_path.glob("*.tif")), r"_(?P<date>\d{4})", "%Y")
+    slice_ = GeoSlice((0, 0, 10, 10), None, 10, 32610)
+    assert load_raster(catalog, slice_).values.ravel().tolist() == [3]
+    assert load_raster(catalog, slice_, merge_method="first").values.ravel().tolist() == [1]
+    series = load_raster_timeseries(catalog, slice_)
+    assert series.attrs["dates"] == ["0850-01-01", "1970-01-01", "2290-01-01"]
+    assert series.values.ravel().tolist() == [1, 2, 3]
+
+
 def _one_row(tmp_path, *layers, names=(None, None), nodata=(None, None), **options):
     """A catalog of files of the same pixels, one for each layer, the last on top."""
     paths = []

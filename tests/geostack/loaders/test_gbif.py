@@ -272,3 +272,59 @@ def test_the_service_is_asked_for_each_side_of_180(api):
     asked = {record.query["decimalLongitude"] for record in api.requests("/occurrence/search")}
     assert asked == {"179.0,180.0", "-180.0,-179.0"}
     assert len(points) == 700
+
+
+DATES = {
+    "2019-05-01/2019-05-03": "2019-05-01",
+    "2019-05-01/03": "2019-05-01",
+    "2019-05/2019-06": "2019-05-01",
+    "2019/2020": "2019-01-01",
+    "2019-05": "2019-05-01",
+    "1928": "1928-01-01",
+    "1066": "1066-01-01",
+    "2019-W20": "2019-05-13",
+    "2019-121": "2019-05-01",
+    "2019-5-1": "2019-05-01",
+    "2019-05-00": "2019-05-01",
+    "2019-00-00": "2019-01-01",
+    "P1M/2019-05": "2019-05-01",
+    "2019-05/..": "2019-05-01",
+    "2019-05-01T23:30:00-08:00": "2019-05-01",
+    "2019-05-01T00:30:00.000+0000": "2019-05-01",
+    "2019-05-01T00:30+08:00/2019-05-02T01:00+08:00": "2019-05-01",
+    "2019-05-01 about noon": "2019-05-01",
+    "../2019": None,
+    "spring": None,
+    "2019-13": None,
+    "": None,
+}
+
+
+def table(dates):
+    rows = [f"{i}\tA b\t{date}\t39.1\t-120.1\n" for i, date in enumerate(dates)]
+    head = "gbifID\tspecies\teventDate\tdecimalLatitude\tdecimalLongitude\n"
+    return head + "".join(rows)
+
+
+def test_dates_to_the_year_or_month_and_ranges_count_by_their_first_day(tmp_path):
+    (tmp_path / "all.csv").write_text(table(DATES))
+    found = read_gbif_download(tmp_path / "all.csv")["date"]
+    assert found.dtype == load_gbif_points(bbox=BOX, limit=1, source="simulated")["date"].dtype
+    got = [None if day != day else f"{day:%Y-%m-%d}" for day in found]
+    assert dict(zip(DATES, got, strict=True)) == DATES
+
+
+def test_a_column_of_years_is_text_and_no_number(tmp_path):
+    (tmp_path / "years.csv").write_text(table(["1928", "", "2019"]))
+    found = read_gbif_download(tmp_path / "years.csv")["date"]
+    assert found.dt.year.tolist()[::2] == [1928, 2019]
+    assert found.isna().tolist() == [False, True, False]
+
+
+def test_the_former_module_names_the_new_place():
+    from geostack import gbif as former
+
+    with pytest.warns(DeprecationWarning, match="take read_gbif_download from geostack"):
+        assert former.read_gbif_download is read_gbif_download
+    with pytest.raises(AttributeError):
+        getattr(former, "nothing")  # noqa: B009
