@@ -28,15 +28,16 @@ from geopatcher.axes.sampler import SpatialRegularStride
 from geopatcher.axes.window import SpatialBoxcar
 from geopatcher.domain import RasterDomain
 from geopatcher.fields.raster import is_in_memory
+from geopatcher.merge.chip import Chip
 from geopatcher.merge.regular_grid import ChipWeights, GridMerge, WeightedSums
 from geopatcher.merge.row_buffer import (
     Items,
     Reducer,
     RowMerge,
     Rows,
-    Spec,
     Write,
     in_row_order,
+    settled,
 )
 from geopatcher.patch import Failed, Patch, PatchError
 from geopatcher.stream import MappedStream, PatchStream
@@ -100,20 +101,20 @@ class Plan:
         """What went wrong with the patches that failed, by anchor."""
         return {} if self.stream is None else self.stream.skipped
 
-    def row_merge(self, chip: Spec) -> RowMerge:
+    def row_merge(self, chip: Chip) -> RowMerge:
         """Return how chips become rows: with known weights where they lie on a grid.
 
         Parameters
         ----------
-        chip : (tuple of int, dtype)
-            Leading shape and type of the chips.
+        chip : Chip
+            What the chips are like.
 
         Returns
         -------
         RowMerge
             Or a `GridMerge`, which is one.
         """
-        stream, domain, reducer = self.stream, self.domain, self.aggregation
+        stream, domain, reducer = self.stream, self.domain, settled(self.aggregation, chip)
         grid = None if stream is None else stream.grid
         window = None if stream is None else stream.patcher.window
         if (
@@ -126,6 +127,8 @@ class Plan:
         if grid.covered_share < 1:
             reducer.check_can_hold_gaps(1 - grid.covered_share)
         weights = ChipWeights(grid, window, reducer.normalize_by_window)
+        if not reducer.fits_grid(weights.is_tiling):
+            return RowMerge(reducer, domain, chip)
         return GridMerge(reducer, domain, chip, weights)
 
     def fill(self, merge: RowMerge, out: np.ndarray) -> int:
@@ -240,25 +243,6 @@ def without_overlap(patches: Any, domain: RasterDomain) -> Any:
         window=SpatialBoxcar(),
     )
     return patches.again(tiling)
-
-
-def chip_spec(patch: Patch) -> Spec:
-    """Return (leading shape, dtype) of a patch's data, which is not read for it.
-
-    Parameters
-    ----------
-    patch : Patch
-        The patch.
-
-    Returns
-    -------
-    (tuple of int, dtype)
-        Leading shape and type.
-    """
-    data = patch.data
-    if getattr(data, "shape", None) is None or getattr(data, "dtype", None) is None:
-        data = np.asarray(data)
-    return tuple(data.shape[:-2]), np.dtype(data.dtype)
 
 
 def shares(height: int, count: int, align: int = 1) -> list[Rows]:

@@ -31,10 +31,11 @@ from geopatcher.files.target import (
     open_target,
     telling_full_disk,
 )
-from geopatcher.merge.row_buffer import RowMerge, Rows, Spec
+from geopatcher.merge.chip import Chip, chip_spec
+from geopatcher.merge.row_buffer import RowMerge, Rows
 from geopatcher.patch import PatchError
 from geopatcher.patcher import SpatialPatcher
-from geopatcher.plan import BLOCK_ROWS, Plan, aligned_rows, chip_spec, even_shares, gaps
+from geopatcher.plan import BLOCK_ROWS, Plan, aligned_rows, even_shares, gaps
 from geopatcher.stitch import as_scene, spec_of, warn_uncovered
 from geopatcher.stream import PatchStream
 from pipekit import journal
@@ -42,6 +43,8 @@ from pipekit.files import keep_inputs
 from pipekit.fingerprint import fingerprint
 from pipekit.parallel import in_order
 from pipekit.schedulers import all_workers, check_scheduler, in_a_process, scheduling, shares_memory
+
+_NO_CHIP = Chip((), None)
 
 MOST_ROWS = 3072
 """Rows of a block at most: chips made twice are then one in twenty, and the bar still moves."""
@@ -225,8 +228,8 @@ class BlockJob:
         What is read.
     operator : callable
         Run on each chip.
-    chip : (tuple of int, dtype)
-        Leading shape and type of what it makes.
+    chip : Chip
+        What it makes.
     store : RawRows or ZarrRows, optional
         Where rows go.
     out : numpy.ndarray, optional
@@ -240,7 +243,7 @@ class BlockJob:
     patcher: SpatialPatcher
     field: Any
     operator: Callable[[Any], Any]
-    chip: Spec = ((), None)
+    chip: Chip = _NO_CHIP
     store: RowStore | None = None
     out: np.ndarray | None = None
     checked: bool = False
@@ -335,8 +338,8 @@ class _Run:
     def run(self, journal: Journal | None) -> Any:
         first = self.plan.first
         job = replace(self.job, chip=chip_spec(first), checked=journal is not None)
-        result = self.plan.row_merge(job.chip).spec
-        spec = spec_of(result, self.plan.aggregation, self.domain, first.data)
+        merge = self.plan.row_merge(job.chip)
+        spec = spec_of(merge.spec, merge.reducer, self.domain, first.data)
         if self.target is None:
             values = self._in_memory(spec, job, journal)
             self._warn()

@@ -23,11 +23,21 @@ from geopatcher.domain import (
 from geopatcher.fields.raster import bounded_cache, paths_of
 from geopatcher.files.rows import RasterSpec
 from geopatcher.files.target import check_target, open_lazily, open_target
-from geopatcher.merge.row_buffer import Reducer, Spec, check_lead, take
+from geopatcher.merge.chip import chip_spec, fitting_attrs, invalid_of, roles_of
+from geopatcher.merge.row_buffer import (
+    Reducer,
+    Spec,
+    check_lead,
+    covered_by_nodata,
+    has_chips,
+    settled,
+    take,
+)
 from geopatcher.patch import CoverageWarning, Patch, PatchError, Scattered
-from geopatcher.plan import Plan, chip_spec, first_of
+from geopatcher.plan import Plan, first_of
 from geopatcher.stream import PatchStream, unread
 from pipekit.files import keep_inputs
+from pipekit.pixels import plain
 
 
 def merge_in_memory(patches: Iterable[Patch], domain: Any, aggregation: Reducer) -> Any:
@@ -56,7 +66,7 @@ def merge_in_memory(patches: Iterable[Patch], domain: Any, aggregation: Reducer)
     domain = as_raster_domain(domain)
     plan = Plan(patches, domain, aggregation)
     merge = plan.row_merge(chip_spec(plan.first))
-    spec = spec_of(merge.spec, aggregation, domain, plan.first.data)
+    spec = spec_of(merge.spec, merge.reducer, domain, plan.first.data)
     out = np.empty(spec.shape, spec.dtype)
     covered = plan.fill(merge, out)
     warn_uncovered(1 - covered / (domain.height * domain.width))
@@ -117,7 +127,7 @@ def merge_to_file(
     field, workers = (None, 1) if stream is None else (stream.field, stream.workers)
     with bounded_cache(field, workers):
         merge = plan.row_merge(chip_spec(plan.first))
-        spec = spec_of(merge.spec, aggregation, domain, plan.first.data)
+        spec = spec_of(merge.spec, merge.reducer, domain, plan.first.data)
         with open_target(path, spec, chunks) as opened:
             covered = plan.write(merge, lambda: opened.store.begin().write, opened.store.align)
             opened.finish(plan.skipped)
@@ -141,8 +151,8 @@ def _told_scattered(patches: Iterable[Patch], domain: Domain) -> tuple[Iterable[
 def spec_of(result: Spec, reducer: Reducer, domain: RasterDomain, like: Any) -> RasterSpec:
     """Return what a merge makes of a result's (leading shape, dtype), as far as it is known.
 
-    The attributes of `like`, the first patch's data, ride along; names of bands do when there are
-    as many bands still.
+    The attributes of `like`, the first patch's data, ride along; names and roles of bands do when
+    there are as many bands still. What votes makes classes.
 
     Parameters
     ----------
@@ -161,9 +171,14 @@ def spec_of(result: Spec, reducer: Reducer, domain: RasterDomain, like: Any) -> 
         Without what failed.
     """
     lead, dtype = result[0], np.dtype(result[1])
-    attrs = dict(getattr(like, "attrs", None) or {})
-    if "band_names" in attrs and len(attrs["band_names"]) not in lead:
-        del attrs["band_names"]
+    attrs = fitting_attrs(getattr(like, "attrs", None) or {}, lead)
+    roles, makes = roles_of(like), getattr(reducer, "makes", None)
+    if set(roles) - {"quantity"}:
+        # As the chips had them: a result in floats no longer shows that they were booleans.
+        kept = makes != "quantity" and len(roles) == (1, *lead)[-1]
+        attrs["band_roles"] = roles if kept else makes or roles[0]
+    elif makes == "class":
+        attrs["band_roles"] = makes
     return RasterSpec(lead, dtype, domain, reducer.fill_for(dtype), attrs)
 
 
@@ -190,20 +205,27 @@ def merge_scattered(
     is_set = isinstance(domain, PointDomain | VectorDomain)
     shape = domain.shape if is_set else domain.shape[-2:]
     items, first = first_of(enumerate(patches), skipped)
-    lead, dtype = _flat(first, shape)[0].shape[:-2], np.asarray(first.data).dtype
+    first_values = _flat(first, shape)[0]
+    lead, dtype = first_values.shape[:-2], first_values.dtype
+    reducer = settled(reducer, chip_spec(first)._replace(lead=lead, dtype=dtype))
     specs = reducer.start(lead, dtype)
     states = [np.zeros((*s, 1, math.prod(shape)), d) for s, d in specs]
+    met = np.zeros((1, math.prod(shape)), bool)
     for _, patch in items:
         if patch is None:
             continue
         values, index = _flat(patch, shape)
         check_lead(values, lead, patch)
         weights = None if patch.weights is None else np.asarray(patch.weights)[None]
-        taken = take(reducer, states, (..., index), values, weights)
+        invalid = invalid_of(patch, values)
+        if invalid is not None:
+            met[..., index] |= has_chips(invalid, values, reducer)
+        taken = take(reducer, states, (..., index), values, weights, invalid)
         for state, part in zip(states, taken, strict=True):
             state[..., index] = part
     values, covered = reducer.finish(states)
     values = values.astype(reducer.result(lead, dtype)[1], copy=False)
+    covered += covered_by_nodata(values, met, reducer)
     warn_uncovered(1 - covered / values.shape[-1], "members" if is_set else "cells")
     values = values.reshape(*values.shape[:-2], *shape)
     if not isinstance(domain, RasterDomain):
@@ -220,7 +242,7 @@ def _flat(patch: Patch, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]
             "rectangles and other patches cannot be merged together"
         )
     positions = patch.indices.positions
-    values = np.asarray(patch.data).view(np.ndarray)
+    values = plain(patch.data)
     if values.shape[-1:] != (len(patch.indices),):
         raise PatchError(
             f"the patch at anchor {patch.anchor} has data of shape {values.shape}, which does not "

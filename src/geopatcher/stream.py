@@ -15,8 +15,11 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 
 from geopatcher.axes.axis import Axes, OnGrid, Rectangular, RegularGrid
+from geopatcher.fields.raster import nodata_after
+from geopatcher.merge.chip import fitting_attrs
 from geopatcher.patch import Failed, Patch, PatchError
 from pipekit.parallel import in_threads
+from pipekit.pixels import plain
 
 ON_ERROR = ("raise", "skip", "fill")
 
@@ -374,7 +377,7 @@ class MappedStream(PatchStream):
 
     def _run_batch(self, batch: Sequence[tuple[int, Any]]) -> list[Patch]:
         patches = [patch for _, patch in batch]
-        results = self.function(np.stack([np.asarray(patch.data) for patch in patches]))
+        results = self.function(np.stack([plain(patch.data) for patch in patches]))
         if len(results) != len(patches):
             raise BatchError(
                 f"a function with batch_size must return one result for each of its "
@@ -400,7 +403,9 @@ def _shape_of(patch: Patch | None) -> tuple[int, ...] | None:
 
 def _like(chip: Any, values: Any) -> Any:
     """Return `values` with the chip's georeference when the pixels are still the same."""
-    values = np.asarray(values)
+    made, values = values, plain(values)
     if isinstance(chip, GeoTensor) and values.ndim >= 2 and values.shape[-2:] == chip.shape[-2:]:
-        return GeoTensor(values, chip.transform, chip.crs, attrs=chip.attrs)
-    return values
+        nodata = nodata_after(made, values, chip.dtype, chip.fill_value_default)
+        attrs = fitting_attrs(chip.attrs or {}, values.shape[:-2])
+        return GeoTensor(values, chip.transform, chip.crs, nodata, attrs)
+    return made if isinstance(made, np.ma.MaskedArray) else values

@@ -455,18 +455,22 @@ def whole_numbers(
     clean, own = values, scratch
     if missing is not None:
         clean, own = np.where(missing, 0, values), True
+    beyond = None
     if clean.dtype.kind in "bf" and clean.dtype.itemsize < 4:
         clean = clean.astype(np.float32)
     if clean.dtype.kind == "f":
         clean = np.rint(clean, out=clean if own else None)
         # float(2**64 - 1) is 2**64, which would wrap: the last float below is taken.
         top = np.nextafter(clean.dtype.type(limits.max), clean.dtype.type(0))
-        highest = limits.max if float(clean.dtype.type(limits.max)) <= limits.max else top
-        np.clip(clean, limits.min, highest, out=clean)
+        rounds_up = float(clean.dtype.type(limits.max)) > limits.max
+        beyond = clean > top if rounds_up else None
+        np.clip(clean, limits.min, top if rounds_up else limits.max, out=clean)
     else:
         ends = np.iinfo(clean.dtype)
         clean = np.clip(clean, max(limits.min, ends.min), min(limits.max, ends.max))
     out = clean.astype(kind)
+    if beyond is not None:
+        out[beyond] = limits.max
     keep_off(out, nodata)
     if missing is not None:
         out[missing] = nodata

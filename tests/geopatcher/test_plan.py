@@ -51,7 +51,7 @@ class Local:
 
 def scene_of(shape: tuple[int, ...], seed: int = 0) -> GeoTensor:
     values = np.random.default_rng(seed).integers(0, 10_000, shape, dtype=np.uint16)
-    return GeoTensor(values, Affine(10, 0, 500_000, 0, -10, 4_000_000), "EPSG:32610")
+    return GeoTensor(values, Affine(10, 0, 500_000, 0, -10, 4_000_000), "EPSG:32610", None)
 
 
 def patcher_of(size, step, boundary="shift", **options) -> SpatialPatcher:

@@ -326,3 +326,10 @@ def test_names_of_categories_beside_the_file_mean_classes(tmp_path):
         "</CategoryNames></PAMRasterBand></PAMDataset>"
     )
     assert roles(tmp_path / "a.tif", lambda file: None, 2) == ("quantity", "class")
+
+
+@pytest.mark.parametrize("name", ["uint32", "int64", "uint64"])
+def test_what_lies_beyond_wide_integers_stops_at_their_very_limits(name):
+    limits = np.iinfo(name)
+    made = whole_numbers(np.float32([1e20, -1e20, 7]), name, None)
+    assert made.tolist() == [limits.max, limits.min, 7]

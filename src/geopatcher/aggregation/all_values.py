@@ -9,16 +9,19 @@ O(depth x chip height x scene width) and never the scene's. What has a state of 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
-from geopatcher.aggregation.statistics import PixelAggregation, check_ordered
+from geopatcher.aggregation.statistics import PixelAggregation, check_ordered, covered_pixels
 from geopatcher.config import Configured
 from geopatcher.domain import as_raster_domain
-from geopatcher.merge.row_buffer import Spec, chip_values, in_row_order, take
+from geopatcher.merge.chip import Chip, fill_that_fits, invalid_of
+from geopatcher.merge.row_buffer import Reducer, Spec, chip_values, in_row_order, take
 from geopatcher.patch import Patch, PatchError
+from pipekit.carrier import holds
+from pipekit.pixels import GUIDE, ROLES, Role, equal_mask
 
 
 class AllValues(PixelAggregation):
@@ -60,8 +63,14 @@ class AllValues(PixelAggregation):
 
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
         """Put one chip's values on the stack."""
+        self.update_valid(states, values, weights, np.True_)
+
+    def update_valid(
+        self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any, valid: Any
+    ) -> None:
+        """Put a chip's valid values on the stack."""
         stack, count = states
-        known = np.broadcast_to(self.counts(values), count.shape)
+        known = np.broadcast_to(self.counts(values) & valid, count.shape)
         for depth in range(int(count.min()), int(count.max()) + 1):
             here = known & (count == depth)
             if here.any():
@@ -88,8 +97,8 @@ class AllValues(PixelAggregation):
 class SpatialMedian(AllValues):
     """The median of the patches' values, exact; of an even number the mean of the middle two.
 
-    NaN in a patch makes its own pixels NaN. Holds every value of the rows that can still change;
-    `SpatialMean` needs one.
+    A pixel that is nodata or NaN in one patch is left to the others. Holds every value of the rows
+    that can still change; `SpatialMean` needs one.
 
     Examples
     --------
@@ -120,8 +129,9 @@ class SpatialMedian(AllValues):
 class SpatialMode(AllValues):
     """The most frequent of the patches' values; of several the lowest. NaN does not vote.
 
-    Keeps the chips' type. Pixels without a vote hold `fill_value`: by default NaN in floats, the
-    largest value of unsigned and the smallest of signed integers. For a known number of classes
+    Keeps the chips' type. Pixels without a vote hold `fill_value`: by default the nodata that the
+    chips say, else NaN in floats, the largest value of unsigned and the smallest of signed
+    integers. Nodata does not vote. For a known number of classes
     `SpatialHardVote` needs less memory.
 
     Parameters
@@ -139,6 +149,31 @@ class SpatialMode(AllValues):
     """
 
     fill_value: float | None = None
+
+    takes: ClassVar[tuple[Role, ...]] = ROLES
+    makes: ClassVar[Role | None] = "class"
+
+    def settled(self, chip: Chip) -> Reducer:
+        """Return the mode of such chips: what has no vote holds the nodata that they say."""
+        kind = self.stack_dtype(chip.dtype)
+        fill = fill_that_fits(self.fill_value, kind, "fill_value")
+        said = chip.dtype.kind in "iu" and chip.nodata is not None and holds(kind, chip.nodata)
+        if said and fill is None:
+            return replace(self, fill_value=chip.nodata)
+        return self
+
+    def update_valid(
+        self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any, valid: Any
+    ) -> None:
+        """Put a chip's votes on the stack; one that the fill marks would be lost."""
+        fill = self.fill_for(states[0].dtype)
+        lost = equal_mask(np.asarray(values, states[0].dtype), fill)
+        if lost is not None and (lost & valid).any():
+            raise PatchError(
+                f"{fill} marks pixels without a vote, but is a value of the chips, too; give "
+                f"fill_value= a number that they do not hold, or make them a wider type; {GUIDE}"
+            )
+        super().update_valid(states, values, weights, valid)
 
     def fill_for(self, dtype: np.dtype) -> Any:
         """Return the value of pixels without a vote."""
@@ -204,6 +239,8 @@ class SpatialLearned(AllValues):
     model: Any
 
     forbid_in_yaml: ClassVar[bool] = True
+    takes: ClassVar[tuple[Role, ...]] = ROLES
+    makes: ClassVar[Role | None] = "quantity"
 
     def __post_init__(self) -> None:
         if not callable(self._predict):
@@ -236,7 +273,7 @@ class SpatialLearned(AllValues):
                 specs = self.start(values.shape[:-2], values.dtype)
                 states = [np.zeros((*s, domain.height, domain.width), d) for s, d in specs]
             where = (..., slice(row, row + height), slice(col, col + width))
-            take(self, states, where, values, patch.weights)
+            take(self, states, where, values, patch.weights, invalid_of(patch, values))
         if not states:
             raise PatchError("there are no patches to learn from")
         stack, count = states
@@ -273,7 +310,7 @@ class SpatialLearned(AllValues):
 
 def _covered(count: np.ndarray) -> int:
     """Return how many pixels have a value in any band."""
-    return int((count > 0).reshape(-1, *count.shape[-2:]).any(axis=0).sum())
+    return covered_pixels(count > 0)
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ An aggregation of pixels needs, for its result at a pixel, only the patches that
 `geopatcher.merge.row_buffer.Reducer`): it merges in memory, row by row into a file, and on
 scattered patches.
 
-In statistics the window plays no part unless the name says so. NaN in a patch makes its own
-pixels NaN and no others. Uncovered pixels are NaN, so results are floats: float32, or float64
-when the chips need it; sums are added up in float64, so that any number of chips gives its mean
-back.
+In statistics the window plays no part unless the name says so. A pixel that is nodata or NaN in
+one patch is left to the others. Pixels without data are NaN, so results are floats: float32, or
+float64 when the chips need it; sums are added up in float64, so that any number of chips gives its
+mean back. Classes and bits are refused, since a mean of them is none.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from geopatcher.config import Configured, as_choice, as_count, checked
+from geopatcher.merge.chip import Chip, refuse_labels
 from geopatcher.merge.row_buffer import Reducer, Spec
 from geopatcher.patch import Patch, PatchError
 from geopatcher.stitch import merge_in_memory
+from pipekit.pixels import ROLES, Role
 
 
 class PixelAggregation(Configured, Reducer):
@@ -32,6 +34,31 @@ class PixelAggregation(Configured, Reducer):
     """
 
     streaming_safe: ClassVar[bool] = True
+    joint: ClassVar[bool] = False
+    takes: ClassVar[tuple[Role, ...]] = ()
+    """Roles of bands that it takes beside quantities."""
+
+    makes: ClassVar[Role | None] = None
+    """What the result holds; None: what the chips hold."""
+
+    def settled(self, chip: Chip) -> Reducer:
+        """Return the aggregation for such chips, or raise `PatchError` where it takes none."""
+        refuse_labels(type(self).__name__, chip.roles, self.takes)
+        return self
+
+    def update_valid(
+        self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any, valid: np.ndarray
+    ) -> None:
+        """Take the valid pixels of one chip, as a row of them, band by band where bands differ."""
+        for band in np.ndindex(valid.shape[:-2]):
+            where = (*band, ..., *np.nonzero(valid[band]))
+            if not where[-1].size:
+                continue
+            parts = [state[where][..., None, :] for state in states]
+            some = None if weights is None else np.asarray(weights)[where[-2:]][None]
+            self.update(parts, values[where][..., None, :], some)
+            for state, part in zip(states, parts, strict=True):
+                state[where] = part[..., 0, :]
 
     def merge(self, patches: Iterable[Patch], domain: Any) -> Any:
         """Merge patches onto a domain; warns with the share that no patch covers.
@@ -86,15 +113,31 @@ def where_covered(values: np.ndarray, covered: np.ndarray) -> tuple[np.ndarray, 
     values : numpy.ndarray
         (..., rows, W) float, changed in place.
     covered : numpy.ndarray
-        (rows, W) bool.
+        (rows, W) bool, or (..., rows, W) where bands differ.
 
     Returns
     -------
     (numpy.ndarray, int)
         The values, and how many pixels are covered.
     """
-    values[..., ~covered] = np.nan
-    return values, int(covered.sum())
+    np.copyto(values, np.nan, where=~covered)
+    return values, covered_pixels(covered)
+
+
+def covered_pixels(covered: np.ndarray) -> int:
+    """Return how many pixels have a value in any band.
+
+    Parameters
+    ----------
+    covered : numpy.ndarray
+        (..., rows, W) bool.
+
+    Returns
+    -------
+    int
+        Pixels.
+    """
+    return int(covered.reshape(-1, *covered.shape[-2:]).any(axis=0).sum())
 
 
 @dataclass(frozen=True)
@@ -109,6 +152,9 @@ class SpatialSum(PixelAggregation):
     >>> SpatialSum().merge(chips, np.zeros((1, 2)))
     array([[9., 9.]])
     """
+
+    takes: ClassVar[tuple[Role, ...]] = ("mask",)
+    makes: ClassVar[Role | None] = "quantity"
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
         """Return the states: sums, counts."""
@@ -138,6 +184,8 @@ class SpatialMean(SpatialSum):
     >>> SpatialMean().merge(chips, np.zeros((1, 2)))
     array([[3., 3.]])
     """
+
+    takes: ClassVar[tuple[Role, ...]] = ()
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
         """Return the means."""
@@ -194,6 +242,8 @@ class SpatialMax(PixelAggregation):
     >>> SpatialMax().merge(chips, np.zeros((1, 2)))
     array([[-2., -2.]])
     """
+
+    takes: ClassVar[tuple[Role, ...]] = ("mask",)
 
     extreme_of: ClassVar[np.ufunc] = np.maximum
 
@@ -277,6 +327,8 @@ class SpatialInvVarWeightedMean(PixelAggregation):
     [12.0, 0.8]
     """
 
+    joint: ClassVar[bool] = True
+
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
         """Return the states: weighted sums, sums of weights, counts."""
         if lead[:1] != (2,):
@@ -300,7 +352,7 @@ class SpatialInvVarWeightedMean(PixelAggregation):
         """Return the estimates and their variances."""
         total, precision, count = states
         covered = count > 0
-        precision[..., ~covered] = 1
+        np.copyto(precision, 1, where=~covered)
         return where_covered(np.stack([total / precision, 1 / precision]), covered)
 
 
@@ -313,6 +365,9 @@ class LabelVote(PixelAggregation):
         How many classes there are.
     """
 
+    joint: ClassVar[bool] = True
+    takes: ClassVar[tuple[Role, ...]] = ROLES
+    makes: ClassVar[Role | None] = "class"
     n_classes: int
 
     @property
@@ -450,6 +505,11 @@ class SpatialSoftVote(LabelVote):
 
     n_classes: int = checked(as_count)
     output: str = "probabilities"
+
+    @property
+    def makes(self) -> Role:  # type: ignore[override]
+        """Classes, or their probabilities."""
+        return "class" if self.output == "labels" else "quantity"
 
     def __post_init__(self) -> None:
         super().__post_init__()

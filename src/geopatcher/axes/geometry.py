@@ -14,7 +14,9 @@ from geopatcher.axes.sampler import PixelCandidates
 from geopatcher.config import Configured, as_choice, as_pixel_pair
 from geopatcher.domain import GridDomain, PointDomain, RasterDomain, VectorDomain
 from geopatcher.fields.labelled import XarrayField
+from geopatcher.merge.chip import chip_nodata, fill_that_fits
 from geopatcher.patch import PatchError
+from pipekit.pixels import plain
 
 BOUNDARIES = ("drop", "shift", "pad", "shrink")
 _PAD_MODES = ("reflect", "symmetric", "edge", "wrap", "constant")
@@ -147,23 +149,14 @@ class SpatialRectangular(Configured):
         if self.pad_mode == "constant":
             value = self.pad_value
             if value is None:
-                value = (isinstance(chip, GeoTensor) and chip.fill_value_default) or 0
-            _check_holds(np.dtype(chip.dtype), value)
-            options["constant_values"] = value
+                value = chip_nodata(chip) or 0
+            who = f"chips of {chip.dtype} cannot be padded with {value!r}: pad_value"
+            options["constant_values"] = fill_that_fits(value, chip.dtype, who)
         if isinstance(chip, XarrayField):  # its labels grow with it
             return chip.pad(below, right, self.pad_mode, **options)
-        values = chip.values if isinstance(chip, GeoTensor) else np.asarray(chip)
+        values = plain(chip)
         widths = [(0, 0)] * (values.ndim - 2) + [(0, below), (0, right)]
         padded = np.pad(values, widths, mode=self.pad_mode, **options)  # type: ignore[call-overload]
         if not isinstance(chip, GeoTensor):
             return padded
         return GeoTensor(padded, chip.transform, chip.crs, chip.fill_value_default, chip.attrs)
-
-
-def _check_holds(dtype: np.dtype, value: float) -> None:
-    """Raise `PatchError` when chips of a dtype cannot hold the value that they are padded with."""
-    if dtype.kind in "iu" and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
-        raise PatchError(
-            f"chips of {dtype} cannot be padded with {value!r}; give pad_value= a number that they "
-            "hold, or make them floats"
-        )

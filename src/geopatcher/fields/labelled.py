@@ -15,7 +15,9 @@ from rasterio.windows import Window, transform
 from geopatcher.config import is_a
 from geopatcher.domain import GridDomain, PointDomain, RasterDomain, VectorDomain, lead_names
 from geopatcher.fields.raster import check_fits
+from geopatcher.merge.chip import saying
 from geopatcher.patch import Cells, Members, PatchError
+from pipekit.pixels import nodata_of, plain
 
 
 class Labelled:
@@ -28,7 +30,7 @@ class Labelled:
         return f"{type(self).__name__}({dict(self.da.sizes)})"
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.da.values, dtype=dtype, copy=copy)
+        return np.array(plain(self.da.values), dtype=dtype, copy=copy)
 
 
 class CellSeries(Labelled):
@@ -271,6 +273,8 @@ class DaskField:
         From (col, row) to the CRS's coordinates.
     crs : optional
         Anything that rasterio takes as a CRS.
+    nodata : number, optional
+        What marks pixels without data beside NaN; without it 0 is a value.
 
     Raises
     ------
@@ -285,13 +289,16 @@ class DaskField:
     [[1, 2], [5, 6]]
     """
 
-    def __init__(self, array: Any, transform: Affine | None = None, crs: Any = None) -> None:
+    def __init__(
+        self, array: Any, transform: Affine | None = None, crs: Any = None, nodata: Any = None
+    ) -> None:
         if not is_a(array, "dask.array.Array"):
             raise PatchError(
                 f"DaskField needs a dask array, got {type(array).__name__}; "
                 "dask.array.from_array(x, chunks=...) makes one"
             )
         self.array = array
+        self.nodata = nodata
         self.domain = RasterDomain(tuple(array.shape), transform, crs)
 
     def __repr__(self) -> str:
@@ -314,12 +321,17 @@ class DaskField:
         """
         if isinstance(indices, Cells):
             picked = self.array.vindex[..., indices.rows, indices.cols].compute()
-            return np.moveaxis(picked, 0, -1)  # vindex puts the picked axis first
+            return saying(np.moveaxis(plain(picked), 0, -1), self.nodata)  # vindex picks first
         rows, cols = indices.toslices()
-        values = self.array[..., rows, cols].compute()
-        if self.domain.transform is None:
-            return values
-        return GeoTensor(values, transform(indices, self.domain.transform), self.domain.crs)
+        made = self.array[..., rows, cols].compute()
+        nodata = self.nodata
+        if isinstance(made, np.ma.MaskedArray) and np.ma.is_masked(made):
+            nodata = nodata_of(made)
+        values = plain(made)
+        if self.domain.transform is not None:
+            place = transform(indices, self.domain.transform)
+            return GeoTensor(values, place, self.domain.crs, nodata)
+        return saying(values, nodata)
 
     def with_data(self, array: Any) -> DaskField:
         """Return a Field of other values (..., H, W), a dask or numpy array, on the same grid.
@@ -339,7 +351,8 @@ class DaskField:
         if not is_a(array, "dask.array.Array"):
             array = da.from_array(np.asarray(array))
         check_fits(np.broadcast_to(0, array.shape), self.domain.shape, axes=2)
-        return DaskField(array, self.domain.transform, self.domain.crs)
+        nodata = self.nodata if array.dtype == self.array.dtype else None
+        return DaskField(array, self.domain.transform, self.domain.crs, nodata)
 
 
 class GeoPandasField:

@@ -20,12 +20,15 @@ import numpy as np
 import rasterio
 from georeader.geotensor import GeoTensor
 from rasterio import Affine
+from rasterio.enums import MaskFlags
 from rasterio.windows import Window
 
 from geopatcher.config import as_count
 from geopatcher.domain import RasterDomain, place_of
+from geopatcher.merge.chip import saying
 from geopatcher.patch import Cells, PatchError
-from pipekit.carrier import keep_place
+from pipekit.carrier import holds, keep_place
+from pipekit.pixels import Role, nodata_of, plain, roles_in_file
 from pipekit.retry import call_again, doubling
 
 
@@ -242,8 +245,11 @@ class RasterField:
         self._transform: Affine = reader.transform
         self.domain = RasterDomain(tuple(reader.shape), reader.transform, reader.crs)
         # A plain view once: slicing a GeoTensor costs ten times what slicing its values does.
-        self._values = reader.values if isinstance(reader, GeoTensor) else None
+        self._values = plain(reader.values) if isinstance(reader, GeoTensor) else None
+        self._nodata = _nodata_said(reader)
         self._files = OpenDatasets() if self._values is None and _is_plain_file(reader) else None
+        self._hides: bool | None = None
+        self._roles: tuple[Role, ...] = ()
 
     def __reduce__(self) -> Any:
         return type(self), (self.reader,)
@@ -269,14 +275,14 @@ class RasterField:
         if isinstance(indices, Cells):
             return self._select_cells(indices)
         if self._values is None and self._files is None:
-            return self.reader.read_from_window(indices, boundless=True).load()
+            piece = self.reader.read_from_window(indices, boundless=True).load()
+            return self._as_chip(piece.values, piece.transform, piece.attrs)
         row, col = indices.row_off, indices.col_off
         if self._values is None:
             values = self._read(indices)
         else:
             values = self._values[..., row : row + indices.height, col : col + indices.width]
-        place, reader = place_of(self._transform, row, col), self.reader
-        return GeoTensor(values, place, reader.crs, reader.fill_value_default, reader.attrs)
+        return self._as_chip(values, place_of(self._transform, row, col), self.reader.attrs)
 
     def with_data(self, array: Any) -> RasterField:
         """Return a Field of other values (..., H, W) on the same grid.
@@ -291,19 +297,33 @@ class RasterField:
         RasterField
             On the same grid.
         """
-        array = check_fits(array, self.domain.shape, axes=2)
-        fill = getattr(self.reader, "fill_value_default", 0)
+        values = check_fits(plain(array), self.domain.shape, axes=2)
+        fill = nodata_after(array, values, np.dtype(self.reader.dtype), self._nodata)
         return RasterField(
-            GeoTensor(array, self.domain.transform, self.domain.crs, fill_value_default=fill)
+            GeoTensor(values, self.domain.transform, self.domain.crs, fill_value_default=fill)
         )
+
+    def _as_chip(self, values: np.ndarray, place: Affine, attrs: dict[str, Any]) -> GeoTensor:
+        nodata = self._nodata
+        if isinstance(values, np.ma.MaskedArray):
+            if np.ma.is_masked(values):
+                nodata = nodata_of(values)
+            values = plain(values)
+        elif self._values is None:
+            values = plain(values)
+        if set(self._roles) - {"quantity"} and not {"band_roles", "band_names"} & set(attrs or ()):
+            files = values.shape[-3] // len(self._roles) if values.ndim > 2 else 1
+            attrs = {**(attrs or {}), "band_roles": self._roles * files}
+        return GeoTensor(values, place, self.reader.crs, nodata, attrs)
 
     def _select_cells(self, cells: Cells) -> np.ndarray:
         rows, cols = cells.positions
         if self._values is not None:
-            return self._values[..., rows, cols]
+            return saying(self._values[..., rows, cols], self._nodata)
         top, left = int(rows.min()), int(cols.min())
         window = Window(left, top, int(cols.max()) - left + 1, int(rows.max()) - top + 1)
-        return np.asarray(self.select(window))[..., rows - top, cols - left]
+        chip = self.select(window)
+        return saying(plain(chip)[..., rows - top, cols - left], chip.fill_value_default)
 
     def _read(self, window: Window) -> np.ndarray:
         """Read a window from the reader's files through datasets that stay open."""
@@ -318,10 +338,30 @@ class RasterField:
         parts = []
         for path in reader.paths:
             with self._settings(path, **options):
-                parts.append(files.get(path, **options).read(reader.indexes, window=inside))
+                parts.append(self._of_file(files.get(path, **options), inside))
         if reader.stack:
-            return np.stack(parts)
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+            return np.ma.stack(parts) if self._hides else np.stack(parts)
+        if len(parts) == 1:
+            return parts[0]
+        return np.ma.concatenate(parts) if self._hides else np.concatenate(parts)
+
+    def _of_file(self, file: Any, window: Window) -> np.ndarray:
+        """Return a window of a file's bands, masked where its own mask or alpha band hides them."""
+        indexes = self.reader.indexes
+        if self._hides is None:
+            flags = {flag for i in indexes for flag in file.mask_flag_enums[i - 1]}
+            self._hides = MaskFlags.per_dataset in flags
+            self._roles = roles_in_file(file, indexes)
+        values = file.read(indexes, window=window)
+        if not self._hides:
+            return values
+        said = self._nodata is not None and holds(values.dtype, self._nodata)
+        fill = self._nodata if said else None
+        return np.ma.array(
+            values,
+            mask=file.read_masks(indexes, window=window) == 0,
+            fill_value=fill,
+        )
 
     def _settings(self, path: str, **options: Any) -> Any:
         """Return GDAL's settings for a file; one of this machine needs them to open, no more."""
@@ -330,6 +370,47 @@ class RasterField:
         if not remote and self._files.holds(path, **options):
             return nullcontext()
         return rasterio.Env(**_reading_options(self.reader, path))
+
+
+def _nodata_said(reader: Any) -> Any:
+    """Return a reader's nodata, None where its file declares none: 0 is a value then.
+
+    georeader's `RasterioReader` says 0 for such a file.
+    """
+    fill = getattr(reader, "fill_value_default", None)
+    return None if fill == 0 and getattr(reader, "nodata", fill) is None else fill
+
+
+def nodata_after(made: Any, values: np.ndarray, dtype: Any, nodata: Any) -> Any:
+    """Return what marks nodata in plain numbers that were made of others.
+
+    Numbers of another type are others: a model's probabilities do not know the 0 of its inputs.
+
+    Parameters
+    ----------
+    made : array
+        What was made; a masked array says what it hides.
+    values : numpy.ndarray
+        Its plain numbers.
+    dtype : dtype
+        Of what they were made of.
+    nodata : number or None
+        Of what they were made of.
+
+    Returns
+    -------
+    number or None
+        None where nothing but NaN does.
+
+    Examples
+    --------
+    >>> dn = np.zeros(3, "uint16")
+    >>> nodata_after(dn, dn, "uint16", 0), nodata_after(dn / 3, dn / 3, "uint16", 0)
+    (0, None)
+    """
+    if isinstance(made, np.ma.MaskedArray) and np.ma.is_masked(made):
+        return nodata_of(made)
+    return nodata if values.dtype == np.dtype(dtype).newbyteorder("=") else None
 
 
 def _is_plain_file(reader: Any) -> bool:

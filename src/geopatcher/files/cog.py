@@ -23,6 +23,7 @@ from rasterio.dtypes import dtype_rev, typename_fwd
 from geopatcher.files.rows import RasterSpec, RawRows, Unfinished
 from geopatcher.patch import PatchError
 from pipekit.files import drop_side_files
+from pipekit.pixels import ROLE_TAG, band_roles
 
 TILE = 512
 CACHE_MEGABYTES = 32
@@ -65,14 +66,14 @@ class CogTarget(Unfinished):
         header, made = self.hidden(".vrt"), self.hidden(".tif")
         header.write_text(_header(spec, self.store.path.name))
         side = TILE if self.chunks is None else int(np.ravel(self.chunks)[0])
-        kind = spec.dtype.kind
+        kind, numbers = spec.dtype.kind, set(band_roles(spec)) == {"quantity"}
         options = {
             "BLOCKSIZE": side,
             "COMPRESS": "DEFLATE",
             "PREDICTOR": "YES" if kind in "iuf" else "NO",
             # The low bits of floats are noise: level 6 takes 1.4 to 1.6 times as long for 1 %.
             "LEVEL": "1" if kind in "fc" else "6",
-            "OVERVIEW_RESAMPLING": "AVERAGE" if kind in "fc" else "NEAREST",
+            "OVERVIEW_RESAMPLING": "AVERAGE" if kind in "fc" and numbers else "NEAREST",
             "BIGTIFF": "IF_SAFER",
             "NUM_THREADS": "2",
         }
@@ -136,6 +137,8 @@ def _header(spec: RasterSpec, rows: str) -> str:
             parts.append(_item(name, str(value)))
     parts.append("</Metadata>")
     names = spec.attrs.get("band_names", [])
+    roles = band_roles(spec)
+    plain = set(roles) == {"quantity"}
     kind = typename_fwd[dtype_rev[spec.dtype.name]]
     order = "LSB" if sys.byteorder == "little" else "MSB"
     for band in range(math.prod(spec.lead)):
@@ -143,6 +146,7 @@ def _header(spec: RasterSpec, rows: str) -> str:
             f'<VRTRasterBand dataType="{kind}" band="{band + 1}" subClass="VRTRawRasterBand">',
             f"<Description>{escape(str(names[band]))}</Description>" if band < len(names) else "",
             f"<NoDataValue>{spec.fill}</NoDataValue>" if spec.fill is not None else "",
+            "" if plain else f"<Metadata>{_item(ROLE_TAG, roles[band])}</Metadata>",
             f'<SourceFilename relativeToVRT="1">{escape(rows)}</SourceFilename>',
             f"<ImageOffset>{band * height * width * size}</ImageOffset>",
             f"<PixelOffset>{size}</PixelOffset><LineOffset>{width * size}</LineOffset>",

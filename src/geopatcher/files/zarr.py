@@ -71,7 +71,7 @@ class ZarrRows:
             dtype=spec.dtype,
             chunks=(*([1] * len(spec.lead)), *self.chunk),
             shards=(*([1] * len(spec.lead)), *self.shard),
-            fill_value=spec.fill,
+            fill_value=_empty_of(spec),
             dimension_names=[*lead_names(len(spec.lead)), "y", "x"],
             **codecs(),
         )
@@ -140,7 +140,8 @@ class ZarrTarget(Unfinished):
         part, old = self.store.path, self.hidden(".old")
         array = zarr.open_group(part, mode="r+")[NAME]
         place = {"grid_mapping": "spatial_ref"} if spec.domain.crs is not None else {}
-        array.update_attributes({**spec.attrs, **place, "nodata": _plain_number(spec.fill)})
+        said = {} if spec.fill is None else {"nodata": _plain_number(spec.fill)}
+        array.update_attributes({**spec.attrs, **place, **said})
         shutil.rmtree(old, ignore_errors=True)
         if self.path.exists():
             self.path.rename(old)
@@ -187,6 +188,11 @@ def _georeference(group: Any, spec: RasterSpec) -> None:
         numbers = spec.domain.transform.to_gdal()
         attributes["GeoTransform"] = " ".join(repr(float(n)) for n in numbers)
     group.create_array("spatial_ref", data=np.array(0), attributes=attributes)
+
+
+def _empty_of(spec: RasterSpec) -> Any:
+    """Return what chunks that are not stored hold: nodata where there is any."""
+    return spec.dtype.type(0) if spec.fill is None else spec.fill
 
 
 def _plain_number(value: Any) -> Any:
@@ -253,11 +259,12 @@ class ShardWriter:
         padded = -(-spec.shape[-1] // width) * width
         self._store = store
         self._open: dict[Path, np.ndarray] = {}
-        self._rows = np.full((*spec.lead, height, padded), spec.fill, spec.dtype)
+        self._fill = _empty_of(spec)
+        self._rows = np.full((*spec.lead, height, padded), self._fill, spec.dtype)
         self._stored = spec.dtype.newbyteorder("<")
         self._encode = Zstd(level=_LEVEL, checksum=False).encode
         self._with_checksum = CRC32C(location="end").encode
-        self._empty = self._encode(np.full(store.chunk, spec.fill, self._stored))
+        self._empty = self._encode(np.full(store.chunk, self._fill, self._stored))
 
     def write(self, row: int, values: np.ndarray) -> None:
         """Take rows (..., n, W) from `row` on: the next ones below those taken before.
@@ -279,7 +286,7 @@ class ShardWriter:
             ]
             taken += count
             if row + taken == height:
-                self._rows[..., at + count :, :] = self._store.spec.fill
+                self._rows[..., at + count :, :] = self._fill
             if at + count == rows or row + taken == height:
                 self._flush(row + taken - at - count)
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from geopatcher.axes.axis import RegularGrid, Separable
+from geopatcher.merge.chip import chip_nodata, invalid_of
 from geopatcher.merge.row_buffer import (
     Items,
     Reducer,
@@ -26,9 +27,13 @@ from geopatcher.merge.row_buffer import (
     writing_to,
 )
 from geopatcher.patch import PatchError
+from pipekit.pixels import equal_mask, invalid_mask, whole_numbers
 
 CHIPS_IN_FLOAT32 = 15
 """Chips over a pixel whose float32 sum is right to 1e-6: n + 1 roundings of at most 2^-24."""
+
+Missing = dict[int, np.ndarray | None]
+"""Chips that lack pixels: where (..., h, w), or None for all of them."""
 
 _NOTHING = np.zeros((1, 1), np.float32)
 
@@ -109,7 +114,12 @@ class WeightedSums(Reducer):
     @property
     def gap(self) -> float:
         """The value of uncovered pixels while they are still floats."""
-        return np.nan if self.fill_value is None else self.fill_value
+        return np.nan if self.fill_value is None or self.makes_integers else self.fill_value
+
+    @property
+    def makes_integers(self) -> bool:
+        """Whether the result holds whole numbers."""
+        return self.dtype is not None and self._dtype.kind in "iu"
 
     def converted(self, values: np.ndarray) -> np.ndarray:
         """Return finished rows, rounded and clipped where the output's dtype is of integers.
@@ -124,20 +134,25 @@ class WeightedSums(Reducer):
         numpy.ndarray
             (..., rows, W).
         """
-        if self.dtype is None or self._dtype.kind not in "iu":
+        if not self.makes_integers:
             return values
-        invalid = np.isnan(values)
-        if self.fill_value is None and invalid.any():
+        invalid = invalid_mask(values)
+        if self.fill_value is None and invalid is not None:
             raise PatchError(
                 f"{invalid.mean():.2%} of the rows at hand is uncovered or NaN, which "
                 f"{self.dtype} cannot hold; give fill_value=, or leave dtype as float"
             )
-        values = np.rint(np.where(invalid, self.gap, values))
-        limits = np.iinfo(self._dtype)
-        with np.errstate(invalid="ignore"):  # floats round the largest int32 and int64 up
-            made = np.clip(values, limits.min, limits.max).astype(self._dtype)
-        made[values >= limits.max] = limits.max
-        return made
+        return whole_numbers(values, self._dtype, self.fill_value, invalid)
+
+    def fits_grid(self, tiling: bool) -> bool:
+        """Return whether sums of weighted floats give the result.
+
+        Parameters
+        ----------
+        tiling : bool
+            Whether chips lie side by side and are laid out as they are.
+        """
+        return True
 
     @cached_property
     def _dtype(self) -> np.dtype:
@@ -151,7 +166,7 @@ class WeightedSums(Reducer):
         share : float
             Of the scene, 0 to 1.
         """
-        if self.dtype is not None and self._dtype.kind in "iu" and self.fill_value is None:
+        if self.makes_integers and self.fill_value is None:
             raise PatchError(
                 f"{share:.2%} of the scene is covered by no chip, which {self.dtype} cannot hold; "
                 'give fill_value=, or cover every pixel with boundary="shift"'
@@ -219,8 +234,8 @@ class GridMerge(RowMerge):
         """Add chips up in the buffer, finishing rows in slabs of a chip's height."""
         grid, lead, columns = self.weights.grid, self.chip[0], self.weights.columns
         start, stop = rows
-        missing: list[int] = []
-        product = _Product()
+        missing: Missing = {}
+        product, tiling = _Product(), self.weights.is_tiling
         chip_row = -1
         for index, patch in items:
             if index // columns != chip_row:
@@ -236,49 +251,60 @@ class GridMerge(RowMerge):
             weights = self.weights.of(index)
             col = grid.cols.starts[index % columns]
             if patch is None:
-                missing.append(index)
-                values = _NOTHING
+                missing[index] = None
+                values, invalid = _NOTHING, None
             else:
                 values = chip_values(patch, self.domain)[0]
                 if values.shape[:-2] != lead:
                     check_lead(values, lead, patch)
+                if tiling:  # NaN is laid out as it is
+                    invalid = equal_mask(values, chip_nodata(patch.data))
+                elif (invalid := invalid_of(patch, values)) is not None:
+                    missing[index] = invalid
+                    values = np.where(invalid, 0, values)
                 if not whole:
                     values = values[..., keep, :]
             if not whole:
                 weights = weights[keep]
             under = band[..., col : col + weights.shape[1]]
-            if self.weights.is_tiling:
+            if tiling:
                 under[...] = values
+                if invalid is not None:
+                    under[invalid[..., keep, :]] = self.reducer.gap
             else:
                 fresh_col = self.weights.fresh_cols[index % columns] - col
                 product.add(under, values, weights, fresh_row, fresh_col)
             # The next chip is made before these names get it: in this one's memory, still in cache.
-            del patch, values
+            del patch, values, invalid
         self._flush(stop, buffer, write, missing)
         covered_rows = np.count_nonzero(grid.rows.counts[start:stop])
         return int(covered_rows) * int(np.count_nonzero(grid.cols.counts))
 
-    def _flush(self, row: int, buffer: RowBuffer, write: Write, missing: list[int]) -> None:
+    def _flush(self, row: int, buffer: RowBuffer, write: Write, missing: Missing) -> None:
         """Finish the rows above `row` and hand them on."""
         for top, (values,) in buffer.finish_above(row):
             self._finish(top, values, missing)
             write(top, values)
         grid = self.weights.grid
-        missing[:] = [i for i in missing if grid.anchor(i)[0] + grid.rows.size > row]
+        for index in [i for i in missing if grid.anchor(i)[0] + grid.rows.size <= row]:
+            del missing[index]
 
-    def _finish(self, top: int, values: np.ndarray, missing: list[int]) -> None:
+    def _finish(self, top: int, values: np.ndarray, missing: Missing) -> None:
         if missing:
-            self._give_to_neighbours(top, values, set(missing))
+            self._give_to_neighbours(top, values, missing)
         grid = self.weights.grid
         values[..., grid.rows.counts[top : top + values.shape[-2]] == 0, :] = self.reducer.gap
         values[..., grid.cols.counts == 0] = self.reducer.gap
+        if self.reducer.gap == self.reducer.gap:  # a number marks nodata, so NaN does not
+            np.copyto(values, self.reducer.gap, where=np.isnan(values))
 
-    def _give_to_neighbours(self, top: int, values: np.ndarray, missing: set[int]) -> None:
-        """Divide by the weights that are left where chips are missing; fill where none is."""
+    def _give_to_neighbours(self, top: int, values: np.ndarray, missing: Missing) -> None:
+        """Divide by the weights that are left where chips lack pixels; fill where none is."""
         grid, columns = self.weights.grid, self.weights.columns
         stop = top + values.shape[-2]
+        by_band = any(mask is not None for mask in missing.values())
         # Added up, not taken from 1: next to a missing chip they are as small as its rounding.
-        left = np.zeros((stop - top, values.shape[-1]), np.float32)
+        left = np.zeros(values.shape if by_band else values.shape[-2:], np.float32)
         touched = np.zeros(left.shape, bool)
         for chip_row, row in enumerate(grid.rows.starts):
             first, last = max(row, top), min(row + grid.rows.size, stop)
@@ -286,12 +312,16 @@ class GridMerge(RowMerge):
                 continue
             for index, col in enumerate(grid.cols.starts, start=chip_row * columns):
                 part = self.weights.of(index)[first - row : last - row]
-                place = slice(first - top, last - top), slice(col, col + part.shape[1])
-                if index in missing:
+                place = (..., slice(first - top, last - top), slice(col, col + part.shape[1]))
+                if index not in missing:
+                    left[place] += part
+                elif (mask := missing[index]) is None:
                     touched[place] = True
                 else:
-                    left[place] += part
-        values[..., touched & (left == 0)] = self.reducer.gap
+                    mask = mask[..., first - row : last - row, :]
+                    touched[place] |= mask
+                    left[place] += part * ~mask
+        np.copyto(values, self.reducer.gap, where=touched & (left == 0))
         if self.reducer.normalize_by_window:
             np.divide(values, left, out=values, where=touched & (left > 0))
 

@@ -16,8 +16,10 @@ from georeader.geotensor import GeoTensor
 from rasterio.windows import Window
 
 from geopatcher.domain import RasterDomain, crs_name, place_of
+from geopatcher.merge.chip import Chip, invalid_of
 from geopatcher.patch import Failed, Patch, PatchError
 from pipekit.carrier import same_crs
+from pipekit.pixels import invalid_mask, plain
 
 Items = Iterator[tuple[int, Patch | None]]
 """Patches by rising row with their numbers; one that was skipped is None."""
@@ -67,7 +69,7 @@ def chip_values(patch: Patch, domain: RasterDomain) -> tuple[np.ndarray, int, in
     window = rectangle(patch).indices
     row, col, height, width = window.row_off, window.col_off, window.height, window.width
     data = patch.data
-    values = data.view(np.ndarray) if isinstance(data, np.ndarray) else np.asarray(data)
+    values = plain(data)
     if values.shape[-2:] != (height, width):
         raise PatchError(
             f"the patch at anchor {patch.anchor} has data of shape {values.shape}, which does "
@@ -247,6 +249,70 @@ class DeepeningReducer(Protocol):
         """
 
 
+@runtime_checkable
+class ValidReducer(Protocol):
+    """A reducer that takes a chip's valid pixels alone; others see its numbers as they are.
+
+    `joint` says that a pixel counts with all its bands or not at all.
+    """
+
+    joint: bool
+
+    def update_valid(
+        self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any, valid: np.ndarray
+    ) -> None:
+        """Take the valid pixels of one chip into the states' views (..., h, w).
+
+        Parameters
+        ----------
+        states : sequence of numpy.ndarray
+            The states under the chip, changed in place.
+        values : numpy.ndarray
+            The chip's values (*lead, h, w).
+        weights : numpy.ndarray, optional
+            The chip's weights (h, w).
+        valid : numpy.ndarray
+            Which pixels count, (h, w), or (*lead, h, w) where bands differ.
+        """
+
+
+@runtime_checkable
+class SettlingReducer(Protocol):
+    """A reducer that looks at what chips are like before it merges them."""
+
+    def settled(self, chip: Chip) -> Reducer:
+        """Return the reducer for such chips, or raise `PatchError` where it takes none.
+
+        Parameters
+        ----------
+        chip : Chip
+            What the chips are like.
+
+        Returns
+        -------
+        Reducer
+            Itself, or one that knows the chips.
+        """
+
+
+def settled(reducer: Reducer, chip: Chip) -> Reducer:
+    """Return a reducer that knows what the chips are like, where it asks for that.
+
+    Parameters
+    ----------
+    reducer : Reducer
+        How overlapping chips become one value.
+    chip : Chip
+        What the chips are like.
+
+    Returns
+    -------
+    Reducer
+        The same, or one for such chips.
+    """
+    return reducer.settled(chip) if isinstance(reducer, SettlingReducer) else reducer
+
+
 class RowBuffer:
     """Arrays over the rows that can still change, from row `top` down.
 
@@ -360,7 +426,12 @@ def _taller(array: np.ndarray, held: int, rows: int) -> np.ndarray:
 
 
 def take(
-    reducer: Reducer, states: list[np.ndarray], under: Any, values: np.ndarray, weights: Any
+    reducer: Reducer,
+    states: list[np.ndarray],
+    under: Any,
+    values: np.ndarray,
+    weights: Any,
+    invalid: np.ndarray | None = None,
 ) -> list[np.ndarray]:
     """Take one chip into a reducer's states, which are deepened where it needs more room.
 
@@ -374,12 +445,21 @@ def take(
         Where the chip lies in them.
     values, weights : numpy.ndarray
         The chip's, which fit what lies under it; weights may be None.
+    invalid : numpy.ndarray, optional
+        Where values are nodata, of their shape; None where all count.
 
     Returns
     -------
     list of numpy.ndarray
         The states under the chip: views, or copies when `under` is an array of positions.
     """
+    valid = None
+    if invalid is not None and isinstance(reducer, ValidReducer):
+        valid = _valid(invalid, reducer.joint)
+        if valid.ndim > 2:  # bands differ: what was counted for all is counted for each
+            for number, state in enumerate(states):
+                if state.ndim == 2:
+                    states[number] = np.broadcast_to(state, values.shape[:-2] + state.shape).copy()
     parts = [state[under] for state in states]
     specs = reducer.deeper(parts, values) if isinstance(reducer, DeepeningReducer) else None
     if specs is not None:
@@ -388,8 +468,22 @@ def take(
             states[number] = np.zeros((*lead, *old.shape[len(lead) :]), old.dtype)
             states[number][tuple(slice(n) for n in old.shape)] = old
         parts = [state[under] for state in states]
-    reducer.update(parts, values, weights)
+    if valid is None:
+        reducer.update(parts, values, weights)
+    elif isinstance(reducer, ValidReducer):
+        reducer.update_valid(parts, values, weights, valid)
     return parts
+
+
+def _valid(invalid: np.ndarray, joint: bool) -> np.ndarray:
+    """Return which pixels count: (h, w) where that is the same in all bands, or must be."""
+    if invalid.ndim == 2:
+        return ~invalid
+    bands = invalid.reshape(-1, *invalid.shape[-2:])
+    one = np.logical_or.reduce(bands)
+    if joint or (bands == one).all():
+        return ~one
+    return ~invalid
 
 
 @dataclass(frozen=True)
@@ -402,18 +496,18 @@ class RowMerge:
         How overlapping chips become one value.
     domain : RasterDomain
         The raster (..., H, W) to be.
-    chip : Spec
-        Leading shape and dtype of the chips.
+    chip : Chip
+        What the chips are like.
     """
 
     reducer: Reducer
     domain: RasterDomain
-    chip: Spec
+    chip: Chip
 
     @property
     def spec(self) -> Spec:
         """(leading shape, dtype) of the raster."""
-        return self.reducer.result(*self.chip)
+        return self.reducer.result(*self.chip[:2])
 
     def run(self, items: Items, rows: Rows, write: Write) -> int:
         """Merge the chips that touch output rows [start, stop).
@@ -438,14 +532,16 @@ class RowMerge:
             For a chip of another kind or domain, or one that comes after its rows were finished.
         """
         start, stop = rows
-        lead, dtype = self.chip
+        lead, dtype = self.chip[:2]
         buffer = RowBuffer(self.reducer.start(lead, dtype), start, self.domain.width)
+        hidden = RowBuffer([((), bool)], start, self.domain.width)
         covered = 0
         for _, patch in items:
             if patch is None:
                 continue
             values, row, col, height, width = chip_values(patch, self.domain)
             check_lead(values, lead, patch)
+            invalid = invalid_of(patch, values)
             top, bottom = max(row, start), min(row + height, stop)
             if top < buffer.top:
                 raise PatchError(
@@ -454,15 +550,20 @@ class RowMerge:
                     "which is sorted here"
                 )
             if top - buffer.top >= height:  # in slabs of a chip: rolling row by row would copy more
-                covered += self._reduce_above(buffer, top, write)
+                covered += self._reduce_above(buffer, hidden, top, write)
             keep = slice(top - row, bottom - row)
             values = values[..., keep, :]
+            place = hidden.place(top, bottom - top), slice(col, col + width)
+            if invalid is not None:
+                invalid = invalid[..., keep, :]
+                met = hidden.arrays[0][place]
+                np.logical_or(met, has_chips(invalid, values, self.reducer), out=met)
             weights = patch.weights
             if weights is not None:
                 weights = weights[:height, :width][keep]
             under = (..., buffer.place(top, bottom - top), slice(col, col + width))
-            take(self.reducer, buffer.arrays, under, values, weights)
-        return covered + self._reduce_above(buffer, stop, write)
+            take(self.reducer, buffer.arrays, under, values, weights, invalid)
+        return covered + self._reduce_above(buffer, hidden, stop, write)
 
     def fill(self, items: Items, rows: Rows, out: np.ndarray) -> int:
         """Merge chips into `out` (..., stop - start, W); return pixels covered.
@@ -483,14 +584,54 @@ class RowMerge:
         """
         return self.run(items, rows, writing_to(out, rows[0]))
 
-    def _reduce_above(self, buffer: RowBuffer, row: int, write: Write) -> int:
+    def _reduce_above(self, buffer: RowBuffer, hidden: RowBuffer, row: int, write: Write) -> int:
         """Finish the rows above `row` and hand them on; return their pixels covered."""
         covered = 0
-        for top, states in buffer.finish_above(row):
+        slabs = zip(buffer.finish_above(row), hidden.finish_above(row), strict=True)
+        for (top, states), (_, (met,)) in slabs:
             finished, pixels = self.reducer.finish(states)
-            write(top, finished.astype(self.spec[1], copy=False))
-            covered += pixels
+            finished = finished.astype(self.spec[1], copy=False)
+            write(top, finished)
+            covered += pixels + covered_by_nodata(finished, met, self.reducer)
         return covered
+
+
+def has_chips(invalid: np.ndarray, values: np.ndarray, reducer: Reducer) -> Any:
+    """Return where a chip's nodata covers pixels, (h, w) bool; what does not vote does not.
+
+    Parameters
+    ----------
+    invalid : numpy.ndarray
+        Where values are nodata, of their shape.
+    values : numpy.ndarray
+        The chip's values (*lead, h, w).
+    reducer : Reducer
+        How overlapping chips become one value.
+    """
+    votes = getattr(reducer, "makes", None) == "class"
+    if votes and (getattr(reducer, "joint", False) or values.dtype.kind == "f"):
+        return np.False_
+    return invalid.any(axis=tuple(range(invalid.ndim - 2)))
+
+
+def covered_by_nodata(finished: np.ndarray, met: np.ndarray, reducer: Reducer) -> int:
+    """Return how many pixels have chips, none of which has data there.
+
+    Parameters
+    ----------
+    finished : numpy.ndarray
+        The result (..., rows, W).
+    met : numpy.ndarray
+        (rows, W) bool: pixels where a chip has nodata.
+    reducer : Reducer
+        Which knows the fill value.
+    """
+    if not met.any():
+        return 0
+    empty = invalid_mask(finished, reducer.fill_for(finished.dtype))
+    if empty is None:
+        return 0
+    return int((met & empty.reshape(-1, *met.shape).all(axis=0)).sum())
 
 
 def writing_to(out: np.ndarray, top: int) -> Write:

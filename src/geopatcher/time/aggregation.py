@@ -11,9 +11,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from geopatcher.config import Configured, as_count, checked
+from geopatcher.merge.chip import invalid_of, roles_of
 from geopatcher.patch import Patch, PatchError
 from geopatcher.time.axes import TimeSpan, TimeSteps
 from geopatcher.time.series import TimeDomain, series_domain
+from pipekit.pixels import plain
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ class TemporalMean(Configured):
 
     A result with as many axes as the series holds a value for each of its patch's known steps;
     one with fewer holds one value, for the patch's anchor; `keeps_time` says which where an
-    operator drops another axis. NaN does not count.
+    operator drops another axis. Nodata and NaN do not count. Bands that hold classes, bits or masks
+    are not averaged: the patch with the largest weight decides, of equal ones the first.
 
     Parameters
     ----------
@@ -110,6 +113,9 @@ class TemporalMean(Configured):
         """
         domain = series_domain(domain)
         axis = domain.axis
+        patches = iter(patches)
+        begun = next(patches, None)
+        patches = () if begun is None else chain([begun], patches)
         placed = (_placed(patch, domain, self.keeps_time) for patch in patches)
         first = next(placed, None)
         if first is None:
@@ -118,19 +124,26 @@ class TemporalMean(Configured):
         without_time = (*shape[:axis], *shape[axis + 1 :])
         total = np.zeros(shape, np.result_type(first[0], np.float64))
         weight_sum = np.zeros(shape)
-        for values, steps, weights in chain([first], placed):
+        labels = _labels_of(begun, shape)
+        for values, steps, weights, invalid in chain([first], placed):
             if (*values.shape[:axis], *values.shape[axis + 1 :]) != without_time:
                 raise PatchError(
                     f"patches of one shape are needed to merge, got {values.shape} where the "
                     f"first one makes {total.shape}"
                 )
-            known = ~np.isnan(values)
+            known = True if invalid is None else ~invalid
             share = known * weights.reshape(-1, *[1] * (values.ndim - axis - 1))
             place = (slice(None),) * axis + (steps,)
-            total[place] += np.where(known, values, 0) * share
-            weight_sum[place] += share
+            counted = np.where(known, values, 0)
+            chosen = labels & (share > weight_sum[place])
+            total[place] = np.where(
+                labels, np.where(chosen, counted, total[place]), total[place] + counted * share
+            )
+            weight_sum[place] = np.where(
+                labels, np.maximum(weight_sum[place], share), weight_sum[place] + share
+            )
         covered = weight_sum > 0
-        np.divide(total, weight_sum, out=total, where=covered)
+        np.divide(total, weight_sum, out=total, where=covered & ~labels)
         total[~covered] = np.nan
         return total.astype(np.result_type(first[0], np.float32), copy=False)
 
@@ -276,21 +289,33 @@ class TemporalHierarchicalCombine(Configured):
         return np.ma.filled(np.ma.average(known, axis=0, weights=weights), np.nan)
 
 
+def _labels_of(patch: Any, shape: tuple[int, ...]) -> Any:
+    """Return which bands hold classes, bits or masks, as it is laid over results of a shape."""
+    roles = roles_of(patch.data)
+    labels = np.array([role != "quantity" for role in roles])
+    if labels.all() or len(shape) < 3 or shape[-3] != len(roles):
+        return labels.all()
+    return labels[:, None, None]
+
+
 def _placed(
     patch: Patch, domain: TimeDomain, keeps_time: bool | None
-) -> tuple[np.ndarray, Any, np.ndarray]:
-    """Return a result with a time axis, the steps that it belongs to, and their weights."""
-    values = np.asarray(patch.data)
+) -> tuple[np.ndarray, Any, np.ndarray, Any]:
+    """Return a result with a time axis, its steps, their weights, and where it has no data."""
+    values = plain(patch.data)
+    invalid = invalid_of(patch, values)
     axis = domain.axis
     if keeps_time is False or (keeps_time is None and values.ndim < len(domain.shape)):
         step = domain.step_of(patch.anchor)
-        return np.expand_dims(values, axis), slice(step, step + 1), np.ones(1)
+        invalid = None if invalid is None else np.expand_dims(invalid, axis)
+        return np.expand_dims(values, axis), slice(step, step + 1), np.ones(1), invalid
     steps: Any
     match patch.indices:
         case TimeSpan() as span:
             steps, count = span.lookback, span.present - span.start
             if values.shape[axis] == len(span):  # what lies ahead is no result of this patch
-                values = values[(slice(None),) * axis + (slice(0, count),)]
+                past = (slice(None),) * axis + (slice(0, count),)
+                values, invalid = values[past], None if invalid is None else invalid[past]
         case TimeSteps(steps=steps):
             count = len(steps)
         case _:
@@ -304,4 +329,4 @@ def _placed(
             f"its window {count}; give one value for each step, or one without that axis"
         )
     weights = np.ones(count) if patch.weights is None else np.asarray(patch.weights)
-    return values, steps, weights
+    return values, steps, weights, invalid

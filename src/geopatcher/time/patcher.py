@@ -430,7 +430,7 @@ class SpatioTemporalPatcher(Configured):
             raise PatchError(
                 "results of several scales cannot be merged in space; combine them in the operator"
             )
-        chips = [patch.space.with_data(np.asarray(patch.data)) for patch in group]
+        chips = [patch.space.with_data(patch.data) for patch in group]
         with warnings.catch_warnings():
             if self.coupling != "product":  # chosen places leave gaps, at each step others
                 warnings.simplefilter("ignore", CoverageWarning)
@@ -441,7 +441,8 @@ class SpatioTemporalPatcher(Configured):
                 f"patches at step {time.anchor}; patches in space and time are merged by spatial "
                 "aggregations that make rasters in memory"
             )
-        return time.with_data(np.asarray(raster))
+        says = raster.dtype.kind in "biu" or "band_roles" in getattr(raster, "attrs", ())
+        return time.with_data(raster if says else np.asarray(raster))
 
     def _at(self, series: Any, step: int) -> Patch:
         """Return the rasters of the steps at an anchor in time, as a patch in time."""

@@ -12,6 +12,7 @@ from georeader.geotensor import GeoTensor
 
 from geopatcher.config import is_a
 from geopatcher.patch import PatchError
+from pipekit.pixels import plain
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,7 +254,8 @@ def take_steps(series: Any, steps: slice | np.ndarray, axis: int) -> Any:
     """
     if is_a(series, "xarray.DataArray"):
         return series.isel({series.dims[axis]: steps})
-    values = series.values if isinstance(series, GeoTensor) else np.asarray(series)
+    masked = isinstance(series, np.ma.MaskedArray)  # a patch of it says what it hides
+    values = series if masked else plain(series)
     taken = values[(slice(None),) * axis + (steps,)]
     if isinstance(series, GeoTensor) and axis < series.ndim - 2:
         return GeoTensor(

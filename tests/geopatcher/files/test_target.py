@@ -113,7 +113,7 @@ def test_votes_stay_integers_and_their_fill_value_is_known(tmp_path, scene_of, p
     labels = np.zeros((70, 50), np.uint8)
     labels[20:] = 2
     scene = scene_of((70, 50)).copy()
-    scene = type(scene)(labels, scene.transform, scene.crs)
+    scene = type(scene)(labels, scene.transform, scene.crs, None)
     patcher = patcher_of(20, 15, "drop", aggregation=SpatialHardVote(3))
     with pytest.warns(CoverageWarning, match="pixels"):
         expected = patcher.merge(patcher.stream(scene), scene)
