@@ -5,7 +5,6 @@ A catalog in memory is row numbers over a shared table, so that a query copies n
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import os
 from abc import ABC, abstractmethod
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import shapely
 from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
 
@@ -36,6 +36,7 @@ from geocatalog.table import (
     CORE_COLUMNS,
     FootprintTable,
     extent_of,
+    is_known,
     joined_frames,
     normalise_frame,
     pairs_of,
@@ -75,8 +76,9 @@ class CatalogRow:
 
     @property
     def bounds(self) -> Bounds:
-        """(west, south, east, north) of the footprint."""
-        return self.geometry.bounds
+        """(west, south, east, north) of the footprint; NaN for one that is empty or missing."""
+        west, south, east, north = shapely.bounds(self.geometry).tolist()
+        return west, south, east, north
 
     @property
     def interval(self) -> pd.Interval | None:
@@ -88,7 +90,8 @@ class CatalogRow:
     def assets(self) -> dict[str, str]:
         """Paths by asset key, in band order."""
         found = self.extras.get("assets")
-        return json.loads(found) if isinstance(found, str) else {}
+        # A column of that name need not be ours.
+        return json.loads(found) if isinstance(found, str) and found.startswith("{") else {}
 
     @property
     def pixel_size(self) -> tuple[float, float] | None:
@@ -117,8 +120,11 @@ class CatalogRow:
         Raises
         ------
         CatalogError
-            Without a `resolution`, where the row has none in the catalog's CRS.
+            Without a `resolution`, where the row has none in the catalog's CRS; and for a row
+            without a footprint.
         """
+        if self.geometry is None or self.geometry.is_empty:
+            raise CatalogError(f"{self.filepath} has no footprint, so it has no slice")
         # Across the antimeridian the bounds go once around the globe.
         box = wrapped_bounds(self.geometry) if self.crs.is_geographic else self.bounds
         size = self.pixel_size if resolution is None else resolution
@@ -152,50 +158,6 @@ def rows_of(frame: GeoDataFrame, crs: CRS, first: int = 0) -> Iterator[CatalogRo
         path, start, end, geometry = values[:4]
         more = dict(zip(extras, values[4:], strict=True))
         yield CatalogRow(index, path, start, end, geometry, crs, more)
-
-
-def is_known(value: Any) -> bool:
-    """Say whether an entry of a row says anything: neither None nor NaN, NaT or NA.
-
-    Parameters
-    ----------
-    value
-        Any entry of a column.
-
-    Returns
-    -------
-    False for None, NaN, NaT and NA.
-
-    Examples
-    --------
-    >>> is_known(0.0), is_known(float("nan")), is_known(pd.NA), is_known([])
-    (True, False, False, True)
-    """
-    return bool(np.ndim(value) or not pd.isna(value))
-
-
-def as_json(value: Any) -> Any:
-    """Return an entry of a row as a JSON value: unknown ones as None, times as ISO text.
-
-    Parameters
-    ----------
-    value
-        Any entry of a column; numpy scalars become plain numbers.
-
-    Returns
-    -------
-    A value that `json.dumps` takes, when the entry was a scalar.
-
-    Examples
-    --------
-    >>> as_json(np.float32(0.5)), as_json(pd.NaT), as_json(pd.Timestamp("2024-06-01"))
-    (0.5, None, '2024-06-01T00:00:00')
-    """
-    if not is_known(value):
-        return None
-    if isinstance(value, dt.datetime):
-        return value.isoformat()
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def rows_under(catalog: GeoCatalog, slice_: GeoSlice, backend: str) -> list[CatalogRow]:
@@ -576,6 +538,10 @@ class GeoCatalog(ABC):
         return f"{name}({len(self)} {self.backend} rows, {crs_text(self.crs)}, {when})"
 
 
+DERIVED = frozenset({"_frame", "_count", "total_bounds", "temporal_extent"})
+"""What a catalog works out when asked and does not take along when it is pickled."""
+
+
 def _part_near(catalog: GeoCatalog, other: GeoCatalog) -> InMemoryGeoCatalog:
     """Return the part of a catalog that can meet another, in memory."""
     # A tree that is there serves as it is; a part would need a new one.
@@ -646,6 +612,11 @@ class InMemoryGeoCatalog(GeoCatalog):
         made = cls.__new__(cls)
         made._cut_from(table, backend, rows)
         return made
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A part takes its own rows along and not the table that it shares with other parts.
+        made = {name: value for name, value in vars(self).items() if name not in DERIVED}
+        return made | {"table": self.materialize().table, "_rows": None}
 
     def __len__(self) -> int:
         return len(self.table) if self._rows is None else len(self._rows)

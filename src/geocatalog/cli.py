@@ -276,7 +276,7 @@ def query(
 
 
 def _row(row: CatalogRow) -> dict[str, Any]:
-    from geocatalog.catalog import as_json
+    from geocatalog.table import as_json
 
     times = {"start_time": row.start_time, "end_time": row.end_time}
     plain = {name: as_json(value) for name, value in (times | row.extras).items()}

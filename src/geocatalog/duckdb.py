@@ -15,18 +15,19 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from geocatalog.catalog import CatalogRow, GeoCatalog, InMemoryGeoCatalog, as_json, rows_of
+from geocatalog.catalog import DERIVED, CatalogRow, GeoCatalog, InMemoryGeoCatalog, rows_of
 from geocatalog.errors import CatalogError
 from geocatalog.expression import (
     check_boolean,
     compile_expression,
     explained,
     locked_connection,
+    sql_names,
 )
-from geocatalog.footprint import Bounds, Region, crs_text
+from geocatalog.footprint import Bounds, Region, crs_text, mended
 from geocatalog.interval import OPEN_END, OPEN_START, interval_of
-from geocatalog.parquet import COVERING, FileInfo, frame_from_arrow, read_info
-from geocatalog.table import FootprintTable, extent_of, normalise_frame
+from geocatalog.parquet import COVERING, FileInfo, digest_of, frame_from_arrow, read_info
+from geocatalog.table import FootprintTable, as_json, extent_of, normalise_frame
 
 if TYPE_CHECKING:
     import duckdb
@@ -58,19 +59,31 @@ class ParquetSource:
     _local: threading.local = field(default_factory=threading.local)
 
     @classmethod
-    def of(cls, path: Any) -> ParquetSource:
+    def of(cls, path: Any, digest: str | None = None) -> ParquetSource:
         """Return a catalog file, and a connection to it that can read nothing else.
 
         Parameters
         ----------
         path
             A catalog file.
+        digest
+            What its footer must come to, when it was open before.
 
         Returns
         -------
         The file with a new connection.
+
+        Raises
+        ------
+        CatalogError
+            For a file that is no catalog, or another one than that of the digest.
         """
         info = read_info(path)
+        if digest is not None and digest_of(info.path) != digest:
+            raise CatalogError(
+                f"{info.path} is not the file that this catalog was pickled with: it was replaced, "
+                "or differs on this machine; open it again with open_catalog"
+            )
         connection = locked_connection(
             "enable_geoparquet_conversion = false",
             "parquet_metadata_cache = true",
@@ -80,7 +93,8 @@ class ParquetSource:
 
     def __reduce__(self) -> Any:
         # A connection belongs to its process; a copy opens the file anew.
-        return ParquetSource.of, (self.info.path,)
+        self.info.check_unchanged()
+        return ParquetSource.of, (self.info.path, digest_of(self.info.path))
 
     def thread_cursor(self) -> duckdb.DuckDBPyConnection:
         """Return this thread's own cursor, for results read at once: a new one costs 3 ms.
@@ -89,6 +103,7 @@ class ParquetSource:
         -------
         A cursor that no other thread uses.
         """
+        self.info.check_unchanged()
         found: duckdb.DuckDBPyConnection | None = getattr(self._local, "cursor", None)
         if found is None:
             found = self._local.cursor = self.connection.cursor()
@@ -110,7 +125,21 @@ class ParquetSource:
         -------
         SQL.
         """
-        return f"read_parquet({literal(self.info.path)})"
+        file = f"read_parquet({literal(self.info.path)})"
+        if any(name != new for name, new in self.names.items()):
+            given = ", ".join(quoted(self.names[name]) for name in self.info.types)
+            file += f" AS file({given})"
+        absent = [f", {_NO_TIME} AS {quoted(self.names[name])}" for name in self._absent]
+        return f"(SELECT *{''.join(absent)} FROM {file})" if absent else file
+
+    @property
+    def _absent(self) -> list[str]:
+        return [name for name in ("start_time", "end_time") if name not in self.info.types]
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """Name in SQL of each column of the file, and of the times that it lacks."""
+        return sql_names([*self.info.types, *self._absent])
 
     def side(self, name: str) -> str:
         """Return the bbox field of that name.
@@ -124,7 +153,7 @@ class ParquetSource:
         -------
         SQL.
         """
-        return f"{quoted(str(self.info.covering))}.{name}"
+        return f"{quoted(self.names[str(self.info.covering)])}.{name}"
 
     def time(self, name: str) -> str | None:
         """Return a time column, or None where the file has none.
@@ -138,7 +167,7 @@ class ParquetSource:
         -------
         SQL, or None.
         """
-        return quoted(name) if name in self.info.types else None
+        return quoted(self.names[name]) if name in self.info.types else None
 
     def schema(self, names: list[str]) -> pa.Schema:
         """Return the Arrow types of catalog columns, as the file holds them.
@@ -159,7 +188,7 @@ class ParquetSource:
         return pa.schema([(name, types.get(name, absent)) for name in names])
 
     def columns(self, names: list[str]) -> str:
-        """Return the select list for catalog columns, with NULL for absent times.
+        """Return the select list for catalog columns.
 
         Parameters
         ----------
@@ -170,10 +199,38 @@ class ParquetSource:
         -------
         SQL.
         """
-        known = {name: quoted(name) for name in self.info.types}
-        known["geometry"] = f"{quoted(self.info.geometry)} AS geometry"
-        absent = "CAST(NULL AS TIMESTAMPTZ) AS "
-        return ", ".join(known.get(name, absent + quoted(name)) for name in names)
+        known = self.names | {"geometry": self.names[self.info.geometry]}
+        return ", ".join(quoted(known[name]) for name in names)
+
+    def conformed(self, table: pa.Table, names: list[str]) -> pa.Table:
+        """Return what DuckDB read with the names and types that the file has.
+
+        Parameters
+        ----------
+        table
+            The result of `columns(names)`.
+        names
+            Columns of the catalog.
+
+        Returns
+        -------
+        The same rows.
+        """
+        import pyarrow as pa
+
+        schema, columns = self.schema(names), table.columns
+        for at, kind in enumerate(schema.types):
+            if pa.types.is_null(kind):
+                columns[at] = pa.nulls(len(table))
+            elif isinstance(kind, pa.BaseExtensionType):
+                if kind != pa.uuid():
+                    columns[at] = pa.array(columns[at].to_pylist(), type=kind)
+            elif columns[at].type != kind:
+                columns[at] = columns[at].cast(kind)
+        return pa.table(columns, names=names)
+
+
+_NO_TIME = "CAST(NULL AS TIMESTAMPTZ)"
 
 
 def quoted(name: str) -> str:
@@ -262,6 +319,9 @@ class DuckDBGeoCatalog(GeoCatalog):
         self.path = source.info.path
         """The file."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in DERIVED}
+
     def _with(self, predicates: list[_Predicate], *regions: Region) -> DuckDBGeoCatalog:
         made = type(self).__new__(type(self))
         made._begin(self._source)
@@ -330,8 +390,8 @@ class DuckDBGeoCatalog(GeoCatalog):
 
     def _tidy(self, table: pa.Table) -> GeoDataFrame:
         """Return rows as a catalog keeps them, which a file of our own already holds."""
-        frame = frame_from_arrow(table, "geometry", self.crs)
-        return frame if self._source.info.version > 0 else normalise_frame(frame)
+        frame = frame_from_arrow(table, "geometry", self._source.info)
+        return frame if self._source.info.valid else normalise_frame(frame)
 
     def _read_table(self) -> pa.Table:
         import pyarrow as pa
@@ -340,7 +400,10 @@ class DuckDBGeoCatalog(GeoCatalog):
             with self._source.explaining():
                 few = self._few_rows()
                 wanted, cursor = self._source.columns(self.columns), self._source.thread_cursor()
-                return self._relation(wanted, cursor).to_arrow_table() if few is None else few
+                if few is not None:
+                    return few
+                whole = self._relation(wanted, cursor).to_arrow_table()
+                return self._source.conformed(whole, self.columns)
         tables = [batch for batch, _ in self._batches(self.columns)]
         empty = self._source.schema(self.columns).empty_table()
         return pa.concat_tables(tables) if tables else empty
@@ -354,6 +417,8 @@ class DuckDBGeoCatalog(GeoCatalog):
         import pyarrow as pa
 
         schema = self._source.schema(self.columns)
+        if any(pa.types.is_timestamp(kind) and kind.unit == "ns" for kind in schema.types):
+            return None  # Python's times have microseconds.
         rows = self._fetch(f"{self.sql} LIMIT {FEW_ROWS}")
         if len(rows) == FEW_ROWS:
             return None
@@ -402,7 +467,7 @@ class DuckDBGeoCatalog(GeoCatalog):
             For text that is not one condition over the columns.
         """
         names = [name for name in self.columns if name != "geometry"]
-        sql = compile_expression(expression, names)
+        sql = compile_expression(expression, {name: self._source.names[name] for name in names})
         attributes = f"(SELECT {self._source.columns(names)} FROM {self._source.rows()})"
         check_boolean(expression, self._source.thread_cursor(), sql, attributes)
         return self._with([(sql, ())])
@@ -486,13 +551,18 @@ class DuckDBGeoCatalog(GeoCatalog):
         """Yield (columns as Arrow, footprints) of the rows in this catalog, batch by batch."""
         import pyarrow as pa
 
-        wanted = self._source.columns(list(dict.fromkeys([*names, "geometry"])))
+        names = list(dict.fromkeys([*names, "geometry"]))
+        wanted = self._source.columns(names)
         with self._source.explaining():
             # A cursor of its own, for a result that is read while others are.
+            self._source.info.check_unchanged()
             relation = self._relation(wanted, self._source.connection.cursor())
             for batch in relation.to_arrow_reader(BATCH_ROWS):
-                table = pa.Table.from_batches([batch])
+                self._source.info.check_unchanged()
+                table = self._source.conformed(pa.Table.from_batches([batch]), names)
                 shapes = shapely.from_wkb(table.column("geometry").to_numpy())
+                if not self._source.info.valid:
+                    shapes = mended(shapes)
                 if self._regions:
                     keep = np.all([region.touches(shapes) for region in self._regions], axis=0)
                     table, shapes = table.filter(pa.array(keep)), shapes[keep]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -67,17 +67,50 @@ _IDLE_PARTS = {"from_table", "select_list", "type", "cte_map", "aggregate_handli
 _local = threading.local()
 
 
+def sql_names(names: Iterable[str]) -> dict[str, str]:
+    """Return names that SQL tells apart, which does not look at upper and lower case.
+
+    Parameters
+    ----------
+    names
+        Names of columns, each once.
+
+    Returns
+    -------
+    For each name itself, or one that nothing else has where an earlier name differs by case only.
+
+    Examples
+    --------
+    >>> sql_names(["Cloud", "cloud", "cloud_2"])
+    {'Cloud': 'Cloud', 'cloud': 'cloud_3', 'cloud_2': 'cloud_2'}
+    """
+    names = list(names)
+    taken = {name.lower() for name in names}
+    found: dict[str, str] = {}
+    seen: set[str] = set()
+    for name in names:
+        new, number = name or "column", 1
+        while new.lower() in (seen if new == name else taken):
+            number += 1
+            new = f"{name or 'column'}_{number}"
+        found[name] = new
+        seen.add(new.lower())
+        taken.add(new.lower())
+    return found
+
+
 def compile_expression(text: str, columns: Iterable[str]) -> str:
     """Return a filter expression as canonical SQL, after checking every node of it.
 
-    `columns` are those it may name.
+    `columns` are those it may name. A name is looked for as it is written, then in any case.
 
     Parameters
     ----------
     text
         A condition in SQL, at most `MAX_LENGTH` characters.
     columns
-        Names that it may use.
+        Names that it may use, or a dict of them to what is written into the SQL, which is by
+        default what `sql_names` gives.
 
     Returns
     -------
@@ -118,7 +151,7 @@ def compile_expression(text: str, columns: Iterable[str]) -> str:
     used = [part for part, value in node.items() if value and part not in _IDLE_PARTS]
     if used or node["select_list"][0].get("alias"):
         raise _refusal(text, f"it has a clause of its own ({', '.join(used) or 'alias'})")
-    names = {str(name).lower() for name in columns}
+    names = dict(columns) if isinstance(columns, Mapping) else sql_names(map(str, columns))
     for problem in _problems(node["select_list"][0], names):
         raise _refusal(text, problem)
     written = "SELECT json_deserialize_sql(?::JSON)"
@@ -195,7 +228,7 @@ def _parser() -> duckdb.DuckDBPyConnection:
     return found
 
 
-def _problems(node: Any, columns: set[str]) -> Iterator[str]:
+def _problems(node: Any, columns: dict[str, str]) -> Iterator[str]:
     """Yield what is not allowed in a syntax tree."""
     if isinstance(node, list):
         for child in node:
@@ -208,15 +241,23 @@ def _problems(node: Any, columns: set[str]) -> Iterator[str]:
                 yield from _problems(child, columns)
 
 
-def _node_problems(node: dict[str, Any], columns: set[str]) -> Iterator[str]:
+def _node_problems(node: dict[str, Any], columns: dict[str, str]) -> Iterator[str]:
     kind, elsewhere = node["class"], node.get("schema") or node.get("catalog")
     if kind not in _CLASSES:
         yield f"{kind.lower().replace('_', ' ')} is not allowed"
     elif kind == "COLUMN_REF":
         path = node["column_names"]
-        if len(path) != 1 or path[0].lower() not in columns:
+        wanted = ".".join(path)
+        alike = [name for name in columns if len(path) == 1 and name.lower() == wanted.lower()]
+        if wanted in alike:
+            alike = [wanted]
+        if len(alike) == 1 and columns[alike[0]] != alike[0]:
+            node["column_names"] = [columns[alike[0]]]
+        elif len(alike) > 1:
+            yield f"{wanted!r} may be any of {alike}, which differ by case only"
+        elif not alike:
             known = ", ".join(sorted(columns))
-            yield f"{'.'.join(path)!r} is not a column that can be filtered on (these can: {known})"
+            yield f"{wanted!r} is not a column that can be filtered on (these can: {known})"
     elif kind == "FUNCTION":
         name = node["function_name"]
         decorated = node.get("filter") or node.get("distinct") or node["order_bys"]["orders"]
@@ -277,10 +318,11 @@ def matching_rows(text: str, attributes: pa.Table, rows: np.ndarray | None) -> n
     >>> matching_rows("cloud < 10", pa.table({"cloud": [5.0, 50.0, None]}), None)
     array([0])
     """
-    sql = compile_expression(text, attributes.column_names)
+    names = sql_names(attributes.column_names)
+    sql = compile_expression(text, names)
     asked = attributes if rows is None else attributes.take(rows)
     with _parser().cursor() as connection, explained(partial(_refusal, text)):
-        connection.register("attributes", asked)
+        connection.register("attributes", asked.rename_columns(list(names.values())))
         check_boolean(text, connection, sql, "attributes")
         found = connection.sql(f"SELECT coalesce({sql}, false) AS answer FROM attributes")
         answer = found.to_arrow_table().column("answer")

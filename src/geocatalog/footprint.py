@@ -405,6 +405,50 @@ def outline_of(transform: Affine, rows: int, cols: int) -> shapely.Polygon:
     return outline if transform.b or transform.d else shapely.box(*outline.bounds)
 
 
+def mended(geometry: np.ndarray, names: Sequence[Any] | None = None) -> np.ndarray:
+    """Return (N,) footprints with the invalid ones made valid: a bow tie becomes two triangles.
+
+    What overlaps itself keeps all that it covers; a box without width or height becomes the point
+    or line that it is.
+
+    Parameters
+    ----------
+    geometry
+        (N,) shapely geometries; None and empty ones stay.
+    names
+        What an error calls each of them.
+
+    Returns
+    -------
+    (N,) valid geometries; the same array where all were.
+
+    Raises
+    ------
+    CatalogError
+        For a coordinate that is not finite, by row.
+
+    Examples
+    --------
+    >>> bow = shapely.Polygon([(0, 0), (2, 2), (2, 0), (0, 2)])
+    >>> mended(np.array([bow]))[0].geom_type
+    'MultiPolygon'
+    """
+    wrong = np.flatnonzero(~(shapely.is_valid(geometry) | shapely.is_missing(geometry)))
+    if not len(wrong):
+        return geometry
+    geometry = geometry.copy()
+    for row in wrong.tolist():
+        shape = geometry[row]
+        if not np.isfinite(shapely.get_coordinates(shape)).all():
+            name = "" if names is None else f" ({names[row]})"
+            raise CatalogError(
+                f"the footprint of row {row}{name} has a coordinate that is not finite: "
+                f"{shapely.is_valid_reason(shape)}; correct it, or leave the row out"
+            )
+        geometry[row] = shapely.make_valid(shape, method="structure", keep_collapsed=True)
+    return geometry
+
+
 def are_boxes(geometry: np.ndarray, bounds: np.ndarray) -> np.ndarray:
     """Say of each geometry whether it is the whole of its own bounds: (N,) bool.
 
@@ -558,7 +602,7 @@ class Region:
     @cached_property
     def shapes(self) -> list[BaseGeometry]:
         """The exact shape, in one or more parts."""
-        boxes = [shapely.box(*part) for part in self.parts]
+        boxes = list(mended(np.array([shapely.box(*part) for part in self.parts], dtype=object)))
         found = boxes if self.outline is None else [self.outline]
         shapely.prepare(found)
         return found

@@ -9,8 +9,11 @@ schema version and what a reader would otherwise have to scan for.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -47,7 +50,9 @@ class FileInfo:
     """What a catalog file says of itself, without reading a row.
 
     `covering` is the path of the bbox struct's four fields, or None; `boxes` says that every
-    footprint is its own bounds; `undated` that some row may lack a time.
+    footprint is its own bounds; `undated` that some row may lack a time; `valid` that no footprint
+    needs mending. `as_json` names the columns that hold JSON, `shapes` the CRS of further
+    geometries. `stamp` tells this file from another one of its name.
     """
 
     path: str
@@ -63,11 +68,67 @@ class FileInfo:
     extent: pd.Interval | None
     version: int
     schema: pa.Schema
+    as_json: frozenset[str]
+    shapes: dict[str, Any]
+    valid: bool
+    stamp: tuple[int, ...]
 
     @cached_property
     def types(self) -> dict[str, pa.DataType]:
         """Arrow type of each column of the file, by name."""
         return {field.name: field.type for field in self.schema}
+
+    def check_unchanged(self) -> None:
+        """Refuse to go on with a file that was replaced, or has gone, since it was opened.
+
+        Raises
+        ------
+        CatalogError
+            Names the file and the way out.
+        """
+        try:
+            changed = stamp_of(self.path) != self.stamp
+        except OSError as error:
+            raise CatalogError(f"cannot read {self.path}: {error}") from error
+        if changed:
+            raise CatalogError(
+                f"{self.path} was replaced after it was opened as a catalog; open it again, and "
+                "ask anew what was asked of the old one"
+            )
+
+
+def stamp_of(path: str) -> tuple[int, ...]:
+    """Return what changes when a file is written or replaced: device, inode, size and time.
+
+    Parameters
+    ----------
+    path
+        A file.
+
+    Returns
+    -------
+    Four whole numbers.
+    """
+    found = os.stat(path)
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def digest_of(path: str) -> str:
+    """Return what a file's footer comes to, which is the same for a copy on another machine.
+
+    Parameters
+    ----------
+    path
+        A Parquet file.
+
+    Returns
+    -------
+    Hexadecimal digits.
+    """
+    with open(path, "rb") as file:
+        size = file.seek(-8, os.SEEK_END) + 8
+        file.seek(-8 - int.from_bytes(file.read(4), "little"), os.SEEK_END)
+        return hashlib.sha256(f"{size}".encode() + file.read()).hexdigest()
 
 
 def to_geoparquet(catalog: GeoCatalog, path: Any, *, row_group_size: int = ROW_GROUP_SIZE) -> str:
@@ -157,10 +218,33 @@ def geo_table(catalog: InMemoryGeoCatalog) -> pa.Table:
     geometry = pa.array(shapely.to_wkb(source.geometry), type=pa.binary())
     table = table.add_column(CORE_COLUMNS.index("geometry"), "geometry", geometry)
     sides = [pa.array(side, from_pandas=True) for side in source.bounds.T]
-    table = table.append_column("bbox", pa.StructArray.from_arrays(sides, names=list(COVERING)))
+    covering = covering_name(table.column_names)
+    table = table.append_column(covering, pa.StructArray.from_arrays(sides, names=list(COVERING)))
     if len(source) > 1:
         table = table.take(_hilbert_order(source))
     return table.replace_schema_metadata(_metadata(catalog))
+
+
+def covering_name(names: Iterable[str]) -> str:
+    """Return the name of the column of bounds: "bbox", or one that no other column has.
+
+    Parameters
+    ----------
+    names
+        The other columns.
+
+    Returns
+    -------
+    A name that differs from them by more than case.
+
+    Examples
+    --------
+    >>> covering_name(["filepath"]), covering_name(["filepath", "BBOX"])
+    ('bbox', 'bbox_2')
+    """
+    taken = {name.lower() for name in names}
+    free = (name for name in ("bbox", *(f"bbox_{n}" for n in range(2, len(taken) + 3))))
+    return next(name for name in free if name not in taken)
 
 
 def _hilbert_order(source: FootprintTable) -> np.ndarray:
@@ -176,19 +260,29 @@ def _hilbert_order(source: FootprintTable) -> np.ndarray:
 
 def _metadata(catalog: InMemoryGeoCatalog) -> dict[str, str]:
     source, bounds = catalog.table, catalog.total_bounds
+    covering = covering_name(source.columns)
     column: dict[str, Any] = {
         "encoding": "WKB",
-        "geometry_types": sorted({shape.geom_type for shape in source.geometry if shape}),
+        "geometry_types": sorted(
+            {shape.geom_type + " Z" * shape.has_z for shape in source.geometry if shape}
+        ),
         "crs": source.crs.to_json_dict(),
-        "covering": {"bbox": {side: ["bbox", side] for side in COVERING}},
+        "covering": {"bbox": {side: [covering, side] for side in COVERING}},
     }
     if bounds is not None:
         column["bbox"] = list(bounds)
-    geo = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
+    columns = {"geometry": column}
+    for name in source.shape_columns:
+        crs = source.frame[name].crs
+        kind = None if crs is None else crs.to_json_dict()
+        columns[name] = {"encoding": "WKB", "geometry_types": [], "crs": kind}
+    geo = {"version": "1.1.0", "primary_column": "geometry", "columns": columns}
     own = {
         "schema_version": SCHEMA_VERSION,
         "backend": catalog.backend,
         "boxes": source.all_boxes,
+        "json": source.json_columns,
+        "valid": True,
         "undated": bool(source.frame[["start_time", "end_time"]].isna().any(axis=None)),
         "temporal_extent": iso_ends(catalog.temporal_extent),
     }
@@ -217,12 +311,16 @@ def read_info(path: Any) -> FileInfo:
 
     text = os.fspath(path)
     try:
+        stamp = stamp_of(text)
         with pq.ParquetFile(text) as file:
             schema, rows = file.schema_arrow, file.metadata.num_rows
     except FileNotFoundError as error:
         raise CatalogError(f"no catalog file at {text}") from error
     except (pa.ArrowInvalid, OSError) as error:
         raise CatalogError(f"{text} is not a Parquet file: {error}") from error
+    twice = [name for name, count in Counter(schema.names).items() if count > 1]
+    if twice:
+        raise CatalogError(f"{text} has two columns called {twice[0]!r}; rename or drop one")
     metadata = schema.metadata or {}
     if b"geo" not in metadata:
         raise CatalogError(f"{text} is Parquet without GeoParquet metadata, so it is no catalog")
@@ -231,10 +329,11 @@ def read_info(path: Any) -> FileInfo:
             f"{text} is GeoParquet but no catalog: it has no 'filepath' column, "
             f"only {schema.names[:12]}"
         )
-    return _info(text, schema, rows, metadata)
+    return _info(text, schema, rows, stamp)
 
 
-def _info(text: str, schema: pa.Schema, rows: int, metadata: dict[bytes, bytes]) -> FileInfo:
+def _info(text: str, schema: pa.Schema, rows: int, stamp: tuple[int, ...]) -> FileInfo:
+    metadata = schema.metadata
     geo, own = json.loads(metadata[b"geo"]), json.loads(metadata.get(b"geocatalog", b"{}"))
     version = int(own.get("schema_version", 0))
     if version > SCHEMA_VERSION:
@@ -252,6 +351,11 @@ def _info(text: str, schema: pa.Schema, rows: int, metadata: dict[bytes, bytes])
     if backend not in BACKENDS:
         raise CatalogError(f"{text} lists {backend!r} files; known are {BACKENDS}")
     bounds = column.get("bbox") if own else None
+    if name != "geometry" and "geometry" in schema.names:
+        raise CatalogError(
+            f"{text} has its footprints in {name!r} and another column called 'geometry'; rename "
+            "or drop that one"
+        )
     hidden = {name, covering[0] if covering else None, *CORE_COLUMNS}
     crs = column.get("crs", "OGC:CRS84")
     if crs is None:
@@ -270,6 +374,10 @@ def _info(text: str, schema: pa.Schema, rows: int, metadata: dict[bytes, bytes])
         extent=as_interval(tuple(pd.Timestamp(end) for end in extent)) if extent else None,
         version=version,
         schema=schema,
+        as_json=frozenset(own.get("json", ())),
+        shapes={each: says.get("crs") for each, says in geo["columns"].items() if each != name},
+        valid=bool(own.get("valid", False)),
+        stamp=stamp,
     )
 
 
@@ -307,14 +415,18 @@ def from_geoparquet(path: Any) -> InMemoryGeoCatalog:
     info = read_info(path)
     names = [name for name in info.types if name != info.covering]
     with pq.ParquetFile(info.path) as file:
-        frame = frame_from_arrow(file.read(columns=names), info.geometry, info.crs)
+        # A name with a dot in it asks for a part of another column, too.
+        table = file.read(columns=names).select(names)
+        frame = frame_from_arrow(table, info.geometry, info)
+    info.check_unchanged()
     return InMemoryGeoCatalog(frame, info.backend)
 
 
-def frame_from_arrow(table: pa.Table, geometry: str, crs: CRS) -> GeoDataFrame:
+def frame_from_arrow(table: pa.Table, geometry: str, info: FileInfo) -> GeoDataFrame:
     """Return an Arrow table with a WKB column as a GeoDataFrame, columns in the same order.
 
-    The WKB column comes out as `geometry`, times with a zone in UTC microseconds.
+    The WKB column comes out as `geometry`, the catalog's times in UTC microseconds, lists and dicts
+    as Python's own, and whole numbers with gaps as "Int64".
 
     Parameters
     ----------
@@ -322,24 +434,38 @@ def frame_from_arrow(table: pa.Table, geometry: str, crs: CRS) -> GeoDataFrame:
         Any columns, one of them WKB.
     geometry
         Name of the WKB column.
-    crs
-        The CRS of the geometries.
+    info
+        What the file says of its columns.
 
     Returns
     -------
     As many rows as the table has.
     """
     import pyarrow as pa
-    from geopandas import GeoDataFrame
+    from geopandas import GeoDataFrame, GeoSeries
     from geopandas.array import from_wkb
 
     at = table.column_names.index(geometry)
-    shapes = from_wkb(table.column(geometry).to_numpy(), crs=crs)
+    shapes = from_wkb(table.column(geometry).to_numpy(), crs=info.crs)
     table = table.remove_column(at).replace_schema_metadata(None)
     for index, field in enumerate(table.schema):
-        if pa.types.is_timestamp(field.type) and field.type.tz is not None:
+        is_time = pa.types.is_timestamp(field.type) and field.type.tz is not None
+        if is_time and field.name in CORE_COLUMNS:
             utc = table.column(index).cast(pa.timestamp("us", tz="UTC"), safe=False)
             table = table.set_column(index, field.name, utc)
     plain = table.to_pandas()
+    for field, column in zip(table.schema, table.columns, strict=True):
+        if pa.types.is_nested(field.type):
+            plain[field.name] = pd.Series(column.to_pylist(), dtype=object)
+        elif field.name in info.shapes and pa.types.is_binary(field.type):
+            other = info.shapes[field.name]
+            own = None if other is None else as_crs(json.dumps(other))
+            plain[field.name] = GeoSeries(from_wkb(column.to_numpy(), crs=own))
+        elif field.name in info.as_json:
+            read = [None if text is None else json.loads(text) for text in column.to_pylist()]
+            plain[field.name] = pd.Series(read, dtype=object)
+        elif pa.types.is_integer(field.type) and column.null_count:
+            name = str(field.type).replace("uint", "UInt").replace("int", "Int")
+            plain[field.name] = pd.array(column.to_pylist(), dtype=name)
     plain.insert(at, "geometry", shapes)
     return GeoDataFrame(plain, geometry="geometry")

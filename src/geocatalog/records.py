@@ -18,9 +18,10 @@ from shapely.geometry.base import BaseGeometry
 
 from geocatalog.catalog import InMemoryGeoCatalog
 from geocatalog.errors import CatalogError, check_reading
-from geocatalog.footprint import as_crs, crs_text, reproject
+from geocatalog.footprint import as_crs, crs_text, mended, reproject
 from geocatalog.interval import pack_time, unpack_column
 from geocatalog.read.open import is_dataset_name, is_remote
+from geocatalog.table import column_of
 from pipekit.carrier import same_crs
 from pipekit.parallel import in_order
 
@@ -55,7 +56,7 @@ class FileRecord:
 
 def read_catalog(
     paths: Iterable[Any],
-    read: Callable[[str], list[FileRecord]],
+    read: Callable[[str], Sequence[FileRecord | str]],
     target_crs: Any,
     backend: str,
     workers: int = DEFAULT_WORKERS,
@@ -69,7 +70,8 @@ def read_catalog(
     paths
         Paths or URLs.
     read
-        Gives one record for each row that a file makes.
+        Gives one record for each row that a file makes, and a text for each part of it that makes
+        none, which is listed as the reason in the catalog's `skipped`.
     target_crs, backend
         As in `assemble`.
     workers
@@ -121,7 +123,8 @@ def read_catalog(
         )
         for path, found in tqdm(done, desc="headers", unit="file", **shown):
             if not isinstance(found, Exception):
-                records += found
+                records += [each for each in found if isinstance(each, FileRecord)]
+                skipped += [(path, each) for each in found if isinstance(each, str)]
                 continue
             reason = f"{type(found).__name__}: {found}"
             if on_error == "skip":
@@ -181,7 +184,9 @@ def assemble(
             f"nothing to make a catalog from{why}; for an empty one give target_crs="
         )
     crs = as_crs(records[0].crs if target_crs is None else target_crs)
-    if target_crs is None and not all(same_crs(record.crs, crs) for record in records):
+    # By identity, which as_crs gives to equal input: comparing costs more than the row.
+    kinds = {id(record.crs): record.crs for record in records}
+    if target_crs is None and not all(same_crs(kind, crs) for kind in kinds.values()):
         counts = Counter(crs_text(record.crs) for record in records)
         listed = ", ".join(f"{name} ({count})" for name, count in counts.most_common(5))
         raise CatalogError(
@@ -189,8 +194,10 @@ def assemble(
             "footprints should be in"
         )
     geometry = np.array([record.footprint for record in records], dtype=object)
-    for source in dict.fromkeys(record.crs for record in records):
-        at = np.array([record.crs is source or record.crs == source for record in records])
+    geometry = mended(geometry, [record.path for record in records]).copy()
+    kind_of = np.array([id(record.crs) for record in records], dtype=np.int64)
+    for kind, source in kinds.items():
+        at = np.flatnonzero(kind_of == kind)
         geometry[at] = reproject(geometry[at], source, crs)
     # An open end is an unknown time, not the earliest or latest that an interval can write.
     ends = np.array([pack_time(record.interval) for record in records], np.int64).reshape(-1, 2)
@@ -200,7 +207,7 @@ def assemble(
         "end_time": unpack_column(ends[:, 1]),
     }
     for name in dict.fromkeys(name for record in records for name in record.extras):
-        columns[name] = pd.Series([record.extras.get(name) for record in records])
+        columns[name] = column_of([record.extras.get(name) for record in records])
     catalog = InMemoryGeoCatalog(GeoDataFrame(columns, geometry=geometry, crs=crs), backend)
     catalog.skipped = list(skipped)
     return catalog

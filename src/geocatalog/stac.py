@@ -12,15 +12,18 @@ import pandas as pd
 import shapely
 from affine import Affine
 from pyproj import CRS
+from shapely.errors import ShapelyError
 from shapely.geometry import mapping, shape
 
-from geocatalog.catalog import CatalogRow, GeoCatalog, InMemoryGeoCatalog, as_json, is_known
+from geocatalog.catalog import CatalogRow, GeoCatalog, InMemoryGeoCatalog
 from geocatalog.errors import CatalogError, check_reading
 from geocatalog.footprint import (
+    as_bounds,
     as_crs,
     box_outline,
     crs_text,
     degree_box,
+    mended,
     outline_of,
     outline_within,
     reproject,
@@ -29,6 +32,7 @@ from geocatalog.footprint import (
 from geocatalog.grid import pixel_columns
 from geocatalog.interval import as_interval
 from geocatalog.records import FileRecord, assemble, stored_path
+from geocatalog.table import as_json, is_known
 
 PROPERTIES = {
     "cloud_cover": "eo:cloud_cover",
@@ -65,8 +69,9 @@ def from_stac_items(
         `pystac.Item`s, or an `ItemCollection`.
     asset_key
         Asset whose href becomes `filepath`. With several, the row also keeps them all in its
-        `assets` column (JSON, in this order), and loaders read them as bands. By default the first
-        asset with the role "data".
+        `assets` column (JSON, in this order), and loaders read them as bands; an asset with several
+        bands gives all of them, called "key_1", "key_2". By default the first asset with the role
+        "data".
     target_crs
         CRS of the footprints; by default the items' own projection, if they share one, or EPSG:4326
         where none has one.
@@ -148,8 +153,7 @@ def _record(
     hrefs = _hrefs(item, asset_key)
     key, path = next(iter(hrefs.items()))
     asset = item.assets[key]
-    place = _file_extent(item, asset) if footprint == "file" else None
-    geometry, crs = place or (_item_geometry(item), as_crs("EPSG:4326"))
+    geometry, crs = _place(item, asset, footprint)
     extras: dict[str, Any] = {"item_id": item.id, "collection": item.collection_id}
     known = item.properties
     extras |= {name: known[field] for name, field in columns.items() if field in known}
@@ -198,6 +202,23 @@ def _native_crs(item: Any, asset: Any) -> CRS | None:
     return None
 
 
+def _place(item: Any, asset: Any, footprint: str) -> tuple[Any, CRS]:
+    """Return an item's footprint, valid, and its CRS; what cannot be one names the item."""
+    try:
+        place = _file_extent(item, asset) if footprint == "file" else None
+        geometry, crs = place or (_item_geometry(item), as_crs("EPSG:4326"))
+        if not geometry.is_valid:
+            geometry = mended(np.array([geometry], dtype=object))[0]
+        return geometry, crs
+    except (TypeError, ValueError, LookupError, AttributeError, ShapelyError) as error:
+        if isinstance(error, CatalogError) and f"item {item.id} " in str(error):
+            raise
+        raise CatalogError(
+            f"item {item.id} has no footprint that can be read: {type(error).__name__}: {error}; "
+            "pass on_error='skip' to leave such items out"
+        ) from error
+
+
 def _file_extent(item: Any, asset: Any) -> tuple[shapely.Polygon, CRS] | None:
     crs = _native_crs(item, asset)
     if crs is None:
@@ -207,7 +228,7 @@ def _file_extent(item: Any, asset: Any) -> tuple[shapely.Polygon, CRS] | None:
         return outline_of(Affine(*move[:6]), *size), crs
     bbox, outline = _field(item, asset, "proj:bbox"), _field(item, asset, "proj:geometry")
     if bbox is not None:
-        return shapely.box(*bbox), crs
+        return box_outline(as_bounds(bbox, crs)), crs
     return None if outline is None else (shape(outline), crs)
 
 
@@ -286,22 +307,23 @@ def _item(row: CatalogRow, outline: Any, names: dict[str, str]) -> Any:
         raise CatalogError(f"{row.filepath} is undated, and a STAC item needs a time")
     start, end = times.left.to_pydatetime(), times.right.to_pydatetime()
     single = start == end
+    known = {name: as_json(value) for name, value in row.extras.items() if is_known(value)}
+    # STAC writes an item without a place as null; an empty outline has no numbers to write.
+    is_placed = outline is not None and not outline.is_empty
     item = pystac.Item(
-        id=str(row.extras.get("item_id") or f"row-{row.index}"),
-        geometry=mapping(outline),
-        bbox=list(wrapped_bounds(outline)),
+        id=str(known.get("item_id") or f"row-{row.index}"),
+        geometry=mapping(outline) if is_placed else None,
+        bbox=list(wrapped_bounds(outline)) if is_placed else None,
         datetime=start if single else None,
         properties={
-            names.get(name, name): as_json(value)
-            for name, value in row.extras.items()
-            if name not in _RESERVED and is_known(value)
+            names.get(name, name): value for name, value in known.items() if name not in _RESERVED
         },
         start_datetime=None if single else start,
         end_datetime=None if single else end,
         collection=None,
     )
-    item.collection_id = row.extras.get("collection")
-    fields = _projection(row)
+    item.collection_id = known.get("collection")
+    fields = _projection(row) if is_placed else {}
     for key, href in (row.assets or {"data": row.filepath}).items():
         item.add_asset(key, pystac.Asset(href, roles=["data"], extra_fields=dict(fields)))
     return item

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
+from collections import Counter
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +14,7 @@ import shapely
 from pyproj import CRS
 
 from geocatalog.errors import CatalogError
-from geocatalog.footprint import Bounds, Region, are_boxes, as_crs
+from geocatalog.footprint import Bounds, Region, are_boxes, as_crs, mended
 from geocatalog.interval import OPEN_END, OPEN_START, pack_column, unpack_column, utc_column
 
 if TYPE_CHECKING:
@@ -96,21 +99,45 @@ class FootprintTable:
         return extent_of(self.bounds)
 
     @cached_property
+    def json_columns(self) -> list[str]:
+        """Columns that a file holds as JSON: of dicts, and of lists that mix types."""
+        return [
+            name
+            for name in self.columns
+            if self.frame[name].dtype == object and _needs_json(self.frame[name])
+        ]
+
+    @property
+    def shape_columns(self) -> list[str]:
+        """Further columns of geometries, which a file holds as WKB."""
+        kinds = self.frame.dtypes
+        return [name for name in self.columns[4:] if str(kinds[name]) == "geometry"]
+
+    @cached_property
     def attributes(self) -> pa.Table:
         """All columns but the geometry, as Arrow, with the types that a file would hold."""
         import pyarrow as pa
 
         plain = pd.DataFrame(self.frame.drop(columns="geometry"))
+        for name in self.shape_columns:
+            plain[name] = shapely.to_wkb(np.asarray(plain[name], dtype=object))
+        for name in self.json_columns:
+            plain[name] = [json_text(each) if is_known(each) else None for each in plain[name]]
         try:
             table = pa.Table.from_pandas(plain, preserve_index=False)
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        except (pa.ArrowException, TypeError) as error:
             raise CatalogError(
-                f"a column mixes types that one column cannot hold: {error}"
+                f"a column mixes types, or holds one, that a file's column cannot: {error}; "
+                "write it as text or numbers, or drop it"
             ) from error
         return table.replace_schema_metadata(None)
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def __reduce__(self) -> Any:
+        # Arrays and tree are made anew: they are larger than the rows, and pairs hold two tables.
+        return FootprintTable, (self.frame,)
 
     def select(self, region: Region | None, times: tuple[int, int] | None, rows: Any) -> np.ndarray:
         """Return the numbers of the rows that touch a place and a time.
@@ -294,6 +321,132 @@ def _touching_pairs(asking: FootprintTable, asked: FootprintTable) -> tuple[np.n
     return in_asking[plain], in_asked[plain]
 
 
+def is_known(value: Any) -> bool:
+    """Say whether an entry of a row says anything: neither None nor NaN, NaT or NA.
+
+    Parameters
+    ----------
+    value
+        Any entry of a column.
+
+    Returns
+    -------
+    False for None, NaN, NaT and NA.
+
+    Examples
+    --------
+    >>> is_known(0.0), is_known(float("nan")), is_known(pd.NA), is_known([])
+    (True, False, False, True)
+    """
+    return bool(pd.api.types.is_list_like(value) or not pd.isna(value))
+
+
+def as_json(value: Any) -> Any:
+    """Return an entry of a row as a JSON value: unknown ones as None, times as ISO text.
+
+    Parameters
+    ----------
+    value
+        Any entry of a column; numpy scalars become plain numbers, arrays become lists, and so does
+        what lists and dicts hold. What JSON has no type for becomes text.
+
+    Returns
+    -------
+    A value that `json.dumps` takes.
+
+    Examples
+    --------
+    >>> as_json(np.float32(0.5)), as_json(pd.NaT), as_json(pd.Timestamp("2024-06-01"))
+    (0.5, None, '2024-06-01T00:00:00')
+    >>> as_json({"sensors": np.array(["a", "b"])})
+    {'sensors': ['a', 'b']}
+    """
+    if isinstance(value, dict):
+        return {str(key): as_json(each) for key, each in value.items()}
+    if pd.api.types.is_list_like(value):
+        return [as_json(each) for each in value]
+    if not is_known(value):
+        return None
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat()
+    plain = value.item() if isinstance(value, np.generic) else value
+    return plain if isinstance(plain, str | int | float) else str(plain)
+
+
+def json_text(value: Any) -> str:
+    """Return an entry of a row as JSON, numpy's arrays and scalars as lists and numbers.
+
+    Parameters
+    ----------
+    value
+        Any entry of a column.
+
+    Returns
+    -------
+    JSON; NaN is written as Python writes it.
+
+    Raises
+    ------
+    TypeError
+        For what JSON does not know.
+
+    Examples
+    --------
+    >>> json_text({"b": np.array([1, 2])})
+    '{"b": [1, 2]}'
+    """
+
+    def plain(part: Any) -> Any:
+        if isinstance(part, np.generic | np.ndarray) and part.dtype.kind in "biufU":
+            return part.tolist()
+        raise TypeError(f"JSON has no {type(part).__name__}")
+
+    return json.dumps(value, default=plain)
+
+
+def _needs_json(values: pd.Series) -> bool:
+    """Whether entries hold dicts or lists that Arrow's types would not give back as they are."""
+    import pyarrow as pa
+
+    known = [value for value in values if is_known(value)]
+    if values.dtype != object or not any(map(pd.api.types.is_list_like, known)):
+        return False
+    try:
+        text = json_text(known)
+    except TypeError:
+        return False
+    if any(isinstance(value, dict) for value in known):
+        return True
+    try:
+        return json_text(pa.array(json.loads(text)).to_pylist()) != text
+    except pa.ArrowException:
+        return True
+
+
+def column_of(values: list[Any]) -> pd.Series:
+    """Return entries as a column in which whole numbers stay whole beside missing ones.
+
+    Parameters
+    ----------
+    values
+        Entries, None where there is none.
+
+    Returns
+    -------
+    A series of pandas' own choice, but "Int64" for whole numbers with gaps.
+
+    Examples
+    --------
+    >>> column_of([2**60 + 1, None]).tolist()
+    [1152921504606846977, <NA>]
+    """
+    known = {type(value) for value in values if value is not None}
+    whole = known == {int} and None in values
+    if whole and all(value is None or -(2**63) <= value < 2**63 for value in values):
+        return pd.Series(values, dtype="Int64")
+    return pd.Series(values, dtype=object if known & {dict, list, tuple} else None)
+
+
 def extent_of(bounds: np.ndarray) -> Bounds | None:
     """Return (west, south, east, north) around (N, 4) bounds, empty ones left out; None if none.
 
@@ -340,8 +493,8 @@ def normalise_frame(frame: GeoDataFrame) -> GeoDataFrame:
     Raises
     ------
     CatalogError
-        For another type, without a `filepath` column or a CRS, or when an interval ends before it
-        starts.
+        For another type, without a `filepath` column or a CRS, for two columns of one name, or when
+        an interval ends before it starts.
 
     Examples
     --------
@@ -362,6 +515,14 @@ def normalise_frame(frame: GeoDataFrame) -> GeoDataFrame:
         raise CatalogError(
             "a catalog needs a CRS; call frame.set_crs(...) with the footprints' own"
         )
+    names = Counter(map(str, frame.columns))
+    names["geometry"] += frame.geometry.name != "geometry"
+    twice = [name for name, count in names.items() if count > 1]
+    if twice:
+        raise CatalogError(
+            f"a catalog's columns need names of their own, got {twice[0]!r} twice (the footprints, "
+            f"here {frame.geometry.name!r}, become 'geometry'); rename or drop one"
+        )
     plain = pd.DataFrame(frame.drop(columns=frame.geometry.name)).reset_index(drop=True)
     extras = plain.drop(columns=list(CORE_COLUMNS), errors="ignore").rename(columns=str)
     start, end = (
@@ -375,8 +536,12 @@ def normalise_frame(frame: GeoDataFrame) -> GeoDataFrame:
             f"an interval must not end before it starts: {plain['filepath'][first]} runs from "
             f"{start[first]} to {end[first]} ({len(wrong)} such rows)"
         )
-    core = {"filepath": plain["filepath"].astype(str), "start_time": start, "end_time": end}
-    core["geometry"] = frame.geometry.to_numpy()
+    core: dict[str, Any] = {
+        "filepath": plain["filepath"].astype(str),
+        "start_time": start,
+        "end_time": end,
+    }
+    core["geometry"] = mended(np.asarray(frame.geometry.to_numpy()), core["filepath"].array)
     return GeoDataFrame(core | dict(extras.items()), geometry="geometry", crs=frame.crs)
 
 
@@ -396,8 +561,24 @@ def joined_frames(frames: list[GeoDataFrame]) -> GeoDataFrame:
 
     names = list(dict.fromkeys(name for frame in frames for name in frame.columns))
     filled = [frame for frame in frames if len(frame)] or frames[:1]
-    rows = pd.concat([frame.reindex(columns=names) for frame in filled], ignore_index=True)
+    shared = set.intersection(*(set(frame.columns) for frame in filled))
+    rows = pd.concat([_whole(frame, shared) for frame in filled], ignore_index=True)
+    rows = rows.reindex(columns=names)
     whole = GeoDataFrame(rows, geometry="geometry", crs=frames[0].crs)
-    keys = pd.DataFrame(whole.drop(columns="geometry")).astype(str)
+    keys = pd.DataFrame(whole.drop(columns="geometry"))
+    for name in [name for name in keys.columns if pd.api.types.is_object_dtype(keys[name])]:
+        # From a file a list may be an array, and what is missing has several names.
+        keys[name] = [json.dumps(as_json(v), sort_keys=True, default=repr) for v in keys[name]]
     keys["geometry"] = shapely.to_wkb(shapely.normalize(whole.geometry.to_numpy()), hex=True)
     return whole[~keys.duplicated().to_numpy()].reset_index(drop=True)
+
+
+def _whole(frame: GeoDataFrame, shared: set[str]) -> GeoDataFrame:
+    """Return a frame whose whole numbers stay whole where other rows lack the column."""
+    kinds = {name: str(kind) for name, kind in frame.dtypes.items() if name not in shared}
+    nullable = {
+        name: kind.replace("uint", "UInt").replace("int", "Int")
+        for name, kind in kinds.items()
+        if kind.startswith(("int", "uint"))
+    }
+    return frame.astype(nullable) if nullable else frame

@@ -26,11 +26,10 @@ from rasterio.windows import bounds as window_bounds
 
 from geocatalog import CatalogError, CatalogRow, GeoCatalog, GeoSlice, InMemoryGeoCatalog
 from geocatalog.build import read_raster_record
-from geocatalog.catalog import is_known
 from geocatalog.grid import raster_crs
 from geocatalog.load.raster import mosaic_rows
 from geocatalog.records import FileRecord, assemble
-from geocatalog.table import CORE_COLUMNS
+from geocatalog.table import CORE_COLUMNS, is_known
 from geopatcher.domain import RasterDomain
 from geopatcher.fields import RasterField
 from geotoolz.carrier import rewrap
@@ -171,6 +170,12 @@ class CatalogField:
     def _load(self, slice_: GeoSlice) -> GeoTensor:
         how = self.band_indexes, self.resampling, self.merge_method, self.nodata
         raster = mosaic_rows(self.rows, slice_, *how)
+        if self.rows[0].assets and len(raster.values) != self.domain.shape[0]:
+            raise CatalogError(
+                f"{self.rows[0].filepath} has several bands in one asset ({len(raster.values)} in "
+                f"{list(self.rows[0].assets)}); a Field of it needs a catalog of that asset alone, "
+                "asset_key='...', or load the pixels by load_raster"
+            )
         raster.attrs = {**raster.attrs, **_shared_attrs(self.rows)}
         return raster
 

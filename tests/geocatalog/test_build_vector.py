@@ -1,4 +1,6 @@
 import geopandas as gpd
+import pandas as pd
+import pyogrio
 import pytest
 import shapely
 from footprints import utc
@@ -71,3 +73,35 @@ def test_real_files(shared_data):
     houses = build_vector_catalog([shared_data / "vector" / "overture_buildings.parquet"])
     assert houses.gdf.n_features.tolist() == [100]
     assert states.crs.to_epsg() == 4326
+
+
+@pytest.mark.parametrize("on_error", ["raise", "skip"])
+def test_tables_without_geometry_are_no_layers_and_are_listed(tmp_path, on_error):
+    path = fields(tmp_path / "q.gpkg", layer="fields")
+    pyogrio.write_dataframe(
+        pd.DataFrame({"styleQML": ["<qgis/>"]}), path, layer="layer_styles", append=True
+    )
+    made = build_vector_catalog([path], on_error=on_error)
+    assert made.gdf.layer.tolist() == ["fields"]
+    assert made.skipped == [(path, "layer 'layer_styles' is a table without geometry")]
+    with pytest.raises(CatalogError, match="without geometry"):
+        build_vector_catalog([path], layer="layer_styles")
+
+
+def test_skipping_keeps_the_good_layers_of_a_file(tmp_path):
+    path = fields(tmp_path / "q.gpkg", layer="fields")
+    gpd.GeoDataFrame({"a": []}, geometry=[], crs=32610).to_file(path, layer="empty")
+    with pytest.raises(CatalogError, match=r"layer empty.*no features"):
+        build_vector_catalog([path])
+    made = build_vector_catalog([path], on_error="skip")
+    assert made.gdf.layer.tolist() == ["fields"]
+    assert made.skipped[0][0] == path
+    assert "no features" in made.skipped[0][1]
+
+
+def test_a_layer_of_one_point_is_a_point(tmp_path):
+    path = tmp_path / "p.geojson"
+    gpd.GeoDataFrame({"a": [1]}, geometry=[shapely.Point(3, 4)], crs=4326).to_file(path)
+    made = build_vector_catalog([path])
+    assert made.gdf.geometry[0] == shapely.Point(3, 4)
+    assert len(made.query(bounds=(3, 4, 3, 4))) == 1

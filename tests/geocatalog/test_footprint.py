@@ -4,7 +4,17 @@ import shapely
 from pyproj import Transformer
 
 from geocatalog import CatalogError
-from geocatalog.footprint import are_boxes, degree_box, reproject, reproject_box, wrapped_bounds
+from geocatalog.footprint import (
+    Region,
+    are_boxes,
+    as_bounds,
+    as_crs,
+    degree_box,
+    mended,
+    reproject,
+    reproject_box,
+    wrapped_bounds,
+)
 
 
 def test_only_full_rectangles_are_boxes():
@@ -96,3 +106,23 @@ def test_what_is_no_box_in_degrees_is_refused(box, said):
 def test_a_box_that_touches_180_lies_on_one_side(box, means):
     assert degree_box(box) == means
     assert degree_box(means) == means
+
+
+def test_six_numbers_are_a_box_with_heights():
+    assert as_bounds([1, 2, -5, 3, 4, 900]) == (1, 2, 3, 4)
+    assert as_bounds([170, 2, 0, -170, 4, 9], as_crs(4326)) == (170, 2, -170, 4)
+    for wrong in ([1, 2, 3], [1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 6, 7, 8]):
+        with pytest.raises(CatalogError, match="four numbers"):
+            as_bounds(wrong)
+
+
+@pytest.mark.parametrize("size", [0, 1e-9])
+def test_a_point_that_is_asked_for_is_found(size):
+    region = Region([(1.0, 1.0, 1.0 + size, 1.0)])
+    shapes = [shapely.Point(1, 1), shapely.Polygon([(0, 0), (2, 0), (0, 2)]), shapely.Point(1, 2)]
+    assert region.touches(np.array(shapes)).tolist() == [True, True, False]
+
+
+def test_valid_footprints_are_not_copied():
+    shapes = np.array([shapely.box(0, 0, 1, 1), None, shapely.Polygon()])
+    assert mended(shapes) is shapes

@@ -10,14 +10,19 @@ from geopandas import GeoDataFrame
 from globe import item_places, places, written
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyproj import CRS
 
 from geocatalog import (
     CatalogError,
     InMemoryGeoCatalog,
+    from_geoparquet,
     from_stac_items,
     from_stac_search,
+    open_catalog,
+    to_geoparquet,
     to_stac_items,
 )
+from geocatalog.footprint import wrapped_bounds
 
 
 def item(item_id="scene", *, geometry=None, bbox=(-120, 38, -119, 39), asset=None, **properties):
@@ -237,3 +242,104 @@ def test_recorded_searches_of_the_planetary_computer(shared_data):
         assert west < inside.x < east
         assert south < inside.y < north
         assert row.start_time == utc(one.datetime.replace(tzinfo=None))
+
+
+def zoned(count, zones):
+    projected = {"proj:bbox": [5e5, 4e6, 6e5, 4.1e6]}
+    return [
+        item(f"i{at}", asset={**projected, "proj:epsg": 32601 + at % zones}) for at in range(count)
+    ]
+
+
+def test_crs_are_compared_once_a_zone_and_not_once_an_item(monkeypatch):
+    seen = []
+    for name in ("__eq__", "equals", "__hash__", "to_wkt"):
+        real = getattr(CRS, name)
+
+        def counted(self, *args, real=real, **kwargs):
+            seen.append(real)
+            return real(self, *args, **kwargs)
+
+        monkeypatch.setattr(CRS, name, counted)
+    counts = []
+    for items in (zoned(60, 60), zoned(600, 60)):
+        from_stac_items(items, "B04", 4326)  # what is made once is made here
+        seen.clear()
+        assert len(from_stac_items(items, "B04", 4326)) == len(items)
+        counts.append(len(seen))
+    assert counts[1] < counts[0] + 600, f"{counts} looks at CRS for 60 and 600 items of 60 zones"
+
+
+def test_items_of_many_zones_lie_where_each_alone_does():
+    together = from_stac_items(zoned(7, 3), "B04", 4326)
+    for row, each in zip(together, zoned(7, 3), strict=True):
+        (alone,) = from_stac_items([each], "B04", 4326)
+        assert row.geometry.equals(alone.geometry)
+
+
+ODD = {
+    "instruments": ["msi", "x"],
+    "proc": {"levels": [1, 2.5, None, "a"], "done": True, "by": {"name": "é"}},
+    "mixed": [1, "two", [3], {}],
+    "flag": False,
+    "count": 2**60 + 1,
+    "share": 0.5,
+    "none": None,
+}
+
+
+@pytest.mark.parametrize("through", [from_geoparquet, open_catalog])
+def test_properties_keep_their_json_types_through_a_file(tmp_path, through):
+    catalog = from_stac_items(
+        [item("a", **ODD), item("b", count=3)], "B04", properties={name: name for name in ODD}
+    )
+    path = to_geoparquet(catalog, tmp_path / "c.parquet")
+    again = through(path)
+    told = {each.id: each for each in to_stac_items(again)}
+    json.dumps(told["a"].to_dict(), allow_nan=False)
+    for name, value in ODD.items():
+        assert json.dumps(told["a"].properties.get(name)) == json.dumps(value)
+    assert type(told["b"].properties["count"]) is int
+    assert told["b"].collection_id is None
+    assert len(catalog | again) == len(again | catalog) == 2
+
+
+@pytest.mark.parametrize(
+    ("bbox", "west", "east"),
+    [([170, -5, -170, 5], 170, -170), ([170, -5, 0, -170, 5, 99], 170, -170), ([1, 2, 3, 4], 1, 3)],
+)
+@pytest.mark.parametrize("where", ["bbox", "proj:bbox"])
+def test_boxes_of_six_numbers_and_across_the_antimeridian(bbox, west, east, where):
+    fields = {"proj:epsg": 4326, "proj:bbox": bbox} if where == "proj:bbox" else None
+    made = from_stac_items(
+        [item(bbox=bbox if where == "bbox" else None, asset=fields)], "B04", 4326
+    )
+    assert wrapped_bounds(made.gdf.geometry[0])[::2] == (west, east)
+    assert len(made.query(bounds=(0, -90, 0.5, 90))) == 0
+    assert len(made.query(bounds=(west, 0, -100, west, 5, 100))) == 1
+
+
+def test_an_invalid_footprint_is_mended_or_named_by_its_item():
+    ring = [[0, 0], [2, 2], [2, 0], [0, 2], [0, 0]]
+    (row,) = from_stac_items([item(geometry={"type": "Polygon", "coordinates": [ring]})], "B04")
+    assert row.geometry.area == 2
+    for wrong in (
+        {"type": "Polygon", "coordinates": [[[0, 0], [1, float("inf")], [1, 0], [0, 0]]]},
+        {"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]},
+        {"type": "Blob", "coordinates": []},
+        {},
+    ):
+        items = [item("bad", geometry=wrong), item("good")]
+        with pytest.raises(CatalogError, match="item bad"):
+            from_stac_items(items, "B04")
+        made = from_stac_items(items, "B04", on_error="skip")
+        assert [row.extras["item_id"] for row in made] == ["good"]
+        assert made.skipped[0][0] == "bad"
+
+
+def test_a_row_without_a_footprint_is_an_item_without_a_place():
+    rows = frame([(0, 0, 1, 1)] * 2)
+    rows["geometry"] = [None, shapely.Polygon()]
+    for made in to_stac_items(InMemoryGeoCatalog(rows)):
+        assert (made.geometry, made.bbox) == (None, None)
+        json.dumps(made.to_dict(), allow_nan=False)

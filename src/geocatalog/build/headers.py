@@ -6,13 +6,17 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+<<<<<<< HEAD:src/geocatalog/build/headers.py
 import pandas as pd
 import shapely
+=======
+import numpy as np
+>>>>>>> 979ffa6 (Give back what went into a catalog, mend footprints at one door, and notice a file that was replaced):src/geocatalog/build.py
 
 from geocatalog.build.dates import interval_from_name
 from geocatalog.catalog import InMemoryGeoCatalog
 from geocatalog.errors import CatalogError
-from geocatalog.footprint import as_crs, crs_text, outline_of
+from geocatalog.footprint import as_bounds, as_crs, box_outline, crs_text, outline_of
 from geocatalog.grid import pixel_columns
 from geocatalog.interval import interval_of
 from geocatalog.load.labelled import chosen_names, grid_of, open_labelled
@@ -226,6 +230,9 @@ def build_vector_catalog(
 ) -> InMemoryGeoCatalog:
     """Return a catalog of vector layers; the footprint is the box around a layer's features.
 
+    Tables without geometry, such as the styles that QGIS writes into a GeoPackage, are no layers:
+    they are left out and listed in `.skipped`.
+
     Columns beyond the core: `layer`, `n_features`, `geometry_type`, `fields` (comma-separated),
     `native_crs`.
 
@@ -238,9 +245,9 @@ def build_vector_catalog(
     target_crs
         CRS of the footprints; by default the files' own, if they share one.
     layer
-        The one layer to take; by default every layer, one row each.
+        The one layer to take; by default every layer with geometry, one row each.
     workers, on_error, progress
-        As in `build_raster_catalog`.
+        As in `build_raster_catalog`; "skip" leaves out single layers of a file.
 
     Returns
     -------
@@ -254,7 +261,7 @@ def build_vector_catalog(
 
     Examples
     --------
-    >>> import geopandas as gpd, tempfile
+    >>> import geopandas as gpd, shapely, tempfile
     >>> field = gpd.GeoDataFrame({"crop": [1]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     field.to_file(folder + "/fields.geojson")
@@ -262,10 +269,10 @@ def build_vector_catalog(
     [1]
     """
 
-    def read(path: str) -> list[FileRecord]:
+    def read(path: str) -> list[FileRecord | str]:
         interval = interval_from_name(path, filename_regex, date_format)
         described = [_parquet_layer(path)] if is_parquet(path) else _layers(path, layer)
-        return [_record(path, info, interval) for info in described]
+        return _records(path, described, interval, on_error)
 
     return read_catalog(paths, read, target_crs, "vector", workers, on_error, progress)
 
@@ -293,14 +300,36 @@ def is_parquet(path: str) -> bool:
 def _layers(path: str, layer: str | None) -> list[dict[str, Any]]:
     import pyogrio
 
-    names = [str(name) for name, _ in pyogrio.list_layers(path)]
-    if layer is not None and layer not in names:
-        raise CatalogError(f"{path} has no layer {layer!r}; it has {names}")
+    kinds = {str(name): kind for name, kind in pyogrio.list_layers(path)}
+    if layer is not None and layer not in kinds:
+        raise CatalogError(f"{path} has no layer {layer!r}; it has {list(kinds)}")
     return [
-        pyogrio.read_info(path, layer=name, force_feature_count=True, force_total_bounds=True)
+        {"layer": name, "geometry_type": None}
+        if kinds[name] is None
+        else pyogrio.read_info(path, layer=name, force_feature_count=True, force_total_bounds=True)
         | {"layer": name}
-        for name in (names if layer is None else [layer])
+        for name in (kinds if layer is None else [layer])
     ]
+
+
+def _records(
+    path: str, layers: list[dict[str, Any]], interval: Any, on_error: str
+) -> list[FileRecord | str]:
+    """Return a record for each layer, and for each that is left out the reason."""
+    found: list[FileRecord | str] = []
+    for info in layers:
+        try:
+            if "features" not in info:
+                found.append(f"layer {info['layer']!r} is a table without geometry")
+            else:
+                found.append(_record(path, info, interval))
+        except CatalogError as error:
+            if on_error == "raise":
+                raise
+            found.append(f"{type(error).__name__}: {error}")
+    if all(isinstance(each, str) for each in found):
+        raise CatalogError(f"{path} has no layer that can be listed: {'; '.join(map(str, found))}")
+    return found
 
 
 def _parquet_layer(path: str) -> dict[str, Any]:
@@ -327,12 +356,10 @@ def _parquet_layer(path: str) -> dict[str, Any]:
 
 def _record(path: str, info: dict[str, Any], interval: Any) -> FileRecord:
     bounds, where = info["total_bounds"], f"{path} (layer {info['layer']})"
-    if info["features"] == 0 or bounds is None:
+    if info["features"] == 0 or bounds is None or not np.isfinite(bounds).all():
         raise CatalogError(f"{where} has no features, so it has no footprint")
     if not info["crs"]:
         raise CatalogError(f"{where} has no CRS; write one, or pass on_error='skip'")
-    if len(bounds) == 6:
-        bounds = [bounds[0], bounds[1], bounds[3], bounds[4]]
     crs = as_crs(info["crs"])
     extras = {
         "layer": info["layer"],
@@ -341,4 +368,4 @@ def _record(path: str, info: dict[str, Any], interval: Any) -> FileRecord:
         "fields": ",".join(map(str, info["fields"])),
         "native_crs": crs_text(crs),
     }
-    return FileRecord(path, shapely.box(*bounds), crs, interval, extras)
+    return FileRecord(path, box_outline(as_bounds(bounds, crs)), crs, interval, extras)

@@ -92,7 +92,7 @@ def load_raster(
         Where, when and on which pixel grid.
     band_indexes
         1-based bands, by default all but an alpha band; for rows made from several STAC assets,
-        1-based assets.
+        1-based assets, with all their bands.
     resampling
         Rasterio's name of the method; not used where file and grid share pixel edges.
     merge_method
@@ -294,7 +294,7 @@ def _read_row(row: CatalogRow, request: _Request, threads: int) -> Pixels | _Unr
             names, paths = [names[i - 1] for i in chosen], [paths[i - 1] for i in chosen]
         assets = list(zip(paths, names, strict=True))
         found = list(
-            in_threads(lambda each: _read(each[0], request, [1], each[1:]), assets, threads)
+            in_threads(lambda each: _read(each[0], request, None, each[1:]), assets, threads)
         )
         return _stacked(names, found)
     except _UnreadError as error:
@@ -315,10 +315,17 @@ def _read(
 
 
 def _stacked(names: list[str], read: list[Pixels]) -> Pixels:
+    """Return assets as one piece; those of an asset with several bands are called key_1, key_2."""
     dtype = np.result_type(*(bands.dtype for _, bands in read))
-    roles = tuple(role for _, each in read for role in each.roles)
-    bands = Bands(dtype, len(names), read[0][1].nodata, tuple(names), roles)
-    known = [(band, piece) for band, (piece, _) in enumerate(read) if piece is not None]
+    each = [
+        [name] if bands.count == 1 else [f"{name}_{band + 1}" for band in range(bands.count)]
+        for name, (_, bands) in zip(names, read, strict=True)
+    ]
+    roles = tuple(role for _, bands in read for role in bands.roles)
+    flat = tuple(name for own in each for name in own)
+    bands = Bands(dtype, len(flat), read[0][1].nodata, flat, roles)
+    firsts = np.cumsum([0, *map(len, each)]).tolist()
+    known = [(at, piece) for at, (piece, _) in zip(firsts, read, strict=False) if piece is not None]
     return Piece.stacked(known, bands) if known else None, bands
 
 

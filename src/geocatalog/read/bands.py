@@ -64,7 +64,7 @@ class Bands:
         scaled
             Whether a scale and an offset are to be applied, to bands that hold quantities.
         names
-            What others call the bands, such as a STAC item its assets.
+            What others call the bands, such as a STAC item its assets; one name is for all.
 
         Returns
         -------
@@ -72,10 +72,11 @@ class Bands:
         """
         roles = roles_in_file(source, indexes)
         if names is not None:
+            called = list(names) * (len(indexes) if len(names) == 1 else 1)
             told = [ROLE_TAG in source.tags(index) for index in indexes]
             roles = tuple(
                 role if role != "quantity" or known else role_of(name)
-                for role, known, name in zip(roles, told, names, strict=True)
+                for role, known, name in zip(roles, told, called, strict=True)
             )
         scales, offsets, names_there = source.scales, source.offsets, source.descriptions
         every = tuple((scales[i - 1], offsets[i - 1]) for i in indexes)

@@ -1,9 +1,11 @@
 """Pixels: the right ones, only those, on one grid, with nodata in every merge."""
 
 import tempfile
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import pystac
 import pytest
 import rasterio
 from footprints import write_raster
@@ -23,6 +25,7 @@ from geocatalog import (
     to_geoparquet,
 )
 from geocatalog.read.onto_grid import overview_level
+from geotoolz import CatalogField
 
 DATED = r"_(?P<date>\d{8})"
 SQUARE = (0.0, 0.0, 100.0, 100.0)
@@ -580,3 +583,24 @@ def test_scaled_files_load_as_physical_values(tmp_path, scaled):
     else:
         assert got.values.tolist() == [[[-9999, -9999, 1500, 0]]]
         assert got.fill_value_default == -9999
+
+
+@pytest.mark.parametrize("keys", [["visual"], ["visual", "B05"], ["B05", "visual"]])
+def test_an_asset_of_several_bands_gives_them_all(tmp_path, keys):
+    levels = {"visual": [10, 20, 30], "B05": [7]}
+    item = pystac.Item("a", None, [-123, 36, -122.9, 36.2], datetime(2024, 6, 1), {})
+    for key, values in levels.items():
+        data = np.stack([np.full((4, 3), value, "uint8") for value in values])
+        path = write_raster(tmp_path / f"{key}.tif", data, north=40)
+        projected = {"proj:epsg": 32610, "proj:shape": [4, 3]}
+        projected["proj:transform"] = [10, 0, 0, 0, -10, 40]
+        item.add_asset(key, pystac.Asset(path, extra_fields=projected))
+    catalog = from_stac_items([item], keys)
+    got = load_raster(catalog, GeoSlice((0, 0, 30, 40), None, 10, 32610))
+    assert got.values[:, 0, 0].tolist() == [value for key in keys for value in levels[key]]
+    names = {"visual": ["visual_1", "visual_2", "visual_3"], "B05": ["B05"]}
+    assert got.attrs["band_names"] == [name for key in keys for name in names[key]]
+    one = load_raster(catalog, GeoSlice((0, 0, 30, 40), None, 10, 32610), band_indexes=[1])
+    assert one.values[:, 0, 0].tolist() == levels[keys[0]]
+    with pytest.raises(CatalogError, match="several bands"):
+        CatalogField(next(iter(catalog))).load()
