@@ -6,12 +6,8 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-<<<<<<< HEAD:src/geocatalog/build/headers.py
-import pandas as pd
-import shapely
-=======
 import numpy as np
->>>>>>> 979ffa6 (Give back what went into a catalog, mend footprints at one door, and notice a file that was replaced):src/geocatalog/build.py
+import pandas as pd
 
 from geocatalog.build.dates import interval_from_name
 from geocatalog.catalog import InMemoryGeoCatalog
