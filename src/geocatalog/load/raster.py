@@ -276,7 +276,7 @@ def _pieces(rows: list[CatalogRow], request: _Request) -> Iterator[Read]:
         if not isinstance(read, _UnreadError):
             yield row, *read
         elif request.on_error == "raise":
-            raise read
+            raise CatalogError(*read.args) from read.__cause__
         else:
             request.skipped.append((read.path, read.reason))
 
