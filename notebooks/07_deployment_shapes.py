@@ -1132,10 +1132,11 @@ def fetch_all(urls):
 # %%
 with running(files) as url, prefect_test_harness(300), get_client(sync_client=True) as server:
     by_prefect = fetch_all([f"{url}/strip_{number}.tif" for number in range(6)])
-    runs = server.read_task_runs()
-    while not all(run.state.is_final() for run in runs):  # it writes them down a little later
-        time.sleep(0.2)
+    for _ in range(300):  # a minute at most: it writes its runs down a little later
         runs = server.read_task_runs()
+        if len(runs) == 6 and all(run.state and run.state.is_final() for run in runs):
+            break
+        time.sleep(0.2)
 states = Counter((run.state_name, run.run_count) for run in runs)
 for (state, attempts), count in states.items():
     print(f"Prefect's server tells: {count} task runs, {state}, {attempts} attempts each")

@@ -43,10 +43,11 @@ def double(numbers):
 
 with prefect_test_harness(300), get_client(sync_client=True) as server:
     api, doubled = str(server.api_url), double([1, 2, 3])
-    runs = server.read_task_runs()
-    while not all(run.state.is_final() for run in runs):
-        time.sleep(0.2)
+    for _ in range(300):
         runs = server.read_task_runs()
+        if len(runs) == 3 and all(run.state and run.state.is_final() for run in runs):
+            break
+        time.sleep(0.2)
 shutil.rmtree(folder)
 print(json.dumps({
     "doubled": doubled, "runs": [(run.state_name, run.run_count) for run in runs],
