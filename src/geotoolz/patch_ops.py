@@ -53,7 +53,8 @@ class GridSampler(Operator):
     >>> from rasterio import Affine
     >>> from geopatcher import SpatialPatcher, SpatialRectangular, SpatialRegularStride
     >>> patcher = SpatialPatcher(SpatialRectangular(2), SpatialRegularStride(2))
-    >>> scene = GeoTensor(np.arange(16.0).reshape(1, 4, 4), Affine.scale(10, -10), 32632)
+    >>> place = Affine.scale(10, -10)
+    >>> scene = GeoTensor(np.arange(16.0).reshape(1, 4, 4), place, 32632, fill_value_default=None)
     >>> [float(patch.data.values.max()) for patch in GridSampler(patcher)(scene)]
     [5.0, 7.0, 13.0, 15.0]
     """
@@ -97,7 +98,8 @@ class ApplyToChips(Operator):
     >>> from rasterio import Affine
     >>> from geopatcher import SpatialPatcher, SpatialRectangular, SpatialRegularStride
     >>> patcher = SpatialPatcher(SpatialRectangular(2), SpatialRegularStride(2))
-    >>> scene = GeoTensor(np.arange(16.0).reshape(1, 4, 4), Affine.scale(10, -10), 32632)
+    >>> place = Affine.scale(10, -10)
+    >>> scene = GeoTensor(np.arange(16.0).reshape(1, 4, 4), place, 32632, fill_value_default=None)
     >>> negative = GridSampler(patcher) | ApplyToChips(np.negative)
     >>> [float(patch.data.values.min()) for patch in negative(scene)]
     [-5.0, -7.0, -13.0, -15.0]
@@ -142,7 +144,8 @@ class Stitch(Operator):
     >>> from rasterio import Affine
     >>> from geopatcher import SpatialPatcher, SpatialRectangular, SpatialRegularStride
     >>> patcher = SpatialPatcher(SpatialRectangular(2), SpatialRegularStride(2))
-    >>> scene = GeoTensor(np.arange(16.0).reshape(1, 4, 4), Affine.scale(10, -10), 32632)
+    >>> place = Affine.scale(10, -10)
+    >>> scene = GeoTensor(np.arange(16.0).reshape(1, 4, 4), place, 32632, fill_value_default=None)
     >>> negative = GridSampler(patcher) | ApplyToChips(np.negative) | Stitch()
     >>> bool((negative(scene).values == -scene.values).all())
     True

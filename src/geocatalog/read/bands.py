@@ -70,7 +70,12 @@ class Bands:
         -------
         As stored: the dtype and the first band's nodata value are the file's.
         """
-        roles = roles_in_file(source, indexes)
+        # Who asks for an alpha band by its number takes it for data: the fourth band of aerial
+        # photographs is near infrared under that colour.
+        roles = tuple(
+            "quantity" if role == "mask" and _is_colour_only(source, index) else role
+            for index, role in zip(indexes, roles_in_file(source, indexes), strict=True)
+        )
         if names is not None:
             called = list(names) * (len(indexes) if len(names) == 1 else 1)
             told = [ROLE_TAG in source.tags(index) for index in indexes]
@@ -189,6 +194,11 @@ def header_nodata(source: Any, index: int) -> float | None:
     if float(kind.type(abs(nodata))) in rounded - {np.inf}:
         return float(np.copysign(limit, nodata))
     return float(nodata)
+
+
+def _is_colour_only(source: Any, index: int) -> bool:
+    """Whether nothing but its colour says that a band is an alpha band."""
+    return source.colorinterp[index - 1].name == "alpha" and ROLE_TAG not in source.tags(index)
 
 
 def _is_alpha(name: str | None) -> bool:
