@@ -168,9 +168,25 @@ def _role_in_file(
     if colour == "palette" or has_categories or "flag_values" in tags:
         return "class"
     name = name or tags.get("NETCDF_VARNAME")
-    if colour == "alpha" and (not name or name.lower() == "alpha"):
-        return "mask"
-    return role_of(name or "")
+    return "mask" if is_alpha(colour, name) else role_of(name or "")
+
+
+def is_alpha(colour: str, name: str | None) -> bool:
+    """Tell whether a band of a file is an alpha band: by its colour, unless it has its own name.
+
+    Parameters
+    ----------
+    colour
+        GDAL's colour interpretation, in lower case.
+    name
+        The band's description, or None.
+
+    Examples
+    --------
+    >>> is_alpha("alpha", None), is_alpha("alpha", "nir"), is_alpha("gray", None)
+    (True, False, False)
+    """
+    return colour == "alpha" and (not name or name.lower() == "alpha")
 
 
 _BANDS_XML: Final = re.compile(

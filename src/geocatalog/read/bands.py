@@ -10,7 +10,16 @@ import numpy as np
 from rasterio.enums import MaskFlags
 
 from geocatalog.errors import CatalogError
-from pipekit.pixels import GUIDE, ROLE_TAG, Role, equal_mask, nodata_of, role_of, roles_in_file
+from pipekit.pixels import (
+    GUIDE,
+    ROLE_TAG,
+    Role,
+    equal_mask,
+    is_alpha,
+    nodata_of,
+    role_of,
+    roles_in_file,
+)
 
 _BY_VALUE = ([MaskFlags.all_valid], [MaskFlags.nodata])
 _AVERAGING = ("average", "rms", "sum")
@@ -166,7 +175,7 @@ def data_indexes(source: Any) -> list[int]:
     All bands where none is left.
     """
     named = zip(source.indexes, source.colorinterp, source.descriptions, strict=True)
-    kept = [i for i, colour, name in named if colour.name != "alpha" or not _is_alpha(name)]
+    kept = [i for i, colour, name in named if not is_alpha(colour.name, name)]
     return kept or list(source.indexes)
 
 
@@ -199,10 +208,6 @@ def header_nodata(source: Any, index: int) -> float | None:
 def _is_colour_only(source: Any, index: int) -> bool:
     """Whether nothing but its colour says that a band is an alpha band."""
     return source.colorinterp[index - 1].name == "alpha" and ROLE_TAG not in source.tags(index)
-
-
-def _is_alpha(name: str | None) -> bool:
-    return not name or name.lower() == "alpha"
 
 
 def nodata_decides(source: Any, indexes: Sequence[int]) -> bool:
