@@ -43,6 +43,10 @@ _NAMES = {
     "geotoolz.compositing": (
         "MedianComposite MaxNDVIComposite MinCloudComposite CloudFreeComposite"
     ),
+    "geotoolz.series": "Whittaker FillGaps",
+    "geotoolz.harmonics": "HarmonicFit",
+    "geotoolz.season": "Season",
+    "geotoolz.breaks": "FindBreaks",
     "geotoolz.geom": (
         "Reproject ReprojectLike Resample ResampleLike CropToBounds PadTo Mosaic Rasterize "
         "Vectorize AlignAndStack"

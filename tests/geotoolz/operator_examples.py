@@ -17,6 +17,8 @@ from geopatcher import (
 _MASK = np.array([[True, False], [False, True]])
 _TILE = GeoTensor(np.zeros((4, 4)), Affine(10, 0, 500_000, 0, -10, 5_000_000), "EPSG:32632")
 
+_DATES = tuple(f"2018-{month:02}-01T10:30:00" for month in range(1, 13))
+
 _PATCHER = SpatialPatcher(SpatialRectangular(64), SpatialRegularStride(48), SpatialHann())
 
 # The laws rebuild operators from configs with the default registry and all operator classes; the
@@ -82,6 +84,11 @@ EXAMPLES: list[gz.Operator] = [
     gz.MaxNDVIComposite("B04", "B08"),
     gz.MinCloudComposite(cloud_idx=-1),
     gz.CloudFreeComposite(scl_idx="SCL"),
+    gz.Whittaker(_DATES, smoothing=500.0),
+    gz.FillGaps(_DATES, max_gap=30.0, order=1),
+    gz.HarmonicFit(_DATES, harmonics=1, trend=True),
+    gz.Season(_DATES, share=0.5, within=("2018-03-01", "2018-11-30")),
+    gz.FindBreaks(_DATES, level=0.05, max_breaks=2),
     gz.Reproject("EPSG:3857", resolution=(10.0, 10.0)),
     gz.ReprojectLike(_TILE, "bilinear"),
     gz.ReprojectLike(),

@@ -28,7 +28,10 @@ from geotoolz import (
     ApplyMask,
     ApplyOffset,
     DNToReflectance,
+    FillGaps,
+    FindBreaks,
     Gamma,
+    HarmonicFit,
     HarmonizeBaseline,
     InvertMask,
     MaskFromQABits,
@@ -37,15 +40,25 @@ from geotoolz import (
     NormalizedDifference,
     PercentileClip,
     ReflectanceToDN,
+    Season,
     SelectBands,
     SpectralIndex,
     ToFloat32,
+    Whittaker,
 )  # fmt: skip
 from pipekit import Lambda, Operator, Sequential
 
 NAMES = ["B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12", "SCL", "qa_pixel"]
 
+MONTHS = [f"2018-{month:02}-01" for month in range(1, 13)]
+"""The bands of the scene, taken for dates."""
+
 CASES = [
+    Whittaker(MONTHS),
+    FillGaps(MONTHS, max_gap=70),
+    HarmonicFit(MONTHS, harmonics=1),
+    Season(MONTHS),
+    FindBreaks(MONTHS, harmonics=1, level=0.4),
     ToFloat32(),
     DNToReflectance(scale=[1e-4] * len(NAMES)),
     ReflectanceToDN(),

@@ -1,16 +1,14 @@
 """Patches that are what a polygon covers: zones, with the exact share of each cell.
 
-To find the shares, the polygon is clipped by ever smaller boxes of the grid: a box that it fills
-or misses is done, the others are split. So only cells on the boundary are ever clipped one by
-one, and each time a small piece rather than the whole polygon.
+The shares come from the outline alone: what each of its edges adds to the cells it crosses, and to
+those on its right. No cell is ever clipped, and many polygons are done at once.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import shapely
@@ -181,15 +179,103 @@ def _shapes_under(polygon: Any, domain: VectorDomain) -> Members:
     return Members(coverage=np.minimum(share[touching], 1), index=index[touching])
 
 
-_SPLITS = (64, 8, 1)
-_ROUNDING = 1e-9  # of a cell: what clipping leaves of a polygon that only touches
+_ROUNDING = 1e-9
+"""Of a cell: what rounding leaves of a polygon that only touches it."""
+
+
+class Runs(NamedTuple):
+    """Cells along a row that a polygon covers by the same share, for many polygons at once.
+
+    Parameters
+    ----------
+    polygon, rows, cols, lengths : numpy.ndarray
+        (n,) whole numbers: which polygon, the row, the first column, and how many cells.
+    fractions : numpy.ndarray
+        (n,) float64, of each cell, above 0 and at most 1.
+    """
+
+    polygon: np.ndarray
+    rows: np.ndarray
+    cols: np.ndarray
+    lengths: np.ndarray
+    fractions: np.ndarray
+
+    def cells(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return every cell by itself: polygon, row, column and fraction, each (m,).
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            Sorted by polygon, row and column.
+        """
+        each = np.repeat(np.arange(len(self.rows)), self.lengths)
+        along = np.arange(len(each)) - np.repeat(
+            np.cumsum(self.lengths) - self.lengths, self.lengths
+        )
+        return self.polygon[each], self.rows[each], self.cols[each] + along, self.fractions[each]
+
+
+def cell_runs(polygons: Any, height: int, width: int) -> Runs:
+    """Return the cells that each polygon covers, with exact shares, as runs along rows.
+
+    Each edge is cut where it crosses from cell to cell. A piece adds to its cell the area between
+    itself and the cell's right side, and to all cells further right its height; where edges run
+    down they add, where they run up they take away. The sum along a row is the share of each cell.
+    So the work goes with the length of the outline, and the inside costs a run for each row.
+
+    Parameters
+    ----------
+    polygons : array of shapely.Polygon or MultiPolygon
+        Valid, in cell units: x along columns, y along rows, the cell (row, col) being the unit
+        square from (col, row).
+    height : int
+        Rows of the grid.
+    width : int
+        Columns of the grid.
+
+    Returns
+    -------
+    Runs
+        Sorted by polygon, row and column.
+
+    Examples
+    --------
+    >>> from shapely import box
+    >>> runs = cell_runs([box(0.5, 0, 4, 1), box(1, 0, 2, 0.25)], height=2, width=8)
+    >>> runs.polygon.tolist(), runs.cols.tolist(), runs.lengths.tolist(), runs.fractions.tolist()
+    ([0, 0, 1], [0, 1, 1], [1, 3, 1], [0.5, 1.0, 0.25])
+    """
+    start, end, polygon, sign = _edges(np.asarray(polygons, object))
+    start, end, polygon, sign = _within_rows(start, end, polygon, sign, height)
+    edge, t = _cuts(start, end, (width, height))
+    same = edge[1:] == edge[:-1]
+    edge, first, last = edge[:-1][same], t[:-1][same], t[1:][same]
+    step = (end - start)[edge]
+    x, y = (start[edge] + ((first + last) / 2)[:, None] * step).T
+    down = sign[edge] * (last - first) * step[:, 1]
+    row = np.clip(np.floor(y), 0, height - 1).astype(np.int64)
+    col = np.floor(x)
+    left = np.where(col < 0, 0.0, x - col)  # what lies before the first column covers it whole
+    col = np.clip(col, 0, width).astype(np.int64)
+    place = (polygon[edge] * height + row) * (width + 2) + col
+    keys, number = np.unique(np.concatenate([place, place + 1]), return_inverse=True)
+    added = np.bincount(number, np.concatenate([down * (1 - left), down * left]), len(keys))
+    covered = np.abs(np.cumsum(added))
+    line, col = np.divmod(keys, width + 2)
+    ends = np.ones(len(keys), bool)
+    ends[:-1] = line[1:] != line[:-1]
+    until = np.where(ends, width, np.roll(col, -1))
+    some = (covered > _ROUNDING) & (col < width)
+    number, row = np.divmod(line[some], height)
+    shares = np.where(covered[some] >= 1 - _ROUNDING, 1.0, covered[some])
+    return Runs(number, row, col[some], np.minimum(until, width)[some] - col[some], shares)
 
 
 def cell_fractions(polygon: Any, height: int, width: int) -> tuple[np.ndarray, ...]:
     """Return (rows, cols, fractions) of the cells that a polygon covers, in row-major order.
 
-    `polygon`: a shapely Polygon or MultiPolygon in cell units, x along columns, y along rows,
-    the cell (row, col) being the unit square from (col, row). Fractions are in (0, 1].
+    `polygon`: a shapely Polygon or MultiPolygon in cell units, as in `cell_runs`. Fractions are in
+    (0, 1].
 
     Parameters
     ----------
@@ -212,47 +298,55 @@ def cell_fractions(polygon: Any, height: int, width: int) -> tuple[np.ndarray, .
     >>> rows.tolist(), cols.tolist(), fractions.tolist()
     ([0, 0], [0, 1], [0.5, 1.0])
     """
-    west, south, east, north = polygon.bounds
-    top, left = max(math.floor(south), 0), max(math.floor(west), 0)
-    bottom, right = min(math.ceil(north), height), min(math.ceil(east), width)
-    if top >= bottom or left >= right:
-        empty = np.empty(0, np.int64)
-        return empty, empty, np.empty(0)
-    pieces = np.array([polygon], object)
-    corners = np.array([[top, left]])
-    sizes = np.array([[bottom - top, right - left]])
-    full: list[tuple[np.ndarray, np.ndarray]] = []
-    for split in _SPLITS:
-        parents, corners, sizes = _split(corners, sizes, split)
-        row, col = corners.T
-        boxes = shapely.box(col, row, col + sizes[:, 1], row + sizes[:, 0])
-        pieces = shapely.intersection(pieces[parents], boxes)
-        area = shapely.area(pieces)
-        room = sizes.prod(axis=1)
-        filled = area >= room * (1 - _ROUNDING)
-        if split > 1:
-            full.append((corners[filled], sizes[filled]))
-            some = ~filled & (area > 0)
-        else:
-            area = np.where(filled, 1.0, area)
-            some = area > _ROUNDING
-        pieces, corners, sizes, area = pieces[some], corners[some], sizes[some], area[some]
-    cells = [corners, *(_split(c, s, 1)[1] for c, s in full)]
-    counts = [len(c) for c in cells]
-    fractions = np.concatenate([area, np.ones(sum(counts) - counts[0])])
-    rows, cols = np.concatenate(cells).T
-    order = np.lexsort((cols, rows))
-    return rows[order], cols[order], fractions[order]
+    return cell_runs([polygon], height, width).cells()[1:]
 
 
-def _split(
-    corners: np.ndarray, sizes: np.ndarray, step: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return boxes of at most `step` x `step` cells: parents, corners, sizes."""
-    counts = -(-sizes // step)
-    each = counts.prod(axis=1)
-    parents = np.repeat(np.arange(len(corners)), each)
-    number = np.arange(each.sum()) - np.repeat(np.cumsum(each) - each, each)
-    down, along = np.divmod(number, counts[parents, 1])
-    moved = np.stack([down, along], axis=1) * step
-    return parents, corners[parents] + moved, np.minimum(sizes[parents] - moved, step)
+def _edges(polygons: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return edges (n, 2) and (n, 2), the polygon of each, and 1 or -1 by the turn of its ring."""
+    parts, of_part = shapely.get_parts(polygons, return_index=True)
+    parts, inner = shapely.get_parts(parts, return_index=True)  # of collections in collections
+    rings, of_ring = shapely.get_rings(parts, return_index=True)
+    points, of_point = shapely.get_coordinates(rings, return_index=True)
+    same = of_point[1:] == of_point[:-1]
+    start, end, ring = points[:-1][same], points[1:][same], of_point[:-1][same]
+    origin = shapely.get_coordinates(shapely.get_point(rings, 0))
+    (x0, y0), (x1, y1) = (start - origin[ring]).T, (end - origin[ring]).T
+    turn = np.sign(np.bincount(ring, x0 * y1 - x1 * y0, len(rings)))
+    outer = np.append(True, of_ring[1:] != of_ring[:-1])[: len(rings)]
+    sign = np.where(outer, turn, -turn)
+    return start, end, of_part[inner[of_ring[ring]]], sign[ring]
+
+
+def _within_rows(
+    start: np.ndarray, end: np.ndarray, polygon: np.ndarray, sign: np.ndarray, height: int
+) -> tuple[np.ndarray, ...]:
+    """Return the parts of edges that lie within the rows of the grid; level ones add nothing."""
+    step = end - start
+    uneven = step[:, 1] != 0
+    start, end, step = start[uneven], end[uneven], step[uneven]
+    at = np.sort((np.array([[0.0], [height]]) - start[:, 1]) / step[:, 1], axis=0)
+    first, last = np.maximum(at[0], 0.0), np.minimum(at[1], 1.0)
+    some = first < last
+    cut = start + np.where(first > 0, first, 0.0)[:, None] * step
+    stop = np.where((last < 1)[:, None], start + last[:, None] * step, end)
+    return cut[some], stop[some], polygon[uneven][some], sign[uneven][some]
+
+
+def _cuts(
+    start: np.ndarray, end: np.ndarray, limits: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return where edges begin, cross lines between cells, and end: (edge, t), sorted, t 0 to 1."""
+    every = np.arange(len(start))
+    edges, places = [every, every], [np.zeros(len(start)), np.ones(len(start))]
+    for axis, limit in enumerate(limits):
+        a, b = start[:, axis], end[:, axis]
+        first = np.maximum(np.floor(np.minimum(a, b)) + 1, 0)
+        count = np.minimum(np.ceil(np.maximum(a, b)) - 1, limit) - first + 1
+        count = np.maximum(count, 0).astype(np.int64)
+        edge = np.repeat(every, count)
+        line = first[edge] + np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
+        edges.append(edge)
+        places.append((line - a[edge]) / (b - a)[edge])
+    edge, place = np.concatenate(edges), np.concatenate(places)
+    order = np.lexsort((place, edge))
+    return edge[order], place[order]
