@@ -41,7 +41,8 @@ _NAMES = {
         "BandDropout RandomCrop SimulatedClouds CutMix"
     ),
     "geotoolz.compositing": (
-        "MedianComposite MaxNDVIComposite MinCloudComposite CloudFreeComposite"
+        "MedianComposite MeanComposite QuantileComposite GeometricMedianComposite ClearCount "
+        "BestPixelComposite MaxNDVIComposite MinCloudComposite CloudFreeComposite"
     ),
     "geotoolz.series": "Whittaker FillGaps",
     "geotoolz.harmonics": "HarmonicFit",
@@ -56,6 +57,8 @@ _NAMES = {
     "geotoolz.learn": "SklearnOp fit_pixels",
     "geotoolz.patch_ops": "GridSampler ApplyToChips Stitch",
     "geotoolz.catalog_ops": "CatalogPipeline CatalogField ActiveSampler",
+    "geotoolz.scenes": "Scene SceneReading scenes_of passes_of",
+    "geotoolz.composites": "CompositeField composite",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 __all__ = sorted(_HOME)

@@ -8,7 +8,8 @@ median: the number that most dates hold is taken, the least of several.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -31,21 +32,28 @@ from geotoolz.carrier import (
     Mask,
     Raster,
     Values,
+    attrs_of,
     carry_nodata,
     check_place,
     fill_of,
     float_dtype,
     joint_attrs,
+    nan_floats,
     place_of,
     rewrap,
+    single_band,
     values_of,
 )
 from geotoolz.cloud import SCL_CLOUDS_AND_INVALID, mask_from_scl
 from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.indices import ndvi
-from pipekit.pixels import Role, invalid_mask
+from pipekit import Operator
+from pipekit.pixels import Role, band_roles, invalid_mask
 
 Stack = Raster | Sequence[Raster]
+
+Reduce = Callable[[Values, Mask | None, np.dtype[Any]], Values]
+"""Takes a block (T, ...), where it does not count, and a float dtype; returns (...)."""
 
 _BLOCK_BYTES = 32 * 2**20
 
@@ -69,15 +77,88 @@ def median_composite(stack: Stack, dtype: DTypeLike = "float32") -> Raster:
     >>> median_composite(np.array([[[[1.0]]], [[[9.0]]], [[[2.0]]]]))
     array([[[2.]]], dtype=float32)
     """
+    return quantile_composite(stack, 0.5, dtype)
+
+
+def quantile_composite(stack: Stack, q: float, dtype: DTypeLike = "float32") -> Raster:
+    """Return a quantile over time of each pixel's valid values, of codes the most frequent one.
+
+    Between two values it is interpolated linearly, as numpy does.
+
+    Parameters
+    ----------
+    stack
+        (T, C, H, W), or (T, H, W) as a plain array.
+    q
+        0 to 1.
+    dtype
+        Of the result, a float type.
+
+    Returns
+    -------
+    (C, H, W) floats, NaN where no date was valid.
+
+    Raises
+    ------
+    ValueError
+        For a quantile outside 0 to 1.
+
+    Examples
+    --------
+    >>> quantile_composite(np.array([[[[1.0]]], [[[9.0]]], [[[2.0]]]]), 0.25)
+    array([[[1.5]]], dtype=float32)
+    """
+    _check_quantile(q)
+    return _over_time(stack, partial(_quantile, q=q), dtype)
+
+
+def mean_composite(stack: Stack, dtype: DTypeLike = "float32") -> Raster:
+    """Return the mean over time of each pixel's valid values, of codes the most frequent one.
+
+    Parameters
+    ----------
+    stack
+        (T, C, H, W), or (T, H, W) as a plain array.
+    dtype
+        Of the result, a float type.
+
+    Returns
+    -------
+    (C, H, W) floats, NaN where no date was valid.
+
+    Examples
+    --------
+    >>> mean_composite(np.array([[[[1.0]]], [[[9.0]]], [[[np.nan]]]]))
+    array([[[5.]]], dtype=float32)
+    """
+    return _over_time(stack, _mean, dtype)
+
+
+def clear_count(stack: Stack) -> Raster:
+    """Return how many dates have all quantities of a pixel.
+
+    Parameters
+    ----------
+    stack
+        (T, C, H, W).
+
+    Returns
+    -------
+    (1, H, W) int32, the band "clear".
+
+    Examples
+    --------
+    >>> clear_count(np.array([[[[1.0, 2.0]]], [[[np.nan, 3.0]]]]))
+    array([[[1, 2]]], dtype=int32)
+    """
     raster = as_stack(stack)
     values = values_of(raster)
-    out = np.empty(values.shape[1:], float_dtype(dtype))
-    _medians(values, fill_of(raster), out)
-    for band, role in _coded(raster).items():
-        at = (slice(None),) if values.ndim == 3 else (slice(None), band)
-        _votes(values[at], role, fill_of(raster), out[at[1:]])
-    attrs = {"band_roles": "mask"} if values.dtype == np.bool_ else None
-    return rewrap(raster, out, fill=NAN, attrs=attrs)
+    out = np.zeros((1, *values.shape[-2:]), np.int32)
+    for date in range(len(values)):
+        missing = _missing(raster, date)
+        out += 1 if missing is None else ~missing
+    attrs = {"band_names": ["clear"], "long_name": "clear observations"}
+    return rewrap(raster, out, fill=None, attrs=attrs)
 
 
 def max_ndvi_composite(stack: Stack, red_idx: Band = "red", nir_idx: Band = "nir") -> Raster:
@@ -106,11 +187,134 @@ def max_ndvi_composite(stack: Stack, red_idx: Band = "red", nir_idx: Band = "nir
     array([0.1, 0.5])
     """
     raster = as_stack(stack)
-    red, nir = take_band(raster, red_idx, axis=1), take_band(raster, nir_idx, axis=1)
-    score = ndvi(red, nir)
-    for band in (red, nir):
-        carry_nodata(score, band, fill_of(raster))
-    return _take_dates(raster, np.where(np.isnan(score), -np.inf, score).argmax(axis=0))
+
+    def score(scene: Raster) -> Values:
+        red, nir = take_band(scene, red_idx), take_band(scene, nir_idx)
+        value = ndvi(red, nir)
+        for band in (red, nir):
+            carry_nodata(value, band, fill_of(scene))
+        return value
+
+    return _take_dates(raster, _best_dates(raster, score)[0])
+
+
+def best_pixel_composite(
+    stack: Stack, score: Callable[[Raster], Raster], date_band: bool = False
+) -> Raster:
+    """Return each pixel from the date on which a score was highest, the first of equal ones.
+
+    Parameters
+    ----------
+    stack
+        (T, C, H, W); `attrs["dates"]` holds the T dates as ISO text, where they are known.
+    score
+        A function or operator of one date's raster (C, H, W), whose `attrs["datetime"]` is its
+        date, to (H, W): an index such as `NDVI()`, a network, the distance to the nearest cloud.
+    date_band
+        Whether to add the band "date": days since 1970-01-01 of the date taken, or its number in
+        the stack where dates are not known.
+
+    Returns
+    -------
+    (C, H, W) or (C + 1, H, W) in the stack's own dtype, a wider one where it cannot hold dates.
+    Without data where no date has both all its quantities and a score.
+
+    Examples
+    --------
+    >>> stack = np.array([[[[0.1]], [[0.2]]], [[[0.1]], [[0.5]]]])
+    >>> best_pixel_composite(stack, lambda scene: scene[1], date_band=True).ravel()
+    array([0.1, 0.5, 1. ])
+    """
+    raster = as_stack(stack)
+    date, nowhere = _best_dates(raster, score, complete=True)
+    taken = values_of(_take_dates(raster, date))
+    fill = fill_of(raster)
+    if fill is None and taken.dtype.kind == "f":
+        fill = NAN
+    attrs: dict[str, Any] = {}
+    if date_band:
+        days = _days(raster)
+        kind = np.result_type(taken.dtype, np.min_scalar_type(int(days.max())))
+        taken = np.concatenate([taken.astype(kind, copy=False), days[date][None].astype(kind)])
+        names, roles = band_names(raster), band_roles(rewrap(raster, values_of(raster)[0]))
+        attrs = {"band_names": [*names, "date"]} if names else {}
+        attrs["band_roles"] = [*roles, "class"]
+    if fill is not None:
+        taken[:, nowhere] = fill
+    return rewrap(raster, taken, fill=fill, attrs=attrs)
+
+
+def geometric_median_composite(
+    stack: Stack, tolerance: float = 1e-4, iterations: int = 200, dtype: DTypeLike = "float32"
+) -> Raster:
+    """Return the point that is nearest to all dates' spectra at once, per pixel.
+
+    Unlike medians of single bands it keeps the relation of the bands (Roberts, Mueller and
+    McIntyre 2017, doi:10.1109/TGRS.2017.2723896). Found by Weiszfeld's iteration (Weiszfeld 1937).
+
+    Parameters
+    ----------
+    stack
+        (T, C, H, W) of quantities; dates count that have all bands of a pixel.
+    tolerance
+        Ends when no pixel moves by more than this share of its mean distance to the dates.
+    iterations
+        At most so many.
+    dtype
+        Of the result, a float type.
+
+    Returns
+    -------
+    (C, H, W) floats, NaN where no date was valid.
+
+    Raises
+    ------
+    ValueError
+        For bands of classes, bits or masks.
+
+    Examples
+    --------
+    >>> dates = np.array([[0.0, 0.0], [1.0, 1.0], [9.0, 9.0]])[:, :, None, None]
+    >>> geometric_median_composite(dates).round(2).ravel()
+    array([1., 1.], dtype=float32)
+    """
+    raster = as_stack(stack)
+    if _coded(raster):
+        raise ValueError(
+            "a geometric median is one of quantities, the stack has bands of codes: "
+            f"{_coded(raster)}; choose bands with SelectBands"
+        )
+    values = values_of(raster)
+    out = np.empty(values.shape[1:], float_dtype(dtype))
+    for rows in _strips(values):
+        work = nan_floats(values[..., rows, :], fill_of(raster), np.float64)
+        count, bands = work.shape[:2]
+        points = work.reshape(count, bands, -1)
+        nearest = _geometric_median(points, tolerance, iterations)
+        out[:, rows] = nearest.reshape(bands, *work.shape[2:])
+    return rewrap(raster, out, fill=NAN)
+
+
+def _geometric_median(points: Values, tolerance: float, iterations: int) -> Values:
+    """Return the geometric medians (C, N) of points (T, C, N); NaN where no date is whole."""
+    valid: Values = np.logical_not(np.isnan(points).any(axis=1))
+    points = np.where(valid[:, None], points, 0)
+    count = np.count_nonzero(valid, axis=0)
+    out = np.where(count == 0, np.nan, points.sum(axis=0) / np.maximum(count, 1))
+    todo = np.flatnonzero(count > 1)
+    for _ in range(iterations):
+        if not len(todo):
+            break
+        some, at = points[..., todo], out[:, todo]
+        far = np.sqrt(((some - at) ** 2).sum(axis=1))
+        spread = (far * valid[:, todo]).sum(axis=0) / count[todo]
+        # A point on a date would weigh infinitely much.
+        weights = valid[:, todo] / np.maximum(far, 1e-9 * spread + np.finfo(float).tiny)
+        moved = (some * weights[:, None]).sum(axis=0) / weights.sum(axis=0)
+        out[:, todo] = moved
+        step = np.sqrt(((moved - at) ** 2).sum(axis=0))
+        todo = todo[step > tolerance * spread]
+    return out
 
 
 def min_cloud_composite(stack: Stack, cloud_idx: Band) -> Raster:
@@ -185,11 +389,12 @@ def cloud_free_composite(
     kept = [band for band in range(values.shape[1]) if band != scl]
     out = np.empty((len(kept), *values.shape[2:]), float_dtype(dtype))
     codes = coded_bands(raster)
+    median = partial(_quantile, q=0.5)
     for target, band in zip(out, kept, strict=True):
         if band in codes:
             _votes(values[:, band], codes[band], fill_of(raster), target, cloudy)
         else:
-            _medians(values[:, band], fill_of(raster), target, cloudy)
+            _reduced(values[:, band], fill_of(raster), target, median, cloudy)
     names = [name for i, name in enumerate(band_names(raster)) if i != scl]
     attrs: dict[str, Any] = {"band_names": names} if names else {}
     if codes.keys() - {scl}:
@@ -253,37 +458,82 @@ def _check_alike(first: Raster, other: Raster) -> None:
         )
 
 
-def _medians(values: Values, fill: Fill, out: Values, cloudy: Mask | None = None) -> None:
-    """Put the medians over time of (T, ..., H, W) into `out`, by blocks of rows that fit a cache.
+def _over_time(stack: Stack, reduce: Reduce, dtype: DTypeLike) -> Raster:
+    """Return what `reduce` makes of quantities over time, and the most frequent codes."""
+    raster = as_stack(stack)
+    values = values_of(raster)
+    out = np.empty(values.shape[1:], float_dtype(dtype))
+    coded = _coded(raster)
+    layers, targets = (values[:, None], out[None]) if values.ndim == 3 else (values, out)
+    for band, target in enumerate(targets):
+        if band in coded:
+            _votes(layers[:, band], coded[band], fill_of(raster), target)
+        else:
+            _reduced(layers[:, band], fill_of(raster), target, reduce)
+    attrs = {"band_roles": "mask"} if values.dtype == np.bool_ else None
+    return rewrap(raster, out, fill=NAN, attrs=attrs)
 
-    A block takes 32 MiB as float32, or a row; `cloudy` (T, H, W) tells pixels that do not count.
-    """
+
+def _strips(values: Values) -> Iterator[slice]:
+    """Yield blocks of rows that fit a cache: 32 MiB as float32, or a row."""
     height = values.shape[-2]
     step = max(1, _BLOCK_BYTES // max(1, values.size // max(height, 1) * 4))
-    for rows in (slice(start, start + step) for start in range(0, height, step)):
+    yield from (slice(start, start + step) for start in range(0, height, step))
+
+
+def _reduced(
+    values: Values, fill: Fill, out: Values, reduce: Reduce, cloudy: Mask | None = None
+) -> None:
+    """Put what `reduce` makes of (T, ..., H, W) over time into `out`, by blocks of rows.
+
+    `cloudy` (T, H, W) tells pixels that do not count.
+    """
+    for rows in _strips(values):
         block = values[..., rows, :]
         invalid = invalid_mask(block, fill)
         if cloudy is not None:
             invalid = cloudy[:, rows] if invalid is None else cloudy[:, rows] | invalid
-        out[..., rows, :] = _median(block, invalid, out.dtype)
+        out[..., rows, :] = reduce(block, invalid, out.dtype)
 
 
-def _median(block: Values, invalid: Mask | None, dtype: np.dtype[Any]) -> Values:
-    """Return the median over axis 0 of what is valid; NaN where nothing is.
+def _mean(block: Values, invalid: Mask | None, dtype: np.dtype[Any]) -> Values:
+    """Return the mean over axis 0 of what is valid, summed in float64; NaN where nothing is."""
+    if invalid is None:
+        return block.mean(axis=0, dtype=np.float64)  # type: ignore[no-any-return]
+    count = len(block) - np.count_nonzero(invalid, axis=0)
+    total: Values = np.sum(block, axis=0, dtype=np.float64, where=~invalid)
+    total[count == 0] = np.nan
+    return total / np.maximum(count, 1)  # type: ignore[no-any-return]
 
-    Sorting puts NaN last, so the median is found by counting: numpy's nanmedian takes some ten
-    times longer on short time axes.
+
+def _check_quantile(q: float) -> None:
+    if not 0 <= q <= 1:
+        raise ValueError(f"q must be 0 to 1, got {q}")
+
+
+def _quantile(block: Values, invalid: Mask | None, dtype: np.dtype[Any], q: float) -> Values:
+    """Return a quantile over axis 0 of what is valid; NaN where nothing is.
+
+    Sorting puts NaN last, so it is found by counting: numpy's nanmedian takes some ten times
+    longer on short time axes.
     """
     work = block.astype(dtype)
-    if invalid is None:
+    if invalid is None and q == 0.5:
         return np.median(work, axis=0, overwrite_input=True)
-    work[invalid] = np.nan
+    if invalid is not None:
+        work[invalid] = np.nan
     work.sort(axis=0)
-    count = len(work) - np.count_nonzero(invalid, axis=0)
-    last = np.maximum(count - 1, 0)
-    low, high = last // 2, np.minimum(count // 2, last)
-    ends = [np.take_along_axis(work, each[None], axis=0)[0] for each in (low, high)]
-    return (ends[0] + ends[1]) * dtype.type(0.5)
+    count: Any = len(work) - (0 if invalid is None else np.count_nonzero(invalid, axis=0))
+    last = np.broadcast_to(np.maximum(count - 1, 0), work.shape[1:])
+    at = last * q
+    low = np.floor(at).astype(np.intp)
+    ends = [
+        np.take_along_axis(work, each[None], axis=0)[0] for each in (low, np.minimum(low + 1, last))
+    ]
+    share = (at - low).astype(dtype)
+    # Halves meet in the middle exactly, which the general formula misses by a rounding.
+    middle = (ends[0] + ends[1]) * dtype.type(0.5)
+    return np.where(share == 0.5, middle, ends[0] + (ends[1] - ends[0]) * share)
 
 
 def _coded(raster: Raster) -> dict[int, Role]:
@@ -307,6 +557,48 @@ def _votes(values: Values, role: Role, fill: Fill, out: Values, cloudy: Mask | N
             np.copyto(best, each, where=run > most)
             np.maximum(most, run, out=most)
         out[rows] = best
+
+
+def _missing(raster: Raster, date: int) -> Mask | None:
+    """Return where a date lacks any of its quantities (all bands where it has none)."""
+    scene, coded = values_of(raster)[date], _coded(raster)
+    bands = [band for band in range(len(scene)) if band not in coded] if coded else []
+    invalid = invalid_mask(scene[bands] if bands else scene, fill_of(raster))
+    return None if invalid is None else np.asarray(invalid.any(axis=0))
+
+
+def _best_dates(
+    raster: Raster, score: Callable[[Raster], Raster], complete: bool = False
+) -> tuple[NDArray[np.intp], Mask]:
+    """Return the date of the highest score per pixel, 0 where there is none; and where none is.
+
+    With `complete` a date counts only where it has all its quantities.
+    """
+    values, dates = values_of(raster), attrs_of(raster).get("dates")
+    date = np.zeros(values.shape[-2:], np.intp)
+    best = np.full(date.shape, -np.inf)
+    nowhere = np.ones(date.shape, bool)
+    for number, scene in enumerate(values):
+        said = {"datetime": dates[number]} if dates is not None else None
+        one = score(rewrap(raster, scene, attrs=said))
+        value = single_band(values_of(one)).astype(np.float64)
+        carry_nodata(value, single_band(values_of(one)), fill_of(one))
+        missing = _missing(raster, number) if complete else None
+        if missing is not None:
+            value[missing] = np.nan
+        better = (value > best) | (nowhere & ~np.isnan(value))
+        date[better], best[better] = number, value[better]
+        nowhere &= ~better
+    return date, nowhere
+
+
+def _days(raster: Raster) -> NDArray[np.int64]:
+    """Return the dates of a stack as days since 1970-01-01, else their numbers in it."""
+    dates = attrs_of(raster).get("dates")
+    if dates is None:
+        return np.arange(len(values_of(raster)))
+    days = np.array([str(each)[:10] for each in dates], "datetime64[D]")
+    return days.astype(np.int64)
 
 
 def _take_dates(raster: Raster, date: NDArray[np.intp]) -> Raster:
@@ -363,3 +655,82 @@ class CloudFreeComposite(FunctionOperator):
 
     @parameters_of(cloud_free_composite)
     def __init__(self) -> None: ...
+
+
+class MeanComposite(FunctionOperator):
+    """Mean over time of what is valid: `mean_composite` as an operator.
+
+    Examples
+    --------
+    >>> MeanComposite()(np.array([[[[1.0]]], [[[3.0]]]]))
+    array([[[2.]]], dtype=float32)
+    """
+
+    @parameters_of(mean_composite)
+    def __init__(self) -> None: ...
+
+
+class QuantileComposite(FunctionOperator):
+    """A quantile over time of what is valid: `quantile_composite` as an operator.
+
+    Examples
+    --------
+    >>> QuantileComposite(1.0)(np.array([[[[1.0]]], [[[3.0]]]]))
+    array([[[3.]]], dtype=float32)
+    """
+
+    @parameters_of(quantile_composite)
+    def __init__(self) -> None:
+        _check_quantile(self.q)
+
+
+class GeometricMedianComposite(FunctionOperator):
+    """The spectrum nearest to all dates': `geometric_median_composite` as an operator.
+
+    Examples
+    --------
+    >>> GeometricMedianComposite()(np.ones((3, 2, 4, 4))).shape
+    (2, 4, 4)
+    """
+
+    @parameters_of(geometric_median_composite)
+    def __init__(self) -> None: ...
+
+
+class ClearCount(FunctionOperator):
+    """How many dates have a pixel: `clear_count` as an operator.
+
+    Examples
+    --------
+    >>> ClearCount()(np.ones((3, 2, 4, 4))).max()
+    np.int32(3)
+    """
+
+    @parameters_of(clear_count)
+    def __init__(self) -> None: ...
+
+
+class BestPixelComposite(Operator):
+    """Each pixel from the date of the highest score: `best_pixel_composite` as an operator.
+
+    Parameters
+    ----------
+    score
+        An operator of one date's raster (C, H, W) to (H, W), such as `NDVI()`.
+    date_band
+        Whether to add the band "date", days since 1970-01-01.
+
+    Examples
+    --------
+    >>> from geotoolz import NDVI
+    >>> stack = np.array([[[[0.1]], [[0.2]]], [[[0.1]], [[0.5]]]])
+    >>> BestPixelComposite(NDVI(0, 1))(stack).ravel()
+    array([0.1, 0.5])
+    """
+
+    def __init__(self, score: Operator, date_band: bool = False) -> None:
+        self.score = score
+        self.date_band = date_band
+
+    def _apply(self, stack: Stack) -> Raster:
+        return best_pixel_composite(stack, self.score, self.date_band)

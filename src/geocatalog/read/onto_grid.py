@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -37,7 +37,7 @@ from geocatalog.read.bands import (
     read_stored,
     resampling_for,
 )
-from geocatalog.read.open import Sign, with_dataset
+from geocatalog.read.open import KeptOpen, Sign, with_dataset
 from pipekit.carrier import SAME, same_crs
 from pipekit.pixels import Role, equal_mask, invalid_mask
 
@@ -178,7 +178,7 @@ def read_onto(
 def read_piece(
     href: str,
     grid: GeoBox,
-    indexes: Sequence[int] | None = None,
+    indexes: Sequence[int] | Callable[[Any], Sequence[int]] | None = None,
     resampling: str = "nearest",
     nodata: float | None = None,
     *,
@@ -187,6 +187,7 @@ def read_piece(
     names: Sequence[str] | None = None,
     sign: Sign | None = None,
     what: str | None = None,
+    files: KeptOpen | None = None,
 ) -> tuple[Piece | None, Bands]:
     """Read the part of a grid that a file covers, and tell what its bands are.
 
@@ -201,7 +202,8 @@ def read_piece(
     grid
         Where the pixels are wanted. It may reach beyond 180 or -180 degrees.
     indexes
-        1-based bands; by default all but an alpha band.
+        1-based bands, or a function that tells them of the opened file; by default all but an
+        alpha band.
     resampling
         Rasterio's name of the method.
     nodata
@@ -212,7 +214,7 @@ def read_piece(
         Whether to apply the file's scale and offset, which gives floats.
     names
         What the bands are called by whoever lists the file: they tell what a band holds.
-    sign, what
+    sign, what, files
         See `geocatalog.read.open.with_dataset`.
 
     Returns
@@ -231,7 +233,8 @@ def read_piece(
     def read(source: Any) -> tuple[Piece | None, Bands]:
         if source.crs is None:
             raise CatalogError(lacks_place(source, what or href))
-        chosen = list(data_indexes(source) if indexes is None else map(int, indexes))
+        asked = indexes(source) if callable(indexes) else indexes
+        chosen = list(data_indexes(source) if asked is None else map(int, asked))
         if not chosen or not all(1 <= index <= source.count for index in chosen):
             raise CatalogError(
                 f"band_indexes are 1-based, up to {source.count} in {what or href}, got {chosen}"
@@ -256,7 +259,7 @@ def read_piece(
             piece = Piece(piece.row, piece.col, data, nodata=np.nan)
         return piece, bands.scaled
 
-    return with_dataset(href, read, sign=sign, what=what)
+    return with_dataset(href, read, sign=sign, what=what, files=files)
 
 
 @dataclass(frozen=True)

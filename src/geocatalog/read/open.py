@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import rasterio
@@ -145,8 +147,88 @@ def gdal_options(path: str) -> dict[str, Any]:
     return GDAL_OPTIONS | {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif,.tiff,.TIF,.TIFF"}
 
 
+class KeptOpen:
+    """Files that stay open between reads, each used by one thread at a time.
+
+    Opening a COG costs more than reading a tile of it, and over a network it is a request. A
+    process has its own: a pickled or forked copy begins empty.
+
+    Parameters
+    ----------
+    most
+        Idle files at most; the one that was used longest ago is closed first.
+
+    Examples
+    --------
+    >>> len(KeptOpen())
+    0
+    """
+
+    def __init__(self, most: int = 512) -> None:
+        self.most = most
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self._idle: list[tuple[str, Any]] = []
+
+    def __reduce__(self) -> Any:
+        return KeptOpen, (self.most,)
+
+    def __len__(self) -> int:
+        return len(self._mine())
+
+    def _mine(self) -> list[tuple[str, Any]]:
+        if self._pid != os.getpid():
+            self._pid, self._idle = os.getpid(), []
+        return self._idle
+
+    @contextmanager
+    def opened(self, href: str, address: str) -> Iterator[Any]:
+        """Give a file that is open already, or open it; one that fails is closed.
+
+        Parameters
+        ----------
+        href
+            What the file is known by.
+        address
+            Where it is opened, with a token where one is needed.
+
+        Yields
+        ------
+        A dataset that no other thread uses.
+        """
+        with self._lock:
+            idle = self._mine()
+            at = next((i for i in range(len(idle) - 1, -1, -1) if idle[i][0] == href), None)
+            dataset = None if at is None else idle.pop(at)[1]
+        dataset = dataset or rasterio.open(address)
+        try:
+            yield dataset
+        except BaseException:
+            dataset.close()
+            raise
+        with self._lock:
+            idle = self._mine()
+            idle.append((href, dataset))
+            extra = idle[: max(0, len(idle) - self.most)]
+            del idle[: len(extra)]
+        for _, old in extra:
+            old.close()
+
+    def close(self) -> None:
+        """Close what is idle."""
+        with self._lock:
+            idle, self._idle = self._mine(), []
+        for _, dataset in idle:
+            dataset.close()
+
+
 def with_dataset(
-    href: str, action: Callable[[Any], T], *, sign: Sign | None = None, what: str | None = None
+    href: str,
+    action: Callable[[Any], T],
+    *,
+    sign: Sign | None = None,
+    what: str | None = None,
+    files: KeptOpen | None = None,
 ) -> T:
     """Return `action` of an opened file; what may pass is tried again, a refused token renewed.
 
@@ -160,6 +242,8 @@ def with_dataset(
         Adds the access token; by default `geocatalog.read.signers` are asked.
     what
         What messages call the file, by default its address without the query.
+    files
+        Where the file stays open for the next read; by default it is closed.
 
     Returns
     -------
@@ -175,8 +259,10 @@ def with_dataset(
     def attempt() -> T:
         address = attempts.address()
         try:
-            with rasterio.Env(**attempts.options(address)), rasterio.open(address) as dataset:
-                return action(dataset)
+            with rasterio.Env(**attempts.options(address)):
+                opened = rasterio.open(address) if files is None else files.opened(href, address)
+                with opened as dataset:
+                    return action(dataset)
         except RasterioError as error:
             raise attempts.judge(error, address) from None
 

@@ -1,0 +1,826 @@
+"""Composites of a catalog: one raster for each period of time, made by blocks.
+
+A block of the result reads the scenes that touch it, each once, and reduces them; it holds no
+more than its own (T, C, h, w). A composite is a Field, so that a patcher can cut it, and a whole
+one runs as any other run does: on any scheduler, with a journal, into memory, a COG or a Zarr
+store.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import shapely
+from georeader.geotensor import GeoTensor
+from numpy.typing import DTypeLike
+
+from geocatalog import CatalogError, GeoCatalog, GeoSlice
+from geocatalog.footprint import as_bounds, as_crs, box_outline, reproject
+from geocatalog.grid import as_geotensor, crs_of, part_of, raster_crs
+from geocatalog.read.open import KeptOpen
+from geopatcher import (
+    SpatialBoxcar,
+    SpatialOverlapAdd,
+    SpatialPatcher,
+    SpatialRectangular,
+    SpatialRegularStride,
+)
+from geopatcher.domain import RasterDomain
+from geopatcher.fields import RasterField
+from geopatcher.run import map_patches
+from geotoolz.carrier import Raster, Values, attrs_of, fill_of, nan_floats, values_of
+from geotoolz.cloud import SCL_CLOUDS_AND_INVALID, MaskFromSCL
+from geotoolz.compositing import (
+    GeometricMedianComposite,
+    MeanComposite,
+    MedianComposite,
+    clear_count,
+)
+from geotoolz.scenes import Scene, SceneReading, as_floats, data_keys, passes_of, scenes_of
+from pipekit import Identity, Sequential
+from pipekit.fingerprint import fingerprint_file
+from pipekit.parallel import in_threads
+from pipekit.pixels import check_fill, equal_mask, whole_numbers
+
+if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
+
+REDUCERS: dict[str, Callable[[], Any]] = {
+    "median": MedianComposite,
+    "mean": MeanComposite,
+    "geometric median": GeometricMedianComposite,
+}
+"""Reducers that go by a name; any operator of a stack (T, C, H, W) is one."""
+
+CHIP = 512
+"""Rows and columns of a chip: a tile of most COGs, so that each is decoded once."""
+
+STACK_BYTES = 256 * 2**20
+"""What the stack of one chip takes at most, as float32; half of it in digital numbers."""
+
+CONNECTIONS = 8
+"""Scenes read at the same time in all."""
+
+
+def composite(
+    catalog: Any,
+    bands: Sequence[str] | None = None,
+    *,
+    area: Any = None,
+    area_crs: Any = None,
+    crs: Any = None,
+    resolution: float | Sequence[float] | None = None,
+    time: Any = None,
+    every: str | None = None,
+    mask: Any = SCL_CLOUDS_AND_INVALID,
+    mask_bands: Sequence[str] | None = None,
+    radiometry: Any = "auto",
+    reducer: Any = "median",
+    count: bool = False,
+    max_cloud_cover: float | None = None,
+    same_pass: str | None = "10min",
+    resampling: str = "nearest",
+    dtype: DTypeLike = "float32",
+    nodata: float | None = None,
+    target: Any = None,
+    scheduler: Any = "threads",
+    workers: int | None = None,
+    connections: int = CONNECTIONS,
+    journal: Any = None,
+    progress: bool = True,
+    chunks: Any = None,
+) -> Any:
+    r"""Return a catalog's scenes as one raster, or as one for each period of time.
+
+    Parameters
+    ----------
+    catalog
+        A catalog of rasters or STAC items; see `geotoolz.scenes.scenes_of`. No file is opened for
+        a scene that does not touch the area, the time or `max_cloud_cover`.
+    bands
+        Of the result; by default all that the catalog lists but the mask's.
+    area
+        Box (west, south, east, north) or shapely polygon in `area_crs`, a GeoSeries or GeoDataFrame
+        with a CRS, or a `GeoSlice` or `GeoBox`, whose grid is taken. Pixels whose centre lies
+        outside a polygon have no data. By default all that scenes cover.
+    area_crs
+        CRS of a box or polygon, by default degrees, EPSG:4326.
+    crs, resolution
+        Of the result, by default those of most scenes' pixels, on whose grid it lies.
+    time
+        As `GeoCatalog.query` takes it; by default any.
+    every
+        A period as pandas writes it, by its start: "1MS", "10D", "QS", "YS". By default one
+        composite of all.
+    mask
+        Sentinel-2's SCL classes that do not count, or an operator that makes a mask of a scene,
+        True where a pixel is dropped: `MaskFromQABits()`, a network. None drops nothing but nodata.
+    mask_bands
+        Bands that only the mask needs; those of the operators of this package are known.
+    radiometry
+        "auto" takes Sentinel-2's +1000 away where a scene's own baseline has it; an operator of a
+        scene, such as `HarmonizeBaseline() | DNToReflectance()`; or None.
+    reducer
+        "median", "mean", "geometric median", or an operator from a stack (T, C, H, W) to
+        (C, H, W): `QuantileComposite(0.2)`, `BestPixelComposite(NDVI(), date_band=True)`. It is
+        tried once on a stack without data, which tells its bands.
+    count
+        Whether to add the band "clear": how many observations count.
+    max_cloud_cover
+        Percent; scenes that are known to be cloudier are not read.
+    same_pass
+        Scenes that begin within this time of each other are one observation; None takes each for
+        one.
+    resampling
+        Rasterio's name of the method, for pixels that are not the grid's.
+    dtype, nodata
+        Of the result: floats have NaN, integers are rounded and hold `nodata`, by default 0.
+    target
+        A COG (.tif) or Zarr store (.zarr); by default an array in memory. COGs of several periods
+        need "{period}" in the name, which becomes the day on which a period begins.
+    scheduler, workers, journal, progress, chunks
+        As in `geopatcher.map_patches`.
+    connections
+        Scenes read at the same time.
+
+    Returns
+    -------
+    GeoTensor, RasterioReader or xarray.DataArray
+        (C, H, W), or (P, C, H, W) with `every`; `attrs["periods"]` are the P periods' first and
+        last instants as ISO text. A list of readers for COGs of several periods.
+
+    Raises
+    ------
+    CatalogError
+        For arguments that do not fit the catalog, before anything is read.
+    PixelReadError
+        When a file cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from rasterio import Affine
+    >>> from geocatalog import build_raster_catalog
+    >>> from geotoolz import write_cog
+    >>> place = Affine(10, 0, 500_000, 0, -10, 5_000_000)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     paths = [
+    ...         write_cog(GeoTensor(np.full((1, 8, 8), day, "float32"), place, "EPSG:32632"),
+    ...                   f"{folder}/scene_202406{day:02}.tif")
+    ...         for day in (1, 2, 9)
+    ...     ]
+    ...     catalog = build_raster_catalog(paths, r"_(?P<date>\d{8})", progress=False)
+    ...     made = composite(catalog, mask=None, count=True, progress=False)
+    >>> made.shape, made.values[:, 0, 0].tolist()
+    ((2, 8, 8), [2.0, 3.0])
+    """
+    field = field_of(
+        catalog,
+        bands,
+        area=area,
+        area_crs=area_crs,
+        crs=crs,
+        resolution=resolution,
+        time=time,
+        every=every,
+        mask=mask,
+        mask_bands=mask_bands,
+        radiometry=radiometry,
+        reducer=reducer,
+        count=count,
+        max_cloud_cover=max_cloud_cover,
+        same_pass=same_pass,
+        resampling=resampling,
+        dtype=dtype,
+        nodata=nodata,
+        connections=connections,
+    )
+    how = {"scheduler": scheduler, "workers": workers, "progress": progress, "chunks": chunks}
+    if target is None or every is None or Path(target).suffix.lower() == ".zarr":
+        return field.run(target, journal=journal, **how)
+    return _cog_of_each(field, str(target), journal, how)
+
+
+def field_of(
+    catalog: Any,
+    bands: Sequence[str] | None = None,
+    *,
+    area: Any = None,
+    area_crs: Any = None,
+    crs: Any = None,
+    resolution: float | Sequence[float] | None = None,
+    time: Any = None,
+    every: str | None = None,
+    mask: Any = SCL_CLOUDS_AND_INVALID,
+    mask_bands: Sequence[str] | None = None,
+    radiometry: Any = "auto",
+    reducer: Any = "median",
+    count: bool = False,
+    max_cloud_cover: float | None = None,
+    same_pass: str | None = "10min",
+    resampling: str = "nearest",
+    dtype: DTypeLike = "float32",
+    nodata: float | None = None,
+    connections: int = CONNECTIONS,
+) -> CompositeField:
+    """Return a composite as a Field, nothing of which is made yet.
+
+    Parameters
+    ----------
+    catalog, bands, area, area_crs, crs, resolution, time, every, mask, mask_bands, radiometry
+        As in `composite`.
+    reducer, count, max_cloud_cover, same_pass, resampling, dtype, nodata, connections
+        As in `composite`.
+
+    Returns
+    -------
+    A Field (C, H, W), or (P, C, H, W) with `every`, that a patcher can cut.
+
+    Raises
+    ------
+    CatalogError
+        As in `composite`.
+    """
+    if not isinstance(catalog, GeoCatalog):
+        catalog = list(catalog)
+    mask, mask_bands = _mask_of(mask, mask_bands)
+    slice_time = area.interval if isinstance(area, GeoSlice) and time is None else time
+    asked = _asked(catalog, bands, mask_bands)
+    scenes = scenes_of(catalog, asked, time=slice_time, max_cloud_cover=max_cloud_cover)
+    if bands is None:
+        names = [band for band in scenes[0].files if band not in mask_bands]
+    else:
+        names = [bands] if isinstance(bands, str) else list(bands)
+    reading = SceneReading(tuple(names), mask, mask_bands, radiometry, resampling)
+    _check_bands(scenes, reading)
+    grid, outline = grid_over(scenes, area, area_crs, resolution, crs)
+    periods = None if every is None else periods_of(scenes, every)
+    return CompositeField(
+        SceneStack(scenes, reading, grid, periods, same_pass, connections),
+        _reducer_of(reducer),
+        count=count,
+        dtype=dtype,
+        nodata=nodata,
+        outline=outline,
+    )
+
+
+def _asked(catalog: Any, bands: Any, mask_bands: Sequence[str]) -> list[str] | None:
+    """Return the bands to look for, those of the mask included; None for all of a catalog."""
+    if bands is None:
+        if isinstance(catalog, GeoCatalog):
+            return None
+        bands = data_keys(catalog[0])
+    names = [bands] if isinstance(bands, str) else list(bands)
+    return [*names, *(band for band in mask_bands if band not in names)]
+
+
+def _check_bands(scenes: Sequence[Scene], reading: SceneReading) -> None:
+    for scene in scenes:
+        missing = [band for band in reading.all_bands if band not in scene.files]
+        if missing:
+            raise CatalogError(
+                f"{scene.name} has no band {', '.join(missing)}, it has {', '.join(scene.files)}; "
+                "catalog it with that asset, or give another mask= (None for none)"
+            )
+
+
+def _cog_of_each(
+    field: CompositeField, target: str, journal: Any, how: dict[str, Any]
+) -> list[Any]:
+    """Return the readers of one COG for each period."""
+    periods = field.stack.periods or ()
+    if "{period}" not in target:
+        raise CatalogError(
+            f"{len(periods)} periods do not fit one COG, got target={target!r}; write "
+            "'{period}' into its name, or give a .zarr target"
+        )
+    made = []
+    for number, (start, _) in enumerate(periods):
+        day = f"{start:%Y-%m-%d}"
+        noted = None if journal is None else f"{journal}.{day}"
+        made.append(field.of(number).run(target.format(period=day), journal=noted, **how))
+    return made
+
+
+def _mask_of(mask: Any, mask_bands: Sequence[str] | None) -> tuple[Any, tuple[str, ...]]:
+    """Return the operator that makes a scene's mask, and the bands that only it needs."""
+    if mask is None:
+        return None, tuple(mask_bands or ())
+    if not callable(mask):
+        mask = MaskFromSCL("SCL", classes=tuple(mask))
+    if mask_bands is None:
+        first = mask.operators[0] if isinstance(mask, Sequential) else mask
+        band = getattr(first, "band_idx", None)
+        mask_bands = (band,) if isinstance(band, str) else ()
+    return mask, tuple(mask_bands)
+
+
+def _reducer_of(reducer: Any) -> Any:
+    if callable(reducer):
+        return reducer
+    if reducer not in REDUCERS:
+        raise CatalogError(
+            f"reducer must be one of {', '.join(map(repr, REDUCERS))} or an operator of a stack "
+            f"such as QuantileComposite(0.2), got {reducer!r}"
+        )
+    return REDUCERS[reducer]()
+
+
+def grid_over(
+    scenes: Sequence[Scene],
+    area: Any = None,
+    area_crs: Any = None,
+    resolution: float | Sequence[float] | None = None,
+    crs: Any = None,
+) -> tuple[GeoBox, Any]:
+    """Return a pixel grid over an area, on that of the scenes where they share one.
+
+    Parameters
+    ----------
+    scenes
+        At least one.
+    area, area_crs, resolution, crs
+        As in `composite`.
+
+    Returns
+    -------
+    The grid, and the polygon in its CRS outside of which there is no data, or None.
+
+    Raises
+    ------
+    CatalogError
+        For an area that is none, or a resolution that is not known.
+    """
+    if isinstance(area, GeoSlice):
+        return area.geobox, None
+    if hasattr(area, "boundingbox"):
+        return area, None
+    native = Counter(scene.native[0] for scene in scenes if scene.native[0] is not None)
+    if crs is None and not native:
+        raise CatalogError("the scenes do not tell their CRS; give crs= and resolution=")
+    to = as_crs(native.most_common(1)[0][0] if crs is None else crs)
+    own = [s for s in scenes if s.native[0] is not None and as_crs(s.native[0]) == to]
+    known = next((scene.native[1] for scene in own if scene.native[1] is not None), None)
+    size = known if resolution is None else resolution
+    if size is None:
+        raise CatalogError(f"no scene tells its pixel size in {to.to_string()}; give resolution=")
+    corner = next((scene.native[2] for scene in own if scene.native[2] is not None), (0.0, 0.0))
+    outline, polygon = _outline_of(scenes, area, area_crs, to)
+    slice_ = GeoSlice(outline.bounds, None, size, to, corner)
+    return slice_.geobox, polygon
+
+
+def _outline_of(scenes: Sequence[Scene], area: Any, area_crs: Any, to: Any) -> tuple[Any, Any]:
+    """Return an area's outline in a CRS, and the same again where it is no box."""
+    if area is None:
+        return shapely.union_all([scene.outline_in(to) for scene in scenes]), None
+    stated = as_crs("EPSG:4326" if area_crs is None else area_crs)
+    if hasattr(area, "geom_type") and hasattr(area, "bounds") and not hasattr(area, "crs"):
+        shape, is_box = area, False
+    elif hasattr(area, "geometry"):
+        if area.crs is None:
+            raise CatalogError("area= has no CRS; set it with area.set_crs(...)")
+        shape, stated, is_box = shapely.union_all(area.geometry.values), as_crs(area.crs), False
+    else:
+        shape, is_box = box_outline(as_bounds(area, stated, "area")), True
+    if shape.is_empty or (not is_box and shape.area == 0):
+        raise CatalogError(f"area must cover something, got {shape.wkt[:80]}")
+    moved = reproject(np.array([shape], dtype=object), stated, to)[0]
+    return moved, None if is_box else moved
+
+
+def periods_of(scenes: Sequence[Scene], every: str) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
+    """Return the periods from the first scene's to the last one's: start, and the next one's start.
+
+    Parameters
+    ----------
+    scenes
+        At least one.
+    every
+        A period as pandas writes it, by its start.
+
+    Returns
+    -------
+    (start, stop) of each, UTC; those without a scene are there too.
+
+    Raises
+    ------
+    CatalogError
+        For text that is no period, or one that is told by its end.
+
+    Examples
+    --------
+    >>> days = pd.to_datetime(["2024-01-09", "2024-03-01"], utc=True)
+    >>> scenes = [Scene("", day, {}, None, "") for day in days]
+    >>> [f"{start:%m-%d}" for start, _ in periods_of(scenes, "1MS")]
+    ['01-01', '02-01', '03-01']
+    """
+    try:
+        step = pd.tseries.frequencies.to_offset(every)
+    except ValueError as error:
+        raise CatalogError(
+            f"every must be a period such as '1MS', '10D', 'QS' or 'YS', got {every!r}: {error}"
+        ) from None
+    if step is None or type(step).__name__.endswith("End"):
+        raise CatalogError(
+            f"every must be told by its start, as '1MS' for months, got {every!r}; put S for E"
+        )
+    times = pd.Series(0, index=pd.DatetimeIndex([scene.time for scene in scenes]))
+    starts = times.resample(every, closed="left", label="left").sum().index
+    return [(start, start + step) for start in starts]
+
+
+class SceneStack:
+    """Stacks of scenes on parts of a grid, read when they are asked for.
+
+    Parameters
+    ----------
+    scenes
+        By rising time.
+    reading
+        How each is read.
+    grid
+        The pixels of all stacks.
+    periods
+        (start, stop) of each, or None for all scenes as one.
+    same_pass
+        As in `composite`.
+    connections
+        Scenes read at the same time.
+    """
+
+    def __init__(
+        self,
+        scenes: Sequence[Scene],
+        reading: SceneReading,
+        grid: GeoBox,
+        periods: Sequence[tuple[pd.Timestamp, pd.Timestamp]] | None = None,
+        same_pass: str | None = "10min",
+        connections: int = CONNECTIONS,
+    ) -> None:
+        self.scenes = tuple(scenes)
+        self.reading = reading
+        self.grid = grid
+        self.periods = None if periods is None else tuple(periods)
+        self.same_pass = same_pass
+        self.connections = connections
+        self._files = KeptOpen()
+
+    @property
+    def paths(self) -> list[str]:
+        """The files of all scenes."""
+        return [path for scene in self.scenes for path in scene.paths]
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what the stacks are made of, local files with size and time of change.
+
+        Returns
+        -------
+        Name -> value.
+        """
+        return {
+            "files": [fingerprint_file(path) for path in self.paths],
+            "reading": self.reading,
+            "grid": str(self.grid),
+            "periods": str(self.periods),
+            "same_pass": self.same_pass,
+        }
+
+    @cached_property
+    def outlines(self) -> Values:
+        """(N,) footprints of the scenes in the grid's CRS."""
+        crs = crs_of(self.grid)
+        return np.array([scene.outline_in(crs) for scene in self.scenes], dtype=object)
+
+    @property
+    def depth(self) -> int:
+        """Observations of a pixel at most, of any one period."""
+        counts = range(len(self.periods or [0]))
+        return max(len(self._passes(number, self.grid)) for number in counts)
+
+    def _passes(self, period: int, part: GeoBox) -> list[list[Scene]]:
+        """Return the passes of a period that touch a part of the grid."""
+        near = shapely.intersects(self.outlines, shapely.box(*part.boundingbox))
+        scenes = [scene for scene, touches in zip(self.scenes, near, strict=True) if touches]
+        if self.periods is not None:
+            start, stop = self.periods[period]
+            scenes = [scene for scene in scenes if start <= scene.time < stop]
+        return passes_of(scenes, self.same_pass)
+
+    def read(self, part: GeoBox, period: int = 0) -> GeoTensor | None:
+        """Return the observations of a part of the grid in one period.
+
+        Parameters
+        ----------
+        part
+            Pixels of the grid.
+        period
+            Its number.
+
+        Returns
+        -------
+        (T, C, h, w) in the files' dtype where they share it and their nodata value, else in floats;
+        `attrs["dates"]` are the T times as ISO text. None where no scene has a pixel.
+        """
+        passes = self._passes(period, part)
+        workers = max(1, min(self.connections, len(passes)))
+        read = partial(self._read_pass, part)
+        stack: Any = None
+        dates: list[str] = []
+        simulated = False
+        for scenes, raster in zip(passes, in_threads(read, passes, workers), strict=True):
+            if raster is None:
+                continue
+            if stack is None:
+                stack = _room_for(len(passes), raster)
+            elif stack.dtype != raster.dtype or not _same(fill_of(stack), fill_of(raster)):
+                kind = np.result_type(stack.dtype, raster.dtype, np.float32)
+                stack, raster = as_floats(stack, kind), as_floats(raster, kind)
+            stack.values[len(dates)] = values_of(raster)
+            dates.append(scenes[0].time.isoformat())
+            simulated |= attrs_of(raster).get("source") == "simulated"
+        if stack is None:
+            return None
+        said = ("band_names", "band_roles", "long_name", "units")
+        attrs = {name: stack.attrs[name] for name in said if name in stack.attrs}
+        attrs |= {"dates": dates} | ({"source": "simulated"} if simulated else {})
+        return as_geotensor(stack.values[: len(dates)], part, fill_of(stack), attrs)
+
+    def close(self) -> None:
+        """Close the files that were kept open; they are opened again when needed."""
+        self._files.close()
+
+    def _read_pass(self, part: GeoBox, scenes: Sequence[Scene]) -> GeoTensor | None:
+        return self.reading.of_pass(scenes, part, self._files)
+
+
+def _room_for(count: int, raster: GeoTensor) -> GeoTensor:
+    values = np.empty((count, *raster.shape), raster.dtype)
+    return GeoTensor(
+        values, raster.transform, raster.crs, raster.fill_value_default, dict(raster.attrs)
+    )
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one == other or (one != one and other != other)
+
+
+class _Made:
+    """What a composite is made of and how, which tells one run from another."""
+
+    def __init__(self, stack: SceneStack, how: dict[str, Any]) -> None:
+        self.stack, self.how = stack, how
+        self.paths = stack.paths
+
+    def get_config(self) -> dict[str, Any]:
+        return {**self.stack.get_config(), **self.how}
+
+
+class CompositeField:
+    """A composite as a Field: a window is read and reduced when it is selected.
+
+    Parameters
+    ----------
+    stack
+        The stacks that are reduced.
+    reducer
+        An operator from a stack (T, C, H, W) to (C, H, W).
+    count
+        Whether the band "clear" is added.
+    dtype, nodata
+        Of the pixels.
+    outline
+        A polygon in the grid's CRS outside of which there is no data, or None.
+
+    Raises
+    ------
+    CatalogError
+        For a `nodata` that the dtype cannot hold.
+    """
+
+    def __init__(
+        self,
+        stack: SceneStack,
+        reducer: Callable[[Any], Any],
+        *,
+        count: bool = False,
+        dtype: DTypeLike = "float32",
+        nodata: float | None = None,
+        outline: Any = None,
+    ) -> None:
+        self.stack = stack
+        self.reducer = reducer
+        self.count = count
+        self.dtype = np.dtype(dtype)
+        if self.dtype.kind not in "iuf":
+            raise CatalogError(f"dtype must be of floats or integers, got {self.dtype.name}")
+        if self.dtype.kind == "f" and nodata is not None and nodata == nodata:
+            raise CatalogError(
+                f"floats have no data where they are NaN, got nodata={nodata!r}; give an integer "
+                "dtype, or leave it out"
+            )
+        try:
+            kept = math.nan if self.dtype.kind == "f" else 0 if nodata is None else nodata
+            self.nodata = check_fill(kept, self.dtype, "nodata")
+        except ValueError as error:
+            raise CatalogError(str(error)) from None
+        self.outline = outline
+        self._attrs = self._tried()
+        grid, names = stack.grid, self._attrs["band_names"]
+        lead = (len(names),) if stack.periods is None else (len(stack.periods), len(names))
+        self.domain = RasterDomain((*lead, *grid.shape.yx), grid.transform, raster_crs(grid))
+
+    def __repr__(self) -> str:
+        return f"CompositeField({len(self.stack.scenes)} scenes, {self.domain})"
+
+    @property
+    def reader(self) -> Any:
+        """What the pixels are made of, which a journal tells runs apart by."""
+        outline = None if self.outline is None else self.outline.wkt
+        how = {"reducer": self.reducer, "count": self.count, "outline": outline}
+        return _Made(self.stack, {**how, "dtype": self.dtype.name, "nodata": self.nodata})
+
+    def of(self, period: int) -> CompositeField:
+        """Return the Field of one period alone, (C, H, W).
+
+        Parameters
+        ----------
+        period
+            Its number.
+
+        Returns
+        -------
+        A Field on the same grid.
+        """
+        whole = self.stack
+        assert whole.periods is not None
+        start, stop = whole.periods[period]
+        scenes = [scene for scene in whole.scenes if start <= scene.time < stop]
+        only = SceneStack(
+            scenes, whole.reading, whole.grid, None, whole.same_pass, whole.connections
+        )
+        made = CompositeField(
+            only,
+            self.reducer,
+            count=self.count,
+            dtype=self.dtype,
+            nodata=None if self.dtype.kind == "f" else self.nodata,
+            outline=self.outline,
+        )
+        made._attrs["periods"] = [self._attrs["periods"][period]]
+        return made
+
+    def _tried(self) -> dict[str, Any]:
+        """Return what the reducer says of its bands, tried on a stack without data."""
+        reading, periods = self.stack.reading, self.stack.periods
+        bands = reading.bands
+        part = part_of(self.stack.grid, 0, 0, 16, 16)
+        empty = np.full((1, len(bands), 16, 16), np.nan, np.float32)
+        attrs = {"band_names": list(bands), "dates": ["1970-01-01"]}
+        made = self.reducer(as_geotensor(empty, part, math.nan, attrs))
+        count = 1 if made.ndim == 2 else len(made)
+        said = list((made.attrs or {}).get("band_names") or ())
+        names = said if len(said) == count else list(bands) if len(bands) == count else None
+        names = names or [f"band_{number + 1}" for number in range(count)]
+        roles = (made.attrs or {}).get("band_roles") or "quantity"
+        roles = [roles] * count if isinstance(roles, str) else list(roles)
+        if self.count:
+            names, roles = [*names, "clear"], [*roles, "quantity"]
+        told: dict[str, Any] = {"band_names": names}
+        if set(roles) != {"quantity"}:
+            told["band_roles"] = roles
+        if periods is not None:
+            told["periods"] = [[start.isoformat(), stop.isoformat()] for start, stop in periods]
+        if any(scene.attrs.get("source") == "simulated" for scene in self.stack.scenes):
+            told["source"] = "simulated"
+        return told | {"scenes": len(self.stack.scenes)}
+
+    def select(self, indices: Any) -> GeoTensor:
+        """Return the pixels of a window.
+
+        Parameters
+        ----------
+        indices
+            A `rasterio.windows.Window` of the domain.
+
+        Returns
+        -------
+        (C, h, w), or (P, C, h, w) of P periods.
+        """
+        row, col = int(indices.row_off), int(indices.col_off)
+        part = part_of(self.stack.grid, row, col, int(indices.height), int(indices.width))
+        values = np.full((*self.domain.shape[:-2], *part.shape.yx), self.nodata, self.dtype)
+        inside = self._inside(part)
+        if inside is None or inside.any():
+            periods = values if self.stack.periods is not None else values[None]
+            for number, out in enumerate(periods):
+                self._reduce(part, number, out, inside)
+        return as_geotensor(values, part, self.nodata, dict(self._attrs))
+
+    def _inside(self, part: GeoBox) -> Values | None:
+        """Return which pixels' centres lie in the outline, (h, w); None for all."""
+        if self.outline is None:
+            return None
+        from rasterio.features import geometry_mask
+
+        shape: Values = geometry_mask(
+            [self.outline], part.shape.yx, part.transform, invert=True, all_touched=False
+        )
+        return shape
+
+    def _reduce(self, part: GeoBox, period: int, out: Values, inside: Values | None) -> None:
+        """Put one period's composite into `out` (C, h, w)."""
+        stack = self.stack.read(part, period)
+        bands = len(out) - self.count
+        if stack is not None:
+            made = self.reducer(stack)
+            values = values_of(made)
+            layers = values[None] if values.ndim == 2 else values
+            if len(layers) != bands:
+                raise CatalogError(
+                    f"the reducer made {len(layers)} bands of {tuple(stack.shape)} and {bands} "
+                    "of a stack without data; it must make as many of any"
+                )
+            out[:bands] = self._settled(layers, made)
+        if self.count:
+            out[bands] = (
+                0
+                if stack is None
+                else np.minimum(values_of(clear_count(stack))[0], _top(self.dtype))
+            )
+        if inside is not None:
+            out[:, ~inside] = self.nodata
+
+    def _settled(self, layers: Values, made: Raster) -> Values:
+        fill = fill_of(made)
+        if self.dtype.kind == "f":
+            return nan_floats(layers, fill, self.dtype)
+        return whole_numbers(layers, self.dtype, self.nodata, equal_mask(layers, fill))
+
+    def load(self) -> GeoTensor:
+        """Return the whole composite, in memory, on threads."""
+        made: GeoTensor = self.run(progress=False)
+        return made
+
+    def with_data(self, array: Any) -> RasterField:
+        """Return a Field of other values on the same grid.
+
+        Parameters
+        ----------
+        array
+            (..., H, W).
+
+        Returns
+        -------
+        A Field in memory at this one's place.
+        """
+        return RasterField(GeoTensor(np.asarray(array), self.domain.transform, self.domain.crs))
+
+    @property
+    def patcher(self) -> SpatialPatcher:
+        """Chips side by side, as large as a stack of `STACK_BYTES` allows."""
+        depth = max(1, self.stack.depth) * len(self.stack.reading.bands) * 4
+        rows = cols = CHIP
+        while depth * rows * cols > STACK_BYTES and rows > 64:
+            rows, cols = (rows, cols // 2) if cols == rows else (rows // 2, cols)
+        size = (rows, cols)
+        whole = self.dtype.kind in "iu"
+        merge = SpatialOverlapAdd(dtype=self.dtype.name, fill_value=self.nodata if whole else None)
+        return SpatialPatcher(
+            SpatialRectangular(size, boundary="shrink"),
+            SpatialRegularStride(size),
+            SpatialBoxcar(),
+            merge,
+        )
+
+    def run(self, target: Any = None, **how: Any) -> Any:
+        """Return the whole composite, made by blocks.
+
+        Parameters
+        ----------
+        target, **how
+            As in `geopatcher.map_patches`.
+
+        Returns
+        -------
+        GeoTensor, RasterioReader or xarray.DataArray
+            (C, H, W), or (P, C, H, W) of P periods.
+        """
+        try:
+            return map_patches(
+                self.patcher, self, Identity(), target=target, read_attempts=1, **how
+            )
+        finally:
+            self.stack.close()
+
+
+def _top(kind: np.dtype[Any]) -> Any:
+    return np.iinfo(kind).max if kind.kind in "iu" else np.inf

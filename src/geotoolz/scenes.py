@@ -1,0 +1,619 @@
+"""Scenes of a catalog: the bands, the mask and the radiometry of one acquisition on a pixel grid.
+
+A scene is what was seen at one time by one sensor over one place: files that a catalog lists. It is
+read onto any grid in one step: files onto the grid, its own offset away, clouds marked as nodata.
+So whatever mixes scenes afterwards, composites or series, mixes like with like.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from geocatalog import CatalogError, CatalogRow, GeoCatalog, from_stac_items
+from geocatalog.footprint import as_crs, crs_text, reproject
+from geocatalog.grid import as_geotensor, crs_of, part_of
+from geocatalog.read.bands import Bands
+from geocatalog.read.onto_grid import Piece, as_resampling, read_piece
+from geocatalog.read.open import KeptOpen
+from geocatalog.table import is_known
+from geotoolz.carrier import Mask, Raster, Values, attrs_of, fill_of, nan_floats, rewrap, values_of
+from geotoolz.mask import checked_mask
+from geotoolz.radiometry import harmonize_baseline
+from pipekit.pixels import Role, invalid_mask, role_of
+
+if TYPE_CHECKING:
+    from georeader.geotensor import GeoTensor
+    from odc.geo.geobox import GeoBox
+
+OFFSET_SINCE = pd.Timestamp("2022-01-25", tz="UTC")
+"""Sentinel-2's digital numbers carry +1000 from this day on where no baseline says otherwise."""
+
+_BAND_COLUMNS = ("band", "asset")
+"""Columns that name the band of a row of one asset."""
+
+_SAID = ("item_id", "cloud_cover", "processing_baseline", "offset_applied")
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One acquisition: its files by band, when and where it was taken, and what is known of it.
+
+    Parameters
+    ----------
+    name
+        The item's id, or the file's path.
+    time
+        Start of the acquisition, UTC.
+    files
+        Path of each band; several bands may have one file.
+    outline
+        The footprint, a shapely geometry in `crs`.
+    crs
+        CRS of the footprint, as text.
+    attrs
+        What rasters of the scene say: `item_id`, `datetime`, `cloud_cover`, `processing_baseline`,
+        `offset_applied` and `source` where they are known.
+    native
+        CRS of the pixels as text, (x, y) size of the first band's, and (x, y) of one corner; None
+        for what is not known without opening a file.
+    is_sentinel2
+        Whether the digital numbers are those of Sentinel-2's Level-2A or 1C.
+
+    Examples
+    --------
+    >>> import shapely
+    >>> outline = shapely.box(0, 0, 100, 100)
+    >>> day = pd.Timestamp("2024-06-01", tz="UTC")
+    >>> Scene("S2", day, {"B04": "a.tif"}, outline, "EPSG:32632").paths
+    ['a.tif']
+    """
+
+    name: str
+    time: pd.Timestamp
+    files: dict[str, str]
+    outline: Any
+    crs: str
+    attrs: dict[str, Any] = field(default_factory=dict)
+    native: tuple[str | None, tuple[float, float] | None, tuple[float, float] | None] = (
+        None,
+        None,
+        None,
+    )
+    is_sentinel2: bool = False
+
+    @property
+    def paths(self) -> list[str]:
+        """The files, each once."""
+        return list(dict.fromkeys(self.files.values()))
+
+    @property
+    def cloud_cover(self) -> float | None:
+        """Clouded share in percent, or None where it is not known."""
+        said = self.attrs.get("cloud_cover")
+        return None if said is None else float(said)
+
+    def outline_in(self, crs: Any) -> Any:
+        """Return the footprint in another CRS.
+
+        Parameters
+        ----------
+        crs
+            In any form pyproj understands.
+
+        Returns
+        -------
+        A shapely geometry, its edges densified before they were moved.
+        """
+        moved = reproject(np.array([self.outline], dtype=object), as_crs(self.crs), as_crs(crs))
+        return moved[0]
+
+    def touches(self, grid: GeoBox) -> bool:
+        """Return whether the footprint and a grid share more than an edge.
+
+        Parameters
+        ----------
+        grid
+            Any grid.
+
+        Returns
+        -------
+        Whether they do.
+        """
+        west, south, east, north = self.outline_in(crs_of(grid)).bounds
+        box = grid.boundingbox
+        return bool(west < box.right and box.left < east and south < box.top and box.bottom < north)
+
+
+def scenes_of(
+    catalog: Any,
+    bands: Sequence[str] | None = None,
+    *,
+    time: Any = None,
+    bounds: Sequence[float] | None = None,
+    crs: Any = None,
+    max_cloud_cover: float | None = None,
+) -> list[Scene]:
+    """Return the scenes of a catalog or of STAC items by rising time; no file is opened.
+
+    Parameters
+    ----------
+    catalog
+        A catalog of rasters: rows of items (`from_stac_items(items, asset_key=[...])`), rows of one
+        asset each with a column `band` or `asset` that names it (those of one `item_id`, or of one
+        time and footprint, are one scene), or rows of files that hold all bands. Or STAC items.
+    bands
+        Names of the bands that are to be read: assets' keys, or what the files call their bands
+        (`band_1`, `band_2` where they call them nothing). By default all that the catalog lists.
+    time
+        As `GeoCatalog.query` takes it; by default any.
+    bounds, crs
+        Box (west, south, east, north) that scenes must touch, and its CRS; by default any.
+    max_cloud_cover
+        Percent; scenes that are known to be cloudier are left out.
+
+    Returns
+    -------
+    At least one scene.
+
+    Raises
+    ------
+    CatalogError
+        When no scene is left, one is undated, or one lacks a band; names the scene and what it has.
+    """
+    if not isinstance(catalog, GeoCatalog):
+        catalog = _catalog_of_items(list(catalog), bands)
+    if catalog.backend != "raster":
+        raise CatalogError(f"scenes are raster files, this catalog lists {catalog.backend} files")
+    if bounds is not None or time is not None:
+        catalog = catalog.query(bounds=bounds, crs=crs, time=time)
+    if max_cloud_cover is not None and not 0 <= max_cloud_cover <= 100:
+        raise CatalogError(f"max_cloud_cover is a percentage, 0 to 100, got {max_cloud_cover!r}")
+    rows = list(catalog.iter_rows())
+    found = [
+        scene
+        for scene in _scenes(rows, bands)
+        if max_cloud_cover is None
+        or scene.cloud_cover is None
+        or scene.cloud_cover <= max_cloud_cover
+    ]
+    if not found:
+        why = f"all {len(rows)} rows are cloudier than {max_cloud_cover} %" if rows else "no row"
+        raise CatalogError(
+            f"no scene of {catalog!r} fits: {why} at time={time!r}, bounds={bounds!r}"
+        )
+    return sorted(found, key=lambda scene: (scene.time, scene.name))
+
+
+def _catalog_of_items(items: list[Any], bands: Sequence[str] | None) -> GeoCatalog:
+    if not items:
+        raise CatalogError("scenes need at least one STAC item, got none")
+    told = {each.properties.get("proj:code", each.properties.get("proj:epsg")) for each in items}
+    keys = list(bands) if bands is not None else data_keys(items[0])
+    return from_stac_items(items, keys, None if len(told) == 1 else "EPSG:4326")
+
+
+def data_keys(item: Any) -> list[str]:
+    """Return the keys of an item's assets that hold quantities.
+
+    Parameters
+    ----------
+    item
+        A STAC item.
+
+    Returns
+    -------
+    Those of the role "data" but classes and bits, in the item's order.
+
+    Raises
+    ------
+    CatalogError
+        When it has none; lists its assets.
+    """
+    keys = [
+        key
+        for key, asset in item.assets.items()
+        if "data" in (asset.roles or []) and role_of(key) == "quantity"
+    ]
+    if not keys:
+        raise CatalogError(
+            f"item {item.id} has no asset with the role 'data' among {sorted(item.assets)}; "
+            "give bands="
+        )
+    return keys
+
+
+def _scenes(rows: list[CatalogRow], bands: Sequence[str] | None) -> Iterator[Scene]:
+    singles: dict[Any, list[tuple[str, CatalogRow]]] = {}
+    for row in rows:
+        if row.start_time is None or pd.isna(row.start_time):
+            raise CatalogError(
+                f"scenes need dates, {row.filepath} is undated; build the catalog with "
+                "filename_regex= or from STAC items"
+            )
+        own = next((row.extras.get(n) for n in _BAND_COLUMNS if is_known(row.extras.get(n))), None)
+        if row.assets:
+            yield _scene(row, row.assets, bands)
+        elif own is not None:
+            item = row.extras.get("item_id")
+            key = item if is_known(item) else (row.start_time, row.geometry.wkb)
+            singles.setdefault(key, []).append((str(own), row))
+        else:
+            yield _scene(row, None, bands)
+    for group in singles.values():
+        yield _scene(group[0][1], {band: row.filepath for band, row in group}, bands)
+
+
+def _scene(row: CatalogRow, assets: dict[str, str] | None, bands: Sequence[str] | None) -> Scene:
+    """Return the scene of a row; without assets all bands are in its one file."""
+    if assets is None:
+        count = int(row.extras.get("count") or 1)
+        names = bands or [f"band_{n + 1}" for n in range(count)]
+        files = dict.fromkeys(names, row.filepath)
+    else:
+        files = {
+            band: path
+            for band in bands or assets
+            if (path := assets.get(band, assets.get(band.rpartition("_")[0]))) is not None
+        }
+        missing = [band for band in bands or () if band not in files]
+        if missing:
+            raise CatalogError(
+                f"{_name(row)} has no band {', '.join(missing)}; it has {', '.join(assets)}"
+            )
+    extras = {k: row.extras[k] for k in _SAID if is_known(row.extras.get(k))}
+    is_sentinel2 = any(
+        str(row.extras.get(name) or "").lower().startswith("sentinel-2")
+        for name in ("collection", "constellation", "platform")
+    )
+    time = row.start_time
+    attrs: dict[str, Any] = {**extras, "datetime": time.isoformat()}
+    if row.extras.get("simulated") in (True, "true"):
+        attrs["source"] = "simulated"
+    if is_sentinel2 and "processing_baseline" not in attrs and time < OFFSET_SINCE:
+        attrs["offset_applied"] = True
+    size = row.pixel_size
+    native = row.extras.get("native_crs")
+    is_own = size is not None and is_known(native)
+    west, _, _, north = row.bounds
+    kept = crs_text(as_crs(native)) if is_known(native) else None
+    resolution = row.extras.get("resolution")
+    known = (float(resolution),) * 2 if is_known(resolution) else None
+    place = (kept, size or known, (west, north) if is_own else None)
+    return Scene(
+        _name(row), time, files, row.geometry, crs_text(row.crs), attrs, place, is_sentinel2
+    )
+
+
+def _name(row: CatalogRow) -> str:
+    item = row.extras.get("item_id")
+    return str(item) if is_known(item) else row.filepath
+
+
+def passes_of(scenes: Iterable[Scene], within: str | None = "10min") -> list[list[Scene]]:
+    """Return scenes by pass: neighbouring tiles that one overflight saw are one observation.
+
+    Parameters
+    ----------
+    scenes
+        By rising time.
+    within
+        How long after a pass's first scene the others begin at most, as pandas writes it. None
+        takes each scene for a pass of its own, so that a pixel in two tiles counts twice.
+
+    Returns
+    -------
+    Each with at least one scene.
+
+    Examples
+    --------
+    >>> import shapely
+    >>> times = pd.to_datetime(["2024-06-01T10:30", "2024-06-01T10:31", "2024-06-03T10:30"])
+    >>> scenes = [Scene("", time, {}, shapely.box(0, 0, 1, 1), "EPSG:4326") for time in times]
+    >>> [len(each) for each in passes_of(scenes)]
+    [2, 1]
+    """
+    if within is None:
+        return [[scene] for scene in scenes]
+    longest = pd.Timedelta(within)
+    passes: list[list[Scene]] = []
+    for scene in scenes:
+        if passes and scene.time - passes[-1][0].time <= longest:
+            passes[-1].append(scene)
+        else:
+            passes.append([scene])
+    return passes
+
+
+@dataclass(frozen=True)
+class SceneReading:
+    """How a scene is read onto a grid: which bands, what is done to them, which pixels are dropped.
+
+    Parameters
+    ----------
+    bands
+        Of the result.
+    mask
+        A function or operator of the scene (C, h, w), bands and mask bands, radiometry done, to
+        (h, w) bool, True where a pixel is dropped: `MaskFromSCL("SCL")`, a network, any other.
+        None drops nothing. An operator that says how many pixels it looks (`radius`) gets as many
+        around the grid.
+    mask_bands
+        Bands that only the mask needs.
+    radiometry
+        "auto" takes Sentinel-2's +1000 away where the scene's baseline has it. A function or
+        operator of the scene (C, h, w) takes its place; its attributes tell the baseline. None
+        leaves the numbers as they are.
+    resampling
+        Rasterio's name of the method, for pixels that are not the grid's.
+    nodata
+        Marks missing pixels in the files, whatever they say.
+
+    Examples
+    --------
+    >>> SceneReading(("B04", "B08"), mask_bands=("SCL",)).all_bands
+    ('B04', 'B08', 'SCL')
+    """
+
+    bands: tuple[str, ...]
+    mask: Callable[[Any], Any] | None = None
+    mask_bands: tuple[str, ...] = ()
+    radiometry: Any = "auto"
+    resampling: str = "nearest"
+    nodata: float | None = None
+
+    def __post_init__(self) -> None:
+        as_resampling(self.resampling)
+        if self.radiometry not in ("auto", None) and not callable(self.radiometry):
+            raise CatalogError(
+                f'radiometry must be "auto", None, or an operator, got {self.radiometry!r}'
+            )
+        if self.mask is not None and not callable(self.mask):
+            raise CatalogError(f"mask must be None or an operator, got {self.mask!r}")
+
+    @property
+    def all_bands(self) -> tuple[str, ...]:
+        """The bands, then those that only the mask needs."""
+        return (*self.bands, *(band for band in self.mask_bands if band not in self.bands))
+
+    @property
+    def halo(self) -> int:
+        """Pixels around the grid that the mask looks at; 0 where it does not say."""
+        return _radius(self.mask)
+
+    def __call__(
+        self, scene: Scene, grid: GeoBox, files: KeptOpen | None = None
+    ) -> GeoTensor | None:
+        """Return a scene's bands on a grid.
+
+        Parameters
+        ----------
+        scene
+            What is read.
+        grid
+            Where its pixels are wanted.
+        files
+            Keeps files open for the next read; by default they are closed.
+
+        Returns
+        -------
+        (C, h, w); nodata, dropped pixels and those beyond the scene are `fill_value_default`: the
+        files' nodata value in integers that have one, else NaN in floats. None where the scene
+        lies outside the grid.
+
+        Raises
+        ------
+        PixelReadError
+            When a file cannot be read.
+        """
+        halo, (rows, cols) = self.halo, grid.shape.yx
+        area = part_of(grid, -halo, -halo, rows + 2 * halo, cols + 2 * halo)
+        read = self._stored(scene, area, files)
+        if read is None:
+            return None
+        raster, unknown = read
+        raster = self._corrected(scene, raster)
+        drop = unknown
+        if self.mask is not None:
+            made = checked_mask(self.mask(raster), raster.shape[-2:])
+            drop = made if drop is None else made | drop
+        kept = _first_bands(raster, len(self.bands), self.bands)
+        inner = slice(halo, halo + rows), slice(halo, halo + cols)
+        values = values_of(kept)[:, *inner]
+        if drop is not None:
+            values, kept = _marked(values, drop[inner], kept)
+        return as_geotensor(np.ascontiguousarray(values), grid, fill_of(kept), dict(attrs_of(kept)))
+
+    def of_pass(
+        self, scenes: Sequence[Scene], grid: GeoBox, files: KeptOpen | None = None
+    ) -> GeoTensor | None:
+        """Return the bands of one pass's scenes on a grid: where tiles overlap, the first counts.
+
+        Parameters
+        ----------
+        scenes, grid, files
+            As in a call; each scene's own offset is away before they are put together.
+
+        Returns
+        -------
+        As of a call; None where all lie outside the grid.
+        """
+        made: Any = None
+        for scene in scenes:
+            raster = self(scene, grid, files)
+            if raster is None:
+                continue
+            if made is None:
+                made = raster
+            else:
+                made, raster = _alike(made, raster)
+                gaps = invalid_mask(values_of(made), fill_of(made))
+                if gaps is not None:
+                    np.copyto(values_of(made), values_of(raster), where=gaps)
+            if invalid_mask(values_of(made), fill_of(made)) is None:
+                break
+        return made
+
+    def _corrected(self, scene: Scene, raster: Raster) -> Raster:
+        if self.radiometry is None:
+            return raster
+        if self.radiometry != "auto":
+            return self.radiometry(raster)  # type: ignore[no-any-return]
+        # Floats are physical values already, by the scale and offset of the file itself.
+        if not scene.is_sentinel2 or raster.dtype.kind not in "iu":
+            return raster
+        known = {"offset_applied", "processing_baseline"} & scene.attrs.keys()
+        return harmonize_baseline(raster, baseline=None if known else "04.00")
+
+    def _stored(
+        self, scene: Scene, grid: GeoBox, files: KeptOpen | None
+    ) -> tuple[Raster, Mask | None] | None:
+        """Return the files' numbers on a grid, and where a band that the mask needs is missing."""
+        by_path: dict[str, list[str]] = {}
+        for band in self.all_bands:
+            by_path.setdefault(scene.files[band], []).append(band)
+        found: dict[str, tuple[Piece | None, Bands, int]] = {}
+        for path, bands in by_path.items():
+            piece, told = read_piece(
+                path,
+                grid,
+                partial(_indexes_in, bands=bands),
+                self.resampling,
+                self.nodata,
+                assumed_nodata=0 if scene.is_sentinel2 else None,
+                scaled=True,
+                names=bands,
+                what=f"{scene.name}, {path}",
+                files=files,
+            )
+            found |= {band: (piece, told, at) for at, band in enumerate(bands)}
+        if all(found[band][0] is None for band in self.bands):
+            return None
+        return self._joined(scene, grid, found)
+
+    def _joined(
+        self, scene: Scene, grid: GeoBox, found: dict[str, tuple[Piece | None, Bands, int]]
+    ) -> tuple[Raster, Mask | None]:
+        """Return bands of files as one raster: whole numbers where all mark nodata by one."""
+        dtype = np.result_type(*(told.dtype for _, told, _ in found.values()))
+        fills = {found[band][1].nodata for band in self.bands}
+        fill: Any = fills.pop() if len(fills) == 1 and dtype.kind in "iu" else math.nan
+        if fill is None or fill != fill:
+            fill, dtype = math.nan, np.result_type(dtype, np.float32)
+        values = np.full((len(found), *grid.shape.yx), fill, dtype)
+        unknown: Mask | None = None
+        roles: list[Role] = []
+        for target, band in zip(values, self.all_bands, strict=True):
+            piece, told, at = found[band]
+            roles.append(told.roles[at] if told.roles else role_of(band))
+            missing = np.ones(target.shape, bool)
+            if piece is not None:
+                valid = _valid(piece, at, roles[-1])
+                np.copyto(target[piece.window], piece.data[at], where=valid, casting="unsafe")
+                missing[piece.window] = ~valid
+            if band not in self.bands and missing.any():
+                unknown = missing if unknown is None else unknown | missing
+        attrs = {**scene.attrs, "band_names": list(self.all_bands)}
+        if set(roles) != {"quantity"}:
+            attrs["band_roles"] = roles
+        return as_geotensor(values, grid, fill, attrs), unknown
+
+
+def _valid(piece: Piece, at: int, role: Role) -> Values:
+    """Return where a band of a piece counts: bits of 0 say that no flag is set, and count."""
+    if role == "bits" and piece.mask is None and piece.nodata == 0:
+        return np.ones(piece.data.shape[-2:], bool)
+    return piece.valid[at]
+
+
+def _indexes_in(source: Any, bands: list[str]) -> list[int]:
+    """Return the 1-based numbers of bands in an opened file: by its names, or as `band_1`."""
+    if source.count == len(bands) == 1:
+        return [1]
+    names = [str(name) for name in source.descriptions]
+    indexes = []
+    for band in bands:
+        head, _, number = band.rpartition("_")
+        if band in names:
+            indexes.append(names.index(band) + 1)
+        elif head and number.isdigit() and 1 <= int(number) <= source.count:
+            indexes.append(int(number))
+        else:
+            own = ", ".join(name for name in source.descriptions if name)
+            raise CatalogError(
+                f"{source.name} has no band {band!r}; it has {own or 'bands without names'}, "
+                f"or band_1 to band_{source.count}"
+            )
+    return indexes
+
+
+def _first_bands(raster: Raster, count: int, names: Sequence[str]) -> Raster:
+    """Return the bands that are asked for, without those that were read for the mask."""
+    values = values_of(raster)
+    if values.ndim != 3 or len(values) <= count:
+        return raster
+    attrs: dict[str, Any] = {"band_names": list(names)}
+    said = attrs_of(raster).get("band_roles")
+    if said is not None:
+        attrs["band_roles"] = said if isinstance(said, str) else list(said)[:count]
+    return rewrap(raster, values[:count], attrs=attrs)
+
+
+def _marked(values: Values, drop: Mask, raster: Raster) -> tuple[Values, Raster]:
+    """Return pixels with those that are dropped as nodata; integers without any become floats."""
+    fill = fill_of(raster)
+    if fill is None and values.dtype.kind != "f":
+        values = values.astype(np.result_type(values.dtype, np.float32))
+    if values.dtype.kind == "f" and fill is None:
+        fill = math.nan
+    values = values.copy()
+    values[:, drop] = fill
+    return values, rewrap(raster, values_of(raster), fill=fill)
+
+
+def _alike(one: Raster, other: Raster) -> tuple[Raster, Raster]:
+    """Return two rasters in one dtype with one nodata value: as floats where they differ."""
+    if one.dtype == other.dtype and _same(fill_of(one), fill_of(other)):
+        return one, other
+    kind = np.result_type(one.dtype, other.dtype, np.float32)
+    return as_floats(one, kind), as_floats(other, kind)
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one == other or (one != one and other != other)
+
+
+def as_floats(raster: Raster, kind: Any = np.float32) -> Raster:
+    """Return a raster in floats, nodata as NaN.
+
+    Parameters
+    ----------
+    raster
+        (..., H, W).
+    kind
+        A float dtype.
+
+    Returns
+    -------
+    A copy.
+
+    Examples
+    --------
+    >>> as_floats(np.array([[1, 2]], "uint16")).dtype
+    dtype('float32')
+    """
+    return rewrap(raster, nan_floats(values_of(raster), fill_of(raster), kind), fill=math.nan)
+
+
+def _radius(operator: Any) -> int:
+    """Return how many pixels an operator looks around each, 0 where it does not say."""
+    said = getattr(operator, "radius", None)
+    if isinstance(said, int | float) and math.isfinite(said):
+        return math.ceil(said)
+    return sum(map(_radius, getattr(operator, "operators", ())))
