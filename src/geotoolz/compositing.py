@@ -501,7 +501,7 @@ def _mean(block: Values, invalid: Mask | None, dtype: np.dtype[Any]) -> Values:
     if invalid is None:
         return block.mean(axis=0, dtype=np.float64)  # type: ignore[no-any-return]
     count = len(block) - np.count_nonzero(invalid, axis=0)
-    total: Values = np.sum(block, axis=0, dtype=np.float64, where=~invalid)
+    total: Values = np.asarray(np.sum(block, axis=0, dtype=np.float64, where=~invalid))
     total[count == 0] = np.nan
     return total / np.maximum(count, 1)  # type: ignore[no-any-return]
 
