@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from affine import Affine
 
-from pipekit.carrier import SNAP, pixel_offset, same_crs
+from pipekit.carrier import SNAP, index_as_array, pixel_offset, same_crs
 from pipekit.parallel import import_alone
 
 if TYPE_CHECKING:
@@ -161,6 +161,7 @@ def as_geotensor(values: np.ndarray, grid: GeoBox, fill: Any, attrs: dict[str, A
     """
     from georeader.geotensor import GeoTensor
 
+    index_as_array(GeoTensor)
     crs = raster_crs(grid)
     return GeoTensor(values, grid.transform, crs, fill_value_default=fill, attrs=attrs)
 

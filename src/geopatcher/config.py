@@ -171,7 +171,7 @@ def as_pixel_pair(value: Any, name: str) -> tuple[int, int]:
     Parameters
     ----------
     value : int or sequence of int
-        The argument.
+        The argument; a sequence of one number is for data of one dimension, which is one row.
     name : str
         Its name, for the message.
 
@@ -182,8 +182,8 @@ def as_pixel_pair(value: Any, name: str) -> tuple[int, int]:
 
     Examples
     --------
-    >>> as_pixel_pair(256, "size")
-    (256, 256)
+    >>> as_pixel_pair(256, "size"), as_pixel_pair([16], "size")
+    ((256, 256), (1, 16))
     >>> as_pixel_pair((0, 192), "step")
     Traceback (most recent call last):
         ...
@@ -193,6 +193,7 @@ got (0, 192)
     rule = f"{name} must be positive whole pixels, one number or (rows, cols), got {value!r}"
     try:
         items = tuple(value) if isinstance(value, Iterable) else (value, value)
+        items = (1, *items) if len(items) == 1 else items
         rows, cols = (operator.index(item) for item in items)
     except (TypeError, ValueError):
         raise PatchError(rule) from None

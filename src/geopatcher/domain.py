@@ -224,7 +224,7 @@ class PointDomain:
     coords : array-like
         (N, 2) or (N, 3) float64, in the unit of the CRS.
     kdtree : scipy.spatial.cKDTree, optional
-        Built over `coords` before.
+        Built over `coords` before; by default it is built when it is first asked for.
     crs : optional
         Of the coordinates; a geographic one makes distances great circles.
 
@@ -251,7 +251,14 @@ class PointDomain:
             raise PatchError("points need finite coordinates, got NaN or infinity")
         if kdtree is not None and kdtree.n != len(self):
             raise PatchError(f"kdtree holds {kdtree.n} points, coords {len(self)}")
-        self.kdtree = kdtree
+        self._kdtree = kdtree
+
+    @property
+    def kdtree(self) -> Any:
+        """The `scipy.spatial.cKDTree` over `coords`, in their unit."""
+        if self._kdtree is None:
+            self._kdtree = _fast_tree(self.coords)
+        return self._kdtree
 
     def __repr__(self) -> str:
         return f"PointDomain({len(self)} points, crs={crs_name(self.crs)})"
@@ -280,7 +287,7 @@ class PointDomain:
         """The KD-tree over the points, on the unit sphere when they are geographic."""
         if self.is_geographic:
             return _fast_tree(unit_vectors(self.coords[:, 0], self.coords[:, 1]))
-        return self.kdtree if self.kdtree is not None else _fast_tree(self.coords)
+        return self.kdtree
 
 
 class VectorDomain:

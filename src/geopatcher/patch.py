@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,8 @@ class Patch:
         The domain's own address of the patch.
     weights : numpy.ndarray, optional
         (h, w) of a rectangle, (n,) of cells or members.
+    domain : TimeDomain, optional
+        Of a patch in time: what it was cut from, so that a merge need not be told.
 
     Examples
     --------
@@ -70,6 +73,7 @@ class Patch:
     anchor: Any
     indices: Any
     weights: Any = None
+    domain: Any = None
 
     def with_data(self, data: Any) -> Patch:
         """Return the same patch with other data, for instance what an operator made of it.
@@ -84,15 +88,17 @@ class Patch:
         Patch
             At the same place.
         """
-        return Patch(data, self.anchor, self.indices, self.weights)
+        return Patch(data, self.anchor, self.indices, self.weights, self.domain)
 
 
 @dataclass(frozen=True, eq=False)
 class Scattered:
     """What every scattered address carries beside the positions, each (n,) or None.
 
-    `coverage` is the share, 0 to 1, of each cell or member that belongs to the patch.
-    `distance` is how far it lies from the anchor, up to `reach`, in the geometry's unit.
+    An address is cut like an array of its cells or members, and everything is cut with it;
+    `tolist()` gives their numbers. `coverage` is the share, 0 to 1, of each cell or member that
+    belongs to the patch. `distance` is how far it lies from the anchor, up to `reach`, in the
+    geometry's unit.
 
     Parameters
     ----------
@@ -116,10 +122,32 @@ class Scattered:
     def __len__(self) -> int:
         return len(self.positions[0])
 
+    def __getitem__(self, key: Any) -> Any:
+        """Return the address of some of them: a slice, a mask, or an array of positions."""
+        cut = {}
+        for part in dataclasses.fields(self):
+            value = getattr(self, part.name)
+            cut[part.name] = value if value is None or part.name == "reach" else value[key]
+        return dataclasses.replace(self, **cut)
+
+    def tolist(self) -> list[Any]:
+        """Return the numbers of the members, or (row, col) of the cells.
+
+        Returns
+        -------
+        list
+            Plain numbers, or pairs of them.
+        """
+        first, *others = (axis.tolist() for axis in self.positions)
+        return list(zip(first, *others, strict=True)) if others else first
+
 
 @dataclass(frozen=True, eq=False)
-class Cells(Scattered):
+class Cells(Scattered, tuple):
     """Cells of a raster or grid: `rows` and `cols`, each (n,) int64.
+
+    To numpy they are a pair of index arrays, as `numpy.nonzero` gives them: `values[cells]` (n,)
+    are the cells of a grid (H, W), `values[..., *cells]` (..., n) those of each band.
 
     Parameters
     ----------
@@ -136,12 +164,24 @@ class Cells(Scattered):
 
     Examples
     --------
-    >>> len(Cells(rows=np.array([0, 0, 1]), cols=np.array([3, 4, 3])))
-    3
+    >>> cells = Cells(rows=np.array([0, 0, 1]), cols=np.array([3, 4, 3]))
+    >>> len(cells), cells[1:].tolist(), np.arange(10).reshape(2, 5)[cells].tolist()
+    (3, [(0, 4), (1, 3)], [3, 4, 8])
     """
 
     rows: Any = ()
     cols: Any = ()
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Cells:
+        """Make a tuple, since numpy indexes an array's axes one by one with nothing else."""
+        return super().__new__(cls)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return iter(self.positions)
+
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+    __hash__ = object.__hash__
 
     @property
     def positions(self) -> tuple[np.ndarray, ...]:
@@ -151,7 +191,7 @@ class Cells(Scattered):
 
 @dataclass(frozen=True, eq=False)
 class Members(Scattered):
-    """Members of a set of points or shapes: `index` (n,) int64.
+    """Members of a set of points or shapes: `index` (n,) int64, which numpy takes it for.
 
     Parameters
     ----------
@@ -166,11 +206,23 @@ class Members(Scattered):
 
     Examples
     --------
-    >>> len(Members(index=np.array([7, 2])))
-    2
+    >>> members = Members(index=np.array([7, 2, 0]))
+    >>> np.arange(8.0)[members], members[:2].tolist(), list(members)
+    (array([7., 2., 0.]), [7, 2], [7, 2, 0])
     """
 
     index: Any = ()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.index, dtype=dtype, copy=copy)
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return one member's number, or the address of some of them."""
+        one = isinstance(key, int | np.integer)
+        return int(self.index[key]) if one else super().__getitem__(key)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.index.tolist())
 
     @property
     def positions(self) -> tuple[np.ndarray, ...]:
@@ -196,7 +248,7 @@ def stack_patches(patches: Iterable[Patch], attr: str = "data") -> np.ndarray:
     patches : iterable of Patch
         Of one shape.
     attr : str
-        Which attribute is stacked.
+        Which attribute is stacked: "data", "weights", "anchor", ...
 
     Returns
     -------
@@ -208,7 +260,14 @@ def stack_patches(patches: Iterable[Patch], attr: str = "data") -> np.ndarray:
     >>> stack_patches([Patch(np.zeros((2, 4, 4)), (0, 0), None)] * 3).shape
     (3, 2, 4, 4)
     """
-    arrays = [np.asarray(getattr(patch, attr)) for patch in patches]
+    found = [(patch.anchor, getattr(patch, attr)) for patch in patches]
+    lacking = [anchor for anchor, value in found if value is None]
+    if lacking:
+        raise PatchError(
+            f"{len(lacking)} of {len(found)} patches have no {attr}, the first at anchor "
+            f"{lacking[0]}; those that a patcher cuts have all"
+        )
+    arrays = [np.asarray(value) for _, value in found]
     if not arrays:
         raise PatchError("no patches to stack: the iterable is empty")
     shapes = sorted({array.shape for array in arrays})

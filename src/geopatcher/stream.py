@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby, islice
 from typing import Any
 
@@ -332,7 +332,7 @@ class MappedStream(PatchStream):
         """Yield (index, patch) in the order asked for; a skipped patch is None."""
         if self.batch_size is None:
             return ((i, self._apply(i, patch)) for i, patch in self.parent.items(indices))
-        batches = self._batches(self.parent.items(indices), self.batch_size)
+        batches = batched(self.parent.items(indices), self.batch_size)
         return (item for batch in batches for item in self._apply_batch(batch))
 
     def __iter__(self) -> Iterator[Patch]:
@@ -355,17 +355,11 @@ class MappedStream(PatchStream):
         except Exception as error:
             return self._failed(index, error)
 
-    def _batches(self, items: Iterator[Item], size: int) -> Iterator[list[Item]]:
-        """Yield up to `size` neighbours of one shape, or of those that failed."""
-        for _, run in groupby(items, key=lambda item: _shape_of(item[1])):
-            while batch := list(islice(run, size)):
-                yield batch
-
     def _apply_batch(self, batch: list[Item]) -> list[Item]:
         if _shape_of(batch[0][1]) is None:
             return batch
         try:
-            made: list[Patch] = self._run_batch(batch)
+            made = self._run_batch(batch)
         except BatchError:
             raise  # the function is wrong for every batch, not for one chip
         except Exception as error:
@@ -376,14 +370,7 @@ class MappedStream(PatchStream):
         return [(index, patch) for (index, _), patch in zip(batch, made, strict=True)]
 
     def _run_batch(self, batch: Sequence[tuple[int, Any]]) -> list[Patch]:
-        patches = [patch for _, patch in batch]
-        results = self.function(np.stack([plain(patch.data) for patch in patches]))
-        if len(results) != len(patches):
-            raise BatchError(
-                f"a function with batch_size must return one result for each of its "
-                f"{len(patches)} chips along axis 0, got {len(results)}"
-            )
-        return [p.with_data(_like(p.data, r)) for p, r in zip(patches, results, strict=True)]
+        return run_batch(self.function, [patch for _, patch in batch])
 
     def _threaded(self) -> Iterator[Patch]:
         step = self.batch_size or 1
@@ -394,6 +381,94 @@ class MappedStream(PatchStream):
             lambda indices: list(self.items(indices)), batches, self.workers, self.workers + 1
         )
         yield from (patch for items in made for _, patch in items if patch is not None)
+
+
+def mapped(
+    patches: Iterable[Any],
+    function: Callable[[Any], Any],
+    workers: int = 1,
+    batch_size: int | None = None,
+) -> list[Any]:
+    """Return patches that somebody holds with `function(data)` as their data; failures are raised.
+
+    Parameters
+    ----------
+    patches : iterable of Patch
+        In space, in time, or in both.
+    function : callable
+        Takes a patch's data; with `batch_size` a plain array (N, ...) of chips of one shape.
+    workers : int
+        Threads that run it side by side.
+    batch_size : int, optional
+        Chips that are stacked for one call, which must return as many results.
+
+    Returns
+    -------
+    list of Patch
+        In their order.
+
+    Examples
+    --------
+    >>> [patch.data for patch in mapped([Patch(3, (0, 0), None)], abs, workers=2)]
+    [3]
+    """
+    if batch_size is None:
+        done = in_threads(lambda p: [p.with_data(function(p.data))], patches, workers, workers + 1)
+    else:
+        batches = batched(enumerate(patches), batch_size)
+        run = partial(run_batch, function)
+        held = ([patch for _, patch in batch] for batch in batches)
+        done = in_threads(run, held, workers, workers + 1)
+    return [patch for some in done for patch in some]
+
+
+def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yield up to `size` neighbours of one shape, or of those that failed.
+
+    Parameters
+    ----------
+    items : iterable of (int, Patch or None)
+        Patches with their numbers.
+    size : int
+        How many at most.
+
+    Returns
+    -------
+    iterator of list
+        In their order.
+    """
+    for _, run in groupby(items, key=lambda item: _shape_of(item[1])):
+        while batch := list(islice(run, size)):
+            yield batch
+
+
+def run_batch(function: Callable[[Any], Any], patches: Sequence[Any]) -> list[Any]:
+    """Return patches of one shape with the results of one call as their data.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a plain array (N, ...) of chips, returns N results.
+    patches : sequence of Patch
+        Of one shape.
+
+    Returns
+    -------
+    list of Patch
+        In their order.
+
+    Raises
+    ------
+    BatchError
+        When the function returns another number of results.
+    """
+    results = function(np.stack([plain(patch.data) for patch in patches]))
+    if len(results) != len(patches):
+        raise BatchError(
+            f"a function with batch_size must return one result for each of its "
+            f"{len(patches)} chips along axis 0, got {len(results)}"
+        )
+    return [p.with_data(_like(p.data, r)) for p, r in zip(patches, results, strict=True)]
 
 
 def _shape_of(patch: Patch | None) -> tuple[int, ...] | None:

@@ -21,7 +21,7 @@ from georeader.geotensor import GeoTensor
 from numpy.typing import DTypeLike, NDArray
 from rasterio import Affine
 
-from pipekit.carrier import keep_place, pixel_offset, same_crs
+from pipekit.carrier import index_as_array, keep_place, pixel_offset, same_crs
 from pipekit.pixels import equal_mask, invalid_mask, nodata_of, plain
 
 Values = NDArray[Any]
@@ -43,6 +43,7 @@ Raster = Values
 NAN: Final = math.nan
 
 keep_place(GeoTensor)
+index_as_array(GeoTensor)
 
 
 def values_of(raster: Raster) -> Values:

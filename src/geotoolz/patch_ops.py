@@ -22,14 +22,16 @@ whatever the scene's height.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from geopatcher.config import as_choice, as_count
 from geopatcher.patch import Patch, PatchError
 from geopatcher.patcher import SpatialPatcher
-from geopatcher.stream import ON_ERROR, PatchStream
+from geopatcher.stream import ON_ERROR, PatchStream, mapped, unread
 from pipekit import Operator
 
 
@@ -72,6 +74,8 @@ class GridSampler(Operator):
 class ApplyToChips(Operator):
     """Patches -> patches with `operator(data)` as their data.
 
+    A stream stays a lazy stream; any other patches, in space or in time, give a list of theirs.
+
     Parameters
     ----------
     operator
@@ -84,7 +88,7 @@ class ApplyToChips(Operator):
     on_error
         For a chip that the operator fails on: "raise", "skip" (left to the chips that overlap it)
         or "fill" (NaN), both listed in the stream's `skipped` and the stitched raster's
-        `attrs["skipped_patches"]`.
+        `attrs["skipped_patches"]`. A list has no room for that, so there it is raised.
 
     Raises
     ------
@@ -103,6 +107,8 @@ class ApplyToChips(Operator):
     >>> negative = GridSampler(patcher) | ApplyToChips(np.negative)
     >>> [float(patch.data.values.min()) for patch in negative(scene)]
     [-5.0, -7.0, -13.0, -15.0]
+    >>> [patch.anchor for patch in ApplyToChips(np.negative)(list(patcher.split(scene))[:2])]
+    [(0, 0), (0, 2)]
     """
 
     operator: Callable[[Any], Any]
@@ -116,14 +122,27 @@ class ApplyToChips(Operator):
             as_count(self.batch_size, "batch_size")
         as_choice(self.on_error, "on_error", ON_ERROR)
 
-    def _apply(self, patches: Iterable[Patch]) -> PatchStream:
+    def _apply(self, patches: Iterable[Patch]) -> Sequence[Patch]:
+        patches = unread(patches)
         if not isinstance(patches, PatchStream):
-            raise PatchError(
-                f"ApplyToChips takes the stream that GridSampler makes, got "
-                f"{type(patches).__name__}; SpatialPatcher.stream(field) makes one as well"
-            )
+            return mapped(self._held(patches), self.operator, self.workers, self.batch_size)
         how: Any = {"batch_size": self.batch_size, "on_error": self.on_error}
         return patches.map(self.operator, workers=self.workers, **how)
+
+    def _held(self, patches: Any) -> list[Any]:
+        """Return patches that are no stream, or say what ApplyToChips takes."""
+        held = list(patches) if isinstance(patches, Iterable) else [patches]
+        if isinstance(patches, np.ndarray) or not all(hasattr(p, "with_data") for p in held):
+            raise PatchError(
+                "ApplyToChips takes the stream that GridSampler makes, or a list of patches, got "
+                f"{type(patches).__name__}; SpatialPatcher.stream(field) makes a stream as well"
+            )
+        if self.on_error != "raise":
+            raise PatchError(
+                f"on_error={self.on_error!r} needs a stream, whose `skipped` lists what failed, "
+                "and not a list of patches; give SpatialPatcher.stream(field), or on_error='raise'"
+            )
+        return held
 
 
 @dataclass(repr=False, eq=False)

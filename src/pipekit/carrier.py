@@ -345,3 +345,58 @@ def keep_place(kind: type) -> None:
     'EPSG:32632'
     """
     copyreg.pickle(kind, parts)
+
+
+def index_as_array(kind: Any) -> None:
+    """Have a class of carriers indexed like the arrays that they are.
+
+    georeader's own raises for a pixel, a mask and `...`, and numpy indexes by masks where it
+    compares two arrays. Here what still has rows and columns stays a carrier in its place; what has
+    none is a plain array or a number.
+
+    Parameters
+    ----------
+    kind
+        The class of carriers, a subclass of numpy's array.
+
+    Examples
+    --------
+    >>> from affine import Affine
+    >>> from georeader.geotensor import GeoTensor
+    >>> index_as_array(GeoTensor)
+    >>> tile = GeoTensor(np.arange(12.0).reshape(3, 4), Affine(10, 0, 0, 0, -10, 30), 32632)
+    >>> tile[0, 1], tile[tile > 9], tile[..., 1:, 2:].bounds
+    (np.float64(1.0), array([10., 11.]), (20.0, 0.0, 40.0, 20.0))
+    """
+    kind.__getitem__ = _indexed
+
+
+def _indexed(carrier: Any, key: Any) -> Any:
+    picked = carrier.view(np.ndarray)[key]
+    moved = _moved(key if isinstance(key, tuple) else (key,), carrier.shape)
+    if moved is None or not 2 <= picked.ndim <= 4:
+        return picked
+    place = carrier.transform
+    if place is not None and moved != (1, 0, 0, 0, 1, 0):
+        place = place @ type(place)(*moved)
+    return type(carrier)(picked, place, carrier.crs, carrier.fill_value_default, carrier.attrs)
+
+
+def _moved(key: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return the affine map from pixels of an indexed array, None where it has lost its rows."""
+    if any(np.ndim(each) > 1 or isinstance(each, bool | np.bool_) for each in key):
+        return None
+    parts = list(key) if any(each is ... for each in key) else [*key, ...]
+    at = next(number for number, each in enumerate(parts) if each is ...)
+    missing = len(shape) - sum(each is not None and each is not ... for each in parts)
+    parts[at : at + 1] = [slice(None)] * missing
+    if len(parts) < 2 or not all(isinstance(part, slice) for part in parts[-2:]):
+        return None
+    (top, down), (left, along) = map(_begin, parts[-2:], shape[-2:])
+    return along, 0, left, 0, down, top
+
+
+def _begin(part: slice, length: int) -> tuple[int, int]:
+    """Return the edge at which a slice begins, and its step."""
+    start, _, step = part.indices(length)
+    return (start if step > 0 else start + 1), step

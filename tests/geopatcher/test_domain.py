@@ -102,3 +102,12 @@ def test_a_raster_domain_is_a_geobox_where_it_has_a_place():
     assert domain.geobox.crs.epsg == 32610
     with pytest.raises(PatchError, match="no transform"):
         _ = RasterDomain((30, 20)).geobox
+
+
+def test_the_tree_of_points_is_built_when_it_is_asked_for():
+    coords = np.random.default_rng(0).uniform(size=(30, 2))
+    domain = PointDomain(coords)
+    distance, index = domain.kdtree.query([0.5, 0.5])
+    apart = np.hypot(*(coords - 0.5).T)
+    assert (index, distance) == (apart.argmin(), pytest.approx(apart.min()))
+    assert domain.kdtree is domain.kdtree is domain.tree

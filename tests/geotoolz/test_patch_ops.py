@@ -254,3 +254,21 @@ def test_the_stitch_holds_less_than_64_mb_beyond_input_and_output(operator):
         tracemalloc.stop()
     # 31 MB of address space is reserved for an instant and never touched: it counts here.
     assert peak - result.nbytes < 64 * 2**20
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("batch_size", [None, 4])
+def test_a_list_of_patches_gives_a_list_in_its_order(workers, batch_size):
+    raster = make_scene()
+    cut = make_patcher(boundary="shrink")
+    patches = list(cut.split(raster))[::-1]
+    double = ApplyToChips(lambda chip: chip * 2.0, workers=workers, batch_size=batch_size)
+    done = double(patches)
+    assert isinstance(done, list)
+    for patch, made in zip(patches, done, strict=True):
+        assert made.anchor == patch.anchor
+        np.testing.assert_array_equal(made.data, patch.data.values * 2.0)
+    np.testing.assert_allclose(cut.merge(done, raster), raster.values * 2.0, rtol=1e-6)
+    assert len(double(cut.split(raster))) == len(done)  # a stream stays one
+    with pytest.raises(PatchError, match="needs a stream, whose `skipped`"):
+        ApplyToChips(abs, on_error="skip")(patches)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,8 @@ class SpatialRectangular(Configured):
     Parameters
     ----------
     size : int or (rows, cols)
-        In pixels.
+        In pixels. Of three axes or more the last two are cut; what cuts time, too, is
+        `SpatioTemporalPatcher`.
     boundary : {"drop", "shift", "pad", "shrink"}
         What happens at the scene's lower and right edge on a regular grid. "drop": only whole
         chips, a margin may stay uncovered. "shift": a last chip is moved inward so that every
@@ -38,7 +40,7 @@ class SpatialRectangular(Configured):
     pad_mode : str
         The mode of `numpy.pad` by which chips that hang over are filled.
     pad_value : float, optional
-        With `pad_mode="constant"`; default the chip's own fill value, else 0.
+        With `pad_mode="constant"`, which it implies; default the chip's own fill value, else 0.
 
     Raises
     ------
@@ -60,9 +62,19 @@ class SpatialRectangular(Configured):
     pad_value: float | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.size, Sequence) and len(self.size) > 2:
+            *lead, rows, cols = self.size
+            raise PatchError(
+                "size must be positive whole pixels, one number or (rows, cols), got "
+                f"{self.size!r}; to cut the axis before them, too: SpatioTemporalPatcher("
+                f"SpatialPatcher(SpatialRectangular(({rows}, {cols})), ...), TemporalPatcher("
+                f"TemporalFixedLookback({lead[-1]}), TemporalCausalRolling({lead[-1]})))"
+            )
         object.__setattr__(self, "size", as_pixel_pair(self.size, "size"))
         as_choice(self.boundary, "boundary", BOUNDARIES)
         as_choice(self.pad_mode, "pad_mode", _PAD_MODES)
+        if self.pad_value is not None and self.pad_mode == "reflect":  # the default
+            object.__setattr__(self, "pad_mode", "constant")
         if self.pad_value is not None and self.pad_mode != "constant":
             raise PatchError(
                 f'pad_value={self.pad_value!r} is used with pad_mode="constant" only, '
@@ -83,8 +95,9 @@ class SpatialRectangular(Configured):
         if self.boundary in ("drop", "shift") and (rows > domain.height or cols > domain.width):
             raise PatchError(
                 f"a chip of {rows} x {cols} pixels is larger than the scene of "
-                f"{domain.height} x {domain.width}; use a smaller size, or "
-                'boundary="shrink" or "pad"'
+                f"{domain.height} x {domain.width}; use a smaller size"
+                + (f", for data of one row ({cols},)" if domain.height == 1 < rows else "")
+                + ', or boundary="shrink" or "pad"'
             )
 
         return PixelCandidates(self.size, (domain.height, domain.width), self.boundary)

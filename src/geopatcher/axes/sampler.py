@@ -13,10 +13,19 @@ from functools import cached_property
 from typing import Any, NoReturn, Protocol
 
 import numpy as np
+import shapely
 
 from geopatcher.axes.axis import AxisGrid, RegularGrid
 from geopatcher.axes.draws import Draws, as_seed, disk_positions, thin_out
-from geopatcher.config import Configured, as_count, as_pixel_pair, as_positive, checked, share_of
+from geopatcher.config import (
+    Configured,
+    as_count,
+    as_pixel_pair,
+    as_positive,
+    checked,
+    is_a,
+    share_of,
+)
 from geopatcher.domain import Domain, GridDomain, PointDomain
 from geopatcher.patch import PatchError
 from geopatcher.sphere import chord
@@ -178,12 +187,13 @@ class SpatialExplicit(Configured):
     Parameters
     ----------
     anchors_ : sequence
-        (row, col), member numbers or (longitude, latitude), as the geometry takes them.
+        (row, col), member numbers or (longitude, latitude), as the geometry takes them; places
+        among points and shapes may be shapely points, too, in the domain's CRS.
 
     Raises
     ------
     PatchError
-        For no anchors, or one outside the domain.
+        For no anchors, one outside the domain, or a table, whose CRS would be lost.
 
     Examples
     --------
@@ -195,6 +205,11 @@ class SpatialExplicit(Configured):
     anchors_: Any
 
     def __post_init__(self) -> None:
+        if is_a(self.anchors_, "geopandas.GeoSeries", "geopandas.GeoDataFrame"):
+            raise PatchError(
+                f"anchors are a sequence, got a {type(self.anchors_).__name__}; give its points in "
+                "the CRS of what is cut: list(table.geometry.to_crs(...))"
+            )
         anchors = tuple(plain_anchor(anchor) for anchor in self.anchors_)
         if not anchors:
             raise PatchError("SpatialExplicit needs at least one anchor, got none")
@@ -495,7 +510,7 @@ def plain_anchor(anchor: Any) -> Any:
 
     Parameters
     ----------
-    anchor : number, array or sequence
+    anchor : number, array, sequence or shapely.Point
         An anchor.
 
     Returns
@@ -505,9 +520,11 @@ def plain_anchor(anchor: Any) -> Any:
 
     Examples
     --------
-    >>> plain_anchor([np.int64(3), 4])
-    (3, 4)
+    >>> plain_anchor([np.int64(3), 4]), plain_anchor(shapely.Point(2.5, 1))
+    ((3, 4), (2.5, 1.0))
     """
+    if isinstance(anchor, shapely.Point):
+        return tuple(anchor.coords[0]) if not anchor.is_empty else ()
     if isinstance(anchor, np.generic | np.ndarray):
         return plain_anchor(anchor.tolist())
     if isinstance(anchor, Sequence) and not isinstance(anchor, str):

@@ -1,7 +1,8 @@
 """How much each pixel of a patch counts where patches overlap.
 
-All windows are strictly positive, so a merge divided by the sum of the weights is exact to
-the scene's edge, where one chip stands alone with its smallest weights.
+All windows that have a profile are strictly positive, so a merge divided by the sum of the weights
+is exact to the scene's edge, where one chip stands alone with its smallest weights. Where a
+function gives 0, a pixel does not count.
 """
 
 from __future__ import annotations
@@ -152,43 +153,69 @@ def tukey(depth: np.ndarray, alpha: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class SpatialGaussian(SeparableWindow):
-    """A bell curve of standard deviation `sigma`, in pixels (in the geometry's unit on points).
+    """A bell curve, as wide as `sigma` says in pixels, or `share` in half-widths of the chip.
 
     Kept above 1e-12, so that chips much wider than the bell still cover their edge.
 
     Parameters
     ----------
-    sigma : float
-        Standard deviation, in pixels or in the geometry's unit.
+    sigma : float, optional
+        Standard deviation in pixels, in the geometry's unit on points; at least 1, since smaller
+        numbers are shares in other libraries.
+    share : float, optional
+        Standard deviation as a share of the chip's half-width, of the reach on points: with 0.3
+        the middle of an edge has 4e-3 of the middle's weight, whatever the chip's size.
 
     Raises
     ------
     PatchError
-        For a sigma that is not positive and finite.
+        For none or both of them, a sigma below 1, or what is not positive and finite.
 
     Examples
     --------
     >>> SpatialGaussian(sigma=1).profile(4).round(3)
     array([0.325, 0.882, 0.882, 0.325])
+    >>> SpatialGaussian(share=0.5).profile(4).round(3)
+    array([0.325, 0.882, 0.882, 0.325])
     """
 
-    sigma: float = checked(as_positive)
+    sigma: float | None = None
+    share: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.sigma is None) == (self.share is None):
+            raise PatchError(
+                f"SpatialGaussian takes sigma= or share=, got sigma={self.sigma}, "
+                f"share={self.share}"
+            )
+        if self.share is not None:
+            as_positive(self.share, "share")
+        elif as_positive(self.sigma, "sigma") < 1:
+            raise PatchError(
+                f"sigma={self.sigma} may mean {self.sigma} pixels, a bell that leaves one pixel of "
+                "a chip, or, as in other libraries, a share of the chip's half-width; for the "
+                f"share write SpatialGaussian(share={self.sigma}), for pixels a sigma of at least 1"
+            )
 
     def profile(self, size: int) -> np.ndarray:
         """Return the weights (size,), symmetric, largest in the middle."""
-        return self._bell(np.arange(size) - (size - 1) / 2)
+        return self._bell(np.arange(size) - (size - 1) / 2, size / 2)
 
     def taper(self, distance: np.ndarray, reach: float) -> np.ndarray:
         """Return the weights (n,): 1 at the anchor, falling with the distance."""
-        return self._bell(np.asarray(distance))
+        return self._bell(np.asarray(distance), reach if reach > 0 else 1.0)
 
-    def _bell(self, distance: np.ndarray) -> np.ndarray:
-        return np.maximum(np.exp(-0.5 * (distance / self.sigma) ** 2), _LEAST)
+    def _bell(self, distance: np.ndarray, half: float) -> np.ndarray:
+        sigma = (self.sigma or 0.0) if self.share is None else self.share * half
+        return np.maximum(np.exp(-0.5 * (distance / sigma) ** 2), _LEAST)
 
 
 @dataclass(frozen=True)
 class SpatialCustom(Configured):
-    """Any weights: `fn((rows, cols))` returns them as (rows, cols), all positive and finite.
+    """Any weights: `fn((rows, cols))` or `fn(geometry)` returns them as (rows, cols).
+
+    What the function gets is both: the pair (rows, cols), and the geometry by its attributes, such
+    as `.size`. A pixel of weight 0 does not count; where all chips give 0 the result has no data.
 
     Not separable, so a merge sums its weights beside the values. A function has no config: such
     a patcher runs, prints and pickles (when the function does), but is not written to a file.
@@ -196,18 +223,21 @@ class SpatialCustom(Configured):
     Parameters
     ----------
     fn : callable
-        Takes (rows, cols), returns weights (rows, cols), positive and finite.
+        Takes (rows, cols) or the geometry, returns weights (rows, cols), finite, at least 0.
 
     Raises
     ------
     PatchError
-        For what cannot be called, or weights of another shape or not positive.
+        For what cannot be called, weights of another shape, negative ones, or none above 0.
 
     Examples
     --------
     >>> window = SpatialCustom(lambda shape: np.full(shape, 2.0))
     >>> window.weights(SpatialRectangular(2)).tolist()
     [[2.0, 2.0], [2.0, 2.0]]
+    >>> hann = SpatialCustom(lambda geometry: SpatialHann().weights(geometry) * geometry.size[0])
+    >>> hann.weights(SpatialRectangular(2)).tolist()
+    [[0.5, 0.5], [0.5, 0.5]]
     """
 
     fn: Callable[[tuple[int, int]], Any]
@@ -219,7 +249,7 @@ class SpatialCustom(Configured):
             raise PatchError(f"SpatialCustom takes a function of (rows, cols), got {self.fn!r}")
 
     def weights(self, geometry: SpatialRectangular) -> np.ndarray:
-        """Return the chip's weights (h, w) float32; checked to be positive and finite.
+        """Return the chip's weights (h, w) float32; checked to be finite and at least 0.
 
         Parameters
         ----------
@@ -232,15 +262,16 @@ class SpatialCustom(Configured):
             (h, w) float32.
         """
         shape = _size(geometry)
-        weights = np.asarray(self.fn(shape), np.float32)
+        weights = np.asarray(self.fn(_SizeAndGeometry.of(geometry)), np.float32)
         if weights.shape != shape:
             raise PatchError(
                 f"a window for chips of {shape} must have that shape, got {weights.shape}"
             )
-        if not (np.isfinite(weights).all() and (weights > 0).all()):
+        if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
             raise PatchError(
-                f"weights must be positive and finite, got {weights.min()} to {weights.max()}; "
-                "np.maximum(weights, 1e-6) keeps edges from being lost"
+                "weights must be positive and finite, or 0 where a pixel does not count, got "
+                f"{weights.min()} to {weights.max()}; np.maximum(weights, 1e-6) keeps edges from "
+                "being lost"
             )
         return weights
 
@@ -252,13 +283,30 @@ class SpatialCustom(Configured):
         )
 
 
+class _SizeAndGeometry(tuple[int, int]):
+    """(rows, cols) of a geometry, with the geometry's attributes."""
+
+    geometry: Any
+
+    @classmethod
+    def of(cls, geometry: Any) -> _SizeAndGeometry:
+        made = cls(geometry.size)
+        made.geometry = geometry
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "geometry":
+            raise AttributeError(name)
+        return getattr(self.geometry, name)
+
+
 def _size(geometry: Any) -> tuple[int, int]:
-    if not isinstance(geometry, SpatialRectangular):
+    if not isinstance(geometry, SpatialRectangular | _SizeAndGeometry):
         raise PatchError(
             f"a window's weights (h, w) need a SpatialRectangular, got {type(geometry).__name__}, "
             "whose patches carry weights of their own: patch.weights"
         )
-    return geometry.size
+    return tuple(geometry.size)
 
 
 def _share(distance: Any, reach: float) -> np.ndarray:

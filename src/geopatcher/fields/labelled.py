@@ -53,19 +53,19 @@ class XarrayField(Labelled):
     """A `DataArray` whose last two dimensions are rows and columns, kept lazy.
 
     Patches' data are Fields of the same kind, whose `.da` is the labelled piece and which numpy
-    takes as an array.
+    takes as an array. Data of one dimension become a grid of one row, called "row".
 
     Parameters
     ----------
     da : xarray.DataArray
-        (..., H, W).
+        (..., H, W), or (W,).
     crs : optional
         Of its coordinates.
 
     Raises
     ------
     PatchError
-        For another class, or fewer than two dimensions.
+        For another class, or data without a dimension.
 
     Examples
     --------
@@ -75,6 +75,8 @@ class XarrayField(Labelled):
     ... )
     >>> XarrayField(dem).select(Window(1, 0, 2, 2)).da.lon.values.tolist()
     [1, 2]
+    >>> XarrayField(dem[0]).domain.shape
+    (1, 4)
     """
 
     def __init__(self, da: Any, crs: Any = None) -> None:
@@ -83,9 +85,9 @@ class XarrayField(Labelled):
                 f"{type(self).__name__} needs an xarray.DataArray, got {type(da).__name__}; of a "
                 "Dataset take one variable, or dataset.to_dataarray()"
             )
-        if len(da.dims) < 2:
-            raise PatchError(f"a grid needs two dimensions or more, got {da.dims}")
-        super().__init__(da)
+        if not da.dims:
+            raise PatchError("a grid needs dimensions, got a single number")
+        super().__init__(da.expand_dims("row") if len(da.dims) == 1 else da)
         self.crs = crs
         self.domain: Any = self._domain()
         self._steps = _last_steps(self.domain)

@@ -27,7 +27,7 @@ from geopatcher.config import as_count
 from geopatcher.domain import RasterDomain, place_of
 from geopatcher.merge.chip import saying
 from geopatcher.patch import Cells, PatchError
-from pipekit.carrier import holds, keep_place
+from pipekit.carrier import holds, index_as_array, keep_place
 from pipekit.pixels import Role, nodata_of, plain, roles_in_file
 from pipekit.retry import call_again, doubling
 
@@ -110,6 +110,7 @@ def check_fits(array: Any, shape: tuple[int, ...], axes: int) -> np.ndarray:
 
 
 keep_place(GeoTensor)
+index_as_array(GeoTensor)
 
 _CACHE = "GDAL_CACHEMAX"
 

@@ -38,7 +38,7 @@ def check_target(path: Any, chunks: Any = None) -> Path:
     Parameters
     ----------
     path : path
-        A COG (.tif) or Zarr store (.zarr).
+        A COG (.tif) or Zarr store (.zarr); a folder that is there and empty becomes a store.
     chunks : int or (rows, cols), optional
         The file's tiles in pixels.
 
@@ -48,17 +48,46 @@ def check_target(path: Any, chunks: Any = None) -> Path:
         The same.
     """
     target = Path(path)
-    if target.suffix.lower() not in SUFFIXES:
+    if target.suffix.lower() not in SUFFIXES and not _may_hold_store(target):
         raise PatchError(
-            f"a target is a COG or a Zarr store and ends in {', '.join(SUFFIXES)}, got {path!r}"
+            f"a target is a COG or a Zarr store and ends in {', '.join(SUFFIXES)}, got {path!r}; "
+            "an empty folder becomes a store"
         )
-    if chunks is not None and target.suffix.lower() != ".zarr":
+    if chunks is not None and not is_store(target):
         rows, cols = as_pixel_pair(chunks, "chunks")
         if rows != cols or rows % 16:
             raise PatchError(
                 f"a COG's tiles are square and a multiple of 16 pixels wide, got chunks={chunks!r}"
             )
     return target
+
+
+def is_store(target: Path) -> bool:
+    """Return whether a target is a Zarr store: by its name, or as a folder without one of ours.
+
+    Parameters
+    ----------
+    target : Path
+        As `check_target` gives it.
+
+    Returns
+    -------
+    bool
+        False for a COG.
+
+    Examples
+    --------
+    >>> is_store(Path("a.zarr")), is_store(Path("a.tif"))
+    (True, False)
+    """
+    return target.suffix.lower() == ".zarr" or target.suffix.lower() not in SUFFIXES
+
+
+def _may_hold_store(target: Path) -> bool:
+    """Return whether a folder is empty, or a store that is written anew."""
+    if not target.is_dir():
+        return False
+    return (target / "zarr.json").is_file() or next(target.iterdir(), None) is None
 
 
 @contextmanager
@@ -97,12 +126,12 @@ def open_target(
     target = check_target(path, chunks)
     if not target.parent.is_dir():
         raise FileNotFoundError(f"the target's folder does not exist: {target.parent}")
-    is_store = target.suffix.lower() == ".zarr"
-    if target.exists() and target.is_dir() != is_store:
-        there, wanted = ("file", "folder") if is_store else ("folder", "file")
+    as_store = is_store(target)
+    if target.exists() and target.is_dir() != as_store:
+        there, wanted = ("file", "folder") if as_store else ("folder", "file")
         raise FileExistsError(f"{target} is a {there} where a {wanted} is to be written; remove it")
     token = "part" if resumable else uuid.uuid4().hex[:8]
-    kind = ZarrTarget if is_store else CogTarget
+    kind = ZarrTarget if as_store else CogTarget
     opened = kind(target, replace(spec, attrs=plain_attrs(spec.attrs)), chunks, token)
     with telling_full_disk(target):
         try:
@@ -132,7 +161,7 @@ def open_lazily(path: Any) -> Any:
         (..., H, W).
     """
     target = check_target(path)
-    if target.suffix.lower() == ".zarr":
+    if is_store(target):
         return open_zarr(target)
     return open_cog(target)
 

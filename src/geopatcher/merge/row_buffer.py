@@ -444,7 +444,7 @@ def take(
     under : index
         Where the chip lies in them.
     values, weights : numpy.ndarray
-        The chip's, which fit what lies under it; weights may be None.
+        The chip's, which fit what lies under it; weights may be None, and 0 does not count.
     invalid : numpy.ndarray, optional
         Where values are nodata, of their shape; None where all count.
 
@@ -454,6 +454,9 @@ def take(
         The states under the chip: views, or copies when `under` is an array of positions.
     """
     valid = None
+    if weights is not None and not np.all(weights):
+        nothing = np.broadcast_to(np.equal(weights, 0), values.shape)
+        invalid = nothing if invalid is None else invalid | nothing
     if invalid is not None and isinstance(reducer, ValidReducer):
         valid = _valid(invalid, reducer.joint)
         if valid.ndim > 2:  # bands differ: what was counted for all is counted for each

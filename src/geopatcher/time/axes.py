@@ -17,7 +17,7 @@ from geopatcher.axes.draws import Draws, as_seed
 from geopatcher.axes.window import tukey
 from geopatcher.config import Configured, as_count, checked, share_of
 from geopatcher.patch import PatchError
-from geopatcher.time.series import TimeDomain, without_zone
+from geopatcher.time.series import TimeDomain, series_domain, without_zone
 
 
 @dataclass(frozen=True)
@@ -321,14 +321,14 @@ class TemporalRegularStride(Configured):
 
     step: int = checked(as_count)
 
-    def anchors(self, domain: TimeDomain, geometry: Any) -> list[int]:
+    def anchors(self, domain: TimeDomain | int, geometry: Any = None) -> list[int]:
         """Return the numbers of the steps.
 
         Parameters
         ----------
-        domain : TimeDomain
-            The series.
-        geometry : temporal geometry
+        domain : TimeDomain, series or int
+            The series, or how many steps it has.
+        geometry : temporal geometry, optional
             How far patches look back.
 
         Returns
@@ -336,7 +336,7 @@ class TemporalRegularStride(Configured):
         list of int
             Numbers of steps.
         """
-        return list(range(0, domain.length, self.step))
+        return list(range(0, series_domain(domain).length, self.step))
 
 
 @dataclass(frozen=True)
@@ -344,7 +344,7 @@ class TemporalCausalRolling(Configured):
     """Every `step`-th step from `start` on, as a model that is run again with each new date.
 
     `start` (a step's number, or a date) is when there is past enough; default: the first step
-    whose lookback is whole.
+    whose lookback is whole, and without a geometry, which tells how far that is, the first one.
 
     Parameters
     ----------
@@ -373,9 +373,9 @@ class TemporalCausalRolling(Configured):
         if self.start is not None:
             object.__setattr__(self, "start", _plain(self.start))
 
-    def anchors(self, domain: TimeDomain, geometry: Any) -> list[int]:
+    def anchors(self, domain: TimeDomain | int, geometry: Any = None) -> list[int]:
         """Return the numbers of the steps."""
-        whole = getattr(geometry, "length", 1) - 1
+        domain, whole = series_domain(domain), getattr(geometry, "length", 1) - 1
         first = whole if self.start is None else domain.step_of(self.start)
         return list(range(first, domain.length, self.step))
 
@@ -407,8 +407,9 @@ class TemporalEventTriggered(Configured):
 
     event_times: Any = checked(_times)
 
-    def anchors(self, domain: TimeDomain, geometry: Any) -> list[int]:
+    def anchors(self, domain: TimeDomain | int, geometry: Any = None) -> list[int]:
         """Return the numbers of the steps, rising."""
+        domain = series_domain(domain)
         return sorted({domain.step_of(time) for time in self.event_times})
 
 
@@ -437,13 +438,12 @@ class TemporalRandom(Configured):
     n: int = checked(as_count)
     seed: int | None = checked(as_seed, None)
 
-    def anchors(self, domain: TimeDomain, geometry: Any) -> list[int]:
+    def anchors(self, domain: TimeDomain | int, geometry: Any = None) -> list[int]:
         """Return the numbers of the steps, rising."""
-        if self.n > domain.length:
-            raise PatchError(
-                f"{self.n} different steps cannot be drawn from a series of {domain.length}"
-            )
-        return sorted(Draws(self.seed).shuffled(domain.length)[: self.n].tolist())
+        length = series_domain(domain).length
+        if self.n > length:
+            raise PatchError(f"{self.n} different steps cannot be drawn from a series of {length}")
+        return sorted(Draws(self.seed).shuffled(length)[: self.n].tolist())
 
 
 @dataclass(frozen=True)
@@ -468,8 +468,9 @@ class TemporalExplicit(Configured):
 
     times: Any = checked(_times)
 
-    def anchors(self, domain: TimeDomain, geometry: Any) -> list[int]:
+    def anchors(self, domain: TimeDomain | int, geometry: Any = None) -> list[int]:
         """Return the numbers of the steps."""
+        domain = series_domain(domain)
         return [domain.step_of(time) for time in self.times]
 
 

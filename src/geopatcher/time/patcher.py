@@ -6,7 +6,8 @@ import operator
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from functools import partial
+from itertools import chain, groupby, islice
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from rasterio.windows import Window
 from geopatcher.axes.axis import check_axes
 from geopatcher.axes.sampler import SpatialExplicit
 from geopatcher.config import Configured, as_choice, is_a
-from geopatcher.domain import RasterDomain
-from geopatcher.fields import RasterField
+from geopatcher.domain import RasterDomain, as_raster_domain
+from geopatcher.fields import Field, RasterField, XarrayField
 from geopatcher.patch import CoverageWarning, Patch, PatchError
 from geopatcher.patcher import SpatialPatcher
 from geopatcher.time.aggregation import TemporalMean
@@ -122,28 +123,35 @@ class TemporalPatcher(Configured):
         domain = self.domain(series)
         step = domain.step_of(anchor)
         indices = self.geometry.neighborhood(domain, step)
-        return Patch(taken(series, indices, domain.axis), step, indices, self.weights_of(indices))
+        data = taken(series, indices, domain.axis)
+        return Patch(data, step, indices, self.weights_of(indices), domain)
 
     def split(self, series: Any) -> Iterator[Patch]:
         """Yield the patches of a series one by one."""
         return (self.patch_at(series, anchor) for anchor in self.anchors(series))
 
-    def merge(self, patches: Iterable[Patch], domain: Any) -> Any:
+    def merge(self, patches: Iterable[Patch], domain: Any = None) -> Any:
         """Put patches together on a series or its `TimeDomain`.
 
         Parameters
         ----------
         patches : iterable of Patch
             What `split` gave, or what was made of it.
-        domain : series or TimeDomain
-            What they are merged onto.
+        domain : series or TimeDomain, optional
+            What they are merged onto; default the series that they were cut from, whose labels
+            only the series itself gives.
 
         Returns
         -------
         numpy.ndarray, xarray.DataArray or dict
             As the aggregation makes it.
         """
-        merged = self.aggregation.merge(patches, series_domain(domain, self.time_axis))
+        if domain is None:
+            patches = iter(patches)
+            begun = list(islice(patches, 1))
+            patches, domain = chain(begun, patches), begun[0].domain if begun else None
+        time = None if domain is None else series_domain(domain, self.time_axis)
+        merged = self.aggregation.merge(patches, time)
         return labelled(merged, domain, self.time_axis)
 
     def weights_of(self, indices: Steps) -> Any:
@@ -184,9 +192,10 @@ def taken(series: Any, indices: Steps, axis: int) -> Any:
     series or tuple of them
         Of the same kind.
     """
+    take = series.take if isinstance(series, _ReadSeries) else partial(take_steps, series)
     if isinstance(indices, TimeScales):
-        return tuple(take_steps(series, span.steps, axis) for span in indices.spans)
-    return take_steps(series, indices.steps, axis)
+        return tuple(take(span.steps, axis) for span in indices.spans)
+    return take(indices.steps, axis)
 
 
 def labelled(merged: Any, series: Any, time_axis: int | str) -> Any:
@@ -259,6 +268,16 @@ class SpatioTemporalPatch:
         """(window, steps)."""
         return self.space.indices, self.time.indices
 
+    @property
+    def weights(self) -> Any:
+        """What each pixel of each known step counts: (n, h, w), a tuple of such for scales."""
+        steps, pixels = self.time.weights, self.space.weights
+        if steps is None or pixels is None:
+            return None
+        if isinstance(steps, tuple):
+            return tuple(np.multiply.outer(each, pixels) for each in steps)
+        return np.multiply.outer(steps, pixels)
+
     def with_data(self, data: Any) -> SpatioTemporalPatch:
         """Return the same patch with other data, for instance what an operator made of it.
 
@@ -284,8 +303,9 @@ class SpatioTemporalPatcher(Configured):
     "coupled" (`SpatialExplicit` takes `((row, col), t)` pairs, such as plots and the dates of
     their visits; the temporal sampler plays no part).
 
-    The series is an array, a `GeoTensor` or a `DataArray` that ends in (y, x). `time_axis` is
-    the number or, in xarray, the name of the time axis.
+    The series is an array, a `GeoTensor` or a `DataArray` that ends in (y, x), or a Field of
+    such. `time_axis` is the number or, in xarray, the name of the time axis. Of a file's Field a
+    patch reads all steps of its window.
 
     Parameters
     ----------
@@ -349,6 +369,7 @@ class SpatioTemporalPatcher(Configured):
         list
             ((row, col), step) of each.
         """
+        series = _series_of(series)
         time = series_domain(series, self.time_axis)
         if self.coupling == "coupled":
             assert isinstance(self.spatial.sampler, SpatialExplicit)
@@ -371,6 +392,7 @@ class SpatioTemporalPatcher(Configured):
 
     def split(self, series: Any) -> Iterator[SpatioTemporalPatch]:
         """Yield the patches of a series one by one."""
+        series = _series_of(series)
         for step, group in groupby(self.anchors(series), key=lambda anchor: anchor[1]):
             time, space = self._at(series, step), _space_of(series)
             for place, _ in group:
@@ -391,6 +413,7 @@ class SpatioTemporalPatcher(Configured):
         SpatioTemporalPatch
             With its data.
         """
+        series = _series_of(series)
         place, step = self._pair(anchor, series_domain(series, self.time_axis))
         return self._patch(self._at(series, step), _space_of(series), place)
 
@@ -412,6 +435,7 @@ class SpatioTemporalPatcher(Configured):
         numpy.ndarray, GeoTensor, xarray.DataArray or dict
             As the temporal aggregation makes it.
         """
+        domain = _series_of(domain)
         space = _space_of(domain)
         time = series_domain(domain, self.time_axis)
         step_of = operator.attrgetter("time.anchor")
@@ -458,7 +482,8 @@ class SpatioTemporalPatcher(Configured):
         """Return the piece at a place of the rasters of a patch in time; a tuple for scales."""
         scales = isinstance(time.indices, TimeScales)
         blocks = time.data if scales else (time.data,)
-        found = [self.spatial.patch_at(_SpaceField(block, space), place) for block in blocks]
+        fields = [b if isinstance(b, _ReadSeries) else _SpaceField(b, space) for b in blocks]
+        found = [self.spatial.patch_at(each, place) for each in fields]
         data = tuple(patch.data for patch in found)
         return SpatioTemporalPatch(
             data if scales else data[0], found[0].with_data(None), time.with_data(None)
@@ -490,6 +515,31 @@ class _SpaceField:
         return self._block[..., rows, cols]
 
 
+class _ReadSeries:
+    """A series that a Field reads: some of its steps, window by window."""
+
+    def __init__(self, field: Any, steps: Any = slice(None), axis: int = 0) -> None:
+        self._field, self._steps, self._axis = field, steps, axis
+        self.domain = field.domain
+        self.shape = tuple(field.domain.shape)
+
+    def take(self, steps: Any, axis: int) -> _ReadSeries:
+        return _ReadSeries(self._field, steps, axis)
+
+    def select(self, window: Window) -> Any:
+        return take_steps(self._field.select(window), self._steps, self._axis)
+
+
+def _series_of(series: Any) -> Any:
+    """Return a series as it is cut: of a Field the array in it, or one that reads windows."""
+    if isinstance(series, XarrayField):
+        return series.da
+    if isinstance(series, RasterField) and isinstance(series.reader, GeoTensor):
+        return series.reader
+    is_field = isinstance(series, Field) and not hasattr(series, "shape")
+    return _ReadSeries(series) if is_field else series
+
+
 def _space_of(series: Any) -> RasterDomain:
     if isinstance(series, RasterDomain):
         return series
@@ -498,4 +548,6 @@ def _space_of(series: Any) -> RasterDomain:
         raise PatchError(f"a series of rasters (T, ..., H, W) is needed, got shape {shape}")
     if isinstance(series, GeoTensor):
         return RasterDomain(series.shape, series.transform, series.crs)
+    if isinstance(series, _ReadSeries):
+        return as_raster_domain(series.domain)
     return RasterDomain(tuple(shape))

@@ -183,8 +183,8 @@ def series_domain(series: Any, time_axis: int | str = 0) -> TimeDomain:
 
     Parameters
     ----------
-    series : array, GeoTensor, xarray.DataArray or TimeDomain
-        The series.
+    series : array, GeoTensor, xarray.DataArray, TimeDomain or int
+        The series, or how many steps it has.
     time_axis : int or str
         The number or name of the time axis.
 
@@ -192,13 +192,21 @@ def series_domain(series: Any, time_axis: int | str = 0) -> TimeDomain:
     -------
     TimeDomain
         Its axis, steps and dates.
+
+    Examples
+    --------
+    >>> series_domain(12).length, series_domain(np.zeros((12, 64, 64))).shape
+    (12, (12, 64, 64))
     """
     if isinstance(series, TimeDomain):
         return series
+    if isinstance(series, int | np.integer):
+        return TimeDomain((int(series),))
     shape = getattr(series, "shape", None)
     if shape is None:
         raise PatchError(
-            f"a series is an array or an xarray DataArray, got {type(series).__name__}"
+            f"a series is an array or an xarray DataArray, got {type(series).__name__}; its "
+            "TimeDomain will do as well"
         )
     axis = axis_of(series, time_axis)
     times = None

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,8 +11,14 @@ from geopatcher import (
     PointDomain,
     RasterDomain,
     RasterField,
+    SpatialPatcher,
     SpatialRectangular,
     SpatialRegularStride,
+    SpatioTemporalPatcher,
+    TemporalCausalRolling,
+    TemporalFixedLookback,
+    TemporalPatcher,
+    XarrayField,
 )
 
 MODES = ("reflect", "symmetric", "edge", "wrap", "constant")
@@ -91,7 +98,7 @@ def test_points_are_not_cut_into_rectangles():
         ({"size": (4, 4, 4)}, "size must be positive whole pixels"),
         ({"size": 4, "boundary": "mirror"}, "boundary must be one of drop, shift, pad, shrink"),
         ({"size": 4, "pad_mode": "zeros"}, "pad_mode must be one of"),
-        ({"size": 4, "pad_value": 0}, 'pad_mode="constant" only'),
+        ({"size": 4, "pad_mode": "edge", "pad_value": 0}, 'pad_mode="constant" only'),
     ],
 )
 def test_bad_arguments_say_the_rule_and_the_value(arguments, message):
@@ -105,3 +112,45 @@ def test_a_pad_value_that_chips_cannot_hold_is_refused(value, scene_of):
     geometry = SpatialRectangular(6, boundary="pad", pad_mode="constant", pad_value=value)
     with pytest.raises(PatchError, match="chips of uint8 cannot be padded with"):
         geometry.read(RasterField(scene), geometry.neighborhood(scene_domain(scene), (0, 0)))
+
+
+def test_a_pad_value_means_a_constant_pad(scene_of):
+    geometry = SpatialRectangular(8, boundary="pad", pad_value=-1)
+    assert geometry == SpatialRectangular(8, "pad", "constant", -1)
+    for dtype in ("float32", "int16"):
+        scene = scene_of((10, 10), dtype)
+        patch = SpatialPatcher(geometry, SpatialRegularStride(8)).patch_at(scene, (8, 8))
+        assert (patch.data.values[2:] == -1).all()
+        np.testing.assert_array_equal(patch.data.values[:2, :2], scene.values[8:, 8:])
+    patcher = SpatialPatcher(geometry, SpatialRegularStride(8))
+    with pytest.raises(PatchError, match="uint16 cannot be padded with -1: pad_value"):
+        patcher.patch_at(scene_of((10, 10), "uint16"), (8, 8))
+
+
+def test_three_sizes_say_how_time_is_cut_too():
+    with pytest.raises(PatchError) as told:
+        SpatialRectangular(size=(5, 16, 16))
+    assert "SpatioTemporalPatcher(SpatialPatcher(SpatialRectangular((16, 16))" in str(told.value)
+    cube = np.arange(10 * 32 * 32.0).reshape(10, 32, 32)
+    da = xr.DataArray(cube, dims=("time", "y", "x"))
+    space = SpatialPatcher(SpatialRectangular((16, 16)), SpatialRegularStride(16))
+    time = TemporalPatcher(TemporalFixedLookback(5), TemporalCausalRolling(5))
+    patches = list(SpatioTemporalPatcher(space, time).split(da))
+    assert len(patches) == 8
+    np.testing.assert_array_equal(patches[-1].data, cube[5:, 16:, 16:])
+
+
+def test_data_of_one_dimension_are_a_grid_of_one_row():
+    series = xr.DataArray(np.arange(10.0), {"x": np.arange(10)}, ["x"])
+    patcher = SpatialPatcher(SpatialRectangular((4,), boundary="shift"), SpatialRegularStride((3,)))
+    patches = list(patcher.split(XarrayField(series)))
+    assert [patch.data.da.x.values[0] for patch in patches] == [0, 3, 6]
+    np.testing.assert_allclose(patcher.merge(patches, XarrayField(series)), [np.arange(10)])
+    with pytest.raises(PatchError, match=r"for data of one row \(4,\)"):
+        list(
+            SpatialPatcher(SpatialRectangular(4), SpatialRegularStride(4)).split(
+                XarrayField(series)
+            )
+        )
+    with pytest.raises(PatchError, match="single number"):
+        XarrayField(series[0])

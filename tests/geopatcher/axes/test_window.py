@@ -17,12 +17,18 @@ from geopatcher import (
     SpatialTukey,
 )
 
-SEPARABLE = (SpatialBoxcar(), SpatialHann(), SpatialTukey(0.25), SpatialGaussian(5.0))
+SEPARABLE = (
+    SpatialBoxcar(),
+    SpatialHann(),
+    SpatialTukey(0.25),
+    SpatialGaussian(5.0),
+    SpatialGaussian(share=0.3),
+)
 
 
 @given(
     size=st.tuples(st.integers(1, 300), st.integers(1, 300)),
-    window=st.sampled_from([*SEPARABLE, SpatialGaussian(0.5), SpatialTukey(0.0), SpatialTukey(1)]),
+    window=st.sampled_from([*SEPARABLE, SpatialGaussian(1), SpatialTukey(0.0), SpatialTukey(1)]),
 )
 def test_weights_are_positive_symmetric_and_of_the_chips_shape(size, window):
     weights = window.weights(SpatialRectangular(size))
@@ -89,12 +95,39 @@ def test_a_custom_window_is_what_the_function_gives():
     [
         (np.zeros, "positive and finite"),
         (lambda shape: np.full(shape, np.nan), "positive and finite"),
+        (lambda shape: -np.eye(*shape), "or 0 where a pixel does not count"),
         (lambda shape: np.ones(shape[0]), "must have that shape"),
     ],
 )
 def test_a_custom_window_that_loses_pixels_is_refused(fn, message):
     with pytest.raises(PatchError, match=message):
         SpatialCustom(fn).weights(SpatialRectangular(4))
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        lambda shape: np.hanning(shape[0])[:, None] * np.hanning(shape[1]),
+        lambda shape: np.outer(np.hanning(shape[0]), np.ones(shape))[:, : shape[1]],
+        lambda geometry: np.outer(*map(np.hanning, geometry.size)),
+        lambda geometry: SpatialHann().weights(geometry),
+        lambda geometry: np.full(geometry, 2.0) if geometry.boundary == "drop" else None,
+    ],
+)
+def test_a_custom_window_gets_the_size_and_the_geometry(fn):
+    assert SpatialCustom(fn).weights(SpatialRectangular((16, 20))).shape == (16, 20)
+
+
+def test_a_sigma_that_may_be_a_share_is_refused_with_both_readings():
+    with pytest.raises(PatchError, match=r"0\.3 pixels.*half-width.*SpatialGaussian\(share=0\.3\)"):
+        SpatialGaussian(0.3)
+    for size in (7, 64, 256):
+        np.testing.assert_array_equal(
+            SpatialGaussian(share=0.5).profile(size), SpatialGaussian(size / 4).profile(size)
+        )
+    np.testing.assert_allclose(
+        SpatialGaussian(share=0.5).taper(np.array([0.0, 3.0]), reach=3.0), [1, np.exp(-2)]
+    )
 
 
 def test_windows_of_other_geometries_are_made_patch_by_patch():
@@ -109,6 +142,9 @@ def test_windows_of_other_geometries_are_made_patch_by_patch():
     [
         (lambda: SpatialTukey(1.5), "0 to 1"),
         (lambda: SpatialGaussian(0), "positive and finite"),
+        (lambda: SpatialGaussian(share=-1), "positive and finite"),
+        (lambda: SpatialGaussian(), "sigma= or share="),
+        (lambda: SpatialGaussian(2, share=0.3), "sigma= or share="),
         (lambda: SpatialCustom(3), "function"),
     ],
 )

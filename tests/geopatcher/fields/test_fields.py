@@ -266,7 +266,7 @@ def test_a_read_is_tried_again_with_growing_pauses(scene_of, monkeypatch):
     [
         (lambda: XarrayField(np.zeros((3, 3))), "needs an xarray.DataArray, got ndarray"),
         (lambda: XarrayField(data_array().to_dataset("band")), "to_dataarray"),
-        (lambda: XarrayField(xr.DataArray([1, 2], dims="x")), "two dimensions or more"),
+        (lambda: XarrayField(xr.DataArray(1)), "needs dimensions, got a single number"),
         (lambda: GeoPandasField(np.zeros(3)), "needs a GeoDataFrame"),
         (lambda: GeoPandasField(vectors()["shapes"].gdf).select(Window(0, 0, 1, 1)), "Members"),
         (lambda: XvecField(xr.Dataset({"a": ("x", [1])})), "one geometry coordinate"),

@@ -316,3 +316,22 @@ def test_a_geotiff_has_a_band(tmp_path, scene_of, patcher_of):
     scene = scene_of((0, 8, 8))
     with pytest.raises(PatchError, match=r"at least one band, got \(0, 8, 8\)"):
         merge_to_file(patcher_of(8, 8).split(scene), scene, SpatialMean(), tmp_path / "o.tif")
+
+
+def test_an_empty_folder_becomes_a_store_and_others_are_left_alone(tmp_path, scene_of, patcher_of):
+    scene = scene_of((2, 50, 70))
+    for name in ("empty", "empty.zarr"):
+        folder = tmp_path / name
+        folder.mkdir()
+        aggregation = SpatialOverlapAdd(streaming=True, target_path=folder)
+        patcher = patcher_of(16, 12, aggregation=aggregation)
+        for _ in range(2):  # and may be written anew
+            written = patcher.merge(patcher.split(scene), scene)
+            np.testing.assert_allclose(values_of(written), scene.values, rtol=1e-6)
+            np.testing.assert_allclose(values_of(open_lazily(folder)), scene.values, rtol=1e-6)
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "notes.txt").write_text("mine")
+    with pytest.raises(PatchError, match="an empty folder becomes a store"):
+        SpatialOverlapAdd(streaming=True, target_path=taken)
+    assert [path.name for path in taken.iterdir()] == ["notes.txt"]

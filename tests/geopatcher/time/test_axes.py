@@ -211,3 +211,20 @@ def test_the_weights_of_a_long_past_are_small_and_not_zero():
     weights = TemporalExponentialDecay(tau=0.5).weights(None, 2000)
     assert (weights > 0).all()
     assert (np.diff(weights) >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("sampler", "expected"),
+    [
+        (TemporalRegularStride(5), [0, 5, 10]),
+        (TemporalCausalRolling(4), [0, 4, 8]),
+        (TemporalCausalRolling(4, start=2), [2, 6, 10]),
+        (TemporalEventTriggered([7, 3, 7]), [3, 7]),
+        (TemporalRandom(3, seed=0), [2, 3, 11]),
+        (TemporalExplicit([7, 3]), [7, 3]),
+    ],
+    ids=lambda case: type(case).__name__,
+)
+def test_a_sampler_takes_the_number_of_steps_and_no_geometry(sampler, expected):
+    assert sampler.anchors(12) == expected
+    assert sampler.anchors(np.zeros((12, 4))) == expected

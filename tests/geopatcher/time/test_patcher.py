@@ -2,16 +2,21 @@
 
 from dataclasses import replace
 
+import dask.array
 import numpy as np
 import pytest
 import xarray as xr
 from georeader.geotensor import GeoTensor
+from georeader.rasterio_reader import RasterioReader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio import Affine
 
 from geopatcher import (
+    DaskField,
+    Patch,
     PatchError,
+    RasterField,
     SpatialByIndex,
     SpatialExplicit,
     SpatialHann,
@@ -23,6 +28,7 @@ from geopatcher import (
     TemporalExplicit,
     TemporalExponentialDecay,
     TemporalFixedLookback,
+    TemporalFold,
     TemporalForecast,
     TemporalLookbackHorizon,
     TemporalMean,
@@ -32,7 +38,10 @@ from geopatcher import (
     TemporalPhaseWindow,
     TemporalRegularStride,
     TemporalTaperedTukey,
+    XarrayField,
+    stack_patches,
 )
+from geotoolz import write_cog
 
 WINDOWS = st.sampled_from(
     [TemporalExponentialDecay(2), TemporalTaperedTukey(0.5), TemporalPeriodic(7)]
@@ -376,3 +385,68 @@ def product_of(length):
         SpatialPatcher(SpatialRectangular(16), SpatialRegularStride(16)),
         TemporalPatcher(TemporalFixedLookback(length), TemporalRegularStride(1)),
     )
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("aggregation", [TemporalMean(), TemporalForecast(2)])
+def test_patches_know_the_series_that_they_are_merged_onto(axis, aggregation):
+    series = np.random.default_rng(0).normal(size=(9, 8))
+    patcher = TemporalPatcher(
+        TemporalLookbackHorizon(3, 2), TemporalRegularStride(2), time_axis=axis
+    )
+    patcher = replace(patcher, aggregation=aggregation)
+    done = [patch.with_data(patch.data * 2) for patch in patcher.split(series)][:3]
+    merged, expected = patcher.merge(done), patcher.merge(done, series)
+    if isinstance(expected, dict):
+        assert merged.keys() == expected.keys()
+        merged, expected = np.stack(list(merged.values())), np.stack(list(expected.values()))
+    np.testing.assert_array_equal(merged, expected)
+    bare = [Patch(patch.data, patch.anchor, patch.indices) for patch in done]
+    with pytest.raises(PatchError, match="TimeDomain will do"):
+        patcher.merge(bare)
+    assert replace(patcher, aggregation=TemporalFold(lambda n, _: n + 1, 0)).merge(bare) == 3
+
+
+def test_a_raster_field_of_three_axes_is_a_series(tmp_path):
+    place = Affine(10, 0, 500_000, 0, -10, 4_100_000)
+    values = np.random.default_rng(0).normal(size=(6, 20, 30)).astype("float32")
+    scene = GeoTensor(values, place, "EPSG:32610", fill_value_default=None)
+    path = str(tmp_path / "series.tif")
+    write_cog(scene, path)
+    labelled = xr.DataArray(values, dims=("time", "y", "x"))
+    fields = [
+        RasterField(scene),
+        RasterField(RasterioReader(path)),
+        XarrayField(labelled),
+        DaskField(dask.array.from_array(values), place, "EPSG:32610"),
+    ]
+    space = SpatialPatcher(SpatialRectangular(10), SpatialRegularStride(10), SpatialHann())
+    time = TemporalPatcher(TemporalFixedLookback(2), TemporalRegularStride(2))
+    patcher = SpatioTemporalPatcher(space, time)
+    expected = list(patcher.split(values))
+    merged = patcher.merge(expected, values)
+    for field in fields:
+        found = list(patcher.split(field))
+        assert [patch.anchor for patch in found] == [patch.anchor for patch in expected]
+        for one, two in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one.data, two.data)
+        np.testing.assert_allclose(patcher.merge(found, field), merged, equal_nan=True)
+        one = patcher.patch_at(field, ((10, 20), 3))
+        np.testing.assert_array_equal(one.data, values[2:4, 10:, 20:])
+    assert patcher.merge(found, fields[0]).transform == place
+
+
+def test_weights_in_space_and_time_stack(scene_of):
+    cube = np.zeros((8, 32, 32))
+    space = SpatialPatcher(SpatialRectangular(16), SpatialRegularStride(16), SpatialHann())
+    time = TemporalPatcher(
+        TemporalFixedLookback(3), TemporalCausalRolling(4), TemporalExponentialDecay(2)
+    )
+    patches = list(SpatioTemporalPatcher(space, time).split(cube))
+    weights = stack_patches(patches, attr="weights")
+    assert weights.shape == stack_patches(patches).shape == (8, 3, 16, 16)
+    np.testing.assert_allclose(
+        weights[0], patches[0].time.weights[:, None, None] * patches[0].space.weights
+    )
+    with pytest.raises(PatchError, match="1 of 1 patches have no weights, the first at anchor 4"):
+        stack_patches([Patch(cube, 4, None)], attr="weights")
