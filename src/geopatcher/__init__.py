@@ -44,6 +44,7 @@ from geopatcher.axes.window import SpatialBoxcar as SpatialBoxcar
 from geopatcher.axes.window import SpatialCustom as SpatialCustom
 from geopatcher.axes.window import SpatialGaussian as SpatialGaussian
 from geopatcher.axes.window import SpatialHann as SpatialHann
+from geopatcher.axes.window import SpatialTrim as SpatialTrim
 from geopatcher.axes.window import SpatialTukey as SpatialTukey
 from geopatcher.config import Configured as Configured
 from geopatcher.domain import GridDomain as GridDomain
@@ -63,6 +64,7 @@ from geopatcher.patch import CoverageWarning as CoverageWarning
 from geopatcher.patch import Members as Members
 from geopatcher.patch import Patch as Patch
 from geopatcher.patch import PatchError as PatchError
+from geopatcher.patch import SeamWarning as SeamWarning
 from geopatcher.patch import stack_patches as stack_patches
 from geopatcher.patcher import SpatialPatcher as SpatialPatcher
 from geopatcher.stream import PatchStream as PatchStream

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,32 @@ class CoverageWarning(UserWarning):
     >>> told[0].category.__name__, merged
     ('CoverageWarning', array([[ 1., nan]]))
     """
+
+
+class SeamWarning(UserWarning):
+    """An operator looks beyond its chips, and no layout of them can help it.
+
+    Examples
+    --------
+    >>> from geopatcher import SeamWarning
+    >>> issubclass(SeamWarning, UserWarning)
+    True
+    """
+
+
+def level_of_caller() -> int:
+    """Return the stack level, for a warning, of the line outside this package that asked for it.
+
+    Returns
+    -------
+    int
+        As `warnings.warn` takes it, in the function that calls this one.
+    """
+    own = __name__.partition(".")[0]
+    frame, level = sys._getframe(2), 2
+    while frame.f_back is not None and frame.f_globals["__name__"].partition(".")[0] == own:
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 @dataclass(slots=True, eq=False)

@@ -1,21 +1,14 @@
-"""What a merge makes of patches: which chips, in which order, in which blocks of rows.
+"""What a merge makes of patches: in which order, by which rule, in which blocks of rows.
 
-All of it is decided here, above splitting and merging: whether overlaps are needed, which merge
-turns the chips into rows, which chips touch a block of rows, and where blocks begin. A chip on the
-line between two blocks is made for both; in return no two workers ever write one pixel, and the
-result has the same bytes for any number of them.
-
-A local operation, in map algebra's sense (Tomlin, 1990), makes each pixel of its result from the
-same pixel of its input: reflectance from digital numbers, an index from bands. All chips that
-cover a pixel then give it one value, and their weighted mean is that value. So chips are laid side
-by side, and each pixel is read, computed and written once: at 256 pixels every 192, 1.75 times
-less of each.
+All of it is decided here, above splitting and merging: which merge turns the chips into rows,
+which chips touch a block of rows, and where blocks begin; `layout` says which chips there are. A
+chip on the line between two blocks is made for both; in return no two workers ever write one pixel,
+and the result has the same bytes for any number of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import cached_property
 from itertools import chain, pairwise
 from typing import Any
@@ -23,11 +16,8 @@ from typing import Any
 import numpy as np
 
 from geopatcher.axes.axis import Separable
-from geopatcher.axes.geometry import SpatialRectangular
-from geopatcher.axes.sampler import SpatialRegularStride
-from geopatcher.axes.window import SpatialBoxcar
 from geopatcher.domain import RasterDomain
-from geopatcher.fields.raster import is_in_memory
+from geopatcher.layout import Layout, warn_of_seams
 from geopatcher.merge.chip import Chip
 from geopatcher.merge.regular_grid import ChipWeights, GridMerge, WeightedSums
 from geopatcher.merge.row_buffer import (
@@ -40,15 +30,11 @@ from geopatcher.merge.row_buffer import (
     settled,
 )
 from geopatcher.patch import Failed, Patch, PatchError
-from geopatcher.stream import MappedStream, PatchStream
+from geopatcher.stream import PatchStream
 from pipekit.parallel import in_threads
 
 BLOCK_ROWS = 1024
 """Rows of a block that is written out: five chip rows, one of which its neighbour makes too."""
-
-STRIP_PIXELS = 2**16
-"""Pixels of a strip: enough that a call's overhead vanishes, few enough that the arrays made for it
-stay in a processor's cache and on pages that the process has already."""
 
 
 class Plan:
@@ -77,8 +63,10 @@ class Plan:
             )
         self.domain = domain
         self.aggregation: Reducer = aggregation
-        is_mean = isinstance(aggregation, WeightedSums) and aggregation.normalize_by_window
-        self.patches = without_overlap(patches, domain) if is_mean else patches
+        self.patches, self._seam = patches, None
+        if isinstance(patches, PatchStream):
+            layout = Layout(patches, domain, getattr(aggregation, "agrees", False))
+            self.patches, self._seam = layout.stream, layout.seam
         self.stream = self.patches if isinstance(self.patches, PatchStream) else None
 
     @cached_property
@@ -90,6 +78,10 @@ class Plan:
         return first_of(
             self.stream.items(self.stream.touching((0, self.domain.height))), self.stream.skipped
         )
+
+    def warn_of_seams(self) -> None:
+        """Warn, where the merge was asked for, of what operators see cut at the chips' borders."""
+        warn_of_seams(self._seam)
 
     @property
     def first(self) -> Patch:
@@ -187,62 +179,6 @@ class Plan:
 
         blocks = even_shares(height, aligned_rows(align), align)
         return sum(in_threads(write, blocks, stream.workers))
-
-
-def without_overlap(patches: Any, domain: RasterDomain) -> Any:
-    """Return the stream over chips side by side where the merged mean is the same, else `patches`.
-
-    Parameters
-    ----------
-    patches : PatchStream or iterable of Patch
-        What goes into an overlap-add that normalises by its window.
-    domain : RasterDomain
-        What it is merged onto.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from georeader.geotensor import GeoTensor
-    >>> from rasterio import Affine
-    >>> from geopatcher import *
-    >>> scene = GeoTensor(np.ones((70, 70)), Affine(10, 0, 0, 0, -10, 700), "EPSG:32632")
-    >>> patcher = SpatialPatcher(
-    ...     SpatialRectangular(16, boundary="shift"), SpatialRegularStride(12), SpatialHann()
-    ... )
-    >>> def double(chip):
-    ...     return 2 * chip
-    >>> stream = patcher.stream(scene).map(double)
-    >>> len(without_overlap(stream, stream.domain))
-    36
-    >>> double.local = True
-    >>> len(without_overlap(stream, stream.domain))
-    5
-    """
-    if not isinstance(patches, MappedStream) or not patches.local:
-        return patches
-    own, patcher = patches.domain, patches.patcher
-    if not isinstance(own, RasterDomain) or own.shape[-2:] != domain.shape[-2:]:
-        return patches
-    geometry, sampler = patcher.geometry, patcher.sampler
-    if type(geometry) is not SpatialRectangular or type(sampler) is not SpatialRegularStride:
-        return patches
-    # A failed chip is left to those that overlap it, and only a window that says so is positive.
-    if patcher.on_error != "raise" or not isinstance(patcher.window, Separable):
-        return patches
-    if geometry.candidates(own).grid(sampler.step).covered_share < 1:
-        return patches
-    size = geometry.size
-    if is_in_memory(patches.field):
-        # Strips of whole rows lie in one piece there, and files are cut into blocks. Not higher
-        # than asked for: workers share out rows in blocks of such chips.
-        size = (max(1, min(STRIP_PIXELS // own.width, size[0])), own.width)
-    tiling: Any = replace(
-        patcher,  # type: ignore[type-var]
-        geometry=SpatialRectangular(size, boundary="shrink"),
-        sampler=SpatialRegularStride(size),
-        window=SpatialBoxcar(),
-    )
-    return patches.again(tiling)
 
 
 def shares(height: int, count: int, align: int = 1) -> list[Rows]:

@@ -336,6 +336,7 @@ class _Run:
         }
 
     def run(self, journal: Journal | None) -> Any:
+        self.plan.warn_of_seams()
         first = self.plan.first
         job = replace(self.job, chip=chip_spec(first), checked=journal is not None)
         merge = self.plan.row_merge(job.chip)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import warnings
 from collections.abc import Iterable, Sequence
 from itertools import chain
@@ -23,6 +22,7 @@ from geopatcher.domain import (
 from geopatcher.fields.raster import bounded_cache, paths_of
 from geopatcher.files.rows import RasterSpec
 from geopatcher.files.target import check_target, open_lazily, open_target
+from geopatcher.layout import Layout, warn_of_seams
 from geopatcher.merge.chip import chip_spec, fitting_attrs, invalid_of, roles_of
 from geopatcher.merge.row_buffer import (
     Reducer,
@@ -33,7 +33,7 @@ from geopatcher.merge.row_buffer import (
     settled,
     take,
 )
-from geopatcher.patch import CoverageWarning, Patch, PatchError, Scattered
+from geopatcher.patch import CoverageWarning, Patch, PatchError, Scattered, level_of_caller
 from geopatcher.plan import Plan, first_of
 from geopatcher.stream import PatchStream, unread
 from pipekit.files import keep_inputs
@@ -62,9 +62,12 @@ def merge_in_memory(patches: Iterable[Patch], domain: Any, aggregation: Reducer)
     skipped = patches.skipped if isinstance(patches, PatchStream) else {}
     patches, scattered = _told_scattered(patches, domain)
     if scattered:
+        if isinstance(patches, PatchStream):
+            warn_of_seams(Layout(patches, domain, agrees=False).seam)
         return merge_scattered(patches, domain, aggregation, skipped)
     domain = as_raster_domain(domain)
     plan = Plan(patches, domain, aggregation)
+    plan.warn_of_seams()
     merge = plan.row_merge(chip_spec(plan.first))
     spec = spec_of(merge.spec, merge.reducer, domain, plan.first.data)
     out = np.empty(spec.shape, spec.dtype)
@@ -123,6 +126,7 @@ def merge_to_file(
         keep_inputs(path, read, "merge_to_file", PatchError)
     domain = as_raster_domain(domain, placed=True)
     plan = Plan(unread(patches), domain, aggregation)
+    plan.warn_of_seams()
     stream = plan.stream
     field, workers = (None, 1) if stream is None else (stream.field, stream.workers)
     with bounded_cache(field, workers):
@@ -278,17 +282,8 @@ def warn_uncovered(share: float, what: str = "pixels") -> None:
         warnings.warn(
             f"{share:.2%} of the {what} is covered by no patch and holds the fill value; {way_out}",
             CoverageWarning,
-            stacklevel=_level_of_caller(),
+            stacklevel=level_of_caller(),
         )
-
-
-def _level_of_caller() -> int:
-    """Return the stack level of the line outside this package that asked for the merge."""
-    own = __name__.partition(".")[0]
-    frame, level = sys._getframe(2), 2
-    while frame.f_back is not None and frame.f_globals["__name__"].partition(".")[0] == own:
-        frame, level = frame.f_back, level + 1
-    return level
 
 
 def as_scene(values: np.ndarray, spec: RasterSpec) -> Any:

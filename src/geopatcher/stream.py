@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 from georeader.geotensor import GeoTensor
 
-from geopatcher.axes.axis import Axes, OnGrid, Rectangular, RegularGrid
+from geopatcher.axes.axis import Axes, ByPlace, OnGrid, Rectangular, RegularGrid
 from geopatcher.fields.raster import nodata_after
 from geopatcher.merge.chip import fitting_attrs
 from geopatcher.patch import Failed, Patch, PatchError
 from pipekit.parallel import in_threads
 from pipekit.pixels import plain
+from pipekit.radius import radius_of
 
 ON_ERROR = ("raise", "skip", "fill")
 
@@ -87,8 +88,10 @@ class PatchStream(Sequence[Patch]):
     @cached_property
     def _weights(self) -> Any:
         """The weights (h, w) of a whole rectangle; other patches have each their own."""
-        geometry = self.patcher.geometry
-        return self.patcher.window.weights(geometry) if self.is_rectangular else None
+        geometry, window = self.patcher.geometry, self.patcher.window
+        if not self.is_rectangular or isinstance(window, ByPlace):
+            return None
+        return window.weights(geometry)
 
     def __len__(self) -> int:
         return len(self.grid) if self.grid is not None else len(self.anchors)
@@ -214,6 +217,9 @@ class PatchStream(Sequence[Patch]):
             rows, cols = indices.height, indices.width
             # A chip of the usual size has them as they are, without a view of its own.
             return whole if whole.shape == (rows, cols) else whole[:rows, :cols]
+        window = self.patcher.window
+        if isinstance(window, ByPlace) and self.is_rectangular:
+            return window.weights_at(self.patcher.geometry, indices, self.domain)
         weights = np.ones(len(indices))
         if indices.distance is not None:
             weights = self.patcher.window.taper(indices.distance, indices.reach)
@@ -315,13 +321,16 @@ class MappedStream(PatchStream):
         return self.parent.anchors
 
     @property
-    def local(self) -> bool:
-        """Whether each pixel of the results is made of the same pixel of its chip alone."""
-        parent = self.parent
-        if isinstance(parent, MappedStream) and not parent.local:
-            return False
-        said = getattr(self.function, "local", False) is True
-        return said and self.batch_size is None and self.on_error == "raise"
+    def stages(self) -> list[MappedStream]:
+        """The streams that map a function, this one last."""
+        before = self.parent.stages if isinstance(self.parent, MappedStream) else []
+        return [*before, self]
+
+    @property
+    def radius(self) -> int | None:
+        """How many pixels away the functions look, one after the other; None when unknown."""
+        radii = [radius_of(stage.function) for stage in self.stages]
+        return None if None in radii else sum(radii)  # type: ignore[arg-type]
 
     def again(self, patcher: Axes | None = None) -> MappedStream:
         """Return the stream anew with failures of its own: its anchors, or another patcher's."""

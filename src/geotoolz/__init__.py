@@ -34,6 +34,7 @@ _NAMES = {
         "MaskFromSCL MaskFromQABits DilateMask SCL_CLASSES SCL_CLOUDS SCL_CLOUDS_AND_INVALID "
         "SCL_WATER SCL_SNOW"
     ),
+    "geotoolz.focal": "FocalMean FocalMedian focal_mean focal_median",
     "geotoolz.mask": "ApplyMask CombineMasks InvertMask MaskWhere",
     "geotoolz.normalize": "StandardScale RobustScale PerBandStats",
     "geotoolz.augment": (

@@ -573,7 +573,7 @@ class SelectBands(FunctionOperator):
     (1, 2, 3)
     """
 
-    local = True
+    radius = 0
 
     @parameters_of(select_bands)
     def __init__(self) -> None: ...

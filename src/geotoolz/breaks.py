@@ -221,7 +221,7 @@ class FindBreaks(FunctionOperator):
     (1, 3, 2, 2)
     """
 
-    local = True
+    radius = 0
     dates: Any
 
     @parameters_of(find_breaks)

@@ -166,7 +166,8 @@ def _whole_bits(quality: Values) -> Values:
 def dilate_mask(mask: Raster, radius: float) -> Raster:
     """Return the mask grown by a disc: True within `radius` pixels of any True.
 
-    A cut-out chip does not see the True pixels beyond its edge.
+    A cut-out chip does not see the True pixels beyond its edge; a patcher reads it with a rim for
+    `DilateMask`, which knows how far it looks.
 
     Parameters
     ----------
@@ -245,7 +246,7 @@ class MaskFromSCL(FunctionOperator):
     array([[False,  True,  True,  True]])
     """
 
-    local = True
+    radius = 0
 
     @parameters_of(mask_from_scl)
     def __init__(self) -> None:
@@ -261,7 +262,7 @@ class MaskFromQABits(FunctionOperator):
     array([[ True, False]])
     """
 
-    local = True
+    radius = 0
 
     @parameters_of(mask_from_qa_bits)
     def __init__(self) -> None:
@@ -276,6 +277,8 @@ class DilateMask(FunctionOperator):
     >>> DilateMask(radius=1)(np.array([[False, False, True, False]]))
     array([[False,  True,  True,  True]])
     """
+
+    radius = 1  # the argument of that name is how far it looks
 
     @parameters_of(dilate_mask)
     def __init__(self) -> None:

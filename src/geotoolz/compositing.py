@@ -614,6 +614,8 @@ class MedianComposite(FunctionOperator):
     array([[[2.]]], dtype=float32)
     """
 
+    radius = 0
+
     @parameters_of(median_composite)
     def __init__(self) -> None: ...
 
@@ -626,6 +628,8 @@ class MaxNDVIComposite(FunctionOperator):
     >>> MaxNDVIComposite(0, 1)(np.ones((3, 2, 4, 4))).shape
     (2, 4, 4)
     """
+
+    radius = 0
 
     @parameters_of(max_ndvi_composite)
     def __init__(self) -> None: ...
@@ -640,6 +644,8 @@ class MinCloudComposite(FunctionOperator):
     (2, 4, 4)
     """
 
+    radius = 0
+
     @parameters_of(min_cloud_composite)
     def __init__(self) -> None: ...
 
@@ -652,6 +658,8 @@ class CloudFreeComposite(FunctionOperator):
     >>> CloudFreeComposite(scl_idx=1)(np.full((3, 2, 4, 4), 4)).shape
     (1, 4, 4)
     """
+
+    radius = 0
 
     @parameters_of(cloud_free_composite)
     def __init__(self) -> None: ...

@@ -273,7 +273,7 @@ class HarmonicFit(FunctionOperator):
     (3, 2, 2)
     """
 
-    local = True
+    radius = 0
     dates: Any
 
     @parameters_of(harmonic_fit)

@@ -43,7 +43,7 @@ class _BandFields(Operator):
 
     def __init_subclass__(cls, formula: Callable[..., Values] | None = None, **kwargs: Any) -> None:
         if formula is not None:
-            cls._formula, cls.local = formula, True
+            cls._formula, cls.radius = formula, 0
             cls._bands = [name for name in get_annotations(cls) if name.endswith("_idx")]
             taken = list(signature(formula).parameters.values())
             bands, rest = taken[: len(cls._bands)], taken[len(cls._bands) :]
@@ -934,7 +934,7 @@ class SpectralIndex(Operator):
     array([[0.5]], dtype=float32)
     """
 
-    local = True
+    radius = 0
 
     def __init__(
         self,

@@ -251,6 +251,11 @@ class SklearnOp(Operator):
         if not callable(getattr(self.estimator, self.method, None)):
             raise TypeError(f"{type(self.estimator).__name__} has no method {self.method!r}")
 
+    @property
+    def radius(self) -> int | None:
+        """0 in mode "pixel", where each is predicted by itself; a method that fits looks at all."""
+        return 0 if self.mode == "pixel" and not self.method.startswith("fit") else None
+
     def _apply(self, raster: Raster) -> Any:
         if self.mode == "pixel":
             return predict_pixels(self.estimator, raster, self.method, self.nodata, self.axis)

@@ -23,6 +23,7 @@ from geotoolz.carrier import (
 from geotoolz.function_operator import FunctionOperator, check_band, check_choice, parameters_of
 from pipekit import Operator
 from pipekit.pixels import check_fill, equal_mask, invalid_mask
+from pipekit.radius import radius_of
 
 _ELSEWHERE = "the mask lies on another grid than the raster"
 
@@ -252,9 +253,9 @@ class ApplyMask(Operator):
         self._place = place_of(mask)
 
     @property
-    def local(self) -> bool:  # type: ignore[override]
-        """Whether the mask is made of each pixel itself; a mask given as an array has a place."""
-        return isinstance(self.mask, Operator) and self.mask.local
+    def radius(self) -> int | None:
+        """That of the operator which makes the mask; a mask given as an array has a place."""
+        return 0 if self.mask is None else radius_of(self.mask)
 
     def _apply(self, raster: Raster, mask: Raster | None = None) -> Raster:
         given = self.mask if mask is None else mask
@@ -285,6 +286,8 @@ class CombineMasks(Operator):
         check_choice(mode, "mode", ("any", "all"))
         self.mode = mode
 
+    radius = 0
+
     def _apply(self, *masks: Raster) -> Raster:
         return combine_masks(*masks, mode=self.mode)
 
@@ -298,7 +301,7 @@ class InvertMask(FunctionOperator):
     array([[False,  True]])
     """
 
-    local = True
+    radius = 0
 
     @parameters_of(invert_mask)
     def __init__(self) -> None: ...
@@ -313,7 +316,7 @@ class MaskWhere(FunctionOperator):
     array([[ True, False]])
     """
 
-    local = True
+    radius = 0
 
     @parameters_of(mask_where)
     def __init__(self) -> None:

@@ -256,6 +256,11 @@ class StandardScale(FunctionOperator):
     @parameters_of(standard_scale)
     def __init__(self) -> None: ...
 
+    @property
+    def radius(self) -> int | None:
+        """0 for a given mean and deviation; without them the whole chip's are computed."""
+        return None if self.mean is None or self.std is None else 0
+
 
 class RobustScale(FunctionOperator):
     """Centre on the median and divide by a percentile range: `robust_scale` as an operator.

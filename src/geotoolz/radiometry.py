@@ -340,7 +340,7 @@ class ToFloat32(Operator):
     array([[1., 2.]], dtype=float32)
     """
 
-    local = True
+    radius = 0
 
     def _apply(self, raster: Raster) -> Raster:
         return to_float(raster, np.float32)
@@ -357,7 +357,7 @@ class DNToReflectance(FunctionOperator):
     array([[0. , 0.5]], dtype=float32)
     """
 
-    local = True
+    radius = 0
 
     @parameters_of(dn_to_reflectance)
     def __init__(self) -> None: ...
@@ -372,7 +372,7 @@ class ReflectanceToDN(FunctionOperator):
     array([[5000,    0]], dtype=uint16)
     """
 
-    local = True
+    radius = 0
 
     @parameters_of(reflectance_to_dn)
     def __init__(self) -> None:
@@ -388,7 +388,7 @@ class ApplyOffset(FunctionOperator):
     array([[  0, 200]], dtype=uint16)
     """
 
-    local = True
+    radius = 0
 
     @parameters_of(apply_offset)
     def __init__(self) -> None: ...
@@ -403,7 +403,7 @@ class HarmonizeBaseline(FunctionOperator):
     array([[   0, 2000]], dtype=uint16)
     """
 
-    local = True
+    radius = 0
 
     @parameters_of(harmonize_baseline)
     def __init__(self) -> None: ...
@@ -779,6 +779,11 @@ class MinMax(FunctionOperator):
     def __init__(self) -> None:
         _check_limits(self.min_val, self.max_val)
 
+    @property
+    def radius(self) -> int | None:
+        """0 between two given values; without them the whole chip's are looked for."""
+        return None if self.min_val is None or self.max_val is None else 0
+
 
 class Gamma(FunctionOperator):
     """Raise to 1 / g, which brightens for `g` above 1: `gamma` as an operator.
@@ -789,7 +794,7 @@ class Gamma(FunctionOperator):
     array([[0.5]], dtype=float32)
     """
 
-    local = True
+    radius = 0
 
     @parameters_of(gamma)
     def __init__(self) -> None:

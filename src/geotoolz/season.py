@@ -118,7 +118,7 @@ class Season(FunctionOperator):
     (5, 2, 2)
     """
 
-    local = True
+    radius = 0
     dates: Any
     within: Any
 

@@ -408,7 +408,7 @@ class Whittaker(FunctionOperator):
     (3, 2, 2)
     """
 
-    local = True
+    radius = 0
     dates: Any
 
     @parameters_of(whittaker)
@@ -426,7 +426,7 @@ class FillGaps(FunctionOperator):
     (2, 3, 2, 2)
     """
 
-    local = True
+    radius = 0
     dates: Any
 
     @parameters_of(fill_gaps)

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from pipekit.fingerprint import content_hash as content_hash
     from pipekit.graph import Graph as Graph
     from pipekit.graph import GraphError as GraphError
+    from pipekit.measure import measure_radius as measure_radius
     from pipekit.model import ModelOp as ModelOp
     from pipekit.observe import Histogram as Histogram
     from pipekit.observe import Profile as Profile
@@ -88,6 +89,7 @@ _LATER = {
     "compare": "ABResult Diff DiffError ab_test config_diff max_difference",
     "control": "Branch Coalesce CoalesceError ModeGated Switch Try current_mode pipeline_mode",
     "fingerprint": "content_hash",
+    "measure": "measure_radius",
     "model": "ModelOp",
     "observe": "Histogram Profile ShapeTrace Snapshot Spy",
     "parallel": "BatchedMap ProcessMap ThreadMap",

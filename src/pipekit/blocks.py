@@ -9,6 +9,7 @@ import numpy as np
 
 from pipekit.carrier import Carrier, is_carrier, rewrap
 from pipekit.operator import Operator, checked_function, checked_member, checked_operator
+from pipekit.radius import checked_radius, largest, radius_of, where_known
 
 
 class Identity(Operator):
@@ -19,6 +20,8 @@ class Identity(Operator):
     >>> Identity()(7)
     7
     """
+
+    radius = 0
 
     def _apply(self, x: Any) -> Any:
         return x
@@ -40,6 +43,11 @@ class Const(Operator):
 
     def __init__(self, value: Any) -> None:
         self.value = value
+
+    @property
+    def radius(self) -> int | None:
+        """0 of a value that is the same for each pixel; an array of pixels has a place."""
+        return 0 if getattr(self.value, "ndim", 0) < 2 else None
 
     def _apply(self, *inputs: Any) -> Any:
         return self.value
@@ -63,6 +71,7 @@ class FunctionOperator(Operator):
     """
 
     forbid_in_yaml = True
+    radius: Any = 0
 
     def __init__(self, fn: Callable[..., Any], name: str | None = None) -> None:
         self.fn = checked_function(fn, type(self).__name__)
@@ -82,12 +91,31 @@ class Lambda(FunctionOperator):
         Called with the inputs; its result is the operator's.
     name
         Tells it apart where it is printed, or None.
+    radius
+        How many pixels away the function looks, where that is known: 0 for work pixel by pixel.
 
     Examples
     --------
     >>> Lambda(lambda a, b: a + b, name="add")(1, 2)
     3
+    >>> Lambda(np.negative, radius=0).local, Lambda(np.negative).local
+    (True, False)
     """
+
+    def __init__(
+        self, fn: Callable[..., Any], name: str | None = None, radius: int | None = None
+    ) -> None:
+        super().__init__(fn, name)
+        self._radius = checked_radius(radius)
+
+    @property
+    def radius(self) -> int | None:
+        """How many pixels away the function looks, as it was given."""
+        given: int | None = self._radius
+        return given
+
+    def _config_values(self) -> dict[str, Any]:
+        return where_known(super()._config_values())
 
     def _apply(self, *inputs: Any) -> Any:
         return self.fn(*inputs)
@@ -151,6 +179,11 @@ class Fanout(Operator):
             )
         self.operators = {k: checked_member(op, f"operators[{k!r}]") for k, op in operators.items()}
 
+    @property
+    def radius(self) -> int | None:
+        """The largest radius of the operators."""
+        return largest(self.operators.values())
+
     def _apply(self, *inputs: Any) -> dict[str, Any]:
         return {name: self._run(name, op, inputs) for name, op in self.operators.items()}
 
@@ -181,6 +214,8 @@ class Pick(Operator):
     >>> Pick("high")({"low": 1, "high": 3})
     3
     """
+
+    radius = 0
 
     def __init__(self, key: Any) -> None:
         self.key = key
@@ -259,6 +294,11 @@ class ApplyToBands(Operator):
     def __init__(self, op: Operator, axis: int = 0) -> None:
         self.op = checked_operator(op, "op")
         self.axis = axis
+
+    @property
+    def radius(self) -> int | None:
+        """The operator's own, where the axis is surely that of the bands of (C, H, W)."""
+        return radius_of(self.op) if self.axis in (0, -3) else None
 
     def _apply(self, x: Any) -> Any:
         values = np.asarray(x)

@@ -13,6 +13,7 @@ from pipekit.config import NotSerializableError
 from pipekit.control import current_mode
 from pipekit.fingerprint import content_hash
 from pipekit.operator import Operator, checked_count, checked_operator
+from pipekit.radius import passed_on
 from pipekit.store import MISSING, FolderStore, MemoryStore
 
 
@@ -77,6 +78,8 @@ class Cache(Operator):
                     "or give key=, a text that stands for the operator and its version"
                 ) from error
         self._prepare()
+
+    radius = passed_on("op")
 
     def _prepare(self) -> None:
         """Make the store and the locks, which do not travel with a pickle."""

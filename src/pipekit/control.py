@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pipekit.blocks import Identity
 from pipekit.operator import Operator, checked_operator, checked_option, step_repr, summarise
+from pipekit.radius import largest, passed_on
 
 ExceptionTypes = type[Exception] | tuple[type[Exception], ...]
 
@@ -57,6 +58,9 @@ class Branch(Operator):
         self.if_false = checked_operator(if_false, "if_false")
         self.forbid_in_yaml = not isinstance(predicate, Operator)
 
+    # Of a whole chip the predicate may say what it says of no other: its own radius counts.
+    radius = passed_on("predicate", "if_true", "if_false")
+
     def _apply(self, *inputs: Any) -> Any:
         chosen = self.if_true if self.predicate(*inputs) else self.if_false
         return chosen(*inputs)
@@ -100,6 +104,11 @@ class Switch(Operator):
         self.default = checked_operator(default, "default")
         self.forbid_in_yaml = not isinstance(key, Operator)
 
+    @property
+    def radius(self) -> int | None:
+        """The largest of the cases, the default and the key function, which looks at a chip."""
+        return largest([self.key, *self.cases.values(), self.default])
+
     def _apply(self, *inputs: Any) -> Any:
         return self.cases.get(self.key(*inputs), self.default)(*inputs)
 
@@ -128,6 +137,8 @@ class Try(Operator):
         self.primary = checked_operator(primary, "primary")
         self.fallback = checked_operator(fallback, "fallback")
         self.on = checked_exceptions(on)
+
+    radius = passed_on("primary", "fallback")
 
     def _apply(self, *inputs: Any) -> Any:
         try:
@@ -172,6 +183,11 @@ class Coalesce(Operator):
         self.is_ok = checked_choice(is_ok, "Coalesce", "is_ok")
         self.on = checked_exceptions(on)
         self.forbid_in_yaml = not isinstance(is_ok, Operator)
+
+    @property
+    def radius(self) -> int | None:
+        """The largest of the sources and of what judges a chip's results."""
+        return largest([*self.sources, self.is_ok])
 
     def _apply(self, *inputs: Any) -> Any:
         given: list[str] = []
@@ -331,6 +347,8 @@ class ModeGated(Operator):
     def __init__(self, op: Operator, mode: Mode) -> None:
         self.op = checked_operator(op, "op")
         self.mode: Mode = checked_option("mode", mode, Mode)
+
+    radius = passed_on("op")
 
     def _apply(self, x: Any) -> Any:
         return self.op(x) if _mode.get() == self.mode else x

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipekit.operator import Input, Node, Operator, step_repr, summarise
+from pipekit.radius import radius_of
 
 
 class GraphError(ValueError):
@@ -61,6 +62,23 @@ class Graph(Operator):
         used = {s for node in self.nodes for s in node.parents}.union(self.outputs.values())
         _check_used(self.inputs, used)
         self._dropped = _last_uses(self.nodes, self.outputs)
+
+    @property
+    def radius(self) -> int | None:
+        """The largest sum of radii along a path from an input to an output.
+
+        Returns
+        -------
+        int or None
+            In pixels; None when that of one operator is unknown.
+        """
+        reached: dict[Input | Node, int] = dict.fromkeys(self.inputs.values(), 0)
+        for node in self.nodes:
+            own = radius_of(node.operator)
+            if own is None:
+                return None
+            reached[node] = own + max((reached[p] for p in node.parents), default=0)
+        return max(reached[symbol] for symbol in self.outputs.values())
 
     def __call__(self, *values: Any, **named: Any) -> Any:
         """Run on inputs given by name, or in the declared order; build a `Node` from symbols.

@@ -11,6 +11,7 @@ import numpy as np
 
 from pipekit.carrier import Array, is_carrier, rewrap
 from pipekit.operator import Operator, checked_count
+from pipekit.radius import checked_radius, where_known
 
 
 class ModelOp(Operator):
@@ -29,6 +30,9 @@ class ModelOp(Operator):
         The method's name, such as "predict"; by default the model itself is called.
     batch_size
         Rows of axis 0 per call; the results are concatenated. None: all at once.
+    radius
+        How many pixels away the model looks, where that is known. Over a scene it then gets chips
+        of one size, moved inward at the scene's edge, and of each the inner part is kept.
 
     Examples
     --------
@@ -38,13 +42,30 @@ class ModelOp(Operator):
     """
 
     forbid_in_yaml = True
+    one_size = True
 
-    def __init__(self, model: Any, method: str = "__call__", batch_size: int | None = None) -> None:
+    def __init__(
+        self,
+        model: Any,
+        method: str = "__call__",
+        batch_size: int | None = None,
+        radius: int | None = None,
+    ) -> None:
         if not callable(getattr(model, method, None)):
             raise TypeError(f"{type(model).__name__} has no method {method!r} to call")
         self.model = model
         self.method = method
         self.batch_size = checked_count("batch_size", batch_size, " or None")
+        self._radius = checked_radius(radius)
+
+    @property
+    def radius(self) -> int | None:
+        """How many pixels away the model looks, as it was given."""
+        given: int | None = self._radius
+        return given
+
+    def _config_values(self) -> dict[str, Any]:
+        return where_known(super()._config_values())
 
     def _apply(self, x: Any) -> Any:
         values = np.asarray(x)

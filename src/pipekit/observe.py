@@ -21,6 +21,7 @@ from pipekit.operator import (
     summarise,
 )
 from pipekit.qc import valid_mask
+from pipekit.radius import passed_on
 
 TraceMode = Literal["all", "diff_only"]
 
@@ -114,6 +115,7 @@ class Probe(Operator):
     """
 
     forbid_in_yaml = True
+    radius = 0
 
     def __init__(self, keeper: Snapshot | Histogram, key: str) -> None:
         self.keeper = keeper
@@ -143,6 +145,8 @@ class ShapeTrace(Operator):
     >>> x = ShapeTrace(label="in")(np.zeros((4, 8, 8), "uint16"))
     in: ndarray (4, 8, 8) uint16
     """
+
+    radius = 0
 
     def __init__(
         self,
@@ -335,6 +339,7 @@ class Profiled(Operator):
     """
 
     forbid_in_yaml = True
+    radius = passed_on("op")
 
     def __init__(self, op: Operator, profile: Profile, name: str) -> None:
         self.op = checked_operator(op, "op")

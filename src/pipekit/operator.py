@@ -20,6 +20,7 @@ from pipekit.config import (
     nest,
     refuse,
 )
+from pipekit.radius import Local
 
 if TYPE_CHECKING:
     from pipekit.sequential import Sequential
@@ -157,17 +158,30 @@ class Operator:
     touches_files: bool = False
     """True for what reads or writes files where its arguments say; a config needs leave for it."""
 
-    local: bool = False
-    """True when each pixel of the result is made of the same pixel of the input alone.
+    radius: Any = None
+    """How many pixels away the operator looks: 0 for work pixel by pixel, None for unknown.
 
-    It is said by the class that defines `_apply` and is not inherited past another `_apply`. A
-    run over overlapping chips then need not compute the overlaps.
+    Each pixel of the result is made of the pixels of the input that are up to `radius` rows and
+    columns away. It is said by the class that defines `_apply`, as a number or a property, and is
+    not inherited past another `_apply`. A run over chips then gives what the whole scene gives. An
+    argument of that name counts where the class says a number as well.
     """
+
+    local: Any = Local()
+    """Whether `radius` is 0: each pixel is made of the same pixel of the input alone."""
+
+    one_size: bool = False
+    """True for what takes chips of one size only, such as a network."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "_apply" in cls.__dict__ and "local" not in cls.__dict__:
-            cls.local = False
+        own = cls.__dict__
+        said = own.get("local")
+        if isinstance(said, bool):  # the earlier way to say that the radius is 0
+            del cls.local
+            cls.radius = own.get("radius", 0 if said else None)
+        elif "_apply" in own and "radius" not in own:
+            cls.radius = None
 
     # numpy would otherwise broadcast `array | operator` over the elements.
     __array_ufunc__ = None

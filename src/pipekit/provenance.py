@@ -17,6 +17,7 @@ from pipekit.carrier import changed, is_carrier
 from pipekit.config import NotSerializableError, config_values
 from pipekit.fingerprint import content_hash
 from pipekit.operator import Operator, checked_operator
+from pipekit.radius import passed_on
 from pipekit.registry import SHIPPED
 
 
@@ -44,6 +45,8 @@ class Provenance(Operator):
     >>> Provenance(Identity()).describe(np.zeros(2))["operators"]
     ['Identity()']
     """
+
+    radius = passed_on("op")
 
     def __init__(self, op: Operator) -> None:
         self.op = checked_operator(op, "op")

@@ -165,6 +165,8 @@ class AssertDType(Check):
     pipekit.qc.QCError: AssertDType: dtype float64 is not float32 ...
     """
 
+    radius = 0
+
     def __init__(self, dtype: Any, on_fail: OnFail = "raise") -> None:
         super().__init__(on_fail)
         try:
@@ -214,6 +216,8 @@ class AssertHasAttribute(Check):
     >>> AssertHasAttribute("real", value=2)(2)
     2
     """
+
+    radius = 0
 
     def __init__(
         self, name: str, value: Any | EllipsisType = ..., on_fail: OnFail = "raise"
@@ -276,6 +280,8 @@ class AssertValueRange(Check):
     Traceback (most recent call last):
     pipekit.qc.QCError: AssertValueRange: values run from 0.2 to 1.5, beyond [0, 1] ...
     """
+
+    radius = 0
 
     def __init__(self, min_val: float, max_val: float, on_fail: OnFail = "raise") -> None:
         super().__init__(on_fail)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from pipekit.control import ExceptionTypes, checked_exceptions
 from pipekit.operator import Operator, checked_operator
+from pipekit.radius import passed_on
 
 Result = TypeVar("Result")
 
@@ -153,6 +154,8 @@ class Retry(Operator):
         self.jitter = jitter
         self.seed = seed
         self.sleep = sleep
+
+    radius = passed_on("op")
 
     def _apply(self, *inputs: Any) -> Any:
         try:

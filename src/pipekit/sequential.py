@@ -7,6 +7,7 @@ from typing import Any, overload
 
 from pipekit import operator as _operator
 from pipekit.operator import Operator, checked_member, step_repr, summarise
+from pipekit.radius import radius_of
 
 _SHOWN_AROUND = 4
 
@@ -38,15 +39,16 @@ class Sequential(Operator):
         self._runs = _bound(self.operators)
 
     @property
-    def local(self) -> bool:  # type: ignore[override]
-        """Whether every operator is local, and so the pipeline.
+    def radius(self) -> int | None:
+        """The sum of the operators' radii: each looks at what the one before it saw.
 
         Returns
         -------
-        bool
-            Whether a run over overlapping chips need not compute the overlaps.
+        int or None
+            In pixels; None when that of one operator is unknown.
         """
-        return all(op.local for op in self.operators)
+        radii = [radius_of(op) for op in self.operators]
+        return None if None in radii else sum(radii)  # type: ignore[arg-type]
 
     def _apply(self, *inputs: Any) -> Any:
         if _operator._spying or len(inputs) != 1:

@@ -32,6 +32,7 @@ ARGUMENTS = {
     "SpatialExplicit": {"anchors_": [((3, 4), 1), ((5, 6), 2)]},
     "SpatialTukey": {"alpha": 0.25},
     "SpatialGaussian": {"sigma": 12.0},
+    "SpatialTrim": {"margin": 8},
     "SpatialOverlapAdd": {"dtype": np.uint16, "fill_value": 0},
     "SpatialHardVote": {"n_classes": 4},
     "SpatialSoftVote": {"n_classes": 4, "output": "labels"},

@@ -28,6 +28,7 @@ from geopatcher import (
     SpatialRandom,
     SpatialRectangular,
     SpatialRegularStride,
+    SpatialSum,
     map_patches,
 )
 from geopatcher.plan import Plan, aligned_rows, even_shares, shares
@@ -162,7 +163,7 @@ def test_the_user_still_sees_the_chips_asked_for() -> None:
         pytest.param(lambda s: patcher_of(32, 40).stream(s), id="gaps between chips"),
         pytest.param(lambda s: patcher_of(32, 24, on_error="skip").stream(s), id="skips"),
         pytest.param(
-            lambda s: replace(patcher_of(32, 24), aggregation=SpatialMean()).stream(s), id="mean"
+            lambda s: replace(patcher_of(32, 24), aggregation=SpatialSum()).stream(s), id="sum"
         ),
         pytest.param(
             lambda s: replace(patcher_of(32, 24), sampler=SpatialRandom(30, seed=1)).stream(s),

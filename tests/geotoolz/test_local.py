@@ -1,9 +1,14 @@
-"""What an operator says when it calls itself local: cutting before it or after it is the same."""
+"""What an operator says about how far it looks: cutting with that rim before it, or after it, is one.
+
+Every operator that gives a radius is held to it, by cutting and by measuring.
+"""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,9 +32,14 @@ from geotoolz import (
     SAVI,
     ApplyMask,
     ApplyOffset,
+    CloudFreeComposite,
+    CombineMasks,
+    DilateMask,
     DNToReflectance,
     FillGaps,
     FindBreaks,
+    FocalMean,
+    FocalMedian,
     Gamma,
     HarmonicFit,
     HarmonizeBaseline,
@@ -37,16 +47,22 @@ from geotoolz import (
     MaskFromQABits,
     MaskFromSCL,
     MaskWhere,
+    MaxNDVIComposite,
+    MedianComposite,
+    MinCloudComposite,
+    MinMax,
     NormalizedDifference,
     PercentileClip,
     ReflectanceToDN,
     Season,
     SelectBands,
     SpectralIndex,
+    StandardScale,
     ToFloat32,
     Whittaker,
 )  # fmt: skip
-from pipekit import Lambda, Operator, Sequential
+from pipekit import Lambda, Operator, Sequential, measure_radius
+from pipekit.radius import radius_of
 
 NAMES = ["B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12", "SCL", "qa_pixel"]
 
@@ -75,7 +91,22 @@ CASES = [
     SpectralIndex("SAVI", bands={"N": "B08", "R": "B04"}, L=0.5),
     *(kind() for kind in (NDVI, NDWI, MNDWI, NBR, NDMI, NDSI, GNDVI, NDRE)),
     *(DNToReflectance() | kind() for kind in (EVI, SAVI, BSI, BAIS2, ARVI)),
+    MinMax(0.0, 3000.0),
+    StandardScale(mean=2000.0, std=500.0),
+    CombineMasks("all"),
+    MedianComposite(),
+    MaxNDVIComposite("B04", "B08"),
+    MinCloudComposite("B02"),
+    CloudFreeComposite("SCL"),
+    FocalMean((9, 5)),
+    FocalMedian(3, "mirror"),
+    FocalMean(3, "nearest"),
+    DilateMask(2.5),
+    DNToReflectance() | NDVI() | FocalMean(9) | FocalMedian(5),
+    ApplyMask(MaskFromSCL("SCL") | DilateMask(3), fill_value=0),
 ]
+MASKS = (InvertMask, CombineMasks, DilateMask)
+STACKS = (MedianComposite, MaxNDVIComposite, MinCloudComposite, CloudFreeComposite)
 
 
 def scene() -> GeoTensor:
@@ -90,8 +121,11 @@ def scene() -> GeoTensor:
 
 def input_of(operator: Operator) -> GeoTensor:
     whole = scene()
-    if isinstance(operator, InvertMask):
-        return GeoTensor(whole.values > 3000, whole.transform, whole.crs, None, whole.attrs)
+    if isinstance(operator, MASKS):
+        return GeoTensor(whole.values > 9000, whole.transform, whole.crs, None, whole.attrs)
+    if isinstance(operator, STACKS):
+        dates = np.stack([whole.values, whole.values[:, ::-1], whole.values[:, :, ::-1]])
+        return GeoTensor(dates, whole.transform, whole.crs, 0, whole.attrs)
     return whole
 
 
@@ -102,19 +136,32 @@ def cut(raster: GeoTensor, rows: slice, cols: slice) -> GeoTensor:
     )
 
 
+def spans(start: int, stop: int, length: int, radius: int) -> tuple[slice, slice]:
+    """What is read for pixels [start, stop) of an axis, and where in it they lie."""
+    first = max(0, start - radius)
+    return slice(first, min(length, stop + radius)), slice(start - first, stop - first)
+
+
 @pytest.mark.parametrize("operator", CASES, ids=lambda op: repr(op)[:40])
-def test_cutting_before_and_after_is_the_same(operator: Operator) -> None:
-    assert operator.local
+def test_cutting_with_the_rim_before_and_after_is_the_same(operator: Operator) -> None:
+    radius = radius_of(operator)
+    assert radius is not None
     whole = input_of(operator)
     result = operator(whole)
-    for rows, cols in [(slice(0, 60), slice(0, 1)), (slice(5, 23), slice(8, 31))]:
+    for top, bottom, left, right in [(0, 60, 0, 1), (5, 23, 8, 31), (30, 60, 20, 45)]:
+        rows, within_rows = spans(top, bottom, 60, radius)
+        cols, within_cols = spans(left, right, 45, radius)
         part = operator(cut(whole, rows, cols))
-        expected = np.asarray(result)[..., rows, cols]
+        expected = np.asarray(result)[..., top:bottom, left:right]
         assert part.dtype == expected.dtype
-        assert np.array_equal(part.values, expected, equal_nan=part.dtype.kind == "f")
+        made = part.values[..., within_rows, within_cols]
+        if radius == 0 or made.dtype.kind != "f":
+            assert np.array_equal(made, expected, equal_nan=made.dtype.kind == "f")
+        else:
+            np.testing.assert_allclose(made, expected, rtol=1e-6, atol=1e-6)
 
 
-def test_every_operator_that_calls_itself_local_is_among_the_cases() -> None:
+def test_every_operator_that_gives_a_radius_is_among_the_cases() -> None:
     for module in pkgutil.iter_modules(geotoolz.__path__, "geotoolz."):
         importlib.import_module(module.name)
     steps = [step for case in CASES for step in (case if isinstance(case, Sequential) else [case])]
@@ -122,13 +169,42 @@ def test_every_operator_that_calls_itself_local_is_among_the_cases() -> None:
     said = {
         kind
         for kind in _below(Operator)
-        if kind.__module__.startswith("geotoolz.") and kind.local and kind.__name__[0] != "_"
+        if kind.__module__.startswith("geotoolz.")
+        and kind.radius is not None
+        and kind.__name__[0] != "_"
     }
-    abstract = {kind for kind in said if kind.__name__ == "SpectralOperator"}
-    assert said - abstract - tried == set()
+    # SklearnOp needs a fitted estimator, and has tests of its own.
+    elsewhere = {kind for kind in said if kind.__name__ in ("SpectralOperator", "SklearnOp")}
+    assert said - elsewhere - tried == set()
 
 
-def test_what_looks_at_other_pixels_is_not_local() -> None:
+EXAMPLES = runpy.run_path(str(Path(__file__).with_name("operator_examples.py")))["EXAMPLES"]
+KNOWN = [op for op in [*EXAMPLES, *CASES] if radius_of(op) is not None]
+
+
+@pytest.mark.parametrize("operator", KNOWN, ids=lambda op: repr(op)[:40])
+def test_what_is_measured_is_not_beyond_what_is_said(operator: Operator) -> None:
+    values = np.random.default_rng(1).integers(1, 3000, (len(NAMES), 48, 40)).astype("uint16")
+    values[NAMES.index("SCL")] %= 12
+    attrs = {"band_names": NAMES, "offset_applied": False, "processing_baseline": "05.10"}
+    raster = GeoTensor(values, Affine(10, 0, 0, 0, -10, 0), "EPSG:32632", 0, attrs)
+    if isinstance(operator, MASKS):
+        raster = values[:2] > 2995
+    if isinstance(operator, STACKS):
+        dates = np.stack([values, values[:, ::-1]])
+        raster = GeoTensor(dates, raster.transform, raster.crs, 0, attrs)
+    if isinstance(operator, ApplyMask):
+        raster = ToFloat32()(raster)
+    if "scale=[" in repr(operator) or "mean=[" in repr(operator):
+        count = len(NAMES) if operator in CASES else 2
+        raster = values[:count]
+    measured = measure_radius(operator, raster, places=5)
+    assert measured is not None
+    assert measured <= radius_of(operator)
+
+
+def test_what_looks_at_a_whole_chip_has_no_radius() -> None:
+    assert (MinMax().radius, StandardScale(mean=1.0).radius) == (None, None)
     assert not PercentileClip().local
     assert not ApplyMask(np.zeros((4, 4), bool)).local
     assert not (NDVI() | PercentileClip()).local

@@ -109,6 +109,8 @@ class SpatialMedian(AllValues):
     array([[3., 3.]])
     """
 
+    agrees: ClassVar[bool] = True
+
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
         """Return the medians."""
         stack, count = states
@@ -147,6 +149,8 @@ class SpatialMode(AllValues):
     >>> SpatialMode().merge(chips, np.zeros((1, 2)))
     array([[7, 7]])
     """
+
+    agrees: ClassVar[bool] = True
 
     fill_value: float | None = None
 

@@ -102,6 +102,11 @@ class SpatialOverlapAdd(WeightedSums, PixelAggregation):
             check_target(self.target_path, self.chunks)
 
     @property
+    def agrees(self) -> bool:  # type: ignore[override]
+        """Whether chips that give one value to a pixel are merged into that value."""
+        return self.normalize_by_window
+
+    @property
     def touches_files(self) -> bool:
         """Whether a merge writes a file, which a config from elsewhere needs leave for."""
         return self.target_path is not None

@@ -41,6 +41,9 @@ class PixelAggregation(Configured, Reducer):
     makes: ClassVar[Role | None] = None
     """What the result holds; None: what the chips hold."""
 
+    agrees: ClassVar[bool] = False
+    """Whether chips that give one value to a pixel are merged into that value."""
+
     def settled(self, chip: Chip) -> Reducer:
         """Return the aggregation for such chips, or raise `PatchError` where it takes none."""
         refuse_labels(type(self).__name__, chip.roles, self.takes)
@@ -185,6 +188,8 @@ class SpatialMean(SpatialSum):
     array([[3., 3.]])
     """
 
+    agrees: ClassVar[bool] = True
+
     takes: ClassVar[tuple[Role, ...]] = ()
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
@@ -242,6 +247,8 @@ class SpatialMax(PixelAggregation):
     >>> SpatialMax().merge(chips, np.zeros((1, 2)))
     array([[-2., -2.]])
     """
+
+    agrees: ClassVar[bool] = True
 
     takes: ClassVar[tuple[Role, ...]] = ("mask",)
 
@@ -429,6 +436,8 @@ class SpatialHardVote(LabelVote):
            [2, 2]], dtype=uint8)
     """
 
+    agrees: ClassVar[bool] = True
+
     n_classes: int = checked(as_count)
     ignore: int | None = -1
 
@@ -502,6 +511,8 @@ class SpatialSoftVote(LabelVote):
     >>> SpatialSoftVote(2).merge(chips, np.zeros((1, 1))).ravel().round(2)
     array([0.65, 0.35])
     """
+
+    agrees: ClassVar[bool] = True
 
     n_classes: int = checked(as_count)
     output: str = "probabilities"

@@ -319,6 +319,29 @@ class Separable(Protocol):
         """
 
 
+@runtime_checkable
+class ByPlace(Protocol):
+    """A window whose weights depend on where a rectangular chip lies in the scene."""
+
+    def weights_at(self, geometry: Any, chip: Any, domain: Any) -> np.ndarray:
+        """Return the weights (h, w) of a chip.
+
+        Parameters
+        ----------
+        geometry : Geometry
+            What shape chips have.
+        chip : rasterio.windows.Window
+            On the scene.
+        domain : RasterDomain
+            The scene.
+
+        Returns
+        -------
+        numpy.ndarray
+            (h, w) float32, 0 where the chip does not count.
+        """
+
+
 class Axes(Configured):
     """The four axes of a spatial patcher, and what happens to a patch whose read fails.
 

@@ -2,20 +2,20 @@
 
 All windows that have a profile are strictly positive, so a merge divided by the sum of the weights
 is exact to the scene's edge, where one chip stands alone with its smallest weights. Where a
-function gives 0, a pixel does not count.
+function gives 0, a pixel does not count; nor does it in the margin of a `SpatialTrim`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
 from geopatcher.axes.axis import Separable
 from geopatcher.axes.geometry import SpatialRectangular
-from geopatcher.config import Configured, as_positive, checked, share_of
+from geopatcher.config import Configured, as_count, as_positive, checked, share_of
 from geopatcher.patch import PatchError
 
 _LEAST = 1e-12
@@ -298,6 +298,139 @@ class _SizeAndGeometry(tuple[int, int]):
         if name == "geometry":
             raise AttributeError(name)
         return getattr(self.geometry, name)
+
+
+@dataclass(frozen=True)
+class SpatialTrim(Configured):
+    """Another window within a margin that is dropped, since there a model sees a cut neighbourhood.
+
+    The margin stops at the scene's edge, where no other chip would tell what it drops. With chips
+    of `size` every `size - 2 * margin` pixels what is left covers the scene; where it does not,
+    the merge warns of pixels without a chip.
+
+    Parameters
+    ----------
+    margin : int
+        Pixels dropped along each side of a chip.
+    window : Window
+        Weighs what is left; default `SpatialBoxcar()`.
+
+    Raises
+    ------
+    PatchError
+        For a margin below 1, one that leaves nothing of a chip, or a window that is not separable.
+
+    Examples
+    --------
+    >>> SpatialTrim(1).weights(SpatialRectangular(4))
+    array([[0., 0., 0., 0.],
+           [0., 1., 1., 0.],
+           [0., 1., 1., 0.],
+           [0., 0., 0., 0.]], dtype=float32)
+    """
+
+    margin: int = checked(as_count)
+    window: Any = field(default_factory=SpatialBoxcar)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.window, Separable):
+            raise PatchError(
+                f"SpatialTrim weighs what is left by a separable window such as SpatialHann(), "
+                f"got {self.window!r}"
+            )
+
+    def weights(self, geometry: SpatialRectangular) -> np.ndarray:
+        """Return the weights (h, w) float32 of a chip that touches no edge of the scene.
+
+        Parameters
+        ----------
+        geometry : SpatialRectangular
+            Whose chips are weighed.
+
+        Returns
+        -------
+        numpy.ndarray
+            (h, w) float32, 0 in the margin.
+        """
+        spans = [(size, self.margin, size - self.margin) for size in _size(geometry)]
+        return self._outer(spans)
+
+    def weights_at(self, geometry: Any, chip: Any, domain: Any) -> np.ndarray:
+        """Return the weights (h, w) float32 of a chip, whose margin stops at the scene's edge.
+
+        Parameters
+        ----------
+        geometry : SpatialRectangular
+            Whose chips are weighed.
+        chip : rasterio.windows.Window
+            On the scene.
+        domain : RasterDomain
+            The scene.
+
+        Returns
+        -------
+        numpy.ndarray
+            (h, w) float32, 0 in the margin.
+        """
+        if 2 * self.margin >= min(_size(geometry)):
+            raise PatchError(
+                f"a margin of {self.margin} leaves nothing of chips of {geometry.size} pixels; "
+                f"margin must be below {(min(geometry.size) + 1) // 2}"
+            )
+        along = (
+            (chip.row_off, chip.height, domain.height),
+            (chip.col_off, chip.width, domain.width),
+        )
+        return self._outer(
+            [(size, *kept_span(start, size, length, self.margin)) for start, size, length in along]
+        )
+
+    def _outer(self, spans: list[tuple[int, int, int]]) -> np.ndarray:
+        """Return weights from (size, first, stop) of what is left along rows and columns."""
+        profiles = []
+        for size, first, stop in spans:
+            profile = np.zeros(size)
+            if stop > first:
+                profile[first:stop] = self.window.profile(stop - first)
+            profiles.append(profile)
+        return np.outer(*profiles).astype(np.float32)
+
+    def taper(self, distance: np.ndarray, reach: float) -> NoReturn:
+        """Raise: a margin is a number of pixels along the sides of a rectangle."""
+        raise PatchError(
+            "SpatialTrim drops a margin of rectangular chips; use SpatialHann, SpatialTukey or "
+            "SpatialGaussian with other geometries"
+        )
+
+
+def kept_span(start: int, size: int, length: int, margin: int) -> tuple[int, int]:
+    """Return (first, stop), within a chip, of what a margin leaves along one axis.
+
+    Parameters
+    ----------
+    start : int
+        The chip's first pixel on the axis.
+    size : int
+        The chip's pixels.
+    length : int
+        The scene's pixels, at whose ends the margin stops.
+    margin : int
+        In pixels.
+
+    Returns
+    -------
+    (int, int)
+        In the chip's own pixels; equal where nothing is left.
+
+    Examples
+    --------
+    >>> kept_span(0, 16, 100, 4), kept_span(8, 16, 100, 4), kept_span(84, 16, 100, 4)
+    ((0, 12), (4, 12), (4, 16))
+    """
+    first = margin if start > 0 else 0
+    stop = size - margin if start + size < length else size
+    return min(first, size), max(first, stop)
 
 
 def _size(geometry: Any) -> tuple[int, int]:

@@ -1,0 +1,278 @@
+"""Chips of which only the inner part counts: read with a rim, or cut by a margin.
+
+An operator that looks r pixels away sees a cut neighbourhood within r pixels of a chip's border,
+except where that is the scene's own. So chips are read with a rim of r pixels, which is taken off
+again before they are merged: what is left is what the whole scene would have given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from georeader.geotensor import GeoTensor
+from rasterio.windows import Window
+
+from geopatcher.axes.axis import Axes, RegularGrid
+from geopatcher.axes.geometry import SpatialRectangular
+from geopatcher.axes.window import kept_span
+from geopatcher.domain import RasterDomain, place_of
+from geopatcher.patch import Failed, Patch, PatchError
+from geopatcher.stream import Item, PatchStream
+
+
+@dataclass(frozen=True)
+class RimmedRectangular(SpatialRectangular):
+    """Rectangular chips, each read with the `rim` pixels around it, cut at the scene's edge.
+
+    A patch lies where its chip does (`indices`), and holds what was read.
+
+    Parameters
+    ----------
+    size : int or (rows, cols)
+        Of a chip without its rim, in pixels.
+    boundary : {"drop", "shift", "pad", "shrink"}
+        What happens at the scene's edge.
+    pad_mode : str
+        Not used: what is read is cut at the scene's edge.
+    pad_value : float, optional
+        Not used either.
+    rim : int
+        Pixels read around a chip.
+    read_size : (rows, cols), optional
+        What every read measures: at the scene's edge it is moved inward.
+
+    Examples
+    --------
+    >>> geometry = RimmedRectangular(10, "shrink", rim=3)
+    >>> geometry.around(RasterDomain((50, 50)), Window(10, 0, 10, 10))
+    Window(col_off=7, row_off=0, width=16, height=13)
+    """
+
+    forbid_in_yaml: ClassVar[bool] = True
+
+    rim: int = 0
+    read_size: tuple[int, int] | None = None
+
+    def around(self, domain: RasterDomain, chip: Window) -> Window:
+        """Return what is read for a chip.
+
+        Parameters
+        ----------
+        domain : RasterDomain
+            The scene.
+        chip : rasterio.windows.Window
+            Inside it.
+
+        Returns
+        -------
+        rasterio.windows.Window
+            The chip with its rim.
+        """
+        rows, cols = self.read_size or (None, None)
+        top, bottom = self._span(chip.row_off, chip.height, domain.height, rows)
+        left, right = self._span(chip.col_off, chip.width, domain.width, cols)
+        return Window(left, top, right - left, bottom - top)
+
+    def _span(self, start: int, size: int, length: int, whole: int | None) -> tuple[int, int]:
+        begin, stop = max(0, start - self.rim), min(length, start + size + self.rim)
+        if whole is None:
+            return begin, stop
+        begin = max(0, min(begin, length - whole))
+        return begin, min(length, begin + whole)
+
+    def read(self, field: Any, window: Window) -> Any:
+        """Return the field's pixels in `window` and around it.
+
+        Parameters
+        ----------
+        field : Field
+            What is read.
+        window : rasterio.windows.Window
+            A chip.
+
+        Returns
+        -------
+        array
+            (..., rows, cols), of the Field's kind.
+        """
+        return field.select(self.around(field.domain, window))
+
+
+class _CutStream(PatchStream):
+    """The patches of another stream, each cut to the part that counts when it is made."""
+
+    def __init__(self, parent: PatchStream) -> None:
+        super().__init__(parent.patcher, parent.field)
+        self.parent = parent
+        self.on_error, self.skipped, self.workers = parent.on_error, parent.skipped, parent.workers
+
+    @property
+    def grid(self) -> RegularGrid | None:  # type: ignore[override]
+        """The regular grid that the patches lie on, or None."""
+        return self.parent.grid
+
+    @property
+    def anchors(self) -> list[Any]:  # type: ignore[override]
+        """Where each patch hangs."""
+        return self.parent.anchors
+
+    def items(self, indices: Iterable[int]) -> Iterator[Item]:
+        """Yield (index, patch) in the order asked for; a skipped patch is None."""
+        return ((i, None if p is None else self._cut(p)) for i, p in self.parent.items(indices))
+
+    def _make(self, index: int) -> Patch:
+        patch = self._cut(self.parent._make(index))
+        if patch is None:
+            raise PatchError(f"nothing of the patch at {self.anchors[index]} counts")
+        return patch
+
+    def _cut(self, patch: Patch) -> Patch | None:
+        raise NotImplementedError
+
+
+class RimmedStream(_CutStream):
+    """Patches without the rim that a `RimmedRectangular` read around them."""
+
+    def again(self, patcher: Axes | None = None) -> RimmedStream:
+        """Return the stream anew with failures of its own."""
+        return RimmedStream(self.parent.again(patcher))
+
+    def _cut(self, patch: Patch) -> Patch:
+        if isinstance(patch.data, Failed):
+            return patch
+        read, chip = self.patcher.geometry.around(self.domain, patch.indices), patch.indices
+        shape = tuple(np.shape(patch.data)[-2:])
+        if shape != (read.height, read.width):
+            raise PatchError(
+                f"the patch at anchor {patch.anchor} has data of shape {np.shape(patch.data)}, "
+                f"which does not end in the {(read.height, read.width)} pixels that were read for "
+                "it; an operator that is stitched must keep the chip's height and width"
+            )
+        if shape == (chip.height, chip.width):
+            return patch
+        inner = Window(
+            chip.col_off - read.col_off, chip.row_off - read.row_off, chip.width, chip.height
+        )
+        return patch.with_data(cut(patch.data, inner))
+
+
+class TrimmedStream(_CutStream):
+    """Patches without a margin, which stops at the scene's edge.
+
+    Parameters
+    ----------
+    parent : PatchStream
+        Of rectangles.
+    margin : int
+        Pixels that are dropped along each side.
+    """
+
+    grid = None  # type: ignore[assignment]
+
+    def __init__(self, parent: PatchStream, margin: int) -> None:
+        super().__init__(parent)
+        self.margin = margin
+
+    def again(self, patcher: Axes | None = None) -> TrimmedStream:
+        """Return the stream anew with failures of its own."""
+        return TrimmedStream(self.parent.again(patcher), self.margin)
+
+    def touching(self, rows: tuple[int, int]) -> list[int]:
+        """Return the patches of which something that counts touches a block of rows."""
+        (start, stop), (order, tops) = rows, self._by_row
+        height = int(self.patcher.geometry.size[0])
+        first = np.where(tops > 0, tops + self.margin, tops)
+        inside = tops + height < self.domain.height
+        last = np.where(inside, tops + height - self.margin, self.domain.height)
+        return order[(first < stop) & (last > start) & (first < last)].tolist()
+
+    def _cut(self, patch: Patch) -> Patch | None:
+        return inner_part(patch, kept(patch.indices, self.domain, self.margin))
+
+
+def kept(chip: Window, domain: Any, margin: int) -> Window:
+    """Return the part of a chip, in its own pixels, that a margin leaves.
+
+    Parameters
+    ----------
+    chip : rasterio.windows.Window
+        On the scene.
+    domain : RasterDomain
+        The scene, at whose edge the margin stops.
+    margin : int
+        In pixels.
+
+    Returns
+    -------
+    rasterio.windows.Window
+        Of width or height 0 where nothing is left.
+
+    Examples
+    --------
+    >>> kept(Window(0, 10, 20, 20), RasterDomain((50, 50)), 4)
+    Window(col_off=0, row_off=4, width=16, height=12)
+    """
+    top, bottom = kept_span(chip.row_off, chip.height, domain.height, margin)
+    left, right = kept_span(chip.col_off, chip.width, domain.width, margin)
+    return Window(left, top, right - left, bottom - top)
+
+
+def inner_part(patch: Patch, part: Window) -> Patch | None:
+    """Return a part, in its own pixels, of a patch; None of nothing.
+
+    Parameters
+    ----------
+    patch : Patch
+        A rectangle.
+    part : rasterio.windows.Window
+        Inside it.
+
+    Returns
+    -------
+    Patch or None
+        At its place on the scene.
+    """
+    chip = patch.indices
+    if min(part.height, part.width) < 1:
+        return None
+    if (part.height, part.width) == (chip.height, chip.width):
+        return patch
+    rows, cols = part.toslices()
+    data: Any = patch.data
+    if isinstance(data, Failed):
+        data = Failed((part.height, part.width))
+    elif tuple(np.shape(data)[-2:]) == (chip.height, chip.width):  # else the merge complains
+        data = cut(data, part)
+    weights = None if patch.weights is None else patch.weights[rows, cols]
+    left, top = chip.col_off + part.col_off, chip.row_off + part.row_off
+    place = Window(left, top, part.width, part.height)
+    return Patch(data, patch.anchor, place, weights)
+
+
+def cut(data: Any, part: Window) -> Any:
+    """Return the pixels of a part of what an operator made, in its place.
+
+    Parameters
+    ----------
+    data : array, GeoTensor or labelled piece
+        (..., h, w).
+    part : rasterio.windows.Window
+        Inside it.
+
+    Returns
+    -------
+    array, GeoTensor or labelled piece
+        (..., part.height, part.width), a view where that can be.
+    """
+    rows, cols = part.toslices()
+    if isinstance(data, GeoTensor):
+        place = place_of(data.transform, part.row_off, part.col_off)
+        return GeoTensor(
+            data.values[..., rows, cols], place, data.crs, data.fill_value_default, data.attrs
+        )
+    if hasattr(data, "da"):
+        return data.select(part)
+    return (data if hasattr(data, "shape") else np.asarray(data))[..., rows, cols]
