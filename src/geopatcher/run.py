@@ -89,8 +89,10 @@ def map_patches(
         one run and refused by another, saying what differs.
     progress : bool
         Whether a bar is shown.
-    chunks : int or (rows, cols), optional
-        The target's tiles in pixels.
+    chunks : int, (rows, cols), one number for each axis, "maps" or "series", optional
+        The target's tiles in pixels. A Zarr store has shards of them; chunks for each axis are
+        plain files, which GDAL reads too: "maps" are planes of 512 pixels, "series" all of the
+        first axis and 64 pixels.
     block_rows : int, optional
         Rows of a block, rounded up to where chips begin or to whole shards of a Zarr store;
         default 1024 to 3072, as many blocks for each worker. Blocks that touch make the chips on

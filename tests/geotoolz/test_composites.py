@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import pandas as pd
 import pystac
 import pytest
 import rasterio
+import rioxarray  # noqa: F401  gives arrays their .rio
 import shapely
+import xarray as xr
 from dated_scenes import EPSG, NORTH, WEST, dn, grid_of, item, write
 from rasterio.windows import Window
 
@@ -370,3 +373,58 @@ def test_items_may_be_read_from_json(tmp_path):
     path.write_text(json.dumps(made.to_dict()))
     again = composite([pystac.Item.from_file(str(path))], "B04", mask=None, **quiet)
     np.testing.assert_array_equal(again.values[0], dn(0))
+
+
+CUBES = [("EPSG:32632", 10.0, WEST, NORTH), ("EPSG:4326", 0.001, 9.0, 46.0)]
+
+
+@pytest.mark.parametrize(("crs", "pixel", "west", "north"), CUBES)
+@pytest.mark.parametrize(("every", "dtype"), [("1MS", "float32"), ("36h", "uint16")])
+def test_xarray_and_gdal_agree_on_the_place_and_the_time_of_a_cube(
+    tmp_path, crs, pixel, west, north, every, dtype
+):
+    epsg = int(crs.split(":")[1])
+    place = {"west": west, "north": north, "pixel": pixel, "epsg": epsg}
+    paths = [
+        write(tmp_path / f"a_{day}.tif", dn(k, (30, 40)), **place)
+        for k, day in enumerate(("20230110", "20230204", "20230225"))
+    ]
+    catalog = build_raster_catalog(paths, r"_(?P<date>\d{8})", progress=False)
+    memory = composite(catalog, mask=None, every=every, count=True, dtype=dtype, **quiet)
+    target = tmp_path / "cube.zarr"
+    composite(
+        catalog, mask=None, every=every, count=True, dtype=dtype, target=target, chunks="series", **quiet
+    )  # fmt: skip
+    starts = pd.DatetimeIndex([start for start, _ in memory.attrs["periods"]]).tz_localize(None)
+
+    with xr.open_zarr(target, consolidated=False, mask_and_scale=False) as cube:
+        assert cube.data.dims == ("time", "band", "y", "x")
+        np.testing.assert_array_equal(cube.data.values, memory.values)
+        assert (cube.time.to_index() == starts).all()
+        np.testing.assert_array_equal(cube.time_bnds[1:, 0].values, cube.time_bnds[:-1, 1].values)
+        assert cube.band.attrs["flag_meanings"] == "band_1 clear"
+        assert cube.data.rio.crs == rasterio.CRS.from_user_input(crs)
+        by_xarray = cube.data.rio.transform(recalc=True)
+    np.testing.assert_allclose(by_xarray[:6], memory.transform[:6], rtol=1e-9)
+
+    with rasterio.open(f'ZARR:"{as_gdal_knows_it(target)}":/data') as file:
+        assert file.crs == rasterio.CRS.from_user_input(crs)
+        np.testing.assert_allclose(file.transform[:6], memory.transform[:6], rtol=1e-9)
+        assert file.count == len(starts) * 2
+        np.testing.assert_array_equal(file.read(), memory.values.reshape(-1, 30, 40))
+        times = []
+        for number in range(1, file.count + 1, 2):
+            told = file.tags(number)
+            unit, _, origin = told["DIM_time_UNIT"].partition(" since ")
+            times.append(pd.Timestamp(origin) + pd.Timedelta(int(told["DIM_time_VALUE"]), unit))
+        assert (pd.DatetimeIndex(times) == starts).all()
+
+
+def as_gdal_knows_it(store):
+    """A copy whose codec of bytes has the name that GDAL knew it by before 3.11."""
+    copy = store.with_name("gdal.zarr")
+    shutil.copytree(store, copy)
+    if tuple(map(int, rasterio.__gdal_version__.split(".")[:2])) < (3, 11):
+        for file in copy.rglob("zarr.json"):
+            file.write_text(file.read_text().replace('"bytes"', '"endian"'))
+    return copy

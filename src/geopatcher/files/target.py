@@ -18,7 +18,7 @@ from typing import Any
 from geopatcher.config import as_pixel_pair
 from geopatcher.files.cog import CogTarget, open_cog
 from geopatcher.files.rows import RasterSpec, RawRows, plain_attrs
-from geopatcher.files.zarr import ZarrRows, ZarrTarget, open_zarr
+from geopatcher.files.zarr import ZarrRows, ZarrTarget, check_chunks, open_zarr
 from geopatcher.patch import PatchError
 
 SUFFIXES = (".tif", ".tiff", ".zarr")
@@ -39,8 +39,8 @@ def check_target(path: Any, chunks: Any = None) -> Path:
     ----------
     path : path
         A COG (.tif) or Zarr store (.zarr); a folder that is there and empty becomes a store.
-    chunks : int or (rows, cols), optional
-        The file's tiles in pixels.
+    chunks : int, (rows, cols), one number for each axis, "maps" or "series", optional
+        The file's tiles in pixels; the last three are a Zarr store's.
 
     Returns
     -------
@@ -53,7 +53,9 @@ def check_target(path: Any, chunks: Any = None) -> Path:
             f"a target is a COG or a Zarr store and ends in {', '.join(SUFFIXES)}, got {path!r}; "
             "an empty folder becomes a store"
         )
-    if chunks is not None and not is_store(target):
+    if is_store(target):
+        check_chunks(chunks)
+    elif chunks is not None:
         rows, cols = as_pixel_pair(chunks, "chunks")
         if rows != cols or rows % 16:
             raise PatchError(

@@ -1,4 +1,7 @@
-"""A sharded Zarr v3 store made of rows, which xarray and rioxarray read with its georeference.
+"""A Zarr v3 store made of rows, which xarray, rioxarray and GDAL read with its place and time.
+
+Its coordinates and grid mapping are those of the CF conventions. It has shards, or, where chunks
+are given for all axes, plain chunks: GDAL reads no shards.
 
 Shards are written piece by piece, and none is held. A shard is its chunks, one after the other in
 any order, and behind them the index that says where each lies (Zarr sharding codec 1.0, ZEP 2).
@@ -19,13 +22,17 @@ import numpy as np
 from rasterio.crs import CRS
 
 from geopatcher.config import as_pixel_pair
-from geopatcher.domain import lead_names
+from geopatcher.domain import is_geographic, lead_names
 from geopatcher.files.rows import RasterSpec, Unfinished
+from geopatcher.patch import PatchError
 
 NAME = "data"
 CHUNK = 256
 SHARD = (512, 2048)
 """(rows, cols) of a shard: 4 MB of float32, and so flat that workers' shares come out even."""
+
+LAYOUTS = {"maps": 512, "series": 64}
+"""Rows and columns of plain chunks, by what is asked of them: planes, or all of the first axis."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +51,15 @@ class ZarrRows:
         In pixels.
     shard : (rows, cols)
         In pixels: whole chunks.
+    depth : tuple of int, optional
+        Of a plain chunk along the leading axes; shards have one plane each.
     """
 
     path: Path
     spec: RasterSpec
     chunk: tuple[int, int]
     shard: tuple[int, int]
+    depth: tuple[int, ...] | None = None
 
     @property
     def align(self) -> int:
@@ -64,27 +74,35 @@ class ZarrRows:
             return
         shutil.rmtree(self.path, ignore_errors=True)
         spec = self.spec
+        planes = (1,) * len(spec.lead) if self.depth is None else self.depth
+        shards = (*planes, *self.shard) if self.depth is None else None
         group = zarr.open_group(self.path, mode="w", zarr_format=3)
+        group.attrs["Conventions"] = "CF-1.11"
         group.create_array(
             NAME,
             shape=spec.shape,
             dtype=spec.dtype,
-            chunks=(*([1] * len(spec.lead)), *self.chunk),
-            shards=(*([1] * len(spec.lead)), *self.shard),
+            chunks=(*planes, *self.chunk),
+            shards=shards,
             fill_value=_empty_of(spec),
-            dimension_names=[*lead_names(len(spec.lead)), "y", "x"],
-            **codecs(),
+            dimension_names=[*_lead_names(spec), "y", "x"],
+            **codecs(spec.dtype if shards is None else None),
         )
-        place = spec.domain.transform
-        if place is not None and not (place.b or place.d):
-            for name, values in spec.domain.grid.coords.items():
-                group.create_array(name, data=values, chunks=values.shape, dimension_names=[name])
-        if spec.domain.crs is not None:
-            _georeference(group, spec)
+        for name, (dims, values, attributes) in _coordinates(spec).items():
+            array = group.create_array(
+                name,
+                shape=values.shape,
+                dtype=values.dtype,
+                chunks=values.shape,
+                dimension_names=dims,
+                attributes=attributes,
+                compressors=None,  # a few numbers, which any reader then understands
+            )
+            array[...] = values
 
     def begin(self) -> ShardWriter:
-        """Return what writes shards while their rows come, from a shard's top row down."""
-        return ShardWriter(self)
+        """Return what writes while rows come, from the top row of a shard or chunk down."""
+        return ShardWriter(self) if self.depth is None else ChunkWriter(self)
 
     def read(self, row: int, rows: int) -> np.ndarray:
         """Return rows (..., rows, W) from `row` on."""
@@ -120,6 +138,10 @@ class ZarrTarget(Unfinished):
     @property
     def store(self) -> ZarrRows:
         """Where finished rows go: the store itself, under a hidden name."""
+        plain = _plain_chunk(self.spec, self.chunks)
+        if plain is not None:
+            side = (plain[-2], plain[-1])
+            return ZarrRows(self.hidden(".part"), self.spec, side, side, plain[:-2])
         wanted = (CHUNK, CHUNK) if self.chunks is None else as_pixel_pair(self.chunks, "chunks")
         size = self.spec.shape[-2:]
         rows, cols = map(min, wanted, size)
@@ -139,7 +161,10 @@ class ZarrTarget(Unfinished):
         spec = self.spec.with_skipped(skipped)
         part, old = self.store.path, self.hidden(".old")
         array = zarr.open_group(part, mode="r+")[NAME]
-        place = {"grid_mapping": "spatial_ref"} if spec.domain.crs is not None else {}
+        place = {}
+        if spec.domain.crs is not None:
+            # By "coordinates" xarray makes the grid mapping one, which rioxarray then finds.
+            place = {"grid_mapping": "spatial_ref", "coordinates": "spatial_ref"}
         said = {} if spec.fill is None else {"nodata": _plain_number(spec.fill)}
         array.update_attributes({**spec.attrs, **place, **said})
         shutil.rmtree(old, ignore_errors=True)
@@ -180,14 +205,104 @@ def open_zarr(path: Path) -> Any:
     return data
 
 
-def _georeference(group: Any, spec: RasterSpec) -> None:
-    """Add the grid mapping that CF conventions and GDAL agree on."""
+def check_chunks(chunks: Any) -> None:
+    """Raise `PatchError` for what is no chunks of a store.
+
+    Parameters
+    ----------
+    chunks : int, (rows, cols), one number for each axis, "maps" or "series"
+        In pixels; None is the default.
+    """
+    if isinstance(chunks, str):
+        if chunks not in LAYOUTS:
+            raise PatchError(
+                f"chunks must be 'maps', 'series', pixels, or one number for each axis, got "
+                f"{chunks!r}"
+            )
+    elif np.ndim(chunks) == 1 and len(chunks) > 2:
+        if any(int(side) != side or side < 1 for side in chunks):
+            raise PatchError(f"chunks must be positive whole numbers, got {chunks!r}")
+    elif chunks is not None:
+        as_pixel_pair(chunks, "chunks")
+
+
+def _plain_chunk(spec: RasterSpec, chunks: Any) -> tuple[int, ...] | None:
+    """Return the shape of plain chunks, one number for each axis; None for shards."""
+    shape = spec.shape
+    if isinstance(chunks, str):
+        first = shape[:1] if chunks == "series" and len(shape) > 2 else (1,) * (len(shape) > 2)
+        chunks = (*first, *([1] * (len(shape) - 3)), LAYOUTS[chunks], LAYOUTS[chunks])
+    elif chunks is None or np.ndim(chunks) == 0 or len(chunks) == 2:
+        return None
+    if len(chunks) != len(shape):
+        raise PatchError(f"chunks={chunks!r} has {len(chunks)} numbers for the axes of {shape}")
+    return tuple(min(int(side), length) for side, length in zip(chunks, shape, strict=True))
+
+
+def _lead_names(spec: RasterSpec) -> list[str]:
+    """Return names for the axes before rows and columns: time and band of several periods."""
+    if len(spec.lead) == 2 and len(spec.attrs.get("periods", ())) == spec.lead[0]:
+        return ["time", "band"]
+    return lead_names(len(spec.lead))
+
+
+Coordinate = tuple[list[str], np.ndarray, dict[str, Any]]
+"""Dimensions, values and attributes."""
+
+
+def _coordinates(spec: RasterSpec) -> dict[str, Coordinate]:
+    """Return the CF coordinates, and the grid mapping that CF conventions and GDAL agree on."""
+    made: dict[str, Coordinate] = {}
+    place, crs = spec.domain.transform, spec.domain.crs
+    if place is not None and not (place.b or place.d):
+        kinds = ("projection_y_coordinate", "projection_x_coordinate")
+        units = ("m", "m")
+        if is_geographic(crs):
+            kinds, units = ("latitude", "longitude"), ("degrees_north", "degrees_east")
+        elif crs is not None and CRS.from_user_input(crs).linear_units_factor[1] != 1:
+            units = (CRS.from_user_input(crs).linear_units,) * 2
+        told = zip(spec.domain.grid.coords.items(), "YX", kinds, units, strict=True)
+        for (name, values), axis, kind, unit in told:
+            named = {} if crs is None else {"standard_name": kind, "units": unit}
+            made[name] = [name], values, {"axis": axis, **named}
+    names = _lead_names(spec)
+    if names == ["time", "band"]:
+        made |= _times(spec.attrs["periods"])
+    bands = [str(name) for name in spec.attrs.get("band_names", ())]
+    if names[-1:] == ["band"] and len(bands) == spec.lead[-1] and bands:
+        numbers = np.arange(1, len(bands) + 1, dtype="int32")
+        meanings = " ".join("_".join(name.split()) or "-" for name in bands)
+        attributes = {"flag_values": numbers.tolist(), "flag_meanings": meanings}
+        made["band"] = ["band"], numbers, attributes
+    if crs is not None:
+        made["spatial_ref"] = [], np.array(0), _georeference(spec)
+    return made
+
+
+def _times(periods: list[Any]) -> dict[str, Coordinate]:
+    """Return the starts of periods, and their bounds, as CF has them."""
+    ends = np.array([[str(end).split("+")[0] for end in each] for each in periods])
+    bounds = ends.astype("datetime64[s]").astype(np.int64)
+    unit, kind = ("days", "int32") if not (bounds % 86400).any() else ("seconds", "int64")
+    bounds = (bounds // 86400 if unit == "days" else bounds).astype(kind)
+    told = {"units": f"{unit} since 1970-01-01", "calendar": "proleptic_gregorian"}
+    named = {**told, "standard_name": "time", "axis": "T", "bounds": "time_bnds"}
+    return {
+        "time": (["time"], bounds[:, 0].copy(), named),
+        "time_bnds": (["time", "nv"], bounds, told),
+    }
+
+
+def _georeference(spec: RasterSpec) -> dict[str, Any]:
+    """Return the attributes of the grid mapping."""
+    from pyproj import CRS as PROJ
+
     wkt = CRS.from_user_input(spec.domain.crs).to_wkt()
-    attributes = {"crs_wkt": wkt, "spatial_ref": wkt}
+    attributes = {**PROJ.from_wkt(wkt).to_cf(), "crs_wkt": wkt, "spatial_ref": wkt}
     if spec.domain.transform is not None:
         numbers = spec.domain.transform.to_gdal()
         attributes["GeoTransform"] = " ".join(repr(float(n)) for n in numbers)
-    group.create_array("spatial_ref", data=np.array(0), attributes=attributes)
+    return attributes
 
 
 def _empty_of(spec: RasterSpec) -> Any:
@@ -213,20 +328,31 @@ _LEVEL = 0
 """Zstandard's own default, which is zarr's too."""
 
 
-def codecs() -> dict[str, Any]:
+_BLOSC = {"cname": "zstd", "clevel": 3}
+"""Plain chunks are shuffled and in Blosc, which GDAL reads as well."""
+
+
+def codecs(plain: Any = None) -> dict[str, Any]:
     """Return the codecs as `Group.create_array` takes them: those that are written here.
+
+    Parameters
+    ----------
+    plain : dtype, optional
+        Of plain chunks; by default those of shards.
 
     Returns
     -------
     dict
         Arguments by name.
     """
-    from zarr.codecs import BytesCodec, ZstdCodec
+    from zarr.codecs import BloscCodec, BytesCodec, ZstdCodec
 
-    return {
-        "serializer": BytesCodec(endian="little"),
-        "compressors": ZstdCodec(level=_LEVEL, checksum=False),
-    }
+    made: dict[str, Any] = {"serializer": BytesCodec(endian="little")}
+    if plain is None:
+        return {**made, "compressors": ZstdCodec(level=_LEVEL, checksum=False)}
+    size = np.dtype(plain).itemsize
+    shuffled: Any = {"typesize": size, "shuffle": "shuffle", "blocksize": 0, **_BLOSC}
+    return {**made, "compressors": BloscCodec(**shuffled)}
 
 
 class ShardWriter:
@@ -251,9 +377,6 @@ class ShardWriter:
     """
 
     def __init__(self, store: ZarrRows) -> None:
-        from numcodecs.checksum32 import CRC32C
-        from numcodecs.zstd import Zstd
-
         spec = store.spec
         height, width = store.chunk
         padded = -(-spec.shape[-1] // width) * width
@@ -262,9 +385,16 @@ class ShardWriter:
         self._fill = _empty_of(spec)
         self._rows = np.full((*spec.lead, height, padded), self._fill, spec.dtype)
         self._stored = spec.dtype.newbyteorder("<")
-        self._encode = Zstd(level=_LEVEL, checksum=False).encode
+        self._encode = self._encoder()
+        planes = store.depth or ()
+        self._empty = self._encode(np.full((*planes, *store.chunk), self._fill, self._stored))
+
+    def _encoder(self) -> Any:
+        from numcodecs.checksum32 import CRC32C
+        from numcodecs.zstd import Zstd
+
         self._with_checksum = CRC32C(location="end").encode
-        self._empty = self._encode(np.full(store.chunk, self._fill, self._stored))
+        return Zstd(level=_LEVEL, checksum=False).encode
 
     def write(self, row: int, values: np.ndarray) -> None:
         """Take rows (..., n, W) from `row` on: the next ones below those taken before.
@@ -338,3 +468,49 @@ class ShardWriter:
             return
         with file.open("ab") as opened:
             opened.write(self._with_checksum(index.tobytes()))
+
+
+class ChunkWriter(ShardWriter):
+    """Takes rows from the top of a row of plain chunks down, and writes their files.
+
+    Parameters
+    ----------
+    store : ZarrRows
+        Where the chunks lie.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from geopatcher.domain import RasterDomain
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     spec = RasterSpec((3,), np.dtype("int16"), RasterDomain((5, 6)), 0)
+    ...     store = ZarrRows(Path(folder) / "o.zarr", spec, (4, 4), (4, 4), depth=(2,))
+    ...     store.create()
+    ...     ChunkWriter(store).write(0, np.arange(90, dtype="int16").reshape(3, 5, 6))
+    ...     store.read(0, 5).sum()
+    np.int64(4005)
+    """
+
+    def _encoder(self) -> Any:
+        from numcodecs.blosc import Blosc
+
+        return Blosc(shuffle=Blosc.SHUFFLE, **_BLOSC).encode
+
+    def _flush(self, row: int) -> None:
+        """Write the row of chunks that begins at `row`; what is only fill value takes no file."""
+        store, (height, width) = self._store, self._store.chunk
+        planes = store.depth or ()
+        sides = zip(store.spec.lead, planes, strict=True)
+        for place in product(*(range(-(-count // deep)) for count, deep in sides)):
+            at = tuple(slice(i * d, (i + 1) * d) for i, d in zip(place, planes, strict=True))
+            for col in range(0, store.spec.shape[-1], width):
+                values = self._rows[at][..., col : col + width]
+                block = np.full((*planes, height, width), self._fill, self._stored)
+                block[tuple(slice(0, side) for side in values.shape)] = values
+                file = store.file(place, row, col)
+                encoded = self._encode(block)
+                if encoded == self._empty:
+                    file.unlink(missing_ok=True)
+                    continue
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(encoded)

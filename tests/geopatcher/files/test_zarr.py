@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from geopatcher.domain import RasterDomain
 from geopatcher.files.rows import RasterSpec
+from geopatcher.files.target import open_target
 from geopatcher.files.zarr import NAME, ShardWriter, ZarrRows, codecs
+from geopatcher.patch import PatchError
 
 
 def array_and_store(folder, shape, dtype, fill, chunk, factors):
@@ -102,3 +104,61 @@ def test_any_row_of_shards_may_be_written_alone(tmp_path, begin):
     if begin == 8:
         assert (array[8:] == 1).all()
     assert (array[:4] == -1).all()
+
+
+@settings(max_examples=30)
+@given(
+    lead=st.sampled_from([(), (1,), (3,), (5, 2)]),
+    height=sides,
+    width=sides,
+    chunk=st.tuples(st.integers(1, 7), st.integers(1, 7)),
+    deep=st.integers(1, 4),
+    dtype=st.sampled_from(["uint8", "int16", "float32", "float64", ">i4"]),
+    cuts=st.lists(st.integers(1, 12), min_size=1, max_size=30),
+    empty=st.booleans(),
+)
+def test_plain_chunks_of_all_axes_are_read_by_zarr(
+    tmp_path_factory, lead, height, width, chunk, deep, dtype, cuts, empty
+):
+    folder = tmp_path_factory.mktemp("store")
+    fill = np.nan if np.dtype(dtype).kind == "f" else 0
+    spec = RasterSpec(lead, np.dtype(dtype), RasterDomain((height, width)), fill)
+    planes = tuple(min(deep, count) for count in lead)
+    chunk = (min(chunk[0], height), min(chunk[1], width))
+    store = ZarrRows(folder / "a.zarr", spec, chunk, chunk, planes)
+    store.create()
+    values = np.random.default_rng(0).integers(0, 2 if empty else 99, spec.shape).astype(dtype)
+    if empty:
+        values[..., : height // 2, :] = fill
+    row, writer = 0, store.begin()
+    for count in cuts * height:
+        if row < height:
+            writer.write(row, values[..., row : row + count, :])
+            row += min(count, height - row)
+    array = zarr.open_group(folder / "a.zarr", mode="r")[NAME]
+    assert array.chunks == (*planes, *chunk)
+    np.testing.assert_array_equal(array[...], values)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "expected"),
+    [
+        ("maps", (1, 1, 30, 40)),
+        ("series", (4, 1, 30, 40)),
+        ((2, 3, 8, 9), (2, 3, 8, 9)),
+        ((9, 9, 99, 99), (4, 3, 30, 40)),
+    ],
+)
+def test_chunks_by_what_is_asked_of_a_store(tmp_path, chunks, expected):
+    spec = RasterSpec((4, 3), np.dtype("float32"), RasterDomain((30, 40)), np.nan)
+    with open_target(tmp_path / "a.zarr", spec, chunks) as target:
+        target.finish({})
+    array = zarr.open_group(tmp_path / "a.zarr", mode="r")[NAME]
+    assert (array.chunks, array.shards) == (expected, None)
+
+
+@pytest.mark.parametrize("chunks", ["curves", (1, 2, 0, 4), (1, 2, 3)])
+def test_chunks_that_are_none_are_refused(tmp_path, chunks):
+    spec = RasterSpec((4, 3), np.dtype("float32"), RasterDomain((30, 40)), np.nan)
+    with pytest.raises(PatchError, match="chunks"), open_target(tmp_path / "a.zarr", spec, chunks):
+        pass
