@@ -94,6 +94,12 @@ class CatalogRow:
         return json.loads(found) if isinstance(found, str) and found.startswith("{") else {}
 
     @property
+    def signer(self) -> str | None:
+        """Who makes the token that the row's files need, by name; None where none is named."""
+        found = self.extras.get("signer")
+        return found if isinstance(found, str) else None
+
+    @property
     def pixel_size(self) -> tuple[float, float] | None:
         """(x, y) of a pixel in units of the catalog's CRS, or None where that is not recorded."""
         size: Any = self.extras.get("resolution")

@@ -21,6 +21,8 @@ from geocatalog.errors import CatalogError, check_reading
 from geocatalog.footprint import as_crs, crs_text, mended, reproject
 from geocatalog.interval import pack_time, unpack_column
 from geocatalog.read.open import is_dataset_name, is_remote
+from geocatalog.read.signers import place_of, signer_name
+from geocatalog.read.tokens import redact
 from geocatalog.table import column_of
 from pipekit.carrier import same_crs
 from pipekit.parallel import in_order
@@ -126,7 +128,7 @@ def read_catalog(
                 records += [each for each in found if isinstance(each, FileRecord)]
                 skipped += [(path, each) for each in found if isinstance(each, str)]
                 continue
-            reason = f"{type(found).__name__}: {found}"
+            reason = f"{type(found).__name__}: {redact(str(found))}"
             if on_error == "skip":
                 skipped.append((path, reason))
                 continue
@@ -147,6 +149,8 @@ def assemble(
     skipped: Sequence[tuple[str, str]] = (),
 ) -> InMemoryGeoCatalog:
     """Return a catalog of the records in `target_crs`, or in the CRS that they share.
+
+    Files that need a token get a column `signer`, which names who makes it when they are opened.
 
     Parameters
     ----------
@@ -206,6 +210,10 @@ def assemble(
         "start_time": unpack_column(ends[:, 0]),
         "end_time": unpack_column(ends[:, 1]),
     }
+    for record in records:
+        signer = signer_name(record.path) if is_remote(record.path) else None
+        if signer is not None:
+            record.extras.setdefault("signer", signer)
     for name in dict.fromkeys(name for record in records for name in record.extras):
         columns[name] = column_of([record.extras.get(name) for record in records])
     catalog = InMemoryGeoCatalog(GeoDataFrame(columns, geometry=geometry, crs=crs), backend)
@@ -214,7 +222,7 @@ def assemble(
 
 
 def stored_path(path: Any) -> str:
-    """Return a path as a catalog keeps it: URLs unchanged, local paths absolute.
+    """Return a path as a catalog keeps it: URLs without their tokens, local paths absolute.
 
     In GDAL's own names of datasets, such as `NETCDF:"a.nc":t2m`, a local file's path is made so.
 
@@ -229,14 +237,14 @@ def stored_path(path: Any) -> str:
 
     Examples
     --------
-    >>> stored_path("https://host/a.tif?sig=x")
-    'https://host/a.tif?sig=x'
+    >>> stored_path("https://host/a.tif?versionId=2")
+    'https://host/a.tif?versionId=2'
     """
     text = os.fspath(path)
     if text.startswith("file://"):
         text = unquote(urlsplit(text).path)
     if is_remote(text):
-        return text
+        return place_of(text)
     if is_dataset_name(text):
         return _INNER_FILE.sub(lambda part: _absolute_if_there(part[0]), text)
     return os.path.abspath(text)

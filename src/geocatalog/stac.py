@@ -31,6 +31,7 @@ from geocatalog.footprint import (
 )
 from geocatalog.grid import pixel_columns
 from geocatalog.interval import as_interval
+from geocatalog.read.signers import SIGNER_FIELD
 from geocatalog.records import FileRecord, assemble, stored_path
 from geocatalog.table import as_json, is_known
 
@@ -46,7 +47,7 @@ PROPERTIES = {
 """Item properties that become columns by default: column name to property name."""
 
 _RESERVED = frozenset(
-    {"item_id", "collection", "assets", "native_crs", "resolution", "resolution_y"}
+    {"item_id", "collection", "assets", "native_crs", "resolution", "resolution_y", "signer"}
 )
 
 
@@ -166,6 +167,9 @@ def _record(
         extras |= {"native_crs": crs_text(native), **known_size}
     if not isinstance(asset_key, str) and asset_key is not None:
         extras["assets"] = json.dumps(hrefs)
+    signer = asset.extra_fields.get(SIGNER_FIELD)
+    if signer is not None:
+        extras["signer"] = signer
     return FileRecord(path, geometry, crs, _interval(item), extras)
 
 
@@ -324,6 +328,8 @@ def _item(row: CatalogRow, outline: Any, names: dict[str, str]) -> Any:
     )
     item.collection_id = known.get("collection")
     fields = _projection(row) if is_placed else {}
+    if row.signer is not None:
+        fields[SIGNER_FIELD] = row.signer
     for key, href in (row.assets or {"data": row.filepath}).items():
         item.add_asset(key, pystac.Asset(href, roles=["data"], extra_fields=dict(fields)))
     return item

@@ -16,6 +16,7 @@ from pyproj import CRS
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import Bounds, Region, are_boxes, as_crs, mended
 from geocatalog.interval import OPEN_END, OPEN_START, pack_column, unpack_column, utc_column
+from geocatalog.read.signers import places_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -415,12 +416,19 @@ def _needs_json(values: pd.Series) -> bool:
         text = json_text(known)
     except TypeError:
         return False
-    if any(isinstance(value, dict) for value in known):
+    if any(map(_holds_dict, known)):
         return True
     try:
         return json_text(pa.array(json.loads(text)).to_pylist()) != text
     except pa.ArrowException:
         return True
+
+
+def _holds_dict(value: Any) -> bool:
+    # Arrow gives structs of one set of keys, and Parquet none without any.
+    if isinstance(value, dict):
+        return True
+    return isinstance(value, list | tuple) and any(map(_holds_dict, value))
 
 
 def column_of(values: list[Any]) -> pd.Series:
@@ -537,12 +545,20 @@ def normalise_frame(frame: GeoDataFrame) -> GeoDataFrame:
             f"{start[first]} to {end[first]} ({len(wrong)} such rows)"
         )
     core: dict[str, Any] = {
-        "filepath": plain["filepath"].astype(str),
+        "filepath": _places(plain["filepath"].astype(str)),
         "start_time": start,
         "end_time": end,
     }
     core["geometry"] = mended(np.asarray(frame.geometry.to_numpy()), core["filepath"].array)
     return GeoDataFrame(core | dict(extras.items()), geometry="geometry", crs=frame.crs)
+
+
+def _places(paths: pd.Series) -> pd.Series:
+    """Return paths without the tokens that came with some: a token is no part of a place."""
+    suspect = paths.str.contains("?", regex=False) | paths.str.contains("@", regex=False)
+    if suspect.any():
+        paths = paths.mask(suspect, pd.Series(places_of(paths[suspect]), paths.index[suspect]))
+    return paths
 
 
 def joined_frames(frames: list[GeoDataFrame]) -> GeoDataFrame:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from geocatalog.read.signers import SIGNER_FIELD, add_signer, signer_name
 from geostack.errors import NoSceneError
 from geostack.items import acquired, cloud_cover, mgrs_tile, sort_key
 from geostack.read import in_parallel
@@ -63,7 +64,8 @@ def load_stac_items(
         `GEOSTACK_SOURCE`, else "auto".
     sign
         Add tokens to the hrefs, for other libraries to open; simulated scenes' files are made. Our
-        own loaders sign as they read, so that no token is ever printed or stored.
+        own loaders, builders and catalogs sign as they open a file, so that no token is ever
+        printed or stored.
 
     Returns
     -------
@@ -87,12 +89,23 @@ def load_stac_items(
     """
     request = Request(collection, bbox, date_range, tile=tile, max_cloud_cover=max_cloud_cover)
     chosen, items = find_items(request, limit=limit, source=source)
+    assets = [asset for item in items for asset in item.assets.values()]
+    _name_signer(chosen, assets)
     if sign:
-        assets = [asset for item in items for asset in item.assets.values()]
         hrefs = in_parallel(lambda asset: chosen.sign(asset.href), assets)
         for asset, href in zip(assets, hrefs, strict=True):
             asset.href = href
     return items
+
+
+def _name_signer(source: Source, assets: Sequence[Any]) -> None:
+    """Say on assets who signs them, where their addresses do not tell."""
+    if not isinstance(source, Source) or type(source).sign is Source.sign:
+        return
+    for asset in assets:
+        if "://" in asset.href and signer_name(asset.href) is None:
+            add_signer(source)
+            asset.extra_fields[SIGNER_FIELD] = source.name
 
 
 def find_items(

@@ -63,6 +63,7 @@ _OWN_COLUMNS = frozenset(
         "resolution",
         "resolution_y",
         "assets",
+        "signer",
     }
 )
 
@@ -140,7 +141,7 @@ class CatalogField:
             return len(row.assets)
         if "count" in row.extras:
             return int(row.extras["count"])
-        return int(read_raster_record(row.filepath, None, "").extras["count"])
+        return int(read_raster_record(row.filepath, None, "", row.signer).extras["count"])
 
     def select(self, indices: Any) -> GeoTensor:
         """Return the pixels of a window.

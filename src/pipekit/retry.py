@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -309,6 +310,61 @@ class RetryPolicy:
             return call_again(attempt, pauses, TransientError, wait)
         except TransientError as error:
             raise GaveUpError(tries, time.monotonic() - start, str(error)) from None
+
+
+def within(seconds: float, call: Callable[[], Result]) -> Result:
+    """Return what `call` returns, or fail when that takes longer than so many seconds.
+
+    A client's own timeouts hold for each byte: a name that is never found, or an answer that comes
+    in drips, can outlast them for ever. The call runs in a thread of its own, which is left behind
+    when its time is over.
+
+    Parameters
+    ----------
+    seconds
+        The most that it may take.
+    call
+        What is waited for, without arguments.
+
+    Returns
+    -------
+    object
+        What it returned.
+
+    Raises
+    ------
+    TransientError
+        When the time is over; what `call` raises passes through.
+
+    Examples
+    --------
+    >>> within(10, lambda: "pixels")
+    'pixels'
+    >>> within(0.01, lambda: time.sleep(1))
+    Traceback (most recent call last):
+    pipekit.retry.TransientError: no whole answer within 0.01 s
+    """
+    outcome: list[Callable[[], Result]] = []
+
+    def run() -> None:
+        try:
+            result = call()
+        except BaseException as error:
+            failure = error
+            outcome.append(lambda: _raised(failure))
+        else:
+            outcome.append(lambda: result)
+
+    thread = threading.Thread(target=run, daemon=True, name="pipekit-within")
+    thread.start()
+    thread.join(seconds)
+    if not outcome:
+        raise TransientError(f"no whole answer within {seconds:g} s")
+    return outcome[0]()
+
+
+def _raised(error: BaseException) -> Any:
+    raise error
 
 
 DEFAULT = RetryPolicy()

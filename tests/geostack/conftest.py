@@ -41,6 +41,7 @@ def server(_server: Loopback, monkeypatch: pytest.MonkeyPatch) -> Loopback:
     monkeypatch.setenv("PC_SDK_SAS_URL", f"{_server.url}/sas")
     # The signer only signs addresses of Azure's domain; on loopback that is the server's own.
     monkeypatch.setattr(sas, "BLOB_STORAGE_DOMAIN", _server.host)
+    monkeypatch.setattr(planetary_computer, "BLOB_DOMAIN", _server.host)
     Settings.get.cache_clear()
     sas.TOKEN_CACHE.clear()
     return _server

@@ -90,8 +90,8 @@ def test_nothing_that_fits(remote, tmp_path):
 
 def test_two_processes_fill_one_archive(remote, tmp_path):
     program = f"""
-import planetary_computer.sas as sas
-sas.BLOB_STORAGE_DOMAIN = {remote.host!r}
+from geostack.sources import planetary_computer
+planetary_computer.BLOB_DOMAIN = {remote.host!r}
 from pathlib import Path
 from geostack.archiving import fetch
 from geostack.request import Request

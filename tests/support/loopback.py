@@ -72,7 +72,10 @@ class Loopback:
         self.valid: set[str] | None = None
         """Signatures that open files, as many as were issued; None while none was: all are open."""
         self.token_lifetime = 3600.0
+        self.token_uses: int | None = None
+        """Requests for files after which a token is refused, though it says that it is valid."""
         self.issued: list[str] = []
+        self.uses: dict[str, int] = {}
         self.records: list[Record] = []
         self.faults: list[Fault] = []
         self.active = self.most_active = 0
@@ -125,6 +128,8 @@ class Loopback:
         self.answers = {}
         self.ignore_filters = self.repeat_pages = self.ignores_sorting = False
         self.latency, self.valid, self.token_lifetime = 0.0, None, 3600.0
+        self.token_uses = None
+        self.uses.clear()
         self.active = self.most_active = 0
         # GDAL remembers what it learnt about a URL, so every test has URLs of its own.
         self.generation += 1
@@ -249,8 +254,12 @@ class Loopback:
         path = self.files.get(request.path_params["path"])
         if path is None or not path.is_file():
             return await self._answer(request, PlainTextResponse("no such file", 404))
-        if self.valid is not None and request.query_params.get("sig") not in self.valid:
+        sig = request.query_params.get("sig", "")
+        if self.valid is not None and sig not in self.valid:
             return await self._answer(request, PlainTextResponse("no valid token", 403))
+        self.uses[sig] = self.uses.get(sig, 0) + 1
+        if self.valid is not None and self.uses[sig] == self.token_uses:
+            self.valid.discard(sig)
         return await self._answer(request, _serve(path, request))
 
     async def _answer(self, request: Request, good: Response) -> Response:

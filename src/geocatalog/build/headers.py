@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from geocatalog.interval import interval_of
 from geocatalog.load.labelled import chosen_names, grid_of, open_labelled
 from geocatalog.load.times import times_of
 from geocatalog.read.bands import data_indexes, lacks_place
-from geocatalog.read.open import with_dataset
+from geocatalog.read.open import with_address, with_dataset
+from geocatalog.read.signers import signing
 from geocatalog.read.tokens import without_query
 from geocatalog.records import DEFAULT_WORKERS, FileRecord, read_catalog
 
@@ -42,7 +44,8 @@ def build_raster_catalog(
     Parameters
     ----------
     paths_or_urls
-        Anything rasterio opens, signed URLs included.
+        Anything rasterio opens. A token in a URL is no part of the path that the catalog keeps:
+        files are signed when they are opened, by those of `geocatalog.read.signers` who know them.
     filename_regex
         With a named group `date`, or `start` and `end`; without it the files are undated and match
         every time.
@@ -88,7 +91,9 @@ def build_raster_catalog(
     return read_catalog(paths_or_urls, read, target_crs, "raster", workers, on_error, progress)
 
 
-def read_raster_record(path: str, filename_regex: str | None, date_format: str) -> FileRecord:
+def read_raster_record(
+    path: str, filename_regex: str | None, date_format: str, signer: str | None = None
+) -> FileRecord:
     """Return what one raster's header and name say; a rotated raster gets its true outline.
 
     Parameters
@@ -97,6 +102,8 @@ def read_raster_record(path: str, filename_regex: str | None, date_format: str) 
         Anything rasterio opens.
     filename_regex, date_format
         As in `build_raster_catalog`.
+    signer
+        Who makes the token that the file needs, by name.
 
     Returns
     -------
@@ -127,7 +134,7 @@ def read_raster_record(path: str, filename_regex: str | None, date_format: str) 
         outline = outline_of(source.transform, *source.shape)
         return FileRecord(path, outline, crs, interval, extras)
 
-    return with_dataset(path, describe)
+    return with_dataset(path, describe, sign=signing(path, signer))
 
 
 def build_xarray_catalog(
@@ -296,16 +303,23 @@ def is_parquet(path: str) -> bool:
 def _layers(path: str, layer: str | None) -> list[dict[str, Any]]:
     import pyogrio
 
-    kinds = {str(name): kind for name, kind in pyogrio.list_layers(path)}
+    kinds = {str(name): kind for name, kind in with_address(path, pyogrio.list_layers)}
     if layer is not None and layer not in kinds:
         raise CatalogError(f"{path} has no layer {layer!r}; it has {list(kinds)}")
     return [
         {"layer": name, "geometry_type": None}
         if kinds[name] is None
-        else pyogrio.read_info(path, layer=name, force_feature_count=True, force_total_bounds=True)
-        | {"layer": name}
+        else with_address(path, partial(_layer_info, layer=name)) | {"layer": name}
         for name in (kinds if layer is None else [layer])
     ]
+
+
+def _layer_info(address: str, layer: str) -> dict[str, Any]:
+    import pyogrio
+
+    how = {"layer": layer, "force_feature_count": True, "force_total_bounds": True}
+    found: dict[str, Any] = pyogrio.read_info(address, **how)
+    return found
 
 
 def _records(

@@ -16,6 +16,8 @@ from shapely.geometry.base import BaseGeometry
 
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import Bounds, as_crs, box_outline
+from geocatalog.read.open import with_address
+from geocatalog.read.signers import signing
 from pipekit.pixels import GUIDE
 
 if TYPE_CHECKING:
@@ -92,13 +94,15 @@ class LabelledGrid:
         return box_outline((west, south, east if east > -180.0 else 180.0, north))
 
 
-def open_labelled(path: str) -> xr.Dataset:
+def open_labelled(path: str, signer: str | None = None) -> xr.Dataset:
     """Open a NetCDF or Zarr dataset lazily, its times as numbers; the caller closes it.
 
     Parameters
     ----------
     path
         A file or a store, local or remote.
+    signer
+        Who makes the token that it needs, by name.
 
     Returns
     -------
@@ -117,7 +121,11 @@ def open_labelled(path: str) -> xr.Dataset:
         with open(path, "rb") as file:
             # NetCDF classic is no HDF5; its name does not tell.
             engine = "scipy" if file.read(3) == b"CDF" else engine
-    return xr.open_dataset(path, engine=engine, decode_times=False, decode_timedelta=False)
+
+    def opened(address: str) -> xr.Dataset:
+        return xr.open_dataset(address, engine=engine, decode_times=False, decode_timedelta=False)
+
+    return with_address(path, opened, sign=signing(path, signer))
 
 
 def grid_of(dataset: xr.Dataset, path: str) -> LabelledGrid:

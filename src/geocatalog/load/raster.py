@@ -18,7 +18,8 @@ from geocatalog.grid import as_geotensor
 from geocatalog.interval import pack_time
 from geocatalog.read.bands import Bands, marked
 from geocatalog.read.onto_grid import Piece, as_resampling, read_piece
-from geocatalog.read.tokens import redact
+from geocatalog.read.signers import signing
+from geocatalog.read.tokens import redact, redacted
 from pipekit.parallel import in_threads
 from pipekit.pixels import GUIDE, check_fill, equal_mask, role_of
 
@@ -260,7 +261,7 @@ class _UnreadError(CatalogError):
 
     def __init__(self, path: str, error: Exception) -> None:
         # rasterio keeps what GDAL said in the cause; its own words only point there.
-        self.path, self.reason = path, f"{type(error).__name__}: {error.__cause__ or error}"
+        self.path, self.reason = path, redacted(error)
         super().__init__(
             f"cannot read {redact(path)}: {self.reason}; "
             "pass on_error='skip' to leave such files out"
@@ -284,7 +285,7 @@ def _pieces(rows: list[CatalogRow], request: _Request) -> Iterator[Read]:
 def _read_row(row: CatalogRow, request: _Request, threads: int) -> Pixels | _UnreadError:
     try:
         if not row.assets:
-            return _read(row.filepath, request, request.band_indexes)
+            return _read(row.filepath, row.signer, request, request.band_indexes)
         names, paths = list(row.assets), list(row.assets.values())
         if request.band_indexes is not None:
             chosen = list(request.band_indexes)
@@ -294,7 +295,9 @@ def _read_row(row: CatalogRow, request: _Request, threads: int) -> Pixels | _Unr
             names, paths = [names[i - 1] for i in chosen], [paths[i - 1] for i in chosen]
         assets = list(zip(paths, names, strict=True))
         found = list(
-            in_threads(lambda each: _read(each[0], request, None, each[1:]), assets, threads)
+            in_threads(
+                lambda each: _read(each[0], row.signer, request, None, each[1:]), assets, threads
+            )
         )
         return _stacked(names, found)
     except _UnreadError as error:
@@ -303,13 +306,15 @@ def _read_row(row: CatalogRow, request: _Request, threads: int) -> Pixels | _Unr
 
 def _read(
     path: str,
+    signer: str | None,
     request: _Request,
     indexes: Sequence[int] | None,
     names: Sequence[str] | None = None,
 ) -> Pixels:
     how = indexes, request.resampling, request.nodata
     try:
-        return read_piece(path, request.grid, *how, scaled=request.scaled, names=names)
+        sign = signing(path, signer)
+        return read_piece(path, request.grid, *how, scaled=request.scaled, names=names, sign=sign)
     except Exception as error:
         raise _UnreadError(path, error) from error
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from geocatalog.errors import CatalogError
 from geocatalog.footprint import as_crs, reproject, reproject_box
 from geocatalog.geoslice import GeoSlice
 from geocatalog.grid import as_geotensor
+from geocatalog.read.open import with_address
+from geocatalog.read.signers import signing
 from pipekit.carrier import same_crs
 
 if TYPE_CHECKING:
@@ -112,10 +115,11 @@ def _features(
     if not same_crs(native, slice_.crs):
         box = reproject_box(box, slice_.crs, native).bounds
     if is_parquet(row.filepath):
-        frame = gpd.read_parquet(row.filepath)
+        frame = _opened(row, gpd.read_parquet)
         frame = frame.iloc[np.sort(frame.sindex.query(shapely.box(*box)))]
     else:
-        frame = gpd.read_file(row.filepath, bbox=box, layer=row.extras.get("layer"))
+        layer = row.extras.get("layer")
+        frame = _opened(row, lambda address: gpd.read_file(address, bbox=box, layer=layer))
     if label_field is not None and label_field not in frame.columns:
         raise CatalogError(
             f"{row.filepath} has no field {label_field!r}; it has "
@@ -130,6 +134,11 @@ def _features(
     return [(s, v) for s, v in zip(moved, labels[keep], strict=True) if not pd.isna(v)]
 
 
+def _opened(row: CatalogRow, read: Callable[[str], Any]) -> Any:
+    """Return what `read` makes of a row's file, signed as it is opened."""
+    return with_address(row.filepath, read, sign=signing(row.filepath, row.signer))
+
+
 def _class_numbers(catalog: GeoCatalog, label_field: str | None) -> dict[Any, int]:
     """Return a number for each label of all files of a catalog, so that any slice numbers alike."""
     import pyogrio
@@ -139,12 +148,11 @@ def _class_numbers(catalog: GeoCatalog, label_field: str | None) -> dict[Any, in
     found: set[Any] = set()
     for row in catalog.iter_rows():
         if is_parquet(row.filepath):
-            column = pd.read_parquet(row.filepath, columns=[label_field])[label_field]
+            table = _opened(row, partial(pd.read_parquet, columns=[label_field]))
+            column = table[label_field]
         else:
-            layer, columns = row.extras.get("layer"), [label_field]
-            plain = pyogrio.read_dataframe(
-                row.filepath, layer=layer, columns=columns, read_geometry=False
-            )
+            how = {"layer": row.extras.get("layer"), "columns": [label_field]}
+            plain = _opened(row, partial(pyogrio.read_dataframe, read_geometry=False, **how))
             if label_field not in plain.columns:
                 raise CatalogError(f"{row.filepath} has no field {label_field!r}")
             column = plain[label_field]

@@ -99,7 +99,7 @@ def load_xarray(
     names, roles = data_vars, []
     steps: dict[Any, np.ndarray] = {}
     for row in rows:
-        with open_labelled(row.filepath) as dataset:
+        with open_labelled(row.filepath, row.signer) as dataset:
             found = _Steps(dataset, row, slice_, names)
             names, roles = found.names, found.roles
             for moment, layers in found.on_grid(grid, resampling, kind):

@@ -13,8 +13,14 @@ import rasterio
 from rasterio.errors import RasterioError
 
 from geocatalog.errors import PixelReadError
-from geocatalog.read.signers import openable
-from geocatalog.read.tokens import guard_logs, redact, without_query
+from geocatalog.read.signers import Sign, signing
+from geocatalog.read.tokens import (
+    guard_logs,
+    redact,
+    redacted,
+    without_query,
+    without_tokens,
+)
 from pipekit.retry import (
     TRANSIENT_STATUS,
     GaveUpError,
@@ -25,10 +31,6 @@ from pipekit.retry import (
 )
 
 T = TypeVar("T")
-
-Sign = Callable[..., str]
-"""Called as `sign(href)` whenever a file is opened, and as `sign(href, renew=True)` after its
-address was refused; returns the address with an access token."""
 
 GDAL_OPTIONS: dict[str, Any] = {
     # One file is opened, so never list its folder nor probe for .aux.xml, .ovr or .msk beside it:
@@ -235,11 +237,11 @@ def with_dataset(
     Parameters
     ----------
     href
-        Anything rasterio opens; never with a token that must not be seen.
+        Anything rasterio opens.
     action
         Reads from the opened dataset. It runs again from the start when a read fails.
     sign
-        Adds the access token; by default `geocatalog.read.signers` are asked.
+        Adds the access token; by default that of the `geocatalog.read.signers` who knows the place.
     what
         What messages call the file, by default its address without the query.
     files
@@ -254,22 +256,55 @@ def with_dataset(
     PixelReadError
         When the file can't be read; says how often it was tried and what the last answer was.
     """
-    attempts = _Attempts(href, sign, what or without_query(href))
+    attempts = _Attempts(href, sign, what)
 
-    def attempt() -> T:
-        address = attempts.address()
-        try:
-            with rasterio.Env(**attempts.options(address)):
-                opened = rasterio.open(address) if files is None else files.opened(href, address)
-                with opened as dataset:
-                    return action(dataset)
-        except RasterioError as error:
-            raise attempts.judge(error, address) from None
+    def read(address: str) -> T:
+        with rasterio.Env(**attempts.options(address)):
+            opened = rasterio.open(address) if files is None else files.opened(attempts.href, address)
+            with opened as dataset:
+                return action(dataset)
 
+    return attempts.run(read, (RasterioError,))
+
+
+def with_address(
+    href: str, action: Callable[[str], T], *, sign: Sign | None = None, what: str | None = None
+) -> T:
+    """Return `action` of the address of a file that another library opens.
+
+    What needs no token and no server is read as it is. Elsewhere failures are tried again, a
+    refused token is renewed, and no error holds one.
+
+    Parameters
+    ----------
+    href, sign, what
+        As in `with_dataset`.
+    action
+        Opens and reads the address; it runs again from the start when that fails.
+
+    Returns
+    -------
+    What `action` returned.
+
+    Raises
+    ------
+    PixelReadError
+        When a file on a server can't be read.
+
+    Examples
+    --------
+    >>> with_address("/data/fields.gpkg", len)
+    17
+    """
+    attempts = _Attempts(href, sign, what)
+    if not is_http(href):
+        return action(attempts.address())
     try:
-        return retry(attempt)
-    except GaveUpError as error:
-        raise attempts.failure(error.answer, error.tries) from None
+        return attempts.run(action, (OSError, RuntimeError))
+    except Exception as error:
+        if redact(str(error)) == str(error):
+            raise
+        raise PixelReadError(f"can't read {attempts.what}: {redacted(error)}") from None
 
 
 def open_file(href: str, sign: Sign | None = None) -> Any:
@@ -282,7 +317,7 @@ def open_file(href: str, sign: Sign | None = None) -> Any:
     href
         Anything rasterio opens.
     sign
-        Adds the access token; by default `geocatalog.read.signers` are asked.
+        As in `with_dataset`.
 
     Returns
     -------
@@ -299,7 +334,7 @@ def open_file(href: str, sign: Sign | None = None) -> Any:
     Traceback (most recent call last):
     rasterio.errors.RasterioIOError: /nowhere/a.tif: No such file or directory
     """
-    address = openable(href) if sign is None else sign(href)
+    address = _Attempts(href, sign, None).address()
     with rasterio.Env(**gdal_options(address)):
         return rasterio.open(address)
 
@@ -307,17 +342,39 @@ def open_file(href: str, sign: Sign | None = None) -> Any:
 class _Attempts:
     """What the attempts to read one file have learnt from their failures."""
 
-    def __init__(self, href: str, sign: Sign | None, what: str) -> None:
-        self.href, self.sign, self.what = href, sign, what
+    def __init__(self, href: str, sign: Sign | None, what: str | None) -> None:
+        place = without_tokens(href)
+        self.sign = signing(place) if sign is None else sign
+        # A token that nobody can renew is used while it lasts.
+        self.href = href if self.sign is None else place
+        self.what = what or redact(without_query(href))
         self.tries = 0
         self.renew = False
         self.renewed = False
+
+    def run(self, action: Callable[[str], T], failures: tuple[type[Exception], ...]) -> T:
+        """Return `action` of an address, tried again where that may help."""
+
+        def attempt() -> T:
+            address = self.address()
+            try:
+                return action(address)
+            except failures as error:
+                raise self.judge(error, address) from None
+
+        try:
+            return retry(attempt)
+        except GaveUpError as error:
+            raise self.failure(error.answer, error.tries) from None
 
     def address(self) -> str:
         """Return where the next attempt reads, with a token where one is needed."""
         self.tries += 1
         renew, self.renew = self.renew, False
-        return openable(self.href) if self.sign is None else self.sign(self.href, renew=renew)
+        if self.sign is None:
+            return self.href
+        guard_logs()
+        return self.sign(self.href, renew=renew)
 
     def options(self, address: str) -> dict[str, Any]:
         """Return the settings of the next attempt; GDAL forgets that one failed before."""

@@ -11,11 +11,12 @@ import os
 import threading
 import time
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
-from geocatalog.read.tokens import guard_logs, without_query
+from geocatalog.read.signers import add_signer
+from geocatalog.read.tokens import guard_logs, redact, without_tokens
 from geostack.errors import SourceUnavailableError
 from geostack.items import acquired, cloud_cover
 from geostack.request import (
@@ -35,6 +36,7 @@ from pipekit.retry import (
     TransientError,
     retry,
     retry_after,
+    within,
 )
 
 if TYPE_CHECKING:
@@ -48,8 +50,15 @@ STAC_URL = "https://planetarycomputer.microsoft.com/api/stac/v1"
 PAGE_SIZE = 100
 TIMEOUT = (5.0, 30.0)
 """Seconds to connect, and between two bytes of an answer."""
+WHOLE = 60.0
+"""Seconds for one whole answer, a page of items or a token."""
+BLOB_DOMAIN = ".blob.core.windows.net"
+"""Whose files need a token."""
 CLOUDY = ("sentinel-2-l2a", "landsat-c2-l2")
 """Collections that record cloud cover, so that the service can give the clearest first."""
+
+LEAST_LEFT = 60
+"""Seconds that a token must still be valid to be used again."""
 
 _SIGNING = threading.Lock()
 
@@ -171,6 +180,26 @@ class PlanetaryComputerSource(Source):
         found = self.search(collection, bbox, format_interval(wider), tile=tile, limit=500)
         return nearest_first((acquired(item.properties) for item in found), date_range)
 
+    def knows(self, href: str) -> bool:
+        """Return whether a file lies in Azure Blob Storage, where the archive keeps its files.
+
+        Parameters
+        ----------
+        href
+            A path or URL.
+
+        Returns
+        -------
+        Whether `sign` adds a token to it.
+
+        Examples
+        --------
+        >>> source = PlanetaryComputerSource()
+        >>> source.knows("https://sentinel2l2a01.blob.core.windows.net/sentinel2-l2/B04.tif")
+        True
+        """
+        return href.startswith("http") and urlparse(href).netloc.endswith(BLOB_DOMAIN)
+
     def sign(self, href: str, *, renew: bool = False) -> str:
         """Return `href` with a token that is valid for another minute at least.
 
@@ -190,26 +219,28 @@ class PlanetaryComputerSource(Source):
         SourceUnavailableError
             When the token endpoint does not answer.
         """
+        if not self.knows(href):
+            return href
         from planetary_computer import sas
         from planetary_computer.settings import Settings
-        from planetary_computer.utils import parse_blob_url
 
-        bare = without_query(href)
-        url = urlparse(bare)
-        if not url.scheme.startswith("http") or not url.netloc.endswith(sas.BLOB_STORAGE_DOMAIN):
-            return href
-        account, container = parse_blob_url(url)
-        endpoint = f"{Settings.get().sas_url}/{account}/{container}"
+        place, settings = without_tokens(href), Settings.get()
+        url = urlparse(place)
+        of = f"{url.netloc.split('.')[0]}/{url.path.lstrip('/').split('/')[0]}"
+        endpoint = f"{settings.sas_url}/{of}"
         with _SIGNING:  # one request for a token, however many bands are read at the same time
-            if renew:
-                sas.TOKEN_CACHE.pop(endpoint, None)
-            try:
-                token = retry(lambda: _token(account, container), self.policy)
-            except (GaveUpError, _NoTokenError) as error:
-                raise SourceUnavailableError(
-                    f"no token for {account}/{container} from {Settings.get().sas_url}: {error}"
-                ) from None
-        return str(token.sign(bare).href)
+            token = None if renew else sas.TOKEN_CACHE.get(endpoint)
+            if token is None or token.ttl() < LEAST_LEFT:
+                ask = partial(_token, endpoint, settings.subscription_key)
+                try:
+                    token = retry(partial(within, WHOLE, ask), self.policy)
+                except (GaveUpError, _NoTokenError) as error:
+                    where = redact(str(settings.sas_url))
+                    raise SourceUnavailableError(
+                        f"no token for {of} from {where}: {error}"
+                    ) from None
+                sas.TOKEN_CACHE[endpoint] = token
+        return f"{place}{'&' if '?' in place else '?'}{token.token}"
 
     def describe(self) -> str:
         """Return one line: the service and whether it can be reached.
@@ -219,7 +250,8 @@ class PlanetaryComputerSource(Source):
         Text without a line break.
         """
         answer = self._probe()
-        return f"{self.url}: " + (f"unreachable ({answer})" if answer else "reachable")
+        state = f"unreachable ({answer})" if answer else "reachable"
+        return f"{redact(self.url)}: {state}"
 
     def why_not(self) -> str:
         """Return why the service was passed over.
@@ -228,7 +260,7 @@ class PlanetaryComputerSource(Source):
         -------
         Half a sentence.
         """
-        return f"{self.url} {self._probe() or 'answers'}"
+        return f"{redact(self.url)} {self._probe() or 'answers'}"
 
     def fix(self) -> str:
         """Return the command that tells whether the network is at fault.
@@ -237,7 +269,7 @@ class PlanetaryComputerSource(Source):
         -------
         Half a sentence with a line for the shell.
         """
-        return f"connect to the network (curl -sI {self.url} shows when it answers)"
+        return f"connect to the network (curl -sI {redact(self.url)} shows when it answers)"
 
     def client(self) -> Client:
         """Return the pystac client, opened on first use.
@@ -268,8 +300,9 @@ class PlanetaryComputerSource(Source):
                 ids = {feature["id"] for feature in features}
                 if features and ids <= seen:
                     raise SourceUnavailableError(
-                        f"{self.url} gave the same page of results twice after {len(seen)} items, "
-                        "so the rest can't be listed; try again, or ask for a shorter date range"
+                        f"{redact(self.url)} gave the same page of results twice after {len(seen)} "
+                        "items, so the rest can't be listed; try again, or ask for a shorter date "
+                        "range"
                     )
                 seen.update(ids)
                 for feature in features:
@@ -292,8 +325,8 @@ class PlanetaryComputerSource(Source):
             return question()
         except (GaveUpError, APIError) as error:
             raise SourceUnavailableError(
-                f"the STAC service {self.url} did not answer: {error}; fix: {self.fix()}, "
-                "or set GEOSTACK_SOURCE=archive or simulated"
+                f"the STAC service {redact(self.url)} did not answer: {redact(str(error))}; "
+                f"fix: {self.fix()}, or set GEOSTACK_SOURCE=archive or simulated"
             ) from None
 
     def _probe(self) -> str | None:
@@ -310,20 +343,20 @@ class _NoTokenError(Exception):
     """The token endpoint refused for good."""
 
 
-def _token(account: str, container: str) -> Any:
+def _token(endpoint: str, key: str | None) -> Any:
+    """Return a new token; the signer's own client waits for ever where nothing comes."""
     import requests
     from planetary_computer import sas
 
+    headers = {"Ocp-Apim-Subscription-Key": key} if key else {}
     try:
-        return sas.get_token(account, container, retry_total=0)
-    except requests.HTTPError as error:
-        check_answer(error.response, _NoTokenError(f"HTTP {error.response.status_code}"))
-        raise
-    except requests.exceptions.RetryError:
-        raise TransientError("HTTP 429 or 5xx") from None
+        response = requests.get(endpoint, headers=headers, timeout=TIMEOUT)
     except requests.RequestException as error:
         raise TransientError(type(error).__name__) from None
-    except ValueError:  # pydantic's ValidationError, requests' JSONDecodeError
+    check_answer(response, _NoTokenError(f"HTTP {response.status_code}"))
+    try:
+        return sas.SASToken(**response.json())
+    except (TypeError, ValueError):  # pydantic's ValidationError, requests' JSONDecodeError
         raise _NoTokenError("an answer that is no token") from None
 
 
@@ -334,7 +367,7 @@ def _stac_io(policy: RetryPolicy | None) -> StacApiIO:
 
     class PoliteIO(StacApiIO):
         def request(self, *args: Any, **kwargs: Any) -> str:
-            return retry(lambda: self._once(*args, **kwargs), policy)
+            return retry(lambda: within(WHOLE, lambda: self._once(*args, **kwargs)), policy)
 
         def _once(self, *args: Any, **kwargs: Any) -> str:
             asked: list[str | None] = [None]
@@ -372,4 +405,10 @@ def mpc_catalog() -> Client:
     """
     from planetary_computer import sign_inplace
 
-    return PlanetaryComputerSource()._open(sign_inplace)
+    def sign(found: Any) -> None:
+        within(10 * WHOLE, lambda: sign_inplace(found))
+
+    return PlanetaryComputerSource()._open(sign)
+
+
+add_signer(PlanetaryComputerSource())  # here at once; other processes find it declared

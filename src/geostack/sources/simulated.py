@@ -94,6 +94,20 @@ class SimulatedSource(Source):
             for area in AREAS.values()
         )
 
+    def knows(self, href: str) -> bool:
+        """Return whether a path is that of a simulated file, there or not.
+
+        Parameters
+        ----------
+        href
+            A path or URL.
+
+        Returns
+        -------
+        Whether `sign` draws it.
+        """
+        return KIND in Path(href).parts
+
     def sign(self, href: str, *, renew: bool = False) -> str:
         """Return a path that can be opened: a simulated file is drawn if it isn't there.
 
@@ -215,4 +229,4 @@ def _places(path: Path) -> Iterator[Path]:
         yield fallback / KIND
 
 
-add_signer(simulated_file)  # catalogs of simulated items open their files by themselves
+add_signer(SimulatedSource())  # catalogs of simulated items open their files by themselves

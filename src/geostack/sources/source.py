@@ -162,6 +162,22 @@ class Source(ABC):
         found = self.find(Request(collection, bbox, "../..", tile=tile))
         return nearest_first((acquired(item.properties) for item in found), date_range)
 
+    def knows(self, href: str) -> bool:
+        """Return whether a place is one that this source signs, told by its looks.
+
+        Catalogs ask it for files whose rows name no signer; see `geocatalog.read.signers`.
+
+        Parameters
+        ----------
+        href
+            A path or URL.
+
+        Returns
+        -------
+        False, where a source does not say more.
+        """
+        return False
+
     def sign(self, href: str, *, renew: bool = False) -> str:
         """Return an address that can be opened now: `href` itself where files need no token.
 
