@@ -22,6 +22,7 @@ from geocatalog.grid import as_geotensor, crs_of, part_of
 from geocatalog.read.bands import Bands
 from geocatalog.read.onto_grid import Piece, as_resampling, read_piece
 from geocatalog.read.open import KeptOpen
+from geocatalog.read.signers import signing
 from geocatalog.table import is_known
 from geotoolz.carrier import Mask, Raster, Values, attrs_of, fill_of, nan_floats, rewrap, values_of
 from geotoolz.mask import checked_mask
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 OFFSET_SINCE = pd.Timestamp("2022-01-25", tz="UTC")
 """Sentinel-2's digital numbers carry +1000 from this day on where no baseline says otherwise."""
 
-_BAND_COLUMNS = ("band", "asset")
+_BAND_COLUMNS = ("band", "asset", "asset_key")
 """Columns that name the band of a row of one asset."""
 
 _SAID = ("item_id", "cloud_cover", "processing_baseline", "offset_applied")
@@ -65,6 +66,8 @@ class Scene:
         for what is not known without opening a file.
     is_sentinel2
         Whether the digital numbers are those of Sentinel-2's Level-2A or 1C.
+    signer
+        Who makes the token that the files need, by name.
 
     Examples
     --------
@@ -87,6 +90,7 @@ class Scene:
         None,
     )
     is_sentinel2: bool = False
+    signer: str | None = None
 
     @property
     def paths(self) -> list[str]:
@@ -286,9 +290,8 @@ def _scene(row: CatalogRow, assets: dict[str, str] | None, bands: Sequence[str] 
     resolution = row.extras.get("resolution")
     known = (float(resolution),) * 2 if is_known(resolution) else None
     place = (kept, size or known, (west, north) if is_own else None)
-    return Scene(
-        _name(row), time, files, row.geometry, crs_text(row.crs), attrs, place, is_sentinel2
-    )
+    where = row.geometry, crs_text(row.crs)
+    return Scene(_name(row), time, files, *where, attrs, place, is_sentinel2, row.signer)
 
 
 def _name(row: CatalogRow) -> str:
@@ -489,6 +492,7 @@ class SceneReading:
                 assumed_nodata=0 if scene.is_sentinel2 else None,
                 scaled=True,
                 names=bands,
+                sign=signing(path, scene.signer),
                 what=f"{scene.name}, {path}",
                 files=files,
             )

@@ -260,7 +260,9 @@ def with_dataset(
 
     def read(address: str) -> T:
         with rasterio.Env(**attempts.options(address)):
-            opened = rasterio.open(address) if files is None else files.opened(attempts.href, address)
+            opened = (
+                rasterio.open(address) if files is None else files.opened(attempts.href, address)
+            )
             with opened as dataset:
                 return action(dataset)
 
