@@ -56,6 +56,7 @@ _NAMES = {
     "geotoolz.viz": "ToRGB Colormap plot quicklook",
     "geotoolz.io": "ReadGeoTensor WriteCOG read write_cog",
     "geotoolz.learn": "SklearnOp fit_pixels",
+    "geotoolz.assess.uncertainty": "Margin Entropy ConformalSets",
     "geotoolz.patch_ops": "GridSampler ApplyToChips Stitch",
     "geotoolz.catalog_ops": "CatalogPipeline CatalogField ActiveSampler",
     "geotoolz.scenes": "Scene SceneReading scenes_of passes_of",

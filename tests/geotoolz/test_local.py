@@ -34,8 +34,10 @@ from geotoolz import (
     ApplyOffset,
     CloudFreeComposite,
     CombineMasks,
+    ConformalSets,
     DilateMask,
     DNToReflectance,
+    Entropy,
     FillGaps,
     FindBreaks,
     FocalMean,
@@ -44,6 +46,7 @@ from geotoolz import (
     HarmonicFit,
     HarmonizeBaseline,
     InvertMask,
+    Margin,
     MaskFromQABits,
     MaskFromSCL,
     MaskWhere,
@@ -86,6 +89,9 @@ CASES = [
     MaskFromSCL("SCL", classes=[8, 9]),
     MaskFromQABits(flags=("cloud",)),
     InvertMask(),
+    Margin(),
+    Entropy(),
+    ConformalSets(0.1),
     ApplyMask(MaskWhere("<", 500, band="B02"), fill_value=0),
     NormalizedDifference("B08", "B04"),
     SpectralIndex("SAVI", bands={"N": "B08", "R": "B04"}, L=0.5),
@@ -126,6 +132,9 @@ def input_of(operator: Operator) -> GeoTensor:
     if isinstance(operator, STACKS):
         dates = np.stack([whole.values, whole.values[:, ::-1], whole.values[:, :, ::-1]])
         return GeoTensor(dates, whole.transform, whole.crs, 0, whole.attrs)
+    if isinstance(operator, Margin | Entropy | ConformalSets):
+        shares = whole.values / whole.values.sum(axis=0).clip(1)
+        return GeoTensor(shares, whole.transform, whole.crs, None, whole.attrs)
     return whole
 
 

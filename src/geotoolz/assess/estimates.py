@@ -1,0 +1,482 @@
+"""How right a map is and how much of each class there is, with standard errors and intervals.
+
+An area counted from a map's pixels is wrong by as much as the map errs one way more than the other.
+A sample of pixels whose true class was looked up gives an estimate without that bias, and says how
+far it may be off. Every figure here is a ratio of two totals that the sample estimates (a total
+area is one over all pixels), so one formula gives all standard errors: the one of Stehman (2014),
+which is that of Olofsson et al. (2014) where the strata are the map's classes.
+
+What a sample cannot tell is NaN, and `reasons` say why.
+
+Sources: Olofsson, P. et al. (2014), Good practices for estimating area and assessing accuracy of
+land change, Remote Sensing of Environment 148, 42-57; Stehman, S. V. (2014), Estimating area and
+map accuracy for stratified random sampling when the strata are different from the map classes,
+International Journal of Remote Sensing 35, 4923-4939; Cochran, W. G. (1977), Sampling Techniques.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from geotoolz.assess.intervals import Estimate, Floats
+from geotoolz.assess.ratio_estimator import Units
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class AreaEstimate:
+    """How right a map is and how much of each class there is.
+
+    Made by `area_estimate` and `estimate_samples`.
+
+    Parameters
+    ----------
+    units
+        The sample.
+    counts
+        (K, K): samples by mapped class (rows) and true class (columns).
+    classes
+        (K,) labels.
+    strata_of_map
+        (K,) the stratum that each mapped class lies in where the strata are the map's classes, None
+        for a class that is never mapped; None for all where a mapped class may lie in any stratum.
+    """
+
+    units: Units
+    counts: NDArray[np.int64]
+    classes: Sequence[Any]
+    strata_of_map: Sequence[int | None] | None = None
+
+    @cached_property
+    def total_area(self) -> float:
+        """The whole area, in the unit of the strata's sizes."""
+        return float(self.units.sizes.sum())
+
+    @cached_property
+    def areas(self) -> Estimate:
+        """Area of each true class."""
+        every = np.ones(self.counts.shape)
+        return self._by_class(
+            [(self._true(k), every, None) for k in self._range], total=self.total_area
+        )
+
+    @property
+    def area(self) -> Floats:
+        """(K,) area of each true class."""
+        return self.areas.value
+
+    @property
+    def standard_error(self) -> Floats:
+        """(K,) standard error of the area of each true class."""
+        return self.areas.standard_error
+
+    def interval(self, level: float = 0.95, method: str = "wald") -> tuple[Floats, Floats]:
+        """Return the confidence interval of the area of each true class, (low, high).
+
+        Parameters
+        ----------
+        level
+            0.95 for 95 %.
+        method
+            As in `Estimate.interval`.
+
+        Returns
+        -------
+        (K,) and (K,), in the unit of the area.
+
+        Examples
+        --------
+        >>> estimate = area_estimate([[90, 10], [5, 95]], [300, 700])
+        >>> np.round(np.transpose(estimate.interval()), 1).tolist()
+        [[270.1, 339.9], [660.1, 729.9]]
+        """
+        return self.areas.interval(level, method)
+
+    @cached_property
+    def overall(self) -> Estimate:
+        """Share of the area that is mapped right."""
+        right = np.eye(len(self.classes))
+        value, error, reason = self.units.ratio(
+            right.ravel(), np.ones(right.size), range(len(self.units.sizes))
+        )
+        reasons = {"overall": reason} if reason else {}
+        return Estimate(value, error, float(self.counts.sum()), 1.0, reasons)
+
+    @cached_property
+    def users(self) -> Estimate:
+        """User's accuracy: which share of what is mapped as a class is that class."""
+        return self._by_class(
+            [(self._right(k), self._mapped(k), k) for k in self._range],
+            "no sample is mapped as this class",
+        )
+
+    @cached_property
+    def producers(self) -> Estimate:
+        """Producer's accuracy: which share of a true class is mapped as it."""
+        return self._by_class(
+            [(self._right(k), self._true(k), None) for k in self._range],
+            "no sample is of this class in truth",
+        )
+
+    @cached_property
+    def f1(self) -> Estimate:
+        """F1: the harmonic mean of user's and producer's accuracy."""
+        return self._by_class(
+            [(2 * self._right(k), self._mapped(k) + self._true(k), None) for k in self._range],
+            "no sample is of this class, mapped or in truth",
+        )
+
+    @cached_property
+    def shares(self) -> Floats:
+        """(K, K) share of the area by mapped class (rows) and true class (columns); sum 1."""
+        return self._cells[0]
+
+    @cached_property
+    def shares_standard_error(self) -> Floats:
+        """(K, K) standard errors of `shares`."""
+        return self._cells[1]
+
+    @property
+    def reasons(self) -> dict[str, dict[Any, str]]:
+        """Why something cannot be told: figure to class to reason; {} when all can."""
+        named = {name: getattr(self, name).reasons for name in _FIGURES}
+        return {name: dict(why) for name, why in named.items() if why}
+
+    def table(self, level: float = 0.95, method: str = "wald") -> pd.DataFrame:
+        """Return all figures by class, each with its interval.
+
+        Parameters
+        ----------
+        level
+            0.95 for 95 %.
+        method
+            As in `Estimate.interval`.
+
+        Returns
+        -------
+        A DataFrame over the classes with columns (figure, "value"), (figure, "standard error"),
+        (figure, "low") and (figure, "high").
+
+        Examples
+        --------
+        >>> estimate = area_estimate([[90, 10], [5, 95]], [300, 700], classes=["burnt", "other"])
+        >>> estimate.table()["users"].round(3)
+               value  standard error    low   high
+        burnt   0.90           0.030  0.841  0.959
+        other   0.95           0.022  0.907  0.993
+        """
+        import pandas as pd
+
+        columns = {}
+        for name in ("areas", "users", "producers", "f1"):
+            figure = getattr(self, name)
+            low, high = figure.interval(level, method)
+            columns[name, "value"] = figure.value
+            columns[name, "standard error"] = figure.standard_error
+            columns[name, "low"], columns[name, "high"] = low, high
+        return pd.DataFrame(columns, index=pd.Index(self.classes))
+
+    @property
+    def _range(self) -> range:
+        return range(len(self.classes))
+
+    @cached_property
+    def _cells(self) -> tuple[Floats, Floats]:
+        count = len(self.classes)
+        every, found = np.ones(count * count), []
+        for cell in range(count * count):
+            one = np.zeros(count * count)
+            one[cell] = 1
+            found.append(self.units.ratio(one, every, range(len(self.units.sizes)))[:2])
+        shares, errors = np.array(found).T.reshape(2, count, count)
+        return shares, errors
+
+    def _mapped(self, k: int) -> Floats:
+        out = np.zeros(self.counts.shape)
+        out[k] = 1
+        return out
+
+    def _true(self, k: int) -> Floats:
+        return self._mapped(k).T
+
+    def _right(self, k: int) -> Floats:
+        return self._mapped(k) * self._true(k)
+
+    def _by_class(
+        self,
+        ratios: Sequence[tuple[Floats, Floats, int | None]],
+        nothing: str = "",
+        total: float = 1.0,
+    ) -> Estimate:
+        """Return one ratio for each class; the last member says which mapped class it is about."""
+        found, reasons, counts = [], {}, []
+        for label, (y, x, about) in zip(self.classes, ratios, strict=True):
+            needed: Sequence[int] = range(len(self.units.sizes))
+            if about is not None and self.strata_of_map is not None:
+                own = self.strata_of_map[about]
+                needed = [] if own is None else [own]
+            value, error, reason = self.units.ratio(y.ravel(), x.ravel(), needed)
+            if math.isnan(value) or math.isnan(error):
+                reasons[label] = reason or nothing
+            found.append((value * total, error * total))
+            counts.append(float(np.sum(self.counts * (x > 0))))
+        values, errors = np.array(found, np.float64).reshape(-1, 2).T
+        return Estimate(values, errors, np.array(counts), total, reasons)
+
+
+_FIGURES = ("areas", "overall", "users", "producers", "f1")
+
+
+def area_estimate(
+    counts: ArrayLike, area: ArrayLike, classes: Sequence[Any] | None = None
+) -> AreaEstimate:
+    """Estimate areas and accuracies from a confusion matrix of samples and the mapped areas.
+
+    For samples drawn at random within each mapped class, or of the whole map and then grouped by
+    mapped class (post-stratified): equations 1 to 11 of Olofsson et al. (2014).
+
+    Parameters
+    ----------
+    counts
+        (K, K): `counts[i, j]` samples are mapped as class i and are class j in truth.
+    area
+        (K,) mapped area of class i, in any unit. Not of the sample: of the whole map.
+    classes
+        (K,) labels; 0 to K - 1 by default.
+
+    Returns
+    -------
+    An `AreaEstimate`: `.area`, `.standard_error` and `.interval()` by true class in the unit of
+    `area`; `.overall`, `.users`, `.producers`, `.f1` with `.value`, `.standard_error` and
+    `.interval()`; `.shares`; `.reasons` for what is NaN; `.table()`.
+
+    Raises
+    ------
+    ValueError
+        For counts that are no square of whole numbers of at least 0, or other areas than rows.
+
+    Examples
+    --------
+    The example of Olofsson et al. (2014), section 5, areas in hectares:
+
+    >>> counts = [[66, 0, 5, 4], [0, 55, 8, 12], [1, 0, 153, 11], [2, 1, 9, 313]]
+    >>> estimate = area_estimate(counts, [18_000, 13_500, 288_000, 580_500])
+    >>> round(estimate.area[0]), round(1.96 * estimate.standard_error[0])
+    (21158, 6158)
+    >>> estimate.users.value.round(2).tolist(), estimate.producers.value.round(2).tolist()
+    ([0.88, 0.73, 0.93, 0.96], [0.75, 0.85, 0.93, 0.96])
+    """
+    table = _checked_counts(counts)
+    sizes = np.asarray(area, np.float64)
+    if sizes.shape != (len(table),) or not np.all(sizes >= 0) or not 0 < sizes.sum() < math.inf:
+        raise ValueError(
+            f"area must be {len(table)} numbers of at least 0, the mapped area of each row of "
+            f"counts, got {np.asarray(area).tolist()}"
+        )
+    labels = list(range(len(table)) if classes is None else classes)
+    if len(labels) != len(table):
+        raise ValueError(f"classes must be {len(table)} labels, got {len(labels)}")
+    lost = [labels[i] for i in np.flatnonzero((sizes == 0) & (table.sum(axis=1) > 0))]
+    if lost:
+        raise ValueError(f"area of class {lost[0]} is 0 although it has samples")
+    stratum, cell = np.divmod(np.flatnonzero(table), len(table))
+    units = _pixel_units(table[stratum, cell], stratum, stratum * len(table) + cell, sizes, labels)
+    return AreaEstimate(units, table, labels, range(len(labels)))
+
+
+def _pixel_units(
+    many: NDArray[Any],
+    strata: NDArray[Any],
+    cells: NDArray[Any],
+    sizes: Floats,
+    names: Sequence[Any],
+    sampled: Floats | None = None,
+    count: int | None = None,
+) -> Units:
+    """Return units of one pixel each, with the (mapped, true) cell that each falls into."""
+    profiles = np.zeros((len(cells), count or len(names) ** 2))
+    profiles[np.arange(len(cells)), cells] = 1
+    share = np.zeros(len(sizes)) if sampled is None else sampled
+    return Units(profiles, many.astype(np.float64), strata.astype(np.intp), sizes, share, names)
+
+
+def _checked_counts(counts: ArrayLike) -> NDArray[np.int64]:
+    table = np.asarray(counts)
+    whole = table.astype(np.int64) if table.dtype.kind in "iufb" else table
+    square = table.ndim == 2 and table.shape[0] == table.shape[1] > 0
+    if not square or whole.dtype != np.int64 or np.any(whole != table) or np.any(whole < 0):
+        raise ValueError(
+            "counts must be a square of whole numbers of at least 0, mapped classes in rows and "
+            f"true ones in columns, got shape {table.shape} of {table.dtype}"
+        )
+    return whole
+
+
+def estimate_samples(
+    samples: pd.DataFrame,
+    *,
+    mapped_pixels: Mapping[Any, float] | pd.Series | None = None,
+    pixel_area: float = 1.0,
+    classes: Sequence[Any] | None = None,
+) -> AreaEstimate:
+    """Estimate areas and accuracies from samples with their answers.
+
+    The strata need not be the map's classes (Stehman, 2014). Rows whose `reference` is empty are
+    left out, as if they had never been drawn: that is fair only where the reason for the gap has
+    nothing to do with the class. A systematic sample is taken for a random one, which gives
+    standard errors that are rather too large than too small. Clusters are units of their own:
+    pixels of one cluster resemble each other, and count for less than as many pixels apart.
+
+    Parameters
+    ----------
+    samples
+        As from `sample_design`: `map_class`, `reference`, `stratum`, `stratum_size` (pixels),
+        `inclusion`, and `cluster` where clusters were drawn. Rows in any order.
+    mapped_pixels
+        Mapped class to its pixels in the whole map, as from `count_classes`: groups a sample that
+        was drawn without strata by the map's classes afterwards (post-stratified), which mostly
+        shortens the intervals. Its standard errors take the numbers drawn of each class for fixed.
+    pixel_area
+        Area of a pixel in the wished unit; areas are in pixels by default.
+    classes
+        Labels, in the order of the result; by default all that occur, ascending.
+
+    Returns
+    -------
+    An `AreaEstimate`, as from `area_estimate`.
+
+    Raises
+    ------
+    KeyError
+        For a missing column.
+    ValueError
+        When no row has an answer, or labels are not among `classes`.
+
+    Examples
+    --------
+    >>> from geotoolz.assess import sample_design
+    >>> crops = np.repeat([[1, 2, 2, 2]], 50, axis=0).astype("uint8")
+    >>> samples = sample_design(crops, 40, seed=1)
+    >>> samples["reference"] = samples["map_class"]
+    >>> estimate = estimate_samples(samples, pixel_area=0.01)
+    >>> estimate.area, estimate.standard_error
+    (array([0.5, 1.5]), array([0., 0.]))
+    """
+    import pandas as pd
+
+    table = pd.DataFrame(samples)
+    answered = _answered(table)
+    strata = table.groupby("stratum")["stratum_size"].first().sort_index()
+    names, sizes = strata.index.tolist(), strata.to_numpy(np.float64)
+    codes = pd.Index(names).get_indexer(answered["stratum"])
+    is_map = bool((answered["map_class"] == answered["stratum"]).all())
+    if mapped_pixels is not None:
+        if "cluster" in table or len(names) > 1:
+            raise ValueError(
+                "mapped_pixels are for samples drawn without strata and clusters; leave them out"
+            )
+        names, sizes, codes = _post_strata(answered, mapped_pixels, sizes[0])
+        is_map = True
+    labels = _labels(answered, classes, names if is_map else ())
+    cells = _codes(answered["map_class"], labels) * len(labels)
+    cells += _codes(answered["reference"], labels)
+    counts = np.bincount(cells, minlength=len(labels) ** 2).reshape(len(labels), -1)
+    if "cluster" in table:
+        units = _clusters(table, answered, cells, sizes * pixel_area, names, len(labels))
+        return AreaEstimate(units, counts, labels)
+    drawn = np.bincount(codes, minlength=len(sizes))
+    sampled = np.divide(drawn, sizes, out=np.ones(len(sizes)), where=sizes > 0)
+    pairs, many = np.unique(np.stack([codes, cells]), axis=1, return_counts=True)
+    units = _pixel_units(
+        many, pairs[0], pairs[1], sizes * pixel_area, names, sampled, len(labels) ** 2
+    )
+    places = {name: place for place, name in enumerate(names)}
+    return AreaEstimate(
+        units, counts, labels, [places.get(label) for label in labels] if is_map else None
+    )
+
+
+_NEEDED = ("map_class", "reference", "stratum", "stratum_size", "inclusion")
+
+
+def _answered(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that have an answer, after checking the columns."""
+    missing = [name for name in _NEEDED if name not in table]
+    if missing:
+        raise KeyError(
+            f"samples lack the column {missing[0]!r}, which sample_design makes; they have "
+            f"{list(table.columns)}"
+        )
+    answered = table[table["reference"].notna()]
+    if not len(answered):
+        raise ValueError("no sample has an answer; fill the column 'reference' first")
+    return answered
+
+
+def _labels(
+    answered: pd.DataFrame, classes: Sequence[Any] | None, strata: Sequence[Any]
+) -> list[Any]:
+    """Return the classes of the result: given, or all that occur and all that are mapped."""
+    found = {*answered["map_class"].tolist(), *answered["reference"].tolist(), *strata}
+    if classes is None:
+        return sorted(found)
+    unknown = sorted(found - set(classes))
+    if unknown:
+        raise ValueError(f"classes must hold every label of the samples, {unknown} are not there")
+    return list(classes)
+
+
+def _codes(column: pd.Series, labels: Sequence[Any]) -> NDArray[np.intp]:
+    import pandas as pd
+
+    return pd.Index(labels).get_indexer(column.tolist())
+
+
+def _post_strata(
+    answered: pd.DataFrame, mapped_pixels: Mapping[Any, float] | pd.Series, drawn_of: float
+) -> tuple[list[Any], Floats, NDArray[np.intp]]:
+    """Return the map's classes as strata: names, pixels, and the stratum of each sample."""
+    names = [*mapped_pixels.keys()]
+    sizes = np.array([mapped_pixels[name] for name in names], np.float64)
+    if abs(sizes.sum() - drawn_of) > 0.5:
+        raise ValueError(
+            f"mapped_pixels add up to {sizes.sum():.0f}, but the samples were drawn of "
+            f"{drawn_of:.0f} pixels; give count_classes of the same map"
+        )
+    codes = _codes(answered["map_class"], names)
+    if np.any(codes < 0):
+        unknown = answered["map_class"].to_numpy()[codes < 0][0]
+        raise ValueError(f"mapped_pixels lack class {unknown}, which is in the samples")
+    return names, sizes, codes
+
+
+def _clusters(
+    table: pd.DataFrame,
+    answered: pd.DataFrame,
+    cells: NDArray[np.intp],
+    sizes: Floats,
+    names: Sequence[Any],
+    count: int,
+) -> Units:
+    """Return units that are clusters: how many pixels of each (mapped, true) pair each has."""
+    import pandas as pd
+
+    clusters, first = np.unique(answered["cluster"], return_index=True)
+    profiles = np.zeros((len(clusters), count**2))
+    np.add.at(profiles, (np.searchsorted(clusters, answered["cluster"]), cells), 1)
+    strata = pd.Index(names).get_indexer(answered["stratum"].iloc[first])
+    # Of each stratum's clusters, those that have answers.
+    by_stratum = table.groupby("stratum")
+    many = by_stratum["inclusion"].first() / by_stratum["cluster"].nunique()
+    sampled = many[names].to_numpy(np.float64) * np.bincount(strata, minlength=len(names))
+    one = np.ones(len(clusters))
+    return Units(profiles, one, strata, sizes, sampled.astype(np.float64), names)

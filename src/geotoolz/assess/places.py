@@ -1,0 +1,209 @@
+"""Where the things lie that are split into folds: points, shapes or chips, as boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geotoolz.carrier import place_of
+
+Boxes = NDArray[np.float64]
+"""(N, 4): left, bottom, right, top; a point is a box without extent."""
+
+
+def boxes_of(things: Any) -> Boxes:
+    """Return the boxes of points, shapes or chips.
+
+    Parameters
+    ----------
+    things
+        (N, 2) coordinates x and y; a GeoSeries or GeoDataFrame; a `PatchStream`, which is not read;
+        or a list of rectangular patches.
+
+    Returns
+    -------
+    (N, 4) in the unit of the coordinates. Chips of a georeferenced scene lie in its map units,
+    others in pixels, with rows counted down.
+
+    Raises
+    ------
+    ValueError
+        For degrees, in which one distance means many, and for anything that has no place.
+
+    Examples
+    --------
+    >>> boxes_of(np.array([[3.0, 4.0]]))
+    array([[3., 4., 3., 4.]])
+    """
+    from geopatcher.patch import Patch
+    from geopatcher.stream import PatchStream
+
+    if isinstance(things, PatchStream):
+        domain, geometry = things.domain, things.patcher.geometry
+        windows = [geometry.neighborhood(domain, anchor) for anchor in things.anchors]
+        return _of_windows(
+            windows, getattr(domain, "transform", None), getattr(domain, "crs", None)
+        )
+    if isinstance(things, Sequence) and len(things) and isinstance(things[0], Patch):
+        return np.concatenate([_of_patch(patch) for patch in things])
+    geometry = getattr(things, "geometry", None)
+    if geometry is not None:
+        _refuse_degrees(geometry.crs)
+        return geometry.bounds.to_numpy(np.float64)
+    points = np.asarray(things)
+    if points.ndim != 2 or points.shape[1] != 2 or points.dtype.kind not in "iuf":
+        raise ValueError(
+            "places must be (N, 2) coordinates x and y, a GeoSeries or GeoDataFrame, a PatchStream "
+            f"or a list of patches, got {type(things).__name__} of shape {points.shape}; give "
+            "places as groups= where X holds features"
+        )
+    if not np.isfinite(points).all():
+        raise ValueError("places must be finite; drop rows with NaN coordinates first")
+    return np.hstack([points, points]).astype(np.float64)
+
+
+def _of_patch(patch: Any) -> Boxes:
+    place = place_of(patch.data)
+    if place is None:
+        return _of_windows([patch.indices], None, None)
+    rows, cols = patch.data.shape[-2:]
+    return _of_windows([_Whole(0, 0, cols, rows)], *place)
+
+
+class _Whole:
+    """A window of a whole chip."""
+
+    def __init__(self, col_off: int, row_off: int, width: int, height: int) -> None:
+        self.col_off, self.row_off, self.width, self.height = col_off, row_off, width, height
+
+
+def _of_windows(windows: Sequence[Any], transform: Any, crs: Any) -> Boxes:
+    if not all(hasattr(window, "col_off") for window in windows):
+        raise ValueError(
+            "chips must be rectangles; give the places of other patches as a GeoSeries"
+        )
+    edges = np.array(
+        [[w.col_off, w.row_off, w.col_off + w.width, w.row_off + w.height] for w in windows]
+    ).reshape(-1, 4)
+    if transform is None:
+        return edges.astype(np.float64)
+    _refuse_degrees(crs)
+    corners = [transform @ (edges[:, i], edges[:, j]) for i in (0, 2) for j in (1, 3)]
+    x, y = (np.stack([corner[axis] for corner in corners]) for axis in (0, 1))
+    return np.stack([x.min(axis=0), y.min(axis=0), x.max(axis=0), y.max(axis=0)], axis=1)
+
+
+def _refuse_degrees(crs: Any) -> None:
+    from pyproj import CRS
+
+    if crs is not None and CRS.from_user_input(crs).is_geographic:
+        raise ValueError(
+            "places are in degrees, in which one distance means many; use to_crs, or Reproject, "
+            "with a CRS in metres first"
+        )
+
+
+def shared_area(boxes: Boxes, train: Any, test: Any, buffer: float = 0.0) -> float:
+    """Return which share of the area of test chips training chips cover.
+
+    Parameters
+    ----------
+    boxes
+        (N, 4) of all chips.
+    train, test
+        Positions of both.
+    buffer
+        Width of a rim around each training chip that counts as covered.
+
+    Returns
+    -------
+    0 to 1; of points, the share that lies in a training box or its rim.
+
+    Examples
+    --------
+    >>> chips = np.array([[0.0, 0, 10, 10], [5, 0, 15, 10], [20, 0, 30, 10]])
+    >>> shared_area(chips, [0, 2], [1]), shared_area(chips, [0], [2])
+    (0.5, 0.0)
+    >>> shared_area(chips, [0], [2], buffer=15)
+    0.5
+    """
+    asked = boxes[test]
+    known = boxes[train] + np.array([-buffer, -buffer, buffer, buffer])
+    if not len(asked) or not len(known):
+        return 0.0
+    if not np.all(asked[:, 2:] > asked[:, :2]):
+        return _points_inside(asked, known)
+    # Between all edges lie cells that a box covers whole or not at all.
+    x = np.unique(np.concatenate([asked[:, [0, 2]], known[:, [0, 2]]]))
+    y = np.unique(np.concatenate([asked[:, [1, 3]], known[:, [1, 3]]]))
+    area = np.outer(np.diff(y), np.diff(x))
+    in_test, in_train = _covered(asked, x, y), _covered(known, x, y)
+    return float(area[in_test & in_train].sum() / area[in_test].sum())
+
+
+def _covered(boxes: Boxes, x: Boxes, y: Boxes) -> NDArray[np.bool_]:
+    """Return the cells between edges that a box covers, by sums of the boxes' corners."""
+    corners = np.zeros((len(y), len(x)), np.int32)
+    left, bottom, right, top = (
+        np.searchsorted(edges, boxes[:, side]) for side, edges in enumerate((x, y, x, y))
+    )
+    for rows, cols, sign in (
+        (bottom, left, 1),
+        (bottom, right, -1),
+        (top, left, -1),
+        (top, right, 1),
+    ):
+        np.add.at(corners, (rows, cols), sign)
+    return corners.cumsum(axis=0).cumsum(axis=1)[:-1, :-1] > 0
+
+
+def _points_inside(asked: Boxes, known: Boxes) -> float:
+    import shapely
+
+    tree = shapely.STRtree(shapely.box(*known.T))
+    found = tree.query(shapely.points(asked[:, :2]), predicate="intersects")[0]
+    return float(len(np.unique(found)) / len(asked))
+
+
+def near(boxes: Boxes, test: Any, buffer: float) -> NDArray[np.bool_]:
+    """Return which boxes overlap one of those in `test`, or lie within a distance of it.
+
+    Parameters
+    ----------
+    boxes
+        (N, 4).
+    test
+        Positions.
+    buffer
+        In the unit of the boxes; 0 for those that overlap only.
+
+    Returns
+    -------
+    (N,) bool, True for `test` too.
+
+    Examples
+    --------
+    >>> near(np.array([[0.0, 0, 1, 1], [1, 0, 2, 1], [3, 0, 4, 1]]), [0], 0.5).tolist()
+    [True, True, False]
+    """
+    import shapely
+
+    shapes = shapely.box(*boxes.T)
+    points = np.all(boxes[:, :2] == boxes[:, 2:], axis=1)
+    shapes[points] = shapely.points(boxes[points, :2])
+    out = np.zeros(len(boxes), bool)
+    out[test] = True
+    tree = shapely.STRtree(shapes)
+    if buffer > 0:
+        found = tree.query(shapes[test], predicate="dwithin", distance=buffer)[1]
+    else:
+        asked, met = tree.query(shapes[test], predicate="intersects")
+        # Boxes that only touch share no pixel.
+        own = boxes[test][asked]
+        across = np.minimum(own[:, 2:], boxes[met, 2:]) - np.maximum(own[:, :2], boxes[met, :2])
+        found = met[(across > 0).all(axis=1)]
+    out[found] = True
+    return out
