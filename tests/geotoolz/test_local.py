@@ -112,6 +112,7 @@ CASES = [
     ApplyMask(MaskFromSCL("SCL") | DilateMask(3), fill_value=0),
 ]
 MASKS = (InvertMask, CombineMasks, DilateMask)
+PROBABILITIES = (Margin, Entropy, ConformalSets)
 STACKS = (MedianComposite, MaxNDVIComposite, MinCloudComposite, CloudFreeComposite)
 
 
@@ -132,7 +133,7 @@ def input_of(operator: Operator) -> GeoTensor:
     if isinstance(operator, STACKS):
         dates = np.stack([whole.values, whole.values[:, ::-1], whole.values[:, :, ::-1]])
         return GeoTensor(dates, whole.transform, whole.crs, 0, whole.attrs)
-    if isinstance(operator, Margin | Entropy | ConformalSets):
+    if isinstance(operator, PROBABILITIES):
         shares = whole.values / whole.values.sum(axis=0).clip(1)
         return GeoTensor(shares, whole.transform, whole.crs, None, whole.attrs)
     return whole
@@ -202,6 +203,8 @@ def test_what_is_measured_is_not_beyond_what_is_said(operator: Operator) -> None
     if isinstance(operator, STACKS):
         dates = np.stack([values, values[:, ::-1]])
         raster = GeoTensor(dates, raster.transform, raster.crs, 0, attrs)
+    if isinstance(operator, PROBABILITIES):
+        raster = values[:3] / 9000
     if isinstance(operator, ApplyMask):
         raster = ToFloat32()(raster)
     if "scale=[" in repr(operator) or "mean=[" in repr(operator):

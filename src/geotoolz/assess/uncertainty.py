@@ -122,7 +122,7 @@ class Margin(FunctionOperator):
     array([[0.5]], dtype=float32)
     """
 
-    local = True
+    radius = 0
 
     @parameters_of(margin)
     def __init__(self) -> None: ...
@@ -137,7 +137,7 @@ class Entropy(FunctionOperator):
     array([[1.]], dtype=float32)
     """
 
-    local = True
+    radius = 0
 
     @parameters_of(entropy)
     def __init__(self) -> None: ...
@@ -154,7 +154,7 @@ class ConformalSets(FunctionOperator):
     array([ True, False])
     """
 
-    local = True
+    radius = 0
 
     @parameters_of(sets_above)
     def __init__(self) -> None:
