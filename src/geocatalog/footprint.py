@@ -298,7 +298,7 @@ def outline_within(outline: BaseGeometry, bounds: Bounds) -> BaseGeometry:
         return shapely.box(*bounds)
     # The longitude in the middle of what the box leaves out: no edge lies there.
     seam = (west + east) / 2 - 180 * (west <= east)
-    return _cut_at_180(_counted_from(outline, seam))
+    return cut_at_180(_counted_from(outline, seam))
 
 
 def _cap(outline: BaseGeometry) -> BaseGeometry | None:
@@ -326,8 +326,23 @@ def _counted_from(outline: BaseGeometry, seam: float) -> BaseGeometry:
     return shapely.transform(outline, move)
 
 
-def _cut_at_180(outline: BaseGeometry) -> BaseGeometry:
-    """Return an outline beyond 180 degrees with that part brought back to the other side."""
+def cut_at_180(outline: BaseGeometry) -> BaseGeometry:
+    """Return an outline beyond 180 degrees with that part brought back to the other side.
+
+    Parameters
+    ----------
+    outline
+        A shapely geometry in degrees, from -360 to 540.
+
+    Returns
+    -------
+    A valid geometry; its longitudes end at 180.
+
+    Examples
+    --------
+    >>> cut_at_180(shapely.box(170, 0, 190, 10)).bounds
+    (-180.0, 0.0, 180.0, 10.0)
+    """
     outline = shapely.make_valid(outline)
     before = shapely.intersection(outline, shapely.box(-360, -90, 180, 90))
     after = shapely.intersection(outline, shapely.box(180, -90, 540, 90))
@@ -568,7 +583,7 @@ def _unwrap(original: BaseGeometry, moved: BaseGeometry, source: CRS, target: CR
             _, south, _, north = moved.bounds
             return shapely.box(-180, min(south, pole), 180, max(north, pole))
     east = _counted_from(moved, 0.0)
-    return moved if east.bounds[2] - east.bounds[0] > 180.0 else _cut_at_180(east)
+    return moved if east.bounds[2] - east.bounds[0] > 180.0 else cut_at_180(east)
 
 
 @dataclass(frozen=True)

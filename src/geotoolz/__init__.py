@@ -49,6 +49,7 @@ _NAMES = {
     "geotoolz.harmonics": "HarmonicFit",
     "geotoolz.season": "Season",
     "geotoolz.breaks": "FindBreaks",
+    "geotoolz.zone_series": "zonal",
     "geotoolz.geom": (
         "Reproject ReprojectLike Resample ResampleLike CropToBounds PadTo Mosaic Rasterize "
         "Vectorize AlignAndStack"

@@ -21,7 +21,7 @@ import shapely
 from georeader.geotensor import GeoTensor
 from numpy.typing import DTypeLike
 
-from geocatalog import CatalogError, GeoCatalog, GeoSlice
+from geocatalog import CatalogError, GeoSlice
 from geocatalog.footprint import as_bounds, as_crs, box_outline, reproject
 from geocatalog.grid import as_geotensor, crs_of, part_of, raster_crs
 from geocatalog.read.open import KeptOpen
@@ -36,15 +36,15 @@ from geopatcher.domain import RasterDomain
 from geopatcher.fields import RasterField
 from geopatcher.run import map_patches
 from geotoolz.carrier import Raster, Values, attrs_of, fill_of, nan_floats, values_of
-from geotoolz.cloud import SCL_CLOUDS_AND_INVALID, MaskFromSCL
+from geotoolz.cloud import SCL_CLOUDS_AND_INVALID
 from geotoolz.compositing import (
     GeometricMedianComposite,
     MeanComposite,
     MedianComposite,
     clear_count,
 )
-from geotoolz.scenes import Scene, SceneReading, as_floats, data_keys, passes_of, scenes_of
-from pipekit import Identity, Sequential
+from geotoolz.scenes import Scene, SceneReading, as_floats, passes_of, scenes_to_read
+from pipekit import Identity
 from pipekit.fingerprint import fingerprint_file
 from pipekit.parallel import in_threads
 from pipekit.pixels import check_fill, equal_mask, whole_numbers
@@ -248,18 +248,17 @@ def field_of(
     CatalogError
         As in `composite`.
     """
-    if not isinstance(catalog, GeoCatalog):
-        catalog = list(catalog)
-    mask, mask_bands = _mask_of(mask, mask_bands)
     slice_time = area.interval if isinstance(area, GeoSlice) and time is None else time
-    asked = _asked(catalog, bands, mask_bands)
-    scenes = scenes_of(catalog, asked, time=slice_time, max_cloud_cover=max_cloud_cover)
-    if bands is None:
-        names = [band for band in scenes[0].files if band not in mask_bands]
-    else:
-        names = [bands] if isinstance(bands, str) else list(bands)
-    reading = SceneReading(tuple(names), mask, mask_bands, radiometry, resampling)
-    _check_bands(scenes, reading)
+    scenes, reading = scenes_to_read(
+        catalog,
+        bands,
+        mask=mask,
+        mask_bands=mask_bands,
+        radiometry=radiometry,
+        resampling=resampling,
+        time=slice_time,
+        max_cloud_cover=max_cloud_cover,
+    )
     grid, outline = grid_over(scenes, area, area_crs, resolution, crs)
     periods = None if every is None else periods_of(scenes, every)
     return CompositeField(
@@ -270,26 +269,6 @@ def field_of(
         nodata=nodata,
         outline=outline,
     )
-
-
-def _asked(catalog: Any, bands: Any, mask_bands: Sequence[str]) -> list[str] | None:
-    """Return the bands to look for, those of the mask included; None for all of a catalog."""
-    if bands is None:
-        if isinstance(catalog, GeoCatalog):
-            return None
-        bands = data_keys(catalog[0])
-    names = [bands] if isinstance(bands, str) else list(bands)
-    return [*names, *(band for band in mask_bands if band not in names)]
-
-
-def _check_bands(scenes: Sequence[Scene], reading: SceneReading) -> None:
-    for scene in scenes:
-        missing = [band for band in reading.all_bands if band not in scene.files]
-        if missing:
-            raise CatalogError(
-                f"{scene.name} has no band {', '.join(missing)}, it has {', '.join(scene.files)}; "
-                "catalog it with that asset, or give another mask= (None for none)"
-            )
 
 
 def _cog_of_each(
@@ -308,19 +287,6 @@ def _cog_of_each(
         noted = None if journal is None else f"{journal}.{day}"
         made.append(field.of(number).run(target.format(period=day), journal=noted, **how))
     return made
-
-
-def _mask_of(mask: Any, mask_bands: Sequence[str] | None) -> tuple[Any, tuple[str, ...]]:
-    """Return the operator that makes a scene's mask, and the bands that only it needs."""
-    if mask is None:
-        return None, tuple(mask_bands or ())
-    if not callable(mask):
-        mask = MaskFromSCL("SCL", classes=tuple(mask))
-    if mask_bands is None:
-        first = mask.operators[0] if isinstance(mask, Sequential) else mask
-        band = getattr(first, "band_idx", None)
-        mask_bands = (band,) if isinstance(band, str) else ()
-    return mask, tuple(mask_bands)
 
 
 def _reducer_of(reducer: Any) -> Any:

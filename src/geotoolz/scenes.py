@@ -25,8 +25,10 @@ from geocatalog.read.open import KeptOpen
 from geocatalog.read.signers import signing
 from geocatalog.table import is_known
 from geotoolz.carrier import Mask, Raster, Values, attrs_of, fill_of, nan_floats, rewrap, values_of
+from geotoolz.cloud import MaskFromSCL
 from geotoolz.mask import checked_mask
 from geotoolz.radiometry import harmonize_baseline
+from pipekit import Sequential
 from pipekit.pixels import Role, invalid_mask, role_of
 
 if TYPE_CHECKING:
@@ -591,6 +593,88 @@ def _alike(one: Raster, other: Raster) -> tuple[Raster, Raster]:
 
 def _same(one: Any, other: Any) -> bool:
     return one == other or (one != one and other != other)
+
+
+def scenes_to_read(
+    catalog: Any,
+    bands: Sequence[str] | None = None,
+    *,
+    mask: Any = None,
+    mask_bands: Sequence[str] | None = None,
+    radiometry: Any = "auto",
+    resampling: str = "nearest",
+    **which: Any,
+) -> tuple[list[Scene], SceneReading]:
+    """Return the scenes of a catalog and how they are read, from what users say of both.
+
+    Parameters
+    ----------
+    catalog
+        As in `scenes_of`.
+    bands
+        Of the result; by default all that the catalog lists but the mask's.
+    mask
+        Sentinel-2's SCL classes that do not count, an operator as in `SceneReading`, or None.
+    mask_bands
+        Bands that only the mask needs; those of the operators of this package are known.
+    radiometry, resampling
+        As in `SceneReading`.
+    **which
+        Which scenes: `time`, `bounds`, `crs` and `max_cloud_cover` of `scenes_of`.
+
+    Returns
+    -------
+    The scenes by rising time, and the reading.
+
+    Raises
+    ------
+    CatalogError
+        As `scenes_of`, and when a scene lacks a band.
+    """
+    if not isinstance(catalog, GeoCatalog):
+        catalog = list(catalog)
+    mask, mask_bands = _mask_of(mask, mask_bands)
+    scenes = scenes_of(catalog, _asked(catalog, bands, mask_bands), **which)
+    if bands is None:
+        names = [band for band in scenes[0].files if band not in mask_bands]
+    else:
+        names = [bands] if isinstance(bands, str) else list(bands)
+    reading = SceneReading(tuple(names), mask, mask_bands, radiometry, resampling)
+    _check_bands(scenes, reading)
+    return scenes, reading
+
+
+def _asked(catalog: Any, bands: Any, mask_bands: Sequence[str]) -> list[str] | None:
+    """Return the bands to look for, those of the mask included; None for all of a catalog."""
+    if bands is None:
+        if isinstance(catalog, GeoCatalog):
+            return None
+        bands = data_keys(catalog[0])
+    names = [bands] if isinstance(bands, str) else list(bands)
+    return [*names, *(band for band in mask_bands if band not in names)]
+
+
+def _check_bands(scenes: Sequence[Scene], reading: SceneReading) -> None:
+    for scene in scenes:
+        missing = [band for band in reading.all_bands if band not in scene.files]
+        if missing:
+            raise CatalogError(
+                f"{scene.name} has no band {', '.join(missing)}, it has {', '.join(scene.files)}; "
+                "catalog it with that asset, or give another mask= (None for none)"
+            )
+
+
+def _mask_of(mask: Any, mask_bands: Sequence[str] | None) -> tuple[Any, tuple[str, ...]]:
+    """Return the operator that makes a scene's mask, and the bands that only it needs."""
+    if mask is None:
+        return None, tuple(mask_bands or ())
+    if not callable(mask):
+        mask = MaskFromSCL("SCL", classes=tuple(mask))
+    if mask_bands is None:
+        first = mask.operators[0] if isinstance(mask, Sequential) else mask
+        band = getattr(first, "band_idx", None)
+        mask_bands = (band,) if isinstance(band, str) else ()
+    return mask, tuple(mask_bands)
 
 
 def as_floats(raster: Raster, kind: Any = np.float32) -> Raster:

@@ -1,0 +1,461 @@
+"""Statistics of zones in one pass: what a satellite sees within minutes is one observation.
+
+A zone that several scenes of a pass see is counted once:
+
+- Where scenes share a lattice of pixels (tiles of one UTM zone), a pixel that several have is taken
+  from the first in which it is clear.
+- Where they do not (tiles of two UTM zones, two sensors), the zone is laid on the lattice whose
+  scenes hold most of it, and only what they do not reach is taken from the next.
+
+Each file is opened once, for all the zones that it touches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from threading import Lock
+from typing import Any, NamedTuple
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from geocatalog.footprint import reproject
+from geocatalog.read.onto_grid import grid_of
+from geocatalog.read.open import KeptOpen, with_dataset
+from geotoolz.carrier import attrs_of, fill_of, values_of
+from geotoolz.scenes import Scene, SceneReading
+from geotoolz.zone_statistics import check_roles, of_zones
+from geotoolz.zones import (
+    Cells,
+    Lattice,
+    Numbers,
+    Window,
+    Zones,
+    from_pixels,
+    in_pixels,
+    lattice_of,
+)
+from pipekit.pixels import Role, band_roles, invalid_mask
+
+Columns = dict[str, NDArray[np.float64]]
+
+BLOCK = 1024
+"""Rows and columns read at a time: COGs have tiles of 256 to 1024."""
+
+MOST_CELLS = 4_000_000
+"""Pixels of zones held at a time, in each pass that is worked on; a zone's own are never split."""
+
+_REMEMBERED = 8  # layouts of zones over grounds, in a process
+
+
+class Ground(NamedTuple):
+    """The scenes of a pass on one lattice, and the pixels that each has.
+
+    Parameters
+    ----------
+    lattice
+        Of all of them.
+    scenes
+        In the order in which their pixels count.
+    windows
+        Of each.
+    """
+
+    lattice: Lattice
+    scenes: list[Scene]
+    windows: list[Window]
+
+    @property
+    def whole(self) -> Window:
+        """The window around all."""
+        top, left, bottom, right = zip(*self.windows, strict=True)
+        return Window(min(top), min(left), max(bottom), max(right))
+
+    def outline(self) -> Any:
+        """Return the shape of all windows, in pixels."""
+        boxes = [shapely.box(w.left, w.top, w.right, w.bottom) for w in self.windows]
+        return shapely.union_all(boxes)
+
+
+class Block(NamedTuple):
+    """Cells that one read serves: where it reads, and which cells they are.
+
+    Parameters
+    ----------
+    window
+        Around the cells.
+    cells
+        Their numbers.
+    """
+
+    window: Window
+    cells: Numbers
+
+
+class Plan(NamedTuple):
+    """Cells of zones, and the blocks in which they are read."""
+
+    cells: Cells
+    blocks: list[Block]
+
+
+class Part(NamedTuple):
+    """Zones that count on a ground: numbers, parts in the CRS's units where not whole zones count.
+
+    `shared` are those that lie on several lattices of the pass.
+    """
+
+    zones: Numbers
+    cuts: dict[int, Any]
+    shared: set[int]
+
+    @property
+    def told(self) -> tuple[Any, ...]:
+        """What tells it from others with the same zones."""
+        return tuple((number, shape.wkb) for number, shape in sorted(self.cuts.items()))
+
+
+class Values(NamedTuple):
+    """What was read for some cells: (C, n) numbers, which of them count, and what bands are."""
+
+    numbers: NDArray[np.float64]
+    counts: NDArray[np.bool_]
+    bands: tuple[str, ...]
+    roles: tuple[Role, ...]
+
+
+@dataclass
+class PassTable:
+    """Statistics of one pass: zone numbers (r,), bands (r,), and name -> (r,), by zone and band.
+
+    `skipped` lists scenes that could not be read, and why.
+    """
+
+    zones: Numbers
+    bands: list[str]
+    columns: dict[str, NDArray[np.float64]]
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+
+
+class PassJob:
+    """Computes the statistics of a pass; every worker has one.
+
+    Parameters
+    ----------
+    zones
+        All zones.
+    reading
+        How scenes are read.
+    statistics
+        Names.
+    operator
+        Made of a scene's bands (C, h, w) before anything is counted, or None.
+    on_error
+        "raise", or "skip" to list a pass that cannot be read.
+
+    Raises
+    ------
+    ValueError
+        For an operator that does not say how far it looks.
+    """
+
+    def __init__(
+        self,
+        zones: Zones,
+        reading: SceneReading,
+        statistics: Sequence[str],
+        operator: Callable[[Any], Any] | None = None,
+        on_error: str = "raise",
+    ) -> None:
+        self.zones, self.reading, self.statistics = zones, reading, tuple(statistics)
+        self.operator, self.on_error = operator, on_error
+        self.halo = 0 if operator is None else halo_of(operator)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._known: OrderedDict[Any, Any] = OrderedDict()
+        self._lock = Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k not in ("_known", "_lock")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._begin()
+
+    def __call__(self, scenes: list[Scene]) -> PassTable:
+        """Return the statistics of the scenes of one pass."""
+        files = KeptOpen()
+        try:
+            return self._table(scenes, files)
+        except Exception as error:
+            if self.on_error == "raise":
+                names = ", ".join(scene.name for scene in scenes)
+                error.add_note(f'in the pass of {names}; on_error="skip" leaves such passes out')
+                raise
+            skipped = [(scene.name, f"{type(error).__name__}: {error}") for scene in scenes]
+            return PassTable(
+                np.zeros(0, int), [], {n: np.zeros(0) for n in self.statistics}, skipped
+            )
+        finally:
+            files.close()
+
+    def _table(self, scenes: list[Scene], files: KeptOpen) -> PassTable:
+        grounds = _grounds(scenes, files)
+        near = [self._near(ground) for ground in grounds]
+        key = "parts", *_told(grounds, near)
+        parts = self._remembered(key, partial(self._split, grounds, near))
+        tables: list[tuple[Numbers, tuple[str, ...], Columns]] = []
+        pieces: dict[int, list[tuple[Cells, Values]]] = {}
+        for ground, part in zip(grounds, parts, strict=True):
+            key = "plan", *_told([ground], [part.zones]), part.told
+            for plan in self._remembered(key, partial(self._plans_of, ground, part)):
+                values = self._read(ground, plan, files)
+                if values is None:
+                    continue
+                alone = ~np.isin(plan.cells.zones, list(part.shared))
+                made = self._statistics(plan.cells, values)
+                kept = {name: column[alone] for name, column in made.items()}
+                tables.append((plan.cells.zones[alone], values.bands, kept))
+                for at in np.flatnonzero(~alone).tolist():
+                    own = _of_one(plan.cells, values, at)
+                    pieces.setdefault(int(plan.cells.zones[at]), []).append(own)
+        for found in pieces.values():
+            cells, values = _joined(found)
+            tables.append((cells.zones, values.bands, self._statistics(cells, values)))
+        return _assembled(tables, self.statistics)
+
+    def _near(self, ground: Ground) -> Numbers:
+        """Return the numbers of the zones that its scenes touch."""
+        outlines = (scene.outline_in("EPSG:4326") for scene in ground.scenes)
+        return np.unique(np.concatenate([self.zones.near(each) for each in outlines]))
+
+    def _remembered(self, key: Any, make: Callable[[], Any]) -> Any:
+        """Return what an earlier pass over the same ground has made, else make it."""
+        with self._lock:
+            if key not in self._known:
+                self._known[key] = make()
+                while len(self._known) > _REMEMBERED:
+                    self._known.popitem(last=False)
+            self._known.move_to_end(key)
+            return self._known[key]
+
+    def _split(self, grounds: list[Ground], near: list[Numbers]) -> list[Part]:
+        """Say which zones, or parts of them, count on which lattice."""
+        every, counts = np.unique(np.concatenate(near), return_counts=True)
+        shared = set(every[counts > 1].tolist())
+        own: list[list[int]] = [[n for n in some.tolist() if n not in shared] for some in near]
+        cuts: list[dict[int, Any]] = [{} for _ in grounds]
+        for number in sorted(shared):
+            on = [at for at, some in enumerate(near) if number in some]
+            wholes = {at: self.zones.on(grounds[at].lattice, number) for at in on}
+            share = {
+                at: shapely.area(shapely.intersection(whole, grounds[at].outline()))
+                / max(shapely.area(whole), 1e-300)
+                for at, whole in wholes.items()
+            }
+            # To a billionth, for lattices that both hold a whole zone to keep their order.
+            first, *others = sorted(on, key=lambda at: (-round(share[at], 9), at))
+            own[first].append(number)
+            missing = shapely.difference(wholes[first], grounds[first].outline())
+            lattice = grounds[first].lattice
+            for at in others if share[first] < 1 - 1e-9 else ():
+                ground = grounds[at]
+                moved = np.array([from_pixels(missing, lattice)], object)
+                moved = reproject(moved, lattice.crs, ground.lattice.crs)
+                own[at].append(number)
+                cuts[at][number], lattice = moved[0], ground.lattice
+                missing = shapely.difference(in_pixels(moved[0], lattice), ground.outline())
+        return [Part(np.array(sorted(n), int), c, shared) for n, c in zip(own, cuts, strict=True)]
+
+    def _plans_of(self, ground: Ground, part: Part) -> list[Plan]:
+        """Return the cells of zones by groups, and those of a group by blocks."""
+        cells = self.zones.cells(ground.lattice, ground.whole, part.zones, part.cuts)
+        ends = np.append(cells.starts, len(cells.rows))
+        plans, first = [], 0
+        while first < len(cells.zones):
+            limit = ends[first] + MOST_CELLS
+            last = max(int(np.searchsorted(ends, limit, side="right")) - 1, first + 1)
+            some = cells.part(first, last)
+            plans.append(Plan(some, list(_blocks(some, ground.whole))))
+            first = last
+        return plans
+
+    def _read(self, ground: Ground, plan: Plan, files: KeptOpen) -> Values | None:
+        """Return the numbers under all cells of a plan; None where no scene has any."""
+        made: Values | None = None
+        for block in plan.blocks:
+            w = block.window
+            top, left = w.top - self.halo, w.left - self.halo
+            rows, cols = w.bottom + self.halo - top, w.right + self.halo - left
+            there = [
+                scene
+                for scene, own in zip(ground.scenes, ground.windows, strict=True)
+                if own.top < w.bottom
+                and w.top < own.bottom
+                and own.left < w.right
+                and w.left < own.right
+            ]
+            grid = ground.lattice.grid(top, left, rows, cols)
+            raster = self.reading.of_pass(there, grid, files)
+            if raster is None:
+                continue
+            at = plan.cells.rows[block.cells] - top, plan.cells.cols[block.cells] - left
+            numbers, counts, bands, roles = _under(raster, at, self.operator)
+            if made is None:
+                size = len(bands), len(plan.cells.rows)
+                made = Values(np.zeros(size), np.zeros(size, bool), bands, roles)
+            made.numbers[:, block.cells] = numbers
+            made.counts[:, block.cells] = counts
+        return made
+
+    def _statistics(self, cells: Cells, values: Values) -> Columns:
+        """Return name -> (z, C)."""
+        check_roles(self.statistics, dict(zip(values.bands, values.roles, strict=True)))
+        how = cells.weights, cells.starts, cells.room, self.statistics
+        found = [
+            of_zones(numbers, counts, *how, role)
+            for numbers, counts, role in zip(
+                values.numbers, values.counts, values.roles, strict=True
+            )
+        ]
+        return {name: np.stack([each[name] for each in found], axis=1) for name in self.statistics}
+
+
+def halo_of(operator: Callable[[Any], Any]) -> int:
+    """Return how many pixels an operator looks around each.
+
+    Parameters
+    ----------
+    operator
+        Says it by `radius`, or that it is `local`.
+
+    Returns
+    -------
+    Pixels.
+
+    Raises
+    ------
+    ValueError
+        When it does not say.
+
+    Examples
+    --------
+    >>> from geotoolz import NDVI
+    >>> halo_of(NDVI())
+    0
+    """
+    if getattr(operator, "local", False) is True:
+        return 0
+    radius = getattr(operator, "radius", None)
+    if isinstance(radius, int | float) and math.isfinite(radius):
+        return math.ceil(radius)
+    raise ValueError(
+        f"operator= must say how many pixels it looks around each, {operator!r} does not; "
+        "set operator.local = True where it looks at none, or operator.radius to a number"
+    )
+
+
+def _grounds(scenes: list[Scene], files: KeptOpen) -> list[Ground]:
+    """Return the scenes of a pass by lattice, in their order; each one's first file is opened."""
+    grounds: dict[Lattice, Ground] = {}
+    for scene in scenes:
+        grid = with_dataset(next(iter(scene.files.values())), grid_of, files=files)
+        lattice, window = lattice_of(grid)
+        ground = grounds.setdefault(lattice, Ground(lattice, [], []))
+        ground.scenes.append(scene)
+        ground.windows.append(window)
+    return list(grounds.values())
+
+
+def _told(grounds: list[Ground], numbers: list[Numbers]) -> tuple[Any, ...]:
+    """Return what tells grounds and the zones on them from others."""
+    return tuple(
+        (ground.lattice, tuple(ground.windows), some.tobytes())
+        for ground, some in zip(grounds, numbers, strict=True)
+    )
+
+
+def _blocks(cells: Cells, ground: Window) -> Iterator[Block]:
+    """Yield the blocks of a ground that have cells, and the smallest window around those."""
+    across = -(-(ground.right - ground.left) // BLOCK)
+    number = (cells.rows - ground.top) // BLOCK * across + (cells.cols - ground.left) // BLOCK
+    order = np.argsort(number, kind="stable")
+    begins = np.flatnonzero(np.diff(number[order], prepend=-1))
+    for some in np.split(order, begins[1:]):
+        rows, cols = cells.rows[some], cells.cols[some]
+        top, left = int(rows.min()), int(cols.min())
+        yield Block(Window(top, left, int(rows.max()) + 1, int(cols.max()) + 1), some)
+
+
+def _under(raster: Any, at: tuple[Any, Any], operator: Callable[[Any], Any] | None) -> Values:
+    """Return the numbers of a raster, or of what an operator makes of it, at (rows, cols)."""
+    shape = raster.shape[-2:]
+    made = raster if operator is None else operator(raster)
+    values = values_of(made)
+    if values.shape[-2:] != shape or values.ndim not in (2, 3):
+        raise ValueError(
+            f"operator= must keep the pixels of a scene {shape} and make (h, w) or (C, h, w), it "
+            f"made {values.shape}"
+        )
+    roles = band_roles(made)
+    layers = values[None] if values.ndim == 2 else values
+    names = attrs_of(made).get("band_names") or ()
+    if len(names) != len(layers):
+        own = attrs_of(made).get("long_name") or type(operator).__name__
+        names = [own] if len(layers) == 1 else [f"band_{n + 1}" for n in range(len(layers))]
+    numbers = layers[:, *at]
+    counts = np.ones(numbers.shape, bool)
+    for band, role, known in zip(numbers, roles, counts, strict=True):
+        # Bits of 0 say that no flag is set, even where 0 marks nodata in the bands beside them.
+        fill = fill_of(made)
+        missing = invalid_mask(band, (fill or None) if role == "bits" else fill)
+        if missing is not None:
+            known[missing] = False
+    return Values(numbers, counts, tuple(map(str, names)), roles)
+
+
+def _of_one(cells: Cells, values: Values, at: int) -> tuple[Cells, Values]:
+    """Return the cells of one zone, and what was read for them."""
+    one = cells.part(at, at + 1)
+    inner = slice(int(cells.starts[at]), int(cells.starts[at]) + len(one.rows))
+    numbers, counts = values.numbers[:, inner], values.counts[:, inner]
+    return one, values._replace(numbers=numbers, counts=counts)
+
+
+def _joined(pieces: list[tuple[Cells, Values]]) -> tuple[Cells, Values]:
+    """Return a zone's pixels on several lattices as one list, weighted in pixels of the first."""
+    (first, values), *others = pieces
+    for _, each in others:
+        if each.bands != values.bands:
+            raise ValueError(f"scenes of a pass have other bands: {values.bands} and {each.bands}")
+    weights = [cells.weights * first.room / cells.room for cells, _ in pieces]
+    cells = first._replace(
+        rows=np.concatenate([cells.rows for cells, _ in pieces]),
+        cols=np.concatenate([cells.cols for cells, _ in pieces]),
+        weights=np.concatenate(weights),
+    )
+    numbers = np.concatenate([each.numbers for _, each in pieces], axis=1)
+    counts = np.concatenate([each.counts for _, each in pieces], axis=1)
+    return cells, values._replace(numbers=numbers, counts=counts)
+
+
+def _assembled(
+    tables: list[tuple[Numbers, tuple[str, ...], Columns]], statistics: Sequence[str]
+) -> PassTable:
+    """Return the rows of all tables by zone, then by band."""
+    zones = [np.repeat(numbers, len(bands)) for numbers, bands, _ in tables]
+    bands = [band for numbers, own, _ in tables for band in own * len(numbers)]
+    order = np.argsort(np.concatenate([*zones, np.zeros(0, int)]), kind="stable")
+    columns = {
+        name: np.concatenate([*(found[name].ravel() for *_, found in tables), np.zeros(0)])[order]
+        for name in statistics
+    }
+    return PassTable(
+        np.concatenate([*zones, np.zeros(0, int)])[order], [bands[at] for at in order], columns
+    )
