@@ -12,7 +12,6 @@ Each file is opened once, for all the zones that it touches.
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -41,6 +40,7 @@ from geotoolz.zones import (
     lattice_of,
 )
 from pipekit.pixels import Role, band_roles, invalid_mask
+from pipekit.radius import radius_of
 
 Columns = dict[str, NDArray[np.float64]]
 
@@ -333,7 +333,7 @@ def halo_of(operator: Callable[[Any], Any]) -> int:
     Parameters
     ----------
     operator
-        Says it by `radius`, or that it is `local`.
+        Says it by its `radius`.
 
     Returns
     -------
@@ -350,14 +350,12 @@ def halo_of(operator: Callable[[Any], Any]) -> int:
     >>> halo_of(NDVI())
     0
     """
-    if getattr(operator, "local", False) is True:
-        return 0
-    radius = getattr(operator, "radius", None)
-    if isinstance(radius, int | float) and math.isfinite(radius):
-        return math.ceil(radius)
+    looks = radius_of(operator)
+    if looks is not None:
+        return looks
     raise ValueError(
         f"operator= must say how many pixels it looks around each, {operator!r} does not; "
-        "set operator.local = True where it looks at none, or operator.radius to a number"
+        "set operator.radius to a number, 0 where it looks at none"
     )
 
 

@@ -73,8 +73,8 @@ def zonal(
         To read; by default all that the catalog lists but the mask's.
     operator
         Made of the bands (C, h, w) of a scene, radiometry and mask done, before anything is
-        counted: `NDVI("B04", "B08")`. It says how far it looks (`local`, `radius`). By default the
-        bands themselves.
+        counted: `NDVI("B04", "B08")`. It says by `radius` how far it looks. By default the bands
+        themselves.
     mask
         Sentinel-2's SCL classes that do not count, as `SCL_CLOUDS_AND_INVALID`, or an operator that
         makes a mask of a scene, True where a pixel is dropped. None drops nothing but nodata.
