@@ -23,8 +23,8 @@ _NAMES = {
     "geotoolz.carrier": "GeoTensor",
     "geotoolz.bands": "BandError SelectBands",
     "geotoolz.radiometry": (
-        "ToFloat32 DNToReflectance ReflectanceToDN ApplyOffset HarmonizeBaseline TOAToBOA_DOS "
-        "PercentileClip MinMax Gamma"
+        "ToFloat32 DNToReflectance ReflectanceToDN Quantize ApplyOffset HarmonizeBaseline "
+        "TOAToBOA_DOS PercentileClip MinMax Gamma"
     ),
     "geotoolz.indices": (
         "NormalizedDifference NDVI NDWI MNDWI NBR EVI SAVI NDMI NDSI BSI BAIS2 ARVI GNDVI NDRE "
@@ -54,10 +54,13 @@ _NAMES = {
         "Reproject ReprojectLike Resample ResampleLike CropToBounds PadTo Mosaic Rasterize "
         "Vectorize AlignAndStack"
     ),
+    "geotoolz.vectors": "write_vectors",
+    "geotoolz.polygons": "polygons_of",
     "geotoolz.viz": "ToRGB Colormap plot quicklook",
     "geotoolz.io": "ReadGeoTensor WriteCOG read write_cog",
     "geotoolz.learn": "SklearnOp fit_pixels",
     "geotoolz.assess.uncertainty": "Margin Entropy ConformalSets",
+    "geotoolz.networks": "OnnxOp",
     "geotoolz.patch_ops": "GridSampler ApplyToChips Stitch",
     "geotoolz.catalog_ops": "CatalogPipeline CatalogField ActiveSampler",
     "geotoolz.scenes": "Scene SceneReading scenes_of passes_of",

@@ -24,6 +24,7 @@ from geotoolz.function_operator import check_choice
 from geotoolz.warp import Bounds, georeferenced, pixels_within
 from pipekit import Operator
 from pipekit.files import beside, drop_side_files, file_of, keep_inputs
+from pipekit.legend import classes_of, colour_table, write_names
 from pipekit.pixels import GUIDE, ROLE_TAG, band_roles, check_fill, plain, role_of, roles_in_file
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ _OVERVIEWS = (
     "average", "bilinear", "cubic", "cubicspline", "gauss", "lanczos", "mode", "nearest", "rms",
 )  # fmt: skip
 _NOT_ATTRS = ("AREA_OR_POINT", "OVR_RESAMPLING_ALG")
+_SCALING = ("scale_factor", "add_offset")
 _STORED = ("#scale_factor", "#add_offset", "#_FillValue", "#missing_value", "#valid_range")
 """How GDAL names what NetCDF files say of stored numbers, which need not hold for what was read."""
 
@@ -204,7 +206,9 @@ def write_cog(
     ----------
     raster
         `GeoTensor` (H, W) or (C, H, W) with a CRS. Booleans are written as 0 and 1. What bands hold
-        is kept as their metadata item `band_role`.
+        is kept as their metadata item `band_role`. A map of classes whose `attrs["classes"]` name
+        them has its colour table, and the names beside it (.aux.xml). `attrs["scale_factor"]` and
+        `attrs["add_offset"]` become the bands' scale and offset, which readers apply.
     path
         In a folder that exists.
     tags
@@ -215,8 +219,8 @@ def write_cog(
     compress
         "deflate", "lzw", "zstd", "lzma" or "none"; all keep every bit.
     overview_resampling
-        "average" by default; "nearest" for 8-bit integers, and where a band holds classes, bits or
-        a mask, which take "mode" beside it.
+        "average" by default; "mode" for classes; "nearest" for other 8-bit integers, and where a
+        band holds bits or a mask, which take "mode" beside it.
 
     Returns
     -------
@@ -259,9 +263,13 @@ def write_cog(
             f"overview_resampling={method!r} would mix numbers of bands that hold {roles}; "
             f"leave it out, or give 'nearest' or 'mode'; {GUIDE}"
         )
+    single = len(values) == 1 and set(roles) == {"class"}
+    classes = classes_of(attrs_of(source)) if single else {}
+    colours = colour_table(classes, values.dtype.name)
     with beside(target) as unfinished:
-        _write(unfinished, source, values, _tags(source, tags), compress, method)
+        _write(unfinished, source, values, _tags(source, tags), compress, method, colours)
         drop_side_files(target)
+    write_names(target, classes)
     return target
 
 
@@ -272,6 +280,7 @@ def _write(
     tags: Mapping[str, str],
     compress: str,
     overview_resampling: str,
+    colours: Mapping[int, tuple[int, ...]],
 ) -> None:
     import rasterio
     from rasterio.crs import CRS
@@ -316,11 +325,23 @@ def _write(
                 file.set_band_description(position, name)
                 if role != role_of(name) and (said or role != "quantity"):
                     file.update_tags(position, **{ROLE_TAG: role})
+            _say_numbers(file, attrs_of(source), colours)
         if indirect:
             copy(memory.name, path, driver="COG", **options)
 
 
+def _say_numbers(file: Any, attrs: Mapping[str, Any], colours: Mapping[int, Any]) -> None:
+    """Write what stored numbers stand for: colours of classes, or a scale and an offset."""
+    if colours:
+        file.write_colormap(1, colours)
+    for property_, name in zip(("scales", "offsets"), _SCALING, strict=True):
+        if name in attrs:
+            setattr(file, property_, (float(attrs[name]),) * file.count)
+
+
 def _overview_method(values: NDArray[Any], roles: Sequence[str]) -> str:
+    if set(roles) == {"class"}:
+        return "mode"
     plainly = values.dtype.itemsize > 1 and set(roles) == {"quantity"}
     return "average" if plainly else "nearest"
 
@@ -342,7 +363,8 @@ def _descriptions(source: GeoTensor, count: int) -> tuple[str, ...]:
 
 
 def _tags(source: GeoTensor, extra: Mapping[str, Any] | None) -> dict[str, str]:
-    attrs = {k: v for k, v in attrs_of(source).items() if k not in ("band_names", "band_roles")}
+    own = ("band_names", "band_roles", *_SCALING)
+    attrs = {k: v for k, v in attrs_of(source).items() if k not in own}
     return {str(k): _encoded(v) for k, v in {**attrs, **(extra or {})}.items()}
 
 

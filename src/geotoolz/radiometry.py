@@ -153,6 +153,50 @@ def reflectance_to_dn(
     return rewrap(raster, out, fill=nodata, attrs={"long_name": "digital number"})
 
 
+@on_quantities
+def quantize(
+    raster: Raster, low: float = 0.0, high: float = 1.0, dtype: DTypeLike = "uint8"
+) -> Raster:
+    """Store values from `low` to `high` as whole numbers, and say how readers get them back.
+
+    Probabilities take a quarter of the room so, and an error of at most half a step. Values beyond
+    the range stop at its ends. One number of the dtype, the last of unsigned ones and the first of
+    signed ones, marks nodata.
+
+    Parameters
+    ----------
+    raster
+        (C, H, W), any numeric dtype.
+    low, high
+        The range that is stored.
+    dtype
+        Of the result, an integer type such as "uint8" or "int16".
+
+    Returns
+    -------
+    (C, H, W) of `dtype`; value = number * `attrs["scale_factor"]` + `attrs["add_offset"]`, which
+    files carry as their scale and offset.
+
+    Examples
+    --------
+    >>> quantize(np.array([[0.0, 0.5, 1.0, np.nan]]))
+    array([[  0, 127, 254, 255]], dtype=uint8)
+    """
+    kind = _integer_dtype(dtype, 0)
+    limits, signed = np.iinfo(kind), kind.kind == "i"
+    first, last = limits.min + signed, limits.max - (not signed)
+    nodata = limits.min if signed else limits.max
+    scale = (high - low) / (last - first)
+    shift = low - first * scale
+    values = values_of(raster)
+    scaled = values.astype(np.float32 if kind.itemsize < 2 else np.float64)
+    np.subtract(scaled, shift, out=scaled)
+    np.divide(scaled, scale, out=scaled)
+    np.clip(scaled, first, last, out=scaled)
+    out = whole_numbers(scaled, kind, nodata, equal_mask(values, fill_of(raster)), scratch=True)
+    return rewrap(raster, out, fill=nodata, attrs={"scale_factor": scale, "add_offset": shift})
+
+
 def _check_percentile(percentile: float) -> None:
     if not 0 <= percentile <= 100:
         raise ValueError(f"percentile must be 0 to 100, got {percentile}")
@@ -377,6 +421,24 @@ class ReflectanceToDN(FunctionOperator):
     @parameters_of(reflectance_to_dn)
     def __init__(self) -> None:
         _integer_dtype(self.dtype, self.nodata)
+
+
+class Quantize(FunctionOperator):
+    """Store a range of values as whole numbers with a scale: `quantize` as an operator.
+
+    Examples
+    --------
+    >>> Quantize(dtype="int16")(np.array([[0.0, 1.0]]))
+    array([[-32767,  32767]], dtype=int16)
+    """
+
+    local = True
+
+    @parameters_of(quantize)
+    def __init__(self) -> None:
+        _integer_dtype(self.dtype, 0)
+        if not self.low < self.high:
+            raise ValueError(f"low must be below high, got {self.low} and {self.high}")
 
 
 class ApplyOffset(FunctionOperator):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from geotoolz.carrier import Raster, fill_of, single_band, values_of
 from geotoolz.function_operator import FunctionOperator, check_choice, parameters_of
 from geotoolz.warp import GridLike, geobox_of, georeferenced, grid_given, grid_of
 from pipekit import Operator
+from pipekit.files import beside, file_of
 from pipekit.pixels import check_fill, invalid_mask
 
 _POLYGON_DTYPES = ("uint8", "uint16", "int16", "int32", "float32")
@@ -96,6 +99,58 @@ def rasterize(
             np.copyto(out, numbers[drawn].astype(dtype)[into - 1], where=into > 0)
     attrs = {"long_name": column or "shapes"}
     return GeoTensor(out, grid.transform, str(grid.crs), fill_value, attrs)
+
+
+def write_vectors(
+    shapes: gpd.GeoDataFrame, path: str | os.PathLike[str], *, overwrite: bool = False
+) -> Path:
+    """Write shapes as GeoParquet or GeoPackage, beside the target and then renamed.
+
+    Parameters
+    ----------
+    shapes
+        A GeoDataFrame with a CRS.
+    path
+        Ends in .parquet or .gpkg, in a folder that exists.
+    overwrite
+        Whether an existing file is replaced.
+
+    Returns
+    -------
+    The path.
+
+    Raises
+    ------
+    FileExistsError
+        For an existing file unless `overwrite`.
+    ValueError
+        For another ending, a path that is not on this machine, or shapes without a CRS.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import geopandas as gpd
+    >>> from shapely import box
+    >>> field = gpd.GeoDataFrame({"class": [3]}, geometry=[box(0, 0, 20, 40)], crs=32632)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     gpd.read_file(write_vectors(field, f"{folder}/field.gpkg")).area.tolist()
+    [800.0]
+    """
+    target = file_of(path)
+    if target is None or target.suffix.lower() not in (".parquet", ".gpkg"):
+        raise ValueError(
+            f"path must be a file on this machine that ends in .parquet or .gpkg, got {path!r}"
+        )
+    if shapes.crs is None:
+        raise ValueError("the shapes have no CRS; use shapes.set_crs(...) first")
+    if target.exists() and not overwrite:
+        raise FileExistsError(f"{target} exists; give overwrite=True to replace it")
+    with beside(target) as unfinished:
+        if target.suffix.lower() == ".parquet":
+            shapes.to_parquet(unfinished, write_covering_bbox=True)
+        else:
+            shapes.to_file(unfinished, driver="GPKG", layer=target.stem)
+    return target
 
 
 def _numbers(shapes: gpd.GeoDataFrame, column: str) -> NDArray[Any]:

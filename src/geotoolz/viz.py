@@ -40,6 +40,8 @@ from geotoolz.colours import (
 )
 from geotoolz.function_operator import check_choice
 from geotoolz.radiometry import percentile_clip
+from pipekit.legend import classes_of
+from pipekit.pixels import band_roles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -216,11 +218,13 @@ def _choose(raster: Raster, band: Band | None) -> tuple[Values, str, bool]:
 
 
 def _own_classes(raster: Raster, values: Values, name: str) -> Mapping[Any, Any] | None:
-    """Return the classes of a boolean mask, or of a band known by its name."""
+    """Return the classes of a boolean mask, of a map that names them, or of a band by its name."""
     if values.dtype == np.bool_:
         marked = str(attrs_of(raster).get("long_name") or "masked")
         other = "kept" if marked == "dropped" else f"not {marked}"
         return {0: (other, MASK_COLOURS[0]), 1: (marked, MASK_COLOURS[1])}
+    if set(band_roles(raster)) == {"class"} and classes_of(attrs_of(raster)):
+        return classes_of(attrs_of(raster))
     return SCL_CLASSES if name.upper() == "SCL" else None
 
 

@@ -37,6 +37,7 @@ EXAMPLES: list[gz.Operator] = [
     gz.DNToReflectance(),
     gz.DNToReflectance(scale=[1e-4, 2.75e-5], offset=(0.0, -0.2), dtype="float64"),
     gz.ReflectanceToDN(nodata=65535),
+    gz.Quantize(high=2.0, dtype="int16"),
     gz.ApplyOffset(-100),
     gz.HarmonizeBaseline(baseline="05.10"),
     gz.TOAToBOA_DOS(percentile=1.0),

@@ -10,9 +10,18 @@ from rasterio import Affine
 from rio_cogeo.cogeo import cog_validate
 
 import geotoolz as gz
+from geopatcher import (
+    SpatialHann,
+    SpatialOverlapAdd,
+    SpatialPatcher,
+    SpatialRectangular,
+    SpatialRegularStride,
+    map_patches,
+)
 from geotoolz import io
 from geotoolz.io import read, read_overview, write_cog
 from geotoolz.warp import pixels_within
+from pipekit.legend import classes_of
 from pipekit.pixels import band_roles
 
 GRID = Affine(10, 0, 500_000, 0, -10, 5_000_000)
@@ -357,3 +366,98 @@ def test_a_nodata_value_that_the_dtype_cannot_hold_is_not_written(tmp_path):
     tile = GeoTensor(np.zeros((2, 2), "uint8"), Affine.scale(10, -10), "EPSG:32632", -9999)
     with pytest.raises(ValueError, match=r"-9999 does not fit uint8.*what-a-pixel-means"):
         gz.write_cog(tile, tmp_path / "a.tif")
+
+
+CLASSES = {"0": ["clear", "#00ff00"], "1": ["cloud & haze", "#ffffff"], "300": ["snow", "#ff80ff"]}
+
+
+def class_map(dtype="uint8", size=1100, **attrs):
+    """Ones in every place but one of four, and a few pixels without data."""
+    values = np.ones((size, size), dtype)
+    values[::2, ::2] = 0
+    values[:4, :4] = 255
+    said = {"band_roles": "class", "classes": CLASSES} | attrs
+    if dtype == "uint8":
+        said["classes"] = {key: said["classes"][key] for key in ("0", "1")}
+    return GeoTensor(values, GRID, "EPSG:32632", 255, said)
+
+
+def to_target(raster, path):
+    """The same file made of a tiled run."""
+    patcher = SpatialPatcher(
+        SpatialRectangular(256, boundary="shift"), SpatialRegularStride(192), SpatialHann()
+    )
+    map_patches(patcher, raster, gz.Identity(), target=path, progress=False)
+    return path
+
+
+@pytest.mark.parametrize("write", [write_cog, to_target])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_a_map_of_classes_carries_its_names_and_colours(tmp_path, write, dtype):
+    given = class_map(dtype)
+    path = write(given, tmp_path / "a.tif")
+    assert cog_validate(path, strict=True) == (True, [], [])
+    with rasterio.open(path) as file:
+        assert file.dtypes == (dtype,)
+        assert file.colorinterp[0].name == "palette"
+        table = file.colormap(1)
+        assert [table[key] for key in (0, 1)] == [(0, 255, 0, 255), (255, 255, 255, 255)]
+        assert file.nodata == 255
+    with rasterio.open(path, overview_level=0) as file:
+        assert set(np.unique(file.read(1)[4:])) == {1}, "the mode, not the pixel in the corner"
+    back = read(path)
+    assert np.array_equal(back.values[0], given.values)
+    assert back.attrs["classes"] == given.attrs["classes"]
+    assert band_roles(back) == ("class",)
+    assert classes_of(back.attrs) == classes_of(given.attrs)
+    side = (tmp_path / "a.tif.aux.xml").read_text("utf-8")
+    assert "<Category>clear</Category><Category>cloud &amp; haze</Category>" in side
+    # What takes its place without names leaves none behind.
+    given.attrs.clear()
+    write_cog(given, path, overwrite=True)
+    assert os.listdir(tmp_path) == ["a.tif"]
+
+
+def test_colours_of_classes_are_checked_before_anything_is_written(tmp_path):
+    with pytest.raises(ValueError, match="written as #rrggbb, got 'red'"):
+        write_cog(class_map(classes={"0": ["a", "red"], "1": ["b", "#000000"]}), tmp_path / "a.tif")
+    assert os.listdir(tmp_path) == []
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.sampled_from(["uint8", "int8", "int16", "uint16", "int32"]),
+    st.floats(-100, 100),
+    st.floats(0.01, 1000),
+    st.integers(0, 2**16),
+)
+def test_quantized_values_come_back_from_a_file(tmp_path_factory, dtype, low, width, seed):
+    folder = tmp_path_factory.mktemp("quantized")
+    values = np.random.default_rng(seed).uniform(low, low + width, (2, 20, 30))
+    values[0, 3] = np.nan
+    values[1, 0, :2] = low, low + width
+    given = GeoTensor(values, GRID, "EPSG:32632", np.nan)
+    stored = gz.Quantize(low, low + width, dtype)(given)
+    step = stored.attrs["scale_factor"]
+    back = read(write_cog(stored, folder / "a.tif"))
+    assert np.array_equal(np.isnan(back.values), np.isnan(values))
+    rounding = np.abs(values).max(initial=0, where=~np.isnan(values)) * 1e-6
+    assert np.nanmax(np.abs(back.values - values)) <= step / 2 + rounding
+    assert "scale_factor" not in back.attrs
+    assert np.array_equal(read(folder / "a.tif", scaled=False).values, stored.values)
+
+
+def test_a_tiled_run_stores_scaled_probabilities(tmp_path):
+    values = np.random.default_rng(0).random((3, 70, 60)).astype("float32")
+    given = GeoTensor(values, GRID, "EPSG:32632", np.nan, {"band_names": ["a", "b", "c"]})
+    patcher = SpatialPatcher(
+        SpatialRectangular(32, boundary="shift"),
+        SpatialRegularStride(20),
+        SpatialHann(),
+        SpatialOverlapAdd(dtype="uint8"),
+    )
+    map_patches(patcher, given, gz.Quantize(), target=tmp_path / "p.tif", progress=False)
+    back = read(tmp_path / "p.tif")
+    assert np.abs(back.values - values).max() <= 0.5 / 254 + 1e-6
+    assert back.attrs["band_names"] == ["a", "b", "c"]
+    assert rasterio.open(tmp_path / "p.tif").dtypes == ("uint8",) * 3

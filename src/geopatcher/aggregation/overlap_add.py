@@ -43,8 +43,9 @@ class SpatialOverlapAdd(WeightedSums, PixelAggregation):
     fill_value : float, optional
         The value of pixels that no chip covers; default NaN.
     dtype : dtype, optional
-        The result's type; default float32, or float64 when the chips are. Integers are rounded
-        and clipped, and exact up to 2**45; pixels without data hold `fill_value`, by default the
+        The result's type; default float32, or float64 when the chips are, or the chips' own where
+        all hold classes, bits or masks in integers and say their nodata. Integers are rounded and
+        clipped, and exact up to 2**45; pixels without data hold `fill_value`, by default the
         nodata that the chips say.
 
     Raises
@@ -140,6 +141,11 @@ class SpatialOverlapAdd(WeightedSums, PixelAggregation):
         """Return the overlap-add of such chips: what has no data holds the nodata that they say."""
         made = copy.copy(self)
         object.__setattr__(made, "_chip", chip)
+        marked = chip.nodata is not None and chip.dtype.kind in "iu"
+        if self.dtype is None and self.fill_value is None and marked and chip.labels.all():
+            # A map of classes that says what marks its gaps stays what it is.
+            object.__setattr__(made, "dtype", chip.dtype.name)
+            object.__setattr__(made, "fill_value", chip.nodata)
         said = self.makes_integers and chip.nodata is not None and holds(self._dtype, chip.nodata)
         if said and self.fill_value is None:
             object.__setattr__(made, "fill_value", chip.nodata)

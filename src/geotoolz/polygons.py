@@ -1,0 +1,414 @@
+"""Polygons of a raster of any size, read by blocks: the same as those of the whole in one piece.
+
+A block's patches of one value are polygonised on their own, in whole pixels. Where two of them meet
+at a block's edge they are one, which a graph over all patches tells; only these are dissolved. So
+memory holds a block and the polygons, never the raster.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio import Affine
+
+from geotoolz.carrier import Mask, Values, pair
+from geotoolz.function_operator import Band, check_choice
+from pipekit.carrier import pixel_offset, same_crs
+from pipekit.legend import Classes, classes_of
+from pipekit.operator import checked_count
+from pipekit.pixels import invalid_mask, plain
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+
+
+def polygons_of(
+    source: Any,
+    *,
+    band: Band = 0,
+    values: Collection[float] | None = None,
+    connectivity: int = 4,
+    means_of: Any = None,
+    min_pixels: int = 1,
+    column: str = "value",
+    block: int | tuple[int, int] = 1024,
+) -> gpd.GeoDataFrame:
+    """Return polygons around connected pixels of equal value, nodata left out, reading by blocks.
+
+    The result does not depend on the blocks: polygons that cross them are whole.
+
+    Parameters
+    ----------
+    source
+        A raster file's path; a `GeoTensor`, reader or Field; what `map_patches` returned.
+    band
+        Which holds the values, by position from 0 or by name.
+    values
+        The only ones to draw, such as the classes of cloud; by default all. Of booleans True.
+    connectivity
+        4, or 8: then pixels that touch at a corner belong together, in one (multi-)polygon.
+    means_of
+        Another raster on the same grid, as `source`: each of its bands becomes a column
+        "mean_<name>" of the polygon's mean, pixels without data left out.
+    min_pixels
+        Polygons of fewer pixels are left out.
+    column
+        What the column of values is called.
+    block
+        (rows, cols) of a block in pixels.
+
+    Returns
+    -------
+    A GeoDataFrame in the raster's CRS: `column`, "name" where the raster names its classes,
+    "pixels", "area" in squared units of the CRS, means, and geometry; in the order of each
+    polygon's first pixel, row by row.
+
+    Raises
+    ------
+    ValueError
+        For a raster without a place, another grid of `means_of`, or arguments that are none of
+        these.
+    KeyError, IndexError
+        For a band that is not there.
+
+    Examples
+    --------
+    >>> from georeader.geotensor import GeoTensor
+    >>> classes = np.array([[1, 1, 2], [2, 1, 2]], "uint8")
+    >>> raster = GeoTensor(classes, Affine(10, 0, 0, 0, -10, 20), 32632, None)
+    >>> polygons_of(raster, block=2)[["value", "pixels", "area"]].values.tolist()
+    [[1.0, 3.0, 300.0], [2.0, 2.0, 200.0], [2.0, 1.0, 100.0]]
+    """
+    check_choice(connectivity, "connectivity", (4, 8))
+    checked_count("min_pixels", min_pixels)
+    rows, cols = pair(block)
+    with ExitStack() as stack:
+        raster = _opened(source, stack)
+        other = None if means_of is None else _opened(means_of, stack)
+        if other is not None:
+            _check_same_grid(raster, other)
+        index = raster.position(band)
+        patches = _Patches(raster.shape[1], connectivity)
+        for top in range(0, raster.shape[0], rows):
+            for left in range(0, raster.shape[1], cols):
+                bottom, right = (
+                    min(start + size, end)
+                    for start, size, end in zip(
+                        (top, left), (rows, cols), raster.shape, strict=True
+                    )
+                )
+                window = (top, left, bottom - top, right - left)
+                labels, valid = raster.band(index, window)
+                if labels.dtype == np.bool_:
+                    valid &= labels
+                elif values is not None:
+                    valid &= np.isin(labels, list(values))
+                patches.add(labels, valid, window, None if other is None else other.read(window))
+            patches.next_row()
+    return _frame(patches, raster, other, column, min_pixels)
+
+
+class _Raster(NamedTuple):
+    """A raster of which windows can be read: (row, col, rows, cols) -> values (C, h, w), nodata."""
+
+    shape: tuple[int, int]
+    transform: Affine
+    crs: Any
+    names: tuple[str, ...]
+    classes: Classes
+    pieces: Callable[[tuple[int, int, int, int]], tuple[Values, Any]]
+
+    def position(self, band: Band) -> int:
+        """Return a band's position, or raise for one that is not there."""
+        count = len(self.names)
+        if isinstance(band, str):
+            if band not in self.names:
+                raise KeyError(f"no band {band!r}; the raster has {list(self.names)}")
+            return self.names.index(band)
+        if not -count <= band < count:
+            raise IndexError(f"band {band} is out of range for a raster of {count} bands")
+        return band % count
+
+    def read(self, window: tuple[int, int, int, int]) -> tuple[Values, Mask]:
+        """Return a window of all bands (C, h, w), and which of its pixels count."""
+        values, nodata = self.pieces(window)
+        invalid = invalid_mask(values, nodata)
+        return values, np.ones(values.shape, bool) if invalid is None else ~invalid
+
+    def band(self, index: int, window: tuple[int, int, int, int]) -> tuple[Values, Mask]:
+        """Return the same of one band (h, w)."""
+        values, nodata = self.pieces(window)
+        invalid = invalid_mask(values[index], nodata)
+        return values[index], np.ones(values.shape[1:], bool) if invalid is None else ~invalid
+
+
+def _opened(source: Any, stack: ExitStack) -> _Raster:
+    """Return a file, a raster or a Field as something to read windows of."""
+    from rasterio.windows import Window
+
+    from geopatcher.fields import RioXarrayField, as_field
+    from geopatcher.merge.chip import chip_nodata
+
+    if isinstance(source, str | os.PathLike):
+        return _opened_file(os.fspath(source), stack)
+    field = RioXarrayField(source) if hasattr(source, "to_dataset") else as_field(source)
+    domain = field.domain
+    if getattr(domain, "transform", None) is None or domain.crs is None:
+        raise ValueError("polygons need a raster with a transform and a CRS, and this has none")
+
+    def pieces(window: tuple[int, int, int, int]) -> tuple[Values, Any]:
+        row, col, rows, cols = window
+        piece = field.select(Window(col, row, cols, rows))
+        values = plain(piece)
+        return values.reshape(-1, *values.shape[-2:]), chip_nodata(piece)
+
+    said = getattr(source, "attrs", None) or getattr(getattr(field, "reader", None), "attrs", {})
+    count = int(np.prod(domain.shape[:-2]))
+    names = tuple(said.get("band_names", ())) if said else ()
+    names = names if len(names) == count else tuple(f"band_{i + 1}" for i in range(count))
+    return _Raster(
+        tuple(domain.shape[-2:]), domain.transform, domain.crs, names, classes_of(said), pieces
+    )
+
+
+def _opened_file(path: str, stack: ExitStack) -> _Raster:
+    from rasterio.windows import Window
+
+    from geocatalog.read.bands import data_indexes, read_bands
+    from geocatalog.read.open import open_file
+
+    file = stack.enter_context(open_file(path))
+    if file.crs is None:
+        raise ValueError(f"polygons need a raster with a transform and a CRS, {path} has none")
+    chosen = data_indexes(file)
+
+    def pieces(window: tuple[int, int, int, int]) -> tuple[Values, Any]:
+        row, col, rows, cols = window
+        return read_bands(file, chosen, window=Window(col, row, cols, rows))
+
+    names = tuple(file.descriptions[i - 1] or f"band_{i}" for i in chosen)
+    classes: Classes = {}
+    with suppress(ValueError):  # others may mean something else by this tag
+        classes = classes_of({"classes": json.loads(file.tags().get("classes", "{}"))})
+    return _Raster(file.shape, file.transform, file.crs.to_wkt(), names, classes, pieces)
+
+
+def _check_same_grid(raster: _Raster, other: _Raster) -> None:
+    same = other.shape == raster.shape and same_crs(other.crs, raster.crs)
+    if not same or pixel_offset(other.transform, raster.transform, raster.shape) != (0, 0):
+        raise ValueError(
+            f"means_of must lie on the grid of the source, {raster.shape} pixels at "
+            f"{tuple(raster.transform)[:6]}, got {other.shape} at {tuple(other.transform)[:6]}; "
+            "use ResampleLike first"
+        )
+
+
+@dataclass
+class _Patches:
+    """The patches of all blocks so far, and which of them are one across the blocks' edges."""
+
+    width: int
+    connectivity: int
+    count: int = 0
+    shapes: list[NDArray[Any]] = field(default_factory=list)
+    values: list[Values] = field(default_factory=list)
+    pixels: list[NDArray[Any]] = field(default_factory=list)
+    firsts: list[NDArray[Any]] = field(default_factory=list)
+    sums: list[NDArray[Any]] = field(default_factory=list)
+    links: list[NDArray[Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._above: _Edge | None = None
+        self._below: _Edge | None = None
+        self._left: _Edge | None = None
+
+    def add(
+        self,
+        values: Values,
+        valid: Mask,
+        window: tuple[int, int, int, int],
+        measured: tuple[Values, Mask] | None,
+    ) -> None:
+        """Add the patches of a block; blocks come row by row, each from the left."""
+        top, left, _, cols = window
+        labels, count = _labelled(values, valid)
+        flat = labels.ravel()
+        first = np.zeros(count + 1, np.int64)
+        where = np.arange(flat.size)[::-1]  # the last one written is the first pixel
+        first[flat[::-1]] = where
+        self.firsts.append((top + first[1:] // cols) * self.width + left + first[1:] % cols)
+        self.values.append(values.ravel()[first[1:]])
+        self.pixels.append(np.bincount(flat, minlength=count + 1)[1:])
+        self.shapes.append(_drawn(labels, valid, count, top, left))
+        if measured is not None:
+            self.sums.append(_sums(flat, count, *measured))
+        nodes = np.where(valid, labels + (self.count - 1), -1)
+        self._join(nodes, values, left)
+        self.count += count
+
+    def next_row(self) -> None:
+        """Say that the blocks that follow lie below those that came."""
+        self._above, self._below, self._left = self._below, None, None
+
+    def _join(self, nodes: NDArray[Any], values: Values, left: int) -> None:
+        reach = (0,) if self.connectivity == 4 else (-1, 0, 1)
+        if self._above is not None:
+            upper = _Edge(nodes[0], values[0])
+            self.links += [upper.meeting(self._above, left + step) for step in reach]
+        if self._left is not None:
+            side = _Edge(nodes[:, 0], values[:, 0])
+            self.links += [side.meeting(self._left, step) for step in reach]
+        if self.connectivity == 8:
+            for step in (1, -1):  # within the block, where labels know edges only
+                below, here = nodes[1:, ::step], nodes[:-1, ::step]
+                below_values, here_values = values[1:, ::step], values[:-1, ::step]
+                one = _Edge(below[:, 1:].ravel(), below_values[:, 1:].ravel())
+                other = _Edge(here[:, :-1].ravel(), here_values[:, :-1].ravel())
+                self.links.append(one.meeting(other, 0))
+        self._left = _Edge(nodes[:, -1].copy(), values[:, -1].copy())
+        if self._below is None:
+            nobody = np.full(self.width, -1, np.int64)
+            self._below = _Edge(nobody, np.zeros(self.width, values.dtype))
+        self._below.put(left, nodes[-1], values[-1])
+
+    def components(self) -> NDArray[np.intp]:
+        """Return which polygon each patch belongs to, from 0."""
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        pairs = np.concatenate([np.zeros((0, 2), np.int64), *self.links])
+        ones = np.ones(len(pairs), bool)
+        graph = coo_array((ones, (pairs[:, 0], pairs[:, 1])), shape=(self.count, self.count))
+        return np.asarray(connected_components(graph, directed=False)[1], np.intp)
+
+
+class _Edge(NamedTuple):
+    """Pixels along an edge: the patch of each, -1 where there is none, and its value."""
+
+    nodes: NDArray[Any]
+    values: Values
+
+    def put(self, start: int, nodes: NDArray[Any], values: Values) -> None:
+        """Fill a part of the edge."""
+        self.nodes[start : start + len(nodes)] = nodes
+        self.values[start : start + len(nodes)] = values
+
+    def meeting(self, other: _Edge, step: int) -> NDArray[Any]:
+        """Return pairs (N, 2) of patches that are one: pixel i here meets pixel i + step there."""
+        start, stop = max(0, -step), min(len(self.nodes), len(other.nodes) - step)
+        mine, theirs = slice(start, max(stop, start)), slice(start + step, max(stop, start) + step)
+        nodes, others = self.nodes[mine], other.nodes[theirs]
+        same = (nodes >= 0) & (others >= 0) & (nodes != others)
+        same &= self.values[mine] == other.values[theirs]
+        return np.unique(np.stack([nodes[same], others[same]], axis=1), axis=0)
+
+
+def _labelled(values: Values, valid: Mask) -> tuple[NDArray[Any], int]:
+    """Number the 4-connected patches of equal value from 1, as they come row by row; 0 is none.
+
+    Between each two pixels lies a cell that is open where both belong together, so that one pass
+    over a mask numbers patches of any number of values.
+    """
+    from scipy.ndimage import label
+
+    height, width = values.shape
+    cells = np.zeros((2 * height - 1, 2 * width - 1), bool)
+    cells[::2, ::2] = valid
+    cells[::2, 1::2] = (values[:, 1:] == values[:, :-1]) & valid[:, 1:] & valid[:, :-1]
+    cells[1::2, ::2] = (values[1:] == values[:-1]) & valid[1:] & valid[:-1]
+    found, count = label(cells)
+    return np.ascontiguousarray(found[::2, ::2]), int(count)
+
+
+def _drawn(
+    labels: NDArray[Any], valid: Mask, count: int, top: int, left: int
+) -> NDArray[np.object_]:
+    """Return the polygon of each patch in pixels of the whole raster: (col, row)."""
+    import shapely
+    from rasterio.features import shapes
+    from shapely.geometry import shape
+
+    drawn = np.empty(count, object)
+    for outline, number in shapes(labels.astype(np.int32, copy=False), mask=valid, connectivity=4):
+        drawn[int(number) - 1] = shape(outline)
+    moved: NDArray[np.object_] = shapely.transform(drawn, lambda xy: np.add(xy, (left, top)))
+    return moved
+
+
+def _sums(flat: NDArray[Any], count: int, values: Values, counts: Mask) -> NDArray[np.float64]:
+    """Return for each patch and band the sum of its pixels that count, and their number."""
+    out = np.empty((count, len(values), 2))
+    for band, (pixels, known) in enumerate(zip(values, counts, strict=True)):
+        weights = np.where(known, pixels, 0).ravel()
+        out[:, band, 0] = np.bincount(flat, weights, count + 1)[1:]
+        out[:, band, 1] = np.bincount(flat, known.ravel(), count + 1)[1:]
+    return out
+
+
+def _frame(
+    patches: _Patches, raster: _Raster, other: _Raster | None, column: str, min_pixels: int
+) -> gpd.GeoDataFrame:
+    """Dissolve patches that are one, and put the polygons onto the map with what they hold."""
+    import geopandas as gpd
+    import shapely
+
+    part_of = patches.components()
+    number = int(part_of.max(initial=-1)) + 1
+    pixels = np.bincount(part_of, np.concatenate([[], *patches.pixels]), number).astype(np.int64)
+    firsts = np.full(number, np.iinfo(np.int64).max)
+    np.minimum.at(firsts, part_of, np.concatenate([np.zeros(0, np.int64), *patches.firsts]))
+    shown = np.argsort(firsts, kind="stable")
+    shown = shown[pixels[shown] >= min_pixels]
+    members = np.argsort(part_of, kind="stable")
+    ends = np.cumsum(np.bincount(part_of, minlength=number))
+    starts = ends - np.bincount(part_of, minlength=number)
+    pieces = np.concatenate([np.empty(0, object), *patches.shapes])
+    drawn = [_whole(pieces[members[starts[i] : ends[i]]]) for i in shown]
+    first_member = members[starts[shown]] if len(shown) else np.zeros(0, np.intp)
+    held = np.concatenate(patches.values)[first_member]
+    data: dict[str, Any] = {column: held}
+    if raster.classes:
+        data["name"] = [raster.classes.get(int(value), ("", ""))[0] for value in held]
+    data["pixels"] = pixels[shown]
+    data["area"] = pixels[shown] * abs(raster.transform.determinant)
+    if other is not None:
+        data.update(_means(np.concatenate(patches.sums), part_of, number, other.names, shown))
+    a, b, c, d, e, f = tuple(raster.transform)[:6]
+
+    def place(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+        col, row = corners.T
+        return np.stack([a * col + b * row + c, d * col + e * row + f], axis=1)
+
+    geometry = shapely.transform(np.array(drawn, dtype=object), place)
+    return gpd.GeoDataFrame(data, geometry=geometry, crs=raster.crs)
+
+
+def _whole(pieces: NDArray[np.object_]) -> Any:
+    """Return the pieces of a polygon as one; corners are whole numbers, so nothing is rounded."""
+    import shapely
+
+    if len(pieces) == 1:
+        return pieces[0]
+    # Where blocks met in the middle of a side, a corner that bends nothing is left.
+    return shapely.simplify(shapely.union_all(pieces), 0)
+
+
+def _means(
+    sums: NDArray[np.float64],
+    part_of: NDArray[np.intp],
+    number: int,
+    names: tuple[str, ...],
+    shown: NDArray[Any],
+) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """Yield the mean of each band over each polygon, NaN where none of its pixels counts."""
+    for band, name in enumerate(names):
+        total, count = (np.bincount(part_of, sums[:, band, i], number)[shown] for i in (0, 1))
+        with np.errstate(invalid="ignore"):
+            yield f"mean_{name}", total / count
