@@ -1,7 +1,13 @@
 """One instance at least of every geotoolz operator that serialises."""
 
+import atexit
+import shutil
+import tempfile
+from pathlib import Path
+
 import numpy as np
 from georeader.geotensor import GeoTensor
+from onnx_files import weights, write_convolution
 from rasterio import Affine
 
 import geotoolz as gz
@@ -18,6 +24,10 @@ _MASK = np.array([[True, False], [False, True]])
 _TILE = GeoTensor(np.zeros((4, 4)), Affine(10, 0, 500_000, 0, -10, 5_000_000), "EPSG:32632")
 
 _DATES = tuple(f"2018-{month:02}-01T10:30:00" for month in range(1, 13))
+
+_FOLDER = tempfile.mkdtemp()
+atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
+_NETWORK = write_convolution(Path(_FOLDER, "small.onnx"), weights(3, 4))
 
 _PATCHER = SpatialPatcher(SpatialRectangular(64), SpatialRegularStride(48), SpatialHann())
 
@@ -108,6 +118,10 @@ EXAMPLES: list[gz.Operator] = [
     gz.Mosaic("mean"),
     gz.Rasterize(_TILE, column="class"),
     gz.Vectorize(connectivity=8),
+    gz.OnnxOp(_NETWORK, bands=(0, "B03", 2, 3), mean=[0.1, 0.2, 0.3, 0.4], threads=1),
+    gz.OnnxOp(
+        _NETWORK, output="probabilities", classes={0: "clear", 5: "haze", 9: ("cloud", "#ffffff")}
+    ),
     gz.AlignAndStack(target=1),
     gz.AlignAndStack(target=_TILE, resampling=("bilinear", "nearest")),
     gz.SelectBands(("B04", 1)),
