@@ -41,7 +41,9 @@ def test_extras_are_those_of_pyproject():
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     told = set(
-        re.findall(r"^\| `(\w+)` \| (?:Jupyter|the servers|onnxruntime|PyTorch|the peers)", README, re.M)
+        re.findall(
+            r"^\| `(\w+)` \| (?:Jupyter|the servers|onnxruntime|PyTorch|the peers)", README, re.M
+        )
     )
     told |= set(re.findall(r"^\| `(site)` \|", README, re.M))
     assert told == set(project["optional-dependencies"])
