@@ -25,6 +25,7 @@ from geotoolz.function_operator import check_choice
 from pipekit import Operator
 from pipekit.operator import checked_count
 from pipekit.pixels import invalid_mask
+from pipekit.radius import checked_radius, where_known
 from pipekit.schedulers import cores
 
 FOLDERS = "GEOSTACK_MODELS"
@@ -93,6 +94,9 @@ class OnnxOp(Operator):
         "cpu", "cuda", "cuda:1", or a provider of onnxruntime by its full name.
     threads
         How many compute one call; all cores that the process may use by default.
+    radius
+        How many pixels away the network looks, where that is known. Chips of one size then give
+        what the whole scene gives.
     sha256
         64 hex digits that the file's content must have; by default what it has now.
 
@@ -114,6 +118,7 @@ class OnnxOp(Operator):
     """
 
     touches_files = True
+    one_size = True
 
     def __init__(
         self,
@@ -133,6 +138,7 @@ class OnnxOp(Operator):
         batch_size: int | None = None,
         device: str = "cpu",
         threads: int | None = None,
+        radius: int | None = None,
         sha256: str | None = None,
     ) -> None:
         check_choice(layout, "layout", LAYOUTS)
@@ -147,6 +153,7 @@ class OnnxOp(Operator):
         self.output_name, self.dtype = output_name, dtype
         self.batch_size = checked_count("batch_size", batch_size, " or None")
         self.device, self.threads = device, threads
+        self._radius = checked_radius(radius)
         self._given = None
         if hasattr(path, "run") and hasattr(path, "get_inputs"):
             self._given, self.forbid_in_yaml = path, True
@@ -156,6 +163,11 @@ class OnnxOp(Operator):
         self._legend = _legend(classes)
         self._shape = _Shape(self.session, layout, output_name)
         self._check()
+
+    @property
+    def radius(self) -> int | None:  # type: ignore[override]
+        """How many pixels away the network looks, as it was given."""
+        return self._radius
 
     @property
     def session(self) -> Any:
@@ -220,7 +232,7 @@ class OnnxOp(Operator):
             )
 
     def _config_values(self) -> dict[str, Any]:
-        values = super()._config_values()
+        values = where_known(super()._config_values())
         if self._given is None:
             values["path"] = Path(self.path).name
         return values

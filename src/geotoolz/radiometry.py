@@ -432,7 +432,7 @@ class Quantize(FunctionOperator):
     array([[-32767,  32767]], dtype=int16)
     """
 
-    local = True
+    radius = 0
 
     @parameters_of(quantize)
     def __init__(self) -> None:

@@ -254,11 +254,9 @@ def test_one_session_for_all_operators_and_threads_of_a_process(network):
 @pytest.mark.parametrize("scheduler", ["threads", "processes"])
 def test_a_tiled_run_is_the_whole_with_a_rim_for_the_kernel(network, scheduler, tmp_path):
     raster = scene((4, 60, 50))
-    op = op_of(network, classes=CLASSES)
+    op = op_of(network, classes=CLASSES, radius=1)
     whole = op(raster)
-    patcher = SpatialPatcher(
-        SpatialRectangular((60, 50), boundary="shift"), SpatialRegularStride((60, 50))
-    )
+    patcher = SpatialPatcher(SpatialRectangular(16, boundary="shift"), SpatialRegularStride(16))
     tiled = map_patches(
         patcher, raster, op, scheduler=scheduler, workers=2, block_rows=20, progress=False
     )
