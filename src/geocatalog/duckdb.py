@@ -28,6 +28,7 @@ from geocatalog.footprint import Bounds, Region, crs_text, mended
 from geocatalog.interval import OPEN_END, OPEN_START, interval_of
 from geocatalog.parquet import COVERING, FileInfo, digest_of, frame_from_arrow, read_info
 from geocatalog.table import FootprintTable, as_json, extent_of, normalise_frame
+from pipekit.places import Place, place_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -84,10 +85,12 @@ class ParquetSource:
                 f"{info.path} is not the file that this catalog was pickled with: it was replaced, "
                 "or differs on this machine; open it again with open_catalog"
             )
+        place = place_of(info.path)
         connection = locked_connection(
             "enable_geoparquet_conversion = false",
             "parquet_metadata_cache = true",
             f"allowed_paths = [{literal(info.path)}]",
+            files=None if place is None else _files_of(place),
         )
         return cls(info, connection)
 
@@ -230,6 +233,17 @@ class ParquetSource:
         return pa.table(columns, names=names)
 
 
+def _files_of(place: Place) -> Any:
+    """Return what DuckDB reads an object through."""
+    try:
+        from geocatalog.place_files import PlaceFiles
+    except ImportError as error:
+        raise ImportError(
+            f"DuckDB reads {place} through fsspec: pip install 'geostack[store]'"
+        ) from error
+    return PlaceFiles(place, place.find())
+
+
 _NO_TIME = "CAST(NULL AS TIMESTAMPTZ)"
 
 
@@ -289,7 +303,8 @@ class DuckDBGeoCatalog(GeoCatalog):
     Parameters
     ----------
     path
-        A GeoParquet file written by `to_geoparquet`, or any with a `filepath` column.
+        A GeoParquet file written by `to_geoparquet`, or any with a `filepath` column, on this
+        machine, on an object store or on a web server; of the latter two ranges are read.
 
     Raises
     ------
@@ -604,7 +619,8 @@ def open_catalog(path: Any) -> DuckDBGeoCatalog:
     Parameters
     ----------
     path
-        A GeoParquet file: one that `to_geoparquet` wrote, or any with a `filepath` column.
+        A GeoParquet file: one that `to_geoparquet` wrote, or any with a `filepath` column. It may
+        be on an object store ("s3://bucket/catalog.parquet").
 
     Returns
     -------
@@ -623,7 +639,8 @@ def open_catalog(path: Any) -> DuckDBGeoCatalog:
     ...
     geocatalog.errors.CatalogError: no catalog file at ...nowhere.parquet
     """
-    catalog = DuckDBGeoCatalog(os.path.abspath(os.fspath(path)))
+    place = place_of(path)
+    catalog = DuckDBGeoCatalog(os.path.abspath(os.fspath(path)) if place is None else str(place))
     types = catalog._source.info.types
     for name in ("start_time", "end_time"):
         if name in types and not str(types[name]).startswith("timestamp"):

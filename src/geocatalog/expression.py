@@ -187,7 +187,7 @@ def explained(explain: Callable[[str], CatalogError]) -> Iterator[None]:
         raise explain(str(error).splitlines()[0]) from error
 
 
-def locked_connection(*settings: str) -> duckdb.DuckDBPyConnection:
+def locked_connection(*settings: str, files: Any = None) -> duckdb.DuckDBPyConnection:
     """Return a connection in memory, in UTC, with `settings` that nothing can change later.
 
     It reads no file but those that the settings allow, and no extension.
@@ -196,6 +196,8 @@ def locked_connection(*settings: str) -> duckdb.DuckDBPyConnection:
     ----------
     *settings
         Further settings, written as SQL: "name = value".
+    files
+        An fsspec file system for files that are not on this machine.
 
     Returns
     -------
@@ -209,6 +211,8 @@ def locked_connection(*settings: str) -> duckdb.DuckDBPyConnection:
     import duckdb
 
     connection = duckdb.connect(":memory:")
+    if files is not None:
+        connection.register_filesystem(files)
     for setting in (
         "GLOBAL TimeZone = 'UTC'",  # cursors take only what is set globally
         "python_enable_replacements = false",

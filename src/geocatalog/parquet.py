@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +29,8 @@ from geocatalog.errors import CatalogError
 from geocatalog.footprint import Bounds, as_crs
 from geocatalog.interval import as_interval, iso_ends
 from geocatalog.table import CORE_COLUMNS, FootprintTable
-from pipekit.files import beside, file_of, keep_inputs
+from pipekit.files import file_of, keep_inputs, whole
+from pipekit.places import PlaceError, place_of, store_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -103,14 +105,35 @@ def stamp_of(path: str) -> tuple[int, ...]:
     Parameters
     ----------
     path
-        A file.
+        A file, or an object, of which size and tag do.
 
     Returns
     -------
-    Four whole numbers.
+    Whole numbers.
     """
+    if (place := place_of(path)) is not None:
+        known = place.find()
+        return known.size, int.from_bytes(hashlib.sha256(known.tag.encode()).digest()[:8])
     found = os.stat(path)
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def parquet_file(path: str) -> Any:
+    """Open a Parquet file, or an object whose ranges are read; only the footer is read yet.
+
+    Parameters
+    ----------
+    path
+        A path or the URL of a place.
+
+    Returns
+    -------
+    A `pyarrow.parquet.ParquetFile` that the caller closes.
+    """
+    import pyarrow.parquet as pq
+
+    place = place_of(path)
+    return pq.ParquetFile(path if place is None else place.reader(), pre_buffer=place is not None)
 
 
 def digest_of(path: str) -> str:
@@ -125,7 +148,8 @@ def digest_of(path: str) -> str:
     -------
     Hexadecimal digits.
     """
-    with open(path, "rb") as file:
+    place = place_of(path)
+    with open(path, "rb") if place is None else place.reader() as file:
         size = file.seek(-8, os.SEEK_END) + 8
         file.seek(-8 - int.from_bytes(file.read(4), "little"), os.SEEK_END)
         return hashlib.sha256(f"{size}".encode() + file.read()).hexdigest()
@@ -142,8 +166,9 @@ def to_geoparquet(catalog: GeoCatalog, path: Any, *, row_group_size: int = ROW_G
     catalog
         Any catalog.
     path
-        Where the file is written; folders are made. A catalog that `open_catalog` reads from this
-        file, or an answer of one, does not replace it: `from_geoparquet` reads it whole first.
+        Where the file is written, on this machine or on an object store; folders are made. A
+        catalog that `open_catalog` reads from this file, or an answer of one, does not replace it:
+        `from_geoparquet` reads it whole first.
     row_group_size
         Rows that a reader must take together.
 
@@ -170,15 +195,19 @@ def to_geoparquet(catalog: GeoCatalog, path: Any, *, row_group_size: int = ROW_G
 
     if row_group_size < 1:
         raise CatalogError(f"row_group_size must be at least 1, got {row_group_size}")
-    target = file_of(path)
+    target = store_of(path) or file_of(path)
     if target is None:
-        raise CatalogError(f"path must be a file on this machine, got {os.fspath(path)!r}")
+        raise CatalogError(
+            "path must be a file on this machine or on an object store (s3, gs, az), got "
+            f"{os.fspath(path)!r}"
+        )
     own = getattr(catalog, "path", None)
     keep_inputs(target, [] if own is None else [own], "to_geoparquet", CatalogError)
     memory = catalog.materialize()
     table = geo_table(memory)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with beside(target) as unfinished:
+    if isinstance(target, Path):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    with whole(target) as unfinished:
         pq.write_table(
             table,
             unfinished,
@@ -307,15 +336,16 @@ def read_info(path: Any) -> FileInfo:
         For a file that is missing, is not Parquet, is not GeoParquet, or has no `filepath` column.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     text = os.fspath(path)
     try:
         stamp = stamp_of(text)
-        with pq.ParquetFile(text) as file:
+        with parquet_file(text) as file:
             schema, rows = file.schema_arrow, file.metadata.num_rows
     except FileNotFoundError as error:
         raise CatalogError(f"no catalog file at {text}") from error
+    except (PlaceError, PermissionError) as error:
+        raise CatalogError(f"cannot read {text}: {error}") from error
     except (pa.ArrowInvalid, OSError) as error:
         raise CatalogError(f"{text} is not a Parquet file: {error}") from error
     twice = [name for name, count in Counter(schema.names).items() if count > 1]
@@ -410,11 +440,15 @@ def from_geoparquet(path: Any) -> InMemoryGeoCatalog:
     ...     from_geoparquet(path).gdf.filepath.tolist()
     ['/a']
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     info = read_info(path)
     names = [name for name in info.types if name != info.covering]
-    with pq.ParquetFile(info.path) as file:
+    place = place_of(info.path)
+    # Of an object all is asked for at once: pyarrow would ask for each row group in turn.
+    whole = None if place is None else pa.BufferReader(place.read())
+    with parquet_file(info.path) if whole is None else pq.ParquetFile(whole) as file:
         # A name with a dot in it asks for a part of another column, too.
         table = file.read(columns=names).select(names)
         frame = frame_from_arrow(table, info.geometry, info)

@@ -27,6 +27,7 @@ from geopatcher.files.rows import RasterSpec, RawRows
 from geopatcher.files.target import (
     RowStore,
     check_target,
+    is_there,
     open_lazily,
     open_target,
     telling_full_disk,
@@ -42,6 +43,7 @@ from pipekit import journal
 from pipekit.files import keep_inputs
 from pipekit.fingerprint import fingerprint
 from pipekit.parallel import in_order
+from pipekit.places import Place
 from pipekit.schedulers import all_workers, check_scheduler, in_a_process, scheduling, shares_memory
 
 _NO_CHIP = Chip((), None)
@@ -77,7 +79,8 @@ def map_patches(
         pixel by pixel (`local = True`, as indices do) gets chips side by side: the result is the
         same without the overlaps' work.
     target : path, optional
-        A COG (.tif) or Zarr store (.zarr); default: an array in memory.
+        A COG (.tif) or Zarr store (.zarr), also on an object store ("s3://bucket/a.zarr");
+        default: an array in memory.
     scheduler : {"threads", "processes", "dask"} or distributed.Client
         "dask" is the current client, else a cluster on this machine for the run; a client's
         workers must see the target's folder.
@@ -85,8 +88,8 @@ def map_patches(
         Blocks at the same time; default: all cores, or all threads of a cluster. At most one
         more waits for each.
     journal : path, optional
-        A file that makes the run resumable: after a crash the same call goes on. It is made for
-        one run and refused by another, saying what differs.
+        A file, or an object of a store, that makes the run resumable: after a crash the same call
+        goes on. It is made for one run and refused by another, saying what differs.
     progress : bool
         Whether a bar is shown.
     chunks : int, (rows, cols), one number for each axis, "maps" or "series", optional
@@ -140,7 +143,7 @@ def map_patches(
         if value is not None:
             as_count(value, name)
     target, chunks = _target_of(patcher.aggregation, target, chunks)
-    if target is not None and target.exists():
+    if isinstance(target, Place) or (target is not None and target.exists()):
         keep_inputs(target, paths_of(field), "map_patches", PatchError)
     source = _retrying(as_field(field), read_attempts)
     patcher = _with_fixed_anchors(patcher, source, journal)
@@ -154,7 +157,7 @@ def map_patches(
         if journal is not None:
             record = stack.enter_context(Journal(journal, run.identity()))
             if record.finished and target is not None:
-                if target.exists():
+                if is_there(target):
                     return open_lazily(target)
                 record.restart()  # its rows went with the target
         return run.run(record)
@@ -280,6 +283,7 @@ class BlockJob:
             writer.write(row, values)
 
         covered = self._merge.run(items, rows, write)
+        writer.end()
         return covered, crc
 
     @cached_property
@@ -314,7 +318,7 @@ class _Run:
     """One call of `map_patches`: a job, where its rows go, and who runs its blocks."""
 
     job: BlockJob
-    target: Path | None
+    target: Path | Place | None
     chunks: Any
     scheduler: Any
     workers: int
@@ -333,9 +337,13 @@ class _Run:
             "patcher": fingerprint(self.job.stream.patcher),
             "operator": fingerprint(self.job.operator),
             "field": fingerprint(self.job.field),
-            "target": "memory" if self.target is None else str(self.target.resolve()),
+            "target": self._target_name(),
             "chunks": fingerprint(self.chunks),
         }
+
+    def _target_name(self) -> str:
+        target = self.target
+        return "memory" if target is None else str(getattr(target, "resolve", lambda: target)())
 
     def run(self, journal: Journal | None) -> Any:
         self.plan.warn_of_seams()
@@ -379,6 +387,11 @@ class _Run:
 
     def _in_memory(self, spec: RasterSpec, job: BlockJob, journal: Journal | None) -> np.ndarray:
         if journal is not None:
+            if isinstance(journal.path, Place):
+                raise PatchError(
+                    f"a run whose journal is on a store ({journal.path}) keeps its rows there too; "
+                    "give it a target= on the store, or the journal a path of this machine"
+                )
             rows_file = journal.path.with_name(journal.path.name + ".rows")
             store = RawRows(rows_file, spec.shape, spec.dtype)
             with telling_full_disk(journal.path):
@@ -451,7 +464,7 @@ class _Run:
         warn_uncovered(1 - self.covered / (self.domain.height * self.domain.width))
 
 
-def _target_of(aggregation: Any, target: Any, chunks: Any) -> tuple[Path | None, Any]:
+def _target_of(aggregation: Any, target: Any, chunks: Any) -> tuple[Path | Place | None, Any]:
     """Return the target asked for, else the aggregation's own."""
     if isinstance(aggregation, SpatialOverlapAdd):
         target = aggregation.target_path if target is None else target

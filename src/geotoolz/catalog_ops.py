@@ -14,6 +14,7 @@ import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
@@ -28,7 +29,7 @@ from geocatalog import CatalogError, CatalogRow, GeoCatalog, GeoSlice, InMemoryG
 from geocatalog.build import read_raster_record
 from geocatalog.grid import raster_crs
 from geocatalog.load.raster import mosaic_rows
-from geocatalog.records import FileRecord, assemble
+from geocatalog.records import DEFAULT_WORKERS, FileRecord, assemble, stored_path
 from geocatalog.table import CORE_COLUMNS, is_known
 from geopatcher.domain import RasterDomain
 from geopatcher.fields import RasterField
@@ -41,6 +42,7 @@ from pipekit.fingerprint import content_hash, fingerprint, fingerprint_file
 from pipekit.journal import Journal
 from pipekit.operator import checked_count
 from pipekit.parallel import in_order
+from pipekit.places import Place, store_of
 from pipekit.schedulers import check_scheduler, scheduling
 
 __all__ = ["ActiveSampler", "CatalogField", "CatalogPipeline", "Picks", "RunReport", "read_row"]
@@ -254,9 +256,10 @@ class CatalogPipeline:
         Row -> the operator's input; by default `read_row`. Give `CatalogField` for an operator that
         begins with `GridSampler`.
     writer
-        A folder for cloud-optimised GeoTIFFs named after the rows (`scene.tif`, with a key of the
-        operator's dict `scene_key.tif`; rows of one name get their positions), or a function
-        (raster, row, name) -> path, where name is "" or a key of the operator's dict.
+        A folder, of this machine or of an object store, for cloud-optimised GeoTIFFs named after
+        the rows (`scene.tif`, with a key of the operator's dict `scene_key.tif`; rows of one name
+        get their positions), or a function (raster, row, name) -> path, where name is "" or a key
+        of the operator's dict.
     on_row_error
         "raise" stops at the first row that fails, "skip" lists it in the report.
     workers
@@ -264,9 +267,10 @@ class CatalogPipeline:
     scheduler
         None or "threads", "processes", "dask", or a `distributed.Client`.
     journal
-        File that lists finished rows. A run with the same journal takes up where the last one
-        ended: rows whose files have changed since are done again, rows that the catalog has gained
-        are done. One of another operator, reader, writer or `columns` is refused with a
+        File, or object of a store, that lists finished rows. A run with the same journal takes up
+        where the last one ended: rows whose files have changed since are done again (those of this
+        machine: a URL tells no more than its name), rows that the catalog has gained are done. One
+        of another operator, reader, writer or `columns` is refused with a
         `CatalogError` that says what differs. An operator is known by its config, else by what it
         holds: a model's weights, a function's code. Readers, writers and `columns` that are plain
         functions are known by their names only: take another journal after changing one.
@@ -352,9 +356,10 @@ class CatalogPipeline:
         self._spare_inputs(tasks)
         opened = nullcontext() if self.journal is None else RowJournal(self.journal, self._parts())
         with opened as journal:
-            for task in tasks:
-                entry = None if journal is None else journal.done.get(task.key)
-                if entry is not None and entry.on_disk:
+            entries = [None if journal is None else journal.done.get(task.key) for task in tasks]
+            there = _side_by_side(lambda entry: entry is not None and entry.on_disk, entries)
+            for task, entry, whole in zip(tasks, entries, there, strict=True):
+                if entry is not None and whole:
                     finished[task.row.index] = entry
                 else:
                     todo.append(task)
@@ -366,23 +371,27 @@ class CatalogPipeline:
                 report.done += 1
         report.seconds = time.perf_counter() - began
         _check_own_paths(tasks, finished)
-        records = [
-            _output_record(row, finished[row.index], name, path, work)
+        outputs = [
+            (row, finished[row.index], name, path, work)
             for row in rows
             if row.index in finished
             for name, path in finished[row.index].outputs.items()
         ]
+        records = _side_by_side(lambda output: _output_record(*output), outputs)
         skipped = [(each.filepath, f"{each.error}: {each.message}") for each in report.failed]
         return report, assemble(records, self.catalog.crs, "raster", skipped)
 
-    def _folder(self) -> Path | None:
+    def _folder(self) -> Path | Place | None:
         """Return the folder that outputs go to; None where a function writes them."""
         if callable(self.writer):
             return None
-        folder = file_of(str(self.writer))
-        if folder is None:
-            raise CatalogError(f"writer= must be a folder on this machine, got {self.writer!r}")
-        return folder.absolute()
+        place, folder = store_of(str(self.writer)), file_of(str(self.writer))
+        if place is None and folder is None:
+            raise CatalogError(
+                "writer= must be a folder on this machine or on an object store (s3, gs, az), got "
+                f"{self.writer!r}"
+            )
+        return place if folder is None else folder.absolute()
 
     def _spare_inputs(self, tasks: list[_Task]) -> None:
         """Tell each task which files of the catalog lie where its outputs go, and begin like it.
@@ -390,15 +399,25 @@ class CatalogPipeline:
         What a row makes, one raster or a dict of them, is known when it is done.
         """
         folder = self._folder()
+        inputs = {path for task in tasks for path in task.paths}
+        if isinstance(folder, Place):
+            places = ((store_of(path), path) for path in inputs)
+            spared = {p.name.casefold(): path for p, path in places if p and folder / p.name == p}
+            self._spare(tasks, spared)
+            return
         if folder is None or not folder.is_dir():
             return
-        inputs = {path for task in tasks for path in task.paths}
         known = {key: path for path in inputs for f in files_of(path) for key in names_of(f)}
         spared = {}
         for file in folder.iterdir():
             source = next((known[key] for key in names_of(file) if key in known), None)
             if source is not None:
                 spared[file.name.casefold()] = source
+        self._spare(tasks, spared)
+
+    @staticmethod
+    def _spare(tasks: list[_Task], spared: dict[str, str]) -> None:
+        """Tell each task of those of some files that begin like its own outputs."""
         names = sorted(spared)
         for task in tasks:
             task.spared = {n: spared[n] for n in _beginning(names, task.stem.casefold())}
@@ -460,7 +479,7 @@ class _Task:
         self.paths = _paths_of(row)
         self.files = [fingerprint_file(path) for path in self.paths]
 
-    def outputs(self, folder: Path, keys: Iterable[str]) -> list[Path]:
+    def outputs(self, folder: Any, keys: Iterable[str]) -> list[Any]:
         """Return where the outputs of these keys go, or refuse to write any."""
         ends = [_UNFIT.sub("_", key) for key in keys]
         names = [f"{self.stem}{self.joint}{end}.tif" if end else f"{self.stem}.tif" for end in ends]
@@ -538,8 +557,10 @@ def _check_own_paths(tasks: list[_Task], finished: dict[int, Finished]) -> None:
                 )
 
 
-def _on_disk(path: str) -> tuple[int, int] | None:
-    """Return what tells a file of this machine, or None for a folder and what is elsewhere."""
+def _on_disk(path: str) -> Any:
+    """Return what tells a file, or an object of a store; None for a folder and for the rest."""
+    if (place := store_of(path)) is not None:
+        return place
     file = file_of(path)
     if file is None or not file.is_file():
         return None
@@ -550,7 +571,7 @@ def _on_disk(path: str) -> tuple[int, int] | None:
 def _do_row(
     operator: Callable[[Any], Any],
     reader: Callable[[CatalogRow], Any],
-    writer: Callable[[Any, CatalogRow, str], Any] | Path,
+    writer: Callable[[Any, CatalogRow, str], Any] | Path | Place,
     columns: Callable[[Any], dict[str, Any]] | None,
     task: _Task,
 ) -> Finished:
@@ -560,20 +581,24 @@ def _do_row(
     named = made if isinstance(made, dict) else {"": made}
     told = _scalars(columns(made)) if columns is not None else {}
     keys = [str(key) for key in named]
-    paths = task.outputs(writer, keys) if isinstance(writer, Path) else [None] * len(keys)
+    in_folder = isinstance(writer, Path | Place)
+    paths = task.outputs(writer, keys) if in_folder else [None] * len(keys)
     todo = zip(keys, named.values(), paths, strict=True)
     outputs = {key: _written(raster, task, key, path or writer) for key, raster, path in todo}
     return Finished(task.key, task.row.filepath, outputs, told)
 
 
 def _written(
-    raster: Any, task: _Task, name: str, writer: Callable[[Any, CatalogRow, str], Any] | Path
+    raster: Any,
+    task: _Task,
+    name: str,
+    writer: Callable[[Any, CatalogRow, str], Any] | Path | Place,
 ) -> str:
     """Write one output by the function, or as a COG to the path; return its path."""
     from geotoolz.io import write_cog
 
-    if not isinstance(writer, Path):
-        return os.path.abspath(os.fspath(writer(raster, task.row, name)))
+    if not isinstance(writer, Path | Place):
+        return stored_path(writer(raster, task.row, name))
     if not isinstance(raster, GeoTensor):
         raise TypeError(
             "the operator must return a GeoTensor, or a dict of them, got "
@@ -680,7 +705,19 @@ class Finished:
     @property
     def on_disk(self) -> bool:
         """Whether every output is still there."""
-        return all(os.path.exists(path) for path in self.outputs.values())
+        return all(_exists(path) for path in self.outputs.values())
+
+
+def _exists(path: str) -> bool:
+    """Return whether an output is there."""
+    place = store_of(path)
+    return os.path.exists(path) if place is None else place.exists()
+
+
+def _side_by_side(call: Callable[[Any], Any], items: list[Any]) -> list[Any]:
+    """Return what a call gives for each item: headers and objects wait for a disk or a network."""
+    with ThreadPoolExecutor(DEFAULT_WORKERS) as threads:
+        return list(threads.map(call, items))
 
 
 class RowJournal(Journal[Finished]):
@@ -694,7 +731,8 @@ class RowJournal(Journal[Finished]):
     """
 
     def __init__(self, path: Any, run: Mapping[str, str]) -> None:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        if store_of(path) is None:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
         super().__init__(path, run, Finished, CatalogError)
 
 

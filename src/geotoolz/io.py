@@ -23,9 +23,10 @@ from geotoolz.carrier import NAN, Raster, attrs_of, fill_of
 from geotoolz.function_operator import check_choice
 from geotoolz.warp import Bounds, georeferenced, pixels_within
 from pipekit import Operator
-from pipekit.files import beside, drop_side_files, file_of, keep_inputs
+from pipekit.files import file_of, keep_inputs, whole
 from pipekit.legend import classes_of, colour_table, write_names
 from pipekit.pixels import GUIDE, ROLE_TAG, band_roles, check_fill, plain, role_of, roles_in_file
+from pipekit.places import Place, store_of
 
 if TYPE_CHECKING:
     from rasterio import DatasetReader
@@ -196,11 +197,12 @@ def write_cog(
     overwrite: bool = False,
     compress: str = "deflate",
     overview_resampling: str | None = None,
-) -> Path:
+) -> Path | Place:
     """Write a cloud-optimised GeoTIFF with overviews, beside its target and then renamed.
 
-    A reader sees the old file or the whole new one, never a part. No raster takes the place of a
-    file that its `attrs["files"]` name as one it was made of, as those of a catalog do.
+    One for an object store ("s3://bucket/a.tif") is written here and put in one upload. A reader
+    sees the old file or the whole new one, never a part. No raster takes the place of a file that
+    its `attrs["files"]` name as one it was made of, as those of a catalog do.
 
     Parameters
     ----------
@@ -210,7 +212,7 @@ def write_cog(
         them has its colour table, and the names beside it (.aux.xml). `attrs["scale_factor"]` and
         `attrs["add_offset"]` become the bands' scale and offset, which readers apply.
     path
-        In a folder that exists.
+        In a folder that exists, or on an object store.
     tags
         To add to those made of the attributes. Attributes become tags, what is not text as JSON
         (`attrs["provenance"]` among them), `attrs["band_names"]` the band descriptions.
@@ -244,14 +246,17 @@ def write_cog(
     {'author': 'me'}
     """
     source = georeferenced(raster, "writing a COG")
-    target = file_of(path)
+    target = store_of(path) or file_of(path)
     if target is None:
-        raise ValueError(f"path must be a file on this machine, got {os.fspath(path)!r}")
-    if target.exists() and not overwrite:
+        raise ValueError(
+            "path must be a file on this machine or on an object store (s3, gs, az), got "
+            f"{os.fspath(path)!r}"
+        )
+    if not overwrite and target.exists():
         raise FileExistsError(f"{target} exists; give overwrite=True to replace it")
     made_of = attrs_of(source).get("files")
     keep_inputs(target, made_of if isinstance(made_of, list | tuple) else (), "write_cog")
-    if not target.parent.is_dir():
+    if isinstance(target, Path) and not target.parent.is_dir():
         raise FileNotFoundError(f"the folder {target.parent} does not exist; create it first")
     check_choice(compress.lower(), "compress", _LOSSLESS)
     values = _as_bands(source)
@@ -266,10 +271,10 @@ def write_cog(
     single = len(values) == 1 and set(roles) == {"class"}
     classes = classes_of(attrs_of(source)) if single else {}
     colours = colour_table(classes, values.dtype.name)
-    with beside(target) as unfinished:
+    with whole(target) as unfinished:
         _write(unfinished, source, values, _tags(source, tags), compress, method, colours)
-        drop_side_files(target)
-    write_names(target, classes)
+    if isinstance(target, Path):
+        write_names(target, classes)
     return target
 
 

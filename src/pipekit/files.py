@@ -10,8 +10,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import unquote
+
+from pipekit.places import Place, store_of
 
 
 @contextmanager
@@ -45,6 +48,40 @@ def beside(path: Path) -> Iterator[Path]:
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole(target: Path | Place) -> Iterator[Path]:
+    """Give a path of this machine, whose file becomes the target when the block ends well.
+
+    Parameters
+    ----------
+    target
+        A file, whose side files of GDAL are dropped with the old one, or an object of a store.
+
+    Yields
+    ------
+    Path
+        With the target's suffix: beside the file, or in the folder for temporary files.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with whole(Path(folder) / "a.txt") as unfinished:
+    ...         written = unfinished.write_text("whole")
+    ...     (Path(folder) / "a.txt").read_text()
+    'whole'
+    """
+    if isinstance(target, Path):
+        with beside(target) as unfinished:
+            yield unfinished
+            drop_side_files(target)
+        return
+    with TemporaryDirectory() as folder:
+        unfinished = Path(folder) / target.name
+        yield unfinished
+        target.upload(unfinished)
 
 
 SIDE_FILES = (".aux.xml", ".ovr", ".msk")
@@ -242,7 +279,7 @@ def keep_inputs(
     target
         What is to be written.
     inputs
-        Paths and names that `file_of` understands; remote ones cannot be the target.
+        Paths and names that `file_of` understands, and places on a store.
     who
         What writes, named by the error.
     error
@@ -261,18 +298,29 @@ def keep_inputs(
     Traceback (most recent call last):
     ValueError: the run would write Scene.tif over its own input ./scene.tif; choose another name
     """
+    if (goal := store_of(target)) is not None:
+        for name in inputs:
+            source = store_of(name)
+            if source is not None and (goal.holds(source) or source.holds(goal)):
+                raise error(_over_input(who, target, name))
+        return
     path = file_of(target)
     if path is None:
         return
     mine, place = names_of(path), _folded(path)
-    for name, source in ((each, source) for each in inputs for source in files_of(each)):
-        other = _folded(source)
+    for name, file in ((each, file) for each in inputs for file in files_of(each)):
+        other = _folded(file)
         inside = place.startswith(other + os.sep) or other.startswith(place + os.sep)
-        if inside or not mine.isdisjoint(names_of(source)):
-            raise error(
-                f"{who} would write {os.fspath(target)} over its own input {os.fspath(name)}; "
-                "choose another name"
-            )
+        if inside or not mine.isdisjoint(names_of(file)):
+            raise error(_over_input(who, target, name))
+
+
+def _over_input(who: str, target: str | os.PathLike[str], name: str | os.PathLike[str]) -> str:
+    """Return what to say of a target that is an input."""
+    return (
+        f"{who} would write {os.fspath(target)} over its own input {os.fspath(name)}; "
+        "choose another name"
+    )
 
 
 def names_of(path: Path) -> set[Any]:

@@ -359,4 +359,4 @@ def test_the_file_that_a_catalog_is_open_on_is_not_replaced(answer, way, tmp_pat
     assert path.read_bytes() == before
     assert to_geoparquet(from_geoparquet(path), f"file://{path}") == str(path)
     with pytest.raises(CatalogError, match="on this machine"):
-        to_geoparquet(found, "s3://bucket/c.parquet")
+        to_geoparquet(from_geoparquet(path), "https://host/c.parquet")

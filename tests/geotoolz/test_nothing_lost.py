@@ -192,8 +192,8 @@ def test_a_function_cannot_write_what_was_read_back_over_it(tmp_path):
         CatalogPipeline(catalog, TO_NDVI, writer=spoils).run()
 
 
-@pytest.mark.parametrize("where", ["s3://bucket/out", "https://host/out", "/vsis3/bucket/out"])
-def test_outputs_go_to_this_machine(where, tmp_path):
+@pytest.mark.parametrize("where", ["https://host/out", "/vsicurl/https://host/out"])
+def test_outputs_go_where_one_can_write(where, tmp_path):
     with pytest.raises(CatalogError, match="folder on this machine"):
         run([scene(tmp_path / "a.tif")], writer=where)
 
@@ -202,7 +202,7 @@ def test_a_cog_may_be_named_by_url(tmp_path):
     raster = read(scene(tmp_path / "a.tif"))
     assert write_cog(raster, f"file://{tmp_path}/b.tif") == tmp_path / "b.tif"
     with pytest.raises(ValueError, match="on this machine"):
-        write_cog(raster, "s3://bucket/b.tif")
+        write_cog(raster, "https://host/b.tif")
 
 
 @pytest.mark.parametrize("writes", ["write_cog", "map_patches", "a pipeline"])

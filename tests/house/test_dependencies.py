@@ -57,7 +57,10 @@ def imported(folder: str) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize(
     ("folder", "extras"),
-    [("src", ("dev", "serve", "recipes")), ("notebooks", ("dev", "serve", "recipes"))],
+    [
+        ("src", ("dev", "store", "serve", "recipes")),
+        ("notebooks", ("dev", "store", "serve", "recipes")),
+    ],
 )
 def test_imports_are_declared(folder, extras):
     distributions = packages_distributions()

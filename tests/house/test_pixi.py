@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PIXI = tomllib.loads((ROOT / "pixi.toml").read_text("utf-8"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 FEATURE = PIXI["feature"]["geostack"]
-EXTRAS = ("dev", "serve", "recipes")
+EXTRAS = ("dev", "store", "serve", "recipes")
 
 CONDA_NAMES = {
     "dask": "dask-core",

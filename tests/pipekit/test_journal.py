@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 
 import pytest
+from object_store import Fault
 
 from pipekit import journal as module
 from pipekit.journal import Journal
@@ -60,3 +61,58 @@ def test_syncs_are_spaced_out_and_the_last_line_is_synced(tmp_path, monkeypatch)
         assert len(synced) <= 1.0 / module.SYNC_EVERY
     assert synced[-1] == path.stat().st_size
     journal.close()  # again, which does nothing
+
+
+# on an object store
+
+
+def test_a_journal_on_a_store_goes_on(on_store, monkeypatch):
+    monkeypatch.setattr(module, "PIECE_BYTES", 200)
+    path, run = str(on_store / "run.jsonl"), {"operator": "NDVI"}
+    with Journal(path, run, Part) as journal:
+        for number in range(40):
+            journal.add(Part(f"part {number}"))
+    assert len(list(on_store.below())) > 3
+    with Journal(path, run, Part) as journal:
+        assert list(journal.done) == [f"part {number}" for number in range(40)]
+        assert not journal.finished
+        journal.finish()
+    with Journal(path, run, Part) as journal:
+        assert journal.finished
+        journal.restart()
+        journal.add(Part("new"))
+    assert [place.name for place in on_store.below()] == ["run.jsonl"]
+    with Journal(path, run, Part) as journal:
+        assert list(journal.done) == ["new"]
+    with pytest.raises(ValueError, match="belongs to another run"):
+        Journal(path, {"operator": "NDWI"}, Part)
+
+
+def test_of_two_runs_with_one_journal_the_slower_stops(on_store):
+    path = str(on_store / "run.jsonl")
+    with Journal(path, {}, Part) as first, Journal(path, {}, Part) as second:
+        second.add(Part("second"))
+        with pytest.raises(ValueError, match="taken over by another run"):
+            first.add(Part("first"))
+        second.add(Part("again"))
+    with Journal(path, {}, Part) as journal:
+        assert list(journal.done) == ["second", "again"]
+
+
+def test_a_lost_answer_is_no_other_run(on_store, store_proxy, hasty):
+    with Journal(str(on_store / "run.jsonl"), {}, Part) as journal:
+        store_proxy.faults.append(Fault("PUT", on_store.key, "lost"))
+        journal.add(Part("a"))
+        store_proxy.faults.append(Fault("PUT", on_store.key, "status"))
+        journal.add(Part("b"))
+    assert not any(fault.times for fault in store_proxy.faults)
+    with Journal(str(on_store / "run.jsonl"), {}, Part) as journal:
+        assert list(journal.done) == ["a", "b"]
+
+
+def test_what_is_no_journal_stays_as_it_is(on_store):
+    place = on_store / "run.jsonl"
+    place.write(b"precious\n")
+    with pytest.raises(ValueError, match="no journal"):
+        Journal(place, {}, Part)
+    assert place.read() == b"precious\n"

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BufferedReader
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from geocatalog.footprint import Bounds, as_crs, box_outline
 from geocatalog.read.open import with_address
 from geocatalog.read.signers import signing
 from pipekit.pixels import GUIDE
+from pipekit.places import store_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -122,7 +124,10 @@ def open_labelled(path: str, signer: str | None = None) -> xr.Dataset:
             # NetCDF classic is no HDF5; its name does not tell.
             engine = "scipy" if file.read(3) == b"CDF" else engine
 
-    def opened(address: str) -> xr.Dataset:
+    def opened(address: Any) -> xr.Dataset:
+        if (place := store_of(address)) is not None:
+            zarr = engine == "zarr"
+            address = place.for_zarr() if zarr else BufferedReader(place.reader(), 2**20)
         return xr.open_dataset(address, engine=engine, decode_times=False, decode_timedelta=False)
 
     return with_address(path, opened, sign=signing(path, signer))

@@ -21,6 +21,7 @@ from geocatalog.read.tokens import (
     without_query,
     without_tokens,
 )
+from pipekit.places import store_of
 from pipekit.retry import (
     TRANSIENT_STATUS,
     GaveUpError,
@@ -143,10 +144,33 @@ def gdal_options(path: str) -> dict[str, Any]:
     if not is_remote(path):
         # Its masks, overviews and metadata may lie beside it, and are asked for by name.
         return {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE", "GDAL_NUM_THREADS": "1"}
+    place = store_of(path)
+    options = GDAL_OPTIONS if place is None else place.for_gdal()[1] | GDAL_OPTIONS
     if not without_query(path).lower().endswith((".tif", ".tiff")):
-        return dict(GDAL_OPTIONS)
+        return dict(options)
     # A refused or missing file is then one answer, not a search for the same name in upper case.
-    return GDAL_OPTIONS | {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif,.tiff,.TIF,.TIFF"}
+    return options | {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif,.tiff,.TIF,.TIFF"}
+
+
+def gdal_name(path: str) -> str:
+    """Return the name under which GDAL opens a file, with the settings of `gdal_options`.
+
+    Parameters
+    ----------
+    path
+        A path or URL.
+
+    Returns
+    -------
+    GDAL's own name for an object of a store, else the path.
+
+    Examples
+    --------
+    >>> gdal_name("s3://bucket/a.tif"), gdal_name("a.tif")
+    ('/vsis3/bucket/a.tif', 'a.tif')
+    """
+    place = store_of(path)
+    return path if place is None else place.for_gdal()[0]
 
 
 class KeptOpen:
@@ -202,7 +226,7 @@ class KeptOpen:
             idle = self._mine()
             at = next((i for i in range(len(idle) - 1, -1, -1) if idle[i][0] == href), None)
             dataset = None if at is None else idle.pop(at)[1]
-        dataset = dataset or rasterio.open(address)
+        dataset = dataset or rasterio.open(gdal_name(address))
         try:
             yield dataset
         except BaseException:
@@ -261,7 +285,9 @@ def with_dataset(
     def read(address: str) -> T:
         with rasterio.Env(**attempts.options(address)):
             opened = (
-                rasterio.open(address) if files is None else files.opened(attempts.href, address)
+                rasterio.open(gdal_name(address))
+                if files is None
+                else files.opened(attempts.href, address)
             )
             with opened as dataset:
                 return action(dataset)
@@ -338,7 +364,7 @@ def open_file(href: str, sign: Sign | None = None) -> Any:
     """
     address = _Attempts(href, sign, None).address()
     with rasterio.Env(**gdal_options(address)):
-        return rasterio.open(address)
+        return rasterio.open(gdal_name(address))
 
 
 class _Attempts:
@@ -383,12 +409,21 @@ class _Attempts:
         options = gdal_options(address)
         if self.tries > 1 and is_http(address):
             options["CPL_VSIL_CURL_NON_CACHED"] = f"/vsicurl/{address}"
+        elif self.tries > 1 and store_of(address) is not None:
+            options["CPL_VSIL_CURL_NON_CACHED"] = gdal_name(address)
         return options
 
     def judge(self, error: Exception, address: str) -> Exception:
         """Return what to raise: `TransientError` where another attempt may succeed."""
         said = redact(str(error.__cause__ or error)).strip()
         said = said.replace(redact(address), "the file").replace("/vsicurl/", "")
+        place = store_of(address)
+        if place is not None:
+            try:
+                place.find()  # waits while the store says that it is busy
+            except OSError as why:
+                return self.failure(str(why), self.tries)
+            return TransientError(f"it is there, but the read failed ({said.splitlines()[:1]})")
         if not is_http(address):
             return self.failure(said, self.tries)
         status, wait = ask_status(address)

@@ -106,23 +106,28 @@ class CogTarget(Unfinished):
             self.hidden(suffix).unlink(missing_ok=True)
 
 
-def open_cog(path: Path) -> Any:
+def open_cog(name: str, options: dict[str, Any] | None = None) -> Any:
     """Open a COG as a georeader `RasterioReader`, with the attributes it was written with.
 
     Parameters
     ----------
-    path : Path
-        Of the COG.
+    name : str
+        What GDAL calls the COG.
+    options : dict, optional
+        What GDAL needs to open it.
 
     Returns
     -------
     RasterioReader
         Nothing but the header is read.
     """
+    from georeader.geotensor import RIO_ENV_OPTIONS_DEFAULT
     from georeader.rasterio_reader import RasterioReader
 
-    reader = RasterioReader(str(path))
-    with rasterio.open(path) as file:
+    if options is not None:
+        options = {**RIO_ENV_OPTIONS_DEFAULT, **options}
+    reader = RasterioReader(name, rio_env_options=options)
+    with rasterio.Env(**(options or {})), rasterio.open(name) as file:
         attrs = json.loads(file.tags().get(_ATTRS_TAG, "{}"))
         if reader.real_transform != file.transform:  # undefined where the file has none
             reader.real_transform = file.transform

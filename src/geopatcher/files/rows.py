@@ -163,6 +163,9 @@ class RawRows:
                 file.seek((band * height + row) * width * self.dtype.itemsize)
                 file.write(block.data)
 
+    def end(self) -> None:
+        """Do nothing: rows are in the file as soon as they are written."""
+
     def read(self, row: int, rows: int) -> np.ndarray:
         """Return rows (..., rows, W) from `row` on.
 

@@ -1,7 +1,8 @@
 """The file that a raster is written to: a COG (.tif) or a Zarr v3 store (.zarr).
 
 Its rows are first kept beside it under a hidden name, and the finished file is renamed: an
-interrupted run leaves the old file, or the new one, and never half of one.
+interrupted run leaves the old file, or the new one, and never half of one. What goes to an object
+store is in `on_store`.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from typing import Any
 
 from geopatcher.config import as_pixel_pair
 from geopatcher.files.cog import CogTarget, open_cog
+from geopatcher.files.on_store import CogOnStore, ZarrOnStore, scratch_for
 from geopatcher.files.rows import RasterSpec, RawRows, plain_attrs
 from geopatcher.files.zarr import ZarrRows, ZarrTarget, check_chunks, open_zarr
 from geopatcher.patch import PatchError
+from pipekit.places import Place, place_of, store_of
 
 SUFFIXES = (".tif", ".tiff", ".zarr")
 
@@ -32,22 +35,25 @@ Target = CogTarget | ZarrTarget
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def check_target(path: Any, chunks: Any = None) -> Path:
-    """Return the target's path, or raise `PatchError` when nothing can be written there.
+def check_target(path: Any, chunks: Any = None) -> Path | Place:
+    """Return the target's path or place, or raise `PatchError` when nothing can be written there.
 
     Parameters
     ----------
     path : path
-        A COG (.tif) or Zarr store (.zarr); a folder that is there and empty becomes a store.
+        A COG (.tif) or Zarr store (.zarr), of this machine or of an object store; a folder that is
+        there and empty becomes a store.
     chunks : int, (rows, cols), one number for each axis, "maps" or "series", optional
         The file's tiles in pixels; the last three are a Zarr store's.
 
     Returns
     -------
-    Path
+    Path or Place
         The same.
     """
-    target = Path(path)
+    target: Path | Place = store_of(path) or Path(path)
+    if isinstance(target, Path) and place_of(path) is not None:
+        raise PatchError(f"a target is a path or on an object store (s3, gs, az), got {path!r}")
     if target.suffix.lower() not in SUFFIXES and not _may_hold_store(target):
         raise PatchError(
             f"a target is a COG or a Zarr store and ends in {', '.join(SUFFIXES)}, got {path!r}; "
@@ -64,12 +70,12 @@ def check_target(path: Any, chunks: Any = None) -> Path:
     return target
 
 
-def is_store(target: Path) -> bool:
+def is_store(target: Path | Place) -> bool:
     """Return whether a target is a Zarr store: by its name, or as a folder without one of ours.
 
     Parameters
     ----------
-    target : Path
+    target : Path or Place
         As `check_target` gives it.
 
     Returns
@@ -85,9 +91,9 @@ def is_store(target: Path) -> bool:
     return target.suffix.lower() == ".zarr" or target.suffix.lower() not in SUFFIXES
 
 
-def _may_hold_store(target: Path) -> bool:
+def _may_hold_store(target: Path | Place) -> bool:
     """Return whether a folder is empty, or a store that is written anew."""
-    if not target.is_dir():
+    if isinstance(target, Place) or not target.is_dir():
         return False
     return (target / "zarr.json").is_file() or next(target.iterdir(), None) is None
 
@@ -126,16 +132,24 @@ def open_target(
         For a disk that is full.
     """
     target = check_target(path, chunks)
+    as_store, token = is_store(target), "part" if resumable else uuid.uuid4().hex[:8]
+    made = replace(spec, attrs=plain_attrs(spec.attrs)), chunks, token
+    if isinstance(target, Place):
+        file, kind = scratch_for(target), ZarrOnStore if as_store else CogOnStore
+        yield from _filled(kind(file, *made, place=target), file, resumable, keep)
+        return
     if not target.parent.is_dir():
         raise FileNotFoundError(f"the target's folder does not exist: {target.parent}")
-    as_store = is_store(target)
     if target.exists() and target.is_dir() != as_store:
         there, wanted = ("file", "folder") if as_store else ("folder", "file")
         raise FileExistsError(f"{target} is a {there} where a {wanted} is to be written; remove it")
-    token = "part" if resumable else uuid.uuid4().hex[:8]
-    kind = ZarrTarget if as_store else CogTarget
-    opened = kind(target, replace(spec, attrs=plain_attrs(spec.attrs)), chunks, token)
-    with telling_full_disk(target):
+    opened = ZarrTarget(target, *made) if as_store else CogTarget(target, *made)
+    yield from _filled(opened, target, resumable, keep)
+
+
+def _filled(opened: Target, file: Path, resumable: bool, keep: bool) -> Iterator[Target]:
+    """Yield a target with room for its rows, and clear away what is not the finished file."""
+    with telling_full_disk(file):
         try:
             opened.store.create(keep)
             yield opened
@@ -144,6 +158,24 @@ def open_target(
                 opened.discard()
             raise
         opened.discard()
+
+
+def is_there(target: Path | Place) -> bool:
+    """Return whether a target is there, whole.
+
+    Parameters
+    ----------
+    target : Path or Place
+        As `check_target` returns it.
+
+    Returns
+    -------
+    bool
+        Whether it is.
+    """
+    if isinstance(target, Place) and is_store(target):
+        target = target / "zarr.json"
+    return target.exists()
 
 
 def open_lazily(path: Any) -> Any:
@@ -164,8 +196,10 @@ def open_lazily(path: Any) -> Any:
     """
     target = check_target(path)
     if is_store(target):
-        return open_zarr(target)
-    return open_cog(target)
+        return open_zarr(target.for_zarr() if isinstance(target, Place) else target)
+    if isinstance(target, Place):
+        return open_cog(*target.for_gdal())
+    return open_cog(str(target))
 
 
 @contextmanager

@@ -6,13 +6,14 @@ are given for all axes, plain chunks: GDAL reads no shards.
 Shards are written piece by piece, and none is held. A shard is its chunks, one after the other in
 any order, and behind them the index that says where each lies (Zarr sharding codec 1.0, ZEP 2).
 So chunks go to the file as soon as their rows are final: memory is one row of chunks, and no
-thread but the caller's compresses.
+thread but the caller's compresses. What goes to an object store is in `on_store`.
 """
 
 from __future__ import annotations
 
 import math
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -27,6 +28,7 @@ from geopatcher.files.rows import RasterSpec, Unfinished
 from geopatcher.patch import PatchError
 
 NAME = "data"
+CONVENTIONS: Any = {"Conventions": "CF-1.11"}
 CHUNK = 256
 SHARD = (512, 2048)
 """(rows, cols) of a shard: 4 MB of float32, and so flat that workers' shares come out even."""
@@ -73,12 +75,22 @@ class ZarrRows:
         if keep and (self.path / NAME / "zarr.json").is_file():
             return
         shutil.rmtree(self.path, ignore_errors=True)
+        group = zarr.open_group(self.path, mode="w", zarr_format=3)
+        group.attrs.update(CONVENTIONS)
+        self.lay_out(group.create_array)
+
+    def lay_out(self, create_array: Callable[..., Any]) -> None:
+        """Make the arrays, all of them empty but the coordinates.
+
+        Parameters
+        ----------
+        create_array : callable
+            As `zarr.Group.create_array`.
+        """
         spec = self.spec
         planes = (1,) * len(spec.lead) if self.depth is None else self.depth
         shards = (*planes, *self.shard) if self.depth is None else None
-        group = zarr.open_group(self.path, mode="w", zarr_format=3)
-        group.attrs["Conventions"] = "CF-1.11"
-        group.create_array(
+        create_array(
             NAME,
             shape=spec.shape,
             dtype=spec.dtype,
@@ -89,7 +101,7 @@ class ZarrRows:
             **codecs(spec.dtype if shards is None else None),
         )
         for name, (dims, values, attributes) in _coordinates(spec).items():
-            array = group.create_array(
+            array = create_array(
                 name,
                 shape=values.shape,
                 dtype=values.dtype,
@@ -111,7 +123,7 @@ class ZarrRows:
         array: Any = zarr.open_group(self.path, mode="r")[NAME]
         return np.asarray(array[..., row : row + rows, :])
 
-    def file(self, plane: tuple[int, ...], row: int, col: int) -> Path:
+    def file(self, plane: tuple[int, ...], row: int, col: int) -> Any:
         """Return the file of the shard that holds pixel (row, col) of a plane.
 
         Parameters
@@ -128,8 +140,12 @@ class ZarrRows:
         Path
             Of the shard.
         """
+        return self.path.joinpath(*self.key(plane, row, col))
+
+    def key(self, plane: tuple[int, ...], row: int, col: int) -> tuple[str, ...]:
+        """Return the parts of the name, below the store, of the shard that `file` returns."""
         place = (*plane, row // self.shard[0], col // self.shard[1])
-        return self.path.joinpath(NAME, "c", *map(str, place))
+        return (NAME, "c", *map(str, place))
 
 
 class ZarrTarget(Unfinished):
@@ -138,10 +154,15 @@ class ZarrTarget(Unfinished):
     @property
     def store(self) -> ZarrRows:
         """Where finished rows go: the store itself, under a hidden name."""
+        return ZarrRows(self.hidden(".part"), self.spec, *self._sizes)
+
+    @property
+    def _sizes(self) -> tuple[tuple[int, int], tuple[int, int], tuple[int, ...] | None]:
+        """Chunk, shard and depth, as `ZarrRows` takes them."""
         plain = _plain_chunk(self.spec, self.chunks)
         if plain is not None:
             side = (plain[-2], plain[-1])
-            return ZarrRows(self.hidden(".part"), self.spec, side, side, plain[:-2])
+            return side, side, plain[:-2]
         wanted = (CHUNK, CHUNK) if self.chunks is None else as_pixel_pair(self.chunks, "chunks")
         size = self.spec.shape[-2:]
         rows, cols = map(min, wanted, size)
@@ -149,7 +170,7 @@ class ZarrTarget(Unfinished):
             side * max(1, min(most, length) // side)
             for side, most, length in zip((rows, cols), SHARD, size, strict=True)
         ]
-        return ZarrRows(self.hidden(".part"), self.spec, (rows, cols), (shard[0], shard[1]))
+        return (rows, cols), (shard[0], shard[1]), None
 
     def finish(self, skipped: dict[Any, str]) -> None:
         """Write the attributes, which list the patches that failed, and give the store its name.
@@ -158,32 +179,34 @@ class ZarrTarget(Unfinished):
         """
         import zarr
 
-        spec = self.spec.with_skipped(skipped)
         part, old = self.store.path, self.hidden(".old")
-        array = zarr.open_group(part, mode="r+")[NAME]
-        place = {}
-        if spec.domain.crs is not None:
-            # By "coordinates" xarray makes the grid mapping one, which rioxarray then finds.
-            place = {"grid_mapping": "spatial_ref", "coordinates": "spatial_ref"}
-        said = {} if spec.fill is None else {"nodata": _plain_number(spec.fill)}
-        array.update_attributes({**spec.attrs, **place, **said})
+        zarr.open_group(part, mode="r+")[NAME].update_attributes(self._attrs(skipped))
         shutil.rmtree(old, ignore_errors=True)
         if self.path.exists():
             self.path.rename(old)
         part.rename(self.path)
         shutil.rmtree(old, ignore_errors=True)
 
+    def _attrs(self, skipped: dict[Any, str]) -> dict[str, Any]:
+        """Return the array's attributes, which list the patches that failed."""
+        spec, place = self.spec.with_skipped(skipped), {}
+        if spec.domain.crs is not None:
+            # By "coordinates" xarray makes the grid mapping one, which rioxarray then finds.
+            place = {"grid_mapping": "spatial_ref", "coordinates": "spatial_ref"}
+        said = {} if spec.fill is None else {"nodata": _plain_number(spec.fill)}
+        return {**spec.attrs, **place, **said}
+
     def discard(self) -> None:
         """Remove everything that is not the finished store."""
         shutil.rmtree(self.store.path, ignore_errors=True)
 
 
-def open_zarr(path: Path) -> Any:
+def open_zarr(path: Any) -> Any:
     """Open a store as an xarray `DataArray` of dask chunks, one for each shard, nothing read.
 
     Parameters
     ----------
-    path : Path
+    path : Path or zarr store
         Of the store.
 
     Returns
@@ -381,7 +404,7 @@ class ShardWriter:
         height, width = store.chunk
         padded = -(-spec.shape[-1] // width) * width
         self._store = store
-        self._open: dict[Path, np.ndarray] = {}
+        self._open: dict[Any, np.ndarray] = {}
         self._fill = _empty_of(spec)
         self._rows = np.full((*spec.lead, height, padded), self._fill, spec.dtype)
         self._stored = spec.dtype.newbyteorder("<")
@@ -420,6 +443,9 @@ class ShardWriter:
             if at + count == rows or row + taken == height:
                 self._flush(row + taken - at - count)
 
+    def end(self) -> None:
+        """Do nothing: rows are in their files as soon as they make whole chunks."""
+
     def _flush(self, row: int) -> None:
         """Write the row of chunks that begins at `row`, and the index where shards end."""
         store = self._store
@@ -442,32 +468,47 @@ class ShardWriter:
             for col in range(left, right, step)
         ]
 
-    def _begin(self, file: Path) -> None:
-        file.unlink(missing_ok=True)  # of a run before this one
+    def _begin(self, file: Any) -> None:
+        self._clear(file)
         sides = zip(self._store.shard, self._store.chunk, strict=True)
         self._open[file] = np.full((*(a // b for a, b in sides), 2), _MISSING, "<u8")
 
-    def _append(self, file: Path, chunks: list[bytes], row: int) -> None:
+    def _append(self, file: Any, chunks: list[bytes], row: int) -> None:
         """Put one row of chunks at the shard's end; what is only fill value is left out."""
         places = self._open[file][row % self._store.shard[0] // self._store.chunk[0]]
         full = [(place, chunk) for place, chunk in zip(places, chunks, strict=False)]
         full = [(place, chunk) for place, chunk in full if chunk != self._empty]
         if not full:
             return
+        at = self._add(file, [chunk for _, chunk in full])
+        for place, chunk in full:
+            place[:] = at, len(chunk)
+            at += len(chunk)
+
+    def _end(self, file: Any) -> None:
+        index = self._open.pop(file)
+        if not (index == _MISSING).all():
+            self._add(file, [self._with_checksum(index.tobytes())])
+
+    def _clear(self, file: Path) -> None:
+        """Remove what a run before this one has left of a shard."""
+        file.unlink(missing_ok=True)
+
+    def _add(self, file: Path, parts: list[bytes]) -> int:
+        """Put bytes at a shard's end; return where they begin."""
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("ab") as opened:
             at = opened.tell()
-            for place, chunk in full:
-                place[:] = at, len(chunk)
-                at += len(chunk)
-            opened.writelines(chunk for _, chunk in full)
+            opened.writelines(parts)
+        return at
 
-    def _end(self, file: Path) -> None:
-        index = self._open.pop(file)
-        if (index == _MISSING).all():
+    def _put(self, file: Path, data: bytes) -> None:
+        """Put a whole file; without bytes there is to be none."""
+        if not data:
+            file.unlink(missing_ok=True)
             return
-        with file.open("ab") as opened:
-            opened.write(self._with_checksum(index.tobytes()))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
 
 
 class ChunkWriter(ShardWriter):
@@ -509,8 +550,4 @@ class ChunkWriter(ShardWriter):
                 block[tuple(slice(0, side) for side in values.shape)] = values
                 file = store.file(place, row, col)
                 encoded = self._encode(block)
-                if encoded == self._empty:
-                    file.unlink(missing_ok=True)
-                    continue
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(encoded)
+                self._put(file, b"" if encoded == self._empty else encoded)

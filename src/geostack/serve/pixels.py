@@ -254,7 +254,9 @@ def as_geotiff(result: Any, output: str | None) -> bytes:
     if not isinstance(raster, GeoTensor):
         raise Problem(422, "the pipeline's result is no map; ask for ?format=json")
     with tempfile.TemporaryDirectory(prefix="geostack-serve-") as folder:
-        return write_cog(raster, Path(folder) / "result.tif").read_bytes()
+        path = Path(folder) / "result.tif"
+        write_cog(raster, path)
+        return path.read_bytes()
 
 
 def as_summary(result: Any, output: str | None) -> dict[str, Any]:
