@@ -24,7 +24,7 @@ from numpy.typing import DTypeLike
 from geocatalog import CatalogError, GeoSlice
 from geocatalog.footprint import as_bounds, as_crs, box_outline, reproject
 from geocatalog.grid import as_geotensor, crs_of, part_of, raster_crs
-from geocatalog.read.open import KeptOpen
+from geocatalog.read.open import KeptOpen, is_remote
 from geopatcher import (
     SpatialBoxcar,
     SpatialOverlapAdd,
@@ -65,8 +65,11 @@ CHIP = 512
 STACK_BYTES = 256 * 2**20
 """What the stack of one chip takes at most, as float32; half of it in digital numbers."""
 
-CONNECTIONS = 8
-"""Scenes read at the same time in all."""
+MOST_OPEN = 128
+"""Files that stay open between chips: each holds a tile's buffer, and of more none would stay."""
+
+CONNECTIONS = {"here": 2, "afar": 8}
+"""Scenes that a block reads at the same time: on this machine blocks fill the cores already."""
 
 
 def composite(
@@ -92,7 +95,7 @@ def composite(
     target: Any = None,
     scheduler: Any = "threads",
     workers: int | None = None,
-    connections: int = CONNECTIONS,
+    connections: int | None = None,
     journal: Any = None,
     progress: bool = True,
     chunks: Any = None,
@@ -148,7 +151,7 @@ def composite(
     scheduler, workers, journal, progress, chunks
         As in `geopatcher.map_patches`.
     connections
-        Scenes read at the same time.
+        Scenes that a block reads at the same time, by default 2, or 8 of a server.
 
     Returns
     -------
@@ -228,7 +231,7 @@ def field_of(
     resampling: str = "nearest",
     dtype: DTypeLike = "float32",
     nodata: float | None = None,
-    connections: int = CONNECTIONS,
+    connections: int | None = None,
 ) -> CompositeField:
     """Return a composite as a Field, nothing of which is made yet.
 
@@ -420,7 +423,7 @@ class SceneStack:
     same_pass
         As in `composite`.
     connections
-        Scenes read at the same time.
+        Scenes read at the same time, by default 2, or 8 of a server.
     """
 
     def __init__(
@@ -430,15 +433,16 @@ class SceneStack:
         grid: GeoBox,
         periods: Sequence[tuple[pd.Timestamp, pd.Timestamp]] | None = None,
         same_pass: str | None = "10min",
-        connections: int = CONNECTIONS,
+        connections: int | None = None,
     ) -> None:
         self.scenes = tuple(scenes)
         self.reading = reading
         self.grid = grid
         self.periods = None if periods is None else tuple(periods)
         self.same_pass = same_pass
-        self.connections = connections
-        self._files = KeptOpen()
+        where = "afar" if any(map(is_remote, self.paths)) else "here"
+        self.connections = CONNECTIONS[where] if connections is None else connections
+        self._files = KeptOpen(MOST_OPEN) if len(self.paths) <= MOST_OPEN else None
 
     @property
     def paths(self) -> list[str]:
@@ -522,7 +526,8 @@ class SceneStack:
 
     def close(self) -> None:
         """Close the files that were kept open; they are opened again when needed."""
-        self._files.close()
+        if self._files is not None:
+            self._files.close()
 
     def _read_pass(self, part: GeoBox, scenes: Sequence[Scene]) -> GeoTensor | None:
         return self.reading.of_pass(scenes, part, self._files)

@@ -515,25 +515,26 @@ def _quantile(block: Values, invalid: Mask | None, dtype: np.dtype[Any], q: floa
     """Return a quantile over axis 0 of what is valid; NaN where nothing is.
 
     Sorting puts NaN last, so it is found by counting: numpy's nanmedian takes some ten times
-    longer on short time axes.
+    longer on short time axes. The dates of a pixel lie side by side for it, which halves the time.
     """
-    work = block.astype(dtype)
-    if invalid is None and q == 0.5:
-        return np.median(work, axis=0, overwrite_input=True)
+    count, shape = len(block), block.shape[1:]
+    work = block.reshape(count, -1).T.astype(dtype, order="C")
+    valid: Any = count
     if invalid is not None:
-        work[invalid] = np.nan
-    work.sort(axis=0)
-    count: Any = len(work) - (0 if invalid is None else np.count_nonzero(invalid, axis=0))
-    last = np.broadcast_to(np.maximum(count - 1, 0), work.shape[1:])
+        hidden = invalid.reshape(count, -1)
+        np.copyto(work, np.nan, where=hidden.T)
+        valid = count - np.count_nonzero(hidden, axis=0)
+    work.sort(axis=1)
+    last = np.broadcast_to(np.maximum(valid - 1, 0), len(work))
     at = last * q
     low = np.floor(at).astype(np.intp)
-    ends = [
-        np.take_along_axis(work, each[None], axis=0)[0] for each in (low, np.minimum(low + 1, last))
-    ]
+    pixels = np.arange(len(work))
+    lower, upper = work[pixels, low], work[pixels, np.minimum(low + 1, last)]
     share = (at - low).astype(dtype)
     # Halves meet in the middle exactly, which the general formula misses by a rounding.
-    middle = (ends[0] + ends[1]) * dtype.type(0.5)
-    return np.where(share == 0.5, middle, ends[0] + (ends[1] - ends[0]) * share)
+    middle = (lower + upper) * dtype.type(0.5)
+    found: Values = np.where(share == 0.5, middle, lower + (upper - lower) * share)
+    return found.reshape(shape)
 
 
 def _coded(raster: Raster) -> dict[int, Role]:

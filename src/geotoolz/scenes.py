@@ -432,7 +432,8 @@ class SceneReading:
         inner = slice(halo, halo + rows), slice(halo, halo + cols)
         values = values_of(kept)[:, *inner]
         if drop is not None:
-            values, kept = _marked(values, drop[inner], kept)
+            own = self.radiometry in ("auto", None)  # what an operator returns may be kept by it
+            values, kept = _marked(values if own else values.copy(), drop[inner], kept)
         return as_geotensor(np.ascontiguousarray(values), grid, fill_of(kept), dict(attrs_of(kept)))
 
     def of_pass(
@@ -578,8 +579,7 @@ def _marked(values: Values, drop: Mask, raster: Raster) -> tuple[Values, Raster]
         values = values.astype(np.result_type(values.dtype, np.float32))
     if values.dtype.kind == "f" and fill is None:
         fill = math.nan
-    values = values.copy()
-    values[:, drop] = fill
+    np.copyto(values, fill, where=drop)
     return values, rewrap(raster, values_of(raster), fill=fill)
 
 
