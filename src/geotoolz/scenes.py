@@ -574,7 +574,7 @@ def _first_bands(raster: Raster, count: int, names: Sequence[str]) -> Raster:
 
 def _marked(values: Values, drop: Mask, raster: Raster) -> tuple[Values, Raster]:
     """Return pixels with those that are dropped as nodata; integers without any become floats."""
-    fill = fill_of(raster)
+    fill: Any = fill_of(raster)
     if fill is None and values.dtype.kind != "f":
         values = values.astype(np.result_type(values.dtype, np.float32))
     if values.dtype.kind == "f" and fill is None:
