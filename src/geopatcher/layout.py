@@ -82,27 +82,22 @@ class Layout:
 
     def _made(self, stream: PatchStream, domain: Any, agrees: bool) -> PatchStream:
         radius = stream.radius if isinstance(stream, MappedStream) else None
-        made = None
         if isinstance(stream, MappedStream) and radius is not None:
-            one_size = _takes_one_size(stream)
             fits = _same_pixels(stream.domain, domain)
-            if fits and agrees and _covers(stream):
-                made = _tiled(stream, radius, one_size)
+            made = _tiled(stream, radius) if fits and agrees and _covers(stream) else None
             if made is not None:
                 return made  # a margin that the window drops is no part of these chips
             if radius > 0:
-                stream = self._with_rims(stream, radius, one_size, fits)
+                stream = self._with_rims(stream, radius, fits)
         window = stream.patcher.window
         if isinstance(window, SpatialTrim) and stream.is_rectangular:
             return TrimmedStream(stream, window.margin)
         return stream
 
-    def _with_rims(
-        self, stream: MappedStream, radius: int, one_size: bool, fits: bool
-    ) -> PatchStream:
+    def _with_rims(self, stream: MappedStream, radius: int, fits: bool) -> PatchStream:
         """Return the patcher's own chips read with rims, or cut by what is wrong of them."""
         geometry = stream.patcher.geometry
-        if fits and type(geometry) is SpatialRectangular and not one_size:
+        if fits and type(geometry) is SpatialRectangular and not _needs_one_size(stream):
             # What hangs over the scene's edge is cut there: a rim is no mirror image.
             inside = "shrink" if geometry.boundary == "pad" else geometry.boundary
             rimmed = RimmedRectangular(geometry.size, inside, rim=radius)
@@ -127,11 +122,9 @@ def warn_of_seams(seam: str | None) -> None:
         warnings.warn(seam, SeamWarning, stacklevel=level_of_caller())
 
 
-def _takes_one_size(stream: MappedStream) -> bool:
-    """Return whether chips should measure the same: a model asks for it, and so does a batch."""
-    return any(
-        stage.batch_size is not None or needs_one_size(stage.function) for stage in stream.stages
-    )
+def _needs_one_size(stream: MappedStream) -> bool:
+    """Return whether a model takes chips of one size only."""
+    return any(needs_one_size(stage.function) for stage in stream.stages)
 
 
 def _same_pixels(own: Any, domain: Any) -> bool:
@@ -154,35 +147,32 @@ def _covers(stream: MappedStream) -> bool:
     if not isinstance(window, Separable | SpatialTrim):
         return False
     small = geometry.size[0] > own.height or geometry.size[1] > own.width
-    if small and geometry.boundary == "shift" and not _model_needs_one_size(stream):
+    if small and geometry.boundary == "shift" and not _needs_one_size(stream):
         return True  # one chip is the scene
     return geometry.candidates(own).grid(sampler.step).covered_share == 1
 
 
-def _model_needs_one_size(stream: MappedStream) -> bool:
-    return any(needs_one_size(stage.function) for stage in stream.stages)
-
-
-def _tiled(stream: MappedStream, radius: int, one_size: bool) -> PatchStream | None:
+def _tiled(stream: MappedStream, radius: int) -> PatchStream | None:
     """Return the stream over chips side by side with a rim of `radius`, or None."""
-    size, own = stream.patcher.geometry.size, stream.domain
-    if not one_size and radius == 0 and is_in_memory(stream.field):
+    size, own, geometry = stream.patcher.geometry.size, stream.domain, None
+    model, batches = _needs_one_size(stream), any(s.batch_size is not None for s in stream.stages)
+    if model or batches:  # whose chips measure the same, if that leaves anything of them
+        whole = size[0] >= own.height, size[1] >= own.width
+        core = tuple(n if all_ else n - 2 * radius for n, all_ in zip(size, whole, strict=True))
+        if min(core) > 0:
+            geometry = RimmedRectangular(core, "shrink", rim=radius, read_size=size)
+        elif model:
+            return None
+    elif radius == 0 and is_in_memory(stream.field):
         # Strips of whole rows lie in one piece there, and files are cut into blocks. Not higher
         # than asked for: workers share out rows in blocks of such chips.
         size = (max(1, min(STRIP_PIXELS // own.width, size[0])), own.width)
-    geometry: Any = SpatialRectangular(size, boundary="shrink")
-    if one_size:
-        whole = size[0] >= own.height, size[1] >= own.width
-        core = tuple(n if all_ else n - 2 * radius for n, all_ in zip(size, whole, strict=True))
-        if min(core) < 1:
-            return None
-        geometry = RimmedRectangular(core, "shrink", rim=radius, read_size=size)
-    elif radius > 0:
+    if geometry is None and radius > 0:
         geometry = RimmedRectangular(size, "shrink", rim=radius)
-    sampler = SpatialRegularStride(geometry.size)
-    tiling = _replaced(stream, geometry=geometry, sampler=sampler, window=SpatialBoxcar())
-    made = stream.again(tiling)
-    return RimmedStream(made) if isinstance(geometry, RimmedRectangular) else made
+    cores: Any = geometry or SpatialRectangular(size, boundary="shrink")
+    sampler, window = SpatialRegularStride(cores.size), SpatialBoxcar()
+    made = stream.again(_replaced(stream, geometry=cores, sampler=sampler, window=window))
+    return made if geometry is None else RimmedStream(made)
 
 
 def _replaced(stream: PatchStream, **axes: Any) -> Any:

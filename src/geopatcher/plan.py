@@ -9,6 +9,7 @@ and the result has the same bytes for any number of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from functools import cached_property
 from itertools import chain, pairwise
 from typing import Any
@@ -64,6 +65,8 @@ class Plan:
         self.domain = domain
         self.aggregation: Reducer = aggregation
         self.patches, self._seam = patches, None
+        nothing: list[Any] = []
+        self._rest = (item for item in nothing)  # what comes after the first patch
         if isinstance(patches, PatchStream):
             layout = Layout(patches, domain, getattr(aggregation, "agrees", False))
             self.patches, self._seam = layout.stream, layout.seam
@@ -74,10 +77,13 @@ class Plan:
         """All patches by rising row, and the first of them that holds data."""
         if self.stream is None:
             return first_of(enumerate(in_row_order(self.patches)), {})
-        self.stream.skipped.clear()  # what failed when it was read before may go well now
-        return first_of(
-            self.stream.items(self.stream.touching((0, self.domain.height))), self.stream.skipped
-        )
+        stream = self.stream
+        stream.skipped.clear()  # what failed when it was read before may go well now
+        indices = iter(stream.touching((0, self.domain.height)))
+        self._rest = stream.items(indices)
+        # One by one up to the first, which is often all that is asked for, and no batch.
+        looked = (item for index in indices for item in stream.items([index]))
+        return first_of(looked, stream.skipped, self._rest)
 
     def warn_of_seams(self) -> None:
         """Warn, where the merge was asked for, of what operators see cut at the chips' borders."""
@@ -143,10 +149,13 @@ class Plan:
         chip_height = max(self.first.indices.height, 1)
         blocks = shares(height, max(1, min(workers, height // chip_height)))
         if stream is None or len(blocks) == 1:
-            return merge.fill(self._begun[0], (0, height), out)
+            items = self._begun[0]
+            with closing(self._rest):
+                return merge.fill(items, (0, height), out)
 
         def fill(rows: Rows) -> int:
-            return merge.fill(stream.items(stream.touching(rows)), rows, out[..., slice(*rows), :])
+            with closing(stream.items(stream.touching(rows))) as items:
+                return merge.fill(items, rows, out[..., slice(*rows), :])
 
         return sum(in_threads(fill, blocks, len(blocks)))
 
@@ -172,10 +181,13 @@ class Plan:
         """
         stream, height = self.stream, self.domain.height
         if stream is None or stream.workers == 1:
-            return merge.run(self._begun[0], (0, height), begin())
+            items = self._begun[0]
+            with closing(self._rest):
+                return merge.run(items, (0, height), begin())
 
         def write(rows: Rows) -> int:
-            return merge.run(stream.items(stream.touching(rows)), rows, begin())
+            with closing(stream.items(stream.touching(rows))) as items:
+                return merge.run(items, rows, begin())
 
         blocks = even_shares(height, aligned_rows(align), align)
         return sum(in_threads(write, blocks, stream.workers))
@@ -283,7 +295,7 @@ def gaps(blocks: list[Rows], height: int) -> list[Rows]:
 
 
 def first_of(
-    items: Iterable[tuple[int, Patch | None]], skipped: dict[Any, str]
+    items: Iterable[tuple[int, Patch | None]], skipped: dict[Any, str], rest: Items | None = None
 ) -> tuple[Items, Patch]:
     """Return the items again, and the first patch that really holds data.
 
@@ -295,6 +307,8 @@ def first_of(
         Patches with their numbers.
     skipped : dict
         What went wrong with the patches that failed, by anchor.
+    rest : iterator, optional
+        What comes after the first; default what is left of `items`.
 
     Returns
     -------
@@ -307,7 +321,7 @@ def first_of(
         seen.append(item)
         patch = item[1]
         if patch is not None and not isinstance(patch.data, Failed):
-            return chain(seen, items), patch
+            return chain(seen, items if rest is None else rest), patch
     if not seen:
         raise PatchError("there are no patches to merge")
     anchor, why = next(iter(skipped.items()), ("?", "unknown"))

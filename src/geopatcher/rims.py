@@ -7,7 +7,7 @@ again before they are merged: what is left is what the whole scene would have gi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -119,7 +119,7 @@ class _CutStream(PatchStream):
         """Where each patch hangs."""
         return self.parent.anchors
 
-    def items(self, indices: Iterable[int]) -> Iterator[Item]:
+    def items(self, indices: Iterable[int]) -> Generator[Item, None, None]:
         """Yield (index, patch) in the order asked for; a skipped patch is None."""
         return ((i, None if p is None else self._cut(p)) for i, p in self.parent.items(indices))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -65,6 +65,8 @@ def map_patches(
     chunks: Any = None,
     block_rows: int | None = None,
     read_attempts: int = 3,
+    batch_size: int | None = None,
+    prefetch: int | None = None,
 ) -> Any:
     """Run `operator` on every chip of a field and merge the results, by blocks of output rows.
 
@@ -75,9 +77,10 @@ def map_patches(
     field : Field, GeoTensor or reader
         A raster (..., H, W).
     operator : callable
-        Takes a chip, returns (..., h, w) with the chip's h and w. One that says that it works
-        pixel by pixel (`local = True`, as indices do) gets chips side by side: the result is the
-        same without the overlaps' work.
+        Takes a chip, returns (..., h, w) with the chip's h and w; with `batch_size` (N, ...) of
+        chips, as a plain array. One that says how far it looks (`radius`, as indices and focal
+        filters do) gets chips side by side with a rim of that many pixels: the result is that of
+        the whole scene, without the overlaps' work.
     target : path, optional
         A COG (.tif) or Zarr store (.zarr), also on an object store ("s3://bucket/a.zarr");
         default: an array in memory.
@@ -102,6 +105,12 @@ def map_patches(
         their border twice.
     read_attempts : int
         How often a failing read is tried before the patcher's `on_error` decides.
+    batch_size : int, optional
+        Chips of one shape that are stacked for one call of the operator.
+    prefetch : int, optional
+        Bytes of chips and results that each worker may hold so that it reads, runs the operator
+        and writes at the same time; 0 for one after the other. Default: 32 MiB with `batch_size`,
+        else 0.
 
     Returns
     -------
@@ -139,9 +148,9 @@ def map_patches(
     """
     check_scheduler(scheduler, PatchError)
     counts = {"workers": workers, "block_rows": block_rows, "read_attempts": read_attempts}
-    for name, value in counts.items():
+    for name, value in (counts | {"batch_size": batch_size, "prefetch": prefetch}).items():
         if value is not None:
-            as_count(value, name)
+            as_count(value, name, least=0 if name == "prefetch" else 1)
     target, chunks = _target_of(patcher.aggregation, target, chunks)
     if isinstance(target, Place) or (target is not None and target.exists()):
         keep_inputs(target, paths_of(field), "map_patches", PatchError)
@@ -150,7 +159,8 @@ def map_patches(
     if workers is None:
         workers = all_workers(scheduler)
     neighbours = in_a_process(scheduler, workers)
-    job = BlockJob(patcher, source, operator, neighbours=neighbours)
+    batches: Any = {"batch_size": batch_size, "prefetch": prefetch}
+    job = BlockJob(patcher, source, operator, neighbours=neighbours, **batches)
     run = _Run(job, target, chunks, scheduler, workers, progress, block_rows)
     with ExitStack() as stack:
         record = None
@@ -243,6 +253,10 @@ class BlockJob:
         Whether a checksum of the rows is taken.
     neighbours : int
         Workers that share this process.
+    batch_size : int, optional
+        Chips for one call of the operator.
+    prefetch : int, optional
+        Bytes held between reading, operator and merge.
     """
 
     patcher: SpatialPatcher
@@ -253,13 +267,15 @@ class BlockJob:
     out: np.ndarray | None = None
     checked: bool = False
     neighbours: int = 1
+    batch_size: int | None = None
+    prefetch: int | None = None
 
     def __call__(self, rows: Rows) -> tuple[BlockRecord, np.ndarray | None]:
         """Return what came of rows [start, stop), and their values when they are kept nowhere."""
         patches = self.stream.again()
         items = patches.items(self.stream.touching(rows))
         values, crc = None, 0
-        with bounded_cache(self.field, self.neighbours):
+        with bounded_cache(self.field, self.neighbours), closing(items):
             if self.store is not None:
                 covered, crc = self._stored(items, rows, self.store)
             elif self.out is not None:
@@ -289,7 +305,12 @@ class BlockJob:
     @cached_property
     def plan(self) -> Plan:
         """What is to be made, the same in every worker."""
-        stream = self.patcher.stream(self.field).map(self.operator, on_error=self.patcher.on_error)
+        stream = self.patcher.stream(self.field).map(
+            self.operator,
+            on_error=self.patcher.on_error,
+            batch_size=self.batch_size,
+            prefetch=self.prefetch,
+        )
         domain = self.field.domain
         if not stream.is_rectangular or not isinstance(domain, RasterDomain):
             raise PatchError(

@@ -6,7 +6,7 @@ A stream is re-iterable, sized and indexable, and holds no patch: each is made w
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from itertools import groupby, islice
 from typing import Any
@@ -15,14 +15,20 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 
 from geopatcher.axes.axis import Axes, ByPlace, OnGrid, Rectangular, RegularGrid
-from geopatcher.fields.raster import nodata_after
+from geopatcher.fields.raster import is_in_memory, nodata_after
 from geopatcher.merge.chip import fitting_attrs
 from geopatcher.patch import Failed, Patch, PatchError
-from pipekit.parallel import in_threads
+from pipekit.parallel import beside, in_threads, read_ahead
 from pipekit.pixels import plain
 from pipekit.radius import radius_of
 
 ON_ERROR = ("raise", "skip", "fill")
+
+READERS = 4
+"""Threads that read chips ahead of a function: a server's answer takes as long as many a model."""
+
+PREFETCH = 32 * 2**20
+"""Bytes of chips and results held at most, beyond the batch in hand, where chips are batched."""
 
 Item = tuple[int, Patch | None]
 
@@ -109,7 +115,7 @@ class PatchStream(Sequence[Patch]):
         self.skipped.clear()
         return (patch for _, patch in self.items(range(len(self))) if patch is not None)
 
-    def items(self, indices: Iterable[int]) -> Iterator[Item]:
+    def items(self, indices: Iterable[int]) -> Generator[Item, None, None]:
         """Yield (index, patch) in the order asked for; a skipped patch is None.
 
         Parameters
@@ -155,6 +161,7 @@ class PatchStream(Sequence[Patch]):
         workers: int = 1,
         batch_size: int | None = None,
         on_error: str = "raise",
+        prefetch: int | None = None,
     ) -> MappedStream:
         """Return the stream of the same patches with `function(data)` as their data.
 
@@ -168,13 +175,17 @@ class PatchStream(Sequence[Patch]):
             Chips that are stacked for one call, which must return as many results.
         on_error : {"raise", "skip", "fill"}
             What happens to a chip that the function fails on; both others list it in `skipped`.
+        prefetch : int, optional
+            Bytes of chips and results that may be held so that reading, the function and what is
+            done with its results go on at the same time; 0 for one after the other. Default: 32
+            MiB with `batch_size`, else 0.
 
         Returns
         -------
         MappedStream
             Nothing is run yet.
         """
-        return MappedStream(self, function, workers, batch_size, on_error)
+        return MappedStream(self, function, workers, batch_size, on_error, prefetch)
 
     def again(self, patcher: Axes | None = None) -> PatchStream:
         """Return the stream anew with failures of its own: its anchors, or another patcher's.
@@ -291,7 +302,8 @@ class MappedStream(PatchStream):
     """A stream whose patches' data went through a function.
 
     `workers` threads run it, in order and bounded in flight; with `batch_size` the function
-    gets stacked plain arrays (N, ...) of chips of one shape and must return N results.
+    gets stacked plain arrays (N, ...) of chips of one shape and must return N results. With
+    `prefetch` threads read chips ahead, one runs the function, and who asks gets results meanwhile.
     """
 
     def __init__(
@@ -301,6 +313,7 @@ class MappedStream(PatchStream):
         workers: int = 1,
         batch_size: int | None = None,
         on_error: str = "raise",
+        prefetch: int | None = None,
     ) -> None:
         super().__init__(parent.patcher, parent.field)
         self.parent = parent
@@ -308,6 +321,9 @@ class MappedStream(PatchStream):
         self.workers = max(workers, parent.workers)
         self.batch_size = batch_size
         self.on_error = on_error
+        if prefetch is None:
+            prefetch = 0 if batch_size is None else PREFETCH
+        self.prefetch = prefetch
         self.skipped = parent.skipped
 
     @property
@@ -335,17 +351,36 @@ class MappedStream(PatchStream):
     def again(self, patcher: Axes | None = None) -> MappedStream:
         """Return the stream anew with failures of its own: its anchors, or another patcher's."""
         parent = self.parent.again(patcher)
-        return MappedStream(parent, self.function, self.workers, self.batch_size, self.on_error)
+        how = self.workers, self.batch_size, self.on_error, self.prefetch
+        return MappedStream(parent, self.function, *how)
 
-    def items(self, indices: Iterable[int]) -> Iterator[Item]:
+    def items(self, indices: Iterable[int]) -> Generator[Item, None, None]:
         """Yield (index, patch) in the order asked for; a skipped patch is None."""
+        if not self.prefetch:
+            return self._made(self.parent.items(indices))
+        half = self.prefetch // 2
+        return beside(self._made(self._read_ahead(indices, half)), half, _nbytes)
+
+    def _made(self, read: Iterator[Item]) -> Generator[Item, None, None]:
+        """Yield what the function makes of patches that are read."""
         if self.batch_size is None:
-            return ((i, self._apply(i, patch)) for i, patch in self.parent.items(indices))
-        batches = batched(self.parent.items(indices), self.batch_size)
+            return ((i, self._apply(i, patch)) for i, patch in read)
+        batches = batched(read, self.batch_size)
         return (item for batch in batches for item in self._apply_batch(batch))
 
+    def _read_ahead(self, indices: Iterable[int], most_bytes: int) -> Iterator[Item]:
+        """Yield patches that threads read, in order; what is in memory needs no reading."""
+        parent = self.parent
+        if is_in_memory(self.field) and not isinstance(parent, MappedStream):
+            return parent.items(indices)
+
+        def read(index: int) -> Item:
+            return next(parent.items([index]))
+
+        return read_ahead(read, indices, READERS, most_bytes, _nbytes)
+
     def __iter__(self) -> Iterator[Patch]:
-        if self.workers == 1:
+        if self.workers == 1 or self.prefetch:
             return super().__iter__()
         self.skipped.clear()
         return self._threaded()
@@ -369,8 +404,9 @@ class MappedStream(PatchStream):
             return batch
         try:
             made = self._run_batch(batch)
-        except BatchError:
-            raise  # the function is wrong for every batch, not for one chip
+        except BatchError as error:  # the function is wrong for every batch, not for one chip
+            error.add_note(f"in the batch that begins with the patch at {batch[0][1].anchor}")  # type: ignore[union-attr]
+            raise
         except Exception as error:
             if len(batch) == 1:
                 return [(batch[0][0], self._failed(batch[0][0], error))]
@@ -478,6 +514,12 @@ def run_batch(function: Callable[[Any], Any], patches: Sequence[Any]) -> list[An
             f"{len(patches)} chips along axis 0, got {len(results)}"
         )
     return [p.with_data(_like(p.data, r)) for p, r in zip(patches, results, strict=True)]
+
+
+def _nbytes(item: Item) -> int:
+    """Return the bytes of a patch's data."""
+    data = None if item[1] is None else item[1].data
+    return int(getattr(data, "nbytes", 0))
 
 
 def _shape_of(patch: Patch | None) -> tuple[int, ...] | None:

@@ -33,6 +33,7 @@ from geopatcher.patch import Patch, PatchError
 from geopatcher.patcher import SpatialPatcher
 from geopatcher.stream import ON_ERROR, PatchStream, mapped, unread
 from pipekit import Operator
+from pipekit.config import where_given
 
 
 class GridSampler(Operator):
@@ -89,11 +90,14 @@ class ApplyToChips(Operator):
         For a chip that the operator fails on: "raise", "skip" (left to the chips that overlap it)
         or "fill" (NaN), both listed in the stream's `skipped` and the stitched raster's
         `attrs["skipped_patches"]`. A list has no room for that, so there it is raised.
+    prefetch
+        Bytes of chips and results that may be held so that reading, the operator and the stitch go
+        on at the same time; 0 for one after the other. By default 32 MiB with `batch_size`, else 0.
 
     Raises
     ------
     PatchError
-        When `workers`, `batch_size` or `on_error` is none of these.
+        When `workers`, `batch_size`, `on_error` or `prefetch` is none of these.
 
     Examples
     --------
@@ -115,9 +119,12 @@ class ApplyToChips(Operator):
     workers: int = 1
     batch_size: int | None = None
     on_error: str = "raise"
+    prefetch: int | None = None
 
     def __post_init__(self) -> None:
         as_count(self.workers, "workers")
+        if self.prefetch is not None:
+            as_count(self.prefetch, "prefetch", least=0)
         if self.batch_size is not None:
             as_count(self.batch_size, "batch_size")
         as_choice(self.on_error, "on_error", ON_ERROR)
@@ -127,7 +134,10 @@ class ApplyToChips(Operator):
         if not isinstance(patches, PatchStream):
             return mapped(self._held(patches), self.operator, self.workers, self.batch_size)
         how: Any = {"batch_size": self.batch_size, "on_error": self.on_error}
-        return patches.map(self.operator, workers=self.workers, **how)
+        return patches.map(self.operator, workers=self.workers, prefetch=self.prefetch, **how)
+
+    def _config_values(self) -> dict[str, Any]:
+        return where_given(super()._config_values(), "prefetch")
 
     def _held(self, patches: Any) -> list[Any]:
         """Return patches that are no stream, or say what ApplyToChips takes."""

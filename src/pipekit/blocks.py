@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from pipekit.carrier import Carrier, is_carrier, rewrap
+from pipekit.config import where_given
 from pipekit.operator import Operator, checked_function, checked_member, checked_operator
-from pipekit.radius import checked_radius, largest, radius_of, where_known
+from pipekit.radius import checked_radius, largest, radius_of
 
 
 class Identity(Operator):
@@ -115,7 +116,7 @@ class Lambda(FunctionOperator):
         return given
 
     def _config_values(self) -> dict[str, Any]:
-        return where_known(super()._config_values())
+        return where_given(super()._config_values(), "radius")
 
     def _apply(self, *inputs: Any) -> Any:
         return self.fn(*inputs)

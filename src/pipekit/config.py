@@ -93,6 +93,29 @@ def arguments(instance: object) -> dict[str, Any]:
     return values
 
 
+def where_given(values: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Leave out arguments that nobody gave: such an object is what it was before they were added.
+
+    Parameters
+    ----------
+    values
+        Arguments by name.
+    *names
+        Those that are left out where they are None.
+
+    Returns
+    -------
+    dict
+        The others.
+
+    Examples
+    --------
+    >>> where_given({"name": None, "radius": None}, "radius")
+    {'name': None}
+    """
+    return {k: value for k, value in values.items() if value is not None or k not in names}
+
+
 def construct(cls: type, values: dict[str, Any]) -> Any:
     """Build an object from its constructor's arguments by name; the inverse of `arguments`.
 

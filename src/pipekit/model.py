@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from pipekit.carrier import Array, is_carrier, rewrap
+from pipekit.config import where_given
 from pipekit.operator import Operator, checked_count
-from pipekit.radius import checked_radius, where_known
+from pipekit.radius import checked_radius
 
 
 class ModelOp(Operator):
@@ -65,7 +66,7 @@ class ModelOp(Operator):
         return given
 
     def _config_values(self) -> dict[str, Any]:
-        return where_known(super()._config_values())
+        return where_given(super()._config_values(), "radius")
 
     def _apply(self, x: Any) -> Any:
         values = np.asarray(x)

@@ -6,7 +6,7 @@ import contextvars
 import pickle
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from itertools import islice
@@ -55,7 +55,7 @@ def import_alone(name: str) -> Any:
 def in_order(
     submit: Callable[[Item], Any],
     items: Iterable[Item],
-    in_flight: int,
+    in_flight: int | Callable[[], int],
     outcome: Callable[[Any], Any] = lambda future: future.result(),
 ) -> Iterator[tuple[Item, Any]]:
     """Yield (item, result) in the items' order, with a bounded number of items under way.
@@ -70,7 +70,8 @@ def in_order(
     items
         What to work on; an endless iterable is read no faster than it is worked on.
     in_flight
-        The most items submitted and not yet asked for, at least 1.
+        The most items submitted and not yet asked for, at least 1; a function says it anew for
+        each.
     outcome
         Makes a result of a future, such as one that returns errors in place of raising them.
 
@@ -89,7 +90,7 @@ def in_order(
     try:
         for item in items:
             waiting.append((item, submit(item)))
-            if len(waiting) >= in_flight:
+            while len(waiting) >= (in_flight() if callable(in_flight) else in_flight):
                 item, future = waiting.popleft()
                 yield item, outcome(future)
         while waiting:
@@ -137,6 +138,131 @@ def in_threads(
             workers + ahead,
         )
         yield from (result for _, result in done)
+
+
+def read_ahead(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: int,
+    most_bytes: int,
+    nbytes: Callable[[Result], int],
+) -> Iterator[Result]:
+    """Yield `function(item)` in the items' order, made by threads and held up to so many bytes.
+
+    Parameters
+    ----------
+    function
+        Called in threads that see the caller's context variables.
+    items
+        What it is called with, one by one.
+    workers
+        The number of threads.
+    most_bytes
+        What may be held or under way, taking each result for as large as the largest so far; one
+        may be, whatever its size, and one for each thread until the first is there.
+    nbytes
+        The size of a result.
+
+    Yields
+    ------
+    object
+        The results, one for each item.
+
+    Examples
+    --------
+    >>> list(read_ahead(str, [1, 2], workers=2, most_bytes=10, nbytes=len))
+    ['1', '2']
+    """
+    largest = 0
+
+    def room() -> int:
+        return max(1, most_bytes // largest) if largest else workers
+
+    with ThreadPoolExecutor(workers) as pool:
+        done = in_order(
+            lambda item: pool.submit(contextvars.copy_context().run, function, item), items, room
+        )
+        for _, result in done:
+            largest = max(largest, nbytes(result))
+            yield result
+
+
+def beside(
+    items: Iterable[Result], most_bytes: int, nbytes: Callable[[Result], int]
+) -> Generator[Result, None, None]:
+    """Yield items that a thread of its own makes meanwhile, and holds up to so many bytes.
+
+    What is made raises here what it raised there. The thread stops when the iterator is closed.
+
+    Parameters
+    ----------
+    items
+        An iterator, which nobody else reads.
+    most_bytes
+        What may wait; one item may, whatever its size.
+    nbytes
+        The size of an item.
+
+    Yields
+    ------
+    object
+        The items in their order.
+
+    Examples
+    --------
+    >>> list(beside(iter("abc"), most_bytes=2, nbytes=len))
+    ['a', 'b', 'c']
+    """
+    waiting: deque[Result] = deque()
+    state = {"bytes": 0, "made": False, "closed": False}
+    failures: list[BaseException] = []
+    changed = threading.Condition()
+
+    def make() -> None:
+        made = iter(items)
+        try:
+            for item in made:
+                size = nbytes(item)
+                with changed:
+                    changed.wait_for(
+                        lambda size=size: (  # type: ignore[misc]
+                            state["closed"] or not waiting or state["bytes"] + size <= most_bytes
+                        )
+                    )
+                    if state["closed"]:
+                        break
+                    waiting.append(item)
+                    state["bytes"] += size
+                    changed.notify_all()
+        except BaseException as error:  # raised where the items are asked for
+            failures.append(error)
+        finally:
+            if isinstance(made, Generator):
+                made.close()  # in its own thread, so that its threads have ended, too
+            with changed:
+                state["made"] = True
+                changed.notify_all()
+
+    worker = threading.Thread(target=contextvars.copy_context().run, args=(make,), daemon=True)
+    worker.start()
+    try:
+        while True:
+            with changed:
+                changed.wait_for(lambda: waiting or state["made"])
+                if not waiting:
+                    break
+                item = waiting.popleft()
+                state["bytes"] -= nbytes(item)
+                changed.notify_all()
+            yield item
+            del item
+        for failure in failures:
+            raise failure
+    finally:
+        with changed:
+            state["closed"] = True
+            changed.notify_all()
+        worker.join()
 
 
 class ThreadMap(Operator):

@@ -143,27 +143,6 @@ def checked_radius(radius: Any) -> Any:
     raise ValueError(f"radius must be whole pixels, 0 or more, or None for unknown, got {radius!r}")
 
 
-def where_known(values: dict[str, Any]) -> dict[str, Any]:
-    """Leave out a radius that nobody gave: such an operator is what it was without the argument.
-
-    Parameters
-    ----------
-    values
-        An operator's arguments by name.
-
-    Returns
-    -------
-    dict
-        The same without a `radius` of None.
-
-    Examples
-    --------
-    >>> where_known({"name": None, "radius": None})
-    {'name': None}
-    """
-    return {name: value for name, value in values.items() if (name, value) != ("radius", None)}
-
-
 def needs_one_size(function: Any) -> bool:
     """Return whether a function, or an operator within it, takes chips of one size only.
 
