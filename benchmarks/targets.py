@@ -98,6 +98,7 @@ def peak(case: str, shape: tuple[int, ...], part: str = "beyond") -> Question:
 TILED, TILED_2 = "geostack, shift", "geostack, shift, 2 workers"
 MILLION = "queries of 1,000,000 footprints in a file"
 IN_MEMORY = "1,000 queries of {} footprints in memory"
+NEIGHBOURS = f"NDVI and its 9 x 9 mean {SMALL}"
 JOIN = "joining 100,000 with 10,000 footprints"
 
 TARGETS = (
@@ -150,4 +151,7 @@ TARGETS = (
            1.6, "x", inverse("a run by blocks over Dask (10980 x 10980)", "two workers"), False),
     Target(7, "cost from 1 to 4 tiles: the slope on log axes, 1 where it is linear", 1.05, "",
            value("slope of cost in pixels: 1, 2 and 4 tiles of 10980 squared")),
+    Target(8, "`ndvi | 9 x 9 mean` tiled, one worker, against the whole-scene call", 1.15, "x",
+           ratio(NEIGHBOURS, "geostack")),
+    Target(8, "the same with two workers", 0.65, "x", ratio(NEIGHBOURS, "geostack, 2 workers")),
 )  # fmt: skip

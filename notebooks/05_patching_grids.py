@@ -19,6 +19,7 @@
 # - the four axes of a patcher: *geometry*, *sampler*, *window*, *aggregation*;
 # - `Sequential([GridSampler, ApplyToChips, Stitch])`, the tiled form of any operator;
 # - what a grid of whole chips silently leaves out, and the one argument that covers it;
+# - why an operator that looks around is exact over chips when it says how far it looks;
 # - when a Hann window is worth having, and what the whole thing costs.
 #
 # **Needs** no network: pixels come from a local archive, the live service or the embedded
@@ -34,12 +35,13 @@ import numpy as np
 
 from geopatcher import CoverageWarning, RasterField, SpatialBoxcar, SpatialHann
 from geopatcher import SpatialOverlapAdd, SpatialPatcher, SpatialRectangular
-from geopatcher import SpatialRegularStride, draw_chips
+from geopatcher import SpatialRegularStride, SpatialTrim, draw_chips
 from geostack import SOUTH_TYROL_BBOX, SOUTH_TYROL_TILE, NoSceneError
 from geostack import SourceUnavailableError, load_s2_chip
-from geotoolz import NDVI, ApplyToChips, DNToReflectance, GridSampler, Lambda, Sequential
-from geotoolz import Stitch
+from geotoolz import NDVI, ApplyToChips, DNToReflectance, FocalMean, GridSampler, Lambda
+from geotoolz import Sequential, Stitch, Tap
 from geotoolz.viz import plot
+from pipekit import measure_radius
 
 # %%
 scene = load_s2_chip(bands=("B04", "B08"))
@@ -206,14 +208,106 @@ assert not Lambda(ndvi).local
 assert np.array_equal(direct.values, whole.values)
 
 # %% [markdown]
-# So each pixel is computed once, and the overlap costs nothing where it is not needed. Where is it
-# needed, and why have a window at all?
+# So each pixel is computed once, and the overlap costs nothing where it is not needed. But a
+# per-pixel map agrees with itself however it is cut: it proves little. Two harder cases follow.
+
+# %% [markdown]
+# ## An operator that looks around
+#
+# A 9 x 9 mean takes each pixel from those up to 4 pixels away: its *radius* is 4. Map algebra calls
+# it *focal*. Within 4 pixels of a chip's border it misses neighbours, and makes them up by a mirror.
+# A radius can be measured: change one pixel, and see how far away the answer changes.
+
+# %%
+smooth = ndvi | FocalMean(9)
+print(
+    f"said {smooth.radius}, measured {measure_radius(smooth)}; NDVI alone: {measure_radius(ndvi)}"
+)
+assert smooth.radius == measure_radius(smooth) == 4
+assert ndvi.radius == measure_radius(ndvi) == 0
+
+# %% [markdown]
+# First the stitch is told nothing (`Lambda` hides the radius), so it does what the patcher says:
+# average overlapping chips, by a boxcar or by a Hann window. A third patcher drops a margin of 4
+# pixels of each chip, except at the scene's edge. Last, the stitch is told.
+
+# %%
+smooth_whole = smooth(scene)
+trimmed = SpatialPatcher(
+    SpatialRectangular(256, boundary="shift"), SpatialRegularStride(248), SpatialTrim(4)
+)
+boxcar = SpatialPatcher(SpatialRectangular(256, boundary="shift"), SpatialRegularStride(192))
+runs = {
+    "Boxcar, step 192": (Lambda(smooth), boxcar),
+    "Hann, step 192": (Lambda(smooth), shifted),
+    "margin of 4, step 248": (Lambda(smooth), trimmed),
+    "told the radius": (smooth, shifted),
+}
+focal_errors = {}
+for name, (operator, patcher) in runs.items():
+    made = tiled(operator, patcher)(scene)
+    focal_errors[name] = np.abs(made.values - smooth_whole.values)
+    print(f"{name:22} largest difference {focal_errors[name].max():.1e}")
+assert focal_errors["Boxcar, step 192"].max() > 1e-2
+assert 1e-6 < focal_errors["Hann, step 192"].max() < focal_errors["Boxcar, step 192"].max()
+assert focal_errors["margin of 4, step 248"].max() < 1e-6
+assert focal_errors["told the radius"].max() < 1e-6
+
+# %% [markdown]
+# ### What the windows add up to
+#
+# The sums of the weights tell why. Along one line of chips the boxcar's sum jumps where a chip ends:
+# there a chip's wrong rim counts as much as its neighbour's right pixels. Hann's rims count little,
+# but not nothing. The trimmed chips lie side by side, but for the last one, which is moved inward: a
+# rim counts only at the scene's edge, where no neighbour is missing.
+
+
+# %%
+def weights_along(patcher, length=900):
+    """Return each chip's weights along one row of pixels, (chips, length)."""
+    strip = scene.isel({"x": slice(0, length), "y": slice(0, 256)})
+    lines = []
+    for patch in patcher.split(strip):
+        line = np.full(length, np.nan)
+        line[patch.indices.col_off :][:256] = patch.weights[128]
+        lines.append(line)
+    return np.array(lines)
+
+
+fig, axes = plt.subplots(1, 3, figsize=(10, 2.6), sharey=True, layout="constrained")
+windows = (("Boxcar, step 192", boxcar), ("Hann, step 192", shifted), ("margin of 4", trimmed))
+for ax, (name, patcher) in zip(axes, windows, strict=True):
+    lines = weights_along(patcher)
+    ax.plot(lines.T, color="tab:blue", linewidth=0.8)
+    ax.plot(np.nansum(lines, axis=0), color="tab:orange", linewidth=1.6)
+    ax.set(title=name, xlabel="column (10 m pixels)", ylim=(0, 2.1))
+axes[0].set_ylabel("weight (unitless)")
+fig.suptitle("Each chip's weights (blue) and their sum (orange)")
+plt.show()
+total = np.nansum(weights_along(trimmed), axis=0)
+assert total.min() >= 1  # nothing is lost between margins
+
+# %% [markdown]
+# ### An exact tiling
+#
+# The stitch that knows the radius lays chips side by side and reads each with a rim of 4 pixels, cut
+# at the scene's edge: the filter sees what it sees in the whole scene, so that even its mirror at the
+# edge is the right one. Hardly a pixel is computed twice.
+
+
+# %%
+pixels = []
+counted = Tap(lambda chip: pixels.append(chip.shape[-2] * chip.shape[-1])) | smooth
+tiled(counted, shifted)(scene)
+share, blended_share = sum(pixels) / whole.size, shifted.n_anchors(field) * 256**2 / whole.size
+print(f"pixels computed for each one of the scene: {share:.3f}; blended {blended_share:.2f}")
+assert share <= 1.15
 
 # %% [markdown]
 # ## When chips disagree
 #
-# Many operators look at the whole chip: a contrast stretch, a normalisation layer, a segmentation
-# network. Here each chip is stretched to its own 2nd and 98th percentile. A chip full of water and
+# Other operators look at the whole chip: a contrast stretch, a normalisation layer. They have no
+# radius. Here each chip is stretched to its own 2nd and 98th percentile. A chip full of water and
 # one full of forest then disagree where they overlap.
 
 
@@ -263,8 +357,41 @@ print({name: f"{value:.2f}" for name, value in contrast.items()})
 assert contrast["Hann"] < contrast["Boxcar"]
 
 # %% [markdown]
-# A Hann window hides disagreement; it does not remove it. An operator whose result depends on the
-# chip is still a question to its author.
+# A Hann window hides disagreement; it does not remove it: against the stretch of the whole scene
+# either map is wrong nearly everywhere, as the right picture below shows.
+
+# %% [markdown]
+# ### Three kinds of operators
+#
+# The same overlapping chips under a Hann window, the stitch told nothing, against the same operator
+# on the whole scene.
+
+# %%
+stretched_whole = stretch(whole)
+cases = {
+    "local: NDVI": np.abs(tiled(Lambda(ndvi), shifted)(scene).values - whole.values),
+    "focal: its 9 x 9 mean": focal_errors["Hann, step 192"],
+    "chip-wide: its stretch": np.abs(results["Hann"] - stretched_whole),
+}
+fig, axes = plt.subplots(1, 3, figsize=(10, 4.2), sharey=True, layout="constrained")
+for ax, (name, error) in zip(axes, cases.items(), strict=True):
+    # The largest error of each block of 4 x 4 pixels, so that thin seams stay visible.
+    part = error[rows, cols].reshape(200, 4, 200, 4).max(axis=(1, 3))
+    image = ax.imshow(
+        np.maximum(part, 1e-8), cmap="cividis", norm="log", vmin=1e-8, vmax=1, extent=(0, 8, 8, 0)
+    )
+    ax.set(title=f"{name}\nlargest {error.max():.0e}", xlabel="east (km)")
+axes[0].set_ylabel("south (km)")
+fig.colorbar(image, ax=axes, label="difference to the whole scene (log scale)")
+plt.show()
+assert cases["local: NDVI"].max() < 1e-6
+assert cases["chip-wide: its stretch"].mean() > 100 * cases["focal: its 9 x 9 mean"].mean()
+
+# %% [markdown]
+# Rounding for the local operator, thin lines along the chips' borders for the focal one, a wrong
+# contrast all over for the third. The first two need no window once they say how far they look. For
+# the third no layout of chips helps: its result depends on the chip, and that is a question to its
+# author.
 
 # %% [markdown]
 # ## What it costs
@@ -323,7 +450,9 @@ assert beyond["tiled, local"] < 64
 # | task | geometry | window | aggregation |
 # |---|---|---|---|
 # | a per-pixel map (index, mask) | `boundary="shift"`, step = size | `SpatialBoxcar` | `SpatialOverlapAdd` |
-# | a network with edge effects | `boundary="shift"`, overlap 25 to 50 % | `SpatialHann` | `SpatialOverlapAdd` |
+# | a filter that says its radius | the same: rims are read where they are needed | `SpatialBoxcar` | `SpatialOverlapAdd` |
+# | a network with edge effects | `boundary="shift"`, step = size - 2 margins | `SpatialTrim(margin)` | `SpatialOverlapAdd` |
+# | chips that disagree in contrast | `boundary="shift"`, overlap 25 to 50 % | `SpatialHann` | `SpatialOverlapAdd` |
 # | class labels | `boundary="shift"`, any overlap | any | `SpatialHardVote(n_classes)` |
 # | training chips of one shape | `boundary="drop"` | `SpatialBoxcar` | none |
 # | an exact count of tiles | `boundary="pad"` or `"shrink"` | `SpatialBoxcar` | `SpatialOverlapAdd` |
@@ -353,6 +482,9 @@ if tyrol is not None:
     difference = np.nanmax(np.abs(stitched.values - truth.values))
     print(f"{shifted.n_anchors(tyrol)} chips, largest difference {difference:.1e}")
     assert difference < 1e-6
+    smoothed = np.abs(tiled(smooth, shifted)(tyrol).values - smooth(tyrol).values)
+    print(f"its 9 x 9 mean from chips with rims: largest difference {np.nanmax(smoothed):.1e}")
+    assert np.nanmax(smoothed) < 1e-6
     fig, ax = plt.subplots(figsize=(8, 5.6), layout="constrained")
     plot(stitched, ax=ax, title="NDVI around Bolzano, stitched from chips", **NDVI_STYLE)
     fig.supxlabel("contains modified Copernicus Sentinel data 2022", size=8)
@@ -369,6 +501,8 @@ if tyrol is not None:
 # | chips of a scene, lazily | `patcher.split(field)` |
 # | a tiled operator | `Sequential([GridSampler(patcher), ApplyToChips(op), Stitch()])` |
 # | every pixel covered | `SpatialRectangular(size, boundary="shift")` |
+# | an exact filter over chips | `tiled(ndvi \| FocalMean(9))`: it says how far it looks |
+# | a margin dropped | `SpatialTrim(margin)`, chips every size - 2 margins |
 # | no seams from chips that disagree | `SpatialHann()` and some overlap |
 # | two cores | `ApplyToChips(op, workers=2)` |
 #

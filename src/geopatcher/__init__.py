@@ -93,8 +93,10 @@ from pipekit.lazy import lazily
 
 _LAZY = {
     "Journal": "geopatcher.run",
+    "MarginErrors": "geopatcher.margins",
     "draw_chips": "geopatcher.draw",
     "map_patches": "geopatcher.run",
+    "margin_errors": "geopatcher.margins",
     "merge_to_file": "geopatcher.stitch",
 }
 _OURS = (value for value in list(globals().values()) if hasattr(value, "__qualname__"))
