@@ -23,9 +23,10 @@ from geotoolz.carrier import NAN, Mask, Raster, Values, fill_of, float_dtype, re
 from geotoolz.colours import class_colours
 from geotoolz.function_operator import check_choice
 from pipekit import Operator
+from pipekit.config import where_given
 from pipekit.operator import checked_count
 from pipekit.pixels import invalid_mask
-from pipekit.radius import checked_radius, where_known
+from pipekit.radius import checked_radius
 from pipekit.schedulers import cores
 
 FOLDERS = "GEOSTACK_MODELS"
@@ -232,7 +233,7 @@ class OnnxOp(Operator):
             )
 
     def _config_values(self) -> dict[str, Any]:
-        values = where_known(super()._config_values())
+        values = where_given(super()._config_values(), "radius")
         if self._given is None:
             values["path"] = Path(self.path).name
         return values
