@@ -5,19 +5,15 @@ A catalog in memory is row numbers over a shared table, so that a query copies n
 
 from __future__ import annotations
 
-import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import shapely
 from pyproj import CRS
-from shapely.geometry.base import BaseGeometry
 
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import (
@@ -28,142 +24,27 @@ from geocatalog.footprint import (
     crs_text,
     region_of,
     reproject,
-    wrapped_bounds,
 )
 from geocatalog.geoslice import GeoSlice
-from geocatalog.interval import OPEN_END, OPEN_START, as_interval, interval_of, iso_ends, pack_time
+from geocatalog.interval import OPEN_END, OPEN_START, interval_of, iso_ends, pack_time
+from geocatalog.rows import CatalogRow as CatalogRow
+from geocatalog.rows import rows_of
 from geocatalog.table import (
-    CORE_COLUMNS,
     FootprintTable,
+    column_values,
     extent_of,
-    is_known,
     joined_frames,
-    normalise_frame,
     pairs_of,
+    with_footprints,
 )
 from pipekit.carrier import same_crs
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from geopandas import GeoDataFrame
 
 BACKENDS = ("raster", "xarray", "vector")
 """Kinds of file a catalog may list."""
-
-
-@dataclass(frozen=True)
-class CatalogRow:
-    """One file: where it is, what it covers, when; further columns in `extras`.
-
-    `interval` is None for an undated file; `assets` maps asset keys to paths for a row made
-    from several STAC assets, and is empty otherwise.
-
-    Examples
-    --------
-    >>> from shapely import box
-    >>> footprint, extras = box(0, 0, 20, 10), {"resolution": 10.0}
-    >>> row = CatalogRow(0, "a.tif", pd.NaT, pd.NaT, footprint, CRS(32610), extras)
-    >>> row.bounds, row.slice().shape
-    ((0.0, 0.0, 20.0, 10.0), (1, 2))
-    """
-
-    index: int
-    filepath: str
-    start_time: pd.Timestamp
-    end_time: pd.Timestamp
-    geometry: BaseGeometry
-    crs: CRS
-    extras: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def bounds(self) -> Bounds:
-        """(west, south, east, north) of the footprint; NaN for one that is empty or missing."""
-        west, south, east, north = shapely.bounds(self.geometry).tolist()
-        return west, south, east, north
-
-    @property
-    def interval(self) -> pd.Interval | None:
-        """Closed UTC interval, or None when undated."""
-        ends = self.start_time, self.end_time
-        return None if all(map(pd.isna, ends)) else as_interval(ends)
-
-    @property
-    def assets(self) -> dict[str, str]:
-        """Paths by asset key, in band order."""
-        found = self.extras.get("assets")
-        # A column of that name need not be ours.
-        return json.loads(found) if isinstance(found, str) and found.startswith("{") else {}
-
-    @property
-    def signer(self) -> str | None:
-        """Who makes the token that the row's files need, by name; None where none is named."""
-        found = self.extras.get("signer")
-        return found if isinstance(found, str) else None
-
-    @property
-    def pixel_size(self) -> tuple[float, float] | None:
-        """(x, y) of a pixel in units of the catalog's CRS, or None where that is not recorded."""
-        size: Any = self.extras.get("resolution")
-        native = self.extras.get("native_crs")
-        elsewhere = isinstance(native, str) and not same_crs(as_crs(native), self.crs)
-        if elsewhere or not is_known(size):
-            return None
-        height: Any = self.extras.get("resolution_y")
-        return float(size), float(height if is_known(height) else size)
-
-    def slice(self, resolution: float | Sequence[float] | None = None) -> GeoSlice:
-        """Return the row's box and interval, on the file's own pixel grid.
-
-        Parameters
-        ----------
-        resolution
-            Pixel size in units of the catalog's CRS, one number or (x, y); by default the row's
-            own, when it was recorded in the catalog's CRS.
-
-        Returns
-        -------
-        A slice whose pixel edges begin at the footprint's upper left corner.
-
-        Raises
-        ------
-        CatalogError
-            Without a `resolution`, where the row has none in the catalog's CRS; and for a row
-            without a footprint.
-        """
-        if self.geometry is None or self.geometry.is_empty:
-            raise CatalogError(f"{self.filepath} has no footprint, so it has no slice")
-        # Across the antimeridian the bounds go once around the globe.
-        box = wrapped_bounds(self.geometry) if self.crs.is_geographic else self.bounds
-        size = self.pixel_size if resolution is None else resolution
-        if size is None:
-            raise CatalogError(
-                f"{self.filepath} has no recorded resolution in {crs_text(self.crs)}; "
-                "pass resolution= in units of the catalog's CRS"
-            )
-        return GeoSlice(box, self.interval, size, self.crs, anchor=(box[0], box[3]))
-
-
-def rows_of(frame: GeoDataFrame, crs: CRS, first: int = 0) -> Iterator[CatalogRow]:
-    """Yield the rows of a catalog's frame.
-
-    Parameters
-    ----------
-    frame
-        The core columns, then extras.
-    crs
-        The CRS of the footprints.
-    first
-        Number of the first row.
-
-    Yields
-    ------
-    One row after the other, numbered from `first`.
-    """
-    extras = [name for name in frame.columns if name not in CORE_COLUMNS]
-    columns = [frame[name] for name in (*CORE_COLUMNS, *extras)]
-    for index, values in enumerate(zip(*columns, strict=True), start=first):
-        path, start, end, geometry = values[:4]
-        more = dict(zip(extras, values[4:], strict=True))
-        yield CatalogRow(index, path, start, end, geometry, crs, more)
 
 
 def rows_under(catalog: GeoCatalog, slice_: GeoSlice, backend: str) -> list[CatalogRow]:
@@ -274,6 +155,53 @@ class GeoCatalog(ABC):
         ------
         `CatalogRow`s, numbered from 0.
         """
+
+    @abstractmethod
+    def column(self, name: str) -> np.ndarray:
+        """Return one column as an array, without a frame.
+
+        Parameters
+        ----------
+        name
+            One of `columns`.
+
+        Returns
+        -------
+        (N,) in the rows' order: times as datetime64[us] in UTC, footprints as shapely geometries,
+        text as Python's own.
+
+        Raises
+        ------
+        CatalogError
+            For a column that is not there; lists those that are.
+
+        Examples
+        --------
+        >>> import geopandas as gpd, shapely
+        >>> frame = gpd.GeoDataFrame({"filepath": ["a.tif"], "cloud_cover": [3.0]},
+        ...     geometry=[shapely.box(0, 0, 1, 1)], crs=32610)
+        >>> InMemoryGeoCatalog(frame).column("cloud_cover")
+        array([3.])
+        """
+
+    @abstractmethod
+    def to_arrow(self) -> pa.Table:
+        """Return the rows as an Arrow table, without a frame; footprints as WKB.
+
+        Returns
+        -------
+        One Arrow row per row, the columns in their order, with the types that a file would hold.
+        """
+
+    @property
+    def paths(self) -> list[str]:
+        """Paths or URLs of the rows' files, in order."""
+        found: list[str] = self.column("filepath").tolist()
+        return found
+
+    def _check_column(self, name: str) -> None:
+        if name not in self.columns:
+            raise CatalogError(f"no column {name!r}; the catalog has {self.columns}")
 
     @abstractmethod
     def materialize(self) -> InMemoryGeoCatalog:
@@ -590,7 +518,7 @@ class InMemoryGeoCatalog(GeoCatalog):
     def __init__(self, gdf: GeoDataFrame, backend: str = "raster") -> None:
         if backend not in BACKENDS:
             raise CatalogError(f"backend must be one of {BACKENDS}, got {backend!r}")
-        self._cut_from(FootprintTable(normalise_frame(gdf)), backend, None)
+        self._cut_from(FootprintTable.of(gdf), backend, None)
 
     def _cut_from(self, table: FootprintTable, backend: str, rows: np.ndarray | None) -> None:
         super().__init__(table.crs, backend)
@@ -650,7 +578,7 @@ class InMemoryGeoCatalog(GeoCatalog):
         known = np.concatenate([starts[starts != OPEN_START], ends[ends != OPEN_END]])
         return interval_of(known.min(), known.max()) if len(known) else None
 
-    def _cut(self, array: np.ndarray) -> np.ndarray:
+    def _cut(self, array: Any) -> Any:
         return array if self._rows is None else array[self._rows]
 
     def _table_in(self, crs: CRS) -> FootprintTable:
@@ -705,7 +633,24 @@ class InMemoryGeoCatalog(GeoCatalog):
 
     def iter_rows(self) -> Iterator[CatalogRow]:
         """Yield the rows one by one."""
-        return rows_of(self._frame, self.crs)
+        return rows_of(self.table.arrays, self.crs, self._rows)
+
+    @property
+    def row_numbers(self) -> np.ndarray:
+        """(N,) int64: the rows' numbers in the table that this catalog was cut from."""
+        return np.arange(len(self.table)) if self._rows is None else self._rows
+
+    def column(self, name: str) -> np.ndarray:
+        """Return one column as an array, without a frame; see `GeoCatalog.column`."""
+        self._check_column(name)
+        return column_values(self._cut(self.table.arrays[name]))
+
+    def to_arrow(self) -> pa.Table:
+        """Return the rows as an Arrow table, without a frame; see `GeoCatalog.to_arrow`."""
+        table = self.table.attributes
+        if self._rows is not None:
+            table = table.take(self._rows)
+        return with_footprints(table, self._cut(self.table.geometry))
 
     def materialize(self) -> InMemoryGeoCatalog:
         """Return a catalog with its own table of just these rows.

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from geocatalog.catalog import DERIVED, CatalogRow, GeoCatalog, InMemoryGeoCatalog, rows_of
+from geocatalog.catalog import DERIVED, GeoCatalog, InMemoryGeoCatalog
 from geocatalog.errors import CatalogError
 from geocatalog.expression import (
     check_boolean,
@@ -26,8 +26,23 @@ from geocatalog.expression import (
 )
 from geocatalog.footprint import Bounds, Region, crs_text, mended
 from geocatalog.interval import OPEN_END, OPEN_START, interval_of
-from geocatalog.parquet import COVERING, FileInfo, digest_of, frame_from_arrow, read_info
-from geocatalog.table import FootprintTable, as_json, extent_of, normalise_frame
+from geocatalog.parquet import (
+    COVERING,
+    FileInfo,
+    columns_from_arrow,
+    digest_of,
+    frame_from_arrow,
+    read_info,
+)
+from geocatalog.rows import CatalogRow, rows_of
+from geocatalog.table import (
+    FootprintTable,
+    arrays_of,
+    as_json,
+    column_values,
+    extent_of,
+    normalise_frame,
+)
 from pipekit.places import Place, place_of
 
 if TYPE_CHECKING:
@@ -313,7 +328,7 @@ class DuckDBGeoCatalog(GeoCatalog):
 
     Examples
     --------
-    >>> import geopandas as gpd, tempfile
+    >>> import geopandas as gpd, shapely, tempfile
     >>> from geocatalog import to_geoparquet
     >>> frame = gpd.GeoDataFrame({"filepath": ["/a"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -401,29 +416,43 @@ class DuckDBGeoCatalog(GeoCatalog):
 
     @cached_property
     def _frame(self) -> GeoDataFrame:
-        return self._tidy(self._read_table())
+        return self._tidy(self._read_table(self.columns))
 
     def _tidy(self, table: pa.Table) -> GeoDataFrame:
         """Return rows as a catalog keeps them, which a file of our own already holds."""
         frame = frame_from_arrow(table, "geometry", self._source.info)
         return frame if self._source.info.valid else normalise_frame(frame)
 
-    def _read_table(self) -> pa.Table:
+    def column(self, name: str) -> np.ndarray:
+        """Return one column as an array; see `GeoCatalog.column`. No other is read."""
+        self._check_column(name)
+        if not self._source.info.valid:
+            # Somebody else's file: its times and footprints are put in order with all the rest.
+            return column_values(self._frame[name].array)
+        table = self._read_table([name])
+        if name == "geometry":
+            return shapely.from_wkb(table.column(name).to_numpy())
+        return column_values(columns_from_arrow(table, self._source.info)[name].array)
+
+    def to_arrow(self) -> pa.Table:
+        """Return the rows as an Arrow table, as the file holds them; see `GeoCatalog.to_arrow`."""
+        return self._read_table(self.columns)
+
+    def _read_table(self, names: list[str]) -> pa.Table:
         import pyarrow as pa
 
         if not self._regions:
             with self._source.explaining():
-                few = self._few_rows()
-                wanted, cursor = self._source.columns(self.columns), self._source.thread_cursor()
+                few = self._few_rows(names)
+                wanted, cursor = self._source.columns(names), self._source.thread_cursor()
                 if few is not None:
                     return few
                 whole = self._relation(wanted, cursor).to_arrow_table()
-                return self._source.conformed(whole, self.columns)
-        tables = [batch for batch, _ in self._batches(self.columns)]
-        empty = self._source.schema(self.columns).empty_table()
-        return pa.concat_tables(tables) if tables else empty
+                return self._source.conformed(whole, names)
+        tables = [batch.select(names) for batch, _ in self._batches(names)]
+        return pa.concat_tables(tables) if tables else self._source.schema(names).empty_table()
 
-    def _few_rows(self) -> pa.Table | None:
+    def _few_rows(self, names: list[str]) -> pa.Table | None:
         """Return the rows as Arrow when they are few, else None.
 
         A DuckDB relation, which gives Arrow by itself, is bound twice: 3 ms that a query with a
@@ -431,10 +460,11 @@ class DuckDBGeoCatalog(GeoCatalog):
         """
         import pyarrow as pa
 
-        schema = self._source.schema(self.columns)
+        schema = self._source.schema(names)
         if any(pa.types.is_timestamp(kind) and kind.unit == "ns" for kind in schema.types):
             return None  # Python's times have microseconds.
-        rows = self._fetch(f"{self.sql} LIMIT {FEW_ROWS}")
+        statement = self._statement(self._source.columns(names))
+        rows = self._fetch(f"{statement} LIMIT {FEW_ROWS}")
         if len(rows) == FEW_ROWS:
             return None
         values = zip(*rows, strict=True) if rows else ([] for _ in schema)
@@ -459,7 +489,7 @@ class DuckDBGeoCatalog(GeoCatalog):
         """
         index = 0
         for table, _ in self._batches(self.columns):
-            yield from rows_of(self._tidy(table), self.crs, index)
+            yield from rows_of(arrays_of(self._tidy(table)), self.crs, None, index)
             index += len(table)
 
     def where(self, expression: str) -> DuckDBGeoCatalog:

@@ -420,7 +420,11 @@ def outline_of(transform: Affine, rows: int, cols: int) -> shapely.Polygon:
     return outline if transform.b or transform.d else shapely.box(*outline.bounds)
 
 
-def mended(geometry: np.ndarray, names: Sequence[Any] | None = None) -> np.ndarray:
+def mended(
+    geometry: np.ndarray,
+    names: Sequence[Any] | None = None,
+    boxes: np.ndarray | None = None,
+) -> np.ndarray:
     """Return (N,) footprints with the invalid ones made valid: a bow tie becomes two triangles.
 
     What overlaps itself keeps all that it covers; a box without width or height becomes the point
@@ -432,6 +436,8 @@ def mended(geometry: np.ndarray, names: Sequence[Any] | None = None) -> np.ndarr
         (N,) shapely geometries; None and empty ones stay.
     names
         What an error calls each of them.
+    boxes
+        (N,) bool, as `are_boxes` says, where that is known: a box is valid.
 
     Returns
     -------
@@ -448,7 +454,12 @@ def mended(geometry: np.ndarray, names: Sequence[Any] | None = None) -> np.ndarr
     >>> mended(np.array([bow]))[0].geom_type
     'MultiPolygon'
     """
-    wrong = np.flatnonzero(~(shapely.is_valid(geometry) | shapely.is_missing(geometry)))
+    # A box is told apart in half the time that GEOS takes to check its ring.
+    asked = np.flatnonzero(
+        ~(are_boxes(geometry, shapely.bounds(geometry)) if boxes is None else boxes)
+    )
+    shapes = geometry[asked]
+    wrong = asked[~(shapely.is_valid(shapes) | shapely.is_missing(shapes))]
     if not len(wrong):
         return geometry
     geometry = geometry.copy()

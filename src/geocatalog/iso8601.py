@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from functools import lru_cache
 
 import numpy as np
 
@@ -28,6 +29,7 @@ _DURATION = re.compile(
 _DAY = 86_400_000_000
 
 
+@lru_cache(maxsize=1024)
 def covered(text: str) -> tuple[int, int]:
     """Return the first and the last microsecond that a date or a time names.
 

@@ -21,14 +21,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import shapely
 from pyproj import CRS
 
 from geocatalog.catalog import BACKENDS, GeoCatalog, InMemoryGeoCatalog
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import Bounds, as_crs
 from geocatalog.interval import as_interval, iso_ends
-from geocatalog.table import CORE_COLUMNS, FootprintTable
+from geocatalog.table import CORE_COLUMNS, FootprintTable, with_footprints
 from pipekit.files import file_of, keep_inputs, whole
 from pipekit.places import PlaceError, place_of, store_of
 
@@ -184,7 +183,7 @@ def to_geoparquet(catalog: GeoCatalog, path: Any, *, row_group_size: int = ROW_G
 
     Examples
     --------
-    >>> import geopandas as gpd, tempfile
+    >>> import geopandas as gpd, shapely, tempfile
     >>> frame = gpd.GeoDataFrame({"filepath": ["/a"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     written = to_geoparquet(InMemoryGeoCatalog(frame), folder + "/catalog.parquet")
@@ -243,9 +242,7 @@ def geo_table(catalog: InMemoryGeoCatalog) -> pa.Table:
     import pyarrow as pa
 
     source = catalog.table
-    table = source.attributes
-    geometry = pa.array(shapely.to_wkb(source.geometry), type=pa.binary())
-    table = table.add_column(CORE_COLUMNS.index("geometry"), "geometry", geometry)
+    table = with_footprints(source.attributes, source.geometry)
     sides = [pa.array(side, from_pandas=True) for side in source.bounds.T]
     covering = covering_name(table.column_names)
     table = table.append_column(covering, pa.StructArray.from_arrays(sides, names=list(COVERING)))
@@ -433,7 +430,7 @@ def from_geoparquet(path: Any) -> InMemoryGeoCatalog:
 
     Examples
     --------
-    >>> import geopandas as gpd, tempfile
+    >>> import geopandas as gpd, shapely, tempfile
     >>> frame = gpd.GeoDataFrame({"filepath": ["/a"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = to_geoparquet(InMemoryGeoCatalog(frame), folder + "/catalog.parquet")
@@ -453,14 +450,15 @@ def from_geoparquet(path: Any) -> InMemoryGeoCatalog:
         table = file.read(columns=names).select(names)
         frame = frame_from_arrow(table, info.geometry, info)
     info.check_unchanged()
-    return InMemoryGeoCatalog(frame, info.backend)
+    if not info.valid:
+        return InMemoryGeoCatalog(frame, info.backend)
+    return InMemoryGeoCatalog.from_table(FootprintTable(frame), info.backend)
 
 
 def frame_from_arrow(table: pa.Table, geometry: str, info: FileInfo) -> GeoDataFrame:
     """Return an Arrow table with a WKB column as a GeoDataFrame, columns in the same order.
 
-    The WKB column comes out as `geometry`, the catalog's times in UTC microseconds, lists and dicts
-    as Python's own, and whole numbers with gaps as "Int64".
+    The WKB column comes out as `geometry`; the others as `columns_from_arrow` gives them.
 
     Parameters
     ----------
@@ -475,13 +473,38 @@ def frame_from_arrow(table: pa.Table, geometry: str, info: FileInfo) -> GeoDataF
     -------
     As many rows as the table has.
     """
-    import pyarrow as pa
-    from geopandas import GeoDataFrame, GeoSeries
+    from geopandas import GeoDataFrame
     from geopandas.array import from_wkb
 
     at = table.column_names.index(geometry)
     shapes = from_wkb(table.column(geometry).to_numpy(), crs=info.crs)
-    table = table.remove_column(at).replace_schema_metadata(None)
+    plain = columns_from_arrow(table.remove_column(at), info)
+    plain.insert(at, "geometry", shapes)
+    return GeoDataFrame(plain, geometry="geometry")
+
+
+def columns_from_arrow(table: pa.Table, info: FileInfo) -> pd.DataFrame:
+    """Return the columns of an Arrow table as a catalog keeps them, footprints aside.
+
+    The catalog's times come out in UTC microseconds, lists and dicts as Python's own, and whole
+    numbers with gaps as "Int64".
+
+    Parameters
+    ----------
+    table
+        Any columns.
+    info
+        What the file says of its columns.
+
+    Returns
+    -------
+    As many rows as the table has.
+    """
+    import pyarrow as pa
+    from geopandas import GeoSeries
+    from geopandas.array import from_wkb
+
+    table = table.replace_schema_metadata(None)
     for index, field in enumerate(table.schema):
         is_time = pa.types.is_timestamp(field.type) and field.type.tz is not None
         if is_time and field.name in CORE_COLUMNS:
@@ -501,5 +524,4 @@ def frame_from_arrow(table: pa.Table, geometry: str, info: FileInfo) -> GeoDataF
         elif pa.types.is_integer(field.type) and column.null_count:
             name = str(field.type).replace("uint", "UInt").replace("int", "Int")
             plain[field.name] = pd.array(column.to_pylist(), dtype=name)
-    plain.insert(at, "geometry", shapes)
-    return GeoDataFrame(plain, geometry="geometry")
+    return plain

@@ -49,6 +49,36 @@ class FootprintTable:
         self.frame = frame
         """The rows as a GeoDataFrame; not to be changed."""
 
+    @classmethod
+    def of(cls, frame: GeoDataFrame) -> FootprintTable:
+        """Return the table of any frame of footprints, put in order as `normalise_frame` does.
+
+        Parameters
+        ----------
+        frame
+            As for `normalise_frame`.
+
+        Returns
+        -------
+        A new table; what was worked out to check the footprints stays with it.
+
+        Raises
+        ------
+        CatalogError
+            As `normalise_frame`.
+        """
+        table = cls(_ordered_frame(frame))
+        paths = table.frame["filepath"].array
+        geometry = mended(table.geometry, paths, table.is_box)
+        if geometry is table.geometry:
+            return table
+        return cls(table.frame.set_geometry(geometry, crs=table.crs))
+
+    @cached_property
+    def arrays(self) -> dict[str, Any]:
+        """Columns by name, as pandas holds them; not to be changed."""
+        return arrays_of(self.frame)
+
     @cached_property
     def crs(self) -> CRS:
         """The one CRS of all footprints."""
@@ -455,6 +485,74 @@ def column_of(values: list[Any]) -> pd.Series:
     return pd.Series(values, dtype=object if known & {dict, list, tuple} else None)
 
 
+def arrays_of(frame: pd.DataFrame) -> dict[str, Any]:
+    """Return the columns of a frame by name, as arrays whose `tolist` gives Python's own values.
+
+    Parameters
+    ----------
+    frame
+        Any frame.
+
+    Returns
+    -------
+    numpy's arrays for numbers and objects, pandas' for times, text and the rest.
+
+    Examples
+    --------
+    >>> arrays_of(pd.DataFrame({"cloud_cover": [3.0]}))["cloud_cover"].tolist()
+    [3.0]
+    """
+    return {
+        str(name): column.to_numpy() if type(column.dtype) in _OF_NUMPY else column.array
+        for name, column in frame.items()
+    }
+
+
+_OF_NUMPY = tuple(type(np.dtype(code)) for code in "?bhilqBHILQefdO")
+
+
+def column_values(array: Any) -> np.ndarray:
+    """Return a column of pandas as a numpy array: times as datetime64[us] in UTC.
+
+    Parameters
+    ----------
+    array
+        A pandas array.
+
+    Returns
+    -------
+    (N,) numbers, times, or objects.
+
+    Examples
+    --------
+    >>> column_values(pd.to_datetime(["2024-06-01"], utc=True).array)
+    array(['2024-06-01T00:00:00.000000'], dtype='datetime64[us]')
+    """
+    if isinstance(array.dtype, pd.DatetimeTZDtype):
+        return array.to_numpy(dtype="datetime64[us]")
+    return np.asarray(array)
+
+
+def with_footprints(table: pa.Table, geometry: np.ndarray) -> pa.Table:
+    """Return an Arrow table with the footprints as WKB in their place among the columns.
+
+    Parameters
+    ----------
+    table
+        The other columns.
+    geometry
+        (N,) shapely geometries.
+
+    Returns
+    -------
+    A new table.
+    """
+    import pyarrow as pa
+
+    shapes = pa.array(shapely.to_wkb(geometry), type=pa.binary())
+    return table.add_column(CORE_COLUMNS.index("geometry"), "geometry", shapes)
+
+
 def extent_of(bounds: np.ndarray) -> Bounds | None:
     """Return (west, south, east, north) around (N, 4) bounds, empty ones left out; None if none.
 
@@ -511,6 +609,10 @@ def normalise_frame(frame: GeoDataFrame) -> GeoDataFrame:
     >>> list(normalise_frame(frame).columns)
     ['filepath', 'start_time', 'end_time', 'geometry']
     """
+    return FootprintTable.of(frame).frame
+
+
+def _ordered_frame(frame: GeoDataFrame) -> GeoDataFrame:
     from geopandas import GeoDataFrame
 
     if not isinstance(frame, GeoDataFrame):
@@ -549,7 +651,7 @@ def normalise_frame(frame: GeoDataFrame) -> GeoDataFrame:
         "start_time": start,
         "end_time": end,
     }
-    core["geometry"] = mended(np.asarray(frame.geometry.to_numpy()), core["filepath"].array)
+    core["geometry"] = np.asarray(frame.geometry.to_numpy())
     return GeoDataFrame(core | dict(extras.items()), geometry="geometry", crs=frame.crs)
 
 
