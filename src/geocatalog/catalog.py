@@ -562,9 +562,18 @@ class InMemoryGeoCatalog(GeoCatalog):
 
     @cached_property
     def _frame(self) -> GeoDataFrame:
-        if self._rows is None:
-            return self.table.frame
-        return self.table.frame.iloc[self._rows].reset_index(drop=True)
+        return self.table.frame if self._rows is None else self._taken()
+
+    def _taken(self) -> GeoDataFrame:
+        # Each method of a frame that gives a frame costs a fifth of a query: one take, no more.
+        taken = self.table.frame.take(self._rows)
+        taken.index = pd.RangeIndex(len(taken))
+        return taken
+
+    @property
+    def gdf(self) -> GeoDataFrame:
+        """The rows as a GeoDataFrame; a copy that may be changed."""
+        return self._frame.copy() if self._rows is None else self._taken()
 
     @cached_property
     def total_bounds(self) -> Bounds | None:
