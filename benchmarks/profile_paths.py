@@ -41,7 +41,7 @@ from geopatcher import (
     map_patches,
     merge_to_file,
 )
-from geopatcher.fields.raster import bounded_cache
+from geopatcher.files.block_cache import bounded_cache
 from geopatcher.files.rows import RasterSpec
 from geopatcher.files.zarr import SHARD, ShardWriter, ZarrRows
 

@@ -22,7 +22,8 @@ from geopatcher.axes.sampler import SpatialExplicit
 from geopatcher.config import as_count
 from geopatcher.domain import RasterDomain
 from geopatcher.fields import RetryField, as_field
-from geopatcher.fields.raster import bounded_cache, is_in_memory, paths_of
+from geopatcher.fields.raster import is_in_memory, paths_of
+from geopatcher.files.block_cache import bounded_cache
 from geopatcher.files.rows import RasterSpec, RawRows
 from geopatcher.files.target import (
     RowStore,

@@ -19,7 +19,8 @@ from geopatcher.domain import (
     as_domain,
     as_raster_domain,
 )
-from geopatcher.fields.raster import bounded_cache, paths_of
+from geopatcher.fields.raster import paths_of
+from geopatcher.files.block_cache import bounded_cache
 from geopatcher.files.rows import RasterSpec
 from geopatcher.files.target import check_target, open_lazily, open_target
 from geopatcher.layout import Layout, warn_of_seams

@@ -7,12 +7,11 @@ blocks that chips share: each byte is read once.
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
@@ -624,55 +623,3 @@ def is_in_memory(field: Any) -> bool:
         Whether they are.
     """
     return isinstance(reader_of(field), np.ndarray)
-
-
-_LEAST, _MOST = 48, 256
-_ROWS = 1024
-"""Two rows of the tiles that COGs usually have: what a row of chips touches."""
-
-
-@contextmanager
-def bounded_cache(field: Any, workers: int = 1) -> Iterator[None]:
-    """Let GDAL keep the rows that chips share, and not 5 % of the machine's memory.
-
-    A limit that the user set (`GDAL_CACHEMAX`) stays; so does everything for a raster in memory.
-
-    Parameters
-    ----------
-    field : Field, GeoTensor or reader
-        What is read inside.
-    workers : int
-        Workers that read side by side.
-    """
-    reader = reader_of(field)
-    if isinstance(reader, np.ndarray) or _CACHE in os.environ:
-        yield
-        return
-    with rasterio.Env(GDAL_CACHEMAX=cache_megabytes(reader, workers) * 2**20):
-        yield
-
-
-def cache_megabytes(reader: Any, workers: int = 1) -> int:
-    """Return the cache that `workers` need to read every block of a file once.
-
-    Parameters
-    ----------
-    reader : georeader reader
-        What reads the pixels.
-    workers : int
-        Workers that read side by side.
-
-    Returns
-    -------
-    int
-        In MB (2**20 bytes).
-
-    Examples
-    --------
-    >>> cache_megabytes(np.empty((2, 10980, 10980), "uint16"), workers=2)
-    85
-    """
-    shape = tuple(getattr(reader, "shape", (1, 1)))
-    size = np.dtype(getattr(reader, "dtype", "float32")).itemsize
-    needed = math.prod(shape[:-2]) * shape[-1] * size * _ROWS * workers / 2**20
-    return int(min(max(needed, _LEAST), _MOST))

@@ -20,6 +20,7 @@ import rasterio
 from rasterio.crs import CRS
 from rasterio.dtypes import dtype_rev, typename_fwd
 
+from geopatcher.files.block_cache import block_cache
 from geopatcher.files.rows import RasterSpec, RawRows, Unfinished
 from geopatcher.patch import PatchError
 from pipekit.files import drop_side_files
@@ -87,7 +88,7 @@ class CogTarget(Unfinished):
             "NUM_THREADS": "2",
         }
         try:
-            with rasterio.Env(GDAL_CACHEMAX=CACHE_MEGABYTES * 2**20):
+            with block_cache(CACHE_MEGABYTES * 2**20):
                 copy(str(header), str(made), driver="COG", **options)
                 _check_whole(made)
         except Exception as error:  # GDAL's own have no class in common, nor a public one

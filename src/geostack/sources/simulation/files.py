@@ -209,23 +209,18 @@ def write_cog(
         That compress.
     """
     import rasterio
-    from rasterio.env import get_gdal_config
     from rasterio.io import MemoryFile
     from rasterio.shutil import copy
     from rasterio.windows import Window
+
+    from geopatcher.files.block_cache import block_cache
 
     tile = tile or grid
     layers = array[None] if array.ndim == 2 else array
     row, col = grid.offset_in(tile)
     levels = sum(max(tile.shape) >> (k - 1) > BLOCK for k in range(1, 6))
-    # GDAL's cache of blocks would hold the whole tile, empty as it is. Its size outlives the block
-    # that sets it, unless one around it sets what was there before.
-    before = get_gdal_config("GDAL_CACHEMAX")
-    with (
-        rasterio.Env(GDAL_CACHEMAX=before),
-        rasterio.Env(GDAL_CACHEMAX=32),
-        MemoryFile() as memory,
-    ):
+    # GDAL's cache of blocks would hold the whole tile, empty as it is.
+    with block_cache(32), MemoryFile() as memory:
         memory.write(_empty(tile, len(layers), array.dtype.name, nodata, levels))
         with rasterio.open(memory.name, "r+") as target:
             target.write(layers, window=Window(col, row, grid.cols, grid.rows))
