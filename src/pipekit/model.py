@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from pipekit.carrier import Array, is_carrier, rewrap
 from pipekit.config import where_given
-from pipekit.operator import Operator, checked_count
+from pipekit.operator import Operator, checked_count, checked_option
 from pipekit.radius import checked_radius
 
 
@@ -21,7 +21,8 @@ class ModelOp(Operator):
     The model sees a plain ndarray. A GeoTensor comes back as a GeoTensor when the result keeps
     its trailing (H, W), and as a plain array when it does not. A torch module is run without
     gradients, on the device of its parameters and, for floats, in their dtype; its result comes
-    back as numpy. Whether it is in training or evaluation mode is left as it is.
+    back as numpy. Whether it is in training or evaluation mode is left as it is. On a GPU the next
+    batch is copied there, and the last one back, while the model works.
 
     Parameters
     ----------
@@ -34,6 +35,15 @@ class ModelOp(Operator):
     radius
         How many pixels away the model looks, where that is known. Over a scene it then gets chips
         of one size, moved inward at the scene's edge, and of each the inner part is kept.
+    device
+        Where a torch module runs, such as "cuda": it is moved there. By default where it is.
+    autocast
+        In which lower precision a torch module may compute, "bfloat16" or "float16".
+
+    Raises
+    ------
+    TypeError
+        For a method that the model lacks, or `device` or `autocast` of what is no torch module.
 
     Examples
     --------
@@ -51,6 +61,8 @@ class ModelOp(Operator):
         method: str = "__call__",
         batch_size: int | None = None,
         radius: int | None = None,
+        device: str | None = None,
+        autocast: str | None = None,
     ) -> None:
         if not callable(getattr(model, method, None)):
             raise TypeError(f"{type(model).__name__} has no method {method!r} to call")
@@ -58,6 +70,15 @@ class ModelOp(Operator):
         self.method = method
         self.batch_size = checked_count("batch_size", batch_size, " or None")
         self._radius = checked_radius(radius)
+        self.device, self.autocast = device, autocast
+        if autocast is not None:
+            checked_option("autocast", autocast, Literal["bfloat16", "float16"])
+        if (device or autocast) and _torch_of(model) is None:
+            raise TypeError(
+                f"device and autocast are for torch modules, got a {type(model).__name__}"
+            )
+        if device is not None:
+            model.to(device)
 
     @property
     def radius(self) -> int | None:
@@ -66,7 +87,7 @@ class ModelOp(Operator):
         return given
 
     def _config_values(self) -> dict[str, Any]:
-        return where_given(super()._config_values(), "radius")
+        return where_given(super()._config_values(), "radius", "device", "autocast")
 
     def _apply(self, x: Any) -> Any:
         values = np.asarray(x)
@@ -78,27 +99,71 @@ class ModelOp(Operator):
     def _in_batches(self, values: Array) -> Array:
         """Ask for so many rows at once and join the answers."""
         if self.batch_size is None:
-            return self._ask(values)
+            return self._answer(self._ask(values))
         if values.ndim == 0:
             raise ValueError("batch_size cuts axis 0, but the input is a single number")
         starts = range(0, max(len(values), 1), self.batch_size)
-        return np.concatenate([self._ask(values[i : i + self.batch_size]) for i in starts])
+        parts: list[Array] = []
+        asked: Any = None
+        for start in starts:
+            last, asked = asked, self._ask(values[start : start + self.batch_size])
+            if last is not None:  # waited for when the next one is under way
+                parts.append(self._answer(last))
+        return np.concatenate([*parts, self._answer(asked)])
 
-    def _ask(self, values: Array) -> Array:
-        """Ask the model once, and return its answer as an array."""
-        torch = sys.modules.get("torch")
-        is_module = torch is not None and isinstance(self.model, torch.nn.Module)
+    def _ask(self, values: Array) -> Any:
+        """Ask the model once; a GPU may still be at work when this returns."""
+        torch = _torch_of(self.model)
         ask = self.model if self.method == "__call__" else getattr(self.model, self.method)
-        with torch.no_grad() if torch is not None and is_module else nullcontext():
-            result = ask(_on_device(torch, self.model, values) if is_module else values)
-        if torch is not None and isinstance(result, torch.Tensor):
-            result = result.detach().cpu().numpy()
-        if result is None or isinstance(result, Mapping):
+        if torch is None:
+            return ask(values)
+        tensor = _on_device(torch, self.model, values)
+        with torch.no_grad(), self._precision(torch, tensor.device.type):
+            made = ask(tensor)
+        if not isinstance(made, torch.Tensor):
+            return made
+        made = made.detach()
+        made = made.float() if made.dtype == torch.bfloat16 else made  # numpy has no such type
+        done = torch.cuda.Event() if made.is_cuda else None
+        held = made.to("cpu", non_blocking=True)
+        if done is not None:
+            done.record()
+        return _Underway(held, done)
+
+    def _precision(self, torch: Any, kind: str) -> Any:
+        """Return the precision that a torch module computes in."""
+        if self.autocast is None:
+            return nullcontext()
+        return torch.autocast(kind, dtype=getattr(torch, self.autocast))
+
+    def _answer(self, made: Any) -> Array:
+        """Return an answer as an array, waiting for the GPU where it comes from there."""
+        if isinstance(made, _Underway):
+            if made.done is not None:
+                made.done.synchronize()
+            made = made.held
+        torch = sys.modules.get("torch")
+        if torch is not None and isinstance(made, torch.Tensor):
+            made = made.detach().cpu().numpy()
+        if made is None or isinstance(made, Mapping):
             raise TypeError(
-                f"{type(self.model).__name__}.{self.method} gave a {type(result).__name__}, "
+                f"{type(self.model).__name__}.{self.method} gave a {type(made).__name__}, "
                 "which is no array; wrap the model in a function that returns one array"
             )
-        return np.asanyarray(result)
+        return np.asanyarray(made)
+
+
+class _Underway(NamedTuple):
+    """A tensor in the machine's memory, and the event after which it holds its numbers."""
+
+    held: Any
+    done: Any
+
+
+def _torch_of(model: Any) -> Any:
+    """Return torch where a model is one of its modules, else None; it is not imported for this."""
+    torch = sys.modules.get("torch")
+    return torch if torch is not None and isinstance(model, torch.nn.Module) else None
 
 
 def _on_device(torch: Any, model: Any, values: Array) -> Any:
@@ -110,5 +175,8 @@ def _on_device(torch: Any, model: Any, values: Array) -> Any:
     tensor = torch.from_numpy(writable)
     if first is None:
         return tensor
+    if first.is_cuda:  # only from pinned memory is a copy one that nobody waits for
+        tensor = tensor.pin_memory()
     both_float = tensor.is_floating_point() and first.is_floating_point()
-    return tensor.to(first.device, first.dtype if both_float else tensor.dtype)
+    kind = first.dtype if both_float else tensor.dtype
+    return tensor.to(first.device, kind, non_blocking=True)

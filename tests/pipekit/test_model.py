@@ -160,3 +160,38 @@ def test_integers_reach_torch_as_they_are_and_the_mode_is_left_alone():
 def test_what_is_no_array_is_refused(result):
     with pytest.raises(TypeError, match="which is no array; wrap the model in a function"):
         pk.ModelOp(lambda x: result)(np.ones(2))
+
+
+@pytest.mark.parametrize("batch_size", [None, 1, 2, 7])
+def test_a_torch_module_is_moved_to_its_device_and_batches_keep_their_order(batch_size):
+    torch = pytest.importorskip("torch", reason="torch is an extra")
+    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    for device in devices:
+        torch.manual_seed(0)
+        module = torch.nn.Conv2d(2, 3, 3, padding=1)
+        x = np.random.default_rng(0).normal(size=(5, 2, 8, 9)).astype("float32")
+        expected = pk.ModelOp(module)(x)
+        op = pk.ModelOp(module, batch_size=batch_size, device=device)
+        assert next(module.parameters()).device.type == device
+        np.testing.assert_allclose(op(x), expected, rtol=1e-4, atol=1e-5)
+        assert f"device='{device}'" in repr(op)
+
+
+def test_lower_precision_is_asked_for_and_comes_back_as_numpy():
+    torch = pytest.importorskip("torch", reason="torch is an extra")
+    torch.manual_seed(0)
+    module, x = torch.nn.Conv2d(2, 3, 3), np.ones((2, 2, 8, 8), "float32")
+    seen = []
+    module.register_forward_hook(lambda _, __, made: seen.append(made.dtype))
+    got = pk.ModelOp(module, autocast="bfloat16")(x)
+    assert seen == [torch.bfloat16]
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, pk.ModelOp(module)(x), rtol=0.05, atol=0.05)
+
+
+def test_device_and_precision_are_torch_s():
+    with pytest.raises(TypeError, match="are for torch modules, got a ufunc"):
+        pk.ModelOp(np.negative, device="cuda")
+    torch = pytest.importorskip("torch", reason="torch is an extra")
+    with pytest.raises(ValueError, match="autocast must be one of"):
+        pk.ModelOp(torch.nn.Identity(), autocast="int8")
