@@ -493,7 +493,9 @@ def run_batch(function: Callable[[Any], Any], patches: Sequence[Any]) -> list[An
     Parameters
     ----------
     function : callable
-        Takes a plain array (N, ...) of chips, returns N results.
+        Takes a plain array (N, ...) of chips, returns N results. One that says so
+        (`takes_batches = True`) gets a `GeoTensor`, whose names of bands and nodata it can ask,
+        and what its result says of itself is kept.
     patches : sequence of Patch
         Of one shape.
 
@@ -507,12 +509,21 @@ def run_batch(function: Callable[[Any], Any], patches: Sequence[Any]) -> list[An
     BatchError
         When the function returns another number of results.
     """
-    results = function(np.stack([plain(patch.data) for patch in patches]))
+    stacked = np.stack([plain(patch.data) for patch in patches])
+    if getattr(function, "takes_batches", False) is True and isinstance(patches[0].data, GeoTensor):
+        first = patches[0].data
+        if any(patch.data.fill_value_default != first.fill_value_default for patch in patches):
+            return [patch.with_data(function(patch.data)) for patch in patches]
+        stacked = _as_carrier(stacked, first, first)
+    results = function(stacked)
     if len(results) != len(patches):
         raise BatchError(
             f"a function with batch_size must return one result for each of its "
             f"{len(patches)} chips along axis 0, got {len(results)}"
         )
+    if isinstance(results, GeoTensor):
+        each = zip(patches, results.values, strict=True)
+        return [p.with_data(_as_carrier(values, p.data, results)) for p, values in each]
     return [p.with_data(_like(p.data, r)) for p, r in zip(patches, results, strict=True)]
 
 
@@ -520,6 +531,12 @@ def _nbytes(item: Item) -> int:
     """Return the bytes of a patch's data."""
     data = None if item[1] is None else item[1].data
     return int(getattr(data, "nbytes", 0))
+
+
+def _as_carrier(values: np.ndarray, place: Any, like: Any) -> GeoTensor:
+    """Return values where one raster lies, and with the nodata and attributes of another."""
+    nodata, attrs = like.fill_value_default, like.attrs
+    return GeoTensor(values, place.transform, place.crs, nodata, attrs)
 
 
 def _shape_of(patch: Patch | None) -> tuple[int, ...] | None:

@@ -120,6 +120,7 @@ class OnnxOp(Operator):
 
     touches_files = True
     one_size = True
+    takes_batches = True
 
     def __init__(
         self,

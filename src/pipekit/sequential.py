@@ -87,6 +87,11 @@ class Sequential(Operator):
         lines.append(f"  input: {', '.join(map(summarise, inputs)) or 'none'}")
         return "\n".join(lines)
 
+    @property
+    def takes_batches(self) -> bool:
+        """Whether a step takes a batch of chips as a carrier (N, ...), as networks do."""
+        return any(getattr(step, "takes_batches", False) is True for step in self.operators)
+
     def __len__(self) -> int:
         return len(self.operators)
 

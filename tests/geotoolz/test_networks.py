@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 from georeader.geotensor import GeoTensor
+from georeader.rasterio_reader import RasterioReader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio import Affine
@@ -263,6 +264,30 @@ def test_a_tiled_run_is_the_whole_with_a_rim_for_the_kernel(network, scheduler, 
     assert np.array_equal(tiled.values, whole.values)
     assert band_roles(tiled) == ("class",)
     assert tiled.attrs["classes"] == whole.attrs["classes"]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 32])
+def test_batches_of_a_run_keep_names_roles_and_nodata(network, batch_size, tmp_path):
+    raster = scene((5, 70, 50), band_names=["B11", "B08", "B04", "B03", "B02"])
+    raster.values[3, 10:14, 20] = 0
+    op = op_of(network, scale=1.0, bands=("blue", "green", "red", "nir"), classes=CLASSES, radius=1)
+    pipeline = gz.DNToReflectance() | op
+    whole = pipeline(raster)
+    patcher = SpatialPatcher(SpatialRectangular(16, boundary="shift"), SpatialRegularStride(16))
+    path = gz.write_cog(raster, tmp_path / "scene.tif")
+    for source in (raster, RasterioReader(str(path))):
+        tiled = map_patches(
+            patcher, source, pipeline, batch_size=batch_size, workers=2, progress=False
+        )
+        assert np.array_equal(np.squeeze(tiled.values), whole.values)
+        assert (tiled.dtype, tiled.fill_value_default) == (np.uint8, 255)
+        assert band_roles(tiled)[0] == "class"
+        assert tiled.attrs["classes"] == whole.attrs["classes"]
+    stitched = gz.Sequential(
+        [gz.GridSampler(patcher), gz.ApplyToChips(pipeline, batch_size=batch_size), gz.Stitch()]
+    )(raster)
+    assert np.array_equal(stitched.values, whole.values)
+    assert stitched.attrs["classes"] == whole.attrs["classes"]
 
 
 def test_a_scene_of_other_bands_fails_with_the_first_chip(network):
