@@ -270,15 +270,14 @@ def test_a_tiled_run_is_the_whole_with_a_rim_for_the_kernel(network, scheduler, 
 def test_batches_of_a_run_keep_names_roles_and_nodata(network, batch_size, tmp_path):
     raster = scene((5, 70, 50), band_names=["B11", "B08", "B04", "B03", "B02"])
     raster.values[3, 10:14, 20] = 0
-    op = op_of(network, scale=1.0, bands=("blue", "green", "red", "nir"), classes=CLASSES, radius=1)
-    pipeline = gz.DNToReflectance() | op
+    said = {"scale": 1.0, "classes": CLASSES, "radius": 1}
+    pipeline = gz.DNToReflectance() | op_of(network, bands=("blue", "green", "red", "nir"), **said)
+    by_number = gz.DNToReflectance() | op_of(network, bands=(4, 3, 2, 1), **said)
     whole = pipeline(raster)
     patcher = SpatialPatcher(SpatialRectangular(16, boundary="shift"), SpatialRegularStride(16))
     path = gz.write_cog(raster, tmp_path / "scene.tif")
-    for source in (raster, RasterioReader(str(path))):
-        tiled = map_patches(
-            patcher, source, pipeline, batch_size=batch_size, workers=2, progress=False
-        )
+    for source, op in ((raster, pipeline), (RasterioReader(str(path)), by_number)):
+        tiled = map_patches(patcher, source, op, batch_size=batch_size, workers=2, progress=False)
         assert np.array_equal(np.squeeze(tiled.values), whole.values)
         assert (tiled.dtype, tiled.fill_value_default) == (np.uint8, 255)
         assert band_roles(tiled)[0] == "class"
