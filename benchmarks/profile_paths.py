@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -44,6 +45,7 @@ from geopatcher import (
 from geopatcher.files.block_cache import bounded_cache
 from geopatcher.files.rows import RasterSpec
 from geopatcher.files.zarr import SHARD, ShardWriter, ZarrRows
+from geopatcher.plan import Plan
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference" / "where-time-goes.md"
@@ -127,7 +129,7 @@ def stitch(scene: GeoTensor, blended: bool) -> Profile:
     merge = SpatialOverlapAdd()
     stream = PATCHER.stream(scene)
     mapped = stream.map(unknown(operator) if blended else operator)
-    planned = merge.planned(mapped, mapped.domain)
+    planned: Any = Plan(mapped, mapped.domain, merge).stream
 
     def drain(patches: object) -> None:
         for _ in patches:  # type: ignore[attr-defined]
