@@ -28,7 +28,7 @@
 # | 6 | pipelines that clients send | 13 | the next version: diff and A/B test |
 # | 7 | map tiles | | |
 #
-# **Needs** no network, and the extra `serve` (`pip install "geostack[serve]"`). Pixels come from a
+# **Needs** no network, and the extra `serve` (in the clone: `pip install ".[serve]"`). Pixels come from a
 # local archive, the live service or the embedded simulation; the lines printed below say which.
 
 # %%

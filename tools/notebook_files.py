@@ -19,8 +19,12 @@ __all__ = [
     "problems",
     "read_executed",
     "read_source",
+    "reason_skipped",
     "sources_of_pixels",
 ]
+
+SKIPPED = "skipped: this needs"
+"""How the line begins that a lesson prints whose framework is missing."""
 
 ROOT = Path(__file__).resolve().parents[1]
 """The repository's top folder."""
@@ -129,6 +133,18 @@ def sources_of_pixels(executed: Any) -> list[str]:
         for line in text.splitlines()
     )
     return list(dict.fromkeys(line for line in lines if line.startswith("source:")))
+
+
+def reason_skipped(executed: Any) -> str:
+    """Return what a notebook printed where it skipped itself, or nothing when it did not."""
+    lines = (
+        line.strip()
+        for cell in executed.cells
+        if cell.cell_type == "code"
+        for text in _printed(cell)
+        for line in text.splitlines()
+    )
+    return next((line for line in lines if line.startswith(SKIPPED)), "")
 
 
 def _printed(cell: Any) -> Iterator[str]:

@@ -30,6 +30,7 @@ from notebook_files import (
     problems,
     read_executed,
     read_source,
+    reason_skipped,
     sources_of_pixels,
 )
 
@@ -49,6 +50,7 @@ class Outcome:
     name: str
     seconds: float = 0.0
     written: Path | None = None
+    skipped: str = ""
     pixels: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
@@ -136,17 +138,20 @@ async def _run_all(
 
 
 def _report(outcome: Outcome, label: str | None) -> None:
-    verdict = "FAILED" if outcome.faults else "ok"
+    verdict = "FAILED" if outcome.faults else "SKIPPED" if outcome.skipped else "ok"
     print(f"{label + ' ' if label else ''}{verdict} in {outcome.seconds:.1f} s", flush=True)
     for fault in outcome.faults:
         print("    " + fault.replace("\n", "\n    "), flush=True)
+    if outcome.skipped:
+        print("    " + outcome.skipped, flush=True)
 
 
 async def execute(source: Path, root: Path, folder: Path) -> Outcome:
     """Execute one `.py` notebook in a fresh kernel and write its `.ipynb`.
 
     The copy goes to the same relative place in `folder`. Beside its source it is written only when
-    every cell ran, elsewhere always: a failed one is worth a look.
+    every cell ran and the lesson did not skip itself, elsewhere always: a failed one is worth a
+    look.
     """
     name = _name(source, root)
     began = time.perf_counter()
@@ -156,10 +161,11 @@ async def execute(source: Path, root: Path, folder: Path) -> Outcome:
     failures = [*_failures(notebook), *stopped]
     outcome = Outcome(
         name,
+        skipped=reason_skipped(notebook),
         pixels=sources_of_pixels(notebook),
         faults=failures or problems(notebook, read_source(source), root),
     )
-    if not failures or folder != root / "notebooks":
+    if not (failures or outcome.skipped) or folder != root / "notebooks":
         outcome.written = (folder / name).with_name(f"{source.stem}.ipynb")
         _write(notebook, outcome.written)
     outcome.seconds = time.perf_counter() - began
@@ -292,7 +298,11 @@ def _name(source: Path, root: Path) -> str:
 
 def _summarise(outcomes: list[Outcome], folder: Path, took: float) -> None:
     failed = [outcome.name for outcome in outcomes if outcome.faults]
-    print(f"\n{len(outcomes) - len(failed)} of {len(outcomes)} notebooks are well, {took:.0f} s")
+    skipped = [outcome.name for outcome in outcomes if outcome.skipped and not outcome.faults]
+    well = len(outcomes) - len(failed) - len(skipped)
+    print(f"\n{well} of {len(outcomes)} notebooks are well, {took:.0f} s")
+    if skipped:
+        print(f"skipped, since what they need is not installed: {', '.join(skipped)}")
     print(f"executed copies: {folder}")
     by_line: dict[str, list[str]] = {}
     for outcome in outcomes:

@@ -43,6 +43,7 @@ from geocatalog.table import (
     extent_of,
     normalise_frame,
 )
+from pipekit.lazy import how_to_install
 from pipekit.places import Place, place_of
 
 if TYPE_CHECKING:
@@ -254,7 +255,7 @@ def _files_of(place: Place) -> Any:
         from geocatalog.place_files import PlaceFiles
     except ImportError as error:
         raise ImportError(
-            f"DuckDB reads {place} through fsspec: pip install 'geostack[store]'"
+            f"DuckDB reads {place} through fsspec; {how_to_install('store')}"
         ) from error
     return PlaceFiles(place, place.find())
 

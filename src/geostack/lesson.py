@@ -6,7 +6,12 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from pipekit.lazy import how_to_install
+
 __all__ = ["need"]
+
+SKIPPED = "skipped: this needs"
+"""How the line begins that a skipped lesson prints."""
 
 
 def need(*frameworks: str, extra: str = "recipes") -> bool:
@@ -42,7 +47,7 @@ def need(*frameworks: str, extra: str = "recipes") -> bool:
     missing = [name for name in frameworks if find_spec(name) is None]
     if not missing:
         return True
-    print(f"skipped: this needs {' and '.join(missing)}; pip install 'geostack[{extra}]'")
+    print(f"{SKIPPED} {' and '.join(missing)}; {how_to_install(extra)}")
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     if shell is None:

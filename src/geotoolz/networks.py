@@ -24,6 +24,7 @@ from geotoolz.colours import class_colours
 from geotoolz.function_operator import check_choice
 from pipekit import Operator
 from pipekit.config import where_given
+from pipekit.lazy import how_to_install
 from pipekit.operator import checked_count
 from pipekit.pixels import invalid_mask
 from pipekit.radius import checked_radius
@@ -497,6 +498,6 @@ def _onnxruntime() -> Any:
         import onnxruntime
     except ImportError as error:
         raise ImportError(
-            'OnnxOp needs onnxruntime, not installed: pip install "geostack[onnx]"'
+            f"OnnxOp needs onnxruntime, not installed; {how_to_install('onnx')}"
         ) from error
     return onnxruntime

@@ -43,3 +43,22 @@ def lazily(
         return value
 
     return get, lambda: sorted(namespace["__all__"])
+
+
+def how_to_install(extra: str) -> str:
+    """Return how an extra is installed: from a clone, never by name.
+
+    On the public package index the names of these packages belong to other projects, and to
+    install one of them would run a stranger's code.
+
+    Parameters
+    ----------
+    extra
+        The extra of the distribution.
+
+    Examples
+    --------
+    >>> how_to_install("serve")
+    'in a clone of geostack run: python -m pip install ".[serve]"'
+    """
+    return f'in a clone of geostack run: python -m pip install ".[{extra}]"'

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from pipekit import retry
+from pipekit.lazy import how_to_install
 
 _URL = re.compile(
     r"(?:(?P<scheme>s3|gs|az|https?)://|/vsi(?P<vsi>s3|gs|az)/)(?P<bucket>[^/?#]+)(?P<key>.*)",
@@ -527,7 +528,7 @@ def _store(root: str, settings: tuple[tuple[str, str], ...], policy: retry.Retry
         from obstore.store import from_url
     except ImportError as error:
         raise ImportError(
-            f"{root} is on an object store, which needs obstore: pip install 'geostack[store]'"
+            f"{root} is on an object store, which needs obstore; {how_to_install('store')}"
         ) from error
     scheme, options = root.partition("://")[0], _store_options(root)
     pauses = {

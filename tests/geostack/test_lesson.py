@@ -18,7 +18,8 @@ def test_a_script_ends_well_saying_what_to_install(capsys):
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.returncode == 0
     assert run.stdout == (
-        "skipped: this needs no_such_framework; pip install 'geostack[recipes]'\n"
+        "skipped: this needs no_such_framework; in a clone of geostack run: "
+        'python -m pip install ".[recipes]"\n'
     )
 
 
@@ -41,4 +42,4 @@ def test_the_cells_after_it_do_nothing(capsys):
         assert shell.user_ns["found"] is False
     finally:
         shell_module.InteractiveShell.clear_instance()
-    assert "pip install 'geostack[recipes]'" in capsys.readouterr().out
+    assert 'pip install ".[recipes]"' in capsys.readouterr().out

@@ -228,5 +228,5 @@ def test_a_missing_library_names_the_extra(monkeypatch):
 
     places._store.cache_clear()
     monkeypatch.setitem(sys.modules, "obstore.store", None)
-    with pytest.raises(ImportError, match=r"pip install 'geostack\[store\]'"):
+    with pytest.raises(ImportError, match=r'pip install "\.\[store\]"'):
         Place("s3", "bucket", "a").for_zarr()

@@ -128,6 +128,23 @@ def test_a_failure_keeps_the_old_copy_and_shows_the_cell(clone, archive, capsys)
     assert old.read_text() == "old"
 
 
+def test_a_lesson_that_skips_itself_is_no_success_and_replaces_nothing(clone, archive, capsys):
+    lesson = clone / "notebooks" / "02_needs.py"
+    lesson.write_text(
+        "# %%\nfrom geostack.lesson import need\n_ = need('no_such_framework')\n\n"
+        "# %%\nprint('never')\n"
+    )
+    committed = lesson.with_suffix(".ipynb")
+    committed.write_text("the copy with its outputs")
+    assert main(["walkthrough", "--inplace"], clone) == 0
+    told = capsys.readouterr().out
+    assert "1 of 2 notebooks are well" in told
+    assert "SKIPPED" in told
+    assert "this needs no_such_framework" in told
+    assert "not installed: 02_needs" in told
+    assert committed.read_text() == "the copy with its outputs"
+
+
 def test_out_leaves_the_repository_alone(clone, tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
     assert main(["01_good", "--out", str(out)], clone) == 0

@@ -21,7 +21,7 @@
 # - to stop in the middle of an epoch and go on with the very next batch;
 # - to train batch by batch, stitch with votes, and check against the whole scene.
 #
-# **Needs** Grain (`pip install 'geostack[recipes]'`), no network.
+# **Needs** Grain (in the clone: `pip install ".[recipes]"`), no network.
 
 # %%
 from geostack.lesson import need

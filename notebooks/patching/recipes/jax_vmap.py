@@ -20,7 +20,7 @@
 # - to train an Equinox module on batches of patches;
 # - to stitch the compiled model, and to check it against the whole-scene call.
 #
-# **Needs** JAX and Equinox (`pip install 'geostack[recipes]'`), no network.
+# **Needs** JAX and Equinox (in the clone: `pip install ".[recipes]"`), no network.
 
 # %%
 from geostack.lesson import need

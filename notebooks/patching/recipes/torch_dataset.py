@@ -20,7 +20,7 @@
 # - to train on shuffled batches read by two worker processes;
 # - to stitch the trained model over the scene, and to check it against one whole-scene call.
 #
-# **Needs** PyTorch (`pip install 'geostack[recipes]'`; a CPU build will do), no network.
+# **Needs** PyTorch (in the clone: `pip install ".[recipes]"`; a CPU build will do), no network.
 
 # %%
 from geostack.lesson import need

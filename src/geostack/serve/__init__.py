@@ -13,7 +13,7 @@
         requests.get(url + "/pipelines")
 
 Nothing that a request says is ever opened: scenes come from the source that the server was given,
-layers from the files that it was given. It needs `pip install "geostack[serve]"`.
+layers from the files that it was given. It needs the extra `serve`.
 
 >>> from geostack.serve import Limits
 >>> Limits(max_pixels=1_000_000).seconds

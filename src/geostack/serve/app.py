@@ -25,6 +25,7 @@ from geostack.serve.sandbox import Children, Ran, is_possible
 from geostack.serve.tiles import Layer, TileService
 from geostack.sources import Source, select
 from pipekit import Operator
+from pipekit.lazy import how_to_install
 
 if TYPE_CHECKING:
     from geostack.serve.asked import SceneBox
@@ -250,7 +251,7 @@ def create_app(
     missing = [name for name in _NEEDS if find_spec(name) is None]
     if missing:
         raise ImportError(
-            f'serving needs {", ".join(missing)}, not installed: pip install "geostack[serve]"'
+            f"serving needs {', '.join(missing)}, not installed; {how_to_install('serve')}"
         )
     if accept_yaml and not is_possible():
         raise OSError("accept_yaml needs a POSIX system, which can limit a process")

@@ -130,7 +130,7 @@ def test_without_the_extra_the_command_says_what_to_install(file: Path, capsys, 
     with pytest.raises(SystemExit) as stop:
         cli.main(["serve", "--pipelines", str(file)])
     assert stop.value.code == 1
-    assert 'pip install "geostack[serve]"' in capsys.readouterr().err
+    assert 'pip install ".[serve]"' in capsys.readouterr().err
 
 
 def test_a_missing_file_is_one_clear_message(capsys, tmp_path: Path):
