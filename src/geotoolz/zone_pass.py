@@ -253,7 +253,7 @@ class PassJob:
         cuts: list[dict[int, Any]] = [{} for _ in grounds]
         for number in sorted(shared):
             on = [at for at, some in enumerate(near) if number in some]
-            wholes = {at: self.zones.on(grounds[at].lattice, number) for at in on}
+            wholes = {at: self.zones.on(grounds[at].lattice, [number])[0] for at in on}
             share = {
                 at: shapely.area(shapely.intersection(whole, grounds[at].outline()))
                 / max(shapely.area(whole), 1e-300)

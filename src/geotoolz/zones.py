@@ -16,7 +16,7 @@ import numpy as np
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
-from shapely.affinity import affine_transform, translate
+from shapely.affinity import translate
 
 from geocatalog.footprint import as_crs, crs_text, cut_at_180, mended, reproject
 from geocatalog.grid import crs_of, pixel_grid
@@ -211,7 +211,7 @@ class Zones:
     def _begin(self) -> None:
         self._lock = threading.RLock()
         self._known: dict[Any, tuple[NDArray[Any], ...]] = {}
-        self._moved: dict[tuple[str, int], Any] = {}
+        self._moved: dict[str, dict[int, Any]] = {}
 
     def __len__(self) -> int:
         return len(self.shapes)
@@ -261,30 +261,29 @@ class Zones:
             found = self._tree.query(within_180(outline), predicate="intersects")
         return np.sort(found)
 
-    def on(self, lattice: Lattice, number: int) -> Any:
-        """Return a zone in the pixels of a lattice, x along columns.
+    def on(self, lattice: Lattice, numbers: Sequence[int]) -> NDArray[Any]:
+        """Return zones in the pixels of a lattice, x along columns.
 
         Parameters
         ----------
         lattice
             Where.
-        number
-            Of the zone.
+        numbers
+            Of the zones.
 
         Returns
         -------
-        A shapely geometry.
+        (n,) shapely geometries.
         """
-        key = lattice.crs, number
-        if key not in self._moved:
-            one = self.shapes[number : number + 1]
-            degrees = as_crs(lattice.crs).is_geographic
-            self._moved[key] = (
-                within_180(reproject(one, self.crs, lattice.crs)[0])
-                if degrees
-                else reproject(one, self.crs, lattice.crs)[0]
-            )
-        return in_pixels(self._moved[key], lattice)
+        known = self._moved.setdefault(lattice.crs, {})
+        new = [number for number in numbers if number not in known]
+        moved = list(reproject(self.shapes[new], self.crs, lattice.crs))
+        if as_crs(lattice.crs).is_geographic:
+            moved = [within_180(each) for each in moved]
+        known.update(zip(new, moved, strict=True))
+        shapes = np.empty(len(numbers), object)
+        shapes[:] = [known[number] for number in numbers]
+        return in_pixels(shapes, lattice)
 
     def cells(
         self,
@@ -341,7 +340,7 @@ class Zones:
         self, lattice: Lattice, ground: Window, keys: Sequence[Any], parts: dict[int, Any]
     ) -> None:
         """Lay zones over a lattice, all at once, and remember the pixels of each."""
-        wholes = [self.on(lattice, number) for _, number, _, _ in keys]
+        wholes = self.on(lattice, [number for _, number, _, _ in keys])
         shapes = [
             in_pixels(parts[number], lattice) if part is not None else whole
             for whole, (_, number, part, _) in zip(wholes, keys, strict=True)
@@ -390,7 +389,7 @@ def in_pixels(shape: Any, lattice: Lattice) -> Any:
     Parameters
     ----------
     shape
-        A shapely geometry.
+        A shapely geometry, or an array of them.
     lattice
         Where.
 
@@ -404,7 +403,7 @@ def in_pixels(shape: Any, lattice: Lattice) -> Any:
     >>> in_pixels(shapely.box(0, 0, 20, 10), lattice).bounds
     (0.0, -1.0, 2.0, 0.0)
     """
-    return affine_transform(shape, (~lattice.transform).to_shapely())
+    return _moved_by(shape, ~lattice.transform)
 
 
 def from_pixels(shape: Any, lattice: Lattice) -> Any:
@@ -427,7 +426,13 @@ def from_pixels(shape: Any, lattice: Lattice) -> Any:
     >>> from_pixels(shapely.box(0, -1, 2, 0), lattice).bounds
     (0.0, 0.0, 20.0, 10.0)
     """
-    return affine_transform(shape, lattice.transform.to_shapely())
+    return _moved_by(shape, lattice.transform)
+
+
+def _moved_by(shapes: Any, by: Affine) -> Any:
+    """Return shapes moved by an affine map, all at once."""
+    turn, offset = np.array([[by.a, by.b], [by.d, by.e]]), np.array([by.c, by.f])
+    return shapely.transform(shapes, lambda xy: xy @ turn.T + offset)
 
 
 def _turned_to(shape: Any, lattice: Lattice, ground: Window) -> Any:
