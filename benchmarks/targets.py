@@ -154,4 +154,7 @@ TARGETS = (
     Target(8, "`ndvi | 9 x 9 mean` tiled, one worker, against the whole-scene call", 1.15, "x",
            ratio(NEIGHBOURS, "geostack")),
     Target(8, "the same with two workers", 0.65, "x", ratio(NEIGHBOURS, "geostack, 2 workers")),
+    Target(9, "500 fields on one date, faster than a file opened for each field", 5, "x",
+           ratio("500 fields on one date", "exactextract, a file opened for each field"), False),
+    Target(9, "`find_breaks`, a pixel of 292 dates", 1, " ms", value("find_breaks, ms a pixel")),
 )  # fmt: skip
