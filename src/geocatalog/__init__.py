@@ -15,6 +15,7 @@ from pipekit.lazy import lazily
 
 _PLACES = {
     "CatalogError": "errors",
+    "SearchError": "errors",
     "GeoSlice": "geoslice",
     "CatalogRow": "catalog",
     "GeoCatalog": "catalog",
@@ -26,12 +27,14 @@ _PLACES = {
     "query": "catalog",
     "intersect": "catalog",
     "union": "catalog",
+    "difference": "catalog",
     "CatalogDomain": "catalog",
     "build_raster_catalog": "build",
     "build_xarray_catalog": "build",
     "build_vector_catalog": "build",
     "from_stac_items": "stac",
-    "from_stac_search": "stac",
+    "from_stac_search": "search",
+    "to_stac_geoparquet": "stac_parquet",
     "to_stac_items": "stac",
     "load_raster": "load.raster",
     "load_raster_timeseries": "load.raster",

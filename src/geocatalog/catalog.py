@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import shapely
 from pyproj import CRS
 
 from geocatalog.errors import CatalogError
@@ -374,6 +375,46 @@ class GeoCatalog(ABC):
         left, right = self.materialize(), other.materialize()
         frames = [left.table.frame, right._table_in(left.crs).frame]
         return InMemoryGeoCatalog(joined_frames(frames), self.backend)
+
+    def difference(self, other: GeoCatalog, spatial_only: bool = False) -> InMemoryGeoCatalog:
+        """Return this catalog's rows without what rows of the other cover at the same time.
+
+        A footprint loses what is shared with every row that `intersect` would pair it with; a row
+        of which nothing is left is no row. Times and columns stay as they are.
+
+        Parameters
+        ----------
+        other
+            Any catalog, in any CRS, of any kind of file.
+        spatial_only
+            Whether to leave times alone: what the other covers is lost whenever it does.
+
+        Returns
+        -------
+        Rows of this catalog, in its CRS, in memory.
+
+        Examples
+        --------
+        >>> import geopandas as gpd, shapely
+        >>> def catalog(path, *sides):
+        ...     footprint = [shapely.box(*sides)]
+        ...     return InMemoryGeoCatalog(
+        ...         gpd.GeoDataFrame({"filepath": [path]}, geometry=footprint, crs=32610))
+        >>> left = catalog("a.tif", 0, 0, 10, 10) - catalog("b.tif", 5, 0, 20, 20)
+        >>> left.total_bounds
+        (0.0, 0.0, 5.0, 10.0)
+        """
+        own, near = self.materialize(), _part_near(other, self)
+        taken = near._table_in(own.crs)
+        shapes = own.table.geometry.copy()
+        for row, others in pairs_of(own.table, taken, spatial_only).partners().items():
+            shapes[row] = shapely.difference(shapes[row], shapely.union_all(taken.geometry[others]))
+        left = ~shapely.is_empty(shapes)
+        frame = own.gdf.set_geometry(shapes, crs=own.crs)
+        return InMemoryGeoCatalog(frame[left], self.backend)
+
+    def __sub__(self, other: GeoCatalog) -> GeoCatalog:
+        return self.difference(other)
 
     def __and__(self, other: GeoCatalog) -> GeoCatalog:
         return self.intersect(other)
@@ -797,6 +838,33 @@ def intersect(
     1
     """
     return first.intersect(second, spatial_only)
+
+
+def difference(
+    first: GeoCatalog, second: GeoCatalog, spatial_only: bool = False
+) -> InMemoryGeoCatalog:
+    """Return the rows of the first without what the second covers; see `GeoCatalog.difference`.
+
+    Parameters
+    ----------
+    first, second
+        Any two catalogs.
+    spatial_only
+        Whether to leave times alone.
+
+    Returns
+    -------
+    Rows of the first, in memory, in its CRS.
+
+    Examples
+    --------
+    >>> import geopandas as gpd, shapely
+    >>> frame = gpd.GeoDataFrame(
+    ...     {"filepath": ["a.tif"]}, geometry=[shapely.box(0, 0, 2, 2)], crs=32610)
+    >>> len(difference(InMemoryGeoCatalog(frame), InMemoryGeoCatalog(frame)))
+    0
+    """
+    return first.difference(second, spatial_only)
 
 
 def union(first: GeoCatalog, second: GeoCatalog) -> InMemoryGeoCatalog:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,23 +14,12 @@ import shapely
 
 from geocatalog.catalog import DERIVED, GeoCatalog, InMemoryGeoCatalog
 from geocatalog.errors import CatalogError
-from geocatalog.expression import (
-    check_boolean,
-    compile_expression,
-    explained,
-    locked_connection,
-    sql_names,
-)
+from geocatalog.expression import check_boolean, compile_expression
 from geocatalog.footprint import Bounds, Region, crs_text, mended
 from geocatalog.interval import OPEN_END, OPEN_START, interval_of
-from geocatalog.parquet import (
-    COVERING,
-    FileInfo,
-    columns_from_arrow,
-    digest_of,
-    frame_from_arrow,
-    read_info,
-)
+from geocatalog.item_source import ItemSource, holds_items
+from geocatalog.parquet import COVERING, columns_from_arrow, frame_from_arrow
+from geocatalog.parquet_source import ParquetSource
 from geocatalog.rows import CatalogRow, rows_of
 from geocatalog.table import (
     FootprintTable,
@@ -43,8 +29,7 @@ from geocatalog.table import (
     extent_of,
     normalise_frame,
 )
-from pipekit.lazy import how_to_install
-from pipekit.places import Place, place_of
+from pipekit.places import place_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -57,250 +42,6 @@ BATCH_ROWS = 8192
 
 FEW_ROWS = 256
 """Rows that are fetched one by one rather than as Arrow."""
-
-
-@dataclass(frozen=True)
-class ParquetSource:
-    """A file with the connection that reads it, shared by all catalogs cut from it.
-
-    Parameters
-    ----------
-    info
-        What the file says of itself.
-    connection
-        A connection that may read this file and nothing else.
-    """
-
-    info: FileInfo
-    connection: duckdb.DuckDBPyConnection
-    _local: threading.local = field(default_factory=threading.local)
-
-    @classmethod
-    def of(cls, path: Any, digest: str | None = None) -> ParquetSource:
-        """Return a catalog file, and a connection to it that can read nothing else.
-
-        Parameters
-        ----------
-        path
-            A catalog file.
-        digest
-            What its footer must come to, when it was open before.
-
-        Returns
-        -------
-        The file with a new connection.
-
-        Raises
-        ------
-        CatalogError
-            For a file that is no catalog, or another one than that of the digest.
-        """
-        info = read_info(path)
-        if digest is not None and digest_of(info.path) != digest:
-            raise CatalogError(
-                f"{info.path} is not the file that this catalog was pickled with: it was replaced, "
-                "or differs on this machine; open it again with open_catalog"
-            )
-        place = place_of(info.path)
-        connection = locked_connection(
-            "enable_geoparquet_conversion = false",
-            "parquet_metadata_cache = true",
-            f"allowed_paths = [{literal(info.path)}]",
-            files=None if place is None else _files_of(place),
-        )
-        return cls(info, connection)
-
-    def __reduce__(self) -> Any:
-        # A connection belongs to its process; a copy opens the file anew.
-        self.info.check_unchanged()
-        return ParquetSource.of, (self.info.path, digest_of(self.info.path))
-
-    def thread_cursor(self) -> duckdb.DuckDBPyConnection:
-        """Return this thread's own cursor, for results read at once: a new one costs 3 ms.
-
-        Returns
-        -------
-        A cursor that no other thread uses.
-        """
-        self.info.check_unchanged()
-        found: duckdb.DuckDBPyConnection | None = getattr(self._local, "cursor", None)
-        if found is None:
-            found = self._local.cursor = self.connection.cursor()
-        return found
-
-    def explaining(self) -> AbstractContextManager[None]:
-        """Turn what DuckDB raises, such as for a file that has gone, into a CatalogError.
-
-        Returns
-        -------
-        A context manager.
-        """
-        return explained(lambda why: CatalogError(f"cannot read {self.info.path}: {why}"))
-
-    def rows(self) -> str:
-        """Return the table expression that reads the file.
-
-        Returns
-        -------
-        SQL.
-        """
-        file = f"read_parquet({literal(self.info.path)})"
-        if any(name != new for name, new in self.names.items()):
-            given = ", ".join(quoted(self.names[name]) for name in self.info.types)
-            file += f" AS file({given})"
-        absent = [f", {_NO_TIME} AS {quoted(self.names[name])}" for name in self._absent]
-        return f"(SELECT *{''.join(absent)} FROM {file})" if absent else file
-
-    @property
-    def _absent(self) -> list[str]:
-        return [name for name in ("start_time", "end_time") if name not in self.info.types]
-
-    @cached_property
-    def names(self) -> dict[str, str]:
-        """Name in SQL of each column of the file, and of the times that it lacks."""
-        return sql_names([*self.info.types, *self._absent])
-
-    def side(self, name: str) -> str:
-        """Return the bbox field of that name.
-
-        Parameters
-        ----------
-        name
-            "xmin", "ymin", "xmax" or "ymax".
-
-        Returns
-        -------
-        SQL.
-        """
-        return f"{quoted(self.names[str(self.info.covering)])}.{name}"
-
-    def time(self, name: str) -> str | None:
-        """Return a time column, or None where the file has none.
-
-        Parameters
-        ----------
-        name
-            "start_time" or "end_time".
-
-        Returns
-        -------
-        SQL, or None.
-        """
-        return quoted(self.names[name]) if name in self.info.types else None
-
-    def schema(self, names: list[str]) -> pa.Schema:
-        """Return the Arrow types of catalog columns, as the file holds them.
-
-        Parameters
-        ----------
-        names
-            Columns of the catalog.
-
-        Returns
-        -------
-        One field per name; times that the file lacks are in UTC microseconds.
-        """
-        import pyarrow as pa
-
-        types = self.info.types | {"geometry": self.info.types[self.info.geometry]}
-        absent = pa.timestamp("us", tz="UTC")
-        return pa.schema([(name, types.get(name, absent)) for name in names])
-
-    def columns(self, names: list[str]) -> str:
-        """Return the select list for catalog columns.
-
-        Parameters
-        ----------
-        names
-            Columns of the catalog.
-
-        Returns
-        -------
-        SQL.
-        """
-        known = self.names | {"geometry": self.names[self.info.geometry]}
-        return ", ".join(quoted(known[name]) for name in names)
-
-    def conformed(self, table: pa.Table, names: list[str]) -> pa.Table:
-        """Return what DuckDB read with the names and types that the file has.
-
-        Parameters
-        ----------
-        table
-            The result of `columns(names)`.
-        names
-            Columns of the catalog.
-
-        Returns
-        -------
-        The same rows.
-        """
-        import pyarrow as pa
-
-        schema, columns = self.schema(names), table.columns
-        for at, kind in enumerate(schema.types):
-            if pa.types.is_null(kind):
-                columns[at] = pa.nulls(len(table))
-            elif isinstance(kind, pa.BaseExtensionType):
-                if kind != pa.uuid():
-                    columns[at] = pa.array(columns[at].to_pylist(), type=kind)
-            elif columns[at].type != kind:
-                columns[at] = columns[at].cast(kind)
-        return pa.table(columns, names=names)
-
-
-def _files_of(place: Place) -> Any:
-    """Return what DuckDB reads an object through."""
-    try:
-        from geocatalog.place_files import PlaceFiles
-    except ImportError as error:
-        raise ImportError(
-            f"DuckDB reads {place} through fsspec; {how_to_install('store')}"
-        ) from error
-    return PlaceFiles(place, place.find())
-
-
-_NO_TIME = "CAST(NULL AS TIMESTAMPTZ)"
-
-
-def quoted(name: str) -> str:
-    """Return a column's name as an SQL identifier.
-
-    Parameters
-    ----------
-    name
-        Any text.
-
-    Returns
-    -------
-    SQL.
-
-    Examples
-    --------
-    >>> quoted('a"b')
-    '"a""b"'
-    """
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Return text as an SQL string.
-
-    Parameters
-    ----------
-    text
-        Any text.
-
-    Returns
-    -------
-    SQL.
-
-    Examples
-    --------
-    >>> literal("it's")
-    "'it''s'"
-    """
-    return "'" + text.replace("'", "''") + "'"
 
 
 _Predicate = tuple[str, tuple[Any, ...]]
@@ -342,6 +83,23 @@ class DuckDBGeoCatalog(GeoCatalog):
     def __init__(self, path: Any) -> None:
         self._begin(ParquetSource.of(path))
 
+    @classmethod
+    def from_source(cls, source: ParquetSource) -> DuckDBGeoCatalog:
+        """Return a catalog of a source that is open already.
+
+        Parameters
+        ----------
+        source
+            Files with their connection.
+
+        Returns
+        -------
+        All its rows.
+        """
+        made = cls.__new__(cls)
+        made._begin(source)
+        return made
+
     def _begin(self, source: ParquetSource) -> None:
         super().__init__(source.info.crs, source.info.backend)
         self._source = source
@@ -354,8 +112,7 @@ class DuckDBGeoCatalog(GeoCatalog):
         return {name: value for name, value in vars(self).items() if name not in DERIVED}
 
     def _with(self, predicates: list[_Predicate], *regions: Region) -> DuckDBGeoCatalog:
-        made = type(self).__new__(type(self))
-        made._begin(self._source)
+        made = self.from_source(self._source)
         made._predicates = (*self._predicates, *predicates)
         made._regions = (*self._regions, *regions)
         return made
@@ -447,11 +204,12 @@ class DuckDBGeoCatalog(GeoCatalog):
                 few = self._few_rows(names)
                 wanted, cursor = self._source.columns(names), self._source.thread_cursor()
                 if few is not None:
-                    return few
+                    return self._source.conformed(few, names)
                 whole = self._relation(wanted, cursor).to_arrow_table()
                 return self._source.conformed(whole, names)
         tables = [batch.select(names) for batch, _ in self._batches(names)]
-        return pa.concat_tables(tables) if tables else self._source.schema(names).empty_table()
+        empty = self._source.schema(names).empty_table()
+        return pa.concat_tables(tables or [self._source.conformed(empty, names)])
 
     def _few_rows(self, names: list[str]) -> pa.Table | None:
         """Return the rows as Arrow when they are few, else None.
@@ -513,7 +271,8 @@ class DuckDBGeoCatalog(GeoCatalog):
             For text that is not one condition over the columns.
         """
         names = [name for name in self.columns if name != "geometry"]
-        sql = compile_expression(expression, {name: self._source.names[name] for name in names})
+        known = self._source.aliases | {name: self._source.names[name] for name in names}
+        sql = compile_expression(expression, known)
         attributes = f"(SELECT {self._source.columns(names)} FROM {self._source.rows()})"
         check_boolean(expression, self._source.thread_cursor(), sql, attributes)
         return self._with([(sql, ())])
@@ -644,14 +403,21 @@ _NANOSECONDS_END = 2**63 // 1000
 """The microseconds that 64 bits of nanoseconds reach, before and after 1970."""
 
 
-def open_catalog(path: Any) -> DuckDBGeoCatalog:
-    """Return a lazy catalog over a GeoParquet file.
+def open_catalog(path: Any, asset_key: str | Sequence[str] | None = None) -> DuckDBGeoCatalog:
+    """Return a lazy catalog over a GeoParquet file, or over STAC items in Parquet.
+
+    STAC items are queried where they are. Their rows are those of `from_stac_items(items,
+    asset_key, "EPSG:4326", footprint="geometry")`; items without the asset make none. All their
+    properties are columns, and a condition may use the items' own names.
 
     Parameters
     ----------
     path
         A GeoParquet file: one that `to_geoparquet` wrote, or any with a `filepath` column. It may
-        be on an object store ("s3://bucket/catalog.parquet").
+        be on an object store ("s3://bucket/catalog.parquet"). Or stac-geoparquet on this machine: a
+        file, or a folder of files, whose folders may be partitions ("year=2024").
+    asset_key
+        For STAC items, as in `from_stac_items`.
 
     Returns
     -------
@@ -670,8 +436,16 @@ def open_catalog(path: Any) -> DuckDBGeoCatalog:
     ...
     geocatalog.errors.CatalogError: no catalog file at ...nowhere.parquet
     """
-    place = place_of(path)
-    catalog = DuckDBGeoCatalog(os.path.abspath(os.fspath(path)) if place is None else str(place))
+    store = place_of(path)
+    place = os.path.abspath(os.fspath(path)) if store is None else str(store)
+    if store is None and holds_items(place):
+        keys = asset_key if asset_key is None or isinstance(asset_key, str) else tuple(asset_key)
+        return DuckDBGeoCatalog.from_source(ItemSource.open(place, keys))
+    if asset_key is not None and os.path.exists(place):
+        raise CatalogError(
+            f"asset_key= chooses among the assets of STAC items, and {place} holds none"
+        )
+    catalog = DuckDBGeoCatalog(place)
     types = catalog._source.info.types
     for name in ("start_time", "end_time"):
         if name in types and not str(types[name]).startswith("timestamp"):

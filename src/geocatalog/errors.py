@@ -17,6 +17,16 @@ class PixelReadError(OSError):
     """A file could not be read; the message names the file, the tries and the last answer."""
 
 
+class SearchError(ConnectionError):
+    """A STAC service did not answer, or not to the end; the message names it and the last answer.
+
+    Examples
+    --------
+    >>> issubclass(SearchError, ConnectionError)
+    True
+    """
+
+
 def check_reading(workers: int, on_error: str) -> None:
     """Refuse a number of workers below 1, and an `on_error` other than "raise" or "skip".
 

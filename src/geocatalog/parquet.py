@@ -87,15 +87,33 @@ class FileInfo:
         CatalogError
             Names the file and the way out.
         """
-        try:
-            changed = stamp_of(self.path) != self.stamp
-        except OSError as error:
-            raise CatalogError(f"cannot read {self.path}: {error}") from error
-        if changed:
-            raise CatalogError(
-                f"{self.path} was replaced after it was opened as a catalog; open it again, and "
-                "ask anew what was asked of the old one"
-            )
+        check_stamp(self.path, self.stamp)
+
+
+def check_stamp(path: str, stamp: tuple[int, ...]) -> None:
+    """Refuse to go on with a file that was replaced, or has gone, since it was opened.
+
+    Parameters
+    ----------
+    path
+        A file.
+    stamp
+        What `stamp_of` said of it.
+
+    Raises
+    ------
+    CatalogError
+        Names the file and the way out.
+    """
+    try:
+        changed = stamp_of(path) != stamp
+    except OSError as error:
+        raise CatalogError(f"cannot read {path}: {error}") from error
+    if changed:
+        raise CatalogError(
+            f"{path} was replaced after it was opened as a catalog; open it again, and ask anew "
+            "what was asked of the old one"
+        )
 
 
 def stamp_of(path: str) -> tuple[int, ...]:
@@ -190,8 +208,33 @@ def to_geoparquet(catalog: GeoCatalog, path: Any, *, row_group_size: int = ROW_G
     ...     len(from_geoparquet(written))
     1
     """
-    import pyarrow.parquet as pq
+    target = target_of(path, catalog, "to_geoparquet", row_group_size)
+    return write_table(geo_table(catalog.materialize()), target, row_group_size)
 
+
+def target_of(path: Any, source: Any, caller: str, row_group_size: int) -> Any:
+    """Return the file or object that rows are to be written to, or refuse one that cannot be.
+
+    Parameters
+    ----------
+    path
+        Where the file is to be.
+    source
+        What is written: a catalog that is open on this file must not be replaced by itself.
+    caller
+        What the message calls the function.
+    row_group_size
+        Rows that a reader must take together.
+
+    Returns
+    -------
+    A path of this machine, or a place of a store.
+
+    Raises
+    ------
+    CatalogError
+        For a size below 1, a path that is neither, and the source's own file.
+    """
     if row_group_size < 1:
         raise CatalogError(f"row_group_size must be at least 1, got {row_group_size}")
     target = store_of(path) or file_of(path)
@@ -200,10 +243,29 @@ def to_geoparquet(catalog: GeoCatalog, path: Any, *, row_group_size: int = ROW_G
             "path must be a file on this machine or on an object store (s3, gs, az), got "
             f"{os.fspath(path)!r}"
         )
-    own = getattr(catalog, "path", None)
-    keep_inputs(target, [] if own is None else [own], "to_geoparquet", CatalogError)
-    memory = catalog.materialize()
-    table = geo_table(memory)
+    own = getattr(source, "path", None)
+    keep_inputs(target, [] if own is None else [own], caller, CatalogError)
+    return target
+
+
+def write_table(table: pa.Table, target: Any, row_group_size: int) -> str:
+    """Write sorted rows as Parquet that a reader can skip most of; whole or not at all.
+
+    Parameters
+    ----------
+    table
+        The rows, with their metadata.
+    target
+        The file, or the object of a store; folders are made.
+    row_group_size
+        Rows that a reader must take together.
+
+    Returns
+    -------
+    The path, as text.
+    """
+    import pyarrow.parquet as pq
+
     if isinstance(target, Path):
         target.parent.mkdir(parents=True, exist_ok=True)
     with whole(target) as unfinished:
@@ -247,7 +309,10 @@ def geo_table(catalog: InMemoryGeoCatalog) -> pa.Table:
     covering = covering_name(table.column_names)
     table = table.append_column(covering, pa.StructArray.from_arrays(sides, names=list(COVERING)))
     if len(source) > 1:
-        table = table.take(_hilbert_order(source))
+        order = hilbert_order(
+            source.geometry, source.bounds, source.crs, source.starts, source.ends
+        )
+        table = table.take(order)
     return table.replace_schema_metadata(_metadata(catalog))
 
 
@@ -273,15 +338,34 @@ def covering_name(names: Iterable[str]) -> str:
     return next(name for name in free if name not in taken)
 
 
-def _hilbert_order(source: FootprintTable) -> np.ndarray:
+def hilbert_order(
+    geometry: np.ndarray, bounds: np.ndarray, crs: Any, *times: np.ndarray
+) -> np.ndarray:
+    """Return the order of rows in which neighbours on the ground and in time stand together.
+
+    Parameters
+    ----------
+    geometry
+        (N,) shapely geometries, None where there is none.
+    bounds
+        (N, 4) float64, NaN where there is none.
+    crs
+        Theirs.
+    *times
+        (N,) each: what decides between rows at one place, the most important first.
+
+    Returns
+    -------
+    (N,) row numbers.
+    """
     import geopandas as gpd
 
-    placed = np.isfinite(source.bounds).all(axis=1)
-    distance = np.zeros(len(source), dtype=np.uint64)
+    placed = np.isfinite(bounds).all(axis=1)
+    distance = np.zeros(len(geometry), dtype=np.uint64)
     if placed.any():
-        series = gpd.GeoSeries(source.geometry[placed], crs=source.crs)
+        series = gpd.GeoSeries(geometry[placed], crs=crs)
         distance[placed] = series.hilbert_distance().to_numpy()
-    return np.lexsort((source.ends, source.starts, distance))
+    return np.lexsort((*reversed(times), distance))
 
 
 def _metadata(catalog: InMemoryGeoCatalog) -> dict[str, str]:

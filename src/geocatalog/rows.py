@@ -85,6 +85,21 @@ class CatalogRow:
         height: Any = self.extras.get("resolution_y")
         return float(size), float(height if is_known(height) else size)
 
+    @property
+    def _own_grid(self) -> GeoSlice | None:
+        """The file's own grid where the row holds it, in the file's CRS and not the catalog's."""
+        move: Any = self.extras.get("proj:transform")
+        size: Any = self.extras.get("proj:shape")
+        native = self.extras.get("native_crs")
+        if not (is_known(move) and is_known(size) and isinstance(native, str)):
+            return None
+        width, skew, west, turn, height, north = map(float, move)
+        rows, columns = map(int, size)
+        if skew or turn or width <= 0 or height >= 0:
+            return None
+        box = west, north + rows * height, west + columns * width, north
+        return GeoSlice(box, self.interval, (width, -height), as_crs(native), anchor=(west, north))
+
     def slice(self, resolution: float | Sequence[float] | None = None) -> GeoSlice:
         """Return the row's box and interval, on the file's own pixel grid.
 
@@ -96,7 +111,8 @@ class CatalogRow:
 
         Returns
         -------
-        A slice whose pixel edges begin at the footprint's upper left corner.
+        A slice whose pixel edges begin at the footprint's upper left corner; of a row that holds
+        its file's grid (`proj:transform`, `proj:shape`) that grid, in the file's own CRS.
 
         Raises
         ------
@@ -106,6 +122,8 @@ class CatalogRow:
         """
         if self.geometry is None or self.geometry.is_empty:
             raise CatalogError(f"{self.filepath} has no footprint, so it has no slice")
+        if resolution is None and (own := self._own_grid) is not None:
+            return own
         # Across the antimeridian the bounds go once around the globe.
         box = wrapped_bounds(self.geometry) if self.crs.is_geographic else self.bounds
         size = self.pixel_size if resolution is None else resolution

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -46,8 +47,31 @@ PROPERTIES = {
 }
 """Item properties that become columns by default: column name to property name."""
 
+DATA_TYPES = (
+    "image/tiff",
+    "image/jp2",
+    "application/x-hdf",
+    "application/netcdf",
+    "application/x-netcdf",
+    "application/vnd+zarr",
+    "application/vnd.zarr",
+)
+"""How the media types of assets begin that hold data."""
+
+_RADIOMETRY = ("scale", "offset", "nodata")
 _RESERVED = frozenset(
-    {"item_id", "collection", "assets", "native_crs", "resolution", "resolution_y", "signer"}
+    {
+        "item_id",
+        "collection",
+        "assets",
+        "native_crs",
+        "resolution",
+        "resolution_y",
+        "signer",
+        "proj:transform",
+        "proj:shape",
+        *_RADIOMETRY,
+    }
 )
 
 
@@ -58,9 +82,10 @@ def from_stac_items(
     *,
     properties: dict[str, str] | None = None,
     footprint: str = "file",
+    per: str = "item",
     on_error: str = "raise",
 ) -> InMemoryGeoCatalog:
-    """Return a catalog with one row per item; no file is opened.
+    """Return a catalog with one row per item, or per asset; no file is opened.
 
     `datetime` is an instant; `start_datetime` and `end_datetime`, where given, are the interval.
 
@@ -71,8 +96,9 @@ def from_stac_items(
     asset_key
         Asset whose href becomes `filepath`. With several, the row also keeps them all in its
         `assets` column (JSON, in this order), and loaders read them as bands; an asset with several
-        bands gives all of them, called "key_1", "key_2". By default the first asset with the role
-        "data".
+        bands gives all of them, called "key_1", "key_2". "*" is every asset that holds data: with
+        the role "data", or without roles and of a raster's media type. By default the first of
+        these.
     target_crs
         CRS of the footprints; by default the items' own projection, if they share one, or EPSG:4326
         where none has one.
@@ -82,12 +108,15 @@ def from_stac_items(
         "file" takes the asset's full extent (`proj:transform` and `proj:shape`, or `proj:bbox`, or
         `proj:geometry`), the item's geometry where those are missing; "geometry" always the latter,
         which leaves out the empty corners of a partial scene.
+    per
+        "item", or "asset" for a row of each asset, with its key in the column `asset_key`.
     on_error
         "raise", or "skip" to list unusable items in `.skipped`.
 
     Returns
     -------
-    One row per item, in their order.
+    Rows in the order of the items; without items an empty catalog. With a `target_crs`, or
+    footprints of geometries, rows keep the assets' own grids in `proj:transform` and `proj:shape`.
 
     Raises
     ------
@@ -102,16 +131,121 @@ def from_stac_items(
     >>> from_stac_items([item], asset_key="B04").total_bounds
     (-120.0, 38.0, -119.0, 39.0)
     """
-    if footprint not in ("file", "geometry"):
-        raise CatalogError(f"footprint must be 'file' or 'geometry', got {footprint!r}")
-    check_reading(1, on_error)
-    if asset_key is not None and not len(asset_key):
-        raise CatalogError("asset_key must name at least one asset, got an empty sequence")
     columns = PROPERTIES if properties is None else properties
-    records, skipped = [], []
+    keeps_grid = target_crs is not None or footprint == "geometry"
+    asked = Asked(asset_key, columns, footprint, per, keeps_grid)
+    records, skipped = records_of(items, asked, on_error)
+    if not records and not skipped and target_crs is None:
+        target_crs = 4326
+    return assemble(records, target_crs, "raster", skipped)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of items: their assets, columns, footprints, and rows of items or assets."""
+
+    asset_key: str | Sequence[str] | None
+    columns: dict[str, str]
+    footprint: str = "file"
+    per: str = "item"
+    keeps_grid: bool = False
+
+    def __post_init__(self) -> None:
+        if self.footprint not in ("file", "geometry"):
+            raise CatalogError(f"footprint must be 'file' or 'geometry', got {self.footprint!r}")
+        if self.per not in ("item", "asset"):
+            raise CatalogError(f"per must be 'item' or 'asset', got {self.per!r}")
+        if self.asset_key is not None and not len(self.asset_key):
+            raise CatalogError("asset_key must name at least one asset, got an empty sequence")
+
+    def keys(self, item: Any) -> list[str]:
+        """Return the keys of an item's assets that are asked for.
+
+        Parameters
+        ----------
+        item
+            A `pystac.Item`.
+
+        Returns
+        -------
+        In the order asked for, else the item's.
+
+        Raises
+        ------
+        CatalogError
+            For an item that lacks one, or has none that holds data.
+        """
+        if self.asset_key is None or self.asset_key == "*":
+            data = [key for key, asset in item.assets.items() if is_data(asset)]
+            if not data:
+                raise CatalogError(
+                    f"item {item.id} has no asset with the role 'data' among "
+                    f"{sorted(item.assets)}; pass asset_key="
+                )
+            return data if self.asset_key else data[:1]
+        keys = [self.asset_key] if isinstance(self.asset_key, str) else list(self.asset_key)
+        absent = [key for key in keys if key not in item.assets]
+        if absent:
+            raise CatalogError(
+                f"item {item.id} has no asset {absent[0]!r}; it has {sorted(item.assets)}"
+            )
+        return keys
+
+
+def is_data(asset: Any) -> bool:
+    """Say whether an asset holds data, rather than a preview or metadata.
+
+    Parameters
+    ----------
+    asset
+        A `pystac.Asset`.
+
+    Returns
+    -------
+    Whether it has the role "data", or no role and the media type of a raster.
+
+    Examples
+    --------
+    >>> import pystac
+    >>> is_data(pystac.Asset("a.tif", media_type=pystac.MediaType.COG))
+    True
+    >>> is_data(pystac.Asset("a.tif", roles=["overview"], media_type=pystac.MediaType.COG))
+    False
+    """
+    if asset.roles:
+        return "data" in asset.roles
+    return str(asset.media_type or "").startswith(DATA_TYPES)
+
+
+def records_of(
+    items: Iterable[Any], asked: Asked, on_error: str
+) -> tuple[list[FileRecord], list[tuple[str, str]]]:
+    """Return what items say, taken one by one, and which were left out.
+
+    Parameters
+    ----------
+    items
+        `pystac.Item`s.
+    asked
+        What is asked of each.
+    on_error
+        "raise" or "skip".
+
+    Returns
+    -------
+    Records, and (id, reason) of the unusable items.
+
+    Raises
+    ------
+    CatalogError
+        For an unusable item.
+    """
+    check_reading(1, on_error)
+    records: list[FileRecord] = []
+    skipped = []
     for item in items:
         try:
-            records.append(_record(item, asset_key, columns, footprint))
+            records += _records(item, asked)
         except Exception as error:  # a malformed field fails in its own way
             name = "" if isinstance(error, CatalogError) else f"{type(error).__name__}: "
             why = (
@@ -120,76 +254,66 @@ def from_stac_items(
             if on_error == "raise":
                 raise CatalogError(why) from error
             skipped.append((item.id, why))
-    return assemble(records, target_crs, "raster", skipped)
+    return records, skipped
 
 
-def from_stac_search(search: Any, **kwargs: Any) -> InMemoryGeoCatalog:
-    """Return a catalog of all items of a `pystac_client` search; arguments as `from_stac_items`.
-
-    Parameters
-    ----------
-    search
-        Anything whose `items()` gives `pystac.Item`s.
-    **kwargs
-        As in `from_stac_items`.
-
-    Returns
-    -------
-    One row per item found.
-
-    Examples
-    --------
-    >>> class Search:
-    ...     def items(self):
-    ...         return iter([])
-    >>> len(from_stac_search(Search(), target_crs=4326))
-    0
-    """
-    return from_stac_items(search.items(), **kwargs)
+def _records(item: Any, asked: Asked) -> list[FileRecord]:
+    keys = asked.keys(item)
+    if asked.per == "item":
+        one = isinstance(asked.asset_key, str) and asked.asset_key != "*"
+        record = _record(item, keys[0], asked)
+        if not one and asked.asset_key is not None:
+            record.extras["assets"] = json.dumps({key: _href(item.assets[key]) for key in keys})
+        return [record]
+    records = [_record(item, key, asked) for key in keys]
+    for key, record in zip(keys, records, strict=True):
+        record.extras["asset_key"] = key
+    return records
 
 
-def _record(
-    item: Any, asset_key: str | Sequence[str] | None, columns: dict[str, str], footprint: str
-) -> FileRecord:
-    hrefs = _hrefs(item, asset_key)
-    key, path = next(iter(hrefs.items()))
+def _record(item: Any, key: str, asked: Asked) -> FileRecord:
     asset = item.assets[key]
-    geometry, crs = _place(item, asset, footprint)
+    geometry, crs = _place(item, asset, asked.footprint)
     extras: dict[str, Any] = {"item_id": item.id, "collection": item.collection_id}
     known = item.properties
-    extras |= {name: known[field] for name, field in columns.items() if field in known}
-    move, native = _field(item, asset, "proj:transform"), _native_crs(item, asset)
-    gsd = _field(item, asset, "gsd")
-    known_size = {} if gsd is None else {"resolution": float(gsd)}
-    if move is not None:
-        known_size = pixel_columns(Affine(*move[:6]))
-    if native is not None and known_size:
-        extras |= {"native_crs": crs_text(native), **known_size}
-    if not isinstance(asset_key, str) and asset_key is not None:
-        extras["assets"] = json.dumps(hrefs)
+    extras |= {name: known[field] for name, field in asked.columns.items() if field in known}
+    extras |= _grid(item, asset, asked.keeps_grid) | _radiometry(asset)
     signer = asset.extra_fields.get(SIGNER_FIELD)
     if signer is not None:
         extras["signer"] = signer
-    return FileRecord(path, geometry, crs, _interval(item), extras)
+    return FileRecord(_href(asset), geometry, crs, _interval(item), extras)
 
 
-def _hrefs(item: Any, asset_key: str | Sequence[str] | None) -> dict[str, str]:
-    """Return the paths of the assets that were asked for, by their keys and in that order."""
-    keys = [asset_key] if isinstance(asset_key, str) else list(asset_key or ())
-    if asset_key is None:
-        keys = [key for key, asset in item.assets.items() if "data" in (asset.roles or [])][:1]
-    if not keys:
-        raise CatalogError(
-            f"item {item.id} has no asset with the role 'data' among {sorted(item.assets)}; "
-            "pass asset_key="
-        )
-    absent = [key for key in keys if key not in item.assets]
-    if absent:
-        raise CatalogError(
-            f"item {item.id} has no asset {absent[0]!r}; it has {sorted(item.assets)}"
-        )
-    assets = {key: item.assets[key] for key in keys}
-    return {key: stored_path(each.get_absolute_href() or each.href) for key, each in assets.items()}
+def _href(asset: Any) -> str:
+    return stored_path(asset.get_absolute_href() or asset.href)
+
+
+def _grid(item: Any, asset: Any, keeps_grid: bool) -> dict[str, Any]:
+    """Return what a row says of its asset's pixels: CRS, size, and the grid where it is kept."""
+    native, move = _native_crs(item, asset), _field(item, asset, "proj:transform")
+    gsd, size = _field(item, asset, "gsd"), _field(item, asset, "proj:shape")
+    found: dict[str, Any] = {} if gsd is None else {"resolution": float(gsd)}
+    if move is not None:
+        found = pixel_columns(Affine(*move[:6]))
+    if native is None or not found:
+        return {}
+    if keeps_grid and move is not None and size is not None:
+        found |= {"proj:transform": [float(v) for v in move[:6]], "proj:shape": [*map(int, size)]}
+    return {"native_crs": crs_text(native), **found}
+
+
+def _radiometry(asset: Any) -> dict[str, float]:
+    """Return the scale, offset and nodata value that an asset says its first band has."""
+    fields = asset.extra_fields
+    places: list[Any] = [
+        next(iter(fields.get(name) or ()), {}) for name in ("raster:bands", "bands")
+    ]
+    found = {}
+    for name in _RADIOMETRY:
+        told = [place.get(key) for place in (*places, fields) for key in (name, f"raster:{name}")]
+        with suppress(StopIteration, TypeError, ValueError):
+            found[name] = float(next(value for value in told if value is not None))
+    return found
 
 
 def _field(item: Any, asset: Any, name: str) -> Any:
@@ -328,6 +452,9 @@ def _item(row: CatalogRow, outline: Any, names: dict[str, str]) -> Any:
     )
     item.collection_id = known.get("collection")
     fields = _projection(row) if is_placed else {}
+    told = {name: row.extras[name] for name in _RADIOMETRY if is_known(row.extras.get(name))}
+    if told:
+        fields["raster:bands"] = [told]
     if row.signer is not None:
         fields[SIGNER_FIELD] = row.signer
     for key, href in (row.assets or {"data": row.filepath}).items():
@@ -336,9 +463,12 @@ def _item(row: CatalogRow, outline: Any, names: dict[str, str]) -> Any:
 
 
 def _projection(row: CatalogRow) -> dict[str, Any]:
+    own = {name: row.extras.get(name) for name in ("proj:transform", "proj:shape")}
+    if all(map(is_known, own.values())):
+        return {**_crs_field(str(row.extras.get("native_crs"))), **as_json(own)}
     west, south, east, north = row.bounds
     code = crs_text(row.crs)
-    fields: dict[str, Any] = {"proj:code" if ":" in code and len(code) < 20 else "proj:wkt2": code}
+    fields = _crs_field(code)
     is_box = row.geometry.equals(shapely.box(*row.bounds))
     if is_box:
         fields["proj:bbox"] = list(row.bounds)
@@ -353,3 +483,7 @@ def _projection(row: CatalogRow) -> dict[str, Any]:
         if is_box and np.allclose(counts, np.maximum(np.rint(counts), 1), rtol=0, atol=1e-6):
             fields["proj:shape"] = np.rint(counts).astype(int).tolist()
     return fields
+
+
+def _crs_field(code: str) -> dict[str, Any]:
+    return {"proj:code" if ":" in code and len(code) < 20 else "proj:wkt2": code}

@@ -252,6 +252,17 @@ class PairTable(FootprintTable):
     def __len__(self) -> int:
         return len(self._in_left)
 
+    def partners(self) -> dict[int, np.ndarray]:
+        """Return the rows of `right` that each row of `left` is paired with.
+
+        Returns
+        -------
+        Row of `left` -> (N,) rows of `right`.
+        """
+        rows, firsts = np.unique(self._in_left, return_index=True)
+        # Of nothing numpy makes one empty part.
+        return dict(zip(rows.tolist(), np.split(self._in_right, firsts[1:]), strict=False))
+
     @property
     def columns(self) -> list[str]:
         """Column names, core ones first."""
@@ -651,6 +662,8 @@ def _ordered_frame(frame: GeoDataFrame) -> GeoDataFrame:
         "start_time": start,
         "end_time": end,
     }
+    if "assets" in extras:
+        extras["assets"] = [_asset_places(each) for each in extras["assets"]]
     core["geometry"] = np.asarray(frame.geometry.to_numpy())
     return GeoDataFrame(core | dict(extras.items()), geometry="geometry", crs=frame.crs)
 
@@ -661,6 +674,16 @@ def _places(paths: pd.Series) -> pd.Series:
     if suspect.any():
         paths = paths.mask(suspect, pd.Series(places_of(paths[suspect]), paths.index[suspect]))
     return paths
+
+
+def _asset_places(assets: Any) -> Any:
+    if not isinstance(assets, str) or "://" not in assets or not ("?" in assets or "@" in assets):
+        return assets
+    try:
+        paths = json.loads(assets)
+        return json.dumps(dict(zip(paths, places_of(paths.values()), strict=True)))
+    except (ValueError, AttributeError):  # a column of that name need not be ours
+        return assets
 
 
 def joined_frames(frames: list[GeoDataFrame]) -> GeoDataFrame:

@@ -66,13 +66,17 @@ _OWN_COLUMNS = frozenset(
         "resolution_y",
         "assets",
         "signer",
+        "scale",
+        "offset",
+        "proj:transform",
+        "proj:shape",
     }
 )
 
 _TAKEN = {*CORE_COLUMNS, *_OWN_COLUMNS, "source", "operator_hash", "output"}
 
 
-_ATTRS = ("item_id", "cloud_cover", "processing_baseline", "offset_applied")
+_ATTRS = ("item_id", "cloud_cover", "processing_baseline", "offset_applied", "scale", "offset")
 
 
 class CatalogField:

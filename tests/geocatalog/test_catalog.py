@@ -314,3 +314,31 @@ def test_empty_and_missing_geometry_never_match(as_backend):
     assert names(catalog.query(bounds=(-1, -1, 2, 2))) == [0]
     assert catalog.total_bounds == (0, 0, 1, 1)
     assert np.isclose(len(catalog.query(time="2024")), 3)
+
+
+def test_a_difference_is_what_the_other_leaves_in_space_and_time():
+    first = InMemoryGeoCatalog(
+        frame([(0, 0, 10, 10), (20, 0, 30, 10)], ["2024-06-01", "2024-07-01"])
+    )
+    taken = [(5, 0, 12, 10), (0, 0, 2, 10), (20, 0, 30, 10), (10, 0, 20, 10)]
+    days = ["2024-06-01", "2024-06-01", "2024-08-01", "2024-06-01"]
+    second = InMemoryGeoCatalog(frame(taken, days))
+    left = first - second
+    assert [row.bounds for row in left] == [(2, 0, 5, 10), (20, 0, 30, 10)]
+    assert left.gdf.start_time.tolist() == first.gdf.start_time.tolist()
+    assert [row.bounds for row in first.difference(second, spatial_only=True)] == [(2, 0, 5, 10)]
+    assert len(first - first) == 0
+    assert len(first - InMemoryGeoCatalog(first.gdf[:0])) == 2
+
+
+def test_difference_and_intersection_make_up_the_whole():
+    random = np.random.default_rng(0)
+    corners = random.uniform(0, 50, (2, 30, 2))
+    one, two = (
+        InMemoryGeoCatalog(frame([(x, y, x + 9, y + 7) for x, y in each])) for each in corners
+    )
+    shared = one.intersect(two).gdf.dissolve("filepath").area
+    left = (one - two).gdf.set_index("filepath").area
+    for row in one:
+        parts = shared.get(row.filepath, 0.0) + left.get(row.filepath, 0.0)
+        assert parts == pytest.approx(row.geometry.area)

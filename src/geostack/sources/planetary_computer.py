@@ -15,6 +15,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
+from geocatalog.read.service import TIMEOUT, WHOLE, patient_io
 from geocatalog.read.signers import add_signer
 from geocatalog.read.tokens import guard_logs, redact, without_tokens
 from geostack.errors import SourceUnavailableError
@@ -30,28 +31,21 @@ from geostack.request import (
 from geostack.sources.source import Source, fits
 from geostack.web import PROBE_SECONDS, check_answer, probe
 from pipekit.retry import (
-    TRANSIENT_STATUS,
     GaveUpError,
     RetryPolicy,
     TransientError,
     retry,
-    retry_after,
     within,
 )
 
 if TYPE_CHECKING:
     from pystac import Item
     from pystac_client import Client
-    from pystac_client.stac_api_io import StacApiIO
 
 logger = logging.getLogger(__name__)
 
 STAC_URL = "https://planetarycomputer.microsoft.com/api/stac/v1"
 PAGE_SIZE = 100
-TIMEOUT = (5.0, 30.0)
-"""Seconds to connect, and between two bytes of an answer."""
-WHOLE = 60.0
-"""Seconds for one whole answer, a page of items or a token."""
 BLOB_DOMAIN = ".blob.core.windows.net"
 """Whose files need a token."""
 CLOUDY = ("sentinel-2-l2a", "landsat-c2-l2")
@@ -285,7 +279,7 @@ class PlanetaryComputerSource(Source):
     def _open(self, modifier: Any = None) -> Client:
         from pystac_client import Client
 
-        io = _stac_io(self.policy)
+        io = patient_io(self.policy, WHOLE)
         return self._ask(lambda: Client.open(self.url, modifier=modifier, stac_io=io))
 
     def _pages(self, parameters: dict[str, Any], asked: Request, limit: int | None) -> list[Item]:
@@ -358,35 +352,6 @@ def _token(endpoint: str, key: str | None) -> Any:
         return sas.SASToken(**response.json())
     except (TypeError, ValueError):  # pydantic's ValidationError, requests' JSONDecodeError
         raise _NoTokenError("an answer that is no token") from None
-
-
-def _stac_io(policy: RetryPolicy | None) -> StacApiIO:
-    """Return pystac-client's transport under our retry policy in place of its own."""
-    from pystac_client.exceptions import APIError
-    from pystac_client.stac_api_io import StacApiIO
-
-    class PoliteIO(StacApiIO):
-        def request(self, *args: Any, **kwargs: Any) -> str:
-            return retry(lambda: within(WHOLE, lambda: self._once(*args, **kwargs)), policy)
-
-        def _once(self, *args: Any, **kwargs: Any) -> str:
-            asked: list[str | None] = [None]
-
-            def remember(response: Any, *_: Any, **__: Any) -> None:
-                asked[0] = response.headers.get("Retry-After")
-
-            self.session.hooks["response"] = [remember]
-            try:
-                return super().request(*args, **kwargs)
-            except APIError as error:
-                status = getattr(error, "status_code", None)
-                if status is None:
-                    raise TransientError(type(error.__context__ or error).__name__) from None
-                if status in TRANSIENT_STATUS:
-                    raise TransientError(f"HTTP {status}", retry_after(asked[0])) from None
-                raise
-
-    return PoliteIO(timeout=TIMEOUT, max_retries=None)
 
 
 def mpc_catalog() -> Client:

@@ -1,0 +1,268 @@
+"""A catalog's file with the connection that reads it, and nothing else."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from geocatalog.errors import CatalogError
+from geocatalog.expression import explained, locked_connection, sql_names
+from geocatalog.parquet import FileInfo, digest_of, read_info
+from pipekit.lazy import how_to_install
+from pipekit.places import Place, place_of
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class ParquetSource:
+    """A file with the connection that reads it, shared by all catalogs cut from it.
+
+    Parameters
+    ----------
+    info
+        What the file says of itself.
+    connection
+        A connection that may read this file and nothing else.
+    """
+
+    info: FileInfo
+    connection: duckdb.DuckDBPyConnection
+    _local: threading.local = field(default_factory=threading.local)
+
+    @classmethod
+    def of(cls, path: Any, digest: str | None = None) -> ParquetSource:
+        """Return a catalog file, and a connection to it that can read nothing else.
+
+        Parameters
+        ----------
+        path
+            A catalog file.
+        digest
+            What its footer must come to, when it was open before.
+
+        Returns
+        -------
+        The file with a new connection.
+
+        Raises
+        ------
+        CatalogError
+            For a file that is no catalog, or another one than that of the digest.
+        """
+        info = read_info(path)
+        if digest is not None and digest_of(info.path) != digest:
+            raise CatalogError(
+                f"{info.path} is not the file that this catalog was pickled with: it was replaced, "
+                "or differs on this machine; open it again with open_catalog"
+            )
+        place = place_of(info.path)
+        connection = locked_connection(
+            "enable_geoparquet_conversion = false",
+            "parquet_metadata_cache = true",
+            f"allowed_paths = [{literal(info.path)}]",
+            files=None if place is None else _files_of(place),
+        )
+        return cls(info, connection)
+
+    def __reduce__(self) -> Any:
+        # A connection belongs to its process; a copy opens the file anew.
+        self.info.check_unchanged()
+        return ParquetSource.of, (self.info.path, digest_of(self.info.path))
+
+    def thread_cursor(self) -> duckdb.DuckDBPyConnection:
+        """Return this thread's own cursor, for results read at once: a new one costs 3 ms.
+
+        Returns
+        -------
+        A cursor that no other thread uses.
+        """
+        self.info.check_unchanged()
+        found: duckdb.DuckDBPyConnection | None = getattr(self._local, "cursor", None)
+        if found is None:
+            found = self._local.cursor = self.connection.cursor()
+        return found
+
+    def explaining(self) -> AbstractContextManager[None]:
+        """Turn what DuckDB raises, such as for a file that has gone, into a CatalogError.
+
+        Returns
+        -------
+        A context manager.
+        """
+        return explained(lambda why: CatalogError(f"cannot read {self.info.path}: {why}"))
+
+    def rows(self) -> str:
+        """Return the table expression that reads the file.
+
+        Returns
+        -------
+        SQL.
+        """
+        file = f"read_parquet({literal(self.info.path)})"
+        if any(name != new for name, new in self.names.items()):
+            given = ", ".join(quoted(self.names[name]) for name in self.info.types)
+            file += f" AS file({given})"
+        absent = [f", {_NO_TIME} AS {quoted(self.names[name])}" for name in self._absent]
+        return f"(SELECT *{''.join(absent)} FROM {file})" if absent else file
+
+    @property
+    def _absent(self) -> list[str]:
+        return [name for name in ("start_time", "end_time") if name not in self.info.types]
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """Name in SQL of each column of the file, and of the times that it lacks."""
+        return sql_names([*self.info.types, *self._absent])
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """Further names that a condition may use, and the columns that they mean."""
+        return {}
+
+    def side(self, name: str) -> str:
+        """Return the bbox field of that name.
+
+        Parameters
+        ----------
+        name
+            "xmin", "ymin", "xmax" or "ymax".
+
+        Returns
+        -------
+        SQL.
+        """
+        return f"{quoted(self.names[str(self.info.covering)])}.{name}"
+
+    def time(self, name: str) -> str | None:
+        """Return a time column, or None where the file has none.
+
+        Parameters
+        ----------
+        name
+            "start_time" or "end_time".
+
+        Returns
+        -------
+        SQL, or None.
+        """
+        return quoted(self.names[name]) if name in self.info.types else None
+
+    def schema(self, names: list[str]) -> pa.Schema:
+        """Return the Arrow types of catalog columns, as the file holds them.
+
+        Parameters
+        ----------
+        names
+            Columns of the catalog.
+
+        Returns
+        -------
+        One field per name; times that the file lacks are in UTC microseconds.
+        """
+        import pyarrow as pa
+
+        types = self.info.types | {"geometry": self.info.types[self.info.geometry]}
+        absent = pa.timestamp("us", tz="UTC")
+        return pa.schema([(name, types.get(name, absent)) for name in names])
+
+    def columns(self, names: list[str]) -> str:
+        """Return the select list for catalog columns.
+
+        Parameters
+        ----------
+        names
+            Columns of the catalog.
+
+        Returns
+        -------
+        SQL.
+        """
+        known = self.names | {"geometry": self.names[self.info.geometry]}
+        return ", ".join(quoted(known[name]) for name in names)
+
+    def conformed(self, table: pa.Table, names: list[str]) -> pa.Table:
+        """Return what DuckDB read with the names and types that the file has.
+
+        Parameters
+        ----------
+        table
+            The result of `columns(names)`.
+        names
+            Columns of the catalog.
+
+        Returns
+        -------
+        The same rows.
+        """
+        import pyarrow as pa
+
+        schema, columns = ParquetSource.schema(self, names), table.columns
+        for at, kind in enumerate(schema.types):
+            if pa.types.is_null(kind):
+                columns[at] = pa.nulls(len(table))
+            elif isinstance(kind, pa.BaseExtensionType):
+                if kind != pa.uuid():
+                    columns[at] = pa.array(columns[at].to_pylist(), type=kind)
+            elif columns[at].type != kind:
+                columns[at] = columns[at].cast(kind)
+        return pa.table(columns, names=names)
+
+
+def _files_of(place: Place) -> Any:
+    """Return what DuckDB reads an object through."""
+    try:
+        from geocatalog.place_files import PlaceFiles
+    except ImportError as error:
+        raise ImportError(
+            f"DuckDB reads {place} through fsspec; {how_to_install('store')}"
+        ) from error
+    return PlaceFiles(place, place.find())
+
+
+_NO_TIME = "CAST(NULL AS TIMESTAMPTZ)"
+
+
+def quoted(name: str) -> str:
+    """Return a column's name as an SQL identifier.
+
+    Parameters
+    ----------
+    name
+        Any text.
+
+    Returns
+    -------
+    SQL.
+
+    Examples
+    --------
+    >>> quoted('a"b')
+    '"a""b"'
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return text as an SQL string.
+
+    Parameters
+    ----------
+    text
+        Any text.
+
+    Returns
+    -------
+    SQL.
+
+    Examples
+    --------
+    >>> literal("it's")
+    "'it''s'"
+    """
+    return "'" + text.replace("'", "''") + "'"

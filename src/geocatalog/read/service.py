@@ -1,0 +1,84 @@
+"""How a STAC service is talked to: each answer whole within a time, and asked for again."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from geocatalog.read.tokens import guard_logs
+from pipekit.retry import (
+    TRANSIENT_STATUS,
+    RetryPolicy,
+    TransientError,
+    retry,
+    retry_after,
+    within,
+)
+
+if TYPE_CHECKING:
+    from pystac_client.stac_api_io import StacApiIO
+
+TIMEOUT = (5.0, 30.0)
+"""Seconds to connect, and between two bytes of an answer."""
+WHOLE = 60.0
+"""Seconds for one whole answer, such as a page of items or a token."""
+
+
+def patient_io(
+    policy: RetryPolicy | None = None, seconds: float | None = None, like: Any = None
+) -> StacApiIO:
+    """Return pystac-client's transport under our policy: tried again, each answer within a time.
+
+    Parameters
+    ----------
+    policy
+        How often and how long to try; by default `pipekit.retry.DEFAULT`.
+    seconds
+        For one whole answer; by default `WHOLE`.
+    like
+        A client's own transport, whose session, with its headers, and whose modifier of requests
+        are used.
+
+    Returns
+    -------
+    To be given to `pystac_client.Client.open`.
+    """
+    from pystac_client.exceptions import APIError
+    from pystac_client.stac_api_io import StacApiIO
+
+    guard_logs()
+    own = getattr(like, "_req_modifier", None)
+    said = threading.local()
+
+    def marked(request: Any) -> Any:
+        request = (own(request) if own else None) or request
+        request.register_hook("response", remember)
+        return request
+
+    def remember(response: Any, *_: Any, **__: Any) -> None:
+        said.retry_after = response.headers.get("Retry-After")
+
+    class PatientIO(StacApiIO):
+        def request(self, *args: Any, **kwargs: Any) -> str:
+            ask = partial(self._once, *args, **kwargs)
+            return retry(partial(within, WHOLE if seconds is None else seconds, ask), policy)
+
+        def _once(self, *args: Any, **kwargs: Any) -> str:
+            said.retry_after = None
+            try:
+                return super().request(*args, **kwargs)
+            except APIError as error:
+                status = getattr(error, "status_code", None)
+                if status is None:
+                    raise TransientError(type(error.__context__ or error).__name__) from None
+                if status in TRANSIENT_STATUS:
+                    raise TransientError(f"HTTP {status}", retry_after(said.retry_after)) from None
+                raise
+
+    timeout = getattr(like, "timeout", None) or TIMEOUT
+    made = PatientIO(timeout=timeout, max_retries=None, request_modifier=marked)
+    session = getattr(like, "session", None)
+    if session is not None:
+        made.session = session
+    return made

@@ -1,0 +1,248 @@
+"""From a search of a STAC service to a catalog: pages taken one by one, each within its time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from geocatalog.catalog import InMemoryGeoCatalog
+from geocatalog.errors import CatalogError, SearchError
+from geocatalog.footprint import crs_text, degree_box
+from geocatalog.read.service import patient_io
+from geocatalog.read.tokens import redact
+from geocatalog.records import assemble
+from geocatalog.stac import PROPERTIES, Asked, from_stac_items, records_of
+from pipekit.retry import GaveUpError, RetryPolicy
+
+if TYPE_CHECKING:
+    from pystac import Item
+    from pystac_client import Client
+
+EXTRA = ("eo:cloud_cover", "platform", "s2:mgrs_tile")
+"""Properties of items that a search makes columns of, where they are there."""
+
+
+def from_stac_search(
+    client: Any,
+    *,
+    collections: Sequence[str] | str | None = None,
+    bbox: Sequence[float] | None = None,
+    datetime: Any = None,
+    query: dict[str, Any] | None = None,
+    asset_key: str | Sequence[str] | None = "*",
+    extra_properties: Sequence[str] = EXTRA,
+    per: str = "item",
+    target_crs: Any = None,
+    footprint: str = "file",
+    max_items: int | None = None,
+    page_size: int = 100,
+    on_error: str = "raise",
+    policy: RetryPolicy | None = None,
+) -> InMemoryGeoCatalog:
+    """Return a catalog of what a STAC service finds; no file is opened.
+
+    Pages are asked for one by one, each again when it fails or takes too long. Rows hold addresses
+    without tokens: files are signed when they are opened.
+
+    Parameters
+    ----------
+    client
+        A `pystac_client.Client`, the address of a service, or a search that a client made.
+    collections, datetime, query
+        As `pystac_client.Client.search` takes them.
+    bbox
+        (west, south, east, north) in degrees; west > east crosses the antimeridian.
+    asset_key
+        As in `from_stac_items`: one asset, several, "*" for all that hold data, None for the first.
+    extra_properties
+        Properties of the items that become columns under their own names, where an item has them.
+    per
+        "item" for a row of each item with its assets, "asset" for a row of each asset.
+    target_crs
+        CRS of the footprints; by default the items' own, if they share one, else EPSG:4326.
+    footprint, on_error
+        As in `from_stac_items`.
+    max_items
+        At most so many items; None for all.
+    page_size
+        Items that the service is asked for at a time.
+    policy
+        How often and how long to try; by default `pipekit.retry.DEFAULT`.
+
+    Returns
+    -------
+    A catalog with the columns of `from_stac_items`, `stac_item_id`, `asset_key` and the properties
+    asked for; an empty one where nothing is found.
+
+    Raises
+    ------
+    SearchError
+        When the service does not answer, or its pages repeat.
+    CatalogError
+        For a bad box, and as `from_stac_items`.
+
+    Examples
+    --------
+    >>> class Search:
+    ...     def items(self):
+    ...         return iter([])
+    >>> len(from_stac_search(Search()))
+    0
+    """
+    asked = Asked(asset_key, PROPERTIES, footprint, per, keeps_grid=True)
+    if hasattr(client, "search") or isinstance(client, str):
+        named = [collections] if isinstance(collections, str) else collections
+        terms: dict[str, Any] = {"collections": named}
+        terms |= {"datetime": datetime, "query": query, "limit": _page(page_size, max_items)}
+        found = search_items(client, bbox, max_items, policy, **terms)
+    else:
+        found = client.items()
+    records, skipped = [], []
+    for item in found:
+        made, left_out = records_of([item], asked, on_error)
+        skipped += left_out
+        for record in made:
+            key = asset_key if isinstance(asset_key, str) else None
+            record.extras.setdefault("asset_key", key or ",".join(asset_key or ()) or None)
+            record.extras["stac_item_id"] = item.id
+            own = {name: item.properties.get(name) for name in extra_properties}
+            record.extras.update(own)
+        records += made
+    if not records and not skipped:
+        return from_stac_items([], target_crs=target_crs)
+    kinds = {crs_text(record.crs) for record in records}
+    crs = "EPSG:4326" if target_crs is None and len(kinds) > 1 else target_crs
+    if crs is None and footprint == "file":
+        for record in records:  # the footprint is the grid already
+            record.extras.pop("proj:transform", None)
+            record.extras.pop("proj:shape", None)
+    return assemble(records, crs, "raster", skipped)
+
+
+def _page(size: int, limit: int | None) -> int:
+    if size < 1 or (limit is not None and limit < 1):
+        raise CatalogError(
+            f"page_size and max_items must be at least 1, got {size} and {limit}; "
+            "None is every item"
+        )
+    return size if limit is None else min(size, limit)
+
+
+def search_items(
+    client: Client | str,
+    bbox: Sequence[float] | None = None,
+    max_items: int | None = None,
+    policy: RetryPolicy | None = None,
+    **terms: Any,
+) -> Iterator[Item]:
+    """Yield the items that a STAC service finds, a page in memory at a time.
+
+    Parameters
+    ----------
+    client
+        A `pystac_client.Client`, or the address of a service.
+    bbox
+        (west, south, east, north) in degrees; a box across the antimeridian is asked for by halves,
+        since services read it in several ways.
+    max_items
+        At most so many; None for all.
+    policy
+        How often and how long to try.
+    **terms
+        Of `pystac_client.Client.search`.
+
+    Yields
+    ------
+    Each item once, unsigned.
+
+    Raises
+    ------
+    SearchError
+        When the service does not answer, or its pages repeat.
+    """
+    from pystac import Item
+
+    opened = open_client(client, policy) if isinstance(client, str) else client
+    seen: set[tuple[Any, str]] = set()
+    for part in _halves(bbox):
+        for page in _pages(opened, policy, bbox=part, **terms):
+            for feature in page:
+                key = feature.get("collection"), feature["id"]
+                if key in seen:
+                    continue
+                seen.add(key)
+                yield Item.from_dict(feature, preserve_dict=False)
+                if max_items is not None and len(seen) >= max_items:
+                    return
+
+
+def _halves(bbox: Sequence[float] | None) -> list[list[float] | None]:
+    if bbox is None:
+        return [None]
+    west, south, east, north = degree_box(bbox)
+    if west <= east:
+        return [[west, south, east, north]]
+    return [[west, south, 180.0, north], [-180.0, south, east, north]]
+
+
+def _pages(client: Any, policy: RetryPolicy | None, **terms: Any) -> Iterator[list[dict[str, Any]]]:
+    """Yield the features of each page."""
+    from pystac import Link
+
+    search = client.search(**terms)
+    io = patient_io(policy, like=client._stac_io)
+    parameters = search.get_parameters()
+    ask = partial(io.read_json, search.url, method=search.method, parameters=parameters)
+    seen: set[str] = set()
+    while True:
+        page = _answer(ask, search.url)
+        features = page.get("features") or []
+        ids = {str(feature["id"]) for feature in features}
+        if features and ids <= seen:
+            raise SearchError(
+                f"{redact(search.url)} gave the same page of results twice after {len(seen)} "
+                "items, so the rest cannot be listed; ask for a shorter time"
+            )
+        seen |= ids
+        yield features
+        following = [link for link in page.get("links") or () if link.get("rel") == "next"]
+        if not features or not following:
+            return
+        ask = partial(io.read_json, Link.from_dict(following[0]), parameters=parameters)
+
+
+def open_client(url: str, policy: RetryPolicy | None = None) -> Client:
+    """Return a client of a STAC service whose answers are waited for in bounds.
+
+    Parameters
+    ----------
+    url
+        Of the service.
+    policy
+        How often and how long to try.
+
+    Returns
+    -------
+    A `pystac_client.Client`.
+
+    Raises
+    ------
+    SearchError
+        When the service does not answer.
+    """
+    from pystac_client import Client
+
+    client: Client = _answer(partial(Client.open, url, stac_io=patient_io(policy)), url)
+    return client
+
+
+def _answer(ask: Any, url: str) -> Any:
+    from pystac_client.exceptions import APIError
+
+    try:
+        return ask()
+    except (GaveUpError, APIError) as error:
+        raise SearchError(
+            f"the STAC service {redact(url)} did not answer: {redact(str(error))}"
+        ) from None
