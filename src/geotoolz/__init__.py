@@ -18,7 +18,7 @@ from pipekit.lazy import lazily
 _NAMES = {
     "pipekit": (
         "Operator Sequential Graph Input Node Fanout Branch Switch Tap Snapshot ShapeTrace "
-        "Identity Const Lambda Sink ModelOp"
+        "Identity Const Lambda Sink ModelOp Memoize compose"
     ),
     "geotoolz.carrier": "GeoTensor",
     "geotoolz.bands": "BandError SelectBands",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pipekit.blocks import Subsample as Subsample
     from pipekit.blocks import Tap as Tap
     from pipekit.cache import Cache as Cache
+    from pipekit.cache import Memoize as Memoize
     from pipekit.compare import ABResult as ABResult
     from pipekit.compare import Diff as Diff
     from pipekit.compare import DiffError as DiffError
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from pipekit.registry import register as register
     from pipekit.retry import Retry as Retry
     from pipekit.sequential import Sequential as Sequential
+    from pipekit.sequential import compose as compose
     from pipekit.serialize import from_config as from_config
     from pipekit.serialize import from_yaml as from_yaml
     from pipekit.serialize import to_config as to_config
@@ -84,8 +86,8 @@ _LATER = {
     "config": "NotSerializableError",
     "graph": "Graph GraphError",
     "operator": "Input Node Operator",
-    "sequential": "Sequential",
-    "cache": "Cache",
+    "sequential": "Sequential compose",
+    "cache": "Cache Memoize",
     "compare": "ABResult Diff DiffError ab_test config_diff max_difference",
     "control": "Branch Coalesce CoalesceError ModeGated Switch Try current_mode pipeline_mode",
     "fingerprint": "content_hash",

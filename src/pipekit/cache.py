@@ -137,3 +137,7 @@ def _own_copy(value: Any) -> Any:
     if type(value) is dict:
         return {k: _own_copy(item) for k, item in value.items()}
     return copy.deepcopy(value)
+
+
+Memoize = Cache
+"""Another name of `Cache`."""

@@ -19,7 +19,8 @@ class ModelOp(Operator):
     """Call a model on the array: scikit-learn, torch, or any object with a method for it.
 
     The model sees a plain ndarray. A GeoTensor comes back as a GeoTensor when the result keeps
-    its trailing (H, W), and as a plain array when it does not. A torch module is run without
+    its trailing (H, W), and as a plain array when it does not. A dictionary of arrays comes back
+    as one, each of them so. A torch module is run without
     gradients, on the device of its parameters and, for floats, in their dtype; its result comes
     back as numpy. Whether it is in training or evaluation mode is left as it is. On a GPU the next
     batch is copied there, and the last one back, while the model works.
@@ -50,6 +51,8 @@ class ModelOp(Operator):
     >>> import numpy as np
     >>> ModelOp(np.negative, batch_size=2)(np.array([1, 2, 3])).tolist()
     [-1, -2, -3]
+    >>> ModelOp(lambda x: {"sum": x.sum(), "twice": 2 * x})(np.array([1, 2, 3]))
+    {'sum': array(6), 'twice': array([2, 4, 6])}
     """
 
     forbid_in_yaml = True
@@ -92,24 +95,24 @@ class ModelOp(Operator):
     def _apply(self, x: Any) -> Any:
         values = np.asarray(x)
         result = self._in_batches(values)
-        if is_carrier(x) and result.ndim >= 2 and result.shape[-2:] == values.shape[-2:]:
-            return rewrap(x, result)
-        return result
+        if isinstance(result, dict):
+            return {name: _placed(x, each) for name, each in result.items()}
+        return _placed(x, result)
 
-    def _in_batches(self, values: Array) -> Array:
+    def _in_batches(self, values: Array) -> Answer:
         """Ask for so many rows at once and join the answers."""
         if self.batch_size is None:
             return self._answer(self._ask(values))
         if values.ndim == 0:
             raise ValueError("batch_size cuts axis 0, but the input is a single number")
         starts = range(0, max(len(values), 1), self.batch_size)
-        parts: list[Array] = []
+        parts: list[Answer] = []
         asked: Any = None
         for start in starts:
             last, asked = asked, self._ask(values[start : start + self.batch_size])
             if last is not None:  # waited for when the next one is under way
                 parts.append(self._answer(last))
-        return np.concatenate([*parts, self._answer(asked)])
+        return _joined([*parts, self._answer(asked)])
 
     def _ask(self, values: Array) -> Any:
         """Ask the model once; a GPU may still be at work when this returns."""
@@ -136,21 +139,50 @@ class ModelOp(Operator):
             return nullcontext()
         return torch.autocast(kind, dtype=getattr(torch, self.autocast))
 
-    def _answer(self, made: Any) -> Array:
-        """Return an answer as an array, waiting for the GPU where it comes from there."""
-        if isinstance(made, _Underway):
-            if made.done is not None:
-                made.done.synchronize()
-            made = made.held
-        torch = sys.modules.get("torch")
-        if torch is not None and isinstance(made, torch.Tensor):
-            made = made.detach().cpu().numpy()
-        if made is None or isinstance(made, Mapping):
-            raise TypeError(
-                f"{type(self.model).__name__}.{self.method} gave a {type(made).__name__}, "
-                "which is no array; wrap the model in a function that returns one array"
-            )
-        return np.asanyarray(made)
+    def _answer(self, made: Any) -> Answer:
+        """Return an answer as an array, or several, waiting for the GPU where it comes from there."""
+        where = f"{type(self.model).__name__}.{self.method}"
+        if isinstance(made, Mapping):
+            return {str(name): _as_array(each, where) for name, each in made.items()}
+        return _as_array(made, where)
+
+
+Answer = Array | dict[str, Array]
+"""What a model gives: an array, or several by name."""
+
+
+def _as_array(made: Any, where: str) -> Array:
+    """Return what a model gave as an array of numpy's."""
+    if isinstance(made, _Underway):
+        if made.done is not None:
+            made.done.synchronize()
+        made = made.held
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(made, torch.Tensor):
+        made = made.detach().cpu().numpy()
+    if made is None or isinstance(made, Mapping):
+        raise TypeError(
+            f"{where} gave a {type(made).__name__}, which is no array; wrap the model in a "
+            "function that returns one array, or a dictionary of arrays"
+        )
+    return np.asanyarray(made)
+
+
+def _placed(x: Any, result: Array) -> Any:
+    """Return a result in the input's place where it has the input's pixels."""
+    if is_carrier(x) and result.ndim >= 2 and result.shape[-2:] == x.values.shape[-2:]:
+        return rewrap(x, result)
+    return result
+
+
+def _joined(answers: list[Answer]) -> Answer:
+    """Return the answers to several batches as one."""
+    first, *others = answers
+    if not isinstance(first, dict):
+        return np.concatenate([first, *others])
+    if any(not isinstance(other, dict) or other.keys() != first.keys() for other in others):
+        raise TypeError("a model gives every batch arrays of the same names")
+    return {name: np.concatenate([answer[name] for answer in answers]) for name in first}
 
 
 class _Underway(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, KeysView, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -30,10 +30,11 @@ _lock = threading.Lock()
 """Held for a few operations on counts, so one for all is enough and nothing here pickles it."""
 
 
-class Snapshot:
+class Snapshot(Mapping[str, Any]):
     """Keeps what passed at chosen points of a pipeline, for looking at afterwards.
 
-    A capture is the object itself, not a copy; a later call replaces it.
+    A capture is the object itself, not a copy; a later call replaces it. A snapshot is a mapping of
+    its keys to captures, but equals itself alone.
 
     Examples
     --------
@@ -42,10 +43,15 @@ class Snapshot:
     >>> pipeline = Lambda(abs) | snap.at("magnitude") | Lambda(str)
     >>> pipeline(-4), snap["magnitude"], list(snap.keys())
     ('4', 4, ['magnitude'])
+    >>> "magnitude" in snap, dict(snap.items())
+    (True, {'magnitude': 4})
     """
 
     def __init__(self) -> None:
         self.captures: dict[str, Any] = {}
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     def at(self, key: str) -> Probe:
         """Return the operator that keeps its input under a key.
@@ -79,15 +85,12 @@ class Snapshot:
             raise KeyError(f"nothing captured at {key!r}; captured: {list(self.captures)}")
         return self.captures[key]
 
-    def keys(self) -> KeysView[str]:
-        """Return the keys that hold a capture, in the order they were first filled.
+    def __iter__(self) -> Iterator[str]:
+        """Return the keys that hold a capture, in the order they were first filled."""
+        return iter(self.captures)
 
-        Returns
-        -------
-        KeysView
-            The names of the points.
-        """
-        return self.captures.keys()
+    def __len__(self) -> int:
+        return len(self.captures)
 
     def clear(self) -> None:
         """Forget every capture."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from inspect import CO_VARKEYWORDS
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -23,6 +24,7 @@ from pipekit.config import (
 from pipekit.radius import Local
 
 if TYPE_CHECKING:
+    from pipekit.describe import Description
     from pipekit.sequential import Sequential
 
 
@@ -135,8 +137,8 @@ class Operator:
     """One step of a pipeline: a subclass stores its arguments and says what it does.
 
     Write `__init__`, keeping every argument under its own name, and `_apply`, which gets the
-    inputs. Everything else follows from the arguments: the printed form, equality, the hash, the
-    config, pickling.
+    inputs, and keyword arguments of the call where it has such parameters. Everything else follows
+    from the arguments: the printed form, equality, the hash, the config, pickling.
 
     Examples
     --------
@@ -150,6 +152,11 @@ class Operator:
     (42, Scale(factor=2), True)
     >>> (double | Scale(5))(1)
     10
+    >>> class Noise(Operator):
+    ...     def _apply(self, x, seed=0):
+    ...         return x + np.random.default_rng(seed).integers(100)
+    >>> int(Noise()(1, seed=7))
+    95
     """
 
     forbid_in_yaml: bool = False
@@ -182,6 +189,9 @@ class Operator:
             cls.radius = own.get("radius", 0 if said else None)
         elif "_apply" in own and "radius" not in own:
             cls.radius = None
+        # Only where there is a keyword to take: an empty dict costs a plain call a tenth.
+        if _takes_keywords(own.get("_apply")) and cls.__call__ is Operator.__call__:
+            cls.__call__ = call_with_keywords  # type: ignore[method-assign]
 
     # numpy would otherwise broadcast `array | operator` over the elements.
     __array_ufunc__ = None
@@ -197,12 +207,18 @@ class Operator:
             return self._call(() if x is _NOTHING else (x, *rest))
         return self._apply(x)
 
-    def _call(self, inputs: tuple[Any, ...]) -> Any:
+    def _call(self, inputs: tuple[Any, ...], keywords: dict[str, Any] | None = None) -> Any:
         """Run the general case: several inputs or none, symbols, open Spy scopes."""
-        for x in inputs:
+        keywords = keywords or {}
+        for x in (*inputs, *keywords.values()):
             if x.__class__ in _SYMBOLS:
+                if keywords:
+                    raise TypeError(
+                        f"a node of a graph takes its inputs by position, got {', '.join(keywords)}"
+                        f" by keyword; keep what is no input in {type(self).__name__}(...) itself"
+                    )
                 return Node(self, inputs)
-        result = self._apply(*inputs)
+        result = self._apply(*inputs, **keywords)
         if _spying:
             seen = inputs[0] if len(inputs) == 1 else inputs
             for kind, listener in listeners.get():
@@ -248,6 +264,18 @@ class Operator:
         built: Operator = construct(cls, values)
         return built
 
+    def describe(self) -> Description:
+        """Return the operator's steps as a table: their arguments, and how far each looks.
+
+        Returns
+        -------
+        Description
+            Rows `(step, operator, arguments, looks)`, printed as a table.
+        """
+        from pipekit.describe import Description
+
+        return Description(self)
+
     @property
     def config_hash(self) -> str:
         """The first 16 hex digits of the SHA-256 of the canonical config, alike in any process.
@@ -288,6 +316,38 @@ class Operator:
         except TypeError:
             return f"{name}(<arguments not stored>)"
         return f"{name}({', '.join(f'{k}={argument_repr(v)}' for k, v in values.items())})"
+
+
+def _takes_keywords(apply: Any) -> bool:
+    """Tell whether an `_apply` has parameters beyond its first input that have a name."""
+    code = getattr(apply, "__code__", None)
+    if code is None:
+        return False
+    return bool(code.co_argcount > 2 or code.co_kwonlyargcount or code.co_flags & CO_VARKEYWORDS)
+
+
+def call_with_keywords(self: Operator, x: Any = _NOTHING, /, *rest: Any, **keywords: Any) -> Any:
+    """Run an operator on values, or build a `Node`; keyword arguments go to `_apply`.
+
+    It is the `__call__` of the classes whose `_apply` has further parameters.
+
+    Parameters
+    ----------
+    self
+        The operator.
+    x, *rest
+        Its inputs.
+    **keywords
+        Further arguments of `_apply`.
+
+    Returns
+    -------
+    object
+        The result, or a `Node`.
+    """
+    if _spying or rest or keywords or x.__class__ in _SYMBOLS:
+        return self._call(() if x is _NOTHING else (x, *rest), keywords)
+    return self._apply(x)
 
 
 def _cannot_pipe(left: object, right: object) -> str:
@@ -495,9 +555,9 @@ def summarise(value: Any) -> str:
         crs = getattr(value, "crs", None)
         return f"{name} {shape} {dtype}" + ("" if crs is None else f" {crs}")
     if isinstance(value, bool | int | float | complex | str):
-        return f"{name} {_shorten(repr(value))}"
+        return f"{name} {shorten(repr(value))}"
     if isinstance(value, dict):
-        return f"dict of {len(value)}: {_shorten(', '.join(map(str, value)))}"
+        return f"dict of {len(value)}: {shorten(', '.join(map(str, value)))}"
     if isinstance(value, list | tuple | set | frozenset):
         return f"{name} of {len(value)}"
     return name
@@ -564,11 +624,27 @@ def step_repr(operator: object) -> str:
     "Const(value='aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa..."
     """
     try:
-        return _shorten(repr(operator))
+        return shorten(repr(operator))
     except Exception:
         return f"{type(operator).__name__}(...)"
 
 
-def _shorten(text: str) -> str:
-    """Cut a text to 60 characters."""
+def shorten(text: str) -> str:
+    """Cut a text to 60 characters.
+
+    Parameters
+    ----------
+    text
+        One line.
+
+    Returns
+    -------
+    str
+        At most 60 characters, the last three being dots where it was cut.
+
+    Examples
+    --------
+    >>> shorten("a" * 70)[-5:]
+    'aa...'
+    """
     return text if len(text) <= _LONG_TEXT else text[: _LONG_TEXT - 3] + "..."

@@ -54,23 +54,27 @@ class Provenance(Operator):
     def _apply(self, *inputs: Any) -> Any:
         result = self.op(*inputs)
         if is_carrier(result):
-            return changed(result, attrs={**result.attrs, "provenance": self.describe(*inputs)})
+            return changed(result, attrs={**result.attrs, "provenance": self._note(*inputs)})
         assign = getattr(result, "assign_attrs", None)
-        return result if assign is None else assign(provenance=self.describe(*inputs))
+        return result if assign is None else assign(provenance=self._note(*inputs))
 
-    def describe(self, *inputs: Any) -> dict[str, Any]:
+    def describe(self, *inputs: Any) -> Any:
         """Return the note for these inputs, without running the operator.
 
         Parameters
         ----------
         *inputs
-            The inputs of the operator.
+            The inputs of the operator; without any, the table of its steps is returned, as of
+            every operator.
 
         Returns
         -------
         dict
             The note.
         """
+        return self._note(*inputs) if inputs else super().describe()
+
+    def _note(self, *inputs: Any) -> dict[str, Any]:
         steps = getattr(self.op, "operators", None)
         listed = list(steps) if isinstance(steps, tuple) else [self.op]
         note: dict[str, Any] = {

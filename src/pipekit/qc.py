@@ -395,21 +395,24 @@ class Quarantine(Operator):
     sentinel
         What stands for bad input from here on.
     on_quarantine
-        Called with the bad input and the `QCError`.
+        Called with the bad input and the `QCError`, or with the input alone where it takes but one
+        argument.
 
     Examples
     --------
     >>> import numpy as np
     >>> from pipekit import AssertDType
-    >>> Quarantine(AssertDType("float32"), sentinel=None)(np.zeros(2, "int16")) is None
-    True
+    >>> bad = []
+    >>> check = Quarantine(AssertDType("float32"), sentinel=None, on_quarantine=bad.append)
+    >>> check(np.zeros(2, "int16")) is None, bad
+    (True, [array([0, 0], dtype=int16)])
     """
 
     def __init__(
         self,
         check: Callable[[Any], Any],
         sentinel: Any,
-        on_quarantine: Callable[[Any, QCError], object] | None = None,
+        on_quarantine: Callable[..., object] | None = None,
     ) -> None:
         self.check = checked_choice(check, "Quarantine", "check")
         self.sentinel = sentinel
@@ -423,6 +426,20 @@ class Quarantine(Operator):
                 raise QCError(f"the check refused the input: it returned {verdict!r}")
         except QCError as error:
             if self.on_quarantine is not None:
-                self.on_quarantine(x, error)
+                told = (x, error) if _takes_two(self.on_quarantine) else (x,)
+                self.on_quarantine(*told)
             return self.sentinel
         return x
+
+
+def _takes_two(function: Callable[..., object]) -> bool:
+    """Tell whether a function can be called with two arguments."""
+    from inspect import signature
+
+    try:
+        signature(function).bind(None, None)
+    except TypeError:
+        return False
+    except ValueError:  # a function of C that does not tell
+        return True
+    return True

@@ -10,6 +10,7 @@ from pipekit.operator import Operator, checked_member, step_repr, summarise
 from pipekit.radius import radius_of
 
 _SHOWN_AROUND = 4
+_OWN_CALLS = (Operator.__call__, _operator.call_with_keywords)
 
 
 class Sequential(Operator):
@@ -154,6 +155,35 @@ def _bound(operators: tuple[Operator, ...]) -> tuple[Callable[..., Any], ...]:
     Each entry is an object of its own even when an operator occurs twice, which is how a failing
     step is told apart without counting during the run.
     """
-    return tuple(
-        op._apply if type(op).__call__ is Operator.__call__ else op.__call__ for op in operators
-    )
+    return tuple(op._apply if type(op).__call__ in _OWN_CALLS else op.__call__ for op in operators)
+
+
+def compose(*steps: Operator | Callable[[Any], Any]) -> Sequential:
+    """Return the pipeline of some steps, which run in the order in which they are given.
+
+    It is `a | b | c` for steps in a list, `compose(*steps)`. Functions become `Lambda`s.
+
+    Parameters
+    ----------
+    *steps
+        Operators or functions, first to last.
+
+    Returns
+    -------
+    Sequential
+        The pipeline.
+
+    Examples
+    --------
+    >>> compose(abs, str)(-3)
+    '3'
+    """
+    return Sequential(map(_as_step, steps))
+
+
+def _as_step(step: Any) -> Any:
+    """Return a function, or a type such as `str`, as an operator; anything else as it is."""
+    from pipekit.blocks import Lambda
+
+    is_class = isinstance(step, type) and issubclass(step, Operator)
+    return step if isinstance(step, Operator) or is_class or not callable(step) else Lambda(step)

@@ -255,3 +255,8 @@ def test_a_mask_is_part_of_what_is_asked_and_of_what_comes_back(on_disk, tmp_pat
         got = same(np.ma.array([1, 2], mask=[0, 1], fill_value=9))
         assert (got.mask.tolist(), got.fill_value) == ([False, True], 9)
     assert same.hits == 1
+
+
+def test_memoize_is_the_cache():
+    assert pk.Memoize is pk.Cache
+    assert pk.from_config(pk.to_config(pk.Memoize(pk.Identity()))) == pk.Cache(pk.Identity())

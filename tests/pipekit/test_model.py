@@ -156,7 +156,7 @@ def test_integers_reach_torch_as_they_are_and_the_mode_is_left_alone():
     assert np.array_equal(pk.ModelOp(dropout.eval())(np.ones(4, "float32")), np.ones(4))
 
 
-@pytest.mark.parametrize("result", [None, {"logits": np.ones(2)}])
+@pytest.mark.parametrize("result", [None, {"logits": None}, {"a": {"b": np.ones(2)}}])
 def test_what_is_no_array_is_refused(result):
     with pytest.raises(TypeError, match="which is no array; wrap the model in a function"):
         pk.ModelOp(lambda x: result)(np.ones(2))
@@ -195,3 +195,23 @@ def test_device_and_precision_are_torch_s():
     torch = pytest.importorskip("torch", reason="torch is an extra")
     with pytest.raises(ValueError, match="autocast must be one of"):
         pk.ModelOp(torch.nn.Identity(), autocast="int8")
+
+
+@pytest.mark.parametrize("batch_size", [None, 2])
+def test_a_model_that_gives_several_arrays_gives_them_by_name(batch_size):
+    def model(x):
+        return {"twice": 2 * x, "mean": x.mean(axis=(1, 2))}
+
+    tile = GeoTensor(np.arange(60.0).reshape(3, 4, 5), Affine.scale(10, -10), "EPSG:32632")
+    found = pk.ModelOp(model, batch_size=batch_size)(tile)
+    assert list(found) == ["twice", "mean"]
+    assert (found["twice"].transform, found["twice"].crs) == (tile.transform, tile.crs)
+    np.testing.assert_array_equal(found["twice"], 2 * tile.values)
+    assert type(found["mean"]) is np.ndarray
+    np.testing.assert_array_equal(found["mean"], tile.values.mean(axis=(1, 2)))
+
+
+def test_batches_that_differ_in_names_are_refused():
+    names = iter("ab")
+    with pytest.raises(TypeError, match="arrays of the same names"):
+        pk.ModelOp(lambda x: {next(names): x}, batch_size=1)(np.ones(2))

@@ -283,3 +283,17 @@ def test_the_fill_value_of_a_geotensor_is_no_value():
     assert (row["counts"].tolist(), row["invalid"]) == ([1, 1], 1)
     row = histogram.results["array"]
     assert (row["counts"].tolist(), row["invalid"]) == ([2, 1], 0)
+
+
+def test_a_snapshot_is_a_mapping():
+    snap = pk.Snapshot()
+    pipeline = snap.at("in") | pk.Lambda(abs) | snap.at("out")
+    assert not snap
+    pipeline(-3)
+    assert "in" in snap
+    assert "between" not in snap
+    assert list(snap) == list(snap.keys()) == ["in", "out"]
+    assert dict(snap.items()) == {"in": -3, "out": 3}
+    assert (len(snap), snap.get("between"), list(snap.values())) == (2, None, [-3, 3])
+    assert pipeline == snap.at("in") | pk.Lambda(abs) | snap.at("out")
+    assert pk.Snapshot() != pk.Snapshot()

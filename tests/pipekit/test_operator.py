@@ -256,3 +256,51 @@ def test_an_array_piped_into_an_operator_is_refused_whole():
 
 def test_a_keyword_shows_the_values_it_was_given():
     assert Scale(offset=1, factor=2) == Scale(2, 1)
+
+
+class Draw(pk.Operator):
+    """Takes a keyword."""
+
+    def __init__(self, scale=1):
+        self.scale = scale
+
+    def _apply(self, x, *, seed=None):
+        return x * self.scale, seed
+
+
+def test_keyword_arguments_reach_apply():
+    class Both(pk.Operator):
+        def _apply(self, x, y=0, **more):
+            return x, y, more
+
+    class Silent(Draw):
+        """Has what `Draw` has."""
+
+    assert Draw(2)(3, seed=1) == (6, 1)
+    assert Draw(2)(3) == (6, None)
+    assert Silent()(3, seed=1) == (3, 1)
+    assert Both()(1, y=2, z=3) == (1, 2, {"z": 3})
+    assert Both()(1, 2, z=3) == (1, 2, {"z": 3})
+    assert (pk.Identity() | Draw(2))(3) == (6, None)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
+        Draw()(3, colour=1)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'seed'"):
+        pk.Identity()(3, seed=1)
+    with pk.Spy.scoped() as spy:
+        seen = []
+        spy.on(Draw, lambda op, x, y: seen.append((x, y)))
+        Draw(2)(3, seed=1)
+    assert seen == [(3, (6, 1))]
+
+
+def test_a_node_has_no_keywords():
+    assert isinstance(Draw()(pk.Input("x")), pk.Node)
+    for call in (lambda: Draw()(pk.Input("x"), seed=1), lambda: Draw()(1, seed=pk.Input("seed"))):
+        with pytest.raises(TypeError, match=r"inputs by position, got seed by keyword.*Draw\("):
+            call()
+
+
+def test_a_plain_operator_is_called_without_a_dictionary_of_keywords():
+    """What costs a plain call nothing must stay so: the general form is for those that need it."""
+    assert pk.Identity.__call__ is pk.Operator.__call__
+    assert Draw.__call__ is not pk.Operator.__call__

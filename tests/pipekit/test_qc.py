@@ -118,3 +118,14 @@ def test_shapes_read_as_python_writes_them_and_unknown_dtypes_are_named():
     assert pk.AssertShape((np.int64(3), None)) == pk.AssertShape((3, None))
     with pytest.raises(TypeError, match="one that numpy knows, such as 'float32', got 'flot32'"):
         pk.AssertDType("flot32")
+
+
+def test_who_is_told_of_a_quarantine_may_take_the_input_alone():
+    kept, both = [], []
+    for tell in (kept.append, lambda x: kept.append(x), lambda x, e: both.append((x, e)), print):
+        quarantine = pk.Quarantine(lambda x: x > 0, sentinel=None, on_quarantine=tell)
+        assert quarantine(-1) is None
+        assert quarantine(1) == 1
+    assert kept == [-1, -1]
+    assert both[0][0] == -1
+    assert isinstance(both[0][1], pk.QCError)

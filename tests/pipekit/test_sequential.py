@@ -146,3 +146,14 @@ def test_what_is_no_list_and_a_step_that_is_not_there():
         pk.Sequential(3)
     with pytest.raises(IndexError, match="no step 7; this Sequential has 2"):
         (pk.Identity() | pk.Const(1))[7]
+
+
+def test_compose_runs_from_the_first_to_the_last():
+    made = pk.compose(pk.Lambda(abs), str, lambda text: text + "!")
+    assert made(-3) == "3!"
+    assert len(made) == 3
+    assert pk.compose(pk.Identity(), pk.Identity()) == pk.Identity() | pk.Identity()
+    with pytest.raises(TypeError, match=r"operators\[0\] is the class Identity; write Identity"):
+        pk.compose(pk.Identity)
+    with pytest.raises(TypeError, match="not an operator"):
+        pk.compose(3)
