@@ -28,14 +28,18 @@ _NAMES = {
     ),
     "geotoolz.indices": (
         "NormalizedDifference NDVI NDWI MNDWI NBR EVI SAVI NDMI NDSI BSI BAIS2 ARVI GNDVI NDRE "
-        "SpectralIndex"
+        "NDBI KNDVI EVI2 DNBR SpectralIndex"
     ),
+    "geotoolz.band_math": "AppendIndex BandMath",
     "geotoolz.cloud": (
-        "MaskFromSCL MaskFromQABits DilateMask SCL_CLASSES SCL_CLOUDS SCL_CLOUDS_AND_INVALID "
-        "SCL_WATER SCL_SNOW"
+        "MaskFromSCL MaskFromQABits DilateMask SCL SCL_CLASSES SCL_CLOUDS SCL_SHADOWS "
+        "SCL_CLOUDS_AND_INVALID SCL_WATER SCL_SNOW"
     ),
     "geotoolz.focal": "FocalMean FocalMedian focal_mean focal_median",
-    "geotoolz.mask": "ApplyMask CombineMasks InvertMask MaskWhere",
+    "geotoolz.mask": "ApplyMask CombineMasks InvertMask MaskValid MaskWhere",
+    "geotoolz.mask_ground": "BufferMask MaskPolygon",
+    "geotoolz.relief": "Hillshade Overlay TrueColor",
+    "geotoolz.unsupervised": "KMeans PCA",
     "geotoolz.normalize": "StandardScale RobustScale PerBandStats",
     "geotoolz.augment": (
         "Compose RandomFlip RandomRotate90 BrightnessJitter ContrastJitter GaussianNoise "
@@ -51,7 +55,7 @@ _NAMES = {
     "geotoolz.breaks": "FindBreaks",
     "geotoolz.zone_series": "zonal",
     "geotoolz.geom": (
-        "Reproject ReprojectLike Resample ResampleLike CropToBounds PadTo Mosaic Rasterize "
+        "Reproject ReprojectLike Resample ResampleLike Resize CropToBounds PadTo Mosaic Rasterize "
         "Vectorize AlignAndStack"
     ),
     "geotoolz.vectors": "write_vectors",

@@ -1,16 +1,47 @@
-"""Clouds, shadows and other pixels to drop, from the quality layers of Sentinel-2 and Landsat."""
+"""Clouds, shadows and other pixels to drop, by the quality bands of Sentinel-2, Landsat and HLS."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 
-from geotoolz.bands import Band, take_band
+from geotoolz.bands import Band, band_names, take_band
 from geotoolz.carrier import Mask, Raster, Values, rewrap, values_of
-from geotoolz.function_operator import FunctionOperator, parameters_of
+from geotoolz.function_operator import (
+    FunctionOperator,
+    check_band,
+    check_choice,
+    parameters_of,
+)
 from geotoolz.mask import checked_mask
+from pipekit import Operator
+
+
+class SCL(IntEnum):
+    """The classes of Sentinel-2's scene classification by name; each is its number.
+
+    Examples
+    --------
+    >>> SCL.WATER == 6, MaskFromSCL(classes=[SCL.CLOUD_SHADOW])
+    (True, MaskFromSCL(band_idx=0, classes=(3,)))
+    """
+
+    NO_DATA = 0
+    SATURATED_OR_DEFECTIVE = 1
+    DARK_AREA = 2
+    CLOUD_SHADOW = 3
+    VEGETATION = 4
+    BARE_SOIL = 5
+    WATER = 6
+    UNCLASSIFIED = 7
+    CLOUD_MEDIUM = 8
+    CLOUD_HIGH = 9
+    THIN_CIRRUS = 10
+    SNOW = 11
 
 
 class SCLClass(NamedTuple):
@@ -37,18 +68,21 @@ SCL_CLASSES: Mapping[int, SCLClass] = {
     11: SCLClass("snow or ice", "#ff96ff"),
 }
 
-SCL_CLOUDS = (3, 8, 9, 10)
-"""Clouds, their shadows, and cirrus."""
+SCL_CLOUDS = (8, 9, 10)
+"""Clouds and cirrus, without their shadows."""
+
+SCL_SHADOWS = (3,)
+"""Shadows of clouds."""
 
 SCL_CLOUDS_AND_INVALID = (0, 1, 3, 8, 9, 10)
-"""The same, and pixels without data or defective."""
+"""Clouds, their shadows, and pixels without data or defective."""
 
 SCL_WATER = (6,)
 SCL_SNOW = (11,)
 
 
 def mask_from_scl(
-    raster: Raster, band_idx: Band = 0, classes: Collection[int] | int = SCL_CLOUDS_AND_INVALID
+    raster: Raster, classes: Collection[int] | int = SCL_CLOUDS_AND_INVALID, band_idx: Band = 0
 ) -> Raster:
     """Return where Sentinel-2's scene classification is one of `classes`; True means drop.
 
@@ -57,11 +91,11 @@ def mask_from_scl(
     raster
         (C, H, W) with the SCL on band `band_idx` (an index or a name such as "SCL"), or the SCL
         itself as (H, W).
+    classes
+        Ids 0 to 11, or one of them; see `SCL` and `SCL_CLASSES`. NaN, which nodata becomes in
+        floats, counts as class 0, no data.
     band_idx
         Index or name of the scene classification.
-    classes
-        Ids 0 to 11, or one of them; see `SCL_CLASSES`. NaN, which nodata becomes in floats, counts
-        as class 0, no data.
 
     Returns
     -------
@@ -71,6 +105,8 @@ def mask_from_scl(
     --------
     >>> mask_from_scl(np.array([[4, 9, 0, 3]], dtype="uint8"))
     array([[False,  True,  True,  True]])
+    >>> mask_from_scl(np.array([[4, 9, 0, 3]], dtype="uint8"), SCL_CLOUDS)
+    array([[False,  True, False, False]])
     """
     values = values_of(raster)
     scl = values if values.ndim == 2 else take_band(raster, band_idx)
@@ -79,7 +115,10 @@ def mask_from_scl(
 
 
 def _scl_ids(classes: Collection[int] | int) -> tuple[int, ...]:
-    ids = (classes,) if isinstance(classes, int) else tuple(classes)
+    if isinstance(classes, str):
+        raise ValueError(f"classes are SCL ids 0 to 11, got {classes!r}; is it the band_idx?")
+    # Plain numbers: members of `SCL` have no place in a config.
+    ids = tuple(map(int, (classes,) if isinstance(classes, int) else classes))
     if not ids:
         raise ValueError("classes is empty, so nothing would be masked; give SCL ids 0 to 11")
     unknown = [each for each in ids if each not in SCL_CLASSES]
@@ -105,23 +144,49 @@ LANDSAT_QA_BITS: Mapping[str, int] = {name: bit for bit, name in enumerate(_QA_N
 LANDSAT_CLOUDS_AND_INVALID = ("fill", "dilated_cloud", "cirrus", "cloud", "cloud_shadow")
 """Landsat's pixels to drop: no data, clouds and their rims, cirrus, shadows."""
 
+QA_PRODUCTS: Mapping[str, tuple[str, Mapping[str, int], tuple[str, ...]]] = {
+    "landsat": ("qa_pixel", LANDSAT_QA_BITS, LANDSAT_CLOUDS_AND_INVALID),
+    # NASA, HLS Product User Guide 2.0, quality layer; the levels of aerosol take two bits.
+    "hls": (
+        "fmask",
+        {"cirrus": 0, "cloud": 1, "adjacent": 2, "cloud_shadow": 3, "snow": 4, "water": 5},
+        ("cloud", "adjacent", "cloud_shadow"),
+    ),
+    # ESA, Sentinel-2 Products Specification Document: bits of opaque clouds and of cirrus.
+    "sentinel-2": ("qa60", {"cloud": 10, "cirrus": 11}, ("cloud", "cirrus")),
+}
+"""By product: the quality band, its bits by name, and those that are dropped by default."""
+
+Flags = Collection[str | int] | str | int | None
+"""Names of flags, or numbers of bits; None for a product's clouds."""
+
 
 def mask_from_qa_bits(
     raster: Raster,
     band_idx: Band = "qa_pixel",
-    flags: Collection[str | int] | str | int = LANDSAT_CLOUDS_AND_INVALID,
+    flags: Flags = None,
+    bits: Flags = None,
+    product: str | None = None,
 ) -> Raster:
-    """Return where any of `flags` is set in Landsat's QA_PIXEL; True means drop.
+    """Return where any of some flags is set in a quality band of bits; True means drop.
+
+    Landsat's QA_PIXEL, the Fmask of Harmonized Landsat Sentinel-2 and Sentinel-2's QA60 have their
+    flags by name in `QA_PRODUCTS`; bits of other products go by number.
 
     Parameters
     ----------
     raster
         (C, H, W) with the quality band on `band_idx`, or that band itself as (H, W); integers, or
-        floats that hold them.
+        floats that hold them. NaN, which nodata becomes in floats, is dropped, with Landsat where
+        "fill" is.
     band_idx
         Index or name of the quality band.
     flags
-        Names in `LANDSAT_QA_BITS`, or bit numbers 0 to 15 for other products.
+        Names, or bit numbers 0 to 15; by default clouds, their shadows, and pixels without data.
+    bits
+        The same by another name.
+    product
+        "landsat", "hls" or "sentinel-2"; by default as the band is called, else "landsat".
 
     Returns
     -------
@@ -131,36 +196,75 @@ def mask_from_qa_bits(
     ------
     TypeError
         When the band does not hold whole numbers.
+    ValueError
+        For a flag that the product does not have.
 
     Examples
     --------
     >>> mask_from_qa_bits(np.array([[0b1000000, 0b1000, 0b1]], dtype="uint16"))
     array([[False,  True,  True]])
+    >>> mask_from_qa_bits(np.array([[0b1000, 0b10000]], dtype="uint8"), bits="snow", product="hls")
+    array([[False,  True]])
     """
-    # A masked array's hidden pixels become NaN, which is the bit of fill: no number of bits is.
-    masked = isinstance(raster, np.ma.MaskedArray)
+    masked = isinstance(raster, np.ma.MaskedArray)  # what it hides becomes NaN
     values = values_of(raster.astype(np.float64) if masked else raster)
     quality = values if values.ndim == 2 else take_band(raster, band_idx)
-    quality = _whole_bits(quality)
-    bits = sum(1 << bit for bit in set(_qa_bits(flags)))
-    out = (quality & np.array(bits, np.int64).astype(quality.dtype)) != 0
+    product = product or _qa_product(raster, band_idx)
+    wanted = _qa_bits(_given(flags, bits), product)
+    quality, unknown = _whole_bits(quality)
+    out = (quality & np.array(sum(1 << n for n in wanted), np.int64).astype(quality.dtype)) != 0
+    if unknown is not None and (product != "landsat" or LANDSAT_QA_BITS["fill"] in wanted):
+        out |= unknown
     return rewrap(raster, out, fill=None, drop=("band_names",), attrs={"long_name": "dropped"})
 
 
-def _whole_bits(quality: Values) -> Values:
-    """Return flags as integers: floats that reflectances were joined with hold them, too.
+def _given(flags: Flags, bits: Flags) -> Flags:
+    if flags is not None and bits is not None:
+        raise ValueError(f"flags and bits mean the same, give one: got {flags!r} and {bits!r}")
+    return bits if flags is None else flags
 
-    NaN, which nodata becomes in floats, is Landsat's bit 0, fill.
-    """
+
+def _qa_product(raster: Raster, band_idx: Band) -> str:
+    """Return the product whose quality band is called so, "landsat" for any other name."""
+    names = band_names(raster)
+    name = band_idx if isinstance(band_idx, str) else names[band_idx] if names else ""
+    own = names[0] if len(names) == 1 else name
+    known = (product for product, (band, *_) in QA_PRODUCTS.items() if band == own.lower())
+    return next(known, "landsat")
+
+
+def _whole_bits(quality: Values) -> tuple[Values, Mask | None]:
+    """Return flags as integers, and where they are not known: NaN, which nodata is in floats."""
     if quality.dtype.kind in "iu":
-        return quality
-    known = np.where(np.isnan(quality), 1, quality) if quality.dtype.kind == "f" else None
+        return quality, None
+    unknown = np.isnan(quality) if quality.dtype.kind == "f" else None
+    known = None if unknown is None else np.where(unknown, 0, quality)
     if known is None or not np.array_equal(known, np.rint(known)) or np.any(known < 0):
         raise TypeError(
             f"quality bits need whole numbers, got {quality.dtype.name} that are none; "
             "mask before converting to reflectance"
         )
-    return known.astype(np.int64)
+    return known.astype(np.int64), unknown
+
+
+def _qa_bits(flags: Flags, product: str | None) -> set[int]:
+    """Return the numbers of the bits that a product's flags stand for; of None any product's."""
+    if product is not None:
+        check_choice(product, "product", tuple(QA_PRODUCTS))
+    if flags is None:
+        _, names, cloudy = QA_PRODUCTS[product or "landsat"]
+        return {names[name] for name in cloudy}
+    own = QA_PRODUCTS if product is None else {product: QA_PRODUCTS[product]}
+    known = {name: bit for _, names, _ in own.values() for name, bit in names.items()}
+    listed = f"there are {sorted(known, key=known.__getitem__)}, or bit numbers 0-15"
+    given = (flags,) if isinstance(flags, str | int) else tuple(flags)
+    if not given:
+        raise ValueError(f"flags is empty; {listed}")
+    found = {flag: known.get(flag, -1) if isinstance(flag, str) else flag for flag in given}
+    for flag, bit in found.items():
+        if not 0 <= bit < 16:
+            raise ValueError(f"no quality flag {flag!r}; {listed}")
+    return set(found.values())
 
 
 def dilate_mask(mask: Raster, radius: float) -> Raster:
@@ -225,20 +329,16 @@ def _check_radius(radius: float) -> None:
         raise ValueError(f"radius must be 0 or more pixels, got {radius}")
 
 
-def _qa_bits(flags: Collection[str | int] | str | int) -> tuple[int, ...]:
-    given = (flags,) if isinstance(flags, str | int) else tuple(flags)
-    known = f"there are {list(LANDSAT_QA_BITS)}, or bit numbers 0-15"
-    if not given:
-        raise ValueError(f"flags is empty; {known}")
-    bits = tuple(LANDSAT_QA_BITS.get(f, -1) if isinstance(f, str) else f for f in given)
-    for flag, bit in zip(given, bits, strict=True):
-        if not 0 <= bit < 16:
-            raise ValueError(f"no quality flag {flag!r}; {known}")
-    return bits
-
-
-class MaskFromSCL(FunctionOperator):
+@dataclass(repr=False, eq=False)
+class MaskFromSCL(Operator):
     """Mask Sentinel-2 clouds by the scene classification: `mask_from_scl` as an operator.
+
+    Parameters
+    ----------
+    band_idx
+        Index or name of the scene classification.
+    classes
+        Ids 0 to 11, or one of them; see `SCL`.
 
     Examples
     --------
@@ -248,17 +348,26 @@ class MaskFromSCL(FunctionOperator):
 
     radius = 0
 
-    @parameters_of(mask_from_scl)
-    def __init__(self) -> None:
-        _scl_ids(self.classes)
+    band_idx: Band = 0
+    classes: Collection[int] | int = SCL_CLOUDS_AND_INVALID
+
+    def __post_init__(self) -> None:
+        check_band(self.band_idx, "band_idx")
+        ids = _scl_ids(self.classes)
+        self.classes = ids[0] if isinstance(self.classes, int) else ids
+
+    def _apply(self, raster: Raster) -> Raster:
+        return mask_from_scl(raster, self.classes, self.band_idx)
 
 
 class MaskFromQABits(FunctionOperator):
-    """Mask Landsat clouds by quality bits: `mask_from_qa_bits` as an operator.
+    """Mask clouds by quality bits: `mask_from_qa_bits` as an operator.
 
     Examples
     --------
     >>> MaskFromQABits(flags=("water",))(np.array([[0b10000000, 0]], dtype="uint16"))
+    array([[ True, False]])
+    >>> MaskFromQABits("QA60", bits="cloud")(np.array([[1 << 10, 1 << 11]], dtype="uint16"))
     array([[ True, False]])
     """
 
@@ -266,7 +375,9 @@ class MaskFromQABits(FunctionOperator):
 
     @parameters_of(mask_from_qa_bits)
     def __init__(self) -> None:
-        _qa_bits(self.flags)
+        given: Flags = _given(self.flags, self.bits)
+        _qa_bits(given, self.product)
+        vars(self).update(flags=given, bits=None)
 
 
 class DilateMask(FunctionOperator):

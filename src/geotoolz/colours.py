@@ -33,11 +33,14 @@ _WATER = Look("RdBu", True)
 # Diverging maps without red against green, and perceptually even sequential ones (Crameri et al.
 # 2020, doi:10.1038/s41467-020-19160-7, on why).
 LOOKS: Mapping[str, Look] = {
-    **dict.fromkeys(("ndvi", "gndvi", "ndre", "evi", "savi", "arvi"), _VEGETATION),
+    **dict.fromkeys(("ndvi", "gndvi", "ndre", "evi", "evi2", "savi", "arvi"), _VEGETATION),
     **dict.fromkeys(("ndwi", "mndwi", "ndmi", "ndsi"), _WATER),
     "nbr": Look("PuOr_r", True),
     "bsi": Look("BrBG_r", True),
     "bais2": Look("magma", False),
+    "kndvi": Look("YlGn", False),
+    "ndbi": Look("PuOr_r", True),
+    "hillshade": Look("gray", False),
     "reflectance": Look("gray", False),
     "digital number": Look("gray", False),
     "elevation": Look("cividis", False),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rasterio import Affine
 from rasterio.crs import CRS
 
-from geocatalog.grid import check_upright, part_of, window_of
+from geocatalog.grid import check_upright, part_of, pixel_grid, window_of
 from geotoolz import warp
 from geotoolz.bands import band_names, check_band_order, coded_bands
 from geotoolz.carrier import (
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlignAndStack", "CropToBounds", "Mosaic", "PadTo", "Rasterize", "Reproject", "ReprojectLike",
-    "Resample", "ResampleLike", "Vectorize", "align_and_stack", "crop_to_bounds", "mosaic",
-    "pad_to", "rasterize", "reproject", "reproject_to", "resample", "vectorize",
+    "Resample", "ResampleLike", "Resize", "Vectorize", "align_and_stack", "crop_to_bounds",
+    "mosaic", "pad_to", "rasterize", "reproject", "reproject_to", "resample", "resize", "vectorize",
 ]  # fmt: skip
 
 
@@ -220,6 +220,56 @@ class Resample(FunctionOperator):
     def __init__(self) -> None:
         warp.check_resampling(self.resampling)
         warp.check_resolution(self.resolution)
+
+
+def resize(raster: Raster, size: int | tuple[int, int], resampling: str = "nearest") -> Raster:
+    """Return the raster with another number of pixels over the same extent.
+
+    `resample` says how large a pixel becomes, this how many there are: what a network of a fixed
+    input takes.
+
+    Parameters
+    ----------
+    raster
+        (..., H, W); a plain array is taken as one unit a pixel.
+    size
+        Pixels: (rows, cols), or one number for a square.
+    resampling
+        A name of rasterio's; classes, bits and masks take the nearest or most frequent.
+
+    Returns
+    -------
+    (..., rows, cols) in the raster's dtype, pixels no longer square where the shape changes.
+
+    Examples
+    --------
+    >>> resize(np.array([[1.0, 2.0], [3.0, 4.0]]), (1, 4), "average")
+    array([[2., 2., 3., 3.]])
+    """
+    rows, cols = pair(size)
+    warp.check_resampling(resampling)
+    source = raster
+    if not isinstance(source, GeoTensor):  # gets a place for the while, on which nothing depends
+        source = GeoTensor(values_of(raster), Affine.identity(), 32631, NAN)
+    height, width = source.shape[-2:]
+    place = source.transform @ Affine.scale(width / cols, height / rows)
+    moved = reproject_to(source, pixel_grid(source.crs, place, (rows, cols)), resampling)
+    return moved if source is raster else values_of(moved)
+
+
+class Resize(FunctionOperator):
+    """To another number of pixels: `resize` as an operator.
+
+    Examples
+    --------
+    >>> Resize((4, 4))(np.ones((3, 2, 2))).shape
+    (3, 4, 4)
+    """
+
+    @parameters_of(resize)
+    def __init__(self) -> None:
+        pair(self.size)
+        warp.check_resampling(self.resampling)
 
 
 class ResampleLike(Operator):

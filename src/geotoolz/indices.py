@@ -25,7 +25,19 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from geotoolz.bands import ALIASES, Band, band_names, take_bands
-from geotoolz.carrier import NAN, Raster, Values, carry_nodata, fill_of, float_dtype, rewrap
+from geotoolz.carrier import (
+    NAN,
+    Raster,
+    Values,
+    carry_nodata,
+    check_place,
+    fill_of,
+    float_dtype,
+    joint_attrs,
+    place_of,
+    rewrap,
+    values_of,
+)
 from geotoolz.function_operator import check_band, constructor
 from pipekit import Operator
 
@@ -500,6 +512,167 @@ class NDRE(NormalizedOperator, formula=ndre):
     rededge1_idx: Band = "rededge1"
 
 
+def ndbi(swir1: Values, nir: Values, eps: float = EPS, dtype: DTypeLike = "float32") -> Values:
+    """Return the built-up index (swir1 - nir) / (swir1 + nir + eps).
+
+    Zha, Gao and Ni (2003), doi:10.1080/01431160304987.
+
+    Parameters
+    ----------
+    swir1, nir
+        (H, W) or any one shape, reflectance or digital numbers of any numeric dtype.
+    eps
+        Added to the denominator, so that 0/0 is 0.
+    dtype
+        Of the result, a float type.
+
+    Returns
+    -------
+    Floats of the bands' shape, -1 to 1.
+
+    Examples
+    --------
+    >>> ndbi(np.array([0.75]), np.array([0.25]))
+    array([0.5], dtype=float32)
+    """
+    return normalized_difference(swir1, nir, eps, dtype)
+
+
+class NDBI(NormalizedOperator, formula=ndbi):
+    """Built-up index (swir1 - nir) / (swir1 + nir + eps): `ndbi` as an operator.
+
+    Examples
+    --------
+    >>> NDBI(0, 1)(np.array([[[0.75]], [[0.25]]]))
+    array([[0.5]], dtype=float32)
+    """
+
+    swir1_idx: Band = "swir1"
+    nir_idx: Band = "nir"
+
+
+def kndvi(red: Values, nir: Values, eps: float = EPS, dtype: DTypeLike = "float32") -> Values:
+    """Return the kernel vegetation index tanh(NDVI squared).
+
+    It is the NDVI by a radial basis function whose width is the mean of the two bands. Camps-Valls
+    et al. (2021), doi:10.1126/sciadv.abc7447.
+
+    Parameters
+    ----------
+    red, nir
+        (H, W) or any one shape, reflectance or digital numbers of any numeric dtype.
+    eps
+        Added to the NDVI's denominator, so that 0/0 is 0.
+    dtype
+        Of the result, a float type.
+
+    Returns
+    -------
+    Floats of the bands' shape, 0 to 1.
+
+    Examples
+    --------
+    >>> kndvi(np.array([0.25]), np.array([0.75])).round(4)
+    array([0.2449], dtype=float32)
+    """
+    out = normalized_difference(nir, red, eps, dtype)
+    with np.errstate(invalid="ignore", over="ignore"):
+        np.square(out, out=out)
+    return np.tanh(out, out=out)
+
+
+class KNDVI(NormalizedOperator, formula=kndvi):
+    """Kernel vegetation index tanh(NDVI squared): `kndvi` as an operator.
+
+    Examples
+    --------
+    >>> KNDVI(0, 1)(np.array([[[0.25]], [[0.75]]])).round(4)
+    array([[0.2449]], dtype=float32)
+    """
+
+    red_idx: Band = "red"
+    nir_idx: Band = "nir"
+
+
+def dnbr(
+    nir_before: Values,
+    swir2_before: Values,
+    nir_after: Values,
+    swir2_after: Values,
+    eps: float = EPS,
+    dtype: DTypeLike = "float32",
+) -> Values:
+    """Return how much the burn ratio fell from one date to another: NBR before less NBR after.
+
+    Key and Benson (2006), FIREMON, USDA RMRS-GTR-164; they write it times 1000. High where it
+    burnt; above some 0.27 severity is moderate or more.
+
+    Parameters
+    ----------
+    nir_before, swir2_before, nir_after, swir2_after
+        (H, W) or any one shape, reflectance or digital numbers without an offset.
+    eps
+        Added to the denominators, so that 0/0 is 0.
+    dtype
+        Of the result, a float type.
+
+    Returns
+    -------
+    Floats of the bands' shape, -2 to 2.
+
+    Examples
+    --------
+    >>> dnbr(np.array([0.75]), np.array([0.25]), np.array([0.25]), np.array([0.75]))
+    array([1.], dtype=float32)
+    """
+    before = nbr(nir_before, swir2_before, eps, dtype)
+    return np.subtract(before, nbr(nir_after, swir2_after, eps, dtype), out=before)
+
+
+class DNBR(Operator):
+    """How much the burn ratio fell between two rasters: `dnbr` as an operator of two inputs.
+
+    Parameters
+    ----------
+    nir_idx, swir2_idx
+        Index, own name or common name of each band, the same in both rasters.
+    axis
+        Of the bands.
+    eps, dtype
+        As in `dnbr`.
+
+    Examples
+    --------
+    >>> before, after = np.array([[[0.75]], [[0.25]]]), np.array([[[0.25]], [[0.75]]])
+    >>> DNBR(0, 1)(before, after)
+    array([[1.]], dtype=float32)
+    """
+
+    radius = 0
+
+    def __init__(
+        self,
+        nir_idx: Band = "nir",
+        swir2_idx: Band = "swir2",
+        axis: int = 0,
+        eps: float = EPS,
+        dtype: str = "float32",
+    ) -> None:
+        check_band(nir_idx, "nir_idx")
+        check_band(swir2_idx, "swir2_idx")
+        float_dtype(dtype)
+        self.nir_idx, self.swir2_idx = nir_idx, swir2_idx
+        self.axis, self.eps, self.dtype = axis, eps, dtype
+
+    def _apply(self, before: Raster, after: Raster) -> Raster:
+        check_place(before, place_of(after), "the two dates lie on different grids")
+        how: Any = {"axis": self.axis, "eps": self.eps, "dtype": self.dtype}
+        ratio = NBR(self.nir_idx, self.swir2_idx, **how)
+        fell = np.subtract(values_of(ratio(before)), values_of(ratio(after)))
+        attrs = {"long_name": "dNBR", "units": "", **joint_attrs([before, after])}
+        return rewrap(before, fell, fill=NAN, attrs=attrs, drop=("band_names", "stretch"))
+
+
 def evi(
     blue: Values,
     red: Values,
@@ -560,6 +733,43 @@ class EVI(SpectralOperator, formula=evi):
     c1: float = 6.0
     c2: float = 7.5
     L: float = 1.0
+
+
+def evi2(red: Values, nir: Values, dtype: DTypeLike = "float32") -> Values:
+    """Return the enhanced vegetation index without a blue band.
+
+    It is 2.5 (nir - red) / (nir + 2.4 red + 1). Jiang et al. (2008), doi:10.1016/j.rse.2008.06.006.
+
+    Parameters
+    ----------
+    red, nir
+        (H, W) or any one shape, reflectance, 0 to 1; digital numbers give nonsense.
+    dtype
+        Of the result, a float type.
+
+    Returns
+    -------
+    Floats of the bands' shape.
+
+    Examples
+    --------
+    >>> evi2(np.array([0.25]), np.array([0.4]))
+    array([0.1875], dtype=float32)
+    """
+    return evi(red, red, nir, c1=2.4, c2=0.0, dtype=dtype)
+
+
+class EVI2(SpectralOperator, formula=evi2):
+    """Enhanced vegetation index without a blue band: `evi2` as an operator.
+
+    Examples
+    --------
+    >>> EVI2(0, 1)(np.array([[[0.25]], [[0.4]]]))
+    array([[0.1875]], dtype=float32)
+    """
+
+    red_idx: Band = "red"
+    nir_idx: Band = "nir"
 
 
 def savi(red: Values, nir: Values, L: float = 0.5, dtype: DTypeLike = "float32") -> Values:

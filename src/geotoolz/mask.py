@@ -222,6 +222,35 @@ def mask_where(
     return rewrap(raster, out, fill=None, drop=drop, attrs={"long_name": "dropped"})
 
 
+def mask_valid(raster: Raster, how: str = "any") -> Raster:
+    """Return where a raster has no data, so that what is valid is kept; True means drop.
+
+    Parameters
+    ----------
+    raster
+        (C, H, W), or (H, W), any numeric dtype.
+    how
+        "any" drops a pixel that lacks one band, "all" one that lacks every band.
+
+    Returns
+    -------
+    (H, W) bool.
+
+    Examples
+    --------
+    >>> mask_valid(np.array([[[1.0, np.nan]], [[np.nan, np.nan]]]), how="all")
+    array([[False,  True]])
+    """
+    check_choice(how, "how", ("any", "all"))
+    values = values_of(raster)
+    invalid = invalid_mask(values, fill_of(raster))
+    out: Mask = np.zeros(values.shape[-2:], bool)
+    if invalid is not None:
+        join = np.logical_or if how == "any" else np.logical_and
+        out = join.reduce(invalid.reshape(-1, *out.shape))
+    return rewrap(raster, out, fill=None, drop=("band_names",), attrs={"long_name": "dropped"})
+
+
 class ApplyMask(Operator):
     """Put a fill value where a mask is True: `apply_mask` as an operator.
 
@@ -323,3 +352,19 @@ class MaskWhere(FunctionOperator):
         check_choice(self.comparison, "comparison", COMPARISONS)
         if self.band is not None:
             check_band(self.band, "band")
+
+
+class MaskValid(FunctionOperator):
+    """Mask what has no data: `mask_valid` as an operator.
+
+    Examples
+    --------
+    >>> MaskValid()(np.array([[1.0, np.nan]]))
+    array([[False,  True]])
+    """
+
+    radius = 0
+
+    @parameters_of(mask_valid)
+    def __init__(self) -> None:
+        check_choice(self.how, "how", ("any", "all"))

@@ -9,6 +9,7 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 from onnx_files import weights, write_convolution
 from rasterio import Affine
+from shapely import box
 
 import geotoolz as gz
 import pipekit as pk
@@ -82,6 +83,22 @@ EXAMPLES: list[gz.Operator] = [
     gz.CombineMasks("all"),
     gz.InvertMask(),
     gz.MaskWhere("<", 0.2, band="B08"),
+    gz.MaskValid("all"),
+    gz.MaskPolygon([box(0, 0, 1 / 3, 1)], crs="EPSG:32632", drop="inside"),
+    gz.BufferMask(-30.0),
+    gz.BandMath("(nir - b4) / (nir + b4)", bands={"nir": "B08"}),
+    gz.AppendIndex(gz.NDVI(), name="index"),
+    gz.NDBI(),
+    gz.KNDVI(),
+    gz.EVI2(),
+    gz.DNBR("B08", "B12"),
+    gz.MaskFromQABits(bits=("cloud", "snow"), product="hls"),
+    gz.Resize((32, 48), "average"),
+    gz.Hillshade(azimuth=300.0, resolution=(10.0, 10.0)),
+    gz.TrueColor(gain=3.0),
+    gz.Overlay("#00ff00", alpha=0.25),
+    gz.PCA(2, whiten=True),
+    gz.KMeans(3, seed=1),
     gz.StandardScale(mean=[0.1, 0.2], std=0.5),
     gz.RobustScale(10, 90),
     gz.Compose([gz.RandomFlip(), gz.RandomRotate90(0.5)], p=0.9),

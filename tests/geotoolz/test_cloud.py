@@ -10,13 +10,19 @@ from rasterio import Affine
 
 import geotoolz as gz
 from geotoolz.cloud import LANDSAT_QA_BITS, dilate_mask, mask_from_qa_bits, mask_from_scl
+from pipekit import from_config, to_config
 
 quick = settings(max_examples=40)
 
 
 def test_the_class_sets():
     assert sorted(gz.SCL_CLASSES) == list(range(12))
-    assert set(gz.SCL_CLOUDS) < set(gz.SCL_CLOUDS_AND_INVALID)
+    assert gz.SCL_CLOUDS == (8, 9, 10)
+    assert gz.SCL_SHADOWS == (3,)
+    both = {*gz.SCL_CLOUDS, *gz.SCL_SHADOWS}
+    assert set(gz.SCL_CLOUDS_AND_INVALID) - both == {gz.SCL.NO_DATA, gz.SCL.SATURATED_OR_DEFECTIVE}
+    assert [member.value for member in gz.SCL] == list(range(12))
+    assert all("cloud" in gz.SCL_CLASSES[i].name or i == gz.SCL.THIN_CIRRUS for i in gz.SCL_CLOUDS)
     assert [gz.SCL_CLASSES[i].name for i in (*gz.SCL_WATER, *gz.SCL_SNOW)] == [
         "water",
         "snow or ice",
@@ -168,3 +174,56 @@ def test_a_single_class_or_flag_needs_no_tuple():
     quality = np.array([[8, 1]], "uint16")
     assert gz.MaskFromQABits(flags=3)(quality).tolist() == [[True, False]]
     assert gz.MaskFromQABits(flags="fill")(quality).tolist() == [[False, True]]
+
+
+def test_the_second_argument_is_the_classes():
+    scl = np.arange(12, dtype="uint8").reshape(3, 4)
+    assert np.flatnonzero(mask_from_scl(scl, [8, 9, 10])).tolist() == [8, 9, 10]
+    assert np.flatnonzero(mask_from_scl(scl, gz.SCL.WATER)).tolist() == [6]
+    with pytest.raises(ValueError, match=r"got 'SCL'; is it the band_idx\?"):
+        mask_from_scl(scl, "SCL")
+    assert gz.MaskFromSCL("SCL", [gz.SCL.WATER]) == gz.MaskFromSCL("SCL", (6,))
+    again = from_config(to_config(gz.MaskFromSCL("SCL", gz.SCL.WATER)))
+    assert again == gz.MaskFromSCL("SCL", 6)
+
+
+@pytest.mark.parametrize(
+    ("band", "flag", "bit"),
+    [
+        ("qa_pixel", "cloud", 3),
+        ("QA_PIXEL", "cloud_shadow", 4),
+        ("Fmask", "cloud", 1),
+        ("Fmask", "cloud_shadow", 3),
+        ("fmask", "snow", 4),
+        ("QA60", "cloud", 10),
+        ("qa60", "cirrus", 11),
+    ],
+)
+def test_bits_go_by_name_in_three_products(band, flag, bit):
+    quality = (1 << np.arange(12)).astype("uint16").reshape(3, 4)
+    values = np.stack([np.zeros_like(quality), quality])
+    scene = GeoTensor(values, Affine.identity(), "EPSG:32632", 0, {"band_names": ["B04", band]})
+    for op in (gz.MaskFromQABits(band, bits=flag), gz.MaskFromQABits(1, bits=[flag])):
+        assert np.flatnonzero(op(scene).values).tolist() == [bit]
+    assert gz.MaskFromQABits(band, bits=flag) == gz.MaskFromQABits(band, flags=flag)
+    assert np.flatnonzero(gz.MaskFromQABits(band, bits=bit)(scene).values).tolist() == [bit]
+
+
+def test_each_product_drops_its_clouds_by_default_and_what_is_not_known():
+    quality = (1 << np.arange(12)).astype("uint16").reshape(3, 4)
+    for product, dropped in (
+        ("landsat", [0, 1, 2, 3, 4]),
+        ("hls", [1, 2, 3]),
+        ("sentinel-2", [10, 11]),
+    ):
+        found = mask_from_qa_bits(quality, product=product)
+        assert np.flatnonzero(found).tolist() == dropped
+        floats = quality.astype("float32")
+        floats[0, 0] = np.nan
+        assert mask_from_qa_bits(floats, product=product)[0, 0]
+    with pytest.raises(ValueError, match=r"no quality flag 'adjacent'; there are \['fill'"):
+        gz.MaskFromQABits(bits="adjacent", product="landsat")
+    with pytest.raises(ValueError, match="mean the same"):
+        gz.MaskFromQABits(flags="cloud", bits="cloud")
+    with pytest.raises(ValueError, match="product must be"):
+        gz.MaskFromQABits(product="modis")

@@ -438,3 +438,30 @@ def test_padding_without_a_nodata_value_makes_no_valid_pixels(held):
     out = gz.PadTo((1, 4), position="upper-left")(tile)
     assert (out.values != out.fill_value_default).tolist() == [[True, True, False, False]]
     assert gz.PadTo((1, 2))(tile).fill_value_default is None
+
+
+@pytest.mark.parametrize("size", [(15, 20), (30, 10), 12, (60, 80)])
+def test_a_resized_raster_has_the_same_extent(size):
+    values = np.random.default_rng(0).normal(size=(2, 30, 40)).astype("float32")
+    names = {"band_names": ["B04", "B08"]}
+    tile = GeoTensor(values, Affine(10, 0, 500_000, 0, -10, 5_000_300), "EPSG:32632", None, names)
+    made = gz.Resize(size, "average")(tile)
+    assert made.shape == (2, *(size if isinstance(size, tuple) else (size, size)))
+    np.testing.assert_allclose(made.bounds, tile.bounds)
+    assert made.attrs["band_names"] == ["B04", "B08"]
+    if size == (15, 20):
+        expected = values.reshape(2, 15, 2, 20, 2).mean(axis=(2, 4))
+        np.testing.assert_allclose(made, expected, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            gz.Resize(size, "average")(values), expected, rtol=1e-5, atol=1e-6
+        )
+    if size == (60, 80):
+        np.testing.assert_array_equal(gz.Resize(size)(tile), values.repeat(2, 1).repeat(2, 2))
+
+
+def test_classes_are_not_blended_by_resizing():
+    scl = np.random.default_rng(0).integers(0, 12, (1, 30, 40)).astype("uint8")
+    tile = GeoTensor(scl, Affine.scale(10, -10), "EPSG:32632", 0, {"band_names": ["SCL"]})
+    made = gz.Resize((13, 17), "bilinear")(tile)
+    assert set(np.unique(made.values)) <= set(range(12))
+    assert made.dtype == "uint8"

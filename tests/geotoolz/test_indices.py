@@ -33,8 +33,10 @@ NAMED = {
     gz.ARVI: ("ARVI", {"gamma": 1.0}),
     gz.GNDVI: ("GNDVI", {}),
     gz.NDRE: ("NDREI", {}),
+    gz.NDBI: ("NDBI", {}),
+    gz.EVI2: ("EVI2", {"g": 2.5, "L": 1.0}),
 }
-RATIOS = [op for op in NAMED if op not in (gz.EVI, gz.SAVI, gz.BAIS2)]
+RATIOS = [op for op in NAMED if op not in (gz.EVI, gz.EVI2, gz.SAVI, gz.BAIS2)]
 
 
 def reflectances(seed=0, names=SENTINEL2, **attrs):
@@ -339,3 +341,29 @@ def test_an_index_by_name_has_the_constants_of_its_operator():
 @pytest.mark.parametrize("name", ["SAVI", "GSAVI", "SARVI", "SAVIT", "MNLI", "IBI", "NBUI"])
 def test_soil_adjusted_indices_have_huete_s_factor(name):
     assert index_recipe(name).constants["L"] == 0.5
+
+
+def test_the_kernel_index_is_spyndex_s_with_the_mean_of_the_bands_as_its_width():
+    raster = reflectances()
+    np.testing.assert_allclose(gz.KNDVI()(raster), gz.SpectralIndex("kNDVI")(raster), atol=2e-6)
+    # NDVI 0.6: tanh(0.36) = 0.345214
+    assert indices.kndvi(np.array([0.1]), np.array([0.4]))[0] == pytest.approx(0.345214, abs=1e-6)
+
+
+def test_the_burn_ratio_falls_where_it_burnt():
+    before, after = reflectances(0), reflectances(1)
+    after.values[:, 0, 0] = np.nan
+    fell = gz.DNBR()(before, after)
+    expected = gz.NBR()(before).values - gz.NBR()(after).values
+    np.testing.assert_array_equal(fell.values, expected)
+    assert np.isnan(fell.values[0, 0])
+    assert fell.transform == before.transform
+    assert (fell.attrs["long_name"], np.isnan(fell.fill_value_default)) == ("dNBR", True)
+    # NBR 0.6 before the fire and -0.2 after it.
+    bands = [np.array([value]) for value in (0.4, 0.1, 0.2, 0.3)]
+    assert indices.dnbr(*bands)[0] == pytest.approx(0.8, abs=1e-6)
+    elsewhere = GeoTensor(
+        after.values, Affine(10, 0, 0, 0, -10, 0), "EPSG:32632", np.nan, after.attrs
+    )
+    with pytest.raises(ValueError, match="two dates lie on different grids"):
+        gz.DNBR()(before, elsewhere)
