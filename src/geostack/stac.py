@@ -113,10 +113,12 @@ def find_items(
 ) -> tuple[Source, list[Item]]:
     """Return the source that answers `request`, and its items, sorted and de-duplicated.
 
+    Items that lack an asset that is asked for are left out, unless all do.
+
     Parameters
     ----------
     request
-        Which scenes.
+        Which scenes, and with which assets.
     limit
         At most so many; None for all.
     source
@@ -158,7 +160,8 @@ def _newest_versions(source: Source, request: Request, limit: int | None) -> lis
         found = source.search(
             **request.query(), max_cloud_cover=request.max_cloud_cover, limit=asked
         )
-        newest = without_older_versions(found)
+        having = [item for item in found if set(request.assets) <= set(item.assets)]
+        newest = without_older_versions(having or found)
         if asked is None or limit is None or len(newest) >= limit or len(found) < asked:
             return newest
         asked *= 2

@@ -55,8 +55,11 @@ def load_s2_chip(
     max_cloud_cover: float | None = 5.0,
     harmonize: bool = True,
     source: str | Source | None = None,
+    dtype: str = "uint16",
 ) -> GeoTensor:
     """Return the clearest scene's bands over a box, as digital numbers.
+
+    Of the scenes that have all of the bands, that is.
 
     Parameters
     ----------
@@ -78,6 +81,9 @@ def load_s2_chip(
         valid number never becomes 0.
     source
         See `geostack.sources`.
+    dtype
+        Any type that holds every uint16: still digital numbers, in floats with NaN where there is
+        no data.
 
     Returns
     -------
@@ -98,6 +104,8 @@ def load_s2_chip(
         When a file can't be read.
     SourceUnavailableError
         When no source can answer.
+    ValueError
+        For a dtype that cannot hold every uint16.
 
     Examples
     --------
@@ -105,7 +113,7 @@ def load_s2_chip(
     >>> load_s2_chip(bbox=box, bands=("B04", "B08"), source="simulated").shape
     (2, 118, 178)
     """
-    names = check_bands(bands)
+    names, kind = check_bands(bands), _number_type(dtype)
     request = Request(
         COLLECTION, bbox, date_range, tile=tile, max_cloud_cover=max_cloud_cover, assets=names
     )
@@ -115,7 +123,22 @@ def load_s2_chip(
     attrs = scene_attrs(item, names, chosen, harmonize=harmonize)
     attrs["box_share"] = round(share_inside(scene, request.bbox), 4)
     values = read_bands(item, assets, grid, harmonize=harmonize)
-    return GeoTensor(values, grid.transform, raster_crs(grid), 0, attrs)
+    fill: float = 0
+    if kind.kind == "f":
+        from geotoolz.carrier import nan_floats
+
+        values, fill = nan_floats(values, 0, kind), np.nan
+    return GeoTensor(values.astype(kind, copy=False), grid.transform, raster_crs(grid), fill, attrs)
+
+
+def _number_type(dtype: Any) -> np.dtype[Any]:
+    kind = np.dtype(dtype)
+    if not np.can_cast(np.uint16, kind) or kind.kind not in "iuf":
+        raise ValueError(
+            "dtype must hold every digital number, 0 to 65535, such as 'uint16', 'int32' or "
+            f"'float32', got {kind.name!r}"
+        )
+    return kind
 
 
 def load_s2_full_tile(

@@ -400,3 +400,86 @@ def test_a_reader_is_a_field(archive):
     field = RasterField(load_s2_full_tile(**CHIP, bands=("B04", "B08")))
     patch = field.select(Window(10, 20, 32, 16))
     assert patch.shape == (2, 16, 32)
+
+
+# the clearest scene that has what is asked for
+
+
+def test_the_clearest_scene_that_has_the_bands_is_taken_from_the_simulation():
+    few = {"date_range": "2024-06-01/2024-09-30", "source": "simulated"}
+    box = (-120.05, 39.00, -120.03, 39.01)
+    chip = load_s2_chip(bbox=box, **few)
+    assert chip.shape[0] == 4
+    clearest = load_s2_chip(bbox=box, bands=("B04", "B08"), **few)
+    assert clearest.attrs["cloud_cover"] < chip.attrs["cloud_cover"]
+    assert "FULL" in clearest.attrs["item_id"]
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_the_clearest_scene_that_has_the_bands_is_taken(live, tmp_path, request, monkeypatch):
+    """Also where a clearer one, or a newer baseline of it, lacks one."""
+    full = {"bands": ("B04", "B08")}
+    scenes = [
+        (
+            "S2B_MSIL2A_20240604T183919_R070_T10SGJ_1",
+            "2024-06-04T18:39:19Z",
+            0.0,
+            {"bands": ("B04",)},
+        ),
+        ("S2B_MSIL2A_20240614T183919_R070_T10SGJ_2", "2024-06-14T18:39:19Z", 1.0, full),
+        (
+            "S2B_MSIL2A_20240614T183919_R070_T10SGJ_3",
+            "2024-06-14T18:39:19Z",
+            1.0,
+            {"bands": ("B08",), "baseline": "05.11"},
+        ),
+        ("S2B_MSIL2A_20240624T183919_R070_T10SGJ_4", "2024-06-24T18:39:19Z", 4.0, full),
+    ]
+    features = [
+        make_scene(tmp_path, name, when=when, cloud=cloud, **how)
+        for name, when, cloud, how in scenes
+    ]
+    if live:
+        server = request.getfixturevalue("server")
+        for feature in features:
+            server.add_item(feature, tmp_path / "sentinel-2-l2a" / feature["id"])
+    monkeypatch.setenv("GEOSTACK_ARCHIVE", str(tmp_path))
+    asked = {"bbox": BOX, "source": "planetary-computer" if live else "archive"}
+    assert load_s2_chip(**asked, bands=("B04", "B08")).attrs["item_id"] == scenes[1][0]
+    assert load_s2_full_tile(**asked, bands=("B04", "B08")).attrs["item_id"] == scenes[1][0]
+    assert load_s2_chip(**asked, bands=("B04",)).attrs["item_id"] == scenes[0][0]
+    stack, _, _ = load_s2_timestack(**asked, max_items=2)
+    assert stack.attrs["item_ids"] == [scenes[1][0], scenes[3][0]]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "uint32", "uint16"])
+def test_a_chip_in_another_dtype_holds_the_same_numbers(dtype, archive):
+    values = band(10.0, 0)
+    values[100:120, 100:120] = 0
+    make_scene(archive, bands=("B04", "SCL"), values={"B04": values})
+    plain = load_s2_chip(**CHIP, bands=("B04", "SCL"))
+    chip = load_s2_chip(**CHIP, bands=("B04", "SCL"), dtype=dtype)
+    assert chip.dtype == dtype
+    if np.dtype(dtype).kind == "f":
+        assert np.isnan(chip.fill_value_default)
+        expected = np.where(plain.values == 0, np.nan, plain.values)
+    else:
+        assert chip.fill_value_default == 0
+        expected = plain.values
+    np.testing.assert_array_equal(chip, expected)
+    assert (chip.transform, chip.attrs) == (plain.transform, plain.attrs)
+
+
+@pytest.mark.parametrize("dtype", ["int16", "uint8", "float16", "bool"])
+def test_a_dtype_that_loses_numbers_is_refused_before_anything_is_read(dtype):
+    with pytest.raises(ValueError, match=f"every digital number.*got '{dtype}'"):
+        load_s2_chip(dtype=dtype, source="archive")
+
+
+def test_dates_of_a_stack_print_as_dates(archive):
+    make_scene(archive)
+    make_scene(archive, "S2B_2", when="2024-07-04T18:39:19Z")
+    _, dates, _ = load_s2_timestack(**CHIP, max_items=2)
+    assert [str(date)[:10] for date in dates] == ["2024-06-14", "2024-07-04"]
+    assert [str(date)[:10] for date in dates.values] == ["2024-06-14", "2024-07-04"]
+    assert str(dates[-1:][0].date()) == "2024-07-04"
