@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pipekit.config import config_values
-from pipekit.operator import Operator, argument_repr, shorten
 from pipekit.radius import radius_of
 
 
@@ -32,19 +31,21 @@ class Description(Sequence[Step]):
     ----------
     op
         The operator.
+    write
+        Writes an argument in one line.
 
     Examples
     --------
     >>> from pipekit import AssertDType, Identity, Retry
-    >>> Description(AssertDType("uint8") | Retry(Identity(), attempts=2, on=(OSError,)))
+    >>> (AssertDType("uint8") | Retry(Identity(), attempts=2, on=(OSError,))).describe()
     step  operator     arguments                            looks
     1     AssertDType  dtype='uint8', on_fail='raise'       0 px
     2     Retry        attempts=2, base_delay=0.5, on=(...  0 px
     2.op  Identity                                          0 px
     """
 
-    def __init__(self, op: Operator) -> None:
-        self._steps = list(_steps(op, ""))
+    def __init__(self, op: Any, write: Callable[[Any], str] = repr) -> None:
+        self._steps = list(_steps(op, "", write))
 
     def __len__(self) -> int:
         return len(self._steps)
@@ -69,37 +70,67 @@ class Description(Sequence[Step]):
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def _steps(op: Operator, place: str) -> Iterator[Step]:
+def _steps(op: Any, place: str, write: Callable[[Any], str]) -> Iterator[Step]:
     """Yield an operator and those that it holds, a pipeline's steps in its stead."""
-    from pipekit.sequential import Sequential
-
-    if isinstance(op, Sequential) and len(op):
+    values = config_values(op)
+    if values.keys() == {"operators"} and type(op).__name__ == "Sequential" and len(op):
         for number, step in enumerate(op, start=1):
-            yield from _steps(step, _joined(place, number))
+            yield from _steps(step, _joined(place, number), write)
         return
-    held: list[tuple[Any, Operator]] = []
+    held: list[tuple[str, Any]] = []
     said = []
-    for name, value in config_values(op).items():
+    for name, value in values.items():
         inner = list(_operators_in(name, value))
         held += inner
         if not inner:
-            said.append(f"{name}={argument_repr(value)}")
+            said.append(f"{name}={write(value)}")
     radius = radius_of(op)
     looks = "?" if radius is None else f"{radius} px"
     yield Step(place or "1", type(op).__name__, shorten(", ".join(said)), looks)
-    for name, inner_op in held:
-        yield from _steps(inner_op, _joined(place or "1", name))
+    for name, each in held:
+        yield from _steps(each, _joined(place or "1", name), write)
 
 
 def _joined(place: str, part: Any) -> str:
     return f"{place}.{part}" if place else str(part)
 
 
-def _operators_in(name: Any, value: Any) -> Iterator[tuple[Any, Operator]]:
+def _operators_in(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     """Yield the operators that an argument is or holds, with their names."""
-    if isinstance(value, Operator):
-        yield name, value
-    elif isinstance(value, list | tuple) and value and all(isinstance(v, Operator) for v in value):
-        yield from ((f"{name}[{i}]", each) for i, each in enumerate(value))
-    elif isinstance(value, dict) and value and all(isinstance(v, Operator) for v in value.values()):
-        yield from ((f"{name}[{key!r}]", each) for key, each in value.items())
+    items: Any = ()
+    if _is_operator(value):
+        items = [(name, value)]
+    elif isinstance(value, list | tuple):
+        items = [(f"{name}[{i}]", each) for i, each in enumerate(value)]
+    elif isinstance(value, dict):
+        items = [(f"{name}[{key!r}]", each) for key, each in value.items()]
+    if all(_is_operator(each) for _, each in items):
+        yield from items
+
+
+def _is_operator(value: Any) -> bool:
+    return hasattr(type(value), "_apply") and not isinstance(value, type)
+
+
+def shorten(text: str) -> str:
+    """Cut a text to 60 characters.
+
+    Parameters
+    ----------
+    text
+        One line.
+
+    Returns
+    -------
+    str
+        At most 60 characters, the last three being dots where it was cut.
+
+    Examples
+    --------
+    >>> shorten("a" * 70)[-5:]
+    'aa...'
+    """
+    return text if len(text) <= _LONG_TEXT else text[: _LONG_TEXT - 3] + "..."
+
+
+_LONG_TEXT = 60

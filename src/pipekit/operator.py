@@ -21,10 +21,10 @@ from pipekit.config import (
     nest,
     refuse,
 )
+from pipekit.describe import Description, shorten
 from pipekit.radius import Local
 
 if TYPE_CHECKING:
-    from pipekit.describe import Description
     from pipekit.sequential import Sequential
 
 
@@ -119,7 +119,6 @@ def _as_symbol(parent: Any) -> Input | Node:
 
 _NAMED = (FunctionType, BuiltinFunctionType, MethodType, type)
 _SMALL_ARRAY = 8
-_LONG_TEXT = 60
 Listener = Callable[["Operator", Any, Any], object]
 
 # An Input, so that the test for symbols tells a call without inputs from a fast one for free.
@@ -272,9 +271,7 @@ class Operator:
         Description
             Rows `(step, operator, arguments, looks)`, printed as a table.
         """
-        from pipekit.describe import Description
-
-        return Description(self)
+        return Description(self, argument_repr)
 
     @property
     def config_hash(self) -> str:
@@ -627,24 +624,3 @@ def step_repr(operator: object) -> str:
         return shorten(repr(operator))
     except Exception:
         return f"{type(operator).__name__}(...)"
-
-
-def shorten(text: str) -> str:
-    """Cut a text to 60 characters.
-
-    Parameters
-    ----------
-    text
-        One line.
-
-    Returns
-    -------
-    str
-        At most 60 characters, the last three being dots where it was cut.
-
-    Examples
-    --------
-    >>> shorten("a" * 70)[-5:]
-    'aa...'
-    """
-    return text if len(text) <= _LONG_TEXT else text[: _LONG_TEXT - 3] + "..."
