@@ -140,7 +140,7 @@ class ModelOp(Operator):
         return torch.autocast(kind, dtype=getattr(torch, self.autocast))
 
     def _answer(self, made: Any) -> Answer:
-        """Return an answer as an array, or several, waiting for the GPU where it comes from there."""
+        """Return an answer as an array, or several by name, waited for where a GPU gives it."""
         where = f"{type(self.model).__name__}.{self.method}"
         if isinstance(made, Mapping):
             return {str(name): _as_array(each, where) for name, each in made.items()}

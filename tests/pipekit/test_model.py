@@ -206,7 +206,7 @@ def test_a_model_that_gives_several_arrays_gives_them_by_name(batch_size):
     found = pk.ModelOp(model, batch_size=batch_size)(tile)
     assert list(found) == ["twice", "mean"]
     assert (found["twice"].transform, found["twice"].crs) == (tile.transform, tile.crs)
-    np.testing.assert_array_equal(found["twice"], 2 * tile.values)
+    np.testing.assert_array_equal(found["twice"].values, 2 * tile.values)
     assert type(found["mean"]) is np.ndarray
     np.testing.assert_array_equal(found["mean"], tile.values.mean(axis=(1, 2)))
 
