@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -65,9 +65,11 @@ class AreaEstimate:
     def areas(self) -> Estimate:
         """Area of each true class."""
         every = np.ones(self.counts.shape)
-        return self._by_class(
+        found = self._by_class(
             [(self._true(k), every, None) for k in self._range], total=self.total_area
         )
+        true = np.stack([self._true(k).ravel() for k in self._range])
+        return replace(found, parts=self.units.parts(true))
 
     @property
     def area(self) -> Floats:
@@ -109,7 +111,8 @@ class AreaEstimate:
             right.ravel(), np.ones(right.size), range(len(self.units.sizes))
         )
         reasons = {"overall": reason} if reason else {}
-        return Estimate(value, error, float(self.counts.sum()), 1.0, reasons)
+        parts = self.units.parts(right.ravel())
+        return Estimate(value, error, float(self.counts.sum()), 1.0, reasons, parts)
 
     @cached_property
     def users(self) -> Estimate:

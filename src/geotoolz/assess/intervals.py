@@ -34,6 +34,9 @@ class Estimate:
         What 100 % is: 1 for accuracies, the whole area for areas.
     reasons
         Why something is NaN, by class (or "overall").
+    parts
+        Where the figure is a sum over strata of samples of single pixels: (H,) shares of the area,
+        (..., H) what share of each stratum counts, (H,) samples.
 
     Examples
     --------
@@ -46,6 +49,7 @@ class Estimate:
     count: Any
     total: float = 1.0
     reasons: Mapping[Any, str] = field(default_factory=dict)
+    parts: tuple[Floats, Floats, Floats] | None = None
 
     def interval(self, level: float = 0.95, method: str = "wald") -> tuple[Any, Any]:
         """Return the confidence interval, (low, high), each of the shape of `value`.
@@ -56,12 +60,13 @@ class Estimate:
             The share of samples whose interval holds the truth, 0.95 for 95 %.
         method
             "wald": value plus and minus a multiple of the standard error, as papers print it. It is
-            too short where few samples fall into a class: its standard error is then small when the
-            value is. "logit" makes it on the scale of log odds, "wilson" solves for the shares that
-            the value would not be unusual for (Wilson, 1927), with the number of samples that would
-            give this standard error at random (Korn and Graubard, 1998). Both stay within 0 to
-            100 % and reach further up for rare classes; "wilson" is wider than a point at 0 and
-            100 %, too.
+            too short where few samples decide: a class that is missed in one pixel of a thousand
+            is mostly not met at all, and both value and error are then too small. "wilson" asks
+            which shares the sample would not be unusual for (Wilson, 1927): stratum by stratum for
+            areas and the overall accuracy, whose limits are then combined (Zou and Donner, 2008);
+            for ratios with the number of samples that would give this standard error at random
+            (Korn and Graubard, 1998). Take it for rare classes. "logit" makes the interval on the
+            scale of log odds, which suits accuracies near 0 and 100 %.
 
         Returns
         -------
@@ -90,6 +95,8 @@ class Estimate:
             low, high = share - z * error, share + z * error
         elif method == "logit":
             low, high = _logit_interval(share, error, z)
+        elif self.parts is not None:
+            low, high = _combined_interval(share, self.parts, z)
         else:
             low, high = _wilson_interval(share, error, np.asarray(self.count, np.float64), z)
         bounds = (bound * self.total for bound in (low, high))
@@ -103,6 +110,19 @@ def _logit_interval(share: Floats, error: Floats, z: float) -> tuple[Floats, Flo
     middle, reach = np.log(p / (1 - p)), z * error / (p * (1 - p))
     low, high = (1 / (1 + np.exp(-(middle + sign * reach))) for sign in (-1, 1))
     return np.where(inner, low, share - 0 * error), np.where(inner, high, share - 0 * error)
+
+
+def _combined_interval(
+    share: Floats, parts: tuple[Floats, Floats, Floats], z: float
+) -> tuple[Floats, Floats]:
+    """Return limits from those of each stratum: their distances add up as errors do."""
+    weights, shares, counts = parts
+    error = np.zeros(shares.shape)  # with which Wilson's own interval is made
+    low, high = _wilson_interval(shares, error, counts, z)
+    down, up = (
+        np.sqrt(np.sum((weights * (shares - limit)) ** 2, axis=-1)) for limit in (low, high)
+    )
+    return share - down, share + up
 
 
 def _wilson_interval(

@@ -128,3 +128,33 @@ class Units:
         if single:
             return value, math.nan, f"a single sample in stratum {', '.join(single)}"
         return value, math.sqrt(variance) / whole, ""
+
+    def parts(self, y: Floats) -> tuple[Floats, Floats, Floats] | None:
+        """Return what `Estimate.parts` holds, of the share of the area that `y` marks.
+
+        Parameters
+        ----------
+        y
+            (..., K * K) zeros and ones.
+
+        Returns
+        -------
+        None where units are clusters, or a stratum has no sample.
+        """
+        if np.any(self.profiles.sum(axis=1) != 1) or np.any(self.drawn[self.sizes > 0] == 0):
+            return None
+        held = self.sizes > 0
+        hits = np.stack(
+            [
+                np.tensordot(
+                    y, (self.profiles * self.many[:, None])[self.strata == h].sum(axis=0), 1
+                )
+                for h in np.flatnonzero(held)
+            ],
+            axis=-1,
+        )
+        drawn = self.drawn[held]
+        with np.errstate(divide="ignore"):
+            # Those of a stratum that was looked at whole leave nothing open.
+            counts = drawn / np.clip(1 - self.sampled_share[held], 0, None)
+        return self.sizes[held] / self.sizes.sum(), hits / drawn, counts
