@@ -36,7 +36,7 @@ help:  ## list the targets
 install: $(DEV)  ## make .venv with geostack and what its tests and notebooks need
 	@echo "ready: source $(BIN)/activate"
 
-.PHONY: notebooks notebooks-patching notebooks-catalog notebooks-all notebooks-check notebooks-inplace
+.PHONY: notebooks notebooks-patching notebooks-catalog notebooks-assessment notebooks-all notebooks-check notebooks-inplace
 notebooks: $(DEV) $(SERVE)  ## execute the walkthrough into _build/notebooks, and say whose pixels it shows
 	@$(RUN) walkthrough
 
@@ -45,6 +45,9 @@ notebooks-patching: $(DEV) $(RECIPES)  ## execute the patching deep dives and re
 
 notebooks-catalog: $(DEV)  ## execute the catalog deep dives into _build/notebooks
 	@$(RUN) catalog
+
+notebooks-assessment: $(DEV)  ## execute the lessons on accuracy and validation into _build/notebooks
+	@$(RUN) assessment
 
 notebooks-all: $(DEV) $(SERVE) $(RECIPES)  ## execute every notebook into _build/notebooks
 	@$(RUN) all

@@ -39,6 +39,10 @@ TIERS = {
         "catalog/04_duckdb": "a million rows in GeoParquet, most of them never read",
         "catalog/05_patching_bridge": "from catalog row to catalog row: a water mask per date",
     },
+    "Assessment": {
+        "assessment/01_area_and_accuracy": "300 pixels looked at: areas and accuracies with errors",
+        "assessment/02_honest_validation": "scores that hold elsewhere: folds by blocks, doubt",
+    },
 }
 
 

@@ -33,7 +33,8 @@ TIERS: dict[str, tuple[str, ...]] = {
     "walkthrough": ("*.py",),
     "patching": ("patching/*.py", "patching/recipes/*.py"),
     "catalog": ("catalog/*.py",),
-    "all": ("*.py", "patching/*.py", "patching/recipes/*.py", "catalog/*.py"),
+    "assessment": ("assessment/*.py",),
+    "all": ("*.py", "patching/*.py", "patching/recipes/*.py", "catalog/*.py", "assessment/*.py"),
 }
 """Tier name to the glob patterns of its notebooks, below `notebooks/`."""
 

@@ -1,9 +1,9 @@
 """Execute the repository's notebooks: `python tools/run_notebooks.py [TIER|NOTEBOOK]`.
 
-A tier is `walkthrough` (the default), `patching`, `catalog` or `all`. Each `NAME.py` is executed in
-a kernel of its own and written as `NAME.ipynb` into `_build/notebooks/`, so that no tracked file
-changes; with `--inplace`, for authors, beside its source. The same source executed twice gives the
-same file, but for what its outputs themselves change.
+A tier is `walkthrough` (the default), `patching`, `catalog`, `assessment` or `all`. Each `NAME.py`
+is executed in a kernel of its own and written as `NAME.ipynb` into `_build/notebooks/`, so that no
+tracked file changes; with `--inplace`, for authors, beside its source. The same source executed
+twice gives the same file, but for what its outputs themselves change.
 """
 
 from __future__ import annotations

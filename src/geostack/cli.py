@@ -100,7 +100,7 @@ def run(
     Parameters
     ----------
     target
-        walkthrough, patching, catalog, all, or one notebook's name.
+        walkthrough, patching, catalog, assessment, all, or one notebook's name.
     out
         Folder for the executed copies; by default _build/notebooks in the clone.
     inplace

@@ -13,6 +13,7 @@ PROMISED = {
     "notebooks",
     "notebooks-patching",
     "notebooks-catalog",
+    "notebooks-assessment",
     "notebooks-all",
     "notebooks-check",
     "notebooks-inplace",

@@ -88,6 +88,7 @@ def test_promised_tasks_are_there():
         "execute-geostack",
         "execute-geostack-patching",
         "execute-geostack-catalog",
+        "execute-geostack-assessment",
         "execute-geostack-all",
         "test-geostack",
     }
@@ -108,7 +109,7 @@ def test_task_means_the_notebooks_of_its_tier(task, command):
     folder = ROOT / "notebooks"
     found = find_sources(ROOT, shlex.split(command)[-1])
     listed = [str(path.relative_to(folder).with_suffix("")) for path in found]
-    prefix = {"walkthrough": "", "all": "", "patching": "patching/", "catalog": "catalog/"}[tier]
+    prefix = "" if tier in ("walkthrough", "all") else f"{tier}/"
     # A server that a lesson starts is no lesson.
     lessons = set(folder.rglob("*.py")) - set(folder.glob("servers/*.py"))
     sources = {str(path.relative_to(folder).with_suffix("")) for path in lessons}

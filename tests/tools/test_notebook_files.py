@@ -85,7 +85,8 @@ def test_sources_of_pixels_are_told_once():
 @pytest.fixture
 def clone(tmp_path):
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "geostack"\n')
-    for name in ("01_a", "03_b", "patching/01_intro", "catalog/01_intro", "patching/recipes/r"):
+    lessons = ("patching/01_intro", "catalog/01_intro", "patching/recipes/r", "assessment/02_c")
+    for name in ("01_a", "03_b", *lessons):
         path = tmp_path / "notebooks" / f"{name}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("# %% [markdown]\n# # T\n")
@@ -98,6 +99,7 @@ def clone(tmp_path):
         ("walkthrough", ["01_a", "03_b"]),
         ("patching", ["patching/01_intro", "patching/recipes/r"]),
         ("catalog", ["catalog/01_intro"]),
+        ("assessment", ["assessment/02_c"]),
         ("03", ["03_b"]),
         ("03_b.py", ["03_b"]),
         ("03_b.ipynb", ["03_b"]),

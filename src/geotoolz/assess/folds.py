@@ -536,9 +536,7 @@ def check_split(
     Traceback (most recent call last):
     geotoolz.assess.folds.LeakError: training chips cover 50 % of the pixels of the test chips ...
     """
-    is_boxes = isinstance(places, np.ndarray) and places.ndim == 2 and places.shape[1] == 4
-    boxes: Boxes = places if is_boxes else boxes_of(places)
-    share = shared_area(boxes, train, test, buffer)
+    share = shared_area(boxes_of(places), train, test, buffer)
     if share > 0:
         rim = f", a rim of {buffer} included," if buffer else ""
         raise LeakError(

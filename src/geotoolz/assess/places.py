@@ -20,8 +20,8 @@ def boxes_of(things: Any) -> Boxes:
     Parameters
     ----------
     things
-        (N, 2) coordinates x and y; a GeoSeries or GeoDataFrame; a `PatchStream`, which is not read;
-        or a list of rectangular patches.
+        (N, 2) coordinates x and y; (N, 4) boxes; a GeoSeries or GeoDataFrame; a `PatchStream`,
+        which is not read; or a list of rectangular patches.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def boxes_of(things: Any) -> Boxes:
         _refuse_degrees(geometry.crs)
         return geometry.bounds.to_numpy(np.float64)
     points = np.asarray(things)
-    if points.ndim != 2 or points.shape[1] != 2 or points.dtype.kind not in "iuf":
+    if points.ndim != 2 or points.shape[1] not in (2, 4) or points.dtype.kind not in "iuf":
         raise ValueError(
             "places must be (N, 2) coordinates x and y, a GeoSeries or GeoDataFrame, a PatchStream "
             f"or a list of patches, got {type(things).__name__} of shape {points.shape}; give "
@@ -62,7 +62,7 @@ def boxes_of(things: Any) -> Boxes:
         )
     if not np.isfinite(points).all():
         raise ValueError("places must be finite; drop rows with NaN coordinates first")
-    return np.hstack([points, points]).astype(np.float64)
+    return (points if points.shape[1] == 4 else np.hstack([points, points])).astype(np.float64)
 
 
 def _of_patch(patch: Any) -> Boxes:
