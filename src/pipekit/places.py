@@ -240,7 +240,7 @@ class Place(os.PathLike[str]):
         mode: Any = None if over is None else {"e_tag": over} if over else "create"
         with self._telling("written"):
             made = obstore.put(self._store, self.key, data, mode=mode, use_multipart=False)
-        self._forget()
+        self.forget()
         return made["e_tag"] or ""
 
     def upload(self, file: Path) -> None:
@@ -261,7 +261,7 @@ class Place(os.PathLike[str]):
         part = max(PART_BYTES, file.stat().st_size // _MOST_PARTS)
         with self._telling("written"):
             obstore.put(self._store, self.key, file, chunk_size=part, max_concurrency=4)
-        self._forget()
+        self.forget()
 
     def remove(self) -> None:
         """Remove the object; one that is not there is removed already.
@@ -278,7 +278,7 @@ class Place(os.PathLike[str]):
                 obstore.delete(self._store, self.key)
         except FileNotFoundError:
             return
-        self._forget()
+        self.forget()
 
     def below(self) -> Iterator[Place]:
         """Yield the objects below this place, as far as the store's list has them yet.
@@ -308,6 +308,11 @@ class Place(os.PathLike[str]):
         keys = [place.key for place in self.below()]
         with self._telling("cleared"):
             obstore.delete(self._store, keys)
+
+    def forget(self) -> None:
+        """Have GDAL forget what it remembers of the object, before it is opened next."""
+        if self._gdal_name in _STALE:
+            _STALE[self._gdal_name] = True
 
     def for_gdal(self) -> tuple[str, dict[str, Any]]:
         """Return the name under which GDAL opens the object, and the settings that it needs.
@@ -349,11 +354,6 @@ class Place(os.PathLike[str]):
     @property
     def _gdal_name(self) -> str:
         return f"/vsi{self.scheme}/{self.bucket}/{self.key}" if self.scheme in STORES else str(self)
-
-    def _forget(self) -> None:
-        """Note that GDAL may remember what was here before."""
-        if self._gdal_name in _STALE:
-            _STALE[self._gdal_name] = True
 
     @property
     def _store(self) -> Any:

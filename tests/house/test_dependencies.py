@@ -14,6 +14,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 OURS = {"pipekit", "geopatcher", "geocatalog", "geotoolz", "geostack"}
 OPTIONAL = {"rio_tiler", "IPython"}
 """Looked for, used where they are, and done without where they are not."""
+SERVERS = {path.stem for path in (ROOT / "notebooks" / "servers").glob("*.py")}
+"""What lessons start, from a file beside them."""
 CARRIED = {
     "affine",
     "georeader",
@@ -67,7 +69,7 @@ def test_imports_are_declared(folder, extras):
     allowed = declared(*extras)
     missing = {}
     for module, files in imported(folder).items():
-        if module in sys.stdlib_module_names or module in OURS | OPTIONAL | CARRIED:
+        if module in sys.stdlib_module_names or module in OURS | OPTIONAL | CARRIED | SERVERS:
             continue
         names = {normal(name) for name in distributions.get(module, [module])}
         if not names & allowed:

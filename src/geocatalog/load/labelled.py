@@ -20,7 +20,7 @@ from geocatalog.footprint import Bounds, as_crs, box_outline
 from geocatalog.read.open import with_address
 from geocatalog.read.signers import signing
 from pipekit.pixels import GUIDE
-from pipekit.places import store_of
+from pipekit.places import Place, store_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -124,13 +124,25 @@ def open_labelled(path: str, signer: str | None = None) -> xr.Dataset:
             # NetCDF classic is no HDF5; its name does not tell.
             engine = "scipy" if file.read(3) == b"CDF" else engine
 
-    def opened(address: Any) -> xr.Dataset:
-        if (place := store_of(address)) is not None:
-            zarr = engine == "zarr"
-            address = place.for_zarr() if zarr else BufferedReader(place.reader(), 2**20)
-        return xr.open_dataset(address, engine=engine, decode_times=False, decode_timedelta=False)
+    def opened(address: Any, **more: Any) -> xr.Dataset:
+        place = store_of(address)
+        if place is not None and engine != "zarr":
+            address = BufferedReader(place.reader(), 2**20)
+        elif place is not None:
+            address, more = place.for_zarr(), {"consolidated": _is_consolidated(place)}
+        return xr.open_dataset(
+            address, engine=engine, decode_times=False, decode_timedelta=False, **more
+        )
 
     return with_address(path, opened, sign=signing(path, signer))
+
+
+def _is_consolidated(place: Place) -> bool:
+    """Return whether a Zarr store holds all its metadata in one object."""
+    try:
+        return b'"consolidated_metadata"' in (place / "zarr.json").read()
+    except FileNotFoundError:
+        return (place / ".zmetadata").exists()
 
 
 def grid_of(dataset: xr.Dataset, path: str) -> LabelledGrid:

@@ -409,8 +409,6 @@ class _Attempts:
         options = gdal_options(address)
         if self.tries > 1 and is_http(address):
             options["CPL_VSIL_CURL_NON_CACHED"] = f"/vsicurl/{address}"
-        elif self.tries > 1 and store_of(address) is not None:
-            options["CPL_VSIL_CURL_NON_CACHED"] = gdal_name(address)
         return options
 
     def judge(self, error: Exception, address: str) -> Exception:
@@ -419,6 +417,7 @@ class _Attempts:
         said = said.replace(redact(address), "the file").replace("/vsicurl/", "")
         place = store_of(address)
         if place is not None:
+            place.forget()
             try:
                 place.find()  # waits while the store says that it is busy
             except OSError as why:
