@@ -22,6 +22,9 @@ from geotoolz.harmonics import harmonic_matrix, lower_triangle, solve_lower, sol
 from geotoolz.series import YEAR, Floats, date_texts, days_of, per_pixel
 from pipekit.operator import checked_count
 
+BREAK = ("before", "after", "step")
+"""What `find_breaks` tells of each break, in this order."""
+
 _BLOCK = 2048  # pixels: their sums over time fit a cache
 _LEFT = 1e-8  # of a step's observations that the waves and other steps must leave to it
 
@@ -86,7 +89,7 @@ def find_breaks(
             out[..., part] = _steps_of(series[:, part], days, columns, level, trim, max_breaks)
         return out
 
-    return per_pixel(stack, dates, find, dtype)
+    return per_pixel(stack, dates, find, dtype, BREAK)
 
 
 def _steps_of(

@@ -150,7 +150,7 @@ def per_pixel(
     dtype
         Of the result, a float type.
     names
-        What the numbers along the result's first axis are called.
+        What the numbers on the result's last axis before the pixels are called.
 
     Returns
     -------

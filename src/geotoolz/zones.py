@@ -171,7 +171,7 @@ class Zones:
     TypeError
         For another type, or a geometry that has no area.
     ValueError
-        Without a CRS, or for two polygons of one name.
+        Without a CRS, for two polygons of one name, or names of several levels.
     CatalogError
         For a coordinate that is not finite.
 
@@ -193,6 +193,11 @@ class Zones:
         if polygons.crs is None:
             raise ValueError("the polygons have no CRS; use polygons.set_crs(...) first")
         self.names = polygons.index
+        if self.names.nlevels > 1:
+            raise ValueError(
+                "the index names the polygons by one label each, got several levels; use "
+                "polygons.reset_index(drop=True)"
+            )
         if not self.names.is_unique:
             twice = self.names[self.names.duplicated()][0]
             raise ValueError(f"the index names the polygons, and {twice!r} comes twice in it")

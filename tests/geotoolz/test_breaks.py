@@ -120,6 +120,19 @@ def test_short_empty_and_constant_series_have_no_break():
     assert np.isnan(find_breaks(stack, dates)).all()
 
 
+def test_the_numbers_of_a_raster_have_names():
+    from georeader.geotensor import GeoTensor
+    from rasterio import Affine
+
+    dates = np.datetime64("2015-01-01") + np.arange(0, 600, 10)
+    place = Affine.scale(10, -10)
+    stack = GeoTensor(np.random.default_rng(0).random((60, 4, 5)), place, "EPSG:32631", np.nan)
+    found = FindBreaks(dates, max_breaks=2)(stack)
+    assert found.shape == (2, 3, 4, 5)
+    assert found.attrs["band_names"] == ["before", "after", "step"]
+    assert found.transform == place
+
+
 def test_bad_arguments_are_refused():
     with pytest.raises(ValueError, match="level must lie"):
         FindBreaks(["2018-01-01"], level=0.7)

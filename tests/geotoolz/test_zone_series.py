@@ -363,12 +363,14 @@ def test_each_file_is_opened_once_and_each_zone_laid_on_a_grid_once(tmp_path, mo
     assert len(laid) == found["zone"].nunique()
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_blocks_groups_and_schedulers_change_nothing(tmp_path, monkeypatch):
     catalog, fields = many(tmp_path, dates=3)
     how = {"statistics": (*ALL, "median", "q10", "clear")}
     whole = series_of(catalog, fields, workers=1, **how)
-    processes = series_of(catalog, fields, scheduler="processes", workers=2, **how)
-    pd.testing.assert_frame_equal(whole, processes)
+    for scheduler in ("processes", "dask"):
+        found = series_of(catalog, fields, scheduler=scheduler, workers=2, **how)
+        pd.testing.assert_frame_equal(whole, found)
     monkeypatch.setattr(geotoolz.zone_pass, "BLOCK", 7)
     monkeypatch.setattr(geotoolz.zone_pass, "MOST_CELLS", 90)
     pd.testing.assert_frame_equal(whole, series_of(catalog, fields, workers=3, **how))
@@ -457,6 +459,11 @@ def test_bad_arguments_are_refused_before_anything_is_read(tmp_path):
             "'a' comes twice",
         ),
         (gpd.GeoSeries([shapely.Point(0, 0)], crs=EPSG), TypeError, "buffer"),
+        (
+            gpd.GeoSeries(list(fields[:1]), index=pd.MultiIndex.from_tuples([(1, 2)]), crs=EPSG),
+            ValueError,
+            "several levels",
+        ),
         (gpd.GeoSeries([shapely.box(0, 0, 1, 1)], crs=4326), CatalogError, "no scene"),
     ]:
         with pytest.raises(error, match=says):
