@@ -2,6 +2,7 @@
 
 python benchmarks/memory.py "geostack, shift" 4 2048 2048
 python benchmarks/memory.py "file to COG" 2 10980 10980
+python benchmarks/memory.py "network, geostack" 4 2048 2048
 """
 
 from __future__ import annotations
@@ -64,12 +65,30 @@ def file_to_cog(shape: tuple[int, int, int]) -> tuple[float, float]:
     return peak, peak - before
 
 
+def of_network(name: str, shape: tuple[int, int, int]) -> tuple[float, float]:
+    """Return peak MB in all, and beyond an open session that has run, the scene and the classes."""
+    import networks
+
+    run = networks.ours if name == networks.PATCHER else networks.theirs
+    scene = networks.reflectance(shape)
+    networks.bare(networks.chips_of(networks.reflectance((shape[0], 512, 512))))
+    before = peak_rss()
+    out = run(scene)
+    peak = peak_rss()
+    return peak, peak - before - out.nbytes / _MB
+
+
 def main(name: str, *shape: str) -> None:
     """Print peak MB in all and beyond."""
     warnings.simplefilter("ignore")
     bands, height, width = (int(length) for length in shape)
-    measure = file_to_cog if name == FILE_TO_COG else lambda shape: in_memory(name, shape)
-    peak, beyond = measure((bands, height, width))
+    size = bands, height, width
+    if name == FILE_TO_COG:
+        peak, beyond = file_to_cog(size)
+    elif name.startswith("network, "):
+        peak, beyond = of_network(name, size)
+    else:
+        peak, beyond = in_memory(name, size)
     print(f"{peak:.0f} {beyond:.0f}")
 
 

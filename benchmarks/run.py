@@ -21,6 +21,7 @@ from pathlib import Path
 
 import figures
 import memory
+import networks
 import report
 from peers import unusable
 from results import Results
@@ -96,6 +97,9 @@ def peaks(quick: bool) -> tuple[list[dict], list[str]]:
     there = [name for name, one in STITCHERS.items() if not unusable(one.module)]
     cases = [(case, shape) for shape in shapes for case in (*OURS, *there)]
     cases += [(memory.FILE_TO_COG, shape) for shape in (COG_SHAPES[:1] if quick else COG_SHAPES)]
+    if not any(map(unusable, networks.MODULES)):
+        shape = SQUARES[0] if quick else networks.SHAPE
+        cases += [(case, shape) for case in (networks.PATCHER, networks.PACKAGE)]
     found, failed = [], []
     with ThreadPoolExecutor(2) as pool:  # what a process holds is its own, whoever runs beside it
         measured = list(pool.map(lambda case: _peak(*case), cases))

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from networks import PATCHER, SHAPE
+from networks import TITLE as NETWORK
 from peers import STITCH
 from results import Results
 from scenes import LARGE, SMALL
@@ -154,6 +156,10 @@ TARGETS = (
     Target(8, "`ndvi | 9 x 9 mean` tiled, one worker, against the whole-scene call", 1.15, "x",
            ratio(NEIGHBOURS, "geostack")),
     Target(8, "the same with two workers", 0.65, "x", ratio(NEIGHBOURS, "geostack, 2 workers")),
+    Target(8, f"{NETWORK}, blended, against its session alone on as many chips", 1.05, "x",
+           ratio(NETWORK, "geostack")),
+    Target(8, "peak memory of the same beyond its open session, scene and classes", 78, " MB",
+           peak(PATCHER, SHAPE)),
     Target(9, "500 fields on one date, faster than a file opened for each field", 5, "x",
            ratio("500 fields on one date", "exactextract, a file opened for each field"), False),
     Target(9, "`find_breaks`, a pixel of 292 dates", 1, " ms", value("find_breaks, ms a pixel")),

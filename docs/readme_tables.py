@@ -28,6 +28,7 @@ TIERS = {
         "patching/04_backends": "one patcher over rasters, cubes, tables and chunked arrays",
         "patching/05_time": "lookbacks, forecasts, patches in space and time",
         "patching/06_streaming": "a whole tile in flat memory, killed and resumed",
+        "patching/07_networks": "a U-Net for clouds: how far it looks, margins, polygons",
         "patching/recipes/grain": "chips as a Grain data source",
         "patching/recipes/jax_vmap": "a JAX model over a batch of chips",
         "patching/recipes/torch_dataset": "chips as a PyTorch dataset",
