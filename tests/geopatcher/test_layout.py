@@ -137,6 +137,17 @@ def test_a_whole_scene_at_every_size_of_chip(dtype):
         same(patcher.merge(patcher.stream(scene).map(function), scene), expected)
 
 
+@pytest.mark.parametrize("dtype", ["int32", "uint32"])
+def test_large_whole_numbers_are_not_rounded(dtype):
+    scene = scene_of((90, 70), dtype)
+    scene.values[:] = np.iinfo(dtype).max - scene.values
+    function = Window(3)
+    for batch in (None, 4):
+        stream = patcher_of(32).stream(scene).map(function, batch_size=batch)
+        made = np.asarray(stream.patcher.merge(stream, scene))
+        np.testing.assert_array_equal(made.astype(dtype), function(scene).values)
+
+
 def test_few_pixels_are_computed_twice():
     scene = scene_of((2, 3935, 1599), "uint8")
     function = Window(4, lambda values, size, mode: values)

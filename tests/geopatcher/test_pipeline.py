@@ -299,7 +299,7 @@ SCRIPT = """
         )
 """
 
-KILLS = int(os.environ.get("GEOSTACK_KILLS", "2"))
+KILLS = 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")

@@ -174,7 +174,9 @@ class WeightedSums(Reducer):
 
 
 def at_least_float32(dtype: np.dtype) -> np.dtype:
-    """Return the type of sums of `dtype` that keeps float64 and complex numbers, else float32.
+    """Return the float type that holds a dtype's numbers as they are, float32 at least.
+
+    Whole numbers of more than two bytes need float64: float32 rounds them from 2^24 on.
 
     Parameters
     ----------
@@ -189,7 +191,8 @@ def at_least_float32(dtype: np.dtype) -> np.dtype:
     dtype = np.dtype(dtype)
     if dtype.kind == "c" or (dtype.kind == "f" and dtype.itemsize > 4):
         return dtype
-    return np.dtype(np.float32)
+    wide = dtype.kind in "iu" and dtype.itemsize > 2
+    return np.dtype(np.float64 if wide else np.float32)
 
 
 @dataclass(frozen=True)
