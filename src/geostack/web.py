@@ -12,12 +12,21 @@ from typing import TYPE_CHECKING, Any
 from geocatalog.read.tokens import without_query
 from geostack.errors import PixelReadError, SourceUnavailableError
 from pipekit.files import beside
-from pipekit.retry import TRANSIENT_STATUS, GaveUpError, TransientError, retry, retry_after
+from pipekit.retry import (
+    TRANSIENT_STATUS,
+    GaveUpError,
+    TransientError,
+    retry,
+    retry_after,
+    within,
+)
 
 if TYPE_CHECKING:
     from geostack.sources import Source
 
 _TIMEOUT = (10.0, 60.0)
+WHOLE = 120.0
+"""Seconds for one whole answer of JSON, however it drips."""
 PROBE_SECONDS = 3.0
 """How long a service may take to show that it is there."""
 logger = logging.getLogger(__name__)
@@ -165,7 +174,7 @@ def get_json(url: str, parameters: Mapping[str, Any]) -> Any:
             check_answer(response, _refusal(response, url))
         return response.json()
 
-    return _patiently(attempt, url)
+    return _patiently(lambda: within(WHOLE, attempt), url)
 
 
 def download(url: str, path: Path) -> Path:

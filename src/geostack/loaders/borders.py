@@ -1,4 +1,4 @@
-"""States and provinces from Natural Earth, or a small outline drawn by hand."""
+"""States and provinces from Natural Earth, or the small cut of them that comes with the package."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def load_natural_earth_admin1(*, source: str | Source | None = None) -> gpd.GeoD
     ----------
     source
         "planetary-computer" stands for Natural Earth's own server, downloaded once into the cache
-        folder; "archive" for `natural-earth/admin1.geojson` in the archive; "simulated" for eleven
-        western states of the USA drawn by hand, true to about a tenth of a degree. "auto"
-        (default) takes the first of archive, cache, server, drawing that answers.
+        folder; "archive" for `natural-earth/admin1.geojson` in the archive; "simulated" for the
+        eleven western states of the USA that come with the package, a cut of Natural Earth. "auto"
+        (default) takes the first of archive, cache, server, cut that answers.
 
     Returns
     -------
     GeoDataFrame in EPSG:4326 with columns `name`, `postal`, `iso_3166_2`, `admin` (the country);
-    `attrs["source"]` says where from: "natural-earth", "archive" or "simulated".
+    `attrs["source"]` says where from: "natural-earth", "archive" or "natural-earth-cut".
 
     Raises
     ------
@@ -53,7 +53,7 @@ def load_natural_earth_admin1(*, source: str | Source | None = None) -> gpd.GeoD
     (11, True)
     """
     held = "archive" if archived_file(_IN_ARCHIVE) else "planetary-computer" if _cached() else None
-    name = first_that_answers(source_name(source), held, _url(), "states drawn by hand")
+    name = first_that_answers(source_name(source), held, _url(), "eleven states")
     if name == "archive":
         states = _read(needed_file(_IN_ARCHIVE, "states and provinces"))
     elif name == "planetary-computer":
@@ -62,9 +62,9 @@ def load_natural_earth_admin1(*, source: str | Source | None = None) -> gpd.GeoD
             path = download(_url(), writable_cache_folder() / "natural-earth" / _FILE)
         states, name = _read(path), "natural-earth"
     else:
-        drawn = resources.files("geostack") / "bundled" / "western_states.geojson"
-        with resources.as_file(drawn) as path:
-            states, name = _read(path), "simulated"
+        cut = resources.files("geostack") / "bundled" / "western_states.geojson"
+        with resources.as_file(cut) as path:
+            states, name = _read(path), "natural-earth-cut"
     states.attrs["source"] = name
     return states
 

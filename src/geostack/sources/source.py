@@ -47,7 +47,8 @@ class Source(ABC):
     """A place that STAC items and their pixels come from.
 
     A source of one's own defines `name`, `find`, `covers` and `describe`, and `sign` where files
-    need a token; it is given to loaders as `source=`.
+    need a token; it is given to loaders as `source=`. With `knows` it is a signer of catalogs, too:
+    declared as an entry point in the group `geocatalog.signing`, it is found in every process.
 
     Examples
     --------

@@ -22,9 +22,9 @@ def no_server(monkeypatch, tmp_path):
         monkeypatch.setattr(f"geostack.{module}.fallback_folder", lambda: tmp_path / "fallback")
 
 
-def test_the_drawing_tiles_the_west_without_overlaps_and_gaps():
+def test_the_cut_tiles_the_west_without_overlaps_and_gaps():
     states = load_natural_earth_admin1()
-    assert states.attrs["source"] == "simulated"
+    assert states.attrs["source"] == "natural-earth-cut"
     assert len(states) == 11
     assert states.is_valid.all()
     assert list(states.columns) == ["name", "postal", "iso_3166_2", "admin", "geometry"]
@@ -43,14 +43,14 @@ def test_the_state_line_crosses_lake_tahoe():
     assert not states.loc["OR"].geometry.intersects(lake)
 
 
-def test_the_drawing_is_near_the_truth(shared_data):
+def test_the_cut_is_the_truth_rounded(shared_data):
     drawn = load_natural_earth_admin1(source="simulated").set_index("name").geometry
     true = gpd.read_file(shared_data / "vector" / "admin1-us.geojson")
     column = next(name for name in true.columns if "California" in set(true[name].astype(str)))
     true = true.set_index(column).geometry
     for name in drawn.index:
         shared = drawn[name].intersection(true[name]).area
-        assert shared / drawn[name].union(true[name]).area > 0.93, name
+        assert shared / drawn[name].union(true[name]).area > 0.999, name
 
 
 @pytest.mark.parametrize("writable", [True, False])

@@ -55,7 +55,7 @@ def test_an_object_that_is_no_source():
 
 def test_an_object_counts_by_its_name_where_there_are_no_items():
     states = load_natural_earth_admin1(source=open_source("simulated"))
-    assert states.attrs["source"] == "simulated"
+    assert states.attrs["source"] == "natural-earth-cut"
 
 
 def test_the_argument_beats_the_variable(monkeypatch):
