@@ -91,8 +91,9 @@ class ApplyToChips(Operator):
         or "fill" (NaN), both listed in the stream's `skipped` and the stitched raster's
         `attrs["skipped_patches"]`. A list has no room for that, so there it is raised.
     prefetch
-        Bytes of chips and results that may be held so that reading, the operator and the stitch go
-        on at the same time; 0 for one after the other. By default 32 MiB with `batch_size`, else 0.
+        Of a stream: bytes of chips and results that may be held so that reading, the operator and
+        the stitch go on at the same time; 0 for one after the other. By default 32 MiB with
+        `batch_size`, else 0. Of a list nothing is read.
 
     Raises
     ------
