@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -80,9 +80,9 @@ def rows_under(catalog: GeoCatalog, slice_: GeoSlice, backend: str) -> list[Cata
 class GeoCatalog(ABC):
     """A set of files with footprints and time intervals.
 
-    One rule for space and time: sets are closed. A footprint that only touches the query box,
-    and an interval that only shares an instant with it, are in the answer. An undated file
-    matches every time. Queries return a catalog of the same kind and change nothing.
+    One rule for queries in space and time: sets are closed. A footprint that only touches the
+    query box, and an interval that only shares an instant with it, are in the answer. An undated
+    file matches every time. Queries return a catalog of the same kind and change nothing.
 
     Parameters
     ----------
@@ -116,8 +116,88 @@ class GeoCatalog(ABC):
 
     @property
     def gdf(self) -> GeoDataFrame:
-        """The rows as a GeoDataFrame; a copy that may be changed."""
+        """The rows as a GeoDataFrame; a copy that may be changed, and changes no catalog."""
+        from geocatalog.copied import CopiedFrame
+
+        return CopiedFrame(self._copied())
+
+    def _copied(self) -> GeoDataFrame:
         return self._frame.copy()
+
+    def assign(self, **columns: Any) -> InMemoryGeoCatalog:
+        """Return the catalog with further columns, or others in their place.
+
+        Parameters
+        ----------
+        **columns
+            Values by name: one for all rows, one for each, or a function of the GeoDataFrame, as
+            `pandas.DataFrame.assign` takes them.
+
+        Returns
+        -------
+        The same rows, in memory; this catalog stays as it is.
+
+        Raises
+        ------
+        CatalogError
+            For values that cannot be a catalog's, such as times that are none.
+
+        Examples
+        --------
+        >>> import geopandas as gpd, shapely
+        >>> frame = gpd.GeoDataFrame({"filepath": ["S2A_1.tif", "LC08_1.tif"]},
+        ...     geometry=[shapely.box(0, 0, 1, 1)] * 2, crs=32610)
+        >>> named = InMemoryGeoCatalog(frame).assign(mission=lambda rows: rows.filepath.str[:2])
+        >>> len(named.where("mission = 'S2'"))
+        1
+        """
+        made = InMemoryGeoCatalog(self._copied().assign(**columns), self.backend)
+        made.skipped = list(self.skipped)
+        return made
+
+    def append(self, paths: Iterable[Any], **options: Any) -> InMemoryGeoCatalog:
+        """Return the catalog with further files, which are read as its builder reads them.
+
+        Parameters
+        ----------
+        paths
+            Files of the catalog's kind; one that it lists already is listed once.
+        **options
+            Of the builder: `build_raster_catalog`, `build_xarray_catalog` or
+            `build_vector_catalog`, such as `filename_regex=`. Footprints are brought into the
+            catalog's CRS.
+
+        Returns
+        -------
+        This catalog's rows, then the new ones, in memory; write it with `to_geoparquet`.
+
+        Raises
+        ------
+        CatalogError
+            As the builder, for a file that cannot be read.
+
+        Examples
+        --------
+        >>> import tempfile, rasterio
+        >>> from geocatalog import build_raster_catalog
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> paths = [f"{folder.name}/{name}.tif" for name in "ab"]
+        >>> profile = dict(driver="GTiff", height=2, width=3, count=1, dtype="uint8",
+        ...     crs="EPSG:32610", transform=rasterio.Affine(10, 0, 500000, 0, -10, 4300000))
+        >>> for path in paths:
+        ...     with rasterio.open(path, "w", **profile) as file:
+        ...         file.write(np.ones((1, 2, 3), "uint8"))
+        >>> len(build_raster_catalog(paths[:1]).append(paths))
+        2
+        >>> folder.cleanup()
+        """
+        from geocatalog import build
+
+        make = getattr(build, f"build_{self.backend}_catalog")
+        added = make(paths, target_crs=self.crs, **options)
+        whole = self.union(added)
+        whole.skipped = [*self.skipped, *added.skipped]
+        return whole
 
     @property
     @abstractmethod
@@ -304,14 +384,16 @@ class GeoCatalog(ABC):
             "columns": self.columns,
         }
 
-    def intersect(self, other: GeoCatalog, spatial_only: bool = False) -> InMemoryGeoCatalog:
+    def intersect(
+        self, other: GeoCatalog, spatial_only: bool = False, touching: bool = False
+    ) -> InMemoryGeoCatalog:
         """Return one row for each pair of rows that shares space and time.
 
         Footprint and interval are clipped to what is shared, in this catalog's CRS. Columns are
         this catalog's, then `filepath_right` and the other's extras (with `_right` where a name is
-        taken). With `spatial_only` times are neither compared nor clipped. Sets are closed: pairs
-        that only touch are in, with a point or a line as their footprint. Footprints are clipped
-        when they are asked for.
+        taken). With `spatial_only` times are neither compared nor clipped. Pairs share an area, a
+        line its length, a point its place: tiles side by side are no pair unless `touching`. In
+        time sets are closed. Footprints are clipped when they are asked for.
 
         Parameters
         ----------
@@ -319,6 +401,8 @@ class GeoCatalog(ABC):
             Any catalog, in any CRS, of any kind of file.
         spatial_only
             Whether to leave times alone.
+        touching
+            Whether footprints that only touch are a pair, too, with a line or point as theirs.
 
         Returns
         -------
@@ -336,7 +420,7 @@ class GeoCatalog(ABC):
         ((5.0, 5.0, 10.0, 10.0), ['b.tif'])
         """
         left, right = _part_near(self, other), _part_near(other, self)
-        pairs = pairs_of(left.table, right._table_in(left.crs), spatial_only)
+        pairs = pairs_of(left.table, right._table_in(left.crs), spatial_only, touching)
         return InMemoryGeoCatalog.from_table(pairs, self.backend)
 
     def union(self, other: GeoCatalog) -> InMemoryGeoCatalog:
@@ -611,9 +695,7 @@ class InMemoryGeoCatalog(GeoCatalog):
         taken.index = pd.RangeIndex(len(taken))
         return taken
 
-    @property
-    def gdf(self) -> GeoDataFrame:
-        """The rows as a GeoDataFrame; a copy that may be changed."""
+    def _copied(self) -> GeoDataFrame:
         return self._frame.copy() if self._rows is None else self._taken()
 
     @cached_property
@@ -814,7 +896,7 @@ def query(catalog: GeoCatalog, slice_: GeoSlice | None = None, **kwargs: Any) ->
 
 
 def intersect(
-    first: GeoCatalog, second: GeoCatalog, spatial_only: bool = False
+    first: GeoCatalog, second: GeoCatalog, spatial_only: bool = False, touching: bool = False
 ) -> InMemoryGeoCatalog:
     """Return one row for each pair that shares space and time; see `GeoCatalog.intersect`.
 
@@ -824,6 +906,8 @@ def intersect(
         Any two catalogs.
     spatial_only
         Whether to leave times alone.
+    touching
+        Whether footprints that only touch are a pair, too.
 
     Returns
     -------
@@ -837,7 +921,7 @@ def intersect(
     >>> len(intersect(InMemoryGeoCatalog(frame), InMemoryGeoCatalog(frame)))
     1
     """
-    return first.intersect(second, spatial_only)
+    return first.intersect(second, spatial_only, touching)
 
 
 def difference(

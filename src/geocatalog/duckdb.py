@@ -6,7 +6,7 @@ import datetime as dt
 import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import pandas as pd
@@ -403,7 +403,25 @@ _NANOSECONDS_END = 2**63 // 1000
 """The microseconds that 64 bits of nanoseconds reach, before and after 1970."""
 
 
-def open_catalog(path: Any, asset_key: str | Sequence[str] | None = None) -> DuckDBGeoCatalog:
+ENGINES = ("duckdb", "memory")
+"""What reads a catalog file: as it is asked, or whole and at once."""
+
+_Keys = str | Sequence[str] | None
+
+
+@overload
+def open_catalog(
+    path: Any, asset_key: _Keys = ..., *, engine: Literal["duckdb"] = ...
+) -> DuckDBGeoCatalog: ...
+
+
+@overload
+def open_catalog(
+    path: Any, asset_key: _Keys = ..., *, engine: Literal["memory"]
+) -> InMemoryGeoCatalog: ...
+
+
+def open_catalog(path: Any, asset_key: _Keys = None, *, engine: str = "duckdb") -> GeoCatalog:
     """Return a lazy catalog over a GeoParquet file, or over STAC items in Parquet.
 
     STAC items are queried where they are. Their rows are those of `from_stac_items(items,
@@ -418,15 +436,17 @@ def open_catalog(path: Any, asset_key: str | Sequence[str] | None = None) -> Duc
         file, or a folder of files, whose folders may be partitions ("year=2024").
     asset_key
         For STAC items, as in `from_stac_items`.
+    engine
+        "duckdb" reads what each question needs; "memory" reads all rows at once.
 
     Returns
     -------
-    A catalog whose rows are read when they are asked for.
+    A catalog whose rows are read when they are asked for, or one in memory.
 
     Raises
     ------
     CatalogError
-        When the file is missing, is not GeoParquet, has no `filepath` column, or stores times as
+        For an unknown engine; when the file is missing, is not GeoParquet, has no `filepath` column, or stores times as
         something other than timestamps.
 
     Examples
@@ -436,6 +456,10 @@ def open_catalog(path: Any, asset_key: str | Sequence[str] | None = None) -> Duc
     ...
     geocatalog.errors.CatalogError: no catalog file at ...nowhere.parquet
     """
+    if engine not in ENGINES:
+        raise CatalogError(f"engine must be one of {ENGINES}, got {engine!r}")
+    if engine == "memory":
+        return open_catalog(path, asset_key).materialize()
     store = place_of(path)
     place = os.path.abspath(os.fspath(path)) if store is None else str(store)
     if store is None and holds_items(place):

@@ -294,6 +294,24 @@ class PairTable(FootprintTable):
         own = self._left.ends[self._in_left]
         return own if self._spatial_only else np.minimum(own, self._right.ends[self._in_right])
 
+    def share_more_than_a_rim(self) -> np.ndarray:
+        """Return which pairs share an area, or the length of a line, or a point.
+
+        Returns
+        -------
+        (N,) bool.
+        """
+        one, two = self._left.bounds[self._in_left], self._right.bounds[self._in_right]
+        low, high = np.maximum(one[:, :2], two[:, :2]), np.minimum(one[:, 2:], two[:, 2:])
+        found: np.ndarray = (low < high).all(axis=1)
+        boxes = self._left.is_box[self._in_left] & self._right.is_box[self._in_right]
+        other = np.flatnonzero(~boxes)
+        a = self._left.geometry[self._in_left[other]]
+        b = self._right.geometry[self._in_right[other]]
+        least = np.minimum(shapely.get_dimensions(a), shapely.get_dimensions(b))
+        found[other] = shapely.get_dimensions(shapely.intersection(a, b)) >= least
+        return found
+
     @cached_property
     def geometry(self) -> np.ndarray:
         """(N,) shapely geometries: what each pair shares."""
@@ -323,7 +341,9 @@ class PairTable(FootprintTable):
         return GeoDataFrame(pd.concat([left, right], axis=1), geometry="geometry", crs=self.crs)
 
 
-def pairs_of(own: FootprintTable, other: FootprintTable, spatial_only: bool) -> PairTable:
+def pairs_of(
+    own: FootprintTable, other: FootprintTable, spatial_only: bool, touching: bool = False
+) -> PairTable:
     """Return the pairs of rows of two tables that share space and time.
 
     Parameters
@@ -332,6 +352,8 @@ def pairs_of(own: FootprintTable, other: FootprintTable, spatial_only: bool) -> 
         Two tables in one CRS.
     spatial_only
         Whether to leave times alone.
+    touching
+        Whether footprints that only touch are a pair.
 
     Returns
     -------
@@ -344,7 +366,13 @@ def pairs_of(own: FootprintTable, other: FootprintTable, spatial_only: bool) -> 
         keep = own.starts[in_own] <= other.ends[in_other]
         keep &= own.ends[in_own] >= other.starts[in_other]
         in_own, in_other = in_own[keep], in_other[keep]
-    return PairTable(own, other, in_own, in_other, spatial_only)
+    pairs = PairTable(own, other, in_own, in_other, spatial_only)
+    if touching or not len(pairs):
+        return pairs
+    keep = pairs.share_more_than_a_rim()
+    return (
+        pairs if keep.all() else PairTable(own, other, in_own[keep], in_other[keep], spatial_only)
+    )
 
 
 def _touching_pairs(asking: FootprintTable, asked: FootprintTable) -> tuple[np.ndarray, np.ndarray]:

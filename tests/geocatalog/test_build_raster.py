@@ -8,7 +8,13 @@ from affine import Affine
 from footprints import frame, paths_of, utc, write_raster
 from pyproj import CRS
 
-from geocatalog import CatalogError, build_raster_catalog, from_stac_items, to_stac_items
+from geocatalog import (
+    CatalogError,
+    build_raster_catalog,
+    from_stac_items,
+    open_catalog,
+    to_stac_items,
+)
 from geocatalog.records import FileRecord, read_catalog
 from geotoolz.catalog_ops import read_row
 
@@ -242,3 +248,39 @@ def test_alpha_is_not_counted_among_the_bands(tmp_path):
     catalog = build_raster_catalog([path])
     assert catalog.gdf["count"].tolist() == [3]
     assert read_row(next(iter(catalog))).shape == (3, 2, 2)
+
+
+def test_a_catalog_goes_straight_to_a_file(scenes, tmp_path):
+    plain = build_raster_catalog(scenes, r"_(?P<date>\d{8})")
+    path = tmp_path / "made" / "catalog.parquet"
+    filed = build_raster_catalog(scenes, r"_(?P<date>\d{8})", out_path=path)
+    assert type(filed).__name__ == "DuckDBGeoCatalog"
+    assert filed.path == str(path)
+    for catalog in (filed, open_catalog(path), open_catalog(path, engine="memory")):
+        assert sorted(catalog.gdf.filepath) == sorted(plain.gdf.filepath)
+        assert catalog.total_bounds == plain.total_bounds
+        assert len(catalog.query(time="2024-06-02")) == 1
+    assert type(open_catalog(path, engine="memory")).__name__ == "InMemoryGeoCatalog"
+    with pytest.raises(CatalogError, match="engine must be one of"):
+        open_catalog(path, engine="sqlite")
+    with pytest.raises(CatalogError, match="over its own input"):
+        build_raster_catalog(scenes, out_path=scenes[0])
+    bad = tmp_path / "no.tif"
+    bad.write_text("none")
+    filed = build_raster_catalog([*scenes, bad], out_path=path, on_error="skip")
+    assert [name for name, _ in filed.skipped] == [str(bad)]
+
+
+def test_files_are_appended_as_the_builder_reads_them(scenes, tmp_path):
+    pattern = {"filename_regex": r"_(?P<date>\d{8})"}
+    first = build_raster_catalog(scenes[:1], **pattern)
+    whole = first.append(scenes, **pattern)
+    assert len(first) == 1
+    assert (
+        whole.gdf.filepath.tolist() == build_raster_catalog(scenes, **pattern).gdf.filepath.tolist()
+    )
+    path = tmp_path / "catalog.parquet"
+    lazily = build_raster_catalog(scenes[:1], out_path=path, **pattern)
+    assert len(lazily.append(scenes[1:], **pattern)) == len(scenes)
+    degrees = build_raster_catalog(scenes[:1], target_crs=4326, **pattern)
+    assert degrees.append(scenes[1:], **pattern).crs == degrees.crs

@@ -4,7 +4,7 @@ import pytest
 import xarray as xr
 from footprints import utc
 
-from geocatalog import CatalogError, build_xarray_catalog
+from geocatalog import CatalogError, build_xarray_catalog, load_xarray
 
 
 def cube(path, *, x, y, crs=None, times=3, **attrs):
@@ -98,3 +98,32 @@ def test_the_real_cubes(shared_data):
     assert table.n_timesteps.to_dict() == {1000: 487, 10: 118, 20: 118}
     assert table.geometry[10].bounds == (501360, 5629040, 502000, 5629680)
     assert table.variables[10] == "B02,B03,B04,B08"
+
+
+@pytest.mark.parametrize(
+    ("names", "attrs"),
+    [
+        (("lat", "lon"), ({}, {})),
+        (("Latitude", "Longitude"), ({}, {})),
+        (("y", "x"), ({"units": "degrees_north"}, {"units": "degrees_east"})),
+        (("nav_lat", "nav_lon"), ({"units": "degrees_north"}, {"units": "degreesE"})),
+        (("phi", "lam"), ({"standard_name": "latitude"}, {"standard_name": "longitude"})),
+    ],
+)
+@pytest.mark.parametrize("engine", ["h5netcdf", "scipy"])
+def test_axes_in_degrees_need_no_grid_mapping(names, attrs, engine, tmp_path):
+    y, x = names
+    cube = xr.Dataset(
+        {"t2m": (("time", y, x), np.zeros((3, 4, 5), "float32"))},
+        {
+            "time": pd.date_range("2024-01-01", periods=3),
+            y: (y, np.linspace(43, 40, 4), attrs[0]),
+            x: (x, np.linspace(10, 14, 5), attrs[1]),
+        },
+    )
+    path = tmp_path / "cube.nc"
+    cube.to_netcdf(path, engine=engine)
+    catalog = build_xarray_catalog([path], target_crs="EPSG:4326")
+    assert catalog.total_bounds == (9.5, 39.5, 14.5, 43.5)
+    assert catalog.crs.to_epsg() == 4326
+    assert load_xarray(catalog, next(catalog.iter_slices())).shape == (3, 1, 4, 5)

@@ -7,7 +7,16 @@ import pytest
 import shapely
 from footprints import frame, paths_of, utc
 
-from geocatalog import CatalogError, CatalogRow, GeoCatalog, GeoSlice, InMemoryGeoCatalog, query
+from geocatalog import (
+    CatalogError,
+    CatalogRow,
+    GeoCatalog,
+    GeoSlice,
+    InMemoryGeoCatalog,
+    intersect,
+    query,
+)
+from geocatalog.copied import LostChangeWarning
 from geocatalog.footprint import reproject_box
 
 
@@ -316,6 +325,7 @@ def test_empty_and_missing_geometry_never_match(as_backend):
     assert np.isclose(len(catalog.query(time="2024")), 3)
 
 
+<<<<<<< HEAD
 def test_a_difference_is_what_the_other_leaves_in_space_and_time():
     first = InMemoryGeoCatalog(
         frame([(0, 0, 10, 10), (20, 0, 30, 10)], ["2024-06-01", "2024-07-01"])
@@ -342,3 +352,49 @@ def test_difference_and_intersection_make_up_the_whole():
     for row in one:
         parts = shared.get(row.filepath, 0.0) + left.get(row.filepath, 0.0)
         assert parts == pytest.approx(row.geometry.area)
+=======
+def test_touching_footprints_are_no_pair_unless_asked_for(as_backend, four_scenes):
+    scenes = as_backend(four_scenes)
+    assert len(scenes & scenes) == 4
+    both = scenes.intersect(scenes, spatial_only=True, touching=True)
+    assert len(both) == 10  # four with themselves, three edges from either side
+    assert sorted(both.gdf.geometry.geom_type.unique()) == ["LineString", "Polygon"]
+    assert (intersect(scenes, scenes, spatial_only=True).gdf.area > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "pairs"),
+    [
+        (shapely.Point(100, 50), 2),  # on the edge of two tiles: the point itself is shared
+        (shapely.LineString([(100, 0), (100, 100)]), 2),
+        (shapely.LineString([(0, 100), (-50, 200)]), 0),
+        (shapely.Polygon([(100, 100), (150, 200), (50, 200)]), 0),
+        (shapely.Polygon([(100, 99), (150, 200), (50, 200)]), 2),
+    ],
+)
+def test_a_pair_shares_what_the_lesser_of_the_two_is(four_scenes, shape, pairs):
+    frame = gpd.GeoDataFrame({"filepath": ["p"]}, geometry=[shape], crs=four_scenes.crs)
+    other = InMemoryGeoCatalog(frame, "vector")
+    for one, two in ((four_scenes, other), (other, four_scenes)):
+        assert len(one.intersect(two, spatial_only=True)) == pairs
+
+
+def test_columns_are_assigned_to_a_catalog_and_lost_on_a_copy(as_backend, four_scenes):
+    scenes = as_backend(four_scenes)
+    named = scenes.assign(
+        mission="S2", number=range(4), path=lambda rows: rows.filepath.str.upper()
+    )
+    assert named.where("mission = 'S2' and number > 1").gdf.number.tolist() == [2, 3]
+    assert named.gdf.path.tolist() == [path.upper() for path in scenes.gdf.filepath]
+    assert "mission" not in scenes.columns
+    with pytest.raises(CatalogError, match="must not end before it starts"):
+        scenes.assign(end_time="1999-01-01")
+    with pytest.warns(LostChangeWarning, match=r"catalog\.assign\(mission=\.\.\.\)"):
+        scenes.gdf["mission"] = "S2"
+    assert "mission" not in scenes.gdf
+    frame = scenes.gdf  # a copy with a name may be changed: warnings are errors here
+    frame["mission"] = "S2"
+    frame.loc[0, "mission"] = "L8"
+    changed = frame.assign(n=1).to_crs(4326).set_geometry("geometry").rename(columns={"n": "m"})
+    assert InMemoryGeoCatalog(changed).where("mission = 'L8' and m = 1").gdf.shape[0] == 1
+>>>>>>> 961d51a (Assign and append to catalogs, say when a change on a copy is lost, pair what shares more than a rim, and read axes by their units)

@@ -140,16 +140,20 @@ def test_union_is_associative_commutative_and_idempotent(as_backend, first, seco
 
 
 @LAWS
-@given(first=rows_of, second=rows_of, spatial_only=st.booleans())
-def test_intersect_is_the_clipped_pairs_of_a_double_loop(as_backend, first, second, spatial_only):
+@given(first=rows_of, second=rows_of, spatial_only=st.booleans(), touching=st.booleans())
+def test_intersect_is_the_clipped_pairs_of_a_double_loop(
+    as_backend, first, second, spatial_only, touching
+):
     left, right = catalog_of(first), catalog_of(second, 100)
-    found = intersect(as_backend(left), as_backend(right), spatial_only=spatial_only)
+    found = intersect(as_backend(left), as_backend(right), spatial_only, touching)
     expected = []
     for a in left.iter_rows():
         for b in right.iter_rows():
             start = max(t for t in (a.start_time.value, b.start_time.value))
             end = min(_end(a), _end(b))
-            if a.geometry.intersects(b.geometry) and (spatial_only or start <= end):
+            shared = a.geometry.intersection(b.geometry)
+            meet = not shared.is_empty if touching else shared.area > 0
+            if meet and (spatial_only or start <= end):
                 expected.append((a.filepath, b.filepath))
     pairs = sorted(zip(found.gdf.filepath, found.gdf.filepath_right, strict=True))
     assert pairs == sorted(expected)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from geocatalog.build.dates import interval_from_name
-from geocatalog.catalog import InMemoryGeoCatalog
+from geocatalog.catalog import GeoCatalog, InMemoryGeoCatalog
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import as_bounds, as_crs, box_outline, crs_text, outline_of
 from geocatalog.grid import pixel_columns
@@ -23,6 +23,7 @@ from geocatalog.read.open import with_address, with_dataset
 from geocatalog.read.signers import signing
 from geocatalog.read.tokens import without_query
 from geocatalog.records import DEFAULT_WORKERS, FileRecord, read_catalog
+from pipekit.files import keep_inputs
 
 
 def build_raster_catalog(
@@ -34,7 +35,8 @@ def build_raster_catalog(
     *,
     on_error: str = "raise",
     progress: bool = True,
-) -> InMemoryGeoCatalog:
+    out_path: Any = None,
+) -> GeoCatalog:
     r"""Return a catalog of raster files; each header is read once, in parallel.
 
     Columns beyond the core: `native_crs`, `height`, `width`, `count` (of bands without alpha),
@@ -59,10 +61,13 @@ def build_raster_catalog(
         Headers read at once.
     progress
         Whether to show a progress bar: on a terminal only, after two seconds.
+    out_path
+        A GeoParquet file to write the catalog to and open it from.
 
     Returns
     -------
-    One row per file, in the order of the paths.
+    One row per file, in the order of the paths, in memory; with `out_path` the file's catalog,
+    whose rows are sorted along a curve in space.
 
     Raises
     ------
@@ -88,7 +93,18 @@ def build_raster_catalog(
     def read(path: str) -> list[FileRecord]:
         return [read_raster_record(path, filename_regex, date_format)]
 
-    return read_catalog(paths_or_urls, read, target_crs, "raster", workers, on_error, progress)
+    if out_path is None:
+        return read_catalog(paths_or_urls, read, target_crs, "raster", workers, on_error, progress)
+    paths = paths_or_urls if isinstance(paths_or_urls, str) else list(paths_or_urls)
+    if not isinstance(paths, str):
+        keep_inputs(out_path, paths, "build_raster_catalog", CatalogError)
+    catalog = read_catalog(paths, read, target_crs, "raster", workers, on_error, progress)
+    from geocatalog.duckdb import open_catalog
+    from geocatalog.parquet import to_geoparquet
+
+    opened = open_catalog(to_geoparquet(catalog, out_path))
+    opened.skipped = catalog.skipped
+    return opened
 
 
 def read_raster_record(

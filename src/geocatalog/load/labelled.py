@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _AXES = (("x", "y"), ("lon", "lat"), ("longitude", "latitude"), ("easting", "northing"))
 _STANDARD = (("projection_x_coordinate", "projection_y_coordinate"), ("longitude", "latitude"))
+_EAST = ("degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "degreese")
+_NORTH = ("degrees_north", "degree_north", "degree_n", "degrees_n", "degreen", "degreesn")
+"""How CF's longitudes and latitudes are known by their units (sections 4.1 and 4.2)."""
 _ENGINES = {".zarr": "zarr", ".nc": "h5netcdf", ".nc4": "h5netcdf", ".h5": "h5netcdf"}
 _METRES = {"m": 1.0, "metre": 1.0, "meter": 1.0, "km": 1000.0, "kilometre": 1000.0}
 _METRES |= {"kilometer": 1000.0}
@@ -149,10 +152,11 @@ def grid_of(dataset: xr.Dataset, path: str) -> LabelledGrid:
     """Return a dataset's grid.
 
     The CRS comes from its grid mapping, then its attributes `crs_wkt`, `epsg` or `crs`, then is
-    EPSG:4326 for axes called longitude and latitude. The size of a single cell comes from the
-    axis' bounds, the grid mapping's GeoTransform or the attribute `resolution`. Axes in km, or in
-    the radians of a geostationary satellite, come out in units of the CRS. Cells lie evenly
-    between the first and the last: axes in float32 lose nothing by their rounding.
+    EPSG:4326 for axes that are longitude and latitude by name, standard name or units. The size of
+    a single cell comes from the axis' bounds, the grid mapping's GeoTransform or the attribute
+    `resolution`. Axes in km, or in the radians of a geostationary satellite, come out in units of
+    the CRS. Cells lie evenly between the first and the last: axes in float32 lose nothing by their
+    rounding.
 
     Parameters
     ----------
@@ -247,6 +251,8 @@ def _axes(dataset: xr.Dataset, path: str) -> tuple[str, str]:
         if variable.ndim == 1
     }
     pairs += [(said[x], said[y]) for x, y in _STANDARD if x in said and y in said]
+    east, north = (_by_units(dataset, units) for units in (_EAST, _NORTH))
+    pairs += [(x, y) for x in east for y in north]
     for x, y in pairs:
         if dataset[x].ndim == dataset[y].ndim == 1 and dataset[x].dims != dataset[y].dims:
             return x, y
@@ -268,6 +274,15 @@ def _axes(dataset: xr.Dataset, path: str) -> tuple[str, str]:
         f"{path} has no coordinates called x/y, lon/lat, longitude/latitude or easting/northing; "
         f"it has {sorted(map(str, dataset.coords))}"
     )
+
+
+def _by_units(dataset: xr.Dataset, units: Sequence[str]) -> list[str]:
+    """Return the names of one-dimensional coordinates in some units, in lower case."""
+    return [
+        str(name)
+        for name, variable in dataset.variables.items()
+        if variable.ndim == 1 and str(variable.attrs.get("units", "")).lower() in units
+    ]
 
 
 def _curved(dataset: xr.Dataset) -> list[str]:
@@ -298,7 +313,8 @@ def _crs(dataset: xr.Dataset, path: str, x: str) -> CRS:
             # "+init=" is how old writers spelt an authority code.
             text = str(value).strip().removeprefix("+init=").upper()
             return as_crs(int(text) if text.isdigit() else text)
-    if x.lower() in ("lon", "longitude") or dataset[x].attrs.get("standard_name") == "longitude":
+    named = x.lower() in ("lon", "longitude") or x in _by_units(dataset, _EAST)
+    if named or dataset[x].attrs.get("standard_name") == "longitude":
         return as_crs("EPSG:4326")
     raise CatalogError(
         f"{path} does not say which CRS its coordinates are in; write a grid mapping with "
