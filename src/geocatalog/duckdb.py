@@ -446,8 +446,8 @@ def open_catalog(path: Any, asset_key: _Keys = None, *, engine: str = "duckdb") 
     Raises
     ------
     CatalogError
-        For an unknown engine; when the file is missing, is not GeoParquet, has no `filepath` column, or stores times as
-        something other than timestamps.
+        For an unknown engine; when the file is missing, is not GeoParquet, has no `filepath`
+        column, or stores times as something other than timestamps.
 
     Examples
     --------

@@ -325,7 +325,6 @@ def test_empty_and_missing_geometry_never_match(as_backend):
     assert np.isclose(len(catalog.query(time="2024")), 3)
 
 
-<<<<<<< HEAD
 def test_a_difference_is_what_the_other_leaves_in_space_and_time():
     first = InMemoryGeoCatalog(
         frame([(0, 0, 10, 10), (20, 0, 30, 10)], ["2024-06-01", "2024-07-01"])
@@ -352,7 +351,8 @@ def test_difference_and_intersection_make_up_the_whole():
     for row in one:
         parts = shared.get(row.filepath, 0.0) + left.get(row.filepath, 0.0)
         assert parts == pytest.approx(row.geometry.area)
-=======
+
+
 def test_touching_footprints_are_no_pair_unless_asked_for(as_backend, four_scenes):
     scenes = as_backend(four_scenes)
     assert len(scenes & scenes) == 4
@@ -397,4 +397,3 @@ def test_columns_are_assigned_to_a_catalog_and_lost_on_a_copy(as_backend, four_s
     frame.loc[0, "mission"] = "L8"
     changed = frame.assign(n=1).to_crs(4326).set_geometry("geometry").rename(columns={"n": "m"})
     assert InMemoryGeoCatalog(changed).where("mission = 'L8' and m = 1").gdf.shape[0] == 1
->>>>>>> 961d51a (Assign and append to catalogs, say when a change on a copy is lost, pair what shares more than a rim, and read axes by their units)
