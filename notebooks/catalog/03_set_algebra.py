@@ -224,7 +224,8 @@ for row in forth:
 print("laws of intersect hold:", len(forth), "pairs")
 
 # %% [markdown]
-# One rule decides about edges: sets are closed. What touches, in space or time, is in.
+# One rule decides about the edges of a query: sets are closed. What touches, in space or time, is
+# in. A pair of `intersect` shares an area: `touching=True` takes those that share an edge, too.
 
 # %%
 west, south, east, north = tahoe.total_bounds

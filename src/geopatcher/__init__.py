@@ -67,6 +67,7 @@ from geopatcher.patch import PatchError as PatchError
 from geopatcher.patch import SeamWarning as SeamWarning
 from geopatcher.patch import stack_patches as stack_patches
 from geopatcher.patcher import SpatialPatcher as SpatialPatcher
+from geopatcher.patcher import merge_to_xarray as merge_to_xarray
 from geopatcher.stream import PatchStream as PatchStream
 from geopatcher.time.aggregation import TemporalFold as TemporalFold
 from geopatcher.time.aggregation import TemporalForecast as TemporalForecast

@@ -6,11 +6,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from geopatcher.aggregation.overlap_add import SpatialOverlapAdd
 from geopatcher.axes.axis import Aggregation, Axes, Geometry, Sampler, Window, check_axes
 from geopatcher.axes.window import SpatialBoxcar
-from geopatcher.config import as_choice
-from geopatcher.fields import as_field
+from geopatcher.config import as_choice, is_a
+from geopatcher.domain import RasterDomain, as_raster_domain, lead_names
+from geopatcher.fields import XarrayField, as_field
 from geopatcher.patch import Patch
 from geopatcher.stream import ON_ERROR, PatchIterator, PatchStream, unread
 
@@ -159,3 +162,71 @@ class SpatialPatcher(Axes):
             For aggregations of pixels (..., H, W) with the leading axes of the patches' data.
         """
         return self.aggregation.merge(unread(patches), domain)
+
+
+def merge_to_xarray(patches: Iterable[Patch], domain: Any, aggregation: Any = None) -> Any:
+    """Put patches together as a `DataArray` with coordinates and CRS.
+
+    Parameters
+    ----------
+    patches : PatchStream or iterable of Patch
+        As `SpatialPatcher.merge` takes them.
+    domain : domain, Field, GeoTensor, reader or array
+        What they are merged onto: a raster or a grid. An `XarrayField` gives its own labels.
+    aggregation : Aggregation, optional
+        How overlapping patches become one value; default `SpatialOverlapAdd()`.
+
+    Returns
+    -------
+    xarray.DataArray
+        (..., y, x), the coordinates those of the pixels' centres; bands by their names, nodata in
+        `attrs["nodata"]`, rioxarray's `.rio.crs` and `.rio.transform()`.
+
+    Raises
+    ------
+    PatchError
+        For points and shapes, which are no grid.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from georeader.geotensor import GeoTensor
+    >>> from rasterio import Affine
+    >>> from geopatcher import SpatialRectangular, SpatialRegularStride
+    >>> scene = GeoTensor(np.ones((2, 4, 6)), Affine(10, 0, 0, 0, -10, 40), "EPSG:32632")
+    >>> patcher = SpatialPatcher(SpatialRectangular(2), SpatialRegularStride(2))
+    >>> merged = merge_to_xarray(patcher.split(scene), scene)
+    >>> merged.dims, merged.x.values[:2].tolist(), merged.rio.crs.to_epsg()
+    (('band', 'y', 'x'), [5.0, 15.0], 32632)
+    """
+    how = SpatialOverlapAdd() if aggregation is None else aggregation
+    merged = how.merge(unread(patches), domain)
+    if is_a(merged, "xarray.DataArray"):  # a store that was streamed to
+        return merged
+    merged = merged.load() if hasattr(merged, "load") else merged
+    if isinstance(domain, XarrayField):
+        return domain.with_data(np.asarray(merged)).da
+    return _labelled(np.asarray(merged), as_raster_domain(domain, placed=True), merged)
+
+
+def _labelled(values: np.ndarray, place: RasterDomain, merged: Any) -> Any:
+    """Return pixels as a `DataArray` on a raster's grid, as the merged raster says more."""
+    import rioxarray  # noqa: F401  registers the .rio accessor
+    import xarray as xr
+
+    attrs = dict(getattr(merged, "attrs", None) or {})
+    names = lead_names(values.ndim - 2)
+    coords: dict[str, Any] = {}
+    bands = attrs.pop("band_names", ())
+    if "band" in names and len(bands) == values.shape[names.index("band")]:
+        coords["band"] = list(bands)
+    t = place.transform
+    if t is not None and not (t.b or t.d):
+        coords |= {"y": place.grid.y, "x": place.grid.x}
+    fill = getattr(merged, "fill_value_default", None)
+    if fill is not None:
+        attrs["nodata"] = fill
+    made = xr.DataArray(values, coords, (*names, "y", "x"), attrs=attrs)
+    if place.crs is not None:
+        made = made.rio.write_crs(place.crs)
+    return made if t is None else made.rio.write_transform(t)

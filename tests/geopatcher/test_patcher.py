@@ -6,6 +6,7 @@ import threading
 import numpy as np
 import pytest
 import rasterio
+from georeader.geotensor import GeoTensor
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from geopatcher import (
     Patch,
     PatchError,
     RasterField,
+    RioXarrayField,
     SpatialExplicit,
     SpatialHann,
     SpatialJitteredStride,
@@ -24,6 +26,8 @@ from geopatcher import (
     SpatialRandom,
     SpatialRectangular,
     SpatialRegularStride,
+    XarrayField,
+    merge_to_xarray,
     stack_patches,
 )
 
@@ -313,3 +317,30 @@ def test_each_pass_lists_what_failed_in_it(workers, aggregation, scene_of, patch
     assert len(list(stream)) == 4
     assert not stream.skipped
     assert merged.attrs["skipped_patches"]
+
+
+def test_a_merge_comes_out_labelled(scene_of, patcher_of, tmp_path):
+    plain = scene_of((2, 50, 70))
+    names = {"band_names": ["B04", "B08"]}
+    scene = GeoTensor(plain.values, plain.transform, plain.crs, 0, names)
+    patcher = patcher_of(16, 12)
+    made = merge_to_xarray(patcher.split(scene), scene)
+    np.testing.assert_allclose(made, scene.values, rtol=1e-6)
+    assert (made.dims, made.band.values.tolist()) == (("band", "y", "x"), ["B04", "B08"])
+    assert made.rio.transform() == scene.transform
+    assert made.rio.crs.to_epsg() == 32610
+    assert float(made.y[0]) == 4_099_995
+    assert np.isnan(made.attrs["nodata"])
+    field = RioXarrayField(made)
+    again = merge_to_xarray(patcher.split(field), field, SpatialMean())
+    np.testing.assert_allclose(again, made, rtol=1e-5)
+    assert again.rio.transform() == made.rio.transform()
+    labelled = made.drop_vars("spatial_ref").rename(y="lat", x="lon")
+    kept = merge_to_xarray(patcher.split(XarrayField(labelled)), XarrayField(labelled))
+    assert kept.dims == ("band", "lat", "lon")
+    np.testing.assert_array_equal(kept.lat, labelled.lat)
+    for name in ("o.tif", "o.zarr"):
+        target = SpatialOverlapAdd(streaming=True, target_path=tmp_path / name)
+        streamed = merge_to_xarray(patcher.split(scene), scene, target)
+        np.testing.assert_allclose(streamed, made, rtol=1e-6)
+        assert streamed.rio.crs.to_epsg() == 32610
