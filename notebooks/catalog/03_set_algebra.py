@@ -17,12 +17,14 @@
 # You will learn
 #
 # - `union`: two archives in different CRS become one;
-# - `intersect`: every pair that shares space and time, clipped to what is shared;
+# - `intersect`: a join in space and time, every pair clipped to what is shared;
+# - `difference`: what one catalog leaves of another;
 # - `where` and `query` between them;
 # - the laws that hold, checked here as code.
 #
 # **Needs** no network: items and borders come from whichever source has them; the lines printed
-# below say which. No pixels are read at all.
+# below say which. The borders are Natural Earth's, in the public domain; eleven states of them come
+# with the package. No pixels are read at all.
 
 # %%
 import geopandas as gpd
@@ -32,7 +34,7 @@ import pandas as pd
 import shapely
 from matplotlib.dates import DateFormatter
 
-from geocatalog import GeoSlice, InMemoryGeoCatalog, from_stac_items, intersect, union
+from geocatalog import GeoSlice, InMemoryGeoCatalog, difference, from_stac_items, intersect, union
 from geostack import AREAS, load_natural_earth_admin1, load_stac_items
 
 
@@ -97,10 +99,12 @@ states = InMemoryGeoCatalog(
 print(states, states.gdf.state.tolist())
 
 # %% [markdown]
-# ## Intersect
+# ## Intersect: a join in space and time
 #
-# One row for each pair that truly meets, with the footprint they share. The columns of both are
-# there; what they have in common gets `_right`.
+# SQL joins rows whose columns are equal. Here rows are joined that share ground *and* time: one row
+# for each pair that truly meets, with the footprint and the interval they share. The columns of both
+# are there; a name that both have gets `_right`. The borders are undated and match every time, so
+# this first join is decided by the ground alone.
 
 # %%
 seen = intersect(world, states)
@@ -128,7 +132,7 @@ for (tile, state), part in table.drop_duplicates(["mgrs_tile", "state"]).groupby
 ax.set(
     xlim=(-122, -118),
     ylim=(37.5, 40.5),
-    title=f"Footprints, clipped to the states they show ({source} borders)",
+    title="Footprints, clipped to the states they show",
 )
 ax.set(xlabel="longitude (°)", ylabel="latitude (°)", aspect=1 / np.cos(np.radians(39)))
 plt.show()
@@ -137,7 +141,8 @@ plt.show()
 # The tile on the lake is cut by the state line, which runs down the middle of the water and turns
 # where it does; each half is a row of its own.
 #
-# Time is clipped as well. A campaign that lasted ten days meets only the scenes of those days:
+# With dates on both sides time decides as well, and is clipped. A campaign that lasted ten days
+# meets only the scenes of those days:
 
 # %%
 campaign = InMemoryGeoCatalog(
@@ -170,6 +175,32 @@ ax.axvspan(
 ax.set(yticks=[], ylim=(-1, 1), title="Pairs share time as well as space")
 ax.xaxis.set_major_formatter(DateFormatter("%d %b"))
 ax.legend(ncols=3, loc="lower right")
+plt.show()
+
+# %% [markdown]
+# ## Difference
+#
+# The rest of a join: what of each state no scene of either tile shows. A row loses what any row
+# covers that it would be joined with; its time and its columns stay.
+
+# %%
+unseen = difference(states, west_coast)
+whole = states.gdf.set_index("state").geometry
+left = unseen.gdf.set_index("state").geometry.reindex(whole.index)
+shown = (states & west_coast).gdf.dissolve("state").geometry.reindex(whole.index)
+share = 1 - left.to_crs("EPSG:5070").area / whole.to_crs("EPSG:5070").area
+print((100 * share).round(1).rename("shown (% of the state)"))
+assert left["Oregon"].equals(whole["Oregon"]), "no scene touches it"
+areas = [np.nan_to_num(shapely.area(part.to_numpy())) for part in (shown, left, whole)]
+assert np.allclose(areas[0] + areas[1], areas[2]), "join and rest are the whole"
+
+# %%
+fig, ax = plt.subplots(figsize=(5, 5.5), layout="constrained")
+unseen.gdf.plot(ax=ax, color="0.85", edgecolor="none")
+states.gdf.boundary.plot(ax=ax, color="0.3", linewidth=1)
+west_coast.gdf.drop_duplicates("mgrs_tile").to_crs(4326).boundary.plot(ax=ax, color="tab:red")
+ax.set(title="Grey: what no scene shows of three states", aspect=1 / np.cos(np.radians(40)))
+ax.set(xlabel="longitude (°)", ylabel="latitude (°)")
 plt.show()
 
 # %% [markdown]
@@ -246,6 +277,7 @@ assert len(tahoe.query(beyond)) == 0
 # | `a.where("...")` | rows for which it is true | unchanged |
 # | `a & b`, `a.intersect(b)` | pairs | clipped to what is shared |
 # | `a.intersect(b, spatial_only=True)` | pairs | footprint clipped, time of `a` |
+# | `a - b`, `a.difference(b)` | rows of `a` of which something is left | without what `b` covers |
 # | `a \| b`, `a.union(b)` | rows of either, once | in the CRS of `a` |
 #
 # **Where next.** [DuckDB](04_duckdb.ipynb): the same algebra over a million rows in a file.
