@@ -249,7 +249,8 @@ class PatchStream(Sequence[Patch]):
 
     def _failed(self, index: int, error: Exception) -> Patch | None:
         anchor = self.anchors[index]
-        if self.on_error == "raise":
+        # What is wrong with the function is wrong for all chips: none is worth another attempt.
+        if self.on_error == "raise" or getattr(error, "concerns_all_chips", False):
             error.add_note(f"in the patch at anchor {anchor}, number {index} of {len(self)}")
             raise error
         self.skipped[anchor] = f"{type(error).__name__}: {error}"

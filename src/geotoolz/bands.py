@@ -37,6 +37,8 @@ class BandError(IndexError, KeyError):
     """
 
     __str__ = LookupError.__str__
+    concerns_all_chips: bool = False
+    """Whether no chip of a run can do better, so that it ends."""
 
 
 # Zero-padded names and B8A are Sentinel-2's alone. Bare "B4" or "B5" mean different bands on

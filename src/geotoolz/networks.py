@@ -271,10 +271,12 @@ class OnnxOp(Operator):
         count, size = values.shape[-3], values.shape[-2:]
         if shape.bands not in (None, count):
             named = ", ".join(band_names(raster))
-            raise BandError(
+            error = BandError(
                 f"the network takes {shape.bands} bands, got {count}"
                 f"{named and f' ({named})'}; choose them with bands="
             )
+            error.concerns_all_chips = True  # a run ends with the first, whatever its on_error
+            raise error
         if shape.size not in (None, size):
             raise ValueError(
                 f"the network takes chips of {shape.size} pixels (rows, cols), got {size}; cut "

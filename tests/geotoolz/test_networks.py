@@ -289,7 +289,9 @@ def test_batches_of_a_run_keep_names_roles_and_nodata(network, batch_size, tmp_p
     assert stitched.attrs["classes"] == whole.attrs["classes"]
 
 
-def test_a_scene_of_other_bands_fails_with_the_first_chip(network):
+@pytest.mark.parametrize("on_error", ["raise", "skip", "fill"])
+@pytest.mark.parametrize("batch_size", [None, 4])
+def test_a_scene_of_other_bands_fails_with_the_first_chip(network, on_error, batch_size):
     asked = []
 
     class Counted(gz.OnnxOp):
@@ -297,10 +299,19 @@ def test_a_scene_of_other_bands_fails_with_the_first_chip(network):
             asked.append(raster.shape)
             return super()._apply(raster)
 
-    patcher = SpatialPatcher(SpatialRectangular(8, boundary="shift"), SpatialRegularStride(8))
+    patcher = SpatialPatcher(
+        SpatialRectangular(8, boundary="shift"), SpatialRegularStride(8), on_error=on_error
+    )
     with pytest.raises(gz.BandError, match="the network takes 4 bands, got 3"):
-        map_patches(patcher, scene((3, 40, 40)), Counted(network), workers=1, progress=False)
-    assert len(asked) == 1
+        map_patches(
+            patcher,
+            scene((3, 40, 40)),
+            Counted(network),
+            workers=1,
+            progress=False,
+            batch_size=batch_size,
+        )
+    assert len(asked) <= 2
 
 
 @settings(max_examples=30, deadline=None)
