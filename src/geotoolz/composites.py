@@ -48,6 +48,7 @@ from pipekit import Identity
 from pipekit.fingerprint import fingerprint_file
 from pipekit.parallel import in_threads
 from pipekit.pixels import check_fill, equal_mask, whole_numbers
+from pipekit.radius import radius_of
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
@@ -64,6 +65,12 @@ CHIP = 512
 
 STACK_BYTES = 256 * 2**20
 """What the stack of one chip takes at most, as float32; half of it in digital numbers."""
+
+ROWS_BYTES = 512 * 2**20
+"""What finished rows of chips take at most in a run, while they have more than `LEAST_ROWS`."""
+
+LEAST_ROWS = 64
+"""Rows of a chip at least."""
 
 MOST_OPEN = 128
 """Files that stay open between chips: each holds a tile's buffer, and of more none would stay."""
@@ -709,7 +716,10 @@ class CompositeField:
 
     def _reduce(self, part: GeoBox, period: int, out: Values, inside: Values | None) -> None:
         """Put one period's composite into `out` (C, h, w)."""
-        stack = self.stack.read(part, period)
+        rim, (rows, cols) = radius_of(self.reducer) or 0, part.shape.yx
+        area = part_of(part, -rim, -rim, rows + 2 * rim, cols + 2 * rim)
+        inner = slice(rim, rim + rows), slice(rim, rim + cols)
+        stack = self.stack.read(area, period)
         bands = len(out) - self.count
         if stack is not None:
             made = self.reducer(stack)
@@ -720,13 +730,10 @@ class CompositeField:
                     f"the reducer made {len(layers)} bands of {tuple(stack.shape)} and {bands} "
                     "of a stack without data; it must make as many of any"
                 )
-            out[:bands] = self._settled(layers, made)
+            out[:bands] = self._settled(layers[:, *inner], made)
         if self.count:
-            out[bands] = (
-                0
-                if stack is None
-                else np.minimum(values_of(clear_count(stack))[0], _top(self.dtype))
-            )
+            clear = 0 if stack is None else values_of(clear_count(stack))[0][inner]
+            out[bands] = np.minimum(clear, _top(self.dtype))
         if inside is not None:
             out[:, ~inside] = self.nodata
 
@@ -760,8 +767,12 @@ class CompositeField:
         """Chips side by side, as large as a stack of `STACK_BYTES` allows."""
         depth = max(1, self.stack.depth) * len(self.stack.reading.bands) * 4
         rows = cols = CHIP
-        while depth * rows * cols > STACK_BYTES and rows > 64:
-            rows, cols = (rows, cols // 2) if cols == rows else (rows // 2, cols)
+        # A run holds the rows of a chip over the whole width, of all periods.
+        across = math.prod(self.domain.shape[:-2]) * self.domain.width * 4
+        while rows > LEAST_ROWS and rows * across > ROWS_BYTES:
+            rows //= 2
+        while depth * rows * cols > STACK_BYTES and cols > LEAST_ROWS:
+            rows, cols = (rows, cols // 2) if cols >= rows else (rows // 2, cols)
         size = (rows, cols)
         whole = self.dtype.kind in "iu"
         merge = SpatialOverlapAdd(dtype=self.dtype.name, fill_value=self.nodata if whole else None)

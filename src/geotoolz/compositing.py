@@ -49,6 +49,7 @@ from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.indices import ndvi
 from pipekit import Operator
 from pipekit.pixels import Role, band_roles, invalid_mask
+from pipekit.radius import radius_of
 
 Stack = Raster | Sequence[Raster]
 
@@ -675,6 +676,8 @@ class MeanComposite(FunctionOperator):
     array([[[2.]]], dtype=float32)
     """
 
+    radius = 0
+
     @parameters_of(mean_composite)
     def __init__(self) -> None: ...
 
@@ -687,6 +690,8 @@ class QuantileComposite(FunctionOperator):
     >>> QuantileComposite(1.0)(np.array([[[[1.0]]], [[[3.0]]]]))
     array([[[3.]]], dtype=float32)
     """
+
+    radius = 0
 
     @parameters_of(quantile_composite)
     def __init__(self) -> None:
@@ -715,6 +720,8 @@ class ClearCount(FunctionOperator):
     np.int32(3)
     """
 
+    radius = 0
+
     @parameters_of(clear_count)
     def __init__(self) -> None: ...
 
@@ -740,6 +747,11 @@ class BestPixelComposite(Operator):
     def __init__(self, score: Operator, date_band: bool = False) -> None:
         self.score = score
         self.date_band = date_band
+
+    @property
+    def radius(self) -> int | None:  # type: ignore[override]
+        """How far the score looks, in pixels; None where it does not say."""
+        return radius_of(self.score)
 
     def _apply(self, stack: Stack) -> Raster:
         return best_pixel_composite(stack, self.score, self.date_band)

@@ -30,6 +30,7 @@ from geotoolz.mask import checked_mask
 from geotoolz.radiometry import harmonize_baseline
 from pipekit import Sequential
 from pipekit.pixels import Role, invalid_mask, role_of
+from pipekit.radius import radius_of
 
 if TYPE_CHECKING:
     from georeader.geotensor import GeoTensor
@@ -390,7 +391,7 @@ class SceneReading:
     @property
     def halo(self) -> int:
         """Pixels around the grid that the mask looks at; 0 where it does not say."""
-        return _radius(self.mask)
+        return 0 if self.mask is None else radius_of(self.mask) or 0
 
     def __call__(
         self, scene: Scene, grid: GeoBox, files: KeptOpen | None = None
@@ -697,11 +698,3 @@ def as_floats(raster: Raster, kind: Any = np.float32) -> Raster:
     dtype('float32')
     """
     return rewrap(raster, nan_floats(values_of(raster), fill_of(raster), kind), fill=math.nan)
-
-
-def _radius(operator: Any) -> int:
-    """Return how many pixels an operator looks around each, 0 where it does not say."""
-    said = getattr(operator, "radius", None)
-    if isinstance(said, int | float) and math.isfinite(said):
-        return math.ceil(said)
-    return sum(map(_radius, getattr(operator, "operators", ())))

@@ -323,6 +323,22 @@ def test_any_operator_masks_and_reduces(tmp_path):
     assert made.attrs["band_names"] == ["clear"]
 
 
+def test_a_score_that_looks_around_sees_beyond_its_chip(tmp_path, monkeypatch):
+    items = [item(tmp_path, f"2023-06-0{day}", {"B04": dn(day, (40, 40))}) for day in (1, 2, 3)]
+    best = gz.BestPixelComposite(gz.SelectBands(["B04"]) | gz.FocalMean(5))
+    whole = composite(items, "B04", mask=None, reducer=best, **quiet)
+    monkeypatch.setattr(composites, "CHIP", 16)
+    chips = composite(items, "B04", mask=None, reducer=best, **quiet)
+    np.testing.assert_array_equal(chips.values, whole.values)
+
+
+def test_chips_are_lower_where_many_periods_are_wide(tmp_path):
+    field = composites.field_of([item(tmp_path, "2023-06-01", {"B04": dn(0)})], "B04", mask=None)
+    assert field.patcher.geometry.size == (512, 512)
+    field.domain = type(field.domain)((48, 10980, 10980))
+    assert field.patcher.geometry.size == (128, 512)
+
+
 @pytest.mark.parametrize(
     ("asked", "message"),
     [

@@ -38,6 +38,8 @@ from geotoolz import (
     ApplyMask,
     ApplyOffset,
     BandMath,
+    BestPixelComposite,
+    ClearCount,
     CloudFreeComposite,
     CombineMasks,
     ConformalSets,
@@ -60,11 +62,13 @@ from geotoolz import (
     MaskValid,
     MaskWhere,
     MaxNDVIComposite,
+    MeanComposite,
     MedianComposite,
     MinCloudComposite,
     MinMax,
     NormalizedDifference,
     PercentileClip,
+    QuantileComposite,
     Quantize,
     ReflectanceToDN,
     Season,
@@ -113,6 +117,11 @@ CASES = [
     StandardScale(mean=2000.0, std=500.0),
     CombineMasks("all"),
     MedianComposite(),
+    MeanComposite(),
+    QuantileComposite(0.2),
+    ClearCount(),
+    BestPixelComposite(NDVI(), date_band=True),
+    BestPixelComposite(NDVI() | FocalMean(3)),
     MaxNDVIComposite("B04", "B08"),
     MinCloudComposite("B02"),
     CloudFreeComposite("SCL"),
@@ -137,7 +146,16 @@ TWO_INPUTS = ("DNBR", "Overlay")
 
 MASKS = (InvertMask, CombineMasks, DilateMask)
 PROBABILITIES = (Margin, Entropy, ConformalSets)
-STACKS = (MedianComposite, MaxNDVIComposite, MinCloudComposite, CloudFreeComposite)
+STACKS = (
+    MedianComposite,
+    MeanComposite,
+    QuantileComposite,
+    ClearCount,
+    BestPixelComposite,
+    MaxNDVIComposite,
+    MinCloudComposite,
+    CloudFreeComposite,
+)
 
 
 def scene() -> GeoTensor:
