@@ -16,7 +16,7 @@
 #
 # You will learn
 #
-# - to make a catalog from STAC items without opening a file;
+# - to go from a search of a STAC service to a catalog, in one call and without opening a file;
 # - to query it by box and time, in any CRS, and by the columns of its rows;
 # - what a `GeoSlice` is: box, interval, pixel size, and one pixel grid;
 # - to load a mosaic and a time series of just that slice.
@@ -26,22 +26,30 @@
 # scenes where `GEOSTACK_ARCHIVE` holds them.
 
 # %%
+import sys
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import rasterio
 
-from geocatalog import GeoSlice, from_stac_items, load_raster, load_raster_timeseries
+from geocatalog import GeoSlice, from_stac_items, from_stac_search
+from geocatalog import load_raster, load_raster_timeseries
 from geostack import LAKE_TAHOE_BBOX, LAKE_TAHOE_TILE, NoSceneError, SourceUnavailableError
 from geostack import load_stac_items
 from geotoolz import NDVI, DNToReflectance, HarmonizeBaseline, MaskFromSCL
 from geotoolz.viz import plot
 
+sys.path.append("../servers")
+from stac_service import StacService
+
 # %% [markdown]
-# ## From items to a catalog
+# ## From a search to a catalog
 #
-# A STAC item says where its files are, what they cover and when. That is a catalog's row. With
-# several assets, the row keeps them all, and they are the bands.
+# A STAC service lists the items of an archive, and an item says where its files are, what they cover
+# and when: a catalog's row. So that this lesson runs without a network, a service of its own is
+# started on this machine, over the items of whichever source is there. A real one is named by its
+# address, such as `https://planetarycomputer.microsoft.com/api/stac/v1`.
 
 # %%
 items = load_stac_items(
@@ -51,7 +59,6 @@ items = load_stac_items(
     tile=LAKE_TAHOE_TILE,
     max_cloud_cover=None,
     limit=None,
-    sign=True,
 )
 is_simulated = bool(items[0].properties.get("geostack:simulated"))
 source = "simulated" if is_simulated else "real"
@@ -61,17 +68,32 @@ print(f"source: {source} ({items[0].id})")
 opened = []
 really_open = rasterio.open
 rasterio.open = lambda *args, **kwargs: opened.append(args) or really_open(*args, **kwargs)
-catalog = from_stac_items(items, asset_key=["B04", "B08", "SCL"])
+with StacService(items) as service:
+    catalog = from_stac_search(
+        service.url,
+        collections="sentinel-2-l2a",
+        bbox=LAKE_TAHOE_BBOX,
+        datetime="2024-06-01/2024-07-31",
+        asset_key=["B04", "B08", "SCL"],
+        page_size=10,
+    )
 rasterio.open = really_open
 
 print(catalog)
-print("files opened:", len(opened))
+print("pages asked for:", service.searches, "| files opened:", len(opened))
 assert opened == []
+assert service.searches == -(-len(items) // 10)
+same = from_stac_items(items, asset_key=["B04", "B08", "SCL"])
+assert set(catalog.gdf.filepath) == set(same.gdf.filepath), "items in hand give the same rows"
 if is_simulated:
     assert len(catalog) == 22
     assert catalog.total_bounds == (699960, 4290240, 809760, 4400040)
 
 # %% [markdown]
+# With several assets a row keeps them all, and they are the bands. Where an archive wants a token,
+# rows hold addresses without one, and files are signed when they are opened: a catalog can be saved,
+# shared and read after any token has expired.
+#
 # Four columns are always there: `filepath`, `start_time`, `end_time`, `geometry`. The rest came from
 # the items. `.gdf` gives them as a GeoDataFrame, and `get_config()` says in plain JSON what the
 # catalog is.
@@ -83,7 +105,7 @@ assert config["rows"] == len(catalog)
 
 # %%
 table = catalog.gdf.sort_values("start_time")
-table[["item_id", "start_time", "cloud_cover", "processing_baseline", "resolution"]].head(4)
+table[["stac_item_id", "start_time", "cloud_cover", "processing_baseline", "resolution"]].head(4)
 
 # %%
 fig, ax = plt.subplots(figsize=(7.5, 2.6), layout="constrained")
