@@ -39,6 +39,7 @@ TIERS = {
         "catalog/03_set_algebra": "query, intersect and union, and the laws they keep",
         "catalog/04_duckdb": "a million rows in GeoParquet, most of them never read",
         "catalog/05_patching_bridge": "from catalog row to catalog row: a water mask per date",
+        "catalog/06_archive_scale": "a store, a catalog on it, a run that stops: what each costs",
         "catalog/07_composites_and_series": "a clear picture a month, a curve a field, a harvest",
     },
     "Assessment": {
