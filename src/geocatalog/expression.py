@@ -9,6 +9,7 @@ lambdas and parameters have no place in that list.
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +26,15 @@ if TYPE_CHECKING:
 
 MAX_LENGTH = 10_000
 """Characters an expression may have."""
+
+
+MAX_DEPTH = 100
+"""Levels that an expression may nest: DuckDB and Python's JSON recurse on each."""
+
+MAX_TEXT = 1_000_000
+"""Characters that a text may grow to, a column's values being taken for `COLUMN_TEXT` long."""
+
+COLUMN_TEXT = 1_000
 
 
 def _words(text: str) -> frozenset[str]:
@@ -137,7 +147,10 @@ def compile_expression(text: str, columns: Iterable[str]) -> str:
         raise CatalogError(f"where takes at most {MAX_LENGTH} characters, got {len(text)}")
     with explained(partial(_refusal, text)):
         parsed = _parser().execute("SELECT json_serialize_sql(?)", ["SELECT " + text]).fetchall()
-    tree: dict[str, Any] = json.loads(parsed[0][0])
+    try:
+        tree: dict[str, Any] = json.loads(parsed[0][0])
+    except RecursionError:
+        raise _refusal(text, f"it nests deeper than {MAX_DEPTH} levels") from None
     if tree.get("error"):
         raise _refusal(text, f"it does not parse ({tree.get('error_message')})")
     if len(tree["statements"]) != 1:
@@ -151,11 +164,13 @@ def compile_expression(text: str, columns: Iterable[str]) -> str:
     used = [part for part, value in node.items() if value and part not in _IDLE_PARTS]
     if used or node["select_list"][0].get("alias"):
         raise _refusal(text, f"it has a clause of its own ({', '.join(used) or 'alias'})")
+    _check_size(text, node["select_list"][0])
     names = dict(columns) if isinstance(columns, Mapping) else sql_names(map(str, columns))
     for problem in _problems(node["select_list"][0], names):
         raise _refusal(text, problem)
     written = "SELECT json_deserialize_sql(?::JSON)"
-    rows = _parser().execute(written, [json.dumps(tree)]).fetchall()
+    with explained(partial(_refusal, text)):
+        rows = _parser().execute(written, [json.dumps(tree)]).fetchall()
     return str(rows[0][0]).removeprefix("SELECT ").rstrip(" ;")
 
 
@@ -230,6 +245,50 @@ def _parser() -> duckdb.DuckDBPyConnection:
     if found is None:
         found = _local.connection = locked_connection("threads = 2")
     return found
+
+
+def _check_size(text: str, root: dict[str, Any]) -> None:
+    """Refuse an expression that nests too deeply, or whose texts could outgrow the memory."""
+    stack, found = [(root, 0)], []
+    while stack:
+        node, depth = stack.pop()
+        if depth > MAX_DEPTH:
+            raise _refusal(text, f"it nests deeper than {MAX_DEPTH} levels")
+        found.append(node)
+        stack += [(child, depth + 1) for child in _children(node)]
+    # Children come after their parents in the list, so that from its end all are known.
+    size: dict[int, int] = {}
+    for node in reversed(found):
+        size[id(node)] = _longest(node, [size[id(child)] for child in _children(node)])
+        if size[id(node)] > MAX_TEXT:
+            raise _refusal(text, f"its text could grow beyond {MAX_TEXT:,} characters")
+
+
+def _children(node: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the expressions that one is made of."""
+    found: list[dict[str, Any]] = []
+    stack = [value for name, value in node.items() if name != "literal"]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, dict) and "class" in part:
+            found.append(part)
+        elif isinstance(part, dict | list):
+            stack += part.values() if isinstance(part, dict) else part
+    return found
+
+
+def _longest(node: dict[str, Any], parts: list[int]) -> int:
+    """Return how long the text that a node makes may be, from those of its children."""
+    if node["class"] == "CONSTANT":
+        return len(str(node["literal"].get("text", "")))
+    if node["class"] == "COLUMN_REF":
+        return COLUMN_TEXT
+    name = str(node.get("function_name", "")).lower()
+    if name == "replace":  # each character of one may become the whole of another
+        return math.prod(max(part, 1) for part in parts)
+    if name in ("concat", "||", "list_value"):
+        return sum(parts)
+    return max(parts, default=1)
 
 
 def _problems(node: Any, columns: dict[str, str]) -> Iterator[str]:

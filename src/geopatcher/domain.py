@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 from rasterio import Affine
-from rasterio.crs import CRS
 from rasterio.transform import array_bounds
 
 from geopatcher.patch import PatchError
 from geopatcher.sphere import unit_vectors
-from pipekit.carrier import same_crs
+from pipekit.carrier import crs_of, same_crs
 from pipekit.parallel import import_alone
 
 if TYPE_CHECKING:
@@ -487,7 +486,7 @@ def is_geographic(crs: Any) -> bool:
     >>> is_geographic("EPSG:4326"), is_geographic("EPSG:32610")
     (True, False)
     """
-    return crs is not None and bool(CRS.from_user_input(crs).is_geographic)
+    return crs is not None and bool(crs_of(crs).is_geographic)
 
 
 def crs_name(crs: Any) -> str:
@@ -508,7 +507,7 @@ def crs_name(crs: Any) -> str:
     >>> crs_name(32610), crs_name(None)
     ('EPSG:32610', 'None')
     """
-    return "None" if crs is None else str(CRS.from_user_input(crs).to_string())
+    return "None" if crs is None else str(crs_of(crs).to_string())
 
 
 def _fast_tree(points: np.ndarray) -> Any:

@@ -12,7 +12,6 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 from numpy.typing import NDArray
 from rasterio import Affine
-from rasterio.crs import CRS
 
 from geocatalog.grid import check_upright, part_of, pixel_grid, window_of
 from geotoolz import warp
@@ -33,7 +32,7 @@ from geotoolz.function_operator import FunctionOperator, check_choice, parameter
 from geotoolz.vectors import Rasterize, Vectorize, rasterize, vectorize
 from geotoolz.warp import reproject, reproject_to, resample
 from pipekit import Operator
-from pipekit.carrier import SAME, fitting_fill, pixel_offset, same_crs
+from pipekit.carrier import SAME, crs_of, fitting_fill, pixel_offset, same_crs
 from pipekit.pixels import GUIDE, band_roles, check_fill, equal_mask, invalid_mask, keep_off
 
 if TYPE_CHECKING:
@@ -176,7 +175,7 @@ class Reproject(FunctionOperator):
     def __init__(self) -> None:
         warp.check_resampling(self.resampling)
         warp.check_resolution(self.resolution)
-        CRS.from_user_input(self.crs)
+        crs_of(self.crs)
 
 
 class ReprojectLike(Operator):

@@ -23,6 +23,7 @@ from geotoolz.carrier import NAN, Raster, attrs_of, fill_of
 from geotoolz.function_operator import check_choice
 from geotoolz.warp import Bounds, georeferenced, pixels_within
 from pipekit import Operator
+from pipekit.carrier import crs_of
 from pipekit.files import file_of, keep_inputs, whole
 from pipekit.legend import classes_of, colour_table, write_names
 from pipekit.pixels import GUIDE, ROLE_TAG, band_roles, check_fill, plain, role_of, roles_in_file
@@ -288,7 +289,6 @@ def _write(
     colours: Mapping[int, tuple[int, ...]],
 ) -> None:
     import rasterio
-    from rasterio.crs import CRS
     from rasterio.io import MemoryFile
     from rasterio.shutil import copy
 
@@ -301,7 +301,7 @@ def _write(
         "height": values.shape[1],
         "width": values.shape[2],
         "dtype": values.dtype.name,
-        "crs": CRS.from_user_input(source.crs),
+        "crs": crs_of(source.crs),
         "transform": source.transform,
         "nodata": fill,
     }

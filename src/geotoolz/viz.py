@@ -40,6 +40,7 @@ from geotoolz.colours import (
 )
 from geotoolz.function_operator import check_choice
 from geotoolz.radiometry import percentile_clip
+from pipekit.carrier import crs_of
 from pipekit.legend import classes_of
 from pipekit.pixels import band_roles
 
@@ -495,11 +496,10 @@ def nice_length(longest: float) -> float:
 
 def _unit(crs: Any) -> tuple[str, float | None]:
     """Return the CRS's unit, and its length in metres where it has one."""
-    from rasterio.crs import CRS
     from rasterio.errors import CRSError
 
     try:
-        known = CRS.from_user_input(crs)
+        known = crs_of(crs)
     except CRSError:
         return "", None
     if known.is_geographic:

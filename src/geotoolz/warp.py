@@ -10,13 +10,12 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 from numpy.typing import NDArray
 from rasterio import Affine
-from rasterio.crs import CRS
 
 from geocatalog.footprint import box_parts
 from geocatalog.grid import check_upright, part_of, pixel_grid, raster_crs, window_of
 from geotoolz.carrier import NAN, Fill, Raster, fill_of, nan_floats, values_of
 from geotoolz.function_operator import check_choice
-from pipekit.carrier import holds, same_crs
+from pipekit.carrier import crs_of, holds, same_crs
 from pipekit.pixels import Role, band_roles, nodata_of, plain
 
 if TYPE_CHECKING:
@@ -235,11 +234,11 @@ def bounds_in_crs(bounds: Bounds, crs: Any, target: Any) -> Bounds:
     """
     west, south, east, north = bounds
     stated = target if crs is None else crs
-    given = None if stated is None else CRS.from_user_input(stated)
+    given = None if stated is None else crs_of(stated)
     crosses = west > east and given is not None and given.is_geographic
     if not ((west < east or crosses) and south < north):
         raise ValueError(f"bounds are (west, south, east, north), got {bounds}, which is empty")
-    if crs is None or target is None or same_crs(given, wanted := CRS.from_user_input(target)):
+    if crs is None or target is None or same_crs(given, wanted := crs_of(target)):
         return (west, south, east + 360.0, north) if crosses else bounds
     from rasterio.warp import transform_bounds
 
@@ -287,7 +286,7 @@ def pixels_within(
     """
     west, south, east, north = bounds_in_crs(bounds, crs, place.crs)
     around = [0.0]
-    if place.crs is not None and CRS.from_user_input(place.crs).is_geographic:
+    if place.crs is not None and crs_of(place.crs).is_geographic:
         # Longitudes may be counted from -180 or from 0.
         around += [360.0, -360.0]
     windows = [
@@ -464,7 +463,7 @@ def _warped(
             planes,
             out,
             src_transform=source.transform,
-            src_crs=CRS.from_user_input(source.crs),
+            src_crs=crs_of(source.crs),
             src_nodata=fill,
             dst_transform=target.transform,
             dst_crs=raster_crs(target),
@@ -517,11 +516,11 @@ def reproject(
 
     source = georeferenced(raster, "reprojecting")
     check_resolution(resolution)
-    target = CRS.from_user_input(crs)
+    target = crs_of(crs)
     height, width = source.shape[-2:]
     if height == 0 or width == 0:
         raise ValueError(f"reprojecting needs pixels, got a raster of shape {source.shape}")
-    given = CRS.from_user_input(source.crs)
+    given = crs_of(source.crs)
     if resolution is None and (source.transform.b or source.transform.d):
         # The pixels of a rotated raster are not those of the box around it.
         ends = [source.transform * corner for corner in ((0, 0), (width, height))]

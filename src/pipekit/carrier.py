@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copyreg
 import io
+import json
 import pickle
+import re
 from collections.abc import Mapping
 from functools import lru_cache, partial
 from typing import Any, Protocol, TypeGuard
@@ -250,6 +252,86 @@ def _equal_crs(first: Any, second: Any) -> bool:
 
     one, other = CRS.from_user_input(first), CRS.from_user_input(second)
     return bool(one.equals(other, ignore_axis_order=True))
+
+
+def crs_of(value: Any) -> Any:
+    """Return rasterio's CRS of a code, a text, a dict or any CRS; never of a place.
+
+    GDAL takes a text that it does not know for the name of a file or the address of a document,
+    and opens it: a config or a request could make it read what it likes. So a text that reaches it
+    is a code, a definition or a name, and nothing else.
+
+    Parameters
+    ----------
+    value
+        An EPSG number, "EPSG:32632", WKT, PROJJSON or a PROJ text without files, an OGC URN or URL
+        of a code, a name such as "WGS 84", or a CRS of rasterio or pyproj.
+
+    Returns
+    -------
+    rasterio.crs.CRS
+        The CRS.
+
+    Raises
+    ------
+    CRSError
+        For a text that names a place, and for what is no CRS; a ValueError.
+
+    Examples
+    --------
+    >>> crs_of("EPSG:32632").to_epsg(), crs_of(4326).is_geographic
+    (32632, True)
+    >>> crs_of("https://example.org/crs.wkt")
+    Traceback (most recent call last):
+    rasterio.errors.CRSError: a CRS is a code, a definition or a name, and never a place: ...
+    """
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    if isinstance(value, CRS):
+        return value
+    texts = [value] if isinstance(value, str) else []
+    if isinstance(value, dict):
+        texts = [f"+{name}={each}" for name, each in value.items() if isinstance(each, str)]
+        if "type" in value or "$schema" in value:
+            value, texts = json.dumps(value), []
+    if isinstance(value, bytes | bytearray | np.ndarray) or not all(map(_defines, texts)):
+        shown = repr(value if len(str(value)) < 80 else str(value)[:77] + "...")
+        raise CRSError(
+            f"a CRS is a code, a definition or a name, and never a place: got {shown}; give "
+            '"EPSG:CODE", WKT or PROJJSON, reading the file yourself where it is in one'
+        )
+    if isinstance(value, np.integer) or (isinstance(value, str) and value.strip().isdecimal()):
+        return CRS.from_epsg(int(value))
+    if isinstance(value, str) and _NAME.fullmatch(value):
+        import pyproj
+
+        try:
+            return CRS.from_wkt(pyproj.CRS.from_user_input(str(value)).to_wkt())
+        except pyproj.exceptions.CRSError as error:
+            raise CRSError(str(error)) from error
+    return CRS.from_user_input(str(value) if isinstance(value, str) else value)
+
+
+_NAME = re.compile(r"[\w.()+\- ]+(?: / [\w.()+\- ]+)*")
+_DEFINITION = re.compile(
+    r"""\s*(?:
+    (?!https?:|ftp:|file:)[A-Za-z]\w*:[\w.+-]+
+        (?:,\s*(?:[A-Za-z]\w*:)?[\w.+-]+)*                    # EPSG:32632, AUTO:42001,0,0
+    | urn:[\w:.,+-]+
+    | https?://(?:www\.)?opengis\.net/def/crs/\w+/[\w.]+/\w+
+    | [A-Z][A-Z0-9_]*\s*[\[(].*                                # WKT
+    | \{.*                                                     # PROJJSON
+    | \+?\w+=[^/\\:]*(?:\+init=\w+:\w+[^/\\:]*)?              # PROJ, without files
+    | \+init=\w+:\w+[^/\\:]*
+    )\s*""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def _defines(text: str) -> bool:
+    """Whether a text says what a CRS is, or what it is called, rather than where it is written."""
+    return bool(_DEFINITION.fullmatch(text) or _NAME.fullmatch(text))
 
 
 def dumps(value: Any) -> bytes:

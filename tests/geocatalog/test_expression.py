@@ -95,6 +95,41 @@ def test_what_is_not_one_pure_condition_is_refused(victim, text):
     assert len(victim) == 1
 
 
+NESTED = {
+    "replaces that fold to 10**13 characters": (
+        "length(" + "replace(" * 12 + "'aaaaaaaaaa'" + ",'a','aaaaaaaaaa')" * 12 + ") > 1",
+        "could grow",
+    ),
+    "replaces of a column": (
+        "length(" + "replace(" * 5 + "platform" + ",'a','aaaaaaaaaa')" * 5 + ") > 1",
+        "could grow",
+    ),
+    "concatenations that double": (
+        "length(concat(" + "replace(" * 6 + "platform" + ",'', platform)" * 6 + ", 'a')) > 1",
+        "could grow",
+    ),
+    "a sum of 700 terms": ("+".join(["cloud_cover"] * 700) + " > 1", "nests deeper"),
+    "300 cases": ("CASE WHEN true THEN " * 300 + "true" + " END" * 300, "nests deeper"),
+    "2,000 brackets": ("(" * 2000 + "true" + ")" * 2000, "where refuses"),
+    "2,000 nots": ("NOT " * 2_000 + "true", "where refuses"),
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_what_would_take_memory_or_depth_is_refused_before_it_runs(name):
+    text, why = NESTED[name]
+    with pytest.raises(CatalogError, match=why):
+        compile_expression(text, COLUMNS)
+
+
+def test_long_but_flat_expressions_are_fine():
+    many = " OR ".join(f"platform = 'S2{number}'" for number in range(90))
+    assert "S289" in compile_expression(many, COLUMNS)
+    listed = ", ".join(f"'T{number}'" for number in range(900))
+    assert "T899" in compile_expression(f"platform IN ({listed})", COLUMNS)
+    assert compile_expression("lower(replace(platform, 'sentinel', 'S')) = 's2a'", COLUMNS)
+
+
 def test_what_is_not_text_is_refused():
     for value in (None, 3, b"true", ["true"]):
         with pytest.raises(CatalogError, match="where takes"):

@@ -17,12 +17,12 @@ from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 import rasterio
-from rasterio.crs import CRS
 from rasterio.dtypes import dtype_rev, typename_fwd
 
 from geopatcher.files.block_cache import block_cache
 from geopatcher.files.rows import RasterSpec, RawRows, Unfinished
 from geopatcher.patch import PatchError
+from pipekit.carrier import crs_of
 from pipekit.files import drop_side_files
 from pipekit.legend import Classes, classes_of, colour_table, write_names
 from pipekit.pixels import ROLE_TAG, band_roles
@@ -143,7 +143,7 @@ def _header(spec: RasterSpec, rows: str) -> str:
     size = spec.dtype.itemsize
     parts = [f'<VRTDataset rasterXSize="{width}" rasterYSize="{height}">']
     if spec.domain.crs is not None:
-        parts.append(f"<SRS>{escape(CRS.from_user_input(spec.domain.crs).to_wkt())}</SRS>")
+        parts.append(f"<SRS>{escape(crs_of(spec.domain.crs).to_wkt())}</SRS>")
     if spec.domain.transform is not None:
         numbers = ", ".join(repr(float(n)) for n in spec.domain.transform.to_gdal())
         parts.append(f"<GeoTransform>{numbers}</GeoTransform>")

@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rasterio.crs import CRS
 
 from geopatcher.config import as_pixel_pair
 from geopatcher.domain import is_geographic, lead_names
 from geopatcher.files.rows import RasterSpec, Unfinished
 from geopatcher.patch import PatchError
+from pipekit.carrier import crs_of
 
 NAME = "data"
 CONVENTIONS: Any = {"Conventions": "CF-1.11"}
@@ -282,8 +282,8 @@ def _coordinates(spec: RasterSpec) -> dict[str, Coordinate]:
         units = ("m", "m")
         if is_geographic(crs):
             kinds, units = ("latitude", "longitude"), ("degrees_north", "degrees_east")
-        elif crs is not None and CRS.from_user_input(crs).linear_units_factor[1] != 1:
-            units = (CRS.from_user_input(crs).linear_units,) * 2
+        elif crs is not None and crs_of(crs).linear_units_factor[1] != 1:
+            units = (crs_of(crs).linear_units,) * 2
         told = zip(spec.domain.grid.coords.items(), "YX", kinds, units, strict=True)
         for (name, values), axis, kind, unit in told:
             named = {} if crs is None else {"standard_name": kind, "units": unit}
@@ -320,7 +320,7 @@ def _georeference(spec: RasterSpec) -> dict[str, Any]:
     """Return the attributes of the grid mapping."""
     from pyproj import CRS as PROJ
 
-    wkt = CRS.from_user_input(spec.domain.crs).to_wkt()
+    wkt = crs_of(spec.domain.crs).to_wkt()
     attributes = {**PROJ.from_wkt(wkt).to_cf(), "crs_wkt": wkt, "spatial_ref": wkt}
     if spec.domain.transform is not None:
         numbers = spec.domain.transform.to_gdal()

@@ -17,6 +17,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from geostack.serve.problem import Problem, problem_of
 from pipekit import ConfigError, Operator, Registry, default_registry, from_config
 from pipekit.carrier import dumps
@@ -121,10 +123,20 @@ def build(text: str) -> Operator:
 def _refuse_paths(value: Any) -> None:
     if isinstance(value, str) and any(sign in value for sign in _PATH_SIGNS):
         raise ConfigError(f"texts hold no {' '.join(_PATH_SIGNS)} here; give a CRS as EPSG:CODE")
+    if isinstance(value, dict) and _holds_text(value.get("dtype")):
+        raise ConfigError(f"arrays hold numbers here, got dtype {value['dtype']!r}")
     parts = [*value, *value.values()] if isinstance(value, dict) else value
     if isinstance(parts, list):
         for part in parts:
             _refuse_paths(part)
+
+
+def _holds_text(dtype: Any) -> bool:
+    """Whether an array of a dtype could hold text, which a look at texts would not see."""
+    try:
+        return isinstance(dtype, str) and np.dtype(dtype).kind in "USOV"
+    except TypeError:
+        return True
 
 
 class Children:

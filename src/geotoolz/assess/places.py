@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geotoolz.carrier import place_of
+from pipekit.carrier import crs_of
 
 Boxes = NDArray[np.float64]
 """(N, 4): left, bottom, right, top; a point is a box without extent."""
@@ -97,9 +98,8 @@ def _of_windows(windows: Sequence[Any], transform: Any, crs: Any) -> Boxes:
 
 
 def _refuse_degrees(crs: Any) -> None:
-    from pyproj import CRS
 
-    if crs is not None and CRS.from_user_input(crs).is_geographic:
+    if crs is not None and crs_of(crs).is_geographic:
         raise ValueError(
             "places are in degrees, in which one distance means many; use to_crs, or Reproject, "
             "with a CRS in metres first"
