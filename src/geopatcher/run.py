@@ -28,7 +28,8 @@ from geopatcher.files.rows import RasterSpec, RawRows
 from geopatcher.files.target import (
     RowStore,
     check_target,
-    is_there,
+    is_as_made,
+    made_of,
     open_lazily,
     open_target,
     telling_full_disk,
@@ -168,7 +169,7 @@ def map_patches(
         if journal is not None:
             record = stack.enter_context(Journal(journal, run.identity()))
             if record.finished and target is not None:
-                if is_there(target):
+                if is_as_made(target, record.made):
                     return open_lazily(target)
                 record.restart()  # its rows went with the target
         return run.run(record)
@@ -335,6 +336,11 @@ class BlockJob:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
+def _place_name(path: Path | Place) -> str:
+    """Return the one name of a file of this machine, or the URL of an object."""
+    return str(path.resolve() if isinstance(path, Path) else path)
+
+
 @dataclass
 class _Run:
     """One call of `map_patches`: a job, where its rows go, and who runs its blocks."""
@@ -364,8 +370,7 @@ class _Run:
         }
 
     def _target_name(self) -> str:
-        target = self.target
-        return "memory" if target is None else str(getattr(target, "resolve", lambda: target)())
+        return "memory" if self.target is None else _place_name(self.target)
 
     def run(self, journal: Journal | None) -> Any:
         self.plan.warn_of_seams()
@@ -377,12 +382,15 @@ class _Run:
             values = self._in_memory(spec, job, journal)
             self._warn()
             return as_scene(values, spec.with_skipped(self.skipped))
-        resumable, keep = journal is not None, journal is not None and bool(journal.done)
-        with open_target(self.target, spec, self.chunks, resumable, keep) as target:
+        # Two runs with a journal each may be given one target: each has hidden files of its own.
+        own = None if journal is None else _place_name(journal.path)
+        keep = journal is not None and bool(journal.done)
+        with open_target(self.target, spec, self.chunks, own, keep) as target:
             self._all(replace(job, store=target.store), target.store, journal)
             target.finish(self.skipped)
         if journal is not None:
-            journal.finish()  # last, for a run that is killed before to clear away what it left
+            # Last, for a run that is killed before to clear away what it left.
+            journal.finish(made_of(self.target))
         self._warn()
         return open_lazily(self.target)
 

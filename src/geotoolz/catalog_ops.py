@@ -37,7 +37,7 @@ from geotoolz.carrier import rewrap
 from geotoolz.function_operator import check_choice
 from geotoolz.learn import ActiveSampler, Picks
 from pipekit import NotSerializableError, Operator
-from pipekit.files import file_of, files_of, names_of
+from pipekit.files import file_of, files_of, names_of, sample_of
 from pipekit.fingerprint import content_hash, fingerprint, fingerprint_file
 from pipekit.journal import Journal
 from pipekit.operator import checked_count
@@ -589,7 +589,8 @@ def _do_row(
     paths = task.outputs(writer, keys) if in_folder else [None] * len(keys)
     todo = zip(keys, named.values(), paths, strict=True)
     outputs = {key: _written(raster, task, key, path or writer) for key, raster, path in todo}
-    return Finished(task.key, task.row.filepath, outputs, told)
+    samples = {key: _sample(path) for key, path in outputs.items()}
+    return Finished(task.key, task.row.filepath, outputs, told, samples)
 
 
 def _written(
@@ -705,17 +706,37 @@ class Finished:
     filepath: str
     outputs: dict[str, str]
     columns: dict[str, Any] = field(default_factory=dict)
+    samples: dict[str, str] = field(default_factory=dict)
 
     @property
     def on_disk(self) -> bool:
-        """Whether every output is still there."""
-        return all(_exists(path) for path in self.outputs.values())
+        """Whether every output is still there, as it was written."""
+        return all(
+            _as_written(path, self.samples.get(name, "")) for name, path in self.outputs.items()
+        )
+
+
+def _as_written(path: str, sample: str) -> bool:
+    """Return whether an output is there, and no other or shorter file in its place."""
+    try:
+        return _sample(path) == sample if sample else _exists(path)
+    except OSError:
+        return False
 
 
 def _exists(path: str) -> bool:
     """Return whether an output is there."""
     place = store_of(path)
     return os.path.exists(path) if place is None else place.exists()
+
+
+def _sample(path: str) -> str:
+    """Return what tells an output from a part of it: its size and what is in it."""
+    place = store_of(path)
+    if place is not None:
+        return str(place.find().size)
+    file = file_of(path)
+    return "" if file is None else sample_of(file)
 
 
 def _side_by_side(call: Callable[[Any], Any], items: list[Any]) -> list[Any]:

@@ -7,7 +7,8 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,7 +22,8 @@ from pipekit.places import Place, store_of
 def beside(path: Path) -> Iterator[Path]:
     """Give a path beside a file, which takes the file's place when the block ends well.
 
-    A run that is stopped leaves the old file or the new one.
+    A run that is stopped leaves the old file or the new one, and so does a power cut: the new one
+    is on the disk before it takes the name.
 
     Parameters
     ----------
@@ -45,9 +47,81 @@ def beside(path: Path) -> Iterator[Path]:
     unfinished = path.with_name(f".{path.name}.{os.urandom(16).hex()}{path.suffix}")
     try:
         yield unfinished
+        sync(unfinished)
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until what was written to a file is on the disk.
+
+    A rename may reach the disk before what is in the file: after a power cut the name would then
+    stand for a part of it, or for zeros.
+
+    Parameters
+    ----------
+    path
+        A file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     sync(Path(file.name))
+    """
+    handle = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+SAMPLES = 16
+"""Places at which `sample_of` looks into a file: a disk is slow, and files are many."""
+
+
+def sample_of(path: str | os.PathLike[str]) -> str:
+    """Return a file's size, with a checksum of pieces spread over it; "" for a folder.
+
+    What was cut, emptied or written over differs; one changed byte between the pieces does not.
+
+    Parameters
+    ----------
+    path
+        A file of this machine.
+
+    Returns
+    -------
+    str
+        Bytes and a CRC-32 of up to a megabyte of them.
+
+    Raises
+    ------
+    FileNotFoundError
+        When nothing is there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "a.bin"
+    ...     _ = file.write_bytes(b"abc")
+    ...     sample_of(file)
+    '3-352441c2'
+    """
+    if os.path.isdir(path):
+        return ""
+    piece, crc = 2**16, 0
+    with open(path, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        starts: Sequence[int] = range(0, size, piece)
+        if size > SAMPLES * piece:
+            starts = [(size - piece) * number // (SAMPLES - 1) for number in range(SAMPLES)]
+        for start in starts:
+            file.seek(start)
+            crc = zlib.crc32(file.read(piece), crc)
+    return f"{size}-{crc:08x}"
 
 
 @contextmanager

@@ -23,7 +23,6 @@ from pipekit.files import lock
 from pipekit.places import ChangedError, Place, store_of
 
 _HEAD = b'{"journal": 2, "run": '
-_FINISHED = {"finished": True}
 
 SYNC_EVERY = 0.5
 """Seconds between two syncs of a journal to disk, at least.
@@ -117,7 +116,7 @@ class Journal(Generic[AnyEntry]):
         self.path: Path | Place = Path(path) if place is None else place
         self.run = dict(run)
         self.done: dict[Any, AnyEntry] = {}
-        self.finished = False
+        self.finished, self.made = False, ""
         self._entry = entry
         self._refusal = refusal
         self._lines: _File | _Objects = (
@@ -152,15 +151,21 @@ class Journal(Generic[AnyEntry]):
         self._write(asdict(entry))
         self.done[entry.key] = entry
 
-    def finish(self) -> None:
-        """Note that the whole is done."""
-        self.finished = True
-        self._write(_FINISHED)
+    def finish(self, made: str = "") -> None:
+        """Note that the whole is done.
+
+        Parameters
+        ----------
+        made
+            What tells what was made from a part of it, such as `pipekit.files.sample_of`.
+        """
+        self.finished, self.made = True, made
+        self._write({"finished": True, "made": made})
 
     def restart(self) -> None:
         """Forget all parts: what they had made is gone."""
         self.done.clear()
-        self.finished = False
+        self.finished, self.made = False, ""
         self._lines.keep(0)
         self._write({"journal": 2, "run": self.run})
 
@@ -185,9 +190,10 @@ class Journal(Generic[AnyEntry]):
         if then is None:
             raise self._no_journal()
         self._check_same_run(then)
-        self.finished = _FINISHED in lines
+        ends = [line for line in lines if "finished" in line]
+        self.finished, self.made = bool(ends), str(ends[-1].get("made", "")) if ends else ""
         try:
-            entries = [self._entry(**line) for line in lines if line != _FINISHED]
+            entries = [self._entry(**line) for line in lines if "finished" not in line]
         except TypeError:
             raise self._no_journal() from None
         self.done = {entry.key: entry for entry in entries}

@@ -583,4 +583,4 @@ def test_each_line_is_json(tmp_path):
     head, block, end = map(json.loads, path.read_text().splitlines())
     assert head["run"] == RUN
     assert block["rows"] == [0, 512]
-    assert end == {"finished": True}
+    assert end == {"finished": True, "made": ""}

@@ -1,6 +1,7 @@
 """Catalogs in, catalogs out: every row done or listed, resumed, on threads or Dask."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -352,3 +353,34 @@ def test_reports_journals_and_configs_print(scenes, tmp_path):
     assert json.loads(json.dumps(config))["operator_hash"] == INDEX.config_hash
     function = CatalogPipeline(scenes, Lambda(lambda x: x), writer=tmp_path / "o")
     assert len(function.operator_hash) == 32
+
+
+@pytest.mark.parametrize("hurt", ["cut", "removed"])
+def test_an_output_that_is_not_whole_is_made_again(tmp_path, hurt):
+    from affine import Affine
+    from georeader.geotensor import GeoTensor
+
+    from geotoolz import write_cog
+
+    values = np.random.default_rng(0).integers(200, 4000, (2, 300, 300)).astype("uint16")
+    place = Affine(10, 0, 760000, 0, -10, 4320000)
+    scene = GeoTensor(values, place, "EPSG:32610", fill_value_default=0)
+    catalog = build_raster_catalog([write_cog(scene, tmp_path / "scene.tif")])
+
+    def run():
+        return CatalogPipeline(
+            catalog, NDVI(0, 1), writer=tmp_path / "made", journal=tmp_path / "run.jsonl"
+        ).run()
+
+    _, outputs = run()
+    (path,) = map(Path, outputs.gdf.filepath)
+    whole = path.read_bytes()
+    assert run()[0].resumed == 1
+    if hurt == "cut":
+        os.truncate(path, len(whole) // 2)
+    else:
+        path.unlink()
+    report, _ = run()
+    assert (report.done, report.resumed) == (1, 0)
+    assert path.read_bytes() == whole
+    assert run()[0].resumed == 1

@@ -23,7 +23,7 @@ from geopatcher.files.block_cache import block_cache
 from geopatcher.files.rows import RasterSpec, RawRows, Unfinished
 from geopatcher.patch import PatchError
 from pipekit.carrier import crs_of
-from pipekit.files import drop_side_files
+from pipekit.files import drop_side_files, sync
 from pipekit.legend import Classes, classes_of, colour_table, write_names
 from pipekit.pixels import ROLE_TAG, band_roles
 
@@ -97,6 +97,7 @@ class CogTarget(Unfinished):
                 f"GDAL could not write {self.path.name} ({error}; {free:.0f} MB are free); no part "
                 "of it was given its name"
             ) from error
+        sync(made)
         drop_side_files(self.path)
         made.replace(self.path)
         write_names(self.path, _classes_of(spec))

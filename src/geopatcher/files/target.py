@@ -8,6 +8,7 @@ store is in `on_store`.
 from __future__ import annotations
 
 import errno
+import hashlib
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from geopatcher.files.on_store import CogOnStore, ZarrOnStore, scratch_for
 from geopatcher.files.rows import RasterSpec, RawRows, plain_attrs
 from geopatcher.files.zarr import ZarrRows, ZarrTarget, check_chunks, open_zarr
 from geopatcher.patch import PatchError
+from pipekit.files import sample_of
 from pipekit.places import Place, place_of, store_of
 
 SUFFIXES = (".tif", ".tiff", ".zarr")
@@ -100,7 +102,11 @@ def _may_hold_store(target: Path | Place) -> bool:
 
 @contextmanager
 def open_target(
-    path: Any, spec: RasterSpec, chunks: Any = None, resumable: bool = False, keep: bool = False
+    path: Any,
+    spec: RasterSpec,
+    chunks: Any = None,
+    journal: str | None = None,
+    keep: bool = False,
 ) -> Iterator[Target]:
     """Open the target for a path, which the caller fills with rows and finishes.
 
@@ -112,8 +118,9 @@ def open_target(
         What the raster will be.
     chunks : int or (rows, cols), optional
         The file's tiles in pixels.
-    resumable : bool
-        Whether what a failed run has written stays, for the next run to go on with.
+    journal : str, optional
+        Where the run's journal is: what a failed run has written then stays, for the next run with
+        that journal to go on with, and for no other.
     keep : bool
         Whether to go on with what is there.
 
@@ -132,7 +139,10 @@ def open_target(
         For a disk that is full.
     """
     target = check_target(path, chunks)
-    as_store, token = is_store(target), "part" if resumable else uuid.uuid4().hex[:8]
+    as_store, resumable = is_store(target), journal is not None
+    token = uuid.uuid4().hex[:8]
+    if journal is not None:
+        token = "part-" + hashlib.sha256(journal.encode()).hexdigest()[:8]
     made = replace(spec, attrs=plain_attrs(spec.attrs)), chunks, token
     if isinstance(target, Place):
         file, kind = scratch_for(target), ZarrOnStore if as_store else CogOnStore
@@ -160,13 +170,15 @@ def _filled(opened: Target, file: Path, resumable: bool, keep: bool) -> Iterator
         opened.discard()
 
 
-def is_there(target: Path | Place) -> bool:
-    """Return whether a target is there, whole.
+def is_as_made(target: Path | Place, made: str) -> bool:
+    """Return whether a target is there, and no other or shorter file in its place.
 
     Parameters
     ----------
     target : Path or Place
         As `check_target` returns it.
+    made : str
+        What `made_of` said when it was finished; "" where that was not noted.
 
     Returns
     -------
@@ -175,7 +187,25 @@ def is_there(target: Path | Place) -> bool:
     """
     if isinstance(target, Place) and is_store(target):
         target = target / "zarr.json"
-    return target.exists()
+    return target.exists() and (not made or made_of(target) == made)
+
+
+def made_of(target: Path | Place) -> str:
+    """Return what tells a finished file from a part of it; "" for a store of many.
+
+    Parameters
+    ----------
+    target : Path or Place
+        As `check_target` returns it, finished.
+
+    Returns
+    -------
+    str
+        Size and a checksum of samples, or an object's size.
+    """
+    if isinstance(target, Path):
+        return sample_of(target)
+    return "" if is_store(target) else str(target.find().size)
 
 
 def open_lazily(path: Any) -> Any:

@@ -26,6 +26,7 @@ from geopatcher.domain import is_geographic, lead_names
 from geopatcher.files.rows import RasterSpec, Unfinished
 from geopatcher.patch import PatchError
 from pipekit.carrier import crs_of
+from pipekit.files import sync
 
 NAME = "data"
 CONVENTIONS: Any = {"Conventions": "CF-1.11"}
@@ -181,6 +182,9 @@ class ZarrTarget(Unfinished):
 
         part, old = self.store.path, self.hidden(".old")
         zarr.open_group(part, mode="r+")[NAME].update_attributes(self._attrs(skipped))
+        for file in part.rglob("*"):
+            if file.is_file():
+                sync(file)
         shutil.rmtree(old, ignore_errors=True)
         if self.path.exists():
             self.path.rename(old)

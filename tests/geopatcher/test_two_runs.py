@@ -1,0 +1,145 @@
+"""Runs that meet at one target, and targets that are no longer what a journal says."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from affine import Affine
+from georeader.geotensor import GeoTensor
+
+from geopatcher import (
+    SpatialHann,
+    SpatialPatcher,
+    SpatialRectangular,
+    SpatialRegularStride,
+    map_patches,
+)
+from geopatcher.files.target import open_lazily
+from pipekit.files import SAMPLES, beside, sample_of, sync
+
+PATCHER = SpatialPatcher(
+    SpatialRectangular(50, boundary="shift"), SpatialRegularStride(40), SpatialHann()
+)
+SCENE = GeoTensor(np.ones((1, 400, 150), "float32"), Affine(10, 0, 7e5, 0, -10, 4.4e6), 32610)
+
+
+def values_of(path):
+    made = open_lazily(path)
+    return np.asarray(made.load().values if hasattr(made, "load") else made).squeeze()
+
+
+def scaled(factor, began=None, go_on=None):
+    def operator(chip):
+        if began is not None:
+            began.set()
+            assert go_on.wait(120)
+        return np.asarray(chip, "float32")[0] * factor
+
+    return operator
+
+
+def run(folder, name, factor, **more):
+    return map_patches(
+        PATCHER,
+        SCENE,
+        scaled(factor, **more),
+        target=folder / name,
+        journal=folder / f"{factor}.jsonl",
+        block_rows=100,
+        workers=1,
+        progress=False,
+    )
+
+
+@pytest.mark.parametrize("name", ["out.tif", "out.zarr"])
+def test_two_journals_on_one_target_never_mix(tmp_path, name):
+    began, go_on = threading.Event(), threading.Event()
+    failed = []
+
+    def first():
+        try:
+            run(tmp_path, name, 1, began=began, go_on=go_on)
+        except Exception as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert began.wait(120)
+    run(tmp_path, name, 2)
+    np.testing.assert_allclose(values_of(tmp_path / name), 2, rtol=1e-6)
+    go_on.set()
+    thread.join(120)
+    assert not failed
+    np.testing.assert_allclose(values_of(tmp_path / name), 1, rtol=1e-6)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.jsonl", "2.jsonl", name]
+
+
+@pytest.mark.parametrize("hurt", ["cut", "emptied", "zeros", "replaced", "removed"])
+def test_a_finished_target_that_is_not_whole_is_made_again(tmp_path, hurt):
+    target = tmp_path / "out.tif"
+    run(tmp_path, "out.tif", 3)
+    whole = target.read_bytes()
+    if hurt == "cut":
+        os.truncate(target, len(whole) // 2)
+    elif hurt == "emptied":
+        os.truncate(target, 0)
+    elif hurt == "zeros":
+        target.write_bytes(whole[: len(whole) // 2].ljust(len(whole), b"\0"))
+    elif hurt == "replaced":
+        target.write_bytes(b"another file")
+    else:
+        target.unlink()
+    run(tmp_path, "out.tif", 3)
+    np.testing.assert_allclose(values_of(target), 3, rtol=1e-6)
+
+
+def test_a_whole_target_is_not_made_again(tmp_path):
+    run(tmp_path, "out.tif", 3)
+    before = (tmp_path / "out.tif").stat().st_mtime_ns
+    run(tmp_path, "out.tif", 3)
+    assert (tmp_path / "out.tif").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("size", [0, 1, 2**16, SAMPLES * 2**16, SAMPLES * 2**16 + 1, 3 * 2**20])
+def test_a_sample_sees_what_is_cut_or_zeroed(tmp_path, size):
+    file = tmp_path / "a.bin"
+    content = np.random.default_rng(size).integers(1, 256, size, dtype=np.uint8).tobytes()
+    file.write_bytes(content)
+    sample = sample_of(file)
+    assert sample == sample_of(file)
+    if size:
+        for cut in (0, size // 2, size - 1):
+            file.write_bytes(content[:cut])
+            assert sample_of(file) != sample
+            file.write_bytes(content[:cut].ljust(size, b"\0"))
+            assert sample_of(file) != sample
+    assert sample_of(tmp_path) == ""
+    with pytest.raises(FileNotFoundError):
+        sample_of(tmp_path / "b.bin")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="system calls are looked at on Linux")
+def test_what_is_written_is_on_the_disk_before_it_has_its_name(tmp_path):
+    code = (
+        "import os, sys\n"
+        "calls = []\n"
+        "real_sync, real_replace = os.fsync, os.replace\n"
+        "os.fsync = lambda handle: (calls.append(os.readlink(f'/proc/self/fd/{handle}')), "
+        "real_sync(handle))[1]\n"
+        "os.replace = lambda a, b: (calls.append('named ' + str(a)), real_replace(a, b))[1]\n"
+        "from pathlib import Path\n"
+        "from pipekit.files import beside\n"
+        "with beside(Path(sys.argv[1])) as unfinished:\n"
+        "    unfinished.write_text('whole')\n"
+        "assert calls == [str(unfinished), 'named ' + str(unfinished)], calls\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path.resolve() / "a.txt"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    with beside(tmp_path / "b.txt") as unfinished:
+        unfinished.write_text("x")
+        sync(unfinished)
