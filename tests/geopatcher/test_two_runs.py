@@ -1,5 +1,6 @@
 """Runs that meet at one target, and targets that are no longer what a journal says."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -32,8 +33,11 @@ def values_of(path):
 
 
 def scaled(factor, began=None, go_on=None):
+    calls = itertools.count()
+
     def operator(chip):
-        if began is not None:
+        # The first call only tells what results are like.
+        if began is not None and next(calls) > 0:
             began.set()
             assert go_on.wait(120)
         return np.asarray(chip, "float32")[0] * factor
