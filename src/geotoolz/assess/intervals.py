@@ -83,7 +83,7 @@ class Estimate:
         them and that of a class of 1 % in 94.5 to 97 %, with 100 pixels drawn where it is mapped
         and 400 to 4,900 elsewhere. "wald" held 93 % for the first; for the second 53 % with 400
         pixels, 83 % with 900, 91 % with 2,000. No method holds for the producer's accuracy of a
-        class whose omissions the sample did not meet: 50 to 80 % there.
+        class whose omissions the sample did not meet: 30 to 80 % there.
         """
         from scipy.stats import norm
 
