@@ -10,11 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from geocatalog.read.tokens import guard_logs, without_query
 from geostack.errors import PixelReadError
 from geostack.web import SignedUrl
-from pipekit.files import locked
+from pipekit.files import locked, sync
 from pipekit.retry import GaveUpError, TransientError, retry
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def copy_file(
             raise PixelReadError(
                 f"{without_query(href)} arrived damaged: checksum {found}, expected {checksum}"
             )
+        sync(part)
         os.replace(part, path)
         return Copied(path, path.stat().st_size, found, copy.transferred)
 
@@ -161,6 +163,10 @@ def _fetch_patiently(copy: _Copy) -> None:
             if reached <= max(furthest, 0):
                 raise PixelReadError(f"{copy.signed.failed}: {error}") from None
             furthest = reached
+
+
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""How a TIFF and a BigTIFF begin, in either byte order."""
 
 
 class _Copy:
@@ -208,6 +214,21 @@ class _Copy:
         if whole is not None and arrived != whole:
             raise TransientError(f"{arrived} of {whole} bytes arrived")
         self.stamp.unlink(missing_ok=True)
+        self._check_kind()
+
+    def _check_kind(self) -> None:
+        """Refuse what came in the file's place: a proxy's login page has the status 200, too."""
+        with self.part.open("rb") as file:
+            head = file.read(256)
+        suffix = Path(urlsplit(self.href).path).suffix.lower()
+        is_page = head.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html"))
+        is_tiff = head[:4] in _TIFF
+        if (is_page and suffix not in (".html", ".htm")) or (
+            suffix in (".tif", ".tiff") and not is_tiff
+        ):
+            self.part.unlink()
+            what = "a web page" if is_page else "no TIFF"
+            raise TransientError(f"{what} came in the place of a {suffix or 'file'}")
 
     def _append(self, stream: Any, mode: str) -> None:
         from urllib3.exceptions import HTTPError

@@ -154,3 +154,34 @@ def test_two_at_once_copy_once(remote, tmp_path):
         thread.join()
     assert len(remote.requests("data.bin")) == 1
     assert (tmp_path / "target" / "data.bin").read_bytes() == DATA
+
+
+PAGES = {
+    "a login page": b"\n<!DOCTYPE html><html><body>Log in</body></html>",
+    "another one": b"<HTML><head></head></HTML>",
+    "a message": b'{"error": "please log in"}',
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("content", PAGES.values(), ids=PAGES)
+def test_what_is_no_raster_never_takes_a_rasters_name(server, tmp_path, content):
+    there = tmp_path / "B04.tif"
+    there.write_bytes(content)
+    href = server.add_file(there, "store/B04.tif")
+    target = tmp_path / "target" / "B04.tif"
+    with pytest.raises(PixelReadError, match=r"came in the place of a \.tif"):
+        copy_file(href, target, PlanetaryComputerSource())
+    assert not target.exists()
+    assert not list(target.parent.glob("*.part"))
+    whole = b"II*\0" + bytes(4000)
+    there.write_bytes(whole)
+    assert copy_file(href, target, PlanetaryComputerSource()).path.read_bytes() == whole
+
+
+def test_a_page_is_taken_for_one_where_no_kind_is_known(server, tmp_path):
+    there = tmp_path / "data.bin"
+    there.write_bytes(PAGES["a login page"])
+    href = server.add_file(there, "store/data.bin")
+    with pytest.raises(PixelReadError, match="a web page"):
+        copy_file(href, tmp_path / "target" / "data.bin", PlanetaryComputerSource())
