@@ -371,6 +371,8 @@ class Request:
         Percent; None for any.
     assets
         Keys that the scenes must have.
+    item
+        The id of the one scene asked for; None for any.
 
     Attributes
     ----------
@@ -397,6 +399,7 @@ class Request:
         tile: str | None = None,
         max_cloud_cover: float | None = None,
         assets: Sequence[str] = (),
+        item: str | None = None,
     ) -> None:
         if not collection or not isinstance(collection, str):
             raise ValueError(
@@ -409,6 +412,7 @@ class Request:
         self.tile = as_tile(tile)
         self.max_cloud_cover = as_cloud_cover(max_cloud_cover)
         self.assets = tuple(assets)
+        self.item = item
 
     def query(self) -> dict[str, Any]:
         """Return the keyword arguments of a source's `search` and `covers`, cloud cover apart.

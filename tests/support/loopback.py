@@ -299,6 +299,8 @@ def _fits(item: dict[str, Any], body: dict[str, Any]) -> bool:
         collections = collections.split(",")
     if collections and item["collection"] not in collections:
         return False
+    if body.get("ids") and item["id"] not in body["ids"]:
+        return False
     box, wanted = item.get("bbox"), body.get("bbox")
     if wanted and wanted[0] > wanted[2]:
         return False  # a service that knows no antimeridian

@@ -51,8 +51,8 @@ def patient_io(
     own = getattr(like, "_req_modifier", None)
     said = threading.local()
 
-    def marked(request: Any) -> Any:
-        request = (own(request) if own else None) or request
+    def marked(modify: Any, request: Any) -> Any:
+        request = (modify(request) if modify else None) or request
         request.register_hook("response", remember)
         return request
 
@@ -60,6 +60,15 @@ def patient_io(
         said.retry_after = response.headers.get("Retry-After")
 
     class PatientIO(StacApiIO):
+        # A client that is opened with a transport sets its modifier anew, to None by default.
+        @property
+        def _req_modifier(self) -> Any:
+            return partial(marked, self._given)
+
+        @_req_modifier.setter
+        def _req_modifier(self, given: Any) -> None:
+            self._given = given
+
         def request(self, *args: Any, **kwargs: Any) -> str:
             ask = partial(self._once, *args, **kwargs)
             return retry(partial(within, WHOLE if seconds is None else seconds, ask), policy)
@@ -77,7 +86,7 @@ def patient_io(
                 raise
 
     timeout = getattr(like, "timeout", None) or TIMEOUT
-    made = PatientIO(timeout=timeout, max_retries=None, request_modifier=marked)
+    made = PatientIO(timeout=timeout, max_retries=None, request_modifier=own)
     session = getattr(like, "session", None)
     if session is not None:
         made.session = session

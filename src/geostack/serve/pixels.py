@@ -20,6 +20,7 @@ from geostack.read import scene_grid
 from geostack.request import BBox, Request, as_bbox
 from geostack.serve.limits import Limits
 from geostack.serve.problem import Problem
+from geostack.sources.source import Source
 from geotoolz.io import write_cog
 from pipekit import content_hash
 from pipekit.pixels import invalid_mask, nodata_of, plain
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from pystac import Item
 
     from geostack.serve.asked import SceneBox
-    from geostack.sources import Source
 
 _DATE = re.compile(r"(?:^|[_.-])(\d{4})(\d{2})(\d{2})(?=T|_|\.|-|$)")
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -64,7 +64,9 @@ def find_item(source: Source, item_id: str, bbox: BBox) -> Item:
     if found:
         with suppress(ValueError):  # digits that are no date
             request = Request(COLLECTION, bbox, "-".join(found.groups()))
-    for item in source.search(**request.query()):
+    # What merely has the methods of a source need not know how to ask for one scene.
+    one: Any = {"item": item_id} if isinstance(source, Source) else {}
+    for item in source.search(**request.query(), **one):
         if item.id == item_id:
             return item
     raise Problem(404, f"{source.name} has no scene {item_id} at that place")

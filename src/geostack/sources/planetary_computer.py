@@ -120,6 +120,9 @@ class PlanetaryComputerSource(Source):
         SourceUnavailableError
             When the service does not answer, or its pages repeat.
         """
+        if asked.item is not None:
+            named = {"collections": [asked.collection], "ids": [asked.item], "limit": 2}
+            return self._pages(named, asked, limit)
         parts = [list(part) for part in halves(asked.bbox)]
         query: dict[str, Any] = {}
         if asked.tile is not None:
@@ -288,6 +291,8 @@ class PlanetaryComputerSource(Source):
         found: dict[str, Item] = {}
         seen: set[str] = set()
 
+        until = time.monotonic() + MOST_SECONDS
+
         def collect() -> None:
             for page in self.client().search(**parameters).pages_as_dicts():
                 features = page.get("features", [])
@@ -299,6 +304,11 @@ class PlanetaryComputerSource(Source):
                         "range"
                     )
                 seen.update(ids)
+                if len(seen) > MOST_ITEMS or time.monotonic() > until:
+                    raise SourceUnavailableError(
+                        f"{redact(self.url)} listed {len(seen)} items and has more, so the search "
+                        "was broken off; ask for a shorter date range, a smaller box or a tile"
+                    )
                 for feature in features:
                     feature.setdefault("collection", asked.collection)
                     if fits(feature, asked):
@@ -306,7 +316,9 @@ class PlanetaryComputerSource(Source):
                 # Only a service that sorts may be stopped: else the clearest may come last.
                 covers = [cloud_cover(item.properties) or 0.0 for item in found.values()]
                 in_order = "sortby" not in parameters or covers == sorted(covers)
-                if limit is not None and len(found) >= limit and in_order:
+                enough = limit is not None and len(found) >= limit and in_order
+                # A service that does not know `ids` would go through all that it has.
+                if enough or asked.item is not None:
                     return
 
         self._ask(collect)
@@ -331,6 +343,13 @@ class PlanetaryComputerSource(Source):
 def _probed(url: str, minute: int) -> str | None:
     """Return what is wrong with a service, asked once in each minute."""
     return probe(url, PROBE_SECONDS)
+
+
+MOST_ITEMS = 100_000
+"""Items that one search lists: a service that never ends would fill the memory."""
+
+MOST_SECONDS = 900.0
+"""How long one search may take, however many pages it has and however slowly they come."""
 
 
 class _NoTokenError(Exception):

@@ -36,6 +36,7 @@ def fits(feature: dict[str, Any], asked: Request) -> bool:
     cover, limit = cloud_cover(properties), asked.max_cloud_cover
     return (
         feature["collection"] == asked.collection
+        and asked.item in (None, feature["id"])
         and (not boxes or any(intersects(box, asked.bbox) for box in boxes))
         and overlaps(span(properties), asked.interval)
         and asked.tile in (None, mgrs_tile(properties))
@@ -78,6 +79,7 @@ class Source(ABC):
         tile: str | None = None,
         max_cloud_cover: float | None = None,
         limit: int | None = None,
+        item: str | None = None,
     ) -> list[Item]:
         """Return items with absolute, unsigned hrefs, the clearest first.
 
@@ -95,6 +97,8 @@ class Source(ABC):
             Percent; None for any. Items that don't record it pass.
         limit
             At most so many items; None for all.
+        item
+            The id of the one scene asked for; None for any.
 
         Returns
         -------
@@ -105,7 +109,8 @@ class Source(ABC):
         SourceUnavailableError
             When the source can't answer.
         """
-        asked = Request(collection, bbox, date_range, tile=tile, max_cloud_cover=max_cloud_cover)
+        cover = max_cloud_cover
+        asked = Request(collection, bbox, date_range, tile=tile, max_cloud_cover=cover, item=item)
         return sorted(self.find(asked, limit), key=sort_key)[:limit]
 
     @abstractmethod

@@ -202,3 +202,28 @@ def test_policy_is_the_callers(scene):
     source = PlanetaryComputerSource(policy=RetryPolicy(tries=2, base_delay=0.0))
     with pytest.raises(SourceUnavailableError, match="2 tries"):
         source.search("sentinel-2-l2a", scene_bbox(), "2024-06")
+
+
+def test_one_scene_is_asked_for_by_its_id_and_never_by_a_whole_collection(server, tmp_path):
+    first = make_scene(tmp_path, bands=())
+    for number in range(250):
+        server.add_item({**first, "id": f"scene-{number:03d}"})
+    source = PlanetaryComputerSource(f"{server.url}/stac")
+    world = ("sentinel-2-l2a", (-180.0, -90.0, 180.0, 90.0), "../..")
+    assert [item.id for item in source.search(*world, item="scene-137")] == ["scene-137"]
+    assert source.search(*world, item="NOPE") == []
+    assert len(server.requests("/search")) == 2
+    server.records.clear()
+    server.ignore_filters = True  # a service that does not know ids is not gone through
+    assert source.search(*world, item="NOPE") == []
+    assert len(server.requests("/search")) == 1
+
+
+def test_a_search_that_does_not_end_is_broken_off(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("geostack.sources.planetary_computer.MOST_ITEMS", 150)
+    first = make_scene(tmp_path, bands=())
+    for number in range(400):
+        server.add_item({**first, "id": f"scene-{number:03d}"})
+    with pytest.raises(SourceUnavailableError, match="shorter date range"):
+        search(server, bbox=scene_bbox(), date_range="2024-06", limit=None)
+    assert len(server.requests("/search")) == 2
