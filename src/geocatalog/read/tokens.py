@@ -172,8 +172,8 @@ def redacted(error: BaseException) -> str:
 
     Examples
     --------
-    >>> redacted(OSError("GET /a.tif?sig=abc: 403"))
-    'OSError: GET /a.tif?sig=***: 403'
+    >>> redacted(OSError("GET /a.tif?sig=abc 403"))
+    'OSError: GET /a.tif?sig=*** 403'
     """
     return f"{type(error).__name__}: {redact(str(error.__cause__ or error))}"
 
