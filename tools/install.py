@@ -22,9 +22,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # extra: what pip downloads for it after those before it, measured on Linux with an empty cache.
 DOWNLOAD = {
-    "dev": "some 350 MB",
+    "dev": "some 500 MB",
+    "onnx": "some 20 MB",
+    "store": "some 10 MB",
     "serve": "some 270 MB",
-    "recipes": "some 300 MB with PyTorch's build for CPUs, 3 GB with the one for CUDA",
+    "recipes": "some 450 MB with PyTorch's build for CPUs, 3 GB with the one for CUDA",
     "site": "some 90 MB",
     "bench": "some 300 MB with PyTorch's build for CPUs, 3 GB with the one for CUDA",
 }
