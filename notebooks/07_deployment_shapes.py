@@ -86,9 +86,9 @@ from geostack.serve import Limits, Pipeline, create_app, running
 from geostack.serve.pixels import as_geotiff, read_upload
 from geotoolz import NDVI, NDWI, ActiveSampler, AlignAndStack, ApplyMask, ApplyToChips
 from geotoolz import CatalogField, CatalogPipeline, Colormap, DilateMask, DNToReflectance, Graph
-from geotoolz import GridSampler, Identity, Input, MaskFromSCL, MaskWhere, PerBandStats, Sequential
-from geotoolz import SklearnOp, Snapshot, StandardScale, Stitch, Tap, ToRGB, fit_pixels, plot, read
-from geotoolz import write_cog
+from geotoolz import GridSampler, Identity, Input, MaskFromSCL, MaskWhere, PerBandStats
+from geotoolz import PercentileClip, Sequential, SklearnOp, Snapshot, StandardScale, Stitch, Tap
+from geotoolz import ToRGB, fit_pixels, plot, read, write_cog
 from pipekit import AssertDType, AssertHasAttribute, AssertShape, AssertValidFraction
 from pipekit import AssertValueRange, Quarantine, ab_test, config_diff, to_config, to_yaml
 from pipekit.qc import Check
@@ -581,7 +581,7 @@ print(wanted)
 every_pixel = SpatialPatcher(  # a chip of 8 x 8 around every single pixel, thirty steps for each
     SpatialRectangular(8), SpatialRegularStride(1), SpatialBoxcar(), SpatialHardVote(n_classes=3)
 )
-steps = Sequential([DNToReflectance(scale=1.0)] * 30) | NDWI("B03", "B08") | MaskWhere(">", 0.0)
+steps = Sequential([PercentileClip(2, 98)] * 30) | NDWI("B03", "B08") | MaskWhere(">", 0.0)
 slow = GridSampler(every_pixel) | ApplyToChips(steps) | Stitch()
 
 # %%
