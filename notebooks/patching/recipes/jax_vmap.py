@@ -116,8 +116,8 @@ assert np.mean(errors[-8:]) < 0.5 * errors[0]
 # ## Back onto the scene
 #
 # `ApplyToChips(batch_size=...)` hands over stacks (N, C, h, w): exactly what the compiled, mapped
-# model takes. With `boundary="shift"` all chips have one shape, so it compiles at most twice: for
-# full batches and for the last one.
+# model takes. With `boundary="shift"` all chips have one shape, so it compiles at most three times:
+# for the first chip, which tells what results are like, for full batches and for the last one.
 
 # %%
 traced = []
@@ -139,7 +139,7 @@ whole = np.asarray(model(jnp.asarray(np.asarray(scene))))
 worst = np.abs(np.asarray(greenness) - whole).max()
 print(greenness.shape, f"compiled {len(traced)} times, largest difference {worst:.1e}")
 assert worst < 1e-4
-assert len(traced) <= 2
+assert len(traced) <= 3
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(10, 2.9), layout="constrained")
