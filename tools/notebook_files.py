@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from geostack.lesson import SKIPPED
+
 __all__ = [
     "ROOT",
     "TIERS",
@@ -22,9 +24,6 @@ __all__ = [
     "reason_skipped",
     "sources_of_pixels",
 ]
-
-SKIPPED = "skipped: this needs"
-"""How the line begins that a lesson prints whose framework is missing."""
 
 ROOT = Path(__file__).resolve().parents[1]
 """The repository's top folder."""
@@ -126,26 +125,20 @@ def problems(executed: Any, source: Any, root: Path) -> list[str]:
 
 def sources_of_pixels(executed: Any) -> list[str]:
     """Return the distinct lines that begin with `source:` in the printed outputs, in order."""
-    lines = (
-        line.strip()
-        for cell in executed.cells
-        if cell.cell_type == "code"
-        for text in _printed(cell)
-        for line in text.splitlines()
-    )
-    return list(dict.fromkeys(line for line in lines if line.startswith("source:")))
+    return list(dict.fromkeys(line for line in _lines(executed) if line.startswith("source:")))
 
 
 def reason_skipped(executed: Any) -> str:
     """Return what a notebook printed where it skipped itself, or nothing when it did not."""
-    lines = (
-        line.strip()
-        for cell in executed.cells
-        if cell.cell_type == "code"
-        for text in _printed(cell)
-        for line in text.splitlines()
-    )
-    return next((line for line in lines if line.startswith(SKIPPED)), "")
+    return next((line for line in _lines(executed) if line.startswith(SKIPPED)), "")
+
+
+def _lines(executed: Any) -> Iterator[str]:
+    """Yield the printed lines of a notebook's cells, in order."""
+    for cell in executed.cells:
+        if cell.cell_type == "code":
+            for text in _printed(cell):
+                yield from map(str.strip, text.splitlines())
 
 
 def _printed(cell: Any) -> Iterator[str]:
