@@ -60,10 +60,10 @@ notebooks-inplace: $(DEV) $(SERVE) $(RECIPES)  ## for authors: write the committ
 
 .PHONY: test test-author lint types contract
 test: $(DEV) $(SERVE) lint types contract  ## lint, types, import contract, then every test
-	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --hypothesis-profile=repeatable
 
 test-author: $(DEV) $(SERVE) $(SITE)  ## only the tests that need the real scenes or the site's renderer
-	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m "author and not live"
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --hypothesis-profile=repeatable -m "author and not live"
 
 lint: $(DEV)  ## ruff: rules and layout
 	@$(BIN)/ruff check .

@@ -11,6 +11,8 @@ from hypothesis import settings
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("no deadline", deadline=None)
+# The same examples each time: what `make test` says of a commit, it says again.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("no deadline")
 
 ROOT = Path(__file__).resolve().parents[1]

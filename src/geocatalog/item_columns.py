@@ -55,11 +55,13 @@ class ItemColumns:
         self._schema = schema
         self._known = {each.name for each in schema}
         self._null = {name for name in self._known if always_null(name)}
-        if not {"id", "assets", "datetime"} <= self._known:
+        if not {"id", "datetime"} <= self._known:
             raise CatalogError(
-                f"{place} holds no STAC items: it lacks id, datetime or assets, and has "
+                f"{place} holds no STAC items: it lacks id or datetime, and has "
                 f"{sorted(self._known)[:12]}"
             )
+        if "assets" not in self._known:  # Parquet has no column for empty structs
+            raise CatalogError(f"no item of {place} has an asset, so there is nothing to read")
         every = [each.name for each in schema.field("assets").type if self._is_asset(each)]
         self._several = asset_key == "*" or not isinstance(asset_key, str | None)
         asked = [asset_key] if isinstance(asset_key, str) else list(asset_key or ())

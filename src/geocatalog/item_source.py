@@ -48,7 +48,7 @@ def holds_items(place: str) -> bool:
         names = pq.read_schema(next(iter(parquet_files(place)))).names
     except (OSError, pa.ArrowInvalid):
         return False
-    return "assets" in names and "filepath" not in names
+    return not {"assets", "stac_version"}.isdisjoint(names) and "filepath" not in names
 
 
 def parquet_files(place: str) -> list[str]:

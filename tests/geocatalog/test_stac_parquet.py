@@ -241,6 +241,16 @@ def test_any_file_gives_the_rows_of_from_stac_items(tmp_path_factory, raw, asset
         assert row.geometry.symmetric_difference(other.geometry).area < 1e-9
 
 
+@pytest.mark.parametrize("asset_key", [None, "*", "B04", ["8.A", "B04"]])
+def test_items_without_an_asset_are_items_that_lack_it(tmp_path, asset_key):
+    made = make_scene(tmp_path, "item-0", when="2024-06-01T18:39:19Z", bands=("B04",))
+    made["assets"] = {}
+    path = to_stac_geoparquet([made, {**made, "id": "item-1"}], tmp_path / "items.parquet")
+    assert "assets" not in pq.read_schema(path).names
+    with pytest.raises(CatalogError, match=r"no item of .* has an asset"):
+        open_catalog(path, asset_key)
+
+
 @given(items(), st.lists(places(), min_size=1, max_size=3))
 @settings(max_examples=20, suppress_health_check=list(HealthCheck))
 def test_queries_answer_as_in_memory(tmp_path_factory, raw, asked):
