@@ -32,7 +32,6 @@ from geopatcher.files.target import (
     made_of,
     open_lazily,
     open_target,
-    telling_full_disk,
 )
 from geopatcher.merge.chip import Chip, chip_spec
 from geopatcher.merge.row_buffer import RowMerge, Rows
@@ -44,6 +43,7 @@ from geopatcher.stream import PatchStream
 from pipekit import journal
 from pipekit.files import keep_inputs
 from pipekit.fingerprint import fingerprint
+from pipekit.full_disk import telling_full_disk
 from pipekit.parallel import in_order
 from pipekit.places import Place
 from pipekit.schedulers import all_workers, check_scheduler, in_a_process, scheduling, shares_memory

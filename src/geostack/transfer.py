@@ -16,6 +16,7 @@ from geocatalog.read.tokens import guard_logs, without_query
 from geostack.errors import PixelReadError
 from geostack.web import SignedUrl
 from pipekit.files import locked, sync
+from pipekit.full_disk import FULL, telling_full_disk
 from pipekit.retry import GaveUpError, TransientError, retry
 
 if TYPE_CHECKING:
@@ -111,7 +112,8 @@ def copy_file(
         copy = _Copy(href, part, source, on_bytes)
         if path.is_file() and checksum is None and copy.size() == path.stat().st_size:
             return Copied(path, path.stat().st_size, multihash(path), 0)
-        _fetch_patiently(copy)
+        with telling_full_disk(path, "fetch into another folder; what has come so far is kept"):
+            _fetch_patiently(copy)
         found = multihash(part)
         if checksum is not None and found != checksum:
             part.unlink()
@@ -248,6 +250,8 @@ class _Copy:
                     self.transferred += len(piece)
                     self.on_bytes(len(piece))
             except (HTTPError, OSError) as error:
+                if isinstance(error, OSError) and error.errno in FULL:
+                    raise
                 raise TransientError(type(error).__name__) from None
 
 

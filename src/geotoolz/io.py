@@ -25,6 +25,7 @@ from geotoolz.warp import Bounds, georeferenced, pixels_within
 from pipekit import Operator
 from pipekit.carrier import crs_of
 from pipekit.files import file_of, keep_inputs, whole
+from pipekit.full_disk import gdal_writes
 from pipekit.legend import classes_of, colour_table, write_names
 from pipekit.pixels import GUIDE, ROLE_TAG, band_roles, check_fill, plain, role_of, roles_in_file
 from pipekit.places import Place, store_of
@@ -272,8 +273,8 @@ def write_cog(
     single = len(values) == 1 and set(roles) == {"class"}
     classes = classes_of(attrs_of(source)) if single else {}
     colours = colour_table(classes, values.dtype.name)
-    with whole(target) as unfinished:
-        _write(unfinished, source, values, _tags(source, tags), compress, method, colours)
+    with whole(target) as made, gdal_writes(target if isinstance(target, Path) else made):
+        _write(made, source, values, _tags(source, tags), compress, method, colours)
     if isinstance(target, Path):
         write_names(target, classes)
     return target

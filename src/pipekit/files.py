@@ -10,11 +10,13 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import unquote
 
+from pipekit.full_disk import telling_full_disk
 from pipekit.places import Place, store_of
 
 
@@ -35,6 +37,11 @@ def beside(path: Path) -> Iterator[Path]:
     Path
         A path in the same folder with the same suffix.
 
+    Raises
+    ------
+    UnwrittenError
+        There is no room for it.
+
     Examples
     --------
     >>> import tempfile
@@ -46,11 +53,14 @@ def beside(path: Path) -> Iterator[Path]:
     """
     unfinished = path.with_name(f".{path.name}.{os.urandom(16).hex()}{path.suffix}")
     try:
-        yield unfinished
-        sync(unfinished)
-        os.replace(unfinished, path)
+        with telling_full_disk(path):
+            yield unfinished
+            sync(unfinished)
+            os.replace(unfinished, path)
     finally:
-        unfinished.unlink(missing_ok=True)
+        # GDAL's own unfinished files have longer names.
+        for left in path.parent.glob(f"{escape(unfinished.name)}*"):
+            left.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:
@@ -154,8 +164,9 @@ def whole(target: Path | Place) -> Iterator[Path]:
         return
     with TemporaryDirectory() as folder:
         unfinished = Path(folder) / target.name
-        yield unfinished
-        target.upload(unfinished)
+        with telling_full_disk(unfinished, "set TMPDIR to another folder"):
+            yield unfinished
+            target.upload(unfinished)
 
 
 SIDE_FILES = (".aux.xml", ".ovr", ".msk")

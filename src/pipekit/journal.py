@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 from pipekit.files import lock
+from pipekit.full_disk import telling_full_disk
 from pipekit.places import ChangedError, Place, store_of
 
 _HEAD = b'{"journal": 2, "run": '
@@ -223,7 +224,7 @@ class _File:
         if not path.parent.is_dir():
             raise FileNotFoundError(f"the journal's folder does not exist: {path.parent}")
         self._synced = time.monotonic()
-        self._file = path.open("a+b")
+        self._path, self._file = path, path.open("a+b", buffering=0)
         if not lock(self._file.fileno(), wait=False):
             self._file.close()
             raise refusal(f"the journal {path} is in use by another run")
@@ -239,11 +240,12 @@ class _File:
 
     def append(self, line: bytes) -> None:
         """Append a line, hand it to the system, and sync it to disk now and then."""
-        self._file.write(line)
-        self._file.flush()
-        if time.monotonic() - self._synced >= SYNC_EVERY:
-            os.fsync(self._file.fileno())
-            self._synced = time.monotonic()
+        with telling_full_disk(self._path):
+            while line:  # of which a disk that fills up takes a part
+                line = line[self._file.write(line) :]
+            if time.monotonic() - self._synced >= SYNC_EVERY:
+                os.fsync(self._file.fileno())
+                self._synced = time.monotonic()
 
     def close(self) -> None:
         """Sync and close."""

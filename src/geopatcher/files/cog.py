@@ -6,9 +6,9 @@ known: they wait in a plain file, which GDAL's COG driver then reads once, tile 
 
 from __future__ import annotations
 
+import errno
 import json
 import math
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from geopatcher.files.rows import RasterSpec, RawRows, Unfinished
 from geopatcher.patch import PatchError
 from pipekit.carrier import crs_of
 from pipekit.files import drop_side_files, sync
+from pipekit.full_disk import gdal_writes
 from pipekit.legend import Classes, classes_of, colour_table, write_names
 from pipekit.pixels import ROLE_TAG, band_roles
 
@@ -87,16 +88,9 @@ class CogTarget(Unfinished):
             "BIGTIFF": "IF_SAFER",
             "NUM_THREADS": "2",
         }
-        try:
-            with block_cache(CACHE_MEGABYTES * 2**20):
-                copy(str(header), str(made), driver="COG", **options)
-                _check_whole(made)
-        except Exception as error:  # GDAL's own have no class in common, nor a public one
-            free = shutil.disk_usage(self.path.parent).free / 1e6
-            raise OSError(
-                f"GDAL could not write {self.path.name} ({error}; {free:.0f} MB are free); no part "
-                "of it was given its name"
-            ) from error
+        with gdal_writes(self.path), block_cache(CACHE_MEGABYTES * 2**20):
+            copy(str(header), str(made), driver="COG", **options)
+            _check_whole(made)
         sync(made)
         drop_side_files(self.path)
         made.replace(self.path)
@@ -211,4 +205,4 @@ def _check_whole(path: Path) -> None:
                 for what in ("BLOCK_OFFSET", "BLOCK_SIZE")
             ]
             if None not in place and sum(map(int, place)) > size:
-                raise OSError(f"it was cut short at {size} bytes")
+                raise OSError(errno.ENOSPC, f"it was cut short at {size} bytes")

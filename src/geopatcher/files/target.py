@@ -7,9 +7,7 @@ store is in `on_store`.
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +22,7 @@ from geopatcher.files.rows import RasterSpec, RawRows, plain_attrs
 from geopatcher.files.zarr import ZarrRows, ZarrTarget, check_chunks, open_zarr
 from geopatcher.patch import PatchError
 from pipekit.files import sample_of
+from pipekit.full_disk import telling_full_disk
 from pipekit.places import Place, place_of, store_of
 
 SUFFIXES = (".tif", ".tiff", ".zarr")
@@ -33,8 +32,6 @@ RowStore = RawRows | ZarrRows
 
 Target = CogTarget | ZarrTarget
 """A file to be: its rows, and what makes it whole."""
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def check_target(path: Any, chunks: Any = None) -> Path | Place:
@@ -230,26 +227,3 @@ def open_lazily(path: Any) -> Any:
     if isinstance(target, Place):
         return open_cog(*target.for_gdal())
     return open_cog(str(target))
-
-
-@contextmanager
-def telling_full_disk(target: Path) -> Iterator[None]:
-    """Turn an error of a full disk into one that says where, and what is left there.
-
-    Parameters
-    ----------
-    target : Path
-        What is written inside.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        free = shutil.disk_usage(target.parent).free / 1e6
-        raise OSError(
-            error.errno,
-            f"no space left to write {target.name} ({error.strerror}; {free:.0f} MB are free); "
-            "no part of it was given its name: free some space and run again",
-            str(target),
-        ) from error

@@ -15,6 +15,7 @@ from geostack.errors import (
     SourceUnavailableError,
 )
 from pipekit import QCError
+from pipekit.full_disk import UnwrittenError
 
 logger = logging.getLogger(__name__)
 
@@ -97,12 +98,14 @@ def problem_of(error: Exception) -> Problem:
     -------
     Problem
         404 or 422 for what the client asked wrongly, 503 with the time of another try for what may
-        be well in a moment, 500 for the rest.
+        be well in a moment, 507 for a full disk, 500 for the rest.
 
     Examples
     --------
     >>> problem_of(SourceUnavailableError("https://a.b/c?sig=1 is down")).status
     503
+    >>> problem_of(UnwrittenError(28, "no space left to write /a")).status
+    507
     """
     if isinstance(error, Problem):
         return error
@@ -115,5 +118,8 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, SourceUnavailableError | PixelReadError):
         logger.warning("a read failed: %s", redact(str(error)))
         return Problem(503, "the scene can't be read now; try again", _RETRY)
+    if isinstance(error, UnwrittenError):
+        logger.error("a job had no room: %s", redact(str(error)))
+        return Problem(507, "the server has no room left on its disk", _RETRY)
     logger.error("a job failed", exc_info=error)
     return Problem(500, f"the pipeline failed with {type(error).__name__}", _RETRY)

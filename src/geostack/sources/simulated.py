@@ -24,6 +24,7 @@ from geostack.request import (
 )
 from geostack.sources.archive import as_item
 from geostack.sources.source import Source, fits
+from pipekit.full_disk import UnwrittenError, telling_full_disk
 
 if TYPE_CHECKING:
     from pystac import Item
@@ -189,6 +190,8 @@ def simulated_file(href: str) -> str:
 
     Raises
     ------
+    UnwrittenError
+        There is no room for it.
     OSError
         When it can't be drawn, though its folder can be written.
 
@@ -207,7 +210,10 @@ def simulated_file(href: str) -> str:
     error: OSError | None = None
     for cache in _places(path):
         try:
-            return str(files.ensure(path, cache))
+            with telling_full_disk(path, "set GEOSTACK_CACHE to a folder with more room"):
+                return str(files.ensure(path, cache))
+        except UnwrittenError:
+            raise
         except OSError as answer:
             scenes = cache / Path(*path.parts[-4:-2])
             if not isinstance(answer, PermissionError) and is_writable(scenes):

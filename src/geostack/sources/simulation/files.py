@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipekit.files import locked
+from pipekit.files import beside, locked
+from pipekit.full_disk import gdal_writes
 
 from .grid import THREADS, Grid, pool
 from .scenes import AREAS, Scene, simulated_scenes
@@ -106,24 +107,19 @@ def _draw(scene: Scene, key: str, target: Path) -> None:
 
     target.parent.mkdir(parents=True, exist_ok=True)
     # Whoever holds the lock is alone, so other unfinished files are of processes that were killed.
-    for stale in target.parent.glob(".part-*"):
+    for stale in target.parent.glob(".*"):
         stale.unlink(missing_ok=True)
-    part = target.with_name(f".part-{target.name}")
-    try:
-        drawn = draw.pixels(scene, key)
+    drawn = draw.pixels(scene, key)
+    with beside(target) as part, gdal_writes(target):
         tile, threads = scene.file_grid(key), os.cpu_count() or 1
         write_cog(part, tile=tile, threads=threads, **drawn._asdict())
-        os.replace(part, target)
-        there = {
-            name: asset
-            for name, asset in scene.item["assets"].items()
-            if (target.parent / asset["href"]).is_file()
-        }
-        text = json.dumps({**scene.item, "assets": there}, indent=1) + "\n"
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, target.parent / f"{scene.id}.json")
-    finally:
-        part.unlink(missing_ok=True)
+    there = {
+        name: asset
+        for name, asset in scene.item["assets"].items()
+        if (target.parent / asset["href"]).is_file()
+    }
+    with beside(target.parent / f"{scene.id}.json") as part:
+        part.write_text(json.dumps({**scene.item, "assets": there}, indent=1) + "\n", "utf-8")
 
 
 _BAR: Any = None

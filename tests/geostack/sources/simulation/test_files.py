@@ -54,7 +54,7 @@ def test_a_killed_process_leaves_nothing_for_whole_and_the_next_one_succeeds(tmp
     process = start(tmp_path)
     deadline = time.monotonic() + 600
     # Killed when it has begun to write pixels: neither before nor after.
-    while not list(tmp_path.rglob(".part-*.tif")):
+    while not list(tmp_path.rglob(".*.tif")):
         assert process.poll() is None, "the files were drawn before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.002)
@@ -63,7 +63,7 @@ def test_a_killed_process_leaves_nothing_for_whole_and_the_next_one_succeeds(tmp
     assert len(whole(tmp_path)) < 4
     root = ensure_area(AREA, tmp_path)
     assert len(whole(root)) == 4
-    assert not list(root.rglob(".part-*"))
+    assert not list(root.rglob(".*.tif"))
 
 
 def test_processes_at_once_draw_each_file_once(tmp_path):
