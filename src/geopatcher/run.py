@@ -382,7 +382,7 @@ class _Run:
             values = self._in_memory(spec, job, journal)
             self._warn()
             return as_scene(values, spec.with_skipped(self.skipped))
-        # Two runs with a journal each may be given one target: each has hidden files of its own.
+        # What a run with another journal has left is not this one's to go on with.
         own = None if journal is None else _place_name(journal.path)
         keep = journal is not None and bool(journal.done)
         with open_target(self.target, spec, self.chunks, own, keep) as target:

@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 import threading
+import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from affine import Affine
 from georeader.geotensor import GeoTensor
 
 from geopatcher import (
+    PatchError,
     SpatialHann,
     SpatialPatcher,
     SpatialRectangular,
@@ -58,27 +61,77 @@ def run(folder, name, factor, **more):
     )
 
 
-@pytest.mark.parametrize("name", ["out.tif", "out.zarr"])
-def test_two_journals_on_one_target_never_mix(tmp_path, name):
-    began, go_on = threading.Event(), threading.Event()
-    failed = []
+@contextmanager
+def first_run_under_way(folder, name):
+    """A run of factor 1 with its own journal, which holds the target in this block."""
+    began, go_on, failed = threading.Event(), threading.Event(), []
 
     def first():
         try:
-            run(tmp_path, name, 1, began=began, go_on=go_on)
+            run(folder, name, 1, began=began, go_on=go_on)
         except Exception as error:
             failed.append(error)
 
     thread = threading.Thread(target=first)
     thread.start()
-    assert began.wait(120)
+    try:
+        assert began.wait(120)
+        yield
+    finally:
+        go_on.set()
+        thread.join(120)
+    assert not failed
+
+
+@pytest.mark.parametrize("name", ["out.tif", "out.zarr"])
+def test_a_second_run_on_a_target_is_refused_and_told_who_has_it(tmp_path, name):
+    with first_run_under_way(tmp_path, name):
+        held = rf"process {os.getpid()} on .* with the journal .*1\.jsonl; let it end, or choose"
+        with pytest.raises(PatchError, match=held):
+            run(tmp_path, name, 2)
+    np.testing.assert_allclose(values_of(tmp_path / name), 1, rtol=1e-6)
     run(tmp_path, name, 2)
     np.testing.assert_allclose(values_of(tmp_path / name), 2, rtol=1e-6)
-    go_on.set()
-    thread.join(120)
-    assert not failed
-    np.testing.assert_allclose(values_of(tmp_path / name), 1, rtol=1e-6)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1.jsonl", "2.jsonl", name]
+
+
+JOB = """
+import sys, time
+import numpy as np
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_two_runs import run
+
+import test_two_runs
+test_two_runs.scaled = lambda factor: lambda chip: (
+    time.sleep(0.02), np.asarray(chip, "float32")[0] * factor
+)[1]
+run(Path(sys.argv[2]), sys.argv[3], 7)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX systems do")
+@pytest.mark.parametrize("name", ["out.tif", "out.zarr"])
+@pytest.mark.parametrize("other", [False, True])
+def test_what_a_killed_run_has_claimed_is_free_at_once(tmp_path, name, other):
+    here = os.path.dirname(__file__)
+    job = [sys.executable, "-W", "ignore", "-c", JOB, here, str(tmp_path), name]
+    with subprocess.Popen(job) as process:
+        journal = tmp_path / "7.jsonl"
+        deadline = time.monotonic() + 120
+        while not (journal.exists() and len(journal.read_bytes().splitlines()) > 2):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.kill()
+    assert not (tmp_path / name).exists()
+    assert (tmp_path / f".{name}.claim").exists()
+    if other:
+        run(tmp_path, name, 2)
+    else:
+        subprocess.run(job, check=True, timeout=120)
+    np.testing.assert_allclose(values_of(tmp_path / name), 2 if other else 7, rtol=1e-6)
+    assert not (tmp_path / f".{name}.claim").exists()
 
 
 @pytest.mark.parametrize("hurt", ["cut", "emptied", "zeros", "replaced", "removed"])

@@ -21,6 +21,7 @@ from geopatcher.files.on_store import CogOnStore, ZarrOnStore, scratch_for
 from geopatcher.files.rows import RasterSpec, RawRows, plain_attrs
 from geopatcher.files.zarr import ZarrRows, ZarrTarget, check_chunks, open_zarr
 from geopatcher.patch import PatchError
+from pipekit.claim import claimed
 from pipekit.files import sample_of
 from pipekit.full_disk import telling_full_disk
 from pipekit.places import Place, place_of, store_of
@@ -132,6 +133,8 @@ def open_target(
         For a folder that does not exist.
     FileExistsError
         For a file where a folder is to be written, or the other way round.
+    PatchError
+        For a target that another run writes now.
     OSError
         For a disk that is full.
     """
@@ -143,15 +146,22 @@ def open_target(
     made = replace(spec, attrs=plain_attrs(spec.attrs)), chunks, token
     if isinstance(target, Place):
         file, kind = scratch_for(target), ZarrOnStore if as_store else CogOnStore
-        yield from _filled(kind(file, *made, place=target), file, resumable, keep)
-        return
+        opened: Target = kind(file, *made, place=target)
+    else:
+        _check_folder(target, as_store)
+        file = target
+        opened = ZarrTarget(target, *made) if as_store else CogTarget(target, *made)
+    with claimed(target, journal or "", PatchError):
+        yield from _filled(opened, file, resumable, keep)
+
+
+def _check_folder(target: Path, as_store: bool) -> None:
+    """Raise unless a file, or a store as a folder, can be made at a path."""
     if not target.parent.is_dir():
         raise FileNotFoundError(f"the target's folder does not exist: {target.parent}")
     if target.exists() and target.is_dir() != as_store:
         there, wanted = ("file", "folder") if as_store else ("folder", "file")
         raise FileExistsError(f"{target} is a {there} where a {wanted} is to be written; remove it")
-    opened = ZarrTarget(target, *made) if as_store else CogTarget(target, *made)
-    yield from _filled(opened, target, resumable, keep)
 
 
 def _filled(opened: Target, file: Path, resumable: bool, keep: bool) -> Iterator[Target]:
