@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ from geopatcher import (
 from geopatcher.domain import RasterDomain
 from geopatcher.fields import RasterField
 from geopatcher.run import map_patches
-from geotoolz.carrier import Raster, Values, attrs_of, fill_of, nan_floats, values_of
+from geotoolz.carrier import Raster, Values, attrs_of, fill_of, nan_floats, rewrap, values_of
 from geotoolz.cloud import SCL_CLOUDS_AND_INVALID
 from geotoolz.compositing import (
     GeometricMedianComposite,
@@ -43,7 +44,7 @@ from geotoolz.compositing import (
     MedianComposite,
     clear_count,
 )
-from geotoolz.scenes import Scene, SceneReading, as_floats, passes_of, scenes_to_read
+from geotoolz.scenes import Scene, SceneReading, alike, passes_of, scenes_to_read
 from pipekit import Identity
 from pipekit.fingerprint import fingerprint_file
 from pipekit.parallel import in_threads
@@ -106,6 +107,7 @@ def composite(
     journal: Any = None,
     progress: bool = True,
     chunks: Any = None,
+    lazy: bool = False,
 ) -> Any:
     r"""Return a catalog's scenes as one raster, or as one for each period of time.
 
@@ -159,6 +161,8 @@ def composite(
         As in `geopatcher.map_patches`.
     connections
         Scenes that a block reads at the same time, by default 2, or 8 of a server.
+    lazy
+        Whether to return a Field, nothing of which is made yet, and to run nothing.
 
     Returns
     -------
@@ -191,73 +195,6 @@ def composite(
     >>> made.shape, made.values[:, 0, 0].tolist()
     ((2, 8, 8), [2.0, 3.0])
     """
-    field = field_of(
-        catalog,
-        bands,
-        area=area,
-        area_crs=area_crs,
-        crs=crs,
-        resolution=resolution,
-        time=time,
-        every=every,
-        mask=mask,
-        mask_bands=mask_bands,
-        radiometry=radiometry,
-        reducer=reducer,
-        count=count,
-        max_cloud_cover=max_cloud_cover,
-        same_pass=same_pass,
-        resampling=resampling,
-        dtype=dtype,
-        nodata=nodata,
-        connections=connections,
-    )
-    how = {"scheduler": scheduler, "workers": workers, "progress": progress, "chunks": chunks}
-    if target is None or every is None or Path(target).suffix.lower() == ".zarr":
-        return field.run(target, journal=journal, **how)
-    return _cog_of_each(field, str(target), journal, how)
-
-
-def field_of(
-    catalog: Any,
-    bands: Sequence[str] | None = None,
-    *,
-    area: Any = None,
-    area_crs: Any = None,
-    crs: Any = None,
-    resolution: float | Sequence[float] | None = None,
-    time: Any = None,
-    every: str | None = None,
-    mask: Any = SCL_CLOUDS_AND_INVALID,
-    mask_bands: Sequence[str] | None = None,
-    radiometry: Any = "auto",
-    reducer: Any = "median",
-    count: bool = False,
-    max_cloud_cover: float | None = None,
-    same_pass: str | None = "10min",
-    resampling: str = "nearest",
-    dtype: DTypeLike = "float32",
-    nodata: float | None = None,
-    connections: int | None = None,
-) -> CompositeField:
-    """Return a composite as a Field, nothing of which is made yet.
-
-    Parameters
-    ----------
-    catalog, bands, area, area_crs, crs, resolution, time, every, mask, mask_bands, radiometry
-        As in `composite`.
-    reducer, count, max_cloud_cover, same_pass, resampling, dtype, nodata, connections
-        As in `composite`.
-
-    Returns
-    -------
-    A Field (C, H, W), or (P, C, H, W) with `every`, that a patcher can cut.
-
-    Raises
-    ------
-    CatalogError
-        As in `composite`.
-    """
     slice_time = area.interval if isinstance(area, GeoSlice) and time is None else time
     scenes, reading = scenes_to_read(
         catalog,
@@ -270,15 +207,36 @@ def field_of(
         max_cloud_cover=max_cloud_cover,
     )
     grid, outline = grid_over(scenes, area, area_crs, resolution, crs)
-    periods = None if every is None else periods_of(scenes, every)
-    return CompositeField(
-        SceneStack(scenes, reading, grid, periods, same_pass, connections),
-        _reducer_of(reducer),
-        count=count,
-        dtype=dtype,
-        nodata=nodata,
-        outline=outline,
-    )
+    periods = None if every is None else tuple(periods_of(scenes, every))
+    stack = SceneStack(tuple(scenes), reading, grid, periods, same_pass, connections)
+    field = CompositeField(stack, _reducer_of(reducer), count, dtype, nodata, outline)
+    if lazy:
+        return field
+    how = {"scheduler": scheduler, "workers": workers, "progress": progress, "chunks": chunks}
+    if target is None or every is None or Path(target).suffix.lower() == ".zarr":
+        return field.run(target, journal=journal, **how)
+    return _cog_of_each(field, str(target), journal, how)
+
+
+def field_of(catalog: Any, bands: Sequence[str] | None = None, **what: Any) -> CompositeField:
+    """Return a composite as a Field, nothing of which is made yet.
+
+    Parameters
+    ----------
+    catalog, bands, **what
+        As in `composite`.
+
+    Returns
+    -------
+    A Field (C, H, W), or (P, C, H, W) with `every`, that a patcher can cut.
+
+    Raises
+    ------
+    CatalogError
+        As in `composite`.
+    """
+    field: CompositeField = composite(catalog, bands, lazy=True, **what)
+    return field
 
 
 def _cog_of_each(
@@ -414,6 +372,7 @@ def periods_of(scenes: Sequence[Scene], every: str) -> list[tuple[pd.Timestamp, 
     return [(start, start + step) for start in starts]
 
 
+@dataclass(eq=False, repr=False)
 class SceneStack:
     """Stacks of scenes on parts of a grid, read when they are asked for.
 
@@ -433,22 +392,16 @@ class SceneStack:
         Scenes read at the same time, by default 2, or 8 of a server.
     """
 
-    def __init__(
-        self,
-        scenes: Sequence[Scene],
-        reading: SceneReading,
-        grid: GeoBox,
-        periods: Sequence[tuple[pd.Timestamp, pd.Timestamp]] | None = None,
-        same_pass: str | None = "10min",
-        connections: int | None = None,
-    ) -> None:
-        self.scenes = tuple(scenes)
-        self.reading = reading
-        self.grid = grid
-        self.periods = None if periods is None else tuple(periods)
-        self.same_pass = same_pass
+    scenes: tuple[Scene, ...]
+    reading: SceneReading
+    grid: GeoBox
+    periods: tuple[tuple[pd.Timestamp, pd.Timestamp], ...] | None = None
+    same_pass: str | None = "10min"
+    connections: int | None = None
+
+    def __post_init__(self) -> None:
         where = "afar" if any(map(is_remote, self.paths)) else "here"
-        self.connections = CONNECTIONS[where] if connections is None else connections
+        self.connections = CONNECTIONS[where] if self.connections is None else self.connections
         self._files = KeptOpen(MOST_OPEN) if len(self.paths) <= MOST_OPEN else None
 
     @property
@@ -483,6 +436,22 @@ class SceneStack:
         counts = range(len(self.periods or [0]))
         return max(len(self._passes(number, self.grid)) for number in counts)
 
+    def of(self, period: int) -> SceneStack:
+        """Return the stacks of one period alone.
+
+        Parameters
+        ----------
+        period
+            Its number.
+
+        Returns
+        -------
+        Those of its scenes, on the same grid.
+        """
+        start, stop = (self.periods or ())[period]
+        scenes = tuple(scene for scene in self.scenes if start <= scene.time < stop)
+        return replace(self, scenes=scenes, periods=None)
+
     def _passes(self, period: int, part: GeoBox) -> list[list[Scene]]:
         """Return the passes of a period that touch a part of the grid."""
         near = shapely.intersects(self.outlines, shapely.box(*part.boundingbox))
@@ -508,8 +477,8 @@ class SceneStack:
         `attrs["dates"]` are the T times as ISO text. None where no scene has a pixel.
         """
         passes = self._passes(period, part)
-        workers = max(1, min(self.connections, len(passes)))
-        read = partial(self._read_pass, part)
+        workers = max(1, min(self.connections or 1, len(passes)))
+        read = partial(self.reading.of_pass, grid=part, files=self._files)
         stack: Any = None
         dates: list[str] = []
         simulated = False
@@ -517,10 +486,8 @@ class SceneStack:
             if raster is None:
                 continue
             if stack is None:
-                stack = _room_for(len(passes), raster)
-            elif stack.dtype != raster.dtype or not _same(fill_of(stack), fill_of(raster)):
-                kind = np.result_type(stack.dtype, raster.dtype, np.float32)
-                stack, raster = as_floats(stack, kind), as_floats(raster, kind)
+                stack = rewrap(raster, np.empty((len(passes), *raster.shape), raster.dtype))
+            stack, raster = alike(stack, raster)
             stack.values[len(dates)] = values_of(raster)
             dates.append(scenes[0].time.isoformat())
             simulated |= attrs_of(raster).get("source") == "simulated"
@@ -536,20 +503,6 @@ class SceneStack:
         if self._files is not None:
             self._files.close()
 
-    def _read_pass(self, part: GeoBox, scenes: Sequence[Scene]) -> GeoTensor | None:
-        return self.reading.of_pass(scenes, part, self._files)
-
-
-def _room_for(count: int, raster: GeoTensor) -> GeoTensor:
-    values = np.empty((count, *raster.shape), raster.dtype)
-    return GeoTensor(
-        values, raster.transform, raster.crs, raster.fill_value_default, dict(raster.attrs)
-    )
-
-
-def _same(one: Any, other: Any) -> bool:
-    return one == other or (one != one and other != other)
-
 
 class _Made:
     """What a composite is made of and how, which tells one run from another."""
@@ -562,6 +515,7 @@ class _Made:
         return {**self.stack.get_config(), **self.how}
 
 
+@dataclass(eq=False, repr=False)
 class CompositeField:
     """A composite as a Field: a window is read and reduced when it is selected.
 
@@ -584,20 +538,15 @@ class CompositeField:
         For a `nodata` that the dtype cannot hold.
     """
 
-    def __init__(
-        self,
-        stack: SceneStack,
-        reducer: Callable[[Any], Any],
-        *,
-        count: bool = False,
-        dtype: DTypeLike = "float32",
-        nodata: float | None = None,
-        outline: Any = None,
-    ) -> None:
-        self.stack = stack
-        self.reducer = reducer
-        self.count = count
-        self.dtype = np.dtype(dtype)
+    stack: SceneStack
+    reducer: Callable[[Any], Any]
+    count: bool = False
+    dtype: Any = "float32"
+    nodata: float | None = None
+    outline: Any = None
+
+    def __post_init__(self) -> None:
+        stack, nodata, self.dtype = self.stack, self.nodata, np.dtype(self.dtype)
         if self.dtype.kind not in "iuf":
             raise CatalogError(f"dtype must be of floats or integers, got {self.dtype.name}")
         if self.dtype.kind == "f" and nodata is not None and nodata == nodata:
@@ -610,7 +559,6 @@ class CompositeField:
             self.nodata = check_fill(kept, self.dtype, "nodata")
         except ValueError as error:
             raise CatalogError(str(error)) from None
-        self.outline = outline
         self._attrs = self._tried()
         grid, names = stack.grid, self._attrs["band_names"]
         lead = (len(names),) if stack.periods is None else (len(stack.periods), len(names))
@@ -638,21 +586,8 @@ class CompositeField:
         -------
         A Field on the same grid.
         """
-        whole = self.stack
-        assert whole.periods is not None
-        start, stop = whole.periods[period]
-        scenes = [scene for scene in whole.scenes if start <= scene.time < stop]
-        only = SceneStack(
-            scenes, whole.reading, whole.grid, None, whole.same_pass, whole.connections
-        )
-        made = CompositeField(
-            only,
-            self.reducer,
-            count=self.count,
-            dtype=self.dtype,
-            nodata=None if self.dtype.kind == "f" else self.nodata,
-            outline=self.outline,
-        )
+        nodata = None if self.dtype.kind == "f" else self.nodata
+        made = replace(self, stack=self.stack.of(period), nodata=nodata)
         made._attrs["periods"] = [self._attrs["periods"][period]]
         return made
 
@@ -733,7 +668,8 @@ class CompositeField:
             out[:bands] = self._settled(layers[:, *inner], made)
         if self.count:
             clear = 0 if stack is None else values_of(clear_count(stack))[0][inner]
-            out[bands] = np.minimum(clear, _top(self.dtype))
+            most = np.iinfo(self.dtype).max if self.dtype.kind in "iu" else np.inf
+            out[bands] = np.minimum(clear, most)
         if inside is not None:
             out[:, ~inside] = self.nodata
 
@@ -802,7 +738,3 @@ class CompositeField:
             )
         finally:
             self.stack.close()
-
-
-def _top(kind: np.dtype[Any]) -> Any:
-    return np.iinfo(kind).max if kind.kind in "iu" else np.inf

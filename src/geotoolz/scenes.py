@@ -459,7 +459,7 @@ class SceneReading:
             if made is None:
                 made = raster
             else:
-                made, raster = _alike(made, raster)
+                made, raster = alike(made, raster)
                 gaps = invalid_mask(values_of(made), fill_of(made))
                 if gaps is not None:
                     np.copyto(values_of(made), values_of(raster), where=gaps)
@@ -584,16 +584,29 @@ def _marked(values: Values, drop: Mask, raster: Raster) -> tuple[Values, Raster]
     return values, rewrap(raster, values_of(raster), fill=fill)
 
 
-def _alike(one: Raster, other: Raster) -> tuple[Raster, Raster]:
-    """Return two rasters in one dtype with one nodata value: as floats where they differ."""
-    if one.dtype == other.dtype and _same(fill_of(one), fill_of(other)):
+def alike(one: Raster, other: Raster) -> tuple[Raster, Raster]:
+    """Return two rasters in one dtype with one nodata value: as floats where they differ.
+
+    Parameters
+    ----------
+    one, other
+        (..., H, W).
+
+    Returns
+    -------
+    The two, or copies in floats with NaN for nodata.
+
+    Examples
+    --------
+    >>> one, other = alike(np.array([[1, 2]], "uint16"), np.array([[0.5, 1.5]], "float32"))
+    >>> one.dtype == other.dtype
+    True
+    """
+    fills = fill_of(one), fill_of(other)
+    if one.dtype == other.dtype and (fills[0] == fills[1] or all(each != each for each in fills)):
         return one, other
     kind = np.result_type(one.dtype, other.dtype, np.float32)
     return as_floats(one, kind), as_floats(other, kind)
-
-
-def _same(one: Any, other: Any) -> bool:
-    return one == other or (one != one and other != other)
 
 
 def scenes_to_read(
