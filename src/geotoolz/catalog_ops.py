@@ -14,10 +14,10 @@ import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ from pipekit.files import file_of, files_of, names_of, sample_of
 from pipekit.fingerprint import content_hash, fingerprint, fingerprint_file
 from pipekit.journal import Journal
 from pipekit.operator import checked_count
-from pipekit.parallel import in_order
+from pipekit.parallel import in_order, in_threads
 from pipekit.places import Place, store_of
 from pipekit.schedulers import check_scheduler, scheduling
 
@@ -361,7 +361,9 @@ class CatalogPipeline:
         opened = nullcontext() if self.journal is None else RowJournal(self.journal, self._parts())
         with opened as journal:
             entries = [None if journal is None else journal.done.get(task.key) for task in tasks]
-            there = _side_by_side(lambda entry: entry is not None and entry.on_disk, entries)
+            there = in_threads(
+                lambda entry: entry is not None and entry.on_disk, entries, DEFAULT_WORKERS
+            )
             for task, entry, whole in zip(tasks, entries, there, strict=True):
                 if entry is not None and whole:
                     finished[task.row.index] = entry
@@ -381,9 +383,9 @@ class CatalogPipeline:
             if row.index in finished
             for name, path in finished[row.index].outputs.items()
         ]
-        records = _side_by_side(lambda output: _output_record(*output), outputs)
+        made = in_threads(lambda output: _output_record(*output), outputs, DEFAULT_WORKERS)
         skipped = [(each.filepath, f"{each.error}: {each.message}") for each in report.failed]
-        return report, assemble(records, self.catalog.crs, "raster", skipped)
+        return report, assemble(list(made), self.catalog.crs, "raster", skipped)
 
     def _folder(self) -> Path | Place | None:
         """Return the folder that outputs go to; None where a function writes them."""
@@ -404,27 +406,21 @@ class CatalogPipeline:
         """
         folder = self._folder()
         inputs = {path for task in tasks for path in task.paths}
+        spared: dict[str, str] = {}
         if isinstance(folder, Place):
             places = ((store_of(path), path) for path in inputs)
             spared = {p.name.casefold(): path for p, path in places if p and folder / p.name == p}
-            self._spare(tasks, spared)
-            return
-        if folder is None or not folder.is_dir():
-            return
-        known = {key: path for path in inputs for f in files_of(path) for key in names_of(f)}
-        spared = {}
-        for file in folder.iterdir():
-            source = next((known[key] for key in names_of(file) if key in known), None)
-            if source is not None:
-                spared[file.name.casefold()] = source
-        self._spare(tasks, spared)
-
-    @staticmethod
-    def _spare(tasks: list[_Task], spared: dict[str, str]) -> None:
-        """Tell each task of those of some files that begin like its own outputs."""
+        elif folder is not None and folder.is_dir():
+            known = {key: path for path in inputs for f in files_of(path) for key in names_of(f)}
+            for file in folder.iterdir():
+                source = next((known[key] for key in names_of(file) if key in known), None)
+                if source is not None:
+                    spared[file.name.casefold()] = source
         names = sorted(spared)
         for task in tasks:
-            task.spared = {n: spared[n] for n in _beginning(names, task.stem.casefold())}
+            head = task.stem.casefold()
+            alike = takewhile(lambda n, h=head: n.startswith(h), names[bisect_left(names, head) :])
+            task.spared = {name: spared[name] for name in alike}
 
     def _work(self, tasks: list[_Task], report: RunReport) -> Iterator[tuple[_Task, Finished]]:
         """Yield the tasks that are done; list the others in the report, or raise their error."""
@@ -540,14 +536,6 @@ def _tasks(rows: list[CatalogRow], work: str) -> list[_Task]:
     return [_Task(*each, work) for each in zip(rows, stems, joints, strict=True)]
 
 
-def _beginning(names: list[str], head: str) -> Iterator[str]:
-    """Yield those of some sorted names that begin so."""
-    at = bisect_left(names, head)
-    while at < len(names) and names[at].startswith(head):
-        yield names[at]
-        at += 1
-
-
 def _check_own_paths(tasks: list[_Task], finished: dict[int, Finished]) -> None:
     """Refuse two rows with one output, or an output in an input's place: a function's mistakes."""
     owner = {_on_disk(path): f"the input {path}" for task in tasks for path in task.paths}
@@ -589,7 +577,7 @@ def _do_row(
     paths = task.outputs(writer, keys) if in_folder else [None] * len(keys)
     todo = zip(keys, named.values(), paths, strict=True)
     outputs = {key: _written(raster, task, key, path or writer) for key, raster, path in todo}
-    samples = {key: _sample(path) for key, path in outputs.items()}
+    samples = {key: sample_of(path) for key, path in outputs.items()}
     return Finished(task.key, task.row.filepath, outputs, told, samples)
 
 
@@ -719,30 +707,9 @@ class Finished:
 def _as_written(path: str, sample: str) -> bool:
     """Return whether an output is there, and no other or shorter file in its place."""
     try:
-        return _sample(path) == sample if sample else _exists(path)
+        return sample_of(path) == sample if sample else (store_of(path) or Path(path)).exists()
     except OSError:
         return False
-
-
-def _exists(path: str) -> bool:
-    """Return whether an output is there."""
-    place = store_of(path)
-    return os.path.exists(path) if place is None else place.exists()
-
-
-def _sample(path: str) -> str:
-    """Return what tells an output from a part of it: its size and what is in it."""
-    place = store_of(path)
-    if place is not None:
-        return str(place.find().size)
-    file = file_of(path)
-    return "" if file is None else sample_of(file)
-
-
-def _side_by_side(call: Callable[[Any], Any], items: list[Any]) -> list[Any]:
-    """Return what a call gives for each item: headers and objects wait for a disk or a network."""
-    with ThreadPoolExecutor(DEFAULT_WORKERS) as threads:
-        return list(threads.map(call, items))
 
 
 class RowJournal(Journal[Finished]):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Lock
 from typing import Any, NamedTuple
@@ -199,9 +199,7 @@ class PassJob:
                 error.add_note(f'in the pass of {names}; on_error="skip" leaves such passes out')
                 raise
             skipped = [(scene.name, f"{type(error).__name__}: {error}") for scene in scenes]
-            return PassTable(
-                np.zeros(0, int), [], {n: np.zeros(0) for n in self.statistics}, skipped
-            )
+            return replace(_assembled([], self.statistics), skipped=skipped)
         finally:
             files.close()
 
@@ -447,13 +445,13 @@ def _assembled(
     tables: list[tuple[Numbers, tuple[str, ...], Columns]], statistics: Sequence[str]
 ) -> PassTable:
     """Return the rows of all tables by zone, then by band."""
-    zones = [np.repeat(numbers, len(bands)) for numbers, bands, _ in tables]
+    nothing = np.zeros(0, int), (), dict.fromkeys(statistics, np.zeros((0, 0)))
+    tables = [nothing, *tables]
+    zones = np.concatenate([np.repeat(numbers, len(own)) for numbers, own, _ in tables])
     bands = [band for numbers, own, _ in tables for band in own * len(numbers)]
-    order = np.argsort(np.concatenate([*zones, np.zeros(0, int)]), kind="stable")
+    order = np.argsort(zones, kind="stable")
     columns = {
-        name: np.concatenate([*(found[name].ravel() for *_, found in tables), np.zeros(0)])[order]
+        name: np.concatenate([found[name].ravel() for *_, found in tables])[order]
         for name in statistics
     }
-    return PassTable(
-        np.concatenate([*zones, np.zeros(0, int)])[order], [bands[at] for at in order], columns
-    )
+    return PassTable(zones[order], [bands[at] for at in order], columns)

@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from geocatalog import CatalogError
 from geotoolz.function_operator import check_choice
 from geotoolz.scenes import Scene, passes_of, scenes_to_read
@@ -196,6 +194,7 @@ class _Run:
 
     def frame(self, polygons: Any) -> Any:
         """Return all rows as a GeoDataFrame."""
+        import pyarrow as pa
         from geopandas import GeoDataFrame
 
         skipped: Skipped = []
@@ -204,10 +203,7 @@ class _Run:
             found.append(self._table(number, made))
             skipped += made.skipped
         zones = self.job.zones
-        frames = [table.to_pandas() for table in found] or [
-            self._schema().empty_table().to_pandas()
-        ]
-        rows = pd.concat(frames, ignore_index=True)
+        rows = pa.concat_tables([self._schema().empty_table(), *found]).to_pandas()
         shapes = polygons.geometry.to_numpy()[zones.names.get_indexer(rows["zone"])]
         frame = GeoDataFrame(rows, geometry=shapes, crs=polygons.crs)
         frame.attrs["skipped"] = skipped
@@ -222,7 +218,8 @@ class _Run:
             raise FileNotFoundError(f"the target's folder does not exist: {path.parent}")
         keep_inputs(path, (p for s in self.passes for one in s for p in one.paths), "zonal")
         if journal is None:
-            made = ((self._table(n, table), table.skipped) for n, table in self._each(self._all()))
+            every = self._each(range(len(self.passes)))
+            made = ((self._table(number, table), table.skipped) for number, table in every)
             self._write(path, made)
             return path
         keys = [_key(scenes) for scenes in self.passes]
@@ -231,13 +228,10 @@ class _Run:
             if record.finished and path.exists() and set(keys) == set(record.done):
                 return path
             self._finish_parts(parts, keys, record)
-            self._write(path, ((_read(parts, key), record.done[key].skipped) for key in keys))
+            self._write(path, _kept(parts, keys, record))
             record.finish()
         shutil.rmtree(parts, ignore_errors=True)
         return path
-
-    def _all(self) -> range:
-        return range(len(self.passes))
 
     def _finish_parts(self, parts: Path, keys: list[str], record: Journal[PassRecord]) -> None:
         """Have the rows of every pass in a file of their own: from an earlier run, or made now."""
@@ -310,15 +304,10 @@ class _Run:
     def _table(self, number: int, made: PassTable) -> pa.Table:
         import pyarrow as pa
 
-        schema = self._schema()
         dates = [self.passes[number][0].time.to_pydatetime()] * len(made.zones)
-        columns = [
-            pa.array(self.job.zones.names.take(made.zones), schema.field("zone").type),
-            pa.array(dates, schema.field("date").type),
-            pa.array(made.bands, pa.string()),
-            *(pa.array(made.columns[name]) for name in self.job.statistics),
-        ]
-        return pa.Table.from_arrays(columns, schema=schema)
+        zones = self.job.zones.names.take(made.zones)
+        told = {"zone": zones, "date": dates, "band": made.bands, **made.columns}
+        return pa.Table.from_pydict(told, schema=self._schema())
 
     def _identity(self, path: Path) -> dict[str, str]:
         """Return what makes this run this run, for its journal."""
@@ -348,7 +337,11 @@ def _key(scenes: list[Scene]) -> str:
     return content_hash(told)
 
 
-def _read(parts: Path, key: str) -> pa.Table:
+def _kept(
+    parts: Path, keys: list[str], record: Journal[PassRecord]
+) -> Iterator[tuple[pa.Table, Skipped]]:
+    """Yield the rows of every pass from its file, and what was left out of it."""
     import pyarrow.parquet as pq
 
-    return pq.read_table(parts / f"{key}.parquet")
+    for key in keys:
+        yield pq.read_table(parts / f"{key}.parquet"), record.done[key].skipped

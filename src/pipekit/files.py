@@ -91,20 +91,21 @@ SAMPLES = 16
 """Places at which `sample_of` looks into a file: a disk is slow, and files are many."""
 
 
-def sample_of(path: str | os.PathLike[str]) -> str:
-    """Return a file's size, with a checksum of pieces spread over it; "" for a folder.
+def sample_of(name: str | os.PathLike[str]) -> str:
+    """Return a file's size, with a checksum of pieces spread over it, or an object's size.
 
     What was cut, emptied or written over differs; one changed byte between the pieces does not.
 
     Parameters
     ----------
-    path
-        A file of this machine.
+    name
+        A file of this machine, in any form that `file_of` reads, or an object of a store.
 
     Returns
     -------
     str
-        Bytes and a CRC-32 of up to a megabyte of them.
+        Bytes and a CRC-32 of up to a megabyte of them; bytes of an object; "" for a folder, and
+        for what is elsewhere.
 
     Raises
     ------
@@ -120,7 +121,10 @@ def sample_of(path: str | os.PathLike[str]) -> str:
     ...     sample_of(file)
     '3-352441c2'
     """
-    if os.path.isdir(path):
+    if (place := store_of(name)) is not None:
+        return str(place.find().size)
+    path = file_of(name)
+    if path is None or path.is_dir():
         return ""
     piece, crc = 2**16, 0
     with open(path, "rb") as file:

@@ -210,9 +210,7 @@ def made_of(target: Path | Place) -> str:
     str
         Size and a checksum of samples, or an object's size.
     """
-    if isinstance(target, Path):
-        return sample_of(target)
-    return "" if is_store(target) else str(target.find().size)
+    return "" if is_store(target) else sample_of(target)
 
 
 def open_lazily(path: Any) -> Any:

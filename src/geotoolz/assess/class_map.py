@@ -224,6 +224,30 @@ def coded(values: Values) -> tuple[Labels, NDArray[np.intp]]:
     return labels, found.astype(np.intp).reshape(values.shape)
 
 
+def counted(values: Values, valid: Mask | None) -> dict[int, int]:
+    """Return the pixels of each class of a block.
+
+    Parameters
+    ----------
+    values
+        (h, w) whole numbers.
+    valid
+        (h, w) bool, the pixels that count; None for all.
+
+    Returns
+    -------
+    Class -> pixels, of classes that occur.
+
+    Examples
+    --------
+    >>> counted(np.array([[7, 9, 7]], "uint8"), None)
+    {7: 2, 9: 1}
+    """
+    labels, codes = coded(values.ravel() if valid is None else values[valid])
+    counts = zip(labels.tolist(), np.bincount(codes).tolist(), strict=True)
+    return {label: count for label, count in counts if count}
+
+
 def count_classes(class_map: Any, *, nodata: int | None = None) -> pd.Series:
     """Return how many pixels each class of a map has, read by blocks of rows.
 
@@ -248,10 +272,8 @@ def count_classes(class_map: Any, *, nodata: int | None = None) -> pd.Series:
     source = ClassMap(class_map, nodata)
     found: dict[int, int] = {}
     for _, values, valid in source.blocks():
-        labels, codes = coded(values.ravel() if valid is None else values[valid])
-        for label, count in zip(labels.tolist(), np.bincount(codes).tolist(), strict=True):
-            if count:
-                found[label] = found.get(label, 0) + count
+        for label, count in counted(values, valid).items():
+            found[label] = found.get(label, 0) + count
     classes = pd.Index(sorted(found), name="class", dtype=np.int64)
     return pd.Series([found[each] for each in classes], classes, np.int64, "pixels")
 

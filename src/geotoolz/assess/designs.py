@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from rasterio import Affine
 
 from geopatcher.axes.draws import Draws, as_seed
-from geotoolz.assess.class_map import ClassMap, check_same_grid, coded
+from geotoolz.assess.class_map import ClassMap, check_same_grid, counted
 from geotoolz.carrier import pair
 from geotoolz.function_operator import check_choice
 from pipekit.operator import checked_count
@@ -253,11 +253,16 @@ def sample_design(
         cluster={"cluster": cluster is not None},
     )
     mapped = ClassMap(class_map, nodata, block_rows)
-    by = mapped if strata is None else ClassMap(strata, None, block_rows)
-    if by is not mapped:
+    by = (
+        None
+        if design != "stratified"
+        else mapped
+        if strata is None
+        else ClassMap(strata, None, block_rows)
+    )
+    if by is not None and by is not mapped:
         check_same_grid(mapped, by, "class_map and strata")
-    draws = Draws(as_seed(seed))
-    drawing = _Drawing(mapped, by, draws)
+    drawing = _Drawing(mapped, by, Draws(as_seed(seed)))
     if design == "stratified":
         table = drawing.stratified(size, allocation, accuracies, least)
     elif design == "random":
@@ -282,26 +287,23 @@ def _check_options(design: str, **options: Mapping[str, bool]) -> None:
 class _Drawing:
     """A draw of pixels: one pass counts them, another finds those that were drawn."""
 
-    def __init__(self, mapped: ClassMap, by: ClassMap, draws: Draws) -> None:
+    def __init__(self, mapped: ClassMap, by: ClassMap | None, draws: Draws) -> None:
         self.mapped, self.by, self.draws = mapped, by, draws
 
-    def _blocks(self, stratified: bool) -> Iterator[tuple[int, Any, Any, Any]]:
+    def _blocks(self) -> Iterator[tuple[int, Any, Any, Any]]:
         """Yield first row, classes, strata (all of them `ALL` without) and where both count."""
         for row, classes, valid in self.mapped.blocks():
-            if self.by is self.mapped:
-                strata = classes if stratified else np.broadcast_to(np.int64(ALL), classes.shape)
-            else:
+            strata = classes
+            if self.by is None:
+                strata = np.broadcast_to(np.int64(ALL), classes.shape)
+            elif self.by is not self.mapped:
                 strata, also = self.by.read(row, len(classes))
                 valid = also if valid is None else valid if also is None else valid & also
             yield row, classes, strata, valid
 
-    def _counts(self, stratified: bool) -> tuple[dict[int, int], list[dict[int, int]]]:
+    def _counts(self) -> tuple[dict[int, int], list[dict[int, int]]]:
         """Return the pixels of each stratum, and of each stratum in each block."""
-        blocks = []
-        for _, _, strata, valid in self._blocks(stratified):
-            labels, codes = coded(strata.ravel() if valid is None else strata[valid])
-            counts = zip(labels.tolist(), np.bincount(codes).tolist(), strict=True)
-            blocks.append({label: count for label, count in counts if count})
+        blocks = [counted(strata, valid) for _, _, strata, valid in self._blocks()]
         found = sorted({label for block in blocks for label in block})
         if not found:
             raise ValueError("the map has no valid pixel, so there is nothing to sample")
@@ -315,7 +317,7 @@ class _Drawing:
         least: int,
     ) -> pd.DataFrame:
         """Return so many pixels of each stratum."""
-        sizes, blocks = self._counts(True)
+        sizes, blocks = self._counts()
         if isinstance(size, Mapping):
             wanted = {int(each): int(count) for each, count in size.items()}
             for each, count in wanted.items():
@@ -326,21 +328,17 @@ class _Drawing:
                     )
         else:
             wanted = allocate(size, sizes, allocation, accuracies=accuracies, least=least)
-        return self._found(wanted, sizes, blocks, True)
+        return self._found(wanted, sizes, blocks)
 
     def random(self, size: int) -> pd.DataFrame:
         """Return pixels of all that count."""
-        sizes, blocks = self._counts(False)
+        sizes, blocks = self._counts()
         if size > sizes[ALL]:
             raise ValueError(f"size must be at most the map's {sizes[ALL]} pixels, got {size}")
-        return self._found({ALL: size}, sizes, blocks, False)
+        return self._found({ALL: size}, sizes, blocks)
 
     def _found(
-        self,
-        wanted: dict[int, int],
-        sizes: dict[int, int],
-        blocks: list[dict[int, int]],
-        stratified: bool,
+        self, wanted: dict[int, int], sizes: dict[int, int], blocks: list[dict[int, int]]
     ) -> pd.DataFrame:
         """Return the pixels that the draw picks by their ordinal numbers within each stratum."""
         numbers = {
@@ -349,9 +347,8 @@ class _Drawing:
         }
         passed = dict.fromkeys(sizes, 0)
         pieces = []
-        for counts, (row, classes, strata, valid) in zip(
-            blocks, self._blocks(stratified), strict=True
-        ):
+        for counts, block in zip(blocks, self._blocks(), strict=True):
+            row, classes, strata, valid = block
             for each, count in counts.items():
                 first = passed[each]
                 passed[each] = first + count
@@ -369,11 +366,11 @@ class _Drawing:
 
     def systematic(self, size: int) -> pd.DataFrame:
         """Return the pixels of a square grid with a random start."""
-        sizes, _ = self._counts(False)
+        sizes, _ = self._counts()
         step = max(1, math.isqrt(sizes[ALL] // size))
         row0, col0 = self.draws.below(step, 2).tolist()
         pieces = []
-        for row, classes, _, valid in self._blocks(False):
+        for row, classes, _, valid in self._blocks():
             chosen = np.zeros(classes.shape, bool)
             chosen[(row0 - row) % step :: step, col0::step] = True
             flat = np.flatnonzero(chosen if valid is None else chosen & valid)
@@ -391,7 +388,7 @@ class _Drawing:
         def blocks_of(row: int, flat: NDArray[Any]) -> NDArray[Any]:
             return (row + flat // width) // shape[0] * across + columns[flat % width]
 
-        for row, classes, _, valid in self._blocks(False):
+        for row, classes, _, valid in self._blocks():
             flat = np.arange(classes.size) if valid is None else np.flatnonzero(valid)
             held += np.bincount(blocks_of(row, flat), minlength=len(held))
         population = np.flatnonzero(held)
@@ -403,7 +400,7 @@ class _Drawing:
         chosen = np.zeros(len(held), bool)
         chosen[population[without_replacement(self.draws, len(population), size)]] = True
         pieces = []
-        for row, classes, _, valid in self._blocks(False):
+        for row, classes, _, valid in self._blocks():
             flat = np.arange(classes.size) if valid is None else np.flatnonzero(valid)
             flat = flat[chosen[blocks_of(row, flat)]]
             pieces.append(_piece(flat, row, classes, stratum=ALL, cluster=blocks_of(row, flat)))

@@ -64,6 +64,35 @@ class _Folds:
         """
         return self.n_splits
 
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Split]:
+        """Yield positions of training and test samples, once for each fold.
+
+        Parameters
+        ----------
+        X
+            Samples; also their places or times, unless `groups` has them.
+        y
+            Not looked at.
+        groups
+            Places or times (N,) of the samples, where X holds features:
+            `cross_val_score(..., groups=places)`.
+
+        Yields
+        ------
+        train, test
+            Positions, ascending.
+
+        Raises
+        ------
+        ValueError
+            For fewer samples or times than folds, or when nothing is left to train on.
+        """
+        return self._splits(X if groups is None else groups)
+
+    def _splits(self, where: Any) -> Iterator[Split]:
+        """Yield the splits of samples at places, or times."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class BlockFolds(_Folds):
@@ -188,24 +217,8 @@ class BlockFolds(_Folds):
             held[folds[block]] += count[block]
         return folds
 
-    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Split]:
-        """Yield positions of training and test samples, once for each fold.
-
-        Parameters
-        ----------
-        X
-            Samples; also their places, unless `groups` has them.
-        y
-            Not looked at.
-        groups
-            Places of the samples, where X holds features: `cross_val_score(..., groups=places)`.
-
-        Yields
-        ------
-        train, test
-            Positions, ascending.
-        """
-        fold = self.fold_of(_places(X, groups))
+    def _splits(self, where: Any) -> Iterator[Split]:
+        fold = self.fold_of(where)
         for number in range(self.n_splits):
             yield np.flatnonzero((fold != number) & (fold >= 0)), np.flatnonzero(fold == number)
 
@@ -256,31 +269,10 @@ class BufferedFolds(_Folds):
         -------
         As many as `split` yields.
         """
-        return len(_places(X, groups)) if self.n_splits is None else self.n_splits
+        return self.n_splits or len(X if groups is None else groups)
 
-    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Split]:
-        """Yield positions of training and test samples, once for each fold.
-
-        Parameters
-        ----------
-        X
-            Samples; also their places, unless `groups` has them.
-        y
-            Not looked at.
-        groups
-            Places of the samples, where X holds features.
-
-        Yields
-        ------
-        train, test
-            Positions, ascending.
-
-        Raises
-        ------
-        ValueError
-            When nothing is left to train on.
-        """
-        boxes = boxes_of(_places(X, groups))
+    def _splits(self, where: Any) -> Iterator[Split]:
+        boxes = boxes_of(where)
         count = len(boxes) if self.n_splits is None else self.n_splits
         if count > len(boxes):
             raise ValueError(f"n_splits must be at most the {len(boxes)} samples, got {count}")
@@ -326,29 +318,8 @@ class TimeFolds(_Folds):
     def __post_init__(self) -> None:
         _check_splits(self.n_splits)
 
-    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Split]:
-        """Yield positions of training and test samples, once for each fold.
-
-        Parameters
-        ----------
-        X
-            Samples; also their times, unless `groups` has them.
-        y
-            Not looked at.
-        groups
-            (N,) times of the samples: dates or numbers, in any order.
-
-        Yields
-        ------
-        train, test
-            Positions, ascending.
-
-        Raises
-        ------
-        ValueError
-            For fewer times than folds, or when nothing is left to train on.
-        """
-        times = _times(X if groups is None else groups)
+    def _splits(self, where: Any) -> Iterator[Split]:
+        times = _times(where)
         gap = _gap(self.gap, times)
         known = np.unique(times)
         parts = self.n_splits + self.past_only
@@ -543,10 +514,6 @@ def check_split(
             f"training chips cover{rim} {100 * share:.2g} % of the pixels of the test chips of "
             f"{name}; use BlockFolds or BufferedFolds, which keep them apart"
         )
-
-
-def _places(X: Any, groups: Any) -> Any:
-    return X if groups is None else groups
 
 
 def _check_splits(count: Any) -> None:

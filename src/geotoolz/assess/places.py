@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.windows import Window
 
 from geotoolz.carrier import place_of
 from pipekit.carrier import crs_of
@@ -71,14 +72,7 @@ def _of_patch(patch: Any) -> Boxes:
     if place is None:
         return _of_windows([patch.indices], None, None)
     rows, cols = patch.data.shape[-2:]
-    return _of_windows([_Whole(0, 0, cols, rows)], *place)
-
-
-class _Whole:
-    """A window of a whole chip."""
-
-    def __init__(self, col_off: int, row_off: int, width: int, height: int) -> None:
-        self.col_off, self.row_off, self.width, self.height = col_off, row_off, width, height
+    return _of_windows([Window(0, 0, cols, rows)], *place)
 
 
 def _of_windows(windows: Sequence[Any], transform: Any, crs: Any) -> Boxes:
