@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -383,9 +382,9 @@ class CatalogPipeline:
             if row.index in finished
             for name, path in finished[row.index].outputs.items()
         ]
-        made = in_threads(lambda output: _output_record(*output), outputs, DEFAULT_WORKERS)
+        records = in_threads(lambda output: _output_record(*output), outputs, DEFAULT_WORKERS)
         skipped = [(each.filepath, f"{each.error}: {each.message}") for each in report.failed]
-        return report, assemble(list(made), self.catalog.crs, "raster", skipped)
+        return report, assemble(list(records), self.catalog.crs, "raster", skipped)
 
     def _folder(self) -> Path | Place | None:
         """Return the folder that outputs go to; None where a function writes them."""
@@ -419,8 +418,9 @@ class CatalogPipeline:
         names = sorted(spared)
         for task in tasks:
             head = task.stem.casefold()
-            alike = takewhile(lambda n, h=head: n.startswith(h), names[bisect_left(names, head) :])
-            task.spared = {name: spared[name] for name in alike}
+            first = bisect_left(names, head)
+            last = bisect_left(names, f"{head}\U0010ffff", first)
+            task.spared = {name: spared[name] for name in names[first:last]}
 
     def _work(self, tasks: list[_Task], report: RunReport) -> Iterator[tuple[_Task, Finished]]:
         """Yield the tasks that are done; list the others in the report, or raise their error."""
