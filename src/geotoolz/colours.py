@@ -234,11 +234,31 @@ def colormap(
     return rewrap(raster, out, fill=None, attrs=attrs)
 
 
-def _check_rgb(bands: Sequence[Band], stretch: Range, limits: Range, gamma: float) -> None:
+def check_picture_bands(bands: Sequence[Band]) -> None:
+    """Raise unless there are three bands to make a picture of.
+
+    Parameters
+    ----------
+    bands
+        Indices or names.
+
+    Raises
+    ------
+    ValueError
+        For another number of bands.
+
+    Examples
+    --------
+    >>> check_picture_bands(("red", "green", "blue"))
+    """
     if len(bands) != 3:
         raise ValueError(f"a picture has three bands (red, green, blue), got {list(bands)}")
     for band in bands:
         check_band(band, "bands")
+
+
+def _check_rgb(bands: Sequence[Band], stretch: Range, limits: Range, gamma: float) -> None:
+    check_picture_bands(bands)
     if limits is not None and not limits[0] < limits[1]:
         raise ValueError(f"limits must be (low, high) with low < high, got {limits}")
     if stretch is not None:

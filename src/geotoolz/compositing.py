@@ -545,9 +545,7 @@ def _coded(raster: Raster) -> dict[int, Role]:
 
 def _votes(values: Values, role: Role, fill: Fill, out: Values, cloudy: Mask | None = None) -> None:
     """Put the most frequent codes over time of (T, H, W) into `out`, NaN where none counts."""
-    height, width = values.shape[-2:]
-    step = max(1, _BLOCK_BYTES // max(1, len(values) * width * 4))
-    for rows in (slice(start, start + step) for start in range(0, height, step)):
+    for rows in _strips(values):
         work = as_codes(values[:, rows], role, fill, out.dtype, NAN)
         if cloudy is not None:
             work[cloudy[:, rows]] = np.nan

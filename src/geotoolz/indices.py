@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import KW_ONLY
+from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache
 from inspect import Parameter, get_annotations, signature
 from typing import Any, ClassVar, NamedTuple, dataclass_transform
@@ -629,6 +629,7 @@ def dnbr(
     return np.subtract(before, nbr(nir_after, swir2_after, eps, dtype), out=before)
 
 
+@dataclass(repr=False, eq=False)
 class DNBR(Operator):
     """How much the burn ratio fell between two rasters: `dnbr` as an operator of two inputs.
 
@@ -649,20 +650,16 @@ class DNBR(Operator):
     """
 
     radius = 0
+    nir_idx: Band = "nir"
+    swir2_idx: Band = "swir2"
+    axis: int = 0
+    eps: float = EPS
+    dtype: str = "float32"
 
-    def __init__(
-        self,
-        nir_idx: Band = "nir",
-        swir2_idx: Band = "swir2",
-        axis: int = 0,
-        eps: float = EPS,
-        dtype: str = "float32",
-    ) -> None:
-        check_band(nir_idx, "nir_idx")
-        check_band(swir2_idx, "swir2_idx")
-        float_dtype(dtype)
-        self.nir_idx, self.swir2_idx = nir_idx, swir2_idx
-        self.axis, self.eps, self.dtype = axis, eps, dtype
+    def __post_init__(self) -> None:
+        check_band(self.nir_idx, "nir_idx")
+        check_band(self.swir2_idx, "swir2_idx")
+        float_dtype(self.dtype)
 
     def _apply(self, before: Raster, after: Raster) -> Raster:
         check_place(before, place_of(after), "the two dates lie on different grids")

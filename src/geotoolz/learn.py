@@ -17,7 +17,9 @@ from pipekit.operator import checked_count
 from pipekit.pixels import GUIDE, Role, equal_mask, invalid_mask
 
 
-def pixel_table(raster: Raster, axis: int = 0) -> tuple[Values, Mask]:
+def pixel_table(
+    raster: Raster, axis: int = 0, chosen: Sequence[int] | None = None
+) -> tuple[Values, Mask]:
     """Return the features (N, C) of the valid pixels, and which pixels (H, W) these are.
 
     A pixel is valid when no band of it is nodata.
@@ -28,6 +30,8 @@ def pixel_table(raster: Raster, axis: int = 0) -> tuple[Values, Mask]:
         (C, H, W), any numeric dtype.
     axis
         Of the bands in the raster.
+    chosen
+        Positions of the bands to take; by default all.
 
     Returns
     -------
@@ -41,6 +45,7 @@ def pixel_table(raster: Raster, axis: int = 0) -> tuple[Values, Mask]:
     """
     values = values_of(raster)
     bands = np.moveaxis(values, band_axis(values, axis), 0)
+    bands = bands if chosen is None else bands[list(chosen)]
     invalid = invalid_mask(bands, fill_of(raster))
     valid = np.ones(bands.shape[1:], bool) if invalid is None else ~np.any(invalid, axis=0)
     return bands[:, valid].T, valid

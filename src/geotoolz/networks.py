@@ -456,7 +456,12 @@ def _hash_of(path: str) -> str:
 @lru_cache(maxsize=8)
 def _session(pid: int, path: str, sha256: str, device: str, threads: int | None) -> Any:
     """Open a model whose content has this hash, for one process."""
-    runtime = _onnxruntime()
+    try:
+        import onnxruntime as runtime
+    except ImportError as error:
+        raise ImportError(
+            f"OnnxOp needs onnxruntime, not installed; {how_to_install('onnx')}"
+        ) from error
     whole, _ = _located(path, sha256)
     content = Path(whole).read_bytes()
     if sha256_of(content).hexdigest() != sha256:  # what is run is what was hashed
@@ -493,13 +498,3 @@ def _providers(device: str, available: Sequence[str]) -> list[Any]:
         )
     first: Any = (name, {"device_id": int(number)}) if number else name
     return [first] if kind == "cpu" else [first, "CPUExecutionProvider"]
-
-
-def _onnxruntime() -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ImportError(
-            f"OnnxOp needs onnxruntime, not installed; {how_to_install('onnx')}"
-        ) from error
-    return onnxruntime

@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from rasterio import Affine
+from rasterio.windows import Window
 
 from geotoolz.carrier import Mask, Values, pair
 from geotoolz.function_operator import Band, check_choice
@@ -96,16 +98,11 @@ def polygons_of(
             _check_same_grid(raster, other)
         index = raster.position(band)
         patches = _Patches(raster.shape[1], connectivity)
+        whole = Window(0, 0, raster.shape[1], raster.shape[0])
         for top in range(0, raster.shape[0], rows):
             for left in range(0, raster.shape[1], cols):
-                bottom, right = (
-                    min(start + size, end)
-                    for start, size, end in zip(
-                        (top, left), (rows, cols), raster.shape, strict=True
-                    )
-                )
-                window = (top, left, bottom - top, right - left)
-                labels, valid = raster.band(index, window)
+                window = Window(left, top, cols, rows).intersection(whole)
+                labels, valid = raster.read(window, index)
                 if labels.dtype == np.bool_:
                     valid &= labels
                 elif values is not None:
@@ -116,14 +113,14 @@ def polygons_of(
 
 
 class _Raster(NamedTuple):
-    """A raster of which windows can be read: (row, col, rows, cols) -> values (C, h, w), nodata."""
+    """A raster of which windows can be read: window -> values (C, h, w), nodata."""
 
     shape: tuple[int, int]
     transform: Affine
     crs: Any
     names: tuple[str, ...]
     classes: Classes
-    pieces: Callable[[tuple[int, int, int, int]], tuple[Values, Any]]
+    pieces: Callable[[Window], tuple[Values, Any]]
 
     def position(self, band: Band) -> int:
         """Return a band's position, or raise for one that is not there."""
@@ -136,23 +133,16 @@ class _Raster(NamedTuple):
             raise IndexError(f"band {band} is out of range for a raster of {count} bands")
         return band % count
 
-    def read(self, window: tuple[int, int, int, int]) -> tuple[Values, Mask]:
-        """Return a window of all bands (C, h, w), and which of its pixels count."""
-        values, nodata = self.pieces(window)
+    def read(self, window: Window, band: Any = slice(None)) -> tuple[Values, Mask]:
+        """Return a window of all bands (C, h, w) or of one (h, w), and which pixels count."""
+        pixels, nodata = self.pieces(window)
+        values = pixels[band]
         invalid = invalid_mask(values, nodata)
         return values, np.ones(values.shape, bool) if invalid is None else ~invalid
-
-    def band(self, index: int, window: tuple[int, int, int, int]) -> tuple[Values, Mask]:
-        """Return the same of one band (h, w)."""
-        values, nodata = self.pieces(window)
-        invalid = invalid_mask(values[index], nodata)
-        return values[index], np.ones(values.shape[1:], bool) if invalid is None else ~invalid
 
 
 def _opened(source: Any, stack: ExitStack) -> _Raster:
     """Return a file, a raster or a Field as something to read windows of."""
-    from rasterio.windows import Window
-
     from geopatcher.fields import RioXarrayField, as_field
     from geopatcher.merge.chip import chip_nodata
 
@@ -163,9 +153,8 @@ def _opened(source: Any, stack: ExitStack) -> _Raster:
     if getattr(domain, "transform", None) is None or domain.crs is None:
         raise ValueError("polygons need a raster with a transform and a CRS, and this has none")
 
-    def pieces(window: tuple[int, int, int, int]) -> tuple[Values, Any]:
-        row, col, rows, cols = window
-        piece = field.select(Window(col, row, cols, rows))
+    def pieces(window: Window) -> tuple[Values, Any]:
+        piece = field.select(window)
         values = plain(piece)
         return values.reshape(-1, *values.shape[-2:]), chip_nodata(piece)
 
@@ -179,8 +168,6 @@ def _opened(source: Any, stack: ExitStack) -> _Raster:
 
 
 def _opened_file(path: str, stack: ExitStack) -> _Raster:
-    from rasterio.windows import Window
-
     from geocatalog.read.bands import data_indexes, read_bands
     from geocatalog.read.open import open_file
 
@@ -189,15 +176,18 @@ def _opened_file(path: str, stack: ExitStack) -> _Raster:
         raise ValueError(f"polygons need a raster with a transform and a CRS, {path} has none")
     chosen = data_indexes(file)
 
-    def pieces(window: tuple[int, int, int, int]) -> tuple[Values, Any]:
-        row, col, rows, cols = window
-        return read_bands(file, chosen, window=Window(col, row, cols, rows))
-
     names = tuple(file.descriptions[i - 1] or f"band_{i}" for i in chosen)
     classes: Classes = {}
     with suppress(ValueError):  # others may mean something else by this tag
         classes = classes_of({"classes": json.loads(file.tags().get("classes", "{}"))})
-    return _Raster(file.shape, file.transform, file.crs.to_wkt(), names, classes, pieces)
+    return _Raster(
+        file.shape,
+        file.transform,
+        file.crs.to_wkt(),
+        names,
+        classes,
+        lambda window: read_bands(file, chosen, window=window),
+    )
 
 
 def _check_same_grid(raster: _Raster, other: _Raster) -> None:
@@ -233,11 +223,11 @@ class _Patches:
         self,
         values: Values,
         valid: Mask,
-        window: tuple[int, int, int, int],
+        window: Window,
         measured: tuple[Values, Mask] | None,
     ) -> None:
         """Add the patches of a block; blocks come row by row, each from the left."""
-        top, left, _, cols = window
+        left, top, cols = window.col_off, window.row_off, window.width
         labels, count = _labelled(values, valid)
         flat = labels.ravel()
         first = np.zeros(count + 1, np.int64)
@@ -331,7 +321,6 @@ def _drawn(
     labels: NDArray[Any], valid: Mask, count: int, top: int, left: int
 ) -> NDArray[np.object_]:
     """Return the polygon of each patch in pixels of the whole raster: (col, row)."""
-    import shapely
     from rasterio.features import shapes
     from shapely.geometry import shape
 
@@ -357,7 +346,6 @@ def _frame(
 ) -> gpd.GeoDataFrame:
     """Dissolve patches that are one, and put the polygons onto the map with what they hold."""
     import geopandas as gpd
-    import shapely
 
     part_of = patches.components()
     number = int(part_of.max(initial=-1)) + 1
@@ -392,8 +380,6 @@ def _frame(
 
 def _whole(pieces: NDArray[np.object_]) -> Any:
     """Return the pieces of a polygon as one; corners are whole numbers, so nothing is rounded."""
-    import shapely
-
     if len(pieces) == 1:
         return pieces[0]
     # Where blocks met in the middle of a side, a corner that bends nothing is left.

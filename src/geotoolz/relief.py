@@ -19,8 +19,8 @@ from geotoolz.carrier import (
     single_band,
     values_of,
 )
-from geotoolz.colours import RGB
-from geotoolz.function_operator import FunctionOperator, check_band, parameters_of
+from geotoolz.colours import RGB, check_picture_bands
+from geotoolz.function_operator import FunctionOperator, parameters_of
 from pipekit import Operator
 
 _METRES_PER_DEGREE = 111_319.49
@@ -177,10 +177,7 @@ def true_color(raster: Raster, bands: tuple[Band, ...] = RGB, gain: float = 2.5)
 
 
 def _check_true_color(bands: tuple[Band, ...], gain: float) -> None:
-    if len(bands) != 3:
-        raise ValueError(f"a picture has three bands (red, green, blue), got {list(bands)}")
-    for band in bands:
-        check_band(band, "bands")
+    check_picture_bands(bands)
     if not (math.isfinite(gain) and gain > 0):
         raise ValueError(f"gain must be a positive number, got {gain}")
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from geotoolz.bands import band_axis, coded_bands
-from geotoolz.carrier import NAN, Mask, Raster, Values, fill_of, rewrap, values_of
+from geotoolz.carrier import NAN, Mask, Raster, Values, rewrap, values_of
 from geotoolz.function_operator import FunctionOperator, parameters_of
+from geotoolz.learn import pixel_table
 from pipekit.operator import checked_count
-from pipekit.pixels import invalid_mask
 
 
 def principal_components(
@@ -131,14 +131,12 @@ def k_means(
 def _features(raster: Raster, axis: int) -> tuple[Values, Mask]:
     """Return the quantities of the valid pixels (N, C), and which pixels (H, W) these are."""
     values = values_of(raster)
-    bands = np.moveaxis(values, band_axis(values, axis), 0)
-    coded = coded_bands(raster, axis)
-    used = bands[[band for band in range(len(bands)) if band not in coded]]
-    if not len(used):
+    count, coded = values.shape[band_axis(values, axis)], coded_bands(raster, axis)
+    used = [band for band in range(count) if band not in coded]
+    if not used:
         raise ValueError("the raster has no band of quantities, so there is nothing to learn from")
-    invalid = invalid_mask(used, fill_of(raster))
-    valid = np.ones(used.shape[1:], bool) if invalid is None else ~np.any(invalid, axis=0)
-    return used[:, valid].T.astype(np.float64), valid
+    features, valid = pixel_table(raster, axis, used)
+    return features.astype(np.float64), valid
 
 
 def _check_clusters(n_clusters: Any, nodata: int) -> None:

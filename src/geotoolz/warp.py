@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 import numpy as np
@@ -439,13 +439,10 @@ def box_around(transform: Affine, shape: tuple[int, ...]) -> Bounds:
     >>> box_around(Affine.scale(10, 10), (2, 3))
     (0.0, 0.0, 30.0, 20.0)
     """
-    xs, ys = zip(*(transform * corner for corner in _corners(shape)), strict=True)
-    return min(xs), min(ys), max(xs), max(ys)
-
-
-def _corners(shape: tuple[int, ...]) -> list[tuple[int, int]]:
     height, width = shape[-2:]
-    return [(0, 0), (width, 0), (0, height), (width, height)]
+    corners = (0, 0), (width, 0), (0, height), (width, height)
+    xs, ys = zip(*(transform * corner for corner in corners), strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
 
 
 def _warped(
@@ -576,13 +573,13 @@ def _planes(source: GeoTensor) -> tuple[NDArray[Any], Any]:
         return nan_floats(planes, fill, np.float32 if kind.itemsize < 8 else np.float64), NAN
     narrow = np.dtype(np.int32)
     ends = [planes.min(), planes.max()] if planes.size else []
-    if kind.kind in "iu" and kind.itemsize == 8 and _all_held(narrow, [fill or 0, *ends]):
+    if (
+        kind.kind in "iu"
+        and kind.itemsize == 8
+        and all(holds(narrow, n) for n in [fill or 0, *ends])
+    ):
         return planes.astype(narrow), fill
     return planes, fill
-
-
-def _all_held(dtype: np.dtype[Any], numbers: Sequence[Any]) -> bool:
-    return all(holds(dtype, number) for number in numbers)
 
 
 def check_resolution(resolution: float | tuple[float, float] | None) -> None:

@@ -265,7 +265,29 @@ def beside(
         worker.join()
 
 
-class ThreadMap(Operator):
+class _Map(Operator):
+    """An operator on sequences: a list of what `stream` yields."""
+
+    def _apply(self, items: Iterable[Any]) -> list[Any]:
+        return list(self.stream(items))
+
+    def stream(self, items: Iterable[Any]) -> Iterator[Any]:
+        """Yield the results one by one, in order, as they are asked for.
+
+        Parameters
+        ----------
+        items
+            The inputs, one by one; they may be endless.
+
+        Yields
+        ------
+        object
+            The result of each item.
+        """
+        raise NotImplementedError
+
+
+class ThreadMap(_Map):
     """Run an operator on every item of a sequence in threads; results keep the order.
 
     At most two items per worker are in flight, so a long or endless iterable is read no faster
@@ -289,9 +311,6 @@ class ThreadMap(Operator):
         self.op = checked_operator(op, "op")
         self.workers = checked_count("workers", workers)
 
-    def _apply(self, items: Iterable[Any]) -> list[Any]:
-        return list(self.stream(items))
-
     def stream(self, items: Iterable[Any]) -> Iterator[Any]:
         """Yield the results one by one, in order, as they are asked for.
 
@@ -308,7 +327,7 @@ class ThreadMap(Operator):
         return _noting_position(in_threads(self.op, items, self.workers, self.workers))
 
 
-class ProcessMap(Operator):
+class ProcessMap(_Map):
     """Run an operator on every item of a sequence in processes; results keep the order.
 
     The operator is pickled once per worker, items and results once each. Operators defined in a
@@ -334,9 +353,6 @@ class ProcessMap(Operator):
         self.op = checked_operator(op, "op")
         self.workers = checked_count("workers", workers)
         self.start_method: StartMethod = checked_option("start_method", start_method, StartMethod)
-
-    def _apply(self, items: Iterable[Any]) -> list[Any]:
-        return list(self.stream(items))
 
     def stream(self, items: Iterable[Any]) -> Iterator[Any]:
         """Yield the results one by one, in order, as they are asked for.
@@ -389,7 +405,7 @@ def _noting_position(results: Iterator[Result]) -> Iterator[Result]:
         raise
 
 
-class BatchedMap(Operator):
+class BatchedMap(_Map):
     """Stack the items of a sequence into batches, run an operator on each, and unstack.
 
     Parameters
@@ -418,9 +434,6 @@ class BatchedMap(Operator):
     def __init__(self, op: Operator, batch_size: int) -> None:
         self.op = checked_operator(op, "op")
         self.batch_size = checked_count("batch_size", batch_size)
-
-    def _apply(self, items: Iterable[Any]) -> list[Any]:
-        return list(self.stream(items))
 
     def stream(self, items: Iterable[Any]) -> Iterator[Any]:
         """Yield the results one by one, in order, a batch being run when its first is asked for.

@@ -8,6 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -344,27 +345,20 @@ def within(seconds: float, call: Callable[[], Result]) -> Result:
     Traceback (most recent call last):
     pipekit.retry.TransientError: no whole answer within 0.01 s
     """
-    outcome: list[Callable[[], Result]] = []
+    outcome: Future[Result] = Future()
 
     def run() -> None:
         try:
-            result = call()
+            outcome.set_result(call())
         except BaseException as error:
-            failure = error
-            outcome.append(lambda: _raised(failure))
-        else:
-            outcome.append(lambda: result)
+            outcome.set_exception(error)
 
     thread = threading.Thread(target=run, daemon=True, name="pipekit-within")
     thread.start()
     thread.join(seconds)
-    if not outcome:
+    if not outcome.done():
         raise TransientError(f"no whole answer within {seconds:g} s")
-    return outcome[0]()
-
-
-def _raised(error: BaseException) -> Any:
-    raise error
+    return outcome.result()
 
 
 DEFAULT = RetryPolicy()

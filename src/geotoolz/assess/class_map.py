@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from rasterio import Affine
 from rasterio.windows import Window
@@ -14,9 +16,6 @@ from rasterio.windows import Window
 from geotoolz.carrier import Mask, Values, check_place, single_band
 from pipekit.operator import checked_count
 from pipekit.pixels import equal_mask, invalid_mask, nodata_of, plain
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 BLOCK_PIXELS = 2**21
 """Pixels of a block: enough that a call's overhead vanishes, few enough for flat memory."""
@@ -59,17 +58,17 @@ class ClassMap:
         self, source: Any, nodata: int | None = None, block_rows: int | None = None
     ) -> None:
         self.nodata = nodata
-        self._path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
         self.shape: tuple[int, int]
         self.transform: Affine | None
-        if self._path is None:
-            self._open_field(source)
+        self._pixels: Callable[[Window], tuple[Values, Any, Mask | None]]
+        if isinstance(source, str | os.PathLike):
+            self._open_file(os.fspath(source))
         else:
-            self._open_file(self._path)
+            self._open_field(source)
         self.rows = checked_count("block_rows", block_rows) if block_rows else self._usual_rows()
 
     def _open_file(self, path: str) -> None:
-        from geocatalog.read.bands import data_indexes
+        from geocatalog.read.bands import data_indexes, read_bands
         from geocatalog.read.open import with_dataset
 
         def header(file: Any) -> tuple[Any, ...]:
@@ -79,21 +78,23 @@ class ClassMap:
         indexes, self.shape, self.transform, crs, self._tile = with_dataset(path, header)
         self.crs = None if crs is None else crs.to_string()
         _one_band(len(indexes), path)
-        self._index = indexes[0]
+
+        def pixels(window: Window) -> tuple[Values, Any, Mask | None]:
+            how: Any = {"scaled": False, "window": window}
+            return *with_dataset(path, lambda file: read_bands(file, indexes, **how)), None
+
+        self._pixels = pixels
 
     def _open_field(self, source: Any) -> None:
         from geopatcher.fields import as_field
 
-        self._array: Values | None = None
-        self._field: Any = None
         if isinstance(source, np.ndarray):
             shape, place = source.shape, source
-            # A tensor's own slices cost more, and copy.
-            self._array = getattr(source, "values", source)
-            self._fill = None if np.ma.isMaskedArray(source) else nodata_of(source)
+            self._pixels = partial(_pixels_of, source)
         else:
-            self._field = as_field(source)
-            shape, place = self._field.domain.shape, self._field.domain
+            field = as_field(source)
+            shape, place = field.domain.shape, field.domain
+            self._pixels = lambda window: _pixels_of_field(field.select(window))
         _one_band(shape[0] if len(shape) == 3 else 1 if len(shape) == 2 else 0, f"shape {shape}")
         self.shape, self._tile = (int(shape[-2]), int(shape[-1])), 1
         self.transform = getattr(place, "transform", None)
@@ -138,7 +139,7 @@ class ClassMap:
         valid
             (rows, W) bool; None where all count.
         """
-        values, fill, hidden = self._pixels(row, rows)
+        values, fill, hidden = self._pixels(Window(0, row, self.shape[1], rows))
         values = single_band(values)
         if values.dtype.kind == "b":  # a mask has two classes and no nodata
             values, fill = values.view(np.uint8), None
@@ -153,25 +154,18 @@ class ClassMap:
             raise TypeError(f"a map of classes holds whole numbers, got {values.dtype.name}")
         return values, None if missing is None else ~missing
 
-    def _pixels(self, row: int, rows: int) -> tuple[Values, Any, Mask | None]:
-        """Return pixels, the value that marks nodata in them, and where a masked array hides."""
-        window = Window(0, row, self.shape[1], rows)
-        if self._path is not None:
-            from geocatalog.read.bands import read_bands
-            from geocatalog.read.open import with_dataset
 
-            def stored(file: Any) -> tuple[Values, Any]:
-                return read_bands(file, [self._index], scaled=False, window=window)
+def _pixels_of(array: Any, window: Window) -> tuple[Values, Any, Mask | None]:
+    """Return an array's pixels, what marks nodata in them, and where a masked one hides."""
+    rows = slice(window.row_off, window.row_off + window.height)
+    piece = getattr(array, "values", array)[..., rows, :]  # a tensor's own slices copy
+    if isinstance(piece, np.ma.MaskedArray):
+        return plain(piece.data), None, single_band(np.ma.getmaskarray(piece))
+    return plain(piece), nodata_of(array), None
 
-            return *with_dataset(self._path, stored), None
-        if self._field is not None:
-            piece = self._field.select(window)
-            return plain(np.asarray(getattr(piece, "values", piece))), nodata_of(piece), None
-        assert self._array is not None
-        piece = self._array[..., row : row + rows, :]
-        if isinstance(piece, np.ma.MaskedArray):
-            return plain(piece.data), None, single_band(np.ma.getmaskarray(piece))
-        return plain(piece), self._fill, None
+
+def _pixels_of_field(piece: Any) -> tuple[Values, Any, Mask | None]:
+    return plain(np.asarray(getattr(piece, "values", piece))), nodata_of(piece), None
 
 
 def _one_band(count: int, what: str) -> None:
@@ -267,8 +261,6 @@ def count_classes(class_map: Any, *, nodata: int | None = None) -> pd.Series:
     >>> count_classes(np.array([[1, 1, 2], [2, 2, 0]], "uint8"), nodata=0).to_dict()
     {1: 2, 2: 3}
     """
-    import pandas as pd
-
     source = ClassMap(class_map, nodata)
     found: dict[int, int] = {}
     for _, values, valid in source.blocks():

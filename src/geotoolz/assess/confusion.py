@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from geotoolz.assess.class_map import ClassMap, check_same_grid, coded
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Floats = NDArray[np.float64]
 """Shares by class."""
@@ -73,8 +71,6 @@ class Confusion:
     @property
     def frame(self) -> pd.DataFrame:
         """The counts with their labels: mapped in rows, true in columns."""
-        import pandas as pd
-
         index, columns = (pd.Index(self.classes, name=name) for name in ("mapped", "true"))
         return pd.DataFrame(self.counts, index, columns)
 

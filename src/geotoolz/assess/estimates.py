@@ -20,16 +20,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from geotoolz.assess.intervals import Estimate, Floats
 from geotoolz.assess.ratio_estimator import Units
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -177,8 +175,6 @@ class AreaEstimate:
         burnt   0.90           0.030  0.841  0.959
         other   0.95           0.022  0.907  0.993
         """
-        import pandas as pd
-
         columns = {}
         for name in ("areas", "users", "producers", "f1"):
             figure = getattr(self, name)
@@ -374,8 +370,6 @@ def estimate_samples(
     >>> estimate.area, estimate.standard_error
     (array([0.5, 1.5]), array([0., 0.]))
     """
-    import pandas as pd
-
     table = pd.DataFrame(samples)
     answered = _answered(table)
     strata = table.groupby("stratum")["stratum_size"].first().sort_index()
@@ -439,8 +433,6 @@ def _labels(
 
 
 def _codes(column: pd.Series, labels: Sequence[Any]) -> NDArray[np.intp]:
-    import pandas as pd
-
     return pd.Index(labels).get_indexer(column.tolist())
 
 
@@ -471,8 +463,6 @@ def _clusters(
     count: int,
 ) -> Units:
     """Return units that are clusters: how many pixels of each (mapped, true) pair each has."""
-    import pandas as pd
-
     clusters, first = np.unique(answered["cluster"], return_index=True)
     profiles = np.zeros((len(clusters), count**2))
     np.add.at(profiles, (np.searchsorted(clusters, answered["cluster"]), cells), 1)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
@@ -155,8 +156,6 @@ def _covered(boxes: Boxes, x: Boxes, y: Boxes) -> NDArray[np.bool_]:
 
 
 def _points_inside(asked: Boxes, known: Boxes) -> float:
-    import shapely
-
     tree = shapely.STRtree(shapely.box(*known.T))
     found = tree.query(shapely.points(asked[:, :2]), predicate="intersects")[0]
     return float(len(np.unique(found)) / len(asked))
@@ -183,8 +182,6 @@ def near(boxes: Boxes, test: Any, buffer: float) -> NDArray[np.bool_]:
     >>> near(np.array([[0.0, 0, 1, 1], [1, 0, 2, 1], [3, 0, 4, 1]]), [0], 0.5).tolist()
     [True, True, False]
     """
-    import shapely
-
     shapes = shapely.box(*boxes.T)
     points = np.all(boxes[:, :2] == boxes[:, 2:], axis=1)
     shapes[points] = shapely.points(boxes[points, :2])
