@@ -160,7 +160,7 @@ def band_axis(values: Values, axis: int) -> int:
 
 
 def stale_names(names: Sequence[str], count: int) -> BandError:
-    """Return the error for names that are not as many as the bands, which slicing leaves behind.
+    """Return the error for names that are not as many as the bands, which numpy leaves behind.
 
     Parameters
     ----------
@@ -180,8 +180,8 @@ def stale_names(names: Sequence[str], count: int) -> BandError:
     """
     return BandError(
         f"attrs['band_names'] lists {len(names)} bands ({', '.join(names)}) but the raster has "
-        f"{count}: slicing a GeoTensor leaves the names as they were; choose bands with "
-        "SelectBands, which keeps them in step, or give indices"
+        f"{count}: numpy's functions leave the names as they were; choose bands with SelectBands "
+        "or by an index (scene[[0, 3]]), which keep them in step, or give indices"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -305,23 +306,37 @@ def dilate_mask(mask: Raster, radius: float) -> Raster:
     return rewrap(mask, out)
 
 
-_STRIP_PIXELS = 2**16
+_STRIP_PIXELS = 2**18
 
 
 def _grow(drop: Mask, out: Mask, radius: float) -> None:
-    """Put the grown mask (H, W) into `out`, by strips of rows: distances take 28 bytes a pixel."""
-    from scipy.ndimage import distance_transform_edt
+    """Put the grown mask (H, W) into `out`, by strips of rows that stay in the processor's cache.
 
+    A disc is a run of pixels on each of its rows. From its first row to the middle the runs get
+    longer, so each is the one before it with two more pixels. That takes one byte a pixel beside
+    the result; distances would take 28.
+    """
     height, width = drop.shape
-    margin = min(int(radius), height)
+    reach = int(radius)
+    margin = min(reach, height)
     step = max(margin, _STRIP_PIXELS // max(width, 1), 1)
     for top in range(0, height, step):
-        above = max(0, top - margin)
-        part = drop[above : top + step + margin]
-        # Distance to the nearest True; without any True it would be undefined.
-        if part.any():
-            near = distance_transform_edt(~part)[top - above :][:step] <= radius
-            out[top : top + step] = near
+        first, last = max(0, top - margin), min(height, top + step + margin)
+        part, grown = drop[first:last], out[top : top + step]
+        if not part.any():
+            continue
+        run, half = part.copy(), 0
+        for away in range(reach, -1, -1):
+            while math.sqrt((half + 1) ** 2 + away**2) <= radius:
+                half += 1
+                if half < width:
+                    run[:, half:] |= part[:, :-half]
+                    run[:, :-half] |= part[:, half:]
+            for shift in {-away, away}:
+                begin = top + shift - first
+                low, high = max(begin, 0), min(begin + len(grown), len(run))
+                if low < high:
+                    grown[low - begin : high - begin] |= run[low:high]
 
 
 def _check_radius(radius: float) -> None:

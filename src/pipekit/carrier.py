@@ -8,7 +8,7 @@ import json
 import pickle
 import re
 from collections.abc import Mapping
-from functools import lru_cache, partial
+from functools import lru_cache, partial, wraps
 from typing import Any, Protocol, TypeGuard
 
 import numpy as np
@@ -29,6 +29,10 @@ Origins in degrees are often written with eight decimals, which is 2e-5 of a 30 
 that are the same are copied; a shift of this size is not seen in resampled ones either. A box that
 is asked for snaps by `SNAP`, since nothing of it may be left out.
 """
+
+
+PER_BAND = ("band_names", "band_roles")
+"""Attributes that list something for each band."""
 
 
 class Carrier(Protocol):
@@ -112,7 +116,7 @@ def rewrap(
     """
     kept = dict(like.attrs if attrs is None else attrs)
     bands = values.shape[-3] if values.ndim > 2 else 0
-    for name in ("band_names", "band_roles"):
+    for name in PER_BAND:
         said = kept.get(name)
         if said is not None and not isinstance(said, str) and len(said) != bands:
             del kept[name]
@@ -441,7 +445,8 @@ def index_as_array(kind: Any) -> None:
 
     georeader's own raises for a pixel, a mask and `...`, and numpy indexes by masks where it
     compares two arrays. Here what still has rows and columns stays a carrier in its place; what has
-    none is a plain array or a number.
+    none is a plain array or a number. Names and roles of bands are those of the bands that are
+    left, for `isel` too.
 
     Parameters
     ----------
@@ -458,21 +463,69 @@ def index_as_array(kind: Any) -> None:
     (np.float64(1.0), array([10., 11.]), (20.0, 0.0, 40.0, 20.0))
     """
     kind.__getitem__ = _indexed
+    own = kind.isel
+    if not hasattr(own, "__wrapped__"):
+
+        @wraps(own)
+        def isel(self: Any, sel: Mapping[str, Any]) -> Any:
+            picked = own(self, sel)
+            parts = [sel.get(name, slice(None)) for name in self.dims[:-2]]
+            picked.attrs = _attrs_left(self.attrs, parts, self.shape)
+            return picked
+
+        kind.isel = isel
 
 
 def _indexed(carrier: Any, key: Any) -> Any:
     picked = carrier.view(np.ndarray)[key]
-    moved = _moved(key if isinstance(key, tuple) else (key,), carrier.shape)
-    if moved is None or not 2 <= picked.ndim <= 4:
+    parts = _parts(key if isinstance(key, tuple) else (key,), carrier.shape)
+    if parts is None or not 2 <= picked.ndim <= 4:
         return picked
+    (top, down), (left, along) = map(_begin, parts[-2:], carrier.shape[-2:])
     place = carrier.transform
-    if place is not None and moved != (1, 0, 0, 0, 1, 0):
-        place = place @ type(place)(*moved)
-    return type(carrier)(picked, place, carrier.crs, carrier.fill_value_default, carrier.attrs)
+    if place is not None and (along, left, down, top) != (1, 0, 1, 0):
+        place = place @ type(place)(along, 0, left, 0, down, top)
+    attrs = _attrs_left(carrier.attrs, parts[:-2], carrier.shape)
+    return type(carrier)(picked, place, carrier.crs, carrier.fill_value_default, attrs)
 
 
-def _moved(key: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Return the affine map from pixels of an indexed array, None where it has lost its rows."""
+def _attrs_left(attrs: Any, parts: list[Any], shape: tuple[int, ...]) -> Any:
+    """Return attributes after indexing all axes but rows and columns: of the bands that are left.
+
+    Lists of names and roles belong to the third axis from the end, or to that before it where
+    their length says so.
+    """
+    if not attrs or all(type(part) is slice and part == _ALL for part in parts):
+        return attrs
+    left: dict[str, Any] = {}
+    for name in PER_BAND:
+        said = attrs.get(name)
+        if said is None or isinstance(said, str):
+            continue
+        if len(parts) == 1 and type(parts[0]) in (int, slice) and len(said) == shape[0]:
+            picked = list(said)[parts[0]]
+            left[name] = picked if type(parts[0]) is slice else [picked]
+            continue
+        axis = next((a for a in (-3, -4) if -a <= len(shape) and shape[a] == len(said)), None)
+        if axis is not None:
+            left[name] = [said[band] for band in _bands_left(parts, shape, axis)]
+    return {**attrs, **left} if left else attrs
+
+
+def _bands_left(parts: list[Any], shape: tuple[int, ...], axis: int) -> list[int]:
+    """Return the numbers of the bands that an index of all axes but the last two takes."""
+    numbers = np.arange(shape[axis]).reshape((-1,) + (1,) * (-3 - axis))
+    bands = np.broadcast_to(numbers, shape[:-2])[tuple(parts)]
+    if bands.ndim > 1:
+        bands = bands[:1].ravel() if (bands == bands[:1]).all() else bands[:, 0]
+    return list(np.atleast_1d(bands).tolist())
+
+
+_ALL = slice(None)
+
+
+def _parts(key: tuple[Any, ...], shape: tuple[int, ...]) -> list[Any] | None:
+    """Return a key with a part for every axis, None where it loses the raster's rows."""
     if any(np.ndim(each) > 1 or isinstance(each, bool | np.bool_) for each in key):
         return None
     parts = list(key) if any(each is ... for each in key) else [*key, ...]
@@ -481,8 +534,7 @@ def _moved(key: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[int, ...] | No
     parts[at : at + 1] = [slice(None)] * missing
     if len(parts) < 2 or not all(isinstance(part, slice) for part in parts[-2:]):
         return None
-    (top, down), (left, along) = map(_begin, parts[-2:], shape[-2:])
-    return along, 0, left, 0, down, top
+    return parts
 
 
 def _begin(part: slice, length: int) -> tuple[int, int]:

@@ -118,7 +118,8 @@ def _said(said: Any, count: int) -> tuple[Role, ...]:
     if unknown or len(roles) != count:
         raise ValueError(
             f"attrs['band_roles'] must be one of {ROLES}, or one for each of the {count} bands, "
-            f"got {said!r}; slicing leaves them as they were: use SelectBands, or set them anew; "
+            f"got {said!r}; numpy's functions leave them as they were, indices and SelectBands "
+            f"do not: set them anew; "
             f"{GUIDE}"
         )
     return roles

@@ -133,10 +133,19 @@ def test_chosen_bands_keep_their_roles():
     assert band_roles(gz.SelectBands(("B08",))(tile)) == ("quantity",)
 
 
-def test_roles_that_slicing_left_behind_are_named():
+def test_roles_that_numpy_left_behind_are_named():
     tile = scene("B99", "class", "uint16")
-    with pytest.raises(ValueError, match="slicing leaves them as they were: use SelectBands"):
-        gz.DNToReflectance()(tile[1:])
+    with pytest.raises(ValueError, match="numpy's functions leave them as they were"):
+        gz.DNToReflectance()(np.take(tile, [1], axis=0))
+
+
+def test_slices_keep_the_roles_of_their_bands():
+    tile = scene("B99", "class", "uint16")
+    assert (
+        gz.DNToReflectance()(tile[1:]).values.tolist()
+        == gz.DNToReflectance()(tile).values[1:].tolist()
+    )
+    assert band_roles(tile[1::-1]) == ("class", "quantity")
 
 
 @pytest.mark.parametrize(

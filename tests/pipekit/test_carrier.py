@@ -65,6 +65,46 @@ def test_indexing_is_numpys_and_pixels_stay_in_their_place(shape, data):
         assert corner == (old_col + (across < 0), old_row + (down < 0))
 
 
+@given(shape=st.sampled_from([(4, 3, 5), (2, 4, 3, 5), (4, 2, 3, 5)]), data=st.data())
+def test_names_and_roles_are_those_of_the_bands_that_are_left(shape, data):
+    index_as_array(GeoTensor)
+    axis, roles = shape.index(4), ["quantity", "class", "bits", "mask"]
+    values = np.broadcast_to(np.indices(shape)[axis], shape).copy()
+    attrs = {"band_names": ["red", "SCL", "QA60", "clear"], "band_roles": roles, "source": "drawn"}
+    tile = GeoTensor(values, PLACE, 32610, None, attrs)
+    along = [slice(None)] * axis
+    taken = st.one_of(
+        hnp.basic_indices(shape, allow_ellipsis=True, allow_newaxis=True),
+        st.lists(st.integers(-4, 3), min_size=1, max_size=6).map(lambda some: (*along, some)),
+        hnp.arrays(bool, 4).filter(np.any).map(lambda mask: (*along, mask)),
+    )
+    found = tile[data.draw(taken)]
+    if not isinstance(found, GeoTensor) or not found.size:
+        return
+    each = found.values[..., 0, 0]
+    numbers = (
+        each.ravel()
+        if each.ndim < 2
+        else next(line for line in (each[0], each[:, 0]) if set(line) == set(each.ravel()))
+    )
+    for name, said in (("band_names", attrs["band_names"]), ("band_roles", roles)):
+        assert found.attrs[name] == [said[number] for number in numbers]
+    assert (
+        tile.attrs
+        == attrs
+        == {**found.attrs, "band_names": attrs["band_names"], "band_roles": roles}
+    )
+    assert found.attrs["source"] == "drawn"
+
+
+def test_isel_chooses_names_as_an_index_does():
+    index_as_array(GeoTensor)
+    tile = GeoTensor(np.zeros((3, 4, 5)), PLACE, 32610, None, {"band_names": ["a", "b", "c"]})
+    assert tile.isel({"band": [2, 0], "x": slice(1, 3)}).attrs == {"band_names": ["c", "a"]}
+    assert tile.isel({"y": slice(0, 2)}).attrs == tile.attrs
+    assert [band.attrs["band_names"] for band in tile] == [["a"], ["b"], ["c"]]
+
+
 @pytest.mark.parametrize(
     "key", [0, slice(1, 3), (0, slice(2, 6, 2), slice(1, 4)), [0, 2], (slice(None), slice(1, 3))]
 )
