@@ -108,7 +108,7 @@ def test_four_bands_against_one(compare: Comparison, tmp_path: Path) -> None:
                 "four bands, one by one": lambda: [read([a]) for a in assets(BANDS)],
             },
             baseline="one band",
-            targets={"four bands": 1.5},
+            targets={"four bands": 1.1},
             rounds=7,
         )
 

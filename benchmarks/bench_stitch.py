@@ -26,7 +26,7 @@ def test_stitch_against_the_whole_scene_call(shape, compare: Comparison, quick: 
     expected = np.asarray(CASES["whole-scene call"](scene))
     for name, run in CASES.items():  # correct before it is timed
         assert np.abs(np.asarray(run(scene)) - expected).max() < 1e-6, name
-    target = {SMALL: ("geostack, shift", 1.25), LARGE: ("geostack, shift, 2 workers", 0.45)}
+    target = {SMALL: ("geostack, shift", 1.0), LARGE: ("geostack, shift, 2 workers", 0.25)}
     compare(
         f"stitched NDVI {shape}",
         {name: (lambda run=run: run(scene)) for name, run in CASES.items()},

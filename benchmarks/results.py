@@ -32,6 +32,15 @@ class Results:
         row = self.row(title, name)
         return statistics.median(row["ratios"]) if row else None
 
+    def ratios(self) -> dict[str, float]:
+        """Return the median ratio of each rival that is no baseline, by title and name."""
+        return {
+            f"{group['title']}: {row['name']}": statistics.median(row["ratios"])
+            for group in self.groups
+            for row in group["rows"]
+            if row["name"] != group["baseline"]
+        }
+
     def seconds(self, title: str, name: str) -> float | None:
         """Return a rival's median time for one of what the comparison counts."""
         group, row = self.group(title), self.row(title, name)

@@ -2,7 +2,9 @@
 
 python benchmarks/run.py            benchmarks/RESULTS.md and docs/images/bench_*.svg, and the
                                     table of docs/reference/where-time-goes.md
-python benchmarks/run.py --quick    the same with smaller scenes into .benchmarks/
+python benchmarks/run.py --quick    the same with smaller scenes into .benchmarks/, and which
+                                    ratios moved since the committed quick_ratios.json
+python benchmarks/run.py --quick --keep    and write that file anew
 python benchmarks/run.py --again    write the page anew from the last run's numbers
 """
 
@@ -32,10 +34,13 @@ from targets import COG_SHAPES
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 QUICK_HOME = ROOT / ".benchmarks"
+KEPT = HERE / "quick_ratios.json"
+MOVED = 1.15
+"""A ratio that grew or shrank by more than this is printed."""
 NUMBERS = {False: QUICK_HOME / "results.json", True: QUICK_HOME / "quick.json"}
 SQUARES = ((4, 1024, 1024), (4, 4096, 4096))
 SMALLER = "whole tiles, a million rows and the walkthrough, which `make bench` measures"
-AGAIN = 4.0
+AGAIN = 3.0
 """Minutes that executing the walkthrough again may take."""
 OURS = (
     "whole-scene call",
@@ -52,7 +57,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds, small scenes only")
     parser.add_argument("--again", action="store_true", help="write the page without measuring")
+    parser.add_argument("--keep", action="store_true", help="compare later quick runs with this")
     options = parser.parse_args()
+    if options.keep and not options.quick:
+        parser.error("--keep goes with --quick: only quick runs are compared with one another")
     if options.again:
         write(Results(**json.loads(NUMBERS[options.quick].read_text("utf-8"))))
         return 0
@@ -69,6 +77,11 @@ def main() -> int:
         results.values |= minutes
         results.left_out += [] if minutes else ["the walkthrough: a notebook failed"]
     write(results)
+    if options.quick:
+        print(moved(results.ratios(), json.loads(KEPT.read_text("utf-8"))))
+    if options.keep and not code:
+        kept = {name: round(ratio, 4) for name, ratio in results.ratios().items()}
+        _replace(KEPT, json.dumps(kept, indent=1) + "\n")
     profile = [sys.executable, str(HERE / "profile_paths.py")]
     code |= subprocess.run([*profile, *(["--quick"] if options.quick else [])]).returncode
     print(f"measured in {(time.perf_counter() - began) / 60:.1f} minutes")
@@ -85,6 +98,18 @@ def comparisons(quick: bool) -> tuple[Results, int]:
         code = subprocess.run([*command, *(["--quick"] if quick else [])]).returncode
         told = json.loads(found.read_text("utf-8")) if found.exists() else {"quick": quick}
         return Results(**told), code
+
+
+def moved(now: dict[str, float], before: dict[str, float]) -> str:
+    """Return a line for each ratio that moved, largest first; for information, not a verdict."""
+    both = {name: now[name] / before[name] for name in now if before.get(name) and now[name]}
+    far = {name: change for name, change in both.items() if not 1 / MOVED <= change <= MOVED}
+    lines = [f"{len(far)} of {len(both)} ratios moved by more than 15 % since the committed run"]
+    for name in sorted(far, key=lambda name: max(far[name], 1 / far[name]), reverse=True):
+        lines.append(f"  {far[name]:5.2f}  {name}: {before[name]:.3g} then, {now[name]:.3g} now")
+    unknown = len(now.keys() ^ before.keys())
+    lines += [f"  {unknown} are in one of the two only"] if unknown else []
+    return "\n".join(lines)
 
 
 def peaks(quick: bool) -> tuple[list[dict], list[str]]:

@@ -104,3 +104,23 @@ def test_walkthrough_is_executed_again_only_where_that_says_more(monkeypatch, mi
     monkeypatch.setattr(run, "_minutes_to_execute", lambda folder: next(given))
     assert list(run.walkthrough().values()) == found
     assert next(given, "nothing left") == "nothing left"
+
+
+def test_ratios_that_moved_are_named_farthest_first():
+    before = {"a: x": 1.0, "b: x": 2.0, "c: x": 0.5, "gone: x": 1.0, "none: x": 0.0}
+    now = {"a: x": 1.1, "b: x": 4.2, "c: x": 0.42, "new: x": 1.0, "none: x": 1.0}
+    first, *lines, last = run.moved(now, before).splitlines()
+    assert first.startswith("2 of 3 ratios moved")
+    assert [line.split()[:3] for line in lines] == [["2.10", "b:", "x:"], ["0.84", "c:", "x:"]]
+    assert last.split()[0] == "2"
+
+
+def test_a_ratio_is_known_by_its_comparison_and_its_rival():
+    results = Results(groups=[group("stitch", base=[1.0, 2.0, 4.0], ours=[2.0, 4.0, 4.0])])
+    assert results.ratios() == {"stitch: ours": 2.0}
+
+
+def test_the_committed_ratios_are_numbers_of_a_quick_run():
+    kept = json.loads(run.KEPT.read_text("utf-8"))
+    assert kept
+    assert all(ratio > 0 for ratio in kept.values())
