@@ -13,35 +13,4 @@
 
 from pipekit.lazy import lazily
 
-_PLACES = {
-    "CatalogError": "errors",
-    "SearchError": "errors",
-    "GeoSlice": "geoslice",
-    "CatalogRow": "catalog",
-    "GeoCatalog": "catalog",
-    "InMemoryGeoCatalog": "catalog",
-    "DuckDBGeoCatalog": "duckdb",
-    "open_catalog": "duckdb",
-    "to_geoparquet": "parquet",
-    "from_geoparquet": "parquet",
-    "query": "catalog",
-    "intersect": "catalog",
-    "union": "catalog",
-    "difference": "catalog",
-    "CatalogDomain": "catalog",
-    "build_raster_catalog": "build",
-    "build_xarray_catalog": "build",
-    "build_vector_catalog": "build",
-    "from_stac_items": "stac",
-    "from_stac_search": "search",
-    "to_stac_geoparquet": "stac_parquet",
-    "to_stac_items": "stac",
-    "load_raster": "load.raster",
-    "load_raster_timeseries": "load.raster",
-    "load_xarray": "load.xarray",
-    "load_vector": "load.vector",
-}
-
-__all__ = sorted(_PLACES)
-_HOME = {name: f"{__name__}.{module}" for name, module in _PLACES.items()}
-__getattr__, __dir__ = lazily(__name__, _HOME)
+__all__, __getattr__, __dir__ = lazily(__name__)

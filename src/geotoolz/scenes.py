@@ -290,7 +290,7 @@ def _scene(row: CatalogRow, assets: dict[str, str] | None, bands: Sequence[str] 
     is_own = size is not None and is_known(native)
     west, _, _, north = row.bounds
     kept = crs_text(as_crs(native)) if is_known(native) else None
-    resolution = row.extras.get("resolution")
+    resolution: Any = row.extras.get("resolution")
     known = (float(resolution),) * 2 if is_known(resolution) else None
     place = (kept, size or known, (west, north) if is_own else None)
     where = row.geometry, crs_text(row.crs)

@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
+import ast
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
 
-def lazily(
-    package: str, home: Mapping[str, str]
-) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Return the `__getattr__` and `__dir__` of a package (PEP 562).
+def lazily(package: str) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
+    """Return the `__all__`, `__getattr__` and `__dir__` of a package (PEP 562).
+
+    The stub beside the package's `__init__` is the one list of what it offers: type checkers and
+    editors read there which module defines a name, and so does this.
 
     Parameters
     ----------
     package
         The package's `__name__`. Its modules are loaded by their names too.
-    home
-        Name to the module that defines it.
 
     Examples
     --------
-    >>> get, names = lazily("pipekit", {"Retry": "pipekit.retry"})
-    >>> get("Retry").__name__
-    'Retry'
+    >>> names, get, listed = lazily("pipekit")
+    >>> "Retry" in names, get("Retry").__name__, listed() == names
+    (True, 'Retry', True)
     >>> get("Retries")
     Traceback (most recent call last):
     AttributeError: module 'pipekit' has no attribute 'Retries'
     """
     namespace = vars(sys.modules[package])
+    with open(f"{namespace['__file__'].removesuffix('c')}i", encoding="utf-8") as stub:
+        imports = (node for node in ast.parse(stub.read()).body if isinstance(node, ast.ImportFrom))
+        home = {name.name: str(node.module) for node in imports for name in node.names}
 
     def get(name: str) -> Any:
         if name in home:
@@ -42,7 +45,7 @@ def lazily(
         namespace[name] = value
         return value
 
-    return get, lambda: sorted(namespace["__all__"])
+    return sorted(home), get, lambda: sorted(home)
 
 
 def how_to_install(extra: str) -> str:

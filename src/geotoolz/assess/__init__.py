@@ -11,22 +11,4 @@
 
 from pipekit.lazy import lazily
 
-_NAMES = {
-    "geotoolz.assess.class_map": "ClassMap count_classes",
-    "geotoolz.assess.designs": "sample_design sample_size allocate",
-    "geotoolz.assess.answers": "write_samples read_answers unanswered",
-    "geotoolz.assess.confusion": "Confusion confusion",
-    "geotoolz.assess.intervals": "Estimate",
-    "geotoolz.assess.estimates": "AreaEstimate area_estimate estimate_samples",
-    "geotoolz.assess.folds": (
-        "BlockFolds BufferedFolds TimeFolds PlaceTimeFolds CheckedFolds LeakError check_split"
-    ),
-    "geotoolz.assess.variogram": "Variogram variogram",
-    "geotoolz.assess.uncertainty": (
-        "Margin Entropy ConformalSets margin entropy conformal_threshold conformal_sets "
-        "Calibration calibration_curve"
-    ),
-}
-_HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
-__all__ = sorted(_HOME)
-__getattr__, __dir__ = lazily(__name__, _HOME)
+__all__, __getattr__, __dir__ = lazily(__name__)
