@@ -183,9 +183,13 @@ def assemble(
     from geopandas import GeoDataFrame
 
     if target_crs is None and not records:
-        why = f"; all {len(skipped)} were skipped, first: {skipped[0]}" if skipped else ""
+        why = (
+            f"all {len(skipped)} were skipped, first: {skipped[0]}"
+            if skipped
+            else "no file or item matched"
+        )
         raise CatalogError(
-            f"nothing to make a catalog from{why}; for an empty one give target_crs="
+            f"nothing to make a catalog from: {why}; for an empty one give target_crs="
         )
     crs = as_crs(records[0].crs if target_crs is None else target_crs)
     # By identity, which as_crs gives to equal input: comparing costs more than the row.

@@ -68,3 +68,12 @@ def test_examples_run(tmp_path, monkeypatch):
     expected = names["ndvi"](corner)
     written = read(names["maps"].gdf.filepath.iloc[-1])
     assert abs(written.squeeze().values - expected.values).max() < 1e-6
+
+
+def test_the_second_example_says_in_an_empty_folder_that_no_file_matched(tmp_path, monkeypatch):
+    from geocatalog import CatalogError
+
+    monkeypatch.chdir(tmp_path)
+    _, archive = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    with pytest.raises(CatalogError, match="no file or item matched"):
+        exec(compile(archive, "README.md", "exec"), {"tiled": None})

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import threading
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -91,7 +94,11 @@ def _made_stage(
     land: Land = Lisbon(grid) if area == "lisbon" else Tahoe(grid)
     if light.burnt and growth is not None:
         land = BurntGround(land, growth)
-    return Stage(land, light.sun, bands, light.lowest_snow)
+    stage = Stage(land, light.sun, bands, light.lowest_snow)
+    if sys.platform == "linux":
+        with suppress(AttributeError):  # not every C library has it
+            ctypes.CDLL(None).malloc_trim(0)  # the strips' memory, or glibc keeps 130 MB of it
+    return stage
 
 
 @lru_cache(maxsize=4)

@@ -130,9 +130,10 @@ _COUNTING = threading.Lock()
 
 @contextmanager
 def _shown(scene: Scene, cache: Path) -> Iterator[None]:
-    """Say once on a terminal what is made and where, and show how many files are drawn.
+    """Say once what is made and where, and show on a terminal how many files are drawn.
 
-    The bar lasts as long as any thread waits for a file; after the last the ground is forgotten.
+    Who hides bars (`TQDM_DISABLE=1`) hides the line too. The bar lasts as long as any thread waits
+    for a file; after the last the ground is forgotten.
     """
     global _BAR, _WAITING, _FORGET
     from tqdm import tqdm
@@ -141,8 +142,12 @@ def _shown(scene: Scene, cache: Path) -> Iterator[None]:
 
     root = cache / AREAS[scene.area].folder
     with _COUNTING:
-        if root not in _TOLD and sys.stderr.isatty():
-            print(f"simulating {scene.area}, not real scenes, into {root}", file=sys.stderr)
+        if root not in _TOLD and os.environ.get("TQDM_DISABLE", "0") in ("", "0"):
+            print(
+                f"geostack: simulating {scene.area}, not real scenes, into {root}: "
+                "some 10 s for the first file, 1 s for each other",
+                file=sys.stderr,
+            )
         _TOLD.add(root)
         if _FORGET is not None:
             _FORGET.cancel()

@@ -117,7 +117,18 @@ def test_only_files_of_simulated_scenes_are_found(tmp_path):
         ensure(path.with_name("other.tif"), tmp_path)
 
 
-def test_nothing_is_said_or_shown_where_standard_error_is_no_terminal(tmp_path, capfd):
+def test_one_line_is_said_where_standard_error_is_no_terminal(tmp_path, capfd, monkeypatch):
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    ensure(place(tmp_path), tmp_path)
+    printed, said = capfd.readouterr()
+    assert printed == ""
+    assert said.count("\n") == 1
+    root = tmp_path / AREAS[AREA].folder
+    assert f"simulating {AREA}, not real scenes, into {root}: some" in said
+
+
+def test_nothing_is_said_where_bars_are_hidden(tmp_path, capfd, monkeypatch):
+    monkeypatch.setenv("TQDM_DISABLE", "1")
     ensure(place(tmp_path), tmp_path)
     assert capfd.readouterr() == ("", "")
 
