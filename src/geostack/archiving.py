@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geocatalog.read.open import with_dataset
+from geopatcher.files.cog import ends_within
 from geostack.errors import PixelReadError
 from geostack.items import acquired
 from geostack.read import in_parallel
@@ -337,6 +338,8 @@ def _check_file(path: Path, asset: dict[str, Any]) -> list[Problem]:
             with_dataset(str(path), _read_last_block, what="it")
         except PixelReadError as error:
             return [Problem(path, f"can't be read: {error}")]
+        if not ends_within(path):
+            return [Problem(path, "it is cut short: pixels lie beyond its end")]
     return []
 
 

@@ -34,6 +34,7 @@ from pipekit import Graph, Operator, content_hash, from_config, to_config
 from pipekit.config import Encoder, Limits, refuse
 from pipekit.provenance import versions
 from pipekit.registry import Registry, default_registry
+from pipekit.result_size import run_bounded
 from pipekit.serialize import decode
 
 __all__ = ["Artifact", "ArtifactError", "Verification", "freeze", "load", "rerun", "verify"]
@@ -392,12 +393,12 @@ def _by_name(inputs: Raster | Mapping[str, Raster]) -> Mapping[str, Raster]:
     return named
 
 
-def _run(operator: Operator, inputs: Mapping[str, Raster]) -> Any:
+def _run(operator: Operator, inputs: Mapping[str, Raster], most: int = MAX_BYTES) -> Any:
     # Copies: an operator that works in place would change what the next run starts from.
     given = {name: rewrap(raster, values_of(raster).copy()) for name, raster in inputs.items()}
     if isinstance(operator, Graph) and len(given) > 1:
-        return operator(**given)
-    return operator(*given.values())
+        return run_bounded(operator, most, **given)
+    return run_bounded(operator, most, *given.values())
 
 
 def _georeference(raster: Raster) -> dict[str, Any] | None:

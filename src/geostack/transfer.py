@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from geocatalog.read.tokens import guard_logs, without_query
+from geopatcher.files.cog import ends_within
 from geostack.errors import PixelReadError
-from geostack.web import SignedUrl
+from geostack.web import SignedUrl, pieces
 from pipekit.files import locked, sync
-from pipekit.full_disk import FULL, telling_full_disk
+from pipekit.full_disk import telling_full_disk
 from pipekit.retry import GaveUpError, TransientError, retry
 
 if TYPE_CHECKING:
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
 _PIECE = 1 << 20
 _AS_IS = {"Accept-Encoding": "identity"}
-
-SLOWEST = 1000
-"""Bytes a second: what is slower for `PATIENCE` seconds is a broken connection."""
-PATIENCE = 15.0
 
 SHA256_PREFIX = "1220"
 """Multihash prefix of a 32-byte SHA-256, as STAC's file extension writes checksums."""
@@ -225,34 +221,30 @@ class _Copy:
         suffix = Path(urlsplit(self.href).path).suffix.lower()
         is_page = head.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html"))
         is_tiff = head[:4] in _TIFF
+        whole = not is_tiff or _is_whole(self.part)
         if (is_page and suffix not in (".html", ".htm")) or (
-            suffix in (".tif", ".tiff") and not is_tiff
+            suffix in (".tif", ".tiff") and not (is_tiff and whole)
         ):
             self.part.unlink()
-            what = "a web page" if is_page else "no TIFF"
+            what = "a web page" if is_page else "a part of a TIFF" if is_tiff else "no TIFF"
             raise TransientError(f"{what} came in the place of a {suffix or 'file'}")
 
     def _append(self, stream: Any, mode: str) -> None:
-        from urllib3.exceptions import HTTPError
-
-        # Whatever has come is handed over at once, so that a drip is noticed.
-        read = getattr(stream, "read1", stream.read)
-        since, arrived = time.monotonic(), 0
         with self.part.open(mode) as file:
-            try:
-                while piece := read(_PIECE):
-                    arrived += len(piece)
-                    if (waited := time.monotonic() - since) > PATIENCE:
-                        if arrived < SLOWEST * waited:
-                            raise TransientError(f"{arrived} bytes in {waited:.0f} s")
-                        since, arrived = time.monotonic(), 0
-                    file.write(piece)
-                    self.transferred += len(piece)
-                    self.on_bytes(len(piece))
-            except (HTTPError, OSError) as error:
-                if isinstance(error, OSError) and error.errno in FULL:
-                    raise
-                raise TransientError(type(error).__name__) from None
+            for piece in pieces(stream):
+                file.write(piece)
+                self.transferred += len(piece)
+                self.on_bytes(len(piece))
+
+
+def _is_whole(tiff: Path) -> bool:
+    """Return whether GDAL opens a TIFF, and no pixels lie beyond its end."""
+    from rasterio.errors import RasterioIOError
+
+    try:
+        return ends_within(tiff)
+    except RasterioIOError:
+        return False
 
 
 def _whole_size(response: Any) -> int | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +29,16 @@ if TYPE_CHECKING:
 _TIMEOUT = (10.0, 60.0)
 WHOLE = 120.0
 """Seconds for one whole answer of JSON, however it drips."""
+LONGEST = 6 * 3600.0
+"""Seconds for one body, however large."""
+SLOWEST = 1000
+"""Bytes a second: what is slower for `PATIENCE` seconds is a broken connection."""
+PATIENCE = 15.0
+_PIECE = 1 << 20
 PROBE_SECONDS = 3.0
 """How long a service may take to show that it is there."""
 logger = logging.getLogger(__name__)
-_AGENT = {"User-Agent": "geostack"}
+_AGENT = {"User-Agent": "geostack", "Accept-Encoding": "identity"}
 
 
 def first_that_answers(name: str, held: str | None, url: str, made_up: str) -> str:
@@ -113,7 +121,7 @@ def probe(url: str, seconds: float) -> str | None:
 
 @contextmanager
 def answered(url: str, method: str = "GET", **options: Any) -> Iterator[Any]:
-    """Yield a service's answer, of `requests`.
+    """Yield a service's answer, of `requests`, whose head comes within `WHOLE` seconds.
 
     Parameters
     ----------
@@ -143,9 +151,55 @@ def answered(url: str, method: str = "GET", **options: Any) -> Iterator[Any]:
     import requests
 
     try:
-        with requests.request(method, url, timeout=_TIMEOUT, **options) as response:
+        ask = partial(requests.request, method, url, timeout=_TIMEOUT, **options)
+        with within(WHOLE, ask) as response:
             yield response
     except requests.RequestException as error:
+        raise TransientError(type(error).__name__) from None
+
+
+def pieces(stream: Any) -> Iterator[bytes]:
+    """Yield a body as it comes; one that drips, or never ends, is given up.
+
+    Parameters
+    ----------
+    stream
+        A file, or the `raw` of an answer.
+
+    Yields
+    ------
+    bytes
+
+    Raises
+    ------
+    TransientError
+        For fewer than `SLOWEST` bytes a second in `PATIENCE` seconds, a body that lasts longer
+        than `LONGEST`, or a connection that breaks.
+
+    Examples
+    --------
+    >>> import io
+    >>> list(pieces(io.BytesIO(b"abc")))
+    [b'abc']
+    """
+    from urllib3.exceptions import HTTPError
+
+    # Whatever has come is handed over at once, so that a drip is noticed.
+    read = getattr(stream, "read1", stream.read)
+    began = since = time.monotonic()
+    arrived = 0
+    try:
+        while piece := read(_PIECE):
+            arrived += len(piece)
+            now = time.monotonic()
+            if now - began > LONGEST:
+                raise TransientError(f"it had not ended after {now - began:.0f} s")
+            if now - since > PATIENCE:
+                if arrived < SLOWEST * (now - since):
+                    raise TransientError(f"{arrived} bytes in {now - since:.0f} s")
+                since, arrived = now, 0
+            yield piece
+    except (HTTPError, OSError) as error:
         raise TransientError(type(error).__name__) from None
 
 
@@ -203,7 +257,7 @@ def download(url: str, path: Path) -> Path:
         with answered(url, stream=True, headers=_AGENT) as response:
             check_answer(response, _refusal(response, url))
             with beside(path) as unfinished, unfinished.open("wb") as file:
-                file.writelines(response.iter_content(1 << 20))
+                file.writelines(pieces(response.raw))
 
     _patiently(attempt, url)
     return path

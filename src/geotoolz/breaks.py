@@ -21,6 +21,7 @@ from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.harmonics import harmonic_matrix, lower_triangle, solve_lower, solve_small
 from geotoolz.series import YEAR, Floats, date_texts, days_of, per_pixel
 from pipekit.operator import checked_count
+from pipekit.result_size import check_size
 
 BREAK = ("before", "after", "step")
 """What `find_breaks` tells of each break, in this order."""
@@ -81,6 +82,7 @@ def find_breaks(
     checked_count("max_breaks", max_breaks)
     _check_chances(level, trim)
     columns = harmonic_matrix(days_of(dates), period, harmonics, trend)
+    check_size((max_breaks, 3, *np.shape(stack)[1:]), np.float64, "find_breaks")
 
     def find(series: Floats, days: Floats) -> Floats:
         out = np.empty((max_breaks, 3, series.shape[1]))

@@ -34,6 +34,7 @@ from geotoolz.warp import reproject, reproject_to, resample
 from pipekit import Operator
 from pipekit.carrier import SAME, crs_of, fitting_fill, pixel_offset, same_crs
 from pipekit.pixels import GUIDE, band_roles, check_fill, equal_mask, invalid_mask, keep_off
+from pipekit.result_size import check_size
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
@@ -128,6 +129,8 @@ def pad_to(
     _check_padding(mode, position)
     height, width = values.shape[-2:]
     more_rows, more_cols = max(0, rows - height), max(0, cols - width)
+    made = (*values.shape[:-2], height + more_rows, width + more_cols)
+    check_size(made, values.dtype, "pad_to")
     centred = position == "centre"
     top, left = (more_rows // 2, more_cols // 2) if centred else (0, 0)
     sides = (top, more_rows - top), (left, more_cols - left)
@@ -500,6 +503,7 @@ def _merge(
     first = parts[0]
     kind = first.values.dtype.newbyteorder("=")
     shape = (*first.shape[:-2], *grid.shape.yx)
+    check_size(shape, np.float64 if method == "mean" else kind, "mosaic")
     total = np.zeros(shape, np.float64 if method == "mean" else kind)
     count = np.zeros(shape, np.int32 if method == "mean" else np.bool_)
     for part in parts:

@@ -15,6 +15,7 @@ from geotoolz.carrier import NAN, Raster, float_dtype, rewrap, values_of
 from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.series import YEAR, Floats, date_texts, days_of, per_pixel
 from pipekit.operator import checked_count
+from pipekit.result_size import check_size
 
 _SINGULAR = 1e-10
 """Share of a column's length that must be left beside the columns before it."""
@@ -72,6 +73,8 @@ def harmonic_matrix(
     checked_count("harmonics", harmonics)
     if not (np.isfinite(period) and period > 0):
         raise ValueError(f"period must be days above 0, got {period}")
+    unknowns = 1 + trend + 2 * harmonics
+    check_size((len(days), unknowns, unknowns), days.dtype, "a harmonic fit")
     angle = 2 * np.pi / period * days[:, None] * np.arange(1, harmonics + 1)
     waves = np.stack([np.cos(angle), np.sin(angle)], axis=2).reshape(len(days), -1)
     slope = [days[:, None] / YEAR] if trend else []

@@ -17,6 +17,7 @@ from geotoolz.warp import GridLike, geobox_of, georeferenced, grid_given, grid_o
 from pipekit import Operator
 from pipekit.files import beside, file_of
 from pipekit.pixels import check_fill, invalid_mask
+from pipekit.result_size import check_size
 
 _POLYGON_DTYPES = ("uint8", "uint16", "int16", "int32", "float32")
 
@@ -87,6 +88,7 @@ def rasterize(
     _check_fits(numbers, np.dtype(dtype))
     fill_value = check_fill(fill_value, dtype, "fill_value")
     drawn = ~(placed.geometry.isna() | placed.geometry.is_empty).to_numpy()
+    check_size(grid.shape.yx, dtype, "rasterize")
     out = np.full(grid.shape.yx, fill_value, dtype)
     if drawn.any():
         # GDAL burns float64, which rounds 64-bit identifiers: the shapes' positions are burnt.

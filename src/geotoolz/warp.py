@@ -17,6 +17,7 @@ from geotoolz.carrier import NAN, Fill, Raster, fill_of, nan_floats, values_of
 from geotoolz.function_operator import check_choice
 from pipekit.carrier import crs_of, holds, same_crs
 from pipekit.pixels import Role, band_roles, nodata_of, plain
+from pipekit.result_size import check_size
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
@@ -348,6 +349,7 @@ def reproject_to(raster: Raster, grid: GridLike, resampling: str = "nearest") ->
     source = georeferenced(raster, "reprojecting")
     target = geobox_of(grid)
     check_resampling(resampling)
+    check_size((*source.shape[:-2], *target.shape.yx), source.values.dtype, "resampling")
     planes, fill = _planes(source)
     out = np.empty((len(planes), *target.shape.yx), planes.dtype)
     roles = band_roles(source)

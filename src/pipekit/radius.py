@@ -162,20 +162,37 @@ def needs_one_size(function: Any) -> bool:
     >>> needs_one_size(Identity() | ModelOp(abs)), needs_one_size(Identity())
     (True, False)
     """
-    return any(getattr(each, "one_size", False) is True for each in _within(function))
+    return any(getattr(each, "one_size", False) is True for each in operators_within(function))
 
 
-def _within(value: Any) -> Iterator[Any]:
-    """Yield a function and all operators within it."""
+def operators_within(value: Any) -> Iterator[Any]:
+    """Yield a function and all operators within it.
+
+    Parameters
+    ----------
+    value
+        An operator, any function, or lists and dictionaries of such.
+
+    Yields
+    ------
+    callable
+        The outer one before those within.
+
+    Examples
+    --------
+    >>> from pipekit import Identity, Lambda
+    >>> [type(each).__name__ for each in operators_within(Identity() | Lambda(abs))][:3]
+    ['Sequential', 'Identity', 'Lambda']
+    """
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list | tuple):
         for item in value:
-            yield from _within(item)
+            yield from operators_within(item)
     elif callable(value):
         yield value
         if is_configurable(value) and not isinstance(value, type):
             try:
-                yield from _within(config_values(value))
+                yield from operators_within(config_values(value))
             except (TypeError, NotSerializableError):
                 return  # it does not keep its arguments

@@ -4,8 +4,10 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pystac
 import pytest
+import rasterio
 from hypothesis import given
 from hypothesis import strategies as st
 from loopback import Fault, Loopback
@@ -123,6 +125,21 @@ def test_check_names_what_is_missing_damaged_or_unreadable(remote, tmp_path):
     assert "bytes, expected" in found["B04.tif"]
     assert "torn.json" in found
     assert len(found) == 4
+
+
+def test_check_sees_that_a_file_was_cut_where_gdal_reads_it_as_empty(tmp_path):
+    """Tiles that are left out of a file read as nodata, and so do those that were cut off."""
+    feature = make_scene(tmp_path, bands=("B04",))
+    path = tmp_path / "sentinel-2-l2a" / feature["id"] / "B04.tif"
+    values = np.zeros((1, 1200, 1200), "uint16")
+    values[:, :600, :600] = np.random.default_rng(0).integers(1, 9000, (600, 600))
+    profile = {"driver": "COG", "count": 1, "width": 1200, "height": 1200, "dtype": "uint16"}
+    place = {"nodata": 0, "SPARSE_OK": True, "transform": rasterio.Affine.scale(2)}
+    with rasterio.open(path, "w", crs="EPSG:32632", **profile, **place) as file:
+        file.write(values)
+    assert check(tmp_path) == []
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert "cut short" in check(tmp_path)[0].what
 
 
 def test_check_opens_files_that_record_no_checksum(tmp_path):

@@ -5,8 +5,11 @@ import logging
 import threading
 import traceback
 
+import numpy as np
 import pytest
+import rasterio
 from loopback import Fault, Loopback
+from rasterio import Affine
 
 from geostack import PixelReadError
 from geostack.sources.planetary_computer import PlanetaryComputerSource
@@ -80,8 +83,8 @@ def test_a_server_that_never_sends_it_whole_is_given_up(remote, tmp_path):
 
 
 def test_a_drip_is_broken_off_and_taken_up_again(remote, tmp_path, monkeypatch):
-    monkeypatch.setattr("geostack.transfer.PATIENCE", 0.1)
-    monkeypatch.setattr("geostack.transfer.SLOWEST", 1 << 30)
+    monkeypatch.setattr("geostack.web.PATIENCE", 0.1)
+    monkeypatch.setattr("geostack.web.SLOWEST", 1 << 30)
     remote.faults = [Fault("data.bin", kind="drip")]
     copied = copy(remote, tmp_path)
     assert copied.path.read_bytes() == DATA
@@ -174,7 +177,34 @@ def test_what_is_no_raster_never_takes_a_rasters_name(server, tmp_path, content)
         copy_file(href, target, PlanetaryComputerSource())
     assert not target.exists()
     assert not list(target.parent.glob("*.part"))
-    whole = b"II*\0" + bytes(4000)
+    there.write_bytes(whole := cog(there))
+    assert copy_file(href, target, PlanetaryComputerSource()).path.read_bytes() == whole
+
+
+def cog(path):
+    """A COG whose last tiles hold nothing and are left out, as those of a scene's rim are."""
+    values = np.zeros((1, 1200, 1200), "uint16")
+    values[:, :600, :600] = np.random.default_rng(0).integers(1, 9000, (600, 600))
+    profile = {"driver": "COG", "count": 1, "width": 1200, "height": 1200, "dtype": "uint16"}
+    place = {"nodata": 0, "SPARSE_OK": True, "BLOCKSIZE": 256, "transform": Affine.scale(2)}
+    with rasterio.open(path, "w", crs="EPSG:32632", **profile, **place) as file:
+        file.write(values)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.99])
+def test_a_part_of_a_raster_never_takes_its_name(server, tmp_path, share):
+    """A server that announces the half and sends the half contradicts itself nowhere."""
+    there = tmp_path / "B04.tif"
+    whole = cog(there)
+    there.write_bytes(whole[: int(share * len(whole))])
+    with rasterio.open(there) as file:
+        assert not file.read(1, window=list(file.block_windows(1))[-1][1]).any(), "GDAL reads it"
+    href = server.add_file(there, "store/B04.tif")
+    target = tmp_path / "target" / "B04.tif"
+    with pytest.raises(PixelReadError, match=r"a part of a TIFF came in the place of a \.tif"):
+        copy_file(href, target, PlanetaryComputerSource())
+    assert not target.exists()
     there.write_bytes(whole)
     assert copy_file(href, target, PlanetaryComputerSource()).path.read_bytes() == whole
 

@@ -7,12 +7,14 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import rasterio
 from rasterio.errors import RasterioError
 
 from geocatalog.errors import PixelReadError
+from geocatalog.read.service import WHOLE
 from geocatalog.read.signers import Sign, signing
 from geocatalog.read.tokens import (
     guard_logs,
@@ -29,6 +31,7 @@ from pipekit.retry import (
     retry,
     retry_after,
     tries_text,
+    within,
 )
 
 T = TypeVar("T")
@@ -461,10 +464,12 @@ def ask_status(href: str) -> tuple[int | str, float | None]:
     import requests
 
     guard_logs()
+    one = {"Range": "bytes=0-0"}
+    ask = partial(requests.get, href, headers=one, stream=True, timeout=_PROBE_TIMEOUT)
     try:
-        with requests.get(
-            href, headers={"Range": "bytes=0-0"}, stream=True, timeout=_PROBE_TIMEOUT
-        ) as response:
+        with within(WHOLE, ask) as response:
             return response.status_code, retry_after(response.headers.get("Retry-After"))
     except requests.RequestException as error:
         return type(error).__name__, None
+    except TransientError as error:
+        return str(error), None

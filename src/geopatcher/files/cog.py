@@ -18,6 +18,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 import rasterio
 from rasterio.dtypes import dtype_rev, typename_fwd
+from rasterio.enums import Interleaving
 
 from geopatcher.files.block_cache import block_cache
 from geopatcher.files.rows import RasterSpec, RawRows, Unfinished
@@ -90,7 +91,8 @@ class CogTarget(Unfinished):
         }
         with gdal_writes(self.path), block_cache(CACHE_MEGABYTES * 2**20):
             copy(str(header), str(made), driver="COG", **options)
-            _check_whole(made)
+            if not ends_within(made):
+                raise OSError(errno.ENOSPC, f"it was cut short at {made.stat().st_size} bytes")
         sync(made)
         drop_side_files(self.path)
         made.replace(self.path)
@@ -195,14 +197,29 @@ def _item(name: str, value: str) -> str:
     return f"<MDI key={quoteattr(name)}>{escape(value)}</MDI>"
 
 
-def _check_whole(path: Path) -> None:
-    """Raise `OSError` when tiles lie beyond the file's end: a full disk does not always tell."""
+def ends_within(path: Path) -> bool:
+    """Return whether no tile of a TIFF lies beyond the file's end.
+
+    Where tiles without pixels are left out, GDAL reads a file that was cut as if they were such.
+
+    Parameters
+    ----------
+    path : Path
+        Of a file of this machine that GDAL can open.
+
+    Returns
+    -------
+    bool
+        False for a file that was cut, as by a full disk, which does not always tell.
+    """
     size = path.stat().st_size
     with rasterio.open(path) as file:
-        for (row, col), _ in file.block_windows(1):
-            place = [
-                file.get_tag_item(f"{what}_{col}_{row}", "TIFF", bidx=1)
-                for what in ("BLOCK_OFFSET", "BLOCK_SIZE")
-            ]
-            if None not in place and sum(map(int, place)) > size:
-                raise OSError(errno.ENOSPC, f"it was cut short at {size} bytes")
+        for band in file.indexes if file.interleaving == Interleaving.band else (1,):
+            for (row, col), _ in file.block_windows(band):
+                place = [
+                    file.get_tag_item(f"{what}_{col}_{row}", "TIFF", bidx=band)
+                    for what in ("BLOCK_OFFSET", "BLOCK_SIZE")
+                ]
+                if None not in place and sum(map(int, place)) > size:
+                    return False
+    return True

@@ -23,6 +23,7 @@ from geostack.serve.problem import Problem, problem_of
 from pipekit import ConfigError, Operator, Registry, default_registry, from_config
 from pipekit.carrier import dumps
 from pipekit.config import Limits
+from pipekit.result_size import run_bounded
 
 if TYPE_CHECKING:
     from georeader.geotensor import GeoTensor
@@ -284,7 +285,7 @@ def main() -> None:
     content, problem = b"", None
     try:
         operator = build(text)
-        result = operator(chip)
+        result = run_bounded(operator, _FILE, chip)
         if kind == "tiff":
             content = as_geotiff(result, output)
         else:

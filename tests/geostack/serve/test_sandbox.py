@@ -16,8 +16,8 @@ from rasterio import Affine
 
 from geostack.serve.problem import Problem
 from geostack.serve.sandbox import Children, _why, build, is_possible, visitors_registry
-from geotoolz import NDVI, DNToReflectance
-from pipekit import ConfigError, to_yaml
+from geotoolz import NDVI, DNToReflectance, PadTo
+from pipekit import ConfigError, Fanout, to_yaml
 
 pytestmark = pytest.mark.skipif(not is_possible(), reason="needs a POSIX system")
 
@@ -89,6 +89,21 @@ def test_a_pipeline_that_fails_is_the_posters_mistake():
     assert told.value.status == 422
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "class: PadTo\nconfig: {size: 400000}",
+        "class: Resize\nconfig: {size: 400000}",
+        "class: Resample\nconfig: {resolution: 0.0001}",
+        "class: FocalMedian\nconfig: {size: 400001}",
+    ],
+)
+def test_a_huge_result_is_refused_by_its_size_before_it_is_made(text):
+    with pytest.raises(Problem, match=r"here a result has at most 268435456") as told:
+        run(text)
+    assert told.value.status == 422
+
+
 def test_a_message_that_may_name_a_file_of_the_server_is_not_told():
     assert _why(ValueError("no /srv/secret")) == "it failed with ValueError"
     assert _why(ValueError("no C:\\secret")) == "it failed with ValueError"
@@ -130,7 +145,7 @@ def test_one_that_takes_too_long_is_killed():
 
 def test_one_that_wants_too_much_memory_is_refused():
     with pytest.raises(Problem, match="memory") as told:
-        run("class: PadTo\nconfig: {size: {$tuple: [400000, 400000]}}")
+        run(to_yaml(Fanout({str(number): PadTo(8000) for number in range(12)})))
     assert told.value.status == 422
 
 

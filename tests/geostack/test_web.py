@@ -1,0 +1,106 @@
+"""However slowly a server answers, whoever waits for it is let go."""
+
+import socket
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from geocatalog.read import open as opening
+from geocatalog.read import service
+from geostack import PixelReadError, SourceUnavailableError, web
+from geostack.sources import planetary_computer
+from geostack.sources.planetary_computer import PlanetaryComputerSource
+from geostack.transfer import copy_file
+from pipekit import retry
+from pipekit.retry import RetryPolicy, TransientError
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
+PATIENCE = RetryPolicy(tries=2, base_delay=0.01, total=60.0)
+
+
+@contextmanager
+def dripping(head: bytes):
+    """A server that says `head`, and then a byte now and then for as long as it is asked."""
+    ended = threading.Event()
+
+    def drip(connection):
+        with connection:
+            try:
+                connection.recv(65_536)
+                connection.sendall(head)
+                while not ended.wait(0.05):
+                    connection.sendall(b"x")
+            except OSError:
+                return
+
+    def accept():
+        while not ended.is_set():
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=drip, args=(connection,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        ended.set()
+
+
+def ask_status(url, folder):
+    status, _ = opening.ask_status(f"{url}/a.tif")
+    raise TransientError(str(status))
+
+
+WAITS = {
+    "a download": lambda url, folder: web.download(f"{url}/a.json", folder / "a.json"),
+    "a copy": lambda url, folder: copy_file(
+        f"{url}/a.tif", folder / "a.tif", PlanetaryComputerSource()
+    ),
+    "JSON": lambda url, folder: web.get_json(url, {}),
+    "a search": lambda url, folder: PlanetaryComputerSource(url).search(
+        "sentinel-2-l2a", (0, 0, 1, 1), "2024"
+    ),
+    "a token": lambda url, folder: PlanetaryComputerSource().sign(
+        "https://account.blob.core.windows.net/c/a.tif"
+    ),
+    "a status": ask_status,
+}
+
+
+@pytest.mark.parametrize(
+    ("what", "head"),
+    [
+        *((what, b"HTTP/1.1 200 OK\r\nX: ") for what in WAITS),
+        *((what, HEAD) for what in WAITS if what != "a status"),  # which waits for no body
+    ],
+)
+def test_a_drip_holds_nobody_for_ever(tmp_path, monkeypatch, what, head):
+    for module in (web, service, opening, planetary_computer):
+        monkeypatch.setattr(module, "WHOLE", 0.3)
+    monkeypatch.setattr(web, "PATIENCE", 0.3)
+    monkeypatch.setattr(retry, "DEFAULT", PATIENCE)
+    with dripping(head) as url:
+        monkeypatch.setenv("PC_SDK_SAS_URL", url)
+        with pytest.raises((SourceUnavailableError, PixelReadError, TransientError)):
+            WAITS[what](url, tmp_path)
+    assert not [path for path in tmp_path.iterdir() if path.suffix in (".json", ".tif")]
+
+
+def test_a_body_that_never_ends_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(web, "LONGEST", 0.3)
+    monkeypatch.setattr(retry, "DEFAULT", PATIENCE)
+    with (
+        dripping(HEAD) as url,
+        pytest.raises(SourceUnavailableError, match="it had not ended after"),
+    ):
+        web.download(f"{url}/a.json", tmp_path / "a.json")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("answer", [b"", b"{", b"<html>", b"\xff\xfe"])
+def test_what_is_no_json_is_a_source_that_is_unavailable(server, answer, tmp_path):
+    (tmp_path / "a.json").write_bytes(answer)
+    with pytest.raises(SourceUnavailableError, match="answered no JSON"):
+        web.get_json(server.add_file(tmp_path / "a.json", "a.json"), {})
