@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from functools import cached_property
 from itertools import chain, pairwise
 from typing import Any
 
@@ -67,14 +66,24 @@ class Plan:
         self.patches, self._seam = patches, None
         nothing: list[Any] = []
         self._rest = (item for item in nothing)  # what comes after the first patch
+        self._all: tuple[Items, Patch] | None = None
         if isinstance(patches, PatchStream):
             layout = Layout(patches, domain, getattr(aggregation, "agrees", False))
             self.patches, self._seam = layout.stream, layout.seam
         self.stream = self.patches if isinstance(self.patches, PatchStream) else None
 
-    @cached_property
+    @property
     def _begun(self) -> tuple[Items, Patch]:
-        """All patches by rising row, and the first of them that holds data."""
+        """All patches by rising row, and the first of them that holds data.
+
+        No `cached_property`: before Python 3.12 its lock is one for all plans, and the first chips
+        of runs side by side would wait for each other.
+        """
+        if self._all is None:
+            self._all = self._begin()
+        return self._all
+
+    def _begin(self) -> tuple[Items, Patch]:
         if self.stream is None:
             return first_of(enumerate(in_row_order(self.patches)), {})
         stream = self.stream

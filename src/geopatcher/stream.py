@@ -326,6 +326,14 @@ class MappedStream(PatchStream):
             prefetch = 0 if batch_size is None else PREFETCH
         self.prefetch = prefetch
         self.skipped = parent.skipped
+        self._check_bands()
+
+    def _check_bands(self) -> None:
+        """Let every function say, before anything is read, that it takes other bands."""
+        shape: Any = getattr(self.domain, "shape", ())
+        count = shape[-3] if self.is_rectangular and len(shape) > 2 else None
+        for stage in self.stages:
+            count = getattr(stage.function, "bands_made", _unknown)(count)
 
     @property
     def grid(self) -> RegularGrid | None:  # type: ignore[override]
@@ -429,6 +437,10 @@ class MappedStream(PatchStream):
         yield from (patch for items in made for _, patch in items if patch is not None)
 
 
+def _unknown(count: int | None) -> None:
+    """Say nothing of the bands that a plain function makes."""
+
+
 def mapped(
     patches: Iterable[Any],
     function: Callable[[Any], Any],
@@ -496,7 +508,8 @@ def run_batch(function: Callable[[Any], Any], patches: Sequence[Any]) -> list[An
     function : callable
         Takes a plain array (N, ...) of chips, returns N results. One that says so
         (`takes_batches = True`) gets a `GeoTensor`, whose names of bands and nodata it can ask,
-        and what its result says of itself is kept.
+        and what its result says of itself is kept; one that says False gets one chip after the
+        other.
     patches : sequence of Patch
         Of one shape.
 
@@ -510,8 +523,11 @@ def run_batch(function: Callable[[Any], Any], patches: Sequence[Any]) -> list[An
     BatchError
         When the function returns another number of results.
     """
+    takes = getattr(function, "takes_batches", None)
+    if takes is False:
+        return [patch.with_data(function(patch.data)) for patch in patches]
     stacked = np.stack([plain(patch.data) for patch in patches])
-    if getattr(function, "takes_batches", False) is True and isinstance(patches[0].data, GeoTensor):
+    if takes is True and isinstance(patches[0].data, GeoTensor):
         first = patches[0].data
         if any(patch.data.fill_value_default != first.fill_value_default for patch in patches):
             return [patch.with_data(function(patch.data)) for patch in patches]

@@ -279,6 +279,8 @@ class AppendIndex(Operator):
     array([1.e+03, 3.e+03, 5.e-01], dtype=float32)
     """
 
+    takes_batches = False
+
     index: Operator
     name: str | None = None
 

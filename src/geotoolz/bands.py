@@ -579,3 +579,7 @@ class SelectBands(FunctionOperator):
 
     @parameters_of(select_bands)
     def __init__(self) -> None: ...
+
+    def bands_made(self, count: int | None) -> int | None:
+        """Return how many bands are chosen."""
+        return len(self.bands) if self.axis in (0, -3) else None

@@ -362,6 +362,7 @@ class MaskFromSCL(Operator):
     """
 
     radius = 0
+    takes_batches = False
 
     band_idx: Band = 0
     classes: Collection[int] | int = SCL_CLOUDS_AND_INVALID

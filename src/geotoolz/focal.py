@@ -207,6 +207,7 @@ class FocalMean(_Focal):
     """
 
     radius = _Focal.radius
+    keeps_bands = True
 
     @parameters_of(focal_mean)
     def __init__(self) -> None:
@@ -223,6 +224,7 @@ class FocalMedian(_Focal):
     """
 
     radius = _Focal.radius
+    keeps_bands = True
 
     @parameters_of(focal_median)
     def __init__(self) -> None:

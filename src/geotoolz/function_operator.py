@@ -40,6 +40,8 @@ class FunctionOperator(Operator):
     and a `dtype` whose default is a float type is one.
     """
 
+    takes_batches = False
+
     if TYPE_CHECKING:  # the arguments, which checkers know from the constructor only
 
         def __getattr__(self, name: str) -> Any: ...

@@ -49,6 +49,8 @@ EPS = 1e-10
 class _BandFields(Operator):
     """Makes the constructor of an index; type checkers read the fields of its class instead."""
 
+    takes_batches = False
+
     _formula: ClassVar[Callable[..., Values]]
     _bands: ClassVar[list[str]]
     _rest: ClassVar[list[str]]
@@ -1142,6 +1144,7 @@ class SpectralIndex(Operator):
     """
 
     radius = 0
+    takes_batches = False
 
     def __init__(
         self,

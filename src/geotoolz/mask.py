@@ -273,6 +273,8 @@ class ApplyMask(Operator):
     array([[[1., 0.]]])
     """
 
+    takes_batches = False
+
     def __init__(
         self, mask: Raster | Operator | None = None, fill_value: float | int = NAN
     ) -> None:
@@ -316,6 +318,7 @@ class CombineMasks(Operator):
         self.mode = mode
 
     radius = 0
+    takes_batches = False
 
     def _apply(self, *masks: Raster) -> Raster:
         return combine_masks(*masks, mode=self.mode)

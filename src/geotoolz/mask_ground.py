@@ -112,6 +112,7 @@ class MaskPolygon(Operator):
     """
 
     radius = 0
+    takes_batches = False
 
     polygons: Any
     crs: Any = None

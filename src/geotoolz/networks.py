@@ -190,6 +190,28 @@ class OnnxOp(Operator):
         """The (rows, cols) that every chip must have, or None where chips of any size will do."""
         return self._shape.size
 
+    def bands_made(self, count: int | None) -> int | None:
+        """Return how many bands the network makes; refuse another number than it takes.
+
+        Parameters
+        ----------
+        count
+            Bands of its input, None where unknown.
+
+        Returns
+        -------
+        int or None
+            None where unknown.
+
+        Raises
+        ------
+        BandError
+            For another number of bands, where `bands` chooses none.
+        """
+        if count is not None and self.bands is None:
+            self._check_count(count)
+        return 1 if self.output == "classes" else self._shape.channels
+
     @property
     def result_attrs(self) -> dict[str, Any]:
         """What the attributes of a result say of its numbers.
@@ -261,6 +283,17 @@ class OnnxOp(Operator):
         drop = () if "band_names" in about else ("band_names",)
         return rewrap(raster, out, fill=fill, attrs=about, drop=drop)
 
+    def _check_count(self, count: int, names: Sequence[str] = ()) -> None:
+        """Refuse another number of bands than the network's."""
+        if self._shape.bands not in (None, count):
+            named = ", ".join(names)
+            error = BandError(
+                f"the network takes {self._shape.bands} bands, got {count}"
+                f"{named and f' ({named})'}; choose them with bands="
+            )
+            error.concerns_all_chips = True  # a run ends with the first, whatever its on_error
+            raise error
+
     def _chosen(self, raster: Raster) -> Values:
         """Return the network's bands, (C, H, W) or (N, C, H, W), or say what does not fit."""
         values, shape = values_of(raster), self._shape
@@ -269,14 +302,7 @@ class OnnxOp(Operator):
         if self.bands is not None:
             values = np.stack(take_bands(raster, self.bands, axis=-3), axis=-3)
         count, size = values.shape[-3], values.shape[-2:]
-        if shape.bands not in (None, count):
-            named = ", ".join(band_names(raster))
-            error = BandError(
-                f"the network takes {shape.bands} bands, got {count}"
-                f"{named and f' ({named})'}; choose them with bands="
-            )
-            error.concerns_all_chips = True  # a run ends with the first, whatever its on_error
-            raise error
+        self._check_count(count, band_names(raster))
         if shape.size not in (None, size):
             raise ValueError(
                 f"the network takes chips of {shape.size} pixels (rows, cols), got {size}; cut "

@@ -385,6 +385,8 @@ class ToFloat32(Operator):
     """
 
     radius = 0
+    takes_batches = False
+    keeps_bands = True
 
     def _apply(self, raster: Raster) -> Raster:
         return to_float(raster, np.float32)
@@ -402,6 +404,7 @@ class DNToReflectance(FunctionOperator):
     """
 
     radius = 0
+    keeps_bands = True
 
     @parameters_of(dn_to_reflectance)
     def __init__(self) -> None: ...
@@ -417,6 +420,7 @@ class ReflectanceToDN(FunctionOperator):
     """
 
     radius = 0
+    keeps_bands = True
 
     @parameters_of(reflectance_to_dn)
     def __init__(self) -> None:
@@ -433,6 +437,7 @@ class Quantize(FunctionOperator):
     """
 
     radius = 0
+    keeps_bands = True
 
     @parameters_of(quantize)
     def __init__(self) -> None:
@@ -451,6 +456,7 @@ class ApplyOffset(FunctionOperator):
     """
 
     radius = 0
+    keeps_bands = True
 
     @parameters_of(apply_offset)
     def __init__(self) -> None: ...
@@ -466,6 +472,7 @@ class HarmonizeBaseline(FunctionOperator):
     """
 
     radius = 0
+    keeps_bands = True
 
     @parameters_of(harmonize_baseline)
     def __init__(self) -> None: ...
@@ -857,6 +864,7 @@ class Gamma(FunctionOperator):
     """
 
     radius = 0
+    keeps_bands = True
 
     @parameters_of(gamma)
     def __init__(self) -> None:

@@ -23,6 +23,8 @@ class Identity(Operator):
     """
 
     radius = 0
+    takes_batches = False
+    keeps_bands = True
 
     def _apply(self, x: Any) -> Any:
         return x

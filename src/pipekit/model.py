@@ -89,6 +89,32 @@ class ModelOp(Operator):
         given: int | None = self._radius
         return given
 
+    def bands_made(self, count: int | None) -> int | None:
+        """Return None: what a model makes is not known; refuse what a torch network cannot take.
+
+        Parameters
+        ----------
+        count
+            Bands of its input, None where unknown.
+
+        Returns
+        -------
+        None
+            Unknown.
+
+        Raises
+        ------
+        ValueError
+            For another number of bands than those of a network that begins with a convolution.
+        """
+        takes = None if self.method != "__call__" else _channels_of(self.model)
+        if None not in (takes, count) and takes != count:
+            raise ValueError(
+                f"the {type(self.model).__name__} takes {takes} bands, got {count}; choose them "
+                "before it"
+            )
+        return None
+
     def _config_values(self) -> dict[str, Any]:
         return where_given(super()._config_values(), "radius", "device", "autocast")
 
@@ -196,6 +222,15 @@ def _torch_of(model: Any) -> Any:
     """Return torch where a model is one of its modules, else None; it is not imported for this."""
     torch = sys.modules.get("torch")
     return torch if torch is not None and isinstance(model, torch.nn.Module) else None
+
+
+def _channels_of(model: Any) -> int | None:
+    """Return how many bands a torch network takes, where its first layer is sure to be first."""
+    torch = _torch_of(model)
+    while torch is not None and isinstance(model, torch.nn.Sequential) and len(model):
+        model = model[0]
+    is_first = torch is not None and isinstance(model, torch.nn.Conv2d)
+    return int(model.in_channels) if is_first else None
 
 
 def _on_device(torch: Any, model: Any, values: Array) -> Any:

@@ -179,6 +179,13 @@ class Operator:
     one_size: bool = False
     """True for what takes chips of one size only, such as a network."""
 
+    takes_batches: bool | None = None
+    """How it gets chips in a run with `batch_size`: True, (N, ...) at once as a carrier; None, as a
+    plain array; False, one at a time, since it is a function of one raster."""
+
+    keeps_bands: bool = False
+    """True for what makes as many bands as it gets; not inherited past another `_apply`."""
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         own = cls.__dict__
@@ -188,6 +195,8 @@ class Operator:
             cls.radius = own.get("radius", 0 if said else None)
         elif "_apply" in own and "radius" not in own:
             cls.radius = None
+        if "_apply" in own and "keeps_bands" not in own:
+            cls.keeps_bands = False
         # Only where there is a keyword to take: an empty dict costs a plain call a tenth.
         if _takes_keywords(own.get("_apply")) and cls.__call__ is Operator.__call__:
             cls.__call__ = call_with_keywords  # type: ignore[method-assign]
@@ -224,6 +233,35 @@ class Operator:
                 if isinstance(self, kind):
                     listener(self, seen, result)
         return result
+
+    def bands_made(self, count: int | None) -> int | None:
+        """Return how many bands the operator makes of so many.
+
+        It is asked before anything is read, so that an operator that takes another number of bands
+        is refused then, and not with the first chip.
+
+        Parameters
+        ----------
+        count
+            Bands of its input, None where unknown.
+
+        Returns
+        -------
+        int or None
+            None where unknown.
+
+        Raises
+        ------
+        Exception
+            Where it takes another number of bands.
+
+        Examples
+        --------
+        >>> from pipekit import Identity
+        >>> Identity().bands_made(4), Operator().bands_made(4)
+        (4, None)
+        """
+        return count if self.keeps_bands else None
 
     def __or__(self, other: Operator) -> Sequential:
         from pipekit.sequential import Sequential

@@ -38,6 +38,28 @@ class Sequential(Operator):
     def __init__(self, operators: Iterable[Operator]) -> None:
         self.operators = tuple(_flatten(operators))
         self._runs = _bound(self.operators)
+        self.bands_made(None)
+
+    def bands_made(self, count: int | None) -> int | None:
+        """Return how many bands the last operator makes, each asked about those before it.
+
+        Parameters
+        ----------
+        count
+            Bands of the input, None where unknown.
+
+        Returns
+        -------
+        int or None
+            None where unknown.
+        """
+        for position, step in enumerate(self.operators):
+            try:
+                count = step.bands_made(count)
+            except Exception as error:
+                error.add_note(f"in step {position + 1} of {len(self)}: {step_repr(step)}")
+                raise
+        return count
 
     @property
     def radius(self) -> int | None:
@@ -89,9 +111,10 @@ class Sequential(Operator):
         return "\n".join(lines)
 
     @property
-    def takes_batches(self) -> bool:
-        """Whether a step takes a batch of chips as a carrier (N, ...), as networks do."""
-        return any(getattr(step, "takes_batches", False) is True for step in self.operators)
+    def takes_batches(self) -> bool | None:  # type: ignore[override]
+        """True where a step takes batches of chips as carriers (N, ...); False where none does."""
+        said = {step.takes_batches for step in self.operators}
+        return True if True in said else None if None in said else False
 
     def __len__(self) -> int:
         return len(self.operators)

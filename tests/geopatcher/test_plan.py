@@ -6,8 +6,10 @@ tile the scene, and each gets exactly the chips that touch it.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -297,6 +299,22 @@ def test_when_all_fail_the_first_reason_is_told(scene_of, patcher_of):
         patcher.merge(stream, scene)
     with pytest.raises(PatchError, match="no patches to merge"):
         patcher.merge([], scene)
+
+
+def test_first_chips_of_runs_side_by_side_do_not_wait_for_each_other(scene_of, patcher_of):
+    both = Barrier(2)
+
+    def meeting(chip):
+        if chip.transform.c == 500_000:  # the first chip of each run waits for the other's
+            both.wait(timeout=60)
+        return chip
+
+    def first(seed):
+        stream = patcher_of(10, 10).stream(scene_of((10, 40), seed=seed)).map(meeting)
+        return Plan(stream, stream.domain, SpatialMean()).first.anchor
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(first, [1, 2])) == [(0, 0), (0, 0)]
 
 
 @pytest.mark.parametrize("workers", [2, 3])

@@ -5,12 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from georeader.geotensor import GeoTensor
+from georeader.rasterio_reader import RasterioReader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from rasterio import Affine
 
 import geotoolz as gz
+from geopatcher import (
+    SpatialOverlapAdd,
+    SpatialPatcher,
+    SpatialRectangular,
+    SpatialRegularStride,
+    map_patches,
+)
 from geotoolz.focal import MODES, focal_mean, focal_median
 from pipekit import measure_radius
 
@@ -118,3 +126,63 @@ def test_other_types_of_numbers():
     assert gz.FocalMedian(3)(values.astype("float16")).dtype == np.float16
     hidden = np.ma.array(values, mask=values == 5)
     assert np.ma.getmaskarray(gz.FocalMedian(3)(hidden)).tolist() == hidden.mask.tolist()
+
+
+PIPELINES = {
+    "mean": gz.NDVI(0, 1) | gz.FocalMean(9),
+    "median": gz.NDVI(0, 1) | gz.FocalMedian(31),
+    "whole numbers": gz.FocalMedian(9),
+}
+
+
+def two_bands(shape=(2, 97, 75)):
+    """Digital numbers, one corner of them without data."""
+    values = np.random.default_rng(5).integers(1, 4000, shape).astype("uint16")
+    values[:, :20, 50:] = 0
+    return GeoTensor(values, Affine(10, 0, 5e5, 0, -10, 5e6), "EPSG:32632", 0)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    from distributed import Client
+
+    with Client(
+        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", set_as_default=False
+    ) as client:
+        yield client
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+@pytest.mark.parametrize("which", ["threads", "processes", "dask"])
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_tiles_are_the_whole_scene_in_every_runner_batched_and_streamed(
+    name, which, cluster, tmp_path
+):
+    scene, operator = two_bands(), PIPELINES[name]
+    whole = operator(scene).values
+    source = RasterioReader(str(gz.write_cog(scene, tmp_path / "scene.tif")))
+    how = {"scheduler": cluster if which == "dask" else which, "workers": 2, "block_rows": 32}
+    merge = SpatialOverlapAdd(dtype=whole.dtype.name)
+    for size, batch, field, target in (
+        (48, None, scene, None),
+        ((37, 53), 3, source, "o.zarr"),
+        (48, 32, scene, "o.tif"),
+    ):
+        made = map_patches(
+            SpatialPatcher(
+                SpatialRectangular(size, boundary="shift"),
+                SpatialRegularStride(size),
+                aggregation=merge,
+            ),
+            field,
+            operator,
+            target=None if target is None else tmp_path / target,
+            batch_size=batch,
+            progress=False,
+            **how,
+        )
+        values = np.squeeze(np.asarray(made.values))
+        if whole.dtype.kind == "u":
+            assert np.array_equal(values, whole)
+        else:
+            np.testing.assert_allclose(values, whole, rtol=0, atol=1e-6)

@@ -291,7 +291,9 @@ def test_batches_of_a_run_keep_names_roles_and_nodata(network, batch_size, tmp_p
 
 @pytest.mark.parametrize("on_error", ["raise", "skip", "fill"])
 @pytest.mark.parametrize("batch_size", [None, 4])
-def test_a_scene_of_other_bands_fails_with_the_first_chip(network, on_error, batch_size):
+def test_a_scene_of_other_bands_fails_whatever_a_run_does_with_errors(
+    network, on_error, batch_size
+):
     asked = []
 
     class Counted(gz.OnnxOp):
@@ -311,7 +313,7 @@ def test_a_scene_of_other_bands_fails_with_the_first_chip(network, on_error, bat
             progress=False,
             batch_size=batch_size,
         )
-    assert len(asked) <= 2
+    assert not asked
 
 
 @settings(max_examples=30, deadline=None)
@@ -335,3 +337,67 @@ def test_whatever_kind_of_raster_comes_it_is_the_one_in_floats(network, dtype, f
     expected[hidden.any(0)] = 255
     made = op_of(network)(raster)
     assert np.array_equal(np.ma.filled(made, 255) if masked else made.values, expected)
+
+
+class Unreadable:
+    """A raster of which no pixel may be read."""
+
+    def __init__(self, bands):
+        self.shape, self.dtype = (bands, 40, 40), np.dtype("uint16")
+        self.transform, self.crs = Affine(10, 0, 5e5, 0, -10, 5e6), "EPSG:32632"
+        self.fill_value_default, self.attrs = 0, {}
+
+    def read_from_window(self, window, boundless=True):
+        raise AssertionError("a chip was read")
+
+
+def chips_of_eight(**options):
+    geometry = SpatialRectangular(8, boundary="shift")
+    return SpatialPatcher(geometry, SpatialRegularStride(8), **options)
+
+
+@pytest.mark.parametrize("scheduler", ["threads", "processes"])
+@pytest.mark.parametrize("on_error", ["raise", "skip"])
+@pytest.mark.parametrize("before", [None, gz.DNToReflectance(), gz.SelectBands((2, 1, 0))])
+def test_a_network_of_other_bands_is_refused_before_a_chip_is_read(
+    network, tmp_path, scheduler, on_error, before
+):
+    op = gz.OnnxOp(network)
+    steps = [op] if before is None else [gz.ToFloat32(), before, op]
+    if isinstance(before, gz.SelectBands):  # which a pipeline alone can tell
+        with pytest.raises(gz.BandError, match="takes 4 bands, got 3") as caught:
+            gz.Sequential(steps)
+        assert "step 3 of 3: OnnxOp" in caught.value.__notes__[0]
+        return
+    pipeline, patcher = gz.Sequential(steps), chips_of_eight(on_error=on_error)
+    how = {"scheduler": scheduler, "workers": 2, "progress": False}
+    with pytest.raises(gz.BandError, match=r"takes 4 bands, got 3; choose them with bands="):
+        map_patches(patcher, Unreadable(3), pipeline, target=tmp_path / "o.tif", **how)
+    tiled = gz.Sequential([gz.GridSampler(patcher), gz.ApplyToChips(pipeline), gz.Stitch()])
+    with pytest.raises(gz.BandError, match="takes 4 bands, got 3"):
+        tiled(Unreadable(3))
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(AssertionError, match="a chip was read"):
+        map_patches(chips_of_eight(), Unreadable(4), pipeline, workers=1, progress=False)
+
+
+def test_bands_that_are_chosen_or_unknown_are_not_refused(network):
+    raster = scene((6, 16, 16))
+    for pipeline in (
+        gz.OnnxOp(network, bands=(0, 2, 4, 5)),
+        gz.SelectBands((0, 2, 4, 5)) | gz.OnnxOp(network),
+        gz.Lambda(lambda chip: chip[[0, 2, 4, 5]]) | gz.OnnxOp(network),
+    ):
+        made = map_patches(chips_of_eight(), raster, pipeline, workers=1, progress=False)
+        assert made.shape == (16, 16)
+
+
+def test_a_torch_network_of_other_bands_is_refused_before_a_chip_is_read():
+    torch = pytest.importorskip("torch", reason="torch is an extra")
+    first = torch.nn.Conv2d(4, 2, 1)
+    for model in (first, torch.nn.Sequential(torch.nn.Sequential(first), torch.nn.ReLU())):
+        op = gz.ToFloat32() | gz.ModelOp(model)
+        with pytest.raises(ValueError, match="takes 4 bands, got 3; choose them before it"):
+            map_patches(chips_of_eight(), Unreadable(3), op, batch_size=4, progress=False)
+        made = map_patches(chips_of_eight(), scene((4, 16, 16)), op, workers=1, progress=False)
+        assert made.shape == (2, 16, 16)
