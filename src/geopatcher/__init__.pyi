@@ -60,6 +60,7 @@ from geopatcher.fields.raster import (
     RasterField as RasterField,
     RetryField as RetryField,
 )
+from geopatcher.files.zarr_overviews import add_overviews as add_overviews
 from geopatcher.margins import MarginErrors as MarginErrors, margin_errors as margin_errors
 from geopatcher.patch import (
     Cells as Cells,

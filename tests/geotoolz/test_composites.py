@@ -21,6 +21,7 @@ from rasterio.windows import Window
 
 import geotoolz as gz
 from geocatalog import CatalogError, GeoSlice, build_raster_catalog, from_stac_items
+from geopatcher import add_overviews
 from geotoolz import composites
 from geotoolz.composites import CompositeField, composite, periods_of
 from geotoolz.scenes import scenes_of
@@ -411,6 +412,7 @@ def test_xarray_and_gdal_agree_on_the_place_and_the_time_of_a_cube(
     composite(
         catalog, mask=None, every=every, count=True, dtype=dtype, target=target, chunks="series", **quiet
     )  # fmt: skip
+    assert add_overviews(target, (2,)) == ["overview_2"]
     starts = pd.DatetimeIndex([start for start, _ in memory.attrs["periods"]]).tz_localize(None)
 
     with xr.open_zarr(target, consolidated=False, mask_and_scale=False) as cube:
@@ -435,11 +437,22 @@ def test_xarray_and_gdal_agree_on_the_place_and_the_time_of_a_cube(
             times.append(pd.Timestamp(origin) + pd.Timedelta(int(told["DIM_time_VALUE"]), unit))
         assert (pd.DatetimeIndex(times) == starts).all()
 
+    with (
+        xr.open_zarr(target, group="overview_2", consolidated=False, mask_and_scale=False) as half,
+        rasterio.open(f'ZARR:"{as_gdal_knows_it(target)}":/overview_2/data') as file,
+    ):
+        twice = memory.transform * rasterio.Affine.scale(2)
+        np.testing.assert_allclose(half.data.rio.transform(recalc=True)[:6], twice[:6], rtol=1e-9)
+        np.testing.assert_allclose(file.transform[:6], twice[:6], rtol=1e-9)
+        assert file.crs == half.data.rio.crs == rasterio.CRS.from_user_input(crs)
+        np.testing.assert_array_equal(file.read(), half.data.values.reshape(-1, 15, 20))
+        assert (half.time.to_index() == starts).all()
+
 
 def as_gdal_knows_it(store):
     """A copy whose codec of bytes has the name that GDAL knew it by before 3.11."""
     copy = store.with_name("gdal.zarr")
-    shutil.copytree(store, copy)
+    shutil.copytree(store, copy, dirs_exist_ok=True)
     if tuple(map(int, rasterio.__gdal_version__.split(".")[:2])) < (3, 11):
         for file in copy.rglob("zarr.json"):
             file.write_text(file.read_text().replace('"bytes"', '"endian"'))
