@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -100,23 +99,22 @@ def probe(url: str, seconds: float) -> str | None:
     """
     import requests
 
-    answers: list[str | None] = []
     too_late = f"does not answer within {seconds:g} s"
 
-    def ask() -> None:
+    def ask() -> str | None:
         try:
             with requests.get(url, timeout=seconds, stream=True) as response:
                 bad = response.status_code >= 400
-                answers.append(f"answered HTTP {response.status_code}" if bad else None)
+                return f"answered HTTP {response.status_code}" if bad else None
         except requests.Timeout:
-            answers.append(too_late)
+            return too_late
         except requests.RequestException as error:
-            answers.append(f"does not answer ({type(error).__name__})")
+            return f"does not answer ({type(error).__name__})"
 
-    thread = threading.Thread(target=ask, daemon=True, name="geostack-probe")
-    thread.start()
-    thread.join(seconds)
-    return answers[0] if answers else too_late
+    try:
+        return within(seconds, ask)
+    except TransientError:
+        return too_late
 
 
 @contextmanager

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -65,3 +66,34 @@ def how_to_install(extra: str) -> str:
     'in a clone of geostack run: python -m pip install ".[serve]"'
     """
     return f'in a clone of geostack run: python -m pip install ".[{extra}]"'
+
+
+def moved(module: str, told: str) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a module whose names are in another one now.
+
+    Parameters
+    ----------
+    module
+        Where they are.
+    told
+        The warning, with `{name}` for the name that is asked for.
+
+    Returns
+    -------
+    Gives a name's value, with a DeprecationWarning.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> with warnings.catch_warnings(record=True) as said:
+    ...     value = moved("math", "{name} is in math")("pi")
+    >>> str(said[0].message)
+    'pi is in math'
+    """
+
+    def get(name: str) -> Any:
+        value = getattr(import_module(module), name)
+        warnings.warn(told.format(name=name), DeprecationWarning, stacklevel=2)
+        return value
+
+    return get
