@@ -85,7 +85,7 @@ def moved(module: str, told: str) -> Callable[[str], Any]:
     Examples
     --------
     >>> import warnings
-    >>> with warnings.catch_warnings(record=True) as said:
+    >>> with warnings.catch_warnings(record=True, action="always") as said:
     ...     value = moved("math", "{name} is in math")("pi")
     >>> str(said[0].message)
     'pi is in math'
