@@ -29,7 +29,7 @@ from geotoolz.function_operator import FunctionOperator, check_band, parameters_
 from pipekit import Operator
 from pipekit.operator import checked_operator
 from pipekit.pixels import band_roles
-from pipekit.radius import radius_of
+from pipekit.radius import passed_on
 
 MAX_LENGTH = 1000
 """Characters that an expression may have."""
@@ -283,14 +283,10 @@ class AppendIndex(Operator):
 
     index: Operator
     name: str | None = None
+    radius = passed_on("index")
 
     def __post_init__(self) -> None:
         checked_operator(self.index, "index")
-
-    @property
-    def radius(self) -> int | None:  # type: ignore[override]
-        """How far the index looks."""
-        return radius_of(self.index)
 
     def _apply(self, raster: Raster) -> Raster:
         made = self.index(raster)

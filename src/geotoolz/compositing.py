@@ -47,9 +47,8 @@ from geotoolz.carrier import (
 from geotoolz.cloud import SCL_CLOUDS_AND_INVALID, mask_from_scl
 from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.indices import ndvi
-from pipekit import Operator
 from pipekit.pixels import Role, band_roles, invalid_mask
-from pipekit.radius import radius_of
+from pipekit.radius import passed_on
 
 Stack = Raster | Sequence[Raster]
 
@@ -724,7 +723,7 @@ class ClearCount(FunctionOperator):
     def __init__(self) -> None: ...
 
 
-class BestPixelComposite(Operator):
+class BestPixelComposite(FunctionOperator):
     """Each pixel from the date of the highest score: `best_pixel_composite` as an operator.
 
     Parameters
@@ -742,14 +741,7 @@ class BestPixelComposite(Operator):
     array([0.1, 0.5])
     """
 
-    def __init__(self, score: Operator, date_band: bool = False) -> None:
-        self.score = score
-        self.date_band = date_band
+    radius = passed_on("score")
 
-    @property
-    def radius(self) -> int | None:  # type: ignore[override]
-        """How far the score looks, in pixels; None where it does not say."""
-        return radius_of(self.score)
-
-    def _apply(self, stack: Stack) -> Raster:
-        return best_pixel_composite(stack, self.score, self.date_band)
+    @parameters_of(best_pixel_composite)
+    def __init__(self) -> None: ...
