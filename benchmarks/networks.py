@@ -28,6 +28,7 @@ MODULES = ("onnxruntime", "ukis_csmask")
 PATCHER, PACKAGE = "network, geostack", "network, ukis-csmask"
 SHAPE = (4, 1024, 1024)
 TITLE = f"clouds by a network {SHAPE}"
+AFAR = f"{TITLE}, from a file 50 ms away"
 STEP = 205
 """As far apart as the package's own chips, which overlap by a fifth."""
 
@@ -81,6 +82,12 @@ def ours(scene: GeoTensor, **options: Any) -> np.ndarray:
     """Return classes (H, W) of blended chips."""
     how = {"batch_size": BATCH, "workers": 1, "progress": False, **options}
     return np.asarray(map_patches(PATCHES, scene, network(), **how)).argmax(axis=0)
+
+
+def read(source: Any) -> None:
+    """Read the same chips from a file as a run does, and do nothing with them."""
+    for _ in PATCHES.stream(source).map(lambda batch: batch[:, 0], batch_size=BATCH):
+        pass
 
 
 def theirs(scene: GeoTensor) -> np.ndarray:

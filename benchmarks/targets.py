@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from networks import PATCHER, SHAPE
+from networks import AFAR, PATCHER, SHAPE
 from networks import TITLE as NETWORK
 from peers import STITCH
 from results import Results
@@ -172,6 +172,8 @@ TARGETS = (
            ratio(NETWORK, "geostack")),
     Target(8, "peak memory of the same beyond its open session, scene and classes", 78, " MB",
            peak(PATCHER, SHAPE)),
+    Target(8, "the network from a file 50 ms away, against the slower of reading and network alone",
+           1.15, "x", value(AFAR)),
     Target(9, "500 fields on one date, faster than a file opened for each field", 5, "x",
            ratio("500 fields on one date", "exactextract, a file opened for each field"), False),
     Target(9, "`find_breaks`, a pixel of 292 dates", 1, " ms", value("find_breaks, ms a pixel")),
