@@ -108,7 +108,8 @@ def map_patches(
     read_attempts : int
         How often a failing read is tried before the patcher's `on_error` decides.
     batch_size : int, optional
-        Chips of one shape that are stacked for one call of the operator.
+        Chips of one shape that are stacked for one call of the operator. What is a function of one
+        raster, as indices and filters are, gets one after the other.
     prefetch : int, optional
         Bytes of chips and results that each worker may hold so that it reads, runs the operator
         and writes at the same time; 0 for one after the other. Default: 32 MiB with `batch_size`,

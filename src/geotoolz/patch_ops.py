@@ -85,7 +85,8 @@ class ApplyToChips(Operator):
         Threads that run chips side by side, each filling its own rows when stitched.
     batch_size
         How many chips of one shape are stacked into a plain array (N, ...) for each call; one
-        chip at a time by default.
+        chip at a time by default. Indices, filters and other functions of one raster get one chip
+        after the other whatever it says.
     on_error
         For a chip that the operator fails on: "raise", "skip" (left to the chips that overlap it)
         or "fill" (NaN), both listed in the stream's `skipped` and the stitched raster's
