@@ -62,7 +62,7 @@ def test_a_network_on_a_file_50_ms_away(
     if missing:
         pytest.skip(missing[0])
     monkeypatch.setenv("GDAL_DISABLE_READDIR_ON_OPEN", "EMPTY_DIR")  # no request for side files
-    scene = networks.reflectance((4, 512, 512) if quick else networks.SHAPE)
+    scene = networks.reflectance((4, 512, 512) if quick else networks.AFAR_SHAPE)
     write_cog(scene, tmp_path / "scene.tif")
     batches = networks.chips_of(scene)
     expected = networks.ours(scene)

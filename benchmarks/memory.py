@@ -66,10 +66,10 @@ def file_to_cog(shape: tuple[int, int, int]) -> tuple[float, float]:
 
 
 def of_network(name: str, shape: tuple[int, int, int]) -> tuple[float, float]:
-    """Return peak MB in all, and beyond an open session that has run, the scene and the classes."""
+    """Return peak MB in all, and beyond an open session that has run, the scene and the result."""
     import networks
 
-    run = networks.ours if name == networks.PATCHER else networks.theirs
+    run = networks.stitched if name == networks.PATCHER else networks.theirs
     scene = networks.reflectance(shape)
     networks.bare(networks.chips_of(networks.reflectance((shape[0], 512, 512))))
     before = peak_rss()

@@ -28,7 +28,8 @@ MODULES = ("onnxruntime", "ukis_csmask")
 PATCHER, PACKAGE = "network, geostack", "network, ukis-csmask"
 SHAPE = (4, 1024, 1024)
 TITLE = f"clouds by a network {SHAPE}"
-AFAR = f"{TITLE}, from a file 50 ms away"
+AFAR_SHAPE = (4, 2048, 2048)
+AFAR = f"clouds by a network {AFAR_SHAPE}, from a file 50 ms away"
 STEP = 205
 """As far apart as the package's own chips, which overlap by a fifth."""
 
@@ -78,10 +79,15 @@ def bare(batches: list[np.ndarray]) -> None:
         session.run(None, {name: batch})
 
 
-def ours(scene: GeoTensor, **options: Any) -> np.ndarray:
+def stitched(scene: Any) -> np.ndarray:
+    """Return probabilities (3, H, W) of blended chips."""
+    how: dict[str, Any] = {"batch_size": BATCH, "workers": 1, "progress": False}
+    return np.asarray(map_patches(PATCHES, scene, network(), **how))
+
+
+def ours(scene: Any) -> np.ndarray:
     """Return classes (H, W) of blended chips."""
-    how = {"batch_size": BATCH, "workers": 1, "progress": False, **options}
-    return np.asarray(map_patches(PATCHES, scene, network(), **how)).argmax(axis=0)
+    return stitched(scene).argmax(axis=0)
 
 
 def read(source: Any) -> None:

@@ -22,7 +22,7 @@ from geopatcher.axes.sampler import SpatialExplicit
 from geopatcher.config import as_count
 from geopatcher.domain import RasterDomain
 from geopatcher.fields import RetryField, as_field
-from geopatcher.fields.raster import is_in_memory, paths_of
+from geopatcher.fields.raster import is_in_memory, paths_of, readers_of
 from geopatcher.files.block_cache import bounded_cache
 from geopatcher.files.rows import RasterSpec, RawRows
 from geopatcher.files.target import (
@@ -39,7 +39,7 @@ from geopatcher.patch import PatchError
 from geopatcher.patcher import SpatialPatcher
 from geopatcher.plan import BLOCK_ROWS, Plan, aligned_rows, even_shares, gaps
 from geopatcher.stitch import as_scene, spec_of, warn_uncovered
-from geopatcher.stream import PatchStream
+from geopatcher.stream import READERS, PatchStream
 from pipekit import journal
 from pipekit.files import keep_inputs
 from pipekit.fingerprint import fingerprint
@@ -278,7 +278,9 @@ class BlockJob:
         patches = self.stream.again()
         items = patches.items(self.stream.touching(rows))
         values, crc = None, 0
-        with bounded_cache(self.field, self.neighbours), closing(items):
+        ahead = self.batch_size if self.prefetch is None else self.prefetch
+        readers = self.neighbours * (readers_of(self.field, READERS) if ahead else 1)
+        with bounded_cache(self.field, readers), closing(items):
             if self.store is not None:
                 covered, crc = self._stored(items, rows, self.store)
             elif self.out is not None:

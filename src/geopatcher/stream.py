@@ -15,7 +15,7 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 
 from geopatcher.axes.axis import Axes, ByPlace, OnGrid, Rectangular, RegularGrid
-from geopatcher.fields.raster import is_in_memory, nodata_after
+from geopatcher.fields.raster import is_in_memory, nodata_after, readers_of
 from geopatcher.merge.chip import fitting_attrs
 from geopatcher.patch import Failed, Patch, PatchError
 from pipekit.parallel import beside, in_threads, read_ahead
@@ -25,7 +25,7 @@ from pipekit.radius import radius_of
 ON_ERROR = ("raise", "skip", "fill")
 
 READERS = 4
-"""Threads that read chips ahead of a function: a server's answer takes as long as many a model."""
+"""Threads that read chips ahead of a function where a server's answer is waited for."""
 
 PREFETCH = 32 * 2**20
 """Bytes of chips and results held at most, beyond the batch in hand, where chips are batched."""
@@ -386,7 +386,8 @@ class MappedStream(PatchStream):
         def read(index: int) -> Item:
             return next(parent.items([index]))
 
-        return read_ahead(read, indices, READERS, most_bytes, _nbytes)
+        readers = readers_of(self.field, READERS)
+        return read_ahead(read, indices, readers, most_bytes, _nbytes)
 
     def __iter__(self) -> Iterator[Patch]:
         if self.workers == 1 or self.prefetch:

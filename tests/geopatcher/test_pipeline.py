@@ -22,6 +22,7 @@ from scipy import ndimage
 
 from geopatcher import (
     PatchError,
+    RasterField,
     SpatialHann,
     SpatialOverlapAdd,
     SpatialPatcher,
@@ -151,6 +152,23 @@ def test_reading_goes_on_beside_the_model(scene_of, patcher_of):
     assert model_may_go_on.is_set()
     assert reader.reads >= held[0] + 6
     assert 1 < reader.most <= READERS
+
+
+def test_a_file_of_this_machine_is_read_by_one_thread_beside_the_model(
+    scene_of, patcher_of, tmp_path
+):
+    class Noting(RasterField):
+        def select(self, indices):
+            threads.add(threading.get_ident())
+            return super().select(indices)
+
+    scene, threads = scene_of((2, 128, 128)), set()
+    map_patches(patcher_of(32, 32), scene, np.asarray, target=tmp_path / "a.tif", progress=False)
+    field = Noting(RasterioReader(str(tmp_path / "a.tif")))
+    stream = patcher_of(32, 24).stream(field).map(lambda batch: batch.sum(axis=1), batch_size=4)
+    assert len(list(stream)) == len(stream) > 8
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
 
 
 def test_what_is_held_is_bounded_in_bytes(scene_of, patcher_of):

@@ -600,6 +600,33 @@ def paths_of(field: Any) -> list[str]:
     return [str(each) for each in (source, *stores) if each]
 
 
+def readers_of(field: Any, most: int) -> int:
+    """Return how many threads read a Field ahead best: several only where answers are waited for.
+
+    Each thread has datasets of its own, and so decodes for itself the blocks that its chips share
+    with others'. Files of this machine are decoded once by one thread in less time than by several.
+
+    Parameters
+    ----------
+    field : Field
+        What is read.
+    most : int
+        Threads for what is no file of this machine.
+
+    Returns
+    -------
+    int
+        1 for files of this machine, else `most`.
+
+    Examples
+    --------
+    >>> readers_of(np.zeros((3, 3)), most=4)
+    4
+    """
+    paths = paths_of(field)
+    return 1 if paths and all(map(os.path.exists, paths)) else most
+
+
 def _store_of(part: Any) -> Any:
     """Return the Zarr store under xarray's wrappers, or None."""
     for _ in range(9):
