@@ -92,7 +92,7 @@ def settings() -> dict[str, Any]:
         "html_favicon": "docs/images/favicon.svg",
         "html_context": {"default_mode": "auto"},
         "html_theme": "sphinx_book_theme",
-        "extensions": ["myst_nb", "sphinx_external_toc"],
+        "extensions": ["myst_nb", "sphinx_external_toc", "sphinx_exercise", "sphinx_togglebutton"],
         "external_toc_path": "_toc.yml",
         "exclude_patterns": ["_build", "downloads", "**/_build"],
         "nb_execution_mode": "off",

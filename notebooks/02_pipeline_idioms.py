@@ -24,6 +24,9 @@
 #   each, checked against the ones that ship.
 #
 # **Needs** no network and no imagery. It does talk HTTP, to a server of its own on this machine.
+#
+# **Before this.** [Composition core](01_composition_core.ipynb). **Time.** 30 minutes to read, ten
+# seconds to run.
 
 # %%
 import tempfile
@@ -52,18 +55,21 @@ print("source of pixels: none, small arrays made here")
 
 # %% [markdown]
 # The data: three bands of a made-up scene, 120 x 160 pixels of 10 m, with smooth hills, a lake,
-# noise, and a georeference. Nothing here is a measurement of the world.
+# noise, and a georeference. 0 is its *nodata*: the value that says "not measured". Nothing here is a
+# measurement of the world.
 
 
 # %%
+y, x = np.mgrid[0:120, 0:160]
+LAKE = (x - 110) ** 2 + 1.8 * (y - 70) ** 2 < 30**2
+
+
 def make_scene(seed=0):
     rng = np.random.default_rng(seed)
-    y, x = np.mgrid[0:120, 0:160]
     hills = np.sin(x / 17.0) + np.cos(y / 23.0) + np.sin((x + y) / 41.0)
-    lake = (x - 110) ** 2 + 1.8 * (y - 70) ** 2 < 30**2
     bands = [900 - 60 * hills, 1000 - 180 * hills, 3200 + 450 * hills]
     water = (600, 500, 250)
-    values = np.stack([np.where(lake, w, band) for w, band in zip(water, bands, strict=True)])
+    values = np.stack([np.where(LAKE, w, band) for w, band in zip(water, bands, strict=True)])
     values = (values + rng.normal(0, 40, values.shape)).clip(1, 10_000).astype("uint16")
     attrs = {"band_names": ["green", "red", "nir"]}
     return GeoTensor(values, Affine(10, 0, 680_000, 0, -10, 5_150_000), "EPSG:32632", 0, attrs)
@@ -74,18 +80,21 @@ print(type(scene).__name__, scene.shape, scene.dtype, scene.attrs["band_names"])
 
 
 # %% [markdown]
-# And three operators to work with: to reflectance, a mean over a square, an index of two bands.
+# And three operators to work with: to reflectance, a mean over a square, an index of two bands. A
+# pixel that was not measured has no reflectance, so nodata becomes NaN before anything is computed.
 
 
 # %%
 class Reflectance(Operator):
-    """Digital numbers to reflectance, float32."""
+    """Digital numbers to reflectance, float32; nodata becomes NaN."""
 
     def __init__(self, scale=1e-4):
         self.scale = scale
 
     def _apply(self, dn):
-        values = np.asarray(dn).astype("float32") * np.float32(self.scale)
+        numbers = np.asarray(dn)
+        values = numbers.astype("float32") * np.float32(self.scale)
+        values[numbers == dn.fill_value_default] = np.nan
         return GeoTensor(values, dn.transform, dn.crs, float("nan"), dict(dn.attrs))
 
 
@@ -175,8 +184,26 @@ fig.legend(loc="outside right upper")
 plt.show()
 
 # %% [markdown]
-# Note the logarithmic axis. Smoothing narrows both peaks, lake on the left and land on the right,
-# and puts pixels of neither kind between them: the shore, mixed.
+# Note the logarithmic axis. The peak on the left is the lake, the wide one on the right the land.
+# Smoothing does not act on them alike. The width of a peak is told by its quartiles, which half of the
+# pixels lie between. Of the lake only pixels far from the shore are asked, where no land is mixed in:
+
+# %%
+deep = (x - 110) ** 2 + 1.8 * (y - 70) ** 2 < 22**2
+views = {"raw": Reflectance() | Index(), "smoothed": Reflectance() | Smooth(3) | Index()}
+widths = {}
+for name, view in views.items():
+    values = np.asarray(view(scene))
+    for ground, where in {"lake": deep, "land": ~LAKE}.items():
+        widths[name, ground] = np.subtract(*np.percentile(values[where], [75, 25]))
+        print(f"{name:8} {ground}: half of the pixels within {widths[name, ground]:.3f}")
+assert widths["smoothed", "lake"] < 0.5 * widths["raw", "lake"]
+assert abs(widths["smoothed", "land"] / widths["raw", "land"] - 1) < 0.1
+
+# %% [markdown]
+# The lake has one true value, and what is wide about its peak is noise: the mean takes it away. The
+# land is wide because its hills differ, and a mean over a small square leaves them as they are. Between
+# the two peaks come pixels of neither kind: the shore, mixed.
 #
 # ### When does the form change? `ShapeTrace(mode="diff_only")`
 #
@@ -275,7 +302,7 @@ class Fetch(Operator):
 # %% [markdown]
 # `Retry` waits 50 ms, then 100 ms (doubling each time, with some jitter so that a thousand clients
 # do not come back in the same instant), and gets the number. With only two attempts the server's
-# own error comes through, unchanged, and nobody slept after the last one.
+# own error comes through, unchanged, and there is no wait after the last attempt.
 
 # %%
 with moody_server() as address:
@@ -356,7 +383,8 @@ door = (
 assert door(scene) is scene
 
 holes = make_scene()
-holes.values[:, :60] = 0  # 0 is this scene's fill value
+holes.values[:, :60] = 0  # nodata
+assert np.isnan(Reflectance()(holes).values[:, :60]).all()
 for name, bad in {"one band": scene[0], "a float": Reflectance()(scene), "holes": holes}.items():
     try:
         door(bad)
@@ -383,17 +411,25 @@ assert passed[1] is None
 # ### Training and evaluation: `pipeline_mode`
 #
 # Noise helps a model learn and has no business in a map. `ModeGated` runs its operator in one mode
-# only. The mode belongs to a `with` block and to this thread; nobody can forget to switch it back.
+# only. The mode belongs to a `with` block and to this thread; nobody can forget to switch it back. The
+# noise is drawn at each call: noise drawn once would be a fixed pattern that the model learns by heart.
 
 # %%
-noise = np.random.default_rng(0).normal(0, 50, scene.shape)
-noisy = ModeGated(Lambda(lambda x: np.asarray(x) + noise, name="add noise"), mode="train")
+rng = np.random.default_rng(0)
+
+
+def add_noise(x):
+    return np.asarray(x) + rng.normal(0, 50, x.shape)
+
+
+noisy = ModeGated(Lambda(add_noise), mode="train")
 with pipeline_mode("train"):
-    in_training = noisy(scene)
+    first, second = noisy(scene), noisy(scene)
 in_use = noisy(scene)
 
-print("changed while training:", not np.array_equal(in_training, scene))
-print("changed in use:        ", in_use is not scene)
+print("two calls while training give the same:", np.array_equal(first, second))
+print("changed in use:", in_use is not scene)
+assert not np.array_equal(first, second)
 assert in_use is scene
 
 # %% [markdown]
@@ -589,7 +625,66 @@ plt.show()
 # which quiets the speckle and blurs the shore. The outermost two pixels of the last one are not to be
 # trusted: `Smooth` wraps around, so they are mixed with the opposite side of the scene. What happens
 # at the edge is the first question to ask any operator that looks at neighbours.
+
+# %% [markdown]
+# ## Try it yourself
 #
+# Copy a block into a cell of your own, replace what is missing, and run it. The asserts below
+# `# the check` say when you are there.
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-02-first-whole
+# Two sources hold the scene: one with holes, one whole. Make an operator `best` that takes the first
+# source of which more than 90 % of the numbers are not 0.
+#
+# ```python
+# sources = [Const(holes), Const(scene)]
+# best = ...
+#
+# # the check
+# assert np.array_equal(best("any date"), scene)
+# ```
+# :::
+#
+# :::{solution} ex-02-first-whole
+# :class: dropdown
+#
+# ```python
+# sources = [Const(holes), Const(scene)]
+# best = Coalesce(sources, is_ok=lambda x: np.mean(np.asarray(x) != 0) > 0.9)
+# ```
+# :::
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-02-aside
+# Send three rasters through `door`. What it refuses becomes `None`, and its reason goes into the list
+# `reasons`.
+#
+# ```python
+# reasons = []
+# guarded = ...
+#
+# # the check
+# answers = [guarded(x) for x in (scene, scene[0], holes)]
+# assert [answer is None for answer in answers] == [False, True, True]
+# assert [reason.split(":")[0] for reason in reasons] == ["AssertShape", "AssertValidFraction"]
+# ```
+# :::
+#
+# :::{solution} ex-02-aside
+# :class: dropdown
+#
+# ```python
+# reasons = []
+# guarded = Quarantine(
+#     door, sentinel=None, on_quarantine=lambda x, error: reasons.append(str(error))
+# )
+# ```
+# :::
+
+# %% [markdown]
 # ## Instead of writing X, compose Y
 #
 # | instead of | compose |
@@ -609,6 +704,17 @@ plt.show()
 # | a README beside the result | `Provenance(op)` |
 # | `x[:, ::4, ::4]` with the old transform | `Subsample(4)` |
 # | a loop over bands | `ApplyToBands(op)` |
+#
+# **Key points**
+#
+# - What surrounds a step (timing, retries, caching, checks) is an operator too, and goes around it.
+# - Say which failures you expect; everything else should stop the run.
+# - Nodata becomes NaN first, before anything is computed with it.
+#
+# **References**
+#
+# - Nygard, M. T. (2018), *Release It!*, 2nd edition, Pragmatic Bookshelf: time-outs, retries and what they do to a server
+# - Brooker, M. (2015), *Exponential Backoff and Jitter*, AWS Architecture Blog, <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
 #
 # **Where next.** [Operators on a Sentinel-2 scene](03_operators_lake_tahoe.ipynb) puts these around
 # real steps: reflectance, cloud masks and vegetation indices.

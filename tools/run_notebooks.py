@@ -3,7 +3,8 @@
 A tier is `walkthrough` (the default), `patching`, `catalog`, `assessment` or `all`. Each `NAME.py`
 is executed in a kernel of its own and written as `NAME.ipynb` into `_build/notebooks/`, so that no
 tracked file changes; with `--inplace`, for authors, beside its source. The same source executed
-twice gives the same file, but for what its outputs themselves change.
+twice gives the same file, but for what its outputs themselves change. After the last cell the
+lesson's exercises are tried in the same kernel: `notebook_exercises.py` says how.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from figure_palette import with_palette
+from notebook_exercises import faults_told, read_exercises, read_mistakes, trial_code
 from notebook_files import (
     ROOT,
     TIERS,
@@ -156,12 +158,19 @@ async def execute(source: Path, root: Path, folder: Path) -> Outcome:
     name = _name(source, root)
     began = time.perf_counter()
     notebook = read_source(source)
+    exercises = read_exercises(notebook)
+    trial = _code_cell(trial_code(exercises, read_mistakes()))
+    notebook.cells += [trial] if exercises else []
     stopped = await _execute_cells(notebook, source.parent)
+    notebook.cells = [cell for cell in notebook.cells if cell is not trial]
     _tidy(notebook, name)
     failures = [*_failures(notebook), *stopped]
+    skipped = reason_skipped(notebook)
+    if exercises and not (failures or skipped):
+        failures = faults_told(trial)
     outcome = Outcome(
         name,
-        skipped=reason_skipped(notebook),
+        skipped=skipped,
         pixels=sources_of_pixels(notebook),
         faults=failures or problems(notebook, read_source(source), root),
     )
@@ -197,6 +206,12 @@ async def _execute_cells(notebook: Any, folder: Path) -> list[str]:
         except (CellTimeoutError, DeadKernelError, RuntimeError) as error:
             return [f"the kernel: {str(error).strip()}"]
     return []
+
+
+def _code_cell(code: str) -> Any:
+    import nbformat
+
+    return nbformat.v4.new_code_cell(code)
 
 
 def _environment(settings: str) -> dict[str, str]:

@@ -23,6 +23,9 @@
 #
 # **Needs** no network. Where the sample archive is there (`GEOSTACK_ARCHIVE`), the series are 118
 # real acquisitions over Flemish cropland, clouds and all; else the simulated summer at Lake Tahoe.
+#
+# **Before this.** [One chip, one band](01_intro.ipynb). **Time.** 35 minutes to read, half a minute
+# to run.
 
 # %%
 from itertools import pairwise
@@ -552,6 +555,61 @@ if real:
     assert f"{false_day:%Y-%m-%d}" not in {f"{dates[whole][i]:%Y-%m-%d}" for i in largest}
 
 # %% [markdown]
+# ## Try it yourself
+#
+# Copy a block into a cell of your own, replace what is missing, and run it. The asserts below
+# `# the check` say when you are there.
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-time-sparse
+# Make a patcher `sparse` that looks back 3 dates from every tenth date.
+#
+# ```python
+# sparse = ...
+#
+# # the check
+# patches = list(sparse.split(series))
+# assert [patch.anchor for patch in patches] == list(range(0, len(dates), 10))
+# assert [len(patch.data) for patch in patches[:3]] == [1, 3, 3]
+# ```
+# :::
+#
+# :::{solution} ex-time-sparse
+# :class: dropdown
+#
+# ```python
+# sparse = TemporalPatcher(TemporalFixedLookback(3), TemporalRegularStride(10))
+# ```
+# :::
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-time-middle
+# Write a third model, `middle`: every day ahead is like the median of the lookback. `forecast` takes it
+# as it took the others.
+#
+# ```python
+# def middle(past, when, later): ...
+#
+# # the check
+# made = forecast(middle)
+# looked_back = {a: observed.values[a - 7 : a + 1] for a in judged}
+# assert all(np.allclose(made[a], np.median(looked_back[a])) for a in judged)
+# assert {len(block) for block in made.values()} == {4}
+# ```
+# :::
+#
+# :::{solution} ex-time-middle
+# :class: dropdown
+#
+# ```python
+# def middle(past, when, later):
+#     return np.repeat(np.median(past), len(later))
+# ```
+# :::
+
+# %% [markdown]
 # ## Recap
 #
 # | question | axis | here |
@@ -567,5 +625,17 @@ if real:
 # - Space is merged first, one date at a time; then time.
 #
 # Figures from the sample archive contain modified Copernicus Sentinel data 2017, 2018.
+#
+# **Key points**
+#
+# - A patch in time ends at its anchor; only a horizon lies ahead.
+# - Fill holes, keep observations, and tell the two apart.
+# - Judge a forecast on what was seen, beside persistence, with an interval and by days ahead.
+#
+# **References**
+#
+# - Holben, B. N. (1986), *International Journal of Remote Sensing* 7, 1417-1434, [doi:10.1080/01431168608948945](https://doi.org/10.1080/01431168608948945): maximum-value composites
+# - Kuensch, H. R. (1989), *Annals of Statistics* 17, 1217-1241, [doi:10.1214/aos/1176347265](https://doi.org/10.1214/aos/1176347265): the block bootstrap
+# - European Space Agency, *Sentinel-2 Products Specification Document* and *Level-2A Algorithm Theoretical Basis Document*, <https://sentiwiki.copernicus.eu/web/s2-documents>
 #
 # **Where next.** [Streaming](06_streaming.ipynb) runs a scene that should not fit into memory.

@@ -37,7 +37,9 @@ def code_cells(notebook):
 
 
 def markdown_text(notebook):
-    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    # A comment in a block of code is no title.
+    return re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
 
 
 def printed(notebook):
