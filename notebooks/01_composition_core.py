@@ -12,7 +12,7 @@
 # # Composition core
 #
 # **Question.** A satellite's thermal band stores numbers such as 28000. A map wants degrees. Between
-# the two lie four small steps that everybody writes again and again. How do we write each of them
+# the two lie a few small steps that everybody writes again and again. How do we write each of them
 # once, so that they snap together, print themselves, survive a file, and say what went wrong?
 #
 # You will learn
@@ -26,10 +26,14 @@
 #
 # **Needs** no network and no imagery: everything here is numbers. The lessons on images start with
 # [operators on a Sentinel-2 scene](03_operators_lake_tahoe.ipynb).
+#
+# **Before this.** Python and a little numpy. **Time.** 25 minutes to read, a few seconds to run.
 
 # %%
+import json
 import math
 import pickle
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -43,12 +47,55 @@ from pipekit import (
 print("source of pixels: none, this lesson works on numbers")
 
 # %% [markdown]
-# ## An operator is a value
+# ## Functions that fail in four ways
 #
 # Landsat 8's thermal band (band 10) is turned into radiance by a gain and an offset, and radiance
 # into temperature by Planck's law inverted; the constants come from the scene's metadata (USGS,
-# *Landsat 8 Data Users Handbook*, section 5). Each step becomes a class with two methods:
-# `__init__` stores the arguments **under their own names**, `_apply` does the work.
+# *Landsat 8 Data Users Handbook*, section 5). Two functions do it, and look harmless:
+
+
+# %%
+def radiance_of(dn, gain, offset):
+    return gain * dn + offset
+
+
+def celsius_of(radiance, k1, k2):
+    return k2 / math.log(k1 / radiance + 1) - 273.15
+
+
+K1, K2 = 774.8853, 1321.0789
+print("right         :", round(celsius_of(radiance_of(28000, 3.342e-4, 0.1), K1, K2), 1))
+print("1. swapped    :", round(celsius_of(radiance_of(28000, 3.342e-4, 0.1), K2, K1), 1))
+print("2. no data, 0 :", round(celsius_of(radiance_of(0, 3.342e-4, 0.1), K1, K2), 1))
+for number, what, attempt in (
+    ("3.", "an image    ", lambda: celsius_of(np.array([9.4, 9.5]), K1, K2)),
+    ("4.", "into a file ", lambda: json.dumps(partial(celsius_of, k1=K1, k2=K2))),
+):
+    try:
+        attempt()
+    except TypeError as error:
+        print(number, what, "TypeError:", error)
+    else:
+        raise AssertionError(what)
+
+# %% [markdown]
+# The first two give a number, and it is wrong: constants in the wrong order, and a 0 that meant "not
+# measured". The third stops with a message that names neither the step nor its input. The fourth leaves
+# nothing to keep: from the map one cannot tell which functions and constants made it.
+#
+# Why not what is there already?
+#
+# | | does | leaves open |
+# |---|---|---|
+# | plain functions | compute | arguments are given at each call; nothing to compare, name or save |
+# | `table.pipe(f).pipe(g)` | reads from left to right | runs at once; there is no pipeline to hold |
+# | scikit-learn's `Pipeline` | holds its steps and arguments | tables of samples and features, one line, one input |
+# | an operator | holds its arguments, for any kind of data | this lesson |
+#
+# ## An operator is a value
+#
+# Each step becomes a class with two methods: `__init__` stores the arguments **under their own names**,
+# `_apply` does the work.
 
 
 # %%
@@ -82,7 +129,7 @@ class InversePlanck(Operator):
 
 # %%
 to_radiance = Rescale(gain=3.342e-4, offset=0.1)
-to_kelvin = InversePlanck(k1=774.8853, k2=1321.0789)
+to_kelvin = InversePlanck(k1=K1, k2=K2)
 
 print(to_radiance)
 print(f"28000 -> {to_radiance(28000):.4f} W/(m2 sr um)")
@@ -125,7 +172,7 @@ assert [type(step).__name__ for step in thermometer] == ["Rescale", "InversePlan
 print(thermometer.get_config()["operators"][0])
 print("config hash:", thermometer.config_hash)
 
-again = Rescale(3.342e-4, 0.1) | InversePlanck(774.8853, 1321.0789) | Rescale(1.0, -273.15)
+again = Rescale(3.342e-4, 0.1) | InversePlanck(K1, K2) | Rescale(1.0, -273.15)
 assert again == thermometer
 assert again is not thermometer
 assert again.config_hash == thermometer.config_hash
@@ -258,8 +305,9 @@ celsius = watched(counts)
 assert np.array_equal(celsius, thermometer(counts)), "watching changed the result"
 
 # %% [markdown]
-# The operators were written for one number and worked on sixty: `_apply` is ordinary array code.
-# The snapshot now holds every stage of the same run.
+# The operators were written for one number and worked on sixty, because their `_apply` is arithmetic,
+# and numpy's arithmetic takes both. That is not so of every operator, as `Branch` will show. The
+# snapshot now holds every stage of the same run.
 
 # %%
 fig, axes = plt.subplots(1, 3, figsize=(10, 2.8), layout="constrained")
@@ -279,14 +327,46 @@ plt.show()
 # ## Choosing while running
 #
 # `Branch` asks a yes-or-no question of the input, `Switch` looks up a key. A digital number of 0
-# means "no data" in Landsat; it must not become a temperature of -126 degrees.
+# means "no data" in Landsat (its *nodata* value); it must not become a temperature of -126 degrees.
 
 # %%
 safe = Branch(lambda dn: dn == 0, if_true=Const(math.nan), if_false=thermometer)
 print("28000 ->", round(float(safe(28000)), 2), "   0 ->", safe(0))
 assert math.isnan(safe(0))
 assert round(thermometer(0)) == -126
+try:
+    safe(np.array([0, 28000]))
+except ValueError as error:
+    print("an array:", error)
+else:
+    raise AssertionError("an array has no single answer")
 
+# %% [markdown]
+# An array is neither yes nor no, so `Branch` chooses for whole inputs only. What is to be chosen for
+# each element is array code, and belongs into an operator:
+
+
+# %%
+@register
+class NodataToNaN(Operator):
+    """Numbers equal to `nodata` become NaN, all others become floats."""
+
+    def __init__(self, nodata=0):
+        self.nodata = nodata
+
+    def _apply(self, dn):
+        return np.where(np.equal(dn, self.nodata), np.nan, dn)
+
+
+guarded = NodataToNaN() | thermometer
+print("an array:", guarded(np.array([0, 28000])).round(2))
+assert math.isnan(guarded(0))
+assert np.isnan(guarded(np.array([0, 28000]))).tolist() == [True, False]
+
+# %% [markdown]
+# `Switch` takes one of several ways:
+
+# %%
 by_band = Switch(
     key=lambda record: record["band"],
     cases={
@@ -369,13 +449,20 @@ assert pickle.loads(pickle.dumps(thermometer))(28000) == thermometer(28000)
 
 # %% [markdown]
 # Two things are refused, each with the place where it sits: a Python function, which has no text
-# form, and a class that nobody registered.
+# form, and a class that nobody registered. A pipeline that holds a function has no hash either, for
+# the same reason.
 
 # %%
 try:
     to_yaml(thermometer | Lambda(lambda t: t + 1))
 except NotSerializableError as error:
     print("writing:", error, end="\n\n")
+try:
+    print((thermometer | Lambda(lambda t: t + 1)).config_hash)
+except NotSerializableError as error:
+    print("hashing:", error, end="\n\n")
+else:
+    raise AssertionError("a function has no hash")
 try:
     from_yaml(text.replace("InversePlanck", "os.system"))
 except UntrustedOperatorError as error:
@@ -414,38 +501,126 @@ assert "(3, 2) float64" in note
 # %% [markdown]
 # ## All together
 #
-# One pipeline from a pixel's record to a report: a guard, the thermal graph, a snapshot of what it
-# gave, a fan over what to report, and a sink. It is still one value: it has a length, a picture,
-# and one way to call it. The guard turns a digital number of 0, "no data", into NaN before the
-# graph sees it, and NaN goes through all that follows.
+# One pipeline from a digital number to a report: a guard, the thermal line, and a fan
+# over what to report. None of its steps is a Python function, so all of it can be compared, hashed,
+# written to a file and read back. `thermal_report` is a value like any other.
+
 
 # %%
-reports = []
-look = Snapshot()
-report = (
-    Branch(lambda record: record["dn"] > 0, Identity(), Const({"dn": math.nan, "emissivity": 1.0}))
-    | Lambda(lambda record: ground(**record), name="thermal graph")
-    | look.at("graph")
-    | Fanout({
-        "surface [C]": Lambda(lambda r: round(float(r["surface_C"]), 1)),
-        "looks like [C]": Lambda(lambda r: r["brightness_K"]) | to_celsius | Lambda(lambda t: round(float(t), 1)),
-    })
-    | Sink(reports.append)
-)  # fmt: skip
-for material, epsilon in {"water": 0.99, "forest": 0.98, "dry sand": 0.92}.items():
-    print(f"{material:9}", report({"dn": 28000, "emissivity": epsilon}))
-print("no data  ", report({"dn": 0, "emissivity": 0.97}))
+@register
+class Round(Operator):
+    """Round to a number of decimals."""
 
-assert len(report) == 5
-assert [r["surface [C]"] for r in reports[:3]] == [26.6, 27.2, 31.6]
-assert all(math.isnan(value) for value in reports[3].values())
-assert math.isnan(look["graph"]["surface_C"])
-report
+    def __init__(self, decimals=1):
+        self.decimals = decimals
+
+    def _apply(self, x):
+        return np.round(x, self.decimals)
+
+
+# %%
+thermal_report = (
+    NodataToNaN()
+    | in_kelvin
+    | Fanout({
+        "looks like [C]": to_celsius | Round(),
+        "looks like [F]": to_fahrenheit | Round(),
+        "brightness [K]": Round(2),
+    })
+)  # fmt: skip
+for dn_of_pixel in (28000, 24000, 0):
+    print(dn_of_pixel, {name: float(v) for name, v in thermal_report(dn_of_pixel).items()})
+assert all(math.isnan(value) for value in thermal_report(0).values())
+assert thermal_report(28000)["looks like [C]"] == round(float(thermometer(28000)), 1)
+thermal_report
+
+# %%
+saved = to_yaml(thermal_report)
+read_back = from_yaml(saved)
+print("\n".join(saved.splitlines()[:8]), "\n...")
+print(len(saved.splitlines()), "lines of YAML; hash", thermal_report.config_hash)
+assert read_back == thermal_report
+assert read_back.config_hash == thermal_report.config_hash
+assert to_yaml(read_back) == saved
+
+# %% [markdown]
+# The file rebuilds the same pipeline, with the same hash, on any machine that knows the classes. What
+# cannot be written is only used while looking: `Tap`, `Sink` and `Lambda` hold Python functions, and
+# go around the pipeline, not into it. The graph of two inputs takes the emissivity beside the number:
+
+# %%
+reports = {
+    material: round(float(ground(dn=28000, emissivity=epsilon)["surface_C"]), 1)
+    for material, epsilon in {"water": 0.99, "forest": 0.98, "dry sand": 0.92}.items()
+}
+print(reports)
+assert reports == {"water": 26.6, "forest": 27.2, "dry sand": 31.6}
 
 # %% [markdown]
 # The same digital number means 26.6 degrees on water and 31.6 on dry sand: the lower the
 # emissivity, the warmer the ground must be to look the same from above.
+
+# %% [markdown]
+# ## Try it yourself
 #
+# Copy a block into a cell of your own, replace what is missing, and run it. The asserts below
+# `# the check` say when you are there.
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-01-kelvin
+# Write the operator `Kelvin`: degrees Celsius to kelvin. What it adds is an argument, 273.15 unless
+# told otherwise. Two of them are equal when their arguments are.
+#
+# ```python
+# class Kelvin(Operator):
+#     ...
+#
+# # the check
+# to_k = Kelvin()
+# assert abs(to_k(25.87) - 299.02) < 1e-9
+# assert Kelvin(zero=273) != Kelvin() == Kelvin(zero=273.15)
+# ```
+# :::
+#
+# :::{solution} ex-01-kelvin
+# :class: dropdown
+#
+# ```python
+# class Kelvin(Operator):
+#     def __init__(self, zero=273.15):
+#         self.zero = zero
+#
+#     def _apply(self, celsius):
+#         return celsius + self.zero
+# ```
+# :::
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-01-fahrenheit
+# Make a pipeline `in_fahrenheit` of the four steps from digital number to degrees Fahrenheit, so that
+# it can still be written to a file.
+#
+# ```python
+# in_fahrenheit = ...
+#
+# # the check
+# assert abs(in_fahrenheit(28000) - (1.8 * thermometer(28000) + 32)) < 1e-9
+# assert in_fahrenheit[:3] == thermometer
+# assert from_yaml(to_yaml(in_fahrenheit)) == in_fahrenheit
+# ```
+# :::
+#
+# :::{solution} ex-01-fahrenheit
+# :class: dropdown
+#
+# ```python
+# in_fahrenheit = thermometer | Rescale(gain=1.8, offset=32.0)
+# ```
+# :::
+
+# %% [markdown]
 # ## Recap
 #
 # | you want | you write |
@@ -459,6 +634,17 @@ report
 # | glue | `Identity`, `Const`, `Lambda`, `Sink` |
 # | a model | `ModelOp(model, method, batch_size)` |
 # | to compare, name, save | `==`, `config_hash`, `to_yaml`, pickle |
+#
+# **Key points**
+#
+# - An operator is its class and its arguments: that is what is compared, hashed, written and read back.
+# - A pipeline of operators with plain arguments can go into a file; one that holds a Python function cannot.
+# - What chooses for a whole input is a `Branch`; what chooses for each element is array code in an operator.
+#
+# **References**
+#
+# - Artis, D. A. and Carnahan, W. H. (1982), *Remote Sensing of Environment* 12, 313-329, [doi:10.1016/0034-4257(82)90043-8](https://doi.org/10.1016/0034-4257%2882%2990043-8): surface temperature from emissivity
+# - U.S. Geological Survey, *Landsat 8 (L8) Data Users Handbook*, LSDS-1574: gain, offset and thermal constants
 #
 # **Where next.** [Pipeline idioms](02_pipeline_idioms.ipynb) builds retries, caches, checks and
 # profiles from the same parts; [operators on a Sentinel-2 scene](03_operators_lake_tahoe.ipynb) puts

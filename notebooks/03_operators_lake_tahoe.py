@@ -23,6 +23,9 @@
 #
 # **Needs** no network: pixels come from a local archive, the live service or the embedded
 # simulation, whichever is there; the line printed below says which.
+#
+# **Before this.** [Composition core](01_composition_core.ipynb). **Time.** 30 minutes to read, half
+# a minute to run.
 
 # %%
 import matplotlib.pyplot as plt
@@ -32,7 +35,7 @@ from geostack import LAKE_TAHOE_BBOX, LAKE_TAHOE_TILE, SOUTH_TYROL_BBOX, SOUTH_T
 from geostack import NoSceneError, SourceUnavailableError, load_s2_chip, load_stac_items
 from geotoolz import NDVI, NDWI, ApplyMask, DNToReflectance, Fanout, HarmonizeBaseline
 from geotoolz import Lambda, MaskFromSCL, Sequential, ShapeTrace, Snapshot, Tap, ToFloat32, ToRGB
-from geotoolz.cloud import SCL_CLASSES, SCL_SNOW
+from geotoolz.cloud import SCL_CLASSES, SCL_CLOUDS_AND_INVALID, SCL_SNOW
 from geotoolz.viz import plot
 from pipekit import AssertDType, AssertShape, Profile, QCError
 
@@ -72,22 +75,26 @@ assert scene.shape == (4, 3935, 1599)
 assert tuple(scene.bounds) == (750180, 4311890, 766170, 4351240)
 
 # %%
-rgb = DNToReflectance() | ToRGB(bands=("B04", "B03", "B02"), stretch=(2, 98))
+rgb = DNToReflectance() | ToRGB(bands=("B04", "B03", "B02"), limits=(0, 0.2))
 fig, ax = plt.subplots(figsize=(4.4, 8.4))
 plot(rgb(scene), ax=ax, title=f"True colour, {scene.attrs['datetime'][:10]}")
 plt.show()
 
 # %% [markdown]
-# Turquoise shelves along the shore, deep blue beyond, towns and meadows on the flat land, forest on
-# the slopes, and a few clouds with their shadows beside them. A map of a simulated scene carries
+# Reflectance 0 is drawn black and 0.2 as bright as the screen can: the same limits serve for every
+# scene, so two of them can be compared by eye. Bright shelves along the shore, dark deep water, towns
+# and meadows on the flat land, forest on the slopes, and a few clouds with their shadows beside them. A map of a simulated scene carries
 # that word in its corner.
 
 # %% [markdown]
 # ## Digital numbers, reflectance, and a matter of -1000
 #
-# Since processing baseline 04.00 (January 2022) Sentinel-2 adds 1000 to every digital number, so
-# that dark pixels need not be clipped at zero. Reflectance is `(DN - 1000) / 10000`. The loader has
-# already taken it away (`harmonize=True`), and says so:
+# A *digital number* (DN) is the integer in the file. The *processing baseline* is the version of ESA's
+# processor that wrote it. From baseline 04.00 on, the processor adds 1000 to every digital number, so
+# that dark pixels need not be clipped at zero, and reflectance is `(DN - 1000) / 10000`. That baseline
+# came in January 2022, but it is not the date of the picture that counts: ESA has reprocessed older
+# scenes since, and they carry the offset too. Ask the product for its baseline. The loader did, and has
+# taken the offset away (`harmonize=True`):
 
 # %%
 print("baseline:", scene.attrs["processing_baseline"])
@@ -121,7 +128,7 @@ plt.show()
 # %% [markdown]
 # The whole histogram is squeezed: water, with the lowest reflectance, collapses onto zero, and land
 # loses much of its range. Nothing fails, and the map still looks like one: only a series that
-# crosses January 2022 shows a step. `HarmonizeBaseline` does by hand what the loader did, and
+# mixes products from before and after baseline 04.00 shows a step. `HarmonizeBaseline` does by hand what the loader did, and
 # leaves data alone that say the offset is gone.
 
 # %%
@@ -142,7 +149,8 @@ assert ndvi == Sequential([DNToReflectance(), NDVI()])
 
 # %%
 fig, ax = plt.subplots(figsize=(4.4, 8.4))
-plot(right, ax=ax, title="NDVI", label="NDVI (unitless)", cmap="BrBG", vmin=-1, vmax=1)
+NDVI_STYLE = {"label": "NDVI (unitless)", "cmap": "YlGn", "vmin": -0.2, "vmax": 0.9}
+plot(right, ax=ax, title="NDVI: the greener, the more leaves", **NDVI_STYLE)
 plt.show()
 
 # %% [markdown]
@@ -167,7 +175,7 @@ for code, count in zip(codes, counts, strict=True):
 # would scale the class numbers too.
 
 # %%
-with_scl = load_s2_chip(bands=("B04", "B08", "SCL"))
+with_scl = load_s2_chip(bands=("B03", "B04", "B08", "SCL"))
 cloud = MaskFromSCL("SCL")
 masked_ndvi = ToFloat32() | ApplyMask(cloud, fill_value=np.nan) | DNToReflectance() | NDVI()
 clear, drop = masked_ndvi(with_scl), cloud(with_scl).values
@@ -181,42 +189,54 @@ middle = int(drop.mean(axis=1)[200:-200].argmax())  # look where the most is dro
 around = {"y": slice(middle, middle + 400)}
 fig, axes = plt.subplots(2, 1, figsize=(7.6, 4.3), layout="constrained", sharex=True)
 plot(rgb(scene).isel(around), ax=axes[0], title="Clouds and their shadows")
-style = {"label": "NDVI (unitless)", "cmap": "BrBG", "vmin": -1, "vmax": 1, "scale_bar": False}
-plot(clear.isel(around), ax=axes[1], title="NDVI; what SCL marks is left blank", **style)
+plot(clear.isel(around), ax=axes[1], title="NDVI; grey is nodata, what SCL marks", **NDVI_STYLE)
+axes[1].set_facecolor("0.6")  # seen through pixels without data
 axes[0].set_xlabel("")
 plt.show()
 
 # %% [markdown]
-# Each cloud is gone, and its shadow beside it. The classification is made at 20 m and misses thin
+# Each cloud is grey, and its shadow beside it. The classification is made at 20 m and misses thin
 # rims, so a mask is often grown by a pixel or ten before it is used (`DilateMask`).
 
 # %% [markdown]
 # ## Two products in one pass
 #
-# `Fanout` gives one input to several operators and returns a dict. NDWI is positive over water.
+# `Fanout` gives one input to several operators and returns a dict. NDWI is positive over water, and
+# also over some snow, cloud and shadow. An area is counted, so everything that shows no ground is
+# masked first: clouds and their shadows, snow, and what SCL could not classify.
 
 # %%
-products = (DNToReflectance() | Fanout({"ndvi": NDVI(), "ndwi": NDWI()}))(scene)
-water = products["ndwi"].values > 0
+UNCLASSIFIED = 7
+no_ground = MaskFromSCL("SCL", classes=(*SCL_CLOUDS_AND_INVALID, *SCL_SNOW, UNCLASSIFIED))
+reflectance = ToFloat32() | ApplyMask(no_ground, fill_value=np.nan) | DNToReflectance()
+products = (reflectance | Fanout({"ndvi": NDVI(), "ndwi": NDWI()}))(with_scl)
 print({name: product.shape for name, product in products.items()})
-snow = np.isin(with_scl.values[2], SCL_SNOW)
-print(f"water by NDWI: {water.sum() * 100 / 1e6:.1f} km2 ({source})")
-print(f"of which SCL calls snow: {(water & snow).sum() * 100 / 1e6:.1f} km2")
+
+KM2 = 100 / 1e6  # a pixel of 10 m by 10 m
+everywhere = (DNToReflectance() | NDWI())(scene).values > 0
+water = products["ndwi"].values > 0
+hidden = everywhere & no_ground(with_scl).values
+print(f"NDWI above 0, all pixels: {everywhere.sum() * KM2:.1f} km2 ({source})")
+print(f"of which masked         : {hidden.sum() * KM2:.1f} km2")
+print(f"water, masked first     : {water.sum() * KM2:.1f} km2")
+assert np.array_equal(water, everywhere & ~hidden)
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(8.6, 8.4), layout="constrained")
-styles = {"ndvi": ("NDVI: plants", "BrBG"), "ndwi": ("NDWI: open water", "PuOr")}
+styles = {"ndvi": ("NDVI: plants", "YlGn"), "ndwi": ("NDWI: open water", "PuOr")}
 for ax, (name, (title, cmap)) in zip(axes, styles.items(), strict=True):
     label = f"{name.upper()} (unitless)"
-    plot(products[name], ax=ax, title=title, label=label, cmap=cmap, vmin=-1, vmax=1)
+    limits = {"vmin": -0.2, "vmax": 0.9} if name == "ndvi" else {"vmin": -0.9, "vmax": 0.9}
+    plot(products[name], ax=ax, title=f"{title} (grey: nodata)", label=label, cmap=cmap, **limits)
+    ax.set_facecolor("0.6")
 axes[1].set_ylabel("")
 fig.get_layout_engine().set(wspace=0.08)
 plt.show()
 
 # %% [markdown]
-# Clouds, snow and roads are neither plants nor water and lie near zero in both, on either side of
-# it: an index sorts what it was made for and says little about the rest. That is why snow is counted
-# above.
+# An index sorts what it was made for and says little about the rest: clouds, snow and roads lie near
+# zero in both, on either side of it. The count above is of water that was seen. The lake goes on under
+# the clouds, so it is larger than that.
 #
 # ## A pipeline that explains itself
 #
@@ -298,22 +318,80 @@ except (NoSceneError, SourceUnavailableError) as error:
 if tyrol is not None:
     fig, axes = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
     plot(rgb(tyrol), ax=axes[0], title="Bolzano, true colour")
-    style = {"label": "NDVI (unitless)", "cmap": "BrBG", "vmin": -1, "vmax": 1}
-    plot(instrumented(tyrol), ax=axes[1], title="Bolzano, NDVI", **style)
+    plot(instrumented(tyrol), ax=axes[1], title="Bolzano, NDVI", **NDVI_STYLE)
     fig.supxlabel("contains modified Copernicus Sentinel data 2022", size=8)
     plt.show()
     assert np.nanmax(np.abs(snapshot["reflectance"].values)) < 2
 
 # %% [markdown]
 # The city between two rivers, orchards in strips on the valley floor, and forest on the slopes
-# above: the operators that were written on Lake Tahoe needed no change. The cloud-aware pipeline
-# neither, since it makes its mask from whatever scene it is given:
+# above. The operators that were written on Lake Tahoe needed no change. Nor does the cloud-aware
+# pipeline, which makes its mask from whatever scene it is given:
 
 # %%
 if tyrol is not None:
     clear = masked_ndvi(load_s2_chip(bands=("B04", "B08", "SCL"), **where))
     print(f"a cloudless day: SCL leaves {np.isfinite(clear.values).mean():.2%} of the pixels")
     assert clear.shape == tyrol.shape[1:]
+
+# %% [markdown]
+# ## Try it yourself
+#
+# Copy a block into a cell of your own, replace what is missing, and run it. The asserts below
+# `# the check` say when you are there.
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-03-grow
+# Clouds have thin rims that SCL misses. Make an operator `grown` that marks what `cloud` marks and
+# all pixels up to 3 pixels away. `DilateMask` grows a mask.
+#
+# ```python
+# from geotoolz import DilateMask
+#
+# grown = ...
+#
+# # the check
+# from scipy.ndimage import distance_transform_edt
+#
+# wide = grown(with_scl).values
+# assert wide[drop].all()
+# assert 3 <= distance_transform_edt(~drop)[wide].max() < 4.3
+# ```
+# :::
+#
+# :::{solution} ex-03-grow
+# :class: dropdown
+#
+# ```python
+# from geotoolz import DilateMask
+#
+# grown = cloud | DilateMask(3)
+# ```
+# :::
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-03-green
+# NDVI contrasts the near infrared with red. Contrast it with green (B03) instead: make a pipeline
+# `gndvi` from digital numbers.
+#
+# ```python
+# gndvi = ...
+#
+# # the check
+# _, green, _, nir = DNToReflectance()(scene).values
+# assert np.allclose(gndvi(scene).values, (nir - green) / (nir + green), atol=1e-4)
+# ```
+# :::
+#
+# :::{solution} ex-03-green
+# :class: dropdown
+#
+# ```python
+# gndvi = DNToReflectance() | NDVI("B03", "B08")
+# ```
+# :::
 
 # %% [markdown]
 # ## Recap
@@ -326,6 +404,18 @@ if tyrol is not None:
 # | mask | `ApplyMask(MaskFromSCL("SCL"))` | NaN where cloud or shadow |
 # | index | `NDVI()`, `NDWI()` | (H, W) float32 |
 # | observe | `Tap`, `Snapshot`, `ShapeTrace`, `Profile`, `Assert...` | the same pixels |
+#
+# **Key points**
+#
+# - The offset belongs to the product's processing baseline, not to its date.
+# - Mask first, then count: an index says little about what it was not made for.
+# - A check, a trace or a profile is a step like any other, and changes no pixel.
+#
+# **References**
+#
+# - European Space Agency, *Sentinel-2 Products Specification Document* and *Level-2A Algorithm Theoretical Basis Document*, <https://sentiwiki.copernicus.eu/web/s2-documents>
+# - Tucker, C. J. (1979), *Remote Sensing of Environment* 8, 127-150, [doi:10.1016/0034-4257(79)90013-0](https://doi.org/10.1016/0034-4257%2879%2990013-0): NDVI
+# - McFeeters, S. K. (1996), *International Journal of Remote Sensing* 17, 1425-1432, [doi:10.1080/01431169608948714](https://doi.org/10.1080/01431169608948714): NDWI
 #
 # **Where next.** [Image processing at the Caldor fire](04_image_processing_caldor.ipynb) measures a
 # burn; [patching](05_patching_grids.ipynb) runs this pipeline chip by chip.

@@ -22,6 +22,9 @@
 #
 # **Needs** no network: a landscape is made in the notebook, so that its truth is known; the last
 # section reads a scene from a local archive, the live service or the embedded simulation.
+#
+# **Before this.** [Chips for machine learning](../06_ml_patches_augment.ipynb). **Time.** 25 minutes to
+# read, a minute to run.
 
 # %%
 import matplotlib.pyplot as plt

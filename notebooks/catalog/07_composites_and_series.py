@@ -25,6 +25,8 @@
 #
 # **Needs** no network. Where the sample archive is there (`GEOSTACK_ARCHIVE`), the scenes are 118
 # real acquisitions over Flemish cropland, clouds and all; else the simulated summer at Lake Tahoe.
+#
+# **Before this.** [Catalogs](01_intro.ipynb). **Time.** 30 minutes to read, half a minute to run.
 
 # %%
 import tempfile
@@ -437,6 +439,17 @@ with xr.open_zarr(store, consolidated=False) as cube:
 # | when did it change | `find_breaks` | the pictures before and after |
 #
 # Figures from the sample archive contain modified Copernicus Sentinel data 2017, 2018.
+#
+# **Key points**
+#
+# - Put the count of clear looks beside a composite, and the clear share beside a mean.
+# - Look at the pictures before and after a break before you call it a harvest.
+#
+# **References**
+#
+# - Flood, N. (2013), *Remote Sensing* 5, 6481-6500, [doi:10.3390/rs5126481](https://doi.org/10.3390/rs5126481): medoid composites
+# - Verbesselt, J. et al. (2010), *Remote Sensing of Environment* 114, 106-115, [doi:10.1016/j.rse.2009.08.014](https://doi.org/10.1016/j.rse.2009.08.014): breaks in series
+# - European Space Agency, *Sentinel-2 Products Specification Document* and *Level-2A Algorithm Theoretical Basis Document*, <https://sentiwiki.copernicus.eu/web/s2-documents>
 #
 # **Where next.** [Time: windows that look back](../patching/05_time.ipynb) asks what a value of today
 # may use; the page on cloud-free composites makes a map of a folder of files.

@@ -25,6 +25,9 @@
 #
 # **Needs** no network: pixels, elevation and points come from a local archive, the live services
 # or the embedded simulation, whichever is there; the lines printed below say which.
+#
+# **Before this.** [One chip, one band](01_intro.ipynb) and [geometries](02_geometries.ipynb).
+# **Time.** 20 minutes to read, under half a minute to run.
 
 # %%
 import tempfile
@@ -398,6 +401,16 @@ folder.cleanup()
 # - The patcher asks a Field for its domain and for pieces, and nothing else.
 # - Choose the geometry by the domain: rectangles for grids, graphs for points, polygons for all.
 # - `with_data` puts results back into the form that they came in.
+#
+# **Key points**
+#
+# - A Field says what its domain is and gives pieces of it; the patcher needs no more.
+# - What is read, and when, is the Field's affair: count it before you rely on it.
+#
+# **References**
+#
+# - Hoyer, S. and Hamman, J. (2017), *Journal of Open Research Software* 5, 10, [doi:10.5334/jors.148](https://doi.org/10.5334/jors.148): xarray
+# - Rocklin, M. (2015), *Proceedings of the 14th Python in Science Conference*, 126-132, [doi:10.25080/Majora-7b98e3ed-013](https://doi.org/10.25080/Majora-7b98e3ed-013): Dask
 #
 # **Where next.** [Time](05_time.ipynb) adds the time axis, and [streaming](06_streaming.ipynb) a scene
 # that does not fit into memory.

@@ -26,6 +26,9 @@
 #
 # **Needs** no network: the tile is simulated, every pixel filled, and made on first use (under a
 # minute, 400 MB in the user's cache folder).
+#
+# **Before this.** [Patching](../05_patching_grids.ipynb). **Time.** 20 minutes to read, two minutes
+# to run.
 
 # %%
 import hashlib
@@ -370,6 +373,17 @@ shutil.rmtree(folder)
 #
 # - A file appears under its name when it is whole; until then there is the old one, or none.
 # - Blocks of the output, each owned by one worker: the same bytes from every scheduler.
+#
+# **Key points**
+#
+# - Memory grows with a chip's height and the scene's width, not with the scene's height.
+# - A file appears under its name when it is whole, and not before.
+# - A journal of finished blocks lets a killed run go on to the same bytes.
+#
+# **References**
+#
+# - Open Geospatial Consortium (2023), *OGC Cloud Optimized GeoTIFF Standard*, 21-026, <https://docs.ogc.org/is/21-026/21-026.html>
+# - Zarr specification, version 3, <https://zarr-specs.readthedocs.io>
 #
 # **Where next.** The recipes feed patches to models: [PyTorch](recipes/torch_dataset.ipynb),
 # [JAX](recipes/jax_vmap.ipynb), [Grain](recipes/grain.ipynb).

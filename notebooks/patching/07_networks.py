@@ -27,6 +27,9 @@
 # **Needs** no network connection. It runs `ukis-csmask` (German Aerospace Center, Apache-2.0), a
 # package that ships U-Nets for clouds and their shadows; `geostack[recipes]` installs it, and
 # without it the lesson says so and stops. The scene is real where an archive holds it.
+#
+# **Before this.** [Patching](../05_patching_grids.ipynb) and [chips for machine
+# learning](../06_ml_patches_augment.ipynb). **Time.** 30 minutes to read, a minute to run.
 
 # %%
 import json
@@ -509,6 +512,16 @@ if series is not None:
 # | what does a chip's edge cost? | most within 64 pixels; `margin_errors` says what a margin buys |
 # | how are clouds handed on? | `map_patches(..., target="clouds.tif")`, `polygons_of("clouds.tif")` |
 # | is it right? | compare with another source on dates you can look at |
+#
+# **Key points**
+#
+# - A network that normalises over a chip has no radius: measure what a margin buys.
+# - Draw the error against the distance to the chip's edge, and choose the margin from it.
+#
+# **References**
+#
+# - Ronneberger, O., Fischer, P. and Brox, T. (2015), *U-Net*, [doi:10.48550/arXiv.1505.04597](https://doi.org/10.48550/arXiv.1505.04597)
+# - Wieland, M., Li, Y. and Martinis, S. (2019), *Remote Sensing of Environment* 230, 111203, [doi:10.1016/j.rse.2019.05.022](https://doi.org/10.1016/j.rse.2019.05.022): cloud and shadow by a U-Net
 #
 # **Where next.** The recipes train networks on chips: [PyTorch](recipes/torch_dataset.ipynb),
 # [JAX](recipes/jax_vmap.ipynb), [Grain](recipes/grain.ipynb).

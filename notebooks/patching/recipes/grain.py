@@ -22,6 +22,9 @@
 # - to train batch by batch, stitch with votes, and check against the whole scene.
 #
 # **Needs** Grain (in the clone: `pip install ".[recipes]"`), no network.
+#
+# **Before this.** [Patching](../../05_patching_grids.ipynb). **Time.** 10 minutes to read, under half
+# a minute to run.
 
 # %%
 from geostack.lesson import need
@@ -154,6 +157,15 @@ plt.show()
 # | several threads | `.to_iter_dataset(grain.ReadOptions(num_threads=2))` |
 # | stop, go on | `get_state()`, `set_state()` |
 # | back | `ApplyToChips`, `Stitch` with `SpatialHardVote` |
+#
+# **Key points**
+#
+# - A stream of patches is a source as it stands: it has a length and gives any item.
+# - The state of a loader is a few numbers: save it with the model.
+#
+# **References**
+#
+# - Grain, <https://google-grain.readthedocs.io>
 #
 # **Where next.** [From catalog to catalog](../../catalog/05_patching_bridge.ipynb) makes whole catalogs
 # of scenes the source.

@@ -21,6 +21,9 @@
 # - to stitch the trained model over the scene, and to check it against one whole-scene call.
 #
 # **Needs** PyTorch (in the clone: `pip install ".[recipes]"`; a CPU build will do), no network.
+#
+# **Before this.** [Patching](../../05_patching_grids.ipynb). **Time.** 10 minutes to read, under half
+# a minute to run.
 
 # %%
 from geostack.lesson import need
@@ -157,6 +160,15 @@ plt.show()
 # | `Dataset` | two methods around it |
 # | shuffled batches, workers | `DataLoader(chips, shuffle=True, num_workers=2)` |
 # | back | `ApplyToChips(ModelOp(net), batch_size=8)`, `Stitch()` |
+#
+# **Key points**
+#
+# - A stream of patches is a map-style data set as it stands.
+# - Check the stitched map against one call on the whole scene.
+#
+# **References**
+#
+# - Paszke, A. et al. (2019), *PyTorch*, [doi:10.48550/arXiv.1912.01703](https://doi.org/10.48550/arXiv.1912.01703)
 #
 # **Where next.** [JAX](jax_vmap.ipynb) maps a function over stacked chips; [Grain](grain.ipynb) reads
 # them with a seedable, resumable loader.
