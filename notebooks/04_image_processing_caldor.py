@@ -24,7 +24,12 @@
 # **Needs** no network: pixels come from a local archive, the live service or the embedded
 # simulation, whichever is there; the line printed below says which. In the simulation the scar was
 # *drawn* so that the published area burned: its numbers show how the measurement is made, not what
-# happened. With a network and `GEOSTACK_SOURCE=planetary-computer` the same cells measure the fire.
+# happened. With a network and `GEOSTACK_SOURCE=planetary-computer` the same cells measure what burned
+# inside this box. The box leaves out the ground where the fire began, so its area is smaller than the
+# published one, which is of the whole perimeter.
+#
+# **Before this.** [Operators on a Sentinel-2 scene](03_operators_lake_tahoe.ipynb). **Time.** 30
+# minutes to read, a minute to run.
 
 # %%
 import matplotlib.pyplot as plt
@@ -66,9 +71,9 @@ assert before.shape == after.shape
 # %% [markdown]
 # The box crosses the northern edge of tile 10SGH, and the loader gives the part inside the tile it
 # is asked for. Neighbouring tiles of one UTM zone share one pixel grid, so `Mosaic` joins them
-# without resampling; and both dates share it too, so what follows can subtract them. Had the second
-# date been after January 2022, its numbers would carry Sentinel-2's offset and the first one's not,
-# and the whole forest would seem to have changed; the loader takes it away, as
+# without resampling; and both dates share it too, so what follows can subtract them. If one product
+# were of processing baseline 04.00 or later and the other older, only one would carry Sentinel-2's
+# offset, and the whole forest would seem to have changed; the loader takes it away, as
 # [the lesson before](03_operators_lake_tahoe.ipynb) shows.
 
 # %% [markdown]
@@ -87,7 +92,7 @@ steps = {
 steps["with gamma"] = steps["stretched"] | Gamma(1.8)
 as_it_is = ToRGB(bands=(0, 1, 2), limits=(0, 1))  # 0 is black, 1 is white
 
-fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.6), layout="constrained")
+fig, axes = plt.subplots(1, 3, figsize=(8, 3.7), layout="constrained")
 for ax, (title, chain) in zip(axes, steps.items(), strict=True):
     plot(as_it_is(chain(before)), ax=ax, title=title)
     ax.set_ylabel("" if ax is not axes[0] else ax.get_ylabel())
@@ -115,7 +120,7 @@ def same_stretch(scene):
     return bands
 
 
-fig, axes = plt.subplots(1, 2, figsize=(9, 4.5), layout="constrained")
+fig, axes = plt.subplots(1, 2, figsize=(7.4, 4.8), layout="constrained")
 for ax, (name, scene) in zip(axes, (("before", before), ("after", after)), strict=True):
     date = scene.attrs["datetime"][:10]
     plot(same_stretch(scene), ax=ax, title=f"SWIR, NIR, red, {name} the fire: {date}")
@@ -148,10 +153,12 @@ for date, products in maps.items():
     print(date, {name: round(float(np.nanmedian(p.values)), 3) for name, p in products.items()})
 
 # %%
-fig, axes = plt.subplots(2, 2, figsize=(8.6, 7.4), layout="constrained")
+fig, axes = plt.subplots(2, 2, figsize=(7.6, 8), layout="constrained")
 for row, (date, products) in zip(axes, maps.items(), strict=True):
-    for ax, (name, cmap) in zip(row, (("NDVI", "BrBG"), ("NBR", "PuOr")), strict=True):
-        style = {"cmap": cmap, "vmin": -1, "vmax": 1, "label": f"{name} (unitless)"}
+    for ax, (name, cmap, low) in zip(
+        row, (("NDVI", "YlGn", -0.2), ("NBR", "PuOr", -0.9)), strict=True
+    ):
+        style = {"cmap": cmap, "vmin": low, "vmax": 0.9, "label": f"{name} (unitless)"}
         plot(products[name], ax=ax, title=f"{name} {date} the fire", **style)
     row[1].set_ylabel("")
 plt.show()
@@ -184,11 +191,13 @@ severity = np.where(known, np.digitize(dnbr.values, limits[1:]) + 1, 0).astype(n
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
 style = {"cmap": "PuOr_r", "vmin": -1, "vmax": 1, "label": "dNBR (unitless)"}
-plot(dnbr, ax=axes[0], title="dNBR: orange burned", **style)
+plot(dnbr, ax=axes[0], title="dNBR: orange burned, dark grey is nodata", **style)
 classes = dnbr.array_as_geotensor(severity, fill_value_default=0)
 legend = {number: (name, colour) for number, (name, _, colour) in CLASSES.items()}
 plot(classes, ax=axes[1], title="Burn severity, USGS classes", classes=legend)
 axes[1].set_ylabel("")
+for ax in axes:
+    ax.set_facecolor("0.35")  # seen through pixels without data
 plt.show()
 
 # %% [markdown]
@@ -227,7 +236,8 @@ plt.show()
 # Two things are uncertain. Where is the line between burnt and not? The count is made again for
 # thresholds around 0.10. And where does the map err? 300 pixels are drawn, stratified by the map, and
 # somebody looks at each; here a rule on NDVI, which fell by more than 0.05 where leaves burned, stands
-# in for that person. [Area and accuracy](assessment/01_area_and_accuracy.ipynb) explains both.
+# in for that person. It is a weak stand-in: NDVI and NBR share the band B08, so they err together, and
+# the true interval is wider. [Area and accuracy](assessment/01_area_and_accuracy.ipynb) explains both.
 
 # %%
 lost = maps["before"]["NDVI"].values - maps["after"]["NDVI"].values
@@ -284,7 +294,7 @@ if source == "simulated":
 # ## A histogram, and what NDVI lost
 #
 # How sharp are those classes? Left, all values of dNBR with the thresholds between the classes;
-# right, how much NDVI, an index of other bands, was lost in each.
+# right, how much NDVI was lost in each.
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(11, 3), layout="constrained")
@@ -308,8 +318,9 @@ if source == "simulated":
     assert medians == sorted(medians)
 
 # %% [markdown]
-# The more severe the class, the more NDVI is lost: two indices agree of which only one sees short-wave
-# infrared. The left picture has a peak of unburnt ground and one broad hump, with no gap at any
+# The more severe the class, the more NDVI is lost. That is no second witness: both indices use B08, and
+# a simulated fire changes all bands by one rule. Evidence would be a visit, a photograph from the air,
+# or another sensor. The left picture has a peak of unburnt ground and one broad hump, with no gap at any
 # threshold: the classes cut a continuum, so areas per class move with the thresholds, and the sum of
 # the burnt ones with the lowest of them. On real scenes the peak is wider and seldom at zero, since
 # August and November differ in sun and season as well; its place outside of the fire is what is
@@ -335,7 +346,7 @@ if tyrol is not None:
     ndwi = (DNToReflectance() | NDWI())(tyrol)
     fig, axes = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
     plot(as_it_is(steps["with gamma"](tyrol)), ax=axes[0], title="Bolzano, stretched, gamma 1.8")
-    style = {"cmap": "PuOr", "vmin": -1, "vmax": 1, "label": "NDWI (unitless)"}
+    style = {"cmap": "PuOr", "vmin": -0.8, "vmax": 0.8, "label": "NDWI (unitless)"}
     plot(ndwi, ax=axes[1], title="Bolzano, NDWI: open water is purple", **style)
     axes[1].set_ylabel("")
     fig.supxlabel("contains modified Copernicus Sentinel data 2022", size=8)
@@ -343,8 +354,64 @@ if tyrol is not None:
     assert 0 < np.mean(ndwi.values > 0) < 0.1
 
 # %% [markdown]
-# Two rivers meet south of the city; everything else in the valley is drier than water.
+# Two rivers meet south of the city, in purple. Everything else in the valley lies below zero.
+
+# %% [markdown]
+# ## Try it yourself
 #
+# Copy a block into a cell of your own, replace what is missing, and run it. The asserts below
+# `# the check` say when you are there.
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-04-threshold
+# How many square kilometres burned with moderate severity or worse, that is with a dNBR of at least
+# 0.27?
+#
+# ```python
+# moderate_km2 = ...
+#
+# # the check
+# names = ("moderate-low", "moderate-high", "high severity")
+# assert np.isclose(moderate_km2, sum(areas[name] for name in names))
+# ```
+# :::
+#
+# :::{solution} ex-04-threshold
+# :class: dropdown
+#
+# ```python
+# moderate_km2 = np.count_nonzero(dnbr.values >= 0.27) * PIXEL_KM2
+# ```
+# :::
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-04-grow
+# Grow the mask `unusable` by 10 pixels. How many square kilometres of regrowth are left outside it?
+#
+# ```python
+# regrowth_km2 = ...
+#
+# # the check
+# from scipy.ndimage import distance_transform_edt
+#
+# away = distance_transform_edt(~unusable.values)
+# most, least = (PIXEL_KM2 * ((severity == 1) & (away > far)).sum() for far in (9, 15))
+# assert least <= regrowth_km2 <= most
+# ```
+# :::
+#
+# :::{solution} ex-04-grow
+# :class: dropdown
+#
+# ```python
+# grown = DilateMask(radius=10)(unusable).values
+# regrowth_km2 = ((severity == 1) & ~grown).sum() * PIXEL_KM2
+# ```
+# :::
+
+# %% [markdown]
 # ## Recap
 #
 # | step | operator |
@@ -355,6 +422,18 @@ if tyrol is not None:
 # | several indices of one reflectance | `Fanout({"NDVI": NDVI(), "NBR": NBR(), ...})` |
 # | burn severity | dNBR and the thresholds of Key and Benson (2006) |
 # | an area with its interval | `estimate_samples(sample_design(...))`, for one extent |
+#
+# **Key points**
+#
+# - Compare two dates in reflectance, on one grid, where both show ground.
+# - A class map cuts a continuum: its areas move with the thresholds, so say by how much.
+# - Two indices that share a band are one witness, not two.
+#
+# **References**
+#
+# - Key, C. H. and Benson, N. C. (2006), *Landscape Assessment*, in FIREMON, USDA Forest Service RMRS-GTR-164-CD, [doi:10.2737/RMRS-GTR-164](https://doi.org/10.2737/RMRS-GTR-164): dNBR and its classes
+# - Olofsson, P. et al. (2014), *Remote Sensing of Environment* 148, 42-57, [doi:10.1016/j.rse.2014.02.015](https://doi.org/10.1016/j.rse.2014.02.015): areas with their intervals
+# - European Space Agency, *Sentinel-2 Products Specification Document* and *Level-2A Algorithm Theoretical Basis Document*, <https://sentiwiki.copernicus.eu/web/s2-documents>
 #
 # **Where next.** [Patching](05_patching_grids.ipynb) runs such a chain chip by chip, exactly; the
 # [catalog](catalog/01_intro.ipynb) runs it over every scene of an archive.

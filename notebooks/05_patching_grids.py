@@ -24,6 +24,9 @@
 #
 # **Needs** no network: pixels come from a local archive, the live service or the embedded
 # simulation, whichever is there; the line printed below says which.
+#
+# **Before this.** [Operators on a Sentinel-2 scene](03_operators_lake_tahoe.ipynb). **Time.** 35
+# minutes to read, half a minute to run.
 
 # %%
 import time
@@ -65,14 +68,14 @@ print(ndvi)
 print("NDVI:", whole.shape, whole.dtype)
 
 # %%
-NDVI_STYLE = {"cmap": "BrBG", "vmin": -1, "vmax": 1, "label": "NDVI (unitless)"}
+NDVI_STYLE = {"cmap": "YlGn", "vmin": -0.2, "vmax": 0.9, "label": "NDVI (unitless)"}
 fig, ax = plt.subplots(figsize=(4.2, 8), layout="constrained")
 plot(whole, ax=ax, title="NDVI of Lake Tahoe, in one piece", **NDVI_STYLE)
 plt.show()
 
 # %% [markdown]
-# The lake is brown (water reflects less near infrared than red), conifer forest is dark teal, towns
-# and bare ground are pale, and clouds lie near zero.
+# The lake is the palest (water reflects less near infrared than red, so its NDVI is below zero), clouds
+# and bare ground are pale, and conifer forest is dark green.
 
 # %% [markdown]
 # ## A Field, and the four axes
@@ -84,7 +87,7 @@ plt.show()
 # | axis | question | here |
 # |---|---|---|
 # | geometry | what shape has a patch? | 256 x 256 pixels |
-# | sampler | where do patches hang? | every 192 pixels |
+# | sampler | where do patches lie? | every 192 pixels |
 # | window | how much does each pixel count? | a Hann bell |
 # | aggregation | how do overlaps become one value? | weighted mean |
 
@@ -115,8 +118,8 @@ assert patch.data.shape == (2, 256, 256)
 # %% [markdown]
 # ### 140 chips over the scene
 #
-# Neighbours overlap by 64 pixels. Look at the lower and the right edge: the next chip would hang
-# over, so the grid ends early.
+# Neighbours overlap by 64 pixels. Look at the lower and the right edge: the next chip would reach beyond
+# the scene, so the grid ends early.
 
 
 # %%
@@ -491,9 +494,75 @@ if tyrol is not None:
     plt.show()
 
 # %% [markdown]
-# The two rivers are brown, the city is pale, orchards on the valley floor and the forested slopes
-# are teal; no seam betrays the chips.
+# The two rivers and the city are pale, orchards on the valley floor and the forested slopes are green.
+# No seam shows where a chip ends.
+
+# %% [markdown]
+# ## Try it yourself
 #
+# Copy a block into a cell of your own, replace what is missing, and run it. The asserts below
+# `# the check` say when you are there.
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-05-side-by-side
+# Make a patcher `side_by_side`: chips of 256 pixels, no more overlap than needed, and none of the scene
+# left out.
+#
+# ```python
+# side_by_side = ...
+#
+# # the check
+# assert side_by_side.n_anchors(field) == 16 * 7
+# made = tiled(Lambda(ndvi), side_by_side)(scene)
+# assert np.abs(made.values - whole.values).max() < 1e-6
+# ```
+# :::
+#
+# :::{solution} ex-05-side-by-side
+# :class: dropdown
+#
+# ```python
+# side_by_side = SpatialPatcher(
+#     SpatialRectangular(256, boundary="shift"), SpatialRegularStride(256)
+# )
+# ```
+# :::
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-05-margin
+# A mean over 15 x 15 pixels is hidden in a `Lambda`, so the stitch cannot know how far it looks.
+# Which `margin` of each chip has to be left out, and no more?
+#
+# ```python
+# margin = ...
+#
+# # the check
+# part = scene.isel({"x": slice(0, 600), "y": slice(0, 600)})
+# wide = ndvi | FocalMean(15)
+# error = {}
+# for width in (margin, margin - 1):
+#     cut = SpatialPatcher(
+#         SpatialRectangular(256, boundary="shift"),
+#         SpatialRegularStride(256 - 2 * width),
+#         SpatialTrim(width),
+#     )
+#     made = tiled(Lambda(wide), cut)(part)
+#     error[width] = np.abs(made.values - wide(part).values).max()
+# assert error[margin] < 1e-6 < error[margin - 1]
+# ```
+# :::
+#
+# :::{solution} ex-05-margin
+# :class: dropdown
+#
+# ```python
+# margin = 15 // 2
+# ```
+# :::
+
+# %% [markdown]
 # ## Recap
 #
 # | you want | write |
@@ -505,6 +574,18 @@ if tyrol is not None:
 # | a margin dropped | `SpatialTrim(margin)`, chips every size - 2 margins |
 # | no seams from chips that disagree | `SpatialHann()` and some overlap |
 # | two cores | `ApplyToChips(op, workers=2)` |
+#
+# **Key points**
+#
+# - Ask of every operator how far it looks: not at all, some pixels, or over the whole chip.
+# - `boundary="shift"` covers a scene to its edge; an operator that says its radius is exact over chips.
+# - A Hann window hides that chips disagree. It does not make them agree.
+#
+# **References**
+#
+# - Tomlin, C. D. (1990), *Geographic Information Systems and Cartographic Modeling*, Prentice Hall: local and focal operations
+# - Harris, F. J. (1978), *Proceedings of the IEEE* 66, 51-83, [doi:10.1109/PROC.1978.10837](https://doi.org/10.1109/PROC.1978.10837): windows, Hann's among them
+# - Huang, B. et al. (2018), *Tiling and Stitching Segmentation Output for Remote Sensing*, [doi:10.48550/arXiv.1805.12219](https://doi.org/10.48550/arXiv.1805.12219)
 #
 # **Where next.** [Chips for machine learning](06_ml_patches_augment.ipynb) trains a classifier on
 # patches; the patching deep dives begin with [one chip, one band](patching/01_intro.ipynb).
