@@ -32,7 +32,8 @@
 # local archive, the live service or the embedded simulation; the lines printed below say which.
 #
 # **Before this.** [Operators on a Sentinel-2 scene](03_operators_lake_tahoe.ipynb). **Time.** 60
-# minutes to read, two minutes to run; each shape can be read alone.
+# minutes to read, two minutes to run; each shape can be read alone. Words set in *italics* are
+# explained where they first occur, and in the [glossary](../docs/reference/glossary.md).
 
 # %%
 from geostack.lesson import need
@@ -787,8 +788,9 @@ assert percentiles["warm", 1][50] < percentiles["cold", 1][50]
 
 # %% [markdown]
 # The first request for a tile pays for reading, warping and drawing; the same tile again costs the
-# connection. From eight clients to thirty-two the slowest answers take longer, and few more tiles
-# come in a second, if any: that is where a second server, or a cache in front, begins to pay.
+# connection. Cold, more clients get hardly more tiles in a second and wait longer for each, since the
+# processors have no time left: that is where a second server, or a cache in front, begins to pay. The
+# slowest answer of a few hundred is one answer, and differs from run to run.
 #
 # ## 8. Quality control, as operators
 #
