@@ -39,6 +39,7 @@ from geocatalog.table import (
     with_footprints,
 )
 from pipekit.carrier import same_crs
+from pipekit.lazy import needed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -576,18 +577,14 @@ class GeoCatalog(ABC):
         Raises
         ------
         ImportError
-            That says how to install folium where it is missing.
+            That names the extra where a library is missing; `plot` draws without folium.
         """
         frame = self.gdf
         for name in ("start_time", "end_time"):
             frame[name] = frame[name].astype(str)
-        try:
-            return frame.explore(**kwargs)
-        except ImportError as error:
-            raise ImportError(
-                "an interactive map needs folium and mapclassify: "
-                "pip install folium mapclassify (catalog.plot() draws a static one)"
-            ) from error
+        for module in ("matplotlib", "folium", "mapclassify"):
+            needed(module)
+        return frame.explore(**kwargs)
 
     def __repr__(self) -> str:
         times = self.temporal_extent

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from geocatalog.footprint import crs_text
+from pipekit.lazy import needed
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -30,7 +31,7 @@ def plot_footprints(
     -------
     The axes, whose labels name the CRS's units.
     """
-    import matplotlib.pyplot as plt
+    plt = needed("matplotlib.pyplot")
 
     if ax is None:
         _, ax = plt.subplots(figsize=(6, 6), layout="constrained")

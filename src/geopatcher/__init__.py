@@ -3,6 +3,8 @@
 >>> import numpy as np
 >>> from georeader.geotensor import GeoTensor
 >>> from rasterio import Affine
+>>> from geopatcher import (
+...     SpatialHann, SpatialOverlapAdd, SpatialPatcher, SpatialRectangular, SpatialRegularStride)
 >>> scene = GeoTensor(np.ones((2, 500, 300), "uint16"), Affine(10, 0, 0, 0, -10, 5000), 32632)
 >>> patcher = SpatialPatcher(
 ...     geometry=SpatialRectangular(256, boundary="shift"),

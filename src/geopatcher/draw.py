@@ -9,6 +9,7 @@ import numpy as np
 from rasterio import Affine
 
 from geopatcher.patch import Patch
+from pipekit.lazy import needed
 
 
 def outline(window: Any, transform: Affine | None = None) -> np.ndarray:
@@ -74,7 +75,7 @@ def draw_chips(
     2
     >>> plt.close()
     """
-    from matplotlib.collections import LineCollection
+    LineCollection = needed("matplotlib.collections").LineCollection
 
     windows = (chip.indices if isinstance(chip, Patch) else chip for chip in chips)
     lines = [outline(window, transform) * scale for window in windows]

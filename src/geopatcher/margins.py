@@ -20,6 +20,7 @@ from geopatcher.config import as_choice, as_count, as_pixel_pair
 from geopatcher.fields import as_field
 from geopatcher.patch import PatchError
 from geopatcher.patcher import SpatialPatcher
+from pipekit.lazy import needed
 from pipekit.pixels import plain
 from pipekit.radius import needs_one_size
 
@@ -104,9 +105,7 @@ class MarginErrors:
             What was drawn on.
         """
         if ax is None:
-            import matplotlib.pyplot as plt
-
-            ax = plt.gca()
+            ax = needed("matplotlib.pyplot").gca()
         above = [e for e in (*self.largest, *self.mean) if e > 0]
         ax.plot(self.margins, self.largest, "o-", color="tab:blue", label="largest")
         ax.plot(self.margins, self.mean, "s--", color="tab:orange", label="mean")

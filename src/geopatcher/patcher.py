@@ -16,6 +16,7 @@ from geopatcher.domain import RasterDomain, as_raster_domain, lead_names
 from geopatcher.fields import XarrayField, as_field
 from geopatcher.patch import Patch
 from geopatcher.stream import ON_ERROR, PatchIterator, PatchStream, unread
+from pipekit.lazy import needed
 
 
 @dataclass(frozen=True)
@@ -211,8 +212,9 @@ def merge_to_xarray(patches: Iterable[Patch], domain: Any, aggregation: Any = No
 
 def _labelled(values: np.ndarray, place: RasterDomain, merged: Any) -> Any:
     """Return pixels as a `DataArray` on a raster's grid, as the merged raster says more."""
-    import rioxarray  # noqa: F401  registers the .rio accessor
     import xarray as xr
+
+    needed("rioxarray")  # gives a DataArray its .rio
 
     attrs = dict(getattr(merged, "attrs", None) or {})
     names = lead_names(values.ndim - 2)

@@ -18,6 +18,7 @@ from geocatalog.grid import (
 )
 from geostack.errors import OutsideTileError
 from geostack.request import BBox, format_bbox, halves
+from pipekit.lazy import needed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -220,8 +221,9 @@ def as_data_array(values: NDArray[Any], grid: GeoBox, name: str, **attrs: Any) -
     -------
     Dimensions (y, x), with rioxarray's `spatial_ref`.
     """
-    import rioxarray  # noqa: F401  registers .rio
     import xarray as xr
+
+    needed("rioxarray")  # gives a DataArray its .rio
 
     rows, cols = grid.shape
     t = grid.transform

@@ -13,6 +13,7 @@ from geotoolz.bands import Band, take_bands
 from geotoolz.carrier import NAN, Raster, fill_of, nan_floats, rewrap, single_band, values_of
 from geotoolz.function_operator import FunctionOperator, check_band, parameters_of
 from geotoolz.radiometry import check_gamma, check_percentiles, min_max, percentile_clip
+from pipekit.lazy import needed
 
 RGB = ("red", "green", "blue")
 
@@ -133,7 +134,7 @@ def lookup_table(name: str) -> NDArray[np.uint8]:
     >>> lookup_table("gray")[[0, 255]].tolist()
     [[0, 0, 0], [255, 255, 255]]
     """
-    import matplotlib
+    matplotlib = needed("matplotlib")
 
     if name not in matplotlib.colormaps:
         raise ValueError(f"matplotlib has no colour map {name!r}; see matplotlib.colormaps")

@@ -40,6 +40,7 @@ from geotoolz.carrier import (
 )
 from geotoolz.function_operator import check_band, constructor
 from pipekit import Operator
+from pipekit.lazy import needed
 
 EPS = 1e-10
 """Added to denominators of normalised differences: too small to change any real reflectance."""
@@ -1031,7 +1032,7 @@ def index_recipe(name: str) -> IndexRecipe:
     >>> index_recipe("SAVI").bands, dict(index_recipe("SAVI").constants)
     (('N', 'R'), {'L': 0.5})
     """
-    import spyndex
+    spyndex = needed("spyndex")
 
     if name not in spyndex.indices:
         from difflib import get_close_matches
@@ -1085,7 +1086,7 @@ def spectral_index(
     >>> spectral_index("NDVI", {"N": np.array([0.75]), "R": np.array([0.25])})
     array([0.5], dtype=float32)
     """
-    import spyndex
+    spyndex = needed("spyndex")
 
     recipe = index_recipe(name)
     missing = [each for each in recipe.bands if each not in bands]

@@ -22,6 +22,7 @@ from geotoolz.carrier import (
 from geotoolz.colours import RGB, check_picture_bands
 from geotoolz.function_operator import FunctionOperator, parameters_of
 from pipekit import Operator
+from pipekit.lazy import needed
 
 _METRES_PER_DEGREE = 111_319.49
 """WGS 84's equatorial radius times pi / 180."""
@@ -228,7 +229,7 @@ def overlay(picture: Raster, top: Raster, colour: str = "#d55e00", alpha: float 
     >>> overlay(grey, np.array([[True, False]]), "#ff0000", alpha=1.0)[:, 0].tolist()
     [[1.0, 0.5], [0.0, 0.5], [0.0, 0.5]]
     """
-    from matplotlib.colors import to_rgb
+    to_rgb = needed("matplotlib.colors").to_rgb
 
     _check_alpha(alpha)
     below, above = values_of(picture), values_of(top)

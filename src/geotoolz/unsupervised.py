@@ -16,6 +16,7 @@ from geotoolz.bands import band_axis, coded_bands
 from geotoolz.carrier import NAN, Mask, Raster, Values, rewrap, values_of
 from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.learn import pixel_table
+from pipekit.lazy import needed
 from pipekit.operator import checked_count
 
 
@@ -54,7 +55,7 @@ def principal_components(
     >>> principal_components(chip, 1).round(3)
     array([[[-2.236,  0.   ,  2.236]]], dtype=float32)
     """
-    from sklearn import decomposition
+    decomposition = needed("sklearn.decomposition")
 
     features, valid = _features(raster, axis)
     most = min(features.shape)
@@ -113,7 +114,7 @@ def k_means(
     >>> k_means(np.array([[[0.1, 0.8, np.nan, 0.9]], [[0.2, 0.7, 0.5, 0.8]]]), 2)
     array([[ 0,  1, -1,  1]], dtype=int16)
     """
-    from sklearn import cluster
+    cluster = needed("sklearn.cluster")
 
     _check_clusters(n_clusters, nodata)
     features, valid = _features(raster, axis)

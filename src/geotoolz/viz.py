@@ -41,6 +41,7 @@ from geotoolz.colours import (
 from geotoolz.function_operator import check_choice
 from geotoolz.radiometry import percentile_clip
 from pipekit.carrier import crs_of
+from pipekit.lazy import needed
 from pipekit.legend import classes_of
 from pipekit.pixels import band_roles
 
@@ -247,8 +248,8 @@ def _class_picture(
     values: Values, classes: Mapping[int, tuple[str, str]], max_pixels: int
 ) -> tuple[Values, list[Any]]:
     """Return classes as (h, w, 4), and the entries of a legend for those that are there."""
-    from matplotlib.colors import to_rgba
-    from matplotlib.patches import Patch
+    to_rgba = needed("matplotlib.colors").to_rgba
+    Patch = needed("matplotlib.patches").Patch
 
     small = average_down(values, max_pixels, None, average=False)
     rgba = np.zeros((*small.shape, 4), np.float32)
@@ -285,7 +286,7 @@ def _limits(
 
 
 def _new_axes(shape: tuple[int, ...], aspect: float) -> Axes:
-    import matplotlib.pyplot as plt
+    plt = needed("matplotlib.pyplot")
 
     ratio = shape[0] * aspect / max(shape[1], 1)
     # Between a broad and a tall page, whatever the scene's shape.
@@ -509,7 +510,7 @@ def _unit(crs: Any) -> tuple[str, float | None]:
 
 
 def _draw_scale_bar(ax: Axes, frame: Frame) -> None:
-    from matplotlib.patheffects import withStroke
+    withStroke = needed("matplotlib.patheffects").withStroke
 
     left, right, bottom, top = frame.extent
     width = abs(right - left)

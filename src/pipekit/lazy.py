@@ -49,6 +49,52 @@ def lazily(package: str) -> tuple[list[str], Callable[[str], Any], Callable[[], 
     return sorted(home), get, lambda: sorted(home)
 
 
+EXTRAS = {
+    "dask": "dask",
+    "distributed": "dask",
+    "folium": "maps",
+    "h5netcdf": "labelled",
+    "h5py": "labelled",
+    "mapclassify": "maps",
+    "matplotlib": "plot",
+    "rioxarray": "labelled",
+    "sklearn": "learn",
+    "spyndex": "indices",
+    "xvec": "vector",
+    "zarr": "labelled",
+}
+"""What is no part of the core, by the name it is imported under, and the extra that brings it."""
+
+
+def needed(module: str) -> Any:
+    """Return a module of a library that an extra brings, or say how to install it.
+
+    Parameters
+    ----------
+    module
+        The module's full name.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        That names the extra of what is missing, when it is one of `EXTRAS`.
+
+    Examples
+    --------
+    >>> needed("json").dumps([1])
+    '[1]'
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in EXTRAS:
+            raise
+        raise ModuleNotFoundError(
+            f"this needs {missing}, not installed; {how_to_install(EXTRAS[missing])}", name=missing
+        ) from None
+
+
 def how_to_install(extra: str) -> str:
     """Return how an extra is installed: from a clone, never by name.
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from pipekit import retry
-from pipekit.lazy import how_to_install
+from pipekit.lazy import how_to_install, needed
 
 _URL = re.compile(
     r"(?:(?P<scheme>s3|gs|az|https?)://|/vsi(?P<vsi>s3|gs|az)/)(?P<bucket>[^/?#]+)(?P<key>.*)",
@@ -347,9 +347,7 @@ class Place(os.PathLike[str]):
         zarr.storage.ObjectStore
             It pickles, without keys: a copy takes them from the environment where it is.
         """
-        from zarr.storage import ObjectStore
-
-        return ObjectStore(_connected(str(self)))
+        return needed("zarr.storage").ObjectStore(_connected(str(self)))
 
     @property
     def _gdal_name(self) -> str:

@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import numpy as np
+
+from pipekit.lazy import needed
 
 SCHEDULERS = ("threads", "processes", "dask")
 
@@ -216,7 +217,7 @@ def scheduling(scheduler: Any, workers: int, job: Job) -> Iterator[Scheduler]:
         with _saved(pack(job)) as saved, ProcessPoolExecutor(workers, context, _begin) as pool:
             yield Scheduler(lambda item: pool.submit(run_packed, saved, item), workers)
     else:
-        distributed: Any = import_module("distributed")
+        distributed: Any = needed("distributed")
         place = {"dashboard_address": "127.0.0.1:0", "env": WORKER_MEMORY}
         with (
             distributed.LocalCluster(n_workers=workers, threads_per_worker=1, **place) as cluster,
@@ -250,7 +251,7 @@ def _client_of(scheduler: Any) -> Any:
         return scheduler
     if scheduler != "dask":
         return None
-    distributed: Any = import_module("distributed")
+    distributed: Any = needed("distributed")
     try:
         return distributed.default_client()
     except ValueError:

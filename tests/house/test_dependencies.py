@@ -3,14 +3,15 @@
 import ast
 import re
 import sys
-import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from extras import PROJECT, requirements
+
+from pipekit.lazy import EXTRAS
 
 ROOT = Path(__file__).resolve().parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 OURS = {"pipekit", "geopatcher", "geocatalog", "geotoolz", "geostack"}
 OPTIONAL = {"rio_tiler", "IPython"}
 """Looked for, used where they are, and done without where they are not."""
@@ -32,9 +33,7 @@ CARRIED = {
 
 
 def declared(*extras: str) -> set[str]:
-    lines = [*PROJECT["dependencies"]]
-    for extra in extras:
-        lines += PROJECT["optional-dependencies"][extra]
+    lines = [*PROJECT["dependencies"], *requirements(*extras)]
     return {normal(re.match(r"[\w.-]+", line)[0]) for line in lines}
 
 
@@ -77,5 +76,45 @@ def test_imports_are_declared(folder, extras):
     assert missing == {}
 
 
-def test_xarrays_netcdf_reader_has_what_it_needs():
-    assert {"h5netcdf", "h5py"} <= declared(), "h5netcdf reads through h5py and does not ask for it"
+def test_what_an_extra_brings_is_taken_through_the_helper_that_names_it():
+    """Else the core alone would end in a bare ModuleNotFoundError."""
+    unguarded = {
+        module: sorted(files - {"src/geostack/zarr_http.py"})  # which is taken after zarr is
+        for module, files in imported("src").items()
+        if module in EXTRAS and files - {"src/geostack/zarr_http.py"}
+    }
+    for module, files in list(unguarded.items()):
+        typed = [name for name in files if only_for_types(ROOT / name, module)]
+        unguarded[module] = sorted(set(files) - set(typed))
+    assert not any(unguarded.values()), unguarded
+
+
+def only_for_types(path: Path, module: str) -> bool:
+    tree = ast.parse(path.read_text("utf-8"))
+    guarded = [
+        node
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and getattr(block.test, "id", "") == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    ]
+    return all(
+        node in guarded
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        and module
+        in {n.split(".")[0] for n in [getattr(node, "module", None) or node.names[0].name]}
+    )
+
+
+def test_each_library_is_in_the_extra_that_its_absence_names():
+    distributions = packages_distributions()
+    for module, extra in EXTRAS.items():
+        names = {normal(name) for name in distributions.get(module, [module])}
+        brought = {normal(re.match(r"[\w.-]+", line)[0]) for line in requirements(extra)}
+        assert names & brought, (module, extra)
+        assert not names & declared(), f"{module} is in the core"
+
+
+def test_all_brings_every_extra_of_a_job():
+    jobs = {*EXTRAS.values(), "onnx", "torch", "store", "serve"}
+    assert {line for job in jobs for line in requirements(job)} == set(requirements("all"))

@@ -10,15 +10,16 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from extras import PROJECT, requirements
 from notebook_files import find_sources
 
 ROOT = Path(__file__).resolve().parents[2]
 PIXI = tomllib.loads((ROOT / "pixi.toml").read_text("utf-8"))
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 FEATURE = PIXI["feature"]["geostack"]
-EXTRAS = ("dev", "store", "serve", "recipes")
+EXTRAS = ("all", "dev", "recipes")
 
 CONDA_NAMES = {
+    "build": "python-build",
     "dask": "dask-core",
     "duckdb": "python-duckdb",
     "matplotlib": "matplotlib-base",
@@ -30,11 +31,8 @@ CONDA_NAMES = {
 
 def wanted() -> dict[str, str]:
     """Requirement name to version specifier, from pyproject.toml."""
-    lines = [*PROJECT["dependencies"]]
-    for extra in EXTRAS:
-        lines += PROJECT["optional-dependencies"][extra]
     found: dict[str, str] = {}
-    for line in lines:
+    for line in [*PROJECT["dependencies"], *requirements(*EXTRAS)]:
         line = line.split(";")[0]
         name, bounds = re.fullmatch(r"([\w.-]+)(?:\[[^\]]*\])?\s*(.*)", line).groups()
         found[name.lower()] = max(found.get(name.lower(), ""), bounds.strip() or "*")

@@ -19,6 +19,7 @@ from geocatalog.errors import CatalogError
 from geocatalog.footprint import Bounds, as_crs, box_outline
 from geocatalog.read.open import with_address
 from geocatalog.read.signers import signing
+from pipekit.lazy import EXTRAS, needed
 from pipekit.pixels import GUIDE
 from pipekit.places import Place, store_of
 
@@ -126,6 +127,8 @@ def open_labelled(path: str, signer: str | None = None) -> xr.Dataset:
         with open(path, "rb") as file:
             # NetCDF classic is no HDF5; its name does not tell.
             engine = "scipy" if file.read(3) == b"CDF" else engine
+    if engine in EXTRAS:
+        needed(engine)
 
     def opened(address: Any, **more: Any) -> xr.Dataset:
         place = store_of(address)

@@ -17,6 +17,7 @@ from geopatcher.domain import GridDomain, PointDomain, RasterDomain, VectorDomai
 from geopatcher.fields.raster import check_fits
 from geopatcher.merge.chip import saying
 from geopatcher.patch import Cells, Members, PatchError
+from pipekit.lazy import needed
 from pipekit.pixels import nodata_of, plain
 
 
@@ -237,7 +238,7 @@ class RioXarrayField(XarrayField):
         self.crs = self.domain.crs
 
     def _domain(self) -> Any:
-        import rioxarray  # noqa: F401  registers the .rio accessor
+        needed("rioxarray")  # gives a DataArray its .rio
 
         rio = self.da.rio
         if (rio.y_dim, rio.x_dim) != self.da.dims[-2:]:
@@ -348,7 +349,7 @@ class DaskField:
         DaskField
             On the same grid.
         """
-        import dask.array as da
+        da = needed("dask.array")
 
         if not is_a(array, "dask.array.Array"):
             array = da.from_array(np.asarray(array))
@@ -471,7 +472,7 @@ class XvecField:
     """
 
     def __init__(self, ds: Any) -> None:
-        import xvec  # noqa: F401  registers the .xvec accessor
+        needed("xvec")  # gives a Dataset its .xvec
 
         if not is_a(ds, "xarray.Dataset", "xarray.DataArray"):
             raise PatchError(

@@ -29,6 +29,7 @@ from geopatcher.files.zarr import (
     ZarrTarget,
 )
 from pipekit.files import drop_side_files
+from pipekit.lazy import needed
 from pipekit.places import Place
 
 AT_ONCE = 8
@@ -102,7 +103,7 @@ class RowsOnStore(ZarrRows):
         self.lay_out(self._create_array)
 
     def _create_array(self, name: str, **how: Any) -> Any:
-        import zarr
+        zarr = needed("zarr")
 
         (self.place / name / _GROUP).remove()  # a list may not have had it
         return zarr.create_array((self.place / name).for_zarr(), **how)
@@ -113,7 +114,7 @@ class RowsOnStore(ZarrRows):
 
     def read(self, row: int, rows: int) -> np.ndarray:
         """Return rows (..., rows, W) from `row` on."""
-        import zarr
+        zarr = needed("zarr")
 
         array: Any = zarr.open_array((self.place / NAME).for_zarr(), mode="r", zarr_format=3)
         return np.asarray(array[..., row : row + rows, :])
@@ -142,7 +143,7 @@ class ZarrOnStore(ZarrTarget):
 
     def finish(self, skipped: dict[Any, str]) -> None:
         """Write the attributes, which list the patches that failed, and the group's metadata."""
-        import zarr
+        zarr = needed("zarr")
 
         array = zarr.open_array((self.place / NAME).for_zarr(), mode="r+", zarr_format=3)
         array.update_attributes(self._attrs(skipped))

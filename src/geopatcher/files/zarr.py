@@ -27,6 +27,7 @@ from geopatcher.files.rows import RasterSpec, Unfinished
 from geopatcher.patch import PatchError
 from pipekit.carrier import crs_of
 from pipekit.files import sync
+from pipekit.lazy import needed
 
 NAME = "data"
 CONVENTIONS: Any = {"Conventions": "CF-1.11"}
@@ -71,7 +72,7 @@ class ZarrRows:
 
     def create(self, keep: bool = False) -> None:
         """Make the store and its array; with `keep`, one that is there is left as it is."""
-        import zarr
+        zarr = needed("zarr")
 
         if keep and (self.path / NAME / "zarr.json").is_file():
             return
@@ -119,7 +120,7 @@ class ZarrRows:
 
     def read(self, row: int, rows: int) -> np.ndarray:
         """Return rows (..., rows, W) from `row` on."""
-        import zarr
+        zarr = needed("zarr")
 
         array: Any = zarr.open_group(self.path, mode="r")[NAME]
         return np.asarray(array[..., row : row + rows, :])
@@ -178,7 +179,7 @@ class ZarrTarget(Unfinished):
 
         Folders cannot be swapped at one stroke: an old store is moved aside just before.
         """
-        import zarr
+        zarr = needed("zarr")
 
         part, old = self.store.path, self.hidden(".old")
         zarr.open_group(part, mode="r+")[NAME].update_attributes(self._attrs(skipped))
@@ -218,9 +219,10 @@ def open_zarr(path: Any) -> Any:
     xarray.DataArray
         Of dask chunks.
     """
-    import rioxarray  # noqa: F401  gives the DataArray its .rio
     import xarray as xr
 
+    needed("rioxarray")  # gives a DataArray its .rio
+    needed("dask.array")
     dataset = xr.open_zarr(path, consolidated=False, mask_and_scale=False, chunks=None)
     data = dataset[NAME]
     shard = data.encoding.get("shards") or data.encoding["chunks"]
@@ -372,14 +374,14 @@ def codecs(plain: Any = None) -> dict[str, Any]:
     dict
         Arguments by name.
     """
-    from zarr.codecs import BloscCodec, BytesCodec, ZstdCodec
+    codecs = needed("zarr.codecs")
 
-    made: dict[str, Any] = {"serializer": BytesCodec(endian="little")}
+    made: dict[str, Any] = {"serializer": codecs.BytesCodec(endian="little")}
     if plain is None:
-        return {**made, "compressors": ZstdCodec(level=_LEVEL, checksum=False)}
+        return {**made, "compressors": codecs.ZstdCodec(level=_LEVEL, checksum=False)}
     size = np.dtype(plain).itemsize
     shuffled: Any = {"typesize": size, "shuffle": "shuffle", "blocksize": 0, **_BLOSC}
-    return {**made, "compressors": BloscCodec(**shuffled)}
+    return {**made, "compressors": codecs.BloscCodec(**shuffled)}
 
 
 class ShardWriter:

@@ -19,6 +19,7 @@ from geopatcher.domain import RasterDomain
 from geopatcher.files.rows import RasterSpec
 from geopatcher.files.zarr import NAME, ZarrRows
 from geopatcher.patch import PatchError
+from pipekit.lazy import needed
 from pipekit.pixels import invalid_mask, whole_numbers
 from pipekit.places import store_of
 
@@ -63,7 +64,7 @@ def add_overviews(store: Any, factors: Sequence[int] | None = None) -> list[str]
     ...     add_overviews(folder + "/o.zarr", (2, 4))
     ['overview_2', 'overview_4']
     """
-    import zarr
+    zarr = needed("zarr")
 
     place = store_of(store)
     group: Any = zarr.open_group(

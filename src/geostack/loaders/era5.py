@@ -18,6 +18,7 @@ from geostack.read import in_parallel
 from geostack.request import BBox, Request, as_bbox, parse_date_range
 from geostack.sources import Source, open_source, select
 from geostack.stac import find_items
+from pipekit.lazy import needed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -186,6 +187,7 @@ def grid_points(bbox: BBox) -> tuple[Any, Any]:
 def _open(item: Item, variable: str, source: Source) -> xr.DataArray:
     import xarray as xr
 
+    needed("zarr")
     asset = item.assets[variable]
     href = zarr_address(asset.href, asset.extra_fields)
     if not href.startswith("http"):
