@@ -58,12 +58,23 @@ notebooks-check: $(DEV) $(SERVE) $(RECIPES)  ## execute every notebook into _bui
 notebooks-inplace: $(DEV) $(SERVE) $(RECIPES)  ## for authors: write the committed copies, with the real scenes of GEOSTACK_ARCHIVE
 	@$(RUN) all --inplace
 
-.PHONY: test test-author lint types contract
+.PHONY: test test-author wheel-check test-lowest lint types contract
 test: $(DEV) $(SERVE) lint types contract  ## lint, types, import contract, then every test
 	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --hypothesis-profile=repeatable
 
 test-author: $(DEV) $(SERVE) $(SITE)  ## only the tests that need the real scenes or the site's renderer
 	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --hypothesis-profile=repeatable -m "author and not live"
+
+wheel-check: $(DEV)  ## build wheel and sdist, check them, try the wheel alone in a fresh environment
+	@$(BIN)/python tools/wheel_check.py
+
+test-lowest: $(VENV)/.made  ## the tests, with the lowest direct versions that pyproject.toml admits
+	@$(BIN)/python -m venv $(VENV)/lowest
+	@$(VENV)/lowest/bin/python -m pip install --disable-pip-version-check --quiet uv
+	@$(VENV)/lowest/bin/uv pip install --quiet --python $(VENV)/lowest/bin/python \
+	  --resolution lowest-direct --editable ".[dev,serve]"
+	@$(VENV)/lowest/bin/python -m pytest -q -n $(JOBS) --dist loadfile -W default \
+	  --ignore tests/house --ignore tests/notebooks --ignore tests/tools
 
 lint: $(DEV)  ## ruff: rules and layout
 	@$(BIN)/ruff check .
