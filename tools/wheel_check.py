@@ -102,8 +102,17 @@ def doctests() -> int:
     from pipekit.lazy import EXTRAS
 
     optional = {**EXTRAS, "onnx": "onnx", "onnxruntime": "onnx", "obstore": "store"}
-    optional |= dict.fromkeys(("fastapi", "fsspec", "pydantic", "starlette", "uvicorn"), "serve")
-    optional |= {"h11": "serve", "rio_tiler": "serve", "torch": "torch"}
+    served = [
+        "fastapi",
+        "fsspec",
+        "h11",
+        "prometheus_client",
+        "pydantic",
+        "rio_tiler",
+        "starlette",
+        "uvicorn",
+    ]
+    optional |= {**dict.fromkeys(served, "serve"), "torch": "torch"}
     ran, wrong, skipped = 0, 0, Counter[str]()
     finder, checks = doctest.DocTestFinder(), doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     for name in sorted(module for package in PACKAGES for module in modules(package)):
