@@ -17,6 +17,7 @@ from geocatalog.catalog import (
 )
 from geocatalog.duckdb import DuckDBGeoCatalog as DuckDBGeoCatalog, open_catalog as open_catalog
 from geocatalog.errors import CatalogError as CatalogError, SearchError as SearchError
+from geocatalog.folder import append_to as append_to, compact as compact
 from geocatalog.geoslice import GeoSlice as GeoSlice
 from geocatalog.load.raster import (
     load_raster as load_raster,

@@ -229,6 +229,15 @@ class GeoCatalog(ABC):
             For text that is not one condition over the columns.
         """
 
+    def iter_catalogs(self) -> Iterator[InMemoryGeoCatalog]:
+        """Yield the rows as catalogs in memory, one after the other.
+
+        Yields
+        ------
+        All rows at once where they are in memory already, else some hundred thousand at a time.
+        """
+        yield self.materialize()
+
     @abstractmethod
     def iter_rows(self) -> Iterator[CatalogRow]:
         """Yield the rows one by one.
@@ -421,7 +430,7 @@ class GeoCatalog(ABC):
         ((5.0, 5.0, 10.0, 10.0), ['b.tif'])
         """
         left, right = _part_near(self, other), _part_near(other, self)
-        pairs = pairs_of(left.table, right._table_in(left.crs), spatial_only, touching)
+        pairs = pairs_of(left.table, right.table_in(left.crs), spatial_only, touching)
         return InMemoryGeoCatalog.from_table(pairs, self.backend)
 
     def union(self, other: GeoCatalog) -> InMemoryGeoCatalog:
@@ -458,7 +467,7 @@ class GeoCatalog(ABC):
                 "intersect can join different kinds"
             )
         left, right = self.materialize(), other.materialize()
-        frames = [left.table.frame, right._table_in(left.crs).frame]
+        frames = [left.table.frame, right.table_in(left.crs).frame]
         return InMemoryGeoCatalog(joined_frames(frames), self.backend)
 
     def difference(self, other: GeoCatalog, spatial_only: bool = False) -> InMemoryGeoCatalog:
@@ -490,7 +499,7 @@ class GeoCatalog(ABC):
         (0.0, 0.0, 5.0, 10.0)
         """
         own, near = self.materialize(), _part_near(other, self)
-        taken = near._table_in(own.crs)
+        taken = near.table_in(own.crs)
         shapes = own.table.geometry.copy()
         for row, others in pairs_of(own.table, taken, spatial_only).partners().items():
             shapes[row] = shapely.difference(shapes[row], shapely.union_all(taken.geometry[others]))
@@ -710,8 +719,18 @@ class InMemoryGeoCatalog(GeoCatalog):
     def _cut(self, array: Any) -> Any:
         return array if self._rows is None else array[self._rows]
 
-    def _table_in(self, crs: CRS) -> FootprintTable:
-        """Return the table with its footprints in another CRS."""
+    def table_in(self, crs: CRS) -> FootprintTable:
+        """Return the table with its footprints in another CRS.
+
+        Parameters
+        ----------
+        crs
+            The other CRS.
+
+        Returns
+        -------
+        The catalog's own table where they are in it already.
+        """
         if same_crs(self.crs, crs):
             return self.table
         moved = reproject(self.table.geometry, self.crs, crs)

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
+from io import BytesIO
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from geocatalog.errors import CatalogError
-from pipekit.files import beside, keep_inputs, until_nobody_reads
+from pipekit.files import keep_inputs, until_nobody_reads, whole
+from pipekit.places import place_of, store_of
 
 if TYPE_CHECKING:
     from geocatalog.catalog import CatalogRow, GeoCatalog
@@ -41,7 +43,7 @@ Output = Annotated[bool, Parameter(name="--json", help="Print JSON instead of te
 
 @app.command
 def build(
-    output: Path,
+    output: str,
     inputs: list[str],
     *,
     kind: Literal["raster", "xarray", "vector", "stac"] = "raster",
@@ -62,9 +64,12 @@ def build(
 
     Parameters
     ----------
+    output
+        A path, or a place on an object store (s3://, gs://, az://).
     inputs
-        Files, URLs, or folders, which are searched with all that is in them. Hidden files and the
-        side files of GDAL (.aux.xml, .ovr, .msk, .tfw, .prj) are passed over.
+        Files, URLs, or folders, which are searched with all that is in them; those of an object
+        store end in a slash. Hidden files and the side files of GDAL (.aux.xml, .ovr, .msk, .tfw,
+        .prj) are passed over.
     kind
         What the inputs are; stac reads STAC item or item collection JSON, and passes over the
         catalogs and collections beside them.
@@ -90,9 +95,9 @@ def build(
     import geocatalog
 
     endings, builder, names = _KINDS[kind]
-    folders = [path for path in map(Path, inputs) if _is_folder(path)]
-    found = {folder: list(map(str, _found(folder, pattern, endings))) for folder in folders}
-    paths = [path for text in inputs for path in found.get(Path(text), [text])]
+    folders = [text for text in inputs if _is_folder(text)]
+    found = {folder: list(_found(folder, pattern, endings)) for folder in folders}
+    paths = [path for text in inputs for path in found.get(text, [text])]
     if not paths:
         wanted = pattern or ", ".join(f"*{ending}" for ending in endings)
         raise CatalogError(f"no files: {inputs} hold nothing like {wanted}")
@@ -147,36 +152,56 @@ _STORES = (".zarr", ".gdb")
 """Folders that are one file to who reads them."""
 
 
-def _is_folder(path: Path) -> bool:
-    return path.is_dir() and path.suffix.lower() not in _STORES
+def _is_folder(text: str) -> bool:
+    if store_of(text) is not None:
+        return text.endswith("/")
+    return Path(text).is_dir() and Path(text).suffix.lower() not in _STORES
 
 
-def _found(folder: Path, pattern: str | None, endings: tuple[str, ...]) -> Iterator[Path]:
+def _found(folder: str, pattern: str | None, endings: tuple[str, ...]) -> Iterator[str]:
     """Yield the files below a folder that are meant, sorted; side files only by name."""
     import re
 
     globs = [f"**/*{ending}" for ending in endings] if pattern is None else [pattern]
-    # Upper case is another letter to a glob on Linux: each letter becomes both.
-    both = [re.sub("[A-Za-z]", lambda c: f"[{c[0].lower()}{c[0].upper()}]", g) for g in globs]
-    for path in sorted({path for each in both for path in folder.glob(each)}):
+    if (store := store_of(folder)) is not None:
+        inside = {place: PurePath(str(place)[len(str(store)) + 1 :]) for place in store.below()}
+        wanted = [place for place, path in inside.items() if any(map(_matches(path), globs))]
+    else:
+        # Upper case is another letter to a glob on Linux: each letter becomes both.
+        both = [re.sub("[A-Za-z]", lambda c: f"[{c[0].lower()}{c[0].upper()}]", g) for g in globs]
+        inside = {path: path.relative_to(folder) for g in both for path in Path(folder).glob(g)}
+        wanted = [path for path in inside if not _is_folder(str(path))]
+    for path in sorted(wanted, key=lambda path: inside[path]):
         name = path.name.lower()
-        parts = path.relative_to(folder).parts
         side = next((end for end in _SIDE_FILES if name.endswith(end)), None)
-        wanted = side is None or (pattern or "").lower().endswith(side)
-        if wanted and not any(part.startswith(".") for part in parts) and not _is_folder(path):
-            yield path
+        meant = side is None or (pattern or "").lower().endswith(side)
+        if meant and not any(part.startswith(".") for part in inside[path].parts):
+            yield str(path)
 
 
-def _keep(output: Path, inputs: Sequence[str | Path]) -> None:
+def _matches(path: PurePath) -> Callable[[str], bool]:
+    """Return what says whether a glob means a path below a folder of a store."""
+    from fnmatch import fnmatch
+
+    # A name may stand in the folder itself, or in one below where the glob begins with "**/".
+    text = path.as_posix().lower()
+    return lambda glob: any(fnmatch(text, g.lower()) for g in {glob, glob.removeprefix("**/")})
+
+
+def _keep(output: str, inputs: Sequence[str]) -> None:
     """Refuse to write a catalog over an input, or over a file that is no catalog."""
     keep_inputs(output, inputs, "the command", CatalogError)
-    if output.is_file():
-        with output.open("rb") as file:
-            if file.read(4) not in (b"", b"PAR1"):
-                raise CatalogError(
-                    f"{output} is there and is no Parquet file; the first path is that of the "
-                    "catalog to write: name another, or remove the file"
-                )
+    head = b""
+    if (place := store_of(output)) is not None:
+        head = place.read(0, 4) if place.exists() else head
+    elif Path(output).is_file():
+        with open(output, "rb") as file:
+            head = file.read(4)
+    if head not in (b"", b"PAR1"):
+        raise CatalogError(
+            f"{output} is there and is no Parquet file; the first path is that of the "
+            "catalog to write: name another, or remove the file"
+        )
 
 
 def _stac_items(
@@ -190,7 +215,9 @@ def _stac_items(
 
     for path in paths:
         try:
-            document = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+            place = place_of(path)
+            text = Path(path).read_bytes() if place is None else place.read()
+            document = json.loads(text.decode("utf-8-sig"))
         except (OSError, ValueError) as error:
             _pass(f"{path} is not JSON that can be read: {error}", path, skip_errors, passed)
             continue
@@ -206,7 +233,8 @@ def _stac_items(
                 continue
             try:
                 item = pystac.Item.from_dict({"id": member["id"], **member})
-                item.set_self_href(item.get_self_href() or str(Path(path).absolute()))
+                own = str(Path(path).absolute()) if place is None else str(place)
+                item.set_self_href(item.get_self_href() or own)
             except Exception as error:  # each field fails in its own way
                 name, why = f"{path}: item {member.get('id')!r}", type(error).__name__
                 _pass(f"{name} is malformed: {why}: {error}", path, skip_errors, passed)
@@ -223,14 +251,14 @@ def _pass(why: str, path: str, skip: bool, passed: list[tuple[str, str]]) -> Non
 
 @app.command
 def query(
-    catalog: Path,
+    catalog: str,
     *,
     bounds: tuple[float, float, float, float] | None = None,
     crs: str | None = None,
     time: str | None = None,
     where: str | None = None,
     limit: Limit = None,
-    output: Path | None = None,
+    output: str | None = None,
     count: bool = False,
     json_output: Output = False,
 ) -> int:
@@ -284,7 +312,7 @@ def _row(row: CatalogRow) -> dict[str, Any]:
 
 
 @app.command
-def info(catalog: Path, *, check: bool = False, json_output: Output = False) -> int:
+def info(catalog: str, *, check: bool = False, json_output: Output = False) -> int:
     """Describe a catalog file: rows, CRS, extents, columns; --check exits 3 if files are gone.
 
     Parameters
@@ -306,45 +334,94 @@ def info(catalog: Path, *, check: bool = False, json_output: Output = False) -> 
 
 
 @app.command
-def convert(source: Path, target: Path, *, json_output: Output = False) -> int:
+def convert(
+    source: str,
+    target: str,
+    *,
+    partition: Literal["all", "year", "month", "day"] | None = None,
+    json_output: Output = False,
+) -> int:
     """Write a catalog in another form, by the target's ending.
 
     .parquet rewrites in the newest layout, sorted; .geojson and .gpkg are for a GIS; .csv has
     footprints as WKT; .json is a STAC item collection. The source may be any of .parquet,
-    .geojson and .gpkg.
+    .geojson and .gpkg. With --partition the target is a folder of Parquet files.
+
+    Parameters
+    ----------
+    partition
+        One folder for each year, month or day.
     """
     import geopandas as gpd
 
     import geocatalog
 
-    kind, ending = source.suffix.lower(), target.suffix.lower()
+    kind, ending = (Path(name).suffix.lower() for name in (source, target))
+    goal, place = store_of(target) or Path(target), place_of(source)
+    if partition is not None:
+        geocatalog.to_geoparquet(geocatalog.open_catalog(source), target, partition=partition)
+        made = geocatalog.open_catalog(target)
+        _tell(json_output, made.facts() | {"path": target}, [f"{target}: {made!r}"])
+        return 0
     if kind not in _READ:
-        raise CatalogError(f"cannot read {source.suffix!r}; known are {', '.join(_READ)}")
+        raise CatalogError(f"cannot read {Path(source).suffix!r}; known are {', '.join(_READ)}")
     if ending not in _WRITTEN:
-        raise CatalogError(f"cannot write {target.suffix!r}; known are {', '.join(_WRITTEN)}")
-    if not source.exists():
+        raise CatalogError(f"cannot write {Path(target).suffix!r}; known are {', '.join(_WRITTEN)}")
+    if place is None and not Path(source).exists():
         raise CatalogError(f"no catalog file at {source}")
     keep_inputs(target, [source], "convert", CatalogError)
     catalog: GeoCatalog = (
         geocatalog.from_geoparquet(source)
         if kind == ".parquet"
-        else geocatalog.InMemoryGeoCatalog(gpd.read_file(source))
+        else geocatalog.InMemoryGeoCatalog(
+            gpd.read_file(source if place is None else BytesIO(place.read()))
+        )
     )
     if ending == ".parquet":
         geocatalog.to_geoparquet(catalog, target)
-    elif ending == ".json":
+    else:
+        with whole(goal) as unfinished:
+            _write_as(ending, catalog, unfinished)
+    _tell(json_output, catalog.facts() | {"path": str(target)}, [f"{target}: {catalog!r}"])
+    return 0
+
+
+def _write_as(ending: str, catalog: GeoCatalog, path: Path) -> None:
+    """Write a catalog in a form that is not its own."""
+    if ending == ".json":
         from pystac import ItemCollection
 
-        with beside(target) as unfinished:
-            ItemCollection(geocatalog.to_stac_items(catalog)).save_object(str(unfinished))
+        from geocatalog import to_stac_items
+
+        ItemCollection(to_stac_items(catalog)).save_object(str(path))
     elif ending == ".csv":
-        with beside(target) as unfinished:
-            catalog.gdf.to_wkt().to_csv(unfinished, index=False)
+        catalog.gdf.to_wkt().to_csv(path, index=False)
     else:
         # RFC 7946: GeoJSON is always in longitude and latitude.
         frame = catalog.gdf.to_crs(4326) if ending == ".geojson" else catalog.gdf
-        frame.to_file(target)
-    _tell(json_output, catalog.facts() | {"path": str(target)}, [f"{target}: {catalog!r}"])
+        frame.to_file(path)
+
+
+@app.command
+def append(folder: str, catalog: str, *, json_output: Output = False) -> int:
+    """Add the rows of a catalog to one in a folder, as new files; those that are there stay once.
+
+    Example: geocatalog append archive/ today.parquet
+    """
+    from geocatalog import append_to, open_catalog
+
+    added = append_to(folder, open_catalog(catalog))
+    _tell(json_output, {"added": added}, [f"{folder}: {added} rows more"])
+    return 0
+
+
+@app.command
+def compact(folder: str, *, json_output: Output = False) -> int:
+    """Put the files of each partition of a catalog in a folder into as few as hold them."""
+    import geocatalog
+
+    fewer = geocatalog.compact(folder)
+    _tell(json_output, {"fewer": fewer}, [f"{folder}: {fewer} files fewer"])
     return 0
 
 

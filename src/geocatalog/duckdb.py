@@ -15,9 +15,10 @@ import shapely
 from geocatalog.catalog import DERIVED, GeoCatalog, InMemoryGeoCatalog
 from geocatalog.errors import CatalogError
 from geocatalog.expression import check_boolean, compile_expression
+from geocatalog.folder_source import FolderSource
 from geocatalog.footprint import Bounds, Region, crs_text, mended
 from geocatalog.interval import OPEN_END, OPEN_START, interval_of
-from geocatalog.item_source import ItemSource, holds_items
+from geocatalog.item_source import ENDINGS, ItemSource, holds_items
 from geocatalog.parquet import COVERING, columns_from_arrow, frame_from_arrow
 from geocatalog.parquet_source import ParquetSource
 from geocatalog.rows import CatalogRow, rows_of
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 8192
 """Rows that `iter_rows` holds at a time."""
+
+PIECE_ROWS = 2**17
+"""Rows that `iter_catalogs` holds at a time."""
 
 
 FEW_ROWS = 256
@@ -111,8 +115,10 @@ class DuckDBGeoCatalog(GeoCatalog):
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in DERIVED}
 
-    def _with(self, predicates: list[_Predicate], *regions: Region) -> DuckDBGeoCatalog:
-        made = self.from_source(self._source)
+    def _with(
+        self, predicates: list[_Predicate], *regions: Region, source: ParquetSource | None = None
+    ) -> DuckDBGeoCatalog:
+        made = self.from_source(source or self._source)
         made._predicates = (*self._predicates, *predicates)
         made._regions = (*self._regions, *regions)
         return made
@@ -278,14 +284,14 @@ class DuckDBGeoCatalog(GeoCatalog):
         return self._with([(sql, ())])
 
     def _select(self, region: Region | None, times: tuple[int, int] | None) -> DuckDBGeoCatalog:
-        predicates = []
+        source, predicates = self._source.near(region, times), []
         if region is not None and self._source.info.covering is not None:
             predicates.append(self._near(region))
         if times is not None:
             predicates.extend(self._during(*times))
         if region is None or (region.is_boxes and self._source.info.boxes):
-            return self._with(predicates)
-        return self._with(predicates, region)
+            return self._with(predicates, source=source)
+        return self._with(predicates, region, source=source)
 
     def _near(self, region: Region) -> _Predicate:
         west, south, east, north = (self._source.side(side) for side in COVERING)
@@ -352,19 +358,25 @@ class DuckDBGeoCatalog(GeoCatalog):
         how = "EXPLAIN ANALYZE" if analyze else "EXPLAIN"
         return "\n".join(str(row[-1]) for row in self._fetch(f"{how} {self.sql}"))
 
-    def _batches(self, names: list[str]) -> Iterator[tuple[pa.Table, np.ndarray]]:
+    def iter_catalogs(self) -> Iterator[InMemoryGeoCatalog]:
+        """Yield the rows as catalogs in memory; see `GeoCatalog.iter_catalogs`."""
+        empty = True
+        for table, _ in self._batches(self.columns, PIECE_ROWS):
+            empty = False
+            yield InMemoryGeoCatalog.from_table(FootprintTable(self._tidy(table)), self.backend)
+        if empty:
+            yield self.materialize()
+
+    def _batches(
+        self, names: list[str], rows: int = BATCH_ROWS
+    ) -> Iterator[tuple[pa.Table, np.ndarray]]:
         """Yield (columns as Arrow, footprints) of the rows in this catalog, batch by batch."""
         import pyarrow as pa
 
         names = list(dict.fromkeys([*names, "geometry"]))
-        wanted = self._source.columns(names)
         with self._source.explaining():
-            # A cursor of its own, for a result that is read while others are.
-            self._source.info.check_unchanged()
-            relation = self._relation(wanted, self._source.connection.cursor())
-            for batch in relation.to_arrow_reader(BATCH_ROWS):
-                self._source.info.check_unchanged()
-                table = self._source.conformed(pa.Table.from_batches([batch]), names)
+            for raw in self._tables(names, rows):
+                table = self._source.conformed(raw, names)
                 shapes = shapely.from_wkb(table.column("geometry").to_numpy())
                 if not self._source.info.valid:
                     shapes = mended(shapes)
@@ -373,6 +385,21 @@ class DuckDBGeoCatalog(GeoCatalog):
                     table, shapes = table.filter(pa.array(keep)), shapes[keep]
                 if len(shapes):
                     yield table, shapes
+
+    def _tables(self, names: list[str], rows: int) -> Iterator[pa.Table]:
+        import pyarrow as pa
+
+        few = self._few_rows(names) if self._regions else None
+        if few is not None:
+            yield few
+            return
+        # A cursor of its own, for a result that is read while others are.
+        self._source.info.check_unchanged()
+        wanted = self._source.columns(names)
+        relation = self._relation(wanted, self._source.connection.cursor())
+        for batch in relation.to_arrow_reader(rows):
+            self._source.info.check_unchanged()
+            yield pa.Table.from_batches([batch])
 
     def get_config(self) -> dict[str, Any]:
         """Return what this catalog is, as JSON values: file, CRS, and the predicates so far.
@@ -395,6 +422,20 @@ class DuckDBGeoCatalog(GeoCatalog):
                 "regions": [[shape.wkt for shape in region.shapes] for region in self._regions],
             },
         }
+
+
+def _source_of(place: str, keys: str | tuple[str, ...] | None) -> ParquetSource | None:
+    """Return the source of a folder, or of STAC items; None for what is one file, if anything."""
+    store = place_of(place)
+    is_file = os.path.isfile(place) if store is None else store.suffix in ENDINGS
+    source: ParquetSource | None = None if is_file else FolderSource.open(place)
+    if source is None and holds_items(place):
+        return ItemSource.open(place, keys)
+    if keys is not None and (source is not None or store or os.path.exists(place)):
+        raise CatalogError(
+            f"asset_key= chooses among the assets of STAC items, and {place} holds none"
+        )
+    return source
 
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -431,9 +472,10 @@ def open_catalog(path: Any, asset_key: _Keys = None, *, engine: str = "duckdb") 
     Parameters
     ----------
     path
-        A GeoParquet file: one that `to_geoparquet` wrote, or any with a `filepath` column. It may
-        be on an object store ("s3://bucket/catalog.parquet"). Or stac-geoparquet on this machine: a
-        file, or a folder of files, whose folders may be partitions ("year=2024").
+        A GeoParquet file, one that `to_geoparquet` wrote or any with a `filepath` column; a folder
+        that `to_geoparquet(..., partition=...)` wrote; or stac-geoparquet, a file or a folder of
+        files, whose folders may be partitions ("year=2024"). Each may be on an object store
+        ("s3://bucket/catalog.parquet").
     asset_key
         For STAC items, as in `from_stac_items`.
     engine
@@ -462,13 +504,10 @@ def open_catalog(path: Any, asset_key: _Keys = None, *, engine: str = "duckdb") 
         return open_catalog(path, asset_key).materialize()
     store = place_of(path)
     place = os.path.abspath(os.fspath(path)) if store is None else str(store)
-    if store is None and holds_items(place):
-        keys = asset_key if asset_key is None or isinstance(asset_key, str) else tuple(asset_key)
-        return DuckDBGeoCatalog.from_source(ItemSource.open(place, keys))
-    if asset_key is not None and os.path.exists(place):
-        raise CatalogError(
-            f"asset_key= chooses among the assets of STAC items, and {place} holds none"
-        )
+    keys = asset_key if asset_key is None or isinstance(asset_key, str) else tuple(asset_key)
+    source = _source_of(place, keys)
+    if source is not None:
+        return DuckDBGeoCatalog.from_source(source)
     catalog = DuckDBGeoCatalog(place)
     types = catalog._source.info.types
     for name in ("start_time", "end_time"):

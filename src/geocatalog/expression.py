@@ -229,13 +229,13 @@ def locked_connection(*settings: str, files: Any = None) -> duckdb.DuckDBPyConne
     if files is not None:
         connection.register_filesystem(files)
     for setting in (
-        "GLOBAL TimeZone = 'UTC'",  # cursors take only what is set globally
+        "TimeZone = 'UTC'",
         "python_enable_replacements = false",
         *settings,
         "enable_external_access = false",
         "lock_configuration = true",
     ):
-        connection.execute(f"SET {setting}")
+        connection.execute(f"SET GLOBAL {setting}")  # which is all that cursors take
     return connection
 
 

@@ -21,12 +21,24 @@ from geocatalog.errors import CatalogError
 from geocatalog.expression import locked_connection
 from geocatalog.footprint import as_crs, box_outline, degree_box, outline_within
 from geocatalog.item_columns import ItemColumns
-from geocatalog.parquet import COVERING, FileInfo, check_stamp, digest_of, stamp_of
-from geocatalog.parquet_source import ParquetSource, literal, quoted
+from geocatalog.parquet import (
+    COVERING,
+    FileInfo,
+    check_stamp,
+    digest_of,
+    parquet_file,
+    stamp_of,
+)
+from geocatalog.parquet_source import ParquetSource, files_of, literal, quoted
 from geocatalog.stac import PROPERTIES
+from pipekit.places import place_of, store_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+ENDINGS = (".parquet", ".geoparquet", ".pq")
+"""Of Parquet files."""
 
 
 def holds_items(place: str) -> bool:
@@ -42,10 +54,10 @@ def holds_items(place: str) -> bool:
     Whether the first file has the columns of items.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        names = pq.read_schema(next(iter(parquet_files(place)))).names
+        with parquet_file(parquet_files(place)[0]) as file:
+            names = file.schema_arrow.names
     except (OSError, pa.ArrowInvalid):
         return False
     return not {"assets", "stac_version"}.isdisjoint(names) and "filepath" not in names
@@ -57,7 +69,7 @@ def parquet_files(place: str) -> list[str]:
     Parameters
     ----------
     place
-        A file or folder.
+        A file or folder, on this machine or on a store.
 
     Returns
     -------
@@ -68,13 +80,14 @@ def parquet_files(place: str) -> list[str]:
     CatalogError
         When there is none.
     """
-    if not os.path.isdir(place):
+    store = store_of(place)
+    if store.suffix in ENDINGS if store else not os.path.isdir(place):
         return [place]
-    found = sorted(
-        path
-        for end in ("parquet", "geoparquet", "pq")
-        for path in glob.glob(f"{glob.escape(place)}/**/*.{end}", recursive=True)
-    )
+    inside = f"{glob.escape(place)}/**"
+    names = map(str, store.below()) if store else glob.iglob(inside, recursive=True)
+    found = sorted(name for name in names if os.path.splitext(name)[1] in ENDINGS)
+    if store and not found:
+        return [place]  # an object may have any name
     if not found:
         raise CatalogError(f"no Parquet file in the folder {place}")
     return found
@@ -160,6 +173,7 @@ class ItemSource(ParquetSource):
             "enable_geoparquet_conversion = false",
             "parquet_metadata_cache = true",
             f"allowed_paths = [{', '.join(map(literal, paths))}]",
+            files=files_of(store) if (store := place_of(place)) else None,
         )
         table = f"read_parquet([{', '.join(map(literal, paths))}], union_by_name = true)"
         schema = connection.sql(f"SELECT * FROM {table} LIMIT 0").to_arrow_table().schema
@@ -359,12 +373,10 @@ class _Facts:
 
     @classmethod
     def of(cls, paths: Sequence[str]) -> _Facts:
-        import pyarrow.parquet as pq
-
         rows, text = 0, set[str]()
         nulls: dict[str, int | None] = {}
         for path in paths:
-            with pq.ParquetFile(path) as file:
+            with parquet_file(path) as file:
                 footer, said = file.metadata, file.schema_arrow.metadata or {}
             rows += footer.num_rows
             text |= set(json.loads(said.get(b"geocatalog", b"{}")).get("json", ()))

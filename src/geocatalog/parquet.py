@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import shapely
 from pyproj import CRS
 
 from geocatalog.catalog import BACKENDS, GeoCatalog, InMemoryGeoCatalog
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import Bounds, as_crs
 from geocatalog.interval import as_interval, iso_ends
-from geocatalog.table import CORE_COLUMNS, FootprintTable, with_footprints
+from geocatalog.table import CORE_COLUMNS, FootprintTable, extent_of, with_footprints
 from pipekit.files import file_of, keep_inputs, whole
 from pipekit.places import PlaceError, place_of, store_of
 
@@ -172,22 +173,34 @@ def digest_of(path: str) -> str:
         return hashlib.sha256(f"{size}".encode() + file.read()).hexdigest()
 
 
-def to_geoparquet(catalog: GeoCatalog, path: Any, *, row_group_size: int = ROW_GROUP_SIZE) -> str:
-    """Write a catalog to one GeoParquet file and return its path.
+def to_geoparquet(
+    catalog: GeoCatalog | Iterable[Any],
+    path: Any,
+    *,
+    row_group_size: int = ROW_GROUP_SIZE,
+    partition: str | None = None,
+) -> str:
+    """Write a catalog to one GeoParquet file, or to a folder of them, and return its path.
 
     Rows come out sorted for skipping. The file is written beside its target and renamed, so that
-    an interrupted run leaves the old file or the new.
+    an interrupted run leaves the old file or the new. So does a folder, whose list of files is
+    replaced last; `append_to` adds rows to it. A folder is built in a stream, with some hundred
+    megabytes whatever the number of rows.
 
     Parameters
     ----------
     catalog
-        Any catalog.
+        Any catalog. For a folder also its rows in pieces: any iterable of catalogs or
+        GeoDataFrames, in the CRS of the first.
     path
-        Where the file is written, on this machine or on an object store; folders are made. A
-        catalog that `open_catalog` reads from this file, or an answer of one, does not replace it:
-        `from_geoparquet` reads it whole first.
+        Where the file or folder is written, on this machine or on an object store; folders are
+        made. A catalog that `open_catalog` reads from it, or an answer of one, does not replace
+        it: `from_geoparquet` reads it whole first.
     row_group_size
         Rows that a reader must take together.
+    partition
+        "year", "month" or "day": one folder for each, by the rows' starts in UTC. "all" parts
+        nothing, and still makes a folder. By default one file is made.
 
     Returns
     -------
@@ -196,19 +209,30 @@ def to_geoparquet(catalog: GeoCatalog, path: Any, *, row_group_size: int = ROW_G
     Raises
     ------
     CatalogError
-        For a `row_group_size` below 1, for a column that mixes types, and for the path of the file
-        that the catalog is open on.
+        For a `row_group_size` below 1, another partition, a column that mixes types, and for the
+        path of the file that the catalog is open on.
 
     Examples
     --------
     >>> import geopandas as gpd, shapely, tempfile
+    >>> from geocatalog import open_catalog
     >>> frame = gpd.GeoDataFrame({"filepath": ["/a"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     written = to_geoparquet(InMemoryGeoCatalog(frame), folder + "/catalog.parquet")
-    ...     len(from_geoparquet(written))
-    1
+    ...     parted = to_geoparquet((frame for _ in range(3)), folder + "/parts", partition="year")
+    ...     len(from_geoparquet(written)), len(open_catalog(parted))
+    (1, 3)
     """
     target = target_of(path, catalog, "to_geoparquet", row_group_size)
+    if partition is not None:
+        from geocatalog.folder import write_folder
+
+        return write_folder(catalog, target, partition, row_group_size)
+    if not isinstance(catalog, GeoCatalog):
+        raise CatalogError(
+            "rows in pieces are written to a folder: pass partition='month' (or 'year', 'day', "
+            "'all'), or one catalog"
+        )
     return write_table(geo_table(catalog.materialize()), target, row_group_size)
 
 
@@ -301,6 +325,24 @@ def geo_table(catalog: InMemoryGeoCatalog) -> pa.Table:
     -------
     One Arrow row per row of the catalog.
     """
+    source, table = catalog.table, arrow_table(catalog)
+    if len(source) < 2:
+        return table
+    return table.take(hilbert_order(source.bounds, source.crs, source.starts, source.ends))
+
+
+def arrow_table(catalog: InMemoryGeoCatalog) -> pa.Table:
+    """Return a table as Arrow in GeoParquet's layout with its metadata, in its own order.
+
+    Parameters
+    ----------
+    catalog
+        The rows.
+
+    Returns
+    -------
+    One Arrow row per row of the catalog.
+    """
     import pyarrow as pa
 
     source = catalog.table
@@ -308,11 +350,6 @@ def geo_table(catalog: InMemoryGeoCatalog) -> pa.Table:
     sides = [pa.array(side, from_pandas=True) for side in source.bounds.T]
     covering = covering_name(table.column_names)
     table = table.append_column(covering, pa.StructArray.from_arrays(sides, names=list(COVERING)))
-    if len(source) > 1:
-        order = hilbert_order(
-            source.geometry, source.bounds, source.crs, source.starts, source.ends
-        )
-        table = table.take(order)
     return table.replace_schema_metadata(_metadata(catalog))
 
 
@@ -338,15 +375,11 @@ def covering_name(names: Iterable[str]) -> str:
     return next(name for name in free if name not in taken)
 
 
-def hilbert_order(
-    geometry: np.ndarray, bounds: np.ndarray, crs: Any, *times: np.ndarray
-) -> np.ndarray:
+def hilbert_order(bounds: np.ndarray, crs: Any, *times: np.ndarray) -> np.ndarray:
     """Return the order of rows in which neighbours on the ground and in time stand together.
 
     Parameters
     ----------
-    geometry
-        (N,) shapely geometries, None where there is none.
     bounds
         (N, 4) float64, NaN where there is none.
     crs
@@ -358,18 +391,73 @@ def hilbert_order(
     -------
     (N,) row numbers.
     """
+    return np.lexsort((*reversed(times), hilbert_keys(bounds, crs, extent_of(bounds))))
+
+
+def hilbert_keys(bounds: np.ndarray, crs: Any, frame: Bounds | None) -> np.ndarray:
+    """Return where the middles of boxes lie along a Hilbert curve.
+
+    Parameters
+    ----------
+    bounds
+        (N, 4) float64, NaN where there is none.
+    crs
+        Theirs. In degrees, boxes around the globe come last: those of footprints on both sides of
+        180 degrees, which would make wide whatever they stand among.
+    frame
+        The box that the curve fills.
+
+    Returns
+    -------
+    (N,) uint32; 0 where there is no box.
+    """
     import geopandas as gpd
 
+    keys = np.zeros(len(bounds), dtype=np.uint32)
     placed = np.isfinite(bounds).all(axis=1)
-    distance = np.zeros(len(geometry), dtype=np.uint64)
-    if placed.any():
-        series = gpd.GeoSeries(geometry[placed], crs=crs)
-        distance[placed] = series.hilbert_distance().to_numpy()
-    return np.lexsort((*reversed(times), distance))
+    if frame is not None and placed.any():
+        west, south, east, north = bounds[placed].T
+        middles = gpd.GeoSeries(shapely.points((west + east) / 2, (south + north) / 2))
+        keys[placed] = middles.hilbert_distance(total_bounds=frame)
+        if as_crs(crs).is_geographic:
+            keys[np.flatnonzero(placed)[east - west > 180]] = np.iinfo(np.uint32).max
+    return keys
 
 
-def _metadata(catalog: InMemoryGeoCatalog) -> dict[str, str]:
-    source, bounds = catalog.table, catalog.total_bounds
+def described(
+    metadata: dict[bytes, bytes],
+    bounds: Bounds | None,
+    extent: pd.Interval | None,
+    undated: bool,
+) -> dict[bytes, bytes]:
+    """Return a file's metadata with what its rows come to.
+
+    Parameters
+    ----------
+    metadata
+        Of other rows with the same columns.
+    bounds
+        (west, south, east, north) around all footprints; None where there is none.
+    extent
+        From the first to the last known time; None where none is known.
+    undated
+        Whether a row lacks a time.
+
+    Returns
+    -------
+    New metadata.
+    """
+    geo, own = (json.loads(metadata[key]) for key in (b"geo", b"geocatalog"))
+    column = geo["columns"][geo["primary_column"]]
+    column.pop("bbox", None)
+    if bounds is not None:
+        column["bbox"] = list(bounds)
+    own |= {"undated": undated, "temporal_extent": iso_ends(extent)}
+    return {b"geo": json.dumps(geo).encode(), b"geocatalog": json.dumps(own).encode()}
+
+
+def _metadata(catalog: InMemoryGeoCatalog) -> dict[bytes, bytes]:
+    source = catalog.table
     covering = covering_name(source.columns)
     column: dict[str, Any] = {
         "encoding": "WKB",
@@ -379,8 +467,6 @@ def _metadata(catalog: InMemoryGeoCatalog) -> dict[str, str]:
         "crs": source.crs.to_json_dict(),
         "covering": {"bbox": {side: [covering, side] for side in COVERING}},
     }
-    if bounds is not None:
-        column["bbox"] = list(bounds)
     columns = {"geometry": column}
     for name in source.shape_columns:
         crs = source.frame[name].crs
@@ -393,10 +479,10 @@ def _metadata(catalog: InMemoryGeoCatalog) -> dict[str, str]:
         "boxes": source.all_boxes,
         "json": source.json_columns,
         "valid": True,
-        "undated": bool(source.frame[["start_time", "end_time"]].isna().any(axis=None)),
-        "temporal_extent": iso_ends(catalog.temporal_extent),
     }
-    return {"geo": json.dumps(geo), "geocatalog": json.dumps(own)}
+    undated = bool(source.frame[["start_time", "end_time"]].isna().any(axis=None))
+    plain = {b"geo": json.dumps(geo).encode(), b"geocatalog": json.dumps(own).encode()}
+    return described(plain, catalog.total_bounds, catalog.temporal_extent, undated)
 
 
 def read_info(path: Any) -> FileInfo:
@@ -440,10 +526,32 @@ def read_info(path: Any) -> FileInfo:
             f"{text} is GeoParquet but no catalog: it has no 'filepath' column, "
             f"only {schema.names[:12]}"
         )
-    return _info(text, schema, rows, stamp)
+    return info_of(text, schema, rows, stamp)
 
 
-def _info(text: str, schema: pa.Schema, rows: int, stamp: tuple[int, ...]) -> FileInfo:
+def info_of(text: str, schema: pa.Schema, rows: int, stamp: tuple[int, ...]) -> FileInfo:
+    """Return what a schema's metadata say of a catalog.
+
+    Parameters
+    ----------
+    text
+        Its path.
+    schema
+        Arrow's, with GeoParquet's metadata.
+    rows
+        How many there are.
+    stamp
+        As `stamp_of`.
+
+    Returns
+    -------
+    As `read_info`.
+
+    Raises
+    ------
+    CatalogError
+        For metadata of no catalog.
+    """
     metadata = schema.metadata
     geo, own = json.loads(metadata[b"geo"]), json.loads(metadata.get(b"geocatalog", b"{}"))
     version = int(own.get("schema_version", 0))

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+    from geocatalog.footprint import Region
+
 
 @dataclass(frozen=True)
 class ParquetSource:
@@ -66,7 +68,7 @@ class ParquetSource:
             "enable_geoparquet_conversion = false",
             "parquet_metadata_cache = true",
             f"allowed_paths = [{literal(info.path)}]",
-            files=None if place is None else _files_of(place),
+            files=None if place is None else files_of(place),
         )
         return cls(info, connection)
 
@@ -87,6 +89,22 @@ class ParquetSource:
         if found is None:
             found = self._local.cursor = self.connection.cursor()
         return found
+
+    def near(self, region: Region | None, times: tuple[int, int] | None) -> ParquetSource:
+        """Return what can hold an answer, where that is known before anything is read.
+
+        Parameters
+        ----------
+        region
+            Where; None is everywhere.
+        times
+            First and last microsecond; None is any time.
+
+        Returns
+        -------
+        This source: a file is read, or not, by its own statistics.
+        """
+        return self
 
     def explaining(self) -> AbstractContextManager[None]:
         """Turn what DuckDB raises, such as for a file that has gone, into a CatalogError.
@@ -204,8 +222,8 @@ class ParquetSource:
 
         schema, columns = ParquetSource.schema(self, names), table.columns
         for at, kind in enumerate(schema.types):
-            if pa.types.is_null(kind):
-                columns[at] = pa.nulls(len(table))
+            if columns[at].null_count == len(table):
+                columns[at] = pa.nulls(len(table), kind)
             elif isinstance(kind, pa.BaseExtensionType):
                 if kind != pa.uuid():
                     columns[at] = pa.array(columns[at].to_pylist(), type=kind)
@@ -214,15 +232,30 @@ class ParquetSource:
         return pa.table(columns, names=names)
 
 
-def _files_of(place: Place) -> Any:
-    """Return what DuckDB reads an object through."""
+def files_of(place: Place) -> Any:
+    """Return what DuckDB reads an object through, or the objects of a folder.
+
+    Parameters
+    ----------
+    place
+        Of the object, or of the folder.
+
+    Returns
+    -------
+    A file system of fsspec.
+
+    Raises
+    ------
+    ImportError
+        Where fsspec is missing.
+    """
     try:
         from geocatalog.place_files import PlaceFiles
     except ImportError as error:
         raise ImportError(
             f"DuckDB reads {place} through fsspec; {how_to_install('store')}"
         ) from error
-    return PlaceFiles(place, place.find())
+    return PlaceFiles(place)
 
 
 _NO_TIME = "CAST(NULL AS TIMESTAMPTZ)"

@@ -1,4 +1,4 @@
-"""One object of a store as the file system that DuckDB reads a catalog through.
+"""Objects of a store as the file system that DuckDB reads a catalog through.
 
 DuckDB's own extension for this is not in its wheel. It asks a registered file system for the
 ranges that it needs, after it has compared a query to the statistics in the file's footer.
@@ -11,39 +11,45 @@ from typing import Any
 
 import fsspec
 
-from pipekit.places import Found, Place, PlaceReader
+from pipekit.places import Found, Place, PlaceReader, place_of
 
 
 class PlaceFiles(fsspec.AbstractFileSystem):
-    """A file system with one object, in the version that was found.
+    """A file system with one object, or those of a folder, each in the version found first.
 
     Parameters
     ----------
     place
-        Of the object.
-    found
-        Its size and version: another one is never read in its stead.
+        Of the object, or of the folder.
 
     Examples
     --------
-    >>> place = Place("s3", "bucket", "catalog.parquet")
-    >>> PlaceFiles(place, Found(4711, '"tag"')).info(str(place))["size"]
-    4711
+    >>> PlaceFiles(Place("s3", "bucket", "catalogs")).exists("s3://bucket/other.parquet")
+    False
     """
 
     cachable = False
 
-    def __init__(self, place: Place, found: Found) -> None:
+    def __init__(self, place: Place) -> None:
         super().__init__()
         self.protocol = place.scheme
-        self._place, self._found = place, found
+        self._place = place
+        self._found: dict[Place, Found] = {}
+
+    def _of(self, path: str) -> tuple[Place, Found]:
+        """Return an object of this file system, and the version that is read of it."""
+        place = place_of(self.unstrip_protocol(path))
+        if place is None or not self._place.holds(place):
+            raise FileNotFoundError(f"only {self._place} is read here, not {path}")
+        if place not in self._found:
+            self._found[place] = place.find()
+        return place, self._found[place]
 
     def _open(self, path: str, mode: str = "rb", **_: Any) -> PlaceReader:
-        self._check(path)
-        return PlaceReader(self._place, self._found)
+        return PlaceReader(*self._of(path))
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:
-        """Return what is known of the object; nothing is asked.
+        """Return what is known of an object.
 
         Parameters
         ----------
@@ -54,11 +60,11 @@ class PlaceFiles(fsspec.AbstractFileSystem):
         -------
         Name, size in bytes, and type.
         """
-        self._check(path)
-        return {"name": str(self._place), "size": self._found.size, "type": "file"}
+        place, found = self._of(path)
+        return {"name": str(place), "size": found.size, "type": "file"}
 
     def exists(self, path: str, **_: Any) -> bool:
-        """Return whether a path is the object's.
+        """Return whether a path is that of an object here.
 
         Parameters
         ----------
@@ -69,7 +75,11 @@ class PlaceFiles(fsspec.AbstractFileSystem):
         -------
         Whether it is.
         """
-        return self.unstrip_protocol(path) == str(self._place)
+        try:
+            self._of(path)
+        except FileNotFoundError:
+            return False
+        return True
 
     def glob(self, path: str, **_: Any) -> list[str]:
         """Return the object's URL for its path: no name stands for several here.
@@ -97,9 +107,5 @@ class PlaceFiles(fsspec.AbstractFileSystem):
         -------
         The first second of 1970.
         """
-        self._check(path)
+        self._of(path)
         return dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-
-    def _check(self, path: str) -> None:
-        if not self.exists(path):
-            raise FileNotFoundError(f"only {self._place} is read here, not {path}")

@@ -173,7 +173,7 @@ def _shape(item: dict[str, Any]) -> Any:
 def _order(shapes: list[Any], when: Any) -> np.ndarray:
     geometry = np.array(shapes, dtype=object)
     times = np.array([str(each) for each in when.to_pylist()])
-    return hilbert_order(geometry, shapely.bounds(geometry), "EPSG:4326", times)
+    return hilbert_order(shapely.bounds(geometry), "EPSG:4326", times)
 
 
 def _metadata(text: set[str]) -> dict[str, str]:

@@ -98,8 +98,13 @@ def fetch(
     """
     from tqdm import tqdm
 
+    root = folder or next(iter(archive_folders()), None)
+    if root is None:
+        raise ValueError(
+            "GEOSTACK_ARCHIVE names places on a store, which are read only; pass folder="
+        )
     chosen, items = find_items(request, limit=limit, source=source)
-    result = Fetched(folder or archive_folders()[0])
+    result = Fetched(root)
     # disable=None shows the bar only when standard error is a terminal.
     hidden = None if progress else True
     with tqdm(unit="B", unit_scale=True, disable=hidden, dynamic_ncols=True) as bar:
@@ -226,7 +231,7 @@ def holdings(folders: Sequence[Path] | None = None) -> list[Holding]:
             size = sum(
                 file.stat().st_size
                 for path, _ in entries
-                for file in path.parent.iterdir()
+                for file in Path(path).parent.iterdir()
                 if file.is_file()
             )
             found.append(Holding(folder, collection, len(entries), dates[0], dates[-1], size))

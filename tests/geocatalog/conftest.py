@@ -1,4 +1,4 @@
-"""Catalogs on both backends."""
+"""Catalogs on all backends."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from footprints import frame
 
 from geocatalog import InMemoryGeoCatalog, open_catalog, to_geoparquet
 
-BACKENDS = ("memory", "duckdb")
+BACKENDS = ("memory", "duckdb", "folder")
 
 
 @pytest.fixture(params=BACKENDS)
@@ -17,7 +17,10 @@ def as_backend(request, tmp_path_factory):
 
     def through_file(catalog):
         folder = tmp_path_factory.mktemp("catalog")
-        return open_catalog(to_geoparquet(catalog, folder / "catalog.parquet", row_group_size=16))
+        if request.param == "duckdb":
+            folder = folder / "catalog.parquet"
+        partition = "day" if request.param == "folder" else None
+        return open_catalog(to_geoparquet(catalog, folder, row_group_size=16, partition=partition))
 
     return through_file
 

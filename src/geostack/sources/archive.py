@@ -1,4 +1,4 @@
-"""The local archive: folders of STAC items and COGs named by `GEOSTACK_ARCHIVE`.
+"""The archive: folders of STAC items and COGs named by `GEOSTACK_ARCHIVE`, here or on a store.
 
 Each holds `COLLECTION/ITEM_ID/ITEM_ID.json` beside the item's files.
 """
@@ -8,9 +8,13 @@ from __future__ import annotations
 import json
 import logging
 import os
+import posixpath
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from glob import escape, iglob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,36 +23,52 @@ from geostack.errors import NoSceneError, SourceUnavailableError
 from geostack.items import acquired, cloud_cover
 from geostack.request import BBox, Request
 from geostack.sources.source import Source, fits
+from pipekit.places import Place, PlaceError, store_of
 
 if TYPE_CHECKING:
     from pystac import Item
 
 logger = logging.getLogger(__name__)
 
-_INDEXES: dict[Path, tuple[dict[str, int], StacFolder]] = {}
+_INDEXES: dict[Path | Place, tuple[dict[str, int], StacFolder]] = {}
 
 
-def archive_folders() -> list[Path]:
-    """Return the archive's folders: the path list `GEOSTACK_ARCHIVE`, else the user's own one.
+def archive_roots() -> list[Path | Place]:
+    """Return where the archive is: the path list `GEOSTACK_ARCHIVE`, else the user's own folder.
 
     Returns
     -------
-    Absolute paths, whether or not they are there.
+    Absolute paths, whether or not they are there, and places on object stores.
 
     Examples
     --------
     >>> import os; from unittest import mock
-    >>> with mock.patch.dict(os.environ, GEOSTACK_ARCHIVE=os.pathsep.join(["/a", "/b"])):
-    ...     [folder.name for folder in archive_folders()]
-    ['a', 'b']
+    >>> both = os.pathsep.join(["/a", "s3://bucket/archive"])
+    >>> with mock.patch.dict(os.environ, GEOSTACK_ARCHIVE=both):
+    ...     [root.name for root in archive_roots()]
+    ['a', 'archive']
     """
     chosen = os.environ.get("GEOSTACK_ARCHIVE")
-    parts = [part for part in (chosen or "").split(os.pathsep) if part.strip()]
+    parts = [part for part in _BETWEEN.split(chosen or "") if part.strip()]
     if parts:
-        return [Path(part).expanduser().absolute() for part in parts]
+        return [store_of(part) or Path(part).expanduser().absolute() for part in parts]
     import platformdirs
 
     return [Path(platformdirs.user_data_dir("geostack", appauthor=False)).absolute() / "archive"]
+
+
+_BETWEEN = re.compile(re.escape(os.pathsep) + "(?!//)")
+"""What parts a path list: the colon of a URL does not."""
+
+
+def archive_folders() -> list[Path]:
+    """Return the archive's folders on this machine, which can be written.
+
+    Returns
+    -------
+    Absolute paths, whether or not they are there; none where the archive is on a store.
+    """
+    return [root for root in archive_roots() if isinstance(root, Path)]
 
 
 def archived_file(names: Sequence[str]) -> Path | None:
@@ -99,12 +119,12 @@ def needed_file(names: Sequence[str], what: str) -> Path:
 
 
 class ArchiveSource(Source):
-    """STAC items and files on this machine.
+    """STAC items and files on this machine, or on an object store.
 
     Parameters
     ----------
     folders
-        Where to look, earlier folders first; by default `archive_folders()`.
+        Where to look, earlier folders first; by default `archive_roots()`.
 
     Examples
     --------
@@ -114,13 +134,17 @@ class ArchiveSource(Source):
 
     name = "archive"
 
-    def __init__(self, folders: list[Path] | None = None) -> None:
-        self.folders = archive_folders() if folders is None else [Path(path) for path in folders]
+    def __init__(self, folders: Sequence[Path | Place] | None = None) -> None:
+        self.folders = archive_roots() if folders is None else list(folders)
 
     @property
     def present(self) -> list[StacFolder]:
         """The folders that exist, indexed."""
-        return [read_folder(folder) for folder in self.folders if folder.is_dir()]
+        try:
+            found = [read_folder(root) for root in self.folders if _may_exist(root)]
+        except PlaceError as error:
+            raise SourceUnavailableError(f"the archive can't be searched: {error}") from error
+        return [folder for folder in found if folder.features or isinstance(folder.root, Path)]
 
     def find(self, asked: Request, limit: int | None = None) -> Iterable[Item]:
         """Return items with absolute hrefs; the first folder wins an id.
@@ -256,21 +280,23 @@ class StacFolder:
     An item that can't be read is left out, named in the log once, and listed in `skipped`.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = Path(root)
-        self.skipped: dict[Path, str] = {}
-        self.features: list[tuple[Path, dict[str, Any]]] = []
-        self._items: dict[Path, Item] = {}
-        for path in sorted(self.root.glob("*/*/*.json")):
-            if path.stem == path.parent.name:
-                self._read(path)
+    def __init__(self, root: Path | Place) -> None:
+        self.root = root
+        self.skipped: dict[Path | Place, str] = {}
+        self.features: list[tuple[Path | Place, dict[str, Any]]] = []
+        self._items: dict[Path | Place, Item] = {}
+        paths = _item_files(root)
+        with ThreadPoolExecutor(READERS) as pool:
+            texts = [pool.submit(_text, path) for path in paths]
+            for path, text in zip(paths, texts, strict=True):
+                self._read(path, text.result)
 
     @property
     def collections(self) -> Counter[str]:
         """Number of items by collection."""
         return Counter(feature["collection"] for _, feature in self.features)
 
-    def find(self, asked: Request) -> list[tuple[Path, dict[str, Any]]]:
+    def find(self, asked: Request) -> list[tuple[Path | Place, dict[str, Any]]]:
         """Return (path, STAC feature) of what fits, in no promised order.
 
         Parameters
@@ -284,7 +310,7 @@ class StacFolder:
         """
         return [pair for pair in self.features if fits(pair[1], asked)]
 
-    def item(self, path: Path, feature: dict[str, Any]) -> Item:
+    def item(self, path: Path | Place, feature: dict[str, Any]) -> Item:
         """Return the item of one file with absolute hrefs.
 
         Parameters
@@ -302,11 +328,14 @@ class StacFolder:
             self._items[path] = as_item(path, feature)
         return self._items[path].clone()
 
-    def _read(self, path: Path) -> None:
+    def _read(self, path: Path | Place, text: Callable[[], bytes]) -> None:
         try:
-            feature = json.loads(path.read_text("utf-8"))
+            feature = json.loads(text())
             _check(feature)
-            feature["collection"] = str(feature.get("collection") or path.parent.parent.name)
+            collection = os.fspath(path).replace(os.sep, "/").split("/")[-3]
+            feature["collection"] = str(feature.get("collection") or collection)
+        except PlaceError:
+            raise
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             self.skipped[path] = f"{type(error).__name__}: {error}"
             logger.warning("left out %s, which is no readable STAC item (%s)", path, error)
@@ -314,20 +343,48 @@ class StacFolder:
         self.features.append((path, feature))
 
 
-def read_folder(root: Path) -> StacFolder:
+READERS = 16
+"""Items that are read at once: those of a store are far away."""
+
+
+def _text(path: Path | Place) -> bytes:
+    return path.read_bytes() if isinstance(path, Path) else path.read()
+
+
+def _may_exist(root: Path | Place) -> bool:
+    return root.is_dir() if isinstance(root, Path) else True
+
+
+def _item_files(root: Path | Place) -> list[Path | Place]:
+    """Return the items' own files below a root, in the order of their names."""
+    if isinstance(root, Path):
+        return [path for path in sorted(root.glob("*/*/*.json")) if path.stem == path.parent.name]
+    found = []
+    for place in root.below():
+        parts = place.key.removeprefix(root.key).strip("/").split("/")
+        if len(parts) == 3 and parts[2] == f"{parts[1]}.json":
+            found.append(place)
+    return sorted(found, key=str)
+
+
+def read_folder(root: Path | Place) -> StacFolder:
     """Return the index of `root`, read anew only when an item was added, changed or removed.
 
     Parameters
     ----------
     root
-        The folder that holds the collections.
+        The folder that holds the collections. On a store, an item that has changed under its old
+        name is not noticed.
 
     Returns
     -------
     The index, shared by whoever asks for it.
     """
-    root = Path(root).expanduser().absolute()
-    stamp = _stamp(root)
+    if isinstance(root, Path):
+        root = root.expanduser().absolute()
+        stamp = _stamp(root)
+    else:
+        stamp = {str(place): 0 for place in _item_files(root)}
     known = _INDEXES.get(root)
     if known is None or known[0] != stamp:
         _INDEXES[root] = known = (stamp, StacFolder(root))
@@ -354,7 +411,7 @@ def _check(feature: dict[str, Any]) -> None:
     cloud_cover(feature["properties"])
 
 
-def as_item(path: Path, feature: dict[str, Any]) -> Item:
+def as_item(path: Path | Place, feature: dict[str, Any]) -> Item:
     """Return a STAC feature as the item of a file, with absolute hrefs.
 
     Parameters
@@ -373,6 +430,13 @@ def as_item(path: Path, feature: dict[str, Any]) -> Item:
     item = Item.from_dict(feature, preserve_dict=True)
     for asset in item.assets.values():
         if "://" not in asset.href and not asset.href.startswith("/"):
-            asset.href = str((path.parent / asset.href).resolve())
+            asset.href = _beside(path, asset.href)
     item.set_self_href(str(path))
     return item
+
+
+def _beside(path: Path | Place, href: str) -> str:
+    """Return the absolute address that one relative to an item's file stands for."""
+    if isinstance(path, Path):
+        return str((path.parent / href).resolve())
+    return str(replace(path, key=posixpath.normpath(f"{posixpath.dirname(path.key)}/{href}")))

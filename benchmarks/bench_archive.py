@@ -1,0 +1,164 @@
+"""Claim: an archive of ten or a hundred million rows, in a folder, answers in milliseconds.
+
+The rows follow the orbits of a satellite pair (see `orbits.py`), are written in a stream by a
+process of its own, and are asked for boxes of 50 km and 30 days. DuckDB is asked in two ways: over
+all files, and over those of the months in question, as an expert would write it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+from compare import Comparison
+from orbits import START, tiles
+
+from geocatalog import append_to, compact, open_catalog
+
+DAYS = 30
+SIDE = 0.45
+"""Degrees of latitude, 50 km."""
+FREE_GB = 40
+COLUMNS = "filepath, start_time, end_time, cloud_cover, orbit, geometry"
+
+Question = tuple[tuple[float, float, float, float], pd.Interval]
+
+
+def questions(count: int, extent: pd.Interval) -> list[Question]:
+    """Return boxes on land and 30 days each, within a catalog's time."""
+    random = np.random.default_rng(1)
+    last = (extent.right - extent.left).days - DAYS
+    found = []
+    for tile in random.choice(len(tiles()), count):
+        west, south, east, north = tiles()[tile]
+        across = SIDE / np.cos(np.deg2rad((south + north) / 2))
+        x, y = random.uniform(west, east), random.uniform(south, north)
+        first = START + pd.Timedelta(days=int(random.integers(0, max(1, last))))
+        box = (x, y, min(x + across, 180.0), y + SIDE)
+        found.append((box, pd.Interval(first, first + pd.Timedelta(days=DAYS), closed="both")))
+    return found
+
+
+CONDITION = (
+    "bbox.xmin <= ? AND bbox.xmax >= ? AND bbox.ymin <= ? AND bbox.ymax >= ? "
+    "AND start_time <= ? AND end_time >= ?"
+)
+
+
+class Raw:
+    """DuckDB over the files, as its users write it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.connection = duckdb.connect()
+        for setting in ("TimeZone = 'UTC'", "enable_geoparquet_conversion = false"):
+            self.connection.execute(f"SET {setting}")
+        self.connection.execute("SET parquet_metadata_cache = true")
+
+    def ask(self, what: str, question: Question, months: bool) -> list[Any]:
+        """Return rows whose boxes and times meet the question's."""
+        (west, south, east, north), time = question
+        files = f"read_parquet('{self.folder}/*/*.parquet', hive_partitioning = true)"
+        if months:
+            span = pd.period_range(
+                time.left.tz_localize(None), time.right.tz_localize(None), freq="M"
+            )
+            paths = [str(path) for m in span for path in self.folder.glob(f"month={m}/*.parquet")]
+            files = f"read_parquet({paths}, hive_partitioning = false)"
+        ends = time.right.to_pydatetime(), time.left.to_pydatetime()
+        statement = f"SELECT {what} FROM {files} WHERE {CONDITION}"
+        return self.connection.execute(statement, [east, west, north, south, *ends]).fetchall()
+
+
+@pytest.mark.parametrize("rows", [1_000_000, 10_000_000, 100_000_000])
+def test_an_archive(compare: Comparison, quick: bool, tmp_path: Path, rows: int) -> None:
+    title = f"a box of 50 km and 30 days of {rows:,} rows in a folder"
+    if quick != (rows == 1_000_000):
+        pytest.skip("a million rows in the quick run, more in the full one")
+    free = shutil.disk_usage(tmp_path).free / 1e9
+    if rows > 10_000_000 and free < FREE_GB:
+        compare.left_out.append(f"{title}: needs {FREE_GB} GB of disk, and {free:.0f} are free")
+        pytest.skip(compare.left_out[-1])
+    folder = tmp_path / "archive"
+    command = [sys.executable, str(Path(__file__).with_name("orbits.py")), str(rows), str(folder)]
+    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    compare.values[f"building {rows:,} rows, s"] = told["seconds"]
+    compare.values[f"building {rows:,} rows, peak MB"] = told["peak MB"]
+    catalog, raw = open_catalog(folder), Raw(folder)
+    assert len(catalog) == rows
+    extent = catalog.temporal_extent
+    assert extent is not None
+    asked = questions(40, extent)
+    touched = [touched_by(catalog, raw, question) for question in asked[:10]]
+    files, groups = np.mean(touched, axis=0)
+    facts = {"files": f"{files:.1f} of {told['files']}", "row groups": f"{groups:.1f}"}
+    rivals = {
+        "DuckDB over all files, count": lambda: [raw.ask("count(*)", q, False) for q in asked],
+        "DuckDB over the months, count": lambda: [raw.ask("count(*)", q, True) for q in asked],
+        "DuckDB over the months, rows": lambda: [raw.ask(COLUMNS, q, True) for q in asked],
+        "geocatalog, count": lambda: [len(catalog.query(bounds=b, time=t)) for b, t in asked],
+        "geocatalog, rows": lambda: [catalog.query(bounds=b, time=t).to_arrow() for b, t in asked],
+        "geocatalog, frames": lambda: [catalog.query(bounds=b, time=t).gdf for b, t in asked],
+    }
+    if quick:
+        rivals["GeoPandas' read_parquet"] = lambda: [
+            by_geopandas(folder, q) for q in asked[:4] * 10
+        ]
+    compare(
+        title,
+        rivals,
+        baseline="DuckDB over the months, rows",
+        facts={"geocatalog, rows": facts},
+        rounds=5,
+        per=("query", len(asked)),
+    )
+    a_day_more(compare, folder, rows)
+
+
+def touched_by(catalog: Any, raw: Raw, question: Question) -> tuple[int, int]:
+    """Return the files and row groups that a question reads, its answer having been checked."""
+    box, time = question
+    found = catalog.query(bounds=box, time=time)
+    plan = found.explain()
+    rows = found.gdf
+    near = raw.ask("filepath, geometry", question, False)
+    shapes = gpd.GeoSeries.from_wkb([bytes(wkb) for _, wkb in near])
+    meet = shapes.intersects(__import__("shapely").box(*box)).tolist()
+    expected = sorted(path for (path, _), meets in zip(near, meet, strict=True) if meets)
+    assert sorted(rows.filepath) == expected
+    files = re.findall(r"Total Files Read: (\d+)", plan)
+    groups = re.findall(r"Row Groups Scanned: (\d+)", plan)
+    return sum(map(int, files)), sum(map(int, groups))
+
+
+def by_geopandas(folder: Path, question: Question) -> gpd.GeoDataFrame:
+    """Return rows by GeoPandas, which prunes by boxes and times too."""
+    box, time = question
+    limits = [("start_time", "<=", time.right), ("end_time", ">=", time.left)]
+    return gpd.read_parquet(folder, bbox=box, filters=limits)
+
+
+def a_day_more(compare: Comparison, folder: Path, rows: int) -> None:
+    """Add one day and put the folder in order; count the files that were written."""
+    import time
+
+    from orbits import day_of
+
+    before = set(folder.rglob("*.parquet"))
+    begun = time.perf_counter()
+    added = append_to(folder, day_of(1_499).assign(filepath=lambda f: f.filepath + ".new"))
+    compare.values[f"a day more than {rows:,} rows, s"] = time.perf_counter() - begun
+    assert len(open_catalog(folder)) == rows + added
+    assert before < set(folder.rglob("*.parquet")), "no other file was touched"
+    compact(folder)
+    assert len(open_catalog(folder)) == rows + added

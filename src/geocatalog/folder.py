@@ -1,0 +1,323 @@
+"""A catalog in a folder: written in a stream, added to, and put in order again.
+
+A reader sees the files that the folder's list names. Each verb here makes whole files beside those
+that are listed, then replaces the list, and removes what is no longer listed last. One that is
+killed has changed nothing, or has done all; the next one removes what it left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from geocatalog.errors import CatalogError
+from geocatalog.interval import OPEN_END, OPEN_START, interval_of
+from geocatalog.manifest import (
+    MANIFEST,
+    Manifest,
+    Part,
+    change_manifest,
+    new_name,
+    read_manifest,
+    remove_parts,
+    writing,
+)
+from geocatalog.parquet import described, parquet_file, write_table
+from geocatalog.runs import (
+    FILE_ROWS,
+    PARTITIONS,
+    Runs,
+    bounds_in,
+    crs_in,
+    joined_schema,
+    sorted_tables,
+    times_in,
+)
+from geocatalog.table import extent_of
+from pipekit.files import file_of
+from pipekit.places import Place, store_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def write_folder(rows: Any, folder: Path | Place, partition: str, row_group_size: int) -> str:
+    """Write a catalog to a folder; see `to_geoparquet`.
+
+    Parameters
+    ----------
+    rows
+        A catalog, a GeoDataFrame, or any iterable of them.
+    folder
+        On this machine, or on a store.
+    partition
+        One of `PARTITIONS`.
+    row_group_size
+        Rows that a reader must take together.
+
+    Returns
+    -------
+    The folder, as text.
+
+    Raises
+    ------
+    CatalogError
+        As `to_geoparquet`.
+    """
+    if partition not in PARTITIONS:
+        raise CatalogError(f"partition must be one of {tuple(PARTITIONS)}, got {partition!r}")
+    if isinstance(folder, Path):
+        if folder.is_file():
+            raise CatalogError(f"{folder} is a file, and a partitioned catalog is a folder")
+        folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder) as nearby, Runs(nearby, partition) as runs:
+        runs.fill(rows)
+        if runs.schema is None:
+            raise CatalogError("there are no rows to write, and no columns; pass a catalog")
+        parts = tuple(_written(runs.tables(), runs.schema, folder, row_group_size))
+        made = Manifest(partition, row_group_size, runs.schema, parts)
+        old, _ = change_manifest(folder, lambda old: made)
+        remove_parts(folder, old.parts if old else ())
+    return str(folder)
+
+
+def append_to(folder: Any, rows: Any) -> int:
+    """Add rows to a catalog in a folder, as new files; no other file is touched.
+
+    A row that is listed already, of the same file and the same times, is not listed again: an
+    append that was stopped is simply run once more. Whoever has the catalog open goes on with the
+    rows that it had.
+
+    Parameters
+    ----------
+    folder
+        What `to_geoparquet(..., partition=...)` wrote, on this machine or on an object store.
+    rows
+        A catalog, a GeoDataFrame, or any iterable of them. Footprints are brought into the
+        catalog's CRS. Columns may be new; those that are missing are empty.
+
+    Returns
+    -------
+    How many rows were added.
+
+    Raises
+    ------
+    CatalogError
+        For a folder that holds no catalog, and rows whose columns are of another kind than its.
+
+    Examples
+    --------
+    >>> import geopandas as gpd, shapely, tempfile
+    >>> from geocatalog import open_catalog, to_geoparquet
+    >>> days = [gpd.GeoDataFrame({"filepath": [f"/{day}.tif"], "start_time": [day]},
+    ...     geometry=[shapely.box(0, 0, 1, 1)], crs=4326) for day in ("2024-06-01", "2024-06-02")]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = to_geoparquet(days[:1], folder, partition="month")
+    ...     append_to(folder, days[1]), append_to(folder, days), len(open_catalog(folder))
+    (1, 0, 2)
+    """
+    place = place_of_folder(folder)
+    with writing(place) as nearby:
+        manifest = _manifest_in(place)
+        with Runs(nearby, manifest.partition, crs_in(manifest.schema)) as runs:
+            runs.fill(rows)
+            if runs.schema is None:
+                return 0
+            schema = runs.schema = _grown(manifest.schema, runs.schema)
+            tables = _unlisted(runs.tables(), place, manifest.parts)
+            parts = tuple(_written(tables, schema, place, manifest.row_group_size))
+
+        def add(old: Manifest | None) -> Manifest:
+            if old is None:
+                raise _no_catalog(place)
+            wide = old.widened(_grown(old.schema, schema))
+            new = tuple(name for name in wide.schema.names if name not in schema.names)
+            if [name for name in wide.schema.names if name not in new] != schema.names:
+                raise CatalogError(f"{place} got other new columns meanwhile; append once more")
+            added = (replace(part, lacks=(*part.lacks, *new)) for part in parts)
+            return replace(wide, parts=(*wide.parts, *added))
+
+        if parts:
+            change_manifest(place, add)
+    return sum(part.rows for part in parts)
+
+
+def compact(folder: Any) -> int:
+    """Put the rows of each partition that lie in many files into as few as hold them, sorted.
+
+    One partition after the other is put in order, and each is whole at any moment. A catalog that
+    was opened before may meet a file that has gone: it says so, and is to be opened again.
+
+    Parameters
+    ----------
+    folder
+        What `to_geoparquet(..., partition=...)` wrote, on this machine or on an object store.
+
+    Returns
+    -------
+    How many files fewer there are.
+
+    Raises
+    ------
+    CatalogError
+        For a folder that holds no catalog.
+
+    Examples
+    --------
+    >>> import geopandas as gpd, shapely, tempfile
+    >>> from geocatalog import open_catalog, to_geoparquet
+    >>> frame = gpd.GeoDataFrame({"filepath": ["/a"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = to_geoparquet(frame, folder, partition="month")
+    ...     _ = append_to(folder, frame.assign(filepath="/b"))
+    ...     compact(folder), len(open_catalog(folder))
+    (1, 2)
+    """
+    place, fewer = place_of_folder(folder), 0
+    with writing(place):
+        manifest = _manifest_in(place)
+        for name in sorted({part.partition for part in manifest.parts}):
+            own = tuple(part for part in manifest.parts if part.partition == name)
+            if len(own) > 1 and len(own) > -(-sum(part.rows for part in own) // (FILE_ROWS // 2)):
+                fewer += _merged(place, manifest, name, own)
+    return fewer
+
+
+def _merged(place: Path | Place, manifest: Manifest, name: str, own: tuple[Part, ...]) -> int:
+    """Put the files of one partition into fewer; tell how many fewer."""
+    frame = extent_of(np.array([part.bounds for part in own if part.bounds]).reshape(-1, 4))
+    tables = sorted_tables([str(place / part.name) for part in own], frame, manifest.schema)
+    named = ((name, table) for table in tables)
+    made = tuple(_written(named, manifest.schema, place, manifest.row_group_size))
+
+    def swap(old: Manifest | None) -> Manifest:
+        gone = {part.name for part in own}
+        if old is None or not gone <= {part.name for part in old.parts}:
+            raise CatalogError(f"{place} was put in order by somebody else meanwhile")
+        kept = tuple(part for part in old.parts if part.name not in gone)
+        return replace(old, parts=(*kept, *made))
+
+    change_manifest(place, swap)
+    remove_parts(place, own)
+    return len(own) - len(made)
+
+
+def place_of_folder(folder: Any) -> Path | Place:
+    """Return the folder on this machine, or the place on a store, that a name stands for.
+
+    Parameters
+    ----------
+    folder
+        A path, or the URL of a place.
+
+    Returns
+    -------
+    Either.
+
+    Raises
+    ------
+    CatalogError
+        For what cannot be written.
+    """
+    found = store_of(folder) or file_of(folder)
+    if found is None:
+        raise CatalogError(
+            "folder must be on this machine or on an object store (s3, gs, az), got "
+            f"{str(folder)!r}"
+        )
+    return found
+
+
+def _no_catalog(place: Path | Place) -> CatalogError:
+    return CatalogError(
+        f"{place} holds no catalog in parts (no {MANIFEST}); to_geoparquet(rows, folder, "
+        "partition='month') makes one"
+    )
+
+
+def _manifest_in(place: Path | Place) -> Manifest:
+    manifest, _ = read_manifest(place)
+    if manifest is None:
+        raise _no_catalog(place)
+    return manifest
+
+
+def _is_null(each: pa.Field) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_null(each.type))
+
+
+def _grown(own: pa.Schema, other: pa.Schema) -> pa.Schema:
+    """Return a schema with the columns of another, or refuse one that would change its own."""
+    joined = joined_schema(own, other)
+    for each in own:
+        if not _is_null(each) and joined.field(each.name).type != each.type:
+            raise CatalogError(
+                f"{each.name!r} is {each.type} in the catalog and {other.field(each.name).type} "
+                "in the rows; write it as the catalog has it"
+            )
+    return joined
+
+
+def _written(
+    tables: Iterator[tuple[str, pa.Table]],
+    schema: pa.Schema,
+    folder: Path | Place,
+    row_group_size: int,
+) -> Iterator[Part]:
+    """Write tables to files that nobody reads yet, and yield what each holds."""
+    lacks = tuple(each.name for each in schema if _is_null(each))
+    for partition, table in tables:
+        bounds = extent_of(bounds_in(table, schema))
+        starts, ends = times_in(table)
+        known = np.concatenate([starts[starts != OPEN_START], ends[ends != OPEN_END]])
+        extent = (int(known.min()), int(known.max())) if len(known) else None
+        undated = len(known) < 2 * len(table)
+        between = None if extent is None else interval_of(*extent)
+        table = table.drop_columns(list(lacks)).replace_schema_metadata(
+            described(schema.metadata, bounds, between, undated)
+        )
+        name = new_name(partition)
+        write_table(table, folder / name, row_group_size)
+        yield Part(name, len(table), bounds, extent, undated, lacks)
+
+
+def _unlisted(
+    tables: Iterator[tuple[str, pa.Table]], place: Path | Place, parts: tuple[Part, ...]
+) -> Iterator[tuple[str, pa.Table]]:
+    """Yield tables without the rows that the files of their partitions hold already."""
+    import pyarrow as pa
+
+    for partition, table in tables:
+        listed: set[Any] = set()
+        for part in parts:
+            if part.partition == partition:
+                listed |= _named_in(str(place / part.name), table)
+        if listed:
+            keep = [identity not in listed for identity in _identities(table)]
+            table = table.filter(pa.array(keep, pa.bool_()))
+        if len(table):
+            yield partition, table
+
+
+_IDENTITY = ["filepath", "start_time", "end_time"]
+
+
+def _named_in(path: str, table: pa.Table) -> set[Any]:
+    """Return what tells the rows of a file whose paths are in a table."""
+    import pyarrow.compute as pc
+
+    with parquet_file(path) as file:
+        own = file.read(columns=_IDENTITY)
+    names = table.column("filepath").combine_chunks()
+    return set(_identities(own.filter(pc.is_in(own.column("filepath"), value_set=names))))
+
+
+def _identities(table: pa.Table) -> Iterator[Any]:
+    paths = table.column("filepath").to_pylist()
+    return zip(paths, *(times.tolist() for times in times_in(table)), strict=True)

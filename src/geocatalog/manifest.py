@@ -1,0 +1,346 @@
+"""Which files of a folder make up one catalog, and what each of them holds.
+
+The rows of a catalog in a folder are those of the files that `_catalog.json` lists, and no others.
+Files never change: rows are added as new files, and a file that is no longer listed is removed. So
+one small file, replaced at once, decides what a reader sees.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from geocatalog.errors import CatalogError
+from geocatalog.footprint import Bounds
+from geocatalog.interval import interval_of
+from geocatalog.parquet import described
+from geocatalog.table import extent_of
+from pipekit.files import beside, locked
+from pipekit.places import ChangedError, Place, PlaceError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MANIFEST = "_catalog.json"
+"""The list of files; readers of Parquet folders pass over names that begin with "_"."""
+
+VERSION = 1
+UNFINISHED = ".rows-"
+"""How the names of folders begin in which rows wait to be sorted."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of a catalog.
+
+    Parameters
+    ----------
+    name
+        From the folder, such as "month=2024-06/0b5c.parquet".
+    rows
+        How many it holds.
+    bounds
+        (west, south, east, north) around its footprints; None where it has none.
+    extent
+        Its first and its last known time in microseconds since 1970; None where none is known.
+    undated
+        Whether a row of it lacks a time, which then matches every one.
+    lacks
+        Columns of the catalog that it does not have, since they are empty in it.
+    """
+
+    name: str
+    rows: int
+    bounds: Bounds | None
+    extent: tuple[int, int] | None
+    undated: bool
+    lacks: tuple[str, ...] = ()
+
+    @property
+    def partition(self) -> str:
+        """The folder that it lies in, such as "month=2024-06"."""
+        return self.name.rpartition("/")[0]
+
+    @classmethod
+    def of(cls, said: dict[str, Any]) -> Part:
+        """Return a file as the list has it.
+
+        Parameters
+        ----------
+        said
+            One entry of the list.
+
+        Returns
+        -------
+        The file.
+        """
+        pairs = {name: value for name, value in said.items() if isinstance(value, list)}
+        return cls(**(said | {name: tuple(value) for name, value in pairs.items()}))
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The files of a catalog, and what they come to.
+
+    Parameters
+    ----------
+    partition
+        What the rows are parted by: one of `geocatalog.runs.PARTITIONS`.
+    row_group_size
+        Rows that a reader of a file must take together.
+    schema
+        Arrow's, with the metadata of the whole.
+    parts
+        The files.
+    """
+
+    partition: str
+    row_group_size: int
+    schema: pa.Schema
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def read(cls, text: bytes, place: Any) -> Manifest:
+        """Return what a list of files says.
+
+        Parameters
+        ----------
+        text
+            What `_catalog.json` holds.
+        place
+            What messages call the folder.
+
+        Returns
+        -------
+        The list.
+
+        Raises
+        ------
+        CatalogError
+            For a list of a newer version, or what is none.
+        """
+        import pyarrow as pa
+
+        try:
+            said = json.loads(text)
+            version = int(said["version"])
+            if version <= VERSION:
+                schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(said["schema"])))
+                parts = tuple(map(Part.of, said["parts"]))
+                return cls(said["partition"], said["row_group_size"], schema, parts)
+        except (ValueError, KeyError, TypeError, pa.ArrowException) as error:
+            raise CatalogError(f"{place}/{MANIFEST} is no list of a catalog's files") from error
+        raise CatalogError(
+            f"{place} has catalog version {version}; this release reads up to {VERSION}: "
+            "upgrade geostack"
+        )
+
+    def text(self) -> bytes:
+        """Return the list as it is written.
+
+        Returns
+        -------
+        JSON, which `read` takes.
+        """
+        schema = base64.b64encode(self.schema.serialize().to_pybytes()).decode()
+        said = {"version": VERSION} | vars(self) | {"schema": schema}
+        return json.dumps(said | {"parts": [vars(part) for part in self.parts]}).encode()
+
+    @property
+    def rows(self) -> int:
+        """How many rows all files hold."""
+        return sum(part.rows for part in self.parts)
+
+    def told(self) -> Manifest:
+        """Return the list with metadata that tell what its files come to.
+
+        Returns
+        -------
+        The same files.
+        """
+        boxes = [part.bounds for part in self.parts if part.bounds is not None]
+        extents = [part.extent for part in self.parts if part.extent is not None]
+        around = extent_of(np.array(boxes).reshape(-1, 4))
+        ends = list(zip(*extents, strict=True))
+        known = interval_of(min(ends[0]), max(ends[1])) if ends else None
+        undated = any(part.undated for part in self.parts)
+        says = described(self.schema.metadata, around, known, undated)
+        return replace(self, schema=self.schema.with_metadata(says))
+
+    def widened(self, schema: pa.Schema) -> Manifest:
+        """Return the list with the columns of a schema that holds its own.
+
+        Parameters
+        ----------
+        schema
+            As `joined_schema` gives it.
+
+        Returns
+        -------
+        The same files, which lack what is new.
+        """
+        import pyarrow as pa
+
+        own = {each.name for each in self.schema if not pa.types.is_null(each.type)}
+        new = tuple(name for name in schema.names if name not in own)
+        parts = (
+            replace(part, lacks=tuple(dict.fromkeys((*part.lacks, *new)))) for part in self.parts
+        )
+        return replace(self, schema=schema, parts=tuple(parts))
+
+
+def read_manifest(folder: Path | Place) -> tuple[Manifest | None, str]:
+    """Return the list of a folder's files, and the tag of this version of it.
+
+    Parameters
+    ----------
+    folder
+        On this machine, or on a store.
+
+    Returns
+    -------
+    manifest : Manifest or None
+        None where there is no list.
+    tag : str
+        For `write_manifest`; "" where there is no list, and on this machine.
+    """
+    try:
+        if isinstance(folder, Path):
+            return Manifest.read((folder / MANIFEST).read_bytes(), folder), ""
+        place = folder / MANIFEST
+        tag = place.find().tag
+        return Manifest.read(place.read(tag=tag), folder), tag
+    except (FileNotFoundError, NotADirectoryError):
+        return None, ""
+    except (PlaceError, PermissionError) as error:
+        raise CatalogError(f"cannot read {folder}: {error}") from error
+
+
+def change_manifest(
+    folder: Path | Place, change: Callable[[Manifest | None], Manifest]
+) -> tuple[Manifest | None, Manifest]:
+    """Replace the list of a folder's files, at once.
+
+    Parameters
+    ----------
+    folder
+        On this machine, where the caller holds its lock, or on a store.
+    change
+        Makes the new list from the one that is there. On a store it is asked again when somebody
+        else has changed the list meanwhile.
+
+    Returns
+    -------
+    The list that was there, and the new one.
+    """
+    for _ in range(100):
+        old, tag = read_manifest(folder)
+        new = change(old).told()
+        if isinstance(folder, Path):
+            with beside(folder / MANIFEST) as unfinished:
+                unfinished.write_bytes(new.text())
+            return old, new
+        try:
+            (folder / MANIFEST).write(new.text(), over=tag)
+            return old, new
+        except ChangedError:
+            continue
+    raise CatalogError(f"{folder} is changed by others all the time; try again later")
+
+
+@contextmanager
+def writing(folder: Path | Place) -> Iterator[Path | None]:
+    """Hold a folder for one writer, without what a killed one left behind.
+
+    Parameters
+    ----------
+    folder
+        On this machine, where a second writer waits; on a store nothing is held, and nothing
+        removed that might be another writer's.
+
+    Yields
+    ------
+    Where rows wait to be sorted: the folder, or None for that of temporary files.
+    """
+    with locked(folder / ".lock") if isinstance(folder, Path) else nullcontext():
+        if isinstance(folder, Path):
+            _remove_unlisted(folder)
+        yield folder if isinstance(folder, Path) else None
+
+
+def _remove_unlisted(folder: Path) -> None:
+    """Remove the files that `new_name` made and no list names: nobody has ever read them."""
+    import re
+    import shutil
+
+    manifest, _ = read_manifest(folder)
+    listed = {part.name for part in manifest.parts} if manifest else set()
+    ours = re.compile(r"\.?rows-[0-9a-f]{32}\.parquet(\.[0-9a-f]{32}\.parquet)?")
+    for path in [*folder.glob("*.parquet"), *folder.glob("*=*/*.parquet"), *folder.glob(".rows-*")]:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif ours.fullmatch(path.name) and path.relative_to(folder).as_posix() not in listed:
+            path.unlink(missing_ok=True)
+
+
+def new_name(partition: str) -> str:
+    """Return a name for a file of a partition that no file has had.
+
+    Parameters
+    ----------
+    partition
+        Such as "month=2024-06"; "" for the folder itself.
+
+    Returns
+    -------
+    From the folder.
+    """
+    return f"{partition}/rows-{os.urandom(16).hex()}.parquet".lstrip("/")
+
+
+def remove_parts(folder: Path | Place, parts: tuple[Part, ...]) -> None:
+    """Remove files that no list names any more.
+
+    Parameters
+    ----------
+    folder
+        The catalog's.
+    parts
+        The files.
+    """
+    for part in parts:
+        gone = folder / part.name
+        if isinstance(gone, Path):
+            gone.unlink(missing_ok=True)
+        else:
+            gone.remove()
+
+
+def spans_of(parts: tuple[Part, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Return what tells which files a question needs, as arrays.
+
+    Parameters
+    ----------
+    parts
+        N files.
+
+    Returns
+    -------
+    bounds : (N, 4) float64
+        NaN where a file has no footprint.
+    times : (N, 2) int64
+        First and last microsecond, which are all for a file with undated rows.
+    """
+    none = (np.nan,) * 4
+    every = (np.iinfo(np.int64).min, np.iinfo(np.int64).max)
+    bounds = np.array([part.bounds or none for part in parts], dtype=float).reshape(-1, 4)
+    times = [every if part.undated or part.extent is None else part.extent for part in parts]
+    return bounds, np.array(times, dtype=np.int64).reshape(-1, 2)
