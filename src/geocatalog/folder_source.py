@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geocatalog.errors import CatalogError
-from geocatalog.expression import explained, locked_connection
+from geocatalog.expression import explained
 from geocatalog.folder import place_of_folder
 from geocatalog.manifest import Manifest, Part, read_manifest, spans_of
 from geocatalog.parquet import FileInfo, info_of
-from geocatalog.parquet_source import ParquetSource, files_of, literal, quoted
-from pipekit.places import Place, place_of
+from geocatalog.parquet_source import ParquetSource, literal, quoted, reading
+from pipekit.places import place_of
 
 if TYPE_CHECKING:
     from geocatalog.footprint import Region
@@ -85,12 +85,7 @@ class FolderSource(ParquetSource):
             return None
         root = str(place)
         info = info_of(root, manifest.schema, manifest.rows, ())
-        connection = locked_connection(
-            "enable_geoparquet_conversion = false",
-            "parquet_metadata_cache = true",
-            f"allowed_directories = [{literal(root + '/')}]",
-            files=files_of(place) if isinstance(place, Place) else None,
-        )
+        connection = reading(root, f"allowed_directories = [{literal(root + '/')}]")
         known = connection.from_arrow(manifest.schema.empty_table())
         types = dict(zip(manifest.schema.names, map(str, known.types), strict=True))
         bounds, times = spans_of(manifest.parts)

@@ -18,7 +18,6 @@ import numpy as np
 import shapely
 
 from geocatalog.errors import CatalogError
-from geocatalog.expression import locked_connection
 from geocatalog.footprint import as_crs, box_outline, degree_box, outline_within
 from geocatalog.item_columns import ItemColumns
 from geocatalog.parquet import (
@@ -29,9 +28,9 @@ from geocatalog.parquet import (
     parquet_file,
     stamp_of,
 )
-from geocatalog.parquet_source import ParquetSource, files_of, literal, quoted
+from geocatalog.parquet_source import ParquetSource, literal, quoted, reading
 from geocatalog.stac import PROPERTIES
-from pipekit.places import place_of, store_of
+from pipekit.places import store_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -169,12 +168,7 @@ class ItemSource(ParquetSource):
                 f"the files of {place} are not those that this catalog was pickled with: they were "
                 "replaced, or differ on this machine; open them again with open_catalog"
             )
-        connection = locked_connection(
-            "enable_geoparquet_conversion = false",
-            "parquet_metadata_cache = true",
-            f"allowed_paths = [{', '.join(map(literal, paths))}]",
-            files=files_of(store) if (store := place_of(place)) else None,
-        )
+        connection = reading(place, f"allowed_paths = [{', '.join(map(literal, paths))}]")
         table = f"read_parquet([{', '.join(map(literal, paths))}], union_by_name = true)"
         schema = connection.sql(f"SELECT * FROM {table} LIMIT 0").to_arrow_table().schema
         facts = _Facts.of(paths)

@@ -12,7 +12,7 @@ from geocatalog.errors import CatalogError
 from geocatalog.expression import explained, locked_connection, sql_names
 from geocatalog.parquet import FileInfo, digest_of, read_info
 from pipekit.lazy import how_to_install
-from pipekit.places import Place, place_of
+from pipekit.places import place_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -63,13 +63,7 @@ class ParquetSource:
                 f"{info.path} is not the file that this catalog was pickled with: it was replaced, "
                 "or differs on this machine; open it again with open_catalog"
             )
-        place = place_of(info.path)
-        connection = locked_connection(
-            "enable_geoparquet_conversion = false",
-            "parquet_metadata_cache = true",
-            f"allowed_paths = [{literal(info.path)}]",
-            files=None if place is None else files_of(place),
-        )
+        connection = reading(info.path, f"allowed_paths = [{literal(info.path)}]")
         return cls(info, connection)
 
     def __reduce__(self) -> Any:
@@ -232,30 +226,40 @@ class ParquetSource:
         return pa.table(columns, names=names)
 
 
-def files_of(place: Place) -> Any:
-    """Return what DuckDB reads an object through, or the objects of a folder.
+def reading(path: str, allowed: str) -> duckdb.DuckDBPyConnection:
+    """Return a connection that reads catalog files and nothing else.
 
     Parameters
     ----------
-    place
-        Of the object, or of the folder.
+    path
+        Of a file or a folder, on this machine or elsewhere.
+    allowed
+        The setting that names what may be read, as SQL.
 
     Returns
     -------
-    A file system of fsspec.
+    The connection.
 
     Raises
     ------
     ImportError
-        Where fsspec is missing.
+        Where the files are elsewhere and fsspec is missing.
     """
-    try:
-        from geocatalog.place_files import PlaceFiles
-    except ImportError as error:
-        raise ImportError(
-            f"DuckDB reads {place} through fsspec; {how_to_install('store')}"
-        ) from error
-    return PlaceFiles(place)
+    files = None
+    if (place := place_of(path)) is not None:
+        try:
+            from geocatalog.place_files import PlaceFiles
+        except ImportError as error:
+            raise ImportError(
+                f"DuckDB reads {place} through fsspec; {how_to_install('store')}"
+            ) from error
+        files = PlaceFiles(place)
+    return locked_connection(
+        "enable_geoparquet_conversion = false",
+        "parquet_metadata_cache = true",
+        allowed,
+        files=files,
+    )
 
 
 _NO_TIME = "CAST(NULL AS TIMESTAMPTZ)"
