@@ -163,6 +163,7 @@ def _found(folder: str, pattern: str | None, endings: tuple[str, ...]) -> Iterat
     import re
 
     globs = [f"**/*{ending}" for ending in endings] if pattern is None else [pattern]
+    inside: dict[Any, PurePath]
     if (store := store_of(folder)) is not None:
         inside = {place: PurePath(str(place)[len(str(store)) + 1 :]) for place in store.below()}
         wanted = [place for place, path in inside.items() if any(map(_matches(path), globs))]

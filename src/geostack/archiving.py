@@ -161,9 +161,9 @@ def check(folder: Path) -> list[Problem]:
     []
     """
     index = StacFolder(folder)
-    problems = [Problem(path, what) for path, what in index.skipped.items()]
+    problems = [Problem(Path(path), what) for path, what in index.skipped.items()]
     files = [
-        (path.parent / asset["href"], asset)
+        (Path(path).parent / asset["href"], asset)
         for path, feature in index.features
         for asset in feature["assets"].values()
         if "://" not in asset["href"]

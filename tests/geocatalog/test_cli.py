@@ -127,7 +127,7 @@ def test_help_names_every_command():
     ]
     done = subprocess.run(run, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0
-    for command in ("build", "query", "info", "convert"):
+    for command in ("build", "query", "info", "convert", "append", "compact"):
         assert command in done.stdout
 
 
@@ -327,3 +327,39 @@ def test_what_the_disk_refuses_is_one_line(catalog, folder, capsys):
     assert main(["build", str(folder / "scenes"), str(folder / "scenes")]) == 1
     assert main(["convert", str(catalog), str(folder / "no" / "c.csv")]) == 1
     assert capsys.readouterr().err.count("geocatalog: ") == 2
+
+
+def test_every_command_takes_places_on_a_store(folder, on_store, capsys):
+    for path in (folder / "scenes").iterdir():
+        (on_store / "scenes" / path.name).upload(path)
+    (on_store / "scenes" / "a.tif.aux.xml").write(b"<a/>")
+    table, answer = str(on_store / "all.parquet"), str(on_store / "one.parquet")
+    words = [f"{on_store}/scenes/", "--regex", r"_(?P<date>\d{8})"]
+    assert main(["build", table, *words]) == 0
+    assert main(["query", table, "--time", "2024-06-02", "--output", answer]) == 0
+    assert capsys.readouterr().out.split()[-1] == f"{on_store}/scenes/s_20240602.tif"
+    assert main(["info", answer]) == 0
+    assert main(["convert", table, str(on_store / "all.geojson")]) == 0
+    assert main(["convert", str(on_store / "all.geojson"), str(folder / "back.parquet")]) == 0
+    assert len(open_catalog(folder / "back.parquet")) == 3
+    items = [str(on_store / "items.json"), str(on_store / "again.parquet")]
+    assert main(["convert", table, items[0]]) == 0
+    assert main(["build", items[1], items[0], "--kind", "stac"]) == 0
+    assert sorted(open_catalog(items[1]).paths) == sorted(open_catalog(table).paths)
+    assert main(["build", str(on_store / "scenes/s_20240602.tif"), *words]) == 1
+    assert "no Parquet file" in capsys.readouterr().err or "own input" in capsys.readouterr().err
+
+
+def test_a_folder_is_parted_added_to_and_put_in_order(catalog, folder, capsys):
+    parts, day = str(folder / "parts"), str(folder / "day.parquet")
+    assert main(["query", str(catalog), "--time", "2024-06-01", "--output", day]) == 0
+    assert main(["convert", day, parts, "--partition", "month"]) == 0
+    capsys.readouterr()
+    for more in ("2 rows more", "0 rows more"):
+        assert main(["append", parts, str(catalog)]) == 0
+        assert more in capsys.readouterr().out
+    assert main(["compact", parts, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"fewer": 1}
+    assert main(["query", parts, "--count"]) == 0
+    assert capsys.readouterr().out.strip() == "3"
+    assert main(["compact", str(folder / "scenes")]) == 1

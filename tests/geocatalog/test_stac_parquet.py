@@ -329,6 +329,25 @@ def test_a_folder_of_partitions_is_one_catalog(scenes, tmp_path):
         open_catalog(tmp_path / "empty")
 
 
+def test_items_on_a_store_are_one_catalog_too(scenes, tmp_path, on_store):
+    here = tmp_path / "items"
+    for number, item in enumerate(scenes):
+        path = f"part={number % 2}/{number}.parquet"
+        to_stac_geoparquet([item], here / path)
+        assert to_stac_geoparquet([item], on_store / path) == str(on_store / path)
+    local = open_catalog(here, asset_key="B04")
+    for place in (on_store, str(on_store)):
+        found = open_catalog(place, asset_key="B04")
+        assert rows_of(found) == rows_of(local)
+        assert rows_of(pickle.loads(pickle.dumps(found))) == rows_of(local)
+    one = open_catalog(on_store / "part=0" / "0.parquet", asset_key="B04")
+    assert one.paths == open_catalog(here / "part=0" / "0.parquet", asset_key="B04").paths
+    with pytest.raises(CatalogError, match="no asset|has an asset"):
+        open_catalog(on_store, asset_key="B99")
+    with pytest.raises(CatalogError, match="no catalog file"):
+        open_catalog(on_store / "nothing", asset_key=None)
+
+
 def test_items_without_the_asset_make_no_rows_and_are_not_counted(scenes, tmp_path):
     path = to_stac_geoparquet(scenes, tmp_path / "items.parquet")
     assert len(open_catalog(path, "extra")) == 1

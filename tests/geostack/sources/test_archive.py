@@ -3,10 +3,13 @@
 import json
 import os
 
+import numpy as np
 import pytest
+from object_store import Fault
 from tiny_scenes import make_scene, scene_bbox
 
-from geostack import SourceUnavailableError
+from geostack import SourceUnavailableError, load_s2_chip
+from geostack.archiving import fetch
 from geostack.request import Request
 from geostack.sources.archive import ArchiveSource, archive_folders, read_folder
 
@@ -31,6 +34,44 @@ def test_without_the_variable_it_is_the_users_own_folder(monkeypatch, value):
     if value is not None:
         monkeypatch.setenv("GEOSTACK_ARCHIVE", value)
     assert archive_folders()[0].parts[-2:] == ("geostack", "archive")
+
+
+def test_scenes_on_a_store_are_searched_and_read_beside_those_here(tmp_path, monkeypatch, on_store):
+    make_scene(tmp_path / "there", "far", bands=("B04",))
+    make_scene(tmp_path / "there", "odd", bands=())
+    (tmp_path / "there" / "sentinel-2-l2a" / "odd" / "odd.json").write_text("no JSON")
+    make_scene(tmp_path / "here", "near", bands=("B04",))
+    for path in (tmp_path / "there").rglob("*.*"):
+        (on_store / path.relative_to(tmp_path / "there").as_posix()).upload(path)
+    monkeypatch.setenv("GEOSTACK_ARCHIVE", os.pathsep.join([str(on_store), str(tmp_path / "here")]))
+    assert archive_folders() == [tmp_path / "here"]
+    source = ArchiveSource()
+    found = {item.id: item for item in source.search("sentinel-2-l2a", BOX, "2024")}
+    assert set(found) == {"far", "near"}
+    far = found["far"].assets["B04"].href
+    assert far == f"{on_store}/sentinel-2-l2a/far/B04.tif"
+    assert str(on_store) in source.describe()
+    assert read_folder(on_store) is read_folder(on_store)
+    asked = {"bbox": BOX, "date_range": "2024", "bands": ("B04",)}
+    both = load_s2_chip(**asked, source="archive").values
+    monkeypatch.setenv("GEOSTACK_ARCHIVE", str(tmp_path / "there"))
+    np.testing.assert_array_equal(both, load_s2_chip(**asked, source="archive").values)
+    make_scene(tmp_path / "later", "later", bands=("B04",))
+    for path in (tmp_path / "later").rglob("*.*"):
+        (on_store / path.relative_to(tmp_path / "later").as_posix()).upload(path)
+    assert len(read_folder(on_store).features) == 2
+
+
+def test_a_store_that_does_not_answer_is_named(monkeypatch, on_store, store_proxy, hasty):
+    store_proxy.faults = [Fault(status=503)] * 99
+    with pytest.raises(SourceUnavailableError, match=str(on_store)):
+        ArchiveSource([on_store]).search("sentinel-2-l2a", BOX, "2024")
+
+
+def test_an_archive_on_a_store_is_not_fetched_into(monkeypatch):
+    monkeypatch.setenv("GEOSTACK_ARCHIVE", "s3://bucket/archive")
+    with pytest.raises(ValueError, match="folder="):
+        fetch(Request("sentinel-2-l2a", BOX, "2024"), ("B04",))
 
 
 def test_a_missing_folder_is_an_error_with_its_cure(tmp_path):
