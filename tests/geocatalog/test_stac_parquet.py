@@ -342,7 +342,7 @@ def test_items_on_a_store_are_one_catalog_too(scenes, tmp_path, on_store):
         assert rows_of(pickle.loads(pickle.dumps(found))) == rows_of(local)
     one = open_catalog(on_store / "part=0" / "0.parquet", asset_key="B04")
     assert one.paths == open_catalog(here / "part=0" / "0.parquet", asset_key="B04").paths
-    with pytest.raises(CatalogError, match="no asset|has an asset"):
+    with pytest.raises(CatalogError, match="B99"):
         open_catalog(on_store, asset_key="B99")
     with pytest.raises(CatalogError, match="no catalog file"):
         open_catalog(on_store / "nothing", asset_key=None)

@@ -62,8 +62,8 @@ def test_scenes_on_a_store_are_searched_and_read_beside_those_here(tmp_path, mon
     assert len(read_folder(on_store).features) == 2
 
 
-def test_a_store_that_does_not_answer_is_named(monkeypatch, on_store, store_proxy, hasty):
-    store_proxy.faults = [Fault(status=503)] * 99
+def test_a_store_that_does_not_answer_is_named(on_store, store_proxy, hasty):
+    store_proxy.faults.append(Fault("GET", "", times=99))
     with pytest.raises(SourceUnavailableError, match=str(on_store)):
         ArchiveSource([on_store]).search("sentinel-2-l2a", BOX, "2024")
 
