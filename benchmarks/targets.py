@@ -101,6 +101,7 @@ TILED, TILED_2 = "geostack, shift", "geostack, shift, 2 workers"
 MILLION = "queries of 1,000,000 footprints in a file"
 IN_MEMORY = "1,000 queries of {} footprints in memory"
 NEIGHBOURS = f"NDVI and its 9 x 9 mean {SMALL}"
+ARCHIVE = "a box of 50 km and 30 days of {:,} rows in a folder, {}"
 JOIN = "joining 100,000 with 10,000 footprints"
 
 TARGETS = (
@@ -177,4 +178,20 @@ TARGETS = (
     Target(9, "500 fields on one date, faster than a file opened for each field", 5, "x",
            ratio("500 fields on one date", "exactextract, a file opened for each field"), False),
     Target(9, "`find_breaks`, a pixel of 292 dates", 1, " ms", value("find_breaks, ms a pixel")),
+    *(
+        target
+        for rows, limits in ((10_000_000, (25, 10)), (100_000_000, (100, 40)))
+        for what, limit in zip(("rows", "count"), limits, strict=True)
+        for title in [ARCHIVE.format(rows, what)]
+        for target in (
+            Target(10, title, limit, " ms", per_unit(title, "geocatalog", scale=1e3)),
+            Target(10, "the same, against DuckDB that is told the files", 1.3, "x",
+                   ratio(title, "geocatalog")),
+        )
+    ),
+    *(
+        Target(10, f"peak memory of building {rows:,} rows", 2000, " MB",
+               value(f"building {rows:,} rows, peak MB"))
+        for rows in (10_000_000, 100_000_000)
+    ),
 )  # fmt: skip
