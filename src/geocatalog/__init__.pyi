@@ -17,7 +17,11 @@ from geocatalog.catalog import (
 )
 from geocatalog.duckdb import DuckDBGeoCatalog as DuckDBGeoCatalog, open_catalog as open_catalog
 from geocatalog.errors import CatalogError as CatalogError, SearchError as SearchError
-from geocatalog.folder import append_to as append_to, compact as compact
+from geocatalog.folder import (
+    append_to as append_to,
+    compact as compact,
+    to_geoparquet as to_geoparquet,
+)
 from geocatalog.geoslice import GeoSlice as GeoSlice
 from geocatalog.load.raster import (
     load_raster as load_raster,
@@ -25,7 +29,7 @@ from geocatalog.load.raster import (
 )
 from geocatalog.load.vector import load_vector as load_vector
 from geocatalog.load.xarray import load_xarray as load_xarray
-from geocatalog.parquet import from_geoparquet as from_geoparquet, to_geoparquet as to_geoparquet
+from geocatalog.parquet import from_geoparquet as from_geoparquet
 from geocatalog.search import from_stac_search as from_stac_search
 from geocatalog.stac import from_stac_items as from_stac_items, to_stac_items as to_stac_items
 from geocatalog.stac_parquet import to_stac_geoparquet as to_stac_geoparquet

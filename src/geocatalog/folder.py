@@ -1,19 +1,20 @@
-"""A catalog in a folder: written in a stream, added to, and put in order again.
+"""A catalog written to a file, or to a folder that is added to and put in order again.
 
-A reader sees the files that the folder's list names. Each verb here makes whole files beside those
-that are listed, then replaces the list, and removes what is no longer listed last. One that is
-killed has changed nothing, or has done all; the next one removes what it left.
+Of a folder a reader sees the files that its list names. Each verb here makes whole files beside
+those that are listed, then replaces the list, and removes what is no longer listed last. One that
+is killed has changed nothing, or has done all; the next one removes what it left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geocatalog.catalog import GeoCatalog
 from geocatalog.errors import CatalogError
 from geocatalog.interval import OPEN_END, OPEN_START, interval_of
 from geocatalog.manifest import (
@@ -26,7 +27,14 @@ from geocatalog.manifest import (
     remove_parts,
     writing,
 )
-from geocatalog.parquet import described, parquet_file, write_table
+from geocatalog.parquet import (
+    ROW_GROUP_SIZE,
+    described,
+    geo_table,
+    parquet_file,
+    target_of,
+    write_table,
+)
 from geocatalog.runs import (
     FILE_ROWS,
     PARTITIONS,
@@ -45,29 +53,68 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def write_folder(rows: Any, folder: Path | Place, partition: str, row_group_size: int) -> str:
-    """Write a catalog to a folder; see `to_geoparquet`.
+def to_geoparquet(
+    catalog: GeoCatalog | Iterable[Any],
+    path: Any,
+    *,
+    row_group_size: int = ROW_GROUP_SIZE,
+    partition: str | None = None,
+) -> str:
+    """Write a catalog to one GeoParquet file, or to a folder of them, and return its path.
+
+    Rows come out sorted for skipping. The file is written beside its target and renamed, so that
+    an interrupted run leaves the old file or the new. So does a folder, whose list of files is
+    replaced last; `append_to` adds rows to it. A folder is built in a stream, with some hundred
+    megabytes whatever the number of rows.
 
     Parameters
     ----------
-    rows
-        A catalog, a GeoDataFrame, or any iterable of them.
-    folder
-        On this machine, or on a store.
-    partition
-        One of `PARTITIONS`.
+    catalog
+        Any catalog. For a folder also its rows in pieces: any iterable of catalogs or
+        GeoDataFrames, in the CRS of the first.
+    path
+        Where the file or folder is written, on this machine or on an object store; folders are
+        made. A catalog that `open_catalog` reads from it, or an answer of one, does not replace
+        it: `from_geoparquet` reads it whole first.
     row_group_size
         Rows that a reader must take together.
+    partition
+        "year", "month" or "day": one folder for each, by the rows' starts in UTC. "all" parts
+        nothing, and still makes a folder. By default one file is made.
 
     Returns
     -------
-    The folder, as text.
+    The path, as text.
 
     Raises
     ------
     CatalogError
-        As `to_geoparquet`.
+        For a `row_group_size` below 1, another partition, a column that mixes types, and for the
+        path of the file that the catalog is open on.
+
+    Examples
+    --------
+    >>> import geopandas as gpd, shapely, tempfile
+    >>> from geocatalog import InMemoryGeoCatalog, from_geoparquet, open_catalog
+    >>> frame = gpd.GeoDataFrame({"filepath": ["/a"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     written = to_geoparquet(InMemoryGeoCatalog(frame), folder + "/catalog.parquet")
+    ...     parted = to_geoparquet((frame for _ in range(3)), folder + "/parts", partition="year")
+    ...     len(from_geoparquet(written)), len(open_catalog(parted))
+    (1, 3)
     """
+    target = target_of(path, catalog, "to_geoparquet", row_group_size)
+    if partition is not None:
+        return _write_folder(catalog, target, partition, row_group_size)
+    if not isinstance(catalog, GeoCatalog):
+        raise CatalogError(
+            "rows in pieces are written to a folder: pass partition='month' (or 'year', 'day', "
+            "'all'), or one catalog"
+        )
+    return write_table(geo_table(catalog.materialize()), target, row_group_size)
+
+
+def _write_folder(rows: Any, folder: Path | Place, partition: str, row_group_size: int) -> str:
     if partition not in PARTITIONS:
         raise CatalogError(f"partition must be one of {tuple(PARTITIONS)}, got {partition!r}")
     if isinstance(folder, Path):
@@ -121,6 +168,7 @@ def append_to(folder: Any, rows: Any) -> int:
     (1, 0, 2)
     """
     place = place_of_folder(folder)
+    _manifest_in(place)
     with writing(place) as nearby:
         manifest = _manifest_in(place)
         with Runs(nearby, manifest.partition, crs_in(manifest.schema)) as runs:
@@ -178,6 +226,7 @@ def compact(folder: Any) -> int:
     (1, 2)
     """
     place, fewer = place_of_folder(folder), 0
+    _manifest_in(place)
     with writing(place):
         manifest = _manifest_in(place)
         for name in sorted({part.partition for part in manifest.parts}):

@@ -16,7 +16,6 @@ import numpy as np
 
 from geocatalog.errors import CatalogError
 from geocatalog.expression import explained
-from geocatalog.folder import place_of_folder
 from geocatalog.manifest import Manifest, Part, read_manifest, spans_of
 from geocatalog.parquet import FileInfo, info_of
 from geocatalog.parquet_source import ParquetSource, literal, quoted, reading
@@ -138,7 +137,7 @@ class FolderSource(ParquetSource):
         """
 
         def told(why: str) -> CatalogError:
-            now, _ = read_manifest(place_of_folder(self.info.path))
+            now, _ = read_manifest(place_of(self.info.path) or Path(self.info.path))
             listed = {part.name for part in now.parts} if now else set()
             if all(part.name in listed for part in self.files):
                 return CatalogError(f"cannot read {self.info.path}: {why}")

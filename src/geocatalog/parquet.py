@@ -24,7 +24,7 @@ import pandas as pd
 import shapely
 from pyproj import CRS
 
-from geocatalog.catalog import BACKENDS, GeoCatalog, InMemoryGeoCatalog
+from geocatalog.catalog import BACKENDS, InMemoryGeoCatalog
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import Bounds, as_crs
 from geocatalog.interval import as_interval, iso_ends
@@ -171,69 +171,6 @@ def digest_of(path: str) -> str:
         size = file.seek(-8, os.SEEK_END) + 8
         file.seek(-8 - int.from_bytes(file.read(4), "little"), os.SEEK_END)
         return hashlib.sha256(f"{size}".encode() + file.read()).hexdigest()
-
-
-def to_geoparquet(
-    catalog: GeoCatalog | Iterable[Any],
-    path: Any,
-    *,
-    row_group_size: int = ROW_GROUP_SIZE,
-    partition: str | None = None,
-) -> str:
-    """Write a catalog to one GeoParquet file, or to a folder of them, and return its path.
-
-    Rows come out sorted for skipping. The file is written beside its target and renamed, so that
-    an interrupted run leaves the old file or the new. So does a folder, whose list of files is
-    replaced last; `append_to` adds rows to it. A folder is built in a stream, with some hundred
-    megabytes whatever the number of rows.
-
-    Parameters
-    ----------
-    catalog
-        Any catalog. For a folder also its rows in pieces: any iterable of catalogs or
-        GeoDataFrames, in the CRS of the first.
-    path
-        Where the file or folder is written, on this machine or on an object store; folders are
-        made. A catalog that `open_catalog` reads from it, or an answer of one, does not replace
-        it: `from_geoparquet` reads it whole first.
-    row_group_size
-        Rows that a reader must take together.
-    partition
-        "year", "month" or "day": one folder for each, by the rows' starts in UTC. "all" parts
-        nothing, and still makes a folder. By default one file is made.
-
-    Returns
-    -------
-    The path, as text.
-
-    Raises
-    ------
-    CatalogError
-        For a `row_group_size` below 1, another partition, a column that mixes types, and for the
-        path of the file that the catalog is open on.
-
-    Examples
-    --------
-    >>> import geopandas as gpd, shapely, tempfile
-    >>> from geocatalog import open_catalog
-    >>> frame = gpd.GeoDataFrame({"filepath": ["/a"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     written = to_geoparquet(InMemoryGeoCatalog(frame), folder + "/catalog.parquet")
-    ...     parted = to_geoparquet((frame for _ in range(3)), folder + "/parts", partition="year")
-    ...     len(from_geoparquet(written)), len(open_catalog(parted))
-    (1, 3)
-    """
-    target = target_of(path, catalog, "to_geoparquet", row_group_size)
-    if partition is not None:
-        from geocatalog.folder import write_folder
-
-        return write_folder(catalog, target, partition, row_group_size)
-    if not isinstance(catalog, GeoCatalog):
-        raise CatalogError(
-            "rows in pieces are written to a folder: pass partition='month' (or 'year', 'day', "
-            "'all'), or one catalog"
-        )
-    return write_table(geo_table(catalog.materialize()), target, row_group_size)
 
 
 def target_of(path: Any, source: Any, caller: str, row_group_size: int) -> Any:
@@ -623,6 +560,7 @@ def from_geoparquet(path: Any) -> InMemoryGeoCatalog:
     Examples
     --------
     >>> import geopandas as gpd, shapely, tempfile
+    >>> from geocatalog import to_geoparquet
     >>> frame = gpd.GeoDataFrame({"filepath": ["/a"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = to_geoparquet(InMemoryGeoCatalog(frame), folder + "/catalog.parquet")

@@ -100,7 +100,7 @@ def build_raster_catalog(
         keep_inputs(out_path, paths, "build_raster_catalog", CatalogError)
     catalog = read_catalog(paths, read, target_crs, "raster", workers, on_error, progress)
     from geocatalog.duckdb import open_catalog
-    from geocatalog.parquet import to_geoparquet
+    from geocatalog.folder import to_geoparquet
 
     opened = open_catalog(to_geoparquet(catalog, out_path))
     opened.skipped = catalog.skipped
