@@ -33,6 +33,9 @@ MANIFEST = "_catalog.json"
 """The list of files; readers of Parquet folders pass over names that begin with "_"."""
 
 VERSION = 1
+TRIES = 100
+"""At a list that others replace at the same time."""
+
 UNFINISHED = ".rows-"
 """How the names of folders begin in which rows wait to be sorted."""
 
@@ -215,13 +218,27 @@ def read_manifest(folder: Path | Place) -> tuple[Manifest | None, str]:
     try:
         if isinstance(folder, Path):
             return Manifest.read((folder / MANIFEST).read_bytes(), folder), ""
-        place = folder / MANIFEST
-        tag = place.find().tag
-        return Manifest.read(place.read(tag=tag), folder), tag
+        text, tag = _read_whole(folder / MANIFEST)
+        return Manifest.read(text, folder), tag
     except (FileNotFoundError, NotADirectoryError):
         return None, ""
     except (PlaceError, PermissionError) as error:
         raise CatalogError(f"cannot read {folder}: {error}") from error
+
+
+def _read_whole(place: Place) -> tuple[bytes, str]:
+    """Return an object and the tag of this version, though others may replace it meanwhile."""
+    for _ in range(TRIES):
+        tag = place.find().tag
+        try:
+            return place.read(tag=tag), tag
+        except ChangedError:
+            continue
+    raise _restless(place)
+
+
+def _restless(place: Place) -> CatalogError:
+    return CatalogError(f"{place} is changed by others all the time; try again later")
 
 
 def change_manifest(
@@ -241,7 +258,7 @@ def change_manifest(
     -------
     The list that was there, and the new one.
     """
-    for _ in range(100):
+    for _ in range(TRIES):
         old, tag = read_manifest(folder)
         new = change(old).told()
         if isinstance(folder, Path):
@@ -253,7 +270,7 @@ def change_manifest(
             return old, new
         except ChangedError:
             continue
-    raise CatalogError(f"{folder} is changed by others all the time; try again later")
+    raise _restless(folder)
 
 
 @contextmanager
