@@ -237,7 +237,7 @@ def _read_whole(place: Place) -> tuple[bytes, str]:
     raise _restless(place)
 
 
-def _restless(place: Place) -> CatalogError:
+def _restless(place: Path | Place) -> CatalogError:
     return CatalogError(f"{place} is changed by others all the time; try again later")
 
 
