@@ -382,13 +382,13 @@ def convert(
         geocatalog.to_geoparquet(catalog, target)
     else:
         with whole(goal) as unfinished:
-            _write_as(ending, catalog, unfinished)
+            _write_as(ending, catalog, unfinished, Path(target).stem)
     _tell(json_output, catalog.facts() | {"path": str(target)}, [f"{target}: {catalog!r}"])
     return 0
 
 
-def _write_as(ending: str, catalog: GeoCatalog, path: Path) -> None:
-    """Write a catalog in a form that is not its own."""
+def _write_as(ending: str, catalog: GeoCatalog, path: Path, name: str) -> None:
+    """Write a catalog in a form that is not its own, as a layer of this name."""
     if ending == ".json":
         from pystac import ItemCollection
 
@@ -400,7 +400,7 @@ def _write_as(ending: str, catalog: GeoCatalog, path: Path) -> None:
     else:
         # RFC 7946: GeoJSON is always in longitude and latitude.
         frame = catalog.gdf.to_crs(4326) if ending == ".geojson" else catalog.gdf
-        frame.to_file(path)
+        frame.to_file(path, layer=name)
 
 
 @app.command
