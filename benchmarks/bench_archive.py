@@ -72,10 +72,9 @@ class Raw:
         (west, south, east, north), during = question
         files = f"read_parquet('{self.folder}/*/*.parquet', hive_partitioning = true)"
         if months:
-            span = pd.period_range(
-                time.left.tz_localize(None), time.right.tz_localize(None), freq="M"
-            )
-            paths = [str(path) for m in span for path in self.folder.glob(f"month={m}/*.parquet")]
+            days = pd.date_range(during.left, during.right)
+            months_of = dict.fromkeys(f"month={day:%Y-%m}/*.parquet" for day in days)
+            paths = [str(path) for name in months_of for path in self.folder.glob(name)]
             files = f"read_parquet({paths}, hive_partitioning = false)"
         ends = during.right.to_pydatetime(), during.left.to_pydatetime()
         statement = f"SELECT {what} FROM {files} WHERE {CONDITION}"
