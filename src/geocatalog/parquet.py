@@ -393,14 +393,20 @@ def described(
     return {b"geo": json.dumps(geo).encode(), b"geocatalog": json.dumps(own).encode()}
 
 
+def _kinds_of(geometry: np.ndarray) -> list[str]:
+    """Return what kinds of footprint there are, as GeoParquet names them."""
+    known = geometry[~(shapely.is_missing(geometry) | shapely.is_empty(geometry))]
+    codes = 2 * shapely.get_type_id(known) + shapely.has_z(known)
+    firsts = np.unique(codes, return_index=True)[1]
+    return sorted(shape.geom_type + " Z" * shape.has_z for shape in known[firsts])
+
+
 def _metadata(catalog: InMemoryGeoCatalog) -> dict[bytes, bytes]:
     source = catalog.table
     covering = covering_name(source.columns)
     column: dict[str, Any] = {
         "encoding": "WKB",
-        "geometry_types": sorted(
-            {shape.geom_type + " Z" * shape.has_z for shape in source.geometry if shape}
-        ),
+        "geometry_types": _kinds_of(source.geometry),
         "crs": source.crs.to_json_dict(),
         "covering": {"bbox": {side: [covering, side] for side in COVERING}},
     }
