@@ -19,12 +19,10 @@
 # - what makes a Parquet file quick to ask: order, small row groups, statistics;
 # - to see in the query plan what was skipped;
 # - how the in-memory catalog and the file compare, measured here;
-# - joins, streaming, and the same recipe on Overture's buildings.
+# - joins, streaming, and the same recipe on Overture's buildings;
+# - to keep an archive that grows in a folder, add a day to it, and put it in order.
 #
 # **Needs** no network, and no DuckDB extension. Rows are made up here; no pixels are read.
-#
-# **Before this.** [Catalogs](01_intro.ipynb) and a little SQL. **Time.** 20 minutes to read, under a
-# minute to run.
 
 # %%
 import json
@@ -41,7 +39,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import shapely
 
-from geocatalog import InMemoryGeoCatalog, open_catalog, to_geoparquet
+from geocatalog import InMemoryGeoCatalog, append_to, compact, open_catalog, to_geoparquet
 from geostack import SourceUnavailableError, load_overture_buildings_url, query_overture
 
 scratch = tempfile.TemporaryDirectory()
@@ -280,6 +278,40 @@ assert one.geometry.area <= 1000**2
 assert one.geometry.within(shapely.box(0, 0, 1_000_000, 1_000_000))
 
 # %% [markdown]
+# ## An archive that grows
+#
+# A file is written whole, and an archive gets new scenes every day. `partition="month"` writes a
+# folder of files instead, one or a few a month, each sorted in space. Rows may come in pieces: here
+# ten, elsewhere as many as a search gives, and never all of them in memory.
+
+# %%
+pieces = (table.iloc[first : first + 100_000] for first in range(0, count, 100_000))
+parted = to_geoparquet(pieces, folder / "archive", partition="month")
+grown = open_catalog(parted)
+files = sorted(Path(parted).glob("*/*.parquet"))
+print(len(grown), "rows in", len(files), "files, such as", files[0].parent.name)
+near = {"bounds": (400_000, 400_000, 420_000, 420_000), "time": ("2022-06-10", "2022-07-09")}
+asked = grown.query(**near)
+read = re.search(r"Total Files Read: (\d+)", asked.explain()).group(1)
+print(f"20 km and 30 days: {len(asked)} rows, of {read} files")
+assert sorted(asked.paths) == sorted(archive.query(**near).paths)
+assert read == "2"
+
+# %% [markdown]
+# A day more is a file more. What is there is not written again, and a row that is listed already is
+# not listed twice, so an append that was stopped is run once more. `compact` makes one file of a
+# month's many.
+
+# %%
+today = table.iloc[:300].copy()
+today["start_time"] = today["end_time"] = start + pd.Timedelta(days=1501)
+print(append_to(parted, today), "rows more, then", append_to(parted, today))
+assert set(files) < set(Path(parted).glob("*/*.parquet"))
+print(compact(parted), "file fewer;", len(open_catalog(parted)), "rows")
+assert len(open_catalog(parted)) == count + len(today)
+assert len(grown) == count, "who had it open goes on with what it had"
+
+# %% [markdown]
 # ## The file is not ours alone
 #
 # GeoParquet 1.1 with a bbox covering: GeoPandas reads the part it needs, DuckDB reads it as plain
@@ -353,18 +385,7 @@ scratch.cleanup()
 # | rows one by one | `.iter_rows()` |
 # | all of it in memory, for many questions | `.materialize()` |
 # | pairs | `.intersect(other)` |
-#
-# **Key points**
-#
-# - Order decides how much of a file a question reads; codec and engine change the rest.
-# - Change one thing at a time when two times are compared.
-# - Look at the query plan: it says how many row groups were read.
-#
-# **References**
-#
-# - Raasveldt, M. and Mühleisen, H. (2019), *DuckDB: an Embeddable Analytical Database*, SIGMOD, [doi:10.1145/3299869.3320212](https://doi.org/10.1145/3299869.3320212)
-# - Moon, B. et al. (2001), *IEEE Transactions on Knowledge and Data Engineering* 13, 124-141, [doi:10.1109/69.908985](https://doi.org/10.1109/69.908985): the Hilbert curve
-# - GeoParquet specification 1.1, <https://geoparquet.org>
+# | an archive that grows | `to_geoparquet(rows, folder, partition="month")`, `append_to`, `compact` |
 #
 # **Where next.** [From catalog to catalog](05_patching_bridge.ipynb): run a pipeline over what a
 # query found.
