@@ -22,10 +22,10 @@ from geocatalog.footprint import as_crs, crs_text, mended, reproject
 from geocatalog.interval import pack_time, unpack_column
 from geocatalog.read.open import is_dataset_name, is_remote
 from geocatalog.read.signers import place_of, signer_name
-from geocatalog.read.tokens import redact
 from geocatalog.table import column_of
 from pipekit.carrier import same_crs
 from pipekit.parallel import in_order
+from pipekit.tokens import redact
 
 DEFAULT_WORKERS = 32
 """Header reads wait for the disk or the network, not for the processor."""

@@ -10,10 +10,10 @@ from geocatalog.catalog import InMemoryGeoCatalog
 from geocatalog.errors import CatalogError, SearchError
 from geocatalog.footprint import crs_text, degree_box
 from geocatalog.read.service import patient_io
-from geocatalog.read.tokens import redact
 from geocatalog.records import assemble
 from geocatalog.stac import PROPERTIES, Asked, from_stac_items, records_of
 from pipekit.retry import GaveUpError, RetryPolicy
+from pipekit.tokens import redact
 
 if TYPE_CHECKING:
     from pystac import Item

@@ -23,8 +23,8 @@ from geocatalog.catalog import GeoCatalog
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import box_outline, degree_box
 from geocatalog.parquet import COVERING, ROW_GROUP_SIZE, hilbert_order, target_of, write_table
-from geocatalog.read.tokens import without_tokens
 from geocatalog.records import stored_path
+from pipekit.tokens import without_tokens
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -53,7 +53,7 @@ def writable_cache_folder() -> Path:
     if is_writable(wanted):
         return wanted
     fallback = fallback_folder()
-    if is_writable(fallback) and is_ours(fallback):
+    if is_ours(fallback) and is_writable(fallback) and is_ours(fallback):
         message = "the cache folder %s can't be written; using %s (set GEOSTACK_CACHE to choose)"
         logger.warning(message, wanted, fallback)
         return fallback
@@ -88,11 +88,13 @@ def is_ours(folder: Path) -> bool:
 
     Returns
     -------
-    True where the system has no owners of files.
+    True where the system has no owners of files; never for a link.
     """
     try:
-        return not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
-    except FileNotFoundError:
+        # A link leads to wherever whoever made it wants.
+        ours = not hasattr(os, "getuid") or folder.lstat().st_uid == os.getuid()
+        return ours and not folder.is_symlink()
+    except (FileNotFoundError, NotADirectoryError):
         return True
 
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 
 from geocatalog.read import open as opening
-from geocatalog.read.tokens import without_query
 from geostack.errors import AssetNotFoundError, OutsideTileError
 from geostack.grid import check_size, covering_grid, share_inside
 from geostack.items import acquired, cloud_cover, declared_grid
 from geostack.request import BBox, as_text, format_bbox
 from pipekit.pixels import role_of
+from pipekit.tokens import without_query
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from geocatalog.read.tokens import guard_logs, without_query
 from geopatcher.files.cog import ends_within
 from geostack.errors import PixelReadError
 from geostack.web import SignedUrl, pieces
 from pipekit.files import locked, sync
 from pipekit.full_disk import telling_full_disk
 from pipekit.retry import GaveUpError, TransientError, retry
+from pipekit.tokens import guard_logs, without_query
 
 if TYPE_CHECKING:
     from geostack.sources import Source

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geocatalog.read.tokens import without_query
 from geostack.errors import PixelReadError, SourceUnavailableError
 from pipekit.files import beside
 from pipekit.retry import (
@@ -21,6 +20,7 @@ from pipekit.retry import (
     retry_after,
     within,
 )
+from pipekit.tokens import without_query
 
 if TYPE_CHECKING:
     from geostack.sources import Source

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store
 
-from geocatalog.read.tokens import guard_logs, without_query
 from geostack.errors import PixelReadError
 from geostack.web import SignedUrl
 from pipekit.retry import GaveUpError, retry
+from pipekit.tokens import guard_logs, without_query
 
 if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, BufferPrototype

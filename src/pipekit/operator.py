@@ -23,6 +23,7 @@ from pipekit.config import (
 )
 from pipekit.describe import Description, shorten
 from pipekit.radius import Local
+from pipekit.tokens import redact
 
 if TYPE_CHECKING:
     from pipekit.sequential import Sequential
@@ -634,7 +635,8 @@ def argument_repr(value: Any) -> str:
         return f"array(shape={value.shape}, dtype={value.dtype})"
     if getattr(type(value), "__repr__", None) is object.__repr__:
         return f"<{type(value).__name__}>"
-    return repr(value)
+    text = repr(value)
+    return redact(text) if "://" in text else text
 
 
 def step_repr(operator: object) -> str:

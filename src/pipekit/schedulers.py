@@ -9,7 +9,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -23,6 +22,7 @@ from uuid import uuid4
 import numpy as np
 
 from pipekit.lazy import needed
+from pipekit.scratch import scratch_folder
 
 SCHEDULERS = ("threads", "processes", "dask")
 
@@ -218,13 +218,24 @@ def scheduling(scheduler: Any, workers: int, job: Job) -> Iterator[Scheduler]:
             yield Scheduler(lambda item: pool.submit(run_packed, saved, item), workers)
     else:
         distributed: Any = needed("distributed")
-        place = {"dashboard_address": "127.0.0.1:0", "env": WORKER_MEMORY}
+        # Who may connect may have any code run, so certificates made for this run are asked for,
+        # and the pages that Dask shows to everybody are left out.
+        how = {
+            "security": distributed.Security.temporary(),
+            "dashboard_address": None,
+            "scheduler_kwargs": {"dashboard_address": "127.0.0.1:0"},
+            "env": WORKER_MEMORY,
+        }
         with (
-            distributed.LocalCluster(n_workers=workers, threads_per_worker=1, **place) as cluster,
+            needed("dask").config.set(_NO_PAGES),
+            distributed.LocalCluster(n_workers=workers, threads_per_worker=1, **how) as cluster,
             distributed.Client(cluster, set_as_default=False) as client,
             scheduling(client, workers, job) as chosen,
         ):
             yield chosen
+
+
+_NO_PAGES = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
 
 
 def cores() -> int:
@@ -299,8 +310,8 @@ def on_this_machine(client: Any) -> bool:
 @contextmanager
 def _saved(packed: Payload) -> Iterator[Payload]:
     """Lay a payload out in a folder for the processes of this machine."""
-    with tempfile.TemporaryDirectory(prefix="pipekit-", ignore_cleanup_errors=True) as folder:
-        files = [Path(folder) / f"{number}.part" for number in range(len(packed.parts))]
+    with scratch_folder("pipekit-") as folder:
+        files = [folder / f"{number}.part" for number in range(len(packed.parts))]
         for file, part in zip(files, packed.parts, strict=True):
             file.write_bytes(part)
         yield Payload(files, packed.token)

@@ -1,5 +1,8 @@
 """From a search to a catalog, against a real service on loopback that fails in every way."""
 
+import subprocess
+import sys
+
 import pystac_client
 import pytest
 from loopback import Fault, Loopback
@@ -147,3 +150,44 @@ def test_bad_questions_are_refused(client):
                   {"bbox": (0, 0)}, {"asset_key": []}):  # fmt: skip
         with pytest.raises(CatalogError):
             from_stac_search(client, **{**ASKED, **wrong})
+
+
+FIRST_ITEMS = """
+import threading, time
+from importlib.metadata import EntryPoint
+
+from pystac.extensions.hooks import ExtensionHooks
+
+load, kinds = EntryPoint.load, ExtensionHooks._get_stac_object_types
+EntryPoint.load = lambda self: (time.sleep(0.005), load(self))[1]
+ExtensionHooks._get_stac_object_types = lambda self: (time.sleep(0.005), kinds(self))[1]
+from geocatalog.read.service import ready_pystac
+from pystac import Item
+
+item = {"type": "Feature", "stac_version": "1.0.0", "id": "x", "geometry": None, "links": [],
+        "assets": {}, "properties": {"datetime": "2024-01-01T00:00:00Z"}}
+together, failed = threading.Barrier(8), []
+
+def read(number):
+    together.wait()
+    time.sleep(0.02 * number)
+    ready_pystac()
+    try:
+        Item.from_dict(item)
+    except Exception as error:
+        failed.append(error)
+
+threads = [threading.Thread(target=read, args=(number,)) for number in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert not failed, failed
+"""
+
+
+def test_the_first_searches_of_a_process_may_be_made_at_once():
+    """Finding its extensions, pystac changes a dictionary that other threads go through."""
+    code = [sys.executable, "-W", "ignore", "-c", FIRST_ITEMS]
+    done = subprocess.run(code, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr

@@ -1,6 +1,8 @@
 """The cache folder: found, measured, emptied, done without."""
 
 import os
+import sys
+import tempfile
 
 import pytest
 
@@ -114,3 +116,16 @@ def test_a_temporary_folder_of_another_user_is_not_used(tmp_path, monkeypatch):
     assert cache.is_ours(tmp_path / "nowhere")
     with pytest.raises(OSError, match="set GEOSTACK_CACHE"):
         cache.writable_cache_folder()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links want a privilege there")
+def test_a_link_in_the_temporary_folder_is_not_followed(tmp_path, monkeypatch):
+    """It is ours to follow by its target's owner, and whoever made it chose that target."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "temp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temp"))
+    monkeypatch.setenv("GEOSTACK_CACHE", "/proc/nowhere")
+    cache.fallback_folder().symlink_to(tmp_path / "mine")
+    with pytest.raises(OSError, match="neither"):
+        cache.writable_cache_folder()
+    assert not list((tmp_path / "mine").iterdir())

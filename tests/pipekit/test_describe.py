@@ -3,7 +3,7 @@
 import pytest
 
 from geotoolz import NDVI, ApplyMask, DNToReflectance, MaskFromSCL
-from pipekit import Branch, Fanout, Graph, Identity, Input, Lambda, Sequential
+from pipekit import Branch, Const, Fanout, Graph, Identity, Input, Lambda, Sequential
 
 
 def test_a_pipeline_is_a_row_for_each_step_and_for_what_a_step_holds():
@@ -36,3 +36,10 @@ def test_a_notebook_and_pandas_get_a_table():
     assert html.count("<tr>") == 3
     assert "&lt;low&gt;" in html
     assert list(pd.DataFrame(rows).columns) == ["step", "operator", "arguments", "looks"]
+
+
+def test_no_password_of_an_address_is_shown():
+    op = Const("https://user:SECRET@host/a.tif?sig=SECRET&v=2")
+    for text in (repr(op), repr(op.describe()), op.describe()._repr_html_()):
+        assert "SECRET" not in text
+        assert "user:***@host" in text

@@ -21,9 +21,9 @@ from geocatalog.load.times import times_of
 from geocatalog.read.bands import data_indexes, lacks_place
 from geocatalog.read.open import with_address, with_dataset
 from geocatalog.read.signers import signing
-from geocatalog.read.tokens import without_query
 from geocatalog.records import DEFAULT_WORKERS, FileRecord, read_catalog
 from pipekit.files import keep_inputs
+from pipekit.tokens import without_query
 
 
 def build_raster_catalog(

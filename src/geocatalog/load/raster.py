@@ -19,9 +19,9 @@ from geocatalog.interval import pack_time
 from geocatalog.read.bands import Bands, marked
 from geocatalog.read.onto_grid import Piece, as_resampling, read_piece
 from geocatalog.read.signers import signing
-from geocatalog.read.tokens import redact, redacted
 from pipekit.parallel import in_threads
 from pipekit.pixels import GUIDE, check_fill, equal_mask, role_of
+from pipekit.tokens import redact, redacted
 
 if TYPE_CHECKING:
     from georeader.geotensor import GeoTensor

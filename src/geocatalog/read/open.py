@@ -16,13 +16,6 @@ from rasterio.errors import RasterioError
 from geocatalog.errors import PixelReadError
 from geocatalog.read.service import WHOLE
 from geocatalog.read.signers import Sign, signing
-from geocatalog.read.tokens import (
-    guard_logs,
-    redact,
-    redacted,
-    without_query,
-    without_tokens,
-)
 from pipekit.places import store_of
 from pipekit.retry import (
     TRANSIENT_STATUS,
@@ -32,6 +25,13 @@ from pipekit.retry import (
     retry_after,
     tries_text,
     within,
+)
+from pipekit.tokens import (
+    guard_logs,
+    redact,
+    redacted,
+    without_query,
+    without_tokens,
 )
 
 T = TypeVar("T")

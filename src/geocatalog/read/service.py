@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from geocatalog.read.tokens import guard_logs
 from pipekit.retry import (
     TRANSIENT_STATUS,
     RetryPolicy,
@@ -15,6 +14,7 @@ from pipekit.retry import (
     retry_after,
     within,
 )
+from pipekit.tokens import guard_logs
 
 if TYPE_CHECKING:
     from pystac_client.stac_api_io import StacApiIO
@@ -23,6 +23,33 @@ TIMEOUT = (5.0, 30.0)
 """Seconds to connect, and between two bytes of an answer."""
 WHOLE = 60.0
 """Seconds for one whole answer, such as a page of items or a token."""
+
+
+_READYING = threading.Lock()
+
+
+@lru_cache(maxsize=1)
+def _ready() -> None:
+    from pystac import Item
+
+    moment = "2000-01-01T00:00:00Z"
+    properties = {"datetime": moment}
+    Item.from_dict({"type": "Feature", "stac_version": "1.0.0", "id": "x", "geometry": None,
+                    "properties": properties, "links": [], "assets": {}})  # fmt: skip
+
+
+def ready_pystac() -> None:
+    """Have pystac find its extensions before several threads read items.
+
+    It does so with the first object, and whoever reads another meanwhile sees a dictionary change
+    while he iterates.
+
+    Examples
+    --------
+    >>> ready_pystac()
+    """
+    with _READYING:
+        _ready()
 
 
 def patient_io(
@@ -48,6 +75,7 @@ def patient_io(
     from pystac_client.stac_api_io import StacApiIO
 
     guard_logs()
+    ready_pystac()
     own = getattr(like, "_req_modifier", None)
     said = threading.local()
 

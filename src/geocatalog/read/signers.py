@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from geocatalog.errors import CatalogError
-from geocatalog.read.tokens import without_tokens
+from pipekit.tokens import without_tokens
 
 Sign = Callable[..., str]
 """Called as `sign(place)` whenever a file is opened, and as `sign(place, renew=True)` after its

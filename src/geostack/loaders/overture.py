@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geocatalog.read.tokens import without_query
 from geostack.errors import SourceUnavailableError
 from geostack.request import as_bbox, as_count, halves
+from pipekit.tokens import without_query
 
 if TYPE_CHECKING:
     import geopandas as gpd

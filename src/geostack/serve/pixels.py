@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +22,7 @@ from geostack.sources.source import Source
 from geotoolz.io import write_cog
 from pipekit import content_hash
 from pipekit.pixels import invalid_mask, nodata_of, plain
+from pipekit.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from pystac import Item
@@ -255,8 +254,8 @@ def as_geotiff(result: Any, output: str | None) -> bytes:
     raster = _chosen(result, output)
     if not isinstance(raster, GeoTensor):
         raise Problem(422, "the pipeline's result is no map; ask for ?format=json")
-    with tempfile.TemporaryDirectory(prefix="geostack-serve-") as folder:
-        path = Path(folder) / "result.tif"
+    with scratch_folder("geostack-serve-") as folder:
+        path = folder / "result.tif"
         write_cog(raster, path)
         return path.read_bytes()
 

@@ -6,7 +6,6 @@ import json
 import logging
 from http import HTTPStatus
 
-from geocatalog.read.tokens import redact
 from geostack.errors import (
     AssetNotFoundError,
     NoSceneError,
@@ -16,6 +15,7 @@ from geostack.errors import (
 )
 from pipekit import QCError
 from pipekit.full_disk import UnwrittenError
+from pipekit.tokens import redact
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,6 @@ import os
 import pickle
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,6 +23,7 @@ from pipekit import ConfigError, Operator, Registry, default_registry, from_conf
 from pipekit.carrier import dumps
 from pipekit.config import Limits
 from pipekit.result_size import run_bounded
+from pipekit.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from georeader.geotensor import GeoTensor
@@ -183,8 +183,8 @@ class Children:
         # To the child a pickle may go: this process made it. None ever comes back.
         sent = dumps((text, kind, output, int(seconds) + 1, chip))
         with (
-            tempfile.TemporaryDirectory(prefix="geostack-serve-") as folder,
-            self._start(folder) as child,
+            scratch_folder("geostack-serve-") as folder,
+            self._start(str(folder)) as child,
         ):
             try:
                 answer = child.communicate(sent, timeout=seconds)[0]

@@ -19,6 +19,7 @@ from glob import escape, iglob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from geocatalog.read.service import ready_pystac
 from geostack.errors import NoSceneError, SourceUnavailableError
 from geostack.items import acquired, cloud_cover
 from geostack.request import BBox, Request
@@ -427,6 +428,7 @@ def as_item(path: Path | Place, feature: dict[str, Any]) -> Item:
     """
     from pystac import Item
 
+    ready_pystac()
     item = Item.from_dict(feature, preserve_dict=True)
     for asset in item.assets.values():
         if "://" not in asset.href and not asset.href.startswith("/"):

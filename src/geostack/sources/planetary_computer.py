@@ -17,7 +17,6 @@ from urllib.parse import urlparse
 
 from geocatalog.read.service import TIMEOUT, WHOLE, patient_io
 from geocatalog.read.signers import add_signer
-from geocatalog.read.tokens import guard_logs, redact, without_tokens
 from geostack.errors import SourceUnavailableError
 from geostack.items import acquired, cloud_cover
 from geostack.request import (
@@ -37,6 +36,7 @@ from pipekit.retry import (
     retry,
     within,
 )
+from pipekit.tokens import guard_logs, redact, without_tokens
 
 if TYPE_CHECKING:
     from pystac import Item

@@ -19,7 +19,8 @@ _SECRETS = _words(
     """
     sig signature token access_token id_token sas_token apikey api_key api-key subscription-key
     x-amz-signature x-amz-credential x-amz-security-token x-goog-signature x-goog-credential
-    awsaccesskeyid googleaccessid key-pair-id password
+    awsaccesskeyid googleaccessid key-pair-id password accountkey sharedaccesskey client_secret
+    aws_secret_access_key
     """
 )
 """Parameters that are secret whatever stands beside them."""
@@ -43,7 +44,7 @@ _PAIR = re.compile(
 )
 _FIELD = re.compile(rf"(?i)(['\"])({'|'.join(sorted(_SECRETS))})\1(\s*:\s*)(['\"])(?:(?!\4).)*\4")
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://|/vsi")
-_USER = re.compile(r"(//[^/\s:@'\"<>]*):[^/\s@'\"<>]+@")
+_USER = re.compile(r"(//[^/\s:@'\"<>]*):[^/\s'\"<>]+@")  # a password may hold an @
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}")
 _LEAKY_LOGGERS = (
     "fsspec",

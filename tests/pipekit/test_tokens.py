@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geocatalog.read.tokens import RedactingFilter, redact, without_query, without_tokens
+from pipekit.tokens import RedactingFilter, redact, without_query, without_tokens
 
 URL = "https://s.blob.core.windows.net/c/B04.tif?st=2024-01-01&se=2024-01-02&sp=rl&sig=a%2Fb%3D"
 
@@ -103,3 +103,20 @@ def test_a_place_is_its_address_without_the_token(address, place):
 @given(st.text(st.sampled_from("abs%36=&?;:/@ig3FD2"), max_size=60))
 def test_any_text_can_be_redacted_twice(text):
     assert redact(redact(text)) == redact(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://h/a?X-Amz-Signature=SECRET&b=1",
+        "https://h/a?X%2DAmz%2DSignature=SECRET",
+        "https://h/a?X-Goog-Signature=SECRET",
+        "https%3A%2F%2Fh%2Fa%3Fsig%3DSECRET%26b%3D1",
+        "https://h/a%253Fsig%253DSECRET",
+        "postgres://u:SE@CRET@h/db",
+        "DefaultEndpointsProtocol=https;AccountKey=SECRET==",
+        "https://h/token?client_secret=SECRET",
+    ],
+)
+def test_no_secret_survives(text):
+    assert "CRET" not in redact(text)
