@@ -235,7 +235,10 @@ def scheduling(scheduler: Any, workers: int, job: Job) -> Iterator[Scheduler]:
             yield chosen
 
 
-_NO_PAGES = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+_NO_PAGES: dict[str, list[Any]] = {
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+}
 
 
 def cores() -> int:
