@@ -134,7 +134,8 @@ def make_app(archive: Path, folder: Path, rates: Rates) -> Any:
     clean = ArchiveSource([archive])
     faulty = FaultySource(clean, folder, rates)
     pipelines = {"ndvi": Pipeline(TO_NDVI, BANDS), "wait": Pipeline(Wait(1.0), BANDS)}
-    return create_app(pipelines, layers(clean, faulty), source=faulty, limits=LIMITS)
+    scene = layers(clean, faulty)
+    return create_app(pipelines, scene, source=faulty, limits=LIMITS, accept_yaml=True)
 
 
 def main(archive: str, folder: str) -> None:

@@ -36,6 +36,7 @@ from tiny_scenes import make_scene, scene_bbox
 from geostack import load_s2_chip
 from geostack.serve.pixels import as_geotiff, as_summary, read_upload
 from geostack.sources.archive import ArchiveSource
+from pipekit import to_yaml
 
 HERE = Path(__file__).resolve().parent
 ITEM = "S2B_MSIL2A_20240614T183919_R070_T10SGJ_20240614T225657"
@@ -73,6 +74,8 @@ class Outcome:
     """Requests of clients that went away before the answer."""
     memory: list[tuple[float, float]] = field(default_factory=list)
     """(seconds since the start, MB resident) of the server."""
+    children: set[psutil.Process] = field(default_factory=set)
+    """Processes of posted pipelines that were seen."""
     files: list[tuple[float, int]] = field(default_factory=list)
     """(seconds since the start, open files and sockets) of the server."""
     finished: list[int] = field(default_factory=list)
@@ -80,6 +83,11 @@ class Outcome:
     exit_code: int | None = None
     stopped_in: float = math.inf
     """Seconds from the signal to the process's end."""
+
+    @property
+    def left(self) -> int:
+        """Processes of posted pipelines that are still there."""
+        return sum(child.is_running() for child in self.children)
 
     def memory_between(self, start: float, end: float) -> float:
         """Median MB within a part of the run, from 0 to 1."""
@@ -98,7 +106,7 @@ class Outcome:
             f"{len(self.wrong)} wrong, {self.dropped} dropped by their clients; memory "
             f"{self.memory_between(0.4, 0.6):.0f} -> {self.memory_between(0.8, 1.0):.0f} MB, "
             f"files {self.files[len(self.files) // 2][1]} -> {self.files[-1][1]}; stopped in "
-            f"{self.stopped_in:.1f} s"
+            f"{self.stopped_in:.1f} s; {self.left} of {len(self.children)} children left"
         )
 
 
@@ -154,6 +162,9 @@ def _boxes(source: ArchiveSource) -> Iterator[Ask]:
         text = json.dumps(summary, separators=(",", ":")).encode()
         yield Ask("POST", "/pipelines/ndvi", body, told, expected=as_geotiff(result, None))
         yield Ask("POST", "/pipelines/ndvi?format=json", body, told, expected=text)
+        posted = {"item": ITEM, "bbox": box, "bands": BANDS, "yaml": to_yaml(TO_NDVI)}
+        body = json.dumps(posted).encode()
+        yield Ask("POST", "/run", body, told, expected=as_geotiff(result, None))
 
 
 def _uploads(upload: bytes) -> Iterator[Ask]:
@@ -281,6 +292,7 @@ def _watch(pid: int, outcome: Outcome, began: float, seconds: float) -> None:
     while (now := time.monotonic() - began) < seconds:
         outcome.memory.append((now, server.memory_info().rss / 2**20))
         outcome.files.append((now, server.num_fds()))
+        outcome.children.update(server.children(recursive=True))
         time.sleep(min(0.25, seconds / 50))
 
 

@@ -19,8 +19,8 @@ TILE = Ask("GET", "/tiles/a/1/0/0.png", expected=b"png")
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory) -> Outcome:
-    """Sixteen clients, two that go away early, for two and a half seconds."""
-    return run_load(tmp_path_factory.mktemp("load"), seconds=2.5)
+    """Sixteen clients, two that go away early, for five seconds."""
+    return run_load(tmp_path_factory.mktemp("load"), seconds=5.0)
 
 
 def test_nothing_wrong_is_ever_returned(outcome):
@@ -49,6 +49,11 @@ def test_stopping_under_load_finishes_what_is_under_way(outcome):
     assert outcome.finished == [200] * 4
     assert outcome.exit_code in (0, -15)
     assert outcome.stopped_in < 30
+
+
+def test_no_process_of_a_posted_pipeline_outlives_the_server(outcome):
+    assert outcome.children
+    assert outcome.left == 0
 
 
 @pytest.mark.parametrize(
