@@ -25,6 +25,9 @@
 # **Needs** no network: items and borders come from whichever source has them; the lines printed
 # below say which. The borders are Natural Earth's, in the public domain; eleven states of them come
 # with the package. No pixels are read at all.
+#
+# **Before this.** [Catalogs](01_intro.ipynb). **Time.** 15 minutes to read, under half a minute to
+# run.
 
 # %%
 import geopandas as gpd
@@ -269,6 +272,36 @@ assert len(tahoe.query(beside)) == len(tahoe)
 assert len(tahoe.query(beyond)) == 0
 
 # %% [markdown]
+# ## Try it yourself
+#
+# Copy a block into a cell of your own, replace what is missing, and run it. The asserts below
+# `# the check` say when you are there.
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-set-outside
+# What do the scenes of `world` show outside of California? Answer with a catalog `outside`.
+#
+# ```python
+# outside = ...
+#
+# # the check
+# california = states.where("state = 'California'").gdf.geometry.iloc[0]
+# assert len(outside) > len(lisbon)
+# assert set(lisbon.gdf.filepath) <= set(outside.gdf.filepath)
+# assert outside.gdf.geometry.intersection(california).area.max() < 1e-9
+# ```
+# :::
+#
+# :::{solution} ex-set-outside
+# :class: dropdown
+#
+# ```python
+# outside = world - states.where("state = 'California'")
+# ```
+# :::
+
+# %% [markdown]
 # ## Recap
 #
 # | operation | gives | footprint and time |
@@ -279,5 +312,15 @@ assert len(tahoe.query(beyond)) == 0
 # | `a.intersect(b, spatial_only=True)` | pairs | footprint clipped, time of `a` |
 # | `a - b`, `a.difference(b)` | rows of `a` of which something is left | without what `b` covers |
 # | `a \| b`, `a.union(b)` | rows of either, once | in the CRS of `a` |
+#
+# **Key points**
+#
+# - A pair of an intersection shares space and time, and is clipped to what is shared.
+# - A law that is checked as code is a promise; one that is only said is not.
+#
+# **References**
+#
+# - Allen, J. F. (1983), *Communications of the ACM* 26, 832-843, [doi:10.1145/182.358434](https://doi.org/10.1145/182.358434): relations between intervals of time
+# - Natural Earth, *Admin 1 - States, Provinces*, <https://www.naturalearthdata.com>
 #
 # **Where next.** [DuckDB](04_duckdb.ipynb): the same algebra over a million rows in a file.

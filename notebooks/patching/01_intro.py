@@ -25,6 +25,9 @@
 # **Needs** no network: pixels come from a local archive, the live service or the embedded
 # simulation, whichever is there; the line printed below says which. Before this,
 # [patching a scene](../05_patching_grids.ipynb) shows the same machine at work on all of it.
+#
+# **Before this.** [Patching](../05_patching_grids.ipynb). **Time.** 20 minutes to read, under half a
+# minute to run.
 
 # %%
 import json
@@ -71,7 +74,7 @@ plt.show()
 # ## Two axes make patches: geometry and sampler
 #
 # The *geometry* says what shape a patch has and what happens at the scene's edge; the *sampler*
-# says where patches hang. Together they are enough to split.
+# says where patches lie. Together they are enough to split.
 
 # %%
 patcher = SpatialPatcher(
@@ -79,7 +82,7 @@ patcher = SpatialPatcher(
     sampler=SpatialRegularStride(step=64),
 )
 patches = list(patcher.split(scene))
-print(len(patches), "patches; the first hang at", [patch.anchor for patch in patches[:4]])
+print(len(patches), "patches; the first lie at", [patch.anchor for patch in patches[:4]])
 assert len(patches) == patcher.n_anchors(scene) == 6 * 5
 
 # %%
@@ -322,6 +325,66 @@ else:
     raise AssertionError("a function has no config")
 
 # %% [markdown]
+# ## Try it yourself
+#
+# Copy a block into a cell of your own, replace what is missing, and run it. The asserts below
+# `# the check` say when you are there.
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-patch-tent
+# Write a window of your own, `tent`: largest in the middle of a chip, falling in a straight line
+# towards each side, and positive everywhere.
+#
+# ```python
+# def tent(shape):
+#     ...
+#
+# # the check
+# weights = SpatialCustom(tent).weights(patcher.geometry)
+# assert weights.shape == (96, 96)
+# assert weights[48, 48] > weights[48, 10] > weights[48, 0] >= weights.min() > 0
+# assert np.allclose(np.diff(weights[48, :40], 2), 0, atol=1e-6)
+# ```
+# :::
+#
+# :::{solution} ex-patch-tent
+# :class: dropdown
+#
+# ```python
+# def tent(shape):
+#     sides = [1 - np.abs(np.arange(n) - (n - 1) / 2) / (n / 2) for n in shape]
+#     return np.outer(*sides)
+# ```
+# :::
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-patch-coarse
+# Make a patcher `coarse`: chips of 128 x 128 pixels, one every 100 pixels, to the very edge.
+#
+# ```python
+# coarse = ...
+#
+# # the check
+# assert coarse.n_anchors(scene) == 4 * 3
+# assert coarse.anchors(scene)[1] == (0, 100)
+# back = coarse.merge(coarse.split(scene), scene)
+# assert np.abs(back.values / scene.values - 1).max() < 1e-6
+# ```
+# :::
+#
+# :::{solution} ex-patch-coarse
+# :class: dropdown
+#
+# ```python
+# coarse = SpatialPatcher(
+#     SpatialRectangular(128, boundary="shift"), SpatialRegularStride(100), SpatialHann()
+# )
+# ```
+# :::
+
+# %% [markdown]
 # ## Recap
 #
 # | axis | question | here | others |
@@ -334,6 +397,17 @@ else:
 # - A window must be positive everywhere; then overlap-add is exact to the edge.
 # - Seams come from operators that look at the whole chip. A window fades them, and does not cure them.
 # - A patcher is a value: JSON in, JSON out.
+#
+# **Key points**
+#
+# - Four choices make a tiling: geometry, sampler, window, aggregation.
+# - A window that is zero somewhere loses pixels at the scene's edge.
+# - A patcher is plain data, so it can be written down, compared and read back.
+#
+# **References**
+#
+# - Allen, J. B. and Rabiner, L. R. (1977), *Proceedings of the IEEE* 65, 1558-1564, [doi:10.1109/PROC.1977.10770](https://doi.org/10.1109/PROC.1977.10770): overlap-add
+# - Harris, F. J. (1978), *Proceedings of the IEEE* 66, 51-83, [doi:10.1109/PROC.1978.10837](https://doi.org/10.1109/PROC.1978.10837): windows
 #
 # **Where next.** [Geometries](02_geometries.ipynb) leaves the rectangle: spherical caps, graphs of
 # points, polygons.

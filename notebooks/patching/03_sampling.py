@@ -9,7 +9,7 @@
 # ---
 
 # %% [markdown]
-# # Sampling: where patches hang, in space and in time
+# # Sampling: where patches lie, in space and in time
 #
 # **Question.** A regular grid covers a map, but a model trained on it sees each corner of the
 # world at the same offset for ever. What other ways are there to choose places, and what does each
@@ -24,6 +24,9 @@
 #
 # **Needs** no network: pixels come from a local archive, the live service or the embedded
 # simulation, whichever is there; the line printed below says which.
+#
+# **Before this.** [One chip, one band](01_intro.ipynb). **Time.** 20 minutes to read, under half a
+# minute to run.
 
 # %%
 import warnings
@@ -53,7 +56,7 @@ chip = SpatialRectangular(96)
 # %% [markdown]
 # ## Five samplers over one scene
 #
-# All lay chips of 96 x 96 pixels. The first two hang one in each cell of a grid of 200 pixels; the
+# All lay chips of 96 x 96 pixels. The first two put one in each cell of a grid of 200 pixels; the
 # third is asked for 140; the fourth takes nearly as many as fit at least 200 pixels apart; the
 # fifth takes the places it is given, here three.
 
@@ -211,7 +214,7 @@ try:
 except PatchError as error:
     print("PatchError:", error)
 else:
-    raise AssertionError("a chip that hangs over must be refused")
+    raise AssertionError("a chip beyond the edge must be refused")
 
 # %% [markdown]
 # ## Along the time axis
@@ -293,6 +296,59 @@ assert picked["random, 6"] == [
 ]
 
 # %% [markdown]
+# ## Try it yourself
+#
+# Copy a block into a cell of your own, replace what is missing, and run it. The asserts below
+# `# the check` say when you are there.
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-sample-apart
+# Find `places` for chips so that no two of them are closer than 300 pixels, and that are the same
+# whenever the cell is run.
+#
+# ```python
+# places = ...
+#
+# # the check
+# assert len(places) > 20
+# assert nearest_gap(places).min() >= 300
+# ```
+# :::
+#
+# :::{solution} ex-sample-apart
+# :class: dropdown
+#
+# ```python
+# places = SpatialPoissonDisk(300, seed=1).anchors(field.domain, chip)
+# ```
+# :::
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-sample-corners
+# Make a sampler `corners` with one chip in each corner of the scene.
+#
+# ```python
+# corners = ...
+#
+# # the check
+# rows, cols = scene.shape[1] - 96, scene.shape[2] - 96
+# expected = {(0, 0), (0, cols), (rows, 0), (rows, cols)}
+# assert set(corners.anchors(field.domain, chip)) == expected
+# ```
+# :::
+#
+# :::{solution} ex-sample-corners
+# :class: dropdown
+#
+# ```python
+# bottom, right = scene.shape[1] - 96, scene.shape[2] - 96
+# corners = SpatialExplicit([(0, 0), (0, right), (bottom, 0), (bottom, right)])
+# ```
+# :::
+
+# %% [markdown]
 # ## Recap
 #
 # | sampler | promise | use it for |
@@ -307,5 +363,16 @@ assert picked["random, 6"] == [
 # | `TemporalEventTriggered(event_times)` | the last date up to each event | floods, fires |
 # | `TemporalRandom(n, seed)` | different dates, the same for ever | training |
 # | `TemporalExplicit(times)` | your dates | studies |
+#
+# **Key points**
+#
+# - For a map take a regular grid that reaches the edge; for training avoid a fixed offset.
+# - A seed fixes the anchors, on any machine.
+# - Places that are apart make splits that are honest.
+#
+# **References**
+#
+# - Bridson, R. (2007), *Fast Poisson Disk Sampling in Arbitrary Dimensions*, SIGGRAPH sketches, [doi:10.1145/1278780.1278807](https://doi.org/10.1145/1278780.1278807)
+# - Clark, P. J. and Evans, F. C. (1954), *Ecology* 35, 445-453, [doi:10.2307/1931034](https://doi.org/10.2307/1931034): distance to the nearest neighbour
 #
 # **Where next.** [Backends](04_backends.ipynb) puts one patcher over many kinds of data.
