@@ -22,11 +22,15 @@
 #   the map;
 # - a scikit-learn classifier, trained on one area and judged on another, class by class, against a
 #   constant and a rule, over blocks for training, validation and test;
-# - tiled inference with `ModelOp` and `SpatialHardVote`, equal to whole-scene inference at 100 % of
-#   the pixels, and `SpatialSoftVote` for a map of doubt.
+# - tiled inference with `ModelOp` and `SpatialHardVote`, for a model of single pixels and for one that
+#   looks around, and `SpatialSoftVote` for a map of doubt;
+# - what that doubt is worth away from home, where a model can be sure and wrong.
 #
 # **Needs** no network: pixels come from a local archive, the live service or the embedded
 # simulation, whichever is there; the line printed below says which.
+#
+# **Before this.** [Patching](05_patching_grids.ipynb); scikit-learn's `fit` and `predict`.
+# **Time.** 40 minutes to read, a minute to run.
 
 # %%
 import warnings
@@ -42,12 +46,14 @@ from sklearn.metrics import confusion_matrix
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+# %%
 from geopatcher import CoverageWarning, SpatialBoxcar, SpatialHann, SpatialHardVote
 from geopatcher import SpatialJitteredStride, SpatialPatcher, SpatialRectangular
-from geopatcher import SpatialRegularStride, SpatialSoftVote, draw_chips
+from geopatcher import SpatialRegularStride, SpatialSoftVote, SpatialTrim, draw_chips
 from geostack import SOUTH_TYROL_BBOX, SOUTH_TYROL_TILE, NoSceneError
 from geostack import SourceUnavailableError, load_s2_chip
-from geotoolz import ApplyToChips, DNToReflectance, GridSampler, ModelOp, Sequential, Stitch
+from geotoolz import ApplyToChips, DNToReflectance, FocalMean, GridSampler, Lambda, ModelOp
+from geotoolz import Sequential, Stitch
 from geotoolz import NDVI, NDWI, SCL_CLOUDS_AND_INVALID
 from geotoolz import augment as aug
 from geotoolz.assess import BlockFolds, check_split, confusion
@@ -274,8 +280,9 @@ assert turned.transform == turned_label.transform
 #
 # The model is a logistic regression on the four bands, 4,000 pixels of each class, so that the lake
 # does not outvote the shore. It is trained twice: on the chips as they were cut, and on the
-# augmented ones. Both are asked about the south, as it is and under a made haze: dimmer, with
-# light scattered in, most of it blue.
+# augmented ones. Both are asked about the south, as it is and under a haze that is added here: 10 %
+# less light from the ground, and scattered light on top, most of it blue. Beside them stands a rule of
+# two thresholds (NDWI above 0 is water, NDVI above 0.5 vegetation) that has learned nothing.
 
 # %%
 plain = [patch.data for patch in images]
@@ -297,9 +304,14 @@ for name, model in models.items():
         right = predict_pixels(model, bands) == test_truth
         scores[name, sky] = right[labelled].mean()
         print(f"{name:10} {sky:6} {scores[name, sky]:.1%} of the southern pixels right")
+for sky, bands in {"clear": test, "hazy": 0.9 * test + scattered}.items():
+    said = np.where(NDWI(1, 3)(bands) > 0, 0, np.where(NDVI(2, 3)(bands) > 0.5, 1, 2))
+    scores["rule", sky] = (said == test_truth)[labelled].mean()
+    print(f"two thresholds {sky:6} {scores['rule', sky]:.1%}")
 
 # %% [markdown]
-# The two are practically the same, and that is a result. A model that sees one pixel at a time can
+# The two models are practically the same, and that is a result; and neither is a good one yet, since two
+# thresholds do about as well on this score. A model that sees one pixel at a time can
 # learn nothing from flips and turns, and a linear one with thousands of pixels little from
 # brightness. Augmentation pays for models that look at shapes and have few chips; the way to know
 # is this table, on an area the model has not seen.
@@ -427,10 +439,30 @@ assert agreement == 1.0
 assert (stitched.transform, stitched.crs) == (scene.transform, scene.crs)
 
 # %% [markdown]
-# Every pixel, to the last row and column: `boundary="shift"` leaves none out, and votes of chips
-# that agree give what each chip said. With a model that looks around a pixel (a network), chips
-# disagree near their edges, and the vote decides.
+# Every pixel, to the last row and column: `boundary="shift"` leaves none out. But the agreement proves
+# no more than that. This model sees one pixel at a time, so no way of cutting can change its answer.
 #
+# A model with *context* is the harder test. Here the same classifier is asked about means over 9 x 9
+# pixels, so that each answer depends on pixels up to 4 away. Near a chip's edge some of those are
+# missing, and chips disagree there. Votes alone do not repair that; leaving out a margin of 4 pixels of
+# each chip does. ([Networks](patching/07_networks.ipynb) does this with a convolutional one.)
+
+# %%
+context = Lambda(FocalMean(9) | classify)  # Lambda hides how far it looks
+ways = {
+    "all votes": (224, SpatialBoxcar()),
+    "margin of 4 left out": (248, SpatialTrim(4)),
+}
+southern = scene[:, 2935:]
+in_one_piece, disagree = context(southern).values, {}
+for name, (step, window) in ways.items():
+    cut = SpatialPatcher(voting.geometry, SpatialRegularStride(step), window, voting.aggregation)
+    made = Sequential([GridSampler(cut), ApplyToChips(context), Stitch()])(southern)
+    disagree[name] = int((made.values != in_one_piece).sum())
+    print(f"{name:21} {disagree[name]:6} of {made.size} pixels differ from the map in one piece")
+assert disagree["all votes"] > 0 == disagree["margin of 4 left out"]
+
+# %% [markdown]
 # ### What the model gets wrong
 #
 # Only the south counts. Each row of the matrix is one true class and adds up to 100 %.
@@ -524,12 +556,13 @@ assert rate[0] > 3 * rate[-1]
 assert few[wrong].mean() > 5 * few.mean() or source != "simulated"
 
 # %% [markdown]
-# So the margin map is a list of where to look first, or where to label next.
+# At home, then, the margin map is a list of where to look first. It is the model's own opinion, and
+# holds where pixels are like those it learned from. The next section takes it away from home.
 #
 # ## The same on a real scene
 #
 # Bolzano in South Tyrol, Sentinel-2 on 12 June 2022: a city, two rivers, orchards and forest. The
-# model comes from Lake Tahoe and has seen none of it. The cells are skipped, and say so, when no
+# model comes from Lake Tahoe (or from its simulation) and has seen none of it. The cells are skipped, and say so, when no
 # source holds that scene.
 
 # %%
@@ -582,7 +615,22 @@ if tyrol is not None:
 
 # %% [markdown]
 # Both models are right on more than nine pixels in ten, and the first finds hardly any river. Water
-# is a third of a percent of this scene, so overall accuracy does not notice. Why does it fail?
+# is a third of a percent of this scene, so overall accuracy does not notice. Does the first model at
+# least doubt where it is wrong?
+
+# %%
+if tyrol is not None:
+    sure = margin(ask(tyrol)).values
+    true, said = tyrol_truth.values, maps["Trained at Tahoe"].values
+    missed = (true == 0) & (said != 0) & np.isfinite(sure)
+    print(f"median margin on true water: {np.median(sure[(true == 0) & np.isfinite(sure)]):.3f}")
+    print(f"water it missed with a margin above 0.9: {np.mean(sure[missed] > 0.9):.0%}")
+    assert np.mean(sure[missed] > 0.9) > 0.5 or source != "simulated"
+
+# %% [markdown]
+# It is sure and wrong. A margin compares classes that the model knows; it cannot say that a pixel is
+# like nothing it has seen. So doubt is no test of a model in a new place; labels from there are. Why
+# does it fail?
 
 # %%
 if tyrol is not None:
@@ -595,10 +643,29 @@ if tyrol is not None:
 
 # %% [markdown]
 # The water it learned from is deep, clear and dark; rivers are bright in every band, and their
-# pixels touch their banks. Where the training lake is the simulated one, the gap between simulation
-# and nature comes on top. At most eight hundred pixels of each class from the western part of the
-# same scene bring most of the river back, and cost a little of the other ground. No model knows
-# more than the area it was trained on.
+# pixels touch their banks. Where the training lake is the simulated one, the gap between simulation and
+# nature comes on top. The second model had at most eight hundred pixels of each class from the western
+# part of the same scene. How much of the river does it bring back, and what is the price?
+
+# %%
+if tyrol is not None:
+    water_scores = {}
+    for name, mapped in maps.items():
+        true, said = tyrol_truth.values[:, EAST], mapped.values[:, EAST]
+        called, is_water = (said == 0) & (true >= 0), true == 0
+        recall = np.mean(called[is_water])
+        precision = np.mean(is_water[called]) if called.any() else np.nan
+        water_scores[name] = recall, precision
+        print(f"{name:20} {called.sum():5} pixels called water, {is_water.sum()} are; "
+              f"found {recall:.0%}, right {precision:.0%}")  # fmt: skip
+    assert water_scores["Trained in the west"][0] > 0.5 or source != "simulated"
+    assert water_scores["Trained in the west"][1] < 0.5 or source != "simulated"
+
+# %% [markdown]
+# Most of the river comes back, and most of what is called water is none. The training set held classes
+# in nearly equal numbers, so the model takes water for common, where it is a third of a percent. A few
+# labels from the place mend what the model could not see; they do not make the map good. For that it
+# needs labels of what water is mistaken for, and classes in the numbers in which they occur.
 
 # %%
 if tyrol is not None:
@@ -611,8 +678,66 @@ if tyrol is not None:
     plt.show()
 
 # %% [markdown]
-# The rivers appear in the right map only, as thin blue lines through the valley floor.
+# The rivers appear in the right map only, as thin blue lines through the valley floor, with blue specks
+# around them that are no water.
+
+# %% [markdown]
+# ## Try it yourself
 #
+# Copy a block into a cell of your own, replace what is missing, and run it. The asserts below
+# `# the check` say when you are there.
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-06-precision
+# Of the southern pixels that the map `stitched` calls "other" (class 2) and that have a label, which
+# share is labelled so?
+#
+# ```python
+# precision = ...
+#
+# # the check
+# from sklearn.metrics import precision_score
+#
+# says, is_so = stitched.values[SOUTH].ravel(), truth.values[SOUTH].ravel()
+# expected = precision_score(is_so[is_so >= 0], says[is_so >= 0], labels=[2], average=None)[0]
+# assert np.isclose(precision, expected)
+# ```
+# :::
+#
+# :::{solution} ex-06-precision
+# :class: dropdown
+#
+# ```python
+# true, said = truth.values[SOUTH], stitched.values[SOUTH]
+# precision = np.mean(true[(true >= 0) & (said == 2)] == 2)
+# ```
+# :::
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-06-flip
+# Turn `chip` and its label left for right, by one call of an augmentation.
+#
+# ```python
+# flipped, flipped_label = ...
+#
+# # the check
+# assert np.array_equal(flipped.values, chip.values[..., ::-1])
+# assert np.array_equal(flipped_label.values, chip_label.values[..., ::-1])
+# ```
+# :::
+#
+# :::{solution} ex-06-flip
+# :class: dropdown
+#
+# ```python
+# flip = aug.RandomFlip(p_horizontal=1, p_vertical=0)
+# flipped, flipped_label = flip(chip, chip_label, seed=0)
+# ```
+# :::
+
+# %% [markdown]
 # ## Recap
 #
 # | step | write | what to hold on to |
@@ -621,8 +746,21 @@ if tyrol is not None:
 # | augmentation | `augment(chip, label, seed=(epoch, number))` | same seed, same result, anywhere |
 # | training | `fit_pixels(estimator, chips, labels, per_class=...)` | split by area, not by pixel |
 # | judgement | `confusion`, blocks by `BlockFolds`, baselines | accuracy hides small classes |
-# | labels, tiled | `ModelOp(model, method="predict")`, `SpatialHardVote(3)` | `boundary="shift"`: 100 % |
-# | doubt | `SklearnOp(..., method="predict_proba")`, `SpatialSoftVote(3)` | errors sit where margins are small |
+# | labels, tiled | `ModelOp(model, method="predict")`, `SpatialHardVote(3)` | `boundary="shift"`; with context, `SpatialTrim` |
+# | doubt | `SklearnOp(..., method="predict_proba")`, `SpatialSoftVote(3)` | of use at home, not in a new place |
+#
+# **Key points**
+#
+# - Split by area; judge each class; put a constant and a rule beside the model.
+# - That a map does not depend on its tiling is a result only for a model that looks around.
+# - A margin tells where to look at home. In a new place a model can be sure and wrong.
+# - Report precision beside recall: most of a river found, and most of what was found no river.
+#
+# **References**
+#
+# - Roberts, D. R. et al. (2017), *Ecography* 40, 913-929, [doi:10.1111/ecog.02881](https://doi.org/10.1111/ecog.02881): validation by blocks
+# - Shorten, C. and Khoshgoftaar, T. M. (2019), *Journal of Big Data* 6, 60, [doi:10.1186/s40537-019-0197-0](https://doi.org/10.1186/s40537-019-0197-0): augmentation
+# - Guo, C. et al. (2017), *On Calibration of Modern Neural Networks*, [doi:10.48550/arXiv.1706.04599](https://doi.org/10.48550/arXiv.1706.04599): what a probability of a model is worth
 #
 # **Where next.** [Deployment](07_deployment_shapes.ipynb) puts such a model behind an address;
 # [patching, one chip, one band](patching/01_intro.ipynb) opens the patcher itself; the
