@@ -94,12 +94,9 @@ bench-quick: $(DEV) $(SERVE)  ## the same in under three minutes, smaller, into 
 	@$(MAKE) --no-print-directory $(BENCH) || echo "without peers, which could not be installed"
 	@$(BIN)/python benchmarks/run.py --quick
 
-.PHONY: site site-myst
-site: $(DEV) $(SITE)  ## render the site into _build/html, with Sphinx where mystmd's theme is out of reach
+.PHONY: site
+site: $(DEV) $(SITE) $(SERVE)  ## render the site into _build/html, as its host shows it
 	@$(BIN)/python docs/build.py
-
-site-myst: $(DEV) $(SITE)  ## render the site with mystmd or fail, as its host shows it
-	@$(BIN)/python docs/build.py --with mystmd
 
 .PHONY: clean clean-all
 clean:  ## remove caches and build output

@@ -1,214 +1,264 @@
-"""API reference pages from the docstrings, one a module; sources are parsed, never imported."""
+"""API reference pages of what the packages offer in `__all__`, one for each room of a package.
+
+The pages are written in Sphinx's Python domain, so that other sites can refer to the names.
+"""
 
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
 import re
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from enum import Enum
+from functools import cache, cached_property
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 from docstring import to_markdown
 
-ROOT = Path(__file__).resolve().parents[1]
-Functions = dict[str, ast.FunctionDef]
-PACKAGES = ("pipekit", "geopatcher", "geocatalog", "geotoolz", "geostack")
+FACES = (
+    "pipekit",
+    "geopatcher",
+    "geocatalog",
+    "geotoolz",
+    "geotoolz.assess",
+    "geostack",
+    "geostack.serve",
+)
+"""The modules whose `__all__` is public, from the ground floor up."""
 
 
-@dataclass
-class Module:
-    """A module with its documented public classes and functions."""
+@dataclass(frozen=True)
+class Entry:
+    """A public thing: `face` is where users import it, `home` the module that defines it."""
 
+    face: str
     name: str
-    doc: str
-    items: dict[str, ast.ClassDef | ast.FunctionDef] = field(default_factory=dict)
+    home: str
+    value: Any = field(repr=False)
 
     @property
-    def package(self) -> str:
-        """The import package it belongs to."""
-        return self.name.split(".")[0]
+    def target(self) -> str:
+        """Its full name, `geotoolz.NDVI`, by which pages and other sites refer to it."""
+        return f"{self.face}.{self.name}"
 
     @property
     def page(self) -> str:
-        """Its page, below docs/reference/."""
-        return f"api/{self.name}.md"
+        """The room that it is described in, such as `geotoolz.indices`."""
+        package = self.face.partition(".")[0]
+        inner = next((face for face in FACES if "." in face and self.home.startswith(face)), None)
+        room = self.home.split(".")[1] if "." in self.home else "core"
+        return inner or f"{package}.{room}"
+
+    @property
+    def rank(self) -> tuple[bool, bool]:
+        """What is offered comes before the functions under it, constants come last."""
+        return not callable(self.value), self.face not in FACES
+
+    @cached_property
+    def line(self) -> int:
+        """Where it begins in its module."""
+        return _written(self.home).get(self.name, (0, ""))[0]
 
 
-def modules(source: Path = ROOT / "src") -> list[Module]:
-    """Every module of the five packages that documents something public."""
-    found = []
-    for package in PACKAGES:
-        for path in sorted((source / package).rglob("*.py")):
-            module = _parse(path, source)
-            if module.items and not any(part.startswith("_") for part in module.name.split(".")):
-                found.append(module)
+@cache
+def entries() -> tuple[Entry, ...]:
+    """All that is public, each thing once, under the lowest package that offers it."""
+    found: dict[int, Entry] = {}
+    for face in FACES:
+        module = importlib.import_module(face)
+        for name in module.__all__:
+            value = getattr(module, name)
+            if inspect.ismodule(value):
+                continue
+            home = _home(face, name, value)
+            if id(value) not in found or not callable(value):
+                found[id(value) if callable(value) else hash((face, name))] = Entry(
+                    face, name, home, value
+                )
+    return (*found.values(), *_twins(list(found.values())))
+
+
+def _home(face: str, name: str, value: Any) -> str:
+    if inspect.isclass(value) or inspect.isfunction(value):
+        return value.__module__
+    package = face.partition(".")[0]
+    holders = (m for m in sorted(sys.modules) if m.startswith(f"{package}."))
+    held = (m for m in holders if vars(sys.modules[m]).get(name) is value)
+    return next(m for m in held if name in _written(m))
+
+
+def _twins(found: list[Entry]) -> Iterator[Entry]:
+    """The pure functions under operators of the same meaning: `geotoolz.indices.ndvi`."""
+    for entry in found:
+        if entry.face.startswith("geotoolz") and inspect.isclass(entry.value):
+            for name, value in vars(sys.modules[entry.home]).items():
+                same = name.replace("_", "") == entry.name.lower().replace("_", "")
+                if same and inspect.isfunction(value) and value.__module__ == entry.home:
+                    yield Entry(entry.home, name, entry.home, value)
+
+
+@cache
+def _written(module: str) -> dict[str, tuple[int, str]]:
+    """Name -> (line, the text below it) of what a module defines at its top level."""
+    body = ast.parse(inspect.getsource(sys.modules[module])).body
+    found: dict[str, tuple[int, str]] = {}
+    for node, below in zip_longest(body, body[1:]):
+        targets = getattr(node, "targets", [getattr(node, "target", node)])
+        text = getattr(getattr(below, "value", None), "value", None)
+        doc = text if isinstance(below, ast.Expr) and isinstance(text, str) else ""
+        for target in targets:
+            name = getattr(target, "id", getattr(target, "name", None))
+            if name:
+                found[name] = (node.lineno, doc)
     return found
 
 
-def _parse(path: Path, source: Path) -> Module:
-    tree = ast.parse(path.read_text("utf-8"))
-    parts = path.relative_to(source).with_suffix("").parts
-    name = ".".join(part for part in parts if part != "__init__")
-    module = Module(name, ast.get_docstring(tree) or "")
-    for node in tree.body:
-        if (
-            isinstance(node, ast.ClassDef | ast.FunctionDef)
-            and not node.name.startswith("_")
-            and ast.get_docstring(node)
-        ):
-            module.items[node.name] = node
-    return module
+def rooms() -> dict[str, list[Entry]]:
+    """Page -> what is described on it, in the order of the source."""
+    found: dict[str, list[Entry]] = {}
+    for entry in sorted(entries(), key=lambda entry: (*entry.rank, entry.home, entry.line)):
+        found.setdefault(entry.page, []).append(entry)
+    return found
 
 
-def label(module: str, name: str) -> str:
-    """The target of one class or function: `function-` keeps `ndvi` apart from `NDVI`."""
-    kind = "class" if name[0].isupper() else "function"
-    return f"{kind}-{module}-{name}".lower().replace(".", "-").replace("_", "-")
+def about(page: str) -> str:
+    """The first sentence about a room: its module's, or that of the module it stands for."""
+    module = sys.modules.get(page) or sys.modules[rooms()[page][0].home]
+    doc = module.__doc__ or sys.modules[rooms()[page][0].home].__doc__ or ""
+    return to_markdown(doc.split("\n\n")[0].replace("\n", " "))
 
 
-def write_pages(folder: Path, used: dict[str, list[tuple[str, str]]]) -> list[Module]:
-    """Write one page a module into `folder`; `used` tells label -> [(title, link)] of notebooks."""
+def write_pages(folder: Path, used: dict[str, list[tuple[str, str]]]) -> None:
+    """Write a page for each room; `used` tells target -> [(title, link)] of lessons."""
     folder.mkdir(parents=True, exist_ok=True)
-    found = modules()
-    everywhere = functions(found)
-    for module in found:
-        parts = [f"# {module.name}", to_markdown(module.doc)]
-        known = everywhere | functions([module])
-        for name, node in module.items.items():
-            parts += _item(module.name, name, node, known)
-            pages = used.get(label(module.name, name), [])
-            if pages:
-                parts.append("Used in " + ", ".join(f"[{title}]({link})" for title, link in pages))
-        text = "\n\n".join(part for part in parts if part)
-        (folder / f"{module.name}.md").write_text(text + "\n", "utf-8")
-    return found
+    for page, listed in rooms().items():
+        parts = ["---\norphan: true\n---", f"# {page}", about(page)]
+        parts += [text for entry in listed for text in _described(entry, used)]
+        (folder / f"{page}.md").write_text("\n\n".join(filter(None, parts)) + "\n", "utf-8")
 
 
-def index(found: list[Module]) -> str:
-    """The tables of the reference's first page: module and first sentence, by package."""
+def index() -> str:
+    """The lists of the reference's first page: the rooms of each package, their names linked."""
     lines: list[str] = []
-    for package in PACKAGES:
-        lines += ["", f"## {package}", "", "| module | about |", "| --- | --- |"]
-        for module in found:
-            if module.package == package:
-                first = to_markdown(module.doc.split("\n\n")[0].replace("\n", " "))
-                lines.append(f"| [{module.name}]({module.page}) | {first} |")
+    package = ""
+    for page, listed in sorted(rooms().items(), key=lambda item: _rank(item[0])):
+        if page.partition(".")[0] != package:
+            package = page.partition(".")[0]
+            lines += ["", f"## {package}", "", to_markdown(_first(package)), ""]
+        names = ", ".join(f"{{py:obj}}`{e.name} <{e.target}>`" for e in listed)
+        lines.append(f"- **[{page}](api/{page}.md)** {about(page)}\\\n  {names}")
     return "\n".join(lines) + "\n"
 
 
-def functions(found: list[Module]) -> Functions:
-    """Every documented function by its name."""
-    return {
-        name: node
-        for module in found
-        for name, node in module.items.items()
-        if isinstance(node, ast.FunctionDef)
-    }
+def _rank(page: str) -> tuple[int, str]:
+    return FACES.index(page.partition(".")[0]), page
 
 
-def _item(
-    module: str, name: str, node: ast.ClassDef | ast.FunctionDef, known: Functions | None = None
-) -> list[str]:
-    signature = _signature(node, functions(modules()) if known is None else known)
-    parts = [f"({label(module, name)})=\n## {name}", f"```python\n{signature}\n```"]
-    parts.append(to_markdown(ast.get_docstring(node) or ""))
-    if isinstance(node, ast.ClassDef):
-        for method in node.body:
-            if isinstance(method, ast.FunctionDef) and not method.name.startswith("_"):
-                doc = ast.get_docstring(method)
-                if doc:
-                    parts.append(f"**`.{' '.join(_signature(method).split())}`**")
-                    parts.append(to_markdown(doc))
-    return parts
+def _first(package: str) -> str:
+    return (sys.modules[package].__doc__ or "").split("\n\n")[0].replace("\n", " ")
 
 
-def _signature(node: ast.ClassDef | ast.FunctionDef, known: Functions | None = None) -> str:
-    if isinstance(node, ast.FunctionDef):
-        if any(getattr(mark, "id", "") == "property" for mark in node.decorator_list):
-            return node.name
-        returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-        return f"{node.name}({_arguments(node.args)}){returns}"
-    init = next(
-        (n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None
+def _described(entry: Entry, used: dict[str, list[tuple[str, str]]]) -> Iterator[str]:
+    value = entry.value
+    kind = "class" if inspect.isclass(value) else "function" if callable(value) else "data"
+    if inspect.isclass(value) and issubclass(value, BaseException):
+        kind = "exception"
+    options = f":module: {entry.face}"
+    if entry.home != entry.face:
+        options += f"\n:canonical: {entry.home}.{entry.name}"
+    called = signature(value) if callable(value) else ""
+    yield f"::::::{{py:{kind}}} {entry.name}{called}\n{options}"
+    if kind == "data":
+        yield _value(entry)
+    elif entry.home.startswith("georeader"):
+        yield to_markdown((inspect.getdoc(value) or "").split("\n\n")[0])
+        yield "The carrier of pixels, a class of [georeader](https://spaceml-org.github.io/georeader/)."
+    else:
+        yield to_markdown(inspect.getdoc(value) or "")
+        yield _bases(value)
+        for name, member in vars(value).items() if inspect.isclass(value) else ():
+            yield _member(name, member)
+    pages = used.get(entry.target, [])
+    if pages:
+        yield "Used in " + ", ".join(f"[{title}]({link})" for title, link in pages) + "."
+    yield "::::::"
+
+
+def _value(entry: Entry) -> str:
+    text = repr(entry.value)
+    doc = inspect.cleandoc(_written(entry.home)[entry.name][1])
+    return "\n\n".join(filter(None, [to_markdown(doc), f"`{text}`" if len(text) < 100 else ""]))
+
+
+def _bases(value: Any) -> str:
+    if not inspect.isclass(value):
+        return ""
+    public = {id(entry.value): entry for entry in entries() if entry.name != "Operator"}
+    bases = [public[id(base)] for base in value.__bases__ if id(base) in public]
+    links = ", ".join(f"{{py:class}}`{base.name} <{base.target}>`" for base in bases)
+    return f"What it has from its base is described there: {links}." if links else ""
+
+
+def _member(name: str, member: Any) -> str:
+    wrapped = getattr(member, "__func__", None) or getattr(member, "fget", None) or member
+    wrapped = getattr(member, "func", wrapped)  # a cached property
+    doc = inspect.getdoc(wrapped) if inspect.isfunction(wrapped) else None
+    if name.startswith("_") or not doc:
+        return ""
+    kind, options = "method", ""
+    if isinstance(member, classmethod | staticmethod):
+        options = f":{type(member).__name__}:\n"
+    elif wrapped is not member:
+        kind = "property"
+    called = (
+        "" if kind == "property" else signature(wrapped, bound=not isinstance(member, staticmethod))
     )
-    taken = _taken(node, init, known or {})
-    if taken or init:
-        return f"{node.name}({_arguments(taken or init.args)})"
-    fields = [
-        ast.unparse(item)
-        for item in node.body
-        if isinstance(item, ast.AnnAssign) and "ClassVar" not in ast.unparse(item.annotation)
-    ]
-    decorated = any("dataclass" in ast.unparse(mark) for mark in node.decorator_list)
-    is_tuple = any(ast.unparse(base) == "NamedTuple" for base in node.bases)
-    return f"{node.name}({', '.join(fields)})" if decorated or is_tuple else node.name
+    return f":::::{{py:{kind}}} {name}{called}\n{options}\n{to_markdown(doc)}\n:::::"
 
 
-def _taken(
-    node: ast.ClassDef, init: ast.FunctionDef | None, known: Functions
-) -> ast.arguments | None:
-    """The arguments that an operator takes from the function it stands on, if it does.
-
-    `@parameters_of(gamma)` on `__init__` means those of `gamma` after its first; a class with
-    `formula=ndvi` has its bands as fields, then `axis`, then what else `ndvi` takes.
-    """
-    for mark in init.decorator_list if init else []:
-        if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "parameters_of":
-            function = known.get(ast.unparse(mark.args[0]))
-            return _without(function.args, 1) if function else None
-    for keyword in node.keywords:
-        function = known.get(ast.unparse(keyword.value))
-        if keyword.arg == "formula" and function:
-            bands = [
-                ast.unparse(f) for f in node.body if "_idx" in ast.unparse(f).partition(":")[0]
-            ]
-            rest = _without(function.args, len(bands))
-            text = ", ".join([*bands, "axis: int = 0", ast.unparse(rest)])
-            whole = ast.parse(f"def f({text}): ...").body[0]
-            assert isinstance(whole, ast.FunctionDef)
-            return whole.args
-    return None
+def signature(value: Any, bound: bool = False) -> str:
+    """The parameters as one writes them, with annotations, defaults and what is returned."""
+    if inspect.isclass(value) and _takes_anything(value):
+        return ""
+    try:
+        signed = inspect.signature(value)
+    except ValueError:
+        return ""
+    parameters = list(signed.parameters.values())[bound:]
+    bare = [p.replace(annotation=p.empty, default=p.empty) for p in parameters]
+    texts = str(inspect.Signature(bare))[1:-1].split(", ") if bare else []
+    filled = {p.name: _parameter(p) for p in parameters}
+    text = ", ".join(filled.get(part.lstrip("*"), part) for part in texts)
+    returns = signed.return_annotation
+    told = "" if returns is signed.empty or inspect.isclass(value) else f" -> {_type(returns)}"
+    return f"({text}){told}"
 
 
-def _without(arguments: ast.arguments, first: int) -> ast.arguments:
-    """The arguments but the first ones."""
-    parts = [*arguments.posonlyargs, *arguments.args][first:]
-    return ast.arguments(
-        posonlyargs=[],
-        args=parts,
-        vararg=arguments.vararg,
-        kwonlyargs=arguments.kwonlyargs,
-        kw_defaults=arguments.kw_defaults,
-        kwarg=arguments.kwarg,
-        defaults=arguments.defaults[-len(parts) :] if parts else [],
-    )
+def _takes_anything(kind: type) -> bool:
+    if issubclass(kind, BaseException | Enum):
+        return "__init__" not in vars(kind)
+    return bool(getattr(kind, "_is_protocol", False)) or kind.__init__ is object.__init__
 
 
-def _arguments(arguments: ast.arguments) -> str:
-    """The arguments as written, without self; each on its own line when they are long."""
-    text = re.sub(r"^(self|cls)(, |$)", "", ast.unparse(arguments))
-    if len(text) < 60:
-        return text
-    alone = ast.parse(f"def f({text}): ...").body[0]
-    assert isinstance(alone, ast.FunctionDef)
-    return "\n    " + ",\n    ".join(_each(alone.args)) + ",\n"
+def _parameter(parameter: inspect.Parameter) -> str:
+    stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+    text = f"{stars}{parameter.name}"
+    typed = parameter.annotation is not parameter.empty
+    if typed:
+        text += f": {_type(parameter.annotation)}"
+    if parameter.default is not parameter.empty:
+        shown = repr(parameter.default)
+        shown = getattr(parameter.default, "__name__", "...") if shown.startswith("<") else shown
+        text += f" = {shown}" if typed else f"={shown}"
+    return text
 
 
-def _each(arguments: ast.arguments) -> list[str]:
-    """Every argument with its annotation and default, and the bare `*` where there is one."""
-    plain = [*arguments.posonlyargs, *arguments.args]
-    defaults = [None] * (len(plain) - len(arguments.defaults)) + list(arguments.defaults)
-    lines = [_one(arg, default) for arg, default in zip(plain, defaults, strict=True)]
-    if arguments.vararg:
-        lines.append(f"*{ast.unparse(arguments.vararg)}")
-    elif arguments.kwonlyargs:
-        lines.append("*")
-    pairs = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    lines += [_one(arg, default) for arg, default in pairs]
-    if arguments.kwarg:
-        lines.append(f"**{ast.unparse(arguments.kwarg)}")
-    return lines
-
-
-def _one(arg: ast.arg, default: ast.expr | None) -> str:
-    equals = " = " if arg.annotation else "="
-    return ast.unparse(arg) + (f"{equals}{ast.unparse(default)}" if default is not None else "")
+def _type(annotation: Any) -> str:
+    if isinstance(annotation, str):
+        return annotation.replace("'", "").replace('"', "")
+    return re.sub(r"\b(?:typing|collections\.abc)\.", "", inspect.formatannotation(annotation))

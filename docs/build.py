@@ -1,7 +1,7 @@
-"""Render the site into _build/html: python docs/build.py [--with mystmd|sphinx] [--out FOLDER].
+"""Render the site into _build/html with Sphinx: python docs/build.py [--out FOLDER].
 
-mystmd needs its theme, which it downloads. Without `--with`, mystmd renders where the theme can be
-had, and Sphinx renders the same pages where it cannot.
+What is published is what is tested: the deployment runs the same program. Nothing is asked of
+another host, and a warning is an error.
 """
 
 from __future__ import annotations
@@ -12,60 +12,35 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from stage import ROOT, stage, toc
+from stage import ROOT, stage
 
 PAGES = ROOT / "_build" / "pages"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 
 def main() -> int:
     """Render the site and say where it is; 0 when it is without fault."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--with", dest="engine", choices=("mystmd", "sphinx"))
     parser.add_argument("--out", type=Path, default=ROOT / "_build" / "html")
     given = parser.parse_args()
     began = time.perf_counter()
-    stage(PAGES)
-    print(f"{sum(1 for _ in _files(toc(PAGES)))} pages laid out in {PAGES.relative_to(ROOT)}")
-    engine = given.engine or "mystmd"
-    code = render_with_mystmd(PAGES, given.out) if engine == "mystmd" else 1
-    if engine == "sphinx" or (code and given.engine is None):
-        if given.engine is None:
-            print("mystmd cannot render here (its theme has to be downloaded); taking Sphinx")
-        engine = "sphinx"
-        code = render_with_sphinx(PAGES, given.out)
+    code = render(stage(PAGES), given.out)
     took = time.perf_counter() - began
-    print(f"{engine}: {'FAILED' if code else given.out / 'index.html'}, {took:.0f} s")
+    print(f"site: {'FAILED' if code else given.out / 'index.html'}, {took:.0f} s")
     return code
 
 
-def render_with_mystmd(pages: Path, out: Path) -> int:
-    """Let mystmd make static HTML; `BASE_URL` is the site's path on its host."""
-    program = shutil.which("myst", path=f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}")
-    if program is None or shutil.which("node") is None:
-        return 1
-    done = subprocess.run(
-        [program, "build", "--html", "--strict", "--ci"], cwd=pages, capture_output=True, text=True
-    )
-    made = pages / "_build" / "html"
-    if done.returncode or not (made / "index.html").exists():
-        (pages / "mystmd.log").write_text(done.stdout + done.stderr, "utf-8")
-        return 1
-    shutil.rmtree(out, ignore_errors=True)
-    shutil.copytree(made, out)
-    return 0
-
-
-def render_with_sphinx(pages: Path, out: Path) -> int:
-    """Render with Sphinx, warnings being errors, all of them told, nothing from other hosts."""
+def render(pages: Path, out: Path, **changed: Any) -> int:
+    """Render `pages` into `out`; warnings are told on stderr, and any makes the result 1."""
     from sphinx.application import Sphinx
 
-    entries = toc(pages)
-    (pages / "_toc.yml").write_text(_external_toc(entries), "utf-8")
-    _bring_mathjax(pages / "docs" / "static" / "mathjax")
+    if not (pages / "docs" / "static" / "mathjax").exists():
+        _bring_mathjax(pages / "docs" / "static" / "mathjax")
     shutil.rmtree(out, ignore_errors=True)
     app = Sphinx(
         srcdir=str(pages),
@@ -73,7 +48,7 @@ def render_with_sphinx(pages: Path, out: Path) -> int:
         outdir=str(out),
         doctreedir=str(pages / "_build" / "doctrees"),
         buildername="html",
-        confoverrides=settings(),
+        confoverrides={**settings(), **changed},
         status=None,
         warning=sys.stderr,
         freshenv=True,
@@ -85,21 +60,41 @@ def render_with_sphinx(pages: Path, out: Path) -> int:
 
 def settings() -> dict[str, Any]:
     """Sphinx's configuration."""
+    address = repository()
     return {
         "project": "geostack",
         "author": "The geostack developers",
-        "html_title": "geostack",
+        "version": PROJECT["version"],
+        "release": PROJECT["version"],
+        "html_title": f"geostack {PROJECT['version']}",
         "html_favicon": "docs/images/favicon.svg",
         "html_context": {"default_mode": "auto"},
         "html_theme": "sphinx_book_theme",
-        "extensions": ["myst_nb", "sphinx_external_toc", "sphinx_exercise", "sphinx_togglebutton"],
-        "external_toc_path": "_toc.yml",
+        "extensions": [
+            "myst_nb",
+            "sphinx_external_toc",
+            "sphinx_design",
+            "sphinx_copybutton",
+            "sphinx_codeautolink",
+            "sphinx_exercise",
+            "sphinx_togglebutton",
+            "page_links",
+        ],
+        "external_toc_path": "docs/toc.yml",
         "exclude_patterns": ["_build", "downloads", "**/_build"],
         "nb_execution_mode": "off",
         "nb_ipywidgets_js": {},
         "nb_merge_streams": True,
-        "myst_enable_extensions": ["dollarmath", "colon_fence", "attrs_inline"],
+        "myst_enable_extensions": ["dollarmath", "colon_fence", "attrs_inline", "deflist"],
         "myst_heading_anchors": 3,
+        "add_module_names": False,
+        "toc_object_entries_show_parents": "hide",
+        "python_maximum_signature_line_length": 76,
+        "codeautolink_concat_default": True,
+        "codeautolink_warn_on_missing_inventory": False,
+        "codeautolink_warn_on_failed_resolve": False,
+        "copybutton_prompt_text": r">>> |\.\.\. |\$ ",
+        "copybutton_prompt_is_regexp": True,
         "html_static_path": ["docs/static"],
         "mathjax_path": "mathjax/tex-mml-chtml.js",
         "html_css_files": ["site.css"],
@@ -108,9 +103,38 @@ def settings() -> dict[str, Any]:
             "use_download_button": False,
             "use_fullscreen_button": False,
             "home_page_in_toc": False,
+            **(_buttons(address) if address else {}),
         },
         "html_copy_source": False,
-        "suppress_warnings": ["mystnb.unknown_mime_type", "toc.not_included"],
+        "suppress_warnings": ["mystnb.unknown_mime_type"],
+    }
+
+
+def repository() -> str:
+    """The repository's address: of the project's metadata, the host that builds, or the clone."""
+    named = PROJECT.get("urls", {}).get("Repository")
+    built = "{GITHUB_SERVER_URL}/{GITHUB_REPOSITORY}"
+    if named is None and "GITHUB_REPOSITORY" in os.environ:
+        named = built.format_map({"GITHUB_SERVER_URL": "https://github.com", **os.environ})
+    if named is None:
+        asked = ["git", "-C", str(ROOT), "remote", "get-url", "origin"]
+        named = subprocess.run(asked, capture_output=True, text=True).stdout.strip()
+    return named.removesuffix(".git") if named.startswith("https://") else ""
+
+
+def _buttons(address: str) -> dict[str, Any]:
+    """What a page offers beside itself where the repository's address is known."""
+    return {
+        "repository_url": address,
+        "repository_branch": "main",
+        "path_to_docs": "",
+        "use_repository_button": True,
+        "use_edit_page_button": True,
+        "launch_buttons": {
+            "binderhub_url": "https://mybinder.org",
+            "colab_url": "https://colab.research.google.com",
+            "notebook_interface": "jupyterlab",
+        },
     }
 
 
@@ -119,39 +143,12 @@ def _bring_mathjax(folder: Path) -> None:
     found = find_spec("sphinx-mathjax-offline")
     if found is None or not found.submodule_search_locations:
         raise ModuleNotFoundError(
-            "rendering with Sphinx needs sphinx-mathjax-offline: pip install -e '.[site]'"
+            "rendering the site needs sphinx-mathjax-offline: pip install -e '.[site]'"
         )
     shipped = Path(found.submodule_search_locations[0]) / "static" / "mathjax"
     fonts = Path("output", "chtml", "fonts", "woff-v2")
     shutil.copytree(shipped / fonts, folder / fonts)
     shutil.copy(shipped / "tex-mml-chtml.js", folder / "tex-mml-chtml.js")
-
-
-def _files(entries: list[dict[str, Any]]) -> Any:
-    for entry in entries:
-        if "file" in entry:
-            yield entry["file"]
-        yield from _files(entry["children"])
-
-
-def _external_toc(entries: list[dict[str, Any]]) -> str:
-    import yaml
-
-    parts = [
-        {"caption": part["title"], "chapters": [_chapter(entry) for entry in part["children"]]}
-        for part in entries[1:]
-    ]
-    root = str(Path(entries[0]["file"]).with_suffix(""))
-    return yaml.safe_dump({"format": "jb-book", "root": root, "parts": parts}, sort_keys=False)
-
-
-def _chapter(entry: dict[str, Any]) -> dict[str, Any]:
-    chapter: dict[str, Any] = {"file": str(entry["file"]).rsplit(".", 1)[0]}
-    # their parent lists the API pages: in every page's sidebar they would only be in the way
-    shown = [child for child in entry["children"] if "/api/" not in str(child["file"])]
-    if shown:
-        chapter["sections"] = [_chapter(child) for child in shown]
-    return chapter
 
 
 if __name__ == "__main__":

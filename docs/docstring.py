@@ -1,4 +1,4 @@
-"""Docstrings as Markdown that mystmd and Sphinx both read."""
+"""Docstrings as Markdown."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _section_blocks(lines: list[str]) -> Iterator[str]:
 
 def _fence(lines: list[str]) -> str:
     body = textwrap.dedent("\n".join(lines)).strip("\n").rstrip()
-    return f"```python\n{body}\n```" if ">>>" in body else f"```text\n{body}\n```"
+    return f"```pycon\n{body}\n```" if ">>>" in body else f"```text\n{body}\n```"
 
 
 def _escape(text: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib import colormaps
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from geopatcher import SpatialHann, SpatialPatcher, SpatialRectangular, SpatialRegularStride
 from geostack import SOUTH_TYROL_BBOX, SOUTH_TYROL_TILE, load_s2_chip
@@ -24,6 +24,7 @@ CREDIT = (
     "Bolzano, South Tyrol, at 10 m. "
     "Contains modified Copernicus Sentinel data 2022, processed by openEO Platform"
 )
+FLANDERS = (3.015, 50.810, 3.028, 50.817)
 GAP = 18  # pixels between the chips as they are drawn
 CHIP = 176
 PAPER = (255, 255, 255)
@@ -115,13 +116,78 @@ def arrow(draw: ImageDraw.ImageDraw, x: int, y: int) -> None:
     draw.polygon(((x + 8, y - 18), (x + 30, y), (x + 8, y + 18)), INK)
 
 
+CARD = (800, 500)
+
+
+def operators(scene: object) -> Image.Image:
+    """The scene in three strips: true colour, NDVI, and the water index of McFeeters."""
+    pixels = np.asarray(scene)
+    green_band, near = pixels[1].astype("float32"), pixels[3].astype("float32")
+    water = (green_band - near) / (green_band + near)
+    blue = colormaps["PuOr"](np.clip(water / 2 + 0.5, 0, 1), bytes=True)[..., :3]
+    strips = [true_colour(pixels), green(stitched_ndvi(scene)), blue]
+    third = pixels.shape[2] // 3
+    joined = np.concatenate([s[:, n * third : (n + 1) * third] for n, s in enumerate(strips)], 1)
+    joined[:, third - 2 : third + 2] = joined[:, 2 * third - 2 : 2 * third + 2] = 255
+    return card(Image.fromarray(joined))
+
+
+def patcher(scene: object) -> Image.Image:
+    """The scene's chips, a little apart."""
+    return card(apart(true_colour(np.asarray(scene)[:, :-1, :-47])))
+
+
+def catalog() -> Image.Image:
+    """The scenes of a field in Flanders by date and cloud cover, those of a query marked."""
+    import matplotlib.pyplot as plt
+
+    from geocatalog import from_stac_items
+    from geostack import load_stac_items
+
+    rows = from_stac_items(
+        load_stac_items(
+            "sentinel-2-l2a",
+            FLANDERS,
+            "2017-01-01/2018-12-31",
+            max_cloud_cover=100,
+            limit=500,
+            source="archive",
+        ),
+        asset_key="B04",
+    )
+    asked = rows.query(time=("2018-03-01", "2018-10-31")).where("cloud_cover < 20")
+    figure, axes = plt.subplots(figsize=(8, 5), dpi=100, layout="constrained")
+    for some, colour, size in ((rows, "#9aa7b1", 22), (asked, "#2f7a3a", 70)):
+        axes.scatter(some.gdf.start_time, some.gdf.cloud_cover, size, colour)
+    axes.set_ylabel("cloud cover (%)", fontsize=17)
+    axes.set_title(f"{len(asked)} of {len(rows)} scenes", fontsize=20)
+    axes.tick_params(labelsize=14)
+    axes.xaxis.set_major_locator(plt.MaxNLocator(5))
+    figure.canvas.draw()
+    picture = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3])
+    plt.close(figure)
+    return picture
+
+
+def card(picture: Image.Image) -> Image.Image:
+    """The middle of the picture in the size of a card."""
+    return ImageOps.fit(picture, CARD, Image.LANCZOS)
+
+
 def main(folder: Path) -> None:
     """Write every picture into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     scene = load()
-    picture = front(scene).quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
-    picture.save(folder / "front.png", optimize=True)
-    print(f"{folder / 'front.png'}: {(folder / 'front.png').stat().st_size / 1024:.0f} KB")
+    pictures = {
+        "front": front(scene),
+        "front_operators": operators(scene),
+        "front_patcher": patcher(scene),
+        "front_catalog": catalog(),
+    }
+    for name, picture in pictures.items():
+        path = folder / f"{name}.png"
+        picture.quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
+        print(f"{path}: {path.stat().st_size / 1024:.0f} KB")
 
 
 if __name__ == "__main__":

@@ -1,29 +1,23 @@
 """Lay out the site's pages in a folder of their own: sources, API pages, stamped notebooks.
 
-Both renderers read that folder; the repository's own files are left alone.
+The repository's own files are left alone.
 """
 
 from __future__ import annotations
 
 import ast
 import json
+import posixpath
 import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import api_pages
-import yaml
+import front
 
 ROOT = Path(__file__).resolve().parents[1]
-COPIED = (
-    "myst.yml",
-    "README.md",
-    "CHANGELOG.md",
-    "LICENSE",
-    "CITATION.cff",
-    "benchmarks/RESULTS.md",
-)
+COPIED = ("README.md", "CHANGELOG.md", "LICENSE", "CITATION.cff", "benchmarks/RESULTS.md")
 
 
 def stage(folder: Path, root: Path = ROOT) -> Path:
@@ -34,85 +28,118 @@ def stage(folder: Path, root: Path = ROOT) -> Path:
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(root / name, folder / name)
     shutil.copytree(root / "docs", folder / "docs", ignore=shutil.ignore_patterns("*.py", "_*"))
-    homes = _homes()
     used: dict[str, list[tuple[str, str]]] = {}
     for source in sorted((root / "notebooks").rglob("*.ipynb")):
-        if ".ipynb_checkpoints" in source.parts:
-            continue
-        name = source.relative_to(root)
-        notebook = json.loads(source.read_text("utf-8"))
-        links = _used_names(notebook, homes)
-        for target in links.values():
-            used.setdefault(target, []).append(
-                (str(name.relative_to("notebooks").with_suffix("")), f"../../../{name}")
-            )
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        _describe_figures(notebook)
-        _stamp(notebook, name.with_suffix(""), links)
-        (folder / name).write_text(json.dumps(notebook, ensure_ascii=False), "utf-8")
-        for suffix in (".ipynb", ".py"):
-            copy = folder / "downloads" / name.with_suffix(suffix)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source.with_suffix(suffix), copy)
-    found = api_pages.write_pages(folder / "docs" / "reference" / "api", used)
+        if ".ipynb_checkpoints" not in source.parts:
+            _stage_notebook(source.relative_to(root), folder, root, used)
+    api_pages.write_pages(folder / "docs" / "reference" / "api", used)
     with (folder / "docs" / "reference" / "index.md").open("a", encoding="utf-8") as page:
-        page.write(api_pages.index(found))
+        page.write(api_pages.index())
+    (folder / "docs" / "index.md").unlink()
+    (folder / "index.md").write_text(_at_the_root(front.page(root)), "utf-8")
     return folder
 
 
-def _homes() -> dict[tuple[str, str], str]:
-    """(package, public name) -> the label of its class or function."""
-    return {
-        (package, name): api_pages.label(module.name, name)
-        for module in api_pages.modules()
-        for name in module.items
-        for package in {module.package, module.name}
-    }
+def _at_the_root(markdown: str) -> str:
+    """The page of `docs/` as it has to be one folder higher: its links lead to the same files."""
+    return re.sub(
+        r"(\]\(|^:link: |^:img-top: )(?!https?:|#)(\S+?)(?=\)|$)",
+        lambda match: match[1] + posixpath.normpath(f"docs/{match[2]}"),
+        markdown,
+        flags=re.MULTILINE,
+    )
 
 
-def _used_names(notebook: Any, homes: dict[tuple[str, str], str]) -> dict[str, str]:
-    """Names that the notebook imports from the packages -> label of their API entry."""
+def _stage_notebook(
+    name: Path, folder: Path, root: Path, used: dict[str, list[tuple[str, str]]]
+) -> None:
+    notebook = json.loads((root / name).read_text("utf-8"))
+    outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
+    for output in outputs:
+        if output["output_type"] == "error":
+            raise ValueError(f"{name} holds an error: {output['ename']}")
+    links = _used_names(notebook)
+    for target in links.values():
+        title = str(name.relative_to("notebooks").with_suffix(""))
+        used.setdefault(target, []).append((title, f"../../../{name}"))
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    _describe_figures(notebook)
+    _stamp(notebook, name.with_suffix(""), links)
+    (folder / name).write_text(json.dumps(notebook, ensure_ascii=False), "utf-8")
+    for suffix in (".ipynb", ".py"):
+        copy = folder / "downloads" / name.with_suffix(suffix)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy((root / name).with_suffix(suffix), copy)
+
+
+def _code(cell: Any) -> ast.Module:
+    lines = "".join(cell["source"]).splitlines()
+    return ast.parse("\n".join(line for line in lines if not line.startswith(("%", "!"))))
+
+
+def _used_names(notebook: Any) -> dict[str, str]:
+    """Names that the notebook takes from the packages -> their full names in the reference."""
+    homes = {(e.face, e.name): e.target for e in api_pages.entries()}
+    homes |= {(e.home, e.name): e.target for e in api_pages.entries()}
+    lower = {e.name: e.target for e in api_pages.entries() if e.face == "pipekit"}
     found: dict[str, str] = {}
+    modules: dict[str, str] = {}
+
+    def note(module: str, name: str) -> None:
+        target = homes.get((module, name)) or (lower.get(name) if module == "geotoolz" else None)
+        if target:
+            found[name] = target
+
     for cell in notebook["cells"]:
-        if cell["cell_type"] != "code":
-            continue
-        code = "\n".join(
-            line for line in "".join(cell["source"]).splitlines() if not line.startswith(("%", "!"))
-        )
-        for node in ast.walk(ast.parse(code)):
+        for node in ast.walk(_code(cell)) if cell["cell_type"] == "code" else ():
             if isinstance(node, ast.ImportFrom) and node.module:
                 for alias in node.names:
-                    target = homes.get((node.module, alias.name)) or homes.get(
-                        ("pipekit" if node.module == "geotoolz" else "", alias.name)
-                    )
-                    if target:
-                        found[alias.name] = target
+                    note(node.module, alias.name)
+            elif isinstance(node, ast.Import):
+                modules |= {alias.asname or alias.name: alias.name for alias in node.names}
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                note(modules.get(node.value.id, ""), node.attr)
     return dict(sorted(found.items()))
 
 
+TITLES = {"set_title", "title", "suptitle", "set_xlabel", "set_ylabel", "xlabel", "ylabel"}
+
+
 def _describe_figures(notebook: Any) -> None:
-    """Give each figure an alternative text: the first sentence of the prose after or before it."""
-    cells = notebook["cells"]
-    for number, cell in enumerate(cells):
-        if not any("image/png" in output.get("data", {}) for output in cell.get("outputs", [])):
-            continue
-        before = [c for c in reversed(cells[:number]) if c["cell_type"] == "markdown"]
-        after = [c for c in cells[number + 1 : number + 2] if c["cell_type"] == "markdown"]
-        # a heading after the figure begins a section about something else
-        near = [c for c in after if not "".join(c["source"]).startswith("#")] + before
-        sentences = (_first_sentence("".join(c["source"])) for c in near)
-        text = next((sentence for sentence in sentences if sentence), "")
-        if text:
-            cell["metadata"]["mystnb"] = {"image": {"alt": f"Figure. {text}"}}
+    """Give each figure an alternative text: the words that its own code writes on it.
+
+    What they say is on the picture. Where there are none the text is empty: the prose beside the
+    figure tells what is to be seen.
+    """
+    for cell in notebook["cells"]:
+        if any("image/png" in output.get("data", {}) for output in cell.get("outputs", [])):
+            words = list(dict.fromkeys(_words(_code(cell))))
+            text = f"Figure: {'; '.join(words)}"[:240] if words else ""
+            cell["metadata"]["mystnb"] = {"image": {"alt": text}}
 
 
-def _first_sentence(markdown: str) -> str:
-    """The first sentence of the first paragraph as plain words; more of them when it is short."""
-    for paragraph in markdown.split("\n\n"):
-        if not paragraph.lstrip().startswith(("#", "|", "-", "`", "1.")):
-            plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", " ".join(paragraph.split()))
-            match = re.match(r".{40,}?[.:;](?=\s|$)", plain)
-            return re.sub(r"[`*_$\"]", "", match.group() if match else plain)[:240]
+def _words(code: ast.Module) -> list[str]:
+    """Titles and labels that the code gives to its axes, as far as they are written out."""
+    found = []
+    for node in ast.walk(code):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            given = [word.value for word in node.keywords if word.arg in TITLES | {"label"}]
+            given += node.args[:1] if name in TITLES else []
+            given += [
+                v for w in node.keywords if w.arg is None for v in getattr(w.value, "values", [])
+            ]
+            texts = [_literal(value) for value in given]
+            found += [" ".join(text.split()) for text in texts if len(text) > 2]
+    return found
+
+
+def _literal(value: ast.expr) -> str:
+    """The text of a string, with three dots for what is put in when it runs."""
+    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+        return value.value
+    if isinstance(value, ast.JoinedStr):
+        return "".join(_literal(part) or "..." for part in value.values)
     return ""
 
 
@@ -137,7 +164,7 @@ def _stamp(notebook: Any, name: Path, links: dict[str, str]) -> None:
     )
     notebook["cells"].insert(1, _markdown(top, f"stamp-{name}"))
     if links:
-        names = ", ".join(f"[{name}](#{target})" for name, target in links.items())
+        names = ", ".join(f"{{py:obj}}`{name} <{target}>`" for name, target in links.items())
         notebook["cells"].append(_markdown(f"API on this page: {names}.", f"api-of-{name}"))
 
 
@@ -148,25 +175,3 @@ def _markdown(text: str, cell_id: str) -> dict[str, Any]:
         "metadata": {},
         "source": text,
     }
-
-
-def toc(folder: Path) -> list[dict[str, Any]]:
-    """The parts of the contents in `folder`'s myst.yml, with every pattern replaced by files."""
-    config = yaml.safe_load((folder / "myst.yml").read_text("utf-8"))
-    parts = [_expand(entry, folder) for entry in config["project"]["toc"]]
-    return [part for part in parts if "file" in part or part["children"]]
-
-
-def _expand(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
-    children: list[dict[str, Any]] = []
-    for child in entry.get("children", []):
-        if "pattern" in child:
-            paths = sorted(folder.glob(child["pattern"]))
-            children += [_page(path, folder) for path in paths]
-        else:
-            children.append(_expand(child, folder))
-    return {**entry, "children": children}
-
-
-def _page(path: Path, folder: Path) -> dict[str, Any]:
-    return {"file": str(path.relative_to(folder)), "children": []}

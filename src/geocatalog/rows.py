@@ -103,6 +103,10 @@ class CatalogRow:
     def slice(self, resolution: float | Sequence[float] | None = None) -> GeoSlice:
         """Return the row's box and interval, on the file's own pixel grid.
 
+        It asks for this row's dates only: a series over its ground is loaded with
+        `replace(row.slice(), interval=None)`, of `dataclasses`, or with the interval that is
+        meant.
+
         Parameters
         ----------
         resolution

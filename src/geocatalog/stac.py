@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pandas as pd
@@ -57,6 +60,27 @@ DATA_TYPES = (
     "application/vnd.zarr",
 )
 """How the media types of assets begin that hold data."""
+
+MEDIA_TYPES = {
+    ".tif": "image/tiff; application=geotiff",
+    ".tiff": "image/tiff; application=geotiff",
+    ".jp2": "image/jp2",
+    ".nc": "application/netcdf",
+    ".h5": "application/x-hdf5",
+    ".hdf": "application/x-hdf",
+    ".zarr": "application/vnd.zarr",
+    ".gpkg": "application/geopackage+sqlite3",
+    ".geojson": "application/geo+json",
+    ".parquet": "application/vnd.apache.parquet",
+}
+"""The media type of an asset by the end of its file's name."""
+
+EXTENSIONS = {
+    "proj": "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
+    "raster": "https://stac-extensions.github.io/raster/v1.1.0/schema.json",
+    "eo": "https://stac-extensions.github.io/eo/v1.1.0/schema.json",
+}
+"""The schema of the extension that a field's prefix belongs to."""
 
 _RADIOMETRY = ("scale", "offset", "nodata")
 _RESERVED = frozenset(
@@ -394,7 +418,9 @@ def to_stac_items(catalog: GeoCatalog, properties: dict[str, str] | None = None)
     """Return one `pystac.Item` per row, so that `from_stac_items` gives the same rows again.
 
     Footprints go to EPSG:4326 as GeoJSON asks, and the projected one stays in `proj:` fields. The
-    asset is called "data", or by the keys of the row's `assets`.
+    asset is called "data", or by the keys of the row's `assets`. A row without an `item_id` gets
+    the name of its file as one. Addresses stay as the catalog has them: once an item is placed
+    (`item.set_self_href(...)`), `item.make_asset_hrefs_relative()` makes them relative to it.
 
     Parameters
     ----------
@@ -417,17 +443,36 @@ def to_stac_items(catalog: GeoCatalog, properties: dict[str, str] | None = None)
     >>> import geopandas as gpd
     >>> frame = gpd.GeoDataFrame({"filepath": ["/a.tif"], "start_time": ["2024-06-01"],
     ...     "end_time": ["2024-06-01"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
-    >>> to_stac_items(InMemoryGeoCatalog(frame))[0].bbox
-    [0.0, 0.0, 1.0, 1.0]
+    >>> (item,) = to_stac_items(InMemoryGeoCatalog(frame))
+    >>> item.id, item.bbox, item.assets["data"].media_type
+    ('a', [0.0, 0.0, 1.0, 1.0], 'image/tiff; application=geotiff')
     """
     names = PROPERTIES if properties is None else properties
     rows = list(catalog.iter_rows())
+    ids = _ids(rows)
     outlines = np.array([row.geometry for row in rows], dtype=object)
     outlines = reproject(outlines, catalog.crs, as_crs("EPSG:4326"))
-    return [_item(row, outline, names) for row, outline in zip(rows, outlines, strict=True)]
+    return [_item(*told, names) for told in zip(ids, rows, outlines, strict=True)]
 
 
-def _item(row: CatalogRow, outline: Any, names: dict[str, str]) -> Any:
+def _ids(rows: Sequence[CatalogRow]) -> list[str]:
+    """The rows' own ids, else their files' names, with the row's number where two are the same."""
+    own = [row.extras.get("item_id") for row in rows]
+    files = [_name(row.filepath).stem or "row" for row in rows]
+    count = Counter(files)
+    return [
+        str(known) if is_known(known) else file if count[file] == 1 else f"{file}-{row.index}"
+        for known, file, row in zip(own, files, rows, strict=True)
+    ]
+
+
+def _name(href: str) -> PurePosixPath:
+    """The last part of a path or an address."""
+    path = urlsplit(href).path if "://" in href else href
+    return PurePosixPath(PurePosixPath(path.replace("\\", "/")).name)
+
+
+def _item(item_id: str, row: CatalogRow, outline: Any, names: dict[str, str]) -> Any:
     import pystac
 
     times = row.interval
@@ -439,7 +484,7 @@ def _item(row: CatalogRow, outline: Any, names: dict[str, str]) -> Any:
     # STAC writes an item without a place as null; an empty outline has no numbers to write.
     is_placed = outline is not None and not outline.is_empty
     item = pystac.Item(
-        id=str(known.get("item_id") or f"row-{row.index}"),
+        id=item_id,
         geometry=mapping(outline) if is_placed else None,
         bbox=list(wrapped_bounds(outline)) if is_placed else None,
         datetime=start if single else None,
@@ -458,7 +503,10 @@ def _item(row: CatalogRow, outline: Any, names: dict[str, str]) -> Any:
     if row.signer is not None:
         fields[SIGNER_FIELD] = row.signer
     for key, href in (row.assets or {"data": row.filepath}).items():
-        item.add_asset(key, pystac.Asset(href, roles=["data"], extra_fields=dict(fields)))
+        kind = MEDIA_TYPES.get(_name(href).suffix.lower())
+        item.add_asset(key, pystac.Asset(href, None, None, kind, ["data"], dict(fields)))
+    used = {name.partition(":")[0] for name in (*item.properties, *fields)}
+    item.stac_extensions = [address for name, address in EXTENSIONS.items() if name in used]
     return item
 
 

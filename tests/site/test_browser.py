@@ -4,7 +4,6 @@ import functools
 import http.server
 import shutil
 import threading
-import warnings
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,9 +11,17 @@ import pytest
 from stage import ROOT
 
 SCREENSHOTS = ROOT / "_build" / "screenshots"
-WIDTHS = (390, 1280)
+WIDTHS = (390, 1400)
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+SHOWN = (
+    "index",
+    "README",
+    "benchmarks/RESULTS",
+    "docs/how-to/cloud-free-composite",
+    "docs/reference/api/geotoolz.indices",
+    "notebooks/05_patching_grids",
 )
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 # rules about what a page shows; the theme's own landmarks are its authors' business
@@ -24,19 +31,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt install chromium"),
 ]
-
-
-@pytest.fixture(scope="module")
-def rendered(pages, tmp_path_factory) -> Path:
-    pytest.importorskip("sphinx", reason="needs the site extra: make site")
-    pytest.importorskip("playwright", reason="needs the site extra: make site")
-    from build import render_with_sphinx
-
-    out = tmp_path_factory.mktemp("html")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what Sphinx's extensions say of each other
-        assert render_with_sphinx(pages, out) == 0
-    return out
 
 
 class _Silent(http.server.SimpleHTTPRequestHandler):
@@ -91,8 +85,7 @@ def page(browser, address):
 def addresses(rendered: Path) -> list[str]:
     """Every page to read; of the many alike API pages every sixteenth."""
     found = sorted(str(path.relative_to(rendered)) for path in rendered.rglob("*.html"))
-    skipped = ("_static", "_downloads", "index.html")  # the last but sends one to the README
-    found = [name for name in found if not name.startswith(skipped)]
+    found = [name for name in found if not name.startswith(("_static", "_downloads"))]
     reference = [name for name in found if "/api/" in name]
     return [name for name in found if name not in reference] + reference[::16]
 
@@ -147,17 +140,65 @@ def test_navigation_leads_from_page_to_page(address, page):
     assert "four-axes" not in page.url
 
 
-def test_search_finds_an_operator(address, page):
-    page.goto(f"{address}/search.html?q=MaskFromSCL")
+@pytest.mark.parametrize("name", ["MaskFromSCL", "write_cog"])
+def test_search_puts_the_public_name_first(address, page, name):
+    page.goto(f"{address}/search.html?q={name}")
     page.wait_for_selector("#search-results li a", timeout=20_000)
-    assert page.locator("#search-results li").count() > 0
+    first = page.locator("#search-results li").first
+    assert f"geotoolz.{name}" in first.inner_text()
+    assert f"#geotoolz.{name}" in first.locator("a").first.get_attribute("href")
+
+
+def test_a_phone_shows_names_whole_and_pages_short(rendered, address, page):
+    """No word of a table is broken, a wide table scrolls in its box, pages have an end."""
+    page.set_viewport_size({"width": 390, "height": 900})
+    tall = {}
+    for name in addresses(rendered):
+        page.goto(f"{address}/{name}", wait_until="load")
+        broken = page.evaluate(
+            "[...document.querySelectorAll('.bd-article td .pre, .bd-article th .pre')]"
+            ".filter(e => e.getClientRects().length > 1).map(e => e.textContent)"
+        )
+        assert broken == [], name
+        tall[name] = page.evaluate("document.documentElement.scrollHeight")
+    assert tall["README.html"] < 20_000
+    assert tall["benchmarks/RESULTS.html"] < 45_000
+    page.goto(f"{address}/README.html", wait_until="load")
+    wide = page.evaluate(
+        "[...document.querySelectorAll('.pst-scrollable-table-container')]"
+        ".some(e => e.scrollWidth > e.clientWidth && getComputedStyle(e).overflowX == 'auto')"
+    )
+    assert wide
+
+
+def test_headings_get_smaller_in_their_order(address, page):
+    page.goto(f"{address}/README.html", wait_until="load")
+    sizes = page.evaluate(
+        "['h1', 'h2', 'h3'].map(h => parseFloat(getComputedStyle("
+        "document.querySelector('.bd-article ' + h)).fontSize))"
+    )
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(set(sizes)) == 3
+
+
+def test_what_is_copied_is_code_without_prompts(address, page):
+    page.goto(f"{address}/docs/reference/api/geotoolz.indices.html", wait_until="load")
+    button = page.locator("div.highlight-pycon button.copybtn").first
+    button.wait_for(state="attached")
+    copied = page.evaluate(
+        "b => formatCopyText(document.querySelector(b.dataset.clipboardTarget).innerText,"
+        " copybuttonPromptText, copybuttonPromptIsRegexp)",
+        button.element_handle(),
+    ) if page.evaluate("typeof formatCopyText !== 'undefined'") else ""
+    assert copied and ">>>" not in copied
 
 
 def test_screenshots_are_kept(rendered, address, page):
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    notebooks = sorted(str(p.relative_to(rendered)) for p in rendered.glob("notebooks/*.html"))
-    for name in ["README.html", *notebooks[-3:]]:
-        page.goto(f"{address}/{name}", wait_until="load")
-        kept = SCREENSHOTS / f"{Path(name).stem}.png"
-        page.screenshot(path=kept)
-        assert kept.stat().st_size > 10_000
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 1200})
+        for name in SHOWN:
+            page.goto(f"{address}/{name}.html", wait_until="load")
+            kept = SCREENSHOTS / f"{Path(name).name}-{width}.png"
+            page.screenshot(path=kept)
+            assert kept.stat().st_size > 10_000

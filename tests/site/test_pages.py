@@ -1,4 +1,4 @@
-"""The pages: complete, made of what both renderers read, and true where they show code."""
+"""The pages: complete, plain Markdown, and true where they show code."""
 
 import doctest
 import re
@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from stage import ROOT, toc
+import yaml
+from stage import ROOT
 
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 IDS = [str(path.relative_to(ROOT)) for path in PAGES]
@@ -18,23 +19,22 @@ def blocks(path: Path) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```", path.read_text("utf-8"), re.DOTALL | re.MULTILINE)
 
 
-def listed(entries) -> list[str]:
-    found = []
-    for entry in entries:
-        found += [entry["file"]] if "file" in entry else []
-        found += listed(entry["children"])
-    return found
+def test_every_lesson_is_on_the_map_by_role():
+    text = (ROOT / "docs" / "lessons.md").read_text("utf-8")
+    lessons = [path.relative_to(ROOT) for path in (ROOT / "notebooks").rglob("*.ipynb")]
+    missing = [str(path) for path in lessons if f"(../{path})" not in text]
+    assert lessons
+    assert missing == []
 
 
-def test_every_page_and_notebook_is_in_the_contents_once(pages):
-    files = listed(toc(pages))
-    assert len(files) == len(set(files))
-    written = {
-        str(path.relative_to(pages))
-        for pattern in ("docs/**/*.md", "notebooks/**/*.ipynb")
-        for path in pages.glob(pattern)
-    }
-    assert set(files) == written | {"README.md", "CHANGELOG.md", "benchmarks/RESULTS.md"}
+def test_first_page_shows_the_figures_of_the_benchmark():
+    import front
+
+    results = (ROOT / "benchmarks" / "RESULTS.md").read_text("utf-8")
+    page = front.page(ROOT)
+    for target, text in front.FIGURES.items():
+        measured = re.search(rf"\| {re.escape(target)} \| ([^|]+) \|", results)[1]
+        assert f"**{measured}**\n\n{text}" in page
 
 
 @pytest.mark.parametrize("path", PAGES, ids=IDS)
@@ -45,7 +45,7 @@ def test_page_begins_with_its_only_title(path):
 
 
 @pytest.mark.parametrize("path", PAGES, ids=IDS)
-def test_page_keeps_to_what_both_renderers_read(path):
+def test_page_is_plain_markdown(path):
     text = path.read_text("utf-8")
     assert not re.search(r"^:label:", text, re.MULTILINE), "write :name:, not :label:"
     assert not re.search(r"^<\w+", text, re.MULTILINE), "no raw HTML"
@@ -85,7 +85,7 @@ def test_diagrams_are_those_of_the_script(tmp_path):
 
 
 def test_pictures_are_used_or_gone():
-    users = [*PAGES, ROOT / "README.md", ROOT / "myst.yml"]
+    users = [*PAGES, ROOT / "README.md", ROOT / "docs" / "build.py"]
     text = "\n".join(path.read_text("utf-8") for path in users)
     for path in sorted((ROOT / "docs" / "images").iterdir()):
         assert path.name in text, f"{path.name} is shown nowhere"
@@ -113,8 +113,6 @@ def test_pages_name_what_exists():
 
 
 def test_served_file_of_the_page_is_read(tmp_path):
-    import yaml
-
     from geostack.serve.settings import read_settings
     from pipekit import from_config
 
@@ -127,3 +125,14 @@ def test_served_file_of_the_page_is_read(tmp_path):
     layer = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[1])["layers"]["ndvi"]
     assert set(layer) == {"item", "bbox", "bands", "pipeline"}
     assert from_config(layer["pipeline"])[-1].name == "BrBG"
+
+
+def test_every_source_in_the_code_is_in_the_bibliography():
+    text = (ROOT / "docs" / "reference" / "bibliography.md").read_text("utf-8")
+    cited = {
+        doi.rstrip(".,;)") if doi.count("(") < doi.count(")") else doi.rstrip(".,;")
+        for path in (ROOT / "src").rglob("*.py")
+        for doi in re.findall(r"doi:\s*(10\.[^\s\"]+)", path.read_text("utf-8"))
+    }
+    assert len(cited) > 20
+    assert sorted(doi for doi in cited if doi not in text) == []

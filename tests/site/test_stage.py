@@ -1,4 +1,4 @@
-"""What is laid out for the renderers: notebooks with their source told, their figures described."""
+"""What is laid out to be rendered: notebooks with their source told, their figures described."""
 
 import json
 
@@ -25,18 +25,24 @@ def test_every_notebook_tells_its_pixels_and_can_be_downloaded(pages):
             assert str(name.with_suffix(suffix)) in stamp
 
 
-def test_every_figure_is_described(pages):
+def test_every_figure_says_what_its_code_writes_on_it(pages):
+    described = 0
     for path, notebook in notebooks(pages).items():
         for cell in notebook["cells"]:
             if any("image/png" in output.get("data", {}) for output in cell.get("outputs", [])):
-                assert len(cell["metadata"]["mystnb"]["image"]["alt"]) > 25, path.name
+                alt = cell["metadata"]["mystnb"]["image"]["alt"]
+                described += bool(alt)
+                words = alt.removeprefix("Figure: ").split("; ")
+                source = "".join(cell["source"])
+                assert all(part in source for word in words[:-1] for part in word.split("...")), path
+    assert described > 50
 
 
 def test_names_lead_to_the_reference_and_back(pages):
     text = (pages / "notebooks" / "05_patching_grids.ipynb").read_text("utf-8")
-    assert "#class-geopatcher-patcher-spatialpatcher" in text
+    assert "{py:obj}`SpatialPatcher <geopatcher.SpatialPatcher>`" in text
     page = (pages / "docs/reference/api/geopatcher.patcher.md").read_text("utf-8")
-    assert "(class-geopatcher-patcher-spatialpatcher)=" in page
+    assert "{py:class} SpatialPatcher(" in page
     assert "../../../notebooks/05_patching_grids.ipynb" in page
 
 
@@ -48,14 +54,24 @@ def test_pixels_are_those_that_the_run_printed():
             {"cell_type": "code", "source": "", "metadata": {}, "outputs": [output]},
         ]
     }
-    stage._stamp(notebook, stage.Path("notebooks/t"), {"NDVI": "class-x-ndvi"})
+    stage._stamp(notebook, stage.Path("notebooks/t"), {"NDVI": "x.NDVI"})
     assert "Pixels on this page: `archive (X)`." in notebook["cells"][1]["source"]
-    assert notebook["cells"][-1]["source"] == "API on this page: [NDVI](#class-x-ndvi)."
+    assert notebook["cells"][-1]["source"] == "API on this page: {py:obj}`NDVI <x.NDVI>`."
 
 
-def test_first_sentence_is_plain():
-    text = "## Head\n\nLook. The *lake* at [Tahoe](x.md) is blue, and the snow is white. And more."
-    assert stage._first_sentence(text) == "Look. The lake at Tahoe is blue, and the snow is white."
+def test_words_of_a_figure_are_read_from_its_code():
+    import ast
+
+    code = 'ax.set(title=f"NDVI, {n} dates", ylabel="NDVI (unitless)"); fig.suptitle("Bolzano")'
+    assert stage._words(ast.parse(code)) == ["NDVI, ... dates", "NDVI (unitless)", "Bolzano"]
+
+
+def test_attributes_of_an_imported_package_are_names_it_uses():
+    cell = {"cell_type": "code", "source": "import geotoolz as gz\ngz.NDVI() | gz.Sequential([])"}
+    assert stage._used_names({"cells": [cell]}) == {
+        "NDVI": "geotoolz.NDVI",
+        "Sequential": "pipekit.Sequential",
+    }
 
 
 def test_the_repository_is_left_alone(pages):
