@@ -168,7 +168,8 @@ def composite(
     -------
     GeoTensor, RasterioReader or xarray.DataArray
         (C, H, W), or (P, C, H, W) with `every`; `attrs["periods"]` are the P periods' first and
-        last instants as ISO text. A list of readers for COGs of several periods.
+        last instants as ISO text, those of one raster its `start_datetime` and `end_datetime`. A
+        list of readers for COGs of several periods.
 
     Raises
     ------
@@ -515,6 +516,11 @@ class _Made:
         return {**self.stack.get_config(), **self.how}
 
 
+def _between(start: pd.Timestamp, stop: pd.Timestamp) -> dict[str, str]:
+    """What a raster says of its time, under STAC's names."""
+    return {"start_datetime": start.isoformat(), "end_datetime": stop.isoformat()}
+
+
 @dataclass(eq=False, repr=False)
 class CompositeField:
     """A composite as a Field: a window is read and reduced when it is selected.
@@ -589,6 +595,7 @@ class CompositeField:
         nodata = None if self.dtype.kind == "f" else self.nodata
         made = replace(self, stack=self.stack.of(period), nodata=nodata)
         made._attrs["periods"] = [self._attrs["periods"][period]]
+        made._attrs |= _between(*self.stack.periods[period])
         return made
 
     def _tried(self) -> dict[str, Any]:
@@ -612,6 +619,8 @@ class CompositeField:
             told["band_roles"] = roles
         if periods is not None:
             told["periods"] = [[start.isoformat(), stop.isoformat()] for start, stop in periods]
+        elif times := [scene.time for scene in self.stack.scenes]:
+            told |= _between(min(times), max(times))
         if any(scene.attrs.get("source") == "simulated" for scene in self.stack.scenes):
             told["source"] = "simulated"
         return told | {"scenes": len(self.stack.scenes)}

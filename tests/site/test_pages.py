@@ -136,3 +136,36 @@ def test_every_source_in_the_code_is_in_the_bibliography():
     }
     assert len(cited) > 20
     assert sorted(doi for doi in cited if doi not in text) == []
+
+
+def test_requests_of_the_page_are_answered(tmp_path):
+    """The service of the page's YAML, asked by its own curl lines with its own chip."""
+    import shlex
+    import shutil
+
+    import requests
+
+    from geostack.serve import Pipeline, create_app, running
+    from geostack.serve.settings import read_settings
+
+    if shutil.which("curl") is None:
+        pytest.skip("needs curl")
+    page = ROOT / "docs" / "how-to" / "serve-a-pipeline.md"
+    text = page.read_text("utf-8")
+    served, layers = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[:2]
+    file = tmp_path / "pipelines.yaml"
+    file.write_text(served + layers, "utf-8")
+    settings = read_settings(file)
+    assert all(isinstance(value, Pipeline) for value in settings.pipelines.values())
+    subprocess.run([sys.executable, "-c", blocks(page)[0]], cwd=tmp_path, check=True)
+    app = create_app(pipelines=settings.pipelines, layers=settings.layers, source=settings.source)
+    lines = re.search(r"```sh\n(curl.*?)```", text, re.DOTALL)[1].replace("\\\n", " ")
+    with running(app) as url:
+        for line in re.findall(r"^curl.*?(?=^curl|\Z)", lines, re.DOTALL | re.MULTILINE):
+            command = shlex.split(line.replace("localhost:8000", url))
+            subprocess.run([*command, "--fail", "--silent"], cwd=tmp_path, check=True)
+        (layer,) = requests.get(f"{url}/layers", timeout=30).json()["layers"]
+        first = requests.get(url, timeout=30)
+    assert (tmp_path / "ndvi.tif").read_bytes()[:2] in (b"II", b"MM")
+    assert layer["view"] == [-120.1, 38.92, -119.93, 39.27]
+    assert "<title>geostack map</title>" in first.text

@@ -34,7 +34,9 @@ def test_every_figure_says_what_its_code_writes_on_it(pages):
                 described += bool(alt)
                 words = alt.removeprefix("Figure: ").split("; ")
                 source = "".join(cell["source"])
-                assert all(part in source for word in words[:-1] for part in word.split("...")), path
+                assert all(part in source for word in words[:-1] for part in word.split("...")), (
+                    path
+                )
     assert described > 50
 
 

@@ -381,6 +381,7 @@ def _add_map(app: Any, service: Service) -> None:
 
     for name, media in _PAGES.items():
         app.get(f"/{name}", include_in_schema=False)(page(name, media))
+    app.get("/", include_in_schema=False)(page("map", "text/html"))  # what a browser asks first
 
 
 def _body_kind(request: Any, *kinds: str) -> str:

@@ -143,7 +143,7 @@ def _layer(place: str, told: Any, source: str | None, folder: Path) -> Layer:
         item = find_item(chosen, str(told["item"]), bbox)
     except Problem as problem:
         raise ConfigError(f"{place}: {problem.detail}") from None
-    return scene_layer(item, operator, bands, chosen, **looks)
+    return scene_layer(item, operator, bands, chosen, view=bbox, **looks)
 
 
 def _operator(told: Any, place: str) -> tuple[Operator, tuple[str, ...]]:

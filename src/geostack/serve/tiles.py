@@ -82,6 +82,9 @@ class Layer:
     grid
         The first file's pixels where its item declares them: the layer is listed without opening
         a file.
+    view
+        (west, south, east, north) in degrees that the map opens on, where that is not the first
+        file's box.
 
     Raises
     ------
@@ -106,6 +109,7 @@ class Layer:
     halo: int = 0
     nodata: int | None = 0
     grid: GeoBox | None = None
+    view: Box | None = None
 
     def __post_init__(self) -> None:
         check_operator(self.operator)
@@ -153,14 +157,16 @@ class Layer:
         Returns
         -------
         dict
-            Name, title, hash, box in degrees and bands, ready for JSON.
+            Name, title, hash, boxes in degrees and bands, ready for JSON.
         """
-        told = {"name": name, "title": self.title or name}
+        told: dict[str, Any] = {"name": name, "title": self.title or name}
         try:
             bounds = list(self.bounds)
         except OSError as error:
             return {**told, "problem": problem_of(error).detail}
         bands = [asset.key for asset in self.assets]
+        if self.view is not None:
+            told["view"] = list(self.view)
         return {**told, "config_hash": self.config_hash, "bounds": bounds, "bands": bands}
 
     def is_known_empty(self, z: int, x: int, y: int) -> bool:
@@ -242,6 +248,7 @@ def scene_layer(
     *,
     title: str = "",
     halo: int = 0,
+    view: Box | None = None,
 ) -> Layer:
     """Return a layer of one Sentinel-2 scene.
 
@@ -255,7 +262,7 @@ def scene_layer(
         Names of the bands that the operator gets, in its order.
     source
         Where the item comes from; it signs the addresses.
-    title, halo
+    title, halo, view
         See `Layer`.
 
     Returns
@@ -285,7 +292,7 @@ def scene_layer(
     offsets = tuple(shift and name in REFLECTANCE_BANDS for name in names)
     assets = tuple(band_assets(item, names, source))
     grid = declared_grid(item, names[0])
-    return Layer(assets, operator, offsets, title or item.id, halo, grid=grid)
+    return Layer(assets, operator, offsets, title or item.id, halo, grid=grid, view=view)
 
 
 def file_layer(

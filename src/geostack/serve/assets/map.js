@@ -60,7 +60,7 @@ function zoom(by) {
 }
 
 function goTo(layer) {
-  const [west, south, east, north] = layer.bounds;
+  const [west, south, east, north] = layer.view || layer.bounds;
   [view.lon, view.lat] = [(west + east) / 2, (south + north) / 2];
   for (view.zoom = MAX_ZOOM; view.zoom > 0; view.zoom--) {
     const [x0, y0] = toWorld(west, north, view.zoom), [x1, y1] = toWorld(east, south, view.zoom);
