@@ -595,7 +595,7 @@ class CompositeField:
         nodata = None if self.dtype.kind == "f" else self.nodata
         made = replace(self, stack=self.stack.of(period), nodata=nodata)
         made._attrs["periods"] = [self._attrs["periods"][period]]
-        made._attrs |= _between(*self.stack.periods[period])
+        made._attrs |= _between(*(self.stack.periods or ())[period])
         return made
 
     def _tried(self) -> dict[str, Any]:
