@@ -169,3 +169,22 @@ def test_requests_of_the_page_are_answered(tmp_path):
     assert (tmp_path / "ndvi.tif").read_bytes()[:2] in (b"II", b"MM")
     assert layer["view"] == [-120.1, 38.92, -119.93, 39.27]
     assert "<title>geostack map</title>" in first.text
+
+
+def test_run_of_the_page_on_a_store(on_store):
+    import numpy as np
+    from georeader.geotensor import GeoTensor
+    from rasterio import Affine
+
+    from geocatalog import build_raster_catalog, open_catalog, to_geoparquet
+    from geotoolz import write_cog
+
+    scene = on_store / "in/scene_20240601.tif"
+    place = Affine(10, 0, 500_000, 0, -10, 5_000_000)
+    write_cog(GeoTensor(np.ones((2, 64, 64), "float32"), place, "EPSG:32632"), scene)
+    rows = build_raster_catalog([str(scene)], r"_(?P<date>\d{8})", progress=False)
+    to_geoparquet(rows, on_store / "items.parquet")
+    text = (ROOT / "docs" / "how-to" / "object-stores.md").read_text("utf-8")
+    (code,) = re.findall(r"```py\n(.*?)```", text, re.DOTALL)
+    exec(code.replace("s3://archive", str(on_store)), {})
+    assert len(open_catalog(on_store / "ndvi.parquet")) == 1
