@@ -29,7 +29,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "_build" / "html")
     given = parser.parse_args()
     began = time.perf_counter()
-    code = render(stage(PAGES), given.out)
+    code = render(stage(PAGES, address=repository()), given.out)
     took = time.perf_counter() - began
     print(f"site: {'FAILED' if code else given.out / 'index.html'}, {took:.0f} s")
     return code

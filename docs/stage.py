@@ -20,8 +20,11 @@ ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("README.md", "CHANGELOG.md", "LICENSE", "CITATION.cff", "benchmarks/RESULTS.md")
 
 
-def stage(folder: Path, root: Path = ROOT) -> Path:
-    """Fill `folder` with all that the site is rendered from, and return it."""
+def stage(folder: Path, root: Path = ROOT, address: str = "") -> Path:
+    """Fill `folder` with all that the site is rendered from, and return it.
+
+    `address` is the repository's, from where a lesson in Colab installs what it needs.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name in COPIED:
@@ -31,7 +34,7 @@ def stage(folder: Path, root: Path = ROOT) -> Path:
     used: dict[str, list[tuple[str, str]]] = {}
     for source in sorted((root / "notebooks").rglob("*.ipynb")):
         if ".ipynb_checkpoints" not in source.parts:
-            _stage_notebook(source.relative_to(root), folder, root, used)
+            _stage_notebook(source.relative_to(root), folder, root, used, address)
     api_pages.write_pages(folder / "docs" / "reference" / "api", used)
     with (folder / "docs" / "reference" / "index.md").open("a", encoding="utf-8") as page:
         page.write(api_pages.index())
@@ -51,7 +54,7 @@ def _at_the_root(markdown: str) -> str:
 
 
 def _stage_notebook(
-    name: Path, folder: Path, root: Path, used: dict[str, list[tuple[str, str]]]
+    name: Path, folder: Path, root: Path, used: dict[str, list[tuple[str, str]]], address: str
 ) -> None:
     notebook = json.loads((root / name).read_text("utf-8"))
     outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
@@ -64,7 +67,7 @@ def _stage_notebook(
         used.setdefault(target, []).append((title, f"../../../{name}"))
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
     _describe_figures(notebook)
-    _stamp(notebook, name.with_suffix(""), links)
+    _stamp(notebook, name.with_suffix(""), links, address)
     (folder / name).write_text(json.dumps(notebook, ensure_ascii=False), "utf-8")
     for suffix in (".ipynb", ".py"):
         copy = folder / "downloads" / name.with_suffix(suffix)
@@ -143,7 +146,7 @@ def _literal(value: ast.expr) -> str:
     return ""
 
 
-def _stamp(notebook: Any, name: Path, links: dict[str, str]) -> None:
+def _stamp(notebook: Any, name: Path, links: dict[str, str], address: str = "") -> None:
     """Say at the top which pixels the page shows, and at the end where its names are explained."""
     pixels = sorted(
         {
@@ -156,11 +159,12 @@ def _stamp(notebook: Any, name: Path, links: dict[str, str]) -> None:
     )
     shown = "; ".join(f"`{line}`" for line in pixels) or "none, this page works on numbers"
     copy = f"{'../' * len(name.parts[:-1])}downloads/{name}"
+    colab = f" In Colab, run `%pip install git+{address}` first." if address else ""
     top = (
         f"```{{admonition}} About this page\nPixels on this page: {shown}. "
         f"Download {{download}}`the notebook <{copy}.ipynb>` "
         f"or {{download}}`its source <{copy}.py>`. "
-        f"In a clone, `geostack run {name.relative_to('notebooks')}` executes it anew.\n```"
+        f"In a clone, `geostack run {name.relative_to('notebooks')}` executes it anew.{colab}\n```"
     )
     notebook["cells"].insert(1, _markdown(top, f"stamp-{name}"))
     if links:
