@@ -68,18 +68,14 @@ class Entry:
 @cache
 def entries() -> tuple[Entry, ...]:
     """All that is public, each thing once, under the lowest package that offers it."""
-    found: dict[int, Entry] = {}
+    found: dict[Any, Entry] = {}
     for face in FACES:
         module = importlib.import_module(face)
         for name in module.__all__:
             value = getattr(module, name)
-            if inspect.ismodule(value):
-                continue
-            home = _home(face, name, value)
-            if id(value) not in found or not callable(value):
-                found[id(value) if callable(value) else hash((face, name))] = Entry(
-                    face, name, home, value
-                )
+            if not inspect.ismodule(value):
+                key = (id(value) if callable(value) else face, name)
+                found.setdefault(key, Entry(face, name, _home(face, name, value), value))
     return (*found.values(), *_twins(list(found.values())))
 
 
@@ -94,11 +90,15 @@ def _home(face: str, name: str, value: Any) -> str:
 
 def _twins(found: list[Entry]) -> Iterator[Entry]:
     """The pure functions under operators of the same meaning: `geotoolz.indices.ndvi`."""
+    offered = {id(entry.value) for entry in found}
     for entry in found:
         if entry.face.startswith("geotoolz") and inspect.isclass(entry.value):
             for name, value in vars(sys.modules[entry.home]).items():
-                same = name.replace("_", "") == entry.name.lower().replace("_", "")
-                if same and inspect.isfunction(value) and value.__module__ == entry.home:
+                same = name[0] != "_" and name.replace("_", "") == entry.name.lower().replace(
+                    "_", ""
+                )
+                ours = inspect.isfunction(value) and value.__module__ == entry.home
+                if same and ours and id(value) not in offered:
                     yield Entry(entry.home, name, entry.home, value)
 
 
@@ -173,8 +173,12 @@ def _described(entry: Entry, used: dict[str, list[tuple[str, str]]]) -> Iterator
         options += f"\n:canonical: {entry.home}.{entry.name}"
     called = signature(value) if callable(value) else ""
     yield f"::::::{{py:{kind}}} {entry.name}{called}\n{options}"
+    own = getattr(value, "__name__", entry.name)
+    named = [e for e in entries() if e.value is value and e.name == own != entry.name]
     if kind == "data":
         yield _value(entry)
+    elif named:
+        yield f"Another name of {{py:obj}}`{own} <{named[0].target}>`."
     elif entry.home.startswith("georeader"):
         yield to_markdown((inspect.getdoc(value) or "").split("\n\n")[0])
         yield "The carrier of pixels, a class of [georeader](https://spaceml-org.github.io/georeader/)."
@@ -252,7 +256,7 @@ def _parameter(parameter: inspect.Parameter) -> str:
     if typed:
         text += f": {_type(parameter.annotation)}"
     if parameter.default is not parameter.empty:
-        shown = repr(parameter.default)
+        shown = re.sub(r"<class '([\w.]+)'>", r"\1", repr(parameter.default))
         shown = getattr(parameter.default, "__name__", "...") if shown.startswith("<") else shown
         text += f" = {shown}" if typed else f"={shown}"
     return text
