@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import api_pages
 from docutils import nodes
@@ -73,4 +74,5 @@ def edit_where_it_was_written(
         source = f"{pagename}.py"
     address = app.config.html_theme_options.get("repository_url")
     if source and address:
+        context["edit_page_provider_name"] = (urlsplit(address).hostname or "").split(".")[-2]
         context["edit_page_url_template"] = f"{address}/edit/main/{source}" + "{{ file_name[:0] }}"
