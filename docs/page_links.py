@@ -16,10 +16,18 @@ NAME = re.compile(r"(?:[a-z_.]+\.)?([A-Za-z]\w+)(\((?:[^()]|\([^()]*\))*\))?")
 
 def setup(app: Any) -> dict[str, Any]:
     """Called by Sphinx."""
+    app.connect("doctree-read", title_or_container, priority=100)
     app.connect("doctree-read", link_names)
     app.connect("html-page-context", describe)
     app.connect("html-page-context", edit_where_it_was_written, priority=400)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def title_or_container(app: Any, doctree: nodes.document) -> None:
+    """Make containers of the sections without a title, as exercises have: code links need one."""
+    for section in list(doctree.findall(nodes.section)):
+        if not section.children or not isinstance(section[0], nodes.title):
+            section.replace_self(nodes.container("", *section.children, **section.attributes))
 
 
 def link_names(app: Any, doctree: nodes.document) -> None:
