@@ -493,8 +493,19 @@ def info_of(text: str, schema: pa.Schema, rows: int, stamp: tuple[int, ...]) -> 
     Raises
     ------
     CatalogError
-        For metadata of no catalog.
+        For metadata of no catalog, or that are broken.
     """
+    try:
+        return _info_of(text, schema, rows, stamp)
+    except CatalogError:
+        raise
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise CatalogError(
+            f"{text} has broken metadata ({type(error).__name__}: {error}); write the catalog anew"
+        ) from error
+
+
+def _info_of(text: str, schema: pa.Schema, rows: int, stamp: tuple[int, ...]) -> FileInfo:
     metadata = schema.metadata
     geo, own = json.loads(metadata[b"geo"]), json.loads(metadata.get(b"geocatalog", b"{}"))
     version = int(own.get("schema_version", 0))
@@ -613,7 +624,10 @@ def frame_from_arrow(table: pa.Table, geometry: str, info: FileInfo) -> GeoDataF
     from geopandas.array import from_wkb
 
     at = table.column_names.index(geometry)
-    shapes = from_wkb(table.column(geometry).to_numpy(), crs=info.crs)
+    try:
+        shapes = from_wkb(table.column(geometry).to_numpy(), crs=info.crs)
+    except shapely.errors.GEOSException as error:
+        raise CatalogError(f"{info.path} has footprints that are no WKB: {error}") from error
     plain = columns_from_arrow(table.remove_column(at), info)
     plain.insert(at, "geometry", shapes)
     return GeoDataFrame(plain, geometry="geometry")

@@ -360,3 +360,25 @@ def test_the_file_that_a_catalog_is_open_on_is_not_replaced(answer, way, tmp_pat
     assert to_geoparquet(from_geoparquet(path), f"file://{path}") == str(path)
     with pytest.raises(CatalogError, match="on this machine"):
         to_geoparquet(from_geoparquet(path), "https://host/c.parquet")
+
+
+@pytest.mark.parametrize("key", [b"geo", b"geocatalog"])
+@pytest.mark.parametrize("said", [b"", b"{", b"\xff\xfe", b"[]", b"null", b"3", b'{"columns": []}'])
+def test_broken_metadata_are_told_as_those_of_a_catalog(tmp_path, key, said):
+    if key == b"geocatalog" and said.startswith(b'{"'):
+        said = b'{"schema_version": "x"}'
+    path = to_geoparquet(InMemoryGeoCatalog(frame([[0, 0, 1, 1]] * 3)), tmp_path / "c.parquet")
+    table = pq.read_table(path)
+    pq.write_table(table.replace_schema_metadata({**table.schema.metadata, key: said}), path)
+    for read in (from_geoparquet, open_catalog):
+        with pytest.raises(CatalogError, match=r"c\.parquet has broken metadata"):
+            read(path)
+
+
+def test_footprints_that_are_no_wkb_are_told(tmp_path):
+    path = to_geoparquet(InMemoryGeoCatalog(frame([[0, 0, 1, 1]] * 2)), tmp_path / "c.parquet")
+    table = pq.read_table(path)
+    at = table.column_names.index("geometry")
+    pq.write_table(table.set_column(at, "geometry", pa.array([b"\x01\x02", b"x"])), path)
+    with pytest.raises(CatalogError, match="no WKB"):
+        from_geoparquet(path)
