@@ -24,6 +24,9 @@
 # **Needs** no network: pixels come from a local archive, the live service or the embedded
 # simulation, whichever is there; the line printed below says which. The last section reads real
 # scenes where `GEOSTACK_ARCHIVE` holds them.
+#
+# **Before this.** [Operators on a Sentinel-2 scene](../03_operators_lake_tahoe.ipynb). **Time.** 25
+# minutes to read, half a minute to run.
 
 # %%
 import sys
@@ -199,8 +202,9 @@ assert GeoSlice(**lake.get_config()) == lake
 # ## A mosaic
 #
 # `load_raster` reads the window of each file that touches the slice, at the overview that fits, and
-# merges them. Here at 40 m: the latest scene on top, and the median of all. `band_indexes` leaves
-# SCL out, because the median of two class numbers is some third class.
+# merges them. Here at 40 m, from two parts of the catalog: of the scenes with more than 10 % cloud the
+# last one on top, and of the others the median. `band_indexes` leaves SCL out, because the median of
+# two class numbers is some third class.
 
 # %%
 coarse = GeoSlice(lake.bounds, "2024-06/2024-07", 40, lake.crs)
@@ -223,7 +227,7 @@ print("processing baselines:", baselines)
 assert min(baselines) >= "04.00", "all rows carry the offset"
 index = HarmonizeBaseline(baseline=min(baselines)) | DNToReflectance() | NDVI("B04", "B08")
 
-style = {"label": "NDVI (unitless)", "cmap": "BrBG", "vmin": -1, "vmax": 1}
+style = {"label": "NDVI (unitless)", "cmap": "YlGn", "vmin": -0.2, "vmax": 0.9}
 fig, axes = plt.subplots(1, 2, figsize=(7.6, 6.6), layout="constrained")
 plot(index(latest), ax=axes[0], title="The last of the cloudy scenes", colorbar=False, **style)
 plot(index(median), ax=axes[1], title="Median of the others", **style)
@@ -234,13 +238,18 @@ plt.show()
 #
 # ## A time series
 #
-# One mosaic for each acquisition date. A small box in the forest, in its own 10 m pixels, through
-# the operators of the walkthrough.
+# One mosaic for each acquisition date. A square kilometre by the lake, in its own 10 m pixels, through
+# the operators of the walkthrough. What grows there? SCL's clearest date says.
 
 # %%
-forest = GeoSlice((764500, 4316000, 765500, 4317000), "2024-06/2024-07", 10, catalog.crs)
-series = load_raster_timeseries(catalog, forest)
+square = GeoSlice((764500, 4316000, 765500, 4317000), "2024-06/2024-07", 10, catalog.crs)
+series = load_raster_timeseries(catalog, square)
 print(series.shape, "from", series.attrs["dates"][0], "to", series.attrs["dates"][-1])
+scl = min(series, key=lambda step: MaskFromSCL("SCL")(step).values.mean()).values[2]
+cover = {
+    name: float(np.mean(scl == code)) for code, name in {4: "vegetation", 5: "bare soil"}.items()
+}
+print("the clearest date:", ", ".join(f"{name} {share:.0%}" for name, share in cover.items()))
 
 
 # %%
@@ -256,12 +265,12 @@ def mean_ndvi(series, index):
 
 
 by_date = mean_ndvi(series, index)
-assert len(by_date) == series.shape[0] == len(catalog.query(forest))
+assert len(by_date) == series.shape[0] == len(catalog.query(square))
 
 fig, ax = plt.subplots(figsize=(7.5, 3), layout="constrained")
 ax.plot(by_date["as it comes"], "o-", color="0.7", label="as it comes")
 ax.plot(by_date["masked"].dropna(), "o-", color="tab:green", label="clouds masked by SCL")
-title = f"A square kilometre of forest by the lake ({source})"
+title = f"A square kilometre by the lake, {cover['vegetation']:.0%} vegetation ({source})"
 ax.set(title=title, ylabel="mean NDVI (unitless)")
 ax.tick_params(axis="x", rotation=20)
 ax.legend()
@@ -316,7 +325,62 @@ if flanders is not None:
 # %% [markdown]
 # Grey points near zero are clouds. What is left moves slowly, as fields do; a lone green point at
 # zero is a cloud that the classification took for ground.
+
+# %% [markdown]
+# ## Try it yourself
 #
+# Copy a block into a cell of your own, replace what is missing, and run it. The asserts below
+# `# the check` say when you are there.
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-cat-june
+# Which scenes of June 2024 over the lake have less than 10 % cloud? Answer with a catalog `june`.
+#
+# ```python
+# june = ...
+#
+# # the check
+# table = catalog.gdf
+# asked = table[(table.cloud_cover < 10) & (table.start_time.dt.strftime("%Y-%m") == "2024-06")]
+# assert set(june.gdf.item_id) == set(asked.item_id)
+# ```
+# :::
+#
+# :::{solution} ex-cat-june
+# :class: dropdown
+#
+# ```python
+# june = catalog.query(bounds=LAKE_TAHOE_BBOX, crs="EPSG:4326", time="2024-06")
+# june = june.where("cloud_cover < 10")
+# ```
+# :::
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-cat-slice
+# Make the slice `half`: the lake's box and time, in pixels of 20 m. Its edges are snapped outward to
+# whole pixels.
+#
+# ```python
+# half = ...
+#
+# # the check
+# assert half.shape == (1968, 800)
+# assert half.crs == lake.crs
+# assert half.interval == lake.interval
+# ```
+# :::
+#
+# :::{solution} ex-cat-slice
+# :class: dropdown
+#
+# ```python
+# half = GeoSlice(lake.bounds, lake.interval, 20, lake.crs)
+# ```
+# :::
+
+# %% [markdown]
 # ## Recap
 #
 # | you ask | you write | files opened |
@@ -327,6 +391,18 @@ if flanders is not None:
 # | on which grid | `GeoSlice(bounds, interval, resolution, crs)` | 0 |
 # | the pixels | `load_raster(catalog, slice_)` | those that touch, windows only |
 # | over time | `load_raster_timeseries(catalog, slice_)` | as above, a mosaic a day |
+#
+# **Key points**
+#
+# - A query opens no file; pixels are read when a slice is loaded.
+# - A slice fixes place, time and one pixel grid, so loads of it can be compared.
+# - Say of a mosaic which scenes are in it.
+#
+# **References**
+#
+# - STAC specification, <https://stacspec.org>
+# - GeoParquet specification 1.1, <https://geoparquet.org>
+# - European Space Agency, *Sentinel-2 Products Specification Document* and *Level-2A Algorithm Theoretical Basis Document*, <https://sentiwiki.copernicus.eu/web/s2-documents>
 #
 # **Where next.** [Backends](02_backends.ipynb): files without STAC, cubes and vectors;
 # [set algebra](03_set_algebra.ipynb): catalogs combined; [DuckDB](04_duckdb.ipynb): a million rows.
