@@ -23,6 +23,9 @@
 #
 # **Needs** no network: pixels, points and borders come from a local archive, the live services or
 # the embedded simulation, whichever is there; the lines printed below say which.
+#
+# **Before this.** [One chip, one band](01_intro.ipynb). **Time.** 30 minutes to read, half a minute
+# to run.
 
 # %%
 import importlib.util
@@ -33,6 +36,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.ticker import MultipleLocator
 from rasterio.features import rasterize
 from rasterio.windows import Window
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from geopatcher import GeoPandasField, GridDomain, RasterField, SpatialByIndex, SpatialExplicit
 from geopatcher import SpatialKNNGraph, SpatialMean, SpatialPatcher, SpatialPolygonIntersection
@@ -63,7 +68,7 @@ small = RasterField(scene).select(Window(1000, 3400, 300, 400))
 policies = {
     "drop": "whole chips only",
     "shift": "the last chips move inward",
-    "pad": "chips hang over, filled",
+    "pad": "chips reach beyond, filled",
     "shrink": "edge chips are smaller",
 }
 tilings = {
@@ -189,8 +194,28 @@ assert all(found.index[0] == i for i, found in enumerate(nearest))
 assert max(found.distance.max() for found in within) <= 5_000
 
 # %% [markdown]
-# A point is the first member of its own patch. Drawn as edges, the k-nearest graph reaches
-# everywhere; the radius graph falls apart into clusters.
+# A point is the first member of its own patch. Drawn as edges, both graphs fall apart. A graph's
+# *islands* are its parts that no edge joins; a model that passes messages along edges carries nothing
+# from one island to another.
+
+
+# %%
+def count_islands(neighbourhoods):
+    """Return how many parts a graph of neighbourhoods has, and how many points are in the largest."""
+    pairs = np.array([(i, j) for i, found in enumerate(neighbourhoods) for j in found.index])
+    edges = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(neighbourhoods),) * 2)
+    _, part = connected_components(edges, directed=False)
+    return np.bincount(part)
+
+
+islands = {"8 nearest": count_islands(nearest), "within 5 km": count_islands(within)}
+for name, sizes in islands.items():
+    alone = (sizes == 1).sum()
+    print(
+        f"{name:11} {len(sizes):3} islands, the largest of {sizes.max()} points, {alone} points alone"
+    )
+assert (islands["8 nearest"] > 8).all(), "each point is joined to its eight nearest"
+assert len(islands["within 5 km"]) > len(islands["8 nearest"]) > 1
 
 
 # %%
@@ -248,8 +273,9 @@ assert smooth.std() < gap.std()
 # %% [markdown]
 # ## 4. Polygons: which pixels, and how much of each
 #
-# The border of California and Nevada runs through the scene. What is the mean NDVI on either side?
-# A pixel on the border belongs to both, in parts; the geometry gives the exact share of each.
+# The border of California and Nevada runs through the scene, and through the lake. How much of either
+# side is lake, and how green is the land? A pixel on the border belongs to both, in parts; the geometry
+# gives the exact share of each.
 
 # %%
 ndvi = (DNToReflectance() | NDVI(red_idx=0, nir_idx=1))(scene)
@@ -285,14 +311,14 @@ nevada = np.zeros(ndvi.shape, "float32")
 nevada[parts[1].indices.rows, parts[1].indices.cols] = parts[1].indices.coverage
 last = np.argwhere((nevada > 0) & (nevada < 1))[-1]  # where the border leaves the scene
 zoom = slice(last[0] - 24, last[0]), slice(last[1] - 30, last[1])
-fig, axes = plt.subplots(1, 2, figsize=(9, 7), layout="constrained", width_ratios=(1.15, 1))
+fig, axes = plt.subplots(1, 2, figsize=(9, 6), layout="constrained", width_ratios=(1.9, 1))
 fig.get_layout_engine().set(wspace=0.15)
 plot(
     ndvi,
     ax=axes[1],
-    cmap="BrBG",
-    vmin=-1,
-    vmax=1,
+    cmap="YlGn",
+    vmin=-0.2,
+    vmax=0.9,
     label="NDVI (unitless)",
     title="NDVI, border in red",
 )
@@ -309,16 +335,24 @@ plt.show()
 # ### Zonal statistics
 #
 # A zone's mean is weighted by the shares, which are the patch's weights. `SpatialByIndex` keeps
-# one result for each polygon.
+# one result for each polygon. The mean over all pixels mostly tells how much of a zone is lake, where
+# NDVI is below zero; so the lake is counted, and the land gets a mean of its own.
 
 # %%
 results = [patch.with_data(float(np.average(patch.data, weights=patch.weights))) for patch in parts]
 table = zonal.merge(results, ndvi)
-for number, value in table.items():
-    print(f"mean NDVI in {zones['name'][number]:11} {value:+.4f} ({source})")
+for (number, value), patch in zip(table.items(), parts, strict=True):
+    values, share = np.asarray(patch.data), patch.weights
+    lake = share[values < 0].sum(dtype=float) / share.sum(dtype=float)
+    land = np.average(values[values >= 0], weights=share[values >= 0])
+    print(
+        f"{zones['name'][number]:11} mean NDVI {value:+.4f}: lake {lake:.1%}, land {land:.3f} ({source})"
+    )
+    water = np.average(values[values < 0], weights=share[values < 0])
+    assert np.isclose(value, lake * water + (1 - lake) * land, atol=1e-4)
 
 # %% [markdown]
-# Is that right? Two independent checks: in the upper 400 rows, burn the polygons onto a grid ten
+# Are the shares right? Two independent checks: in the upper 400 rows, burn the polygons onto a grid ten
 # times as fine, and average; and ask `exactextract`, the reference for coverage fractions.
 
 # %%
@@ -361,6 +395,59 @@ print("unweighted:", {zones["name"][k]: round(v, 4) for k, v in mean.items()})
 assert list(mean) == [1]
 
 # %% [markdown]
+# ## Try it yourself
+#
+# Copy a block into a cell of your own, replace what is missing, and run it. The asserts below
+# `# the check` say when you are there.
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-geo-south
+# Which cells of `globe` lie within 1,000 km of the South Pole?
+#
+# ```python
+# south = ...
+#
+# # the check
+# area = per_cell[south.rows].sum()
+# assert set(south.cols) == set(range(720))
+# assert globe.y[south.rows].max() < -80
+# assert abs(area / (2 * np.pi * EARTH_RADIUS_KM**2 * (1 - np.cos(1000 / EARTH_RADIUS_KM))) - 1) < 0.05
+# ```
+# :::
+#
+# :::{solution} ex-geo-south
+# :class: dropdown
+#
+# ```python
+# south = SpatialSphericalCap(radius_km=1000).neighborhood(globe, (0.0, -90.0))
+# ```
+# :::
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-geo-wider
+# Make a patcher `wider` whose patches are all oaks within 10 km of each. Has its graph fewer islands?
+#
+# ```python
+# wider = ...
+#
+# # the check
+# found = [patch.indices for patch in wider.split(trees)]
+# assert len(count_islands(found)) < len(islands["within 5 km"])
+# assert 9_000 < max(near.distance.max() for near in found) <= 10_000
+# ```
+# :::
+#
+# :::{solution} ex-geo-wider
+# :class: dropdown
+#
+# ```python
+# wider = SpatialPatcher(SpatialRadiusGraph(radius=10_000), SpatialRegularStride(1))
+# ```
+# :::
+
+# %% [markdown]
 # ## Recap
 #
 # | geometry | anchor | a patch is | use it for |
@@ -375,4 +462,15 @@ assert list(mean) == [1]
 # - A fixed number of neighbours, or a fixed reach: one of the two varies.
 # - Shares of pixels are exact, so zones add up.
 #
-# **Where next.** [Sampling](03_sampling.ipynb) asks where patches should hang.
+# **Key points**
+#
+# - On the Earth a distance is along a great circle; degrees are not a distance.
+# - A graph of neighbours has islands. Count them before a model passes messages along it.
+# - A mean over a zone mixes what lies in it: count the parts first.
+#
+# **References**
+#
+# - Sinnott, R. W. (1984), *Virtues of the Haversine*, Sky and Telescope 68, 159
+# - Baston, D., *exactextract*, <https://github.com/isciences/exactextract>: exact coverage fractions
+#
+# **Where next.** [Sampling](03_sampling.ipynb) asks where patches should lie.

@@ -25,7 +25,8 @@
 # real acquisitions over Flemish cropland, clouds and all; else the simulated summer at Lake Tahoe.
 #
 # **Before this.** [One chip, one band](01_intro.ipynb). **Time.** 35 minutes to read, half a minute
-# to run.
+# to run. Words set in *italics* are explained where they first occur, and in the
+# [glossary](../../docs/reference/glossary.md).
 
 # %%
 from itertools import pairwise
@@ -108,7 +109,7 @@ maps(ndvi[shown], [f"{dates[i]:%Y-%m-%d}" for i in shown])
 # %% [markdown]
 # ## Four geometries, one anchor
 #
-# A temporal patch hangs at its *anchor*, the last step that is known. All geometries look back
+# A temporal patch belongs to its *anchor*, the last step that is known. All geometries look back
 # from there; only a horizon lies ahead. The drawing shows which steps belong to the patch whose
 # anchor lies 90 % into the series.
 
@@ -239,7 +240,7 @@ assert np.array_equal(filled.values[kept.values], series.values[kept.values])
 print(f"{is_filled.mean().item():.0%} of all values are filled, no clear one is changed")
 
 # %%
-cloudy = np.argsort(np.abs(clear[10:] - 0.5), kind="stable")[:3] + 10
+cloudy = np.sort(np.argsort(np.abs(clear[10:] - 0.5), kind="stable")[:3]) + 10
 images = [image for step in cloudy for image in (ndvi[step], filled[step])]
 titles = [f"{dates[step]:%Y-%m-%d}{word}" for step in cloudy for word in ("", ", filled")]
 maps(images, titles)
