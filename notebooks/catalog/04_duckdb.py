@@ -23,6 +23,9 @@
 # - to keep an archive that grows in a folder, add a day to it, and put it in order.
 #
 # **Needs** no network, and no DuckDB extension. Rows are made up here; no pixels are read.
+#
+# **Before this.** [Catalogs](01_intro.ipynb) and a little SQL. **Time.** 20 minutes to read, under a
+# minute to run.
 
 # %%
 import json
@@ -386,6 +389,18 @@ scratch.cleanup()
 # | all of it in memory, for many questions | `.materialize()` |
 # | pairs | `.intersect(other)` |
 # | an archive that grows | `to_geoparquet(rows, folder, partition="month")`, `append_to`, `compact` |
+#
+# **Key points**
+#
+# - Order decides how much of a file a question reads; codec and engine change the rest.
+# - Change one thing at a time when two times are compared.
+# - Look at the query plan: it says how many row groups were read.
+#
+# **References**
+#
+# - Raasveldt, M. and Mühleisen, H. (2019), *DuckDB: an Embeddable Analytical Database*, SIGMOD, [doi:10.1145/3299869.3320212](https://doi.org/10.1145/3299869.3320212)
+# - Moon, B. et al. (2001), *IEEE Transactions on Knowledge and Data Engineering* 13, 124-141, [doi:10.1109/69.908985](https://doi.org/10.1109/69.908985): the Hilbert curve
+# - GeoParquet specification 1.1, <https://geoparquet.org>
 #
 # **Where next.** [From catalog to catalog](05_patching_bridge.ipynb): run a pipeline over what a
 # query found.

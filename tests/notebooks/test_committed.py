@@ -98,6 +98,15 @@ def test_ends_with_a_recap_table_and_where_to_go_next(executed):
     assert re.search(r"next", ending, re.IGNORECASE), "the end does not say where to go next"
 
 
+def test_says_what_comes_before_what_to_keep_and_where_it_is_from(executed):
+    text = markdown_text(executed)
+    opening, ending = executed.cells[0].source, text[len(text) // 2 :]
+    assert "**Before this.**" in opening
+    assert "**Time.**" in opening
+    assert re.search(r"Key points", ending)
+    assert re.search(r"\*\*References\.?\*\*", ending)
+
+
 def test_says_which_source_the_pixels_came_from(source, executed):
     if not re.search(r"load_(s2|landsat|naip|era5|stac)", source.read_text("utf-8")):
         pytest.skip("it reads no scene")
