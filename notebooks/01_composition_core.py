@@ -28,6 +28,7 @@
 # [operators on a Sentinel-2 scene](03_operators_lake_tahoe.ipynb).
 #
 # **Before this.** Python and a little numpy. **Time.** 25 minutes to read, a few seconds to run.
+# Terms are explained where they first occur, and in the [glossary](../docs/reference/glossary.md).
 
 # %%
 import json

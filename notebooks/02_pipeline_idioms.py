@@ -26,7 +26,8 @@
 # **Needs** no network and no imagery. It does talk HTTP, to a server of its own on this machine.
 #
 # **Before this.** [Composition core](01_composition_core.ipynb). **Time.** 25 minutes to read, ten
-# seconds to run.
+# seconds to run. Terms are explained where they first occur, and in the
+# [glossary](../docs/reference/glossary.md).
 
 # %%
 import io

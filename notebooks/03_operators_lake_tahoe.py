@@ -25,7 +25,8 @@
 # simulation, whichever is there; the line printed below says which.
 #
 # **Before this.** [Composition core](01_composition_core.ipynb). **Time.** 30 minutes to read, half
-# a minute to run.
+# a minute to run. Terms are explained where they first occur, and in the
+# [glossary](../docs/reference/glossary.md).
 
 # %%
 import matplotlib.pyplot as plt

@@ -29,7 +29,8 @@
 # published one, which is of the whole perimeter.
 #
 # **Before this.** [Operators on a Sentinel-2 scene](03_operators_lake_tahoe.ipynb). **Time.** 30
-# minutes to read, a minute to run.
+# minutes to read, a minute to run. Terms are explained where they first occur, and in the
+# [glossary](../docs/reference/glossary.md).
 
 # %%
 import matplotlib.pyplot as plt

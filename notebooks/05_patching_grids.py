@@ -26,7 +26,8 @@
 # simulation, whichever is there; the line printed below says which.
 #
 # **Before this.** [Operators on a Sentinel-2 scene](03_operators_lake_tahoe.ipynb). **Time.** 35
-# minutes to read, half a minute to run.
+# minutes to read, half a minute to run. Terms are explained where they first occur, and in the
+# [glossary](../docs/reference/glossary.md).
 
 # %%
 import time

@@ -30,7 +30,8 @@
 # simulation, whichever is there; the line printed below says which.
 #
 # **Before this.** [Patching](05_patching_grids.ipynb); scikit-learn's `fit` and `predict`.
-# **Time.** 40 minutes to read, a minute to run.
+# **Time.** 40 minutes to read, a minute to run. Terms are explained where they first occur, and in
+# the [glossary](../docs/reference/glossary.md).
 
 # %%
 import warnings

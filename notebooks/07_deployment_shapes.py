@@ -32,8 +32,8 @@
 # local archive, the live service or the embedded simulation; the lines printed below say which.
 #
 # **Before this.** [Operators on a Sentinel-2 scene](03_operators_lake_tahoe.ipynb). **Time.** 60
-# minutes to read, two minutes to run; each shape can be read alone. Words set in *italics* are
-# explained where they first occur, and in the [glossary](../docs/reference/glossary.md).
+# minutes to read, two minutes to run; each shape can be read alone. Terms are explained where they
+# first occur, and in the [glossary](../docs/reference/glossary.md).
 
 # %%
 from geostack.lesson import need

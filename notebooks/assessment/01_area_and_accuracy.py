@@ -24,8 +24,9 @@
 # **Needs** no network: pixels come from a local archive, the live service or the embedded
 # simulation, whichever is there; the line printed below says which.
 #
-# **Before this.** [Chips for machine learning](../06_ml_patches_augment.ipynb). **Time.** 25 minutes to
-# read, half a minute to run.
+# **Before this.** [Chips for machine learning](../06_ml_patches_augment.ipynb). **Time.** 25
+# minutes to read, half a minute to run. Terms are explained where they first occur, and in the
+# [glossary](../../docs/reference/glossary.md).
 
 # %%
 import tempfile

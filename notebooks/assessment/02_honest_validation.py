@@ -23,8 +23,9 @@
 # **Needs** no network: a landscape is made in the notebook, so that its truth is known; the last
 # section reads a scene from a local archive, the live service or the embedded simulation.
 #
-# **Before this.** [Chips for machine learning](../06_ml_patches_augment.ipynb). **Time.** 25 minutes to
-# read, a minute to run.
+# **Before this.** [Chips for machine learning](../06_ml_patches_augment.ipynb). **Time.** 25
+# minutes to read, a minute to run. Terms are explained where they first occur, and in the
+# [glossary](../../docs/reference/glossary.md).
 
 # %%
 import matplotlib.pyplot as plt

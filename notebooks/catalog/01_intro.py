@@ -26,7 +26,8 @@
 # scenes where `GEOSTACK_ARCHIVE` holds them.
 #
 # **Before this.** [Operators on a Sentinel-2 scene](../03_operators_lake_tahoe.ipynb). **Time.** 25
-# minutes to read, half a minute to run.
+# minutes to read, half a minute to run. Terms are explained where they first occur, and in the
+# [glossary](../../docs/reference/glossary.md).
 
 # %%
 import sys

@@ -26,7 +26,8 @@
 # simulation; the line printed below says which. The files are made here from those pixels.
 #
 # **Before this.** [Catalogs](01_intro.ipynb). **Time.** 15 minutes to read, under half a minute to
-# run.
+# run. Terms are explained where they first occur, and in the
+# [glossary](../../docs/reference/glossary.md).
 
 # %%
 import tempfile

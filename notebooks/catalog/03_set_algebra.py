@@ -27,7 +27,8 @@
 # with the package. No pixels are read at all.
 #
 # **Before this.** [Catalogs](01_intro.ipynb). **Time.** 15 minutes to read, under half a minute to
-# run.
+# run. Terms are explained where they first occur, and in the
+# [glossary](../../docs/reference/glossary.md).
 
 # %%
 import geopandas as gpd

@@ -24,8 +24,9 @@
 #
 # **Needs** no network, and no DuckDB extension. Rows are made up here; no pixels are read.
 #
-# **Before this.** [Catalogs](01_intro.ipynb) and a little SQL. **Time.** 20 minutes to read, under a
-# minute to run.
+# **Before this.** [Catalogs](01_intro.ipynb) and a little SQL. **Time.** 20 minutes to read, under
+# a minute to run. Terms are explained where they first occur, and in the
+# [glossary](../../docs/reference/glossary.md).
 
 # %%
 import json

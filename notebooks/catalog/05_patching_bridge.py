@@ -24,8 +24,9 @@
 # **Needs** no network: pixels come from a local archive, the live service or the embedded
 # simulation; the line printed below says which.
 #
-# **Before this.** [Catalogs](01_intro.ipynb) and [patching](../05_patching_grids.ipynb). **Time.** 20
-# minutes to read, under half a minute to run.
+# **Before this.** [Catalogs](01_intro.ipynb) and [patching](../05_patching_grids.ipynb). **Time.**
+# 20 minutes to read, under half a minute to run. Terms are explained where they first occur, and in
+# the [glossary](../../docs/reference/glossary.md).
 
 # %%
 import tempfile

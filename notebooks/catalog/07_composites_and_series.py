@@ -27,6 +27,8 @@
 # real acquisitions over Flemish cropland, clouds and all; else the simulated summer at Lake Tahoe.
 #
 # **Before this.** [Catalogs](01_intro.ipynb). **Time.** 30 minutes to read, half a minute to run.
+# Terms are explained where they first occur, and in the
+# [glossary](../../docs/reference/glossary.md).
 
 # %%
 import tempfile

@@ -26,8 +26,9 @@
 # simulation, whichever is there; the line printed below says which. Before this,
 # [patching a scene](../05_patching_grids.ipynb) shows the same machine at work on all of it.
 #
-# **Before this.** [Patching](../05_patching_grids.ipynb). **Time.** 20 minutes to read, under half a
-# minute to run.
+# **Before this.** [Patching](../05_patching_grids.ipynb). **Time.** 20 minutes to read, under half
+# a minute to run. Terms are explained where they first occur, and in the
+# [glossary](../../docs/reference/glossary.md).
 
 # %%
 import json

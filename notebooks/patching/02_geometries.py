@@ -25,7 +25,8 @@
 # the embedded simulation, whichever is there; the lines printed below say which.
 #
 # **Before this.** [One chip, one band](01_intro.ipynb). **Time.** 30 minutes to read, half a minute
-# to run.
+# to run. Terms are explained where they first occur, and in the
+# [glossary](../../docs/reference/glossary.md).
 
 # %%
 import importlib.util

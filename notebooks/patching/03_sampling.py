@@ -26,7 +26,8 @@
 # simulation, whichever is there; the line printed below says which.
 #
 # **Before this.** [One chip, one band](01_intro.ipynb). **Time.** 20 minutes to read, under half a
-# minute to run.
+# minute to run. Terms are explained where they first occur, and in the
+# [glossary](../../docs/reference/glossary.md).
 
 # %%
 import warnings

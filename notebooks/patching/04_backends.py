@@ -27,7 +27,8 @@
 # or the embedded simulation, whichever is there; the lines printed below say which.
 #
 # **Before this.** [One chip, one band](01_intro.ipynb) and [geometries](02_geometries.ipynb).
-# **Time.** 20 minutes to read, under half a minute to run.
+# **Time.** 20 minutes to read, under half a minute to run. Terms are explained where they first
+# occur, and in the [glossary](../../docs/reference/glossary.md).
 
 # %%
 import tempfile

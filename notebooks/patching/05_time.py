@@ -25,7 +25,7 @@
 # real acquisitions over Flemish cropland, clouds and all; else the simulated summer at Lake Tahoe.
 #
 # **Before this.** [One chip, one band](01_intro.ipynb). **Time.** 35 minutes to read, half a minute
-# to run. Words set in *italics* are explained where they first occur, and in the
+# to run. Terms are explained where they first occur, and in the
 # [glossary](../../docs/reference/glossary.md).
 
 # %%

@@ -28,7 +28,8 @@
 # minute, 400 MB in the user's cache folder).
 #
 # **Before this.** [Patching](../05_patching_grids.ipynb). **Time.** 20 minutes to read, two minutes
-# to run.
+# to run. Terms are explained where they first occur, and in the
+# [glossary](../../docs/reference/glossary.md).
 
 # %%
 import hashlib

@@ -29,7 +29,8 @@
 # without it the lesson says so and stops. The scene is real where an archive holds it.
 #
 # **Before this.** [Patching](../05_patching_grids.ipynb) and [chips for machine
-# learning](../06_ml_patches_augment.ipynb). **Time.** 30 minutes to read, a minute to run.
+# learning](../06_ml_patches_augment.ipynb). **Time.** 30 minutes to read, a minute to run. Terms
+# are explained where they first occur, and in the [glossary](../../docs/reference/glossary.md).
 
 # %%
 import json

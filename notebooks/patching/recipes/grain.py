@@ -23,8 +23,9 @@
 #
 # **Needs** Grain (in the clone: `pip install ".[recipes]"`), no network.
 #
-# **Before this.** [Patching](../../05_patching_grids.ipynb). **Time.** 10 minutes to read, under half
-# a minute to run.
+# **Before this.** [Patching](../../05_patching_grids.ipynb). **Time.** 10 minutes to read, under
+# half a minute to run. Terms are explained where they first occur, and in the
+# [glossary](../../../docs/reference/glossary.md).
 
 # %%
 from geostack.lesson import need
@@ -146,7 +147,7 @@ plt.show()
 
 # %% [markdown]
 # The clouds over the lake came out as "bare or built": the rule has no class for them, so neither has
-# the model. What a model cannot say, it says wrongly.
+# the model. It has to answer with one of the classes it knows, and does so with something wrong.
 #
 # ## Recap
 #

@@ -23,7 +23,8 @@
 # **Needs** JAX and Equinox (in the clone: `pip install ".[recipes]"`), no network.
 #
 # **Before this.** [Patching](../../05_patching_grids.ipynb); JAX's `jit` and `vmap`. **Time.** 15
-# minutes to read, half a minute to run.
+# minutes to read, half a minute to run. Terms are explained where they first occur, and in the
+# [glossary](../../../docs/reference/glossary.md).
 
 # %%
 from geostack.lesson import need

@@ -22,8 +22,9 @@
 #
 # **Needs** PyTorch (in the clone: `pip install ".[recipes]"`; a CPU build will do), no network.
 #
-# **Before this.** [Patching](../../05_patching_grids.ipynb). **Time.** 10 minutes to read, under half
-# a minute to run.
+# **Before this.** [Patching](../../05_patching_grids.ipynb). **Time.** 10 minutes to read, under
+# half a minute to run. Terms are explained where they first occur, and in the
+# [glossary](../../../docs/reference/glossary.md).
 
 # %%
 from geostack.lesson import need
