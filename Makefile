@@ -21,9 +21,10 @@ SERVE := $(VENV)/.have-serve
 RECIPES := $(VENV)/.have-recipes
 BENCH := $(VENV)/.have-bench
 # Peers that work here although they declare bounds that can't be met: patchify numpy<2, stackstac
-# pandas<3, and the extensions that rustac's own DuckDB loads (it would download them) our duckdb.
+# pandas<3 (the tests call it, too), and the extensions that rustac's own DuckDB loads (it would download them) our duckdb.
 DUCKDB_OF_RUSTAC := 1.5.5
-UNRESOLVED := patchify==0.2.3 stackstac==0.5.1 \
+STACKSTAC := stackstac==0.5.1
+UNRESOLVED := patchify==0.2.3 \
   $(foreach name,spatial icu parquet,duckdb-extension-$(name)==$(DUCKDB_OF_RUSTAC))
 SITE := $(VENV)/.have-site
 RUN := $(BIN)/python tools/run_notebooks.py --jobs $(JOBS)
@@ -126,6 +127,7 @@ $(VENV)/.made:
 	@touch $@
 
 $(RECIPES): PIN := $(TORCH)
+$(DEV): APART := $(STACKSTAC)
 $(BENCH): APART := $(UNRESOLVED)
 $(VENV)/.have-%: pyproject.toml $(VENV)/.made
 	@$(BIN)/python tools/install.py $* --python $(BIN)/python --log $(VENV)/install-$*.log $(PIN)

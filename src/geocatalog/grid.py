@@ -288,6 +288,26 @@ def offset_of(outer: GeoBox, inner: GeoBox) -> tuple[int, int] | None:
     return pixel_offset(outer.transform, inner.transform, inner.shape)
 
 
+def is_north_up(transform: Affine) -> bool:
+    """Say whether rows run from west to east, and follow each other from north to south.
+
+    Parameters
+    ----------
+    transform
+        From (col, row) to (x, y).
+
+    Returns
+    -------
+    Whether a box and the size of a pixel say all of it.
+
+    Examples
+    --------
+    >>> is_north_up(Affine(10, 0, 0, 0, -10, 0)), is_north_up(Affine(10, 0, 0, 0, 10, 0))
+    (True, False)
+    """
+    return transform.a > 0 > transform.e and not (transform.b or transform.d)
+
+
 def check_upright(transform: Affine, what: str) -> None:
     """Refuse a rotated or sheared transform.
 

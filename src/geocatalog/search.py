@@ -6,9 +6,12 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from affine import Affine
+
 from geocatalog.catalog import InMemoryGeoCatalog
 from geocatalog.errors import CatalogError, SearchError
 from geocatalog.footprint import crs_text, degree_box
+from geocatalog.grid import is_north_up
 from geocatalog.read.service import patient_io
 from geocatalog.records import assemble
 from geocatalog.stac import PROPERTIES, Asked, from_stac_items, records_of
@@ -114,9 +117,10 @@ def from_stac_search(
     kinds = {crs_text(record.crs) for record in records}
     crs = "EPSG:4326" if target_crs is None and len(kinds) > 1 else target_crs
     if crs is None and footprint == "file":
-        for record in records:  # the footprint is the grid already
-            record.extras.pop("proj:transform", None)
-            record.extras.pop("proj:shape", None)
+        for record in records:
+            move: Any = record.extras.get("proj:transform")
+            if move is not None and is_north_up(Affine(*move)):  # the footprint is the grid already
+                del record.extras["proj:transform"], record.extras["proj:shape"]
     return assemble(records, crs, "raster", skipped)
 
 

@@ -33,7 +33,7 @@ from geocatalog.footprint import (
     reproject,
     wrapped_bounds,
 )
-from geocatalog.grid import pixel_columns
+from geocatalog.grid import is_north_up, pixel_columns
 from geocatalog.interval import as_interval
 from geocatalog.read.signers import SIGNER_FIELD
 from geocatalog.records import FileRecord, assemble, stored_path
@@ -140,7 +140,8 @@ def from_stac_items(
     Returns
     -------
     Rows in the order of the items; without items an empty catalog. With a `target_crs`, or
-    footprints of geometries, rows keep the assets' own grids in `proj:transform` and `proj:shape`.
+    footprints of geometries, rows keep the assets' own grids in `proj:transform` and `proj:shape`;
+    those of grids that are not north-up always do.
 
     Raises
     ------
@@ -321,7 +322,8 @@ def _grid(item: Any, asset: Any, keeps_grid: bool) -> dict[str, Any]:
         found = pixel_columns(Affine(*move[:6]))
     if native is None or not found:
         return {}
-    if keeps_grid and move is not None and size is not None:
+    turned = move is not None and not is_north_up(Affine(*move[:6]))
+    if (keeps_grid or turned) and move is not None and size is not None:
         found |= {"proj:transform": [float(v) for v in move[:6]], "proj:shape": [*map(int, size)]}
     return {"native_crs": crs_text(native), **found}
 

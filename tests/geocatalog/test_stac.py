@@ -1,6 +1,7 @@
 import json
 from datetime import UTC, datetime
 
+import numpy as np
 import pystac
 import pytest
 import rasterio
@@ -14,10 +15,13 @@ from pyproj import CRS
 
 from geocatalog import (
     CatalogError,
+    GeoSlice,
     InMemoryGeoCatalog,
+    build_raster_catalog,
     from_geoparquet,
     from_stac_items,
     from_stac_search,
+    load_raster,
     open_catalog,
     to_geoparquet,
     to_stac_items,
@@ -343,3 +347,37 @@ def test_a_row_without_a_footprint_is_an_item_without_a_place():
     for made in to_stac_items(InMemoryGeoCatalog(rows)):
         assert (made.geometry, made.bbox) == (None, None)
         json.dumps(made.to_dict(), allow_nan=False)
+
+
+ORIENTATIONS = {
+    "north-up": rasterio.Affine(10, 0, 500_000, 0, -20, 4_000_000),
+    "south-up": rasterio.Affine(10, 0, 500_000, 0, 20, 3_999_600),
+    "mirrored": rasterio.Affine(-10, 0, 500_300, 0, -20, 4_000_000),
+    "rotated": rasterio.Affine(10, 0, 500_000, 0, -10, 4_000_000) @ rasterio.Affine.rotation(30),
+    "sheared": rasterio.Affine(10, 4, 500_000, 0, -10, 4_000_000),
+}
+
+
+@pytest.mark.parametrize("target", [None, 4326])
+@pytest.mark.parametrize("name", ORIENTATIONS)
+def test_an_item_says_how_its_file_lies(tmp_path, name, target):
+    transform = ORIENTATIONS[name]
+    values = np.arange(1, 601, dtype="uint16").reshape(1, 20, 30)
+    path = tmp_path / "scene_20240614.tif"
+    form = {"driver": "GTiff", "count": 1, "height": 20, "width": 30, "dtype": "uint16"}
+    with rasterio.open(path, "w", crs=32610, transform=transform, nodata=0, **form) as file:
+        file.write(values)
+    catalog = build_raster_catalog([path], r"_(?P<date>\d{8})", target_crs=target)
+    stored = open_catalog(to_geoparquet(catalog, tmp_path / "catalog.parquet"))
+    for source in (catalog, stored, from_stac_items(to_stac_items(catalog), target_crs=target)):
+        (made,) = to_stac_items(source)
+        fields = made.assets["data"].extra_fields
+        if target is None or name != "north-up":
+            assert fields["proj:code"] == "EPSG:32610"
+            assert rasterio.Affine(*fields["proj:transform"]).almost_equals(transform)
+            assert fields["proj:shape"] == [20, 30]
+        again = from_stac_items([made])
+        box = GeoSlice((500_000, 3_999_500, 500_300, 4_000_100), None, 10, 32610)
+        expected, found = (load_raster(each, box) for each in (catalog, again))
+        assert (expected.values != 0).sum() > 100
+        np.testing.assert_array_equal(found.values, expected.values)

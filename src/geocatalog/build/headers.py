@@ -14,7 +14,7 @@ from geocatalog.build.dates import interval_from_name
 from geocatalog.catalog import GeoCatalog, InMemoryGeoCatalog
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import as_bounds, as_crs, box_outline, crs_text, outline_of
-from geocatalog.grid import pixel_columns
+from geocatalog.grid import is_north_up, pixel_columns
 from geocatalog.interval import interval_of
 from geocatalog.load.labelled import chosen_names, grid_of, open_labelled
 from geocatalog.load.times import times_of
@@ -41,7 +41,8 @@ def build_raster_catalog(
 
     Columns beyond the core: `native_crs`, `height`, `width`, `count` (of bands without alpha),
     `dtype`, `nodata`, and `resolution`, the pixel width in units of `native_crs`; where pixels are
-    not square `resolution_y`, their height.
+    not square `resolution_y`, their height. Where rows do not run east and from north to south,
+    `proj:transform` and `proj:shape` say how they do.
 
     Parameters
     ----------
@@ -147,6 +148,9 @@ def read_raster_record(
             "nodata": None if source.nodata is None else float(source.nodata),
             **pixel_columns(source.transform),
         }
+        if not is_north_up(source.transform):
+            extras["proj:transform"] = list(source.transform)[:6]
+            extras["proj:shape"] = list(source.shape)
         outline = outline_of(source.transform, *source.shape)
         return FileRecord(path, outline, crs, interval, extras)
 
