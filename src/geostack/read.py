@@ -275,11 +275,12 @@ def read_mosaic(
     *,
     resolution: float | None = None,
     nodata: float = 0,
-) -> tuple[NDArray[Any], GeoBox, list[Item]]:
+) -> tuple[NDArray[Any], float | None, GeoBox, list[Item]]:
     """Return the pixels of neighbouring scenes over a box, put together.
 
     The pixels are those of the scene that holds most of the box. Where scenes overlap, the one that
-    holds more of the box wins, as far as it has data.
+    holds more of the box wins, as far as it has data. A file that declares no nodata value has data
+    everywhere: 0 is a value there.
 
     Parameters
     ----------
@@ -296,12 +297,14 @@ def read_mosaic(
     resolution
         Another pixel size, in units of the scenes' CRS.
     nodata
-        The value where no scene has data.
+        The value where no scene has data, unless a pixel of a scene holds it.
 
     Returns
     -------
     values
         (C, rows, cols), in the files' dtype.
+    nodata
+        What marks missing pixels; None where none is missing and some hold the value asked for.
     grid
         Its pixel grid.
     items
@@ -329,9 +332,20 @@ def read_mosaic(
         raise OutsideTileError(f"the box {format_bbox(bbox)} lies outside every scene found")
     grid = covering_grid(grids[0], bbox, resolution)
     check_size(grid, len(indexes or [1]), bbox)
-    layers = in_parallel(lambda asset: read_asset(asset, grid, indexes, fill=nodata), assets)
-    result = layers[0]
-    for layer in layers[1:]:
-        empty = np.isnan(result) if np.isnan(nodata) else result == nodata
-        result[empty] = layer[empty]
-    return result, grid, list(ordered)
+    from geocatalog.read.bands import marked
+    from geocatalog.read.onto_grid import read_piece
+
+    def read(asset: Asset) -> Any:
+        bands, sign, what = indexes or [asset.band], asset.source.sign, str(asset)
+        return read_piece(asset.href, grid, bands, asset.method, sign=sign, what=what)
+
+    read_in_order = in_parallel(read, assets)
+    bands = read_in_order[0][1]
+    values, missing = (np.zeros((bands.count, *grid.shape), kind) for kind in (bands.dtype, bool))
+    missing[...] = True
+    for piece in (piece for piece, _ in read_in_order if piece is not None):
+        fresh = missing[:, *piece.window] & piece.valid
+        np.copyto(values[:, *piece.window], piece.data, where=fresh)
+        missing[:, *piece.window] &= ~fresh
+    values, fill = marked(values, missing, nodata)
+    return values, fill, grid, list(ordered)

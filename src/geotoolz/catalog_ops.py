@@ -81,7 +81,9 @@ _ATTRS = ("item_id", "cloud_cover", "processing_baseline", "offset_applied", "sc
 class CatalogField:
     """A Field over the files of a catalog: pixels of a window are read when it is selected.
 
-    Its domain is known without opening a file when the catalog recorded the number of bands.
+    Its domain is known without opening a file when the catalog recorded the number of bands. What
+    is missing in integers of files without a nodata value is the last number of their dtype (255,
+    -32768) in every window but those whose valid pixels hold it, which say another.
 
     Parameters
     ----------
@@ -89,7 +91,7 @@ class CatalogField:
         A `CatalogRow`, or a catalog whose rows are merged.
     slice_
         Grid of the Field; by default the row's own footprint and pixel grid. A catalog needs one.
-    band_indexes, resampling, merge_method, nodata
+    band_indexes, resampling, merge_method, nodata, scaled
         As in `geocatalog.load_raster`.
 
     Raises
@@ -116,6 +118,7 @@ class CatalogField:
         resampling: str = "nearest",
         merge_method: str = "last",
         nodata: float | None = None,
+        scaled: bool = True,
     ) -> None:
         if isinstance(source, CatalogRow):
             self.rows = [source]
@@ -130,6 +133,7 @@ class CatalogField:
         self.resampling = resampling
         self.merge_method = merge_method
         self.nodata = nodata
+        self.scaled = scaled
         grid = self.slice.geobox
         self.domain = RasterDomain((self._count(), *grid.shape), grid.transform, raster_crs(grid))
 
@@ -175,7 +179,7 @@ class CatalogField:
 
     def _load(self, slice_: GeoSlice) -> GeoTensor:
         how = self.band_indexes, self.resampling, self.merge_method, self.nodata
-        raster = mosaic_rows(self.rows, slice_, *how)
+        raster = mosaic_rows(self.rows, slice_, *how, scaled=self.scaled, last=True)
         if self.rows[0].assets and len(raster.values) != self.domain.shape[0]:
             raise CatalogError(
                 f"{self.rows[0].filepath} has several bands in one asset ({len(raster.values)} in "

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 import rasterio
 from footprints import write_raster
+from georeader.geotensor import GeoTensor
+from rasterio import Affine
 from rasterio.windows import Window
 
 from geocatalog import (
@@ -26,7 +28,16 @@ from geopatcher import (
     SpatialRectangular,
     SpatialRegularStride,
 )
-from geotoolz import NDVI, ApplyToChips, DNToReflectance, Fanout, GridSampler, Lambda, Stitch
+from geotoolz import (
+    NDVI,
+    ApplyToChips,
+    DNToReflectance,
+    Fanout,
+    GridSampler,
+    Lambda,
+    Stitch,
+    write_cog,
+)
 from geotoolz.catalog_ops import (
     CatalogField,
     CatalogPipeline,
@@ -384,3 +395,18 @@ def test_an_output_that_is_not_whole_is_made_again(tmp_path, hurt):
     assert (report.done, report.resumed) == (1, 0)
     assert path.read_bytes() == whole
     assert run()[0].resumed == 1
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "int32"])
+def test_windows_of_one_field_mark_what_is_missing_alike(tmp_path, dtype):
+    """Files that declare no nodata, with a gap between them: 0 is a value in the first alone."""
+    for name, west in (("a", 0), ("b", 160)):
+        values = np.full((1, 16, 12), 7, dtype)
+        values[0, 0, 0] = 0 if name == "a" else 3
+        tile = GeoTensor(values, Affine(10, 0, west, 0, -10, 160), "EPSG:32610", None)
+        write_cog(tile, tmp_path / f"{name}.tif")
+    catalog = build_raster_catalog(sorted(tmp_path.glob("*.tif")))
+    field = CatalogField(catalog, GeoSlice((0, 0, 320, 160), None, 10, 32610))
+    ends = np.iinfo(dtype)
+    fills = {field.select(Window(col, 0, 16, 16)).fill_value_default for col in (0, 16)}
+    assert fills == {ends.min or ends.max} == {field.load().fill_value_default}

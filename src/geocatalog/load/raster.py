@@ -140,7 +140,7 @@ def load_raster(
 
 
 def mosaic_rows(
-    rows: Sequence[CatalogRow], slice_: GeoSlice, *options: Any, **named: Any
+    rows: Sequence[CatalogRow], slice_: GeoSlice, *options: Any, last: bool = False, **named: Any
 ) -> GeoTensor:
     """Return one mosaic of rows already found.
 
@@ -152,6 +152,9 @@ def mosaic_rows(
         Where and on which pixel grid; its interval is not looked at.
     *options, **named
         As in `load_raster`, from `band_indexes` on.
+    last
+        Whether integers of files that declare no nodata mark what is missing by the last number of
+        their dtype rather than by 0: windows of one Field do so alike.
 
     Returns
     -------
@@ -160,6 +163,9 @@ def mosaic_rows(
     request = _Request(slice_.geobox, *options, **named)
     ordered = _in_merge_order(rows, request.merge_method)
     mosaic, attrs = _merged(_pieces(ordered, request), request, slice_)
+    kind: Any = mosaic.dtype
+    if last and mosaic.fill is None and kind.kind in "iu":
+        mosaic.fill = np.iinfo(kind).min or np.iinfo(kind).max
     values, fill = mosaic.settled(*mosaic.merged())
     return as_geotensor(values, request.grid, fill, attrs)
 

@@ -227,6 +227,8 @@ def nodata_decides(source: Any, indexes: Sequence[int]) -> bool:
     # Asked once: rasterio makes these lists anew for all bands.
     values, flags = source.nodatavals, source.mask_flag_enums
     first = values[indexes[0] - 1]
+    if any(_is_colour_only(source, index) for index in indexes):
+        flags = [_BY_VALUE[0]] * source.count  # asked for by its number, it is no mask but data
     return all(
         _same(values[index - 1], first) and flags[index - 1] in _BY_VALUE for index in indexes
     )

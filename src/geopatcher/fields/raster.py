@@ -27,7 +27,7 @@ from geopatcher.domain import RasterDomain, place_of
 from geopatcher.merge.chip import saying
 from geopatcher.patch import Cells, PatchError
 from pipekit.carrier import holds, index_as_array, keep_place
-from pipekit.pixels import Role, nodata_of, plain, roles_in_file
+from pipekit.pixels import Role, equal_mask, nodata_of, plain, roles_in_file
 from pipekit.retry import call_again, doubling
 
 
@@ -217,6 +217,9 @@ class RasterField:
     ----------
     reader : GeoTensor or georeader reader
         A raster (..., H, W) in memory or in files.
+    scaled : bool
+        Whether pixels that a `RasterioReader` reads are physical values where its files have a
+        scale or an offset: float32, nodata as NaN. False gives the stored numbers.
 
     Raises
     ------
@@ -230,7 +233,7 @@ class RasterField:
     (50.0, 160.0, 90.0, 200.0)
     """
 
-    def __init__(self, reader: Any) -> None:
+    def __init__(self, reader: Any, *, scaled: bool = True) -> None:
         needed = ("shape", "transform", "crs", "read_from_window")
         missing = [name for name in needed if not hasattr(reader, name)]
         if missing:
@@ -250,9 +253,12 @@ class RasterField:
         self._files = OpenDatasets() if self._values is None and _is_plain_file(reader) else None
         self._hides: bool | None = None
         self._roles: tuple[Role, ...] = ()
+        self.scaled = scaled
+        self._physical: bool | None = None
+        self._scales: dict[str, Any] = {}
 
     def __reduce__(self) -> Any:
-        return type(self), (self.reader,)
+        return partial(type(self), scaled=self.scaled), (self.reader,)
 
     def __repr__(self) -> str:
         return f"RasterField(shape={self.domain.shape}, crs={self.domain.crs})"
@@ -298,13 +304,18 @@ class RasterField:
             On the same grid.
         """
         values = check_fits(plain(array), self.domain.shape, axes=2)
-        fill = nodata_after(array, values, np.dtype(self.reader.dtype), self._nodata)
+        if self._files is not None and self._physical is None:
+            self.select(Window(0, 0, 1, 1))
+        kind, nodata = np.dtype(self.reader.dtype), self._nodata
+        if self._physical:
+            kind, nodata = _physical_dtype(kind), np.nan
+        fill = nodata_after(array, values, kind, nodata)
         return RasterField(
             GeoTensor(values, self.domain.transform, self.domain.crs, fill_value_default=fill)
         )
 
     def _as_chip(self, values: np.ndarray, place: Affine, attrs: dict[str, Any]) -> GeoTensor:
-        nodata = self._nodata
+        nodata = np.nan if self._physical else self._nodata
         if isinstance(values, np.ma.MaskedArray):
             if np.ma.is_masked(values):
                 nodata = nodata_of(values)
@@ -353,6 +364,15 @@ class RasterField:
             self._hides = MaskFlags.per_dataset in flags
             self._roles = roles_in_file(file, indexes)
         values = file.read(indexes, window=window)
+        scales = self._scales_of(file)
+        if scales is not None:
+            hidden = file.read_masks(indexes, window=window) == 0 if self._hides else False
+            marks = equal_mask(values, self._nodata)
+            hidden = hidden if marks is None else hidden | marks
+            scale, offset = scales
+            out = (values * scale + offset).astype(_physical_dtype(values.dtype))
+            out[hidden] = np.nan
+            return out
         if not self._hides:
             return values
         said = self._nodata is not None and holds(values.dtype, self._nodata)
@@ -363,6 +383,28 @@ class RasterField:
             fill_value=fill,
         )
 
+    def _scales_of(self, file: Any) -> Any:
+        """Return (C, 1, 1) scales and offsets of a file's bands, None where pixels stay as stored.
+
+        Classes, bits and masks are never scaled. Files of one Field are all physical, or none.
+        """
+        if not self.scaled:
+            return None
+        if file.name not in self._scales:
+            bands = [i - 1 for i in self.reader.indexes]
+            each = np.array([(file.scales[i], file.offsets[i]) for i in bands], np.float64)
+            each[[role != "quantity" for role in self._roles]] = 1, 0
+            has = bool((each != (1, 0)).any())
+            if self._physical is None:
+                self._physical = has
+            if has and not self._physical:
+                raise PatchError(
+                    f"{file.name} has a scale or an offset and {self.reader.paths[0]} has none; "
+                    "give RasterField(..., scaled=False) to take the numbers as stored"
+                )
+            self._scales[file.name] = each.T[:, :, None, None] if self._physical else None
+        return self._scales[file.name]
+
     def _settings(self, path: str, **options: Any) -> Any:
         """Return GDAL's settings for a file; one of this machine needs them to open, no more."""
         assert self._files is not None
@@ -370,6 +412,11 @@ class RasterField:
         if not remote and self._files.holds(path, **options):
             return nullcontext()
         return rasterio.Env(**_reading_options(self.reader, path))
+
+
+def _physical_dtype(stored: np.dtype) -> np.dtype:
+    """Return the dtype of scaled numbers, as every reader of files here has it."""
+    return stored if stored in ("f8", "c8", "c16") else np.dtype("float32")
 
 
 def _nodata_said(reader: Any) -> Any:

@@ -19,11 +19,13 @@ from geopatcher.axes.sampler import SpatialExplicit
 from geopatcher.config import Configured, as_choice, is_a
 from geopatcher.domain import RasterDomain, as_raster_domain
 from geopatcher.fields import Field, RasterField, XarrayField
+from geopatcher.merge.chip import fitting_attrs
 from geopatcher.patch import CoverageWarning, Patch, PatchError
 from geopatcher.patcher import SpatialPatcher
 from geopatcher.time.aggregation import TemporalMean
 from geopatcher.time.axes import Steps, TemporalCausalBoxcar, TimeScales, TimeSpan
 from geopatcher.time.series import TimeDomain, axis_of, series_domain, take_steps
+from pipekit.carrier import PER_BAND
 
 
 @dataclass(frozen=True)
@@ -441,14 +443,19 @@ class SpatioTemporalPatcher(Configured):
         step_of = operator.attrgetter("time.anchor")
         if self.coupling != "product":  # whose patches come time by time
             patches = sorted(patches, key=step_of)
-        rasters = (self._raster(list(group), space) for _, group in groupby(patches, step_of))
+        said: dict[str, Any] = {}
+        rasters = (self._raster(list(group), space, said) for _, group in groupby(patches, step_of))
         merged = self.temporal.aggregation.merge(rasters, time)
         is_raster = isinstance(merged, np.ndarray) and merged.shape[-2:] == space.shape[-2:]
         if is_raster and space.transform is not None:
-            return GeoTensor(merged, space.transform, space.crs, fill_value_default=np.nan)
+            attrs = fitting_attrs(said, merged.shape[:-2])
+            return GeoTensor(merged, space.transform, space.crs, np.nan, attrs)
         return labelled(merged, domain, self.time_axis)
 
-    def _raster(self, group: list[SpatioTemporalPatch], space: RasterDomain) -> Patch:
+    def _raster(
+        self, group: list[SpatioTemporalPatch], space: RasterDomain, said: dict[str, Any]
+    ) -> Patch:
+        """Return one step's raster; `said` gets the names and roles of its bands."""
         time = group[0].time
         if isinstance(time.indices, TimeScales):
             raise PatchError(
@@ -465,7 +472,9 @@ class SpatioTemporalPatcher(Configured):
                 f"patches at step {time.anchor}; patches in space and time are merged by spatial "
                 "aggregations that make rasters in memory"
             )
-        says = raster.dtype.kind in "biu" or "band_roles" in getattr(raster, "attrs", ())
+        attrs = getattr(raster, "attrs", None) or {}
+        said |= {name: attrs[name] for name in PER_BAND if name in attrs}
+        says = raster.dtype.kind in "biu" or "band_roles" in attrs
         return time.with_data(raster if says else np.asarray(raster))
 
     def _at(self, series: Any, step: int) -> Patch:

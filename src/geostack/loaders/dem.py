@@ -56,7 +56,7 @@ def load_dem_chip(
     """
     request = Request(COLLECTION, bbox, EVER, assets=(ASSET,))
     chosen, items = find_items(request, source=source)
-    values, grid, tiles = read_mosaic(request.bbox, items, ASSET, chosen, nodata=np.nan)
+    values, _, grid, tiles = read_mosaic(request.bbox, items, ASSET, chosen, nodata=np.nan)
     return as_data_array(
         values[0].astype(np.float32, copy=False),
         grid,

@@ -49,7 +49,8 @@ def load_naip_chip(
 
     Returns
     -------
-    (C, H, W) uint8, 0 where there is no photograph.
+    (C, H, W) uint8. Where there is no photograph it holds `fill_value_default`: 0, or another
+    number where pixels of a photograph are 0.
 
     Raises
     ------
@@ -74,7 +75,7 @@ def load_naip_chip(
     newest = max(acquired(item.properties).year for item in items)
     of_year = [item for item in items if acquired(item.properties).year == newest]
     indexes = [BANDS.index(name) + 1 for name in names]
-    values, grid, sheets = read_mosaic(
+    values, nodata, grid, sheets = read_mosaic(
         request.bbox, of_year, ASSET, chosen, indexes, resolution=resolution
     )
     attrs: dict[str, Any] = {
@@ -83,4 +84,4 @@ def load_naip_chip(
         "datetime": as_text(acquired(sheets[0].properties)),
         "source": chosen.name,
     }
-    return GeoTensor(values, grid.transform, raster_crs(grid), 0, attrs)
+    return GeoTensor(values, grid.transform, raster_crs(grid), nodata, attrs)

@@ -15,6 +15,7 @@ from georeader.rasterio_reader import RasterioReader
 from rasterio import Affine
 from rasterio.windows import Window
 
+import geotoolz as gz
 from geopatcher import (
     Cells,
     PatchError,
@@ -222,3 +223,46 @@ PICKLED = """
 
 def test_chips_streams_and_scenes_in_memory_pickle_with_their_place():
     subprocess.run([sys.executable, "-c", textwrap.dedent(PICKLED)], check=True)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "float32", "float64"])
+@pytest.mark.parametrize("nodata", [None, 0])
+@pytest.mark.parametrize("masked", [False, True])
+def test_scale_and_offset_are_applied_as_by_every_reader(tmp_path, dtype, nodata, masked):
+    values = np.random.default_rng(1).integers(0, 9, (2, 40, 30)).astype(dtype)
+    path = write(tmp_path / "scaled.tif", values, 16, nodata=nodata)
+    with rasterio.open(path, "r+") as file:
+        file.scales, file.offsets = (0.5, 1.0), (-3.0, 0.0)
+        file.set_band_description(2, "SCL")
+        if masked:
+            mask = np.ones((40, 30), bool)
+            mask[:5] = False
+            with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+                file.write_mask(mask)
+    made = RasterField(RasterioReader(path))
+    whole = gz.read(path)
+    for field in (made, pickle.loads(pickle.dumps(made))):
+        chip = field.select(Window(3, 2, 9, 11))
+        np.testing.assert_array_equal(chip.values, whole.values[:, 2:13, 3:12])
+        assert chip.dtype == whole.dtype
+        assert np.isnan(chip.fill_value_default)
+        cells = field.select(Cells(rows=np.array([0, 1, 23]), cols=np.array([3, 10, 10])))
+        np.testing.assert_array_equal(
+            np.ma.filled(cells, np.nan), whole.values[:, [0, 1, 23], [3, 10, 10]]
+        )
+    assert np.isnan(field.with_data(whole.values).reader.fill_value_default)
+    stored = RasterField(RasterioReader(path), scaled=False)
+    assert pickle.loads(pickle.dumps(stored)).scaled is False
+    chip = stored.select(Window(3, 10, 9, 11))
+    assert chip.dtype == dtype
+    np.testing.assert_array_equal(chip.values, values[:, 10:21, 3:12])
+
+
+def test_files_of_one_field_are_all_scaled_or_none(tmp_path):
+    paths = [write(tmp_path / f"{name}.tif", np.ones((1, 8, 8), "int16"), 16) for name in "ab"]
+    with rasterio.open(paths[1], "r+") as file:
+        file.scales = (0.1,)
+    with pytest.raises(PatchError, match=r"b\.tif has a scale.*scaled=False"):
+        RasterField(RasterioReader(paths)).select(Window(0, 0, 4, 4))
+    both = RasterField(RasterioReader(paths[::-1])).select(Window(0, 0, 4, 4))
+    assert both.values[:, 0, 0, 0].tolist() == [np.float32(0.1), 1]

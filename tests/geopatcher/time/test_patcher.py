@@ -450,3 +450,19 @@ def test_weights_in_space_and_time_stack(scene_of):
     )
     with pytest.raises(PatchError, match="1 of 1 patches have no weights, the first at anchor 4"):
         stack_patches([Patch(cube, 4, None)], attr="weights")
+
+
+@pytest.mark.parametrize("roles", [None, ["quantity", "quantity"]])
+def test_results_in_space_and_time_keep_names_and_roles(roles):
+    values = np.random.default_rng(0).normal(size=(6, 2, 16, 16)).astype("float32")
+    attrs = {"band_names": ["B04", "B08"]} | ({} if roles is None else {"band_roles": roles})
+    series = GeoTensor(values, Affine(10, 0, 0, 0, -10, 160), "EPSG:32610", None, attrs)
+    patcher = SpatioTemporalPatcher(
+        SpatialPatcher(SpatialRectangular(8), SpatialRegularStride(8)),
+        TemporalPatcher(TemporalFixedLookback(2), TemporalRegularStride(2)),
+    )
+    patches = [patch.with_data(patch.data[-1]) for patch in patcher.split(series)]
+    merged = patcher.merge(patches, series)
+    assert merged.attrs == attrs
+    band = [patch.with_data(GeoTensor(patch.data[0], None, None)) for patch in patches]
+    assert patcher.merge(band, series).attrs == {}

@@ -70,6 +70,29 @@ def test_a_box_across_two_sheets_has_no_seam(sheets):
     assert set(chip.attrs["item_ids"]) == {"left", "right"}
 
 
+def test_black_pixels_are_pixels(sheets, tmp_path):
+    """0 is a value, since the files declare no nodata, and near infrared is no alpha band."""
+    sheet(tmp_path, "over", WEST + 30)
+    with rasterio.open(tmp_path / "naip" / "left" / "image.tif") as file:
+        black = file.read()
+        profile = file.profile
+    black[:, 60:140, 60:140] = 0
+    with rasterio.open(tmp_path / "naip" / "left" / "image.tif", "w", **profile) as file:
+        file.write(black)
+    chip = load_naip_chip(bbox=box_of(12, 150), **sheets)
+    assert chip.attrs["item_ids"][0] == "left"
+    assert (chip.values == 0).sum() == 4 * 80 * 80
+    assert chip.fill_value_default is None
+    beyond = load_naip_chip(bbox=box_of(-50, 150), **sheets)
+    assert (beyond.values == 0).sum() == 4 * 80 * 80
+    missing = beyond.values == beyond.fill_value_default
+    assert beyond.fill_value_default not in (0, None)
+    assert missing.any()
+    west = round(WEST - beyond.transform.c)
+    assert missing[..., :west].all()
+    assert not missing[..., west:].any()
+
+
 def test_an_older_year_is_there_when_asked_for(sheets):
     chip = load_naip_chip(bbox=box_of(50, 150), **{**sheets, "date_range": "2020"})
     assert chip.attrs["item_ids"] == ["older"]
