@@ -95,8 +95,9 @@ def main(scheduler: str, kind: str, wanted: int) -> None:
         while kills < wanted:
             target = Path(folder) / f"{whole}" / f"o.{kind}"
             target.parent.mkdir()
-            while killed(target, scheduler, start + chosen.uniform(0.05, 0.6)):
-                kills += 1
+            longest = 0.5  # grows, so that a slow machine gets through, too
+            while killed(target, scheduler, start + chosen.uniform(0.05, longest)):
+                kills, longest = kills + 1, 1.2 * longest
             whole += 1
             wrong += content(target) != expected
             left = {file.name for file in target.parent.iterdir()} - {target.name, "o.jsonl"}
