@@ -1,7 +1,7 @@
 """Write the README's tables, of notebooks and of measurements: python docs/readme_tables.py.
 
-The first lists the executed notebooks; one without a line below is an error. The second holds two
-tables of benchmarks/RESULTS.md: against each peer, and the targets.
+The first lists the executed notebooks; one without a line below is an error. The second holds the
+figures of benchmarks/RESULTS.md that decide for a user, which the site's first page shows too.
 """
 
 from __future__ import annotations
@@ -49,6 +49,26 @@ TIERS = {
 }
 
 
+FIGURES = {
+    "peak memory in all from a file (2, 10980, 10980) to a COG": (
+        "at most, for the NDVI of a whole Sentinel-2 tile, from a file to a COG"
+    ),
+    "tiled NDVI (4, 10980, 10980), two workers, against the whole-scene call": (
+        "the time of the whole-scene call: a tile in chips, on two cores"
+    ),
+    "blended NDVI (4, 10980, 10980) against the fastest peer that blends": (
+        "the time of the fastest of MONAI, tiler and xbatcher, blended"
+    ),
+    "queries of 1,000,000 rows in memory, faster than GeoPandas": (
+        "faster than GeoPandas: a box and 30 days, of a million rows"
+    ),
+    "row groups of 1,000,000 rows read by a box of 1 km and 30 days": (
+        "of a catalog file of a million rows is read for a box of 1 km and 30 days"
+    ),
+}
+"""A target of the benchmark -> what its figure says, in the order of the pages."""
+
+
 def existing() -> set[str]:
     """Names of the executed notebooks in the repository, below `notebooks/`."""
     folder = ROOT / "notebooks"
@@ -72,10 +92,20 @@ def notebooks() -> str:
 
 
 def measurements(results: str) -> str:
-    """The results' first two tables: what is gained and lost against each peer, and the targets."""
-    return "\n\n".join(
-        f"### {title}\n\n{table(results, title)}" for title in ("Against each peer", "Targets")
-    )
+    """A line for each figure that decides for a user."""
+    return "\n".join(f"- **{figure}** {text}." for figure, text in figures(results))
+
+
+def figures(results: str) -> list[tuple[str, str]]:
+    """What was measured for each of `FIGURES`, and what it says."""
+    rows = table(results, "Targets").splitlines()
+    measured = {
+        cells[1]: cells[2] for cells in ([c.strip() for c in r.split("|")[1:]] for r in rows)
+    }
+    missing = set(FIGURES) - set(measured)
+    if missing:
+        raise ValueError(f"benchmarks/RESULTS.md lacks the figures of {missing}")
+    return [(measured[name], text) for name, text in FIGURES.items()]
 
 
 def table(results: str, title: str) -> str:
