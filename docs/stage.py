@@ -17,7 +17,14 @@ import api_pages
 import front
 
 ROOT = Path(__file__).resolve().parents[1]
-COPIED = ("README.md", "CHANGELOG.md", "LICENSE", "CITATION.cff", "benchmarks/RESULTS.md")
+COPIED = (
+    "Containerfile",
+    "README.md",
+    "CHANGELOG.md",
+    "LICENSE",
+    "CITATION.cff",
+    "benchmarks/RESULTS.md",
+)
 
 
 def stage(folder: Path, root: Path = ROOT, address: str = "") -> Path:

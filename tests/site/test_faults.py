@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from stage import ROOT, stage
+from stage import COPIED, ROOT, stage
 
 pytest.importorskip("sphinx", reason="needs the site extra: make site")
 
@@ -66,7 +66,7 @@ def test_a_stored_error_is_seen(tmp_path):
     error = {"output_type": "error", "ename": "ValueError", "evalue": "bad", "traceback": []}
     next(c for c in notebook["cells"] if c["cell_type"] == "code")["outputs"] = [error]
     root = tmp_path / "root"
-    for name in ("docs", "benchmarks", "README.md", "CHANGELOG.md", "LICENSE", "CITATION.cff"):
+    for name in ("docs", *COPIED):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).symlink_to(ROOT / name)
     (root / "notebooks").mkdir()
