@@ -70,8 +70,11 @@ def test_half_of_a_raster_is_that_of_plain_loops(dtype, shape, roles, nodata, se
                 off = np.abs(made[period, band] - expected)
                 # Rounded, and moved off the number that marks nodata where it is no hole.
                 assert off.max() <= (0.5 if nodata is None else 1.5)
-                holes = made[period, band] == nodata
-                np.testing.assert_array_equal(holes, expected == nodata)
+                plane = values[period, band].astype("float64")
+                if nodata is not None:
+                    plane[plane == nodata] = np.nan
+                holes = np.isnan(by_loops(plane, None, role))  # a mean may be that number, too
+                np.testing.assert_array_equal(made[period, band] == nodata, holes)
             else:
                 np.testing.assert_allclose(made[period, band], expected, rtol=1e-6)
 
