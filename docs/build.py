@@ -106,6 +106,8 @@ def settings() -> dict[str, Any]:
             **(_buttons(address) if address else {}),
         },
         "html_copy_source": False,
+        "html_use_index": False,  # the reference's first page lists every name
+        "html_domain_indices": False,
         "suppress_warnings": ["mystnb.unknown_mime_type"],
     }
 
