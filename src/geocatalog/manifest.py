@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -35,6 +36,8 @@ MANIFEST = "_catalog.json"
 VERSION = 1
 TRIES = 100
 """At a list that others replace at the same time."""
+
+_NAME = re.compile(r"([^/\\]+=[^/\\]+/)?rows-[0-9a-f]{32}\.parquet")
 
 UNFINISHED = ".rows-"
 """How the names of folders begin in which rows wait to be sorted."""
@@ -84,7 +87,14 @@ class Part:
         Returns
         -------
         The file.
+
+        Raises
+        ------
+        ValueError
+            For a name that `new_name` does not make: a list names files of its folder alone.
         """
+        if not _NAME.fullmatch(said["name"]):
+            raise ValueError(f"{said['name']!r} is no name of a catalog's file")
         pairs = {name: value for name, value in said.items() if isinstance(value, list)}
         return cls(**(said | {name: tuple(value) for name, value in pairs.items()}))
 
@@ -295,7 +305,6 @@ def writing(folder: Path | Place) -> Iterator[Path | None]:
 
 def _remove_unlisted(folder: Path) -> None:
     """Remove the files that `new_name` made and no list names: nobody has ever read them."""
-    import re
     import shutil
 
     manifest, _ = read_manifest(folder)

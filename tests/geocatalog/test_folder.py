@@ -1,6 +1,7 @@
 """A catalog in a folder: the same rows in any number of pieces, and whole at any moment."""
 
 import itertools
+import json
 import pickle
 import re
 import subprocess
@@ -324,6 +325,23 @@ def test_what_cannot_be_is_refused_before_anything_is_written(tmp_path):
     (parts / MANIFEST).write_text("[]")
     with pytest.raises(CatalogError, match="no list"):
         open_catalog(parts)
+
+
+@pytest.mark.parametrize(
+    "name", ["../{}", "/tmp/{}", "day=1/../../{}", "other.parquet", "https://host/{}", "a\\b=c\\{}"]
+)
+def test_a_list_names_files_of_its_folder_alone(tmp_path, name):
+    to_geoparquet(archive(2), tmp_path / "parts", partition="day")
+    path = tmp_path / "parts" / MANIFEST
+    said = json.loads(path.read_text())
+    file = said["parts"][0]["name"].rpartition("/")[2]
+    (tmp_path / file).write_text("of somebody else")
+    said["parts"][0]["name"] = name.format(file)
+    path.write_text(json.dumps(said))
+    for verb in (open_catalog, compact):
+        with pytest.raises(CatalogError, match="no list of a catalog's files"):
+            verb(tmp_path / "parts")
+    assert (tmp_path / file).read_text() == "of somebody else"
 
 
 def test_others_read_it_as_a_folder_of_partitions(tmp_path):
