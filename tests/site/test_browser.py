@@ -175,7 +175,7 @@ def test_a_phone_shows_names_whole_and_pages_short(rendered, address, page):
 
 
 def test_headings_get_smaller_in_their_order(address, page):
-    page.goto(f"{address}/README.html", wait_until="load")
+    page.goto(f"{address}/notebooks/05_patching_grids.html", wait_until="load")
     sizes = page.evaluate(
         "['h1', 'h2', 'h3'].map(h => parseFloat(getComputedStyle("
         "document.querySelector('.bd-article ' + h)).fontSize))"
@@ -190,7 +190,7 @@ def test_what_is_copied_is_code_without_prompts(address, page):
     button.wait_for(state="attached")
     button.click(force=True)
     copied = page.evaluate("navigator.clipboard.readText()")
-    assert copied.startswith("normalized_difference(")
+    assert copied.startswith("NormalizedDifference(0, 1)(")
     assert ">>>" not in copied
 
 
