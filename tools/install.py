@@ -22,9 +22,18 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # extra: what pip downloads for it after those before it, measured on Linux with an empty cache.
 DOWNLOAD = {
-    "dev": "some 500 MB",
+    "labelled": "some 20 MB",
+    "vector": "some 5 MB",
+    "indices": "some 10 MB",
+    "learn": "some 15 MB",
+    "dask": "some 10 MB",
+    "plot": "some 20 MB",
+    "maps": "some 45 MB",
     "onnx": "some 20 MB",
+    "torch": "some 200 MB with PyTorch's build for CPUs, 3 GB with the one for CUDA",
     "store": "some 10 MB",
+    "all": "some 600 MB with PyTorch's build for CPUs, 3 GB with the one for CUDA",
+    "dev": "some 500 MB",
     "serve": "some 270 MB",
     "recipes": "some 450 MB with PyTorch's build for CPUs, 3 GB with the one for CUDA",
     "site": "some 90 MB",

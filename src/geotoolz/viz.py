@@ -207,7 +207,7 @@ def _choose(raster: Raster, band: Band | None) -> tuple[Values, str, bool]:
     if values.ndim != 3:
         raise ValueError(f"plot draws (H, W) or (C, H, W), got shape {values.shape}")
     lowered = {name.lower() for name in names}
-    # Slicing leaves names behind, which then say nothing about the three bands.
+    # Names that numpy's own functions leave behind say nothing about the three bands.
     if len(values) == 3 and not (len(names) == 3 and lowered >= {"b02", "b03", "b04"}):
         return values, title, True
     try:

@@ -3,6 +3,7 @@
 import socket
 import threading
 from contextlib import contextmanager
+from uuid import uuid4
 
 import pytest
 
@@ -63,7 +64,7 @@ WAITS = {
         "sentinel-2-l2a", (0, 0, 1, 1), "2024"
     ),
     "a token": lambda url, folder: PlanetaryComputerSource().sign(
-        "https://account.blob.core.windows.net/c/a.tif"
+        f"https://account.blob.core.windows.net/{uuid4().hex}/a.tif"  # whose token nobody has
     ),
     "a status": ask_status,
 }

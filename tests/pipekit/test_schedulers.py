@@ -1,5 +1,6 @@
 """What a run starts beside its own process is nobody else's to use."""
 
+import operator
 import socket
 import ssl
 import sys
@@ -46,14 +47,10 @@ def listening():
     return set(found)
 
 
-def add(one, other):
-    return one + other
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="takes POSIX to tell the ports of children")
 def test_no_other_process_runs_a_task_on_the_workers_of_a_run():
     before = listening()
-    with scheduling("dask", 2, partial(add, 1)) as chosen:
+    with scheduling("dask", 2, partial(operator.add, 1)) as chosen:
         assert chosen.submit(2).result() == 3
         ports = listening() - before
         assert ports
