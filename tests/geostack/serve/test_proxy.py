@@ -87,10 +87,11 @@ def test_a_proxy_with_these_settings_lets_everything_through_and_no_drip(server,
         assert refused.headers["Content-Type"] == "application/problem+json"
         assert requests.get(f"{url}/metrics", timeout=20).status_code == 404
         assert requests.get(f"{server}/metrics", timeout=20).status_code == 200
+        # Bodies that Caddy reads to the end after its answer: Go does so up to 256 KiB.
         tiff = {"Content-Type": "image/tiff"}
-        sent = {"data": bytes(300_000), "headers": tiff, "timeout": 20}
-        long = requests.post(f"{url}/pipelines/ndvi", **sent)
-        assert long.status_code == 413
+        for body in (bytes(250_000), (bytes(1000) for _ in range(250))):
+            sent = {"data": body, "headers": tiff, "timeout": 20}
+            assert requests.post(f"{url}/pipelines/ndvi", **sent).status_code == 413
         held = [drip(url) for _ in range(8)]
         try:
             for ended in held:
