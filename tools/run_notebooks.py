@@ -4,7 +4,8 @@ A tier is `walkthrough` (the default), `patching`, `catalog`, `assessment` or `a
 is executed in a kernel of its own and written as `NAME.ipynb` into `_build/notebooks/`, so that no
 tracked file changes; with `--inplace`, for authors, beside its source. The same source executed
 twice gives the same file, but for what its outputs themselves change. After the last cell the
-lesson's exercises are tried in the same kernel: `notebook_exercises.py` says how.
+lesson's exercises are tried in the same kernel (`notebook_exercises.py` says how), and its tests
+run there: `tests/notebooks/lessons/NAME.py`.
 """
 
 from __future__ import annotations
@@ -159,12 +160,13 @@ async def execute(source: Path, root: Path, folder: Path) -> Outcome:
     began = time.perf_counter()
     notebook = read_source(source)
     exercises = read_exercises(notebook)
-    trial = _code_cell(trial_code(exercises, read_mistakes()))
-    notebook.cells += [trial] if exercises else []
+    trial = _code_cell(trial_code(exercises, read_mistakes()) if exercises else "")
+    after = [trial, _code_cell(_tests_of(name, root))]
+    notebook.cells += after
     stopped = await _execute_cells(notebook, source.parent)
-    notebook.cells = [cell for cell in notebook.cells if cell is not trial]
-    _tidy(notebook, name)
     failures = [*_failures(notebook), *stopped]
+    del notebook.cells[-len(after) :]
+    _tidy(notebook, name)
     skipped = reason_skipped(notebook)
     if exercises and not (failures or skipped):
         failures = faults_told(trial)
@@ -206,6 +208,12 @@ async def _execute_cells(notebook: Any, folder: Path) -> list[str]:
         except (CellTimeoutError, DeadKernelError, RuntimeError) as error:
             return [f"the kernel: {str(error).strip()}"]
     return []
+
+
+def _tests_of(name: str, root: Path) -> str:
+    """Return the lesson's tests, which run on the namespace that it left, or nothing."""
+    path = root / "tests" / "notebooks" / "lessons" / f"{name}.py"
+    return path.read_text("utf-8") if path.exists() else ""
 
 
 def _code_cell(code: str) -> Any:

@@ -18,6 +18,12 @@ MAX_CODE_LINES = 24
 SECRETS = re.compile(r"[?&](?:sig|se|sp|sv|token|key)=[\w%]{6,}|Bearer [\w-]{8,}")
 
 
+def test_each_file_of_tests_belongs_to_a_lesson():
+    folder = ROOT / "tests" / "notebooks" / "lessons"
+    found = {str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.py")}
+    assert found <= set(IDS)
+
+
 @pytest.fixture(scope="module", params=SOURCES, ids=IDS)
 def source(request):
     return request.param

@@ -128,6 +128,18 @@ def test_a_failure_keeps_the_old_copy_and_shows_the_cell(clone, archive, capsys)
     assert old.read_text() == "old"
 
 
+def test_a_lessons_tests_run_on_what_it_left_and_are_no_part_of_the_copy(clone, capsys):
+    tests = clone / "tests" / "notebooks" / "lessons" / "01_good.py"
+    tests.parent.mkdir(parents=True)
+    tests.write_text("assert os.environ['TQDM_DISABLE'] == '1'\n")  # `os` is the lesson's
+    assert main(["01_good"], clone) == 0
+    right = (clone / "_build" / "notebooks" / "01_good.ipynb").read_bytes()
+    assert b"TQDM_DISABLE'] ==" not in right
+    tests.write_text("assert os.environ['TQDM_DISABLE'] == '2'\n")
+    assert main(["01_good"], clone) == 1
+    assert "AssertionError" in capsys.readouterr().out
+
+
 def test_a_lesson_that_skips_itself_is_no_success_and_replaces_nothing(clone, archive, capsys):
     lesson = clone / "notebooks" / "02_needs.py"
     lesson.write_text(

@@ -1,0 +1,1 @@
+"""What holds after the lesson, in the kernel that ran it."""
