@@ -1,7 +1,7 @@
 """Render the site into _build/html with Sphinx: python docs/build.py [--out FOLDER].
 
-What is published is what is tested: the deployment runs the same program. Nothing is asked of
-another host, and a warning is an error.
+What is published is what is tested: the deployment runs the same program, and a warning is an
+error. Nothing is needed of another host; where those of other libraries answer, code leads to them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from inventories import readable
 from stage import ROOT, stage
 
 PAGES = ROOT / "_build" / "pages"
@@ -29,9 +30,11 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "_build" / "html")
     given = parser.parse_args()
     began = time.perf_counter()
-    code = render(stage(PAGES, address=repository()), given.out)
+    others = readable(PAGES.parent / "inventories")
+    code = render(stage(PAGES, address=repository()), given.out, intersphinx_mapping=others)
     took = time.perf_counter() - began
     print(f"site: {'FAILED' if code else given.out / 'index.html'}, {took:.0f} s")
+    print(f"code leads to the pages of {', '.join(others) or 'no other library: none answered'}")
     return code
 
 
@@ -72,6 +75,7 @@ def settings() -> dict[str, Any]:
         "html_theme": "sphinx_book_theme",
         "extensions": [
             "myst_nb",
+            "sphinx.ext.intersphinx",
             "sphinx_external_toc",
             "sphinx_design",
             "sphinx_copybutton",
