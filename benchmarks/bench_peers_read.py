@@ -154,7 +154,11 @@ def test_reading_against_peers(
 
 
 @pytest.mark.parametrize("share", [1 / 8, 1 / 4, 0.9])
-def test_chips_of_other_sizes(archive: Path, share: float, compare: Comparison) -> None:
+def test_chips_of_other_sizes(
+    archive: Path, share: float, compare: Comparison, quick: bool
+) -> None:
+    if quick:
+        pytest.skip("one size in the quick run")
     what = f"a chip {share:.2g} as wide as the scene, on this machine"
     measure(AtAddresses(archive, None), 1, compare, what, share)
 

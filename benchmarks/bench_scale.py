@@ -121,7 +121,7 @@ def test_workers(what, operator, tile, tmp_path, compare: Comparison, quick) -> 
             f"threads, {count}": run_of(tile, operator, tmp_path, "threads", count)
             for count in (1, 2)
         }
-        compare_runs(compare, what, tile, runs, {"two workers": 1 / 1.6})
+        compare_runs(compare, what, tile, runs)
 
 
 def test_decoding_alone(tile, compare: Comparison) -> None:
@@ -154,7 +154,7 @@ def test_more_workers_than_cores(tile, tmp_path, compare: Comparison, quick) -> 
         runs = {
             name: run_of(tile, ndvi_operator(2), tmp_path, client) for name, client in made.items()
         }
-        compare_runs(compare, "the same on more workers than cores", tile, runs, {})
+        compare_runs(compare, "the same on more workers than cores", tile, runs)
 
 
 def run_of(
@@ -171,9 +171,7 @@ def run_of(
     return run
 
 
-def compare_runs(
-    compare: Comparison, what: str, tile: Path, runs: dict[str, Any], targets: dict[str, float]
-) -> None:
+def compare_runs(compare: Comparison, what: str, tile: Path, runs: dict[str, Any]) -> None:
     """Check that all runs make the same bytes, then time them against the first."""
     side = int(RasterioReader(str(tile)).shape[-1])
     made = {name: digest(run()) for name, run in runs.items()}
@@ -182,7 +180,6 @@ def compare_runs(
         f"{what} ({side} x {side})",
         runs,
         baseline=next(iter(runs)),
-        targets=targets if side == TILE else None,
         facts={name: {"bytes": "the same"} for name in runs},
         rounds=3 if what.startswith("a run") else 2,
         warm=True,

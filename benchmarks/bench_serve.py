@@ -133,7 +133,7 @@ def test_a_minute_of_load_with_a_source_that_fails(
 ) -> None:
     from serve_load import run_load
 
-    outcome = run_load(tmp_path, seconds=10.0 if quick else 60.0, clients=16)
+    outcome = run_load(tmp_path, seconds=5.0 if quick else 60.0, clients=16)
     print(outcome)
     assert outcome.wrong == []
     assert outcome.finished == [200] * 4, "stopping finished what was under way"

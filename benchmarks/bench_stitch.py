@@ -13,9 +13,22 @@ import warnings
 import numpy as np
 import pytest
 from compare import Comparison
-from scenes import CASES, LARGE, SMALL, make_scene, ndvi_operator, tiled_pipeline
+from georeader.geotensor import GeoTensor
+from scenes import (
+    CASES,
+    LARGE,
+    SMALL,
+    chips,
+    make_scene,
+    ndvi_operator,
+    tiled_pipeline,
+    unknown,
+)
+from targets import ADDED, ADDING
 
 from geopatcher import CoverageWarning
+
+COPY, IN_PLACE = "numpy, the scene copied", "numpy, the same chips added in place"
 
 
 @pytest.mark.parametrize("shape", [SMALL, LARGE], ids=["small", "large"])
@@ -53,3 +66,33 @@ def test_cost_of_a_chip(compare: Comparison, quick: bool) -> None:
             baseline="split",
             per=("chip", len(stream)),
         )
+
+
+def test_blended_adding(compare: Comparison, quick: bool) -> None:
+    """Chips that are there already, cut from a scene of reflectance, are weighed and added up."""
+    side = 2048 if quick else ADDED
+    rng = np.random.default_rng(0)
+    place = make_scene((1, 1, 1))
+    scene = GeoTensor(rng.random((side, side), np.float32), place.transform, place.crs)
+    patcher = chips()
+    stream = patcher.stream(scene).map(unknown(lambda chip: chip))
+    windows = [patch.indices.toslices() for patch in stream]
+    pixels = sum(scene.values[window].size for window in windows)
+    out = np.zeros_like(scene.values)
+
+    def add() -> None:
+        for window in windows:
+            out[window] += scene.values[window]
+
+    def copy() -> None:
+        np.copyto(out, scene.values)
+
+    rivals = {COPY: copy, IN_PLACE: add, "geostack": lambda: patcher.merge(stream, scene)}
+    made = np.asarray(rivals["geostack"]())
+    assert np.abs(made - scene.values).max() < 1e-6
+    group = compare(ADDING.format(side, side), rivals, baseline=COPY, rounds=5)
+    # A copy reads and writes each pixel; adding reads two numbers and writes one.
+    moved = {COPY: 8 * scene.size, IN_PLACE: 12 * pixels, "geostack": 12 * pixels}
+    for row in group.rows:
+        row.facts["GB a second"] = f"{moved[row.name] / np.median(row.times) / 1e9:.1f}"
+        row.facts["chips"] = "" if row.name == COPY else f"{len(windows):,}"

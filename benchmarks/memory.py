@@ -70,8 +70,8 @@ def of_network(name: str, shape: tuple[int, int, int]) -> tuple[float, float]:
     import networks
 
     run = networks.stitched if name == networks.PATCHER else networks.theirs
-    scene = networks.reflectance(shape)
-    networks.bare(networks.chips_of(networks.reflectance((shape[0], 512, 512))))
+    scene = networks.numbers(shape)
+    networks.bare(networks.chips_of(networks.numbers((shape[0], 512, 512))))
     before = peak_rss()
     out = run(scene)
     peak = peak_rss()

@@ -1,7 +1,7 @@
 """A U-Net for clouds on scenes: its session alone, our tiling, and that of its own package.
 
-All run the same file on the same threads. The scene is smooth random reflectance, so that the
-network has something to say everywhere.
+All run the same file on the same threads. The scene is of smooth random reflectance, so that the
+network has something to say everywhere, in digital numbers as archives keep it.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ SHAPE = (4, 1024, 1024)
 TITLE = f"clouds by a network {SHAPE}"
 AFAR_SHAPE = (4, 2048, 2048)
 AFAR = f"clouds by a network {AFAR_SHAPE}, from a file 50 ms away"
+SCALE = 1e-4
+"""Reflectance of one digital number."""
 STEP = 205
 """As far apart as the package's own chips, which overlap by a fifth."""
 
@@ -48,11 +50,11 @@ def network() -> OnnxOp:
     about = json.loads((folder / "model_4b_l2a.json").read_text("utf-8"))
     mean, std = about["data"]["dataset_statistics"]["img"]
     path = folder / "model_4b_l2a.onnx"
-    return OnnxOp(path, mean=mean, std=std, output="probabilities")
+    return OnnxOp(path, scale=SCALE, mean=mean, std=std, output="probabilities")
 
 
-def reflectance(shape: tuple[int, int, int]) -> GeoTensor:
-    """Return a scene of smooth random reflectance with bright patches, (4, H, W) float32."""
+def numbers(shape: tuple[int, int, int]) -> GeoTensor:
+    """Return digital numbers (4, H, W) uint16 of smooth random reflectance and bright patches."""
     from scipy.ndimage import gaussian_filter
 
     place = make_scene((1, 1, 1))
@@ -61,7 +63,8 @@ def reflectance(shape: tuple[int, int, int]) -> GeoTensor:
     bright = gaussian_filter(rng.random(shape[1:]).astype(np.float32), 12)
     clouds = np.clip((bright - bright.mean()) / bright.std() - 0.8, 0, 1) * 0.6
     bands = [0.1 + factor * (ground - 0.5) + clouds for factor in (0.2, 0.25, 0.3, 0.6)]
-    return GeoTensor(np.stack(bands), place.transform, place.crs)
+    dn = np.clip(np.rint(np.stack(bands) / SCALE), 1, 10_000).astype(np.uint16)
+    return GeoTensor(dn, place.transform, place.crs, fill_value_default=0)
 
 
 def chips_of(scene: GeoTensor) -> list[np.ndarray]:
@@ -100,7 +103,8 @@ def theirs(scene: GeoTensor) -> np.ndarray:
     """Return classes (H, W) of the package's own tiling, blended too."""
     from ukis_csmask.mask import CSmask
 
-    image = np.ascontiguousarray(np.moveaxis(scene.values, 0, -1))
+    reflectance = np.multiply(scene.values, np.float32(SCALE), dtype=np.float32)
+    image = np.ascontiguousarray(np.moveaxis(reflectance, 0, -1))
     names = ["blue", "green", "red", "nir"]
     how: dict[str, Any] = {"product_level": "l2a", "batch_size": BATCH}
     return CSmask(image, names, providers=["CPUExecutionProvider"], **how).csm[..., 0]

@@ -9,9 +9,11 @@ larger constellation shares the ten days evenly.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -143,6 +145,22 @@ def build(rows: int, folder: str) -> dict[str, float]:
         "files": len(sizes),
         "GB": sum(sizes) / 1e9,
     }
+
+
+def repeat(folder: Path, other: Path, times: int) -> None:
+    """Make a folder of the same files so many times, as links, each under a name of its own."""
+    from geocatalog.manifest import change_manifest, read_manifest
+
+    manifest, _ = read_manifest(folder)
+    assert manifest is not None
+    parts = []
+    for part in manifest.parts:
+        for number in range(times):
+            name = part.name.replace(".parquet", f"-{number}.parquet")
+            (other / name).parent.mkdir(parents=True, exist_ok=True)
+            os.link(folder / part.name, other / name)
+            parts.append(replace(part, name=name))
+    change_manifest(other, lambda old: replace(manifest, parts=tuple(parts)))
 
 
 if __name__ == "__main__":

@@ -66,15 +66,15 @@ class Plan:
         self.patches, self._seam = patches, None
         nothing: list[Any] = []
         self._rest = (item for item in nothing)  # what comes after the first patch
-        self._all: tuple[Items, Patch] | None = None
+        self._all: tuple[Items, tuple[int, Patch]] | None = None
         if isinstance(patches, PatchStream):
             layout = Layout(patches, domain, getattr(aggregation, "agrees", False))
             self.patches, self._seam = layout.stream, layout.seam
         self.stream = self.patches if isinstance(self.patches, PatchStream) else None
 
     @property
-    def _begun(self) -> tuple[Items, Patch]:
-        """All patches by rising row, and the first of them that holds data.
+    def _begun(self) -> tuple[Items, tuple[int, Patch]]:
+        """All patches by rising row, and the first of them that holds data, with its number.
 
         No `cached_property`: before Python 3.12 its lock is one for all plans, and the first chips
         of runs side by side would wait for each other.
@@ -83,7 +83,7 @@ class Plan:
             self._all = self._begin()
         return self._all
 
-    def _begin(self) -> tuple[Items, Patch]:
+    def _begin(self) -> tuple[Items, tuple[int, Patch]]:
         if self.stream is None:
             return first_of(enumerate(in_row_order(self.patches)), {})
         stream = self.stream
@@ -101,7 +101,12 @@ class Plan:
     @property
     def first(self) -> Patch:
         """The first patch, in merging order, that really holds data."""
-        return self._begun[1]
+        return self._begun[1][1]
+
+    @property
+    def made(self) -> dict[int, Patch]:
+        """That patch by its number, for a run that need not make it again."""
+        return dict([self._begun[1]])
 
     @property
     def skipped(self) -> dict[Any, str]:
@@ -305,8 +310,8 @@ def gaps(blocks: list[Rows], height: int) -> list[Rows]:
 
 def first_of(
     items: Iterable[tuple[int, Patch | None]], skipped: dict[Any, str], rest: Items | None = None
-) -> tuple[Items, Patch]:
-    """Return the items again, and the first patch that really holds data.
+) -> tuple[Items, tuple[int, Patch]]:
+    """Return the items again, and the first patch that really holds data, with its number.
 
     Raises `PatchError` when there is none, with the first reason in `skipped`.
 
@@ -321,8 +326,8 @@ def first_of(
 
     Returns
     -------
-    (iterator, Patch)
-        All items, and the first patch with data.
+    (iterator, (int, Patch))
+        All items, and the first patch with data and its number.
     """
     items = iter(items)
     seen: list[tuple[int, Patch | None]] = []
@@ -330,7 +335,7 @@ def first_of(
         seen.append(item)
         patch = item[1]
         if patch is not None and not isinstance(patch.data, Failed):
-            return chain(seen, items if rest is None else rest), patch
+            return chain(seen, items if rest is None else rest), (item[0], patch)
     if not seen:
         raise PatchError("there are no patches to merge")
     anchor, why = next(iter(skipped.items()), ("?", "unknown"))

@@ -6,9 +6,10 @@ halo that its chips need, and writes only these rows. Any block can be run again
 
 from __future__ import annotations
 
+import threading
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import BrokenExecutor
+from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import BrokenExecutor, CancelledError
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -35,11 +36,11 @@ from geopatcher.files.target import (
 )
 from geopatcher.merge.chip import Chip, chip_spec
 from geopatcher.merge.row_buffer import RowMerge, Rows
-from geopatcher.patch import PatchError
+from geopatcher.patch import Patch, PatchError
 from geopatcher.patcher import SpatialPatcher
 from geopatcher.plan import BLOCK_ROWS, Plan, aligned_rows, even_shares, gaps
 from geopatcher.stitch import as_scene, spec_of, warn_uncovered
-from geopatcher.stream import READERS, PatchStream
+from geopatcher.stream import READERS, Item, PatchStream
 from pipekit import journal
 from pipekit.files import keep_inputs
 from pipekit.fingerprint import fingerprint
@@ -103,8 +104,8 @@ def map_patches(
         first axis and 64 pixels.
     block_rows : int, optional
         Rows of a block, rounded up to where chips begin or to whole shards of a Zarr store;
-        default 1024 to 3072, as many blocks for each worker. Blocks that touch make the chips on
-        their border twice.
+        default all of them for one thread without a journal, else 1024 to 3072, as many blocks for
+        each worker. Blocks that touch make the chips on their border twice.
     read_attempts : int
         How often a failing read is tried before the patcher's `on_error` decides.
     batch_size : int, optional
@@ -260,6 +261,10 @@ class BlockJob:
         Chips for one call of the operator.
     prefetch : int, optional
         Bytes held between reading, operator and merge.
+    made : dict
+        The chip by which the run learned what chips are like, by its number; handed out once.
+    watch : callable, optional
+        Told the first row of each chip before it is read; what it raises ends the block.
     """
 
     patcher: SpatialPatcher
@@ -272,11 +277,13 @@ class BlockJob:
     neighbours: int = 1
     batch_size: int | None = None
     prefetch: int | None = None
+    made: dict[int, Patch] = field(default_factory=dict)
+    watch: Callable[[int], None] | None = None
 
     def __call__(self, rows: Rows) -> tuple[BlockRecord, np.ndarray | None]:
         """Return what came of rows [start, stop), and their values when they are kept nowhere."""
         patches = self.stream.again()
-        items = patches.items(self.stream.touching(rows))
+        items = self._items(patches, rows)
         values, crc = None, 0
         ahead = self.batch_size if self.prefetch is None else self.prefetch
         readers = self.neighbours * (readers_of(self.field, READERS) if ahead else 1)
@@ -291,6 +298,24 @@ class BlockJob:
                 covered = self._merge.fill(items, rows, values)
         skipped = {str(anchor): why for anchor, why in patches.skipped.items()}
         return BlockRecord(rows, crc, covered, skipped), values
+
+    def _items(self, patches: PatchStream, rows: Rows) -> Generator[Item, None, None]:
+        """Yield the chips of a block in order; one that is made already is not made again."""
+        indices, begun = patches.touching(rows), 0
+        # Of one block only, so that no two workers reach for the same.
+        kept = [n for n, i in enumerate(indices) if i in self.made] if rows[0] == 0 else []
+        for place in kept:
+            if place:
+                yield from patches.items(self._watched(indices[:place]))
+            yield indices[place], self.made.pop(indices[place])
+            begun = place + 1
+        yield from patches.items(self._watched(indices[begun:]))
+
+    def _watched(self, indices: list[int]) -> Iterator[int]:
+        for index in indices:
+            if self.watch is not None:
+                self.watch(self.stream.anchors[index][0])
+            yield index
 
     def _stored(self, items: Any, rows: Rows, store: RowStore) -> tuple[int, int]:
         """Hand rows to the store as soon as they are final: a block is never held."""
@@ -378,7 +403,8 @@ class _Run:
     def run(self, journal: Journal | None) -> Any:
         self.plan.warn_of_seams()
         first = self.plan.first
-        job = replace(self.job, chip=chip_spec(first), checked=journal is not None)
+        made = self.plan.made if shares_memory(self.scheduler) else {}
+        job = replace(self.job, chip=chip_spec(first), checked=journal is not None, made=made)
         merge = self.plan.row_merge(job.chip)
         spec = spec_of(merge.spec, merge.reducer, self.domain, first.data)
         if self.target is None:
@@ -400,12 +426,15 @@ class _Run:
     def _blocks(self, gap: Rows, align: int, kept: bool) -> list[Rows]:
         """Return the blocks of a gap: the higher, the fewer chips are made for two of them.
 
-        Unless told otherwise there are as many for every worker, so that none waits for another.
+        Unless told otherwise there are as many for every worker, so that none waits for another,
+        and one in all for a single thread.
 
         `kept` blocks are those that a journal notes, or that come back as arrays: they cost no
         more to lose, or to hold, than `BLOCK_ROWS`.
         """
         height, workers, wanted = self.domain.height, self.workers, self.block_rows
+        if wanted is None and workers == 1 and not kept and shares_memory(self.scheduler):
+            return [gap]
         if wanted is None:
             rounds = -(-height // (workers * MOST_ROWS))
             share = 0 if kept else -(-height // (workers * rounds))
@@ -471,16 +500,25 @@ class _Run:
 
         if not blocks:
             return
-        workers = min(self.workers, len(blocks))
-        with (
-            tqdm(total=self.domain.height, unit="row", disable=not self.progress) as bar,
-            scheduling(self.scheduler, workers, job) as chosen,
-        ):
-            bar.update(self.domain.height - sum(stop - start for start, stop in blocks))
+        workers, height = min(self.workers, len(blocks)), self.domain.height
+        done = height - sum(stop - start for start, stop in blocks)
+        stopped = threading.Event()
+        bar = tqdm(total=height, initial=done, unit="row", disable=not self.progress)
+
+        def watch(row: int) -> None:
+            if stopped.is_set():
+                raise CancelledError("the run has ended before its blocks")
+            if len(blocks) == 1:  # that is all there is to do, so the bar follows its chips
+                bar.update(max(0, done + row - blocks[0][0] - bar.n))
+
+        if shares_memory(self.scheduler):
+            job = replace(job, watch=watch)
+        with bar, scheduling(self.scheduler, workers, job) as chosen:
             try:
                 for rows, result in in_order(chosen.submit, blocks, 2 * chosen.workers):
                     yield result
-                    bar.update(rows[1] - rows[0])
+                    done += rows[1] - rows[0]
+                    bar.update(done - bar.n)
             except BrokenExecutor as error:
                 error.add_note(
                     "a worker process died: memory may have run out (fewer workers, smaller "
@@ -488,6 +526,8 @@ class _Run:
                     "journal= the same call goes on from the last finished block"
                 )
                 raise
+            finally:
+                stopped.set()
 
     def _note(self, record: BlockRecord) -> None:
         self.covered += record.covered

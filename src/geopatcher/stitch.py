@@ -209,7 +209,7 @@ def merge_scattered(
     """
     is_set = isinstance(domain, PointDomain | VectorDomain)
     shape = domain.shape if is_set else domain.shape[-2:]
-    items, first = first_of(enumerate(patches), skipped)
+    items, (_, first) = first_of(enumerate(patches), skipped)
     first_values = _flat(first, shape)[0]
     lead, dtype = first_values.shape[:-2], first_values.dtype
     reducer = settled(reducer, chip_spec(first)._replace(lead=lead, dtype=dtype))

@@ -200,12 +200,12 @@ class Spy:
         spy = cls()
         outer = listeners.set(listeners.get())
         with _lock:
-            _operator._spying += 1
+            _operator.count_scopes(1)
         try:
             yield spy
         finally:
             with _lock:
-                _operator._spying -= 1
+                _operator.count_scopes(-1)
             listeners.reset(outer)
 
     def on(self, kind: type[Operator], fn: Listener) -> None:

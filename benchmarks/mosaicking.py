@@ -1,0 +1,88 @@
+"""One mosaic of files that overlap, by us or by rasterio.merge, in a process of its own.
+
+python benchmarks/mosaicking.py make FOLDER 16 2048
+python benchmarks/mosaicking.py geostack FOLDER 16 2048
+python benchmarks/mosaicking.py rasterio.merge FOLDER 16 2048
+
+Prints the seconds it took and the peak memory beyond what the process had before, in MB. GDAL
+keeps as little as it may for both: its cache would count as theirs.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from memory import peak_rss
+from rasterio.transform import from_origin
+
+BANDS, PIXEL = 2, 10
+WEST, NORTH = 600_000, 5_100_000
+CACHE = {"GDAL_CACHEMAX": 16}
+EPSG = 32632
+
+
+def paths(folder: Path, count: int) -> list[Path]:
+    """Return the files of a mosaic."""
+    return [folder / f"part_2024{number + 101:04d}.tif" for number in range(count)]
+
+
+def make(folder: Path, count: int, side: int) -> None:
+    """Write files of half the mosaic's side: its four corners, and more at random places."""
+    rng, half = np.random.default_rng(0), side // 2
+    corners = [(row, col) for row in (0, side - half) for col in (0, side - half)]
+    for number, path in enumerate(paths(folder, count)):
+        row, col = corners[number] if number < 4 else rng.integers(0, side - half, 2)
+        values = rng.integers(1, 10_000, (BANDS, half, half), dtype=np.uint16)
+        profile: dict[str, Any] = {
+            "driver": "GTiff", "count": BANDS, "height": half, "width": half, "dtype": "uint16",
+            "crs": EPSG, "nodata": 0, "tiled": True, "blockxsize": 512, "blockysize": 512,
+            "transform": from_origin(WEST + PIXEL * col, NORTH - PIXEL * row, PIXEL, PIXEL),
+        }  # fmt: skip
+        with rasterio.open(path, "w", **profile) as file:
+            file.write(values)
+
+
+def with_geostack(files: list[Path], side: int) -> np.ndarray:
+    from geocatalog import GeoSlice, build_raster_catalog, load_raster
+
+    catalog = build_raster_catalog(files, r"_(?P<date>\d{8})", progress=False)
+    box = (WEST, NORTH - PIXEL * side, WEST + PIXEL * side, NORTH)
+    place = GeoSlice(box, None, PIXEL, EPSG)
+    return load_raster(catalog, place, merge_method="max", workers=1).values
+
+
+def with_rasterio(files: list[Path], side: int) -> np.ndarray:
+    from rasterio.merge import merge
+
+    return merge(files, method="max")[0]
+
+
+RIVALS = {"geostack": with_geostack, "rasterio.merge": with_rasterio}
+
+
+def main(what: str, folder: Path, count: int, side: int) -> None:
+    """Make the files, or one rival's mosaic of them."""
+    if what == "make":
+        make(folder, count, side)
+        return
+    small = folder / "small"
+    small.mkdir(exist_ok=True)
+    make(small, 4, 64)
+    with rasterio.Env(**CACHE):
+        RIVALS[what](paths(small, 4), 64)  # imports are no mosaic's
+        before, began = peak_rss(), time.perf_counter()
+        made = RIVALS[what](paths(folder, count), side)
+        took = time.perf_counter() - began
+        beyond = peak_rss() - before
+    np.save(folder / f"{what}.npy", made)
+    print(json.dumps({"seconds": took, "peak_mb": beyond, "result_mb": made.nbytes / 2**20}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
