@@ -3,14 +3,20 @@
     freeze(pipeline, chip, "ndvi.tar")     # runs it once and writes down what came out
     verify("ndvi.tar")                     # years later: the same bytes, or an error saying why not
 
-What is compared are bytes, not numbers within a tolerance. The hashes show damage and careless
-edits. Against someone who computes them anew, keep `Artifact.digest` where that person can't write,
-and give it to `load` or `verify` as `digest=`.
+What is compared are bytes, not numbers within a tolerance. A stranger's pipeline may never end:
+`verify("ndvi.tar", seconds=60)` runs it in a process of its own, and ends it then. The hashes show
+damage and careless edits. Against someone who computes them anew, keep `Artifact.digest` where that
+person can't write, and give it to `load` or `verify` as `digest=`.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import pickle
+import subprocess
+import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -29,8 +35,10 @@ from geostack.artifact_tar import (
     read_members,
     write_members,
 )
+from geostack.serve.sandbox import end_with
 from geotoolz.carrier import Raster, attrs_of, rewrap, values_of
 from pipekit import Graph, Operator, content_hash, from_config, to_config
+from pipekit.carrier import dumps
 from pipekit.config import Encoder, Limits, refuse
 from pipekit.provenance import versions
 from pipekit.registry import Registry, default_registry
@@ -308,23 +316,7 @@ def rerun(artifact: Artifact, inputs: Raster | Mapping[str, Raster] | None = Non
     ...     rerun(load(made.path), chip).tolist()
     [[0.5]]
     """
-    described = artifact.manifest["inputs"]
-    if inputs is None:
-        missing = sorted(set(described) - set(artifact.inputs))
-        if missing:
-            raise ArtifactError(
-                f"the artifact was frozen without its pixels; give the inputs {missing}"
-            )
-        return _run(artifact.operator, artifact.inputs)
-    named = _by_name(inputs)
-    if set(named) != set(described):
-        raise ArtifactError(f"the artifact's inputs are {sorted(described)}, got {sorted(named)}")
-    rebuilt = {}
-    for name, entry in described.items():
-        given = named[name]
-        rebuilt[name] = _rebuilt(_georeference(given), values_of(given), name)
-        _check_hash(name, rebuilt[name], entry)
-    return _run(artifact.operator, rebuilt)
+    return _run(artifact.operator, _given(artifact, inputs))
 
 
 def verify(
@@ -333,6 +325,7 @@ def verify(
     *,
     registry: Registry | None = None,
     digest: str | None = None,
+    seconds: float | None = None,
 ) -> Verification:
     """Check an artifact, run it again, and compare the result's bytes.
 
@@ -342,6 +335,9 @@ def verify(
         As for `load`.
     inputs
         As for `rerun`.
+    seconds
+        How long the pipeline may run. It then runs in a process of its own, and is ended there
+        when its time is over; None runs it here, for as long as it takes.
 
     Returns
     -------
@@ -351,7 +347,8 @@ def verify(
     ------
     ArtifactError
         Saying what differs: a part that was tampered with, or the result, together with the
-        versions that are not the same.
+        versions that are not the same. Also for a pipeline that did not end, or failed, within
+        `seconds`.
 
     Examples
     --------
@@ -364,8 +361,11 @@ def verify(
     True
     """
     artifact = load(path, registry=registry, digest=digest)
-    result = rerun(artifact, inputs)
-    now, then = content_hash(result), artifact.result_hash
+    given, then = _given(artifact, inputs), artifact.result_hash
+    if seconds is None:
+        now, shown = _told(artifact.operator, given)
+    else:
+        now, shown = _told_apart(artifact.operator, given, seconds)
     had, has = artifact.manifest["versions"], _versions(artifact.operator)
     changed = {
         name: (str(had.get(name, "absent")), has.get(name, "absent"))
@@ -373,13 +373,68 @@ def verify(
         if had.get(name) != has.get(name)
     }
     if now != then:
-        frozen, shown = artifact.manifest["result"]["summary"], _summary(result)
+        frozen = artifact.manifest["result"]["summary"]
         differing = ", ".join(f"{k} {a} -> {b}" for k, (a, b) in changed.items()) or "none"
         raise ArtifactError(
             f"the result differs: frozen {frozen} with hash {then}, now {shown} with hash {now}; "
             f"versions that changed: {differing}"
         )
     return Verification(artifact.digest, now, changed)
+
+
+def _given(
+    artifact: Artifact, inputs: Raster | Mapping[str, Raster] | None
+) -> Mapping[str, Raster]:
+    """Return what the pipeline runs on: the inputs that were kept, or the same ones, checked."""
+    described = artifact.manifest["inputs"]
+    if inputs is None:
+        missing = sorted(set(described) - set(artifact.inputs))
+        if missing:
+            raise ArtifactError(
+                f"the artifact was frozen without its pixels; give the inputs {missing}"
+            )
+        return artifact.inputs
+    named = _by_name(inputs)
+    if set(named) != set(described):
+        raise ArtifactError(f"the artifact's inputs are {sorted(described)}, got {sorted(named)}")
+    rebuilt = {}
+    for name, entry in described.items():
+        given = named[name]
+        rebuilt[name] = _rebuilt(_georeference(given), values_of(given), name)
+        _check_hash(name, rebuilt[name], entry)
+    return rebuilt
+
+
+def _told(operator: Operator, inputs: Mapping[str, Raster]) -> tuple[str, str]:
+    """Run a pipeline; return the hash of its result and what it is."""
+    result = _run(operator, inputs)
+    return content_hash(result), _summary(result)
+
+
+def _told_apart(
+    operator: Operator, inputs: Mapping[str, Raster], seconds: float
+) -> tuple[str, str]:
+    """Run a pipeline in a process of its own, which is killed when its time is over."""
+    command = [sys.executable, "-m", __name__, str(os.getpid())]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        try:
+            # To the child a pickle may go: this process made it. None ever comes back.
+            child.stdin.write(dumps((operator, inputs)))  # type: ignore[union-attr]
+            child.stdin.close()  # type: ignore[union-attr]
+            child.stdin = None
+            child.stdout.readline()  # type: ignore[union-attr]  # it is ready: its time begins
+            answer = child.communicate(timeout=seconds)[0]
+        except subprocess.TimeoutExpired:
+            raise ArtifactError(
+                f"the pipeline did not end within {seconds:g} s and was ended; give it more "
+                "`seconds` if it is worth that"
+            ) from None
+        finally:
+            child.kill()
+    told = json.loads(answer or '["", "its process ended"]')
+    if not told[0]:
+        raise ArtifactError(f"the pipeline failed: {told[1]}")
+    return told[0], told[1]
 
 
 def _seal(part: Any) -> str:
@@ -486,3 +541,21 @@ def _summary(result: Any) -> str:
     if isinstance(result, np.ndarray):
         return f"{result.dtype.name} {tuple(result.shape)}"
     return type(result).__name__
+
+
+def main() -> None:
+    """Be the process that runs a pipeline: a pickle on standard input, JSON on standard output."""
+    threading.Thread(target=end_with, args=(int(sys.argv[1]),), daemon=True).start()
+    answer = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever an operator prints is no part of the answer
+    operator, inputs = pickle.load(sys.stdin.buffer)
+    print(flush=True, file=answer)
+    try:
+        told = _told(operator, inputs)
+    except Exception as error:
+        told = "", f"{type(error).__name__}: {error}"
+    print(json.dumps(told), flush=True, file=answer)
+
+
+if __name__ == "__main__":
+    main()

@@ -14,7 +14,7 @@ import pipekit
 from geostack import artifact
 from geostack.artifact import ArtifactError, freeze, load, rerun, verify
 from geostack.artifact_tar import MANIFEST, array_bytes, read_array, read_members
-from geotoolz import NDVI, DNToReflectance
+from geotoolz import NDVI, DNToReflectance, FocalMedian
 from pipekit import (
     ConfigError,
     Graph,
@@ -23,6 +23,7 @@ from pipekit import (
     NotSerializableError,
     Operator,
     UntrustedOperatorError,
+    to_config,
 )
 
 PIPELINE = DNToReflectance() | NDVI(red_idx="B04", nir_idx="B08")
@@ -497,3 +498,48 @@ def test_arrays_of_any_shape_come_back(shape):
     back = read_array(array_bytes(values), "x")
     assert back.shape == shape
     np.testing.assert_array_equal(back, values)
+
+
+# ---- a pipeline that may never end
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_run_in_a_process_of_its_own_says_the_same(tmp_path: Path, keep: bool):
+    path = freeze(PIPELINE, chip(), tmp_path / "a.tar", keep_inputs=keep).path
+    given = None if keep else chip()
+    assert verify(path, given, seconds=60) == verify(path, given)
+
+
+def test_what_differs_or_fails_there_is_told_here(frozen: Path):
+    def change(manifest):
+        manifest["result"]["content_hash"] = "0" * 32
+
+    edit_manifest(frozen, change, sealed=True)
+    with pytest.raises(
+        ArtifactError, match=r"frozen float32 \(13, 7\) with hash 0{32}, now float32"
+    ):
+        verify(frozen, seconds=60)
+
+    def fail(manifest):
+        other = NDVI(red_idx="B99", nir_idx="B08")
+        manifest["pipeline"], manifest["pipeline_hash"] = to_config(other), other.config_hash
+
+    edit_manifest(frozen, fail)
+    with pytest.raises(ArtifactError, match=r"the pipeline failed: BandError: .*B99"):
+        verify(frozen, seconds=60)
+
+
+def test_a_pipeline_that_would_run_for_minutes_is_ended(tmp_path: Path):
+    """A median of 101 x 101 at each of a million pixels, which nothing else refuses."""
+    psutil = pytest.importorskip("psutil", reason="looks at child processes")
+    path = freeze(FocalMedian(3), np.zeros((1, 1000, 1000), "float32"), tmp_path / "a.tar").path
+
+    def slow(manifest):
+        other = FocalMedian(101)
+        manifest["pipeline"], manifest["pipeline_hash"] = to_config(other), other.config_hash
+
+    edit_manifest(path, slow)
+    before = set(psutil.Process().children(recursive=True))
+    with pytest.raises(ArtifactError, match=r"not end within 0\.5 s and was ended"):
+        verify(path, seconds=0.5)
+    assert set(psutil.Process().children(recursive=True)) <= before

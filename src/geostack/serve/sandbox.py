@@ -266,8 +266,14 @@ def _why(error: Exception) -> str:
     return f"it failed with {name}: {message}" if told else f"it failed with {name}"
 
 
-def _end_with(parent: int) -> None:
-    """End this process once the one that started it is gone, even if killed: nobody else would."""
+def end_with(parent: int) -> None:
+    """End this process once the one that started it is gone, even if killed: nobody else would.
+
+    Parameters
+    ----------
+    parent
+        The number of that process.
+    """
     while os.getppid() == parent:
         time.sleep(0.2)
     os._exit(1)
@@ -275,7 +281,7 @@ def _end_with(parent: int) -> None:
 
 def main() -> None:
     """Be the child: read a job from standard input, write the answer to standard output."""
-    threading.Thread(target=_end_with, args=(int(sys.argv[1]),), daemon=True).start()
+    threading.Thread(target=end_with, args=(int(sys.argv[1]),), daemon=True).start()
     from geostack.serve.pixels import as_geotiff, as_summary
 
     answer = os.fdopen(os.dup(1), "wb")
