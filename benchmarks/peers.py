@@ -10,11 +10,15 @@ from functools import cache
 from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 
+from networks import PACKAGE, PATCHER
+from networks import SHAPE as NETWORK_SHAPE
+from networks import TITLE as NETWORK
 from scenes import LARGE, SMALL
 
 STITCH = "NDVI stitched by us and by peers"
 READING = "loading"
 CATALOG = "queries by us and by peers"
+MEDIAN = "a median of 60 dates x 4 bands x 2196 x 2196 pixels"
 Shape = tuple[int, int, int]
 
 
@@ -69,6 +73,10 @@ def _read(name: str) -> tuple[Measured, ...]:
     )
 
 
+def _fields(title: str, theirs: str) -> Measured:
+    return Measured(title, title, theirs, "geostack")
+
+
 def _found(label: str, theirs: str, ours: str) -> tuple[Measured, ...]:
     return tuple(
         Measured(f"{CATALOG} of {count} items", f"{label}, {count} rows", theirs, ours)
@@ -115,7 +123,10 @@ PEERS = (
     Peer(
         "odc-stac",
         "odc.stac",
-        _read("odc-stac"),
+        (
+            *_read("odc-stac"),
+            Measured(MEDIAN, "a median of 60 dates", "odc-stac", "geostack"),
+        ),
         "search, harmonised radiometry, errors that name the file, retries and renewed tokens",
         "any collection and sensor, any grid, lazy chunks in dask, band aliases",
     ),
@@ -150,6 +161,52 @@ PEERS = (
         _found("a box and 30 days, from a file", "rustac, search", "geocatalog, from a file"),
         "a file sorted in space and time, of which a query reads few row groups; set algebra",
         "STAC items as such: CQL2 filters, STAC APIs, object stores, writing and validating",
+    ),
+    Peer(
+        "ukis-csmask",
+        "ukis_csmask",
+        (
+            Measured(
+                NETWORK,
+                f"its own network on {NETWORK_SHAPE}",
+                "ukis-csmask, its own tiling",
+                "geostack",
+                (PACKAGE, PATCHER, NETWORK_SHAPE),
+            ),
+        ),
+        "any network, chips streamed from a file, a run that resumes, georeference",
+        "one call from bands to a mask, with its networks for many products",
+    ),
+    Peer(
+        "exactextract",
+        "exactextract",
+        (
+            _fields("10,000 fields on 20 dates", "exactextract, date by date"),
+            _fields("500 fields on one date", "exactextract, a file opened for each field"),
+        ),
+        "shares of pixels found once for all dates, a journal, dates and clear shares",
+        "many more statistics, weights, and the command line",
+    ),
+    Peer(
+        "rasterstats",
+        "rasterstats",
+        (_fields("500 fields on one date", "rasterstats, a file opened for each field"),),
+        "exact shares, not pixels whose centre is inside; each file opened once",
+        "one function without a compiler, points as well as polygons",
+    ),
+    Peer(
+        "rasterio",
+        "rasterio",
+        (
+            Measured(
+                "a mosaic of 64 overlapping files",
+                "rasterio.merge, 64 overlapping files",
+                "rasterio.merge",
+                "geostack",
+            ),
+        ),
+        "the latest on top, medians, files in other CRS, windows from a catalog",
+        "any function of two arrays as the rule, a target written block by block",
     ),
 )
 

@@ -12,21 +12,23 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import networks
 import numpy as np
+import profile_runs
 import rasterio
 from bench_catalog import questions, scenes
 from bench_read import LATENCY, remote
 from georeader.geotensor import GeoTensor
 from georeader.rasterio_reader import RasterioReader
+from object_store import seaweedfs
+from peers import unusable
+from profiles import Profile, differences, drain, seconds
 from rasterio.windows import Window
 from report import duration
 from scenes import SIZE, chips, make_scene, ndvi_operator, unknown
@@ -51,21 +53,6 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference" / "where-time-goes.md"
 BEGIN, END = "## Measured\n", "## How to read it\n"
 PATCHER = chips()
-
-
-@dataclass(frozen=True)
-class Profile:
-    """One path: its stages in seconds, the limit in seconds, and what that limit is."""
-
-    title: str
-    stages: dict[str, float]
-    limit: float
-    what: str
-
-    @property
-    def whole(self) -> float:
-        """Seconds of all stages."""
-        return sum(self.stages.values())
 
 
 def main() -> None:
@@ -98,26 +85,16 @@ def paths(quick: bool, folder: Path) -> Iterator[Profile]:
     yield query_from_a_file(rows, folder)
     yield chip_from_a_file(folder)
     yield chip_from_afar(folder)
-
-
-def seconds(work: Callable[[], object], rounds: int = 5) -> float:
-    """Return the median time of some runs, after one of warm-up."""
-    work()
-    times = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
-
-
-def differences(**until: float) -> dict[str, float]:
-    """Return stages from the times until each is done, in their order; noise is not negative."""
-    stages, before = {}, 0.0
-    for name, whole in until.items():
-        stages[name.replace("_", " ")] = max(whole - before, 0.0)
-        before = max(whole, before)
-    return stages
+    yield profile_runs.neighbourhoods(side)
+    if quick:
+        return
+    if not any(map(unusable, networks.MODULES)):
+        yield profile_runs.network()
+    yield profile_runs.median_of_dates(folder / "dates")
+    yield profile_runs.zones(folder / "zones")
+    yield profile_runs.query_of_a_folder(folder / "rows")
+    if seaweedfs() is not None:
+        yield profile_runs.run_on_a_store(folder / "far")
 
 
 # ---- pixels
@@ -130,10 +107,6 @@ def stitch(scene: GeoTensor, blended: bool) -> Profile:
     stream = PATCHER.stream(scene)
     mapped = stream.map(unknown(operator) if blended else operator)
     planned: Any = Plan(mapped, mapped.domain, merge).stream
-
-    def drain(patches: object) -> None:
-        for _ in patches:  # type: ignore[attr-defined]
-            continue
 
     stages = differences(
         cutting_chips=seconds(lambda: drain(planned.parent), 3),

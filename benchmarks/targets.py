@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from networks import AFAR, PATCHER, SHAPE
 from networks import TITLE as NETWORK
-from peers import STITCH
+from peers import MEDIAN, STITCH
 from results import Results
 from scenes import LARGE, SMALL
 from stitchers import STITCHERS
@@ -119,7 +119,6 @@ NEIGHBOURS = f"NDVI and its 9 x 9 mean {SMALL}"
 ARCHIVE = "a box of 50 km and 30 days of {:,} rows in a folder, {}"
 ADDED = 8192
 ADDING = "chips of {} x {} pixels weighed and added"
-MEDIAN = "a median of 60 dates x 4 bands x 2196 x 2196 pixels"
 STORE = "NDVI of a COG by blocks into a Zarr store (8192 x 8192), a store 50 ms away"
 JOIN = "joining 100,000 with 10,000 footprints"
 
