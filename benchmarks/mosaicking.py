@@ -28,19 +28,21 @@ EPSG = 32632
 
 
 def paths(folder: Path, count: int) -> list[Path]:
-    """Return the files of a mosaic."""
-    return [folder / f"part_2024{number + 101:04d}.tif" for number in range(count)]
+    """Return the files of a mosaic, a day each."""
+    days = np.datetime64("2024-01-01") + np.arange(count)
+    return [folder / f"part_{str(day).replace('-', '')}.tif" for day in days]
 
 
 def make(folder: Path, count: int, side: int) -> None:
-    """Write files of half the mosaic's side: its four corners, and more at random places."""
-    rng, half = np.random.default_rng(0), side // 2
-    corners = [(row, col) for row in (0, side - half) for col in (0, side - half)]
+    """Write files of a quarter of the mosaic's side: sixteen cover it, more lie at random."""
+    rng, part = np.random.default_rng(0), side // 4
     for number, path in enumerate(paths(folder, count)):
-        row, col = corners[number] if number < 4 else rng.integers(0, side - half, 2)
-        values = rng.integers(1, 10_000, (BANDS, half, half), dtype=np.uint16)
+        row, col = (part * n for n in divmod(number, 4))
+        if number >= 16:
+            row, col = rng.integers(0, side - part, 2)
+        values = rng.integers(1, 10_000, (BANDS, part, part), dtype=np.uint16)
         profile: dict[str, Any] = {
-            "driver": "GTiff", "count": BANDS, "height": half, "width": half, "dtype": "uint16",
+            "driver": "GTiff", "count": BANDS, "height": part, "width": part, "dtype": "uint16",
             "crs": EPSG, "nodata": 0, "tiled": True, "blockxsize": 512, "blockysize": 512,
             "transform": from_origin(WEST + PIXEL * col, NORTH - PIXEL * row, PIXEL, PIXEL),
         }  # fmt: skip
@@ -73,9 +75,9 @@ def main(what: str, folder: Path, count: int, side: int) -> None:
         return
     small = folder / "small"
     small.mkdir(exist_ok=True)
-    make(small, 4, 64)
+    make(small, 16, 64)
     with rasterio.Env(**CACHE):
-        RIVALS[what](paths(small, 4), 64)  # imports are no mosaic's
+        RIVALS[what](paths(small, 16), 64)  # imports are no mosaic's
         before, began = peak_rss(), time.perf_counter()
         made = RIVALS[what](paths(folder, count), side)
         took = time.perf_counter() - began

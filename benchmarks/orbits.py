@@ -8,6 +8,7 @@ larger constellation shares the ten days evenly.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -156,7 +157,8 @@ def repeat(folder: Path, other: Path, times: int) -> None:
     parts = []
     for part in manifest.parts:
         for number in range(times):
-            name = part.name.replace(".parquet", f"-{number}.parquet")
+            own = hashlib.md5(f"{part.name} {number}".encode()).hexdigest()
+            name = f"{part.partition}/rows-{own}.parquet"
             (other / name).parent.mkdir(parents=True, exist_ok=True)
             os.link(folder / part.name, other / name)
             parts.append(replace(part, name=name))

@@ -6,13 +6,13 @@ import pytest
 import rasterio
 
 
-@pytest.mark.parametrize("count", [4, 9])
+@pytest.mark.parametrize("count", [16, 20])
 def test_rivals_make_one_mosaic(tmp_path, count):
     mosaicking.make(tmp_path, count, 96)
     files = mosaicking.paths(tmp_path, count)
     ours, theirs = (run(files, 96) for run in mosaicking.RIVALS.values())
     assert ours.shape == (mosaicking.BANDS, 96, 96)
-    assert (ours > 0).all(), "the corners cover it"
+    assert (ours > 0).all(), "sixteen cover it"
     np.testing.assert_array_equal(ours, theirs)
     with rasterio.open(files[0]) as first:
-        assert (ours[:, :48, :48] >= first.read()).all()
+        assert (ours[:, :24, :24] >= first.read()).all()

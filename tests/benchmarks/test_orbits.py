@@ -12,6 +12,6 @@ def test_every_row_is_there_so_many_times(tmp_path):
     few, many = open_catalog(folder), open_catalog(larger)
     assert (len(few), len(many)) == (2_000, 6_000)
     extent = few.temporal_extent
-    box = (0.0, 40.0, 20.0, 60.0)
+    box = (-100.0, -60.0, 100.0, 80.0)
     found = [len(each.query(bounds=box, time=extent)) for each in (few, many)]
     assert found[1] == 3 * found[0] > 0

@@ -439,7 +439,10 @@ class Mosaic:
         self.asked = nodata is not None
         self.fill = fill_for(self.dtype, bands, nodata)
         self._pieces: list[Piece] = []
-        self._count = np.zeros(self.shape, dtype=np.int32 if method == "mean" else bool)
+        # Pieces over a pixel for a mean; else whether there is none, as `merged` gives it.
+        mean = method == "mean"
+        self._count: Any = np.zeros(self.shape, np.int32) if mean else None
+        self._empty: Any = None if mean else np.ones(self.shape, bool)
         kind = np.float64 if method == "mean" else self.dtype
         self._data: Any = None if method == "median" else np.zeros(self.shape, dtype=kind)
 
@@ -470,22 +473,22 @@ class Mosaic:
             self._pieces.append(piece)
             return
         where = (slice(None), *piece.window)
-        data, seen = self._data[where], self._count[where]
-        if self.method == "mean":
+        data = self._data[where]
+        if self._empty is None:
             np.add(data, piece.data, out=data, where=piece.valid)
-            seen += piece.valid
+            self._count[where] += piece.valid
             return
-        fresh = piece.valid & ~seen
+        empty = self._empty[where]
         if self.method in ("min", "max"):
             choose = np.minimum if self.method == "min" else np.maximum
-            choose(data, piece.data, out=data, where=piece.valid & seen)
-        np.copyto(data, piece.data, where=fresh, casting="unsafe")
-        seen |= piece.valid
+            choose(data, piece.data, out=data, where=piece.valid & ~empty)
+        np.copyto(data, piece.data, where=piece.valid & empty, casting="unsafe")
+        empty &= ~piece.valid
 
     @property
     def is_complete(self) -> bool:
         """Whether further pieces cannot change the result."""
-        return self.method in ("first", "last") and bool(self._count.all())
+        return self.method in ("first", "last") and not self._empty.any()
 
     def check_roles(self, path: str, bands: Bands) -> None:
         """Refuse to average bands that hold no quantities.
@@ -527,8 +530,9 @@ class Mosaic:
         """
         if self.method == "median":
             return self._median()
-        empty = self._count == 0
-        if self.method == "mean":
+        empty = self._empty
+        if empty is None:
+            empty = self._count == 0
             self._data = np.divide(self._data, self._count, where=~empty, out=self._data)
         return self._data.astype(self.dtype, copy=False), empty
 
