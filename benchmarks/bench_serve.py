@@ -138,14 +138,16 @@ def test_a_minute_of_load_with_a_source_that_fails(
     assert outcome.wrong == []
     assert outcome.finished == [200] * 4, "stopping finished what was under way"
     assert outcome.exit_code in (0, -15)
+    assert outcome.left == 0, "a process of a posted pipeline outlived the server"
     # Memory moves by a scene or two with what is under way; a leak would add up.
     assert outcome.growth < 24, f"memory grew by {outcome.growth:.0f} MB: {outcome}"
     before, after = outcome.memory_between(0.4, 0.6), outcome.memory_between(0.8, 1.0)
     memory = f"{before:.0f} MB half-way, {after:.0f} MB at the end"
+    posted = {"clients that went away": str(outcome.dropped), "processes left": str(outcome.left)}
     rows = [
         _load_row(name, times, outcome.times, facts)
         for name, times, facts in (
-            ("right answers", outcome.times, {"wrong": "0", "server's memory": memory}),
+            ("right answers", outcome.times, {"wrong": "0", "server's memory": memory} | posted),
             ("refused with a hint when to try again", outcome.refused, {}),
         )
     ]

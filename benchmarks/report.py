@@ -23,6 +23,9 @@ LEGEND = (
     "beyond interpreter, input and output, in a process of its own."
 )
 TARGETS_TITLE = "Targets"
+KILLED = "killed: "
+"""How the numbers of runs that were killed begin."""
+COUNTED = ("kills", "targets")
 
 
 def page(results: Results, tried: str, figures: Sequence[tuple[str, str]]) -> str:
@@ -34,7 +37,7 @@ def page(results: Results, tried: str, figures: Sequence[tuple[str, str]]) -> st
     lines += ["## Every comparison", "", *_how_measured(), ""]
     for group in results.groups:
         lines += comparison(group)
-    lines += memory(results)
+    lines += [*memory(results), *killed(results)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -201,6 +204,29 @@ def memory(results: Results) -> list[str]:
 def _both_peaks(results: Results, case: str, shape: Sequence[int]) -> str:
     beyond, whole = results.peak(case, shape), results.peak(case, shape, "in all")
     return "" if beyond is None or whole is None else f"{megabytes(beyond)} ({megabytes(whole)})"
+
+
+def killed(results: Results) -> list[str]:
+    """Return how often runs of each kind were killed; one with other bytes stops the benchmark."""
+    found = {name: n for name, n in results.values.items() if name.startswith(KILLED)}
+    kinds = [name.removesuffix(", kills") for name in found if name.endswith(", kills")]
+    if not kinds:
+        return []
+    rows = [
+        _line([kind.removeprefix(KILLED), *(f"{found[f'{kind}, {n}']:.0f}" for n in COUNTED)])
+        for kind in kinds
+    ]
+    return [
+        "### Runs that were killed",
+        "",
+        "Killed (SIGKILL) at a random moment and called again, until the target was whole. Each "
+        "had the bytes of a run that nobody killed, and nothing was left beside it.",
+        "",
+        _line(["", *COUNTED]),
+        _line(["---"] * 3),
+        *rows,
+        "",
+    ]
 
 
 def _pixels(shape: Sequence[int]) -> tuple[int, int]:

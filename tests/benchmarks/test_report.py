@@ -5,7 +5,7 @@ import re
 import pytest
 from comparisons import group
 from peers import PEERS, STITCH, installed, unusable
-from report import comparison, duration, megabytes, page
+from report import KILLED, comparison, duration, megabytes, page
 from results import Results
 from scenes import SMALL
 
@@ -45,6 +45,13 @@ def test_a_peer_is_told_by_its_time_memory_result_and_both_sides():
         peer.gain,
         peer.lose,
     ]
+
+
+def test_runs_that_were_killed_are_counted_by_kind():
+    values = {f"{KILLED}threads, COG, {what}": n for what, n in (("kills", 33.0), ("targets", 6.0))}
+    text = page(measured(values=values | {"counted": 3.0}), "", [])
+    assert cells(text, "threads, COG") == ["threads, COG", "33", "6"]
+    assert "Runs that were killed" not in page(measured(), "", [])
 
 
 def test_where_we_are_slower_the_page_says_so():
