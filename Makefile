@@ -24,6 +24,9 @@ BENCH := $(VENV)/.have-bench
 # pandas<3 (the tests call it, too), and the extensions that rustac's own DuckDB loads (it would download them) our duckdb.
 DUCKDB_OF_RUSTAC := 1.5.5
 STACKSTAC := stackstac==0.5.1
+# torchgeo's datasets, samplers and transforms alone, 16 MB: its networks would bring Lightning, timm and others. torchvision
+# declares the torch that its compiled part is for; one for CUDA runs beside a torch for CPUs without that part.
+TORCHGEO := torchgeo==0.8.1 torchvision==0.28.0 kornia==0.9.0 kornia-rs==0.2.0 einops==0.8.2
 UNRESOLVED := patchify==0.2.3 \
   $(foreach name,spatial icu parquet,duckdb-extension-$(name)==$(DUCKDB_OF_RUSTAC))
 SITE := $(VENV)/.have-site
@@ -63,7 +66,7 @@ notebooks-inplace: $(DEV) $(SERVE) $(RECIPES)  ## for authors: write the committ
 test: $(DEV) $(SERVE) lint types contract  ## lint, types, import contract, then every test
 	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --hypothesis-profile=repeatable
 
-test-author: $(DEV) $(SERVE) $(SITE)  ## only the tests that need the real scenes or the site's renderer
+test-author: $(DEV) $(SERVE) $(SITE) $(RECIPES)  ## only the tests that need the real scenes, the site's renderer or torch
 	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --hypothesis-profile=repeatable -m "author and not live"
 
 wheel-check: $(DEV)  ## build wheel and sdist, check them, try the wheel alone in a fresh environment
@@ -128,6 +131,7 @@ $(VENV)/.made:
 
 $(RECIPES): PIN := $(TORCH)
 $(DEV): APART := $(STACKSTAC)
+$(RECIPES): APART := $(TORCHGEO)
 $(BENCH): APART := $(UNRESOLVED)
 $(VENV)/.have-%: pyproject.toml $(VENV)/.made
 	@$(BIN)/python tools/install.py $* --python $(BIN)/python --log $(VENV)/install-$*.log $(PIN)

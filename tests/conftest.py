@@ -26,9 +26,10 @@ sys.path.append(str(ROOT / "notebooks" / "servers"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs an author's machine: the real sample data, or the site's renderer."""
+    """Mark what needs an author's machine: the real sample data, the site's renderer, or torch."""
     for item in items:
-        if "shared_data" in getattr(item, "fixturenames", ()) or "tests/site" in item.nodeid:
+        asked = {"shared_data", "torch"}.intersection(getattr(item, "fixturenames", ()))
+        if asked or "tests/site" in item.nodeid:
             item.add_marker(pytest.mark.author)
 
 
@@ -57,6 +58,12 @@ def shared_data() -> Path:
 def archive_root(shared_data: Path) -> Path:
     """A STAC archive of real scenes, laid out as the archive source reads it."""
     return shared_data / "archive"
+
+
+@pytest.fixture(scope="session")
+def torch() -> Any:
+    """The library, which comes with the recipes' extra; the test is skipped where it is not."""
+    return pytest.importorskip("torch", reason="torch is an extra")
 
 
 @pytest.fixture(scope="session")

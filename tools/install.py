@@ -35,7 +35,7 @@ DOWNLOAD = {
     "all": "some 600 MB with PyTorch's build for CPUs, 3 GB with the one for CUDA",
     "dev": "some 500 MB",
     "serve": "some 270 MB",
-    "recipes": "some 450 MB with PyTorch's build for CPUs, 3 GB with the one for CUDA",
+    "recipes": "some 470 MB with PyTorch's build for CPUs, 3 GB with the one for CUDA",
     "site": "some 90 MB",
     "bench": "some 300 MB with PyTorch's build for CPUs, 3 GB with the one for CUDA",
 }

@@ -392,8 +392,7 @@ def test_bands_that_are_chosen_or_unknown_are_not_refused(network):
         assert made.shape == (16, 16)
 
 
-def test_a_torch_network_of_other_bands_is_refused_before_a_chip_is_read():
-    torch = pytest.importorskip("torch", reason="torch is an extra")
+def test_a_torch_network_of_other_bands_is_refused_before_a_chip_is_read(torch):
     first = torch.nn.Conv2d(4, 2, 1)
     for model in (first, torch.nn.Sequential(torch.nn.Sequential(first), torch.nn.ReLU())):
         op = gz.ToFloat32() | gz.ModelOp(model)

@@ -187,8 +187,7 @@ def test_objects_are_told_by_all_they_hold(make):
     assert len(fingerprint(make(1))) < 3000
 
 
-def test_a_deep_model_is_told_by_its_weights():
-    torch = pytest.importorskip("torch")
+def test_a_deep_model_is_told_by_its_weights(torch):
 
     def made(seed):
         torch.manual_seed(seed)

@@ -111,8 +111,7 @@ def test_wrong_arguments(line):
         pk.ModelOp(abs, batch_size=2)(3)
 
 
-def test_a_torch_module_runs_without_gradients():
-    torch = pytest.importorskip("torch", reason="torch is an extra")
+def test_a_torch_module_runs_without_gradients(torch):
     module = torch.nn.Linear(3, 1)
     states = []
     module.register_forward_hook(lambda *_: states.append(torch.is_grad_enabled()))
@@ -128,8 +127,7 @@ def test_a_torch_module_runs_without_gradients():
 
 
 @pytest.mark.parametrize("dtype", ["float64", ">f4", "float16"])
-def test_floats_are_given_to_torch_in_the_dtype_of_its_parameters(dtype):
-    torch = pytest.importorskip("torch", reason="torch is an extra")
+def test_floats_are_given_to_torch_in_the_dtype_of_its_parameters(dtype, torch):
     torch.manual_seed(0)
     conv = torch.nn.Conv2d(2, 3, 3, padding=1)
     x = np.arange(24).reshape(2, 3, 4).astype(dtype) / 32
@@ -143,8 +141,7 @@ def test_floats_are_given_to_torch_in_the_dtype_of_its_parameters(dtype):
     np.testing.assert_allclose(got.values, expected, rtol=1e-6)
 
 
-def test_integers_reach_torch_as_they_are_and_the_mode_is_left_alone():
-    torch = pytest.importorskip("torch", reason="torch is an extra")
+def test_integers_reach_torch_as_they_are_and_the_mode_is_left_alone(torch):
     table = torch.nn.Embedding(4, 2)
     labels = np.array([3, 0, 3], "int64")
     got = pk.ModelOp(table, batch_size=2)(labels)
@@ -163,8 +160,7 @@ def test_what_is_no_array_is_refused(result):
 
 
 @pytest.mark.parametrize("batch_size", [None, 1, 2, 7])
-def test_a_torch_module_is_moved_to_its_device_and_batches_keep_their_order(batch_size):
-    torch = pytest.importorskip("torch", reason="torch is an extra")
+def test_a_torch_module_is_moved_to_its_device_and_batches_keep_their_order(batch_size, torch):
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     for device in devices:
         torch.manual_seed(0)
@@ -177,8 +173,7 @@ def test_a_torch_module_is_moved_to_its_device_and_batches_keep_their_order(batc
         assert f"device='{device}'" in repr(op)
 
 
-def test_lower_precision_is_asked_for_and_comes_back_as_numpy():
-    torch = pytest.importorskip("torch", reason="torch is an extra")
+def test_lower_precision_is_asked_for_and_comes_back_as_numpy(torch):
     torch.manual_seed(0)
     module, x = torch.nn.Conv2d(2, 3, 3), np.ones((2, 2, 8, 8), "float32")
     seen = []
@@ -192,7 +187,9 @@ def test_lower_precision_is_asked_for_and_comes_back_as_numpy():
 def test_device_and_precision_are_torch_s():
     with pytest.raises(TypeError, match="are for torch modules, got a ufunc"):
         pk.ModelOp(np.negative, device="cuda")
-    torch = pytest.importorskip("torch", reason="torch is an extra")
+
+
+def test_an_unknown_precision_is_refused(torch):
     with pytest.raises(ValueError, match="autocast must be one of"):
         pk.ModelOp(torch.nn.Identity(), autocast="int8")
 
