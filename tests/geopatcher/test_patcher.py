@@ -344,3 +344,17 @@ def test_a_merge_comes_out_labelled(scene_of, patcher_of, tmp_path):
         streamed = merge_to_xarray(patcher.split(scene), scene, target)
         np.testing.assert_allclose(streamed, made, rtol=1e-6)
         assert streamed.rio.crs.to_epsg() == 32610
+
+
+@pytest.mark.parametrize("aggregation", [SpatialOverlapAdd(), SpatialMean()])
+def test_a_merge_is_indexed_and_compared_like_an_array(aggregation, scene_of, patcher_of):
+    scene = scene_of((40, 50))
+    patcher = patcher_of(16, 12, aggregation=aggregation)
+    out = patcher.merge(patcher.split(scene), scene)
+    plain = out.values
+    np.testing.assert_allclose(plain, out)
+    np.testing.assert_allclose(out, scene, rtol=1e-6)
+    assert out[0, 0] == plain[0, 0]
+    np.testing.assert_array_equal(out[out > 100], plain[plain > 100])
+    assert (out[out > 100] > 100).all()
+    assert out[4:10, 6:].transform == scene[4:10, 6:].transform
