@@ -98,7 +98,7 @@ class Layout:
         """Return the patcher's own chips read with rims, or cut by what is wrong of them."""
         geometry = stream.patcher.geometry
         if fits and type(geometry) is SpatialRectangular and not _needs_one_size(stream):
-            # What hangs over the scene's edge is cut there: a rim is no mirror image.
+            # What reaches over the scene's edge is cut there: a rim is no mirror image.
             inside = "shrink" if geometry.boundary == "pad" else geometry.boundary
             rimmed = RimmedRectangular(geometry.size, inside, rim=radius)
             return RimmedStream(stream.again(_replaced(stream, geometry=rimmed)))

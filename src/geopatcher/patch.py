@@ -73,7 +73,7 @@ class Patch:
     """One piece of a Field. A patch equals itself alone: what it holds may be arrays.
 
     `data` is what the Field gave for `indices` (for rasters a `GeoTensor` (C, h, w));
-    `anchor` is where the patch hangs on the domain (for rasters (row, col) of its upper left
+    `anchor` is where the patch lies on the domain (for rasters (row, col) of its upper left
     pixel); `indices` is the domain's own address of the patch (for rasters a
     `rasterio.windows.Window`); `weights` is the window's (h, w) weight, or None.
 
@@ -82,7 +82,7 @@ class Patch:
     data : any
         What the Field gave for `indices`, such as a `GeoTensor` (C, h, w).
     anchor : any
-        Where the patch hangs on the domain.
+        Where the patch lies on the domain.
     indices : any
         The domain's own address of the patch.
     weights : numpy.ndarray, optional

@@ -70,7 +70,7 @@ class SpatialPatcher(Axes):
         as_choice(self.on_error, "on_error", ON_ERROR)
 
     def anchors(self, field: Any) -> list[Any]:
-        """Return where the patches of a Field hang, in the order of `split`.
+        """Return the anchors of the patches of a Field, in the order of `split`.
 
         Parameters
         ----------
@@ -100,14 +100,14 @@ class SpatialPatcher(Axes):
         return len(self.stream(field))
 
     def patch_at(self, field: Any, anchor: Any) -> Patch:
-        """Return the patch that hangs at `anchor`, the same that `split` yields there.
+        """Return the patch at `anchor`, the same that `split` yields there.
 
         Parameters
         ----------
         field : Field, GeoTensor or reader
             What is cut.
         anchor : (row, col), int or (lon, lat)
-            Where the patch hangs.
+            Where the patch lies: its anchor.
 
         Returns
         -------

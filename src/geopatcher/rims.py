@@ -116,7 +116,7 @@ class _CutStream(PatchStream):
 
     @property
     def anchors(self) -> list[Any]:  # type: ignore[override]
-        """Where each patch hangs."""
+        """The anchor of each patch."""
         return self.parent.anchors
 
     def items(self, indices: Iterable[int]) -> Generator[Item, None, None]:

@@ -86,7 +86,7 @@ class PatchStream(Sequence[Patch]):
 
     @cached_property
     def anchors(self) -> list[Any]:
-        """Where each patch hangs."""
+        """The anchor of each patch."""
         if self.grid is not None:
             return list(self.grid.anchors())
         return list(self.patcher.sampler.anchors(self.domain, self.patcher.geometry))
@@ -205,12 +205,12 @@ class PatchStream(Sequence[Patch]):
         return stream
 
     def at(self, anchor: Any) -> Patch:
-        """Return the patch that hangs at `anchor`, which need not be one of the sampler's.
+        """Return the patch at `anchor`, which need not be one of the sampler's.
 
         Parameters
         ----------
         anchor : (row, col), int or (lon, lat)
-            Where the patch hangs.
+            Where the patch lies: its anchor.
 
         Returns
         -------
@@ -342,7 +342,7 @@ class MappedStream(PatchStream):
 
     @property
     def anchors(self) -> list[Any]:  # type: ignore[override]
-        """Where each patch hangs."""
+        """The anchor of each patch."""
         return self.parent.anchors
 
     @property

@@ -222,7 +222,7 @@ def test_sums_of_chips_are_sums_of_what_the_scene_gives():
     same(made / times, np.asarray(function(scene)).astype("float64"))
 
 
-def test_what_hangs_over_the_edge_is_cut_there():
+def test_what_reaches_over_the_edge_is_cut_there():
     scene = scene_of((50, 50))
     patcher = patcher_of(32, 32, boundary="pad", on_error="skip")
     function = Window(3, mode="constant")

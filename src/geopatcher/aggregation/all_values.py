@@ -352,7 +352,7 @@ class SpatialByIndex(Configured):
         for patch in patches:
             if patch.anchor in found:
                 raise PatchError(
-                    f"two patches hang at anchor {patch.anchor}, of which one would be lost; "
+                    f"two patches lie at anchor {patch.anchor}, of which one would be lost; "
                     "sample distinct anchors"
                 )
             found[patch.anchor] = patch.data

@@ -181,9 +181,9 @@ class Geometry(Protocol):
         Parameters
         ----------
         domain : domain
-            Where patches hang.
+            Where patches lie: their anchors.
         anchor : (row, col), int or (lon, lat)
-            Where the patch hangs.
+            Where the patch lies: its anchor.
 
         Returns
         -------
@@ -217,7 +217,7 @@ class Sampler(Protocol):
         Parameters
         ----------
         domain : domain
-            Where patches hang.
+            Where patches lie: their anchors.
         geometry : Geometry
             What shape the patches have.
 
@@ -289,7 +289,7 @@ class OnGrid(Protocol):
         Parameters
         ----------
         domain : domain
-            Where patches hang.
+            Where patches lie: their anchors.
         geometry : Geometry
             What shape the patches have.
 

@@ -35,10 +35,10 @@ class SpatialRectangular(Configured):
     boundary : {"drop", "shift", "pad", "shrink"}
         What happens at the scene's lower and right edge on a regular grid. "drop": only whole
         chips, a margin may stay uncovered. "shift": a last chip is moved inward so that every
-        pixel is covered. "pad": chips may hang over and are filled. "shrink": chips at the edge
-        are smaller.
+        pixel is covered. "pad": chips may reach over the edge and are filled. "shrink": chips
+        at the edge are smaller.
     pad_mode : str
-        The mode of `numpy.pad` by which chips that hang over are filled.
+        The mode of `numpy.pad` by which chips that reach over the edge are filled.
     pad_value : float, optional
         With `pad_mode="constant"`, which it implies; default the chip's own fill value, else 0.
 
@@ -82,7 +82,7 @@ class SpatialRectangular(Configured):
             )
 
     def candidates(self, domain: RasterDomain | GridDomain) -> PixelCandidates:
-        """Return where chips may hang: (row, col) of their upper left pixels.
+        """Return where chips may be anchored: (row, col) of their upper left pixels.
 
         Raises `PatchError` when a whole chip is asked for and does not fit into the scene.
         """
@@ -103,14 +103,14 @@ class SpatialRectangular(Configured):
         return PixelCandidates(self.size, (domain.height, domain.width), self.boundary)
 
     def check_anchor(self, domain: RasterDomain | GridDomain, anchor: Any) -> None:
-        """Raise `PatchError` for an anchor where no chip can hang."""
+        """Raise `PatchError` for an anchor where no chip can lie."""
         self.neighborhood(domain, anchor)
 
     def neighborhood(self, domain: RasterDomain | GridDomain, anchor: tuple[int, int]) -> Window:
         """Return the chip's window with its upper left pixel at `anchor` (row, col).
 
-        With "pad" the window may hang over the lower and right edge; with "shrink" it is cut
-        there. Raises `PatchError` for an anchor outside the domain, or a chip that hangs over
+        With "pad" the window may reach over the lower and right edge; with "shrink" it is cut
+        there. Raises `PatchError` for an anchor outside the domain, or a chip that reaches over
         where whole chips are asked for.
         """
         try:
@@ -130,19 +130,19 @@ class SpatialRectangular(Configured):
         if self.boundary == "shrink":
             return Window(col, row, min(cols, width - col), min(rows, height - row))
         raise PatchError(
-            f"the chip of {rows} x {cols} at anchor {anchor} hangs over the edge of "
+            f"the chip of {rows} x {cols} at anchor {anchor} reaches over the edge of "
             f'{height} x {width}; use boundary="shrink" or "pad" to allow it'
         )
 
     def read(self, field: Any, window: Window) -> Any:
-        """Return the field's pixels in `window`, filled by `pad_mode` where it hangs over.
+        """Return the field's pixels in `window`, filled by `pad_mode` over the edge.
 
         Parameters
         ----------
         field : Field
             What is read.
         window : rasterio.windows.Window
-            May hang over the lower and right edge.
+            May reach over the lower and right edge.
 
         Returns
         -------

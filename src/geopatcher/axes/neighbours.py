@@ -31,7 +31,7 @@ class PointGraph(Scatter):
     """
 
     def candidates(self, domain: Any) -> MemberCandidates:
-        """Return where patches may hang: the members."""
+        """Return where patches may be anchored: the members."""
         points = _points(domain, type(self).__name__)
         return MemberCandidates(len(points), points)
 
@@ -181,7 +181,7 @@ class SpatialSphericalCap(Scatter):
     radius_km: float = checked(as_positive)
 
     def candidates(self, domain: Any) -> SphereCandidates | MemberCandidates:
-        """Return where caps may hang."""
+        """Return where caps may be centred."""
         domain = _spherical(domain)
         if isinstance(domain, PointDomain):
             return MemberCandidates(len(domain), domain)

@@ -72,7 +72,7 @@ class SpatialPolygonIntersection(Scatter):
         return f"SpatialPolygonIntersection({len(self)} polygons, crs={self.crs})"
 
     def candidates(self, domain: Any) -> MemberCandidates:
-        """Return where patches may hang: the polygons."""
+        """Return where patches may be anchored: the polygons."""
         centroids = shapely.get_coordinates(shapely.centroid(self._in(domain)))
         return MemberCandidates(len(self), PointDomain(centroids, crs=domain.crs), "polygons")
 

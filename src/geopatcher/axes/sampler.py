@@ -237,7 +237,7 @@ class Sampled(Protocol):
         Parameters
         ----------
         domain : domain
-            Where patches hang.
+            Where patches lie: their anchors.
 
         Returns
         -------
@@ -251,9 +251,9 @@ class Sampled(Protocol):
         Parameters
         ----------
         domain : domain
-            Where patches hang.
+            Where patches lie: their anchors.
         anchor : (row, col), int or (lon, lat)
-            Where the patch hangs.
+            Where the patch lies: its anchor.
         """
 
 
@@ -277,7 +277,7 @@ class PixelCandidates:
 
     @property
     def last(self) -> Step:
-        """The last (row, col) where a rectangle may hang."""
+        """The last (row, col) where a rectangle may be anchored."""
         if self.boundary in ("pad", "shrink"):
             return self.shape[0] - 1, self.shape[1] - 1
         return self.shape[0] - self.size[0], self.shape[1] - self.size[1]
@@ -470,7 +470,7 @@ class SphereCandidates:
 
 
 Candidates = PixelCandidates | MemberCandidates | SphereCandidates
-"""Where patches may hang."""
+"""Where patches may be anchored."""
 
 
 def _pairs(array: np.ndarray) -> list[Any]:

@@ -89,7 +89,7 @@ class TemporalPatcher(Configured):
         return series_domain(series, self.time_axis)
 
     def anchors(self, series: Any) -> list[int]:
-        """Return the numbers of the steps at which patches hang, in the order of `split`.
+        """Return the numbers of the steps at which patches are anchored, in the order of `split`.
 
         Parameters
         ----------
@@ -408,7 +408,7 @@ class SpatioTemporalPatcher(Configured):
         series : array, GeoTensor or xarray.DataArray
             (T, ..., H, W), with time along `time_axis`.
         anchor : ((row, col), step or date)
-            Where and when it hangs.
+            Where and when it lies.
 
         Returns
         -------

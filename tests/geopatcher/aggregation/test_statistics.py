@@ -206,7 +206,7 @@ def test_which_aggregations_have_a_state_of_fixed_size():
 def test_one_entry_for_each_anchor():
     patches = [Patch({"mean": 1.5}, 0, None), Patch({"mean": 2.5}, 3, None)]
     assert SpatialByIndex().merge(patches) == {0: {"mean": 1.5}, 3: {"mean": 2.5}}
-    with pytest.raises(PatchError, match="two patches hang at anchor 3"):
+    with pytest.raises(PatchError, match="two patches lie at anchor 3"):
         SpatialByIndex().merge([*patches, Patch(1, 3, None)])
 
 

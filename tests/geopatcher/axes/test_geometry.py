@@ -56,11 +56,11 @@ def scene_domain(scene):
     return RasterField(scene).domain
 
 
-def test_shrink_cuts_and_shift_never_hangs_over(scene_of):
+def test_shrink_cuts_and_shift_never_reaches_over(scene_of):
     domain = RasterDomain((10, 10))
     assert SpatialRectangular(6, boundary="shrink").neighborhood(domain, (8, 7)).height == 2
     for boundary in ("drop", "shift"):
-        with pytest.raises(PatchError, match=r"hangs over the edge.*shrink"):
+        with pytest.raises(PatchError, match=r"reaches over the edge.*shrink"):
             SpatialRectangular(6, boundary=boundary).neighborhood(domain, (8, 0))
 
 

@@ -190,7 +190,7 @@ def test_explicit_anchors_are_kept_in_their_order_as_plain_numbers():
     sampler = SpatialExplicit(np.array([[5, 7], [0, 0]]))
     assert sampler == SpatialExplicit([(5, 7), (0, 0)])
     assert sampler.anchors(SCENE, CHIP) == [(5, 7), (0, 0)]
-    with pytest.raises(PatchError, match=r"\(3900, 0\) hangs over the edge"):
+    with pytest.raises(PatchError, match=r"\(3900, 0\) reaches over the edge"):
         SpatialExplicit([(3900, 0)]).anchors(SCENE, CHIP)
     with pytest.raises(PatchError, match=r"anchor among 50 points is 0 to 49, got 50"):
         SpatialExplicit([0, 50]).anchors(POINTS, SpatialKNNGraph(1))

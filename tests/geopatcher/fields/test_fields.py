@@ -284,7 +284,7 @@ def test_what_is_no_field_is_refused_with_a_way_out(make, message):
 
 @pytest.mark.parametrize("shape", [(9, 9), (1, 1), (1, 9), (5, 13)])
 @pytest.mark.parametrize("kind", [XarrayField, RioXarrayField])
-def test_chips_that_hang_over_with_one_row_or_column_inside(kind, shape):
+def test_chips_that_reach_over_with_one_row_or_column_inside(kind, shape):
     height, width = shape
     grid = {"y": 50 - 0.5 * np.arange(height), "x": 0.25 * np.arange(width)}
     array = xr.DataArray(np.random.default_rng(0).random(shape), grid, ("y", "x"))
