@@ -32,7 +32,7 @@ from geopatcher.plan import Plan
 from geotoolz import composite, zonal
 from pipekit.places import Place
 
-DATES, SIDE = 12, 2048
+DATES, SIDE, FAR_SIDE = 12, 1024, 2048
 ROWS = 1_000_000
 
 
@@ -171,7 +171,7 @@ def query_of_a_folder(folder: Path) -> Profile:
 def run_on_a_store(folder: Path) -> Profile:
     """Measure a run by blocks from a store 50 ms away into one, beside a local folder."""
     folder.mkdir()
-    path = make_file(folder / "far.tif", (2, SIDE, SIDE))
+    path = make_file(folder / "far.tif", (2, FAR_SIDE, FAR_SIDE))
     operator, patcher, archive = ndvi_operator(2), chips(), Place("s3", "archive", "profile")
 
     def run(source: Any, work: Callable[[Any], Any], target: Any = None) -> float:
@@ -194,7 +194,7 @@ def run_on_a_store(folder: Path) -> Profile:
         the_operator__compressing__writing=far[0] + here[1] - here[0],
         waiting_for_writes=far[1],
     )
-    title = f"NDVI from a store 50 ms away to a Zarr store there, ({SIDE} x {SIDE}), four workers"
+    title = f"NDVI from and to a store 50 ms away, (2, {FAR_SIDE}, {FAR_SIDE}), four workers"
     return Profile(title, stages, here[1], "the same from and to a local folder")
 
 
