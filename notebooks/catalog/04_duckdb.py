@@ -94,33 +94,32 @@ for name in (path, unsorted, ordered):
         size = Path(name).stat().st_size / 1e6
         print(f"{Path(name).name:18} {file.num_row_groups:4} row groups, {size:.0f} MB")
 
+# %% [markdown]
+# Where do the rows of one row group lie? Here are those of three groups, and for each group the box
+# that its statistics tell. A question skips a group only if its own box does not touch that one.
+
 
 # %%
-def group_boxes(name):
-    """Return the (N, 4) bounds of a file's row groups, from its statistics alone."""
-    found = []
+def corners_of(name, number):
+    """Return the lower left corners (N, 2) of the footprints in one row group, in km."""
     with pq.ParquetFile(name) as file:
-        for number in range(file.num_row_groups):
-            group = file.metadata.row_group(number)
-            columns = {
-                group.column(i).path_in_schema: group.column(i).statistics
-                for i in range(group.num_columns)
-            }
-            low, high = columns["bbox.xmin"], columns["bbox.xmax"]
-            found.append((low.min, columns["bbox.ymin"].min, high.max, columns["bbox.ymax"].max))
-    return np.array(found) / 1000
+        bbox = file.read_row_group(number, columns=["bbox"]).flatten()
+    return np.column_stack([bbox["bbox.xmin"], bbox["bbox.ymin"]]) / 1000
 
 
-# %%
-fig, axes = plt.subplots(1, 2, figsize=(8, 4), layout="constrained", sharey=True)
-titles = ("as they come: any group may hold any place", "sorted: a group is a place")
+fig, axes = plt.subplots(1, 2, figsize=(8.4, 4.4), layout="constrained", sharey=True)
+titles = ("As they come: each box is the whole area", "Sorted: each box is a small place")
 for ax, name, title in zip(axes, (unsorted, ordered), titles, strict=True):
-    for x0, y0, x1, y1 in group_boxes(name):
-        ax.add_patch(
-            plt.Rectangle((x0, y0), x1 - x0, y1 - y0, fc="tab:blue", ec="white", alpha=0.3)
-        )
-    ax.set(xlim=(0, 1000), ylim=(0, 1000), aspect="equal", title=title, xlabel="easting (km)")
+    for number, colour in ((10, "tab:blue"), (60, "tab:orange"), (110, "tab:green")):
+        corners = corners_of(name, number)
+        (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
+        ax.plot(*corners[::4].T, ".", ms=1.5, color=colour)
+        box = plt.Rectangle((x0, y0), x1 - x0, y1 - y0, fc="none", ec=colour, lw=2)
+        ax.add_patch(box).set_label(f"row group {number}")
+    ax.set(xlim=(-15, 1015), ylim=(-15, 1015), aspect="equal", title=title)
+    ax.set_xlabel("easting (km)")
 axes[0].set_ylabel("northing (km)")
+fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
 plt.show()
 
 # %% [markdown]
@@ -134,7 +133,8 @@ archive = open_catalog(path)
 june = archive.query(bounds=(400_000, 400_000, 420_000, 420_000), time="2022-06")
 print(june.sql.split(" FROM ")[0], "\nFROM the file WHERE", june.sql.split(" WHERE ")[1])
 print(len(june), "of", len(archive), "rows")
-assert len(june) == len(catalog.query(bounds=(400_000, 400_000, 420_000, 420_000), time="2022-06"))
+in_memory = catalog.query(bounds=(400_000, 400_000, 420_000, 420_000), time="2022-06")
+assert sorted(june.paths) == sorted(in_memory.paths)
 
 # %% [markdown]
 # The question marks are values, bound when the query runs: no text of a user ever becomes SQL but
@@ -234,9 +234,9 @@ for ax, group in zip(axes, (files, others), strict=True):
     told = [medians[name] for name in group]
     ax.bar_label(bars, [f" {ms:.0f} ms" if ms >= 10 else f" {ms:.2g} ms" for ms in told])
     ax.invert_yaxis()
-axes[0].set(title="A box of 20 km and 30 days, of a million rows: engine x order")
-axes[1].set(title="Beside them", xlabel="median time of a query (ms, logarithmic)")
-axes[1].set(xscale="log", xlim=(0.01, 10 * max(medians.values())))
+axes[0].set(title="A box of 20 km and 30 days of a million rows: two engines, two orders")
+axes[1].set(title="The same question to other things", xlabel="median of 20 questions (ms)")
+axes[1].set(xscale="log", xlim=(0.05, 5 * max(medians.values())))
 plt.show()
 
 # %%
@@ -264,7 +264,6 @@ clear = archive.where("cloud_cover < 1 AND year(start_time) = 2022")
 print(len(clear), "clear scenes of 2022; the first three:")
 for row, _ in zip(clear.iter_rows(), range(3), strict=False):
     print(f"  {row.start_time:%Y-%m-%d}  {row.extras['cloud_cover']:.2f} %  {row.filepath}")
-assert len(clear) == len(catalog.where("cloud_cover < 1 AND year(start_time) = 2022"))
 
 # %% [markdown]
 # A join finds all pairs that share space and time. Ten thousand plots, each seen for a week, against
@@ -277,9 +276,6 @@ scenes = InMemoryGeoCatalog(table.iloc[10_000:110_000])
 began = time.perf_counter()
 pairs = scenes.intersect(InMemoryGeoCatalog(plots))
 print(f"{len(pairs)} pairs in {time.perf_counter() - began:.2f} s, trees included")
-one = pairs.gdf.iloc[0]
-assert one.geometry.area <= 1000**2
-assert one.geometry.within(shapely.box(0, 0, 1_000_000, 1_000_000))
 
 # %% [markdown]
 # ## An archive that grows
@@ -299,7 +295,6 @@ asked = grown.query(**near)
 read = re.search(r"Total Files Read: (\d+)", asked.explain()).group(1)
 print(f"20 km and 30 days: {len(asked)} rows, of {read} files")
 assert sorted(asked.paths) == sorted(archive.query(**near).paths)
-assert read == "2"
 
 # %% [markdown]
 # A day more is a file more. What is there is not written again, and a row that is listed already is
@@ -310,13 +305,12 @@ assert read == "2"
 today = table.iloc[:300].copy()
 today["start_time"] = today["end_time"] = start + pd.Timedelta(days=1501)
 print(append_to(parted, today), "rows more, then", append_to(parted, today))
-assert set(files) < set(Path(parted).glob("*/*.parquet"))
+assert set(files) < set(Path(parted).glob("*/*.parquet")), "the files that were there stay"
 print(compact(parted), "file fewer;", len(open_catalog(parted)), "rows")
 assert len(open_catalog(parted)) == count + len(today)
-assert len(grown) == count, "who had it open goes on with what it had"
 
 # %% [markdown]
-# ## The file is not ours alone
+# ## Other programs read the file
 #
 # GeoParquet 1.1 with a bbox covering: GeoPandas reads the part it needs, DuckDB reads it as plain
 # Parquet, and the metadata says what it is.
@@ -330,13 +324,8 @@ counted = duckdb.sql(
 with pq.ParquetFile(path) as file:
     metadata = file.schema_arrow.metadata
 print("GeoPandas:", len(part), "rows | DuckDB:", counted, "rows")
-print(
-    {
-        key: value
-        for key, value in json.loads(metadata[b"geocatalog"]).items()
-        if key != "temporal_extent"
-    }
-)
+told = json.loads(metadata[b"geocatalog"])
+print({key: value for key, value in told.items() if key != "temporal_extent"})
 assert len(part) == counted == len(archive.query(bounds=(400_000, 400_000, 420_000, 420_000)))
 
 # %% [markdown]
@@ -362,13 +351,8 @@ houses.to_parquet(local, write_covering_bbox=True, schema_version="1.1.0")
 town = (11.34, 46.49, 11.36, 46.51)
 nearby = query_overture(local, bbox=town)
 print(
-    len(nearby),
-    "of",
-    len(houses),
-    "made-up buildings;",
-    f"mean height {nearby.height.mean():.1f} m",
+    len(nearby), "of", len(houses), f"made-up buildings; mean height {nearby.height.mean():.1f} m"
 )
-assert len(nearby) == houses.intersects(shapely.box(*town)).sum()
 
 # %%
 try:
@@ -376,7 +360,71 @@ try:
     print("source: Overture Maps,", len(real), "buildings of Bolzano")
 except (SourceUnavailableError, OSError) as error:
     print("skipped, Overture's bucket cannot be reached from here:", type(error).__name__)
-scratch.cleanup()
+
+# %% [markdown]
+# ## Try it yourself
+#
+# Copy a block into a cell of your own, replace what is missing, and run it. The asserts below
+# `# the check` say when you are there.
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-duck-clear
+# Which scenes of 2022 in a box of 20 km at (600 km, 200 km) have less than 10 % cloud? Ask the file,
+# and answer with a catalog `clear_here`.
+#
+# ```python
+# clear_here = ...
+#
+# # the check
+# rows = table[table.intersects(shapely.box(600_000, 200_000, 620_000, 220_000))]
+# rows = rows[(rows.start_time.dt.year == 2022) & (rows.cloud_cover < 10)]
+# assert sorted(clear_here.paths) == sorted(rows.filepath)
+# assert row_groups(clear_here)[0] < 10, "few row groups were read"
+# ```
+# :::
+#
+# :::{solution} ex-duck-clear
+# :class: dropdown
+#
+# ```python
+# here = archive.query(bounds=(600_000, 200_000, 620_000, 220_000), time="2022")
+# clear_here = here.where("cloud_cover < 10")
+# ```
+# :::
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-duck-order
+# Another order: write the first 100,000 rows of `table` sorted by time, in row groups of 8192, as
+# `by_time`. How many row groups does a question read that gives 30 days and no box, and how many one
+# that gives a box of 20 km and no days?
+#
+# ```python
+# by_time = folder / "by_time.parquet"
+# ...
+# days = open_catalog(by_time).query(time=("2022-06-01", "2022-06-30"))
+# place = open_catalog(by_time).query(bounds=(400_000, 400_000, 420_000, 420_000))
+#
+# # the check
+# with pq.ParquetFile(by_time) as file:
+#     assert file.num_row_groups == 13
+# assert row_groups(days)[0] <= 2, "30 days are one row group or two"
+# assert row_groups(place)[0] == 13, "and the place may be in all of them"
+# ```
+# :::
+#
+# :::{solution} ex-duck-order
+# :class: dropdown
+#
+# ```python
+# by_time = folder / "by_time.parquet"
+# rows = table.iloc[:100_000].sort_values("start_time")
+# rows.to_parquet(by_time, write_covering_bbox=True, **alike)
+# days = open_catalog(by_time).query(time=("2022-06-01", "2022-06-30"))
+# place = open_catalog(by_time).query(bounds=(400_000, 400_000, 420_000, 420_000))
+# ```
+# :::
 
 # %% [markdown]
 # ## Recap

@@ -74,9 +74,6 @@ catalog = from_stac_items(items, asset_key=["B04", "B08", "SCL"])
 domain = CatalogDomain(catalog, resolution=10)
 print(domain, "within", domain.bounds)
 print("each slice:", {slice_.shape for slice_ in domain.slices()})
-if is_simulated:
-    assert len(domain) == 22
-    assert {slice_.shape for slice_ in domain.slices()} == {(10980, 10980)}
 
 # %% [markdown]
 # A row is a Field as well: `CatalogField` knows its domain without opening a file, and reads the
@@ -87,8 +84,6 @@ row = next(catalog.iter_rows())
 field = CatalogField(row)
 corner = field.select(Window(col_off=5022, row_off=4876, width=256, height=256))
 print(field, "->", corner.shape, corner.attrs["band_names"])
-assert field.domain.shape == (3, 10980, 10980)
-assert corner.shape == (3, 256, 256)
 
 # %% [markdown]
 # ## The loop
@@ -122,13 +117,13 @@ for row in catalog.where("cloud_cover < 3"):
 print("\n".join(f"{day:%Y-%m-%d}  {area:6.2f} km2" for day, area in list(by_hand.items())[:3]))
 
 # %% [markdown]
-# It works, and it is alone: nothing is written, a bad file ends it, a second run starts afresh, and
-# the answer is a dict.
+# It works, but nothing is written, a bad file ends it, a second run starts afresh, and the answer is a
+# dict.
 #
 # ## The same as one pipeline
 #
-# reader, operator, writer; each output a cloud-optimised GeoTIFF; the result a catalog. `columns`
-# adds what one wants to ask later.
+# A row goes through a reader, an operator and a writer. Each output is a cloud-optimised GeoTIFF, and
+# the result is a catalog. `columns` adds what one wants to ask later.
 
 
 # %%
@@ -149,7 +144,6 @@ pipeline = CatalogPipeline(
 report, masks = pipeline.run()
 print(report)
 print(masks)
-assert report.done == len(masks) == len(catalog)
 
 # %%
 table = masks.gdf
@@ -169,42 +163,47 @@ path = to_geoparquet(masks, folder / "water.parquet")
 water = open_catalog(path)
 seen = water.where("seen > 0.97").query(time="2024-07")
 print(len(water), "masks,", len(seen), "of July that saw nearly everything")
-assert len(seen) < len(water)
-
-# %%
-ordered = table.sort_values("start_time")
-fig, ax = plt.subplots(figsize=(7.5, 3), layout="constrained")
-points = ax.scatter(
-    ordered.start_time.dt.tz_localize(None), ordered.water_km2, c=100 * ordered.seen, cmap="viridis"
-)
-fig.colorbar(points, label="ground seen (%)")
-ax.set(title=f"Water in the box, scene by scene ({source})", ylabel="water (km²)")
-ax.tick_params(axis="x", rotation=20)
-plt.show()
 
 # %% [markdown]
-# Scenes that saw less of the ground saw less water. The median of the masks knows better than any
-# of them, and it is one call, because the masks are a catalog:
+# A mask counts water only where its scene saw the ground. The median of all masks needs no scene to
+# see everything, and it is one call, because the masks are a catalog:
 
 # %%
 grid = GeoSlice(shore, "2024-06/2024-07", 20, catalog.crs)
-always = load_raster(water, grid, merge_method="median")
-fig, ax = plt.subplots(figsize=(6.4, 4.6), layout="constrained")
+median = load_raster(water, grid, merge_method="median")
+mostly = np.where(np.isfinite(median.values[0]), median.values[0] >= 0.5, 255).astype("uint8")
+mostly_water = median[0].array_as_geotensor(mostly, fill_value_default=255)
+print(f"{np.mean(mostly != 255):.1%} of the box was seen at least once")
+assert np.mean(mostly != 255) > 0.99
+
+# %%
+fig, ax = plt.subplots(figsize=(7, 4.4), layout="constrained")
+kinds = {0: ("land", "#e3d9b5"), 1: ("water", "#1f6f9f"), 255: ("never seen", "0.6")}
 plot(
-    always,
+    mostly_water,
     ax=ax,
-    title="Water in the median of all masks",
-    cmap="Blues",
-    vmin=0,
-    vmax=1,
-    label="water (0 no, 1 yes)",
+    title=f"Water on at least half of the clear dates ({source})",
+    classes=kinds,
 )
 plt.show()
-assert np.isfinite(always.values).mean() > 0.99
 
 # %% [markdown]
 # The lake, the ponds behind it, and the canals of the Tahoe Keys. Clouds moved on from date to date,
-# so none is left.
+# so none is left. How far does each scene alone fall short of it?
+
+# %%
+total = 4e-4 * float((mostly == 1).sum())
+fig, ax = plt.subplots(figsize=(7, 3.4), layout="constrained")
+ax.axhline(
+    total, color="0.5", ls="--", label=f"on at least half of the clear dates: {total:.1f} km²"
+)
+ax.scatter(100 * table.seen, table.water_km2, color="#1f6f9f", zorder=2, label="in one scene")
+ax.set(title=f"A scene that sees less ground finds less water ({source})")
+ax.set(xlabel="ground seen by the scene (% of the box)", ylabel="water (km²)")
+ax.legend(loc="lower right")
+plt.show()
+assert table.seen.corr(table.water_km2, method="spearman") > 0.5
+assert table.water_km2.max() < 1.01 * total
 #
 # ## Patches inside rows
 #
@@ -251,13 +250,11 @@ print(report)
 (failure,) = report.failed
 print(f"failed: {failure.error} in {Path(failure.filepath).name}")
 assert report.done == len(catalog) - 1
-assert "_lost_" in failure.message
 
 # %%
 report, all_of_them = CatalogPipeline(catalog, operator, **settings).run()
 print(report)
 assert (report.resumed, report.done) == (len(catalog) - 1, 1)
-assert len(all_of_them) == len(catalog)
 
 # %% [markdown]
 # ## The same on a real archive
@@ -296,12 +293,15 @@ if flanders is not None:
     report, greenness = vegetation.run()
     print(report)
     by_day = greenness.gdf.set_index("start_time").mean_ndvi.sort_index()
-    fig, ax = plt.subplots(figsize=(7.5, 2.6), layout="constrained")
-    ax.plot(by_day.index.tz_localize(None), by_day, "o-", color="tab:green", ms=4)
-    ax.set(title="One pipeline over the clear scenes of Flanders", ylabel="mean NDVI (unitless)")
+    by_day.index = by_day.index.tz_localize(None)
+    fig, ax = plt.subplots(figsize=(7.5, 2.8), layout="constrained")
+    ax.plot(by_day, "o-", color="tab:green", ms=4, label="a scene with less than 10 % cloud")
+    ax.plot(by_day[by_day < 0.1], "o", ms=11, mfc="none", color="tab:red", label="to look at")
+    ax.set(title="Cropland in Flanders, scene by scene", ylabel="mean NDVI (unitless)")
+    ax.set_ylim(-0.05, 0.9)
+    ax.legend(loc="lower left", ncols=2)
     fig.supxlabel("contains modified Copernicus Sentinel data 2017-2018", size=8)
     plt.show()
-    assert report.done == len(greenness) == len(flanders.where("cloud_cover < 10"))
 
 # %% [markdown]
 # The one point at zero is a cloud that the classification took for ground: columns are there to be
@@ -311,8 +311,76 @@ if flanders is not None:
 if flanders is not None:
     odd = greenness.where("mean_ndvi < 0.1")
     print("to look at:", odd.gdf.start_time.dt.strftime("%Y-%m-%d").tolist())
-    assert len(odd) == 1
-scratch.cleanup()
+
+# %% [markdown]
+# ## Try it yourself
+#
+# Copy a block into a cell of your own, replace what is missing, and run it. The asserts below
+# `# the check` say when you are there.
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-bridge-column
+# Add a column of your own. `hidden` is a function that a pipeline takes as `columns`: it gives the
+# part of the box that a scene did not see, `hidden_km2`. A pixel is 20 m wide.
+#
+# ```python
+# def hidden(mask): ...
+#
+#
+# pipeline = CatalogPipeline(
+#     two, operator, reader=read_shore, writer=folder / "hidden", columns=hidden
+# )
+# _, mine = pipeline.run()
+#
+# # the check
+# per_scene = masks.gdf.set_index("item_id").seen
+# box_km2 = 14 * 10
+# for row in mine:
+#     share = row.extras["hidden_km2"] / box_km2
+#     assert np.isclose(share, 1 - per_scene[row.extras["item_id"]])
+# ```
+# :::
+#
+# :::{solution} ex-bridge-column
+# :class: dropdown
+#
+# ```python
+# def hidden(mask):
+#     return {"hidden_km2": 4e-4 * float((mask.values == 255).sum())}
+#
+#
+# pipeline = CatalogPipeline(
+#     two, operator, reader=read_shore, writer=folder / "hidden", columns=hidden
+# )
+# _, mine = pipeline.run()
+# ```
+# :::
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-bridge-ever
+# Which pixels were water on at least one date? Make `ever`, a raster in which they are 1, by one call
+# of `load_raster` over the masks. Nodata (not seen) does not count.
+#
+# ```python
+# ever = ...
+#
+# # the check
+# masks_on_grid = [load_raster(water.where(f"item_id = '{name}'"), grid).values for name in table.item_id]
+# by_hand = np.any([mask == 1 for mask in masks_on_grid], axis=0)
+# assert np.array_equal(ever.values == 1, by_hand)
+# assert by_hand.sum() > (mostly == 1).sum()
+# ```
+# :::
+#
+# :::{solution} ex-bridge-ever
+# :class: dropdown
+#
+# ```python
+# ever = load_raster(water, grid, merge_method="max")
+# ```
+# :::
 
 # %% [markdown]
 # ## At ten thousand scenes
