@@ -218,8 +218,9 @@ def test_items_become_rows_unopened(compare: Comparison, monkeypatch: pytest.Mon
             lambda *args, plain=plain, **kw: opened.append(args) or plain(*args, **kw),
         )
     items = []
-    for number, (box, time) in enumerate(questions(10_000)):
-        item = pystac.Item(f"{number}", None, list(box), time.left.to_pydatetime(), {})
+    for number, (metres, time) in enumerate(questions(10_000)):
+        box = [side / 1e5 for side in metres]  # degrees, as items have them
+        item = pystac.Item(f"{number}", None, box, time.left.to_pydatetime(), {})
         item.add_asset("B04", pystac.Asset(f"/archive/{number}.tif", roles=["data"]))
         item.properties["proj:code"] = "EPSG:32610"
         items.append(item)

@@ -20,7 +20,7 @@ TOLD = re.compile(r"(\d+) kills, (\d+) targets, (\d+) wrong")
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that forks")
 def test_killed_runs_end_with_the_same_bytes(compare: Comparison, quick: bool) -> None:
-    wanted, kinds = (2, (KINDS[0], KINDS[-1])) if quick else (30, KINDS)
+    wanted, kinds = (1, KINDS[:1]) if quick else (30, KINDS)
 
     def tried(kind: tuple[str, str]) -> tuple[int, ...]:
         command = [sys.executable, "-W", "ignore", str(PROGRAM), *kind, str(wanted)]

@@ -117,7 +117,7 @@ def test_headers(compare: Comparison, tmp_path: Path, quick: bool) -> None:
     import numpy as np
     from tiny_scenes import write_cog
 
-    count = 16 if quick else 200
+    count = 8 if quick else 200
     first = write_cog(tmp_path / "0.tif", np.ones((256, 256), dtype="uint16"), 10)
     for number in range(1, count):
         (tmp_path / f"{number}.tif").write_bytes(first.read_bytes())

@@ -219,7 +219,9 @@ def mosaic(tile: Path, across: int, down: int) -> Path:
     return path
 
 
-def test_pixels(tile, tmp_path, compare: Comparison) -> None:
+def test_pixels(tile, tmp_path, compare: Comparison, quick) -> None:
+    if quick:
+        pytest.skip("the cost in chips and rows in the quick run")
     operator = unknown(ndvi_operator(2))  # blended, so that chips and overlaps are counted too
     target = tmp_path / "out.zarr"
     readers = {
@@ -300,7 +302,9 @@ def test_rows_queried(catalogs, compare: Comparison, grows: bool) -> None:
     tell_slope(compare, group, sizes)
 
 
-def test_scenes_of_a_catalog_run(tmp_path, compare: Comparison) -> None:
+def test_scenes_of_a_catalog_run(tmp_path, compare: Comparison, quick) -> None:
+    if quick:
+        pytest.skip("the cost in chips and rows in the quick run")
     scene = make_scene((2, 512, 512))
     paths = [write_cog(scene, tmp_path / f"s_2024{n:04d}.tif") for n in range(101, 117)]
     counts = (4, 8, 16)

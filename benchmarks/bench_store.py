@@ -26,7 +26,7 @@ SERVERS = Path(__file__).resolve().parents[1] / "notebooks" / "servers"
 sys.path.insert(0, str(SERVERS))
 
 LATENCY = 0.05
-SIDE, QUICK_SIDE = 8192, 2048
+SIDE, QUICK_SIDE = 8192, 1024
 WORKERS = 4
 """Of both: they wait for the store in turn."""
 
