@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import run
 from comparisons import group
@@ -76,6 +77,12 @@ def test_peak_memory_is_measured_in_a_process_of_its_own():
     assert peak["shape"] == (2, 600, 600)
     assert peak["in all"] > 50
     assert peak["beyond"] < 50
+
+
+def test_a_peak_is_not_that_of_the_process_that_started_it():
+    held = np.ones(400 * 2**20, np.uint8)
+    peak = run._peak("hand-written loop", (2, 600, 600))
+    assert peak["in all"] < held.nbytes / 2**20
 
 
 def test_a_case_that_fails_is_told_and_the_others_are_measured(monkeypatch):
