@@ -275,6 +275,7 @@ def read_mosaic(
     *,
     resolution: float | None = None,
     nodata: float = 0,
+    alpha: bool = True,
 ) -> tuple[NDArray[Any], float | None, GeoBox, list[Item]]:
     """Return the pixels of neighbouring scenes over a box, put together.
 
@@ -298,6 +299,8 @@ def read_mosaic(
         Another pixel size, in units of the scenes' CRS.
     nodata
         The value where no scene has data, unless a pixel of a scene holds it.
+    alpha
+        Whether files may have an alpha band; False where their product has none.
 
     Returns
     -------
@@ -336,8 +339,9 @@ def read_mosaic(
     from geocatalog.read.onto_grid import read_piece
 
     def read(asset: Asset) -> Any:
-        bands, sign, what = indexes or [asset.band], asset.source.sign, str(asset)
-        return read_piece(asset.href, grid, bands, asset.method, sign=sign, what=what)
+        how = indexes or [asset.band], asset.method
+        sign, what = asset.source.sign, str(asset)
+        return read_piece(asset.href, grid, *how, alpha=alpha, sign=sign, what=what)
 
     read_in_order = in_parallel(read, assets)
     bands = read_in_order[0][1]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rasterio import Affine
 
 from geocatalog.errors import PixelReadError
-from geocatalog.read.bands import data_indexes, lacks_place, read_bands
+from geocatalog.read.bands import as_asked, data_indexes, lacks_place, read_bands
 from geocatalog.read.open import with_dataset
 from geotoolz.bands import band_names
 from geotoolz.carrier import NAN, Raster, attrs_of, fill_of
@@ -112,8 +112,10 @@ def read(
             window = Window(col, row, cols, rows)
         chosen = data_indexes(file) if bands is None else [i + 1 for i in _positions(file, bands)]
         attrs = {k: _decoded(v) for k, v in file.tags().items() if _is_attr(k)}
-        pixels = read_bands(file, chosen, scaled=scaled, window=window)
-        return _carried(file, *pixels, file.window_transform(window), chosen, attrs)
+        place = file.window_transform(window)
+        with as_asked(file, chosen) as asked:
+            pixels = read_bands(asked, chosen, scaled=scaled, window=window)
+            return _carried(asked, *pixels, place, chosen, attrs)
 
     return _opened(path, action)
 

@@ -190,6 +190,27 @@ def is_alpha(colour: str, name: str | None) -> bool:
     return colour == "alpha" and (not name or name.lower() == "alpha")
 
 
+def coloured_alpha(source: Any, asked: Sequence[int] = ()) -> bool:
+    """Tell whether an opened file has a band of data that is coloured as an alpha band.
+
+    A band of that colour holds data where it has another name, and for who asks for it by its
+    number, unless it says itself what it holds.
+
+    Parameters
+    ----------
+    source
+        A dataset that rasterio opened.
+    asked
+        1-based bands that were asked for by number.
+    """
+    each = zip(source.indexes, source.colorinterp, source.descriptions, strict=True)
+    return any(
+        (index in asked or not is_alpha("alpha", name)) and ROLE_TAG not in source.tags(index)
+        for index, colour, name in each
+        if colour.name == "alpha"
+    )
+
+
 _BANDS_XML: Final = re.compile(
     r"<(?:PAM|VRT)RasterBand\b([^>]*)>(.*?)</(?:PAM|VRT)RasterBand>", re.S
 )

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from rasterio.enums import MaskFlags
+import rasterio
+from rasterio.enums import ColorInterp, MaskFlags
 
 from geocatalog.errors import CatalogError
 from pipekit.pixels import (
     GUIDE,
     ROLE_TAG,
     Role,
+    coloured_alpha,
     equal_mask,
     is_alpha,
     nodata_of,
@@ -79,12 +82,7 @@ class Bands:
         -------
         As stored: the dtype and the first band's nodata value are the file's.
         """
-        # Who asks for an alpha band by its number takes it for data: the fourth band of aerial
-        # photographs is near infrared under that colour.
-        roles = tuple(
-            "quantity" if role == "mask" and _is_colour_only(source, index) else role
-            for index, role in zip(indexes, roles_in_file(source, indexes), strict=True)
-        )
+        roles = roles_in_file(source, indexes)
         if names is not None:
             called = list(names) * (len(indexes) if len(names) == 1 else 1)
             told = [ROLE_TAG in source.tags(index) for index in indexes]
@@ -205,9 +203,43 @@ def header_nodata(source: Any, index: int) -> float | None:
     return float(nodata)
 
 
-def _is_colour_only(source: Any, index: int) -> bool:
-    """Whether nothing but its colour says that a band is an alpha band."""
-    return source.colorinterp[index - 1].name == "alpha" and ROLE_TAG not in source.tags(index)
+@contextmanager
+def as_asked(source: Any, indexes: Sequence[int], *, alpha: bool = True) -> Iterator[Any]:
+    """Give an opened file as its bands are meant: what is no alpha band has not its colour.
+
+    Four bytes a pixel are often written as red, green, blue and alpha when the fourth is near
+    infrared, so that pixels of water would be taken for missing. A band of that colour is data
+    where it has another name, where somebody asks for it by its number, and where the product says
+    so. Everything that looks at masks, resampling included, then reads a file without it.
+
+    Parameters
+    ----------
+    source
+        A dataset that rasterio opened.
+    indexes
+        1-based bands that were asked for.
+    alpha
+        Whether the product may have an alpha band; False where all its bands hold data.
+
+    Yields
+    ------
+    The file itself, or a view of it.
+    """
+    colours = source.colorinterp
+    if ColorInterp.alpha not in colours or not (
+        coloured_alpha(source, source.indexes if not alpha else indexes)
+    ):
+        yield source
+        return
+    from rasterio.shutil import copy
+
+    with rasterio.MemoryFile(ext=".vrt") as view:
+        copy(source, view.name, driver="VRT")
+        with rasterio.open(view.name, "r+") as written:
+            plain = (ColorInterp.undefined if each.name == "alpha" else each for each in colours)
+            written.colorinterp = list(plain)
+        with rasterio.open(view.name) as opened:
+            yield opened
 
 
 def nodata_decides(source: Any, indexes: Sequence[int]) -> bool:
@@ -227,8 +259,6 @@ def nodata_decides(source: Any, indexes: Sequence[int]) -> bool:
     # Asked once: rasterio makes these lists anew for all bands.
     values, flags = source.nodatavals, source.mask_flag_enums
     first = values[indexes[0] - 1]
-    if any(_is_colour_only(source, index) for index in indexes):
-        flags = [_BY_VALUE[0]] * source.count  # asked for by its number, it is no mask but data
     return all(
         _same(values[index - 1], first) and flags[index - 1] in _BY_VALUE for index in indexes
     )
@@ -262,14 +292,15 @@ def read_bands(
         The file's own. What a mask, an alpha band or nodata values that differ hide is NaN in
         floats; in integers the file's value, or one that no valid pixel holds. None for none.
     """
-    bands = Bands.of(source, indexes, scaled=scaled)
-    values = read_stored(source, indexes, bands.dtype, **options)
-    if nodata_decides(source, indexes):
-        if not bands.scales:
-            return values, bands.nodata
-        hidden = equal_mask(values, bands.nodata)
-    else:
-        hidden = hidden_by(source, indexes, values, **options)
+    with as_asked(source, indexes) as file:
+        bands = Bands.of(file, indexes, scaled=scaled)
+        values = read_stored(file, indexes, bands.dtype, **options)
+        if nodata_decides(file, indexes):
+            if not bands.scales:
+                return values, bands.nodata
+            hidden = equal_mask(values, bands.nodata)
+        else:
+            hidden = hidden_by(file, indexes, values, **options)
     if bands.scales:
         return bands.physical(values, hidden), np.nan
     return marked(values, hidden, bands.nodata)

@@ -29,6 +29,7 @@ from geocatalog.grid import (
 )
 from geocatalog.read.bands import (
     Bands,
+    as_asked,
     data_indexes,
     header_nodata,
     hidden_by,
@@ -185,6 +186,7 @@ def read_piece(
     assumed_nodata: float | None = None,
     scaled: bool = False,
     names: Sequence[str] | None = None,
+    alpha: bool = True,
     sign: Sign | None = None,
     what: str | None = None,
     files: KeptOpen | None = None,
@@ -214,6 +216,8 @@ def read_piece(
         Whether to apply the file's scale and offset, which gives floats.
     names
         What the bands are called by whoever lists the file: they tell what a band holds.
+    alpha
+        Whether the file may have an alpha band; False where its product has none.
     sign, what, files
         See `geocatalog.read.open.with_dataset`.
 
@@ -239,6 +243,10 @@ def read_piece(
             raise CatalogError(
                 f"band_indexes are 1-based, up to {source.count} in {what or href}, got {chosen}"
             )
+        with as_asked(source, chosen, alpha=alpha) as file:
+            return read_asked(file, chosen)
+
+    def read_asked(source: Any, chosen: list[int]) -> tuple[Piece | None, Bands]:
         bands = Bands.of(source, chosen, scaled=scaled, names=names)
         own = grid_of(source)
         grids = [(each, 0.0) for each in turned(grid, own)]

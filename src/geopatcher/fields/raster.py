@@ -27,7 +27,7 @@ from geopatcher.domain import RasterDomain, place_of
 from geopatcher.merge.chip import saying
 from geopatcher.patch import Cells, PatchError
 from pipekit.carrier import holds, index_as_array, keep_place
-from pipekit.pixels import Role, equal_mask, nodata_of, plain, roles_in_file
+from pipekit.pixels import Role, coloured_alpha, equal_mask, nodata_of, plain, roles_in_file
 from pipekit.retry import call_again, doubling
 
 
@@ -361,7 +361,9 @@ class RasterField:
         indexes = self.reader.indexes
         if self._hides is None:
             flags = {flag for i in indexes for flag in file.mask_flag_enums[i - 1]}
-            self._hides = MaskFlags.per_dataset in flags
+            hides = MaskFlags.per_dataset in flags
+            # A band of near infrared may be coloured as alpha: its name tells.
+            self._hides = hides and not (MaskFlags.alpha in flags and coloured_alpha(file))
             self._roles = roles_in_file(file, indexes)
         values = file.read(indexes, window=window)
         scales = self._scales_of(file)

@@ -76,7 +76,7 @@ def load_naip_chip(
     of_year = [item for item in items if acquired(item.properties).year == newest]
     indexes = [BANDS.index(name) + 1 for name in names]
     values, nodata, grid, sheets = read_mosaic(
-        request.bbox, of_year, ASSET, chosen, indexes, resolution=resolution
+        request.bbox, of_year, ASSET, chosen, indexes, resolution=resolution, alpha=False
     )
     attrs: dict[str, Any] = {
         "band_names": list(names),

@@ -3,12 +3,18 @@
 import numpy as np
 import pytest
 import rasterio
+from georeader.rasterio_reader import RasterioReader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.enums import ColorInterp
 from rasterio.io import MemoryFile
+from rasterio.windows import Window
 
+import geotoolz as gz
+from geocatalog.grid import pixel_grid
 from geocatalog.read.bands import data_indexes, marked, read_bands, resampling_for
+from geocatalog.read.onto_grid import read_piece
+from geopatcher.fields import RasterField
 
 PLACE = rasterio.Affine(10, 0, 5e5, 0, -10, 5e6)
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
@@ -90,8 +96,6 @@ def test_nodata_values_that_differ_by_band_become_one(tmp_path):
 
 
 def test_a_mask_beside_the_file_hides_as_one_within_it(tmp_path):
-    import geotoolz as gz
-
     with (
         rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False),
         rasterio.open(
@@ -117,3 +121,72 @@ def test_numbers_that_are_no_quantities_are_never_mixed(method):
     kept = [resampling_for(role, method) for role in ("class", "bits", "mask")]
     assert set(kept) <= {"nearest", "mode"}
     assert kept[1:] == ["nearest", "nearest"]
+
+
+def four_bands(path, colour, *, named=False, hides=None, dtype="uint8"):
+    """Write red, green, blue and near infrared, of which half is 0, with a colour for the last."""
+    pixels = np.arange(4 * 8 * 8).reshape(4, 8, 8).astype(dtype) % 90 + 10
+    pixels[3, :, :4] = 0
+    profile = {"driver": "GTiff", "height": 8, "width": 8, "count": 4, "dtype": dtype}
+    nodata = 12 if hides == "nodata" else None
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False),
+        rasterio.open(
+            path, "w", crs="EPSG:32632", transform=PLACE, nodata=nodata, **profile
+        ) as file,
+    ):
+        file.write(pixels)
+        if hides == "mask":
+            file.write_mask(np.arange(64).reshape(8, 8) > 9)
+    with rasterio.open(path, "r+") as file:
+        first = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
+        file.colorinterp = [*first, colour]
+        if named:
+            file.set_band_description(4, "nir")
+        if hides == "scale":
+            file.scales = [0.5] * 4
+    return path
+
+
+@pytest.mark.parametrize("hides", [None, "mask", "nodata", "scale"])
+@pytest.mark.parametrize(
+    ("asked", "named", "alpha"),
+    [([1, 2, 3, 4], False, True), ([4], False, True), ([1], True, True), ([2, 1], False, False)],
+)
+def test_near_infrared_in_the_colour_of_alpha_hides_nothing(tmp_path, hides, asked, named, alpha):
+    """Asked for by its number, named, or known of the product; copied, resampled and halved."""
+    how = {"named": named, "hides": hides}
+    paths = [
+        str(four_bands(tmp_path / f"{colour.name}.tif", colour, **how))
+        for colour in (ColorInterp.undefined, ColorInterp.alpha)
+    ]
+    for size, resampling in ((10, "nearest"), (7, "bilinear"), (20, "average")):
+        grid = pixel_grid(32632, rasterio.Affine(size, 0, 5e5, 0, -size, 5e6), (60 // size,) * 2)
+        (want, same), (got, told) = (
+            read_piece(path, grid, asked, resampling, alpha=alpha, scaled=True) for path in paths
+        )
+        assert np.array_equal(got.data, want.data, equal_nan=True)
+        assert np.array_equal(got.valid, want.valid)
+        assert told == same
+        assert want.valid.any()
+    if alpha:
+        readings = [gz.read(path, bands=[index - 1 for index in asked]) for path in paths]
+        assert np.array_equal(*(each.values for each in readings), equal_nan=True)
+        assert readings[0].attrs == readings[1].attrs
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_a_band_that_nobody_asked_for_is_alpha_and_hides(tmp_path, dtype):
+    path = str(four_bands(tmp_path / "a.tif", ColorInterp.alpha, dtype=dtype))
+    for size in (10, 20):
+        grid = pixel_grid(32632, rasterio.Affine(size, 0, 5e5, 0, -size, 5e6), (80 // size,) * 2)
+        piece, bands = read_piece(path, grid)
+        assert bands.count == 3
+        assert np.array_equal(piece.valid[0].any(axis=0), np.arange(80 // size) >= 40 // size)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_field_takes_a_named_band_for_data(tmp_path, named):
+    path = four_bands(tmp_path / "a.tif", ColorInterp.alpha, named=named)
+    chip = RasterField(RasterioReader(str(path))).select(Window(0, 0, 8, 8))
+    assert (chip.fill_value_default is None) == named

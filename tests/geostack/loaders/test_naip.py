@@ -93,6 +93,22 @@ def test_black_pixels_are_pixels(sheets, tmp_path):
     assert not missing[..., west:].any()
 
 
+@pytest.mark.parametrize("resolution", [None, 4])
+def test_near_infrared_in_the_colour_of_alpha_is_data(sheets, tmp_path, resolution):
+    """Water is black there, and red is not missing where it is."""
+    path = tmp_path / "naip" / "left" / "image.tif"
+    with rasterio.open(path) as file:
+        pixels, profile = file.read(), file.profile
+    pixels[3] = 0
+    profile |= {"driver": "GTiff", "photometric": "RGB", "alpha": "YES"}
+    with rasterio.open(path, "w", **profile) as file:
+        file.write(pixels)
+    for bands in (("red",), ("nir",), ("red", "green", "blue", "nir")):
+        chip = load_naip_chip(bbox=box_of(50, 150), bands=bands, resolution=resolution, **sheets)
+        assert [bool(band.any()) for band in chip.values] == [name != "nir" for name in bands]
+        assert chip.fill_value_default != 0 or "nir" not in bands
+
+
 def test_an_older_year_is_there_when_asked_for(sheets):
     chip = load_naip_chip(bbox=box_of(50, 150), **{**sheets, "date_range": "2020"})
     assert chip.attrs["item_ids"] == ["older"]
