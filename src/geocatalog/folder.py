@@ -8,6 +8,7 @@ is killed has changed nothing, or has done all; the next one removes what it lef
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,7 +122,7 @@ def _write_folder(rows: Any, folder: Path | Place, partition: str, row_group_siz
         if folder.is_file():
             raise CatalogError(f"{folder} is a file, and a partitioned catalog is a folder")
         folder.mkdir(parents=True, exist_ok=True)
-    with writing(folder) as nearby, Runs(nearby, partition) as runs:
+    with writing(folder) as (nearby, _), Runs(nearby, partition) as runs:
         runs.fill(rows)
         if runs.schema is None:
             raise CatalogError("there are no rows to write, and no columns; pass a catalog")
@@ -168,9 +169,7 @@ def append_to(folder: Any, rows: Any) -> int:
     (1, 0, 2)
     """
     place = place_of_folder(folder)
-    _manifest_in(place)
-    with writing(place) as nearby:
-        manifest = _manifest_in(place)
+    with _held(place) as (nearby, manifest):
         with Runs(nearby, manifest.partition, crs_in(manifest.schema)) as runs:
             runs.fill(rows)
             if runs.schema is None:
@@ -226,9 +225,7 @@ def compact(folder: Any) -> int:
     (1, 2)
     """
     place, fewer = place_of_folder(folder), 0
-    _manifest_in(place)
-    with writing(place):
-        manifest = _manifest_in(place)
+    with _held(place) as (_, manifest):
         for name in sorted({part.partition for part in manifest.parts}):
             own = tuple(part for part in manifest.parts if part.partition == name)
             if len(own) > 1 and len(own) > -(-sum(part.rows for part in own) // (FILE_ROWS // 2)):
@@ -288,11 +285,17 @@ def _no_catalog(place: Path | Place) -> CatalogError:
     )
 
 
-def _manifest_in(place: Path | Place) -> Manifest:
-    manifest, _ = read_manifest(place)
-    if manifest is None:
+@contextmanager
+def _held(place: Path | Place) -> Iterator[tuple[Path | None, Manifest]]:
+    """Hold a folder that has a list of files, and give the list; of others nothing is made."""
+    if isinstance(place, Path) and not (place / MANIFEST).is_file():
         raise _no_catalog(place)
-    return manifest
+    with writing(place) as (nearby, manifest):
+        if nearby is None:
+            manifest, _ = read_manifest(place)
+        if manifest is None:
+            raise _no_catalog(place)
+        yield nearby, manifest
 
 
 def _is_null(each: pa.Field) -> bool:

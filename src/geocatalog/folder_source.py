@@ -19,10 +19,14 @@ from geocatalog.expression import explained
 from geocatalog.manifest import Manifest, Part, read_manifest, spans_of
 from geocatalog.parquet import FileInfo, info_of
 from geocatalog.parquet_source import ParquetSource, literal, quoted, reading
-from pipekit.places import place_of
+from pipekit.places import Place, place_of
 
 if TYPE_CHECKING:
     from geocatalog.footprint import Region
+
+
+def _folder(name: Any) -> Path | Place:
+    return place_of(name) or Path(name)
 
 
 class FolderInfo(FileInfo):
@@ -78,7 +82,7 @@ class FolderSource(ParquetSource):
         CatalogError
             For a list that cannot be read.
         """
-        place = place_of(folder) or Path(folder)
+        place = _folder(folder)
         manifest = read_manifest(place)[0] if text is None else Manifest.read(text, place)
         if manifest is None:
             return None
@@ -137,7 +141,7 @@ class FolderSource(ParquetSource):
         """
 
         def told(why: str) -> CatalogError:
-            now, _ = read_manifest(place_of(self.info.path) or Path(self.info.path))
+            now, _ = read_manifest(_folder(self.info.path))
             listed = {part.name for part in now.parts} if now else set()
             if all(part.name in listed for part in self.files):
                 return CatalogError(f"cannot read {self.info.path}: {why}")

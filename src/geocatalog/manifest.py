@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -284,7 +284,7 @@ def change_manifest(
 
 
 @contextmanager
-def writing(folder: Path | Place) -> Iterator[Path | None]:
+def writing(folder: Path | Place) -> Iterator[tuple[Path | None, Manifest | None]]:
     """Hold a folder for one writer, without what a killed one left behind.
 
     Parameters
@@ -295,19 +295,24 @@ def writing(folder: Path | Place) -> Iterator[Path | None]:
 
     Yields
     ------
-    Where rows wait to be sorted: the folder, or None for that of temporary files.
+    nearby : Path or None
+        Where rows wait to be sorted: the folder, or None for that of temporary files.
+    manifest : Manifest or None
+        The list as it is while the folder is held; None where there is none, and on a store.
     """
-    with locked(folder / ".lock") if isinstance(folder, Path) else nullcontext():
-        if isinstance(folder, Path):
-            _remove_unlisted(folder)
-        yield folder if isinstance(folder, Path) else None
+    if isinstance(folder, Path):
+        with locked(folder / ".lock"):
+            manifest, _ = read_manifest(folder)
+            _remove_unlisted(folder, manifest)
+            yield folder, manifest
+    else:
+        yield None, None
 
 
-def _remove_unlisted(folder: Path) -> None:
+def _remove_unlisted(folder: Path, manifest: Manifest | None) -> None:
     """Remove the files that `new_name` made and no list names: nobody has ever read them."""
     import shutil
 
-    manifest, _ = read_manifest(folder)
     listed = {part.name for part in manifest.parts} if manifest else set()
     ours = re.compile(r"\.?rows-[0-9a-f]{32}\.parquet(\.[0-9a-f]{32}\.parquet)?")
     for path in [*folder.glob("*.parquet"), *folder.glob("*=*/*.parquet"), *folder.glob(".rows-*")]:

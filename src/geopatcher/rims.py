@@ -7,6 +7,7 @@ again before they are merged: what is left is what the whole scene would have gi
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -129,8 +130,9 @@ class _CutStream(PatchStream):
             raise PatchError(f"nothing of the patch at {self.anchors[index]} counts")
         return patch
 
+    @abstractmethod
     def _cut(self, patch: Patch) -> Patch | None:
-        raise NotImplementedError
+        """Return the part of a patch that counts, or None."""
 
 
 class RimmedStream(_CutStream):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import pickle
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -265,12 +266,13 @@ def beside(
         worker.join()
 
 
-class _Map(Operator):
+class _Map(Operator, ABC):
     """An operator on sequences: a list of what `stream` yields."""
 
     def _apply(self, items: Iterable[Any]) -> list[Any]:
         return list(self.stream(items))
 
+    @abstractmethod
     def stream(self, items: Iterable[Any]) -> Iterator[Any]:
         """Yield the results one by one, in order, as they are asked for.
 
@@ -284,7 +286,6 @@ class _Map(Operator):
         object
             The result of each item.
         """
-        raise NotImplementedError
 
 
 class ThreadMap(_Map):

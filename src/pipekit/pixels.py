@@ -306,6 +306,31 @@ def nodata_of(raster: Any) -> Any:
     )
 
 
+def last_number(dtype: Any) -> Any:
+    """Return by which number files without a nodata value mark what is missing: their dtype's last.
+
+    One number for all windows of a file, whichever pixels they hold.
+
+    Parameters
+    ----------
+    dtype
+        Of the pixels.
+
+    Returns
+    -------
+    NaN in floats, None in booleans.
+
+    Examples
+    --------
+    >>> last_number("uint8"), last_number("int16")
+    (255, -32768)
+    """
+    kind = np.dtype(dtype)
+    if kind.kind not in "iu":
+        return math.nan if kind.kind in "fc" else None
+    return int(np.iinfo(kind).min or np.iinfo(kind).max)
+
+
 def equal_mask(values: Array, nodata: Any) -> Array | None:
     """Return where values equal a nodata value, or None where none does.
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
+from counters import bytes_read
 from footprints import frame
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -250,6 +251,19 @@ def test_one_that_is_killed_loses_nothing_and_doubles_nothing(tmp_path, verb):
         listed = {folder / part.name for part in again._source.files}
         assert set(folder.rglob("*.parquet")) == listed, "nothing is left behind"
         assert not [path for path in folder.rglob("*") if path.name.startswith(".rows-")]
+
+
+def test_adding_reads_the_list_of_files_twice_at_most(tmp_path):
+    """Once while the folder is held, and once when the list is replaced."""
+    folder = tmp_path / "catalog"
+    to_geoparquet(frame([(0, 0, 1, 1)]), folder, partition="all")
+    append_to(folder, frame([(1, 0, 2, 1)]).assign(filepath="/b"))
+    size = 3_000_000
+    with open(folder / MANIFEST, "ab") as file:
+        file.write(b" " * size)
+    more = frame([(2, 0, 3, 1)]).assign(filepath="/c")
+    assert bytes_read(lambda: append_to(folder, more)) < 2.5 * size
+    assert len(open_catalog(folder)) == 3
 
 
 def test_columns_may_come_later_and_keep_their_kind(tmp_path):

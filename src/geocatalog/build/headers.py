@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pyproj import CRS
 
 from geocatalog.build.dates import interval_from_name
 from geocatalog.catalog import GeoCatalog, InMemoryGeoCatalog
@@ -22,6 +23,7 @@ from geocatalog.read.bands import data_indexes, lacks_place
 from geocatalog.read.open import with_address, with_dataset
 from geocatalog.read.signers import signing
 from geocatalog.records import DEFAULT_WORKERS, FileRecord, read_catalog
+from pipekit.carrier import same_crs
 from pipekit.files import keep_inputs
 from pipekit.tokens import without_query
 
@@ -41,8 +43,8 @@ def build_raster_catalog(
 
     Columns beyond the core: `native_crs`, `height`, `width`, `count` (of bands without alpha),
     `dtype`, `nodata`, and `resolution`, the pixel width in units of `native_crs`; where pixels are
-    not square `resolution_y`, their height. Where rows do not run east and from north to south,
-    `proj:transform` and `proj:shape` say how they do.
+    not square `resolution_y`, their height. Where rows do not run east and from north to south, or
+    footprints are in another CRS, `proj:transform` and `proj:shape` say where pixels lie.
 
     Parameters
     ----------
@@ -90,9 +92,10 @@ def build_raster_catalog(
     (500000.0, 4299980.0, 500030.0, 4300000.0)
     >>> folder.cleanup()
     """
+    target = None if target_crs is None else as_crs(target_crs)
 
     def read(path: str) -> list[FileRecord]:
-        return [read_raster_record(path, filename_regex, date_format)]
+        return [read_raster_record(path, filename_regex, date_format, target=target)]
 
     if out_path is None:
         return read_catalog(paths_or_urls, read, target_crs, "raster", workers, on_error, progress)
@@ -109,7 +112,11 @@ def build_raster_catalog(
 
 
 def read_raster_record(
-    path: str, filename_regex: str | None, date_format: str, signer: str | None = None
+    path: str,
+    filename_regex: str | None,
+    date_format: str,
+    signer: str | None = None,
+    target: CRS | None = None,
 ) -> FileRecord:
     """Return what one raster's header and name say; a rotated raster gets its true outline.
 
@@ -121,6 +128,8 @@ def read_raster_record(
         As in `build_raster_catalog`.
     signer
         Who makes the token that the file needs, by name.
+    target
+        CRS of the catalog, where it may be another than the file's.
 
     Returns
     -------
@@ -148,7 +157,8 @@ def read_raster_record(
             "nodata": None if source.nodata is None else float(source.nodata),
             **pixel_columns(source.transform),
         }
-        if not is_north_up(source.transform):
+        elsewhere = target is not None and not same_crs(crs, target)
+        if elsewhere or not is_north_up(source.transform):
             extras["proj:transform"] = list(source.transform)[:6]
             extras["proj:shape"] = list(source.shape)
         outline = outline_of(source.transform, *source.shape)

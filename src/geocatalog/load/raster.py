@@ -20,7 +20,7 @@ from geocatalog.read.bands import Bands, marked
 from geocatalog.read.onto_grid import Piece, as_resampling, read_piece
 from geocatalog.read.signers import signing
 from pipekit.parallel import in_threads
-from pipekit.pixels import GUIDE, check_fill, equal_mask, role_of
+from pipekit.pixels import GUIDE, check_fill, equal_mask, last_number, role_of
 from pipekit.tokens import redact, redacted
 
 if TYPE_CHECKING:
@@ -163,9 +163,8 @@ def mosaic_rows(
     request = _Request(slice_.geobox, *options, **named)
     ordered = _in_merge_order(rows, request.merge_method)
     mosaic, attrs = _merged(_pieces(ordered, request), request, slice_)
-    kind: Any = mosaic.dtype
-    if last and mosaic.fill is None and kind.kind in "iu":
-        mosaic.fill = np.iinfo(kind).min or np.iinfo(kind).max
+    if last and mosaic.fill is None:
+        mosaic.fill = last_number(mosaic.dtype)
     values, fill = mosaic.settled(*mosaic.merged())
     return as_geotensor(values, request.grid, fill, attrs)
 

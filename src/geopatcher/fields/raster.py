@@ -27,7 +27,15 @@ from geopatcher.domain import RasterDomain, place_of
 from geopatcher.merge.chip import saying
 from geopatcher.patch import Cells, PatchError
 from pipekit.carrier import holds, index_as_array, keep_place
-from pipekit.pixels import Role, coloured_alpha, equal_mask, nodata_of, plain, roles_in_file
+from pipekit.pixels import (
+    Role,
+    coloured_alpha,
+    equal_mask,
+    last_number,
+    nodata_of,
+    plain,
+    roles_in_file,
+)
 from pipekit.retry import call_again, doubling
 
 
@@ -350,11 +358,11 @@ class RasterField:
         for path in reader.paths:
             with self._settings(path, **options):
                 parts.append(self._of_file(files.get(path, **options), inside))
-        if reader.stack:
-            return np.ma.stack(parts) if self._hides else np.stack(parts)
-        if len(parts) == 1:
+        if len(parts) == 1 and not reader.stack:
             return parts[0]
-        return np.ma.concatenate(parts) if self._hides else np.concatenate(parts)
+        masked = any(isinstance(part, np.ma.MaskedArray) for part in parts)
+        join: Any = np.ma if masked else np
+        return join.stack(parts) if reader.stack else join.concatenate(parts)  # type: ignore
 
     def _of_file(self, file: Any, window: Window) -> np.ndarray:
         """Return a window of a file's bands, masked where its own mask or alpha band hides them."""
@@ -365,25 +373,41 @@ class RasterField:
             # A band of near infrared may be coloured as alpha: its name tells.
             self._hides = hides and not (MaskFlags.alpha in flags and coloured_alpha(file))
             self._roles = roles_in_file(file, indexes)
-        values = file.read(indexes, window=window)
+        values, hidden = self._stored(file, window)
         scales = self._scales_of(file)
-        if scales is not None:
-            hidden = file.read_masks(indexes, window=window) == 0 if self._hides else False
-            marks = equal_mask(values, self._nodata)
-            hidden = hidden if marks is None else hidden | marks
-            scale, offset = scales
-            out = (values * scale + offset).astype(_physical_dtype(values.dtype))
-            out[hidden] = np.nan
-            return out
-        if not self._hides:
+        if scales is None and hidden is None:
             return values
-        said = self._nodata is not None and holds(values.dtype, self._nodata)
-        fill = self._nodata if said else None
-        return np.ma.array(
-            values,
-            mask=file.read_masks(indexes, window=window) == 0,
-            fill_value=fill,
-        )
+        marks = equal_mask(values, self._nodata)
+        if marks is not None:
+            hidden = marks if hidden is None else hidden | marks
+        if scales is None:
+            said = self._nodata is not None and holds(values.dtype, self._nodata)
+            mark = self._nodata if said else last_number(values.dtype)
+            return np.ma.array(values, mask=hidden, fill_value=mark)
+        scale, offset = scales
+        out = (values * scale + offset).astype(_physical_dtype(values.dtype))
+        if hidden is not None:
+            out[hidden] = np.nan
+        return out
+
+    def _stored(self, file: Any, window: Window) -> tuple[np.ndarray, Any]:
+        """Return numbers as stored, and where a mask hides them or the file ends, or None."""
+        indexes = self.reader.indexes
+        top, left = max(window.row_off, 0), max(window.col_off, 0)
+        rows = min(window.row_off + window.height, file.height) - top
+        cols = min(window.col_off + window.width, file.width) - left
+        if (rows, cols) == (window.height, window.width):
+            values = file.read(indexes, window=window)
+            return values, file.read_masks(indexes, window=window) == 0 if self._hides else None
+        shape = len(indexes), window.height, window.width
+        values = np.zeros(shape, np.result_type(*(file.dtypes[i - 1] for i in indexes)))
+        hidden = np.ones(shape, bool)
+        if rows > 0 and cols > 0:
+            down, across = top - window.row_off, left - window.col_off
+            at = np.s_[:, down : down + rows, across : across + cols]
+            values[at], masked = self._stored(file, Window(left, top, cols, rows))
+            hidden[at] = False if masked is None else masked
+        return values, hidden
 
     def _scales_of(self, file: Any) -> Any:
         """Return (C, 1, 1) scales and offsets of a file's bands, None where pixels stay as stored.
@@ -463,19 +487,18 @@ def nodata_after(made: Any, values: np.ndarray, dtype: Any, nodata: Any) -> Any:
 
 
 def _is_plain_file(reader: Any) -> bool:
-    """Return whether a reader is a `RasterioReader` whose focus lies inside equal files."""
+    """Return whether a reader is a `RasterioReader`, whose files are read here."""
     from georeader.rasterio_reader import RasterioReader
 
-    if type(reader) is not RasterioReader or reader.allow_different_shape:
+    if type(reader) is not RasterioReader:
         return False
     focus = reader.window_focus
-    whole = all(float(v).is_integer() for v in focus.flatten())
-    return (
-        whole
-        and min(focus.col_off, focus.row_off) >= 0
-        and focus.col_off + focus.width <= reader.real_width
-        and focus.row_off + focus.height <= reader.real_height
-    )
+    if not all(float(v).is_integer() for v in focus.flatten()):
+        raise PatchError(
+            f"the reader's focus, {focus}, begins or ends within pixels, which no copy of pixels "
+            "can give; round it: window.round_offsets().round_lengths()"
+        )
+    return True
 
 
 def _reading_options(reader: Any, path: str) -> dict[str, Any]:

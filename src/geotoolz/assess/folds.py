@@ -17,6 +17,7 @@ validation, Environmental Modelling & Software 101, 1-9.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +46,7 @@ class LeakError(ValueError):
     """
 
 
-class _Folds:
+class _Folds(ABC):
     """What splitters share: scikit-learn's interface over `_tests`, and one number of splits."""
 
     n_splits: int
@@ -89,9 +90,9 @@ class _Folds:
         """
         return self._splits(X if groups is None else groups)
 
+    @abstractmethod
     def _splits(self, where: Any) -> Iterator[Split]:
         """Yield the splits of samples at places, or times."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -255,7 +255,7 @@ def test_scale_and_offset_are_applied_as_by_every_reader(tmp_path, dtype, nodata
     assert pickle.loads(pickle.dumps(stored)).scaled is False
     chip = stored.select(Window(3, 10, 9, 11))
     assert chip.dtype == dtype
-    np.testing.assert_array_equal(chip.values, values[:, 10:21, 3:12])
+    np.testing.assert_array_equal(chip.values, gz.read(path, scaled=False).values[:, 10:21, 3:12])
 
 
 def test_files_of_one_field_are_all_scaled_or_none(tmp_path):
@@ -266,3 +266,61 @@ def test_files_of_one_field_are_all_scaled_or_none(tmp_path):
         RasterField(RasterioReader(paths)).select(Window(0, 0, 4, 4))
     both = RasterField(RasterioReader(paths[::-1])).select(Window(0, 0, 4, 4))
     assert both.values[:, 0, 0, 0].tolist() == [np.float32(0.1), 1]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
+@pytest.mark.parametrize("nodata", [None, 3])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("scale", [None, 0.5])
+def test_beyond_its_file_a_reader_has_no_data(tmp_path, dtype, nodata, masked, scale):
+    """Scaled, masked and stacked as inside; every window marks what is missing by one number."""
+    values = np.random.default_rng(1).integers(0, 9, (2, 12, 10)).astype(dtype)
+    valid = values != (99 if nodata is None else nodata)
+    paths = []
+    for height in (12, 9):
+        path = write(tmp_path / f"{height}.tif", values[:, :height], 16, nodata=nodata)
+        with rasterio.open(path, "r+") as file, rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+            if scale:
+                file.scales = (scale, scale)
+            if masked:
+                file.write_mask(np.arange(height * 10).reshape(height, 10) > 4)
+        paths.append(path)
+    if masked:
+        valid[:, 0, :5] = False
+    with pytest.warns(UserWarning, match="Different shape"):
+        reader = RasterioReader(
+            paths, allow_different_shape=True, window_focus=Window(-3, -2, 20, 40)
+        )
+    field = RasterField(reader)
+    counts = np.pad(valid, ((0, 0), (2, 26), (3, 7)))
+    pixels = np.pad(values, ((0, 0), (2, 26), (3, 7))).astype("float64") * (scale or 1)
+    expected = np.stack([pixels, pixels])
+    expected[~np.stack([counts, counts])] = np.nan
+    expected[1, :, 11:] = np.nan
+    marks = set()
+    windows = [
+        (0, 0, 20, 40),
+        (0, 0, 6, 5),
+        (5, 5, 4, 4),
+        (2, 9, 9, 9),
+        (0, 30, 4, 4),
+        (15, 0, 3, 3),
+    ]
+    for col, row, width, height in windows:
+        chip = field.select(Window(col, row, width, height))
+        assert chip.dtype == ("float32" if scale else dtype)
+        missing = np.isnan(chip.values.astype("float64"))
+        if chip.fill_value_default is not None:
+            missing |= chip.values == chip.fill_value_default
+        got = np.where(missing, np.nan, chip.values)
+        np.testing.assert_array_equal(got, expected[..., row : row + height, col : col + width])
+        marks |= {chip.fill_value_default} if missing.any() and dtype != "float32" else set()
+        assert chip.transform * (0, 0) == TRANSFORM * (col - 3, row - 2)
+    assert scale or len(marks) == (dtype != "float32")
+    cells = field.select(Cells(rows=np.array([0, 3]), cols=np.array([0, 4])))
+    assert np.ma.getmaskarray(cells)[..., 0].all() or np.isnan(np.ma.getdata(cells)[..., 0]).all()
+
+
+def test_a_focus_that_ends_within_pixels_is_refused(path):
+    with pytest.raises(PatchError, match=r"within pixels.*round_offsets"):
+        RasterField(RasterioReader(path, window_focus=Window(0.5, 0, 10, 10)))
