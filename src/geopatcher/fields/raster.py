@@ -360,9 +360,12 @@ class RasterField:
                 parts.append(self._of_file(files.get(path, **options), inside))
         if len(parts) == 1 and not reader.stack:
             return parts[0]
-        masked = any(isinstance(part, np.ma.MaskedArray) for part in parts)
+        masked = [part for part in parts if isinstance(part, np.ma.MaskedArray)]
         join: Any = np.ma if masked else np
-        return join.stack(parts) if reader.stack else join.concatenate(parts)  # type: ignore
+        joined = join.stack(parts) if reader.stack else join.concatenate(parts)
+        if masked:
+            joined.fill_value = masked[0].fill_value
+        return joined  # type: ignore[no-any-return]
 
     def _of_file(self, file: Any, window: Window) -> np.ndarray:
         """Return a window of a file's bands, masked where its own mask or alpha band hides them."""
