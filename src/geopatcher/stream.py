@@ -530,7 +530,7 @@ def run_batch(function: Callable[[Any], Any], patches: Sequence[Any]) -> list[An
     stacked = np.stack([plain(patch.data) for patch in patches])
     if takes is True and isinstance(patches[0].data, GeoTensor):
         first = patches[0].data
-        if any(patch.data.fill_value_default != first.fill_value_default for patch in patches):
+        if len({repr(patch.data.fill_value_default) for patch in patches}) > 1:  # NaN is like NaN
             return [patch.with_data(function(patch.data)) for patch in patches]
         stacked = _as_carrier(stacked, first, first)
     results = function(stacked)

@@ -15,7 +15,16 @@ from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 
-from geotoolz.carrier import Fill, Raster, Values, attrs_of, fill_of, rewrap, values_of
+from geotoolz.carrier import (
+    Fill,
+    Raster,
+    Values,
+    attrs_of,
+    check_real,
+    fill_of,
+    rewrap,
+    values_of,
+)
 from geotoolz.function_operator import Band as Band
 from geotoolz.function_operator import FunctionOperator, check_band, parameters_of
 from pipekit.pixels import GUIDE, Role, band_roles, invalid_mask
@@ -428,6 +437,8 @@ def on_quantities(
 
     @wraps(function)
     def guarded(raster: Raster, *args: P.args, **kwargs: P.kwargs) -> Raster:
+        if isinstance(raster, np.ndarray):
+            check_real(raster)
         if type(raster) is np.ndarray and raster.dtype.kind != "b":
             return function(raster, *args, **kwargs)
         given: Any = args[place] if 0 <= place < len(args) else kwargs.get("axis", 0)

@@ -21,7 +21,7 @@ from georeader.geotensor import GeoTensor
 from numpy.typing import DTypeLike, NDArray
 from rasterio import Affine
 
-from pipekit.carrier import index_as_array, keep_place, pixel_offset, same_crs
+from pipekit.carrier import holds, index_as_array, keep_place, pixel_offset, same_crs
 from pipekit.pixels import equal_mask, invalid_mask, nodata_of, plain
 
 Values = NDArray[Any]
@@ -69,7 +69,13 @@ def values_of(raster: Raster) -> Values:
     (2, 3)
     """
     if isinstance(raster, np.ndarray):
-        return plain(raster)
+        values = plain(raster)
+        if values.dtype.kind not in "biufc":
+            raise TypeError(
+                f"expected numbers, got an array of dtype {values.dtype}; convert it first, for "
+                "example by array.astype('float32')"
+            )
+        return values
     is_reader = hasattr(raster, "read_from_window")
     way_out = "reader.load()" if is_reader else "np.asarray(...) or geotoolz.io.read(path)"
     raise TypeError(
@@ -97,8 +103,10 @@ def fill_of(raster: Raster) -> Fill:
     if type(raster) is np.ndarray:
         return None
     # Said by the carrier itself, without asking what a carrier is: that takes microseconds.
-    fill = raster.fill_value_default if isinstance(raster, GeoTensor) else nodata_of(raster)
-    return fill  # type: ignore[no-any-return]
+    if not isinstance(raster, GeoTensor):
+        return nodata_of(raster)  # type: ignore[no-any-return]
+    fill = raster.fill_value_default
+    return fill if fill is None or holds(raster.dtype, fill) else None
 
 
 def attrs_of(raster: Raster) -> dict[str, Any]:
@@ -272,6 +280,25 @@ def carry_nodata(out: Values, values: Values, fill: Fill) -> None:
         out[invalid] = np.nan
 
 
+def check_real(values: Values) -> None:
+    """Raise TypeError for complex numbers, which have no order and no float that stands for them.
+
+    Parameters
+    ----------
+    values
+        A plain array.
+
+    Examples
+    --------
+    >>> check_real(np.ones(2))
+    """
+    if values.dtype.kind == "c":
+        raise TypeError(
+            f"expected real numbers, got {values.dtype}; give np.abs(raster), its amplitude, or "
+            "raster.real"
+        )
+
+
 def nan_floats(values: Values, fill: Fill, dtype: DTypeLike = np.float32) -> Values:
     """Return a copy in a float dtype, with nodata as NaN.
 
@@ -293,6 +320,7 @@ def nan_floats(values: Values, fill: Fill, dtype: DTypeLike = np.float32) -> Val
     >>> nan_floats(np.array([0, 2], dtype="uint16"), 0)
     array([nan,  2.], dtype=float32)
     """
+    check_real(values)
     out = values.astype(float_dtype(dtype))
     carry_nodata(out, values, fill)
     return out

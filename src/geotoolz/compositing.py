@@ -35,6 +35,7 @@ from geotoolz.carrier import (
     attrs_of,
     carry_nodata,
     check_place,
+    check_real,
     fill_of,
     float_dtype,
     joint_attrs,
@@ -342,6 +343,7 @@ def min_cloud_composite(stack: Stack, cloud_idx: Band) -> Raster:
     raster = as_stack(stack)
     values, fill = values_of(raster), fill_of(raster)
     cloud = band_index(raster, cloud_idx, axis=1)
+    check_real(values)
     score = values[:, cloud].astype(np.float64)
     score[np.isnan(score)] = np.inf
     for band in range(values.shape[1]):
@@ -488,6 +490,7 @@ def _reduced(
 
     `cloudy` (T, H, W) tells pixels that do not count.
     """
+    check_real(values)
     for rows in _strips(values):
         block = values[..., rows, :]
         invalid = invalid_mask(block, fill)

@@ -20,6 +20,7 @@ from geotoolz.carrier import (
     NAN,
     Fill,
     Raster,
+    attrs_of,
     crop,
     fill_of,
     joint_attrs,
@@ -250,13 +251,13 @@ def resize(raster: Raster, size: int | tuple[int, int], resampling: str = "neare
     """
     rows, cols = pair(size)
     warp.check_resampling(resampling)
-    source = raster
-    if not isinstance(source, GeoTensor):  # gets a place for the while, on which nothing depends
-        source = GeoTensor(values_of(raster), Affine.identity(), 32631, NAN)
+    # A place for the while, on which nothing depends: rasters without a CRS have a size, too.
+    how = 32631, fill_of(raster), dict(attrs_of(raster))
+    source = GeoTensor(values_of(raster), Affine.identity(), *how)
     height, width = source.shape[-2:]
-    place = source.transform @ Affine.scale(width / cols, height / rows)
-    moved = reproject_to(source, pixel_grid(source.crs, place, (rows, cols)), resampling)
-    return moved if source is raster else values_of(moved)
+    larger = Affine.scale(width / cols, height / rows)
+    moved = reproject_to(source, pixel_grid(source.crs, larger, (rows, cols)), resampling)
+    return rewrap(raster, moved.values, fill=moved.fill_value_default, move=larger)
 
 
 class Resize(FunctionOperator):

@@ -31,6 +31,7 @@ from geotoolz.carrier import (
     Values,
     carry_nodata,
     check_place,
+    check_real,
     fill_of,
     float_dtype,
     joint_attrs,
@@ -146,6 +147,7 @@ def _floats(dtype: DTypeLike, *bands: Values) -> list[Values]:
     kind = float_dtype(dtype)
     shape = bands[0].shape
     for band in bands:
+        check_real(band)
         if band.shape != shape:
             raise ValueError(f"the bands must have one shape, got {[b.shape for b in bands]}")
     return [band if band.dtype == kind else band.astype(kind) for band in bands]

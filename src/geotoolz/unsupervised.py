@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from geotoolz.bands import band_axis, coded_bands
-from geotoolz.carrier import NAN, Mask, Raster, Values, rewrap, values_of
+from geotoolz.carrier import NAN, Mask, Raster, Values, check_real, rewrap, values_of
 from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.learn import pixel_table
 from pipekit.lazy import needed
@@ -132,6 +132,7 @@ def k_means(
 def _features(raster: Raster, axis: int) -> tuple[Values, Mask]:
     """Return the quantities of the valid pixels (N, C), and which pixels (H, W) these are."""
     values = values_of(raster)
+    check_real(values)
     count, coded = values.shape[band_axis(values, axis)], coded_bands(raster, axis)
     used = [band for band in range(count) if band not in coded]
     if not used:

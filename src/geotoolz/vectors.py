@@ -90,7 +90,7 @@ def rasterize(
     drawn = ~(placed.geometry.isna() | placed.geometry.is_empty).to_numpy()
     check_size(grid.shape.yx, dtype, "rasterize")
     out = np.full(grid.shape.yx, fill_value, dtype)
-    if drawn.any():
+    if drawn.any() and out.size:
         # GDAL burns float64, which rounds 64-bit identifiers: the shapes' positions are burnt.
         wide = out.dtype.kind in "iu" and out.dtype.itemsize > 4
         burnt = np.arange(1, drawn.sum() + 1) if wide else numbers[drawn]

@@ -276,8 +276,9 @@ def nodata_of(raster: Any) -> Any:
     Parameters
     ----------
     raster
-        A carrier says it; a masked array of whole numbers has its `fill_value` where no pixel
-        that counts holds that, else the first number from the dtype's end that none holds.
+        A carrier says it, if its dtype holds that; a masked array of whole numbers has its
+        `fill_value` where no pixel that counts holds that, else the first number from the dtype's
+        end that none holds.
 
     Examples
     --------
@@ -286,7 +287,8 @@ def nodata_of(raster: Any) -> Any:
     (True, -1)
     """
     if is_carrier(raster):
-        return raster.fill_value_default
+        fill = raster.fill_value_default
+        return fill if fill is None or holds(raster.dtype, fill) else None
     if not isinstance(raster, np.ma.MaskedArray) or not np.ma.is_masked(raster):
         return None
     if raster.dtype.kind not in "iu":
