@@ -304,11 +304,37 @@ def _is_null(each: pa.Field) -> bool:
     return bool(pa.types.is_null(each.type))
 
 
+def is_hollow(kind: pa.DataType) -> bool:
+    """Tell whether a column's type says no more than that its lists are empty.
+
+    Parameters
+    ----------
+    kind
+        Arrow's type.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> is_hollow(pa.list_(pa.null())), is_hollow(pa.list_(pa.string()))
+    (True, False)
+    """
+    import pyarrow as pa
+
+    while pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        kind = kind.value_type
+        if pa.types.is_null(kind):
+            return True
+    return False
+
+
 def _grown(own: pa.Schema, other: pa.Schema) -> pa.Schema:
     """Return a schema with the columns of another, or refuse one that would change its own."""
     joined = joined_schema(own, other)
     for each in own:
-        if not _is_null(each) and joined.field(each.name).type != each.type:
+        if (
+            not (_is_null(each) or is_hollow(each.type))
+            and joined.field(each.name).type != each.type
+        ):
             raise CatalogError(
                 f"{each.name!r} is {each.type} in the catalog and {other.field(each.name).type} "
                 "in the rows; write it as the catalog has it"

@@ -159,20 +159,22 @@ class FolderSource(ParquetSource):
         -------
         SQL.
         """
-        groups: dict[tuple[str, ...], list[str]] = {}
+        groups: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
         for part in self.files:
             path = f"{self.info.path}/{part.name}"
-            groups.setdefault(part.lacks, []).append(literal(path))
+            groups.setdefault((part.lacks, part.hollow), []).append(literal(path))
         if not groups:
             return f"(SELECT {self._selected(self.info.schema.names)} WHERE false)"
-        parts = [self._group(lacks, paths) for lacks, paths in groups.items()]
+        parts = [self._group(lacks, paths) for (lacks, _), paths in groups.items()]
         # A select of all columns around a file costs a tenth of a small question.
-        return parts[0] if () in groups and len(parts) == 1 else self._joined(groups, parts)
+        return parts[0] if ((), ()) in groups and len(parts) == 1 else self._joined(groups, parts)
 
-    def _joined(self, groups: Iterable[tuple[str, ...]], parts: list[str]) -> str:
+    def _joined(
+        self, groups: Iterable[tuple[tuple[str, ...], tuple[str, ...]]], parts: list[str]
+    ) -> str:
         selects = (
-            f"SELECT {self._selected(lacks)} FROM {part}"
-            for lacks, part in zip(groups, parts, strict=True)
+            f"SELECT {self._selected(*group)} FROM {part}"
+            for group, part in zip(groups, parts, strict=True)
         )
         return f"({' UNION ALL '.join(selects)})"
 
@@ -184,11 +186,13 @@ class FolderSource(ParquetSource):
         own = ", ".join(quoted(self.names[n]) for n in self.info.schema.names if n not in lacks)
         return f"{files} AS file({own})"
 
-    def _selected(self, lacks: Any) -> str:
-        """Return the select list of all columns, in which some are empty."""
-        return ", ".join(
-            f"CAST(NULL AS {self.types[name]}) AS {quoted(self.names[name])}"
-            if name in lacks
-            else quoted(self.names[name])
-            for name in self.info.schema.names
-        )
+    def _selected(self, lacks: Any, hollow: Any = ()) -> str:
+        """Return the select list of all columns, in which some are empty, or all their lists."""
+
+        def column(name: str) -> str:
+            own = quoted(self.names[name])
+            if name in lacks or name in hollow:
+                return f"CAST({'NULL' if name in lacks else own} AS {self.types[name]}) AS {own}"
+            return own
+
+        return ", ".join(map(column, self.info.schema.names))

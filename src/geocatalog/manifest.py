@@ -61,6 +61,8 @@ class Part:
         Whether a row of it lacks a time, which then matches every one.
     lacks
         Columns of the catalog that it does not have, since they are empty in it.
+    hollow
+        Columns of lists that are all empty in it, which have got a type since.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Part:
     extent: tuple[int, int] | None
     undated: bool
     lacks: tuple[str, ...] = ()
+    hollow: tuple[str, ...] = ()
 
     @property
     def partition(self) -> str:
@@ -165,7 +168,8 @@ class Manifest:
         """
         schema = base64.b64encode(self.schema.serialize().to_pybytes()).decode()
         said = {"version": VERSION} | vars(self) | {"schema": schema}
-        return json.dumps(said | {"parts": [vars(part) for part in self.parts]}).encode()
+        parts = [{k: v for k, v in vars(part).items() if v or k != "hollow"} for part in self.parts]
+        return json.dumps(said | {"parts": parts}).encode()
 
     @property
     def rows(self) -> int:
@@ -202,10 +206,16 @@ class Manifest:
         """
         import pyarrow as pa
 
-        own = {each.name for each in self.schema if not pa.types.is_null(each.type)}
+        own = {each.name: each.type for each in self.schema if not pa.types.is_null(each.type)}
         new = tuple(name for name in schema.names if name not in own)
+        typed = tuple(name for name, kind in own.items() if schema.field(name).type != kind)
         parts = (
-            replace(part, lacks=tuple(dict.fromkeys((*part.lacks, *new)))) for part in self.parts
+            replace(
+                part,
+                lacks=tuple(dict.fromkeys((*part.lacks, *new))),
+                hollow=tuple(dict.fromkeys((*part.hollow, *typed))),
+            )
+            for part in self.parts
         )
         return replace(self, schema=schema, parts=tuple(parts))
 

@@ -296,6 +296,30 @@ def test_columns_may_come_later_and_keep_their_kind(tmp_path):
     assert len(open_catalog(tmp_path)) == 4, "what was refused has changed nothing"
 
 
+@pytest.mark.parametrize("first", [[], None])
+@pytest.mark.parametrize("second", [["a", "b"], [1], [["deep"]]])
+def test_lists_that_are_empty_get_their_type_later(tmp_path, first, second):
+    plain, given = frame([(0, 0, 1, 1)], "2024-06-01"), [first, second, [], None]
+    for number, words in enumerate(given):
+        more = plain.assign(filepath=f"/{number}.tif", words=[words])
+        if number:
+            append_to(tmp_path, more)
+        else:
+            to_geoparquet(more, tmp_path, partition="month")
+    for _ in range(2):
+        found = open_catalog(tmp_path)
+        rows = found.gdf.sort_values("filepath")
+        lists = [each if each is None else list(each) for each in rows.words]
+        assert [None if each is None else len(each) for each in lists] == [
+            None if each is None else len(each) for each in given
+        ]
+        assert len(found.where(f"len(words) = {len(second)}")) == 1
+        assert len(pickle.loads(pickle.dumps(found)).query(time="2024-06").gdf) == 4
+        assert compact(tmp_path) in (0, 3)
+    with pytest.raises(CatalogError, match="words"):
+        append_to(tmp_path, plain.assign(filepath="/x", words=[[{"a": 1}]]))
+
+
 def test_rows_come_in_the_crs_of_the_catalog(tmp_path):
     utm = InMemoryGeoCatalog(frame([(5e5, 4e6, 6e5, 41e5)], crs=32610))
     to_geoparquet(catalog_of([(0, 0, 1, "box", 0, 0)]), tmp_path, partition="year")
