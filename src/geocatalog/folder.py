@@ -47,7 +47,7 @@ from geocatalog.runs import (
     times_in,
 )
 from geocatalog.table import extent_of
-from pipekit.files import file_of
+from pipekit.files import file_to_write
 from pipekit.places import Place, store_of
 
 if TYPE_CHECKING:
@@ -269,7 +269,7 @@ def place_of_folder(folder: Any) -> Path | Place:
     CatalogError
         For what cannot be written.
     """
-    found = store_of(folder) or file_of(folder)
+    found = store_of(folder) or file_to_write(folder)
     if found is None:
         raise CatalogError(
             "folder must be on this machine or on an object store (s3, gs, az), got "

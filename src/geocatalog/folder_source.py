@@ -18,7 +18,14 @@ from geocatalog.errors import CatalogError
 from geocatalog.expression import explained
 from geocatalog.manifest import Manifest, Part, read_manifest, spans_of
 from geocatalog.parquet import FileInfo, info_of
-from geocatalog.parquet_source import ParquetSource, literal, quoted, reading
+from geocatalog.parquet_source import (
+    ParquetSource,
+    both_forms,
+    literal,
+    pattern_of,
+    quoted,
+    reading,
+)
 from pipekit.places import Place, place_of
 
 if TYPE_CHECKING:
@@ -88,7 +95,7 @@ class FolderSource(ParquetSource):
             return None
         root = str(place)
         info = info_of(root, manifest.schema, manifest.rows, ())
-        connection = reading(root, f"allowed_directories = [{literal(root + '/')}]")
+        connection = reading(root, f"allowed_directories = [{both_forms(root + '/')}]")
         known = connection.from_arrow(manifest.schema.empty_table())
         types = dict(zip(manifest.schema.names, map(str, known.types), strict=True))
         bounds, times = spans_of(manifest.parts)
@@ -162,7 +169,7 @@ class FolderSource(ParquetSource):
         groups: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
         for part in self.files:
             path = f"{self.info.path}/{part.name}"
-            groups.setdefault((part.lacks, part.hollow), []).append(literal(path))
+            groups.setdefault((part.lacks, part.hollow), []).append(literal(pattern_of(path)))
         if not groups:
             return f"(SELECT {self._selected(self.info.schema.names)} WHERE false)"
         parts = [self._group(lacks, paths) for (lacks, _), paths in groups.items()]

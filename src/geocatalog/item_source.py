@@ -28,7 +28,14 @@ from geocatalog.parquet import (
     parquet_file,
     stamp_of,
 )
-from geocatalog.parquet_source import ParquetSource, literal, quoted, reading
+from geocatalog.parquet_source import (
+    ParquetSource,
+    both_forms,
+    literal,
+    pattern_of,
+    quoted,
+    reading,
+)
 from geocatalog.stac import PROPERTIES
 from pipekit.places import store_of
 
@@ -168,8 +175,9 @@ class ItemSource(ParquetSource):
                 f"the files of {place} are not those that this catalog was pickled with: they were "
                 "replaced, or differ on this machine; open them again with open_catalog"
             )
-        connection = reading(place, f"allowed_paths = [{', '.join(map(literal, paths))}]")
-        table = f"read_parquet([{', '.join(map(literal, paths))}], union_by_name = true)"
+        connection = reading(place, f"allowed_paths = [{', '.join(map(both_forms, paths))}]")
+        listed = ", ".join(literal(pattern_of(path)) for path in paths)
+        table = f"read_parquet([{listed}], union_by_name = true)"
         schema = connection.sql(f"SELECT * FROM {table} LIMIT 0").to_arrow_table().schema
         facts = _Facts.of(paths)
         columns = ItemColumns(schema, asset_key, place, facts.always_null)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -63,7 +64,7 @@ class ParquetSource:
                 f"{info.path} is not the file that this catalog was pickled with: it was replaced, "
                 "or differs on this machine; open it again with open_catalog"
             )
-        connection = reading(info.path, f"allowed_paths = [{literal(info.path)}]")
+        connection = reading(info.path, f"allowed_paths = [{both_forms(info.path)}]")
         return cls(info, connection)
 
     def __reduce__(self) -> Any:
@@ -116,7 +117,7 @@ class ParquetSource:
         -------
         SQL.
         """
-        file = f"read_parquet({literal(self.info.path)})"
+        file = f"read_parquet({literal(pattern_of(self.info.path))})"
         if any(name != new for name, new in self.names.items()):
             given = ", ".join(quoted(self.names[name]) for name in self.info.types)
             file += f" AS file({given})"
@@ -283,6 +284,46 @@ def quoted(name: str) -> str:
     '"a""b"'
     """
     return '"' + name.replace('"', '""') + '"'
+
+
+def pattern_of(path: str) -> str:
+    """Return what DuckDB reads as this one path: it takes "*", "?" and "[" for patterns.
+
+    Parameters
+    ----------
+    path
+        Of a file or folder; in a URL nothing is a pattern.
+
+    Returns
+    -------
+    Text.
+
+    Examples
+    --------
+    >>> pattern_of("/data/what?.parquet")
+    '/data/what[?].parquet'
+    """
+    return path if "://" in path else re.sub(r"([*?[])", r"[\1]", path)
+
+
+def both_forms(path: str) -> str:
+    """Return SQL of a path and of its pattern: DuckDB asks for leave to read each.
+
+    Parameters
+    ----------
+    path
+        Of a file, or of a folder with its slash.
+
+    Returns
+    -------
+    SQL.
+
+    Examples
+    --------
+    >>> both_forms("/data/a.parquet"), both_forms("/b[1]/")
+    ("'/data/a.parquet'", "'/b[1]/', '/b[[]1]/'")
+    """
+    return ", ".join(map(literal, dict.fromkeys((path, pattern_of(path)))))
 
 
 def literal(text: str) -> str:

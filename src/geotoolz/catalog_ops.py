@@ -36,7 +36,7 @@ from geotoolz.carrier import rewrap
 from geotoolz.function_operator import check_choice
 from geotoolz.learn import ActiveSampler, Picks
 from pipekit import NotSerializableError, Operator
-from pipekit.files import file_of, files_of, names_of, sample_of
+from pipekit.files import file_of, file_to_write, files_of, names_of, sample_of
 from pipekit.fingerprint import content_hash, fingerprint, fingerprint_file
 from pipekit.journal import Journal
 from pipekit.operator import checked_count
@@ -394,7 +394,7 @@ class CatalogPipeline:
         """Return the folder that outputs go to; None where a function writes them."""
         if callable(self.writer):
             return None
-        place, folder = store_of(str(self.writer)), file_of(str(self.writer))
+        place, folder = store_of(str(self.writer)), file_to_write(str(self.writer))
         if place is None and folder is None:
             raise CatalogError(
                 "writer= must be a folder on this machine or on an object store (s3, gs, az), got "

@@ -19,12 +19,12 @@ from geocatalog.errors import PixelReadError
 from geocatalog.read.bands import as_asked, data_indexes, lacks_place, read_bands
 from geocatalog.read.open import with_dataset
 from geotoolz.bands import band_names
-from geotoolz.carrier import NAN, Raster, attrs_of, fill_of
+from geotoolz.carrier import NAN, Raster, attrs_of
 from geotoolz.function_operator import check_choice
 from geotoolz.warp import Bounds, georeferenced, pixels_within
 from pipekit import Operator
 from pipekit.carrier import crs_of
-from pipekit.files import file_of, keep_inputs, whole
+from pipekit.files import file_to_write, keep_inputs, whole
 from pipekit.full_disk import gdal_writes
 from pipekit.legend import classes_of, colour_table, write_names
 from pipekit.pixels import GUIDE, ROLE_TAG, band_roles, check_fill, plain, role_of, roles_in_file
@@ -250,7 +250,7 @@ def write_cog(
     {'author': 'me'}
     """
     source = georeferenced(raster, "writing a COG")
-    target = store_of(path) or file_of(path)
+    target = store_of(path) or file_to_write(path)
     if target is None:
         raise ValueError(
             "path must be a file on this machine or on an object store (s3, gs, az), got "
@@ -295,7 +295,7 @@ def _write(
     from rasterio.io import MemoryFile
     from rasterio.shutil import copy
 
-    fill = None if source.values.dtype == np.bool_ else fill_of(source)
+    fill = None if source.values.dtype == np.bool_ else source.fill_value_default
     fill = check_fill(fill, values.dtype, "fill_value_default")
     if fill is None and values.dtype.kind == "f":
         fill = NAN

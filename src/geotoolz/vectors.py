@@ -15,7 +15,7 @@ from geotoolz.carrier import Raster, fill_of, single_band, values_of
 from geotoolz.function_operator import FunctionOperator, check_choice, parameters_of
 from geotoolz.warp import GridLike, geobox_of, georeferenced, grid_given, grid_of
 from pipekit import Operator
-from pipekit.files import beside, file_of
+from pipekit.files import beside, file_to_write
 from pipekit.pixels import check_fill, invalid_mask
 from pipekit.result_size import check_size
 
@@ -138,7 +138,7 @@ def write_vectors(
     ...     gpd.read_file(write_vectors(field, f"{folder}/field.gpkg")).area.tolist()
     [800.0]
     """
-    target = file_of(path)
+    target = file_to_write(path)
     if target is None or target.suffix.lower() not in (".parquet", ".gpkg"):
         raise ValueError(
             f"path must be a file on this machine that ends in .parquet or .gpkg, got {path!r}"

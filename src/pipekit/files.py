@@ -323,6 +323,34 @@ def file_of(name: str | os.PathLike[str]) -> Path | None:
     return Path(text)
 
 
+def file_to_write(name: str | os.PathLike[str]) -> Path | None:
+    """Return the file or folder on this machine that is to be written under a name.
+
+    Nothing is cut off, as it is from names that GDAL reads: "a?b.tif" is no question to "a", and
+    "run1:b.tif" no "b.tif".
+
+    Parameters
+    ----------
+    name
+        A path, or a `file://` URL.
+
+    Returns
+    -------
+    Path or None
+        None for what is elsewhere.
+
+    Examples
+    --------
+    >>> file_to_write("run1:b.tif").as_posix(), file_to_write("https://host/a.tif")
+    ('run1:b.tif', None)
+    """
+    text = os.fspath(name)
+    head = _HEAD.match(text)
+    if head is not None and (head["url"] or "").lower() == "file":
+        return Path(unquote(text[head.end() :]))
+    return None if _REMOTE.match(text) else Path(text)
+
+
 def files_of(name: str | os.PathLike[str]) -> list[Path]:
     """Return the file that `file_of` finds, if any, and the files that a GDAL mosaic (.vrt) reads.
 
@@ -393,7 +421,7 @@ def keep_inputs(
             if source is not None and (goal.holds(source) or source.holds(goal)):
                 raise error(_over_input(who, target, name))
         return
-    path = file_of(target)
+    path = file_to_write(target)
     if path is None:
         return
     mine, place = names_of(path), _folded(path)

@@ -288,7 +288,7 @@ def nodata_of(raster: Any) -> Any:
     """
     if is_carrier(raster):
         fill = raster.fill_value_default
-        return fill if fill is None or holds(raster.dtype, fill) else None
+        return fill if fill is None or holds(raster.values.dtype, fill) else None
     if not isinstance(raster, np.ma.MaskedArray) or not np.ma.is_masked(raster):
         return None
     if raster.dtype.kind not in "iu":

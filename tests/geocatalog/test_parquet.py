@@ -382,3 +382,19 @@ def test_footprints_that_are_no_wkb_are_told(tmp_path):
     pq.write_table(table.set_column(at, "geometry", pa.array([b"\x01\x02", b"x"])), path)
     with pytest.raises(CatalogError, match="no WKB"):
         from_geoparquet(path)
+
+
+@pytest.mark.parametrize("partition", [None, "month"])
+@pytest.mark.parametrize("name", ["a?b", "*", "[x]", "a'b", "a b#1%20", "{a,b}", "$HOME", "\u65e5"])
+def test_a_path_is_a_name_and_no_pattern(tmp_path, name, partition):
+    """Of "a?b" and "axb" in one folder each is itself."""
+    rows = frame([(0, 0, 1, 1)], "2024-06-01")
+    for other in ("axb", "x", "a"):
+        other_rows = InMemoryGeoCatalog(rows.assign(filepath=other))
+        to_geoparquet(other_rows, tmp_path / other / "c.parquet", partition=partition)
+        to_geoparquet(other_rows, tmp_path / f"{other}.parquet", partition=partition)
+    for target in (tmp_path / name / "c.parquet", tmp_path / f"{name}.parquet"):
+        to_geoparquet(InMemoryGeoCatalog(rows.assign(filepath=name)), target, partition=partition)
+        found = open_catalog(target)
+        assert found.gdf.filepath.tolist() == [name]
+        assert len(pickle.loads(pickle.dumps(found)).query(time="2024-06")) == 1

@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -461,3 +462,19 @@ def test_a_tiled_run_stores_scaled_probabilities(tmp_path):
     assert np.abs(back.values - values).max() <= 0.5 / 254 + 1e-6
     assert back.attrs["band_names"] == ["a", "b", "c"]
     assert rasterio.open(tmp_path / "p.tif").dtypes == ("uint8",) * 3
+
+
+@pytest.mark.parametrize(
+    "name", ["a:b.tif", "run1:b.tif", "a?b.tif", "a!b.tif", "{a}.tif", "a|b.tif"]
+)
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_file_is_written_under_its_own_name(tile, tmp_path, monkeypatch, name, overwrite):
+    """GDAL's names of datasets begin and end in other ways; a target is a name and no more."""
+    monkeypatch.chdir(tmp_path)
+    for other in ("a", "b.tif", "run1", "a}.tif"):
+        Path(other).write_text("mine")
+    for path in (name, tmp_path / f"x{name}", str(tmp_path / f"y{name}")):
+        written = gz.write_cog(tile, path, overwrite=overwrite)
+        assert Path(written) == Path(path)
+        np.testing.assert_array_equal(gz.read(Path(written).absolute()).values, tile.values)
+    assert {Path(o).read_text() for o in ("a", "b.tif", "run1", "a}.tif")} == {"mine"}
