@@ -39,11 +39,9 @@ from functools import partial
 import matplotlib.pyplot as plt
 import numpy as np
 
-from pipekit import (
-    Branch, Const, Fanout, Graph, Identity, Input, Lambda, ModelOp, NotSerializableError,
-    Operator, Sequential, ShapeTrace, Sink, Snapshot, Switch, Tap, UntrustedOperatorError,
-    from_yaml, register, to_yaml,
-)  # fmt: skip
+from pipekit import Branch, Const, Fanout, Graph, Identity, Input, Lambda, ModelOp
+from pipekit import NotSerializableError, Operator, Sequential, ShapeTrace, Sink, Snapshot, Switch
+from pipekit import Tap, UntrustedOperatorError, from_yaml, register, to_yaml
 
 print("source of pixels: none, this lesson works on numbers")
 
@@ -76,8 +74,6 @@ for number, what, attempt in (
         attempt()
     except TypeError as error:
         print(number, what, "TypeError:", error)
-    else:
-        raise AssertionError(what)
 
 # %% [markdown]
 # The first two give a number, and it is wrong: constants in the wrong order, and a 0 that meant "not
@@ -125,8 +121,8 @@ class InversePlanck(Operator):
 
 
 # %% [markdown]
-# An instance is a function with a memory: it is called like one, and it knows its arguments. The
-# printed form is the code that would make it again.
+# An instance is called like a function, and it keeps its arguments. Printed, it is the code that would
+# make it again.
 
 # %%
 to_radiance = Rescale(gain=3.342e-4, offset=0.1)
@@ -134,7 +130,6 @@ to_kelvin = InversePlanck(k1=K1, k2=K2)
 
 print(to_radiance)
 print(f"28000 -> {to_radiance(28000):.4f} W/(m2 sr um)")
-assert math.isclose(to_radiance(28000), 9.4576)
 
 # %% [markdown]
 # ## A line of operators
@@ -151,15 +146,13 @@ assert (to_radiance | to_kelvin) | to_celsius == to_radiance | (to_kelvin | to_c
 thermometer
 
 # %% [markdown]
-# A `Sequential` behaves like a list of its steps. A slice of a pipeline is a pipeline, which makes
-# "everything but the last step" a thing one can name and run.
+# A `Sequential` behaves like a list of its steps. A slice of a pipeline is a pipeline: "everything but
+# the last step" can be named and run.
 
 # %%
 in_kelvin = thermometer[:-1]
 print(len(thermometer), "steps; the last one:", thermometer[-1])
 print(f"without it: {in_kelvin(28000):.2f} K")
-assert in_kelvin | thermometer[-1:] == thermometer
-assert [type(step).__name__ for step in thermometer] == ["Rescale", "InversePlanck", "Rescale"]
 
 # %% [markdown]
 # ## The config: what makes two operators the same
@@ -174,14 +167,14 @@ print(thermometer.get_config()["operators"][0])
 print("config hash:", thermometer.config_hash)
 
 again = Rescale(3.342e-4, 0.1) | InversePlanck(K1, K2) | Rescale(1.0, -273.15)
+print("written again: the same object?", again is thermometer, "| equal?", again == thermometer)
+print("gain 2 and gain 2.0 equal?", Rescale(2) == Rescale(2.0))
 assert again == thermometer
-assert again is not thermometer
 assert again.config_hash == thermometer.config_hash
-assert len({again, thermometer, to_celsius}) == 2
-assert Rescale(2) != Rescale(2.0), "an integer gain keeps integers, a float gain does not"
 
 # %% [markdown]
-# The one thing to remember: store **every** argument. An operator that forgets one still runs, and
+# A gain of 2 keeps integers and a gain of 2.0 does not, so they are two operators. One thing to
+# remember: store **every** argument. An operator that forgets one still runs, and
 # says what is missing as soon as somebody asks for its config.
 
 
@@ -253,9 +246,6 @@ ground
 # %%
 result = ground(dn=28000, emissivity=0.97)
 print({name: round(float(value), 2) for name, value in result.items()})
-assert result["brightness_K"] == in_kelvin(28000)
-assert result["surface_C"] > thermometer(28000), "a grey body is warmer than it looks"
-
 print(ground.to_mermaid())
 
 # %% [markdown]
@@ -280,7 +270,6 @@ except TypeError as error:
 to_fahrenheit = to_celsius | Rescale(gain=1.8, offset=32.0)
 units = in_kelvin | Fanout({"K": Identity(), "C": to_celsius, "F": to_fahrenheit})
 print({unit: round(float(t), 1) for unit, t in units(28000).items()})
-assert units(28000)["C"] == thermometer(28000)
 
 # %% [markdown]
 # ## Looking without touching
@@ -315,10 +304,13 @@ fig, axes = plt.subplots(1, 3, figsize=(10, 2.8), layout="constrained")
 stages = dict(snap.captures, **{"temperature [C]": celsius})
 counts = stages.pop("digital number")
 for ax, (name, values) in zip(axes, stages.items(), strict=True):
-    ax.plot(counts / 1000, values, color="#0072B2")
+    chord = np.interp(counts, counts[[0, -1]], values[[0, -1]])
+    ax.plot(counts / 1000, values, color="#0072B2", label="the pipeline")
+    ax.plot(counts / 1000, chord, "--", color="0.4", lw=1, label="a straight line")
     ax.set(xlabel="digital number [thousands]", title=name)
     ax.grid(alpha=0.3)
-fig.suptitle("One run of the pipeline, stage by stage")
+axes[0].legend(frameon=False)
+fig.suptitle("One run of the pipeline, stage by stage: radiance is straight, temperature bends")
 plt.show()
 
 # %% [markdown]
@@ -333,14 +325,10 @@ plt.show()
 # %%
 safe = Branch(lambda dn: dn == 0, if_true=Const(math.nan), if_false=thermometer)
 print("28000 ->", round(float(safe(28000)), 2), "   0 ->", safe(0))
-assert math.isnan(safe(0))
-assert round(thermometer(0)) == -126
 try:
     safe(np.array([0, 28000]))
 except ValueError as error:
     print("an array:", error)
-else:
-    raise AssertionError("an array has no single answer")
 
 # %% [markdown]
 # An array is neither yes nor no, so `Branch` chooses for whole inputs only. What is to be chosen for
@@ -360,9 +348,7 @@ class NodataToNaN(Operator):
 
 
 guarded = NodataToNaN() | thermometer
-print("an array:", guarded(np.array([0, 28000])).round(2))
-assert math.isnan(guarded(0))
-assert np.isnan(guarded(np.array([0, 28000]))).tolist() == [True, False]
+print("one number:", guarded(0), "| an array:", guarded(np.array([0, 28000])).round(2))
 
 # %% [markdown]
 # `Switch` takes one of several ways:
@@ -382,17 +368,15 @@ for record in ({"band": "B10", "dn": 28000}, {"band": "B04", "dn": 9000}, {"band
 # %% [markdown]
 # ## The small blocks
 #
-# `Identity` is the one of this algebra: piping it changes nothing. `Const` ignores its input.
+# `Identity` returns its input, so piping it changes nothing. `Const` ignores its input.
 # `Lambda` wraps a function that is not worth a class. `Sink` hands the input to something that
 # keeps it (a file, a list, a queue) and passes it on.
 
 # %%
 kept = []
 logbook = thermometer | Lambda(lambda t: round(float(t), 1), name="round") | Sink(kept.append)
-
-assert (Identity() | thermometer)(28000) == thermometer(28000) == (thermometer | Identity())(28000)
-assert [logbook(dn) for dn in (24000, 28000, 32000)] == kept
-print("kept:", kept)
+logged = [logbook(dn) for dn in (24000, 28000, 32000)]
+print("returned:", logged, "| kept:", kept)
 
 # %% [markdown]
 # ## A trained model among the operators
@@ -422,8 +406,6 @@ at_once = ModelOp(regression, method="predict")
 in_batches = ModelOp(regression, method="predict", batch_size=64)
 assert np.allclose(at_once(height), in_batches(height))
 print(f"lapse rate: {lapse:.2f} K per km; the model saw {batches} rows a call")
-assert batches == [200, 64, 64, 64, 8]
-assert abs(lapse + 6.5) < 0.3
 
 # %%
 profile = np.linspace(300, 3200, 30).reshape(-1, 1)
@@ -445,8 +427,8 @@ plt.show()
 text = to_yaml(thermometer)
 print(text)
 assert from_yaml(text) == thermometer
-assert from_yaml(to_yaml(ground)) == ground
-assert pickle.loads(pickle.dumps(thermometer))(28000) == thermometer(28000)
+print("the graph too:", from_yaml(to_yaml(ground)) == ground)
+print("and by pickle:", pickle.loads(pickle.dumps(thermometer)) == thermometer)
 
 # %% [markdown]
 # Two things are refused, each with the place where it sits: a Python function, which has no text
@@ -462,8 +444,6 @@ try:
     print((thermometer | Lambda(lambda t: t + 1)).config_hash)
 except NotSerializableError as error:
     print("hashing:", error, end="\n\n")
-else:
-    raise AssertionError("a function has no hash")
 try:
     from_yaml(text.replace("InversePlanck", "os.system"))
 except UntrustedOperatorError as error:
@@ -472,8 +452,8 @@ except UntrustedOperatorError as error:
 # %% [markdown]
 # ## When step seven fails
 #
-# A long pipeline fails in the middle of the night. The exception keeps its own type, so that an
-# `except` elsewhere still works, and carries a note: which step, with which arguments, given what.
+# When a long pipeline fails, the exception keeps its own type, so that an `except` elsewhere still
+# works, and carries a note: which step, with which arguments, given what.
 
 
 # %%
@@ -487,17 +467,16 @@ class Invert(Operator):
         return 1 / x
 
 
-night_run = Sequential(
+long_run = Sequential(
     [to_radiance, to_kelvin, to_celsius, Identity(), Rescale(1), Rescale(0), Invert(), Identity()]
 )
 try:
-    night_run(np.full((3, 2), 28000, dtype="uint16"))
+    long_run(np.full((3, 2), 28000, dtype="uint16"))
 except ZeroDivisionError as error:
     print(type(error).__name__ + ":", error)
     print(*error.__notes__, sep="\n")
     (note,) = error.__notes__
 assert "step 7 of 8" in note
-assert "(3, 2) float64" in note
 
 # %% [markdown]
 # ## All together
@@ -520,19 +499,14 @@ class Round(Operator):
 
 
 # %%
-thermal_report = (
-    NodataToNaN()
-    | in_kelvin
-    | Fanout({
-        "looks like [C]": to_celsius | Round(),
-        "looks like [F]": to_fahrenheit | Round(),
-        "brightness [K]": Round(2),
-    })
-)  # fmt: skip
+outputs = {
+    "looks like [C]": to_celsius | Round(),
+    "looks like [F]": to_fahrenheit | Round(),
+    "brightness [K]": Round(2),
+}
+thermal_report = NodataToNaN() | in_kelvin | Fanout(outputs)
 for dn_of_pixel in (28000, 24000, 0):
     print(dn_of_pixel, {name: float(v) for name, v in thermal_report(dn_of_pixel).items()})
-assert all(math.isnan(value) for value in thermal_report(0).values())
-assert thermal_report(28000)["looks like [C]"] == round(float(thermometer(28000)), 1)
 thermal_report
 
 # %%
@@ -541,8 +515,6 @@ read_back = from_yaml(saved)
 print("\n".join(saved.splitlines()[:8]), "\n...")
 print(len(saved.splitlines()), "lines of YAML; hash", thermal_report.config_hash)
 assert read_back == thermal_report
-assert read_back.config_hash == thermal_report.config_hash
-assert to_yaml(read_back) == saved
 
 # %% [markdown]
 # The file rebuilds the same pipeline, with the same hash, on any machine that knows the classes. What
@@ -555,7 +527,6 @@ reports = {
     for material, epsilon in {"water": 0.99, "forest": 0.98, "dry sand": 0.92}.items()
 }
 print(reports)
-assert reports == {"water": 26.6, "forest": 27.2, "dry sand": 31.6}
 
 # %% [markdown]
 # The same digital number means 26.6 degrees on water and 31.6 on dry sand: the lower the

@@ -21,8 +21,10 @@
 # - `Sequential` and `Fanout`, with clouds masked;
 # - to instrument a pipeline: checks, snapshots, traces and a profile, none of which change a pixel.
 #
-# **Needs** no network: pixels come from a local archive, the live service or the embedded
-# simulation, whichever is there; the line printed below says which.
+# **Needs** no network. Two real scenes lead where an archive has them, or the live service: Bolzano in
+# South Tyrol, without a cloud, and a field in Flanders under many. Lake Tahoe follows where the offset
+# has to be seen, which both have lost; without a network it is simulated. Where no source has the real
+# scenes, Lake Tahoe takes their place. Each part prints which source it used.
 #
 # **Before this.** [Composition core](01_composition_core.ipynb). **Time.** 30 minutes to read, half
 # a minute to run. Terms are explained where they first occur, and in the
@@ -47,17 +49,23 @@ from pipekit import AssertDType, AssertShape, Profile, QCError
 # cover. No pixel is read.
 
 # %%
-items = load_stac_items(
-    "sentinel-2-l2a",
-    LAKE_TAHOE_BBOX,
-    "2024-06-01/2024-07-31",
-    tile=LAKE_TAHOE_TILE,
-    max_cloud_cover=15,
-)
-print(len(items), "scenes; the three clearest:")
-for item in items[:3]:
-    cloud_cover = item.properties["eo:cloud_cover"]
-    print(f"  {item.datetime:%Y-%m-%d}  cloud {cloud_cover:5.2f} %  {item.id}")
+BOLZANO = {"bbox": SOUTH_TYROL_BBOX, "tile": SOUTH_TYROL_TILE}
+BOLZANO["date_range"] = "2022-06-01/2022-06-30"
+TAHOE = {"bbox": LAKE_TAHOE_BBOX, "tile": LAKE_TAHOE_TILE}
+TAHOE["date_range"] = "2024-06-01/2024-07-15"
+
+where, place, credit = TAHOE, "Lake Tahoe", ""
+try:
+    load_stac_items("sentinel-2-l2a", **BOLZANO)
+    where, place = BOLZANO, "Bolzano"
+    credit = "contains modified Copernicus Sentinel data 2022"
+except (NoSceneError, SourceUnavailableError) as error:
+    print("no source has the scene of Bolzano:", type(error).__name__)
+for search in (where, TAHOE):
+    items = load_stac_items("sentinel-2-l2a", **search, max_cloud_cover=15)
+    for item in items[:3]:
+        cover = item.properties["eo:cloud_cover"]
+        print(f"{item.datetime:%Y-%m-%d}  cloud {cover:5.2f} %  {item.id}")
 
 # %% [markdown]
 # ## Load one chip
@@ -66,26 +74,25 @@ for item in items[:3]:
 # side. What comes back is a `GeoTensor`: an array that knows its transform, CRS and band names.
 
 # %%
-scene = load_s2_chip()
+scene = load_s2_chip(**where)
 source = scene.attrs["source"]
 print(f"source: {source} ({scene.attrs['item_id']})")
 print("shape :", scene.shape, scene.dtype)
 print("bands :", scene.attrs["band_names"])
 print("crs   :", scene.crs, "bounds:", tuple(scene.bounds))
-assert scene.shape == (4, 3935, 1599)
-assert tuple(scene.bounds) == (750180, 4311890, 766170, 4351240)
 
 # %%
 rgb = DNToReflectance() | ToRGB(bands=("B04", "B03", "B02"), limits=(0, 0.2))
-fig, ax = plt.subplots(figsize=(4.4, 8.4))
-plot(rgb(scene), ax=ax, title=f"True colour, {scene.attrs['datetime'][:10]}")
+fig, ax = plt.subplots(figsize=(8, 5.8), layout="constrained")
+plot(rgb(scene), ax=ax, title=f"{place}, true colour, {scene.attrs['datetime'][:10]}")
+fig.supxlabel(credit, size=8)
 plt.show()
 
 # %% [markdown]
+# The city lies between two rivers, orchards in strips on the valley floor, forest on the slopes.
 # Reflectance 0 is drawn black and 0.2 as bright as the screen can: the same limits serve for every
-# scene, so two of them can be compared by eye. Bright shelves along the shore, dark deep water, towns
-# and meadows on the flat land, forest on the slopes, and a few clouds with their shadows beside them. A map of a simulated scene carries
-# that word in its corner.
+# scene, so two of them can be compared by eye. A map of a simulated scene carries that word in its
+# corner.
 
 # %% [markdown]
 # ## Digital numbers, reflectance, and a matter of -1000
@@ -94,14 +101,16 @@ plt.show()
 # processor that wrote it. From baseline 04.00 on, the processor adds 1000 to every digital number, so
 # that dark pixels need not be clipped at zero, and reflectance is `(DN - 1000) / 10000`. That baseline
 # came in January 2022, but it is not the date of the picture that counts: ESA has reprocessed older
-# scenes since, and they carry the offset too. Ask the product for its baseline. The loader did, and has
-# taken the offset away (`harmonize=True`):
+# scenes since, and they carry the offset too. Ask the product for its baseline. Whoever provided the
+# scene of Bolzano had taken the offset away already. At Lake Tahoe the loader asks, and takes it away
+# (`harmonize=True`):
 
 # %%
-print("baseline:", scene.attrs["processing_baseline"])
-print("offset already removed:", scene.attrs["offset_applied"])
-raw = load_s2_chip(harmonize=False)
-print("with harmonize=False:", raw.attrs["offset_applied"])
+lake, raw = load_s2_chip(**TAHOE), load_s2_chip(**TAHOE, harmonize=False)
+print(f"source: {lake.attrs['source']} ({lake.attrs['item_id']})")
+for name, chip in (("first scene", scene), ("Lake Tahoe", lake), ("harmonize=False", raw)):
+    baseline = chip.attrs["processing_baseline"] or "not told"
+    print(f"{name:16} baseline {baseline}, offset removed: {chip.attrs['offset_applied']}")
 
 # %% [markdown]
 # What happens to NDVI when nobody does? A constant added to both bands leaves their difference and
@@ -109,19 +118,18 @@ print("with harmonize=False:", raw.attrs["offset_applied"])
 
 # %%
 ndvi = DNToReflectance() | NDVI()  # finds B04 and B08 by their names
-right, wrong = ndvi(scene), ndvi(raw)
+right, wrong = ndvi(lake), ndvi(raw)
 water = right.values < 0
-for name, where in {"water": water, "land": ~water}.items():
-    medians = [float(np.nanmedian(map_.values[where])) for map_ in (right, wrong)]
+for name, pixels in {"water": water, "land": ~water}.items():
+    medians = [float(np.nanmedian(map_.values[pixels])) for map_ in (right, wrong)]
     print(f"median NDVI of {name:5}: right {medians[0]:+.2f}, offset left in {medians[1]:+.2f}")
-    if scene.attrs["processing_baseline"] >= "04.00":
-        assert abs(medians[1]) < 0.7 * abs(medians[0])
+    assert abs(medians[1]) < 0.7 * abs(medians[0])
 
 fig, ax = plt.subplots(figsize=(7, 3))
 bins = np.linspace(-1, 1, 121)
 ax.hist(right.values.ravel(), bins, histtype="step", label="offset removed", color="tab:blue")
 ax.hist(wrong.values.ravel(), bins, histtype="step", label="offset left in", color="tab:orange")
-ax.set(title=f"NDVI with and without the offset ({source})", xlim=(-0.6, 1))
+ax.set(title=f"Lake Tahoe ({lake.attrs['source']}): NDVI and the offset", xlim=(-0.6, 1))
 ax.set(xlabel="NDVI (unitless)", ylabel="pixels")
 ax.legend()
 plt.show()
@@ -133,9 +141,9 @@ plt.show()
 # leaves data alone that say the offset is gone.
 
 # %%
-harmonized = HarmonizeBaseline()(raw)
-assert np.array_equal(harmonized.values, scene.values)
-assert np.array_equal(HarmonizeBaseline()(scene).values, scene.values)
+harmonize = HarmonizeBaseline()
+print("by hand, the same:", np.array_equal(harmonize(raw).values, lake.values))
+print("twice, no change :", np.array_equal(harmonize(lake).values, lake.values))
 
 # %% [markdown]
 # ## NDVI as a pipeline
@@ -149,55 +157,63 @@ print("steps:", len(ndvi), "| first:", ndvi[0], "| hash:", ndvi.config_hash)
 assert ndvi == Sequential([DNToReflectance(), NDVI()])
 
 # %%
-fig, ax = plt.subplots(figsize=(4.4, 8.4))
+fig, ax = plt.subplots(figsize=(8, 5.6), layout="constrained")
 NDVI_STYLE = {"label": "NDVI (unitless)", "cmap": "YlGn", "vmin": -0.2, "vmax": 0.9}
-plot(right, ax=ax, title="NDVI: the greener, the more leaves", **NDVI_STYLE)
+plot(ndvi(scene), ax=ax, title=f"{place}, NDVI: the greener, the more leaves", **NDVI_STYLE)
+ax.set_facecolor("0.6")  # seen through pixels without data
+fig.supxlabel(credit, size=8)
 plt.show()
 
 # %% [markdown]
 # ## Clouds out
 #
-# Level 2A comes with a scene classification, SCL. `MaskFromSCL` turns it into a mask where True
-# means *drop*, and `ApplyMask` writes NaN there, once there are floats that can hold one.
+# Over Flanders, on 14 August 2018, clouds were broken. Level 2A comes with a scene classification, SCL:
 
 # %%
-scl = load_s2_chip(bands=("SCL",))
-codes, counts = np.unique(scl.values, return_counts=True)
+FLANDERS = {"bbox": (3.0196, 50.8112, 3.0282, 50.8166), "tile": "31UDS", "max_cloud_cover": None}
+names = ("B02", "B03", "B04", "B08", "SCL")
+try:
+    with_scl = load_s2_chip(**FLANDERS, date_range="2018-08-14/2018-08-14", bands=names)
+    sky, sky_credit = "Flanders", "contains modified Copernicus Sentinel data 2018"
+except (NoSceneError, SourceUnavailableError):
+    with_scl = load_s2_chip(**TAHOE, bands=names)[:, 3200:3600, 682:1282]
+    sky, sky_credit = "Lake Tahoe", ""
+print(f"source: {with_scl.attrs['source']} ({with_scl.attrs['item_id']})")
+codes, counts = np.unique(with_scl.values[4], return_counts=True)
 for code, count in zip(codes, counts, strict=True):
-    name, _ = SCL_CLASSES[int(code)]
-    print(f"{code:3} {name:28} {count / scl.values.size:7.2%}")
+    print(f"{code:3} {SCL_CLASSES[int(code)][0]:28} {count / counts.sum():7.2%}")
 
 # %% [markdown]
-# SCL is made at 20 m, so its chip has half as many rows and columns. Asking for it *after* a 10 m
-# band puts it on that band's grid, by nearest neighbour, because classes cannot be averaged.
+# SCL is made at 20 m. Asking for it *after* a 10 m band puts it on that band's grid, by nearest
+# neighbour, because classes cannot be averaged.
 #
-# `ApplyMask` takes a mask, or an operator that makes one from the scene itself, so the pipeline
-# below holds nothing of this scene and runs on the next one. The mask comes first: `DNToReflectance`
-# would scale the class numbers too.
+# `MaskFromSCL` turns it into a mask where True means *drop*, and `ApplyMask` writes NaN there, once
+# there are floats that can hold one. `ApplyMask` takes a mask, or an operator that makes one from the
+# scene itself, so the pipeline below holds nothing of this scene and runs on the next one. The mask
+# comes first: `DNToReflectance` would scale the class numbers too.
 
 # %%
-with_scl = load_s2_chip(bands=("B03", "B04", "B08", "SCL"))
 cloud = MaskFromSCL("SCL")
 masked_ndvi = ToFloat32() | ApplyMask(cloud, fill_value=np.nan) | DNToReflectance() | NDVI()
 clear, drop = masked_ndvi(with_scl), cloud(with_scl).values
-print("mask:", drop.shape, drop.dtype, f"{drop.mean():.2%} to drop")
-print(f"valid pixels: {np.isfinite(clear.values).mean():.2%}")
+print("mask:", drop.shape, drop.dtype, f"{drop.mean():.1%} to drop")
 assert np.isnan(clear.values[drop]).all()
-assert np.array_equal(clear.values[~drop], right.values[~drop], equal_nan=True)
 
 # %%
-middle = int(drop.mean(axis=1)[200:-200].argmax())  # look where the most is dropped
-around = {"y": slice(middle, middle + 400)}
-fig, axes = plt.subplots(2, 1, figsize=(7.6, 4.3), layout="constrained", sharex=True)
-plot(rgb(scene).isel(around), ax=axes[0], title="Clouds and their shadows")
-plot(clear.isel(around), ax=axes[1], title="NDVI; grey is nodata, what SCL marks", **NDVI_STYLE)
-axes[1].set_facecolor("0.6")  # seen through pixels without data
-axes[0].set_xlabel("")
+fig, axes = plt.subplots(1, 3, figsize=(12, 3.7), layout="constrained")
+bright = DNToReflectance() | ToRGB(bands=("B04", "B03", "B02"), limits=(0, 0.3))
+plot(bright(with_scl[:4]), ax=axes[0], title=f"{sky}: clouds and their shadows")
+plot(with_scl, band="SCL", ax=axes[1], title="What SCL makes of them", legend=False)
+plot(clear, ax=axes[2], title="NDVI; grey is nodata", **NDVI_STYLE)
+axes[2].set_facecolor("0.6")  # seen through pixels without data
+for ax in axes[1:]:
+    ax.set_ylabel("")
+fig.supxlabel(sky_credit, size=8)
 plt.show()
 
 # %% [markdown]
-# Each cloud is grey, and its shadow beside it. The classification is made at 20 m and misses thin
-# rims, so a mask is often grown by a pixel or ten before it is used (`DilateMask`).
+# In the middle, white and light grey are cloud, dark grey is unclassified, green vegetation, yellow bare
+# soil. The classification misses thin rims and small clouds, and takes some of them for bare soil. So a mask is often grown by a pixel or ten before it is used (`DilateMask`).
 
 # %% [markdown]
 # ## Two products in one pass
@@ -210,20 +226,22 @@ plt.show()
 UNCLASSIFIED = 7
 no_ground = MaskFromSCL("SCL", classes=(*SCL_CLOUDS_AND_INVALID, *SCL_SNOW, UNCLASSIFIED))
 reflectance = ToFloat32() | ApplyMask(no_ground, fill_value=np.nan) | DNToReflectance()
-products = (reflectance | Fanout({"ndvi": NDVI(), "ndwi": NDWI()}))(with_scl)
-print({name: product.shape for name, product in products.items()})
+both = reflectance | Fanout({"ndvi": NDVI(), "ndwi": NDWI()})
 
 KM2 = 100 / 1e6  # a pixel of 10 m by 10 m
-everywhere = (DNToReflectance() | NDWI())(scene).values > 0
-water = products["ndwi"].values > 0
-hidden = everywhere & no_ground(with_scl).values
-print(f"NDWI above 0, all pixels: {everywhere.sum() * KM2:.1f} km2 ({source})")
-print(f"of which masked         : {hidden.sum() * KM2:.1f} km2")
-print(f"water, masked first     : {water.sum() * KM2:.1f} km2")
-assert np.array_equal(water, everywhere & ~hidden)
+for name, here in {place: where, "Lake Tahoe": TAHOE}.items():
+    chip = load_s2_chip(**here, bands=("B03", "B04", "B08", "SCL"))
+    everywhere = (DNToReflectance() | NDWI())(chip[:3]).values > 0
+    water = both(chip)["ndwi"].values > 0
+    print(
+        f"{name:10} ({chip.attrs['source']}): NDWI above 0 on {everywhere.sum() * KM2:.2f} km2, "
+        f"masked first {water.sum() * KM2:.2f} km2"
+    )
+    assert water.sum() <= everywhere.sum()
+products = both(load_s2_chip(**where, bands=("B03", "B04", "B08", "SCL")))
 
 # %%
-fig, axes = plt.subplots(1, 2, figsize=(8.6, 8.4), layout="constrained")
+fig, axes = plt.subplots(1, 2, figsize=(12, 4.2), layout="constrained")
 styles = {"ndvi": ("NDVI: plants", "YlGn"), "ndwi": ("NDWI: open water", "PuOr")}
 for ax, (name, (title, cmap)) in zip(axes, styles.items(), strict=True):
     label = f"{name.upper()} (unitless)"
@@ -231,13 +249,14 @@ for ax, (name, (title, cmap)) in zip(axes, styles.items(), strict=True):
     plot(products[name], ax=ax, title=f"{title} (grey: nodata)", label=label, cmap=cmap, **limits)
     ax.set_facecolor("0.6")
 axes[1].set_ylabel("")
-fig.get_layout_engine().set(wspace=0.08)
+fig.supxlabel(credit, size=8)
 plt.show()
 
 # %% [markdown]
-# An index sorts what it was made for and says little about the rest: clouds, snow and roads lie near
-# zero in both, on either side of it. The count above is of water that was seen. The lake goes on under
-# the clouds, so it is larger than that.
+# The rivers are purple; the rest of the valley lies below zero, forest furthest. An index sorts what it
+# was made for and says little about the rest: clouds, snow and roads lie near zero in both, on either
+# side of it. The count above is of water that was seen. A lake goes on under the clouds, so it is larger
+# than that.
 #
 # ## A pipeline that explains itself
 #
@@ -258,7 +277,7 @@ instrumented = (
 )
 result = instrumented(scene)
 
-assert np.array_equal(result.values, right.values, equal_nan=True)
+assert np.array_equal(result.values, ndvi(scene).values, equal_nan=True)
 print("range of the digital numbers:", ranges[0])
 print("snapshot:", list(snapshot.keys()), snapshot["reflectance"].shape)
 
@@ -278,8 +297,6 @@ try:
     instrumented(scene[:2])
 except QCError as error:
     print("QCError:", error)
-else:
-    raise AssertionError("two bands must not pass a check for four")
 
 # %% [markdown]
 # ## When to use which
@@ -297,43 +314,13 @@ else:
 # %%
 brightness = DNToReflectance() | Lambda(lambda x: x.values.mean(axis=0), name="brightness")
 print(brightness, "->", brightness(scene).shape)
-assert brightness(scene).shape == scene.shape[1:]
 
 # %% [markdown]
-# ## The same pipeline on a real scene
-#
-# Bolzano in South Tyrol, 12 June 2022. The operators do not change; the loader's arguments do. The
-# cell is skipped, and says so, when no source holds that scene.
+# The operators hold nothing of one place. The same instrumented pipeline on the other scenes:
 
 # %%
-where = {"bbox": SOUTH_TYROL_BBOX, "tile": SOUTH_TYROL_TILE}
-where["date_range"] = "2022-06-01/2022-06-30"
-try:
-    tyrol = load_s2_chip(**where)
-    print(f"source: {tyrol.attrs['source']} ({tyrol.attrs['item_id']}), {tyrol.shape}")
-except (NoSceneError, SourceUnavailableError) as error:
-    tyrol = None
-    print("skipped, no source has the South Tyrol scene:", type(error).__name__)
-
-# %%
-if tyrol is not None:
-    fig, axes = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
-    plot(rgb(tyrol), ax=axes[0], title="Bolzano, true colour")
-    plot(instrumented(tyrol), ax=axes[1], title="Bolzano, NDVI", **NDVI_STYLE)
-    fig.supxlabel("contains modified Copernicus Sentinel data 2022", size=8)
-    plt.show()
-    assert np.nanmax(np.abs(snapshot["reflectance"].values)) < 2
-
-# %% [markdown]
-# The city between two rivers, orchards in strips on the valley floor, and forest on the slopes
-# above. The operators that were written on Lake Tahoe needed no change. Nor does the cloud-aware
-# pipeline, which makes its mask from whatever scene it is given:
-
-# %%
-if tyrol is not None:
-    clear = masked_ndvi(load_s2_chip(bands=("B04", "B08", "SCL"), **where))
-    print(f"a cloudless day: SCL leaves {np.isfinite(clear.values).mean():.2%} of the pixels")
-    assert clear.shape == tyrol.shape[1:]
+for name, chip in {sky: with_scl[:4], "Lake Tahoe": lake}.items():
+    print(name, "median NDVI:", round(float(np.nanmedian(instrumented(chip).values)), 2))
 
 # %% [markdown]
 # ## Try it yourself
@@ -382,7 +369,8 @@ if tyrol is not None:
 #
 # # the check
 # _, green, _, nir = DNToReflectance()(scene).values
-# assert np.allclose(gndvi(scene).values, (nir - green) / (nir + green), atol=1e-4)
+# expected = (nir - green) / (nir + green)
+# assert np.allclose(gndvi(scene).values, expected, atol=1e-4, equal_nan=True)
 # ```
 # :::
 #
