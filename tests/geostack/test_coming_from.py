@@ -108,6 +108,11 @@ def test_the_page_has_pairs_of_each_library():
     }
 
 
+def test_the_page_names_the_torchgeo_that_is_installed():
+    (pin,) = re.findall(r"torchgeo==([\d.]+)", (PAGE.parents[2] / "Makefile").read_text("utf-8"))
+    assert f"torchgeo {pin}" in _section("torchgeo")
+
+
 @pytest.mark.parametrize(
     ("peer", "theirs", "ours"),
     [

@@ -23,6 +23,7 @@ def test_the_class_sets():
     both = {*gz.SCL_CLOUDS, *gz.SCL_SHADOWS}
     assert set(gz.SCL_CLOUDS_AND_INVALID) - both == {gz.SCL.NO_DATA, gz.SCL.SATURATED_OR_DEFECTIVE}
     assert [member.value for member in gz.SCL] == list(range(12))
+    assert (np.array([6, 4]) == gz.SCL.WATER).tolist() == [True, False]
     assert all("cloud" in gz.SCL_CLASSES[i].name or i == gz.SCL.THIN_CIRRUS for i in gz.SCL_CLOUDS)
     assert [gz.SCL_CLASSES[i].name for i in (*gz.SCL_WATER, *gz.SCL_SNOW)] == [
         "water",
