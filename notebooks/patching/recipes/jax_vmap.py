@@ -68,7 +68,6 @@ patcher = SpatialPatcher(SpatialRectangular(64), SpatialRegularStride(64))
 chips = stack_patches(patcher.stream(scene[:, :576, :576]))
 many = jax.jit(jax.vmap(ndvi))
 print(chips.shape, "->", many(chips).shape)
-assert many(chips).shape == (81, 64, 64)
 assert np.allclose(many(chips)[7], np.asarray(NDVI(2, 3)(chips[7])), atol=1e-5)
 
 # %% [markdown]
@@ -184,30 +183,32 @@ line = np.linalg.lstsq(table, seen_ndvi.ravel(), rcond=None)[0]
 linear = np.tensordot(line[:3], np.asarray(scene)[:3], axes=1) + line[3]
 
 east = np.s_[:, HALF:]
-kinds = {"all": truth > -2, "water": truth < 0, "thin or no cover": (truth >= 0) & (truth < 0.6),
-         "dense": truth >= 0.6}  # fmt: skip
+thin = (truth >= 0) & (truth < 0.6)
+kinds = {"all": truth > -2, "water": truth < 0, "thin or no cover": thin, "dense": truth >= 0.6}
+guesses = {"network": np.asarray(greenness), "line": linear}
 rms, bias = {}, {}
 for name, where in kinds.items():
-    for guess, values in (("network", np.asarray(greenness)), ("line", linear)):
+    for guess, values in guesses.items():
         off = (values - truth)[east][where[east]]
         rms[guess, name], bias[guess, name] = np.sqrt(np.mean(off**2)), np.mean(off)
-    print(f"{name:17}" + "".join(f" {guess}: error {rms[guess, name]:.3f}, bias "
-          f"{bias[guess, name]:+.3f};" for guess in ("network", "line")))  # fmt: skip
+        error, mean = rms[guess, name], bias[guess, name]
+        print(f"{name:17} {guess:8} error {error:.3f}, bias {mean:+.3f}")
 if scene.attrs["source"] == "simulated":
     assert rms["network", "all"] < 0.5 * rms["line", "all"]
     assert all(abs(bias["network", name]) < 0.05 for name in kinds)
 
 # %%
-fig, axes = plt.subplots(2, 2, figsize=(10, 5.4), layout="constrained")
+fig, axes = plt.subplots(2, 2, figsize=(10, 4.5), layout="constrained")
 style = {"cmap": "YlGn", "vmin": -0.2, "vmax": 0.9, "label": "NDVI (unitless)"}
 plot(NDVI(2, 3)(scene), ax=axes[0, 0], title="NDVI, with the near infrared", **style)
 plot(greenness, ax=axes[0, 1], title="Network, from the visible bands", **style)
 style = {"cmap": "RdBu", "vmin": -0.3, "vmax": 0.3, "label": "guess less truth (NDVI)"}
-for ax, values, name in zip(
-    axes[1], (linear, np.asarray(greenness)), ("line", "network"), strict=True
-):
+for ax, name in zip(axes[1], ("line", "network"), strict=True):
+    values = guesses[name]
     off = scene.array_as_geotensor((values - truth).astype("float32"), fill_value_default=np.nan)
     plot(off, ax=ax, title=f"Error of the {name}: blue is too green", **style)
+for ax in axes.flat:
+    ax.label_outer()
 plt.show()
 
 # %% [markdown]
@@ -217,6 +218,73 @@ plt.show()
 # few steps or from numbers of the wrong size would have looked the same and been wrong: judge the
 # training before the data.
 #
+# ## Try it yourself
+#
+# Copy a block into a cell of your own, replace what is missing, and run it. The asserts below
+# `# the check` say when you are there.
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-jax-ndwi
+# Write `ndwi` for one chip (4, h, w), the index of water from green and near infrared, and run it over
+# the stack `chips` as `wet`.
+#
+# ```python
+# def ndwi(chip): ...
+#
+# wet = ...
+#
+# # the check
+# from geotoolz import NDWI
+#
+# assert wet.shape == (81, 64, 64)
+# assert np.allclose(wet[7], np.asarray(NDWI(1, 3)(chips[7])), atol=1e-5)
+# ```
+# :::
+#
+# :::{solution} ex-jax-ndwi
+# :class: dropdown
+#
+# ```python
+# def ndwi(chip):
+#     green, nir = chip[1], chip[3]
+#     return (green - nir) / (green + nir + 1e-10)
+#
+# wet = jax.jit(jax.vmap(ndwi))(chips)
+# ```
+# :::
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-jax-hardest
+# Which of the 81 chips does the network guess worst? Write `off`, the root mean squared error of one
+# chip, run it over the stack, and put the number of the worst chip into `hardest`.
+#
+# ```python
+# def off(chip): ...
+#
+# hardest = ...
+#
+# # the check
+# guesses, truths = (np.asarray(jax.vmap(f)(chips)) for f in (model, ndvi))
+# by_hand = np.sqrt(((guesses - truths) ** 2).mean(axis=(1, 2)))
+# assert hardest == by_hand.argmax()
+# assert np.isclose(off(chips[hardest]), by_hand.max(), atol=1e-4)
+# ```
+# :::
+#
+# :::{solution} ex-jax-hardest
+# :class: dropdown
+#
+# ```python
+# def off(chip):
+#     return jnp.sqrt(jnp.mean((model(chip) - ndvi(chip)) ** 2))
+#
+# hardest = int(jnp.argmax(jax.vmap(off)(chips)))
+# ```
+# :::
+
+# %% [markdown]
 # ## Recap
 #
 # | step | is |
