@@ -106,7 +106,8 @@ def fill_of(raster: Raster) -> Fill:
     if not isinstance(raster, GeoTensor):
         return nodata_of(raster)  # type: ignore[no-any-return]
     fill = raster.fill_value_default
-    return fill if fill is None or holds(raster.dtype, fill) else None
+    # Asked first: what is 0, None or of floats fits, and the general question takes 0.4 us.
+    return fill if not fill or raster.dtype.kind == "f" or holds(raster.dtype, fill) else None
 
 
 def attrs_of(raster: Raster) -> dict[str, Any]:

@@ -27,7 +27,16 @@ from pipekit.carrier import crs_of
 from pipekit.files import file_to_write, keep_inputs, whole
 from pipekit.full_disk import gdal_writes
 from pipekit.legend import classes_of, colour_table, write_names
-from pipekit.pixels import GUIDE, ROLE_TAG, band_roles, check_fill, plain, role_of, roles_in_file
+from pipekit.pixels import (
+    GUIDE,
+    ROLE_TAG,
+    band_roles,
+    check_fill,
+    check_header,
+    plain,
+    role_of,
+    roles_in_file,
+)
 from pipekit.places import Place, store_of
 
 if TYPE_CHECKING:
@@ -297,6 +306,7 @@ def _write(
 
     fill = None if source.values.dtype == np.bool_ else source.fill_value_default
     fill = check_fill(fill, values.dtype, "fill_value_default")
+    check_header(fill, values.dtype)
     if fill is None and values.dtype.kind == "f":
         fill = NAN
     header = {

@@ -446,6 +446,33 @@ put ToFloat32() before; see docs/reference/what-a-pixel-means.md
     )
 
 
+def check_header(fill: Any, dtype: Any) -> None:
+    """Raise ValueError for a nodata value that a file's header would round.
+
+    Headers hold floats of 64 bits, which end to tell whole numbers apart at 2**53.
+
+    Parameters
+    ----------
+    fill
+        A number that the dtype holds, or None.
+    dtype
+        Of the pixels.
+
+    Examples
+    --------
+    >>> check_header(2**53, "int64")
+    >>> check_header(2**53 + 1, "int64")
+    Traceback (most recent call last):
+    ValueError: nodata 9007199254740993 would be 9007199254740992 in a file's header; give a \
+number up to 2**53; see docs/reference/what-a-pixel-means.md
+    """
+    if fill is not None and np.dtype(dtype).kind in "iu" and int(float(fill)) != int(fill):
+        raise ValueError(
+            f"nodata {fill} would be {int(float(fill))} in a file's header; give a number up to "
+            f"2**53; {GUIDE}"
+        )
+
+
 def keep_off(values: Array, nodata: Any, counts: Array | None = None) -> None:
     """Move numbers that count but fell on nodata's value to the next one, in place.
 

@@ -38,6 +38,7 @@ from geopatcher import (
     map_patches,
     merge_to_file,
 )
+from geopatcher.stream import run_batch
 
 
 class Window:
@@ -396,3 +397,28 @@ def test_bad_margins_say_what_is_accepted():
     patcher = patcher_of(20, 20, window=SpatialTrim(10))
     with pytest.raises(ValueError, match=r"a margin of 10 leaves nothing of chips .* below 10"):
         patcher.merge(patcher.stream(scene), scene)
+
+
+@pytest.mark.parametrize("nodata", [None, 0, np.nan, [0, 5]])
+def test_chips_of_one_nodata_value_are_batched_and_others_are_not(nodata):
+    """NaN is one value, too."""
+    sizes = []
+
+    class Model:
+        takes_batches = True
+
+        def __call__(self, batch):
+            sizes.append(len(batch) if batch.ndim == 4 else 1)
+            return batch
+
+    fills = nodata if isinstance(nodata, list) else [nodata] * 2
+    data = [
+        GeoTensor(np.ones((1, 4, 4), "float32"), Affine(10, 0, 0, 0, -10, 0), "EPSG:32632", fill)
+        for fill in fills
+    ]
+    patches = [Patch(each, (0, 0), None) for each in data]
+    made = run_batch(Model(), patches)
+    assert all(
+        patch.data.fill_value_default is fill for patch, fill in zip(made, fills, strict=True)
+    )
+    assert sizes == ([1, 1] if isinstance(nodata, list) else [2])

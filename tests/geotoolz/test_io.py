@@ -369,6 +369,14 @@ def test_a_nodata_value_that_the_dtype_cannot_hold_is_not_written(tmp_path):
         gz.write_cog(tile, tmp_path / "a.tif")
 
 
+@pytest.mark.parametrize(("dtype", "nodata"), [("int64", 2**53 + 1), ("uint64", 2**64 - 1)])
+def test_a_nodata_value_that_a_header_rounds_is_not_written(tmp_path, dtype, nodata):
+    tile = GeoTensor(np.zeros((2, 2), dtype), Affine.scale(10, -10), "EPSG:32632", nodata)
+    with pytest.raises(ValueError, match=rf"nodata {nodata} would be .*what-a-pixel-means"):
+        gz.write_cog(tile, tmp_path / "a.tif")
+    assert not list(tmp_path.iterdir())
+
+
 CLASSES = {"0": ["clear", "#00ff00"], "1": ["cloud & haze", "#ffffff"], "300": ["snow", "#ff80ff"]}
 
 

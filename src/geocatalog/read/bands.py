@@ -259,7 +259,7 @@ def nodata_decides(source: Any, indexes: Sequence[int]) -> bool:
     # Asked once: rasterio makes these lists anew for all bands.
     values, flags = source.nodatavals, source.mask_flag_enums
     first = values[indexes[0] - 1]
-    return all(
+    return alpha_beside(source) is None and all(
         _same(values[index - 1], first) and flags[index - 1] in _BY_VALUE for index in indexes
     )
 
@@ -352,12 +352,40 @@ def hidden_by(
     -------
     (C, rows, cols) bool.
     """
-    hidden: np.ndarray = source.read_masks(list(indexes), **options) == 0
+    flags = source.mask_flag_enums
+    hidden = np.zeros(values.shape, bool)
+    if any(flags[index - 1] not in _BY_VALUE for index in indexes):
+        hidden |= source.read_masks(list(indexes), **options) == 0
+    alpha = alpha_beside(source)
+    if alpha is not None:
+        shape = {"out_shape": options["out_shape"][-2:]} if "out_shape" in options else {}
+        hidden |= source.read(alpha, **{**options, **shape}) == 0
     for index, band, missing in zip(indexes, values, hidden, strict=True):
         marks = equal_mask(band, header_nodata(source, index))
         if marks is not None:
             missing |= marks
     return hidden
+
+
+def alpha_beside(source: Any) -> int | None:
+    """Return the alpha band, 1-based, that GDAL's masks leave out: a mask or nodata comes first.
+
+    Parameters
+    ----------
+    source
+        A dataset that rasterio opened.
+
+    Returns
+    -------
+    None where there is none, or where it is the mask.
+    """
+    colours = source.colorinterp
+    if ColorInterp.alpha not in colours or MaskFlags.alpha in source.mask_flag_enums[0]:
+        return None
+    index: int = colours.index(ColorInterp.alpha) + 1
+    # GDAL takes no band of other types, or beside two or more than three others, for a mask.
+    masks = source.count in (2, 4) and source.dtypes[index - 1] in ("uint8", "uint16")
+    return index if masks else None
 
 
 def marked(

@@ -29,6 +29,7 @@ from geocatalog.grid import (
 )
 from geocatalog.read.bands import (
     Bands,
+    alpha_beside,
     as_asked,
     data_indexes,
     header_nodata,
@@ -442,10 +443,72 @@ def _read_part(
             data, mask = read_stored(view, chosen, bands.dtype), None
             if source_nodata is None:
                 alpha = view.read(view.colorinterp.index(ColorInterp.alpha) + 1)
-                mask = np.broadcast_to(alpha > 0, data.shape)
+                shown = alpha > 0
+                if (beside := alpha_beside(source)) is not None:  # one hides as the other does
+                    masked = stack.enter_context(as_asked(source, [beside]))
+                    view = stack.enter_context(warped(masked, part, alike.method, None, **lies))
+                    shown &= view.read(view.count) > 0
+                mask = np.broadcast_to(shown, data.shape)
+            if is_rounded(data):
+                data, mask = _by_place(source, own, part, alike, bands.dtype)
         if mask is not None and (marks := equal_mask(data, nodata)) is not None:
             mask = mask & ~marks
         return Piece(row, col, data, mask, nodata if mask is None else None)
+
+
+def is_rounded(values: np.ndarray) -> bool:
+    """Tell whether whole numbers are so large that GDAL, which resamples in floats, rounds them.
+
+    Parameters
+    ----------
+    values
+        As GDAL resampled them.
+
+    Returns
+    -------
+    Whether one is 2**53 or more.
+
+    Examples
+    --------
+    >>> is_rounded(np.array([2**53])), is_rounded(np.array([2**53 - 1]))
+    (True, False)
+    """
+    if values.dtype.kind not in "iu" or values.dtype.itemsize < 8 or not values.size:
+        return False
+    return int(values.max()) >= 2**53 or int(values.min()) <= -(2**53)
+
+
+def _by_place(
+    source: Any, own: GeoBox, part: GeoBox, alike: _Alike, dtype: np.dtype
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a file's numbers on a grid, and which count, by the place of the nearest pixel."""
+    if alike.method != Resampling.nearest:
+        raise CatalogError(
+            f"{dtype} numbers of 2**53 and more can't be resampled by {alike.method.name!r}, which "
+            "computes in floats; use resampling='nearest'"
+        )
+    from rasterio.warp import reproject
+
+    top, left, rows, cols = window_of(own.transform, _bounds_on(part, own), None, SAME)
+    bottom, right = min(top + rows + 1, own.shape[0]), min(left + cols + 1, own.shape[1])
+    top, left = max(top - 1, 0), max(left - 1, 0)
+    window = Window(left, top, right - left, bottom - top)
+    stored = read_stored(source, alike.indexes, dtype, window=window)
+    counts = ~hidden_by(source, alike.indexes, stored, window=window)
+    place = np.full(part.shape, -1, np.int32)
+    reproject(
+        np.arange(window.height * window.width, dtype=np.int32).reshape(stored.shape[1:]),
+        place,
+        src_transform=own.transform @ Affine.translation(left, top),
+        src_crs=source.crs,
+        dst_transform=part.transform,
+        dst_crs=raster_crs(part),
+        dst_nodata=-1,
+        resampling=Resampling.nearest,
+    )
+    at = np.maximum(place, 0)
+    data, mask = (each.reshape(len(each), -1)[:, at] for each in (stored, counts))
+    return data, mask & (place >= 0)
 
 
 def _shared_pixels(own: GeoBox, part: GeoBox) -> tuple[Window, tuple[slice, ...]] | None:

@@ -348,6 +348,7 @@ class SpatialInvVarWeightedMean(PixelAggregation):
     def update(self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any) -> None:
         """Add one chip."""
         total, precision, count = states
+        check_ordered(self, values.dtype)
         estimate, variance = (values, values) if values.ndim == 2 else (values[0], values[1])
         if (variance <= 0).any():
             raise PatchError(f"variances must be positive, got {np.nanmin(variance)}")

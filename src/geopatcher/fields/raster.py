@@ -119,7 +119,7 @@ def check_fits(array: Any, shape: tuple[int, ...], axes: int) -> np.ndarray:
 keep_place(GeoTensor)
 index_as_array(GeoTensor)
 
-_CACHE = "GDAL_CACHEMAX"
+_CACHE, _LISTING = "GDAL_CACHEMAX", "GDAL_DISABLE_READDIR_ON_OPEN"
 
 MOST_OPEN = 64
 """Files that one thread keeps open; the one that was used longest ago is closed first."""
@@ -376,6 +376,8 @@ class RasterField:
             # A band of near infrared may be coloured as alpha: its name tells.
             self._hides = hides and not (MaskFlags.alpha in flags and coloured_alpha(file))
             self._roles = roles_in_file(file, indexes)
+            if self._nodata is None:  # the reader does not look beside its file
+                self._nodata = file.nodata
         values, hidden = self._stored(file, window)
         scales = self._scales_of(file)
         if scales is None and hidden is None:
@@ -513,8 +515,11 @@ def _reading_options(reader: Any, path: str) -> dict[str, Any]:
     from georeader.geotensor import RIO_ENV_OPTIONS_DEFAULT
 
     options = dict(reader._get_rio_options_path(path))
-    if options.get(_CACHE) == RIO_ENV_OPTIONS_DEFAULT.get(_CACHE):
-        options.pop(_CACHE, None)
+    # A mask or a nodata value may lie in a file beside a local one; at a server each is a request.
+    dropped = (_CACHE,) if "://" in path or path.startswith("/vsi") else (_CACHE, _LISTING)
+    for name in dropped:
+        if options.get(name) == RIO_ENV_OPTIONS_DEFAULT.get(name):
+            options.pop(name, None)
     return options
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import rasterio
+import rasterio.warp
 from georeader.rasterio_reader import RasterioReader
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from rasterio.io import MemoryFile
 from rasterio.windows import Window
 
 import geotoolz as gz
+from geocatalog.errors import CatalogError
 from geocatalog.grid import pixel_grid
 from geocatalog.read.bands import data_indexes, marked, read_bands, resampling_for
 from geocatalog.read.onto_grid import read_piece
@@ -183,6 +185,54 @@ def test_a_band_that_nobody_asked_for_is_alpha_and_hides(tmp_path, dtype):
         piece, bands = read_piece(path, grid)
         assert bands.count == 3
         assert np.array_equal(piece.valid[0].any(axis=0), np.arange(80 // size) >= 40 // size)
+
+
+@pytest.mark.parametrize("hides", ["mask", "nodata"])
+@pytest.mark.parametrize("size", [10, 20])
+def test_what_an_alpha_band_hides_is_hidden_beside_a_mask_or_nodata(tmp_path, hides, size):
+    path = str(four_bands(tmp_path / "a.tif", ColorInterp.alpha, hides=hides))
+    with rasterio.open(path) as file:
+        shown = file.read(4) > 0
+        first = file.read(1)
+    shown &= np.arange(64).reshape(8, 8) > 9 if hides == "mask" else first != 12
+    step = size // 10
+    grid = pixel_grid(32632, rasterio.Affine(size, 0, 5e5, 0, -size, 5e6), (8 // step,) * 2)
+    piece, _ = read_piece(path, grid)
+    assert np.array_equal(piece.valid[0], shown[step - 1 :: step, step - 1 :: step])
+    if size == 10:
+        read = gz.read(path)
+        assert np.array_equal(read.values[0] != read.fill_value_default, shown)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+@pytest.mark.parametrize("nodata", [None, 7])
+@pytest.mark.parametrize("crs", [32632, 4326])
+def test_identifiers_of_64_bits_are_exact_on_any_grid(tmp_path, dtype, nodata, crs):
+    numbers = np.random.default_rng(0).integers(2**60, 2**63 - 1, (2, 8, 8)).astype(dtype)
+    numbers[:, 3] = 7
+    path = str(tmp_path / "ids.tif")
+    form = {"driver": "GTiff", "height": 8, "width": 8, "count": 2, "dtype": dtype}
+    with rasterio.open(path, "w", crs="EPSG:32632", transform=PLACE, nodata=nodata, **form) as file:
+        file.write(numbers)
+    fine = rasterio.Affine(5, 0, 5e5 - 10, 0, -5, 5e6)
+    if crs == 32632:
+        piece, _ = read_piece(path, pixel_grid(crs, fine, (16, 18)))
+        assert (piece.row, piece.col) == (0, 2)
+        expected = numbers.repeat(2, 1).repeat(2, 2)
+        assert np.array_equal(piece.data[piece.valid], expected[piece.valid])
+        assert np.array_equal(piece.valid, expected != (nodata or 0))
+        with pytest.raises(CatalogError, match=r"2\*\*53.*nearest"):
+            read_piece(path, pixel_grid(crs, fine, (16, 18)), resampling="average")
+    else:
+        west, _, east, north = rasterio.warp.transform_bounds(
+            32632, 4326, 5e5, 5e6 - 80, 5e5 + 80, 5e6
+        )
+        size = (east - west) / 12
+        piece, _ = read_piece(
+            path, pixel_grid(crs, rasterio.Affine(size, 0, west, 0, -size, north), (9, 12))
+        )
+        assert piece.valid.mean() > 0.7
+        assert np.isin(piece.data[piece.valid], numbers).all()
 
 
 @pytest.mark.parametrize("named", [False, True])

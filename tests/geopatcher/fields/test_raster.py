@@ -321,6 +321,28 @@ def test_beyond_its_file_a_reader_has_no_data(tmp_path, dtype, nodata, masked, s
     assert np.ma.getmaskarray(cells)[..., 0].all() or np.isnan(np.ma.getdata(cells)[..., 0]).all()
 
 
+@pytest.mark.parametrize("what", ["mask", "nodata", "scale"])
+def test_what_lies_beside_a_file_counts_as_what_lies_within(tmp_path, values, what):
+    path = write(tmp_path / "scene.tif", values[:, :32, :32], 16)
+    if what == "mask":
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(path, "r+") as file:
+            file.write_mask(np.arange(1024).reshape(32, 32) > 99)
+    else:
+        entry = "<NoDataValue>{}</NoDataValue>" if what == "nodata" else "<Scale>{}</Scale>"
+        number = values[0, 0, 0] if what == "nodata" else 0.5
+        band = f'<PAMRasterBand band="1">{entry.format(number)}</PAMRasterBand>'
+        (tmp_path / "scene.tif.aux.xml").write_text(
+            f"<PAMDataset>{band}{band.replace('1', '2', 1)}</PAMDataset>"
+        )
+    chip, whole = RasterField(RasterioReader(path)).select(Window(0, 0, 32, 32)), gz.read(path)
+    counts = [
+        np.ma.filled(np.ma.masked_equal(each.values.astype(float), each.fill_value_default), np.nan)
+        for each in (chip, whole)
+    ]
+    np.testing.assert_array_equal(*counts)
+    assert what == "scale" or np.isnan(counts[0]).any()
+
+
 def test_a_focus_that_ends_within_pixels_is_refused(path):
     with pytest.raises(PatchError, match=r"within pixels.*round_offsets"):
         RasterField(RasterioReader(path, window_focus=Window(0.5, 0, 10, 10)))
