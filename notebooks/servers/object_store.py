@@ -69,7 +69,7 @@ class ObjectStore:
             str(seaweedfs()), "-logdir", str(self.folder), "server", "-dir", str(self.folder),
             "-ip", HERE, "-ip.bind", HERE, *listen, "-filer", "-s3", "-s3.config", str(config),
             "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false",
-            "-master.volumeSizeLimitMB=64", "-volume.max=16", "-volume.preStopSeconds=0",
+            "-master.volumeSizeLimitMB=64", "-volume.max=100", "-volume.preStopSeconds=0",
              "-master.telemetry=false",
         ]  # fmt: skip
 
