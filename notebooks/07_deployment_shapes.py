@@ -14,9 +14,9 @@
 # **Question.** A pipeline works in a notebook. What has to change before it runs as a batch job, a
 # web service, a tile server, a model behind an address, or a task of an orchestrator?
 #
-# You will learn that the answer is mostly *nothing*: the operator stays as it is, and thirteen
-# shapes are put around it. Each of them really runs here, with the library that a practitioner
-# would take, on a free port of this machine, and each server is stopped in the cell that started it.
+# You will learn that the operator stays as it is, and that thirteen shapes are put around it. Each
+# of them runs here, with the library that a practitioner would take, on a free port of this machine,
+# and each server is stopped in the cell that started it.
 #
 # | | shape | | shape |
 # |---|---|---|---|
@@ -28,76 +28,27 @@
 # | 6 | pipelines that clients send | 13 | the next version: diff and backtest |
 # | 7 | map tiles | | |
 #
-# **Needs** no network, and the extra `serve` (in the clone: `pip install ".[serve]"`). Pixels come from a
-# local archive, the live service or the embedded simulation; the lines printed below say which.
+# **Needs** no network, and the extra `serve` (in the clone: `pip install ".[serve]"`). The lesson leads
+# with real scenes of Bolzano and of Flanders where an archive has them, and else with the embedded
+# simulation; the lines printed below say which. Shape 11 is simulated everywhere: no archive here holds
+# three sensors of one place.
 #
-# **Before this.** [Operators on a Sentinel-2 scene](03_operators_lake_tahoe.ipynb). **Time.** 60
+# **Before this.** [Operators on a Sentinel-2 scene](03_operators_lake_tahoe.ipynb). **Time.** 45
 # minutes to read, two minutes to run; each shape can be read alone. Terms are explained where they
 # first occur, and in the [glossary](../docs/reference/glossary.md).
 
 # %%
+import tempfile
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import requests
+
 from geostack.lesson import need
 
 ready = need("fastapi", "litserve", "prefect", "rio_tiler", extra="serve")
-
-# %%
-import base64
-import io
-import json
-import os
-import pickle
-import re
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
-import textwrap
-import time
-import urllib.request
-import warnings
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import partial
-from pathlib import Path
-
-# %%
-import cloudpickle
-import matplotlib.pyplot as plt
-import morecantile
-import numpy as np
-import requests
-import yaml
-from distributed import Client, LocalCluster
-from fastapi import FastAPI, HTTPException
-from fastapi.responses import FileResponse
-from georeader.geotensor import GeoTensor
-from rasterio.io import MemoryFile
-from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
-from urllib3 import PoolManager
-
-# %%
-from geocatalog import GeoSlice, from_stac_items
-from geopatcher import CoverageWarning, SpatialBoxcar, SpatialHardVote, SpatialPatcher
-from geopatcher import SpatialRectangular, SpatialRegularStride
-from geostack import SOUTH_TYROL_BBOX, SOUTH_TYROL_TILE, NoSceneError, SourceUnavailableError
-from geostack import artifact, load_dem_chip, load_landsat_chip, load_s2_chip, load_stac_items
-from geostack.artifact_tar import read_members, write_members
-from geostack.serve import Limits, Pipeline, create_app, running
-from geostack.serve.pixels import as_geotiff, read_upload
-from geotoolz import NDVI, NDWI, ActiveSampler, AlignAndStack, ApplyMask, ApplyToChips
-from geotoolz import CatalogField, CatalogPipeline, Colormap, DilateMask, DNToReflectance, Graph
-from geotoolz import GridSampler, Identity, Input, MaskFromSCL, MaskWhere, PerBandStats
-from geotoolz import PercentileClip, Sequential, SklearnOp, Snapshot, StandardScale, Stitch, Tap
-from geotoolz import ToRGB, fit_pixels, plot, read, write_cog
-from pipekit import AssertDType, AssertHasAttribute, AssertShape, AssertValidFraction
-from pipekit import AssertValueRange, Quarantine, ab_test, config_diff, to_config, to_yaml
-from pipekit.qc import Check
-
-folder = Path(tempfile.mkdtemp(prefix="geostack-shapes-"))
+folder = Path(tempfile.mkdtemp(prefix="geostack-shapes-"))  # for all that is written below
 
 # %% [markdown]
 # ## The pipeline
@@ -106,6 +57,8 @@ folder = Path(tempfile.mkdtemp(prefix="geostack-shapes-"))
 # nodata in digital numbers, and so NaN in reflectance. It names no file, no place and no date.
 
 # %%
+from geotoolz import NDVI, ApplyMask, DNToReflectance, MaskFromSCL
+
 vegetation = ApplyMask(MaskFromSCL("SCL"), fill_value=0) | DNToReflectance() | NDVI("B04", "B08")
 print(vegetation)
 print("hash:", vegetation.config_hash)
@@ -115,16 +68,19 @@ print("hash:", vegetation.config_hash)
 # Lake Tahoe.
 
 # %%
-BOLZANO = {
-    "bbox": SOUTH_TYROL_BBOX, "tile": SOUTH_TYROL_TILE, "date_range": "2022-06-01/2022-06-30"
-}  # fmt: skip
+from geostack import SOUTH_TYROL_BBOX, SOUTH_TYROL_TILE, NoSceneError, SourceUnavailableError
+from geostack import load_s2_chip
+
+BOLZANO = {"bbox": SOUTH_TYROL_BBOX, "tile": SOUTH_TYROL_TILE}
+BOLZANO["date_range"] = "2022-06-01/2022-06-30"
 SHORE = {"bbox": (-120.06, 38.92, -119.95, 38.99), "source": "simulated"}
 try:
     colour, where = load_s2_chip(**BOLZANO), BOLZANO
 except (NoSceneError, SourceUnavailableError):
     colour, where = load_s2_chip(**SHORE), SHORE
 
-scene = load_s2_chip(**where, bands=("B04", "B08", "SCL"))
+BANDS = ("B04", "B08", "SCL")
+scene = load_s2_chip(**where, bands=BANDS)
 source, item_id = scene.attrs["source"], scene.attrs["item_id"]
 place = "Bolzano" if where is BOLZANO else "Lake Tahoe (simulated)"
 credit = "" if source == "simulated" else "contains modified Copernicus Sentinel data 2022"
@@ -134,11 +90,14 @@ print(scene.shape, scene.dtype, scene.attrs["band_names"])
 # %% [markdown]
 # ## 1. Exploration: look between the steps
 #
-# A `Sequential` is sliced like a list, so looking is a matter of putting something between. `Tap`
+# A `Sequential` is sliced like a list, so one looks by putting something between two slices. `Tap`
 # calls a function in passing, `Snapshot` keeps a value; neither changes a pixel, and neither is in
-# the pipeline that goes to production.
+# the pipeline that goes to production. [Lesson 03](03_operators_lake_tahoe.ipynb) takes such a
+# pipeline apart, with checks, a trace and a profile.
 
 # %%
+from geotoolz import Snapshot, Tap
+
 snapshot, ranges = Snapshot(), []
 
 
@@ -152,106 +111,114 @@ opened = opened | vegetation[2:] | Tap(note) | snapshot.at("NDVI")
 greenness = opened(scene)
 for name, (low, high) in zip(snapshot.keys(), ranges, strict=True):
     print(f"{name:15} {snapshot[name].dtype!s:8} {low:8.3f} to {high:9.3f}")
-assert np.array_equal(greenness.values, vegetation(scene).values, equal_nan=True)
 
 # %%
-fig, axes = plt.subplots(1, 3, figsize=(13, 3.9), layout="constrained")
+from geotoolz import plot
+
+NDVI_STYLE = {"label": "NDVI (unitless)", "cmap": "YlGn", "vmin": -0.2, "vmax": 0.9}
 looks = {
     "masked numbers": {"label": "digital number", "band": "B08", "cmap": "gray"},
     "reflectance": {"label": "reflectance (unitless)", "band": "B08", "cmap": "gray"},
-    "NDVI": {"label": "NDVI (unitless)", "cmap": "BrBG", "vmin": -1, "vmax": 1},
+    "NDVI": NDVI_STYLE,
 }
+fig, axes = plt.subplots(1, 3, figsize=(13, 3.5), layout="constrained")
 for ax, (name, look) in zip(axes, looks.items(), strict=True):
     plot(snapshot[name], ax=ax, title=f"After step {list(looks).index(name) + 1}: {name}", **look)
+    ax.set_facecolor("0.6")  # seen through pixels without data
 for ax in axes[1:]:
     ax.set_ylabel("")
 fig.supxlabel(credit, size=8)
 plt.show()
 
 # %% [markdown]
-# The same picture before and after the second step, in other units; the third makes another
-# quantity of it. Black in the near infrared is water: the rivers of Bolzano, or the simulated lake.
+# The second picture is the first in other units; the third is another quantity. Black in the near
+# infrared is water: the rivers of Bolzano, or the simulated lake.
 #
 # ## 2. Batch: a catalog in, a catalog out
 #
 # Extract, transform, load is one object: rows come from a catalog, each goes through the pipeline,
-# outputs are cloud-optimised GeoTIFFs and a catalog again. Two archives: real acquisitions of a
-# square of Flanders, and 22 simulated scenes of Lake Tahoe, of which a box is read at 20 m.
+# outputs are cloud-optimised GeoTIFFs and a catalog again.
+# [From catalog to catalog](catalog/05_patching_bridge.ipynb) builds it step by step; here it is killed.
+#
+# The archive holds 118 acquisitions of a square of Flanders. Where it is missing, 22 simulated scenes
+# of Lake Tahoe stand in, of which a box is read at 20 m. Archives hold broken files: to have one for
+# certain, a *copy* of one band is cut off after 2,000 bytes, and one row points to the copy.
 
 # %%
-tahoe_items = load_stac_items(
-    "sentinel-2-l2a", SHORE["bbox"], "2024-06-01/2024-07-31", tile="10SGJ",
-    max_cloud_cover=None, limit=None, source="simulated",
-)  # fmt: skip
-tahoe = from_stac_items(tahoe_items, asset_key=["B04", "B08", "SCL"])
-print(f"source: simulated, {len(tahoe)} scenes of Lake Tahoe")
-try:
+from geocatalog import from_stac_items
+from geostack import load_stac_items
+
+
+def catalog_of(box, dates, tile, source):
+    """Return the catalog of a place: a row for each scene, three bands a row."""
     items = load_stac_items(
-        "sentinel-2-l2a", (3.019, 50.813, 3.028, 50.819), "2017-08-01/2018-11-30", tile="31UDS",
-        max_cloud_cover=None, limit=None, source="archive",
-    )  # fmt: skip
-    rows, region = from_stac_items(items, asset_key=["B04", "B08", "SCL"]), "Flanders"
-    rows_credit = "contains modified Copernicus Sentinel data 2017-2018"
-    print(f"source: archive, {len(rows)} scenes of Flanders")
+        "sentinel-2-l2a", box, dates, tile=tile, max_cloud_cover=None, limit=None, source=source
+    )
+    return from_stac_items(items, asset_key=list(BANDS))
+
+
+tahoe = catalog_of(SHORE["bbox"], "2024-06-01/2024-07-31", "10SGJ", "simulated")
+try:
+    square = (3.019, 50.813, 3.028, 50.819)
+    rows, region = catalog_of(square, "2017-08-01/2018-11-30", "31UDS", "archive"), "Flanders"
 except (NoSceneError, SourceUnavailableError) as error:
-    rows, region, rows_credit = tahoe, "Lake Tahoe (simulated)", ""
-    print("skipped, no archive has the Flanders scenes:", type(error).__name__)
-
-# %% [markdown]
-# Archives hold broken files. To have one for certain, a *copy* of one near-infrared band is cut off
-# after 2,000 bytes, and one row of the catalog points to the copy.
+    rows, region = tahoe, "Lake Tahoe (simulated)"
+    print("no archive has the Flanders scenes:", type(error).__name__)
+rows_credit = "contains modified Copernicus Sentinel data 2017-2018" if rows is not tahoe else ""
+print(f"source: {'simulated' if rows is tahoe else 'archive'}, {len(rows)} scenes of {region}")
 
 # %%
-table = rows.gdf
-row = next(rows.iter_rows())
-band_file = Path(row.assets["B08"])
-damaged = folder / band_file.name
-damaged.write_bytes(band_file.read_bytes()[:2000])
-here = table.index[row.index]
-table.loc[here, "assets"] = table.loc[here, "assets"].replace(str(band_file), str(damaged))
+from geocatalog import GeoSlice
+from geotoolz import CatalogField, CatalogPipeline
+
+table, row = rows.gdf, next(rows.iter_rows())
+whole = Path(row.assets["B08"])
+damaged = folder / whole.name
+damaged.write_bytes(whole.read_bytes()[:2000])
+at = table.index[row.index]
+table.loc[at, "assets"] = table.loc[at, "assets"].replace(str(whole), str(damaged))
 rows = type(rows)(table)
-print("damaged on purpose:", row.extras["item_id"])
-
-# %%
-SQUARE = (752000, 4312000, 762000, 4322000)  # metres of UTM zone 10
 
 
 def read_box(row):
-    return CatalogField(row, GeoSlice(SQUARE, row.interval, 20, row.crs)).load()
+    box = (752000, 4312000, 762000, 4322000)  # metres of UTM zone 10
+    return CatalogField(row, GeoSlice(box, row.interval, 20, row.crs)).load()
 
 
+# %%
 def summary(ndvi):
     seen = ndvi.values[np.isfinite(ndvi.values)]
     return {"seen": seen.size / ndvi.size, "mean_ndvi": seen.mean() if seen.size else np.nan}
 
 
-# %%
-def batch(catalog, target, operator=vegetation):
-    """Return the pipeline over a catalog; COGs and a journal go to folder / target."""
-    at_tahoe = {"reader": read_box} if catalog.crs == tahoe.crs else {}
+def batch(target, operator):
+    """Return the pipeline over the rows; COGs and a journal go to folder / target."""
     return CatalogPipeline(
-        catalog,
+        rows,
         operator,
         writer=folder / target,
         journal=folder / f"{target}.jsonl",
         columns=summary,
         on_row_error="skip",
         workers=2,
-        **at_tahoe,
+        **({"reader": read_box} if rows.crs == tahoe.crs else {}),
     )
 
 
-etl = batch(rows, "ndvi")
+etl = batch("ndvi", vegetation)
 
 # %% [markdown]
-# ### Killed, and resumed
-#
-# The run is started in a process of its own and killed with SIGKILL, which no program can catch,
-# as soon as a dozen rows are in the journal. `cloudpickle` carries the whole pipeline over, the
-# functions of this notebook included.
+# The run is started in a process of its own and killed with SIGKILL, which no program can catch, as
+# soon as a dozen rows are in its journal. `cloudpickle` carries the whole pipeline over, the functions
+# of this notebook included. Then the same call, here, goes on where the journal ends; the damaged file
+# is skipped, and reported by name.
 
 # %%
-CHILD = "import sys, cloudpickle; cloudpickle.load(sys.stdin.buffer).run()"
+import subprocess
+import sys
+import time
+
+import cloudpickle
 
 
 def journalled():
@@ -260,7 +227,8 @@ def journalled():
     return max(lines - 1, 0)  # the first line tells what the run is
 
 
-child = subprocess.Popen([sys.executable, "-c", CHILD], stdin=subprocess.PIPE)
+code = "import sys, cloudpickle; cloudpickle.load(sys.stdin.buffer).run()"
+child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
 child.stdin.write(cloudpickle.dumps(etl))
 child.stdin.close()
 while journalled() < 12 and child.poll() is None:
@@ -268,12 +236,7 @@ while journalled() < 12 and child.poll() is None:
 child.kill()
 child.wait()
 before = journalled()
-print(f"ended with status {child.returncode}, {before} rows in its journal")
-assert child.returncode == -9
-assert 12 <= before < len(rows) - 1
-
-# %% [markdown]
-# The same call goes on where the journal ends. The damaged file is skipped, and reported by name.
+print(f"killed: status {child.returncode}, {before} rows in its journal")
 
 # %%
 report, products = etl.run()
@@ -281,128 +244,60 @@ failed = report.failed[0]
 print(report)
 print(f"skipped: {Path(failed.filepath).parent.name}: {failed.error}")
 assert report.resumed == before
-assert report.done + report.resumed == len(products) == len(rows) - 1
-assert len(report.failed) == 1
-assert row.extras["item_id"] not in set(products.gdf.item_id)
-
-# %%
-done = products.gdf.sort_values("start_time")
-fig, ax = plt.subplots(figsize=(9, 3), layout="constrained")
-dates = done.start_time.dt.tz_localize(None)
-points = ax.scatter(dates, done.mean_ndvi, c=100 * done.seen, cmap="cividis", s=22)
-lost = np.datetime64(row.start_time.tz_localize(None))
-ax.axvline(lost, color="C3", lw=1, ls="--", label="the damaged one, skipped")
-ax.set(title=f"{region}: what the batch tells of each scene", ylabel="mean NDVI (unitless)")
-fig.colorbar(points, label="pixels without cloud (%)")
-ax.set_ylim(top=ax.get_ylim()[1] + 0.12)
-ax.tick_params(axis="x", rotation=20)
-ax.legend(frameon=False, loc="upper right")
-fig.supxlabel(rows_credit, size=8)
-plt.show()
-odd = done[(done.seen > 0.95) & (done.mean_ndvi < 0.1)]
-assert len(odd) == 1 or region != "Flanders"
 
 # %% [markdown]
-# Every point is a row of the resulting catalog. In Flanders the yellow ones, scenes that were seen
-# whole, draw the course of the fields; dark ones, of which a few pixels were seen, scatter. One
-# yellow point lies near zero, in September 2018: a cloud that SCL took for ground. Nothing in this
-# pipeline stops it; section 8 puts the checks inside.
-#
-# The 22 simulated scenes take the same call:
+# What does it cost? The Flanders scenes are chips of 64 x 64 pixels and tell nothing about whole tiles.
+# So strips of a simulated scene are timed, the largest a twentieth of a tile of 10980 x 10980 pixels,
+# three rounds of three sizes. Each round gives a line, seconds against pixels, that is drawn on to a
+# whole tile. How far the three lie apart is the least that the answer is unsure by.
 
 # %%
-report, lake = batch(tahoe, "lake").run()
-print(f"{report.total} simulated rows: {report.done} done, {len(report.failed)} failed")
-assert report.done == len(lake) == 22
+from geotoolz import write_cog
 
-# %% [markdown]
-# ### Ten thousand rows, on paper
-#
-# What would an archive cost? A scene costs something fixed (opening, writing) and something for
-# each pixel, so one scene is timed here at four sizes, three times each, and a line is fitted:
-#
-# $$ t = a + b\,n_{\text{px}}, \qquad T = \frac{N\,t}{W\,e} + s, \qquad
-# \text{money} = T\,W\,p $$
-#
-# with N scenes, W workers of a Dask cluster with one core each, a parallel efficiency e, a time s
-# until the cluster is up, and a price p of a core for an hour. The last three are assumptions; put
-# your own. Pixels are read from a local disk here; over a network a grows. The largest piece is a
-# fiftieth of a whole tile of 10980 x 10980 pixels, so the line is drawn far beyond what was timed. Each
-# of the three rounds gives a line of its own: how far they lie apart is the least that the answer is
-# unsure by.
-
-# %%
-clear = tahoe.where("cloud_cover < 1")
-first = next(clear.iter_rows())
-megapixels, seconds = [], []
-for side in (2_560, 5_120, 10_240, 15_360) * 3:
-    part = GeoSlice((752000, 4312000, 752000 + side, 4312000 + side), first.interval, 10, first.crs)
+first = next(tahoe.where("cloud_cover < 1").iter_rows())
+sizes, seconds, megabytes = [], [], []  # millions of pixels, seconds, MB written
+for height in (2_560, 10_240, 38_400) * 3:
+    part = GeoSlice((750400, 4312000, 765760, 4312000 + height), first.interval, 10, first.crs)
     began = time.perf_counter()
-    ndvi = vegetation(CatalogField(first, part).load())
-    write_cog(ndvi, folder / "cost.tif", overwrite=True)
+    strip = vegetation(CatalogField(first, part).load())
+    file = write_cog(strip, folder / "cost.tif", overwrite=True)
     seconds.append(time.perf_counter() - began)
-    megapixels.append(ndvi.size / 1e6)
-megapixels, seconds = np.array(megapixels), np.array(seconds)
-rounds = np.split(np.arange(len(seconds)), 3)
-lines = np.array([np.polyfit(megapixels[k], seconds[k], 1, w=1 / seconds[k]) for k in rounds])
-per_megapixel, fixed = np.median(lines, axis=0)
-for name, column, unit in (("a", 1, "ms"), ("b", 0, "ms a million pixels")):
-    low, middle, high = 1e3 * np.sort(lines[:, column])
-    print(f"{name} = {middle:.0f} {unit} ({low:.0f} to {high:.0f} in three rounds)")
-
-# %%
-N, EFFICIENCY, START, PRICE = 10_000, 0.8, 180, 0.05  # scenes, share, seconds, dollars a core-hour
-workers = np.array([1, 10, 50, 200, 1000])
-
-
-def whole_tiles(line):
-    """Return the hours for N whole tiles, by number of workers, and the seconds of one tile."""
-    each = line[1] + line[0] * 10_980**2 / 1e6
-    return (N * each / (workers * EFFICIENCY) + START) / 3600, each
-
-
-hours, each = whole_tiles((per_megapixel, fixed))
-spread = np.array([whole_tiles(line)[0] for line in lines])
-print(f"a whole tile, 120.6 million pixels: {each:.0f} s, by the line")
-for W, T, low, high in zip(workers, hours, spread.min(0), spread.max(0), strict=True):
-    money = ", ".join(f"{t * W * PRICE:.2f}" for t in (low, T, high))
-    print(f"{W:5} workers: {T:7.2f} hours; lowest, middle, highest: {money} dollars")
-
-# %%
-fig, axes = plt.subplots(1, 2, figsize=(10, 3.2), layout="constrained")
-reach = np.array([0, max(megapixels)])
-axes[0].plot(megapixels, seconds, "o", label="timed here")
-axes[0].plot(reach, fixed + per_megapixel * reach, color="0.4", label="a + b n")
-axes[0].set(title="One simulated scene", xlabel="pixels (millions)", ylabel="time (s)")
-axes[0].legend(frameon=False)
-bars = PRICE * workers * np.abs(np.stack([spread.min(0), spread.max(0)]) - hours)
-axes[1].errorbar(hours, hours * workers * PRICE, yerr=bars, fmt="o-", capsize=3)
-axes[1].set_xscale("log")
-for W, T in zip(workers, hours, strict=True):
-    offset = {"textcoords": "offset points", "xytext": (0, 7)}
-    axes[1].annotate(W, (T, T * W * PRICE), **offset)
-axes[1].set(title="Ten thousand whole tiles, by number of workers", xlabel="hours")
-axes[1].set(ylabel="dollars", ylim=(0, 1.2 * max(spread.max(0) * workers * PRICE)))
-plt.show()
-assert hours[0] > hours[-1]
+    sizes.append(strip.size / 1e6)
+    megabytes.append(Path(file).stat().st_size / 1e6)
+TILE = 10_980**2 / 1e6
+rounds = [np.polyfit(sizes[k : k + 3], seconds[k : k + 3], 1) for k in (0, 3, 6)]
+low, middle, high = np.sort([np.polyval(line, TILE) for line in rounds])
+print(
+    f"a whole tile: {middle:.0f} s ({low:.0f} to {high:.0f}), a file of about "
+    f"{TILE * megabytes[-1] / sizes[-1]:.0f} MB"
+)
+hours = 10_000 * np.array([middle, low, high]) / 0.8 / 3600
+print(
+    "ten thousand: {:.0f} core-hours ({:.0f} to {:.0f}), ".format(*hours)
+    + "{:.0f} dollars ({:.0f} to {:.0f})".format(*(0.05 * hours))
+)
 
 # %% [markdown]
-# The work costs the same however many workers share it; a large cluster adds the time until it is up,
-# which is paid for every worker. Fewer workers than at the bend save nothing. The bars are the three
-# rounds on this machine; another processor or a slower disk moves all points by more.
+# The last line assumes cores that are busy 80 % of the time, at 5 cents an hour; put your own numbers.
+# Another processor, or reading over a network, moves it by more than the rounds differ.
+# [A thousand scenes](../docs/how-to/thousand-scenes.md) says how many workers are worth having.
 #
 # ## 3. One preprocessing, in training and in use
 #
 # A model learns from standardised bands. The same standardisation has to happen wherever the model
 # is used, and the usual mistake is to write it a second time. Here it is one object, fitted on the
-# western half; the eastern half is for judging.
+# western half; the eastern half is for judging. How such a model is trained and judged is the subject
+# of [lesson 06](06_ml_patches_augment.ipynb).
 
 # %%
+from sklearn.linear_model import LogisticRegression
+
+from geotoolz import PerBandStats, SklearnOp, StandardScale, fit_pixels
+
 CLASSES = {0: ("water", "#0072b2"), 1: ("vegetation", "#009e73"), 2: ("other", "#e69f00")}
 RULE = np.full(12, 2, np.int8)  # SCL id -> class, -1 for clouds and their shadows
 RULE[6], RULE[4], RULE[[0, 1, 3, 8, 9, 10]] = 0, 1, -1
 truth = RULE[scene.values[2]]
-
 middle = colour.shape[2] // 2
 WEST, EAST = slice(0, middle - 10), slice(middle, None)
 
@@ -420,48 +315,48 @@ classifier = preprocess | SklearnOp(model)
 print(len(classifier), "steps:", [type(step).__name__ for step in classifier])
 
 # %% [markdown]
-# The classifier, as one operator; and a service whose author standardised "in the same way", each
-# picture by its own mean and deviation. Both are asked for the eastern half in chips of 1.28 km, as
-# clients would send them.
+# Beside the classifier, a service whose author standardised "in the same way", each picture by its own
+# mean and deviation. Both are asked for the eastern half in chips of 1.28 km, as clients would send
+# them.
 
 # %%
+import warnings
+
+from geopatcher import CoverageWarning, SpatialBoxcar, SpatialHardVote, SpatialPatcher
+from geopatcher import SpatialRectangular, SpatialRegularStride
+from geotoolz import ApplyToChips, GridSampler, Stitch
+
 again = DNToReflectance() | StandardScale() | SklearnOp(model)
-cutter = SpatialPatcher(
-    SpatialRectangular(128, boundary="shift"), SpatialRegularStride(128),
-    SpatialBoxcar(), SpatialHardVote(n_classes=3),
-)  # fmt: skip
-maps = {}
+shape, stride = SpatialRectangular(128, boundary="shift"), SpatialRegularStride(128)
+cutter = SpatialPatcher(shape, stride, SpatialBoxcar(), SpatialHardVote(n_classes=3))
+maps, right = {}, {}
 for name, operator in {"the same object": classifier, "written a second time": again}.items():
     tiled = GridSampler(cutter) | ApplyToChips(operator) | Stitch()
     with warnings.catch_warnings():  # a few dark pixels hold no data, so none votes there
         warnings.simplefilter("ignore", CoverageWarning)
         maps[name] = tiled(colour[:, :, EAST])
-right = {}
-for name, mapped in maps.items():
-    known = truth[:, EAST] >= 0
-    hits = [np.mean(mapped.values[known & (truth[:, EAST] == k)] == k) for k in CLASSES]
+    hits = [np.mean(maps[name].values[truth[:, EAST] == k] == k) for k in CLASSES]
     right[name] = np.mean(hits)
     print(f"{name:22} {right[name]:.1%} right, mean over the classes")
 assert right["the same object"] > right["written a second time"] + 0.05
 
 # %%
-labels = GeoTensor(
-    truth[:, EAST], maps["the same object"].transform, scene.crs, -1, dict(scene.attrs)
-)
-labels.attrs.pop("band_names")
-fig, axes = plt.subplots(1, 3, figsize=(12, 5), layout="constrained")
+from georeader.geotensor import GeoTensor
+
+transform = maps["the same object"].transform
+labels = GeoTensor(truth[:, EAST], transform, scene.crs, -1, {"source": source})
+fig, axes = plt.subplots(1, 3, figsize=(11, 5), layout="constrained")
 pictures = {"Label, from SCL": labels} | {f"Preprocessing: {k}": v for k, v in maps.items()}
 for ax, (name, picture) in zip(axes, pictures.items(), strict=True):
-    plot(picture, ax=ax, classes=CLASSES, title=name, legend=ax is axes[2])
-for ax in axes[1:]:
-    ax.set_ylabel("")
+    plot(picture, ax=ax, classes=CLASSES, title=name, legend=ax is axes[2], axes="none")
+    ax.set_facecolor("0.6")
 fig.supxlabel(credit, size=8)
 plt.show()
 
 # %% [markdown]
 # On the right each chip was stretched by itself: where it holds nothing but forest, the least green
 # part of the forest is taken for other ground. No error is raised, and no test of either half fails;
-# only one object for both keeps them the same.
+# only one object for both keeps them the same. Grey has no label, or no data.
 #
 # ## 4. A model server
 #
@@ -479,6 +374,11 @@ print(text[text.index("class ModelAPI") : text.index("@contextmanager")].rstrip(
 
 
 # %%
+import signal
+import socket
+from contextlib import contextmanager
+
+
 def is_up(address):
     try:
         return requests.get(address, timeout=5).ok
@@ -490,19 +390,14 @@ def is_up(address):
 @contextmanager
 def serving(*command, ready):
     """Run `python COMMAND --port PORT` on a free port, and yield its address once it is ready."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url, log = f"http://127.0.0.1:{port}", folder / f"server-{port}.log"
-    with (
-        log.open("w") as printed,
-        subprocess.Popen(
-            [sys.executable, *command, f"--port={port}"], stdout=printed, stderr=printed
-        ) as server,
-    ):
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        url = "http://127.0.0.1:{1}".format(*probe.getsockname())
+    command = [sys.executable, *command, f"--port={url.rpartition(':')[2]}"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, **quiet) as server:
         try:
             while not is_up(url + ready):
-                assert server.poll() is None, log.read_text()
+                assert server.poll() is None, "the server ended"
                 time.sleep(0.1)
             yield url
         finally:
@@ -515,6 +410,15 @@ def serving(*command, ready):
 
 
 # %%
+import base64
+import pickle
+
+from rasterio.io import MemoryFile
+
+from geostack.serve import Limits, running
+from geostack.serve.pixels import as_geotiff, read_upload
+
+
 def ask(url, chip):
     """Send a chip (C, H, W) to the model server; return its labels (H, W), or why it refused."""
     tiff = base64.b64encode(as_geotiff(chip, None)).decode()
@@ -530,31 +434,67 @@ saved.write_bytes(pickle.dumps((classifier, ("B02", "B03", "B04", "B08"))))
 chips = [patch.data for patch in cutter.split(colour[:, :, EAST])][:8]
 
 # %%
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
 with serving(str(server_file), str(saved), ready="/health") as url:
-    labelled = ask(url, chips[0])
+    ask(url, chips[0])
     began = time.perf_counter()
     with ThreadPoolExecutor(4) as clients:
         answers = list(clients.map(partial(ask, url), chips))
     took = time.perf_counter() - began
     refused = ask(url, chips[0][:2])
 print("two bands instead of four:", *refused)
-print(f"{len(answers)} chips of {chips[0].shape} in {1e3 * took:.0f} ms")
+print(f"{len(answers)} chips of {chips[0].shape}, four clients: {1e3 * took:.0f} ms")
 for chip, answer in zip(chips, answers, strict=True):
     assert np.array_equal(answer.values, classifier(chip).values)
-    assert answer.transform == chip.transform
-assert refused[0] == 422
 
 # %% [markdown]
-# Eight chips, four clients at a time, and every label equal to what the operator says in this
-# notebook. What is no chip of four bands is refused with a status and a reason.
+# Every label equals what the operator says in this notebook. What is no chip of four bands is refused
+# with a status and a reason.
 #
 # ## 5. A web service
 #
-# `create_app` makes a FastAPI application of several pipelines. A client names a scene and a box,
-# or sends a GeoTIFF; it never names a file or an address. `running` serves it from a thread.
+# Twenty lines of FastAPI make a service of an operator: a GeoTIFF is sent, its NDVI comes back, and
+# with it the hash of the config that made it. A map found on a disk a year later can be traced.
 
 # %%
-BANDS = ("B04", "B08", "SCL")
+from fastapi import FastAPI, Request, Response
+
+from pipekit import to_config
+
+small_service = FastAPI()
+
+
+@small_service.get("/ndvi")
+def describe():
+    return {"bands": BANDS, "config": to_config(vegetation)}
+
+
+@small_service.post("/ndvi")
+async def run_it(request: Request):
+    chip = read_upload(await request.body(), BANDS, Limits())
+    tiff = as_geotiff(vegetation(chip), None)
+    return Response(tiff, media_type="image/tiff", headers={"X-Hash": vegetation.config_hash})
+
+
+cut = scene[:, 200:400, 300:500]
+with running(small_service) as url:
+    by_hand = requests.post(f"{url}/ndvi", data=as_geotiff(cut, None), timeout=30)
+    broken = requests.post(f"{url}/ndvi", data=b"no picture", timeout=30)
+print("a chip:", by_hand.status_code, by_hand.headers["X-Hash"], "| rubbish:", broken.status_code)
+
+# %% [markdown]
+# `running` serves it from a thread for as long as the block lasts. What the twenty lines leave open is
+# what takes the time: rubbish should be the client's fault (422), not the server's (500); large and slow
+# requests need limits, the next client an answer meanwhile. `create_app` does that for several
+# pipelines, and takes a scene's name and a box instead of pixels. A client never names a file or an
+# address.
+
+# %%
+from geostack.serve import Pipeline, create_app
+from geotoolz import NDWI, ToRGB
+
 pipelines = {
     "vegetation": Pipeline(vegetation, BANDS),
     "wet": Pipeline(DNToReflectance() | NDWI("B03", "B08"), ("B03", "B08")),
@@ -570,26 +510,20 @@ with running(create_app(pipelines, source=source)) as url:
     told = requests.post(f"{url}/pipelines/wet?format=json", json=asked, timeout=30).json()
     lost = requests.post(f"{url}/pipelines/vegetation", json=asked | {"item": "X"}, timeout=30)
 
-# %% [markdown]
-# `/pipelines/{name}` tells what would run: the whole config, its hash, and the versions under it.
-# Every answer carries the hash, so a map found on a disk a year later can be traced to its config.
-
 # %%
 print(*(f"{entry['name']:11} {entry['config_hash']}" for entry in known["pipelines"]), sep="\n")
-print(json.dumps(described["config"]["config"]["operators"][-1]))
+print("one of them:", described["config"]["config"]["operators"][-1])
 print("answer:", answer.headers["Content-Type"], answer.headers["X-Config-Hash"])
 print("as JSON:", {key: told["result"][key] for key in ("shape", "dtype", "valid_share")})
 print("an unknown scene:", lost.status_code, lost.json()["title"])
-
-served = folder / "served.tif"
-served.write_bytes(answer.content)
+served = read_upload(answer.content, ("NDVI",), Limits())
 chip = load_s2_chip(**where | {"bbox": small}, bands=BANDS)
-assert np.array_equal(np.squeeze(read(served)), vegetation(chip).values, equal_nan=True)
-assert answer.headers["X-Config-Hash"] == described["config_hash"] == vegetation.config_hash
-assert lost.status_code == 404
+assert np.array_equal(np.squeeze(served.values), vegetation(chip).values, equal_nan=True)
 
 # %% [markdown]
 # The GeoTIFF that came back holds what the operator makes here, pixel for pixel.
+# [Serve a pipeline](../docs/how-to/serve-a-pipeline.md) puts the service behind a proxy and into a
+# container.
 #
 # ## 6. Pipelines that clients send
 #
@@ -598,17 +532,21 @@ assert lost.status_code == 404
 # This one asks for something that the service does not offer:
 
 # %%
+from geotoolz import Identity, MaskWhere, PercentileClip, Sequential
+from pipekit import to_yaml
+
 wanted = to_yaml(DNToReflectance() | NDWI("B03", "B08") | MaskWhere(">", 0.0))
 print(wanted)
 
+# %% [markdown]
+# Others are sent to do harm, or will not end: one asks for a chip of 8 x 8 around every single pixel,
+# and thirty steps for each.
+
 # %%
-every_pixel = SpatialPatcher(  # a chip of 8 x 8 around every single pixel, thirty steps for each
+every = SpatialPatcher(
     SpatialRectangular(8), SpatialRegularStride(1), SpatialBoxcar(), SpatialHardVote(n_classes=3)
 )
 steps = Sequential([PercentileClip(2, 98)] * 30) | NDWI("B03", "B08") | MaskWhere(">", 0.0)
-slow = GridSampler(every_pixel) | ApplyToChips(steps) | Stitch()
-
-# %%
 SENT = {
     "an honest one": wanted,
     "a command": f"!!python/object/apply:os.system ['touch {folder}/owned']",
@@ -617,7 +555,7 @@ SENT = {
     "a path in a CRS": "class: Reproject\nconfig: {crs: /etc/passwd}",
     "itself": "&a [*a]",
     "sixty steps": to_yaml(Sequential([Identity()] * 60)),
-    "long work": to_yaml(slow),
+    "long work": to_yaml(GridSampler(every) | ApplyToChips(steps) | Stitch()),
 }
 
 
@@ -638,23 +576,20 @@ with running(create_app(source=source)) as url:
     answers["to a server that takes none"] = send(wanted)
 
 # %%
+import textwrap
+
 for name, answer in answers.items():
     told = answer.json()
     said = told.get("detail", f"{told.get('shape')} {told.get('dtype')}")
     said = said.removeprefix("the pipeline is refused: ")
     print(f"{name:28} {answer.status_code}  {textwrap.shorten(said, 76, placeholder=' ...')}")
-statuses = {name: answer.status_code for name, answer in answers.items()}
-assert statuses.pop("an honest one") == 200
-assert statuses.pop("long work") == 504
-assert statuses.pop("a large box") == 413
-assert statuses.pop("to a server that takes none") == 403
-assert set(statuses.values()) == {422}
-assert not (folder / "owned").exists()
+accepted = [name for name, answer in answers.items() if answer.ok]
+assert accepted == ["an honest one"]
+print("the command ran:", (folder / "owned").exists())
 
 # %% [markdown]
-# The honest one ran. What names a command, a module, a file or itself was never built; what is too
-# long, too slow or too large was stopped with a status that says so; and a server takes pipelines
-# only when it was told to.
+# What names a command, a module, a file or itself was never built; what is too long, too slow or too
+# large was stopped with a status that says so; and a server takes pipelines only when it was told to.
 #
 # ## 7. Map tiles
 #
@@ -663,19 +598,23 @@ assert not (folder / "owned").exists()
 # that the clients below don't share its time.
 
 # %%
-coloured = vegetation | Colormap("BrBG", -1.0, 1.0)
+import morecantile
+import yaml
+
+from geotoolz import Colormap
+
+coloured = vegetation | Colormap("YlGn", -0.2, 0.9)
 natural = DNToReflectance() | ToRGB(("B04", "B03", "B02"), limits=(0, 0.3), gamma=1.3)
 
 
 def layer(operator, bands):
-    config = {"bands": list(bands), "pipeline": to_config(operator)}
-    return {"item": item_id, "bbox": list(where["bbox"])} | config
+    place = {"item": item_id, "bbox": list(where["bbox"])}
+    return place | {"bands": list(bands), "pipeline": to_config(operator)}
 
 
-settings = folder / "serve.yaml"
 layers = {"ndvi": layer(coloured, BANDS), "colour": layer(natural, ("B02", "B03", "B04"))}
+settings = folder / "serve.yaml"
 settings.write_text(yaml.safe_dump({"source": source, "layers": layers}))
-geostack_serve = ("-m", "geostack.cli", "serve", "--pipelines", str(settings))
 
 
 def tiles(name, zoom):
@@ -684,122 +623,101 @@ def tiles(name, zoom):
     return {(tile.x, tile.y): f"/tiles/{name}/{zoom}/{tile.x}/{tile.y}.png" for tile in grid}
 
 
-# %%
-def ask_all(url, paths, clients):
-    """GET every path; return what each answer took, (N,) seconds, and how many came a second.
+# %% [markdown]
+# How long does a client wait? Each client has one connection and asks for the next tile as soon as it
+# has the last. *Cold* is a tile that nobody asked for before, *warm* one that the server has kept.
 
-    Each client keeps its connection, and asks for the next as soon as it has the last.
-    """
+# %%
+from urllib3 import PoolManager
+
+
+def ask_all(url, paths, clients):
+    """GET every path; return how long each answer took, (N,) milliseconds, and how many a second."""
     pool = PoolManager(maxsize=clients, block=True, retries=False)
 
-    def seconds(path):
+    def milliseconds(path):
         began = time.perf_counter()
         assert pool.request("GET", url + path).status == 200
-        return time.perf_counter() - began
+        return 1e3 * (time.perf_counter() - began)
 
     began = time.perf_counter()
     with pool, ThreadPoolExecutor(clients) as threads:
-        found = np.array(list(threads.map(seconds, paths)))
+        found = np.array(list(threads.map(milliseconds, paths)))
     return found, len(paths) / (time.perf_counter() - began)
 
 
 # %%
 SEVERAL = (1, 8, 32)
 shuffled = np.random.default_rng(7).permutation(list(tiles("ndvi", 15).values()))
-parts = np.array_split(shuffled, len(SEVERAL))
-waits, hits = {}, []
-
-
-def cache_counts(url):
-    """Return how many tiles the server has found in its cache, and how many it has made."""
-    text = requests.get(f"{url}/metrics", timeout=10).text
-    found = dict(re.findall(r'^geostack_tiles_total\{cache="(\w+)"\} (\S+)', text, re.MULTILINE))
-    return [int(float(found.get(kind, 0))) for kind in ("hit", "miss")]
-
-
-# %%
-with serving(*geostack_serve, ready="/healthz") as url:
-    for clients, part in zip(SEVERAL, parts, strict=True):  # each part is new to the server
-        waits["cold", clients] = ask_all(url, part, clients)
-    hits.append(cache_counts(url))
+waits = {}
+command = ("-m", "geostack.cli", "serve", "--pipelines", str(settings))
+with serving(*command, ready="/healthz") as url:
+    for clients, part in zip(SEVERAL, np.array_split(shuffled, len(SEVERAL)), strict=True):
+        waits["cold", clients] = ask_all(url, part, clients)  # each part is new to the server
     for clients in SEVERAL:
         waits["warm", clients] = ask_all(url, list(shuffled) * 3, clients)
-    hits.append(cache_counts(url))
+    counted = requests.get(f"{url}/metrics", timeout=10).text
     mosaic = {at: requests.get(url + path, timeout=30) for at, path in tiles("colour", 13).items()}
-print(f"{len(shuffled)} tiles at zoom 15, asked once cold and nine times warm")
-assert np.array_equal(hits, [[0, len(shuffled)], [9 * len(shuffled), len(shuffled)]])
+print(*(line for line in counted.splitlines() if line.startswith("geostack_tiles")), sep="\n")
+print(f"{'':5} clients  asked   p50 ms   p90 ms  slowest   tiles a second")
+for (state, clients), (found, per_second) in waits.items():
+    told = "".join(f" {each:8.1f}" for each in np.percentile(found, (50, 90, 100)))
+    print(f"{state:5} {clients:7} {len(found):6}{told} {per_second:16.0f}")
 
 # %% [markdown]
-# Tiles of zoom 13 laid side by side are the map that a browser would show at `/map`. Each was read,
-# put through the operator and encoded by itself, and no seam tells where one ends. Beyond the scene
-# tiles are empty, and no file is opened for them.
+# The server counts what it made (`miss`) and what it had kept (`hit`). A third of the tiles is too few
+# to tell the slowest hundredth from chance, so the table says how many were asked and ends with the
+# slowest answer. Cold, more clients get hardly more tiles in a second and wait longer for each, since
+# the processors have no time left: that is where a second server, or a cache in front, begins to pay.
 
 # %%
+fig, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained", sharey=True)
+for ax, clients in zip(axes, SEVERAL, strict=True):
+    for state, shade in (("cold", "#0072b2"), ("warm", "#e69f00")):
+        found = np.sort(waits[state, clients][0])
+        share = 100 * np.arange(1, len(found) + 1) / len(found)
+        ax.step(found, share, where="post", color=shade, label=f"{state}, {len(found)} tiles")
+    ax.set(xscale="log", xlabel="waited at most (ms)", title=f"{clients} client(s) at a time")
+    ax.grid(alpha=0.3)
+    ax.legend(frameon=False, loc="lower right", fontsize=8)
+axes[0].set_ylabel("share of the tiles (%)")
+plt.show()
+
+# %% [markdown]
+# Further left is faster. Tiles of zoom 13 laid side by side are the map that a browser would show at
+# `/map`:
+
+# %%
+import io
+
 columns, lines = (sorted(set(values)) for values in zip(*mosaic, strict=True))
-fig, ax = plt.subplots(figsize=(8, 6.2), layout="constrained")
+fig, ax = plt.subplots(figsize=(7.4, 6), layout="constrained")
+ax.set_facecolor("0.6")
 for (x, y), answer in mosaic.items():
-    picture = plt.imread(io.BytesIO(answer.content))
-    ax.imshow(picture, extent=(x, x + 1, y + 1, y))
+    ax.imshow(plt.imread(io.BytesIO(answer.content)), extent=(x, x + 1, y + 1, y))
 ax.set(xlim=(columns[0], columns[-1] + 1), ylim=(lines[-1] + 1, lines[0]), aspect="equal")
 ax.set(xticks=columns, yticks=lines, xlabel="x of the tile", ylabel="y of the tile")
 ax.grid(color="white", lw=0.6, alpha=0.7)
-ax.set_title(f"{place}: {len(mosaic)} tiles of zoom 13, over HTTP")
+ax.set_title(f"{place}: {len(mosaic)} tiles of zoom 13, over HTTP (grey: no scene)")
 fig.supxlabel(credit, size=8)
 plt.show()
-assert all(answer.headers["Content-Type"] == "image/png" for answer in mosaic.values())
 
 # %% [markdown]
-# How long does a client wait? Each client has one connection and asks for the next tile as soon as
-# it has the last. Cold: a tile nobody asked for before. Warm: one that the server has kept. A third of
-# the tiles is too few to tell the slowest hundredth from chance, so the table ends with the slowest
-# answer and says how many were asked.
-
-# %%
-percentiles = {
-    key: dict(zip((50, 90, 100), 1e3 * np.percentile(found, (50, 90, 100)), strict=True))
-    for key, (found, _) in waits.items()
-}  # milliseconds
-print(f"{'':5} clients  asked   p50 ms   p90 ms  slowest   tiles a second")
-for (state, clients), (found, per_second) in waits.items():
-    told = "".join(f" {each:8.1f}" for each in percentiles[state, clients].values())
-    print(f"{state:5} {clients:7} {len(found):6}{told} {per_second:16.0f}")
-
-# %%
-fig, axes = plt.subplots(1, 2, figsize=(10.5, 3.4), layout="constrained", width_ratios=(2.4, 1))
-spots = np.arange(6) + np.array([0, 0, 0, 0.5, 0.5, 0.5])
-for number, (q, shade) in enumerate({50: "#9ecae1", 90: "#4292c6", 100: "#084594"}.items()):
-    found = [each[q] for each in percentiles.values()]
-    axes[0].bar(
-        spots + 0.27 * (number - 1),
-        found,
-        width=0.25,
-        color=shade,
-        label=f"p{q}" if q < 100 else "slowest",
-    )
-axes[0].set_xticks(spots, [f"{state}\n{clients}" for state, clients in waits])
-axes[0].set(title="Waiting for a tile", xlabel="cache, clients", ylabel="time (ms)", yscale="log")
-axes[0].legend(frameon=False, ncols=3)
-axes[1].bar(["cold", "warm"], [hits[0][1], hits[1][1] - hits[0][1]], color="0.7", label="made")
-axes[1].bar(["cold", "warm"], [hits[0][0], hits[1][0] - hits[0][0]], color="C1", label="from cache")
-axes[1].set(title="Where tiles came from", ylabel="tiles")
-axes[1].legend(frameon=False)
-plt.show()
-assert percentiles["warm", 1][50] < percentiles["cold", 1][50]
-
-# %% [markdown]
-# The first request for a tile pays for reading, warping and drawing; the same tile again costs the
-# connection. Cold, more clients get hardly more tiles in a second and wait longer for each, since the
-# processors have no time left: that is where a second server, or a cache in front, begins to pay. The
-# slowest answer of a few hundred is one answer, and differs from run to run.
+# Each tile was read, put through the operator and encoded by itself, and no seam tells where one ends.
 #
-# ## 8. Quality control, as operators
+# ## 8. Quality control, inside the pipeline
 #
-# A check passes its input through or raises `QCError` with a reason, so checks stand between the
-# other steps. `Quarantine` turns the error into a sentinel and calls whoever wants to know, so that
-# a batch goes on. Most checks are there; one's own is a class with one method.
+# A check passes its input through, or raises `QCError` with a reason. It guards a product when it is a
+# step of the pipeline that makes the product. Most checks are there; one's own is a class with one
+# method.
 
 
 # %%
+from pipekit import AssertDType, AssertHasAttribute, AssertShape, AssertValidFraction
+from pipekit import AssertValueRange
+from pipekit.qc import Check
+
+
 class AssertGreen(Check):
     """Check that the greenest tenth of the pixels has an NDVI of at least `least`."""
 
@@ -814,65 +732,64 @@ class AssertGreen(Check):
 
 at_the_door = AssertShape((3, None, None)) | AssertDType("uint16") | AssertHasAttribute("crs")
 numbers = vegetation[:1] | AssertValueRange(1, 25_000)
-checks = at_the_door | numbers | vegetation[1:] | AssertValidFraction(0.6) | AssertGreen(0.3)
+guarded = at_the_door | numbers | vegetation[1:] | AssertValidFraction(0.6) | AssertGreen(0.3)
+guarded
 
 # %% [markdown]
-# Through the checks go the scenes of the batch, and three more that are spoilt on purpose: one with
-# two bands, one already made into reflectance, one from a sensor that was blinded.
+# The batch of section 2 once more, with the checks between its steps:
 
 # %%
-reasons = Counter()
-guard = Quarantine(checks, None, lambda x, error: reasons.update([str(error).split(":")[0]]))
+from collections import Counter
 
-load = read_box if region != "Flanders" else (lambda row: CatalogField(row).load())
-archive = {each.start_time: load(each) for each in rows.iter_rows() if each.index != row.index}
-sample = next(iter(archive.values()))
-spoilt = [sample[:2], DNToReflectance()(sample), np.maximum(sample, np.uint16(60_000))]
-verdicts = {day: guard(raster) is not None for day, raster in archive.items()}
-for raster in spoilt:
-    assert guard(raster) is None
-print(f"{sum(verdicts.values())} of {len(archive)} scenes pass")
-print("refused:", dict(reasons))
-assert sum(reasons.values()) == len(archive) - sum(verdicts.values()) + 3
-assert reasons["AssertGreen"] == 1 or region != "Flanders"
+report, checked = batch("checked", guarded).run()
+refusals = [failure.message.partition("Assert")[2].split(":")[0] for failure in report.failed]
+reasons = Counter(refusals)
+print(f"{len(products)} maps without the checks, {len(checked)} with them")
+print("refused by Assert...:", {name or "(the damaged file)": n for name, n in reasons.items()})
+odd = products.gdf.query("seen > 0.95 and mean_ndvi < 0.1")
+odd_and_checked = checked.gdf.query("seen > 0.95 and mean_ndvi < 0.1")
+print(
+    f"seen whole and not green at all: {len(odd)} without the checks, {len(odd_and_checked)} with"
+)
+assert len(odd_and_checked) == 0
 
 # %%
-days = sorted(archive)
-shares = [100 * np.isfinite(vegetation(archive[day]).values).mean() for day in days]
-fig, ax = plt.subplots(figsize=(10, 2.8), layout="constrained")
-for good, colour_of, word in ((True, "C0", "passed on"), (False, "C3", "in quarantine")):
-    chosen = [number for number, day in enumerate(days) if verdicts[day] is good]
-    ax.bar(chosen, [max(shares[n], 1.5) for n in chosen], color=colour_of, width=0.8, label=word)
-ax.axhline(60, color="0.3", lw=1, ls="--")
-ax.set(title=f"{region}: pixels without cloud, scene by scene", ylabel="valid pixels (%)")
-ax.set(xlabel="scene, in order of time", xlim=(-1, len(days)), ylim=(0, 125))
+done = products.gdf.sort_values("start_time")
+passed = done.start_time.isin(checked.gdf.start_time)
+fig, ax = plt.subplots(figsize=(9.5, 3.2), layout="constrained")
+for kept, mark, shade, word in (
+    (passed, "o", "#0072b2", "passed on"),
+    (~passed, "x", "#d55e00", "refused"),
+):
+    some = done[kept & (done.seen > 0)]
+    ax.scatter(
+        some.start_time.dt.tz_localize(None), some.mean_ndvi, marker=mark, c=shade, label=word
+    )
+ax.set(title=f"{region}: a map for each scene, and which the checks let pass")
+ax.set(ylabel="mean NDVI (unitless)", ylim=(-0.05, 1))
 ax.legend(frameon=False, ncols=2, loc="upper left")
 fig.supxlabel(rows_credit, size=8)
 plt.show()
 
 # %% [markdown]
-# The dashed line is the limit of 60 %, and the counter says why a scene was refused. In Flanders one
-# red bar stands above the line: the cloud of section 2 that SCL did not see.
-#
-# So far the checks have only looked. They guard a product when they are in the pipeline that makes it:
-# the batch of section 2 once more, with the checks between its steps.
+# Most crosses are scenes of which a few pixels were seen. The one near zero in September 2018 was seen
+# whole: a cloud that SCL took for ground, which only the check for green stops. A service that must
+# answer every request puts `Quarantine` around the checks: it gives a sentinel instead of an error, and
+# tells whoever wants to know. Three inputs that were spoilt on purpose:
 
 # %%
-report, checked_products = batch(rows, "checked", checks).run()
-print(report)
-written = set(checked_products.gdf.start_time)
-print(f"{len(products)} maps without the checks, {len(written)} with them")
-assert written == {day for day in archive if verdicts[day]}
-assert all(np.isfinite(checked_products.gdf.mean_ndvi))
-if region == "Flanders":
-    low = checked_products.gdf.query("seen > 0.95 and mean_ndvi < 0.1")
-    assert len(low) == 0
-    assert len(odd) == 1
+from pipekit import Quarantine
+
+said = []
+gate = Quarantine(guarded, None, lambda x, error: said.append(str(error)))
+good = next(day for day in rows.iter_rows() if day.start_time in set(checked.gdf.start_time))
+sample = etl.reader(good) if rows.crs == tahoe.crs else CatalogField(good).load()
+spoilt = [sample[:2], DNToReflectance()(sample), np.maximum(sample, np.uint16(60_000))]
+outcomes = [gate(raster) for raster in (*spoilt, sample)]
+print(*said, sep="\n")
+print("the sample itself:", outcomes[-1].shape)
 
 # %% [markdown]
-# The catalog that comes out holds the scenes that passed, and no others: the odd point of section 2 is
-# no product any more. The run's report names each refused scene with its reason.
-#
 # ## 9. A frozen artifact
 #
 # What did we publish last year, and can we make it again? `freeze` runs the pipeline and writes its
@@ -880,29 +797,23 @@ if region == "Flanders":
 # runs it again and compares bytes.
 
 # %%
-cut = scene[:, 200:400, 300:500]
+import json
+
+from geostack import artifact
+
 frozen = artifact.freeze(vegetation, cut, folder / "ndvi.tar")
-checked = artifact.verify(frozen.path, digest=frozen.digest)
+verified = artifact.verify(frozen.path, digest=frozen.digest)
 manifest = frozen.manifest
-print("result:", frozen.result_hash, "| now:", checked.result_hash)
+print("result:", frozen.result_hash, "| now:", verified.result_hash)
 print("pipeline:", manifest["pipeline_hash"], "| packages:", ", ".join(manifest["versions"]))
-assert checked.changed_versions == {}
 
 # %% [markdown]
 # Somebody changes it: a bit of one pixel, an argument of the pipeline, the hash of the result. Or
 # makes another artifact, consistent in itself, and gives it the old name: against that, keep the
 # digest where that person can't write.
 
-
 # %%
-def tampered(change):
-    """Return the path of a copy of the artifact that a function has changed."""
-    members = read_members(frozen.path)
-    told = json.loads(members["manifest.json"])
-    change(told, members)
-    members["manifest.json"] = json.dumps(told).encode()
-    write_members(folder / "tampered.tar", members)
-    return folder / "tampered.tar"
+from geostack.artifact_tar import read_members, write_members
 
 
 def one_bit(told, members):
@@ -918,9 +829,19 @@ def the_result(told, members):
     told["result"]["content_hash"] = "0" * 32
 
 
+def tampered(change):
+    """Return the path of a copy of the artifact that a function has changed."""
+    members = read_members(frozen.path)
+    told = json.loads(members["manifest.json"])
+    change(told, members)
+    members["manifest.json"] = json.dumps(told).encode()
+    write_members(folder / "tampered.tar", members)
+    return folder / "tampered.tar"
+
+
 # %%
 other = artifact.freeze(vegetation[1:], cut, folder / "other.tar")
-refused = 0
+refused = []
 for change in (one_bit, an_argument, the_result, None):
     path = other.path if change is None else tampered(change)
     digest = frozen.digest if change is None else None
@@ -929,9 +850,8 @@ for change in (one_bit, an_argument, the_result, None):
     except artifact.ArtifactError as error:
         name = "another artifact" if change is None else change.__name__.replace("_", " ")
         print(f"{name:17} {textwrap.shorten(str(error), 96, placeholder=' ...')}")
-        refused += 1
-assert refused == 4
-assert artifact.verify(other.path).result_hash == other.result_hash  # it fits itself
+        refused.append(name)
+assert len(refused) == 4
 
 # %% [markdown]
 # Each refusal says what differs.
@@ -940,11 +860,18 @@ assert artifact.verify(other.path).result_hash == other.result_hash  # it fits i
 #
 # Labels cost an expert's time, so which chips should be labelled next? `ActiveSampler` takes those
 # that score highest, here the chips about which the model is least certain (best less second-best
-# probability, averaged over the chip). The western half offers 600 chips of 8 x 8 pixels, the
+# probability, averaged over the chip). Doubt is not error, as [lesson 06](06_ml_patches_augment.ipynb)
+# shows on its map of margins, so the same campaigns are run with chips picked at random;
+# [sampling](patching/03_sampling.ipynb) has other ways to place chips. The western half offers 600 chips of 8 x 8 pixels, the
 # eastern half judges. A campaign begins with three chips and adds two in each round.
 
 
 # %%
+from threadpoolctl import threadpool_limits
+
+from geotoolz import ActiveSampler
+
+
 def halves(image, scl):
     """Return chips of the west (N, 64, bands) with labels (N, 64), and pixels of the east."""
     half = image.shape[2] // 2
@@ -1008,21 +935,18 @@ with threadpool_limits(1):  # the problems are small; threads would wait for eac
         for how in ("random", "active"):
             runs = [campaign(data, seed, how == "active", one_of_each) for seed in range(20)]
             curves[name, how] = np.array(runs)
-        last = [f"{how} {curves[name, how][:, -1].mean():.1f} +- {curves[name, how][:, -1].std():.1f}"
-                for how in ("random", "active")]  # fmt: skip
+        ends = {how: curves[name, how][:, -1] for how in ("random", "active")}
+        told = [f"{how} {end.mean():.1f} +- {end.std():.1f}" for how, end in ends.items()]
         ahead = curves[name, "active"].mean(axis=1) > curves[name, "random"].mean(axis=1)
-        print(f"{name}: {', '.join(last)} %, active ahead in {ahead.sum()} of 20")
+        print(f"{name}: {', '.join(told)} %, active ahead in {ahead.sum()} of 20")
         share = np.bincount(data[1].ravel(), minlength=3) / data[1].size
         print("   candidates:", {CLASSES[k][0]: f"{share[k]:.1%}" for k in CLASSES})
 
 # %%
-first_trial = next(iter(trials))
-gain = curves[first_trial, "active"] - curves[first_trial, "random"]
-assert gain[:, -1].mean() > 3
-assert (gain.mean(axis=1) > 0).sum() >= 15
-
-fig, axes = plt.subplots(1, len(trials), figsize=(4.6 * len(trials), 3.8), layout="constrained",
-                         squeeze=False, sharey=True)  # fmt: skip
+size = (4.6 * len(trials), 3.8)
+fig, axes = plt.subplots(
+    1, len(trials), figsize=size, layout="constrained", squeeze=False, sharey=True
+)
 labelled = 3 + 2 * np.arange(8)
 for ax, name in zip(axes[0], trials, strict=True):
     for how, colour_of in (("random", "0.45"), ("active", "C1")):
@@ -1049,17 +973,22 @@ plt.show()
 #
 # ## 11. Fusion of sensors
 #
-# Sentinel-2 at 10 m, Landsat at 30 m and a relief in degrees, at Lake Tahoe. A `Graph` takes them
-# by name. Which grid counts is written in the config, here that of the Sentinel-2 chip; nothing is
-# resampled by accident.
+# Sentinel-2 at 10 m, Landsat at 30 m and a relief in degrees, at Lake Tahoe, all three simulated where
+# no service is asked. A `Graph` takes them by name ([lesson 01](01_composition_core.ipynb) builds
+# graphs). Which grid counts is written in the config, here that of the Sentinel-2 chip; nothing is
+# resampled by accident. What resampling does to a pixel is told in
+# [what a pixel means](../docs/reference/what-a-pixel-means.md).
 
 # %%
-box = (-120.06, 38.92, -119.95, 38.99)
+from geostack import load_dem_chip, load_landsat_chip
+from geotoolz import AlignAndStack, Graph, Input
+
+box = SHORE["bbox"]
 optical = load_s2_chip(bbox=box, bands=("B04", "B08"))
 landsat = load_landsat_chip(bbox=box, bands=("red", "nir08"), scale=True)
 relief = load_dem_chip(bbox=box)
-dem = GeoTensor(relief.values, relief.rio.transform(), relief.rio.crs, np.nan,
-                {"band_names": ["elevation"], "source": relief.attrs["source"]})  # fmt: skip
+about = {"band_names": ["elevation"], "source": relief.attrs["source"]}
+dem = GeoTensor(relief.values, relief.rio.transform(), relief.rio.crs, np.nan, about)
 sources = {part.attrs["source"] for part in (optical, landsat, dem)}
 print("source:", ", ".join(sorted(sources)), "(Sentinel-2, Landsat, relief)")
 
@@ -1070,10 +999,42 @@ both = AlignAndStack(target=optical, resampling="bilinear")(
 fusion = Graph(inputs={"sentinel2": s2, "landsat": l9, "dem": height}, outputs={"cube": both})
 cube = fusion(sentinel2=optical, landsat=landsat, dem=dem)["cube"]
 print("on one grid:", cube.shape, cube.dtype, cube.crs)
-assert cube.shape[1:] == optical.shape[1:]
-assert cube.transform == optical.transform
+
+# %%
+fig, axes = plt.subplots(1, 3, figsize=(13, 3.7), layout="constrained")
+s2_map = (DNToReflectance() | NDVI("B04", "B08"))(optical)
+plot(s2_map, ax=axes[0], title="Sentinel-2, pixels of 10 m", colorbar=False, **NDVI_STYLE)
+plot(NDVI("red", "nir08")(landsat), ax=axes[1], title="Landsat, pixels of 30 m", **NDVI_STYLE)
+axes[1].set_ylabel("")
+heights = {"label": "elevation (m)", "cmap": "cividis", "vmin": 1890, "vmax": 2300}
+plot(dem, ax=axes[2], title="Relief, in degrees: lake level is darkest", **heights)
+for ax in axes:
+    ax.set_facecolor("0.6")
+plt.show()
 
 # %% [markdown]
+# Three grids of one shore. Water has an NDVI below zero and is the palest; the clouds, pale too, lie
+# elsewhere on each date. From the fused cube, the vegetation of each zone of elevation:
+
+# %%
+s2_ndvi, l9_ndvi, metres = cube.values
+ground = np.isfinite(cube.values).all(axis=0) & (s2_ndvi > 0) & (l9_ndvi > 0)
+steps = np.arange(1900, 2500, 50)
+zone = np.digitize(metres, steps)
+zones = [k for k in range(1, len(steps)) if (ground & (zone == k)).sum() > 500]
+fig, ax = plt.subplots(figsize=(7.5, 3.2), layout="constrained")
+for name, values, shape in (("Sentinel-2", s2_ndvi, "o-"), ("Landsat", l9_ndvi, "s--")):
+    medians = [np.median(values[ground & (zone == k)]) for k in zones]
+    ax.plot(steps[zones] - 25, medians, shape, label=name, ms=5)
+simulated = " (simulated)" if optical.attrs["source"] == "simulated" else ""
+ax.set(title=f"Vegetation by elevation, from the fused cube{simulated}")
+ax.set(xlabel="elevation (m)", ylabel="median NDVI of land (unitless)")
+ax.legend(frameon=False)
+plt.show()
+
+# %% [markdown]
+# On simulated pixels the two lines must be alike, because one simulation draws both sensors: that they
+# agree says the three grids were laid on each other rightly, and nothing about Landsat or Sentinel-2.
 # A missing input is an error, when the graph is called as when it is built:
 
 # %%
@@ -1086,36 +1047,7 @@ try:
 except ValueError as error:
     print("built:", error)
 
-# %%
-fig, axes = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
-style = {"label": "NDVI (unitless)", "cmap": "BrBG", "vmin": -1, "vmax": 1}
-plot(NDVI("B04", "B08")(DNToReflectance()(optical)), ax=axes[0], title="Sentinel-2, 10 m", **style)
-plot(NDVI("red", "nir08")(landsat), ax=axes[1], title="Landsat, 30 m", **style)
-plot(dem, ax=axes[2], title="Relief, in degrees", label="elevation (m)", cmap="cividis")
-plt.show()
-
-# %%
-s2_ndvi, l9_ndvi, metres = cube.values
-ground = np.isfinite(cube.values).all(axis=0) & (s2_ndvi > 0) & (l9_ndvi > 0)
-steps = np.arange(1900, 2500, 50)
-zone = np.digitize(metres, steps)
-fig, ax = plt.subplots(figsize=(7.5, 3.2), layout="constrained")
-for name, values, shape in (("Sentinel-2", s2_ndvi, "o-"), ("Landsat", l9_ndvi, "s--")):
-    per_zone = [np.median(values[ground & (zone == k)]) if (ground & (zone == k)).sum() > 500
-                else np.nan for k in range(1, len(steps))]  # fmt: skip
-    ax.plot(steps[:-1] + 25, per_zone, shape, label=name, ms=5)
-simulated = " (simulated)" if optical.attrs["source"] == "simulated" else ""
-ax.set(title=f"Vegetation by elevation, from the fused cube{simulated}")
-ax.set(xlabel="elevation (m)", ylabel="median NDVI of land (unitless)")
-ax.legend(frameon=False)
-plt.show()
-print(f"{ground.sum() / 1e4:.1f} km2 of land, seen by both")
-
 # %% [markdown]
-# The relief gives the horizontal axis, and each sensor a line. On simulated pixels the two lines must
-# be alike, because one simulation draws both sensors: that they agree says the three grids were laid
-# on each other rightly, and nothing about Landsat or Sentinel-2.
-#
 # ## 12. Orchestrators
 #
 # Somebody has to start the work, wait, and try again when a source stumbles. Here the source really
@@ -1123,16 +1055,16 @@ print(f"{ground.sum() / 1e4:.1f} km2 of land, seen by both")
 # ordinary function that fetches a scene and runs the pipeline.
 
 # %%
-landing = folder / "landing"
-landing.mkdir()
+import urllib.request
+
+from fastapi import HTTPException
+from fastapi.responses import FileResponse
+
 strips = [scene[:, row : row + 100] for row in range(0, 600, 100)]
 for number, strip in enumerate(strips):
-    write_cog(strip, landing / f"strip_{number}.tif")
+    write_cog(strip, folder / f"strip_{number}.tif")
 expected = [round(float(np.nanmean(vegetation(strip).values)), 6) for strip in strips]
-
-# %%
-requested = Counter()
-files = FastAPI()
+requested, files = Counter(), FastAPI()
 
 
 @files.get("/{name}")
@@ -1140,14 +1072,16 @@ def send_file(name: str):
     requested[name] += 1
     if requested[name] == 1:
         raise HTTPException(503, "not now")
-    return FileResponse(landing / name)
+    return FileResponse(folder / name)
 
 
+# %%
 def mean_ndvi(url):
     """Fetch a scene and return its mean NDVI; an answer that is no 200 is an error."""
     with urllib.request.urlopen(url, timeout=10) as answer:
-        strip = read_upload(answer.read(), ("B04", "B08", "SCL"), Limits())
-    return round(float(np.nanmean(vegetation(strip).values)), 6)
+        return round(
+            float(np.nanmean(vegetation(read_upload(answer.read(), BANDS, Limits())).values)), 6
+        )
 
 
 # %% [markdown]
@@ -1156,6 +1090,8 @@ def mean_ndvi(url):
 # go to this notebook's folder, and nothing is reported to its makers.
 
 # %%
+import os
+
 os.environ |= {
     "DO_NOT_TRACK": "1",
     "PREFECT_HOME": str(folder / "prefect"),
@@ -1179,7 +1115,6 @@ def fetch_all(urls):
     return [future.result() for future in fetch.map(urls)]
 
 
-# %%
 with running(files) as url, prefect_test_harness(300), get_client(sync_client=True) as server:
     by_prefect = fetch_all([f"{url}/strip_{number}.tif" for number in range(6)])
     for _ in range(300):  # a minute at most: it writes its runs down a little later
@@ -1187,33 +1122,28 @@ with running(files) as url, prefect_test_harness(300), get_client(sync_client=Tr
         if len(runs) == 6 and all(run.state and run.state.is_final() for run in runs):
             break
         time.sleep(0.2)
-states = Counter((run.state_name, run.run_count) for run in runs)
-for (state, attempts), count in states.items():
+for (state, attempts), count in Counter((run.state_name, run.run_count) for run in runs).items():
     print(f"Prefect's server tells: {count} task runs, {state}, {attempts} attempts each")
 print("mean NDVI:", by_prefect)
-assert by_prefect == expected
-assert [run.run_count for run in runs] == [2] * 6
-assert set(requested.values()) == {2}
 
 # %% [markdown]
 # The same function on a Dask cluster of two worker processes on this machine:
 
 # %%
+from distributed import Client, LocalCluster
+
 requested.clear()
-cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None,
-                       local_directory=str(folder), silence_logs=50)  # fmt: skip
+quiet = {"dashboard_address": None, "local_directory": str(folder), "silence_logs": 50}
+cluster = LocalCluster(n_workers=2, threads_per_worker=1, **quiet)
 with running(files) as url, cluster, Client(cluster) as client:
     urls = [f"{url}/strip_{number}.tif" for number in range(6)]
     by_dask = client.gather(client.map(mean_ndvi, urls, retries=2, pure=False))
-    print(len(client.scheduler_info()["workers"]), "workers")
-print("the same numbers:", by_dask == by_prefect)
 print("requests for each file:", set(requested.values()))
-assert by_dask == expected
-assert set(requested.values()) == {2}
+assert by_dask == by_prefect == expected
 
 # %% [markdown]
-# Twelve requests for six files each time: one refused, one answered. The function knows nothing of
-# either orchestrator, so a third would be another three lines.
+# The same six numbers. Each file was asked for twice: one request refused, one answered. The function
+# knows nothing of either orchestrator, so a third would be another three lines.
 #
 # ## 13. The next version
 #
@@ -1221,6 +1151,9 @@ assert set(requested.values()) == {2}
 # and what changes on the scenes?
 
 # %%
+from geotoolz import DilateMask
+from pipekit import ab_test, config_diff
+
 grown = MaskFromSCL("SCL") | DilateMask(3)
 second = ApplyMask(grown, fill_value=0) | DNToReflectance() | NDVI("B04", "B08")
 print(config_diff(vegetation, second))
@@ -1237,33 +1170,39 @@ def shift(a, b):
     return abs(np.nanmean(a.values) - np.nanmean(b.values))
 
 
-good = [day for day in days if verdicts[day]]
-trial = ab_test(vegetation, second, [archive[day] for day in good], metric=shift)
+load = read_box if rows.crs == tahoe.crs else (lambda row: CatalogField(row).load())
+days = [row for row in rows.iter_rows() if row.start_time in set(checked.gdf.start_time)]
+past = [load(row) for row in days]
+trial = ab_test(vegetation, second, past, metric=shift)
 moved = np.array(trial.per_input)
-print(f"{len(good)} scenes: mean shift {trial.mean:.4f}, worst {trial.worst:.4f}")
+print(f"{len(past)} scenes: mean shift {trial.mean:.4f}, worst {trial.worst:.4f}")
 print(f"untouched: {np.mean(moved == 0):.0%}, more than 0.01: {np.sum(moved > 0.01)}")
 
 # %%
 worst = [index for index, _ in trial.ranked(3)]
-fig, axes = plt.subplots(3, 3, figsize=(9.5, 8.4), layout="constrained")
-style = {"cmap": "BrBG", "vmin": -1, "vmax": 1, "label": "NDVI (unitless)"}
-for line, index in zip(axes, worst, strict=True):
-    day = good[index]
-    versions = [operator(archive[day]) for operator in (vegetation, second)]
-    for ax, version, name in zip(line, versions, ("version 1", "version 2"), strict=False):
-        plot(version, ax=ax, title=f"{day:%Y-%m-%d}, {name}", axes="none", **style)
-    lost = np.isfinite(versions[0].values) & ~np.isfinite(versions[1].values)
-    lost = GeoTensor(lost, versions[0].transform, versions[0].crs)
-    plot(lost, ax=line[2], title=f"dropped: {lost.values.mean():.0%}, shift {moved[index]:.3f}",
-         axes="none", legend=False)  # fmt: skip
+KEPT = {0: ("cloud by version 1", "0.6"), 1: ("kept", "#a6d96a"), 2: ("dropped now", "#d55e00")}
+fig, axes = plt.subplots(2, 3, figsize=(11, 7.4), layout="constrained")
+for (top, bottom), index in zip(axes.T, worst, strict=True):
+    one, two = (operator(past[index]) for operator in (vegetation, second))
+    last = index == worst[-1]
+    title = f"{days[index].start_time:%Y-%m-%d}, version 1"
+    plot(one, ax=top, title=title, axes="none", colorbar=last, **NDVI_STYLE)
+    top.set_facecolor("0.6")
+    fate = np.isfinite(one.values) * (1 + (np.isfinite(one.values) & np.isnan(two.values)))
+    title = f"{np.mean(fate == 2):.0%} dropped, mean moves by {moved[index]:.3f}"
+    fate = GeoTensor(fate.astype("int8"), one.transform, one.crs, -1)
+    plot(fate, ax=bottom, title=title, axes="none", classes=KEPT, legend=last, scale_bar=False)
 fig.supxlabel(rows_credit, size=8)
 plt.show()
 
 # %% [markdown]
-# The scenes that move most are those with broken cloud, where the mask's edge is long. Look at them
-# before the new hash goes to production. What this notebook wrote is removed:
+# Grey is what version 1 took for cloud. The scenes that move most are those with broken cloud, where
+# the mask's edge is long. Look at them before the new hash goes to production. What this notebook wrote
+# is removed:
 
 # %%
+import shutil
+
 shutil.rmtree(folder)
 
 # %% [markdown]
@@ -1351,7 +1290,7 @@ shutil.rmtree(folder)
 # | 5 service | `create_app(pipelines=...)` | config and hash at an address |
 # | 6 sent pipelines | `accept_yaml=True`, `Limits` | a registry, a sandbox |
 # | 7 tiles | `geostack serve --pipelines FILE` | a cache, percentiles |
-# | 8 quality control | `Assert...` between the steps, `Quarantine` | reasons, counted; no bad map |
+# | 8 quality control | `Assert...` between the steps, `Quarantine` | no bad map, and a reason for each refusal |
 # | 9 artifact | `freeze`, `verify` | the same bytes, or why not |
 # | 10 active learning | `ActiveSampler` | labels where they tell most |
 # | 11 fusion | `Graph`, `AlignAndStack(target=...)` | one grid, chosen |
