@@ -391,6 +391,8 @@ def _named_in(path: str, table: pa.Table) -> set[Any]:
     import pyarrow.compute as pc
 
     with parquet_file(path) as file:
+        if not file.metadata.num_rows:  # older pyarrow gives no columns of such a file
+            return set()
         own = file.read(columns=_IDENTITY)
     names = table.column("filepath").combine_chunks()
     return set(_identities(own.filter(pc.is_in(own.column("filepath"), value_set=names))))
