@@ -154,9 +154,14 @@ class FootprintTable:
             plain[name] = shapely.to_wkb(np.asarray(plain[name], dtype=object))
         for name in self.json_columns:
             plain[name] = [json_text(each) if is_known(each) else None for each in plain[name]]
+        for label, kind in plain.dtypes.items():
+            # Neither Arrow nor DuckDB takes these; the numbers stay the same.
+            half = kind in (np.dtype("<f2"), np.dtype(">f2"))
+            if isinstance(kind, np.dtype) and (half or not kind.isnative):
+                plain[label] = plain[label].astype("f4" if half else kind.newbyteorder("="))
         try:
             table = pa.Table.from_pandas(plain, preserve_index=False)
-        except (pa.ArrowException, TypeError) as error:
+        except (pa.ArrowException, TypeError, OverflowError) as error:
             raise CatalogError(
                 f"a column mixes types, or holds one, that a file's column cannot: {error}; "
                 "write it as text or numbers, or drop it"

@@ -269,3 +269,20 @@ def test_json_of_what_rows_hold():
         "a": [1, [None, None]],
         "2": "1 days 00:00:00",
     }
+
+
+@pytest.mark.parametrize("dtype", ["float16", ">f2", ">i4", ">u8", ">f8", "<i2"])
+@pytest.mark.parametrize("partition", [None, "month"])
+def test_numbers_of_any_type_come_back(tmp_path, dtype, partition):
+    numbers = np.array([1, 2.5, 7]).astype(dtype)
+    rows = frame([(0, 0, 1, 1), (1, 0, 2, 1), (2, 0, 3, 1)], "2024-06-01").assign(number=numbers)
+    target = to_geoparquet(InMemoryGeoCatalog(rows), tmp_path / "c.parquet", partition=partition)
+    found = open_catalog(target)
+    assert sorted(found.gdf.number.tolist()) == sorted(numbers.tolist())
+    assert len(found.where("number > 1")) == 2
+
+
+def test_numbers_beyond_64_bits_are_refused_with_a_way_out(tmp_path):
+    rows = frame([(0, 0, 1, 1)]).assign(number=[2**70])
+    with pytest.raises(CatalogError, match="write it as text"):
+        to_geoparquet(InMemoryGeoCatalog(rows), tmp_path / "c.parquet")
