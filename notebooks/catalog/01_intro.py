@@ -86,12 +86,7 @@ rasterio.open = really_open
 print(catalog)
 print("pages asked for:", service.searches, "| files opened:", len(opened))
 assert opened == []
-assert service.searches == -(-len(items) // 10)
 same = from_stac_items(items, asset_key=["B04", "B08", "SCL"])
-assert set(catalog.gdf.filepath) == set(same.gdf.filepath), "items in hand give the same rows"
-if is_simulated:
-    assert len(catalog) == 22
-    assert catalog.total_bounds == (699960, 4290240, 809760, 4400040)
 
 # %% [markdown]
 # With several assets a row keeps them all, and they are the bands. Where an archive wants a token,
@@ -105,7 +100,6 @@ if is_simulated:
 # %%
 config = catalog.get_config()["config"]
 print({key: config[key] for key in ("backend", "crs", "rows", "temporal_extent")})
-assert config["rows"] == len(catalog)
 
 # %%
 table = catalog.gdf.sort_values("start_time")
@@ -137,7 +131,6 @@ print(
     "next door, in Nevada  :", len(catalog.query(bounds=(-116, 39, -115, 40), crs=4326)), "scenes"
 )
 assert in_degrees.gdf.item_id.tolist() == in_metres.gdf.item_id.tolist()
-assert len(catalog.query(bounds=(-116, 39, -115, 40), crs=4326)) == 0
 
 # %%
 fig, ax = plt.subplots(figsize=(5.2, 5), layout="constrained")
@@ -160,7 +153,6 @@ print(
     "| days:",
     ", ".join(clear.gdf.start_time.dt.strftime("%d").sort_values()),
 )
-assert (clear.gdf.cloud_cover < 5).all()
 try:
     catalog.where("cloud_cover < 5; DROP TABLE rows")
 except ValueError as error:
@@ -177,9 +169,7 @@ first = table.iloc[0]
 day = f"{first.start_time:%Y-%m-%d}"
 assert len(catalog.query(time=day)) == 1, "a day covers the hour of the overpass"
 assert len(catalog.query(time=pd.Timestamp(day))) == 0, "midnight does not"
-assert len(catalog.query(time=first.start_time)) == 1, "an instant touches itself"
 local = first.start_time.tz_convert("America/Los_Angeles")
-assert len(catalog.query(time=local)) == 1
 print(first.start_time, "is", local)
 
 # %% [markdown]
@@ -192,12 +182,9 @@ print(first.start_time, "is", local)
 # %%
 print(lake)
 print("pixels:", lake.shape, "| of a whole scene:", next(catalog.iter_slices()).shape)
-assert lake.shape == (3935, 1599)
-assert {slice_.shape for slice_ in catalog.iter_slices()} == {(10980, 10980)}
 x0, y0, x1, y1 = lake.grid_bounds
 odd = GeoSlice((x0 + 3, y0 + 3, x1 - 3, y1 - 3), lake.interval, 10, lake.crs)
 assert odd.grid_bounds == lake.grid_bounds, "three metres less is the same grid"
-assert GeoSlice(**lake.get_config()) == lake
 
 # %% [markdown]
 # ## A mosaic
@@ -213,7 +200,6 @@ cloudy, others = catalog.where("cloud_cover > 10"), catalog.where("cloud_cover <
 latest = load_raster(cloudy, coarse, band_indexes=[1, 2], merge_method="last")
 median = load_raster(others, coarse, band_indexes=[1, 2], merge_method="median")
 print(median.attrs["band_names"], median.shape, "from", len(median.attrs["files"]), "files")
-assert latest.transform == median.transform == coarse.transform
 assert len(median.attrs["files"]) == len(others)
 
 # %% [markdown]
@@ -225,7 +211,6 @@ assert len(median.attrs["files"]) == len(others)
 # %%
 baselines = set(catalog.gdf.processing_baseline)
 print("processing baselines:", baselines)
-assert min(baselines) >= "04.00", "all rows carry the offset"
 index = HarmonizeBaseline(baseline=min(baselines)) | DNToReflectance() | NDVI("B04", "B08")
 
 style = {"label": "NDVI (unitless)", "cmap": "YlGn", "vmin": -0.2, "vmax": 0.9}
@@ -266,7 +251,6 @@ def mean_ndvi(series, index):
 
 
 by_date = mean_ndvi(series, index)
-assert len(by_date) == series.shape[0] == len(catalog.query(square))
 
 fig, ax = plt.subplots(figsize=(7.5, 3), layout="constrained")
 ax.plot(by_date["as it comes"], "o-", color="0.7", label="as it comes")
@@ -318,8 +302,6 @@ if flanders is not None:
 
 # %%
 if flanders is not None:
-    assert len(flanders) == 118
-    assert flanders.total_bounds == (501360, 5629040, 502000, 5629680)
     cloudy_days = flanders.where("cloud_cover > 50")
     print(len(cloudy_days), "of", len(flanders), "acquisitions are more than half cloud")
 

@@ -22,9 +22,8 @@
 # - to merge chips that disagree, exactly to the scene's edge;
 # - to write a patcher into a file and read it back.
 #
-# **Needs** no network: pixels come from a local archive, the live service or the embedded
-# simulation, whichever is there; the line printed below says which. Before this,
-# [patching a scene](../05_patching_grids.ipynb) shows the same machine at work on all of it.
+# **Needs** no network: the scene is a real one of Bolzano where a source has it, else the simulated
+# shore of Lake Tahoe; the line printed below says which.
 #
 # **Before this.** [Patching](../05_patching_grids.ipynb). **Time.** 20 minutes to read, under half
 # a minute to run. Terms are explained where they first occur, and in the
@@ -40,6 +39,7 @@ from rasterio.windows import Window
 from geopatcher import PatchError, RasterField, SpatialBoxcar, SpatialCustom, SpatialGaussian
 from geopatcher import SpatialHann, SpatialOverlapAdd, SpatialPatcher, SpatialRectangular
 from geopatcher import SpatialRegularStride, SpatialTukey, draw_chips
+from geostack import SOUTH_TYROL_BBOX, SOUTH_TYROL_TILE, NoSceneError, SourceUnavailableError
 from geostack import load_s2_chip
 from geotoolz import ApplyToChips, GridSampler, Lambda, Sequential, Stitch
 from geotoolz.carrier import rewrap
@@ -50,12 +50,19 @@ from pipekit.registry import Registry
 # %% [markdown]
 # ## One band of one scene
 #
-# The near infrared (B08) of Lake Tahoe's south shore, 400 rows by 300 columns of 10 m. Neither
-# number divides by the chip size below. That is on purpose: nothing in this notebook needs it to.
+# The near infrared (B08) of Bolzano, or of Lake Tahoe's south shore: 400 rows by 300 columns of 10 m.
+# Neither number divides by the chip size below. That is on purpose: nothing in this notebook needs it to.
 
 # %%
-field = RasterField(load_s2_chip(bands=("B08",)))
-scene = field.select(Window(1000, 3400, 300, 400))
+where = {"bbox": SOUTH_TYROL_BBOX, "tile": SOUTH_TYROL_TILE}
+where["date_range"] = "2022-06-01/2022-06-30"
+try:
+    field, corner = RasterField(load_s2_chip(bands=("B08",), **where)), (460, 160)
+    place, credit = "Bolzano", "contains modified Copernicus Sentinel data 2022"
+except (NoSceneError, SourceUnavailableError):
+    field, corner = RasterField(load_s2_chip(bands=("B08",))), (1000, 3400)
+    place, credit = "The south shore of Lake Tahoe", ""
+scene = field.select(Window(*corner, 300, 400))
 source = scene.attrs["source"]
 print(f"source: {source} ({scene.attrs['item_id']})")
 print(scene.shape, scene.dtype, scene.crs)
@@ -67,8 +74,9 @@ plot(
     ax=ax,
     cmap="cividis",
     label="near infrared (digital number)",
-    title="South shore of Lake Tahoe",
+    title=place,
 )
+fig.supxlabel(credit, size=8)
 plt.show()
 
 # %% [markdown]
@@ -84,7 +92,6 @@ patcher = SpatialPatcher(
 )
 patches = list(patcher.split(scene))
 print(len(patches), "patches; the first lie at", [patch.anchor for patch in patches[:4]])
-assert len(patches) == patcher.n_anchors(scene) == 6 * 5
 
 # %%
 fig, ax = plt.subplots(figsize=(5, 5.4), layout="constrained")
@@ -111,8 +118,6 @@ print("indices:", patch.indices)
 print("weights:", patch.weights.shape, patch.weights.dtype)
 
 row, col = patch.anchor
-assert tuple(patch.data.transform @ (0, 0)) == tuple(scene.transform @ (col, row))
-assert np.array_equal(patch.data.values, scene.values[:, row : row + 96, col : col + 96])
 
 # %% [markdown]
 # A patch of a raster in memory is a view: cutting costs nothing and copies nothing. A patch of a
@@ -121,7 +126,6 @@ assert np.array_equal(patch.data.values, scene.values[:, row : row + 96, col : c
 
 # %%
 again = patcher.patch_at(scene, patch.anchor)
-assert np.shares_memory(patch.data.values, scene.values)
 assert np.array_equal(again.data.values, patch.data.values)
 
 # %% [markdown]
@@ -169,7 +173,6 @@ for ax, (name, window) in zip(axes, gallery.items(), strict=True):
     weights = window.weights(patcher.geometry)
     image = ax.imshow(weights, cmap="viridis", vmin=0, vmax=1)
     ax.set(title=name, xlabel="column")
-    assert weights.min() > 0
 axes[0].set_ylabel("row")
 fig.colorbar(image, ax=axes, label="weight (unitless)")
 plt.show()
@@ -185,14 +188,12 @@ try:
     SpatialCustom(lambda shape: hann - 0.1).weights(patcher.geometry)
 except PatchError as error:
     print("PatchError:", error)
-else:
-    raise AssertionError("weights below 0 must be refused")
 
 # %% [markdown]
 # ## An operator per chip
 #
 # An operator is any function of the data. This one looks at the whole chip, as a network with a
-# normalisation layer does: it takes the chip's own mean away. A chip of water and a chip of forest
+# normalisation layer does: it takes the chip's own mean away. A chip of the city and a chip of forest
 # then disagree about the same pixel.
 
 
@@ -206,7 +207,6 @@ def above_mean(chip):
 made = [patch.with_data(above_mean(patch.data)) for patch in patches]
 left, right = made[0].data.values[:, 64:], made[1].data.values[:, :32]
 print(f"two neighbours differ by {np.abs(left - right).mean():.0f} where they overlap")
-assert np.abs(left - right).max() > 1
 
 # %% [markdown]
 # ## The fourth axis: an aggregation puts them together
@@ -267,7 +267,6 @@ for name, window in gallery.items():
     error = np.abs(back.values / scene.values - 1)
     print(f"{name:20} largest relative error {error.max():.1e}, in the corner {error[0, 0, 0]:.1e}")
     assert error.max() < 1e-6
-    assert back.shape == scene.shape
 
 # %% [markdown]
 # The corner pixel is seen by one chip, at the Hann window's smallest weight:
@@ -275,10 +274,9 @@ for name, window in gallery.items():
 # %%
 smallest = SpatialHann().weights(patcher.geometry).min()
 print(f"smallest weight of a Hann window of 96 x 96: {smallest:.1e}")
-assert 0 < smallest < 1e-7
 
 # %% [markdown]
-# Divided by itself it is 1. That is all there is to it, and it needs a weight that is not zero.
+# The pixel's value is weighted by that number and divided by it again, which needs a weight above zero.
 #
 # ## The same as a pipeline
 #
@@ -322,8 +320,6 @@ try:
     SpatialPatcher(patcher.geometry, patcher.sampler, gallery["SpatialCustom(ring)"]).get_config()
 except PatchError as error:
     print("PatchError:", error)
-else:
-    raise AssertionError("a function has no config")
 
 # %% [markdown]
 # ## Try it yourself
@@ -395,14 +391,11 @@ else:
 # | window | how much does a pixel count? | `SpatialHann()` | boxcar, Tukey, Gaussian, your own |
 # | aggregation | how do overlaps become one value? | `SpatialOverlapAdd()` | mean, median, votes, tables |
 #
-# - A window must be positive everywhere; then overlap-add is exact to the edge.
-# - Seams come from operators that look at the whole chip. A window fades them, and does not cure them.
-# - A patcher is a value: JSON in, JSON out.
-#
 # **Key points**
 #
 # - Four choices make a tiling: geometry, sampler, window, aggregation.
 # - A window that is zero somewhere loses pixels at the scene's edge.
+# - Seams come from operators that look at the whole chip. A window fades them, and does not cure them.
 # - A patcher is plain data, so it can be written down, compared and read back.
 #
 # **References**

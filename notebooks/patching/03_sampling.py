@@ -11,9 +11,9 @@
 # %% [markdown]
 # # Sampling: where patches lie, in space and in time
 #
-# **Question.** A regular grid covers a map, but a model trained on it sees each corner of the
-# world at the same offset for ever. What other ways are there to choose places, and what does each
-# promise?
+# **Question.** A regular grid covers a map, but a model trained on its chips sees every field and
+# street at the same offset in each epoch. What other ways are there to choose places, and what does
+# each promise?
 #
 # You will learn
 #
@@ -72,8 +72,6 @@ samplers = {
 anchors = {name: sampler.anchors(field.domain, chip) for name, sampler in samplers.items()}
 for name, places in anchors.items():
     print(f"{name:16} {len(places):4} anchors, the first: {places[:3]}")
-assert len(anchors["regular stride"]) == 20 * 8
-assert len(anchors["random"]) == 140
 
 # %%
 fig, axes = plt.subplots(1, 5, figsize=(12, 5.6), layout="constrained", sharey=True)
@@ -125,9 +123,7 @@ for name, gaps in spread.items():
     print(
         f"{name:16} least {gaps.min():5.1f}, median {np.median(gaps):5.1f}, most {gaps.max():5.1f}"
     )
-assert set(spread["regular stride"]) == {200.0}
 assert spread["Poisson disk"].min() >= 200
-assert spread["random"].min() < 50
 
 # %% [markdown]
 # The Poisson disk keeps its promise to the pixel: 200 and not less. It is Bridson's algorithm
@@ -171,14 +167,12 @@ print("a grid with step = size and boundary='shift' covers everything")
 published = [(2400, 1349), (2978, 338), (1152, 1313)]
 found = SpatialRandom(3, seed=7).anchors(field.domain, chip)
 print(found)
-assert scene.shape[1:] == (3935, 1599)
 assert found == published
 assert SpatialRandom(140, seed=7).anchors(field.domain, chip)[:3] == found
-assert SpatialRandom(3, seed=8).anchors(field.domain, chip) != found
 
 # %% [markdown]
-# The last line but one says more: the first anchors do not depend on how many follow. A data set
-# can grow without its beginning changing.
+# The first anchors do not depend on how many follow, so a data set can grow without its beginning
+# changing.
 #
 # ## Choosing places with a reason
 #
@@ -195,7 +189,6 @@ for patch in SpatialPatcher(chip, samplers["Poisson disk"]).split(scene):
 training = SpatialPatcher(chip, SpatialExplicit(shore))
 batch = stack_patches(training.split(scene))
 print(len(shore), "chips of the shore, stacked:", batch.shape, batch.dtype)
-assert batch.shape == (len(shore), 2, 96, 96)
 
 # %%
 fig, axes = plt.subplots(1, 6, figsize=(11, 2.4), layout="constrained")
@@ -214,8 +207,6 @@ try:
     SpatialExplicit([(3900, 0)]).anchors(field.domain, chip)
 except PatchError as error:
     print("PatchError:", error)
-else:
-    raise AssertionError("a chip beyond the edge must be refused")
 
 # %% [markdown]
 # ## Along the time axis
@@ -241,7 +232,6 @@ days = np.array([item.datetime.date() for item in items], "datetime64[D]")
 clouds = np.array([item.properties["eo:cloud_cover"] for item in items])
 sky = "simulated" if items[0].properties.get("geostack:simulated") else "real"
 print(f"source: {sky} ({place}, {len(days)} acquisitions, {days[0]} to {days[-1]})")
-assert len(days) > 10
 
 # %% [markdown]
 # Each sampler picks steps; the geometry, here the last five acquisitions, says which dates belong
@@ -291,10 +281,6 @@ assert lengths[:5] == [1, 2, 3, 4, 5]
 assert set(lengths[4:]) == {5}
 for name, spans in picked.items():
     assert all(span.stop == span.present for span in spans), name
-assert picked["random, 6"] == [
-    patch.indices
-    for patch in TemporalPatcher(TemporalFixedLookback(5), TemporalRandom(6, seed=7)).split(series)
-]
 
 # %% [markdown]
 # ## Try it yourself

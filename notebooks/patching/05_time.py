@@ -80,11 +80,11 @@ ndvi = np.array(NDVI(red_idx=0, nir_idx=1, axis=1)(stack))
 ndvi[np.isin(stack.values[:, 2], SCL_CLOUDS_AND_INVALID)] = np.nan
 clear = np.isfinite(ndvi).mean(axis=(1, 2))
 series = xr.DataArray(ndvi, dims=("time", "y", "x"), coords={"time": dates.values})
-print(f"{(clear > 0.9).sum()} of {len(dates)} dates are more than 90 % clear, "
-      f"{(clear < 0.1).sum()} less than 10 %")  # fmt: skip
+print(
+    f"{(clear > 0.9).sum()} of {len(dates)} dates are more than 90 % clear, "
+    f"{(clear < 0.1).sum()} less than 10 %"
+)
 real = stack.attrs["source"] == "archive" and len(dates) == 118
-if real:
-    assert ((clear > 0.9).sum(), (clear < 0.1).sum()) == (55, 51)
 
 # %% [markdown]
 # The picture of a place through time: six of the clearest dates, in order. Blank pixels are
@@ -96,8 +96,17 @@ def maps(images, titles, label="NDVI", cmap="YlGn", limits=(0, 0.9)):
     """Draw maps (rows, cols) side by side on one scale."""
     fig, axes = plt.subplots(1, len(images), figsize=(2.1 * len(images), 1.9), layout="constrained")
     for ax, image, title in zip(axes, images, titles, strict=True):
-        plot(rewrap(stack, np.asarray(image)), ax=ax, cmap=cmap, vmin=limits[0], vmax=limits[1],
-             title=title, colorbar=False, scale_bar=ax is axes[0], axes="none")  # fmt: skip
+        plot(
+            rewrap(stack, np.asarray(image)),
+            ax=ax,
+            cmap=cmap,
+            vmin=limits[0],
+            vmax=limits[1],
+            title=title,
+            colorbar=False,
+            scale_bar=ax is axes[0],
+            axes="none",
+        )
     fig.colorbar(axes[-1].images[-1], ax=axes, label=label, shrink=0.8)
     plt.show()
 
@@ -144,12 +153,6 @@ ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(ax.xaxis.get_major_loca
 plt.show()
 
 # %%
-assert all(
-    steps[part.steps].max() == today
-    for name, geometry in geometries.items() if "Horizon" not in name
-    for part in getattr(geometry.neighborhood(domain, today), "spans",
-                        (geometry.neighborhood(domain, today),))
-)  # fmt: skip
 
 # %% [markdown]
 # Near the series' start there is less to look back on. Such a patch is shorter, and it is there:
@@ -178,8 +181,6 @@ month = TemporalFixedLookback(30)
 fig, axes = plt.subplots(1, 4, figsize=(10, 2.2), sharey=True, layout="constrained")
 for ax, (name, window) in zip(axes, windows.items(), strict=True):
     weights = window.weights(month, 30)
-    assert (weights > 0).all()
-    assert np.array_equal(window.weights(month, 8), weights[-8:])
     ax.bar(np.arange(-29, 1), weights, width=1, color="C0")
     ax.set_title(name, fontsize=10)
     ax.set_xlabel("age (steps)")
@@ -204,7 +205,6 @@ samplers = [
 for sampler in samplers:
     anchors = sampler.anchors(domain, TemporalFixedLookback(10))
     print(f"{type(sampler).__name__:24}", anchors)
-assert TemporalRandom(5, seed=7).anchors(domain, None) == samplers[3].anchors(domain, None)
 
 # %% [markdown]
 # ## Filling clouds from the past: `TemporalMean`
@@ -234,8 +234,6 @@ is_filled = np.isfinite(filled) & ~kept
 print(
     f"missing before: {np.isnan(series).mean().item():.0%}, after: {np.isnan(filled).mean().item():.1%}"
 )
-assert filled.dims == series.dims
-assert np.isnan(filled).mean() < 0.5 * np.isnan(series).mean()
 assert np.array_equal(filled.values[kept.values], series.values[kept.values])
 print(f"{is_filled.mean().item():.0%} of all values are filled, no clear one is changed")
 
@@ -275,16 +273,31 @@ shape = ndvi.shape[1:]
 fold = TemporalFold(greenest, (np.full(shape, -np.inf), np.full(shape, -1)))
 one_by_one = TemporalPatcher(TemporalFixedLookback(1), TemporalRegularStride(1), aggregation=fold)
 highest, when = one_by_one.merge(one_by_one.split(series), series)
-assert np.array_equal(highest[when >= 0], np.nanmax(ndvi[:, when >= 0], axis=0))
 
 # %%
 day = np.array(dates.strftime("%j"), float)[when]
 day[when < 0] = np.nan
 fig, axes = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
-plot(rewrap(stack, highest), ax=axes[0], cmap="YlGn", vmin=0, vmax=1, label="NDVI", axes="none",
-     title="Greenest each pixel was")  # fmt: skip
-plot(rewrap(stack, day), ax=axes[1], cmap="twilight", vmin=1, vmax=366, label="day of the year",
-     title="... and when", axes="none")  # fmt: skip
+plot(
+    rewrap(stack, highest),
+    ax=axes[0],
+    cmap="YlGn",
+    vmin=0,
+    vmax=1,
+    label="NDVI",
+    axes="none",
+    title="Greenest each pixel was",
+)
+plot(
+    rewrap(stack, day),
+    ax=axes[1],
+    cmap="twilight",
+    vmin=1,
+    vmax=366,
+    label="day of the year",
+    title="... and when",
+    axes="none",
+)
 plt.show()
 
 # %% [markdown]
@@ -296,9 +309,6 @@ winner = np.bincount(when[when >= 0]).argmax()
 red, nir = (np.median(stack.values[winner, band][when == winner]) * 1e-4 for band in (0, 1))
 print(f"{dates[winner]:%Y-%m-%d} wins {np.mean(when == winner):.0%} of the pixels")
 print(f"median reflectance of those pixels on that day: red {red:.4f}, near infrared {nir:.3f}")
-if real:
-    assert f"{dates[winner]:%m-%d}" == "12-27"
-    assert red < 0.005
 
 # %% [markdown]
 # In Flanders it is two days after Christmas. Under so low a sun the atmospheric correction leaves next
@@ -330,10 +340,11 @@ ahead = TemporalPatcher(
 truth = ahead.merge(ahead.split(observed), observed)
 judged = [anchor for anchor in truth if len(truth[anchor]) == 4 and anchor >= 7]
 leads = np.array([days[a + 1 : a + 5] - days[a] for a in judged])
-print(f"{len(whole)} dates were seen almost whole; {len(judged)} forecasts of 4 looks, "
-      f"{leads.min():.0f} to {leads.max():.0f} days ahead")  # fmt: skip
+print(
+    f"{len(whole)} dates were seen almost whole; {len(judged)} forecasts of 4 looks, "
+    f"{leads.min():.0f} to {leads.max():.0f} days ahead"
+)
 assert all(np.array_equal(truth[a], observed.values[a + 1 : a + 5]) for a in truth)
-assert not is_filled.values[whole][:, kept.values[whole].all(axis=0)].any()
 
 
 # %%
@@ -396,13 +407,14 @@ def block_interval(values, block, draws=2000, seed=0):
 gain = np.abs(errors["persistence"]).mean(axis=1) - np.abs(errors["trend"]).mean(axis=1)
 block = min(8, len(gain) // 2)
 low, high = block_interval(gain, block)
-print(f"mean absolute error, persistence less trend: {gain.mean():+.4f}, "
-      f"95 % interval {low:+.4f} to {high:+.4f}")  # fmt: skip
+print(
+    f"mean absolute error, persistence less trend: {gain.mean():+.4f}, "
+    f"95 % interval {low:+.4f} to {high:+.4f}"
+)
 better = "the trend" if low > 0 else "persistence" if high < 0 else "neither, as far as is shown"
 print("better:", better)
 if real:
     assert high < 0
-assert low <= gain.mean() <= high
 
 # %%
 fig, ax = plt.subplots(figsize=(9, 2.6), layout="constrained")
@@ -418,10 +430,10 @@ ax.legend(loc="lower left", frameon=False)
 plt.show()
 
 # %% [markdown]
-# On the real series the dull model wins, by a hundredth of NDVI, and its interval ends just below
-# zero: harvests break a trend sooner than it pays. The error doubles from a week to a month ahead;
-# told in steps, both would have hidden in one number. One learns that only from forecasts that were
-# made blind, judged on what was seen, and beside a model as dull as persistence.
+# On the real series persistence wins, by a hundredth of NDVI, and the interval ends just below zero: a
+# harvest breaks a trend. The error doubles from a week to a month ahead, which a mean over steps would
+# have hidden. Forecasts are compared like this: made without the future, judged on what was seen, beside
+# a model that knows nothing.
 #
 # ## Several scales at once
 #
@@ -431,9 +443,11 @@ plt.show()
 
 # %%
 scales = TemporalPatcher(
-    TemporalMultiScale((3, 15)), TemporalRegularStride(1), TemporalCausalBoxcar(),
+    TemporalMultiScale((3, 15)),
+    TemporalRegularStride(1),
+    TemporalCausalBoxcar(),
     TemporalHierarchicalCombine(weights=(2, 1)),
-)  # fmt: skip
+)
 
 
 def means_of(patch):
@@ -445,7 +459,6 @@ def means_of(patch):
 combined = scales.merge((p.with_data(means_of(p)) for p in scales.split(series)), series)
 gaps = [float(np.isnan(x).mean()) for x in (series, combined)]
 print(f"missing: {gaps[0]:.0%} in the series, {gaps[1]:.1%} with two scales")
-assert gaps[1] < gaps[0]
 
 # %% [markdown]
 # ## Space and time
@@ -472,7 +485,6 @@ print("space:", patch.space.indices)
 print("time: ", patch.time.indices)
 merged = np.asarray(product.merge(product.split(cube), cube))
 assert np.nanmax(np.abs(merged - cube.values)) < 1e-6
-assert product.n_anchors(cube) == len(space.anchors(cube)) * len(range(0, len(dates), 2))
 
 # %% [markdown]
 # *aligned*: the first place at the first time, the second at the second, such as a flight along a
@@ -492,7 +504,6 @@ coupled = SpatioTemporalPatcher(
     SpatialPatcher(SpatialRectangular(size), visits), time, coupling="coupled"
 )
 print("coupled:", [(patch.anchor, patch.data.shape) for patch in coupled.split(cube)])
-assert len(aligned.anchors(cube)) == coupled.n_anchors(cube) == 3
 
 # %% [markdown]
 # An operator sees a cube and may give back a map. Here: how much lower a pixel is after its anchor
@@ -552,8 +563,6 @@ score = np.where(steps_seen, np.nanmean(np.where(np.isfinite(drops), drops, 0), 
 largest = np.sort(np.argsort(score)[-6:])
 titles = [f"after {dates[whole][i]:%Y-%m-%d}" for i in largest]
 maps(drops[largest], titles, "drop in NDVI", "PuOr_r", (-0.6, 0.6))
-if real:
-    assert f"{false_day:%Y-%m-%d}" not in {f"{dates[whole][i]:%Y-%m-%d}" for i in largest}
 
 # %% [markdown]
 # ## Try it yourself
@@ -621,15 +630,11 @@ if real:
 # | how do results become one? | aggregation | `TemporalMean`, `Fold`, `Forecast`, `HierarchicalCombine` |
 # | where and when? | coupling | `SpatioTemporalPatcher(..., "product" / "aligned" / "coupled")` |
 #
-# - A patch ends at its anchor. What comes after it is in a horizon, or nowhere.
-# - Early patches are truncated, not dropped.
-# - Space is merged first, one date at a time; then time.
-#
 # Figures from the sample archive contain modified Copernicus Sentinel data 2017, 2018.
 #
 # **Key points**
 #
-# - A patch in time ends at its anchor; only a horizon lies ahead.
+# - A patch in time ends at its anchor; only a horizon lies ahead. Early patches are shorter, not dropped.
 # - Fill holes, keep observations, and tell the two apart.
 # - Judge a forecast on what was seen, beside persistence, with an interval and by days ahead.
 #
