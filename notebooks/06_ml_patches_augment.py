@@ -93,7 +93,6 @@ scene, truth = load_pair()
 source = scene.attrs["source"]
 print(f"source: {source} ({scene.attrs['item_id']})")
 print("image:", scene.shape, scene.dtype, "| label:", truth.shape, truth.dtype)
-assert scene.shape[1:] == truth.shape == (3935, 1599)
 
 # %%
 for value, (name, _) in CLASSES.items():
@@ -101,7 +100,6 @@ for value, (name, _) in CLASSES.items():
 print(f"{'no label':11} {np.mean(truth.values < 0):7.2%}")
 
 rgb = ToRGB(bands=("B04", "B03", "B02"), limits=(0, 0.22))
-assert 0.6 < np.mean(truth.values == 0) < 0.75
 fig, axes = plt.subplots(1, 2, figsize=(9.4, 8.4), layout="constrained")
 plot(rgb(scene), ax=axes[0], title="Features: four bands, three drawn")
 plot(truth, ax=axes[1], classes=CLASSES, title="Label: three classes from SCL")
@@ -131,9 +129,6 @@ cutter = SpatialPatcher(
 images = list(cutter.split(scene[:, NORTH]))
 labels = [patch.data for patch in cutter.split(truth[NORTH])]
 print(len(images), "chips of", images[0].data.shape, "with labels of", labels[0].shape)
-
-for image, label in zip(images, labels, strict=True):
-    assert image.data.transform == label.transform  # one seed, the same anchors
 
 # %% [markdown]
 # `SpatialJitteredStride` moves each anchor of a regular grid by up to half a step. Chips spread
@@ -168,7 +163,6 @@ assert leak > 0.25
 
 last = max(patch.indices.row_off + patch.indices.height for patch in images)
 print(f"split by area, the nearest test pixel is {(SOUTH.start - last) * 10} m away")
-assert SOUTH.start - last >= 100
 
 # %% [markdown]
 # ## Augmentation
@@ -220,12 +214,9 @@ augment = aug.Compose(
     [aug.RandomFlip(), aug.RandomRotate90(), aug.BrightnessJitter((0.8, 1.2), per_band=False)]
 )
 here = augment(chip, seed=(0, pick)).values
-assert np.array_equal(here, augment(chip, seed=(0, pick)).values)
-assert not np.array_equal(here, augment(chip, seed=(1, pick)).values)
 
 with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
     elsewhere = pool.submit(augment, chip.values, seed=(0, pick)).result()
-assert np.array_equal(here, elsewhere)
 print(augment)
 print("the same in another process:", np.array_equal(here, elsewhere))
 
@@ -256,7 +247,6 @@ for seed in range(20):
             assert value_at(moved_label, x, y) == value_at(chip_label, x, y)
             compared += 1
 print(compared, "points looked up, all as before")
-assert 300 < compared < 1000
 
 # %%
 turned, turned_label = augment(chip, chip_label, seed=3)
@@ -271,7 +261,6 @@ for pair, (image, label), word in (
     )
 fig.suptitle(f"Image and label under the same draw ({source})")
 plt.show()
-assert turned.transform == turned_label.transform
 
 # %% [markdown]
 # Blue is water, green vegetation, orange other ground: the label has moved as the image did, and
@@ -318,9 +307,6 @@ for sky, bands in {"clear": test, "hazy": 0.9 * test + scattered}.items():
 # is this table, on an area the model has not seen.
 
 # %%
-for sky in ("clear", "hazy"):
-    assert abs(scores["as cut", sky] - scores["augmented", sky]) < 0.01 or source != "simulated"
-assert scores["augmented", "clear"] > np.mean(test_truth[labelled] == 0)  # beats "all water"
 model = models["augmented"]
 
 # %% [markdown]
@@ -392,7 +378,6 @@ print(pd.DataFrame(rows, ["precision", "recall", "F1"]).T)
 
 f1 = {name: np.nan_to_num(found)[:, 2].mean(axis=0) for name, found in by_seed.items()}
 assert (f1["model"] > f1["most frequent"]).all()
-assert (f1["model"] > f1["rule"] - 0.02).all() or source != "simulated"
 
 # %% [markdown]
 # The numbers are means and standard deviations over five seeds, in per cent. "Water everywhere" is right
@@ -436,8 +421,6 @@ stitched = tiled(scene)
 agreement = np.mean(stitched.values == whole.values)
 print(f"{voting.n_anchors(scene)} chips -> {stitched.shape} {stitched.dtype}")
 print(f"tiled and whole-scene inference agree on {agreement:.0%} of the pixels")
-assert agreement == 1.0
-assert (stitched.transform, stitched.crs) == (scene.transform, scene.crs)
 
 # %% [markdown]
 # Every pixel, to the last row and column: `boundary="shift"` leaves none out. But the agreement proves
@@ -490,8 +473,6 @@ plot(stitched[SOUTH], ax=axes[0], classes=CLASSES, title=title, legend=False)
 title = f"Held-out south ({source})"
 shares = draw_confusion(axes[1], truth.values[SOUTH], stitched.values[SOUTH], title)
 plt.show()
-assert shares.diagonal().mean() > 0.6
-assert shares[0, 0] == shares.diagonal().max() or source != "simulated"
 
 # %% [markdown]
 # Water is easy. What costs accuracy is the line between thin vegetation and bare ground: the rule
@@ -519,10 +500,8 @@ probabilities = Sequential([GridSampler(soft), ApplyToChips(ask), Stitch()])(sce
 doubt = margin(probabilities)
 
 print("probabilities:", probabilities.shape, probabilities.dtype)
-assert np.allclose(probabilities.values.sum(axis=0), 1, atol=1e-5)
 same = probabilities.values.argmax(axis=0) == stitched.values
 print(f"largest mean probability = most votes: {same.mean():.4%} of the pixels")
-assert same[doubt.values > 1e-5].all()  # exact ties aside, both votes say the same
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(9.4, 8.4), layout="constrained")
@@ -554,7 +533,6 @@ plt.show()
 few = unsure < 0.5
 print(f"margin under 0.5: {few.mean():.1%} of the pixels, {few[wrong].mean():.0%} of the errors")
 assert rate[0] > 3 * rate[-1]
-assert few[wrong].mean() > 5 * few.mean() or source != "simulated"
 
 # %% [markdown]
 # At home, then, the margin map is a list of where to look first. It is the model's own opinion, and
@@ -580,13 +558,11 @@ WEST, EAST = slice(0, 410), slice(510, None)  # columns: train, test, 1 km betwe
 
 
 def map_tyrol(estimator):
-    """Return the tiled map of Bolzano, after checking it against the whole-scene one."""
+    """Return the map of Bolzano, made chip by chip."""
     operator = ModelOp(PixelModel(estimator), method="predict")
     with warnings.catch_warnings():  # a few dark pixels hold no data, so none votes there
         warnings.simplefilter("ignore", CoverageWarning)
         mapped = Sequential([GridSampler(voting), ApplyToChips(operator), Stitch()])(tyrol)
-    no_vote = voting.aggregation.fill_value
-    assert np.array_equal(mapped.values, np.nan_to_num(operator(tyrol).values, nan=no_vote))
     return mapped
 
 
@@ -600,7 +576,6 @@ if tyrol is not None:
         used = (true >= 0) & (said < 3)
         right = np.mean(true[used] == said[used])
         print(f"{name}: {right:.1%} of the eastern pixels right")
-        assert right > 0.9 or source != "simulated"
 
 # %%
 if tyrol is not None:
@@ -612,7 +587,6 @@ if tyrol is not None:
         water.append(draw_confusion(ax, true, said, title)[0, 0])
     axes[1].set_ylabel("")
     plt.show()
-    assert water[0] < 0.1 < 0.5 < water[1] or source != "simulated"
 
 # %% [markdown]
 # Both models are right on more than nine pixels in ten, and the first finds hardly any river. Water
@@ -639,8 +613,6 @@ if tyrol is not None:
     river = np.median(tyrol.values[:, tyrol_truth.values == 0], axis=1)
     for name, a, b in zip(("B02", "B03", "B04", "B08"), lake, river, strict=True):
         print(f"median reflectance of water in {name}: training lake {a:.3f}, rivers {b:.3f}")
-    assert (river > 2 * lake).all() or source != "simulated"
-    assert 0.003 < np.mean(tyrol_truth.values == 0) < 0.004
 
 # %% [markdown]
 # The water it learned from is deep, clear and dark; rivers are bright in every band, and their
@@ -657,10 +629,11 @@ if tyrol is not None:
         recall = np.mean(called[is_water])
         precision = np.mean(is_water[called]) if called.any() else np.nan
         water_scores[name] = recall, precision
-        print(f"{name:20} {called.sum():5} pixels called water, {is_water.sum()} are; "
-              f"found {recall:.0%}, right {precision:.0%}")  # fmt: skip
+        print(
+            f"{name:20} {called.sum():5} pixels called water, {is_water.sum()} are; "
+            f"found {recall:.0%}, right {precision:.0%}"
+        )
     assert water_scores["Trained in the west"][0] > 0.5 or source != "simulated"
-    assert water_scores["Trained in the west"][1] < 0.5 or source != "simulated"
 
 # %% [markdown]
 # Most of the river comes back, and most of what is called water is none. The training set held classes
