@@ -658,7 +658,7 @@ with serving(*command, ready="/healthz") as url:
         waits["warm", clients] = ask_all(url, list(shuffled) * 3, clients)
     counted = requests.get(f"{url}/metrics", timeout=10).text
     mosaic = {at: requests.get(url + path, timeout=30) for at, path in tiles("colour", 13).items()}
-print(*(line for line in counted.splitlines() if line.startswith("geostack_tiles")), sep="\n")
+print(*(line for line in counted.splitlines() if line.startswith("geostack_tiles_total")), sep="\n")
 print(f"{'':5} clients  asked   p50 ms   p90 ms  slowest   tiles a second")
 for (state, clients), (found, per_second) in waits.items():
     told = "".join(f" {each:8.1f}" for each in np.percentile(found, (50, 90, 100)))
@@ -677,9 +677,9 @@ for ax, clients in zip(axes, SEVERAL, strict=True):
         found = np.sort(waits[state, clients][0])
         share = 100 * np.arange(1, len(found) + 1) / len(found)
         ax.step(found, share, where="post", color=shade, label=f"{state}, {len(found)} tiles")
-    ax.set(xscale="log", xlabel="waited at most (ms)", title=f"{clients} client(s) at a time")
+    ax.set(xscale="log", xlabel="waited at most (ms)", title=f"clients at a time: {clients}")
     ax.grid(alpha=0.3)
-    ax.legend(frameon=False, loc="lower right", fontsize=8)
+    ax.legend(frameon=False, loc="upper left", fontsize=8)
 axes[0].set_ylabel("share of the tiles (%)")
 plt.show()
 
@@ -1189,7 +1189,7 @@ for (top, bottom), index in zip(axes.T, worst, strict=True):
     plot(one, ax=top, title=title, axes="none", colorbar=last, **NDVI_STYLE)
     top.set_facecolor("0.6")
     fate = np.isfinite(one.values) * (1 + (np.isfinite(one.values) & np.isnan(two.values)))
-    title = f"{np.mean(fate == 2):.0%} dropped, mean moves by {moved[index]:.3f}"
+    title = f"{np.mean(fate == 2):.0%} dropped, shift {moved[index]:.3f}"
     fate = GeoTensor(fate.astype("int8"), one.transform, one.crs, -1)
     plot(fate, ax=bottom, title=title, axes="none", classes=KEPT, legend=last, scale_bar=False)
 fig.supxlabel(rows_credit, size=8)

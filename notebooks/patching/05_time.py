@@ -87,12 +87,12 @@ print(
 real = stack.attrs["source"] == "archive" and len(dates) == 118
 
 # %% [markdown]
-# The picture of a place through time: six of the clearest dates, in order. Blank pixels are
-# clouded.
+# The picture of a place through time: six of the clearest dates, in order. Grey pixels
+# are clouded.
 
 
 # %%
-def maps(images, titles, label="NDVI", cmap="YlGn", limits=(0, 0.9)):
+def maps(images, titles, label="NDVI (unitless)", cmap="YlGn", limits=(0, 0.9)):
     """Draw maps (rows, cols) side by side on one scale."""
     fig, axes = plt.subplots(1, len(images), figsize=(2.1 * len(images), 1.9), layout="constrained")
     for ax, image, title in zip(axes, images, titles, strict=True):
@@ -107,6 +107,7 @@ def maps(images, titles, label="NDVI", cmap="YlGn", limits=(0, 0.9)):
             scale_bar=ax is axes[0],
             axes="none",
         )
+        ax.set_facecolor("0.6")  # seen through pixels without data
     fig.colorbar(axes[-1].images[-1], ax=axes, label=label, shrink=0.8)
     plt.show()
 
