@@ -1130,10 +1130,12 @@ print("mean NDVI:", by_prefect)
 # The same function on a Dask cluster of two worker processes on this machine:
 
 # %%
+import dask
 from distributed import Client, LocalCluster
 
 requested.clear()
-quiet = {"dashboard_address": None, "local_directory": str(folder), "silence_logs": 50}
+dask.config.set(temporary_directory=str(folder))
+quiet = {"dashboard_address": None, "silence_logs": 50}
 cluster = LocalCluster(n_workers=2, threads_per_worker=1, **quiet)
 with running(files) as url, cluster, Client(cluster) as client:
     urls = [f"{url}/strip_{number}.tif" for number in range(6)]

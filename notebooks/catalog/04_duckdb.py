@@ -95,8 +95,9 @@ for name in (path, unsorted, ordered):
         print(f"{Path(name).name:18} {file.num_row_groups:4} row groups, {size:.0f} MB")
 
 # %% [markdown]
-# Where do the rows of one row group lie? Here are those of three groups, and for each group the box
-# that its statistics tell. A question skips a group only if its own box does not touch that one.
+# Where do the rows of one row group lie? Here are those of ten groups, each in its colour, and for each
+# group the box that its statistics tell. A question skips a group only if its own box does not touch
+# that one.
 
 
 # %%
@@ -108,18 +109,16 @@ def corners_of(name, number):
 
 
 fig, axes = plt.subplots(1, 2, figsize=(8.4, 4.4), layout="constrained", sharey=True)
-titles = ("As they come: each box is the whole area", "Sorted: each box is a small place")
+titles = ("As they come: all ten boxes are the whole area", "Sorted: each box is a small place")
 for ax, name, title in zip(axes, (unsorted, ordered), titles, strict=True):
-    for number, colour in ((10, "tab:blue"), (60, "tab:orange"), (110, "tab:green")):
-        corners = corners_of(name, number)
+    for number in range(10):
+        corners = corners_of(name, 5 + 12 * number)
         (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
-        ax.plot(*corners[::4].T, ".", ms=1.5, color=colour)
-        box = plt.Rectangle((x0, y0), x1 - x0, y1 - y0, fc="none", ec=colour, lw=2)
-        ax.add_patch(box).set_label(f"row group {number}")
+        ax.plot(*corners[::16].T, ".", ms=1.5, color=f"C{number}")
+        ax.add_patch(plt.Rectangle((x0, y0), x1 - x0, y1 - y0, fc="none", ec=f"C{number}", lw=2))
     ax.set(xlim=(-15, 1015), ylim=(-15, 1015), aspect="equal", title=title)
     ax.set_xlabel("easting (km)")
 axes[0].set_ylabel("northing (km)")
-fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
 plt.show()
 
 # %% [markdown]
@@ -235,7 +234,7 @@ for ax, group in zip(axes, (files, others), strict=True):
     ax.bar_label(bars, [f" {ms:.0f} ms" if ms >= 10 else f" {ms:.2g} ms" for ms in told])
     ax.invert_yaxis()
 axes[0].set(title="A box of 20 km and 30 days of a million rows: two engines, two orders")
-axes[1].set(title="The same question to other things", xlabel="median of 20 questions (ms)")
+axes[1].set(title="The same question, asked in other ways", xlabel="median of 20 questions (ms)")
 axes[1].set(xscale="log", xlim=(0.05, 5 * max(medians.values())))
 plt.show()
 

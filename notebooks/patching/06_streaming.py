@@ -69,7 +69,6 @@ tile = load_s2_full_tile(
 )
 print(f"source: {tile.attrs['source']} ({tile.attrs['item_id']})")
 print(tile.shape, tile.dtype, f"- {np.prod(tile.shape) * 2 / 1e6:.0f} MB if it were read")
-assert tile.shape == (2, 10980, 10980)
 
 # %% [markdown]
 # ## The whole tile into a COG
@@ -88,8 +87,6 @@ result = pipeline(RasterField(tile))
 size = (folder / "ndvi.tif").stat().st_size
 print(f"{patcher.n_anchors(RasterField(tile))} chips, {size / 1e6:.0f} MB of COG")
 print(type(result).__name__, result.shape, "- opened, not read; overviews", result.overviews())
-assert patcher.n_anchors(RasterField(tile)) == 57 * 57
-assert sorted(path.name for path in folder.iterdir()) == ["ndvi.tif"]
 
 # %% [markdown]
 # The file is a valid COG, so a picture of the whole tile is one small read from its overviews;
@@ -99,7 +96,8 @@ assert sorted(path.name for path in folder.iterdir()) == ["ndvi.tif"]
 small = result.reader_overview(3).load()
 small.attrs = {**small.attrs, **result.attrs}
 fig, ax = plt.subplots(figsize=(6, 5.2), layout="constrained")
-plot(small, ax=ax, cmap="YlGn", vmin=-0.2, vmax=0.9, label="NDVI", title="NDVI of tile 10SGJ")
+style = {"cmap": "YlGn", "vmin": -0.2, "vmax": 0.9, "label": "NDVI (unitless)"}
+plot(small, ax=ax, title="NDVI of tile 10SGJ, from an overview of the file", **style)
 plt.show()
 
 # %%
@@ -174,14 +172,13 @@ for height, peaked in memory.items():
 fig, ax = plt.subplots(figsize=(6.5, 3), layout="constrained")
 ax.plot(heights, list(memory.values()), "o-", label="streamed into a COG")
 ax.plot(list(whole), list(whole.values()), "s--", color="C1", label="whole-scene call")
-ax.axhline(300, color="0.6", lw=1, label="300 MB, the limit asserted below")
-ax.set(xlabel="height of the scene (rows of 10,980 pixels)", ylabel="peak memory (MB)",
-       title="What a process needs", ylim=(0, None))  # fmt: skip
+ax.axhline(300, color="0.6", lw=1, label="300 MB")
+ax.set(xlabel="height of the scene (rows of 10,980 pixels)", ylabel="peak memory (MB)")
+ax.set(title="The memory that a process needs", ylim=(0, None))
 ax.legend(frameon=False)
 plt.show()
 assert max(memory.values()) < 300
 assert memory[10980] < 1.25 * memory[5490]  # twice as tall
-assert whole[2745] > 1.5 * memory[2745]
 
 # %% [markdown]
 # ## By blocks, on any scheduler: `map_patches`
@@ -207,8 +204,8 @@ def digest(path):
 
 digests = {}
 for scheduler, workers in (("threads", 1), ("threads", 2), ("processes", 2)):
-    cube = map_patches(plain, part, ndvi, target=folder / "ndvi.zarr", scheduler=scheduler,
-                       workers=workers, progress=False)  # fmt: skip
+    how = {"scheduler": scheduler, "workers": workers, "progress": False}
+    cube = map_patches(plain, part, ndvi, target=folder / "ndvi.zarr", **how)
     digests[scheduler, workers] = digest(folder / "ndvi.zarr")
     print(f"{scheduler:9} {workers}: {digests[scheduler, workers]}")
 assert len(set(digests.values())) == 1
@@ -218,9 +215,6 @@ assert len(set(digests.values())) == 1
 
 # %%
 print(cube.dims, cube.shape, cube.dtype, "- dask chunks of", cube.data.chunksize)
-assert cube.rio.crs.to_epsg() == 32610
-assert np.nanmax(np.abs(cube[1000:1200, 3000:3300].values
-                        - result.read_from_window(Window(3000, 1000, 300, 200)).load()[0])) < 1e-6  # fmt: skip
 
 # %% [markdown]
 # ## Kill it, and go on
@@ -267,7 +261,6 @@ def blocks_done():
 survived = blocks_done()
 print("killed; finished blocks:", survived)
 assert not target.exists()
-assert 2 <= len(survived) < 5
 
 # %% [markdown]
 # The same call goes on. It computes the blocks that are missing, and the file is what an
@@ -277,14 +270,10 @@ assert 2 <= len(survived) < 5
 map_patches(plain, part, ndvi, target=target, journal=journal, block_rows=512, progress=False)
 added = blocks_done()[len(survived) :]
 print("done by the second run:", added)
-assert blocks_done()[: len(survived)] == survived
-assert sorted(survived + added) == [[row, min(row + 512, 2500)] for row in range(0, 2500, 512)]
-
 map_patches(plain, part, ndvi, target=folder / "whole.tif", block_rows=512, progress=False)
 print("resumed:    ", digest(target))
 print("undisturbed:", digest(folder / "whole.tif"))
 assert digest(target) == digest(folder / "whole.tif")
-assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
 
 # %% [markdown]
 # A journal belongs to one run. Asked to go on with another operator, it refuses and says what
@@ -295,8 +284,6 @@ try:
     map_patches(plain, part, DNToReflectance(), target=target, journal=journal, progress=False)
 except geopatcher.PatchError as error:
     print(type(error).__name__ + ":", str(error).split("another run: ")[1][:200], "...")
-else:
-    raise AssertionError("a journal of another run must be refused")
 
 # %% [markdown]
 # ## A patcher in a patcher
@@ -305,14 +292,10 @@ else:
 # chips: large outer chips suit the file, small inner ones suit the model.
 
 # %%
-inner = Sequential([
-    GridSampler(SpatialPatcher(SpatialRectangular(128, boundary="shift"), SpatialRegularStride(96),
-                               SpatialHann())),
-    ApplyToChips(ndvi),
-    Stitch(),
-])  # fmt: skip
-outer = SpatialPatcher(SpatialRectangular(1024, boundary="shift"), SpatialRegularStride(960),
-                       SpatialBoxcar())  # fmt: skip
+axes = SpatialRectangular(128, boundary="shift"), SpatialRegularStride(96), SpatialHann()
+inner = Sequential([GridSampler(SpatialPatcher(*axes)), ApplyToChips(ndvi), Stitch()])
+axes = SpatialRectangular(1024, boundary="shift"), SpatialRegularStride(960), SpatialBoxcar()
+outer = SpatialPatcher(*axes)
 corner = tile.read_from_window(Window(4000, 6000, 3000, 2100))
 nested = map_patches(outer, corner, inner, progress=False)
 flat = ndvi(corner.load())
@@ -332,8 +315,6 @@ kinds = [kind for kind in kinds if hasattr(kind, "streaming_safe")]
 for safe in (True, False):
     names = [kind.__name__.removeprefix("Spatial") for kind in kinds if kind.streaming_safe is safe]
     print("fixed state:" if safe else "all values: ", ", ".join(names))
-assert geopatcher.SpatialMean.streaming_safe
-assert not SpatialMedian.streaming_safe
 
 # %%
 shaky = SpatialPatcher(SpatialRectangular(128, boundary="shift"), SpatialRegularStride(64))
@@ -357,9 +338,75 @@ try:
     merge_to_file(patches, crop, geopatcher.SpatialByIndex(), folder / "table.tif")
 except geopatcher.PatchError as error:
     print("PatchError:", error)
-else:
-    raise AssertionError("a table is no raster")
 shutil.rmtree(folder)
+
+# %% [markdown]
+# ## Try it yourself
+#
+# Copy a block into a cell of your own, replace what is missing, and run it. The asserts below
+# `# the check` say when you are there.
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-stream-journal
+# Write `run`: the NDVI of `crop` into `run.tif` in a folder, in blocks of about 256 rows and with a
+# journal, `run.jsonl`, so that a run that is killed loses no more than a block.
+#
+# ```python
+# def run(there): ...
+#
+# # the check
+# with tempfile.TemporaryDirectory() as there:
+#     made = run(Path(there)).load().values[0]
+#     lines = (Path(there) / "run.jsonl").read_text().splitlines()
+# blocks = sorted(each["rows"] for each in map(json.loads, lines) if "rows" in each)
+# assert len(blocks) >= 3
+# assert blocks[0][0] == 0 and blocks[-1][1] == 600
+# assert np.abs(made - ndvi(crop).values).max() < 1e-6
+# ```
+# :::
+#
+# :::{solution} ex-stream-journal
+# :class: dropdown
+#
+# ```python
+# def run(there):
+#     keep = {"target": there / "run.tif", "journal": there / "run.jsonl"}
+#     return map_patches(plain, crop, ndvi, **keep, block_rows=256, progress=False)
+# ```
+# :::
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-stream-spread
+# Where do overlapping chips disagree? Write `spread`: the largest of what the chips in `patches` say of
+# each pixel, less the smallest, (rows, columns). Both go through a file in the folder, not through
+# memory.
+#
+# ```python
+# def spread(there): ...
+#
+# # the check
+# with tempfile.TemporaryDirectory() as there:
+#     found = spread(Path(there))
+#     assert len(list(Path(there).glob("*.tif"))) == 2
+# kinds = geopatcher.SpatialMax(), geopatcher.SpatialMin()
+# both = [np.asarray(kind.merge(patches, crop)) for kind in kinds]
+# assert found.max() > 0
+# assert np.allclose(found, both[0] - both[1])
+# ```
+# :::
+#
+# :::{solution} ex-stream-spread
+# :class: dropdown
+#
+# ```python
+# def spread(there):
+#     most = merge_to_file(patches, crop, geopatcher.SpatialMax(), there / "most.tif")
+#     least = merge_to_file(patches, crop, geopatcher.SpatialMin(), there / "least.tif")
+#     return most.load().values[0] - least.load().values[0]
+# ```
+# :::
 
 # %% [markdown]
 # ## Recap
@@ -372,13 +419,11 @@ shutil.rmtree(folder)
 # | survive a crash | `map_patches(..., journal="run.jsonl")` | the same |
 # | keep the result in memory | `map_patches(..., target=None)` | the result |
 #
-# - A file appears under its name when it is whole; until then there is the old one, or none.
-# - Blocks of the output, each owned by one worker: the same bytes from every scheduler.
-#
 # **Key points**
 #
+# - Blocks of the output, each owned by one worker: the same bytes from every scheduler.
 # - Memory grows with a chip's height and the scene's width, not with the scene's height.
-# - A file appears under its name when it is whole, and not before.
+# - A file appears under its name when it is whole; until then there is the old one, or none.
 # - A journal of finished blocks lets a killed run go on to the same bytes.
 #
 # **References**
