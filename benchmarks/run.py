@@ -1,7 +1,8 @@
 """Run every benchmark and write the page and its figures.
 
 python benchmarks/run.py            benchmarks/RESULTS.md and docs/images/bench_*.svg, and the
-                                    table of docs/reference/where-time-goes.md
+                                    table of docs/reference/where-time-goes.md; after a stop it
+                                    goes on with the files that were not measured yet
 python benchmarks/run.py --quick    the same with smaller scenes into .benchmarks/, and which
                                     ratios moved since the committed quick_ratios.json
 python benchmarks/run.py --quick --keep    and write that file anew
@@ -19,7 +20,9 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
+from shutil import rmtree
 
 import figures
 import memory
@@ -38,6 +41,10 @@ KEPT = HERE / "quick_ratios.json"
 MOVED = 1.15
 """A ratio that grew or shrank by more than this is printed."""
 NUMBERS = {False: QUICK_HOME / "results.json", True: QUICK_HOME / "quick.json"}
+PARTS = QUICK_HOME / "parts"
+"""What each file of benchmarks found, until all have."""
+LAST = "bench_kills.py"
+"""Takes longest, and no time of it is judged."""
 SQUARES = ((4, 1024, 1024), (4, 4096, 4096))
 SMALLER = "whole tiles, a million rows and the walkthrough, which `make bench` measures"
 AGAIN = 3.0
@@ -77,6 +84,7 @@ def main() -> int:
         results.values |= minutes
         results.left_out += [] if minutes else ["the walkthrough: a notebook failed"]
     write(results)
+    rmtree(PARTS, ignore_errors=True)
     if options.quick:
         print(moved(results.ratios(), json.loads(KEPT.read_text("utf-8"))))
     if options.keep and not code:
@@ -89,15 +97,46 @@ def main() -> int:
 
 
 def comparisons(quick: bool) -> tuple[Results, int]:
-    """Run pytest over the benchmarks; return what they found, and its exit code."""
+    """Run pytest over the benchmarks; return what they found, and its exit code.
+
+    The full run asks file by file, and keeps what each found: one that was stopped goes on, as
+    long as the sources are the same.
+    """
+    if quick:
+        return measured(HERE, quick=True)
+    found, code, key = Results(), 0, sources()
+    for path in sorted(HERE.glob("bench_*.py"), key=lambda path: (path.name == LAST, path.name)):
+        kept = PARTS / f"{path.stem}.{key}.json"
+        if kept.exists():
+            part = Results(**json.loads(kept.read_text("utf-8")))
+        else:
+            part, failed = measured(path, quick=False)
+            code |= failed
+            if not failed:
+                PARTS.mkdir(parents=True, exist_ok=True)
+                _replace(kept, json.dumps(dataclasses.asdict(part)))
+        found.groups += part.groups
+        found.values |= part.values
+        found.left_out += part.left_out
+    return found, code
+
+
+def measured(what: Path, quick: bool) -> tuple[Results, int]:
+    """Run pytest over a file of benchmarks, or a folder of them."""
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "results.json"
-        command = [sys.executable, "-m", "pytest", "-q", str(HERE), f"--results={found}"]
+        command = [sys.executable, "-m", "pytest", "-q", str(what), f"--results={found}"]
         command += ["-o", "python_files=bench_*.py", "-o", "testpaths=", f"--rootdir={HERE}"]
         command += ["-o", f"pythonpath={HERE}", "--import-mode=prepend", "--durations=15"]
         code = subprocess.run([*command, *(["--quick"] if quick else [])]).returncode
         told = json.loads(found.read_text("utf-8")) if found.exists() else {"quick": quick}
         return Results(**told), code
+
+
+def sources() -> str:
+    """Return what the measured code and the benchmarks are, in a few letters."""
+    files = sorted([*ROOT.glob("src/**/*.py"), *HERE.glob("*.py")])
+    return sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 
 def moved(now: dict[str, float], before: dict[str, float]) -> str:

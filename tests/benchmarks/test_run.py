@@ -27,6 +27,7 @@ def bench_folder(tmp_path, monkeypatch):
     for name in ("conftest.py", "compare.py"):
         shutil.copy(Path(run.__file__).with_name(name), tmp_path)
     monkeypatch.setattr(run, "HERE", tmp_path)
+    monkeypatch.setattr(run, "PARTS", tmp_path / "parts")
     return tmp_path
 
 
@@ -41,6 +42,21 @@ def test_comparisons_and_counts_arrive_even_where_a_benchmark_fails(bench_folder
     assert results.values == {"counted": 3}
     assert results.left_out == [f"large, quick={quick}"]
     assert results.quick is quick
+
+
+def test_a_full_run_that_was_stopped_goes_on_as_long_as_the_sources_are_the_same(bench_folder):
+    well = TINY[: TINY.index("def test_that_fails")]
+    (bench_folder / "bench_first.py").write_text(well)
+    (bench_folder / "bench_second.py").write_text(TINY)
+    first, code = run.comparisons(quick=False)
+    assert code == 1
+    again, code = run.comparisons(quick=False)
+    assert code == 1, "what failed is measured anew"
+    assert again.groups[0] == first.groups[0], "the very numbers"
+    assert again.groups[1] != first.groups[1]
+    (bench_folder / "stitchers.py").write_text("changed = True")
+    anew, _ = run.comparisons(quick=False)
+    assert anew.groups[0] != first.groups[0]
 
 
 def results_of(quick):
