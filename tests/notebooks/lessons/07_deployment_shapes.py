@@ -36,6 +36,7 @@ assert outcomes[:3] == [None] * 3
 assert len(said) == 3
 if region == "Flanders":
     assert len(odd) == reasons["Green"] == 1
+    assert len(odd_and_checked) == 0
 
 # 9: it fits itself
 assert verified.changed_versions == {}
