@@ -548,11 +548,11 @@ false_day = dates[whole][where + 1]
 print(
     f"{false_day:%Y-%m-%d}: {gone[where].mean():.0%} of the pixels fall and are back at the next look"
 )
-share = [float((each[gone[where]] > 0.4).mean()) for each in (fall[where], drops[where])]
-print(
-    f"called a harvest: {share[0]:.0%} of them by one look, {share[1]:.0%} by three on either side"
-)
 if gone[where].any():
+    share = [float((each[gone[where]] > 0.4).mean()) for each in (fall[where], drops[where])]
+    print(
+        f"called a harvest: {share[0]:.0%} of them by one look, {share[1]:.0%} by three on either side"
+    )
     assert share[1] < 0.1 * share[0]
 
 # %% [markdown]
