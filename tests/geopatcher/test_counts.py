@@ -108,6 +108,15 @@ def test_one_thread_makes_each_chip_once(scene_of, patcher_of, tmp_path, target,
     assert run(tmp_path / "three", workers=3, block_rows=512) == alone
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C is an interrupt in this process, which workers of pytest-xdist do not hear."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_thread_stops_soon_after_the_run_does(scene_of, patcher_of):
     scene, patcher, tally = scene_of((2, 4000, 40)), patcher_of((20, 40), (20, 40)), Tally()
 

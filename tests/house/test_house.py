@@ -1,6 +1,7 @@
 """The house keeps its shape: no circle of imports but the named ones, no god file, no long function."""
 
 import ast
+import importlib
 from functools import cache
 from pathlib import Path
 
@@ -94,6 +95,14 @@ def test_a_package_face_holds_names_only():
         tree = ast.parse((SRC / package / "__init__.py").read_text("utf-8"))
         kinds = {type(node) for node in tree.body}
         assert ast.ClassDef not in kinds, package
+
+
+def test_no_module_is_named_as_what_its_package_offers():
+    """Who imports such a module first gets it in place of the function."""
+    for module, path in MODULES.items():
+        if path.name == "__init__.py":
+            offered = set(getattr(importlib.import_module(module), "__all__", ()))
+            assert not offered & {other.stem for other in path.parent.glob("*.py")}, module
 
 
 def test_no_drawer_for_odds_and_ends():

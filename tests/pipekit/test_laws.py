@@ -5,6 +5,7 @@ import importlib.util
 import json
 import pickle
 import pkgutil
+from inspect import isabstract
 from pathlib import Path
 
 import pytest
@@ -172,7 +173,7 @@ def all_classes():
     return sorted(found, key=lambda cls: (cls.__module__, cls.__qualname__))
 
 
-CLASSES = [cls for cls in all_classes() if not cls.forbid_in_yaml]
+CLASSES = [cls for cls in all_classes() if not (cls.forbid_in_yaml or isabstract(cls))]
 EXAMPLES = [example for name in PACKAGES for example in load_examples(name)]
 
 

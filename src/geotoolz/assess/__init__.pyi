@@ -6,7 +6,7 @@ from geotoolz.assess.answers import (
     write_samples as write_samples,
 )
 from geotoolz.assess.class_map import ClassMap as ClassMap, count_classes as count_classes
-from geotoolz.assess.confusion import Confusion as Confusion, confusion as confusion
+from geotoolz.assess.confusion_matrix import Confusion as Confusion, confusion as confusion
 from geotoolz.assess.designs import (
     allocate as allocate,
     sample_design as sample_design,
@@ -38,4 +38,4 @@ from geotoolz.assess.uncertainty import (
     entropy as entropy,
     margin as margin,
 )
-from geotoolz.assess.variogram import Variogram as Variogram, variogram as variogram
+from geotoolz.assess.variograms import Variogram as Variogram, variogram as variogram

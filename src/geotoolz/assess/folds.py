@@ -337,7 +337,7 @@ class TimeFolds(_Folds):
 
 
 @dataclass(frozen=True)
-class PlaceTimeFolds(_Folds):
+class PlaceTimeFolds:
     """Folds in which neither the test's places nor its times were seen in training.
 
     Parameters

@@ -400,8 +400,8 @@ def test_a_field_says_the_nodata_of_its_file_and_hides_what_the_file_masks(tmp_p
         patcher = SpatialPatcher(SpatialRectangular(2), SpatialRegularStride(1), SpatialHann())
         chip = field.select(rasterio.windows.Window(0, 0, 4, 4))
         hidden = np.zeros((4, 4), bool) if mask is None else ~mask
-        if nodata is not None and mask is None:
-            hidden = values[0] == nodata
+        if nodata is not None:  # a mask and a nodata value both hide, as for every reader
+            hidden = hidden | (values[0] == nodata)
         if mask is None:
             assert chip.fill_value_default == nodata
         found = invalid_mask(plain(chip), chip.fill_value_default)
