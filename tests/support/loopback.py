@@ -59,6 +59,15 @@ class Fault:
     seconds: float = 0.0
 
 
+class _Server(uvicorn.Server):
+    """A server that ends at once, and its connections with it."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
+
 class Loopback:
     """The server: start it with `with Loopback() as server`."""
 
@@ -99,7 +108,7 @@ class Loopback:
             ]
         )
         config = uvicorn.Config(app, log_level="critical", ws="none", lifespan="off", http="h11")
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config)
         self._thread = threading.Thread(
             target=lambda: self._server.run(sockets=[self._socket]), daemon=True
         )
