@@ -698,7 +698,21 @@ def _ordered_frame(frame: GeoDataFrame) -> GeoDataFrame:
     if "assets" in extras:
         extras["assets"] = [_asset_places(each) for each in extras["assets"]]
     core["geometry"] = np.asarray(frame.geometry.to_numpy())
-    return GeoDataFrame(core | dict(extras.items()), geometry="geometry", crs=frame.crs)
+    columns = {name: _in_one_piece(each) for name, each in (core | dict(extras.items())).items()}
+    return GeoDataFrame(columns, geometry="geometry", crs=frame.crs)
+
+
+def _in_one_piece(column: Any) -> Any:
+    """Return a column as one piece of Arrow, which copies several to take a few rows of them."""
+    array = getattr(column, "array", None)
+    if not isinstance(array, pd.arrays.ArrowExtensionArray):
+        return column
+    pieces = array.__arrow_array__()
+    if pieces.num_chunks < 2:
+        return column
+    kind: Any = type(array)
+    whole = kind._from_sequence(pieces.combine_chunks(), dtype=array.dtype)
+    return pd.Series(whole, column.index, name=column.name)
 
 
 def _places(paths: pd.Series) -> pd.Series:

@@ -18,7 +18,7 @@ from geocatalog import (
     open_catalog,
     to_geoparquet,
 )
-from geocatalog.table import as_json, is_known
+from geocatalog.table import FootprintTable, as_json, is_known
 
 FILES = settings(
     max_examples=12,
@@ -286,3 +286,21 @@ def test_numbers_beyond_64_bits_are_refused_with_a_way_out(tmp_path):
     rows = frame([(0, 0, 1, 1)]).assign(number=[2**70])
     with pytest.raises(CatalogError, match="write it as text"):
         to_geoparquet(InMemoryGeoCatalog(rows), tmp_path / "c.parquet")
+
+
+@pytest.mark.parametrize("kind", ["str", "string[pyarrow]", "int32[pyarrow]"])
+def test_a_frame_joined_of_many_is_held_in_one_piece(kind):
+    def part(number):
+        names = pd.Series([f"{number}0", f"{number}1"])
+        boxes = [shapely.box(0, 0, 1, 1)] * 2
+        values = {"filepath": names, "mark": names.astype("int64" if "int" in kind else "str")}
+        frame = gpd.GeoDataFrame(values, geometry=boxes, crs=32610)
+        return frame.assign(mark=frame["mark"].astype(kind))
+
+    joined = pd.concat([part(number) for number in range(1, 6)])
+    made = FootprintTable.of(joined).frame
+    assert made["mark"].dtype == joined["mark"].dtype
+    assert made["mark"].tolist() == joined["mark"].tolist()
+    arrow = made["mark"].array.__arrow_array__()
+    assert joined["mark"].array.__arrow_array__().num_chunks == 5
+    assert arrow.num_chunks == 1
