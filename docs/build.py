@@ -13,6 +13,8 @@ import subprocess
 import sys
 import time
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -57,8 +59,21 @@ def render(pages: Path, out: Path, **changed: Any) -> int:
         freshenv=True,
         warningiserror=True,
     )
-    app.build()
+    with _not_imported("torchgeo"):
+        app.build()
     return app.statuscode
+
+
+@contextmanager
+def _not_imported(module: str) -> Iterator[None]:
+    """Let nobody import a module: beside a torch for CPUs, torchgeo's ends in an error of torch."""
+    kept = {name: sys.modules.pop(name) for name in [module] if name in sys.modules}
+    sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[module]
+        sys.modules.update(kept)
 
 
 def settings() -> dict[str, Any]:
