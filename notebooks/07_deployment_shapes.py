@@ -1129,11 +1129,14 @@ print("mean NDVI:", by_prefect)
 # The same function on a Dask cluster of two worker processes on this machine:
 
 # %%
+import logging
+
 import dask
 from distributed import Client, LocalCluster
 
 requested.clear()
 dask.config.set(temporary_directory=str(folder))
+logging.getLogger("distributed").setLevel("ERROR")  # or Prefect shows all that it says
 quiet = {"dashboard_address": None, "silence_logs": 50}
 cluster = LocalCluster(n_workers=2, threads_per_worker=1, **quiet)
 with running(files) as url, cluster, Client(cluster) as client:

@@ -15,6 +15,7 @@ IDS = [str(path.relative_to(ROOT / "notebooks").with_suffix("")) for path in SOU
 MAX_BYTES = 1_500_000
 MAX_FIGURE_PIXELS = 2_600  # a side; wider figures only cost the reader time
 MAX_CODE_LINES = 24
+LOGGED = re.compile(r"\b(?:INFO|WARNING)\b.{0,40}(?:- | \|)|color: #008080")
 SECRETS = re.compile(r"[?&](?:sig|se|sp|sv|token|key)=[\w%]{6,}|Bearer [\w-]{8,}")
 
 
@@ -81,6 +82,10 @@ def test_size(source):
 
 def test_no_token_in_outputs(source):
     assert not SECRETS.search(source.with_suffix(".ipynb").read_text("utf-8"))
+
+
+def test_no_output_is_a_log(source):
+    assert not LOGGED.search(source.with_suffix(".ipynb").read_text("utf-8"))
 
 
 def test_begins_with_its_only_title(executed):
