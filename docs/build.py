@@ -67,13 +67,14 @@ def render(pages: Path, out: Path, **changed: Any) -> int:
 @contextmanager
 def _not_imported(module: str) -> Iterator[None]:
     """Let nobody import a module: beside a torch for CPUs, torchgeo's ends in an error of torch."""
-    kept = {name: sys.modules.pop(name) for name in [module] if name in sys.modules}
+    kept = sys.modules.pop(module, None)
     sys.modules[module] = None  # type: ignore[assignment]
     try:
         yield
     finally:
         del sys.modules[module]
-        sys.modules.update(kept)
+        if kept is not None:
+            sys.modules[module] = kept
 
 
 def settings() -> dict[str, Any]:

@@ -301,15 +301,16 @@ class BlockJob:
 
     def _items(self, patches: PatchStream, rows: Rows) -> Generator[Item, None, None]:
         """Yield the chips of a block in order; one that is made already is not made again."""
-        indices, begun = patches.touching(rows), 0
+        indices = patches.touching(rows)
         # Of one block only, so that no two workers reach for the same.
-        kept = [n for n, i in enumerate(indices) if i in self.made] if rows[0] == 0 else []
-        for place in kept:
+        made = next((i for i in indices if i in self.made), None) if rows[0] == 0 else None
+        if made is not None:
+            place = indices.index(made)
             if place:
                 yield from patches.items(self._watched(indices[:place]))
-            yield indices[place], self.made.pop(indices[place])
-            begun = place + 1
-        yield from patches.items(self._watched(indices[begun:]))
+            yield made, self.made.pop(made)
+            indices = indices[place + 1 :]
+        yield from patches.items(self._watched(indices))
 
     def _watched(self, indices: list[int]) -> Iterator[int]:
         for index in indices:

@@ -16,7 +16,6 @@ import os
 import pickle
 import subprocess
 import sys
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -35,7 +34,7 @@ from geostack.artifact_tar import (
     read_members,
     write_members,
 )
-from geostack.serve.sandbox import end_with
+from geostack.child import answering
 from geotoolz.carrier import Raster, attrs_of, rewrap, values_of
 from pipekit import Graph, Operator, content_hash, from_config, to_config
 from pipekit.carrier import dumps
@@ -545,16 +544,16 @@ def _summary(result: Any) -> str:
 
 def main() -> None:
     """Be the process that runs a pipeline: a pickle on standard input, JSON on standard output."""
-    threading.Thread(target=end_with, args=(int(sys.argv[1]),), daemon=True).start()
-    answer = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever an operator prints is no part of the answer
+    answer = answering(int(sys.argv[1]))
     operator, inputs = pickle.load(sys.stdin.buffer)
-    print(flush=True, file=answer)
+    answer.write(b"\n")
+    answer.flush()
     try:
         told = _told(operator, inputs)
     except Exception as error:
         told = "", f"{type(error).__name__}: {error}"
-    print(json.dumps(told), flush=True, file=answer)
+    answer.write(json.dumps(told).encode())
+    answer.flush()
 
 
 if __name__ == "__main__":

@@ -13,11 +13,11 @@ import pickle
 import subprocess
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from geostack.child import answering
 from geostack.serve.problem import Problem, problem_of
 from pipekit import ConfigError, Operator, Registry, default_registry, from_config
 from pipekit.carrier import dumps
@@ -266,26 +266,11 @@ def _why(error: Exception) -> str:
     return f"it failed with {name}: {message}" if told else f"it failed with {name}"
 
 
-def end_with(parent: int) -> None:
-    """End this process once the one that started it is gone, even if killed: nobody else would.
-
-    Parameters
-    ----------
-    parent
-        The number of that process.
-    """
-    while os.getppid() == parent:
-        time.sleep(0.2)
-    os._exit(1)
-
-
 def main() -> None:
     """Be the child: read a job from standard input, write the answer to standard output."""
-    threading.Thread(target=end_with, args=(int(sys.argv[1]),), daemon=True).start()
+    answer = answering(int(sys.argv[1]))
     from geostack.serve.pixels import as_geotiff, as_summary
 
-    answer = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever an operator prints is no part of the answer
     text, kind, output, seconds, chip = pickle.load(sys.stdin.buffer)
     _limit(seconds)
     content, problem = b"", None
