@@ -147,8 +147,7 @@ def _floats(dtype: DTypeLike, *bands: Values) -> list[Values]:
     kind = float_dtype(dtype)
     shape = bands[0].shape
     for band in bands:
-        if band.dtype.kind == "c":
-            check_real(band)
+        check_real(band)
         if band.shape != shape:
             raise ValueError(f"the bands must have one shape, got {[b.shape for b in bands]}")
     return [band if band.dtype == kind else band.astype(kind) for band in bands]
