@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import logging
 import os
-import re
 import shutil
 import tempfile
 from contextlib import suppress
@@ -132,13 +131,8 @@ class CacheEntry:
     """Seconds since 1970."""
 
 
-def cache_entries(folder: Path | None = None) -> list[CacheEntry]:
+def cache_entries() -> list[CacheEntry]:
     """Return what the cache holds, the least recently used first.
-
-    Parameters
-    ----------
-    folder
-        By default `cache_folder()`.
 
     Returns
     -------
@@ -146,41 +140,23 @@ def cache_entries(folder: Path | None = None) -> list[CacheEntry]:
     """
     entries = [
         _measure(part)
-        for kind in _shown(folder or cache_folder())
+        for kind in _shown(cache_folder())
         for part in (_shown(kind) if kind.is_dir() else [kind])
     ]
     return sorted((entry for entry in entries if entry.files), key=lambda entry: entry.last_used)
 
 
-def clear_cache(folder: Path | None = None, *, max_bytes: int = 0) -> list[CacheEntry]:
-    """Remove the least recently used parts until at most `max_bytes` are left; return those.
+def clear_cache() -> list[CacheEntry]:
+    """Remove all parts of the cache, the least recently used first; return those.
 
     What another user owns, and may not be removed, stays and is named in the log.
-
-    Parameters
-    ----------
-    folder
-        By default `cache_folder()`.
-    max_bytes
-        Bytes that may stay.
 
     Returns
     -------
     The entries that were removed.
-
-    Raises
-    ------
-    ValueError
-        For a negative size.
     """
-    if max_bytes < 0:
-        raise ValueError(f"max_bytes must be 0 or more, got {max_bytes}")
-    entries = cache_entries(folder)
-    left = sum(entry.size for entry in entries)
     removed = []
-    for entry in entries:
-        if left <= max_bytes:
-            break
+    for entry in cache_entries():
         try:
             _remove(entry.path)
             removed.append(entry)
@@ -188,8 +164,6 @@ def clear_cache(folder: Path | None = None, *, max_bytes: int = 0) -> list[Cache
             pass  # another process was faster
         except OSError as error:
             logger.warning("%s can't be removed (%s)", entry.path, error)
-            continue
-        left -= entry.size
     return removed
 
 
@@ -225,59 +199,3 @@ def _remove(path: Path) -> None:
     except OSError:
         doomed.rename(path)
         raise
-
-
-_UNITS = {"TB": 10**12, "GB": 10**9, "MB": 10**6, "kB": 10**3, "B": 1}
-_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$", re.IGNORECASE)
-
-
-def parse_size(text: str) -> int:
-    """Return a size in bytes.
-
-    Parameters
-    ----------
-    text
-        Such as "500MB" or "1.5 GB", in any case.
-
-    Returns
-    -------
-    Whole bytes.
-
-    Raises
-    ------
-    ValueError
-        When it isn't a number with an optional unit of B, KB, MB, GB, TB (powers of 1000).
-
-    Examples
-    --------
-    >>> parse_size("1.5GB")
-    1500000000
-    """
-    match, factors = _SIZE.match(text), {unit.upper(): _UNITS[unit] for unit in _UNITS}
-    unit = (match.group(2).upper() or "B") if match else None
-    if match is None or unit not in factors:
-        raise ValueError(f"a size looks like 500MB or 2GB, got {text!r}")
-    return int(float(match.group(1)) * factors[unit])
-
-
-def format_size(size: float) -> str:
-    """Return a size in bytes as people read it.
-
-    Parameters
-    ----------
-    size
-        Bytes.
-
-    Returns
-    -------
-    Three digits and the unit, in powers of 1000.
-
-    Examples
-    --------
-    >>> format_size(1_500_000_000), format_size(0)
-    ('1.5 GB', '0 B')
-    """
-    for unit, factor in _UNITS.items():
-        if size >= factor > 1:
-            return f"{size / factor:.3g} {unit}"
-    return f"{int(size)} B"

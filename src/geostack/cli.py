@@ -10,16 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
+from rich.filesize import decimal
 
 from geostack.areas import AREAS, Area, area
-from geostack.cache import (
-    cache_entries,
-    cache_folder,
-    clear_cache,
-    format_size,
-    is_writable,
-    parse_size,
-)
+from geostack.cache import cache_entries, cache_folder, clear_cache, is_writable
 from geostack.errors import NoSceneError, SourceUnavailableError
 from geostack.request import format_bbox
 from pipekit.files import until_nobody_reads
@@ -174,38 +168,35 @@ def info() -> int:
     from rich.table import Table
 
     folder = cache_folder()
-    entries = cache_entries(folder)
+    entries = cache_entries()
     table = Table("what", "size", "files", "last used", title=f"cache {folder}", title_style="bold")
     for entry in reversed(entries):
         used = f"{datetime.fromtimestamp(entry.last_used):%Y-%m-%d %H:%M}"
         name = str(entry.path.relative_to(folder))
-        table.add_row(name, format_size(entry.size), str(entry.files), used)
+        table.add_row(name, decimal(entry.size), str(entry.files), used)
     console = Console()
     console.print(table if entries else f"cache {folder} is empty")
-    console.print(f"{format_size(sum(entry.size for entry in entries))} in all")
+    console.print(f"{decimal(sum(entry.size for entry in entries))} in all")
     if not is_writable(folder):
         console.print("it can't be written: what is in it is used, the rest goes elsewhere")
     return 0
 
 
 @cache_app.command
-def clear(*, keep: str = "0", yes: bool = False) -> int:
-    """Remove the least recently used parts of the cache.
+def clear(*, yes: bool = False) -> int:
+    """Remove what is in the cache.
 
     Parameters
     ----------
-    keep
-        Remove only as much as it takes to come down to this size, such as 500MB.
     yes
         Don't ask.
     """
-    limit = parse_size(keep)
     held = sum(entry.size for entry in cache_entries())
-    if held <= limit:
-        print(f"nothing to remove: {cache_folder()} holds {format_size(held)}")
+    if not held:
+        print(f"nothing to remove: {cache_folder()} is empty")
         return 0
-    question = f"remove {format_size(held - limit)} or more from {cache_folder()}? [y/N] "
     try:
+        question = f"remove {decimal(held)} from {cache_folder()}? [y/N] "
         agreed = yes or input(question).strip().lower() in ("y", "yes")
     except EOFError:  # nobody is there to ask
         print()
@@ -213,8 +204,8 @@ def clear(*, keep: str = "0", yes: bool = False) -> int:
     if not agreed:
         print("left as it is; --yes removes without asking")
         return 1
-    for entry in clear_cache(max_bytes=limit):
-        print(f"removed {entry.path} ({format_size(entry.size)})")
+    for entry in clear_cache():
+        print(f"removed {entry.path} ({decimal(entry.size)})")
     return 0
 
 
@@ -283,7 +274,7 @@ def fetch(
         print(f"{name} is in {done.folder}")
     for name in done.missing:
         print(f"not there: {name}")
-    print(f"{len(done.items)} scenes, {format_size(done.transferred)} copied")
+    print(f"{len(done.items)} scenes, {decimal(done.transferred)} copied")
     return 1 if done.missing else 0
 
 
@@ -322,7 +313,7 @@ def list_holdings(folder: Path | None = None) -> int:
 
     table = Table("collection", "scenes", "from", "to", "size", "folder")
     for held in holdings(_folders(folder)):
-        size, folder_name = format_size(held.size), str(held.folder)
+        size, folder_name = decimal(held.size), str(held.folder)
         table.add_row(held.collection, str(held.items), held.first, held.last, size, folder_name)
     Console().print(table if table.row_count else "the archive is empty")
     return 0

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
@@ -106,29 +107,6 @@ def item_attrs(item: Item, bands: Sequence[str], source: Source) -> dict[str, An
     }
 
 
-def connections() -> int:
-    """Return how many files are read at the same time: `GEOSTACK_CONNECTIONS`, else 16.
-
-    Returns
-    -------
-    At least 1.
-
-    Raises
-    ------
-    ValueError
-        When the variable is no positive whole number.
-
-    Examples
-    --------
-    >>> connections() >= 1
-    True
-    """
-    text = os.environ.get("GEOSTACK_CONNECTIONS") or str(MAX_CONNECTIONS)
-    if not text.isdigit() or int(text) < 1:
-        raise ValueError(f"GEOSTACK_CONNECTIONS must be a positive whole number, got {text!r}")
-    return int(text)
-
-
 def in_parallel(function: Callable[[T], R], inputs: Sequence[T]) -> list[R]:
     """Return `function` of each input, in order, computed in threads; the first error is raised.
 
@@ -153,7 +131,7 @@ def in_parallel(function: Callable[[T], R], inputs: Sequence[T]) -> list[R]:
     nested = threading.current_thread().name.startswith(_THREADS)
     if len(inputs) < 2 or nested:
         return [function(value) for value in inputs]
-    futures = [_pool(connections()).submit(function, value) for value in inputs]
+    futures = [_pool(os.getpid(), MAX_CONNECTIONS).submit(function, value) for value in inputs]
     try:
         return [future.result() for future in futures]
     except BaseException:
@@ -164,18 +142,15 @@ def in_parallel(function: Callable[[T], R], inputs: Sequence[T]) -> list[R]:
 
 
 _THREADS = "geostack-read"
-_POOLS: dict[tuple[int, int], ThreadPoolExecutor] = {}
 
 
-def _pool(size: int) -> ThreadPoolExecutor:
+@cache
+def _pool(process: int, size: int) -> ThreadPoolExecutor:
     """Threads that stay, since GDAL keeps the connections of each for its next read.
 
     A forked process has none of its parent's threads, so pools belong to a process.
     """
-    key = (os.getpid(), size)
-    if key not in _POOLS:
-        _POOLS[key] = ThreadPoolExecutor(size, thread_name_prefix=_THREADS)
-    return _POOLS[key]
+    return ThreadPoolExecutor(size, thread_name_prefix=_THREADS)
 
 
 def with_dataset(asset: Asset, action: Callable[[Any], T]) -> T:
@@ -235,24 +210,23 @@ def scene_grid(item: Item, asset: Asset) -> GeoBox:
     return declared_grid(item, asset.key) or asset_grid(asset)
 
 
-def read_asset(
-    asset: Asset, grid: GeoBox, indexes: Sequence[int] | None = None, *, fill: float | None = None
-) -> NDArray[Any]:
-    """Return an asset's pixels on a grid, (C, rows, cols), in the file's dtype.
+def read_asset(asset: Asset, grid: GeoBox) -> NDArray[Any]:
+    """Return the pixels of an asset's band on a grid, (1, rows, cols), in the file's dtype.
 
     Where the file's pixels are the grid's they are copied; otherwise they are resampled by the
     asset's method, and no-data pixels take no part.
 
     Parameters
     ----------
-    indexes
-        1-based bands of the file; by default the asset's own.
-    fill
-        The value of no data, inside the file and beyond it; by default the file's own, or 0.
+    asset
+        What is opened; what its file says is no data, or lies beyond it, is the file's own value
+        for that, or 0.
+    grid
+        Where the pixels are wanted.
 
     Returns
     -------
-    (C, rows, cols), C the number of `indexes`.
+    (1, rows, cols).
 
     Raises
     ------
@@ -262,8 +236,7 @@ def read_asset(
     from geocatalog.read.onto_grid import read_onto
 
     sign, what = asset.source.sign, str(asset)
-    bands = indexes or [asset.band]
-    return read_onto(asset.href, grid, bands, asset.method, fill=fill, sign=sign, what=what)
+    return read_onto(asset.href, grid, [asset.band], asset.method, sign=sign, what=what)
 
 
 def read_mosaic(

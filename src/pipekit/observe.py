@@ -312,11 +312,6 @@ class Profile:
         with _lock:
             return {name: dict(row) for name, row in self._rows.items()}
 
-    def clear(self) -> None:
-        """Forget the times, keeping the rows."""
-        with _lock:
-            self._rows = {name: _no_calls() for name in self._rows}
-
     def __getstate__(self) -> dict[str, Any]:
         return {"_rows": {name: _no_calls() for name in self._rows}}
 
@@ -468,12 +463,6 @@ class Histogram:
         if not isinstance(self.bins, int):
             return np.asarray(self.bins, dtype="float64")
         return np.histogram_bin_edges(finite, self.bins, self.range).astype("float64")
-
-    def clear(self) -> None:
-        """Forget all counts and edges."""
-        with _lock:
-            self.results.clear()
-            self._early.clear()
 
 
 def _empty_row(edges: FloatArray, invalid: int) -> dict[str, Any]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
@@ -26,10 +24,8 @@ class Provenance(Operator):
 
     The note is a dictionary of texts: `pipeline_hash` (the operator's `config_hash`, or None when
     it holds a function), `operators` (the steps as they print), `versions` (of Python, numpy and
-    the packages of the operators), `time` (UTC, ISO 8601; `SOURCE_DATE_EPOCH` of the environment
-    is used when set, for results that repeat to the byte), `input_hash`, and `input_provenance`
-    where the input has a note of its own. GeoTensors and DataArrays have room for it; any other
-    result is returned as it is.
+    the packages of the operators), `time` (UTC, ISO 8601) and `input_hash`. GeoTensors and
+    DataArrays have room for it; any other result is returned as it is.
 
     Parameters
     ----------
@@ -77,23 +73,13 @@ class Provenance(Operator):
     def _note(self, *inputs: Any) -> dict[str, Any]:
         steps = getattr(self.op, "operators", None)
         listed = list(steps) if isinstance(steps, tuple) else [self.op]
-        note: dict[str, Any] = {
+        return {
             "pipeline_hash": _hash_or_none(self.op),
             "operators": [repr(step) for step in listed],
             "versions": versions(self.op),
-            "time": _now(),
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "input_hash": content_hash(*inputs),
         }
-        earlier = [_earlier(x) for x in inputs]
-        if any(earlier):
-            note["input_provenance"] = earlier[0] if len(earlier) == 1 else earlier
-        return note
-
-
-def _earlier(x: Any) -> Any:
-    """Return the note that an input has of its own, or None."""
-    attrs = getattr(x, "attrs", None)
-    return attrs.get("provenance") if isinstance(attrs, dict) else None
 
 
 def _hash_or_none(op: Operator) -> str | None:
@@ -102,13 +88,6 @@ def _hash_or_none(op: Operator) -> str | None:
         return op.config_hash
     except NotSerializableError:
         return None
-
-
-def _now() -> str:
-    """Return the time in UTC, to the second."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    moment = datetime.fromtimestamp(int(epoch) if epoch else time.time(), UTC)
-    return moment.isoformat(timespec="seconds")
 
 
 def versions(op: Operator) -> dict[str, str]:

@@ -68,32 +68,9 @@ class Registry:
     def __init__(self, classes: Iterable[type] = (), *, files: bool = True) -> None:
         self.files = files
         self._classes: dict[str, type] = {}
-        self._offers: list[tuple[str, dict[str, str] | None]] = []
+        self._offers: tuple[str, ...] = ()
         for cls in classes:
             self.add(cls)
-
-    def add_later(self, module: str, names: Iterable[str]) -> None:
-        """Add a module's operators (and exceptions) by name, loading it when one is asked for.
-
-        It lets a package of many operators be registered at no cost when it is imported. The
-        module is fixed here, by code: a config can only choose among the names.
-
-        Parameters
-        ----------
-        module
-            The module's full name; its attributes of these names are looked up.
-        names
-            The names to offer; those that turn out to be neither serialisable operators or axes
-            nor exceptions are left out.
-
-        Examples
-        --------
-        >>> registry = Registry()
-        >>> registry.add_later("pipekit", ["Identity", "Lambda", "content_hash"])
-        >>> registry.names()
-        ['Identity']
-        """
-        self._offers.append((module, dict.fromkeys(names, module)))
 
     def with_files(self) -> Registry:
         """Return a copy that also offers the classes that touch files.
@@ -105,16 +82,13 @@ class Registry:
         """
         copy = Registry(files=True)
         copy._classes |= self._classes
-        copy._offers += self._offers
+        copy._offers = self._offers
         return copy
 
     def _offered(self, name: str, loaded: bool = False) -> Any:
         """Return what the modules offer under a name, whatever it is, or None."""
-        for module, names in self._offers:
-            if loaded and module not in sys.modules:
-                continue
-            homes = _homes(module) if names is None else names
-            if name in homes:
+        for module in self._offers:
+            if (not loaded or module in sys.modules) and name in (homes := _homes(module)):
                 return getattr(import_module(homes[name]), name)
         return None
 
@@ -175,8 +149,8 @@ class Registry:
         list of str
             The names that a config may use.
         """
-        homes = [_homes(module) if names is None else names for module, names in self._offers]
-        return sorted(name for name in {*self._classes}.union(*homes) if name in self)
+        offered = map(_homes, self._offers)
+        return sorted(name for name in {*self._classes}.union(*offered) if name in self)
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self._get(name) is not None
@@ -281,7 +255,7 @@ def _homes(module: str) -> dict[str, str]:
 
 
 _default = Registry(files=False)
-_default._offers = [(module, None) for module in (*SHIPPED, ENTRY_POINTS)]
+_default._offers = (*SHIPPED, ENTRY_POINTS)
 
 
 def default_registry() -> Registry:

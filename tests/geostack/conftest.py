@@ -14,8 +14,7 @@ FAST = retry.RetryPolicy(tries=4, base_delay=0.01, max_delay=0.05, total=8.0)
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No settings of the user, no archive, no live service, quick retries."""
-    for name in ("GEOSTACK_SOURCE", "GEOSTACK_CONNECTIONS"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("GEOSTACK_SOURCE", raising=False)
     nowhere = tmp_path_factory.getbasetemp() / "no-archive-here"
     monkeypatch.setenv("GEOSTACK_ARCHIVE", str(nowhere))
     # Port 9 (discard) is closed: whoever would ask the live service is refused at once.

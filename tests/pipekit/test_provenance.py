@@ -36,22 +36,6 @@ def test_the_result_is_the_same_with_a_note():
     assert got.attrs["a"] == 1
 
 
-def test_notes_link_to_the_ones_before():
-    first = pk.Provenance(pk.Identity())(scene())
-    second = pk.Provenance(pipeline)(first)
-    assert second.attrs["provenance"]["input_provenance"] == first.attrs["provenance"]
-    assert second.attrs["provenance"]["input_hash"] == first.attrs["provenance"]["input_hash"]
-
-
-def test_the_time_is_utc_and_can_be_fixed(monkeypatch):
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1718390359")
-    one, two = (pk.Provenance(pipeline)(scene()).attrs["provenance"] for _ in range(2))
-    assert one == two
-    assert one["time"] == "2024-06-14T18:39:19+00:00"
-    monkeypatch.delenv("SOURCE_DATE_EPOCH")
-    assert pk.Provenance(pipeline).describe(scene())["time"].endswith("+00:00")
-
-
 def test_a_data_array_has_a_note_and_an_array_has_none():
     labelled = pk.Provenance(pk.Identity())(xr.DataArray(np.zeros(3), dims="x"))
     assert labelled.attrs["provenance"]["operators"] == ["Identity()"]

@@ -367,33 +367,6 @@ def test_a_registry_holds_only_what_can_be_read():
         pk.Registry([pk.Identity()])
 
 
-def test_a_registry_of_a_module_s_names():
-    registry = pk.Registry()
-    registry.add_later("pipekit", pk.__all__)
-    assert "AssertShape" in registry
-    assert "Const" in registry
-    assert "Lambda" not in registry
-    assert len(registry) == len(registry.names()) == len(list(registry))
-
-
-def test_a_package_registers_its_operators_without_loading_them(tmp_path, monkeypatch):
-    (tmp_path / "made_up_operators.py").write_text(
-        "from pipekit import Operator\n"
-        "class Twice(Operator):\n    def _apply(self, x):\n        return 2 * x\n"
-        "class Strange(Exception):\n    pass\n"
-        "def helper():\n    return 1\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    registry = pk.Registry([pk.Identity])
-    registry.add_later("made_up_operators", ["Twice", "Strange", "helper"])
-    assert "Identity" in registry
-    assert "made_up_operators" not in sys.modules
-    assert pk.from_config(node("Twice"), registry)(21) == 42
-    assert "helper" not in registry
-    assert registry.names() == ["Identity", "Strange", "Twice"]
-    assert registry.exception("Strange") is sys.modules["made_up_operators"].Strange
-
-
 def test_another_distribution_offers_operators_by_entry_points(tmp_path, monkeypatch):
     (tmp_path / "offered.py").write_text(
         "from pipekit import Operator\n"
