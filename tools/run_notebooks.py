@@ -345,12 +345,14 @@ def _cached() -> dict[Path, int]:
 
 
 def _tell_what_was_built(before: dict[Path, int]) -> None:
-    from geostack.cache import cache_folder, format_size
+    from rich.filesize import decimal
+
+    from geostack.cache import cache_folder
 
     grown = {path: size - before.get(path, 0) for path, size in _cached().items()}
     new = {path: size for path, size in grown.items() if size > 0}
     if new:
-        told = ", ".join(f"{path.name} {format_size(size)}" for path, size in new.items())
+        told = ", ".join(f"{path.name} {decimal(size)}" for path, size in new.items())
         print(f"built into the cache folder {cache_folder()}: {told}")
 
 
