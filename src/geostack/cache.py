@@ -131,8 +131,13 @@ class CacheEntry:
     """Seconds since 1970."""
 
 
-def cache_entries() -> list[CacheEntry]:
+def cache_entries(folder: Path | None = None) -> list[CacheEntry]:
     """Return what the cache holds, the least recently used first.
+
+    Parameters
+    ----------
+    folder
+        By default `cache_folder()`.
 
     Returns
     -------
@@ -140,7 +145,7 @@ def cache_entries() -> list[CacheEntry]:
     """
     entries = [
         _measure(part)
-        for kind in _shown(cache_folder())
+        for kind in _shown(folder or cache_folder())
         for part in (_shown(kind) if kind.is_dir() else [kind])
     ]
     return sorted((entry for entry in entries if entry.files), key=lambda entry: entry.last_used)
