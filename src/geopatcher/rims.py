@@ -16,12 +16,12 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 from rasterio.windows import Window
 
-from geopatcher.axes.axis import Axes, RegularGrid
+from geopatcher.axes.axis import Axes
 from geopatcher.axes.geometry import SpatialRectangular
 from geopatcher.axes.window import kept_span
 from geopatcher.domain import RasterDomain, place_of
 from geopatcher.patch import Failed, Patch, PatchError
-from geopatcher.stream import Item, PatchStream
+from geopatcher.stream import FollowingStream, Item, PatchStream
 
 
 @dataclass(frozen=True)
@@ -102,23 +102,8 @@ class RimmedRectangular(SpatialRectangular):
         return field.select(self.around(field.domain, window))
 
 
-class _CutStream(PatchStream):
+class _CutStream(FollowingStream):
     """The patches of another stream, each cut to the part that counts when it is made."""
-
-    def __init__(self, parent: PatchStream) -> None:
-        super().__init__(parent.patcher, parent.field)
-        self.parent = parent
-        self.on_error, self.skipped, self.workers = parent.on_error, parent.skipped, parent.workers
-
-    @property
-    def grid(self) -> RegularGrid | None:  # type: ignore[override]
-        """The regular grid that the patches lie on, or None."""
-        return self.parent.grid
-
-    @property
-    def anchors(self) -> list[Any]:  # type: ignore[override]
-        """The anchor of each patch."""
-        return self.parent.anchors
 
     def items(self, indices: Iterable[int]) -> Generator[Item, None, None]:
         """Yield (index, patch) in the order asked for; a skipped patch is None."""
@@ -192,66 +177,21 @@ class TrimmedStream(_CutStream):
         return order[(first < stop) & (last > start) & (first < last)].tolist()
 
     def _cut(self, patch: Patch) -> Patch | None:
-        return inner_part(patch, kept(patch.indices, self.domain, self.margin))
-
-
-def kept(chip: Window, domain: Any, margin: int) -> Window:
-    """Return the part of a chip, in its own pixels, that a margin leaves.
-
-    Parameters
-    ----------
-    chip : rasterio.windows.Window
-        On the scene.
-    domain : RasterDomain
-        The scene, at whose edge the margin stops.
-    margin : int
-        In pixels.
-
-    Returns
-    -------
-    rasterio.windows.Window
-        Of width or height 0 where nothing is left.
-
-    Examples
-    --------
-    >>> kept(Window(0, 10, 20, 20), RasterDomain((50, 50)), 4)
-    Window(col_off=0, row_off=4, width=16, height=12)
-    """
-    top, bottom = kept_span(chip.row_off, chip.height, domain.height, margin)
-    left, right = kept_span(chip.col_off, chip.width, domain.width, margin)
-    return Window(left, top, right - left, bottom - top)
-
-
-def inner_part(patch: Patch, part: Window) -> Patch | None:
-    """Return a part, in its own pixels, of a patch; None of nothing.
-
-    Parameters
-    ----------
-    patch : Patch
-        A rectangle.
-    part : rasterio.windows.Window
-        Inside it.
-
-    Returns
-    -------
-    Patch or None
-        At its place on the scene.
-    """
-    chip = patch.indices
-    if min(part.height, part.width) < 1:
-        return None
-    if (part.height, part.width) == (chip.height, chip.width):
-        return patch
-    rows, cols = part.toslices()
-    data: Any = patch.data
-    if isinstance(data, Failed):
-        data = Failed((part.height, part.width))
-    elif tuple(np.shape(data)[-2:]) == (chip.height, chip.width):  # else the merge complains
-        data = cut(data, part)
-    weights = None if patch.weights is None else patch.weights[rows, cols]
-    left, top = chip.col_off + part.col_off, chip.row_off + part.row_off
-    place = Window(left, top, part.width, part.height)
-    return Patch(data, patch.anchor, place, weights)
+        chip, data = patch.indices, patch.data
+        top, bottom = kept_span(chip.row_off, chip.height, self.domain.height, self.margin)
+        left, right = kept_span(chip.col_off, chip.width, self.domain.width, self.margin)
+        part = Window(left, top, right - left, bottom - top)
+        if min(part.height, part.width) < 1:
+            return None
+        if (part.height, part.width) == (chip.height, chip.width):
+            return patch
+        if isinstance(data, Failed):
+            data = Failed((part.height, part.width))
+        elif tuple(np.shape(data)[-2:]) == (chip.height, chip.width):  # else the merge complains
+            data = cut(data, part)
+        weights = None if patch.weights is None else patch.weights[top:bottom, left:right]
+        place = Window(chip.col_off + left, chip.row_off + top, part.width, part.height)
+        return Patch(data, patch.anchor, place, weights)
 
 
 def cut(data: Any, part: Window) -> Any:

@@ -394,12 +394,9 @@ class _Run:
             "patcher": fingerprint(self.job.stream.patcher),
             "operator": fingerprint(self.job.operator),
             "field": fingerprint(self.job.field),
-            "target": self._target_name(),
+            "target": "memory" if self.target is None else _place_name(self.target),
             "chunks": fingerprint(self.chunks),
         }
-
-    def _target_name(self) -> str:
-        return "memory" if self.target is None else _place_name(self.target)
 
     def run(self, journal: Journal | None) -> Any:
         self.plan.warn_of_seams()

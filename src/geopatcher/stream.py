@@ -299,7 +299,32 @@ def unread(patches: Iterable[Patch]) -> Iterable[Patch]:
     return patches
 
 
-class MappedStream(PatchStream):
+class FollowingStream(PatchStream):
+    """A stream that changes the patches of another one, which lie where those do.
+
+    Parameters
+    ----------
+    parent : PatchStream
+        Whose patches are changed.
+    """
+
+    def __init__(self, parent: PatchStream) -> None:
+        super().__init__(parent.patcher, parent.field)
+        self.parent = parent
+        self.on_error, self.skipped, self.workers = parent.on_error, parent.skipped, parent.workers
+
+    @property
+    def grid(self) -> RegularGrid | None:  # type: ignore[override]
+        """The regular grid that the patches lie on, or None."""
+        return self.parent.grid
+
+    @property
+    def anchors(self) -> list[Any]:  # type: ignore[override]
+        """The anchor of each patch."""
+        return self.parent.anchors
+
+
+class MappedStream(FollowingStream):
     """A stream whose patches' data went through a function.
 
     `workers` threads run it, in order and bounded in flight; with `batch_size` the function
@@ -316,8 +341,7 @@ class MappedStream(PatchStream):
         on_error: str = "raise",
         prefetch: int | None = None,
     ) -> None:
-        super().__init__(parent.patcher, parent.field)
-        self.parent = parent
+        super().__init__(parent)
         self.function = function
         self.workers = max(workers, parent.workers)
         self.batch_size = batch_size
@@ -325,7 +349,6 @@ class MappedStream(PatchStream):
         if prefetch is None:
             prefetch = 0 if batch_size is None else PREFETCH
         self.prefetch = prefetch
-        self.skipped = parent.skipped
         self._check_bands()
 
     def _check_bands(self) -> None:
@@ -333,17 +356,7 @@ class MappedStream(PatchStream):
         shape: Any = getattr(self.domain, "shape", ())
         count = shape[-3] if self.is_rectangular and len(shape) > 2 else None
         for stage in self.stages:
-            count = getattr(stage.function, "bands_made", _unknown)(count)
-
-    @property
-    def grid(self) -> RegularGrid | None:  # type: ignore[override]
-        """The regular grid that the patches lie on, or None."""
-        return self.parent.grid
-
-    @property
-    def anchors(self) -> list[Any]:  # type: ignore[override]
-        """The anchor of each patch."""
-        return self.parent.anchors
+            count = getattr(stage.function, "bands_made", lambda count: None)(count)
 
     @property
     def stages(self) -> list[MappedStream]:
@@ -436,10 +449,6 @@ class MappedStream(PatchStream):
             lambda indices: list(self.items(indices)), batches, self.workers, self.workers + 1
         )
         yield from (patch for items in made for _, patch in items if patch is not None)
-
-
-def _unknown(count: int | None) -> None:
-    """Say nothing of the bands that a plain function makes."""
 
 
 def mapped(

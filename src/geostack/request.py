@@ -128,16 +128,10 @@ def contains(outer: BBox, inner: BBox, tolerance: float = 0.0) -> bool:
     >>> contains((0, 0, 2, 2), (0.5, 0.5, 2, 2)), contains((0, 0, 2, 2), (1, 1, 3, 3))
     (True, False)
     """
-    return all(
-        any(
-            whole[0] <= part[0] + tolerance
-            and whole[1] <= part[1] + tolerance
-            and whole[2] >= part[2] - tolerance
-            and whole[3] >= part[3] - tolerance
-            for whole in halves(outer)
-        )
-        for part in halves(inner)
-    )
+    from geocatalog.footprint import box_outline
+
+    grown = box_outline(outer).buffer(tolerance, join_style="mitre")
+    return bool(grown.covers(box_outline(inner)))
 
 
 def format_bbox(bbox: Sequence[float]) -> str:

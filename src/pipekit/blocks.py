@@ -114,8 +114,7 @@ class Lambda(FunctionOperator):
     @property
     def radius(self) -> int | None:
         """How many pixels away the function looks, as it was given."""
-        given: int | None = self._radius
-        return given
+        return self._radius
 
     def _config_values(self) -> dict[str, Any]:
         return where_given(super()._config_values(), "radius")

@@ -83,11 +83,9 @@ class Cache(Operator):
 
     def _prepare(self) -> None:
         """Make the store and the locks, which do not travel with a pickle."""
-        self._store: MemoryStore | FolderStore = (
-            MemoryStore(self.maxsize)
-            if self.folder is None
-            else FolderStore(self.folder, self.maxsize)
-        )
+        self._store: MemoryStore | FolderStore = MemoryStore(self.maxsize)
+        if self.folder is not None:
+            self._store = FolderStore(self.folder, self.maxsize)
         self.hits = self.misses = 0
         self._lock = threading.Lock()
         self._computing: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()

@@ -12,7 +12,7 @@ import json
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,9 @@ from pipekit.places import ChangedError, Place
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
-@contextmanager
 def claimed(
     target: Path | Place, journal: str = "", refusal: type[Exception] = ValueError
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
     """Hold the claim on a target, which no other run writes meanwhile.
 
     Parameters
@@ -53,13 +52,9 @@ def claimed(
     """
     mine = _claim(journal)
     place = target.with_name(f".{target.name}.claim")
-    holding = (
-        _on_disk(place, target, mine, refusal)
-        if isinstance(place, Path)
-        else _on_store(place, target, mine, refusal)
-    )
-    with holding:
-        yield
+    if isinstance(place, Path):
+        return _on_disk(place, target, mine, refusal)
+    return _on_store(place, target, mine, refusal)
 
 
 @contextmanager

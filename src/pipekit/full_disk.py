@@ -108,16 +108,10 @@ def _number(error: Exception) -> int | None:
 
 def _left(folder: Path) -> str:
     """Say how much room is left where a folder lies."""
-    free = _free(folder)
-    return "" if free is None else f"; {free / 1e6:.0f} MB are free"
-
-
-def _free(folder: Path) -> int | None:
-    """Return the bytes that are free where a folder lies, None where there is no such folder."""
     try:
-        return shutil.disk_usage(folder).free
-    except OSError:
-        return None
+        return f"; {shutil.disk_usage(folder).free / 1e6:.0f} MB are free"
+    except OSError:  # there is no such folder
+        return ""
 
 
 def _of_a_library(error: BaseException) -> bool:

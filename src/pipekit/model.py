@@ -86,8 +86,7 @@ class ModelOp(Operator):
     @property
     def radius(self) -> int | None:
         """How many pixels away the model looks, as it was given."""
-        given: int | None = self._radius
-        return given
+        return self._radius
 
     def bands_made(self, count: int | None) -> int | None:
         """Return None: what a model makes is not known; refuse what a torch network cannot take.
@@ -147,7 +146,10 @@ class ModelOp(Operator):
         if torch is None:
             return ask(values)
         tensor = _on_device(torch, self.model, values)
-        with torch.no_grad(), self._precision(torch, tensor.device.type):
+        precision: Any = nullcontext()
+        if self.autocast is not None:
+            precision = torch.autocast(tensor.device.type, getattr(torch, self.autocast))
+        with torch.no_grad(), precision:
             made = ask(tensor)
         if not isinstance(made, torch.Tensor):
             return made
@@ -158,12 +160,6 @@ class ModelOp(Operator):
         if done is not None:
             done.record()
         return _Underway(held, done)
-
-    def _precision(self, torch: Any, kind: str) -> Any:
-        """Return the precision that a torch module computes in."""
-        if self.autocast is None:
-            return nullcontext()
-        return torch.autocast(kind, dtype=getattr(torch, self.autocast))
 
     def _answer(self, made: Any) -> Answer:
         """Return an answer as an array, or several by name, waited for where a GPU gives it."""

@@ -148,10 +148,8 @@ class Place(os.PathLike[str]):
         PlaceError
             It failed after all tries.
         """
-        import obstore
-
         with self._telling("found"):
-            meta = obstore.head(self._store, self.key)
+            meta = self._store.head(self.key)
             return Found(meta["size"], meta["e_tag"] or str(meta["last_modified"]))
 
     def exists(self) -> bool:
@@ -192,15 +190,12 @@ class Place(os.PathLike[str]):
         OSError
             As `find`.
         """
-        import obstore
-
         known = tag is not None and self.scheme in STORES
-        options: dict[str, Any] = {"if_match": tag} if known else {}
+        options: Any = {"if_match": tag} if known else {}
         if start or stop is not None:
             options["range"] = {"offset": start} if stop is None else (start, stop)
         with self._telling("read"):
-            given: Any = options
-            return bytes(obstore.get(self._store, self.key, options=given).bytes())
+            return bytes(self._store.get(self.key, options=options).bytes())
 
     def reader(self) -> PlaceReader:
         """Return the object as a binary file that is read range by range.
@@ -235,11 +230,9 @@ class Place(os.PathLike[str]):
         OSError
             As `find`; nothing of the object is to be seen then.
         """
-        import obstore
-
         mode: Any = None if over is None else {"e_tag": over} if over else "create"
         with self._telling("written"):
-            made = obstore.put(self._store, self.key, data, mode=mode, use_multipart=False)
+            made = self._store.put(self.key, data, mode=mode, use_multipart=False)
         self.forget()
         return made["e_tag"] or ""
 
@@ -256,11 +249,9 @@ class Place(os.PathLike[str]):
         OSError
             As `find`; nothing of the object is to be seen then.
         """
-        import obstore
-
         part = max(PART_BYTES, file.stat().st_size // _MOST_PARTS)
         with self._telling("written"):
-            obstore.put(self._store, self.key, file, chunk_size=part, max_concurrency=4)
+            self._store.put(self.key, file, chunk_size=part, max_concurrency=4)
         self.forget()
 
     def remove(self) -> None:
@@ -271,11 +262,9 @@ class Place(os.PathLike[str]):
         OSError
             As `find`.
         """
-        import obstore
-
         try:
             with self._telling("removed"):
-                obstore.delete(self._store, self.key)
+                self._store.delete(self.key)
         except FileNotFoundError:
             return
         self.forget()
@@ -288,10 +277,8 @@ class Place(os.PathLike[str]):
         Place
             One object after the other.
         """
-        import obstore
-
         with self._telling("listed"):
-            for some in obstore.list(self._store, self.key or None):
+            for some in self._store.list(self.key or None):
                 for meta in some:
                     yield Place(self.scheme, self.bucket, meta["path"])
 
@@ -303,11 +290,9 @@ class Place(os.PathLike[str]):
         OSError
             As `find`.
         """
-        import obstore
-
         keys = [place.key for place in self.below()]
         with self._telling("cleared"):
-            obstore.delete(self._store, keys)
+            self._store.delete(keys)
 
     def forget(self) -> None:
         """Have GDAL forget what it remembers of the object, before it is opened next."""

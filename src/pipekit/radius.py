@@ -114,7 +114,7 @@ def passed_on(*names: str) -> Any:
     )
 
 
-def checked_radius(radius: Any) -> Any:
+def checked_radius(radius: int | None) -> int | None:
     """Return a radius that is None or a whole number of at least 0, else raise.
 
     Parameters

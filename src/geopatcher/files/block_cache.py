@@ -79,31 +79,8 @@ def bounded_cache(field: Any, workers: int = 1) -> Iterator[None]:
     if isinstance(reader, np.ndarray):
         yield
         return
-    with block_cache(cache_megabytes(reader, workers) * 2**20):
-        yield
-
-
-def cache_megabytes(reader: Any, workers: int = 1) -> int:
-    """Return the cache that `workers` need to read every block of a file once.
-
-    Parameters
-    ----------
-    reader : georeader reader
-        What reads the pixels.
-    workers : int
-        Workers that read side by side.
-
-    Returns
-    -------
-    int
-        In MB (2**20 bytes).
-
-    Examples
-    --------
-    >>> cache_megabytes(np.empty((2, 10980, 10980), "uint16"), workers=2)
-    85
-    """
     shape = tuple(getattr(reader, "shape", (1, 1)))
     size = np.dtype(getattr(reader, "dtype", "float32")).itemsize
     needed = math.prod(shape[:-2]) * shape[-1] * size * _ROWS * workers / 2**20
-    return int(min(max(needed, _LEAST), _MOST))
+    with block_cache(int(min(max(needed, _LEAST), _MOST)) * 2**20):
+        yield

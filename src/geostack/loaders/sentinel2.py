@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,9 +20,10 @@ from geostack.areas import LAKE_TAHOE_BBOX, LAKE_TAHOE_TILE
 from geostack.grid import as_data_array, cut, share_inside
 from geostack.items import acquired, best_item, covering_items
 from geostack.read import Asset, in_parallel, item_assets, item_attrs, read_asset, scene_grid
-from geostack.request import Request, as_bands, as_count
+from geostack.request import BBox, Request, as_bands, as_count
 from geostack.sources import Source
 from geostack.stac import baseline_number, find_items, processing_baseline
+from pipekit.carrier import changed
 from pipekit.pixels import role_of
 
 if TYPE_CHECKING:
@@ -113,22 +115,15 @@ def load_s2_chip(
     >>> load_s2_chip(bbox=box, bands=("B04", "B08"), source="simulated").shape
     (2, 118, 178)
     """
-    names, kind = check_bands(bands), _number_type(dtype)
-    request = Request(
-        COLLECTION, bbox, date_range, tile=tile, max_cloud_cover=max_cloud_cover, assets=names
-    )
-    chosen, item, assets = _clearest(request, source)
-    scene = scene_grid(item, assets[0])
-    grid = cut(scene, request.bbox)
-    attrs = scene_attrs(item, names, chosen, harmonize=harmonize)
-    attrs["box_share"] = round(share_inside(scene, request.bbox), 4)
-    values = read_bands(item, assets, grid, harmonize=harmonize)
-    fill: float = 0
+    kind = _number_type(dtype)
+    request = _request(bands, bbox, date_range, tile, max_cloud_cover)
+    chosen, item = _clearest(request, source)
+    chip = scene_chip(item, request.assets, chosen, request.bbox, harmonize=harmonize)
     if kind.kind == "f":
         from geotoolz.carrier import nan_floats
 
-        values, fill = nan_floats(values, 0, kind), np.nan
-    return GeoTensor(values.astype(kind, copy=False), grid.transform, raster_crs(grid), fill, attrs)
+        return changed(chip, values=nan_floats(chip.values, 0, kind), fill_value_default=np.nan)
+    return changed(chip, values=chip.values.astype(kind, copy=False))
 
 
 def _number_type(dtype: Any) -> np.dtype[Any]:
@@ -170,12 +165,10 @@ def load_s2_full_tile(
     >>> load_s2_full_tile(bands=("B04",), source="simulated").shape
     (1, 10980, 10980)
     """
-    names = check_bands(bands)
-    request = Request(
-        COLLECTION, bbox, date_range, tile=tile, max_cloud_cover=max_cloud_cover, assets=names
-    )
-    chosen, item, assets = _clearest(request, source)
-    attrs = scene_attrs(item, names, chosen, harmonize=harmonize)
+    request = _request(bands, bbox, date_range, tile, max_cloud_cover)
+    chosen, item = _clearest(request, source)
+    assets = band_assets(item, request.assets, chosen)
+    attrs = scene_attrs(item, request.assets, chosen, harmonize=harmonize)
     shifts = _shifts(item, assets, harmonize)
     return SceneReader(assets, scene_grid(item, assets[0]), take_offset=shifts, attrs=attrs)
 
@@ -393,10 +386,8 @@ def load_s2_timestack(
     """
     import pandas as pd
 
-    names = check_bands(bands)
-    request = Request(
-        COLLECTION, bbox, date_range, tile=tile, max_cloud_cover=max_cloud_cover, assets=names
-    )
+    request = _request(bands, bbox, date_range, tile, max_cloud_cover)
+    names = request.assets
     max_items = as_count("max_items", max_items)
     chosen, items = find_items(request, limit=4 * max_items, source=source)
     items = covering_items(items, request.bbox)[:max_items]
@@ -419,11 +410,66 @@ def load_s2_timestack(
     return stack, dates, as_data_array(values[0, 0], grid, names[0], **role)
 
 
-def _clearest(request: Request, source: str | Source | None) -> tuple[Source, Item, list[Asset]]:
-    """Return who answers, the clearest scene that shows most of the box, and its bands."""
+def _request(
+    bands: Sequence[str], bbox: Any, dates: str, tile: str | None, most_cloud: float | None
+) -> Request:
+    names = check_bands(bands)
+    return Request(COLLECTION, bbox, dates, tile=tile, max_cloud_cover=most_cloud, assets=names)
+
+
+def _clearest(request: Request, source: str | Source | None) -> tuple[Source, Item]:
+    """Return who answers, and the clearest scene that shows most of the box."""
     chosen, items = find_items(request, source=source)
-    item = best_item(items, request.bbox)
-    return chosen, item, band_assets(item, request.assets, chosen)
+    return chosen, best_item(items, request.bbox)
+
+
+def scene_chip(
+    item: Item,
+    names: Sequence[str],
+    source: Source,
+    bbox: BBox,
+    *,
+    harmonize: bool = True,
+    check: Callable[[GeoBox], object] = lambda grid: None,
+) -> GeoTensor:
+    """Return the part of a scene that lies in a box, as `load_s2_chip` does.
+
+    Parameters
+    ----------
+    item
+        A Level-2A scene.
+    names
+        Its bands, of `BANDS`.
+    source
+        Signs their files.
+    bbox
+        (west, south, east, north), degrees.
+    harmonize
+        Take away the +1000 of baseline 04.00.
+    check
+        Called with the chip's grid before a pixel is read, to refuse it by an error.
+
+    Returns
+    -------
+    (C, H, W) uint16, 0 where there is no data.
+
+    Raises
+    ------
+    AssetNotFoundError
+        When the scene lacks a band.
+    OutsideTileError
+        When the box lies outside the scene.
+    PixelReadError
+        When a file can't be read.
+    """
+    assets = band_assets(item, names, source)
+    scene = scene_grid(item, assets[0])
+    grid = cut(scene, bbox)
+    check(grid)
+    attrs = scene_attrs(item, names, source, harmonize=harmonize)
+    attrs["box_share"] = round(share_inside(scene, bbox), 4)
+    (values,) = _read_stack([item], [assets], grid, harmonize=harmonize)
+    return GeoTensor(values, grid.transform, raster_crs(grid), 0, attrs)
 
 
 def _read_stack(
@@ -470,13 +516,8 @@ def check_bands(bands: Sequence[str]) -> tuple[str, ...]:
     ('B04', 'SCL')
     """
     names = (bands,) if isinstance(bands, str) else bands
-    return as_bands([_band_name(name) for name in names], BANDS, "Sentinel-2")
-
-
-def _band_name(band: str) -> str:
-    name = str(band).strip().upper()
-    single_digit = len(name) == 2 and name[0] == "B" and name[1].isdigit()
-    return f"B0{name[1]}" if single_digit else name
+    padded = (re.sub(r"^B(\d)$", r"B0\1", str(name).strip().upper()) for name in names)
+    return as_bands(list(padded), BANDS, "Sentinel-2")
 
 
 def band_assets(item: Item, names: Sequence[str], source: Source) -> list[Asset]:
@@ -501,30 +542,6 @@ def band_assets(item: Item, names: Sequence[str], source: Source) -> list[Asset]
         When the item lacks one; the message lists those it has.
     """
     return item_assets(item, names, source, BANDS)
-
-
-def read_bands(
-    item: Item, assets: Sequence[Asset], grid: GeoBox, *, harmonize: bool
-) -> NDArray[np.uint16]:
-    """Return the assets' pixels on `grid`, (C, H, W) uint16, read at the same time.
-
-    Parameters
-    ----------
-    item
-        The scene.
-    assets
-        Its bands.
-    grid
-        The pixels of the result.
-    harmonize
-        Take away the +1000 of baseline 04.00.
-
-    Returns
-    -------
-    0 where there is no data.
-    """
-    (values,) = _read_stack([item], [assets], grid, harmonize=harmonize)
-    return values
 
 
 def take_offset(dn: NDArray[Any]) -> NDArray[Any]:

@@ -11,10 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from georeader.geotensor import GeoTensor
 
-from geocatalog.grid import raster_crs
-from geostack.grid import cut, share_inside
-from geostack.loaders.sentinel2 import COLLECTION, band_assets, read_bands, scene_attrs
-from geostack.read import scene_grid
+from geostack.loaders.sentinel2 import COLLECTION, scene_chip
 from geostack.request import BBox, Request, as_bbox
 from geostack.serve.limits import Limits
 from geostack.serve.problem import Problem
@@ -25,6 +22,7 @@ from pipekit.pixels import invalid_mask, nodata_of, plain
 from pipekit.scratch import scratch_folder
 
 if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
     from pystac import Item
 
     from geostack.serve.asked import SceneBox
@@ -100,14 +98,11 @@ def read_scene(
     """
     bbox = as_bbox(asked.bbox)
     item = find_item(source, asked.item, bbox)
-    assets = band_assets(item, bands, source)
-    scene = scene_grid(item, assets[0])
-    grid = cut(scene, bbox)
-    check_size(len(bands), *grid.shape.yx, limits)
-    attrs = scene_attrs(item, bands, source, harmonize=True)
-    attrs["box_share"] = round(share_inside(scene, bbox), 4)
-    values = read_bands(item, assets, grid, harmonize=True)
-    return GeoTensor(values, grid.transform, raster_crs(grid), 0, attrs)
+
+    def check(grid: GeoBox) -> None:
+        check_size(len(bands), *grid.shape.yx, limits)
+
+    return scene_chip(item, bands, source, bbox, check=check)
 
 
 def check_size(bands: int, rows: int, cols: int, limits: Limits) -> None:
