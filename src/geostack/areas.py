@@ -29,51 +29,21 @@ class Area:
     """
 
     name: str
-    title: str
     bbox: BBox
     """(west, south, east, north), degrees."""
     tile: str
     """MGRS tile of Sentinel-2, without the leading T."""
     date_range: str
     """The dates that the notebooks use, `start/end`, both days included."""
-    epsg: int
 
 
 AREAS: dict[str, Area] = {
     area.name: area
     for area in (
-        Area(
-            "lake-tahoe",
-            "Lake Tahoe, California and Nevada",
-            LAKE_TAHOE_BBOX,
-            LAKE_TAHOE_TILE,
-            "2024-06-01/2024-07-15",
-            32610,
-        ),
-        Area(
-            "caldor",
-            "Caldor fire, California, 2021",
-            CALDOR_BBOX,
-            CALDOR_TILE,
-            "2021-08-01/2021-11-30",
-            32610,
-        ),
-        Area(
-            "lisbon",
-            "Lisbon and the mouth of the Tagus, Portugal",
-            LISBON_BBOX,
-            LISBON_TILE,
-            "2024-06-01/2024-07-31",
-            32629,
-        ),
-        Area(
-            "south-tyrol",
-            "Bolzano, South Tyrol, Italy (a real sample scene)",
-            SOUTH_TYROL_BBOX,
-            SOUTH_TYROL_TILE,
-            "2022-06-01/2022-06-30",
-            32632,
-        ),
+        Area("lake-tahoe", LAKE_TAHOE_BBOX, LAKE_TAHOE_TILE, "2024-06-01/2024-07-15"),
+        Area("caldor", CALDOR_BBOX, CALDOR_TILE, "2021-08-01/2021-11-30"),
+        Area("lisbon", LISBON_BBOX, LISBON_TILE, "2024-06-01/2024-07-31"),
+        Area("south-tyrol", SOUTH_TYROL_BBOX, SOUTH_TYROL_TILE, "2022-06-01/2022-06-30"),
     )
 }
 
@@ -97,8 +67,8 @@ def area(name: str) -> Area:
 
     Examples
     --------
-    >>> area("lake_tahoe").epsg
-    32610
+    >>> area("lake_tahoe").tile
+    '10SGJ'
     """
     key = name.strip().lower().replace("_", "-").replace(" ", "-")
     if key not in AREAS:

@@ -139,7 +139,7 @@ def open_target(
         For a disk that is full.
     """
     target = check_target(path, chunks)
-    as_store, resumable = is_store(target), journal is not None
+    as_store = is_store(target)
     token = uuid.uuid4().hex[:8]
     if journal is not None:
         token = "part-" + hashlib.sha256(journal.encode()).hexdigest()[:8]
@@ -151,8 +151,15 @@ def open_target(
         _check_folder(target, as_store)
         file = target
         opened = ZarrTarget(target, *made) if as_store else CogTarget(target, *made)
-    with claimed(target, journal or "", PatchError):
-        yield from _filled(opened, file, resumable, keep)
+    with claimed(target, journal or "", PatchError), telling_full_disk(file):
+        try:
+            opened.store.create(keep)
+            yield opened
+        except BaseException:
+            if journal is None:
+                opened.discard()
+            raise
+        opened.discard()
 
 
 def _check_folder(target: Path, as_store: bool) -> None:
@@ -162,19 +169,6 @@ def _check_folder(target: Path, as_store: bool) -> None:
     if target.exists() and target.is_dir() != as_store:
         there, wanted = ("file", "folder") if as_store else ("folder", "file")
         raise FileExistsError(f"{target} is a {there} where a {wanted} is to be written; remove it")
-
-
-def _filled(opened: Target, file: Path, resumable: bool, keep: bool) -> Iterator[Target]:
-    """Yield a target with room for its rows, and clear away what is not the finished file."""
-    with telling_full_disk(file):
-        try:
-            opened.store.create(keep)
-            yield opened
-        except BaseException:
-            if not resumable:
-                opened.discard()
-            raise
-        opened.discard()
 
 
 def is_as_made(target: Path | Place, made: str) -> bool:

@@ -15,7 +15,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
-from geocatalog.read.service import TIMEOUT, WHOLE, patient_io
+from geocatalog.read.service import WHOLE, patient_io
 from geocatalog.read.signers import add_signer
 from geostack.errors import SourceUnavailableError
 from geostack.items import acquired, cloud_cover
@@ -28,11 +28,10 @@ from geostack.request import (
     parse_date_range,
 )
 from geostack.sources.source import Source, fits
-from geostack.web import PROBE_SECONDS, check_answer, probe
+from geostack.web import PROBE_SECONDS, answered, check_answer, probe
 from pipekit.retry import (
     GaveUpError,
     RetryPolicy,
-    TransientError,
     retry,
     within,
 )
@@ -358,19 +357,15 @@ class _NoTokenError(Exception):
 
 def _token(endpoint: str, key: str | None) -> Any:
     """Return a new token; the signer's own client waits for ever where nothing comes."""
-    import requests
     from planetary_computer import sas
 
     headers = {"Ocp-Apim-Subscription-Key": key} if key else {}
-    try:
-        response = requests.get(endpoint, headers=headers, timeout=TIMEOUT)
-    except requests.RequestException as error:
-        raise TransientError(type(error).__name__) from None
-    check_answer(response, _NoTokenError(f"HTTP {response.status_code}"))
-    try:
-        return sas.SASToken(**response.json())
-    except (TypeError, ValueError):  # pydantic's ValidationError, requests' JSONDecodeError
-        raise _NoTokenError("an answer that is no token") from None
+    with answered(endpoint, headers=headers) as response:
+        check_answer(response, _NoTokenError(f"HTTP {response.status_code}"))
+        try:
+            return sas.SASToken(**response.json())
+        except (TypeError, ValueError):  # pydantic's ValidationError, requests' JSONDecodeError
+            raise _NoTokenError("an answer that is no token") from None
 
 
 def mpc_catalog() -> Client:
