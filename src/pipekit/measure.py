@@ -17,8 +17,6 @@ def measure_radius(
     *,
     shape: tuple[int, ...] = (2, 65, 65),
     places: int = 8,
-    tolerance: float = 1e-6,
-    seed: int = 0,
 ) -> int | None:
     """Return how far a change of one pixel changes an operator's answer.
 
@@ -37,11 +35,6 @@ def measure_radius(
         Of the random rasters. A radius must be smaller than rows and columns to be seen.
     places
         How many pixels are changed.
-    tolerance
-        Floats that differ by no more than this share of the largest are the same: a running sum
-        ends in other digits wherever it began.
-    seed
-        Of the random numbers.
 
     Returns
     -------
@@ -62,9 +55,9 @@ def measure_radius(
     >>> measure_radius(lambda chip: chip - chip.mean(), shape=(1, 40, 40)) is None
     True
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     if raster is not None:
-        return _measured(op, raster, places, tolerance, rng)
+        return _measured(op, raster, places, rng)
     radii, refused = [], None
     numbers = rng.random(shape)
     # Few of one truth value, so that what joins or thins them shows.
@@ -72,7 +65,7 @@ def measure_radius(
     floats = (numbers * 1000 + 1).astype(np.float32)
     for values in (floats, floats.astype(np.uint16), few, ~few):
         try:
-            radii.append(_measured(op, values, places, tolerance, rng))
+            radii.append(_measured(op, values, places, rng))
         except (TypeError, ValueError) as error:
             refused = refused or error
     if not radii and refused is not None:
@@ -80,9 +73,7 @@ def measure_radius(
     return None if None in radii else max(radii)  # type: ignore[type-var]
 
 
-def _measured(
-    op: Any, raster: Any, places: int, tolerance: float, rng: np.random.Generator
-) -> int | None:
+def _measured(op: Any, raster: Any, places: int, rng: np.random.Generator) -> int | None:
     """Return the farthest change that is seen on one raster."""
     values = plain(raster)
     height, width = values.shape[-2:]
@@ -97,7 +88,7 @@ def _measured(
             changed[..., row, col] = pixel
             after = _answers(op(rewrap(raster, changed) if is_carrier(raster) else changed))
             pairs = zip(before, after, strict=True)
-            reach = max((_reach(*pair, (row, col), tolerance) for pair in pairs), default=0)
+            reach = max((_reach(*pair, (row, col)) for pair in pairs), default=0)
             if reach >= far > 0:
                 reach = max(height, width)  # it may be more than can be seen from here
             seen = max(seen, reach)
@@ -130,14 +121,19 @@ def _answers(result: Any) -> list[Array]:
     return [plain(result)]
 
 
-def _reach(before: Array, after: Array, place: tuple[int, int], tolerance: float) -> int:
+_SAME = 1e-6
+"""Floats no farther apart than this share of the largest are the same: a running sum ends in other
+digits wherever it began."""
+
+
+def _reach(before: Array, after: Array, place: tuple[int, int]) -> int:
     """Return how many rows or columns away from a place two answers differ at most, 0 nowhere."""
     if before.shape != after.shape or before.dtype != after.dtype:
         return int(max(before.shape[-2:]))
     differs = before != after
     if before.dtype.kind in "fc":
         finite = np.abs(before[np.isfinite(before)])
-        close = tolerance * float(finite.max(initial=0))
+        close = _SAME * float(finite.max(initial=0))
         differs &= ~np.isclose(before, after, rtol=0, atol=close, equal_nan=True)
     rows, cols = np.nonzero(differs.reshape(-1, *before.shape[-2:]).any(axis=0))
     if not len(rows):
