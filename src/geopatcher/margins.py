@@ -20,6 +20,7 @@ from geopatcher.config import as_choice, as_count, as_pixel_pair
 from geopatcher.fields import as_field
 from geopatcher.patch import PatchError
 from geopatcher.patcher import SpatialPatcher
+from pipekit.compare import absolute_difference
 from pipekit.lazy import needed
 from pipekit.pixels import plain
 from pipekit.radius import needs_one_size
@@ -217,11 +218,7 @@ def _differences(made: np.ndarray, expected: np.ndarray) -> tuple[float, float, 
     """Return the largest and the mean difference, and the share of pixels that differ."""
     if made.shape != expected.shape:
         raise PatchError(f"tiles give {made.shape}, the reference has the shape {expected.shape}")
-    missing = [
-        np.isnan(v) if v.dtype.kind == "f" else np.zeros(v.shape, bool) for v in (made, expected)
-    ]
-    far = np.abs(made.astype(np.float64) - expected.astype(np.float64))
-    far[missing[0] & missing[1]] = 0
-    far[missing[0] != missing[1]] = np.inf
+    far = absolute_difference(made, expected)
+    far[np.isnan(far)] = np.inf
     pixels = (far > _SAME).reshape(-1, *far.shape[-2:]).any(axis=0)
     return float(far.max()), float(far.mean()), float(pixels.mean())

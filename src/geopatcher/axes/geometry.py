@@ -165,11 +165,11 @@ class SpatialRectangular(Configured):
                 value = chip_nodata(chip) or 0
             who = f"chips of {chip.dtype} cannot be padded with {value!r}: pad_value"
             options["constant_values"] = fill_that_fits(value, chip.dtype, who)
-        if isinstance(chip, XarrayField):  # its labels grow with it
-            return chip.pad(below, right, self.pad_mode, **options)
         values = plain(chip)
         widths = [(0, 0)] * (values.ndim - 2) + [(0, below), (0, right)]
         padded = np.pad(values, widths, mode=self.pad_mode, **options)  # type: ignore[call-overload]
+        if isinstance(chip, XarrayField):  # its labels grow with it
+            return chip.grown(padded, below, right)
         if not isinstance(chip, GeoTensor):
             return padded
         return GeoTensor(padded, chip.transform, chip.crs, chip.fill_value_default, chip.attrs)

@@ -144,19 +144,17 @@ class XarrayField(Labelled):
         kept = {name: coord for name, coord in self.da.coords.items() if set(coord.dims) <= {y, x}}
         return self._piece(type(self.da)(array, kept, (*names, y, x), attrs=self.da.attrs))
 
-    def pad(self, below: int, right: int, mode: str, **options: Any) -> Any:
-        """Return the Field grown below and to the right by a mode of `numpy.pad`.
+    def grown(self, values: np.ndarray, below: int, right: int) -> Any:
+        """Return the Field with values that reach farther below and to the right.
 
         Parameters
         ----------
+        values : numpy.ndarray
+            Of the larger Field.
         below : int
-            Rows.
+            Rows more.
         right : int
-            Columns.
-        mode : str
-            Of `numpy.pad`.
-        **options : any
-            Of `numpy.pad`.
+            Columns more.
 
         Returns
         -------
@@ -164,14 +162,11 @@ class XarrayField(Labelled):
             Its labels continue by their last steps.
         """
         y, x = self.da.dims[-2:]
-        values = np.asarray(self)
-        widths = [(0, 0)] * (values.ndim - 2) + [(0, below), (0, right)]
-        padded = np.pad(values, widths, mode=mode, **options)  # type: ignore[call-overload]
         coords = {n: c for n, c in self.da.coords.items() if not {y, x} & set(c.dims)}
         for name, more, step in ((y, below, self._steps[0]), (x, right, self._steps[1])):
             if name in self.da.coords:
                 coords[name] = (name, _extended(self.da[name].values, more, step))
-        return self._piece(type(self.da)(padded, coords, self.da.dims, attrs=self.da.attrs))
+        return self._piece(type(self.da)(values, coords, self.da.dims, attrs=self.da.attrs))
 
     def _domain(self) -> Any:
         return GridDomain({str(d): self.da[d].values for d in self.da.dims}, self.crs)
