@@ -207,16 +207,35 @@ def merge_to_xarray(patches: Iterable[Patch], domain: Any, aggregation: Any = No
     merged = merged.load() if hasattr(merged, "load") else merged
     if isinstance(domain, XarrayField):
         return domain.with_data(np.asarray(merged)).da
-    return _labelled(np.asarray(merged), as_raster_domain(domain, placed=True), merged)
+    attrs = dict(getattr(merged, "attrs", None) or {})
+    fill = getattr(merged, "fill_value_default", None)
+    said = {} if fill is None else {"nodata": fill}
+    place = as_raster_domain(domain, placed=True)
+    return labelled_raster(np.asarray(merged), place, attrs | said)
 
 
-def _labelled(values: np.ndarray, place: RasterDomain, merged: Any) -> Any:
-    """Return pixels as a `DataArray` on a raster's grid, as the merged raster says more."""
+def labelled_raster(values: np.ndarray, place: RasterDomain, attrs: dict[str, Any]) -> Any:
+    """Return pixels as a `DataArray` with the coordinates of their centres and their CRS.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        (..., H, W).
+    place : RasterDomain
+        Their grid.
+    attrs : dict
+        Of the array; `band_names` become the coordinates of its bands.
+
+    Returns
+    -------
+    xarray.DataArray
+        (..., y, x), with rioxarray's `spatial_ref`.
+    """
     import xarray as xr
 
     needed("rioxarray")  # gives a DataArray its .rio
 
-    attrs = dict(getattr(merged, "attrs", None) or {})
+    attrs = dict(attrs)
     names = lead_names(values.ndim - 2)
     coords: dict[str, Any] = {}
     bands = attrs.pop("band_names", ())
@@ -225,9 +244,6 @@ def _labelled(values: np.ndarray, place: RasterDomain, merged: Any) -> Any:
     t = place.transform
     if t is not None and not (t.b or t.d):
         coords |= {"y": place.grid.y, "x": place.grid.x}
-    fill = getattr(merged, "fill_value_default", None)
-    if fill is not None:
-        attrs["nodata"] = fill
     made = xr.DataArray(values, coords, (*names, "y", "x"), attrs=attrs)
     if place.crs is not None:
         made = made.rio.write_crs(place.crs)

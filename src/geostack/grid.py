@@ -18,7 +18,6 @@ from geocatalog.grid import (
 )
 from geostack.errors import OutsideTileError
 from geostack.request import BBox, format_bbox, halves
-from pipekit.lazy import needed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -221,20 +220,11 @@ def as_data_array(values: NDArray[Any], grid: GeoBox, name: str, **attrs: Any) -
     -------
     Dimensions (y, x), with rioxarray's `spatial_ref`.
     """
-    import xarray as xr
+    from geopatcher.domain import RasterDomain
+    from geopatcher.patcher import labelled_raster
 
-    needed("rioxarray")  # gives a DataArray its .rio
-
-    rows, cols = grid.shape
-    t = grid.transform
-    array = xr.DataArray(
-        values,
-        dims=("y", "x"),
-        coords={"y": t.f + (np.arange(rows) + 0.5) * t.e, "x": t.c + (np.arange(cols) + 0.5) * t.a},
-        name=name,
-        attrs=attrs,
-    )
-    return array.rio.write_crs(raster_crs(grid)).rio.write_transform(t)
+    place = RasterDomain(values.shape, grid.transform, raster_crs(grid))
+    return labelled_raster(values, place, attrs).rename(name)
 
 
 def _rounded(bounds: tuple[float, ...]) -> str:
