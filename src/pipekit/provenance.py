@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -12,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from pipekit.carrier import changed, is_carrier
-from pipekit.config import NotSerializableError, config_values
+from pipekit.config import NotSerializableError
 from pipekit.fingerprint import content_hash
 from pipekit.operator import Operator, checked_operator
-from pipekit.radius import passed_on
+from pipekit.radius import operators_within, passed_on
 from pipekit.registry import SHIPPED
 
 
@@ -109,21 +108,10 @@ def versions(op: Operator) -> dict[str, str]:
     >>> sorted(versions(Identity()))
     ['numpy', 'pipekit', 'python']
     """
-    packages = {cls.__module__.partition(".")[0] for cls in _classes(op)} - {"__main__"}
+    operators = [each for each in operators_within(op) if isinstance(each, Operator)]
+    packages = {type(each).__module__.partition(".")[0] for each in operators} - {"__main__"}
     found = {"python": platform.python_version(), "numpy": np.__version__}
     return found | {name: _version(name) for name in sorted(packages)}
-
-
-def _classes(value: Any) -> Iterator[type]:
-    """Yield the classes of all operators within a value."""
-    if isinstance(value, Operator):
-        yield type(value)
-        value = config_values(value)
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for item in value:
-            yield from _classes(item)
 
 
 @cache
