@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import operator
 import re
 from collections.abc import Iterable, Sequence
@@ -158,7 +157,9 @@ Interval = tuple[datetime | None, datetime | None]
 """Start and end, both included, UTC; None is open."""
 
 _ACCEPTED = "'2024-06-01/2024-07-15', '2024-06-01', '2024-06', '2024' or '2024-06-01/..'"
-_PARTIAL = re.compile(r"^(\d{4})(?:-(\d{2}))?(?:-(\d{2}))?$")
+_SHORT = re.compile(r"-\d(?!\d)")
+"""A month or a day of one digit, which may be meant in another order."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def parse_date_range(date_range: str) -> Interval:
@@ -186,14 +187,25 @@ def parse_date_range(date_range: str) -> Interval:
     >>> start.isoformat(), end.isoformat()
     ('2024-06-01T00:00:00+00:00', '2024-07-15T23:59:59.999999+00:00')
     """
-    if not isinstance(date_range, str) or not date_range.strip():
+    from geocatalog.errors import CatalogError
+    from geocatalog.interval import OPEN_END, OPEN_START, pack_time
+
+    is_text = isinstance(date_range, str) and date_range.strip()
+    if not is_text or _SHORT.search(date_range):
         raise ValueError(f"date_range must be text such as {_ACCEPTED}, got {date_range!r}")
     first, _, second = date_range.partition("/")
-    start = _instants(first, date_range)[0]
-    end = _instants(second if "/" in date_range else first, date_range)[1]
-    if start is not None and end is not None and end < start:
+    try:
+        start, end = pack_time(first)[0], pack_time(second if "/" in date_range else first)[1]
+    except CatalogError as error:
+        raise ValueError(
+            f"date_range must look like {_ACCEPTED}, got {date_range!r}: {error}"
+        ) from None
+    if end < start:
         raise ValueError(f"date_range ends before it starts: {date_range!r}")
-    return start, end
+    return (
+        None if start == OPEN_START else _EPOCH + timedelta(microseconds=start),
+        None if end == OPEN_END else _EPOCH + timedelta(microseconds=end),
+    )
 
 
 def format_interval(interval: Interval) -> str:
@@ -323,26 +335,6 @@ def nearest_first(instants: Iterable[datetime], date_range: str) -> list[datetim
     """
     interval = parse_date_range(date_range)
     return sorted(set(instants), key=lambda instant: (distance(instant, interval), instant))
-
-
-def _instants(text: str, whole: str) -> Interval:
-    text = text.strip()
-    if text in ("..", ""):
-        return None, None
-    try:
-        partial = _PARTIAL.match(text)
-        if partial is None:
-            instant = as_utc(datetime.fromisoformat(text.replace("Z", "+00:00")))
-            return instant, instant
-        year, month, day = (int(part or 0) for part in partial.groups())
-        first = datetime(year, month or 1, day or 1, tzinfo=UTC)
-        last_day = day or calendar.monthrange(year, month or 12)[1]
-        last = datetime(year, month or 12, last_day, tzinfo=UTC)
-        return first, last + timedelta(days=1) - timedelta(microseconds=1)
-    except ValueError:
-        raise ValueError(
-            f"date_range must look like {_ACCEPTED}, got {whole!r}: {text!r} is no date"
-        ) from None
 
 
 _TILE = re.compile(r"^T?(\d{1,2}[C-HJ-NP-X][A-HJ-NP-Z]{2})$")
