@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from georeader.geotensor import GeoTensor
 from rasterio.windows import Window
 
 from geopatcher.axes.axis import Axes
 from geopatcher.axes.geometry import SpatialRectangular
 from geopatcher.axes.window import kept_span
-from geopatcher.domain import RasterDomain, place_of
+from geopatcher.domain import RasterDomain
 from geopatcher.patch import Failed, Patch, PatchError
 from geopatcher.stream import FollowingStream, Item, PatchStream
 
@@ -210,11 +209,6 @@ def cut(data: Any, part: Window) -> Any:
         (..., part.height, part.width), a view where that can be.
     """
     rows, cols = part.toslices()
-    if isinstance(data, GeoTensor):
-        place = place_of(data.transform, part.row_off, part.col_off)
-        return GeoTensor(
-            data.values[..., rows, cols], place, data.crs, data.fill_value_default, data.attrs
-        )
     if hasattr(data, "da"):
         return data.select(part)
     return (data if hasattr(data, "shape") else np.asarray(data))[..., rows, cols]
