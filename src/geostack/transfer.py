@@ -22,7 +22,6 @@ from pipekit.tokens import guard_logs, without_query
 if TYPE_CHECKING:
     from geostack.sources import Source
 
-_PIECE = 1 << 20
 _AS_IS = {"Accept-Encoding": "identity"}
 
 SHA256_PREFIX = "1220"
@@ -141,11 +140,8 @@ def multihash(path: Path) -> str:
     ...     multihash(Path(file.name))[:12]
     '1220e3b0c442'
     """
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
-    return SHA256_PREFIX + digest.hexdigest()
+        return SHA256_PREFIX + hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _fetch_patiently(copy: _Copy) -> None:
@@ -163,7 +159,7 @@ def _fetch_patiently(copy: _Copy) -> None:
             furthest = reached
 
 
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """How a TIFF and a BigTIFF begin, in either byte order."""
 
 
@@ -220,7 +216,7 @@ class _Copy:
             head = file.read(256)
         suffix = Path(urlsplit(self.href).path).suffix.lower()
         is_page = head.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html"))
-        is_tiff = head[:4] in _TIFF
+        is_tiff = head.startswith(TIFF_STARTS)
         whole = not is_tiff or _is_whole(self.part)
         if (is_page and suffix not in (".html", ".htm")) or (
             suffix in (".tif", ".tiff") and not (is_tiff and whole)

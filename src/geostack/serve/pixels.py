@@ -16,6 +16,7 @@ from geostack.request import BBox, Request, as_bbox
 from geostack.serve.limits import Limits
 from geostack.serve.problem import Problem
 from geostack.sources.source import Source
+from geostack.transfer import TIFF_STARTS
 from geotoolz.io import write_cog
 from pipekit import content_hash
 from pipekit.pixels import invalid_mask, nodata_of, plain
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from geostack.serve.asked import SceneBox
 
 _DATE = re.compile(r"(?:^|[_.-])(\d{4})(\d{2})(\d{2})(?=T|_|\.|-|$)")
-_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _DTYPES = ("uint8", "uint16", "int16", "float32", "float64")
 _MAX_BANDS = 64
 
@@ -167,7 +167,7 @@ def read_upload(body: bytes, bands: tuple[str, ...], limits: Limits) -> GeoTenso
     from rasterio.errors import RasterioError
     from rasterio.io import MemoryFile
 
-    if not body.startswith(_TIFF_STARTS):
+    if not body.startswith(TIFF_STARTS):
         raise Problem(422, "the body is no TIFF")
     try:
         with MemoryFile(body) as memory, memory.open(driver="GTiff") as file:
