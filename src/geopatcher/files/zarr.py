@@ -487,8 +487,7 @@ class ShardWriter:
     def _append(self, file: Any, chunks: list[bytes], row: int) -> None:
         """Put one row of chunks at the shard's end; what is only fill value is left out."""
         places = self._open[file][row % self._store.shard[0] // self._store.chunk[0]]
-        full = [(place, chunk) for place, chunk in zip(places, chunks, strict=False)]
-        full = [(place, chunk) for place, chunk in full if chunk != self._empty]
+        full = [pair for pair in zip(places, chunks, strict=False) if pair[1] != self._empty]
         if not full:
             return
         at = self._add(file, [chunk for _, chunk in full])

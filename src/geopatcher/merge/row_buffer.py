@@ -152,7 +152,15 @@ _GAP_ROWS = 256
 
 @runtime_checkable
 class Reducer(Protocol):
-    """An aggregation whose result at a pixel needs only the chips that cover it."""
+    """An aggregation whose result at a pixel needs only the chips that cover it.
+
+    It may have more: `settled(chip)` returns the reducer for such chips, or raises `PatchError`
+    where it takes none. `deeper(states, values)` returns the (leading shape, dtype) of deeper
+    states where a chip needs more room, else None. `update_valid(states, values, weights, valid)`
+    takes a chip's valid pixels alone, (h, w), or (*lead, h, w) where bands differ; `joint` then
+    says that a pixel counts with all its bands or not at all. Without it nodata is a number like
+    others.
+    """
 
     def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
         """Return (leading shape, dtype) of the result for chips (*lead, h, w) of a dtype.
@@ -228,73 +236,6 @@ class Reducer(Protocol):
         """
 
 
-@runtime_checkable
-class DeepeningReducer(Protocol):
-    """A reducer whose states grow, for instance to hold every value of a pixel."""
-
-    def deeper(self, states: Sequence[np.ndarray], values: np.ndarray) -> list[Spec] | None:
-        """Return the states' new (leading shape, dtype) when this chip needs more room.
-
-        Parameters
-        ----------
-        states : sequence of numpy.ndarray
-            The states under the chip, (*lead, h, w) each, changed in place.
-        values : numpy.ndarray
-            The chip's values (*lead, h, w).
-
-        Returns
-        -------
-        list of (tuple of int, dtype), or None
-            Leading shape and type of deeper states; None where the chip has room.
-        """
-
-
-@runtime_checkable
-class ValidReducer(Protocol):
-    """A reducer that takes a chip's valid pixels alone; others see its numbers as they are.
-
-    `joint` says that a pixel counts with all its bands or not at all.
-    """
-
-    joint: bool
-
-    def update_valid(
-        self, states: Sequence[np.ndarray], values: np.ndarray, weights: Any, valid: np.ndarray
-    ) -> None:
-        """Take the valid pixels of one chip into the states' views (..., h, w).
-
-        Parameters
-        ----------
-        states : sequence of numpy.ndarray
-            The states under the chip, changed in place.
-        values : numpy.ndarray
-            The chip's values (*lead, h, w).
-        weights : numpy.ndarray, optional
-            The chip's weights (h, w).
-        valid : numpy.ndarray
-            Which pixels count, (h, w), or (*lead, h, w) where bands differ.
-        """
-
-
-@runtime_checkable
-class SettlingReducer(Protocol):
-    """A reducer that looks at what chips are like before it merges them."""
-
-    def settled(self, chip: Chip) -> Reducer:
-        """Return the reducer for such chips, or raise `PatchError` where it takes none.
-
-        Parameters
-        ----------
-        chip : Chip
-            What the chips are like.
-
-        Returns
-        -------
-        Reducer
-            Itself, or one that knows the chips.
-        """
-
-
 def settled(reducer: Reducer, chip: Chip) -> Reducer:
     """Return a reducer that knows what the chips are like, where it asks for that.
 
@@ -310,7 +251,8 @@ def settled(reducer: Reducer, chip: Chip) -> Reducer:
     Reducer
         The same, or one for such chips.
     """
-    return reducer.settled(chip) if isinstance(reducer, SettlingReducer) else reducer
+    own = getattr(reducer, "settled", None)
+    return reducer if own is None else own(chip)
 
 
 class RowBuffer:
@@ -453,18 +395,19 @@ def take(
     list of numpy.ndarray
         The states under the chip: views, or copies when `under` is an array of positions.
     """
-    valid = None
+    valid, update_valid = None, getattr(reducer, "update_valid", None)
     if weights is not None and not np.all(weights):
         nothing = np.broadcast_to(np.equal(weights, 0), values.shape)
         invalid = nothing if invalid is None else invalid | nothing
-    if invalid is not None and isinstance(reducer, ValidReducer):
-        valid = _valid(invalid, reducer.joint)
+    if invalid is not None and update_valid is not None:
+        valid = _valid(invalid, getattr(reducer, "joint", False))
         if valid.ndim > 2:  # bands differ: what was counted for all is counted for each
             for number, state in enumerate(states):
                 if state.ndim == 2:
                     states[number] = np.broadcast_to(state, values.shape[:-2] + state.shape).copy()
     parts = [state[under] for state in states]
-    specs = reducer.deeper(parts, values) if isinstance(reducer, DeepeningReducer) else None
+    deeper = getattr(reducer, "deeper", None)
+    specs = None if deeper is None else deeper(parts, values)
     if specs is not None:
         for number, (lead, _) in enumerate(specs):
             old = states[number]
@@ -473,8 +416,8 @@ def take(
         parts = [state[under] for state in states]
     if valid is None:
         reducer.update(parts, values, weights)
-    elif isinstance(reducer, ValidReducer):
-        reducer.update_valid(parts, values, weights, valid)
+    elif update_valid is not None:
+        update_valid(parts, values, weights, valid)
     return parts
 
 
