@@ -82,7 +82,7 @@ def crs_of(grid: GeoBox) -> CRS:
 
 
 def part_of(grid: GeoBox, row: int, col: int, rows: int, cols: int) -> GeoBox:
-    """Return a window of a grid, which may hang over its edge.
+    """Return a window of a grid, which may reach over its edge.
 
     Parameters
     ----------

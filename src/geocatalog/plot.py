@@ -29,7 +29,7 @@ def plot_footprints(
 
     Returns
     -------
-    The axes, whose labels name the CRS's units.
+    The axes, in the CRS's own units; ticks count kilometres, or degrees.
     """
     plt = needed("matplotlib.pyplot")
 
@@ -42,9 +42,12 @@ def plot_footprints(
         options["facecolor"] = "tab:blue"
     if len(frame):
         frame.plot(ax=ax, **(options | kwargs))
-    x, y = "easting (m)", "northing (m)"
-    if frame.crs.is_geographic:
-        x, y = "longitude (°)", "latitude (°)"
+    x, y = "longitude (°)", "latitude (°)"
+    if not frame.crs.is_geographic:
+        x, y = "easting (km)", "northing (km)"
+        kilometre = 1000 / frame.crs.axis_info[0].unit_conversion_factor
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_formatter(lambda place, _: f"{place / kilometre:.10g}")
     ax.set_xlabel(x)
     ax.set_ylabel(y)
     ax.set_title(f"{len(frame)} footprints, {crs_text(frame.crs)}")

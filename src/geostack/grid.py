@@ -98,7 +98,7 @@ def cut(grid: GeoBox, bbox: BBox) -> GeoBox:
     """Return the part of a grid that a box in degrees touches.
 
     The box's envelope in the grid's CRS grows outward to whole pixels, so no part of the box is
-    lost and pixels stay where they are; what hangs over the grid's edge is cut off.
+    lost and pixels stay where they are; what reaches over the grid's edge is cut off.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A lesson that needs a framework says so, and is skipped where that is not installed."""
+"""What lessons share: they say which framework they need, and how much memory a process held."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipekit.lazy import how_to_install
 
-__all__ = ["need"]
+__all__ = ["need", "peak_memory"]
 
 SKIPPED = "skipped: this needs"
 """How the line begins that a skipped lesson prints."""
@@ -54,6 +54,29 @@ def need(*frameworks: str, extra: str = "recipes") -> bool:
         raise SystemExit(0)
     shell.input_transformers_cleanup.append(_nothing)
     return False
+
+
+def peak_memory() -> float:
+    """Return the most memory that this process has held so far.
+
+    Returns
+    -------
+    float
+        MB (2**20 bytes).
+
+    Examples
+    --------
+    >>> peak_memory() > 1
+    True
+    """
+    told = Path("/proc/self/status")
+    if told.exists():  # getrusage's answer begins with that of the process that started this one
+        line = next(line for line in told.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 1024
 
 
 def _nothing(lines: list[str]) -> list[str]:

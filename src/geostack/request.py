@@ -116,7 +116,7 @@ def contains(outer: BBox, inner: BBox, tolerance: float = 0.0) -> bool:
     outer, inner
         (west, south, east, north), degrees; west > east crosses the antimeridian.
     tolerance
-        Degrees by which `inner` may hang over.
+        Degrees by which `inner` may reach beyond `outer`.
 
     Returns
     -------

@@ -78,7 +78,7 @@ def first_that_answers(name: str, held: str | None, url: str, made_up: str) -> s
 def probe(url: str, seconds: float) -> str | None:
     """Return None when `url` answers within `seconds`, else what went wrong.
 
-    The request runs in a thread of its own, because looking a name up can hang for longer than
+    The request runs in a thread of its own, because looking a name up can wait for longer than
     any timeout that a client takes.
 
     Parameters

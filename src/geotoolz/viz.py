@@ -1,8 +1,8 @@
 """Plots with map axes, units and a scale bar.
 
 `plot` draws any raster in one call: three bands as a picture, one band with a colour bar that says
-quantity and unit, a boolean mask and classes with a legend. Large rasters are averaged down before
-they are drawn.
+quantity and unit, a boolean mask and classes with a legend. Nodata is grey, and the legend says so.
+Large rasters are averaged down before they are drawn.
 """
 
 from __future__ import annotations
@@ -55,6 +55,9 @@ __all__ = ["MAX_PIXELS", "RGB", "Colormap", "ToRGB", "colormap", "plot", "quickl
 MAX_PIXELS = 600_000
 """How many pixels `plot` hands to matplotlib: more than a page shows, and figures stay small."""
 
+NODATA = "0.6"
+"""The colour of nodata: a middle grey, which no map in colours begins or ends with."""
+
 
 def plot(
     raster: Raster,
@@ -72,10 +75,11 @@ def plot(
     scale_bar: bool = True,
     axes: str = "km",
     max_pixels: int = MAX_PIXELS,
+    nodata: str | None = NODATA,
 ) -> Axes:
     """Draw a raster with map axes, a scale bar, and a colour bar or legend; return the axes.
 
-    Nodata is left white. A raster whose `attrs["source"]` is "simulated" is marked as such.
+    A raster whose `attrs["source"]` is "simulated" is marked as such.
 
     Parameters
     ----------
@@ -107,6 +111,9 @@ def plot(
         "none".
     max_pixels
         Larger rasters are averaged down (classes: thinned) to about as many.
+    nodata
+        Colour behind pixels without data or class, hatched where the colour map is grey itself; it
+        is named in the legend, or below the colour bar. None leaves them to what is behind.
 
     Returns
     -------
@@ -127,14 +134,19 @@ def plot(
     ax = ax or _new_axes(values.shape[-2:], frame.aspect)
     classes = classes or (None if picture else _own_classes(raster, values, name))
     shown: Any = {"extent": frame.extent, "interpolation": "nearest", "origin": "upper"}
+    handles: list[Any] = []
+    where: Any = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "frameon": False}
+    word, hatched = "no data", False
     if picture:
-        ax.imshow(_picture(raster, values, max_pixels), **shown)
-    elif classes:
-        rgba, handles = _class_picture(values, class_colours(classes), max_pixels)
+        rgba = _picture(raster, values, max_pixels)
         ax.imshow(rgba, **shown)
-        if legend and handles:
-            beside: Any = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0)}
-            ax.legend(handles=handles, frameon=False, fontsize=8, **beside)
+        holes = rgba[..., 3] == 0
+        where = {"loc": "lower right"}
+    elif classes:
+        rgba, handles, known = _class_picture(raster, values, class_colours(classes), max_pixels)
+        ax.imshow(rgba, **shown)
+        holes = rgba[..., 3] == 0
+        word = "no class" if known[holes].any() else word
     else:
         floats = _floats(raster, values, band, max_pixels)
         look = look_of(name)
@@ -144,6 +156,13 @@ def plot(
             quantity, units = name or str(attrs.get("long_name", "")), attrs.get("units")
             own = f"{quantity} ({units})" if units else quantity
             _add_colour_bar(ax, image, own if label is None else label, floats)
+        holes, hatched = ~np.isfinite(floats), len({*image.get_cmap()(0.5)[:3]}) == 1
+        # Under the bar, and right of the last tick's label.
+        where |= {"bbox_to_anchor": (1.0, 0.0), "borderaxespad": 1.6, "handlelength": 1.2}
+    if nodata is not None and holes.any():
+        handles = [*handles, _behind(ax, nodata, word, hatched)]
+    if handles and (legend if picture or classes else colorbar):
+        ax.legend(handles=handles, fontsize=8, **where)
     label_axes(ax, frame, scale_bar)
     if attrs.get("source") == "simulated":
         # So that no reader takes it for real.
@@ -244,10 +263,17 @@ def _picture(raster: Raster, values: Values, max_pixels: int) -> Values:
     return np.dstack([*np.nan_to_num(small), opaque.astype(np.float32)])
 
 
+def _behind(ax: Axes, colour: str, word: str, hatched: bool) -> Any:
+    """Colour what is seen through the holes of a map; return the entry of its legend."""
+    look: Any = {"facecolor": colour, "hatch": "////" if hatched else None, "linewidth": 0}
+    ax.patch.set(edgecolor="white", **look)
+    return needed("matplotlib.patches").Patch(edgecolor="white", label=word, **look)
+
+
 def _class_picture(
-    values: Values, classes: Mapping[int, tuple[str, str]], max_pixels: int
-) -> tuple[Values, list[Any]]:
-    """Return classes as (h, w, 4), and the entries of a legend for those that are there."""
+    raster: Raster, values: Values, classes: Mapping[int, tuple[str, str]], max_pixels: int
+) -> tuple[Values, list[Any], NDArray[np.bool_]]:
+    """Return classes as (h, w, 4), the legend's entries for them, and which pixels have data."""
     to_rgba = needed("matplotlib.colors").to_rgba
     Patch = needed("matplotlib.patches").Patch
 
@@ -259,7 +285,7 @@ def _class_picture(
         if here.any():
             rgba[here] = to_rgba(colour)
             shown.append(Patch(facecolor=colour, edgecolor="#808080", linewidth=0.5, label=name))
-    return rgba, shown
+    return rgba, shown, ~np.isnan(nan_floats(small, fill_of(raster)))
 
 
 def _floats(raster: Raster, values: Values, band: Band | None, max_pixels: int) -> Values:

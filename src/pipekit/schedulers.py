@@ -212,7 +212,7 @@ def scheduling(scheduler: Any, workers: int, job: Job) -> Iterator[Scheduler]:
         with ThreadPoolExecutor(workers) as threads:
             yield Scheduler(lambda item: threads.submit(job, item), workers)
     elif scheduler == "processes":
-        # Spawned, not forked: a fork of a process with threads (a notebook, GDAL) may hang.
+        # Spawned: a fork of a process with threads (a notebook, GDAL) may wait for ever.
         context = multiprocessing.get_context("spawn")
         with _saved(pack(job)) as saved, ProcessPoolExecutor(workers, context, _begin) as pool:
             yield Scheduler(lambda item: pool.submit(run_packed, saved, item), workers)

@@ -286,7 +286,12 @@ def test_plot_draws_one_shape_a_row(four_scenes, as_backend):
     assert "4 footprints" in ax.get_title()
     assert sum(len(c.get_paths()) for c in ax.collections if hasattr(c, "get_paths")) >= 4
     for column in ("cloud_cover", "platform", None):
-        assert four_scenes.plot(column=column).get_xlabel() == "easting (m)"
+        ax = four_scenes.plot(column=column)
+        assert ax.get_xlabel() == "easting (km)"
+        ax.figure.canvas.draw()
+        shown = [float(tick.get_text()) for tick in ax.get_yticklabels()]
+        assert shown == pytest.approx([place / 1000 for place in ax.get_yticks()])
+        assert ax.yaxis.get_offset_text().get_text() == ""
     plt.close("all")
 
 

@@ -3,9 +3,10 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from geostack.lesson import need
+from geostack.lesson import need, peak_memory
 
 
 def test_what_is_there_lets_the_lesson_go_on(capsys):
@@ -43,3 +44,16 @@ def test_the_cells_after_it_do_nothing(capsys):
     finally:
         shell_module.InteractiveShell.clear_instance()
     assert 'pip install ".[recipes]"' in capsys.readouterr().out
+
+
+def test_a_process_remembers_the_most_that_it_held_and_not_what_its_parent_holds():
+    held = np.ones(100 << 20, "uint8")
+    code = (
+        "import numpy as np; from geostack.lesson import peak_memory; before = peak_memory()\n"
+        "kept = np.ones(50 << 20, 'uint8'); del kept; print(before, peak_memory())"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    before, after = map(float, run.stdout.split())
+    assert 40 < after - before < 100
+    assert peak_memory() > held.nbytes / 2**20
+    assert before < peak_memory()

@@ -87,6 +87,69 @@ def test_nodata_is_not_drawn_and_does_not_count():
     assert gz.plot(geo(np.full((4, 4), np.nan))).images
 
 
+def on_page(ax, row, col):
+    """The colour that a reader sees at a pixel of an array, 0 to 255."""
+    ax.figure.canvas.draw()
+    page = np.asarray(ax.figure.canvas.buffer_rgba())
+    x, y = ax.transData.transform((col + 0.5, row + 0.5))
+    return page[len(page) - 1 - round(y), round(x), :3].tolist()
+
+
+def with_a_hole(kind):
+    """A raster of 4 x 4 pixels whose first row has no data, and what else `plot` is told."""
+    values = np.linspace(0.1, 0.9, 16).reshape(4, 4)
+    values[0] = np.nan
+    if kind == "picture":
+        return np.stack([values, values, 1 - values]), {}
+    if kind == "classes":
+        return np.where(np.isnan(values), np.nan, 1), {"classes": {1: "forest"}}
+    return values, {"cmap": "YlGn"}
+
+
+@pytest.mark.parametrize("kind", ["band", "picture", "classes"])
+def test_nodata_is_grey_on_the_page_and_in_the_legend(kind):
+    raster, told = with_a_hole(kind)
+    ax = gz.plot(raster, **told)
+    assert on_page(ax, 0, 1) == [153, 153, 153]
+    assert len(set(on_page(ax, 2, 1))) > 1
+    assert legend_of(ax)[-1] == "no data"
+    swatch = ax.get_legend().legend_handles[-1]
+    assert swatch.get_facecolor() == to_rgba("0.6")
+
+
+@pytest.mark.parametrize("kind", ["band", "picture", "classes"])
+def test_the_colour_of_nodata_may_be_chosen_or_left_to_what_is_behind(kind):
+    raster, told = with_a_hole(kind)
+    assert on_page(gz.plot(raster, nodata="red", **told), 0, 1) == [255, 0, 0]
+    for quiet in (gz.plot(raster, nodata=None, **told), gz.plot(raster[..., 1:, :], **told)):
+        legend = quiet.get_legend()
+        assert legend is None or legend_of(quiet) == ["forest"]
+    below = gz.plot(np.ones((3, 4, 4)) * np.array([0, 1, 0])[:, None, None])
+    assert on_page(gz.plot(raster, ax=below, nodata=None, **told), 0, 1) == [0, 255, 0]
+
+
+def test_nodata_is_hatched_where_the_map_is_grey_itself():
+    values = np.linspace(0, 1, 64).reshape(8, 8)
+    values[:4] = np.nan
+    ax = gz.plot(values, cmap="gray")
+    ax.figure.canvas.draw()
+    page = np.asarray(ax.figure.canvas.buffer_rgba())[..., :3]
+    (left, top), (right, bottom) = ax.transData.transform([(1, 1), (7, 3)]).round().astype(int)
+    seen = {
+        tuple(each)
+        for each in page[len(page) - top : len(page) - bottom, left:right].reshape(-1, 3)
+    }
+    assert {(153, 153, 153), (255, 255, 255)} <= seen
+    assert legend_of(ax) == ["no data"]
+
+
+def test_maps_that_share_a_bar_need_no_legend_of_their_own():
+    values, _ = with_a_hole("band")
+    ax = gz.plot(values, colorbar=False)
+    assert ax.get_legend() is None
+    assert on_page(ax, 0, 1) == [153, 153, 153]
+
+
 def test_three_bands_are_a_picture():
     picture = np.random.default_rng(0).random((3, 20, 30)).astype("float32")
     picture[:, 0] = np.nan
@@ -150,7 +213,7 @@ def test_the_scene_classification_knows_its_classes(bolzano_scl):
 
 def test_classes_given_by_hand():
     ax = gz.plot(geo(np.array([[0, 1], [2, 2]])), classes={0: "water", 2: ("forest", "#009e73")})
-    assert legend_of(ax) == ["water", "forest"]
+    assert legend_of(ax) == ["water", "forest", "no class"]
     drawn = image_of(ax).get_array()
     assert drawn[1, 0].tolist() == pytest.approx(to_rgba("#009e73"))
     assert drawn[0, 1, 3] == 0

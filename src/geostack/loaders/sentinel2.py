@@ -67,7 +67,7 @@ def load_s2_chip(
     ----------
     bbox
         (west, south, east, north), degrees. Its envelope in the tile's CRS grows outward to whole
-        pixels of the first band; what hangs over the tile's edge is cut off (see
+        pixels of the first band; what reaches over the tile's edge is cut off (see
         `attrs["box_share"]`).
     date_range
         `start/end`, both days included.
@@ -253,7 +253,7 @@ class SceneReader(GeoData):
         window
             In pixels of this reader.
         boundless
-            Keep a window that hangs over the edge (filled with 0); otherwise it is clipped.
+            Keep a window that reaches over the edge (filled with 0); otherwise it is clipped.
 
         Returns
         -------
@@ -283,7 +283,7 @@ class SceneReader(GeoData):
         Parameters
         ----------
         boundless
-            Keep what hangs over the scene's edge (filled with 0); otherwise it is cut off.
+            Keep what reaches over the scene's edge (filled with 0); otherwise it is cut off.
 
         Returns
         -------

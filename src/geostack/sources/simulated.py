@@ -35,7 +35,7 @@ KIND = "simulated"
 """The simulation's part of the cache folder."""
 
 EDGE_TOLERANCE = 0.005
-"""Degrees by which a box may hang over a simulated area: the files hold pixels a little beyond."""
+"""Degrees by which a box may reach over a simulated area: the files hold pixels a little beyond."""
 
 
 class SimulatedSource(Source):
