@@ -211,11 +211,10 @@ def _seam(stream: MappedStream, radius: int, share: float) -> str:
         )
     known = "" if math.isnan(share) else f" ({share:.1%} of the pixels)"
     step = tuple(n - 2 * radius for n in size)
-    way_out = (
-        f"use SpatialRegularStride({step if step[0] != step[1] else step[0]}) or a smaller step"
-        if min(step) > 0
-        else f"use chips of more than {2 * radius} pixels"
-    )
+    way_out = f"use chips of more than {2 * radius} pixels"
+    if min(step) > 0:
+        fits = step if step[0] != step[1] else step[0]
+        way_out = f"use SpatialRegularStride({fits}) or a smaller step"
     return (
         f"{seen}, and chips of {size[0]} x {size[1]} do not overlap by {2 * radius}: strips of up "
         f"to {radius} pixels along their borders{known} are made of cut neighbourhoods; {way_out}"

@@ -275,11 +275,9 @@ def warn_uncovered(share: float, what: str = "pixels") -> None:
         What it is a share of.
     """
     if share > 0:
-        way_out = (
-            'SpatialRectangular(..., boundary="shift") covers every pixel'
-            if what == "pixels"
-            else "more anchors or a larger geometry cover more of them"
-        )
+        way_out = "more anchors or a larger geometry cover more of them"
+        if what == "pixels":
+            way_out = 'SpatialRectangular(..., boundary="shift") covers every pixel'
         warnings.warn(
             f"{share:.2%} of the {what} is covered by no patch and holds the fill value; {way_out}",
             CoverageWarning,

@@ -120,11 +120,8 @@ class Journal(Generic[AnyEntry]):
         self.finished, self.made = False, ""
         self._entry = entry
         self._refusal = refusal
-        self._lines: _File | _Objects = (
-            _File(self.path, refusal)
-            if isinstance(self.path, Path)
-            else _Objects(self.path, refusal)
-        )
+        kind: Any = _File if place is None else _Objects
+        self._lines: _File | _Objects = kind(self.path, refusal)
         try:
             self._load()
         except BaseException:
