@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from geocatalog.errors import PixelReadError
-
-__all__ = [
-    "AssetNotFoundError",
-    "NoSceneError",
-    "OutsideTileError",
-    "PixelReadError",
-    "SourceUnavailableError",
-]
+from geocatalog.errors import PixelReadError as PixelReadError
 
 
 class SourceUnavailableError(ConnectionError):

@@ -13,12 +13,10 @@ from geostack.items import acquired, cloud_cover, mgrs_tile, sort_key
 from geostack.read import in_parallel
 from geostack.request import Request, as_count, distance
 from geostack.sources import Source, select
-from geostack.sources.planetary_computer import mpc_catalog
+from geostack.sources.planetary_computer import mpc_catalog as mpc_catalog
 
 if TYPE_CHECKING:
     from pystac import Item
-
-__all__ = ["find_items", "load_stac_items", "mpc_catalog", "without_older_versions"]
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,6 @@ from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import quote
 
-__all__ = ["running"]
-
 logger = logging.getLogger(__name__)
 
 _HERE = "127.0.0.1"
