@@ -38,7 +38,7 @@ from geostack import LAKE_TAHOE_BBOX, LAKE_TAHOE_TILE, SOUTH_TYROL_BBOX, SOUTH_T
 from geostack import NoSceneError, SourceUnavailableError, load_s2_chip, load_stac_items
 from geotoolz import NDVI, NDWI, ApplyMask, DNToReflectance, Fanout, HarmonizeBaseline
 from geotoolz import Lambda, MaskFromSCL, Sequential, ShapeTrace, Snapshot, Tap, ToFloat32, ToRGB
-from geotoolz.cloud import SCL_CLASSES, SCL_CLOUDS_AND_INVALID, SCL_SNOW
+from geotoolz.cloud import SCL_CLASSES, SCL_CLOUDS_AND_INVALID, SCL_SNOW, SCL_WATER
 from geotoolz.viz import plot
 from pipekit import AssertDType, AssertShape, Profile, QCError
 
@@ -114,7 +114,7 @@ for name, chip in (("first scene", scene), ("Lake Tahoe", lake), ("harmonize=Fal
 
 # %% [markdown]
 # What happens to NDVI when nobody does? A constant added to both bands leaves their difference and
-# swells their sum, so every NDVI shrinks towards zero: dark forest and water the most.
+# swells their sum, so every NDVI shrinks towards zero, and most where both bands are dark.
 
 # %%
 ndvi = DNToReflectance() | NDVI()  # finds B04 and B08 by their names
@@ -130,15 +130,16 @@ bins = np.linspace(-1, 1, 121)
 ax.hist(right.values.ravel(), bins, histtype="step", label="offset removed", color="tab:blue")
 ax.hist(wrong.values.ravel(), bins, histtype="step", label="offset left in", color="tab:orange")
 ax.set(title=f"Lake Tahoe ({lake.attrs['source']}): NDVI and the offset", xlim=(-0.6, 1))
-ax.set(xlabel="NDVI (unitless)", ylabel="pixels")
+ax.yaxis.set_major_formatter(lambda value, _: f"{value / 1e6:g}")
+ax.set(xlabel="NDVI (unitless)", ylabel="pixels (millions)")
 ax.legend()
 plt.show()
 
 # %% [markdown]
 # The whole histogram is squeezed: water, with the lowest reflectance, collapses onto zero, and land
-# loses much of its range. Nothing fails, and the map still looks like one: only a series that
-# mixes products from before and after baseline 04.00 shows a step. `HarmonizeBaseline` does by hand what the loader did, and
-# leaves data alone that say the offset is gone.
+# loses much of its range. Nothing fails, and the map still looks like one: only a series that mixes
+# products from before and after baseline 04.00 shows a step. `HarmonizeBaseline` does by hand what
+# the loader did, and leaves data alone that say the offset is gone.
 
 # %%
 harmonize = HarmonizeBaseline()
@@ -167,7 +168,9 @@ plt.show()
 # %% [markdown]
 # ## Clouds out
 #
-# Over Flanders, on 14 August 2018, clouds were broken. Level 2A comes with a scene classification, SCL:
+# Over Flanders, on 14 August 2018, clouds were scattered. A Level-2A product, whose numbers are
+# reflectance at the ground, comes with a scene classification, SCL, which tells for each pixel
+# what was seen there:
 
 # %%
 FLANDERS = {"bbox": (3.0196, 50.8112, 3.0282, 50.8166), "tile": "31UDS", "max_cloud_cover": None}
@@ -200,10 +203,10 @@ print("mask:", drop.shape, drop.dtype, f"{drop.mean():.1%} to drop")
 assert np.isnan(clear.values[drop]).all()
 
 # %%
-fig, axes = plt.subplots(1, 3, figsize=(12, 3.7), layout="constrained")
+fig, axes = plt.subplots(1, 3, figsize=(12.5, 3), layout="constrained")
 bright = DNToReflectance() | ToRGB(bands=("B04", "B03", "B02"), limits=(0, 0.3))
 plot(bright(with_scl[:4]), ax=axes[0], title=f"{sky}: clouds and their shadows")
-plot(with_scl, band="SCL", ax=axes[1], title="What SCL makes of them", legend=False)
+plot(with_scl, band="SCL", ax=axes[1], title="What SCL makes of them")
 plot(clear, ax=axes[2], title="NDVI; grey is nodata", **NDVI_STYLE)
 axes[2].set_facecolor("0.6")  # seen through pixels without data
 for ax in axes[1:]:
@@ -212,8 +215,8 @@ fig.supxlabel(sky_credit, size=8)
 plt.show()
 
 # %% [markdown]
-# In the middle, white and light grey are cloud, dark grey is unclassified, green vegetation, yellow bare
-# soil. The classification misses thin rims and small clouds, and takes some of them for bare soil. So a mask is often grown by a pixel or ten before it is used (`DilateMask`).
+# The classification misses thin rims and small clouds, and takes some of them for bare soil. So a
+# mask is often grown by a pixel or ten before it is used (`DilateMask`).
 
 # %% [markdown]
 # ## Two products in one pass
@@ -235,7 +238,8 @@ for name, here in {place: where, "Lake Tahoe": TAHOE}.items():
     water = both(chip)["ndwi"].values > 0
     print(
         f"{name:10} ({chip.attrs['source']}): NDWI above 0 on {everywhere.sum() * KM2:.2f} km2, "
-        f"masked first {water.sum() * KM2:.2f} km2"
+        f"masked first {water.sum() * KM2:.2f}; SCL sees water on "
+        f"{np.isin(chip.values[3], SCL_WATER).sum() * KM2:.2f}"
     )
     assert water.sum() <= everywhere.sum()
 products = both(load_s2_chip(**where, bands=("B03", "B04", "B08", "SCL")))
@@ -253,10 +257,13 @@ fig.supxlabel(credit, size=8)
 plt.show()
 
 # %% [markdown]
-# The rivers are purple; the rest of the valley lies below zero, forest furthest. An index sorts what it
-# was made for and says little about the rest: clouds, snow and roads lie near zero in both, on either
-# side of it. The count above is of water that was seen. A lake goes on under the clouds, so it is larger
-# than that.
+# The rivers are purple; the rest of the valley lies below zero, forest furthest. An index sorts
+# what it was made for and says little about the rest: clouds, snow and roads lie near zero in both,
+# on either side of it. So the counts are not areas of water yet. At Bolzano, without a cloud, only
+# pixels that SCL could not classify were masked; roofs and river banks lie above 0 as well, and SCL
+# sees water on about a quarter of what is left; [area and
+# accuracy](assessment/01_area_and_accuracy.ipynb) says how far such a count is off. At Lake Tahoe
+# the lake goes on under the clouds, so it is larger than the count.
 #
 # ## A pipeline that explains itself
 #

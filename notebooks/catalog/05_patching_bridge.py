@@ -204,7 +204,8 @@ ax.legend(loc="lower right")
 plt.show()
 assert table.seen.corr(table.water_km2, method="spearman") > 0.5
 assert table.water_km2.max() < 1.01 * total
-#
+
+# %% [markdown]
 # ## Patches inside rows
 #
 # With `CatalogField` as the reader the operator may begin with `GridSampler`: a whole scene of
@@ -235,8 +236,8 @@ print(report, "- the same to 1e-6")
 # ## When something breaks
 #
 # One row names a file that is not there. The run goes on, and says so; a row is either wholly done
-# and in the result, or listed with its error. Once the row is mended, the same call does that row
-# and takes the others from the journal.
+# and in the result, or listed with its error, under the name of its first file. Once the row is
+# mended, the same call does that row and takes the others from the journal.
 
 # %%
 broken = catalog.gdf
