@@ -119,7 +119,7 @@ def test_archive_fetch_check_list(capsys, tmp_path, server, monkeypatch):
         (("fetch", "--bbox=1,2,3", "--dates=2024"), "four numbers"),
         (("fetch", "--bbox=a,2,3,4", "--dates=2024"), "WEST,SOUTH,EAST,NORTH in degrees, got 'a"),
         (("fetch", "lake-tahoe", "--bands", "B99"), "unknown Sentinel-2 band 'B99'; known bands"),
-        (("fetch", "lake-tahoe", "--limit=0"), "--limit. Must be >= 1"),
+        (("fetch", "lake-tahoe", "--limit=0"), "Must be >= 1"),
     ],
 )
 def test_archive_fetch_says_what_it_needs(capsys, arguments, said):
