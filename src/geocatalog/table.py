@@ -155,10 +155,8 @@ class FootprintTable:
         for name in self.json_columns:
             plain[name] = [json_text(each) if is_known(each) else None for each in plain[name]]
         for label, kind in plain.dtypes.items():
-            # Neither Arrow nor DuckDB takes these; the numbers stay the same.
-            half = kind in (np.dtype("<f2"), np.dtype(">f2"))
-            if isinstance(kind, np.dtype) and (half or not kind.isnative):
-                plain[label] = plain[label].astype("f4" if half else kind.newbyteorder("="))
+            if kind == np.dtype("f2"):  # neither Arrow nor DuckDB takes halves; the numbers stay
+                plain[label] = plain[label].astype("f4")
         try:
             table = pa.Table.from_pandas(plain, preserve_index=False)
         except (pa.ArrowException, TypeError, OverflowError) as error:
@@ -677,6 +675,10 @@ def _ordered_frame(frame: GeoDataFrame) -> GeoDataFrame:
             f"a catalog's columns need names of their own, got {twice[0]!r} twice (the footprints, "
             f"here {frame.geometry.name!r}, become 'geometry'); rename or drop one"
         )
+    # Neither Arrow nor pandas 2 takes rows of numbers in another byte order.
+    kinds = {name: kind for name, kind in frame.dtypes.items() if isinstance(kind, np.dtype)}
+    odd = {name: kind.newbyteorder("=") for name, kind in kinds.items() if not kind.isnative}
+    frame = frame.astype(odd) if odd else frame
     plain = pd.DataFrame(frame.drop(columns=frame.geometry.name)).reset_index(drop=True)
     extras = plain.drop(columns=list(CORE_COLUMNS), errors="ignore").rename(columns=str)
     start, end = (

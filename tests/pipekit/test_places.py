@@ -185,8 +185,9 @@ def test_what_passes_is_tried_again(on_store, store_proxy, hasty, method, kind):
 
 def test_what_does_not_pass_tells_how_often_it_was_tried(on_store, store_proxy, hasty):
     store_proxy.faults.append(Fault("PUT", on_store.key, times=99))
+    # older obstore tells no more than the number
     with pytest.raises(
-        PlaceError, match=r"written after 3 tries: the last answer was 503, SlowDown"
+        PlaceError, match=r"written after 3 tries: the last answer was 503(, SlowDown)?$"
     ):
         (on_store / "a").write(b"1")
     store_proxy.faults.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -146,7 +147,8 @@ def open_labelled(path: str, signer: str | None = None) -> xr.Dataset:
 def _is_consolidated(place: Place) -> bool:
     """Return whether a Zarr store holds all its metadata in one object."""
     try:
-        return b'"consolidated_metadata"' in (place / "zarr.json").read()
+        group = json.loads((place / "zarr.json").read())
+        return bool(group.get("consolidated_metadata"))  # zarr 3.0 writes a null where none is
     except FileNotFoundError:
         return (place / ".zmetadata").exists()
 
