@@ -298,6 +298,8 @@ def test_a_frame_joined_of_many_is_held_in_one_piece(kind):
         return frame.assign(mark=frame["mark"].astype(kind))
 
     joined = pd.concat([part(number) for number in range(1, 6)])
+    if not hasattr(joined["mark"].array, "__arrow_array__"):
+        pytest.skip("before pandas 3, text is held in Arrow only where one asks for it")
     made = FootprintTable.of(joined).frame
     assert made["mark"].dtype == joined["mark"].dtype
     assert made["mark"].tolist() == joined["mark"].tolist()
