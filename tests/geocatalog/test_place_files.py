@@ -135,7 +135,7 @@ def test_gridded_files_on_the_store_are_catalogued(on_store, tmp_path, null):
     cube = xr.Dataset({"t2m": (("time", "lat", "lon"), np.zeros((2, 2, 2), "float32"))}, axes)
     cube.time.attrs["units"] = "days since 2024-01-01"
     cube.to_zarr((on_store / "cube.zarr").for_zarr(), zarr_format=3, consolidated=False)
-    if null:  # as zarr 3.0 writes it
+    if null:  # as older zarr writes it
         group = on_store / "cube.zarr/zarr.json"
         group.write(json.dumps(json.loads(group.read()) | {"consolidated_metadata": None}).encode())
     cube.to_netcdf(tmp_path / "cube.nc", engine="h5netcdf")

@@ -148,7 +148,7 @@ def _is_consolidated(place: Place) -> bool:
     """Return whether a Zarr store holds all its metadata in one object."""
     try:
         group = json.loads((place / "zarr.json").read())
-        return bool(group.get("consolidated_metadata"))  # zarr 3.0 writes a null where none is
+        return bool(group.get("consolidated_metadata"))  # older zarr writes a null where none is
     except FileNotFoundError:
         return (place / ".zmetadata").exists()
 
