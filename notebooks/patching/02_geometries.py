@@ -95,19 +95,12 @@ plt.show()
 # `shift` covers everything with whole chips; the last ones overlap more. `pad` makes up pixels
 # beyond the edge (here mirrored). `shrink` makes up nothing, but chips differ in shape.
 
-# %%
-counts = {name: tiling.n_anchors(small) for name, tiling in tilings.items()}
-assert counts == {"drop": 6, "shift": 12, "pad": 12, "shrink": 12}
-
-padded = tilings["pad"].patch_at(small, (384, 256)).data.values
-corner = small.values[:, 384:, 256:]
-
 # %% [markdown]
 # ## 2. Spherical caps: the same distance everywhere
 #
 # On a global latitude-longitude grid a square of cells is 111 km per degree at the equator and
 # next to nothing at the pole. A cap is all cells within a great-circle distance. Here: 1,500 km on
-# a grid of half a degree, at four places where boxes of degrees go wrong one after the other.
+# a grid of half a degree, at four places.
 
 # %%
 globe = GridDomain({"lat": np.arange(89.75, -90, -0.5), "lon": np.arange(-179.75, 180, 0.5)})
@@ -152,8 +145,6 @@ for name, cells in caps.items():
     print(f"{name:13} {area / 1e6:.3f} million km2, {area / exact - 1:+.2%} against the formula")
     assert abs(area / exact - 1) < 0.02
 
-polar = caps["North Pole"]
-
 # %% [markdown]
 # What would a naive search by degrees have found? Within 13.5 degrees (1,500 km on a meridian):
 
@@ -168,8 +159,9 @@ for name, (lon0, lat0) in centres.items():
         assert naive[right].mean() < 0.7
 
 # %% [markdown]
-# The KD-tree behind the caps lives on the unit sphere, in three dimensions. It knows no
-# antimeridian and no poles, so there is nothing to treat specially.
+# At the equator degrees will do; the farther from it, the worse they are. The caps are looked up by
+# distance in three dimensions, on the unit sphere. There is no antimeridian there and no pole, so
+# nothing has to be treated specially.
 #
 # ## 3. Graphs: neighbours among points
 #
@@ -282,9 +274,8 @@ for patch in parts:
     )
 
 # %% [markdown]
-# The border was given in degrees and the scene is in UTM: the geometry reprojected it. The shares
-# add up as they must: to one polygon's area, and to one on every pixel that lies in the two
-# states.
+# The border was given in degrees and the scene is in UTM: the geometry reprojected it. The two
+# states share out the whole scene, so on every pixel the shares must add up to one.
 
 # %%
 total = np.zeros(ndvi.shape)

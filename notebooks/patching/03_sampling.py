@@ -195,7 +195,7 @@ fig, axes = plt.subplots(1, 6, figsize=(11, 2.4), layout="constrained")
 for ax, patch in zip(axes, batch, strict=False):
     image = ax.imshow(patch[0], cmap="cividis", vmin=0, vmax=4500)
     ax.set(xticks=[], yticks=[])
-axes[0].set_title(f"Six chips of the shore, 960 m wide ({source})", loc="left", size=10)
+fig.suptitle(f"Six chips of the shore, 960 m wide ({source})", size=10)
 fig.colorbar(image, ax=axes, label="near infrared (DN)")
 plt.show()
 
@@ -270,8 +270,9 @@ fig.suptitle(f"Windows of five acquisitions, {place} ({sky}); a red dot is where
 plt.show()
 
 # %% [markdown]
-# Every window looks backward: nothing after its red dot is in it. A window near the beginning is
-# shorter, not left out: a model that is run every day also runs on the first.
+# Every window looks backward: nothing after its red dot is in it. (Windows are drawn at different
+# heights only to be told apart.) A window near the beginning is shorter, not left out: a model that
+# is run every day also runs on the first.
 
 # %%
 first = TemporalPatcher(TemporalFixedLookback(5), TemporalRegularStride(1))
@@ -343,7 +344,7 @@ for name, spans in picked.items():
 # | `SpatialRegularStride(step)` | every pixel covered (with `boundary="shift"`) | maps |
 # | `SpatialJitteredStride(step, jitter, seed)` | even, without a fixed phase | training |
 # | `SpatialRandom(n, seed)` | independent draws; a longer list begins like a shorter one | statistics |
-# | `SpatialPoissonDisk(min_dist, seed)` | no two closer than `min_dist` | little redundancy, honest splits |
+# | `SpatialPoissonDisk(min_dist, seed)` | no two closer than `min_dist` | chips that share no pixel |
 # | `SpatialExplicit(anchors_)` | your places, in your order | labels, active learning |
 # | `TemporalRegularStride(step)` | every n-th date | summaries |
 # | `TemporalCausalRolling(step, start)` | every n-th date from a beginning | operations |
@@ -355,7 +356,7 @@ for name, spans in picked.items():
 #
 # - For a map take a regular grid that reaches the edge; for training avoid a fixed offset.
 # - A seed fixes the anchors, on any machine.
-# - Places that are apart make splits that are honest.
+# - Chips that lie far enough apart share no pixel, which an honest split into training and test needs.
 #
 # **References**
 #

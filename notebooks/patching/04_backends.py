@@ -161,9 +161,9 @@ plt.show()
 # %% [markdown]
 # ### What is read, and when
 #
-# Nothing until a patch is asked for. A COG stays open, once in each thread, so that chips which share
-# a block of the file find it in GDAL's cache. For a file on a server each opening would be one more
-# request; so here they are counted.
+# Nothing until a patch is asked for. A COG stays open, once in each thread, so that chips which
+# share a block of the file find it in the cache of GDAL, the library that reads it. For a file on a
+# server each opening would be one more request; so here they are counted.
 
 # %%
 opened = []
@@ -338,7 +338,7 @@ fields |= {"plots' centres": points, "vector cube": vector}
 
 # %% [markdown]
 # The operator knows one thing of its input: that the last axis runs over members, be they pixels,
-# rows or points.
+# rows or points. Its mean is of digital numbers of red, and of metres where the Field is elevation.
 
 
 # %%

@@ -51,6 +51,8 @@ from geotoolz.viz import plot
 
 # %% [markdown]
 # ## A series with holes
+#
+# Red, near infrared and SCL of every date, whatever the sky was.
 
 # %%
 asked = {"bands": ("B04", "B08", "SCL"), "max_items": 120, "max_cloud_cover": None}
@@ -87,8 +89,8 @@ print(
 real = stack.attrs["source"] == "archive" and len(dates) == 118
 
 # %% [markdown]
-# The picture of a place through time: six of the clearest dates, in order. Grey pixels
-# are clouded.
+# The picture of a place through time: six of the clearest dates, in order. Grey pixels, should
+# there be any, are clouded, here and below.
 
 
 # %%
@@ -120,8 +122,10 @@ maps(ndvi[shown], [f"{dates[i]:%Y-%m-%d}" for i in shown])
 # ## Four geometries, one anchor
 #
 # A temporal patch belongs to its *anchor*, the last step that is known. All geometries look back
-# from there; only a horizon lies ahead. The drawing shows which steps belong to the patch whose
-# anchor lies 90 % into the series.
+# from there; only a horizon lies ahead. `FixedLookback` takes the last dates, `LookbackHorizon`
+# those and what came next, `MultiScale` a short and a long lookback at once, `PhaseWindow` the same
+# season of each year. The drawing shows which steps belong to the patch whose anchor lies 90 % into
+# the series.
 
 # %%
 today = int(0.9 * len(dates))
@@ -153,8 +157,6 @@ ax.set_ylim(-1.4, 3.6)
 ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(ax.xaxis.get_major_locator()))
 plt.show()
 
-# %%
-
 # %% [markdown]
 # Near the series' start there is less to look back on. Such a patch is shorter, and it is there:
 # a model that warms up must see the first dates too.
@@ -185,8 +187,11 @@ for ax, (name, window) in zip(axes, windows.items(), strict=True):
     ax.bar(np.arange(-29, 1), weights, width=1, color="C0")
     ax.set_title(name, fontsize=10)
     ax.set_xlabel("age (steps)")
-axes[0].set_ylabel("weight")
+axes[0].set_ylabel("weight (unitless)")
 plt.show()
+least = [window.weights(month, 30).min() for window in windows.values()]
+pairs = [(each.weights(month, 8), each.weights(month, 30)[-8:]) for each in windows.values()]
+print(f"least weight: {min(least):.1e}; truncated alike:", all((a == b).all() for a, b in pairs))
 
 # %% [markdown]
 # ## When: five samplers
@@ -245,6 +250,9 @@ titles = [f"{dates[step]:%Y-%m-%d}{word}" for step in cloudy for word in ("", ",
 maps(images, titles)
 
 # %% [markdown]
+# The pale rims are cloud that the classification missed: they count as observations, so they stay,
+# and go into later fills.
+#
 # Nothing here saw the future. Replace all later dates by nonsense, and today's map is the same,
 # to the byte.
 
@@ -431,10 +439,10 @@ ax.legend(loc="lower left", frameon=False)
 plt.show()
 
 # %% [markdown]
-# On the real series persistence wins, by a hundredth of NDVI, and the interval ends just below zero: a
-# harvest breaks a trend. The error doubles from a week to a month ahead, which a mean over steps would
-# have hidden. Forecasts are compared like this: made without the future, judged on what was seen, beside
-# a model that knows nothing.
+# On the real series persistence wins, by a hundredth of NDVI, and the interval ends just below
+# zero: a harvest breaks a trend. The error doubles from the first week to beyond a month, which a
+# mean over steps would have hidden. Forecasts are compared like this: made without the future,
+# judged on what was seen, beside a model that knows nothing.
 #
 # ## Several scales at once
 #

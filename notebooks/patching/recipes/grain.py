@@ -11,8 +11,9 @@
 # %% [markdown]
 # # Recipe: patches through Grain
 #
-# **Question.** Grain shuffles, batches and reads ahead, by a seed, and can stop and go on. What
-# does it need from patches, and what comes back onto the map?
+# **Question.** Grain, a library that feeds training data to models, shuffles, batches and reads
+# ahead, by a seed, and can stop and go on. What does it need from patches, and what comes back onto
+# the map?
 #
 # You will learn
 #
@@ -110,6 +111,9 @@ assert all(np.array_equal(expected[name], resumed[name]) for name in expected)
 
 # %% [markdown]
 # ## Train batch by batch
+#
+# A linear classifier, which learns from one batch at a time. Reflectances are small numbers, so they
+# are multiplied by ten.
 
 # %%
 model = SGDClassifier(loss="log_loss", random_state=0, average=True)

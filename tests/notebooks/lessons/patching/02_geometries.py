@@ -1,5 +1,10 @@
 """What holds after lesson patching 02, in the kernel that ran it."""
 
+counts = {name: tiling.n_anchors(small) for name, tiling in tilings.items()}
+assert counts == {"drop": 6, "shift": 12, "pad": 12, "shrink": 12}
+padded = tilings["pad"].patch_at(small, (384, 256)).data.values
+corner = small.values[:, 384:, 256:]
+polar = caps["North Pole"]
 assert padded.shape == (2, 128, 128)
 assert np.array_equal(padded[:, :16, :44], corner)
 assert np.array_equal(padded[:, 16, :44], corner[:, 14])
