@@ -195,9 +195,8 @@ class GridDomain(_Pixels):
     @property
     def is_geographic(self) -> bool:
         """Whether the coordinates are degrees of longitude and latitude."""
-        return is_geographic(self.crs) or (
-            self.crs is None and self.names[-1].lower() in _LON_NAMES
-        )
+        by_name = self.crs is None and self.names[-1].lower() in _LON_NAMES
+        return by_name or is_geographic(self.crs)
 
     @cached_property
     def sphere_tree(self) -> Any:

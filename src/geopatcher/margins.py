@@ -7,7 +7,7 @@ far it looks, but how wrong its tiles are can be measured.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -196,14 +196,12 @@ def margin_errors(
     if reference is None and not (bare.one_size and (height, width) != (rows, cols)):  # type: ignore[attr-defined]
         whole = source.select(Window(0, 0, width, height))
         reference = operator(plain(whole)[None])[0] if batch_size else operator(whole)
-    tiles = SpatialPatcher(
-        SpatialRectangular((rows, cols), boundary="shift"), SpatialRegularStride((rows, cols))
-    )
+    geometry = SpatialRectangular((rows, cols), boundary="shift")
     found = []
     for margin in reversed(margins):
         step = SpatialRegularStride((rows - 2 * margin, cols - 2 * margin))
         window = SpatialTrim(margin) if margin else SpatialBoxcar()
-        patcher = replace(tiles, sampler=step, window=window)
+        patcher = SpatialPatcher(geometry, step, window)
         stream = patcher.stream(source).map(bare, batch_size=batch_size)
         made = plain(patcher.merge(stream, source))
         if reference is None:

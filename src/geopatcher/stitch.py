@@ -303,6 +303,4 @@ def as_scene(values: np.ndarray, spec: RasterSpec) -> Any:
     domain = spec.domain
     if domain.transform is None:
         return values
-    return GeoTensor(
-        values, domain.transform, domain.crs, fill_value_default=spec.fill, attrs=spec.attrs
-    )
+    return GeoTensor(values, domain.transform, domain.crs, spec.fill, spec.attrs)

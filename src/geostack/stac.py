@@ -236,9 +236,8 @@ def processing_baseline(item: Item) -> str | None:
     >>> processing_baseline(Item("A", None, None, day, {"s2:processing_baseline": "05.10"}))
     '05.10'
     """
-    value = item.properties.get("s2:processing_baseline") or item.properties.get(
-        "processing:version"
-    )
+    said = item.properties
+    value = said.get("s2:processing_baseline") or said.get("processing:version")
     return None if value is None else str(value)
 
 

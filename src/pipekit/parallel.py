@@ -133,12 +133,13 @@ def in_threads(
         return
     with ThreadPoolExecutor(workers) as pool:
         # A context can be entered by one thread at a time: each item gets a copy of its own.
-        done = in_order(
-            lambda item: pool.submit(contextvars.copy_context().run, function, item),
-            items,
-            workers + ahead,
-        )
+        done = in_order(_submitting(pool, function), items, workers + ahead)
         yield from (result for _, result in done)
+
+
+def _submitting(pool: ThreadPoolExecutor, function: Callable[[Item], Any]) -> Any:
+    """Return what starts a call in a thread that sees the caller's context variables."""
+    return lambda item: pool.submit(contextvars.copy_context().run, function, item)
 
 
 def read_ahead(
@@ -180,9 +181,7 @@ def read_ahead(
         return max(1, most_bytes // largest) if largest else workers
 
     with ThreadPoolExecutor(workers) as pool:
-        done = in_order(
-            lambda item: pool.submit(contextvars.copy_context().run, function, item), items, room
-        )
+        done = in_order(_submitting(pool, function), items, room)
         for _, result in done:
             largest = max(largest, nbytes(result))
             yield result

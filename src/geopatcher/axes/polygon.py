@@ -209,9 +209,8 @@ class Runs(NamedTuple):
             Sorted by polygon, row and column.
         """
         each = np.repeat(np.arange(len(self.rows)), self.lengths)
-        along = np.arange(len(each)) - np.repeat(
-            np.cumsum(self.lengths) - self.lengths, self.lengths
-        )
+        starts = np.cumsum(self.lengths) - self.lengths
+        along = np.arange(len(each)) - np.repeat(starts, self.lengths)
         return self.polygon[each], self.rows[each], self.cols[each] + along, self.fractions[each]
 
 

@@ -378,13 +378,9 @@ class SpatialTrim(Configured):
                 f"a margin of {self.margin} leaves nothing of chips of {geometry.size} pixels; "
                 f"margin must be below {(min(geometry.size) + 1) // 2}"
             )
-        along = (
-            (chip.row_off, chip.height, domain.height),
-            (chip.col_off, chip.width, domain.width),
-        )
-        return self._outer(
-            [(size, *kept_span(start, size, length, self.margin)) for start, size, length in along]
-        )
+        rows = kept_span(chip.row_off, chip.height, domain.height, self.margin)
+        cols = kept_span(chip.col_off, chip.width, domain.width, self.margin)
+        return self._outer([(chip.height, *rows), (chip.width, *cols)])
 
     def _outer(self, spans: list[tuple[int, int, int]]) -> np.ndarray:
         """Return weights from (size, first, stop) of what is left along rows and columns."""

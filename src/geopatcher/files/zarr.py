@@ -445,9 +445,8 @@ class ShardWriter:
         while taken < values.shape[-2]:
             at = (row + taken) % rows
             count = min(rows - at, values.shape[-2] - taken)
-            self._rows[..., at : at + count, : values.shape[-1]] = values[
-                ..., taken : taken + count, :
-            ]
+            part = values[..., taken : taken + count, :]
+            self._rows[..., at : at + count, : part.shape[-1]] = part
             taken += count
             if row + taken == height:
                 self._rows[..., at + count :, :] = self._fill

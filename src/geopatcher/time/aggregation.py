@@ -135,13 +135,10 @@ class TemporalMean(Configured):
             share = known * weights.reshape(-1, *[1] * (values.ndim - axis - 1))
             place = (slice(None),) * axis + (steps,)
             counted = np.where(known, values, 0)
-            chosen = labels & (share > weight_sum[place])
-            total[place] = np.where(
-                labels, np.where(chosen, counted, total[place]), total[place] + counted * share
-            )
-            weight_sum[place] = np.where(
-                labels, np.maximum(weight_sum[place], share), weight_sum[place] + share
-            )
+            under, held = total[place], weight_sum[place]
+            chosen = np.where(share > held, counted, under)
+            total[place] = np.where(labels, chosen, under + counted * share)
+            weight_sum[place] = np.where(labels, np.maximum(held, share), held + share)
         covered = weight_sum > 0
         np.divide(total, weight_sum, out=total, where=covered & ~labels)
         total[~covered] = np.nan

@@ -12,6 +12,7 @@ from georeader.geotensor import GeoTensor
 
 from geopatcher.config import is_a
 from geopatcher.patch import PatchError
+from pipekit.carrier import changed
 from pipekit.pixels import plain
 
 
@@ -266,7 +267,5 @@ def take_steps(series: Any, steps: slice | np.ndarray, axis: int) -> Any:
     values = series if masked else plain(series)
     taken = values[(slice(None),) * axis + (steps,)]
     if isinstance(series, GeoTensor) and axis < series.ndim - 2:
-        return GeoTensor(
-            taken, series.transform, series.crs, series.fill_value_default, series.attrs
-        )
+        return changed(series, values=taken)
     return taken

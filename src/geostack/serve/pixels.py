@@ -177,10 +177,9 @@ def read_upload(body: bytes, bands: tuple[str, ...], limits: Limits) -> GeoTenso
             values = file.read(order)
             fill = 0 if file.nodata is None else file.nodata
             integral = values.dtype.kind in "iu" and float(fill).is_integer()
+            fill = int(fill) if integral else fill
             attrs = {"band_names": list(bands), "source": "upload"}
-            return GeoTensor(
-                values, file.transform, file.crs, int(fill) if integral else fill, attrs
-            )
+            return GeoTensor(values, file.transform, file.crs, fill, attrs)
     except (RasterioError, ValueError, MemoryError):
         raise Problem(422, "the body can't be read as a GeoTIFF") from None
 
