@@ -9,11 +9,13 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import shapely
+from geopandas import GeoDataFrame
 from pyproj import CRS
 
 from geocatalog.errors import CatalogError
@@ -40,10 +42,6 @@ from geocatalog.table import (
 )
 from pipekit.carrier import same_crs
 from pipekit.lazy import needed
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from geopandas import GeoDataFrame
 
 BACKENDS = ("raster", "xarray", "vector")
 """Kinds of file a catalog may list."""

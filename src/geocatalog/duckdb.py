@@ -6,11 +6,14 @@ import datetime as dt
 import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import Any, Literal, overload
 
+import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import shapely
+from geopandas import GeoDataFrame
 
 from geocatalog.catalog import DERIVED, GeoCatalog, InMemoryGeoCatalog
 from geocatalog.errors import CatalogError
@@ -31,11 +34,6 @@ from geocatalog.table import (
     normalise_frame,
 )
 from pipekit.places import place_of
-
-if TYPE_CHECKING:
-    import duckdb
-    import pyarrow as pa
-    from geopandas import GeoDataFrame
 
 BATCH_ROWS = 8192
 """Rows that `iter_rows` holds at a time."""
@@ -65,7 +63,8 @@ class DuckDBGeoCatalog(GeoCatalog):
     ----------
     path
         A GeoParquet file written by `to_geoparquet`, or any with a `filepath` column, on this
-        machine, on an object store or on a web server; of the latter two ranges are read.
+        machine, on an object store or on a web server; of the latter two ranges are read. Or a
+        source that is open already.
 
     Raises
     ------
@@ -85,26 +84,7 @@ class DuckDBGeoCatalog(GeoCatalog):
     """
 
     def __init__(self, path: Any) -> None:
-        self._begin(ParquetSource.of(path))
-
-    @classmethod
-    def from_source(cls, source: ParquetSource) -> DuckDBGeoCatalog:
-        """Return a catalog of a source that is open already.
-
-        Parameters
-        ----------
-        source
-            Files with their connection.
-
-        Returns
-        -------
-        All its rows.
-        """
-        made = cls.__new__(cls)
-        made._begin(source)
-        return made
-
-    def _begin(self, source: ParquetSource) -> None:
+        source = path if isinstance(path, ParquetSource) else ParquetSource.of(path)
         super().__init__(source.info.crs, source.info.backend)
         self._source = source
         self._predicates: tuple[_Predicate, ...] = ()
@@ -118,7 +98,7 @@ class DuckDBGeoCatalog(GeoCatalog):
     def _with(
         self, predicates: list[_Predicate], *regions: Region, source: ParquetSource | None = None
     ) -> DuckDBGeoCatalog:
-        made = self.from_source(source or self._source)
+        made = DuckDBGeoCatalog(source or self._source)
         made._predicates = (*self._predicates, *predicates)
         made._regions = (*self._regions, *regions)
         return made
@@ -203,8 +183,6 @@ class DuckDBGeoCatalog(GeoCatalog):
         return self._read_table(self.columns)
 
     def _read_table(self, names: list[str]) -> pa.Table:
-        import pyarrow as pa
-
         if not self._regions:
             with self._source.explaining():
                 few = self._few_rows(names)
@@ -223,8 +201,6 @@ class DuckDBGeoCatalog(GeoCatalog):
         A DuckDB relation, which gives Arrow by itself, is bound twice: 3 ms that a query with a
         handful of rows need not spend.
         """
-        import pyarrow as pa
-
         schema = self._source.schema(names)
         if any(pa.types.is_timestamp(kind) and kind.unit == "ns" for kind in schema.types):
             return None  # Python's times have microseconds.
@@ -284,20 +260,18 @@ class DuckDBGeoCatalog(GeoCatalog):
         return self._with([(sql, ())])
 
     def _select(self, region: Region | None, times: tuple[int, int] | None) -> DuckDBGeoCatalog:
-        source, predicates = self._source.near(region, times), []
+        source = self._source.near(region, times)
+        predicates: list[_Predicate] = []
         if region is not None and self._source.info.covering is not None:
-            predicates.append(self._near(region))
+            west, south, east, north = (self._source.side(side) for side in COVERING)
+            one = f"({west} <= ? AND {east} >= ? AND {south} <= ? AND {north} >= ?)"
+            values = tuple(value for w, s, e, n in region.parts for value in (e, w, n, s))
+            predicates.append((" OR ".join([one] * len(region.parts)) or "false", values))
         if times is not None:
             predicates.extend(self._during(*times))
         if region is None or (region.is_boxes and self._source.info.boxes):
             return self._with(predicates, source=source)
         return self._with(predicates, region, source=source)
-
-    def _near(self, region: Region) -> _Predicate:
-        west, south, east, north = (self._source.side(side) for side in COVERING)
-        one = f"({west} <= ? AND {east} >= ? AND {south} <= ? AND {north} >= ?)"
-        values = [value for w, s, e, n in region.parts for value in (e, w, n, s)]
-        return " OR ".join([one] * len(region.parts)) or "false", tuple(values)
 
     def _during(self, first: int, last: int) -> Iterator[_Predicate]:
         ends = (("start_time", "<=", last, OPEN_END), ("end_time", ">=", first, OPEN_START))
@@ -371,8 +345,6 @@ class DuckDBGeoCatalog(GeoCatalog):
         self, names: list[str], rows: int = BATCH_ROWS
     ) -> Iterator[tuple[pa.Table, np.ndarray]]:
         """Yield (columns as Arrow, footprints) of the rows in this catalog, batch by batch."""
-        import pyarrow as pa
-
         names = list(dict.fromkeys([*names, "geometry"]))
         with self._source.explaining():
             for raw in self._tables(names, rows):
@@ -387,8 +359,6 @@ class DuckDBGeoCatalog(GeoCatalog):
                     yield table, shapes
 
     def _tables(self, names: list[str], rows: int) -> Iterator[pa.Table]:
-        import pyarrow as pa
-
         few = self._few_rows(names) if self._regions else None
         if few is not None:
             yield few
@@ -507,7 +477,7 @@ def open_catalog(path: Any, asset_key: _Keys = None, *, engine: str = "duckdb") 
     keys = asset_key if asset_key is None or isinstance(asset_key, str) else tuple(asset_key)
     source = _source_of(place, keys)
     if source is not None:
-        return DuckDBGeoCatalog.from_source(source)
+        return DuckDBGeoCatalog(source)
     catalog = DuckDBGeoCatalog(place)
     types = catalog._source.info.types
     for name in ("start_time", "end_time"):

@@ -14,15 +14,13 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import duckdb
 import numpy as np
+import pyarrow as pa
 
 from geocatalog.errors import CatalogError
-
-if TYPE_CHECKING:
-    import duckdb
-    import pyarrow as pa
 
 MAX_LENGTH = 10_000
 """Characters an expression may have."""
@@ -194,8 +192,6 @@ def explained(explain: Callable[[str], CatalogError]) -> Iterator[None]:
     ------
     Nothing; the block runs.
     """
-    import duckdb
-
     try:
         yield
     except duckdb.Error as error:
@@ -223,8 +219,6 @@ def locked_connection(*settings: str, files: Any = None) -> duckdb.DuckDBPyConne
     >>> locked_connection().execute("SELECT current_setting('TimeZone')").fetchall()
     [('UTC',)]
     """
-    import duckdb
-
     connection = duckdb.connect(":memory:")
     if files is not None:
         connection.register_filesystem(files)

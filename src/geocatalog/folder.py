@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from geocatalog.catalog import GeoCatalog
 from geocatalog.errors import CatalogError
@@ -49,9 +50,6 @@ from geocatalog.runs import (
 from geocatalog.table import extent_of
 from pipekit.files import file_to_write
 from pipekit.places import Place, store_of
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 def to_geoparquet(
@@ -299,8 +297,6 @@ def _held(place: Path | Place) -> Iterator[tuple[Path | None, Manifest]]:
 
 
 def _is_null(each: pa.Field) -> bool:
-    import pyarrow as pa
-
     return bool(pa.types.is_null(each.type))
 
 
@@ -318,8 +314,6 @@ def is_hollow(kind: pa.DataType) -> bool:
     >>> is_hollow(pa.list_(pa.null())), is_hollow(pa.list_(pa.string()))
     (True, False)
     """
-    import pyarrow as pa
-
     while pa.types.is_list(kind) or pa.types.is_large_list(kind):
         kind = kind.value_type
         if pa.types.is_null(kind):
@@ -369,8 +363,6 @@ def _unlisted(
     tables: Iterator[tuple[str, pa.Table]], place: Path | Place, parts: tuple[Part, ...]
 ) -> Iterator[tuple[str, pa.Table]]:
     """Yield tables without the rows that the files of their partitions hold already."""
-    import pyarrow as pa
-
     for partition, table in tables:
         listed: set[Any] = set()
         for part in parts:

@@ -6,18 +6,18 @@ that can answer it. Files never change, so a catalog keeps the rows that it was 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from geocatalog.errors import CatalogError
 from geocatalog.expression import explained
+from geocatalog.footprint import Region
 from geocatalog.manifest import Manifest, Part, read_manifest, spans_of
-from geocatalog.parquet import FileInfo, info_of
+from geocatalog.parquet import info_of
 from geocatalog.parquet_source import (
     ParquetSource,
     both_forms,
@@ -28,19 +28,9 @@ from geocatalog.parquet_source import (
 )
 from pipekit.places import Place, place_of
 
-if TYPE_CHECKING:
-    from geocatalog.footprint import Region
-
 
 def _folder(name: Any) -> Path | Place:
     return place_of(name) or Path(name)
-
-
-class FolderInfo(FileInfo):
-    """What the list of a folder's files says of all of them."""
-
-    def check_unchanged(self) -> None:
-        """Do nothing: the files that a list names never change."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +45,7 @@ class FolderSource(ParquetSource):
         A connection that may read the files of this folder and nothing else.
     manifest
         The list of files.
-    bounds, times
+    spans
         What each of them holds, as `spans_of` gives it.
     types
         DuckDB's types of the columns.
@@ -64,8 +54,7 @@ class FolderSource(ParquetSource):
     """
 
     manifest: Manifest = field(kw_only=True)
-    bounds: np.ndarray = field(kw_only=True)
-    times: np.ndarray = field(kw_only=True)
+    spans: tuple[np.ndarray, np.ndarray] = field(kw_only=True)
     types: dict[str, str] = field(kw_only=True)
     picked: np.ndarray = field(kw_only=True)
 
@@ -94,17 +83,15 @@ class FolderSource(ParquetSource):
         if manifest is None:
             return None
         root = str(place)
-        info = info_of(root, manifest.schema, manifest.rows, ())
         connection = reading(root, f"allowed_directories = [{both_forms(root + '/')}]")
         known = connection.from_arrow(manifest.schema.empty_table())
         types = dict(zip(manifest.schema.names, map(str, known.types), strict=True))
-        bounds, times = spans_of(manifest.parts)
         return cls(
-            FolderInfo(**vars(info)),
+            # Without a stamp, since the files that a list names never change.
+            info_of(root, manifest.schema, manifest.rows),
             connection,
             manifest=manifest,
-            bounds=bounds,
-            times=times,
+            spans=spans_of(manifest.parts),
             types=types,
             picked=np.arange(len(manifest.parts)),
         )
@@ -126,11 +113,12 @@ class FolderSource(ParquetSource):
         -------
         It shares the connection.
         """
+        bounds, extents = (each[self.picked] for each in self.spans)
         keep = np.ones(len(self.picked), dtype=bool)
         if region is not None:
-            keep &= region.touches_bounds(self.bounds[self.picked])
+            keep &= region.touches_bounds(bounds)
         if times is not None:
-            first, last = self.times[self.picked].T
+            first, last = extents.T
             keep &= (first <= times[1]) & (last >= times[0])
         return replace(self, picked=self.picked[keep])
 
@@ -174,11 +162,8 @@ class FolderSource(ParquetSource):
             return f"(SELECT {self._selected(self.info.schema.names)} WHERE false)"
         parts = [self._group(lacks, paths) for (lacks, _), paths in groups.items()]
         # A select of all columns around a file costs a tenth of a small question.
-        return parts[0] if ((), ()) in groups and len(parts) == 1 else self._joined(groups, parts)
-
-    def _joined(
-        self, groups: Iterable[tuple[tuple[str, ...], tuple[str, ...]]], parts: list[str]
-    ) -> str:
+        if ((), ()) in groups and len(parts) == 1:
+            return parts[0]
         selects = (
             f"SELECT {self._selected(*group)} FROM {part}"
             for group, part in zip(groups, parts, strict=True)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
 
 from geocatalog.errors import CatalogError
 from geocatalog.parquet_source import literal, quoted
 from geocatalog.read.signers import SIGNER_FIELD
 from geocatalog.stac import DATA_TYPES, PROPERTIES
 from geocatalog.stac_parquet import TOP
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _TIMES = ("datetime", "start_datetime", "end_datetime")
 _UNKNOWN = "CAST(NULL AS DOUBLE)"
@@ -53,7 +52,7 @@ class ItemColumns:
         always_null: Callable[[str], bool],
     ) -> None:
         self._schema = schema
-        self._known = {each.name for each in schema}
+        self._known = set(schema.names)
         self._null = {name for name in self._known if always_null(name)}
         if not {"id", "datetime"} <= self._known:
             raise CatalogError(
@@ -79,8 +78,6 @@ class ItemColumns:
 
     @staticmethod
     def _is_asset(each: Any) -> bool:
-        import pyarrow as pa
-
         return pa.types.is_struct(each.type) and each.type.get_field_index("href") >= 0
 
     def has(self, *path: str) -> bool:
@@ -99,8 +96,6 @@ class ItemColumns:
 
     def _type(self, *path: str) -> Any:
         """Return the Arrow type of a column or of a field in one, or None."""
-        import pyarrow as pa
-
         if path[0] not in self._known:
             return None
         kind = self._schema.field(path[0]).type
@@ -182,17 +177,12 @@ class ItemColumns:
         if any(self._type("assets", key, SIGNER_FIELD) is not None for key in self.keys):
             found["signer"] = self._picked(partial(self._field_or_null, name=SIGNER_FIELD))
         hidden = {*TOP, "assets", *_TIMES, *_GRID, *PROPERTIES.values(), *self._null}
-        for name in self._known_in_order():
+        for name in self._schema.names:
             if name not in hidden:
                 found[name if name not in found else f"{name}_of_item"] = quoted(name)
         return found
 
-    def _known_in_order(self) -> list[str]:
-        return [each.name for each in self._schema]
-
     def _times(self) -> Iterator[str]:
-        import pyarrow as pa
-
         def utc(name: str) -> str:
             kind = self._type(name)
             is_utc = pa.types.is_timestamp(kind) and kind.tz is not None

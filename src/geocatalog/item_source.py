@@ -10,11 +10,12 @@ import glob
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import shapely
 
 from geocatalog.errors import CatalogError
@@ -23,7 +24,6 @@ from geocatalog.item_columns import ItemColumns
 from geocatalog.parquet import (
     COVERING,
     FileInfo,
-    check_stamp,
     digest_of,
     parquet_file,
     stamp_of,
@@ -38,10 +38,6 @@ from geocatalog.parquet_source import (
 )
 from geocatalog.stac import PROPERTIES
 from pipekit.places import store_of
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 
 ENDINGS = (".parquet", ".geoparquet", ".pq")
 """Of Parquet files."""
@@ -59,8 +55,6 @@ def holds_items(place: str) -> bool:
     -------
     Whether the first file has the columns of items.
     """
-    import pyarrow as pa
-
     try:
         with parquet_file(parquet_files(place)[0]) as file:
             names = file.schema_arrow.names
@@ -100,24 +94,6 @@ def parquet_files(place: str) -> list[str]:
 
 
 @dataclass(frozen=True)
-class ItemsInfo(FileInfo):
-    """What files of STAC items say of themselves; `files` are their paths and stamps."""
-
-    files: tuple[tuple[str, tuple[int, ...]], ...] = ()
-
-    def check_unchanged(self) -> None:
-        """Refuse to go on with files that were replaced, or have gone, since they were opened.
-
-        Raises
-        ------
-        CatalogError
-            Names the file and the way out.
-        """
-        for path, stamp in self.files:
-            check_stamp(path, stamp)
-
-
-@dataclass(frozen=True)
 class ItemSource(ParquetSource):
     """Files of STAC items with the connection that reads them.
 
@@ -127,7 +103,7 @@ class ItemSource(ParquetSource):
         What the files come to as a catalog.
     connection
         A connection that may read these files and nothing else.
-    place, asset_key
+    asset_key
         As `open_catalog` was asked.
     expressions
         SQL of each column of the catalog, over the items' columns.
@@ -135,7 +111,6 @@ class ItemSource(ParquetSource):
         SQL of the items that have the assets.
     """
 
-    place: str = ""
     asset_key: str | tuple[str, ...] | None = None
     expressions: dict[str, str] = field(default_factory=dict)
     items: str = ""
@@ -169,7 +144,7 @@ class ItemSource(ParquetSource):
             digests.
         """
         paths = parquet_files(place)
-        files = tuple((path, stamp_of(path)) for path in paths)
+        stamps = tuple((path, stamp_of(path)) for path in paths)
         if digests is not None and tuple(map(digest_of, paths)) != digests:
             raise CatalogError(
                 f"the files of {place} are not those that this catalog was pickled with: they were "
@@ -188,44 +163,28 @@ class ItemSource(ParquetSource):
         kinds = connection.sql(f"SELECT {selected} FROM {table} LIMIT 0").to_arrow_table().schema
         # A box that is missing would be outside of every query.
         covered = columns.has("bbox", "xmin") and facts.nulls.get("bbox.xmin") == 0
-        covering = "bbox" if covered else None
-        info = ItemsInfo(
+        rows = columns.present_in(facts)
+        if rows is None:
+            rows = connection.execute(f"SELECT count(*) FROM {items}").fetchall()[0][0]
+        info = FileInfo(
             path=place,
             crs=as_crs("EPSG:4326"),  # as GeoJSON has it, and STAC
             backend="raster",
             columns=[name for name in expressions if name != "bbox"],
-            geometry="geometry",
-            covering=covering,
-            boxes=False,
+            rows=rows,
+            schema=pa.schema(list(zip(expressions, kinds.types, strict=True))),
+            covering="bbox" if covered else None,
             undated=columns.has("start_datetime"),
-            rows=facts.rows,
-            bounds=None,
-            extent=None,
-            version=0,
-            schema=_renamed(kinds, expressions),
             as_json=facts.as_json,
-            shapes={},
-            valid=False,
-            stamp=(),
-            files=files,
+            stamps=stamps,
         )
-        rows = columns.present_in(facts)
-        if rows is None:
-            rows = connection.execute(f"SELECT count(*) FROM {items}").fetchall()[0][0]
-        return cls(
-            replace(info, rows=rows),
-            connection,
-            place=place,
-            asset_key=asset_key,
-            expressions=expressions,
-            items=items,
-        )
+        how: dict[str, Any] = {"asset_key": asset_key, "expressions": expressions, "items": items}
+        return cls(info, connection, **how)
 
     def __reduce__(self) -> Any:
         self.info.check_unchanged()
-        files = self.info.files  # type: ignore[attr-defined]
-        digests = tuple(digest_of(path) for path, _ in files)
-        return ItemSource.open, (self.place, self.asset_key, digests)
+        digests = tuple(digest_of(path) for path, _ in self.info.stamps)
+        return ItemSource.open, (self.info.path, self.asset_key, digests)
 
     def rows(self) -> str:
         """Return the table expression that reads the items as rows of a catalog.
@@ -323,8 +282,6 @@ class ItemSource(ParquetSource):
         -------
         The same rows.
         """
-        import pyarrow as pa
-
         whole = super().conformed(table.select(range(len(names))), names)
         if "geometry" not in names or not len(whole):
             return whole
@@ -357,12 +314,6 @@ def _outline(shape: Any, box: np.ndarray) -> Any:
         return shape
     bounds = degree_box(box.tolist())
     return box_outline(bounds) if shape is None else outline_within(shape, bounds)
-
-
-def _renamed(schema: pa.Schema, names: dict[str, str]) -> pa.Schema:
-    import pyarrow as pa
-
-    return pa.schema([pa.field(name, kind) for name, kind in zip(names, schema.types, strict=True)])
 
 
 @dataclass(frozen=True)

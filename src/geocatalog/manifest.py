@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import Bounds
@@ -26,9 +27,6 @@ from geocatalog.parquet import described
 from geocatalog.table import extent_of
 from pipekit.files import beside, locked
 from pipekit.places import ChangedError, Place, PlaceError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 MANIFEST = "_catalog.json"
 """The list of files; readers of Parquet folders pass over names that begin with "_"."""
@@ -143,8 +141,6 @@ class Manifest:
         CatalogError
             For a list of a newer version, or what is none.
         """
-        import pyarrow as pa
-
         try:
             said = json.loads(text)
             version = int(said["version"])
@@ -204,8 +200,6 @@ class Manifest:
         -------
         The same files, which lack what is new.
         """
-        import pyarrow as pa
-
         own = {each.name: each.type for each in self.schema if not pa.types.is_null(each.type)}
         new = tuple(name for name in schema.names if name not in own)
         typed = tuple(name for name, kind in own.items() if schema.field(name).type != kind)

@@ -14,14 +14,18 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import shapely
+from geopandas import GeoDataFrame, GeoSeries
+from geopandas.array import from_wkb
 from pyproj import CRS
 
 from geocatalog.catalog import BACKENDS, InMemoryGeoCatalog
@@ -31,10 +35,6 @@ from geocatalog.interval import as_interval, iso_ends
 from geocatalog.table import CORE_COLUMNS, FootprintTable, extent_of, with_footprints
 from pipekit.files import file_to_write, keep_inputs, whole
 from pipekit.places import PlaceError, place_of, store_of
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from geopandas import GeoDataFrame
 
 SCHEMA_VERSION = 1
 """Version of the layout written here; files of a newer one are refused, older ones are read."""
@@ -54,26 +54,26 @@ class FileInfo:
     `covering` is the path of the bbox struct's four fields, or None; `boxes` says that every
     footprint is its own bounds; `undated` that some row may lack a time; `valid` that no footprint
     needs mending. `as_json` names the columns that hold JSON, `shapes` the CRS of further
-    geometries. `stamp` tells this file from another one of its name.
+    geometries. `stamps` tell files, by their paths, from others of their names.
     """
 
     path: str
     crs: CRS
     backend: str
     columns: list[str]
-    geometry: str
-    covering: str | None
-    boxes: bool
-    undated: bool
     rows: int
-    bounds: Bounds | None
-    extent: pd.Interval | None
-    version: int
     schema: pa.Schema
-    as_json: frozenset[str]
-    shapes: dict[str, Any]
-    valid: bool
-    stamp: tuple[int, ...]
+    geometry: str = "geometry"
+    covering: str | None = None
+    boxes: bool = False
+    undated: bool = True
+    bounds: Bounds | None = None
+    extent: pd.Interval | None = None
+    version: int = 0
+    as_json: frozenset[str] = frozenset()
+    shapes: dict[str, Any] = field(default_factory=dict)
+    valid: bool = False
+    stamps: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     @cached_property
     def types(self) -> dict[str, pa.DataType]:
@@ -81,40 +81,23 @@ class FileInfo:
         return {field.name: field.type for field in self.schema}
 
     def check_unchanged(self) -> None:
-        """Refuse to go on with a file that was replaced, or has gone, since it was opened.
+        """Refuse to go on with files that were replaced, or have gone, since they were opened.
 
         Raises
         ------
         CatalogError
             Names the file and the way out.
         """
-        check_stamp(self.path, self.stamp)
-
-
-def check_stamp(path: str, stamp: tuple[int, ...]) -> None:
-    """Refuse to go on with a file that was replaced, or has gone, since it was opened.
-
-    Parameters
-    ----------
-    path
-        A file.
-    stamp
-        What `stamp_of` said of it.
-
-    Raises
-    ------
-    CatalogError
-        Names the file and the way out.
-    """
-    try:
-        changed = stamp_of(path) != stamp
-    except OSError as error:
-        raise CatalogError(f"cannot read {path}: {error}") from error
-    if changed:
-        raise CatalogError(
-            f"{path} was replaced after it was opened as a catalog; open it again, and ask anew "
-            "what was asked of the old one"
-        )
+        for path, stamp in self.stamps:
+            try:
+                changed = stamp_of(path) != stamp
+            except OSError as error:
+                raise CatalogError(f"cannot read {path}: {error}") from error
+            if changed:
+                raise CatalogError(
+                    f"{path} was replaced after it was opened as a catalog; open it again, and ask "
+                    "anew what was asked of the old one"
+                )
 
 
 def stamp_of(path: str) -> tuple[int, ...]:
@@ -148,8 +131,6 @@ def parquet_file(path: str) -> Any:
     -------
     A `pyarrow.parquet.ParquetFile` that the caller closes.
     """
-    import pyarrow.parquet as pq
-
     place = place_of(path)
     return pq.ParquetFile(path if place is None else place.reader(), pre_buffer=place is not None)
 
@@ -225,8 +206,6 @@ def write_table(table: pa.Table, target: Any, row_group_size: int) -> str:
     -------
     The path, as text.
     """
-    import pyarrow.parquet as pq
-
     if isinstance(target, Path):
         target.parent.mkdir(parents=True, exist_ok=True)
     with whole(target) as unfinished:
@@ -244,8 +223,6 @@ def write_table(table: pa.Table, target: Any, row_group_size: int) -> str:
 
 def _repetitive(table: pa.Table) -> list[str]:
     """Return the text columns worth a dictionary: paths and geometry hardly ever repeat."""
-    import pyarrow as pa
-
     text = [each.name for each in table.schema if each.type in (pa.string(), pa.large_string())]
     return [name for name in text if len(table.column(name).unique()) < len(table) / 4]
 
@@ -280,8 +257,6 @@ def arrow_table(catalog: InMemoryGeoCatalog) -> pa.Table:
     -------
     One Arrow row per row of the catalog.
     """
-    import pyarrow as pa
-
     source = catalog.table
     table = with_footprints(source.attributes, source.geometry)
     sides = [pa.array(side, from_pandas=True) for side in source.bounds.T]
@@ -308,8 +283,8 @@ def covering_name(names: Iterable[str]) -> str:
     ('bbox', 'bbox_2')
     """
     taken = {name.lower() for name in names}
-    free = (name for name in ("bbox", *(f"bbox_{n}" for n in range(2, len(taken) + 3))))
-    return next(name for name in free if name not in taken)
+    known = ("bbox", *(f"bbox_{n}" for n in range(2, len(taken) + 3)))
+    return next(name for name in known if name not in taken)
 
 
 def hilbert_order(bounds: np.ndarray, crs: Any, *times: np.ndarray) -> np.ndarray:
@@ -348,13 +323,11 @@ def hilbert_keys(bounds: np.ndarray, crs: Any, frame: Bounds | None) -> np.ndarr
     -------
     (N,) uint32; 0 where there is no box.
     """
-    import geopandas as gpd
-
     keys = np.zeros(len(bounds), dtype=np.uint32)
     placed = np.isfinite(bounds).all(axis=1)
     if frame is not None and placed.any():
         west, south, east, north = bounds[placed].T
-        middles = gpd.GeoSeries(shapely.points((west + east) / 2, (south + north) / 2))
+        middles = GeoSeries(shapely.points((west + east) / 2, (south + north) / 2))
         keys[placed] = middles.hilbert_distance(total_bounds=frame)
         if as_crs(crs).is_geographic:
             keys[np.flatnonzero(placed)[east - west > 180]] = np.iinfo(np.uint32).max
@@ -445,8 +418,6 @@ def read_info(path: Any) -> FileInfo:
     CatalogError
         For a file that is missing, is not Parquet, is not GeoParquet, or has no `filepath` column.
     """
-    import pyarrow as pa
-
     text = os.fspath(path)
     try:
         stamp = stamp_of(text)
@@ -469,10 +440,10 @@ def read_info(path: Any) -> FileInfo:
             f"{text} is GeoParquet but no catalog: it has no 'filepath' column, "
             f"only {schema.names[:12]}"
         )
-    return info_of(text, schema, rows, stamp)
+    return replace(info_of(text, schema, rows), stamps=((text, stamp),))
 
 
-def info_of(text: str, schema: pa.Schema, rows: int, stamp: tuple[int, ...]) -> FileInfo:
+def info_of(text: str, schema: pa.Schema, rows: int) -> FileInfo:
     """Return what a schema's metadata say of a catalog.
 
     Parameters
@@ -483,12 +454,10 @@ def info_of(text: str, schema: pa.Schema, rows: int, stamp: tuple[int, ...]) -> 
         Arrow's, with GeoParquet's metadata.
     rows
         How many there are.
-    stamp
-        As `stamp_of`.
 
     Returns
     -------
-    As `read_info`.
+    As `read_info`, without a stamp.
 
     Raises
     ------
@@ -496,7 +465,7 @@ def info_of(text: str, schema: pa.Schema, rows: int, stamp: tuple[int, ...]) -> 
         For metadata of no catalog, or that are broken.
     """
     try:
-        return _info_of(text, schema, rows, stamp)
+        return _info_of(text, schema, rows)
     except CatalogError:
         raise
     except (ValueError, TypeError, LookupError, AttributeError) as error:
@@ -505,7 +474,7 @@ def info_of(text: str, schema: pa.Schema, rows: int, stamp: tuple[int, ...]) -> 
         ) from error
 
 
-def _info_of(text: str, schema: pa.Schema, rows: int, stamp: tuple[int, ...]) -> FileInfo:
+def _info_of(text: str, schema: pa.Schema, rows: int) -> FileInfo:
     metadata = schema.metadata
     geo, own = json.loads(metadata[b"geo"]), json.loads(metadata.get(b"geocatalog", b"{}"))
     version = int(own.get("schema_version", 0))
@@ -550,7 +519,6 @@ def _info_of(text: str, schema: pa.Schema, rows: int, stamp: tuple[int, ...]) ->
         as_json=frozenset(own.get("json", ())),
         shapes={each: says.get("crs") for each, says in geo["columns"].items() if each != name},
         valid=bool(own.get("valid", False)),
-        stamp=stamp,
     )
 
 
@@ -584,9 +552,6 @@ def from_geoparquet(path: Any) -> InMemoryGeoCatalog:
     ...     from_geoparquet(path).gdf.filepath.tolist()
     ['/a']
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     info = read_info(path)
     names = [name for name in info.types if name != info.covering]
     place = place_of(info.path)
@@ -620,9 +585,6 @@ def frame_from_arrow(table: pa.Table, geometry: str, info: FileInfo) -> GeoDataF
     -------
     As many rows as the table has.
     """
-    from geopandas import GeoDataFrame
-    from geopandas.array import from_wkb
-
     at = table.column_names.index(geometry)
     try:
         shapes = from_wkb(table.column(geometry).to_numpy(), crs=info.crs)
@@ -650,28 +612,24 @@ def columns_from_arrow(table: pa.Table, info: FileInfo) -> pd.DataFrame:
     -------
     As many rows as the table has.
     """
-    import pyarrow as pa
-    from geopandas import GeoSeries
-    from geopandas.array import from_wkb
-
     table = table.replace_schema_metadata(None)
-    for index, field in enumerate(table.schema):
-        is_time = pa.types.is_timestamp(field.type) and field.type.tz is not None
-        if is_time and field.name in CORE_COLUMNS:
+    for index, each in enumerate(table.schema):
+        is_time = pa.types.is_timestamp(each.type) and each.type.tz is not None
+        if is_time and each.name in CORE_COLUMNS:
             utc = table.column(index).cast(pa.timestamp("us", tz="UTC"), safe=False)
-            table = table.set_column(index, field.name, utc)
+            table = table.set_column(index, each.name, utc)
     plain = table.to_pandas()
-    for field, column in zip(table.schema, table.columns, strict=True):
-        if pa.types.is_nested(field.type):
-            plain[field.name] = pd.Series(column.to_pylist(), dtype=object)
-        elif field.name in info.shapes and pa.types.is_binary(field.type):
-            other = info.shapes[field.name]
+    for each, column in zip(table.schema, table.columns, strict=True):
+        if pa.types.is_nested(each.type):
+            plain[each.name] = pd.Series(column.to_pylist(), dtype=object)
+        elif each.name in info.shapes and pa.types.is_binary(each.type):
+            other = info.shapes[each.name]
             own = None if other is None else as_crs(json.dumps(other))
-            plain[field.name] = GeoSeries(from_wkb(column.to_numpy(), crs=own))
-        elif field.name in info.as_json:
+            plain[each.name] = GeoSeries(from_wkb(column.to_numpy(), crs=own))
+        elif each.name in info.as_json:
             read = [None if text is None else json.loads(text) for text in column.to_pylist()]
-            plain[field.name] = pd.Series(read, dtype=object)
-        elif pa.types.is_integer(field.type) and column.null_count:
-            name = str(field.type).replace("uint", "UInt").replace("int", "Int")
-            plain[field.name] = pd.array(column.to_pylist(), dtype=name)
+            plain[each.name] = pd.Series(read, dtype=object)
+        elif pa.types.is_integer(each.type) and column.null_count:
+            name = str(each.type).replace("uint", "UInt").replace("int", "Int")
+            plain[each.name] = pd.array(column.to_pylist(), dtype=name)
     return plain

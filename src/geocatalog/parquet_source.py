@@ -7,19 +7,17 @@ import threading
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import duckdb
+import pyarrow as pa
 
 from geocatalog.errors import CatalogError
 from geocatalog.expression import explained, locked_connection, sql_names
+from geocatalog.footprint import Region
 from geocatalog.parquet import FileInfo, digest_of, read_info
 from pipekit.lazy import how_to_install
 from pipekit.places import place_of
-
-if TYPE_CHECKING:
-    import duckdb
-    import pyarrow as pa
-
-    from geocatalog.footprint import Region
 
 
 @dataclass(frozen=True)
@@ -178,8 +176,6 @@ class ParquetSource:
         -------
         One field per name; times that the file lacks are in UTC microseconds.
         """
-        import pyarrow as pa
-
         types = self.info.types | {"geometry": self.info.types[self.info.geometry]}
         absent = pa.timestamp("us", tz="UTC")
         return pa.schema([(name, types.get(name, absent)) for name in names])
@@ -213,8 +209,6 @@ class ParquetSource:
         -------
         The same rows.
         """
-        import pyarrow as pa
-
         schema, columns = ParquetSource.schema(self, names), table.columns
         for at, kind in enumerate(schema.types):
             if columns[at].null_count == len(table):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from geopandas import GeoDataFrame
 
 from geocatalog.footprint import crs_text
 from pipekit.lazy import needed
-
-if TYPE_CHECKING:
-    from geopandas import GeoDataFrame
 
 
 def plot_footprints(

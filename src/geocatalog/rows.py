@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,9 +20,6 @@ from geocatalog.geoslice import GeoSlice
 from geocatalog.interval import as_interval
 from geocatalog.table import CORE_COLUMNS, is_known
 from pipekit.carrier import same_crs
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 @dataclass(frozen=True)
@@ -203,26 +200,6 @@ class RowBlock:
             return {each: column[at] for each, column in self._extras.items()}
         return self._column(name)[at]
 
-    def rows(self, count: int, first: int = 0) -> Iterator[CatalogRow]:
-        """Yield the rows.
-
-        Parameters
-        ----------
-        count
-            How many rows there are.
-        first
-            Number of the first one.
-
-        Yields
-        ------
-        One row after the other, numbered from `first`.
-        """
-        for at in range(count):
-            row = _NEW(CatalogRow)
-            known = row.__dict__
-            known["index"], known["_block"], known["_at"] = first + at, self, at
-            yield row
-
 
 _NEW = object.__new__
 
@@ -254,4 +231,9 @@ def rows_of(
     for start in range(0, count, BLOCK_ROWS):
         stop = min(start + BLOCK_ROWS, count)
         part = slice(start, stop) if numbers is None else numbers[start:stop]
-        yield from RowBlock(arrays, crs, part).rows(stop - start, first + start)
+        block = RowBlock(arrays, crs, part)
+        for at in range(stop - start):
+            row = _NEW(CatalogRow)
+            known = row.__dict__
+            known["index"], known["_block"], known["_at"] = first + start + at, block, at
+            yield row

@@ -13,9 +13,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyproj import CRS
 
 from geocatalog.catalog import GeoCatalog, InMemoryGeoCatalog
 from geocatalog.errors import CatalogError
@@ -25,10 +28,6 @@ from geocatalog.manifest import UNFINISHED
 from geocatalog.parquet import COVERING, arrow_table, hilbert_keys, hilbert_order, parquet_file
 from geocatalog.table import extent_of
 from pipekit.carrier import same_crs
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from pyproj import CRS
 
 PARTITIONS = {"all": "", "year": "Y", "month": "M", "day": "D"}
 """What rows may be parted by, and numpy's unit of it."""
@@ -104,9 +103,6 @@ class Runs:
                         break
 
     def _write(self, name: str) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         table = pa.concat_tables(self._waiting.pop(name), promote_options="permissive")
         bounds = bounds_in(table, self.schema)
         table = table.take(hilbert_order(bounds, self._crs))
@@ -202,8 +198,6 @@ def times_in(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
     starts, ends : (N,) int64
         Microseconds since 1970, `OPEN_START` and `OPEN_END` where none is known.
     """
-    import pyarrow as pa
-
     ends = (("start_time", OPEN_START), ("end_time", OPEN_END))
     starts, stops = (
         table.column(name).cast(pa.int64()).fill_null(missing).to_numpy() for name, missing in ends
@@ -256,8 +250,6 @@ def sorted_tables(paths: Sequence[str], frame: Bounds | None, schema: Any) -> It
     ------
     Tables with the schema's columns, without metadata.
     """
-    import pyarrow as pa
-
     crs, covering = crs_in(schema), _covering(schema)
     keys, size = [], 0
     for path in paths:
@@ -305,8 +297,6 @@ def crs_in(schema: pa.Schema) -> CRS:
 
 def _rows_of(path: str, mask: np.ndarray, schema: pa.Schema) -> pa.Table:
     """Return those rows of a file that a mask names, with the columns of a schema."""
-    import pyarrow as pa
-
     with parquet_file(path) as file:
         footer = file.metadata
         sizes = [footer.row_group(number).num_rows for number in range(footer.num_row_groups)]
@@ -337,8 +327,6 @@ def conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
     -------
     The same rows, without metadata.
     """
-    import pyarrow as pa
-
     known = set(table.column_names)
     columns = [
         table.column(each.name).cast(each.type)
@@ -366,8 +354,6 @@ def joined_schema(first: pa.Schema, second: pa.Schema) -> pa.Schema:
     CatalogError
         For a column that is of two kinds, or files of two.
     """
-    import pyarrow as pa
-
     if first.equals(second, check_metadata=True):
         return first
     plain = [each.remove_metadata() for each in (first, second)]
@@ -393,8 +379,6 @@ def _check_alike(
     others: dict[str, Any],
 ) -> None:
     """Refuse rows that one catalog cannot hold, though Arrow could."""
-    import pyarrow as pa
-
     if own["backend"] != other["backend"]:
         raise CatalogError(
             f"a catalog lists files of one kind, these are {own['backend']} and {other['backend']}"

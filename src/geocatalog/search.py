@@ -10,7 +10,7 @@ from affine import Affine
 
 from geocatalog.catalog import InMemoryGeoCatalog
 from geocatalog.errors import CatalogError, SearchError
-from geocatalog.footprint import crs_text, degree_box
+from geocatalog.footprint import box_parts, crs_text, degree_box
 from geocatalog.grid import is_north_up
 from geocatalog.read.service import patient_io
 from geocatalog.records import assemble
@@ -169,7 +169,8 @@ def search_items(
 
     opened = open_client(client, policy) if isinstance(client, str) else client
     seen: set[tuple[Any, str]] = set()
-    for part in _halves(bbox):
+    parts = [None] if bbox is None else box_parts(degree_box(bbox))
+    for part in parts:
         for page in _pages(opened, policy, bbox=part, **terms):
             for feature in page:
                 key = feature.get("collection"), feature["id"]
@@ -179,15 +180,6 @@ def search_items(
                 yield Item.from_dict(feature, preserve_dict=False)
                 if max_items is not None and len(seen) >= max_items:
                     return
-
-
-def _halves(bbox: Sequence[float] | None) -> list[list[float] | None]:
-    if bbox is None:
-        return [None]
-    west, south, east, north = degree_box(bbox)
-    if west <= east:
-        return [[west, south, east, north]]
-    return [[west, south, 180.0, north], [-180.0, south, east, north]]
 
 
 def _pages(client: Any, policy: RetryPolicy | None, **terms: Any) -> Iterator[list[dict[str, Any]]]:

@@ -83,20 +83,10 @@ EXTENSIONS = {
 """The schema of the extension that a field's prefix belongs to."""
 
 _RADIOMETRY = ("scale", "offset", "nodata")
-_RESERVED = frozenset(
-    {
-        "item_id",
-        "collection",
-        "assets",
-        "native_crs",
-        "resolution",
-        "resolution_y",
-        "signer",
-        "proj:transform",
-        "proj:shape",
-        *_RADIOMETRY,
-    }
-)
+_GRID = ("native_crs", "resolution", "resolution_y", "proj:transform", "proj:shape")
+
+OF_FILES = frozenset({"assets", "signer", *_GRID, *_RADIOMETRY})
+"""Columns that tell of a row's files and their pixels, and not of its item."""
 
 
 def from_stac_items(
@@ -482,6 +472,7 @@ def _item(item_id: str, row: CatalogRow, outline: Any, names: dict[str, str]) ->
         raise CatalogError(f"{row.filepath} is undated, and a STAC item needs a time")
     start, end = times.left.to_pydatetime(), times.right.to_pydatetime()
     single = start == end
+    reserved = {"item_id", "collection", *OF_FILES}
     known = {name: as_json(value) for name, value in row.extras.items() if is_known(value)}
     # STAC writes an item without a place as null; an empty outline has no numbers to write.
     is_placed = outline is not None and not outline.is_empty
@@ -491,7 +482,7 @@ def _item(item_id: str, row: CatalogRow, outline: Any, names: dict[str, str]) ->
         bbox=list(wrapped_bounds(outline)) if is_placed else None,
         datetime=start if single else None,
         properties={
-            names.get(name, name): value for name, value in known.items() if name not in _RESERVED
+            names.get(name, name): value for name, value in known.items() if name not in reserved
         },
         start_datetime=None if single else start,
         end_datetime=None if single else end,

@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import shapely
 from shapely.errors import ShapelyError
 from shapely.geometry import shape
@@ -25,9 +26,6 @@ from geocatalog.footprint import box_outline, degree_box
 from geocatalog.parquet import COVERING, ROW_GROUP_SIZE, hilbert_order, target_of, write_table
 from geocatalog.records import stored_path
 from pipekit.tokens import without_tokens
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 VERSION = "1.0.0"
 TOP = ("type", "stac_version", "stac_extensions", "id", "collection", "geometry", "bbox", "links")
@@ -119,8 +117,6 @@ def item_table(items: Sequence[dict[str, Any]]) -> pa.Table:
     -------
     One row for each item.
     """
-    import pyarrow as pa
-
     clash = {*TOP, "assets"} & {name for item in items for name in item["properties"]}
     if clash:
         raise CatalogError(
@@ -149,7 +145,9 @@ def item_table(items: Sequence[dict[str, Any]]) -> pa.Table:
     columns = {name: column for name, column in columns.items() if column is not None}
     table = pa.table(columns)
     if len(items) > 1:
-        table = table.take(_order(shapes, columns["datetime"]))
+        bounds = shapely.bounds(np.array(shapes, dtype=object))
+        times = np.array([str(each) for each in columns["datetime"].to_pylist()])
+        table = table.take(hilbert_order(bounds, "EPSG:4326", times))
     return table.replace_schema_metadata(_metadata(text))
 
 
@@ -168,12 +166,6 @@ def _shape(item: dict[str, Any]) -> Any:
         return shape(outline)
     except (AttributeError, LookupError, TypeError, ValueError, ShapelyError) as error:
         raise CatalogError(f"item {item['id']} has a geometry that is none: {error}") from error
-
-
-def _order(shapes: list[Any], when: Any) -> np.ndarray:
-    geometry = np.array(shapes, dtype=object)
-    times = np.array([str(each) for each in when.to_pylist()])
-    return hilbert_order(shapely.bounds(geometry), "EPSG:4326", times)
 
 
 def _metadata(text: set[str]) -> dict[str, str]:
@@ -195,8 +187,6 @@ def _boxes(boxes: list[Any], shapes: list[Any]) -> pa.Array:
 
     Heights are kept where all boxes have them.
     """
-    import pyarrow as pa
-
     for at, each in enumerate(shapes):
         told = [value for value in boxes[at] or () if isinstance(value, int | float)]
         if len(told) not in (4, 6):
@@ -212,8 +202,6 @@ def _boxes(boxes: list[Any], shapes: list[Any]) -> pa.Array:
 
 def _times(values: list[Any]) -> pa.Array | None:
     """Return times in UTC microseconds; None where one is no time, or none is known."""
-    import pyarrow as pa
-
     try:
         moments = [None if each is None else pd.Timestamp(each) for each in values]
         utc = [
@@ -246,8 +234,6 @@ def as_arrow(values: Sequence[Any], path: str, text: set[str]) -> pa.Array | Non
     >>> as_arrow([{"a": 1}, None, {"a": 2.5, "b": []}], "", set()).to_pylist()
     [{'a': 1.0, 'b': None}, None, {'a': 2.5, 'b': []}]
     """
-    import pyarrow as pa
-
     known = [value for value in values if value is not None]
     if not known:
         return None
@@ -262,15 +248,11 @@ def as_arrow(values: Sequence[Any], path: str, text: set[str]) -> pa.Array | Non
 
 
 def _as_text(values: Sequence[Any], path: str, text: set[str]) -> pa.Array:
-    import pyarrow as pa
-
     text.add(path)
     return pa.array([None if v is None else json.dumps(v) for v in values], pa.string())
 
 
 def _scalar_type(known: list[Any]) -> pa.DataType | None:
-    import pyarrow as pa
-
     kinds = {type(value) for value in known}
     if kinds == {bool}:
         return pa.bool_()
@@ -283,8 +265,6 @@ def _scalar_type(known: list[Any]) -> pa.DataType | None:
 
 
 def _structs(values: Sequence[Any], known: list[Any], path: str, text: set[str]) -> Any:
-    import pyarrow as pa
-
     names = dict.fromkeys(name for value in known for name in value)
     fields = {
         name: as_arrow([None if v is None else v.get(name) for v in values], f"{path}.{name}", text)
@@ -298,8 +278,6 @@ def _structs(values: Sequence[Any], known: list[Any], path: str, text: set[str])
 
 
 def _lists(values: Sequence[Any], path: str, text: set[str]) -> Any:
-    import pyarrow as pa
-
     parts = [part for value in values for part in value or ()]
     inner = as_arrow(parts, f"{path}[]", text)
     if inner is None and any(part is not None for part in parts):

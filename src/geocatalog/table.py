@@ -6,21 +6,19 @@ import datetime as dt
 import json
 from collections import Counter
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import shapely
+from geopandas import GeoDataFrame
 from pyproj import CRS
 
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import Bounds, Region, are_boxes, as_crs, mended
 from geocatalog.interval import OPEN_END, OPEN_START, pack_column, unpack_column, utc_column
 from geocatalog.read.signers import places_of
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from geopandas import GeoDataFrame
 
 CORE_COLUMNS = ("filepath", "start_time", "end_time", "geometry")
 """What every catalog has, in this order; extras follow."""
@@ -147,8 +145,6 @@ class FootprintTable:
     @cached_property
     def attributes(self) -> pa.Table:
         """All columns but the geometry, as Arrow, with the types that a file would hold."""
-        import pyarrow as pa
-
         plain = pd.DataFrame(self.frame.drop(columns="geometry"))
         for name in self.shape_columns:
             plain[name] = shapely.to_wkb(np.asarray(plain[name], dtype=object))
@@ -333,8 +329,6 @@ class PairTable(FootprintTable):
     @cached_property
     def frame(self) -> GeoDataFrame:
         """The rows as a GeoDataFrame; not to be changed."""
-        from geopandas import GeoDataFrame
-
         left = self._left.frame.drop(columns="geometry").iloc[self._in_left].reset_index(drop=True)
         left["start_time"], left["end_time"] = unpack_column(self.starts), unpack_column(self.ends)
         right = pd.DataFrame(self._right.frame.drop(columns="geometry"))
@@ -479,8 +473,6 @@ def json_text(value: Any) -> str:
 
 def _needs_json(values: pd.Series) -> bool:
     """Whether entries hold dicts or lists that Arrow's types would not give back as they are."""
-    import pyarrow as pa
-
     known = [value for value in values if is_known(value)]
     if values.dtype != object or not any(map(pd.api.types.is_list_like, known)):
         return False
@@ -589,8 +581,6 @@ def with_footprints(table: pa.Table, geometry: np.ndarray) -> pa.Table:
     -------
     A new table.
     """
-    import pyarrow as pa
-
     shapes = pa.array(shapely.to_wkb(geometry), type=pa.binary())
     return table.add_column(CORE_COLUMNS.index("geometry"), "geometry", shapes)
 
@@ -655,8 +645,6 @@ def normalise_frame(frame: GeoDataFrame) -> GeoDataFrame:
 
 
 def _ordered_frame(frame: GeoDataFrame) -> GeoDataFrame:
-    from geopandas import GeoDataFrame
-
     if not isinstance(frame, GeoDataFrame):
         raise CatalogError(f"a catalog is made from a GeoDataFrame, got {type(frame).__name__}")
     if "filepath" not in frame.columns:
@@ -696,10 +684,10 @@ def _ordered_frame(frame: GeoDataFrame) -> GeoDataFrame:
         "filepath": _places(plain["filepath"].astype(str)),
         "start_time": start,
         "end_time": end,
+        "geometry": np.asarray(frame.geometry.to_numpy()),
     }
     if "assets" in extras:
         extras["assets"] = [_asset_places(each) for each in extras["assets"]]
-    core["geometry"] = np.asarray(frame.geometry.to_numpy())
     columns = {name: _in_one_piece(each) for name, each in (core | dict(extras.items())).items()}
     return GeoDataFrame(columns, geometry="geometry", crs=frame.crs)
 
@@ -747,8 +735,6 @@ def joined_frames(frames: list[GeoDataFrame]) -> GeoDataFrame:
     -------
     A new frame.
     """
-    from geopandas import GeoDataFrame
-
     names = list(dict.fromkeys(name for frame in frames for name in frame.columns))
     filled = [frame for frame in frames if len(frame)] or frames[:1]
     shared = set.intersection(*(set(frame.columns) for frame in filled))

@@ -25,7 +25,7 @@ from geotoolz.carrier import (
     rewrap,
     values_of,
 )
-from geotoolz.function_operator import FunctionOperator, check_band, parameters_of
+from geotoolz.function_operator import PerPixel, check_band, parameters_of
 from pipekit import Operator
 from pipekit.operator import checked_operator
 from pipekit.pixels import band_roles
@@ -237,7 +237,7 @@ def _own_name(name: str, own: tuple[str, ...]) -> str:
     return padded if padded in own else name
 
 
-class BandMath(FunctionOperator):
+class BandMath(PerPixel):
     """A new band by an expression over bands: `band_math` as an operator.
 
     Examples
@@ -246,8 +246,6 @@ class BandMath(FunctionOperator):
     >>> ratio(np.array([[[2.0]], [[3.0]]]))
     array([[1.5]], dtype=float32)
     """
-
-    radius = 0
 
     @parameters_of(band_math)
     def __init__(self) -> None:

@@ -26,7 +26,7 @@ from geotoolz.carrier import (
     values_of,
 )
 from geotoolz.function_operator import Band as Band
-from geotoolz.function_operator import FunctionOperator, check_band, parameters_of
+from geotoolz.function_operator import PerPixel, check_band, parameters_of
 from pipekit.pixels import GUIDE, Role, band_roles, invalid_mask
 
 P = ParamSpec("P")
@@ -132,6 +132,43 @@ def band_index(raster: Raster, band: Band, axis: int = 0) -> int:
             f"on axis {axis}{_listing(band_names(raster), count)}"
         )
     return int(band) % count
+
+
+def position_of(band: Band, names: Sequence[str], what: str) -> int:
+    """Return the position of a band among the bands of a file, or of what is read by windows.
+
+    Parameters
+    ----------
+    band
+        Its index, which may count from the end, or its own name.
+    names
+        What all bands are called.
+    what
+        What has the bands, for the messages.
+
+    Returns
+    -------
+    position
+        From 0.
+
+    Raises
+    ------
+    KeyError
+        For a name that no band has.
+    IndexError
+        For an index out of range.
+
+    Examples
+    --------
+    >>> position_of(-1, ["red", "nir"], "file"), position_of("red", ["red", "nir"], "file")
+    (1, 0)
+    """
+    if isinstance(band, str) and band not in names:
+        raise KeyError(f"no band {band!r}; the {what} has {list(names)}")
+    position = names.index(band) if isinstance(band, str) else band
+    if not -len(names) <= position < len(names):
+        raise IndexError(f"band {band} is out of range for a {what} of {len(names)} bands")
+    return position % len(names)
 
 
 def band_axis(values: Values, axis: int) -> int:
@@ -577,7 +614,7 @@ def select_bands(raster: Raster, bands: Sequence[Band], axis: int = 0) -> Raster
     return rewrap(raster, chosen, attrs=attrs)
 
 
-class SelectBands(FunctionOperator):
+class SelectBands(PerPixel):
     """Some bands of a raster, in the order asked for: `select_bands` as an operator.
 
     Examples
@@ -585,8 +622,6 @@ class SelectBands(FunctionOperator):
     >>> SelectBands((1,))(np.zeros((4, 2, 3))).shape
     (1, 2, 3)
     """
-
-    radius = 0
 
     @parameters_of(select_bands)
     def __init__(self) -> None: ...

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from geotoolz.carrier import Raster
-from geotoolz.function_operator import FunctionOperator, parameters_of
+from geotoolz.function_operator import PerPixel, parameters_of
 from geotoolz.harmonics import harmonic_matrix, lower_triangle, solve_lower, solve_small
 from geotoolz.series import YEAR, Floats, date_texts, days_of, per_pixel
 from pipekit.operator import checked_count
@@ -216,7 +216,7 @@ def _check_chances(level: float, trim: float) -> None:
         raise ValueError(f"trim must lie between 0.01 and 0.45, got {trim}")
 
 
-class FindBreaks(FunctionOperator):
+class FindBreaks(PerPixel):
     """Steps in the level of each pixel's series: `find_breaks` as an operator.
 
     Examples
@@ -226,7 +226,6 @@ class FindBreaks(FunctionOperator):
     (1, 3, 2, 2)
     """
 
-    radius = 0
     dates: Any
 
     @parameters_of(find_breaks)

@@ -29,6 +29,7 @@ from geocatalog.build import read_raster_record
 from geocatalog.grid import raster_crs
 from geocatalog.load.raster import mosaic_rows
 from geocatalog.records import DEFAULT_WORKERS, FileRecord, assemble, stored_path
+from geocatalog.stac import OF_FILES
 from geocatalog.table import CORE_COLUMNS, is_known
 from geopatcher.domain import RasterDomain
 from geopatcher.fields import RasterField
@@ -53,24 +54,7 @@ _UNFIT = re.compile(r"[^\w.-]+")
 _JOINT = "~"
 """What no file's name may have, and what no row's name has."""
 
-_OWN_COLUMNS = frozenset(
-    {
-        "native_crs",
-        "height",
-        "width",
-        "count",
-        "dtype",
-        "nodata",
-        "resolution",
-        "resolution_y",
-        "assets",
-        "signer",
-        "scale",
-        "offset",
-        "proj:transform",
-        "proj:shape",
-    }
-)
+_OWN_COLUMNS = {"height", "width", "count", "dtype", *OF_FILES}
 
 _TAKEN = {*CORE_COLUMNS, *_OWN_COLUMNS, "source", "operator_hash", "output"}
 

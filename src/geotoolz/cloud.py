@@ -14,6 +14,7 @@ from geotoolz.bands import Band, band_names, take_band
 from geotoolz.carrier import Mask, Raster, Values, rewrap, values_of
 from geotoolz.function_operator import (
     FunctionOperator,
+    PerPixel,
     check_band,
     check_choice,
     parameters_of,
@@ -376,7 +377,7 @@ class MaskFromSCL(Operator):
         return mask_from_scl(raster, self.classes, self.band_idx)
 
 
-class MaskFromQABits(FunctionOperator):
+class MaskFromQABits(PerPixel):
     """Mask clouds by quality bits: `mask_from_qa_bits` as an operator.
 
     Examples
@@ -386,8 +387,6 @@ class MaskFromQABits(FunctionOperator):
     >>> MaskFromQABits("QA60", bits="cloud")(np.array([[1 << 10, 1 << 11]], dtype="uint16"))
     array([[ True, False]])
     """
-
-    radius = 0
 
     @parameters_of(mask_from_qa_bits)
     def __init__(self) -> None:

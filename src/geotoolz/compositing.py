@@ -46,7 +46,7 @@ from geotoolz.carrier import (
     values_of,
 )
 from geotoolz.cloud import SCL_CLOUDS_AND_INVALID, mask_from_scl
-from geotoolz.function_operator import FunctionOperator, parameters_of
+from geotoolz.function_operator import FunctionOperator, PerPixel, parameters_of
 from geotoolz.indices import ndvi
 from pipekit.pixels import Role, band_roles, invalid_mask
 from pipekit.radius import passed_on
@@ -234,7 +234,10 @@ def best_pixel_composite(
         fill = NAN
     attrs: dict[str, Any] = {}
     if date_band:
-        days = _days(raster)
+        told = attrs_of(raster).get("dates")
+        days = np.arange(len(raster))
+        if told is not None:
+            days = np.array([str(each)[:10] for each in told], "datetime64[D]").astype(np.int64)
         kind = np.result_type(taken.dtype, np.min_scalar_type(int(days.max())))
         taken = np.concatenate([taken.astype(kind, copy=False), days[date][None].astype(kind)])
         names, roles = band_names(raster), band_roles(rewrap(raster, values_of(raster)[0]))
@@ -385,23 +388,16 @@ def cloud_free_composite(
     array([[[3.]]], dtype=float32)
     """
     raster = as_stack(stack)
-    values = values_of(raster)
-    scl = band_index(raster, scl_idx, axis=1)
-    cloudy = np.stack([values_of(mask_from_scl(each, classes=classes)) for each in values[:, scl]])
-    kept = [band for band in range(values.shape[1]) if band != scl]
-    out = np.empty((len(kept), *values.shape[2:]), float_dtype(dtype))
-    codes = coded_bands(raster)
-    median = partial(_quantile, q=0.5)
-    for target, band in zip(out, kept, strict=True):
-        if band in codes:
-            _votes(values[:, band], codes[band], fill_of(raster), target, cloudy)
-        else:
-            _reduced(values[:, band], fill_of(raster), target, median, cloudy)
+    scl, codes = band_index(raster, scl_idx, axis=1), coded_bands(raster)
+    found = [mask_from_scl(each, classes=classes) for each in values_of(raster)[:, scl]]
+    cloudy = np.stack([values_of(mask) for mask in found])
+    kept = [band for band in range(raster.shape[1]) if band != scl]
     names = [name for i, name in enumerate(band_names(raster)) if i != scl]
     attrs: dict[str, Any] = {"band_names": names} if names else {}
     if codes.keys() - {scl}:
         attrs["band_roles"] = [codes.get(band, "quantity") for band in kept]
-    return rewrap(raster, out, fill=NAN, attrs=attrs)
+    median = _over_time(raster, partial(_quantile, q=0.5), dtype, kept, cloudy)
+    return rewrap(median, values_of(median), fill=NAN, attrs=attrs)
 
 
 def as_stack(stack: Stack) -> Raster:
@@ -460,18 +456,25 @@ def _check_alike(first: Raster, other: Raster) -> None:
         )
 
 
-def _over_time(stack: Stack, reduce: Reduce, dtype: DTypeLike) -> Raster:
+def _over_time(
+    stack: Stack,
+    reduce: Reduce,
+    dtype: DTypeLike,
+    bands: Sequence[int] | None = None,
+    cloudy: Mask | None = None,
+) -> Raster:
     """Return what `reduce` makes of quantities over time, and the most frequent codes."""
     raster = as_stack(stack)
-    values = values_of(raster)
-    out = np.empty(values.shape[1:], float_dtype(dtype))
-    coded = _coded(raster)
-    layers, targets = (values[:, None], out[None]) if values.ndim == 3 else (values, out)
-    for band, target in enumerate(targets):
+    values, coded = values_of(raster), _coded(raster)
+    layers = values[:, None] if values.ndim == 3 else values
+    chosen = range(layers.shape[1]) if bands is None else bands
+    targets = np.empty((len(chosen), *layers.shape[2:]), float_dtype(dtype))
+    for target, band in zip(targets, chosen, strict=True):
         if band in coded:
-            _votes(layers[:, band], coded[band], fill_of(raster), target)
+            _votes(layers[:, band], coded[band], fill_of(raster), target, cloudy)
         else:
-            _reduced(layers[:, band], fill_of(raster), target, reduce)
+            _reduced(layers[:, band], fill_of(raster), target, reduce, cloudy)
+    out = targets[0] if values.ndim == 3 else targets
     attrs = {"band_roles": "mask"} if values.dtype == np.bool_ else None
     return rewrap(raster, out, fill=NAN, attrs=attrs)
 
@@ -594,20 +597,11 @@ def _best_dates(
     return date, nowhere
 
 
-def _days(raster: Raster) -> NDArray[np.int64]:
-    """Return the dates of a stack as days since 1970-01-01, else their numbers in it."""
-    dates = attrs_of(raster).get("dates")
-    if dates is None:
-        return np.arange(len(values_of(raster)))
-    days = np.array([str(each)[:10] for each in dates], "datetime64[D]")
-    return days.astype(np.int64)
-
-
 def _take_dates(raster: Raster, date: NDArray[np.intp]) -> Raster:
     return rewrap(raster, np.take_along_axis(values_of(raster), date[None, None], axis=0)[0])
 
 
-class MedianComposite(FunctionOperator):
+class MedianComposite(PerPixel):
     """Median over time of what is valid: `median_composite` as an operator.
 
     Examples
@@ -616,13 +610,11 @@ class MedianComposite(FunctionOperator):
     array([[[2.]]], dtype=float32)
     """
 
-    radius = 0
-
     @parameters_of(median_composite)
     def __init__(self) -> None: ...
 
 
-class MaxNDVIComposite(FunctionOperator):
+class MaxNDVIComposite(PerPixel):
     """Each pixel from its greenest date: `max_ndvi_composite` as an operator.
 
     Examples
@@ -631,13 +623,11 @@ class MaxNDVIComposite(FunctionOperator):
     (2, 4, 4)
     """
 
-    radius = 0
-
     @parameters_of(max_ndvi_composite)
     def __init__(self) -> None: ...
 
 
-class MinCloudComposite(FunctionOperator):
+class MinCloudComposite(PerPixel):
     """Each pixel from its least cloudy date: `min_cloud_composite` as an operator.
 
     Examples
@@ -646,13 +636,11 @@ class MinCloudComposite(FunctionOperator):
     (2, 4, 4)
     """
 
-    radius = 0
-
     @parameters_of(min_cloud_composite)
     def __init__(self) -> None: ...
 
 
-class CloudFreeComposite(FunctionOperator):
+class CloudFreeComposite(PerPixel):
     """Median over the dates without cloud: `cloud_free_composite` as an operator.
 
     Examples
@@ -661,13 +649,11 @@ class CloudFreeComposite(FunctionOperator):
     (1, 4, 4)
     """
 
-    radius = 0
-
     @parameters_of(cloud_free_composite)
     def __init__(self) -> None: ...
 
 
-class MeanComposite(FunctionOperator):
+class MeanComposite(PerPixel):
     """Mean over time of what is valid: `mean_composite` as an operator.
 
     Examples
@@ -676,13 +662,11 @@ class MeanComposite(FunctionOperator):
     array([[[2.]]], dtype=float32)
     """
 
-    radius = 0
-
     @parameters_of(mean_composite)
     def __init__(self) -> None: ...
 
 
-class QuantileComposite(FunctionOperator):
+class QuantileComposite(PerPixel):
     """A quantile over time of what is valid: `quantile_composite` as an operator.
 
     Examples
@@ -690,8 +674,6 @@ class QuantileComposite(FunctionOperator):
     >>> QuantileComposite(1.0)(np.array([[[[1.0]]], [[[3.0]]]]))
     array([[[3.]]], dtype=float32)
     """
-
-    radius = 0
 
     @parameters_of(quantile_composite)
     def __init__(self) -> None:
@@ -711,7 +693,7 @@ class GeometricMedianComposite(FunctionOperator):
     def __init__(self) -> None: ...
 
 
-class ClearCount(FunctionOperator):
+class ClearCount(PerPixel):
     """How many dates have a pixel: `clear_count` as an operator.
 
     Examples
@@ -719,8 +701,6 @@ class ClearCount(FunctionOperator):
     >>> ClearCount()(np.ones((3, 2, 4, 4))).max()
     np.int32(3)
     """
-
-    radius = 0
 
     @parameters_of(clear_count)
     def __init__(self) -> None: ...

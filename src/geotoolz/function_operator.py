@@ -53,6 +53,18 @@ class FunctionOperator(Operator):
         super().__init_subclass__(**kwargs)
 
 
+class PerPixel(FunctionOperator):
+    """An operator over a function that makes each pixel of the same pixel: its radius is 0.
+
+    That is said of the function only: a subclass with an `_apply` of its own says it itself.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        if hasattr(cls.__dict__.get("__init__"), "function"):
+            cls.radius = 0
+        super().__init_subclass__(**kwargs)
+
+
 def check_band(band: Band, argument: str) -> None:
     """Raise TypeError when `band` is neither an integer nor a name.
 
@@ -171,8 +183,10 @@ def constructor(
 
 
 def _call(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return an `_apply` that hands the stored arguments to the function, by position."""
-    stored = "".join(f", self.{name}" for name in list(signature(function).parameters)[1:])
+    """Return an `_apply` that hands the stored arguments to the function."""
+    rest = list(signature(function).parameters.values())[1:]
+    named = [f"{p.name}=" if p.kind is p.KEYWORD_ONLY else "" for p in rest]
+    stored = "".join(f", {name}self.{p.name}" for name, p in zip(named, rest, strict=True))
     source = f"def make(_call):\n    return lambda self, raster: _call(raster{stored})"
     return _compiled(source, function)(function)  # type: ignore[no-any-return]
 

@@ -18,7 +18,6 @@ from geotoolz import warp
 from geotoolz.bands import band_names, check_band_order, coded_bands
 from geotoolz.carrier import (
     NAN,
-    Fill,
     Raster,
     attrs_of,
     crop,
@@ -138,7 +137,10 @@ def pad_to(
     around = [*[(0, 0)] * (values.ndim - 2), *sides]
     fill = fitting_fill(fill_of(raster), values.dtype)
     if mode == "constant":
-        out = np.pad(values, around, constant_values=_padding(fill, values, fill_value))
+        beyond_value: Any = NAN if values.dtype.kind == "f" else fill or 0
+        if fill_value is not None:
+            beyond_value = check_fill(fill_value, values.dtype, "fill_value")
+        out = np.pad(values, around, constant_values=beyond_value)
         unmarked = fill is None and fill_value is None and isinstance(raster, GeoTensor)
         if unmarked and values.dtype.kind in "iu" and more_rows + more_cols:
             beyond = np.pad(np.zeros((height, width), bool), sides, constant_values=True)
@@ -158,12 +160,6 @@ _BLENDING_PADS = ("linear_ramp", "mean", "median")
 def _check_padding(mode: str, position: str) -> None:
     check_choice(mode, "mode", _PAD_MODES)
     check_choice(position, "position", ("centre", "upper-left"))
-
-
-def _padding(fill: Fill, values: NDArray[Any], fill_value: float | None) -> Any:
-    if fill_value is not None:
-        return check_fill(fill_value, values.dtype, "fill_value")
-    return NAN if values.dtype.kind == "f" else fill or 0
 
 
 class Reproject(FunctionOperator):
@@ -383,9 +379,15 @@ def mosaic(rasters: Sequence[Raster], method: str = "first", resampling: str = "
     check_choice(method, "method", _METHODS)
     parts = _georeferenced(rasters, "a mosaic")
     _check_mergeable(parts, method)
-    grid = _union_grid(parts)
+    first = parts[0]
+    check_upright(first.transform, "a mosaic")
+    # Whole pixels of the first raster's grid, so that it is copied and not resampled.
+    windows = [_window(part, first.transform, first.crs) for part in parts]
+    top, left = min(w[0] for w in windows), min(w[1] for w in windows)
+    bottom, right = max(w[0] + w[2] for w in windows), max(w[1] + w[3] for w in windows)
+    grid = part_of(warp.geobox_of(first), top, left, bottom - top, right - left)
     out, fill = _merge(parts, grid, method, resampling)
-    whole = GeoTensor(out, grid.transform, str(grid.crs), fill, parts[0].attrs)
+    whole = GeoTensor(out, grid.transform, str(grid.crs), fill, first.attrs)
     return rewrap(whole, out, attrs=joint_attrs(parts))
 
 
@@ -455,16 +457,6 @@ def _georeferenced(rasters: Sequence[Raster], what: str) -> list[GeoTensor]:
     if not rasters:
         raise ValueError(f"{what} needs at least one raster, got none")
     return [warp.georeferenced(each, what) for each in rasters]
-
-
-def _union_grid(parts: Sequence[GeoTensor]) -> GeoBox:
-    first = parts[0]
-    check_upright(first.transform, "a mosaic")
-    # Whole pixels of the first raster's grid, so that it is copied and not resampled.
-    windows = [_window(part, first.transform, first.crs) for part in parts]
-    top, left = min(w[0] for w in windows), min(w[1] for w in windows)
-    bottom, right = max(w[0] + w[2] for w in windows), max(w[1] + w[3] for w in windows)
-    return part_of(warp.geobox_of(first), top, left, bottom - top, right - left)
 
 
 def _window(part: GeoTensor, transform: Affine, crs: Any) -> tuple[int, int, int, int]:

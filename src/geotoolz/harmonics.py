@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from geotoolz.carrier import NAN, Raster, float_dtype, rewrap, values_of
-from geotoolz.function_operator import FunctionOperator, parameters_of
+from geotoolz.function_operator import PerPixel, parameters_of
 from geotoolz.series import YEAR, Floats, date_texts, days_of, per_pixel
 from pipekit.operator import checked_count
 from pipekit.result_size import check_size
@@ -266,7 +266,7 @@ def solve_small(normal: Floats, right: Floats) -> Floats:
     return out
 
 
-class HarmonicFit(FunctionOperator):
+class HarmonicFit(PerPixel):
     """Level and waves of each pixel's series: `harmonic_fit` as an operator.
 
     Examples
@@ -276,7 +276,6 @@ class HarmonicFit(FunctionOperator):
     (3, 2, 2)
     """
 
-    radius = 0
     dates: Any
 
     @parameters_of(harmonic_fit)

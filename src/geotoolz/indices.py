@@ -662,15 +662,12 @@ class DNBR(Operator):
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        check_band(self.nir_idx, "nir_idx")
-        check_band(self.swir2_idx, "swir2_idx")
-        float_dtype(self.dtype)
+        how: Any = {"axis": self.axis, "eps": self.eps, "dtype": self.dtype}
+        self._ratio = NBR(self.nir_idx, self.swir2_idx, **how)
 
     def _apply(self, before: Raster, after: Raster) -> Raster:
         check_place(before, place_of(after), "the two dates lie on different grids")
-        how: Any = {"axis": self.axis, "eps": self.eps, "dtype": self.dtype}
-        ratio = NBR(self.nir_idx, self.swir2_idx, **how)
-        fell = np.subtract(values_of(ratio(before)), values_of(ratio(after)))
+        fell = np.subtract(values_of(self._ratio(before)), values_of(self._ratio(after)))
         attrs = {"long_name": "dNBR", "units": "", **joint_attrs([before, after])}
         return rewrap(before, fell, fill=NAN, attrs=attrs, drop=("band_names", "stretch"))
 

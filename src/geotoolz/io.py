@@ -8,19 +8,19 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from georeader.geotensor import GeoTensor
 from numpy.typing import NDArray
-from rasterio import Affine
+from rasterio import Affine, DatasetReader
 
 from geocatalog.errors import PixelReadError
 from geocatalog.read.bands import as_asked, data_indexes, lacks_place, read_bands
 from geocatalog.read.open import with_dataset
-from geotoolz.bands import band_names
+from geotoolz.bands import band_names, position_of
 from geotoolz.carrier import NAN, Raster, attrs_of
-from geotoolz.function_operator import check_choice
+from geotoolz.function_operator import FunctionOperator, check_choice, parameters_of
 from geotoolz.warp import Bounds, georeferenced, pixels_within
 from pipekit import Operator
 from pipekit.carrier import crs_of
@@ -38,9 +38,6 @@ from pipekit.pixels import (
     roles_in_file,
 )
 from pipekit.places import Place, store_of
-
-if TYPE_CHECKING:
-    from rasterio import DatasetReader
 
 PathLike = str | os.PathLike[str]
 
@@ -119,7 +116,10 @@ def read(
                 raise ValueError(lacks_place(file, os.fspath(path)))
             row, col, rows, cols = pixels_within(file, bounds, crs)
             window = Window(col, row, cols, rows)
-        chosen = data_indexes(file) if bands is None else [i + 1 for i in _positions(file, bands)]
+        names = [name or "" for name in file.descriptions]
+        chosen = data_indexes(file)
+        if bands is not None:
+            chosen = [position_of(band, names, "file") + 1 for band in bands]
         attrs = {k: _decoded(v) for k, v in file.tags().items() if _is_attr(k)}
         place = file.window_transform(window)
         with as_asked(file, chosen) as asked:
@@ -406,33 +406,8 @@ def _decoded(text: str) -> Any:
         return text
 
 
-def _positions(file: DatasetReader, bands: Sequence[int | str]) -> list[int]:
-    names, count = [name or "" for name in file.descriptions], file.count
-    found = []
-    for band in bands:
-        if isinstance(band, str) and band not in names:
-            raise KeyError(f"no band {band!r}; the file has {names}")
-        position = names.index(band) if isinstance(band, str) else band
-        if not -count <= position < count:
-            raise IndexError(f"band {band} is out of range for a file of {count} bands")
-        found.append(position % count)
-    return found
-
-
-@dataclass(repr=False, eq=False)
-class ReadGeoTensor(Operator):
+class ReadGeoTensor(FunctionOperator):
     """A path in, a `GeoTensor` out: `read` as an operator.
-
-    Parameters
-    ----------
-    bounds
-        (west, south, east, north) in `crs`; the whole file by default.
-    crs
-        Of the box, in any form; by default the file's own.
-    bands
-        Which, by position from 0 or by name; by default all but an alpha band.
-    scaled
-        False gives the stored numbers of a file with a scale or an offset.
 
     Examples
     --------
@@ -442,13 +417,8 @@ class ReadGeoTensor(Operator):
 
     touches_files = True
 
-    bounds: Bounds | None = None
-    crs: str | int | None = None
-    bands: Sequence[int | str] | None = None
-    scaled: bool = True
-
-    def _apply(self, path: PathLike) -> GeoTensor:
-        return read(path, self.bounds, crs=self.crs, bands=self.bands, scaled=self.scaled)
+    @parameters_of(read)
+    def __init__(self) -> None: ...
 
 
 @dataclass(repr=False, eq=False)

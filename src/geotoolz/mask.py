@@ -20,7 +20,7 @@ from geotoolz.carrier import (
     rewrap,
     values_of,
 )
-from geotoolz.function_operator import FunctionOperator, check_band, check_choice, parameters_of
+from geotoolz.function_operator import PerPixel, check_band, check_choice, parameters_of
 from pipekit import Operator
 from pipekit.pixels import check_fill, equal_mask, invalid_mask
 from pipekit.radius import radius_of
@@ -324,7 +324,7 @@ class CombineMasks(Operator):
         return combine_masks(*masks, mode=self.mode)
 
 
-class InvertMask(FunctionOperator):
+class InvertMask(PerPixel):
     """Exchange True and False: `invert_mask` as an operator.
 
     Examples
@@ -333,13 +333,11 @@ class InvertMask(FunctionOperator):
     array([[False,  True]])
     """
 
-    radius = 0
-
     @parameters_of(invert_mask)
     def __init__(self) -> None: ...
 
 
-class MaskWhere(FunctionOperator):
+class MaskWhere(PerPixel):
     """Mask by a threshold: `mask_where` as an operator.
 
     Examples
@@ -348,8 +346,6 @@ class MaskWhere(FunctionOperator):
     array([[ True, False]])
     """
 
-    radius = 0
-
     @parameters_of(mask_where)
     def __init__(self) -> None:
         check_choice(self.comparison, "comparison", COMPARISONS)
@@ -357,7 +353,7 @@ class MaskWhere(FunctionOperator):
             check_band(self.band, "band")
 
 
-class MaskValid(FunctionOperator):
+class MaskValid(PerPixel):
     """Mask what has no data: `mask_valid` as an operator.
 
     Examples
@@ -365,8 +361,6 @@ class MaskValid(FunctionOperator):
     >>> MaskValid()(np.array([[1.0, np.nan]]))
     array([[False,  True]])
     """
-
-    radius = 0
 
     @parameters_of(mask_valid)
     def __init__(self) -> None:

@@ -37,14 +37,10 @@ LAYOUTS = ("NCHW", "NHWC")
 ACTIVATIONS = ("softmax", "sigmoid", "none")
 OUTPUTS = ("classes", "probabilities", "scores")
 
-_INPUT_DTYPES: Final = {
+_ALIKE = ("float16", "uint8", "uint16", "int16", "int32")
+_INPUT_DTYPES: Final = {f"tensor({name})": name for name in _ALIKE} | {
     "tensor(float)": "float32",
-    "tensor(float16)": "float16",
     "tensor(double)": "float64",
-    "tensor(uint8)": "uint8",
-    "tensor(uint16)": "uint16",
-    "tensor(int16)": "int16",
-    "tensor(int32)": "int32",
 }
 _UNMARKED: Final = 255  # the largest uint8, which marks missing pixels
 _known: dict[str, str] = {}  # the hash of each model that this process has used -> its path

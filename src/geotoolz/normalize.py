@@ -183,10 +183,8 @@ class PerBandStats:
             return self
         if moments.shape != self._moments.shape:
             raise ValueError(f"expected {self.count.size} bands as before, got {moments.shape[1]}")
-        (n, mean, squares, low, high), (n_new, mean_new, squares_new, *limits) = (
-            self._moments,
-            moments,
-        )
+        n, mean, squares, low, high = self._moments
+        n_new, mean_new, squares_new, *limits = moments
         share = n_new / np.maximum(n + n_new, 1)
         step = mean_new - mean
         squares = squares + squares_new + step**2 * n * share

@@ -12,23 +12,22 @@ import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+import geopandas as gpd
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 from rasterio import Affine
 from rasterio.windows import Window
 
+from geotoolz.bands import position_of
 from geotoolz.carrier import Mask, Values, pair
 from geotoolz.function_operator import Band, check_choice
 from pipekit.carrier import pixel_offset, same_crs
 from pipekit.legend import Classes, classes_of
 from pipekit.operator import checked_count
 from pipekit.pixels import invalid_mask, plain
-
-if TYPE_CHECKING:
-    import geopandas as gpd
 
 
 def polygons_of(
@@ -96,7 +95,7 @@ def polygons_of(
         other = None if means_of is None else _opened(means_of, stack)
         if other is not None:
             _check_same_grid(raster, other)
-        index = raster.position(band)
+        index = position_of(band, raster.names, "raster")
         patches = _Patches(raster.shape[1], connectivity)
         whole = Window(0, 0, raster.shape[1], raster.shape[0])
         for top in range(0, raster.shape[0], rows):
@@ -121,17 +120,6 @@ class _Raster(NamedTuple):
     names: tuple[str, ...]
     classes: Classes
     pieces: Callable[[Window], tuple[Values, Any]]
-
-    def position(self, band: Band) -> int:
-        """Return a band's position, or raise for one that is not there."""
-        count = len(self.names)
-        if isinstance(band, str):
-            if band not in self.names:
-                raise KeyError(f"no band {band!r}; the raster has {list(self.names)}")
-            return self.names.index(band)
-        if not -count <= band < count:
-            raise IndexError(f"band {band} is out of range for a raster of {count} bands")
-        return band % count
 
     def read(self, window: Window, band: Any = slice(None)) -> tuple[Values, Mask]:
         """Return a window of all bands (C, h, w) or of one (h, w), and which pixels count."""
@@ -345,8 +333,6 @@ def _frame(
     patches: _Patches, raster: _Raster, other: _Raster | None, column: str, min_pixels: int
 ) -> gpd.GeoDataFrame:
     """Dissolve patches that are one, and put the polygons onto the map with what they hold."""
-    import geopandas as gpd
-
     part_of = patches.components()
     number = int(part_of.max(initial=-1)) + 1
     pixels = np.bincount(part_of, np.concatenate([[], *patches.pixels]), number).astype(np.int64)

@@ -20,7 +20,7 @@ from geotoolz.carrier import (
     values_of,
 )
 from geotoolz.colours import RGB, check_picture_bands
-from geotoolz.function_operator import FunctionOperator, parameters_of
+from geotoolz.function_operator import FunctionOperator, PerPixel, parameters_of
 from pipekit import Operator
 from pipekit.lazy import needed
 
@@ -183,7 +183,7 @@ def _check_true_color(bands: tuple[Band, ...], gain: float) -> None:
         raise ValueError(f"gain must be a positive number, got {gain}")
 
 
-class TrueColor(FunctionOperator):
+class TrueColor(PerPixel):
     """Reflectance in natural colours: `true_color` as an operator.
 
     Examples
@@ -191,8 +191,6 @@ class TrueColor(FunctionOperator):
     >>> TrueColor(bands=(0, 0, 0))(np.array([[[0.1]]]))[:, 0, 0].tolist()
     [64, 64, 64]
     """
-
-    radius = 0
 
     @parameters_of(true_color)
     def __init__(self) -> None:

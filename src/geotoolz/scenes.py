@@ -18,7 +18,7 @@ import pandas as pd
 
 from geocatalog import CatalogError, CatalogRow, GeoCatalog, from_stac_items
 from geocatalog.footprint import as_crs, crs_text, reproject
-from geocatalog.grid import as_geotensor, crs_of, part_of
+from geocatalog.grid import as_geotensor, part_of
 from geocatalog.read.bands import Bands
 from geocatalog.read.onto_grid import Piece, as_resampling, read_piece
 from geocatalog.read.open import KeptOpen
@@ -41,6 +41,9 @@ OFFSET_SINCE = pd.Timestamp("2022-01-25", tz="UTC")
 
 _BAND_COLUMNS = ("band", "asset", "asset_key")
 """Columns that name the band of a row of one asset."""
+
+Native = tuple[str | None, tuple[float, float] | None, tuple[float, float] | None]
+"""CRS, pixel size and upper left corner of the files, each None where it is not known."""
 
 _SAID = ("item_id", "cloud_cover", "processing_baseline", "offset_applied")
 
@@ -87,11 +90,7 @@ class Scene:
     outline: Any
     crs: str
     attrs: dict[str, Any] = field(default_factory=dict)
-    native: tuple[str | None, tuple[float, float] | None, tuple[float, float] | None] = (
-        None,
-        None,
-        None,
-    )
+    native: Native = (None, None, None)
     is_sentinel2: bool = False
     signer: str | None = None
 
@@ -120,22 +119,6 @@ class Scene:
         """
         moved = reproject(np.array([self.outline], dtype=object), as_crs(self.crs), as_crs(crs))
         return moved[0]
-
-    def touches(self, grid: GeoBox) -> bool:
-        """Return whether the footprint and a grid share more than an edge.
-
-        Parameters
-        ----------
-        grid
-            Any grid.
-
-        Returns
-        -------
-        Whether they do.
-        """
-        west, south, east, north = self.outline_in(crs_of(grid)).bounds
-        box = grid.boundingbox
-        return bool(west < box.right and box.left < east and south < box.top and box.bottom < north)
 
 
 def scenes_of(

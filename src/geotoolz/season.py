@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from geotoolz.carrier import Raster
-from geotoolz.function_operator import FunctionOperator, parameters_of
+from geotoolz.function_operator import PerPixel, parameters_of
 from geotoolz.series import Floats, date_texts, days_of, per_pixel
 
 SEASON = ("start", "peak", "end", "base", "amplitude")
@@ -108,7 +108,7 @@ def _check_share(share: float) -> None:
         raise ValueError(f"share must lie between 0 and 1, got {share}")
 
 
-class Season(FunctionOperator):
+class Season(PerPixel):
     """Start, peak and end of the season: `season` as an operator.
 
     Examples
@@ -118,7 +118,6 @@ class Season(FunctionOperator):
     (5, 2, 2)
     """
 
-    radius = 0
     dates: Any
     within: Any
 

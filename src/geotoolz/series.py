@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from geotoolz.bands import coded_bands
 from geotoolz.carrier import NAN, Raster, fill_of, float_dtype, rewrap, values_of
-from geotoolz.function_operator import FunctionOperator, parameters_of
+from geotoolz.function_operator import PerPixel, parameters_of
 from pipekit.operator import checked_count
 from pipekit.pixels import GUIDE, invalid_mask
 
@@ -399,7 +399,7 @@ def penalty(days: Floats, order: int) -> Floats:
     return band
 
 
-class Whittaker(FunctionOperator):
+class Whittaker(PerPixel):
     """Smoothed series, missing ones staying missing: `whittaker` as an operator.
 
     Examples
@@ -408,7 +408,6 @@ class Whittaker(FunctionOperator):
     (3, 2, 2)
     """
 
-    radius = 0
     dates: Any
 
     @parameters_of(whittaker)
@@ -417,7 +416,7 @@ class Whittaker(FunctionOperator):
         _check_smoothing(self.smoothing, self.order)
 
 
-class FillGaps(FunctionOperator):
+class FillGaps(PerPixel):
     """Series with short gaps filled, and where they were: `fill_gaps` as an operator.
 
     Examples
@@ -426,7 +425,6 @@ class FillGaps(FunctionOperator):
     (2, 3, 2, 2)
     """
 
-    radius = 0
     dates: Any
 
     @parameters_of(fill_gaps)

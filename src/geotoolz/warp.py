@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 import numpy as np
 from georeader.geotensor import GeoTensor
 from numpy.typing import NDArray
-from rasterio import Affine
+from rasterio import Affine, DatasetReader, warp
+from rasterio.enums import Resampling
 
 from geocatalog.footprint import box_parts
 from geocatalog.grid import check_upright, part_of, pixel_grid, raster_crs, window_of
@@ -21,8 +22,6 @@ from pipekit.result_size import check_size
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
-    from rasterio import DatasetReader
-    from rasterio.enums import Resampling
 
 Bounds = tuple[float, float, float, float]
 """(west, south, east, north) in the units of a CRS."""
@@ -241,10 +240,9 @@ def bounds_in_crs(bounds: Bounds, crs: Any, target: Any) -> Bounds:
         raise ValueError(f"bounds are (west, south, east, north), got {bounds}, which is empty")
     if crs is None or target is None or same_crs(given, wanted := crs_of(target)):
         return (west, south, east + 360.0, north) if crosses else bounds
-    from rasterio.warp import transform_bounds
 
     moved = np.array(
-        [transform_bounds(given, wanted, *part, densify_pts=21) for part in box_parts(bounds)]
+        [warp.transform_bounds(given, wanted, *part, densify_pts=21) for part in box_parts(bounds)]
     )
     if wanted.is_geographic:
         moved[:, 2] += 360.0 * (moved[:, 2] < moved[:, 0])
@@ -451,8 +449,6 @@ def _warped(
     planes: NDArray[Any], source: GeoTensor, target: GeoBox, fill: Any, resampling: str
 ) -> NDArray[Any]:
     """Return planes (N, H, W) of a raster on another grid; without a fill value 0 is a number."""
-    from rasterio import warp
-
     if planes.dtype.str[1:] not in _WARPABLE:
         return _picked(planes, source, target, fill, resampling)
     out = np.full((len(planes), *target.shape.yx), 0 if fill is None else fill, planes.dtype)
@@ -511,8 +507,6 @@ def reproject(
     >>> reproject(tile, "EPSG:3857").crs
     'EPSG:3857'
     """
-    from rasterio import warp
-
     source = georeferenced(raster, "reprojecting")
     check_resolution(resolution)
     target = crs_of(crs)
@@ -575,11 +569,8 @@ def _planes(source: GeoTensor) -> tuple[NDArray[Any], Any]:
         return nan_floats(planes, fill, np.float32 if kind.itemsize < 8 else np.float64), NAN
     narrow = np.dtype(np.int32)
     ends = [planes.min(), planes.max()] if planes.size else []
-    if (
-        kind.kind in "iu"
-        and kind.itemsize == 8
-        and all(holds(narrow, n) for n in [fill or 0, *ends])
-    ):
+    wide = kind.kind in "iu" and kind.itemsize == 8
+    if wide and all(holds(narrow, n) for n in [fill or 0, *ends]):
         return planes.astype(narrow), fill
     return planes, fill
 
@@ -622,7 +613,5 @@ def check_resampling(name: str) -> Resampling:
     >>> check_resampling("bilinear").name
     'bilinear'
     """
-    from rasterio.enums import Resampling
-
     check_choice(name, "resampling", sorted(Resampling.__members__))
     return Resampling[name]

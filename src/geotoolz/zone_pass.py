@@ -174,7 +174,13 @@ class PassJob:
     ) -> None:
         self.zones, self.reading, self.statistics = zones, reading, tuple(statistics)
         self.operator, self.on_error = operator, on_error
-        self.halo = 0 if operator is None else halo_of(operator)
+        halo = 0 if operator is None else radius_of(operator)
+        if halo is None:
+            raise ValueError(
+                f"operator= must say how many pixels it looks around each, {operator!r} does not; "
+                "set operator.radius to a number, 0 where it looks at none"
+            )
+        self.halo = halo
         self._begin()
 
     def _begin(self) -> None:
@@ -323,38 +329,6 @@ class PassJob:
             )
         ]
         return {name: np.stack([each[name] for each in found], axis=1) for name in self.statistics}
-
-
-def halo_of(operator: Callable[[Any], Any]) -> int:
-    """Return how many pixels an operator looks around each.
-
-    Parameters
-    ----------
-    operator
-        Says it by its `radius`.
-
-    Returns
-    -------
-    Pixels.
-
-    Raises
-    ------
-    ValueError
-        When it does not say.
-
-    Examples
-    --------
-    >>> from geotoolz import NDVI
-    >>> halo_of(NDVI())
-    0
-    """
-    looks = radius_of(operator)
-    if looks is not None:
-        return looks
-    raise ValueError(
-        f"operator= must say how many pixels it looks around each, {operator!r} does not; "
-        "set operator.radius to a number, 0 where it looks at none"
-    )
 
 
 def _grounds(scenes: list[Scene], files: KeptOpen) -> list[Ground]:

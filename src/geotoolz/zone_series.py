@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from geocatalog import CatalogError
 from geotoolz.function_operator import check_choice
@@ -26,9 +29,6 @@ from pipekit.journal import Journal
 from pipekit.operator import checked_count
 from pipekit.parallel import in_order
 from pipekit.schedulers import all_workers, check_scheduler, scheduling
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 Skipped = list[tuple[str, str]]
 
@@ -194,7 +194,6 @@ class _Run:
 
     def frame(self, polygons: Any) -> Any:
         """Return all rows as a GeoDataFrame."""
-        import pyarrow as pa
         from geopandas import GeoDataFrame
 
         skipped: Skipped = []
@@ -235,8 +234,6 @@ class _Run:
 
     def _finish_parts(self, parts: Path, keys: list[str], record: Journal[PassRecord]) -> None:
         """Have the rows of every pass in a file of their own: from an earlier run, or made now."""
-        import pyarrow.parquet as pq
-
         parts.mkdir(exist_ok=True)
         if record.finished:
             record.restart()  # its parts went with it, or the catalog has other passes now
@@ -249,8 +246,6 @@ class _Run:
             record.add(PassRecord(keys[number], table.num_rows, made.skipped))
 
     def _write(self, path: Path, tables: Iterator[tuple[pa.Table, Skipped]]) -> None:
-        import pyarrow.parquet as pq
-
         skipped: Skipped = []
         with (
             beside(path) as unfinished,
@@ -293,8 +288,6 @@ class _Run:
                     raise
 
     def _schema(self) -> pa.Schema:
-        import pyarrow as pa
-
         names = self.job.zones.names
         kind = pa.array(names).type
         columns = [(name, pa.float64()) for name in self.job.statistics]
@@ -302,8 +295,6 @@ class _Run:
         return pa.schema([("zone", kind), ("date", when), ("band", pa.string()), *columns])
 
     def _table(self, number: int, made: PassTable) -> pa.Table:
-        import pyarrow as pa
-
         dates = [self.passes[number][0].time.to_pydatetime()] * len(made.zones)
         zones = self.job.zones.names.take(made.zones)
         told = {"zone": zones, "date": dates, "band": made.bands, **made.columns}
@@ -324,16 +315,11 @@ class _Run:
 
 def _key(scenes: list[Scene]) -> str:
     """Return what a journal knows a pass by: its scenes, and their files as they are."""
-    told = [
-        [
-            scene.name,
-            scene.time.isoformat(),
-            scene.outline.wkb_hex,
-            repr(sorted(scene.attrs.items())),
-        ]
-        + [f"{band} {fingerprint_file(path)}" for band, path in scene.files.items()]
-        for scene in scenes
-    ]
+    told = []
+    for scene in scenes:
+        files = [f"{band} {fingerprint_file(path)}" for band, path in scene.files.items()]
+        about = scene.outline.wkb_hex, repr(sorted(scene.attrs.items()))
+        told.append([scene.name, scene.time.isoformat(), *about, *files])
     return content_hash(told)
 
 
@@ -341,7 +327,5 @@ def _kept(
     parts: Path, keys: list[str], record: Journal[PassRecord]
 ) -> Iterator[tuple[pa.Table, Skipped]]:
     """Yield the rows of every pass from its file, and what was left out of it."""
-    import pyarrow.parquet as pq
-
     for key in keys:
         yield pq.read_table(parts / f"{key}.parquet"), record.done[key].skipped

@@ -20,6 +20,7 @@ from shapely.affinity import translate
 
 from geocatalog.footprint import as_crs, crs_text, cut_at_180, mended, reproject
 from geocatalog.grid import crs_of, pixel_grid
+from geocatalog.table import extent_of
 from geopatcher.axes.polygon import cell_runs
 
 if TYPE_CHECKING:
@@ -239,12 +240,7 @@ class Zones:
     def bounds(self) -> tuple[float, float, float, float]:
         """(west, south, east, north) around all, in degrees; of none the whole globe."""
         sides = shapely.bounds(self.in_degrees).reshape(-1, 4)
-        known = sides[np.isfinite(sides).all(axis=1)]
-        if not len(known):
-            return -180.0, -90.0, 180.0, 90.0
-        west, south = known[:, :2].min(axis=0).tolist()
-        east, north = known[:, 2:].max(axis=0).tolist()
-        return west, south, east, north
+        return extent_of(sides) or (-180.0, -90.0, 180.0, 90.0)
 
     @cached_property
     def _tree(self) -> shapely.STRtree:

@@ -133,18 +133,15 @@ def how_long(date_format: str) -> str:
     zoned = clock or "z" not in parts
     once = len(set(parts)) == len(parts)
     if date not in _LASTS or len(rest) > 1 or not (halves and whole and zoned and once):
+        said = ", ".join(f"%{part}" for part in written) or "no parts"
         raise CatalogError(
-            f"date_format {date_format!r} cannot be read: {_parts_text(written)} "
+            f"date_format {date_format!r} cannot be read: {said} "
             "are not the parts of one date. Write a year (%Y), month (%Y%m), day (%Y%m%d or "
             "%Y%j) or week (%Y%W, %Y%U or %G%V; a day with %w or %u), and with a day %H, %H%M, "
             "%H%M%S or %H%M%S.%f (%I with %p) and %z; keep other parts out of the named group; "
             f"{GUIDE}"
         )
     return "instant" if clock else _LASTS[date]
-
-
-def _parts_text(written: list[str]) -> str:
-    return ", ".join(f"%{part}" for part in written) or "no parts"
 
 
 def _covered(text: str, date_format: str, path: str) -> tuple[object, object]:
@@ -155,7 +152,8 @@ def _covered(text: str, date_format: str, path: str) -> tuple[object, object]:
             return _week(text, date_format)
         moment = _parsed(text, date_format)
         # Day 366 of a short year, and week 53, are told by strptime as days of the next year.
-        if _rolls(date_format) and _bare(moment.strftime(date_format)) != _bare(text):
+        rolls = any(part in date_format for part in ("%j", "%U", "%W", "%V"))
+        if rolls and _bare(moment.strftime(date_format)) != _bare(text):
             raise ValueError("the year has no such day")
     except (ValueError, OverflowError) as error:
         raise CatalogError(
@@ -193,10 +191,6 @@ def _week(text: str, date_format: str) -> tuple[dt.date, dt.date]:
     elif _bare(first.strftime(date_format)) != _bare(text):
         raise ValueError("the year has no such week")
     return first, last
-
-
-def _rolls(date_format: str) -> bool:
-    return any(part in date_format for part in ("%j", "%U", "%W", "%V"))
 
 
 def _bare(text: str) -> str:

@@ -97,12 +97,13 @@ def build_raster_catalog(
     def read(path: str) -> list[FileRecord]:
         return [read_raster_record(path, filename_regex, date_format, target=target)]
 
-    if out_path is None:
-        return read_catalog(paths_or_urls, read, target_crs, "raster", workers, on_error, progress)
-    paths = paths_or_urls if isinstance(paths_or_urls, str) else list(paths_or_urls)
-    if not isinstance(paths, str):
+    paths = paths_or_urls
+    if out_path is not None and not isinstance(paths, str):
+        paths = list(paths)
         keep_inputs(out_path, paths, "build_raster_catalog", CatalogError)
     catalog = read_catalog(paths, read, target_crs, "raster", workers, on_error, progress)
+    if out_path is None:
+        return catalog
     from geocatalog.duckdb import open_catalog
     from geocatalog.folder import to_geoparquet
 
@@ -336,20 +337,13 @@ def _layers(path: str, layer: str | None) -> list[dict[str, Any]]:
     kinds = {str(name): kind for name, kind in with_address(path, pyogrio.list_layers)}
     if layer is not None and layer not in kinds:
         raise CatalogError(f"{path} has no layer {layer!r}; it has {list(kinds)}")
+    how = {"force_feature_count": True, "force_total_bounds": True}
     return [
         {"layer": name, "geometry_type": None}
         if kinds[name] is None
-        else with_address(path, partial(_layer_info, layer=name)) | {"layer": name}
+        else with_address(path, partial(pyogrio.read_info, layer=name, **how)) | {"layer": name}
         for name in (kinds if layer is None else [layer])
     ]
-
-
-def _layer_info(address: str, layer: str) -> dict[str, Any]:
-    import pyogrio
-
-    how = {"layer": layer, "force_feature_count": True, "force_total_bounds": True}
-    found: dict[str, Any] = pyogrio.read_info(address, **how)
-    return found
 
 
 def _records(

@@ -16,27 +16,16 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _DAY = 86_400_000_000
-_UNITS = {
-    "d": _DAY,
-    "day": _DAY,
-    "h": _DAY // 24,
-    "hr": _DAY // 24,
-    "hour": _DAY // 24,
-    "min": 60_000_000,
-    "minute": 60_000_000,
-    "s": 1_000_000,
-    "sec": 1_000_000,
-    "second": 1_000_000,
-    "ms": 1000,
-    "msec": 1000,
-    "millisec": 1000,
-    "millisecond": 1000,
-    "us": 1,
-    "microsec": 1,
-    "microsecond": 1,
-    "ns": 1e-3,
-    "nanosecond": 1e-3,
+_NAMES = {
+    "d day": _DAY,
+    "h hr hour": _DAY // 24,
+    "min minute": 60_000_000,
+    "s sec second": 1_000_000,
+    "ms msec millisec millisecond": 1000,
+    "us microsec microsecond": 1,
+    "ns nanosecond": 1e-3,
 }
+_UNITS = {name: size for names, size in _NAMES.items() for name in names.split()}
 """Microseconds in a unit of CF, in the singular."""
 
 _SINCE = re.compile(

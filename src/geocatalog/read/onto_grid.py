@@ -341,12 +341,8 @@ def warped(
     A dataset on the grid, resampled as it is read.
     """
     rows, cols = grid.shape
-    if nodata is not None:
-        options |= {"src_nodata": nodata, "nodata": nodata}
-    else:
-        options |= {"src_nodata": None, "nodata": None}
-        if ColorInterp.alpha not in source.colorinterp:
-            options |= {"add_alpha": True}
+    if nodata is None and ColorInterp.alpha not in source.colorinterp:
+        options |= {"add_alpha": True}
     return WarpedVRT(
         source,
         crs=raster_crs(grid),
@@ -354,6 +350,8 @@ def warped(
         height=rows,
         width=cols,
         resampling=method,
+        src_nodata=nodata,
+        nodata=nodata,
         **options,
     )
 

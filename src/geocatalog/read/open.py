@@ -298,9 +298,7 @@ def with_dataset(
     return attempts.run(read, (RasterioError,))
 
 
-def with_address(
-    href: str, action: Callable[[str], T], *, sign: Sign | None = None, what: str | None = None
-) -> T:
+def with_address(href: str, action: Callable[[str], T], *, sign: Sign | None = None) -> T:
     """Return `action` of the address of a file that another library opens.
 
     What needs no token and no server is read as it is. Elsewhere failures are tried again, a
@@ -308,7 +306,7 @@ def with_address(
 
     Parameters
     ----------
-    href, sign, what
+    href, sign
         As in `with_dataset`.
     action
         Opens and reads the address; it runs again from the start when that fails.
@@ -327,7 +325,7 @@ def with_address(
     >>> with_address("/data/fields.gpkg", len)
     17
     """
-    attempts = _Attempts(href, sign, what)
+    attempts = _Attempts(href, sign)
     if not is_http(href):
         return action(attempts.address())
     try:
@@ -365,7 +363,7 @@ def open_file(href: str, sign: Sign | None = None) -> Any:
     Traceback (most recent call last):
     rasterio.errors.RasterioIOError: /nowhere/a.tif: No such file or directory
     """
-    address = _Attempts(href, sign, None).address()
+    address = _Attempts(href, sign).address()
     with rasterio.Env(**gdal_options(address)):
         return rasterio.open(gdal_name(address))
 
@@ -373,7 +371,7 @@ def open_file(href: str, sign: Sign | None = None) -> Any:
 class _Attempts:
     """What the attempts to read one file have learnt from their failures."""
 
-    def __init__(self, href: str, sign: Sign | None, what: str | None) -> None:
+    def __init__(self, href: str, sign: Sign | None, what: str | None = None) -> None:
         place = without_tokens(href)
         self.sign = signing(place) if sign is None else sign
         # A token that nobody can renew is used while it lasts.

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import geopandas as gpd
 import pandas as pd
 
 from pipekit.files import beside
-
-if TYPE_CHECKING:
-    import geopandas as gpd
 
 _KINDS = (".gpkg", ".csv")
 
@@ -152,8 +150,6 @@ def read_answers(
 
 
 def _read(path: Path) -> gpd.GeoDataFrame:
-    import geopandas as gpd
-
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
     if path.suffix.lower() == ".gpkg":

@@ -65,7 +65,10 @@ class ClassMap:
             self._open_file(os.fspath(source))
         else:
             self._open_field(source)
-        self.rows = checked_count("block_rows", block_rows) if block_rows else self._usual_rows()
+        # Whole rows of a file's tiles, so that no tile is inflated twice.
+        tiles = BLOCK_PIXELS // max(self.shape[1], 1) // self._tile
+        usual = max(tiles, 1) * self._tile
+        self.rows = checked_count("block_rows", block_rows) if block_rows else usual
 
     def _open_file(self, path: str) -> None:
         from geocatalog.read.bands import data_indexes, read_bands
@@ -99,11 +102,6 @@ class ClassMap:
         self.shape, self._tile = (int(shape[-2]), int(shape[-1])), 1
         self.transform = getattr(place, "transform", None)
         self.crs = getattr(place, "crs", None)
-
-    def _usual_rows(self) -> int:
-        """Return whole rows of a file's tiles, so that no tile is inflated twice."""
-        wanted = max(BLOCK_PIXELS // max(self.shape[1], 1), 1)
-        return max(wanted // self._tile, 1) * self._tile
 
     def blocks(self, rows: int | None = None) -> Iterator[tuple[int, Values, Mask | None]]:
         """Yield (first row, classes (h, W), where they count (h, W) or None for everywhere).

@@ -253,14 +253,9 @@ def sample_design(
         cluster={"cluster": cluster is not None},
     )
     mapped = ClassMap(class_map, nodata, block_rows)
-    by = (
-        None
-        if design != "stratified"
-        else mapped
-        if strata is None
-        else ClassMap(strata, None, block_rows)
-    )
-    if by is not None and by is not mapped:
+    by = mapped if design == "stratified" else None
+    if strata is not None:
+        by = ClassMap(strata, None, block_rows)
         check_same_grid(mapped, by, "class_map and strata")
     drawing = _Drawing(mapped, by, Draws(as_seed(seed)))
     if design == "stratified":

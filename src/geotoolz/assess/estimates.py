@@ -279,12 +279,9 @@ class AreaEstimate:
     @cached_property
     def shares(self) -> Floats:
         """(K, K) share of the area by mapped class (rows) and true class (columns); sum 1."""
-        return self._cells[0]
-
-    @cached_property
-    def shares_standard_error(self) -> Floats:
-        """(K, K) standard errors of `shares`."""
-        return self._cells[1]
+        every, needed = np.ones(self.counts.size), range(len(self.units.sizes))
+        found = [self.units.ratio(cell, every, needed)[0] for cell in np.eye(self.counts.size)]
+        return np.reshape(found, self.counts.shape)
 
     @property
     def reasons(self) -> dict[str, dict[Any, str]]:
@@ -327,17 +324,6 @@ class AreaEstimate:
     @property
     def _range(self) -> range:
         return range(len(self.classes))
-
-    @cached_property
-    def _cells(self) -> tuple[Floats, Floats]:
-        count = len(self.classes)
-        every, found = np.ones(count * count), []
-        for cell in range(count * count):
-            one = np.zeros(count * count)
-            one[cell] = 1
-            found.append(self.units.ratio(one, every, range(len(self.units.sizes)))[:2])
-        shares, errors = np.array(found).T.reshape(2, count, count)
-        return shares, errors
 
     def _mapped(self, k: int) -> Floats:
         out = np.zeros(self.counts.shape)

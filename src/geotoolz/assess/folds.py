@@ -321,7 +321,11 @@ class TimeFolds(_Folds):
 
     def _splits(self, where: Any) -> Iterator[Split]:
         times = _times(where)
-        gap = _gap(self.gap, times)
+        gap = self.gap
+        if times.dtype.kind == "M" and gap:
+            import pandas as pd
+
+            gap = pd.Timedelta(gap).to_numpy()
         known = np.unique(times)
         parts = self.n_splits + self.past_only
         if len(known) < parts:
@@ -537,11 +541,3 @@ def _times(times: Any) -> NDArray[Any]:
     if missing.any():
         raise ValueError("times must all be known; drop rows without one first")
     return found
-
-
-def _gap(gap: Any, times: NDArray[Any]) -> Any:
-    if times.dtype.kind != "M" or not gap:
-        return gap
-    import pandas as pd
-
-    return pd.Timedelta(gap).to_numpy()

@@ -133,10 +133,7 @@ def _wilson_interval(
     with np.errstate(divide="ignore", invalid="ignore"):
         alike = np.where(error > 0, share * (1 - share) / error**2, count)
         middle = (share + z**2 / (2 * alike)) / (1 + z**2 / alike)
-        reach = (
-            z
-            / (1 + z**2 / alike)
-            * np.sqrt(np.clip(share * (1 - share), 0, None) / alike + z**2 / (4 * alike**2))
-        )
+        spread = np.sqrt(np.clip(share * (1 - share), 0, None) / alike + z**2 / (4 * alike**2))
+        reach = z / (1 + z**2 / alike) * spread
     known = np.isfinite(share) & np.isfinite(error)
     return np.where(known, middle - reach, np.nan), np.where(known, middle + reach, np.nan)

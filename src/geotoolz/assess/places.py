@@ -131,28 +131,9 @@ def shared_area(boxes: Boxes, train: Any, test: Any, buffer: float = 0.0) -> flo
         return 0.0
     if not np.all(asked[:, 2:] > asked[:, :2]):
         return _points_inside(asked, known)
-    # Between all edges lie cells that a box covers whole or not at all.
-    x = np.unique(np.concatenate([asked[:, [0, 2]], known[:, [0, 2]]]))
-    y = np.unique(np.concatenate([asked[:, [1, 3]], known[:, [1, 3]]]))
-    area = np.outer(np.diff(y), np.diff(x))
-    in_test, in_train = _covered(asked, x, y), _covered(known, x, y)
-    return float(area[in_test & in_train].sum() / area[in_test].sum())
-
-
-def _covered(boxes: Boxes, x: Boxes, y: Boxes) -> NDArray[np.bool_]:
-    """Return the cells between edges that a box covers, by sums of the boxes' corners."""
-    corners = np.zeros((len(y), len(x)), np.int32)
-    left, bottom, right, top = (
-        np.searchsorted(edges, boxes[:, side]) for side, edges in enumerate((x, y, x, y))
-    )
-    for rows, cols, sign in (
-        (bottom, left, 1),
-        (bottom, right, -1),
-        (top, left, -1),
-        (top, right, 1),
-    ):
-        np.add.at(corners, (rows, cols), sign)
-    return corners.cumsum(axis=0).cumsum(axis=1)[:-1, :-1] > 0
+    known = known[np.all(known[:, 2:] > known[:, :2], axis=1)]
+    tested, trained = (shapely.union_all(shapely.box(*each.T)) for each in (asked, known))
+    return float(shapely.area(shapely.intersection(tested, trained)) / shapely.area(tested))
 
 
 def _points_inside(asked: Boxes, known: Boxes) -> float:

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from geotoolz.bands import band_axis
 from geotoolz.carrier import NAN, Raster, Values, fill_of, nan_floats, rewrap, values_of
-from geotoolz.function_operator import FunctionOperator, parameters_of
+from geotoolz.function_operator import PerPixel, parameters_of
 from pipekit.operator import checked_count
 
 
@@ -113,7 +113,7 @@ def sets_above(probabilities: Raster, threshold: float, axis: int = 0) -> Raster
     return rewrap(probabilities, held, fill=None, attrs={"long_name": "conformal set"})
 
 
-class Margin(FunctionOperator):
+class Margin(PerPixel):
     """Probabilities in, how clearly the best class leads out: `margin` as an operator.
 
     Examples
@@ -122,13 +122,11 @@ class Margin(FunctionOperator):
     array([[0.5]], dtype=float32)
     """
 
-    radius = 0
-
     @parameters_of(margin)
     def __init__(self) -> None: ...
 
 
-class Entropy(FunctionOperator):
+class Entropy(PerPixel):
     """Probabilities in, how undecided they are out: `entropy` as an operator.
 
     Examples
@@ -137,13 +135,11 @@ class Entropy(FunctionOperator):
     array([[1.]], dtype=float32)
     """
 
-    radius = 0
-
     @parameters_of(entropy)
     def __init__(self) -> None: ...
 
 
-class ConformalSets(FunctionOperator):
+class ConformalSets(PerPixel):
     """Probabilities in, sets of classes out: `sets_above` as an operator.
 
     Examples
@@ -153,8 +149,6 @@ class ConformalSets(FunctionOperator):
     >>> sets(np.array([[[0.75]], [[0.25]]])).ravel()
     array([ True, False])
     """
-
-    radius = 0
 
     @parameters_of(sets_above)
     def __init__(self) -> None:
