@@ -505,14 +505,9 @@ class GeoCatalog(ABC):
         frame = own.gdf.set_geometry(shapes, crs=own.crs)
         return InMemoryGeoCatalog(frame[left], self.backend)
 
-    def __sub__(self, other: GeoCatalog) -> GeoCatalog:
-        return self.difference(other)
-
-    def __and__(self, other: GeoCatalog) -> GeoCatalog:
-        return self.intersect(other)
-
-    def __or__(self, other: GeoCatalog) -> GeoCatalog:
-        return self.union(other)
+    __sub__ = difference
+    __and__ = intersect
+    __or__ = union
 
     def __iter__(self) -> Iterator[CatalogRow]:
         return self.iter_rows()

@@ -162,7 +162,7 @@ def compile_expression(text: str, columns: Iterable[str]) -> str:
     used = [part for part, value in node.items() if value and part not in _IDLE_PARTS]
     if used or node["select_list"][0].get("alias"):
         raise _refusal(text, f"it has a clause of its own ({', '.join(used) or 'alias'})")
-    _check_size(text, node["select_list"][0])
+    _longest(text, node["select_list"][0])
     names = dict(columns) if isinstance(columns, Mapping) else sql_names(map(str, columns))
     for problem in _problems(node["select_list"][0], names):
         raise _refusal(text, problem)
@@ -241,23 +241,6 @@ def _parser() -> duckdb.DuckDBPyConnection:
     return found
 
 
-def _check_size(text: str, root: dict[str, Any]) -> None:
-    """Refuse an expression that nests too deeply, or whose texts could outgrow the memory."""
-    stack, found = [(root, 0)], []
-    while stack:
-        node, depth = stack.pop()
-        if depth > MAX_DEPTH:
-            raise _refusal(text, f"it nests deeper than {MAX_DEPTH} levels")
-        found.append(node)
-        stack += [(child, depth + 1) for child in _children(node)]
-    # Children come after their parents in the list, so that from its end all are known.
-    size: dict[int, int] = {}
-    for node in reversed(found):
-        size[id(node)] = _longest(node, [size[id(child)] for child in _children(node)])
-        if size[id(node)] > MAX_TEXT:
-            raise _refusal(text, f"its text could grow beyond {MAX_TEXT:,} characters")
-
-
 def _children(node: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the expressions that one is made of."""
     found: list[dict[str, Any]] = []
@@ -271,18 +254,26 @@ def _children(node: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _longest(node: dict[str, Any], parts: list[int]) -> int:
-    """Return how long the text that a node makes may be, from those of its children."""
+def _longest(text: str, node: dict[str, Any], depth: int = 0) -> int:
+    """Return how long the text that a node makes may be.
+
+    Refuses an expression that nests too deeply, or whose texts could outgrow the memory.
+    """
+    if depth > MAX_DEPTH:
+        raise _refusal(text, f"it nests deeper than {MAX_DEPTH} levels")
+    parts = [_longest(text, child, depth + 1) for child in _children(node)]
+    name, size = str(node.get("function_name", "")).lower(), max(parts, default=1)
     if node["class"] == "CONSTANT":
-        return len(str(node["literal"].get("text", "")))
-    if node["class"] == "COLUMN_REF":
-        return COLUMN_TEXT
-    name = str(node.get("function_name", "")).lower()
-    if name == "replace":  # each character of one may become the whole of another
-        return math.prod(max(part, 1) for part in parts)
-    if name in ("concat", "||", "list_value"):
-        return sum(parts)
-    return max(parts, default=1)
+        size = len(str(node["literal"].get("text", "")))
+    elif node["class"] == "COLUMN_REF":
+        size = COLUMN_TEXT
+    elif name == "replace":  # each character of one may become the whole of another
+        size = math.prod(max(part, 1) for part in parts)
+    elif name in ("concat", "||", "list_value"):
+        size = sum(parts)
+    if size > MAX_TEXT:
+        raise _refusal(text, f"its text could grow beyond {MAX_TEXT:,} characters")
+    return size
 
 
 def _problems(node: Any, columns: dict[str, str]) -> Iterator[str]:

@@ -296,10 +296,6 @@ def _held(place: Path | Place) -> Iterator[tuple[Path | None, Manifest]]:
         yield nearby, manifest
 
 
-def _is_null(each: pa.Field) -> bool:
-    return bool(pa.types.is_null(each.type))
-
-
 def is_hollow(kind: pa.DataType) -> bool:
     """Tell whether a column's type says no more than that its lists are empty.
 
@@ -326,7 +322,7 @@ def _grown(own: pa.Schema, other: pa.Schema) -> pa.Schema:
     joined = joined_schema(own, other)
     for each in own:
         if (
-            not (_is_null(each) or is_hollow(each.type))
+            not (pa.types.is_null(each.type) or is_hollow(each.type))
             and joined.field(each.name).type != each.type
         ):
             raise CatalogError(
@@ -343,7 +339,7 @@ def _written(
     row_group_size: int,
 ) -> Iterator[Part]:
     """Write tables to files that nobody reads yet, and yield what each holds."""
-    lacks = tuple(each.name for each in schema if _is_null(each))
+    lacks = tuple(each.name for each in schema if pa.types.is_null(each.type))
     for partition, table in tables:
         bounds = extent_of(bounds_in(table, schema))
         starts, ends = times_in(table)

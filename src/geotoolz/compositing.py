@@ -24,7 +24,6 @@ from geotoolz.bands import (
     band_names,
     check_band_order,
     coded_bands,
-    take_band,
 )
 from geotoolz.carrier import (
     NAN,
@@ -47,7 +46,7 @@ from geotoolz.carrier import (
 )
 from geotoolz.cloud import SCL_CLOUDS_AND_INVALID, mask_from_scl
 from geotoolz.function_operator import FunctionOperator, PerPixel, parameters_of
-from geotoolz.indices import ndvi
+from geotoolz.indices import NDVI
 from pipekit.pixels import Role, band_roles, invalid_mask
 from pipekit.radius import passed_on
 
@@ -188,15 +187,7 @@ def max_ndvi_composite(stack: Stack, red_idx: Band = "red", nir_idx: Band = "nir
     array([0.1, 0.5])
     """
     raster = as_stack(stack)
-
-    def score(scene: Raster) -> Values:
-        red, nir = take_band(scene, red_idx), take_band(scene, nir_idx)
-        value = ndvi(red, nir)
-        for band in (red, nir):
-            carry_nodata(value, band, fill_of(scene))
-        return value
-
-    return _take_dates(raster, _best_dates(raster, score)[0])
+    return _take_dates(raster, _best_dates(raster, NDVI(red_idx, nir_idx))[0])
 
 
 def best_pixel_composite(

@@ -13,6 +13,7 @@ from georeader.geotensor import GeoTensor
 from numpy.typing import NDArray
 from rasterio import Affine
 
+from geocatalog.footprint import outline_of
 from geocatalog.grid import check_upright, part_of, pixel_grid, window_of
 from geotoolz import warp
 from geotoolz.bands import band_names, check_band_order, coded_bands
@@ -461,7 +462,7 @@ def _georeferenced(rasters: Sequence[Raster], what: str) -> list[GeoTensor]:
 
 def _window(part: GeoTensor, transform: Affine, crs: Any) -> tuple[int, int, int, int]:
     """Return the whole pixels of a grid that a raster touches, as (row, col, rows, cols)."""
-    box = warp.box_around(part.transform, part.shape)
+    box = outline_of(part.transform, *part.shape[-2:]).bounds
     if not same_crs(part.crs, crs):
         box = warp.bounds_in_crs(box, part.crs, crs)
     return window_of(transform, box, snap=SAME)

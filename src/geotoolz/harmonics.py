@@ -257,11 +257,9 @@ def solve_small(normal: Floats, right: Floats) -> Floats:
     array([[[ 2., nan]]])
     """
     factor, singular = lower_triangle(normal)
-    out = solve_lower(factor, right)
-    for i in range(len(out) - 1, -1, -1):
-        for j in range(i + 1, len(out)):
-            out[i] -= factor[j, i] * out[j]
-        out[i] /= factor[i, i]
+    # Read from its end, what is left is a lower triangle, too.
+    back = factor[::-1, ::-1].transpose(1, 0, 2)
+    out = solve_lower(back, solve_lower(factor, right)[::-1])[::-1]
     out[..., singular] = np.nan
     return out
 

@@ -218,18 +218,15 @@ class OnnxOp(Operator):
             "long_name", "units", "band_roles"; "classes" for classes, "band_names" for others where
             classes have names.
         """
-        about: dict[str, Any] = {"long_name": self._title, "units": ""}
+        stem = "network" if self._given is not None else Path(self.path).stem
+        title = {"classes": "class", "probabilities": "probability"}.get(self.output, stem)
+        about: dict[str, Any] = {"long_name": title, "units": ""}
         if self.output == "classes":
             legend = {str(key): list(entry) for key, entry in self._legend.items()}
             return about | {"band_roles": "class"} | ({"classes": legend} if legend else {})
         names = [name for name, _ in self._legend.values()]
         names = names[-1:] if self._shape.channels == 1 else names
         return about | {"band_roles": "quantity"} | ({"band_names": names} if names else {})
-
-    @property
-    def _title(self) -> str:
-        stem = "network" if self._given is not None else Path(self.path).stem
-        return {"classes": "class", "probabilities": "probability"}.get(self.output, stem)
 
     def _check(self) -> None:
         """Refuse settings that are not as many as the network's bands and classes."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rasterio import Affine, DatasetReader, warp
 from rasterio.enums import Resampling
 
-from geocatalog.footprint import box_parts
+from geocatalog.footprint import box_parts, outline_of
 from geocatalog.grid import check_upright, part_of, pixel_grid, raster_crs, window_of
 from geotoolz.carrier import NAN, Fill, Raster, fill_of, nan_floats, values_of
 from geotoolz.function_operator import check_choice
@@ -420,31 +420,6 @@ def mark(values: NDArray[Any], missing: NDArray[np.bool_], wished: Fill = 0) -> 
     return plain(hidden), nodata_of(hidden)
 
 
-def box_around(transform: Affine, shape: tuple[int, ...]) -> Bounds:
-    """Return the box around a raster's corners, which may be rotated or turned upside down.
-
-    Parameters
-    ----------
-    transform
-        From (col, row) to map coordinates.
-    shape
-        Ends in (rows, cols).
-
-    Returns
-    -------
-    (west, south, east, north).
-
-    Examples
-    --------
-    >>> box_around(Affine.scale(10, 10), (2, 3))
-    (0.0, 0.0, 30.0, 20.0)
-    """
-    height, width = shape[-2:]
-    corners = (0, 0), (width, 0), (0, height), (width, height)
-    xs, ys = zip(*(transform * corner for corner in corners), strict=True)
-    return min(xs), min(ys), max(xs), max(ys)
-
-
 def _warped(
     planes: NDArray[Any], source: GeoTensor, target: GeoBox, fill: Any, resampling: str
 ) -> NDArray[Any]:
@@ -519,7 +494,7 @@ def reproject(
         ends = [source.transform * corner for corner in ((0, 0), (width, height))]
         xs, ys = warp.transform(given, target, *zip(*ends, strict=True))
         resolution = math.hypot(xs[1] - xs[0], ys[1] - ys[0]) / math.hypot(width, height)
-    around = box_around(source.transform, source.shape)
+    around = outline_of(source.transform, height, width).bounds
     transform, cols, rows = warp.calculate_default_transform(
         given, target, width, height, *around, resolution=resolution
     )
@@ -554,7 +529,8 @@ def resample(
     source = georeferenced(raster, "resampling")
     check_upright(source.transform, "resampling")
     sizes = (resolution, resolution) if isinstance(resolution, (int, float)) else resolution
-    grid = grid_in_bounds(source.crs, box_around(source.transform, source.shape), sizes)
+    around = outline_of(source.transform, *source.shape[-2:]).bounds
+    grid = grid_in_bounds(source.crs, around, sizes)
     return reproject_to(source, grid, resampling)
 
 

@@ -12,7 +12,6 @@ Each file is opened once, for all the zones that it touches.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -82,26 +81,8 @@ class Ground(NamedTuple):
         return shapely.union_all(boxes)
 
 
-class Block(NamedTuple):
-    """Cells that one read serves: where it reads, and which cells they are.
-
-    Parameters
-    ----------
-    window
-        Around the cells.
-    cells
-        Their numbers.
-    """
-
-    window: Window
-    cells: Numbers
-
-
-class Plan(NamedTuple):
-    """Cells of zones, and the blocks in which they are read."""
-
-    cells: Cells
-    blocks: list[Block]
+Plan = tuple[Cells, list[tuple[Window, Numbers]]]
+"""Cells of zones, and the windows in which they are read, each with the numbers of its cells."""
 
 
 class Part(NamedTuple):
@@ -184,7 +165,7 @@ class PassJob:
         self._begin()
 
     def _begin(self) -> None:
-        self._known: OrderedDict[Any, Any] = OrderedDict()
+        self._known: dict[Any, Any] = {}
         self._lock = Lock()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -219,16 +200,16 @@ class PassJob:
         for ground, part in zip(grounds, parts, strict=True):
             key = "plan", *_told([ground], [part.zones]), part.told
             for plan in self._remembered(key, partial(self._plans_of, ground, part)):
-                values = self._read(ground, plan, files)
+                cells, values = plan[0], self._read(ground, plan, files)
                 if values is None:
                     continue
-                alone = ~np.isin(plan.cells.zones, list(part.shared))
-                made = self._statistics(plan.cells, values)
+                alone = ~np.isin(cells.zones, list(part.shared))
+                made = self._statistics(cells, values)
                 kept = {name: column[alone] for name, column in made.items()}
-                tables.append((plan.cells.zones[alone], values.bands, kept))
+                tables.append((cells.zones[alone], values.bands, kept))
                 for at in np.flatnonzero(~alone).tolist():
-                    own = _of_one(plan.cells, values, at)
-                    pieces.setdefault(int(plan.cells.zones[at]), []).append(own)
+                    own = _of_one(cells, values, at)
+                    pieces.setdefault(int(cells.zones[at]), []).append(own)
         for found in pieces.values():
             cells, values = _joined(found)
             tables.append((cells.zones, values.bands, self._statistics(cells, values)))
@@ -242,12 +223,11 @@ class PassJob:
     def _remembered(self, key: Any, make: Callable[[], Any]) -> Any:
         """Return what an earlier pass over the same ground has made, else make it."""
         with self._lock:
-            if key not in self._known:
-                self._known[key] = make()
-                while len(self._known) > _REMEMBERED:
-                    self._known.popitem(last=False)
-            self._known.move_to_end(key)
-            return self._known[key]
+            made = self._known.pop(key) if key in self._known else make()
+            self._known[key] = made  # behind all others, of which the first is let go
+            if len(self._known) > _REMEMBERED:
+                del self._known[next(iter(self._known))]
+            return made
 
     def _split(self, grounds: list[Ground], near: list[Numbers]) -> list[Part]:
         """Say which zones, or parts of them, count on which lattice."""
@@ -281,20 +261,21 @@ class PassJob:
         """Return the cells of zones by groups, and those of a group by blocks."""
         cells = self.zones.cells(ground.lattice, ground.whole, part.zones, part.cuts)
         ends = np.append(cells.starts, len(cells.rows))
-        plans, first = [], 0
+        plans: list[Plan] = []
+        first = 0
         while first < len(cells.zones):
             limit = ends[first] + MOST_CELLS
             last = max(int(np.searchsorted(ends, limit, side="right")) - 1, first + 1)
             some = cells.part(first, last)
-            plans.append(Plan(some, list(_blocks(some, ground.whole))))
+            plans.append((some, list(_blocks(some, ground.whole))))
             first = last
         return plans
 
     def _read(self, ground: Ground, plan: Plan, files: KeptOpen) -> Values | None:
         """Return the numbers under all cells of a plan; None where no scene has any."""
         made: Values | None = None
-        for block in plan.blocks:
-            w = block.window
+        cells, blocks = plan
+        for w, some in blocks:
             top, left = w.top - self.halo, w.left - self.halo
             rows, cols = w.bottom + self.halo - top, w.right + self.halo - left
             there = [
@@ -309,13 +290,13 @@ class PassJob:
             raster = self.reading.of_pass(there, grid, files)
             if raster is None:
                 continue
-            at = plan.cells.rows[block.cells] - top, plan.cells.cols[block.cells] - left
+            at = cells.rows[some] - top, cells.cols[some] - left
             numbers, counts, bands, roles = _under(raster, at, self.operator)
             if made is None:
-                size = len(bands), len(plan.cells.rows)
+                size = len(bands), len(cells.rows)
                 made = Values(np.zeros(size), np.zeros(size, bool), bands, roles)
-            made.numbers[:, block.cells] = numbers
-            made.counts[:, block.cells] = counts
+            made.numbers[:, some] = numbers
+            made.counts[:, some] = counts
         return made
 
     def _statistics(self, cells: Cells, values: Values) -> Columns:
@@ -351,7 +332,7 @@ def _told(grounds: list[Ground], numbers: list[Numbers]) -> tuple[Any, ...]:
     )
 
 
-def _blocks(cells: Cells, ground: Window) -> Iterator[Block]:
+def _blocks(cells: Cells, ground: Window) -> Iterator[tuple[Window, Numbers]]:
     """Yield the blocks of a ground that have cells, and the smallest window around those."""
     across = -(-(ground.right - ground.left) // BLOCK)
     number = (cells.rows - ground.top) // BLOCK * across + (cells.cols - ground.left) // BLOCK
@@ -360,7 +341,7 @@ def _blocks(cells: Cells, ground: Window) -> Iterator[Block]:
     for some in np.split(order, begins[1:]):
         rows, cols = cells.rows[some], cells.cols[some]
         top, left = int(rows.min()), int(cols.min())
-        yield Block(Window(top, left, int(rows.max()) + 1, int(cols.max()) + 1), some)
+        yield Window(top, left, int(rows.max()) + 1, int(cols.max()) + 1), some
 
 
 def _under(raster: Any, at: tuple[Any, Any], operator: Callable[[Any], Any] | None) -> Values:
