@@ -288,6 +288,60 @@ def offset_of(outer: GeoBox, inner: GeoBox) -> tuple[int, int] | None:
     return pixel_offset(outer.transform, inner.transform, inner.shape)
 
 
+def resampled(
+    values: np.ndarray,
+    own: GeoBox,
+    onto: GeoBox,
+    method: Any,
+    nodata: float | None,
+    **options: Any,
+) -> np.ndarray:
+    """Return pixels of one grid on another, resampled by GDAL.
+
+    Parameters
+    ----------
+    values
+        (N, H, W) on `own`, of a dtype that GDAL knows.
+    own, onto
+        The two grids.
+    method
+        rasterio's resampling method.
+    nodata
+        Marks what does not count, and what `onto` has beyond; None for neither: 0 beyond.
+    **options
+        GDAL's, of a warp.
+
+    Returns
+    -------
+    (N, rows, cols) on `onto`, in the dtype of the values.
+
+    Examples
+    --------
+    >>> from rasterio.enums import Resampling
+    >>> fine = pixel_grid("EPSG:32632", Affine(10, 0, 0, 0, -10, 0), (2, 2))
+    >>> coarse = pixel_grid("EPSG:32632", Affine(20, 0, 0, 0, -20, 0), (1, 1))
+    >>> resampled(np.arange(4.0).reshape(1, 2, 2), fine, coarse, Resampling.average, None)
+    array([[[1.5]]])
+    """
+    from rasterio.warp import reproject
+
+    out = np.full((len(values), *onto.shape.yx), 0 if nodata is None else nodata, values.dtype)
+    if values.size and out.size:
+        reproject(
+            values,
+            out,
+            src_transform=own.transform,
+            src_crs=raster_crs(own),
+            src_nodata=nodata,
+            dst_transform=onto.transform,
+            dst_crs=raster_crs(onto),
+            dst_nodata=nodata,
+            resampling=method,
+            **options,
+        )
+    return out
+
+
 def is_north_up(transform: Affine) -> bool:
     """Say whether rows run from west to east, and follow each other from north to south.
 

@@ -241,27 +241,20 @@ def as_arrow(values: Sequence[Any], path: str, text: set[str]) -> pa.Array | Non
         return _structs(values, known, path, text)
     if all(isinstance(value, list | tuple) for value in known):
         return _lists(values, path, text)
-    kind = _scalar_type(known)
-    if kind is not None:
-        return pa.array(values, kind)
-    return _as_text(values, path, text)
+    try:
+        made = pa.array(values)
+    except (pa.ArrowException, OverflowError):
+        return _as_text(values, path, text)
+    return made if made.type in _SCALARS else _as_text(values, path, text)
+
+
+_SCALARS = (pa.bool_(), pa.string(), pa.int64(), pa.float64())
+"""Types of Arrow that stand for those of JSON; it takes no mixture of them that would lose any."""
 
 
 def _as_text(values: Sequence[Any], path: str, text: set[str]) -> pa.Array:
     text.add(path)
     return pa.array([None if v is None else json.dumps(v) for v in values], pa.string())
-
-
-def _scalar_type(known: list[Any]) -> pa.DataType | None:
-    kinds = {type(value) for value in known}
-    if kinds == {bool}:
-        return pa.bool_()
-    if kinds == {str}:
-        return pa.string()
-    if kinds == {int} and all(-(2**63) <= value < 2**63 for value in known):
-        return pa.int64()
-    whole = all(abs(value) <= 2**53 for value in known if isinstance(value, int))
-    return pa.float64() if kinds <= {int, float} and float in kinds and whole else None
 
 
 def _structs(values: Sequence[Any], known: list[Any], path: str, text: set[str]) -> Any:

@@ -231,12 +231,11 @@ class OnnxOp(Operator):
     def _check(self) -> None:
         """Refuse settings that are not as many as the network's bands and classes."""
         shape = self._shape
-        counts = {"bands": None if self.bands is None else len(self.bands)}
-        for name in ("scale", "mean", "std"):
-            size = np.size(getattr(self, name))
-            counts[name] = None if size == 1 else size
-        for name, count in counts.items():
-            if None not in (shape.bands, count) and shape.bands != count:
+        for name in ("bands", "scale", "mean", "std"):
+            given = getattr(self, name)
+            count = shape.bands if given is None else np.size(given)
+            fits = (shape.bands,) if name == "bands" else (shape.bands, 1)
+            if None not in (shape.bands, count) and count not in fits:
                 raise ValueError(
                     f"{name} must be as many as the network's {shape.bands} bands, got {count}"
                 )

@@ -13,7 +13,7 @@ from rasterio import Affine, DatasetReader, warp
 from rasterio.enums import Resampling
 
 from geocatalog.footprint import box_parts, outline_of
-from geocatalog.grid import check_upright, part_of, pixel_grid, raster_crs, window_of
+from geocatalog.grid import check_upright, part_of, pixel_grid, resampled, window_of
 from geotoolz.carrier import NAN, Fill, Raster, fill_of, nan_floats, values_of
 from geotoolz.function_operator import check_choice
 from pipekit.carrier import crs_of, holds, same_crs
@@ -426,24 +426,10 @@ def _warped(
     """Return planes (N, H, W) of a raster on another grid; without a fill value 0 is a number."""
     if planes.dtype.str[1:] not in _WARPABLE:
         return _picked(planes, source, target, fill, resampling)
-    out = np.full((len(planes), *target.shape.yx), 0 if fill is None else fill, planes.dtype)
-    method = check_resampling(resampling)
-    if planes.size and out.size:
-        warp.reproject(
-            planes,
-            out,
-            src_transform=source.transform,
-            src_crs=crs_of(source.crs),
-            src_nodata=fill,
-            dst_transform=target.transform,
-            dst_crs=raster_crs(target),
-            dst_nodata=fill,
-            resampling=method,
-            # By default a pixel only counts as nodata where all bands are; then one band's
-            # nodata would be averaged into the values next to it.
-            UNIFIED_SRC_NODATA="NO",
-        )
-    return out
+    # By default a pixel only counts as nodata where all bands are; then one band's nodata would be
+    # averaged into the values next to it.
+    how: Any = {"method": check_resampling(resampling), "UNIFIED_SRC_NODATA": "NO"}
+    return resampled(planes, geobox_of(source), target, nodata=fill, **how)
 
 
 def reproject(

@@ -13,7 +13,7 @@ from geocatalog.catalog import CatalogRow, GeoCatalog, rows_under
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import reproject_box
 from geocatalog.geoslice import GeoSlice
-from geocatalog.grid import as_geotensor, pixel_grid, raster_crs
+from geocatalog.grid import as_geotensor, pixel_grid, resampled
 from geocatalog.interval import OPEN_END, OPEN_START, pack_time, stamp_of
 from geocatalog.load.labelled import Axis, chosen_names, grid_of, open_labelled
 from geocatalog.load.times import times_of
@@ -227,24 +227,12 @@ def _resampled(
     source: np.ndarray, own: GeoBox, grid: GeoBox, resampling: str, roles: Sequence[str]
 ) -> np.ndarray:
     """Return (C, H, W) on the grid; classes and bits by the nearest cell, or the most frequent."""
-    from rasterio.warp import reproject
-
     found = np.full((len(source), *grid.shape), np.nan, dtype=source.dtype)
     averaged = resampling not in ("nearest", "mode")
     coded = np.array([averaged and role != "quantity" for role in roles])
     for method, bands in ((resampling, ~coded), ("nearest", coded)):
         if bands.any():
-            found[bands], _ = reproject(
-                source[bands],
-                found[bands],
-                src_transform=own.transform,
-                src_crs=raster_crs(own),
-                dst_transform=grid.transform,
-                dst_crs=raster_crs(grid),
-                src_nodata=np.nan,
-                dst_nodata=np.nan,
-                resampling=as_resampling(method),
-            )
+            found[bands] = resampled(source[bands], own, grid, as_resampling(method), np.nan)
     return found
 
 

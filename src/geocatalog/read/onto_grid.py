@@ -24,6 +24,7 @@ from geocatalog.grid import (
     part_of,
     pixel_grid,
     raster_crs,
+    resampled,
     turned,
     window_of,
 )
@@ -485,25 +486,15 @@ def _by_place(
             f"{dtype} numbers of 2**53 and more can't be resampled by {alike.method.name!r}, which "
             "computes in floats; use resampling='nearest'"
         )
-    from rasterio.warp import reproject
-
     top, left, rows, cols = window_of(own.transform, _bounds_on(part, own), None, SAME)
     bottom, right = min(top + rows + 1, own.shape[0]), min(left + cols + 1, own.shape[1])
     top, left = max(top - 1, 0), max(left - 1, 0)
     window = Window(left, top, right - left, bottom - top)
     stored = read_stored(source, alike.indexes, dtype, window=window)
     counts = ~hidden_by(source, alike.indexes, stored, window=window)
-    place = np.full(part.shape, -1, np.int32)
-    reproject(
-        np.arange(window.height * window.width, dtype=np.int32).reshape(stored.shape[1:]),
-        place,
-        src_transform=own.transform @ Affine.translation(left, top),
-        src_crs=source.crs,
-        dst_transform=part.transform,
-        dst_crs=raster_crs(part),
-        dst_nodata=-1,
-        resampling=Resampling.nearest,
-    )
+    index = np.arange(stored[0].size, dtype=np.int32).reshape(1, *stored.shape[1:])
+    read = part_of(own, top, left, *stored.shape[1:])
+    place = resampled(index, read, part, Resampling.nearest, -1)[0]
     at = np.maximum(place, 0)
     data, mask = (each.reshape(len(each), -1)[:, at] for each in (stored, counts))
     return data, mask & (place >= 0)
