@@ -371,13 +371,11 @@ def convert(
     if place is None and not Path(source).exists():
         raise CatalogError(f"no catalog file at {source}")
     keep_inputs(target, [source], "convert", CatalogError)
-    catalog: GeoCatalog = (
-        geocatalog.from_geoparquet(source)
-        if kind == ".parquet"
-        else geocatalog.InMemoryGeoCatalog(
-            gpd.read_file(source if place is None else BytesIO(place.read()))
-        )
-    )
+    if kind == ".parquet":
+        catalog = geocatalog.from_geoparquet(source)
+    else:
+        given = source if place is None else BytesIO(place.read())
+        catalog = geocatalog.InMemoryGeoCatalog(gpd.read_file(given))
     if ending == ".parquet":
         geocatalog.to_geoparquet(catalog, target)
     else:
@@ -465,11 +463,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     1
     """
     try:
-        code = until_nobody_reads(
-            lambda: app(
-                arguments, result_action="return_value", exit_on_error=False, print_error=True
-            )
-        )
+        how: Any = {"result_action": "return_value", "exit_on_error": False, "print_error": True}
+        code = until_nobody_reads(lambda: app(arguments, **how))
     except (CatalogError, OSError) as error:
         reason = str(error)
         for argument, option in _OPTIONS.items():

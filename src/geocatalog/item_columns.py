@@ -192,12 +192,8 @@ class ItemColumns:
         neither = " AND ".join(f"{quoted(name)} IS NULL" for name in ends)
         for name in _TIMES[1:]:
             own = utc(name) if name in ends else "NULL"
-            # A plain column lets DuckDB skip row groups.
-            yield (
-                f"CASE WHEN {neither} THEN {utc('datetime')} ELSE {own} END"
-                if ends
-                else utc("datetime")
-            )
+            both = utc("datetime")  # a plain column, which lets DuckDB skip row groups
+            yield f"CASE WHEN {neither} THEN {both} ELSE {own} END" if ends else both
 
     def _field(self, key: str, name: str) -> str | None:
         """Return SQL of a field of an asset, or of its item where the asset does not say it."""

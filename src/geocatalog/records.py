@@ -183,11 +183,9 @@ def assemble(
     from geopandas import GeoDataFrame
 
     if target_crs is None and not records:
-        why = (
-            f"all {len(skipped)} were skipped, first: {skipped[0]}"
-            if skipped
-            else "no file or item matched"
-        )
+        why = "no file or item matched"
+        if skipped:
+            why = f"all {len(skipped)} were skipped, first: {skipped[0]}"
         raise CatalogError(
             f"nothing to make a catalog from: {why}; for an empty one give target_crs="
         )

@@ -721,12 +721,8 @@ class CompositeField:
         size = (rows, cols)
         whole = self.dtype.kind in "iu"
         merge = SpatialOverlapAdd(dtype=self.dtype.name, fill_value=self.nodata if whole else None)
-        return SpatialPatcher(
-            SpatialRectangular(size, boundary="shrink"),
-            SpatialRegularStride(size),
-            SpatialBoxcar(),
-            merge,
-        )
+        geometry = SpatialRectangular(size, boundary="shrink")
+        return SpatialPatcher(geometry, SpatialRegularStride(size), SpatialBoxcar(), merge)
 
     def run(self, target: Any = None, **how: Any) -> Any:
         """Return the whole composite, made by blocks.

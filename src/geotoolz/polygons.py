@@ -201,11 +201,9 @@ class _Patches:
     firsts: list[NDArray[Any]] = field(default_factory=list)
     sums: list[NDArray[Any]] = field(default_factory=list)
     links: list[NDArray[Any]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._above: _Edge | None = None
-        self._below: _Edge | None = None
-        self._left: _Edge | None = None
+    _above: _Edge | None = None
+    _below: _Edge | None = None
+    _left: _Edge | None = None
 
     def add(
         self,

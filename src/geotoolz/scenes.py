@@ -166,13 +166,8 @@ def scenes_of(
     if max_cloud_cover is not None and not 0 <= max_cloud_cover <= 100:
         raise CatalogError(f"max_cloud_cover is a percentage, 0 to 100, got {max_cloud_cover!r}")
     rows = list(catalog.iter_rows())
-    found = [
-        scene
-        for scene in _scenes(rows, bands)
-        if max_cloud_cover is None
-        or scene.cloud_cover is None
-        or scene.cloud_cover <= max_cloud_cover
-    ]
+    most = math.inf if max_cloud_cover is None else max_cloud_cover
+    found = [scene for scene in _scenes(rows, bands) if (scene.cloud_cover or 0) <= most]
     if not found:
         why = f"all {len(rows)} rows are cloudier than {max_cloud_cover} %" if rows else "no row"
         raise CatalogError(

@@ -303,12 +303,8 @@ class PassJob:
         """Return name -> (z, C)."""
         check_roles(self.statistics, dict(zip(values.bands, values.roles, strict=True)))
         how = cells.weights, cells.starts, cells.room, self.statistics
-        found = [
-            of_zones(numbers, counts, *how, role)
-            for numbers, counts, role in zip(
-                values.numbers, values.counts, values.roles, strict=True
-            )
-        ]
+        layers = zip(values.numbers, values.counts, values.roles, strict=True)
+        found = [of_zones(numbers, counts, *how, role) for numbers, counts, role in layers]
         return {name: np.stack([each[name] for each in found], axis=1) for name in self.statistics}
 
 

@@ -236,9 +236,7 @@ def check_roles(statistics: Sequence[str], roles: Mapping[str, Any]) -> None:
     held = {role == "quantity" for role in roles.values()}
     if asked and held and not fits & held:
         said = ", ".join(f"{band} ({role})" for band, role in roles.items())
-        way = (
-            "ask classes for share_4, majority, count or clear"
-            if False in held
-            else "ask quantities for mean, std, min, max, sum or quantiles"
-        )
+        way = "ask quantities for mean, std, min, max, sum or quantiles"
+        if False in held:
+            way = "ask classes for share_4, majority, count or clear"
         raise ValueError(f"{', '.join(asked)}: no number of {said}; {way}")

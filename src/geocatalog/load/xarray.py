@@ -206,11 +206,9 @@ class _Steps:
         if not more:
             return
         times = [str(axis) for axis in more if " since " in str(data[axis].attrs.get("units"))]
-        way_out = (
-            f"if {times[0]} is its time, build the catalog with time_var={times[0]!r}"
-            if times
-            else "choose other variables with data_vars="
-        )
+        way_out = "choose other variables with data_vars="
+        if times:
+            way_out = f"if {times[0]} is its time, build the catalog with time_var={times[0]!r}"
         raise CatalogError(
             f"{data.name} in {self.path} has further dimensions {sorted(map(str, more))}; {way_out}"
         )

@@ -154,15 +154,9 @@ class Units:
         if np.any(self.profiles.sum(axis=1) != 1) or np.any(self.drawn[self.sizes > 0] == 0):
             return None
         held = self.sizes > 0
-        hits = np.stack(
-            [
-                np.tensordot(
-                    y, (self.profiles * self.many[:, None])[self.strata == h].sum(axis=0), 1
-                )
-                for h in np.flatnonzero(held)
-            ],
-            axis=-1,
-        )
+        seen = self.profiles * self.many[:, None]
+        sums = [seen[self.strata == h].sum(axis=0) for h in np.flatnonzero(held)]
+        hits = np.stack([np.tensordot(y, each, 1) for each in sums], axis=-1)
         drawn = self.drawn[held]
         with np.errstate(divide="ignore"):
             # Those of a stratum that was looked at whole leave nothing open.
