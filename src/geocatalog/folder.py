@@ -48,8 +48,8 @@ from geocatalog.runs import (
     times_in,
 )
 from geocatalog.table import extent_of
-from pipekit.files import file_to_write
-from pipekit.places import Place, store_of
+from pipekit.files import place_to_write
+from pipekit.places import Place
 
 
 def to_geoparquet(
@@ -166,7 +166,7 @@ def append_to(folder: Any, rows: Any) -> int:
     ...     append_to(folder, days[1]), append_to(folder, days), len(open_catalog(folder))
     (1, 0, 2)
     """
-    place = place_of_folder(folder)
+    place = place_to_write(folder, "folder must be", CatalogError)
     with _held(place) as (nearby, manifest):
         with Runs(nearby, manifest.partition, crs_in(manifest.schema)) as runs:
             runs.fill(rows)
@@ -222,7 +222,7 @@ def compact(folder: Any) -> int:
     ...     compact(folder), len(open_catalog(folder))
     (1, 2)
     """
-    place, fewer = place_of_folder(folder), 0
+    place, fewer = place_to_write(folder, "folder must be", CatalogError), 0
     with _held(place) as (_, manifest):
         for name in sorted({part.partition for part in manifest.parts}):
             own = tuple(part for part in manifest.parts if part.partition == name)
@@ -248,32 +248,6 @@ def _merged(place: Path | Place, manifest: Manifest, name: str, own: tuple[Part,
     change_manifest(place, swap)
     remove_parts(place, own)
     return len(own) - len(made)
-
-
-def place_of_folder(folder: Any) -> Path | Place:
-    """Return the folder on this machine, or the place on a store, that a name stands for.
-
-    Parameters
-    ----------
-    folder
-        A path, or the URL of a place.
-
-    Returns
-    -------
-    Either.
-
-    Raises
-    ------
-    CatalogError
-        For what cannot be written.
-    """
-    found = store_of(folder) or file_to_write(folder)
-    if found is None:
-        raise CatalogError(
-            "folder must be on this machine or on an object store (s3, gs, az), got "
-            f"{str(folder)!r}"
-        )
-    return found
 
 
 def _no_catalog(place: Path | Place) -> CatalogError:

@@ -33,8 +33,8 @@ from geocatalog.errors import CatalogError
 from geocatalog.footprint import Bounds, as_crs
 from geocatalog.interval import as_interval, iso_ends
 from geocatalog.table import CORE_COLUMNS, FootprintTable, extent_of, with_footprints
-from pipekit.files import file_to_write, keep_inputs, whole
-from pipekit.places import PlaceError, place_of, store_of
+from pipekit.files import keep_inputs, place_to_write, whole
+from pipekit.places import PlaceError, place_of
 
 SCHEMA_VERSION = 1
 """Version of the layout written here; files of a newer one are refused, older ones are read."""
@@ -179,12 +179,7 @@ def target_of(path: Any, source: Any, caller: str, row_group_size: int) -> Any:
     """
     if row_group_size < 1:
         raise CatalogError(f"row_group_size must be at least 1, got {row_group_size}")
-    target = store_of(path) or file_to_write(path)
-    if target is None:
-        raise CatalogError(
-            "path must be a file on this machine or on an object store (s3, gs, az), got "
-            f"{os.fspath(path)!r}"
-        )
+    target = place_to_write(path, "path must be a file", CatalogError)
     own = getattr(source, "path", None)
     keep_inputs(target, [] if own is None else [own], caller, CatalogError)
     return target

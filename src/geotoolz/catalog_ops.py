@@ -37,7 +37,7 @@ from geotoolz.carrier import rewrap
 from geotoolz.function_operator import check_choice
 from geotoolz.learn import ActiveSampler, Picks
 from pipekit import NotSerializableError, Operator
-from pipekit.files import file_of, file_to_write, files_of, names_of, sample_of
+from pipekit.files import file_of, files_of, names_of, place_to_write, sample_of
 from pipekit.fingerprint import content_hash, fingerprint, fingerprint_file
 from pipekit.journal import Journal
 from pipekit.operator import checked_count
@@ -378,13 +378,8 @@ class CatalogPipeline:
         """Return the folder that outputs go to; None where a function writes them."""
         if callable(self.writer):
             return None
-        place, folder = store_of(str(self.writer)), file_to_write(str(self.writer))
-        if place is None and folder is None:
-            raise CatalogError(
-                "writer= must be a folder on this machine or on an object store (s3, gs, az), got "
-                f"{self.writer!r}"
-            )
-        return place if folder is None else folder.absolute()
+        found = place_to_write(str(self.writer), "writer= must be a folder", CatalogError)
+        return found.absolute() if isinstance(found, Path) else found
 
     def _spare_inputs(self, tasks: list[_Task]) -> None:
         """Tell each task which files of the catalog lie where its outputs go, and begin like it.

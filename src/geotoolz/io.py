@@ -24,7 +24,7 @@ from geotoolz.function_operator import FunctionOperator, check_choice, parameter
 from geotoolz.warp import Bounds, georeferenced, pixels_within
 from pipekit import Operator
 from pipekit.carrier import crs_of
-from pipekit.files import file_to_write, keep_inputs, whole
+from pipekit.files import keep_inputs, place_to_write, whole
 from pipekit.full_disk import gdal_writes
 from pipekit.legend import classes_of, colour_table, write_names
 from pipekit.pixels import (
@@ -37,7 +37,7 @@ from pipekit.pixels import (
     role_of,
     roles_in_file,
 )
-from pipekit.places import Place, store_of
+from pipekit.places import Place
 
 PathLike = str | os.PathLike[str]
 
@@ -259,12 +259,7 @@ def write_cog(
     {'author': 'me'}
     """
     source = georeferenced(raster, "writing a COG")
-    target = store_of(path) or file_to_write(path)
-    if target is None:
-        raise ValueError(
-            "path must be a file on this machine or on an object store (s3, gs, az), got "
-            f"{os.fspath(path)!r}"
-        )
+    target = place_to_write(path, "path must be a file")
     if not overwrite and target.exists():
         raise FileExistsError(f"{target} exists; give overwrite=True to replace it")
     made_of = attrs_of(source).get("files")

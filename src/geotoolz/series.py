@@ -7,8 +7,8 @@ works pixel by pixel, so that a scene may be cut into chips.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from math import factorial
 from typing import Any
 
 import numpy as np
@@ -295,14 +295,14 @@ def fill_gaps(
         filled = missing & (after - before <= max_gap) & np.isfinite(curve)
         return np.stack([np.where(filled, curve, series), filled])
 
-    if not max_gap > 0:
-        raise ValueError(f"max_gap must be days above 0, got {max_gap}")
-    _check_smoothing(smoothing, order)
+    _check_smoothing(smoothing, order, max_gap)
     return per_pixel(stack, dates, fill, dtype)
 
 
-def _check_smoothing(smoothing: float, order: int) -> None:
+def _check_smoothing(smoothing: float, order: int, max_gap: float = math.inf) -> None:
     checked_count("order", order)
+    if not max_gap > 0:
+        raise ValueError(f"max_gap must be days above 0, got {max_gap}")
     if not (np.isfinite(smoothing) and smoothing >= 0):
         raise ValueError(f"smoothing must be a number from 0 on, got {smoothing}")
 
@@ -390,7 +390,7 @@ def penalty(days: Floats, order: int) -> Floats:
     around = np.arange(steps - order)[:, None] + np.arange(order + 1)
     apart = days[around][:, :, None] - days[around][:, None, :]
     apart[:, np.arange(order + 1), np.arange(order + 1)] = 1.0
-    difference = factorial(order) / apart.prod(axis=2)
+    difference = math.factorial(order) / apart.prod(axis=2)
     spans = (days[order:] - days[:-order]) / order
     band = np.zeros((order + 1, steps))
     for i in range(order + 1):
@@ -430,6 +430,4 @@ class FillGaps(PerPixel):
     @parameters_of(fill_gaps)
     def __init__(self) -> None:
         self.dates = date_texts(self.dates)
-        _check_smoothing(self.smoothing, self.order)
-        if not self.max_gap > 0:
-            raise ValueError(f"max_gap must be days above 0, got {self.max_gap}")
+        _check_smoothing(self.smoothing, self.order, self.max_gap)

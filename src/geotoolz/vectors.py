@@ -76,13 +76,7 @@ def rasterize(
     from rasterio.features import rasterize as burn
 
     grid = geobox_of(like)
-    if not hasattr(shapes, "to_crs"):
-        raise TypeError(
-            f"the shapes must be a GeoDataFrame or GeoSeries, got {type(shapes).__name__}; "
-            "wrap geometries as gpd.GeoSeries(geometries, crs=...)"
-        )
-    if shapes.crs is None:
-        raise ValueError("the shapes have no CRS; use shapes.set_crs(...) first")
+    check_shapes(shapes)
     placed = shapes.to_crs(str(grid.crs))
     numbers = np.ones(len(placed)) if column is None else _numbers(placed, column)
     _check_fits(numbers, np.dtype(dtype))
@@ -143,8 +137,7 @@ def write_vectors(
         raise ValueError(
             f"path must be a file on this machine that ends in .parquet or .gpkg, got {path!r}"
         )
-    if shapes.crs is None:
-        raise ValueError("the shapes have no CRS; use shapes.set_crs(...) first")
+    check_shapes(shapes)
     if target.exists() and not overwrite:
         raise FileExistsError(f"{target} exists; give overwrite=True to replace it")
     with beside(target) as unfinished:
@@ -153,6 +146,38 @@ def write_vectors(
         else:
             shapes.to_file(unfinished, driver="GPKG", layer=target.stem)
     return target
+
+
+def check_shapes(shapes: Any, name: str = "shapes") -> None:
+    """Raise unless shapes know their CRS.
+
+    Parameters
+    ----------
+    shapes
+        What was given.
+    name
+        What the messages call them.
+
+    Raises
+    ------
+    TypeError
+        For anything but a GeoDataFrame or GeoSeries.
+    ValueError
+        Without a CRS.
+
+    Examples
+    --------
+    >>> check_shapes([], "polygons")
+    Traceback (most recent call last):
+    TypeError: the polygons must be a GeoDataFrame or GeoSeries, got list; wrap geometries as ...
+    """
+    if not hasattr(shapes, "to_crs"):
+        raise TypeError(
+            f"the {name} must be a GeoDataFrame or GeoSeries, got {type(shapes).__name__}; "
+            "wrap geometries as gpd.GeoSeries(geometries, crs=...)"
+        )
+    if shapes.crs is None:
+        raise ValueError(f"the {name} have no CRS; use {name}.set_crs(...) first")
 
 
 def _numbers(shapes: gpd.GeoDataFrame, column: str) -> NDArray[Any]:

@@ -22,6 +22,7 @@ from geocatalog.footprint import as_crs, crs_text, cut_at_180, mended, reproject
 from geocatalog.grid import crs_of, pixel_grid
 from geocatalog.table import extent_of
 from geopatcher.axes.polygon import cell_runs
+from geotoolz.vectors import check_shapes
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
@@ -186,13 +187,7 @@ class Zones:
     """
 
     def __init__(self, polygons: Any) -> None:
-        if not hasattr(polygons, "to_crs"):
-            raise TypeError(
-                f"polygons must be a GeoDataFrame or GeoSeries, got {type(polygons).__name__}; "
-                "wrap geometries as gpd.GeoSeries(geometries, crs=...)"
-            )
-        if polygons.crs is None:
-            raise ValueError("the polygons have no CRS; use polygons.set_crs(...) first")
+        check_shapes(polygons, "polygons")
         self.names = polygons.index
         if self.names.nlevels > 1:
             raise ValueError(

@@ -351,6 +351,42 @@ def file_to_write(name: str | os.PathLike[str]) -> Path | None:
     return None if _REMOTE.match(text) else Path(text)
 
 
+def place_to_write(
+    name: str | os.PathLike[str], rule: str, refusal: type[Exception] = ValueError
+) -> Path | Place:
+    """Return the file or folder, or the place on a store, that is to be written under a name.
+
+    Parameters
+    ----------
+    name
+        A path, or the URL of a place.
+    rule
+        What the name must be, for the message: "path must be a file".
+    refusal
+        What is raised.
+
+    Returns
+    -------
+    Path or Place
+        Whether anything is there or not.
+
+    Raises
+    ------
+    ValueError
+        Or `refusal`, for what is elsewhere, such as on a web server.
+
+    Examples
+    --------
+    >>> place_to_write("https://host/a.tif", "path must be a file")
+    Traceback (most recent call last):
+    ValueError: path must be a file on this machine or on an object store (s3, gs, az), got ...
+    """
+    found = store_of(name) or file_to_write(name)
+    if found is None:
+        raise refusal(f"{rule} on this machine or on an object store (s3, gs, az), got {name!r}")
+    return found
+
+
 def files_of(name: str | os.PathLike[str]) -> list[Path]:
     """Return the file that `file_of` finds, if any, and the files that a GDAL mosaic (.vrt) reads.
 
