@@ -93,7 +93,7 @@ def from_stac_search(
     >>> len(from_stac_search(Search()))
     0
     """
-    asked = Asked(asset_key, PROPERTIES, footprint, per, keeps_grid=True)
+    asked = Asked(asset_key, PROPERTIES, footprint, per, keeps_grid=True, always=extra_properties)
     if hasattr(client, "search") or isinstance(client, str):
         named = [collections] if isinstance(collections, str) else collections
         terms: dict[str, Any] = {"collections": named}
@@ -101,17 +101,11 @@ def from_stac_search(
         found = search_items(client, bbox, max_items, policy, **terms)
     else:
         found = client.items()
-    records, skipped = [], []
-    for item in found:
-        made, left_out = records_of([item], asked, on_error)
-        skipped += left_out
-        for record in made:
-            key = asset_key if isinstance(asset_key, str) else None
-            record.extras.setdefault("asset_key", key or ",".join(asset_key or ()) or None)
-            record.extras["stac_item_id"] = item.id
-            own = {name: item.properties.get(name) for name in extra_properties}
-            record.extras.update(own)
-        records += made
+    records, skipped = records_of(found, asked, on_error)
+    key = asset_key if isinstance(asset_key, str) else ",".join(asset_key or ()) or None
+    for record in records:
+        record.extras.setdefault("asset_key", key)
+        record.extras["stac_item_id"] = record.extras["item_id"]
     if not records and not skipped:
         return from_stac_items([], target_crs=target_crs)
     kinds = {crs_text(record.crs) for record in records}

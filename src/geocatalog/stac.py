@@ -164,6 +164,7 @@ class Asked:
     footprint: str = "file"
     per: str = "item"
     keeps_grid: bool = False
+    always: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if self.footprint not in ("file", "geometry"):
@@ -296,6 +297,7 @@ def _record(item: Any, key: str, asked: Asked) -> FileRecord:
     signer = asset.extra_fields.get(SIGNER_FIELD)
     if signer is not None:
         extras["signer"] = signer
+    extras |= {name: known.get(name) for name in asked.always}
     return FileRecord(_href(asset), geometry, crs, _interval(item), extras)
 
 
