@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import shapely
 from numpy.typing import NDArray
 from rasterio import Affine
@@ -195,11 +196,7 @@ class _Patches:
     width: int
     connectivity: int
     count: int = 0
-    shapes: list[NDArray[Any]] = field(default_factory=list)
-    values: list[Values] = field(default_factory=list)
-    pixels: list[NDArray[Any]] = field(default_factory=list)
-    firsts: list[NDArray[Any]] = field(default_factory=list)
-    sums: list[NDArray[Any]] = field(default_factory=list)
+    blocks: list[pd.DataFrame] = field(default_factory=list)
     links: list[NDArray[Any]] = field(default_factory=list)
     _above: _Edge | None = None
     _below: _Edge | None = None
@@ -219,12 +216,18 @@ class _Patches:
         first = np.zeros(count + 1, np.int64)
         where = np.arange(flat.size)[::-1]  # the last one written is the first pixel
         first[flat[::-1]] = where
-        self.firsts.append((top + first[1:] // cols) * self.width + left + first[1:] % cols)
-        self.values.append(values.ravel()[first[1:]])
-        self.pixels.append(np.bincount(flat, minlength=count + 1)[1:])
-        self.shapes.append(_drawn(labels, valid, count, top, left))
+        patches: dict[str, Any] = {
+            "first": (top + first[1:] // cols) * self.width + left + first[1:] % cols,
+            "value": values.ravel()[first[1:]],
+            "pixels": np.bincount(flat, minlength=count + 1)[1:],
+            "shape": _drawn(labels, valid, count, top, left),
+        }
         if measured is not None:
-            self.sums.append(_sums(flat, count, *measured))
+            for band, (pixels, known) in enumerate(zip(*measured, strict=True)):
+                weights = np.where(known, pixels, 0).ravel()
+                patches[f"sum_{band}"] = np.bincount(flat, weights, count + 1)[1:]
+                patches[f"known_{band}"] = np.bincount(flat, known.ravel(), count + 1)[1:]
+        self.blocks.append(pd.DataFrame(patches))
         nodes = np.where(valid, labels + (self.count - 1), -1)
         self._join(nodes, values, left)
         self.count += count
@@ -317,68 +320,31 @@ def _drawn(
     return moved
 
 
-def _sums(flat: NDArray[Any], count: int, values: Values, counts: Mask) -> NDArray[np.float64]:
-    """Return for each patch and band the sum of its pixels that count, and their number."""
-    out = np.empty((count, len(values), 2))
-    for band, (pixels, known) in enumerate(zip(values, counts, strict=True)):
-        weights = np.where(known, pixels, 0).ravel()
-        out[:, band, 0] = np.bincount(flat, weights, count + 1)[1:]
-        out[:, band, 1] = np.bincount(flat, known.ravel(), count + 1)[1:]
-    return out
-
-
 def _frame(
     patches: _Patches, raster: _Raster, other: _Raster | None, column: str, min_pixels: int
 ) -> gpd.GeoDataFrame:
     """Dissolve patches that are one, and put the polygons onto the map with what they hold."""
     part_of = patches.components()
-    number = int(part_of.max(initial=-1)) + 1
-    pixels = np.bincount(part_of, np.concatenate([[], *patches.pixels]), number).astype(np.int64)
-    firsts = np.full(number, np.iinfo(np.int64).max)
-    np.minimum.at(firsts, part_of, np.concatenate([np.zeros(0, np.int64), *patches.firsts]))
-    shown = np.argsort(firsts, kind="stable")
-    shown = shown[pixels[shown] >= min_pixels]
-    members = np.argsort(part_of, kind="stable")
-    ends = np.cumsum(np.bincount(part_of, minlength=number))
-    starts = ends - np.bincount(part_of, minlength=number)
-    pieces = np.concatenate([np.empty(0, object), *patches.shapes])
-    drawn = [_whole(pieces[members[starts[i] : ends[i]]]) for i in shown]
-    first_member = members[starts[shown]] if len(shown) else np.zeros(0, np.intp)
-    held = np.concatenate(patches.values)[first_member]
-    data: dict[str, Any] = {column: held}
+    pieces: Any = pd.concat(patches.blocks, ignore_index=True)
+    how = dict.fromkeys(pieces, "sum") | {"first": "min", "value": "first", "shape": "first"}
+    whole = pieces.groupby(part_of).agg(how).query("pixels >= @min_pixels").sort_values("first")
+    several = np.isin(part_of, whole.index[np.bincount(part_of)[whole.index] > 1])
+    joined = pieces["shape"][several].groupby(part_of[several]).agg(_joined)
+    whole.loc[joined.index, "shape"] = joined
+    whole = whole.reset_index(drop=True)
+    data: dict[str, Any] = {column: whole["value"]}
     if raster.classes:
-        data["name"] = [raster.classes.get(int(value), ("", ""))[0] for value in held]
-    data["pixels"] = pixels[shown]
-    data["area"] = pixels[shown] * abs(raster.transform.determinant)
-    if other is not None:
-        data.update(_means(np.concatenate(patches.sums), part_of, number, other.names, shown))
-    a, b, c, d, e, f = tuple(raster.transform)[:6]
-
-    def place(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-        col, row = corners.T
-        return np.stack([a * col + b * row + c, d * col + e * row + f], axis=1)
-
-    geometry = shapely.transform(np.array(drawn, dtype=object), place)
+        data["name"] = [raster.classes.get(int(value), ("", ""))[0] for value in whole["value"]]
+    data["pixels"] = whole["pixels"]
+    data["area"] = whole["pixels"] * abs(raster.transform.determinant)
+    for band, name in enumerate(other.names if other is not None else ()):
+        data[f"mean_{name}"] = whole[f"sum_{band}"] / whole[f"known_{band}"]
+    shapes = whole["shape"].to_numpy()
+    geometry = shapely.transform(shapes, lambda *xy: raster.transform @ xy, interleaved=False)
     return gpd.GeoDataFrame(data, geometry=geometry, crs=raster.crs)
 
 
-def _whole(pieces: NDArray[np.object_]) -> Any:
+def _joined(pieces: pd.Series) -> Any:
     """Return the pieces of a polygon as one; corners are whole numbers, so nothing is rounded."""
-    if len(pieces) == 1:
-        return pieces[0]
     # Where blocks met in the middle of a side, a corner that bends nothing is left.
-    return shapely.simplify(shapely.union_all(pieces), 0)
-
-
-def _means(
-    sums: NDArray[np.float64],
-    part_of: NDArray[np.intp],
-    number: int,
-    names: tuple[str, ...],
-    shown: NDArray[Any],
-) -> Iterator[tuple[str, NDArray[np.float64]]]:
-    """Yield the mean of each band over each polygon, NaN where none of its pixels counts."""
-    for band, name in enumerate(names):
-        total, count = (np.bincount(part_of, sums[:, band, i], number)[shown] for i in (0, 1))
-        with np.errstate(invalid="ignore"):
-            yield f"mean_{name}", total / count
+    return shapely.simplify(shapely.union_all(pieces.to_numpy()), 0)

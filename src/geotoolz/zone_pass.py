@@ -162,18 +162,11 @@ class PassJob:
                 "set operator.radius to a number, 0 where it looks at none"
             )
         self.halo = halo
-        self._begin()
-
-    def _begin(self) -> None:
         self._known: dict[Any, Any] = {}
         self._lock = Lock()
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k not in ("_known", "_lock")}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._begin()
+    def __reduce__(self) -> Any:
+        return PassJob, (self.zones, self.reading, self.statistics, self.operator, self.on_error)
 
     def __call__(self, scenes: list[Scene]) -> PassTable:
         """Return the statistics of the scenes of one pass."""

@@ -399,7 +399,8 @@ def in_pixels(shape: Any, lattice: Lattice) -> Any:
     >>> in_pixels(shapely.box(0, 0, 20, 10), lattice).bounds
     (0.0, -1.0, 2.0, 0.0)
     """
-    return _moved_by(shape, ~lattice.transform)
+    back = ~lattice.transform
+    return shapely.transform(shape, lambda *xy: back @ xy, interleaved=False)
 
 
 def from_pixels(shape: Any, lattice: Lattice) -> Any:
@@ -422,13 +423,7 @@ def from_pixels(shape: Any, lattice: Lattice) -> Any:
     >>> from_pixels(shapely.box(0, -1, 2, 0), lattice).bounds
     (0.0, 0.0, 20.0, 10.0)
     """
-    return _moved_by(shape, lattice.transform)
-
-
-def _moved_by(shapes: Any, by: Affine) -> Any:
-    """Return shapes moved by an affine map, all at once."""
-    turn, offset = np.array([[by.a, by.b], [by.d, by.e]]), np.array([by.c, by.f])
-    return shapely.transform(shapes, lambda xy: xy @ turn.T + offset)
+    return shapely.transform(shape, lambda *xy: lattice.transform @ xy, interleaved=False)
 
 
 def _turned_to(shape: Any, lattice: Lattice, ground: Window) -> Any:

@@ -196,11 +196,8 @@ class AreaEstimate:
     @cached_property
     def areas(self) -> Estimate:
         """Area of each true class."""
-        every = np.ones(self.counts.shape)
-        found = self._by_class(
-            [(self._true(k), every, None) for k in self._range], total=self.total_area
-        )
-        true = np.stack([self._true(k).ravel() for k in self._range])
+        true = self._true
+        found = self._by_class(true, np.ones_like(true), total=self.total_area)
         return replace(found, parts=self.units.parts(true))
 
     @property
@@ -249,26 +246,19 @@ class AreaEstimate:
     @cached_property
     def users(self) -> Estimate:
         """User's accuracy: which share of what is mapped as a class is that class."""
-        return self._by_class(
-            [(self._right(k), self._mapped(k), k) for k in self._range],
-            "no sample is mapped as this class",
-        )
+        nothing = "no sample is mapped as this class"
+        return self._by_class(self._right, self._mapped, nothing, of_mapped=True)
 
     @cached_property
     def producers(self) -> Estimate:
         """Producer's accuracy: which share of a true class is mapped as it."""
-        return self._by_class(
-            [(self._right(k), self._true(k), None) for k in self._range],
-            "no sample is of this class in truth",
-        )
+        return self._by_class(self._right, self._true, "no sample is of this class in truth")
 
     @cached_property
     def f1(self) -> Estimate:
         """F1: the harmonic mean of user's and producer's accuracy."""
-        return self._by_class(
-            [(2 * self._right(k), self._mapped(k) + self._true(k), None) for k in self._range],
-            "no sample is of this class, mapped or in truth",
-        )
+        nothing = "no sample is of this class, mapped or in truth"
+        return self._by_class(2 * self._right, self._mapped + self._true, nothing)
 
     @cached_property
     def shares(self) -> Floats:
@@ -315,41 +305,36 @@ class AreaEstimate:
             columns[name, "low"], columns[name, "high"] = low, high
         return pd.DataFrame(columns, index=pd.Index(self.classes))
 
+    # Of each class (K, K * K) the pairs of mapped and true class that are mapped as it, are it in
+    # truth, or both.
     @property
-    def _range(self) -> range:
-        return range(len(self.classes))
+    def _mapped(self) -> Floats:
+        return np.repeat(np.eye(len(self.classes)), len(self.classes), axis=1)
 
-    def _mapped(self, k: int) -> Floats:
-        out = np.zeros(self.counts.shape)
-        out[k] = 1
-        return out
+    @property
+    def _true(self) -> Floats:
+        return np.tile(np.eye(len(self.classes)), len(self.classes))
 
-    def _true(self, k: int) -> Floats:
-        return self._mapped(k).T
-
-    def _right(self, k: int) -> Floats:
-        return self._mapped(k) * self._true(k)
+    @property
+    def _right(self) -> Floats:
+        return self._mapped * self._true
 
     def _by_class(
-        self,
-        ratios: Sequence[tuple[Floats, Floats, int | None]],
-        nothing: str = "",
-        total: float = 1.0,
+        self, y: Floats, x: Floats, nothing: str = "", total: float = 1.0, of_mapped: bool = False
     ) -> Estimate:
-        """Return one ratio for each class; the last member says which mapped class it is about."""
-        found, reasons, counts = [], {}, []
-        for label, (y, x, about) in zip(self.classes, ratios, strict=True):
+        """Return one ratio for each class, each of one mapped class where `of_mapped`."""
+        found, reasons = [], {}
+        for k, label in enumerate(self.classes):
             needed: Sequence[int] = range(len(self.units.sizes))
-            if about is not None and self.strata_of_map is not None:
-                own = self.strata_of_map[about]
+            if of_mapped and self.strata_of_map is not None:
+                own = self.strata_of_map[k]
                 needed = [] if own is None else [own]
-            value, error, reason = self.units.ratio(y.ravel(), x.ravel(), needed)
+            value, error, reason = self.units.ratio(y[k], x[k], needed)
             if math.isnan(value) or math.isnan(error):
                 reasons[label] = reason or nothing
             found.append((value * total, error * total))
-            counts.append(float(np.sum(self.counts * (x > 0))))
         values, errors = np.array(found, np.float64).reshape(-1, 2).T
-        return Estimate(values, errors, np.array(counts), total, reasons)
+        return Estimate(values, errors, (x > 0) @ self.counts.ravel() * 1.0, total, reasons)
 
 
 _FIGURES = ("areas", "overall", "users", "producers", "f1")
