@@ -130,11 +130,7 @@ class FootprintTable:
     @cached_property
     def json_columns(self) -> list[str]:
         """Columns that a file holds as JSON: of dicts, and of lists that mix types."""
-        return [
-            name
-            for name in self.columns
-            if self.frame[name].dtype == object and _needs_json(self.frame[name])
-        ]
+        return [name for name in self.columns if _needs_json(self.frame[name])]
 
     @property
     def shape_columns(self) -> list[str]:
@@ -300,30 +296,33 @@ class PairTable(FootprintTable):
         -------
         (N,) bool.
         """
-        one, two = self._left.bounds[self._in_left], self._right.bounds[self._in_right]
-        low, high = np.maximum(one[:, :2], two[:, :2]), np.minimum(one[:, 2:], two[:, 2:])
+        low, high, boxes = self._common
         found: np.ndarray = (low < high).all(axis=1)
-        boxes = self._left.is_box[self._in_left] & self._right.is_box[self._in_right]
         other = np.flatnonzero(~boxes)
-        a = self._left.geometry[self._in_left[other]]
-        b = self._right.geometry[self._in_right[other]]
+        a, b = self._shapes(other)
         least = np.minimum(shapely.get_dimensions(a), shapely.get_dimensions(b))
         found[other] = shapely.get_dimensions(shapely.intersection(a, b)) >= least
         return found
 
+    @property
+    def _common(self) -> tuple[Any, Any, np.ndarray]:
+        """The corners (N, 2) of what the bounds of each pair share, and whether both are boxes."""
+        one, two = self._left.bounds[self._in_left], self._right.bounds[self._in_right]
+        low, high = np.maximum(one[:, :2], two[:, :2]), np.minimum(one[:, 2:], two[:, 2:])
+        return low, high, self._left.is_box[self._in_left] & self._right.is_box[self._in_right]
+
+    def _shapes(self, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        left, right = self._in_left[pairs], self._in_right[pairs]
+        return self._left.geometry[left], self._right.geometry[right]
+
     @cached_property
     def geometry(self) -> np.ndarray:
         """(N,) shapely geometries: what each pair shares."""
-        one, two = self._left.bounds[self._in_left], self._right.bounds[self._in_right]
-        low, high = np.maximum(one[:, :2], two[:, :2]), np.minimum(one[:, 2:], two[:, 2:])
-        fill = self._left.is_box[self._in_left] & self._right.is_box[self._in_right]
-        fill &= (low < high).all(axis=1)
+        low, high, boxes = self._common
+        fill = boxes & (low < high).all(axis=1)
         shared = np.empty(len(self), dtype=object)
         shared[fill] = shapely.box(*low[fill].T, *high[fill].T)
-        other = np.flatnonzero(~fill)
-        shared[other] = shapely.intersection(
-            self._left.geometry[self._in_left[other]], self._right.geometry[self._in_right[other]]
-        )
+        shared[~fill] = shapely.intersection(*self._shapes(~fill))
         return shared
 
     @cached_property
@@ -473,8 +472,8 @@ def json_text(value: Any) -> str:
 
 def _needs_json(values: pd.Series) -> bool:
     """Whether entries hold dicts or lists that Arrow's types would not give back as they are."""
-    known = [value for value in values if is_known(value)]
-    if values.dtype != object or not any(map(pd.api.types.is_list_like, known)):
+    known = [value for value in values if is_known(value)] if values.dtype == object else []
+    if not any(map(pd.api.types.is_list_like, known)):
         return False
     try:
         text = json_text(known)
