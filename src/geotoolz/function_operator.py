@@ -183,10 +183,8 @@ def constructor(
 
 
 def _call(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return an `_apply` that hands the stored arguments to the function."""
-    rest = list(signature(function).parameters.values())[1:]
-    named = [f"{p.name}=" if p.kind is p.KEYWORD_ONLY else "" for p in rest]
-    stored = "".join(f", {name}self.{p.name}" for name, p in zip(named, rest, strict=True))
+    """Return an `_apply` that hands the stored arguments to the function, by position."""
+    stored = "".join(f", self.{name}" for name in list(signature(function).parameters)[1:])
     source = f"def make(_call):\n    return lambda self, raster: _call(raster{stored})"
     return _compiled(source, function)(function)  # type: ignore[no-any-return]
 

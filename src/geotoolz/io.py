@@ -20,7 +20,7 @@ from geocatalog.read.bands import as_asked, data_indexes, lacks_place, read_band
 from geocatalog.read.open import with_dataset
 from geotoolz.bands import band_names, position_of
 from geotoolz.carrier import NAN, Raster, attrs_of
-from geotoolz.function_operator import FunctionOperator, check_choice, parameters_of
+from geotoolz.function_operator import check_choice
 from geotoolz.warp import Bounds, georeferenced, pixels_within
 from pipekit import Operator
 from pipekit.carrier import crs_of
@@ -401,8 +401,20 @@ def _decoded(text: str) -> Any:
         return text
 
 
-class ReadGeoTensor(FunctionOperator):
+@dataclass(repr=False, eq=False)
+class ReadGeoTensor(Operator):
     """A path in, a `GeoTensor` out: `read` as an operator.
+
+    Parameters
+    ----------
+    bounds
+        (west, south, east, north) in `crs`; the whole file by default.
+    crs
+        Of the box, in any form; by default the file's own.
+    bands
+        Which, by position from 0 or by name; by default all but an alpha band.
+    scaled
+        False gives the stored numbers of a file with a scale or an offset.
 
     Examples
     --------
@@ -412,8 +424,13 @@ class ReadGeoTensor(FunctionOperator):
 
     touches_files = True
 
-    @parameters_of(read)
-    def __init__(self) -> None: ...
+    bounds: Bounds | None = None
+    crs: str | int | None = None
+    bands: Sequence[int | str] | None = None
+    scaled: bool = True
+
+    def _apply(self, path: PathLike) -> GeoTensor:
+        return read(path, self.bounds, crs=self.crs, bands=self.bands, scaled=self.scaled)
 
 
 @dataclass(repr=False, eq=False)
