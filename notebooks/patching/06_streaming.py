@@ -34,17 +34,16 @@
 # %%
 import hashlib
 import json
+import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
-import textwrap
 import time
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from joblib.externals.loky import ProcessPoolExecutor
 from rasterio.windows import Window
 
 import geopatcher
@@ -52,6 +51,7 @@ from geopatcher import RasterField, SpatialBoxcar, SpatialHann, SpatialMedian, S
 from geopatcher import SpatialPatcher, SpatialRectangular, SpatialRegularStride, map_patches
 from geopatcher import merge_to_file
 from geostack import load_s2_full_tile
+from geostack.lesson import peak_memory
 from geotoolz import NDVI, ApplyToChips, DNToReflectance, GridSampler, Sequential, Stitch
 from geotoolz.viz import plot
 
@@ -111,59 +111,45 @@ assert worst < 1e-6
 # %% [markdown]
 # ## Memory is flat
 #
-# Peak memory says what a *process* needed, so each case below is a process of its own: the upper
+# Peak memory says what a *process* needed, so each run below has a process of its own: the upper
 # eighth, quarter and half of the tile, and all of it, streamed into a COG; and the whole-scene
 # call beside it, for as long as it is reasonable.
 
-# %%
-SETUP = textwrap.dedent("""
-    import resource, sys
-    from pathlib import Path
-    import numpy as np
-    from rasterio.windows import Window
-    from geopatcher import *
-    from geostack import load_s2_full_tile
-    from geotoolz import NDVI, ApplyToChips, DNToReflectance, GridSampler, Sequential, Stitch
 
-    how, height, target = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-    tile = load_s2_full_tile(
-        date_range="2024-08-13/2024-08-13", bands=("B04", "B08"), source="simulated"
-    )
+# %%
+def stream(height, target):
+    """Write the NDVI of the tile's upper rows into a COG, row by row."""
     part = tile.read_from_window(Window(0, 0, 10980, height))
-    ndvi = DNToReflectance() | NDVI(red_idx=0, nir_idx=1)
-""")
+    into = SpatialOverlapAdd(streaming=True, target_path=target)
+    patcher = SpatialPatcher(geometry, sampler, SpatialHann(), into)
+    Sequential([GridSampler(patcher), ApplyToChips(ndvi), Stitch()])(RasterField(part))
 
-# %%
-SCRIPT = SETUP + textwrap.dedent("""
-    if how == "stream":
-        into = SpatialOverlapAdd(streaming=True, target_path=target)
-        patcher = SpatialPatcher(
-            SpatialRectangular(256, boundary="shift"), SpatialRegularStride(192), SpatialHann(), into
-        )
-        Sequential([GridSampler(patcher), ApplyToChips(ndvi), Stitch()])(RasterField(part))
-    else:
-        np.save(target, np.asarray(ndvi(part.load())))
-    status = Path("/proc/self/status")  # Linux; elsewhere the maximum since the process began
-    lines = status.read_text().splitlines() if status.exists() else []
-    peaks = [int(line.split()[1]) for line in lines if line.startswith("VmHWM")]
-    per_megabyte = 2**20 if sys.platform == "darwin" else 1024
-    print((peaks or [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss])[0] / per_megabyte)
-""")
+
+def at_once(height, target):
+    """Write the NDVI of the tile's upper rows from one call on all of them."""
+    part = tile.read_from_window(Window(0, 0, 10980, height))
+    np.save(target, np.asarray(ndvi(part.load())))
+
+
+# %% [markdown]
+# `loky` (a part of joblib, which scikit-learn brings) starts fresh processes and takes functions that
+# are written in a notebook, with what they use. The pool of one worker below is such a process. It runs
+# the function, says how much memory it held at most, and ends with the block.
 
 
 # %%
-def peak(how, height):
-    """Return the peak memory in MB of a process that makes the NDVI of the upper rows."""
-    target = folder / ("part.tif" if how == "stream" else "part.npy")
-    command = [sys.executable, "-c", SCRIPT, how, str(height), str(target)]
-    run = subprocess.run(command, capture_output=True, text=True, check=True)
+def peak(run, height, target):
+    """Return the peak memory in MB of a process that does nothing but `run(height, target)`."""
+    with ProcessPoolExecutor(1) as process:
+        process.submit(run, height, target).result()
+        megabytes = process.submit(peak_memory).result()
     target.unlink()
-    return float(run.stdout)
+    return megabytes
 
 
 heights = [1372, 2745, 5490, 10980]
-memory = {height: peak("stream", height) for height in heights}
-whole = {height: peak("whole", height) for height in heights[:2]}
+memory = {height: peak(stream, height, folder / "part.tif") for height in heights}
+whole = {height: peak(at_once, height, folder / "part.npy") for height in heights[:2]}
 for height, peaked in memory.items():
     print(f"{height:6} rows: streamed {peaked:4.0f} MB", end="")
     print(f", whole-scene call {whole[height]:5.0f} MB" if height in whole else "")
@@ -219,47 +205,39 @@ print(cube.dims, cube.shape, cube.dtype, "- dask chunks of", cube.data.chunksize
 # %% [markdown]
 # ## Kill it, and go on
 #
-# With `journal=` each finished block leaves a line in a file. Here a process of its own begins the
-# run and is killed with SIGKILL, which no program can catch, once two blocks are in the journal.
-
-# %%
-RUN = textwrap.dedent("""
-    import sys
-    from rasterio.windows import Window
-    from geopatcher import *
-    from geostack import load_s2_full_tile
-    from geotoolz import NDVI, DNToReflectance
-
-    tile = load_s2_full_tile(
-        date_range="2024-08-13/2024-08-13", bands=("B04", "B08"), source="simulated"
-    )
-    patcher = SpatialPatcher(
-        SpatialRectangular(256, boundary="shift"), SpatialRegularStride(192), SpatialHann()
-    )
-    map_patches(
-        patcher, tile.read_from_window(Window(0, 0, 10980, 2500)),
-        DNToReflectance() | NDVI(red_idx=0, nir_idx=1),
-        target=sys.argv[1], journal=sys.argv[2], workers=1, block_rows=512, progress=False,
-    )
-""")
+# With `journal=` each finished block leaves a line in a file. `go` is the run, and it is called twice:
+# first in a process of its own, since this notebook's must survive. That process is killed with
+# SIGKILL, which no program can catch, once two blocks are in the journal.
 
 # %%
 target, journal = folder / "killed.tif", folder / "killed.jsonl"
-run = subprocess.Popen([sys.executable, "-c", RUN, str(target), str(journal)])
-while run.poll() is None and not (journal.exists() and journal.read_bytes().count(b"crc32") >= 2):
-    time.sleep(0.02)
-run.send_signal(signal.SIGKILL)
-run.wait()
+
+
+def go():
+    """Write the NDVI of the upper rows into the target, or go on where the journal ends."""
+    how = {"block_rows": 512, "workers": 1, "progress": False}
+    map_patches(plain, part, ndvi, target=target, journal=journal, **how)
 
 
 def blocks_done():
     """Return the blocks of rows that the journal holds, in the order they were finished."""
-    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    text = journal.read_text() if journal.exists() else ""
+    whole = text.rpartition("\n")[0]  # a line that is being written does not count yet
+    lines = [json.loads(line) for line in whole.splitlines()]
     return [line["rows"] for line in lines if "rows" in line]
 
 
+# %%
+with ProcessPoolExecutor(1) as process:
+    number = process.submit(os.getpid).result()
+    run = process.submit(go)
+    while len(blocks_done()) < 2 and not run.done():
+        time.sleep(0.02)
+    os.kill(number, signal.SIGKILL)
+    print("the run ended with", type(run.exception()).__name__)
+
 survived = blocks_done()
-print("killed; finished blocks:", survived)
+print("finished blocks:", survived)
 assert not target.exists()
 
 # %% [markdown]
@@ -267,7 +245,7 @@ assert not target.exists()
 # undisturbed run makes, to the byte.
 
 # %%
-map_patches(plain, part, ndvi, target=target, journal=journal, block_rows=512, progress=False)
+go()
 added = blocks_done()[len(survived) :]
 print("done by the second run:", added)
 map_patches(plain, part, ndvi, target=folder / "whole.tif", block_rows=512, progress=False)

@@ -21,6 +21,7 @@ CARRIED = {
     "affine",
     "georeader",
     "h11",
+    "joblib",
     "morecantile",
     "mpl_toolkits",
     "traitlets",
