@@ -30,6 +30,7 @@ from geopatcher.files.zarr import (
 )
 from pipekit.files import drop_side_files
 from pipekit.lazy import needed
+from pipekit.parallel import in_threads
 from pipekit.places import Place
 
 AT_ONCE = 8
@@ -95,18 +96,40 @@ class RowsOnStore(ZarrRows):
     place: Place
 
     def create(self, keep: bool = False) -> None:
-        """Make the array without its group, so that nobody opens it yet."""
+        """Make the arrays without their group, so that nobody opens it yet."""
         if keep and (self.place / NAME / _GROUP).exists():
             return
         (self.place / _GROUP).remove()
         self.place.clear()
-        self.lay_out(self._create_array)
+        laid_out = self.laid_out({})
+        del laid_out[_GROUP]
+        for _ in in_threads(
+            lambda name: (self.place / name).write(laid_out[name]), laid_out, AT_ONCE
+        ):
+            continue
 
-    def _create_array(self, name: str, **how: Any) -> Any:
+    def laid_out(self, attributes: dict[str, Any]) -> dict[str, bytes]:
+        """Return the objects of a store without pixels by their names.
+
+        Made in memory: zarr asks a store for each before it puts it, one after the other.
+
+        Parameters
+        ----------
+        attributes : dict
+            Of the array.
+
+        Returns
+        -------
+        dict of str to bytes
+            Metadata and coordinates.
+        """
         zarr = needed("zarr")
 
-        (self.place / name / _GROUP).remove()  # a list may not have had it
-        return zarr.create_array((self.place / name).for_zarr(), **how)
+        made: dict[str, Any] = {}
+        group = zarr.open_group(made, mode="w", zarr_format=3, attributes=CONVENTIONS)
+        self.lay_out(group.create_array)
+        group[NAME].update_attributes(attributes)
+        return {name: held.to_bytes() for name, held in made.items()}
 
     def begin(self) -> ShardWriter:
         """Return what puts shards when their rows have come."""
@@ -143,11 +166,9 @@ class ZarrOnStore(ZarrTarget):
 
     def finish(self, skipped: dict[Any, str]) -> None:
         """Write the attributes, which list the patches that failed, and the group's metadata."""
-        zarr = needed("zarr")
-
-        array = zarr.open_array((self.place / NAME).for_zarr(), mode="r+", zarr_format=3)
-        array.update_attributes(self._attrs(skipped))
-        zarr.open_group(self.place.for_zarr(), mode="a", zarr_format=3, attributes=CONVENTIONS)
+        laid_out = self.store.laid_out(self._attrs(skipped))
+        for name in (f"{NAME}/{_GROUP}", _GROUP):
+            (self.place / name).write(laid_out[name])
 
     def discard(self) -> None:
         """Remove what a failed run has put."""
