@@ -3,6 +3,7 @@
 python benchmarks/composing.py make FOLDER 60 10980
 python benchmarks/composing.py geostack FOLDER 60
 python benchmarks/composing.py odc-stac FOLDER 60
+python benchmarks/composing.py odc-stac-strips FOLDER 60
 
 Prints the seconds it took, from the items to the finished store, and the process's peak memory.
 """
@@ -14,6 +15,7 @@ import os
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +101,12 @@ def with_geostack(items: list[Item], store: Path) -> None:
     composite(items, BANDS, target=store, workers=WORKERS, progress=False)
 
 
-def with_odc_stac(items: list[Item], store: Path) -> None:
-    """The same median as its documents teach it: masked floats, all dates of a chunk at once."""
+def with_odc_stac(items: list[Item], store: Path, rows: int | None = None) -> None:
+    """The same median as its documents teach it: masked floats, all dates of a chunk at once.
+
+    With `rows`, so many at a time, one strip after the other: of 60 whole tiles the graph as a
+    whole held 23.9 GB after 14 minutes, when the machine of 24 ended it.
+    """
     import dask
     import odc.stac
     import xarray as xr
@@ -114,7 +120,15 @@ def with_odc_stac(items: list[Item], store: Path) -> None:
         numbers = loaded[band].chunk(time=-1)
         shifted = np.maximum(numbers.astype("float32") - 1000, 1)
         made[band] = shifted.where(clear & (numbers > 0)).median("time", skipna=True)
-    xr.Dataset(made).drop_vars("spatial_ref").to_zarr(store, mode="w", consolidated=False)
+    median = xr.Dataset(made).drop_vars("spatial_ref")
+    if rows is None:
+        median.to_zarr(store, mode="w", consolidated=False)
+        return
+    median.to_zarr(store, mode="w", consolidated=False, compute=False)
+    for top in range(0, median.sizes["y"], rows):
+        strip = slice(top, top + rows)
+        pixels = median.isel(y=strip).drop_vars(["x", "y"])
+        pixels.to_zarr(store, region={"x": slice(None), "y": strip}, consolidated=False)
 
 
 def values_of(store: Path, rows: slice) -> np.ndarray:
@@ -127,7 +141,11 @@ def values_of(store: Path, rows: slice) -> np.ndarray:
     return np.stack([group[band][rows] for band in BANDS])
 
 
-RIVALS = {"geostack": with_geostack, "odc-stac": with_odc_stac}
+RIVALS = {
+    "geostack": with_geostack,
+    "odc-stac": with_odc_stac,
+    "odc-stac-strips": partial(with_odc_stac, rows=512),
+}
 
 if __name__ == "__main__":
     what, folder, count = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
