@@ -103,12 +103,13 @@ rgb = ToRGB(bands=("B04", "B03", "B02"), limits=(0, 0.22))
 fig, axes = plt.subplots(1, 2, figsize=(9.4, 8.4), layout="constrained")
 plot(rgb(scene), ax=axes[0], title="Features: four bands, three drawn")
 plot(truth, ax=axes[1], classes=CLASSES, title="Label: three classes from SCL")
+axes[1].set_facecolor("0.6")  # seen through pixels without a label
 axes[1].set_ylabel("")
 plt.show()
 
 # %% [markdown]
 # Two thirds of the scene are lake. A model that answers "water" everywhere is right two times out
-# of three, so overall accuracy flatters; below we look at each class. White spots in the label are
+# of three, so overall accuracy flatters; below we look at each class. Grey spots in the label are
 # clouds and shadows.
 #
 # ## Split by area first
@@ -306,9 +307,6 @@ for sky, bands in {"clear": test, "hazy": 0.9 * test + scattered}.items():
 # brightness. Augmentation pays for models that look at shapes and have few chips; the way to know
 # is this table, on an area the model has not seen.
 
-# %%
-model = models["augmented"]
-
 # %% [markdown]
 # ## Better than what? Blocks, baselines, seeds
 #
@@ -316,7 +314,8 @@ model = models["augmented"]
 # folds train, those of a fourth choose how strongly the model is held back (`C`), those of the fifth are
 # looked at once, at the end. Chips of two folds never share a pixel, nor a rim of 500 m. Beside the
 # model stand two that learn nothing: the most frequent class of the training blocks, and a rule
-# (NDWI above 0 is water, NDVI above 0.5 vegetation).
+# (NDWI above 0 is water, NDVI above 0.5 vegetation). *Precision* is the share of what is called a
+# class that is of it, *recall* the share of a class that is found, and *F1* their harmonic mean.
 
 # %%
 stream, marks = cutter.stream(scene), cutter.stream(truth)
@@ -406,6 +405,7 @@ class PixelModel:
         return np.where(classes < 0, np.nan, classes).astype(np.float32)
 
 
+model = models["augmented"]
 classify = ModelOp(PixelModel(model), method="predict")
 voting = SpatialPatcher(
     geometry=SpatialRectangular(256, boundary="shift"),
@@ -512,9 +512,8 @@ axes[1].set_ylabel("")
 plt.show()
 
 # %% [markdown]
-# The lake is certain. Doubt sits where one class turns into another, along the shore and through thin
-# forest.
-# Does the doubt tell where the model is wrong? In the south we can ask:
+# The lake is certain. Doubt sits where one class turns into another, along the shore and through
+# thin forest. Does the doubt tell where the model is wrong? In the south we can ask:
 
 # %%
 used = truth.values[SOUTH] >= 0
@@ -541,8 +540,8 @@ assert rate[0] > 3 * rate[-1]
 # ## The same on a real scene
 #
 # Bolzano in South Tyrol, Sentinel-2 on 12 June 2022: a city, two rivers, orchards and forest. The
-# model comes from Lake Tahoe (or from its simulation) and has seen none of it. The cells are skipped, and say so, when no
-# source holds that scene.
+# model comes from Lake Tahoe (or from its simulation) and has seen none of it. The cells are
+# skipped, and say so, when no source holds that scene.
 
 # %%
 WHERE = {"bbox": SOUTH_TYROL_BBOX, "tile": SOUTH_TYROL_TILE}
@@ -644,9 +643,10 @@ if tyrol is not None:
 # %%
 if tyrol is not None:
     fig, axes = plt.subplots(1, 3, figsize=(12.4, 3.7), layout="constrained")
-    plot(ToRGB(bands=("B04", "B03", "B02"))(tyrol), ax=axes[0], title="Bolzano, true colour")
+    plot(rgb(tyrol), ax=axes[0], title="Bolzano, true colour")
     for ax, (name, mapped) in zip(axes[1:], maps.items(), strict=True):
         plot(mapped, ax=ax, classes=CLASSES, title=name, legend=ax is axes[-1])
+        ax.set_facecolor("0.6")  # seen through pixels without data
         ax.set_ylabel("")
     fig.supxlabel("contains modified Copernicus Sentinel data 2022", size=8)
     plt.show()

@@ -113,7 +113,7 @@ def picture(raster, title, ax, scale_bar=False):
     """Draw a raster (C, rows, cols) in true colours, of two bands in false ones."""
     shown = ("B04", "B03", "B02") if real else ("B08", "B04", "B04")
     rgb = gz.ToRGB(shown, limits=(150, 1600) if real else (0, 3000), gamma=1.3)
-    plot(rgb(raster), ax=ax, title=title, axes="none", scale_bar=scale_bar)
+    plot(rgb(raster), ax=ax, title=title, axes="none", scale_bar=scale_bar, nodata=None)
     ax.set_facecolor("0.6")  # seen through pixels without data
 
 
@@ -209,6 +209,10 @@ if real:
     assert whole < good - 0.05
 
 # %% [markdown]
+# In Flanders, without a mask, cloud lies over the fields and much of the NDVI is gone. With class 9
+# alone the mean is close here, and the picture smoother than with all classes, which leave fewer
+# looks in places. The mean does not say that thin cloud is out: compare masks on your own scenes.
+#
 # ## What a forgotten offset does
 #
 # Since baseline 04.00 Sentinel-2's numbers carry +1000. An archive of several years mixes both
@@ -405,13 +409,15 @@ if real:
     assert drop > 0.5
 
 # %% [markdown]
-# Green before, bare soil after, sharp along the field's edges: a harvest between the two looks,
-# 20 days apart. A cloud has no such edges.
+# Green before, bare soil after, sharp along the field's edges: a harvest between the two looks. A
+# cloud has no such edges. (The step in the table is between fitted levels, the fall here between
+# two looks.)
 #
 # ## A cube to give away
 #
-# The same composites as a Zarr store: time, band, y and x with CF coordinates and a grid mapping.
-# `chunks="series"` lays the dates of a place side by side, for curves; `"maps"` a date's pixels.
+# The same composites as a Zarr store: time, band, y and x, described as the CF conventions have it,
+# so that other programs find dates and CRS. `chunks="series"` lays the dates of a place side by
+# side, for curves; `"maps"` a date's pixels.
 
 # %%
 store = folder / "months.zarr"
@@ -534,5 +540,6 @@ with xr.open_zarr(store, consolidated=False) as cube:
 # - Verbesselt, J. et al. (2010), *Remote Sensing of Environment* 114, 106-115, [doi:10.1016/j.rse.2009.08.014](https://doi.org/10.1016/j.rse.2009.08.014): breaks in series
 # - European Space Agency, *Sentinel-2 Products Specification Document* and *Level-2A Algorithm Theoretical Basis Document*, <https://sentiwiki.copernicus.eu/web/s2-documents>
 #
-# **Where next.** [Time: windows that look back](../patching/05_time.ipynb) asks what a value of today
-# may use; the page on cloud-free composites makes a map of a folder of files.
+# **Where next.** [Time: windows that look back](../patching/05_time.ipynb) asks what a value of
+# today may use; [Make a cloud-free composite](../../docs/how-to/cloud-free-composite.md) makes a
+# map of a folder of files.
