@@ -18,7 +18,7 @@
 #
 # - to split one band into chips, and what a chip knows about itself;
 # - the four axes of a patcher: geometry, sampler, window, aggregation;
-# - why a window must never be zero, and how to write your own;
+# - why a window should not be zero at its ends, and how to write your own;
 # - to merge chips that disagree, exactly to the scene's edge;
 # - to write a patcher into a file and read it back.
 #
@@ -74,7 +74,7 @@ plot(
     ax=ax,
     cmap="cividis",
     label="near infrared (digital number)",
-    title=place,
+    title=f"{place}, near infrared",
 )
 fig.supxlabel(credit, size=8)
 plt.show()
@@ -98,6 +98,7 @@ fig, ax = plt.subplots(figsize=(5, 5.4), layout="constrained")
 plot(scene, ax=ax, cmap="gray", colorbar=False, title="30 chips of 96 x 96, every 64 pixels")
 draw_chips(ax, patches, scene.transform, scale=1e-3)
 draw_chips(ax, patches[:1], scene.transform, scale=1e-3, colors="tab:red", linewidths=2.5)
+fig.supxlabel(credit, size=8)
 plt.show()
 
 # %% [markdown]
@@ -116,8 +117,7 @@ print("data   :", type(patch.data).__name__, patch.data.shape)
 print("anchor :", patch.anchor, "(row, col)")
 print("indices:", patch.indices)
 print("weights:", patch.weights.shape, patch.weights.dtype)
-
-row, col = patch.anchor
+print("a view :", np.shares_memory(patch.data.values, scene.values))
 
 # %% [markdown]
 # A patch of a raster in memory is a view: cutting costs nothing and copies nothing. A patch of a
@@ -223,10 +223,11 @@ for name in ("SpatialBoxcar()", "SpatialHann()", "SpatialCustom(ring)"):
     print(f"{name:20} {merged[name].shape} {merged[name].dtype}")
 
 # %%
-fig, axes = plt.subplots(1, 3, figsize=(11, 4.9), layout="constrained", sharey=True)
+part = np.s_[180:330, 100:300]  # where seams are easiest to see
+fig, axes = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained", sharey=True)
 for ax, (name, result) in zip(axes, merged.items(), strict=True):
     plot(
-        result,
+        result[part],
         ax=ax,
         cmap="cividis",
         vmin=-1500,
@@ -237,6 +238,7 @@ for ax, (name, result) in zip(axes, merged.items(), strict=True):
     )
 for ax in axes[1:]:
     ax.set_ylabel("")
+fig.supxlabel(credit, size=8)
 plt.show()
 
 # %% [markdown]
@@ -298,7 +300,7 @@ print("the same bytes:", result.shape, result.crs)
 
 # %%
 text = json.dumps(hann.get_config(), indent=1)
-print(text[:326], "...")
+print(*text.splitlines()[:19], "...", sep="\n")
 assert SpatialPatcher.from_config(json.loads(text)) == hann
 
 # %% [markdown]
@@ -394,7 +396,7 @@ except PatchError as error:
 # **Key points**
 #
 # - Four choices make a tiling: geometry, sampler, window, aggregation.
-# - A window that is zero somewhere loses pixels at the scene's edge.
+# - A window that is zero at its ends loses the scene's edge, which only one chip sees.
 # - Seams come from operators that look at the whole chip. A window fades them, and does not cure them.
 # - A patcher is plain data, so it can be written down, compared and read back.
 #

@@ -1,6 +1,7 @@
 """What holds after lesson patching 01, in the kernel that ran it."""
 
 assert len(patches) == patcher.n_anchors(scene) == 6 * 5
+row, col = patch.anchor
 assert tuple(patch.data.transform @ (0, 0)) == tuple(scene.transform @ (col, row))
 assert np.array_equal(patch.data.values, scene.values[:, row : row + 96, col : col + 96])
 assert np.shares_memory(patch.data.values, scene.values)
