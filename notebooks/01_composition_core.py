@@ -173,9 +173,9 @@ assert again == thermometer
 assert again.config_hash == thermometer.config_hash
 
 # %% [markdown]
-# A gain of 2 keeps integers and a gain of 2.0 does not, so they are two operators. One thing to
-# remember: store **every** argument. An operator that forgets one still runs, and
-# says what is missing as soon as somebody asks for its config.
+# In numpy, integers times 2 are integers and integers times 2.0 are not, so 2 and 2.0 make two
+# different operators. One thing to remember: store **every** argument. An operator that forgets one
+# still runs, and says what is missing as soon as somebody asks for its config.
 
 
 # %%

@@ -16,7 +16,7 @@
 # morning? Written into the steps, each remedy doubles the code. Can remedies be *operators around
 # operators* instead?
 #
-# You will learn seven idioms, each at the place where the night goes wrong:
+# You will learn eight idioms, each at the place where the night goes wrong:
 #
 # - `Retry` for a server that answers at the third try, `Try` and `Coalesce` for another source;
 # - the `Assert` family and `Quarantine` for scenes that must not become maps;
@@ -55,7 +55,8 @@ print("source of pixels: none, small arrays made here")
 # ## An archive of eight scenes
 #
 # Three bands each, 120 x 160 pixels of 10 m, with smooth hills, a lake and noise. 0 is their *nodata*:
-# the value that says "not measured". Nothing here is a measurement of the world.
+# the value that says "not measured". Each scene is a `GeoTensor`: an array that knows where it lies
+# (transform and CRS) and what its nodata is. Nothing here is a measurement of the world.
 
 # %%
 y, x = np.mgrid[0:120, 0:160]
@@ -220,6 +221,7 @@ try:
 except urllib.error.HTTPError as error:
     print(f"two attempts are not enough: {error.code} {error.reason};", *error.__notes__)
     error.close()
+print("its waits, in seconds:", pauses)
 asked.clear()
 
 # %% [markdown]
@@ -266,7 +268,7 @@ for name in "ef":
 # ## Set aside and go on: `Quarantine`
 #
 # In a run over ten thousand scenes one bad scene should not end the night, nor vanish. `Quarantine`
-# replaces it by a sentinel and tells somebody why.
+# gives a value of your choice instead, here None, and tells somebody why.
 
 # %%
 reasons = {}
@@ -338,8 +340,8 @@ assert (careful.hits, careful.misses) == (0, 1)
 # %% [markdown]
 # ## The night, and the next one
 #
-# All seven together. The steps of the product have not changed by a letter; what surrounds them is
-# written once, and reads from left to right.
+# All of them together, but for `Profile`, which only looks. The steps of the product have not
+# changed by a letter; what surrounds them is written once, and reads from left to right.
 
 
 # %%
@@ -376,7 +378,7 @@ for ax, (name, made) in zip(axes.flat, maps.items(), strict=True):
         ax.set_box_aspect(120 / 160)
         ax.set_title(f"{name}: refused")
     else:
-        image = ax.imshow(np.asarray(made), vmin=-0.5, vmax=0.7, cmap="cividis")
+        image = ax.imshow(np.asarray(made), vmin=-0.5, vmax=0.8, cmap="cividis")
 fig.colorbar(image, ax=axes, label="normalised difference (unitless)", shrink=0.8)
 fig.suptitle("In the morning: six maps, and two reasons")
 plt.show()
