@@ -294,6 +294,72 @@ print(
 # :::
 
 # %% [markdown]
+# :::{exercise}
+# :label: ex-set-visits
+# A second campaign went to the same place twice, from 1 to 3 July and from 20 to 25 July 2024. Write
+# the catalog `visits` with a row for each time, and `met`, the pairs of scenes of `tahoe` and visits.
+#
+# ```python
+# place = campaign.gdf.geometry.iloc[0]
+# visits = ...
+# met = ...
+#
+# # the check
+# days = tahoe.gdf.start_time.dt.strftime("%m-%d")
+# expected = days.between("07-01", "07-03").sum() + days.between("07-20", "07-25").sum()
+# assert len(visits) == 2
+# assert len(met) == expected > 0
+# assert met.gdf.geometry.to_crs(4326).area.max() <= place.area * 1.001
+# ```
+# :::
+#
+# :::{solution} ex-set-visits
+# :class: dropdown
+#
+# ```python
+# place = campaign.gdf.geometry.iloc[0]
+# times = {"start_time": ["2024-07-01", "2024-07-20"], "end_time": ["2024-07-03", "2024-07-25"]}
+# visits = InMemoryGeoCatalog(
+#     gpd.GeoDataFrame(
+#         {"filepath": ["first.csv", "second.csv"], **times},
+#         geometry=[place, place],
+#         crs="EPSG:4326",
+#     ),
+#     backend="vector",
+# )
+# met = tahoe & visits
+# ```
+# :::
+
+# %% [markdown]
+# :::{exercise}
+# :label: ex-set-only
+# Which ground of California does the tile of the Caldor fire show, and the tile of the lake not? Answer
+# with a catalog `only`. Mind the time: the scenes of the two lie three years apart, and only the borders
+# match every date.
+#
+# ```python
+# only = ...
+#
+# # the check
+# california = states.where("state = 'California'").gdf.to_crs(caldor.crs).geometry.iloc[0]
+# fire, lake = (shapely.box(*one.total_bounds) for one in (caldor, tahoe))
+# expected = california.intersection(fire).difference(lake).area
+# found = only.gdf.to_crs(caldor.crs).geometry.union_all().area
+# assert np.isclose(found, expected, rtol=0.01)
+# assert set(only.gdf.mgrs_tile) == set(caldor.gdf.mgrs_tile)
+# ```
+# :::
+#
+# :::{solution} ex-set-only
+# :class: dropdown
+#
+# ```python
+# only = (states.where("state = 'California'") - tahoe) & caldor
+# ```
+# :::
+
+# %% [markdown]
 # ## Recap
 #
 # | operation | gives | footprint and time |

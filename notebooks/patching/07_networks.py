@@ -34,22 +34,20 @@
 
 # %%
 import json
-import subprocess
-import sys
 import tempfile
-import textwrap
 import time
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from joblib.externals.loky import ProcessPoolExecutor
 
 from geocatalog import GeoSlice, from_stac_items, load_raster_timeseries
 from geopatcher import SpatialBoxcar, SpatialHann, SpatialPatcher, SpatialRectangular
 from geopatcher import SpatialRegularStride, SpatialTrim, map_patches, margin_errors
 from geostack import LAKE_TAHOE_BBOX, LAKE_TAHOE_TILE, SOUTH_TYROL_BBOX, SOUTH_TYROL_TILE
 from geostack import NoSceneError, SourceUnavailableError, load_s2_chip, load_stac_items
-from geostack.lesson import need
+from geostack.lesson import need, peak_memory
 from geotoolz import DNToReflectance, OnnxOp, SimulatedClouds, plot, polygons_of
 from geotoolz import ToRGB, read, write_vectors
 from pipekit import Cache, measure_radius
@@ -339,69 +337,49 @@ plt.show()
 # ## Against the package's own tiling
 #
 # The package tiles by itself, with chips that overlap by a fifth, blended. Both run on the scene as
-# it was, without the clouds drawn over it, each in a process of its own, for time and memory to be
-# theirs alone.
+# it was, without the clouds drawn over it.
 
 # %%
-SETUP = textwrap.dedent("""
-    import json, resource, sys, time
-    from pathlib import Path
-    import numpy as np
-    from geopatcher import *
-    from geotoolz import OnnxOp
+from ukis_csmask.mask import CSmask
 
-    how, source, target = sys.argv[1:]
-    pixels = np.load(source)
-    models = Path(__import__("ukis_csmask").__file__).parent
-    about = json.loads((models / "model_4b_l2a.json").read_text("utf-8"))
-    mean, std = about["data"]["dataset_statistics"]["img"]
-    if how == "patcher":
-        from georeader.geotensor import GeoTensor
-        from rasterio import Affine
-        network = OnnxOp(models / "model_4b_l2a.onnx", mean=mean, std=std, output="probabilities")
-        patcher = SpatialPatcher(
-            SpatialRectangular(256, boundary="shift"), SpatialRegularStride(192), SpatialHann()
-        )
-""")
+
+def by_patcher(scene):
+    """Return the classes (H, W) from chips every 192 pixels, blended."""
+    patcher = SpatialPatcher(geometry, step, SpatialHann())
+    made = map_patches(patcher, scene, network, batch_size=1, workers=1, progress=False)
+    return made.values.argmax(axis=0)
+
+
+def by_package(scene):
+    """Return the classes (H, W) from the package's own tiling, which wants the bands last."""
+    image = np.ascontiguousarray(np.moveaxis(scene.values, 0, -1))
+    cpu = ["CPUExecutionProvider"]
+    found = CSmask(image, list(network.bands), product_level="l2a", providers=cpu)
+    return found.csm[..., 0]
+
+
+# %% [markdown]
+# For memory to be its own, each runs in a fresh process: a pool of one worker, by `loky` (a part of
+# joblib), which takes functions that are written in a notebook, with what they use.
 
 # %%
-SCRIPT = SETUP + textwrap.dedent("""
-    def run(pixels):
-        if how == "patcher":
-            scene = GeoTensor(pixels, Affine.scale(10, -10), "EPSG:32632")
-            made = map_patches(patcher, scene, network, batch_size=1, workers=1, progress=False)
-            return made.values.argmax(axis=0)
-        from ukis_csmask.mask import CSmask
-        image = np.ascontiguousarray(np.moveaxis(pixels, 0, -1))
-        names = ["blue", "green", "red", "nir"]
-        providers = ["CPUExecutionProvider"]
-        return CSmask(image, names, product_level="l2a", providers=providers).csm[..., 0]
+whole = ground.array_as_geotensor(np.nan_to_num(ground.values))
 
+
+def timed(tiling, scene):
+    """Return what a tiling makes of a scene, and how many seconds it took."""
     began = time.perf_counter()
-    np.save(target, run(pixels).astype("uint8"))
-    seconds = time.perf_counter() - began
-    status = Path("/proc/self/status")  # Linux; elsewhere the maximum since the process began
-    lines = status.read_text().splitlines() if status.exists() else []
-    peaks = [int(line.split()[1]) for line in lines if line.startswith("VmHWM")]
-    per_megabyte = 2**20 if sys.platform == "darwin" else 1024
-    peak = (peaks or [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss])[0]
-    print(seconds, peak / per_megabyte)
-""")
-
-# %%
-np.save(folder / "scene.npy", np.nan_to_num(ground.values))
+    return tiling(scene), time.perf_counter() - began
 
 
-def measured(how):
-    """Return seconds, MB and the classes of one way to tile, from a process of its own."""
-    target = folder / f"{how}.npy"
-    command = [sys.executable, "-c", SCRIPT, how, str(folder / "scene.npy"), str(target)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    seconds, megabytes = map(float, done.stdout.split()[-2:])
-    return seconds, megabytes, np.load(target)
+def measured(tiling):
+    """Return seconds, MB at the peak and the classes of a tiling, in a process of its own."""
+    with ProcessPoolExecutor(1) as process:
+        made, seconds = process.submit(timed, tiling, whole).result()
+        return seconds, process.submit(peak_memory).result(), made
 
 
-ours, theirs = measured("patcher"), measured("package")
+ours, theirs = measured(by_patcher), measured(by_package)
 for name, (seconds, megabytes, _) in (("patcher", ours), ("its own tiling", theirs)):
     print(f"{name:15} {seconds:5.1f} s, {megabytes:5.0f} MB at its peak")
 same = np.mean(ours[2] == theirs[2])
