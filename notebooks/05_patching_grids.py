@@ -64,7 +64,7 @@ print("scene :", scene.shape, scene.dtype, scene.crs, tuple(scene.bounds))
 # %% [markdown]
 # ## One operator, in one piece
 #
-# Red (B04) and near infrared (B08) are one carrier of shape (2, 705, 927). The operator turns
+# Red (B04) and near infrared (B08) are one `GeoTensor` of shape (2, 705, 927). The operator turns
 # digital numbers into reflectance and then into NDVI. Applied to the whole scene it gives the truth
 # that every tiled run below is held against.
 
@@ -191,9 +191,11 @@ print(f"pixels that hold data beyond them: {np.isfinite(dropped.values[rows:, co
 # %% [markdown]
 # ### To the very edge
 #
-# One argument changes: `boundary="shift"`. The half-sample Hann window is positive everywhere, so
-# even the outermost pixel, seen by a single chip at its smallest weight, comes back whole.
-# `Lambda` makes NDVI a function that the stitch knows nothing about, so all 20 chips are blended.
+# One argument changes: `boundary="shift"`. A Hann window is a bell that is 0 at its two ends; this
+# one is sampled half a pixel in (*half-sample*), so it is positive everywhere, and even the
+# outermost pixel, seen by a single chip at its smallest weight, comes back whole. A boxcar weighs
+# all alike. `Lambda` makes NDVI a function that the stitch knows nothing about, so all 20 chips are
+# blended.
 
 # %%
 for window in (SpatialHann(), SpatialBoxcar()):
@@ -342,10 +344,10 @@ fig.supxlabel(credit, size=8)
 plt.show()
 
 # %% [markdown]
-# With the boxcar a chip ends in a step: near Bolzano a straight edge runs through the forest at 3.8 km
-# south, where a row of chips begins. With the Hann window one chip fades into the next. The seams can
-# be counted: the mean jump across the
-# lines where chips begin, against the mean jump anywhere.
+# With the boxcar a chip ends in a step: near Bolzano a straight edge runs through the forest at 3.8
+# km south, where a row of chips begins. With the Hann window one chip fades into the next. The
+# seams can be counted: the mean jump across the lines where chips begin, against the mean jump
+# anywhere.
 
 
 # %%
@@ -536,7 +538,7 @@ assert beyond["tiled, blended (Hann)"] < 64
 # | chips of a scene, lazily | `patcher.split(field)` |
 # | a tiled operator | `Sequential([GridSampler(patcher), ApplyToChips(op), Stitch()])` |
 # | every pixel covered | `SpatialRectangular(size, boundary="shift")` |
-# | an exact filter over chips | `tiled(ndvi \| FocalMean(9))`: it says how far it looks |
+# | an exact filter over chips | `tiled(ndvi \| FocalMean(9), patcher)`: it says how far it looks |
 # | a margin dropped | `SpatialTrim(margin)`, chips every size - 2 margins |
 # | no seams from chips that disagree | `SpatialHann()` and some overlap |
 # | two cores | `ApplyToChips(op, workers=2)` |

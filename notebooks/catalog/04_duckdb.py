@@ -16,13 +16,15 @@
 #
 # You will learn
 #
-# - what makes a Parquet file quick to ask: order, small row groups, statistics;
+# - what makes a Parquet file (a table, stored column by column) quick to ask: order, small row groups,
+#   statistics;
 # - to see in the query plan what was skipped;
 # - how the in-memory catalog and the file compare, measured here;
 # - joins, streaming, and the same recipe on Overture's buildings;
 # - to keep an archive that grows in a folder, add a day to it, and put it in order.
 #
-# **Needs** no network, and no DuckDB extension. Rows are made up here; no pixels are read.
+# **Needs** no network. DuckDB, a database that runs inside Python, needs no extension. Rows are
+# made up here; no pixels are read.
 #
 # **Before this.** [Catalogs](01_intro.ipynb) and a little SQL. **Time.** 20 minutes to read, under
 # a minute to run. Terms are explained where they first occur, and in the
@@ -78,10 +80,11 @@ print(catalog)
 # %% [markdown]
 # ## Into a file
 #
-# `to_geoparquet` sorts rows along a Hilbert curve, so that neighbours in the file are neighbours on
-# the ground, and writes row groups of 8192 with their minimum and maximum. To see what the order
-# does, the same rows are written twice by GeoPandas, with one codec and row groups of one size: as
-# they come, and in the order of the catalog's file.
+# `to_geoparquet` sorts rows along a Hilbert curve (a line that winds through a square and finishes one
+# corner before it enters the next), so that neighbours in the file are neighbours on the ground, and
+# writes row groups of 8192 with their minimum and maximum. To see what the order does, the same rows
+# are written twice by GeoPandas, with one compression and row groups of one size: as they come, and in
+# the order of the catalog's file.
 
 # %%
 path = to_geoparquet(catalog, folder / "catalog.parquet")
@@ -124,8 +127,8 @@ plt.show()
 # %% [markdown]
 # ## Ask the file
 #
-# `open_catalog` reads the footer, not the rows. A query adds a predicate; rows are read when their
-# number, or they themselves, are asked for.
+# `open_catalog` reads the footer, in which a Parquet file lists its row groups, and not the rows. A
+# query adds a condition; rows are read when their number, or they themselves, are asked for.
 
 # %%
 archive = open_catalog(path)
@@ -147,11 +150,11 @@ def row_groups(catalog):
     return int(read), int(groups)
 
 
-for side in (1_000, 20_000, 200_000, 1_000_000):
-    box = (400_000, 400_000, min(1e6, 400_000 + side), min(1e6, 400_000 + side))
+for side in (1_000, 20_000, 200_000, 600_000):
+    box = (400_000, 400_000, 400_000 + side, 400_000 + side)
     read, groups = row_groups(archive.query(bounds=box))
     print(
-        f"box of {side / 1000:6.0f} km: {read:4} of {groups} row groups read ({read / groups:.1%})"
+        f"box of {side / 1000:3.0f} km: {read:4} of {groups} row groups read ({read / groups:.1%})"
     )
 read, groups = row_groups(june)
 print(f"20 km in June 2022: {read:4} of {groups} row groups read")
@@ -255,7 +258,7 @@ for name in (unsorted, ordered):
 #
 # ## Filters, streams, joins
 #
-# `where` is pushed down into the file as well. `iter_rows` streams Arrow batches, so a loop over a
+# `where` is pushed down into the file as well. `iter_rows` reads rows in batches, so a loop over a
 # million rows holds a few thousand.
 
 # %%
@@ -330,9 +333,9 @@ assert len(part) == counted == len(archive.query(bounds=(400_000, 400_000, 420_0
 # %% [markdown]
 # ## The recipe elsewhere: buildings of Overture
 #
-# Overture Maps publishes the buildings of the world in the same layout: Parquet, WKB, a `bbox`
-# struct, sorted. The query is the same. First on a file in that layout, made here; then on the real
-# one, if it can be reached.
+# Overture Maps publishes the buildings of the world in the same layout: sorted Parquet files, with
+# each outline in binary and its box in a column `bbox`. The query is the same. First on a file in
+# that layout, made here; then on the real one, if it can be reached.
 
 # %%
 corner = np.array([11.33, 46.48]) + random.uniform(0, 0.05, (2000, 2))
@@ -440,7 +443,7 @@ except (SourceUnavailableError, OSError) as error:
 #
 # **Key points**
 #
-# - Order decides how much of a file a question reads; codec and engine change the rest.
+# - Order decides how much of a file a question reads; compression and engine change the rest.
 # - Change one thing at a time when two times are compared.
 # - Look at the query plan: it says how many row groups were read.
 #
