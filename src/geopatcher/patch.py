@@ -280,7 +280,7 @@ def stack_patches(patches: Iterable[Patch], attr: str = "data") -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        (N, ...).
+        (N, ...), masked where patches are.
 
     Examples
     --------
@@ -294,7 +294,7 @@ def stack_patches(patches: Iterable[Patch], attr: str = "data") -> np.ndarray:
             f"{len(lacking)} of {len(found)} patches have no {attr}, the first at anchor "
             f"{lacking[0]}; those that a patcher cuts have all"
         )
-    arrays = [np.asarray(value) for _, value in found]
+    arrays = [value if np.ma.isMA(value) else np.asarray(value) for _, value in found]
     if not arrays:
         raise PatchError("no patches to stack: the iterable is empty")
     shapes = sorted({array.shape for array in arrays})
@@ -305,4 +305,4 @@ def stack_patches(patches: Iterable[Patch], attr: str = "data") -> np.ndarray:
             'use boundary="shift" or "pad" so that every chip has the full size, and '
             "TemporalCausalRolling so that every lookback has"
         )
-    return np.stack(arrays)
+    return np.ma.stack(arrays) if any(map(np.ma.isMA, arrays)) else np.stack(arrays)

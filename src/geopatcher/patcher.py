@@ -17,6 +17,7 @@ from geopatcher.fields import XarrayField, as_field
 from geopatcher.patch import Patch
 from geopatcher.stream import ON_ERROR, PatchIterator, PatchStream, unread
 from pipekit.lazy import needed
+from pipekit.pixels import nodata_of, plain
 
 
 @dataclass(frozen=True)
@@ -206,12 +207,10 @@ def merge_to_xarray(patches: Iterable[Patch], domain: Any, aggregation: Any = No
         return merged
     merged = merged.load() if hasattr(merged, "load") else merged
     if isinstance(domain, XarrayField):
-        return domain.with_data(np.asarray(merged)).da
-    attrs = dict(getattr(merged, "attrs", None) or {})
-    fill = getattr(merged, "fill_value_default", None)
+        return domain.with_data(merged).da
+    attrs, fill = dict(getattr(merged, "attrs", None) or {}), nodata_of(merged)
     said = {} if fill is None else {"nodata": fill}
-    place = as_raster_domain(domain, placed=True)
-    return labelled_raster(np.asarray(merged), place, attrs | said)
+    return labelled_raster(plain(merged), as_raster_domain(domain, placed=True), attrs | said)
 
 
 def labelled_raster(values: np.ndarray, place: RasterDomain, attrs: dict[str, Any]) -> Any:

@@ -16,7 +16,7 @@ from georeader.geotensor import GeoTensor
 
 from geopatcher.axes.axis import Axes, ByPlace, OnGrid, Rectangular, RegularGrid
 from geopatcher.fields.raster import is_in_memory, nodata_after, readers_of
-from geopatcher.merge.chip import fitting_attrs
+from geopatcher.merge.chip import chip_nodata, fitting_attrs, saying
 from geopatcher.patch import Failed, Patch, PatchError
 from pipekit.parallel import beside, in_threads, read_ahead
 from pipekit.pixels import plain
@@ -578,4 +578,7 @@ def _like(chip: Any, values: Any) -> Any:
         nodata = nodata_after(made, values, chip.dtype, chip.fill_value_default)
         attrs = fitting_attrs(chip.attrs or {}, values.shape[:-2])
         return GeoTensor(values, chip.transform, chip.crs, nodata, attrs)
-    return made if isinstance(made, np.ma.MaskedArray) else values
+    said = None if np.ma.isMA(made) else chip_nodata(chip)
+    if said is None:
+        return made if np.ma.isMA(made) else values
+    return saying(values, nodata_after(made, values, chip.dtype, said))

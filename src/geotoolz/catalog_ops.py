@@ -8,6 +8,7 @@ Each row goes reader -> operator -> writer, and the outputs are a catalog again:
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import time
@@ -33,6 +34,7 @@ from geocatalog.stac import OF_FILES
 from geocatalog.table import CORE_COLUMNS, is_known
 from geopatcher.domain import RasterDomain
 from geopatcher.fields import RasterField
+from geopatcher.fields.raster import LOOKED_THROUGH, in_memory
 from geotoolz.carrier import rewrap
 from geotoolz.function_operator import check_choice
 from geotoolz.learn import ActiveSampler, Picks
@@ -42,6 +44,7 @@ from pipekit.fingerprint import content_hash, fingerprint, fingerprint_file
 from pipekit.journal import Journal
 from pipekit.operator import checked_count
 from pipekit.parallel import in_order, in_threads
+from pipekit.pixels import last_number
 from pipekit.places import Place, store_of
 from pipekit.schedulers import check_scheduler, scheduling
 
@@ -66,8 +69,10 @@ class CatalogField:
     """A Field over the files of a catalog: pixels of a window are read when it is selected.
 
     Its domain is known without opening a file when the catalog recorded the number of bands. What
-    is missing in integers of files without a nodata value is the last number of their dtype (255,
-    -32768) in every window but those whose valid pixels hold it, which say another.
+    is missing in integers of files without a nodata value is marked in every window by one number
+    that no valid pixel holds, the last one of the dtype (255, -32768) where it is free. Fields of
+    more than 16 million numbers are not read for it: they take the last one, and another in
+    windows whose valid pixels hold that.
 
     Parameters
     ----------
@@ -118,6 +123,7 @@ class CatalogField:
         self.merge_method = merge_method
         self.nodata = nodata
         self.scaled = scaled
+        self._missing: Any = ...
         grid = self.slice.geobox
         self.domain = RasterDomain((self._count(), *grid.shape), grid.transform, raster_crs(grid))
 
@@ -163,7 +169,7 @@ class CatalogField:
 
     def _load(self, slice_: GeoSlice) -> GeoTensor:
         how = self.band_indexes, self.resampling, self.merge_method, self.nodata
-        raster = mosaic_rows(self.rows, slice_, *how, scaled=self.scaled, last=True)
+        raster = mosaic_rows(self.rows, slice_, *how, scaled=self.scaled, mark=self._mark)
         if self.rows[0].assets and len(raster.values) != self.domain.shape[0]:
             raise CatalogError(
                 f"{self.rows[0].filepath} has several bands in one asset ({len(raster.values)} in "
@@ -172,6 +178,20 @@ class CatalogField:
             )
         raster.attrs = {**raster.attrs, **_shared_attrs(self.rows)}
         return raster
+
+    def _mark(self, dtype: np.dtype) -> Any:
+        """Return what marks missing pixels of files that declare no nodata, in every window."""
+        if self._missing is ...:
+            found = last_number(dtype)
+            if math.prod(self.domain.shape) <= LOOKED_THROUGH:
+                how = self.band_indexes, self.resampling, self.merge_method
+                with suppress(CatalogError):  # every number is in use: each window has its own
+                    whole = mosaic_rows(
+                        self.rows, self.slice, *how, scaled=self.scaled, mark=last_number
+                    )
+                    found = whole.fill_value_default
+            self._missing = found
+        return self._missing
 
     def with_data(self, array: Any) -> RasterField:
         """Return a Field of other values on the same grid.
@@ -185,7 +205,11 @@ class CatalogField:
         -------
         A Field in memory at this one's place.
         """
-        return RasterField(GeoTensor(np.asarray(array), self.domain.transform, self.domain.crs))
+        told = self.rows[0].extras
+        nodata = told.get("nodata") if self.nodata is None else self.nodata
+        return in_memory(
+            array, self.domain, told.get("dtype"), nodata if is_known(nodata) else None
+        )
 
     def __repr__(self) -> str:
         return f"CatalogField({len(self.rows)} files, shape={self.domain.shape})"

@@ -35,6 +35,7 @@ from geopatcher import (
 )
 from geopatcher.domain import RasterDomain
 from geopatcher.fields import RasterField
+from geopatcher.fields.raster import in_memory
 from geopatcher.run import map_patches
 from geotoolz.carrier import Raster, Values, attrs_of, fill_of, nan_floats, rewrap, values_of
 from geotoolz.cloud import SCL_CLOUDS_AND_INVALID
@@ -705,7 +706,7 @@ class CompositeField:
         -------
         A Field in memory at this one's place.
         """
-        return RasterField(GeoTensor(np.asarray(array), self.domain.transform, self.domain.crs))
+        return in_memory(array, self.domain, self.dtype, self.nodata)
 
     @property
     def patcher(self) -> SpatialPatcher:

@@ -250,6 +250,8 @@ def test_patches_of_one_shape_stack(scene_of, patcher_of):
     assert stack_patches(patches, "anchor").tolist()[1] == [0, 8]
     with pytest.raises(PatchError, match=r'2 shapes.*boundary="shift" or "pad"'):
         stack_patches([*patches, Patch(np.ones((2, 3, 8)), (0, 0), None)])
+    hidden = [p.with_data(np.ma.masked_greater(p.data.values, 0)) for p in patches]
+    np.testing.assert_array_equal(np.ma.getmaskarray(stack_patches(hidden)), stacked > 0)
     with pytest.raises(PatchError, match="no patches to stack"):
         stack_patches([])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
@@ -20,7 +20,7 @@ from geocatalog.read.bands import Bands, marked
 from geocatalog.read.onto_grid import Piece, as_resampling, read_piece
 from geocatalog.read.signers import signing
 from pipekit.parallel import in_threads
-from pipekit.pixels import GUIDE, check_fill, equal_mask, last_number, role_of
+from pipekit.pixels import GUIDE, check_fill, equal_mask, role_of
 from pipekit.tokens import redact, redacted
 
 if TYPE_CHECKING:
@@ -140,7 +140,11 @@ def load_raster(
 
 
 def mosaic_rows(
-    rows: Sequence[CatalogRow], slice_: GeoSlice, *options: Any, last: bool = False, **named: Any
+    rows: Sequence[CatalogRow],
+    slice_: GeoSlice,
+    *options: Any,
+    mark: Callable[[np.dtype], Any] | None = None,
+    **named: Any,
 ) -> GeoTensor:
     """Return one mosaic of rows already found.
 
@@ -152,9 +156,9 @@ def mosaic_rows(
         Where and on which pixel grid; its interval is not looked at.
     *options, **named
         As in `load_raster`, from `band_indexes` on.
-    last
-        Whether integers of files that declare no nodata mark what is missing by the last number of
-        their dtype rather than by 0: windows of one Field do so alike.
+    mark
+        Gives the number that marks what is missing in integers of files that declare no nodata,
+        of their dtype; by default 0. Windows of one Field have one.
 
     Returns
     -------
@@ -163,8 +167,8 @@ def mosaic_rows(
     request = _Request(slice_.geobox, *options, **named)
     ordered = _in_merge_order(rows, request.merge_method)
     mosaic, attrs = _merged(_pieces(ordered, request), request, slice_)
-    if last and mosaic.fill is None:
-        mosaic.fill = last_number(mosaic.dtype)
+    if mark is not None and mosaic.fill is None:
+        mosaic.fill = mark(mosaic.dtype)
     values, fill = mosaic.settled(*mosaic.merged())
     return as_geotensor(values, request.grid, fill, attrs)
 

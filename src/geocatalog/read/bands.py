@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp
 
 from geocatalog.errors import CatalogError
 from pipekit.pixels import (
@@ -23,8 +23,8 @@ from pipekit.pixels import (
     role_of,
     roles_in_file,
 )
+from pipekit.validity import as_number, header_nodata, hidden_by, nodata_decides
 
-_BY_VALUE = ([MaskFlags.all_valid], [MaskFlags.nodata])
 _AVERAGING = ("average", "rms", "sum")
 _KEEPING = ("nearest", "mode", "min", "max", "med", "q1", "q3")
 
@@ -177,32 +177,6 @@ def data_indexes(source: Any) -> list[int]:
     return kept or list(source.indexes)
 
 
-def header_nodata(source: Any, index: int) -> float | None:
-    """Return the nodata value of an opened file's band as its pixels hold it, or None.
-
-    Headers round the last numbers of a float dtype: -3.40282e+38 stands for float32's lowest.
-
-    Parameters
-    ----------
-    source
-        A dataset that rasterio opened.
-    index
-        1-based band.
-
-    Returns
-    -------
-    The value; a whole number for integers.
-    """
-    nodata, kind = source.nodatavals[index - 1], np.dtype(source.dtypes[index - 1])
-    if nodata is None or kind.kind != "f" or not 1e37 < abs(nodata) < np.inf:
-        return as_number(nodata, kind)
-    limit = float(np.finfo(kind).max)
-    rounded = {float(kind.type(f"{limit:.{digits}g}")) for digits in range(5, 9)}
-    if float(kind.type(abs(nodata))) in rounded - {np.inf}:
-        return float(np.copysign(limit, nodata))
-    return float(nodata)
-
-
 @contextmanager
 def as_asked(source: Any, indexes: Sequence[int], *, alpha: bool = True) -> Iterator[Any]:
     """Give an opened file as its bands are meant: what is no alpha band has not its colour.
@@ -240,32 +214,6 @@ def as_asked(source: Any, indexes: Sequence[int], *, alpha: bool = True) -> Iter
             written.colorinterp = list(plain)
         with rasterio.open(view.name) as opened:
             yield opened
-
-
-def nodata_decides(source: Any, indexes: Sequence[int]) -> bool:
-    """Say whether one nodata value, or none, tells the valid pixels of all bands, without masks.
-
-    Parameters
-    ----------
-    source
-        A dataset that rasterio opened.
-    indexes
-        1-based bands.
-
-    Returns
-    -------
-    Whether neither a mask nor an alpha band nor a second nodata value is there.
-    """
-    # Asked once: rasterio makes these lists anew for all bands.
-    values, flags = source.nodatavals, source.mask_flag_enums
-    first = values[indexes[0] - 1]
-    return alpha_beside(source) is None and all(
-        _same(values[index - 1], first) and flags[index - 1] in _BY_VALUE for index in indexes
-    )
-
-
-def _same(one: float | None, other: float | None) -> bool:
-    return one == other or (one is not None and other is not None and one != one and other != other)
 
 
 def read_bands(
@@ -332,62 +280,6 @@ def read_stored(source: Any, indexes: Sequence[int], dtype: np.dtype, **options:
     return np.stack(each).astype(dtype, copy=False)
 
 
-def hidden_by(
-    source: Any, indexes: Sequence[int], values: np.ndarray, **options: Any
-) -> np.ndarray:
-    """Return where a file's masks, alpha band or nodata values hide what was read from it.
-
-    Parameters
-    ----------
-    source
-        A dataset that rasterio opened.
-    indexes
-        1-based bands.
-    values
-        (C, rows, cols), what they hold there.
-    **options
-        With which they were read.
-
-    Returns
-    -------
-    (C, rows, cols) bool.
-    """
-    flags = source.mask_flag_enums
-    hidden = np.zeros(values.shape, bool)
-    if any(flags[index - 1] not in _BY_VALUE for index in indexes):
-        hidden |= source.read_masks(list(indexes), **options) == 0
-    alpha = alpha_beside(source)
-    if alpha is not None:
-        shape = {"out_shape": options["out_shape"][-2:]} if "out_shape" in options else {}
-        hidden |= source.read(alpha, **{**options, **shape}) == 0
-    for index, band, missing in zip(indexes, values, hidden, strict=True):
-        marks = equal_mask(band, header_nodata(source, index))
-        if marks is not None:
-            missing |= marks
-    return hidden
-
-
-def alpha_beside(source: Any) -> int | None:
-    """Return the alpha band, 1-based, that GDAL's masks leave out: a mask or nodata comes first.
-
-    Parameters
-    ----------
-    source
-        A dataset that rasterio opened.
-
-    Returns
-    -------
-    None where there is none, or where it is the mask.
-    """
-    colours = source.colorinterp
-    if ColorInterp.alpha not in colours or MaskFlags.alpha in source.mask_flag_enums[0]:
-        return None
-    index: int = colours.index(ColorInterp.alpha) + 1
-    # GDAL takes no band of other types, or beside two or more than three others, for a mask.
-    masks = source.count in (2, 4) and source.dtypes[index - 1] in ("uint8", "uint16")
-    return index if masks else None
-
-
 def marked(
     values: np.ndarray, hidden: np.ndarray | None, wished: float | None
 ) -> tuple[np.ndarray, float | None]:
@@ -435,32 +327,6 @@ def marked(
         ) from error
     values[hidden] = fill
     return values, fill
-
-
-def as_number(nodata: float | None, kind: np.dtype) -> float | None:
-    """Return a nodata value as a dtype holds it; None where it can hold none such.
-
-    Parameters
-    ----------
-    nodata
-        The value, or None.
-    kind
-        The dtype.
-
-    Returns
-    -------
-    A whole number for integers.
-
-    Examples
-    --------
-    >>> as_number(-9999.0, np.dtype("int16")), as_number(-9999.0, np.dtype("uint8"))
-    (-9999, None)
-    """
-    if nodata is None or kind.kind not in "iu":
-        return nodata
-    limits = np.iinfo(kind)
-    fits = nodata == nodata and limits.min <= nodata <= limits.max and int(nodata) == nodata
-    return int(nodata) if fits else None
 
 
 def resampling_for(role: Role, method: str) -> str:

@@ -30,19 +30,16 @@ from geocatalog.grid import (
 )
 from geocatalog.read.bands import (
     Bands,
-    alpha_beside,
     as_asked,
     data_indexes,
-    header_nodata,
-    hidden_by,
     lacks_place,
-    nodata_decides,
     read_stored,
     resampling_for,
 )
 from geocatalog.read.open import KeptOpen, Sign, with_dataset
 from pipekit.carrier import SAME, same_crs
 from pipekit.pixels import Role, equal_mask, invalid_mask
+from pipekit.validity import alpha_beside, header_nodata, hidden_by, nodata_decides
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
@@ -342,8 +339,10 @@ def warped(
     A dataset on the grid, resampled as it is read.
     """
     rows, cols = grid.shape
-    if nodata is None and ColorInterp.alpha not in source.colorinterp:
-        options |= {"add_alpha": True}
+    if nodata is None:
+        options |= {} if ColorInterp.alpha in source.colorinterp else {"add_alpha": True}
+    elif (kind := np.dtype(source.dtypes[0])).kind == "f":
+        nodata = float(kind.type(nodata))  # GDAL compares as double
     return WarpedVRT(
         source,
         crs=raster_crs(grid),
@@ -353,6 +352,8 @@ def warped(
         resampling=method,
         src_nodata=nodata,
         nodata=nodata,
+        # Each band has its own holes: else one counts wherever another band of the file does.
+        UNIFIED_SRC_NODATA="NO",
         **options,
     )
 
@@ -426,28 +427,27 @@ def _read_part(
         if level is not None:
             source = stack.enter_context(rasterio.open(source.name, overview_level=level))
             own = turned_by * grid_of(source)
-        by_value = nodata_decides(source, chosen)
         shared = _shared_pixels(own, part)
         if shared is not None:
             place, turn = shared
             data = read_stored(source, chosen, bands.dtype, window=place)
+            by_value = nodata_decides(source, chosen)
             mask = None if by_value else ~hidden_by(source, chosen, data, window=place)
             data, mask = data[turn], None if mask is None else mask[turn]
         else:
             kind = bands.scaled.dtype.name if bands.scales else None
-            source_nodata = nodata if by_value else None
             lies: dict[str, Any] = {"src_transform": own.transform} if turn_by else {}
-            view = warped(source, part, alike.method, source_nodata, dtype=kind, **lies)
+            view = warped(source, part, alike.method, nodata, dtype=kind, **lies)
             view = stack.enter_context(view)
             data, mask = read_stored(view, chosen, bands.dtype), None
-            if source_nodata is None:
-                alpha = view.read(view.colorinterp.index(ColorInterp.alpha) + 1)
-                shown = alpha > 0
-                if (beside := alpha_beside(source)) is not None:  # one hides as the other does
-                    masked = stack.enter_context(as_asked(source, [beside]))
-                    view = stack.enter_context(warped(masked, part, alike.method, None, **lies))
-                    shown &= view.read(view.count) > 0
+            if nodata is None:
+                shown = view.read(view.colorinterp.index(ColorInterp.alpha) + 1) > 0
                 mask = np.broadcast_to(shown, data.shape)
+            if (beside := alpha_beside(source)) is not None:  # one hides as the other does
+                masked = stack.enter_context(as_asked(source, [beside]))
+                view = stack.enter_context(warped(masked, part, alike.method, None, **lies))
+                shown = view.read(view.count) > 0
+                mask = np.broadcast_to(shown, data.shape) if mask is None else mask & shown
             if is_rounded(data):
                 data, mask = _by_place(source, own, part, alike, bands.dtype)
         if mask is not None and (marks := equal_mask(data, nodata)) is not None:

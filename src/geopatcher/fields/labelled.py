@@ -14,8 +14,8 @@ from rasterio.windows import Window, transform
 
 from geopatcher.config import is_a
 from geopatcher.domain import GridDomain, PointDomain, RasterDomain, VectorDomain, lead_names
-from geopatcher.fields.raster import check_fits
-from geopatcher.merge.chip import saying
+from geopatcher.fields.raster import check_fits, nodata_after
+from geopatcher.merge.chip import attrs_saying, chip_nodata, saying
 from geopatcher.patch import Cells, Members, PatchError
 from pipekit.lazy import needed
 from pipekit.pixels import nodata_of, plain
@@ -136,13 +136,17 @@ class XarrayField(Labelled):
         XarrayField
             Of the same kind.
         """
-        array = check_fits(array, self.da.shape, axes=2)
-        if array.shape == self.da.shape:
-            return self._piece(self.da.copy(data=array))
-        names = lead_names(array.ndim - 2)
+        values, declared = check_fits(array, self.da.shape, axes=2), chip_nodata(self)
+        nodata = nodata_after(array, values, self.da.dtype, declared)
+        attrs = self.da.attrs if nodata is declared else attrs_saying(self.da.attrs, nodata)
+        if values.shape == self.da.shape:
+            made = self.da.copy(data=values)
+            made.attrs = attrs
+            return self._piece(made)
+        names = lead_names(values.ndim - 2)
         y, x = self.da.dims[-2:]
         kept = {name: coord for name, coord in self.da.coords.items() if set(coord.dims) <= {y, x}}
-        return self._piece(type(self.da)(array, kept, (*names, y, x), attrs=self.da.attrs))
+        return self._piece(type(self.da)(values, kept, (*names, y, x), attrs=attrs))
 
     def grown(self, values: np.ndarray, below: int, right: int) -> Any:
         """Return the Field with values that reach farther below and to the right.
@@ -346,11 +350,11 @@ class DaskField:
         """
         da = needed("dask.array")
 
-        if not is_a(array, "dask.array.Array"):
-            array = da.from_array(np.asarray(array))
-        check_fits(np.broadcast_to(0, array.shape), self.domain.shape, axes=2)
-        nodata = self.nodata if array.dtype == self.array.dtype else None
-        return DaskField(array, self.domain.transform, self.domain.crs, nodata)
+        made, values = array, array if is_a(array, "dask.array.Array") else plain(array)
+        check_fits(np.broadcast_to(0, values.shape), self.domain.shape, axes=2)
+        nodata = nodata_after(made, values, self.array.dtype, self.nodata)
+        values = da.asarray(values)
+        return DaskField(values, self.domain.transform, self.domain.crs, nodata)
 
 
 class GeoPandasField:
@@ -430,7 +434,7 @@ class GeoPandasField:
         GeoPandasField
             Of the same shapes.
         """
-        values = check_fits(array, (len(self.gdf),), axes=1)
+        values = check_fits(_as_floats(array), (len(self.gdf),), axes=1)
         rows = values.reshape(-1, len(self.gdf))
         names = ["value"] if values.ndim == 1 else [f"value_{i}" for i in range(len(rows))]
         bare = self.gdf[[self.gdf.geometry.name]]
@@ -519,10 +523,15 @@ class XvecField:
         import xarray as xr
 
         size = self.ds.sizes[self.dim]
-        values = check_fits(array, (size,), axes=1)
+        values = check_fits(_as_floats(array), (size,), axes=1)
         lead = [f"axis_{i}" for i in range(values.ndim - 1)]
         made = xr.Dataset({"value": ((*lead, self.dim), values)}, {self.name: self.ds[self.name]})
         return XvecField(made)
+
+
+def _as_floats(array: Any) -> Any:
+    """Return a masked array in floats, since a table says what is missing by NaN alone."""
+    return array.astype(np.float64) if np.ma.is_masked(array) else array
 
 
 def _numbers(indices: Any) -> np.ndarray:

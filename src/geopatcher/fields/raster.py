@@ -7,11 +7,12 @@ blocks that chips share: each byte is read once.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
@@ -19,7 +20,6 @@ import numpy as np
 import rasterio
 from georeader.geotensor import GeoTensor
 from rasterio import Affine
-from rasterio.enums import MaskFlags
 from rasterio.windows import Window
 
 from geopatcher.config import as_count
@@ -37,6 +37,7 @@ from pipekit.pixels import (
     roles_in_file,
 )
 from pipekit.retry import call_again, doubling
+from pipekit.validity import header_nodata, hidden_by, nodata_decides, same_nodata
 
 
 @runtime_checkable
@@ -108,7 +109,7 @@ def check_fits(array: Any, shape: tuple[int, ...], axes: int) -> np.ndarray:
     >>> check_fits([[1, 2]], (5, 1, 2), axes=2).shape
     (1, 2)
     """
-    array = np.asarray(array)
+    array = plain(array)
     if array.shape[-axes:] != tuple(shape[-axes:]):
         raise PatchError(
             f"data of shape {array.shape} do not end in the domain's {tuple(shape[-axes:])}"
@@ -259,7 +260,9 @@ class RasterField:
         self._values = plain(reader.values) if isinstance(reader, GeoTensor) else None
         self._nodata = _nodata_said(reader)
         self._files = OpenDatasets() if self._values is None and _is_plain_file(reader) else None
-        self._hides: bool | None = None
+        self._told: dict[str, tuple[bool, bool]] = {}
+        self._declared: Any = None
+        self._differ, self._looks, self._looked = False, False, False
         self._roles: tuple[Role, ...] = ()
         self.scaled = scaled
         self._physical: bool | None = None
@@ -311,16 +314,12 @@ class RasterField:
         RasterField
             On the same grid.
         """
-        values = check_fits(plain(array), self.domain.shape, axes=2)
         if self._files is not None and self._physical is None:
             self.select(Window(0, 0, 1, 1))
         kind, nodata = np.dtype(self.reader.dtype), self._nodata
         if self._physical:
             kind, nodata = _physical_dtype(kind), np.nan
-        fill = nodata_after(array, values, kind, nodata)
-        return RasterField(
-            GeoTensor(values, self.domain.transform, self.domain.crs, fill_value_default=fill)
-        )
+        return in_memory(array, self.domain, kind, nodata)
 
     def _as_chip(self, values: np.ndarray, place: Affine, attrs: dict[str, Any]) -> GeoTensor:
         nodata = np.nan if self._physical else self._nodata
@@ -345,6 +344,20 @@ class RasterField:
         return saying(plain(chip)[..., rows - top, cols - left], chip.fill_value_default)
 
     def _read(self, window: Window) -> np.ndarray:
+        """Read a window; at the first one, seek the number that marks what is missing."""
+        if self._looked:
+            return self._joined(window)
+        nodata, values = self._nodata, self._joined(window)
+        few = math.prod(self.domain.shape) <= LOOKED_THROUGH
+        if self._looks and few and values.dtype.kind in "iu":
+            rows, cols = self.domain.shape[-2:]
+            with suppress(TypeError):  # every number is in use: each window has one of its own
+                self._nodata = nodata_of(self._joined(Window(0, 0, cols, rows)))
+        self._looked = True
+        stays = same_nodata(nodata, self._nodata) and not self._differ
+        return values if stays else self._joined(window)
+
+    def _joined(self, window: Window) -> np.ndarray:
         """Read a window from the reader's files through datasets that stay open."""
         reader, files = self.reader, self._files
         assert files is not None
@@ -368,22 +381,14 @@ class RasterField:
         return joined  # type: ignore[no-any-return]
 
     def _of_file(self, file: Any, window: Window) -> np.ndarray:
-        """Return a window of a file's bands, masked where its own mask or alpha band hides them."""
-        indexes = self.reader.indexes
-        if self._hides is None:
-            flags = {flag for i in indexes for flag in file.mask_flag_enums[i - 1]}
-            hides = MaskFlags.per_dataset in flags
-            # A band of near infrared may be coloured as alpha: its name tells.
-            self._hides = hides and not (MaskFlags.alpha in flags and coloured_alpha(file))
-            self._roles = roles_in_file(file, indexes)
-            if self._nodata is None:  # the reader does not look beside its file
-                self._nodata = file.nodata
-        values, hidden = self._stored(file, window)
+        """Return a window of a file's bands, masked where it hides them by more than one value."""
+        by_value, alpha = self._told.get(file.name) or self._look_at(file)
+        by_value = by_value and not self._differ
+        values, hidden = self._stored(file, window, None if by_value else alpha)
         scales = self._scales_of(file)
         if scales is None and hidden is None:
             return values
-        marks = equal_mask(values, self._nodata)
-        if marks is not None:
+        if not self._differ and (marks := equal_mask(values, self._nodata)) is not None:
             hidden = marks if hidden is None else hidden | marks
         if scales is None:
             said = self._nodata is not None and holds(values.dtype, self._nodata)
@@ -395,22 +400,49 @@ class RasterField:
             out[hidden] = np.nan
         return out
 
-    def _stored(self, file: Any, window: Window) -> tuple[np.ndarray, Any]:
-        """Return numbers as stored, and where a mask hides them or the file ends, or None."""
+    def _look_at(self, file: Any) -> tuple[bool, bool]:
+        """Note whether one nodata value tells a file's valid pixels, and whether alpha hides."""
+        indexes, focus = self.reader.indexes, self.reader.window_focus
+        # A band of near infrared may be coloured as alpha: its name tells, or who asks for it.
+        # Nobody asks by number who takes all bands, as a reader does by itself.
+        asked = () if list(indexes) == list(file.indexes) else indexes
+        alpha = not coloured_alpha(file, asked)
+        by_value = nodata_decides(file, indexes, alpha=alpha)
+        said = [header_nodata(file, index) for index in indexes]
+        if not self._told:
+            self._roles = roles_in_file(file, indexes)
+            # The reader does not look beside its file, nor does it know what its header rounds.
+            if self._nodata is None or self._nodata == file.nodata:
+                self._nodata = said[0]
+            self._declared = said[0]
+        self._differ |= not all(same_nodata(each, self._declared) for each in said)
+        (top, bottom), (left, right) = focus.toranges()
+        beyond = min(top, left) < 0 or bottom > file.height or right > file.width
+        self._looks |= (beyond or not by_value) and (self._nodata is None or self._differ)
+        self._told[file.name] = by_value, alpha
+        return by_value, alpha
+
+    def _stored(self, file: Any, window: Window, alpha: bool | None) -> tuple[np.ndarray, Any]:
+        """Return numbers as stored, and where the file hides them or ends, or None.
+
+        `alpha` says whether an alpha band hides, None that one nodata value tells all.
+        """
         indexes = self.reader.indexes
         top, left = max(window.row_off, 0), max(window.col_off, 0)
         rows = min(window.row_off + window.height, file.height) - top
         cols = min(window.col_off + window.width, file.width) - left
         if (rows, cols) == (window.height, window.width):
             values = file.read(indexes, window=window)
-            return values, file.read_masks(indexes, window=window) == 0 if self._hides else None
+            if alpha is None:
+                return values, None
+            return values, hidden_by(file, indexes, values, alpha=alpha, window=window)
         shape = len(indexes), window.height, window.width
         values = np.zeros(shape, np.result_type(*(file.dtypes[i - 1] for i in indexes)))
         hidden = np.ones(shape, bool)
         if rows > 0 and cols > 0:
             down, across = top - window.row_off, left - window.col_off
             at = np.s_[:, down : down + rows, across : across + cols]
-            values[at], masked = self._stored(file, Window(left, top, cols, rows))
+            values[at], masked = self._stored(file, Window(left, top, cols, rows), alpha)
             hidden[at] = False if masked is None else masked
         return values, hidden
 
@@ -443,6 +475,34 @@ class RasterField:
         if not remote and self._files.holds(path, **options):
             return nullcontext()
         return rasterio.Env(**_reading_options(self.reader, path))
+
+
+LOOKED_THROUGH = 2**24
+"""Numbers of a Field that is read once for one that none of its valid pixels holds."""
+
+
+def in_memory(array: Any, domain: RasterDomain, dtype: Any = None, nodata: Any = None) -> Any:
+    """Return a Field of values (..., H, W) on a raster's grid, which say what they hide.
+
+    Parameters
+    ----------
+    array : array-like
+        (..., H, W); a masked array says what it hides.
+    domain : RasterDomain
+        The grid.
+    dtype : dtype, optional
+        Of what they were made of.
+    nodata : number, optional
+        Of what they were made of.
+
+    Returns
+    -------
+    RasterField
+        Its nodata is that of `nodata_after`.
+    """
+    values = check_fits(array, domain.shape, axes=2)
+    fill = nodata_after(array, values, values.dtype if dtype is None else dtype, nodata)
+    return RasterField(GeoTensor(values, domain.transform, domain.crs, fill))
 
 
 def _physical_dtype(stored: np.dtype) -> np.dtype:

@@ -138,11 +138,38 @@ def chip_nodata(data: Any) -> Any:
     labelled = getattr(data, "da", None)
     if labelled is None:
         return nodata_of(data)
-    for name in ("_FillValue", "missing_value", "nodata"):
+    for name in _SAYING_NODATA:
         said = np.asarray(labelled.attrs.get(name))
         if said.size == 1 and said.dtype.kind in "iuf":
             return said.item()
     return None
+
+
+_SAYING_NODATA = ("_FillValue", "missing_value", "nodata")
+
+
+def attrs_saying(attrs: Mapping[str, Any], nodata: Any) -> dict[str, Any]:
+    """Return the attributes of a labelled array with another nodata value.
+
+    Parameters
+    ----------
+    attrs : mapping
+        Attributes by name.
+    nodata : number or None
+        What marks nodata; None for none.
+
+    Returns
+    -------
+    dict
+        As `chip_nodata` reads them.
+
+    Examples
+    --------
+    >>> attrs_saying({"units": "m", "missing_value": -1}, 255)
+    {'units': 'm', '_FillValue': 255}
+    """
+    kept = {name: value for name, value in attrs.items() if name not in _SAYING_NODATA}
+    return kept if nodata is None else {**kept, "_FillValue": nodata}
 
 
 def saying(values: np.ndarray, nodata: Any) -> np.ndarray:

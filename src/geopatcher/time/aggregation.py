@@ -15,7 +15,7 @@ from geopatcher.merge.chip import invalid_of, roles_of
 from geopatcher.patch import Patch, PatchError
 from geopatcher.time.axes import TimeSpan, TimeSteps
 from geopatcher.time.series import TimeDomain, series_domain
-from pipekit.pixels import plain
+from pipekit.pixels import invalid_mask, nodata_of, plain
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ class TemporalForecast(Configured):
         return found
 
     def _block(self, patch: Patch, axis: int) -> np.ndarray:
-        values = np.asarray(patch.data)
+        values = plain(patch.data)
         steps = values.shape[axis] if values.ndim > axis else 0
         span = patch.indices
         if steps == self.horizon:
@@ -275,7 +275,7 @@ class TemporalHierarchicalCombine(Configured):
                 f"the patch at step {patch.anchor} holds a {type(patch.data).__name__}; a result "
                 "for each scale is needed, as a tuple"
             )
-        parts = [np.asarray(part, float) for part in patch.data]
+        parts = [_floats(part) for part in patch.data]
         weights = (1.0,) * len(parts) if self.weights is None else self.weights
         if len(weights) != len(parts) or len({part.shape for part in parts}) != 1:
             raise PatchError(
@@ -284,6 +284,13 @@ class TemporalHierarchicalCombine(Configured):
             )
         known = np.ma.array(parts, mask=np.isnan(parts))
         return np.ma.filled(np.ma.average(known, axis=0, weights=weights), np.nan)
+
+
+def _floats(part: Any) -> np.ndarray:
+    """Return a result in floats, NaN where it has no data."""
+    values = plain(part)
+    missing = invalid_mask(values, nodata_of(part))
+    return values.astype(float) if missing is None else np.where(missing, np.nan, values)
 
 
 def _labels_of(patch: Any, shape: tuple[int, ...]) -> Any:

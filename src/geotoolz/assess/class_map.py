@@ -163,7 +163,9 @@ def _pixels_of(array: Any, window: Window) -> tuple[Values, Any, Mask | None]:
 
 
 def _pixels_of_field(piece: Any) -> tuple[Values, Any, Mask | None]:
-    return plain(np.asarray(getattr(piece, "values", piece))), nodata_of(piece), None
+    from geopatcher.merge.chip import chip_nodata
+
+    return plain(piece), chip_nodata(piece), None
 
 
 def _one_band(count: int, what: str) -> None:

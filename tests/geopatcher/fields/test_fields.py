@@ -35,7 +35,9 @@ from geopatcher import (
     VectorDomain,
     XarrayField,
     XvecField,
+    merge_to_xarray,
 )
+from geopatcher.merge.chip import chip_nodata
 
 VALUES = np.random.default_rng(0).normal(size=(2, 20, 30)).astype("float32")
 TRANSFORM = Affine(10, 0, 500_000, 0, -10, 4_100_000)
@@ -335,3 +337,42 @@ def test_a_merge_computes_each_chunk_once(kind, aggregation):
     merged = patcher.merge(patcher.split(field), field)
     np.testing.assert_array_equal(np.asarray(merged), VALUES)
     assert len(computed) == 6
+
+
+@pytest.mark.parametrize("name", ["raster", "rioxarray", "xarray", "dask", "plain dask"])
+@pytest.mark.parametrize("dtype", ["uint8", ">i2", "float32", "float64"])
+@pytest.mark.parametrize("step", [7, 5])
+def test_what_a_masked_array_hides_is_missing_in_every_field(name, dtype, step, scene_of):
+    values = np.arange(1200).reshape(2, 20, 30).astype(dtype) % 200
+    hidden = np.random.default_rng(1).random(values.shape) < 0.3
+    plain_dask = {"plain dask": DaskField(da.from_array(VALUES, chunks=7))}
+    field = (rasters(scene_of) | plain_dask)[name]
+    made = field.with_data(np.ma.array(values, mask=hidden))
+    patcher = SpatialPatcher(SpatialRectangular(7, boundary="shift"), SpatialRegularStride(step))
+    want = np.where(hidden, np.nan, values)
+    for stream in (
+        patcher.split(made),
+        patcher.stream(made).map(np.positive, batch_size=3),
+    ):
+        np.testing.assert_allclose(np.asarray(patcher.merge(stream, made)), want, rtol=1e-6)
+
+
+@pytest.mark.parametrize("fill", [0, 9])
+def test_labelled_arrays_say_the_nodata_that_their_values_have(fill):
+    values = np.arange(36, dtype="uint8").reshape(6, 6) % 10
+    field = XarrayField(xr.DataArray(values, dims=("y", "x"), attrs={"_FillValue": fill}))
+    patcher = SpatialPatcher(
+        SpatialRectangular(3), SpatialRegularStride(3), aggregation=SpatialOverlapAdd(dtype="uint8")
+    )
+    labelled = merge_to_xarray(patcher.split(field), field, patcher.aggregation)
+    np.testing.assert_array_equal(labelled, values)
+    assert chip_nodata(XarrayField(labelled)) == fill
+    assert chip_nodata(field.with_data(values / 10)) is None, "0 is a share"
+    assert chip_nodata(field.with_data(np.ma.masked_equal(values, 5))) == 5
+
+
+def test_tables_say_what_is_hidden_by_nan():
+    hidden = np.ma.array([1, 2, 3, 4, 5, 6], mask=[0, 1, 0, 0, 0, 1])
+    for name, field in vectors().items():
+        made = np.asarray(field.with_data(hidden))
+        np.testing.assert_array_equal(made.squeeze(), [1, np.nan, 3, 4, 5, np.nan], name)

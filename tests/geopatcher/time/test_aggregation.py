@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from georeader.geotensor import GeoTensor
 from hypothesis import given
 from hypothesis import strategies as st
+from rasterio import Affine
 
 from geopatcher import (
     Patch,
@@ -181,3 +183,20 @@ def test_a_year_of_overlapping_lookbacks_gives_the_series_back():
     merged = patcher.merge(patcher.split(series), series)
     assert merged.dtype == np.float32
     np.testing.assert_allclose(merged, series, rtol=3e-7)
+
+
+@pytest.mark.parametrize("kind", ["masked", "tensor", "nan"])
+def test_forecasts_and_scales_leave_out_what_is_missing(kind):
+    """Of two scales the one that sees a pixel decides; a forecast says what it does not know."""
+    values, missing = np.arange(12.0).reshape(3, 4), np.arange(12).reshape(3, 4) % 3 == 0
+    made = {
+        "masked": np.ma.array(values, mask=missing),
+        "tensor": GeoTensor(np.where(missing, -9, values), Affine.identity(), None, -9),
+        "nan": np.where(missing, np.nan, values),
+    }[kind]
+    patches = [Patch((made, values + 1), 1, None)]
+    combined = TemporalHierarchicalCombine().merge(patches, np.zeros((3, 3, 4)))
+    np.testing.assert_array_equal(combined[1], np.where(missing, values + 1, values + 0.5))
+    if kind != "tensor":
+        forecast = TemporalForecast(3).merge([Patch(made, 4, None)], np.zeros((9, 4)))[4]
+        np.testing.assert_array_equal(forecast, np.where(missing, np.nan, values))

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
+import xarray as xr
 from georeader.geotensor import GeoTensor
 from hypothesis import given
 from hypothesis import strategies as st
 from rasterio import Affine
 
+from geopatcher import XarrayField
 from geotoolz import write_cog
 from geotoolz.assess import ClassMap, count_classes
 
@@ -26,6 +28,11 @@ def kinds(values, nodata, tmp_path):
         "with a band": tile.array_as_geotensor(values[None]),
         "masked": hidden,
         "floats": lone,
+        "labelled": XarrayField(
+            xr.DataArray(
+                values, dims=("y", "x"), attrs={} if nodata is None else {"nodata": nodata}
+            )
+        ),
         "file": write_cog(tile, tmp_path / "map.tif"),
         "name": str(tmp_path / "map.tif"),
     }
