@@ -38,6 +38,7 @@ from pipekit.pixels import (
     roles_in_file,
 )
 from pipekit.places import Place
+from pipekit.validity import alpha_beside, nodata_decides
 
 PathLike = str | os.PathLike[str]
 
@@ -167,6 +168,9 @@ def read_overview(path: PathLike, max_pixels: int) -> GeoTensor:
         scale = Affine.scale(file.width / cols, file.height / rows)
         chosen = data_indexes(file)
         thinned = file.dtypes[0] == "uint8" or set(roles_in_file(file, chosen)) != {"quantity"}
+        # GDAL's means see one thing that hides: nodata values, a mask or an alpha band.
+        beside = alpha_beside(file) or any(value is not None for value in file.nodatavals)
+        thinned = thinned or bool(beside and not nodata_decides(file, chosen))
         method = Resampling.nearest if thinned else Resampling.average
         pixels = read_bands(file, chosen, out_shape=(len(chosen), rows, cols), resampling=method)
         return _carried(file, *pixels, file.transform * scale, chosen, {})

@@ -19,6 +19,7 @@ from geopatcher import (
     SpatialRegularStride,
 )
 from geotoolz import CatalogField
+from geotoolz.io import read_overview
 
 PLACE = Affine(10, 0, 500_000, 0, -10, 4_300_000)
 BOX = (500_000, 4_299_920, 500_080, 4_300_000)
@@ -111,23 +112,50 @@ def test_each_band_has_its_own_holes_in_every_reader(tmp_path_factory, data):
     np.testing.assert_array_equal(finer, want)
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "int32", "float32"])
+HIDING = [
+    "nodata",
+    "mask",
+    "alpha",
+    "nodata mask",
+    "nodata alpha",
+    "mask alpha",
+    "nodata mask alpha",
+]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "float32"])
 @pytest.mark.parametrize("method", ["nearest", "bilinear", "cubic", "average"])
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("resolution", [5, 20])
-def test_a_hole_of_one_band_is_mixed_into_no_pixel(tmp_path, dtype, method, masked, resolution):
-    path, band = tmp_path / "holes.tif", np.full((8, 8), 100, dtype)
-    values = np.stack([band, band])
-    values[0, 2:4, 2:4] = values[1, 5, 5] = 0
+@pytest.mark.parametrize("hiding", HIDING)
+def test_what_is_hidden_is_mixed_into_no_pixel(tmp_path, dtype, method, hiding):
+    """Valid pixels hold 100; a band's own holes, the mask and the alpha band lie elsewhere."""
+    path, values = tmp_path / "holes.tif", np.full((4, 32, 32), 100, dtype)
+    masked, alpha = np.zeros((2, 32, 32), bool)
+    if "mask" in hiding:
+        masked[4:9, 3:12] = True
+    if "alpha" in hiding:
+        if dtype not in ("uint8", "uint16"):
+            pytest.skip("GDAL takes no band of this type for alpha")
+        alpha[15:22, 20:31] = True
+    values[:3, masked], values[:3, alpha], values[3] = 33, 44, np.where(alpha, 0, 255)
+    if "nodata" in hiding:
+        values[0, 20:25, 2:9] = values[1, 5, 25] = 0
+    kept = values if "alpha" in hiding else values[:3]
+    colours = {"photometric": "RGB", "alpha": "YES"} if "alpha" in hiding else {}
+    place = {"crs": "EPSG:32610", "transform": PLACE, "nodata": 0 if "nodata" in hiding else None}
+    profile = {"driver": "GTiff", "height": 32, "width": 32, "count": len(kept), "dtype": dtype}
     inside = rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True)
-    profile = {"driver": "GTiff", "height": 8, "width": 8, "count": 2, "nodata": 0, "dtype": dtype}
-    with inside, rasterio.open(path, "w", **profile, crs="EPSG:32610", transform=PLACE) as file:
-        file.write(values)
-        if masked:
-            file.write_mask(np.arange(64).reshape(8, 8) % 8 < 7)
-    slice_ = GeoSlice(BOX, None, resolution, 32610)
-    found = clear(load_raster(build_raster_catalog([str(path)]), slice_, resampling=method))
-    assert set(np.unique(found[~np.isnan(found)])) == {100}
+    with inside, rasterio.open(path, "w", **profile, **place, **colours) as file:
+        file.write(kept)
+        if "mask" in hiding:
+            file.write_mask(~masked)
+    catalog = build_raster_catalog([str(path)])
+    for resolution in (7, 25):
+        slice_ = GeoSlice((500_000, 4_299_680, 500_320, 4_300_000), None, resolution, 32610)
+        found = clear(load_raster(catalog, slice_, resampling=method))
+        assert set(np.unique(found[~np.isnan(found)])) == {100}
+        assert resolution == 25 or np.isnan(found[0]).any()
+    thumb = clear(read_overview(path, 14 * 14))
+    assert set(np.unique(thumb[~np.isnan(thumb)])) == {100}
 
 
 @settings(max_examples=30, deadline=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -38,7 +39,7 @@ from geocatalog.read.bands import (
 )
 from geocatalog.read.open import KeptOpen, Sign, with_dataset
 from pipekit.carrier import SAME, same_crs
-from pipekit.pixels import Role, equal_mask, invalid_mask
+from pipekit.pixels import Role, equal_mask, invalid_mask, whole_numbers
 from pipekit.validity import alpha_beside, header_nodata, hidden_by, nodata_decides
 
 if TYPE_CHECKING:
@@ -434,6 +435,8 @@ def _read_part(
             by_value = nodata_decides(source, chosen)
             mask = None if by_value else ~hidden_by(source, chosen, data, window=place)
             data, mask = data[turn], None if mask is None else mask[turn]
+        elif alpha_beside(source) is not None:
+            data, mask = _by_mark(source, own, part, alike, bands)
         else:
             kind = bands.scaled.dtype.name if bands.scales else None
             lies: dict[str, Any] = {"src_transform": own.transform} if turn_by else {}
@@ -443,11 +446,6 @@ def _read_part(
             if nodata is None:
                 shown = view.read(view.colorinterp.index(ColorInterp.alpha) + 1) > 0
                 mask = np.broadcast_to(shown, data.shape)
-            if (beside := alpha_beside(source)) is not None:  # one hides as the other does
-                masked = stack.enter_context(as_asked(source, [beside]))
-                view = stack.enter_context(warped(masked, part, alike.method, None, **lies))
-                shown = view.read(view.count) > 0
-                mask = np.broadcast_to(shown, data.shape) if mask is None else mask & shown
             if is_rounded(data):
                 data, mask = _by_place(source, own, part, alike, bands.dtype)
         if mask is not None and (marks := equal_mask(data, nodata)) is not None:
@@ -477,6 +475,35 @@ def is_rounded(values: np.ndarray) -> bool:
     return int(values.max()) >= 2**53 or int(values.min()) <= -(2**53)
 
 
+def _stored_under(
+    source: Any, own: GeoBox, part: GeoBox, alike: _Alike, dtype: np.dtype
+) -> tuple[np.ndarray, np.ndarray, GeoBox]:
+    """Return a file's numbers under a grid and around it, which of them count, and their grid."""
+    top, left, rows, cols = window_of(own.transform, _bounds_on(part, own), None, SAME)
+    rim = max(4, math.ceil(4 * _pixel_ratio(own, part)))  # what the widest method looks at
+    bottom, right = min(top + rows + rim, own.shape[0]), min(left + cols + rim, own.shape[1])
+    top, left = max(top - rim, 0), max(left - rim, 0)
+    window = Window(left, top, right - left, bottom - top)
+    stored = read_stored(source, alike.indexes, dtype, window=window)
+    counts = ~hidden_by(source, alike.indexes, stored, window=window)
+    return stored, counts, part_of(own, top, left, *stored.shape[1:])
+
+
+def _by_mark(
+    source: Any, own: GeoBox, part: GeoBox, alike: _Alike, bands: Bands
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a file's numbers on a grid, and which count, where GDAL sees one of its masks only."""
+    stored, counts, read = _stored_under(source, own, part, alike, bands.dtype)
+    if (marks := equal_mask(stored, alike.nodata)) is not None:
+        counts &= ~marks
+    floats = np.where(counts, stored, np.nan).astype(np.result_type(bands.dtype, np.float32))
+    made = resampled(floats, read, part, alike.method, np.nan, UNIFIED_SRC_NODATA="NO")
+    mask = ~np.isnan(made)
+    if bands.scales or bands.dtype.kind == "f":
+        return made, mask
+    return whole_numbers(np.where(mask, made, 0), bands.dtype, None), mask
+
+
 def _by_place(
     source: Any, own: GeoBox, part: GeoBox, alike: _Alike, dtype: np.dtype
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -486,14 +513,8 @@ def _by_place(
             f"{dtype} numbers of 2**53 and more can't be resampled by {alike.method.name!r}, which "
             "computes in floats; use resampling='nearest'"
         )
-    top, left, rows, cols = window_of(own.transform, _bounds_on(part, own), None, SAME)
-    bottom, right = min(top + rows + 1, own.shape[0]), min(left + cols + 1, own.shape[1])
-    top, left = max(top - 1, 0), max(left - 1, 0)
-    window = Window(left, top, right - left, bottom - top)
-    stored = read_stored(source, alike.indexes, dtype, window=window)
-    counts = ~hidden_by(source, alike.indexes, stored, window=window)
+    stored, counts, read = _stored_under(source, own, part, alike, dtype)
     index = np.arange(stored[0].size, dtype=np.int32).reshape(1, *stored.shape[1:])
-    read = part_of(own, top, left, *stored.shape[1:])
     place = resampled(index, read, part, Resampling.nearest, -1)[0]
     at = np.maximum(place, 0)
     data, mask = (each.reshape(len(each), -1)[:, at] for each in (stored, counts))
