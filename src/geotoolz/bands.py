@@ -475,8 +475,10 @@ def on_quantities(
     @wraps(function)
     def guarded(raster: Raster, *args: P.args, **kwargs: P.kwargs) -> Raster:
         if isinstance(raster, np.ndarray):
-            check_real(raster)
-            if raster.dtype.kind != "b" and type(raster) is np.ndarray:
+            kind = raster.dtype.kind
+            if kind == "c":
+                check_real(raster)
+            if kind != "b" and type(raster) is np.ndarray:
                 return function(raster, *args, **kwargs)
         given: Any = args[place] if 0 <= place < len(args) else kwargs.get("axis", 0)
         codes = coded_bands(raster, given) if isinstance(raster, np.ndarray) else None

@@ -97,7 +97,8 @@ def dn_to_reflectance(
     kind = float_dtype(dtype)
     # Converting and then scaling in place takes a quarter less time than one mixed-type multiply,
     # which goes through a small buffer.
-    out = nan_floats(values, fill_of(raster), kind)
+    out = values.astype(kind)
+    carry_nodata(out, values, fill_of(raster))
     np.multiply(out, per_band(scale, values, axis, kind, "scale"), out=out)
     if not isinstance(offset, (int, float)) or offset != 0:
         np.add(out, per_band(offset, values, axis, kind, "offset"), out=out)

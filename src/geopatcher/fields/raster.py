@@ -264,6 +264,7 @@ class RasterField:
         self._declared: Any = None
         self._differ, self._looks, self._looked = False, False, False
         self._roles: tuple[Role, ...] = ()
+        self._has_labels = False
         self.scaled = scaled
         self._physical: bool | None = None
         self._scales: dict[str, Any] = {}
@@ -296,7 +297,7 @@ class RasterField:
             return self._as_chip(piece.values, piece.transform, piece.attrs)
         row, col = indices.row_off, indices.col_off
         if self._values is None:
-            values = self._read(indices)
+            values = (self._joined if self._looked else self._read)(indices)
         else:
             values = self._values[..., row : row + indices.height, col : col + indices.width]
         return self._as_chip(values, place_of(self._transform, row, col), self.reader.attrs)
@@ -329,7 +330,7 @@ class RasterField:
             values = plain(values)
         elif self._values is None:
             values = plain(values)
-        if set(self._roles) - {"quantity"} and not {"band_roles", "band_names"} & set(attrs or ()):
+        if self._has_labels and not {"band_roles", "band_names"} & set(attrs or ()):
             files = values.shape[-3] // len(self._roles) if values.ndim > 2 else 1
             attrs = {**(attrs or {}), "band_roles": self._roles * files}
         return GeoTensor(values, place, self.reader.crs, nodata, attrs)
@@ -345,8 +346,6 @@ class RasterField:
 
     def _read(self, window: Window) -> np.ndarray:
         """Read a window; at the first one, seek the number that marks what is missing."""
-        if self._looked:
-            return self._joined(window)
         nodata, values = self._nodata, self._joined(window)
         few = math.prod(self.domain.shape) <= LOOKED_THROUGH
         if self._looks and few and values.dtype.kind in "iu":
@@ -411,6 +410,7 @@ class RasterField:
         said = [header_nodata(file, index) for index in indexes]
         if not self._told:
             self._roles = roles_in_file(file, indexes)
+            self._has_labels = set(self._roles) != {"quantity"}
             # The reader does not look beside its file, nor does it know what its header rounds.
             if self._nodata is None or self._nodata == file.nodata:
                 self._nodata = said[0]
