@@ -108,6 +108,8 @@ def note(raster):
 opened = vegetation[:1] | Tap(note) | snapshot.at("masked numbers")
 opened = opened | vegetation[1:2] | Tap(note) | snapshot.at("reflectance")
 opened = opened | vegetation[2:] | Tap(note) | snapshot.at("NDVI")
+
+# %%
 greenness = opened(scene)
 for name, (low, high) in zip(snapshot.keys(), ranges, strict=True):
     print(f"{name:15} {snapshot[name].dtype!s:8} {low:8.3f} to {high:9.3f}")
@@ -124,7 +126,6 @@ looks = {
 fig, axes = plt.subplots(1, 3, figsize=(13, 3.5), layout="constrained")
 for ax, (name, look) in zip(axes, looks.items(), strict=True):
     plot(snapshot[name], ax=ax, title=f"After step {list(looks).index(name) + 1}: {name}", **look)
-    ax.set_facecolor("0.6")  # seen through pixels without data
 for ax in axes[1:]:
     ax.set_ylabel("")
 fig.supxlabel(credit, size=8)
@@ -208,37 +209,28 @@ def batch(target, operator):
 etl = batch("ndvi", vegetation)
 
 # %% [markdown]
-# The run is started in a process of its own and killed with SIGKILL, which no program can catch, as
-# soon as a dozen rows are in its journal. `cloudpickle` carries the whole pipeline over, the functions
-# of this notebook included. Then the same call, here, goes on where the journal ends; the damaged file
-# is skipped, and reported by name.
+# The run is started in a process of its own, since this notebook's must survive, and killed with
+# SIGKILL, which no program can catch, as soon as a dozen rows are in its journal. `loky` (a part of
+# joblib) carries the whole pipeline over, the functions of this notebook included. Then the same call,
+# here, goes on where the journal ends; the damaged file is skipped, and reported by name.
 
 # %%
-import subprocess
-import sys
+import os
+import signal
 import time
 
-import cloudpickle
+from joblib.externals.loky import ProcessPoolExecutor
 
+journal = folder / "ndvi.jsonl"
+with ProcessPoolExecutor(1) as process:
+    number = process.submit(os.getpid).result()
+    run = process.submit(etl.run)
+    while not run.done() and not (journal.exists() and journal.read_bytes().count(b"\n") > 12):
+        time.sleep(0.01)
+    os.kill(number, signal.SIGKILL)
+    print("the run ended with", type(run.exception()).__name__)
+before = journal.read_bytes().count(b"\n") - 1  # the first line tells what the run is
 
-def journalled():
-    journal = folder / "ndvi.jsonl"
-    lines = journal.read_bytes().count(b"\n") if journal.exists() else 0
-    return max(lines - 1, 0)  # the first line tells what the run is
-
-
-code = "import sys, cloudpickle; cloudpickle.load(sys.stdin.buffer).run()"
-child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
-child.stdin.write(cloudpickle.dumps(etl))
-child.stdin.close()
-while journalled() < 12 and child.poll() is None:
-    time.sleep(0.01)
-child.kill()
-child.wait()
-before = journalled()
-print(f"killed: status {child.returncode}, {before} rows in its journal")
-
-# %%
 report, products = etl.run()
 failed = report.failed[0]
 print(report)
@@ -349,7 +341,6 @@ fig, axes = plt.subplots(1, 3, figsize=(11, 5), layout="constrained")
 pictures = {"Label, from SCL": labels} | {f"Preprocessing: {k}": v for k, v in maps.items()}
 for ax, (name, picture) in zip(axes, pictures.items(), strict=True):
     plot(picture, ax=ax, classes=CLASSES, title=name, legend=ax is axes[2], axes="none")
-    ax.set_facecolor("0.6")
 fig.supxlabel(credit, size=8)
 plt.show()
 
@@ -374,8 +365,9 @@ print(text[text.index("class ModelAPI") : text.index("@contextmanager")].rstrip(
 
 
 # %%
-import signal
 import socket
+import subprocess
+import sys
 from contextlib import contextmanager
 
 
@@ -676,11 +668,11 @@ for ax, clients in zip(axes, SEVERAL, strict=True):
     for state, shade in (("cold", "#0072b2"), ("warm", "#e69f00")):
         found = np.sort(waits[state, clients][0])
         share = 100 * np.arange(1, len(found) + 1) / len(found)
-        ax.step(found, share, where="post", color=shade, label=f"{state}, {len(found)} tiles")
+        ax.step(found, share, where="post", color=shade, label=state)
     ax.set(xscale="log", xlabel="waited at most (ms)", title=f"clients at a time: {clients}")
     ax.grid(alpha=0.3)
-    ax.legend(frameon=False, loc="upper left", fontsize=8)
 axes[0].set_ylabel("share of the tiles (%)")
+fig.legend(*ax.get_legend_handles_labels(), loc="outside right center", frameon=False)
 plt.show()
 
 # %% [markdown]
@@ -932,12 +924,12 @@ curves = {}
 with threadpool_limits(1):  # the problems are small; threads would wait for each other
     for name, (data, one_of_each) in trials.items():
         for how in ("random", "active"):
-            runs = [campaign(data, seed, how == "active", one_of_each) for seed in range(20)]
+            runs = [campaign(data, seed, how == "active", one_of_each) for seed in range(12)]
             curves[name, how] = np.array(runs)
         ends = {how: curves[name, how][:, -1] for how in ("random", "active")}
         told = [f"{how} {end.mean():.1f} +- {end.std():.1f}" for how, end in ends.items()]
         ahead = curves[name, "active"].mean(axis=1) > curves[name, "random"].mean(axis=1)
-        print(f"{name}: {', '.join(told)} %, active ahead in {ahead.sum()} of 20")
+        print(f"{name}: {', '.join(told)} %, active ahead in {ahead.sum()} of 12")
         share = np.bincount(data[1].ravel(), minlength=3) / data[1].size
         print("   candidates:", {CLASSES[k][0]: f"{share[k]:.1%}" for k in CLASSES})
 
@@ -1007,8 +999,6 @@ plot(NDVI("red", "nir08")(landsat), ax=axes[1], title="Landsat, pixels of 30 m",
 axes[1].set_ylabel("")
 heights = {"label": "elevation (m)", "cmap": "cividis", "vmin": 1890, "vmax": 2300}
 plot(dem, ax=axes[2], title="Relief, in degrees: lake level is darkest", **heights)
-for ax in axes:
-    ax.set_facecolor("0.6")
 plt.show()
 
 # %% [markdown]
@@ -1191,7 +1181,6 @@ for (top, bottom), index in zip(axes.T, worst, strict=True):
     last = index == worst[-1]
     title = f"{days[index].start_time:%Y-%m-%d}, version 1"
     plot(one, ax=top, title=title, axes="none", colorbar=last, **NDVI_STYLE)
-    top.set_facecolor("0.6")
     fate = np.isfinite(one.values) * (1 + (np.isfinite(one.values) & np.isnan(two.values)))
     title = f"{np.mean(fate == 2):.0%} dropped, shift {moved[index]:.3f}"
     fate = GeoTensor(fate.astype("int8"), one.transform, one.crs, -1)

@@ -141,6 +141,24 @@ def test_code_cells_are_short(executed):
     assert long == []
 
 
+def test_no_script_stands_in_a_string(executed):
+    code = "\n".join(cell.source for cell in code_cells(executed))
+    assert not re.search(r"""["']-c["']|dedent\(""", code)
+
+
+def test_each_shape_of_lesson_07_has_three_to_five_cells():
+    (path,) = find_sources(ROOT, "07")
+    found, shape = {}, None
+    for cell in read_source(path).cells:
+        if cell.cell_type == "markdown":
+            for title in re.findall(r"^## (.+)$", cell.source, re.MULTILINE):
+                shape = title if title[0].isdigit() else None
+        elif shape:
+            found[shape] = found.get(shape, 0) + 1
+    assert len(found) == 13
+    assert {shape: count for shape, count in found.items() if not 3 <= count <= 5} == {}
+
+
 def test_every_figure_has_a_title_and_a_sentence_about_it(executed):
     unexplained = []
     for number, cell in enumerate(executed.cells):

@@ -4,7 +4,7 @@
 assert np.array_equal(greenness.values, vegetation(scene).values, equal_nan=True)
 
 # 2: killed by the signal, well before the end
-assert child.returncode == -9
+assert type(run.exception()).__name__ == "TerminatedWorkerError"
 assert 12 <= before < len(rows) - 1
 assert len(products) == len(rows) - 1
 assert row.extras["item_id"] not in set(products.gdf.item_id)
@@ -45,7 +45,7 @@ assert verified.result_hash == frozen.result_hash
 # 10: on the simulated shore doubt pays
 gain = curves[next(iter(trials)), "active"] - curves[next(iter(trials)), "random"]
 assert gain[:, -1].mean() > 3
-assert (gain.mean(axis=1) > 0).sum() >= 15
+assert (gain.mean(axis=1) > 0).sum() >= 9
 
 # 11, 12
 assert cube.shape[1:] == optical.shape[1:]
