@@ -78,7 +78,7 @@ steps = {
 steps["with gamma"] = steps["stretched"] | Gamma(1.8)
 as_it_is = ToRGB(bands=(0, 1, 2), limits=(0, 1))  # 0 is black, 1 is white
 
-fig, axes = plt.subplots(1, 3, figsize=(13, 3.6), layout="constrained")
+fig, axes = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
 for ax, (title, chain) in zip(axes, steps.items(), strict=True):
     plot(as_it_is(chain(valley)), ax=ax, title=title)
     ax.set_ylabel("" if ax is not axes[0] else ax.get_ylabel())
@@ -86,8 +86,9 @@ fig.supxlabel(credit, size=8)
 plt.show()
 
 # %% [markdown]
-# The first picture holds the same information as the last. Only for the eye is the stretch needed;
-# every measurement below starts from reflectance again.
+# The last picture shows nothing that the first does not hold, and the stretch has cut off the darkest
+# and the brightest 2 % of each band. It is for the eye; every measurement below starts from
+# reflectance again.
 #
 # ## The fire, before and after
 
@@ -125,7 +126,8 @@ assert before.transform == after.transform
 # ### Short-wave infrared sees the burn
 #
 # Water in leaves absorbs short-wave infrared (B12, 2.2 um); char and bare soil reflect it. With B12
-# as red, B08 as green and B04 as blue, living forest is green and a burn is red.
+# as red, B08 as green and B04 as blue, living forest is green, a burn is red, bare rock is pale and
+# water is black. The first snow is cyan: it is bright in all but short-wave infrared.
 
 # %%
 swir = SelectBands(("B12", "B08", "B04")) | DNToReflectance()
@@ -143,7 +145,8 @@ def same_stretch(scene):
 fig, axes = plt.subplots(1, 2, figsize=(7.4, 4.8), layout="constrained")
 for ax, (name, scene) in zip(axes, (("before", before), ("after", after)), strict=True):
     date = scene.attrs["datetime"][:10]
-    plot(same_stretch(scene), ax=ax, title=f"SWIR, NIR, red, {name} the fire: {date}")
+    plot(same_stretch(scene), ax=ax, title=f"{name.capitalize()} the fire, {date}")
+fig.suptitle("Red is B12, green is B08, blue is B04: a burn turns red")
 plt.show()
 
 # %% [markdown]
@@ -188,8 +191,9 @@ plt.show()
 #
 # ## dNBR and burn severity
 #
-# dNBR is NBR before minus NBR after. Key and Benson (2006) gave the thresholds that the USGS uses
-# for its severity classes.
+# dNBR is NBR before minus NBR after, so it is high where NBR fell. `ApplyMask()` takes the mask as
+# its second input here. Key and Benson (2006) gave the thresholds that the USGS uses for its
+# severity classes.
 
 # %%
 dnbr = ApplyMask()(maps["before"]["NBR"] - maps["after"]["NBR"], unusable)
@@ -252,10 +256,11 @@ plt.show()
 # ### How far may it be off?
 #
 # Two things are uncertain. Where is the line between burnt and not? The count is made again for
-# thresholds around 0.10. And where does the map err? 300 pixels are drawn, stratified by the map, and
-# somebody looks at each; here a rule on NDVI, which fell by more than 0.05 where leaves burned, stands
-# in for that person. It is a weak stand-in: NDVI and NBR share the band B08, so they err together, and
-# the true interval is wider. [Area and accuracy](assessment/01_area_and_accuracy.ipynb) explains both.
+# thresholds around 0.10. And where does the map err? 300 pixels are drawn, some in each class of
+# the map (*stratified*), and somebody looks at each; here a rule on NDVI, which fell by more than
+# 0.05 where leaves burned, stands in for that person. It is a weak stand-in: NDVI and NBR share the
+# band B08, so they err together, and the true interval is wider. [Area and
+# accuracy](assessment/01_area_and_accuracy.ipynb) explains both.
 
 # %%
 lost = maps["before"]["NDVI"].values - maps["after"]["NDVI"].values
@@ -291,7 +296,7 @@ plt.show()
 # The interval says how far the estimate may be off when the observer is right; the curve says what the
 # choice of a threshold moves. A single number with four digits hides both.
 #
-# And regrowth, three months after a fire? A number that cannot be is a reason to look where it lies.
+# And regrowth, three months after a fire? That cannot be. Where do those pixels lie?
 
 # %%
 snow = MaskFromSCL("SCL", classes=SCL_SNOW)(after)
@@ -318,7 +323,9 @@ axes[0].hist(dnbr.values[known], np.linspace(-0.3, 1.2, 151), color="0.6")
 for name, lower, _ in list(CLASSES.values())[1:]:
     axes[0].axvline(lower, color="black", lw=0.6)
     axes[0].text(lower + 0.01, axes[0].get_ylim()[1] * 0.97, name, rotation=90, va="top", size=7)
-axes[0].set(title=f"dNBR ({source} scene)", xlabel="dNBR (unitless)", ylabel="pixels")
+axes[0].yaxis.set_major_formatter(lambda value, _: f"{value / 1e6:g}")
+axes[0].set(title=f"No gap at any threshold ({source} scene)", xlabel="dNBR (unitless)")
+axes[0].set_ylabel("pixels (millions)")
 
 groups = [lost[severity == number] for number in range(2, 7)]
 names = [CLASSES[number][0] for number in range(2, 7)]
