@@ -48,7 +48,7 @@ from geocatalog.runs import (
     times_in,
 )
 from geocatalog.table import extent_of
-from pipekit.files import place_to_write
+from pipekit.files import keep_inputs, place_to_write
 from pipekit.places import Place
 
 
@@ -89,7 +89,7 @@ def to_geoparquet(
     ------
     CatalogError
         For a `row_group_size` below 1, another partition, a column that mixes types, and for the
-        path of the file that the catalog is open on.
+        path of the file that the catalog is open on, or of one that it lists.
 
     Examples
     --------
@@ -110,7 +110,12 @@ def to_geoparquet(
             "rows in pieces are written to a folder: pass partition='month' (or 'year', 'day', "
             "'all'), or one catalog"
         )
-    return write_table(geo_table(catalog.materialize()), target, row_group_size)
+    rows = catalog.materialize()
+    if isinstance(target, Path) and target.exists():
+        name = target.name.casefold()
+        listed = [path for path in rows.paths if name in path.casefold()]
+        keep_inputs(target, listed, "to_geoparquet", CatalogError)
+    return write_table(geo_table(rows), target, row_group_size)
 
 
 def _write_folder(rows: Any, folder: Path | Place, partition: str, row_group_size: int) -> str:

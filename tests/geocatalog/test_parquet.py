@@ -362,6 +362,28 @@ def test_the_file_that_a_catalog_is_open_on_is_not_replaced(answer, way, tmp_pat
         to_geoparquet(from_geoparquet(path), "https://host/c.parquet")
 
 
+@pytest.mark.parametrize("named", ["{path}", "file://{path}", 'NETCDF:"{path}":ndvi'])
+@pytest.mark.parametrize("way", ["same", "other case", "linked folder"])
+def test_a_file_that_a_catalog_lists_is_not_replaced_by_it(named, way, tmp_path):
+    scenes = tmp_path / "scenes"
+    scenes.mkdir()
+    scene = scenes / "a.nc"
+    scene.write_bytes(b"pixels")
+    target = scene
+    if way == "other case":
+        target = scenes / "A.NC"
+        target.write_bytes(b"others")
+    elif way == "linked folder":
+        (tmp_path / "link").symlink_to(scenes)
+        target = tmp_path / "link" / "a.nc"
+    paths = ["/elsewhere/b.nc", named.format(path=scene)]
+    listed = gpd.GeoDataFrame({"filepath": paths}, geometry=[shapely.box(0, 0, 1, 1)] * 2, crs=4326)
+    with pytest.raises(CatalogError, match="over its own input"):
+        to_geoparquet(InMemoryGeoCatalog(listed), target)
+    assert scene.read_bytes() == b"pixels"
+    to_geoparquet(InMemoryGeoCatalog(listed), scenes / "catalog.parquet")
+
+
 @pytest.mark.parametrize("key", [b"geo", b"geocatalog"])
 @pytest.mark.parametrize("said", [b"", b"{", b"\xff\xfe", b"[]", b"null", b"3", b'{"columns": []}'])
 def test_broken_metadata_are_told_as_those_of_a_catalog(tmp_path, key, said):
