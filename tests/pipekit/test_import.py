@@ -17,7 +17,8 @@ def test_nothing_heavy_is_loaded():
     )
     loaded = json.loads(done.stdout)
     assert not HEAVY & set(loaded)
-    outside = [name for name in loaded if not name.startswith("pipekit")]
+    # whether an environment has loaded importlib before depends on its setuptools
+    outside = [n for n in loaded if n.partition(".")[0] not in ("pipekit", "importlib")]
     assert len(outside) <= 3, outside
 
 
