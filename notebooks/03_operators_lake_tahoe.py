@@ -161,7 +161,6 @@ assert ndvi == Sequential([DNToReflectance(), NDVI()])
 fig, ax = plt.subplots(figsize=(8, 5.6), layout="constrained")
 NDVI_STYLE = {"label": "NDVI (unitless)", "cmap": "YlGn", "vmin": -0.2, "vmax": 0.9}
 plot(ndvi(scene), ax=ax, title=f"{place}, NDVI: the greener, the more leaves", **NDVI_STYLE)
-ax.set_facecolor("0.6")  # seen through pixels without data
 fig.supxlabel(credit, size=8)
 plt.show()
 
@@ -208,7 +207,6 @@ bright = DNToReflectance() | ToRGB(bands=("B04", "B03", "B02"), limits=(0, 0.3))
 plot(bright(with_scl[:4]), ax=axes[0], title=f"{sky}: clouds and their shadows")
 plot(with_scl, band="SCL", ax=axes[1], title="What SCL makes of them")
 plot(clear, ax=axes[2], title="NDVI; grey is nodata", **NDVI_STYLE)
-axes[2].set_facecolor("0.6")  # seen through pixels without data
 for ax in axes[1:]:
     ax.set_ylabel("")
 fig.supxlabel(sky_credit, size=8)
@@ -251,7 +249,6 @@ for ax, (name, (title, cmap)) in zip(axes, styles.items(), strict=True):
     label = f"{name.upper()} (unitless)"
     limits = {"vmin": -0.2, "vmax": 0.9} if name == "ndvi" else {"vmin": -0.9, "vmax": 0.9}
     plot(products[name], ax=ax, title=f"{title} (grey: nodata)", label=label, cmap=cmap, **limits)
-    ax.set_facecolor("0.6")
 axes[1].set_ylabel("")
 fig.supxlabel(credit, size=8)
 plt.show()

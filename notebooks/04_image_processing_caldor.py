@@ -212,14 +212,13 @@ severity = np.where(known, np.digitize(dnbr.values, limits[1:]) + 1, 0).astype(n
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
-style = {"cmap": "PuOr_r", "vmin": -1, "vmax": 1, "label": "dNBR (unitless)"}
+dark = "0.35"  # of nodata: the middle of this colour map is nearly the usual grey
+style = {"cmap": "PuOr_r", "vmin": -1, "vmax": 1, "label": "dNBR (unitless)", "nodata": dark}
 plot(dnbr, ax=axes[0], title="dNBR: orange burned, dark grey is nodata", **style)
 classes = dnbr.array_as_geotensor(severity, fill_value_default=0)
 legend = {number: (name, colour) for number, (name, _, colour) in CLASSES.items()}
-plot(classes, ax=axes[1], title="Burn severity, USGS classes", classes=legend)
+plot(classes, ax=axes[1], title="Burn severity, USGS classes", classes=legend, nodata=dark)
 axes[1].set_ylabel("")
-for ax in axes:
-    ax.set_facecolor("0.35")  # seen through pixels without data
 plt.show()
 
 # %% [markdown]

@@ -103,7 +103,6 @@ rgb = ToRGB(bands=("B04", "B03", "B02"), limits=(0, 0.22))
 fig, axes = plt.subplots(1, 2, figsize=(9.4, 8.4), layout="constrained")
 plot(rgb(scene), ax=axes[0], title="Features: four bands, three drawn")
 plot(truth, ax=axes[1], classes=CLASSES, title="Label: three classes from SCL")
-axes[1].set_facecolor("0.6")  # seen through pixels without a label
 axes[1].set_ylabel("")
 plt.show()
 
@@ -646,7 +645,6 @@ if tyrol is not None:
     plot(rgb(tyrol), ax=axes[0], title="Bolzano, true colour")
     for ax, (name, mapped) in zip(axes[1:], maps.items(), strict=True):
         plot(mapped, ax=ax, classes=CLASSES, title=name, legend=ax is axes[-1])
-        ax.set_facecolor("0.6")  # seen through pixels without data
         ax.set_ylabel("")
     fig.supxlabel("contains modified Copernicus Sentinel data 2022", size=8)
     plt.show()

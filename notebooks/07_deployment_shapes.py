@@ -1173,7 +1173,7 @@ print(f"{len(past)} scenes: mean shift {trial.mean:.4f}, worst {trial.worst:.4f}
 print(f"untouched: {np.mean(moved == 0):.0%}, more than 0.01: {np.sum(moved > 0.01)}")
 
 # %%
-worst = [index for index, _ in trial.ranked(3)]
+worst = sorted((index for index, _ in trial.ranked(3)), key=lambda i: days[i].start_time)
 KEPT = {0: ("cloud by version 1", "0.6"), 1: ("kept", "#a6d96a"), 2: ("dropped now", "#d55e00")}
 fig, axes = plt.subplots(2, 3, figsize=(11, 7.4), layout="constrained")
 for (top, bottom), index in zip(axes.T, worst, strict=True):

@@ -138,7 +138,7 @@ catalog.plot(ax=ax, column=None, alpha=0.04)
 x0, y0, x1, y1 = lake.bounds
 ax.add_patch(plt.Rectangle((x0, y0), x1 - x0, y1 - y0, fc="tab:orange", ec="black", alpha=0.8))
 ax.annotate("the lake", ((x0 + x1) / 2, y1), ha="center", va="bottom")
-ax.set_title(f"{len(catalog)} footprints on one tile, and the box that was asked for")
+ax.set_title(f"{len(catalog)} footprints on one tile, and a box")
 plt.show()
 
 # %% [markdown]

@@ -185,7 +185,6 @@ plot(ndvi, ax=axes[0], title="NDVI, the median of four dates", **style)
 kinds = {0: ("not drawn", "0.6"), 1: ("land", "tab:olive"), 2: ("water", "tab:blue")}
 label.attrs["source"] = stack.attrs["source"]
 plot(label, ax=axes[1], title="Labels from the outlines, on its pixels", classes=kinds)
-axes[0].set_facecolor("0.6")  # seen through pixels without data
 axes[1].set_ylabel("")
 fig.get_layout_engine().set(wspace=0.06)
 plt.show()

@@ -171,7 +171,7 @@ print(catalog)
 #
 # `open_catalog` reads the file's footer. A query compares box and time with the statistics that the
 # footer holds, and asks for the ranges that can have an answer. Nothing is downloaded as a whole,
-# though on this small table there is little to skip; lesson 04 has a million rows.
+# though on this small table there is little to skip; [DuckDB](04_duckdb.ipynb) has a million rows.
 
 # %%
 with step("question asked"):
@@ -223,9 +223,9 @@ with step("results' catalog put"):
 # %% [markdown]
 # ## One scene by chips, into a Zarr store
 #
-# A Zarr store is many objects, so it cannot appear at one stroke. Its shards are put where they
-# stay; the metadata of the group come last, and until then nobody can open it. Blocks that the
-# journal does not hold are done again, whatever lies there.
+# A Zarr store is many objects, so it cannot appear at one stroke. Its *shards*, objects of several
+# chunks each, are put where they stay; the metadata of the group come last, and until then nobody
+# can open it. Blocks that the journal does not hold are done again, whatever lies there.
 
 # %%
 patcher = SpatialPatcher(

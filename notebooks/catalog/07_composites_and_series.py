@@ -196,7 +196,6 @@ def side_by_side(maps, title):
     for ax, (name, each) in zip(axes, maps.items(), strict=True):
         above = f"{name}: mean {np.nanmean(each.values):.2f}"
         plot(each, ax=ax, title=above, scale_bar=ax is axes[0], **style)
-        ax.set_facecolor("0.6")  # seen through pixels without data
     fig.colorbar(axes[0].images[0], ax=axes, label="NDVI (unitless)")
     fig.suptitle(title)
     plt.show()

@@ -109,7 +109,6 @@ def maps(images, titles, label="NDVI (unitless)", cmap="YlGn", limits=(0, 0.9)):
             scale_bar=ax is axes[0],
             axes="none",
         )
-        ax.set_facecolor("0.6")  # seen through pixels without data
     fig.colorbar(axes[-1].images[-1], ax=axes, label=label, shrink=0.8)
     plt.show()
 
