@@ -67,7 +67,7 @@ class Artifact:
     operator
         The pipeline.
     inputs
-        By name.
+        By name; empty when they were not kept.
     manifest
         What the file says of its parts.
     digest
@@ -125,6 +125,7 @@ def freeze(
     inputs: Raster | Mapping[str, Raster],
     path: str | Path,
     *,
+    keep_inputs: bool = True,
     overwrite: bool = False,
 ) -> Artifact:
     """Run a pipeline and write its config, inputs, versions and result's hash into one tar.
@@ -140,6 +141,8 @@ def freeze(
         operator in their order.
     path
         The tar to write.
+    keep_inputs
+        Put the pixels in too; otherwise only their hashes, and `verify` is given them.
     overwrite
         Replace an existing file.
 
@@ -171,19 +174,17 @@ def freeze(
     target = Path(path)
     if target.exists() and not overwrite:
         raise FileExistsError(f"{target} exists; give overwrite=True to replace it")
-    named = inputs if isinstance(inputs, Mapping) else {"x": inputs}
-    if not named:
-        raise ValueError("an artifact needs at least one input, got an empty mapping")
     config = to_config(operator)
     members: dict[str, bytes] = {}
     described: dict[str, Any] = {}
     frozen: dict[str, Raster] = {}
-    for number, (name, raster) in enumerate(named.items()):
+    for number, (name, raster) in enumerate(_by_name(inputs).items()):
         content, where = array_bytes(values_of(raster)), _georeference(raster)
         # What runs is what was written, so that a lossy detail of a carrier can't hide.
         frozen[name] = _rebuilt(where, read_array(content, name), name)
-        member = f"inputs/{number}.npy"
-        members[member] = content
+        member = f"inputs/{number}.npy" if keep_inputs else None
+        if member is not None:
+            members[member] = content
         described[name] = {
             "shape": list(values_of(raster).shape),
             "dtype": values_of(raster).dtype.str,
@@ -209,7 +210,8 @@ def freeze(
     manifest["sha256"] = {part: _seal(manifest[part]) for part in _SEALED}
     text = json.dumps(manifest, indent=1, allow_nan=False).encode()
     write_members(target, {MANIFEST: text, **members})
-    return Artifact(target, operator, frozen, manifest, sha256(text).hexdigest())
+    kept = frozen if keep_inputs else {}
+    return Artifact(target, operator, kept, manifest, sha256(text).hexdigest())
 
 
 def load(
@@ -270,7 +272,9 @@ def load(
     if (now := operator.config_hash) != (then := manifest["pipeline_hash"]):
         raise ArtifactError(f"the pipeline differs: its hash is {now}, the manifest says {then}")
     inputs = {
-        name: _checked_input(name, entry, members) for name, entry in manifest["inputs"].items()
+        name: _checked_input(name, entry, members)
+        for name, entry in manifest["inputs"].items()
+        if entry["member"] is not None
     }
     if members:
         raise ArtifactError(f"members that the manifest does not know: {sorted(members)}")
@@ -281,18 +285,25 @@ def load(
     return Artifact(source, operator, inputs, manifest, found)
 
 
-def rerun(artifact: Artifact) -> Any:
+def rerun(artifact: Artifact, inputs: Raster | Mapping[str, Raster] | None = None) -> Any:
     """Run an artifact's pipeline again and return its result.
 
     Parameters
     ----------
     artifact
         What `load` returned.
+    inputs
+        Needed only when they were not kept; they must be the ones that were frozen.
 
     Returns
     -------
     object
         The pipeline's result.
+
+    Raises
+    ------
+    ArtifactError
+        When inputs are missing or are not those.
 
     Examples
     --------
@@ -300,15 +311,16 @@ def rerun(artifact: Artifact) -> Any:
     >>> from geotoolz import NDVI
     >>> chip = np.array([[[1000]], [[3000]]], dtype="uint16")
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     made = freeze(NDVI(red_idx=0, nir_idx=1), chip, f"{folder}/ndvi.tar")
-    ...     rerun(load(made.path)).tolist()
+    ...     made = freeze(NDVI(red_idx=0, nir_idx=1), chip, f"{folder}/ndvi.tar", keep_inputs=False)
+    ...     rerun(load(made.path), chip).tolist()
     [[0.5]]
     """
-    return _run(artifact.operator, artifact.inputs)
+    return _run(artifact.operator, _given(artifact, inputs))
 
 
 def verify(
     path: str | Path,
+    inputs: Raster | Mapping[str, Raster] | None = None,
     *,
     registry: Registry | None = None,
     digest: str | None = None,
@@ -320,6 +332,8 @@ def verify(
     ----------
     path, registry, digest
         As for `load`.
+    inputs
+        As for `rerun`.
     seconds
         How long the pipeline may run. It then runs in a process of its own, and is ended there
         when its time is over; None runs it here, for as long as it takes.
@@ -346,7 +360,7 @@ def verify(
     True
     """
     artifact = load(path, registry=registry, digest=digest)
-    given, then = artifact.inputs, artifact.result_hash
+    given, then = _given(artifact, inputs), artifact.result_hash
     if seconds is None:
         now, shown = _told(artifact.operator, given)
     else:
@@ -365,6 +379,29 @@ def verify(
             f"versions that changed: {differing}"
         )
     return Verification(artifact.digest, now, changed)
+
+
+def _given(
+    artifact: Artifact, inputs: Raster | Mapping[str, Raster] | None
+) -> Mapping[str, Raster]:
+    """Return what the pipeline runs on: the inputs that were kept, or the same ones, checked."""
+    described = artifact.manifest["inputs"]
+    if inputs is None:
+        missing = sorted(set(described) - set(artifact.inputs))
+        if missing:
+            raise ArtifactError(
+                f"the artifact was frozen without its pixels; give the inputs {missing}"
+            )
+        return artifact.inputs
+    named = _by_name(inputs)
+    if set(named) != set(described):
+        raise ArtifactError(f"the artifact's inputs are {sorted(described)}, got {sorted(named)}")
+    rebuilt = {}
+    for name, entry in described.items():
+        given = named[name]
+        rebuilt[name] = _rebuilt(_georeference(given), values_of(given), name)
+        _check_hash(name, rebuilt[name], entry)
+    return rebuilt
 
 
 def _told(operator: Operator, inputs: Mapping[str, Raster]) -> tuple[str, str]:
@@ -403,12 +440,19 @@ def _seal(part: Any) -> str:
     return sha256(json.dumps(part, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
-def _run(operator: Operator, inputs: Mapping[str, Raster]) -> Any:
+def _by_name(inputs: Raster | Mapping[str, Raster]) -> Mapping[str, Raster]:
+    named = inputs if isinstance(inputs, Mapping) else {"x": inputs}
+    if not named:
+        raise ValueError("an artifact needs at least one input, got an empty mapping")
+    return named
+
+
+def _run(operator: Operator, inputs: Mapping[str, Raster], most: int = MAX_BYTES) -> Any:
     # Copies: an operator that works in place would change what the next run starts from.
     given = {name: rewrap(raster, values_of(raster).copy()) for name, raster in inputs.items()}
     if isinstance(operator, Graph) and len(given) > 1:
-        return run_bounded(operator, MAX_BYTES, **given)
-    return run_bounded(operator, MAX_BYTES, *given.values())
+        return run_bounded(operator, most, **given)
+    return run_bounded(operator, most, *given.values())
 
 
 def _georeference(raster: Raster) -> dict[str, Any] | None:
@@ -446,6 +490,11 @@ def _checked_input(name: str, entry: Mapping[str, Any], members: dict[str, bytes
     if sha256(content).hexdigest() != entry["sha256"]:
         raise ArtifactError(f"the pixels of the input {name!r} differ from their SHA-256")
     raster = _rebuilt(entry["georeference"], read_array(content, name), name)
+    _check_hash(name, raster, entry)
+    return raster
+
+
+def _check_hash(name: str, raster: Raster, entry: Mapping[str, Any]) -> None:
     found = content_hash(raster)
     if found != entry["content_hash"]:
         values = values_of(raster)
@@ -454,7 +503,6 @@ def _checked_input(name: str, entry: Mapping[str, Any], members: dict[str, bytes
             f"{values.shape} with content hash {found}, frozen {entry['dtype']} "
             f"{tuple(entry['shape'])} with {entry['content_hash']}"
         )
-    return raster
 
 
 def _manifest(text: bytes) -> dict[str, Any]:
@@ -469,7 +517,7 @@ def _manifest(text: bytes) -> dict[str, Any]:
             and isinstance(manifest["versions"], dict)
             and sealed.keys() == set(_SEALED)
             and all(entry.keys() == _INPUT_KEYS for entry in inputs.values())
-            and all(isinstance(entry["member"], str) for entry in inputs.values())
+            and all(isinstance(entry["member"], str | None) for entry in inputs.values())
             and all(isinstance(entry["shape"], list) for entry in inputs.values())
         )
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:

@@ -35,7 +35,7 @@ ARGUMENTS = {
     "SpatialTrim": {"margin": 8},
     "SpatialOverlapAdd": {"dtype": np.uint16, "fill_value": 0},
     "SpatialHardVote": {"n_classes": 4},
-    "SpatialSoftVote": {"n_classes": 4},
+    "SpatialSoftVote": {"n_classes": 4, "output": "labels"},
     "SpatialMode": {"fill_value": 9},
 }
 FUNCTIONS = {"SpatialCustom": {"fn": np.ones}, "SpatialLearned": {"model": len}}

@@ -128,6 +128,18 @@ def test_inputs_of_another_operator_keep_their_order(tmp_path: Path):
         load(made.path)
 
 
+def test_without_pixels_the_same_inputs_must_be_given(tmp_path: Path):
+    made = freeze(PIPELINE, chip(), tmp_path / "thin.tar", keep_inputs=False)
+    assert set(read_members(made.path)) == {MANIFEST}
+    assert verify(made.path, chip()).result_hash == made.result_hash
+    with pytest.raises(ArtifactError, match=r"give the inputs \['x'\]"):
+        verify(made.path)
+    with pytest.raises(ArtifactError, match="not the one that was frozen"):
+        verify(made.path, chip(seed=9))
+    with pytest.raises(ArtifactError, match=r"inputs are \['x'\], got \['y'\]"):
+        verify(made.path, {"y": chip()})
+
+
 def test_what_cannot_be_frozen_is_refused_and_leaves_no_file(tmp_path: Path):
     target = tmp_path / "no.tar"
     with pytest.raises(NotSerializableError):
@@ -491,9 +503,11 @@ def test_arrays_of_any_shape_come_back(shape):
 # ---- a pipeline that may never end
 
 
-def test_a_run_in_a_process_of_its_own_says_the_same(tmp_path: Path):
-    path = freeze(PIPELINE, chip(), tmp_path / "a.tar").path
-    assert verify(path, seconds=60) == verify(path)
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_run_in_a_process_of_its_own_says_the_same(tmp_path: Path, keep: bool):
+    path = freeze(PIPELINE, chip(), tmp_path / "a.tar", keep_inputs=keep).path
+    given = None if keep else chip()
+    assert verify(path, given, seconds=60) == verify(path, given)
 
 
 def test_what_differs_or_fails_there_is_told_here(frozen: Path):

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from geopatcher.config import Configured, as_count, checked
+from geopatcher.config import Configured, as_choice, as_count, checked
 from geopatcher.merge.chip import Chip, refuse_labels
 from geopatcher.merge.row_buffer import Reducer, Spec
 from geopatcher.patch import Patch, PatchError
@@ -364,8 +364,51 @@ class SpatialInvVarWeightedMean(PixelAggregation):
         return where_covered(np.stack([total / precision, 1 / precision]), covered)
 
 
+class LabelVote(PixelAggregation):
+    """What votes that end in labels share: their type and fill value.
+
+    Parameters
+    ----------
+    n_classes : int
+        How many classes there are.
+    """
+
+    joint: ClassVar[bool] = True
+    takes: ClassVar[tuple[Role, ...]] = ROLES
+    makes: ClassVar[Role | None] = "class"
+    n_classes: int
+
+    @property
+    def label_dtype(self) -> np.dtype:
+        """The smallest unsigned type that holds the classes and a fill value above them."""
+        return np.min_scalar_type(self.n_classes)
+
+    def fill_for(self, dtype: np.dtype) -> Any:
+        """Return the value of pixels without a vote: NaN, or the largest of labels' type."""
+        return np.nan if dtype.kind == "f" else int(np.iinfo(dtype).max)
+
+    def as_labels(self, votes: np.ndarray, voted: Any) -> np.ndarray:
+        """Return the classes (rows, W) with most votes (n_classes, rows, W), lower ones on ties.
+
+        Parameters
+        ----------
+        votes : numpy.ndarray
+            (n_classes, rows, W).
+        voted : numpy.ndarray
+            (rows, W) bool: pixels with a vote.
+
+        Returns
+        -------
+        numpy.ndarray
+            (rows, W) of `label_dtype`.
+        """
+        labels = votes.argmax(axis=0).astype(self.label_dtype)
+        labels[~voted] = np.iinfo(self.label_dtype).max
+        return labels
+
+
 @dataclass(frozen=True)
-class SpatialHardVote(PixelAggregation):
+class SpatialHardVote(LabelVote):
     """Each chip's label (h, w), 0 to n_classes - 1, counts one vote; the most votes win.
 
     A tie goes to the lower class. NaN does not vote, nor does the label `ignore`: by default -1,
@@ -395,26 +438,14 @@ class SpatialHardVote(PixelAggregation):
     """
 
     agrees: ClassVar[bool] = True
-    joint: ClassVar[bool] = True
-    takes: ClassVar[tuple[Role, ...]] = ROLES
-    makes: ClassVar[Role | None] = "class"
 
     n_classes: int = checked(as_count)
     ignore: int | None = -1
 
     @property
-    def label_dtype(self) -> np.dtype:
-        """The smallest unsigned type that holds the classes and a fill value above them."""
-        return np.min_scalar_type(self.n_classes)
-
-    @property
     def fill_value(self) -> int:
         """The value of pixels without a vote."""
         return int(np.iinfo(self.label_dtype).max)
-
-    def fill_for(self, dtype: np.dtype) -> Any:
-        """Return the value of pixels without a vote: the largest of the labels' type."""
-        return self.fill_value
 
     def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
         """Return (leading shape, dtype) of the vote's result."""
@@ -448,29 +479,28 @@ class SpatialHardVote(PixelAggregation):
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
         """Return the winners of finished rows, and how many pixels had a vote."""
-        (votes,) = states
-        voted = np.any(votes, axis=0)
-        labels = votes.argmax(axis=0).astype(self.label_dtype)  # the lower one on a tie
-        labels[~voted] = self.fill_value
-        return labels, int(voted.sum())
+        voted = np.any(states[0], axis=0)
+        return self.as_labels(states[0], voted), int(voted.sum())
 
 
 @dataclass(frozen=True)
-class SpatialSoftVote(PixelAggregation):
+class SpatialSoftVote(LabelVote):
     """The mean of the chips' class probabilities (n_classes, h, w), weighted by the window.
 
-    Output: (n_classes, H, W) float, NaN where no chip votes. A pixel with NaN in any class does not
-    vote.
+    Output: (n_classes, H, W) float, NaN where no chip votes; with `output="labels"` the class of
+    the largest mean, as `SpatialHardVote` gives it. A pixel with NaN in any class does not vote.
 
     Parameters
     ----------
     n_classes : int
         Length of the chips' first axis.
+    output : {"probabilities", "labels"}
+        What the merge returns.
 
     Raises
     ------
     PatchError
-        For chips of other classes.
+        For another output, or chips of other classes.
 
     Examples
     --------
@@ -484,11 +514,22 @@ class SpatialSoftVote(PixelAggregation):
     """
 
     agrees: ClassVar[bool] = True
-    joint: ClassVar[bool] = True
-    takes: ClassVar[tuple[Role, ...]] = ROLES
-    makes: ClassVar[Role | None] = "quantity"
 
     n_classes: int = checked(as_count)
+    output: str = "probabilities"
+
+    @property
+    def makes(self) -> Role:  # type: ignore[override]
+        """Classes, or their probabilities."""
+        return "class" if self.output == "labels" else "quantity"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        as_choice(self.output, "output", ("probabilities", "labels"))
+
+    def result(self, lead: tuple[int, ...], dtype: np.dtype) -> Spec:
+        """Return (leading shape, dtype) of the vote's result."""
+        return ((), self.label_dtype) if self.output == "labels" else super().result(lead, dtype)
 
     def start(self, lead: tuple[int, ...], dtype: np.dtype) -> list[Spec]:
         """Return the states: weighted sums (n_classes), sums of weights."""
@@ -510,8 +551,10 @@ class SpatialSoftVote(PixelAggregation):
         weight_sum += np.where(votes, weight, 0)
 
     def finish(self, states: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        """Return the probabilities of finished rows, and how many pixels had a vote."""
+        """Return the probabilities, or labels, of finished rows, and how many pixels had a vote."""
         total, weight_sum = states
         voted = weight_sum > 0
+        if self.output == "labels":
+            return self.as_labels(total, voted), int(voted.sum())
         total /= np.where(voted, weight_sum, 1)
         return where_covered(total, voted)

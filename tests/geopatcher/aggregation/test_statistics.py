@@ -354,6 +354,9 @@ def test_a_soft_vote_is_the_weighted_mean_of_probabilities():
     merged = SpatialSoftVote(3).merge(patches, RasterDomain((6, 6)))
     np.testing.assert_allclose(merged, total / weight, rtol=1e-5)
     np.testing.assert_allclose(merged.sum(axis=0), 1, rtol=1e-5)
+    labels = SpatialSoftVote(3, output="labels").merge(patches, RasterDomain((6, 6)))
+    assert labels.dtype == np.uint8
+    np.testing.assert_array_equal(labels, merged.argmax(axis=0))
 
 
 def test_a_pixel_with_nan_in_any_class_does_not_vote():
@@ -370,6 +373,8 @@ def test_labels_and_probabilities_are_told_apart():
         SpatialSoftVote(2).merge([whole(np.zeros((3, 3)))], RasterDomain((3, 3)))
     with pytest.raises(PatchError, match="n_classes"):
         SpatialHardVote(0)
+    with pytest.raises(PatchError, match="output must be one of"):
+        SpatialSoftVote(2, output="argmax")
 
 
 @pytest.mark.parametrize("vote", [SpatialHardVote, SpatialSoftVote])

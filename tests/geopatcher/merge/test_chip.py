@@ -491,3 +491,5 @@ def test_sums_and_probabilities_are_quantities():
     odds = whole(np.full((2, 2, 2), 0.5), None, {"band_roles": "class"})
     soft = SpatialSoftVote(2).merge([odds], odds.data)
     assert band_roles(soft) == ("quantity", "quantity")
+    labels = SpatialSoftVote(2, output="labels").merge([odds], odds.data)
+    assert band_roles(labels) == ("class",)
