@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -119,3 +120,24 @@ def test_each_library_is_in_the_extra_that_its_absence_names():
 def test_all_brings_every_extra_of_a_job():
     jobs = {*EXTRAS.values(), "onnx", "torch", "store", "serve"}
     assert {line for job in jobs for line in requirements(job)} == set(requirements("all"))
+
+
+def test_the_service_brings_what_its_settings_need(tmp_path):
+    """The how-to's layers and pipelines, without any library that the extra does not declare."""
+    guide = (ROOT / "docs" / "how-to" / "serve-a-pipeline.md").read_text("utf-8")
+    blocks = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
+    (block,) = [block for block in blocks if "layers:" in block]
+    (tmp_path / "pipelines.yaml").write_text(block)
+    hidden = [name for name in EXTRAS if normal(name.split(".")[0]) not in declared("serve")]
+    program = (
+        "import sys\n"
+        f"sys.modules.update(dict.fromkeys({hidden!r}))\n"
+        "from geostack.serve.settings import read_settings\n"
+        "read_settings(sys.argv[1])\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "pipelines.yaml")],
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 0, told.stderr
