@@ -91,6 +91,9 @@ def test_recorded_items_give_the_rows_of_from_stac_items(
     else:
         reference = pytest.importorskip("stac_geoparquet.arrow")
         reference.to_parquet(reference.parse_stac_items_to_arrow(raw), path)
+        kept = [field.name for field in pq.read_schema(path).field("assets").type]
+        if asks in ("first", "all") and kept[0] != next(iter(raw[0]["assets"])):
+            pytest.skip("this pyarrow writes assets in another order, so another is the first")
     key = RECORDED[name]
     asset_key = {"one": key, "first": None, "list": [key], "all": "*"}[asks]
     found, wanted = open_catalog(path, asset_key), from_stac_items(items, asset_key, **DEGREES)
