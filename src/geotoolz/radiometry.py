@@ -32,7 +32,7 @@ from geotoolz.carrier import (
     valid_values,
     values_of,
 )
-from geotoolz.function_operator import FunctionOperator, parameters_of
+from geotoolz.function_operator import FunctionOperator, PerPixel, parameters_of
 from pipekit import Operator
 from pipekit.pixels import check_fill, equal_mask, keep_off, whole_numbers
 
@@ -393,7 +393,7 @@ class ToFloat32(Operator):
         return to_float(raster, np.float32)
 
 
-class DNToReflectance(FunctionOperator):
+class DNToReflectance(PerPixel):
     """Convert digital numbers to reflectance: `dn_to_reflectance` as an operator.
 
     Examples
@@ -404,14 +404,13 @@ class DNToReflectance(FunctionOperator):
     array([[0. , 0.5]], dtype=float32)
     """
 
-    radius = 0
     keeps_bands = True
 
     @parameters_of(dn_to_reflectance)
     def __init__(self) -> None: ...
 
 
-class ReflectanceToDN(FunctionOperator):
+class ReflectanceToDN(PerPixel):
     """Convert reflectance back to digital numbers: `reflectance_to_dn` as an operator.
 
     Examples
@@ -420,7 +419,6 @@ class ReflectanceToDN(FunctionOperator):
     array([[5000,    0]], dtype=uint16)
     """
 
-    radius = 0
     keeps_bands = True
 
     @parameters_of(reflectance_to_dn)
@@ -428,7 +426,7 @@ class ReflectanceToDN(FunctionOperator):
         _integer_dtype(self.dtype, self.nodata)
 
 
-class Quantize(FunctionOperator):
+class Quantize(PerPixel):
     """Store a range of values as whole numbers with a scale: `quantize` as an operator.
 
     Examples
@@ -437,7 +435,6 @@ class Quantize(FunctionOperator):
     array([[-32767,  32767]], dtype=int16)
     """
 
-    radius = 0
     keeps_bands = True
 
     @parameters_of(quantize)
@@ -447,7 +444,7 @@ class Quantize(FunctionOperator):
             raise ValueError(f"low must be below high, got {self.low} and {self.high}")
 
 
-class ApplyOffset(FunctionOperator):
+class ApplyOffset(PerPixel):
     """Add an offset without wrapping integers: `apply_offset` as an operator.
 
     Examples
@@ -456,14 +453,13 @@ class ApplyOffset(FunctionOperator):
     array([[  0, 200]], dtype=uint16)
     """
 
-    radius = 0
     keeps_bands = True
 
     @parameters_of(apply_offset)
     def __init__(self) -> None: ...
 
 
-class HarmonizeBaseline(FunctionOperator):
+class HarmonizeBaseline(PerPixel):
     """Take away Sentinel-2's +1000 where it is still in: `harmonize_baseline` as an operator.
 
     Examples
@@ -472,7 +468,6 @@ class HarmonizeBaseline(FunctionOperator):
     array([[   0, 2000]], dtype=uint16)
     """
 
-    radius = 0
     keeps_bands = True
 
     @parameters_of(harmonize_baseline)
@@ -855,7 +850,7 @@ class MinMax(FunctionOperator):
         return None if self.min_val is None or self.max_val is None else 0
 
 
-class Gamma(FunctionOperator):
+class Gamma(PerPixel):
     """Raise to 1 / g, which brightens for `g` above 1: `gamma` as an operator.
 
     Examples
@@ -864,7 +859,6 @@ class Gamma(FunctionOperator):
     array([[0.5]], dtype=float32)
     """
 
-    radius = 0
     keeps_bands = True
 
     @parameters_of(gamma)
