@@ -56,11 +56,12 @@ class FunctionOperator(Operator):
 class PerPixel(FunctionOperator):
     """An operator over a function that makes each pixel of the same pixel: its radius is 0.
 
-    That is said of the function only: a subclass with an `_apply` of its own says it itself.
+    That is said of the function only: a class derived from such an operator, over another function
+    or with an `_apply` of its own, says it itself.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        if hasattr(cls.__dict__.get("__init__"), "function"):
+        if PerPixel in cls.__bases__ and hasattr(cls.__dict__.get("__init__"), "function"):
             cls.radius = 0
         super().__init_subclass__(**kwargs)
 
