@@ -213,6 +213,7 @@ def run_load(folder: Path, *, seconds: float, clients: int = 16) -> Outcome:
     outcome = Outcome(seconds)
     with faulty_server(archive, scratch) as (address, process):
         _wait_until_up(address)
+        _see_a_child(address, process.pid, asks, outcome)
         began = time.monotonic()
         client = partial(_client, address, asks, outcome, began + seconds)
         rude = partial(_rude_client, address, asks, outcome, began + seconds)
@@ -225,6 +226,27 @@ def run_load(folder: Path, *, seconds: float, clients: int = 16) -> Outcome:
             thread.join()
         _stop_under_way(address, process, upload, outcome)
     return outcome
+
+
+def _see_a_child(address: str, pid: int, asks: list[Ask], outcome: Outcome) -> None:
+    """Post pipelines until the process of one was seen: under load all may be refused."""
+    ask = next(ask for ask in asks if ask.path == "/run")
+    server, until = psutil.Process(pid), time.monotonic() + 120
+
+    def post() -> None:
+        connection = http.client.HTTPConnection(address, timeout=60)
+        connection.request(ask.method, ask.path, ask.body, ask.headers)
+        connection.getresponse().read()
+        connection.close()
+
+    while not outcome.children:
+        if time.monotonic() > until:
+            raise TimeoutError("no posted pipeline got a process")
+        thread = threading.Thread(target=post)
+        thread.start()
+        while thread.is_alive():
+            outcome.children.update(server.children(recursive=True))
+            thread.join(0.005)
 
 
 def _client(address: str, asks: list[Ask], outcome: Outcome, until: float, seed: int) -> None:
