@@ -59,6 +59,6 @@ def test_a_mean_of_neighbours_against_the_whole_scene_call(
         baseline=WHOLE,
         targets={"geostack": 1.15, "geostack, 2 workers": 0.65} if shape == SMALL else None,
         facts={name: {"largest difference": f"{value:.0e}"} for name, value in off.items()},
-        rounds=9 if shape == SMALL else 3,
+        rounds=9 if shape == SMALL else 2,
         warm=shape == LARGE,
     )
