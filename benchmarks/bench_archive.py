@@ -108,7 +108,7 @@ def test_an_archive(compare: Comparison, quick: bool, built, rows: int) -> None:
     assert len(catalog) == rows
     extent = catalog.temporal_extent
     assert extent is not None
-    asked = questions(20 if quick or many else 40, extent)
+    asked = questions(10 if many else 20, extent)
     touched = [touched_by(catalog, raw, question) for question in asked[:10]]
     files, groups = np.mean(touched, axis=0)
     answered = f"{files:.1f} of {told['files'] * (10 if many else 1)}", f"{groups:.1f}"
@@ -134,7 +134,7 @@ def test_an_archive(compare: Comparison, quick: bool, built, rows: int) -> None:
             baseline="DuckDB over the months",
             targets={"geocatalog": 1.3},
             facts={"geocatalog": facts},
-            rounds=5,
+            rounds=3 if many else 5,
             per=("query", len(asked)),
         )
     if not many:

@@ -102,7 +102,7 @@ def test_queries_in_memory(compare: Comparison, quick: bool, count: int) -> None
             "geocatalog, rows as numbers": 1 / 20,
             "geocatalog, with frames": 1 / 3,
         },
-        rounds=5,
+        rounds=3,
         per=("query", 1000),
     )
 

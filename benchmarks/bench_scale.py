@@ -90,24 +90,15 @@ def digest(store: Path) -> str:
     return whole.hexdigest()
 
 
-@pytest.mark.parametrize(
-    ("what", "operator"),
-    [
-        ("a run by blocks over Dask", ndvi_operator(2)),
-        ("the same, blended", unknown(ndvi_operator(2))),
-    ],
-    ids=["ndvi", "blended"],
-)
-def test_workers(what, operator, tile, tmp_path, compare: Comparison, quick) -> None:
-    if quick and what.startswith("the same"):
-        pytest.skip("one kind of work in the quick run")
+def test_workers(tile, tmp_path, compare: Comparison) -> None:
+    operator = ndvi_operator(2)
     with clusters(1, 2) as made:
         runs = {name: run_of(tile, operator, tmp_path, client) for name, client in made.items()}
         runs |= {
             f"threads, {count}": run_of(tile, operator, tmp_path, "threads", count)
             for count in (1, 2)
         }
-        compare_runs(compare, what, tile, runs)
+        compare_runs(compare, "a run by blocks over Dask", tile, runs)
 
 
 def test_decoding_alone(tile, compare: Comparison) -> None:
@@ -167,7 +158,7 @@ def compare_runs(compare: Comparison, what: str, tile: Path, runs: dict[str, Any
         runs,
         baseline=next(iter(runs)),
         facts={name: {"bytes": "the same"} for name in runs},
-        rounds=3 if what.startswith("a run") else 2,
+        rounds=3,
         warm=True,
     )
     for row in group.rows:

@@ -96,7 +96,7 @@ def test_latency_of_tiles(
         assert run.failed == 0
         return run
 
-    many, few = (300, 32) if quick else (2000, 150)
+    many, few = (300, 32) if quick else (1000, 64)
     rivals = {
         BARE: lambda: ask("bare", inside, many),
         KEPT: lambda: ask("kept", inside, many),

@@ -110,6 +110,6 @@ def test_a_run_on_a_store(
             baseline="a local folder",
             targets={"the store": 1.3},
             facts={"the store": {"requests": str(asked), "bytes": "equal"}},
-            rounds=3,
+            rounds=2,
             warm=True,
         )

@@ -29,7 +29,7 @@ from geotoolz.series import whittaker
 
 EPSG, WEST, NORTH = 32631, 499_980.0, 5_700_000.0
 MEANS = ("mean", "count")
-COMPARED = 20
+COMPARED = 10
 """Dates that are compared: each costs as much, and exactextract needs minutes for a hundred."""
 LOOPED = 500
 """Fields of the loops; their time is told for all, since each field costs the same."""
