@@ -78,6 +78,6 @@ def test_a_network_on_a_file_50_ms_away(
             BARE: lambda: networks.bare(batches),
             "geostack": lambda: networks.ours(afar()),
         }
-        group = compare(networks.AFAR, rivals, baseline=BARE, rounds=3, warm=True)
+        group = compare(networks.AFAR, rivals, baseline=BARE, rounds=2, warm=True)
     reading, model, ours = (np.array(row.times) for row in group.rows)
     compare.values[networks.AFAR] = float(np.median(ours / np.maximum(reading, model)))

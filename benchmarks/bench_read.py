@@ -132,7 +132,7 @@ def test_headers(compare: Comparison, tmp_path: Path, quick: bool) -> None:
             },
             baseline="one by one",
             targets={"at the same time": 1 / 8},
-            rounds=2,
+            rounds=1,
             warm=True,  # its times are waiting, which hardly varies
             per=("file", count),
         )

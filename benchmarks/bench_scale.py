@@ -11,20 +11,19 @@ import hashlib
 import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
 import numpy as np
 import pytest
-import rasterio
 from bench_catalog import questions, scenes
 from compare import Comparison
 from decoding import decode
 from georeader.geotensor import GeoTensor
 from georeader.rasterio_reader import RasterioReader
 from rasterio import Affine
+from rasterio.windows import Window
 from scenes import chips, make_scene, ndvi_operator, unknown
 from slopes import tell_slope
 
@@ -44,8 +43,6 @@ TILE = 10980
 QUICK_TILE = 3294
 PATCHER = chips()
 PLACE = Affine(10, 0, 699960, 0, -10, 4400040)
-
-_NAMES = {1: "one worker", 2: "two workers", 4: "four workers"}
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
@@ -67,19 +64,13 @@ def tile(tmp_path_factory, request) -> Path:
 
 
 @contextmanager
-def clusters(*counts: int) -> Iterator[dict[str, Any]]:
-    """Start Dask clusters of so many local workers, a process and a thread each.
-
-    Just those that a comparison needs: an idle worker takes some percent of a core.
-    """
+def clusters() -> Iterator[dict[str, Any]]:
+    """Start Dask clusters of one and of two local workers, a process and a thread each."""
     from distributed import Client
 
     options = {"threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "set_as_default": False}
-    with ExitStack() as stack:
-        yield {
-            _NAMES[count]: stack.enter_context(Client(n_workers=count, **options))
-            for count in counts
-        }
+    with Client(n_workers=1, **options) as one, Client(n_workers=2, **options) as two:
+        yield {"one worker": one, "two workers": two}
 
 
 def digest(store: Path) -> str:
@@ -91,14 +82,25 @@ def digest(store: Path) -> str:
 
 
 def test_workers(tile, tmp_path, compare: Comparison) -> None:
-    operator = ndvi_operator(2)
-    with clusters(1, 2) as made:
+    operator, side = ndvi_operator(2), int(RasterioReader(str(tile)).shape[-1])
+    with clusters() as made:
         runs = {name: run_of(tile, operator, tmp_path, client) for name, client in made.items()}
         runs |= {
             f"threads, {count}": run_of(tile, operator, tmp_path, "threads", count)
             for count in (1, 2)
         }
-        compare_runs(compare, "a run by blocks over Dask", tile, runs)
+        stores = {name: digest(run()) for name, run in runs.items()}
+        assert len(set(stores.values())) == 1, "the same bytes from every scheduler"
+        group = compare(
+            f"a run by blocks over Dask ({side} x {side})",
+            runs,
+            baseline="one worker",
+            facts={name: {"bytes": "the same"} for name in runs},
+            rounds=3,
+            warm=True,
+        )
+    for row in group.rows:
+        row.facts["megapixels a second"] = _speed(row.times, side)
 
 
 def test_decoding_alone(tile, compare: Comparison) -> None:
@@ -124,16 +126,6 @@ def test_decoding_alone(tile, compare: Comparison) -> None:
         )
 
 
-def test_more_workers_than_cores(tile, tmp_path, compare: Comparison, quick) -> None:
-    if quick:
-        pytest.skip("starts another cluster")
-    with clusters(2, 4) as made:
-        runs = {
-            name: run_of(tile, ndvi_operator(2), tmp_path, client) for name, client in made.items()
-        }
-        compare_runs(compare, "the same on more workers than cores", tile, runs)
-
-
 def run_of(
     tile: Path, operator: Any, folder: Path, scheduler: Any, workers: int | None = None
 ) -> Callable[[], Path]:
@@ -148,77 +140,33 @@ def run_of(
     return run
 
 
-def compare_runs(compare: Comparison, what: str, tile: Path, runs: dict[str, Any]) -> None:
-    """Check that all runs make the same bytes, then time them against the first."""
-    side = int(RasterioReader(str(tile)).shape[-1])
-    made = {name: digest(run()) for name, run in runs.items()}
-    assert len(set(made.values())) == 1, "the same bytes from every scheduler"
-    group = compare(
-        f"{what} ({side} x {side})",
-        runs,
-        baseline=next(iter(runs)),
-        facts={name: {"bytes": "the same"} for name in runs},
-        rounds=3,
-        warm=True,
-    )
-    for row in group.rows:
-        row.facts["megapixels a second"] = _speed(row.times, side)
-
-
 def _speed(times: list[float], side: int) -> str:
     return f"{side * side / 1e6 / float(np.median(times)):.0f}"
-
-
-def mosaic(tile: Path, across: int, down: int) -> Path:
-    """Write a virtual raster of a tile repeated, which takes no room."""
-    with rasterio.open(tile) as file:
-        (height, width), srs = file.shape, escape(file.crs.to_wkt())
-    bands = []
-    for band in (1, 2):
-        parts = [
-            f'<SimpleSource><SourceFilename relativeToVRT="1">{tile.name}</SourceFilename>'
-            f"<SourceBand>{band}</SourceBand>"
-            f'<SrcRect xOff="0" yOff="0" xSize="{width}" ySize="{height}"/>'
-            f'<DstRect xOff="{col * width}" yOff="{row * height}" xSize="{width}" '
-            f'ySize="{height}"/></SimpleSource>'
-            for row in range(down)
-            for col in range(across)
-        ]
-        bands.append(
-            f'<VRTRasterBand dataType="UInt16" band="{band}">{"".join(parts)}</VRTRasterBand>'
-        )
-    path = tile.with_name(f"{across}x{down}.vrt")
-    place = ", ".join(map(repr, PLACE.to_gdal()))
-    path.write_text(
-        f'<VRTDataset rasterXSize="{across * width}" rasterYSize="{down * height}">'
-        f"<SRS>{srs}</SRS><GeoTransform>{place}</GeoTransform>{''.join(bands)}</VRTDataset>"
-    )
-    return path
 
 
 def test_pixels(tile, tmp_path, compare: Comparison, quick) -> None:
     if quick:
         pytest.skip("the cost in chips and rows in the quick run")
     operator = unknown(ndvi_operator(2))  # blended, so that chips and overlaps are counted too
-    target = tmp_path / "out.zarr"
+    target, side = tmp_path / "out.zarr", int(RasterioReader(str(tile)).shape[-1])
+    heights = {name: side // parts for name, parts in (("quarter", 4), ("half", 2), ("whole", 1))}
     readers = {
-        f"{across * down} of {down} x {across}": RasterioReader(str(mosaic(tile, across, down)))
-        for across, down in ((1, 1), (1, 2), (2, 2))
+        name: RasterioReader(str(tile), window_focus=Window(0, 0, side, height))
+        for name, height in heights.items()
     }
-    sizes = {name: float(np.prod(reader.shape[-2:])) / 1e6 for name, reader in readers.items()}
     group = compare(
-        f"cost in pixels: 1, 2 and 4 tiles of {readers[next(iter(readers))].shape[-1]} squared",
+        f"cost in pixels: a quarter, half and whole of {side} squared",
         {
             name: lambda reader=reader: map_patches(
                 PATCHER, reader, operator, target=target, progress=False
             )
             for name, reader in readers.items()
         },
-        baseline=next(iter(readers)),
+        baseline="quarter",
         rounds=2,
         warm=True,
     )
-    tell_slope(compare, group, sizes, "megapixel")
+    tell_slope(compare, group, {n: side * h / 1e6 for n, h in heights.items()}, "megapixel")
 
 
 def test_chips(compare: Comparison) -> None:

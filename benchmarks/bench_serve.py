@@ -104,7 +104,7 @@ def test_latency_of_tiles(
         MADE: lambda: ask("made", inside, few),
     }
     runs: dict[str, list[Latency]] = {name: [] for name in rivals}
-    for number in range(2 if quick else 3):
+    for number in range(2):
         for name in rivals if number % 2 else reversed(rivals):
             runs[name].append(rivals[name]())
     plural = "s" if clients > 1 else ""

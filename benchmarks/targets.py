@@ -182,8 +182,9 @@ TARGETS = (
            " min", value("walkthrough again, min")),
     Target(7, "two Dask workers on a whole tile (same bytes, or the run fails): the gain over one, "
            "of what two processes gain that only decode it", 0.9, "x", of_decoding, False),
-    Target(7, "cost from 1 to 4 tiles: the slope on log axes, 1 where it is linear", 1.05, "",
-           value("slope of cost in pixels: 1, 2 and 4 tiles of 10980 squared")),
+    Target(7, "cost from a quarter to a whole tile: the slope on log axes, 1 where it is linear",
+           1.05, "",
+           value("slope of cost in pixels: a quarter, half and whole of 10980 squared")),
     Target(8, "`ndvi | 9 x 9 mean` tiled, one worker, against the whole-scene call", 1.15, "x",
            ratio(NEIGHBOURS, "geostack")),
     Target(8, "the same with two workers", 0.65, "x", ratio(NEIGHBOURS, "geostack, 2 workers")),
