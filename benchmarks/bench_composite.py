@@ -78,7 +78,7 @@ def test_cost_in_dates(
 ) -> None:
     if quick:
         pytest.skip("one composite in the quick run")
-    counts = [size[1] // 8, size[1] // 4, size[1] // 2]
+    counts = [size[1] // 12, size[1] // 6, size[1] // 3]
     group = compare(
         f"cost of a composite in dates, 4 bands x {size[0]} squared",
         {str(n): lambda n=n: run("geostack", scenes, n) for n in counts},

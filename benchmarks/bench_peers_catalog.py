@@ -84,7 +84,7 @@ def test_rows_against_peers(
         baseline="GeoPandas, sindex",
         facts=facts,
         warm=True,
-        rounds=3,
+        rounds=2,
         per=("query", asks),
         curve=(CATALOG, count),
     )
