@@ -28,6 +28,7 @@ BREAK = ("before", "after", "step")
 
 _BLOCK = 2048  # pixels: their sums over time fit a cache
 _LEFT = 1e-8  # of a step's observations that the waves and other steps must leave to it
+_NOISE = 1e-14  # of a series' variance that is noise at least: rounding is no break
 
 
 def find_breaks(
@@ -101,7 +102,9 @@ def _steps_of(
     steps, count = series.shape
     seen = ~np.isnan(series)
     rank = np.cumsum(seen, axis=0)
-    numbers = np.where(seen, series, 0.0)
+    # Around the mean: squares of large levels would lose the digits that differ.
+    mean = np.where(seen, series, 0.0).sum(axis=0) / np.maximum(rank[-1], 1)
+    numbers = np.where(seen, series - mean, 0.0)
     near = np.maximum(np.ceil(trim * rank[-1]), 1.0)
     allowed = seen & (rank > near) & (rank <= rank[-1] - near + 1)
     design = np.where(seen[:, None], columns[:, :, None], 0.0)
@@ -109,7 +112,7 @@ def _steps_of(
     open_ = np.arange(count)
     for number in range(most):
         f, when = _largest_f(numbers[:, open_], seen[:, open_], design, allowed[:, open_])
-        found = f > critical_value(level, trim)
+        found = f > _limits(level, trim, rank[-1, open_] - design.shape[1] - 1)
         open_, when, design = open_[found], when[found], design[..., found]
         if not len(open_):
             break
@@ -132,7 +135,8 @@ def _largest_f(
     normal = np.einsum("tkn,tln->kln", design, design)
     factor, singular = lower_triangle(normal)
     right = solve_lower(factor, np.einsum("tkn,tn->kn", design, numbers)[:, None])[:, 0]
-    whole = np.einsum("tn,tn->n", numbers, numbers) - np.einsum("kn,kn->n", right, right)
+    squares = np.einsum("tn,tn->n", numbers, numbers)
+    whole = squares - np.einsum("kn,kn->n", right, right)
     sums = np.cumsum(
         np.concatenate([design, numbers[:, None], seen[:, None]], axis=1)[::-1], axis=0
     )
@@ -144,7 +148,7 @@ def _largest_f(
     freedom = seen.sum(axis=0) - len(normal) - 1
     with np.errstate(divide="ignore", invalid="ignore"):
         gain = np.where(fits, gain * gain / left, -np.inf)
-        f = gain / (np.maximum(whole - gain, 0.0) / freedom)
+        f = gain / (np.maximum(whole - gain, _NOISE * squares) / freedom)
     f = np.where(fits & (freedom > 0) & ~np.isnan(f), f, -np.inf)
     when = f.argmax(axis=0)
     return np.take_along_axis(f, when[None], axis=0)[0], when
@@ -207,6 +211,19 @@ def critical_value(level: float, trim: float) -> float:
         return tail * ((1 - 1 / value) * span + 2 / value)
 
     return float(brentq(lambda value: chance(value) - level, 2.0, 200.0))
+
+
+def _limits(level: float, trim: float, freedom: np.ndarray[Any, Any]) -> Floats:
+    """Return what the largest F must exceed, (n,), for so many degrees of freedom, (n,).
+
+    At each one date an F of few degrees of freedom exceeds it as rarely as one of many exceeds the
+    critical value, which is that of long series.
+    """
+    from scipy.special import ndtr, stdtrit
+
+    tail = ndtr(-(critical_value(level, trim) ** 0.5))
+    limits: Floats = stdtrit(np.maximum(freedom, 1), tail) ** 2  # with one numerator F is t squared
+    return limits
 
 
 def _check_chances(level: float, trim: float) -> None:

@@ -211,7 +211,7 @@ def composite(
     grid, outline = grid_over(scenes, area, area_crs, resolution, crs)
     periods = None if every is None else tuple(periods_of(scenes, every))
     stack = SceneStack(tuple(scenes), reading, grid, periods, same_pass, connections)
-    field = CompositeField(stack, _reducer_of(reducer), count, dtype, nodata, outline)
+    field = CompositeField(stack, _reducer_of(reducer, dtype), count, dtype, nodata, outline)
     if lazy:
         return field
     how = {"scheduler": scheduler, "workers": workers, "progress": progress, "chunks": chunks}
@@ -251,15 +251,21 @@ def _cog_of_each(
             f"{len(periods)} periods do not fit one COG, got target={target!r}; write "
             "'{period}' into its name, or give a .zarr target"
         )
+    days = [f"{start:%Y-%m-%d}" for start, _ in periods]
+    if len({*days}) < len(days):
+        raise CatalogError(
+            "COGs have the day on which a period begins in their names, and several periods begin "
+            f"on {max(days, key=days.count)}; give a .zarr target"
+        )
     made = []
-    for number, (start, _) in enumerate(periods):
-        day = f"{start:%Y-%m-%d}"
+    for number, day in enumerate(days):
         noted = None if journal is None else f"{journal}.{day}"
-        made.append(field.of(number).run(target.format(period=day), journal=noted, **how))
+        path = target.replace("{period}", day)
+        made.append(field.of(number).run(path, journal=noted, **how))
     return made
 
 
-def _reducer_of(reducer: Any) -> Any:
+def _reducer_of(reducer: Any, dtype: DTypeLike) -> Any:
     if callable(reducer):
         return reducer
     if reducer not in REDUCERS:
@@ -267,7 +273,10 @@ def _reducer_of(reducer: Any) -> Any:
             f"reducer must be one of {', '.join(map(repr, REDUCERS))} or an operator of a stack "
             f"such as QuantileComposite(0.2), got {reducer!r}"
         )
-    return REDUCERS[reducer]()
+    # Of 32-bit integers and doubles float32 would lose digits.
+    wide = np.dtype(dtype).kind in "iuf" and np.result_type(dtype, np.float32) == np.float64
+    made: Any = REDUCERS[reducer]
+    return made(dtype="float64" if wide else "float32")
 
 
 def grid_over(
@@ -303,12 +312,14 @@ def grid_over(
     if crs is None and not native:
         raise CatalogError("the scenes do not tell their CRS; give crs= and resolution=")
     to = as_crs(native.most_common(1)[0][0] if crs is None else crs)
-    own = [s for s in scenes if s.native[0] is not None and as_crs(s.native[0]) == to]
-    known = next((scene.native[1] for scene in own if scene.native[1] is not None), None)
-    size = known if resolution is None else resolution
+    own = [s.native for s in scenes if s.native[0] is not None and as_crs(s.native[0]) == to]
+    sizes = Counter(size for _, size, _ in own if size is not None)
+    most = sizes.most_common(1)[0][0] if sizes else None
+    size = most if resolution is None else resolution
     if size is None:
         raise CatalogError(f"no scene tells its pixel size in {to.to_string()}; give resolution=")
-    corner = next((scene.native[2] for scene in own if scene.native[2] is not None), (0.0, 0.0))
+    corners = [corner for _, held, corner in own if corner is not None and held == most]
+    corner = corners[0] if corners else (0.0, 0.0)
     outline, polygon = _outline_of(scenes, area, area_crs, to)
     slice_ = GeoSlice(outline.bounds, None, size, to, corner)
     return slice_.geobox, polygon
@@ -420,6 +431,7 @@ class SceneStack:
         """
         return {
             "files": [fingerprint_file(path) for path in self.paths],
+            "scenes": [repr((s.name, s.files, sorted(s.attrs.items()))) for s in self.scenes],
             "reading": self.reading,
             "grid": str(self.grid),
             "periods": str(self.periods),

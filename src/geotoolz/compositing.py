@@ -229,7 +229,8 @@ def best_pixel_composite(
         days = np.arange(len(raster))
         if told is not None:
             days = np.array([str(each)[:10] for each in told], "datetime64[D]").astype(np.int64)
-        kind = np.result_type(taken.dtype, np.min_scalar_type(int(days.max())))
+        ends = (np.min_scalar_type(int(end)) for end in (days.min(), days.max()))
+        kind = np.result_type(taken.dtype, *ends)
         taken = np.concatenate([taken.astype(kind, copy=False), days[date][None].astype(kind)])
         names, roles = band_names(raster), band_roles(rewrap(raster, values_of(raster)[0]))
         attrs = {"band_names": [*names, "date"]} if names else {}

@@ -269,7 +269,7 @@ def harmonize_baseline(
     baseline
         Such as "05.10", in place of what the carrier says.
     nodata
-        Stays what it is.
+        Stays what it is, as does the raster's own fill value.
 
     Returns
     -------
@@ -294,6 +294,11 @@ def harmonize_baseline(
         )
     values = values_of(raster)
     out = _shifted(values, offset, 0, nodata)
+    if (own := fill_of(raster)) not in (None, nodata):
+        missing = equal_mask(values, own)
+        keep_off(out, own)
+        if missing is not None:
+            out[missing] = own
     names = band_names(raster)
     if values.shape[-3:-2] == (len(names),):
         kept = [band for band, name in enumerate(names) if name.upper() in _WITHOUT_OFFSET]

@@ -140,3 +140,40 @@ def test_bad_arguments_are_refused():
         FindBreaks(["2018-01-01"], trim=0.5)
     with pytest.raises(ValueError, match="max_breaks"):
         FindBreaks(["2018-01-01"], max_breaks=0)
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([0.1, 0.3, 1 / 3, 273.15, 3000.0, 7e5]),
+    st.booleans(),
+    st.sampled_from(["float64", "float32", "uint16"]),
+)
+def test_rounding_alone_is_no_break(seed, level, waves, dtype):
+    rng = np.random.default_rng(seed)
+    days = np.arange(0, 1500, 8)
+    dates = np.datetime64("2018-01-01") + days
+    wave = level * (1 + waves * 0.4 * np.sin(2 * np.pi * days / 365.25 + rng.uniform(0, 6)))
+    if dtype == "uint16" and (waves or level > 65535):
+        return
+    stack = np.repeat(wave[:, None], 30, axis=1).astype("float64" if waves else dtype)
+    stack = np.where(rng.random(stack.shape) < 0.3, np.nan, stack)
+    assert np.isnan(find_breaks(stack, dates)).all()
+
+
+@pytest.mark.parametrize("shift", [1.0, -1e4, 1e6, 1e8])
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e4])
+def test_another_zero_or_unit_finds_the_same_dates(shift, scale):
+    stack, dates, *_ = simulated(np.random.default_rng(8), 200)
+    known = find_breaks(stack, dates)
+    moved = find_breaks((stack + shift) * scale, dates)
+    assert np.array_equal(moved[:, :2], known[:, :2], equal_nan=True)
+    assert np.allclose(moved[:, 2], known[:, 2] * scale, rtol=1e-4, equal_nan=True)
+
+
+@pytest.mark.parametrize("count", [7, 8, 10, 14, 20, 30])
+@pytest.mark.parametrize("harmonics", [1, 2])
+def test_short_series_give_no_more_false_alarms_than_is_said(count, harmonics):
+    dates = np.datetime64("2018-01-01") + 37 * np.arange(count)
+    noise = np.random.default_rng(9).normal(size=(count, 4000))
+    told = ~np.isnan(find_breaks(noise, dates, harmonics=harmonics, level=0.05)[0, 0])
+    assert told.mean() < 0.06

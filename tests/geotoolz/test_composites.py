@@ -392,6 +392,48 @@ def test_items_may_be_read_from_json(tmp_path):
     np.testing.assert_array_equal(again.values[0], dn(0))
 
 
+@pytest.mark.parametrize("reducer", ["median", "mean", "geometric median"])
+@pytest.mark.parametrize(
+    ("stored", "dtype"), [("int32", "int32"), ("uint32", "float64"), ("float64", "float64")]
+)
+def test_wide_numbers_keep_their_digits(tmp_path, stored, dtype, reducer):
+    values = (np.arange(48).reshape(6, 8) + 16_777_217.25).astype(stored)
+    paths = [
+        write(tmp_path / f"a_2024060{k}.tif", values + np.dtype(stored).type(k)) for k in (1, 2, 3)
+    ]
+    catalog = build_raster_catalog(paths, r"_(?P<date>\d{8})", progress=False)
+    made = composite(catalog, mask=None, reducer=reducer, dtype=dtype, **quiet)
+    np.testing.assert_allclose(made.values[0], values + 2.0, rtol=0, atol=1e-3)
+
+
+def test_periods_of_one_day_do_not_write_over_each_other(tmp_path):
+    items = [item(tmp_path, f"2023-06-01T{hour}:00", {"B04": dn(0)}) for hour in ("01", "13")]
+    with pytest.raises(CatalogError, match=r"several periods begin on 2023-06-01; give a \.zarr"):
+        composite(items, "B04", every="12h", mask=None, target=tmp_path / "m_{period}.tif", **quiet)
+    folder = tmp_path / "{tile}"
+    folder.mkdir()
+    composite(items, "B04", every="1MS", mask=None, target=folder / "m_{period}.tif", **quiet)
+    assert (folder / "m_2023-06-01.tif").exists()
+
+
+def test_the_grid_has_the_pixel_size_of_most_scenes(tmp_path):
+    items = [item(tmp_path, "2023-06-01", {"B04": dn(0, (3, 4))}, pixel={"B04": 20.0})]
+    items += [item(tmp_path, f"2023-06-0{day}", {"B04": dn(day)}) for day in (2, 3)]
+    made = composite(items, "B04", mask=None, **quiet)
+    assert made.transform == rasterio.Affine(10, 0, WEST, 0, -10, NORTH)
+
+
+def test_a_journal_knows_another_baseline_and_another_date(tmp_path):
+    made = item(tmp_path, "2023-06-01", {"B04": dn(0)})
+    run = {"mask": None, "target": tmp_path / "a.tif", "journal": tmp_path / "a.jsonl", **quiet}
+    composite([made], "B04", **run)
+    for name, other in (("s2:processing_baseline", "03.01"), ("eo:cloud_cover", 5.0)):
+        changed = made.clone()
+        changed.properties[name] = other
+        with pytest.raises(ValueError, match="belongs to another run"):
+            composite([changed], "B04", **run)
+
+
 CUBES = [("EPSG:32632", 10.0, WEST, NORTH), ("EPSG:4326", 0.001, 9.0, 46.0)]
 
 

@@ -158,3 +158,15 @@ def test_dates_half_a_pixel_apart_are_refused_in_degrees_too():
     with pytest.raises(ValueError, match="must lie on one grid"):
         gz.MedianComposite()(dates)
     assert gz.MedianComposite()([dates[0], dates[0]]).shape == (1, 2, 2)
+
+
+def test_dates_on_both_sides_of_1970_keep_their_days():
+    stack = GeoTensor(
+        np.array([[[[5, 3]]], [[[3, 5]]]], "uint8"),
+        Affine.identity(),
+        "EPSG:32632",
+        0,
+        {"dates": ["1969-12-01", "1970-02-01"]},
+    )
+    made = compositing.best_pixel_composite(stack, lambda scene: scene[0], date_band=True)
+    assert made.values[1].tolist() == [[-31, 31]]

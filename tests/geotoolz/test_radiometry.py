@@ -400,3 +400,15 @@ def test_min_max_on_integers():
     assert min_max(np.array([[[0, 128, 255]]], "uint8"), 0, 255).ravel().tolist() == pytest.approx(
         [0, 128 / 255, 1]
     )
+
+
+@pytest.mark.parametrize(
+    ("dtype", "fill"), [("uint16", 65535), ("uint16", 7), ("int16", -9999), ("int32", -1)]
+)
+def test_the_offset_leaves_a_rasters_own_nodata_as_it_is(dtype, fill):
+    values = np.array([[fill, 1000 + max(fill, 1), 3000, 5000]]).astype(dtype)
+    values[values == 1000 + 65535] = 2000
+    scene = GeoTensor(values, Affine.identity(), "EPSG:32632", fill, {"processing_baseline": "04"})
+    found = harmonize_baseline(scene).values
+    assert (found == fill).tolist() == [[True, False, False, False]]
+    assert found[0, 2:].tolist() == [2000, 4000]
