@@ -156,7 +156,7 @@ def map_patches(
         if value is not None:
             as_count(value, name, least=0 if name == "prefetch" else 1)
     target, chunks = _target_of(patcher.aggregation, target, chunks)
-    if isinstance(target, Place) or (target is not None and target.exists()):
+    if isinstance(target, Place) or (target and (target.exists() or target.is_symlink())):
         keep_inputs(target, paths_of(field), "map_patches", PatchError)
     source = _retrying(as_field(field), read_attempts)
     patcher = _with_fixed_anchors(patcher, source, journal)

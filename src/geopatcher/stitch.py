@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Iterable, Sequence
 from itertools import chain
@@ -122,7 +123,7 @@ def merge_to_file(
     (1, 70, 70)
     """
     path = check_target(target, chunks)
-    if path.exists():
+    if path.exists() or os.path.islink(path):
         read = [*paths_of(domain), *paths_of(getattr(patches, "field", None))]
         keep_inputs(path, read, "merge_to_file", PatchError)
     domain = as_raster_domain(domain, placed=True)

@@ -308,6 +308,8 @@ def file_of(name: str | os.PathLike[str]) -> Path | None:
     text = os.fspath(name)
     if not isinstance(text, str) or os.path.exists(text):
         return Path(os.fsdecode(text))
+    if os.path.islink(text) and _HEAD.match(said := os.readlink(text)):
+        text = said  # a link to a name of GDAL's is broken for all but GDAL, which follows it
     while head := _HEAD.match(text):
         text = text[head.end() :]
         text = unquote(text) if head["url"] else text
@@ -390,6 +392,8 @@ def place_to_write(
 def files_of(name: str | os.PathLike[str]) -> list[Path]:
     """Return the file that `file_of` finds, if any, and the files that a GDAL mosaic (.vrt) reads.
 
+    A mosaic may read others, and may be given as its own XML.
+
     Parameters
     ----------
     name
@@ -405,18 +409,26 @@ def files_of(name: str | os.PathLike[str]) -> list[Path]:
     >>> [path.name for path in files_of("scene.tif")], files_of("s3://bucket/scene.tif")
     (['scene.tif'], [])
     """
-    path = file_of(name)
-    if path is None:
-        return []
-    if path.suffix.lower() != ".vrt" or not os.path.isfile(path):
-        return [path]
-    sources = _VRT_SOURCE.findall(path.read_text("utf-8", errors="replace"))
-    names = ((near, html.unescape(text)) for near, text in sources)
-    named = (os.path.join(path.parent, text) if near else text for near, text in names)
-    return [path, *filter(None, map(file_of, named))]
+    found: dict[Path, None] = {}
+    waiting = [os.fsdecode(name)]
+    while waiting:
+        text = waiting.pop()
+        mosaic, folder = text, ""
+        if not text.lstrip().startswith("<VRT"):
+            path = file_of(text)
+            if path is None or path in found:
+                continue
+            found |= dict.fromkeys([path, Path(text)] if os.path.islink(text) else [path])
+            if path.suffix.lower() != ".vrt" or not os.path.isfile(path):
+                continue
+            mosaic, folder = path.read_text("utf-8", errors="replace"), str(path.parent)
+        for near, source in _VRT_SOURCE.findall(mosaic):
+            source = html.unescape(source)
+            waiting.append(os.path.join(folder, source) if near else source)
+    return list(found)
 
 
-_VRT_SOURCE = re.compile(r'<SourceFilename(?:[^>]*(relativeToVRT="1"))?[^>]*>([^<]+)<')
+_VRT_SOURCE = re.compile(r'<Source(?:Filename|Dataset)(?:[^>]*(relativeToVRT="1"))?[^>]*>([^<]+)<')
 
 
 def keep_inputs(

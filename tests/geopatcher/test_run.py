@@ -15,8 +15,11 @@ from pathlib import Path
 import cloudpickle
 import numpy as np
 import pytest
+import rasterio
+from georeader.rasterio_reader import RasterioReader
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rasterio import Affine
 
 from geopatcher import (
     Journal,
@@ -29,8 +32,10 @@ from geopatcher import (
     SpatialPatcher,
     SpatialRandom,
     SpatialRectangular,
+    SpatialRegularStride,
     SpatialSum,
     map_patches,
+    merge_to_file,
     run,
 )
 from geopatcher.plan import even_shares, gaps
@@ -584,3 +589,23 @@ def test_each_line_is_json(tmp_path):
     assert head["run"] == RUN
     assert block["rows"] == [0, 512]
     assert end == {"finished": True, "made": ""}
+
+
+@pytest.mark.parametrize("form", ["GTIFF_DIR:1:{p}", "vrt://{p}?bands=1", "{p}"])
+def test_a_link_that_is_read_is_not_written_over(tmp_path, form):
+    """Nor is what it leads to, by a name that is broken for all but GDAL."""
+    file, link = tmp_path / "a.tif", tmp_path / "in.tif"
+    place = Affine(10, 0, 0, 0, -10, 80)
+    profile = {"driver": "GTiff", "count": 1, "height": 8, "width": 8, "dtype": "float32"}
+    with rasterio.open(file, "w", **profile, crs="EPSG:32632", transform=place) as made:
+        made.write(np.ones((1, 8, 8), "float32"))
+    link.symlink_to(form.format(p=file))
+    before = file.read_bytes()
+    patcher = SpatialPatcher(SpatialRectangular(4), SpatialRegularStride(4))
+    field = RasterField(RasterioReader(str(link)))
+    for target in (file, link):
+        with pytest.raises(PatchError, match="over its own input"):
+            map_patches(patcher, field, np.sqrt, target=target, progress=False)
+        with pytest.raises(PatchError, match="over its own input"):
+            merge_to_file(patcher.stream(field), field, SpatialOverlapAdd(), target)
+    assert (file.read_bytes(), link.is_symlink()) == (before, True)

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipekit.files import beside, file_of, keep_inputs, lock, locked, until_nobody_reads
+from pipekit.files import (
+    beside,
+    file_of,
+    files_of,
+    keep_inputs,
+    lock,
+    locked,
+    until_nobody_reads,
+)
 
 
 def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -121,3 +129,49 @@ def test_a_broken_pipe_that_is_not_our_output_is_an_error():
 
     with pytest.raises(BrokenPipeError, match="a connection"):
         until_nobody_reads(fails)
+
+
+@pytest.mark.parametrize(
+    "name", ["GTIFF_DIR:1:{p}", "vrt://{p}?bands=1", "/vsisubfile/0_9,{p}", 'NETCDF:"{p}":t2m']
+)
+def test_a_link_to_a_name_of_gdal_s_is_what_it_names(name, tmp_path):
+    """Broken for all but GDAL, which opens it."""
+    file, link = tmp_path / "a b.tif", tmp_path / "in.tif"
+    file.write_bytes(b"pixels")
+    link.symlink_to(name.format(p=file))
+    assert file_of(link) == file
+    for target in (file, link, tmp_path / "A B.tif"):
+        with pytest.raises(ValueError, match="over its own input"):
+            keep_inputs(target, [link], "it")
+    keep_inputs(tmp_path / "out.tif", [link], "it")
+
+
+def test_a_link_to_nothing_is_its_own_name(tmp_path):
+    link, other = tmp_path / "in.tif", tmp_path / "loop.tif"
+    link.symlink_to("gone.tif")
+    other.symlink_to("loop.tif")
+    assert (file_of(link), file_of(other)) == (link, other)
+    with pytest.raises(ValueError, match="over its own input"):
+        keep_inputs(tmp_path / "gone.tif", [link], "it")
+
+
+@pytest.mark.parametrize("element", ["SourceFilename", "SourceDataset"])
+@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("inline", [False, True])
+def test_mosaics_of_mosaics_are_looked_through(element, depth, inline, tmp_path):
+    """As gdalbuildvrt and gdalwarp write them, relative to the mosaic or not; circles end."""
+    (tmp_path / "a.tif").write_bytes(b"pixels")
+    under, xml = "a.tif", ""
+    for level in range(depth):
+        relative = 0 if inline and level == depth - 1 else level % 2
+        source = under if relative else tmp_path / under
+        xml = (
+            f'<VRTDataset><X><{element} relativeToVRT="{relative}">{source}</{element}></X>'
+            f"<SourceFilename>{tmp_path}/0.vrt</SourceFilename></VRTDataset>"
+        )
+        under = f"{level}.vrt"
+        (tmp_path / under).write_text(xml)
+    name = f" {xml}" if inline else tmp_path / under
+    with pytest.raises(ValueError, match="over its own input"):
+        keep_inputs(tmp_path / "a.tif", [name], "it")
+    assert files_of(name).count(tmp_path / "a.tif") == 1
