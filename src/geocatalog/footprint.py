@@ -370,6 +370,37 @@ def turns(west: float, east: float) -> list[float]:
     return [-360.0] * (east > 180.0) + [360.0] * (west < -180.0)
 
 
+def turned_onto(shapes: np.ndarray, west: float, east: float) -> np.ndarray:
+    """Return shapes in degrees where a grid that counts longitudes otherwise has them.
+
+    Parameters
+    ----------
+    shapes
+        (N,) shapely geometries; missing and empty ones stay.
+    west, east
+        Sides of the grid, in degrees, such as 0 and 360.
+
+    Returns
+    -------
+    (N,) shapes, each with a copy for every full turn that brings it onto the grid; those that lie
+    beside it stay.
+
+    Examples
+    --------
+    >>> turned_onto(np.array([shapely.box(-10, 0, 10, 5)]), 0.0, 360.0)[0].bounds
+    (-10.0, 0.0, 370.0, 5.0)
+    """
+    low, _, high, _ = shapely.bounds(shapes).reshape(-1, 4).T
+    with np.errstate(invalid="ignore"):
+        first, last = np.ceil((west - high) / 360.0), np.floor((east - low) / 360.0)
+        moved = np.flatnonzero((first <= last) & ((first != 0) | (last != 0)))
+    out = shapes.copy() if len(moved) else shapes
+    for row in moved.tolist():
+        turn = range(int(first[row]), int(last[row]) + 1)
+        out[row] = shapely.union_all([translate(shapes[row], 360.0 * by) for by in turn])
+    return out
+
+
 def wrapped_bounds(outline: BaseGeometry) -> Bounds:
     """Return an outline's bounds in degrees; west > east when it is split at the antimeridian.
 

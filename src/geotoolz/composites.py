@@ -23,7 +23,7 @@ from georeader.geotensor import GeoTensor
 from numpy.typing import DTypeLike
 
 from geocatalog import CatalogError, GeoSlice
-from geocatalog.footprint import as_bounds, as_crs, box_outline, reproject
+from geocatalog.footprint import as_bounds, as_crs, box_outline, reproject, turned_onto
 from geocatalog.grid import as_geotensor, crs_of, part_of, raster_crs
 from geocatalog.read.open import KeptOpen, is_remote
 from geopatcher import (
@@ -441,8 +441,9 @@ class SceneStack:
     @cached_property
     def outlines(self) -> Values:
         """(N,) footprints of the scenes in the grid's CRS."""
-        crs = crs_of(self.grid)
-        return np.array([scene.outline_in(crs) for scene in self.scenes], dtype=object)
+        crs, box = crs_of(self.grid), self.grid.boundingbox
+        found = np.array([scene.outline_in(crs) for scene in self.scenes], dtype=object)
+        return turned_onto(found, box.left, box.right) if crs.is_geographic else found
 
     @property
     def depth(self) -> int:

@@ -11,6 +11,8 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 from numpy.typing import NDArray
 
+from geocatalog.footprint import turned_onto
+from geocatalog.grid import crs_of
 from geotoolz.carrier import Raster, fill_of, single_band, values_of
 from geotoolz.function_operator import FunctionOperator, check_choice, parameters_of
 from geotoolz.warp import GridLike, geobox_of, georeferenced, grid_given, grid_of
@@ -79,20 +81,28 @@ def rasterize(
     check_shapes(shapes)
     placed = shapes.to_crs(str(grid.crs))
     numbers = np.ones(len(placed)) if column is None else _numbers(placed, column)
-    _check_fits(numbers, np.dtype(dtype))
-    fill_value = check_fill(fill_value, dtype, "fill_value")
+    kind = np.dtype(dtype).newbyteorder("=")
+    _check_fits(numbers, kind)
+    fill_value = check_fill(fill_value, kind, "fill_value")
     drawn = ~(placed.geometry.isna() | placed.geometry.is_empty).to_numpy()
-    check_size(grid.shape.yx, dtype, "rasterize")
-    out = np.full(grid.shape.yx, fill_value, dtype)
+    check_size(grid.shape.yx, kind, "rasterize")
+    out = np.full(grid.shape.yx, fill_value, kind)
     if drawn.any() and out.size:
         # GDAL burns float64, which rounds 64-bit identifiers: the shapes' positions are burnt.
-        wide = out.dtype.kind in "iu" and out.dtype.itemsize > 4
+        wide = kind.kind in "iu" and kind.itemsize > 4
         burnt = np.arange(1, drawn.sum() + 1) if wide else numbers[drawn]
-        into = np.zeros(out.shape, np.int32) if wide else out
-        pairs = zip(placed.geometry[drawn], burnt, strict=True)
+        half = kind == np.float16  # which GDAL does not know
+        into = np.zeros(out.shape, np.int32) if wide else out.astype(np.float32) if half else out
+        burnable = placed.geometry[drawn].to_numpy()
+        if crs_of(grid).is_geographic:
+            box = grid.boundingbox
+            burnable = turned_onto(burnable, box.left, box.right)
+        pairs = zip(burnable, burnt, strict=True)
         burn(pairs, out=into, transform=grid.transform, all_touched=all_touched)
         if wide:
-            np.copyto(out, numbers[drawn].astype(dtype)[into - 1], where=into > 0)
+            np.copyto(out, numbers[drawn].astype(kind)[into - 1], where=into > 0)
+        elif half:
+            out = into.astype(kind)
     attrs = {"long_name": column or "shapes"}
     return GeoTensor(out, grid.transform, str(grid.crs), fill_value, attrs)
 

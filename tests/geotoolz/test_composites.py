@@ -17,6 +17,8 @@ import rioxarray  # noqa: F401  gives arrays their .rio
 import shapely
 import xarray as xr
 from dated_scenes import EPSG, NORTH, WEST, dn, grid_of, item, write
+from georeader.geotensor import GeoTensor
+from rasterio import Affine
 from rasterio.windows import Window
 
 import geotoolz as gz
@@ -499,3 +501,21 @@ def as_gdal_knows_it(store):
         for file in copy.rglob("zarr.json"):
             file.write_text(file.read_text().replace('"bytes"', '"endian"'))
     return copy
+
+
+@pytest.mark.parametrize("first", [-185, -180, -175, 0, 175, 178, 350])
+@pytest.mark.parametrize("begin", [-180, 0])
+def test_scenes_are_found_however_longitudes_are_counted(tmp_path, first, begin):
+    """Two halves of the globe, whose pixels hold their longitude: each is found at any count."""
+    paths = []
+    for half in (0, 1):
+        lon = begin + 180 * half + np.arange(180) + 0.5
+        values = np.broadcast_to((lon + 180) % 360 - 180, (1, 4, 180)).astype("float32")
+        place = Affine(1, 0, begin + 180 * half, 0, -1, 2)
+        paths.append(tmp_path / f"{half}_20240601.tif")
+        gz.write_cog(GeoTensor(values, place, "EPSG:4326", np.nan), paths[-1])
+    catalog = build_raster_catalog(paths, r"_(?P<date>\d{8})")
+    area = GeoSlice((first, -2, first + 10, 2), None, 1, 4326)
+    made = composite(catalog, area=area, mask=None, progress=False).values[0]
+    wanted = (first + np.arange(10) + 0.5 + 180) % 360 - 180
+    np.testing.assert_array_equal(made, np.broadcast_to(wanted, made.shape))

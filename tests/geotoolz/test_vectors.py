@@ -2,6 +2,8 @@ import geopandas as gpd
 import numpy as np
 import pytest
 from georeader.geotensor import GeoTensor
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rasterio import Affine
 from shapely import Point, Polygon, box
 
@@ -127,3 +129,21 @@ def test_a_fill_that_the_dtype_cannot_hold_is_named():
     shapes = gpd.GeoSeries([box(0, 0, 10, 10)], crs=32632)
     with pytest.raises(ValueError, match="fill_value -1 does not fit uint8"):
         rasterize(shapes, grid, fill_value=-1)
+
+
+@settings(max_examples=60)
+@given(
+    st.integers(-36, 35), st.integers(1, 35),
+    st.sampled_from([-180, 0, 180, -90]), st.integers(1, 36), st.sampled_from(["uint8", "int64"]),
+)  # fmt: skip
+def test_shapes_lie_on_grids_that_count_longitudes_otherwise(west, width, begin, columns, dtype):
+    """Against the cells of the globe, of which a longitude is one modulo 360."""
+    shape = box(10 * west, -10, 10 * (west + width), 10)
+    grid = GeoTensor(np.zeros((4, columns)), Affine(10, 0, begin, 0, -10, 20), "EPSG:4326")
+    shapes = gpd.GeoDataFrame({"v": [7]}, geometry=[shape], crs=4326)
+    burnt = rasterize(shapes, grid, "v", dtype=dtype).values
+    covered = {cell % 36 for cell in range(west, west + width)}
+    inside = np.array([(begin // 10 + column) % 36 in covered for column in range(columns)])
+    wanted = np.array([False, True, True, False])[:, None] & inside
+    np.testing.assert_array_equal(burnt == 7, wanted)
+    np.testing.assert_array_equal(gz.MaskPolygon(shapes.geometry)(grid).values, ~wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import shapely
 from geocatalog.build import is_parquet
 from geocatalog.catalog import CatalogRow, GeoCatalog, rows_under
 from geocatalog.errors import CatalogError
-from geocatalog.footprint import as_crs, reproject, reproject_box
+from geocatalog.footprint import Bounds, as_crs, reproject, reproject_box
 from geocatalog.geoslice import GeoSlice
 from geocatalog.grid import as_geotensor
 from geocatalog.read.open import with_address
@@ -22,6 +23,7 @@ from pipekit.carrier import same_crs
 
 if TYPE_CHECKING:
     from georeader.geotensor import GeoTensor
+    from pyproj import CRS
 
 TASKS = ("semantic_segmentation", "instance_segmentation")
 """What pixels say: the class of the feature they lie in, or which feature it is."""
@@ -108,12 +110,30 @@ def _features(
     row: CatalogRow, slice_: GeoSlice, label_field: str | None
 ) -> Iterable[tuple[Any, Any]]:
     """Return (shape in the slice's CRS, label) of the features near the slice."""
-    import geopandas as gpd
-
     native = as_crs(row.extras.get("native_crs") or row.crs)
     box = slice_.grid_bounds
     if not same_crs(native, slice_.crs):
         box = reproject_box(box, slice_.crs, native).bounds
+    turns = _turns(row, native, box)
+    return [found for by in turns for found in _features_in(row, slice_, label_field, box, by)]
+
+
+def _turns(row: CatalogRow, native: CRS, box: Bounds) -> list[float]:
+    """Return the full turns that bring a file's features to a box: it may count otherwise."""
+    if not native.is_geographic:
+        return [0.0]
+    own = row.bounds if same_crs(native, row.crs) else (-180.0, -90.0, 180.0, 90.0)
+    first, last = math.ceil((box[0] - own[2]) / 360), math.floor((box[2] - own[0]) / 360)
+    return [360.0 * turn for turn in range(first, last + 1)]
+
+
+def _features_in(
+    row: CatalogRow, slice_: GeoSlice, label_field: str | None, box: Bounds, by: float
+) -> Iterable[tuple[Any, Any]]:
+    """Return what `_features` does, of those that lie in a box after a turn by some degrees."""
+    import geopandas as gpd
+
+    box = box[0] - by, box[1], box[2] - by, box[3]
     if is_parquet(row.filepath):
         frame = _opened(row, gpd.read_parquet)
         frame = frame.iloc[np.sort(frame.sindex.query(shapely.box(*box)))]
@@ -130,7 +150,10 @@ def _features(
     shapes = np.asarray(frame.geometry.to_numpy(), dtype=object)
     keep = np.array([shape is not None and not shape.is_empty for shape in shapes], dtype=bool)
     labels = frame[label_field].to_numpy() if label_field else np.ones(len(frame), dtype=int)
-    moved = reproject(shapes[keep], frame.crs, slice_.crs)
+    turned = (
+        shapely.transform(shapes[keep], lambda xy: xy + np.array([by, 0.0])) if by else shapes[keep]
+    )
+    moved = reproject(turned, frame.crs, slice_.crs)
     return [(s, v) for s, v in zip(moved, labels[keep], strict=True) if not pd.isna(v)]
 
 

@@ -6,18 +6,26 @@ those on its right. No cell is ever clipped, and many polygons are done at once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import shapely
-from shapely.affinity import affine_transform
+from shapely.affinity import affine_transform, translate
 
 from geopatcher.axes.neighbours import Scatter
 from geopatcher.axes.sampler import MemberCandidates, check_members
 from geopatcher.config import is_a
-from geopatcher.domain import GridDomain, PointDomain, RasterDomain, VectorDomain, crs_name
+from geopatcher.domain import (
+    GridDomain,
+    PointDomain,
+    RasterDomain,
+    VectorDomain,
+    crs_name,
+    is_geographic,
+)
 from geopatcher.patch import Cells, Members, PatchError
 from pipekit.carrier import same_crs
 
@@ -150,9 +158,21 @@ def _cells_under(polygon: Any, domain: RasterDomain | GridDomain) -> Cells:
         raise PatchError(
             f"polygons are laid over evenly spaced cells with a transform, got {domain}"
         )
+    polygon = _turned_onto(polygon, domain)
     in_cells = affine_transform(polygon, (~transform).to_shapely())
     rows, cols, fractions = cell_fractions(in_cells, domain.height, domain.width)
     return Cells(coverage=fractions, rows=rows, cols=cols)
+
+
+def _turned_onto(polygon: Any, domain: RasterDomain | GridDomain) -> Any:
+    """Return a polygon in degrees where a grid that counts longitudes otherwise has it."""
+    if not (domain.is_geographic if isinstance(domain, GridDomain) else is_geographic(domain.crs)):
+        return polygon
+    (west, _, east, _), (low, _, high, _) = domain.bounds, polygon.bounds
+    turns = range(math.ceil((west - high) / 360), math.floor((east - low) / 360) + 1)
+    if list(turns) in ([], [0]):
+        return polygon
+    return shapely.union_all([translate(polygon, 360.0 * turn) for turn in turns])
 
 
 def _points_under(polygon: Any, domain: PointDomain) -> Members:

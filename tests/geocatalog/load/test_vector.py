@@ -1,8 +1,12 @@
+from tempfile import TemporaryDirectory
+
 import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
 from footprints import write_raster
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from geocatalog import (
     CatalogError,
@@ -127,3 +131,24 @@ def test_labels_of_real_states(shared_data):
     west, east = got.values[0, 100, 5], got.values[0, 5, -5]
     assert west == got.attrs["classes"]["California"]
     assert east == got.attrs["classes"]["Nevada"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(-18, 17), st.integers(-18, 17), st.integers(1, 4),
+    st.sampled_from([0, 360]), st.sampled_from([0, 360, -360]), st.sampled_from(["gpkg", "parquet"]),
+)  # fmt: skip
+def test_files_may_count_longitudes_otherwise(west, asked, width, stored, by, kind):
+    """Against the cells of the globe, of which a longitude is one modulo 360."""
+    begin = 10 * west + stored * (west < 0)
+    field = gpd.GeoDataFrame({"v": [7]}, geometry=[shapely.box(begin, 0, begin + 10, 10)], crs=4326)
+    first = 10 * asked + by
+    width = min(width, 18 - asked)  # a slice on one side of the antimeridian
+    with TemporaryDirectory() as folder:
+        path = f"{folder}/v.{kind}"
+        (field.to_parquet if kind == "parquet" else field.to_file)(path)
+        catalog = build_vector_catalog([path])
+        slice_ = GeoSlice((first, 0, first + 10 * width, 10), None, 10, 4326)
+        got = load_vector(catalog, slice_, label_field="v").values
+    wanted = [7 * ((asked + column - west) % 36 == 0) for column in range(width)]
+    assert got.ravel().tolist() == wanted

@@ -243,3 +243,32 @@ def test_an_invalid_polygon_is_repaired():
 def test_one_polygon_is_not_taken_for_many(one):
     with pytest.raises(PatchError, match=r"a sequence of shapes, got one: write polygons=\["):
         SpatialPolygonIntersection(one)
+
+
+@settings(max_examples=60)
+@given(
+    west=st.integers(-36, 35),
+    width=st.integers(1, 35),
+    begin=st.sampled_from([-180, 0, 180, -90]),
+    columns=st.integers(2, 36),
+    labelled=st.booleans(),
+)
+def test_longitudes_of_a_grid_may_be_counted_otherwise(west, width, begin, columns, labelled):
+    """Against the cells of the globe, of which a longitude is one modulo 360."""
+    zone = SpatialPolygonIntersection([box(10 * west, -10, 10 * (west + width), 10)])
+    lon, lat = begin + 10 * (np.arange(columns) + 0.5), np.array([15.0, 5.0, -5.0, -15.0])
+    if labelled:
+        domain = GridDomain({"lat": lat, "lon": lon})
+    else:
+        domain = RasterDomain((4, columns), Affine(10, 0, begin, 0, -10, 20), "EPSG:4326")
+    covered = {cell % 36 for cell in range(west, west + width)}
+    inside = [(begin // 10 + column) % 36 in covered for column in range(columns)]
+    wanted = np.array([0.0, 1.0, 1.0, 0.0])[:, None] * np.array(inside)
+    if not any(inside):
+        with pytest.raises(PatchError, match="covers nothing"):
+            zone.neighborhood(domain, 0)
+        return
+    cells = zone.neighborhood(domain, 0)
+    shares = np.zeros((4, columns))
+    shares[cells.rows, cells.cols] = cells.coverage
+    np.testing.assert_allclose(shares, wanted, atol=1e-9)
