@@ -35,6 +35,8 @@ _SINCE = re.compile(
     re.IGNORECASE,
 )
 _MISSING = np.iinfo(np.int64).min
+_FARTHEST = 1e18
+"""Microseconds, some 30,000 years: beyond, sums of them would not fit 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,8 @@ def _offset(written: re.Match[str]) -> int:
 
 def _microseconds(values: np.ndarray, unit: float) -> np.ndarray:
     """Return counts of a unit in microseconds; a fraction is a whole second where it rounds to."""
+    if np.abs(values.astype(np.float64)).max(initial=0.0) > _FARTHEST / unit:
+        raise OverflowError("years run from 1 to 9999")
     if values.dtype.kind in "iu":
         whole = values.astype(np.int64)
         return whole // 1000 if unit < 1 else whole * int(unit)

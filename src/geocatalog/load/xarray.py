@@ -19,7 +19,7 @@ from geocatalog.load.labelled import Axis, chosen_names, grid_of, open_labelled
 from geocatalog.load.times import times_of
 from geocatalog.read.onto_grid import as_resampling
 from pipekit.carrier import same_crs
-from pipekit.pixels import role_of
+from pipekit.pixels import GUIDE, role_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -73,8 +73,8 @@ def load_xarray(
     Raises
     ------
     CatalogError
-        When no time step lies in the slice, a variable is missing, or a variable has further
-        dimensions.
+        When no time step lies in the slice, a variable is missing or has further dimensions, a
+        dataset has two steps of one time, or `dtype` cannot hold every number of classes or bits.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def load_xarray(
     [[[[6.0, 7.0]]]]
     """
     rows = rows_under(catalog, slice_, "xarray")
-    kind = np.dtype(dtype)
+    kind = np.dtype(dtype).newbyteorder("=")
     if kind.kind != "f":
         raise CatalogError(
             f"dtype must be floating, to hold NaN where nothing is known, got {kind}"
@@ -139,7 +139,7 @@ class _Steps:
         for moment, step in self._each():
             moved = np.full((len(self.names), *grid.shape), np.nan, dtype=dtype)
             for rows, columns, transform in pieces:
-                source = self._array(step, rows, columns).astype(dtype, copy=False)
+                source = self._array(step, rows, columns, dtype)
                 own = pixel_grid(self.grid.crs, transform, source.shape[-2:])
                 found = _resampled(source, own, grid, resampling, self.roles)
                 np.copyto(moved, found, where=~np.isnan(found))
@@ -152,7 +152,16 @@ class _Steps:
             yield self.moment, self.dataset
             return
         first, last = pack_time(self.slice.interval)
-        for index in np.flatnonzero((times.first <= last) & (times.last >= first)):
+        inside = np.flatnonzero((times.first <= last) & (times.last >= first))
+        moments, counts = np.unique(times.moments[inside], return_counts=True)
+        if (counts > 1).any():
+            twice, axis = stamp_of(int(moments[counts > 1][0])), times.dimension
+            raise CatalogError(
+                f"{self.path} has {counts.max()} steps of one time, {twice.isoformat()}, and a "
+                f"series has one; keep the first of each, dataset.drop_duplicates({axis!r}), or "
+                f"average them, dataset.groupby({axis!r}).mean()"
+            )
+        for index in inside:
             step = self.dataset
             if times.dimension is not None:
                 step = step.isel({times.dimension: int(times.at[index])}, missing_dims="ignore")
@@ -179,20 +188,28 @@ class _Steps:
                 top = low + height * size[1]
                 yield rows, columns, Affine(size[0], 0, left + turn, 0, -size[1], top)
 
-    def _array(self, step: xr.Dataset, rows: list[slice], columns: list[slice]) -> np.ndarray:
+    def _array(
+        self, step: xr.Dataset, rows: list[slice], columns: list[slice], dtype: np.dtype
+    ) -> np.ndarray:
         """Return (C, H, W), north up and west to east; `rows` count from the south."""
         x, y = self.grid.x, self.grid.y
         layers = []
-        for name in self.names:
+        for name, role in zip(self.names, self.roles, strict=True):
             self._check(step[name])
-            data = step[name].squeeze(drop=True) if step[name].ndim > 2 else step[name]
-            data = data.transpose(y.name, x.name)
+            others = [axis for axis in step[name].dims if axis not in (y.name, x.name)]
+            data = step[name].squeeze(others, drop=True).transpose(y.name, x.name)
             (down,) = rows
             data = data.isel({y.name: _stored(y, down)})
             parts = [data.isel({x.name: _stored(x, each)}).values for each in columns]
             parts = [part[:, ::-1] if x.step < 0 else part for part in parts]
             layer = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-            layers.append(layer[::-1] if y.step > 0 else layer)
+            made = layer.astype(dtype, copy=False)
+            if role != "quantity" and layer.dtype.kind in "iu" and (made != layer).any():
+                raise CatalogError(
+                    f"{dtype.name} cannot hold every number of {name} ({role}) in {self.path}; "
+                    f"give dtype='float64', which holds those up to 2**53; {GUIDE}"
+                )
+            layers.append(made[::-1] if y.step > 0 else made)
         return np.stack(layers)
 
     def _check(self, data: xr.DataArray) -> None:
@@ -230,7 +247,8 @@ def _resampled(
     coded = np.array([averaged and role != "quantity" for role in roles])
     for method, bands in ((resampling, ~coded), ("nearest", coded)):
         if bands.any():
-            found[bands] = resampled(source[bands], own, grid, as_resampling(method), np.nan)
+            wide = source[bands].astype(np.result_type(source, np.float32), copy=False)
+            found[bands] = resampled(wide, own, grid, as_resampling(method), np.nan)
     return found
 
 

@@ -153,3 +153,13 @@ def test_dates_of_any_calendar_are_found_by_every_engine(calendar, year, days, s
             assert set(after) == {f"/{day}.nc" for day in days if day >= split}
             assert set(before) == {f"/{day}.nc" for day in days if day <= split}
             assert len(engine.query(time=slice(None, None))) == len(days)
+
+
+@pytest.mark.parametrize(
+    "value", [np.int64(2**62), np.uint64(2**62), np.float32(1e30), -(2.0**62), np.float64(1e300)]
+)
+@pytest.mark.parametrize("unit", ["days", "hours", "seconds"])
+@pytest.mark.parametrize("calendar", [None, "noleap", "360_day"])
+def test_times_beyond_all_years_are_refused_and_do_not_wrap(value, unit, calendar):
+    with pytest.raises(CatalogError, match="years run from 1 to 9999"):
+        told(np.array([0, value], type(value)), f"{unit} since 2000-01-01", calendar)

@@ -279,3 +279,69 @@ def test_the_real_cube_says_what_the_files_say(shared_data, archive_root):
     for band, values in zip(("B04", "B08"), got.values[0], strict=True):
         with rasterio.open(next(folder.glob(f"*{band}*.tif"))) as file:
             np.testing.assert_allclose(values * 1e4, file.read(1), rtol=1e-5)  # reflectance
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.permutations(["time", "level", "lat", "lon"]),
+    st.integers(1, 2),
+    st.integers(1, 2),
+    st.integers(1, 2),
+)
+def test_axes_of_one_cell_are_axes(order, times, rows, columns):
+    size = {"time": times, "level": 1, "lat": rows, "lon": columns}
+    values = np.arange(times * rows * columns, dtype="f8").reshape([size[name] for name in order])
+    axes = {
+        "time": pd.date_range("2024-01-01", periods=times),
+        "lat": rows - 0.5 - np.arange(rows),
+        "lon": 0.5 + np.arange(columns),
+    }
+    cube = xr.Dataset({"t": (order, values)}, axes, {"resolution": 1.0})
+    with TemporaryDirectory() as folder:
+        cube.to_netcdf(f"{folder}/a.nc", engine="h5netcdf")
+        catalog = build_xarray_catalog([f"{folder}/a.nc"])
+        got = load_xarray(catalog, GeoSlice((0, 0, columns, rows), None, 1, 4326))
+    wanted = cube.t.isel(level=0).transpose("time", "lat", "lon").values
+    np.testing.assert_array_equal(got.values[:, 0], wanted)
+
+
+@pytest.mark.parametrize("units", ["hours since 2024-01-01", "days since 2024-01-01"])
+@pytest.mark.parametrize("numbers", [[0, 0, 1], [1, 0, 1], [2, 2, 2]])
+def test_two_steps_of_one_time_are_refused_where_they_are_asked_for(tmp_path, units, numbers):
+    step = ("time", np.array(numbers, "int32"), {"units": units})
+    values = np.arange(3.0).reshape(3, 1, 1)
+    cube = xr.Dataset({"t": (("time", "y", "x"), values)}, {"time": step, "y": [5.0], "x": [5.0]})
+    cube.attrs |= {"epsg": 32610, "resolution": 10}
+    cube.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    catalog = build_xarray_catalog([tmp_path / "a.nc"])
+    with pytest.raises(CatalogError, match=r"a\.nc has [23] steps of one time, .*drop_duplicates"):
+        load_xarray(catalog, GeoSlice((0, 0, 10, 10), None, 10, 32610))
+    single = [number for number in numbers if numbers.count(number) == 1]
+    for number in single:
+        asked = np.datetime64("2024-01-01") + np.timedelta64(number, {"h": "h", "d": "D"}[units[0]])
+        got = load_xarray(catalog, GeoSlice((0, 0, 10, 10), (asked, asked), 10, 32610))
+        assert got.values.ravel().tolist() == [numbers.index(number)]
+
+
+@pytest.mark.parametrize("stored", ["uint8", "int16", "int32", "uint32", "int64"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("role", ["flag_values", "flag_masks", None])
+def test_codes_are_whole_in_the_result_s_dtype_or_refused(tmp_path, stored, dtype, role):
+    most = min(np.iinfo(stored).max, 2**31 - 1)
+    codes = np.array([[1, most]], stored)
+    told = {} if role is None else {role: np.array([1], stored)}
+    cube = xr.Dataset({"c": (("y", "x"), codes, told)}, {"y": [5.0], "x": [5.0, 15.0]})
+    cube.attrs |= {"epsg": 32610, "resolution": 10}
+    cube.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    catalog, slice_ = (
+        build_xarray_catalog([tmp_path / "a.nc"]),
+        GeoSlice((0, 0, 20, 10), None, 10, 32610),
+    )
+    with np.errstate(over="ignore"):
+        fits = float(np.dtype(dtype).type(most)) == most
+        if role is None or fits:
+            got = load_xarray(catalog, slice_, dtype=dtype).values.ravel()
+            assert got.tolist() == codes.astype(dtype).ravel().tolist()
+        else:
+            with pytest.raises(CatalogError, match=f"{dtype} cannot hold every number of c"):
+                load_xarray(catalog, slice_, dtype=dtype)
