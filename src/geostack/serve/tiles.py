@@ -31,6 +31,7 @@ from geostack.serve.pipeline import check_operator
 from geostack.serve.problem import Problem, problem_of
 from geotoolz.carrier import values_of
 from pipekit import Operator
+from pipekit.pixels import role_of, roles_in_file
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
@@ -228,8 +229,8 @@ class Layer:
         """Return a tile with its halo, (C, H, W), and which of its pixels (H, W) a file has."""
         read: list[Band] = []
         # Bands of one file lie in the same blocks: read together, each is decoded once.
-        for (_, is_class), same in groupby(self.assets, lambda a: (a.href, a.key == "SCL")):
-            read += _read_tile(list(same), place, self.halo, "nearest" if is_class else "bilinear")
+        for _, same in groupby(self.assets, lambda asset: asset.href):
+            read += _read_tile(list(same), place, self.halo)
         bands, seen = [], np.zeros((), bool)
         for (values, valid), offset in zip(read, self.offsets, strict=True):
             if offset:
@@ -389,19 +390,32 @@ def _apart(one: Box, other: Box) -> bool:
     return one[0] >= other[2] or one[2] <= other[0] or one[1] >= other[3] or one[3] <= other[1]
 
 
-def _read_tile(assets: Sequence[Asset], place: Place, halo: int, method: Any) -> list[Band]:
-    """Return bands of one file on a tile (z, x, y) and `halo` pixels around it."""
+def _read_tile(assets: Sequence[Asset], place: Place, halo: int) -> list[Band]:
+    """Return bands of one file on a tile (z, x, y) and `halo` pixels around it.
+
+    Quantities are interpolated; classes, bits and masks come by the nearest pixel.
+    """
     from rio_tiler.io import Reader
 
     z, x, y = place
 
     def read(dataset: Any) -> list[Band]:
+        indexes = [asset.band for asset in assets]
+        roles = roles_in_file(dataset, indexes)
+        methods: list[Any] = [
+            "bilinear" if role == role_of(asset.key) == "quantity" else "nearest"
+            for asset, role in zip(assets, roles, strict=True)
+        ]
+        found: dict[int, Band] = {}
         with Reader(None, dataset=dataset) as reader:
-            indexes = [asset.band for asset in assets]
-            methods = {"resampling_method": method, "reproject_method": method}
-            image = reader.tile(x, y, z, TILE, indexes, buffer=halo or None, **methods)
-        masked = np.ma.getmaskarray(image.array)
-        return [(np.array(image.array.data[n]), ~masked[n]) for n in range(len(assets))]
+            for method in dict.fromkeys(methods):
+                own = [n for n, each in enumerate(methods) if each == method]
+                how = {"resampling_method": method, "reproject_method": method}
+                bands = [indexes[n] for n in own]
+                image = reader.tile(x, y, z, TILE, bands, buffer=halo or None, **how)
+                masked = np.ma.getmaskarray(image.array)
+                found |= {n: (np.array(image.array.data[k]), ~masked[k]) for k, n in enumerate(own)}
+        return [found[n] for n in range(len(assets))]
 
     return with_dataset(assets[0], read)
 

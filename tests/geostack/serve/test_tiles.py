@@ -285,3 +285,42 @@ def test_tiles_used_last_are_kept_up_to_so_many_bytes():
     assert tiles.cache.currsize == 8
     assert asyncio.run(ask(11, 11)) == [11, 11], "larger than all that is kept"
     gate.close()
+
+
+class Spy(Operator):
+    """Remembers the numbers that it is given."""
+
+    seen: list[set[int]] = []  # noqa: RUF012
+
+    def __init__(self):
+        """Nothing to keep."""
+
+    def _apply(self, x):
+        self.seen.append(set(np.unique(x.values[0]).tolist()))
+        return np.zeros((3, *x.shape[1:]), "uint8")
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [("SCL", None), ("QA_PIXEL", None), ("landcover", None), ("a", "class"), ("a", "bits"), ("a", "mask"),
+     ("a", "palette"), ("a", "name"), ("a", None)],
+)  # fmt: skip
+def test_codes_are_not_interpolated_between_pixels(tmp_path, key, told):
+    codes = np.where(np.indices((60, 60)).sum(axis=0) // 5 % 2, 8, 4).astype("uint8")
+    place = from_origin(1_000_000, 5_000_000, 100, 100)
+    with rasterio.open(
+        tmp_path / "a.tif", "w", driver="GTiff", width=60, height=60, count=1, dtype="uint8",
+        crs="EPSG:3857", transform=place,
+    ) as file:  # fmt: skip
+        file.write(codes, 1)
+        if told == "palette":
+            file.write_colormap(1, {4: (1, 2, 3, 255), 8: (3, 4, 5, 255)})
+        elif told == "name":
+            file.set_band_description(1, "SCL")
+        elif told is not None:
+            file.update_tags(1, band_role=told)
+    shown = file_layer(tmp_path / "a.tif", Spy(), [key])
+    west, south, east, north = shown.bounds
+    shown.tile(15, *tile_of((west + east) / 2, (south + north) / 2, 15))
+    # 0 lies beyond the file.
+    assert (Spy.seen[-1] <= {0, 4, 8}) == (key != "a" or told is not None)
