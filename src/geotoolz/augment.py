@@ -19,7 +19,7 @@ import numpy as np
 from numpy.random import Generator, SeedSequence, default_rng
 from rasterio import Affine
 
-from geotoolz.bands import band_views, on_quantities
+from geotoolz.bands import band_views, coded_bands, on_quantities
 from geotoolz.carrier import (
     Fill,
     Raster,
@@ -507,6 +507,8 @@ class GaussianNoise(ValueChange):
 class BandDropout(Augmentation):
     """Replace each band by `fill_value` with probability `p`; at least one always remains.
 
+    Nodata stays, and so do bands of classes, bits and masks.
+
     Parameters
     ----------
     p
@@ -529,13 +531,18 @@ class BandDropout(Augmentation):
     def _augment(self, rng: Generator, chip: Raster, *labels: Raster) -> tuple[Raster, ...]:
         out = values_of(chip).copy()
         check_fill(self.fill_value, out.dtype, "fill_value")
-        bands = band_views(out, self.axis)
+        bands, codes, fill = band_views(out, self.axis), coded_bands(chip, self.axis), fill_of(chip)
         dropped = rng.random(len(bands)) < self.p
         kept = int(rng.integers(len(bands)))
-        if dropped.all():
-            dropped[kept] = False
-        for index in np.flatnonzero(dropped):
-            bands[index][...] = self.fill_value
+        quantities = [band for band in range(len(bands)) if band not in codes]
+        if quantities and dropped[quantities].all():
+            dropped[quantities[kept % len(quantities)]] = False
+        dropped[list(codes)] = False
+        for band in (bands[index] for index in np.flatnonzero(dropped)):
+            invalid = invalid_mask(band, fill)
+            counts = np.ones(band.shape, bool) if invalid is None else ~invalid
+            band[counts] = self.fill_value
+            keep_off(band, fill, counts)
         return (rewrap(chip, out), *labels)
 
 

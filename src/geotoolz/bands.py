@@ -165,7 +165,7 @@ def position_of(band: Band, names: Sequence[str], what: str) -> int:
     """
     if isinstance(band, str) and band not in names:
         raise KeyError(f"no band {band!r}; the {what} has {list(names)}")
-    position = names.index(band) if isinstance(band, str) else band
+    position = sole_position(band, names) if isinstance(band, str) else band
     if not -len(names) <= position < len(names):
         raise IndexError(f"band {band} is out of range for a {what} of {len(names)} bands")
     return position % len(names)
@@ -555,7 +555,7 @@ def _index_of_name(raster: Raster, name: str, count: int) -> int:
 @lru_cache(maxsize=1024)
 def _position(name: str, names: tuple[str, ...], product: str) -> int:
     if name in names:
-        return names.index(name)
+        return sole_position(name, names)
     lowered = [each.lower() for each in names]
     aliases = ALIASES.get(name.lower(), (name,))
     # Landsat numbers its bands by sensor; the product id says which sensor it was.
@@ -564,10 +564,39 @@ def _position(name: str, names: tuple[str, ...], product: str) -> int:
         aliases += (f"SR_B{numbers[name.lower()]}",)
     for alias in aliases:
         if alias.lower() in lowered:
-            return lowered.index(alias.lower())
+            return sole_position(alias.lower(), lowered)
     raise BandError(
         f"no band {name!r}{_listing(names, len(names))}; give one of these, or an index"
     )
+
+
+def sole_position(name: str, names: Sequence[str]) -> int:
+    """Return the position of a name that is there, or raise where several bands have it.
+
+    Parameters
+    ----------
+    name
+        Of a band.
+    names
+        Of all bands.
+
+    Returns
+    -------
+    From 0.
+
+    Raises
+    ------
+    BandError
+        For a name that does not tell one band.
+
+    Examples
+    --------
+    >>> sole_position("nir", ["red", "nir"])
+    1
+    """
+    if names.count(name) > 1:
+        raise BandError(f"{names.count(name)} bands are called {name!r}; give the index of one")
+    return names.index(name)
 
 
 def _listing(names: tuple[str, ...], count: int) -> str:

@@ -349,7 +349,7 @@ def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     >>> float_dtype("float32")
     dtype('float32')
     """
-    result = np.dtype(dtype)
+    result = np.dtype(dtype).newbyteorder("=")
     if result.kind != "f":
         raise ValueError(f"dtype must be a float type such as 'float32', got {result.name!r}")
     return result

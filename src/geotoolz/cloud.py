@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from geotoolz.bands import Band, band_names, take_band
-from geotoolz.carrier import Mask, Raster, Values, rewrap, values_of
+from geotoolz.carrier import Mask, Raster, Values, fill_of, rewrap, values_of
 from geotoolz.function_operator import (
     FunctionOperator,
     PerPixel,
@@ -21,6 +21,7 @@ from geotoolz.function_operator import (
 )
 from geotoolz.mask import checked_mask
 from pipekit import Operator
+from pipekit.pixels import equal_mask
 
 
 class SCL(IntEnum):
@@ -94,8 +95,8 @@ def mask_from_scl(
         (C, H, W) with the SCL on band `band_idx` (an index or a name such as "SCL"), or the SCL
         itself as (H, W).
     classes
-        Ids 0 to 11, or one of them; see `SCL` and `SCL_CLASSES`. NaN, which nodata becomes in
-        floats, counts as class 0, no data.
+        Ids 0 to 11, or one of them; see `SCL` and `SCL_CLASSES`. What the raster declares as
+        nodata, and NaN, which it becomes in floats, counts as class 0, no data.
     band_idx
         Index or name of the scene classification.
 
@@ -112,7 +113,11 @@ def mask_from_scl(
     """
     values = values_of(raster)
     scl = values if values.ndim == 2 else take_band(raster, band_idx)
-    out = _in_classes(scl, _scl_ids(classes))
+    ids = _scl_ids(classes)
+    out = _in_classes(scl, ids)
+    unknown = equal_mask(scl, fill_of(raster))
+    if unknown is not None:
+        out[unknown] = 0 in ids
     return rewrap(raster, out, fill=None, drop=("band_names",), attrs={"long_name": "dropped"})
 
 
@@ -179,8 +184,8 @@ def mask_from_qa_bits(
     ----------
     raster
         (C, H, W) with the quality band on `band_idx`, or that band itself as (H, W); integers, or
-        floats that hold them. NaN, which nodata becomes in floats, is dropped, with Landsat where
-        "fill" is.
+        floats that hold them. What the raster declares as nodata but 0, and NaN, which it becomes
+        in floats, is dropped, with Landsat where "fill" is.
     band_idx
         Index or name of the quality band.
     flags
@@ -213,7 +218,9 @@ def mask_from_qa_bits(
     quality = values if values.ndim == 2 else take_band(raster, band_idx)
     product = product or _qa_product(raster, band_idx)
     wanted = _qa_bits(_given(flags, bits), product)
+    nodata = equal_mask(quality, fill_of(raster) or None)  # 0 says that no flag is set
     quality, unknown = _whole_bits(quality)
+    unknown = nodata if unknown is None else unknown
     out = (quality & np.array(sum(1 << n for n in wanted), np.int64).astype(quality.dtype)) != 0
     if unknown is not None and (product != "landsat" or LANDSAT_QA_BITS["fill"] in wanted):
         out |= unknown

@@ -516,6 +516,8 @@ def _quantile(block: Values, invalid: Mask | None, dtype: np.dtype[Any], q: floa
     longer on short time axes. The dates of a pixel lie side by side for it, which halves the time.
     """
     count, shape = len(block), block.shape[1:]
+    # Half floats would overflow in a sum of two.
+    dtype = np.result_type(dtype, np.float32)
     work = block.reshape(count, -1).T.astype(dtype, order="C")
     valid: Any = count
     if invalid is not None:
@@ -530,8 +532,12 @@ def _quantile(block: Values, invalid: Mask | None, dtype: np.dtype[Any], q: floa
     lower, upper = work[pixels, low], work[pixels, np.minimum(low + 1, last)]
     share = (at - low).astype(dtype)
     # Halves meet in the middle exactly, which the general formula misses by a rounding.
-    middle = (lower + upper) * dtype.type(0.5)
-    found: Values = np.where(share == 0.5, middle, lower + (upper - lower) * share)
+    with np.errstate(invalid="ignore"):
+        middle = (lower + upper) * dtype.type(0.5)
+        found: Values = np.where(share == 0.5, middle, lower + (upper - lower) * share)
+    # Where infinity would be taken from infinity, which is NaN, the lower one is the answer.
+    np.copyto(found, -np.inf, where=(lower == -np.inf) & (upper < np.inf))
+    np.copyto(found, lower, where=(share == 0) | (lower == upper))
     return found.reshape(shape)
 
 

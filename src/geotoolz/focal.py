@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geocatalog.read.onto_grid import is_rounded
 from geotoolz.bands import on_quantities
 from geotoolz.carrier import NAN, Fill, Raster, Values, fill_of, pair, rewrap, values_of
 from geotoolz.function_operator import FunctionOperator, check_choice, parameters_of
-from pipekit.pixels import invalid_mask, keep_off
+from pipekit.pixels import equal_mask, invalid_mask, keep_off
 
 MODES = ("reflect", "mirror", "nearest")
 """What lies beyond a raster's edge: its pixels mirrored with or without the outermost, or that.
@@ -139,6 +140,14 @@ def _median(plane: Values, fill: Fill, window: Any, mode: str, out: Values) -> N
     from scipy.ndimage import maximum_filter, median_filter
 
     invalid = invalid_mask(plane, fill)
+    if is_rounded(plane):
+        # scipy counts in doubles; the places of the numbers in their order have the same median.
+        numbers, places = np.unique(plane, return_inverse=True)
+        own, marked = places.astype(np.int32).reshape(plane.shape), equal_mask(numbers, fill)
+        found = np.empty_like(own)
+        _median(own, None if marked is None else int(marked.argmax()), window, mode, found)
+        out[...] = numbers[found]
+        return
     # Half floats are unknown to scipy.
     values = plane.astype(np.float32) if plane.dtype == np.float16 else plane
     if invalid is None:

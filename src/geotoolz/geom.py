@@ -318,7 +318,8 @@ class CropToBounds(FunctionOperator):
 
     @parameters_of(crop_to_bounds)
     def __init__(self) -> None:
-        warp.bounds_in_crs(self.bounds, self.crs, None)
+        # Whether west > east crosses the antimeridian the raster's own CRS may tell.
+        warp.bounds_in_crs(self.bounds, 4326 if self.crs is None else self.crs, None)
 
 
 class PadTo(FunctionOperator):

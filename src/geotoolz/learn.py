@@ -10,7 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geotoolz.bands import band_axis
-from geotoolz.carrier import NAN, Mask, Raster, Values, fill_of, rewrap, values_of
+from geotoolz.carrier import (
+    NAN,
+    Mask,
+    Raster,
+    Values,
+    check_place,
+    fill_of,
+    place_of,
+    rewrap,
+    values_of,
+)
 from geotoolz.function_operator import check_choice
 from pipekit import Operator
 from pipekit.operator import checked_count
@@ -68,9 +78,9 @@ def fit_pixels(
     estimator
         With scikit-learn's `fit(X, y)`.
     rasters, labels
-        One raster (C, H, W) and its labels (H, W), or as many of each.
+        One raster (C, H, W) and its labels (H, W) on the same pixels, or as many of each.
     ignore_label
-        Pixels with this label, or with NaN, are left out.
+        Pixels with this label, or with what the labels declare as nodata, are left out.
     per_class
         At most so many pixels of each label, drawn with `seed`; all by default.
     seed
@@ -195,9 +205,12 @@ def _samples(
     truth = values_of(label)
     if truth.shape != valid.shape:
         raise ValueError(f"labels of shape {truth.shape} don't fit pixels of {valid.shape}")
+    check_place(raster, place_of(label), "the labels lie on another grid than the raster")
     truth = truth[valid]
     used = np.ones(len(truth), bool) if ignore_label is None else truth != ignore_label
-    used &= ~np.isnan(truth)
+    unknown = invalid_mask(truth, fill_of(label))
+    if unknown is not None:
+        used &= ~unknown
     return features[used], truth[used]
 
 

@@ -204,7 +204,7 @@ def _check_percentile(percentile: float) -> None:
 
 
 def _integer_dtype(dtype: DTypeLike, nodata: int) -> np.dtype[Any]:
-    kind = np.dtype(dtype)
+    kind = np.dtype(dtype).newbyteorder("=")
     if kind.kind not in "iu":
         raise ValueError(f"dtype must be an integer type such as 'uint16', got {kind.name!r}")
     check_fill(nodata, kind, "nodata")

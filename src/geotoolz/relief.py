@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from georeader.geotensor import GeoTensor
@@ -90,16 +91,18 @@ def _pixel_size(
     raster: Raster, shape: tuple[int, ...], resolution: tuple[float, float] | None
 ) -> tuple[Values | float, float]:
     """Return the metres of a pixel to the east, a column (H, 1) for degrees, and to the north."""
+    t: Any = getattr(raster, "transform", None)
+    if t is not None and (t.b or t.d):
+        raise ValueError(f"a hillshade needs rows from east to west, got {tuple(t)[:6]}")
     if resolution is not None:
-        return resolution[0], resolution[1]
+        across, down = resolution
+        # A size has no direction: whether the raster is south-up or mirrored it says itself.
+        return (across, down) if t is None else (np.copysign(across, t.a), np.copysign(down, -t.e))
     if not isinstance(raster, GeoTensor) or raster.crs is None:
         raise ValueError(
             "a hillshade needs the size of a pixel: give resolution=(x, y) in metres, or a "
             "GeoTensor with a CRS"
         )
-    t = raster.transform
-    if t.b or t.d:
-        raise ValueError(f"a hillshade needs rows from east to west, got {tuple(t)[:6]}")
     from pyproj import CRS
 
     crs = CRS.from_user_input(raster.crs)

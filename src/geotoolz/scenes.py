@@ -24,6 +24,7 @@ from geocatalog.read.onto_grid import Piece, as_resampling, read_piece
 from geocatalog.read.open import KeptOpen
 from geocatalog.read.signers import signing
 from geocatalog.table import is_known
+from geotoolz.bands import sole_position
 from geotoolz.carrier import Mask, Raster, Values, attrs_of, fill_of, nan_floats, rewrap, values_of
 from geotoolz.cloud import MaskFromSCL
 from geotoolz.mask import checked_mask
@@ -527,7 +528,7 @@ def _indexes_in(source: Any, bands: list[str]) -> list[int]:
     for band in bands:
         head, _, number = band.rpartition("_")
         if band in names:
-            indexes.append(names.index(band) + 1)
+            indexes.append(sole_position(band, names) + 1)
         elif head and number.isdigit() and 1 <= int(number) <= source.count:
             indexes.append(int(number))
         else:

@@ -344,3 +344,26 @@ def test_four_quarter_turns_and_two_flips_are_nothing(tile):
     assert around.transform.almost_equals(tile.transform)
     back = flip(flip(tile, horizontal=True), horizontal=True)
     assert back.transform.almost_equals(tile.transform)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", ">u2", "int32", "float32"])
+@pytest.mark.parametrize("fill", [0, 9, np.nan])
+@pytest.mark.parametrize("codes", [[], ["SCL"], ["SCL", "QA_PIXEL"]])
+def test_dropped_bands_keep_nodata_and_codes(dtype, fill, codes):
+    if np.dtype(dtype).kind != "f" and fill != fill:
+        pytest.skip("integers hold no NaN")
+    rng = np.random.default_rng(0)
+    names = ["B04", *codes, "B08", "B11"]
+    values = rng.integers(1, 9, (len(names), 6, 5)).astype(dtype)
+    values[:, 2, :3] = fill
+    raster = GeoTensor(values, Affine.scale(10, -10), 32632, fill, {"band_names": names})
+    missing = np.isnan(values) if fill != fill else values == fill
+    for seed in range(8):
+        made = gz.BandDropout(0.8)(raster, seed=seed).values
+        after = np.isnan(made) if fill != fill else made == fill
+        assert np.array_equal(after, missing)
+        changed = [
+            not np.array_equal(a, b, equal_nan=True) for a, b in zip(made, values, strict=True)
+        ]
+        assert not any(changed[names.index(code)] for code in codes)
+        assert sum(changed) < len(names) - len(codes)

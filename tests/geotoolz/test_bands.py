@@ -201,3 +201,20 @@ def test_a_band_that_is_not_there_lists_those_that_are(scene):
         SelectBands(("B12",))(scene)
     with pytest.raises(ValueError, match="at least one band"):
         SelectBands(())(scene)
+
+
+@pytest.mark.parametrize("names", [["nir", "nir"], ["B08", "nir", "b08"], ["a", "nir", "nir"]])
+def test_a_name_that_two_bands_have_tells_none(tmp_path, names):
+    values = np.arange(4 * len(names), dtype="float32").reshape(-1, 2, 2)
+    raster = GeoTensor(values, Affine.scale(10, -10), "EPSG:32632", np.nan, {"band_names": names})
+    path = gz.write_cog(raster, tmp_path / "a.tif")
+    twice = next(name for name in names if [n.lower() for n in names].count(name.lower()) > 1)
+    if names.count(twice) > 1:
+        with pytest.raises(KeyError, match=f"2 bands are called '{twice}'"):
+            gz.read(path, bands=[twice])
+        with pytest.raises(BandError, match=f"2 bands are called '{twice}'"):
+            gz.SelectBands([twice])(raster)
+    else:  # spelt otherwise they are two, and each is found as it is spelt
+        assert [gz.read(path, bands=[name]).values[0, 0, 0] for name in names] == [0, 4, 8]
+    with pytest.raises(BandError, match="bands are called 'b08'"):
+        band_index(named(["B08"] * len(names)), "nir")

@@ -233,3 +233,25 @@ def test_each_product_drops_its_clouds_by_default_and_what_is_not_known():
         gz.MaskFromQABits(flags="cloud", bits="cloud")
     with pytest.raises(ValueError, match="product must be"):
         gz.MaskFromQABits(product="modis")
+
+
+@quick
+@given(
+    arrays(np.uint8, (2, 6), elements=st.integers(0, 12)),
+    st.sampled_from(["uint8", "int8", "int16", ">u2", "int32"]),
+    st.sampled_from([None, 0, 7, 12, -1, 255]),
+    st.sampled_from(["SCL", "Fmask", "QA_PIXEL", "QA60"]),
+    st.booleans(),
+)
+def test_nodata_is_dropped_alike_in_integers_and_in_floats(numbers, dtype, nodata, name, many):
+    values = numbers.astype(dtype)
+    if nodata is not None and np.can_cast(np.min_scalar_type(nodata), np.dtype(dtype)):
+        values[numbers == 12] = nodata
+    bands = np.stack([np.full_like(values, 5), values]) if many else values
+    attrs = {"band_names": ["B04", name] if many else [name]}
+    raster = GeoTensor(bands, Affine.identity(), 32632, nodata, attrs)
+    op = gz.MaskFromSCL(name) if name == "SCL" else gz.MaskFromQABits(name)
+    drop = op(raster)
+    np.testing.assert_array_equal(drop.values, op(gz.ToFloat32()(raster)).values)
+    if nodata and name != "QA60":
+        assert drop.values[values == nodata].all()

@@ -170,3 +170,32 @@ def test_dates_on_both_sides_of_1970_keep_their_days():
     )
     made = compositing.best_pixel_composite(stack, lambda scene: scene[0], date_band=True)
     assert made.values[1].tolist() == [[-31, 31]]
+
+
+@quick
+@given(
+    arrays(
+        np.float32,
+        st.tuples(st.integers(1, 6), st.just(1), st.just(1), st.integers(1, 4)),
+        elements=st.sampled_from([-np.inf, np.inf, np.nan, 0.0, 1.0, 2.0, -3.0]),
+    ),
+    st.sampled_from([0.0, 0.25, 0.5, 0.7, 1.0]),
+)
+def test_an_infinite_date_hides_no_other(stack, q):
+    """Against places in the sorted series: infinity minus infinity is no number, and not needed."""
+    found = gz.QuantileComposite(q)(stack)
+    for pixel in np.ndindex(found.shape):
+        series = np.sort(stack[:, *pixel][~np.isnan(stack[:, *pixel])]).astype(float)
+        at = q * (len(series) - 1)
+        low, part = int(at), at - int(at)
+        wanted = np.nan
+        if len(series):
+            with np.errstate(invalid="ignore"):
+                ends = series[low], series[min(low + 1, len(series) - 1)]
+                wanted = ends[0] if not part else (1 - part) * ends[0] + part * ends[1]
+        np.testing.assert_allclose(found[pixel], wanted, rtol=1e-6, atol=1e-6)
+
+
+def test_half_floats_do_not_overflow_in_the_middle_of_two():
+    stack = np.full((2, 1, 1, 1), 40_000, "uint16")
+    assert gz.MedianComposite("float16")(stack).tolist() == [[[40_000]]]

@@ -317,3 +317,41 @@ def test_a_patcher_needs_a_field():
     patcher = SpatialPatcher(SpatialRectangular(10), SpatialRegularStride(10))
     with pytest.raises(ValueError, match="Field"):
         ActiveSampler(patcher, np.std, 1)()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "nodata"),
+    [
+        ("uint8", 255),
+        ("uint8", 1),
+        (">i2", -9999),
+        ("float32", np.nan),
+        ("float32", -9999.0),
+        ("int64", None),
+    ],
+)
+@pytest.mark.parametrize("masked", [False, True])
+def test_nodata_of_labels_is_no_class(dtype, nodata, masked):
+    raster, labels = scene()
+    unknown = np.random.default_rng(1).random(labels.shape) < 0.3
+    values = labels.astype(dtype)
+    if nodata is not None:
+        values[unknown] = nodata
+    if masked:
+        truth = np.ma.array(values, mask=unknown)
+    else:
+        truth = GeoTensor(values, GRID, "EPSG:32632", nodata)
+    model = fit_pixels(GaussianNB(), raster, truth)
+    known = ~unknown if masked or nodata is not None else np.ones_like(unknown)
+    if nodata == 1 and not masked:
+        known = values != 1
+    kept, counts = np.unique(labels[known], return_counts=True)
+    assert model.classes_.tolist() == kept.tolist()
+    assert model.class_count_.tolist() == counts.tolist()
+
+
+def test_labels_of_another_grid_are_refused():
+    raster, labels = scene()
+    for place, crs in ((GRID @ Affine.translation(1, 0), 32632), (GRID, 32633)):
+        with pytest.raises(ValueError, match="labels lie on another grid"):
+            fit_pixels(GaussianNB(), raster, GeoTensor(labels, place, crs, None))

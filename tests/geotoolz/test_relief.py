@@ -114,3 +114,25 @@ def test_masks_and_colours_lie_over_a_picture():
         overlay(picture, np.zeros((2, 2)))
     with pytest.raises(ValueError, match="alpha must be 0 to 1"):
         gz.Overlay(alpha=2)
+
+
+@pytest.mark.parametrize("south_up", [False, True])
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("resolution", [None, (30, 20), (30, -20)])
+def test_the_sun_stands_where_it_does_whichever_way_the_raster_lies(south_up, mirrored, resolution):
+    z = np.random.default_rng(0).normal(1000, 15, (7, 9))
+    upright = GeoTensor(z, Affine(30, 0, 0, 0, -20, 0), "EPSG:32632", None)
+    turn = np.s_[:: -1 if south_up else 1, :: -1 if mirrored else 1]
+    place = upright.transform @ Affine(
+        -1 if mirrored else 1, 0, 9 * mirrored, 0, -1 if south_up else 1, 7 * south_up
+    )
+    turned = GeoTensor(z[turn].copy(), place, "EPSG:32632", None)
+    made = hillshade(turned, 300, 35, resolution=resolution)
+    np.testing.assert_allclose(made.values[turn], hillshade(upright, 300, 35).values, atol=1e-6)
+
+
+def test_a_rotated_terrain_is_refused_whatever_its_pixels_size():
+    tile = GeoTensor(np.ones((4, 4)), Affine.rotation(30), "EPSG:32632", None)
+    for resolution in (None, (30, 30)):
+        with pytest.raises(ValueError, match="rows from east to west"):
+            hillshade(tile, resolution=resolution)

@@ -55,7 +55,7 @@ def boxes_of(things: Any) -> Boxes:
     geometry = getattr(things, "geometry", None)
     if geometry is not None:
         _refuse_degrees(geometry.crs)
-        return geometry.bounds.to_numpy(np.float64)
+        return _finite(geometry.bounds.to_numpy(np.float64))
     points = np.asarray(things)
     if points.ndim != 2 or points.shape[1] not in (2, 4) or points.dtype.kind not in "iuf":
         raise ValueError(
@@ -63,9 +63,17 @@ def boxes_of(things: Any) -> Boxes:
             f"or a list of patches, got {type(things).__name__} of shape {points.shape}; give "
             "places as groups= where X holds features"
         )
-    if not np.isfinite(points).all():
-        raise ValueError("places must be finite; drop rows with NaN coordinates first")
-    return (points if points.shape[1] == 4 else np.hstack([points, points])).astype(np.float64)
+    return _finite(points if points.shape[1] == 4 else np.hstack([points, points]))
+
+
+def _finite(boxes: NDArray[Any]) -> Boxes:
+    """Return boxes that all lie somewhere."""
+    if not np.isfinite(boxes).all():
+        raise ValueError(
+            "places must be finite; drop rows with NaN coordinates, and missing or empty shapes, "
+            "first"
+        )
+    return boxes.astype(np.float64)
 
 
 def _of_patch(patch: Any) -> Boxes:

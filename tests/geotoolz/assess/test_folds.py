@@ -1,3 +1,4 @@
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,6 +6,7 @@ from georeader.geotensor import GeoTensor
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from rasterio import Affine
+from shapely import Point, Polygon
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, KFold, cross_val_score
 
@@ -249,3 +251,11 @@ def test_a_variogram_tells_the_size_of_patches():
         variogram(places, np.ones(1500))
     with pytest.raises(ValueError, match="one for each"):
         variogram(places, np.ones(3))
+
+
+@pytest.mark.parametrize("nowhere", [None, Point(), Polygon()])
+def test_what_lies_nowhere_is_in_no_fold(nowhere):
+    shapes = gpd.GeoSeries([Point(0, 0), nowhere, Point(300, 0), Point(600, 0)], crs=32632)
+    for folds in (BlockFolds(100, 2), BufferedFolds(10, 2)):
+        with pytest.raises(ValueError, match="missing or empty shapes"):
+            list(folds.split(shapes))
