@@ -12,10 +12,10 @@ from geocatalog.catalog import InMemoryGeoCatalog
 from geocatalog.errors import CatalogError, SearchError
 from geocatalog.footprint import box_parts, crs_text, degree_box
 from geocatalog.grid import is_north_up
-from geocatalog.read.service import patient_io
+from geocatalog.read.service import asking, patient_io, service_item
 from geocatalog.records import assemble
 from geocatalog.stac import PROPERTIES, Asked, from_stac_items, records_of
-from pipekit.retry import GaveUpError, RetryPolicy
+from pipekit.retry import RetryPolicy
 from pipekit.tokens import redact
 
 if TYPE_CHECKING:
@@ -159,47 +159,50 @@ def search_items(
     SearchError
         When the service does not answer, or its pages repeat.
     """
-    from pystac import Item
-
     opened = open_client(client, policy) if isinstance(client, str) else client
-    seen: set[tuple[Any, str]] = set()
+    seen: set[tuple[str, str]] = set()
     parts = [None] if bbox is None else box_parts(degree_box(bbox))
     for part in parts:
         for page in _pages(opened, policy, bbox=part, **terms):
-            for feature in page:
-                key = feature.get("collection"), feature["id"]
+            for item in page:
+                key = str(item.collection_id), item.id
                 if key in seen:
                     continue
                 seen.add(key)
-                yield Item.from_dict(feature, preserve_dict=False)
+                yield item
                 if max_items is not None and len(seen) >= max_items:
                     return
 
 
-def _pages(client: Any, policy: RetryPolicy | None, **terms: Any) -> Iterator[list[dict[str, Any]]]:
-    """Yield the features of each page."""
+def _pages(client: Any, policy: RetryPolicy | None, **terms: Any) -> Iterator[list[Item]]:
+    """Yield the items of each page."""
     from pystac import Link
 
     search = client.search(**terms)
     io = patient_io(policy, like=client._stac_io)
     parameters = search.get_parameters()
     ask = partial(io.read_json, search.url, method=search.method, parameters=parameters)
+
+    def read() -> tuple[list[Item], Link | None]:
+        page = ask()
+        items = [service_item(feature, search.url) for feature in page.get("features") or ()]
+        following = [link for link in page.get("links") or () if link.get("rel") == "next"]
+        return items, Link.from_dict(following[0]) if following else None
+
     seen: set[str] = set()
     while True:
-        page = _answer(ask, search.url)
-        features = page.get("features") or []
-        ids = {str(feature["id"]) for feature in features}
-        if features and ids <= seen:
+        items, link = asking(search.url, read, SearchError)
+        ids = {item.id for item in items}
+        if items and ids <= seen:
             raise SearchError(
                 f"{redact(search.url)} gave the same page of results twice after {len(seen)} "
                 "items, so the rest cannot be listed; ask for a shorter time"
             )
         seen |= ids
-        yield features
-        following = [link for link in page.get("links") or () if link.get("rel") == "next"]
-        if not features or not following:
+        yield items
+        if not items or link is None:
             return
-        ask = partial(io.read_json, Link.from_dict(following[0]), parameters=parameters)
+        ask = partial(io.read_json, link, parameters=parameters)
 
 
 def open_client(url: str, policy: RetryPolicy | None = None) -> Client:
@@ -223,16 +226,6 @@ def open_client(url: str, policy: RetryPolicy | None = None) -> Client:
     """
     from pystac_client import Client
 
-    client: Client = _answer(partial(Client.open, url, stac_io=patient_io(policy)), url)
+    opening = partial(Client.open, url, stac_io=patient_io(policy))
+    client: Client = asking(url, opening, SearchError)
     return client
-
-
-def _answer(ask: Any, url: str) -> Any:
-    from pystac_client.exceptions import APIError
-
-    try:
-        return ask()
-    except (GaveUpError, APIError) as error:
-        raise SearchError(
-            f"the STAC service {redact(url)} did not answer: {redact(str(error))}"
-        ) from None

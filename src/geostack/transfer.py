@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 from geopatcher.files.cog import ends_within
 from geostack.errors import PixelReadError
-from geostack.web import SignedUrl, pieces
+from geostack.web import SignedUrl, is_page, pieces
 from pipekit.files import locked, sync
 from pipekit.full_disk import telling_full_disk
 from pipekit.retry import GaveUpError, TransientError, retry
@@ -193,37 +194,44 @@ class _Copy:
         # A server whose file has changed since answers with the whole new one.
         rest = {"Range": f"bytes={begun}-", "If-Range": known} if begun and known else {}
         with self.signed.get(headers=_AS_IS | rest, stream=True) as response:
-            whole = _whole_size(response)
+            whole, etag = _whole_size(response), response.headers.get("ETag", "")
             if response.status_code == 416:  # nothing is missing, or the file has shrunk
                 if whole is None or begun != whole:
-                    self.part.unlink()
-                    raise TransientError("HTTP 416: the file has changed")
+                    self._forget("HTTP 416: the file has changed")
             else:
                 self.signed.check(response)
-                etag = response.headers.get("ETag", "")
+                goes_on = response.status_code == 206
+                if goes_on and (_first_byte(response) != begun or etag not in (known, "")):
+                    self._forget("HTTP 206: another part of a file than was asked for")
                 # A weak one doesn't promise the same bytes (RFC 9110).
                 self.stamp.write_text("" if etag.startswith("W/") else etag)
-                self._append(response.raw, "ab" if response.status_code == 206 else "wb")
+                self._append(response.raw, "ab" if goes_on else "wb")
         arrived = self.part.stat().st_size
+        if whole is not None and arrived > whole:
+            self._forget(f"{arrived} bytes arrived of a file of {whole}")
         if whole is not None and arrived != whole:
             raise TransientError(f"{arrived} of {whole} bytes arrived")
         self.stamp.unlink(missing_ok=True)
         self._check_kind()
 
+    def _forget(self, why: str) -> NoReturn:
+        """Begin anew with the next try: what has come is no beginning of the file."""
+        self.part.unlink(missing_ok=True)
+        raise TransientError(why)
+
     def _check_kind(self) -> None:
         """Refuse what came in the file's place: a proxy's login page has the status 200, too."""
         with self.part.open("rb") as file:
-            head = file.read(256)
+            head = file.read(4)
         suffix = Path(urlsplit(self.href).path).suffix.lower()
-        is_page = head.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html"))
         is_tiff = head.startswith(TIFF_STARTS)
         whole = not is_tiff or _is_whole(self.part)
-        if (is_page and suffix not in (".html", ".htm")) or (
+        page = is_page(self.part)
+        if (page and suffix not in (".html", ".htm")) or (
             suffix in (".tif", ".tiff") and not (is_tiff and whole)
         ):
-            self.part.unlink()
-            what = "a web page" if is_page else "a part of a TIFF" if is_tiff else "no TIFF"
-            raise TransientError(f"{what} came in the place of a {suffix or 'file'}")
+            what = "a web page" if page else "a part of a TIFF" if is_tiff else "no TIFF"
+            self._forget(f"{what} came in the place of a {suffix or 'file'}")
 
     def _append(self, stream: Any, mode: str) -> None:
         with self.part.open(mode) as file:
@@ -248,3 +256,9 @@ def _whole_size(response: Any) -> int | None:
     headers = response.headers
     size = headers.get("Content-Range", headers.get("Content-Length", "")).rpartition("/")[2]
     return int(size) if size.isdigit() else None
+
+
+def _first_byte(response: Any) -> int | None:
+    """Return where a part begins, from Content-Range; None for several parts in one answer."""
+    found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    return int(found[1]) if found else None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+from zipfile import is_zipfile
 
+from geocatalog.read.service import json_of
 from geostack.errors import PixelReadError, SourceUnavailableError
 from pipekit.files import beside
 from pipekit.retry import (
@@ -20,10 +21,12 @@ from pipekit.retry import (
     retry_after,
     within,
 )
-from pipekit.tokens import without_query
+from pipekit.tokens import redacted, without_query
 
 if TYPE_CHECKING:
     from geostack.sources import Source
+
+T = TypeVar("T")
 
 _TIMEOUT = (10.0, 60.0)
 WHOLE = 120.0
@@ -148,12 +151,21 @@ def answered(url: str, method: str = "GET", **options: Any) -> Iterator[Any]:
     """
     import requests
 
+    waited_for = True
+
+    def ask() -> Any:
+        response = requests.request(method, url, timeout=_TIMEOUT, **options)
+        if not waited_for:  # its head came too late
+            response.close()
+        return response
+
     try:
-        ask = partial(requests.request, method, url, timeout=_TIMEOUT, **options)
         with within(WHOLE, ask) as response:
             yield response
     except requests.RequestException as error:
         raise TransientError(type(error).__name__) from None
+    finally:
+        waited_for = False
 
 
 def pieces(stream: Any) -> Iterator[bytes]:
@@ -186,6 +198,9 @@ def pieces(stream: Any) -> Iterator[bytes]:
     read = getattr(stream, "read1", stream.read)
     began = since = time.monotonic()
     arrived = 0
+    packed = getattr(stream, "headers", {}).get("Content-Encoding", "identity")
+    if packed != "identity":  # which nobody has asked for
+        raise TransientError(f"the file came packed by {packed}")
     try:
         while piece := read(_PIECE):
             arrived += len(piece)
@@ -201,8 +216,10 @@ def pieces(stream: Any) -> Iterator[bytes]:
         raise TransientError(type(error).__name__) from None
 
 
-def get_json(url: str, parameters: Mapping[str, Any]) -> Any:
-    """Return the JSON that a service answers.
+def get_json(
+    url: str, parameters: Mapping[str, Any], read: Callable[[Any], T] = lambda told: told
+) -> T:
+    """Return what a service answers in JSON.
 
     Parameters
     ----------
@@ -210,21 +227,23 @@ def get_json(url: str, parameters: Mapping[str, Any]) -> Any:
         Of the service.
     parameters
         What is asked, by name.
+    read
+        Takes from the answer what is returned; by default all of it.
 
     Returns
     -------
-    dict, list or a plain value
+    dict, list or a plain value, or what `read` returned.
 
     Raises
     ------
     SourceUnavailableError
-        When it doesn't answer, or not with JSON.
+        When it doesn't answer, not with JSON, or with none that `read` can read.
     """
 
     def attempt() -> Any:
-        with answered(url, params=parameters, headers=_AGENT) as response:
+        with answered(url, params=parameters, headers=_AGENT, stream=True) as response:
             check_answer(response, _refusal(response, url))
-        return response.json()
+            return read(json_of(response))
 
     return _patiently(lambda: within(WHOLE, attempt), url)
 
@@ -247,18 +266,49 @@ def download(url: str, path: Path) -> Path:
     Raises
     ------
     SourceUnavailableError
-        When it can't be had.
+        When it can't be had, or something else comes in its place.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
 
     def attempt() -> None:
         with answered(url, stream=True, headers=_AGENT) as response:
             check_answer(response, _refusal(response, url))
-            with beside(path) as unfinished, unfinished.open("wb") as file:
-                file.writelines(pieces(response.raw))
+            with beside(path) as unfinished:
+                with unfinished.open("wb") as file:
+                    file.writelines(pieces(response.raw))
+                if is_page(unfinished):
+                    raise TransientError("a web page came in the place of a file")
+                if path.suffix == ".zip" and not is_zipfile(unfinished):
+                    raise TransientError("no whole .zip came")
 
     _patiently(attempt, url)
     return path
+
+
+def is_page(path: Path) -> bool:
+    """Return whether a file is a web page: a proxy's login page has the status 200, too.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     page = Path(folder, "B04.tif")
+    ...     _ = page.write_text("<!-- welcome --><HTML>")
+    ...     is_page(page)
+    True
+    """
+    with path.open("rb") as file:
+        head = file.read(1024).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    return head.startswith(b"<") and (b"<html" in head or b"<!doctype html" in head)
 
 
 class SignedUrl:
@@ -349,7 +399,9 @@ def check_answer(response: Any, refusal: Exception) -> None:
     status = response.status_code
     if status in TRANSIENT_STATUS:
         raise TransientError(f"HTTP {status}", retry_after(response.headers.get("Retry-After")))
-    if status >= 400:
+    # A redirect without an address and an empty answer are no file, nor is a part unasked for.
+    asked = response.request.headers if response.request is not None else {}
+    if status not in (200, 203) and not (status == 206 and "Range" in asked):
         raise refusal
 
 
@@ -362,5 +414,6 @@ def _patiently(attempt: Any, url: str) -> Any:
         return retry(attempt)
     except GaveUpError as error:
         raise SourceUnavailableError(f"{without_query(url)} did not answer: {error}") from None
-    except ValueError as error:
-        raise SourceUnavailableError(f"{without_query(url)} answered no JSON: {error}") from None
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        said = f"{without_query(url)} answered no JSON that can be read"
+        raise SourceUnavailableError(f"{said}: {redacted(error)}") from None

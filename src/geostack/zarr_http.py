@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store
 
+from geocatalog.read.service import body_of
 from geostack.errors import PixelReadError
-from geostack.web import SignedUrl
-from pipekit.retry import GaveUpError, retry
+from geostack.web import WHOLE, SignedUrl
+from pipekit.retry import GaveUpError, retry, within
 from pipekit.tokens import guard_logs, without_query
 
 if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, BufferPrototype
 
     from geostack.sources import Source
+
+
+_MOST_BYTES = 1 << 30
+"""Of one chunk."""
 
 
 class HttpStore(Store):
@@ -170,16 +175,18 @@ class HttpStore(Store):
         signed = SignedUrl(f"{self.url}/{key}", self.source, "read")
 
         def attempt() -> bytes | None:
-            with signed.get(headers={"Range": span} if span else None) as response:
+            asked = {"Range": span} if span else None
+            with signed.get(headers=asked, stream=True) as response:
                 if response.status_code == 404:
                     return None
                 signed.check(response)
-                content: bytes = response.content
-            return content
+                if span and response.status_code != 206:
+                    raise PixelReadError(f"{signed.failed}: the server gives no part of a file")
+                return within(WHOLE, lambda: body_of(response, _MOST_BYTES))
 
         try:
             return retry(attempt)
-        except GaveUpError as error:
+        except (GaveUpError, ValueError) as error:
             raise PixelReadError(f"{signed.failed}: {error}") from None
 
 

@@ -31,6 +31,8 @@ from pipekit.registry import (
 )
 
 _LARGEST_LISTED = 1 << 26
+_NOT_OF_A_VALUE = (OSError, ImportError, MemoryError, RecursionError)
+"""What fails without a value of the config being wrong, or is told by who reads all of it."""
 _FLOATS = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 _BEYOND = (
     "is nested deeper than {} levels",
@@ -192,7 +194,9 @@ class Decoder:
         make: Callable[[dict[str, Any]], Any] | None = getattr(cls, "_from_config_values", None)
         try:
             built = construct(cls, values) if make is None else make(values)
-        except (TypeError, ValueError, LookupError, AttributeError) as error:
+        except _NOT_OF_A_VALUE:
+            raise
+        except Exception as error:  # whatever an argument that does not fit raises
             where = path or "the top of the config"
             raise ConfigError(f"{where}: {cls.__name__} refuses its arguments: {error}") from error
         where = f"{path or 'the top of the config'}: a {cls.__name__} with these arguments"
@@ -213,9 +217,9 @@ class Decoder:
             raise ConfigError(f"{where}: {sorted(encoded)} is no known tag; known: {sorted(known)}")
         try:
             return STANDARD[tag][2](body) if tag in STANDARD else _TAGS[tag](self, body, path)
-        except ConfigError:
+        except (ConfigError, *_NOT_OF_A_VALUE):
             raise
-        except (TypeError, ValueError, KeyError, OverflowError) as error:
+        except Exception as error:  # numpy reads a dtype's text as Python, and fails as Python does
             raise ConfigError(f"{where}: cannot read {tag}: {error}") from error
 
 

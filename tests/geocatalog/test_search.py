@@ -6,6 +6,7 @@ import sys
 import pystac_client
 import pytest
 from loopback import Fault, Loopback
+from spoken import feature, pages, spoken, stac
 from tiny_scenes import make_scene, scene_bbox
 
 from geocatalog import CatalogError, SearchError, from_stac_items, from_stac_search, search
@@ -191,3 +192,19 @@ def test_the_first_searches_of_a_process_may_be_made_at_once():
     code = [sys.executable, "-W", "ignore", "-c", FIRST_ITEMS]
     done = subprocess.run(code, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("wrong", set(pages()) - {"a cloud cover in words"})
+def test_what_is_no_page_of_items_is_a_search_error(wrong, monkeypatch):
+    monkeypatch.setattr(retry, "DEFAULT", FAST)
+    with (
+        spoken(lambda path, headers: stac(pages()[wrong], url, path)) as url,
+        pytest.raises((SearchError, CatalogError), match=r"answered what is no STAC|item a"),
+    ):
+        from_stac_search(url)
+
+
+def test_a_path_of_a_service_is_one_of_the_service(monkeypatch):
+    found = {"features": [feature(assets={"B04": {"href": "/etc/b04.tif", "roles": ["data"]}})]}
+    with spoken(lambda path, headers: stac(found, url, path)) as url:
+        assert from_stac_search(url).gdf.filepath.tolist() == [f"{url}/etc/b04.tif"]

@@ -10,10 +10,13 @@ import pytest
 import rasterio
 from loopback import Fault, Loopback
 from rasterio import Affine
+from spoken import answer, spoken
 
-from geostack import PixelReadError
+from geostack import PixelReadError, SourceUnavailableError
+from geostack.sources.archive import ArchiveSource
 from geostack.sources.planetary_computer import PlanetaryComputerSource
 from geostack.transfer import copy_file, multihash
+from geostack.web import download
 
 DATA = bytes(range(256)) * 4000
 
@@ -215,3 +218,61 @@ def test_a_page_is_taken_for_one_where_no_kind_is_known(server, tmp_path):
     href = server.add_file(there, "store/data.bin")
     with pytest.raises(PixelReadError, match="a web page"):
         copy_file(href, tmp_path / "target" / "data.bin", PlanetaryComputerSource())
+
+
+def whole_or_part(content, asked, first, tag='"1"'):
+    """A server's answer: all of it, or for a request of a part whatever it takes for that part."""
+    if "range" not in asked:
+        return answer(content, etag='"1"')
+    span = f"bytes {first}-{len(content) - 1}/{len(content)}"
+    return answer(content[first:], 206, content_range=span, etag=tag)
+
+
+@pytest.mark.parametrize(
+    ("what", "say"),
+    [
+        ("from the start", lambda content, asked: whole_or_part(content, asked, 0)),
+        ("from a little before", lambda content, asked: whole_or_part(content, asked, 493)),
+        ("from a little after", lambda content, asked: whole_or_part(content, asked, 507)),
+        ("of another file", lambda content, asked: whole_or_part(bytes(1000), asked, 500, '"2"')),
+        ("as a piece of the same length", lambda content, asked: answer(
+            content[:500], 206, content_range="bytes 0-499/1000", etag='"1"')),
+        ("in several pieces", lambda content, asked: answer(
+            content[500:], 206, content_type="multipart/byteranges; boundary=x", etag='"1"')),
+        ("without a place", lambda content, asked: answer(content, 206, etag='"1"')),
+    ],
+)  # fmt: skip
+def test_a_part_that_was_not_asked_for_is_no_part_of_the_file(tmp_path, what, say):
+    """Half of it is there; servers and caches answer a request for the rest wrongly."""
+    content = bytes(range(250)) * 4
+    part = tmp_path / ".a.bin.part"
+    part.write_bytes(content[:500])
+    (tmp_path / ".a.bin.part.etag").write_text('"1"')
+
+    def answers(path, asked):
+        return say(content, asked) if "range" in asked else answer(content, etag='"1"')
+
+    with spoken(answers) as url:
+        copied = copy_file(f"{url}/a.bin", tmp_path / "a.bin", ArchiveSource([]))
+    assert copied.path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (204, {"content_length": "0"}),
+        (206, {"content_range": "bytes 0-4/100"}),
+        (300, {}),
+        (302, {}),
+        (304, {"content_length": "0"}),
+        (200, {"content_encoding": "gzip"}),
+    ],
+)
+def test_an_answer_that_is_no_whole_file_is_none(tmp_path, status, headers):
+    with spoken(lambda path, asked: answer(b"moved", status, **headers)) as url:
+        with pytest.raises(PixelReadError):
+            copy_file(f"{url}/a.bin", tmp_path / "a.bin", ArchiveSource([]))
+        with pytest.raises(SourceUnavailableError):
+            download(f"{url}/a.json", tmp_path / "a.json")
+    assert not (tmp_path / "a.bin").exists()
+    assert not (tmp_path / "a.json").exists()

@@ -1,5 +1,6 @@
 """However slowly a server answers, whoever waits for it is let go."""
 
+import gzip
 import socket
 import threading
 from contextlib import contextmanager
@@ -7,13 +8,15 @@ from uuid import uuid4
 
 import pytest
 from planetary_computer.settings import Settings
+from spoken import answer, spoken, stac
 
 from geocatalog.read import open as opening
 from geocatalog.read import service
-from geostack import PixelReadError, SourceUnavailableError, web
+from geostack import PixelReadError, SourceUnavailableError, load_gbif_points, web, zarr_http
 from geostack.sources import planetary_computer
 from geostack.sources.planetary_computer import PlanetaryComputerSource
 from geostack.transfer import copy_file
+from geostack.zarr_http import HttpStore
 from pipekit import retry
 from pipekit.retry import RetryPolicy, TransientError
 
@@ -107,3 +110,70 @@ def test_what_is_no_json_is_a_source_that_is_unavailable(server, answer, tmp_pat
     (tmp_path / "a.json").write_bytes(answer)
     with pytest.raises(SourceUnavailableError, match="answered no JSON"):
         web.get_json(server.add_file(tmp_path / "a.json", "a.json"), {})
+
+
+def a_chunk(url, folder):
+    HttpStore(url, PlanetaryComputerSource())._fetch("c/0", None)
+
+
+def endless():
+    yield b"HTTP/1.1 200 OK\r\nContent-Length: 100000000000\r\n\r\n["
+    while True:
+        yield b"0," * 50_000
+
+
+PACKED = gzip.compress(b"[" + b" " * 5_000_000 + b"]")
+
+
+@pytest.mark.parametrize("say", [endless, lambda: answer(PACKED, content_encoding="gzip")])
+@pytest.mark.parametrize("what", ["JSON", "a search", "a token", "a chunk", "a page"])
+def test_an_answer_is_read_up_to_so_many_bytes(tmp_path, monkeypatch, what, say):
+    """However fast it comes, and however small it is on its way."""
+    monkeypatch.setattr(service, "MOST_BYTES", 1_000_000)
+    monkeypatch.setattr(zarr_http, "_MOST_BYTES", 1_000_000)
+    monkeypatch.setattr(retry, "DEFAULT", PATIENCE)
+
+    def says(path, headers):
+        return stac(None, url, path) if what == "a page" and "search" not in path else say()
+
+    ask = {**WAITS, "a page": WAITS["a search"], "a chunk": a_chunk}[what]
+    with spoken(says) as url:
+        monkeypatch.setenv("PC_SDK_SAS_URL", url)
+        Settings.get.cache_clear()
+        with pytest.raises((SourceUnavailableError, PixelReadError), match=r"longer than|no token"):
+            ask(url, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.json"])
+@pytest.mark.parametrize(
+    "page", [b"<html>log in", b"\xef\xbb\xbf\n<!-- x --><HTML>", b"<!DOCTYPE html>"]
+)
+def test_a_login_page_is_never_kept_as_a_file(tmp_path, name, page):
+    with (
+        spoken(lambda path, headers: answer(page)) as url,
+        pytest.raises(SourceUnavailableError, match="a web page came"),
+    ):
+        web.download(f"{url}/{name}", tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_half_an_archive_is_never_kept(tmp_path):
+    with (
+        spoken(lambda path, headers: answer(b"PK\3\4 and no more")) as url,
+        pytest.raises(SourceUnavailableError, match=r"no whole \.zip"),
+    ):
+        web.download(f"{url}/a.zip", tmp_path / "a.zip")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_that_is_nested_too_deeply_or_means_something_else_is_unavailable(monkeypatch):
+    with (
+        spoken(lambda path, headers: answer(b"[" * 100_000)) as url,
+        pytest.raises(SourceUnavailableError, match="nested too deeply"),
+    ):
+        web.get_json(url, {})
+    for told in (None, [], 5, {"results": 5}, {"results": [{}]}, {"results": [5]}):
+        with spoken(lambda path, headers, told=told: answer(told)) as url:
+            monkeypatch.setenv("GEOSTACK_GBIF_URL", url)
+            with pytest.raises(SourceUnavailableError, match="answered no JSON that can"):
+                load_gbif_points(bbox=(0, 0, 1, 1), limit=5, source="planetary-computer")

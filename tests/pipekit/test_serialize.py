@@ -432,3 +432,20 @@ def test_the_bits_of_an_unusual_nan_come_back():
         assert same(back, value)
     usual = pk.to_config(pk.Const(np.array([np.nan, 1.0])))
     assert usual["config"]["value"]["$ndarray"]["values"] == [{"$float": "nan"}, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("Const", {"value": {"$dtype": "(1,,2)i4"}}),
+        ("Const", {"value": {"$ndarray": {"dtype": "(1,,2)i4", "shape": [1], "values": [1]}}}),
+        ("NDVI", {"eps": 10**400}),
+        ("MaskFromSCL", {"classes": {"$tuple": [{"$float": "inf"}]}}),
+        ("SpatialGaussian", {"sigma": 10**400}),
+        ("MaskPolygon", {"polygons": "no outline"}),
+        ("TrueColor", {"gain": -(10**400)}),
+    ],
+)
+def test_whatever_a_value_makes_a_class_raise_is_an_error_of_the_config(name, arguments):
+    with pytest.raises(pk.ConfigError, match=r"refuses its arguments|cannot read"):
+        pk.from_config({"class": name, "config": arguments})

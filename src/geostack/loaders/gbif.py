@@ -278,7 +278,7 @@ def _pages(species_key: int, box: BBox, limit: int) -> dict[Any, dict[str, Any]]
     while len(rows) < limit and offset < MAX_OFFSET:
         if offset:
             time.sleep(PAUSE)
-        page = get_json(
+        found, is_last = get_json(
             f"{_url()}/occurrence/search",
             {
                 "taxonKey": int(species_key),
@@ -289,11 +289,14 @@ def _pages(species_key: int, box: BBox, limit: int) -> dict[Any, dict[str, Any]]
                 "limit": min(PAGE_SIZE, limit - len(rows), MAX_OFFSET - offset),
                 "offset": offset,
             },
+            lambda page: (
+                [(row["key"], row) for row in page.get("results", [])],
+                page.get("endOfRecords", True),
+            ),
         )
-        found = page.get("results", [])
-        rows.update((row["key"], row) for row in found)
+        rows.update(found)
         offset += len(found)
-        if page.get("endOfRecords", True) or not found:
+        if is_last or not found:
             break
     return rows
 

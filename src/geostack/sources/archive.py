@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import replace
 from glob import escape, iglob
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from geocatalog.read.service import ready_pystac
 from geostack.errors import NoSceneError, SourceUnavailableError
@@ -28,6 +28,8 @@ from pipekit.places import Place, PlaceError, store_of
 
 if TYPE_CHECKING:
     from pystac import Item
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -172,7 +174,9 @@ class ArchiveSource(Source):
         found: dict[str, Item] = {}
         for folder in folders:
             for path, feature in folder.find(asked):
-                found.setdefault(feature["id"], folder.item(path, feature))
+                item = folder.item(path, feature)
+                if item is not None:
+                    found.setdefault(item.id, item)
         return found.values()
 
     def covers(self, collection: str, bbox: BBox, date_range: str, tile: str | None = None) -> bool:
@@ -309,9 +313,9 @@ class StacFolder:
         -------
         Pairs of the item's file and the item as a dictionary.
         """
-        return [pair for pair in self.features if fits(pair[1], asked)]
+        return [pair for pair in self.features if self._told(pair[0], fits, pair[1], asked)]
 
-    def item(self, path: Path | Place, feature: dict[str, Any]) -> Item:
+    def item(self, path: Path | Place, feature: dict[str, Any]) -> Item | None:
         """Return the item of one file with absolute hrefs.
 
         Parameters
@@ -323,25 +327,31 @@ class StacFolder:
 
         Returns
         -------
-        A copy, which may be changed.
+        A copy, which may be changed; None for one that can't be read.
         """
         if path not in self._items:
-            self._items[path] = as_item(path, feature)
+            item = self._told(path, as_item, path, feature)
+            if item is None:
+                return None
+            self._items[path] = item
         return self._items[path].clone()
 
     def _read(self, path: Path | Place, text: Callable[[], bytes]) -> None:
+        feature = self._told(path, _feature, path, text)
+        if feature is not None:
+            self.features.append((path, feature))
+
+    def _told(self, path: Path | Place, read: Callable[..., T], *given: Any) -> T | None:
+        """Return what an item says, or leave it out: one that is malformed hides no others."""
         try:
-            feature = json.loads(text())
-            _check(feature)
-            collection = os.fspath(path).replace(os.sep, "/").split("/")[-3]
-            feature["collection"] = str(feature.get("collection") or collection)
+            return read(*given)
         except PlaceError:
             raise
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except Exception as error:  # each field fails in its own way
+            if path not in self.skipped:
+                logger.warning("left out %s, which is no readable STAC item (%s)", path, error)
             self.skipped[path] = f"{type(error).__name__}: {error}"
-            logger.warning("left out %s, which is no readable STAC item (%s)", path, error)
-            return
-        self.features.append((path, feature))
+            return None
 
 
 READERS = 16
@@ -401,9 +411,18 @@ def _stamp(root: Path) -> dict[str, int]:
     return stamp
 
 
+def _feature(path: Path | Place, text: Callable[[], bytes]) -> dict[str, Any]:
+    """Return what an item's file holds, with its collection."""
+    feature: dict[str, Any] = json.loads(text())
+    _check(feature)
+    collection = os.fspath(path).replace(os.sep, "/").split("/")[-3]
+    feature["collection"] = str(feature.get("collection") or collection)
+    return feature
+
+
 def _check(feature: dict[str, Any]) -> None:
     """Raise where a feature lacks what reading it takes."""
-    if feature["type"] != "Feature" or not feature["id"]:
+    if feature["type"] != "Feature" or not (feature["id"] and isinstance(feature["id"], str)):
         raise ValueError("no feature with an id")
     for asset in feature["assets"].values():
         if not isinstance(asset["href"], str):

@@ -15,7 +15,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
-from geocatalog.read.service import WHOLE, patient_io
+from geocatalog.read.service import WHOLE, asking, json_of, patient_io, service_item
 from geocatalog.read.signers import add_signer
 from geostack.errors import SourceUnavailableError
 from geostack.items import acquired, cloud_cover
@@ -285,8 +285,6 @@ class PlanetaryComputerSource(Source):
         return self._ask(lambda: Client.open(self.url, modifier=modifier, stac_io=io))
 
     def _pages(self, parameters: dict[str, Any], asked: Request, limit: int | None) -> list[Item]:
-        from pystac import Item
-
         found: dict[str, Item] = {}
         seen: set[str] = set()
 
@@ -311,7 +309,7 @@ class PlanetaryComputerSource(Source):
                 for feature in features:
                     feature.setdefault("collection", asked.collection)
                     if fits(feature, asked):
-                        found[feature["id"]] = Item.from_dict(feature, preserve_dict=False)
+                        found[feature["id"]] = service_item(feature, self.url)
                 # Only a service that sorts may be stopped: else the clearest may come last.
                 covers = [cloud_cover(item.properties) or 0.0 for item in found.values()]
                 in_order = "sortby" not in parameters or covers == sorted(covers)
@@ -324,15 +322,8 @@ class PlanetaryComputerSource(Source):
         return list(found.values())
 
     def _ask(self, question: Any) -> Any:
-        from pystac_client.exceptions import APIError
-
-        try:
-            return question()
-        except (GaveUpError, APIError) as error:
-            raise SourceUnavailableError(
-                f"the STAC service {redact(self.url)} did not answer: {redact(str(error))}; "
-                f"fix: {self.fix()}, or set GEOSTACK_SOURCE=archive or simulated"
-            ) from None
+        way_out = f"; fix: {self.fix()}, or set GEOSTACK_SOURCE=archive or simulated"
+        return asking(self.url, question, SourceUnavailableError, way_out)
 
     def _probe(self) -> str | None:
         return _probed(self.url, int(time.monotonic() // 60))
@@ -360,10 +351,11 @@ def _token(endpoint: str, key: str | None) -> Any:
     from planetary_computer import sas
 
     headers = {"Ocp-Apim-Subscription-Key": key} if key else {}
-    with answered(endpoint, headers=headers) as response:
+    # A redirect may lead to another host, which the key is not meant for.
+    with answered(endpoint, headers=headers, allow_redirects=not key, stream=True) as response:
         check_answer(response, _NoTokenError(f"HTTP {response.status_code}"))
         try:
-            return sas.SASToken(**response.json())
+            return sas.SASToken(**json_of(response))
         except (TypeError, ValueError):  # pydantic's ValidationError, requests' JSONDecodeError
             raise _NoTokenError("an answer that is no token") from None
 

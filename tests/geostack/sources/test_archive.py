@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 from object_store import Fault
+from spoken import feature, pages
 from tiny_scenes import make_scene, scene_bbox
 
 from geostack import SourceUnavailableError, load_s2_chip
@@ -165,3 +166,27 @@ def test_earth_search_items_and_items_over_a_month(tmp_path):
     assert source.covers("sentinel-2-l2a", BOX, "2024-06-20", "10SGJ")
     assert not source.covers("sentinel-2-l2a", BOX, "2024-07", "10SGJ")
     assert not source.covers("sentinel-2-l2a", BOX, "2024-06-20", "10SGH")
+
+
+def test_an_item_that_is_malformed_hides_no_others(tmp_path):
+    """Whatever an item's file holds, and however late it is noticed."""
+    texts = {
+        name: page["features"][0]
+        for name, page in pages().items()
+        if isinstance(page, dict) and isinstance(page["features"], list) and "links" in page
+    }
+    places = [{"type": "Point", "coordinates": [1e400, 0]}, {"type": "Polygon", "coordinates": [5]}]
+    texts |= {f"place {n}": feature(geometry=place, bbox=None) for n, place in enumerate(places)}
+    texts |= {"a good one": feature(id="good"), "deep": None}
+    for name, told in texts.items():
+        folder = tmp_path / "sentinel-2-l2a" / name
+        folder.mkdir(parents=True)
+        text = "[" * 100_000 if told is None else json.dumps(told)
+        (folder / f"{name}.json").write_text(text)
+    source = ArchiveSource([tmp_path])
+    for _ in range(2):
+        found = source.search("sentinel-2-l2a", (0, 0, 1, 1), "2024")
+        assert "good" in [item.id for item in found]
+    assert source.dates_near("sentinel-2-l2a", (0, 0, 1, 1), "2024")
+    left_out = {path.stem for path in read_folder(tmp_path).skipped}
+    assert {"deep", "a number as version", "a list as id", "no properties"} <= left_out

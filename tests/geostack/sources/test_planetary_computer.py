@@ -1,14 +1,17 @@
 """The live source against a loopback service that serves what the real one was recorded to."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from loopback import Fault, Loopback
+from spoken import answer, feature, pages, spoken, stac
 from tiny_scenes import make_scene, scene_bbox
 
 from geostack import NoSceneError, SourceUnavailableError, load_s2_chip, load_stac_items
 from geostack.sources.planetary_computer import PlanetaryComputerSource, mpc_catalog, probe
+from geostack.transfer import copy_file
 from pipekit.retry import RetryPolicy
 
 ARCTIC = (92.7, 80.95, 97.0, 81.9)
@@ -18,16 +21,16 @@ CHIP = {"bbox": scene_bbox(inset=1000), "source": "planetary-computer"}
 @pytest.fixture
 def recorded(server: Loopback, shared_data: Path) -> Loopback:
     for name in ("sentinel-2-l2a-pc", "landsat-c2-l2-pc"):
-        for feature in json.loads((shared_data / "stac" / f"{name}.json").read_text()):
-            server.add_item(feature)
+        for item in json.loads((shared_data / "stac" / f"{name}.json").read_text()):
+            server.add_item(item)
     return server
 
 
 @pytest.fixture
 def scene(server: Loopback, tmp_path: Path) -> Loopback:
-    feature = make_scene(tmp_path)
-    folder = tmp_path / "sentinel-2-l2a" / feature["id"]
-    server.add_item(feature, folder)
+    made = make_scene(tmp_path)
+    folder = tmp_path / "sentinel-2-l2a" / made["id"]
+    server.add_item(made, folder)
     return server
 
 
@@ -227,3 +230,79 @@ def test_a_search_that_does_not_end_is_broken_off(server, tmp_path, monkeypatch)
     with pytest.raises(SourceUnavailableError, match="shorter date range"):
         search(server, bbox=scene_bbox(), date_range="2024-06", limit=None)
     assert len(server.requests("/search")) == 2
+
+
+HERE = ("sentinel-2-l2a", (0, 0, 1, 1), "2024")
+
+
+@pytest.mark.parametrize("wrong", pages())
+def test_what_is_no_page_of_items_is_a_service_that_does_not_answer(wrong):
+    with (
+        spoken(lambda path, headers: stac(pages()[wrong], url, path)) as url,
+        pytest.raises(SourceUnavailableError, match="answered what is no STAC"),
+    ):
+        PlanetaryComputerSource(url).search(*HERE)
+
+
+@pytest.mark.parametrize("wrong", ["nothing", "a login page", "null", "a number", "a deep nest"])
+def test_what_is_no_service_is_one_that_does_not_answer(wrong):
+    with (
+        spoken(lambda path, headers: answer(pages()[wrong])) as url,
+        pytest.raises(SourceUnavailableError, match="answered what is no STAC"),
+    ):
+        PlanetaryComputerSource(url).search(*HERE)
+
+
+def test_a_path_of_a_service_is_read_from_the_service_and_not_from_this_machine(tmp_path):
+    secret = tmp_path / "secret.bin"
+    secret.write_bytes(b"of this machine")
+    assets = {"path": {"href": str(secret)}, "relative": {"href": "../b.tif"}}
+    assets["elsewhere"] = {"href": "s3://bucket/c.tif"}
+    found = {"features": [feature(assets=assets)]}
+
+    def say(path, headers):
+        return stac(found, url, path) if path in ("/", "/search") else answer(b"of the service")
+
+    with spoken(say) as url:
+        (item,) = PlanetaryComputerSource(url).search(*HERE)
+        copied = copy_file(item.assets["path"].href, tmp_path / "copy", PlanetaryComputerSource())
+    assert copied.path.read_bytes() == b"of the service"
+    assert item.assets["relative"].href == f"{url}/b.tif"
+    assert item.assets["elsewhere"].href == "s3://bucket/c.tif"
+
+
+def test_a_search_that_is_a_path_is_not_read_from_this_machine(tmp_path):
+    (tmp_path / "page.json").write_text(json.dumps({"features": [feature()]}))
+
+    def say(path, headers):
+        told = json.loads(stac(None, url, path).partition(b"\r\n\r\n")[2])
+        told["links"] = [{**link, "href": str(tmp_path / "page.json")} for link in told["links"]]
+        return answer(told)
+
+    with spoken(say) as url, pytest.raises(SourceUnavailableError):
+        PlanetaryComputerSource(url).search(*HERE)
+
+
+def test_the_signers_key_does_not_follow_a_redirect(monkeypatch):
+    from planetary_computer.settings import Settings
+
+    heard: list = []
+    token = {"token": "sig=x", "msft:expiry": "2099-01-01T00:00:00Z"}
+    with (
+        spoken(lambda path, headers: answer(token), heard) as elsewhere,
+        spoken(lambda path, headers: answer(b"", 302, location=elsewhere + path)) as url,
+    ):
+        monkeypatch.setenv("PC_SDK_SAS_URL", url)
+        source = PlanetaryComputerSource(url)
+        for key, followed in (("SECRETKEY", 0), ("", 1)):
+            monkeypatch.setenv("PC_SDK_SUBSCRIPTION_KEY", key)
+            Settings.get.cache_clear()
+            place = f"https://account.blob.core.windows.net/{os.urandom(8).hex()}/a.tif"
+            if key:
+                with pytest.raises(SourceUnavailableError, match="HTTP 302"):
+                    source.sign(place)
+            else:
+                assert source.sign(place).endswith("?sig=x")
+            assert len(heard) == followed
+    Settings.get.cache_clear()
+    assert "SECRETKEY" not in repr(heard)
