@@ -47,8 +47,13 @@ def test_a_box_in_degrees(bolzano):
 def test_a_box_beside_the_raster_is_an_error(tile):
     with pytest.raises(ValueError, match="does not meet the raster, which covers"):
         gz.CropToBounds((0, 0, 10, 10))(tile)
+    for bounds, crs in (((10, 0, 0, 10), 32632), ((0, 10, 10, 0), None)):
+        with pytest.raises(ValueError, match="which is empty"):
+            gz.CropToBounds(bounds, crs)
     with pytest.raises(ValueError, match="which is empty"):
-        gz.CropToBounds((10, 0, 0, 10))
+        gz.CropToBounds((10, 0, 0, 10))(tile)  # in degrees it would cross the antimeridian
+    degrees = GeoTensor(np.ones((9, 9)), Affine(1, 0, 175, 0, -1, 5), "EPSG:4326", None)
+    assert gz.CropToBounds((178, -1, -178, 1))(degrees).bounds == (178, -1, 182, 1)
     with pytest.raises(TypeError, match="cropping to bounds needs a GeoTensor"):
         gz.CropToBounds((0, 0, 1, 1))(tile.values)
 
