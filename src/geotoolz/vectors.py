@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,13 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 from numpy.typing import NDArray
 
-from geocatalog.footprint import turned_onto
+from geocatalog.footprint import reproject_box, turned_onto
 from geocatalog.grid import crs_of
 from geotoolz.carrier import Raster, fill_of, single_band, values_of
 from geotoolz.function_operator import FunctionOperator, check_choice, parameters_of
 from geotoolz.warp import GridLike, geobox_of, georeferenced, grid_given, grid_of
 from pipekit import Operator
+from pipekit.carrier import kilometre_in, same_crs
 from pipekit.files import beside, file_to_write
 from pipekit.pixels import check_fill, invalid_mask
 from pipekit.result_size import check_size
@@ -25,6 +27,7 @@ _POLYGON_DTYPES = ("uint8", "uint16", "int16", "int32", "float32")
 
 if TYPE_CHECKING:
     import geopandas as gpd
+    from odc.geo.geobox import GeoBox
 
 
 def rasterize(
@@ -79,12 +82,12 @@ def rasterize(
 
     grid = geobox_of(like)
     check_shapes(shapes)
-    placed = shapes.to_crs(str(grid.crs))
-    numbers = np.ones(len(placed)) if column is None else _numbers(placed, column)
+    placed = _placed(shapes, grid)
+    numbers = np.ones(len(shapes)) if column is None else _numbers(shapes, column)
     kind = np.dtype(dtype).newbyteorder("=")
     _check_fits(numbers, kind)
     fill_value = check_fill(fill_value, kind, "fill_value")
-    drawn = ~(placed.geometry.isna() | placed.geometry.is_empty).to_numpy()
+    drawn = ~(placed.isna() | placed.is_empty).to_numpy()
     check_size(grid.shape.yx, kind, "rasterize")
     out = np.full(grid.shape.yx, fill_value, kind)
     if drawn.any() and out.size:
@@ -93,7 +96,7 @@ def rasterize(
         burnt = np.arange(1, drawn.sum() + 1) if wide else numbers[drawn]
         half = kind == np.float16  # which GDAL does not know
         into = np.zeros(out.shape, np.int32) if wide else out.astype(np.float32) if half else out
-        burnable = placed.geometry[drawn].to_numpy()
+        burnable = placed[drawn].to_numpy()
         if crs_of(grid).is_geographic:
             box = grid.boundingbox
             burnable = turned_onto(burnable, box.left, box.right)
@@ -105,6 +108,28 @@ def rasterize(
             out = into.astype(kind)
     attrs = {"long_name": column or "shapes"}
     return GeoTensor(out, grid.transform, str(grid.crs), fill_value, attrs)
+
+
+_FAR = 90.0
+"""Degrees from which on a shape need not have a place in a local CRS: its part there is moved."""
+
+
+def _placed(shapes: gpd.GeoDataFrame, grid: GeoBox) -> gpd.GeoSeries:
+    """Return geometries in a grid's CRS, where what is straight in their own is no longer so."""
+    own, to = shapes.geometry, crs_of(grid)
+    if same_crs(own.crs, to):
+        return own
+    dense = own.segmentize(kilometre_in(own.crs))
+    moved = dense.to_crs(to)
+    bounds = own.bounds.to_numpy()
+    far = ~np.isfinite(moved.bounds.to_numpy()).all(axis=1) & np.isfinite(bounds).all(axis=1)
+    if own.crs.is_geographic:
+        far |= (bounds[:, 2:] - bounds[:, :2] > _FAR).any(axis=1)
+    if far.any():
+        here = reproject_box(grid.boundingbox.bbox, to, own.crs)
+        near = here.buffer(0.01 * math.hypot(*np.subtract(here.bounds[2:], here.bounds[:2])))
+        moved[far] = dense[far].make_valid().intersection(near).to_crs(to)
+    return moved
 
 
 def write_vectors(

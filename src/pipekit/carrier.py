@@ -258,6 +258,38 @@ def _equal_crs(first: Any, second: Any) -> bool:
     return bool(one.equals(other, ignore_axis_order=True))
 
 
+_EARTH = 6_371_000.0
+"""Metres from the Earth's middle to its surface."""
+
+
+def kilometre_in(crs: Any) -> float:
+    """Return one kilometre in the units of a CRS.
+
+    A straight line of this length leaves that of another CRS by some centimetres: longer ones are
+    cut into such pieces before their ends are moved there.
+
+    Parameters
+    ----------
+    crs
+        In any form that pyproj understands.
+
+    Returns
+    -------
+    float
+        Along the first axis; of degrees on the equator.
+
+    Examples
+    --------
+    >>> kilometre_in("EPSG:32632"), round(kilometre_in(4326), 5)
+    (1000.0, 0.00899)
+    """
+    from pyproj import CRS
+
+    known = CRS.from_user_input(crs)
+    unit = known.axis_info[0].unit_conversion_factor if known.axis_info else 1.0
+    return 1000.0 / (unit * _EARTH if known.is_geographic else unit)
+
+
 def crs_of(value: Any) -> Any:
     """Return rasterio's CRS of a code, a text, a dict or any CRS; never of a place.
 

@@ -447,9 +447,10 @@ put ToFloat32() before; see docs/reference/what-a-pixel-means.md
 
 
 def check_header(fill: Any, dtype: Any) -> None:
-    """Raise ValueError for a nodata value that a file's header would round.
+    """Raise ValueError for a nodata value that a file's header would change.
 
-    Headers hold floats of 64 bits, which end to tell whole numbers apart at 2**53.
+    Headers hold floats of 64 bits, which end to tell whole numbers apart at 2**53; of larger ones
+    that they do hold, such as -2**63, a part is lost where they become text.
 
     Parameters
     ----------
@@ -463,13 +464,13 @@ def check_header(fill: Any, dtype: Any) -> None:
     >>> check_header(2**53, "int64")
     >>> check_header(2**53 + 1, "int64")
     Traceback (most recent call last):
-    ValueError: nodata 9007199254740993 would be 9007199254740992 in a file's header; give a \
-number up to 2**53; see docs/reference/what-a-pixel-means.md
+    ValueError: nodata 9007199254740993 would be another number in a file's header; give one up \
+to 2**53; see docs/reference/what-a-pixel-means.md
     """
-    if fill is not None and np.dtype(dtype).kind in "iu" and int(float(fill)) != int(fill):
+    if fill is not None and np.dtype(dtype).kind in "iu" and abs(int(fill)) > 2**53:
         raise ValueError(
-            f"nodata {fill} would be {int(float(fill))} in a file's header; give a number up to "
-            f"2**53; {GUIDE}"
+            f"nodata {fill} would be another number in a file's header; give one up to 2**53; "
+            f"{GUIDE}"
         )
 
 

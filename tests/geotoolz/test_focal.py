@@ -186,3 +186,21 @@ def test_tiles_are_the_whole_scene_in_every_runner_batched_and_streamed(
             assert np.array_equal(values, whole)
         else:
             np.testing.assert_allclose(values, whole, rtol=0, atol=1e-6)
+
+
+@settings(max_examples=40)
+@given(
+    hnp.arrays(np.int64, (5, 6), elements=st.integers(0, 9)),
+    st.sampled_from(["int64", "uint64", ">i8"]),
+    st.sampled_from([None, 3]),
+    st.sampled_from([(3, 3), (1, 5)]),
+    st.sampled_from(MODES),
+)
+def test_medians_of_wide_numbers_are_exact(places, dtype, hole, size, mode):
+    """Those of their places in order, which any dtype holds."""
+    numbers = (2**53 + 1 + 2 * np.arange(10)).astype(dtype)
+    fill = None if hole is None else int(numbers[hole])
+    wide = GeoTensor(numbers[places], Affine.identity(), 32632, fill)
+    narrow = GeoTensor(places.astype("int32"), Affine.identity(), 32632, hole)
+    found = focal_median(wide, size, mode)
+    np.testing.assert_array_equal(found.values, numbers[focal_median(narrow, size, mode).values])

@@ -486,3 +486,17 @@ def test_a_file_is_written_under_its_own_name(tile, tmp_path, monkeypatch, name,
         assert Path(written) == Path(path)
         np.testing.assert_array_equal(gz.read(Path(written).absolute()).values, tile.values)
     assert {Path(o).read_text() for o in ("a", "b.tif", "run1", "a}.tif")} == {"mine"}
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+@pytest.mark.parametrize("nodata", [-(2**63), -(2**60), -(2**53), -9, 0, 2**53, 2**53 + 2, 2**60])
+def test_a_nodata_value_comes_back_or_is_refused(tmp_path, dtype, nodata):
+    limits = np.iinfo(dtype)
+    if not limits.min <= nodata <= limits.max:
+        return
+    raster = GeoTensor(np.array([[1, nodata]], dtype), Affine.scale(10, -10), "EPSG:32632", nodata)
+    if abs(nodata) > 2**53:
+        with pytest.raises(ValueError, match="would be another number in a file's header"):
+            write_cog(raster, tmp_path / "a.tif")
+    else:
+        assert read(write_cog(raster, tmp_path / "a.tif")).fill_value_default == nodata

@@ -5,6 +5,7 @@ from georeader.geotensor import GeoTensor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio import Affine
+from rasterio.warp import transform as warp_points
 from shapely import Point, Polygon, box
 
 import geotoolz as gz
@@ -147,3 +148,26 @@ def test_shapes_lie_on_grids_that_count_longitudes_otherwise(west, width, begin,
     wanted = np.array([False, True, True, False])[:, None] & inside
     np.testing.assert_array_equal(burnt == 7, wanted)
     np.testing.assert_array_equal(gz.MaskPolygon(shapes.geometry)(grid).values, ~wanted)
+
+
+@pytest.mark.parametrize("dtype", ["int8", ">u2", "<i4", ">i8", "float16", ">f4", ">f8"])
+@pytest.mark.parametrize("fill", [0, 9])
+def test_any_dtype_is_burnt_in_the_machine_s_byte_order(dtype, fill):
+    burnt = rasterize(fields(v=[5, 7]), LIKE, "v", fill_value=fill, dtype=dtype)
+    plain = rasterize(fields(v=[5, 7]), LIKE, "v", fill_value=fill, dtype="float64")
+    assert burnt.dtype == np.dtype(dtype).newbyteorder("=")
+    np.testing.assert_array_equal(burnt.values, plain.values)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32632", "EPSG:3035", "EPSG:3413", "EPSG:3857"])
+@pytest.mark.parametrize("degrees", [(7, 44, 12, 46.5), (-180, -90, 180, 90), (0, 45, 90, 90)])
+def test_long_edges_bend_where_they_do(crs, degrees):
+    """A box in degrees holds the pixels whose middle lies in it, however far it reaches."""
+    (x,), (y,) = warp_points("EPSG:4326", crs, [9.0], [46.0])
+    like = GeoTensor(np.zeros((60, 60)), Affine(8000, 0, x - 240_000, 0, -8000, y + 240_000), crs)
+    burnt = rasterize(gpd.GeoSeries([box(*degrees)], crs=4326), like).values != 0
+    xs, ys = like.transform @ (np.indices((60, 60))[::-1].reshape(2, -1) + 0.5)
+    lon, lat = (np.array(each).reshape(60, 60) for each in warp_points(crs, "EPSG:4326", xs, ys))
+    west, south, east, north = degrees
+    inside = (lon > west) & (lon < east) & (lat > south) & (lat < north)
+    np.testing.assert_array_equal(burnt, inside)

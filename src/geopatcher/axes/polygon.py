@@ -27,7 +27,7 @@ from geopatcher.domain import (
     is_geographic,
 )
 from geopatcher.patch import Cells, Members, PatchError
-from pipekit.carrier import same_crs
+from pipekit.carrier import kilometre_in, same_crs
 
 _TABLES = ("geopandas.GeoSeries", "geopandas.GeoDataFrame")
 
@@ -120,7 +120,9 @@ class SpatialPolygonIntersection(Scatter):
             if not same_crs(self.crs, domain.crs, unknown_fits=True):
                 import geopandas as gpd
 
-                shapes = gpd.GeoSeries(shapes, crs=self.crs).to_crs(domain.crs).to_numpy()
+                # What is straight in one CRS is not in the other.
+                dense = shapely.segmentize(shapes, kilometre_in(self.crs))
+                shapes = gpd.GeoSeries(dense, crs=self.crs).to_crs(domain.crs).to_numpy()
             self._made[key] = shapes
         return self._made[key]
 

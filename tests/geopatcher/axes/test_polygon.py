@@ -8,7 +8,7 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pyproj import CRS
+from pyproj import CRS, Transformer
 from rasterio import Affine
 from shapely import LineString, Point, Polygon, box
 
@@ -272,3 +272,17 @@ def test_longitudes_of_a_grid_may_be_counted_otherwise(west, width, begin, colum
     shares = np.zeros((4, columns))
     shares[cells.rows, cells.cols] = cells.coverage
     np.testing.assert_allclose(shares, wanted, atol=1e-9)
+
+
+def test_long_edges_bend_where_they_do():
+    """A box in degrees on a grid in metres: against the middles of the pixels."""
+    domain = RasterDomain((60, 60), Affine(8000, 0, 300_000, 0, -8000, 5_300_000), "EPSG:32632")
+    zone = gpd.GeoSeries([box(7, 44, 12, 46.5)], crs=4326)
+    cells = SpatialPolygonIntersection(zone).neighborhood(domain, 0)
+    shares = np.zeros((60, 60))
+    shares[cells.rows, cells.cols] = cells.coverage
+    x, y = domain.transform @ (np.indices((60, 60))[::-1].reshape(2, -1) + 0.5)
+    lon, lat = Transformer.from_crs(32632, 4326, always_xy=True).transform(x, y)
+    inside = ((lon > 7) & (lon < 12) & (lat > 44) & (lat < 46.5)).reshape(60, 60)
+    np.testing.assert_array_equal(shares > 0.51, inside & (shares > 0.51))
+    np.testing.assert_array_equal(shares < 0.49, ~inside & (shares < 0.49))
