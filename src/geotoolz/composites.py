@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,15 @@ from georeader.geotensor import GeoTensor
 from numpy.typing import DTypeLike
 
 from geocatalog import CatalogError, GeoSlice
-from geocatalog.footprint import as_bounds, as_crs, box_outline, reproject, turned_onto
+from geocatalog.footprint import (
+    as_bounds,
+    as_crs,
+    box_outline,
+    mended,
+    reproject,
+    turned_onto,
+    wrapped_bounds,
+)
 from geocatalog.grid import as_geotensor, crs_of, part_of, raster_crs
 from geocatalog.read.open import KeptOpen, is_remote
 from geopatcher import (
@@ -209,6 +218,11 @@ def composite(
         max_cloud_cover=max_cloud_cover,
     )
     grid, outline = grid_over(scenes, area, area_crs, resolution, crs)
+    if area is not None:
+        near = shapely.intersects(_footprints(scenes, grid), shapely.box(*grid.boundingbox))
+        scenes = [scene for scene, touches in zip(scenes, near, strict=True) if touches]
+    if not scenes:
+        raise CatalogError(f"no scene of {catalog!r} touches the area, {tuple(grid.boundingbox)}")
     periods = None if every is None else tuple(periods_of(scenes, every))
     stack = SceneStack(tuple(scenes), reading, grid, periods, same_pass, connections)
     field = CompositeField(stack, _reducer_of(reducer, dtype), count, dtype, nodata, outline)
@@ -321,8 +335,19 @@ def grid_over(
     corners = [corner for _, held, corner in own if corner is not None and held == most]
     corner = corners[0] if corners else (0.0, 0.0)
     outline, polygon = _outline_of(scenes, area, area_crs, to)
-    slice_ = GeoSlice(outline.bounds, None, size, to, corner)
-    return slice_.geobox, polygon
+    bounds = wrapped_bounds(outline) if to.is_geographic else outline.bounds
+    grid = GeoSlice(bounds, None, size, to, corner).geobox
+    if polygon is not None and to.is_geographic:
+        box = grid.boundingbox
+        polygon = turned_onto(np.array([polygon], dtype=object), box.left, box.right)[0]
+    return grid, polygon
+
+
+def _footprints(scenes: Sequence[Scene], grid: GeoBox) -> Values:
+    """Return (N,) footprints where a grid has them, in its CRS."""
+    crs, box = crs_of(grid), grid.boundingbox
+    found = np.array([scene.outline_in(crs) for scene in scenes], dtype=object)
+    return turned_onto(found, box.left, box.right) if crs.is_geographic else found
 
 
 def _outline_of(scenes: Sequence[Scene], area: Any, area_crs: Any, to: Any) -> tuple[Any, Any]:
@@ -331,11 +356,12 @@ def _outline_of(scenes: Sequence[Scene], area: Any, area_crs: Any, to: Any) -> t
         return shapely.union_all([scene.outline_in(to) for scene in scenes]), None
     stated = as_crs("EPSG:4326" if area_crs is None else area_crs)
     if hasattr(area, "geom_type") and hasattr(area, "bounds") and not hasattr(area, "crs"):
-        shape, is_box = area, False
+        shape, is_box = mended(np.array([area], dtype=object))[0], False
     elif hasattr(area, "geometry"):
         if area.crs is None:
             raise CatalogError("area= has no CRS; set it with area.set_crs(...)")
-        shape, stated, is_box = shapely.union_all(area.geometry.values), as_crs(area.crs), False
+        shape = shapely.union_all(mended(np.array(area.geometry.to_numpy(), dtype=object)))
+        stated, is_box = as_crs(area.crs), False
     else:
         shape, is_box = box_outline(as_bounds(area, stated, "area")), True
     if shape.is_empty or (not is_box and shape.area == 0):
@@ -370,18 +396,19 @@ def periods_of(scenes: Sequence[Scene], every: str) -> list[tuple[pd.Timestamp, 
     >>> [f"{start:%m-%d}" for start, _ in periods_of(scenes, "1MS")]
     ['01-01', '02-01', '03-01']
     """
+    times = pd.Series(0, index=pd.DatetimeIndex([scene.time for scene in scenes]))
     try:
         step = pd.tseries.frequencies.to_offset(every)
-    except ValueError as error:
+        if type(step).__name__.endswith("End"):
+            raise ValueError("it is told by its end; put S for E, as '1MS' for months")
+        if step is None or not times.index[0] + step > times.index[0]:
+            raise ValueError("it takes no time")
+        starts = times.resample(every, closed="left", label="left").sum().index
+    except (ValueError, TypeError, ArithmeticError, NotImplementedError) as error:
         raise CatalogError(
-            f"every must be a period such as '1MS', '10D', 'QS' or 'YS', got {every!r}: {error}"
+            "every must be a period told by its start, such as '1MS', '10D', 'QS' or 'YS', got "
+            f"{every!r}: {error}"
         ) from None
-    if step is None or type(step).__name__.endswith("End"):
-        raise CatalogError(
-            f"every must be told by its start, as '1MS' for months, got {every!r}; put S for E"
-        )
-    times = pd.Series(0, index=pd.DatetimeIndex([scene.time for scene in scenes]))
-    starts = times.resample(every, closed="left", label="left").sum().index
     return [(start, start + step) for start in starts]
 
 
@@ -416,6 +443,8 @@ class SceneStack:
         where = "afar" if any(map(is_remote, self.paths)) else "here"
         self.connections = CONNECTIONS[where] if self.connections is None else self.connections
         self._files = KeptOpen(MOST_OPEN) if len(self.paths) <= MOST_OPEN else None
+        # Of all scenes, for a part of the grid to have the passes that the whole has.
+        self._every_pass = passes_of(self.scenes, self.same_pass)
 
     @property
     def paths(self) -> list[str]:
@@ -441,9 +470,7 @@ class SceneStack:
     @cached_property
     def outlines(self) -> Values:
         """(N,) footprints of the scenes in the grid's CRS."""
-        crs, box = crs_of(self.grid), self.grid.boundingbox
-        found = np.array([scene.outline_in(crs) for scene in self.scenes], dtype=object)
-        return turned_onto(found, box.left, box.right) if crs.is_geographic else found
+        return _footprints(self.scenes, self.grid)
 
     @property
     def depth(self) -> int:
@@ -464,17 +491,18 @@ class SceneStack:
         Those of its scenes, on the same grid.
         """
         start, stop = (self.periods or ())[period]
-        scenes = tuple(scene for scene in self.scenes if start <= scene.time < stop)
-        return replace(self, scenes=scenes, periods=None)
+        passes = (each for each in self._every_pass if start <= each[0].time < stop)
+        return replace(self, scenes=tuple(chain.from_iterable(passes)), periods=None)
 
     def _passes(self, period: int, part: GeoBox) -> list[list[Scene]]:
         """Return the passes of a period that touch a part of the grid."""
-        near = shapely.intersects(self.outlines, shapely.box(*part.boundingbox))
-        scenes = [scene for scene, touches in zip(self.scenes, near, strict=True) if touches]
+        near = iter(shapely.intersects(self.outlines, shapely.box(*part.boundingbox)).tolist())
+        passes = [[scene for scene in each if next(near)] for each in self._every_pass]
         if self.periods is not None:
             start, stop = self.periods[period]
-            scenes = [scene for scene in scenes if start <= scene.time < stop]
-        return passes_of(scenes, self.same_pass)
+            begins = [each[0].time for each in self._every_pass]
+            passes = [p for p, time in zip(passes, begins, strict=True) if start <= time < stop]
+        return [scenes for scenes in passes if scenes]
 
     def read(self, part: GeoBox, period: int = 0) -> GeoTensor | None:
         """Return the observations of a part of the grid in one period.

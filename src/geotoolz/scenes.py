@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -306,7 +307,12 @@ def passes_of(scenes: Iterable[Scene], within: str | None = "10min") -> list[lis
     """
     if within is None:
         return [[scene] for scene in scenes]
-    longest = pd.Timedelta(within)
+    try:
+        longest = pd.Timedelta(within) if isinstance(within, str | timedelta) else None
+    except ValueError:
+        longest = None
+    if longest is None or not longest >= pd.Timedelta(0):
+        raise CatalogError(f"same_pass must be a time such as '10min', or None, got {within!r}")
     passes: list[list[Scene]] = []
     for scene in scenes:
         if passes and scene.time - passes[-1][0].time <= longest:
@@ -627,6 +633,9 @@ def scenes_to_read(
     if not isinstance(catalog, GeoCatalog):
         catalog = list(catalog)
     mask, mask_bands = _mask_of(mask, mask_bands)
+    asked = [bands] if isinstance(bands, str) else bands
+    if asked is not None and len({*asked}) != max(len(asked), 1):
+        raise CatalogError(f"bands must name at least one band, and each once, got {bands!r}")
     scenes = scenes_of(catalog, _asked(catalog, bands, mask_bands), **which)
     if bands is None:
         names = [band for band in scenes[0].files if band not in mask_bands]
@@ -659,10 +668,16 @@ def _check_bands(scenes: Sequence[Scene], reading: SceneReading) -> None:
 
 def _mask_of(mask: Any, mask_bands: Sequence[str] | None) -> tuple[Any, tuple[str, ...]]:
     """Return the operator that makes a scene's mask, and the bands that only it needs."""
+    mask_bands = [mask_bands] if isinstance(mask_bands, str) else mask_bands
     if mask is None:
         return None, tuple(mask_bands or ())
     if not callable(mask):
-        mask = MaskFromSCL("SCL", classes=tuple(mask))
+        try:
+            mask = MaskFromSCL("SCL", classes=tuple(map(int, mask)))
+        except (TypeError, ValueError):
+            raise CatalogError(
+                f"mask must be SCL classes such as (8, 9), an operator, or None, got {mask!r}"
+            ) from None
     if mask_bands is None:
         first = mask.operators[0] if isinstance(mask, Sequential) else mask
         band = getattr(first, "band_idx", None)

@@ -40,7 +40,7 @@ def season(
     share
         Of the amplitude, above 0 and below 1.
     within
-        (first, last) date of the season, both included; all dates by default.
+        (first, last) date of the season, both included, a day to its end; all dates by default.
     dtype
         Of the result, a float type.
 
@@ -56,7 +56,7 @@ def season(
     >>> season(np.array([0.0, 0.0, 10.0, 0.0]), dates)
     array([12., 20., 28.,  0., 10.], dtype=float32)
     """
-    first, last = _window(within)
+    first, last = (-np.inf, np.inf) if within is None else days_of(_window(within)).tolist()
     _check_share(share)
 
     def find(series: Floats, days: Floats) -> Floats:
@@ -93,14 +93,15 @@ def _last_crossing(series: Floats, days: Floats, inside: Any, level: Floats) -> 
     return when
 
 
-def _window(within: Any) -> tuple[float, float]:
-    """Return the first and last day of a window of dates, as numbers."""
-    if within is None:
-        return -np.inf, np.inf
-    if isinstance(within, str) or len(within) != 2:
+def _window(within: Any) -> tuple[Any, Any]:
+    """Return the first and last instant of a window of dates."""
+    from geocatalog.interval import as_interval
+
+    given = () if isinstance(within, str) else within
+    ends = [end for end in map(as_interval, given) if end is not None]
+    if len(given) != 2 or len(ends) != 2:
         raise ValueError(f"within must be (first, last) dates, got {within!r}")
-    first, last = days_of(within).tolist()
-    return first, last
+    return ends[0].left, ends[1].right
 
 
 def _check_share(share: float) -> None:
@@ -125,6 +126,5 @@ class Season(PerPixel):
     def __init__(self) -> None:
         self.dates = date_texts(self.dates)
         if self.within is not None:
-            _window(self.within)
-            self.within = date_texts(self.within)
+            self.within = date_texts(_window(self.within))
         _check_share(self.share)

@@ -64,7 +64,10 @@ def _stamps(dates: Any) -> NDArray[np.datetime64]:
     """Return dates in UTC, checked as `days_of` says."""
     import pandas as pd
 
-    given = pd.Index(dates if isinstance(dates, pd.Series | pd.Index) else list(dates))
+    known = isinstance(dates, pd.Series | pd.Index)
+    given = pd.Index(dates if known else list(getattr(dates, "values", dates)))
+    if not len(given):
+        raise ValueError("dates must hold at least one date, got none")
     if given.dtype.kind in "iufb":
         raise TypeError(f"dates must be dates, got numbers such as {given[0]!r}; give ISO texts")
     try:
@@ -299,12 +302,14 @@ def fill_gaps(
     return per_pixel(stack, dates, fill, dtype)
 
 
-def _check_smoothing(smoothing: float, order: int, max_gap: float = math.inf) -> None:
+def _check_smoothing(smoothing: float, order: int, max_gap: float | None = None) -> None:
     checked_count("order", order)
-    if not max_gap > 0:
+    if max_gap is not None and not max_gap > 0:
         raise ValueError(f"max_gap must be days above 0, got {max_gap}")
     if not (np.isfinite(smoothing) and smoothing >= 0):
         raise ValueError(f"smoothing must be a number from 0 on, got {smoothing}")
+    if max_gap is not None and smoothing == 0:
+        raise ValueError("smoothing must be above 0 to fill gaps, got 0; use a small one, as 0.01")
 
 
 def smooth_curve(series: Floats, days: Floats, smoothing: float, order: int) -> Floats:

@@ -149,6 +149,7 @@ def zonal(
     if workers is not None:
         checked_count("workers", workers)
     zones = Zones(polygons)
+    _check_names(zones)
     west, south, east, north = zones.bounds
     scenes, reading = scenes_to_read(
         catalog,
@@ -171,6 +172,19 @@ def zonal(
             raise CatalogError("journal= needs target=, the file that a later run goes on with")
         return run.frame(polygons)
     return run.parquet(target, journal)
+
+
+def _check_names(zones: Zones) -> None:
+    """Refuse labels that no column holds, before anything is read."""
+    try:
+        kind = pa.array(zones.names).type
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        kind = None
+    if kind is None or pa.types.is_nested(kind):
+        raise ValueError(
+            "the index names the polygons by labels of one kind, such as numbers or texts, got "
+            f"{list(zones.names[:3])}; use polygons.set_axis(polygons.index.map(str))"
+        )
 
 
 @dataclass(frozen=True)
@@ -224,21 +238,28 @@ class _Run:
         keys = [_key(scenes) for scenes in self.passes]
         parts = path.with_name(f".{path.name}.parts")
         with Journal(journal, self._identity(path), PassRecord, CatalogError) as record:
-            if record.finished and path.exists() and set(keys) == set(record.done):
+            # What an earlier run was told to skip is tried again by one that is to raise.
+            raises = self.job.on_error == "raise"
+            again = {key for key, done in record.done.items() if raises and done.skipped}
+            same = set(keys) == set(record.done) and not again
+            if record.finished and path.exists() and same:
                 return path
-            self._finish_parts(parts, keys, record)
+            self._finish_parts(parts, keys, record, again)
             self._write(path, _kept(parts, keys, record))
             record.finish()
         shutil.rmtree(parts, ignore_errors=True)
         return path
 
-    def _finish_parts(self, parts: Path, keys: list[str], record: Journal[PassRecord]) -> None:
+    def _finish_parts(
+        self, parts: Path, keys: list[str], record: Journal[PassRecord], again: set[str]
+    ) -> None:
         """Have the rows of every pass in a file of their own: from an earlier run, or made now."""
         parts.mkdir(exist_ok=True)
         if record.finished:
             record.restart()  # its parts went with it, or the catalog has other passes now
         there = {each.stem for each in parts.glob("*.parquet") if each.name[0] != "."}
-        todo = [n for n, key in enumerate(keys) if key not in record.done or key not in there]
+        kept = there & set(record.done) - again
+        todo = [n for n, key in enumerate(keys) if key not in kept]
         for number, made in self._each(todo):
             table = self._table(number, made)
             with beside(parts / f"{keys[number]}.parquet") as unfinished:

@@ -356,12 +356,28 @@ def test_chips_are_lower_where_many_periods_are_wide(tmp_path):
         ({"area": shapely.Point(9, 46)}, "area must cover something"),
         ({"max_cloud_cover": 5}, "cloudier than 5"),
         ({"time": "1999"}, "no row"),
+        ({"every": "0D"}, "every must be a period"),
+        ({"every": "-1D"}, "every must be a period"),
+        ({"every": 5}, "every must be a period"),
+        ({"every": "ns"}, "every must be a period"),
+        ({"same_pass": "ten"}, "same_pass must be a time"),
+        ({"same_pass": 10}, "same_pass must be a time"),
+        ({"same_pass": "-5min"}, "same_pass must be a time"),
+        ({"mask": "SCL"}, "mask must be SCL classes"),
+        ({"mask": 8}, "mask must be SCL classes"),
+        ({"mask": gz.MaskWhere(">", 1, band="B04"), "mask_bands": "B05"}, "no asset 'B05'"),
     ],
 )
 def test_what_does_not_fit_is_refused(tmp_path, asked, message):
     items = [item(tmp_path, "2023-06-01", {"B04": dn(0)}, cloud=60.0)]
     with pytest.raises(CatalogError, match=message):
         composite(items, "B04", **{"mask": None, **quiet, **asked})
+
+
+@pytest.mark.parametrize("bands", [[], ["B04", "B04"]])
+def test_bands_are_asked_for_once_each(tmp_path, bands):
+    with pytest.raises(CatalogError, match="bands must name at least one band, and each once"):
+        composite([item(tmp_path, "2023-06-01", {"B04": dn(0)})], bands, mask=None, **quiet)
 
 
 @pytest.mark.parametrize(("every", "count"), [("1MS", 3), ("QS", 1), ("10D", 8), ("YS", 1)])
@@ -434,6 +450,90 @@ def test_a_journal_knows_another_baseline_and_another_date(tmp_path):
         changed.properties[name] = other
         with pytest.raises(ValueError, match="belongs to another run"):
             composite([changed], "B04", **run)
+
+
+ACROSS = shapely.MultiPolygon([shapely.box(175, 0, 180, 10), shapely.box(-180, 0, -175, 10)])
+
+
+@pytest.mark.parametrize("chip", [4, 512])
+@pytest.mark.parametrize(
+    "area",
+    [
+        (175, 0, -175, 10),
+        (175, 0, 185, 10),
+        GeoSlice((175, 0, -175, 10), None, 1),
+        ACROSS,
+        gpd.GeoSeries([ACROSS], crs=4326),
+        shapely.box(175, 0, 185, 10),
+    ],
+    ids=["box", "beyond", "slice", "halves", "series", "polygon"],
+)
+def test_an_area_across_the_antimeridian_has_both_sides(tmp_path, monkeypatch, area, chip):
+    monkeypatch.setattr(composites, "CHIP", chip)
+    place = {"pixel": 1.0, "north": 10.0, "epsg": 4326}
+    sides = [dn(1, (10, 10)), dn(2, (10, 10))]
+    paths = [
+        write(tmp_path / f"{west}_20240601.tif", values, west=west, **place)
+        for west, values in zip((170.0, -180.0), sides, strict=True)
+    ]
+    catalog = build_raster_catalog(paths, r"_(?P<date>\d{8})", progress=False)
+    made = composite(catalog, mask=None, area=area, count=True, **quiet)
+    expected = np.concatenate(sides, axis=1)[:, 5:15]
+    np.testing.assert_array_equal(made.values, [expected, np.ones((10, 10))])
+    assert made.transform[2] == 175
+    whole = composite(catalog, mask=None, **quiet)
+    np.testing.assert_array_equal(whole.values[0], np.concatenate(sides, axis=1))
+
+
+def test_scenes_beside_the_area_make_no_period_and_no_date(tmp_path):
+    items = [
+        item(tmp_path, day, {"B04": dn(0)}, west=WEST + east, baseline="03.01")
+        for day, east in (("2023-06-01", 0), ("2023-09-01", 5000))
+    ]
+    area = {"area": (WEST, NORTH - 60, WEST + 80, NORTH), "area_crs": EPSG}
+    made = composite(items, "B04", mask=None, **area, **quiet)
+    assert (made.attrs["scenes"], made.attrs["end_datetime"][:10]) == (1, "2023-06-01")
+    months = composite(items, "B04", mask=None, every="1MS", **area, **quiet)
+    assert [start[:7] for start, _ in months.attrs["periods"]] == ["2023-06"]
+    beyond = (WEST + 9000, NORTH - 60, WEST + 9080, NORTH)
+    with pytest.raises(CatalogError, match="touches the area"):
+        composite(items, "B04", mask=None, area=beyond, area_crs=EPSG, **quiet)
+
+
+@pytest.mark.parametrize("chip", [4, 512])
+def test_passes_are_those_of_all_scenes_whatever_part_is_read(tmp_path, monkeypatch, chip):
+    """The first begins a pass that the second joins and the third does not."""
+    monkeypatch.setattr(composites, "CHIP", chip)
+    items = [
+        item(tmp_path, f"2023-05-31T23:{minute}", {"B04": dn(0, (4, 16))}, west=WEST + east)
+        for minute, east in ((44, 0), (52, 200), (58, 280))
+    ]
+    items.append(item(tmp_path, "2023-06-01T00:03", {"B04": dn(0, (4, 16))}, west=WEST + 280))
+    grid = grid_of(4, 44)
+    made = composite(
+        items, "B04", area=grid, mask=None, count=True, every="1MS", same_pass="10min", **quiet
+    )
+    clear = np.zeros(44)
+    clear[:16] += 1
+    clear[20:36] += 1
+    clear[28:44] += 1
+    np.testing.assert_array_equal(made.values[0, 1], np.tile(clear, (4, 1)))
+    assert (made.values[1, 1] == 0).all()
+
+
+def test_polygons_that_cross_themselves_are_mended(tmp_path):
+    items = [item(tmp_path, "2023-06-01", {"B04": dn(0)}, baseline="03.01")]
+    bow = shapely.Polygon(
+        [(WEST, NORTH - 60), (WEST + 60, NORTH), (WEST + 60, NORTH - 60), (WEST, NORTH)]
+    )
+    whole = shapely.make_valid(bow)
+    for area, known in (
+        (gpd.GeoSeries([bow], crs=EPSG), gpd.GeoSeries([whole], crs=EPSG)),
+        (gpd.GeoSeries([bow, None], crs=EPSG), gpd.GeoSeries([whole], crs=EPSG)),
+    ):
+        ours, theirs = (composite(items, "B04", area=a, mask=None, **quiet) for a in (area, known))
+        np.testing.assert_array_equal(ours.values, theirs.values)
+        assert np.isfinite(ours.values).any()
 
 
 CUBES = [("EPSG:32632", 10.0, WEST, NORTH), ("EPSG:4326", 0.001, 9.0, 46.0)]

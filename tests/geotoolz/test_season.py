@@ -77,3 +77,16 @@ def test_bad_arguments_are_refused():
         Season(["2018-01-01"], within="2018")
     with pytest.raises(ValueError, match="sort by date"):
         Season(["2018-01-01"], within=("2018-06-01", "2018-01-01"))
+
+
+@pytest.mark.parametrize("last", ["2018-12-31", "2018-12", "2018", np.datetime64("2018-12-31")])
+def test_a_window_holds_all_of_its_last_day(last):
+    days = [f"2018-{month:02}-15T10:30" for month in range(1, 12)] + ["2018-12-31T10:30"]
+    series = np.arange(12.0)
+    for found in (
+        season(series, days, within=("2018", last)),
+        Season(days, within=("2018", last))(series),
+    ):
+        assert np.array_equal(found, season(series, days), equal_nan=True)
+    with pytest.raises(ValueError, match="within must be"):
+        season(series, days, within=("2018-01-01", None))

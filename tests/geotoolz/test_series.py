@@ -225,3 +225,18 @@ def test_a_tiled_run_is_the_run_of_the_whole():
     )
     tiled = map_patches(patcher, scene, operator, progress=False)
     assert np.array_equal(np.asarray(tiled), np.asarray(operator(scene)), equal_nan=True)
+
+
+def test_dates_may_be_a_coordinate_and_are_at_least_one():
+    import xarray as xr
+
+    dates = dates_from([0.0, 4.0, 9.5])
+    series = xr.DataArray(np.zeros(3), dims="time", coords={"time": dates.astype("M8[ns]")})
+    assert days_of(series.time).tolist() == days_of(dates).tolist()
+    with pytest.raises(ValueError, match="at least one date"):
+        whittaker(np.zeros((0, 3)), [])
+
+
+def test_gaps_are_not_filled_from_a_curve_that_is_nowhere_else():
+    with pytest.raises(ValueError, match="smoothing must be above 0 to fill"):
+        fill_gaps(np.array([1.0, np.nan, 3.0]), dates_from([0.0, 1.0, 2.0]), 9, smoothing=0)

@@ -515,3 +515,26 @@ def test_the_flanders_stack_is_exactextract_on_each_date(archive_root):
                 if name != "count":
                     expected = np.where(theirs["count"] > 0, expected, np.nan)
                 assert ours[name].to_numpy() == pytest.approx(expected, rel=1e-6, nan_ok=True)
+
+
+def test_what_was_skipped_is_tried_again_by_a_run_that_raises(tmp_path):
+    catalog, fields = many(tmp_path, dates=2, tiles=1)
+    broken = Path(sorted(catalog.gdf["filepath"])[0])
+    whole, kept = broken.read_bytes(), os.stat(broken)
+    broken.write_bytes(whole[:200])
+    os.utime(broken, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+    how = {"target": tmp_path / "s.parquet", "journal": tmp_path / "run.jsonl"}
+    assert pd.read_parquet(series_of(catalog, fields, on_error="skip", **how)).attrs["skipped"]
+    with pytest.raises(Exception, match=broken.name):
+        series_of(catalog, fields, **how)
+    broken.write_bytes(whole)
+    found = pd.read_parquet(series_of(catalog, fields, **how))
+    assert found["date"].nunique() == 2
+
+
+@pytest.mark.parametrize("names", [[1, "a"], ["1", 1], [(1, 2), (3, 4)]])
+def test_labels_that_no_column_holds_are_refused_before_anything_is_read(tmp_path, names):
+    catalog, fields = many(tmp_path, dates=1, tiles=1)
+    index = pd.Index(names, tupleize_cols=False, dtype=object)
+    with pytest.raises(ValueError, match="labels of one kind"):
+        series_of(catalog, gpd.GeoSeries(list(fields[:2]), index=index, crs=EPSG))

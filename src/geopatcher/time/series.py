@@ -160,6 +160,8 @@ def without_zone(time: Any) -> Any:
 def _as_times(times: Any) -> np.ndarray:
     """Return times (T,) as numpy's dates, or as the numbers that they are; all must be known."""
     array = np.asarray(times)
+    if array.dtype.kind == "M" and np.datetime_data(array.dtype)[0] in ("Y", "M"):
+        array = array.astype("datetime64[D]")  # months and years are of no one length
     if array.dtype.kind not in "iufmM":
         try:
             array = np.array([without_zone(time) for time in array.tolist()], "datetime64[us]")

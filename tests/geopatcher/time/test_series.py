@@ -129,3 +129,10 @@ def test_every_step_needs_a_known_time():
 def test_samplers_take_no_unknown_times(unknown):
     with pytest.raises(PatchError, match="steps are numbers or dates"):
         TemporalEventTriggered([unknown])
+
+
+@pytest.mark.parametrize("unit", ["Y", "M", "W", "D", "s"])
+def test_times_of_any_unit_have_places_in_days(unit):
+    times = np.array(["2020-01-01", "2021-01-01", "2023-01-01"], f"datetime64[{unit}]")
+    expected = (times.astype("datetime64[D]") - times[0].astype("datetime64[D]")).astype(float)
+    assert TimeDomain((3,), times=times).positions().tolist() == expected.tolist()
