@@ -16,7 +16,7 @@ import numpy as np
 import shapely
 from affine import Affine
 from pyproj import CRS, Transformer
-from pyproj.exceptions import CRSError
+from pyproj.exceptions import CRSError, ProjError
 from shapely.affinity import translate
 from shapely.geometry.base import BaseGeometry
 
@@ -109,13 +109,24 @@ def transformer(source: CRS, target: CRS) -> Transformer:
     -------
     A transformer in x, y order, whatever order the CRS declare.
 
+    Raises
+    ------
+    CatalogError
+        For a local system, or two of different planets.
+
     Examples
     --------
     >>> x, y = transformer(as_crs(4326), as_crs(32610)).transform(-123.0, 0.0)
     >>> round(x), round(y)
     (500000, 0)
     """
-    return Transformer.from_crs(source, target, always_xy=True)
+    try:
+        return Transformer.from_crs(source, target, always_xy=True)
+    except ProjError as error:
+        raise CatalogError(
+            f"no coordinates lead from {source.name!r} to {target.name!r}: one is a local system, "
+            "or of another planet; ask in the CRS of the files"
+        ) from error
 
 
 def as_bounds(value: Sequence[float], crs: CRS | None = None, name: str = "bounds") -> Bounds:

@@ -126,3 +126,13 @@ def test_a_point_that_is_asked_for_is_found(size):
 def test_valid_footprints_are_not_copied():
     shapes = np.array([shapely.box(0, 0, 1, 1), None, shapely.Polygon()])
     assert mended(shapes) is shapes
+
+
+@pytest.mark.parametrize(
+    "crs", ['LOCAL_CS["site",UNIT["metre",1]]', "+proj=longlat +R=1737400 +type=crs"]
+)
+def test_places_without_a_way_to_the_globe_are_named(crs):
+    """A mine's own grid; the Moon."""
+    outline = np.array([shapely.box(0, 0, 8, 8)], dtype=object)
+    with pytest.raises(CatalogError, match="no coordinates lead from"):
+        reproject(outline, crs, 4326)

@@ -619,3 +619,18 @@ def test_scenes_are_found_however_longitudes_are_counted(tmp_path, first, begin)
     made = composite(catalog, area=area, mask=None, progress=False).values[0]
     wanted = (first + np.arange(10) + 0.5 + 180) % 360 - 180
     np.testing.assert_array_equal(made, np.broadcast_to(wanted, made.shape))
+
+
+@pytest.mark.parametrize("begin", [-180, 0])
+def test_an_area_across_the_antimeridian_is_as_wide_as_it_is(tmp_path, begin):
+    lon = begin + np.arange(360) + 0.5
+    values = np.broadcast_to((lon + 180) % 360 - 180, (1, 4, 360)).astype("float32")
+    path = tmp_path / "a_20240601.tif"
+    gz.write_cog(GeoTensor(values, Affine(1, 0, begin, 0, -1, 2), "EPSG:4326", np.nan), path)
+    catalog = build_raster_catalog([path], r"_(?P<date>\d{8})")
+    halves = [shapely.box(175, -2, 180, 2), shapely.box(-180, -2, -175, 2)]
+    for area in ((175, -2, -175, 2), (175, -2, 185, 2), shapely.MultiPolygon(halves)):
+        made = composite(catalog, area=area, mask=None, progress=False)
+        assert made.shape == (1, 4, 10)
+        wanted = (175 + np.arange(10) + 0.5 + 180) % 360 - 180
+        np.testing.assert_array_equal(made.values[0], np.broadcast_to(wanted, (4, 10)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -328,7 +329,8 @@ def is_parquet(path: str) -> bool:
     >>> is_parquet("buildings.parquet"), is_parquet("fields.gpkg")
     (True, False)
     """
-    return without_query(path).lower().endswith((".parquet", ".geoparquet", ".pq"))
+    name = path if os.path.exists(path) else without_query(path)
+    return name.lower().endswith((".parquet", ".geoparquet", ".pq"))
 
 
 def _layers(path: str, layer: str | None) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from geocatalog.load.times import times_of
 from geocatalog.read.onto_grid import as_resampling
 from pipekit.carrier import same_crs
 from pipekit.pixels import GUIDE, role_of
+from pipekit.tokens import redact, redacted
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -99,7 +100,7 @@ def load_xarray(
     names, roles = data_vars, []
     steps: dict[Any, np.ndarray] = {}
     for row in rows:
-        with open_labelled(row.filepath, row.signer) as dataset:
+        with _opened(row) as dataset:
             found = _Steps(dataset, row, slice_, names)
             names, roles = found.names, found.roles
             for moment, layers in found.on_grid(grid, resampling, kind):
@@ -112,6 +113,16 @@ def load_xarray(
     values = np.stack([steps[moment] for moment in moments])
     attrs = {"dates": dates, "band_names": names, "band_roles": roles}
     return as_geotensor(values, grid, np.nan, attrs)
+
+
+def _opened(row: CatalogRow) -> xr.Dataset:
+    """Open a row's dataset; what is no longer one is named."""
+    try:
+        return open_labelled(row.filepath, row.signer)
+    except (FileNotFoundError, ImportError, CatalogError):
+        raise
+    except Exception as error:  # each library fails in its own way
+        raise CatalogError(f"cannot read {redact(row.filepath)}: {redacted(error)}") from error
 
 
 class _Steps:

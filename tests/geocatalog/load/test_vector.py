@@ -152,3 +152,12 @@ def test_files_may_count_longitudes_otherwise(west, asked, width, stored, by, ki
         got = load_vector(catalog, slice_, label_field="v").values
     wanted = [7 * ((asked + column - west) % 36 == 0) for column in range(width)]
     assert got.ravel().tolist() == wanted
+
+
+@pytest.mark.parametrize("name", ["a#b", "a?b", "a b", "ü"])
+def test_a_local_parquet_file_may_have_any_name(tmp_path, name):
+    field = gpd.GeoDataFrame({"v": [7]}, geometry=[shapely.box(0, 0, 10, 10)], crs=32610)
+    field.to_parquet(tmp_path / f"{name}.parquet")
+    catalog = build_vector_catalog([tmp_path / f"{name}.parquet"])
+    got = load_vector(catalog, GeoSlice((0, 0, 10, 10), None, 10, 32610), label_field="v")
+    assert got.values.tolist() == [[[7]]]

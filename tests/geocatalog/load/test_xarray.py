@@ -345,3 +345,12 @@ def test_codes_are_whole_in_the_result_s_dtype_or_refused(tmp_path, stored, dtyp
         else:
             with pytest.raises(CatalogError, match=f"{dtype} cannot hold every number of c"):
                 load_xarray(catalog, slice_, dtype=dtype)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"<html>sign in</html>", b"CDF\x01", b"\x89HDF\r\n\x1a\n"]
+)
+def test_a_dataset_that_is_none_any_more_is_named(cube, tmp_path, content):
+    (tmp_path / "cube.nc").write_bytes(content)
+    with pytest.raises(CatalogError, match=r"cannot read .*cube\.nc: "):
+        load_xarray(cube[0], GeoSlice((0, 0, 40, 40), None, 10, 32610))
