@@ -478,6 +478,8 @@ def _rebuilt(where: Mapping[str, Any] | None, values: Any, name: str) -> Raster:
 
     try:
         fill, attrs = (decode(where[key], Registry(), Limits()) for key in ("fill", "attrs"))
+        if not isinstance(attrs, dict) or not isinstance(where["crs"], str | None):
+            raise TypeError("attrs are a mapping, and a crs is a text")
         return GeoTensor(values, Affine(*where["transform"]), where["crs"], fill, attrs)
     except (TypeError, KeyError, ValueError) as error:
         raise ArtifactError(f"the georeference of the input {name!r} is malformed") from error
@@ -509,6 +511,8 @@ def _manifest(text: bytes) -> dict[str, Any]:
     """Return the manifest, or raise ArtifactError unless it has the parts that `freeze` writes."""
     try:
         manifest: dict[str, Any] = json.loads(text)
+        # No number and no letter of it is one that JSON and UTF-8 can't say again.
+        json.dumps(manifest, allow_nan=False, ensure_ascii=False).encode()
         inputs, sealed = manifest["inputs"], manifest["sha256"]
         whole = (
             manifest["format"] == FORMAT

@@ -191,10 +191,12 @@ def read_array(content: bytes, name: str) -> NDArray[Any]:
         if np.lib.format.read_magic(stream) != (1, 0):
             raise ValueError("its format is not 1.0")
         header = np.lib.format.read_array_header_1_0(stream, max_header_size=_NPY_HEADER)
-    except ValueError as error:
-        raise ArtifactError(f"{name} is no array: {error}") from error
-    shape, fortran, dtype = header
-    if dtype.hasobject or dtype.names or fortran:
+        shape, fortran, dtype = header
+        if not all(type(side) is int for side in shape):
+            raise ValueError(f"its shape is {shape}")
+    except Exception as error:  # numpy reads it as Python, and fails as Python does
+        raise ArtifactError(f"{name} is no array: {type(error).__name__}: {error}") from error
+    if dtype.hasobject or dtype.names or dtype.subdtype or fortran or not dtype.itemsize:
         raise ArtifactError(f"{name} is no plain array in C order, its dtype is {dtype}")
     follows = len(content) - stream.tell()
     expected = math.prod(shape) * dtype.itemsize
@@ -202,5 +204,8 @@ def read_array(content: bytes, name: str) -> NDArray[Any]:
         raise ArtifactError(
             f"{name} announces {expected} bytes of shape {shape}, but {follows} follow"
         )
-    # A bytearray, for operators that work in place.
-    return np.frombuffer(bytearray(content[stream.tell() :]), dtype=dtype).reshape(shape)
+    try:
+        # A bytearray, for operators that work in place.
+        return np.frombuffer(bytearray(content[stream.tell() :]), dtype=dtype).reshape(shape)
+    except ValueError as error:  # more sides, or longer ones, than an array has
+        raise ArtifactError(f"{name} is no array: {error}") from error

@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -543,3 +544,62 @@ def test_a_pipeline_that_would_run_for_minutes_is_ended(tmp_path: Path):
     with pytest.raises(ArtifactError, match=r"not end within 0\.5 s and was ended"):
         verify(path, seconds=0.5)
     assert set(psutil.Process().children(recursive=True)) <= before
+
+
+def npy(header: str, body: bytes = b"") -> bytes:
+    """A file of numpy's format 1.0 with any header."""
+    text = header.encode("latin-1") + b"\n"
+    return b"\x93NUMPY\1\0" + len(text).to_bytes(2, "little") + text + body
+
+
+SHAPED = "{{'descr': {}, 'fortran_order': False, 'shape': {}}}"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{",
+        "(" * 9000,
+        "-" * 9000 + "1",
+        "1\n  2\n 3",
+        "'''",
+        SHAPED.format("'(1,,2)i4'", "(1,)"),
+        SHAPED.format("'(3,)<f4'", "(1,)"),
+        SHAPED.format("('<f4', (3,))", "(1,)"),
+        SHAPED.format("'S0'", "(10**9,)"),
+        SHAPED.format("'V0'", "(1000000000000,)"),
+        SHAPED.format("'<f4'", "(True,)"),
+        SHAPED.format("'<f4'", "(99999999999999999999, 0)"),
+        SHAPED.format("'<f4'", "(" + "1," * 70 + ")"),
+    ],
+)
+@pytest.mark.parametrize("body", [b"", b"\0" * 4, b"\0" * 12])
+def test_a_header_of_an_array_is_never_believed(header, body):
+    with pytest.raises(ArtifactError, match=r"x is no|x announces"):
+        read_array(npy(header, body), "x")
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("shape", 0), float("nan")),
+        (("dtype",), float("inf")),
+        (("georeference", "crs"), "\ud800"),
+        (("georeference", "crs"), 32610),
+        (("georeference", "attrs"), True),
+        (("georeference", "attrs"), []),
+        (("georeference", "fill"), {"$dtype": "(1,,2)i4"}),
+    ],
+)
+def test_no_value_of_the_manifest_is_an_error_of_another_kind(frozen: Path, path, value):
+    def change(manifest):
+        place = manifest["inputs"]["x"]
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] = value
+        manifest["sha256"]["inputs"] = sha256(
+            json.dumps(manifest["inputs"], sort_keys=True).encode()
+        ).hexdigest()
+
+    with pytest.raises(ArtifactError):
+        load(edit_manifest(frozen, change))

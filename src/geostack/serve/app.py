@@ -335,7 +335,7 @@ def _add_pipelines(app: Any, service: Service, accept_yaml: bool) -> None:
 
 def _add_map(app: Any, service: Service) -> None:
     from fastapi import Request
-    from fastapi.responses import FileResponse, JSONResponse, Response
+    from fastapi.responses import JSONResponse, Response
 
     @app.get("/layers")
     async def list_layers() -> JSONResponse:
@@ -356,7 +356,8 @@ def _add_map(app: Any, service: Service) -> None:
             "Cache-Control": f"public, max-age={_TILE_AGE}",
             "X-Cache": "hit" if hit else "miss",
         }
-        if made.etag in request.headers.get("if-none-match", ""):
+        held = ", ".join(request.headers.getlist("if-none-match"))
+        if made.etag in held or held.strip() == "*":
             return Response(status_code=304, headers=headers)
         return Response(made.png, media_type="image/png", headers=headers)
 
@@ -374,8 +375,8 @@ def _add_map(app: Any, service: Service) -> None:
         # All are files of this package, none is from anywhere else.
         file = _ASSETS / (name if "." in name else f"{name}.html")
 
-        async def send() -> FileResponse:
-            return FileResponse(file, media_type=media, headers=_PAGE_HEADERS)
+        async def send() -> Response:
+            return Response(file.read_bytes(), media_type=media, headers=_PAGE_HEADERS)
 
         return send
 
@@ -534,6 +535,12 @@ def add_problems(app: Any, config_hash: str) -> None:
             problem = Problem(422, f"these can't be read: {told}")
         elif isinstance(error, HTTPException):
             problem, more = Problem(error.status_code, str(error.detail)), error.headers or {}
+            if problem.status == 405:  # the framework tells of the first route of a path alone
+                routes = [each for each in app.routes if each.path_regex.match(request.url.path)]
+                methods = {method for each in routes for method in each.methods}
+                more = {
+                    "Allow": ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+                }
         elif isinstance(error, ClientDisconnect):
             # Nobody hears it; without it the log would call this a failure of the server.
             problem = Problem(400, "the client went away")

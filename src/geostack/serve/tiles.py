@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,6 +18,7 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 from numpy.typing import NDArray
 
+from geostack.errors import PixelReadError
 from geostack.items import declared_grid
 from geostack.loaders.sentinel2 import (
     REFLECTANCE_BANDS,
@@ -116,8 +118,8 @@ class Layer:
         check_operator(self.operator)
         if not self.assets or len(self.assets) != len(self.offsets):
             raise ValueError("a layer needs at least one file, and one offset flag for each")
-        if not 0 <= self.halo <= TILE:
-            raise ValueError(f"halo must be 0 to {TILE} pixels, got {self.halo}")
+        if type(self.halo) is not int or not 0 <= self.halo <= TILE:
+            raise ValueError(f"halo must be 0 to {TILE} whole pixels, got {self.halo!r}")
 
     @cached_property
     def config_hash(self) -> str:
@@ -163,7 +165,7 @@ class Layer:
         told: dict[str, Any] = {"name": name, "title": self.title or name}
         try:
             bounds = list(self.bounds)
-        except OSError as error:
+        except Exception as error:  # one that can't be placed hides no others
             return {**told, "problem": problem_of(error).detail}
         bands = [asset.key for asset in self.assets]
         if self.view is not None:
@@ -322,6 +324,8 @@ def file_layer(
         When there is no such file.
     PixelReadError
         For a file that is no raster.
+    ValueError
+        For a file without a place on the globe, or with fewer bands.
 
     Examples
     --------
@@ -343,8 +347,19 @@ def file_layer(
     assets = tuple(
         Asset(file.stem, name, str(file), here, band) for band, name in enumerate(bands, start=1)
     )
-    nodata = with_dataset(assets[0], _whole_nodata)
-    return Layer(assets, operator, (False,) * len(assets), title or file.stem, halo, nodata)
+    nodata = with_dataset(assets[0], _whole_nodata) if assets else None
+    layer = Layer(assets, operator, (False,) * len(assets), title or file.stem, halo, nodata)
+    if len(assets) > (held := with_dataset(assets[0], lambda dataset: dataset.count)):
+        raise ValueError(f"{path} has {held} bands, {len(assets)} names are given")
+    try:
+        placed = layer._bounds_in("EPSG:4326")  # not kept: a file may go
+    except PixelReadError:
+        raise
+    except Exception:  # GDAL's own error of a CRS that leads nowhere has no public class
+        placed = (math.nan,) * 4
+    if not all(map(math.isfinite, placed)):
+        raise ValueError(f"{path} has no place on the globe: give it a coordinate reference system")
+    return layer
 
 
 def _whole_nodata(dataset: Any) -> int | None:
@@ -407,7 +422,11 @@ def _read_tile(assets: Sequence[Asset], place: Place, halo: int) -> list[Band]:
             for asset, role in zip(assets, roles, strict=True)
         ]
         found: dict[int, Band] = {}
+        side = (TILE + 2 * halo,) * 2
         with Reader(None, dataset=dataset) as reader:
+            if not reader.tile_exists(x, y, z):  # a box across 180 degrees is wider than its file
+                kinds = [dataset.dtypes[index - 1] for index in indexes]
+                return [(np.zeros(side, kind), np.zeros(side, bool)) for kind in kinds]
             for method in dict.fromkeys(methods):
                 own = [n for n, each in enumerate(methods) if each == method]
                 how = {"resampling_method": method, "reproject_method": method}

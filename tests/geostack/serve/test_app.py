@@ -295,3 +295,29 @@ def test_questions_to_a_server_of_simulated_scenes_draw_no_pixel(serve, tmp_path
     for name in ("X", "S2A_MSIL2A_20240614T183919_R070_T10SGJ_20240614T225657_SIM"):
         assert ask(url, box, item=name).status_code == 404
     assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "OPTIONS"])
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/healthz", {"GET", "HEAD"}),
+        ("/pipelines/ndvi", {"GET", "HEAD", "POST"}),
+        ("/run", {"POST"}),
+        ("/map.js", {"GET", "HEAD"}),
+    ],
+)
+def test_a_method_that_is_not_there_is_told_all_that_are(url, method, path, allowed):
+    answer = requests.request(method, url + path, timeout=20)
+    assert answer.status_code == 405
+    assert set(answer.headers["allow"].split(", ")) == allowed
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("span", ["bytes=0-9", "bytes=abc", "bytes=99999-", "bytes=0-0,2-2", "x"])
+@pytest.mark.parametrize("path", ["/map.js", "/map", "/healthz"])
+def test_a_range_is_answered_with_the_whole(url, path, span):
+    """As RFC 9110 (14.2) lets a server do; none is refused by a text that is no problem body."""
+    part = requests.get(url + path, headers={"Range": span}, timeout=20)
+    whole = requests.get(url + path, timeout=20)
+    assert (part.status_code, part.content) == (200, whole.content)

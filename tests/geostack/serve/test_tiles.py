@@ -139,8 +139,11 @@ def test_a_tile_comes_with_a_tag_and_is_made_once(url, middle):
     assert (known.status_code, known.content, known.headers["etag"]) == (304, b"", tag)
     other = requests.get(address, headers={"If-None-Match": '"other"'}, timeout=20)
     assert other.status_code == 200
+    for held in ("*", f"W/{tag}", f'"other", {tag}', f'"other",W/{tag},"another"'):
+        answer = requests.get(address, headers={"If-None-Match": held}, timeout=20)
+        assert answer.status_code == 304, held
     text = requests.get(f"{url}/metrics", timeout=20).text
-    assert 'geostack_tiles_total{cache="hit"} 3.0' in text
+    assert 'geostack_tiles_total{cache="hit"} 7.0' in text
 
 
 class Counted(Operator):

@@ -130,3 +130,43 @@ def test_what_is_known_to_be_outside_takes_no_turn_and_no_place(tmp_path):
     for x, y in ((X - 2, Y), (X + 2, Y), (X, Y - 2), (X, Y + 2)):
         assert layer.is_known_empty(ZOOM, x, y)
     assert not layer.is_known_empty(ZOOM - 1, X // 2, Y // 2)
+
+
+@pytest.mark.parametrize(
+    ("crs", "west"),
+    [(None, 5e5), ('LOCAL_CS["a room",UNIT["metre",1]]', 5e5), ("EPSG:32610", 1e300)],
+)
+def test_a_file_without_a_place_is_refused_when_the_layer_is_made(tmp_path, crs, west):
+    path = tmp_path / "lost.tif"
+    grid = {"crs": crs, "transform": from_origin(west, west, 10, 10)}
+    with rasterio.open(
+        path, "w", driver="GTiff", count=1, height=8, width=8, dtype="uint8", **grid
+    ) as file:
+        file.write(np.ones((1, 8, 8), "uint8"))
+    with pytest.raises(ValueError, match="no place on the globe"):
+        file_layer(path, GREY, ["value"])
+
+
+def test_a_layer_takes_as_many_bands_as_its_file_has_and_whole_pixels(tmp_path):
+    path = on_the_tile(tmp_path / "one.tif", halves("uint8", 1))
+    with pytest.raises(ValueError, match="has 1 bands, 2 names"):
+        file_layer(path, GREY, ["one", "two"])
+    with pytest.raises(ValueError, match="at least one file"):
+        file_layer(path, GREY, [])
+    for halo in (True, 1.5, "3", float("nan")):
+        with pytest.raises(ValueError, match="halo must be"):
+            file_layer(path, GREY, ["value"], halo=halo)
+
+
+@pytest.mark.parametrize("bands", [1, 2])
+def test_a_file_across_180_degrees_is_shown_on_both_sides_and_nowhere_else(tmp_path, bands):
+    """Its box in Web Mercator is as wide as the world, and most tiles of that hold nothing."""
+    path = tmp_path / "across.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", count=bands, height=128, width=128, dtype="uint8",
+        crs="EPSG:32601", transform=from_origin(200_000, 4_350_000, 1000, 1000),
+    ) as file:  # fmt: skip
+        file.write(np.full((bands, 128, 128), 9, "uint8"))
+    layer = file_layer(path, AllWhite(), [f"b{n}" for n in range(bands)])
+    shown_at = {x for x in range(32) if layer.tile(5, x, 12) != empty_png()}
+    assert shown_at == {0, 31}
