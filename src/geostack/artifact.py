@@ -421,7 +421,8 @@ def _told_apart(
             child.stdin.write(dumps((operator, inputs)))  # type: ignore[union-attr]
             child.stdin.close()  # type: ignore[union-attr]
             child.stdin = None
-            child.stdout.readline()  # type: ignore[union-attr]  # it is ready: its time begins
+            # It is ready: its time begins. A buffer would take a quick answer with it.
+            os.read(child.stdout.fileno(), 1)  # type: ignore[union-attr]
             answer = child.communicate(timeout=seconds)[0]
         except subprocess.TimeoutExpired:
             raise ArtifactError(

@@ -111,7 +111,7 @@ def probe(url: str, seconds: float) -> str | None:
                 return f"answered HTTP {response.status_code}" if bad else None
         except requests.Timeout:
             return too_late
-        except requests.RequestException as error:
+        except (requests.RequestException, ValueError) as error:  # a redirect to no address
             return f"does not answer ({type(error).__name__})"
 
     try:
@@ -154,7 +154,12 @@ def answered(url: str, method: str = "GET", **options: Any) -> Iterator[Any]:
     waited_for = True
 
     def ask() -> Any:
-        response = requests.request(method, url, timeout=_TIMEOUT, **options)
+        try:
+            response = requests.request(method, url, timeout=_TIMEOUT, **options)
+        except requests.RequestException:
+            raise
+        except ValueError as error:  # a redirect to what is no address
+            raise requests.exceptions.InvalidURL(str(error)) from None
         if not waited_for:  # its head came too late
             response.close()
         return response

@@ -17,10 +17,12 @@ def _words(text: str) -> frozenset[str]:
 
 _SECRETS = _words(
     """
-    sig signature token access_token id_token sas_token apikey api_key api-key subscription-key
+    sig signature token access_token id_token refresh_token session_token sas_token
+    apikey api_key api-key x-api-key subscription-key ocp-apim-subscription-key
     x-amz-signature x-amz-credential x-amz-security-token x-goog-signature x-goog-credential
     awsaccesskeyid googleaccessid key-pair-id password accountkey sharedaccesskey client_secret
-    aws_secret_access_key
+    account_key secret_access_key aws_secret_access_key aws_session_token
+    azure_storage_access_key azure_storage_sas_token
     """
 )
 """Parameters that are secret whatever stands beside them."""
@@ -39,10 +41,12 @@ _AND = r"[?&;#]|%(?:25)*(?:3[Ff]|26|3[Bb]|23)"
 _PAIR = re.compile(
     rf"(?P<before>{_AND}|(?<![\w.%-]))"
     rf"(?P<name>(?:(?!{_AND})[\w.%-]){{1,80}}?)"
-    rf"(?:(?P<plain>=)(?P<value>[^&;#{_END}]*)"
+    rf"(?:(?P<plain>=['\"]?)(?P<value>[^&;#{_END}]*)"
     rf"|(?P<encoded>%(?:25)*3[Dd])(?P<inner>(?:(?!%(?:25)*(?:26|3[Bb]|23))[^&;#{_END}])*))"
 )
-_FIELD = re.compile(rf"(?i)(['\"])({'|'.join(sorted(_SECRETS))})\1(\s*:\s*)(['\"])(?:(?!\4).)*\4")
+_FIELD = re.compile(  # also of JSON that is a text within JSON
+    rf"(?i)(\\*['\"])({'|'.join(sorted(_SECRETS))})\1(\s*:\s*)(\\*['\"])(?:(?!\4).)*\4"
+)
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://|/vsi")
 _USER = re.compile(r"(//[^/\s:@'\"<>]*):[^/\s'\"<>]+@")  # a password may hold an @
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}")

@@ -177,3 +177,18 @@ def test_json_that_is_nested_too_deeply_or_means_something_else_is_unavailable(m
             monkeypatch.setenv("GEOSTACK_GBIF_URL", url)
             with pytest.raises(SourceUnavailableError, match="answered no JSON that can"):
                 load_gbif_points(bbox=(0, 0, 1, 1), limit=5, source="planetary-computer")
+
+
+@pytest.mark.parametrize(
+    "place", ["http://[bad/", "gopher://host/", "file:///etc/hostname", "//:x/"]
+)
+@pytest.mark.parametrize("what", WAITS)
+def test_a_redirect_to_no_address_is_no_answer(tmp_path, monkeypatch, what, place):
+    monkeypatch.setattr(retry, "DEFAULT", PATIENCE)
+    with spoken(lambda path, headers: answer(b"", 302, location=f"{place}?sig=SECRET")) as url:
+        monkeypatch.setenv("PC_SDK_SAS_URL", url)
+        Settings.get.cache_clear()
+        with pytest.raises((SourceUnavailableError, PixelReadError, TransientError)) as error:
+            WAITS[what](url, tmp_path)
+        assert web.probe(url, 20.0).startswith("does not answer")
+    assert "SECRET" not in str(error.value)

@@ -54,6 +54,11 @@ def test_filter_keeps_innocent_records():
         "token=SECRET was refused",
         "{'sig': 'SECRET', \"token\": \"SECRET\"}",
         "Authorization: Bearer SECRETSECRET",
+        "{'Ocp-Apim-Subscription-Key': 'SECRET', 'x-api-key': 'SECRET'}",
+        '{"error": "{\\"sig\\": \\"SECRET\\", \\"v\\": 1}"}',
+        "aws_secret_access_key=SECRET AWS_SESSION_TOKEN=SECRET",
+        "S3Store(secret_access_key='SECRET', session_token='SECRET', account_key=SECRET)",
+        "AZURE_STORAGE_ACCESS_KEY=SECRET AZURE_STORAGE_SAS_TOKEN=SECRET refresh_token=SECRET",
         "sig=ab%26SECRET",
     ],
 )

@@ -467,7 +467,7 @@ def ask_status(href: str) -> tuple[int | str, float | None]:
     try:
         with within(WHOLE, ask) as response:
             return response.status_code, retry_after(response.headers.get("Retry-After"))
-    except requests.RequestException as error:
+    except (requests.RequestException, ValueError) as error:  # a redirect to no address
         return type(error).__name__, None
     except TransientError as error:
         return str(error), None
