@@ -45,8 +45,9 @@ def find_breaks(
     """Return the steps in the level of each pixel's series, and when they were.
 
     The likeliest step is found and tested; if it is one, it joins the fit and the next is sought.
-    The test takes the observations' noise for independent: where it is not, as after a poor cloud
-    mask, take a smaller `level`.
+    In a short series a step must be as improbable as in a long one. The test takes the
+    observations' noise for independent: where it is not, as after a poor cloud mask, take a smaller
+    `level`.
 
     Parameters
     ----------

@@ -139,8 +139,8 @@ def composite(
     time
         As `GeoCatalog.query` takes it; by default any.
     every
-        A period as pandas writes it, by its start: "1MS", "10D", "QS", "YS". By default one
-        composite of all.
+        A period as pandas writes it, by its start: "1MS", "10D", "QS", "YS"; a pass belongs to the
+        one in which it begins. By default one composite of all.
     mask
         Sentinel-2's SCL classes that do not count, or an operator that makes a mask of a scene,
         True where a pixel is dropped: `MaskFromQABits()`, a network. None drops nothing but nodata.

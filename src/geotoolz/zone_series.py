@@ -149,7 +149,7 @@ def zonal(
     if workers is not None:
         checked_count("workers", workers)
     zones = Zones(polygons)
-    _check_names(zones)
+    _check_names(zones, target)
     west, south, east, north = zones.bounds
     scenes, reading = scenes_to_read(
         catalog,
@@ -174,13 +174,15 @@ def zonal(
     return run.parquet(target, journal)
 
 
-def _check_names(zones: Zones) -> None:
+def _check_names(zones: Zones, target: Any) -> None:
     """Refuse labels that no column holds, before anything is read."""
     try:
         kind = pa.array(zones.names).type
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         kind = None
-    if kind is None or pa.types.is_nested(kind):
+    # Parquet would give what is no plain type of its own back as the numbers behind it.
+    own = isinstance(kind, pa.BaseExtensionType) or (kind and pa.types.is_duration(kind))
+    if kind is None or pa.types.is_nested(kind) or (own and target is not None):
         raise ValueError(
             "the index names the polygons by labels of one kind, such as numbers or texts, got "
             f"{list(zones.names[:3])}; use polygons.set_axis(polygons.index.map(str))"

@@ -538,3 +538,9 @@ def test_labels_that_no_column_holds_are_refused_before_anything_is_read(tmp_pat
     index = pd.Index(names, tupleize_cols=False, dtype=object)
     with pytest.raises(ValueError, match="labels of one kind"):
         series_of(catalog, gpd.GeoSeries(list(fields[:2]), index=index, crs=EPSG))
+    months = pd.period_range("2024-01", periods=2, freq="M")
+    table = gpd.GeoSeries(list(fields[:2]), index=months, crs=EPSG)
+    assert set(series_of(catalog, table)["zone"]) <= set(months)
+    for labels in (months, pd.to_timedelta([1, 2], "D")):
+        with pytest.raises(ValueError, match="labels of one kind"):
+            series_of(catalog, table.set_axis(labels), target=tmp_path / "s.parquet")
