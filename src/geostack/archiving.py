@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -301,7 +302,10 @@ def _file_names(item: Item, known: dict[str, Any]) -> dict[str, str]:
 def _recorded(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
-    return dict(json.loads(path.read_text("utf-8"))["assets"])
+    try:
+        return dict(json.loads(path.read_text("utf-8"))["assets"])
+    except (ValueError, LookupError, TypeError, RecursionError):  # damaged: it is written anew
+        return {}
 
 
 def _local_feature(
@@ -330,7 +334,7 @@ def _local_feature(
 
 
 def _check_file(path: Path, asset: dict[str, Any]) -> list[Problem]:
-    if not path.is_file():
+    if not os.path.isfile(path):  # nor can it be, by a name that no file has
         return [Problem(path, "missing")]
     size, expected = path.stat().st_size, asset.get("file:size")
     if expected is not None and size != expected:

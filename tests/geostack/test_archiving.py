@@ -198,3 +198,28 @@ def test_a_scene_whose_id_leads_elsewhere_is_refused(name, tmp_path):
     with pytest.raises(ValueError, match="names its folder"):
         _fetch_item(item, "c", ["B04"], None, Fetched(tmp_path / "archive"), lambda n: None)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"assets": 5}', "[" * 100_000, ""])
+def test_a_damaged_item_is_written_anew(remote, tmp_path, damage):
+    archive = tmp_path / "archive"
+    fetch(REQUEST, ("B04",), folder=archive)
+    path = next(archive.rglob("scene-1.json"))
+    whole = path.read_text()
+    path.write_text(damage)
+    assert check(archive)
+    assert fetch(REQUEST, ("B04",), folder=archive).items == ["scene-1"]
+    assert path.read_text() == whole
+    assert check(archive) == []
+
+
+def test_a_name_that_no_file_has_is_a_missing_file(remote, tmp_path):
+    archive = tmp_path / "archive"
+    fetch(REQUEST, ("B04",), folder=archive)
+    path = next(archive.rglob("scene-1.json"))
+    for href in ("x" * 5000, "a\0b"):
+        item = json.loads(path.read_text())
+        item["assets"]["B04"]["href"] = href
+        path.write_text(json.dumps(item))
+        (problem,) = check(archive)
+        assert problem.what == "missing"

@@ -101,11 +101,17 @@ def read_settings(path: str | Path) -> Settings:
     ('B04',)
     """
     file = Path(path)
-    told = parse(file.read_text("utf-8"), ConfigLimits())
+    try:
+        told = parse(file.read_text("utf-8"), ConfigLimits())
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} is no text in UTF-8: {error}") from None
     _check(told, "the file", (), ("source", "limits", "accept_yaml", "pipelines", "layers"))
     source = told.get("source")
     if source is not None:
         source = source_name(source)
+    for part in ("pipelines", "layers", "limits"):
+        if not isinstance(told.get(part) or {}, dict):
+            raise ConfigError(f"{part} must be a mapping, got {told[part]!r}")
     pipelines = checked_names(told.get("pipelines") or {}, "a pipeline")
     layers = checked_names(told.get("layers") or {}, "a layer")
     if not pipelines and not layers:

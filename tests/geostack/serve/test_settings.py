@@ -171,3 +171,20 @@ def test_the_command_serves_and_stops(file: Path):
         process.kill()
         process.stderr.close()
         process.wait()
+
+
+@pytest.mark.parametrize("part", ["pipelines", "layers", "limits"])
+@pytest.mark.parametrize("value", ["5", "[a]", "words", "true", "-0.5"])
+def test_a_part_that_is_no_mapping_is_named(tmp_path: Path, part: str, value: str):
+    given = {"pipelines": "{same: {bands: [B04], pipeline: {class: Identity, config: {}}}}"}
+    file = tmp_path / "serve.yaml"
+    file.write_text("\n".join(f"{key}: {text}" for key, text in {**given, part: value}.items()))
+    with pytest.raises(ConfigError, match=f"{part} must be a mapping"):
+        read_settings(file)
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path):
+    file = tmp_path / "serve.yaml"
+    file.write_bytes(b"\xff\xfe\0p")
+    with pytest.raises(ConfigError, match=r"serve\.yaml is no text in UTF-8"):
+        read_settings(file)
