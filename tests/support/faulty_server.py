@@ -30,18 +30,22 @@ COLOURS = {
     "ndvi": (TO_NDVI | Colormap("BrBG", -1.0, 1.0), BANDS),
     "colour": (DNToReflectance() | ToRGB(("B04", "B03", "B02"), limits=(0, 0.5)), ("B02", "B03", "B04")),
 }  # fmt: skip
-LIMITS = Limits(running=3, waiting=8, seconds=5.0, body_seconds=2.0, tile_cache=200_000)
-"""Little of everything, so that sixteen clients meet every limit."""
+LIMITS = Limits(running=3, waiting=8, seconds=5.0, body_seconds=60.0, tile_cache=200_000)
+"""Few places and little time, so that sixteen clients meet both; a client may stand still."""
+
+GO_ON = "go-on"
+"""The file that ends what waits, in the server's own folder."""
 
 
 class Wait(Operator):
-    """Takes its time."""
+    """Works until a file is there."""
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+    def __init__(self, file: str) -> None:
+        self.file = file
 
     def _apply(self, raster: Any) -> Any:
-        time.sleep(self.seconds)
+        while not Path(self.file).exists():
+            time.sleep(0.01)
         return raster
 
 
@@ -133,7 +137,10 @@ def make_app(archive: Path, folder: Path, rates: Rates) -> Any:
     """The application: two layers, a pipeline, and one that takes its time."""
     clean = ArchiveSource([archive])
     faulty = FaultySource(clean, folder, rates)
-    pipelines = {"ndvi": Pipeline(TO_NDVI, BANDS), "wait": Pipeline(Wait(1.0), BANDS)}
+    pipelines = {
+        "ndvi": Pipeline(TO_NDVI, BANDS),
+        "wait": Pipeline(Wait(str(folder / GO_ON)), BANDS),
+    }
     scene = layers(clean, faulty)
     return create_app(pipelines, scene, source=faulty, limits=LIMITS, accept_yaml=True)
 
@@ -146,7 +153,8 @@ def main(archive: str, folder: str) -> None:
 
     logging.disable()
     app = make_app(Path(archive), Path(folder), Rates())
-    config = uvicorn.Config(app, log_level="critical", **server_options(app))
+    options = {**server_options(app), "timeout_keep_alive": 60}
+    config = uvicorn.Config(app, log_level="critical", **options)
     with socket.socket() as here:
         here.bind(("127.0.0.1", 0))
         print(here.getsockname()[1], flush=True)

@@ -1,5 +1,6 @@
 """Real servers on loopback, over small scenes made for the tests."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 from tiny_scenes import make_scene, scene_bbox
+from waiting import until
 
 from geostack.sources.archive import ArchiveSource
 
@@ -44,25 +46,56 @@ def serve() -> Iterator[Callable[..., str]]:
 
 
 class Running:
-    """A uvicorn server in a thread."""
+    """A uvicorn server in a thread.
 
-    def __init__(self, app: Any, options: dict[str, Any]) -> None:
+    The time of one that is `still` stands until the test lets it pass: on the slowest machine no
+    deadline is over before that, and every one is after it.
+    """
+
+    def __init__(self, app: Any, options: dict[str, Any], still: bool = False) -> None:
         import uvicorn
 
         settings = {"host": "127.0.0.1", "port": 0, "log_level": "critical", "ws": "none"}
         self.server = uvicorn.Server(uvicorn.Config(app, **{**settings, **options}))
-        self.thread = threading.Thread(target=self.server.run, daemon=True)
+        self.still, self.passed, self.goes_on = still, 0.0, 0.0
+        run = (lambda: asyncio.run(self._serve())) if still else self.server.run
+        self.thread = threading.Thread(target=run, daemon=True)
         self.thread.start()
-        for _ in range(6000):
-            if self.server.started:
-                break
-            time.sleep(0.01)
+        until(lambda: self.server.started, "the server has started")
         self.port = self.server.servers[0].sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
 
+    async def _serve(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.loop.time = self._time
+        await self.server.serve()
+
+    def _time(self) -> float:
+        return self.passed + (0.0 if self.still else time.monotonic() - self.goes_on)
+
+    def let_pass(self, seconds: float) -> None:
+        """Let time pass, and return when the server has seen what is due."""
+        seen = threading.Event()
+
+        def go_on() -> None:  # between two steps of the server, each of which has one time
+            self.passed += seconds
+            self.loop.call_soon(self.loop.call_soon, seen.set)
+
+        self.loop.call_soon_threadsafe(go_on)
+        assert seen.wait(300)
+
+    @property
+    def connections(self) -> set[Any]:
+        """The connections that are open."""
+        return self.server.server_state.connections
+
     def stop(self) -> None:
+        """Finish what is under way, and end; its time goes on."""
+        if self.still:
+            self.goes_on, self.still = time.monotonic(), False
+            self.loop.call_soon_threadsafe(int)
         self.server.should_exit = True
-        self.thread.join(60)
+        self.thread.join(300)
         assert not self.thread.is_alive()
 
 

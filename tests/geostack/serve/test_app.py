@@ -75,7 +75,7 @@ def url(serve, scenes) -> str:
 
 def ask(url: str, box, pipeline: str = "ndvi", item: str = ITEM, **params) -> requests.Response:
     body = {"item": item, "bbox": box}
-    return requests.post(f"{url}/pipelines/{pipeline}", json=body, params=params, timeout=20)
+    return requests.post(f"{url}/pipelines/{pipeline}", json=body, params=params, timeout=120)
 
 
 def test_a_scene_gives_the_pixels_that_the_library_gives(url, scenes, box):
@@ -111,7 +111,7 @@ def test_an_uploaded_geotiff_is_run_in_the_bands_order(url, upload):
     red, nir = np.full((8, 8), 1000, "uint16"), np.full((8, 8), 3000, "uint16")
     for body in (upload([red, nir]), upload([nir, red], names=("B08", "B04"))):
         answer = requests.post(
-            f"{url}/pipelines/ndvi", data=body, headers={"Content-Type": "image/tiff"}, timeout=20
+            f"{url}/pipelines/ndvi", data=body, headers={"Content-Type": "image/tiff"}, timeout=120
         )
         assert answer.status_code == 200, answer.text
         with rasterio.open(io.BytesIO(answer.content)) as file:
@@ -133,9 +133,9 @@ def test_a_result_that_is_no_map_is_told_as_json(url, box):
 
 
 def test_pipelines_tell_config_hash_and_versions(url):
-    listed = requests.get(f"{url}/pipelines", timeout=20).json()["pipelines"]
+    listed = requests.get(f"{url}/pipelines", timeout=120).json()["pipelines"]
     assert [each["name"] for each in listed] == ["ndvi", "both", "number", "strict", "broken"]
-    told = requests.get(f"{url}/pipelines/ndvi", timeout=20).json()
+    told = requests.get(f"{url}/pipelines/ndvi", timeout=120).json()
     from pipekit import from_config
 
     assert from_config(told["config"]) == TO_NDVI
@@ -156,10 +156,10 @@ def test_checks_of_the_pipeline_are_the_clients_fault_and_bugs_are_not(url, box)
 
 def test_every_answer_has_a_config_hash(url, box):
     for path in ("/healthz", "/pipelines", "/metrics", "/map", "/nowhere", "/pipelines/unknown"):
-        answer = requests.get(url + path, timeout=20)
+        answer = requests.get(url + path, timeout=120)
         assert re.fullmatch("[0-9a-f]{16}", answer.headers["x-config-hash"]), path
         assert answer.headers["x-content-type-options"] == "nosniff"
-    for answer in (requests.put(f"{url}/healthz", timeout=20), ask(url, [1, 2])):
+    for answer in (requests.put(f"{url}/healthz", timeout=120), ask(url, [1, 2])):
         assert re.fullmatch("[0-9a-f]{16}", answer.headers["x-config-hash"])
 
 
@@ -173,20 +173,20 @@ def test_another_configuration_has_another_hash():
 
 def test_head_is_answered_as_get_is_without_the_content(url):
     for path, status in (("/healthz", 200), ("/pipelines/ndvi", 200), ("/nowhere", 404)):
-        got, head = requests.get(url + path, timeout=20), requests.head(url + path, timeout=20)
+        got, head = requests.get(url + path, timeout=120), requests.head(url + path, timeout=120)
         assert (head.status_code, head.content) == (status, b"")
         for name in ("content-type", "content-length", "x-config-hash"):
             assert head.headers[name] == got.headers[name]
-    text = requests.get(f"{url}/metrics", timeout=20).text
+    text = requests.get(f"{url}/metrics", timeout=120).text
     assert 'geostack_requests_total{method="HEAD",route="/healthz",status="200"} 1.0' in text
 
 
 def test_metrics_count_by_route_and_not_by_address(url, box):
     ask(url, box)
     for number in range(3):
-        requests.get(f"{url}/pipelines/unknown{number}", timeout=20)
-        requests.get(f"{url}/made-up-{number}", timeout=20)
-    text = requests.get(f"{url}/metrics", timeout=20).text
+        requests.get(f"{url}/pipelines/unknown{number}", timeout=120)
+        requests.get(f"{url}/made-up-{number}", timeout=120)
+    text = requests.get(f"{url}/metrics", timeout=120).text
     route = 'route="/pipelines/{name}"'
     assert f'geostack_requests_total{{method="POST",{route},status="200"}} 1.0' in text
     assert f'geostack_requests_total{{method="GET",{route},status="404"}} 3.0' in text
@@ -196,14 +196,16 @@ def test_metrics_count_by_route_and_not_by_address(url, box):
 
 
 def test_the_map_page_loads_nothing_from_elsewhere(url):
-    page = requests.get(f"{url}/map", timeout=20)
+    page = requests.get(f"{url}/map", timeout=120)
     assert page.headers["content-type"].startswith("text/html")
     assert "default-src 'none'" in page.headers["content-security-policy"]
     for path in ("/map", "/map.js", "/map.css"):
-        text = requests.get(url + path, timeout=20).text
+        text = requests.get(url + path, timeout=120).text
         assert "http://" not in text
         assert "https://" not in text
-    assert requests.get(f"{url}/map.js", timeout=20).headers["content-type"].startswith("text/java")
+    assert (
+        requests.get(f"{url}/map.js", timeout=120).headers["content-type"].startswith("text/java")
+    )
 
 
 @pytest.mark.parametrize("item", ["S2B_NO_SUCH", "S2B_MSIL2A_20240614T183919_R070_T10SGJ_OTHER"])
@@ -211,8 +213,7 @@ def test_a_scene_that_no_simulated_area_has_is_not_found_without_building_one(
     serve, tmp_path, monkeypatch, item
 ):
     monkeypatch.setenv("GEOSTACK_CACHE", str(tmp_path))
-    # Building an area takes longer than that.
-    app = create_app({"ndvi": NDVI_PIPELINE}, source="simulated", limits=Limits(seconds=8.0))
+    app = create_app({"ndvi": NDVI_PIPELINE}, source="simulated", limits=Limits(seconds=300.0))
     answer = ask(serve(app), [-120.05, 38.93, -120.03, 38.95], item=item)
     assert answer.status_code == 404, answer.text
     assert list(tmp_path.rglob("*")) == []
@@ -230,19 +231,20 @@ def test_too_many_jobs_are_refused_at_once_and_late_ones_answered_for(serve, upl
                 f"{url}/pipelines/slow",
                 data=body,
                 headers={"Content-Type": "image/tiff"},
-                timeout=20,
+                timeout=120,
             )
         )
 
     threads = [threading.Thread(target=post) for _ in range(4)]
     for thread in threads:
         thread.start()
+        assert Waits.begun.wait(60)  # the first, before the others come
     for thread in threads:
         thread.join()
     # One runs too long, one waits too long, two find no room.
     assert sorted(each.status_code for each in answers) == [503, 503, 503, 504]
     assert all(int(each.headers["retry-after"]) > 0 for each in answers)
-    assert requests.get(f"{url}/healthz", timeout=20).status_code == 200
+    assert requests.get(f"{url}/healthz", timeout=120).status_code == 200
 
 
 def test_stopping_finishes_what_is_under_way(running, upload, waits):
@@ -252,7 +254,7 @@ def test_stopping_finishes_what_is_under_way(running, upload, waits):
     def post() -> None:
         headers = {"Content-Type": "image/tiff"}
         answers.append(
-            requests.post(f"{server.url}/pipelines/slow", data=body, headers=headers, timeout=20)
+            requests.post(f"{server.url}/pipelines/slow", data=body, headers=headers, timeout=120)
         )
 
     client = threading.Thread(target=post)

@@ -1,9 +1,11 @@
-"""A connection that stands still is let go, and one too many is told when to come again."""
+"""A connection that stands still is let go, and one too many is told when to come again.
+
+The time of the servers here stands until a test lets it pass.
+"""
 
 import json
 import socket
 import time
-from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -14,12 +16,13 @@ pytest.importorskip("rio_tiler", reason="needs the serve extra")
 pytest.importorskip("prometheus_client", reason="needs the serve extra")
 
 from georeader.geotensor import GeoTensor
+from waiting import until
 
 from geostack.serve import Limits, Pipeline, create_app
-from geostack.serve.connection import server_options
+from geostack.serve.connection import LINGER, server_options
 from pipekit import Identity, Operator
 
-SECONDS = 0.4
+SECONDS = 2.0
 BANDS = ("B04", "B08")
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
 
@@ -47,20 +50,28 @@ class Noise(Operator):
 
 
 @pytest.fixture
-def start(serve):
-    def begin(**limits):
+def start(running):
+    started = []
+
+    def begin(operator=None, still=True, **limits):
         app = create_app(
-            {"same": Pipeline(Identity(), ("B04", "B08"))},
+            {"same": Pipeline(operator or Identity(), BANDS)},
             limits=Limits(**{"body_seconds": SECONDS, **limits}),
         )
-        return serve(app, **server_options(app)), app
+        started.append(running(app, server_options(app), still))
+        return started[-1], app
 
-    return begin
+    yield begin
+    for server in started:
+        server.stop()
 
 
-def connect(url: str) -> socket.socket:
-    host, port = url.removeprefix("http://").split(":")
-    return socket.create_connection((host, int(port)), timeout=20)
+def connect(server) -> socket.socket:
+    """A connection that the server has accepted."""
+    before = len(server.connections)
+    client = socket.create_connection(("127.0.0.1", server.port), timeout=120)
+    until(lambda: len(server.connections) > before, "the connection is accepted")
+    return client
 
 
 def ended(client: socket.socket) -> bool:
@@ -81,83 +92,90 @@ def everything(client: socket.socket) -> bytes:
     return b"".join(parts)
 
 
+def posting(body: bytes, query: str = "") -> bytes:
+    """The head of a request that posts a GeoTIFF."""
+    return (
+        f"POST /pipelines/same{query} HTTP/1.1\r\nHost: x\r\nContent-Type: image/tiff\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode()
+
+
 @pytest.mark.parametrize("sent", [b"", b"G", HEAD, HEAD[:10]])
 def test_a_head_that_does_not_come_is_not_waited_for(start, sent):
-    url, _ = start()
-    with connect(url) as client:
-        if sent:
-            client.sendall(sent)
+    server, _ = start()
+    with connect(server) as client:
+        client.sendall(sent)
+        server.let_pass(0.9 * SECONDS)
+        assert server.connections
+        server.let_pass(0.1 * SECONDS)
         assert ended(client)
-    assert requests.get(f"{url}/healthz", timeout=20).status_code == 200
+    assert requests.get(f"{server.url}/healthz", timeout=120).status_code == 200
 
 
 def test_dribbling_a_head_gains_no_time(start):
-    url, _ = start()
-    with connect(url) as client:
-        began = time.monotonic()
-        with pytest.raises(OSError):
-            while time.monotonic() < began + 60:
-                client.sendall(b"X")
-                time.sleep(0.05)
-        assert time.monotonic() < began + 60
+    server, _ = start()
+    with connect(server) as client:
+        for _ in range(8):
+            assert server.connections
+            client.sendall(b"X")
+            server.let_pass(SECONDS / 8)
+        assert ended(client)
 
 
 def test_the_second_head_of_a_connection_has_a_deadline_too(start):
-    url, _ = start(body_seconds=1.0)
-    with connect(url) as client:
+    server, _ = start()
+    with connect(server) as client:
         client.sendall(HEAD + b"\r\n")
         assert everything(client).startswith(b"HTTP/1.1 200")
-        time.sleep(1.5)  # an idle connection is kept a while
+        server.let_pass(1.5 * SECONDS)  # an idle connection is kept a while
         client.sendall(HEAD + b"\r\n")
         assert everything(client).startswith(b"HTTP/1.1 200")
         client.sendall(HEAD)
+        (connection,) = server.connections
+        until(lambda: connection.conn.trailing_data[0] == HEAD, "half a head is there")
+        server.let_pass(SECONDS)
         assert ended(client)
 
 
 def test_an_answer_under_way_outlives_the_deadline_of_its_head(start, upload):
     """A body may come after the head's deadline, and is waited for on its own account."""
-    url, _ = start(body_seconds=2.0)
+    server, app = start()
     body = upload()
-    head = (
-        "POST /pipelines/same?format=json HTTP/1.1\r\nHost: x\r\nContent-Type: image/tiff\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    )
-    with connect(url) as client:
-        time.sleep(1.2)
-        client.sendall(head.encode() + body[:50])
-        time.sleep(1.2)
+    with connect(server) as client:
+        server.let_pass(0.6 * SECONDS)
+        client.sendall(posting(body, "?format=json") + body[:50])
+        until(lambda: app.state.service.bodies.arriving, "the body arrives")
+        server.let_pass(0.6 * SECONDS)
         client.sendall(body[50:])
         assert client.recv(4000).startswith(b"HTTP/1.1 200")
 
 
-def test_a_body_that_drips_on_after_its_answer_holds_no_place(running):
+def test_a_body_that_drips_on_after_its_answer_holds_no_place(start):
     """Eight such clients would shut everybody else out of a server for one job at a time."""
-    app = create_app(limits=Limits(running=1, waiting=0, body_seconds=5))
-    server = running(app, server_options(app))
-    clients = [connect(server.url) for _ in range(8)]
+    server, _ = start(running=1, waiting=0, body_seconds=5)
+    clients = [connect(server) for _ in range(8)]
     for client in clients:
         client.sendall(
             b"POST /pipelines/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
         )
         assert everything(client).startswith(b"HTTP/1.1 404"), "answered before its body came"
-    deadline = time.monotonic() + 60
-    while server.server.server_state.connections:
-        assert time.monotonic() < deadline
+    for _ in range(4):
+        assert len(server.connections) == 8
         for client in clients:
-            with suppress(OSError):
-                client.sendall(b"1\r\na\r\n")
-        time.sleep(0.05)
+            client.sendall(b"1\r\na\r\n")
+        server.let_pass(LINGER / 4)
+    until(lambda: not server.connections, "those who drip are let go")
     for client in clients:
         client.close()
-    assert requests.get(f"{server.url}/healthz", timeout=20).status_code == 200
-    server.stop()
+    assert requests.get(f"{server.url}/healthz", timeout=120).status_code == 200
 
 
 def test_a_body_that_ends_after_its_answer_is_followed_by_the_next_request(start):
-    url, _ = start(body_seconds=5)
-    with connect(url) as client:
+    server, _ = start()
+    with connect(server) as client:
         client.sendall(b"POST /pipelines/x HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\na")
         assert everything(client).startswith(b"HTTP/1.1 404")
+        server.let_pass(0.9 * LINGER)
         client.sendall(b"bc" + HEAD + b"\r\n")
         assert everything(client).startswith(b"HTTP/1.1 200")
 
@@ -172,8 +190,8 @@ BROKEN = {
 
 @pytest.mark.parametrize("request_head", BROKEN.values(), ids=BROKEN)
 def test_what_is_no_http_gets_a_problem_with_the_configs_hash(start, request_head):
-    url, app = start(body_seconds=5)
-    with connect(url) as client:
+    server, app = start()
+    with connect(server) as client:
         client.sendall(request_head)
         answer = everything(client)
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -184,56 +202,40 @@ def test_what_is_no_http_gets_a_problem_with_the_configs_hash(start, request_hea
 
 
 def test_a_body_that_breaks_off_is_no_failure_of_the_server(start):
-    url, _ = start(body_seconds=20)
-    with connect(url) as client:
-        client.sendall(
-            b"POST /pipelines/same HTTP/1.1\r\nHost: x\r\nContent-Type: image/tiff\r\n"
-            b"Content-Length: 100\r\n\r\nII*"
-        )
-    deadline = time.monotonic() + 60
-    while 'method="POST"' not in (text := requests.get(f"{url}/metrics", timeout=20).text):
-        assert time.monotonic() < deadline
+    server, _ = start()
+    with connect(server) as client:
+        client.sendall(posting(bytes(100)) + b"II*")
+
+    def counted() -> str:
+        text = requests.get(f"{server.url}/metrics", timeout=120).text
+        return text if 'method="POST"' in text else ""
+
+    text = until(counted, "the broken request is counted")
     assert 'method="POST",route="/pipelines/{name}",status="400"} 1.0' in text
 
 
-def test_stopping_waits_for_a_body_and_then_for_its_answer(running, upload):
-    app = create_app(
-        {"slow": Pipeline(Slow(0.8), ("B04", "B08"))}, limits=Limits(seconds=1.9, body_seconds=5)
-    )
-    server, body = running(app, server_options(app)), upload()
-    head = (
-        "POST /pipelines/slow?format=json HTTP/1.1\r\nHost: x\r\nContent-Type: image/tiff\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    )
-    with connect(server.url) as client:
-        client.sendall(head.encode() + body[:50])
-        while app.state.service.bodies.arriving == 0:
-            time.sleep(0.01)
+def test_stopping_waits_for_a_body_and_then_for_its_answer(start, upload):
+    server, app = start(Slow(0.5), still=False, seconds=120, body_seconds=120)
+    body = upload()
+    with connect(server) as client:
+        client.sendall(posting(body, "?format=json") + body[:50])
+        until(lambda: app.state.service.bodies.arriving, "the body arrives")
         server.server.should_exit = True
-        time.sleep(1.5)
+        until(lambda: not server.server.servers[0].sockets, "it has begun to stop")
         client.sendall(body[50:])
         assert client.recv(4000).startswith(b"HTTP/1.1 200")
-    server.stop()
 
 
-def test_a_reader_that_takes_nothing_is_let_go(running, upload):
+def test_a_reader_that_takes_nothing_is_let_go(start, upload):
     # More than the system keeps for a connection on both sides together.
-    app = create_app({"noise": Pipeline(Noise(2500), BANDS)}, limits=Limits(body_seconds=1.5))
-    server, body = running(app, server_options(app)), upload()
-    head = (
-        "POST /pipelines/noise HTTP/1.1\r\nHost: x\r\nContent-Type: image/tiff\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    )
-    with connect(server.url) as client:
-        client.settimeout(60)
-        client.sendall(head.encode() + body)
+    server, _ = start(Noise(2500))
+    body = upload()
+    with connect(server) as client:
+        client.sendall(posting(body) + body)
         first = client.recv(1000)
         assert first.startswith(b"HTTP/1.1 200")
         length = int(first.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-        deadline = time.monotonic() + 60
-        while server.server.server_state.connections:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        until(lambda: server.let_pass(SECONDS) or not server.connections, "the reader is let go")
         taken = 0
         try:
             while part := client.recv(1 << 20):
@@ -241,45 +243,36 @@ def test_a_reader_that_takes_nothing_is_let_go(running, upload):
         except ConnectionResetError:
             part = b""
         assert taken < length, "the server let go before it had sent everything"
-    assert requests.get(f"{server.url}/healthz", timeout=20).json()["jobs"] == 0
-    server.stop()
+    assert requests.get(f"{server.url}/healthz", timeout=120).json()["jobs"] == 0
 
 
-def test_a_reader_that_keeps_reading_gets_everything(serve, upload):
-    app = create_app({"noise": Pipeline(Noise(2000), BANDS)}, limits=Limits(body_seconds=1.5))
-    url = serve(app, **server_options(app))
+def test_a_reader_that_keeps_reading_gets_everything(start, upload):
+    server, _ = start(Noise(2000), still=False, body_seconds=6.0)
     with requests.post(
-        f"{url}/pipelines/noise",
+        f"{server.url}/pipelines/same",
         data=upload(),
         headers={"Content-Type": "image/tiff"},
         stream=True,
-        timeout=60,
+        timeout=120,
     ) as answer:
         length, taken = int(answer.headers["content-length"]), 0
         for part in answer.iter_content(256 << 10):
             taken += len(part)
-            time.sleep(0.05)
+            time.sleep(0.12)
     assert taken == length
 
 
 def test_one_connection_too_many_is_told_when_to_come_again(start):
-    url, app = start(running=1, waiting=0, body_seconds=20)
-    idle = [connect(url) for _ in range(8)]
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            with connect(url) as client:
-                answer = client.recv(4000)
-            if answer or time.monotonic() > deadline:
-                break
-        head, _, body = answer.partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 503")
-        assert b"Retry-After: 1" in head
-        assert f"X-Config-Hash: {app.state.service.config_hash}".encode() in head
-        assert json.loads(body)["status"] == 503
-    finally:
-        for client in idle:
-            client.close()
-    deadline = time.monotonic() + 60
-    while requests.get(f"{url}/healthz", timeout=20).status_code != 200:
-        assert time.monotonic() < deadline
+    server, app = start(running=1, waiting=0)
+    idle = [connect(server) for _ in range(8)]
+    with socket.create_connection(("127.0.0.1", server.port), timeout=120) as client:
+        answer = client.recv(4000)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503")
+    assert b"Retry-After: 1" in head
+    assert f"X-Config-Hash: {app.state.service.config_hash}".encode() in head
+    assert json.loads(body)["status"] == 503
+    for client in idle:
+        client.close()
+    until(lambda: not server.connections, "the idle ones are gone")
+    assert requests.get(f"{server.url}/healthz", timeout=120).status_code == 200

@@ -89,11 +89,12 @@ def test_a_job_that_nobody_waits_for_any_more_never_begins():
 
     async def leave() -> None:
         first = asyncio.ensure_future(gate.run(go.wait))
-        await asyncio.sleep(0.05)
         second = asyncio.ensure_future(gate.run(lambda: began.append(1)))
-        await asyncio.sleep(0.05)
+        while gate.held < 2:
+            await asyncio.sleep(0)
         second.cancel()
-        await asyncio.sleep(0.05)
+        with pytest.raises(asyncio.CancelledError):
+            await second
         go.set()
         await first
 
@@ -124,8 +125,11 @@ def test_a_tile_that_came_too_late_is_there_for_the_next():
     tiles = TileService({"slow": layer}, gate, 1000)
 
     async def ask_twice() -> tuple[bytes, bool]:
-        with pytest.raises(Problem) as late:
-            await tiles.tile("slow", 1, 0, 0)
+        status = 503
+        while status == 503:  # a busy machine had no time to begin it
+            with pytest.raises(Problem) as late:
+                await tiles.tile("slow", 1, 0, 0)
+            status = late.value.status
         assert (late.value.status, late.value.retry_after) == (504, 30)
         layer.go.set()
         while gate.held:

