@@ -266,8 +266,16 @@ def test_a_scene_in_memory_is_mapped_and_not_sent(client, submitted, scene_of, p
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_every_worker_of_a_cluster_takes_part(client, path, patcher_of):
+def test_every_worker_of_a_cluster_takes_part(client, path, patcher_of, tmp_path):
+    here = os.getpid()
+
     def who(chip):
+        (tmp_path / str(os.getpid())).touch()
+        ends = time.monotonic() + 300
+        # A worker waits for the other, so that none does all the work before the other has begun.
+        while os.getpid() != here and len({*os.listdir(tmp_path)} - {str(here)}) < 2:
+            assert time.monotonic() < ends
+            time.sleep(0.01)
         return np.full((1, *chip.shape[-2:]), os.getpid(), "float64")
 
     options = {"scheduler": client, "block_rows": 256, "progress": False}

@@ -167,7 +167,7 @@ def test_one_bad_chip_of_a_batch_does_not_cost_its_neighbours(scene_of, patcher_
 
 
 def test_several_workers_really_run_side_by_side(scene_of, patcher_of):
-    meeting = threading.Barrier(2, timeout=20)
+    meeting = threading.Barrier(2, timeout=300)
 
     def operate(chip):
         meeting.wait()  # passes only when two chips are in work at once

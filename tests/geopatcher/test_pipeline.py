@@ -19,6 +19,7 @@ from georeader.rasterio_reader import RasterioReader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from waiting import until
 
 from geopatcher import (
     PatchError,
@@ -59,10 +60,10 @@ def one(chip):
 
 
 class Reader:
-    """A reader that notes how many reads run at once, and waits a little, as a server does."""
+    """A reader that notes how many reads run at once, and waits within each, as for a server."""
 
-    def __init__(self, scene, seconds=0.0, fails_at=None):
-        self.scene, self.seconds, self.fails_at = scene, seconds, fails_at
+    def __init__(self, scene, wait=int, fails_at=None):
+        self.scene, self.wait, self.fails_at = scene, wait, fails_at
         self.shape, self.dtype = scene.shape, scene.dtype
         self.transform, self.crs = scene.transform, scene.crs
         self.running = self.most = self.reads = 0
@@ -73,7 +74,7 @@ class Reader:
             self.running += 1
             self.reads += 1
             self.most = max(self.most, self.running)
-        time.sleep(self.seconds)
+        self.wait()
         with self.lock:
             self.running -= 1
         if (window.row_off, window.col_off) == self.fails_at:
@@ -135,22 +136,26 @@ def test_a_model_that_looks_around_gives_what_the_scene_gives(scene_of, patcher_
 
 
 def test_reading_goes_on_beside_the_model(scene_of, patcher_of):
-    scene = scene_of((2, 128, 128))
-    reader, model_may_go_on = Reader(scene, seconds=0.001), threading.Event()
-    held = []
+    together, begun = threading.Event(), threading.Event()
+
+    def wait():
+        if reader.running > 1:
+            together.set()
+        if reader.reads > 1:  # not the chip that is looked at first
+            assert together.wait(300)
+        if reader.reads > 8:
+            assert begun.wait(300)
 
     def model(batch):
-        if len(batch) > 1:  # not the chip that is looked at first
-            held.append(reader.reads)
-            deadline = time.monotonic() + 30
-            while reader.reads < held[0] + 6 and time.monotonic() < deadline:
-                time.sleep(0.002)
-            model_may_go_on.set()
+        if len(batch) > 1 and not begun.is_set():
+            held = reader.reads
+            begun.set()
+            until(lambda: reader.reads >= held + 6, "six more are read while the model runs")
         return batch.sum(axis=1)
 
+    reader = Reader(scene_of((2, 128, 128)), wait)
     map_patches(patcher_of(16, 16), reader, model, batch_size=4, workers=1, progress=False)
-    assert model_may_go_on.is_set()
-    assert reader.reads >= held[0] + 6
+    assert begun.is_set()
     assert 1 < reader.most <= READERS
 
 
@@ -178,6 +183,8 @@ def test_what_is_held_is_bounded_in_bytes(scene_of, patcher_of):
 
     def model(batch):
         taken[0] += len(batch)
+        if 1 < taken[0] < 90:
+            until(lambda: reader.reads >= taken[0] + 2, "more is read")
         time.sleep(0.01)  # time enough to read too far ahead
         most_ahead.append(reader.reads - taken[0])
         return batch.sum(axis=1)
@@ -237,10 +244,7 @@ def test_a_failed_run_leaves_no_thread_behind(scene_of, patcher_of):
             map_patches(
                 patcher_of(16, 12), Reader(scene), failing, batch_size=4, workers=2, progress=False
             )
-    deadline = time.monotonic() + 30
-    while threading.active_count() > before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert threading.active_count() <= before
+    until(lambda: threading.active_count() <= before, "the threads have ended")
 
 
 def test_the_config_is_what_it_was_without_the_new_argument():
@@ -289,21 +293,24 @@ def test_workers_of_a_cluster_hold_the_model_once(tmp_path, scene_of, patcher_of
 
 
 SCRIPT = """
-    import sys, time
+    import itertools, sys, time
     import numpy as np
     from georeader.geotensor import GeoTensor
     from rasterio import Affine
     from scipy.ndimage import uniform_filter
     from geopatcher import *
 
+    sys.calls = itertools.count()  # where a fingerprint of the model does not look
+
     def model(batch):
-        time.sleep(0.004)
+        # One that is to be killed never comes to its end, however late the kill is.
+        time.sleep(600 if next(sys.calls) > 40 and sys.argv[3:] else 0.004)
         return uniform_filter(batch, (1, 1, 5, 5)).sum(axis=1)
 
     model.radius = 2
 
     if __name__ == "__main__":
-        target, journal = sys.argv[1:]
+        target, journal = sys.argv[1:3]
         scene = GeoTensor(
             np.random.default_rng(0).random((2, 3000, 64), "float32"),
             Affine(10, 0, 0, 0, -10, 0), 32610,
@@ -334,7 +341,7 @@ def test_a_run_killed_at_random_moments_resumes_to_the_same_bytes(tmp_path, name
     subprocess.run(command(whole, tmp_path / "other"), check=True, capture_output=True)
     chance, killed = random.Random(11), 0
     for _ in range(KILLS):
-        run = subprocess.Popen(command(target, journal), stdout=subprocess.PIPE)
+        run = subprocess.Popen([*command(target, journal), "killed"], stdout=subprocess.PIPE)
         run.stdout.readline()
         time.sleep(chance.uniform(0.02, 0.3))
         run.send_signal(signal.SIGKILL)

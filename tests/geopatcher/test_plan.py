@@ -306,7 +306,7 @@ def test_first_chips_of_runs_side_by_side_do_not_wait_for_each_other(scene_of, p
 
     def meeting(chip):
         if chip.transform.c == 500_000:  # the first chip of each run waits for the other's
-            both.wait(timeout=60)
+            both.wait(timeout=300)
         return chip
 
     def first(seed):

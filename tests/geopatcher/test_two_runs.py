@@ -96,15 +96,18 @@ def test_a_second_run_on_a_target_is_refused_and_told_who_has_it(tmp_path, name)
 
 
 JOB = """
-import sys, time
+import itertools, sys, time
 import numpy as np
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from test_two_runs import run
 
 import test_two_runs
+sys.calls = itertools.count()  # where a fingerprint of the operator does not look
+# One that is to be killed never comes to its end, however late the kill is.
 test_two_runs.scaled = lambda factor: lambda chip: (
-    time.sleep(0.02), np.asarray(chip, "float32")[0] * factor
+    time.sleep(600 if next(sys.calls) > 32 and sys.argv[4:] else 0.02),
+    np.asarray(chip, "float32")[0] * factor,
 )[1]
 run(Path(sys.argv[2]), sys.argv[3], 7)
 """
@@ -116,10 +119,10 @@ run(Path(sys.argv[2]), sys.argv[3], 7)
 def test_what_a_killed_run_has_claimed_is_free_at_once(tmp_path, name, other):
     here = os.path.dirname(__file__)
     job = [sys.executable, "-W", "ignore", "-c", JOB, here, str(tmp_path), name]
-    with subprocess.Popen(job) as process:
+    with subprocess.Popen([*job, "killed"]) as process:
         journal = tmp_path / "7.jsonl"
-        deadline = time.monotonic() + 120
-        while not (journal.exists() and len(journal.read_bytes().splitlines()) > 2):
+        deadline = time.monotonic() + 300
+        while not (journal.exists() and journal.read_bytes().count(b"\n") > 2):
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -129,7 +132,7 @@ def test_what_a_killed_run_has_claimed_is_free_at_once(tmp_path, name, other):
     if other:
         run(tmp_path, name, 2)
     else:
-        subprocess.run(job, check=True, timeout=120)
+        subprocess.run(job, check=True, timeout=600)
     np.testing.assert_allclose(values_of(tmp_path / name), 2 if other else 7, rtol=1e-6)
     assert not (tmp_path / f".{name}.claim").exists()
 

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import geopandas as gpd
@@ -20,6 +19,7 @@ from dated_scenes import EPSG, NORTH, WEST, dn, item, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rasterio import Affine
+from waiting import until
 
 import geotoolz as gz
 import geotoolz.zone_pass
@@ -413,12 +413,12 @@ def test_a_killed_run_goes_on_and_writes_the_same_bytes(tmp_path):
     script = Path(__file__).parents[1] / "support" / "slow_zonal.py"
     asked = [sys.executable, script, tmp_path, tmp_path / "fields.parquet", target, journal]
     for wanted in (4, 11):
-        run = subprocess.Popen(asked, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
-        deadline = time.monotonic() + 120
-        while not journal.exists() or journal.read_bytes().count(b"\n") < wanted:
-            assert run.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        run = subprocess.Popen([*asked, str(wanted + 1)], env=environment)
+        until(
+            lambda: journal.exists() and journal.read_bytes().count(b"\n") >= wanted,  # noqa: B023
+            "so many passes are noted",
+        )
         run.send_signal(signal.SIGKILL)
         run.wait()
         assert not target.exists()

@@ -13,6 +13,7 @@ import random
 import signal
 import sys
 import time
+from itertools import count
 from pathlib import Path
 
 from geocatalog import from_geoparquet
@@ -24,23 +25,25 @@ WORKERS = 2
 
 
 class Noted:
-    """The default reader, which notes each scene that it is asked for."""
+    """The default reader, which notes each scene that it is asked for, and stops after `most`."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, path: str, most: int | None) -> None:
+        self.path, self.most, self.asked = path, most, count(1)
 
     def __call__(self, row):
         with open(self.path, "ab", buffering=0) as file:
             file.write(f"{row.filepath}\n".encode())  # one write: lines of two threads stay whole
+        if self.most is not None and next(self.asked) > self.most:
+            time.sleep(600)  # it is killed before, however late that is
         return read_row(row)
 
 
-def run(catalog: str, out: str, journal: str, computed: str) -> None:
-    """Run the pipeline to its end."""
+def run(catalog: str, out: str, journal: str, computed: str, most: int | None) -> None:
+    """Run the pipeline to its end, or until so many scenes have begun."""
     CatalogPipeline(
         from_geoparquet(catalog),
         INDEX,
-        reader=Noted(computed),
+        reader=Noted(computed, most),
         writer=out,
         journal=journal,
         workers=WORKERS,
@@ -53,15 +56,14 @@ def begun(computed: str) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-def killed(child: int, computed: str, chosen: random.Random) -> int:
-    """Kill a run after a few more scenes; return the exit code of it."""
-    wanted = begun(computed) + chosen.randint(1, 4)
+def killed(child: int, computed: str, wanted: int, pause: float) -> int:
+    """Kill a run a moment after so many scenes have begun; return the exit code of it."""
     while begun(computed) < wanted:
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.0005)
-    time.sleep(chosen.uniform(0, 0.02))
+    time.sleep(pause)
     os.kill(child, signal.SIGKILL)
     return waited_for(child)
 
@@ -76,11 +78,13 @@ def main(catalog: str, out: str, journal: str, computed: str, seed: str, kills: 
     chosen = random.Random(int(seed))
     done = 0
     while True:
+        more, pause = chosen.randint(1, 4), chosen.uniform(0, 0.02)
+        doomed, wanted = done < int(kills), begun(computed) + more
         child = os.fork()
         if child == 0:
-            run(catalog, out, journal, computed)
+            run(catalog, out, journal, computed, more + WORKERS if doomed else None)
             os._exit(0)
-        code = killed(child, computed, chosen) if done < int(kills) else waited_for(child)
+        code = killed(child, computed, wanted, pause) if doomed else waited_for(child)
         if code != -signal.SIGKILL:  # it came to its end, or failed
             print(done)
             return code

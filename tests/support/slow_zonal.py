@@ -1,4 +1,7 @@
-"""Runs `zonal` slowly, to be killed: python slow_zonal.py FOLDER FIELDS.parquet TARGET JOURNAL."""
+"""Runs `zonal`, to be killed: python slow_zonal.py FOLDER FIELDS.parquet TARGET JOURNAL PASSES.
+
+It comes to a stand after so many passes, and so never to its end, however late the kill is.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +16,15 @@ from geotoolz import zonal
 from geotoolz.zone_pass import PassJob
 
 
-def main(folder: str, fields: str, target: str, journal: str) -> None:
-    """Take a while over each pass, which changes nothing of what it makes."""
-    quick = PassJob.__call__
+def main(folder: str, fields: str, target: str, journal: str, passes: str) -> None:
+    """Make so many passes, and take a while over each, which changes nothing of what it makes."""
+    make, left = PassJob.__call__, iter(range(int(passes)))
 
-    def slow(job, scenes):
-        time.sleep(0.1)
-        return quick(job, scenes)
+    def some(job, scenes):
+        time.sleep(600 if next(left, None) is None else 0.1)
+        return make(job, scenes)
 
-    PassJob.__call__ = slow
+    PassJob.__call__ = some
     paths = sorted(str(path) for path in Path(folder).glob("t*_*.tif"))
     catalog = build_raster_catalog(paths, r"_(?P<date>\d{8})", progress=False)
     polygons = gpd.read_parquet(fields).geometry

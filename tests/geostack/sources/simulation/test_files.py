@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ import rasterio
 import simulated_areas
 from rio_cogeo import cog_validate
 from simulated_areas import ensure_area
+from waiting import until
 
 from geostack.sources.simulation import AREAS, simulated_scenes
 from geostack.sources.simulation.files import ensure, find, write_cog
@@ -21,9 +21,10 @@ from geostack.sources.simulation.grid import Grid
 
 AREA = "lake-tahoe-dem"
 SCENES = [scene for scene in simulated_scenes().values() if scene.area == AREA]
-# Each process tells where the files are, and how many it drew.
+# Each process tells where the files are, and how many it drew. One that is to be killed comes to a
+# stand when it has written a file's pixels, so that it can't be too late.
 SCRIPT = """
-import sys
+import sys, time
 from pathlib import Path
 from geostack.sources.simulation import files
 from simulated_areas import ensure_area
@@ -31,12 +32,15 @@ from simulated_areas import ensure_area
 drawn = []
 draw = files._draw
 files._draw = lambda *arguments: (drawn.append(arguments), draw(*arguments))
+if sys.argv[3:]:
+    write = files.write_cog
+    files.write_cog = lambda *given, **named: (write(*given, **named), time.sleep(600))
 print(ensure_area(sys.argv[1], Path(sys.argv[2])), len(drawn))
 """
 
 
-def start(cache, area=AREA):
-    command = [sys.executable, "-c", SCRIPT, area, str(cache)]
+def start(cache, *more):
+    command = [sys.executable, "-c", SCRIPT, AREA, str(cache), *more]
     environment = {**os.environ, "PYTHONPATH": str(Path(simulated_areas.__file__).parent)}
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
@@ -51,13 +55,8 @@ def whole(cache):
 
 
 def test_a_killed_process_leaves_nothing_for_whole_and_the_next_one_succeeds(tmp_path):
-    process = start(tmp_path)
-    deadline = time.monotonic() + 600
-    # Killed when it has begun to write pixels: neither before nor after.
-    while not list(tmp_path.rglob(".*.tif")):
-        assert process.poll() is None, "the files were drawn before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
+    process = start(tmp_path, "killed")
+    until(lambda: list(tmp_path.rglob(".*.tif")), "it has begun to write pixels", 600)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert len(whole(tmp_path)) < 4
