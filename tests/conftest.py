@@ -109,8 +109,8 @@ def on_store(object_store: Any, store_proxy: Any) -> Any:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three tries of at most five seconds, without long pauses."""
+    """Three tries without long pauses."""
     from pipekit import retry
 
-    policy = retry.RetryPolicy(tries=3, base_delay=0.01, max_delay=0.05, total=5.0)
+    policy = retry.RetryPolicy(tries=3, base_delay=0.01, max_delay=0.05, total=300.0)
     monkeypatch.setattr(retry, "DEFAULT", policy)

@@ -16,6 +16,7 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 from servers import Latency, _stop, ask_all, free_port, running_module
+from waiting import until
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -24,6 +25,7 @@ class Handler(BaseHTTPRequestHandler):
     connections: set[int]
     busy = most = 0
     lock = threading.Lock()
+    together: threading.Event
 
     def do_GET(self):
         with self.lock:
@@ -31,6 +33,10 @@ class Handler(BaseHTTPRequestHandler):
             type(self).connections.add(self.client_address[1])
             type(self).busy += 1
             type(self).most = max(self.most, self.busy)
+            if self.busy > 1:
+                self.together.set()
+        if self.path.startswith("/together"):
+            self.together.wait(300)
         time.sleep(0.02 if self.path.startswith("/slow") else 0.001)
         with self.lock:
             type(self).busy -= 1
@@ -49,7 +55,8 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     """A server that counts who asks for what."""
-    kind = type("Counting", (Handler,), {"asked": Counter(), "connections": set()})
+    own = {"asked": Counter(), "connections": set(), "together": threading.Event()}
+    kind = type("Counting", (Handler,), own)
     with ThreadingHTTPServer(("127.0.0.1", 0), kind) as made:
         thread = threading.Thread(target=made.serve_forever)
         thread.start()
@@ -69,7 +76,7 @@ def test_each_path_is_asked_once_over_kept_connections(server):
 
 def test_no_more_clients_than_named_ask_at_the_same_time(server):
     url, kind = server
-    ask_all(url, [f"/slow{number}" for number in range(12)], clients=3)
+    ask_all(url, [f"/together{number}" for number in range(12)], clients=3, timeout=400)
     assert 1 < kind.most <= 3
 
 
@@ -88,7 +95,9 @@ def test_errors_and_broken_connections_are_counted_and_the_rest_goes_on(server):
 
 
 def test_nobody_at_home_means_all_failed():
-    run = ask_all(f"http://127.0.0.1:{free_port()}", ["/a", "/b"], timeout=2)
+    with socket.socket() as held:  # nobody else gets its port, and it does not listen
+        held.bind(("127.0.0.1", 0))
+        run = ask_all(f"http://127.0.0.1:{held.getsockname()[1]}", ["/a", "/b"])
     assert (len(run.seconds), run.failed) == (0, 2)
     assert np.isnan(run.percentile(50))
 
@@ -117,10 +126,10 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return make
 
 
-# A child of the server writes its id, and would live for a minute.
+# A child of the server writes its id, and would live for long.
 FAMILY = """
 import http.server, os, subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(900)"])
 open(sys.argv[1], "w").write(f"{os.getpid()} {child.pid}")
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -134,7 +143,7 @@ http.server.HTTPServer(("127.0.0.1", port), Answer).serve_forever()
 def is_alive(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"  # ended, though nobody has asked how
 
@@ -147,11 +156,7 @@ def test_a_module_and_its_children_end_with_the_block(module, tmp_path: Path):
         assert all(is_alive(pid) for pid in pids)
         with pytest.raises(HTTPError, match="404"):
             urlopen(f"{url}/other")
-    for _ in range(3000):
-        if not any(is_alive(pid) for pid in pids):
-            break
-        time.sleep(0.02)
-    assert not any(is_alive(pid) for pid in pids)
+    until(lambda: not any(map(is_alive, pids)), "both have ended")
     with pytest.raises(URLError):
         urlopen(url)
 
@@ -166,14 +171,19 @@ def test_a_module_that_ends_at_once_says_why(module):
 
 
 def test_a_module_that_is_never_ready_is_stopped(module):
-    name = module("import time\nprint('still loading', flush=True)\ntime.sleep(60)")
+    name = module("import time\nprint('still loading', flush=True)\ntime.sleep(900)")
     began = time.monotonic()
-    with (
-        pytest.raises(TimeoutError, match=r"(?s)not ready within 3 s.*still loading"),
-        running_module(name, seconds=3),
-    ):
-        pass
-    assert time.monotonic() - began < 55
+    for seconds in (3, 120):  # a busy machine may not even have begun in time
+        with (
+            pytest.raises(TimeoutError, match=f"not ready within {seconds} s") as told,
+            running_module(name, seconds=seconds),
+        ):
+            pass
+        if "still loading" in str(told.value):
+            break
+    else:
+        pytest.fail(str(told.value))
+    assert time.monotonic() - began < 800
 
 
 def test_a_module_that_ignores_interrupts_is_killed(module, monkeypatch: pytest.MonkeyPatch):

@@ -13,7 +13,7 @@ from geocatalog import CatalogError, SearchError, from_stac_items, from_stac_sea
 from geocatalog.read import service as transport
 from pipekit import retry
 
-FAST = retry.RetryPolicy(tries=4, base_delay=0.01, max_delay=0.05, total=8.0)
+FAST = retry.RetryPolicy(tries=4, base_delay=0.01, max_delay=0.05, total=300.0)
 
 
 @pytest.fixture(scope="module")

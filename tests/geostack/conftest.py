@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import pytest
 from loopback import Loopback
 
+from geostack import web
 from geostack.sources import planetary_computer
 from pipekit import retry
 
-FAST = retry.RetryPolicy(tries=4, base_delay=0.01, max_delay=0.05, total=8.0)
+FAST = retry.RetryPolicy(tries=4, base_delay=0.01, max_delay=0.05, total=300.0)
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +21,8 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
     # Port 9 (discard) is closed: whoever would ask the live service is refused at once.
     monkeypatch.setenv("GEOSTACK_STAC_URL", "http://127.0.0.1:9")
     monkeypatch.setattr(retry, "DEFAULT", FAST)
+    for module in (web, planetary_computer):  # a busy machine is no service that does not answer
+        monkeypatch.setattr(module, "PROBE_SECONDS", 120.0)
     planetary_computer._probed.cache_clear()
 
 

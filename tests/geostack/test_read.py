@@ -76,13 +76,13 @@ def test_headers_are_read_at_the_same_time_and_no_more_than_allowed(
     source = PlanetaryComputerSource()
     hrefs = [f"{scene.url}/files/{key}" for key in scene.files]
     source.sign(hrefs[0])
-    scene.latency = 0.5  # ten times what a quiet machine needs for all to be on their way
+    scene.together, scene.latency = busy, 0.2  # time for more to come, if more may
     in_parallel(lambda href: asset_grid(Asset("scene", "B", href, source)), hrefs[:4])
     assert scene.most_active == busy
 
 
 def test_a_chip_reads_all_its_bands_at_the_same_time(scene):
-    scene.latency = 0.5  # ten times what a quiet machine needs for all to be on their way
+    scene.together = 4
     load_s2_chip(**CHIP)
     assert scene.most_active >= 4
 
@@ -215,7 +215,7 @@ def test_a_lazy_tile_over_http_reads_only_its_window(scene):
 
     from geostack import load_s2_full_tile
 
-    scene.latency = 0.5  # ten times what a quiet machine needs for all to be on their way
+    scene.together, scene.latency = 4, 0.2  # time for more to come, if more may
     reader = load_s2_full_tile(**CHIP, bands=FOUR)
     assert scene.requests("^/files/") == []
     part = reader.read_from_window(Window(130, 130, 60, 60)).load()

@@ -91,9 +91,10 @@ def test_a_drip_is_broken_off_and_taken_up_again(remote, tmp_path, monkeypatch):
     remote.faults = [Fault("data.bin", kind="drip")]
     copied = copy(remote, tmp_path)
     assert copied.path.read_bytes() == DATA
-    first, second = remote.requests("data.bin")
+    first, *later = remote.requests("data.bin")  # a busy machine may be as slow as a drip
     assert first.range is None
-    assert second.range is not None
+    assert later
+    assert all(each.range for each in later)
 
 
 def test_a_whole_file_of_unknown_checksum_is_told_by_its_size(remote, tmp_path):

@@ -78,6 +78,8 @@ class Loopback:
         self.repeat_pages = False
         self.ignores_sorting = False
         self.latency = 0.0
+        self.together = 0
+        """Requests for files wait until so many are there at the same time."""
         self.valid: set[str] | None = None
         """Signatures that open files, as many as were issued; None while none was: all are open."""
         self.token_lifetime = 3600.0
@@ -113,7 +115,7 @@ class Loopback:
             target=lambda: self._server.run(sockets=[self._socket]), daemon=True
         )
         self._thread.start()
-        until = time.monotonic() + 60
+        until = time.monotonic() + 300
         while not self._server.started:
             if time.monotonic() > until:
                 raise RuntimeError("the loopback server did not start")
@@ -124,7 +126,7 @@ class Loopback:
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
         self._server.force_exit = True
-        self._thread.join(30)
+        self._thread.join(300)
         self._socket.close()
 
     def reset(self) -> None:
@@ -137,7 +139,7 @@ class Loopback:
         self.answers = {}
         self.ignore_filters = self.repeat_pages = self.ignores_sorting = False
         self.latency, self.valid, self.token_lifetime = 0.0, None, 3600.0
-        self.token_uses = None
+        self.token_uses, self.together = None, 0
         self.uses.clear()
         self.active = self.most_active = 0
         # GDAL remembers what it learnt about a URL, so every test has URLs of its own.
@@ -284,6 +286,8 @@ class Loopback:
             self.most_active = max(self.most_active, self.active)
             fault = self._fault(request.url.path)
         try:
+            if record.path.startswith("/files/"):
+                await self._gathered()
             await asyncio.sleep(self.latency + (fault.seconds if fault else 0.0))
         finally:
             with self._lock:
@@ -292,6 +296,11 @@ class Loopback:
         record.status = answer.status_code
         record.sent = len(getattr(answer, "body", b"") or b"")
         return answer
+
+    async def _gathered(self) -> None:
+        until = time.monotonic() + 120
+        while self.most_active < self.together and time.monotonic() < until:
+            await asyncio.sleep(0.005)
 
     def _fault(self, path: str) -> Fault | None:
         for fault in self.faults:

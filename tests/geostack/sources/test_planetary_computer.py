@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from loopback import Fault, Loopback
@@ -162,7 +163,9 @@ def test_probe_gives_up_on_a_silent_service(scene):
     assert probe(f"{scene.url}/stac", 0.2) == "does not answer within 0.2 s"
 
 
-def test_probe_is_remembered(scene):
+def test_probe_is_remembered(scene, monkeypatch):
+    clock = SimpleNamespace(monotonic=lambda: 90.0)  # the same minute
+    monkeypatch.setattr("geostack.sources.planetary_computer.time", clock)
     source = PlanetaryComputerSource()
     assert source.reachable()
     assert source.reachable()

@@ -33,14 +33,14 @@ def files(folder):
 def test_a_question_builds_nothing(empty_cache):
     source = SimulatedSource()
     source.search(S2, EVERYWHERE, "../..")  # imports
-    began = time.perf_counter()
+    began = time.process_time()
     found = {c: source.search(c, EVERYWHERE, "../..") for c in (S2, "naip", "landsat-c2-l2")}
     assert [len(items) for items in found.values()] == [30, 1, 4]
     assert len(source.dates_near(S2, EVERYWHERE, "2024")) == 28
     assert source.covers(S2, LAKE_TAHOE_BBOX, "2024-06")
     assert "lake-tahoe" in source.describe()
     assert load_stac_items(S2, LAKE_TAHOE_BBOX, "2024-06/2024-07", max_cloud_cover=None)
-    assert time.perf_counter() - began < 5  # 0.1 s on a quiet machine; an area takes 20 s
+    assert time.process_time() - began < 5  # it computes for 0.1 s; an area takes 20 s
     assert files(empty_cache) == []
     assert not empty_cache.exists()
 
