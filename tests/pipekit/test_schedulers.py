@@ -21,14 +21,14 @@ def let_in(port):
     anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
     with (
         suppress(OSError),
-        socket.create_connection(("127.0.0.1", port), timeout=120) as plain,
+        socket.create_connection(("127.0.0.1", port), timeout=20) as plain,
         anyone.wrap_socket(plain) as secret,
     ):
         secret.sendall(b"x" * 100)
         if secret.recv(100):
             return True
     for page in ("", "status", "info", "metrics", "json/identity.json"):
-        connection = HTTPConnection("127.0.0.1", port, timeout=120)
+        connection = HTTPConnection("127.0.0.1", port, timeout=20)
         with closing(connection), suppress(OSError, HTTPException):
             connection.request("GET", f"/{page}")
             with connection.getresponse() as answer:
