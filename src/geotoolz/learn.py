@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,7 +81,9 @@ def fit_pixels(
     rasters, labels
         One raster (C, H, W) and its labels (H, W) on the same pixels, or as many of each.
     ignore_label
-        Pixels with this label, or with what the labels declare as nodata, are left out.
+        Pixels with this label, or with what the labels declare as nodata, are left out. What
+        `rasterize` burns around its shapes is nodata, 0: where it is a class of its own, set the
+        labels' `fill_value_default` to None.
     per_class
         At most so many pixels of each label, drawn with `seed`; all by default.
     seed
@@ -114,6 +117,14 @@ def fit_pixels(
     if not any(len(truth) for _, truth in pairs):
         raise ValueError("no pixel is both valid and labelled, so there is nothing to fit")
     x, y = (np.concatenate(columns) for columns in zip(*pairs, strict=True))
+    if (y == y[0]).all():
+        marked = (equal_mask(values_of(label), fill_of(label)) for label in many_labels)
+        if any(mask is not None and mask.any() for mask in marked):
+            warnings.warn(
+                f"all labels but nodata, which is left out, are {y[0]}; where nodata is a class of "
+                "its own, set the labels' fill_value_default to None",
+                stacklevel=2,
+            )
     if per_class is not None:
         chosen = _balanced(y, per_class, seed)
         x, y = x[chosen], y[chosen]

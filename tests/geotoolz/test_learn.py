@@ -355,3 +355,12 @@ def test_labels_of_another_grid_are_refused():
     for place, crs in ((GRID @ Affine.translation(1, 0), 32632), (GRID, 32633)):
         with pytest.raises(ValueError, match="labels lie on another grid"):
             fit_pixels(GaussianNB(), raster, GeoTensor(labels, place, crs, None))
+
+
+def test_labels_of_one_class_beside_nodata_say_how_to_count_both():
+    chip, burnt = GeoTensor(np.ones((1, 2, 2)), GRID, "EPSG:32632"), np.array([[0, 1], [1, 0]])
+    model, labels = DecisionTreeClassifier(), GeoTensor(burnt, GRID, "EPSG:32632", 0)
+    with pytest.warns(UserWarning, match="set the labels' fill_value_default to None"):
+        gz.fit_pixels(model, chip, labels)
+    labels.fill_value_default = None
+    assert gz.fit_pixels(model, chip, labels).classes_.tolist() == [0, 1]
