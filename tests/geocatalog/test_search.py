@@ -194,7 +194,7 @@ def test_the_first_searches_of_a_process_may_be_made_at_once():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("wrong", set(pages()) - {"a cloud cover in words"})
+@pytest.mark.parametrize("wrong", sorted({*pages()} - {"a cloud cover in words"}))
 def test_what_is_no_page_of_items_is_a_search_error(wrong, monkeypatch):
     monkeypatch.setattr(retry, "DEFAULT", FAST)
     with (
