@@ -274,8 +274,10 @@ for patch in parts:
     )
 
 # %% [markdown]
-# The border was given in degrees and the scene is in UTM: the geometry reprojected it. The two
-# states share out the whole scene, so on every pixel the shares must add up to one.
+# The border was given in degrees and the scene is in UTM: the geometry reprojected it. A border that is
+# straight in degrees is bent in UTM, and to move its corners alone would shift what lies between them,
+# so its edges were cut into pieces first. The two states share out the whole scene, so on every pixel
+# the shares must add up to one.
 
 # %%
 total = np.zeros(ndvi.shape)
@@ -285,6 +287,7 @@ assert np.allclose(total, 1, atol=1e-6)
 print("every pixel is shared out completely")
 
 # %%
+in_utm = zones.set_geometry(zones.segmentize(0.002)).to_crs(ndvi.crs)  # pieces of some 200 m
 nevada = np.zeros(ndvi.shape, "float32")
 nevada[parts[1].indices.rows, parts[1].indices.cols] = parts[1].indices.coverage
 last = np.argwhere((nevada > 0) & (nevada < 1))[-1]  # where the border leaves the scene
@@ -300,7 +303,7 @@ plot(
     label="NDVI (unitless)",
     title="NDVI, border in red",
 )
-zones.to_crs(ndvi.crs).boundary.scale(1e-3, 1e-3, origin=(0, 0)).plot(ax=axes[1], color="red")
+in_utm.boundary.scale(1e-3, 1e-3, origin=(0, 0)).plot(ax=axes[1], color="red")
 west, south, east, north = (v / 1000 for v in ndvi.bounds)
 axes[1].set(xlim=(west, east), ylim=(south, north))
 extent = (zoom[1].start, zoom[1].stop, zoom[0].stop, zoom[0].start)
@@ -329,12 +332,13 @@ for (number, value), patch in zip(table.items(), parts, strict=True):
 
 # %% [markdown]
 # Are the shares right? Two independent checks: in the upper 400 rows, burn the polygons onto a grid ten
-# times as fine, and average; and ask `exactextract`, the reference for coverage fractions.
+# times as fine, and average; and ask `exactextract`, the reference for coverage fractions. Both take
+# polygons in the grid's CRS, so the border is cut into pieces for them, too.
 
 # %%
 fine = ndvi.transform @ ndvi.transform.scale(0.1)
 for patch in parts:
-    polygon = zones.to_crs(ndvi.crs).geometry[patch.anchor]
+    polygon = in_utm.geometry[patch.anchor]
     burnt = rasterize([polygon], out_shape=(4000, 15990), transform=fine, dtype="uint8")
     share = burnt.reshape(400, 10, 1599, 10).mean(axis=(1, 3))
     ours = np.zeros((400, 1599))
@@ -348,7 +352,6 @@ if importlib.util.find_spec("exactextract"):
     from exactextract import exact_extract
     from exactextract.raster import NumPyRasterSource
 
-    in_utm = zones.to_crs(ndvi.crs)
     values = ndvi.values.astype(float)
     raster = NumPyRasterSource(values, *ndvi.bounds, srs_wkt=in_utm.crs.to_wkt())
     means = exact_extract(raster, in_utm, ["mean"], output="pandas")["mean"]

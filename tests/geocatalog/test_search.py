@@ -11,6 +11,7 @@ from tiny_scenes import make_scene, scene_bbox
 
 from geocatalog import CatalogError, SearchError, from_stac_items, from_stac_search, search
 from geocatalog.read import service as transport
+from geocatalog.read.service import service_item
 from pipekit import retry
 
 FAST = retry.RetryPolicy(tries=4, base_delay=0.01, max_delay=0.05, total=300.0)
@@ -202,6 +203,22 @@ def test_what_is_no_page_of_items_is_a_search_error(wrong, monkeypatch):
         pytest.raises((SearchError, CatalogError), match=r"answered what is no STAC|item a"),
     ):
         from_stac_search(url)
+
+
+def test_a_service_on_this_machine_may_name_its_files_and_no_other_may(tmp_path):
+    file = tmp_path / "b04.tif"
+    file.touch()
+    for href in (str(file), file.as_uri()):
+        found = {"features": [feature(assets={"B04": {"href": href, "roles": ["data"]}})]}
+        with spoken(lambda path, headers, page=found: stac(page, url, path)) as url:
+            assert from_stac_search(url).gdf.filepath.tolist() == [str(file)]
+        (item,) = found["features"]
+        if href.startswith("file:"):
+            with pytest.raises(ValueError, match="is a file of this machine"):
+                service_item(item, "https://host/stac")
+        else:
+            asset = service_item(item, "https://host/stac").assets["B04"]
+            assert asset.href == f"https://host{file}"
 
 
 def test_a_path_of_a_service_is_one_of_the_service(monkeypatch):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from pipekit.retry import (
     TRANSIENT_STATUS,
@@ -31,6 +32,7 @@ TIMEOUT = (5.0, 30.0)
 """Seconds to connect, and between two bytes of an answer."""
 WHOLE = 60.0
 """Seconds for one whole answer, such as a page of items or a token."""
+_HERE = ("localhost", "127.0.0.1", "::1")
 MOST_BYTES = 64 << 20
 """Of one such answer, unpacked: a page of a hundred items has two million."""
 
@@ -233,6 +235,8 @@ def asking(url: str, question: Callable[[], T], failure: type[Exception], way_ou
 def service_item(feature: dict[str, Any], url: str) -> Item:
     """Return an item that a service gave, its assets at addresses: a path is one of the service.
 
+    Only a service on this machine may name files of it.
+
     Parameters
     ----------
     feature
@@ -243,6 +247,11 @@ def service_item(feature: dict[str, Any], url: str) -> Item:
     Returns
     -------
     pystac.Item
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an id that is no text, and an asset that is a file of this machine.
 
     Examples
     --------
@@ -257,6 +266,11 @@ def service_item(feature: dict[str, Any], url: str) -> Item:
     item = Item.from_dict(feature, preserve_dict=False)
     if not isinstance(item.id, str):
         raise TypeError(f"the id of an item is a text, got {item.id!r}")
+    here = urlsplit(url).hostname in _HERE
     for asset in item.assets.values():
+        if here and os.path.isabs(asset.href) and os.path.exists(asset.href):
+            continue
         asset.href = urljoin(item.get_self_href() or url, asset.href)
+        if not here and asset.href.lower().startswith("file:"):
+            raise ValueError(f"{asset.href} is a file of this machine, not of the service")
     return item
