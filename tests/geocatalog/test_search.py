@@ -219,9 +219,3 @@ def test_a_service_on_this_machine_may_name_its_files_and_no_other_may(tmp_path)
         else:
             asset = service_item(item, "https://host/stac").assets["B04"]
             assert asset.href == f"https://host{file}"
-
-
-def test_a_path_of_a_service_is_one_of_the_service(monkeypatch):
-    found = {"features": [feature(assets={"B04": {"href": "/etc/b04.tif", "roles": ["data"]}})]}
-    with spoken(lambda path, headers: stac(found, url, path)) as url:
-        assert from_stac_search(url).gdf.filepath.tolist() == [f"{url}/etc/b04.tif"]

@@ -268,7 +268,7 @@ def service_item(feature: dict[str, Any], url: str) -> Item:
         raise TypeError(f"the id of an item is a text, got {item.id!r}")
     here = urlsplit(url).hostname in _HERE
     for asset in item.assets.values():
-        if here and os.path.isabs(asset.href) and os.path.exists(asset.href):
+        if here and os.path.isabs(asset.href):
             continue
         asset.href = urljoin(item.get_self_href() or url, asset.href)
         if not here and asset.href.lower().startswith("file:"):

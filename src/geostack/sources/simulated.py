@@ -201,7 +201,7 @@ def simulated_file(href: str) -> str:
     '/data/a.tif'
     """
     path = Path(href)
-    if path.is_file() or KIND not in path.parts:
+    if "://" in href or KIND not in path.parts or path.is_file():
         return href
     from geostack.sources.simulation import files
 

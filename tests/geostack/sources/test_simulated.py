@@ -58,6 +58,9 @@ def test_signing_draws_the_file_and_nothing_else(empty_cache):
     source = SimulatedSource()
     (item, *_) = source.search("cop-dem-glo-30", LAKE_TAHOE_BBOX, "../..")
     href = item.assets["data"].href
+    afar = f"http://127.0.0.1:9{href}"
+    assert source.sign(afar) == afar
+    assert files(empty_cache) == []
     assert not Path(href).exists()
     assert source.sign(href) == href
     assert [path.suffix for path in files(empty_cache)] == [".lock", ".json", ".tif"]
