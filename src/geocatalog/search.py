@@ -185,7 +185,8 @@ def _pages(client: Any, policy: RetryPolicy | None, **terms: Any) -> Iterator[li
 
     def read() -> tuple[list[Item], Link | None]:
         page = ask()
-        items = [service_item(feature, search.url) for feature in page.get("features") or ()]
+        features = page.get("features") or ()
+        items = [service_item(feature, search.url, files=True) for feature in features]
         following = [link for link in page.get("links") or () if link.get("rel") == "next"]
         return items, Link.from_dict(following[0]) if following else None
 

@@ -215,7 +215,7 @@ def test_a_service_on_this_machine_may_name_its_files_and_no_other_may(tmp_path)
         (item,) = found["features"]
         if href.startswith("file:"):
             with pytest.raises(ValueError, match="is a file of this machine"):
-                service_item(item, "https://host/stac")
+                service_item(item, "https://host/stac", files=True)
         else:
-            asset = service_item(item, "https://host/stac").assets["B04"]
+            asset = service_item(item, "https://host/stac", files=True).assets["B04"]
             assert asset.href == f"https://host{file}"

@@ -232,10 +232,8 @@ def asking(url: str, question: Callable[[], T], failure: type[Exception], way_ou
         raise failure(f"{service} answered what is no STAC ({said})") from None
 
 
-def service_item(feature: dict[str, Any], url: str) -> Item:
+def service_item(feature: dict[str, Any], url: str, *, files: bool = False) -> Item:
     """Return an item that a service gave, its assets at addresses: a path is one of the service.
-
-    Only a service on this machine may name files of it.
 
     Parameters
     ----------
@@ -243,6 +241,8 @@ def service_item(feature: dict[str, Any], url: str) -> Item:
         The item as a dictionary, which may be changed.
     url
         Of the service, which relative addresses start from where the item says no other.
+    files
+        Whether a service on this machine may name files of it; no other may.
 
     Returns
     -------
@@ -266,7 +266,7 @@ def service_item(feature: dict[str, Any], url: str) -> Item:
     item = Item.from_dict(feature, preserve_dict=False)
     if not isinstance(item.id, str):
         raise TypeError(f"the id of an item is a text, got {item.id!r}")
-    here = urlsplit(url).hostname in _HERE
+    here = files and urlsplit(url).hostname in _HERE
     for asset in item.assets.values():
         if here and os.path.isabs(asset.href):
             continue
