@@ -5,6 +5,7 @@ from __future__ import annotations
 import copyreg
 import io
 import json
+import math
 import pickle
 import re
 from collections.abc import Mapping
@@ -260,6 +261,29 @@ def _equal_crs(first: Any, second: Any) -> bool:
 
 _EARTH = 6_371_000.0
 """Metres from the Earth's middle to its surface."""
+
+
+def full_turns(low: float, high: float, west: float, east: float) -> range:
+    """Return by how many full turns something in degrees comes onto a grid.
+
+    Parameters
+    ----------
+    low, high
+        The westernmost and easternmost longitude of it, in degrees.
+    west, east
+        Sides of the grid, which may count otherwise, such as 0 and 360.
+
+    Returns
+    -------
+    range
+        Turns of 360 degrees eastwards; empty where none leads there.
+
+    Examples
+    --------
+    >>> list(full_turns(-10, 10, 0, 360)), list(full_turns(20, 30, -180, 180))
+    ([0, 1], [0])
+    """
+    return range(math.ceil((west - high) / 360), math.floor((east - low) / 360) + 1)
 
 
 def kilometre_in(crs: Any) -> float:

@@ -1,9 +1,7 @@
 """However slowly a server answers, whoever waits for it is let go."""
 
 import gzip
-import socket
-import threading
-from contextlib import contextmanager
+import time
 from uuid import uuid4
 
 import pytest
@@ -24,33 +22,16 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
 PATIENCE = RetryPolicy(tries=2, base_delay=0.01, total=60.0)
 
 
-@contextmanager
 def dripping(head: bytes):
     """A server that says `head`, and then a byte now and then for as long as it is asked."""
-    ended = threading.Event()
 
-    def drip(connection):
-        with connection:
-            try:
-                connection.recv(65_536)
-                connection.sendall(head)
-                while not ended.wait(0.05):
-                    connection.sendall(b"x")
-            except OSError:
-                return
+    def drip(path, headers):
+        yield head
+        while True:
+            time.sleep(0.05)
+            yield b"x"
 
-    def accept():
-        while not ended.is_set():
-            try:
-                connection, _ = listening.accept()
-            except OSError:
-                return
-            threading.Thread(target=drip, args=(connection,), daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        threading.Thread(target=accept, daemon=True).start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        ended.set()
+    return spoken(drip)
 
 
 def ask_status(url, folder):

@@ -40,9 +40,11 @@ def spoken(say: Answer, heard: list[tuple[str, dict[str, str]]] | None = None) -
             if heard is not None:
                 heard.append((path, headers))
             said = say(path, headers)
-            for piece in [said] if isinstance(said, bytes) else said:
-                connection.sendall(piece.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if method == "HEAD"
-                                   else piece)  # fmt: skip
+            if isinstance(said, bytes):
+                bodiless = said.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+                said = [bodiless if method == "HEAD" else said]
+            for piece in said:
+                connection.sendall(piece)
 
     def accept() -> None:
         while True:

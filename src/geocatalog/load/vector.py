@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from geocatalog.geoslice import GeoSlice
 from geocatalog.grid import as_geotensor
 from geocatalog.read.open import with_address
 from geocatalog.read.signers import signing
-from pipekit.carrier import same_crs
+from pipekit.carrier import full_turns, same_crs
 
 if TYPE_CHECKING:
     from georeader.geotensor import GeoTensor
@@ -123,8 +122,7 @@ def _turns(row: CatalogRow, native: CRS, box: Bounds) -> list[float]:
     if not native.is_geographic:
         return [0.0]
     own = row.bounds if same_crs(native, row.crs) else (-180.0, -90.0, 180.0, 90.0)
-    first, last = math.ceil((box[0] - own[2]) / 360), math.floor((box[2] - own[0]) / 360)
-    return [360.0 * turn for turn in range(first, last + 1)]
+    return [360.0 * turn for turn in full_turns(own[0], own[2], box[0], box[2])]
 
 
 def _features_in(

@@ -6,7 +6,6 @@ those on its right. No cell is ever clipped, and many polygons are done at once.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -27,7 +26,7 @@ from geopatcher.domain import (
     is_geographic,
 )
 from geopatcher.patch import Cells, Members, PatchError
-from pipekit.carrier import kilometre_in, same_crs
+from pipekit.carrier import full_turns, kilometre_in, same_crs
 
 _TABLES = ("geopandas.GeoSeries", "geopandas.GeoDataFrame")
 
@@ -171,7 +170,7 @@ def _turned_onto(polygon: Any, domain: RasterDomain | GridDomain) -> Any:
     if not (domain.is_geographic if isinstance(domain, GridDomain) else is_geographic(domain.crs)):
         return polygon
     (west, _, east, _), (low, _, high, _) = domain.bounds, polygon.bounds
-    turns = range(math.ceil((west - high) / 360), math.floor((east - low) / 360) + 1)
+    turns = full_turns(low, high, west, east)
     if list(turns) in ([], [0]):
         return polygon
     return shapely.union_all([translate(polygon, 360.0 * turn) for turn in turns])
