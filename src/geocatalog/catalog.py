@@ -118,7 +118,9 @@ class GeoCatalog(ABC):
         """The rows as a GeoDataFrame; a copy that may be changed, and changes no catalog."""
         from geocatalog.copied import CopiedFrame
 
-        return CopiedFrame(self._copied())
+        frame = self._copied()
+        frame.__class__ = CopiedFrame  # making one of the other would take longer than a query
+        return frame
 
     def _copied(self) -> GeoDataFrame:
         return self._frame.copy()
