@@ -134,9 +134,10 @@ def merge_to_file(
     with bounded_cache(field, workers):
         merge = plan.row_merge(chip_spec(plan.first))
         spec = spec_of(merge.spec, merge.reducer, domain, plan.first.data)
-        with open_target(path, spec, chunks) as opened:
+    with open_target(path, spec, chunks) as opened:
+        with bounded_cache(field, workers):
             covered = plan.write(merge, lambda: opened.store.begin().write, opened.store.align)
-            opened.finish(plan.skipped)
+        opened.finish(plan.skipped)  # under a cache of its own, which is smaller
     warn_uncovered(1 - covered / (domain.height * domain.width))
     return open_lazily(path)
 

@@ -30,8 +30,10 @@ from pipekit.legend import Classes, classes_of, colour_table, write_names
 from pipekit.pixels import ROLE_TAG, band_roles
 
 TILE = 512
-CACHE_MEGABYTES = 32
+CACHE_MEGABYTES = 24
 """GDAL's block cache while it builds the file: a row of tiles, not the 5 % of memory it takes."""
+OVERVIEW_BYTES = 2_000_000
+"""What GDAL holds of the pixels under a piece of overview, several times; not its 10 MB."""
 
 SCALING = ("scale_factor", "add_offset")
 """CF's names of what makes stored numbers physical: number * scale_factor + add_offset."""
@@ -87,7 +89,8 @@ class CogTarget(Unfinished):
             "BIGTIFF": "IF_SAFER",
             "NUM_THREADS": "2",
         }
-        with gdal_writes(self.path), block_cache(CACHE_MEGABYTES * 2**20):
+        lean = rasterio.Env(GDAL_OVR_CHUNK_MAX_SIZE=OVERVIEW_BYTES)
+        with gdal_writes(self.path), block_cache(CACHE_MEGABYTES * 2**20), lean:
             copy(str(header), str(made), driver="COG", **options)
             if not ends_within(made):
                 raise OSError(errno.ENOSPC, f"it was cut short at {made.stat().st_size} bytes")
