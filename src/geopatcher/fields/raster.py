@@ -11,7 +11,7 @@ import math
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
@@ -260,14 +260,11 @@ class RasterField:
         self._values = plain(reader.values) if isinstance(reader, GeoTensor) else None
         self._nodata = _nodata_said(reader)
         self._files = OpenDatasets() if self._values is None and _is_plain_file(reader) else None
-        self._told: dict[str, tuple[bool, bool]] = {}
-        self._declared: Any = None
-        self._differ, self._looks, self._looked = False, False, False
-        self._roles: tuple[Role, ...] = ()
-        self._has_labels = False
         self.scaled = scaled
-        self._physical: bool | None = None
-        self._scales: dict[str, Any] = {}
+        self._looked, self._differ, self._physical = False, False, False
+        self._roles: tuple[Role, ...] = ()
+        self._hides: list[bool | None] = []
+        self._scales: Any = None
 
     def __reduce__(self) -> Any:
         return partial(type(self), scaled=self.scaled), (self.reader,)
@@ -297,7 +294,8 @@ class RasterField:
             return self._as_chip(piece.values, piece.transform, piece.attrs)
         row, col = indices.row_off, indices.col_off
         if self._values is None:
-            values = (self._joined if self._looked else self._read)(indices)
+            self._look()
+            values = self._joined(indices)
         else:
             values = self._values[..., row : row + indices.height, col : col + indices.width]
         return self._as_chip(values, place_of(self._transform, row, col), self.reader.attrs)
@@ -315,8 +313,8 @@ class RasterField:
         RasterField
             On the same grid.
         """
-        if self._files is not None and self._physical is None:
-            self.select(Window(0, 0, 1, 1))
+        if self._files is not None:
+            self._look()
         kind, nodata = np.dtype(self.reader.dtype), self._nodata
         if self._physical:
             kind, nodata = _physical_dtype(kind), np.nan
@@ -324,13 +322,10 @@ class RasterField:
 
     def _as_chip(self, values: np.ndarray, place: Affine, attrs: dict[str, Any]) -> GeoTensor:
         nodata = np.nan if self._physical else self._nodata
-        if isinstance(values, np.ma.MaskedArray):
-            if np.ma.is_masked(values):
-                nodata = nodata_of(values)
+        if self._values is None:
+            nodata = nodata_of(values) if np.ma.is_masked(values) else nodata
             values = plain(values)
-        elif self._values is None:
-            values = plain(values)
-        if self._has_labels and not {"band_roles", "band_names"} & set(attrs or ()):
+        if self._roles and not {"band_roles", "band_names"} & set(attrs or ()):
             files = values.shape[-3] // len(self._roles) if values.ndim > 2 else 1
             attrs = {**(attrs or {}), "band_roles": self._roles * files}
         return GeoTensor(values, place, self.reader.crs, nodata, attrs)
@@ -344,83 +339,104 @@ class RasterField:
         chip = self.select(window)
         return saying(plain(chip)[..., rows - top, cols - left], chip.fill_value_default)
 
-    def _read(self, window: Window) -> np.ndarray:
-        """Read a window; at the first one, seek the number that marks what is missing."""
-        nodata, values = self._nodata, self._joined(window)
+    def _each_file(self) -> Iterator[Any]:
+        """Yield the reader's files, which stay open, each under GDAL's settings for it."""
+        files, level = self._files, self.reader.overview_level
+        assert files is not None
+        options = {} if level is None else {"overview_level": level}
+        for path in self.reader.paths:
+            remote = "://" in path or path.startswith("/vsi")
+            # One of this machine needs settings to be opened, no more.
+            held = not remote and files.holds(path, **options)
+            with nullcontext() if held else rasterio.Env(**_reading_options(self.reader, path)):
+                yield files.get(path, **options)
+
+    def _look(self) -> None:
+        """Ask the files once what marks their pixels; seek a number for it where they say none."""
+        if self._looked:
+            return
+        indexes, (rows, cols) = self.reader.indexes, self.reader.window_focus.toranges()
+        alphas, by_value, said, scales, kinds = [], [], [], [], []
+        roles: tuple[Role, ...] = ()
+        inside = min(rows[0], cols[0]) >= 0
+        for file in self._each_file():
+            if not roles:
+                roles = roles_in_file(file, indexes)
+                # The reader does not look beside its file, nor does it know what its header rounds.
+                if self._nodata is None or self._nodata == file.nodata:
+                    self._nodata = header_nodata(file, indexes[0])
+            # A band of near infrared may be coloured as alpha: its name tells, or who asks for it.
+            # Nobody asks by number who takes all bands, as a reader does by itself.
+            asked = () if list(indexes) == list(file.indexes) else indexes
+            alphas.append(not coloured_alpha(file, asked))
+            by_value.append(nodata_decides(file, indexes, alpha=alphas[-1]))
+            inside &= rows[1] <= file.height and cols[1] <= file.width
+            said += [header_nodata(file, index) for index in indexes]
+            scales.append([(file.scales[index - 1], file.offsets[index - 1]) for index in indexes])
+            kinds += [file.dtypes[index - 1] for index in indexes]
+        self._differ = not all(same_nodata(each, said[0]) for each in said)
+        self._hides = [
+            None if decides and not self._differ else alpha
+            for decides, alpha in zip(by_value, alphas, strict=True)
+        ]
+        self._roles = roles if set(roles) != {"quantity"} else ()
+        if self.scaled:
+            self._take_scales(np.array(scales, np.float64), roles)
+        # Whole numbers that no file marks get a number for it, the same in all windows.
+        marked = self._nodata is not None and not self._differ
+        whole = np.result_type(*kinds).kind in "iu" and not self._physical
         few = math.prod(self.domain.shape) <= LOOKED_THROUGH
-        if self._looks and few and values.dtype.kind in "iu":
-            rows, cols = self.domain.shape[-2:]
+        if whole and few and not marked and not (inside and all(by_value)):
+            height, width = self.domain.shape[-2:]
             with suppress(TypeError):  # every number is in use: each window has one of its own
-                self._nodata = nodata_of(self._joined(Window(0, 0, cols, rows)))
+                self._nodata = nodata_of(self._joined(Window(0, 0, width, height)))
         self._looked = True
-        stays = same_nodata(nodata, self._nodata) and not self._differ
-        return values if stays else self._joined(window)
+
+    def _take_scales(self, scales: np.ndarray, roles: tuple[Role, ...]) -> None:
+        """Take (files, C, 2) scales and offsets; classes, bits and masks are never scaled."""
+        scales[:, [role != "quantity" for role in roles]] = 1, 0
+        physical = (scales != (1, 0)).any(axis=(1, 2))
+        self._physical = bool(physical[0])
+        if self._physical:
+            self._scales = np.moveaxis(scales, 2, 1)[..., None, None]
+        elif physical.any():
+            raise PatchError(
+                f"{self.reader.paths[physical.argmax()]} has a scale or an offset and "
+                f"{self.reader.paths[0]} has none; "
+                "give RasterField(..., scaled=False) to take the numbers as stored"
+            )
 
     def _joined(self, window: Window) -> np.ndarray:
         """Read a window from the reader's files through datasets that stay open."""
-        reader, files = self.reader, self._files
-        assert files is not None
-        focus = reader.window_focus
+        focus, stack = self.reader.window_focus, self.reader.stack
         row, col = focus.row_off + window.row_off, focus.col_off + window.col_off
         inside = Window(col, row, window.width, window.height)
-        options = {}
-        if reader.overview_level is not None:
-            options["overview_level"] = reader.overview_level
-        parts = []
-        for path in reader.paths:
-            with self._settings(path, **options):
-                parts.append(self._of_file(files.get(path, **options), inside))
-        if len(parts) == 1 and not reader.stack:
+        parts = [self._of_file(at, file, inside) for at, file in enumerate(self._each_file())]
+        if len(parts) == 1 and not stack:
             return parts[0]
         masked = [part for part in parts if isinstance(part, np.ma.MaskedArray)]
         join: Any = np.ma if masked else np
-        joined = join.stack(parts) if reader.stack else join.concatenate(parts)
+        joined = join.stack(parts) if stack else join.concatenate(parts)
         if masked:
             joined.fill_value = masked[0].fill_value
         return joined  # type: ignore[no-any-return]
 
-    def _of_file(self, file: Any, window: Window) -> np.ndarray:
+    def _of_file(self, at: int, file: Any, window: Window) -> np.ndarray:
         """Return a window of a file's bands, masked where it hides them by more than one value."""
-        by_value, alpha = self._told.get(file.name) or self._look_at(file)
-        by_value = by_value and not self._differ
-        values, hidden = self._stored(file, window, None if by_value else alpha)
-        scales = self._scales_of(file)
-        if scales is None and hidden is None:
+        values, hidden = self._stored(file, window, self._hides[at])
+        if self._scales is None and hidden is None:
             return values
         if not self._differ and (marks := equal_mask(values, self._nodata)) is not None:
             hidden = marks if hidden is None else hidden | marks
-        if scales is None:
+        if self._scales is None:
             said = self._nodata is not None and holds(values.dtype, self._nodata)
             mark = self._nodata if said else last_number(values.dtype)
             return np.ma.array(values, mask=hidden, fill_value=mark)
-        scale, offset = scales
+        scale, offset = self._scales[at]
         out = (values * scale + offset).astype(_physical_dtype(values.dtype))
         if hidden is not None:
             out[hidden] = np.nan
         return out
-
-    def _look_at(self, file: Any) -> tuple[bool, bool]:
-        """Note whether one nodata value tells a file's valid pixels, and whether alpha hides."""
-        indexes, focus = self.reader.indexes, self.reader.window_focus
-        # A band of near infrared may be coloured as alpha: its name tells, or who asks for it.
-        # Nobody asks by number who takes all bands, as a reader does by itself.
-        asked = () if list(indexes) == list(file.indexes) else indexes
-        alpha = not coloured_alpha(file, asked)
-        by_value = nodata_decides(file, indexes, alpha=alpha)
-        said = [header_nodata(file, index) for index in indexes]
-        if not self._told:
-            self._roles = roles_in_file(file, indexes)
-            self._has_labels = set(self._roles) != {"quantity"}
-            # The reader does not look beside its file, nor does it know what its header rounds.
-            if self._nodata is None or self._nodata == file.nodata:
-                self._nodata = said[0]
-            self._declared = said[0]
-        self._differ |= not all(same_nodata(each, self._declared) for each in said)
-        (top, bottom), (left, right) = focus.toranges()
-        beyond = min(top, left) < 0 or bottom > file.height or right > file.width
-        self._looks |= (beyond or not by_value) and (self._nodata is None or self._differ)
-        self._told[file.name] = by_value, alpha
-        return by_value, alpha
 
     def _stored(self, file: Any, window: Window, alpha: bool | None) -> tuple[np.ndarray, Any]:
         """Return numbers as stored, and where the file hides them or ends, or None.
@@ -445,36 +461,6 @@ class RasterField:
             values[at], masked = self._stored(file, Window(left, top, cols, rows), alpha)
             hidden[at] = False if masked is None else masked
         return values, hidden
-
-    def _scales_of(self, file: Any) -> Any:
-        """Return (C, 1, 1) scales and offsets of a file's bands, None where pixels stay as stored.
-
-        Classes, bits and masks are never scaled. Files of one Field are all physical, or none.
-        """
-        if not self.scaled:
-            return None
-        if file.name not in self._scales:
-            bands = [i - 1 for i in self.reader.indexes]
-            each = np.array([(file.scales[i], file.offsets[i]) for i in bands], np.float64)
-            each[[role != "quantity" for role in self._roles]] = 1, 0
-            has = bool((each != (1, 0)).any())
-            if self._physical is None:
-                self._physical = has
-            if has and not self._physical:
-                raise PatchError(
-                    f"{file.name} has a scale or an offset and {self.reader.paths[0]} has none; "
-                    "give RasterField(..., scaled=False) to take the numbers as stored"
-                )
-            self._scales[file.name] = each.T[:, :, None, None] if self._physical else None
-        return self._scales[file.name]
-
-    def _settings(self, path: str, **options: Any) -> Any:
-        """Return GDAL's settings for a file; one of this machine needs them to open, no more."""
-        assert self._files is not None
-        remote = "://" in path or path.startswith("/vsi")
-        if not remote and self._files.holds(path, **options):
-            return nullcontext()
-        return rasterio.Env(**_reading_options(self.reader, path))
 
 
 LOOKED_THROUGH = 2**24
@@ -574,13 +560,12 @@ def _reading_options(reader: Any, path: str) -> dict[str, Any]:
     """
     from georeader.geotensor import RIO_ENV_OPTIONS_DEFAULT
 
-    options = dict(reader._get_rio_options_path(path))
+    options = reader._get_rio_options_path(path)
     # A mask or a nodata value may lie in a file beside a local one; at a server each is a request.
-    dropped = (_CACHE,) if "://" in path or path.startswith("/vsi") else (_CACHE, _LISTING)
-    for name in dropped:
-        if options.get(name) == RIO_ENV_OPTIONS_DEFAULT.get(name):
-            options.pop(name, None)
-    return options
+    remote = "://" in path or path.startswith("/vsi")
+    dropped = (_CACHE,) if remote else (_CACHE, _LISTING)
+    usual = RIO_ENV_OPTIONS_DEFAULT
+    return {k: v for k, v in options.items() if k not in dropped or v != usual.get(k)}
 
 
 def as_field(obj: Any) -> Any:
