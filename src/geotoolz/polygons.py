@@ -25,7 +25,6 @@ from rasterio.windows import Window
 from geotoolz.bands import position_of
 from geotoolz.carrier import Mask, Values, pair
 from geotoolz.function_operator import Band, check_choice
-from pipekit.carrier import pixel_offset, same_crs
 from pipekit.legend import Classes, classes_of
 from pipekit.operator import checked_count
 from pipekit.pixels import invalid_mask, plain
@@ -37,7 +36,6 @@ def polygons_of(
     band: Band = 0,
     values: Collection[float] | None = None,
     connectivity: int = 4,
-    means_of: Any = None,
     min_pixels: int = 1,
     column: str = "value",
     block: int | tuple[int, int] = 1024,
@@ -56,9 +54,6 @@ def polygons_of(
         The only ones to draw, such as the classes of cloud; by default all. Of booleans True.
     connectivity
         4, or 8: then pixels that touch at a corner belong together, in one (multi-)polygon.
-    means_of
-        Another raster on the same grid, as `source`: each of its bands becomes a column
-        "mean_<name>" of the polygon's mean, pixels without data left out.
     min_pixels
         Polygons of fewer pixels are left out.
     column
@@ -69,14 +64,13 @@ def polygons_of(
     Returns
     -------
     A GeoDataFrame in the raster's CRS: `column`, "name" where the raster names its classes,
-    "pixels", "area" in squared units of the CRS, means, and geometry; in the order of each
-    polygon's first pixel, row by row.
+    "pixels", "area" in squared units of the CRS, and geometry; in the order of each polygon's
+    first pixel, row by row.
 
     Raises
     ------
     ValueError
-        For a raster without a place, another grid of `means_of`, or arguments that are none of
-        these.
+        For a raster without a place, or arguments that are none of these.
     KeyError, IndexError
         For a band that is not there.
 
@@ -93,9 +87,6 @@ def polygons_of(
     rows, cols = pair(block)
     with ExitStack() as stack:
         raster = _opened(source, stack)
-        other = None if means_of is None else _opened(means_of, stack)
-        if other is not None:
-            _check_same_grid(raster, other)
         index = position_of(band, raster.names, "raster")
         patches = _Patches(raster.shape[1], connectivity)
         whole = Window(0, 0, raster.shape[1], raster.shape[0])
@@ -107,9 +98,9 @@ def polygons_of(
                     valid &= labels
                 elif values is not None:
                     valid &= np.isin(labels, list(values))
-                patches.add(labels, valid, window, None if other is None else other.read(window))
+                patches.add(labels, valid, window)
             patches.next_row()
-    return _frame(patches, raster, other, column, min_pixels)
+    return _frame(patches, raster, column, min_pixels)
 
 
 class _Raster(NamedTuple):
@@ -122,8 +113,8 @@ class _Raster(NamedTuple):
     classes: Classes
     pieces: Callable[[Window], tuple[Values, Any]]
 
-    def read(self, window: Window, band: Any = slice(None)) -> tuple[Values, Mask]:
-        """Return a window of all bands (C, h, w) or of one (h, w), and which pixels count."""
+    def read(self, window: Window, band: int) -> tuple[Values, Mask]:
+        """Return a window of a band (h, w), and which pixels count."""
         pixels, nodata = self.pieces(window)
         values = pixels[band]
         invalid = invalid_mask(values, nodata)
@@ -179,14 +170,8 @@ def _opened_file(path: str, stack: ExitStack) -> _Raster:
     )
 
 
-def _check_same_grid(raster: _Raster, other: _Raster) -> None:
-    same = other.shape == raster.shape and same_crs(other.crs, raster.crs)
-    if not same or pixel_offset(other.transform, raster.transform, raster.shape) != (0, 0):
-        raise ValueError(
-            f"means_of must lie on the grid of the source, {raster.shape} pixels at "
-            f"{tuple(raster.transform)[:6]}, got {other.shape} at {tuple(other.transform)[:6]}; "
-            "use ResampleLike first"
-        )
+_STEPS = ((0, 1), (1, 0), (1, 1), (1, -1))
+"""From a pixel to its neighbours (down, right): two at its sides, then two at its corners."""
 
 
 @dataclass
@@ -198,17 +183,9 @@ class _Patches:
     count: int = 0
     blocks: list[pd.DataFrame] = field(default_factory=list)
     links: list[NDArray[Any]] = field(default_factory=list)
-    _above: _Edge | None = None
-    _below: _Edge | None = None
-    _left: _Edge | None = None
+    rims: list[_Rim] = field(default_factory=list)
 
-    def add(
-        self,
-        values: Values,
-        valid: Mask,
-        window: Window,
-        measured: tuple[Values, Mask] | None,
-    ) -> None:
+    def add(self, values: Values, valid: Mask, window: Window) -> None:
         """Add the patches of a block; blocks come row by row, each from the left."""
         left, top, cols = window.col_off, window.row_off, window.width
         labels, count = _labelled(values, valid)
@@ -222,40 +199,27 @@ class _Patches:
             "pixels": np.bincount(flat, minlength=count + 1)[1:],
             "shape": _drawn(labels, valid, count, top, left),
         }
-        if measured is not None:
-            for band, (pixels, known) in enumerate(zip(*measured, strict=True)):
-                weights = np.where(known, pixels, 0).ravel()
-                patches[f"sum_{band}"] = np.bincount(flat, weights, count + 1)[1:]
-                patches[f"known_{band}"] = np.bincount(flat, known.ravel(), count + 1)[1:]
         self.blocks.append(pd.DataFrame(patches))
-        nodes = np.where(valid, labels + (self.count - 1), -1)
-        self._join(nodes, values, left)
+        self._join(np.where(valid, labels + np.int64(self.count), 0), values, left)
         self.count += count
 
     def next_row(self) -> None:
         """Say that the blocks that follow lie below those that came."""
-        self._above, self._below, self._left = self._below, None, None
+        for rim in self.rims:
+            rim.above, rim.beside = rim.below.copy(), None
 
-    def _join(self, nodes: NDArray[Any], values: Values, left: int) -> None:
-        reach = (0,) if self.connectivity == 4 else (-1, 0, 1)
-        if self._above is not None:
-            upper = _Edge(nodes[0], values[0])
-            self.links += [upper.meeting(self._above, left + step) for step in reach]
-        if self._left is not None:
-            side = _Edge(nodes[:, 0], values[:, 0])
-            self.links += [side.meeting(self._left, step) for step in reach]
-        if self.connectivity == 8:
-            for step in (1, -1):  # within the block, where labels know edges only
-                below, here = nodes[1:, ::step], nodes[:-1, ::step]
-                below_values, here_values = values[1:, ::step], values[:-1, ::step]
-                one = _Edge(below[:, 1:].ravel(), below_values[:, 1:].ravel())
-                other = _Edge(here[:, :-1].ravel(), here_values[:, :-1].ravel())
-                self.links.append(one.meeting(other, 0))
-        self._left = _Edge(nodes[:, -1].copy(), values[:, -1].copy())
-        if self._below is None:
-            nobody = np.full(self.width, -1, np.int64)
-            self._below = _Edge(nobody, np.zeros(self.width, values.dtype))
-        self._below.put(left, nodes[-1], values[-1])
+    def _join(self, numbers: NDArray[Any], values: Values, left: int) -> None:
+        """Note the patches of a block that are one with those around it, or at its corners."""
+        layers = numbers, values
+        self.rims = self.rims or [_Rim.of(self.width, layer.dtype) for layer in layers]
+        n, v = (rim.framed(layer, left) for rim, layer in zip(self.rims, layers, strict=True))
+        rows, cols = n.shape
+        for down, right in _STEPS[: self.connectivity // 2]:
+            one = np.s_[: rows - down, max(-right, 0) : cols - max(right, 0)]
+            other = np.s_[down:, max(right, 0) : cols - max(-right, 0)]
+            same = (n[one] != n[other]) & (v[one] == v[other]) & (n[one] > 0) & (n[other] > 0)
+            pairs = np.stack([n[one][same], n[other][same]], axis=1)
+            self.links.append(np.unique(pairs, axis=0) - 1)
 
     def components(self) -> NDArray[np.intp]:
         """Return which polygon each patch belongs to, from 0."""
@@ -268,25 +232,28 @@ class _Patches:
         return np.asarray(connected_components(graph, directed=False)[1], np.intp)
 
 
-class _Edge(NamedTuple):
-    """Pixels along an edge: the patch of each, -1 where there is none, and its value."""
+@dataclass
+class _Rim:
+    """Pixels along the blocks that came: numbers of patches from 1, 0 for none, or values."""
 
-    nodes: NDArray[Any]
-    values: Values
+    above: NDArray[Any]
+    below: NDArray[Any]
+    beside: NDArray[Any] | None = None
 
-    def put(self, start: int, nodes: NDArray[Any], values: Values) -> None:
-        """Fill a part of the edge."""
-        self.nodes[start : start + len(nodes)] = nodes
-        self.values[start : start + len(nodes)] = values
+    @classmethod
+    def of(cls, width: int, dtype: np.dtype[Any]) -> _Rim:
+        """Return the rim before the first block: rows with one pixel more at either end."""
+        return cls(*np.zeros((2, width + 2), dtype))
 
-    def meeting(self, other: _Edge, step: int) -> NDArray[Any]:
-        """Return pairs (N, 2) of patches that are one: pixel i here meets pixel i + step there."""
-        start, stop = max(0, -step), min(len(self.nodes), len(other.nodes) - step)
-        mine, theirs = slice(start, max(stop, start)), slice(start + step, max(stop, start) + step)
-        nodes, others = self.nodes[mine], other.nodes[theirs]
-        same = (nodes >= 0) & (others >= 0) & (nodes != others)
-        same &= self.values[mine] == other.values[theirs]
-        return np.unique(np.stack([nodes[same], others[same]], axis=1), axis=0)
+    def framed(self, block: NDArray[Any], left: int) -> NDArray[Any]:
+        """Return a block with the row above and the columns beside it, and keep its own edges."""
+        rows, cols = block.shape
+        out = np.zeros((rows + 1, cols + 2), block.dtype)
+        out[0], out[1:, 1:-1] = self.above[left : left + cols + 2], block
+        if self.beside is not None:
+            out[1:, 0] = self.beside
+        self.below[left + 1 : left + cols + 1], self.beside = block[-1], block[:, -1].copy()
+        return out
 
 
 def _labelled(values: Values, valid: Mask) -> tuple[NDArray[Any], int]:
@@ -320,13 +287,11 @@ def _drawn(
     return moved
 
 
-def _frame(
-    patches: _Patches, raster: _Raster, other: _Raster | None, column: str, min_pixels: int
-) -> gpd.GeoDataFrame:
+def _frame(patches: _Patches, raster: _Raster, column: str, min_pixels: int) -> gpd.GeoDataFrame:
     """Dissolve patches that are one, and put the polygons onto the map with what they hold."""
     part_of = patches.components()
     pieces: Any = pd.concat(patches.blocks, ignore_index=True)
-    how = dict.fromkeys(pieces, "sum") | {"first": "min", "value": "first", "shape": "first"}
+    how = {"first": "min", "value": "first", "pixels": "sum", "shape": "first"}
     whole = pieces.groupby(part_of).agg(how).query("pixels >= @min_pixels").sort_values("first")
     several = np.isin(part_of, whole.index[np.bincount(part_of)[whole.index] > 1])
     joined = pieces["shape"][several].groupby(part_of[several]).agg(_joined)
@@ -337,8 +302,6 @@ def _frame(
         data["name"] = [raster.classes.get(int(value), ("", ""))[0] for value in whole["value"]]
     data["pixels"] = whole["pixels"]
     data["area"] = whole["pixels"] * abs(raster.transform.determinant)
-    for band, name in enumerate(other.names if other is not None else ()):
-        data[f"mean_{name}"] = whole[f"sum_{band}"] / whole[f"known_{band}"]
     shapes = whole["shape"].to_numpy()
     geometry = shapely.transform(shapes, lambda *xy: raster.transform @ xy, interleaved=False)
     return gpd.GeoDataFrame(data, geometry=geometry, crs=raster.crs)

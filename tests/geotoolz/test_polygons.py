@@ -136,29 +136,6 @@ def test_only_some_values_and_only_large_ones():
     assert mask.pixels.tolist() == some.pixels.tolist()
 
 
-def test_means_of_other_bands_leave_missing_pixels_out():
-    rng = np.random.default_rng(4)
-    values = rng.integers(0, 2, (20, 25)).astype("uint8")
-    measured = rng.normal(size=(2, 20, 25)).astype("float32")
-    measured[0, 3:9, 4:12] = np.nan
-    other = raster_of(measured, np.nan, band_names=["ndvi", "height"])
-    frame = gz.polygons_of(raster_of(values), means_of=other, block=6)
-    number = components(values, np.ones(values.shape, bool), 4)
-    for band, name in enumerate(("ndvi", "height")):
-        with np.errstate(invalid="ignore"):
-            expected = [
-                measured[band][number == i + 1]
-                .astype("float64")[~np.isnan(measured[band][number == i + 1])]
-                .sum()
-                / (~np.isnan(measured[band][number == i + 1])).sum()
-                for i in range(len(frame))
-            ]
-        np.testing.assert_allclose(frame[f"mean_{name}"], expected)
-    shifted = GeoTensor(other.values, PLACE @ Affine.translation(1, 0), "EPSG:32632")
-    with pytest.raises(ValueError, match="means_of must lie on the grid of the source"):
-        gz.polygons_of(raster_of(values), means_of=shifted)
-
-
 def test_files_readers_fields_and_targets_are_one(tmp_path):
     values = np.random.default_rng(6).integers(0, 4, (70, 90)).astype("uint8")
     raster = raster_of(values, 3, band_roles="class")
