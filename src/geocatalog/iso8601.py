@@ -12,6 +12,7 @@ import re
 from functools import lru_cache
 
 import numpy as np
+import pandas as pd
 
 _DATE = re.compile(
     r"(?P<year>\d{4})(?:-?W(?P<week>\d\d)(?:-?(?P<weekday>\d))?|-?(?P<month>\d\d)(?:-?(?P<day>\d\d))?"
@@ -162,15 +163,6 @@ def _moved(moment: int, duration: str, sign: int) -> int:
     """Return an instant moved by an ISO duration; a month's end stays within its month."""
     found = _DURATION.fullmatch(duration)
     assert found is not None
-    count = {name: sign * int(value or 0) for name, value in found.groupdict().items()}
-    day, rest = divmod(moment, _DAY)
-    date = np.datetime64(day, "D")
-    month = date.astype("datetime64[M]")
-    months = 12 * count["years"] + count["months"]
-    in_month = int((date - month.astype("datetime64[D]")).astype(int))
-    begin = (month + months).astype("datetime64[D]")
-    length = int(((month + months + 1).astype("datetime64[D]") - begin).astype(int))
-    moved = int((begin + min(in_month, length - 1)).astype(int))
-    moved += 7 * count["weeks"] + count["days"]
-    seconds = (count["hours"] * 60 + count["minutes"]) * 60 + count["seconds"]
-    return moved * _DAY + rest + 1_000_000 * seconds
+    parts = {name: sign * int(value) for name, value in found.groupdict("0").items()}
+    moved = pd.Timestamp(np.datetime64(moment, "us")) + pd.DateOffset(**parts)
+    return int(moved.to_datetime64().astype("datetime64[us]").astype(np.int64))
