@@ -5,7 +5,6 @@ A catalog in memory is row numbers over a shared table, so that a query copies n
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -530,22 +529,6 @@ class GeoCatalog(ABC):
         for row in self.iter_rows():
             yield row.slice(resolution)
 
-    def missing_files(self) -> list[str]:
-        """Return the local paths that no longer exist; remote ones are not asked.
-
-        Returns
-        -------
-        Paths as the rows give them, those of single assets included.
-        """
-        from geocatalog.read.open import is_dataset_name, is_remote
-
-        paths = (path for row in self for path in (row.assets or {"": row.filepath}).values())
-        return [
-            path
-            for path in paths
-            if not is_remote(path) and not is_dataset_name(path) and not os.path.exists(path)
-        ]
-
     def plot(self, ax: Any = None, column: str | None = "start_time", **kwargs: Any) -> Any:
         """Draw the footprints on matplotlib axes, coloured by a column.
 
@@ -881,106 +864,7 @@ class CatalogDomain:
         return f"CatalogDomain({len(self)} slices, {size}, {crs_text(self.crs)})"
 
 
-def query(catalog: GeoCatalog, slice_: GeoSlice | None = None, **kwargs: Any) -> GeoCatalog:
-    """Return the rows of `catalog` that touch a slice; see `GeoCatalog.query`.
-
-    Parameters
-    ----------
-    catalog
-        Any catalog.
-    slice_, **kwargs
-        As in `GeoCatalog.query`.
-
-    Returns
-    -------
-    A catalog of the same kind.
-
-    Examples
-    --------
-    >>> import geopandas as gpd, shapely
-    >>> frame = gpd.GeoDataFrame(
-    ...     {"filepath": ["a.tif"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=32610)
-    >>> len(query(InMemoryGeoCatalog(frame), bounds=(1, 1, 2, 2)))
-    1
-    """
-    return catalog.query(slice_, **kwargs)
-
-
-def intersect(
-    first: GeoCatalog, second: GeoCatalog, spatial_only: bool = False, touching: bool = False
-) -> InMemoryGeoCatalog:
-    """Return one row for each pair that shares space and time; see `GeoCatalog.intersect`.
-
-    Parameters
-    ----------
-    first, second
-        Any two catalogs.
-    spatial_only
-        Whether to leave times alone.
-    touching
-        Whether footprints that only touch are a pair, too.
-
-    Returns
-    -------
-    One row per pair, in memory, in the first catalog's CRS.
-
-    Examples
-    --------
-    >>> import geopandas as gpd, shapely
-    >>> frame = gpd.GeoDataFrame(
-    ...     {"filepath": ["a.tif"]}, geometry=[shapely.box(0, 0, 2, 2)], crs=32610)
-    >>> len(intersect(InMemoryGeoCatalog(frame), InMemoryGeoCatalog(frame)))
-    1
-    """
-    return first.intersect(second, spatial_only, touching)
-
-
-def difference(
-    first: GeoCatalog, second: GeoCatalog, spatial_only: bool = False
-) -> InMemoryGeoCatalog:
-    """Return the rows of the first without what the second covers; see `GeoCatalog.difference`.
-
-    Parameters
-    ----------
-    first, second
-        Any two catalogs.
-    spatial_only
-        Whether to leave times alone.
-
-    Returns
-    -------
-    Rows of the first, in memory, in its CRS.
-
-    Examples
-    --------
-    >>> import geopandas as gpd, shapely
-    >>> frame = gpd.GeoDataFrame(
-    ...     {"filepath": ["a.tif"]}, geometry=[shapely.box(0, 0, 2, 2)], crs=32610)
-    >>> len(difference(InMemoryGeoCatalog(frame), InMemoryGeoCatalog(frame)))
-    0
-    """
-    return first.difference(second, spatial_only)
-
-
-def union(first: GeoCatalog, second: GeoCatalog) -> InMemoryGeoCatalog:
-    """Return the rows of both, the second in the first's CRS; see `GeoCatalog.union`.
-
-    Parameters
-    ----------
-    first, second
-        Two catalogs of one kind of file.
-
-    Returns
-    -------
-    The rows of both, in memory, in the first catalog's CRS.
-
-    Examples
-    --------
-    >>> import geopandas as gpd, shapely
-    >>> frame = gpd.GeoDataFrame(
-    ...     {"filepath": ["a.tif"]}, geometry=[shapely.box(0, 0, 2, 2)], crs=32610)
-    >>> other = frame.assign(filepath="b.tif")
-    >>> len(union(InMemoryGeoCatalog(frame), InMemoryGeoCatalog(other)))
-    2
-    """
-    return first.union(second)
+query = GeoCatalog.query
+intersect = GeoCatalog.intersect
+difference = GeoCatalog.difference
+union = GeoCatalog.union

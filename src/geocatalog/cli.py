@@ -1,8 +1,7 @@
 """The command `geocatalog`: build a catalog file, ask it, describe it, convert it.
 
 Exit codes: 0 done; 1 the catalog, the files or the question were wrong (the reason is on standard
-error); 2 the command line was wrong; 3 `query` found nothing, or `info --check` found files
-missing.
+error); 2 the command line was wrong; 3 `query` found nothing.
 """
 
 from __future__ import annotations
@@ -313,45 +312,22 @@ def _row(row: CatalogRow) -> dict[str, Any]:
 
 
 @app.command
-def info(catalog: str, *, check: bool = False, json_output: Output = False) -> int:
-    """Describe a catalog file: rows, CRS, extents, columns; --check exits 3 if files are gone.
-
-    Parameters
-    ----------
-    check
-        Also look for local files that have gone.
-    """
+def info(catalog: str, *, json_output: Output = False) -> int:
+    """Describe a catalog file: rows, CRS, extents, columns."""
     from geocatalog.duckdb import open_catalog
 
-    found = open_catalog(catalog)
-    facts = found.facts()
-    lines = [f"{name:16} {value}" for name, value in facts.items()]
-    missing = found.missing_files() if check else []
-    if check:
-        facts["missing"] = missing
-        lines += [f"missing          {path}" for path in missing] or ["missing          none"]
-    _tell(json_output, facts, lines)
-    return NOTHING_FOUND if missing else 0
+    facts = open_catalog(catalog).facts()
+    _tell(json_output, facts, [f"{name:16} {value}" for name, value in facts.items()])
+    return 0
 
 
 @app.command
-def convert(
-    source: str,
-    target: str,
-    *,
-    partition: Literal["all", "year", "month", "day"] | None = None,
-    json_output: Output = False,
-) -> int:
+def convert(source: str, target: str, *, json_output: Output = False) -> int:
     """Write a catalog in another form, by the target's ending.
 
     .parquet rewrites in the newest layout, sorted; .geojson and .gpkg are for a GIS; .csv has
     footprints as WKT; .json is a STAC item collection. The source may be any of .parquet,
-    .geojson and .gpkg. With --partition the target is a folder of Parquet files.
-
-    Parameters
-    ----------
-    partition
-        One folder for each year, month or day.
+    .geojson and .gpkg.
     """
     import geopandas as gpd
 
@@ -359,11 +335,6 @@ def convert(
 
     kind, ending = (Path(name).suffix.lower() for name in (source, target))
     goal, place = store_of(target) or Path(target), place_of(source)
-    if partition is not None:
-        geocatalog.to_geoparquet(geocatalog.open_catalog(source), target, partition=partition)
-        made = geocatalog.open_catalog(target)
-        _tell(json_output, made.facts() | {"path": target}, [f"{target}: {made!r}"])
-        return 0
     if kind not in _READ:
         raise CatalogError(f"cannot read {Path(source).suffix!r}; known are {', '.join(_READ)}")
     if ending not in _WRITTEN:
@@ -399,29 +370,6 @@ def _write_as(ending: str, catalog: GeoCatalog, path: Path, name: str) -> None:
         # RFC 7946: GeoJSON is always in longitude and latitude.
         frame = catalog.gdf.to_crs(4326) if ending == ".geojson" else catalog.gdf
         frame.to_file(path, layer=name)
-
-
-@app.command
-def append(folder: str, catalog: str, *, json_output: Output = False) -> int:
-    """Add the rows of a catalog to one in a folder, as new files; those that are there stay once.
-
-    Example: geocatalog append archive/ today.parquet
-    """
-    from geocatalog import append_to, open_catalog
-
-    added = append_to(folder, open_catalog(catalog))
-    _tell(json_output, {"added": added}, [f"{folder}: {added} rows more"])
-    return 0
-
-
-@app.command
-def compact(folder: str, *, json_output: Output = False) -> int:
-    """Put the files of each partition of a catalog in a folder into as few as hold them."""
-    import geocatalog
-
-    fewer = geocatalog.compact(folder)
-    _tell(json_output, {"fewer": fewer}, [f"{folder}: {fewer} files fewer"])
-    return 0
 
 
 _READ = (".parquet", ".geojson", ".gpkg")
