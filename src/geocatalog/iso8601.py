@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -163,6 +164,6 @@ def _moved(moment: int, duration: str, sign: int) -> int:
     """Return an instant moved by an ISO duration; a month's end stays within its month."""
     found = _DURATION.fullmatch(duration)
     assert found is not None
-    parts = {name: sign * int(value) for name, value in found.groupdict("0").items()}
+    parts: Any = {name: sign * int(value) for name, value in found.groupdict("0").items()}
     moved = pd.Timestamp(np.datetime64(moment, "us")) + pd.DateOffset(**parts)
     return int(moved.to_datetime64().astype("datetime64[us]").astype(np.int64))
