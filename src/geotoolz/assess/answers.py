@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import warnings
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 
+from geotoolz.assess.sample_checks import is_blank
 from pipekit.files import beside
 
 _KINDS = (".gpkg", ".csv")
@@ -88,7 +93,9 @@ def write_samples(
         else:
             place = {"x": samples.geometry.x, "y": samples.geometry.y}
             crs = "" if samples.crs is None else samples.crs.to_string()
-            flat = pd.DataFrame(samples.drop(columns="geometry")).assign(**place, crs=crs)
+            flat = pd.DataFrame(samples.drop(columns=samples.geometry.name)).assign(
+                **place, crs=crs
+            )
             flat.to_csv(unfinished, index=False)
     return target
 
@@ -101,7 +108,8 @@ def read_answers(
     Parameters
     ----------
     path
-        What `write_samples` wrote, filled in; rows in any order, further columns are kept.
+        What `write_samples` wrote, filled in; rows in any order, further columns are kept. A CSV
+        may have come back from a spreadsheet with semicolons or tabs and decimal commas.
     samples
         As they were drawn: then only the answers are taken from the file, by the number in its
         column `sample`, so that nothing else can have changed there.
@@ -118,7 +126,8 @@ def read_answers(
     KeyError
         For a missing column.
     ValueError
-        For answers that are no whole numbers, or numbers of samples that repeat or were not drawn.
+        For answers that are no whole numbers, or samples that repeat, were not drawn, or lie
+        elsewhere than those drawn.
 
     Examples
     --------
@@ -135,6 +144,8 @@ def read_answers(
     if missing:
         raise KeyError(f"{path} lacks the column {missing[0]!r}; it has {list(table.columns)}")
     table["reference"] = _whole(table["reference"])
+    if table["sample"].isna().any():
+        raise ValueError(f"a row of {path} has no number in its column 'sample'; fill it in")
     repeated = table["sample"][table["sample"].duplicated()]
     if len(repeated):
         raise ValueError(f"sample {repeated.iloc[0]} is twice in {path}; keep one row of each")
@@ -143,6 +154,17 @@ def read_answers(
     unknown = set(table["sample"]) - set(samples["sample"])
     if unknown:
         raise ValueError(f"sample {min(unknown)} of {path} was not drawn; is it another design's?")
+    own = samples.set_index("sample")
+    for name in {"row", "col"} & set(table) & set(own):
+        # Another draw has the same numbers, and its answers would go to other pixels.
+        there, here = table[name], own[name].reindex(table["sample"]).to_numpy()
+        other = there.notna() & (there != here)
+        if other.any():
+            raise ValueError(
+                f"sample {table['sample'][other].iloc[0]} is in {name} {there[other].iloc[0]} in "
+                f"{path} and in {name} {here[other][0]} among samples; give the samples that were "
+                "written, drawn with the same map, size and seed"
+            )
     answers = table.set_index("sample")["reference"]
     filled = samples.copy()
     filled["reference"] = answers.reindex(samples["sample"]).array
@@ -153,27 +175,85 @@ def _read(path: Path) -> gpd.GeoDataFrame:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
     if path.suffix.lower() == ".gpkg":
-        return gpd.read_file(path, engine="pyogrio")
-    table = pd.read_csv(path, skipinitialspace=True)
+        return _read_geopackage(path)
+    table = _read_csv(path)
     missing = [name for name in ("x", "y", "crs") if name not in table]
     if missing:
-        raise KeyError(f"{path} lacks the column {missing[0]!r}, which tells where samples lie")
+        raise KeyError(
+            f"{path} lacks the column {missing[0]!r}, which tells where samples lie; it has "
+            f"{list(table.columns)}"
+        )
     crs = next(iter(table["crs"].dropna()), None)
     places = gpd.points_from_xy(table["x"], table["y"])
     return gpd.GeoDataFrame(table.drop(columns=["x", "y", "crs"]), geometry=places, crs=crs)
 
 
+def _read_geopackage(path: Path) -> gpd.GeoDataFrame:
+    import pyarrow as pa
+    import pyogrio
+
+    names = pyogrio.list_layers(path)[:, 0].tolist()
+    layer = "samples" if "samples" in names else names[0]
+    # Else whole numbers with gaps pass through floats, which large ones do not survive.
+    how = {"types_mapper": {pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int64Dtype()}.get}
+    table = gpd.read_file(
+        path, layer=layer, engine="pyogrio", use_arrow=True, arrow_to_pandas_kwargs=how
+    )
+    whole = [name for name in table if table[name].dtype == "Int64" and name != "reference"]
+    return table.astype({name: "int64" for name in whole if table[name].notna().all()})
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Return a table as spreadsheets write it: their separator, decimal sign and encoding."""
+    raw = path.read_bytes()
+    try:
+        text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeDecodeError:
+        text = raw.decode("cp1252", "replace")
+    header = text.lstrip().partition("\n")[0]
+    separator = max(",;\t", key=header.count)
+    comma = separator != "," and re.search(r"(?m)(?:^|[;\t])-?\d+,\d+\r?(?:$|[;\t])", text)
+    names = [name.strip(' "\r') for name in header.split(separator)]
+    table = pd.read_csv(
+        io.StringIO(text),
+        sep=separator,
+        decimal="," if comma else ".",
+        skipinitialspace=True,
+        # Large numbers beside gaps would pass through floats.
+        converters={names.index("reference"): str.strip} if "reference" in names else None,
+    )
+    table.columns = table.columns.str.strip()
+    if "reference" in table:
+        answers = table["reference"]
+        table["reference"] = answers.str.replace(",", ".") if comma else answers
+    # Spreadsheets leave rows of nothing but separators.
+    empty = [is_blank(table[name]) for name in ("sample", "reference") if name in table]
+    return table[~np.all(empty, axis=0)].reset_index(drop=True) if empty else table
+
+
 def _whole(answers: pd.Series[Any]) -> pd.Series[Any]:
     """Return answers as whole numbers, empty where there is none."""
-    blank = answers.isna() | (answers.astype(str).str.strip() == "")
-    numbers = pd.to_numeric(answers.where(~blank), errors="coerce")
-    wrong = ~blank & (numbers.isna() | (numbers % 1 != 0))
-    if wrong.any():
+    blank = is_blank(answers)
+    numbers = [pd.NA if gap else _number(each) for each, gap in zip(answers, blank, strict=True)]
+    wrong = [each for each, found in zip(answers, numbers, strict=True) if found is None]
+    if wrong:
         raise ValueError(
-            f"reference must hold classes as whole numbers or nothing, got "
-            f"{answers[wrong].iloc[0]!r}; write the number that the map has for this class"
+            f"reference must hold classes as whole numbers or nothing, got {str(wrong[0])!r}; "
+            "write the number that the map has for this class"
         )
-    return numbers.astype("Int64")
+    return pd.Series(numbers, answers.index, "Int64", "reference")
+
+
+def _number(answer: Any) -> int | None:
+    """Return the whole number that an answer is, such as 1, "1.0", "1e3" or True; else None."""
+    text = str(answer).strip().lower()
+    try:
+        # Decimal, since large numbers would change on their way through floats.
+        found = Decimal({"true": "1", "false": "0"}.get(text, text))
+    except InvalidOperation:
+        return None
+    whole = found.is_finite() and abs(found) < 2**63 and found % 1 == 0
+    return int(found) if whole else None
 
 
 def _kind_of(path: str | os.PathLike[str]) -> Path:

@@ -23,6 +23,9 @@ BLOCK_PIXELS = 2**21
 _NARROW = 2**16
 """Up to so many whole numbers between the least and the largest class are counted by position."""
 
+_LARGEST = 2**63 - 1
+"""The largest class: larger ones would come out negative."""
+
 Labels = NDArray[np.int64]
 """Numbers of classes."""
 
@@ -91,6 +94,8 @@ class ClassMap:
     def _open_field(self, source: Any) -> None:
         from geopatcher.fields import as_field
 
+        if isinstance(source, list):
+            source = np.asarray(source)
         if isinstance(source, np.ndarray):
             shape, place = source.shape, source
             self._pixels = partial(_pixels_of, source)
@@ -148,6 +153,11 @@ class ClassMap:
                 missing = mark if missing is None else missing | mark
         if values.dtype.kind == "f":
             values = _whole(values, missing)
+        elif values.dtype == np.uint64 and values.max(initial=0) > _LARGEST:
+            raise TypeError(
+                f"a map of classes holds numbers up to {_LARGEST}, got {values.max()}; give the "
+                "classes smaller numbers"
+            )
         elif values.dtype.kind not in "iu":
             raise TypeError(f"a map of classes holds whole numbers, got {values.dtype.name}")
         return values, None if missing is None else ~missing
@@ -179,7 +189,8 @@ def _one_band(count: int, what: str) -> None:
 def _whole(values: Values, missing: Mask | None) -> Values:
     """Return classes that came as floats as whole numbers, 0 where they are missing."""
     clean = values if missing is None else np.where(missing, 0, values)
-    whole = clean.astype(np.int64)
+    with np.errstate(invalid="ignore"):
+        whole = clean.astype(np.int64)
     if not np.array_equal(whole, clean):
         odd = float(clean[whole != clean].flat[0])
         raise TypeError(f"a map of classes holds whole numbers, got {odd}; round or classify first")

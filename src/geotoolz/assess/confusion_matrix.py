@@ -96,7 +96,7 @@ def confusion(
     ----------
     mapped, reference
         Paths, `GeoTensor`s, arrays, Fields or readers with the same pixels: (H, W) or (1, H, W)
-        whole numbers; or (N,) arrays of labels.
+        whole numbers; or (N,) arrays, lists or Series of labels.
     classes
         Labels, in the order of the result; by default all that occur, ascending.
     nodata
@@ -132,6 +132,8 @@ def confusion(
         )
     seen = sorted({label for pair in found for label in pair})
     order = seen if classes is None else [int(each) for each in classes]
+    if len(set(order)) < len(order):
+        raise ValueError(f"classes must differ, got {order}")
     unknown = [label for label in seen if label not in order]
     if unknown:
         raise ValueError(f"classes must hold every label, {unknown} are not there")
@@ -144,6 +146,8 @@ def confusion(
 
 def _rows(labels: Any) -> Any:
     """Return (N,) labels as one row of a map."""
+    if isinstance(labels, list | pd.Series):
+        labels = np.asarray(labels)
     return labels[None] if isinstance(labels, np.ndarray) and labels.ndim == 1 else labels
 
 

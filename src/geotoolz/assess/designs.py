@@ -22,6 +22,7 @@ from rasterio import Affine
 
 from geopatcher.axes.draws import Draws, as_seed
 from geotoolz.assess.class_map import ClassMap, check_same_grid, counted
+from geotoolz.assess.sample_checks import STRATA
 from geotoolz.carrier import pair
 from geotoolz.function_operator import check_choice
 from pipekit.operator import checked_count
@@ -67,7 +68,7 @@ def sample_size(
     Raises
     ------
     ValueError
-        For a standard error that is not above 0, or accuracies outside 0 to 1.
+        For a standard error or a population that is not above 0, or accuracies outside 0 to 1.
 
     Examples
     --------
@@ -78,9 +79,13 @@ def sample_size(
     """
     if not standard_error > 0:
         raise ValueError(f"standard_error must be above 0, got {standard_error}")
+    if not population > 0:
+        raise ValueError(f"population must be above 0, got {population}")
     weights, spread = _weights(shares), _spread(accuracies, np.size(shares))
     extra = np.sum(weights * spread**2) / population
-    return max(1, math.ceil(float(np.sum(weights * spread) ** 2 / (standard_error**2 + extra))))
+    size = float(np.sum(weights * spread) ** 2 / (standard_error**2 + extra))
+    # 100 and some rounding are 100 pixels.
+    return max(1, math.ceil(size * (1 - 1e-12)))
 
 
 def allocate(
@@ -130,10 +135,10 @@ def allocate(
     """
     check_choice(rule, "allocation", ALLOCATIONS)
     checked_count("size", size)
-    strata = [int(each) for each in dict(pixels)]
-    room = np.array([int(pixels[each]) for each in strata])
-    if size > room.sum():
-        raise ValueError(f"size must be at most the map's {room.sum()} pixels, got {size}")
+    whole = _whole_numbers("pixels", dict(pixels))
+    strata, room = list(whole), np.array(list(whole.values()), np.int64)
+    _check_room(size, room.sum())
+    checked_count("least", least + 1 if isinstance(least, int) else least)
     floor = np.minimum(room, least)
     if floor.sum() > size:
         raise ValueError(
@@ -148,6 +153,17 @@ def allocate(
             raise ValueError(f"allocation 'neyman' needs accuracies= for each stratum of {strata}")
         wish = room * _spread([accuracies[each] for each in strata], len(strata))
     return dict(zip(strata, _shared_out(size, wish, floor, room).tolist(), strict=True))
+
+
+def _whole_numbers(name: str, counts: Mapping[Any, Any]) -> dict[int, int]:
+    """Return strata and how many pixels, both as plain whole numbers."""
+    for each, count in counts.items():
+        if not isinstance(each, int | np.integer) or not (count >= 0 and count % 1 == 0):
+            raise ValueError(
+                f"{name} must map strata, as whole numbers, to whole numbers of pixels of at "
+                f"least 0, got {count!r} of {each!r}"
+            )
+    return {int(each): int(count) for each, count in counts.items()}
 
 
 def _shared_out(
@@ -181,7 +197,7 @@ def _shared_out(
 
 def sample_design(
     class_map: Any,
-    size: int | Mapping[int, int],
+    size: int | Mapping[int, int] | pd.Series,
     design: str = "stratified",
     *,
     allocation: str = "proportional",
@@ -201,8 +217,9 @@ def sample_design(
         A path, `GeoTensor`, array, Field or reader: (H, W) or (1, H, W) whole numbers. Nodata is
         never drawn.
     size
-        Pixels in all; for "stratified" also a mapping of each stratum to its pixels; for "cluster"
-        the number of clusters.
+        Pixels in all; for "stratified" also a mapping of each stratum to its pixels, where one that
+        is left out, or has 0, leaves the whole map's figures unknown; for "cluster" the number of
+        clusters.
     design
         "stratified": so many of each stratum, at random. "random": of all pixels. "systematic": a
         square grid with a random start, so that the number drawn is about `size`. "cluster": all
@@ -225,7 +242,8 @@ def sample_design(
     A GeoDataFrame, one row a pixel from the top of the map down, in the map's CRS: `sample` (its
     number), `row`, `col`, `stratum`, `stratum_size` (pixels), `map_class`, `cluster` (for that
     design), `inclusion` (probability), `weight` (1 / inclusion: pixels that it stands for),
-    `reference` (empty, for the answers) and the pixel's centre.
+    `reference` (empty, for the answers) and the pixel's centre. `attrs["strata"]` lists all strata
+    with their pixels.
 
     Raises
     ------
@@ -242,10 +260,11 @@ def sample_design(
     200.0
     """
     check_choice(design, "design", DESIGNS)
+    wanted: Any = size.to_dict() if isinstance(size, pd.Series) else size
     _check_options(
         design,
         stratified={
-            "a mapping as size": isinstance(size, Mapping),
+            "a mapping as size": isinstance(wanted, Mapping),
             "strata": strata is not None,
             "accuracies": accuracies is not None,
             "allocation": allocation != "proportional",
@@ -259,16 +278,16 @@ def sample_design(
         check_same_grid(mapped, by, "class_map and strata")
     drawing = _Drawing(mapped, by, Draws(as_seed(seed)))
     if design == "stratified":
-        table = drawing.stratified(size, allocation, accuracies, least)
+        table = drawing.stratified(wanted, allocation, accuracies, least)
     elif design == "random":
-        table = drawing.random(checked_count("size", size))
+        table = drawing.random(checked_count("size", wanted))
     elif design == "systematic":
-        table = drawing.systematic(checked_count("size", size))
+        table = drawing.systematic(checked_count("size", wanted))
     else:
         if cluster is None:
             raise ValueError("design 'cluster' needs cluster=(rows, cols), the pixels of a block")
-        table = drawing.cluster(checked_count("size", size), pair(cluster))
-    return _located(table, mapped)
+        table = drawing.cluster(checked_count("size", wanted), pair(cluster))
+    return _located(table, mapped, drawing.sizes)
 
 
 def _check_options(design: str, **options: Mapping[str, bool]) -> None:
@@ -284,6 +303,7 @@ class _Drawing:
 
     def __init__(self, mapped: ClassMap, by: ClassMap | None, draws: Draws) -> None:
         self.mapped, self.by, self.draws = mapped, by, draws
+        self.sizes: dict[int, int] = {}
 
     def _blocks(self) -> Iterator[tuple[int, Any, Any, Any]]:
         """Yield first row, classes, strata (all of them `ALL` without) and where both count."""
@@ -302,7 +322,8 @@ class _Drawing:
         found = sorted({label for block in blocks for label in block})
         if not found:
             raise ValueError("the map has no valid pixel, so there is nothing to sample")
-        return {each: sum(block.get(each, 0) for block in blocks) for each in found}, blocks
+        self.sizes = {each: sum(block.get(each, 0) for block in blocks) for each in found}
+        return self.sizes, blocks
 
     def stratified(
         self,
@@ -314,7 +335,7 @@ class _Drawing:
         """Return so many pixels of each stratum."""
         sizes, blocks = self._counts()
         if isinstance(size, Mapping):
-            wanted = {int(each): int(count) for each, count in size.items()}
+            wanted = _whole_numbers("size", size)
             for each, count in wanted.items():
                 if not 0 <= count <= sizes.get(each, 0):
                     raise ValueError(
@@ -328,8 +349,7 @@ class _Drawing:
     def random(self, size: int) -> pd.DataFrame:
         """Return pixels of all that count."""
         sizes, blocks = self._counts()
-        if size > sizes[ALL]:
-            raise ValueError(f"size must be at most the map's {sizes[ALL]} pixels, got {size}")
+        _check_room(size, sizes[ALL])
         return self._found({ALL: size}, sizes, blocks)
 
     def _found(
@@ -362,6 +382,7 @@ class _Drawing:
     def systematic(self, size: int) -> pd.DataFrame:
         """Return the pixels of a square grid with a random start."""
         sizes, _ = self._counts()
+        _check_room(size, sizes[ALL])
         step = max(1, math.isqrt(sizes[ALL] // size))
         row0, col0 = self.draws.below(step, 2).tolist()
         pieces = []
@@ -401,7 +422,13 @@ class _Drawing:
             pieces.append(_piece(flat, row, classes, stratum=ALL, cluster=blocks_of(row, flat)))
         table = _joined(pieces)
         share = size / len(population)
-        return table.assign(stratum_size=int(held.sum()), inclusion=share)
+        self.sizes = {ALL: int(held.sum())}
+        return table.assign(stratum_size=self.sizes[ALL], inclusion=share)
+
+
+def _check_room(size: int, pixels: int) -> None:
+    if size > pixels:
+        raise ValueError(f"size must be at most the map's {pixels} pixels, got {size}")
 
 
 def _piece(flat: NDArray[Any], row: int, classes: NDArray[Any], **more: Any) -> pd.DataFrame:
@@ -418,7 +445,7 @@ def _joined(pieces: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(some, ignore_index=True)
 
 
-def _located(table: pd.DataFrame, mapped: ClassMap) -> gpd.GeoDataFrame:
+def _located(table: pd.DataFrame, mapped: ClassMap, sizes: Mapping[int, int]) -> gpd.GeoDataFrame:
     """Return the rows in the map's order, with numbers, weights, room for answers and places."""
     import geopandas as gpd
 
@@ -431,7 +458,10 @@ def _located(table: pd.DataFrame, mapped: ClassMap) -> gpd.GeoDataFrame:
     table = table[[*order, "inclusion", "weight", "reference"]]
     place = Affine.identity() if mapped.transform is None else mapped.transform
     x, y = place @ (table["col"].to_numpy() + 0.5, table["row"].to_numpy() + 0.5)
-    return gpd.GeoDataFrame(table, geometry=gpd.points_from_xy(x, y), crs=mapped.crs)
+    samples = gpd.GeoDataFrame(table, geometry=gpd.points_from_xy(x, y), crs=mapped.crs)
+    # Also strata that nothing was drawn of, which no row could tell; lists, as in JSON.
+    samples.attrs[STRATA] = [list(each) for each in sizes.items()]
+    return samples
 
 
 def without_replacement(draws: Draws, population: int, count: int) -> Positions:

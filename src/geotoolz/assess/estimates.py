@@ -26,7 +26,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from geotoolz.assess.confusion_matrix import Confusion
 from geotoolz.assess.intervals import Estimate, Floats
+from geotoolz.assess.sample_checks import check_pixel_area, check_samples, with_left_out
 
 
 @dataclass(frozen=True)
@@ -341,7 +343,9 @@ _FIGURES = ("areas", "overall", "users", "producers", "f1")
 
 
 def area_estimate(
-    counts: ArrayLike, area: ArrayLike, classes: Sequence[Any] | None = None
+    counts: ArrayLike | Confusion | pd.DataFrame,
+    area: ArrayLike | Mapping[Any, float] | pd.Series,
+    classes: Sequence[Any] | None = None,
 ) -> AreaEstimate:
     """Estimate areas and accuracies from a confusion matrix of samples and the mapped areas.
 
@@ -351,11 +355,13 @@ def area_estimate(
     Parameters
     ----------
     counts
-        (K, K): `counts[i, j]` samples are mapped as class i and are class j in truth.
+        (K, K): `counts[i, j]` samples are mapped as class i and are class j in truth. A `Confusion`
+        or a table brings its labels, and the columns of a table may have another order.
     area
-        (K,) mapped area of class i, in any unit. Not of the sample: of the whole map.
+        (K,) mapped area of class i, in any unit. Not of the sample: of the whole map. A mapping or
+        a Series, as from `count_classes`, is taken by label; a class that it lacks is not mapped.
     classes
-        (K,) labels; 0 to K - 1 by default.
+        (K,) labels; those of `counts`, or 0 to K - 1, by default.
 
     Returns
     -------
@@ -366,7 +372,8 @@ def area_estimate(
     Raises
     ------
     ValueError
-        For counts that are no square of whole numbers of at least 0, or other areas than rows.
+        For counts that are no square of whole numbers of at least 0, other areas than rows, or
+        labels that repeat or do not fit.
 
     Examples
     --------
@@ -379,16 +386,21 @@ def area_estimate(
     >>> estimate.users.value.round(2).tolist(), estimate.producers.value.round(2).tolist()
     ([0.88, 0.73, 0.93, 0.96], [0.75, 0.85, 0.93, 0.96])
     """
+    counts, own = _labelled(counts)
     table = _checked_counts(counts)
+    named = own if classes is None else list(classes)
+    labels = list(range(len(table))) if named is None else named
+    if len(labels) != len(table):
+        raise ValueError(f"classes must be {len(table)} labels, got {len(labels)}")
+    _distinct(labels)
+    if isinstance(area, Mapping | pd.Series):
+        area = _by_label(area, labels if own is None else own)
     sizes = np.asarray(area, np.float64)
     if sizes.shape != (len(table),) or not np.all(sizes >= 0) or not 0 < sizes.sum() < math.inf:
         raise ValueError(
             f"area must be {len(table)} numbers of at least 0, the mapped area of each row of "
             f"counts, got {np.asarray(area).tolist()}"
         )
-    labels = list(range(len(table)) if classes is None else classes)
-    if len(labels) != len(table):
-        raise ValueError(f"classes must be {len(table)} labels, got {len(labels)}")
     lost = [labels[i] for i in np.flatnonzero((sizes == 0) & (table.sum(axis=1) > 0))]
     if lost:
         raise ValueError(f"area of class {lost[0]} is 0 although it has samples")
@@ -413,9 +425,44 @@ def _pixel_units(
     return Units(profiles, many.astype(np.float64), strata.astype(np.intp), sizes, share, names)
 
 
+def _labelled(counts: Any) -> tuple[Any, list[Any] | None]:
+    """Return counts whose columns have the order of their rows, and the labels that they bring."""
+    if isinstance(counts, Confusion):
+        return counts.counts, list(counts.classes)
+    if not isinstance(counts, pd.DataFrame):
+        return counts, None
+    rows, columns = counts.index.tolist(), counts.columns.tolist()
+    _distinct(rows)
+    if set(rows) != set(columns) or len(rows) != len(columns):
+        raise ValueError(
+            f"rows and columns of counts must have the same labels, got {rows} and {columns}; "
+            "reindex both, or give counts.to_numpy() and classes="
+        )
+    return counts[rows].to_numpy(), rows
+
+
+def _distinct(labels: Sequence[Any]) -> None:
+    twice = [label for place, label in enumerate(labels) if label in labels[:place]]
+    if twice:
+        raise ValueError(f"classes must differ, {twice[0]!r} is there twice")
+
+
+def _by_label(area: Any, labels: Sequence[Any]) -> list[float]:
+    """Return the areas of classes in their order."""
+    given = dict(area.items())
+    unknown = [label for label in given if label not in labels]
+    if unknown:
+        raise ValueError(
+            f"area has class {unknown[0]!r}, counts are of {list(labels)}; name each class of the "
+            "map in counts, also one without a sample: confusion(..., classes=...)"
+        )
+    return [given.get(label, 0.0) for label in labels]
+
+
 def _checked_counts(counts: ArrayLike) -> NDArray[np.int64]:
     table = np.asarray(counts)
-    whole = table.astype(np.int64) if table.dtype.kind in "iufb" else table
+    with np.errstate(invalid="ignore"):
+        whole = table.astype(np.int64) if table.dtype.kind in "iufb" else table
     square = table.ndim == 2 and table.shape[0] == table.shape[1] > 0
     if not square or whole.dtype != np.int64 or np.any(whole != table) or np.any(whole < 0):
         raise ValueError(
@@ -436,7 +483,8 @@ def estimate_samples(
 
     The strata need not be the map's classes (Stehman, 2014). Rows whose `reference` is empty are
     left out, as if they had never been drawn: that is fair only where the reason for the gap has
-    nothing to do with the class. A systematic sample is taken for a random one, which gives
+    nothing to do with the class. A stratum of the map without a row leaves what is told of the
+    whole unknown. A systematic sample is taken for a random one, which gives
     standard errors that are rather too large than too small. Clusters are units of their own:
     pixels of one cluster resemble each other, and count for less than as many pixels apart.
 
@@ -444,13 +492,15 @@ def estimate_samples(
     ----------
     samples
         As from `sample_design`: `map_class`, `reference`, `stratum`, `stratum_size` (pixels),
-        `inclusion`, and `cluster` where clusters were drawn. Rows in any order.
+        `inclusion`, and `cluster` where clusters were drawn. Rows in any order, each pixel once;
+        pixels of a stratum are equally likely.
     mapped_pixels
         Mapped class to its pixels in the whole map, as from `count_classes`: groups a sample that
         was drawn without strata by the map's classes afterwards (post-stratified), which mostly
         shortens the intervals. Its standard errors take the numbers drawn of each class for fixed.
     pixel_area
-        Area of a pixel in the wished unit; areas are in pixels by default.
+        Area of a pixel in the wished unit; areas are in pixels by default. One number is no pixel's
+        area where pixels differ, as in degrees or in Mercator's projection.
     classes
         Labels, in the order of the result; by default all that occur, ascending.
 
@@ -463,7 +513,8 @@ def estimate_samples(
     KeyError
         For a missing column.
     ValueError
-        When no row has an answer, or labels are not among `classes`.
+        When no row has an answer, labels are not among `classes`, rows contradict each other, or
+        `pixel_area` is given for pixels that differ by more than a hundredth.
 
     Examples
     --------
@@ -476,10 +527,14 @@ def estimate_samples(
     (array([0.5, 1.5]), array([0., 0.]))
     """
     table = pd.DataFrame(samples)
-    answered = _answered(table)
-    strata = table.groupby("stratum")["stratum_size"].first().sort_index()
-    names, sizes = strata.index.tolist(), strata.to_numpy(np.float64)
-    codes = pd.Index(names).get_indexer(answered["stratum"])
+    answered = check_samples(table)
+    if pixel_area != 1:
+        check_pixel_area(samples, pixel_area)
+    sampled_strata: dict[Any, float] = table.groupby("stratum")["stratum_size"].first().to_dict()
+    strata = with_left_out(sampled_strata, samples)
+    names: list[Any] = sorted(strata)
+    sizes = np.array([strata[name] for name in names], np.float64)
+    codes = _codes(answered["stratum"], names)
     is_map = bool((answered["map_class"] == answered["stratum"]).all())
     if mapped_pixels is not None:
         if "cluster" in table or len(names) > 1:
@@ -507,38 +562,34 @@ def estimate_samples(
     )
 
 
-_NEEDED = ("map_class", "reference", "stratum", "stratum_size", "inclusion")
-
-
-def _answered(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that have an answer, after checking the columns."""
-    missing = [name for name in _NEEDED if name not in table]
-    if missing:
-        raise KeyError(
-            f"samples lack the column {missing[0]!r}, which sample_design makes; they have "
-            f"{list(table.columns)}"
-        )
-    answered = table[table["reference"].notna()]
-    if not len(answered):
-        raise ValueError("no sample has an answer; fill the column 'reference' first")
-    return answered
-
-
 def _labels(
     answered: pd.DataFrame, classes: Sequence[Any] | None, strata: Sequence[Any]
 ) -> list[Any]:
     """Return the classes of the result: given, or all that occur and all that are mapped."""
     found = {*answered["map_class"].tolist(), *answered["reference"].tolist(), *strata}
     if classes is None:
-        return sorted(found)
-    unknown = sorted(found - set(classes))
+        return _ascending(found)
+    _distinct(list(classes))
+    unknown = _ascending(found - set(classes))
     if unknown:
         raise ValueError(f"classes must hold every label of the samples, {unknown} are not there")
     return list(classes)
 
 
+def _ascending(labels: set[Any]) -> list[Any]:
+    text: set[Any] = {label for label in labels if isinstance(label, str)}
+    if text and text != labels:
+        raise ValueError(
+            f"map_class, reference and strata must be all text or all numbers, got "
+            f"{sorted(text)[0]!r} beside {sorted(labels - text)[0]!r}; give both one type"
+        )
+    return sorted(labels)
+
+
 def _codes(column: pd.Series, labels: Sequence[Any]) -> NDArray[np.intp]:
-    return pd.Index(labels).get_indexer(column.tolist())
+    """Return each label's position, -1 for one that is not there (True is 1, as in sets)."""
+    places = {label: place for place, label in enumerate(labels)}
+    return np.array([places.get(label, -1) for label in column.tolist()], np.intp)
 
 
 def _post_strata(
@@ -571,10 +622,12 @@ def _clusters(
     clusters, first = np.unique(answered["cluster"], return_index=True)
     profiles = np.zeros((len(clusters), count**2))
     np.add.at(profiles, (np.searchsorted(clusters, answered["cluster"]), cells), 1)
-    strata = pd.Index(names).get_indexer(answered["stratum"].iloc[first])
+    strata = _codes(answered["stratum"].iloc[first], names)
     # Of each stratum's clusters, those that have answers.
     by_stratum = table.groupby("stratum")
     many = by_stratum["inclusion"].first() / by_stratum["cluster"].nunique()
-    sampled = many[names].to_numpy(np.float64) * np.bincount(strata, minlength=len(names))
+    sampled = many.reindex(list(names), fill_value=0).to_numpy(np.float64) * np.bincount(
+        strata, minlength=len(names)
+    )
     one = np.ones(len(clusters))
     return Units(profiles, one, strata, sizes, sampled.astype(np.float64), names)

@@ -88,6 +88,7 @@ class _Folds(ABC):
         ValueError
             For fewer samples or times than folds, or when nothing is left to train on.
         """
+        _check_length(X, groups, "groups")
         return self._splits(X if groups is None else groups)
 
     @abstractmethod
@@ -270,7 +271,10 @@ class BufferedFolds(_Folds):
         -------
         As many as `split` yields.
         """
-        return self.n_splits or len(X if groups is None else groups)
+        where = X if groups is None else groups
+        if self.n_splits is None and where is None:
+            raise ValueError("X or groups must be given where each sample is tested by itself")
+        return self.n_splits or len(where)
 
     def _splits(self, where: Any) -> Iterator[Split]:
         boxes = boxes_of(where)
@@ -321,23 +325,40 @@ class TimeFolds(_Folds):
 
     def _splits(self, where: Any) -> Iterator[Split]:
         times = _times(where)
-        gap = self.gap
-        if times.dtype.kind == "M" and gap:
-            import pandas as pd
-
-            gap = pd.Timedelta(gap).to_numpy()
+        gap = self._gap_of(times)
         known = np.unique(times)
         parts = self.n_splits + self.past_only
         if len(known) < parts:
             raise ValueError(f"{self.n_splits} folds need {parts} distinct times, got {len(known)}")
         for part in np.array_split(known, parts)[int(self.past_only) :]:
             first, last = part[0], part[-1]
-            train = times < first - gap if gap else times < first
+            train = times < first - gap
             if not self.past_only:
-                train |= times > last + gap if gap else times > last
+                train |= times > last + gap
             if not train.any():
                 raise ValueError(f"nothing is farther than gap={self.gap!r} from {first}")
             yield np.flatnonzero(train), np.flatnonzero((times >= first) & (times <= last))
+
+    def _gap_of(self, times: NDArray[Any]) -> Any:
+        """Return the gap in the unit of times."""
+        import pandas as pd
+
+        gap: Any = self.gap
+        try:
+            is_number = not isinstance(gap, np.timedelta64) and float(gap) == float(gap)
+        except (TypeError, ValueError):
+            is_number = False
+        dates = times.dtype.kind == "M"
+        if dates and (not is_number or gap == 0):
+            gap = pd.Timedelta(gap).to_numpy()
+        elif dates or not is_number or isinstance(gap, str):
+            raise ValueError(
+                "gap must be a number where times are numbers, and else a timedelta or text such "
+                f"as '30D', got {gap!r} for times of {times.dtype}"
+            )
+        if not gap >= 0 * gap:
+            raise ValueError(f"gap must be at least 0, got {self.gap!r}")
+        return gap
 
 
 @dataclass(frozen=True)
@@ -400,16 +421,23 @@ class PlaceTimeFolds:
         Raises
         ------
         ValueError
-            When no times are given.
+            When no times are given, or a pair of folds has nothing to train or to test.
         """
         if groups is None:
             raise ValueError("groups must give the times, or a GeoDataFrame with places and times")
         is_table = hasattr(groups, "geometry")
         where, when = (groups, groups[self.time]) if is_table else (X, groups)
+        _check_length(where, when, "groups")
         in_time = list(self.times.split(when))
         for train, test in self.places.split(where):
             for before, then in in_time:
-                yield np.intersect1d(train, before), np.intersect1d(test, then)
+                both = np.intersect1d(train, before), np.intersect1d(test, then)
+                if not all(map(len, both)):
+                    raise ValueError(
+                        "a fold of places and a fold of times have no sample in common to train "
+                        "or to test; give fewer folds"
+                    )
+                yield both
 
 
 @dataclass(frozen=True)
@@ -462,9 +490,9 @@ class CheckedFolds:
         Parameters
         ----------
         X
-            Chips, shapes or places of points.
+            Chips, shapes or places of points, unless `groups` has them.
         y, groups
-            Given to the splitter.
+            Given to the splitter. Groups that are coordinates (N, 2), or shapes, are the places.
 
         Yields
         ------
@@ -476,8 +504,11 @@ class CheckedFolds:
         LeakError
             Naming the share of the test pixels that training chips cover.
         """
-        boxes = boxes_of(X)
-        splits = list(self.splitter.split(boxes, y, groups))
+        _check_length(X, groups, "groups")
+        in_groups = hasattr(groups, "geometry") or getattr(groups, "ndim", 1) == 2
+        boxes = boxes_of(groups if in_groups else X)
+        unseen = in_groups and not isinstance(self.splitter, PlaceTimeFolds)
+        splits = list(self.splitter.split(boxes, y, None if unseen else groups))
         for number, (train, test) in enumerate(splits):
             check_split(boxes, train, test, self.buffer, f"split {number}")
         yield from splits
@@ -515,10 +546,22 @@ def check_split(
     share = shared_area(boxes_of(places), train, test, buffer)
     if share > 0:
         rim = f", a rim of {buffer} included," if buffer else ""
+        said = 100 if share > 0.99 else f"{100 * share:.2g}"
         raise LeakError(
-            f"training chips cover{rim} {100 * share:.2g} % of the pixels of the test chips of "
+            f"training chips cover{rim} {said} % of the pixels of the test chips of "
             f"{name}; use BlockFolds or BufferedFolds, which keep them apart"
         )
+
+
+def _check_length(samples: Any, others: Any, name: str) -> None:
+    """Refuse places or times of another number than there are samples."""
+    counts = [
+        each.shape[0] if hasattr(each, "shape") else len(each)
+        for each in (samples, others)
+        if hasattr(each, "__len__")
+    ]
+    if len(counts) == 2 and counts[0] != counts[1]:
+        raise ValueError(f"{name} must be one for each of {counts[0]} samples, got {counts[1]}")
 
 
 def _check_splits(count: Any) -> None:
@@ -532,12 +575,24 @@ def _check_distance(buffer: Any) -> None:
 
 
 def _times(times: Any) -> NDArray[Any]:
-    found = np.asarray(times)
-    if found.dtype == object:
-        found = found.astype("datetime64[ns]")
+    """Return times (N,) as datetime64 without a zone, in UTC where they had one, or numbers."""
+    import pandas as pd
+
+    found: Any = times if isinstance(times, pd.Series | pd.Index) else np.asarray(times)
+    if found.ndim == 1:
+        column: Any = pd.Series(found).infer_objects()
+        if isinstance(column.dtype, pd.PeriodDtype):
+            column = column.dt.to_timestamp()
+        elif column.dtype == object or isinstance(column.dtype, pd.StringDtype):
+            column = pd.to_datetime(column, utc=True)
+        if isinstance(column.dtype, pd.DatetimeTZDtype):
+            column = column.dt.tz_convert(None)
+        found = column.to_numpy()
     if found.ndim != 1 or found.dtype.kind not in "iufM":
         raise ValueError(f"times must be (N,) dates or numbers, got {found.dtype} of {found.shape}")
     missing = np.isnat(found) if found.dtype.kind == "M" else np.isnan(found)
     if missing.any():
         raise ValueError("times must all be known; drop rows without one first")
-    return found
+    # Small or unsigned numbers would wrap around when a gap is taken off.
+    taken: NDArray[Any] = found.astype(np.int64) if found.dtype.kind in "iu" else found
+    return taken

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from geotoolz.carrier import place_of
-from pipekit.carrier import crs_of
+from pipekit.carrier import crs_of, same_crs
 
 Boxes = NDArray[np.float64]
 """(N, 4): left, bottom, right, top; a point is a box without extent."""
@@ -51,12 +51,14 @@ def boxes_of(things: Any) -> Boxes:
             windows, getattr(domain, "transform", None), getattr(domain, "crs", None)
         )
     if isinstance(things, Sequence) and len(things) and isinstance(things[0], Patch):
+        _check_one_crs(things)
         return np.concatenate([_of_patch(patch) for patch in things])
     geometry = getattr(things, "geometry", None)
     if geometry is not None:
         _refuse_degrees(geometry.crs)
         return _finite(geometry.bounds.to_numpy(np.float64))
-    points = np.asarray(things)
+    masked = isinstance(things, np.ma.MaskedArray)
+    points = things.astype(np.float64).filled(np.nan) if masked else np.asarray(things)
     if points.ndim != 2 or points.shape[1] not in (2, 4) or points.dtype.kind not in "iuf":
         raise ValueError(
             "places must be (N, 2) coordinates x and y, a GeoSeries or GeoDataFrame, a PatchStream "
@@ -68,12 +70,32 @@ def boxes_of(things: Any) -> Boxes:
 
 def _finite(boxes: NDArray[Any]) -> Boxes:
     """Return boxes that all lie somewhere."""
+    if not len(boxes):
+        raise ValueError("there are no places, so there is nothing to split")
     if not np.isfinite(boxes).all():
         raise ValueError(
             "places must be finite; drop rows with NaN coordinates, and missing or empty shapes, "
             "first"
         )
+    if np.any(boxes[:, 2:] < boxes[:, :2]):
+        raise ValueError(
+            "boxes must be left, bottom, right, top with left <= right and bottom <= top; give "
+            "places as groups= where X holds four features"
+        )
     return boxes.astype(np.float64)
+
+
+def _check_one_crs(patches: Sequence[Any]) -> None:
+    """Refuse chips of several scenes whose coordinates do not mean the same."""
+    first, *others = (place_of(patch.data) for patch in patches)
+    for place in others:
+        if first is None or place is None:
+            same = place is first
+        else:
+            same = same_crs(place[1], first[1])
+        if not same:
+            one, other = ("no place" if each is None else each[1] for each in (first, place))
+            raise ValueError(f"chips must lie in one CRS, got {one} and {other}; use Reproject")
 
 
 def _of_patch(patch: Any) -> Boxes:
@@ -137,17 +159,38 @@ def shared_area(boxes: Boxes, train: Any, test: Any, buffer: float = 0.0) -> flo
     known = boxes[train] + np.array([-buffer, -buffer, buffer, buffer])
     if not len(asked) or not len(known):
         return 0.0
-    if not np.all(asked[:, 2:] > asked[:, :2]):
-        return _points_inside(asked, known)
-    known = known[np.all(known[:, 2:] > known[:, :2], axis=1)]
-    tested, trained = (shapely.union_all(shapely.box(*each.T)) for each in (asked, known))
-    return float(shapely.area(shapely.intersection(tested, trained)) / shapely.area(tested))
+    # Points and lines have no area to share: of those the ones that meet the other side count.
+    solid, solid_known = (np.all(each[:, 2:] > each[:, :2], axis=1) for each in (asked, known))
+    thin = _met(asked[~solid], known), _met(asked[solid], known[~solid_known])
+    if not solid.any() or not solid_known.any():
+        return max(thin)
+    tested, trained = (
+        shapely.union_all(shapely.box(*each.T)) for each in (asked[solid], known[solid_known])
+    )
+    share = float(shapely.area(shapely.intersection(tested, trained)) / shapely.area(tested))
+    return max(*thin, share if share > _ROUNDING else 0.0)
 
 
-def _points_inside(asked: Boxes, known: Boxes) -> float:
-    tree = shapely.STRtree(shapely.box(*known.T))
-    found = tree.query(shapely.points(asked[:, :2]), predicate="intersects")[0]
+_ROUNDING = 1e-9
+"""Chips that share less of their side only touch: their edges were computed from two corners."""
+
+
+def _met(asked: Boxes, known: Boxes) -> float:
+    """Return the share of the first that touch one of the others."""
+    if not len(asked) or not len(known):
+        return 0.0
+    found = shapely.STRtree(_shapes(known)).query(_shapes(asked), predicate="intersects")[0]
     return float(len(np.unique(found)) / len(asked))
+
+
+def _shapes(boxes: Boxes) -> NDArray[Any]:
+    """Return polygons, and points of boxes without extent."""
+    shapes = shapely.box(*boxes.T)
+    points = np.all(boxes[:, :2] == boxes[:, 2:], axis=1)
+    shapes[points] = shapely.points(boxes[points, :2])
+    lines = np.any(boxes[:, :2] == boxes[:, 2:], axis=1) & ~points
+    shapes[lines] = shapely.linestrings(boxes[lines].reshape(-1, 2, 2))
+    return shapes
 
 
 def near(boxes: Boxes, test: Any, buffer: float) -> NDArray[np.bool_]:
@@ -160,7 +203,7 @@ def near(boxes: Boxes, test: Any, buffer: float) -> NDArray[np.bool_]:
     test
         Positions.
     buffer
-        In the unit of the boxes; 0 for those that overlap only.
+        In the unit of the boxes; 0 for those that overlap, or are the same point, only.
 
     Returns
     -------
@@ -171,9 +214,7 @@ def near(boxes: Boxes, test: Any, buffer: float) -> NDArray[np.bool_]:
     >>> near(np.array([[0.0, 0, 1, 1], [1, 0, 2, 1], [3, 0, 4, 1]]), [0], 0.5).tolist()
     [True, True, False]
     """
-    shapes = shapely.box(*boxes.T)
-    points = np.all(boxes[:, :2] == boxes[:, 2:], axis=1)
-    shapes[points] = shapely.points(boxes[points, :2])
+    shapes = _shapes(boxes)
     out = np.zeros(len(boxes), bool)
     out[test] = True
     tree = shapely.STRtree(shapes)
@@ -184,6 +225,8 @@ def near(boxes: Boxes, test: Any, buffer: float) -> NDArray[np.bool_]:
         # Boxes that only touch share no pixel.
         own = boxes[test][asked]
         across = np.minimum(own[:, 2:], boxes[met, 2:]) - np.maximum(own[:, :2], boxes[met, :2])
-        found = met[(across > 0).all(axis=1)]
+        sides = np.minimum(own[:, 2:] - own[:, :2], boxes[met, 2:] - boxes[met, :2])
+        # A point has no side to share, and lies in whatever it meets.
+        found = met[((across > _ROUNDING * sides) | (sides == 0)).all(axis=1)]
     out[found] = True
     return out

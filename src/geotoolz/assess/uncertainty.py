@@ -81,7 +81,7 @@ def entropy(probabilities: Raster, axis: int = 0) -> Raster:
     array([[1., 0.]], dtype=float32)
     """
     bands = _bands(probabilities, axis)
-    logs = np.log(bands, out=np.zeros_like(bands), where=bands != 0)
+    logs = np.log(bands, out=np.zeros_like(bands), where=~(bands <= 0))
     total = np.abs(np.sum(bands * logs, axis=0))
     return _one_band(probabilities, total / math.log(len(bands)), "entropy")
 
@@ -168,7 +168,8 @@ def conformal_threshold(probabilities: ArrayLike, truth: ArrayLike, level: float
     probabilities
         (N, K) table or (K, H, W) raster of pixels that the model was not trained on.
     truth
-        (N,) or (H, W): the position of the true class, 0 to K - 1; negative where it is not known.
+        (N,) or (H, W): the position of the true class, 0 to K - 1. Not known where it is negative,
+        masked, or the raster's nodata unless that is a position, as 0 is.
     level
         0.9 for 90 %.
 
@@ -211,7 +212,7 @@ def conformal_sets(
         (N, K) table or (K, H, W) raster of probabilities, of pixels that the model was not trained
         on.
     truth
-        (N,) or (H, W): their true classes, 0 to K - 1; negative where they are not known.
+        (N,) or (H, W): their true classes, as in `conformal_threshold`.
     probabilities
         Of the pixels that want a set, in either form.
     level
@@ -236,7 +237,7 @@ def conformal_sets(
     threshold = conformal_threshold(calibration, truth, level)
     if np.ndim(probabilities) != 2:
         return sets_above(probabilities, threshold)
-    return sets_above(np.asarray(probabilities).T[:, :, None], threshold)[:, :, 0].T
+    return sets_above(np.asanyarray(probabilities).T[:, :, None], threshold)[:, :, 0].T
 
 
 @dataclass(frozen=True)
@@ -278,7 +279,8 @@ def calibration_curve(probabilities: ArrayLike, truth: ArrayLike, bins: int = 10
     probabilities
         (N, K) table or (K, H, W) raster.
     truth
-        (N,) or (H, W): the position of the true class, 0 to K - 1; negative where it is not known.
+        (N,) or (H, W): the position of the true class, 0 to K - 1. Not known where it is negative,
+        masked, or the raster's nodata unless that is a position, as 0 is.
     bins
         Of equal width, 0 to 1; those without pixels are left out.
 
@@ -313,18 +315,29 @@ def _known(
     probabilities: ArrayLike, truth: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Return probabilities (N, K) and positions of true classes (N,) where both are known."""
-    given, labels = np.asarray(probabilities, np.float64), np.asarray(truth)
-    table = given if given.ndim == 2 else np.moveaxis(given, 0, -1).reshape(-1, len(given))
-    labels = labels.reshape(-1)
-    if given.ndim not in (2, 3) or len(table) != len(labels):
+    raster, mark = np.asanyarray(probabilities), np.asanyarray(truth)
+    given, labels = values_of(raster), values_of(mark)
+    pixels = given.shape[:1] if given.ndim == 2 else given.shape[1:]
+    turned = len(pixels) == 2 and labels.ndim > 1 and labels.shape[-2:] != pixels
+    if given.ndim not in (2, 3) or labels.size != math.prod(pixels) or turned:
         raise ValueError(
             f"probabilities must be (N, K) or (K, H, W) with a truth of (N,) or (H, W), got "
-            f"{given.shape} and {np.shape(truth)}"
+            f"{given.shape} and {labels.shape}"
         )
-    used = ~np.isnan(table).any(axis=1) & (labels >= 0)
-    table, labels = table[used], labels[used].astype(np.intp)
+    floats = _checked(nan_floats(given, fill_of(raster), np.float64))
+    table = floats if floats.ndim == 2 else np.moveaxis(floats, 0, -1).reshape(-1, len(floats))
+    unknown = ~(labels >= 0) | np.ma.getmaskarray(mark)
+    nodata = None if np.ma.isMaskedArray(mark) else fill_of(mark)
+    if nodata is not None and not 0 <= nodata < table.shape[1]:  # else it is a class's position
+        unknown |= labels == nodata
+    used = ~np.isnan(table).any(axis=1) & ~unknown.ravel()
+    table, labels = table[used], labels.ravel()[used]
     if not len(labels):
         raise ValueError("no pixel has both probabilities and a truth")
+    odd = labels[labels != np.floor(labels)]
+    if len(odd):
+        raise ValueError(f"truth must be whole numbers, the positions of classes, got {odd[0]}")
+    labels = labels.astype(np.intp)
     if labels.max() >= table.shape[1]:
         raise ValueError(
             f"truth must be positions of classes, 0 to {table.shape[1] - 1}, got {labels.max()}; "
@@ -339,10 +352,14 @@ def _bands(probabilities: Raster, axis: int) -> Values:
     bands = np.moveaxis(values, band_axis(values, axis), 0)
     if len(bands) < 2:
         raise ValueError(f"probabilities of at least two classes are needed, got {len(bands)}")
-    floats = nan_floats(bands, fill_of(probabilities))
+    return _checked(nan_floats(bands, fill_of(probabilities)))
+
+
+def _checked(floats: Values) -> Values:
+    """Return probabilities that are some."""
     flat = floats.reshape(-1)
     low, high = np.fmin.reduce(flat, initial=0.5), np.fmax.reduce(flat, initial=0.5)
-    if low < 0 or high > 1 + 1e-4:
+    if low < -1e-4 or high > 1 + 1e-4:
         raise ValueError(
             f"probabilities must lie between 0 and 1, got {low:g} to {high:g}; logits go through a "
             "softmax first"

@@ -108,7 +108,8 @@ def variogram(
     Raises
     ------
     ValueError
-        For as many values as places, or values that do not differ.
+        For values that are not as many as places or do not differ, or no pair within
+        `max_distance`.
 
     Examples
     --------
@@ -121,7 +122,8 @@ def variogram(
     from scipy.optimize import least_squares
     from scipy.spatial.distance import pdist
 
-    boxes, numbers = boxes_of(places), np.asarray(values, np.float64)
+    boxes = boxes_of(places)
+    numbers = np.ma.filled(np.ma.asarray(values, np.float64), np.nan)
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     if numbers.shape != (len(centres),):
         raise ValueError(
@@ -132,8 +134,13 @@ def variogram(
         centres, numbers = centres[chosen], numbers[chosen]
     if not np.var(numbers) > 0:
         raise ValueError("values must differ and be finite, or nothing is more alike than the rest")
-    reach = max_distance or float(np.ptp(centres, axis=0).max()) / 2
+    reach = float(np.ptp(centres, axis=0).max()) / 2 if max_distance is None else max_distance
     apart = pdist(centres)
+    if not 0 < reach < np.inf or not (apart <= reach).any():
+        raise ValueError(
+            f"max_distance must be a distance above 0 within which pairs lie, got {max_distance}; "
+            f"the places lie {apart.min():g} to {apart.max():g} apart"
+        )
     half = pdist(numbers[:, None], "sqeuclidean") / 2
     edges = np.linspace(0, reach, checked_count("lags", lags) + 1)
     counts = np.histogram(apart, edges)[0]

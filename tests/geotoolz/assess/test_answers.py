@@ -93,3 +93,76 @@ def test_samples_of_a_map_without_a_crs_are_written_too(tmp_path):
         again = read_answers(write_samples(samples, tmp_path / f"s{ending}"), samples)
         assert again.equals(samples)
     assert isinstance(again, gpd.GeoDataFrame)
+
+
+SPREADSHEETS = {
+    "byte order mark": ("utf-8-sig", ",", "."),
+    "semicolons": ("utf-8", ";", "."),
+    "semicolons and decimal commas": ("cp1252", ";", ","),
+    "tabs": ("utf-16", "\t", ","),
+}
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("kind", SPREADSHEETS)
+def test_what_spreadsheets_make_of_a_table_is_read(samples, kind, ending, tmp_path):
+    encoding, separator, decimal = SPREADSHEETS[kind]
+    filled = samples.assign(reference=pd.array([1, 2, 3, None] * 5, "Int64"))
+    moved = filled.set_geometry(filled.geometry.translate(0.25, 0.5))
+    path = write_samples(moved, tmp_path / "samples.csv")
+    table = pd.read_csv(path).assign(remark="Wäldchen")
+    text = table.to_csv(index=False, sep=separator, decimal=decimal, lineterminator=ending)
+    text += separator * 11 + ending  # a row of nothing
+    path.write_bytes(text.encode(encoding))
+    assert read_answers(path, samples)["reference"].equals(filled["reference"])
+    alone = read_answers(path)
+    assert alone.geometry.geom_equals_exact(moved.geometry, 1e-6).all()
+    assert alone["weight"].to_numpy() == pytest.approx(samples["weight"].to_numpy())
+    assert set(alone["remark"]) == {"Wäldchen"}
+
+
+@pytest.mark.parametrize("ending", [".gpkg", ".csv"])
+def test_answers_of_64_bits_stay_exact_beside_gaps(samples, ending, tmp_path):
+    large = [2**53 + 1, None, -(2**62) - 1, 2**63 - 1] * 5
+    filled = samples.assign(reference=pd.array(large, "Int64"))
+    path = write_samples(filled, tmp_path / f"samples{ending}")
+    assert read_answers(path)["reference"].tolist() == filled["reference"].tolist()
+    assert read_answers(path, samples).equals(filled)
+
+
+@pytest.mark.parametrize("ending", [".gpkg", ".csv"])
+def test_answers_to_another_draw_are_refused(samples, ending, tmp_path):
+    crops = np.random.default_rng(0).integers(1, 4, (40, 40)).astype("uint8")
+    other = sample_design(GeoTensor(crops, PLACE, "EPSG:32632", 0), 20, seed=1)
+    path = write_samples(other.assign(reference=1), tmp_path / f"samples{ending}")
+    with pytest.raises(ValueError, match="give the samples that were written"):
+        read_answers(path, samples)
+    assert read_answers(path, other)["reference"].eq(1).all()
+
+
+@pytest.mark.parametrize("answer", ["inf", "1e30", "nan?", "1,5", "0x1"])
+def test_odd_numbers_are_no_answers(samples, answer, tmp_path):
+    path = write_samples(samples.assign(reference=answer), tmp_path / "samples.csv")
+    with pytest.raises(ValueError, match="whole numbers or nothing"):
+        read_answers(path, samples)
+
+
+def test_an_answer_needs_the_number_of_its_sample(samples, tmp_path):
+    path = edited(
+        samples, tmp_path, lambda t: t.assign(sample=t["sample"].mask(t.index == 3), reference=1)
+    )
+    with pytest.raises(ValueError, match="no number in its column 'sample'"):
+        read_answers(path, samples)
+
+
+def test_the_geometry_may_have_another_name(samples, tmp_path):
+    for ending in (".gpkg", ".csv"):
+        path = write_samples(samples.rename_geometry("place"), tmp_path / f"samples{ending}")
+        assert read_answers(path, samples).equals(samples)
+
+
+def test_of_several_layers_the_samples_are_read(samples, tmp_path):
+    path = tmp_path / "project.gpkg"
+    samples.iloc[:3].to_file(path, layer="notes")
+    samples.assign(reference=2).to_file(path, layer="samples")
+    assert read_answers(path, samples)["reference"].eq(2).all()

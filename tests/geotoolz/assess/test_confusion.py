@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from georeader.geotensor import GeoTensor
 from hypothesis import given
@@ -79,3 +80,11 @@ def test_a_class_that_is_missing_is_nan():
 def test_a_matrix_of_samples_goes_into_the_estimate():
     found = confusion(np.array([0, 0, 1, 1, 1]), np.array([0, 1, 1, 1, 1]))
     assert area_estimate(found, [100, 300]).area.tolist() == [50, 350]
+
+
+def test_labels_may_be_lists_and_series_and_classes_differ():
+    said, true = [1, 1, 2, 4], [1, 2, 2, 4]
+    for kind in (list, np.array, pd.Series):
+        assert np.array_equal(confusion(kind(said), kind(true)), confusion_matrix(true, said).T)
+    with pytest.raises(ValueError, match="classes must differ"):
+        confusion(said, true, classes=[1, 2, 4, 4])

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from georeader.geotensor import GeoTensor
 from hypothesis import given, settings
@@ -144,11 +145,37 @@ def test_a_cluster_is_all_valid_pixels_of_a_block():
         ({"size": 50, "strata": np.ones((3, 3), "uint8")}, "same pixels"),
         ({"size": 50, "allocation": "neyman"}, "needs accuracies"),
         ({"size": 50, "seed": -1}, "seed"),
+        ({"size": 10_000, "design": "systematic"}, "at most the map's"),
+        ({"size": {1: 2.5}}, "whole numbers of pixels"),
+        ({"size": {"1": 2}}, "strata, as whole numbers"),
+        ({"size": 50, "least": -1}, "least"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(options, said):
     with pytest.raises((ValueError, TypeError), match=said):
         sample_design(crops(), **options)
+
+
+def test_a_sample_lists_the_strata_of_the_map_and_takes_sizes_as_a_series():
+    drawn = sample_design(crops(), pd.Series({1: 7, 3: 11}), nodata=0)
+    assert drawn.equals(sample_design(crops(), {1: 7, 3: 11}, nodata=0))
+    assert dict(drawn.attrs["strata"]) == {k: (crops() == k).sum() for k in (1, 2, 3)}
+    assert sample_design(crops().tolist(), 9).equals(sample_design(crops(), 9))
+
+
+def test_classes_beyond_64_bits_with_a_sign_are_refused():
+    with pytest.raises(TypeError, match="up to 9223372036854775807"):
+        sample_design(np.full((3, 3), 2**63 + 1, "uint64"), 2)
+    with pytest.raises(TypeError, match="whole numbers, got inf"):
+        sample_design(np.full((3, 3), np.inf), 2)
+
+
+@pytest.mark.parametrize(
+    "pixels", [{1: 5, 2: -1}, {1: 5.5}, {"a": 5}, {1.5: 5}, {1: np.nan}], ids=str
+)
+def test_an_allocation_is_to_whole_numbers_of_pixels(pixels):
+    with pytest.raises(ValueError, match="must map strata"):
+        allocate(3, pixels)
 
 
 def test_a_map_of_nodata_has_nothing_to_draw():
@@ -193,6 +220,12 @@ def test_sample_size_is_what_gives_the_wished_error():
     # With Neyman's allocation the error of the overall accuracy is spread / sqrt(n).
     assert spread / np.sqrt(n) <= 0.02 < spread / np.sqrt(n - 1)
     assert sample_size(shares, accuracies, 0.02, population=500) < n
+    assert sample_size([1], [0.5], 0.05) == 100
+    for size in range(1, 500):
+        assert sample_size([1], [0.5], 0.5 / np.sqrt(size)) == size
+    for population in (0, -5, np.nan):
+        with pytest.raises(ValueError, match="population"):
+            sample_size(shares, accuracies, 0.02, population=population)
     with pytest.raises(ValueError, match="standard_error"):
         sample_size(shares, accuracies, 0)
     with pytest.raises(ValueError, match="accuracies"):

@@ -10,7 +10,12 @@ from shapely import Point, Polygon
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, KFold, cross_val_score
 
-from geopatcher import SpatialJitteredStride, SpatialPatcher, SpatialRectangular
+from geopatcher import (
+    SpatialJitteredStride,
+    SpatialPatcher,
+    SpatialRectangular,
+    SpatialRegularStride,
+)
 from geotoolz.assess import (
     BlockFolds,
     BufferedFolds,
@@ -259,3 +264,118 @@ def test_what_lies_nowhere_is_in_no_fold(nowhere):
     for folds in (BlockFolds(100, 2), BufferedFolds(10, 2)):
         with pytest.raises(ValueError, match="missing or empty shapes"):
             list(folds.split(shapes))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "float32", "int64"])
+def test_a_gap_holds_for_numbers_of_any_type(dtype):
+    times = np.arange(100).astype(dtype)
+    for train, test in TimeFolds(4, gap=15, past_only=False).split(times):
+        assert np.abs(np.arange(100)[train][:, None] - test).min() > 15
+
+
+def test_a_gap_has_the_unit_of_the_times():
+    days = pd.date_range("2024-01-01", periods=60)
+    for gap in (10, 10.0, "10"):
+        with pytest.raises(ValueError, match="timedelta or text"):
+            list(TimeFolds(2, gap=gap).split(days))
+    with pytest.raises(ValueError, match="number where times are numbers"):
+        list(TimeFolds(2, gap="10D").split(np.arange(60)))
+    for times, gap in ((days, "-10D"), (np.arange(60), -10)):
+        with pytest.raises(ValueError, match="at least 0"):
+            list(TimeFolds(2, gap=gap).split(times))
+
+
+def test_dates_of_any_form_make_the_same_folds():
+    days = pd.date_range("2024-01-01", periods=40, freq="3D")
+    forms = [
+        days,
+        days.to_numpy().astype("M8[D]"),
+        pd.Series(days.tz_localize("UTC")),
+        [day.to_pydatetime() for day in days.tz_localize("UTC")],
+        [day.date() for day in days],
+        days.strftime("%Y-%m-%d").tolist(),
+        days.to_period("D"),
+    ]
+    first, *others = (list(TimeFolds(3, gap="10D").split(form)) for form in forms)
+    for splits in others:
+        for one, other in zip(first, splits, strict=True):
+            assert all(map(np.array_equal, one, other))
+
+
+def test_samples_at_one_place_are_never_on_both_sides():
+    places = np.repeat(np.random.default_rng(0).uniform(0, 100, (12, 2)), 5, axis=0)
+    for train, test in BufferedFolds(0, 5).split(places):
+        assert not set(map(tuple, places[train])) & set(map(tuple, places[test]))
+
+
+@pytest.mark.parametrize("buffer", [0, 40])
+def test_checked_folds_look_at_the_places_in_groups(buffer):
+    rng = np.random.default_rng(0)
+    places, truth = np.repeat(rng.uniform(0, 1000, (60, 2)), 2, axis=0), np.arange(120) % 2
+    features = rng.normal(size=(120, 2)) * 1e6
+    model = LogisticRegression()
+    with pytest.raises(LeakError):
+        folds = CheckedFolds(KFold(4, shuffle=True, random_state=0), buffer)
+        cross_val_score(model, features, truth, groups=places, cv=folds)
+    folds = CheckedFolds(BlockFolds(100, 4, buffer=buffer), buffer)
+    assert len(cross_val_score(model, features, truth, groups=places, cv=folds)) == 4
+
+
+@pytest.mark.parametrize("pixel", [0.3, 32.8, 10])
+def test_chips_side_by_side_share_nothing_however_their_places_are_rounded(pixel):
+    place = Affine(pixel, 0, 100_000.7, 0, -pixel, 5_000_000.1)
+    scene = GeoTensor(np.zeros((1, 256, 256), "uint8"), place, "EPSG:32632")
+    patcher = SpatialPatcher(SpatialRectangular(32), SpatialRegularStride(32))
+    patches = list(patcher.split(scene))
+    folds = KFold(4, shuffle=True, random_state=0)
+    assert len(list(CheckedFolds(folds).split(patches))) == 4
+    assert [len(train) for train, _ in BufferedFolds(0, 4).split(patches)] == [48] * 4
+
+
+def test_points_and_lines_beside_chips_leak_in_both_directions():
+    from shapely import LineString, box
+
+    shapes = gpd.GeoSeries(
+        [box(0, 0, 10, 10), Point(5, 5), LineString([(2, 2), (8, 2)]), Point(50, 50)],
+        crs="EPSG:32632",
+    )
+    for train, test in ((0, 1), (1, 0), (0, 2), (2, 0)):
+        with pytest.raises(LeakError):
+            check_split(shapes, [train], [test])
+    check_split(shapes, [0, 1, 2], [3])
+
+
+def test_features_are_no_boxes_and_each_sample_has_its_place():
+    features = np.random.default_rng(0).normal(size=(80, 4))
+    with pytest.raises(ValueError, match="left <= right"):
+        list(BlockFolds(1, 2).split(features))
+    days = np.arange(40)
+    with pytest.raises(ValueError, match="one for each of 80 samples, got 40"):
+        list(PlaceTimeFolds(BlockFolds(1, 2), TimeFolds(2)).split(features[:, :2], groups=days))
+    with pytest.raises(ValueError, match="one for each of 80 samples, got 40"):
+        list(BlockFolds(1, 2).split(features, groups=features[:40, :2]))
+    with pytest.raises(ValueError, match="no places"):
+        list(BlockFolds(1, 2).split(features[:0, :2]))
+    apart = np.array([[0, 0], [0, 0], [900, 900], [900, 900]])
+    folds = PlaceTimeFolds(BlockFolds(500, 2), TimeFolds(2, past_only=False))
+    with pytest.raises(ValueError, match="no sample in common"):
+        list(folds.split(apart, groups=[0, 0, 1, 1]))
+
+
+def test_chips_of_two_systems_are_not_compared():
+    patcher = SpatialPatcher(SpatialRectangular(32), SpatialRegularStride(32))
+    tiles = [GeoTensor(np.zeros((1, 64, 64)), PLACE, crs) for crs in ("EPSG:32632", "EPSG:32633")]
+    with pytest.raises(ValueError, match="one CRS, got EPSG:32632 and EPSG:32633"):
+        BlockFolds(320, 2).fold_of([patch for tile in tiles for patch in patcher.split(tile)])
+
+
+def test_a_variogram_takes_no_masked_values_and_needs_pairs():
+    places = np.random.default_rng(0).uniform(0, 100, (50, 2))
+    values = np.where(np.arange(50) == 3, 1e6, places[:, 0])
+    with pytest.raises(ValueError, match="finite"):
+        variogram(places, np.ma.masked_array(values, np.arange(50) == 3))
+    for distance in (0, -5, np.nan, 1e-9):
+        with pytest.raises(ValueError, match="max_distance must be a distance above 0"):
+            variogram(places, places[:, 0], max_distance=distance)
+    with pytest.raises(ValueError, match="lie 0 to 0 apart"):
+        variogram(np.zeros((5, 2)), np.arange(5))

@@ -135,3 +135,52 @@ def test_truths_that_do_not_fit_are_named(truth, said):
         conformal_threshold(np.array([[0.9, 0.1], [0.2, 0.8]]), truth)
     with pytest.raises(ValueError, match="threshold"):
         gz.ConformalSets(1.5)
+
+
+def hidden(kind):
+    """Probabilities of 40 pixels and their truth, of which the first ten are unknown."""
+    values = probabilities(3, (4, 10), dtype="float64")
+    truth = np.random.default_rng(1).integers(0, 3, (4, 10))
+    first = np.arange(40).reshape(4, 10) < 10
+    if kind == "nodata":
+        return GeoTensor(np.where(first, -9999, values), PLACE, "EPSG:32632", -9999), truth
+    if kind == "masked":
+        return np.ma.masked_array(values, np.broadcast_to(first, values.shape)), truth
+    if kind == "truth masked":
+        return values, np.ma.masked_array(truth, first)
+    if kind == "truth nodata":
+        return values, GeoTensor(np.where(first, 255, truth), PLACE, "EPSG:32632", 255)
+    return values, np.where(first, -1, truth)
+
+
+@pytest.mark.parametrize("kind", ["nodata", "masked", "truth masked", "truth nodata", "negative"])
+def test_what_is_unknown_calibrates_nothing(kind):
+    said, truth = hidden(kind)
+    clean, known = probabilities(3, (4, 10), dtype="float64")[:, 1:], np.asarray(truth)[1:]
+    assert conformal_threshold(said, truth, 0.8) == conformal_threshold(clean, known, 0.8)
+    ours, alone = calibration_curve(said, truth), calibration_curve(clean, known)
+    assert np.array_equal(ours.confidence, alone.confidence)
+    assert np.array_equal(ours.count, alone.count)
+
+
+def test_no_set_where_a_probability_is_masked():
+    table = np.moveaxis(probabilities(3, (40,)), 0, -1)
+    masked = np.ma.masked_array(table, np.arange(120).reshape(40, 3) < 6)
+    sets = conformal_sets(table, np.zeros(40, int), masked)
+    assert not np.ma.getdata(sets)[:2].any()
+    assert np.array_equal(sets[2:], conformal_sets(table, np.zeros(40, int), table)[2:])
+
+
+@pytest.mark.parametrize("judge", [conformal_threshold, calibration_curve])
+def test_what_is_no_probability_or_position_is_refused(judge):
+    values = probabilities(3, (4, 10))
+    with pytest.raises(ValueError, match="softmax"):
+        judge(np.log(values), np.zeros((4, 10), int))
+    with pytest.raises(ValueError, match=r"\(10, 4\)"):
+        judge(values, np.zeros((10, 4), int))
+    with pytest.raises(ValueError, match="whole numbers, the positions"):
+        judge(values, np.full((4, 10), 0.5))
+
+
+def test_rounding_below_zero_is_zero():
+    assert entropy(np.array([[[1.0]], [[-1e-9]]])).item() == pytest.approx(0, abs=1e-6)
