@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from affine import Affine
 
-from geocatalog.grid import (
-    check_upright,
-    crs_of,
-    part_of,
-    pixel_grid,
-    raster_crs,
-    window_of,
-)
+from geocatalog.grid import check_upright, crs_of, part_of, pixel_grid, raster_crs, window_of
 from geostack.errors import OutsideTileError
 from geostack.request import BBox, format_bbox, halves
 

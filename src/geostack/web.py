@@ -13,14 +13,7 @@ from zipfile import is_zipfile
 from geocatalog.read.service import json_of
 from geostack.errors import PixelReadError, SourceUnavailableError
 from pipekit.files import beside
-from pipekit.retry import (
-    TRANSIENT_STATUS,
-    GaveUpError,
-    TransientError,
-    retry,
-    retry_after,
-    within,
-)
+from pipekit.retry import TRANSIENT_STATUS, GaveUpError, TransientError, retry, retry_after, within
 from pipekit.tokens import redacted, without_query
 
 if TYPE_CHECKING:

@@ -16,15 +16,7 @@ from typing import Any
 import numpy as np
 
 from geotoolz.bands import Band, band_names, coded_bands, put_codes, take_bands
-from geotoolz.carrier import (
-    NAN,
-    Raster,
-    fill_of,
-    float_dtype,
-    nan_floats,
-    rewrap,
-    values_of,
-)
+from geotoolz.carrier import NAN, Raster, fill_of, float_dtype, nan_floats, rewrap, values_of
 from geotoolz.function_operator import PerPixel, check_band, parameters_of
 from pipekit import Operator
 from pipekit.operator import checked_operator
@@ -37,7 +29,7 @@ MAX_LENGTH = 1000
 MAX_DEPTH = 40
 """How deep an expression may be nested."""
 
-_BINARY: Mapping[type, Callable[..., Any]] = {
+_OPERATORS: Mapping[type, Callable[..., Any]] = {
     ast.Add: np.add,
     ast.Sub: np.subtract,
     ast.Mult: np.multiply,
@@ -46,13 +38,9 @@ _BINARY: Mapping[type, Callable[..., Any]] = {
     ast.Pow: np.power,
     ast.BitAnd: np.logical_and,
     ast.BitOr: np.logical_or,
-}
-_UNARY: Mapping[type, Callable[..., Any]] = {
     ast.USub: np.negative,
     ast.UAdd: np.positive,
     ast.Invert: np.logical_not,
-}
-_COMPARED: Mapping[type, Callable[..., Any]] = {
     ast.Lt: np.less,
     ast.LtE: np.less_equal,
     ast.Gt: np.greater,
@@ -139,15 +127,15 @@ def _checked(node: ast.AST, text: str, depth: int) -> Step:
             return "number", float(np.float64(number))
         case ast.Name(id=name):
             return "band", name
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
-            return _BINARY[type(op)], inner(left), inner(right)
-        case ast.UnaryOp(op=op, operand=operand) if type(op) in _UNARY:
-            return _UNARY[type(op)], inner(operand)
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
+            return _OPERATORS[type(op)], inner(left), inner(right)
+        case ast.UnaryOp(op=op, operand=operand) if type(op) in _OPERATORS:
+            return _OPERATORS[type(op)], inner(operand)
         case ast.Compare(left=left, ops=ops, comparators=others) if all(
-            type(op) in _COMPARED for op in ops
+            type(op) in _OPERATORS for op in ops
         ):
             parts = [inner(part) for part in (left, *others)]
-            pairs = [(_COMPARED[type(op)], *parts[i : i + 2]) for i, op in enumerate(ops)]
+            pairs = [(_OPERATORS[type(op)], *parts[i : i + 2]) for i, op in enumerate(ops)]
             return reduce(lambda a, b: (np.logical_and, a, b), pairs)
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _CALLS:
             function, count = _CALLS[name]

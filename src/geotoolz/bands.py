@@ -15,16 +15,7 @@ from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 
-from geotoolz.carrier import (
-    Fill,
-    Raster,
-    Values,
-    attrs_of,
-    check_real,
-    fill_of,
-    rewrap,
-    values_of,
-)
+from geotoolz.carrier import Fill, Raster, Values, attrs_of, check_real, fill_of, rewrap, values_of
 from geotoolz.function_operator import Band as Band
 from geotoolz.function_operator import PerPixel, check_band, parameters_of
 from pipekit.pixels import GUIDE, Role, band_roles, invalid_mask

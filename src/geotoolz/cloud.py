@@ -27,24 +27,37 @@ from pipekit.pixels import equal_mask
 class SCL(IntEnum):
     """The classes of Sentinel-2's scene classification by name; each is its number.
 
+    Each has a `label`, its name in words, and a `colour` as #rrggbb.
+
     Examples
     --------
     >>> SCL.WATER == 6, MaskFromSCL(classes=[SCL.CLOUD_SHADOW])
     (True, MaskFromSCL(band_idx=0, classes=(3,)))
     """
 
-    NO_DATA = 0
-    SATURATED_OR_DEFECTIVE = 1
-    DARK_AREA = 2
-    CLOUD_SHADOW = 3
-    VEGETATION = 4
-    BARE_SOIL = 5
-    WATER = 6
-    UNCLASSIFIED = 7
-    CLOUD_MEDIUM = 8
-    CLOUD_HIGH = 9
-    THIN_CIRRUS = 10
-    SNOW = 11
+    label: str
+    colour: str
+
+    def __new__(cls, number: int, label: str, colour: str) -> SCL:
+        """Return a class that is its number, and knows its name and colour."""
+        member = int.__new__(cls, number)
+        member._value_, member.label, member.colour = number, label, colour
+        return member
+
+    # ESA, Sentinel-2 L2A Algorithm Theoretical Basis Document, scene classification (SCL); the
+    # colours are those that ESA's own viewer shows.
+    NO_DATA = 0, "no data", "#000000"
+    SATURATED_OR_DEFECTIVE = 1, "saturated or defective", "#ff0000"
+    DARK_AREA = 2, "dark area", "#2f2f2f"
+    CLOUD_SHADOW = 3, "cloud shadow", "#643200"
+    VEGETATION = 4, "vegetation", "#00a000"
+    BARE_SOIL = 5, "bare soil", "#ffe65a"
+    WATER = 6, "water", "#0000ff"
+    UNCLASSIFIED = 7, "unclassified", "#808080"
+    CLOUD_MEDIUM = 8, "cloud, medium probability", "#c0c0c0"
+    CLOUD_HIGH = 9, "cloud, high probability", "#ffffff"
+    THIN_CIRRUS = 10, "thin cirrus", "#64c8ff"
+    SNOW = 11, "snow or ice", "#ff96ff"
 
 
 class SCLClass(NamedTuple):
@@ -54,22 +67,7 @@ class SCLClass(NamedTuple):
     colour: str
 
 
-# ESA, Sentinel-2 L2A Algorithm Theoretical Basis Document, scene classification (SCL); the colours
-# are those that ESA's own viewer shows.
-SCL_CLASSES: Mapping[int, SCLClass] = {
-    0: SCLClass("no data", "#000000"),
-    1: SCLClass("saturated or defective", "#ff0000"),
-    2: SCLClass("dark area", "#2f2f2f"),
-    3: SCLClass("cloud shadow", "#643200"),
-    4: SCLClass("vegetation", "#00a000"),
-    5: SCLClass("bare soil", "#ffe65a"),
-    6: SCLClass("water", "#0000ff"),
-    7: SCLClass("unclassified", "#808080"),
-    8: SCLClass("cloud, medium probability", "#c0c0c0"),
-    9: SCLClass("cloud, high probability", "#ffffff"),
-    10: SCLClass("thin cirrus", "#64c8ff"),
-    11: SCLClass("snow or ice", "#ff96ff"),
-}
+SCL_CLASSES: Mapping[int, SCLClass] = {int(c): SCLClass(c.label, c.colour) for c in SCL}
 
 SCL_CLOUDS = (8, 9, 10)
 """Clouds and cirrus, without their shadows."""

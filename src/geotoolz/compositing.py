@@ -17,14 +17,7 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 from numpy.typing import DTypeLike, NDArray
 
-from geotoolz.bands import (
-    Band,
-    as_codes,
-    band_index,
-    band_names,
-    check_band_order,
-    coded_bands,
-)
+from geotoolz.bands import Band, as_codes, band_index, band_names, check_band_order, coded_bands
 from geotoolz.carrier import (
     NAN,
     Fill,
@@ -45,7 +38,7 @@ from geotoolz.carrier import (
     values_of,
 )
 from geotoolz.cloud import SCL_CLOUDS_AND_INVALID, mask_from_scl
-from geotoolz.function_operator import FunctionOperator, PerPixel, parameters_of
+from geotoolz.function_operator import FunctionOperator, PerPixel, check_within, parameters_of
 from geotoolz.indices import NDVI
 from pipekit.pixels import Role, band_roles, invalid_mask
 from pipekit.radius import passed_on
@@ -108,7 +101,7 @@ def quantile_composite(stack: Stack, q: float, dtype: DTypeLike = "float32") -> 
     >>> quantile_composite(np.array([[[[1.0]]], [[[9.0]]], [[[2.0]]]]), 0.25)
     array([[[1.5]]], dtype=float32)
     """
-    _check_quantile(q)
+    check_within(q, "q", 0, 1)
     return _over_time(stack, partial(_quantile, q=q), dtype)
 
 
@@ -504,11 +497,6 @@ def _mean(block: Values, invalid: Mask | None, dtype: np.dtype[Any]) -> Values:
     return total / np.maximum(count, 1)  # type: ignore[no-any-return]
 
 
-def _check_quantile(q: float) -> None:
-    if not 0 <= q <= 1:
-        raise ValueError(f"q must be 0 to 1, got {q}")
-
-
 def _quantile(block: Values, invalid: Mask | None, dtype: np.dtype[Any], q: float) -> Values:
     """Return a quantile over axis 0 of what is valid; NaN where nothing is.
 
@@ -675,7 +663,7 @@ class QuantileComposite(PerPixel):
 
     @parameters_of(quantile_composite)
     def __init__(self) -> None:
-        _check_quantile(self.q)
+        check_within(self.q, "q", 0, 1)
 
 
 class GeometricMedianComposite(FunctionOperator):

@@ -116,6 +116,33 @@ def check_choice(value: Any, argument: str, accepted: Collection[Any]) -> None:
         raise ValueError(f"{argument} must be {few}{', '.join(most)} or {last}, got {value!r}")
 
 
+def check_within(value: float, argument: str, low: float, high: float) -> None:
+    """Raise ValueError, naming `argument`, unless `low` <= value <= `high`.
+
+    Parameters
+    ----------
+    value
+        Given for `argument`.
+    argument
+        Its name.
+    low, high
+        The ends, which are accepted.
+
+    Raises
+    ------
+    ValueError
+        For any other number, and NaN.
+
+    Examples
+    --------
+    >>> check_within(1.5, "alpha", 0, 1)
+    Traceback (most recent call last):
+    ValueError: alpha must be 0 to 1, got 1.5
+    """
+    if not low <= value <= high:
+        raise ValueError(f"{argument} must be {low} to {high}, got {value}")
+
+
 def parameters_of(
     function: Callable[Concatenate[Any, P], Any],
 ) -> Callable[[Callable[[Any], None]], Callable[Concatenate[Any, P], None]]:

@@ -507,10 +507,7 @@ def _merge(
         if method in _JOINED:
             _JOINED[method](into, values, out=into, where=usable & seen, casting="same_kind")
         np.copyto(into, values, where=usable if method == "last" else usable & ~seen)
-        if method == "mean":
-            count[..., rows, cols] += usable
-        else:
-            count[..., rows, cols] |= usable
+        count[..., rows, cols] += usable  # of booleans either
     if method == "mean":
         np.divide(total, np.maximum(count, 1), out=total)
         total = np.rint(total) if kind.kind in "iu" else total

@@ -10,16 +10,7 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 
 from geotoolz.bands import Band, take_band
-from geotoolz.carrier import (
-    NAN,
-    Mask,
-    Raster,
-    check_place,
-    fill_of,
-    place_of,
-    rewrap,
-    values_of,
-)
+from geotoolz.carrier import NAN, Mask, Raster, check_place, fill_of, place_of, rewrap, values_of
 from geotoolz.function_operator import PerPixel, check_band, check_choice, parameters_of
 from pipekit import Operator
 from pipekit.pixels import check_fill, equal_mask, invalid_mask

@@ -6,14 +6,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from geotoolz.bands import PerBand, band_views, on_quantities, per_band
-from geotoolz.carrier import (
-    Fill,
-    Raster,
-    Values,
-    fill_of,
-    valid_values,
-    values_of,
-)
+from geotoolz.carrier import Fill, Raster, Values, fill_of, valid_values, values_of
 from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.radiometry import check_percentiles, percentiles_of, stretched
 

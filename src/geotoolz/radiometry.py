@@ -32,7 +32,7 @@ from geotoolz.carrier import (
     valid_values,
     values_of,
 )
-from geotoolz.function_operator import FunctionOperator, PerPixel, parameters_of
+from geotoolz.function_operator import FunctionOperator, PerPixel, check_within, parameters_of
 from pipekit import Operator
 from pipekit.pixels import check_fill, equal_mask, keep_off, whole_numbers
 
@@ -196,11 +196,6 @@ def quantize(
     np.clip(scaled, first, last, out=scaled)
     out = whole_numbers(scaled, kind, nodata, equal_mask(values, fill_of(raster)), scratch=True)
     return rewrap(raster, out, fill=nodata, attrs={"scale_factor": scale, "add_offset": shift})
-
-
-def _check_percentile(percentile: float) -> None:
-    if not 0 <= percentile <= 100:
-        raise ValueError(f"percentile must be 0 to 100, got {percentile}")
 
 
 def _integer_dtype(dtype: DTypeLike, nodata: int) -> np.dtype[Any]:
@@ -516,7 +511,7 @@ def dark_object_subtraction(
     >>> dark_object_subtraction(np.array([[[0.06, 0.26]]], dtype="float32"), percentile=0).round(3)
     array([[[0.01, 0.21]]], dtype=float32)
     """
-    _check_percentile(percentile)
+    check_within(percentile, "percentile", 0, 100)
     (dark,) = percentiles_of(raster, (percentile,), axis)
     out = nan_floats(values_of(raster), fill_of(raster), dtype)
     haze = np.maximum(dark - dark_reflectance, 0.0).astype(out.dtype)
@@ -536,7 +531,7 @@ class TOAToBOA_DOS(FunctionOperator):  # noqa: N801
 
     @parameters_of(dark_object_subtraction)
     def __init__(self) -> None:
-        _check_percentile(self.percentile)
+        check_within(self.percentile, "percentile", 0, 100)
 
 
 @on_quantities

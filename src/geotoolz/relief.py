@@ -21,7 +21,7 @@ from geotoolz.carrier import (
     values_of,
 )
 from geotoolz.colours import RGB, check_picture_bands
-from geotoolz.function_operator import FunctionOperator, PerPixel, parameters_of
+from geotoolz.function_operator import FunctionOperator, PerPixel, check_within, parameters_of
 from pipekit import Operator
 from pipekit.lazy import needed
 
@@ -232,7 +232,7 @@ def overlay(picture: Raster, top: Raster, colour: str = "#d55e00", alpha: float 
     """
     to_rgb = needed("matplotlib.colors").to_rgb
 
-    _check_alpha(alpha)
+    check_within(alpha, "alpha", 0, 1)
     below, above = values_of(picture), values_of(top)
     whole = 255.0 if below.dtype == np.uint8 else 1.0
     if below.ndim != 3 or len(below) != 3 or above.shape[-2:] != below.shape[-2:]:
@@ -255,11 +255,6 @@ def overlay(picture: Raster, top: Raster, colour: str = "#d55e00", alpha: float 
     if whole == 255.0:
         mixed = np.where((share > 0) & (mixed < 1), 1, np.rint(mixed))
     return rewrap(picture, mixed.astype(below.dtype))
-
-
-def _check_alpha(alpha: float) -> None:
-    if not 0 <= alpha <= 1:
-        raise ValueError(f"alpha must be 0 to 1, got {alpha}")
 
 
 @dataclass(repr=False, eq=False)
@@ -285,7 +280,7 @@ class Overlay(Operator):
     alpha: float = 0.5
 
     def __post_init__(self) -> None:
-        _check_alpha(self.alpha)
+        check_within(self.alpha, "alpha", 0, 1)
 
     def _apply(self, picture: Raster, top: Raster) -> Raster:
         return overlay(picture, top, self.colour, self.alpha)

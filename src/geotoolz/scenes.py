@@ -633,27 +633,19 @@ def scenes_to_read(
     if not isinstance(catalog, GeoCatalog):
         catalog = list(catalog)
     mask, mask_bands = _mask_of(mask, mask_bands)
-    asked = [bands] if isinstance(bands, str) else bands
-    if asked is not None and len({*asked}) != max(len(asked), 1):
+    names = [bands] if isinstance(bands, str) else None if bands is None else list(bands)
+    if names is not None and len({*names}) != max(len(names), 1):
         raise CatalogError(f"bands must name at least one band, and each once, got {bands!r}")
-    scenes = scenes_of(catalog, _asked(catalog, bands, mask_bands), **which)
-    if bands is None:
-        names = [band for band in scenes[0].files if band not in mask_bands]
-    else:
-        names = [bands] if isinstance(bands, str) else list(bands)
+    asked = names
+    if asked is None and not isinstance(catalog, GeoCatalog):
+        asked = data_keys(catalog[0])
+    if asked is not None:
+        asked = [*asked, *(band for band in mask_bands if band not in asked)]
+    scenes = scenes_of(catalog, asked, **which)
+    names = names or [band for band in scenes[0].files if band not in mask_bands]
     reading = SceneReading(tuple(names), mask, mask_bands, radiometry, resampling)
     _check_bands(scenes, reading)
     return scenes, reading
-
-
-def _asked(catalog: Any, bands: Any, mask_bands: Sequence[str]) -> list[str] | None:
-    """Return the bands to look for, those of the mask included; None for all of a catalog."""
-    if bands is None:
-        if isinstance(catalog, GeoCatalog):
-            return None
-        bands = data_keys(catalog[0])
-    names = [bands] if isinstance(bands, str) else list(bands)
-    return [*names, *(band for band in mask_bands if band not in names)]
 
 
 def _check_bands(scenes: Sequence[Scene], reading: SceneReading) -> None:

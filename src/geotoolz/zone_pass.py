@@ -271,14 +271,8 @@ class PassJob:
         for w, some in blocks:
             top, left = w.top - self.halo, w.left - self.halo
             rows, cols = w.bottom + self.halo - top, w.right + self.halo - left
-            there = [
-                scene
-                for scene, own in zip(ground.scenes, ground.windows, strict=True)
-                if own.top < w.bottom
-                and w.top < own.bottom
-                and own.left < w.right
-                and w.left < own.right
-            ]
+            both = zip(ground.scenes, ground.windows, strict=True)
+            there = [scene for scene, own in both if own.meets(w)]
             grid = ground.lattice.grid(top, left, rows, cols)
             raster = self.reading.of_pass(there, grid, files)
             if raster is None:

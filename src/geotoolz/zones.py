@@ -73,6 +73,21 @@ class Window(NamedTuple):
     bottom: int
     right: int
 
+    def meets(self, other: Window) -> bool:
+        """Return whether two windows share pixels.
+
+        Parameters
+        ----------
+        other
+            Of the same lattice.
+
+        Returns
+        -------
+        bool
+        """
+        beside = self.right <= other.left or other.right <= self.left
+        return not (beside or self.bottom <= other.top or other.bottom <= self.top)
+
 
 def lattice_of(grid: GeoBox) -> tuple[Lattice, Window]:
     """Return the lattice of a grid, north up, and where on it the grid lies.
@@ -147,16 +162,9 @@ class Cells(NamedTuple):
         Their cells.
         """
         ends = np.append(self.starts, len(self.rows))
-        inner = slice(ends[first], ends[last])
-        outer = slice(first, last)
-        return Cells(
-            self.zones[outer],
-            self.starts[outer] - ends[first],
-            self.rows[inner],
-            self.cols[inner],
-            self.weights[inner],
-            self.room[outer],
-        )
+        inner, outer = slice(ends[first], ends[last]), slice(first, last)
+        pixels = self.rows[inner], self.cols[inner], self.weights[inner]
+        return Cells(self.zones[outer], self.starts[outer] - ends[first], *pixels, self.room[outer])
 
 
 class Zones:

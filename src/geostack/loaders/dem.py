@@ -23,9 +23,7 @@ EVER = "../.."
 
 
 def load_dem_chip(
-    *,
-    bbox: Sequence[float] = LAKE_TAHOE_BBOX,
-    source: str | Source | None = None,
+    *, bbox: Sequence[float] = LAKE_TAHOE_BBOX, source: str | Source | None = None
 ) -> xr.DataArray:
     """Return the elevation over a box, neighbouring tiles put together.
 

@@ -182,10 +182,7 @@ class Children:
         """
         # To the child a pickle may go: this process made it. None ever comes back.
         sent = dumps((text, kind, output, int(seconds) + 1, chip))
-        with (
-            scratch_folder("geostack-serve-") as folder,
-            self._start(str(folder)) as child,
-        ):
+        with scratch_folder("geostack-serve-") as folder, self._start(str(folder)) as child:
             try:
                 answer = child.communicate(sent, timeout=seconds)[0]
             except subprocess.TimeoutExpired:

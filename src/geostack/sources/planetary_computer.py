@@ -19,22 +19,10 @@ from geocatalog.read.service import WHOLE, asking, json_of, patient_io, service_
 from geocatalog.read.signers import add_signer
 from geostack.errors import SourceUnavailableError
 from geostack.items import acquired, cloud_cover
-from geostack.request import (
-    BBox,
-    Request,
-    format_interval,
-    halves,
-    nearest_first,
-    parse_date_range,
-)
+from geostack.request import BBox, Request, format_interval, halves, nearest_first, parse_date_range
 from geostack.sources.source import Source, fits
 from geostack.web import PROBE_SECONDS, answered, check_answer, probe
-from pipekit.retry import (
-    GaveUpError,
-    RetryPolicy,
-    retry,
-    within,
-)
+from pipekit.retry import GaveUpError, RetryPolicy, retry, within
 from pipekit.tokens import guard_logs, redact, without_tokens
 
 if TYPE_CHECKING:
