@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from pipekit.operator import summarise
 
 
 class PatchError(ValueError):
@@ -66,6 +68,42 @@ def level_of_caller() -> int:
     while frame.f_back is not None and frame.f_globals["__name__"].partition(".")[0] == own:
         frame, level = frame.f_back, level + 1
     return level
+
+
+def other_pixels(patch: Patch, size: tuple[int, int], whose: str) -> PatchError:
+    """Return the error for a patch whose data are not the pixels that it was made of.
+
+    Parameters
+    ----------
+    patch : Patch
+        The patch.
+    size : (rows, cols)
+        Of those pixels.
+    whose : str
+        What has them, for the message.
+
+    Returns
+    -------
+    PatchError
+        To be raised.
+
+    Examples
+    --------
+    >>> other_pixels(Patch({"ndvi": 1}, (0, 4), None), (2, 2), "its window's")
+    PatchError("the patch at anchor (0, 4) holds dict of 1: ndvi, and no array that ends in its \
+window's (2, 2) pixels; of results by name merge one, such as lambda chip: operator(chip)['ndvi']")
+    """
+    data, where = patch.data, f"the patch at anchor {patch.anchor}"
+    if np.ndim(data) == 0:
+        key = next(iter(data)) if isinstance(data, Mapping) and data else "name"
+        return PatchError(
+            f"{where} holds {summarise(data)}, and no array that ends in {whose} {size} pixels; of "
+            f"results by name merge one, such as lambda chip: operator(chip)[{key!r}]"
+        )
+    return PatchError(
+        f"{where} has data of shape {np.shape(data)}, which does not end in {whose} {size} pixels; "
+        "an operator that is stitched must keep the chip's height and width"
+    )
 
 
 @dataclass(slots=True, eq=False)

@@ -19,7 +19,7 @@ from geopatcher.axes.axis import Axes
 from geopatcher.axes.geometry import SpatialRectangular
 from geopatcher.axes.window import kept_span
 from geopatcher.domain import RasterDomain
-from geopatcher.patch import Failed, Patch, PatchError
+from geopatcher.patch import Failed, Patch, PatchError, other_pixels
 from geopatcher.stream import FollowingStream, Item, PatchStream
 
 
@@ -132,11 +132,7 @@ class RimmedStream(_CutStream):
         read, chip = self.patcher.geometry.around(self.domain, patch.indices), patch.indices
         shape = tuple(np.shape(patch.data)[-2:])
         if shape != (read.height, read.width):
-            raise PatchError(
-                f"the patch at anchor {patch.anchor} has data of shape {np.shape(patch.data)}, "
-                f"which does not end in the {(read.height, read.width)} pixels that were read for "
-                "it; an operator that is stitched must keep the chip's height and width"
-            )
+            raise other_pixels(patch, (read.height, read.width), "the chip's and its rim's")
         if shape == (chip.height, chip.width):
             return patch
         inner = Window(

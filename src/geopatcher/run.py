@@ -45,6 +45,7 @@ from pipekit import journal
 from pipekit.files import keep_inputs
 from pipekit.fingerprint import fingerprint
 from pipekit.full_disk import telling_full_disk
+from pipekit.operator import summarise
 from pipekit.parallel import in_order
 from pipekit.places import Place
 from pipekit.schedulers import all_workers, check_scheduler, in_a_process, scheduling, shares_memory
@@ -150,6 +151,10 @@ def map_patches(
     >>> map_patches(patcher, scene, lambda chip: chip.sum(axis=0), progress=False).shape
     (70, 90)
     """
+    if not isinstance(patcher, SpatialPatcher):
+        raise PatchError(
+            f"map_patches takes (patcher, field, operator), got {summarise(patcher)} as its patcher"
+        )
     check_scheduler(scheduler, PatchError)
     counts = {"workers": workers, "block_rows": block_rows, "read_attempts": read_attempts}
     for name, value in (counts | {"batch_size": batch_size, "prefetch": prefetch}).items():

@@ -18,6 +18,7 @@ from geopatcher.axes.axis import Axes, ByPlace, OnGrid, Rectangular, RegularGrid
 from geopatcher.fields.raster import is_in_memory, nodata_after, readers_of
 from geopatcher.merge.chip import chip_nodata, fitting_attrs, saying
 from geopatcher.patch import Failed, Patch, PatchError
+from pipekit.operator import checked_function
 from pipekit.parallel import beside, in_threads, read_ahead
 from pipekit.pixels import plain
 from pipekit.radius import radius_of
@@ -342,7 +343,7 @@ class MappedStream(FollowingStream):
         prefetch: int | None = None,
     ) -> None:
         super().__init__(parent)
-        self.function = function
+        self.function = checked_function(function, "map")
         self.workers = max(workers, parent.workers)
         self.batch_size = batch_size
         self.on_error = on_error
@@ -543,6 +544,11 @@ def run_batch(function: Callable[[Any], Any], patches: Sequence[Any]) -> list[An
             return [patch.with_data(function(patch.data)) for patch in patches]
         stacked = _as_carrier(stacked, first, first)
     results = function(stacked)
+    if not isinstance(results, Sequence) and not hasattr(results, "shape"):
+        raise BatchError(
+            f"a function with batch_size must return an array (N, ...) or a list of N results, got "
+            f"{type(results).__name__}; take the one that is to be merged"
+        )
     if len(results) != len(patches):
         raise BatchError(
             f"a function with batch_size must return one result for each of its "

@@ -37,7 +37,7 @@ LAYOUTS = ("NCHW", "NHWC")
 ACTIVATIONS = ("softmax", "sigmoid", "none")
 OUTPUTS = ("classes", "probabilities", "scores")
 
-_ALIKE = ("float16", "uint8", "uint16", "int16", "int32")
+_ALIKE = ("float16", "int8", "uint8", "uint16", "int16", "int32")
 _INPUT_DTYPES: Final = {f"tensor({name})": name for name in _ALIKE} | {
     "tensor(float)": "float32",
     "tensor(double)": "float64",
@@ -144,14 +144,14 @@ class OnnxOp(Operator):
         check_choice(activation, "activation", ACTIVATIONS)
         check_choice(output, "output", OUTPUTS)
         float_dtype(dtype)
-        checked_count("threads", threads, " or None")
         self.path, self.sha256 = path, sha256
         self.bands, self.layout = bands, layout
         self.scale, self.mean, self.std, self.missing = scale, mean, std, missing
         self.activation, self.output, self.classes = activation, output, classes
         self.output_name, self.dtype = output_name, dtype
         self.batch_size = checked_count("batch_size", batch_size, " or None")
-        self.device, self.threads = device, threads
+        self.device = device
+        self.threads = checked_count("threads", threads, " or None")
         self._radius = checked_radius(radius)
         self._given = None
         if hasattr(path, "run") and hasattr(path, "get_inputs"):
@@ -231,6 +231,11 @@ class OnnxOp(Operator):
     def _check(self) -> None:
         """Refuse settings that are not as many as the network's bands and classes."""
         shape = self._shape
+        if self.output != "classes" and shape.kind.startswith(("int", "uint", "bool")):
+            raise ValueError(
+                f"the network gives {shape.kind}, which are no {self.output}; give "
+                'output="classes", or output_name= of another of its outputs'
+            )
         for name in ("bands", "scale", "mean", "std"):
             given = getattr(self, name)
             count = shape.bands if given is None else np.size(given)
@@ -329,7 +334,11 @@ class OnnxOp(Operator):
         if hidden is not None:
             seen = np.broadcast_to((self.missing - mean) / std, x.shape)
             np.copyto(x, seen, where=hidden, casting="same_kind")
-        x = (x if kind == dtype else np.rint(x)).astype(dtype, copy=False)
+        if kind != dtype:  # whole numbers end where their dtype ends
+            limits = np.iinfo(dtype)
+            above = np.float32(limits.max + 1)  # which floats hold, as they do not all the last
+            np.clip(np.rint(x, out=x), limits.min, np.nextafter(above, np.float32(0)), out=x)
+        x = x.astype(dtype, copy=False)
         return x if self.layout == "NCHW" else np.ascontiguousarray(np.moveaxis(x, 1, -1))
 
     def _asked(self, x: Values) -> Values:
@@ -360,12 +369,9 @@ class OnnxOp(Operator):
             nodata = int(np.iinfo(out.dtype).max)
             if lost is not None:
                 out[lost] = nodata
+            if scores.dtype.kind == "f":  # of scores that are none, argmax takes the first
+                out[np.isnan(scores.max(axis=1) if scores.ndim == 4 else scores)] = nodata
             return out, nodata
-        if scores.dtype.kind != "f":
-            raise ValueError(
-                f"the network gives {scores.dtype.name}, which are no {self.output}; give "
-                'output="classes"'
-            )
         out = scores if self.output == "scores" else _probabilities(scores, self.activation)
         out = out.astype(self.dtype, copy=False)
         if out.ndim == 3:
@@ -385,9 +391,10 @@ class OnnxOp(Operator):
                 found = flat > (0.5 if self.activation == "none" else 0.0)
             elif flat.dtype.kind != "b":
                 count = len(self._legend) or _UNMARKED
-        if found.max(initial=0) >= count:
+        if found.max(initial=0) >= count or found.min(initial=0) < 0:
+            none = found.min() if found.min() < 0 else found.max()
             raise ValueError(
-                f"the network gives class {found.max()}, which is none of {count}; give all with "
+                f"the network gives class {none}, which is none of 0 to {count - 1}; give all with "
                 "classes="
             )
         ids = list(self._legend) or range(count)
@@ -399,7 +406,13 @@ class _Shape:
     """What a network's file says of the shapes it takes and gives; None where any will do."""
 
     def __init__(self, session: Any, layout: str, output_name: str | None) -> None:
-        taken, outputs = session.get_inputs()[0], session.get_outputs()
+        (taken, *others), outputs = session.get_inputs(), session.get_outputs()
+        if others:
+            raise ValueError(
+                f"OnnxOp runs networks that take one image tensor, this one takes "
+                f"{1 + len(others)}: {[each.name for each in (taken, *others)]}; ask its session "
+                "in a function of your own: Lambda(function)"
+            )
         names = [each.name for each in outputs]
         if output_name is not None:
             check_choice(output_name, "output_name", names)
@@ -417,7 +430,8 @@ class _Shape:
         self.batch, self.bands = fixed[0], fixed[band]
         height, width = fixed[rows], fixed[rows + 1]
         self.size = None if height is None or width is None else (height, width)
-        is_index = given.type.startswith(("tensor(int", "tensor(uint"))
+        self.kind = given.type.removeprefix("tensor(").rstrip(")")
+        is_index = self.kind.startswith(("int", "uint"))
         self.channels = made[band] if len(made) == 4 and not is_index else None
 
 

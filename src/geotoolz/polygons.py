@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -27,14 +27,14 @@ from geotoolz.carrier import Mask, Values, pair
 from geotoolz.function_operator import Band, check_choice
 from pipekit.legend import Classes, classes_of
 from pipekit.operator import checked_count
-from pipekit.pixels import invalid_mask, plain
+from pipekit.pixels import Role, invalid_mask, plain, roles_in_file
 
 
 def polygons_of(
     source: Any,
     *,
     band: Band = 0,
-    values: Collection[float] | None = None,
+    values: Iterable[float] | None = None,
     connectivity: int = 4,
     min_pixels: int = 1,
     column: str = "value",
@@ -51,7 +51,8 @@ def polygons_of(
     band
         Which holds the values, by position from 0 or by name.
     values
-        The only ones to draw, such as the classes of cloud; by default all. Of booleans True.
+        The only ones to draw, such as the classes of cloud; by default all. Of a mask True, also
+        where its numbers are 0 and 1, as those of a tiled run or a file are.
     connectivity
         4, or 8: then pixels that touch at a corner belong together, in one (multi-)polygon.
     min_pixels
@@ -84,6 +85,11 @@ def polygons_of(
     """
     check_choice(connectivity, "connectivity", (4, 8))
     checked_count("min_pixels", min_pixels)
+    if column in ("name", "pixels", "area", "geometry"):
+        raise ValueError(f"column must not be one of the table's own, got {column!r}")
+    if values is not None and not isinstance(values, Iterable):
+        raise ValueError(f"values must be a list of values, got {values!r}; write [{values!r}]")
+    wanted = None if values is None else list(values)  # once: a generator has them once only
     rows, cols = pair(block)
     with ExitStack() as stack:
         raster = _opened(source, stack)
@@ -94,10 +100,10 @@ def polygons_of(
             for left in range(0, raster.shape[1], cols):
                 window = Window(left, top, cols, rows).intersection(whole)
                 labels, valid = raster.read(window, index)
-                if labels.dtype == np.bool_:
-                    valid &= labels
-                elif values is not None:
-                    valid &= np.isin(labels, list(values))
+                if raster.roles[index] == "mask":
+                    valid &= labels != 0
+                elif wanted is not None:
+                    valid &= np.isin(labels, wanted)
                 patches.add(labels, valid, window)
             patches.next_row()
     return _frame(patches, raster, column, min_pixels)
@@ -111,6 +117,7 @@ class _Raster(NamedTuple):
     crs: Any
     names: tuple[str, ...]
     classes: Classes
+    roles: tuple[Role, ...]
     pieces: Callable[[Window], tuple[Values, Any]]
 
     def read(self, window: Window, band: int) -> tuple[Values, Mask]:
@@ -124,7 +131,7 @@ class _Raster(NamedTuple):
 def _opened(source: Any, stack: ExitStack) -> _Raster:
     """Return a file, a raster or a Field as something to read windows of."""
     from geopatcher.fields import RioXarrayField, as_field
-    from geopatcher.merge.chip import chip_nodata
+    from geopatcher.merge.chip import chip_nodata, roles_of
 
     if isinstance(source, str | os.PathLike):
         return _opened_file(os.fspath(source), stack)
@@ -142,9 +149,10 @@ def _opened(source: Any, stack: ExitStack) -> _Raster:
     count = int(np.prod(domain.shape[:-2]))
     names = tuple(said.get("band_names", ())) if said else ()
     names = names if len(names) == count else tuple(f"band_{i + 1}" for i in range(count))
-    return _Raster(
-        tuple(domain.shape[-2:]), domain.transform, domain.crs, names, classes_of(said), pieces
-    )
+    roles = roles_of(field.select(Window(0, 0, 1, 1)))
+    roles *= count // len(roles)
+    place = domain.transform, domain.crs
+    return _Raster(tuple(domain.shape[-2:]), *place, names, classes_of(said), roles, pieces)
 
 
 def _opened_file(path: str, stack: ExitStack) -> _Raster:
@@ -166,6 +174,7 @@ def _opened_file(path: str, stack: ExitStack) -> _Raster:
         file.crs.to_wkt(),
         names,
         classes,
+        roles_in_file(file, chosen),
         lambda window: read_bands(file, chosen, window=window),
     )
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from pipekit.carrier import Array, is_carrier, rewrap
-from pipekit.pixels import nodata_of, plain
+from pipekit.operator import checked_count
+from pipekit.pixels import invalid_mask, nodata_of, plain
 
 
 def measure_radius(
@@ -21,8 +22,9 @@ def measure_radius(
     """Return how far a change of one pixel changes an operator's answer.
 
     One pixel is changed at a time: in the middle, in corners and at random places, to the least
-    and the largest value, to that of another pixel, and to nodata. What depends on nothing but
-    this shows; a radius that only rare values bring out does not.
+    and the largest value, to that of another pixel, and to nodata; in a raster of one value to
+    another one. What depends on nothing but this shows; a radius that only rare values bring out
+    does not.
 
     Parameters
     ----------
@@ -44,6 +46,8 @@ def measure_radius(
 
     Raises
     ------
+    ValueError
+        For a raster or shape without rows and columns, or without a valid pixel.
     Exception
         What the operator raises, when it takes none of the rasters.
 
@@ -56,9 +60,12 @@ def measure_radius(
     True
     """
     rng = np.random.default_rng(0)
+    checked_count("places", places)
     if raster is not None:
         return _measured(op, raster, places, rng)
     radii, refused = [], None
+    if np.size(shape) < 2 or np.min(shape) < 1:
+        raise ValueError(f"shape must be (..., rows, columns), each 1 or more, got {shape!r}")
     numbers = rng.random(shape)
     # Few of one truth value, so that what joins or thins them shows.
     few = numbers <= np.sort(numbers, axis=None)[numbers.size // 500]
@@ -76,6 +83,11 @@ def measure_radius(
 def _measured(op: Any, raster: Any, places: int, rng: np.random.Generator) -> int | None:
     """Return the farthest change that is seen on one raster."""
     values = plain(raster)
+    if values.ndim < 2 or not values.size:
+        raise ValueError(
+            f"raster must be an array or a GeoTensor (..., H, W), got {type(raster).__name__} of "
+            f"shape {values.shape}; read a file first: geotoolz.io.read(path)"
+        )
     height, width = values.shape[-2:]
     before = _answers(op(raster))
     if any(np.shape(answer)[-2:] != (height, width) for answer in before):
@@ -105,9 +117,15 @@ def _places(height: int, width: int, count: int, rng: np.random.Generator) -> li
 def _changes(raster: Any, values: Array, rng: np.random.Generator) -> list[Any]:
     """Return values (...) for a pixel: the extremes, another pixel's, and what marks nodata."""
     height, width = values.shape[-2:]
-    known = values[~np.isnan(values)] if values.dtype.kind == "f" else values
+    invalid = invalid_mask(values, nodata_of(raster))
+    known = values if invalid is None else values[~invalid]
+    if not known.size:
+        raise ValueError("raster has no valid pixel, so no change of one can be seen")
     other = values[..., rng.integers(height), rng.integers(width)].copy()
-    changes = [known.min(), known.max(), other]
+    least, most = known.min(), known.max()
+    if least == most:  # none of its own would be a change
+        most = values.dtype.type(not most)
+    changes = [least, most, other]
     if values.dtype.kind == "f":
         changes.append(np.nan)
     nodata = nodata_of(raster)

@@ -44,7 +44,11 @@ class ModelOp(Operator):
     Raises
     ------
     TypeError
-        For a method that the model lacks, or `device` or `autocast` of what is no torch module.
+        For a method that the model lacks, or `device` or `autocast` of what is no torch module; and
+        when it is called, for a model that gives several arrays without names.
+    ValueError
+        For a device that torch does not have here; and when it is called with a `batch_size`, for a
+        model that gives other than one row for each.
 
     Examples
     --------
@@ -81,7 +85,12 @@ class ModelOp(Operator):
                 f"device and autocast are for torch modules, got a {type(model).__name__}"
             )
         if device is not None:
-            model.to(device)
+            try:
+                model.to(device)
+            except (RuntimeError, AssertionError) as error:
+                raise ValueError(
+                    f"device must be one that torch has here, got {device!r}: {error}"
+                ) from error
 
     @property
     def radius(self) -> int | None:
@@ -127,17 +136,18 @@ class ModelOp(Operator):
     def _in_batches(self, values: Array) -> Answer:
         """Ask for so many rows at once and join the answers."""
         if self.batch_size is None:
-            return self._answer(self._ask(values))
+            return self._answer(self._ask(values), values.ndim)
         if values.ndim == 0:
             raise ValueError("batch_size cuts axis 0, but the input is a single number")
-        starts = range(0, max(len(values), 1), self.batch_size)
         parts: list[Answer] = []
         asked: Any = None
-        for start in starts:
-            last, asked = asked, self._ask(values[start : start + self.batch_size])
+        count = 0
+        for start in range(0, max(len(values), 1), self.batch_size):
+            rows = values[start : start + self.batch_size]
+            last, before, asked, count = asked, count, self._ask(rows), len(rows)
             if last is not None:  # waited for when the next one is under way
-                parts.append(self._answer(last))
-        return _joined([*parts, self._answer(asked)])
+                parts.append(_of_rows(self._answer(last, values.ndim), before))
+        return _joined([*parts, _of_rows(self._answer(asked, values.ndim), count)])
 
     def _ask(self, values: Array) -> Any:
         """Ask the model once; a GPU may still be at work when this returns."""
@@ -161,9 +171,21 @@ class ModelOp(Operator):
             done.record()
         return _Underway(held, done)
 
-    def _answer(self, made: Any) -> Answer:
-        """Return an answer as an array, or several by name, waited for where a GPU gives it."""
+    def _answer(self, made: Any, axes: int) -> Answer:
+        """Return an answer as an array, or several by name, waited for where a GPU gives it.
+
+        An array of the input's axes is an answer to all of it: so several in a list, or any in a
+        tuple, are answers to several questions, and no rows of one.
+        """
         where = f"{type(self.model).__name__}.{self.method}"
+        least = 1 if isinstance(made, tuple) else axes
+        several = isinstance(made, tuple | list) and not isinstance(made, _Underway)
+        if several and any(getattr(each, "ndim", 0) >= least for each in made):
+            raise TypeError(
+                f"{where} gave a {type(made).__name__} of {len(made)}, where one array is wanted, "
+                "or several by name; wrap the model in a function that returns one of them, or a "
+                "dictionary"
+            )
         if isinstance(made, Mapping):
             return {str(name): _as_array(each, where) for name, each in made.items()}
         return _as_array(made, where)
@@ -195,6 +217,17 @@ def _placed(x: Any, result: Array) -> Any:
     if is_carrier(x) and result.ndim >= 2 and result.shape[-2:] == x.values.shape[-2:]:
         return rewrap(x, result)
     return result
+
+
+def _of_rows(answer: Answer, count: int) -> Answer:
+    """Return the answer to so many rows, or raise where it holds another number of them."""
+    for each in answer.values() if isinstance(answer, dict) else (answer,):
+        if each.shape[:1] != (count,):
+            raise ValueError(
+                f"with batch_size a model gives one row for each of its {count}, got an array of "
+                f"shape {each.shape}; leave batch_size out for a model that looks at all of them"
+            )
+    return answer
 
 
 def _joined(answers: list[Answer]) -> Answer:

@@ -573,7 +573,7 @@ def checked_count(name: str, count: Any, or_none: str = "") -> Any:
     Returns
     -------
     int or None
-        `count` itself.
+        A plain number, also of numpy's.
 
     Raises
     ------
@@ -586,8 +586,10 @@ def checked_count(name: str, count: Any, or_none: str = "") -> Any:
     Traceback (most recent call last):
     ValueError: workers must be a positive integer, got 0
     """
-    if (count is None and or_none) or (type(count) is int and count >= 1):
-        return count
+    if count is None and or_none:
+        return None
+    if isinstance(count, int | np.integer) and not isinstance(count, bool) and count >= 1:
+        return int(count)
     raise ValueError(f"{name} must be a positive integer{or_none}, got {count!r}")
 
 

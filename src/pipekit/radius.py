@@ -11,6 +11,8 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from pipekit.config import NotSerializableError, config_values, is_configurable
 
 
@@ -125,7 +127,7 @@ def checked_radius(radius: int | None) -> int | None:
     Returns
     -------
     int or None
-        `radius` itself.
+        A plain number, also of numpy's.
 
     Raises
     ------
@@ -138,8 +140,10 @@ def checked_radius(radius: int | None) -> int | None:
     Traceback (most recent call last):
     ValueError: radius must be whole pixels, 0 or more, or None for unknown, got -1
     """
-    if radius is None or (type(radius) is int and radius >= 0):
-        return radius
+    if radius is None:
+        return None
+    if isinstance(radius, int | np.integer) and not isinstance(radius, bool) and radius >= 0:
+        return int(radius)
     raise ValueError(f"radius must be whole pixels, 0 or more, or None for unknown, got {radius!r}")
 
 

@@ -422,3 +422,47 @@ def test_chips_of_one_nodata_value_are_batched_and_others_are_not(nodata):
         patch.data.fill_value_default is fill for patch, fill in zip(made, fills, strict=True)
     )
     assert sizes == ([1, 1] if isinstance(nodata, list) else [2])
+
+
+@pytest.mark.parametrize("batch_size", [None, 2])
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (lambda chip: {"a": chip}, "dict"),
+        (lambda chip: None, "NoneType"),
+        (lambda chip: 3.0, "float"),
+        (lambda chip: np.asarray(chip).astype(object), "type object"),
+        (lambda chip: np.asarray(chip).astype(str), "type str"),
+    ],
+)
+@pytest.mark.parametrize("radius", [None, 0, 2])
+def test_what_is_no_raster_is_told_at_the_first_chip(result, said, batch_size, radius):
+    def function(chip):
+        return result(chip)
+
+    function.radius = radius
+    with pytest.raises(ValueError, match=said):
+        map_patches(
+            patcher_of(16), scene_of((2, 30, 30)), function, batch_size=batch_size, progress=False
+        )
+
+
+@pytest.mark.parametrize("batch_size", [None, 3])
+def test_a_tensor_is_an_array(batch_size):
+    torch = pytest.importorskip("torch", reason="torch is an extra")
+    scene = scene_of((2, 30, 30))
+
+    def twice(chip):
+        return 2 * torch.from_numpy(np.ascontiguousarray(np.asarray(chip)))
+
+    patcher = patcher_of(16, 12, window=SpatialHann())
+    made = map_patches(patcher, scene, twice, batch_size=batch_size, progress=False)
+    same(made.values, 2 * scene.values)
+
+
+def test_arguments_of_a_run_in_another_order_are_told():
+    scene, patcher = scene_of((2, 30, 30)), patcher_of(16)
+    with pytest.raises(ValueError, match=r"takes \(patcher, field, operator\), got GeoTensor"):
+        map_patches(scene, patcher, np.negative)
+    with pytest.raises(TypeError, match="map takes a function, got 5"):
+        map_patches(patcher, scene, 5)

@@ -400,3 +400,62 @@ def test_a_torch_network_of_other_bands_is_refused_before_a_chip_is_read(torch):
             map_patches(chips_of_eight(), Unreadable(3), op, batch_size=4, progress=False)
         made = map_patches(chips_of_eight(), scene((4, 16, 16)), op, workers=1, progress=False)
         assert made.shape == (2, 16, 16)
+
+
+@pytest.mark.parametrize("kind", ["UINT8", "INT8", "UINT16", "INT16", "INT32"])
+def test_whole_numbers_beyond_a_network_s_dtype_stop_at_its_limits(tmp_path, kind):
+    """They came around at the other end before: 3000 was 184 to a network of bytes."""
+    path = write_convolution(tmp_path / "whole.onnx", KERNEL, kind=kind)
+    rng = np.random.default_rng(3)
+    values = rng.integers(-300, 300, (4, 9, 8)) * 10.0 ** rng.integers(0, 8, (4, 9, 8))
+    limits = np.iinfo(kind.lower())
+    seen = np.clip(values, limits.min, limits.max)
+    made = gz.OnnxOp(path, output="scores")(values)
+    np.testing.assert_allclose(
+        made, convolved(seen, KERNEL), rtol=1e-4, atol=1e-5 * abs(seen).max()
+    )
+
+
+def test_scores_that_are_none_are_no_class(tmp_path):
+    """argmax takes the first NaN for the largest."""
+    path = write_convolution(tmp_path / "half.onnx", KERNEL, kind="FLOAT16")
+    values = np.ones((4, 9, 8), "float32")
+    values[:, 4, 4] = np.inf  # of which weights of both signs make NaN
+    scores = gz.OnnxOp(path, output="scores")(values)
+    unknown = np.isnan(scores).any(axis=0)
+    assert 0 < unknown.sum() < unknown.size
+    labels = gz.OnnxOp(path)(values)
+    assert np.array_equal(labels == 255, unknown)
+    assert np.array_equal(labels[~unknown], scores.argmax(0)[~unknown])
+
+
+def test_a_class_below_zero_is_none_of_them(tmp_path):
+    from onnx import TensorProto, helper
+
+    cast = helper.make_node("Cast", ["y"], ["out"], to=TensorProto.INT64)
+    path = write_convolution(tmp_path / "minus.onnx", weights(1, 4), then=[cast], made="INT64")
+    with pytest.raises(ValueError, match=r"gives class -[0-9]+, which is none of 0 to"):
+        gz.OnnxOp(path)(-np.ones((4, 9, 8)) * np.sign(weights(1, 4).sum()) * 9)
+
+
+def test_what_a_network_cannot_give_is_refused_when_it_is_opened(tmp_path):
+    from onnx import TensorProto, helper
+
+    path = write_convolution(tmp_path / "argmax.onnx", KERNEL, then=[argmax()], made="INT64")
+    with pytest.raises(ValueError, match="gives int64, which are no scores"):
+        gz.OnnxOp(path, output="scores")
+    dims = ("N", 4, "H", "W")
+    both = [helper.make_tensor_value_info(name, TensorProto.FLOAT, dims) for name in "ab"]
+    made = [helper.make_tensor_value_info("c", TensorProto.FLOAT, dims)]
+    graph = helper.make_graph([helper.make_node("Add", ["a", "b"], ["c"])], "two", both, made)
+    opset = [helper.make_opsetid("", 17)]
+    two = tmp_path / "two.onnx"
+    two.write_bytes(helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString())
+    with pytest.raises(ValueError, match=r"one image tensor, this one takes 2: \['a', 'b'\]"):
+        gz.OnnxOp(two)
+
+
+def test_counts_may_be_numpy_s(network):
+    op = op_of(network, batch_size=np.int64(2), threads=np.int32(1), radius=np.uint8(1))
+    assert [type(each) for each in (op.batch_size, op.threads, op.radius)] == [int] * 3
+    assert op(scene((3, 4, 9, 8))).shape == (3, 9, 8)

@@ -214,3 +214,42 @@ def test_vectors_are_written_and_come_back(tmp_path, name):
     assert [each.name for each in tmp_path.iterdir()] == [name]
     with pytest.raises(ValueError, match=r"ends in \.parquet or \.gpkg"):
         gz.write_vectors(frame, tmp_path / "clouds.shp")
+
+
+@settings(max_examples=40, deadline=None)
+@given(IMAGES, st.sampled_from(["memory", "a.tif", "a.zarr"]), st.booleans())
+def test_polygons_of_a_tiled_mask_are_those_of_the_mask(tmp_path_factory, image, target, whole):
+    """A tiled run makes floats of booleans, and a file makes numbers: its False is no polygon."""
+    rows, cols, count, seed = image
+    values = np.random.default_rng(seed).integers(0, count + 1, (1, rows, cols)).astype("float32")
+    scene, mask = raster_of(values), gz.MaskWhere(">", count // 2, band=0)
+    expected = gz.polygons_of(mask(scene), column="masked")
+    path = None if target == "memory" else tmp_path_factory.mktemp("masks") / target
+    if whole and path is not None and path.suffix == ".tif":
+        made = gz.write_cog(mask(scene), path)
+    else:
+        patcher = SpatialPatcher(SpatialRectangular(5, "shrink"), SpatialRegularStride(4))
+        made = map_patches(patcher, scene, mask, target=path, progress=False)
+    for source in (made, path) if path is not None and path.suffix == ".tif" else (made,):
+        frame = gz.polygons_of(source, column="masked", block=4)
+        assert frame.geometry.geom_equals(expected.geometry).all()
+        assert frame["pixels"].tolist() == expected["pixels"].tolist()
+
+
+@pytest.mark.parametrize("kind", [list, tuple, set, iter, np.array, dict.fromkeys])
+def test_values_may_come_as_anything_that_lists_them(kind):
+    values = np.random.default_rng(3).integers(0, 4, (20, 30)).astype("uint8")
+    expected = gz.polygons_of(raster_of(values), values=[1, 3], block=7)
+    assert set(expected["value"]) == {1, 3}
+    wanted = gz.polygons_of(raster_of(values), values=kind([1, 3]), block=7)
+    assert wanted.equals(expected)
+    with pytest.raises(ValueError, match=r"values must be a list of values, got 1; write \[1\]"):
+        gz.polygons_of(raster_of(values), values=1)
+
+
+@pytest.mark.parametrize("column", ["name", "pixels", "area", "geometry"])
+def test_no_column_takes_the_place_of_the_table_s_own(column):
+    with pytest.raises(
+        ValueError, match=f"column must not be one of the table's own, got '{column}'"
+    ):
+        gz.polygons_of(raster_of(np.zeros((4, 4))), column=column)

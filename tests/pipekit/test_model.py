@@ -212,3 +212,34 @@ def test_batches_that_differ_in_names_are_refused():
     names = iter("ab")
     with pytest.raises(TypeError, match="arrays of the same names"):
         pk.ModelOp(lambda x: {next(names): x}, batch_size=1)(np.ones(2))
+
+
+@pytest.mark.parametrize("batch_size", [None, 1, 2, 3])
+@pytest.mark.parametrize("kind", [tuple, list])
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_several_arrays_without_names_are_no_rows_of_one(batch_size, kind, count):
+    """As many outputs as a batch has rows were taken for the answers to these rows."""
+    op = pk.ModelOp(lambda x: kind(x * n for n in range(count)), batch_size=batch_size)
+    with pytest.raises(TypeError, match=f"gave a {kind.__name__} of {count}, where one array is"):
+        op(np.ones((4, 3, 5, 5)))
+
+
+@pytest.mark.parametrize("batch_size", [None, 1, 3])
+def test_a_list_of_rows_is_rows(batch_size):
+    x = np.random.default_rng(0).random((4, 3, 5))
+    means = pk.ModelOp(lambda rows: [row.mean() for row in rows], batch_size=batch_size)(x)
+    np.testing.assert_array_equal(means, [row.mean() for row in x])
+    twice = pk.ModelOp(lambda rows: [2 * row for row in rows], batch_size=batch_size)(x)
+    np.testing.assert_array_equal(twice, 2 * x)
+
+
+@pytest.mark.parametrize("answer", [lambda x: x[:1], lambda x: x.mean(), lambda x: {"a": x[:1]}])
+def test_a_batch_is_answered_row_by_row(answer):
+    with pytest.raises(ValueError, match=r"gives one row for each of its 2, got an array of shape"):
+        pk.ModelOp(answer, batch_size=2)(np.ones((4, 3)))
+
+
+@pytest.mark.parametrize("device", ["nowhere", "cuda:99"])
+def test_a_device_that_is_not_there_is_named(device, torch):
+    with pytest.raises(ValueError, match=f"device must be one that torch has here, got '{device}'"):
+        pk.ModelOp(torch.nn.Conv2d(1, 1, 1), device=device)

@@ -216,3 +216,38 @@ def test_an_operator_that_takes_none_of_the_rasters_raises_its_own_error():
 
     with pytest.raises(TypeError, match="only complex numbers"):
         measure_radius(refuses)
+
+
+@pytest.mark.parametrize("radius", [np.int64(2), np.uint8(2), np.int32(0)])
+def test_a_whole_number_of_numpy_is_one(radius):
+    for op in (Lambda(abs, radius=radius), ModelOp(abs, radius=radius, batch_size=radius + 1)):
+        assert type(op.radius) is int
+        assert op.radius == radius
+    assert type(op.batch_size) is int
+
+
+@pytest.mark.parametrize("value", [0, 1, 77, 255, np.inf])
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", ">u2", "float32", "float64"])
+def test_in_a_raster_of_one_value_a_change_is_another_one(value, dtype):
+    if np.dtype(dtype).kind != "f" and not np.isfinite(value):
+        return
+    flat = np.full((1, 30, 30), value).astype(dtype)
+    for radius in (0, 1, 3):
+        size = (1, 2 * radius + 1, 2 * radius + 1)
+
+        def changed(x, size=size):
+            return ndimage.maximum_filter(x != flat[0, 0, 0], size)
+
+        assert measure_radius(changed, flat) == radius
+
+
+def test_what_cannot_be_measured_is_named():
+    for shape in (40, (40,), (1, 0, 40)):
+        with pytest.raises(ValueError, match=r"shape must be \(\.\.\., rows, columns\)"):
+            measure_radius(abs, shape=shape)
+    with pytest.raises(ValueError, match="no valid pixel"):
+        measure_radius(np.abs, np.full((4, 4), np.nan))
+    with pytest.raises(ValueError, match=r"raster must be an array or a GeoTensor"):
+        measure_radius(np.abs, np.zeros(5))
+    with pytest.raises(ValueError, match="places must be a positive integer, got 0"):
+        measure_radius(np.abs, places=0)

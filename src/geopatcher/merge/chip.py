@@ -61,8 +61,13 @@ def chip_spec(patch: Patch) -> Chip:
         Leading shape, type, nodata and roles.
     """
     data = patch.data
-    if getattr(data, "shape", None) is None or getattr(data, "dtype", None) is None:
-        data = np.asarray(data)
+    if not isinstance(getattr(data, "dtype", None), np.dtype):  # also torch has shapes and types
+        data = plain(data)
+    if data.dtype.kind in "OSUmM" and data.ndim:
+        raise PatchError(
+            f"the patch at anchor {patch.anchor} has data of type {data.dtype.name}, which cannot "
+            "be merged; let the operator return numbers or booleans"
+        )
     if np.dtype(data.dtype).names is not None:
         plain(data)  # says what to do with a structured array
     dtype = np.dtype(data.dtype).newbyteorder("=")

@@ -17,7 +17,7 @@ from rasterio.windows import Window
 
 from geopatcher.domain import RasterDomain, crs_name, place_of
 from geopatcher.merge.chip import Chip, invalid_of
-from geopatcher.patch import Failed, Patch, PatchError
+from geopatcher.patch import Failed, Patch, PatchError, other_pixels
 from pipekit.carrier import same_crs
 from pipekit.pixels import invalid_mask, plain
 
@@ -71,11 +71,7 @@ def chip_values(patch: Patch, domain: RasterDomain) -> tuple[np.ndarray, int, in
     data = patch.data
     values = plain(data)
     if values.shape[-2:] != (height, width):
-        raise PatchError(
-            f"the patch at anchor {patch.anchor} has data of shape {values.shape}, which does "
-            f"not end in its window's {(height, width)} pixels; an operator that is stitched "
-            "must keep the chip's height and width"
-        )
+        raise other_pixels(patch, (height, width), "its window's")
     rows = min(height, domain.height - row)
     cols = min(width, domain.width - col)
     if row < 0 or col < 0 or rows < 1 or cols < 1:
