@@ -35,7 +35,7 @@ def test_a_mosaic_against_rasterio(compare: Comparison, tmp_path: Path, quick: b
     for count in counts:
         mosaicking.make(tmp_path, count, side)
         runs = {name: [] for name in mosaicking.RIVALS}
-        for _ in range(1 if quick else 2):
+        for _ in range(1 if quick else 5):
             for name, found in runs.items():
                 found.append(run(name, tmp_path, count, side))
             ours, theirs = (np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in runs)

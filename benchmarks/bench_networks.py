@@ -50,7 +50,7 @@ def test_a_network_over_tiles(compare: Comparison, quick: bool) -> None:
         baseline=BARE,
         targets=None if quick else {"geostack": 1.05},
         facts={BARE: {"chips": str(count)}, **{name: {"the same class": agree} for name in made}},
-        rounds=3,
+        rounds=5,
         warm=True,
     )
 
@@ -78,6 +78,6 @@ def test_a_network_on_a_file_50_ms_away(
             BARE: lambda: networks.bare(batches),
             "geostack": lambda: networks.ours(afar()),
         }
-        group = compare(networks.AFAR, rivals, baseline=BARE, rounds=2, warm=True)
+        group = compare(networks.AFAR, rivals, baseline=BARE, rounds=3, warm=True)
     reading, model, ours = (np.array(row.times) for row in group.rows)
     compare.values[networks.AFAR] = float(np.median(ours / np.maximum(reading, model)))

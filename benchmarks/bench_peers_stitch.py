@@ -132,5 +132,5 @@ def test_stitch_against_peers(name: str, compare: Comparison, quick: bool) -> No
             facts=facts,
             warm=True,
             curve=None if name == "target" else (STITCH, shape[1] * shape[2] / 1e6),
-            rounds={"large": 1, "target": 9}.get(name, 5),
+            rounds={"large": 3, "target": 9}.get(name, 5),
         )

@@ -45,7 +45,7 @@ def test_stitch_against_the_whole_scene_call(shape, compare: Comparison, quick: 
         {name: (lambda run=run: run(scene)) for name, run in CASES.items()},
         baseline="whole-scene call",
         targets=dict([target[shape]]),
-        rounds=9 if shape == SMALL else 2,
+        rounds=9 if shape == SMALL else 3,
         warm=shape == LARGE,
     )
 

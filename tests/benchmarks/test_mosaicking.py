@@ -10,7 +10,7 @@ import rasterio
 def test_rivals_make_one_mosaic(tmp_path, count):
     mosaicking.make(tmp_path, count, 96)
     files = mosaicking.paths(tmp_path, count)
-    ours, theirs = (run(files, 96) for run in mosaicking.RIVALS.values())
+    ours, theirs = (known(files, 96)() for known in mosaicking.RIVALS.values())
     assert ours.shape == (mosaicking.BANDS, 96, 96)
     assert (ours > 0).all(), "sixteen cover it"
     np.testing.assert_array_equal(ours, theirs)
