@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from zarr.abc.store import ByteRequest, Store
+from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store
 
 from geocatalog.read.service import body_of
 from geostack.errors import PixelReadError
@@ -74,7 +74,7 @@ class HttpStore(Store):
         prototype
             Makes the buffer.
         byte_range
-            None: files are taken whole.
+            Which part; None for all.
 
         Returns
         -------
@@ -85,9 +85,7 @@ class HttpStore(Store):
         PixelReadError
             When it can't be had.
         """
-        if byte_range is not None:
-            raise NotImplementedError(f"{self!r} gives whole files, not {byte_range} of {key}")
-        data = await asyncio.to_thread(self._fetch, key)
+        data = await asyncio.to_thread(self._fetch, key, _header(byte_range))
         return None if data is None else prototype.buffer.from_bytes(data)
 
     async def get_partial_values(
@@ -123,7 +121,7 @@ class HttpStore(Store):
         -------
         bool
         """
-        return await asyncio.to_thread(self._fetch, key) is not None
+        return await asyncio.to_thread(self._fetch, key, "bytes=0-0") is not None
 
     async def set(self, key: str, value: Buffer) -> None:
         """Refuse: the store is read-only.
@@ -173,17 +171,30 @@ class HttpStore(Store):
         """
         return self.list_prefix()
 
-    def _fetch(self, key: str) -> bytes | None:
+    def _fetch(self, key: str, span: str | None) -> bytes | None:
         signed = SignedUrl(f"{self.url}/{key}", self.source, "read")
 
         def attempt() -> bytes | None:
-            with signed.get(stream=True) as response:
+            asked = {"Range": span} if span else None
+            with signed.get(headers=asked, stream=True) as response:
                 if response.status_code == 404:
                     return None
                 signed.check(response)
+                if span and response.status_code != 206:
+                    raise PixelReadError(f"{signed.failed}: the server gives no part of a file")
                 return within(WHOLE, lambda: body_of(response, _MOST_BYTES))
 
         try:
             return retry(attempt)
         except (GaveUpError, ValueError) as error:
             raise PixelReadError(f"{signed.failed}: {error}") from None
+
+
+def _header(part: Any) -> str | None:
+    if part is None:
+        return None
+    if isinstance(part, RangeByteRequest):
+        return f"bytes={part.start}-{part.end - 1}"
+    if isinstance(part, OffsetByteRequest):
+        return f"bytes={part.offset}-"
+    return f"bytes=-{part.suffix}"

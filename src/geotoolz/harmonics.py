@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from geotoolz.carrier import Raster
+from geotoolz.carrier import NAN, Raster, float_dtype, rewrap, values_of
 from geotoolz.function_operator import PerPixel, parameters_of
 from geotoolz.series import YEAR, Floats, date_texts, days_of, per_pixel
 from pipekit.operator import checked_count
@@ -136,6 +136,47 @@ def harmonic_fit(
         return found
 
     return per_pixel(stack, dates, fit, dtype, harmonic_names(harmonics, trend))
+
+
+def harmonic_curve(
+    coefficients: Raster,
+    dates: Any,
+    period: float = YEAR,
+    harmonics: int = 2,
+    trend: bool = False,
+    dtype: DTypeLike = "float32",
+) -> Raster:
+    """Return the curve of a harmonic fit at any dates.
+
+    Parameters
+    ----------
+    coefficients
+        (K, ...), as `harmonic_fit` gives them.
+    dates
+        (T,), as in `days_of`.
+    period, harmonics, trend
+        Those of the fit.
+    dtype
+        Of the result, a float type.
+
+    Returns
+    -------
+    (T, ...) floats.
+
+    Examples
+    --------
+    >>> harmonic_curve(np.array([2.0, 1.0, 0.0]), ["2000-01-01"], harmonics=1)
+    array([3.], dtype=float32)
+    """
+    values = values_of(coefficients)
+    columns = harmonic_matrix(days_of(dates), period, harmonics, trend)
+    if len(values) != columns.shape[1]:
+        raise ValueError(
+            f"a fit of {harmonics} harmonics{' and a trend' * trend} has {columns.shape[1]} "
+            f"coefficients, got {len(values)}"
+        )
+    curve = np.tensordot(columns, values.astype(np.float64), axes=1)
+    return rewrap(coefficients, curve.astype(float_dtype(dtype)), fill=NAN, drop=("band_names",))
 
 
 def lower_triangle(normal: Floats) -> tuple[Floats, NDArray[np.bool_]]:

@@ -20,6 +20,7 @@ from geocatalog.read.bands import as_asked, data_indexes, lacks_place, read_band
 from geocatalog.read.open import with_dataset
 from geotoolz.bands import band_names, position_of
 from geotoolz.carrier import NAN, Raster, attrs_of
+from geotoolz.function_operator import check_choice
 from geotoolz.warp import Bounds, georeferenced, pixels_within
 from pipekit import Operator
 from pipekit.carrier import crs_of
@@ -27,6 +28,7 @@ from pipekit.files import keep_inputs, place_to_write, whole
 from pipekit.full_disk import gdal_writes
 from pipekit.legend import classes_of, colour_table, write_names
 from pipekit.pixels import (
+    GUIDE,
     ROLE_TAG,
     band_roles,
     check_fill,
@@ -41,6 +43,11 @@ from pipekit.validity import alpha_beside, nodata_decides
 PathLike = str | os.PathLike[str]
 
 _BLOCK = 512
+_PREDICTING = ("deflate", "lzw", "zstd")
+_LOSSLESS = (*_PREDICTING, "lzma", "none")
+_OVERVIEWS = (
+    "average", "bilinear", "cubic", "cubicspline", "gauss", "lanczos", "mode", "nearest", "rms",
+)  # fmt: skip
 _NOT_ATTRS = ("AREA_OR_POINT", "OVR_RESAMPLING_ALG")
 _SCALING = ("scale_factor", "add_offset")
 _STORED = ("#scale_factor", "#add_offset", "#_FillValue", "#missing_value", "#valid_range")
@@ -205,11 +212,10 @@ def write_cog(
     tags: Mapping[str, Any] | None = None,
     *,
     overwrite: bool = False,
+    compress: str = "deflate",
+    overview_resampling: str | None = None,
 ) -> Path | Place:
     """Write a cloud-optimised GeoTIFF with overviews, beside its target and then renamed.
-
-    It is deflated, which keeps every bit. Overviews hold averages of quantities, the most frequent
-    number of classes, and of all else, as of 8-bit integers, every n-th pixel.
 
     One for an object store ("s3://bucket/a.tif") is written here and put in one upload. A reader
     sees the old file or the whole new one, never a part. No raster takes the place of a file that
@@ -229,6 +235,11 @@ def write_cog(
         (`attrs["provenance"]` among them), `attrs["band_names"]` the band descriptions.
     overwrite
         Whether an existing file is replaced.
+    compress
+        "deflate", "lzw", "zstd", "lzma" or "none"; all keep every bit.
+    overview_resampling
+        "average" by default; "mode" for classes; "nearest" for other 8-bit integers, and where a
+        band holds bits or a mask, which take "mode" beside it.
 
     Returns
     -------
@@ -241,7 +252,7 @@ def write_cog(
     FileNotFoundError
         For a missing folder.
     ValueError
-        For a nodata value that the dtype cannot hold.
+        For a nodata value that the dtype cannot hold, or averages of bands that are no quantities.
 
     Examples
     --------
@@ -259,12 +270,21 @@ def write_cog(
     keep_inputs(target, made_of if isinstance(made_of, list | tuple) else (), "write_cog")
     if isinstance(target, Path) and not target.parent.is_dir():
         raise FileNotFoundError(f"the folder {target.parent} does not exist; create it first")
+    check_choice(compress.lower(), "compress", _LOSSLESS)
     values = _as_bands(source)
-    single = len(values) == 1 and set(band_roles(source)) == {"class"}
+    roles = band_roles(source)
+    method = overview_resampling or _overview_method(values, roles)
+    check_choice(method, "overview_resampling", _OVERVIEWS)
+    if method not in ("nearest", "mode") and set(roles) != {"quantity"}:
+        raise ValueError(
+            f"overview_resampling={method!r} would mix numbers of bands that hold {roles}; "
+            f"leave it out, or give 'nearest' or 'mode'; {GUIDE}"
+        )
+    single = len(values) == 1 and set(roles) == {"class"}
     classes = classes_of(attrs_of(source)) if single else {}
     colours = colour_table(classes, values.dtype.name)
     with whole(target) as made, gdal_writes(target if isinstance(target, Path) else made):
-        _write(made, source, values, _tags(source, tags), colours)
+        _write(made, source, values, _tags(source, tags), compress, method, colours)
     if isinstance(target, Path):
         write_names(target, classes)
     return target
@@ -275,6 +295,8 @@ def _write(
     source: GeoTensor,
     values: NDArray[Any],
     tags: Mapping[str, str],
+    compress: str,
+    overview_resampling: str,
     colours: Mapping[int, tuple[int, ...]],
 ) -> None:
     import rasterio
@@ -295,12 +317,13 @@ def _write(
         "transform": source.transform,
         "nodata": fill,
     }
+    predicts = compress.lower() in _PREDICTING and values.dtype.kind in "iuf"
     options = {
-        "compress": "deflate",
-        "predictor": "YES" if values.dtype.kind in "iuf" else "NO",
+        "compress": compress,
+        "predictor": "YES" if predicts else "NO",
         "blocksize": _BLOCK,
         "bigtiff": "IF_SAFER",
-        "overview_resampling": _overview_method(values, band_roles(source)),
+        "overview_resampling": overview_resampling,
         "num_threads": "ALL_CPUS",
     }
     # Written directly, a COG of 64-bit integers loses its nodata value; copied, it does not.

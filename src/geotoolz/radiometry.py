@@ -540,6 +540,7 @@ def percentile_clip(
     p_min: float = 2.0,
     p_max: float = 98.0,
     axis: int = 0,
+    sample: int | None = None,
     dtype: DTypeLike = "float32",
 ) -> Raster:
     """Stretch each band from its own percentiles to 0..1 and clip what lies outside.
@@ -555,6 +556,9 @@ def percentile_clip(
         Percentiles, 0 <= p_min < p_max <= 100, linearly interpolated.
     axis
         Of the bands in the raster.
+    sample
+        Estimate the percentiles from about this many evenly spaced pixels a band; the result's
+        `attrs["stretch"]` says so. By default every pixel counts.
     dtype
         Of the result, a float type.
 
@@ -568,8 +572,10 @@ def percentile_clip(
     array([[[0. , 0. , 0.5, 1. , 1. ]]], dtype=float32)
     """
     check_percentiles(p_min, p_max)
-    attrs = {"stretch": f"percentiles {p_min:g} to {p_max:g} of all pixels"}
-    low, high = percentiles_of(raster, (p_min, p_max), axis)
+    _check_sample(sample)
+    how = "all pixels" if sample is None else f"about {sample} pixels a band"
+    attrs = {"stretch": f"percentiles {p_min:g} to {p_max:g} of {how}"}
+    low, high = percentiles_of(raster, (p_min, p_max), axis, sample)
     return stretched(raster, (low, high - low), axis, dtype, attrs)
 
 
@@ -619,7 +625,9 @@ def min_max(
     return stretched(raster, limits, axis, dtype)
 
 
-def percentiles_of(raster: Raster, percentiles: Sequence[float], axis: int = 0) -> Values:
+def percentiles_of(
+    raster: Raster, percentiles: Sequence[float], axis: int = 0, sample: int | None = None
+) -> Values:
     """Return percentiles of each band's valid values, NaN where there are none.
 
     Parameters
@@ -630,6 +638,8 @@ def percentiles_of(raster: Raster, percentiles: Sequence[float], axis: int = 0) 
         0 to 100.
     axis
         Of the bands in the raster.
+    sample
+        How many pixels of a band to look at, about; all by default.
 
     Returns
     -------
@@ -643,6 +653,8 @@ def percentiles_of(raster: Raster, percentiles: Sequence[float], axis: int = 0) 
     values, fill = values_of(raster), fill_of(raster)
     found: list[Any] = []
     for band in band_views(values, axis):
+        if sample is not None and band.size > sample:
+            band = band.reshape(-1)[:: max(1, band.size // sample)]
         valid = valid_values(band, fill)
         found.append(np.percentile(valid, percentiles) if valid.size else [NAN] * len(percentiles))
     return np.reshape(found, (-1, len(percentiles))).T
@@ -716,6 +728,11 @@ def _valid_range(band: Values, fill: Fill) -> tuple[float, float]:
 def _check_limits(low: float | None, high: float | None) -> None:
     if low is not None and high is not None and not low < high:
         raise ValueError(f"min_val must be below max_val, got min_val={low}, max_val={high}")
+
+
+def _check_sample(sample: int | None) -> None:
+    if sample is not None and sample < 1:
+        raise ValueError(f"sample must be a positive number of pixels, got {sample}")
 
 
 def check_percentiles(p_min: float, p_max: float) -> None:
@@ -811,6 +828,7 @@ class PercentileClip(FunctionOperator):
     @parameters_of(percentile_clip)
     def __init__(self) -> None:
         check_percentiles(self.p_min, self.p_max)
+        _check_sample(self.sample)
 
 
 class MinMax(FunctionOperator):

@@ -94,7 +94,7 @@ def test_what_is_no_json_is_a_source_that_is_unavailable(server, answer, tmp_pat
 
 
 def a_chunk(url, folder):
-    HttpStore(url, PlanetaryComputerSource())._fetch("c/0")
+    HttpStore(url, PlanetaryComputerSource())._fetch("c/0", None)
 
 
 def endless():

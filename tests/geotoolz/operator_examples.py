@@ -52,7 +52,7 @@ EXAMPLES: list[gz.Operator] = [
     gz.ApplyOffset(-100),
     gz.HarmonizeBaseline(baseline="05.10"),
     gz.TOAToBOA_DOS(percentile=1.0),
-    gz.PercentileClip(2, 98),
+    gz.PercentileClip(2, 98, sample=10_000),
     gz.MinMax(0.0, None),
     gz.Gamma(2.2),
     gz.NormalizedDifference(0, "B08"),

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geotoolz import HarmonicFit
-from geotoolz.harmonics import harmonic_fit, harmonic_matrix, harmonic_names
+from geotoolz.harmonics import harmonic_curve, harmonic_fit, harmonic_matrix, harmonic_names
 from geotoolz.series import days_of
 
 seeds = st.integers(0, 2**32 - 1)
@@ -36,7 +36,7 @@ def test_a_curve_of_waves_gives_its_own_coefficients_back(seed, trend):
     rng = np.random.default_rng(seed)
     dates = dates_of_years(rng, 40, 2.5)
     made = rng.normal(size=(len(harmonic_names(2, trend)), 4))
-    curve = harmonic_matrix(days_of(dates), trend=trend) @ made
+    curve = harmonic_curve(made, dates, trend=trend, dtype="float64")
     assert np.allclose(harmonic_fit(curve, dates, trend=trend, dtype="float64"), made, atol=1e-6)
 
 
@@ -67,3 +67,5 @@ def test_bad_arguments_are_refused():
         HarmonicFit(["2018-01-01"], period=0)
     with pytest.raises(ValueError, match="harmonics"):
         HarmonicFit(["2018-01-01"], harmonics=0)
+    with pytest.raises(ValueError, match="has 5 coefficients, got 3"):
+        harmonic_curve(np.zeros((3, 2)), ["2018-01-01"])

@@ -236,6 +236,20 @@ def test_the_operators_read_and_write(tmp_path):
     assert gz.ReadGeoTensor()(str(path)).attrs == {"step": "1"}
 
 
+def test_compression_and_resampling_are_read_and_checked(tile, tmp_path):
+    with pytest.raises(ValueError, match="compress must be one of"):
+        gz.write_cog(tile, tmp_path / "a.tif", compress="jpeg")
+    with pytest.raises(ValueError, match="overview_resampling must be one of"):
+        gz.write_cog(tile, tmp_path / "a.tif", overview_resampling="near")
+    assert list(tmp_path.iterdir()) == []
+    for compress in ("deflate", "lzw", "zstd", "lzma", "none"):
+        path = gz.write_cog(tile, tmp_path / f"{compress}.tif", compress=compress)
+        with rasterio.open(path) as file:
+            found = file.compression.value.lower() if file.compression else "none"
+        assert found == compress
+        assert np.array_equal(gz.read(path).values, tile.values)
+
+
 def test_complex_numbers_are_written_and_read(tile, tmp_path):
     waves = GeoTensor(tile.values * (1 + 2j), tile.transform, tile.crs, None)
     path = gz.write_cog(waves.astype("complex64"), tmp_path / "waves.tif")
@@ -288,6 +302,8 @@ def test_overviews_hold_only_numbers_that_the_band_holds(name, tmp_path):
     assert set(np.unique(read_overview(path, 10_000).values)) <= {3, 8, 11}
     with rasterio.open(path, overview_level=0) as file:
         assert set(np.unique(file.read())) <= {3, 8, 11}
+    with pytest.raises(ValueError, match=r"average.*mode.*what-a-pixel-means"):
+        gz.write_cog(tile, tmp_path / "b.tif", overview_resampling="average")
 
 
 def test_classes_of_a_colour_table_are_thinned(tmp_path):

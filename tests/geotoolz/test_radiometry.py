@@ -267,6 +267,7 @@ def test_real_pixels_are_reflectances(bolzano):
     ("build", "message"),
     [
         (lambda: gz.PercentileClip(dtype="int8"), "must be a float type"),
+        (lambda: gz.PercentileClip(sample=0), "sample must be a positive number"),
         (lambda: gz.Gamma(2.0, dtype="int8"), "must be a float type"),
         (lambda: gz.Gamma("2"), "g must be a positive number, got '2'"),
         (lambda: gz.Gamma(np.inf), "g must be a positive number"),
@@ -351,6 +352,17 @@ def test_limits_must_be_in_order():
 def test_an_empty_array_gives_an_empty_array():
     for op in (gz.PercentileClip(2, 98), gz.MinMax(), gz.Gamma(2.0)):
         assert op(np.zeros((2, 0, 5), "float32")).shape == (2, 0, 5)
+
+
+def test_a_sample_is_near_the_whole_and_is_told():
+    values = np.random.default_rng(1).normal(size=(1, 300, 400)).astype("float32")
+    raster = GeoTensor(values, Affine.identity(), "EPSG:32632", np.nan)
+    whole, sampled = percentile_clip(raster, 2, 98), percentile_clip(raster, 2, 98, sample=5000)
+    assert abs(whole.values - sampled.values).max() < 0.05
+    assert sampled.attrs["stretch"] == "percentiles 2 to 98 of about 5000 pixels a band"
+    assert whole.attrs["stretch"] == "percentiles 2 to 98 of all pixels"
+    with pytest.raises(ValueError, match="sample must be a positive number"):
+        percentile_clip(raster, 2, 98, sample=0)
 
 
 def test_one_band_without_a_band_axis():
