@@ -16,8 +16,9 @@ import numpy as np
 
 from geopatcher.aggregation.statistics import PixelAggregation, check_ordered, covered_pixels
 from geopatcher.config import Configured
-from geopatcher.merge.chip import Chip, fill_that_fits
-from geopatcher.merge.row_buffer import Reducer, Spec
+from geopatcher.domain import as_raster_domain
+from geopatcher.merge.chip import Chip, fill_that_fits, invalid_of
+from geopatcher.merge.row_buffer import Reducer, Spec, chip_values, in_row_order, take
 from geopatcher.patch import Patch, PatchError
 from pipekit.carrier import holds
 from pipekit.pixels import GUIDE, ROLES, Role, equal_mask
@@ -123,7 +124,7 @@ class SpatialMedian(AllValues):
         # Halves first: the sum of two large values may overflow. Equal ones are kept, even inf.
         values = np.where(low == high, low, low / 2 + high / 2)
         values[spoilt | (count == 0)] = np.nan
-        return values, covered_pixels(count > 0)
+        return values, _covered(count)
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,7 @@ class SpatialMode(AllValues):
             better &= count > slot
             best[better] = value[better]
             most[better] = votes[better]
-        return best, covered_pixels(count > 0)
+        return best, _covered(count)
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,8 @@ class SpatialLearned(AllValues):
     `model`: an estimator with `predict`, or a function; it gets X (n, depth) floats, one row for
     each pixel (and band), its values in the order of the patches (by rising row), and NaN after
     the last; and returns (n,). The depth is `model.n_features_in_` when there is one, else the
-    number of patches on the fullest pixel of the rows at hand.
+    number of patches on the fullest pixel of the rows at hand. `training_rows` gives X for
+    patches whose truth is known.
 
     Parameters
     ----------
@@ -250,6 +252,38 @@ class SpatialLearned(AllValues):
                 f"SpatialLearned takes an estimator with predict or a function, got {self.model!r}"
             )
 
+    def training_rows(self, patches: Iterable[Patch], domain: Any) -> np.ndarray:
+        """Return the X (n, depth) that the model would see, pixels (..., H, W) in row-major order.
+
+        Holds the whole scene: for the area where the truth is known.
+
+        Parameters
+        ----------
+        patches : iterable of Patch
+            Rectangles; all are held.
+        domain : domain, Field, GeoTensor, reader or array
+            What they are merged onto.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n, depth) float, NaN after the last value of a pixel.
+        """
+        domain = as_raster_domain(domain)
+        states: list[np.ndarray] = []
+        for patch in in_row_order(list(patches)):
+            values, row, col, height, width = chip_values(patch, domain)
+            if not states:
+                specs = self.start(values.shape[:-2], values.dtype)
+                states = [np.zeros((*s, domain.height, domain.width), d) for s, d in specs]
+            where = (..., slice(row, row + height), slice(col, col + width))
+            take(self, states, where, values, patch.weights, invalid_of(patch, values))
+        if not states:
+            raise PatchError("there are no patches to learn from")
+        stack, count = states
+        slots = np.arange(len(stack)).reshape(-1, *([1] * count.ndim))
+        return np.where(slots < count, stack, np.nan).reshape(len(stack), -1).T
+
     @property
     def _predict(self) -> Callable[[np.ndarray], Any]:
         return getattr(self.model, "predict", self.model)
@@ -275,7 +309,12 @@ class SpatialLearned(AllValues):
                     f"shape {answers.shape}"
                 )
             values[covered] = answers.reshape(len(rows))
-        return values, covered_pixels(count > 0)
+        return values, _covered(count)
+
+
+def _covered(count: np.ndarray) -> int:
+    """Return how many pixels have a value in any band."""
+    return covered_pixels(count > 0)
 
 
 @dataclass(frozen=True)

@@ -90,9 +90,7 @@ def test_an_estimator_learns_from_the_rows_that_it_will_see(scene_of, patcher_of
         for patch in patcher.split(scene)
         for reading in readings
     ]
-    seen = []
-    SpatialLearned(lambda rows: seen.append(rows) or rows[:, 0]).merge(patches, scene)
-    rows = np.concatenate(seen)
+    rows = SpatialLearned(len).training_rows(patches, scene)
     assert rows.shape == (1600, 3)
     model = linear.LinearRegression().fit(rows, scene.values.ravel())
     merged = SpatialLearned(model).merge(patches, scene)
@@ -112,6 +110,8 @@ def test_a_model_of_another_depth_and_no_model_are_refused():
     assert SpatialLearned(Two()).merge(patches[:1], RasterDomain((1, 1))).tolist() == [[1]]
     with pytest.raises(PatchError, match="estimator with predict or a function"):
         SpatialLearned("median")
+    with pytest.raises(PatchError, match="no patches to learn from"):
+        SpatialLearned(len).training_rows([], RasterDomain((1, 1)))
 
 
 def test_a_model_answers_once_for_each_pixel():
