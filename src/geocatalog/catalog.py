@@ -5,6 +5,7 @@ A catalog in memory is row numbers over a shared table, so that a query copies n
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -528,6 +529,22 @@ class GeoCatalog(ABC):
         """
         for row in self.iter_rows():
             yield row.slice(resolution)
+
+    def missing_files(self) -> list[str]:
+        """Return the local paths that no longer exist; remote ones are not asked.
+
+        Returns
+        -------
+        Paths as the rows give them, those of single assets included.
+        """
+        from geocatalog.read.open import is_dataset_name, is_remote
+
+        paths = (path for row in self for path in (row.assets or {"": row.filepath}).values())
+        return [
+            path
+            for path in paths
+            if not is_remote(path) and not is_dataset_name(path) and not os.path.exists(path)
+        ]
 
     def plot(self, ax: Any = None, column: str | None = "start_time", **kwargs: Any) -> Any:
         """Draw the footprints on matplotlib axes, coloured by a column.

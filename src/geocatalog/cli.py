@@ -1,7 +1,8 @@
 """The command `geocatalog`: build a catalog file, ask it, describe it, convert it.
 
 Exit codes: 0 done; 1 the catalog, the files or the question were wrong (the reason is on standard
-error); 2 the command line was wrong; 3 `query` found nothing.
+error); 2 the command line was wrong; 3 `query` found nothing, or `info --check` found files
+missing.
 """
 
 from __future__ import annotations
@@ -312,13 +313,25 @@ def _row(row: CatalogRow) -> dict[str, Any]:
 
 
 @app.command
-def info(catalog: str, *, json_output: Output = False) -> int:
-    """Describe a catalog file: rows, CRS, extents, columns."""
+def info(catalog: str, *, check: bool = False, json_output: Output = False) -> int:
+    """Describe a catalog file: rows, CRS, extents, columns; --check exits 3 if files are gone.
+
+    Parameters
+    ----------
+    check
+        Also look for local files that have gone.
+    """
     from geocatalog.duckdb import open_catalog
 
-    facts = open_catalog(catalog).facts()
-    _tell(json_output, facts, [f"{name:16} {value}" for name, value in facts.items()])
-    return 0
+    found = open_catalog(catalog)
+    facts = found.facts()
+    lines = [f"{name:16} {value}" for name, value in facts.items()]
+    missing = found.missing_files() if check else []
+    if check:
+        facts["missing"] = missing
+        lines += [f"missing          {path}" for path in missing] or ["missing          none"]
+    _tell(json_output, facts, lines)
+    return NOTHING_FOUND if missing else 0
 
 
 @app.command

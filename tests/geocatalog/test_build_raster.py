@@ -221,6 +221,7 @@ def test_names_of_datasets_stay_names(tmp_path, monkeypatch, name):
     catalog = build_raster_catalog([name.format(path)])
     monkeypatch.chdir("/")
     assert read_row(next(iter(catalog))).shape == (1, 4, 3)
+    assert catalog.missing_files() == []
 
 
 @pytest.mark.parametrize("crs", [4326, 32610])

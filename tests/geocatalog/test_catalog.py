@@ -266,6 +266,16 @@ def test_both_backends_are_catalogs_with_the_same_surface(four_scenes, as_backen
     assert repr(catalog).endswith("(4 raster rows, EPSG:32610, 2024-06-01 to 2024-09-01)")
 
 
+def test_missing_files_are_named_and_the_rest_kept(tmp_path, as_backend):
+    here = tmp_path / "here.tif"
+    here.write_bytes(b"")
+    rows = frame([(0, 0, 1, 1)] * 3)
+    rows["filepath"] = [str(here), str(tmp_path / "gone.tif"), "https://host/remote.tif"]
+    catalog = as_backend(InMemoryGeoCatalog(rows))
+    assert catalog.missing_files() == [str(tmp_path / "gone.tif")]
+    assert len(catalog) == 3
+
+
 def test_plot_draws_one_shape_a_row(four_scenes, as_backend):
     import matplotlib as mpl
 

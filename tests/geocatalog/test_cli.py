@@ -54,8 +54,9 @@ def test_json_is_json(catalog, capsys):
     assert found["rows"] == 3
     assert len(found["files"]) == 2
     assert found["files"][0]["nodata"] is None
-    assert main(["info", str(catalog), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["rows"] == 3
+    assert main(["info", str(catalog), "--json", "--check"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["rows"], facts["missing"]) == (3, [])
 
 
 def test_exit_codes(catalog, folder, capsys):
@@ -65,6 +66,9 @@ def test_exit_codes(catalog, folder, capsys):
     assert main(["query", str(folder / "absent.parquet")]) == 1
     assert main(["query"]) == 2
     assert main(["nonsense"]) == 2
+    (folder / "scenes" / "s_20240601.tif").unlink()
+    assert main(["info", str(catalog), "--check"]) == NOTHING_FOUND
+    assert "s_20240601.tif" in capsys.readouterr().out
 
 
 def test_errors_in_files_are_skipped_on_request(folder, capsys):
@@ -284,7 +288,7 @@ def test_a_catalog_is_built_again_in_its_place(catalog, folder):
 # ---- pipes and numbers
 
 
-@pytest.mark.parametrize("command", ["query", "query --json", "info", "--help", "build"])
+@pytest.mark.parametrize("command", ["query", "query --json", "info --check", "--help", "build"])
 @pytest.mark.parametrize("reader", ["head -1", "true"])
 def test_a_closed_pipe_ends_every_command_quietly(command, reader, tmp_path):
     n = 4000

@@ -369,6 +369,7 @@ def test_what_is_simulated_says_so(overlapping):
 
 def test_files_that_have_moved_are_named_or_left_out(overlapping, tmp_path):
     (tmp_path / "s_20240602.tif").unlink()
+    assert overlapping.missing_files() == [str(tmp_path / "s_20240602.tif")]
     with pytest.raises(CatalogError, match=r"s_20240602\.tif.*on_error='skip'") as caught:
         load_raster(overlapping, WHOLE, merge_method="max")
     assert type(caught.value) is CatalogError  # what a user catches, prints and pickles
