@@ -456,6 +456,23 @@ class CatalogPipeline:
             "columns": "" if self.columns is None else name_of(self.columns),
         }
 
+    def get_config(self) -> dict[str, Any]:
+        """Return the operator, its hash and how rows are run, as JSON values.
+
+        Returns
+        -------
+        Name -> JSON value.
+        """
+        parts = self._parts()
+        return {
+            **parts,
+            "catalog": self.catalog.get_config(),
+            "operator": repr(self.operator),
+            "operator_hash": parts["operator"],
+            "on_row_error": self.on_row_error,
+            "workers": self.workers,
+        }
+
     def __repr__(self) -> str:
         return f"CatalogPipeline({self.catalog!r}, {self.operator!r})"
 

@@ -207,9 +207,16 @@ def composite(
     ((2, 8, 8), [2.0, 3.0])
     """
     slice_time = area.interval if isinstance(area, GeoSlice) and time is None else time
-    read: Any = {"mask": mask, "mask_bands": mask_bands, "radiometry": radiometry}
-    which: Any = {"time": slice_time, "max_cloud_cover": max_cloud_cover}
-    scenes, reading = scenes_to_read(catalog, bands, resampling=resampling, **read, **which)
+    scenes, reading = scenes_to_read(
+        catalog,
+        bands,
+        mask=mask,
+        mask_bands=mask_bands,
+        radiometry=radiometry,
+        resampling=resampling,
+        time=slice_time,
+        max_cloud_cover=max_cloud_cover,
+    )
     grid, outline = grid_over(scenes, area, area_crs, resolution, crs)
     if area is not None:
         near = shapely.intersects(_footprints(scenes, grid), shapely.box(*grid.boundingbox))

@@ -16,7 +16,7 @@ from rasterio import Affine
 from geocatalog.footprint import outline_of
 from geocatalog.grid import check_upright, part_of, pixel_grid, window_of
 from geotoolz import warp
-from geotoolz.bands import band_names, check_band_order
+from geotoolz.bands import band_names, check_band_order, coded_bands
 from geotoolz.carrier import (
     NAN,
     Raster,
@@ -47,7 +47,10 @@ __all__ = [
 ]  # fmt: skip
 
 
-_PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
+_PAD_MODES = (
+    "constant", "edge", "linear_ramp", "maximum", "mean", "median", "minimum", "reflect",
+    "symmetric", "wrap",
+)  # fmt: skip
 
 
 def crop_to_bounds(raster: Raster, bounds: warp.Bounds, crs: Any = None) -> GeoTensor:
@@ -89,8 +92,9 @@ def pad_to(
     size: int | tuple[int, int],
     mode: str = "constant",
     fill_value: float | None = None,
+    position: str = "centre",
 ) -> Raster:
-    """Return the raster in the middle of one of `size`, unchanged where it already is as large.
+    """Return the raster enlarged to `size` (rows, cols), unchanged where it already is as large.
 
     Parameters
     ----------
@@ -99,11 +103,13 @@ def pad_to(
     size
         Pixels: (rows, cols), or one number for a square.
     mode
-        "constant", or how the raster goes on: "edge", "reflect", "symmetric" or "wrap", as
-        `numpy.pad` has them.
+        "constant", or a mode of `numpy.pad` such as "reflect" or "edge". Classes, bits and masks
+        are continued from their edge where a mode would blend them.
     fill_value
         For "constant"; by default nodata: NaN for floats, else the fill value; where integers have
         none, 0, or a number that no pixel holds, which then is the result's.
+    position
+        Of the raster in the result, "centre" or "upper-left".
 
     Returns
     -------
@@ -112,7 +118,7 @@ def pad_to(
     Raises
     ------
     ValueError
-        For a mode that is none, or a fill value that the dtype can't hold.
+        For a mode or a position that is none, or a fill value that the dtype can't hold.
 
     Examples
     --------
@@ -121,12 +127,13 @@ def pad_to(
     """
     values = values_of(raster)
     rows, cols = pair(size)
-    check_choice(mode, "mode", _PAD_MODES)
+    _check_padding(mode, position)
     height, width = values.shape[-2:]
     more_rows, more_cols = max(0, rows - height), max(0, cols - width)
     made = (*values.shape[:-2], height + more_rows, width + more_cols)
     check_size(made, values.dtype, "pad_to")
-    top, left = more_rows // 2, more_cols // 2
+    centred = position == "centre"
+    top, left = (more_rows // 2, more_cols // 2) if centred else (0, 0)
     sides = (top, more_rows - top), (left, more_cols - left)
     around = [*[(0, 0)] * (values.ndim - 2), *sides]
     fill = fitting_fill(fill_of(raster), values.dtype)
@@ -141,7 +148,19 @@ def pad_to(
             out, fill = warp.mark(out, np.broadcast_to(beyond, out.shape))
     else:
         out = np.pad(values, around, mode=mode)  # type: ignore[call-overload]
+        for band in coded_bands(raster) if mode in _BLENDING_PADS else ():
+            at: Any = ... if values.ndim < 3 else (..., band, slice(None), slice(None))
+            inner = values[at]
+            out[at] = np.pad(inner, [*[(0, 0)] * (inner.ndim - 2), *sides], mode="edge")
     return rewrap(raster, out, fill=fill, move=Affine.translation(-left, -top))
+
+
+_BLENDING_PADS = ("linear_ramp", "mean", "median")
+
+
+def _check_padding(mode: str, position: str) -> None:
+    check_choice(mode, "mode", _PAD_MODES)
+    check_choice(position, "position", ("centre", "upper-left"))
 
 
 class Reproject(FunctionOperator):
@@ -315,7 +334,7 @@ class PadTo(FunctionOperator):
     @parameters_of(pad_to)
     def __init__(self) -> None:
         pair(self.size)
-        check_choice(self.mode, "mode", _PAD_MODES)
+        _check_padding(self.mode, self.position)
 
 
 _JOINED = {"min": np.minimum, "max": np.maximum, "mean": np.add}

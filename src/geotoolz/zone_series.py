@@ -150,10 +150,19 @@ def zonal(
         checked_count("workers", workers)
     zones = Zones(polygons)
     _check_names(zones, target)
-    how: Any = {"mask": mask, "mask_bands": mask_bands, "radiometry": radiometry}
-    where: Any = {"bounds": zones.bounds, "crs": "EPSG:4326"}
-    which: Any = {"time": time, "max_cloud_cover": max_cloud_cover, **where}
-    scenes, reading = scenes_to_read(catalog, bands, resampling=resampling, **how, **which)
+    west, south, east, north = zones.bounds
+    scenes, reading = scenes_to_read(
+        catalog,
+        bands,
+        mask=mask,
+        mask_bands=mask_bands,
+        radiometry=radiometry,
+        resampling=resampling,
+        time=time,
+        max_cloud_cover=max_cloud_cover,
+        bounds=(west, south, east, north),
+        crs="EPSG:4326",
+    )
     job = PassJob(zones, reading, names, operator, on_error)
     there = [scene for scene in scenes if len(zones.near(scene.outline_in("EPSG:4326")))]
     passes = passes_of(there, same_pass)

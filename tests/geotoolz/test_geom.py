@@ -58,9 +58,10 @@ def test_a_box_beside_the_raster_is_an_error(tile):
         gz.CropToBounds((0, 0, 1, 1))(tile.values)
 
 
+@pytest.mark.parametrize("position", ["centre", "upper-left"])
 @pytest.mark.parametrize("mode", ["constant", "reflect", "edge"])
-def test_padding_keeps_every_pixel_in_its_place(tile, at_point, centres, mode):
-    padded = gz.PadTo((8, 8), mode=mode)(tile)
+def test_padding_keeps_every_pixel_in_its_place(tile, at_point, centres, position, mode):
+    padded = gz.PadTo((8, 8), mode=mode, position=position)(tile)
     assert padded.shape == (3, 8, 8)
     for x, y in centres(tile):
         assert np.array_equal(at_point(padded, x, y), at_point(tile, x, y))
@@ -80,6 +81,8 @@ def test_a_raster_that_is_large_enough_is_unchanged(tile):
 
 
 def test_padding_mistakes_are_named(tile):
+    with pytest.raises(ValueError, match="position must be 'centre' or 'upper-left'"):
+        gz.PadTo(8, position="left")(tile)
     with pytest.raises(ValueError, match="size must be positive"):
         gz.PadTo((0, 4))(tile)
 
@@ -90,6 +93,7 @@ def test_padding_mistakes_are_named(tile):
         (lambda: gz.PadTo((0, 4)), "size must be positive"),
         (lambda: gz.PadTo((1, 2, 3)), "size must be positive"),
         (lambda: gz.PadTo(4, mode="mirror"), "mode must be one of"),
+        (lambda: gz.PadTo(4, position="left"), "position must be"),
         (lambda: gz.PadTo(4, fill_value=np.nan)(np.ones((2, 2), "uint8")), "ToFloat32.. before"),
         (lambda: gz.PadTo(4, fill_value=256)(np.ones((2, 2), "uint8")), "0 to 255"),
         (lambda: gz.Reproject(3857, resolution=0), "resolution must be positive"),
@@ -425,7 +429,7 @@ def test_grids_in_degrees_are_compared_by_their_pixels():
     assert gz.MedianComposite()([one, near]).shape == (1, 20, 20)
 
 
-@pytest.mark.parametrize("mode", ["reflect", "edge", "symmetric", "wrap"])
+@pytest.mark.parametrize("mode", ["linear_ramp", "mean", "median", "reflect", "edge", "maximum"])
 @pytest.mark.parametrize("shape", [(2, 3, 3), (2, 2, 3, 3)])
 def test_padding_blends_no_codes(mode, shape):
     values = np.random.default_rng(0).choice([4, 8], shape).astype("uint8")
@@ -436,8 +440,8 @@ def test_padding_blends_no_codes(mode, shape):
 @pytest.mark.parametrize("held", [[[1, 2]], [[0, 2]], [[0, 255]]])
 def test_padding_without_a_nodata_value_makes_no_valid_pixels(held):
     tile = raster_at(NORTH, np.array(held, "uint8"), None)
-    out = gz.PadTo((1, 4))(tile)
-    assert (out.values != out.fill_value_default).tolist() == [[False, True, True, False]]
+    out = gz.PadTo((1, 4), position="upper-left")(tile)
+    assert (out.values != out.fill_value_default).tolist() == [[True, True, False, False]]
     assert gz.PadTo((1, 2))(tile).fill_value_default is None
 
 
