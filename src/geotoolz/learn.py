@@ -180,6 +180,8 @@ def predict_pixels(
         fill = nodata
         # Also without a pixel of nodata, so that all chips of a scene have one dtype.
         kind = np.result_type(kind, np.min_scalar_type(nodata))
+        if kind.kind == "f" and isinstance(nodata, int):  # floats would change large uint64 labels
+            kind = np.dtype(np.int64)
         if equal_mask(predicted, nodata) is not None:
             raise ValueError(
                 f"{method} gave {nodata}, which marks nodata; give another nodata=; {GUIDE}"

@@ -364,3 +364,11 @@ def test_labels_of_one_class_beside_nodata_say_how_to_count_both():
         gz.fit_pixels(model, chip, labels)
     labels.fill_value_default = None
     assert gz.fit_pixels(model, chip, labels).classes_.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("dtype", ["uint64", "int64"])
+def test_labels_of_64_bits_stay_exact(dtype):
+    chip, labels = np.arange(6.0).reshape(1, 2, 3), (2**53 + np.arange(6)).astype(dtype)
+    model = fit_pixels(DecisionTreeClassifier(), chip, labels.reshape(2, 3))
+    chip[0, 0, 0] = np.nan
+    assert predict_pixels(model, chip).ravel().tolist() == [-1, *labels[1:].tolist()]

@@ -154,7 +154,7 @@ def read_raster_record(
             "native_crs": crs_text(crs),
             "height": source.height,
             "width": source.width,
-            "count": len(data_indexes(source)),
+            "count": source.count and len(data_indexes(source)),
             "dtype": source.dtypes[0],
             "nodata": None if source.nodata is None else float(source.nodata),
             **pixel_columns(source.transform),

@@ -171,7 +171,17 @@ def data_indexes(source: Any) -> list[int]:
     Returns
     -------
     All bands where none is left.
+
+    Raises
+    ------
+    ValueError
+        For a file of parts, such as a Zarr store, that has no band of its own.
     """
+    if not source.count:
+        raise ValueError(
+            "the file has parts and no band of its own, as Zarr and NetCDF have; open it "
+            "with xarray.open_dataset and give one of its variables"
+        )
     named = zip(source.indexes, source.colorinterp, source.descriptions, strict=True)
     kept = [i for i, colour, name in named if not is_alpha(colour.name, name)]
     return kept or list(source.indexes)

@@ -36,8 +36,8 @@ class ClassMap:
     Parameters
     ----------
     source
-        A path or URL of a file with one band, a `GeoTensor`, a plain or masked array, a Field or a
-        reader: (H, W) or (1, H, W) of whole numbers or booleans.
+        A path or URL of a file with one band, a `GeoTensor`, a plain or masked array, a DataArray,
+        a Field or a reader: (H, W) or (1, H, W) of whole numbers or booleans.
     nodata
         A class that is left out beside what the map itself declares as nodata.
     block_rows
@@ -92,8 +92,10 @@ class ClassMap:
         self._pixels = pixels
 
     def _open_field(self, source: Any) -> None:
-        from geopatcher.fields import as_field
+        from geopatcher.fields import RioXarrayField, as_field
 
+        if hasattr(source, "to_dataset"):  # what `map_patches` wrote into a Zarr store
+            source = RioXarrayField(source)
         if isinstance(source, list):
             source = np.asarray(source)
         if isinstance(source, np.ndarray):

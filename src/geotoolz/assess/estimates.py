@@ -134,12 +134,28 @@ class Units:
                 single.append(str(self.names[h]))
                 continue
             here = self.strata == h
-            many, values = self.many[here], rest[here]
-            mean = np.sum(many * values) / n
-            variance += open_share * n / (n - 1) * float(np.sum(many * (values - mean) ** 2))
+            many, values, pixels = self.many[here], rest[here], self.profiles[here].sum(axis=1)
+            # A stratum's total is its mean pixel times its size: larger clusters have more of it.
+            mean = np.sum(many * values) / np.sum(many * pixels)
+            apart = np.sum(many * (values - mean * pixels) ** 2)
+            variance += open_share * n / (n - 1) * float(apart)
         if single:
             return value, math.nan, f"a single sample in stratum {', '.join(single)}"
         return value, math.sqrt(variance) / whole, ""
+
+    def looked_at(self, x: Floats) -> Any:
+        """Return how many units have any of what `x` marks.
+
+        Parameters
+        ----------
+        x
+            (..., K * K).
+
+        Returns
+        -------
+        (...), pixels or clusters.
+        """
+        return ((self.profiles @ np.moveaxis(x, -1, 0)).T > 0) @ self.many
 
     def parts(self, y: Floats) -> tuple[Floats, Floats, Floats] | None:
         """Return what `Estimate.parts` holds, of the share of the area that `y` marks.
@@ -243,7 +259,8 @@ class AreaEstimate:
         )
         reasons = {"overall": reason} if reason else {}
         parts = self.units.parts(right.ravel())
-        return Estimate(value, error, float(self.counts.sum()), 1.0, reasons, parts)
+        looks = float(self.units.looked_at(np.ones(right.size)))
+        return Estimate(value, error, looks, 1.0, reasons, parts)
 
     @cached_property
     def users(self) -> Estimate:
@@ -336,7 +353,7 @@ class AreaEstimate:
                 reasons[label] = reason or nothing
             found.append((value * total, error * total))
         values, errors = np.array(found, np.float64).reshape(-1, 2).T
-        return Estimate(values, errors, (x > 0) @ self.counts.ravel() * 1.0, total, reasons)
+        return Estimate(values, errors, self.units.looked_at(x), total, reasons)
 
 
 _FIGURES = ("areas", "overall", "users", "producers", "f1")
@@ -620,6 +637,12 @@ def _clusters(
 ) -> Units:
     """Return units that are clusters: how many pixels of each (mapped, true) pair each has."""
     clusters, first = np.unique(answered["cluster"], return_index=True)
+    homes = table.groupby("cluster")["stratum"].nunique()
+    if (homes > 1).any():
+        raise ValueError(
+            f"cluster {homes.idxmax()} is in {homes.max()} strata; number the clusters of each "
+            "stratum anew"
+        )
     profiles = np.zeros((len(clusters), count**2))
     np.add.at(profiles, (np.searchsorted(clusters, answered["cluster"]), cells), 1)
     strata = _codes(answered["stratum"].iloc[first], names)

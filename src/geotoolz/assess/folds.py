@@ -36,6 +36,10 @@ Split = tuple[Positions, Positions]
 """Positions of training and test samples."""
 
 
+_MOST_CELLS = 10**7
+"""So many blocks that chips reach into are looked at, one by one."""
+
+
 class LeakError(ValueError):
     """A split in which training and test samples share pixels, or a rim around them.
 
@@ -178,6 +182,12 @@ class BlockFolds(_Folds):
         own = cells((boxes[:, :2] + boxes[:, 2:]) / 2, np.floor)
         low = cells(boxes[:, :2] - rim, np.floor)
         high = np.maximum(cells(boxes[:, 2:] + rim, np.ceil) - 1, low)
+        if np.prod(high - low + 1.0, axis=1).sum() > _MOST_CELLS:
+            raise ValueError(
+                f"block_size must be about as large as the chips at least, got {self.block_size} "
+                f"for chips of up to {np.max(boxes[:, 2:] - boxes[:, :2]):g} and a buffer of "
+                f"{self.buffer}"
+            )
         reached = [
             (index, x, y)
             for index in np.flatnonzero((low != high).any(axis=1))

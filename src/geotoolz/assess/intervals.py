@@ -29,7 +29,7 @@ class Estimate:
     standard_error
         Of the same shape; NaN where the sample cannot tell.
     count
-        How many samples the figure rests on, of the same shape.
+        How many samples the figure rests on, of the same shape; of clusters, how many clusters.
     total
         What 100 % is: 1 for accuracies, the whole area for areas.
     reasons

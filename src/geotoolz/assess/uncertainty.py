@@ -194,7 +194,7 @@ def conformal_threshold(probabilities: ArrayLike, truth: ArrayLike, level: float
     said = np.sort(table[np.arange(len(labels)), labels])
     # The rank from above that leaves (N + 1) (1 - level) of the given pixels below, rounded down.
     below = math.floor((len(said) + 1) * (1 - level) + 1e-9)
-    return float(said[below - 1]) if below else 0.0
+    return min(max(float(said[below - 1]), 0.0), 1.0) if below else 0.0
 
 
 def conformal_sets(

@@ -6,9 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rasterio import Affine
 
-from geopatcher import XarrayField
+from geopatcher import (
+    SpatialPatcher,
+    SpatialRectangular,
+    SpatialRegularStride,
+    XarrayField,
+    map_patches,
+)
 from geotoolz import write_cog
-from geotoolz.assess import ClassMap, count_classes
+from geotoolz.assess import ClassMap, count_classes, sample_design
 
 PLACE = Affine(10, 0, 500_000, 0, -10, 5_000_000)
 DTYPES = ["uint8", ">u2", "int16", "int32", "uint32", "int64", "float32", ">f8"]
@@ -102,3 +108,18 @@ def test_a_mask_of_a_file_hides_classes(tmp_path):
         file.write(values, 1)
         file.write_mask(values != 2)
     assert count_classes(path).to_dict() == {0: 4, 1: 4}
+
+
+@pytest.mark.filterwarnings("ignore:Dataset has no geotransform")  # GDAL's, of the store
+@pytest.mark.parametrize("nodata", [None, 0])
+def test_what_a_run_wrote_into_a_zarr_store_is_a_map_and_its_path_says_how(nodata, tmp_path):
+    classes = np.random.default_rng(0).integers(0, 4, (96, 80)).astype("uint8")
+    tile = GeoTensor(classes, PLACE, "EPSG:32632", nodata)
+    patcher = SpatialPatcher(SpatialRectangular(32, boundary="shrink"), SpatialRegularStride(32))
+    done = map_patches(
+        patcher, tile, lambda chip: chip, target=tmp_path / "map.zarr", progress=False
+    )
+    assert count_classes(done).to_dict() == count_classes(tile).to_dict()
+    assert sample_design(done, 20).equals(sample_design(tile, 20))
+    with pytest.raises(ValueError, match="no band of its own"):
+        count_classes(tmp_path / "map.zarr")

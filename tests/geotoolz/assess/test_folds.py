@@ -369,6 +369,11 @@ def test_chips_of_two_systems_are_not_compared():
         BlockFolds(320, 2).fold_of([patch for tile in tiles for patch in patcher.split(tile)])
 
 
+def test_blocks_far_smaller_than_chips_are_refused_before_they_fill_the_memory():
+    with pytest.raises(ValueError, match="as large as the chips"):
+        BlockFolds(0.01, 2).fold_of(chips())
+
+
 def test_a_variogram_takes_no_masked_values_and_needs_pairs():
     places = np.random.default_rng(0).uniform(0, 100, (50, 2))
     values = np.where(np.arange(50) == 3, 1e6, places[:, 0])

@@ -155,3 +155,43 @@ def test_matrix_and_areas_of_one_map_meet_by_their_labels():
         area_estimate(counts, {3: 1, 5: 1, 7: 1})
     with pytest.raises(ValueError, match="there twice"):
         area_estimate(counts, pixels, classes=["a", "b", "a"])
+
+
+def clusters_of(population, seed=0):
+    """Samples of clusters of 1 to 11 pixels in two strata, with their mapped and true classes."""
+    rng, rows = np.random.default_rng(seed), []
+    for cluster in range(population):
+        stratum, pixels = cluster % 2, rng.integers(1, 12)
+        right = rng.uniform(size=pixels) < 0.5 + 0.3 * stratum
+        mapped = rng.integers(1, 3, pixels)
+        true = np.where(right, mapped, 3 - mapped)
+        rows += [(stratum, cluster, m, t) for m, t in zip(mapped, true, strict=True)]
+    table = pd.DataFrame(rows, columns=["stratum", "cluster", "map_class", "reference"])
+    return table.assign(stratum_size=table["stratum"].map({0: 400, 1: 900}), inclusion=0.1)
+
+
+def test_clusters_of_several_strata_have_the_error_of_their_ratios_written_out():
+    """Cochran (1977), equation 6.45: deviations from what a cluster's pixels let expect."""
+    table = clusters_of(24)
+    variance = 0.0
+    for size, rows in ((400, table[table["stratum"] == 0]), (900, table[table["stratum"] == 1])):
+        counts = rows.groupby("cluster")["reference"].agg([lambda r: (r == 1).sum(), "size"])
+        y, m = counts.to_numpy(float).T
+        rest = y - y.sum() / m.sum() * m
+        variance += 0.9 * (size / m.mean()) ** 2 / len(y) * np.sum(rest**2) / (len(y) - 1)
+    found = estimate_samples(table)
+    assert found.standard_error[0] == pytest.approx(np.sqrt(variance))
+    assert found.standard_error[0] == pytest.approx(found.standard_error[1])
+
+
+def test_clusters_that_are_all_right_are_few_looks():
+    found = estimate_samples(looked_at(5, design="cluster", cluster=(3, 10)))
+    assert found.overall.count == 5
+    low, high = found.overall.interval(method="wilson")
+    assert (low, high) == pytest.approx((1 / (1 + 1.959964**2 / 5), 1))
+
+
+def test_a_cluster_lies_in_one_stratum():
+    table = clusters_of(8)
+    with pytest.raises(ValueError, match="number the clusters of each stratum anew"):
+        estimate_samples(table.assign(cluster=table["cluster"] // 2))
