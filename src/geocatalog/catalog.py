@@ -27,6 +27,8 @@ from geocatalog.footprint import (
     crs_text,
     region_of,
     reproject,
+    turned_onto,
+    turns,
 )
 from geocatalog.geoslice import GeoSlice
 from geocatalog.interval import OPEN_END, OPEN_START, interval_of, iso_ends, pack_time
@@ -430,7 +432,7 @@ class GeoCatalog(ABC):
         ((5.0, 5.0, 10.0, 10.0), ['b.tif'])
         """
         left, right = _part_near(self, other), _part_near(other, self)
-        pairs = pairs_of(left.table, right.table_in(left.crs), spatial_only, touching)
+        pairs = pairs_of(left.table, _turned_table(right, left), spatial_only, touching)
         return InMemoryGeoCatalog.from_table(pairs, self.backend)
 
     def union(self, other: GeoCatalog) -> InMemoryGeoCatalog:
@@ -499,11 +501,12 @@ class GeoCatalog(ABC):
         (0.0, 0.0, 5.0, 10.0)
         """
         own, near = self.materialize(), _part_near(other, self)
-        taken = near.table_in(own.crs)
+        taken = _turned_table(near, own)
         shapes = own.table.geometry.copy()
+        left = np.ones(len(shapes), dtype=bool)
         for row, others in pairs_of(own.table, taken, spatial_only).partners().items():
             shapes[row] = shapely.difference(shapes[row], shapely.union_all(taken.geometry[others]))
-        left = ~shapely.is_empty(shapes)
+            left[row] = not shapes[row].is_empty
         frame = own.gdf.set_geometry(shapes, crs=own.crs)
         return InMemoryGeoCatalog(frame[left], self.backend)
 
@@ -608,6 +611,16 @@ def _part_near(catalog: GeoCatalog, other: GeoCatalog) -> InMemoryGeoCatalog:
     box = None if isinstance(catalog, InMemoryGeoCatalog) else other.total_bounds
     near = catalog if box is None else catalog.query(bounds=box, crs=other.crs)
     return near.materialize()
+
+
+def _turned_table(catalog: InMemoryGeoCatalog, other: InMemoryGeoCatalog) -> FootprintTable:
+    """Return the rows of a catalog where another one, which may count to 360, has them."""
+    table = catalog.table_in(other.crs)
+    ends = [each for each in (other.table.extent, table.extent) if each is not None]
+    if not other.crs.is_geographic or len(ends) < 2 or not any(turns(e[0], e[2]) for e in ends):
+        return table
+    shapes = turned_onto(table.geometry, ends[0][0], ends[0][2])
+    return FootprintTable(table.frame.set_geometry(shapes, crs=table.crs))
 
 
 class InMemoryGeoCatalog(GeoCatalog):

@@ -150,11 +150,13 @@ class DuckDBGeoCatalog(GeoCatalog):
             return self._source.info.extent
         if self._regions:
             return self.materialize().temporal_extent
-        start, end = self._source.time("start_time"), self._source.time("end_time")
-        if start is None or end is None:
+        times = [self._source.time(name) for name in ("start_time", "end_time")]
+        known = [each for each in times if each is not None]
+        if not known:
             return None
-        first = f"epoch_us(CAST(least(min({start}), min({end})) AS TIMESTAMPTZ))"
-        last = f"epoch_us(CAST(greatest(max({start}), max({end})) AS TIMESTAMPTZ))"
+        low, high = (", ".join(f"{how}({each})" for each in known) for how in ("min", "max"))
+        first = f"epoch_us(CAST(least({low}) AS TIMESTAMPTZ))"
+        last = f"epoch_us(CAST(greatest({high}) AS TIMESTAMPTZ))"
         ((low, high),) = self._fetch(self._statement(f"{first}, {last}"))
         return None if low is None else interval_of(low, high)
 
@@ -254,9 +256,8 @@ class DuckDBGeoCatalog(GeoCatalog):
         """
         names = [name for name in self.columns if name != "geometry"]
         known = self._source.aliases | {name: self._source.names[name] for name in names}
-        sql = compile_expression(expression, known)
-        attributes = f"(SELECT {self._source.columns(names)} FROM {self._source.rows()})"
-        check_boolean(expression, self._source.thread_cursor(), sql, attributes)
+        sql = compile_expression(expression, known | self._source.known_numbers)
+        check_boolean(expression, self._source.thread_cursor(), sql, self._source.rows())
         return self._with([(sql, ())])
 
     def _select(self, region: Region | None, times: tuple[int, int] | None) -> DuckDBGeoCatalog:

@@ -610,6 +610,8 @@ def reproject(geometry: np.ndarray, source: Any, target: Any) -> np.ndarray:
     dense = shapely.segmentize(geometry, np.where(np.isfinite(step), step, 1.0))
     move = transformer(source, target).transform
     moved = shapely.transform(dense, lambda xy: np.column_stack(move(xy[:, 0], xy[:, 1])))
+    if source.is_geographic and target.is_geographic:
+        moved = _unbroken(dense, moved, source, target)
     sides = shapely.bounds(moved)
     occupied = ~shapely.is_empty(moved) & ~shapely.is_missing(moved)
     lost = np.flatnonzero(occupied & ~np.isfinite(sides).all(axis=1))
@@ -623,6 +625,31 @@ def reproject(geometry: np.ndarray, source: Any, target: Any) -> np.ndarray:
         for index in wide:
             moved[index] = _unwrap(geometry[index], moved[index], source, target)
     return moved
+
+
+def _unbroken(original: np.ndarray, moved: np.ndarray, source: CRS, target: CRS) -> np.ndarray:
+    """Mend footprints in degrees that a move brought to both sides of 180.
+
+    Another prime meridian has the antimeridian elsewhere; and pyproj counts what it moves from -180
+    to 180, whatever it was counted from.
+    """
+    unit = math.degrees(source.axis_info[0].unit_conversion_factor)
+    if not math.isclose(target.axis_info[0].unit_conversion_factor, math.radians(1)):
+        return moved
+    begin = _prime_meridian(source) - _prime_meridian(target)
+    was, now = shapely.get_coordinates(original)[:, 0], shapely.get_coordinates(moved)
+    with np.errstate(invalid="ignore"):
+        now[:, 0] += 360.0 * np.round((was * unit + begin - now[:, 0]) / 360.0)
+    whole = shapely.set_coordinates(moved.copy(), now)
+    west, _, east, _ = shapely.bounds(whole).T
+    for row in np.flatnonzero((west < -180.0) | (east > 180.0)).tolist():
+        whole[row] = cut_at_180(translate(whole[row], 360.0 * (west[row] < -180.0)))
+    return whole
+
+
+def _prime_meridian(crs: CRS) -> float:
+    found = crs.prime_meridian
+    return 0.0 if found is None else math.degrees(found.longitude * found.unit_conversion_factor)
 
 
 def _unwrap(original: BaseGeometry, moved: BaseGeometry, source: CRS, target: CRS) -> BaseGeometry:

@@ -17,7 +17,9 @@ from geocatalog.stac_parquet import TOP
 
 _TIMES = ("datetime", "start_datetime", "end_datetime")
 _UNKNOWN = "CAST(NULL AS DOUBLE)"
-_GRID = frozenset({"proj:code", "proj:epsg", "proj:wkt2", "proj:transform", "proj:shape"})
+_GRID = frozenset(
+    {"proj:code", "proj:epsg", "proj:wkt2", "proj:projjson", "proj:transform", "proj:shape"}
+)
 
 
 class ItemColumns:
@@ -217,6 +219,8 @@ class ItemColumns:
         codes = [fields[name] for name in ("proj:code", "proj:wkt2") if name in fields]
         if "proj:epsg" in fields:
             codes.insert("proj:code" in fields, f"'EPSG:' || CAST({fields['proj:epsg']} AS BIGINT)")
+        if "proj:projjson" in fields:  # text, or a struct whose text is JSON
+            codes.append(f"CAST(to_json({fields['proj:projjson']}) ->> '$' AS VARCHAR)")
         if codes:
             yield "native_crs", f"coalesce({', '.join(codes)})"
             yield from self._pixel_size(fields, f"coalesce({', '.join(codes)}) IS NOT NULL")

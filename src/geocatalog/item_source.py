@@ -19,7 +19,7 @@ import pyarrow as pa
 import shapely
 
 from geocatalog.errors import CatalogError
-from geocatalog.footprint import as_crs, box_outline, degree_box, outline_within
+from geocatalog.footprint import as_crs, box_outline, crs_text, degree_box, outline_within
 from geocatalog.item_columns import ItemColumns
 from geocatalog.parquet import (
     COVERING,
@@ -93,6 +93,14 @@ def parquet_files(place: str) -> list[str]:
     return found
 
 
+def _is_parted(place: str, paths: list[str]) -> bool:
+    """Return whether folders below a place tell what files do not ("year=2024")."""
+    folders = {part for path in paths for part in path[len(place) :].split("/")[:-1]}
+    with parquet_file(paths[0]) as file:
+        known = set(file.schema_arrow.names)
+    return not {part.partition("=")[0] for part in folders if "=" in part} <= known
+
+
 @dataclass(frozen=True)
 class ItemSource(ParquetSource):
     """Files of STAC items with the connection that reads them.
@@ -152,7 +160,8 @@ class ItemSource(ParquetSource):
             )
         connection = reading(place, f"allowed_paths = [{', '.join(map(both_forms, paths))}]")
         listed = ", ".join(literal(pattern_of(path)) for path in paths)
-        table = f"read_parquet([{listed}], union_by_name = true)"
+        hive = str(_is_parted(place, paths)).lower()
+        table = f"read_parquet([{listed}], union_by_name = true, hive_partitioning = {hive})"
         schema = connection.sql(f"SELECT * FROM {table} LIMIT 0").to_arrow_table().schema
         facts = _Facts.of(paths)
         columns = ItemColumns(schema, asset_key, place, facts.always_null)
@@ -176,6 +185,7 @@ class ItemSource(ParquetSource):
             covering="bbox" if covered else None,
             undated=columns.has("start_datetime"),
             as_json=facts.as_json,
+            sparse=True,
             stamps=stamps,
         )
         how: dict[str, Any] = {"asset_key": asset_key, "expressions": expressions, "items": items}
@@ -198,38 +208,17 @@ class ItemSource(ParquetSource):
         )
         return f"(SELECT {selected} FROM {self.items})"
 
+    @property
+    def known_numbers(self) -> dict[str, str]:  # type: ignore[override]
+        """None: JSON, of which items are, has no NaN."""
+        return {}
+
     @cached_property
     def aliases(self) -> dict[str, str]:
         """Names that a condition may use beside those of the columns: the items' own."""
         return {
             own: self.names[name] for name, own in PROPERTIES.items() if name in self.expressions
         }
-
-    @cached_property
-    def _cross_180(self) -> bool:
-        """Whether the box of some item lies on both sides of 180 degrees."""
-        sides = super().side("xmin"), super().side("xmax")
-        cursor = self.connection.cursor()
-        found = cursor.execute(f"SELECT 1 FROM {self.rows()} WHERE {sides[0]} > {sides[1]} LIMIT 1")
-        return bool(found.fetchall())
-
-    def side(self, name: str) -> str:
-        """Return the bbox field of that name; a box across 180 degrees reaches around the globe.
-
-        Parameters
-        ----------
-        name
-            "xmin", "ymin", "xmax" or "ymax".
-
-        Returns
-        -------
-        SQL.
-        """
-        own = super().side(name)
-        if name[0] == "y" or not self._cross_180:
-            return own
-        crossing = f"{super().side('xmin')} > {super().side('xmax')}"
-        return f"(CASE WHEN {crossing} THEN {180 if name == 'xmax' else -180} ELSE {own} END)"
 
     def schema(self, names: list[str]) -> pa.Schema:
         """Return the Arrow types of `columns(names)`.
@@ -283,6 +272,8 @@ class ItemSource(ParquetSource):
         The same rows.
         """
         whole = super().conformed(table.select(range(len(names))), names)
+        if "native_crs" in names:
+            whole = _with_named_crs(whole, names.index("native_crs"))
         if "geometry" not in names or not len(whole):
             return whole
         at = names.index("geometry")
@@ -308,6 +299,15 @@ class ItemSource(ParquetSource):
         return np.where(np.isfinite(boxes).all(axis=1)[:, None], boxes, own)
 
 
+def _with_named_crs(table: pa.Table, at: int) -> pa.Table:
+    """Return rows whose CRS have the names that a catalog gives them: an item may write JSON."""
+    told = table.column(at).to_pylist()
+    if not any(each and each.startswith("{") for each in told):
+        return table
+    named = [each and crs_text(as_crs(each)) for each in told]
+    return table.set_column(at, table.schema.names[at], pa.array(named, pa.string()))
+
+
 def _outline(shape: Any, box: np.ndarray) -> Any:
     """Return an item's outline cut at 180 degrees, or its box where it has none."""
     if not np.isfinite(box).all():
@@ -331,11 +331,16 @@ class _Facts:
         for path in paths:
             with parquet_file(path) as file:
                 footer, said = file.metadata, file.schema_arrow.metadata or {}
-            rows += footer.num_rows
             text |= set(json.loads(said.get(b"geocatalog", b"{}")).get("json", ()))
+            own: dict[str, int | None] = {}
             for name, count in _nulls(footer):
-                told = nulls.get(name, 0)
-                nulls[name] = None if told is None or count is None else told + count
+                told = own.get(name, 0)
+                own[name] = None if told is None or count is None else told + count
+            # A column that a file lacks is null in all its rows.
+            for name in {*nulls, *own} if footer.num_rows else ():
+                before, more = nulls.get(name, rows), own.get(name, footer.num_rows)
+                nulls[name] = None if before is None or more is None else before + more
+            rows += footer.num_rows
         return cls(rows, nulls, frozenset(text))
 
     def always_null(self, name: str) -> bool:

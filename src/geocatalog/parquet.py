@@ -53,8 +53,9 @@ class FileInfo:
 
     `covering` is the path of the bbox struct's four fields, or None; `boxes` says that every
     footprint is its own bounds; `undated` that some row may lack a time; `valid` that no footprint
-    needs mending. `as_json` names the columns that hold JSON, `shapes` the CRS of further
-    geometries. `stamps` tell files, by their paths, from others of their names.
+    needs mending; `sparse` that dicts lack the keys that are null. `as_json` names the columns
+    that hold JSON, `shapes` the CRS of further geometries. `stamps` tell files, by their paths,
+    from others of their names.
     """
 
     path: str
@@ -73,6 +74,7 @@ class FileInfo:
     as_json: frozenset[str] = frozenset()
     shapes: dict[str, Any] = field(default_factory=dict)
     valid: bool = False
+    sparse: bool = False
     stamps: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     @cached_property
@@ -435,6 +437,10 @@ def read_info(path: Any) -> FileInfo:
             f"{text} is GeoParquet but no catalog: it has no 'filepath' column, "
             f"only {schema.names[:12]}"
         )
+    # Arrow cannot take rows of views; the numbers of bytes and texts are the same.
+    plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+    fields = [each.with_type(plain.get(each.type, each.type)) for each in schema]
+    schema = pa.schema(fields, metadata)
     return replace(info_of(text, schema, rows), stamps=((text, stamp),))
 
 
@@ -616,7 +622,9 @@ def columns_from_arrow(table: pa.Table, info: FileInfo) -> pd.DataFrame:
     plain = table.to_pandas()
     for each, column in zip(table.schema, table.columns, strict=True):
         if pa.types.is_nested(each.type):
-            plain[each.name] = pd.Series(column.to_pylist(), dtype=object)
+            told = column.to_pylist()
+            told = [_without_nulls(value) for value in told] if info.sparse else told
+            plain[each.name] = pd.Series(told, dtype=object)
         elif each.name in info.shapes and pa.types.is_binary(each.type):
             other = info.shapes[each.name]
             own = None if other is None else as_crs(json.dumps(other))
@@ -628,3 +636,10 @@ def columns_from_arrow(table: pa.Table, info: FileInfo) -> pd.DataFrame:
             name = str(each.type).replace("uint", "UInt").replace("int", "Int")
             plain[each.name] = pd.array(column.to_pylist(), dtype=name)
     return plain
+
+
+def _without_nulls(value: Any) -> Any:
+    """Return a value whose dicts lack what is null: Arrow gives all dicts of a column all keys."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(each) for key, each in value.items() if each is not None}
+    return list(map(_without_nulls, value)) if isinstance(value, list) else value

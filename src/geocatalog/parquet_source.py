@@ -115,12 +115,32 @@ class ParquetSource:
         -------
         SQL.
         """
-        file = f"read_parquet({literal(pattern_of(self.info.path))})"
+        # Folders called "cloud_cover=10" would take the place of the file's own column.
+        path = literal(pattern_of(self.info.path))
+        file = f"read_parquet({path}, hive_partitioning = false)"
         if any(name != new for name, new in self.names.items()):
             given = ", ".join(quoted(self.names[name]) for name in self.info.types)
             file += f" AS file({given})"
         absent = [f", {_NO_TIME} AS {quoted(self.names[name])}" for name in self._absent]
+        for name, known in self.known_numbers.items():
+            own = quoted(self.names[name])
+            # By its text: of isnan() DuckDB believes the statistics, which leave NaN out.
+            number = f"CASE WHEN CAST({own} AS VARCHAR) <> 'nan' THEN {own} END"
+            absent.append(f", {number} AS {quoted(known)}")
         return f"(SELECT *{''.join(absent)} FROM {file})" if absent else file
+
+    @cached_property
+    def known_numbers(self) -> dict[str, str]:
+        """Names in SQL by which conditions ask for columns in which others may write NaN.
+
+        A number that is not known is null to a condition, as it is in a catalog's own file.
+        """
+        if self.info.version > 0:
+            return {}
+        floats = [name for name, kind in self.info.types.items() if pa.types.is_floating(kind)]
+        hidden = [f"known {name}" for name in floats]
+        names = sql_names([*self.names.values(), *hidden])
+        return {name: names[other] for name, other in zip(floats, hidden, strict=True)}
 
     @property
     def _absent(self) -> list[str]:
@@ -136,8 +156,18 @@ class ParquetSource:
         """Further names that a condition may use, and the columns that they mean."""
         return {}
 
+    @cached_property
+    def _cross_180(self) -> bool:
+        """Whether the box of some row lies on both sides of 180 degrees, as others may write it."""
+        if self.info.version > 0 or not self.info.crs.is_geographic:
+            return False
+        box = quoted(self.names[str(self.info.covering)])
+        crossing = f"SELECT 1 FROM {self.rows()} WHERE {box}.xmin > {box}.xmax LIMIT 1"
+        with self.explaining():
+            return bool(self.connection.cursor().execute(crossing).fetchall())
+
     def side(self, name: str) -> str:
-        """Return the bbox field of that name.
+        """Return the bbox field of that name; a box across 180 degrees reaches around the globe.
 
         Parameters
         ----------
@@ -148,7 +178,11 @@ class ParquetSource:
         -------
         SQL.
         """
-        return f"{quoted(self.names[str(self.info.covering)])}.{name}"
+        box = quoted(self.names[str(self.info.covering)])
+        if name[0] == "y" or not self._cross_180:
+            return f"{box}.{name}"
+        around = 180 if name == "xmax" else -180
+        return f"(CASE WHEN {box}.xmin > {box}.xmax THEN {around} ELSE {box}.{name} END)"
 
     def time(self, name: str) -> str | None:
         """Return a time column, or None where the file has none.

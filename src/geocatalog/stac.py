@@ -413,8 +413,10 @@ def to_stac_items(catalog: GeoCatalog, properties: dict[str, str] | None = None)
 
     Footprints go to EPSG:4326 as GeoJSON asks, and the projected one stays in `proj:` fields. The
     asset is called "data", or by the keys of the row's `assets`. A row without an `item_id` gets
-    the name of its file as one. Addresses stay as the catalog has them: once an item is placed
-    (`item.set_self_href(...)`), `item.make_asset_hrefs_relative()` makes them relative to it.
+    the name of its file as one; rows of one id, such as those of an item's assets, get their
+    asset's key or their number behind it, since an id is an item's alone. Addresses stay as the
+    catalog has them: once an item is placed (`item.set_self_href(...)`),
+    `item.make_asset_hrefs_relative()` makes them relative to it.
 
     Parameters
     ----------
@@ -450,14 +452,21 @@ def to_stac_items(catalog: GeoCatalog, properties: dict[str, str] | None = None)
 
 
 def _ids(rows: Sequence[CatalogRow]) -> list[str]:
-    """The rows' own ids, else their files' names, with the row's number where two are the same."""
-    own = [row.extras.get("item_id") for row in rows]
-    files = [_name(row.filepath).stem or "row" for row in rows]
-    count = Counter(files)
-    return [
-        str(known) if is_known(known) else file if count[file] == 1 else f"{file}-{row.index}"
-        for known, file, row in zip(own, files, rows, strict=True)
+    """The rows' own ids, else their files' names, with what tells those of a collection apart."""
+    known = [row.extras.get("item_id") for row in rows]
+    ids = [
+        str(own) if is_known(own) else _name(row.filepath).stem or "row"
+        for own, row in zip(known, rows, strict=True)
     ]
+    for ending in ("asset_key", None):
+        within = [str(row.extras.get("collection")) for row in rows]
+        count = Counter(zip(within, ids, strict=True))
+        ends = [row.index if ending is None else row.extras.get(ending) for row in rows]
+        ids = [
+            f"{own}-{end}" if count[place, own] > 1 and is_known(end) else own
+            for place, own, end in zip(within, ids, ends, strict=True)
+        ]
+    return ids
 
 
 def _name(href: str) -> PurePosixPath:

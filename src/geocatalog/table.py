@@ -668,6 +668,12 @@ def _ordered_frame(frame: GeoDataFrame) -> GeoDataFrame:
     frame = frame.astype(odd) if odd else frame
     plain = pd.DataFrame(frame.drop(columns=frame.geometry.name)).reset_index(drop=True)
     extras = plain.drop(columns=list(CORE_COLUMNS), errors="ignore").rename(columns=str)
+    lacking = np.flatnonzero(plain["filepath"].isna().to_numpy())
+    if len(lacking):
+        raise CatalogError(
+            f"row {lacking[0]} has no filepath ({len(lacking)} such rows); drop such rows first: "
+            "frame[frame.filepath.notna()]"
+        )
     start, end = (
         utc_column(plain.get(name, [None] * len(plain)), end=name == "end_time")
         for name in ("start_time", "end_time")

@@ -6,6 +6,9 @@ import pandas as pd
 import pytest
 import shapely
 from footprints import frame, paths_of, utc
+from globe import places
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from geocatalog import (
     CatalogError,
@@ -402,3 +405,51 @@ def test_columns_are_assigned_to_a_catalog_and_lost_on_a_copy(as_backend, four_s
     frame.loc[0, "mission"] = "L8"
     changed = frame.assign(n=1).to_crs(4326).set_geometry("geometry").rename(columns={"n": "m"})
     assert InMemoryGeoCatalog(changed).where("mission = 'L8' and m = 1").gdf.shape[0] == 1
+
+
+@given(st.data())
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_pairs_share_cells_of_the_globe_however_longitudes_are_counted(as_backend, data):
+    """0 to 360 in one catalog, -180 to 180 in the other: the plain count has no seam."""
+    sets = [data.draw(st.lists(places(), min_size=1, max_size=4)) for _ in range(2)]
+    counts = [data.draw(st.booleans()) for _ in range(2)]
+
+    def catalog(group, to_360):
+        # Counted to 360, what lies west of Greenwich lies beyond 180.
+        shapes = [
+            shapely.box(*each.turned(360 * (each.west < 0))) if to_360 else each.split()
+            for each in group
+        ]
+        names = [str(number) for number in range(len(group))]
+        return as_backend(
+            InMemoryGeoCatalog(gpd.GeoDataFrame({"filepath": names}, geometry=shapes, crs=4326))
+        )
+
+    one, two = map(catalog, sets, counts)
+    shared = {
+        (str(a), str(b)): len(own.cells() & other.cells())
+        for a, own in enumerate(sets[0])
+        for b, other in enumerate(sets[1])
+    }
+    found = one & two
+    pairs = zip(found.column("filepath"), found.column("filepath_right"), strict=True)
+    areas = dict(zip(pairs, shapely.area(found.column("geometry")), strict=True))
+    assert areas == pytest.approx({pair: float(count) for pair, count in shared.items() if count})
+    left = one - two
+    taken = [own.cells().difference(*(each.cells() for each in sets[1])) for own in sets[0]]
+    areas = dict(zip(left.paths, shapely.area(left.column("geometry")), strict=True))
+    assert areas == pytest.approx({str(at): float(len(c)) for at, c in enumerate(taken) if c})
+
+
+def test_a_difference_keeps_rows_without_a_place(four_scenes):
+    rows = frame([(0, 0, 1, 1)] * 2)
+    rows.loc[0, "geometry"] = None
+    rows.loc[1, "geometry"] = shapely.Polygon()
+    assert len(InMemoryGeoCatalog(rows) - four_scenes) == 2
+
+
+def test_a_row_without_a_path_is_refused():
+    rows = frame([(0, 0, 1, 1)] * 2)
+    rows.loc[1, "filepath"] = None
+    with pytest.raises(CatalogError, match="row 1 has no filepath"):
+        InMemoryGeoCatalog(rows)

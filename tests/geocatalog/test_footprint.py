@@ -136,3 +136,25 @@ def test_places_without_a_way_to_the_globe_are_named(crs):
     outline = np.array([shapely.box(0, 0, 8, 8)], dtype=object)
     with pytest.raises(CatalogError, match="no coordinates lead from"):
         reproject(outline, crs, 4326)
+
+
+FERRO = as_crs(4326).to_wkt().replace('PRIMEM["Greenwich",0', 'PRIMEM["Ferro",-17.6666666666667')
+
+
+@pytest.mark.parametrize("source", [FERRO, 4807, 4269, 4230])
+@pytest.mark.parametrize("west", [-190, -175, -160, 10, 150, 165, 175, 185, 350])
+def test_degrees_of_another_system_keep_their_size_and_side(source, west):
+    """Another prime meridian, grads, or longitudes beyond 180: a place is found by its middle."""
+    turn = 400 if source == 4807 else 360
+    west = west * turn / 360
+    moved = reproject(np.array([shapely.box(west, 10, west + 9, 20)]), source, 4326)[0]
+    assert moved.is_valid
+    assert -180 <= moved.bounds[0] <= moved.bounds[2] <= 180
+    assert moved.area == pytest.approx(90 * (360 / turn) ** 2, rel=1e-2)
+    middle = Transformer.from_crs(source, 4326, always_xy=True).transform(west + 4.5, 15)
+    assert moved.covers(shapely.Point((middle[0] + 180) % 360 - 180, middle[1]))
+
+
+def test_the_whole_globe_is_whole_in_another_system():
+    world = np.array([shapely.box(-180, -90, 180, 90)])
+    assert reproject(world, FERRO, 4326)[0].area == pytest.approx(360 * 180)

@@ -420,3 +420,87 @@ def test_a_path_is_a_name_and_no_pattern(tmp_path, name, partition):
         found = open_catalog(target)
         assert found.gdf.filepath.tolist() == [name]
         assert len(pickle.loads(pickle.dumps(found)).query(time="2024-06")) == 1
+
+
+def _rewritten(path, **columns):
+    """Replace columns of a file of GeoPandas by Arrow's, as other writers have them."""
+    table = pq.read_table(path)
+    for name, column in columns.items():
+        table = table.set_column(table.schema.get_field_index(name), name, column)
+    pq.write_table(table, path)
+    return open_catalog(path), from_geoparquet(path)
+
+
+def _of_others(tmp_path):
+    rows = frame([(i, 0, i + 1, 1) for i in range(4)], cloud=[1.0, 60.0, 3.0, 70.0]).set_crs(
+        4326, allow_override=True
+    )
+    path = tmp_path / "others.parquet"
+    rows.drop(columns=["start_time", "end_time"]).to_parquet(path, write_covering_bbox=True)
+    return path
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "condition", ["cloud > 50", "not (cloud > 50)", "cloud is null", "isnan(cloud)", "cloud = 3"]
+)
+def test_nan_that_others_write_is_not_known_to_a_condition(tmp_path, kind, condition):
+    """DuckDB takes NaN for the largest number, and its statistics leave it out."""
+    clouds = pa.array(np.array([1.0, 60.0, np.nan, np.inf], kind))
+    lazy, memory = _rewritten(_of_others(tmp_path), cloud=clouds)
+    assert lazy.where(condition).paths == memory.where(condition).paths
+    assert len(lazy.where(condition)) == len(memory.where(condition))
+
+
+def test_boxes_across_180_that_others_write_are_asked(tmp_path):
+    """RFC 7946 has west > east there, and so may the column of bounds."""
+    path = _of_others(tmp_path)
+    rows = gpd.read_parquet(path)
+    halves = [shapely.box(179, 0, 180, 1), shapely.box(-180, 0, -179, 1)]
+    rows.loc[0, "geometry"] = shapely.MultiPolygon(halves)
+    rows.to_parquet(path, write_covering_bbox=True)
+    boxes = pq.read_table(path).column("bbox")
+    told = boxes.to_pylist()
+    told[0] |= {"xmin": 179.0, "xmax": -179.0}
+    lazy, memory = _rewritten(path, bbox=pa.array(told, boxes.type))
+    assert lazy.total_bounds == memory.total_bounds == (-180, 0, 180, 1)
+    for box in [(170, 0, -170, 1), (179.5, 0, 181, 1), (-180, 0, -179.5, 1), (1.5, 0, 2.5, 1)]:
+        found = lazy.query(bounds=box, crs=4326)
+        assert found.paths == memory.query(bounds=box, crs=4326).paths
+        assert len(found) == 2 if box[0] == 1.5 else len(found) == 1
+
+
+def test_views_of_text_and_bytes_are_text_and_bytes(tmp_path):
+    path = _of_others(tmp_path)
+    table = pq.read_table(path)
+    lazy, memory = _rewritten(
+        path,
+        filepath=table.column("filepath").cast(pa.string_view()),
+        geometry=table.column("geometry").cast(pa.binary_view()),
+    )
+    assert lazy.query(bounds=(0.5, 0, 1.5, 1)).paths == memory.query(bounds=(0.5, 0, 1.5, 1)).paths
+
+
+@pytest.mark.parametrize("name", ["start_time", "end_time"])
+def test_one_column_of_times_is_an_extent(tmp_path, name):
+    path = tmp_path / "others.parquet"
+    days = pd.to_datetime(["2024-06-01", "2024-06-03"], utc=True)
+    rows = frame([(0, 0, 1, 1)] * 2).drop(columns=["start_time", "end_time"])
+    rows.assign(**{name: days}).to_parquet(path)
+    assert open_catalog(path).temporal_extent == from_geoparquet(path).temporal_extent
+    assert open_catalog(path).temporal_extent.right == days[1]
+
+
+@pytest.mark.parametrize("folder", ["cloud=77", "filepath=x", "bbox=5", "geometry=1"])
+@pytest.mark.parametrize("own", [True, False])
+def test_a_folder_s_name_takes_no_column_s_place(tmp_path, folder, own):
+    place = tmp_path / folder
+    place.mkdir()
+    path = _of_others(place)
+    memory = from_geoparquet(path)
+    if own:
+        path = to_geoparquet(memory, place / "own.parquet")
+    lazy = open_catalog(path)
+    assert sorted(lazy.paths) == sorted(memory.paths)
+    assert sorted(lazy.where("cloud > 50").paths) == sorted(memory.where("cloud > 50").paths)
+    assert len(lazy.query(bounds=(0.2, 0, 0.5, 1))) == 1

@@ -380,3 +380,14 @@ def test_an_item_says_how_its_file_lies(tmp_path, name, target):
         expected, found = (load_raster(each, box) for each in (catalog, again))
         assert (expected.values != 0).sum() > 100
         np.testing.assert_array_equal(found.values, expected.values)
+
+
+def test_items_of_a_collection_have_ids_of_their_own(tmp_path):
+    """Rows of each asset, and pairs, have one item: its id alone would name two."""
+    rows = from_stac_items([item("one"), item("two")], "*", per="asset")
+    ids = [each.id for each in to_stac_items(rows)]
+    assert ids == ["one-B04", "one-B08", "two-B04", "two-B08"]
+    pairs = from_stac_items([item("one")]) & rows
+    assert len({each.id for each in to_stac_items(pairs)}) == len(pairs) == 4
+    (alone,) = to_stac_items(from_stac_items([item("one")]))
+    assert alone.id == "one"

@@ -12,6 +12,7 @@ import shapely
 from globe import places, with_heights
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyproj import CRS
 from shapely.geometry import mapping
 from tiny_scenes import make_scene
 
@@ -330,6 +331,49 @@ def test_a_folder_of_partitions_is_one_catalog(scenes, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(CatalogError, match="no Parquet file in the folder"):
         open_catalog(tmp_path / "empty")
+
+
+def test_a_partition_takes_no_property_s_place(scenes, tmp_path):
+    for place in (tmp_path / "id=zz" / "datetime=2020-01-01", tmp_path / "plain"):
+        to_stac_geoparquet(scenes, place / "items.parquet")
+    below, plain = tmp_path / "id=zz", tmp_path / "plain"
+    for path in (below, below / "datetime=2020-01-01" / "items.parquet"):
+        assert rows_of(open_catalog(path, "B04")) == rows_of(open_catalog(plain, "B04"))
+
+
+def test_files_that_lack_an_asset_or_boxes_are_counted_and_asked(scenes, tmp_path):
+    """What a file of a folder lacks is null in its rows, in its statistics too."""
+    del scenes[0]["assets"]["B04"]
+    scenes[0]["assets"]["B08"] = {"href": "/b08.tif", "roles": ["data"]}
+    for number, each in enumerate(scenes):
+        to_stac_geoparquet([each], tmp_path / "items" / f"{number}.parquet")
+    bare = tmp_path / "items" / "1.parquet"
+    pq.write_table(pq.read_table(bare).drop_columns(["bbox"]), bare)
+    catalog = open_catalog(tmp_path / "items", "B04")
+    assert len(catalog) == len(list(catalog)) == len(catalog.gdf) == 2
+    (row,) = catalog.where("item_id = 'S2'")
+    found = catalog.query(bounds=row.bounds, crs=4326)
+    assert "S2" in {each.extras["item_id"] for each in found}
+
+
+def test_a_system_that_is_told_as_projjson_is_known(scenes, tmp_path):
+    for each in scenes:
+        for name in ("proj:code", "proj:epsg"):
+            each["properties"].pop(name, None)
+        each["properties"]["proj:projjson"] = CRS(32610).to_json_dict()
+    catalog = open_catalog(to_stac_geoparquet(scenes, tmp_path / "items.parquet"), "B04")
+    memory = from_stac_items(as_objects(scenes), "B04", **DEGREES)
+    assert {row.extras["native_crs"] for row in catalog} == {"EPSG:32610"}
+    assert rows_of(catalog, columns_of(memory)) == rows_of(memory)
+
+
+def test_dicts_have_the_keys_that_their_item_gave_them(scenes, tmp_path):
+    told = [{"a": 1}, {"b": {"c": [{"d": 1}, {"e": 2}]}}, None]
+    for each, value in zip(scenes, told, strict=True):
+        each["properties"]["deep"] = value
+    catalog = open_catalog(to_stac_geoparquet(scenes, tmp_path / "items.parquet"), "B04")
+    found = {row.extras["item_id"]: row.extras["deep"] for row in catalog}
+    assert [found[f"S{day}"] for day in (1, 2, 3)] == told
 
 
 def test_items_on_a_store_are_one_catalog_too(scenes, tmp_path, on_store):
