@@ -24,7 +24,7 @@ from pipekit.files import keep_inputs, until_nobody_reads, whole
 from pipekit.places import place_of, store_of
 
 if TYPE_CHECKING:
-    from geocatalog.catalog import CatalogRow, GeoCatalog
+    from geocatalog.catalog import CatalogRow, GeoCatalog, InMemoryGeoCatalog
 
 NOTHING_FOUND = 3
 """Exit code of a command that worked and whose answer is "none"."""
@@ -309,7 +309,7 @@ def _row(row: CatalogRow) -> dict[str, Any]:
 
     times = {"start_time": row.start_time, "end_time": row.end_time}
     plain = {name: as_json(value) for name, value in (times | row.extras).items()}
-    return {"filepath": row.filepath, "bounds": list(row.bounds), **plain}
+    return {"filepath": row.filepath, "bounds": as_json(list(row.bounds)), **plain}
 
 
 @app.command
@@ -339,8 +339,8 @@ def convert(source: str, target: str, *, json_output: Output = False) -> int:
     """Write a catalog in another form, by the target's ending.
 
     .parquet rewrites in the newest layout, sorted; .geojson and .gpkg are for a GIS; .csv has
-    footprints as WKT; .json is a STAC item collection. The source may be any of .parquet,
-    .geojson and .gpkg.
+    footprints as WKT; .json is a STAC item collection. Lists and dicts become JSON. The source may
+    be any of .parquet, .geojson and .gpkg, or a catalog's folder.
     """
     import geopandas as gpd
 
@@ -348,40 +348,54 @@ def convert(source: str, target: str, *, json_output: Output = False) -> int:
 
     kind, ending = (Path(name).suffix.lower() for name in (source, target))
     goal, place = store_of(target) or Path(target), place_of(source)
-    if kind not in _READ:
+    if place is None and not Path(source).exists():
+        raise CatalogError(f"no catalog file at {source}")
+    if kind not in _READ and not _is_folder(source):
         raise CatalogError(f"cannot read {Path(source).suffix!r}; known are {', '.join(_READ)}")
     if ending not in _WRITTEN:
         raise CatalogError(f"cannot write {Path(target).suffix!r}; known are {', '.join(_WRITTEN)}")
-    if place is None and not Path(source).exists():
-        raise CatalogError(f"no catalog file at {source}")
     keep_inputs(target, [source], "convert", CatalogError)
-    if kind == ".parquet":
-        catalog = geocatalog.from_geoparquet(source)
+    if kind == ".parquet" or _is_folder(source):
+        catalog = geocatalog.open_catalog(source, engine="memory")
     else:
         given = source if place is None else BytesIO(place.read())
         catalog = geocatalog.InMemoryGeoCatalog(gpd.read_file(given))
     if ending == ".parquet":
         geocatalog.to_geoparquet(catalog, target)
     else:
+        if isinstance(goal, Path) and not goal.parent.is_dir():
+            raise CatalogError(f"there is no folder {goal.parent} for {goal.name}; make it first")
         with whole(goal) as unfinished:
             _write_as(ending, catalog, unfinished, Path(target).stem)
     _tell(json_output, catalog.facts() | {"path": str(target)}, [f"{target}: {catalog!r}"])
     return 0
 
 
-def _write_as(ending: str, catalog: GeoCatalog, path: Path, name: str) -> None:
+def _write_as(ending: str, catalog: InMemoryGeoCatalog, path: Path, name: str) -> None:
     """Write a catalog in a form that is not its own, as a layer of this name."""
+    from pandas.api.types import is_list_like
+
+    from geocatalog.footprint import as_crs
+    from geocatalog.table import as_json
+
     if ending == ".json":
         from pystac import ItemCollection
 
         from geocatalog import to_stac_items
 
         ItemCollection(to_stac_items(catalog)).save_object(str(path))
-    elif ending == ".csv":
-        catalog.gdf.to_wkt().to_csv(path, index=False)
+        return
+    # RFC 7946: GeoJSON is always in longitude and latitude.
+    in_degrees = ending == ".geojson"
+    frame = catalog.table_in(as_crs(4326)).frame.copy() if in_degrees else catalog.gdf
+    for column in catalog.columns[4:]:
+        if any(map(is_list_like, frame[column])):  # which others write as Python spells them
+            frame[column] = [
+                json.dumps(as_json(each)) if is_list_like(each) else each for each in frame[column]
+            ]
+    if ending == ".csv":
+        frame.to_wkt().to_csv(path, index=False)
     else:
-        # RFC 7946: GeoJSON is always in longitude and latitude.
-        frame = catalog.gdf.to_crs(4326) if ending == ".geojson" else catalog.gdf
         frame.to_file(path, layer=name)
 
 

@@ -190,10 +190,10 @@ def _pages(client: Any, policy: RetryPolicy | None, **terms: Any) -> Iterator[li
         following = [link for link in page.get("links") or () if link.get("rel") == "next"]
         return items, Link.from_dict(following[0]) if following else None
 
-    seen: set[str] = set()
+    seen: set[tuple[str | None, str]] = set()
     while True:
         items, link = asking(search.url, read, SearchError)
-        ids = {item.id for item in items}
+        ids = {(item.collection_id, item.id) for item in items}
         if items and ids <= seen:
             raise SearchError(
                 f"{redact(search.url)} gave the same page of results twice after {len(seen)} "

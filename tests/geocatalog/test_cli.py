@@ -7,13 +7,21 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pystac
 import pytest
 import shapely
 from footprints import write_raster
 
-from geocatalog import InMemoryGeoCatalog, from_geoparquet, open_catalog, to_geoparquet
+from geocatalog import (
+    InMemoryGeoCatalog,
+    from_geoparquet,
+    open_catalog,
+    to_geoparquet,
+    to_stac_geoparquet,
+)
 from geocatalog.cli import NOTHING_FOUND, main
+from geocatalog.table import as_json
 
 DAY = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 
@@ -348,3 +356,55 @@ def test_every_command_takes_places_on_a_store(folder, on_store, capsys):
     assert sorted(open_catalog(items[1]).paths) == sorted(open_catalog(table).paths)
     assert main(["build", str(on_store / "scenes/s_20240602.tif"), *words]) == 1
     assert "own input" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", ["geojson", "gpkg", "csv"])
+def test_lists_and_dicts_are_json_in_other_forms(folder, ending):
+    told = {"lists": [[1, 2], [], None], "dicts": [{"a": None}, {"b": [1]}, None]}
+    rows = gpd.GeoDataFrame(
+        {"filepath": list("abc"), **told}, geometry=[shapely.box(0, 0, 1, 1)] * 3, crs=4326
+    )
+    source = to_geoparquet(InMemoryGeoCatalog(rows), folder / "rows.parquet")
+    target = folder / f"rows.{ending}"
+    assert main(["convert", source, str(target)]) == 0
+    found = pd.read_csv(target) if ending == "csv" else gpd.read_file(target)
+    found = found.set_index("filepath")
+    for name, values in told.items():
+        for path, value in zip("abc", values, strict=True):
+            read = as_json(found[name][path])
+            assert (json.loads(read) if isinstance(read, str) else read) == value
+
+
+def test_geojson_lies_on_both_sides_of_180(folder):
+    """What crosses 180 in metres would go once around the globe."""
+    rows = gpd.GeoDataFrame(
+        {"filepath": ["a"]}, geometry=[shapely.box(3e5, 8e6, 9e5, 8.1e6)], crs=32760
+    )
+    source = to_geoparquet(InMemoryGeoCatalog(rows), folder / "rows.parquet")
+    assert main(["convert", source, str(folder / "rows.geojson")]) == 0
+    (shape,) = gpd.read_file(folder / "rows.geojson").geometry
+    assert shape.geom_type == "MultiPolygon"
+    assert shape.area < 10
+
+
+def test_a_folder_and_items_are_converted_too(folder, catalog):
+    source = to_geoparquet(from_geoparquet(catalog), folder / "parted", partition="day")
+    assert main(["convert", source, str(folder / "parted.parquet")]) == 0
+    assert rows_of(folder / "parted.parquet") == rows_of(catalog)
+    items = to_stac_geoparquet(from_geoparquet(catalog), folder / "items.parquet")
+    assert main(["convert", items, str(folder / "again.parquet")]) == 0
+    assert rows_of(folder / "again.parquet") == rows_of(catalog)
+    assert main(["convert", str(folder / "nowhere"), str(folder / "x.csv")]) == 1
+    assert main(["convert", source, str(folder / "no" / "x.geojson")]) == 1
+
+
+def test_a_row_without_a_place_is_json_too(folder, capsys):
+    rows = gpd.GeoDataFrame({"filepath": ["a"]}, geometry=[shapely.Polygon()], crs=4326)
+    source = to_geoparquet(InMemoryGeoCatalog(rows), folder / "rows.parquet")
+    assert main(["query", source, "--json"]) == 0
+
+    def refuse(text):
+        raise AssertionError(text)
+
+    (found,) = json.loads(capsys.readouterr().out, parse_constant=refuse)["files"]
+    assert found["bounds"] == [None] * 4
