@@ -103,20 +103,14 @@ def _taken(place: Place, text: bytes, mine: dict[str, Any], target: Any, refusal
     way_out = f"let it end, choose another target, or remove {place} if that run is no more"
     theirs = b""
     for _ in range(3):
-        try:
+        with suppress(FileNotFoundError, ChangedError):
             return place.write(text, over="")
-        except ChangedError:
-            pass
-        try:
+        with suppress(FileNotFoundError, ChangedError):  # given back, or taken by a third
             found = place.reader()
             theirs = found.read()
-            if theirs == text:  # the answer to the first try was lost
-                return found.found.tag
             if not _is_free(theirs, mine):
                 break
             return place.write(text, over=found.found.tag)
-        except (FileNotFoundError, ChangedError):
-            continue  # given back, or taken by a third
     raise refusal(_refused(target, theirs, way_out))
 
 

@@ -292,14 +292,10 @@ class _Objects:
         try:
             tag = place.write(piece, over=tag)
         except ChangedError:
-            # The answer to the first try may have been lost, and the second met its own object.
-            found = place.reader()
-            if found.read() != piece:
-                raise self._refusal(
-                    f"the journal {self._place} was taken over by another run, which writes it "
-                    "now; let one of the two go on, or give them different journals"
-                ) from None
-            tag = found.found.tag
+            raise self._refusal(
+                f"the journal {self._place} was taken over by another run, which writes it now; "
+                "let one of the two go on, or give them different journals"
+            ) from None
         self._number, self._tag, self._piece = number, tag, piece
 
     def close(self) -> None:

@@ -226,13 +226,20 @@ class Place(os.PathLike[str]):
         Raises
         ------
         ChangedError
-            There is another version than `over`.
+            There is another version than `over`, of other bytes.
         OSError
             As `find`; nothing of the object is to be seen then.
         """
         mode: Any = None if over is None else {"e_tag": over} if over else "create"
-        with self._telling("written"):
-            made = self._store.put(self.key, data, mode=mode, use_multipart=False)
+        try:
+            with self._telling("written"):
+                made = self._store.put(self.key, data, mode=mode, use_multipart=False)
+        except ChangedError:
+            # The answer to the first try may have been lost, and the second met its own object.
+            there = self.reader()
+            if there.read() != data:
+                raise
+            return there.found.tag
         self.forget()
         return made["e_tag"] or ""
 
@@ -390,10 +397,6 @@ class PlaceReader(io.RawIOBase):
     def seekable(self) -> bool:
         """Return True."""
         return True
-
-    def tell(self) -> int:
-        """Return the number of the next byte."""
-        return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go to a byte, counted from the start, from here, or from the end.
