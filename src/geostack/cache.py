@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -118,8 +119,20 @@ def is_writable(folder: Path) -> bool:
         return False
 
 
-def cache_entries(folder: Path | None = None) -> dict[Path, int]:
-    """Return what the cache holds, by name.
+@dataclass(frozen=True)
+class CacheEntry:
+    """One part of the cache: a folder two levels down, its size, its files, its last use."""
+
+    path: Path
+    size: int
+    """Bytes on disk: sparse files count for what they hold."""
+    files: int
+    last_used: float
+    """Seconds since 1970."""
+
+
+def cache_entries(folder: Path | None = None) -> list[CacheEntry]:
+    """Return what the cache holds, the least recently used first.
 
     Parameters
     ----------
@@ -128,35 +141,34 @@ def cache_entries(folder: Path | None = None) -> dict[Path, int]:
 
     Returns
     -------
-    Bytes on disk of each folder two levels down, of sparse files what they hold; empty folders are
-    left out.
+    One entry for each folder two levels down; empty ones are left out.
     """
-    parts = [
-        part
+    entries = [
+        _measure(part)
         for kind in _shown(folder or cache_folder())
         for part in (_shown(kind) if kind.is_dir() else [kind])
     ]
-    return {part: size for part in sorted(parts) if (size := _measure(part))}
+    return sorted((entry for entry in entries if entry.files), key=lambda entry: entry.last_used)
 
 
-def clear_cache() -> dict[Path, int]:
-    """Remove all parts of the cache.
+def clear_cache() -> list[CacheEntry]:
+    """Remove all parts of the cache, the least recently used first; return those.
 
     What another user owns, and may not be removed, stays and is named in the log.
 
     Returns
     -------
-    What was removed, as `cache_entries` told it.
+    The entries that were removed.
     """
-    removed = {}
-    for path, size in cache_entries().items():
+    removed = []
+    for entry in cache_entries():
         try:
-            _remove(path)
-            removed[path] = size
+            _remove(entry.path)
+            removed.append(entry)
         except FileNotFoundError:
             pass  # another process was faster
         except OSError as error:
-            logger.warning("%s can't be removed (%s)", path, error)
+            logger.warning("%s can't be removed (%s)", entry.path, error)
     return removed
 
 
@@ -168,16 +180,16 @@ def _shown(folder: Path) -> list[Path]:
         return []
 
 
-def _measure(path: Path) -> int:
-    """Return how many bytes a file, or all below a folder, take on disk."""
-    size = 0
+def _measure(path: Path) -> CacheEntry:
     # os.walk passes over folders that another process removes meanwhile.
     inside = (Path(top, name) for top, _, names in os.walk(path) for name in names)
+    stats = []
     for file in [path] if path.is_file() else inside:
         with suppress(OSError):
-            stat = file.stat()
-            size += getattr(stat, "st_blocks", 0) * 512 or stat.st_size
-    return size
+            stats.append(file.stat())
+    size = sum(getattr(stat, "st_blocks", 0) * 512 or stat.st_size for stat in stats)
+    used = max((max(stat.st_atime, stat.st_mtime) for stat in stats), default=0.0)
+    return CacheEntry(path, size, len(stats), used)
 
 
 def _remove(path: Path) -> None:

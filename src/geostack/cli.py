@@ -162,17 +162,21 @@ def serve(*, pipelines: Path, host: str = "127.0.0.1", port: Port = 8000) -> int
 @cache_app.command
 def info() -> int:
     """Show the cache folder, what it holds and how much."""
+    from datetime import datetime
+
     from rich.console import Console
     from rich.table import Table
 
     folder = cache_folder()
     entries = cache_entries()
-    table = Table("what", "size", title=f"cache {folder}", title_style="bold")
-    for path, size in entries.items():
-        table.add_row(str(path.relative_to(folder)), decimal(size))
+    table = Table("what", "size", "files", "last used", title=f"cache {folder}", title_style="bold")
+    for entry in reversed(entries):
+        used = f"{datetime.fromtimestamp(entry.last_used):%Y-%m-%d %H:%M}"
+        name = str(entry.path.relative_to(folder))
+        table.add_row(name, decimal(entry.size), str(entry.files), used)
     console = Console()
     console.print(table if entries else f"cache {folder} is empty")
-    console.print(f"{decimal(sum(entries.values()))} in all")
+    console.print(f"{decimal(sum(entry.size for entry in entries))} in all")
     if not is_writable(folder):
         console.print("it can't be written: what is in it is used, the rest goes elsewhere")
     return 0
@@ -187,7 +191,7 @@ def clear(*, yes: bool = False) -> int:
     yes
         Don't ask.
     """
-    held = sum(cache_entries().values())
+    held = sum(entry.size for entry in cache_entries())
     if not held:
         print(f"nothing to remove: {cache_folder()} is empty")
         return 0
@@ -200,8 +204,8 @@ def clear(*, yes: bool = False) -> int:
     if not agreed:
         print("left as it is; --yes removes without asking")
         return 1
-    for path, size in clear_cache().items():
-        print(f"removed {path} ({decimal(size)})")
+    for entry in clear_cache():
+        print(f"removed {entry.path} ({decimal(entry.size)})")
     return 0
 
 

@@ -1,5 +1,6 @@
 """The cache folder: found, measured, emptied, done without."""
 
+import os
 import sys
 import tempfile
 
@@ -11,10 +12,12 @@ from geostack import cache
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("GEOSTACK_CACHE", str(tmp_path))
-    for name in ("old", "middle", "new"):
+    for number, name in enumerate(["old", "middle", "new"]):
         part = tmp_path / "simulated" / name
         part.mkdir(parents=True)
-        (part / "pixels.bin").write_bytes(b"x" * 100_000)
+        file = part / "pixels.bin"
+        file.write_bytes(b"x" * 100_000)
+        os.utime(file, (1_000_000 + number, 1_000_000 + number))
     return tmp_path
 
 
@@ -24,27 +27,29 @@ def test_the_variable_chooses(folder, monkeypatch):
     assert cache.cache_folder().name == "geostack"
 
 
-def names_of(entries):
-    return [path.name for path in entries]
-
-
-def test_entries_are_the_parts_by_name(folder):
+def test_entries_are_the_parts_oldest_first(folder):
     entries = cache.cache_entries()
-    assert names_of(entries) == ["middle", "new", "old"]
-    assert all(size >= 100_000 for size in entries.values())
+    assert [entry.path.name for entry in entries] == ["old", "middle", "new"]
+    assert all(entry.files == 1 for entry in entries)
+    assert all(entry.size >= 100_000 for entry in entries)
 
 
 def test_clearing_removes_all_of_it(folder):
-    assert names_of(cache.clear_cache()) == ["middle", "new", "old"]
-    assert cache.cache_entries() == {}
-    assert cache.clear_cache() == {}
+    assert [entry.path.name for entry in cache.clear_cache()] == ["old", "middle", "new"]
+    assert cache.cache_entries() == []
+    assert cache.clear_cache() == []
 
 
 def test_hidden_and_missing_things_don_not_count(folder, tmp_path):
     (folder / "simulated" / ".lock").write_text("")
     (folder / "single.txt").write_text("x")
-    assert sorted(names_of(cache.cache_entries())) == ["middle", "new", "old", "single.txt"]
-    assert cache.cache_entries(tmp_path / "nowhere") == {}
+    assert {entry.path.name for entry in cache.cache_entries()} == {
+        "old",
+        "middle",
+        "new",
+        "single.txt",
+    }
+    assert cache.cache_entries(tmp_path / "nowhere") == []
 
 
 def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
@@ -67,7 +72,7 @@ def test_what_another_process_removes_meanwhile_does_not_count(folder, monkeypat
         return measure(path)
 
     monkeypatch.setattr(cache, "_measure", late)
-    assert names_of(cache.cache_entries()) == ["new", "old"]
+    assert [entry.path.name for entry in cache.cache_entries()] == ["old", "new"]
     monkeypatch.setattr(cache, "_measure", measure)
 
     def raced(path):
@@ -75,8 +80,8 @@ def test_what_another_process_removes_meanwhile_does_not_count(folder, monkeypat
         raise FileNotFoundError(path)
 
     monkeypatch.setattr(cache, "_remove", raced)
-    assert cache.clear_cache() == {}
-    assert cache.cache_entries() == {}
+    assert cache.clear_cache() == []
+    assert cache.cache_entries() == []
 
 
 def test_what_another_user_owns_stays_and_the_rest_goes(folder, monkeypatch, caplog):
@@ -88,8 +93,8 @@ def test_what_another_user_owns_stays_and_the_rest_goes(folder, monkeypatch, cap
         remove(path)
 
     monkeypatch.setattr(cache.shutil, "rmtree", denied)
-    assert names_of(cache.clear_cache()) == ["middle", "new"]
-    assert names_of(cache.cache_entries()) == ["old"]
+    assert [entry.path.name for entry in cache.clear_cache()] == ["middle", "new"]
+    assert [entry.path.name for entry in cache.cache_entries()] == ["old"]
     assert "old can't be removed" in caplog.text
 
 
