@@ -382,7 +382,12 @@ class MappedStream(FollowingStream):
         if not self.prefetch:
             return self._made(self.parent.items(indices))
         half = self.prefetch // 2
-        return beside(self._made(self._read_ahead(indices, half)), half, _nbytes)
+        read = self._read_ahead(indices, half)
+        if self.batch_size is None:
+            return beside(self._made(read), half, _nbytes)
+        made = (self._apply_batch(batch) for batch in batched(read, self.batch_size))
+        batches = beside(made, half, lambda batch: sum(map(_nbytes, batch)))
+        return (item for batch in batches for item in batch)
 
     def _made(self, read: Iterator[Item]) -> Generator[Item, None, None]:
         """Yield what the function makes of patches that are read."""

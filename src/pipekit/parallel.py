@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
-from itertools import islice
+from itertools import count, islice, takewhile
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -148,7 +148,8 @@ def read_ahead(
     workers: int,
     most_bytes: int,
     nbytes: Callable[[Result], int],
-) -> Iterator[Result]:
+    least: int = 1,
+) -> Generator[Result, None, None]:
     """Yield `function(item)` in the items' order, made by threads and held up to so many bytes.
 
     Parameters
@@ -161,9 +162,11 @@ def read_ahead(
         The number of threads.
     most_bytes
         What may be held or under way, taking each result for as large as the largest so far; one
-        may be, whatever its size, and one for each thread until the first is there.
+        for each thread may be until the first is there.
     nbytes
         The size of a result.
+    least
+        How many results may be, whatever their size.
 
     Yields
     ------
@@ -178,7 +181,7 @@ def read_ahead(
     largest = 0
 
     def room() -> int:
-        return max(1, most_bytes // largest) if largest else workers
+        return max(least, most_bytes // largest if largest else workers)
 
     with ThreadPoolExecutor(workers) as pool:
         done = in_order(_submitting(pool, function), items, room)
@@ -199,7 +202,7 @@ def beside(
     items
         An iterator, which nobody else reads.
     most_bytes
-        What may wait; one item may, whatever its size.
+        What may wait or be under way; two items may, whatever their size.
     nbytes
         The size of an item.
 
@@ -213,56 +216,22 @@ def beside(
     >>> list(beside(iter("abc"), most_bytes=2, nbytes=len))
     ['a', 'b', 'c']
     """
-    waiting: deque[Result] = deque()
-    state = {"bytes": 0, "made": False, "closed": False}
-    failures: list[BaseException] = []
-    changed = threading.Condition()
-
-    def make() -> None:
-        made = iter(items)
-        try:
-            for item in made:
-                size = nbytes(item)
-                with changed:
-                    changed.wait_for(
-                        lambda size=size: (  # type: ignore[misc]
-                            state["closed"] or not waiting or state["bytes"] + size <= most_bytes
-                        )
-                    )
-                    if state["closed"]:
-                        break
-                    waiting.append(item)
-                    state["bytes"] += size
-                    changed.notify_all()
-        except BaseException as error:  # raised where the items are asked for
-            failures.append(error)
-        finally:
-            if isinstance(made, Generator):
-                made.close()  # in its own thread, so that its threads have ended, too
-            with changed:
-                state["made"] = True
-                changed.notify_all()
-
-    worker = threading.Thread(target=contextvars.copy_context().run, args=(make,), daemon=True)
-    worker.start()
+    made: Iterator[Any] = iter(items)
+    end: Any = object()
+    ahead = read_ahead(
+        lambda _: next(made, end),
+        count(),
+        1,
+        most_bytes,
+        lambda item: 0 if item is end else nbytes(item),
+        least=2,
+    )
     try:
-        while True:
-            with changed:
-                changed.wait_for(lambda: waiting or state["made"])
-                if not waiting:
-                    break
-                item = waiting.popleft()
-                state["bytes"] -= nbytes(item)
-                changed.notify_all()
-            yield item
-            del item
-        for failure in failures:
-            raise failure
+        yield from takewhile(lambda item: item is not end, ahead)
     finally:
-        with changed:
-            state["closed"] = True
-            changed.notify_all()
-        worker.join()
+        ahead.close()  # which waits for what is under way
+        if isinstance(made, Generator):
+            made.close()
 
 
 class _Map(Operator, ABC):
