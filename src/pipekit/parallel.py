@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from importlib import import_module
 from itertools import count, islice, takewhile
 from typing import Any, Literal, TypeVar
@@ -58,7 +59,7 @@ def in_order(
     items: Iterable[Item],
     in_flight: int | Callable[[], int],
     outcome: Callable[[Any], Any] = lambda future: future.result(),
-) -> Iterator[tuple[Item, Any]]:
+) -> Generator[tuple[Item, Any], None, None]:
     """Yield (item, result) in the items' order, with a bounded number of items under way.
 
     Every in-order map of the packages is made of this one. The first failure is raised, and what
@@ -131,14 +132,17 @@ def in_threads(
     if workers == 1:
         yield from map(function, items)
         return
-    with ThreadPoolExecutor(workers) as pool:
-        # A context can be entered by one thread at a time: each item gets a copy of its own.
-        done = in_order(_submitting(pool, function), items, workers + ahead)
+    with (
+        ThreadPoolExecutor(workers) as pool,
+        # Closed first, so that the pool does not wait for what nobody asks for any more.
+        closing(in_order(_submitting(pool, function), items, workers + ahead)) as done,
+    ):
         yield from (result for _, result in done)
 
 
 def _submitting(pool: ThreadPoolExecutor, function: Callable[[Item], Any]) -> Any:
     """Return what starts a call in a thread that sees the caller's context variables."""
+    # A context can be entered by one thread at a time: each item gets a copy of its own.
     return lambda item: pool.submit(contextvars.copy_context().run, function, item)
 
 
@@ -183,8 +187,10 @@ def read_ahead(
     def room() -> int:
         return max(least, most_bytes // largest if largest else workers)
 
-    with ThreadPoolExecutor(workers) as pool:
-        done = in_order(_submitting(pool, function), items, room)
+    with (
+        ThreadPoolExecutor(workers) as pool,
+        closing(in_order(_submitting(pool, function), items, room)) as done,
+    ):
         for _, result in done:
             largest = max(largest, nbytes(result))
             yield result
