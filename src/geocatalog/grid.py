@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from affine import Affine
 
-from pipekit.carrier import SNAP, index_as_array, pixel_offset, same_crs
+from pipekit.carrier import SNAP, full_turns, index_as_array, pixel_offset, same_crs
 from pipekit.parallel import import_alone
 
 if TYPE_CHECKING:
@@ -422,7 +422,6 @@ def turned(grid: GeoBox, onto: GeoBox | None = None) -> list[GeoBox]:
     by = turns(box.left, box.right)
     if onto is not None and crs_of(onto).is_geographic:
         there = onto.boundingbox
-        first = math.ceil((there.left - box.right) / 360.0)
-        last = math.floor((there.right - box.left) / 360.0)
-        by = [360.0 * turn for turn in range(first, last + 1) if turn]
+        every = full_turns(box.left, box.right, there.left, there.right)
+        by = [360.0 * turn for turn in every if turn]
     return [grid, *(Affine.translation(each, 0.0) * grid for each in by)]

@@ -1,17 +1,7 @@
 """Catalogs from files: what their headers say (`headers`), what their names say (`dates`)."""
 
-from geocatalog.build.headers import (
-    build_raster_catalog,
-    build_vector_catalog,
-    build_xarray_catalog,
-    is_parquet,
-    read_raster_record,
-)
-
-__all__ = [
-    "build_raster_catalog",
-    "build_vector_catalog",
-    "build_xarray_catalog",
-    "is_parquet",
-    "read_raster_record",
-]
+from geocatalog.build.headers import build_raster_catalog as build_raster_catalog
+from geocatalog.build.headers import build_vector_catalog as build_vector_catalog
+from geocatalog.build.headers import build_xarray_catalog as build_xarray_catalog
+from geocatalog.build.headers import is_parquet as is_parquet
+from geocatalog.build.headers import read_raster_record as read_raster_record
