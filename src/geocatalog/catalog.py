@@ -463,6 +463,7 @@ class GeoCatalog(ABC):
         >>> len(whole | whole.where("filepath = 'a.tif'"))
         2
         """
+        _check_catalog(other)
         if self.backend != other.backend:
             raise CatalogError(
                 f"a union lists one kind of file, got {self.backend} and {other.backend}; "
@@ -605,8 +606,19 @@ DERIVED = frozenset({"_frame", "_count", "total_bounds", "temporal_extent"})
 """What a catalog works out when asked and does not take along when it is pickled."""
 
 
+def _check_catalog(other: Any) -> None:
+    """Raise `CatalogError` for what is no catalog."""
+    if not isinstance(other, GeoCatalog):
+        raise CatalogError(
+            f"a catalog is joined with a catalog, got a {type(other).__name__}; "
+            "InMemoryGeoCatalog(frame) makes one of a GeoDataFrame with the column filepath"
+        )
+
+
 def _part_near(catalog: GeoCatalog, other: GeoCatalog) -> InMemoryGeoCatalog:
     """Return the part of a catalog that can meet another, in memory."""
+    _check_catalog(catalog)
+    _check_catalog(other)
     # A tree that is there serves as it is; a part would need a new one.
     box = None if isinstance(catalog, InMemoryGeoCatalog) else other.total_bounds
     near = catalog if box is None else catalog.query(bounds=box, crs=other.crs)

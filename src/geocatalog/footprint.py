@@ -7,7 +7,7 @@ reprojected along densified edges, and split at the antimeridian.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, TypeAlias
@@ -72,7 +72,7 @@ def as_crs(value: Any) -> CRS:
         return value
     if hasattr(value, "to_wkt"):
         value = value.to_wkt()
-    return _parse(value)
+    return _parse(value) if isinstance(value, Hashable) else _parse.__wrapped__(value)
 
 
 def crs_text(crs: CRS) -> str:

@@ -24,6 +24,7 @@ from geocatalog.read.open import is_dataset_name, is_remote
 from geocatalog.read.signers import place_of, signer_name
 from geocatalog.table import column_of
 from pipekit.carrier import same_crs
+from pipekit.operator import summarise
 from pipekit.parallel import in_order
 from pipekit.tokens import redact
 
@@ -107,9 +108,10 @@ def read_catalog(
     from tqdm import tqdm
 
     check_reading(workers, on_error)
-    if isinstance(paths, str | os.PathLike):
+    if isinstance(paths, str | os.PathLike) or not isinstance(paths, Iterable):
+        given = os.fspath(paths) if isinstance(paths, os.PathLike) else paths
         raise CatalogError(
-            f"paths must be a list of paths or URLs, got one: {os.fspath(paths)!r}; write [path], "
+            f"paths must be a list of paths or URLs, got one: {given!r}; write [path], "
             "or list a folder's files with sorted(Path(folder).glob('*.tif'))"
         )
     stored = [stored_path(path) for path in paths]
@@ -242,7 +244,9 @@ def stored_path(path: Any) -> str:
     >>> stored_path("https://host/a.tif?versionId=2")
     'https://host/a.tif?versionId=2'
     """
-    text = os.fspath(path)
+    text = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(text, str):
+        raise CatalogError(f"a path is text or a path object, got {summarise(path)}")
     if text.startswith("file://"):
         text = unquote(urlsplit(text).path)
     if is_remote(text):

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from affine import Affine
 
 from geocatalog.catalog import InMemoryGeoCatalog
 from geocatalog.errors import CatalogError, SearchError
 from geocatalog.footprint import box_parts, crs_text, degree_box
 from geocatalog.grid import is_north_up
+from geocatalog.interval import OPEN_END, OPEN_START, as_interval, pack_time
 from geocatalog.read.service import asking, patient_io, service_item
 from geocatalog.records import assemble
-from geocatalog.stac import PROPERTIES, Asked, from_stac_items, records_of
+from geocatalog.stac import PROPERTIES, Asked, as_names, from_stac_items, records_of
 from pipekit.retry import RetryPolicy
 from pipekit.tokens import redact
 
@@ -52,8 +55,10 @@ def from_stac_search(
     ----------
     client
         A `pystac_client.Client`, the address of a service, or a search that a client made.
-    collections, datetime, query
+    collections, query
         As `pystac_client.Client.search` takes them.
+    datetime
+        As `pystac_client.Client.search` takes it, or any time that a catalog's `query` takes.
     bbox
         (west, south, east, north) in degrees; west > east crosses the antimeridian.
     asset_key
@@ -93,16 +98,24 @@ def from_stac_search(
     >>> len(from_stac_search(Search()))
     0
     """
-    asked = Asked(asset_key, PROPERTIES, footprint, per, keeps_grid=True, always=extra_properties)
+    extras = as_names(extra_properties, "extra_properties") or ()
+    always = (extras,) if isinstance(extras, str) else extras
+    asked = Asked(asset_key, PROPERTIES, footprint, per, keeps_grid=True, always=always)
     if hasattr(client, "search") or isinstance(client, str):
         named = [collections] if isinstance(collections, str) else collections
-        terms: dict[str, Any] = {"collections": named}
-        terms |= {"datetime": datetime, "query": query, "limit": _page(page_size, max_items)}
+        terms: dict[str, Any] = {"collections": named, "datetime": _asked_time(datetime)}
+        terms |= {"query": _plain(query), "limit": _page(page_size, max_items)}
         found = search_items(client, bbox, max_items, policy, **terms)
-    else:
+    elif callable(getattr(client, "items", None)) and not isinstance(client, Mapping):
         found = client.items()
+    else:
+        raise CatalogError(
+            "client must be a pystac_client.Client, the address of a service as text, or a search, "
+            f"got {type(client).__name__}; from_stac_items takes items that are there"
+        )
     records, skipped = records_of(found, asked, on_error)
-    key = asset_key if isinstance(asset_key, str) else ",".join(asset_key or ()) or None
+    keys = asked.asset_key
+    key = keys if isinstance(keys, str) else ",".join(keys or ()) or None
     for record in records:
         record.extras.setdefault("asset_key", key)
         record.extras["stac_item_id"] = record.extras["item_id"]
@@ -119,12 +132,37 @@ def from_stac_search(
 
 
 def _page(size: int, limit: int | None) -> int:
-    if size < 1 or (limit is not None and limit < 1):
+    numbers = (size,) if limit is None else (size, limit)
+    if not all(isinstance(each, int | np.integer) and each >= 1 for each in numbers):
         raise CatalogError(
-            f"page_size and max_items must be at least 1, got {size} and {limit}; "
-            "None is every item"
+            f"page_size and max_items must be whole numbers of at least 1, got {size} and {limit}; "
+            "max_items=None is every item"
         )
-    return size if limit is None else min(size, limit)
+    return int(min(numbers))
+
+
+def _asked_time(value: Any) -> Any:
+    """Return a time as services take it: text and datetimes as they are, others as two instants."""
+    ends = value if isinstance(value, list | tuple) else [value]
+    if all(each is None or isinstance(each, str | dt.datetime) for each in ends):
+        return value
+    times = as_interval(value)
+    if times is None:
+        return None
+    first, last = pack_time(times)
+    return [
+        None if first == OPEN_START else times.left.to_pydatetime(),
+        None if last == OPEN_END else times.right.to_pydatetime(),
+    ]
+
+
+def _plain(value: Any) -> Any:
+    """Return a question's terms without numpy's numbers, which JSON cannot write."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(each) for each in value]
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def search_items(
@@ -178,7 +216,10 @@ def _pages(client: Any, policy: RetryPolicy | None, **terms: Any) -> Iterator[li
     """Yield the items of each page."""
     from pystac import Link
 
-    search = client.search(**terms)
+    try:
+        search = client.search(**terms)
+    except Exception as error:  # of a client that raises just that for a date that is none
+        raise CatalogError(f"no question to a service: {error}; asked was {terms}") from error
     io = patient_io(policy, like=client._stac_io)
     parameters = search.get_parameters()
     ask = partial(io.read_json, search.url, method=search.method, parameters=parameters)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -171,6 +171,8 @@ class Asked:
             raise CatalogError(f"footprint must be 'file' or 'geometry', got {self.footprint!r}")
         if self.per not in ("item", "asset"):
             raise CatalogError(f"per must be 'item' or 'asset', got {self.per!r}")
+        # A tuple: a generator has its names once only.
+        object.__setattr__(self, "asset_key", as_names(self.asset_key, "asset_key"))
         if self.asset_key is not None and not len(self.asset_key):
             raise CatalogError("asset_key must name at least one asset, got an empty sequence")
 
@@ -206,6 +208,37 @@ class Asked:
                 f"item {item.id} has no asset {absent[0]!r}; it has {sorted(item.assets)}"
             )
         return keys
+
+
+def as_names(value: Any, name: str) -> Any:
+    """Return one name or None as it is, several as a tuple.
+
+    Parameters
+    ----------
+    value
+        A name, several in anything that lists them, or None.
+    name
+        Of the argument, for the message.
+
+    Returns
+    -------
+    The name, a tuple of names, or None.
+
+    Raises
+    ------
+    CatalogError
+        For what lists no names.
+
+    Examples
+    --------
+    >>> as_names("B04", "asset_key"), as_names(iter(["B04", "SCL"]), "asset_key")
+    ('B04', ('B04', 'SCL'))
+    """
+    if value is None or isinstance(value, str):
+        return value
+    if not isinstance(value, Iterable):
+        raise CatalogError(f"{name} must be a name or several, got {value!r}")
+    return tuple(map(str, value))
 
 
 def is_data(asset: Any) -> bool:
@@ -259,7 +292,7 @@ def records_of(
     check_reading(1, on_error)
     records: list[FileRecord] = []
     skipped = []
-    for item in items:
+    for item in _checked_items(items):
         try:
             records += _records(item, asked)
         except Exception as error:  # a malformed field fails in its own way
@@ -271,6 +304,23 @@ def records_of(
                 raise CatalogError(why) from error
             skipped.append((item.id, why))
     return records, skipped
+
+
+def _checked_items(items: Any) -> Iterator[Any]:
+    """Yield STAC items, or say what is given in their place."""
+    if not isinstance(items, Iterable) or isinstance(items, str | Mapping):
+        given = items.get("type", "dict") if isinstance(items, Mapping) else type(items).__name__
+        raise CatalogError(
+            f"items must be a list of pystac.Items or an ItemCollection, got {given}; write [item] "
+            "for one, pystac.ItemCollection.from_dict(...) for what a service answered"
+        )
+    for item in items:
+        if not (hasattr(item, "assets") and hasattr(item, "properties")):
+            raise CatalogError(
+                f"items must be pystac.Items, got one of type {type(item).__name__}; "
+                "pystac.Item.from_dict(...) makes one of a dictionary"
+            )
+        yield item
 
 
 def _records(item: Any, asked: Asked) -> list[FileRecord]:

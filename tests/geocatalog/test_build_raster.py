@@ -284,3 +284,12 @@ def test_files_are_appended_as_the_builder_reads_them(scenes, tmp_path):
     assert len(lazily.append(scenes[1:], **pattern)) == len(scenes)
     degrees = build_raster_catalog(scenes[:1], target_crs=4326, **pattern)
     assert degrees.append(scenes[1:], **pattern).crs == degrees.crs
+
+
+@pytest.mark.parametrize("path", [None, 5, b"a.tif", {"a": 1}])
+def test_what_is_no_path_is_named(path):
+    with pytest.raises(CatalogError, match="a path is text or a path object, got"):
+        build_raster_catalog([path])
+    if not isinstance(path, bytes | dict):
+        with pytest.raises(CatalogError, match=f"paths must be a list of paths .*got one: {path}"):
+            build_raster_catalog(path)

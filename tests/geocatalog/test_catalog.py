@@ -453,3 +453,11 @@ def test_a_row_without_a_path_is_refused():
     rows.loc[1, "filepath"] = None
     with pytest.raises(CatalogError, match="row 1 has no filepath"):
         InMemoryGeoCatalog(rows)
+
+
+@pytest.mark.parametrize("join", ["intersect", "union", "difference"])
+def test_a_catalog_is_joined_with_a_catalog(four_scenes, join):
+    catalog = four_scenes
+    for other in (None, catalog.gdf, [catalog]):
+        with pytest.raises(CatalogError, match=f"with a catalog, got a {type(other).__name__}"):
+            getattr(catalog, join)(other)

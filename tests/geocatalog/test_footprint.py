@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import shapely
-from pyproj import Transformer
+from pyproj import CRS, Transformer
 
 from geocatalog import CatalogError
 from geocatalog.footprint import (
@@ -158,3 +158,12 @@ def test_degrees_of_another_system_keep_their_size_and_side(source, west):
 def test_the_whole_globe_is_whole_in_another_system():
     world = np.array([shapely.box(-180, -90, 180, 90)])
     assert reproject(world, FERRO, 4326)[0].area == pytest.approx(360 * 180)
+
+
+def test_a_crs_may_be_a_dictionary():
+    for said in (CRS(32633).to_json_dict(), {"proj": "utm", "zone": 33, "datum": "WGS84"}):
+        assert as_crs(said).to_epsg() in (32633, None)
+        assert as_crs(said).coordinate_operation.name.lower() in ("utm zone 33n", "unknown")
+    for wrong in ({"proj": "nothing"}, [1, 2]):
+        with pytest.raises(CatalogError, match="not a coordinate reference system"):
+            as_crs(wrong)

@@ -1,8 +1,11 @@
 """From a search to a catalog, against a real service on loopback that fails in every way."""
 
+import datetime as dt
 import subprocess
 import sys
 
+import numpy as np
+import pandas as pd
 import pystac_client
 import pytest
 from loopback import Fault, Loopback
@@ -219,3 +222,71 @@ def test_a_service_on_this_machine_may_name_its_files_and_no_other_may(tmp_path)
         else:
             asset = service_item(item, "https://host/stac", files=True).assets["B04"]
             assert asset.href == f"https://host{file}"
+
+
+FIRST_THREE = [
+    ("2024-06-01", "2024-06-03"),
+    (np.datetime64("2024-06-01"), np.datetime64("2024-06-03")),
+    np.array(["2024-06-01", "2024-06-03"], "M8[D]"),
+    [dt.date(2024, 6, 1), dt.date(2024, 6, 3)],
+    (None, dt.date(2024, 6, 3)),
+    (np.datetime64("NaT"), pd.Timestamp("2024-06-03T23:00")),
+    slice("2024-06-01", "2024-06-03"),
+    pd.Interval(pd.Timestamp("2024-06-01"), pd.Timestamp("2024-06-03T23:00"), closed="both"),
+    pd.DatetimeIndex(["2024-06-01", "2024-06-03T23:00"]),
+    (pd.Timestamp("2024-06-01"), pd.Timestamp("2024-06-04T00:00", tz="Europe/Rome")),
+]
+
+
+@pytest.mark.parametrize("time", FIRST_THREE, ids=str)
+def test_a_search_takes_the_times_that_a_query_takes(client, time):
+    whole = from_stac_search(client, collections="sentinel-2-l2a")
+    found = from_stac_search(client, collections="sentinel-2-l2a", datetime=time)
+    assert found.gdf.item_id.tolist() == whole.query(time=time).gdf.item_id.tolist()
+    assert len(found) == 3
+
+
+@pytest.mark.parametrize(
+    "day", [dt.date(2024, 6, 2), np.datetime64("2024-06-02"), pd.Period("2024-06-02")]
+)
+def test_a_date_is_all_of_its_day(client, day):
+    assert len(from_stac_search(client, collections="sentinel-2-l2a", datetime=day)) == 1
+
+
+@pytest.mark.parametrize("kind", [list, tuple, iter, np.array, dict.fromkeys])
+def test_names_may_come_as_anything_that_lists_them(client, kind):
+    """A generator's names were those of the first item only."""
+    some = {"asset_key": kind(["SCL", "B04"]), "extra_properties": kind(["eo:cloud_cover"])}
+    catalog = from_stac_search(client, **ASKED, **some)
+    assert [list(row.assets) for row in catalog] == [["SCL", "B04"]] * 7
+    assert set(catalog.gdf.asset_key) == {"SCL,B04"}
+    assert catalog.gdf["eo:cloud_cover"].tolist() == [10.0 * number for number in range(7)]
+
+
+def test_one_property_is_no_list_of_letters(client):
+    columns = from_stac_search(client, **ASKED, extra_properties="eo:cloud_cover").columns
+    assert "eo:cloud_cover" in columns
+    assert not set("eo:cloud_cover") & set(columns)
+    assert set(columns) > set(from_stac_search(client, **ASKED, extra_properties=None).columns)
+
+
+def test_numbers_of_numpy_are_numbers(client):
+    query = {"eo:cloud_cover": {"lte": np.int64(35)}}
+    count = {"max_items": np.int64(2), "page_size": np.int32(1)}
+    catalog = from_stac_search(client, **ASKED, query=query, **count)
+    assert catalog.gdf.item_id.tolist() == ["scene-0", "scene-1"]
+
+
+def test_what_cannot_be_asked_is_named(client):
+    for time in ("yesterday", 2024, ("a", "b"), pd.date_range("2024", periods=3)):
+        with pytest.raises(CatalogError, match=r"time|question"):
+            from_stac_search(client, collections="sentinel-2-l2a", datetime=time)
+    for number in (0, 2.5, "3"):
+        with pytest.raises(CatalogError, match="must be whole numbers of at least 1"):
+            from_stac_search(client, **ASKED, max_items=number)
+    for nobody in (None, 5, {"type": "Catalog"}, client.search(**ASKED).item_collection()):
+        with pytest.raises(CatalogError, match=r"client must be .*from_stac_items takes items"):
+            from_stac_search(nobody)
+    for key in (5, 2.5):
+        with pytest.raises(CatalogError, match=f"asset_key must be a name or several, got {key}"):
+            from_stac_search(client, **ASKED, asset_key=key)

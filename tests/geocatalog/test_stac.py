@@ -391,3 +391,18 @@ def test_items_of_a_collection_have_ids_of_their_own(tmp_path):
     assert len({each.id for each in to_stac_items(pairs)}) == len(pairs) == 4
     (alone,) = to_stac_items(from_stac_items([item("one")]))
     assert alone.id == "one"
+
+
+def test_what_is_no_item_is_named():
+    item = pystac.Item("scene", None, [-120, 38, -119, 39], datetime(2024, 6, 1), {})
+    item.add_asset("B04", pystac.Asset("https://host/b04.tif", roles=["data"]))
+    assert len(from_stac_items(iter([item]))) == 1
+    answer = pystac.ItemCollection([item]).to_dict()
+    for wrong, said in ((item, "Item"), (None, "NoneType"), ("a", "str"), (answer, "FeatureColl")):
+        with pytest.raises(CatalogError, match=f"list of pystac.Items .*got {said}"):
+            from_stac_items(wrong)
+    for wrong in ([item.to_dict()], [1]):
+        with pytest.raises(
+            CatalogError, match=r"got one of type (dict|int); pystac.Item.from_dict"
+        ):
+            from_stac_items(wrong)

@@ -263,6 +263,7 @@ class RasterField:
         self.scaled = scaled
         self._looked, self._differ, self._physical = False, False, False
         self._roles: tuple[Role, ...] = ()
+        self._names: list[str] = []
         self._hides: list[bool | None] = []
         self._scales: Any = None
 
@@ -325,9 +326,12 @@ class RasterField:
         if self._values is None:
             nodata = nodata_of(values) if np.ma.is_masked(values) else nodata
             values = plain(values)
-        if self._roles and not {"band_roles", "band_names"} & set(attrs or ()):
-            files = values.shape[-3] // len(self._roles) if values.ndim > 2 else 1
-            attrs = {**(attrs or {}), "band_roles": self._roles * files}
+        if (self._roles or self._names) and not {"band_roles", "band_names"} & set(attrs or ()):
+            attrs = dict(attrs or {})
+            if self._roles:
+                attrs["band_roles"] = self._roles * (values.shape[-3] // len(self._roles))
+            if self._names:
+                attrs["band_names"] = list(self._names)
         return GeoTensor(values, place, self.reader.crs, nodata, attrs)
 
     def _select_cells(self, cells: Cells) -> np.ndarray:
@@ -357,6 +361,7 @@ class RasterField:
             return
         indexes, (rows, cols) = self.reader.indexes, self.reader.window_focus.toranges()
         alphas, by_value, said, scales, kinds = [], [], [], [], []
+        names: list[list[Any]] = []
         roles: tuple[Role, ...] = ()
         inside = min(rows[0], cols[0]) >= 0
         for file in self._each_file():
@@ -374,12 +379,14 @@ class RasterField:
             said += [header_nodata(file, index) for index in indexes]
             scales.append([(file.scales[index - 1], file.offsets[index - 1]) for index in indexes])
             kinds += [file.dtypes[index - 1] for index in indexes]
+            names.append([file.descriptions[index - 1] for index in indexes])
         self._differ = not all(same_nodata(each, said[0]) for each in said)
         self._hides = [
             None if decides and not self._differ else alpha
             for decides, alpha in zip(by_value, alphas, strict=True)
         ]
         self._roles = roles if set(roles) != {"quantity"} else ()
+        self._names = _names_of(names, self.reader.stack)
         if self.scaled:
             self._take_scales(np.array(scales, np.float64), roles)
         # Whole numbers that no file marks get a number for it, the same in all windows.
@@ -489,6 +496,18 @@ def in_memory(array: Any, domain: RasterDomain, dtype: Any = None, nodata: Any =
     values = check_fits(array, domain.shape, axes=2)
     fill = nodata_after(array, values, values.dtype if dtype is None else dtype, nodata)
     return RasterField(GeoTensor(values, domain.transform, domain.crs, fill))
+
+
+def _names_of(files: list[list[Any]], stack: bool) -> list[str]:
+    """Return what files call their bands, where that tells them apart; else nothing.
+
+    Files that are stacked have one name for each band if they agree, others all their bands.
+    """
+    if stack and any(names != files[0] for names in files):
+        return []
+    names = files[0] if stack else [name for each in files for name in each]
+    named = [name or f"band_{index}" for index, name in enumerate(names)]
+    return named if any(names) and len(set(named)) == len(named) else []
 
 
 def _physical_dtype(stored: np.dtype) -> np.dtype:

@@ -515,7 +515,7 @@ def check_bands(bands: Sequence[str]) -> tuple[str, ...]:
     >>> check_bands(["b4", "SCL"])
     ('B04', 'SCL')
     """
-    names = (bands,) if isinstance(bands, str) else bands
+    names = (bands,) if isinstance(bands, str) else () if bands is None else bands
     padded = (re.sub(r"^B(\d)$", r"B0\1", str(name).strip().upper()) for name in names)
     return as_bands(list(padded), BANDS, "Sentinel-2")
 

@@ -24,7 +24,9 @@ from geopatcher import (
     SpatialPatcher,
     SpatialRectangular,
     SpatialRegularStride,
+    map_patches,
 )
+from pipekit.pixels import band_roles
 
 TRANSFORM = Affine(10, 0, 500_000, 0, -10, 4_100_000)
 
@@ -346,3 +348,44 @@ def test_what_lies_beside_a_file_counts_as_what_lies_within(tmp_path, values, wh
 def test_a_focus_that_ends_within_pixels_is_refused(path):
     with pytest.raises(PatchError, match=r"within pixels.*round_offsets"):
         RasterField(RasterioReader(path, window_focus=Window(0.5, 0, 10, 10)))
+
+
+def named(path, *names, seed=0):
+    values = np.random.default_rng(seed).integers(1, 99, (len(names), 40, 50)).astype("uint16")
+    write(path, values, block=16)
+    with rasterio.open(path, "r+") as file:
+        file.descriptions = names
+    return str(path)
+
+
+def test_bands_of_a_file_keep_their_names(tmp_path):
+    """Operators ask for them; only `geotoolz.read` and rasters in memory said them before."""
+    path = named(tmp_path / "a.tif", "B04", None, "B08")
+    window = Window(3, 4, 10, 10)
+
+    def names(*args, **options):
+        return RasterField(RasterioReader(*args, **options)).select(window).attrs.get("band_names")
+
+    assert names(path) == gz.read(path).attrs["band_names"] == ["B04", "band_1", "B08"]
+    assert names(path, indexes=[3, 1]) == ["B08", "B04"]
+    assert names([path, path]) == ["B04", "band_1", "B08"], "of two dates, one above the other"
+    other = named(tmp_path / "b.tif", "B02", "B03", "SCL")
+    assert names([path, other], stack=False) == ["B04", "band_1", "B08", "B02", "B03", "SCL"]
+    assert names([path, other]) is None, "of dates that differ nobody knows"
+    assert names([path, path], stack=False) is None, "twice the same tells no band apart"
+    assert names(named(tmp_path / "c.tif", None, None)) is None
+    reader = RasterioReader(path)
+    reader.attrs["band_names"] = ["own", "names", "count"]
+    assert RasterField(reader).select(window).attrs["band_names"] == ["own", "names", "count"]
+
+
+def test_a_run_over_a_file_is_that_over_its_raster(tmp_path):
+    path = named(tmp_path / "a.tif", "B04", "SCL", "B08")
+    patcher = SpatialPatcher(SpatialRectangular(16, "shrink"), SpatialRegularStride(16))
+    for op in (gz.NDVI("B04", "B08"), gz.AppendIndex(gz.NDVI("B04", "B08")), gz.ToFloat32()):
+        whole = op(gz.read(path))
+        made = map_patches(patcher, RasterioReader(path), op, progress=False)
+        np.testing.assert_allclose(made.values, whole.values, rtol=1e-6)
+        for said in ("band_names", "long_name"):
+            assert made.attrs.get(said) == whole.attrs.get(said)
+        assert band_roles(made) == band_roles(whole)
