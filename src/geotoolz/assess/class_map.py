@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import Any
 
@@ -61,6 +62,7 @@ class ClassMap:
         self, source: Any, nodata: int | None = None, block_rows: int | None = None
     ) -> None:
         self.nodata = nodata
+        self.left_out: Any = None
         self.shape: tuple[int, int]
         self.transform: Affine | None
         self._pixels: Callable[[Window], tuple[Values, Any, Mask | None]]
@@ -149,6 +151,8 @@ class ClassMap:
         if values.dtype.kind == "b":  # a mask has two classes and no nodata
             values, fill = values.view(np.uint8), None
         marks = invalid_mask(values, fill), equal_mask(values, self.nodata), hidden
+        if marks[0] is not None and fill != self.nodata:
+            self.left_out = fill
         missing: Mask | None = None
         for mark in marks:
             if mark is not None:
@@ -163,6 +167,22 @@ class ClassMap:
         elif values.dtype.kind not in "iu":
             raise TypeError(f"a map of classes holds whole numbers, got {values.dtype.name}")
         return values, None if missing is None else ~missing
+
+    def warn_of_one_class(self, classes: Collection[Any]) -> None:
+        """Warn when one class is left because what the map declares as nodata may be the other.
+
+        Parameters
+        ----------
+        classes
+            Those that were met where the map counts.
+        """
+        if len(classes) == 1 and self.left_out is not None:
+            warnings.warn(
+                f"all pixels but those of nodata, {self.left_out}, which is left out, are "
+                f"{next(iter(classes))}; where nodata is a class of its own, set the map's "
+                "fill_value_default to None, or write the file without nodata",
+                stacklevel=3,
+            )
 
 
 def _pixels_of(array: Any, window: Window) -> tuple[Values, Any, Mask | None]:

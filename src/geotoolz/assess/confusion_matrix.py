@@ -131,6 +131,8 @@ def confusion(
             found, *(each.ravel() if both is None else each[both] for each in (labels, truth))
         )
     seen = sorted({label for pair in found for label in pair})
+    for side, each in enumerate((one, other)):
+        each.warn_of_one_class({pair[side] for pair in found})
     order = seen if classes is None else [int(each) for each in classes]
     if len(set(order)) < len(order):
         raise ValueError(f"classes must differ, got {order}")

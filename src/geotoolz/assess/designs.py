@@ -287,6 +287,7 @@ def sample_design(
         if cluster is None:
             raise ValueError("design 'cluster' needs cluster=(rows, cols), the pixels of a block")
         table = drawing.cluster(checked_count("size", wanted), pair(cluster))
+    mapped.warn_of_one_class(drawing.met)
     return _located(table, mapped, drawing.sizes)
 
 
@@ -304,6 +305,7 @@ class _Drawing:
     def __init__(self, mapped: ClassMap, by: ClassMap | None, draws: Draws) -> None:
         self.mapped, self.by, self.draws = mapped, by, draws
         self.sizes: dict[int, int] = {}
+        self.met: set[int] = set()
 
     def _blocks(self) -> Iterator[tuple[int, Any, Any, Any]]:
         """Yield first row, classes, strata (all of them `ALL` without) and where both count."""
@@ -314,6 +316,9 @@ class _Drawing:
             elif self.by is not self.mapped:
                 strata, also = self.by.read(row, len(classes))
                 valid = also if valid is None else valid if also is None else valid & also
+            if len(self.met) < 2:
+                kept = classes if valid is None else classes[valid]
+                self.met |= {int(kept.min()), int(kept.max())} if kept.size else set()
             yield row, classes, strata, valid
 
     def _counts(self) -> tuple[dict[int, int], list[dict[int, int]]]:

@@ -143,6 +143,13 @@ class Units:
             return value, math.nan, f"a single sample in stratum {', '.join(single)}"
         return value, math.sqrt(variance) / whole, ""
 
+    @cached_property
+    def degrees(self) -> float:
+        """Degrees of freedom of a standard error: of clusters few, of pixels taken for endless."""
+        if np.all(self.profiles.sum(axis=1) == 1):
+            return math.inf
+        return max(float(self.drawn.sum() - np.count_nonzero(self.drawn)), 1.0)
+
     def looked_at(self, x: Floats) -> Any:
         """Return how many units have any of what `x` marks.
 
@@ -260,7 +267,7 @@ class AreaEstimate:
         reasons = {"overall": reason} if reason else {}
         parts = self.units.parts(right.ravel())
         looks = float(self.units.looked_at(np.ones(right.size)))
-        return Estimate(value, error, looks, 1.0, reasons, parts)
+        return Estimate(value, error, looks, 1.0, reasons, parts, self.units.degrees)
 
     @cached_property
     def users(self) -> Estimate:
@@ -353,7 +360,8 @@ class AreaEstimate:
                 reasons[label] = reason or nothing
             found.append((value * total, error * total))
         values, errors = np.array(found, np.float64).reshape(-1, 2).T
-        return Estimate(values, errors, self.units.looked_at(x), total, reasons)
+        looks, degrees = self.units.looked_at(x), self.units.degrees
+        return Estimate(values, errors, looks, total, reasons, degrees=degrees)
 
 
 _FIGURES = ("areas", "overall", "users", "producers", "f1")
@@ -503,7 +511,8 @@ def estimate_samples(
     nothing to do with the class. A stratum of the map without a row leaves what is told of the
     whole unknown. A systematic sample is taken for a random one, which gives
     standard errors that are rather too large than too small. Clusters are units of their own:
-    pixels of one cluster resemble each other, and count for less than as many pixels apart.
+    pixels of one cluster resemble each other, and count for less than as many pixels apart; their
+    intervals take Student's distribution, since few clusters tell little of their spread.
 
     Parameters
     ----------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +38,9 @@ class Estimate:
     parts
         Where the figure is a sum over strata of samples of single pixels: (H,) shares of the area,
         (..., H) what share of each stratum counts, (H,) samples.
+    degrees
+        Of freedom that the standard error has: clusters less strata; endless for single pixels,
+        where papers take the normal distribution.
 
     Examples
     --------
@@ -50,6 +54,7 @@ class Estimate:
     total: float = 1.0
     reasons: Mapping[Any, str] = field(default_factory=dict)
     parts: tuple[Floats, Floats, Floats] | None = None
+    degrees: float = math.inf
 
     def interval(self, level: float = 0.95, method: str = "wald") -> tuple[Any, Any]:
         """Return the confidence interval, (low, high), each of the shape of `value`.
@@ -85,12 +90,12 @@ class Estimate:
         pixels, 83 % with 900, 91 % with 2,000. No method holds for the producer's accuracy of a
         class whose omissions the sample did not meet: 30 to 80 % there.
         """
-        from scipy.stats import norm
+        from scipy.stats import t
 
         check_choice(method, "method", METHODS)
         if not 0 < level < 1:
             raise ValueError(f"level must lie between 0 and 1, got {level}")
-        z = float(norm.ppf((1 + level) / 2))
+        z = float(t.ppf((1 + level) / 2, self.degrees))
         share = np.asarray(self.value, np.float64) / self.total
         error = np.asarray(self.standard_error, np.float64) / self.total
         if method == "wald":

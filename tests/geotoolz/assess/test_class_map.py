@@ -14,7 +14,7 @@ from geopatcher import (
     map_patches,
 )
 from geotoolz import write_cog
-from geotoolz.assess import ClassMap, count_classes, sample_design
+from geotoolz.assess import ClassMap, confusion, count_classes, sample_design
 
 PLACE = Affine(10, 0, 500_000, 0, -10, 5_000_000)
 DTYPES = ["uint8", ">u2", "int16", "int32", "uint32", "int64", "float32", ">f8"]
@@ -123,3 +123,19 @@ def test_what_a_run_wrote_into_a_zarr_store_is_a_map_and_its_path_says_how(nodat
     assert sample_design(done, 20).equals(sample_design(tile, 20))
     with pytest.raises(ValueError, match="no band of its own"):
         count_classes(tmp_path / "map.zarr")
+
+
+@pytest.mark.parametrize("design", ["stratified", "random", "systematic", "cluster"])
+def test_one_class_left_because_the_other_is_nodata_is_told(design, tmp_path):
+    burnt = np.random.default_rng(0).integers(0, 2, (30, 30)).astype("uint8")
+    options = {"size": 9, "design": design} | ({"cluster": 2} if design == "cluster" else {})
+    tile = GeoTensor(burnt, PLACE, "EPSG:32632", 0)
+    for mapped in (tile, write_cog(tile, tmp_path / f"{design}.tif")):
+        with pytest.warns(UserWarning, match="nodata, 0, which is left out, are 1"):
+            sample_design(mapped, **options)
+        with pytest.warns(UserWarning, match="where nodata is a class of its own"):
+            confusion(mapped, 1 - burnt)
+    open_map = GeoTensor(burnt, PLACE, "EPSG:32632", None)
+    sample_design(open_map, **options)  # a warning would fail here
+    sample_design(burnt, **options, nodata=0)
+    assert confusion(open_map, 1 - burnt).overall == 0

@@ -8,6 +8,7 @@ from georeader.geotensor import GeoTensor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio import Affine
+from scipy.stats import t as student
 
 from geotoolz.assess import confusion, count_classes, estimate_samples, sample_design
 from geotoolz.assess.sample_checks import check_pixel_area
@@ -188,7 +189,14 @@ def test_clusters_that_are_all_right_are_few_looks():
     found = estimate_samples(looked_at(5, design="cluster", cluster=(3, 10)))
     assert found.overall.count == 5
     low, high = found.overall.interval(method="wilson")
-    assert (low, high) == pytest.approx((1 / (1 + 1.959964**2 / 5), 1))
+    assert (low, high) == pytest.approx((1 / (1 + 2.776445**2 / 5), 1))  # t of 4 degrees
+
+
+def test_intervals_of_few_clusters_take_students_distribution():
+    found, reach = estimate_samples(clusters_of(24)), student.ppf(0.95, 22)
+    low, high = found.interval(0.9)
+    assert low == pytest.approx(found.area - reach * found.standard_error)
+    assert high == pytest.approx(found.area + reach * found.standard_error)
 
 
 def test_a_cluster_lies_in_one_stratum():
