@@ -52,7 +52,9 @@ from geotoolz.compositing import (
 )
 from geotoolz.focal import (
     FocalMean as FocalMean,
+    FocalMedian as FocalMedian,
     focal_mean as focal_mean,
+    focal_median as focal_median,
 )
 from geotoolz.geom import (
     AlignAndStack as AlignAndStack,

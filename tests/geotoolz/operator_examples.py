@@ -77,7 +77,7 @@ EXAMPLES: list[gz.Operator] = [
     gz.DilateMask(radius=2.5),
     gz.FocalMean(9),
     gz.FocalMean((5, 1), mode="mirror"),
-    gz.FocalMean(3, "nearest"),
+    gz.FocalMedian(3, "nearest"),
     gz.ApplyMask(_MASK, fill_value=0),
     gz.ApplyMask(gz.MaskFromSCL("SCL")),
     gz.CombineMasks("all"),

@@ -1,4 +1,4 @@
-"""Focal means against plain loops over windows, with nodata, classes and every edge mode."""
+"""Focal mean and median against plain loops over windows, with nodata, classes and every edge mode."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from georeader.geotensor import GeoTensor
 from georeader.rasterio_reader import RasterioReader
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from rasterio import Affine
 
 import geotoolz as gz
@@ -18,7 +19,7 @@ from geopatcher import (
     SpatialRegularStride,
     map_patches,
 )
-from geotoolz.focal import MODES, focal_mean
+from geotoolz.focal import MODES, focal_mean, focal_median
 from pipekit import measure_radius
 
 PADDING = {"reflect": "symmetric", "mirror": "reflect", "nearest": "edge"}
@@ -46,14 +47,32 @@ shapes = st.tuples(st.integers(1, 12), st.integers(1, 12))
 @settings(max_examples=80)
 @given(shapes, sizes, st.sampled_from(MODES), st.floats(0, 0.9), st.integers(0, 99))
 @pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:invalid value")
-def test_it_is_the_mean_of_each_window(shape, size, mode, missing, seed):
+def test_they_are_the_statistics_of_each_window(shape, size, mode, missing, seed):
     rng = np.random.default_rng(seed)
     values = rng.normal(size=shape).astype("float32")
     values[rng.random(shape) < missing] = np.nan
-    expected = by_loops(values.astype("float64"), size, mode, np.mean)
-    made = focal_mean(values, size, mode)
-    assert made.dtype == np.float32
-    np.testing.assert_allclose(made, expected, rtol=1e-5, atol=1e-6)
+    for function, statistic in ((focal_mean, np.mean), (focal_median, np.median)):
+        expected = by_loops(values.astype("float64"), size, mode, statistic)
+        made = function(values, size, mode)
+        assert made.dtype == np.float32
+        np.testing.assert_allclose(made, expected, rtol=1e-5, atol=1e-6)
+
+
+@settings(max_examples=40)
+@given(
+    hnp.arrays("int16", shapes, elements=st.integers(-3, 9)), sizes, st.sampled_from(MODES),
+    st.sampled_from([None, -3, 9]),
+)  # fmt: skip
+def test_whole_numbers_have_a_median_that_is_one_of_them(values, size, mode, nodata):
+    place = Affine(10, 0, 0, 0, -10, 0)
+    made = focal_median(GeoTensor(values, place, "EPSG:32632", nodata), size, mode)
+    assert (made.dtype, made.fill_value_default) == (np.int16, nodata)
+    for row, windows in zip(made.values, windows_of(values, size, mode), strict=True):
+        for value, window in zip(row, windows, strict=True):
+            middle = window[size[0] // 2, size[1] // 2]
+            valid = np.sort(window[window != nodata] if nodata is not None else window.ravel())
+            lower = valid[(valid.size - 1) // 2] if valid.size else nodata
+            assert value == (nodata if middle == nodata else lower)
 
 
 def test_bands_of_classes_stay_as_they_are():
@@ -61,12 +80,12 @@ def test_bands_of_classes_stay_as_they_are():
     values = rng.integers(0, 12, (2, 20, 20)).astype("uint8")
     attrs = {"band_names": ["B04", "SCL"]}
     scene = GeoTensor(values, Affine(10, 0, 0, 0, -10, 0), "EPSG:32632", None, attrs)
-    operator = gz.FocalMean(5)
-    made = operator(scene)
-    assert np.array_equal(made.values[1], values[1])
-    assert not np.array_equal(made.values[0], values[0])
-    mask = values[0] > 5
-    assert np.array_equal(operator(mask), mask)
+    for operator in (gz.FocalMean(5), gz.FocalMedian(5)):
+        made = operator(scene)
+        assert np.array_equal(made.values[1], values[1])
+        assert not np.array_equal(made.values[0], values[0])
+        mask = values[0] > 5
+        assert np.array_equal(operator(mask), mask)
 
 
 def test_an_infinite_pixel_is_felt_by_its_window_and_no_further():
@@ -80,21 +99,23 @@ def test_an_infinite_pixel_is_felt_by_its_window_and_no_further():
     assert np.isnan(made[11, 11])
 
 
+@pytest.mark.parametrize("kind", [gz.FocalMean, gz.FocalMedian])
 @pytest.mark.parametrize("size", [1, 3, 9, (5, 1), (3, 31)])
-def test_it_looks_as_far_as_it_says(size):
-    operator = gz.FocalMean(size)
+def test_they_look_as_far_as_they_say(kind, size):
+    operator = kind(size)
     assert operator.radius == measure_radius(operator, shape=(1, 80, 80))
 
 
-def test_bad_arguments_say_what_is_accepted():
+@pytest.mark.parametrize("kind", [gz.FocalMean, gz.FocalMedian])
+def test_bad_arguments_say_what_is_accepted(kind):
     with pytest.raises(ValueError, match=r"size must be odd.*got 4; use \(5, 5\)"):
-        gz.FocalMean(4)
+        kind(4)
     with pytest.raises(ValueError, match="size must be positive"):
-        gz.FocalMean(0)
+        kind(0)
     with pytest.raises(ValueError, match="mode must be 'reflect', 'mirror' or 'nearest'"):
-        gz.FocalMean(3, mode="wrap")
+        kind(3, mode="wrap")
     with pytest.raises(ValueError, match="rows and columns"):
-        gz.FocalMean(3)(np.zeros(4))
+        kind(3)(np.zeros(4))
 
 
 def test_other_types_of_numbers():
@@ -102,11 +123,16 @@ def test_other_types_of_numbers():
     assert gz.FocalMean(3)(values).dtype == np.float64
     assert gz.FocalMean(3)(values.astype(">u2")).dtype == np.float32
     assert np.array_equal(gz.FocalMean(3)(values.astype(">f4")), focal_mean(values.astype("f4")))
+    assert gz.FocalMedian(3)(values.astype("float16")).dtype == np.float16
     hidden = np.ma.array(values, mask=values == 5)
-    assert np.ma.getmaskarray(gz.FocalMean(3)(hidden)).tolist() == hidden.mask.tolist()
+    assert np.ma.getmaskarray(gz.FocalMedian(3)(hidden)).tolist() == hidden.mask.tolist()
 
 
-PIPELINES = {"mean": gz.NDVI(0, 1) | gz.FocalMean(9), "wide": gz.NDVI(0, 1) | gz.FocalMean(31)}
+PIPELINES = {
+    "mean": gz.NDVI(0, 1) | gz.FocalMean(9),
+    "median": gz.NDVI(0, 1) | gz.FocalMedian(31),
+    "whole numbers": gz.FocalMedian(9),
+}
 
 
 def two_bands(shape=(2, 97, 75)):
@@ -156,4 +182,25 @@ def test_tiles_are_the_whole_scene_in_every_runner_batched_and_streamed(
             **how,
         )
         values = np.squeeze(np.asarray(made.values))
-        np.testing.assert_allclose(values, whole, rtol=0, atol=1e-6)
+        if whole.dtype.kind == "u":
+            assert np.array_equal(values, whole)
+        else:
+            np.testing.assert_allclose(values, whole, rtol=0, atol=1e-6)
+
+
+@settings(max_examples=40)
+@given(
+    hnp.arrays(np.int64, (5, 6), elements=st.integers(0, 9)),
+    st.sampled_from(["int64", "uint64", ">i8"]),
+    st.sampled_from([None, 3]),
+    st.sampled_from([(3, 3), (1, 5)]),
+    st.sampled_from(MODES),
+)
+def test_medians_of_wide_numbers_are_exact(places, dtype, hole, size, mode):
+    """Those of their places in order, which any dtype holds."""
+    numbers = (2**53 + 1 + 2 * np.arange(10)).astype(dtype)
+    fill = None if hole is None else int(numbers[hole])
+    wide = GeoTensor(numbers[places], Affine.identity(), 32632, fill)
+    narrow = GeoTensor(places.astype("int32"), Affine.identity(), 32632, hole)
+    found = focal_median(wide, size, mode)
+    np.testing.assert_array_equal(found.values, numbers[focal_median(narrow, size, mode).values])

@@ -14,6 +14,7 @@ from geotoolz import (
     DilateMask,
     FindBreaks,
     FocalMean,
+    FocalMedian,
     HarmonicFit,
     Mosaic,
     PadTo,
@@ -38,7 +39,7 @@ HUGE = [
     Reproject("EPSG:3857", 0.001),
     ReprojectLike(FAR),
     FocalMean(10**6 + 1),
-    FocalMean((1, 10**7 + 1)),
+    FocalMedian((1, 10**7 + 1)),
     FindBreaks(DATES, max_breaks=10**8),
     HarmonicFit(DATES, harmonics=10**5),
 ]

@@ -96,7 +96,7 @@ def test_a_pipeline_that_fails_is_the_posters_mistake():
         "class: PadTo\nconfig: {size: 400000}",
         "class: Resize\nconfig: {size: 400000}",
         "class: Resample\nconfig: {resolution: 0.0001}",
-        "class: FocalMean\nconfig: {size: 400001}",
+        "class: FocalMedian\nconfig: {size: 400001}",
     ],
 )
 def test_a_huge_result_is_refused_by_its_size_before_it_is_made(text):
