@@ -251,7 +251,7 @@ def as_count(value: Any, name: str, least: int = 1) -> int:
     >>> as_count(3, "length")
     3
     """
-    if not isinstance(value, int | np.integer) or value < least:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
         raise PatchError(f"{name} must be a whole number of at least {least}, got {value!r}")
     return int(value)
 

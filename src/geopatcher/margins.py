@@ -6,7 +6,7 @@ far it looks, but how wrong its tiles are can be measured.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -180,6 +180,8 @@ def margin_errors(
     3
     """
     rows, cols = as_pixel_pair(size, "size")
+    if not isinstance(margins, Iterable):
+        raise PatchError(f"margins are a sequence of pixels, got {margins!r}; write [{margins!r}]")
     margins = tuple(sorted({as_count(margin, "margins", least=0) for margin in margins}))
     if not margins or 2 * margins[-1] >= min(rows, cols):
         raise PatchError(

@@ -124,3 +124,9 @@ def test_what_holds_a_function_is_trusted_by_no_registry():
 
 def test_names_that_are_imported_late_are_seen():
     assert {"map_patches", "merge_to_file", "SpatialHann"} <= set(dir(geopatcher))
+
+
+def test_a_truth_value_is_no_count():
+    for made in (lambda: geopatcher.SpatialRandom(True), lambda: geopatcher.SpatialTrim(True)):
+        with pytest.raises(PatchError, match="must be a whole number of at least 1, got True"):
+            made()

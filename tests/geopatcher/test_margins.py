@@ -91,3 +91,8 @@ def test_bad_arguments_say_what_is_accepted(scene_of):
         margin_errors(fading, scene, 20, (0,), reference=np.zeros((3, 3)))
     with pytest.raises(PatchError, match="statistic must be one of largest, mean, differing"):
         MarginErrors((0,), (0.0,), (0.0,), (0.0,), (1.0,)).smallest(0, "median")
+
+
+def test_one_margin_is_no_list_of_them():
+    with pytest.raises(PatchError, match=r"margins are a sequence of pixels, got 2; write \[2\]"):
+        margin_errors(np.negative, np.zeros((1, 40, 40)), 16, 2)

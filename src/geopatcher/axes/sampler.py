@@ -7,7 +7,7 @@ arithmetic (see `geopatcher.axes.draws`), in every process and on every machine.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NoReturn, Protocol
@@ -209,6 +209,10 @@ class SpatialExplicit(Configured):
             raise PatchError(
                 f"anchors are a sequence, got a {type(self.anchors_).__name__}; give its points in "
                 "the CRS of what is cut: list(table.geometry.to_crs(...))"
+            )
+        if not isinstance(self.anchors_, Iterable):
+            raise PatchError(
+                f"anchors are a sequence, got {self.anchors_!r}; write [anchor] for one"
             )
         anchors = tuple(plain_anchor(anchor) for anchor in self.anchors_)
         if not anchors:

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -236,3 +237,9 @@ def test_disks_smaller_than_a_pixel_leave_room_for_every_pixel(min_dist):
     domain = RasterDomain((30, 20))
     anchors = SpatialPoissonDisk(min_dist, seed=0).anchors(domain, SpatialRectangular(1))
     assert len(set(anchors)) == len(anchors) > 550
+
+
+@pytest.mark.parametrize("anchors", [None, 5, shapely.Point(1, 2), shapely.MultiPoint([(1, 2)])])
+def test_anchors_that_are_no_sequence_are_named(anchors):
+    with pytest.raises(PatchError, match=r"anchors are a sequence, got .*write \[anchor\] for one"):
+        SpatialExplicit(anchors)
