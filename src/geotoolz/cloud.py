@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -123,7 +124,7 @@ def _scl_ids(classes: Collection[int] | int) -> tuple[int, ...]:
     if isinstance(classes, str):
         raise ValueError(f"classes are SCL ids 0 to 11, got {classes!r}; is it the band_idx?")
     # Plain numbers: members of `SCL` have no place in a config.
-    ids = tuple(map(int, (classes,) if isinstance(classes, int) else classes))
+    ids = tuple(map(int, (classes,) if isinstance(classes, int | np.integer) else classes))
     if not ids:
         raise ValueError("classes is empty, so nothing would be masked; give SCL ids 0 to 11")
     unknown = [each for each in ids if each not in SCL_CLASSES]
@@ -346,8 +347,8 @@ def _grow(drop: Mask, out: Mask, radius: float) -> None:
 
 
 def _check_radius(radius: float) -> None:
-    if not (np.isfinite(radius) and radius >= 0):
-        raise ValueError(f"radius must be 0 or more pixels, got {radius}")
+    if not (isinstance(radius, Real) and np.isfinite(radius) and radius >= 0):
+        raise ValueError(f"radius must be 0 or more pixels, got {radius!r}")
 
 
 @dataclass(repr=False, eq=False)

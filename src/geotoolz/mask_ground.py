@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -196,8 +197,8 @@ def buffer_mask(mask: Raster, distance: float) -> Raster:
 
 
 def _check_distance(distance: float) -> None:
-    if not np.isfinite(distance):
-        raise ValueError(f"distance must be a finite number, got {distance}")
+    if not (isinstance(distance, Real) and np.isfinite(distance)):
+        raise ValueError(f"distance must be a finite number, got {distance!r}")
 
 
 class BufferMask(FunctionOperator):

@@ -255,3 +255,17 @@ def test_nodata_is_dropped_alike_in_integers_and_in_floats(numbers, dtype, nodat
     np.testing.assert_array_equal(drop.values, op(gz.ToFloat32()(raster)).values)
     if nodata and name != "QA60":
         assert drop.values[values == nodata].all()
+
+
+@pytest.mark.parametrize("kind", [int, np.int64, np.uint8, gz.SCL])
+def test_one_class_is_one_whatever_integer_says_it(kind):
+    scl = np.arange(12, dtype="uint8").reshape(3, 4)
+    assert np.array_equal(mask_from_scl(scl, kind(8)), scl == 8)
+
+
+@pytest.mark.parametrize("given", ["2", None, np.nan, [2]])
+def test_what_is_no_distance_is_named(given):
+    with pytest.raises(ValueError, match="radius must be 0 or more pixels, got"):
+        gz.DilateMask(given)
+    with pytest.raises(ValueError, match="distance must be a finite number, got"):
+        gz.BufferMask(given)
