@@ -609,7 +609,12 @@ def reproject(geometry: np.ndarray, source: Any, target: Any) -> np.ndarray:
     step = np.where(longest > 0, longest / EDGE_SEGMENTS, 1.0)
     dense = shapely.segmentize(geometry, np.where(np.isfinite(step), step, 1.0))
     move = transformer(source, target).transform
-    moved = shapely.transform(dense, lambda xy: np.column_stack(move(xy[:, 0], xy[:, 1])))
+
+    def place(xy: np.ndarray) -> np.ndarray:
+        found = np.column_stack(move(xy[:, 0], xy[:, 1]))
+        return np.where(np.isnan(found), np.inf, found)  # no ring of NaN is closed
+
+    moved = shapely.transform(dense, place)
     if source.is_geographic and target.is_geographic:
         moved = _unbroken(dense, moved, source, target)
     sides = shapely.bounds(moved)

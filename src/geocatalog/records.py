@@ -136,7 +136,7 @@ def read_catalog(
                 continue
             pool.shutdown(wait=False, cancel_futures=True)
             if isinstance(found, CatalogError):
-                raise found
+                raise found if path in str(found) else CatalogError(f"{path}: {found}") from found
             raise CatalogError(
                 f"cannot read the header of {path}: {reason}; "
                 "pass on_error='skip' to leave such files out"

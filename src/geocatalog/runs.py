@@ -327,13 +327,19 @@ def conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
     -------
     The same rows, without metadata.
     """
-    known = set(table.column_names)
-    columns = [
-        table.column(each.name).cast(each.type)
-        if each.name in known
-        else pa.nulls(len(table), each.type)
-        for each in schema
-    ]
+    columns, known = [], set(table.column_names)
+    for each in schema:
+        try:
+            columns.append(
+                table.column(each.name).cast(each.type)
+                if each.name in known
+                else pa.nulls(len(table), each.type)
+            )
+        except pa.ArrowInvalid as error:
+            raise CatalogError(
+                f"{each.name!r} is {each.type} in the catalog, which cannot hold the rows' values: "
+                f"{error}; write it as the catalog has it"
+            ) from error
     return pa.table(columns, schema=schema.remove_metadata())
 
 

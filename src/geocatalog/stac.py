@@ -498,7 +498,21 @@ def to_stac_items(catalog: GeoCatalog, properties: dict[str, str] | None = None)
     ids = _ids(rows)
     outlines = np.array([row.geometry for row in rows], dtype=object)
     outlines = reproject(outlines, catalog.crs, as_crs("EPSG:4326"))
+    outlines = np.array([_on_globe(outline) for outline in outlines], dtype=object)
     return [_item(*told, names) for told in zip(ids, rows, outlines, strict=True)]
+
+
+def _on_globe(outline: Any) -> Any:
+    """Return an outline without what lies beyond a pole or 180 degrees, where GeoJSON ends."""
+    if outline is None or outline.is_empty:
+        return outline
+    west, south, east, north = outline.bounds
+    if max(-south, north) > 90:  # cells whose middles are the poles
+        outline = shapely.intersection(outline, shapely.box(west, -90, east, 90))
+    if west < -180 or east > 180:
+        with suppress(CatalogError):  # counted beyond 360: it stays
+            outline = outline_within(outline, degree_box(outline.bounds))
+    return outline
 
 
 def _ids(rows: Sequence[CatalogRow]) -> list[str]:

@@ -127,3 +127,14 @@ def test_axes_in_degrees_need_no_grid_mapping(names, attrs, engine, tmp_path):
     assert catalog.total_bounds == (9.5, 39.5, 14.5, 43.5)
     assert catalog.crs.to_epsg() == 4326
     assert load_xarray(catalog, next(catalog.iter_slices())).shape == (3, 1, 4, 5)
+
+
+def test_a_system_that_is_none_is_told_with_its_file(tmp_path):
+    axes = {"lat": [0.0, 1.0, 2.0], "lon": [0.0, 1.0, 2.0]}
+    dataset = xr.Dataset({"v": (("lat", "lon"), np.zeros((3, 3)))}, coords=axes)
+    dataset["crs"] = ((), 0, {"crs_wkt": "garbage"})
+    dataset["v"].attrs["grid_mapping"] = "crs"
+    path = tmp_path / "odd.nc"
+    dataset.to_netcdf(path, engine="h5netcdf")
+    with pytest.raises(CatalogError, match=r"odd\.nc: not a coordinate reference system"):
+        build_xarray_catalog([path])

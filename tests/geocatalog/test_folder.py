@@ -422,3 +422,11 @@ def test_two_that_add_to_a_store_both_count(on_store):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda day: append_to(place, archive(1, first=day)), range(1, 9)))
     assert sorted(open_catalog(place).paths) == sorted(archive(9).filepath)
+
+
+def test_numbers_that_the_catalog_would_round_are_refused(tmp_path):
+    to_geoparquet(InMemoryGeoCatalog(frame((0, 0, 1, 1), number=[0.5])), tmp_path, partition="day")
+    more = frame((0, 0, 1, 1), "2024-06-02", number=[2**60 + 1])
+    with pytest.raises(CatalogError, match="'number' is double in the catalog"):
+        append_to(tmp_path, more)
+    assert len(open_catalog(tmp_path)) == 1

@@ -167,3 +167,9 @@ def test_a_crs_may_be_a_dictionary():
     for wrong in ({"proj": "nothing"}, [1, 2]):
         with pytest.raises(CatalogError, match="not a coordinate reference system"):
             as_crs(wrong)
+
+
+def test_a_box_beyond_a_projection_is_an_error_that_names_both():
+    """PROJ gives NaN there, of which no ring is closed."""
+    with pytest.raises(CatalogError, match=r"cannot be expressed in WGS 84"):
+        reproject_box((-2e7, -2e7, 2e7, 2e7), 6933, 4326)

@@ -406,3 +406,21 @@ def test_what_is_no_item_is_named():
             CatalogError, match=r"got one of type (dict|int); pystac.Item.from_dict"
         ):
             from_stac_items(wrong)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "means"),
+    [
+        ((190, 0, 200, 10), (-170, 0, -160, 10)),
+        ((170, 0, 190, 10), (170, 0, -170, 10)),
+        ((-190, -95, -185, -85), (170, -90, 175, -85)),
+        ((0, -90.5, 360, 90.5), (-180, -90, 180, 90)),
+    ],
+)
+def test_items_lie_where_geojson_has_numbers(bounds, means):
+    """Grids count to 360, and have cells whose middles are the poles; the row stays as it is."""
+    rows = InMemoryGeoCatalog(frame(bounds, crs=4326))
+    (made,) = to_stac_items(rows)
+    assert tuple(made.bbox) == means
+    assert shapely.geometry.shape(made.geometry).is_valid
+    assert from_stac_items([made]).total_bounds == rows.total_bounds
