@@ -396,7 +396,7 @@ def periods_of(scenes: Sequence[Scene], every: str) -> list[tuple[pd.Timestamp, 
     >>> [f"{start:%m-%d}" for start, _ in periods_of(scenes, "1MS")]
     ['01-01', '02-01', '03-01']
     """
-    times = pd.Series(0, index=pd.DatetimeIndex([scene.time for scene in scenes]))
+    times = pd.Series(0, index=pd.DatetimeIndex([scene.time for scene in scenes]).as_unit("us"))
     try:
         step = pd.tseries.frequencies.to_offset(every)
         if type(step).__name__.endswith("End"):

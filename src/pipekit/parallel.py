@@ -146,6 +146,10 @@ def _submitting(pool: ThreadPoolExecutor, function: Callable[[Item], Any]) -> An
     return lambda item: pool.submit(contextvars.copy_context().run, function, item)
 
 
+MOST_AHEAD = 256
+"""Results held at most, however small: of tiny ones their futures take more than they do."""
+
+
 def read_ahead(
     function: Callable[[Item], Result],
     items: Iterable[Item],
@@ -185,7 +189,7 @@ def read_ahead(
     largest = 0
 
     def room() -> int:
-        return max(least, most_bytes // largest if largest else workers)
+        return max(least, min(most_bytes // largest, MOST_AHEAD) if largest else workers)
 
     with (
         ThreadPoolExecutor(workers) as pool,
