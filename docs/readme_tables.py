@@ -51,8 +51,8 @@ TIERS = {
 
 FIGURES = {
     "peak memory in all from a file (2, 10980, 10980) to a COG": (
-        "at most, for the NDVI of a whole Sentinel-2 tile from a file to a COG; a call on the whole "
-        "scene in memory takes {whole}"
+        "at most, for the NDVI of a whole Sentinel-2 tile from a file to a COG; a call on the "
+        "whole scene in memory takes {whole}"
     ),
     "tiled NDVI (4, 10980, 10980), two workers, against the whole-scene call": (
         "the time of the whole-scene call: a tile in chips, on two cores"
