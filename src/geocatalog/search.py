@@ -18,6 +18,7 @@ from geocatalog.interval import OPEN_END, OPEN_START, as_interval, pack_time
 from geocatalog.read.service import asking, patient_io, service_item
 from geocatalog.records import assemble
 from geocatalog.stac import PROPERTIES, Asked, as_names, from_stac_items, records_of
+from geocatalog.table import as_json
 from pipekit.retry import RetryPolicy
 from pipekit.tokens import redact
 
@@ -104,7 +105,7 @@ def from_stac_search(
     if hasattr(client, "search") or isinstance(client, str):
         named = [collections] if isinstance(collections, str) else collections
         terms: dict[str, Any] = {"collections": named, "datetime": _asked_time(datetime)}
-        terms |= {"query": _plain(query), "limit": _page(page_size, max_items)}
+        terms |= {"query": as_json(query), "limit": _page(page_size, max_items)}
         found = search_items(client, bbox, max_items, policy, **terms)
     elif callable(getattr(client, "items", None)) and not isinstance(client, Mapping):
         found = client.items()
@@ -154,15 +155,6 @@ def _asked_time(value: Any) -> Any:
         None if first == OPEN_START else times.left.to_pydatetime(),
         None if last == OPEN_END else times.right.to_pydatetime(),
     ]
-
-
-def _plain(value: Any) -> Any:
-    """Return a question's terms without numpy's numbers, which JSON cannot write."""
-    if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(each) for each in value]
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def search_items(
