@@ -12,6 +12,7 @@ import random
 import statistics
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -70,13 +71,15 @@ def servers(scene: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
     _, _, z, x, y = paths_inside(scene)[0].removesuffix(".png").split("/")[1:]
     png.write_bytes(ndvi_layer(scene).tile(int(z), int(x), int(y)))
     files = {"bare": png, "kept": scene, "made": scene}
-    with ExitStack() as stack:
-        yield {
-            kind: stack.enter_context(
-                running_module("tile_server", kind, str(file), env={"PYTHONPATH": str(HERE)})
+    with ExitStack() as stack, ThreadPoolExecutor() as pool:  # each takes seconds to start
+
+        def start(kind: str) -> str:
+            path = {"PYTHONPATH": str(HERE)}
+            return stack.enter_context(
+                running_module("tile_server", kind, str(files[kind]), env=path)
             )
-            for kind, file in files.items()
-        }
+
+        yield dict(zip(files, pool.map(start, files), strict=True))
 
 
 @pytest.mark.parametrize("clients", CLIENTS)
@@ -96,7 +99,7 @@ def test_latency_of_tiles(
         assert run.failed == 0
         return run
 
-    many, few = (300, 32) if quick else (1000, 64)
+    many, few = (100, 32) if quick else (1000, 64)
     rivals = {
         BARE: lambda: ask("bare", inside, many),
         KEPT: lambda: ask("kept", inside, many),
@@ -135,7 +138,7 @@ def test_a_minute_of_load_with_a_source_that_fails(
 ) -> None:
     from serve_load import run_load
 
-    outcome = run_load(tmp_path, seconds=5.0 if quick else 60.0, clients=16)
+    outcome = run_load(tmp_path, seconds=2.0 if quick else 60.0, clients=16)
     print(outcome)
     assert outcome.wrong == []
     assert outcome.finished == [200] * 4, "stopping finished what was under way"

@@ -48,7 +48,7 @@ class Comparison:
     @property
     def enough(self) -> tuple[int, float]:
         """Rounds after which a comparison ends once it has taken so many seconds."""
-        return (1, 3.0) if self.quick else (3, 15.0)
+        return (1, 1.5) if self.quick else (3, 15.0)
 
     def __call__(
         self,
