@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from georeader.geotensor import GeoTensor
 
+from geocatalog.read.bands import data_indexes, read_bands
 from geostack.loaders.sentinel2 import COLLECTION, scene_chip
 from geostack.request import BBox, Request, as_bbox
 from geostack.serve.limits import Limits
@@ -19,7 +20,7 @@ from geostack.sources.source import Source
 from geostack.transfer import TIFF_STARTS
 from geotoolz.io import write_cog
 from pipekit import content_hash
-from pipekit.pixels import invalid_mask, nodata_of, plain
+from pipekit.pixels import invalid_mask, nodata_of, plain, role_of, roles_in_file
 from pipekit.scratch import scratch_folder
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def read_upload(body: bytes, bands: tuple[str, ...], limits: Limits) -> GeoTenso
     """Return an uploaded GeoTIFF as (C, H, W), its bands named.
 
     Only GDAL's GeoTIFF driver sees it; size, bands and blocks are counted from its header before
-    a pixel is decoded.
+    a pixel is decoded. Its mask, alpha band, nodata, scale and offset count as in `geotoolz.read`.
 
     Parameters
     ----------
@@ -151,7 +152,7 @@ def read_upload(body: bytes, bands: tuple[str, ...], limits: Limits) -> GeoTenso
     Returns
     -------
     GeoTensor
-        In the file's dtype.
+        In the file's dtype; physical values of a file with a scale or an offset are floats.
 
     Raises
     ------
@@ -171,25 +172,25 @@ def read_upload(body: bytes, bands: tuple[str, ...], limits: Limits) -> GeoTenso
         raise Problem(422, "the body is no TIFF")
     try:
         with MemoryFile(body) as memory, memory.open(driver="GTiff") as file:
-            _check_header(file, bands, limits)
-            named = list(file.descriptions)
-            order = [named.index(band) + 1 for band in bands] if all(named) else None
-            values = file.read(order)
-            fill = 0 if file.nodata is None else file.nodata
-            integral = values.dtype.kind in "iu" and float(fill).is_integer()
-            fill = int(fill) if integral else fill
+            order = _checked_order(file, bands, limits)
+            values, nodata = read_bands(file, order)
             attrs = {"band_names": list(bands), "source": "upload"}
-            return GeoTensor(values, file.transform, file.crs, fill, attrs)
+            if (roles := roles_in_file(file, order)) != tuple(map(role_of, bands)):
+                attrs["band_roles"] = list(roles)
+            return GeoTensor(values, file.transform, file.crs, nodata, attrs)
     except (RasterioError, ValueError, MemoryError):
         raise Problem(422, "the body can't be read as a GeoTIFF") from None
 
 
-def _check_header(file: Any, bands: tuple[str, ...], limits: Limits) -> None:
+def _checked_order(file: Any, bands: tuple[str, ...], limits: Limits) -> list[int]:
+    """Return which band of a file each of `bands` is, 1-based, or raise Problem."""
     if file.width < 1 or file.height < 1:
         raise Problem(422, "the file has no pixels")
-    if file.count != len(bands) or file.count > _MAX_BANDS:
+    # One more band than asked for may be alpha; as many are all data, whatever their colours.
+    held = list(file.indexes) if file.count == len(bands) else data_indexes(file)
+    if len(held) != len(bands) or file.count > _MAX_BANDS:
         raise Problem(
-            422, f"the pipeline takes {len(bands)} bands ({', '.join(bands)}), got {file.count}"
+            422, f"the pipeline takes {len(bands)} bands ({', '.join(bands)}), got {len(held)}"
         )
     check_size(file.count, file.height, file.width, limits)
     # A small picture may be cut into blocks of any size, each decoded whole.
@@ -198,9 +199,11 @@ def _check_header(file: Any, bands: tuple[str, ...], limits: Limits) -> None:
     if any(dtype not in _DTYPES for dtype in file.dtypes):
         raise Problem(422, f"the file's dtype {file.dtypes[0]} is none of {', '.join(_DTYPES)}")
     _check_place(file)
-    known = [name for name in file.descriptions if name]
-    if known and len(known) == file.count and set(known) != set(bands):
+    # A band without a name has that of its place.
+    named = [file.descriptions[i - 1] or name for i, name in zip(held, bands, strict=True)]
+    if set(named) != set(bands):
         raise Problem(422, f"the pipeline takes bands {', '.join(bands)}, the file names others")
+    return [held[named.index(band)] for band in bands]
 
 
 def _check_place(file: Any) -> None:
