@@ -260,7 +260,7 @@ def create_app(
     service = Service(pipelines or {}, layers or {}, source, limits or Limits())
     if layers:
         # Its modules import each other in a circle, which two jobs that begin at once would break.
-        import_module("rio_tiler.io")
+        import_module("rio_tiler.utils")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -17,7 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from georeader.geotensor import GeoTensor
 from numpy.typing import NDArray
+from rasterio import Affine
 
+from geocatalog.grid import pixel_grid, raster_crs
+from geocatalog.read.bands import marked
+from geocatalog.read.onto_grid import grid_of, read_piece
 from geostack.errors import PixelReadError
 from geostack.items import declared_grid
 from geostack.loaders.sentinel2 import (
@@ -33,7 +37,6 @@ from geostack.serve.pipeline import check_operator
 from geostack.serve.problem import Problem, problem_of
 from geotoolz.carrier import values_of
 from pipekit import Operator
-from pipekit.pixels import role_of, roles_in_file
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
@@ -45,8 +48,6 @@ Box = tuple[float, float, float, float]
 """(west, south, east, north)."""
 Key = tuple[str, int, int, int]
 """(layer's name, z, x, y)."""
-Place = tuple[int, int, int]
-"""(z, x, y)."""
 Band = tuple[NDArray[Any], NDArray[np.bool_]]
 """Values (rows, cols), and where they are valid."""
 
@@ -131,22 +132,31 @@ class Layer:
 
     @cached_property
     def mercator_bounds(self) -> Box:
-        """(west, south, east, north) in metres of Web Mercator of the first file."""
-        return self._bounds_in(_MERCATOR)
+        """(west, south, east, north) in metres of Web Mercator that hold the first file."""
+        west, south, east, north = self.bounds
+        if west > east:  # on both sides of 180 degrees
+            west, east = -180.0, 180.0
+        y = [math.asinh(math.tan(math.radians(max(-89.9, min(89.9, d))))) for d in (south, north)]
+        scale = _MERCATOR_EDGE / math.pi
+        return math.radians(west) * scale, y[0] * scale, math.radians(east) * scale, y[1] * scale
 
     @cached_property
     def bounds(self) -> Box:
-        """(west, south, east, north) in degrees of the first file."""
-        return self._bounds_in("EPSG:4326")
+        """(west, south, east, north) in degrees of the first file; west > east across 180."""
+        return self._degrees()
 
-    def _bounds_in(self, crs: str) -> Box:
+    def _degrees(self) -> Box:
         from rasterio.warp import transform_bounds
 
-        if self.grid is not None and self.grid.crs is not None:
-            where, box = self.grid.crs.to_wkt(), tuple(self.grid.boundingbox)
-        else:
-            where, box = with_dataset(self.assets[0], lambda file: (file.crs, tuple(file.bounds)))
-        west, south, east, north = transform_bounds(where, crs, *box)
+        grid = self.grid
+        if grid is None or grid.crs is None:
+            grid = with_dataset(self.assets[0], grid_of)
+        box = grid.boundingbox.bbox
+        west, south, east, north = transform_bounds(raster_crs(grid), "EPSG:4326", *box)
+        if east - west >= 360:
+            west, east = -180.0, 180.0
+        elif west < -180 or east > 180:  # such as longitudes from 0 to 360
+            west, east = ((side + 180) % 360 - 180 for side in (west, east))
         return west, south, east, north
 
     def describe(self, name: str) -> dict[str, Any]:
@@ -208,39 +218,35 @@ class Layer:
         PixelReadError
             When a file can't be read.
         """
-        from rasterio import Affine
-
         box = tile_bounds(z, x, y)
         if _apart(box, self.mercator_bounds):
             return empty_png()
-        stack, seen = self._read((z, x, y))
+        step, side = (box[2] - box[0]) / TILE, TILE + 2 * self.halo
+        west, north = box[0] - self.halo * step, box[3] + self.halo * step
+        grid = pixel_grid(_MERCATOR, Affine(step, 0, west, 0, -step, north), (side, side))
+        stack, seen, fill = self._read(grid)
         if not seen.any():
             return empty_png()
-        step = (box[2] - box[0]) / TILE
-        west, north = box[0] - self.halo * step, box[3] + self.halo * step
         attrs = {"band_names": [asset.key for asset in self.assets]}
-        fill = np.nan if stack.dtype.kind == "f" else self.nodata
-        where = Affine(step, 0, west, 0, -step, north)
-        raster = GeoTensor(stack, where, _MERCATOR, fill, attrs)
+        raster = GeoTensor(stack, grid.transform, _MERCATOR, fill, attrs)
         colours, opacity = picture(values_of(self.operator(raster)))
         inner = slice(self.halo, self.halo + TILE)
         opacity = np.where(seen, opacity, np.uint8(0))[inner, inner]
         return encode_png(colours[:, inner, inner], opacity) if opacity.any() else empty_png()
 
-    def _read(self, place: Place) -> Band:
-        """Return a tile with its halo, (C, H, W), and which of its pixels (H, W) a file has."""
+    def _read(self, grid: GeoBox) -> tuple[NDArray[Any], NDArray[np.bool_], float | None]:
+        """Return a grid's pixels (C, H, W), which (H, W) a file has, and what marks the others."""
         read: list[Band] = []
         # Bands of one file lie in the same blocks: read together, each is decoded once.
         for _, same in groupby(self.assets, lambda asset: asset.href):
-            read += _read_tile(list(same), place, self.halo)
-        bands, seen = [], np.zeros((), bool)
-        for (values, valid), offset in zip(read, self.offsets, strict=True):
-            if offset:
-                values = take_offset(values)
-            values[~valid] = np.nan if values.dtype.kind == "f" else self.nodata or 0
-            seen = seen | (valid if self.nodata is None else valid & (values != self.nodata))
-            bands.append(values)
-        return np.stack(bands), seen
+            read += _read_file(list(same), grid, self.nodata)
+        bands = [
+            take_offset(values) if offset else values
+            for (values, _), offset in zip(read, self.offsets, strict=True)
+        ]
+        valid = np.stack([each for _, each in read])
+        stack, fill = marked(np.stack(bands), ~valid, self.nodata)
+        return stack, np.logical_or.reduce(valid), fill
 
 
 def scene_layer(
@@ -352,7 +358,7 @@ def file_layer(
     if len(assets) > (held := with_dataset(assets[0], lambda dataset: dataset.count)):
         raise ValueError(f"{path} has {held} bands, {len(assets)} names are given")
     try:
-        placed = layer._bounds_in("EPSG:4326")  # not kept: a file may go
+        placed = layer._degrees()  # not kept: a file may go
     except PixelReadError:
         raise
     except Exception:  # GDAL's own error of a CRS that leads nowhere has no public class
@@ -405,38 +411,27 @@ def _apart(one: Box, other: Box) -> bool:
     return one[0] >= other[2] or one[2] <= other[0] or one[1] >= other[3] or one[3] <= other[1]
 
 
-def _read_tile(assets: Sequence[Asset], place: Place, halo: int) -> list[Band]:
-    """Return bands of one file on a tile (z, x, y) and `halo` pixels around it.
+def _read_file(assets: Sequence[Asset], grid: GeoBox, nodata: float | None) -> list[Band]:
+    """Return bands of one file on a grid.
 
     Quantities are interpolated; classes, bits and masks come by the nearest pixel.
     """
-    from rio_tiler.io import Reader
-
-    z, x, y = place
-
-    def read(dataset: Any) -> list[Band]:
-        indexes = [asset.band for asset in assets]
-        roles = roles_in_file(dataset, indexes)
-        methods: list[Any] = [
-            "bilinear" if role == role_of(asset.key) == "quantity" else "nearest"
-            for asset, role in zip(assets, roles, strict=True)
-        ]
-        found: dict[int, Band] = {}
-        side = (TILE + 2 * halo,) * 2
-        with Reader(None, dataset=dataset) as reader:
-            if not reader.tile_exists(x, y, z):  # a box across 180 degrees is wider than its file
-                kinds = [dataset.dtypes[index - 1] for index in indexes]
-                return [(np.zeros(side, kind), np.zeros(side, bool)) for kind in kinds]
-            for method in dict.fromkeys(methods):
-                own = [n for n, each in enumerate(methods) if each == method]
-                how = {"resampling_method": method, "reproject_method": method}
-                bands = [indexes[n] for n in own]
-                image = reader.tile(x, y, z, TILE, bands, buffer=halo or None, **how)
-                masked = np.ma.getmaskarray(image.array)
-                found |= {n: (np.array(image.array.data[k]), ~masked[k]) for k, n in enumerate(own)}
-        return [found[n] for n in range(len(assets))]
-
-    return with_dataset(assets[0], read)
+    first = assets[0]
+    piece, bands = read_piece(
+        first.href,
+        grid,
+        [asset.band for asset in assets],
+        "bilinear",
+        assumed_nodata=nodata,
+        names=[asset.key for asset in assets],
+        sign=first.source.sign,
+        what=str(first),
+    )
+    values = np.zeros((bands.count, *grid.shape), bands.dtype)
+    valid = np.zeros(values.shape, bool)
+    if piece is not None:
+        values[:, *piece.window], valid[:, *piece.window] = piece.data, piece.valid
+    return list(zip(values, valid, strict=True))
 
 
 def picture(values: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -8,6 +8,7 @@ import rasterio
 
 pytest.importorskip("rio_tiler", reason="needs the serve extra")
 
+from rasterio import Affine
 from rasterio.transform import from_origin
 
 from geostack.errors import PixelReadError
@@ -170,3 +171,92 @@ def test_a_file_across_180_degrees_is_shown_on_both_sides_and_nowhere_else(tmp_p
     layer = file_layer(path, AllWhite(), [f"b{n}" for n in range(bands)])
     shown_at = {x for x in range(32) if layer.tile(5, x, 12) != empty_png()}
     assert shown_at == {0, 31}
+
+
+TURNED = {
+    "as maps are": Affine(1, 0, 0, 0, -1, 0),
+    "south up": Affine(1, 0, 0, 0, 1, 0),
+    "east left": Affine(-1, 0, 0, 0, -1, 0),
+    "aslant": Affine(0.8, 0.6, 0, 0.6, -0.8, 0),
+}
+PLACES = {
+    "mercator": ("EPSG:3857", 1e6, 5e6, 10.0),
+    "degrees": ("EPSG:4326", 11.0, 46.0, 1e-4),
+    "degrees from 0 to 360": ("EPSG:4326", 250.0, 40.0, 1e-4),
+    "UTM": ("EPSG:32633", 5e5, 4.35e6, 10.0),
+}
+
+
+@pytest.mark.parametrize("hidden", ["nothing", "by a mask", "by nodata"])
+@pytest.mark.parametrize("turned", TURNED)
+@pytest.mark.parametrize("place", PLACES)
+def test_each_pixel_is_shown_where_it_lies(tmp_path, place, turned, hidden):
+    """The tile's pixels, each looked up in the file by the place of its middle."""
+    crs, x, y, size = PLACES[place]
+    transform = Affine.translation(x, y) @ Affine.scale(size) @ TURNED[turned]
+    values = np.arange(24 * 31, dtype="uint16").reshape(24, 31) % 250 + 1
+    hole = np.zeros(values.shape, bool)
+    hole[5:12, 3:20] = hidden != "nothing"
+    path = tmp_path / "a.tif"
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.open(
+            path, "w", driver="GTiff", count=1, height=24, width=31, dtype="uint16", crs=crs,
+            transform=transform, nodata=0 if hidden == "by nodata" else None,
+        ) as file,
+    ):  # fmt: skip
+        file.write(np.where(hole & (hidden == "by nodata"), 0, values).astype("uint16"), 1)
+        file.update_tags(1, band_role="class")
+        if hidden == "by a mask":
+            file.write_mask(~hole)
+    layer = file_layer(path, Colormap("gray", 0.0, 255.0), ["class"])
+    west, south, east, north = layer.bounds
+    assert -180 <= west < east <= 180
+    assert south < north
+    lon, lat = (west + east) / 2, (south + north) / 2
+    z = 15
+    tile_x = int((lon + 180) / 360 * 2**z)
+    tile_y = int((1 - np.arcsinh(np.tan(np.radians(lat))) / np.pi) / 2 * 2**z)
+    with rasterio.MemoryFile(layer.tile(z, tile_x, tile_y)) as memory, memory.open() as file:
+        png = file.read()
+    left, _, right, top = tile_bounds(z, tile_x, tile_y)
+    step = (right - left) / TILE
+    down, across = np.mgrid[:TILE, :TILE] + 0.5
+    xs, ys = rasterio.warp.transform(
+        "EPSG:3857", crs, (left + across * step).ravel(), (top - down * step).ravel()
+    )
+    turn = 360 if "360" in place else 0
+    col, row = ~transform @ (np.array(xs) + turn, np.array(ys))
+    inside = (row >= 0) & (row < 24) & (col >= 0) & (col < 31)
+    at = np.floor(row[inside]).astype(int), np.floor(col[inside]).astype(int)
+    expected = np.zeros((2, TILE * TILE))
+    expected[:, inside] = np.where(hole[at], 0, values[at]), ~hole[at] * 255
+    assert expected[1].any()
+    # GDAL looks places up to an eighth of a pixel.
+    assert (png[3].ravel() != expected[1]).mean() < 0.02
+    both = (png[3].ravel() > 0) & (expected[1] > 0)
+    assert (np.abs(png[0].ravel()[both] - expected[0, both]) <= 1).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("west", "wide", "bounds"),
+    [
+        (0, 360, (-180, 180)),
+        (-0.5, 360, (-180, 180)),
+        (170, 20, (170, -170)),
+        (200, 20, (-160, -140)),
+    ],
+)
+def test_longitudes_are_counted_as_maps_count_them(tmp_path, west, wide, bounds):
+    path = tmp_path / "a.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", count=1, height=10, width=20, dtype="uint8", crs="EPSG:4326",
+        transform=Affine(wide / 20, 0, west, 0, -12, 60),
+    ) as file:  # fmt: skip
+        file.write(np.full((10, 20), 9, "uint8"), 1)
+    layer = file_layer(path, AllWhite(), ["value"])
+    assert (layer.bounds[0], layer.bounds[2]) == bounds
+    lasts = [(west + 0.01 * wide), (west + 0.99 * wide)]
+    for lon in lasts:
+        x = int(((lon + 180) % 360) / 360 * 2**9)
+        assert layer.tile(9, x, 200) != empty_png(), lon

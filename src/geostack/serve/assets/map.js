@@ -59,8 +59,15 @@ function zoom(by) {
   draw();
 }
 
+// Across 180 degrees the map goes to the side that holds more of a box.
+const onOneSide = (box) => {
+  const [west, south, east, north] = box;
+  if (west <= east) return box;
+  return 180 - west > east + 180 ? [west, south, 180, north] : [-180, south, east, north];
+};
+
 function goTo(layer) {
-  const [west, south, east, north] = layer.view || layer.bounds;
+  const [west, south, east, north] = onOneSide(layer.view || layer.bounds);
   [view.lon, view.lat] = [(west + east) / 2, (south + north) / 2];
   for (view.zoom = MAX_ZOOM; view.zoom > 0; view.zoom--) {
     const [x0, y0] = toWorld(west, north, view.zoom), [x1, y1] = toWorld(east, south, view.zoom);
@@ -71,7 +78,8 @@ function goTo(layer) {
 
 function choose() {
   const layer = layers.get(choice.value), [west, south, east, north] = layer.bounds;
-  const inside = west <= view.lon && view.lon <= east && south <= view.lat && view.lat <= north;
+  const lies = west <= view.lon, across = west <= east ? lies && view.lon <= east : lies || view.lon <= east;
+  const inside = across && south <= view.lat && view.lat <= north;
   if (inside) draw(); else goTo(layer);
 }
 
