@@ -37,7 +37,7 @@ import numpy as np
 from geostack import LAKE_TAHOE_BBOX, LAKE_TAHOE_TILE, SOUTH_TYROL_BBOX, SOUTH_TYROL_TILE
 from geostack import NoSceneError, SourceUnavailableError, load_s2_chip, load_stac_items
 from geotoolz import NDVI, NDWI, ApplyMask, DNToReflectance, Fanout, HarmonizeBaseline
-from geotoolz import Lambda, MaskFromSCL, Sequential, ShapeTrace, Snapshot, Tap, ToFloat32, ToRGB
+from geotoolz import Lambda, MaskFromSCL, Sequential, ShapeTrace, Snapshot, Tap, ToRGB
 from geotoolz.cloud import SCL_CLASSES, SCL_CLOUDS_AND_INVALID, SCL_SNOW, SCL_WATER
 from geotoolz.viz import plot
 from pipekit import AssertDType, AssertShape, Profile, QCError
@@ -191,12 +191,12 @@ for code, count in zip(codes, counts, strict=True):
 #
 # `MaskFromSCL` turns it into a mask where True means *drop*, and `ApplyMask` writes NaN there, once
 # there are floats that can hold one. `ApplyMask` takes a mask, or an operator that makes one from the
-# scene itself, so the pipeline below holds nothing of this scene and runs on the next one. The mask
-# comes first: `DNToReflectance` would scale the class numbers too.
+# scene itself, so the pipeline below holds nothing of this scene and runs on the next one. The SCL
+# goes through `DNToReflectance` unchanged: its band is known by its name, and a class is never scaled.
 
 # %%
 cloud = MaskFromSCL("SCL")
-masked_ndvi = ToFloat32() | ApplyMask(cloud, fill_value=np.nan) | DNToReflectance() | NDVI()
+masked_ndvi = DNToReflectance() | ApplyMask(cloud, fill_value=np.nan) | NDVI()
 clear, drop = masked_ndvi(with_scl), cloud(with_scl).values
 print("mask:", drop.shape, drop.dtype, f"{drop.mean():.1%} to drop")
 assert np.isnan(clear.values[drop]).all()
@@ -226,7 +226,7 @@ plt.show()
 # %%
 UNCLASSIFIED = 7
 no_ground = MaskFromSCL("SCL", classes=(*SCL_CLOUDS_AND_INVALID, *SCL_SNOW, UNCLASSIFIED))
-reflectance = ToFloat32() | ApplyMask(no_ground, fill_value=np.nan) | DNToReflectance()
+reflectance = DNToReflectance() | ApplyMask(no_ground, fill_value=np.nan)
 both = reflectance | Fanout({"ndvi": NDVI(), "ndwi": NDWI()})
 
 KM2 = 100 / 1e6  # a pixel of 10 m by 10 m

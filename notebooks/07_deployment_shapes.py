@@ -133,7 +133,8 @@ plt.show()
 
 # %% [markdown]
 # The second picture is the first in other units; the third is another quantity. Black in the near
-# infrared is water: the rivers of Bolzano, or the simulated lake.
+# infrared is water: the rivers of Bolzano, or the simulated lake. A reflectance of 7 there is not: the
+# printed range takes in the SCL, whose highest class that is, since classes pass unscaled.
 #
 # ## 2. Batch: a catalog in, a catalog out
 #
@@ -663,7 +664,7 @@ for (state, clients), (found, per_second) in waits.items():
 # the processors have no time left: that is where a second server, or a cache in front, begins to pay.
 
 # %%
-fig, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained", sharey=True)
+fig, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained", sharex=True, sharey=True)
 for ax, clients in zip(axes, SEVERAL, strict=True):
     for state, shade in (("cold", "#0072b2"), ("warm", "#e69f00")):
         found = np.sort(waits[state, clients][0])

@@ -170,8 +170,8 @@ assert by_size[0] - truth > 0.05 > by_size[-1] - truth
 #
 # ## Chips
 #
-# Chips cut on a jittered grid overlap. Split at random, nearly all test pixels are training pixels as
-# well. `CheckedFolds` refuses such a split and says the share; `BlockFolds` takes chips as it takes
+# Chips cut on a jittered grid overlap. Split at random, most test pixels are training pixels as well.
+# `CheckedFolds` refuses such a split and says the share; `BlockFolds` takes chips as it takes
 # points, and leaves out those that reach into two folds, or into a rim between them.
 
 # %%

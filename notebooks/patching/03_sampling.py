@@ -58,8 +58,8 @@ chip = SpatialRectangular(96)
 # ## Five samplers over one scene
 #
 # All lay chips of 96 x 96 pixels. The first two put one in each cell of a grid of 200 pixels; the
-# third is asked for 140; the fourth takes nearly as many as fit at least 200 pixels apart; the
-# fifth takes the places it is given, here three.
+# third is asked for 140; the fourth draws places at least 200 pixels apart until hardly another fits
+# between them; the fifth takes the places it is given, here three.
 
 # %%
 samplers = {
@@ -131,9 +131,9 @@ assert spread["Poisson disk"].min() >= 200
 #
 # ## Coverage
 #
-# For a map every pixel must lie in some chip; only a regular grid with `boundary="shift"`, `"pad"`
-# or `"shrink"` promises that. For training it does not matter, but one likes to know. A merge
-# tells.
+# For a map every pixel must lie in some chip; only a regular grid promises that, whose step is no
+# larger than a chip, with `boundary="shift"`, `"pad"` or `"shrink"`. For training it does not matter,
+# but one likes to know. A merge tells.
 
 # %%
 covered = {}
@@ -341,10 +341,10 @@ for name, spans in picked.items():
 #
 # | sampler | promise | use it for |
 # |---|---|---|
-# | `SpatialRegularStride(step)` | every pixel covered (with `boundary="shift"`) | maps |
+# | `SpatialRegularStride(step)` | every pixel covered (step up to the chip's size, `boundary="shift"`) | maps |
 # | `SpatialJitteredStride(step, jitter, seed)` | even, without a fixed phase | training |
 # | `SpatialRandom(n, seed)` | independent draws; a longer list begins like a shorter one | statistics |
-# | `SpatialPoissonDisk(min_dist, seed)` | no two closer than `min_dist` | chips that share no pixel |
+# | `SpatialPoissonDisk(min_dist, seed)` | no two closer than `min_dist` | chips that share no pixel (from a chip's diagonal on) |
 # | `SpatialExplicit(anchors_)` | your places, in your order | labels, active learning |
 # | `TemporalRegularStride(step)` | every n-th date | summaries |
 # | `TemporalCausalRolling(step, start)` | every n-th date from a beginning | operations |

@@ -430,11 +430,12 @@ if series is not None:
     order = np.argsort(difference)
     shown = sorted([*order[:2], *order[-3:]])  # cloud to the network alone, and to SCL alone
     for index in shown:
-        share = [each[index].mean() for each in (ours_cloud, scl_cloud)]
+        cloud = [each[index].mean() for each in (ours_cloud, scl_cloud)]
+        shade = [np.mean(each[index] == 2) for each in (by_network, by_scl)]
         light = some[index, :4].mean() * 1e-4
         print(
-            f"{dates[index]}: cloud {share[0]:4.0%} by network, {share[1]:4.0%} by SCL; "
-            f"mean reflectance {light:.2f}"
+            f"{dates[index]}: by network and SCL cloud {cloud[0]:4.0%} and {cloud[1]:4.0%}, "
+            f"shadow {shade[0]:4.0%} and {shade[1]:4.0%}; mean reflectance {light:.2f}"
         )
 
 # %%
@@ -468,8 +469,9 @@ if series is not None:
 #   knows clouds by their texture and rims, and this chip, mirrored, has none.
 # - Under thin haze, and under cirrus that only SCL's own band shows, the ground is seen. The network
 #   calls it clear, SCL cloud. For a map of fields the first may do, for reflectance the second.
-# - Where clouds are broken, the network finds their thin parts and their shadows, of which SCL
-#   misses most.
+# - Where clouds are broken, the network finds thin parts of them that SCL misses. Of shadows SCL sees
+#   none in June 2018, where the network sees them beside the clouds; on the dark day of November 2017
+#   both call much of the ground shadow.
 #
 # ## Try it yourself
 #

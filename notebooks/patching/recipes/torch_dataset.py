@@ -173,10 +173,22 @@ axes[1].set_ylabel("")
 plt.show()
 
 # %% [markdown]
-# Lake, ponds and canals are found, and the doubt sits where it belongs: on clouds over the water and
-# on snow and cloud in the lower corners, whose NDWI lies near zero. Yet one limit on one band does as
-# well: the label is a rule, and water is dark in the near infrared. Print such a guess beside your
-# network before you believe in it. [Networks](../07_networks.ipynb) has one that no band replaces.
+# Lake, ponds and canals are found. Grey is doubt. Is it where the rule is close, at an NDWI near zero?
+
+# %%
+near = np.abs(np.asarray(NDWI(green_idx=1, nir_idx=3)(scene))) < 0.1
+unsure = (chance > 0.2) & (chance < 0.8)
+share, others = unsure[near].mean(), unsure[~near].mean()
+print(f"in doubt are {share:.0%} of the pixels near zero, and {others:.0%} of the others;")
+print(f"of all that is in doubt, {near[unsure].mean():.0%} is near zero")
+assert share > 0.8 > 2 * others
+
+# %% [markdown]
+# On clouds over the water, and on snow and cloud in the lower corners, it is. But most of the doubt is
+# on the bare and built ground to the right, where the rule is never close: the network calls it land,
+# and is less sure than it might be. And one limit on one band does as well as all of it: the label is a
+# rule, and water is dark in the near infrared. Print such a guess beside your network before you
+# believe in it. [Networks](../07_networks.ipynb) has one that no band replaces.
 #
 # ## Try it yourself
 #

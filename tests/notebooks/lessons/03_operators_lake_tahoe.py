@@ -11,6 +11,7 @@ if lake.attrs["source"] == "simulated":
 assert np.array_equal(harmonize(raw).values, lake.values)
 assert np.array_equal(harmonize(lake).values, lake.values)
 
+assert np.array_equal(DNToReflectance()(with_scl).values[4], with_scl.values[4])
 unmasked = ndvi(with_scl[:4]).values
 assert np.array_equal(clear.values[~drop], unmasked[~drop], equal_nan=True)
 assert np.array_equal(

@@ -14,6 +14,9 @@ assert 300 < compared < 1000
 assert turned.transform == turned_label.transform
 assert scores["augmented", "clear"] > np.mean(test_truth[labelled] == 0)
 assert (f1["model"] > f1["rule"] - 0.02).all() or source != "simulated"
+if source == "simulated":
+    assert np.count_nonzero(lead > 0) == 4
+    assert ends[0] < 0 < lead.mean()
 assert agreement == 1.0
 assert (stitched.transform, stitched.crs) == (scene.transform, scene.crs)
 assert shares.diagonal().mean() > 0.6
