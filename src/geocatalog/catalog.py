@@ -349,6 +349,17 @@ class GeoCatalog(ABC):
         ------
         CatalogError
             For a malformed box or time, or a mixture of both forms.
+
+        Examples
+        --------
+        >>> import geopandas as gpd
+        >>> import shapely
+        >>> from geocatalog import InMemoryGeoCatalog
+        >>> frame = gpd.GeoDataFrame({"filepath": ["a.tif"], "start_time": ["2024-06-03"],
+        ...     "end_time": ["2024-06-03"]}, geometry=[shapely.box(0, 0, 10, 10)], crs=32610)
+        >>> catalog = InMemoryGeoCatalog(frame)
+        >>> len(catalog.query(bounds=(8, 8, 20, 20))), len(catalog.query(time="2023"))
+        (1, 0)
         """
         if slice_ is not None:
             if bounds is not None or crs is not None or time is not None:

@@ -29,6 +29,21 @@ class CatalogRow:
     `interval` is None for an undated file; `assets` maps asset keys to paths for a row made
     from several STAC assets, and is empty otherwise.
 
+    Parameters
+    ----------
+    index
+        The row's position in its catalog.
+    filepath
+        Path or URL of the file.
+    start_time, end_time
+        First and last instant, UTC; NaT where nothing is known.
+    geometry
+        Footprint in `crs`.
+    crs
+        Of the catalog.
+    extras
+        The other columns, name -> value.
+
     Examples
     --------
     >>> from shapely import box

@@ -306,8 +306,6 @@ class Failed(np.ndarray):
 def stack_patches(patches: Iterable[Patch], attr: str = "data") -> np.ndarray:
     """Stack one attribute of many patches into an array (N, ...).
 
-    Raises `PatchError` when there is nothing to stack or the shapes differ.
-
     Parameters
     ----------
     patches : iterable of Patch
@@ -319,6 +317,11 @@ def stack_patches(patches: Iterable[Patch], attr: str = "data") -> np.ndarray:
     -------
     numpy.ndarray
         (N, ...), masked where patches are.
+
+    Raises
+    ------
+    PatchError
+        When there is nothing to stack, the shapes differ, or a patch lacks the attribute.
 
     Examples
     --------

@@ -216,6 +216,13 @@ class BlockRecord:
 class Journal(journal.Journal[BlockRecord]):
     """The journal of `map_patches`; `done` holds the finished blocks by their rows.
 
+    Parameters
+    ----------
+    path
+        A file, or an object of a store.
+    run
+        What the run is: name -> text. A journal of other texts is refused.
+
     Raises
     ------
     PatchError

@@ -22,6 +22,17 @@ SOUTH_TYROL_TILE = "32TPS"
 class Area:
     """A named place: where it is, which Sentinel-2 tile shows it, and when to look.
 
+    Parameters
+    ----------
+    name
+        As `geostack archive fetch` takes it.
+    bbox
+        (west, south, east, north), degrees.
+    tile
+        MGRS tile of Sentinel-2, without the leading T.
+    date_range
+        The dates that the notebooks use, `start/end`, both days included.
+
     Examples
     --------
     >>> AREAS["lake-tahoe"].tile
@@ -30,11 +41,8 @@ class Area:
 
     name: str
     bbox: BBox
-    """(west, south, east, north), degrees."""
     tile: str
-    """MGRS tile of Sentinel-2, without the leading T."""
     date_range: str
-    """The dates that the notebooks use, `start/end`, both days included."""
 
 
 AREAS: dict[str, Area] = {

@@ -248,6 +248,11 @@ class Compose(Augmentation):
     p
         The probability that anything is done at all.
 
+    Raises
+    ------
+    TypeError
+        For what is no operator.
+
     Examples
     --------
     >>> augment = Compose([RandomFlip(), RandomRotate90()])
@@ -340,6 +345,11 @@ class RandomCrop(Augmentation):
     ----------
     size
         Pixels: (rows, cols), or one number for a square.
+
+    Raises
+    ------
+    ValueError
+        When it is called, for a chip that is smaller than the window.
 
     Examples
     --------
@@ -442,6 +452,8 @@ class BandJitter(ValueChange):
 class BrightnessJitter(BandJitter):
     """Multiply by a random factor between `factor` = (low, high), one per band or one for all.
 
+    Parameters are those of `BandJitter`.
+
     Examples
     --------
     >>> BrightnessJitter(factor=(2.0, 2.0))(np.ones((1, 1, 2)), seed=0)
@@ -455,6 +467,8 @@ class BrightnessJitter(BandJitter):
 
 class ContrastJitter(BandJitter):
     """Stretch about each band's mean of valid pixels by a random factor; the mean stays.
+
+    Parameters are those of `BandJitter`.
 
     Examples
     --------
@@ -482,6 +496,11 @@ class GaussianNoise(ValueChange):
         Standard deviation, in the chip's own units.
     p
         The probability that anything is done.
+
+    Raises
+    ------
+    ValueError
+        For a negative `sigma`.
 
     Examples
     --------
@@ -566,6 +585,11 @@ class SimulatedClouds(ValueChange):
     p
         The probability that anything is done.
 
+    Raises
+    ------
+    ValueError
+        For a cover outside 0 to 1, or sizes that are not positive.
+
     Examples
     --------
     >>> chip = np.zeros((2, 32, 32), dtype="float32")
@@ -627,6 +651,12 @@ class CutMix(Augmentation):
         Of the Beta distribution; 1 makes every share as likely.
     p
         The probability that anything is done.
+
+    Raises
+    ------
+    ValueError
+        For an `alpha` that is not positive; and when it is called, for what is no batch, or
+        labels that are not as many as chips.
 
     Examples
     --------

@@ -228,6 +228,11 @@ def _own_name(name: str, own: tuple[str, ...]) -> str:
 class BandMath(PerPixel):
     """A new band by an expression over bands: `band_math` as an operator.
 
+    Raises
+    ------
+    ValueError
+        For a band that the expression does not have.
+
     Examples
     --------
     >>> ratio = BandMath("nir / red", bands={"red": 0, "nir": 1})
@@ -257,6 +262,11 @@ class AppendIndex(Operator):
         Makes (H, W) of the raster, such as `NDVI()` or `BandMath(...)`.
     name
         Of the new band; by default the index' `attrs["long_name"]`, else its class.
+
+    Raises
+    ------
+    ValueError
+        When it is called, for an index that is no (H, W) of the raster.
 
     Examples
     --------

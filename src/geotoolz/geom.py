@@ -282,6 +282,11 @@ class ResampleLike(Operator):
     resampling
         A name of rasterio's.
 
+    Raises
+    ------
+    ValueError
+        When it is called, for a raster in another CRS.
+
     Examples
     --------
     >>> fine = GeoTensor(np.ones((4, 4)), Affine(10, 0, 0, 0, -10, 0), 32632)

@@ -1137,6 +1137,11 @@ class SpectralIndex(Operator):
     **constants
         Of the formula.
 
+    Raises
+    ------
+    ValueError
+        For a band that the index does not have; it lists those that it has.
+
     Examples
     --------
     >>> SpectralIndex("SAVI", bands={"R": 0, "N": 1}, L=0.5)(np.array([[[0.25]], [[0.75]]]))

@@ -261,6 +261,13 @@ class SklearnOp(Operator):
     axis
         Of the bands in the raster.
 
+    Raises
+    ------
+    TypeError
+        For a method that the estimator lacks.
+    ValueError
+        When it is called in mode "chip", for what is no batch (N, C, H, W).
+
     Examples
     --------
     >>> from sklearn.dummy import DummyClassifier

@@ -254,6 +254,14 @@ class ApplyMask(Operator):
     fill_value
         NaN by default, which only floats can hold.
 
+    Raises
+    ------
+    TypeError
+        When it is called without a mask, or with one that is not boolean.
+    ValueError
+        When it is called, for a mask of another shape or a fill value that the dtype cannot
+        hold.
+
     Examples
     --------
     >>> ApplyMask(np.array([[False, True]]))(np.ones((1, 1, 2)))

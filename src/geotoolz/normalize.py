@@ -114,6 +114,11 @@ class PerBandStats:
     axis
         Of the bands in the chips; a chip (H, W) is a single band.
 
+    Raises
+    ------
+    ValueError
+        By `update`, for another number of bands than before.
+
     Examples
     --------
     >>> stats = PerBandStats()

@@ -168,6 +168,12 @@ class Stitch(Operator):
     domain
         A `GeoTensor`, a reader, a Field or a domain; by default the scene that was sampled.
 
+    Raises
+    ------
+    PatchError
+        When it is called without `aggregation` and `domain` on patches that are not the stream
+        of one patcher.
+
     Examples
     --------
     >>> import numpy as np

@@ -429,6 +429,11 @@ class ReflectanceToDN(PerPixel):
 class Quantize(PerPixel):
     """Store a range of values as whole numbers with a scale: `quantize` as an operator.
 
+    Raises
+    ------
+    ValueError
+        For a `low` that is not below `high`.
+
     Examples
     --------
     >>> Quantize(dtype="int16")(np.array([[0.0, 1.0]]))

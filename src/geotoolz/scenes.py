@@ -297,6 +297,11 @@ def passes_of(scenes: Iterable[Scene], within: str | None = "10min") -> list[lis
     -------
     Each with at least one scene.
 
+    Raises
+    ------
+    CatalogError
+        For a `within` that is no time, or a negative one.
+
     Examples
     --------
     >>> import shapely
@@ -345,6 +350,11 @@ class SceneReading:
         Rasterio's name of the method, for pixels that are not the grid's.
     nodata
         Marks missing pixels in the files, whatever they say.
+
+    Raises
+    ------
+    CatalogError
+        For a mask or radiometry that is no operator.
 
     Examples
     --------

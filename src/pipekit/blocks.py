@@ -167,6 +167,11 @@ class Fanout(Operator):
     operators
         Name -> operator; the names are those of the results.
 
+    Raises
+    ------
+    TypeError
+        For what is no dictionary of operators.
+
     Examples
     --------
     >>> Fanout({"low": Lambda(min), "high": Lambda(max)})([3, 1, 2])
@@ -240,6 +245,11 @@ class Subsample(Operator):
     stride
         N, or (rows, cols).
 
+    Raises
+    ------
+    ValueError
+        When it is called, for an array of fewer than two axes.
+
     Examples
     --------
     >>> import numpy as np
@@ -283,6 +293,12 @@ class ApplyToBands(Operator):
         An operator on one band.
     axis
         The axis of the bands, in the input and in the result.
+
+    Raises
+    ------
+    ValueError
+        When it is called: for an axis that the array lacks, that has no bands, or that is rows
+        or columns.
 
     Examples
     --------

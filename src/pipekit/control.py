@@ -80,6 +80,11 @@ class Switch(Operator):
     default
         What runs for a key that is not among the cases; by default the input is returned.
 
+    Raises
+    ------
+    TypeError
+        For cases that are no dictionary of operators.
+
     Examples
     --------
     >>> from pipekit import Const

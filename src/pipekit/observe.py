@@ -36,6 +36,11 @@ class Snapshot(Mapping[str, Any]):
     A capture is the object itself, not a copy; a later call replaces it. A snapshot is a mapping of
     its keys to captures, but equals itself alone.
 
+    Raises
+    ------
+    KeyError
+        For a key at which nothing has passed yet; it lists those at which something has.
+
     Examples
     --------
     >>> from pipekit import Lambda
@@ -174,6 +179,11 @@ class Spy:
     """Watches operators by type while its scope is open, in the context that opened it.
 
     Nothing in the pipeline changes, and while no scope is open anywhere nothing is paid.
+
+    Raises
+    ------
+    TypeError
+        By `spy.on`, for what is no class of operators, or no function.
 
     Examples
     --------
@@ -370,6 +380,13 @@ class Histogram:
         (lowest, highest) edge, in the units of the data.
     to_array
         What makes an array out of what passes; `numpy.asarray` by default.
+
+    Raises
+    ------
+    ValueError
+        For fewer than one bin, a range that does not rise, or edges that do not.
+    TypeError
+        When values pass that are no real numbers.
 
     Examples
     --------

@@ -48,6 +48,11 @@ class Input(_Symbol):
     name
         The name, for messages and drawings.
 
+    Raises
+    ------
+    TypeError
+        For a name that is no text, or empty.
+
     Examples
     --------
     >>> from pipekit import Identity
@@ -79,6 +84,11 @@ class Node(_Symbol):
         The operator.
     parents
         What its inputs are, in order: inputs, nodes or constants.
+
+    Raises
+    ------
+    TypeError
+        For parents that are no sequence.
 
     Examples
     --------
@@ -166,6 +176,14 @@ class Operator:
     Write `__init__`, keeping every argument under its own name, and `_apply`, which gets the
     inputs, and keyword arguments of the call where it has such parameters. Everything else follows
     from the arguments: the printed form, equality, the hash, the config, pickling.
+
+    Raises
+    ------
+    TypeError
+        When the config is asked for, for an argument that `__init__` does not store; it names
+        the argument.
+    NotImplementedError
+        When it is called without an `_apply`.
 
     Examples
     --------

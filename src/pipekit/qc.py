@@ -101,6 +101,11 @@ class AssertShape(Check):
     on_fail
         "raise" or "warn".
 
+    Raises
+    ------
+    QCError
+        When it is called, for another shape.
+
     Examples
     --------
     >>> import numpy as np
@@ -157,6 +162,13 @@ class AssertDType(Check):
     on_fail
         "raise" or "warn".
 
+    Raises
+    ------
+    TypeError
+        For what numpy knows no dtype by.
+    QCError
+        When it is called, for another dtype.
+
     Examples
     --------
     >>> import numpy as np
@@ -210,6 +222,11 @@ class AssertHasAttribute(Check):
         any library's object or as its text, such as "EPSG:32610".
     on_fail
         "raise" or "warn".
+
+    Raises
+    ------
+    QCError
+        When it is called, for an attribute that is missing or has another value.
 
     Examples
     --------
@@ -273,6 +290,13 @@ class AssertValueRange(Check):
     on_fail
         "raise" or "warn".
 
+    Raises
+    ------
+    ValueError
+        For a `min_val` above `max_val`.
+    QCError
+        When it is called, for values beyond the bounds.
+
     Examples
     --------
     >>> import numpy as np
@@ -321,6 +345,13 @@ class AssertValidFraction(Check):
         The least share of valid values, 0 to 1.
     on_fail
         "raise" or "warn".
+
+    Raises
+    ------
+    ValueError
+        For a share outside 0 to 1.
+    QCError
+        When it is called, for fewer valid values.
 
     Examples
     --------

@@ -57,6 +57,13 @@ class Registry:
         Whether it offers classes that touch files (`touches_files`), too. Without it they are
         left out, and an object that would touch files by its arguments is refused.
 
+    Raises
+    ------
+    TypeError
+        For what is no class, or one that no config can carry.
+    ValueError
+        For a name that another class has.
+
     Examples
     --------
     >>> from pipekit import AssertDType, Identity

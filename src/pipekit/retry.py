@@ -117,6 +117,11 @@ class Retry(Operator):
     sleep
         What pauses.
 
+    Raises
+    ------
+    ValueError
+        For fewer than one attempt, or a negative delay.
+
     Examples
     --------
     >>> from pipekit import Lambda

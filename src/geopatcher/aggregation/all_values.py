@@ -141,6 +141,11 @@ class SpatialMode(AllValues):
     fill_value : float, optional
         The value of pixels without a vote.
 
+    Raises
+    ------
+    PatchError
+        For a fill value that the chips hold as a value.
+
     Examples
     --------
     >>> from rasterio.windows import Window
@@ -230,6 +235,12 @@ class SpatialLearned(AllValues):
     ----------
     model : estimator or callable
         Makes (n,) of X (n, depth).
+
+    Raises
+    ------
+    PatchError
+        For what neither predicts nor can be called, more patches on a pixel than the model was
+        made for, or an answer of another length.
 
     Examples
     --------
@@ -323,6 +334,11 @@ class SpatialByIndex(Configured):
 
     Nothing overlaps and nothing is put on a grid, so a patch may hold anything: a number, a row.
     Two patches at one anchor are an error, since one of them would be lost.
+
+    Raises
+    ------
+    PatchError
+        For two patches at one anchor.
 
     Examples
     --------

@@ -322,6 +322,11 @@ class SpatialInvVarWeightedMean(PixelAggregation):
     estimates (Aitken, A. C. (1935), On least squares and linear combination of observations,
     Proc. R. Soc. Edinburgh 55).
 
+    Raises
+    ------
+    PatchError
+        For chips of another shape, or a variance that is not positive.
+
     Examples
     --------
     >>> from rasterio.windows import Window

@@ -51,6 +51,12 @@ class SpatialPolygonIntersection(Scatter):
     crs : optional
         Of the polygons; default a table's own, else the domain's.
 
+    Raises
+    ------
+    PatchError
+        For no polygons, what is no polygon or is empty, one that covers nothing of the domain,
+        and a grid whose cells are not evenly spaced.
+
     Examples
     --------
     >>> from rasterio import Affine

@@ -71,7 +71,7 @@ class SpatialRegularStride(Configured):
 class SpatialJitteredStride(Configured):
     """A regular grid whose anchors are moved at random, each by up to `jitter` steps.
 
-    With 0.5 every chip moves within its own cell of the grid (stratified sampling); with 0 none
+    With 0.5 every anchor stays in its own cell of the grid (stratified sampling); with 0 none
     moves. Chips stay inside the scene. A merge may leave gaps: this sampler is for training.
 
     Parameters
@@ -141,7 +141,7 @@ class SpatialRandom(Configured):
 
 @dataclass(frozen=True)
 class SpatialPoissonDisk(Configured):
-    """Random anchors no two of which are closer than `min_dist`, nearly as many as fit.
+    """Random anchors no two of which are closer than `min_dist`, until hardly another fits between.
 
     `min_dist` is in pixels on rasters; on points in the CRS unit, or in metres along great circles
     on a geographic CRS. Source: Bridson, R. (2007), Fast Poisson disk sampling in arbitrary

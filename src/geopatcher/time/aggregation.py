@@ -80,6 +80,11 @@ class TemporalMean(Configured):
     keeps_time : bool, optional
         Whether results have the time axis; by default their number of axes tells.
 
+    Raises
+    ------
+    PatchError
+        When it merges no patches, or patches of other shapes.
+
     Examples
     --------
     >>> from geopatcher import TemporalFixedLookback, TemporalPatcher, TemporalRegularStride

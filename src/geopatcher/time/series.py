@@ -31,6 +31,12 @@ class TimeDomain:
     times : array-like, optional
         (T,) dates or numbers, rising.
 
+    Raises
+    ------
+    PatchError
+        For an axis that the shape lacks, no steps, or times that are not as many or do not
+        rise.
+
     Examples
     --------
     >>> TimeDomain((12, 64, 64)).length

@@ -31,6 +31,11 @@ def load_overture_buildings_url(release: str = RELEASE) -> str:
     -------
     A Parquet glob on S3, in Overture's partitioned layout; `query_overture` and DuckDB read it.
 
+    Raises
+    ------
+    ValueError
+        For text that is no release.
+
     Examples
     --------
     >>> load_overture_buildings_url("2024-07-22.0")

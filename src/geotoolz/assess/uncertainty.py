@@ -142,6 +142,11 @@ class Entropy(PerPixel):
 class ConformalSets(PerPixel):
     """Probabilities in, sets of classes out: `sets_above` as an operator.
 
+    Raises
+    ------
+    ValueError
+        For a threshold that is no probability.
+
     Examples
     --------
     >>> calibration = np.array([[0.9, 0.1], [0.7, 0.3], [0.4, 0.6]])
