@@ -84,6 +84,8 @@ def stamp_of(microseconds: int) -> pd.Timestamp:
 
 def _covered(value: TimeLike) -> tuple[int, int]:
     """Return (first, last) microsecond that `value` names."""
+    if getattr(value, "shape", None) == ():  # an element of an array or a `DataArray`
+        value = np.asarray(value)[()]
     if isinstance(value, Real):
         raise CatalogError(f"not a time: {value!r}; write dates as text, such as '{value}'")
     try:
@@ -258,7 +260,7 @@ def _ends(value: TimeLike) -> tuple[TimeLike, TimeLike]:
             ) from error
     if isinstance(value, slice):
         value = (value.start, value.stop)
-    if isinstance(value, list | tuple | np.ndarray | pd.Index):
+    if isinstance(value, list | tuple | pd.Index) or getattr(value, "ndim", 0) > 0:
         if len(value) != 2:
             raise CatalogError(f"time must be one instant or a pair (start, end), got {value!r}")
         return value[0], value[1]

@@ -529,7 +529,7 @@ class SceneStack:
             if raster is None:
                 continue
             if stack is None:
-                stack = rewrap(raster, np.empty((len(passes), *raster.shape), raster.dtype))
+                stack = rewrap(raster, np.zeros((len(passes), *raster.shape), raster.dtype))
             stack, raster = alike(stack, raster)
             stack.values[len(dates)] = values_of(raster)
             dates.append(scenes[0].time.isoformat())
@@ -634,8 +634,7 @@ class CompositeField:
         -------
         A Field on the same grid.
         """
-        nodata = None if self.dtype.kind == "f" else self.nodata
-        made = replace(self, stack=self.stack.of(period), nodata=nodata)
+        made = replace(self, stack=self.stack.of(period))
         made._attrs["periods"] = [self._attrs["periods"][period]]
         made._attrs |= _between(*(self.stack.periods or ())[period])
         return made
@@ -695,10 +694,9 @@ class CompositeField:
             return None
         from rasterio.features import geometry_mask
 
-        shape: Values = geometry_mask(
-            [self.outline], part.shape.yx, part.transform, invert=True, all_touched=False
-        )
-        return shape
+        place = part.shape.yx, part.transform
+        inside: Values = geometry_mask([self.outline], *place, invert=True)
+        return inside
 
     def _reduce(self, part: GeoBox, period: int, out: Values, inside: Values | None) -> None:
         """Put one period's composite into `out` (C, h, w)."""

@@ -201,8 +201,9 @@ def best_pixel_composite(
 
     Returns
     -------
-    (C, H, W) or (C + 1, H, W) in the stack's own dtype, a wider one where it cannot hold dates.
-    Without data where no date has both all its quantities and a score.
+    (C, H, W) or (C + 1, H, W) in the stack's own dtype, a wider one where it cannot hold dates, and
+    floats where a date is the nodata value. Without data where no date has both all its quantities
+    and a score.
 
     Examples
     --------
@@ -222,6 +223,8 @@ def best_pixel_composite(
         days = np.arange(len(raster))
         if told is not None:
             days = np.array([str(each)[:10] for each in told], "datetime64[D]").astype(np.int64)
+        if fill in days:
+            taken, fill = nan_floats(taken, fill, np.result_type(taken.dtype, np.float32)), NAN
         ends = (np.min_scalar_type(int(end)) for end in (days.min(), days.max()))
         kind = np.result_type(taken.dtype, *ends)
         taken = np.concatenate([taken.astype(kind, copy=False), days[date][None].astype(kind)])
@@ -374,8 +377,7 @@ def cloud_free_composite(
     """
     raster = as_stack(stack)
     scl, codes = band_index(raster, scl_idx, axis=1), coded_bands(raster)
-    found = [mask_from_scl(each, classes=classes) for each in values_of(raster)[:, scl]]
-    cloudy = np.stack([values_of(mask) for mask in found])
+    cloudy = np.stack([mask_from_scl(each, classes) for each in values_of(raster)[:, scl]])
     kept = [band for band in range(raster.shape[1]) if band != scl]
     names = [name for i, name in enumerate(band_names(raster)) if i != scl]
     attrs: dict[str, Any] = {"band_names": names} if names else {}

@@ -34,7 +34,7 @@ from geotoolz.carrier import (
 )
 from geotoolz.function_operator import FunctionOperator, PerPixel, check_within, parameters_of
 from pipekit import Operator
-from pipekit.pixels import check_fill, equal_mask, keep_off, whole_numbers
+from pipekit.pixels import band_key, check_fill, equal_mask, keep_off, whole_numbers
 
 
 def to_float(raster: Raster, dtype: DTypeLike = "float32") -> Raster:
@@ -249,7 +249,8 @@ def harmonize_baseline(
     of all years compare.
 
     Nothing changes where the carrier's `offset_applied` is true or the baseline is before 04.00,
-    nor in classes, bits and masks, and bands that `attrs["band_names"]` calls AOT or WVP.
+    nor in classes, bits and masks, and bands that `attrs["band_names"]` calls AOT, WVP, by the
+    name of a picture (TCI, visual) or of a probability (CLD, SNW, cloud, snow).
     Integers do not wrap: a valid number that would fall to `nodata` or below, stays just above it
     (1 for uint16). A plain array tells nothing, so it is shifted. A `GeoTensor` with neither
     `offset_applied` nor `processing_baseline` raises ValueError rather than be guessed at, and so
@@ -296,12 +297,15 @@ def harmonize_baseline(
             out[missing] = own
     names = band_names(raster)
     if values.shape[-3:-2] == (len(names),):
-        kept = [band for band, name in enumerate(names) if name.upper() in _WITHOUT_OFFSET]
+        kept = [band for band, name in enumerate(names) if band_key(name) in _WITHOUT_OFFSET]
         out[..., kept, :, :] = values[..., kept, :, :]
     return rewrap(raster, out, attrs={"offset_applied": True})
 
 
-_WITHOUT_OFFSET = ("AOT", "WVP")
+PROBABILITIES = {"cld", "snw", "cloud", "snow", "cldprb", "snwprb", "msk_cldprb", "msk_snwprb"}
+"""Sentinel-2's shares of cloud and snow in percent: 0 says that there is none."""
+
+_WITHOUT_OFFSET = {"aot", "wvp", "tci", "visual", *PROBABILITIES}
 
 
 def _shifted(values: Values, offset: PerBand, axis: int, nodata: Fill) -> Values:

@@ -25,13 +25,13 @@ from geocatalog.read.onto_grid import Piece, as_resampling, read_piece
 from geocatalog.read.open import KeptOpen
 from geocatalog.read.signers import signing
 from geocatalog.table import is_known
-from geotoolz.bands import sole_position
+from geotoolz.bands import select_bands, sole_position
 from geotoolz.carrier import Mask, Raster, Values, attrs_of, fill_of, nan_floats, rewrap, values_of
 from geotoolz.cloud import MaskFromSCL
 from geotoolz.mask import checked_mask
-from geotoolz.radiometry import harmonize_baseline
+from geotoolz.radiometry import PROBABILITIES, harmonize_baseline
 from pipekit import Sequential
-from pipekit.pixels import Role, invalid_mask, role_of
+from pipekit.pixels import Role, band_key, invalid_mask, role_of
 from pipekit.radius import radius_of
 
 if TYPE_CHECKING:
@@ -225,14 +225,12 @@ def _scenes(rows: list[CatalogRow], bands: Sequence[str] | None) -> Iterator[Sce
                 "filename_regex= or from STAC items"
             )
         own = next((row.extras.get(n) for n in _BAND_COLUMNS if is_known(row.extras.get(n))), None)
-        if row.assets:
-            yield _scene(row, row.assets, bands)
-        elif own is not None:
+        if own is None or row.assets:
+            yield _scene(row, row.assets or None, bands)
+        else:
             item = row.extras.get("item_id")
             key = item if is_known(item) else (row.start_time, row.geometry.wkb)
             singles.setdefault(key, []).append((str(own), row))
-        else:
-            yield _scene(row, None, bands)
     for group in singles.values():
         yield _scene(group[0][1], {band: row.filepath for band, row in group}, bands)
 
@@ -267,12 +265,11 @@ def _scene(row: CatalogRow, assets: dict[str, str] | None, bands: Sequence[str] 
         attrs["offset_applied"] = True
     size = row.pixel_size
     native = row.extras.get("native_crs")
-    is_own = size is not None and is_known(native)
     west, _, _, north = row.bounds
     kept = crs_text(as_crs(native)) if is_known(native) else None
     resolution: Any = row.extras.get("resolution")
     known = (float(resolution),) * 2 if is_known(resolution) else None
-    place = (kept, size or known, (west, north) if is_own else None)
+    place = (kept, size or known, (west, north) if size and kept else None)
     where = row.geometry, crs_text(row.crs)
     return Scene(_name(row), time, files, *where, attrs, place, is_sentinel2, row.signer)
 
@@ -312,11 +309,9 @@ def passes_of(scenes: Iterable[Scene], within: str | None = "10min") -> list[lis
     """
     if within is None:
         return [[scene] for scene in scenes]
-    try:
-        longest = pd.Timedelta(within) if isinstance(within, str | timedelta) else None
-    except ValueError:
-        longest = None
-    if longest is None or not longest >= pd.Timedelta(0):
+    known = within if isinstance(within, str | timedelta) else "NaT"
+    longest = pd.to_timedelta(known, errors="coerce")
+    if not longest >= pd.Timedelta(0):
         raise CatalogError(f"same_pass must be a time such as '10min', or None, got {within!r}")
     passes: list[list[Scene]] = []
     for scene in scenes:
@@ -418,13 +413,13 @@ class SceneReading:
         read = self._stored(scene, area, files)
         if read is None:
             return None
-        raster, unknown = read
-        raster = self._corrected(scene, raster)
-        drop = unknown
+        raster, drop, others = read
+        raster = self._corrected(scene, raster, others)
         if self.mask is not None:
             made = checked_mask(self.mask(raster), raster.shape[-2:])
             drop = made if drop is None else made | drop
-        kept = _first_bands(raster, len(self.bands), self.bands)
+        count = len(self.bands)
+        kept = select_bands(raster, range(count)) if len(raster) > count else raster
         inner = slice(halo, halo + rows), slice(halo, halo + cols)
         values = values_of(kept)[:, *inner]
         if drop is not None:
@@ -447,6 +442,7 @@ class SceneReading:
         As of a call; None where all lie outside the grid.
         """
         made: Any = None
+        gaps: Any = None
         for scene in scenes:
             raster = self(scene, grid, files)
             if raster is None:
@@ -455,40 +451,43 @@ class SceneReading:
                 made = raster
             else:
                 made, raster = alike(made, raster)
-                gaps = invalid_mask(values_of(made), fill_of(made))
-                if gaps is not None:
-                    np.copyto(values_of(made), values_of(raster), where=gaps)
-            if invalid_mask(values_of(made), fill_of(made)) is None:
+                np.copyto(values_of(made), values_of(raster), where=gaps)
+            gaps = invalid_mask(values_of(made), fill_of(made))
+            if gaps is None:
                 break
         return made
 
-    def _corrected(self, scene: Scene, raster: Raster) -> Raster:
+    def _corrected(self, scene: Scene, raster: Raster, others: list[int]) -> Raster:
+        """Return a scene's bands without their offset, which `others` have not."""
         if self.radiometry is None:
             return raster
         if self.radiometry != "auto":
             return self.radiometry(raster)  # type: ignore[no-any-return]
-        # Floats are physical values already, by the scale and offset of the file itself.
-        if not scene.is_sentinel2 or raster.dtype.kind not in "iu":
+        if not scene.is_sentinel2 or len(others) == len(raster):
             return raster
         known = {"offset_applied", "processing_baseline"} & scene.attrs.keys()
-        return harmonize_baseline(raster, baseline=None if known else "04.00")
+        made = harmonize_baseline(raster, baseline=None if known else "04.00")
+        if others:
+            values_of(made)[others] = values_of(raster)[others]
+        return made
 
     def _stored(
         self, scene: Scene, grid: GeoBox, files: KeptOpen | None
-    ) -> tuple[Raster, Mask | None] | None:
-        """Return the files' numbers on a grid, and where a band that the mask needs is missing."""
+    ) -> tuple[Raster, Mask | None, list[int]] | None:
+        """Return the files' numbers on a grid, as `_joined` does."""
         by_path: dict[str, list[str]] = {}
         for band in self.all_bands:
             by_path.setdefault(scene.files[band], []).append(band)
         found: dict[str, tuple[Piece | None, Bands, int]] = {}
         for path, bands in by_path.items():
+            keys = {band_key(band) for band in bands}
             piece, told = read_piece(
                 path,
                 grid,
                 partial(_indexes_in, bands=bands),
                 self.resampling,
                 self.nodata,
-                assumed_nodata=0 if scene.is_sentinel2 else None,
+                assumed_nodata=None if PROBABILITIES & keys or not scene.is_sentinel2 else 0,
                 scaled=True,
                 names=bands,
                 sign=signing(path, scene.signer),
@@ -502,8 +501,12 @@ class SceneReading:
 
     def _joined(
         self, scene: Scene, grid: GeoBox, found: dict[str, tuple[Piece | None, Bands, int]]
-    ) -> tuple[Raster, Mask | None]:
-        """Return bands of files as one raster: whole numbers where all mark nodata by one."""
+    ) -> tuple[Raster, Mask | None, list[int]]:
+        """Return bands of files as one raster: whole numbers where all mark nodata by one.
+
+        With it come where a band that the mask needs is missing, and which bands are no digital
+        numbers of Sentinel-2: those of bytes, and floats, which are physical values already.
+        """
         dtype = np.result_type(*(told.dtype for _, told, _ in found.values()))
         fills = {found[band][1].nodata for band in self.bands}
         fill: Any = fills.pop() if len(fills) == 1 and dtype.kind in "iu" else math.nan
@@ -512,8 +515,11 @@ class SceneReading:
         values = np.full((len(found), *grid.shape.yx), fill, dtype)
         unknown: Mask | None = None
         roles: list[Role] = []
-        for target, band in zip(values, self.all_bands, strict=True):
+        others = []
+        for number, (target, band) in enumerate(zip(values, self.all_bands, strict=True)):
             piece, told, at = found[band]
+            if told.dtype.kind not in "iu" or told.dtype.itemsize == 1:
+                others.append(number)
             roles.append(told.roles[at] if told.roles else role_of(band))
             missing = np.ones(target.shape, bool)
             if piece is not None:
@@ -525,7 +531,7 @@ class SceneReading:
         attrs = {**scene.attrs, "band_names": list(self.all_bands)}
         if set(roles) != {"quantity"}:
             attrs["band_roles"] = roles
-        return as_geotensor(values, grid, fill, attrs), unknown
+        return as_geotensor(values, grid, fill, attrs), unknown, others
 
 
 def _valid(piece: Piece, at: int, role: Role) -> Values:
@@ -554,18 +560,6 @@ def _indexes_in(source: Any, bands: list[str]) -> list[int]:
                 f"or band_1 to band_{source.count}"
             )
     return indexes
-
-
-def _first_bands(raster: Raster, count: int, names: Sequence[str]) -> Raster:
-    """Return the bands that are asked for, without those that were read for the mask."""
-    values = values_of(raster)
-    if values.ndim != 3 or len(values) <= count:
-        return raster
-    attrs: dict[str, Any] = {"band_names": list(names)}
-    said = attrs_of(raster).get("band_roles")
-    if said is not None:
-        attrs["band_roles"] = said if isinstance(said, str) else list(said)[:count]
-    return rewrap(raster, values[:count], attrs=attrs)
 
 
 def _marked(values: Values, drop: Mask, raster: Raster) -> tuple[Values, Raster]:

@@ -200,8 +200,7 @@ def per_pixel(
         out[..., first : first + step] = made
     assert out is not None
     shaped = out.reshape(*out.shape[:-1], *values.shape[1:])
-    given = values.ndim == 3 and names is not None
-    attrs = {"band_names": list(names or ())} if given else None
+    attrs = {"band_names": list(names)} if names and values.ndim == 3 else None
     return rewrap(stack, shaped, fill=NAN, attrs=attrs)
 
 

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 _DEGREES = "EPSG:4326"
 _KINDS = ("Polygon", "MultiPolygon", "GeometryCollection")
 
+_ROUNDING = 1e-6
+"""Pixels: corners nearer than this to a line between pixels lie on it. What a zone covers beyond by
+rounding, of a lattice's place or on the way to another CRS, would show in `min` and `max`."""
+
 Numbers = NDArray[np.intp]
 
 
@@ -320,20 +324,16 @@ class Zones:
             if new:
                 self._find(lattice, ground, new, parts)
             found = [self._known[key] for key in keys]
-        inside, sizes = [], []
-        for rows, cols, weights, _ in found:
-            here = (rows >= ground.top) & (rows < ground.bottom)
-            here &= (cols >= ground.left) & (cols < ground.right)
-            inside.append((rows[here], cols[here], weights[here]))
-            sizes.append(int(here.sum()))
-        some = np.array(sizes, int) > 0
-        rows, cols, weights = (
-            np.concatenate([each[k] for each in inside]) if inside else np.zeros(0, int)
-            for k in range(3)
-        )
-        counts = np.array(sizes, int)[some]
-        room = np.array([each[3] for each in found], float).reshape(-1)[some]
-        return Cells(numbers[some], np.cumsum(counts) - counts, rows, cols, weights, room)
+        nothing = np.zeros(0, int)
+        rows, cols, weights = (np.concatenate([nothing, *(f[k] for f in found)]) for k in range(3))
+        here = (rows >= ground.top) & (rows < ground.bottom)
+        here &= (cols >= ground.left) & (cols < ground.right)
+        of = np.repeat(np.arange(len(found)), [len(each[0]) for each in found])
+        counts = np.bincount(of[here], minlength=len(found)).astype(int)
+        some = counts > 0
+        room, counts = np.array([each[3] for each in found], float)[some], counts[some]
+        pixels = rows[here], cols[here], weights[here]
+        return Cells(numbers[some], np.cumsum(counts) - counts, *pixels, room)
 
     def _key(self, lattice: Lattice, ground: Window, number: int, parts: dict[int, Any]) -> Any:
         # A zone in degrees is looked up where the ground counts its longitudes from.
@@ -350,15 +350,18 @@ class Zones:
             for whole, (_, number, part, _) in zip(wholes, keys, strict=True)
         ]
         shapes = [_turned_to(each, lattice, ground) for each in shapes]
-        bounds = shapely.bounds(np.array(shapes, object)).reshape(-1, 4)
-        known = bounds[np.isfinite(bounds).all(axis=1)]
-        left, top = np.floor(known[:, :2].min(axis=0)) if len(known) else (0.0, 0.0)
-        right, bottom = np.ceil(known[:, 2:].max(axis=0)) if len(known) else (0.0, 0.0)
-        moved = shapely.transform(np.array(shapes, object), lambda xy: xy - [left, top])
-        runs = cell_runs(moved, max(int(bottom - top), 1), max(int(right - left), 1))
-        zone, rows, cols, weights = runs.cells()
+        # Each from its own corner: in a grid of all of them it would be rounded as they lie.
+        bounds = np.nan_to_num(shapely.bounds(np.array(shapes, object)).reshape(-1, 4))
+        corners = np.floor(bounds[:, :2])
+        width, height = np.ceil(bounds[:, 2:] - corners).max(axis=0, initial=1.0).astype(int)
+        points, shape_of = shapely.get_coordinates(shapes, return_index=True)
+        lines = np.rint(points)
+        points = np.where(np.abs(points - lines) < _ROUNDING, lines, points)
+        moved = shapely.set_coordinates(np.array(shapes, object), points - corners[shape_of])
+        zone, rows, cols, weights = cell_runs(moved, height, width).cells()
         ends = np.searchsorted(zone, np.arange(len(keys) + 1))
-        rows, cols = rows + int(top), cols + int(left)
+        left, top = corners[zone].astype(int).T
+        rows, cols = rows + top, cols + left
         for at, (key, whole) in enumerate(zip(keys, wholes, strict=True)):
             own = slice(ends[at], ends[at + 1])
             self._known[key] = rows[own], cols[own], weights[own], np.array(shapely.area(whole))

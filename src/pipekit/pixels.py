@@ -102,14 +102,31 @@ def role_of(name: str) -> Role:
     Parameters
     ----------
     name
-        A band's name or an asset's key, in any case.
+        A band's name or an asset's key, in any case; see `band_key`.
 
     Examples
     --------
-    >>> role_of("SCL"), role_of("qa_pixel"), role_of("B04")
+    >>> role_of("SCL_20m"), role_of("qa_pixel"), role_of("B04")
     ('class', 'bits', 'quantity')
     """
-    return _BY_NAME.get(name.lower(), "quantity")
+    return _BY_NAME.get(band_key(name), "quantity")
+
+
+@lru_cache(maxsize=1024)
+def band_key(name: str) -> str:
+    """Return a band's name as its product defines it: lower case, no pixel size, no file format.
+
+    Parameters
+    ----------
+    name
+        A band's name or an asset's key, such as Copernicus' SCL_20m or scl-jp2.
+
+    Examples
+    --------
+    >>> band_key("SCL_20m"), band_key("scl-jp2"), band_key("QA_PIXEL")
+    ('scl', 'scl', 'qa_pixel')
+    """
+    return re.sub(r"(_[1-6]0m|-jp2)$", "", name.lower())
 
 
 def _said(said: Any, count: int) -> tuple[Role, ...]:

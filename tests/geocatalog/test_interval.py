@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -135,6 +136,16 @@ def test_numpy_s_and_pandas_dates_cover_what_their_unit_says():
     for far in (np.datetime64("10000"), np.datetime64("-0001"), np.datetime64(2**40, "Y")):
         with pytest.raises(CatalogError, match="1 to 9999"):
             pack_time(far)
+
+
+@pytest.mark.parametrize("unit", ["D", "h", "s", "ns"])
+def test_an_element_of_an_array_is_the_time_that_it_holds(unit):
+    time = np.datetime64("2024-02-29", unit)
+    held = np.array(time)
+    assert pack_time(held) == pack_time(time)
+    assert pack_time((held, held)) == pack_time((time, time))
+    nanoseconds = time.astype("datetime64[ns]")
+    assert pack_time(xr.DataArray(nanoseconds)) == pack_time(nanoseconds)
 
 
 def test_the_dates_of_models_are_read_by_their_names():

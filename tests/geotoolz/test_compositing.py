@@ -7,7 +7,7 @@ from hypothesis.extra.numpy import arrays
 from rasterio import Affine
 
 import geotoolz as gz
-from geotoolz import compositing
+from geotoolz import carrier, compositing
 
 quick = settings(max_examples=40)
 GRID = Affine(10, 0, 5e5, 0, -10, 5e6)
@@ -170,6 +170,16 @@ def test_dates_on_both_sides_of_1970_keep_their_days():
     )
     made = compositing.best_pixel_composite(stack, lambda scene: scene[0], date_band=True)
     assert made.values[1].tolist() == [[-31, 31]]
+
+
+@pytest.mark.parametrize(("dtype", "fill"), [("uint16", 0), ("int16", 1), ("uint8", 255)])
+def test_a_date_that_has_the_number_of_nodata_is_no_missing_pixel(dtype, fill):
+    """Dates that are not known go by their place in the stack: 0, 1, ..."""
+    values = np.array([[[[5, 3, fill]]], [[[3, 7, fill]]]], dtype)
+    stack = GeoTensor(values, Affine.identity(), "EPSG:32632", fill)
+    made = compositing.best_pixel_composite(stack, lambda scene: scene[0], date_band=True)
+    found = carrier.nan_floats(made.values, carrier.fill_of(made))
+    np.testing.assert_array_equal(found, [[[5, 7, np.nan]], [[0, 1, np.nan]]])
 
 
 @quick

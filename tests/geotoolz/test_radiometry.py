@@ -210,6 +210,13 @@ def test_classes_and_thickness_carry_no_offset(dtype, dates):
     assert drop.values.tolist() == [[True, False]]
 
 
+@pytest.mark.parametrize("kept", ["AOT_10m", "wvp-jp2", "CLD_20m", "cloud", "TCI_10m", "visual"])
+def test_probabilities_and_pictures_carry_no_offset_whatever_they_are_called(kept):
+    scene = geo([[[2500]], [[60]], [[3000]]], processing_baseline="05.10")
+    scene.attrs["band_names"] = ["B04_10m", kept, "red"]
+    assert harmonize_baseline(scene).values.ravel().tolist() == [1500, 60, 2000]
+
+
 def test_the_offset_is_taken_from_digital_numbers_and_not_from_reflectance():
     scene = geo(np.array([[[2000]]], "uint16"), processing_baseline="05.10")
     right = gz.HarmonizeBaseline() | gz.DNToReflectance()

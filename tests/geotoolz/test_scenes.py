@@ -41,6 +41,32 @@ def test_each_scene_loses_the_offset_of_its_own_baseline(tmp_path):
     np.testing.assert_allclose(physical(scene, grid).values[0], (values - 1000) * 1e-4, atol=1e-7)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
+@pytest.mark.parametrize("nodata", [0, 255, None])
+def test_a_probability_stays_beside_bands_that_lose_their_offset(tmp_path, dtype, nodata):
+    """Whatever its file is made of: 0 percent of cloud is no missing pixel, unless it says so."""
+    percent = np.tile(np.array([0, 20, 60, 90], dtype), (6, 2))
+    made = item(tmp_path, "2023-06-01", {"B04": dn(0), "CLD": percent})
+    write(made.assets["CLD"].href, percent, nodata=nodata)
+    (scene,) = scenes_of([made], ("B04", "CLD"))
+    reading = SceneReading(("B04",), lambda scene: scene.values[-1] > 50, ("CLD",))
+    raster = reading(scene, grid_of(6, 8))
+    clear = (percent <= 50) & ((percent > 0) | (nodata != 0))
+    values = np.where(raster.values[0] == raster.fill_value_default, np.nan, raster.values[0])
+    np.testing.assert_array_equal(values, np.where(clear, dn(0) - 1000.0, np.nan))
+
+
+@pytest.mark.parametrize(("name", "other"), [("B08", dn(1)), ("NDVI", dn(1) / np.float32(5000))])
+def test_each_file_loses_its_own_offset_whatever_lies_beside_it(tmp_path, name, other):
+    """Two nodata values, or a file of physical values, make the whole scene one of floats."""
+    made = item(tmp_path, "2023-06-01", {"B04": dn(0), name: other})
+    write(made.assets[name].href, other, nodata=65535)
+    (scene,) = scenes_of([made], ("B04", name))
+    raster = SceneReading(("B04", name))(scene, grid_of(6, 8))
+    np.testing.assert_array_equal(raster.values[0], dn(0) - 1000)
+    np.testing.assert_array_equal(raster.values[1], other - 1000 * (name == "B08"))
+
+
 def test_a_mask_at_twice_the_pixel_size_drops_pixels_and_is_not_a_band(tmp_path):
     scl = np.full((3, 4), 4, "uint8")
     scl[1, 2] = 9

@@ -139,6 +139,49 @@ def test_any_file_and_polygon_give_what_exactextract_gives(
         assert ours["clear"][name] == pytest.approx(min(expected["count"] / area, 1), rel=1e-6)
 
 
+@pytest.mark.parametrize("pixel", [10.0, 7.3, 30.0])
+def test_pixels_that_a_zone_touches_by_rounding_are_not_its_own(tmp_path, pixel):
+    """Zones of whole pixels, as they are drawn from a map of the same grid."""
+    values = np.random.default_rng(0).normal(0, 100, (9, 12)).astype("float32")
+    west, north = WEST + pixel * 0.3287613, NORTH + 1.2345
+    write(tmp_path / "a_20240301.tif", values, pixel=pixel, west=west, north=north, nodata=None)
+    zones = {
+        (top, left): shapely.box(
+            west + left * pixel,
+            north - (top + 2) * pixel,
+            west + (left + 3) * pixel,
+            north - top * pixel,
+        )
+        for top in range(1, 6)
+        for left in range(1, 8)
+    }
+    polygons = gpd.GeoSeries([*zones.values()], crs=EPSG)
+    found = series_of(
+        catalog_of(tmp_path / "a_20240301.tif"), polygons, statistics=("min", "max", "median")
+    )
+    own = [values[top : top + 2, left : left + 3] for top, left in zones]
+    for name, function in {"min": np.min, "max": np.max, "median": np.median}.items():
+        np.testing.assert_allclose(found[name], [function(each) for each in own], rtol=1e-4)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32632", "EPSG:4326", "EPSG:3035"])
+def test_a_zone_has_the_same_pixels_whichever_others_are_looked_up_with_it(crs):
+    """To the last bit: passes come in another order on other threads, or in a run that goes on."""
+    rng = np.random.default_rng(4)
+    places, sizes = rng.random((8, 2)) * [3, 2] + [7.5, 46], rng.random(8) * 0.02
+    shapes = [shapely.Point(at).buffer(by) for at, by in zip(places, sizes, strict=True)]
+    polygons = gpd.GeoSeries([*shapes, shapely.box(-0.01, -0.01, 0.013, 0.02)], crs=4326)
+    pixel = 0.0003 if crs == "EPSG:4326" else 30
+    lattice = gz.zones.Lattice(crs, Affine(pixel, 0, 0, 0, -pixel, 0))
+    everywhere = gz.zones.Window(-(10**9), -(10**9), 10**9, 10**9)
+    together = gz.zones.Zones(polygons).cells(lattice, everywhere, np.arange(9))
+    one_by_one = gz.zones.Zones(polygons)
+    for number in rng.permutation(9).tolist():
+        alone = one_by_one.cells(lattice, everywhere, np.array([number]))
+        for one, other in zip(alone[2:], together.part(number, number + 1)[2:], strict=True):
+            assert one.tobytes() == other.tobytes()
+
+
 def test_rows_are_long_sorted_and_say_where(tmp_path):
     paths = [write(tmp_path / f"a_2024060{d}.tif", dn(d)) for d in (3, 1)]
     table = gpd.GeoDataFrame(

@@ -59,7 +59,8 @@ def test_what_the_attributes_say_wins(roles, timed):
 @pytest.mark.parametrize(
     ("name", "role"),
     [("SCL", "class"), ("QA_PIXEL", "bits"), ("Fmask", "bits"), ("QA60", "bits"),
-     ("cloud_mask", "mask"), ("B04", "quantity"), ("elevation", "quantity")],
+     ("cloud_mask", "mask"), ("B04", "quantity"), ("elevation", "quantity"),
+     ("SCL_20m", "class"), ("scl-jp2", "class"), ("B02_10m", "quantity")],
 )  # fmt: skip
 @pytest.mark.parametrize("change", [str, str.lower, str.upper])
 def test_products_name_their_quality_bands(name, role, change):

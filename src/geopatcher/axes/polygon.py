@@ -207,6 +207,7 @@ def _shapes_under(polygon: Any, domain: VectorDomain) -> Members:
 
 
 _ROUNDING = 1e-9
+_PARTS = 2.0**50  # of a cell
 """Of a cell: what rounding leaves of a polygon that only touches it."""
 
 
@@ -286,11 +287,15 @@ def cell_runs(polygons: Any, height: int, width: int) -> Runs:
     place = (polygon[edge] * height + row) * (width + 2) + col
     keys, number = np.unique(np.concatenate([place, place + 1]), return_inverse=True)
     added = np.bincount(number, np.concatenate([down * (1 - left), down * left]), len(keys))
-    covered = np.abs(np.cumsum(added))
     line, col = np.divmod(keys, width + 2)
-    ends = np.ones(len(keys), bool)
-    ends[:-1] = line[1:] != line[:-1]
-    until = np.where(ends, width, np.roll(col, -1))
+    begins = np.append(True, line[1:] != line[:-1])[: len(keys)]
+    # In whole numbers, for a polygon to have the same shares whichever others come before it.
+    parts = np.rint(added * _PARTS).astype(np.int64)
+    total = np.cumsum(parts)
+    first = np.flatnonzero(begins)
+    before = np.repeat((total - parts)[first], np.diff(np.append(first, len(keys))))
+    covered = np.abs(total - before) / _PARTS
+    until = np.where(np.roll(begins, -1), width, np.roll(col, -1))
     some = (covered > _ROUNDING) & (col < width)
     number, row = np.divmod(line[some], height)
     shares = np.where(covered[some] >= 1 - _ROUNDING, 1.0, covered[some])

@@ -120,11 +120,11 @@ class TemporalMean(Configured):
         axis = domain.axis
         patches = iter(patches)
         begun = next(patches, None)
-        patches = () if begun is None else chain([begun], patches)
-        placed = (_placed(patch, domain, self.keeps_time) for patch in patches)
-        first = next(placed, None)
-        if first is None:
+        if begun is None:
             raise PatchError("there are no patches to merge")
+        every = chain([begun], patches)
+        placed = (_placed(patch, domain, self.keeps_time) for patch in every)
+        first = next(placed)
         shape = (*first[0].shape[:axis], domain.length, *first[0].shape[axis + 1 :])
         without_time = (*shape[:axis], *shape[axis + 1 :])
         total = np.zeros(shape, np.result_type(first[0], np.float64))
