@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 
 from geocatalog.read import open as opening
-from geostack.errors import AssetNotFoundError, OutsideTileError
+from geostack.errors import AssetNotFoundError, OutsideTileError, PixelReadError
 from geostack.grid import check_size, covering_grid, share_inside
 from geostack.items import acquired, cloud_cover, declared_grid
 from geostack.request import BBox, as_text, format_bbox
@@ -172,8 +172,7 @@ def with_dataset(asset: Asset, action: Callable[[Any], T]) -> T:
     PixelReadError
         When the file can't be read.
     """
-    sign = asset.source.sign
-    return opening.with_dataset(asset.href, action, sign=sign, what=str(asset))
+    return opening.with_dataset(asset.href, action, sign=asset.source.sign, what=str(asset))
 
 
 def asset_grid(asset: Asset) -> GeoBox:
@@ -210,8 +209,8 @@ def scene_grid(item: Item, asset: Asset) -> GeoBox:
     return declared_grid(item, asset.key) or asset_grid(asset)
 
 
-def read_asset(asset: Asset, grid: GeoBox) -> NDArray[Any]:
-    """Return the pixels of an asset's band on a grid, (1, rows, cols), in the file's dtype.
+def read_asset(asset: Asset, grid: GeoBox) -> NDArray[np.uint16]:
+    """Return the digital numbers of an asset's band on a grid, (1, rows, cols) uint16.
 
     Where the file's pixels are the grid's they are copied; otherwise they are resampled by the
     asset's method, and no-data pixels take no part.
@@ -219,24 +218,33 @@ def read_asset(asset: Asset, grid: GeoBox) -> NDArray[Any]:
     Parameters
     ----------
     asset
-        What is opened; what its file says is no data, or lies beyond it, is the file's own value
-        for that, or 0.
+        What is opened. What its file says is no data, or lies beyond it, is 0; in bits it is the
+        file's own value for that, or 0.
     grid
         Where the pixels are wanted.
 
     Returns
     -------
-    (1, rows, cols).
+    (1, rows, cols) uint16.
 
     Raises
     ------
     PixelReadError
-        When the file can't be read.
+        When the file can't be read, or holds numbers that are no digital numbers.
     """
     from geocatalog.read.onto_grid import read_onto
 
-    sign, what = asset.source.sign, str(asset)
-    return read_onto(asset.href, grid, [asset.band], asset.method, sign=sign, what=what)
+    asked = asset.href, grid, [asset.band], asset.method
+    fill = None if role_of(asset.key) == "bits" else 0
+    values = read_onto(*asked, fill=fill, sign=asset.source.sign, what=str(asset))
+    with np.errstate(invalid="ignore"):
+        numbers = values.astype(np.uint16, copy=False)
+    if not np.array_equal(numbers, values):
+        raise PixelReadError(
+            f"{asset} holds {values.dtype} from {values.min():g} to {values.max():g}, and the "
+            "loader gives digital numbers, whole and from 0 to 65535; read it with geotoolz.read"
+        )
+    return numbers
 
 
 def read_mosaic(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from pipekit.operator import checked_count
 
 BBox = tuple[float, float, float, float]
 """(west, south, east, north), degrees, EPSG:4326; west > east crosses the antimeridian."""
@@ -552,10 +553,5 @@ def as_count(name: str, value: float) -> int:
     >>> as_count("limit", 50)
     50
     """
-    try:
-        count = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        count = int(value) if isinstance(value, float) and value.is_integer() else 0
-    if count < 1:
-        raise ValueError(f"{name} must be a positive whole number, got {value!r}")
-    return count
+    whole = isinstance(value, float) and value.is_integer()
+    return int(checked_count(name, int(value) if whole else value))

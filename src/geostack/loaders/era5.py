@@ -14,7 +14,7 @@ from geostack.areas import LAKE_TAHOE_BBOX
 from geostack.errors import AssetNotFoundError, NoSceneError, SourceUnavailableError
 from geostack.items import acquired
 from geostack.loaders.dem import load_dem_chip
-from geostack.read import in_parallel
+from geostack.read import in_parallel, item_assets
 from geostack.request import BBox, Request, as_bbox, parse_date_range
 from geostack.sources import Source, open_source, select
 from geostack.stac import find_items
@@ -88,16 +88,14 @@ def load_era5_chip(
     if chosen.name == "simulated":
         return simulated_temperature(request.bbox, date_range, variable)
     _, items = find_items(request, source=chosen)
-    months = [item for item in items if variable in item.assets]
-    if not months:
-        have = ", ".join(sorted(items[0].assets))
-        raise AssetNotFoundError(f"{items[0].id} has no asset {variable}; it has {have}")
-    months.sort(key=lambda item: acquired(item.properties))
+    # All of them have the variable, or none has.
+    item_assets(items[0], [variable], chosen, sorted(items[0].assets))
+    items.sort(key=lambda item: acquired(item.properties))
 
     def read(item: Item) -> xr.DataArray:
         return _cut(_open(item, variable, chosen), request.bbox, date_range).load()
 
-    whole = xr.concat(in_parallel(read, months), dim="time").sortby("time")
+    whole = xr.concat(in_parallel(read, items), dim="time").sortby("time")
     if whole.sizes["time"] == 0:
         raise NoSceneError(f"no hour of {variable} lies in that time")
     whole.attrs["source"] = chosen.name

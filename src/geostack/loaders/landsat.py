@@ -88,7 +88,7 @@ def load_landsat_chip(
     assets = item_assets(item, names, chosen, BANDS)
     grid = cut(scene_grid(item, assets[0]), request.bbox)
     read = in_parallel(lambda asset: read_asset(asset, grid), assets)
-    values = np.concatenate(read).astype(np.uint16, copy=False)
+    values = np.concatenate(read)
     attrs = {**item_attrs(item, names, chosen), "scaled": scale}
     if not scale:
         return GeoTensor(values, grid.transform, raster_crs(grid), 0, attrs)

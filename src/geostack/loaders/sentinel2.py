@@ -25,6 +25,7 @@ from geostack.sources import Source
 from geostack.stac import baseline_number, find_items, processing_baseline
 from pipekit.carrier import changed
 from pipekit.pixels import role_of
+from pipekit.validity import nodata_decides
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -317,10 +318,13 @@ class SceneReader(GeoData):
         try:
             with rasterio.Env(**gdal_options(asset.href)):
                 file = self._files.get(asset.href, lambda _: self._opened(asset))
-                return np.asarray(file.read(1, window=self._window))
+                own = getattr(file, "src_dataset", file)  # of one that is resampled
+                as_is = own.dtypes[0] in ("uint8", "uint16") and own.nodata in (None, 0)
+                if as_is and nodata_decides(own, [1]):
+                    return np.asarray(file.read(1, window=self._window))
         except RasterioError:
             self._files.close()
-            return None
+        return None
 
     def _opened(self, asset: Asset) -> Any:
         """Return a file with the reader's pixels: opened as it is, or resampled as it is read."""

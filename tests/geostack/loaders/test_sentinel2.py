@@ -255,7 +255,7 @@ def test_unknown_band_lists_the_known_ones(archive):
 
 @pytest.mark.parametrize("number", [0, -1, 1.5, "six", None])
 def test_bad_number_of_scenes(archive, number):
-    with pytest.raises(ValueError, match="max_items must be a positive whole number"):
+    with pytest.raises(ValueError, match="max_items must be a positive integer"):
         load_s2_timestack(**CHIP, max_items=number)
 
 
@@ -483,3 +483,66 @@ def test_dates_of_a_stack_print_as_dates(archive):
     assert [str(date)[:10] for date in dates] == ["2024-06-14", "2024-07-04"]
     assert [str(date)[:10] for date in dates.values] == ["2024-06-14", "2024-07-04"]
     assert str(dates[-1:][0].date()) == "2024-07-04"
+
+
+STORED = [
+    ("uint16", 0), ("uint16", 65535), ("uint16", 255), ("uint8", 255), ("int16", -32768),
+    ("int16", -9999), ("int32", -9999), ("float32", np.nan), ("float32", -9999), ("float32", 65535),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("order", ["LITTLE", "BIG"])
+@pytest.mark.parametrize(("kind", "nodata"), [*STORED, ("uint16", "mask"), ("int16", "mask")])
+def test_what_a_file_calls_no_data_is_zero(archive, kind, nodata, order):
+    """Other producers mark it by other numbers, or by a mask."""
+    make_scene(archive, "a", bands=("B04", "B08"), baseline="05.10")
+    (path,) = archive.glob("*/*/B04.tif")
+    with rasterio.open(path) as file:
+        profile, values = file.profile, file.read(1)
+    values = (values % 200 + 1 if kind == "uint8" else values).astype(kind)
+    hole = np.zeros(values.shape, bool)
+    hole[200:260, 200:280] = True
+    by_mask = nodata == "mask"
+    profile |= {"driver": "GTiff", "dtype": kind, "nodata": None if by_mask else nodata}
+    path.unlink()
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.open(path, "w", ENDIANNESS=order, **profile) as file,
+    ):
+        file.write(values if by_mask else np.where(hole, nodata, values).astype(kind), 1)
+        if by_mask:
+            file.write_mask(~hole)
+    expected = np.where(hole, 0, np.maximum(values.astype("int64") - 1000, 1)).astype("uint16")
+    asked = {**CHIP, "bands": ("B04",), "date_range": "2024-06"}
+    tile = load_s2_full_tile(**asked)
+    window = Window(190, 190, 80, 80)
+    np.testing.assert_array_equal(tile.load().values[0], expected)
+    np.testing.assert_array_equal(
+        tile.read_from_window(window).load().values[0], expected[window.toslices()]
+    )
+    chip = load_s2_chip(**asked)
+    stack, *_ = load_s2_timestack(**asked)
+    col, row = map(round, ~tile.transform @ (chip.transform.c, chip.transform.f))
+    under = expected[row : row + chip.shape[1], col : col + chip.shape[2]]
+    for pixels in (chip.values[0], stack.values[0, 0]):
+        np.testing.assert_array_equal(pixels, under)
+
+
+@pytest.mark.parametrize("kind", ["float32", "int16", "int32"])
+def test_numbers_that_are_no_digital_numbers_are_refused(archive, kind):
+    make_scene(archive, "a", bands=("B04",))
+    (path,) = archive.glob("*/*/B04.tif")
+    with rasterio.open(path) as file:
+        profile, values = file.profile, file.read(1)
+    odd = {
+        "float32": values * 1e-4,
+        "int16": -values.astype("int16"),
+        "int32": values.astype("int32") + 70_000,
+    }
+    path.unlink()
+    with rasterio.open(path, "w", **{**profile, "driver": "GTiff", "dtype": kind}) as file:
+        file.write(odd[kind].astype(kind), 1)
+    asked = {**CHIP, "bands": ("B04",), "date_range": "2024-06"}
+    for load in (load_s2_chip, load_s2_timestack, lambda **k: load_s2_full_tile(**k).load()):
+        with pytest.raises(geostack.PixelReadError, match=f"B04.* holds {kind} from"):
+            load(**asked)
