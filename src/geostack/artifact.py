@@ -155,6 +155,8 @@ def freeze(
     ------
     NotSerializableError
         For a pipeline that holds a function.
+    TypeError
+        For an input that an artifact can't keep, such as a masked array.
     FileExistsError
         For an existing file unless `overwrite`.
     ArtifactError
@@ -445,6 +447,12 @@ def _by_name(inputs: Raster | Mapping[str, Raster]) -> Mapping[str, Raster]:
     named = inputs if isinstance(inputs, Mapping) else {"x": inputs}
     if not named:
         raise ValueError("an artifact needs at least one input, got an empty mapping")
+    for name, raster in named.items():
+        if not isinstance(raster, np.ndarray) or isinstance(raster, np.ma.MaskedArray):
+            kind = f"the input {name!r} is a {type(raster).__name__}"
+            raise TypeError(
+                f"{kind}; give an array, or a GeoTensor whose nodata marks what is hidden"
+            )
     return named
 
 

@@ -198,7 +198,7 @@ def clear(*, yes: bool = False) -> int:
     try:
         question = f"remove {decimal(held)} from {cache_folder()}? [y/N] "
         agreed = yes or input(question).strip().lower() in ("y", "yes")
-    except EOFError:  # nobody is there to ask
+    except (EOFError, RuntimeError):  # nobody is there to ask, or standard input is closed
         print()
         agreed = False
     if not agreed:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 from georeader.geotensor import GeoTensor
 from rasterio import Affine
 
@@ -159,6 +160,16 @@ class Wobble(Operator):
     def _apply(self, x):
         Wobble.calls += 1
         return x.values + Wobble.calls
+
+
+@pytest.mark.parametrize("kind", [np.ma.masked_array, list, xr.DataArray])
+def test_an_input_that_would_lose_a_part_is_refused(tmp_path: Path, kind):
+    given = kind(chip().values)
+    with pytest.raises(TypeError, match="the input 'x' is a"):
+        freeze(pipekit.Identity(), given, tmp_path / "a.tar")
+    made = freeze(pipekit.Identity(), chip().values, tmp_path / "a.tar", keep_inputs=False)
+    with pytest.raises(TypeError, match="the input 'x' is a"):
+        rerun(made, given)
 
 
 def test_an_existing_file_is_kept_unless_told(frozen: Path):

@@ -88,6 +88,17 @@ def test_cache_clear_where_nobody_answers(capsys, tmp_path, monkeypatch):
     assert (part / "a.tif").exists()
 
 
+def test_cache_clear_with_standard_input_closed(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("GEOSTACK_CACHE", str(tmp_path))
+    (tmp_path / "kind" / "part").mkdir(parents=True)
+    (tmp_path / "kind" / "part" / "file").write_text("x")
+    monkeypatch.setattr("sys.stdin", None)  # as Python starts with `<&-`
+    code, out, _ = run(capsys, "cache", "clear")
+    assert code == 1
+    assert "left as it is" in out
+    assert (tmp_path / "kind" / "part" / "file").is_file()
+
+
 def test_archive_fetch_check_list(capsys, tmp_path, server, monkeypatch):
     feature = make_scene(tmp_path / "origin", bands=("B04", "SCL"))
     server.add_item(feature, tmp_path / "origin" / "sentinel-2-l2a" / feature["id"])
