@@ -224,12 +224,9 @@ class _Copy:
         with self.part.open("rb") as file:
             head = file.read(4)
         suffix = Path(urlsplit(self.href).path).suffix.lower()
-        is_tiff = head.startswith(TIFF_STARTS)
-        whole = not is_tiff or _is_whole(self.part)
-        page = is_page(self.part)
-        if (page and suffix not in (".html", ".htm")) or (
-            suffix in (".tif", ".tiff") and not (is_tiff and whole)
-        ):
+        is_tiff, page = head.startswith(TIFF_STARTS), is_page(self.part)
+        odd = page and suffix not in (".html", ".htm")
+        if odd or (suffix in (".tif", ".tiff") and not (is_tiff and _is_whole(self.part))):
             what = "a web page" if page else "a part of a TIFF" if is_tiff else "no TIFF"
             self._forget(f"{what} came in the place of a {suffix or 'file'}")
 

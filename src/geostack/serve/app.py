@@ -38,7 +38,7 @@ _NEEDS = ("fastapi", "rio_tiler", "prometheus_client")
 _TILE_AGE = 3600
 _MEDIA = {"tiff": "image/tiff", "json": "application/json"}
 _Format = Literal["tiff", "json"]
-_PAGES = {"map": "text/html", "map.js": "text/javascript", "map.css": "text/css"}
+_PAGES = {"": "text/html", "map": "text/html", "map.js": "text/javascript", "map.css": "text/css"}
 _PAGE_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -372,8 +372,8 @@ def _add_map(app: Any, service: Service) -> None:
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
 
     def page(name: str, media: str) -> Callable[[], Any]:
-        # All are files of this package, none is from anywhere else.
-        file = _ASSETS / (name if "." in name else f"{name}.html")
+        # All are files of this package, none is from anywhere else; a browser asks first for none.
+        file = _ASSETS / (name if "." in name else "map.html")
 
         async def send() -> Response:
             return Response(file.read_bytes(), media_type=media, headers=_PAGE_HEADERS)
@@ -382,7 +382,6 @@ def _add_map(app: Any, service: Service) -> None:
 
     for name, media in _PAGES.items():
         app.get(f"/{name}", include_in_schema=False)(page(name, media))
-    app.get("/", include_in_schema=False)(page("map", "text/html"))  # what a browser asks first
 
 
 def _body_kind(request: Any, *kinds: str) -> str:

@@ -125,17 +125,16 @@ class Gate:
         """
         future = self._submit(job)
         try:
-            # Given up, it is cancelled: that ends a job that waits, and no job that runs.
-            return await asyncio.wait_for(asyncio.wrap_future(future), self.limits.seconds)
-        except TimeoutError:
-            if future.cancelled():
-                raise Problem(503, "the server is busy; try again", 5) from None
-            if not future.done():
-                raise Problem(504, f"it took longer than {self.limits.seconds:g} s", 30) from None
-            failed = future.exception()
-            if failed is None:  # it ended just now
-                return future.result()
-            raise problem_of(failed) from None  # type: ignore[arg-type]
+            try:
+                # Given up, it is cancelled: that ends a job that waits, and no job that runs.
+                return await asyncio.wait_for(asyncio.wrap_future(future), self.limits.seconds)
+            except TimeoutError:
+                if future.cancelled():
+                    raise Problem(503, "the server is busy; try again", 5) from None
+                if not future.done():
+                    message = f"it took longer than {self.limits.seconds:g} s"
+                    raise Problem(504, message, 30) from None
+                return future.result()  # it ended just now, or failed by an error of that name
         except Exception as error:
             raise problem_of(error) from error
         finally:

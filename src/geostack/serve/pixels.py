@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 _DATE = re.compile(r"(?:^|[_.-])(\d{4})(\d{2})(\d{2})(?=T|_|\.|-|$)")
 _DTYPES = ("uint8", "uint16", "int16", "float32", "float64")
-_MAX_BANDS = 64
 
 
 def find_item(source: Source, item_id: str, bbox: BBox) -> Item:
@@ -188,7 +187,7 @@ def _checked_order(file: Any, bands: tuple[str, ...], limits: Limits) -> list[in
         raise Problem(422, "the file has no pixels")
     # One more band than asked for may be alpha; as many are all data, whatever their colours.
     held = list(file.indexes) if file.count == len(bands) else data_indexes(file)
-    if len(held) != len(bands) or file.count > _MAX_BANDS:
+    if len(held) != len(bands):
         raise Problem(
             422, f"the pipeline takes {len(bands)} bands ({', '.join(bands)}), got {len(held)}"
         )

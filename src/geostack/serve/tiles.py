@@ -7,7 +7,7 @@ import math
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from hashlib import sha256
 from itertools import groupby
@@ -37,6 +37,7 @@ from geostack.serve.pipeline import check_operator
 from geostack.serve.problem import Problem, problem_of
 from geotoolz.carrier import values_of
 from pipekit import Operator
+from pipekit.validity import header_nodata
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
@@ -82,7 +83,7 @@ class Layer:
     halo
         Pixels read around a tile and cut off after, for operators that look at neighbours.
     nodata
-        Of whole numbers; None where every number is a value.
+        Marks what is missing; None where every number is a value.
     grid
         The first file's pixels where its item declares them: the layer is listed without opening
         a file.
@@ -111,7 +112,7 @@ class Layer:
     offsets: tuple[bool, ...]
     title: str = ""
     halo: int = 0
-    nodata: int | None = 0
+    nodata: float | None = 0
     grid: GeoBox | None = None
     view: Box | None = None
 
@@ -148,9 +149,7 @@ class Layer:
     def _degrees(self) -> Box:
         from rasterio.warp import transform_bounds
 
-        grid = self.grid
-        if grid is None or grid.crs is None:
-            grid = with_dataset(self.assets[0], grid_of)
+        grid = self.grid or with_dataset(self.assets[0], grid_of)
         box = grid.boundingbox.bbox
         west, south, east, north = transform_bounds(raster_crs(grid), "EPSG:4326", *box)
         if east - west >= 360:
@@ -353,10 +352,11 @@ def file_layer(
     assets = tuple(
         Asset(file.stem, name, str(file), here, band) for band, name in enumerate(bands, start=1)
     )
-    nodata = with_dataset(assets[0], _whole_nodata) if assets else None
-    layer = Layer(assets, operator, (False,) * len(assets), title or file.stem, halo, nodata)
-    if len(assets) > (held := with_dataset(assets[0], lambda dataset: dataset.count)):
+    layer = Layer(assets, operator, (False,) * len(assets), title or file.stem, halo, None)
+    held, nodata = with_dataset(assets[0], lambda file: (file.count, header_nodata(file, 1)))
+    if len(assets) > held:
         raise ValueError(f"{path} has {held} bands, {len(assets)} names are given")
+    layer = replace(layer, nodata=nodata)
     try:
         placed = layer._degrees()  # not kept: a file may go
     except PixelReadError:
@@ -366,14 +366,6 @@ def file_layer(
     if not all(map(math.isfinite, placed)):
         raise ValueError(f"{path} has no place on the globe: give it a coordinate reference system")
     return layer
-
-
-def _whole_nodata(dataset: Any) -> int | None:
-    """Return the nodata value of a file of whole numbers, or None when it has none."""
-    value, kind = dataset.nodata, np.dtype(dataset.dtypes[0])
-    if value is None or kind.kind not in "iu" or not float(value).is_integer():
-        return None
-    return int(value) if np.iinfo(kind).min <= value <= np.iinfo(kind).max else None
 
 
 def tile_bounds(z: int, x: int, y: int) -> Box:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pystac import Item
 
 T = TypeVar("T")
+Folder = str | os.PathLike[str]
 
 logger = logging.getLogger(__name__)
 
@@ -54,10 +55,14 @@ def archive_roots() -> list[Path | Place]:
     chosen = os.environ.get("GEOSTACK_ARCHIVE")
     parts = [part for part in _BETWEEN.split(chosen or "") if part.strip()]
     if parts:
-        return [store_of(part) or Path(part).expanduser().absolute() for part in parts]
+        return [_root(part) for part in parts]
     import platformdirs
 
     return [Path(platformdirs.user_data_dir("geostack", appauthor=False)).absolute() / "archive"]
+
+
+def _root(folder: Folder) -> Path | Place:
+    return store_of(folder) or Path(folder).expanduser().absolute()
 
 
 _BETWEEN = re.compile(re.escape(os.pathsep) + "(?!//)")
@@ -127,7 +132,7 @@ class ArchiveSource(Source):
     Parameters
     ----------
     folders
-        Where to look, earlier folders first; by default `archive_roots()`.
+        Where to look, a folder or several, earlier ones first; by default `archive_roots()`.
 
     Examples
     --------
@@ -137,14 +142,16 @@ class ArchiveSource(Source):
 
     name = "archive"
 
-    def __init__(self, folders: Sequence[Path | Place] | None = None) -> None:
-        self.folders = archive_roots() if folders is None else list(folders)
+    def __init__(self, folders: Folder | Sequence[Folder] | None = None) -> None:
+        given = [folders] if isinstance(folders, str | os.PathLike) else folders
+        self.folders = archive_roots() if given is None else [_root(each) for each in given]
 
     @property
     def present(self) -> list[StacFolder]:
         """The folders that exist, indexed."""
         try:
-            found = [read_folder(root) for root in self.folders if _may_exist(root)]
+            roots = [root for root in self.folders if not isinstance(root, Path) or root.is_dir()]
+            found = [read_folder(root) for root in roots]
         except PlaceError as error:
             raise SourceUnavailableError(f"the archive can't be searched: {error}") from error
         return [folder for folder in found if folder.features or isinstance(folder.root, Path)]
@@ -292,7 +299,8 @@ class StacFolder:
         self._items: dict[Path | Place, Item] = {}
         paths = _item_files(root)
         with ThreadPoolExecutor(READERS) as pool:
-            texts = [pool.submit(_text, path) for path in paths]
+            reads = [path.read_bytes if isinstance(path, Path) else path.read for path in paths]
+            texts = [pool.submit(read) for read in reads]
             for path, text in zip(paths, texts, strict=True):
                 self._read(path, text.result)
 
@@ -358,14 +366,6 @@ READERS = 16
 """Items that are read at once: those of a store are far away."""
 
 
-def _text(path: Path | Place) -> bytes:
-    return path.read_bytes() if isinstance(path, Path) else path.read()
-
-
-def _may_exist(root: Path | Place) -> bool:
-    return root.is_dir() if isinstance(root, Path) else True
-
-
 def _item_files(root: Path | Place) -> list[Path | Place]:
     """Return the items' own files below a root, in the order of their names."""
     if isinstance(root, Path):
@@ -391,19 +391,18 @@ def read_folder(root: Path | Place) -> StacFolder:
     -------
     The index, shared by whoever asks for it.
     """
-    if isinstance(root, Path):
-        root = root.expanduser().absolute()
-        stamp = _stamp(root)
-    else:
-        stamp = {str(place): 0 for place in _item_files(root)}
+    root = _root(root)
+    stamp = _stamp(root)
     known = _INDEXES.get(root)
     if known is None or known[0] != stamp:
         _INDEXES[root] = known = (stamp, StacFolder(root))
     return known[1]
 
 
-def _stamp(root: Path) -> dict[str, int]:
+def _stamp(root: Path | Place) -> dict[str, int]:
     """When each item's own file was written: adding files to an item changes nothing above it."""
+    if not isinstance(root, Path):
+        return {str(place): 0 for place in _item_files(root)}
     stamp = {}
     for item in iglob(f"{escape(str(root))}/*/*"):
         with suppress(OSError):

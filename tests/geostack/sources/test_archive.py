@@ -82,6 +82,13 @@ def test_a_missing_folder_is_an_error_with_its_cure(tmp_path):
         source.search("sentinel-2-l2a", BOX, "2024")
 
 
+def test_folders_are_given_as_people_write_them(tmp_path):
+    make_scene(tmp_path, "one", bands=())
+    for folders in (str(tmp_path), tmp_path, [str(tmp_path)], (tmp_path,)):
+        found = ArchiveSource(folders).search("sentinel-2-l2a", BOX, "2024")
+        assert [item.id for item in found] == ["one"]
+
+
 def test_new_scenes_are_seen_and_the_index_is_read_once(tmp_path):
     make_scene(tmp_path, "one", bands=())
     index = read_folder(tmp_path)
