@@ -53,8 +53,8 @@ from geopatcher import SpatialJitteredStride, SpatialPatcher, SpatialRectangular
 from geopatcher import SpatialRegularStride, SpatialSoftVote, SpatialTrim, draw_chips
 from geostack import SOUTH_TYROL_BBOX, SOUTH_TYROL_TILE, NoSceneError
 from geostack import SourceUnavailableError, load_s2_chip
-from geotoolz import ApplyToChips, DNToReflectance, FocalMean, GridSampler, Lambda, ModelOp
-from geotoolz import Sequential, Stitch
+from geotoolz import ApplyToChips, DNToReflectance, FocalMean, GridSampler, Lambda, Margin
+from geotoolz import ModelOp, Sequential, Stitch
 from geotoolz import NDVI, NDWI, SCL_CLOUDS_AND_INVALID
 from geotoolz import augment as aug
 from geotoolz.assess import BlockFolds, check_split, confusion
@@ -492,22 +492,15 @@ plt.show()
 # ## How sure is it?
 #
 # `SpatialSoftVote` averages class probabilities, weighted by the window, instead of counting
-# labels. `SklearnOp` asks the estimator for them pixel by pixel. The margin is the best
-# probability less the second best: 1 is certain, 0 is a coin toss.
+# labels. `SklearnOp` asks the estimator for them pixel by pixel. `Margin` is the best probability
+# less the second best: 1 is certain, 0 is a coin toss.
 
 
 # %%
-def margin(probabilities):
-    """Return best less second-best probability, (H, W), of probabilities (K, H, W)."""
-    second, best = np.partition(probabilities.values, -2, axis=0)[-2:]
-    p = probabilities
-    return GeoTensor(best - second, p.transform, p.crs, np.nan, {"source": p.attrs["source"]})
-
-
 soft = SpatialPatcher(voting.geometry, voting.sampler, SpatialHann(), SpatialSoftVote(n_classes=3))
 ask = SklearnOp(model, method="predict_proba")
 probabilities = Sequential([GridSampler(soft), ApplyToChips(ask), Stitch()])(scene)
-doubt = margin(probabilities)
+doubt = Margin()(probabilities)
 
 print("probabilities:", probabilities.shape, probabilities.dtype)
 same = probabilities.values.argmax(axis=0) == stitched.values
@@ -604,7 +597,7 @@ if tyrol is not None:
 
 # %%
 if tyrol is not None:
-    sure = margin(ask(tyrol)).values
+    sure = Margin()(ask(tyrol)).values
     true, said = tyrol_truth.values, maps["Trained at Tahoe"].values
     missed = (true == 0) & (said != 0) & np.isfinite(sure)
     print(f"median margin on true water: {np.median(sure[(true == 0) & np.isfinite(sure)]):.3f}")

@@ -546,7 +546,7 @@ if series is not None:
 #
 # **Key points**
 #
-# - A network that normalises over a chip has no radius: measure what a margin buys.
+# - A network that averages over a chip has no radius: measure what a margin buys.
 # - Draw the error against the distance to the chip's edge, and choose the margin from it.
 #
 # **References**

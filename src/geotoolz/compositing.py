@@ -502,8 +502,9 @@ def _mean(block: Values, invalid: Mask | None, dtype: np.dtype[Any]) -> Values:
 def _quantile(block: Values, invalid: Mask | None, dtype: np.dtype[Any], q: float) -> Values:
     """Return a quantile over axis 0 of what is valid; NaN where nothing is.
 
-    Sorting puts NaN last, so it is found by counting: numpy's nanmedian takes some ten times
-    longer on short time axes. The dates of a pixel lie side by side for it, which halves the time.
+    Sorting puts NaN last, so it is found by counting: numpy's nanmedian takes two to three times
+    as long for 12 dates, up to fourteen times for 60. The dates of a pixel lie side by side for
+    it, which halves the time.
     """
     count, shape = len(block), block.shape[1:]
     # Half floats would overflow in a sum of two.
