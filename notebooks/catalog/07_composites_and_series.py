@@ -295,12 +295,12 @@ print(
 assert mean[share == 0].isna().all().all(), "no mean where nothing was seen"
 
 # %%
-colours = dict(zip(curves.columns, ("C0", "C1", "C2", "C3"), strict=True))
+colours = dict(zip(curves.columns, ("#0072b2", "#e69f00", "#009e73", "#cc79a7"), strict=True))
 fig, (above, below) = plt.subplots(
     2, 1, figsize=(9, 4.4), sharex=True, height_ratios=(3, 1), layout="constrained"
 )
-for name, colour in colours.items():
-    above.plot(curves[name].dropna(), "o-", ms=3, lw=1, color=colour, label=name)
+for (name, colour), mark in zip(colours.items(), "os^D", strict=True):
+    above.plot(curves[name].dropna(), mark + "-", ms=3, lw=1, color=colour, label=name)
 title = f"NDVI of four fields, where more than 90 % of one was seen ({source})"
 above.set(ylabel="NDVI (unitless)", ylim=(-0.05, 1.05), title=title)
 fig.legend(ncols=4, frameon=False, loc="outside lower center", title="field")

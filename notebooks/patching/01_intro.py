@@ -142,8 +142,8 @@ gallery = {
     "SpatialGaussian(16)": SpatialGaussian(16),
 }
 fig, ax = plt.subplots(figsize=(7, 3), layout="constrained")
-for name, window in gallery.items():
-    ax.plot(np.arange(96), window.profile(96), label=name)
+for (name, window), line in zip(gallery.items(), ("-", "-", "-", "--"), strict=True):
+    ax.plot(np.arange(96), window.profile(96), line, label=name)
 ax.set(title="Windows along one side of a chip", xlabel="pixel", ylabel="weight (unitless)")
 ax.legend(loc="lower center")
 plt.show()
