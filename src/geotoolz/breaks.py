@@ -165,8 +165,6 @@ def _described(
     totals = (at < steps).sum(axis=0)
     for total in range(1, most + 1):
         with_so_many = np.flatnonzero(totals == total)
-        if not len(with_so_many):
-            continue
         when, known = at[:total, with_so_many], seen[:, with_so_many]
         after = (np.arange(steps)[:, None, None] >= when) & known[:, None]
         waves = np.where(known[:, None], columns[:, :, None], 0.0)

@@ -498,11 +498,10 @@ class SceneStack:
         """Return the passes of a period that touch a part of the grid."""
         near = iter(shapely.intersects(self.outlines, shapely.box(*part.boundingbox)).tolist())
         passes = [[scene for scene in each if next(near)] for each in self._every_pass]
-        if self.periods is not None:
-            start, stop = self.periods[period]
-            begins = [each[0].time for each in self._every_pass]
-            passes = [p for p, time in zip(passes, begins, strict=True) if start <= time < stop]
-        return [scenes for scenes in passes if scenes]
+        span = None if self.periods is None else self.periods[period]
+        begins = (each[0].time for each in self._every_pass)
+        among = (span is None or span[0] <= begin < span[1] for begin in begins)
+        return [scenes for scenes, inside in zip(passes, among, strict=True) if scenes and inside]
 
     def read(self, part: GeoBox, period: int = 0) -> GeoTensor | None:
         """Return the observations of a part of the grid in one period.

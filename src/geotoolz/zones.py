@@ -239,9 +239,8 @@ class Zones:
     @cached_property
     def in_degrees(self) -> NDArray[Any]:
         """(Z,) in EPSG:4326, longitudes within -180 to 180."""
-        shapes = np.empty(len(self.shapes), object)
-        shapes[:] = [within_180(each) for each in reproject(self.shapes, self.crs, _DEGREES)]
-        return shapes
+        moved = reproject(self.shapes, self.crs, _DEGREES)
+        return np.array([within_180(each) for each in moved], object)
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
@@ -289,9 +288,7 @@ class Zones:
         if as_crs(lattice.crs).is_geographic:
             moved = [within_180(each) for each in moved]
         known.update(zip(new, moved, strict=True))
-        shapes = np.empty(len(numbers), object)
-        shapes[:] = [known[number] for number in numbers]
-        return in_pixels(shapes, lattice)
+        return in_pixels(np.array([known[number] for number in numbers], object), lattice)
 
     def cells(
         self,

@@ -166,7 +166,8 @@ class TemporalForecast(Configured):
     Raises
     ------
     PatchError
-        For two forecasts at one step, or one of another length.
+        For two forecasts at one step, one of another length, or a patch near the end whose past
+        and horizon are together as long as a forecast, which could be either.
 
     Examples
     --------
@@ -208,9 +209,15 @@ class TemporalForecast(Configured):
         values = plain(patch.data)
         steps = values.shape[axis] if values.ndim > axis else 0
         span = patch.indices
+        whole = isinstance(span, TimeSpan) and steps == len(span) and span.asked
+        if steps == self.horizon and whole:
+            raise PatchError(
+                f"the patch at step {patch.anchor} may be a forecast of {steps} steps or a past "
+                "and the few steps left after it; leave it out, or cut by TemporalFixedLookback"
+            )
         if steps == self.horizon:
             return values
-        if isinstance(span, TimeSpan) and steps == len(span) and span.asked:
+        if whole:
             ahead = slice(span.present - span.start, span.present - span.start + self.horizon)
             return values[(slice(None),) * axis + (ahead,)]
         raise PatchError(
@@ -302,7 +309,7 @@ def _labels_of(patch: Any, shape: tuple[int, ...]) -> Any:
     """Return which bands hold classes, bits or masks, as it is laid over results of a shape."""
     roles = roles_of(patch.data)
     labels = np.array([role != "quantity" for role in roles])
-    if labels.all() or len(shape) < 3 or shape[-3] != len(roles):
+    if labels.all() or not labels.any() or len(shape) < 3 or shape[-3] != len(roles):
         return labels.all()
     return labels[:, None, None]
 

@@ -107,11 +107,10 @@ class TimeDomain:
             )
         try:
             date = np.asarray(without_zone(time), self.times.dtype)
-            unknown = np.isnan(date)
+            if np.isnan(date):
+                raise ValueError
         except (TypeError, ValueError):
-            unknown = True
-        if unknown:
-            raise PatchError(f"{time!r} is no time like {self.times[0]!r}")
+            raise PatchError(f"{time!r} is no time like {self.times[0]!r}") from None
         step = int(np.searchsorted(self.times, date, side="right")) - 1
         if step < 0:
             raise PatchError(f"{time!r} lies before the series, which begins at {self.times[0]}")

@@ -11,6 +11,7 @@ from geopatcher import (
     Patch,
     PatchError,
     TemporalCausalRolling,
+    TemporalExplicit,
     TemporalExponentialDecay,
     TemporalFixedLookback,
     TemporalFold,
@@ -114,6 +115,29 @@ def test_at_the_last_step_nothing_came_yet():
     lookback = TemporalPatcher(TemporalFixedLookback(3), TemporalRegularStride(9))
     with pytest.raises(PatchError, match="2 steps are needed"):
         TemporalForecast(2).merge(lookback.split(series), series)
+
+
+@pytest.mark.parametrize("lookback", range(1, 7))
+@pytest.mark.parametrize("horizon", range(1, 6))
+def test_a_past_as_long_as_a_forecast_is_not_taken_for_one(lookback, horizon):
+    series = np.arange(9.0)
+    geometry = TemporalLookbackHorizon(lookback, horizon)
+    forecast = TemporalForecast(horizon)
+    patcher = TemporalPatcher(geometry, TemporalRegularStride(1), aggregation=forecast)
+    for patch in patcher.split(series):
+        if len(patch.data) == horizon:
+            with pytest.raises(PatchError, match="may be a forecast"):
+                forecast.merge([patch], series)
+            continue
+        found = forecast.merge([patch], series)[patch.anchor]
+        np.testing.assert_array_equal(found, series[patch.anchor + 1 :][:horizon])
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 5])
+def test_a_first_patch_of_all_steps_takes_none_of_them_for_a_band(steps):
+    series = np.random.default_rng(0).normal(size=(steps, 3, 4))
+    patcher = TemporalPatcher(TemporalFixedLookback(9), TemporalExplicit([steps - 1, 0]))
+    np.testing.assert_allclose(patcher.merge(patcher.split(series), series), series)
 
 
 def test_scales_are_combined_pixel_by_pixel():
