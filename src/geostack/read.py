@@ -17,7 +17,7 @@ from geostack.errors import AssetNotFoundError, OutsideTileError, PixelReadError
 from geostack.grid import check_size, covering_grid, share_inside
 from geostack.items import acquired, cloud_cover, declared_grid
 from geostack.request import BBox, as_text, format_bbox
-from pipekit.pixels import role_of
+from pipekit.pixels import marked, role_of
 from pipekit.tokens import without_query
 
 if TYPE_CHECKING:
@@ -316,7 +316,7 @@ def read_mosaic(
         raise OutsideTileError(f"the box {format_bbox(bbox)} lies outside every scene found")
     grid = covering_grid(grids[0], bbox, resolution)
     check_size(grid, len(indexes or [1]), bbox)
-    from geocatalog.read.bands import marked
+    from geocatalog.load.raster import Mosaic
     from geocatalog.read.onto_grid import read_piece
 
     def read(asset: Asset) -> Any:
@@ -326,11 +326,8 @@ def read_mosaic(
 
     read_in_order = in_parallel(read, assets)
     bands = read_in_order[0][1]
-    values, missing = (np.zeros((bands.count, *grid.shape), kind) for kind in (bands.dtype, bool))
-    missing[...] = True
+    mosaic = Mosaic("first", bands, grid.shape.yx)
     for piece in (piece for piece, _ in read_in_order if piece is not None):
-        fresh = missing[:, *piece.window] & piece.valid
-        np.copyto(values[:, *piece.window], piece.data, where=fresh)
-        missing[:, *piece.window] &= ~fresh
-    values, fill = marked(values, missing, nodata)
+        mosaic.add(piece)
+    values, fill = marked(*mosaic.merged(), nodata, bands.roles)
     return values, fill, grid, list(ordered)

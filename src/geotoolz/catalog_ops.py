@@ -185,7 +185,7 @@ class CatalogField:
             found = last_number(dtype)
             if math.prod(self.domain.shape) <= LOOKED_THROUGH:
                 how = self.band_indexes, self.resampling, self.merge_method
-                with suppress(CatalogError):  # every number is in use: each window has its own
+                with suppress(ValueError):  # every number is in use: each window has its own
                     whole = mosaic_rows(
                         self.rows, self.slice, *how, scaled=self.scaled, mark=last_number
                     )

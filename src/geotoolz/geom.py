@@ -34,7 +34,7 @@ from geotoolz.vectors import Rasterize, Vectorize, rasterize, vectorize
 from geotoolz.warp import reproject, reproject_to, resample
 from pipekit import Operator
 from pipekit.carrier import SAME, crs_of, fitting_fill, pixel_offset, same_crs
-from pipekit.pixels import GUIDE, band_roles, check_fill, equal_mask, invalid_mask, keep_off
+from pipekit.pixels import GUIDE, band_roles, check_fill, invalid_mask, keep_off, marked
 from pipekit.result_size import check_size
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def pad_to(
         unmarked = fill is None and fill_value is None and isinstance(raster, GeoTensor)
         if unmarked and values.dtype.kind in "iu" and more_rows + more_cols:
             beyond = np.pad(np.zeros((height, width), bool), sides, constant_values=True)
-            out, fill = warp.mark(out, np.broadcast_to(beyond, out.shape))
+            out, fill = marked(out, np.broadcast_to(beyond, out.shape), 0, band_roles(raster))
     else:
         out = np.pad(values, around, mode=mode)  # type: ignore[call-overload]
         for band in coded_bands(raster) if mode in _BLENDING_PADS else ():
@@ -555,9 +555,7 @@ def _with_nodata(
         return out, None
     fills = {fill_of(part) for part in parts}
     if len(fills) > 1 or wished is None:
-        if not seen.all():
-            return warp.mark(out, ~seen, wished)
-        return out, wished if equal_mask(out, wished) is None else None
+        return marked(out, ~seen, wished, band_roles(parts[0]))
     if method == "mean":
         keep_off(out, wished, seen)
     out[~seen] = wished

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rasterio import Affine, DatasetReader
 
 from geocatalog.errors import PixelReadError
-from geocatalog.read.bands import as_asked, data_indexes, lacks_place, read_bands
+from geocatalog.read.bands import Bands, as_asked, data_indexes, lacks_place, read_bands
 from geocatalog.read.open import with_dataset
 from geotoolz.bands import band_names, position_of
 from geotoolz.carrier import NAN, Raster, attrs_of
@@ -187,11 +187,7 @@ def _carried(
     attrs: dict[str, Any],
 ) -> GeoTensor:
     """Return pixels of a file with its CRS, nodata value, and names and roles of bands."""
-    names, roles = [file.descriptions[i - 1] for i in indexes], roles_in_file(file, indexes)
-    if any(names):
-        attrs["band_names"] = [name or f"band_{i}" for i, name in enumerate(names)]
-    if roles != tuple(role_of(name or "") for name in names):
-        attrs["band_roles"] = list(roles)
+    attrs |= Bands.of(file, indexes).attrs
     crs = None if file.crs is None else file.crs.to_string()
     return GeoTensor(values, transform, crs, nodata, attrs)
 

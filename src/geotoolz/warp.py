@@ -14,10 +14,11 @@ from rasterio.enums import Resampling
 
 from geocatalog.footprint import box_parts, outline_of
 from geocatalog.grid import check_upright, part_of, pixel_grid, resampled, window_of
-from geotoolz.carrier import NAN, Fill, Raster, fill_of, nan_floats, values_of
+from geocatalog.read.bands import resampling_for
+from geotoolz.carrier import NAN, Raster, fill_of, nan_floats, values_of
 from geotoolz.function_operator import check_choice
 from pipekit.carrier import crs_of, holds, same_crs
-from pipekit.pixels import Role, band_roles, nodata_of, plain
+from pipekit.pixels import band_roles, marked
 from pipekit.result_size import check_size
 
 if TYPE_CHECKING:
@@ -313,8 +314,8 @@ def reproject_to(raster: Raster, grid: GridLike, resampling: str = "nearest") ->
     The dtype is kept. Nodata does not bleed into its neighbours, band by band; outside the source
     the result is nodata: NaN for floats, the fill value for integers (where there is none and the
     source does not cover the grid, 0, or a number that no pixel holds), False for masks. Bands of
-    classes, bits and masks are never blended: they come by "nearest", classes by "mode" where
-    quantities are summed up.
+    classes, bits and masks are never blended: they come by "nearest" where quantities would be, and
+    classes by "mode" where quantities are averaged.
 
     Parameters
     ----------
@@ -351,8 +352,9 @@ def reproject_to(raster: Raster, grid: GridLike, resampling: str = "nearest") ->
     planes, fill = _planes(source)
     out = np.empty((len(planes), *target.shape.yx), planes.dtype)
     roles = band_roles(source)
-    for how in dict.fromkeys(_method(role, resampling) for role in roles):
-        bands = [_method(role, resampling) == how for role in roles]
+    methods = [resampling_for(role, resampling) for role in roles]
+    for how in dict.fromkeys(methods):
+        bands = [each == how for each in methods]
         chosen = np.flatnonzero(np.resize(bands, len(planes)))
         if len(chosen) == len(planes):
             out = _warped(planes, source, target, fill, how)
@@ -364,7 +366,7 @@ def reproject_to(raster: Raster, grid: GridLike, resampling: str = "nearest") ->
         inside = np.ones((1, *source.shape[-2:]), np.uint8)
         outside = _warped(inside, source, target, None, "nearest")[0] == 0
         if outside.any():
-            values, fill = mark(values, np.broadcast_to(outside, values.shape))
+            values, fill = marked(values, np.broadcast_to(outside, values.shape), 0, roles)
     kept = NAN if kind.kind == "f" else None if kind == np.bool_ else fill
     return GeoTensor(values, target.transform, str(target.crs), kept, dict(source.attrs or {}))
 
@@ -383,41 +385,6 @@ def _picked(
     out: NDArray[Any] = planes.reshape(len(planes), -1)[:, np.maximum(place, 0)]
     out[:, place < 0] = 0 if fill is None else fill
     return out
-
-
-_SUMMARIES = {"average", "rms", "sum", "med", "q1", "q3", "min", "max", "mode"}
-
-
-def _method(role: Role, resampling: str) -> str:
-    """Return how a band is resampled: no class, bit or mask is blended with its neighbours."""
-    if role == "quantity":
-        return resampling
-    return "mode" if role == "class" and resampling in _SUMMARIES else "nearest"
-
-
-def mark(values: NDArray[Any], missing: NDArray[np.bool_], wished: Fill = 0) -> tuple[Any, Fill]:
-    """Return integers with a number where they are missing, and that number.
-
-    Parameters
-    ----------
-    values
-        Integers of any shape.
-    missing
-        Where they do not count, of the same shape.
-    wished
-        The number to take, unless a value that counts holds it.
-
-    Returns
-    -------
-    The values, and what marks nodata in them.
-
-    Examples
-    --------
-    >>> mark(np.array([0, 4, 9], "uint8"), np.array([False, False, True]))
-    (array([  0,   4, 255], dtype=uint8), 255)
-    """
-    hidden = np.ma.MaskedArray(values, missing, fill_value=0 if wished is None else wished)
-    return plain(hidden), nodata_of(hidden)
 
 
 def _warped(

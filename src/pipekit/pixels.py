@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, get_args
 
 import numpy as np
 
-from pipekit.carrier import Array, holds, is_carrier
+from pipekit.carrier import Array, fitting_fill, holds, is_carrier
 
 Role = Literal["quantity", "class", "bits", "mask"]
 """What the numbers of a band are."""
@@ -310,13 +310,13 @@ def nodata_of(raster: Any) -> Any:
         return None
     if raster.dtype.kind not in "iu":
         return math.nan if raster.dtype.kind in "fc" else None
-    seen, limits = raster.compressed(), np.iinfo(raster.dtype)
+    seen, lowest, highest = raster.compressed(), *_ends(raster.dtype)
     wished = np.asarray(raster.fill_value).item()
     # numpy's own default, 999999, lies beyond small dtypes.
     if holds(raster.dtype, wished) and not (seen == wished).any():
         return wished
     held = set(np.unique(seen).tolist())
-    for value in chain((0, limits.max, limits.min), range(limits.min, limits.max)):
+    for value in chain((0, highest, lowest), range(lowest, highest)):
         if value not in held:
             return value
     raise TypeError(
@@ -347,7 +347,72 @@ def last_number(dtype: Any) -> Any:
     kind = np.dtype(dtype)
     if kind.kind not in "iu":
         return math.nan if kind.kind in "fc" else None
-    return int(np.iinfo(kind).min or np.iinfo(kind).max)
+    return next(filter(None, _ends(kind)))
+
+
+def _ends(dtype: Any) -> tuple[int, int]:
+    """Return the first and the last number of an integer dtype that a file's header can hold."""
+    limits = np.iinfo(dtype)
+    return max(limits.min, -(2**53)), min(limits.max, 2**53)
+
+
+def marked(
+    values: Array, hidden: Array | None, wished: Any = 0, roles: Sequence[Role] = ()
+) -> tuple[Array, Any]:
+    """Return pixels of which some do not count, and the value that marks them.
+
+    Where valid pixels hold every number of an integer dtype, those of its last one move to the
+    next: in a photograph white becomes 254.
+
+    Parameters
+    ----------
+    values
+        Pixels, changed in place.
+    hidden
+        Those that do not count; None for none.
+    wished
+        The value to mark them with where no other pixel of integers holds it, or None.
+    roles
+        What the bands hold; only quantities are moved.
+
+    Returns
+    -------
+    The pixels, and NaN for floats, a number that no valid pixel holds for others; what was wished
+    where nothing is hidden and nothing holds it.
+
+    Raises
+    ------
+    ValueError
+        Where every number of the dtype is in use, by classes, bits or masks too.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> marked(np.array([0, 7], "uint8"), np.array([False, True]), None)
+    (array([  0, 255], dtype=uint8), 255)
+    """
+    kind = values.dtype
+    if kind.kind in "fc":
+        if hidden is None or not hidden.any():
+            return values, math.nan if wished is None else wished
+        values[hidden] = np.nan
+        return values, math.nan
+    wished = fitting_fill(wished, kind)
+    if hidden is None or not hidden.any():
+        return values, None if equal_mask(values, wished) is not None else wished
+    masked = np.ma.array(values, mask=hidden, fill_value=0 if wished is None else wished)
+    try:
+        fill = nodata_of(masked)
+    except TypeError:
+        if set(roles) - {"quantity"}:
+            raise ValueError(
+                f"no number of {kind.name} is left to mark pixels without data; read bands of "
+                f"classes, bits and masks apart from the others; {GUIDE}"
+            ) from None
+        fill = last_number(kind)
+        keep_off(values, fill, ~hidden)
+    values[hidden] = fill
+    return values, fill
 
 
 def equal_mask(values: Array, nodata: Any) -> Array | None:

@@ -7,8 +7,65 @@ from typing import Any, Final
 
 import numpy as np
 
-from pipekit.carrier import Array
+from pipekit.carrier import Array, holds
 from pipekit.pixels import equal_mask
+
+
+def stored_dtype(source: Any, indexes: Sequence[int]) -> np.dtype:
+    """Return a dtype that holds bands of an opened file, as rasterio reads them.
+
+    Parameters
+    ----------
+    source
+        A dataset that rasterio opened.
+    indexes
+        1-based bands.
+
+    Returns
+    -------
+    complex64 for pairs of 16-bit integers, as radars' files have them, which numpy does not know.
+    """
+    names = {source.dtypes[index - 1] for index in indexes}
+    return np.result_type(*(name.replace("complex_int16", "complex64") for name in names))
+
+
+def read_stored(source: Any, indexes: Sequence[int], **options: Any) -> Array:
+    """Return an opened file's numbers as they are stored; its bands may differ in dtype.
+
+    Parameters
+    ----------
+    source
+        A dataset that rasterio opened.
+    indexes
+        1-based bands.
+    **options
+        Of rasterio's `read`.
+
+    Returns
+    -------
+    (C, rows, cols) in the dtype of `stored_dtype`.
+    """
+    if len({source.dtypes[index - 1] for index in indexes}) == 1:
+        values: Array = source.read(list(indexes), **options)
+        return values
+    shape = {"out_shape": options["out_shape"][-2:]} if "out_shape" in options else {}
+    each = [source.read(index, **{**options, **shape}) for index in indexes]
+    return np.stack(each, dtype=stored_dtype(source, indexes))
+
+
+def physical_dtype(stored: np.dtype) -> np.dtype:
+    """Return the dtype of numbers that a file's scale and offset were applied to.
+
+    Parameters
+    ----------
+    stored
+        The dtype of the numbers in the file.
+
+    Returns
+    -------
+    float32, or the file's own where that is float64 or complex.
+    """
+    return stored if stored in ("f8", "c8", "c16") else np.dtype("float32")
 
 
 def header_nodata(source: Any, index: int) -> float | None:
@@ -27,7 +84,7 @@ def header_nodata(source: Any, index: int) -> float | None:
     -------
     The value; a whole number for integers.
     """
-    nodata, kind = source.nodatavals[index - 1], np.dtype(source.dtypes[index - 1])
+    nodata, kind = source.nodatavals[index - 1], stored_dtype(source, [index])
     if nodata is None or kind.kind != "f" or not 1e37 < abs(nodata) < np.inf:
         return as_number(nodata, kind)
     limit = float(np.finfo(kind).max)
@@ -58,9 +115,7 @@ def as_number(nodata: float | None, kind: np.dtype) -> float | None:
     """
     if nodata is None or kind.kind not in "iu":
         return nodata
-    limits = np.iinfo(kind)
-    fits = nodata == nodata and limits.min <= nodata <= limits.max and int(nodata) == nodata
-    return int(nodata) if fits else None
+    return int(nodata) if holds(kind, nodata) else None
 
 
 # GDAL's numbers: what tells the valid pixels of a band, and the colour of an alpha band.

@@ -9,6 +9,8 @@ from rasterio import Affine
 from rasterio.warp import transform_bounds
 
 import geotoolz as gz
+from geotoolz.geom import mosaic, pad_to
+from geotoolz.warp import reproject
 from pipekit.pixels import band_roles
 
 quick = settings(max_examples=40)
@@ -470,3 +472,25 @@ def test_classes_are_not_blended_by_resizing():
     made = gz.Resize((13, 17), "bilinear")(tile)
     assert set(np.unique(made.values)) <= set(range(12))
     assert made.dtype == "uint8"
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize("name", ["reproject", "pad_to", "mosaic"])
+def test_photographs_that_use_every_number_are_moved_and_padded(name, dtype):
+    """White moves by one: nothing else is left to mark what lies beyond."""
+    values = (np.arange(1024) % 256).astype(dtype).reshape(1, 32, 32)
+    tile = GeoTensor(values.copy(), Affine(10, 0, 5e5, 0, -10, 5e6), "EPSG:32632", None)
+    other = GeoTensor(values.copy(), Affine(10, 0, 5e5 + 400, 0, -10, 5e6 + 400), tile.crs, None)
+    calls = {
+        "reproject": lambda: reproject(tile, 32635, 5),
+        "pad_to": lambda: pad_to(tile, 40),
+        "mosaic": lambda: mosaic([tile, other]),
+    }
+    made = calls[name]()
+    limits = np.iinfo(dtype)
+    last = limits.min or limits.max
+    assert made.values.dtype == dtype
+    assert made.fill_value_default == last
+    kept = made.values[made.values != last]
+    assert 0 < len(kept) < made.values.size
+    assert name == "reproject" or len(set(kept.tolist())) == 255

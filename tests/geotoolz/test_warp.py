@@ -6,6 +6,7 @@ from rasterio.warp import transform as warp_points
 
 import geotoolz as gz
 from geocatalog.grid import pixel_grid
+from geocatalog.read.onto_grid import read_piece
 from geotoolz.warp import bounds_in_crs, grid_in_bounds, grid_of, reproject, reproject_to, resample
 
 
@@ -225,3 +226,14 @@ def test_wide_identifiers_come_by_the_nearest_pixel_exactly(fill):
     assert beyond.values[0, 0] == 2**60 + 1
     with pytest.raises(TypeError, match="int64 can't be resampled by 'bilinear'; use 'nearest'"):
         gz.Resample(5.0, "bilinear")(tile)
+
+
+@pytest.mark.parametrize("role", ["class", "bits", "mask"])
+@pytest.mark.parametrize("method", ["nearest", "average", "mode", "max", "bilinear"])
+def test_codes_are_resampled_in_memory_as_from_a_file(tmp_path, role, method):
+    values = np.random.default_rng(2).integers(1, 9, (1, 8, 8)).astype("uint8")
+    place = Affine(10, 0, 5e5, 0, -10, 5e6)
+    tile = GeoTensor(values, place, "EPSG:32632", 0, {"band_roles": role})
+    coarse = pixel_grid(32632, Affine(20, 0, 5e5, 0, -20, 5e6), (4, 4))
+    piece, _ = read_piece(str(gz.io.write_cog(tile, tmp_path / "a.tif")), coarse, None, method)
+    assert np.array_equal(reproject_to(tile, coarse, method).values, piece.data)

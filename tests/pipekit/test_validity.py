@@ -126,9 +126,10 @@ HIDING = [
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "float32"])
 @pytest.mark.parametrize("method", ["nearest", "bilinear", "cubic", "average"])
 @pytest.mark.parametrize("hiding", HIDING)
-def test_what_is_hidden_is_mixed_into_no_pixel(tmp_path, dtype, method, hiding):
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_is_hidden_is_mixed_into_no_pixel(tmp_path, dtype, method, hiding, count):
     """Valid pixels hold 100; a band's own holes, the mask and the alpha band lie elsewhere."""
-    path, values = tmp_path / "holes.tif", np.full((4, 32, 32), 100, dtype)
+    path, values = tmp_path / "holes.tif", np.full((count + 1, 32, 32), 100, dtype)
     masked, alpha = np.zeros((2, 32, 32), bool)
     if "mask" in hiding:
         masked[4:9, 3:12] = True
@@ -136,11 +137,12 @@ def test_what_is_hidden_is_mixed_into_no_pixel(tmp_path, dtype, method, hiding):
         if dtype not in ("uint8", "uint16"):
             pytest.skip("GDAL takes no band of this type for alpha")
         alpha[15:22, 20:31] = True
-    values[:3, masked], values[:3, alpha], values[3] = 33, 44, np.where(alpha, 0, 255)
+    values[:-1, masked], values[:-1, alpha], values[-1] = 33, 44, np.where(alpha, 0, 255)
     if "nodata" in hiding:
-        values[0, 20:25, 2:9] = values[1, 5, 25] = 0
-    kept = values if "alpha" in hiding else values[:3]
-    colours = {"photometric": "RGB", "alpha": "YES"} if "alpha" in hiding else {}
+        values[0, 20:25, 2:9] = values[count // 2, 5, 25] = 0
+    kept = values if "alpha" in hiding else values[:-1]
+    interpreted = "RGB" if count == 3 else "MINISBLACK"
+    colours = {"photometric": interpreted, "alpha": "YES"} if "alpha" in hiding else {}
     place = {"crs": "EPSG:32610", "transform": PLACE, "nodata": 0 if "nodata" in hiding else None}
     profile = {"driver": "GTiff", "height": 32, "width": 32, "count": len(kept), "dtype": dtype}
     inside = rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True)
@@ -151,11 +153,131 @@ def test_what_is_hidden_is_mixed_into_no_pixel(tmp_path, dtype, method, hiding):
     catalog = build_raster_catalog([str(path)])
     for resolution in (7, 25):
         slice_ = GeoSlice((500_000, 4_299_680, 500_320, 4_300_000), None, resolution, 32610)
-        found = clear(load_raster(catalog, slice_, resampling=method))
+        raster = load_raster(catalog, slice_, resampling=method)
+        found = clear(raster)
         assert set(np.unique(found[~np.isnan(found)])) == {100}
-        assert resolution == 25 or np.isnan(found[0]).any()
+        if method == "nearest":
+            hidden = np.pad(masked | alpha | (values[0] == 0), 1, constant_values=True)
+            steps = np.arange(found.shape[-1]) + 0.5
+            cols, _ = ~PLACE * (raster.transform * (steps, 0.0))
+            _, rows = ~PLACE * (raster.transform * (0.0, steps[: found.shape[-2]]))
+            lies = (np.clip(np.floor(at), -1, 32).astype(int) + 1 for at in (rows, cols))
+            assert np.array_equal(np.isnan(found[0]), hidden[np.ix_(*lies)])
     thumb = clear(read_overview(path, 14 * 14))
     assert set(np.unique(thumb[~np.isnan(thumb)])) == {100}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("method", ["bilinear", "cubic", "average"])
+@pytest.mark.parametrize("beside", ["nothing", "nodata", "mask", "scale"])
+def test_nan_that_no_header_declares_spreads_to_no_pixel(tmp_path, dtype, method, beside):
+    drawn = np.random.default_rng(3)
+    values = drawn.random((2, 40, 40)).astype(dtype)
+    other, nan = drawn.random((40, 40)) < 0.02, drawn.random(values.shape) < 0.03
+    profile = {"driver": "GTiff", "height": 40, "width": 40, "count": 2, "dtype": dtype}
+    place = {"crs": "EPSG:32610", "transform": PLACE}
+    corner = (500_000, 4_299_600, 500_400, 4_300_000)
+    slices = [GeoSlice(corner, None, size, 32610) for size in (7, 25)]
+    made = []
+    for declared in (False, True):
+        pixels = np.where(nan, np.nan, values).astype(dtype)
+        if beside in ("nodata", "mask"):
+            pixels[:, other] = np.nan if declared else -9999
+        nodata = np.nan if declared else -9999 if beside == "nodata" else None
+        path, inside = tmp_path / f"{declared}.tif", rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True)
+        with inside, rasterio.open(path, "w", nodata=nodata, **profile, **place) as file:
+            file.write(pixels)
+            if beside == "mask" and not declared:
+                file.write_mask(~other)
+            if beside == "scale":
+                file.scales = (0.5, 2)
+        catalog = build_raster_catalog([str(path)])
+        made.append([clear(load_raster(catalog, each, resampling=method)) for each in slices])
+    for found, want in zip(*made, strict=True):
+        np.testing.assert_allclose(found, want, rtol=1e-5)
+        assert np.isnan(found).mean() < 0.2
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize("hiding", ["mask", "alpha"])
+def test_photographs_that_use_every_number_keep_their_holes(tmp_path, dtype, hiding):
+    """White moves by one, where nothing else is left to mark what is missing."""
+    if (dtype, hiding) == ("int8", "alpha"):
+        pytest.skip("GDAL takes no band of this type for alpha")
+    limits = np.iinfo(dtype)
+    drawn = np.random.default_rng(5).permutation(np.arange(3 * 32 * 32) % 256)
+    values = (drawn + limits.min).astype(dtype).reshape(3, 32, 32)
+    hidden = np.zeros((3, 32, 32), bool)
+    hidden[:, 5:12, 20:30] = True
+    profile = {"driver": "GTiff", "height": 32, "width": 32, "count": 3, "dtype": dtype}
+    place = {"crs": "EPSG:32610", "transform": PLACE}
+    path = tmp_path / "photo.tif"
+    if hiding == "alpha":
+        profile |= {"count": 4, "photometric": "RGB", "alpha": "YES"}
+    inside = rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True)
+    with inside, rasterio.open(path, "w", **profile, **place) as file:
+        file.write(values, [1, 2, 3])
+        if hiding == "mask":
+            file.write_mask(~hidden[0])
+        if hiding == "alpha":
+            file.write(np.where(hidden[0], 0, 255).astype(dtype), 4)
+    want = values.astype(float)
+    want[want == (limits.min or limits.max)] = limits.min + 1 if limits.min else limits.max - 1
+    want[hidden] = np.nan
+    catalog = build_raster_catalog([str(path)])
+    slice_ = GeoSlice((500_000, 4_299_680, 500_320, 4_300_000), None, 10, 32610)
+    field = RasterField(RasterioReader(str(path), indexes=[1, 2, 3]))
+    for found in (
+        gz.read(path),
+        load_raster(catalog, slice_),
+        field.select(Window(0, 0, 32, 32)),
+        CatalogField(next(catalog.iter_rows())).select(Window(0, 0, 32, 32)),
+        gz.read(gz.io.write_cog(gz.read(path), tmp_path / "again.tif")),
+    ):
+        assert found.values.dtype == dtype
+        np.testing.assert_array_equal(clear(found), want)
+
+
+def test_classes_that_use_every_number_are_refused_with_the_way_out(tmp_path):
+    values = np.arange(256).reshape(16, 16).astype("uint8")
+    path = tmp_path / "classes.tif"
+    profile = {"driver": "GTiff", "height": 16, "width": 16, "count": 2, "dtype": "uint8"}
+    with rasterio.open(path, "w", crs="EPSG:32610", transform=PLACE, **profile) as file:
+        file.write(np.stack([values, values[::-1]]))
+        file.write_mask(values > 3)
+        file.descriptions = ("B04", "SCL")
+    with pytest.raises(ValueError, match=r"no number of uint8.*apart.*what-a-pixel-means"):
+        gz.read(path)
+
+
+@pytest.mark.parametrize("hiding", ["nothing", "nodata", "mask"])
+def test_pairs_of_short_integers_are_complex_numbers_to_every_reader(tmp_path, hiding):
+    drawn = np.random.default_rng(1).integers(1, 90, (2, 2, 8, 8))
+    values = (drawn[0] + 1j * drawn[1]).astype("complex64")
+    hidden = np.zeros((8, 8), bool)
+    hidden[2:4, 1] = hiding != "nothing"
+    profile = {"driver": "GTiff", "height": 8, "width": 8, "count": 2, "dtype": "complex_int16"}
+    place = {"crs": "EPSG:32610", "transform": PLACE, "nodata": 0 if hiding == "nodata" else None}
+    path = str(tmp_path / "slc.tif")
+    with rasterio.open(path, "w", **profile, **place) as file:
+        file.write(np.where(hidden & (hiding == "nodata"), 0, values).astype("complex64"))
+        if hiding == "mask":
+            file.write_mask(~hidden)
+    catalog = build_raster_catalog([path])
+    field = RasterField(RasterioReader(path))
+    finer = load_raster(catalog, GeoSlice(BOX, None, 5, 32610))
+    for found in (
+        gz.read(path),
+        load_raster(catalog, GeoSlice(BOX, None, 10, 32610)),
+        field.select(Window(0, 0, 8, 8)),
+        field.with_data(values).select(Window(0, 0, 8, 8)),
+        CatalogField(next(catalog.iter_rows())).select(Window(0, 0, 8, 8)),
+        finer,
+    ):
+        pixels = found.values[:, ::2, ::2] if found is finer else found.values
+        assert pixels.dtype == "complex64"
+        assert np.array_equal(pixels[:, ~hidden], values[:, ~hidden])
+    assert catalog.gdf.dtype.tolist() == ["complex64"]
 
 
 @settings(max_examples=30, deadline=None)
@@ -216,3 +338,35 @@ def test_near_infrared_in_the_colour_of_alpha_is_data_for_who_asks_for_it(tmp_pa
     hidden = np.isnan(clear(chip)).any(axis=0)
     assert hidden[:3].all() == (indexes is None and not named)
     assert not hidden[3:].any()
+
+
+def test_bands_of_other_dtypes_are_read_as_one_that_holds_them(tmp_path):
+    """As `gdalbuildvrt -separate` puts reflectance beside the classes of a scene."""
+    values = {"uint8": 200, "int16": -300, "float32": 1.5}
+    bands = ""
+    for number, (dtype, value) in enumerate(values.items(), 1):
+        of_one_band(tmp_path / f"{number}.tif", np.full((8, 8), value, dtype), None)
+        bands += (
+            f'<VRTRasterBand dataType="{GDAL[dtype]}" band="{number}"><SimpleSource>'
+            f'<SourceFilename relativeToVRT="1">{number}.tif</SourceFilename>'
+            "<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand>"
+        )
+    path = tmp_path / "bands.vrt"
+    path.write_text(
+        '<VRTDataset rasterXSize="8" rasterYSize="8"><SRS>EPSG:32610</SRS><GeoTransform>'
+        f"500000, 10, 0, 4300000, 0, -10</GeoTransform>{bands}</VRTDataset>"
+    )
+    found, finer = as_read(str(path))
+    assert np.unique(finer, axis=-1).ravel()[:: finer.shape[1]].tolist() == [200, -300, 1.5]
+    for name, (_, raster) in found.items():
+        assert raster.values[:, 0, 0].tolist() == [200, -300, 1.5], name
+        assert raster.values.dtype == "float32", name
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_masked_identifiers_are_written_with_their_holes(tmp_path, dtype):
+    values = np.arange(64).astype(dtype).reshape(8, 8)
+    path = of_one_band(tmp_path / "ids.tif", values, None, mask=values != 9)
+    raster = gz.read(gz.io.write_cog(gz.read(path), tmp_path / "cog.tif"))
+    assert raster.values.dtype == dtype
+    assert np.array_equal(clear(raster)[0], np.where(values == 9, np.nan, values), equal_nan=True)

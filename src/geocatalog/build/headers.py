@@ -27,6 +27,7 @@ from geocatalog.records import DEFAULT_WORKERS, FileRecord, read_catalog
 from pipekit.carrier import same_crs
 from pipekit.files import keep_inputs
 from pipekit.tokens import without_query
+from pipekit.validity import stored_dtype
 
 
 def build_raster_catalog(
@@ -155,7 +156,7 @@ def read_raster_record(
             "height": source.height,
             "width": source.width,
             "count": source.count and len(data_indexes(source)),
-            "dtype": source.dtypes[0],
+            "dtype": stored_dtype(source, [1]).name,
             "nodata": None if source.nodata is None else float(source.nodata),
             **pixel_columns(source.transform),
         }

@@ -16,11 +16,11 @@ from geocatalog.errors import CatalogError, check_reading
 from geocatalog.geoslice import GeoSlice
 from geocatalog.grid import as_geotensor
 from geocatalog.interval import pack_time
-from geocatalog.read.bands import Bands, marked
+from geocatalog.read.bands import Bands
 from geocatalog.read.onto_grid import Piece, as_resampling, read_piece
 from geocatalog.read.signers import signing
 from pipekit.parallel import in_threads
-from pipekit.pixels import GUIDE, check_fill, equal_mask, role_of
+from pipekit.pixels import GUIDE, check_fill, equal_mask, marked
 from pipekit.tokens import redact, redacted
 
 if TYPE_CHECKING:
@@ -222,12 +222,10 @@ def load_raster_timeseries(
     """
     options = (band_indexes, resampling, merge_method, nodata, workers, on_error, scaled)
     request = _Request(slice_.geobox, *options)
-    rows = _in_merge_order(_touching_rows(catalog, slice_), "first")
+    rows = _in_merge_order(_touching_rows(catalog, slice_), merge_method)
     undated = [row.filepath for row in rows if pd.isna(row.start_time)]
     if undated:
         raise CatalogError(f"a time series needs dates; {len(undated)} undated, e.g. {undated[0]}")
-    if merge_method == "last":
-        rows.reverse()
     days: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     attrs: dict[str, Any] = {}
     mosaic: Mosaic | None = None
@@ -359,10 +357,7 @@ def _merged(
             piece, bands = None if piece is None else piece.reordered(order), bands.reordered(order)
         if mosaic is None:
             mosaic = Mosaic(request.merge_method, bands, request.grid.shape.yx, request.nodata)
-            if all(bands.names):
-                attrs["band_names"] = [str(name) for name in bands.names]
-            if bands.roles != tuple(role_of(name or "") for name in bands.names):
-                attrs["band_roles"] = list(bands.roles)
+            attrs |= bands.attrs
         mosaic.check_roles(row.filepath, bands)
         # A row read from a file holds numpy's own true, which is not Python's.
         if row.extras.get("simulated") in (True, "true"):
@@ -553,7 +548,7 @@ class Mosaic:
         """
         fill = self.fill
         if not self.asked and values.dtype.kind in "iu":
-            return marked(values, empty, fill)
+            return marked(values, empty, fill, self.bands.roles)
         clash = equal_mask(values, fill)
         if clash is not None and (clash := clash & ~empty).any():
             if self.asked:

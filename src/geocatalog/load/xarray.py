@@ -17,9 +17,10 @@ from geocatalog.grid import as_geotensor, pixel_grid, resampled
 from geocatalog.interval import OPEN_END, OPEN_START, pack_time, stamp_of
 from geocatalog.load.labelled import Axis, chosen_names, grid_of, open_labelled
 from geocatalog.load.times import times_of
+from geocatalog.read.bands import resampling_for
 from geocatalog.read.onto_grid import as_resampling
 from pipekit.carrier import same_crs
-from pipekit.pixels import GUIDE, role_of
+from pipekit.pixels import GUIDE, Role, role_of
 from pipekit.tokens import redact, redacted
 
 if TYPE_CHECKING:
@@ -242,7 +243,7 @@ class _Steps:
         )
 
 
-def _role(variable: xr.DataArray) -> str:
+def _role(variable: xr.DataArray) -> Role:
     """Return what a variable holds, as CF's attributes or a product's name say."""
     if "flag_masks" in variable.attrs:
         return "bits"
@@ -250,16 +251,15 @@ def _role(variable: xr.DataArray) -> str:
 
 
 def _resampled(
-    source: np.ndarray, own: GeoBox, grid: GeoBox, resampling: str, roles: Sequence[str]
+    source: np.ndarray, own: GeoBox, grid: GeoBox, resampling: str, roles: Sequence[Role]
 ) -> np.ndarray:
     """Return (C, H, W) on the grid; classes and bits by the nearest cell, or the most frequent."""
     found = np.full((len(source), *grid.shape), np.nan, dtype=source.dtype)
-    averaged = resampling not in ("nearest", "mode")
-    coded = np.array([averaged and role != "quantity" for role in roles])
-    for method, bands in ((resampling, ~coded), ("nearest", coded)):
-        if bands.any():
-            wide = source[bands].astype(np.result_type(source, np.float32), copy=False)
-            found[bands] = resampled(wide, own, grid, as_resampling(method), np.nan)
+    methods = [resampling_for(role, resampling) for role in roles]
+    for method in dict.fromkeys(methods):
+        bands = [each == method for each in methods]
+        wide = source[bands].astype(np.result_type(source, np.float32), copy=False)
+        found[bands] = resampled(wide, own, grid, as_resampling(method), np.nan)
     return found
 
 

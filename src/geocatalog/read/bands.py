@@ -11,19 +11,17 @@ import numpy as np
 import rasterio
 from rasterio.enums import ColorInterp
 
-from geocatalog.errors import CatalogError
+from pipekit import validity
 from pipekit.pixels import (
-    GUIDE,
     ROLE_TAG,
     Role,
     coloured_alpha,
     equal_mask,
     is_alpha,
-    nodata_of,
+    marked,
     role_of,
     roles_in_file,
 )
-from pipekit.validity import as_number, header_nodata, hidden_by, nodata_decides
 
 _AVERAGING = ("average", "rms", "sum")
 _KEEPING = ("nearest", "mode", "min", "max", "med", "q1", "q3")
@@ -91,15 +89,14 @@ class Bands:
                 for role, known, name in zip(roles, told, called, strict=True)
             )
         scales, offsets, names_there = source.scales, source.offsets, source.descriptions
-        every = tuple((scales[i - 1], offsets[i - 1]) for i in indexes)
         each = tuple(
-            pair if role == "quantity" else (1.0, 0.0)
-            for pair, role in zip(every, roles, strict=True)
+            (scales[i - 1], offsets[i - 1]) if role == "quantity" else (1.0, 0.0)
+            for i, role in zip(indexes, roles, strict=True)
         )
         return cls(
-            dtype=np.result_type(*(source.dtypes[index - 1] for index in indexes)),
+            dtype=validity.stored_dtype(source, indexes),
             count=len(indexes),
-            nodata=header_nodata(source, indexes[0]),
+            nodata=validity.header_nodata(source, indexes[0]),
             names=tuple(names_there[index - 1] for index in indexes),
             roles=roles,
             scales=each if scaled and any(pair != (1.0, 0.0) for pair in each) else (),
@@ -152,12 +149,20 @@ class Bands:
         )
 
     @property
+    def attrs(self) -> dict[str, Any]:
+        """What a raster of these bands says: their names where one has any, and their roles."""
+        named = [name or f"band_{index}" for index, name in enumerate(self.names)]
+        said: dict[str, Any] = {"band_names": named} if any(self.names) else {}
+        if self.roles != tuple(role_of(name or "") for name in self.names):
+            said["band_roles"] = list(self.roles)
+        return said
+
+    @property
     def scaled(self) -> Bands:
         """The same bands as physical values."""
         if not self.scales:
             return self
-        kind = self.dtype if self.dtype in ("f8", "c8", "c16") else np.dtype("float32")
-        return replace(self, dtype=kind, nodata=np.nan, scales=())
+        return replace(self, dtype=validity.physical_dtype(self.dtype), nodata=np.nan, scales=())
 
 
 def data_indexes(source: Any) -> list[int]:
@@ -209,19 +214,16 @@ def as_asked(source: Any, indexes: Sequence[int], *, alpha: bool = True) -> Iter
     ------
     The file itself, or a view of it.
     """
-    colours = source.colorinterp
-    if ColorInterp.alpha not in colours or not (
-        coloured_alpha(source, source.indexes if not alpha else indexes)
-    ):
+    if not coloured_alpha(source, indexes if alpha else source.indexes):
         yield source
         return
     from rasterio.shutil import copy
 
+    colours = [ColorInterp.undefined if c.name == "alpha" else c for c in source.colorinterp]
     with rasterio.MemoryFile(ext=".vrt") as view:
         copy(source, view.name, driver="VRT")
         with rasterio.open(view.name, "r+") as written:
-            plain = (ColorInterp.undefined if each.name == "alpha" else each for each in colours)
-            written.colorinterp = list(plain)
+            written.colorinterp = colours
         with rasterio.open(view.name) as opened:
             yield opened
 
@@ -252,91 +254,16 @@ def read_bands(
     """
     with as_asked(source, indexes) as file:
         bands = Bands.of(file, indexes, scaled=scaled)
-        values = read_stored(file, indexes, bands.dtype, **options)
-        if nodata_decides(file, indexes):
+        values = validity.read_stored(file, indexes, **options)
+        if validity.nodata_decides(file, indexes):
             if not bands.scales:
                 return values, bands.nodata
             hidden = equal_mask(values, bands.nodata)
         else:
-            hidden = hidden_by(file, indexes, values, **options)
+            hidden = validity.hidden_by(file, indexes, values, **options)
     if bands.scales:
         return bands.physical(values, hidden), np.nan
-    return marked(values, hidden, bands.nodata)
-
-
-def read_stored(source: Any, indexes: Sequence[int], dtype: np.dtype, **options: Any) -> np.ndarray:
-    """Return an opened file's numbers as they are stored; its bands may differ in dtype.
-
-    Parameters
-    ----------
-    source
-        A dataset that rasterio opened.
-    indexes
-        1-based bands.
-    dtype
-        One that holds them all.
-    **options
-        Of rasterio's `read`.
-
-    Returns
-    -------
-    (C, rows, cols).
-    """
-    if len({source.dtypes[index - 1] for index in indexes}) == 1:
-        values: np.ndarray = source.read(list(indexes), **options)
-        return values
-    shape = {"out_shape": options["out_shape"][-2:]} if "out_shape" in options else {}
-    each = [source.read(index, **{**options, **shape}) for index in indexes]
-    return np.stack(each).astype(dtype, copy=False)
-
-
-def marked(
-    values: np.ndarray, hidden: np.ndarray | None, wished: float | None
-) -> tuple[np.ndarray, float | None]:
-    """Return pixels of which some do not count, and the value that marks them.
-
-    Parameters
-    ----------
-    values
-        Pixels, changed in place.
-    hidden
-        Those that do not count; None for none.
-    wished
-        The value to mark them with where no other pixel of integers holds it, or None.
-
-    Returns
-    -------
-    The pixels, and NaN for floats, a number that no valid pixel holds for others; what was wished
-    where nothing is hidden and nothing holds it.
-
-    Raises
-    ------
-    CatalogError
-        When every number of the dtype is in use.
-
-    Examples
-    --------
-    >>> marked(np.array([0, 7], "uint8"), np.array([False, True]), None)
-    (array([  0, 255], dtype=uint8), 255)
-    """
-    if values.dtype.kind in "fc":
-        if hidden is None or not hidden.any():
-            return values, np.nan if wished is None else wished
-        values[hidden] = np.nan
-        return values, np.nan
-    wished = as_number(wished, values.dtype)
-    if hidden is None or not hidden.any():
-        return values, None if equal_mask(values, wished) is not None else wished
-    masked = np.ma.array(values, mask=hidden, fill_value=0 if wished is None else wished)
-    try:
-        fill = nodata_of(masked)
-    except TypeError as error:
-        raise CatalogError(
-            f"no number of {values.dtype.name} is left to mark pixels without data; give nodata=, "
-            f"the value that marks them, or read with scale, mean or median as floats; {GUIDE}"
-        ) from error
-    values[hidden] = fill
-    return values, fill
+    return marked(values, hidden, bands.nodata, bands.roles)
 
 
 def resampling_for(role: Role, method: str) -> str:

@@ -34,13 +34,12 @@ from geocatalog.read.bands import (
     as_asked,
     data_indexes,
     lacks_place,
-    read_stored,
     resampling_for,
 )
 from geocatalog.read.open import KeptOpen, Sign, with_dataset
+from pipekit import validity
 from pipekit.carrier import SAME, same_crs
 from pipekit.pixels import Role, equal_mask, invalid_mask, whole_numbers
-from pipekit.validity import alpha_beside, header_nodata, hidden_by, nodata_decides
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
@@ -122,7 +121,7 @@ class Piece:
         rows, cols = zip(*(piece.window for _, piece in pieces), strict=True)
         top, left = min(span.start for span in rows), min(span.start for span in cols)
         height, width = max(s.stop for s in rows) - top, max(s.stop for s in cols) - left
-        data = np.zeros((bands.count, height, width), bands.dtype)
+        data = np.zeros((bands.count, height, width), np.result_type(*(p.data for _, p in pieces)))
         mask = np.zeros(data.shape, bool)
         for band, piece in pieces:
             depth, rows_in, cols_in = piece.data.shape
@@ -290,13 +289,19 @@ def _alike(
     nodata, assumed = stated
     ways: list[_Alike] = []
     for index, role in zip(chosen, roles, strict=True):
-        declared = nodata, header_nodata(source, index), assumed
+        declared = nodata, validity.header_nodata(source, index), assumed, _by_nan(source, index)
         known = next((value for value in declared if value is not None), None)
         ways.append(_Alike([index], as_resampling(resampling_for(role, resampling)), known))
     # As text NaN is like NaN.
     for _, run in groupby(ways, lambda way: (way.method, repr(way.nodata))):
         first, *others = run
         yield replace(first, indexes=first.indexes + [each.indexes[0] for each in others])
+
+
+def _by_nan(source: Any, index: int) -> float | None:
+    """Return NaN for a band of floats without a mask, in which nothing else can hide a pixel."""
+    floats = validity.stored_dtype(source, [index]).kind == "f"
+    return np.nan if floats and validity.nodata_decides(source, [index]) else None
 
 
 def grid_of(source: Any) -> GeoBox:
@@ -342,7 +347,7 @@ def warped(
     rows, cols = grid.shape
     if nodata is None:
         options |= {} if ColorInterp.alpha in source.colorinterp else {"add_alpha": True}
-    elif (kind := np.dtype(source.dtypes[0])).kind == "f":
+    elif (kind := validity.stored_dtype(source, [1])).kind == "f":
         nodata = float(kind.type(nodata))  # GDAL compares as double
     return WarpedVRT(
         source,
@@ -428,29 +433,46 @@ def _read_part(
         if level is not None:
             source = stack.enter_context(rasterio.open(source.name, overview_level=level))
             own = turned_by * grid_of(source)
-        shared = _shared_pixels(own, part)
+        shared, by_value = _shared_pixels(own, part), validity.nodata_decides(source, chosen)
         if shared is not None:
             place, turn = shared
-            data = read_stored(source, chosen, bands.dtype, window=place)
-            by_value = nodata_decides(source, chosen)
-            mask = None if by_value else ~hidden_by(source, chosen, data, window=place)
+            data = validity.read_stored(source, chosen, window=place)
+            mask = None if by_value else ~validity.hidden_by(source, chosen, data, window=place)
             data, mask = data[turn], None if mask is None else mask[turn]
-        elif alpha_beside(source) is not None:
-            data, mask = _by_mark(source, own, part, alike, bands)
         else:
-            kind = bands.scaled.dtype.name if bands.scales else None
-            lies: dict[str, Any] = {"src_transform": own.transform} if turn_by else {}
-            view = warped(source, part, alike.method, nodata, dtype=kind, **lies)
-            view = stack.enter_context(view)
-            data, mask = read_stored(view, chosen, bands.dtype), None
-            if nodata is None:
-                shown = view.read(view.colorinterp.index(ColorInterp.alpha) + 1) > 0
-                mask = np.broadcast_to(shown, data.shape)
+            # GDAL looks at one thing that hides: a nodata value, a mask or an alpha band.
+            one = by_value or (nodata is None and validity.alpha_beside(source) is None)
+            data, mask = (_by_view if one else _by_mark)(source, own, part, alike, bands)
+            if one and _spreads(data, alike):
+                data, mask = _by_mark(source, own, part, alike, bands)
             if is_rounded(data):
-                data, mask = _by_place(source, own, part, alike, bands.dtype)
+                data, mask = _by_place(source, own, part, alike, bands)
         if mask is not None and (marks := equal_mask(data, nodata)) is not None:
             mask = mask & ~marks
         return Piece(row, col, data, mask, nodata if mask is None else None)
+
+
+_Pixels = tuple[np.ndarray, np.ndarray | None]
+"""(C, rows, cols) numbers on a grid, and which of them count; None where a nodata value tells."""
+
+
+def _by_view(source: Any, own: GeoBox, part: GeoBox, alike: _Alike, bands: Bands) -> _Pixels:
+    """Return a file's numbers on a grid as GDAL resamples them, and which count by its mask."""
+    options: dict[str, Any] = {"dtype": bands.scaled.dtype.name if bands.scales else None}
+    if own.transform != source.transform:
+        options["src_transform"] = own.transform
+    with warped(source, part, alike.method, alike.nodata, **options) as view:
+        data = validity.read_stored(view, alike.indexes)
+        if alike.nodata is not None:
+            return data, None
+        shown = view.read(view.colorinterp.index(ColorInterp.alpha) + 1) > 0
+        return data, np.broadcast_to(shown, data.shape)
+
+
+def _spreads(values: np.ndarray, alike: _Alike) -> bool:
+    """Tell whether NaN beside another nodata value, or a mask, was mixed into what is around it."""
+    mixed = alike.method != Resampling.nearest and alike.nodata == alike.nodata
+    return mixed and invalid_mask(values) is not None
 
 
 def is_rounded(values: np.ndarray) -> bool:
@@ -476,44 +498,43 @@ def is_rounded(values: np.ndarray) -> bool:
 
 
 def _stored_under(
-    source: Any, own: GeoBox, part: GeoBox, alike: _Alike, dtype: np.dtype
+    source: Any, own: GeoBox, part: GeoBox, alike: _Alike
 ) -> tuple[np.ndarray, np.ndarray, GeoBox]:
     """Return a file's numbers under a grid and around it, which of them count, and their grid."""
     top, left, rows, cols = window_of(own.transform, _bounds_on(part, own), None, SAME)
     rim = max(4, math.ceil(4 * _pixel_ratio(own, part)))  # what the widest method looks at
-    bottom, right = min(top + rows + rim, own.shape[0]), min(left + cols + rim, own.shape[1])
-    top, left = max(top - rim, 0), max(left - rim, 0)
+    (top, bottom), (left, right) = (
+        # One pixel at least, where the file lies a full turn away.
+        (min(max(start - rim, 0), whole - 1), max(min(start + size + rim, whole), 1))
+        for start, size, whole in zip((top, left), (rows, cols), own.shape, strict=True)
+    )
     window = Window(left, top, right - left, bottom - top)
-    stored = read_stored(source, alike.indexes, dtype, window=window)
-    counts = ~hidden_by(source, alike.indexes, stored, window=window)
+    stored = validity.read_stored(source, alike.indexes, window=window)
+    counts = ~validity.hidden_by(source, alike.indexes, stored, window=window)
     return stored, counts, part_of(own, top, left, *stored.shape[1:])
 
 
-def _by_mark(
-    source: Any, own: GeoBox, part: GeoBox, alike: _Alike, bands: Bands
-) -> tuple[np.ndarray, np.ndarray]:
+def _by_mark(source: Any, own: GeoBox, part: GeoBox, alike: _Alike, bands: Bands) -> _Pixels:
     """Return a file's numbers on a grid, and which count, where GDAL sees one of its masks only."""
-    stored, counts, read = _stored_under(source, own, part, alike, bands.dtype)
+    stored, counts, read = _stored_under(source, own, part, alike)
     if (marks := equal_mask(stored, alike.nodata)) is not None:
         counts &= ~marks
     floats = np.where(counts, stored, np.nan).astype(np.result_type(bands.dtype, np.float32))
     made = resampled(floats, read, part, alike.method, np.nan, UNIFIED_SRC_NODATA="NO")
     mask = ~np.isnan(made)
-    if bands.scales or bands.dtype.kind == "f":
+    if bands.scales or bands.dtype.kind in "fc":
         return made, mask
     return whole_numbers(np.where(mask, made, 0), bands.dtype, None), mask
 
 
-def _by_place(
-    source: Any, own: GeoBox, part: GeoBox, alike: _Alike, dtype: np.dtype
-) -> tuple[np.ndarray, np.ndarray]:
+def _by_place(source: Any, own: GeoBox, part: GeoBox, alike: _Alike, bands: Bands) -> _Pixels:
     """Return a file's numbers on a grid, and which count, by the place of the nearest pixel."""
     if alike.method != Resampling.nearest:
         raise CatalogError(
-            f"{dtype} numbers of 2**53 and more can't be resampled by {alike.method.name!r}, which "
-            "computes in floats; use resampling='nearest'"
+            f"{bands.dtype} numbers of 2**53 and more can't be resampled by "
+            f"{alike.method.name!r}, which computes in floats; use resampling='nearest'"
         )
-    stored, counts, read = _stored_under(source, own, part, alike, dtype)
+    stored, counts, read = _stored_under(source, own, part, alike)
     index = np.arange(stored[0].size, dtype=np.int32).reshape(1, *stored.shape[1:])
     place = resampled(index, read, part, Resampling.nearest, -1)[0]
     at = np.maximum(place, 0)

@@ -13,6 +13,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
+from copy import deepcopy
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
@@ -26,18 +27,19 @@ from geopatcher.config import as_count
 from geopatcher.domain import RasterDomain, place_of
 from geopatcher.merge.chip import saying
 from geopatcher.patch import Cells, PatchError
+from pipekit import validity
 from pipekit.carrier import holds, index_as_array, keep_place
 from pipekit.pixels import (
     Role,
     coloured_alpha,
     equal_mask,
     last_number,
+    marked,
     nodata_of,
     plain,
     roles_in_file,
 )
 from pipekit.retry import call_again, doubling
-from pipekit.validity import header_nodata, hidden_by, nodata_decides, same_nodata
 
 
 @runtime_checkable
@@ -263,9 +265,10 @@ class RasterField:
         self.scaled = scaled
         self._looked, self._differ, self._physical = False, False, False
         self._roles: tuple[Role, ...] = ()
-        self._names: list[str] = []
+        self._told: dict[str, Any] = {}
         self._hides: list[bool | None] = []
         self._scales: Any = None
+        self._kind: Any = getattr(reader, "dtype", None)
 
     def __reduce__(self) -> Any:
         return partial(type(self), scaled=self.scaled), (self.reader,)
@@ -316,22 +319,20 @@ class RasterField:
         """
         if self._files is not None:
             self._look()
-        kind, nodata = np.dtype(self.reader.dtype), self._nodata
+        kind, nodata = np.dtype(self._kind), self._nodata
         if self._physical:
-            kind, nodata = _physical_dtype(kind), np.nan
+            kind, nodata = validity.physical_dtype(kind), np.nan
         return in_memory(array, self.domain, kind, nodata)
 
-    def _as_chip(self, values: np.ndarray, place: Affine, attrs: dict[str, Any]) -> GeoTensor:
+    def _as_chip(self, values: Any, place: Affine, attrs: dict[str, Any]) -> GeoTensor:
         nodata = np.nan if self._physical else self._nodata
-        if self._values is None:
-            nodata = nodata_of(values) if np.ma.is_masked(values) else nodata
+        if self._values is None and np.ma.is_masked(values):
+            hidden, wished = np.ma.getmaskarray(values), values.fill_value
+            values, nodata = marked(plain(values.data.copy()), hidden, wished, self._roles)
+        elif self._values is None:
             values = plain(values)
-        if (self._roles or self._names) and not {"band_roles", "band_names"} & set(attrs or ()):
-            attrs = dict(attrs or {})
-            if self._roles:
-                attrs["band_roles"] = self._roles * (values.shape[-3] // len(self._roles))
-            if self._names:
-                attrs["band_names"] = list(self._names)
+        if self._told and not {"band_roles", "band_names"} & set(attrs or ()):
+            attrs = {**(attrs or {}), **deepcopy(self._told)}
         return GeoTensor(values, place, self.reader.crs, nodata, attrs)
 
     def _select_cells(self, cells: Cells) -> np.ndarray:
@@ -369,31 +370,34 @@ class RasterField:
                 roles = roles_in_file(file, indexes)
                 # The reader does not look beside its file, nor does it know what its header rounds.
                 if self._nodata is None or self._nodata == file.nodata:
-                    self._nodata = header_nodata(file, indexes[0])
+                    self._nodata = validity.header_nodata(file, indexes[0])
             # A band of near infrared may be coloured as alpha: its name tells, or who asks for it.
             # Nobody asks by number who takes all bands, as a reader does by itself.
             asked = () if list(indexes) == list(file.indexes) else indexes
             alphas.append(not coloured_alpha(file, asked))
-            by_value.append(nodata_decides(file, indexes, alpha=alphas[-1]))
+            by_value.append(validity.nodata_decides(file, indexes, alpha=alphas[-1]))
             inside &= rows[1] <= file.height and cols[1] <= file.width
-            said += [header_nodata(file, index) for index in indexes]
+            said += [validity.header_nodata(file, index) for index in indexes]
             scales.append([(file.scales[index - 1], file.offsets[index - 1]) for index in indexes])
-            kinds += [file.dtypes[index - 1] for index in indexes]
+            kinds.append(validity.stored_dtype(file, indexes))
             names.append([file.descriptions[index - 1] for index in indexes])
-        self._differ = not all(same_nodata(each, said[0]) for each in said)
+        self._differ = not all(validity.same_nodata(each, said[0]) for each in said)
         self._hides = [
             None if decides and not self._differ else alpha
             for decides, alpha in zip(by_value, alphas, strict=True)
         ]
         self._roles = roles if set(roles) != {"quantity"} else ()
-        self._names = _names_of(names, self.reader.stack)
+        every = self._roles * (self.domain.shape[-3] // len(indexes))
+        told = {"band_roles": every, "band_names": _names_of(names, self.reader.stack)}
+        self._told = {key: value for key, value in told.items() if value}
         if self.scaled:
             self._take_scales(np.array(scales, np.float64), roles)
         # Whole numbers that no file marks get a number for it, the same in all windows.
-        marked = self._nodata is not None and not self._differ
-        whole = np.result_type(*kinds).kind in "iu" and not self._physical
+        said_once = self._nodata is not None and not self._differ
+        self._kind = np.result_type(*kinds)
+        whole = self._kind.kind in "iu" and not self._physical
         few = math.prod(self.domain.shape) <= LOOKED_THROUGH
-        if whole and few and not marked and not (inside and all(by_value)):
+        if whole and few and not said_once and not (inside and all(by_value)):
             height, width = self.domain.shape[-2:]
             with suppress(TypeError):  # every number is in use: each window has one of its own
                 self._nodata = nodata_of(self._joined(Window(0, 0, width, height)))
@@ -440,7 +444,7 @@ class RasterField:
             mark = self._nodata if said else last_number(values.dtype)
             return np.ma.array(values, mask=hidden, fill_value=mark)
         scale, offset = self._scales[at]
-        out = (values * scale + offset).astype(_physical_dtype(values.dtype))
+        out = (values * scale + offset).astype(validity.physical_dtype(values.dtype))
         if hidden is not None:
             out[hidden] = np.nan
         return out
@@ -455,12 +459,12 @@ class RasterField:
         rows = min(window.row_off + window.height, file.height) - top
         cols = min(window.col_off + window.width, file.width) - left
         if (rows, cols) == (window.height, window.width):
-            values = file.read(indexes, window=window)
+            values = validity.read_stored(file, indexes, window=window)
             if alpha is None:
                 return values, None
-            return values, hidden_by(file, indexes, values, alpha=alpha, window=window)
+            return values, validity.hidden_by(file, indexes, values, alpha=alpha, window=window)
         shape = len(indexes), window.height, window.width
-        values = np.zeros(shape, np.result_type(*(file.dtypes[i - 1] for i in indexes)))
+        values = np.zeros(shape, validity.stored_dtype(file, indexes))
         hidden = np.ones(shape, bool)
         if rows > 0 and cols > 0:
             down, across = top - window.row_off, left - window.col_off
@@ -508,11 +512,6 @@ def _names_of(files: list[list[Any]], stack: bool) -> list[str]:
     names = files[0] if stack else [name for each in files for name in each]
     named = [name or f"band_{index}" for index, name in enumerate(names)]
     return named if any(names) and len(set(named)) == len(named) else []
-
-
-def _physical_dtype(stored: np.dtype) -> np.dtype:
-    """Return the dtype of scaled numbers, as every reader of files here has it."""
-    return stored if stored in ("f8", "c8", "c16") else np.dtype("float32")
 
 
 def _nodata_said(reader: Any) -> Any:

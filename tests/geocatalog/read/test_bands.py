@@ -14,7 +14,7 @@ from rasterio.windows import Window
 import geotoolz as gz
 from geocatalog.errors import CatalogError
 from geocatalog.grid import pixel_grid
-from geocatalog.read.bands import data_indexes, marked, read_bands, resampling_for
+from geocatalog.read.bands import data_indexes, read_bands, resampling_for
 from geocatalog.read.onto_grid import read_piece
 from geopatcher.fields import RasterField
 
@@ -109,12 +109,6 @@ def test_a_mask_beside_the_file_hides_as_one_within_it(tmp_path):
         file.write_mask(np.array([[True, False]]))
     assert (tmp_path / "a.tif.msk").exists()
     assert np.array_equal(gz.read(tmp_path / "a.tif").values, [[[1, np.nan]]], equal_nan=True)
-
-
-def test_a_dtype_of_which_every_number_is_used_names_the_way_out():
-    values = np.arange(257).astype("uint8")
-    with pytest.raises(ValueError, match=r"uint8 .*nodata=.*what-a-pixel-means"):
-        marked(values, np.arange(257) == 256, None)
 
 
 @pytest.mark.parametrize("method", ["bilinear", "cubic", "lanczos", "average", "rms"])

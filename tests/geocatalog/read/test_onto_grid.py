@@ -267,3 +267,22 @@ def test_a_box_at_both_ends_of_a_file_names_the_way_out(tmp_path):
         file.write(np.ones((1, 2, 360), "uint8"))
     with pytest.raises(ValueError, match=r"lies at both ends of .*two halves"):
         gz.read(path, bounds=(179, 0, -179, 1))
+
+
+@pytest.mark.parametrize("method", ["nearest", "bilinear", "average"])
+@pytest.mark.parametrize("roles", [("B04", "SCL"), ("B04", "B08")])
+@pytest.mark.parametrize("west", [200.0, -160.0])
+def test_bands_that_are_read_in_several_ways_are_scaled_as_one_is(tmp_path, method, roles, west):
+    """Bands of other roles, and files a full turn away, come in pieces."""
+    profile = {"driver": "GTiff", "height": 8, "width": 8, "count": 2, "dtype": "int16"}
+    place = {"crs": "EPSG:4326", "transform": Affine(0.1, 0, west, 0, -0.1, 1)}
+    path = tmp_path / "scaled.tif"
+    with rasterio.open(path, "w", nodata=-1, **profile, **place) as file:
+        file.write(np.full((2, 8, 8), 5, "int16"))
+        file.descriptions, file.scales, file.offsets = roles, (0.5, 2), (1, 0)
+    grid = pixel_grid(3857, Affine(9000, 0, -17811118, 0, -9000, 111325), (9, 9))
+    piece, bands = read_piece(str(path), grid, None, method, scaled=True)
+    assert bands.dtype == piece.data.dtype == "float32"
+    assert piece.valid.any()
+    for band, value in zip(piece.data, (3.5, 5 if "SCL" in roles else 10), strict=True):
+        assert set(np.unique(band[~np.isnan(band)])) == {value}
