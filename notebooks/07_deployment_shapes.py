@@ -133,8 +133,8 @@ plt.show()
 
 # %% [markdown]
 # The second picture is the first in other units; the third is another quantity. Black in the near
-# infrared is water: the rivers of Bolzano, or the simulated lake. A reflectance of 7 there is not: the
-# printed range takes in the SCL, whose highest class that is, since classes pass unscaled.
+# infrared is water: the rivers of Bolzano, or the simulated lake. The 7.000 above is no reflectance: the
+# printed range takes in the SCL, whose highest class here is 7, and classes pass unscaled.
 #
 # ## 2. Batch: a catalog in, a catalog out
 #
