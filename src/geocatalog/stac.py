@@ -45,6 +45,7 @@ PROPERTIES = {
     "constellation": "constellation",
     "mgrs_tile": "s2:mgrs_tile",
     "processing_baseline": "s2:processing_baseline",
+    "processing_version": "processing:version",
     "offset_applied": "earthsearch:boa_offset_applied",
     "simulated": "geostack:simulated",
 }

@@ -87,13 +87,9 @@ def find_breaks(
     check_size((max_breaks, 3, *np.shape(stack)[1:]), np.float64, "find_breaks")
 
     def find(series: Floats, days: Floats) -> Floats:
-        out = np.empty((max_breaks, 3, series.shape[1]))
-        for first in range(0, series.shape[1], _BLOCK):
-            part = slice(first, first + _BLOCK)
-            out[..., part] = _steps_of(series[:, part], days, columns, level, trim, max_breaks)
-        return out
+        return _steps_of(series, days, columns, level, trim, max_breaks)
 
-    return per_pixel(stack, dates, find, dtype, BREAK)
+    return per_pixel(stack, dates, find, dtype, BREAK, _BLOCK)
 
 
 def _steps_of(

@@ -8,6 +8,7 @@ So whatever mixes scenes afterwards, composites or series, mixes like with like.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -253,10 +254,14 @@ def _scene(row: CatalogRow, assets: dict[str, str] | None, bands: Sequence[str] 
                 f"{_name(row)} has no band {', '.join(missing)}; it has {', '.join(assets)}"
             )
     extras = {k: row.extras[k] for k in _SAID if is_known(row.extras.get(k))}
-    is_sentinel2 = any(
-        str(row.extras.get(name) or "").lower().startswith("sentinel-2")
-        for name in ("collection", "constellation", "platform")
-    )
+    names = ("collection", "constellation", "platform")
+    says = [str(row.extras.get(name)).lower().startswith("sentinel-2") for name in names]
+    version = str(row.extras.get("processing_version"))  # what Copernicus calls the baseline
+    if any(says) and re.fullmatch(r"\d\d\.\d\d", version):
+        extras.setdefault("processing_baseline", version)
+    # Products that others make of its scenes, such as HLS, have neither a baseline nor its offset.
+    others = is_known(row.extras.get("collection")) and "processing_baseline" not in extras
+    is_sentinel2 = says[0] if others else any(says)
     time = row.start_time
     attrs: dict[str, Any] = {**extras, "datetime": time.isoformat()}
     if row.extras.get("simulated") in (True, "true"):
@@ -648,11 +653,6 @@ def scenes_to_read(
     scenes = scenes_of(catalog, asked, **which)
     names = names or [band for band in scenes[0].files if band not in mask_bands]
     reading = SceneReading(tuple(names), mask, mask_bands, radiometry, resampling)
-    _check_bands(scenes, reading)
-    return scenes, reading
-
-
-def _check_bands(scenes: Sequence[Scene], reading: SceneReading) -> None:
     for scene in scenes:
         missing = [band for band in reading.all_bands if band not in scene.files]
         if missing:
@@ -660,6 +660,7 @@ def _check_bands(scenes: Sequence[Scene], reading: SceneReading) -> None:
                 f"{scene.name} has no band {', '.join(missing)}, it has {', '.join(scene.files)}; "
                 "catalog it with that asset, or give another mask= (None for none)"
             )
+    return scenes, reading
 
 
 def _mask_of(mask: Any, mask_bands: Sequence[str] | None) -> tuple[Any, tuple[str, ...]]:

@@ -139,6 +139,7 @@ def per_pixel(
     compute: Callable[[Floats, Floats], Floats],
     dtype: DTypeLike,
     names: Sequence[str] | None = None,
+    pixels: int | None = None,
 ) -> Raster:
     """Run a function on every pixel's series, by blocks of pixels.
 
@@ -154,6 +155,8 @@ def per_pixel(
         Of the result, a float type.
     names
         What the numbers on the result's last axis before the pixels are called.
+    pixels
+        Of a block; by default as many as 8 MiB hold.
 
     Returns
     -------
@@ -186,7 +189,7 @@ def per_pixel(
             f"with SelectBands, after ApplyMask where they mark clouds; {GUIDE}"
         )
     flat, fill, out = values.reshape(len(days), -1), fill_of(stack), None
-    step = max(1, _BLOCK // len(days))
+    step = pixels or max(1, _BLOCK // len(days))
     for first in range(0, max(flat.shape[1], 1), step):
         block = flat[:, first : first + step]
         numbers = block.astype(np.float64)

@@ -41,6 +41,28 @@ def test_each_scene_loses_the_offset_of_its_own_baseline(tmp_path):
     np.testing.assert_allclose(physical(scene, grid).values[0], (values - 1000) * 1e-4, atol=1e-7)
 
 
+@pytest.mark.parametrize(
+    ("day", "collection", "own", "offset"),
+    [
+        ("2018-06-01", "sentinel-2-l2a", {"processing:version": "05.00"}, 1000),
+        ("2024-06-01", "sentinel-2-l2a", {"processing:version": "05.11"}, 1000),
+        ("2018-06-01", "sentinel-2-l2a", {"processing:version": "02.14"}, 0),
+        ("2024-06-01", "sentinel-2-l2a", {"processing:version": "1.2.3"}, 1000),
+        ("2024-06-01", "my-scenes", {"s2:processing_baseline": "05.11"}, 1000),
+        ("2024-06-01", "my-scenes", {"processing:version": "05.11"}, 1000),
+        ("2024-06-01", "HLSS30.v2.0", {}, 0),
+        ("2024-06-01", "ga_s2am_ard_3", {"processing:version": "3.2.1"}, 0),
+    ],
+)
+def test_the_offset_is_told_by_the_baseline_before_the_date(tmp_path, day, collection, own, offset):
+    """Copernicus writes it as the version, also of years that it processed again; others have none."""
+    made = item(tmp_path, day, {"B04": dn(0)}, baseline=None, platform="sentinel-2a", **own)
+    made.collection_id = collection
+    (scene,) = scenes_of([made], ["B04"])
+    raster = SceneReading(("B04",))(scene, grid_of(6, 8))
+    np.testing.assert_array_equal(raster.values[0], dn(0) - offset)
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
 @pytest.mark.parametrize("nodata", [0, 255, None])
 def test_a_probability_stays_beside_bands_that_lose_their_offset(tmp_path, dtype, nodata):
