@@ -207,8 +207,9 @@ def _shapes_under(polygon: Any, domain: VectorDomain) -> Members:
 
 
 _ROUNDING = 1e-9
-_PARTS = 2.0**50  # of a cell
 """Of a cell: what rounding leaves of a polygon that only touches it."""
+_PARTS = 2.0**50
+"""Of a cell: shares are added up in whole numbers of these."""
 
 
 class Runs(NamedTuple):
