@@ -107,8 +107,7 @@ def fetch(
     chosen, items = find_items(request, limit=limit, source=source)
     result = Fetched(root)
     # disable=None shows the bar only when standard error is a terminal.
-    hidden = None if progress else True
-    with tqdm(unit="B", unit_scale=True, disable=hidden, dynamic_ncols=True) as bar:
+    with tqdm(unit="B", unit_scale=True, disable=not progress or None, dynamic_ncols=True) as bar:
         for item in items:
             bar.set_description(item.id[:40])
             _fetch_item(item, request.collection, assets, chosen, result, bar.update)

@@ -40,7 +40,7 @@ def acquired(properties: dict[str, Any]) -> datetime:
     text = properties.get("datetime") or properties.get("start_datetime")
     if not text:
         return EPOCH
-    return as_utc(datetime.fromisoformat(str(text).replace("Z", "+00:00")))
+    return as_utc(datetime.fromisoformat(str(text).upper()))
 
 
 def span(properties: dict[str, Any]) -> tuple[datetime, datetime]:

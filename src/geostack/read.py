@@ -320,9 +320,8 @@ def read_mosaic(
     from geocatalog.read.onto_grid import read_piece
 
     def read(asset: Asset) -> Any:
-        how = indexes or [asset.band], asset.method
-        sign, what = asset.source.sign, str(asset)
-        return read_piece(asset.href, grid, *how, alpha=alpha, sign=sign, what=what)
+        how = asset.href, grid, indexes or [asset.band], asset.method
+        return read_piece(*how, alpha=alpha, sign=asset.source.sign, what=str(asset))
 
     read_in_order = in_parallel(read, assets)
     bands = read_in_order[0][1]

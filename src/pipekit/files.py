@@ -525,6 +525,8 @@ READER_GONE = 141
 def until_nobody_reads(command: Callable[[], Any]) -> Any:
     """Run a command; end it quietly when whoever reads its standard output has gone.
 
+    What a terminal or a pipe has no letters for, such as a file's name, is written as escapes.
+
     Parameters
     ----------
     command
@@ -540,6 +542,9 @@ def until_nobody_reads(command: Callable[[], Any]) -> Any:
     >>> until_nobody_reads(lambda: 0)
     0
     """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a real one
+            stream.reconfigure(errors="backslashreplace")
     try:
         try:
             return command()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pystac import Item
 
-from geostack.items import covering_items, footprint_share, item_boxes
+from geostack.items import acquired, covering_items, footprint_share, item_boxes
 from geostack.request import as_bbox, intersects
 
 DAY = datetime.datetime(2024, 6, 1, tzinfo=datetime.UTC)
@@ -80,3 +80,9 @@ def test_the_scene_that_holds_both_sides_of_180_comes_first():
     west = Item("west", None, [178, -18, 180, -16], DAY, {})
     across = Item("across", None, [178, -18, 0, -179, -16, 900], DAY, {})
     assert covering_items([west, across], (179.5, -17, -179.5, -16.5)) == [across]
+
+
+@pytest.mark.parametrize("text", ["2024-06-01T00:00:00Z", "2024-06-01t00:00:00z", "2024-06-01"])
+def test_a_time_may_be_written_in_small_letters(text):
+    """RFC 3339, section 5.6."""
+    assert acquired({"datetime": text}) == DAY

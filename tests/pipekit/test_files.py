@@ -1,5 +1,6 @@
 """Files that are whole or not there, and locks that one process holds at a time."""
 
+import io
 import os
 from pathlib import Path
 
@@ -129,6 +130,17 @@ def test_a_broken_pipe_that_is_not_our_output_is_an_error():
 
     with pytest.raises(BrokenPipeError, match="a connection"):
         until_nobody_reads(fails)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_name_that_the_terminal_has_no_letters_for_is_printed(monkeypatch, encoding):
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding=encoding))
+    assert until_nobody_reads(lambda: print("München/木.tif") or 3) == 3
+    printed = raw.getvalue().decode(encoding).strip()
+    assert (
+        printed.encode("latin-1", "backslashreplace").decode("unicode_escape") == "München/木.tif"
+    )
 
 
 @pytest.mark.parametrize(

@@ -87,8 +87,7 @@ def load_landsat_chip(
     item = best_item(items, request.bbox)
     assets = item_assets(item, names, chosen, BANDS)
     grid = cut(scene_grid(item, assets[0]), request.bbox)
-    read = in_parallel(lambda asset: read_asset(asset, grid), assets)
-    values = np.concatenate(read)
+    values = np.concatenate(in_parallel(lambda asset: read_asset(asset, grid), assets))
     attrs = {**item_attrs(item, names, chosen), "scaled": scale}
     if not scale:
         return GeoTensor(values, grid.transform, raster_crs(grid), 0, attrs)
