@@ -109,10 +109,9 @@ def mgrs_tile(properties: dict[str, Any]) -> str | None:
     >>> mgrs_tile({"s2:mgrs_tile": "10SGJ"}), mgrs_tile({"grid:code": "MGRS-10SGJ"})
     ('10SGJ', '10SGJ')
     """
-    tile = properties.get("s2:mgrs_tile")
     code = str(properties.get("grid:code", ""))
-    if not tile and code.startswith("MGRS-"):
-        tile = code.removeprefix("MGRS-")
+    named = code.removeprefix("MGRS-") if code.startswith("MGRS-") else None
+    tile = properties.get("s2:mgrs_tile") or named
     return str(tile).removeprefix("T").zfill(5) if tile else None
 
 

@@ -52,11 +52,13 @@ def load_dem_chip(
     >>> lake.shape, float(lake.max())
     ((37, 73), 1897.0)
     """
+    from geotoolz.carrier import nan_floats
+
     request = Request(COLLECTION, bbox, EVER, assets=(ASSET,))
     chosen, items = find_items(request, source=source)
-    values, _, grid, tiles = read_mosaic(request.bbox, items, ASSET, chosen, nodata=np.nan)
+    values, nodata, grid, tiles = read_mosaic(request.bbox, items, ASSET, chosen, nodata=np.nan)
     return as_data_array(
-        values[0].astype(np.float32, copy=False),
+        nan_floats(values[0], nodata),
         grid,
         "elevation",
         units="m",

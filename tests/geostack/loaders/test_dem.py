@@ -1,13 +1,16 @@
 """Elevation: one tile, and a box across two."""
 
+import datetime
 import json
 
 import numpy as np
+import pystac
 import pytest
 import rasterio
 from rasterio.transform import from_origin
 
 from geostack import load_dem_chip, load_era5_chip
+from geostack.sources.archive import ArchiveSource
 
 STEP = 1 / 360
 
@@ -93,3 +96,33 @@ def test_a_box_across_180_is_one_surface_beyond_180(tmp_path, monkeypatch):
         np.testing.assert_allclose(dem, (1000 * lon + dem.y).transpose("y", "x"), rtol=1e-5)
     east = load_dem_chip(bbox=(180.2, -16.6, 180.3, -16.4), source="archive")
     assert float(east.x[0]) == pytest.approx(-179.8 + STEP / 2)
+
+
+@pytest.mark.parametrize("order", ["LITTLE", "BIG"])
+@pytest.mark.parametrize(
+    ("kind", "nodata"),
+    [("int16", -32768), ("int16", None), ("int32", -9999), ("uint16", 0), ("float64", -9999.0)],
+)
+def test_where_no_tile_has_a_height_is_nan_in_whole_metres_too(tmp_path, kind, nodata, order):
+    """Heights in metres are often stored as integers, which have no NaN."""
+    folder = tmp_path / "cop-dem-glo-30" / "a"
+    folder.mkdir(parents=True)
+    heights = np.full((100, 100), 50, kind)
+    if nodata is not None:
+        heights[60:70, 40:50] = nodata
+    with rasterio.open(
+        folder / "a.tif", "w", driver="GTiff", count=1, height=100, width=100, dtype=kind,
+        crs="EPSG:4326", transform=rasterio.Affine(0.01, 0, 10, 0, -0.01, 50), nodata=nodata,
+        ENDIANNESS=order,
+    ) as file:  # fmt: skip
+        file.write(heights, 1)
+    item = pystac.Item(
+        "a", None, [10, 49, 11, 50], datetime.datetime(2021, 1, 1, tzinfo=datetime.UTC), {},
+        collection="cop-dem-glo-30", assets={"data": pystac.Asset("./a.tif")},
+    )  # fmt: skip
+    (folder / "a.json").write_text(json.dumps(item.to_dict(include_self_link=False)))
+    dem = load_dem_chip(bbox=(10.2, 49.2, 11.2, 49.8), source=ArchiveSource(tmp_path))
+    hole = 0 if nodata is None else 100
+    assert dem.dtype == "float32"
+    assert int(np.isnan(dem).sum()) == 60 * 20 + hole
+    assert float(dem.min()) == float(dem.max()) == 50
