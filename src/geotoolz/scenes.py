@@ -139,7 +139,7 @@ def scenes_of(
     ----------
     catalog
         A catalog of rasters: rows of items (`from_stac_items(items, asset_key=[...])`), rows of one
-        asset each with a column `band` or `asset` that names it (those of one `item_id`, or of one
+        asset each with a column `band` or `asset` that names it (those of one item, or of one
         time and footprint, are one scene), or rows of files that hold all bands. Or STAC items.
     bands
         Names of the bands that are to be read: assets' keys, or what the files call their bands
@@ -229,8 +229,8 @@ def _scenes(rows: list[CatalogRow], bands: Sequence[str] | None) -> Iterator[Sce
         if own is None or row.assets:
             yield _scene(row, row.assets or None, bands)
         else:
-            item = row.extras.get("item_id")
-            key = item if is_known(item) else (row.start_time, row.geometry.wkb)
+            item = row.extras.get("item_id"), str(row.extras.get("collection"))
+            key = item if is_known(item[0]) else (row.start_time, row.geometry.wkb)
             singles.setdefault(key, []).append((str(own), row))
     for group in singles.values():
         yield _scene(group[0][1], {band: row.filepath for band, row in group}, bands)

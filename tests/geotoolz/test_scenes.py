@@ -175,6 +175,19 @@ def test_rows_of_one_asset_make_the_scenes_of_rows_of_items(tmp_path):
         np.testing.assert_array_equal(reading(one, grid).values, reading(other, grid).values)
 
 
+def test_one_item_id_in_two_collections_is_two_scenes(tmp_path):
+    """A scene of Level-1C and Level-2A may have one id in both, and rows of one asset each."""
+    items = []
+    for number, level in enumerate(("sentinel-2-l1c", "sentinel-2-l2a")):
+        (tmp_path / level).mkdir()
+        made = item(tmp_path / level, "2023-06-01", {"B04": dn(number)})
+        made.collection_id = level
+        items.append(made)
+    scenes = scenes_of(from_stac_items(items, ["B04"], per="asset"), ["B04"])
+    found = [SceneReading(("B04",))(scene, grid_of(6, 8)).values[0] for scene in scenes]
+    np.testing.assert_array_equal(found, [dn(0) - 1000, dn(1) - 1000])
+
+
 def test_files_of_several_bands_by_name_or_number_and_south_up(tmp_path):
     values = np.stack([dn(0), dn(1), dn(2)])
     path = write(tmp_path / "a_20230601.tif", values, names=("blue", "red", "nir"), south_up=True)
