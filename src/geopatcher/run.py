@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping
-from concurrent.futures import BrokenExecutor, CancelledError
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -402,10 +402,11 @@ class _Run:
 
     def identity(self) -> dict[str, str]:
         """Return what makes this run this run, for its journal."""
+        read = self.job.field  # how often it is tried changes no pixel
         return {
             "patcher": fingerprint(self.job.stream.patcher),
             "operator": fingerprint(self.job.operator),
-            "field": fingerprint(self.job.field),
+            "field": fingerprint(read.field if isinstance(read, RetryField) else read),
             "target": "memory" if self.target is None else _place_name(self.target),
             "chunks": fingerprint(self.chunks),
         }
@@ -529,13 +530,6 @@ class _Run:
                     yield result
                     done += rows[1] - rows[0]
                     bar.update(done - bar.n)
-            except BrokenExecutor as error:
-                error.add_note(
-                    "a worker process died: memory may have run out (fewer workers, smaller "
-                    "block_rows), or a script starts it without `if __name__ == '__main__':`; with "
-                    "journal= the same call goes on from the last finished block"
-                )
-                raise
             finally:
                 stopped.set()
 

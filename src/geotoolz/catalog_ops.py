@@ -127,6 +127,9 @@ class CatalogField:
         grid = self.slice.geobox
         self.domain = RasterDomain((self._count(), *grid.shape), grid.transform, raster_crs(grid))
 
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_missing": ...}  # which each copy finds, as this one has
+
     @property
     def paths(self) -> list[str]:
         """The files that the Field reads."""
@@ -286,9 +289,10 @@ class CatalogPipeline:
         where the last one ended: rows whose files have changed since are done again (those of this
         machine: a URL tells no more than its name), rows that the catalog has gained are done. One
         of another operator, reader, writer or `columns` is refused with a
-        `CatalogError` that says what differs. An operator is known by its config, else by what it
-        holds: a model's weights, a function's code. Readers, writers and `columns` that are plain
-        functions are known by their names only: take another journal after changing one.
+        `CatalogError` that says what differs. An operator is known by its arguments and by what it
+        holds, such as a model's weights, and by its code where that is no library's. Readers,
+        writers and `columns` that are plain functions are known by their names only: take another
+        journal after changing one.
     columns
         Output raster -> dict of numbers, texts and truth values that become columns of the result.
 
@@ -450,7 +454,7 @@ class CatalogPipeline:
         """Return what outputs depend on besides their row, for the journal."""
         to = self.writer
         return {
-            "operator": self.operator_hash,
+            "operator": fingerprint(self.operator),
             "reader": name_of(self.reader or read_row),
             "writer": name_of(to) if callable(to) else str(self._folder()),
             "columns": "" if self.columns is None else name_of(self.columns),
@@ -463,12 +467,11 @@ class CatalogPipeline:
         -------
         Name -> JSON value.
         """
-        parts = self._parts()
         return {
-            **parts,
+            **self._parts(),
             "catalog": self.catalog.get_config(),
             "operator": repr(self.operator),
-            "operator_hash": parts["operator"],
+            "operator_hash": self.operator_hash,
             "on_row_error": self.on_row_error,
             "workers": self.workers,
         }
@@ -790,16 +793,9 @@ def name_of(part: Any) -> str:
 
     Examples
     --------
-    >>> from functools import partial
-    >>> name_of(len), name_of(partial(round, ndigits=2))
-    ('len', 'partial(round, ndigits=2)')
+    >>> name_of(len), name_of(read_row)
+    ('len', 'read_row')
     """
-    if isinstance(part, partial):
-        given = [*map(repr, part.args), *(f"{k}={v!r}" for k, v in part.keywords.items())]
-        return f"partial({', '.join([name_of(part.func), *given])})"
-    if isinstance(part, Operator):
-        try:
-            return part.config_hash
-        except NotSerializableError:
-            return repr(part)
+    if isinstance(part, partial | Operator):
+        return fingerprint(part)
     return str(getattr(part, "__qualname__", type(part).__qualname__))

@@ -546,17 +546,6 @@ class SceneStack:
             self._files.close()
 
 
-class _Made:
-    """What a composite is made of and how, which tells one run from another."""
-
-    def __init__(self, stack: SceneStack, how: dict[str, Any]) -> None:
-        self.stack, self.how = stack, how
-        self.paths = stack.paths
-
-    def get_config(self) -> dict[str, Any]:
-        return {**self.stack.get_config(), **self.how}
-
-
 def _between(start: pd.Timestamp, stop: pd.Timestamp) -> dict[str, str]:
     """What a raster says of its time, under STAC's names."""
     return {"start_datetime": start.isoformat(), "end_datetime": stop.isoformat()}
@@ -615,11 +604,20 @@ class CompositeField:
         return f"CompositeField({len(self.stack.scenes)} scenes, {self.domain})"
 
     @property
-    def reader(self) -> Any:
-        """What the pixels are made of, which a journal tells runs apart by."""
+    def paths(self) -> list[str]:
+        """The files of all scenes."""
+        return self.stack.paths
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what the pixels are made of, which a journal tells runs apart by.
+
+        Returns
+        -------
+        Name -> value.
+        """
         outline = None if self.outline is None else self.outline.wkt
         how = {"reducer": self.reducer, "count": self.count, "outline": outline}
-        return _Made(self.stack, {**how, "dtype": self.dtype.name, "nodata": self.nodata})
+        return self.stack.get_config() | how | {"dtype": self.dtype.name, "nodata": self.nodata}
 
     def of(self, period: int) -> CompositeField:
         """Return the Field of one period alone, (C, H, W).

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -298,17 +297,9 @@ class _Run:
                 done = in_order(
                     lambda number: chosen.submit(self.passes[number]), numbers, chosen.workers + 1
                 )
-                try:
-                    for number, made in done:
-                        yield number, made
-                        bar.update()
-                except BrokenExecutor as error:
-                    error.add_note(
-                        "a worker process died: memory may have run out (fewer workers), or a "
-                        "script starts it without `if __name__ == '__main__':`; with journal= the "
-                        "same call goes on from the last finished pass"
-                    )
-                    raise
+                for number, made in done:
+                    yield number, made
+                    bar.update()
 
     def _schema(self) -> pa.Schema:
         names = self.job.zones.names

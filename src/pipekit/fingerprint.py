@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
+import sys
+import sysconfig
 import types
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipekit.carrier import is_carrier
-from pipekit.config import Encoder, NotSerializableError, canonical, refuse
+from pipekit.config import Encoder, NotSerializableError, canonical, config_values, refuse
+from pipekit.files import files_of
 
 _DIGITS = 32
 _BLOCK_BYTES = 1 << 22
@@ -23,7 +29,10 @@ _LONGEST = 2000
 _MEANING = ("_FillValue", "grid_mapping")
 """What xarray keeps of a file's attributes beside them, and rioxarray reads."""
 
-_NOT_FOLLOWED = types.ModuleType | type
+_READ_BY = ("indexes", "window_focus", "fill_value_default", "overview_level", "stack")
+_ROOTS = map(re.escape, (str(Path(__file__).parents[1]), sysconfig.get_path("stdlib")))
+_LIBRARY = re.compile("|".join([*_ROOTS, r".*[\\/](site|dist)-packages[\\/]"]))
+"""Where functions and classes lie whose code is not told."""
 
 
 def content_hash(*values: Any) -> str:
@@ -69,11 +78,16 @@ def content_hash(*values: Any) -> str:
 def _feed(digest: Any, value: Any) -> None:
     """Add a value's content to a digest."""
     if is_carrier(value):
-        _feed_carrier(digest, value)
-    elif isinstance(value, np.ndarray):
-        _feed_array(digest, value)
+        place = tuple(value.transform), str(value.crs), value.fill_value_default
+        value = [value.values, place, _attrs(value)]
     elif hasattr(value, "dims") and hasattr(value, "coords") and hasattr(value, "values"):
-        _feed_labelled(digest, value)
+        held = value.values if isinstance(value.values, np.ndarray) else dict(value)
+        told = f"{type(value).__name__} {value.dims} {getattr(value, 'name', '')}"
+        # The CRS is an attribute of a coordinate.
+        labels = {k: (v.dims, np.asarray(v), v.attrs) for k, v in value.coords.items()}
+        value = [told, held, labels, _attrs(value)]
+    if isinstance(value, np.ndarray):
+        _feed_array(digest, value)
     elif isinstance(value, list | tuple):
         _feed_text(digest, f"{type(value).__name__} {len(value)}")
         for item in value:
@@ -118,30 +132,6 @@ def _feed_array(digest: Any, array: np.ndarray[Any, Any]) -> None:
         digest.update(np.ascontiguousarray(array[start : start + rows]).reshape(-1).view("uint8"))
 
 
-def _feed_carrier(digest: Any, carrier: Any) -> None:
-    """Add a carrier's array, place and attributes."""
-    _feed_array(digest, carrier.values)
-    crs = carrier.crs
-    _feed_text(digest, f"transform {tuple(carrier.transform)}")
-    _feed_text(digest, f"crs {crs.to_wkt() if hasattr(crs, 'to_wkt') else crs}")
-    _feed_text(digest, f"fill {_text(carrier.fill_value_default)}")
-    _feed_mapping(digest, {k: v for k, v in carrier.attrs.items() if k != "provenance"})
-
-
-def _feed_labelled(digest: Any, labelled: Any) -> None:
-    """Add a DataArray or Dataset: its values, coordinates, attributes and nodata value."""
-    _feed_text(digest, f"{type(labelled).__name__} {labelled.dims} {getattr(labelled, 'name', '')}")
-    _feed(digest, labelled.values if isinstance(labelled.values, np.ndarray) else dict(labelled))
-    for name in sorted(labelled.coords, key=str):
-        coordinate = labelled.coords[name]
-        _feed_text(digest, f"{name} {coordinate.dims}")
-        _feed(digest, np.asarray(coordinate))
-        # The CRS is an attribute of a coordinate.
-        _feed_mapping(digest, coordinate.attrs)
-    known = {k: v for k, v in labelled.encoding.items() if k in _MEANING}
-    _feed_mapping(digest, {k: v for k, v in labelled.attrs.items() if k != "provenance"} | known)
-
-
 def _feed_mapping(digest: Any, mapping: Mapping[Any, Any]) -> None:
     """Add a dictionary in the order of its keys' texts."""
     _feed_text(digest, f"dict {len(mapping)}")
@@ -168,20 +158,22 @@ def _feed_text(digest: Any, text: str) -> None:
     digest.update(raw)
 
 
-def fingerprint(obj: Any, within: tuple[int, ...] = ()) -> str:
+def fingerprint(obj: Any, within: tuple[Any, ...] = ()) -> str:
     """Return a text that tells one configuration from another.
 
     Configured objects show their arguments; arrays, models and functions a hash of their content;
     readers their files with size and time of change. A function is told by its code, by what it
-    holds (defaults, closure) and by what it uses of its own module. An object with `get_config`
-    is told by its class's name and that config, any other by its whole state.
+    holds (defaults, closure) and by what it uses of its own module. An operator is told by its
+    class and arguments, any other object by its whole state; a class by the code of its methods.
+    Functions and classes of libraries are known by their names.
 
     Parameters
     ----------
     obj
         Anything: an operator, a function, a model, a Field, plain data.
     within
-        The objects being looked at, so that one that holds itself comes to an end.
+        The functions told so far, and the objects being looked at, so that one that holds itself
+        comes to an end.
 
     Returns
     -------
@@ -199,16 +191,18 @@ def fingerprint(obj: Any, within: tuple[int, ...] = ()) -> str:
         return repr(obj)
     if id(obj) in within:
         return type(obj).__qualname__
-    within = (*within, id(obj))
+    within = (*(within or ({},)), id(obj))
+    if hasattr(obj, "paths") and hasattr(obj, "window_focus"):  # a georeader reader
+        files = ", ".join(fingerprint_file(str(path)) for path in obj.paths)
+        told = (f"{name}={getattr(obj, name, None)}" for name in _READ_BY)
+        return f"{type(obj).__qualname__}({files}, {', '.join(told)})"
     if is_carrier(obj):
-        own = (obj.values, obj.transform, str(obj.crs), obj.fill_value_default)
-        said = {name: value for name, value in obj.attrs.items() if name != "provenance"}
-        return type(obj).__qualname__ + fingerprint((*own, said) if said else own, within)
+        own = (obj.values, obj.transform, str(obj.crs), obj.fill_value_default, _attrs(obj))
+        return type(obj).__qualname__ + fingerprint(own, within)
     if isinstance(obj, np.ndarray):
         plain = obj if isinstance(obj, np.ma.MaskedArray) else obj.view(np.ndarray)
         content = fingerprint(plain.tolist()) if plain.dtype.hasobject else plain
-        told_by = content_hash(content)[:_SHORT]
-        return f"array(shape={obj.shape}, dtype={obj.dtype}, hash={told_by})"
+        return f"array(shape={obj.shape}, dtype={obj.dtype}, hash={content_hash(content)[:_SHORT]})"
     if isinstance(obj, dict):
         told = (f"{k}: {fingerprint(v, within)}" for k, v in obj.items())
         return _shortened("{" + ", ".join(told) + "}")
@@ -229,53 +223,58 @@ def fingerprint_file(path: str) -> str:
     Parameters
     ----------
     path
-        A file's path or URL.
+        A file's path or URL, or another name that GDAL reads it by.
 
     Returns
     -------
     str
-        The real path, the size in bytes and the time of change in nanoseconds.
+        The real path, the size in bytes and the time of change in nanoseconds; of a mosaic (.vrt)
+        also those of the files that it reads. A name that is no path stands before them.
 
     Examples
     --------
     >>> fingerprint_file("https://example.org/scene.tif")
     'https://example.org/scene.tif'
     """
-    try:
-        stat = os.stat(path)
-    except (OSError, ValueError):
-        return str(path)
-    return f"{os.path.realpath(path)} ({stat.st_size} bytes, {stat.st_mtime_ns})"
+    told = [] if os.path.exists(path) else [path]
+    with suppress(OSError, ValueError):
+        for file in files_of(path):
+            stat = file.stat()
+            told.append(f"{os.path.realpath(file)} ({stat.st_size} bytes, {stat.st_mtime_ns})")
+    return ", ".join(told)
 
 
-def _object(obj: Any, within: tuple[int, ...]) -> str:
+def _object(obj: Any, within: tuple[Any, ...]) -> str:
     """Return a text for what is no plain data, array or function."""
     name = type(obj).__qualname__
     if isinstance(obj, type):
-        return f"{obj.__module__}.{obj.__qualname__}"
-    if isinstance(obj, types.MethodType):
+        return f"{obj.__module__}.{obj.__qualname__}{_methods(obj, within)}"
+    if not isinstance(getattr(obj, "__self__", None), types.ModuleType | None):  # a method
         return f"{fingerprint(obj.__self__, within)}.{obj.__name__}"
     if isinstance(obj, np.dtype | types.BuiltinFunctionType | np.ufunc):
         return str(obj)
-    if hasattr(obj, "paths") and hasattr(obj, "window_focus"):  # a georeader reader
-        files = ", ".join(fingerprint_file(str(path)) for path in obj.paths)
-        return f"{name}({files}, indexes={obj.indexes}, window={obj.window_focus})"
-    if hasattr(obj, "select") and hasattr(obj, "domain"):
-        return f"{name}({obj.domain}, {_source(obj)})"
-    if dataclasses.is_dataclass(obj):
-        values = {f.name: getattr(obj, f.name) for f in dataclasses.fields(obj)}
-        return name + fingerprint(values, within)
-    if callable(getattr(obj, "get_config", None)):
-        return name + fingerprint(obj.get_config(), within)
+    if hasattr(obj, "dims") and hasattr(obj, "coords"):
+        return name + _labelled(obj, within)
+    if hasattr(obj, "dask") and hasattr(obj, "name"):  # of equal content where names are equal
+        return f"{name}({obj.name})"
     if hasattr(obj, "__wrapped__"):  # a function behind a cache
         return f"{name}({fingerprint(obj.__wrapped__, within)})"
     if hasattr(obj, "detach") and hasattr(obj, "cpu"):  # a torch tensor, parameters too
         return fingerprint(np.asarray(obj.detach().cpu()), within)
+    name += _methods(type(obj), within)
+    if hasattr(obj, "_config_values"):
+        return name + fingerprint(config_values(obj), within)
+    if callable(getattr(obj, "get_config", None)):  # a Keras model's leaves the weights out
+        weights = {"weights": obj.get_weights()} if hasattr(obj, "get_weights") else {}
+        return name + fingerprint({**obj.get_config(), **weights}, within)
+    if dataclasses.is_dataclass(obj):
+        values = {f.name: getattr(obj, f.name) for f in dataclasses.fields(obj)}
+        return name + fingerprint(values, within)
     return name + _state(obj, within)
 
 
-def _state(obj: Any, within: tuple[int, ...]) -> str:
-    """Return what an object would be pickled with, as a text."""
+def _state(obj: Any, within: tuple[Any, ...]) -> str:
+    """Return what an object would be pickled with, as a text, and the files that it names."""
     try:
         reduced = obj.__reduce_ex__(2)
     except Exception:  # a lock, an open file: told by its class alone
@@ -283,47 +282,86 @@ def _state(obj: Any, within: tuple[int, ...]) -> str:
     if isinstance(reduced, str):
         return f"({reduced})"
     make, arguments, *rest = reduced
-    is_plain = make.__name__ == "__newobj__" and len(arguments) == 1
-    held = [] if is_plain else [arguments]
+    is_plain = getattr(make, "__name__", "") == "__newobj__" and len(arguments) == 1
+    held = [] if is_plain else [getattr(make, "keywords", None), arguments]
     held += [list(part) if isinstance(part, Iterator) else part for part in rest]
-    parts = (fingerprint(part, within) for part in held if part is not None)
-    return _shortened(", ".join(parts)) or "()"
+    told = [fingerprint(part, within) for part in held if part is not None]
+    if isinstance(paths := getattr(obj, "paths", None), list | tuple):
+        told += [fingerprint_file(str(path)) for path in paths]
+    return _shortened(", ".join(told)) or "()"
 
 
-def _source(field: Any) -> str:
-    """Return where a Field's values come from."""
-    for name in ("reader", "field"):
-        if hasattr(field, name):
-            return fingerprint(getattr(field, name))
-    held = (getattr(field, name, None) for name in ("da", "ds", "gdf", "array"))
-    inner = next((data for data in held if data is not None), field)
-    file = getattr(inner, "encoding", {}).get("source")
-    if file is None:
-        return f"{type(inner).__name__}, {_pickle_hash(inner)}"
-    # Which part of the file it is shows in the labels.
-    labels = {str(key): np.asarray(value) for key, value in inner.coords.items()}
-    return f"{type(inner).__name__}, {fingerprint_file(file)}, {fingerprint(labels)}"
+def _labelled(labelled: Any, within: tuple[Any, ...]) -> str:
+    """Return a text for a DataArray or Dataset: what is in memory, or where it is to be read."""
+    variables = getattr(labelled, "data_vars", {getattr(labelled, "name", ""): labelled})
+    told = {k: (v.dims, v.shape, _attrs(v), _numbers(v, labelled)) for k, v in variables.items()}
+    labels = {k: (v.dims, np.asarray(v), _attrs(v)) for k, v in labelled.coords.items()}
+    return fingerprint((told, labels), within)
 
 
-def _function(function: types.FunctionType, within: tuple[int, ...], follow: bool = True) -> str:
+def _attrs(labelled: Any) -> dict[Any, Any]:
+    """Return what is said of numbers: their attributes, and what is kept beside these."""
+    known = {k: v for k, v in getattr(labelled, "encoding", {}).items() if k in _MEANING}
+    return {k: v for k, v in labelled.attrs.items() if k != "provenance"} | known
+
+
+def _numbers(each: Any, labelled: Any) -> Any:
+    """Return the numbers of a variable, or what stands for those that are not read yet."""
+    data = each.variable._data
+    file = each.encoding.get("source") or labelled.encoding.get("source")
+    keys = []
+    while file is not None and hasattr(data, "array"):  # xarray's wrappers of what is not read
+        keys.append(repr(getattr(data, "key", "")))  # which part of the file it is
+        data = data.array
+    is_read = file is None or hasattr(data, "dask") or isinstance(data, np.ndarray)
+    return keys, str(each.dtype), data if is_read else fingerprint_file(str(file))
+
+
+def _methods(cls: type, within: tuple[Any, ...]) -> str:
+    """Return a hash of the code of a class and its bases, "" for those of libraries.
+
+    Its constants count too: plain values that are attributes of the class.
+    """
+    told = []
+    for base in cls.__mro__:
+        if _LIBRARY.match(getattr(sys.modules.get(base.__module__), "__file__", None) or ""):
+            continue
+        for name, value in sorted(vars(base).items()):
+            for held in ("__func__", "fget", "func"):  # of a static method, a property, a cached
+                value = getattr(value, held, value)
+            if isinstance(value, types.FunctionType):
+                told.append(f"{name}={fingerprint(value, (*within, id(base)))}")
+            elif isinstance(value, bool | int | float | str | tuple) and name[:2] != "__":
+                told.append(f"{name}={fingerprint(value, within)}")
+    return f"#{_hash(' '.join(told).encode())}" if told else ""
+
+
+def _function(function: types.FunctionType, within: tuple[Any, ...], follow: bool = True) -> str:
     """Return a function's name and a hash of its code and of what it holds.
 
     With `follow` also of what it uses of its module's globals, one module deep: helpers of the
     same file, thresholds, a model.
     """
-    code = list(_code(function.__code__))
+    known, key = within[0], (function, follow)
+    if key in known:  # what helpers share is not gone through once for each
+        return str(known[key])
+    known[key] = function.__qualname__
+    code = [] if _LIBRARY.match(function.__code__.co_filename) else list(_code(function.__code__))
     told = [text for part in code for text in (part.co_code.hex(), repr(part.co_names))]
     told += [fingerprint(c) for part in code for c in part.co_consts if type(c) is not type(part)]
-    held = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
-    held += [function.__defaults__, function.__kwdefaults__]
+    held: list[Any] = [function.__defaults__, function.__kwdefaults__]
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):  # what a function names before it is there
+            held.append(cell.cell_contents)
     told.append(fingerprint(held, within))
     for name in sorted({name for part in code for name in part.co_names}) if follow else ():
         value = function.__globals__.get(name)
         if isinstance(value, types.FunctionType) and value.__module__ != function.__module__:
             told.append(_function(value, within, follow=False))
-        elif value is not None and not isinstance(value, _NOT_FOLLOWED):
+        elif value is not None and not isinstance(value, types.ModuleType):
             told.append(f"{name}={fingerprint(value, within)}")
-    return f"{function.__module__}.{function.__qualname__}#{_hash(' '.join(told).encode())}"
+    known[key] = f"{function.__module__}.{function.__qualname__}#{_hash(' '.join(told).encode())}"
+    return str(known[key])
 
 
 def _code(code: types.CodeType) -> Iterator[types.CodeType]:
@@ -332,15 +370,6 @@ def _code(code: types.CodeType) -> Iterator[types.CodeType]:
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             yield from _code(constant)
-
-
-def _is_filled(cell: types.CellType) -> bool:
-    """Tell whether a closure's cell has a value yet."""
-    try:
-        cell.cell_contents  # noqa: B018
-    except ValueError:  # what a function names before it is there
-        return False
-    return True
 
 
 def _shortened(text: str) -> str:
@@ -353,13 +382,3 @@ def _hash(content: bytes) -> str:
     from hashlib import sha256
 
     return sha256(content).hexdigest()[:_SHORT]
-
-
-def _pickle_hash(obj: Any) -> str:
-    """Return a hash of an object's pickle."""
-    import cloudpickle
-
-    try:
-        return _hash(cloudpickle.dumps(obj))
-    except Exception:  # what cannot be pickled is told by its text
-        return _hash(repr(obj).encode())

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from importlib import import_module
 from itertools import count, islice, takewhile
 from typing import Any, Literal, TypeVar
@@ -309,8 +310,7 @@ class ThreadMap(_Map):
 class ProcessMap(_Map):
     """Run an operator on every item of a sequence in processes; results keep the order.
 
-    The operator is pickled once per worker, items and results once each. Operators defined in a
-    notebook are known to a worker only with `start_method="fork"`.
+    The operator is pickled once per worker, items and results once each.
 
     Parameters
     ----------
@@ -346,29 +346,16 @@ class ProcessMap(_Map):
         object
             The result of each item.
         """
-        from concurrent.futures import ProcessPoolExecutor
-        from multiprocessing import get_context
+        from pipekit.schedulers import scheduling
 
-        context = get_context(self.start_method)
-        start = (dumps(self.op), current_mode())
-        with ProcessPoolExecutor(self.workers, context, _start_worker, start) as pool:
-            done = in_order(
-                lambda item: pool.submit(_run_in_worker, dumps(item)), items, 2 * self.workers
-            )
+        job = partial(_run_pickled, self.op, current_mode())
+        with scheduling("processes", self.workers, job, self.start_method) as chosen:
+            done = in_order(lambda item: chosen.submit(dumps(item)), items, 2 * self.workers)
             yield from _noting_position(pickle.loads(result) for _, result in done)
 
 
-_worker: list[tuple[Operator, Mode]] = []
-
-
-def _start_worker(op: bytes, mode: Mode) -> None:
-    """Keep the operator and the mode in a worker process, for all of its items."""
-    _worker[:] = [(pickle.loads(op), mode)]
-
-
-def _run_in_worker(item: bytes) -> bytes:
+def _run_pickled(op: Operator, mode: Mode, item: bytes) -> bytes:
     """Run the operator on a pickled item, and pickle the result."""
-    op, mode = _worker[0]
     with pipeline_mode(mode):
         return dumps(op(pickle.loads(item)))
 

@@ -6,12 +6,13 @@ out in a file that every process on the machine maps: a scene in memory is share
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import pickle
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,11 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import cloudpickle
 import numpy as np
 
+from pipekit.carrier import is_carrier
+from pipekit.carrier import parts as parts_of
 from pipekit.lazy import needed
 from pipekit.scratch import scratch_folder
 
@@ -177,7 +181,9 @@ def in_a_process(scheduler: Any, workers: int) -> int:
 
 
 @contextmanager
-def scheduling(scheduler: Any, workers: int, job: Job) -> Iterator[Scheduler]:
+def scheduling(
+    scheduler: Any, workers: int, job: Job, start_method: str = "spawn"
+) -> Iterator[Scheduler]:
     """Start workers that run `job(item)`, and stop those that were started here.
 
     Parameters
@@ -189,6 +195,8 @@ def scheduling(scheduler: Any, workers: int, job: Job) -> Iterator[Scheduler]:
         Items at the same time; a cluster has its own number.
     job
         What is done with each item. It is pickled by cloudpickle unless threads share it.
+    start_method
+        How a process starts. A fork of one with threads (a notebook, GDAL) may wait for ever.
 
     Yields
     ------
@@ -212,10 +220,16 @@ def scheduling(scheduler: Any, workers: int, job: Job) -> Iterator[Scheduler]:
         with ThreadPoolExecutor(workers) as threads:
             yield Scheduler(lambda item: threads.submit(job, item), workers)
     elif scheduler == "processes":
-        # Spawned: a fork of a process with threads (a notebook, GDAL) may wait for ever.
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context(start_method)
         with _saved(pack(job)) as saved, ProcessPoolExecutor(workers, context, _begin) as pool:
-            yield Scheduler(lambda item: pool.submit(run_packed, saved, item), workers)
+            try:
+                yield Scheduler(lambda item: pool.submit(run_packed, saved, item), workers)
+            except BrokenExecutor as error:
+                error.add_note(
+                    "a worker process died: out of memory (fewer workers, smaller blocks), or a "
+                    "script lacks `if __name__ == '__main__':`; with journal= the same call goes on"
+                )
+                raise
     else:
         distributed: Any = needed("distributed")
         # Who may connect may have any code run, so certificates made for this run are asked for,
@@ -414,6 +428,14 @@ def _mapped(part: Any) -> Any:
     return np.memmap(part, mode="r") if part.stat().st_size else b""
 
 
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """Keeps the georeference of carriers, which their own pickle leaves behind."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        is_raster = isinstance(obj, np.ndarray) and is_carrier(obj)
+        return parts_of(obj) if is_raster else super().reducer_override(obj)
+
+
 def pack(obj: Any) -> Payload:
     """Return the object packed: closures and notebook functions too, by cloudpickle.
 
@@ -432,9 +454,8 @@ def pack(obj: Any) -> Payload:
     >>> pack(lambda: 3).load()()
     3
     """
-    import cloudpickle
-
     buffers: list[pickle.PickleBuffer] = []
-    pickled: Any = cloudpickle.dumps(obj, protocol=5, buffer_callback=buffers.append)
-    parts = [pickled, *(buffer.raw() for buffer in buffers)]
+    stream = io.BytesIO()
+    _Pickler(stream, protocol=5, buffer_callback=buffers.append).dump(obj)
+    parts = [stream.getbuffer(), *(buffer.raw() for buffer in buffers)]
     return Payload([np.frombuffer(part, np.uint8) for part in parts], uuid4().hex)

@@ -452,6 +452,26 @@ class Flaky:
         return self.scene.read_from_window(window, boundless=False)
 
 
+def test_a_run_whose_reads_failed_goes_on_with_more_attempts(tmp_path, scene_of, patcher_of):
+    class Flaky(RasterField):
+        def select(self, indices):
+            if self.scaled and indices.row_off > 40:
+                raise OSError("busy")
+            return super().select(indices)
+
+        def __reduce__(self):
+            return Flaky, (self.reader,)
+
+    field, patcher = Flaky(scene_of((2, 90, 60))), patcher_of(16, 12)
+    options = {"journal": tmp_path / "run.jsonl", "block_rows": 10, "progress": False}
+    with pytest.raises(OSError, match="busy"):
+        map_patches(patcher, field, total, read_attempts=1, workers=1, **options)
+    done = len((tmp_path / "run.jsonl").read_text().splitlines())
+    field.scaled = False
+    map_patches(patcher, field, total, read_attempts=3, **options)
+    assert done > 2
+
+
 def test_a_read_that_fails_is_tried_again_then_follows_on_error(scene_of, patcher_of):
     scene = scene_of((64, 64))
     options = {"progress": False, "workers": 1}

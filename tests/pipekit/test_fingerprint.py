@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import functools
+import os
+import re
 import subprocess
 import sys
 import threading
 import types
+import zipfile
 from functools import partial
 
+import dask.array as da
 import numpy as np
 import pytest
+import rioxarray
 import xarray as xr
 from georeader.geotensor import GeoTensor
+from georeader.rasterio_reader import RasterioReader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio import Affine
@@ -20,9 +26,10 @@ from rasterio.crs import CRS
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
-from geopatcher import RasterField, RioXarrayField, XarrayField
-from pipekit import AssertDType, content_hash
-from pipekit.fingerprint import fingerprint
+from geopatcher import DaskField, RasterField, RioXarrayField, XarrayField
+from geotoolz import write_cog
+from pipekit import AssertDType, Identity, Operator, Sequential, content_hash
+from pipekit.fingerprint import fingerprint, fingerprint_file
 
 VALUES = np.arange(24, dtype="uint16").reshape(2, 3, 4)
 
@@ -187,6 +194,68 @@ def test_objects_are_told_by_all_they_hold(make):
     assert len(fingerprint(make(1))) < 3000
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "def __call__(self, chip): return chip * {}",
+        "BY = {}\n    def __call__(self, chip): return chip * self.BY",
+        "@staticmethod\n    def by(): return {}",
+        "@property\n    def by(self): return {}",
+        "@cached_property\n    def by(self): return {}",
+        "def __init__(self): super().__init__(); self.by = lambda: {}",
+        "def _apply(self, chip): return times(chip, {})",
+    ],
+)
+@pytest.mark.parametrize("base", ["object", "Operator", "Base"])
+@pytest.mark.parametrize("form", ["Own()", "Sequential([Identity(), Own()])", "Own", "Own().go"])
+def test_objects_are_told_by_the_code_of_their_own_class(body, base, form):
+    source = (
+        "def times(chip, by): return chip * by\n"
+        "class Base:\n    def go(self): return self\n"
+        f"class Own({base}):\n    {body}\n    def go(self): return type(self)\n"
+    )
+    if base != "Operator" and "Sequential" in form:
+        form = "(Own(), 1)"
+    names = {"Operator": Operator, "cached_property": functools.cached_property}
+    names |= {"Sequential": Sequential, "Identity": Identity}
+    made = [defined(f"{source.format(n)}op = {form}", **names) for n in (2, 2, 3)]
+    assert fingerprint(made[0]) == fingerprint(made[1]) != fingerprint(made[2])
+
+
+def test_a_method_that_is_replaced_counts_and_a_librarys_class_is_told_by_its_name():
+    class Own(Scale):
+        pass
+
+    own = Own(2)
+    before = fingerprint(own)
+    Own.__call__ = lambda self, chip: chip
+    assert fingerprint(own) != before
+    assert fingerprint(Identity()) == "Identity{}"
+    assert fingerprint(neighbours(0)).startswith("KNeighborsClassifier{")
+
+
+def test_many_helpers_that_share_helpers_are_told_at_once():
+    calls = "".join(f"def f{n}(x): return f{n + 1}(x) + f{n + 2}(x)\n" for n in range(60))
+    text = fingerprint(defined(f"{calls}def f60(x): return x\nf61 = f60\nop = f0"))
+    other = fingerprint(defined(f"{calls}def f60(x): return -x\nf61 = f60\nop = f0"))
+    assert text != other
+
+
+def test_a_model_with_a_config_is_told_by_its_weights_and_a_bound_builtin_by_what_it_is_of():
+    class Model:
+        def __init__(self, weight):
+            self.weight = weight
+
+        def get_config(self):
+            return {"layers": 3}
+
+        def get_weights(self):
+            return [np.array(self.weight)]
+
+    assert fingerprint(Model(1)) == fingerprint(Model(1)) != fingerprint(Model(2))
+    assert fingerprint({1: 2}.get) == fingerprint({1: 2}.get) != fingerprint({1: 3}.get)
+
+
 def test_a_deep_model_is_told_by_its_weights(torch):
 
     def made(seed):
@@ -202,9 +271,9 @@ def test_a_deep_model_is_told_by_its_weights(torch):
 def test_what_cannot_be_pickled_or_holds_itself_comes_to_an_end():
     ring = Scale(1)
     ring.own = ring
-    assert fingerprint(ring) == "Scale{_by: 1, own: Scale}"
+    assert re.fullmatch(r"Scale#\w{16}{_by: 1, own: Scale}", fingerprint(ring))
     held = Scale(threading.Lock())
-    assert fingerprint(held) == "Scale{_by: lock}"
+    assert re.fullmatch(r"Scale#\w{16}{_by: lock}", fingerprint(held))
 
 
 def test_another_process_tells_the_same():
@@ -234,6 +303,82 @@ def test_fields_differ_by_their_part_of_a_file(tmp_path):
         assert fingerprint(first) == fingerprint(again) != fingerprint(last)
         left, right = (XarrayField(file.v.isel(x=slice(i, i + 2))) for i in (0, 2))
         assert fingerprint(left) != fingerprint(right)
+
+
+def test_variables_of_one_file_differ_and_so_do_their_parts_without_labels(tmp_path):
+    pairs = {"red": 1, "nir": 2}
+    made = {name: (("y", "x"), np.full((6, 6), value)) for name, value in pairs.items()}
+    xr.Dataset(made).to_netcdf(tmp_path / "bands.nc")
+    told = set()
+    with xr.open_dataset(tmp_path / "bands.nc") as file:
+        for data in (file.red, file.nir, file.red[:3], file.red[3:], file.red * 2):
+            told.add(fingerprint(XarrayField(data)))
+            told.add(fingerprint(XarrayField(data)))
+    assert len(told) == 5
+
+
+def test_what_is_computed_in_memory_is_not_told_by_the_file_that_it_came_from(tmp_path):
+    path = tmp_path / "a.tif"
+    scene = GeoTensor(np.arange(32, dtype="int16").reshape(2, 4, 4), PLACE, "EPSG:32632")
+    write_cog(scene, path)
+    opened = [rioxarray.open_rasterio(path) for _ in range(3)]
+    opened[1] -= 10
+    opened[2].values[:] = 7
+    changed = [*opened, opened[0].shift(x=1, fill_value=0), opened[0].rio.write_nodata(3)]
+    changed += [rioxarray.open_rasterio(path, masked=True), opened[0].copy(data=opened[0] * 3)]
+    assert len({fingerprint(RioXarrayField(each)) for each in changed}) == len(changed)
+    loaded = opened[0].load()
+    assert fingerprint(RioXarrayField(loaded)) == fingerprint(RioXarrayField(loaded.copy()))
+
+
+def test_chunks_are_told_by_the_names_that_dask_gives_to_equal_content():
+    made = [da.ones((8, 8)) * n for n in (2, 2, 3)]
+    for field in (DaskField, lambda a: XarrayField(xr.DataArray(a, dims=("y", "x")))):
+        two, again, three = (fingerprint(field(array)) for array in made)
+        assert two == again != three
+
+
+def test_a_reader_of_a_file_is_not_read_and_told_by_how_it_reads(tmp_path, monkeypatch):
+    scene = GeoTensor(np.zeros((2, 64, 64), "int16"), PLACE, "EPSG:32632")
+    path = write_cog(scene, tmp_path / "a.tif")
+    monkeypatch.setattr(RasterioReader, "read", None)
+
+    def made(**options):
+        return RasterioReader(str(path), **options)
+
+    fields = [made(), made(indexes=[2]), made(fill_value_default=5)]
+    told = [fingerprint(RasterField(reader)) for reader in fields]
+    told.append(fingerprint(RasterField(made(), scaled=False)))
+    assert len(set(told)) == len(told)
+    assert fingerprint(RasterField(made())) == told[0]
+    os.utime(path, ns=(0, 0))
+    assert fingerprint(RasterField(made())) not in told
+
+
+@pytest.mark.parametrize("form", ["/vsizip/{}/z.zip/a.tif", "file://{}/a.tif", "{}/m.vrt"])
+def test_a_name_of_gdals_is_told_by_the_files_behind_it(tmp_path, form):
+    (tmp_path / "a.tif").write_bytes(b"1234")
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
+        archive.writestr("a.tif", b"1234")
+    source = '<SourceFilename relativeToVRT="1">a.tif</SourceFilename>'
+    (tmp_path / "m.vrt").write_text(f"<VRTDataset>{source}</VRTDataset>")
+    before = fingerprint_file(form.format(tmp_path))
+    assert fingerprint_file(form.format(tmp_path)) == before
+    for name in ("a.tif", "z.zip"):
+        os.utime(tmp_path / name, ns=(0, 0))
+    assert fingerprint_file(form.format(tmp_path)) != before
+
+
+def test_a_field_of_ones_own_is_told_by_all_it_holds():
+    class Gain:
+        def __init__(self, field, by):
+            self.field, self._by, self.domain = field, by, field.domain
+
+        def select(self, indices):
+            return self.field.select(indices) * self._by
+
+    scene = RasterField(GeoTensor(np.zeros((2, 4, 4)), PLACE, "EPSG:32632"))
+    assert fingerprint(Gain(scene, 1)) == fingerprint(Gain(scene, 1)) != fingerprint(Gain(scene, 2))
 
 
 def test_fields_differ_by_their_place():

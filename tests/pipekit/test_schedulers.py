@@ -8,10 +8,14 @@ from contextlib import closing, suppress
 from functools import partial
 from http.client import HTTPConnection, HTTPException
 
+import numpy as np
 import psutil
 import pytest
+from georeader.geotensor import GeoTensor
+from rasterio import Affine
 from waiting import until
 
+from pipekit import Lambda, ProcessMap
 from pipekit.schedulers import scheduling
 
 
@@ -59,3 +63,15 @@ def test_no_other_process_runs_a_task_on_the_workers_of_a_run():
         assert not list(filter(let_in, ports))
         assert chosen.submit(3).result() == 4
     until(lambda: listening() <= before, "nobody listens any more")
+
+
+def test_rasters_that_a_job_holds_keep_their_place_in_a_process():
+    tile = GeoTensor(np.ones((2, 300, 300)), Affine.scale(10, -10), "EPSG:32632", 7, {"a": 1})
+    with scheduling("processes", 1, lambda name: getattr(tile, name)) as chosen:
+        for name in ("transform", "crs", "fill_value_default", "attrs"):
+            assert chosen.submit(name).result() == getattr(tile, name)
+
+
+def test_an_operator_of_a_notebook_is_mapped_by_processes():
+    threshold = 3
+    assert ProcessMap(Lambda(lambda item: item > threshold), workers=1)([2, 4]) == [False, True]
