@@ -187,9 +187,8 @@ def _carried(
     attrs: dict[str, Any],
 ) -> GeoTensor:
     """Return pixels of a file with its CRS, nodata value, and names and roles of bands."""
-    attrs |= Bands.of(file, indexes).attrs
     crs = None if file.crs is None else file.crs.to_string()
-    return GeoTensor(values, transform, crs, nodata, attrs)
+    return GeoTensor(values, transform, crs, nodata, attrs | Bands.of(file, indexes).attrs)
 
 
 def _opened(path: PathLike, action: Callable[[DatasetReader], GeoTensor]) -> GeoTensor:

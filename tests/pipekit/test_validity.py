@@ -254,6 +254,7 @@ def test_classes_that_use_every_number_are_refused_with_the_way_out(tmp_path):
 def test_pairs_of_short_integers_are_complex_numbers_to_every_reader(tmp_path, hiding):
     drawn = np.random.default_rng(1).integers(1, 90, (2, 2, 8, 8))
     values = (drawn[0] + 1j * drawn[1]).astype("complex64")
+    values[:, 5:, :3] = 4j  # of which the real part is like the nodata value
     hidden = np.zeros((8, 8), bool)
     hidden[2:4, 1] = hiding != "nothing"
     profile = {"driver": "GTiff", "height": 8, "width": 8, "count": 2, "dtype": "complex_int16"}

@@ -440,8 +440,10 @@ def _read_part(
             mask = None if by_value else ~validity.hidden_by(source, chosen, data, window=place)
             data, mask = data[turn], None if mask is None else mask[turn]
         else:
-            # GDAL looks at one thing that hides: a nodata value, a mask or an alpha band.
-            one = by_value or (nodata is None and validity.alpha_beside(source) is None)
+            # GDAL looks at one thing that hides: a nodata value, a mask or an alpha band; and of
+            # complex numbers at the real part, which is 0 in many that count.
+            by_number = by_value and bands.dtype.kind != "c"
+            one = by_number or (nodata is None and validity.alpha_beside(source) is None)
             data, mask = (_by_view if one else _by_mark)(source, own, part, alike, bands)
             if one and _spreads(data, alike):
                 data, mask = _by_mark(source, own, part, alike, bands)
