@@ -206,7 +206,10 @@ def hidden_by(
 
 
 def alpha_beside(source: Any) -> int | None:
-    """Return the alpha band, 1-based, that GDAL's masks leave out: a mask or nodata comes first.
+    """Return the alpha band, 1-based, that GDAL's masks leave out.
+
+    A mask or nodata comes before it, and GDAL takes none of floats, of signed integers or beside
+    two bands for a mask, though warping writes such.
 
     Parameters
     ----------
@@ -220,7 +223,4 @@ def alpha_beside(source: Any) -> int | None:
     colours = list(source.colorinterp)
     if _ALPHA_BAND not in colours or _BY_ALPHA in source.mask_flag_enums[0]:
         return None
-    index = colours.index(_ALPHA_BAND) + 1
-    # GDAL takes no band of other types, or beside two or more than three others, for a mask.
-    masks = source.count in (2, 4) and source.dtypes[index - 1] in ("uint8", "uint16")
-    return index if masks else None
+    return colours.index(_ALPHA_BAND) + 1
