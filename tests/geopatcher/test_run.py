@@ -167,6 +167,20 @@ def test_every_scheduler_writes_the_same_bytes(
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+@pytest.mark.parametrize("name", ["o.tif", "o.zarr"])
+def test_workers_that_began_in_another_folder_write_where_the_caller_is(
+    tmp_path, monkeypatch, scene_of, patcher_of, local_client, name
+):
+    monkeypatch.chdir(tmp_path)
+    run = {"target": name, "workers": 2, "block_rows": 16, "chunks": 16, "progress": False}
+    scene = scene_of((2, 64, 48))
+    made = map_patches(patcher_of(16, 12), scene, total, scheduler=local_client, **run)
+    expected = map_patches(patcher_of(16, 12), scene, total, progress=False)
+    values = made.read() if name == "o.tif" else made.values
+    same(np.squeeze(values), expected)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_workers_elsewhere_are_sent_a_scene_in_memory(
     scene_of, patcher_of, local_client, monkeypatch

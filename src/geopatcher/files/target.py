@@ -51,7 +51,7 @@ def check_target(path: Any, chunks: Any = None) -> Path | Place:
     Path or Place
         The same.
     """
-    target: Path | Place = store_of(path) or Path(path)
+    target: Path | Place = store_of(path) or Path(path).absolute()  # workers may be elsewhere
     if isinstance(target, Path) and place_of(path) is not None:
         raise PatchError(f"a target is a path or on an object store (s3, gs, az), got {path!r}")
     if target.suffix.lower() not in SUFFIXES and not _may_hold_store(target):
