@@ -25,6 +25,7 @@ import numpy as np
 
 from pipekit.carrier import is_carrier
 from pipekit.carrier import parts as parts_of
+from pipekit.failure import Answer, result_or_failure
 from pipekit.lazy import needed
 from pipekit.scratch import scratch_folder
 
@@ -213,7 +214,7 @@ def scheduling(
     if client is not None:
         with _sent(client, pack(job)) as packed:
             yield Scheduler(
-                lambda item: client.submit(run_packed, packed, item, pure=False),
+                lambda item: Answer(client.submit(run_packed, packed, item, pure=False)),
                 min(workers, _threads_of(client)),
             )
     elif scheduler == "threads":
@@ -223,7 +224,7 @@ def scheduling(
         context = multiprocessing.get_context(start_method)
         with _saved(pack(job)) as saved, ProcessPoolExecutor(workers, context, _begin) as pool:
             try:
-                yield Scheduler(lambda item: pool.submit(run_packed, saved, item), workers)
+                yield Scheduler(lambda item: Answer(pool.submit(run_packed, saved, item)), workers)
             except BrokenExecutor as error:
                 error.add_note(
                     "a worker process died: out of memory (fewer workers, smaller blocks), or a "
@@ -347,14 +348,14 @@ def run_packed(packed: Payload, item: Any) -> Any:
     Returns
     -------
     object
-        What it returned.
+        What it returned, or its error as a `Failure`.
 
     Examples
     --------
     >>> run_packed(pack(abs), -3)
     3
     """
-    return packed.load()(item)
+    return result_or_failure(lambda: packed.load()(item))
 
 
 def _begin() -> None:
