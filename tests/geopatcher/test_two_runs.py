@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import zarr
 from affine import Affine
 from georeader.geotensor import GeoTensor
 
@@ -22,6 +23,7 @@ from geopatcher import (
     map_patches,
 )
 from geopatcher.files.target import open_lazily
+from geopatcher.files.zarr_overviews import add_overviews
 from pipekit.files import SAMPLES, beside, sample_of, sync
 
 PATCHER = SpatialPatcher(
@@ -156,11 +158,37 @@ def test_a_finished_target_that_is_not_whole_is_made_again(tmp_path, hurt):
     np.testing.assert_allclose(values_of(target), 3, rtol=1e-6)
 
 
-def test_a_whole_target_is_not_made_again(tmp_path):
-    run(tmp_path, "out.tif", 3)
-    before = (tmp_path / "out.tif").stat().st_mtime_ns
-    run(tmp_path, "out.tif", 3)
-    assert (tmp_path / "out.tif").stat().st_mtime_ns == before
+@pytest.mark.parametrize("name", ["out.tif", "out.zarr"])
+def test_a_target_that_another_run_has_written_over_is_made_again(tmp_path, name):
+    run(tmp_path, name, 3)
+    run(tmp_path, name, 7)
+    np.testing.assert_allclose(values_of(tmp_path / name), 7, rtol=1e-6)
+    run(tmp_path, name, 3)
+    np.testing.assert_allclose(values_of(tmp_path / name), 3, rtol=1e-6)
+
+
+@pytest.mark.parametrize("hurt", ["cut", "removed"])
+def test_a_finished_store_without_a_shard_is_made_again(tmp_path, hurt):
+    run(tmp_path, "out.zarr", 3)
+    shard = next(path for path in (tmp_path / "out.zarr/data/c").rglob("*") if path.is_file())
+    if hurt == "cut":
+        os.truncate(shard, shard.stat().st_size // 2)
+    else:
+        shard.unlink()
+    run(tmp_path, "out.zarr", 3)
+    np.testing.assert_allclose(values_of(tmp_path / "out.zarr"), 3, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["out.tif", "out.zarr"])
+def test_a_whole_target_is_not_made_again(tmp_path, name):
+    run(tmp_path, name, 3)
+    if name == "out.zarr":
+        add_overviews(tmp_path / name)
+        zarr.open_group(tmp_path / name)["data"].attrs["said"] = "of the pixels, not to them"
+    files = [path for path in (tmp_path / name, *(tmp_path / name).rglob("*")) if path.is_file()]
+    before = {file: file.stat().st_mtime_ns for file in files}
+    run(tmp_path, name, 3)
+    assert {file: file.stat().st_mtime_ns for file in files} == before
 
 
 @pytest.mark.parametrize("size", [0, 1, 2**16, SAMPLES * 2**16, SAMPLES * 2**16 + 1, 3 * 2**20])

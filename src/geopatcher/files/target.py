@@ -19,10 +19,10 @@ from geopatcher.config import as_pixel_pair
 from geopatcher.files.cog import CogTarget, open_cog
 from geopatcher.files.on_store import CogOnStore, ZarrOnStore, scratch_for
 from geopatcher.files.rows import RasterSpec, RawRows, plain_attrs
-from geopatcher.files.zarr import ZarrRows, ZarrTarget, check_chunks, open_zarr
+from geopatcher.files.zarr import NAME, ZarrRows, ZarrTarget, check_chunks, open_zarr
 from geopatcher.patch import PatchError
 from pipekit.claim import claimed
-from pipekit.files import sample_of
+from pipekit.files import SAMPLES, sample_of
 from pipekit.full_disk import telling_full_disk
 from pipekit.places import Place, place_of, store_of
 
@@ -186,13 +186,12 @@ def is_as_made(target: Path | Place, made: str) -> bool:
     bool
         Whether it is.
     """
-    if isinstance(target, Place) and is_store(target):
-        target = target / "zarr.json"
-    return target.exists() and (not made or made_of(target) == made)
+    whole = target / "zarr.json" if isinstance(target, Place) and is_store(target) else target
+    return whole.exists() and (not made or made_of(target) == made)
 
 
 def made_of(target: Path | Place) -> str:
-    """Return what tells a finished file from a part of it; "" for a store of many.
+    """Return what tells a finished target from a part of it, and from another in its place.
 
     Parameters
     ----------
@@ -202,9 +201,16 @@ def made_of(target: Path | Place) -> str:
     Returns
     -------
     str
-        Size and a checksum of samples, or an object's size.
+        Size and a checksum of samples, or an object's size; of a Zarr store, how many shards of
+        pixels there are, and the samples of some. Overviews and attributes may be added later.
     """
-    return "" if is_store(target) else sample_of(target)
+    if not is_store(target):
+        return sample_of(target)
+    data = target / NAME / "c"
+    files = data.below() if isinstance(data, Place) else filter(Path.is_file, data.rglob("*"))
+    shards = sorted(files, key=str)
+    some = [sample_of(shard) for shard in shards[:: 1 + len(shards) // SAMPLES]]
+    return f"{len(shards)}: {' '.join(some)}"
 
 
 def open_lazily(path: Any) -> Any:

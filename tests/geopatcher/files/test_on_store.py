@@ -108,6 +108,20 @@ def test_a_new_run_replaces_an_old_one(on_store, name):
     )
 
 
+@pytest.mark.parametrize("name", ["a.tif", "a.zarr"])
+def test_a_finished_run_is_made_again_where_another_has_written(on_store, name):
+    place, journal = on_store / name, str(on_store / "run.jsonl")
+    run(str(place), journal=journal)
+    whole = objects(on_store / name) if name == "a.zarr" else place.read()
+    run(str(place), journal=journal)
+    other = scene()
+    other.values[:, :1000] = 7
+    run(str(place), field=other)
+    assert (objects(on_store / name) if name == "a.zarr" else place.read()) != whole
+    run(str(place), journal=journal)
+    assert (objects(on_store / name) if name == "a.zarr" else place.read()) == whole
+
+
 def test_a_list_that_lags_leaves_no_old_shard(on_store, store_proxy):
     place = on_store / "a.zarr"
     run(str(place), chunks=64)
