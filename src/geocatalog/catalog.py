@@ -814,6 +814,11 @@ class InMemoryGeoCatalog(GeoCatalog):
         """Yield the rows one by one."""
         return rows_of(self.table.arrays, self.crs, self._rows)
 
+    @property
+    def row_numbers(self) -> np.ndarray:
+        """(N,) int64: the rows' numbers in the table that this catalog was cut from."""
+        return np.arange(len(self.table)) if self._rows is None else self._rows
+
     def column(self, name: str) -> np.ndarray:
         """Return one column as an array, without a frame; see `GeoCatalog.column`."""
         self._check_column(name)
