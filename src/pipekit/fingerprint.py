@@ -78,16 +78,11 @@ def content_hash(*values: Any) -> str:
 def _feed(digest: Any, value: Any) -> None:
     """Add a value's content to a digest."""
     if is_carrier(value):
-        place = tuple(value.transform), str(value.crs), value.fill_value_default
-        value = [value.values, place, _attrs(value)]
-    elif hasattr(value, "dims") and hasattr(value, "coords") and hasattr(value, "values"):
-        held = value.values if isinstance(value.values, np.ndarray) else dict(value)
-        told = f"{type(value).__name__} {value.dims} {getattr(value, 'name', '')}"
-        # The CRS is an attribute of a coordinate.
-        labels = {k: (v.dims, np.asarray(v), v.attrs) for k, v in value.coords.items()}
-        value = [told, held, labels, _attrs(value)]
-    if isinstance(value, np.ndarray):
+        _feed_carrier(digest, value)
+    elif isinstance(value, np.ndarray):
         _feed_array(digest, value)
+    elif hasattr(value, "dims") and hasattr(value, "coords") and hasattr(value, "values"):
+        _feed_labelled(digest, value)
     elif isinstance(value, list | tuple):
         _feed_text(digest, f"{type(value).__name__} {len(value)}")
         for item in value:
@@ -130,6 +125,29 @@ def _feed_array(digest: Any, array: np.ndarray[Any, Any]) -> None:
     rows = max(1, _BLOCK_BYTES // max(1, array[:1].nbytes))
     for start in range(0, len(array), rows):
         digest.update(np.ascontiguousarray(array[start : start + rows]).reshape(-1).view("uint8"))
+
+
+def _feed_carrier(digest: Any, carrier: Any) -> None:
+    """Add a carrier's array, place and attributes."""
+    _feed_array(digest, carrier.values)
+    crs = carrier.crs
+    _feed_text(digest, f"transform {tuple(carrier.transform)}")
+    _feed_text(digest, f"crs {crs.to_wkt() if hasattr(crs, 'to_wkt') else crs}")
+    _feed_text(digest, f"fill {_text(carrier.fill_value_default)}")
+    _feed_mapping(digest, _attrs(carrier))
+
+
+def _feed_labelled(digest: Any, labelled: Any) -> None:
+    """Add a DataArray or Dataset: its values, coordinates, attributes and nodata value."""
+    _feed_text(digest, f"{type(labelled).__name__} {labelled.dims} {getattr(labelled, 'name', '')}")
+    _feed(digest, labelled.values if isinstance(labelled.values, np.ndarray) else dict(labelled))
+    for name in sorted(labelled.coords, key=str):
+        coordinate = labelled.coords[name]
+        _feed_text(digest, f"{name} {coordinate.dims}")
+        _feed(digest, np.asarray(coordinate))
+        # The CRS is an attribute of a coordinate.
+        _feed_mapping(digest, coordinate.attrs)
+    _feed_mapping(digest, _attrs(labelled))
 
 
 def _feed_mapping(digest: Any, mapping: Mapping[Any, Any]) -> None:

@@ -478,3 +478,14 @@ def test_the_crs_the_nodata_value_and_the_dimensions_of_coordinates_count():
     filled.encoding["_FillValue"] = -1
     hashes = {content_hash(each) for each in (cube, *placed, *lines, filled)}
     assert len(hashes) == 6
+
+
+def test_content_has_the_hash_that_version_0_1_0_gave_it():
+    """Artifacts that were frozen and what was cached by it are compared with these."""
+    values = np.arange(12, dtype="uint16").reshape(1, 3, 4)
+    attrs = {"band_names": ["B04"], "n": 1.5, "provenance": "is no content"}
+    raster = GeoTensor(values, Affine(10, 0, 5e5, 0, -10, 5e6), "EPSG:32632", 0, attrs)
+    assert content_hash(raster) == "64773f52c32c93a96cc6d609a962a0f1"
+    assert content_hash(np.arange(3)) == "602a7008e369c6b92cd02bc645ce76f7"
+    assert content_hash({"a": 1, "b": [1, 2]}) == "fb78d63f50c5bff160cd7971a36d4a3e"
+    assert content_hash("x") == "cae25fbba83d83f6f1ddb4088f21f7d5"
