@@ -123,7 +123,7 @@ class HttpStore(Store):
         """
         return await asyncio.to_thread(self._fetch, key, "bytes=0-0") is not None
 
-    async def delete(self, key: str, value: Buffer | None = None) -> None:
+    async def set(self, key: str, value: Buffer) -> None:
         """Refuse: the store is read-only.
 
         Parameters
@@ -133,7 +133,15 @@ class HttpStore(Store):
         """
         raise PermissionError(f"{self!r} is read-only")
 
-    set = delete
+    async def delete(self, key: str) -> None:
+        """Refuse: the store is read-only.
+
+        Parameters
+        ----------
+        key
+            Not looked at.
+        """
+        raise PermissionError(f"{self!r} is read-only")
 
     async def list_prefix(self, prefix: str = "") -> AsyncIterator[str]:
         """Refuse: nothing can be listed.
