@@ -237,8 +237,10 @@ def read_asset(asset: Asset, grid: GeoBox) -> NDArray[np.uint16]:
     asked = asset.href, grid, [asset.band], asset.method
     fill = None if role_of(asset.key) == "bits" else 0
     values = read_onto(*asked, fill=fill, sign=asset.source.sign, what=str(asset))
+    if values.dtype == np.uint16:
+        return values
     with np.errstate(invalid="ignore"):
-        numbers = values.astype(np.uint16, copy=False)
+        numbers = values.astype(np.uint16)
     if not np.array_equal(numbers, values):
         raise PixelReadError(
             f"{asset} holds {values.dtype} from {values.min():g} to {values.max():g}, and the "
