@@ -190,16 +190,9 @@ def flip(raster: Raster, *, horizontal: bool = False, vertical: bool = False) ->
     array([[2, 1],
            [4, 3]])
     """
-    values = values_of(raster)
-    height, width = values.shape[-2:]
-    columns = slice(None, None, -1) if horizontal else slice(None)
-    rows = slice(None, None, -1) if vertical else slice(None)
-    move = Affine.identity()
-    if horizontal:
-        move *= Affine.translation(width, 0) * Affine.scale(-1, 1)
-    if vertical:
-        move *= Affine.translation(0, height) * Affine.scale(1, -1)
-    return rewrap(raster, values[..., rows, columns].copy(), move=move)
+    values_of(raster)  # refuses what is no raster
+    turned = raster[..., :: -1 if vertical else 1, :: -1 if horizontal else 1]
+    return rewrap(turned, values_of(turned).copy())
 
 
 def rotate90(raster: Raster, turns: int = 1) -> Raster:

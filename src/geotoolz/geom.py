@@ -5,6 +5,7 @@ Resampling is GDAL's, through rasterio (`geotoolz.warp`). Boxes are (west, south
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,9 @@ from rasterio import Affine
 
 from geocatalog.footprint import outline_of
 from geocatalog.grid import check_upright, part_of, pixel_grid, window_of
+from geocatalog.load.raster import Mosaic as Merged
+from geocatalog.read.bands import Bands
+from geocatalog.read.onto_grid import Piece
 from geotoolz import warp
 from geotoolz.bands import band_names, check_band_order, coded_bands
 from geotoolz.carrier import (
@@ -34,7 +38,7 @@ from geotoolz.vectors import Rasterize, Vectorize, rasterize, vectorize
 from geotoolz.warp import reproject, reproject_to, resample
 from pipekit import Operator
 from pipekit.carrier import SAME, crs_of, fitting_fill, pixel_offset, same_crs
-from pipekit.pixels import GUIDE, band_roles, check_fill, invalid_mask, keep_off, marked
+from pipekit.pixels import GUIDE, band_roles, check_fill, keep_off, marked
 from pipekit.result_size import check_size
 
 if TYPE_CHECKING:
@@ -342,10 +346,7 @@ class PadTo(FunctionOperator):
         _check_padding(self.mode, self.position)
 
 
-_JOINED = {"min": np.minimum, "max": np.maximum, "mean": np.add}
-"""What becomes of two values; the sum of "mean" is divided in the end."""
-
-_METHODS = ("first", "last", *_JOINED)
+_METHODS = ("first", "last", "min", "max", "mean")
 
 
 def mosaic(rasters: Sequence[Raster], method: str = "first", resampling: str = "nearest") -> Raster:
@@ -503,62 +504,46 @@ def _merge(
     first = parts[0]
     kind = first.values.dtype.newbyteorder("=")
     shape = (*first.shape[:-2], *grid.shape.yx)
-    check_size(shape, np.float64 if method == "mean" else kind, "mosaic")
-    total = np.zeros(shape, np.float64 if method == "mean" else kind)
-    count = np.zeros(shape, np.int32 if method == "mean" else np.bool_)
-    for part in parts:
-        rows, cols, values, usable = _moved(part, grid, resampling)
-        into, seen = total[..., rows, cols], count[..., rows, cols] > 0
-        if method in _JOINED:
-            _JOINED[method](into, values, out=into, where=usable & seen, casting="same_kind")
-        np.copyto(into, values, where=usable if method == "last" else usable & ~seen)
-        count[..., rows, cols] += usable  # of booleans either
-    if method == "mean":
-        np.divide(total, np.maximum(count, 1), out=total)
-        total = np.rint(total) if kind.kind in "iu" else total
-    return _with_nodata(total.astype(kind, copy=False), count > 0, parts, method)
+    work = np.dtype(np.float64) if method == "mean" else kind
+    check_size(shape, work, "mosaic")
+    whole = Merged(method, Bands(work, math.prod(shape[:-2]), None, ()), grid.shape.yx)
+    for part in reversed(parts) if method == "last" else parts:
+        whole.add(_moved(part, grid, resampling))
+    out, empty = whole.merged()
+    out = np.rint(out, out=out) if method == "mean" and kind.kind in "iu" else out
+    out = out.reshape(shape).astype(kind, copy=False)
+    return _with_nodata(out, empty.reshape(shape), parts, method)
 
 
-def _moved(
-    part: GeoTensor, grid: GeoBox, resampling: str
-) -> tuple[slice, slice, NDArray[Any], NDArray[np.bool_]]:
-    """Return the rows and columns of a grid that a raster covers, its values and which count."""
-    crs, (height, width) = str(grid.crs), part.shape[-2:]
+def _moved(part: GeoTensor, grid: GeoBox, resampling: str) -> Piece:
+    """Return what a raster has for a grid, its bands along one axis."""
+    crs, mask, moved = str(grid.crs), None, part
     corner = pixel_offset(grid.transform, part.transform, part.shape[-2:])
-    if corner is not None and same_crs(part.crs, crs):
-        row, col = corner
-        values, fill = values_of(part), fill_of(part)
-        invalid = invalid_mask(values, fill)
-    else:
+    if corner is None or not same_crs(part.crs, crs):
         row, col, height, width = _window(part, grid.transform, crs)
-        place = part_of(grid, row, col, height, width)
+        corner, place = (row, col), part_of(grid, row, col, height, width)
         moved = reproject_to(part, place, resampling)
-        values, fill = moved.values, fill_of(moved)
-        invalid = invalid_mask(values, fill)
-        if fill_of(part) is None and values.dtype.kind != "f":
+        if moved.values.dtype == np.bool_:
             # No value of it stands for nodata, so only its outline tells where it has data.
             whole = GeoTensor(np.ones(part.shape[-2:], bool), part.transform, part.crs, None)
-            invalid = np.broadcast_to(~reproject_to(whole, place).values, values.shape)
-    usable = np.ones(values.shape, bool) if invalid is None else ~invalid
-    return slice(row, row + height), slice(col, col + width), values, usable
+            mask = reproject_to(whole, place).values
+    values = values_of(moved)
+    return Piece(*corner, values.reshape(-1, *values.shape[-2:]), mask, fill_of(moved))
 
 
 def _with_nodata(
-    out: NDArray[Any], seen: NDArray[np.bool_], parts: Sequence[GeoTensor], method: str
+    out: NDArray[Any], empty: NDArray[np.bool_], parts: Sequence[GeoTensor], method: str
 ) -> tuple[NDArray[Any], Any]:
-    """Return a mosaic whose unseen pixels are nodata, by a value that no pixel of it holds."""
-    wished = fitting_fill(fill_of(parts[0]), out.dtype)
-    if out.dtype.kind == "f":
-        out[~seen] = NAN
-        return out, NAN
+    """Return a mosaic whose empty pixels are nodata, by a value that no pixel of it holds."""
     if out.dtype.kind == "b":
         return out, None
-    fills = {fill_of(part) for part in parts}
-    if len(fills) > 1 or wished is None:
-        return marked(out, ~seen, wished, band_roles(parts[0]))
+    floats = out.dtype.kind == "f"
+    wished = NAN if floats else fitting_fill(fill_of(parts[0]), out.dtype)
+    if wished is None or not (floats or len({fill_of(part) for part in parts}) == 1):
+        return marked(out, empty, wished, band_roles(parts[0]))
     if method == "mean":
-        keep_off(out, wished, seen)
-    out[~seen] = wished
+        keep_off(out, wished, ~empty)
+    out[empty] = wished
     return out, wished
 
 
