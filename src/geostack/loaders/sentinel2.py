@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from odc.geo.geobox import GeoBox
     from pystac import Item
+
+    from geopatcher.fields.raster import OpenDatasets
 
 COLLECTION = "sentinel-2-l2a"
 
@@ -166,14 +169,18 @@ def load_s2_full_tile(
     >>> load_s2_full_tile(bands=("B04",), source="simulated").shape
     (1, 10980, 10980)
     """
+    from geopatcher.fields.raster import OpenDatasets
+
     request = _request(bands, bbox, date_range, tile, max_cloud_cover)
     chosen, item = _clearest(request, source)
     assets = band_assets(item, request.assets, chosen)
+    grid, shifts = scene_grid(item, assets[0]), _shifts(item, assets, harmonize)
     attrs = scene_attrs(item, request.assets, chosen, harmonize=harmonize)
-    shifts = _shifts(item, assets, harmonize)
-    return SceneReader(assets, scene_grid(item, assets[0]), take_offset=shifts, attrs=attrs)
+    whole = Window(0, 0, grid.shape[1], grid.shape[0])
+    return SceneReader(assets, grid, whole, shifts, attrs, OpenDatasets())
 
 
+@dataclass(eq=False, repr=False)
 class SceneReader(GeoData):
     """Bands of one scene on one pixel grid, read window by window; speaks georeader's protocol.
 
@@ -186,11 +193,15 @@ class SceneReader(GeoData):
     assets
         One per band.
     grid
-        The pixel grid of the result.
+        The scene's pixel grid.
+    window
+        Which pixels of it are read; what lies beyond the scene is 0.
     take_offset
         For each band, whether Sentinel-2's +1000 is taken away.
     attrs
         Attributes of what is loaded.
+    files
+        What keeps files open.
     """
 
     dtype = np.dtype("uint16")
@@ -199,22 +210,12 @@ class SceneReader(GeoData):
     fill_value_default = 0
     """What lies beyond the scene: no data."""
 
-    def __init__(
-        self,
-        assets: Sequence[Asset],
-        grid: GeoBox,
-        *,
-        take_offset: Sequence[bool],
-        attrs: dict[str, Any],
-    ) -> None:
-        from geopatcher.fields.raster import OpenDatasets
-
-        self.assets = tuple(assets)
-        self.grid = grid
-        self.take_offset = tuple(take_offset)
-        self.attrs = dict(attrs)
-        self._files = OpenDatasets()
-        self._window = self._whole = Window(0, 0, grid.shape[1], grid.shape[0])
+    assets: Sequence[Asset]
+    grid: GeoBox
+    window: Window
+    take_offset: Sequence[bool]
+    attrs: dict[str, Any]
+    files: OpenDatasets
 
     @property
     def crs(self) -> Any:
@@ -228,13 +229,13 @@ class SceneReader(GeoData):
 
     @property
     def _part(self) -> GeoBox:
-        col, row, cols, rows = self._window.flatten()
+        col, row, cols, rows = self.window.flatten()
         return part_of(self.grid, row, col, cols=cols, rows=rows)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """(C, H, W)."""
-        return len(self.assets), int(self._window.height), int(self._window.width)
+        return len(self.assets), int(self.window.height), int(self.window.width)
 
     @property
     def count(self) -> int:
@@ -268,15 +269,8 @@ class SceneReader(GeoData):
         if not boundless:
             window = window.intersection(Window(0, 0, self.shape[2], self.shape[1]))
         col, row, cols, rows = map(int, window.flatten())
-        own = self._window
-        return self._within(Window(own.col_off + col, own.row_off + row, cols, rows))
-
-    def _within(self, window: Window) -> SceneReader:
-        """Return a reader of a window in pixels of the scene, on the same open files."""
-        part = SceneReader.__new__(SceneReader)
-        part.__dict__.update(self.__dict__)
-        part._window = window
-        return part
+        own = self.window
+        return replace(self, window=Window(own.col_off + col, own.row_off + row, cols, rows))
 
     def load(self, boundless: bool = True) -> GeoTensor:
         """Return the pixels, (C, H, W) uint16.
@@ -290,40 +284,35 @@ class SceneReader(GeoData):
         -------
         With the reader's `attrs`; 0 where there is no data.
         """
-        if not boundless and not self._is_inside:
-            return self._within(self._window.intersection(self._whole)).load()
+        whole = Window(0, 0, self.grid.shape[1], self.grid.shape[0])
+        is_inside = union(whole, self.window) == whole
+        if not boundless and not is_inside:
+            return replace(self, window=self.window.intersection(whole)).load()
         values = np.zeros(self.shape, dtype=self.dtype)
 
         def read(index: int) -> None:
-            values[index] = self._band(index)
+            asset = self.assets[index]
+            band = self._quickly(asset) if is_inside else None
+            if band is None:
+                (band,) = read_asset(asset, self._part)
+            values[index] = take_offset(band) if self.take_offset[index] else band
 
         remote = any(is_remote(asset.href) for asset in self.assets)
         each = in_parallel if remote or self.shape[1] * self.shape[2] > _WORTH_THREADS else map
         list(each(read, range(self.count)))
         return GeoTensor(values, self.transform, self.crs, 0, dict(self.attrs))
 
-    @property
-    def _is_inside(self) -> bool:
-        return bool(union(self._whole, self._window) == self._whole)
-
-    def _band(self, index: int) -> NDArray[Any]:
-        asset = self.assets[index]
-        values = self._quickly(asset) if self._is_inside else None
-        if values is None:
-            (values,) = read_asset(asset, self._part)
-        return take_offset(values) if self.take_offset[index] else values
-
     def _quickly(self, asset: Asset) -> NDArray[Any] | None:
         """Return the window from a file that stays open, or None when the plain way is needed."""
         try:
             with rasterio.Env(**gdal_options(asset.href)):
-                file = self._files.get(asset.href, lambda _: self._opened(asset))
+                file = self.files.get(asset.href, lambda _: self._opened(asset))
                 own = getattr(file, "src_dataset", file)  # of one that is resampled
                 as_is = own.dtypes[0] in ("uint8", "uint16") and own.nodata in (None, 0)
                 if as_is and nodata_decides(own, [1]):
-                    return np.asarray(file.read(1, window=self._window))
+                    return np.asarray(file.read(1, window=self.window))
         except RasterioError:
-            self._files.close()
+            self.files.close()
         return None
 
     def _opened(self, asset: Asset) -> Any:

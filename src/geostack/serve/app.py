@@ -15,19 +15,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from georeader.geotensor import GeoTensor
 
-from geostack.loaders.sentinel2 import COLLECTION
-from geostack.request import Request as SceneRequest
+from geostack.loaders.sentinel2 import scene_chip
+from geostack.request import as_bbox
 from geostack.serve.limits import Bodies, Gate, Limits
 from geostack.serve.pipeline import Pipeline, checked_names
-from geostack.serve.pixels import as_geotiff, as_summary, read_scene, read_upload
+from geostack.serve.pixels import as_geotiff, as_summary, check_size, find_item, read_upload
 from geostack.serve.problem import Problem
 from geostack.serve.sandbox import Children, Ran, is_possible
 from geostack.serve.tiles import Layer, TileService
-from geostack.sources import Source, select
+from geostack.sources import Source
 from pipekit import Operator
 from pipekit.lazy import how_to_install
 
 if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
+
     from geostack.serve.asked import SceneBox
 
 _METHODS = ("GET", "HEAD", "POST", "OPTIONS")
@@ -172,7 +174,7 @@ class Service:
         return self.children.run(asked.yaml, chip, kind=kind, output=output, seconds=seconds)
 
     def chip(self, asked: "SceneBox", bands: tuple[str, ...]) -> GeoTensor:
-        """Return the pixels of a scene's box from the server's own source.
+        """Return the pixels of a scene's box from the server's own source, counted before.
 
         Parameters
         ----------
@@ -185,9 +187,20 @@ class Service:
         -------
         GeoTensor
             (C, H, W) uint16, digital numbers.
+
+        Raises
+        ------
+        Problem
+            404 for an unknown scene, 413 for too many pixels.
+        OutsideTileError, AssetNotFoundError, PixelReadError
+            When the box lies elsewhere, a band is lacking, or a file can't be read.
         """
-        request = SceneRequest(COLLECTION, asked.bbox, "../..", assets=bands)
-        return read_scene(select(self.source, request), asked, bands, self.limits)
+        source, item = find_item(self.source, asked.item, asked.bbox, bands)
+
+        def check(grid: "GeoBox") -> None:
+            check_size(len(bands), *grid.shape.yx, self.limits)
+
+        return scene_chip(item, bands, source, as_bbox(asked.bbox), check=check)
 
     async def close(self) -> None:
         """Take nothing new, finish what somebody waits for, and end what nobody does."""
@@ -336,6 +349,7 @@ def _add_pipelines(app: Any, service: Service, accept_yaml: bool) -> None:
 def _add_map(app: Any, service: Service) -> None:
     from fastapi import Request
     from fastapi.responses import JSONResponse, Response
+    from prometheus_client import generate_latest
 
     @app.get("/layers")
     async def list_layers() -> JSONResponse:
@@ -349,12 +363,13 @@ def _add_map(app: Any, service: Service) -> None:
     async def tile(layer: str, z: int, x: int, y: int, request: Request) -> Response:
         """Return a tile of 256 x 256 pixels, Web Mercator."""
         made, hit = await service.tiles.tile(layer, z, x, y)
-        service.metrics.tile(hit)
+        found = "hit" if hit else "miss"
+        service.metrics.tiles.labels(found).inc()
         headers = {
             "X-Config-Hash": service.layers[layer].config_hash,
             "ETag": made.etag,
             "Cache-Control": f"public, max-age={_TILE_AGE}",
-            "X-Cache": "hit" if hit else "miss",
+            "X-Cache": found,
         }
         held = ", ".join(request.headers.getlist("if-none-match"))
         if made.etag in held or held.strip() == "*":
@@ -369,7 +384,8 @@ def _add_map(app: Any, service: Service) -> None:
     @app.get("/metrics")
     async def metrics() -> Response:
         """Tell numbers about the server in Prometheus's text format."""
-        return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
+        told = generate_latest(service.metrics.registry)
+        return Response(told, media_type="text/plain; version=0.0.4")
 
     def page(name: str, media: str) -> Callable[[], Any]:
         # All are files of this package, none is from anywhere else; a browser asks first for none.
@@ -405,63 +421,25 @@ class Metrics:
 
     Examples
     --------
+    >>> from prometheus_client import generate_latest
     >>> metrics = Metrics(lambda: 0)
-    >>> metrics.tile(hit=True)
-    >>> b'geostack_tiles_total{cache="hit"} 1.0' in metrics.text()
+    >>> metrics.tiles.labels("hit").inc()
+    >>> b'geostack_tiles_total{cache="hit"} 1.0' in generate_latest(metrics.registry)
     True
     """
 
     def __init__(self, held: Callable[[], int]) -> None:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-        own = self._registry = CollectorRegistry()
+        own = self.registry = CollectorRegistry()
         labels = ("route", "method", "status")
-        self._requests = Counter("geostack_requests", "Answers given.", labels, registry=own)
+        self.answers = Counter("geostack_requests", "Answers given.", labels, registry=own)
         name, told = "geostack_request_seconds", "Time from request to answer."
-        self._seconds = Histogram(name, told, ("route",), registry=own, buckets=_SECONDS)
+        self.seconds = Histogram(name, told, ("route",), registry=own, buckets=_SECONDS)
         told = "Tiles, by where they came from."
-        self._tiles = Counter("geostack_tiles", told, ("cache",), registry=own)
+        self.tiles = Counter("geostack_tiles", told, ("cache",), registry=own)
         jobs = Gauge("geostack_jobs", "Jobs that run or wait.", registry=own)
         jobs.set_function(held)
-
-    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count an answer.
-
-        Parameters
-        ----------
-        route
-            Its path, with names for what varies.
-        method
-            HTTP's.
-        status
-            HTTP's.
-        seconds
-            From the request to the end of the answer.
-        """
-        known = method if method in _METHODS else "other"
-        self._requests.labels(route, known, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
-
-    def tile(self, hit: bool) -> None:
-        """Count a tile.
-
-        Parameters
-        ----------
-        hit
-            Whether it was kept.
-        """
-        self._tiles.labels("hit" if hit else "miss").inc()
-
-    def text(self) -> bytes:
-        """Return everything in Prometheus's text format.
-
-        Returns
-        -------
-        bytes
-        """
-        from prometheus_client import generate_latest
-
-        return bytes(generate_latest(self._registry))
 
 
 class Answers:
@@ -507,7 +485,9 @@ class Answers:
             await self.app(scope, receive, send_with_headers)
         finally:
             route = getattr(scope.get("route"), "path", "other")
-            self.metrics.answered(route, method, status, time.perf_counter() - started)
+            known = method if method in _METHODS else "other"
+            self.metrics.answers.labels(route, known, str(status)).inc()
+            self.metrics.seconds.labels(route).observe(time.perf_counter() - started)
 
 
 def add_problems(app: Any, config_hash: str) -> None:

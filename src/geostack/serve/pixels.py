@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +12,11 @@ import numpy as np
 from georeader.geotensor import GeoTensor
 
 from geocatalog.read.bands import data_indexes, read_bands
-from geostack.loaders.sentinel2 import COLLECTION, scene_chip
-from geostack.request import BBox, Request, as_bbox
+from geostack.loaders.sentinel2 import COLLECTION
+from geostack.request import Request
 from geostack.serve.limits import Limits
 from geostack.serve.problem import Problem
-from geostack.sources.source import Source
+from geostack.sources import Source, select
 from geostack.transfer import TIFF_STARTS
 from geotoolz.io import write_cog
 from pipekit import content_hash
@@ -24,29 +24,32 @@ from pipekit.pixels import invalid_mask, nodata_of, plain, role_of, roles_in_fil
 from pipekit.scratch import scratch_folder
 
 if TYPE_CHECKING:
-    from odc.geo.geobox import GeoBox
     from pystac import Item
-
-    from geostack.serve.asked import SceneBox
 
 _DATE = re.compile(r"(?:^|[_.-])(\d{4})(\d{2})(\d{2})(?=T|_|\.|-|$)")
 _DTYPES = ("uint8", "uint16", "int16", "float32", "float64")
 
 
-def find_item(source: Source, item_id: str, bbox: BBox) -> Item:
-    """Return an item of a source by its id and a box that it touches.
+def find_item(
+    source: str | Source | None, item_id: str, bbox: Sequence[float], bands: Sequence[str]
+) -> tuple[Source, Item]:
+    """Return an item by its id and a box that it touches, and the source that has it.
 
     Parameters
     ----------
     source
-        Where it is looked for.
+        Where it is looked for, as on a loader.
     item_id
         Its id; a date in it narrows the search.
     bbox
         (west, south, east, north), degrees.
+    bands
+        What is asked of it, for the choice of a source.
 
     Returns
     -------
+    Source
+        It signs what it names.
     Item
 
     Raises
@@ -56,53 +59,17 @@ def find_item(source: Source, item_id: str, bbox: BBox) -> Item:
     SourceUnavailableError
         When the source can't answer.
     """
-    found = _DATE.search(item_id)
-    request = Request(COLLECTION, bbox, "../..")
-    if found:
+    request = Request(COLLECTION, bbox, "../..", assets=bands)
+    chosen = select(source, request)
+    if found := _DATE.search(item_id):
         with suppress(ValueError):  # digits that are no date
             request = Request(COLLECTION, bbox, "-".join(found.groups()))
     # What merely has the methods of a source need not know how to ask for one scene.
-    one: Any = {"item": item_id} if isinstance(source, Source) else {}
-    for item in source.search(**request.query(), **one):
+    one: Any = {"item": item_id} if isinstance(chosen, Source) else {}
+    for item in chosen.search(**request.query(), **one):
         if item.id == item_id:
-            return item
-    raise Problem(404, f"{source.name} has no scene {item_id} at that place")
-
-
-def read_scene(
-    source: Source, asked: SceneBox, bands: tuple[str, ...], limits: Limits
-) -> GeoTensor:
-    """Return a scene's bands over a box, (C, H, W) uint16; counted before anything is read.
-
-    Parameters
-    ----------
-    source
-        Where the scene comes from.
-    asked
-        The scene and the box.
-    bands
-        Names of the bands.
-    limits
-        `max_pixels` is looked at.
-
-    Returns
-    -------
-    GeoTensor
-
-    Raises
-    ------
-    Problem
-        404 for an unknown scene, 413 for too many pixels.
-    OutsideTileError, AssetNotFoundError, PixelReadError
-        When the box lies elsewhere, a band is lacking, or a file can't be read.
-    """
-    bbox = as_bbox(asked.bbox)
-    item = find_item(source, asked.item, bbox)
-
-    def check(grid: GeoBox) -> None:
-        check_size(len(bands), *grid.shape.yx, limits)
-
-    return scene_chip(item, bands, source, bbox, check=check)
+            return chosen, item
+    raise Problem(404, f"{chosen.name} has no scene {item_id} at that place")
 
 
 def check_size(bands: int, rows: int, cols: int, limits: Limits) -> None:

@@ -256,11 +256,19 @@ def _limit(seconds: int) -> None:
         resource.setrlimit(what, (value, value))
 
 
-def _why(error: Exception) -> str:
-    """Return an error in words, its message left out when it could name a file of the server."""
+def _refusal(error: Exception) -> Problem:
+    """Return what the poster is told; no message that could name a file of the server."""
+    if isinstance(error, ConfigError):
+        return Problem(422, f"the pipeline is refused: {str(error)[:500]}")
+    if isinstance(error, MemoryError):
+        return Problem(422, "the pipeline needs more memory than it may have")
+    problem = problem_of(error)
+    if problem is error or problem.status == 422:
+        return problem
+    # A posted pipeline that fails is the poster's mistake, whatever it is.
     name, message = type(error).__name__, str(error)[:300]
     told = message and not any(sign in message for sign in ("/", "\\"))
-    return f"it failed with {name}: {message}" if told else f"it failed with {name}"
+    return Problem(422, f"it failed with {name}: {message}" if told else f"it failed with {name}")
 
 
 def main() -> None:
@@ -270,7 +278,7 @@ def main() -> None:
 
     text, kind, output, seconds, chip = pickle.load(sys.stdin.buffer)
     _limit(seconds)
-    content, problem = b"", None
+    content = b""
     try:
         operator = build(text)
         result = run_bounded(operator, _FILE, chip)
@@ -278,18 +286,9 @@ def main() -> None:
             content = as_geotiff(result, output)
         else:
             content = json.dumps(as_summary(result, output)).encode()
-    except ConfigError as error:
-        problem = Problem(422, f"the pipeline is refused: {str(error)[:500]}")
-    except MemoryError:
-        problem = Problem(422, "the pipeline needs more memory than it may have")
-    except Exception as error:
-        problem = problem_of(error)
-        if problem is not error and problem.status != 422:
-            # A posted pipeline that fails is the poster's mistake, whatever it is.
-            problem = Problem(422, _why(error))
-    if problem is None:
         head = {"status": 200, "config_hash": operator.config_hash}
-    else:
+    except Exception as error:
+        problem = _refusal(error)
         head = {"status": problem.status, "detail": problem.detail}
     answer.write(json.dumps(head).encode() + b"\n" + content)
     answer.flush()

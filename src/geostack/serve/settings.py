@@ -28,14 +28,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from geostack.loaders.sentinel2 import COLLECTION
-from geostack.request import Request, as_bbox
+from geostack.request import as_bbox
 from geostack.serve.limits import Limits
 from geostack.serve.pipeline import Pipeline, checked_names
 from geostack.serve.pixels import find_item
 from geostack.serve.problem import Problem
 from geostack.serve.tiles import Layer, file_layer, scene_layer
-from geostack.sources import select, source_name
+from geostack.sources import source_name
 from pipekit import ConfigError, Operator, from_config
 from pipekit.config import Limits as ConfigLimits
 from pipekit.yaml_text import parse
@@ -106,9 +105,7 @@ def read_settings(path: str | Path) -> Settings:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file} is no text in UTF-8: {error}") from None
     _check(told, "the file", (), ("source", "limits", "accept_yaml", "pipelines", "layers"))
-    source = told.get("source")
-    if source is not None:
-        source = source_name(source)
+    source = None if told.get("source") is None else source_name(told["source"])
     for part in ("pipelines", "layers", "limits"):
         if not isinstance(told.get(part) or {}, dict):
             raise ConfigError(f"{part} must be a mapping, got {told[part]!r}")
@@ -120,7 +117,7 @@ def read_settings(path: str | Path) -> Settings:
     if not isinstance(accept, bool):
         raise ConfigError(f"accept_yaml must be true or false, got {accept!r}")
     return Settings(
-        {name: _pipeline(f"pipelines.{name}", each) for name, each in pipelines.items()},
+        {name: Pipeline(*_operator(f"pipelines.{name}", each)) for name, each in pipelines.items()},
         {
             name: _layer(f"layers.{name}", each, source, file.parent)
             for name, each in layers.items()
@@ -131,29 +128,25 @@ def read_settings(path: str | Path) -> Settings:
     )
 
 
-def _pipeline(place: str, told: Any) -> Pipeline:
-    _check(told, place, ("bands", "pipeline"))
-    return Pipeline(*_operator(told, place))
-
-
 def _layer(place: str, told: Any, source: str | None, folder: Path) -> Layer:
     where = ("file",) if isinstance(told, dict) and "file" in told else ("item", "bbox")
-    _check(told, place, (*where, "bands", "pipeline"), ("title", "halo"))
-    operator, bands = _operator(told, place)
+    operator, bands = _operator(place, told, where, ("title", "halo"))
     looks: dict[str, Any] = {key: told[key] for key in ("title", "halo") if key in told}
     if "file" in told:
         return file_layer(folder / str(told["file"]), operator, bands, **looks)
     bbox = as_bbox(told["bbox"])
-    chosen = select(source, Request(COLLECTION, bbox, "../..", assets=bands))
     try:
-        item = find_item(chosen, str(told["item"]), bbox)
+        chosen, item = find_item(source, str(told["item"]), bbox, bands)
     except Problem as problem:
         raise ConfigError(f"{place}: {problem.detail}") from None
     return scene_layer(item, operator, bands, chosen, view=bbox, **looks)
 
 
-def _operator(told: Any, place: str) -> tuple[Operator, tuple[str, ...]]:
+def _operator(
+    place: str, told: Any, needed: Sequence[str] = (), optional: Sequence[str] = ()
+) -> tuple[Operator, tuple[str, ...]]:
     """Return the operator of a pipeline or layer, and the names of the bands that it is given."""
+    _check(told, place, (*needed, "bands", "pipeline"), optional)
     bands = told["bands"]
     if not isinstance(bands, list) or not bands or not all(isinstance(b, str) for b in bands):
         raise ConfigError(f"{place}.bands must list at least one name, got {bands!r}")

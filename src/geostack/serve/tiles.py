@@ -49,7 +49,6 @@ Box = tuple[float, float, float, float]
 """(west, south, east, north)."""
 Key = tuple[str, int, int, int]
 """(layer's name, z, x, y)."""
-Band = tuple[NDArray[Any], NDArray[np.bool_]]
 """Values (rows, cols), and where they are valid."""
 
 TILE = 256
@@ -234,18 +233,36 @@ class Layer:
         return encode_png(colours[:, inner, inner], opacity) if opacity.any() else empty_png()
 
     def _read(self, grid: GeoBox) -> tuple[NDArray[Any], NDArray[np.bool_], float | None]:
-        """Return a grid's pixels (C, H, W), which (H, W) a file has, and what marks the others."""
-        read: list[Band] = []
+        """Return a grid's pixels (C, H, W), which (H, W) a file has, and what marks the others.
+
+        Quantities are interpolated; classes, bits and masks come by the nearest pixel.
+        """
+        read: list[tuple[NDArray[Any], NDArray[np.bool_]]] = []
         # Bands of one file lie in the same blocks: read together, each is decoded once.
-        for _, same in groupby(self.assets, lambda asset: asset.href):
-            read += _read_file(list(same), grid, self.nodata)
-        bands = [
+        for href, group in groupby(self.assets, lambda asset: asset.href):
+            same = list(group)
+            piece, bands = read_piece(
+                href,
+                grid,
+                [asset.band for asset in same],
+                "bilinear",
+                assumed_nodata=self.nodata,
+                names=[asset.key for asset in same],
+                sign=same[0].source.sign,
+                what=str(same[0]),
+            )
+            values = np.zeros((bands.count, *grid.shape), bands.dtype)
+            valid = np.zeros(values.shape, bool)
+            if piece is not None:
+                values[:, *piece.window], valid[:, *piece.window] = piece.data, piece.valid
+            read += zip(values, valid, strict=True)
+        shifted = [
             take_offset(values) if offset else values
             for (values, _), offset in zip(read, self.offsets, strict=True)
         ]
-        valid = np.stack([each for _, each in read])
-        stack, fill = marked(np.stack(bands), ~valid, self.nodata)
-        return stack, np.logical_or.reduce(valid), fill
+        seen = np.stack([valid for _, valid in read])
+        stack, fill = marked(np.stack(shifted), ~seen, self.nodata)
+        return stack, np.logical_or.reduce(seen), fill
 
 
 def scene_layer(
@@ -401,29 +418,6 @@ def tile_bounds(z: int, x: int, y: int) -> Box:
 
 def _apart(one: Box, other: Box) -> bool:
     return one[0] >= other[2] or one[2] <= other[0] or one[1] >= other[3] or one[3] <= other[1]
-
-
-def _read_file(assets: Sequence[Asset], grid: GeoBox, nodata: float | None) -> list[Band]:
-    """Return bands of one file on a grid.
-
-    Quantities are interpolated; classes, bits and masks come by the nearest pixel.
-    """
-    first = assets[0]
-    piece, bands = read_piece(
-        first.href,
-        grid,
-        [asset.band for asset in assets],
-        "bilinear",
-        assumed_nodata=nodata,
-        names=[asset.key for asset in assets],
-        sign=first.source.sign,
-        what=str(first),
-    )
-    values = np.zeros((bands.count, *grid.shape), bands.dtype)
-    valid = np.zeros(values.shape, bool)
-    if piece is not None:
-        values[:, *piece.window], valid[:, *piece.window] = piece.data, piece.valid
-    return list(zip(values, valid, strict=True))
 
 
 def picture(values: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -16,7 +16,7 @@ from rasterio import Affine
 from waiting import until
 
 from geostack.serve.problem import Problem
-from geostack.serve.sandbox import Children, _why, build, is_possible, visitors_registry
+from geostack.serve.sandbox import Children, _refusal, build, is_possible, visitors_registry
 from geotoolz import NDVI, DNToReflectance, PadTo
 from pipekit import ConfigError, Fanout, to_yaml
 
@@ -106,10 +106,10 @@ def test_a_huge_result_is_refused_by_its_size_before_it_is_made(text):
 
 
 def test_a_message_that_may_name_a_file_of_the_server_is_not_told():
-    assert _why(ValueError("no /srv/secret")) == "it failed with ValueError"
-    assert _why(ValueError("no C:\\secret")) == "it failed with ValueError"
-    assert _why(ValueError("no such band")) == "it failed with ValueError: no such band"
-    assert _why(ValueError()) == "it failed with ValueError"
+    assert _refusal(ValueError("no /srv/secret")).detail == "it failed with ValueError"
+    assert _refusal(ValueError("no C:\\secret")).detail == "it failed with ValueError"
+    assert _refusal(ValueError("no such band")).detail == "it failed with ValueError: no such band"
+    assert _refusal(ValueError()).detail == "it failed with ValueError"
 
 
 def test_an_interrupt_of_the_servers_terminal_is_not_meant_for_the_child(tmp_path):
