@@ -18,12 +18,11 @@ from geopandas import GeoDataFrame
 from geocatalog.catalog import DERIVED, GeoCatalog, InMemoryGeoCatalog
 from geocatalog.errors import CatalogError
 from geocatalog.expression import check_boolean, compile_expression
-from geocatalog.folder_source import FolderSource
 from geocatalog.footprint import Bounds, Region, crs_text, mended
 from geocatalog.interval import OPEN_END, OPEN_START, interval_of
 from geocatalog.item_source import ENDINGS, ItemSource, holds_items
 from geocatalog.parquet import COVERING, columns_from_arrow, frame_from_arrow
-from geocatalog.parquet_source import ParquetSource
+from geocatalog.parquet_source import FolderSource, ParquetSource
 from geocatalog.rows import CatalogRow, rows_of
 from geocatalog.table import (
     FootprintTable,
@@ -185,17 +184,15 @@ class DuckDBGeoCatalog(GeoCatalog):
         return self._read_table(self.columns)
 
     def _read_table(self, names: list[str]) -> pa.Table:
-        if not self._regions:
-            with self._source.explaining():
-                few = self._few_rows(names)
-                wanted, cursor = self._source.columns(names), self._source.thread_cursor()
-                if few is not None:
-                    return self._source.conformed(few, names)
-                whole = self._relation(wanted, cursor).to_arrow_table()
-                return self._source.conformed(whole, names)
-        tables = [batch.select(names) for batch, _ in self._batches(names)]
-        empty = self._source.schema(names).empty_table()
-        return pa.concat_tables(tables or [self._source.conformed(empty, names)])
+        if self._regions:
+            empty = self._source.conformed(self._source.schema(names).empty_table(), names)
+            parts = (table.select(names) for table, _ in self._batches(names))
+            return pa.concat_tables([empty, *parts])
+        with self._source.explaining():
+            rows = self._few_rows(names)
+            if rows is None:
+                rows = self._relation(names, self._source.thread_cursor()).to_arrow_table()
+            return self._source.conformed(rows, names)
 
     def _few_rows(self, names: list[str]) -> pa.Table | None:
         """Return the rows as Arrow when they are few, else None.
@@ -315,8 +312,9 @@ class DuckDBGeoCatalog(GeoCatalog):
             cursor = self._source.thread_cursor()
             return cursor.execute(statement, self._conditions()[1]).fetchall()
 
-    def _relation(self, what: str, cursor: duckdb.DuckDBPyConnection) -> Any:
-        return cursor.sql(self._statement(what), params=self._conditions()[1])
+    def _relation(self, names: list[str], cursor: duckdb.DuckDBPyConnection) -> Any:
+        statement = self._statement(self._source.columns(names))
+        return cursor.sql(statement, params=self._conditions()[1])
 
     def explain(self, analyze: bool = True) -> str:
         """Return DuckDB's plan of the query.
@@ -366,8 +364,7 @@ class DuckDBGeoCatalog(GeoCatalog):
             return
         # A cursor of its own, for a result that is read while others are.
         self._source.info.check_unchanged()
-        wanted = self._source.columns(names)
-        relation = self._relation(wanted, self._source.connection.cursor())
+        relation = self._relation(names, self._source.connection.cursor())
         for batch in relation.to_arrow_reader(rows):
             self._source.info.check_unchanged()
             yield pa.Table.from_batches([batch])

@@ -278,15 +278,9 @@ def _longest(text: str, node: dict[str, Any], depth: int = 0) -> int:
 
 def _problems(node: Any, columns: dict[str, str]) -> Iterator[str]:
     """Yield what is not allowed in a syntax tree."""
-    if isinstance(node, list):
-        for child in node:
-            yield from _problems(child, columns)
-    elif isinstance(node, dict):
-        if "class" in node:
-            yield from _node_problems(node, columns)
-        for name, child in node.items():
-            if name != "literal":
-                yield from _problems(child, columns)
+    yield from _node_problems(node, columns)
+    for child in _children(node):
+        yield from _problems(child, columns)
 
 
 def _node_problems(node: dict[str, Any], columns: dict[str, str]) -> Iterator[str]:

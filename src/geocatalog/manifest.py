@@ -12,9 +12,10 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,9 @@ TRIES = 100
 """At a list that others replace at the same time."""
 
 _NAME = re.compile(r"([^/\\]+=[^/\\]+/)?rows-[0-9a-f]{32}\.parquet")
+
+NOWHERE = (np.nan,) * 4
+"""The box of what has no footprint."""
 
 UNFINISHED = ".rows-"
 """How the names of folders begin in which rows wait to be sorted."""
@@ -179,9 +183,8 @@ class Manifest:
         -------
         The same files.
         """
-        boxes = [part.bounds for part in self.parts if part.bounds is not None]
         extents = [part.extent for part in self.parts if part.extent is not None]
-        around = extent_of(np.array(boxes).reshape(-1, 4))
+        around = extent_of(spans_of(self.parts)[0])
         ends = list(zip(*extents, strict=True))
         known = interval_of(min(ends[0]), max(ends[1])) if ends else None
         undated = any(part.undated for part in self.parts)
@@ -288,7 +291,7 @@ def change_manifest(
 
 
 @contextmanager
-def writing(folder: Path | Place) -> Iterator[tuple[Path | None, Manifest | None]]:
+def writing(folder: Path | Place) -> Iterator[tuple[str, Manifest | None]]:
     """Hold a folder for one writer, without what a killed one left behind.
 
     Parameters
@@ -299,18 +302,18 @@ def writing(folder: Path | Place) -> Iterator[tuple[Path | None, Manifest | None
 
     Yields
     ------
-    nearby : Path or None
-        Where rows wait to be sorted: the folder, or None for that of temporary files.
+    room : str
+        A folder for rows that wait to be sorted: in the folder, or among temporary files.
     manifest : Manifest or None
-        The list as it is while the folder is held; None where there is none, and on a store.
+        The list of files, which stays as it is while the folder is held; None where there is none.
     """
-    if isinstance(folder, Path):
-        with locked(folder / ".lock"):
-            manifest, _ = read_manifest(folder)
-            _remove_unlisted(folder, manifest)
-            yield folder, manifest
-    else:
-        yield None, None
+    near = folder if isinstance(folder, Path) else None
+    with nullcontext() if near is None else locked(near / ".lock"):
+        manifest, _ = read_manifest(folder)
+        if near is not None:
+            _remove_unlisted(near, manifest)
+        with TemporaryDirectory(prefix=UNFINISHED, dir=near) as room:
+            yield room, manifest
 
 
 def _remove_unlisted(folder: Path, manifest: Manifest | None) -> None:
@@ -374,8 +377,7 @@ def spans_of(parts: tuple[Part, ...]) -> tuple[np.ndarray, np.ndarray]:
     times : (N, 2) int64
         First and last microsecond, which are all for a file with undated rows.
     """
-    none = (np.nan,) * 4
     every = (np.iinfo(np.int64).min, np.iinfo(np.int64).max)
-    bounds = np.array([part.bounds or none for part in parts], dtype=float).reshape(-1, 4)
+    bounds = np.array([part.bounds or NOWHERE for part in parts], dtype=float).reshape(-1, 4)
     times = [every if part.undated or part.extent is None else part.extent for part in parts]
     return bounds, np.array(times, dtype=np.int64).reshape(-1, 2)

@@ -224,24 +224,6 @@ def _repetitive(table: pa.Table) -> list[str]:
     return [name for name in text if len(table.column(name).unique()) < len(table) / 4]
 
 
-def geo_table(catalog: InMemoryGeoCatalog) -> pa.Table:
-    """Return a table as Arrow in GeoParquet's layout, sorted, with its metadata.
-
-    Parameters
-    ----------
-    catalog
-        The rows.
-
-    Returns
-    -------
-    One Arrow row per row of the catalog.
-    """
-    source, table = catalog.table, arrow_table(catalog)
-    if len(source) < 2:
-        return table
-    return table.take(hilbert_order(source.bounds, source.crs, source.starts, source.ends))
-
-
 def arrow_table(catalog: InMemoryGeoCatalog) -> pa.Table:
     """Return a table as Arrow in GeoParquet's layout with its metadata, in its own order.
 
@@ -557,8 +539,7 @@ def from_geoparquet(path: Any) -> InMemoryGeoCatalog:
     names = [name for name in info.types if name != info.covering]
     place = place_of(info.path)
     # Of an object all is asked for at once: pyarrow would ask for each row group in turn.
-    whole = None if place is None else pa.BufferReader(place.read())
-    with parquet_file(info.path) if whole is None else pq.ParquetFile(whole) as file:
+    with pq.ParquetFile(info.path if place is None else pa.BufferReader(place.read())) as file:
         # A name with a dot in it asks for a part of another column, too.
         table = file.read(columns=names).select(names)
         frame = frame_from_arrow(table, info.geometry, info)

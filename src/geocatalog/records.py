@@ -6,7 +6,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -25,7 +24,7 @@ from geocatalog.read.signers import place_of, signer_name
 from geocatalog.table import column_of
 from pipekit.carrier import same_crs
 from pipekit.operator import summarise
-from pipekit.parallel import in_order
+from pipekit.parallel import in_threads
 from pipekit.tokens import redact
 
 DEFAULT_WORKERS = 32
@@ -118,29 +117,25 @@ def read_catalog(
     records: list[FileRecord] = []
     skipped: list[tuple[str, str]] = []
     shown: Any = {"total": len(stored), "disable": None if progress else True, "delay": 2}
-    with ThreadPoolExecutor(workers) as pool:
-        done = in_order(
-            lambda path: pool.submit(read, path),
-            stored,
-            len(stored),
-            lambda future: future.exception() or future.result(),
-        )
-        for path, found in tqdm(done, desc="headers", unit="file", **shown):
-            if not isinstance(found, Exception):
-                records += [each for each in found if isinstance(each, FileRecord)]
-                skipped += [(path, each) for each in found if isinstance(each, str)]
-                continue
-            reason = f"{type(found).__name__}: {redact(str(found))}"
+
+    def attempt(path: str) -> Sequence[FileRecord | str]:
+        try:
+            return read(path)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {redact(str(error))}"
             if on_error == "skip":
-                skipped.append((path, reason))
-                continue
-            pool.shutdown(wait=False, cancel_futures=True)
-            if isinstance(found, CatalogError):
-                raise found if path in str(found) else CatalogError(f"{path}: {found}") from found
+                return [reason]
+            if isinstance(error, CatalogError):
+                raise error if path in str(error) else CatalogError(f"{path}: {error}") from error
             raise CatalogError(
                 f"cannot read the header of {path}: {reason}; "
                 "pass on_error='skip' to leave such files out"
-            ) from found
+            ) from error
+
+    done = zip(stored, in_threads(attempt, stored, workers), strict=True)
+    for path, found in tqdm(done, desc="headers", unit="file", **shown):
+        records += [each for each in found if isinstance(each, FileRecord)]
+        skipped += [(path, each) for each in found if isinstance(each, str)]
     return assemble(records, target_crs, backend, skipped)
 
 

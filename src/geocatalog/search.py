@@ -189,11 +189,15 @@ def search_items(
     SearchError
         When the service does not answer, or its pages repeat.
     """
-    opened = open_client(client, policy) if isinstance(client, str) else client
+    from pystac_client import Client
+
+    if isinstance(client, str):
+        opening = partial(Client.open, client, stac_io=patient_io(policy))
+        client = asking(client, opening, SearchError)
     seen: set[tuple[str, str]] = set()
     parts = [None] if bbox is None else box_parts(degree_box(bbox))
     for part in parts:
-        for page in _pages(opened, policy, bbox=part, **terms):
+        for page in _pages(client, policy, bbox=part, **terms):
             for item in page:
                 key = str(item.collection_id), item.id
                 if key in seen:
@@ -206,60 +210,24 @@ def search_items(
 
 def _pages(client: Any, policy: RetryPolicy | None, **terms: Any) -> Iterator[list[Item]]:
     """Yield the items of each page."""
-    from pystac import Link
-
     try:
         search = client.search(**terms)
     except Exception as error:  # of a client that raises just that for a date that is none
         raise CatalogError(f"no question to a service: {error}; asked was {terms}") from error
     io = patient_io(policy, like=client._stac_io)
-    parameters = search.get_parameters()
-    ask = partial(io.read_json, search.url, method=search.method, parameters=parameters)
+    pages = io.get_pages(search.url, search.method, search.get_parameters())
 
-    def read() -> tuple[list[Item], Link | None]:
-        page = ask()
-        features = page.get("features") or ()
-        items = [service_item(feature, search.url, files=True) for feature in features]
-        following = [link for link in page.get("links") or () if link.get("rel") == "next"]
-        return items, Link.from_dict(following[0]) if following else None
+    def read() -> list[Item]:
+        features = next(pages, {}).get("features") or ()
+        return [service_item(feature, search.url, files=True) for feature in features]
 
     seen: set[tuple[str | None, str]] = set()
-    while True:
-        items, link = asking(search.url, read, SearchError)
+    while items := asking(search.url, read, SearchError):
         ids = {(item.collection_id, item.id) for item in items}
-        if items and ids <= seen:
+        if ids <= seen:
             raise SearchError(
                 f"{redact(search.url)} gave the same page of results twice after {len(seen)} "
                 "items, so the rest cannot be listed; ask for a shorter time"
             )
         seen |= ids
         yield items
-        if not items or link is None:
-            return
-        ask = partial(io.read_json, link, parameters=parameters)
-
-
-def open_client(url: str, policy: RetryPolicy | None = None) -> Client:
-    """Return a client of a STAC service whose answers are waited for in bounds.
-
-    Parameters
-    ----------
-    url
-        Of the service.
-    policy
-        How often and how long to try.
-
-    Returns
-    -------
-    A `pystac_client.Client`.
-
-    Raises
-    ------
-    SearchError
-        When the service does not answer.
-    """
-    from pystac_client import Client
-
-    opening = partial(Client.open, url, stac_io=patient_io(policy))
-    client: Client = asking(url, opening, SearchError)
-    return client

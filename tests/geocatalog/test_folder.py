@@ -26,7 +26,6 @@ from geocatalog import (
     to_geoparquet,
 )
 from geocatalog import folder as folder_module
-from geocatalog import runs as runs_module
 from geocatalog.manifest import MANIFEST
 
 KINDS = ("box", "box", "triangle", "across 180", "nowhere")
@@ -113,9 +112,8 @@ def test_any_pieces_and_any_compaction_are_one_catalog(
     ends = sorted(min(end, len(rows)) for end, _ in cuts)
     pieces = [whole.table.frame.iloc[a:b] for a, b in itertools.pairwise([0, *ends, len(rows)])]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs_module, "FILE_ROWS", file_rows)
         patch.setattr(folder_module, "FILE_ROWS", file_rows)
-        patch.setattr(runs_module, "WAITING_BYTES", waiting)
+        patch.setattr(folder_module, "WAITING_BYTES", waiting)
         to_geoparquet(iter([pieces[0]]), folder, partition=partition, row_group_size=2)
         for piece, then_compact in zip(
             pieces[1:], [*(flag for _, flag in cuts), False], strict=False

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geocatalog import CatalogError
-from geocatalog.interval import as_interval, as_utc, pack_time
-from geocatalog.iso8601 import covered
+from geocatalog.interval import as_interval, as_utc, covered, pack_time
 
 
 def micros(moment):
