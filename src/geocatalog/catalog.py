@@ -44,6 +44,7 @@ from geocatalog.table import (
 )
 from pipekit.carrier import same_crs
 from pipekit.lazy import needed
+from pipekit.operator import checked_option
 
 BACKENDS = ("raster", "xarray", "vector")
 """Kinds of file a catalog may list."""
@@ -678,8 +679,7 @@ class InMemoryGeoCatalog(GeoCatalog):
     """
 
     def __init__(self, gdf: GeoDataFrame, backend: str = "raster") -> None:
-        if backend not in BACKENDS:
-            raise CatalogError(f"backend must be one of {BACKENDS}, got {backend!r}")
+        checked_option(backend, "backend", BACKENDS, CatalogError)
         self._cut_from(FootprintTable.of(gdf), backend, None)
 
     def _cut_from(self, table: FootprintTable, backend: str, rows: np.ndarray | None) -> None:

@@ -32,6 +32,7 @@ from geocatalog.table import (
     extent_of,
     normalise_frame,
 )
+from pipekit.operator import checked_option
 from pipekit.places import place_of
 
 BATCH_ROWS = 8192
@@ -466,8 +467,7 @@ def open_catalog(path: Any, asset_key: _Keys = None, *, engine: str = "duckdb") 
     ...
     geocatalog.errors.CatalogError: no catalog file at ...nowhere.parquet
     """
-    if engine not in ENGINES:
-        raise CatalogError(f"engine must be one of {ENGINES}, got {engine!r}")
+    checked_option(engine, "engine", ENGINES, CatalogError)
     if engine == "memory":
         return open_catalog(path, asset_key).materialize()
     store = place_of(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipekit.operator import checked_count, checked_option
+
 
 class CatalogError(ValueError):
     """Input that cannot become, or is not, a catalog.
@@ -46,7 +48,5 @@ def check_reading(workers: int, on_error: str) -> None:
     --------
     >>> check_reading(8, "skip")
     """
-    if on_error not in ("raise", "skip"):
-        raise CatalogError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
-    if workers < 1:
-        raise CatalogError(f"workers must be at least 1, got {workers}")
+    checked_option(on_error, "on_error", ("raise", "skip"), CatalogError)
+    checked_count(workers, "workers", refusal=CatalogError)

@@ -56,6 +56,7 @@ from geocatalog.parquet import (
 from geocatalog.table import extent_of
 from pipekit.carrier import same_crs
 from pipekit.files import keep_inputs, place_to_write
+from pipekit.operator import checked_option
 from pipekit.places import Place
 
 PARTITIONS = {"all": "", "year": "Y", "month": "M", "day": "D"}
@@ -138,8 +139,7 @@ def to_geoparquet(
 
 
 def _write_folder(rows: Any, folder: Path | Place, partition: str, row_group_size: int) -> str:
-    if partition not in PARTITIONS:
-        raise CatalogError(f"partition must be one of {tuple(PARTITIONS)}, got {partition!r}")
+    checked_option(partition, "partition", PARTITIONS, CatalogError)
     if isinstance(folder, Path):
         if folder.is_file():
             raise CatalogError(f"{folder} is a file, and a partitioned catalog is a folder")

@@ -34,6 +34,7 @@ from geocatalog.footprint import Bounds, as_crs
 from geocatalog.interval import as_interval, iso_ends
 from geocatalog.table import CORE_COLUMNS, FootprintTable, extent_of, with_footprints
 from pipekit.files import keep_inputs, place_to_write, whole
+from pipekit.operator import checked_count
 from pipekit.places import PlaceError, place_of
 
 SCHEMA_VERSION = 1
@@ -179,8 +180,7 @@ def target_of(path: Any, source: Any, caller: str, row_group_size: int) -> Any:
     CatalogError
         For a size below 1, a path that is neither, and the source's own file.
     """
-    if row_group_size < 1:
-        raise CatalogError(f"row_group_size must be at least 1, got {row_group_size}")
+    checked_count(row_group_size, "row_group_size", refusal=CatalogError)
     target = place_to_write(path, "path must be a file", CatalogError)
     own = getattr(source, "path", None)
     keep_inputs(target, [] if own is None else [own], caller, CatalogError)

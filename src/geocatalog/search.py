@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from affine import Affine
 
 from geocatalog.catalog import InMemoryGeoCatalog
@@ -19,6 +18,7 @@ from geocatalog.read.service import asking, patient_io, service_item
 from geocatalog.records import assemble
 from geocatalog.stac import PROPERTIES, Asked, as_names, from_stac_items, records_of
 from geocatalog.table import as_json
+from pipekit.operator import checked_count
 from pipekit.retry import RetryPolicy
 from pipekit.tokens import redact
 
@@ -105,7 +105,9 @@ def from_stac_search(
     if hasattr(client, "search") or isinstance(client, str):
         named = [collections] if isinstance(collections, str) else collections
         terms: dict[str, Any] = {"collections": named, "datetime": _asked_time(datetime)}
-        terms |= {"query": as_json(query), "limit": _page(page_size, max_items)}
+        size = checked_count(page_size, "page_size", refusal=CatalogError)
+        most = checked_count(max_items, "max_items", none=True, refusal=CatalogError)
+        terms |= {"query": as_json(query), "limit": min(size, most or size)}
         found = search_items(client, bbox, max_items, policy, **terms)
     elif callable(getattr(client, "items", None)) and not isinstance(client, Mapping):
         found = client.items()
@@ -130,16 +132,6 @@ def from_stac_search(
             if move is not None and is_north_up(Affine(*move)):  # the footprint is the grid already
                 del record.extras["proj:transform"], record.extras["proj:shape"]
     return assemble(records, crs, "raster", skipped)
-
-
-def _page(size: int, limit: int | None) -> int:
-    numbers = (size,) if limit is None else (size, limit)
-    if not all(isinstance(each, int | np.integer) and each >= 1 for each in numbers):
-        raise CatalogError(
-            f"page_size and max_items must be whole numbers of at least 1, got {size} and {limit}; "
-            "max_items=None is every item"
-        )
-    return int(min(numbers))
 
 
 def _asked_time(value: Any) -> Any:

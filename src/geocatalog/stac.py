@@ -38,6 +38,7 @@ from geocatalog.interval import as_interval
 from geocatalog.read.signers import SIGNER_FIELD
 from geocatalog.records import FileRecord, assemble, stored_path
 from geocatalog.table import as_json, is_known
+from pipekit.operator import checked_option
 
 PROPERTIES = {
     "cloud_cover": "eo:cloud_cover",
@@ -168,10 +169,8 @@ class Asked:
     always: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        if self.footprint not in ("file", "geometry"):
-            raise CatalogError(f"footprint must be 'file' or 'geometry', got {self.footprint!r}")
-        if self.per not in ("item", "asset"):
-            raise CatalogError(f"per must be 'item' or 'asset', got {self.per!r}")
+        checked_option(self.footprint, "footprint", ("file", "geometry"), CatalogError)
+        checked_option(self.per, "per", ("item", "asset"), CatalogError)
         # A tuple: a generator has its names once only.
         object.__setattr__(self, "asset_key", as_names(self.asset_key, "asset_key"))
         if self.asset_key is not None and not len(self.asset_key):

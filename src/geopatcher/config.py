@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import operator
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from geopatcher.patch import PatchError
 from pipekit.config import Limits
+from pipekit.operator import checked_count, checked_number, checked_option
 from pipekit.registry import ConfigError, Registry, UntrustedOperatorError
 from pipekit.serialize import decode
 
@@ -202,83 +203,14 @@ got (0, 192)
     return rows, cols
 
 
-def as_choice(value: Any, name: str, accepted: tuple[str, ...]) -> str:
-    """Return `value` when it is one of the accepted words, else raise `PatchError`.
+as_choice = partial(checked_option, refusal=PatchError)
+"""`pipekit.arguments.checked_option` whose error is a `PatchError`, as those below are."""
 
-    Parameters
-    ----------
-    value : any
-        The argument.
-    name : str
-        Its name, for the message.
-    accepted : tuple of str
-        The words.
+as_count = partial(checked_count, refusal=PatchError)
+"""Whole numbers of at least 1, or another least."""
 
-    Returns
-    -------
-    str
-        The word.
-
-    Examples
-    --------
-    >>> as_choice("skip", "on_error", ("raise", "skip"))
-    'skip'
-    """
-    if value not in accepted:
-        raise PatchError(f"{name} must be one of {', '.join(accepted)}, got {value!r}")
-    return str(value)
-
-
-def as_count(value: Any, name: str, least: int = 1) -> int:
-    """Return a whole number of at least `least`, else raise `PatchError`.
-
-    Parameters
-    ----------
-    value : any
-        The argument.
-    name : str
-        Its name, for the message.
-    least : int
-        The smallest number.
-
-    Returns
-    -------
-    int
-        The number.
-
-    Examples
-    --------
-    >>> as_count(3, "length")
-    3
-    """
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-        raise PatchError(f"{name} must be a whole number of at least {least}, got {value!r}")
-    return int(value)
-
-
-def as_positive(value: Any, name: str) -> float:
-    """Return a number that is above 0 and finite, else raise `PatchError`.
-
-    Parameters
-    ----------
-    value : any
-        The argument.
-    name : str
-        Its name, for the message.
-
-    Returns
-    -------
-    float
-        The number.
-
-    Examples
-    --------
-    >>> as_positive(2.5, "radius_km")
-    2.5
-    """
-    if not (math.isfinite(value) and value > 0):
-        raise PatchError(f"{name} must be positive and finite, got {value!r}")
-    return value
+as_positive = partial(checked_number, low=0, inside=True, refusal=PatchError)
+"""Finite numbers above 0."""
 
 
 def share_of(what: str) -> Callable[[Any, str], float]:
@@ -299,13 +231,8 @@ def share_of(what: str) -> Callable[[Any, str], float]:
     >>> share_of("the chip")(0.5, "alpha")
     0.5
     """
-
-    def check(value: Any, name: str) -> float:
-        if not 0 <= value <= 1:
-            raise PatchError(f"{name} is a share of {what}, 0 to 1, got {value!r}")
-        return value
-
-    return check
+    unit = f", a share of {what}"
+    return partial(checked_number, low=0, high=1, unit=unit, refusal=PatchError)
 
 
 def is_a(obj: Any, *classes: str) -> bool:

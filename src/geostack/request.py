@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pipekit.operator import checked_count
+from pipekit.operator import checked_count, checked_number
 
 BBox = tuple[float, float, float, float]
 """(west, south, east, north), degrees, EPSG:4326; west > east crosses the antimeridian."""
@@ -479,14 +479,10 @@ def as_cloud_cover(max_cloud_cover: float | None) -> float | None:
     if max_cloud_cover is None:
         return None
     try:
-        value = float(max_cloud_cover)
+        value: Any = float(max_cloud_cover)
     except (TypeError, ValueError):
-        value = -1.0
-    if not 0 <= value <= 100:
-        raise ValueError(
-            f"max_cloud_cover is a percentage, 0 to 100, or None for any, got {max_cloud_cover!r}"
-        )
-    return value
+        value = max_cloud_cover
+    return float(checked_number(value, "max_cloud_cover", 0, 100, unit=" percent, or None for any"))
 
 
 def as_bands(bands: Sequence[str], known: Sequence[str], product: str) -> tuple[str, ...]:
@@ -554,4 +550,4 @@ def as_count(name: str, value: float) -> int:
     50
     """
     whole = isinstance(value, float) and value.is_integer()
-    return int(checked_count(name, int(value) if whole else value))
+    return int(checked_count(int(value) if whole else value, name))

@@ -31,8 +31,8 @@ from geotoolz.carrier import (
     valid_values,
     values_of,
 )
-from pipekit import Operator
 from pipekit.carrier import fitting_fill
+from pipekit.operator import Operator, checked_number
 from pipekit.pixels import check_fill, invalid_mask, keep_off, whole_numbers
 
 Seed = int | Sequence[int] | None
@@ -55,8 +55,8 @@ class Augmentation(Operator):
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if (name == "p" or name.startswith("p_")) and not 0 <= value <= 1:
-                raise ValueError(f"{name} must be a probability, 0 to 1, got {value}")
+            if name == "p" or name.startswith("p_"):
+                checked_number(value, name, 0, 1, unit=", a probability")
 
     def __call__(self, chip: Any = None, /, *labels: Any, seed: Seed = None) -> Any:
         """Return the changed chip, or (chip, label, ...) when labels were given."""
@@ -506,8 +506,7 @@ class GaussianNoise(ValueChange):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (np.isfinite(self.sigma) and self.sigma >= 0):
-            raise ValueError(f"sigma must be 0 or more, got {self.sigma}")
+        checked_number(self.sigma, "sigma", 0)
 
     def _changed(self, rng: Generator, chip: Raster) -> Values:
         values = values_of(chip)
@@ -664,8 +663,7 @@ class CutMix(Augmentation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.alpha > 0:
-            raise ValueError(f"alpha must be positive, got {self.alpha}")
+        checked_number(self.alpha, "alpha", 0, inside=True)
 
     def _augment(self, rng: Generator, chip: Raster, *labels: Raster) -> tuple[Raster, ...]:
         batch = values_of(chip)

@@ -81,7 +81,7 @@ def find_breaks(
     >>> str(dates_of(after))[:10], step.round(2)
     ('2002-07-01', np.float64(-0.5))
     """
-    checked_count("max_breaks", max_breaks)
+    checked_count(max_breaks, "max_breaks")
     _check_chances(level, trim)
     columns = harmonic_matrix(days_of(dates), period, harmonics, trend)
     check_size((max_breaks, 3, *np.shape(stack)[1:]), np.float64, "find_breaks")
@@ -244,5 +244,5 @@ class FindBreaks(PerPixel):
     def __init__(self) -> None:
         self.dates = date_texts(self.dates)
         harmonic_matrix(np.zeros(1), self.period, self.harmonics, self.trend)
-        checked_count("max_breaks", self.max_breaks)
+        checked_count(self.max_breaks, "max_breaks")
         _check_chances(self.level, self.trim)

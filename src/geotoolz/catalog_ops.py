@@ -36,13 +36,12 @@ from geopatcher.domain import RasterDomain
 from geopatcher.fields import RasterField
 from geopatcher.fields.raster import LOOKED_THROUGH, in_memory
 from geotoolz.carrier import rewrap
-from geotoolz.function_operator import check_choice
 from geotoolz.learn import ActiveSampler, Picks
 from pipekit import NotSerializableError, Operator
 from pipekit.files import file_of, files_of, names_of, place_to_write, sample_of
 from pipekit.fingerprint import content_hash, fingerprint, fingerprint_file
 from pipekit.journal import Journal
-from pipekit.operator import checked_count
+from pipekit.operator import checked_count, checked_option
 from pipekit.parallel import in_order, in_threads
 from pipekit.pixels import last_number
 from pipekit.places import Place, store_of
@@ -332,8 +331,8 @@ class CatalogPipeline:
     columns: Callable[[Any], dict[str, Any]] | None = None
 
     def __post_init__(self) -> None:
-        check_choice(self.on_row_error, "on_row_error", ("raise", "skip"))
-        checked_count("workers", self.workers)
+        checked_option(self.on_row_error, "on_row_error", ("raise", "skip"))
+        checked_count(self.workers, "workers")
         if self.writer is None:
             raise ValueError(
                 "writer= says where the outputs go: a folder, or a function "

@@ -6,7 +6,6 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -17,11 +16,10 @@ from geotoolz.function_operator import (
     FunctionOperator,
     PerPixel,
     check_band,
-    check_choice,
     parameters_of,
 )
 from geotoolz.mask import checked_mask
-from pipekit import Operator
+from pipekit.operator import Operator, checked_number, checked_option
 from pipekit.pixels import equal_mask
 
 
@@ -258,7 +256,7 @@ def _whole_bits(quality: Values) -> tuple[Values, Mask | None]:
 def _qa_bits(flags: Flags, product: str | None) -> set[int]:
     """Return the numbers of the bits that a product's flags stand for; of None any product's."""
     if product is not None:
-        check_choice(product, "product", tuple(QA_PRODUCTS))
+        checked_option(product, "product", tuple(QA_PRODUCTS))
     if flags is None:
         _, names, cloudy = QA_PRODUCTS[product or "landsat"]
         return {names[name] for name in cloudy}
@@ -347,8 +345,7 @@ def _grow(drop: Mask, out: Mask, radius: float) -> None:
 
 
 def _check_radius(radius: float) -> None:
-    if not (isinstance(radius, Real) and np.isfinite(radius) and radius >= 0):
-        raise ValueError(f"radius must be 0 or more pixels, got {radius!r}")
+    checked_number(radius, "radius", 0, unit=" pixels")
 
 
 @dataclass(repr=False, eq=False)

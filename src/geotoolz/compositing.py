@@ -38,8 +38,9 @@ from geotoolz.carrier import (
     values_of,
 )
 from geotoolz.cloud import SCL_CLOUDS_AND_INVALID, mask_from_scl
-from geotoolz.function_operator import FunctionOperator, PerPixel, check_within, parameters_of
+from geotoolz.function_operator import FunctionOperator, PerPixel, parameters_of
 from geotoolz.indices import NDVI
+from pipekit.operator import checked_number
 from pipekit.pixels import Role, band_roles, invalid_mask
 from pipekit.radius import passed_on
 
@@ -101,7 +102,7 @@ def quantile_composite(stack: Stack, q: float, dtype: DTypeLike = "float32") -> 
     >>> quantile_composite(np.array([[[[1.0]]], [[[9.0]]], [[[2.0]]]]), 0.25)
     array([[[1.5]]], dtype=float32)
     """
-    check_within(q, "q", 0, 1)
+    checked_number(q, "q", 0, 1)
     return _over_time(stack, partial(_quantile, q=q), dtype)
 
 
@@ -666,7 +667,7 @@ class QuantileComposite(PerPixel):
 
     @parameters_of(quantile_composite)
     def __init__(self) -> None:
-        check_within(self.q, "q", 0, 1)
+        checked_number(self.q, "q", 0, 1)
 
 
 class GeometricMedianComposite(FunctionOperator):

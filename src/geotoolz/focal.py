@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from geocatalog.read.onto_grid import is_rounded
 from geotoolz.bands import on_quantities
 from geotoolz.carrier import NAN, Fill, Raster, Values, fill_of, pair, rewrap, values_of
-from geotoolz.function_operator import FunctionOperator, check_choice, parameters_of
+from geotoolz.function_operator import FunctionOperator, parameters_of
+from pipekit.operator import checked_option
 from pipekit.pixels import equal_mask, invalid_mask, keep_off
 
 MODES = ("reflect", "mirror", "nearest")
@@ -187,7 +188,7 @@ def _planes(values: Values, out: Values) -> Iterator[tuple[Values, Values]]:
 
 def _checked(size: Size, mode: str) -> tuple[int, int]:
     """Return a window's (rows, cols) that have a middle, and check the mode."""
-    check_choice(mode, "mode", MODES)
+    checked_option(mode, "mode", MODES)
     rows, cols = pair(size)
     if rows % 2 == 0 or cols % 2 == 0:
         raise ValueError(

@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
@@ -87,60 +87,6 @@ def check_band(band: Band, argument: str) -> None:
     """
     if isinstance(band, bool) or not isinstance(band, (int, str, np.integer)):
         raise TypeError(f"{argument} must be a band index or a band name, got {band!r}")
-
-
-def check_choice(value: Any, argument: str, accepted: Collection[Any]) -> None:
-    """Raise ValueError, naming `argument`, unless `value` is one of those accepted.
-
-    Parameters
-    ----------
-    value
-        What was given.
-    argument
-        What the message calls it.
-    accepted
-        All that may be given.
-
-    Raises
-    ------
-    ValueError
-        Naming `argument` and all that may be given.
-
-    Examples
-    --------
-    >>> check_choice("min", "method", ("min", "max"))
-    """
-    if value not in accepted:
-        *most, last = map(repr, accepted)
-        few = "one of " if len(most) > 2 else ""
-        raise ValueError(f"{argument} must be {few}{', '.join(most)} or {last}, got {value!r}")
-
-
-def check_within(value: float, argument: str, low: float, high: float) -> None:
-    """Raise ValueError, naming `argument`, unless `low` <= value <= `high`.
-
-    Parameters
-    ----------
-    value
-        Given for `argument`.
-    argument
-        Its name.
-    low, high
-        The ends, which are accepted.
-
-    Raises
-    ------
-    ValueError
-        For any other number, and NaN.
-
-    Examples
-    --------
-    >>> check_within(1.5, "alpha", 0, 1)
-    Traceback (most recent call last):
-    ValueError: alpha must be 0 to 1, got 1.5
-    """
-    if not low <= value <= high:
-        raise ValueError(f"{argument} must be {low} to {high}, got {value}")
 
 
 def parameters_of(

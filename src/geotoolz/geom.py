@@ -33,11 +33,11 @@ from geotoolz.carrier import (
     rewrap,
     values_of,
 )
-from geotoolz.function_operator import FunctionOperator, check_choice, parameters_of
+from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.vectors import Rasterize, Vectorize, rasterize, vectorize
 from geotoolz.warp import reproject, reproject_to, resample
-from pipekit import Operator
 from pipekit.carrier import SAME, crs_of, fitting_fill, pixel_offset, same_crs
+from pipekit.operator import Operator, checked_option
 from pipekit.pixels import GUIDE, band_roles, check_fill, keep_off, marked
 from pipekit.result_size import check_size
 
@@ -163,8 +163,8 @@ _BLENDING_PADS = ("linear_ramp", "mean", "median")
 
 
 def _check_padding(mode: str, position: str) -> None:
-    check_choice(mode, "mode", _PAD_MODES)
-    check_choice(position, "position", ("centre", "upper-left"))
+    checked_option(mode, "mode", _PAD_MODES)
+    checked_option(position, "position", ("centre", "upper-left"))
 
 
 class Reproject(FunctionOperator):
@@ -384,7 +384,7 @@ def mosaic(rasters: Sequence[Raster], method: str = "first", resampling: str = "
     >>> mosaic([left, right]).shape
     (2, 4)
     """
-    check_choice(method, "method", _METHODS)
+    checked_option(method, "method", _METHODS)
     parts = _georeferenced(rasters, "a mosaic")
     _check_mergeable(parts, method)
     first = parts[0]
@@ -582,7 +582,7 @@ class Mosaic(FunctionOperator):
     @parameters_of(mosaic)
     def __init__(self) -> None:
         warp.check_resampling(self.resampling)
-        check_choice(self.method, "method", _METHODS)
+        checked_option(self.method, "method", _METHODS)
 
     def _apply(self, *rasters: Any) -> Raster:
         return mosaic(_as_sequence(rasters), self.method, self.resampling)

@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 from geotoolz.carrier import NAN, Raster, float_dtype, rewrap, values_of
 from geotoolz.function_operator import PerPixel, parameters_of
 from geotoolz.series import YEAR, Floats, date_texts, days_of, per_pixel
-from pipekit.operator import checked_count
+from pipekit.operator import checked_count, checked_number
 from pipekit.result_size import check_size
 
 _SINGULAR = 1e-10
@@ -70,9 +70,8 @@ def harmonic_matrix(
     array([[1.   , 1.   , 0.   ],
            [1.   , 0.707, 0.707]])
     """
-    checked_count("harmonics", harmonics)
-    if not (np.isfinite(period) and period > 0):
-        raise ValueError(f"period must be days above 0, got {period}")
+    checked_count(harmonics, "harmonics")
+    checked_number(period, "period", 0, inside=True, unit=" days")
     unknowns = 1 + trend + 2 * harmonics
     check_size((len(days), unknowns, unknowns), days.dtype, "a harmonic fit")
     angle = 2 * np.pi / period * days[:, None] * np.arange(1, harmonics + 1)

@@ -14,7 +14,6 @@ To add an index, write its formula as a function and its bands as a class, as be
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache
@@ -40,8 +39,8 @@ from geotoolz.carrier import (
     values_of,
 )
 from geotoolz.function_operator import check_band, constructor
-from pipekit import Operator
 from pipekit.lazy import needed
+from pipekit.operator import Operator, checked_number
 
 EPS = 1e-10
 """Added to denominators of normalised differences: too small to change any real reflectance."""
@@ -84,8 +83,7 @@ class _BandFields(Operator):
 
 def _check_arguments(self: SpectralOperator) -> None:
     for name in self._rest[:-1]:
-        if not math.isfinite(getattr(self, name)):
-            raise ValueError(f"{name} must be a finite number, got {getattr(self, name)}")
+        checked_number(getattr(self, name), name)
 
 
 class SpectralOperator(_BandFields):

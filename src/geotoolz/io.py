@@ -20,13 +20,12 @@ from geocatalog.read.bands import Bands, as_asked, data_indexes, lacks_place, re
 from geocatalog.read.open import with_dataset
 from geotoolz.bands import band_names, position_of
 from geotoolz.carrier import NAN, Raster, attrs_of
-from geotoolz.function_operator import check_choice
 from geotoolz.warp import Bounds, georeferenced, pixels_within
-from pipekit import Operator
 from pipekit.carrier import crs_of
 from pipekit.files import keep_inputs, place_to_write, whole
 from pipekit.full_disk import gdal_writes
 from pipekit.legend import classes_of, colour_table, write_names
+from pipekit.operator import Operator, checked_option
 from pipekit.pixels import (
     GUIDE,
     ROLE_TAG,
@@ -265,11 +264,11 @@ def write_cog(
     keep_inputs(target, made_of if isinstance(made_of, list | tuple) else (), "write_cog")
     if isinstance(target, Path) and not target.parent.is_dir():
         raise FileNotFoundError(f"the folder {target.parent} does not exist; create it first")
-    check_choice(compress.lower(), "compress", _LOSSLESS)
+    checked_option(compress.lower(), "compress", _LOSSLESS)
     values = _as_bands(source)
     roles = band_roles(source)
     method = overview_resampling or _overview_method(values, roles)
-    check_choice(method, "overview_resampling", _OVERVIEWS)
+    checked_option(method, "overview_resampling", _OVERVIEWS)
     if method not in ("nearest", "mode") and set(roles) != {"quantity"}:
         raise ValueError(
             f"overview_resampling={method!r} would mix numbers of bands that hold {roles}; "

@@ -22,9 +22,7 @@ from geotoolz.carrier import (
     rewrap,
     values_of,
 )
-from geotoolz.function_operator import check_choice
-from pipekit import Operator
-from pipekit.operator import checked_count
+from pipekit.operator import Operator, checked_count, checked_option
 from pipekit.pixels import GUIDE, Role, equal_mask, invalid_mask
 
 
@@ -285,7 +283,7 @@ class SklearnOp(Operator):
     axis: int = 0
 
     def __post_init__(self) -> None:
-        check_choice(self.mode, "mode", ("pixel", "chip"))
+        checked_option(self.mode, "mode", ("pixel", "chip"))
         if not callable(getattr(self.estimator, self.method, None)):
             raise TypeError(f"{type(self.estimator).__name__} has no method {self.method!r}")
 
@@ -380,8 +378,8 @@ class ActiveSampler(Operator):
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        checked_count("k", self.k)
-        check_choice(self.mode, "mode", MODES)
+        checked_count(self.k, "k")
+        checked_option(self.mode, "mode", MODES)
 
     def _apply(self, field: Any = None) -> Picks:
         candidates = _candidates(self.base, field)

@@ -11,8 +11,8 @@ from georeader.geotensor import GeoTensor
 
 from geotoolz.bands import Band, take_band
 from geotoolz.carrier import NAN, Mask, Raster, check_place, fill_of, place_of, rewrap, values_of
-from geotoolz.function_operator import PerPixel, check_band, check_choice, parameters_of
-from pipekit import Operator
+from geotoolz.function_operator import PerPixel, check_band, parameters_of
+from pipekit.operator import Operator, checked_option
 from pipekit.pixels import check_fill, equal_mask, invalid_mask
 from pipekit.radius import radius_of
 
@@ -127,7 +127,7 @@ def combine_masks(*masks: Raster, mode: str = "any") -> Raster:
     >>> combine_masks(np.array([[True, False]]), np.array([[False, False]]))
     array([[ True, False]])
     """
-    check_choice(mode, "mode", ("any", "all"))
+    checked_option(mode, "mode", ("any", "all"))
     if not masks:
         raise ValueError("combine_masks needs at least one mask")
     shape = values_of(masks[0]).shape
@@ -203,7 +203,7 @@ def mask_where(
     >>> mask_where(np.array([[0.1, 0.6, np.nan]]), "<", 0.2)
     array([[ True, False,  True]])
     """
-    check_choice(comparison, "comparison", COMPARISONS)
+    checked_option(comparison, "comparison", COMPARISONS)
     values = values_of(raster) if band is None else take_band(raster, band, axis)
     out = COMPARISONS[comparison](values, threshold)
     invalid = invalid_mask(values, fill_of(raster))
@@ -232,7 +232,7 @@ def mask_valid(raster: Raster, how: str = "any") -> Raster:
     >>> mask_valid(np.array([[[1.0, np.nan]], [[np.nan, np.nan]]]), how="all")
     array([[False,  True]])
     """
-    check_choice(how, "how", ("any", "all"))
+    checked_option(how, "how", ("any", "all"))
     values = values_of(raster)
     invalid = invalid_mask(values, fill_of(raster))
     out: Mask = np.zeros(values.shape[-2:], bool)
@@ -313,7 +313,7 @@ class CombineMasks(Operator):
     """
 
     def __init__(self, mode: str = "any") -> None:
-        check_choice(mode, "mode", ("any", "all"))
+        checked_option(mode, "mode", ("any", "all"))
         self.mode = mode
 
     radius = 0
@@ -347,7 +347,7 @@ class MaskWhere(PerPixel):
 
     @parameters_of(mask_where)
     def __init__(self) -> None:
-        check_choice(self.comparison, "comparison", COMPARISONS)
+        checked_option(self.comparison, "comparison", COMPARISONS)
         if self.band is not None:
             check_band(self.band, "band")
 
@@ -363,4 +363,4 @@ class MaskValid(PerPixel):
 
     @parameters_of(mask_valid)
     def __init__(self) -> None:
-        check_choice(self.how, "how", ("any", "all"))
+        checked_option(self.how, "how", ("any", "all"))

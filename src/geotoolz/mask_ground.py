@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from geotoolz.carrier import Raster, rewrap, values_of
-from geotoolz.function_operator import FunctionOperator, check_choice, parameters_of
+from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.mask import checked_mask
 from geotoolz.vectors import rasterize
 from geotoolz.warp import georeferenced
-from pipekit import Operator
+from pipekit.operator import Operator, checked_number, checked_option
 
 if TYPE_CHECKING:
     from geopandas import GeoSeries
@@ -65,7 +64,7 @@ def mask_polygon(
     >>> mask_polygon(tile, box(0, 0, 20, 10)).values
     array([[False, False,  True,  True]])
     """
-    check_choice(drop, "drop", SIDES)
+    checked_option(drop, "drop", SIDES)
     source = georeferenced(raster, "masking by polygons")
     shapes = _series(polygons, source.crs if crs is None else crs)
     inside = values_of(rasterize(shapes, source, all_touched=all_touched)) != 0
@@ -124,7 +123,7 @@ class MaskPolygon(Operator):
         import shapely
         from pyproj import CRS
 
-        check_choice(self.drop, "drop", SIDES)
+        checked_option(self.drop, "drop", SIDES)
         given = self.polygons
         if isinstance(given, Sequence) and all(isinstance(each, str) for each in given):
             given = shapely.from_wkb(list(given))
@@ -197,8 +196,7 @@ def buffer_mask(mask: Raster, distance: float) -> Raster:
 
 
 def _check_distance(distance: float) -> None:
-    if not (isinstance(distance, Real) and np.isfinite(distance)):
-        raise ValueError(f"distance must be a finite number, got {distance!r}")
+    checked_number(distance, "distance")
 
 
 class BufferMask(FunctionOperator):

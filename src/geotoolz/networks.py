@@ -21,11 +21,9 @@ from numpy.typing import NDArray
 from geotoolz.bands import Band, BandError, PerBand, band_names, take_bands
 from geotoolz.carrier import NAN, Mask, Raster, Values, fill_of, float_dtype, rewrap, values_of
 from geotoolz.colours import class_colours
-from geotoolz.function_operator import check_choice
-from pipekit import Operator
 from pipekit.config import where_given
 from pipekit.lazy import how_to_install
-from pipekit.operator import checked_count
+from pipekit.operator import Operator, checked_count, checked_option
 from pipekit.pixels import invalid_mask
 from pipekit.radius import checked_radius
 from pipekit.schedulers import cores
@@ -140,18 +138,18 @@ class OnnxOp(Operator):
         radius: int | None = None,
         sha256: str | None = None,
     ) -> None:
-        check_choice(layout, "layout", LAYOUTS)
-        check_choice(activation, "activation", ACTIVATIONS)
-        check_choice(output, "output", OUTPUTS)
+        checked_option(layout, "layout", LAYOUTS)
+        checked_option(activation, "activation", ACTIVATIONS)
+        checked_option(output, "output", OUTPUTS)
         float_dtype(dtype)
         self.path, self.sha256 = path, sha256
         self.bands, self.layout = bands, layout
         self.scale, self.mean, self.std, self.missing = scale, mean, std, missing
         self.activation, self.output, self.classes = activation, output, classes
         self.output_name, self.dtype = output_name, dtype
-        self.batch_size = checked_count("batch_size", batch_size, " or None")
+        self.batch_size = checked_count(batch_size, "batch_size", none=True)
         self.device = device
-        self.threads = checked_count("threads", threads, " or None")
+        self.threads = checked_count(threads, "threads", none=True)
         self._radius = checked_radius(radius)
         self._given = None
         if hasattr(path, "run") and hasattr(path, "get_inputs"):
@@ -415,7 +413,7 @@ class _Shape:
             )
         names = [each.name for each in outputs]
         if output_name is not None:
-            check_choice(output_name, "output_name", names)
+            checked_option(output_name, "output_name", names)
         given = outputs[names.index(output_name)] if output_name else outputs[0]
         self.input, self.output = taken.name, given.name
         if taken.type not in _INPUT_DTYPES or len(taken.shape) not in (0, 4):

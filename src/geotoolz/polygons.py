@@ -24,9 +24,9 @@ from rasterio.windows import Window
 
 from geotoolz.bands import position_of
 from geotoolz.carrier import Mask, Values, pair
-from geotoolz.function_operator import Band, check_choice
+from geotoolz.function_operator import Band
 from pipekit.legend import Classes, classes_of
-from pipekit.operator import checked_count
+from pipekit.operator import checked_count, checked_option
 from pipekit.pixels import Role, invalid_mask, plain, roles_in_file
 
 
@@ -83,8 +83,8 @@ def polygons_of(
     >>> polygons_of(raster, block=2)[["value", "pixels", "area"]].values.tolist()
     [[1.0, 3.0, 300.0], [2.0, 2.0, 200.0], [2.0, 1.0, 100.0]]
     """
-    check_choice(connectivity, "connectivity", (4, 8))
-    checked_count("min_pixels", min_pixels)
+    checked_option(connectivity, "connectivity", (4, 8))
+    checked_count(min_pixels, "min_pixels")
     if column in ("name", "pixels", "area", "geometry"):
         raise ValueError(f"column must not be one of the table's own, got {column!r}")
     if values is not None and not isinstance(values, Iterable):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -32,8 +31,8 @@ from geotoolz.carrier import (
     valid_values,
     values_of,
 )
-from geotoolz.function_operator import FunctionOperator, PerPixel, check_within, parameters_of
-from pipekit import Operator
+from geotoolz.function_operator import FunctionOperator, PerPixel, parameters_of
+from pipekit.operator import Operator, checked_number
 from pipekit.pixels import band_key, check_fill, equal_mask, keep_off, whole_numbers
 
 
@@ -520,7 +519,7 @@ def dark_object_subtraction(
     >>> dark_object_subtraction(np.array([[[0.06, 0.26]]], dtype="float32"), percentile=0).round(3)
     array([[[0.01, 0.21]]], dtype=float32)
     """
-    check_within(percentile, "percentile", 0, 100)
+    checked_number(percentile, "percentile", 0, 100)
     (dark,) = percentiles_of(raster, (percentile,), axis)
     out = nan_floats(values_of(raster), fill_of(raster), dtype)
     haze = np.maximum(dark - dark_reflectance, 0.0).astype(out.dtype)
@@ -540,7 +539,7 @@ class TOAToBOA_DOS(FunctionOperator):  # noqa: N801
 
     @parameters_of(dark_object_subtraction)
     def __init__(self) -> None:
-        check_within(self.percentile, "percentile", 0, 100)
+        checked_number(self.percentile, "percentile", 0, 100)
 
 
 @on_quantities
@@ -788,8 +787,7 @@ def check_gamma(g: float, argument: str) -> None:
     --------
     >>> check_gamma(2.2, "g")
     """
-    if not (isinstance(g, Real) and 0 < g < np.inf):
-        raise ValueError(f"{argument} must be a positive number, got {g!r}")
+    checked_number(g, argument, 0, inside=True)
 
 
 @on_quantities

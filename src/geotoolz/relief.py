@@ -21,9 +21,9 @@ from geotoolz.carrier import (
     values_of,
 )
 from geotoolz.colours import RGB, check_picture_bands
-from geotoolz.function_operator import FunctionOperator, PerPixel, check_within, parameters_of
-from pipekit import Operator
+from geotoolz.function_operator import FunctionOperator, PerPixel, parameters_of
 from pipekit.lazy import needed
+from pipekit.operator import Operator, checked_number
 
 _METRES_PER_DEGREE = 111_319.49
 """WGS 84's equatorial radius times pi / 180."""
@@ -115,8 +115,7 @@ def _pixel_size(
 
 
 def _check_sun(altitude: float) -> None:
-    if not 0 <= altitude <= 90:
-        raise ValueError(f"altitude is degrees above the horizon, 0 to 90, got {altitude}")
+    checked_number(altitude, "altitude", 0, 90, unit=" degrees above the horizon")
 
 
 class Hillshade(FunctionOperator):
@@ -182,8 +181,7 @@ def true_color(raster: Raster, bands: tuple[Band, ...] = RGB, gain: float = 2.5)
 
 def _check_true_color(bands: tuple[Band, ...], gain: float) -> None:
     check_picture_bands(bands)
-    if not (math.isfinite(gain) and gain > 0):
-        raise ValueError(f"gain must be a positive number, got {gain}")
+    checked_number(gain, "gain", 0, inside=True)
 
 
 class TrueColor(PerPixel):
@@ -232,7 +230,7 @@ def overlay(picture: Raster, top: Raster, colour: str = "#d55e00", alpha: float 
     """
     to_rgb = needed("matplotlib.colors").to_rgb
 
-    check_within(alpha, "alpha", 0, 1)
+    checked_number(alpha, "alpha", 0, 1)
     below, above = values_of(picture), values_of(top)
     whole = 255.0 if below.dtype == np.uint8 else 1.0
     if below.ndim != 3 or len(below) != 3 or above.shape[-2:] != below.shape[-2:]:
@@ -280,7 +278,7 @@ class Overlay(Operator):
     alpha: float = 0.5
 
     def __post_init__(self) -> None:
-        check_within(self.alpha, "alpha", 0, 1)
+        checked_number(self.alpha, "alpha", 0, 1)
 
     def _apply(self, picture: Raster, top: Raster) -> Raster:
         return overlay(picture, top, self.colour, self.alpha)

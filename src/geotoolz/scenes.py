@@ -32,6 +32,7 @@ from geotoolz.cloud import MaskFromSCL
 from geotoolz.mask import checked_mask
 from geotoolz.radiometry import PROBABILITIES, harmonize_baseline
 from pipekit import Sequential
+from pipekit.operator import checked_number
 from pipekit.pixels import Role, band_key, invalid_mask, role_of
 from pipekit.radius import radius_of
 
@@ -166,8 +167,8 @@ def scenes_of(
         raise CatalogError(f"scenes are raster files, this catalog lists {catalog.backend} files")
     if bounds is not None or time is not None:
         catalog = catalog.query(bounds=bounds, crs=crs, time=time)
-    if max_cloud_cover is not None and not 0 <= max_cloud_cover <= 100:
-        raise CatalogError(f"max_cloud_cover is a percentage, 0 to 100, got {max_cloud_cover!r}")
+    if max_cloud_cover is not None:
+        checked_number(max_cloud_cover, "max_cloud_cover", 0, 100, refusal=CatalogError)
     rows = list(catalog.iter_rows())
     most = math.inf if max_cloud_cover is None else max_cloud_cover
     found = [scene for scene in _scenes(rows, bands) if (scene.cloud_cover or 0) <= most]

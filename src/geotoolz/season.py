@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike
 from geotoolz.carrier import Raster
 from geotoolz.function_operator import PerPixel, parameters_of
 from geotoolz.series import Floats, date_texts, days_of, per_pixel
+from pipekit.operator import checked_number
 
 SEASON = ("start", "peak", "end", "base", "amplitude")
 """What `season` gives, in this order."""
@@ -105,8 +106,7 @@ def _window(within: Any) -> tuple[Any, Any]:
 
 
 def _check_share(share: float) -> None:
-    if not 0 < share < 1:
-        raise ValueError(f"share must lie between 0 and 1, got {share}")
+    checked_number(share, "share", 0, 1, inside=True)
 
 
 class Season(PerPixel):

@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 from geotoolz.bands import coded_bands
 from geotoolz.carrier import NAN, Raster, fill_of, float_dtype, rewrap, values_of
 from geotoolz.function_operator import PerPixel, parameters_of
-from pipekit.operator import checked_count
+from pipekit.operator import checked_count, checked_number
 from pipekit.pixels import GUIDE, invalid_mask
 
 Floats = NDArray[np.float64]
@@ -305,11 +305,10 @@ def fill_gaps(
 
 
 def _check_smoothing(smoothing: float, order: int, max_gap: float | None = None) -> None:
-    checked_count("order", order)
+    checked_count(order, "order")
     if max_gap is not None and not max_gap > 0:
         raise ValueError(f"max_gap must be days above 0, got {max_gap}")
-    if not (np.isfinite(smoothing) and smoothing >= 0):
-        raise ValueError(f"smoothing must be a number from 0 on, got {smoothing}")
+    checked_number(smoothing, "smoothing", 0)
     if max_gap is not None and smoothing == 0:
         raise ValueError("smoothing must be above 0 to fill gaps, got 0; use a small one, as 0.01")
 

@@ -142,7 +142,7 @@ def _features(raster: Raster, axis: int) -> tuple[Values, Mask]:
 
 
 def _check_clusters(n_clusters: Any, nodata: int) -> None:
-    checked_count("n_clusters", n_clusters)
+    checked_count(n_clusters, "n_clusters")
     if 0 <= nodata < n_clusters or not -(2**15) <= nodata < 2**15 or n_clusters > 2**15:
         raise ValueError(f"nodata must be an int16 beyond 0 to {n_clusters - 1}, got {nodata}")
 
@@ -159,7 +159,7 @@ class PCA(FunctionOperator):
 
     @parameters_of(principal_components)
     def __init__(self) -> None:
-        checked_count("n_components", self.n_components)
+        checked_count(self.n_components, "n_components")
 
 
 class KMeans(FunctionOperator):

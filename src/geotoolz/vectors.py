@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from geocatalog.footprint import reproject_box, turned_onto
 from geocatalog.grid import crs_of
 from geotoolz.carrier import Raster, fill_of, single_band, values_of
-from geotoolz.function_operator import FunctionOperator, check_choice, parameters_of
+from geotoolz.function_operator import FunctionOperator, parameters_of
 from geotoolz.warp import GridLike, geobox_of, georeferenced, grid_given, grid_of
-from pipekit import Operator
 from pipekit.carrier import kilometre_in, same_crs
 from pipekit.files import beside, file_to_write
+from pipekit.operator import Operator, checked_option
 from pipekit.pixels import check_fill, invalid_mask
 from pipekit.result_size import check_size
 
@@ -253,7 +253,7 @@ def vectorize(raster: Raster, connectivity: int = 4, column: str = "value") -> g
     from shapely.geometry import shape
 
     source = georeferenced(raster, "vectorizing")
-    check_choice(connectivity, "connectivity", (4, 8))
+    checked_option(connectivity, "connectivity", (4, 8))
     values = single_band(values_of(source))
     boolean = values.dtype == np.bool_
     invalid = invalid_mask(values, fill_of(source))
@@ -343,4 +343,4 @@ class Vectorize(FunctionOperator):
 
     @parameters_of(vectorize)
     def __init__(self) -> None:
-        check_choice(self.connectivity, "connectivity", (4, 8))
+        checked_option(self.connectivity, "connectivity", (4, 8))

@@ -38,11 +38,11 @@ from geotoolz.colours import (
     look_of,
     to_rgb,
 )
-from geotoolz.function_operator import check_choice
 from geotoolz.radiometry import percentile_clip
 from pipekit.carrier import crs_of
 from pipekit.lazy import needed
 from pipekit.legend import classes_of
+from pipekit.operator import checked_option
 from pipekit.pixels import band_roles
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def plot(
     'diagonal'
     >>> plt.close()
     """
-    check_choice(axes, "axes", ("km", "map", "none"))
+    checked_option(axes, "axes", ("km", "map", "none"))
     values, name, picture = _choose(raster, band)
     frame, attrs = map_frame(raster, axes), attrs_of(raster)
     ax = ax or _new_axes(values.shape[-2:], frame.aspect)

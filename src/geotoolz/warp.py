@@ -16,8 +16,8 @@ from geocatalog.footprint import box_parts, outline_of
 from geocatalog.grid import check_upright, part_of, pixel_grid, resampled, window_of
 from geocatalog.read.bands import resampling_for
 from geotoolz.carrier import NAN, Raster, fill_of, nan_floats, values_of
-from geotoolz.function_operator import check_choice
 from pipekit.carrier import crs_of, holds, same_crs
+from pipekit.operator import checked_option
 from pipekit.pixels import band_roles, marked
 from pipekit.result_size import check_size
 
@@ -542,5 +542,5 @@ def check_resampling(name: str) -> Resampling:
     >>> check_resampling("bilinear").name
     'bilinear'
     """
-    check_choice(name, "resampling", sorted(Resampling.__members__))
+    checked_option(name, "resampling", sorted(Resampling.__members__))
     return Resampling[name]

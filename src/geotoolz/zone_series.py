@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from geocatalog import CatalogError
-from geotoolz.function_operator import check_choice
 from geotoolz.scenes import Scene, passes_of, scenes_to_read
 from geotoolz.zone_pass import PassJob, PassTable
 from geotoolz.zone_statistics import check_statistics
@@ -25,7 +24,7 @@ from geotoolz.zones import Zones
 from pipekit.files import beside, keep_inputs
 from pipekit.fingerprint import content_hash, fingerprint, fingerprint_file
 from pipekit.journal import Journal
-from pipekit.operator import checked_count
+from pipekit.operator import checked_count, checked_option
 from pipekit.parallel import in_order
 from pipekit.schedulers import all_workers, check_scheduler, scheduling
 
@@ -143,10 +142,10 @@ def zonal(
     [[0, 'band_1', 1.0, 3.0, 1.0], [0, 'band_1', 2.0, 3.0, 1.0]]
     """
     check_scheduler(scheduler, CatalogError)
-    check_choice(on_error, "on_error", ("raise", "skip"))
+    checked_option(on_error, "on_error", ("raise", "skip"))
     names = check_statistics(statistics)
     if workers is not None:
-        checked_count("workers", workers)
+        checked_count(workers, "workers")
     zones = Zones(polygons)
     _check_names(zones, target)
     west, south, east, north = zones.bounds

@@ -64,7 +64,7 @@ class Cache(Operator):
         key: str | None = None,
     ) -> None:
         self.op = checked_operator(op, "op")
-        self.maxsize = checked_count("maxsize", maxsize, " or None")
+        self.maxsize = checked_count(maxsize, "maxsize", none=True)
         self.folder = folder
         self.key = key
         # A config from elsewhere must not choose a folder whose files are unpickled.

@@ -309,7 +309,7 @@ def pipeline_mode(mode: Mode) -> Iterator[None]:
     >>> noisy(1)
     1
     """
-    token = _mode.set(checked_option("mode", mode, Mode))
+    token = _mode.set(checked_option(mode, "mode", Mode))
     try:
         yield
     finally:
@@ -351,7 +351,7 @@ class ModeGated(Operator):
 
     def __init__(self, op: Operator, mode: Mode) -> None:
         self.op = checked_operator(op, "op")
-        self.mode: Mode = checked_option("mode", mode, Mode)
+        self.mode: Mode = checked_option(mode, "mode", Mode)
 
     radius = passed_on("op")
 

@@ -60,7 +60,7 @@ def measure_radius(
     True
     """
     rng = np.random.default_rng(0)
-    checked_count("places", places)
+    checked_count(places, "places")
     if raster is not None:
         return _measured(op, raster, places, rng)
     radii, refused = [], None

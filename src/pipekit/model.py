@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -75,11 +75,11 @@ class ModelOp(Operator):
             raise TypeError(f"{type(model).__name__} has no method {method!r} to call")
         self.model = model
         self.method = method
-        self.batch_size = checked_count("batch_size", batch_size, " or None")
+        self.batch_size = checked_count(batch_size, "batch_size", none=True)
         self._radius = checked_radius(radius)
         self.device, self.autocast = device, autocast
         if autocast is not None:
-            checked_option("autocast", autocast, Literal["bfloat16", "float16"])
+            checked_option(autocast, "autocast", ("bfloat16", "float16"))
         if (device or autocast) and _torch_of(model) is None:
             raise TypeError(
                 f"device and autocast are for torch modules, got a {type(model).__name__}"

@@ -14,6 +14,7 @@ from pipekit import operator as _operator
 from pipekit.operator import (
     Listener,
     Operator,
+    checked_count,
     checked_function,
     checked_operator,
     checked_option,
@@ -162,7 +163,7 @@ class ShapeTrace(Operator):
         label: str | None = None,
         sink: Callable[[str], object] = print,
     ) -> None:
-        self.mode = checked_option("mode", mode, TraceMode)
+        self.mode = checked_option(mode, "mode", TraceMode)
         self.label = label
         self.sink = checked_function(sink, "ShapeTrace")
         self._last: str | None = None
@@ -405,10 +406,8 @@ class Histogram:
         range: tuple[float, float] | None = None,  # noqa: A002 - numpy's name for it
         to_array: Callable[[Any], Any] | None = None,
     ) -> None:
-        if isinstance(bins, np.integer):
-            bins = int(bins)
-        if isinstance(bins, int) and bins < 1:
-            raise ValueError(f"bins must be at least 1, got {bins}")
+        if np.ndim(bins) == 0:
+            bins = checked_count(bins, "bins")
         if range is not None and not range[0] < range[1]:
             raise ValueError(f"range is (low, high) with low < high, got {range}")
         if not isinstance(bins, int) and (len(bins) < 2 or not (np.diff(bins) > 0).all()):

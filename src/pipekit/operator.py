@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from inspect import CO_VARKEYWORDS
@@ -542,51 +543,69 @@ def checked_function(fn: Any, owner: str) -> Any:
     return fn
 
 
-def checked_option(name: str, value: Any, options: Any) -> Any:
-    """Return a value that is among the options of a Literal type, or say which they are.
+def checked_option(
+    value: Any, name: str, accepted: Any, refusal: type[Exception] = ValueError
+) -> Any:
+    """Return the one of some accepted values that equals `value`, or say which they are.
 
     Parameters
     ----------
-    name
-        The argument's name, for the message.
     value
         What was given.
-    options
-        A `Literal` type.
+    name
+        The argument's name, for the message.
+    accepted
+        All that may be given, or a Literal type of them.
+    refusal
+        The class of error.
 
     Returns
     -------
     object
-        `value` itself.
+        One of those accepted; plain text for numpy's.
 
     Raises
     ------
     ValueError
-        It is none of the options.
+        It is none of them. Of the class `refusal` where that is given.
 
     Examples
     --------
-    >>> from typing import Literal
-    >>> checked_option("mode", "test", Literal["train", "eval"])
+    >>> checked_option("test", "mode", ("train", "eval"))
     Traceback (most recent call last):
-    ValueError: mode must be one of ('train', 'eval'), got 'test'
+    ValueError: mode must be 'train' or 'eval', got 'test'
     """
-    if value not in get_args(options):
-        raise ValueError(f"{name} must be one of {get_args(options)}, got {value!r}")
-    return value
+    options = list(get_args(accepted) or accepted)
+    try:
+        return options[options.index(value)]
+    except ValueError:  # also of an array, which is no single truth value
+        *most, last = map(repr, options)
+    few = "one of " if len(most) > 2 else ""
+    listed = f"{few}{', '.join(most)} or {last}" if most else last
+    raise refusal(f"{name} must be {listed}, got {value!r}")
 
 
-def checked_count(name: str, count: Any, or_none: str = "") -> Any:
-    """Return a whole number of at least 1 (or None, with `or_none` saying so), else raise.
+def checked_count(
+    value: Any,
+    name: str,
+    least: int = 1,
+    none: bool = False,
+    refusal: type[Exception] = ValueError,
+) -> Any:
+    """Return a whole number of at least `least` (or None, where that is accepted), else raise.
 
     Parameters
     ----------
+    value
+        What was given. True is no number.
     name
         The argument's name, for the message.
-    count
-        What was given.
-    or_none
-        Text such as " or None" where None is accepted, too.
+    least
+        The smallest number.
+    none
+        Whether None is accepted, too.
+    refusal
+        The class of error.
 
     Returns
     -------
@@ -596,19 +615,80 @@ def checked_count(name: str, count: Any, or_none: str = "") -> Any:
     Raises
     ------
     ValueError
-        It is no such number.
+        It is no such number. Of the class `refusal` where that is given.
 
     Examples
     --------
-    >>> checked_count("workers", 0)
+    >>> checked_count(0, "workers")
     Traceback (most recent call last):
-    ValueError: workers must be a positive integer, got 0
+    ValueError: workers must be a whole number of at least 1, got 0
     """
-    if count is None and or_none:
+    if value is None and none:
         return None
-    if isinstance(count, int | np.integer) and not isinstance(count, bool) and count >= 1:
-        return int(count)
-    raise ValueError(f"{name} must be a positive integer{or_none}, got {count!r}")
+    if isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least:
+        return int(value)
+    also = " or None" if none else ""
+    raise refusal(f"{name} must be a whole number of at least {least}{also}, got {value!r}")
+
+
+def checked_number(
+    value: Any,
+    name: str,
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    inside: bool = False,
+    unit: str = "",
+    refusal: type[Exception] = ValueError,
+) -> Any:
+    """Return a finite number from `low` to `high`, else raise.
+
+    Parameters
+    ----------
+    value
+        What was given. True and NaN are no numbers.
+    name
+        The argument's name, for the message.
+    low, high
+        The ends.
+    inside
+        Whether the ends themselves are refused.
+    unit
+        What follows the interval in the message, such as `" pixels"`.
+    refusal
+        The class of error.
+
+    Returns
+    -------
+    float
+        `value` itself.
+
+    Raises
+    ------
+    ValueError
+        It is no such number. Of the class `refusal` where that is given.
+
+    Examples
+    --------
+    >>> checked_number(1.5, "alpha", 0, 1)
+    Traceback (most recent call last):
+    ValueError: alpha must be 0 to 1, got 1.5
+    >>> checked_number(0, "gain", 0, inside=True)
+    Traceback (most recent call last):
+    ValueError: gain must be a finite number above 0, got 0
+    """
+    try:
+        fits = math.isfinite(value) and not isinstance(value, bool | np.bool_)
+        if fits and (low < value < high if inside else low <= value <= high):
+            return value
+    except (TypeError, ValueError, OverflowError):  # of a text, of an array of several
+        pass
+    if high < math.inf:
+        rule = f"between {low} and {high}" if inside else f"{low} to {high}"
+    else:
+        end = f" {'above' if inside else 'of at least'} {low}" if low > -math.inf else ""
+        rule = f"a finite number{end}"
+    raise refusal(f"{name} must be {rule}{unit}, got {value!r}")
 
 
 def summarise(value: Any) -> str:

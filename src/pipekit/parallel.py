@@ -289,7 +289,7 @@ class ThreadMap(_Map):
 
     def __init__(self, op: Operator, workers: int) -> None:
         self.op = checked_operator(op, "op")
-        self.workers = checked_count("workers", workers)
+        self.workers = checked_count(workers, "workers")
 
     def stream(self, items: Iterable[Any]) -> Iterator[Any]:
         """Yield the results one by one, in order, as they are asked for.
@@ -330,8 +330,8 @@ class ProcessMap(_Map):
 
     def __init__(self, op: Operator, workers: int, start_method: StartMethod = "spawn") -> None:
         self.op = checked_operator(op, "op")
-        self.workers = checked_count("workers", workers)
-        self.start_method: StartMethod = checked_option("start_method", start_method, StartMethod)
+        self.workers = checked_count(workers, "workers")
+        self.start_method: StartMethod = checked_option(start_method, "start_method", StartMethod)
 
     def stream(self, items: Iterable[Any]) -> Iterator[Any]:
         """Yield the results one by one, in order, as they are asked for.
@@ -399,7 +399,7 @@ class BatchedMap(_Map):
 
     def __init__(self, op: Operator, batch_size: int) -> None:
         self.op = checked_operator(op, "op")
-        self.batch_size = checked_count("batch_size", batch_size)
+        self.batch_size = checked_count(batch_size, "batch_size")
 
     def stream(self, items: Iterable[Any]) -> Iterator[Any]:
         """Yield the results one by one, in order, a batch being run when its first is asked for.

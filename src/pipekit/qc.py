@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pipekit.control import checked_choice
-from pipekit.operator import Operator, checked_option, summarise
+from pipekit.operator import Operator, checked_number, checked_option, summarise
 from pipekit.pixels import equal_mask, nodata_of, plain
 
 OnFail = Literal["raise", "warn"]
@@ -58,7 +58,7 @@ class Check(Operator):
     """
 
     def __init__(self, on_fail: OnFail = "raise") -> None:
-        self.on_fail = checked_option("on_fail", on_fail, OnFail)
+        self.on_fail = checked_option(on_fail, "on_fail", OnFail)
 
     def fault(self, x: Any) -> str | None:
         """Return what is wrong with a value, or None.
@@ -363,9 +363,7 @@ class AssertValidFraction(Check):
 
     def __init__(self, min_valid: float, on_fail: OnFail = "raise") -> None:
         super().__init__(on_fail)
-        if not 0 <= min_valid <= 1:
-            raise ValueError(f"min_valid is a share from 0 to 1, got {min_valid}")
-        self.min_valid = min_valid
+        self.min_valid = checked_number(min_valid, "min_valid", 0, 1)
 
     def fault(self, x: Any) -> str | None:
         """Return the share of valid values, if it is too small.

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from pipekit.control import ExceptionTypes, checked_exceptions
-from pipekit.operator import Operator, checked_operator
+from pipekit.operator import Operator, checked_count, checked_operator
 from pipekit.radius import passed_on
 
 Result = TypeVar("Result")
@@ -146,15 +146,13 @@ class Retry(Operator):
         seed: int | None = None,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        if not isinstance(attempts, int) or attempts < 1:
-            raise ValueError(f"attempts must be an integer of at least 1, got {attempts!r}")
         if not base_delay >= 0 or not max_delay >= 0:
             raise ValueError(
                 f"delays are seconds of at least 0, got base_delay={base_delay!r}, "
                 f"max_delay={max_delay!r}"
             )
         self.op = checked_operator(op, "op")
-        self.attempts = attempts
+        self.attempts = checked_count(attempts, "attempts")
         self.base_delay = base_delay
         self.on = checked_exceptions(on)
         self.max_delay = max_delay

@@ -89,7 +89,7 @@ def test_bad_arguments_say_what_is_accepted(scene_of):
         margin_errors(fading, scene, 80, (0,))
     with pytest.raises(PatchError, match="the reference has the shape"):
         margin_errors(fading, scene, 20, (0,), reference=np.zeros((3, 3)))
-    with pytest.raises(PatchError, match="statistic must be one of largest, mean, differing"):
+    with pytest.raises(PatchError, match="statistic must be 'largest', 'mean' or 'differing'"):
         MarginErrors((0,), (0.0,), (0.0,), (0.0,), (1.0,)).smallest(0, "median")
 
 

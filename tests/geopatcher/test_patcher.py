@@ -225,7 +225,9 @@ def test_patches_in_any_order_merge_straight_from_the_split(aggregation, scene_o
 
 
 def test_an_unknown_policy_is_refused(patcher_of):
-    with pytest.raises(PatchError, match="on_error must be one of raise, skip, fill, got 'ignore'"):
+    with pytest.raises(
+        PatchError, match="on_error must be 'raise', 'skip' or 'fill', got 'ignore'"
+    ):
         patcher_of(8, 8, on_error="ignore")
 
 

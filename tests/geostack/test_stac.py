@@ -111,7 +111,7 @@ def test_versions_do_not_shorten_the_answer():
 
 @pytest.mark.parametrize("limit", [0, -1, 1.5, "many", float("inf")])
 def test_bad_limit(archive, limit):
-    with pytest.raises(ValueError, match="limit must be a positive integer"):
+    with pytest.raises(ValueError, match="limit must be a whole number of at least 1"):
         search(limit=limit)
 
 

@@ -275,13 +275,13 @@ def test_labels_must_fit_the_chip():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: gz.RandomFlip(1.5), "p_horizontal must be a probability"),
-        (lambda: gz.RandomRotate90(-0.1), "p must be a probability"),
+        (lambda: gz.RandomFlip(1.5), "p_horizontal must be 0 to 1, a probability"),
+        (lambda: gz.RandomRotate90(-0.1), "p must be 0 to 1, a probability"),
         (lambda: gz.BrightnessJitter((1.2, 0.8)), "0 <= low <= high"),
-        (lambda: gz.GaussianNoise(-1), "sigma must be 0 or more"),
+        (lambda: gz.GaussianNoise(-1), "sigma must be a finite number of at least 0"),
         (lambda: gz.SimulatedClouds(cover=(0.5, 1.5)), "within 0 and 1"),
         (lambda: gz.RandomCrop(0), "size must be positive"),
-        (lambda: gz.CutMix(alpha=0), "alpha must be positive"),
+        (lambda: gz.CutMix(alpha=0), "alpha must be a finite number above 0"),
     ],
 )
 def test_bad_arguments_are_refused(make, message):

@@ -170,7 +170,7 @@ def test_only_masks_grow_and_only_outwards():
     with pytest.raises(TypeError, match=r"a mask must be boolean"):
         dilate_mask(np.zeros((2, 2)), 1)
     for radius in (-1, np.nan):
-        with pytest.raises(ValueError, match="radius must be 0 or more pixels"):
+        with pytest.raises(ValueError, match="radius must be a finite number of at least 0 pixels"):
             gz.DilateMask(radius)
 
 
@@ -265,7 +265,9 @@ def test_one_class_is_one_whatever_integer_says_it(kind):
 
 @pytest.mark.parametrize("given", ["2", None, np.nan, [2]])
 def test_what_is_no_distance_is_named(given):
-    with pytest.raises(ValueError, match="radius must be 0 or more pixels, got"):
+    with pytest.raises(
+        ValueError, match="radius must be a finite number of at least 0 pixels, got"
+    ):
         gz.DilateMask(given)
     with pytest.raises(ValueError, match="distance must be a finite number, got"):
         gz.BufferMask(given)

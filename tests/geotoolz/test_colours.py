@@ -119,7 +119,7 @@ def test_colour_map_mistakes_are_named_when_the_operator_is_made():
     ("options", "message"),
     [
         ({"stretch": (98, 2)}, "percentiles must satisfy"),
-        ({"gamma": 0}, "gamma must be a positive number"),
+        ({"gamma": 0}, "gamma must be a finite number above 0"),
         ({"limits": (1, 0)}, "low < high"),
     ],
 )

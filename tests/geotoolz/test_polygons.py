@@ -192,7 +192,7 @@ def test_mistakes_are_named():
         gz.polygons_of(raster, band="c")
     with pytest.raises(IndexError, match="band 2 is out of range for a raster of 2 bands"):
         gz.polygons_of(raster, band=2)
-    with pytest.raises(ValueError, match="min_pixels must be a positive integer"):
+    with pytest.raises(ValueError, match="min_pixels must be a whole number of at least 1"):
         gz.polygons_of(raster, min_pixels=0)
     with pytest.raises(ValueError, match="need a raster with a transform and a CRS"):
         gz.polygons_of(GeoTensor(np.zeros((4, 4)), PLACE, None))

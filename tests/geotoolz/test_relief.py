@@ -77,7 +77,7 @@ def test_nodata_hides_its_neighbours_and_degrees_are_metres_long():
 def test_what_a_hillshade_needs():
     with pytest.raises(ValueError, match=r"give resolution=\(x, y\)"):
         hillshade(np.zeros((3, 3)))
-    with pytest.raises(ValueError, match="0 to 90, got 95"):
+    with pytest.raises(ValueError, match="0 to 90 degrees above the horizon, got 95"):
         gz.Hillshade(altitude=95)
     assert gz.Hillshade().radius == 1
 

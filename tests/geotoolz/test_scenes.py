@@ -231,7 +231,7 @@ def test_files_stay_open_between_reads_and_the_pool_pickles_empty(tmp_path):
         (lambda items: scenes_of(items, ("B04",), max_cloud_cover=5), "cloudier than 5 %"),
         (
             lambda items: scenes_of(items, ("B04",), max_cloud_cover=500),
-            "percentage, 0 to 100, got 500",
+            "max_cloud_cover must be 0 to 100, got 500",
         ),
         (lambda items: scenes_of([], ("B04",)), "at least one STAC item"),
         (lambda items: SceneReading(("B04",), mask="SCL"), "mask must be None or an operator"),

@@ -71,7 +71,7 @@ def test_within_takes_one_of_two_seasons():
 
 
 def test_bad_arguments_are_refused():
-    with pytest.raises(ValueError, match="share must lie between"):
+    with pytest.raises(ValueError, match="share must be between 0 and 1"):
         Season(["2018-01-01"], share=1.0)
     with pytest.raises(ValueError, match="within must be"):
         Season(["2018-01-01"], within="2018")

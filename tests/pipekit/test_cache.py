@@ -240,7 +240,7 @@ def test_it_pickles_without_its_memory():
 
 @pytest.mark.parametrize("maxsize", [0, -1, 1.5, True])
 def test_wrong_sizes_are_refused(maxsize):
-    with pytest.raises(ValueError, match="maxsize must be a positive integer or None"):
+    with pytest.raises(ValueError, match="maxsize must be a whole number of at least 1 or None"):
         pk.Cache(pk.Identity(), maxsize=maxsize)
 
 

@@ -105,7 +105,7 @@ def test_wrong_arguments(line):
     with pytest.raises(TypeError, match="has no method '__call__'"):
         pk.ModelOp(line)
     for size in (0, -1, 2.5):
-        with pytest.raises(ValueError, match="batch_size must be a positive integer"):
+        with pytest.raises(ValueError, match="batch_size must be a whole number of at least 1"):
             pk.ModelOp(line, method="predict", batch_size=size)
     with pytest.raises(ValueError, match="the input is a single number"):
         pk.ModelOp(abs, batch_size=2)(3)
@@ -190,7 +190,7 @@ def test_device_and_precision_are_torch_s():
 
 
 def test_an_unknown_precision_is_refused(torch):
-    with pytest.raises(ValueError, match="autocast must be one of"):
+    with pytest.raises(ValueError, match="autocast must be 'bfloat16' or 'float16', got 'int8'"):
         pk.ModelOp(torch.nn.Identity(), autocast="int8")
 
 

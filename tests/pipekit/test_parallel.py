@@ -115,9 +115,9 @@ def test_ragged_batches_and_wrong_counts_are_refused():
 @pytest.mark.parametrize("count", [0, -1, 1.5, True])
 def test_wrong_counts_are_refused(count):
     for build in (pk.ThreadMap, pk.ProcessMap, pk.BatchedMap):
-        with pytest.raises(ValueError, match="must be a positive integer"):
+        with pytest.raises(ValueError, match="must be a whole number of at least 1"):
             build(pk.Identity(), count)
-    with pytest.raises(ValueError, match="start_method must be one of"):
+    with pytest.raises(ValueError, match="start_method must be 'spawn', 'fork' or 'forkserver'"):
         pk.ProcessMap(pk.Identity(), workers=1, start_method="thread")
 
 

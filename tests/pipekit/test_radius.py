@@ -249,5 +249,5 @@ def test_what_cannot_be_measured_is_named():
         measure_radius(np.abs, np.full((4, 4), np.nan))
     with pytest.raises(ValueError, match=r"raster must be an array or a GeoTensor"):
         measure_radius(np.abs, np.zeros(5))
-    with pytest.raises(ValueError, match="places must be a positive integer, got 0"):
+    with pytest.raises(ValueError, match="places must be a whole number of at least 1, got 0"):
         measure_radius(np.abs, places=0)

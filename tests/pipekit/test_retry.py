@@ -84,7 +84,7 @@ def test_other_exceptions_pass_at_once():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"attempts": 0}, "attempts must be an integer of at least 1, got 0"),
+        ({"attempts": 0}, "attempts must be a whole number of at least 1, got 0"),
         ({"attempts": 1.5}, "attempts"),
         ({"base_delay": -1}, "delays are seconds of at least 0"),
         ({"max_delay": float("nan")}, "delays are seconds of at least 0"),

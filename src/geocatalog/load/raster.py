@@ -19,6 +19,7 @@ from geocatalog.interval import pack_time
 from geocatalog.read.bands import Bands
 from geocatalog.read.onto_grid import Piece, as_resampling, read_piece
 from geocatalog.read.signers import signing
+from pipekit.operator import checked_option
 from pipekit.parallel import in_threads
 from pipekit.pixels import GUIDE, check_fill, equal_mask, marked
 from pipekit.tokens import redact, redacted
@@ -53,10 +54,7 @@ class _Request:
     def __post_init__(self) -> None:
         as_resampling(self.resampling)
         check_reading(self.workers, self.on_error)
-        if self.merge_method not in MERGE_METHODS:
-            raise CatalogError(
-                f"merge_method must be one of {MERGE_METHODS}, got {self.merge_method!r}"
-            )
+        checked_option(self.merge_method, "merge_method", MERGE_METHODS, CatalogError)
         indexes = self.band_indexes
         if indexes is not None and not (len(indexes) and min(indexes) >= 1):
             raise CatalogError(f"band_indexes are 1-based, at least one, got {list(indexes)}")

@@ -19,6 +19,7 @@ from geocatalog.grid import as_geotensor
 from geocatalog.read.open import with_address
 from geocatalog.read.signers import signing
 from pipekit.carrier import full_turns, same_crs
+from pipekit.operator import checked_option
 
 if TYPE_CHECKING:
     from georeader.geotensor import GeoTensor
@@ -85,8 +86,7 @@ def load_vector(
     """
     from rasterio.features import rasterize
 
-    if task not in TASKS:
-        raise CatalogError(f"task must be one of {TASKS}, got {task!r}")
+    checked_option(task, "task", TASKS, CatalogError)
     rows = rows_under(catalog, slice_, "vector")
     grid = slice_.undivided("load_vector")
     shapes = [shape for row in rows for shape in _features(row, slice_, label_field)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from geostack.read import read_mosaic
 from geostack.request import Request, as_bands, as_text
 from geostack.sources import Source
 from geostack.stac import find_items
+from pipekit.operator import checked_number
 
 COLLECTION = "naip"
 ASSET = "image"
@@ -65,11 +65,9 @@ def load_naip_chip(
     (4, 92, 90)
     """
     names = as_bands(bands, BANDS, "NAIP")
-    if resolution is not None and not (math.isfinite(resolution) and resolution > 0):
-        raise ValueError(
-            f"resolution must be positive metres, or None for the photograph's own, "
-            f"got {resolution!r}"
-        )
+    if resolution is not None:
+        own = " metres, or None for the photograph's own"
+        checked_number(resolution, "resolution", 0, inside=True, unit=own)
     request = Request(COLLECTION, bbox, date_range, assets=(ASSET,))
     chosen, items = find_items(request, source=source)
     newest = max(acquired(item.properties).year for item in items)

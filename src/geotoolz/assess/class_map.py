@@ -73,7 +73,7 @@ class ClassMap:
         # Whole rows of a file's tiles, so that no tile is inflated twice.
         tiles = BLOCK_PIXELS // max(self.shape[1], 1) // self._tile
         usual = max(tiles, 1) * self._tile
-        self.rows = checked_count("block_rows", block_rows) if block_rows else usual
+        self.rows = checked_count(block_rows, "block_rows") if block_rows else usual
 
     def _open_file(self, path: str) -> None:
         from geocatalog.read.bands import data_indexes, read_bands

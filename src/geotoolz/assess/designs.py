@@ -24,8 +24,7 @@ from geopatcher.axes.draws import Draws, as_seed
 from geotoolz.assess.class_map import ClassMap, check_same_grid, counted
 from geotoolz.assess.sample_checks import STRATA
 from geotoolz.carrier import pair
-from geotoolz.function_operator import check_choice
-from pipekit.operator import checked_count
+from pipekit.operator import checked_count, checked_option
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -133,12 +132,12 @@ def allocate(
     >>> allocate(641, pixels, least=75)
     {1: 75, 2: 75, 3: 163, 4: 328}
     """
-    check_choice(rule, "allocation", ALLOCATIONS)
-    checked_count("size", size)
+    checked_option(rule, "allocation", ALLOCATIONS)
+    checked_count(size, "size")
     whole = _whole_numbers("pixels", dict(pixels))
     strata, room = list(whole), np.array(list(whole.values()), np.int64)
     _check_room(size, room.sum())
-    checked_count("least", least + 1 if isinstance(least, int) else least)
+    checked_count(least, "least", 0)
     floor = np.minimum(room, least)
     if floor.sum() > size:
         raise ValueError(
@@ -259,7 +258,7 @@ def sample_design(
     >>> round(float(samples["weight"].sum()), 6)
     200.0
     """
-    check_choice(design, "design", DESIGNS)
+    checked_option(design, "design", DESIGNS)
     wanted: Any = size.to_dict() if isinstance(size, pd.Series) else size
     _check_options(
         design,
@@ -280,13 +279,13 @@ def sample_design(
     if design == "stratified":
         table = drawing.stratified(wanted, allocation, accuracies, least)
     elif design == "random":
-        table = drawing.random(checked_count("size", wanted))
+        table = drawing.random(checked_count(wanted, "size"))
     elif design == "systematic":
-        table = drawing.systematic(checked_count("size", wanted))
+        table = drawing.systematic(checked_count(wanted, "size"))
     else:
         if cluster is None:
             raise ValueError("design 'cluster' needs cluster=(rows, cols), the pixels of a block")
-        table = drawing.cluster(checked_count("size", wanted), pair(cluster))
+        table = drawing.cluster(checked_count(wanted, "size"), pair(cluster))
     mapped.warn_of_one_class(drawing.met)
     return _located(table, mapped, drawing.sizes)
 

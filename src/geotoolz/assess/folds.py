@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from geopatcher.axes.draws import Draws, as_seed
 from geotoolz.assess.places import Boxes, boxes_of, near, shared_area
-from pipekit.operator import checked_count
+from pipekit.operator import checked_count, checked_number
 
 Positions = NDArray[np.intp]
 """Positions of samples, ascending."""
@@ -140,8 +140,8 @@ class BlockFolds(_Folds):
     seed: int | None = 0
 
     def __post_init__(self) -> None:
-        _check_splits(self.n_splits)
-        _check_distance(self.buffer)
+        checked_count(self.n_splits, "n_splits", 2)
+        checked_number(self.buffer, "buffer", 0)
         as_seed(self.seed)
         if not self.block_size > self.buffer:
             raise ValueError(
@@ -264,10 +264,10 @@ class BufferedFolds(_Folds):
     seed: int | None = 0
 
     def __post_init__(self) -> None:
-        _check_distance(self.buffer)
+        checked_number(self.buffer, "buffer", 0)
         as_seed(self.seed)
         if self.n_splits is not None:
-            _check_splits(self.n_splits)
+            checked_count(self.n_splits, "n_splits", 2)
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """Return the number of splits.
@@ -331,7 +331,7 @@ class TimeFolds(_Folds):
     past_only: bool = True
 
     def __post_init__(self) -> None:
-        _check_splits(self.n_splits)
+        checked_count(self.n_splits, "n_splits", 2)
 
     def _splits(self, where: Any) -> Iterator[Split]:
         times = _times(where)
@@ -478,7 +478,7 @@ class CheckedFolds:
     buffer: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_distance(self.buffer)
+        checked_number(self.buffer, "buffer", 0)
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """Return the number of splits.
@@ -572,16 +572,6 @@ def _check_length(samples: Any, others: Any, name: str) -> None:
     ]
     if len(counts) == 2 and counts[0] != counts[1]:
         raise ValueError(f"{name} must be one for each of {counts[0]} samples, got {counts[1]}")
-
-
-def _check_splits(count: Any) -> None:
-    if checked_count("n_splits", count) < 2:
-        raise ValueError(f"n_splits must be at least 2, got {count}")
-
-
-def _check_distance(buffer: Any) -> None:
-    if not 0 <= buffer < np.inf:
-        raise ValueError(f"buffer must be a distance of at least 0, got {buffer!r}")
 
 
 def _times(times: Any) -> NDArray[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geotoolz.function_operator import check_choice
+from pipekit.operator import checked_number, checked_option
 
 METHODS = ("wald", "logit", "wilson")
 """How an interval is made of an estimate and its standard error."""
@@ -92,9 +92,8 @@ class Estimate:
         """
         from scipy.stats import t
 
-        check_choice(method, "method", METHODS)
-        if not 0 < level < 1:
-            raise ValueError(f"level must lie between 0 and 1, got {level}")
+        checked_option(method, "method", METHODS)
+        checked_number(level, "level", 0, 1, inside=True)
         z = float(t.ppf((1 + level) / 2, self.degrees))
         share = np.asarray(self.value, np.float64) / self.total
         error = np.asarray(self.standard_error, np.float64) / self.total

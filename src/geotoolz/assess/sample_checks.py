@@ -6,12 +6,13 @@ number and an interval like any other, and both would be wrong.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from pipekit.operator import checked_number
 
 NEEDED = ("map_class", "reference", "stratum", "stratum_size", "inclusion")
 """Columns that an estimate needs."""
@@ -166,8 +167,7 @@ def check_pixel_area(samples: Any, pixel_area: float) -> None:
     --------
     >>> check_pixel_area(pd.DataFrame(), 100.0)
     """
-    if not 0 < pixel_area < math.inf:
-        raise ValueError(f"pixel_area must be above 0, got {pixel_area}")
+    checked_number(pixel_area, "pixel_area", 0, inside=True)
     crs = getattr(samples, "crs", None)
     if crs is None or not (crs.is_geographic or crs.is_projected):
         return

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from geotoolz.bands import band_axis
 from geotoolz.carrier import NAN, Raster, Values, fill_of, nan_floats, rewrap, values_of
 from geotoolz.function_operator import PerPixel, parameters_of
-from pipekit.operator import checked_count
+from pipekit.operator import checked_count, checked_number
 
 
 def margin(probabilities: Raster, axis: int = 0) -> Raster:
@@ -157,8 +157,7 @@ class ConformalSets(PerPixel):
 
     @parameters_of(sets_above)
     def __init__(self) -> None:
-        if not 0 <= self.threshold <= 1:
-            raise ValueError(f"threshold must be a probability, got {self.threshold!r}")
+        checked_number(self.threshold, "threshold", 0, 1, unit=", a probability")
 
 
 def conformal_threshold(probabilities: ArrayLike, truth: ArrayLike, level: float = 0.9) -> float:
@@ -193,8 +192,7 @@ def conformal_threshold(probabilities: ArrayLike, truth: ArrayLike, level: float
     >>> conformal_threshold(calibration, [0, 0, 1], level=0.5)
     0.7
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, got {level}")
+    checked_number(level, "level", 0, 1, inside=True)
     table, labels = _known(probabilities, truth)
     said = np.sort(table[np.arange(len(labels)), labels])
     # The rank from above that leaves (N + 1) (1 - level) of the given pixels below, rounded down.
@@ -308,7 +306,7 @@ def calibration_curve(probabilities: ArrayLike, truth: ArrayLike, bins: int = 10
     table, labels = _known(probabilities, truth)
     chosen = table.argmax(axis=1)
     sure, right = table[np.arange(len(labels)), chosen], chosen == labels
-    edges = np.linspace(0, 1, checked_count("bins", bins) + 1)
+    edges = np.linspace(0, 1, checked_count(bins, "bins") + 1)
     place = np.searchsorted(edges[1:-1], sure)
     count = np.bincount(place, minlength=bins)
     held = count > 0

@@ -129,7 +129,7 @@ def variogram(
         raise ValueError(
             f"values must be one for each of {len(centres)} places, got {numbers.shape}"
         )
-    if len(centres) > checked_count("most", most):
+    if len(centres) > checked_count(most, "most"):
         chosen = without_replacement(Draws(as_seed(seed)), len(centres), most)
         centres, numbers = centres[chosen], numbers[chosen]
     if not np.var(numbers) > 0:
@@ -142,7 +142,7 @@ def variogram(
             f"the places lie {apart.min():g} to {apart.max():g} apart"
         )
     half = pdist(numbers[:, None], "sqeuclidean") / 2
-    edges = np.linspace(0, reach, checked_count("lags", lags) + 1)
+    edges = np.linspace(0, reach, checked_count(lags, "lags") + 1)
     counts = np.histogram(apart, edges)[0]
     held = counts > 0
     distance = np.histogram(apart, edges, weights=apart)[0][held] / counts[held]

@@ -373,7 +373,7 @@ def test_labels_and_probabilities_are_told_apart():
         SpatialSoftVote(2).merge([whole(np.zeros((3, 3)))], RasterDomain((3, 3)))
     with pytest.raises(PatchError, match="n_classes"):
         SpatialHardVote(0)
-    with pytest.raises(PatchError, match="output must be one of"):
+    with pytest.raises(PatchError, match="output must be 'probabilities' or 'labels'"):
         SpatialSoftVote(2, output="argmax")
 
 

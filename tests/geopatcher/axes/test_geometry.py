@@ -96,7 +96,10 @@ def test_points_are_not_cut_into_rectangles():
         ({"size": 0}, "size must be positive whole pixels"),
         ({"size": (4, 2.5)}, "size must be positive whole pixels"),
         ({"size": (4, 4, 4)}, "size must be positive whole pixels"),
-        ({"size": 4, "boundary": "mirror"}, "boundary must be one of drop, shift, pad, shrink"),
+        (
+            {"size": 4, "boundary": "mirror"},
+            "boundary must be one of 'drop', 'shift', 'pad' or 'shrink'",
+        ),
         ({"size": 4, "pad_mode": "zeros"}, "pad_mode must be one of"),
         ({"size": 4, "pad_mode": "edge", "pad_value": 0}, 'pad_mode="constant" only'),
     ],

@@ -120,7 +120,7 @@ def test_shapes_stand_for_their_centroids():
         (lambda d: SpatialRadiusGraph(1).neighborhood(d, (50.0, 50.0)), "larger radius"),
         (lambda d: SpatialKNNGraph(1).neighborhood(RasterDomain((3, 3)), 0), "SpatialRectangular"),
         (lambda d: SpatialKNNGraph(0), "k must be"),
-        (lambda d: SpatialRadiusGraph(-1), "radius must be positive"),
+        (lambda d: SpatialRadiusGraph(-1), "radius must be a finite number above 0"),
     ],
 )
 def test_what_cannot_be_found_is_refused(make, message):
@@ -246,5 +246,5 @@ def test_what_has_no_cap_is_refused(domain, anchor, message):
 
 @pytest.mark.parametrize("radius", [0, -1, float("nan"), float("inf")])
 def test_a_radius_is_positive(radius):
-    with pytest.raises(PatchError, match="radius_km must be positive"):
+    with pytest.raises(PatchError, match="radius_km must be a finite number above 0"):
         SpatialSphericalCap(radius)

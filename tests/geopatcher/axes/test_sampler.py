@@ -201,11 +201,14 @@ def test_explicit_anchors_are_kept_in_their_order_as_plain_numbers():
     ("make", "message"),
     [
         (lambda: SpatialRegularStride((0, 192)), r"step must be positive.*\(0, 192\)"),
-        (lambda: SpatialJitteredStride(8, jitter=1.5), "jitter is a share of the step"),
+        (
+            lambda: SpatialJitteredStride(8, jitter=1.5),
+            "jitter must be 0 to 1, a share of the step",
+        ),
         (lambda: SpatialRandom(0), "n_samples"),
         (lambda: SpatialRandom(3, seed=-1), "seed must be a whole number"),
         (lambda: SpatialRandom(3, seed=1.5), "seed must be a whole number"),
-        (lambda: SpatialPoissonDisk(0), "min_dist must be positive"),
+        (lambda: SpatialPoissonDisk(0), "min_dist must be a finite number above 0"),
         (lambda: SpatialExplicit([]), "at least one anchor"),
         (
             lambda: SpatialJitteredStride(8).anchors(POINTS, SpatialKNNGraph(1)),

@@ -141,8 +141,8 @@ def test_windows_of_other_geometries_are_made_patch_by_patch():
     ("make", "message"),
     [
         (lambda: SpatialTukey(1.5), "0 to 1"),
-        (lambda: SpatialGaussian(0), "positive and finite"),
-        (lambda: SpatialGaussian(share=-1), "positive and finite"),
+        (lambda: SpatialGaussian(0), "sigma must be a finite number above 0"),
+        (lambda: SpatialGaussian(share=-1), "share must be a finite number above 0"),
         (lambda: SpatialGaussian(), "sigma= or share="),
         (lambda: SpatialGaussian(2, share=0.3), "sigma= or share="),
         (lambda: SpatialCustom(3), "function"),

@@ -198,7 +198,10 @@ def test_a_geometry_without_a_length_weighs_what_there_is():
     ("make", "told"),
     [
         (lambda: TemporalExponentialDecay(0), "tau must be a positive number of steps, got 0"),
-        (lambda: TemporalTaperedTukey(1.5), "alpha is a share of the lookback, 0 to 1, got 1.5"),
+        (
+            lambda: TemporalTaperedTukey(1.5),
+            "alpha must be 0 to 1, a share of the lookback, got 1.5",
+        ),
         (lambda: TemporalPeriodic(-1), "period must be a positive number of steps, got -1"),
     ],
 )

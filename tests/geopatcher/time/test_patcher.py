@@ -331,7 +331,7 @@ def test_a_config_makes_the_same_patcher_in_space_and_time():
         "product", SpatialRegularStride(4), TemporalRegularStride(2), aggregation=TemporalMean()
     )
     assert SpatioTemporalPatcher.from_config(patcher.get_config()) == patcher
-    with pytest.raises(PatchError, match="coupling must be one of product, aligned, coupled"):
+    with pytest.raises(PatchError, match="coupling must be 'product', 'aligned' or 'coupled'"):
         make("crossed", SpatialRegularStride(4), TemporalRegularStride(2))
 
 

@@ -142,7 +142,7 @@ def test_a_real_download(shared_data, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("key", ["oak", 0, None, 1.5])
 def test_bad_species_keys(key):
-    with pytest.raises(ValueError, match="species_key must be a positive integer"):
+    with pytest.raises(ValueError, match="species_key must be a whole number of at least 1"):
         load_gbif_points(key, source="simulated")
 
 
@@ -153,7 +153,7 @@ def test_more_than_the_service_gives_names_the_way_out(api):
 
 @pytest.mark.parametrize("limit", [0, -3, 2.5, "all"])
 def test_bad_limits(limit):
-    with pytest.raises(ValueError, match="limit must be a positive integer"):
+    with pytest.raises(ValueError, match="limit must be a whole number of at least 1"):
         load_gbif_points(limit=limit)
 
 

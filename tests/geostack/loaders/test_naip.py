@@ -132,7 +132,9 @@ def test_bad_input(sheets):
     with pytest.raises(ValueError, match="bands must be different, got red, red"):
         load_naip_chip(bands=("red", "red"), **sheets)
     for resolution in (0, -1, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="resolution must be positive metres"):
+        with pytest.raises(
+            ValueError, match="resolution must be a finite number above 0 metres, or None"
+        ):
             load_naip_chip(bbox=box_of(50, 150), resolution=resolution, **sheets)
     with pytest.raises(NoSceneError):
         load_naip_chip(bbox=(0, 0, 0.1, 0.1), **sheets)

@@ -158,7 +158,7 @@ def test_bad_input(buildings, tmp_path):
     with pytest.raises(FileNotFoundError, match="no Parquet file at"):
         query_overture(tmp_path / "none.parquet", bbox=(0, 0, 1, 1))
     for limit in (0, -1, "all"):
-        with pytest.raises(ValueError, match="limit must be a positive integer"):
+        with pytest.raises(ValueError, match="limit must be a whole number of at least 1"):
             query_overture(buildings, bbox=(0, 0, 1, 1), limit=limit)
     with pytest.raises(ValueError, match="bbox"):
         query_overture(buildings, bbox=(1, 0, 0, 1))

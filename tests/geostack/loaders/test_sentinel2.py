@@ -255,7 +255,7 @@ def test_unknown_band_lists_the_known_ones(archive):
 
 @pytest.mark.parametrize("number", [0, -1, 1.5, "six", None])
 def test_bad_number_of_scenes(archive, number):
-    with pytest.raises(ValueError, match="max_items must be a positive integer"):
+    with pytest.raises(ValueError, match="max_items must be a whole number of at least 1"):
         load_s2_timestack(**CHIP, max_items=number)
 
 

@@ -131,7 +131,7 @@ def test_one_pixel_area_is_refused_where_pixels_differ(crs, place, differ):
 
 def test_a_pixel_area_is_above_zero():
     for area in (0, -1, np.nan, np.inf):
-        with pytest.raises(ValueError, match="pixel_area must be above 0"):
+        with pytest.raises(ValueError, match="pixel_area must be a finite number above 0"):
             check_pixel_area(gpd.GeoDataFrame(), area)
 
 
