@@ -8,7 +8,7 @@ and the result has the same bytes for any number of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from itertools import chain, pairwise
 from typing import Any
@@ -17,20 +17,21 @@ import numpy as np
 
 from geopatcher.axes.axis import Separable
 from geopatcher.domain import RasterDomain
+from geopatcher.files.rows import checksum
+from geopatcher.files.target import RowStore
 from geopatcher.layout import Layout, warn_of_seams
-from geopatcher.merge.chip import Chip
+from geopatcher.merge.chip import Chip, chip_spec
 from geopatcher.merge.regular_grid import ChipWeights, GridMerge, WeightedSums
 from geopatcher.merge.row_buffer import (
     Items,
     Reducer,
     RowMerge,
     Rows,
-    Write,
     in_row_order,
     settled,
 )
 from geopatcher.patch import Failed, Patch, PatchError
-from geopatcher.stream import PatchStream
+from geopatcher.stream import Item, PatchStream
 from pipekit.parallel import in_threads
 
 BLOCK_ROWS = 1024
@@ -63,69 +64,95 @@ class Plan:
             )
         self.domain = domain
         self.aggregation: Reducer = aggregation
-        self.patches, self._seam = patches, None
-        nothing: list[Any] = []
-        self._rest = (item for item in nothing)  # what comes after the first patch
-        self._all: tuple[Items, tuple[int, Patch]] | None = None
+        self.stream: PatchStream | None = None
+        self._seen: list[Item] = []
+        self._chip: Chip | None = None
+        self._merge: RowMerge | None = None
         if isinstance(patches, PatchStream):
             layout = Layout(patches, domain, getattr(aggregation, "agrees", False))
-            self.patches, self._seam = layout.stream, layout.seam
-        self.stream = self.patches if isinstance(self.patches, PatchStream) else None
+            self.stream = layout.stream
+            warn_of_seams(layout.seam)
+        else:
+            self._patches = enumerate(in_row_order(patches))
 
     @property
-    def _begun(self) -> tuple[Items, tuple[int, Patch]]:
-        """All patches by rising row, and the first of them that holds data, with its number.
+    def _begun(self) -> list[Item]:
+        """The patches by rising row up to the first that holds data.
 
         No `cached_property`: before Python 3.12 its lock is one for all plans, and the first chips
         of runs side by side would wait for each other.
         """
-        if self._all is None:
-            self._all = self._begin()
-        return self._all
-
-    def _begin(self) -> tuple[Items, tuple[int, Patch]]:
-        if self.stream is None:
-            return first_of(enumerate(in_row_order(self.patches)), {})
         stream = self.stream
-        stream.skipped.clear()  # what failed when it was read before may go well now
-        indices = iter(stream.touching((0, self.domain.height)))
-        self._rest = stream.items(indices)
-        # One by one up to the first, which is often all that is asked for, and no batch.
-        looked = (item for index in indices for item in stream.items([index]))
-        return first_of(looked, stream.skipped, self._rest)
+        if not self._seen and stream is None:
+            self._seen = first_of(self._patches, {})
+        elif not self._seen and stream is not None:
+            stream.skipped.clear()  # what failed when it was read before may go well now
+            # One by one up to the first, which is often all that is asked for, and no batch.
+            every = stream.touching((0, self.domain.height))
+            looked = (item for index in every for item in stream.items([index]))
+            self._seen = first_of(looked, stream.skipped)
+        return self._seen
 
-    def warn_of_seams(self) -> None:
-        """Warn, where the merge was asked for, of what operators see cut at the chips' borders."""
-        warn_of_seams(self._seam)
+    def __getstate__(self) -> dict[str, Any]:
+        # Small: anchors and weights are soon made again, and the chip need not be.
+        stream = None if self.stream is None else self.stream.again(self.stream.patcher)
+        return {**vars(self), "stream": stream, "_seen": [], "_merge": None}
 
     @property
     def first(self) -> Patch:
         """The first patch, in merging order, that really holds data."""
-        return self._begun[1][1]
+        patch = self._begun[-1][1]
+        assert patch is not None
+        return patch
 
-    @property
-    def made(self) -> dict[int, Patch]:
-        """That patch by its number, for a run that need not make it again."""
-        return dict([self._begun[1]])
+    def items(
+        self,
+        rows: Rows,
+        stream: PatchStream | None = None,
+        watched: Callable[[list[int]], Iterable[int]] = list,
+    ) -> Generator[Item, None, None]:
+        """Yield a block's patches in merging order; the first is not made again.
+
+        Parameters
+        ----------
+        rows : (start, stop)
+            Of the scene.
+        stream : PatchStream, optional
+            The plan's stream anew, which lists what fails; default the plan's own.
+        watched : callable
+            Takes the numbers of the patches still to be made, and yields each as it is begun.
+
+        Returns
+        -------
+        iterator of (int, Patch or None)
+            Of an iterator's patches all.
+        """
+        if self.stream is None:
+            yield from chain(self._begun, self._patches)
+            return
+        stream = self.stream if stream is None else stream
+        indices, seen = stream.touching(rows), []
+        if rows[0] == 0:  # of one block only, so that no two workers reach for the same
+            seen = self._begun
+            stream.skipped.update(self.stream.skipped)
+        yield from seen[: len(indices)]
+        yield from stream.items(watched(indices[len(seen) :]))
 
     @property
     def skipped(self) -> dict[Any, str]:
         """What went wrong with the patches that failed, by anchor."""
         return {} if self.stream is None else self.stream.skipped
 
-    def row_merge(self, chip: Chip) -> RowMerge:
-        """Return how chips become rows: with known weights where they lie on a grid.
+    @property
+    def merge(self) -> RowMerge:
+        """How chips such as the first become rows."""
+        if self._merge is None:
+            self._chip = chip_spec(self.first) if self._chip is None else self._chip
+            self._merge = self._row_merge(self._chip)
+        return self._merge
 
-        Parameters
-        ----------
-        chip : Chip
-            What the chips are like.
-
-        Returns
-        -------
-        RowMerge
-            Or a `GridMerge`, which is one.
-        """
+    def _row_merge(self, chip: Chip) -> RowMerge:
+        """Return a merge with known weights where chips lie on a grid."""
         stream, domain, reducer = self.stream, self.domain, settled(self.aggregation, chip)
         grid = None if stream is None else stream.grid
         window = None if stream is None else stream.patcher.window
@@ -143,13 +170,11 @@ class Plan:
             return RowMerge(reducer, domain, chip)
         return GridMerge(reducer, domain, chip, weights)
 
-    def fill(self, merge: RowMerge, out: np.ndarray) -> int:
+    def fill(self, out: np.ndarray) -> int:
         """Merge into `out` (..., H, W), its rows shared by workers; return pixels covered.
 
         Parameters
         ----------
-        merge : RowMerge
-            How chips become rows.
         out : numpy.ndarray
             (..., H, W), written in place.
 
@@ -158,53 +183,77 @@ class Plan:
         int
             Pixels covered.
         """
-        stream, height = self.stream, self.domain.height
-        workers = 1 if stream is None else stream.workers
-        chip_height = max(self.first.indices.height, 1)
-        blocks = shares(height, max(1, min(workers, height // chip_height)))
-        if stream is None or len(blocks) == 1:
-            items = self._begun[0]
-            with closing(self._rest):
-                return merge.fill(items, (0, height), out)
+        height, chip_height = self.domain.height, max(self.first.indices.height, 1)
+        blocks = shares(height, max(1, min(self._workers, height // chip_height)))
+        return self._merged(
+            blocks, lambda items, rows: self.merge.fill(items, rows, out[..., slice(*rows), :])
+        )
 
-        def fill(rows: Rows) -> int:
-            with closing(stream.items(stream.touching(rows))) as items:
-                return merge.fill(items, rows, out[..., slice(*rows), :])
-
-        return sum(in_threads(fill, blocks, len(blocks)))
-
-    def write(self, merge: RowMerge, begin: Callable[[], Write], align: int) -> int:
+    def write(self, store: RowStore) -> int:
         """Hand rows on as soon as they are final; return pixels covered.
 
-        One worker goes down the scene; several go down blocks of rows side by side, which begin at
-        multiples of `align`. `begin()` returns what takes the rows of a block from its top down.
+        One worker goes down the scene; several go down blocks of rows side by side, which begin
+        where the store's do.
 
         Parameters
         ----------
-        merge : RowMerge
-            How chips become rows.
-        begin : callable
-            Returns what takes (row, values), once for each block.
-        align : int
-            What blocks begin at multiples of.
+        store : RawRows or ZarrRows
+            Where rows go.
 
         Returns
         -------
         int
             Pixels covered.
         """
-        stream, height = self.stream, self.domain.height
-        if stream is None or stream.workers == 1:
-            items = self._begun[0]
-            with closing(self._rest):
-                return merge.run(items, (0, height), begin())
+        blocks = [(0, self.domain.height)]
+        if self._workers > 1:
+            blocks = even_shares(self.domain.height, aligned_rows(store.align), store.align)
+        return self._merged(blocks, lambda items, rows: self.stored(items, rows, store)[0])
 
-        def write(rows: Rows) -> int:
-            with closing(stream.items(stream.touching(rows))) as items:
-                return merge.run(items, rows, begin())
+    def stored(
+        self, items: Items, rows: Rows, store: RowStore, checked: bool = False
+    ) -> tuple[int, int]:
+        """Hand a block's rows to a store as soon as they are final: a block is never held.
 
-        blocks = even_shares(height, aligned_rows(align), align)
-        return sum(in_threads(write, blocks, stream.workers))
+        Parameters
+        ----------
+        items : iterator of (int, Patch or None)
+            The block's patches.
+        rows : (start, stop)
+            Of the scene.
+        store : RawRows or ZarrRows
+            Where rows go.
+        checked : bool
+            Whether a checksum of the rows is taken.
+
+        Returns
+        -------
+        (int, int)
+            Pixels covered, and the checksum or 0.
+        """
+        writer, crc = store.begin(), 0
+
+        def write(row: int, values: np.ndarray) -> None:
+            nonlocal crc
+            crc = checksum(values, crc) if checked else 0
+            writer.write(row, values)
+
+        covered = self.merge.run(items, rows, write)
+        writer.end()
+        return covered, crc
+
+    @property
+    def _workers(self) -> int:
+        return 1 if self.stream is None else self.stream.workers
+
+    def _merged(self, blocks: list[Rows], put: Callable[[Items, Rows], int]) -> int:
+        """Merge the patches of each block, by workers side by side; return pixels covered."""
+
+        def covered(rows: Rows) -> int:
+            with closing(self.items(rows)) as items:
+                return put(items, rows)
+
+        return sum(in_threads(covered, blocks, min(self._workers, len(blocks))))
 
 
 def shares(height: int, count: int, align: int = 1) -> list[Rows]:
@@ -308,34 +357,28 @@ def gaps(blocks: list[Rows], height: int) -> list[Rows]:
     return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
 
 
-def first_of(
-    items: Iterable[tuple[int, Patch | None]], skipped: dict[Any, str], rest: Items | None = None
-) -> tuple[Items, tuple[int, Patch]]:
-    """Return the items again, and the first patch that really holds data, with its number.
+def first_of(items: Iterable[Item], skipped: dict[Any, str]) -> list[Item]:
+    """Return the items up to the first patch that really holds data, which is the last of them.
 
     Raises `PatchError` when there is none, with the first reason in `skipped`.
 
     Parameters
     ----------
-    items : iterable of (int, Patch or None)
-        Patches with their numbers.
+    items : iterator of (int, Patch or None)
+        Patches with their numbers, of which no more are taken.
     skipped : dict
         What went wrong with the patches that failed, by anchor.
-    rest : iterator, optional
-        What comes after the first; default what is left of `items`.
 
     Returns
     -------
-    (iterator, (int, Patch))
-        All items, and the first patch with data and its number.
+    list of (int, Patch or None)
+        In their order.
     """
-    items = iter(items)
-    seen: list[tuple[int, Patch | None]] = []
+    seen: list[Item] = []
     for item in items:
         seen.append(item)
-        patch = item[1]
-        if patch is not None and not isinstance(patch.data, Failed):
-            return chain(seen, items if rest is None else rest), (item[0], patch)
+        if item[1] is not None and not isinstance(item[1].data, Failed):
+            return seen
     if not seen:
         raise PatchError("there are no patches to merge")
     anchor, why = next(iter(skipped.items()), ("?", "unknown"))

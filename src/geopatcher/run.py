@@ -7,12 +7,10 @@ halo that its chips need, and writes only these rows. Any block can be run again
 from __future__ import annotations
 
 import threading
-import zlib
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,7 @@ from geopatcher.domain import RasterDomain
 from geopatcher.fields import RetryField, as_field
 from geopatcher.fields.raster import is_in_memory, paths_of, readers_of
 from geopatcher.files.block_cache import bounded_cache
-from geopatcher.files.rows import RasterSpec, RawRows
+from geopatcher.files.rows import RasterSpec, RawRows, checksum
 from geopatcher.files.target import (
     RowStore,
     check_target,
@@ -34,13 +32,12 @@ from geopatcher.files.target import (
     open_lazily,
     open_target,
 )
-from geopatcher.merge.chip import Chip, chip_spec
-from geopatcher.merge.row_buffer import RowMerge, Rows
-from geopatcher.patch import Patch, PatchError
+from geopatcher.merge.row_buffer import Rows
+from geopatcher.patch import PatchError
 from geopatcher.patcher import SpatialPatcher
 from geopatcher.plan import BLOCK_ROWS, Plan, aligned_rows, even_shares, gaps
 from geopatcher.stitch import as_scene, spec_of, warn_uncovered
-from geopatcher.stream import READERS, Item, PatchStream
+from geopatcher.stream import READERS, PatchStream
 from pipekit import journal
 from pipekit.files import keep_inputs
 from pipekit.fingerprint import fingerprint
@@ -49,8 +46,6 @@ from pipekit.operator import summarise
 from pipekit.parallel import in_order
 from pipekit.places import Place
 from pipekit.schedulers import all_workers, check_scheduler, in_a_process, scheduling, shares_memory
-
-_NO_CHIP = Chip((), None)
 
 MOST_ROWS = 3072
 """Rows of a block at most: chips made twice are then one in twenty, and the bar still moves."""
@@ -167,10 +162,11 @@ def map_patches(
     patcher = _with_fixed_anchors(patcher, source, journal)
     if workers is None:
         workers = all_workers(scheduler)
-    neighbours = in_a_process(scheduler, workers)
+    ahead = batch_size if prefetch is None else prefetch
+    readers = in_a_process(scheduler, workers) * (readers_of(source, READERS) if ahead else 1)
     batches: Any = {"batch_size": batch_size, "prefetch": prefetch}
-    job = BlockJob(patcher, source, operator, neighbours=neighbours, **batches)
-    run = _Run(job, target, chunks, scheduler, workers, progress, block_rows)
+    plan = _plan_of(patcher.stream(source).map(operator, on_error=patcher.on_error, **batches))
+    run = _Run(plan, operator, readers, target, chunks, scheduler, workers, progress, block_rows)
     with ExitStack() as stack:
         record = None
         if journal is not None:
@@ -248,133 +244,55 @@ class Journal(journal.Journal[BlockRecord]):
 class BlockJob:
     """Computes a block of output rows; every worker has one.
 
-    Rows go to `store`, or into `out` (..., H, W) of this process, or back as values. `neighbours`
-    are the workers that share a process, and so GDAL's cache, with this one.
+    Rows go to `store`, or into `out` (..., H, W) of this process, or back as values.
 
     Parameters
     ----------
-    patcher : SpatialPatcher
-        Cuts the chips.
-    field : Field
-        What is read.
-    operator : callable
-        Run on each chip.
-    chip : Chip
-        What it makes.
+    plan : Plan
+        Which chips there are.
+    readers : int
+        Threads that read side by side in this process, and so share GDAL's cache.
     store : RawRows or ZarrRows, optional
         Where rows go.
     out : numpy.ndarray, optional
         (..., H, W), where rows go in this process.
     checked : bool
         Whether a checksum of the rows is taken.
-    neighbours : int
-        Workers that share this process.
-    batch_size : int, optional
-        Chips for one call of the operator.
-    prefetch : int, optional
-        Bytes held between reading, operator and merge.
-    made : dict
-        The chip by which the run learned what chips are like, by its number; handed out once.
     watch : callable, optional
         Told the first row of each chip before it is read; what it raises ends the block.
     """
 
-    patcher: SpatialPatcher
-    field: Any
-    operator: Callable[[Any], Any]
-    chip: Chip = _NO_CHIP
+    plan: Plan
+    readers: int
     store: RowStore | None = None
     out: np.ndarray | None = None
     checked: bool = False
-    neighbours: int = 1
-    batch_size: int | None = None
-    prefetch: int | None = None
-    made: dict[int, Patch] = field(default_factory=dict)
     watch: Callable[[int], None] | None = None
 
     def __call__(self, rows: Rows) -> tuple[BlockRecord, np.ndarray | None]:
         """Return what came of rows [start, stop), and their values when they are kept nowhere."""
-        patches = self.stream.again()
-        items = self._items(patches, rows)
+        assert self.plan.stream is not None
+        patches = self.plan.stream.again()
+
+        def watched(indices: list[int]) -> Iterator[int]:
+            for index in indices:
+                if self.watch is not None:
+                    self.watch(patches.anchors[index][0])
+                yield index
+
+        items = self.plan.items(rows, patches, watched)
         values, crc = None, 0
-        ahead = self.batch_size if self.prefetch is None else self.prefetch
-        readers = self.neighbours * (readers_of(self.field, READERS) if ahead else 1)
-        with bounded_cache(self.field, readers), closing(items):
+        with bounded_cache(patches.field, self.readers), closing(items):
             if self.store is not None:
-                covered, crc = self._stored(items, rows, self.store)
+                covered, crc = self.plan.stored(items, rows, self.store, self.checked)
             elif self.out is not None:
-                covered = self._merge.fill(items, rows, self.out[..., slice(*rows), :])
+                covered = self.plan.merge.fill(items, rows, self.out[..., slice(*rows), :])
             else:
-                lead, dtype = self._merge.spec
-                values = np.empty((*lead, rows[1] - rows[0], self.field.domain.width), dtype)
-                covered = self._merge.fill(items, rows, values)
+                lead, dtype = self.plan.merge.spec
+                values = np.empty((*lead, rows[1] - rows[0], self.plan.domain.width), dtype)
+                covered = self.plan.merge.fill(items, rows, values)
         skipped = {str(anchor): why for anchor, why in patches.skipped.items()}
         return BlockRecord(rows, crc, covered, skipped), values
-
-    def _items(self, patches: PatchStream, rows: Rows) -> Generator[Item, None, None]:
-        """Yield the chips of a block in order; one that is made already is not made again."""
-        indices = patches.touching(rows)
-        # Of one block only, so that no two workers reach for the same.
-        made = next((i for i in indices if i in self.made), None) if rows[0] == 0 else None
-        if made is not None:
-            place = indices.index(made)
-            if place:
-                yield from patches.items(self._watched(indices[:place]))
-            yield made, self.made.pop(made)
-            indices = indices[place + 1 :]
-        yield from patches.items(self._watched(indices))
-
-    def _watched(self, indices: list[int]) -> Iterator[int]:
-        for index in indices:
-            if self.watch is not None:
-                self.watch(self.stream.anchors[index][0])
-            yield index
-
-    def _stored(self, items: Any, rows: Rows, store: RowStore) -> tuple[int, int]:
-        """Hand rows to the store as soon as they are final: a block is never held."""
-        writer = store.begin()
-        crc = 0
-
-        def write(row: int, values: np.ndarray) -> None:
-            nonlocal crc
-            if self.checked:
-                crc = checksum(values, crc)
-            writer.write(row, values)
-
-        covered = self._merge.run(items, rows, write)
-        writer.end()
-        return covered, crc
-
-    @cached_property
-    def plan(self) -> Plan:
-        """What is to be made, the same in every worker."""
-        stream = self.patcher.stream(self.field).map(
-            self.operator,
-            on_error=self.patcher.on_error,
-            batch_size=self.batch_size,
-            prefetch=self.prefetch,
-        )
-        domain = self.field.domain
-        if not stream.is_rectangular or not isinstance(domain, RasterDomain):
-            raise PatchError(
-                "map_patches makes rasters of rectangular chips, got the geometry "
-                f"{type(self.patcher.geometry).__name__} on a {type(domain).__name__}; use "
-                "patcher.merge(patcher.split(field), field)"
-            )
-        return Plan(stream, domain, self.patcher.aggregation)
-
-    @cached_property
-    def stream(self) -> PatchStream:
-        """The chips."""
-        assert self.plan.stream is not None
-        return self.plan.stream
-
-    @cached_property
-    def _merge(self) -> RowMerge:
-        return self.plan.row_merge(self.chip)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
 def _place_name(path: Path | Place) -> str:
@@ -384,9 +302,11 @@ def _place_name(path: Path | Place) -> str:
 
 @dataclass
 class _Run:
-    """One call of `map_patches`: a job, where its rows go, and who runs its blocks."""
+    """One call of `map_patches`: what is made, where its rows go, and who runs its blocks."""
 
-    job: BlockJob
+    plan: Plan
+    operator: Any
+    readers: int
     target: Path | Place | None
     chunks: Any
     scheduler: Any
@@ -397,27 +317,24 @@ class _Run:
     skipped: dict[Any, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.plan = self.job.plan
         self.domain: RasterDomain = self.plan.domain
+        self.stream: Any = self.plan.stream
 
     def identity(self) -> dict[str, str]:
         """Return what makes this run this run, for its journal."""
-        read = self.job.field  # how often it is tried changes no pixel
+        read = self.stream.field  # how often it is tried changes no pixel
         return {
-            "patcher": fingerprint(self.job.stream.patcher),
-            "operator": fingerprint(self.job.operator),
+            "patcher": fingerprint(self.stream.patcher),
+            "operator": fingerprint(self.operator),
             "field": fingerprint(read.field if isinstance(read, RetryField) else read),
             "target": "memory" if self.target is None else _place_name(self.target),
             "chunks": fingerprint(self.chunks),
         }
 
     def run(self, journal: Journal | None) -> Any:
-        self.plan.warn_of_seams()
-        first = self.plan.first
-        made = self.plan.made if shares_memory(self.scheduler) else {}
-        job = replace(self.job, chip=chip_spec(first), checked=journal is not None, made=made)
-        merge = self.plan.row_merge(job.chip)
-        spec = spec_of(merge.spec, merge.reducer, self.domain, first.data)
+        merge = self.plan.merge
+        spec = spec_of(merge.spec, merge.reducer, self.domain, self.plan.first.data)
+        job = BlockJob(self.plan, self.readers, checked=journal is not None)
         if self.target is None:
             values = self._in_memory(spec, job, journal)
             self._warn()
@@ -451,7 +368,7 @@ class _Run:
             share = 0 if kept else -(-height // (workers * rounds))
             wanted = max(share, BLOCK_ROWS)
         top, rows = gap[0], gap[1] - gap[0]
-        grid = self.job.stream.grid
+        grid = self.stream.grid
         step = 1 if grid is None else grid.rows.step
         if step % align == 0 and 2 * step <= wanted < rows:
             align = step  # a line where chips begin cuts the fewest
@@ -551,6 +468,17 @@ def _target_of(aggregation: Any, target: Any, chunks: Any) -> tuple[Path | Place
     return check_target(target, chunks), chunks
 
 
+def _plan_of(stream: PatchStream) -> Plan:
+    patcher, domain = stream.patcher, stream.domain
+    if not stream.is_rectangular or not isinstance(domain, RasterDomain):
+        raise PatchError(
+            "map_patches makes rasters of rectangular chips, got the geometry "
+            f"{type(patcher.geometry).__name__} on a {type(domain).__name__}; use "
+            "patcher.merge(patcher.split(field), field)"
+        )
+    return Plan(stream, domain, patcher.aggregation)
+
+
 def _with_fixed_anchors(patcher: SpatialPatcher, source: Any, journal: Any) -> SpatialPatcher:
     """Return a patcher whose anchors are the same for every worker: drawn here without a seed."""
     sampler = patcher.sampler
@@ -576,30 +504,3 @@ def _checksum_of(store: RowStore, rows: Rows) -> int | None:
         return checksum(store.read(rows[0], rows[1] - rows[0]))
     except Exception:  # a damaged chunk fails in the codec, each in its own way
         return None
-
-
-def checksum(values: np.ndarray, begun: int = 0) -> int:
-    """Return the CRC-32 of rows (..., n, W), going on from that of the rows above them.
-
-    Row by row, each with all its bands: so it does not matter in which pieces rows come.
-
-    Parameters
-    ----------
-    values : numpy.ndarray
-        (..., n, W).
-    begun : int
-        The checksum of the rows above.
-
-    Returns
-    -------
-    int
-        CRC-32.
-
-    Examples
-    --------
-    >>> rows = np.arange(12, dtype="uint8").reshape(2, 3, 2)
-    >>> checksum(rows[:, 1:], checksum(rows[:, :1])) == checksum(rows)
-    True
-    """
-    by_rows = np.ascontiguousarray(np.moveaxis(values, -2, 0))
-    return zlib.crc32(by_rows.reshape(-1).view(np.uint8).data, begun)

@@ -69,11 +69,9 @@ def merge_in_memory(patches: Iterable[Patch], domain: Any, aggregation: Reducer)
         return merge_scattered(patches, domain, aggregation, skipped)
     domain = as_raster_domain(domain)
     plan = Plan(patches, domain, aggregation)
-    plan.warn_of_seams()
-    merge = plan.row_merge(chip_spec(plan.first))
-    spec = spec_of(merge.spec, merge.reducer, domain, plan.first.data)
+    spec = spec_of(plan.merge.spec, plan.merge.reducer, domain, plan.first.data)
     out = np.empty(spec.shape, spec.dtype)
-    covered = plan.fill(merge, out)
+    covered = plan.fill(out)
     warn_uncovered(1 - covered / (domain.height * domain.width))
     return as_scene(out, spec.with_skipped(plan.skipped))
 
@@ -128,15 +126,13 @@ def merge_to_file(
         keep_inputs(path, read, "merge_to_file", PatchError)
     domain = as_raster_domain(domain, placed=True)
     plan = Plan(unread(patches), domain, aggregation)
-    plan.warn_of_seams()
     stream = plan.stream
     field, workers = (None, 1) if stream is None else (stream.field, stream.workers)
     with bounded_cache(field, workers):
-        merge = plan.row_merge(chip_spec(plan.first))
-        spec = spec_of(merge.spec, merge.reducer, domain, plan.first.data)
+        spec = spec_of(plan.merge.spec, plan.merge.reducer, domain, plan.first.data)
     with open_target(path, spec, chunks) as opened:
         with bounded_cache(field, workers):
-            covered = plan.write(merge, lambda: opened.store.begin().write, opened.store.align)
+            covered = plan.write(opened.store)
         opened.finish(plan.skipped)  # under a cache of its own, which is smaller
     warn_uncovered(1 - covered / (domain.height * domain.width))
     return open_lazily(path)
@@ -211,16 +207,16 @@ def merge_scattered(
     """
     is_set = isinstance(domain, PointDomain | VectorDomain)
     shape = domain.shape if is_set else domain.shape[-2:]
-    items, (_, first) = first_of(enumerate(patches), skipped)
+    items: Any = enumerate(patches)
+    seen: Any = first_of(items, skipped)
+    first = seen[-1][1]
     first_values = _flat(first, shape)[0]
     lead, dtype = first_values.shape[:-2], first_values.dtype
     reducer = settled(reducer, chip_spec(first)._replace(lead=lead, dtype=dtype))
     specs = reducer.start(lead, dtype)
     states = [np.zeros((*s, 1, math.prod(shape)), d) for s, d in specs]
     met = np.zeros((1, math.prod(shape)), bool)
-    for _, patch in items:
-        if patch is None:
-            continue
+    for _, patch in chain(seen, items):
         values, index = _flat(patch, shape)
         check_lead(values, lead, patch)
         weights = None if patch.weights is None else np.asarray(patch.weights)[None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -220,3 +221,30 @@ class Unfinished:
             Beside the finished file.
         """
         return self.path.with_name(f".{self.path.name}.{self.token}{suffix}")
+
+
+def checksum(values: np.ndarray, begun: int = 0) -> int:
+    """Return the CRC-32 of rows (..., n, W), going on from that of the rows above them.
+
+    Row by row, each with all its bands: so it does not matter in which pieces rows come.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        (..., n, W).
+    begun : int
+        The checksum of the rows above.
+
+    Returns
+    -------
+    int
+        CRC-32.
+
+    Examples
+    --------
+    >>> rows = np.arange(12, dtype="uint8").reshape(2, 3, 2)
+    >>> checksum(rows[:, 1:], checksum(rows[:, :1])) == checksum(rows)
+    True
+    """
+    by_rows = np.ascontiguousarray(np.moveaxis(values, -2, 0))
+    return zlib.crc32(by_rows.reshape(-1).view(np.uint8).data, begun)

@@ -18,10 +18,12 @@ from rasterio import Affine
 from geopatcher import (
     PatchError,
     SpatialHann,
+    SpatialOverlapAdd,
     SpatialPatcher,
     SpatialRectangular,
     SpatialRegularStride,
     map_patches,
+    merge_to_file,
 )
 from geopatcher.files import on_store as module
 from pipekit.places import PlaceError
@@ -144,6 +146,17 @@ def test_what_cannot_be_put_whole_is_not_to_be_seen(
         run(str(place), chunks=64 if name == "a.zarr" else None)
     assert list(on_store.below()) == []
     assert files(scratch) == {}
+
+
+@pytest.mark.parametrize("kind", ["torn", "status"])
+def test_a_stitched_store_waits_for_its_last_shards(on_store, store_proxy, kind, hasty):
+    place, whole = on_store / "a.zarr", scene(150)
+    made = merge_to_file(PATCHER.split(whole), whole, SpatialOverlapAdd(), str(place))
+    np.testing.assert_array_equal(made.values, PATCHER.merge(PATCHER.split(whole), whole).values)
+    store_proxy.faults.append(Fault("PUT", "a.zarr/data/c/1", kind, times=99))
+    with pytest.raises(PlaceError, match="could not be written after 3 tries"):
+        merge_to_file(PATCHER.split(whole), whole, SpatialOverlapAdd(), str(place))
+    assert list(on_store.below()) == []
 
 
 KILLED = """
