@@ -302,7 +302,9 @@ class StacFolder:
             reads = [path.read_bytes if isinstance(path, Path) else path.read for path in paths]
             texts = [pool.submit(read) for read in reads]
             for path, text in zip(paths, texts, strict=True):
-                self._read(path, text.result)
+                feature = self._told(path, _feature, path, text.result)
+                if feature is not None:
+                    self.features.append((path, feature))
 
     @property
     def collections(self) -> Counter[str]:
@@ -343,11 +345,6 @@ class StacFolder:
                 return None
             self._items[path] = item
         return self._items[path].clone()
-
-    def _read(self, path: Path | Place, text: Callable[[], bytes]) -> None:
-        feature = self._told(path, _feature, path, text)
-        if feature is not None:
-            self.features.append((path, feature))
 
     def _told(self, path: Path | Place, read: Callable[..., T], *given: Any) -> T | None:
         """Return what an item says, or leave it out: one that is malformed hides no others."""
@@ -411,16 +408,8 @@ def _stamp(root: Path | Place) -> dict[str, int]:
 
 
 def _feature(path: Path | Place, text: Callable[[], bytes]) -> dict[str, Any]:
-    """Return what an item's file holds, with its collection."""
+    """Return what an item's file holds, with its collection; raise where reading it takes more."""
     feature: dict[str, Any] = json.loads(text())
-    _check(feature)
-    collection = os.fspath(path).replace(os.sep, "/").split("/")[-3]
-    feature["collection"] = str(feature.get("collection") or collection)
-    return feature
-
-
-def _check(feature: dict[str, Any]) -> None:
-    """Raise where a feature lacks what reading it takes."""
     if feature["type"] != "Feature" or not (feature["id"] and isinstance(feature["id"], str)):
         raise ValueError("no feature with an id")
     for asset in feature["assets"].values():
@@ -428,6 +417,9 @@ def _check(feature: dict[str, Any]) -> None:
             raise ValueError("an asset without an address")
     acquired(feature["properties"])
     cloud_cover(feature["properties"])
+    collection = os.fspath(path).replace(os.sep, "/").split("/")[-3]
+    feature["collection"] = str(feature.get("collection") or collection)
+    return feature
 
 
 def as_item(path: Path | Place, feature: dict[str, Any]) -> Item:

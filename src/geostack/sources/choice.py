@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 from geostack.errors import SourceUnavailableError
 from geostack.request import Request
@@ -11,6 +10,10 @@ from geostack.sources.archive import ArchiveSource
 from geostack.sources.planetary_computer import PlanetaryComputerSource
 from geostack.sources.simulated import SimulatedSource
 from geostack.sources.source import SOURCE_NAMES, Source
+
+_KINDS: tuple[type[ArchiveSource | PlanetaryComputerSource | SimulatedSource], ...]
+_KINDS = ArchiveSource, PlanetaryComputerSource, SimulatedSource
+"""In the order in which `auto` asks them."""
 
 
 def source_name(source: str | Source | None = None) -> str:
@@ -67,9 +70,7 @@ def open_source(name: str) -> Source:
     >>> open_source("archive").name
     'archive'
     """
-    known: dict[str, Callable[[], Source]] = {
-        kind.name: kind for kind in (PlanetaryComputerSource, ArchiveSource, SimulatedSource)
-    }
+    known = {kind.name: kind for kind in _KINDS}
     if name not in known:
         raise ValueError(f"a source is one of {', '.join(known)}; got {name!r}")
     return known[name]()
@@ -120,19 +121,11 @@ def select(source: str | Source | None, request: Request) -> Source:
 
 
 def _auto(request: Request) -> Source:
-    archive = ArchiveSource()
-    if archive.holds(request):
-        return archive
-    live = PlanetaryComputerSource()
-    if live.reachable():
-        return live
-    simulated = SimulatedSource()
-    if simulated.covers(**request.query()):
-        return simulated
-    tried = (
-        ("archive", archive.why_not(request), archive.fix(request)),
-        ("planetary-computer", live.why_not(), live.fix()),
-        ("simulated", simulated.why_not(request), simulated.fix()),
-    )
-    lines = "\n".join(f"  {name}: {why}\n    fix: {fix}" for name, why, fix in tried)
-    raise SourceUnavailableError(f"no source has {request}; tried\n{lines}")
+    tried = []
+    for kind in _KINDS:
+        source = kind()
+        if source.holds(request):
+            return source
+        why, fix = source.why_not(request), source.fix(request)
+        tried.append(f"  {source.name}: {why}\n    fix: {fix}")
+    raise SourceUnavailableError("\n".join([f"no source has {request}; tried", *tried]))

@@ -237,8 +237,13 @@ class PlanetaryComputerSource(Source):
         state = f"unreachable ({answer})" if answer else "reachable"
         return f"{redact(self.url)}: {state}"
 
-    def why_not(self) -> str:
+    def why_not(self, request: Request | None = None) -> str:
         """Return why the service was passed over.
+
+        Parameters
+        ----------
+        request
+            The question, which does not matter.
 
         Returns
         -------
@@ -246,8 +251,13 @@ class PlanetaryComputerSource(Source):
         """
         return f"{redact(self.url)} {self._probe() or 'answers'}"
 
-    def fix(self) -> str:
+    def fix(self, request: Request | None = None) -> str:
         """Return the command that tells whether the network is at fault.
+
+        Parameters
+        ----------
+        request
+            The question, which does not matter.
 
         Returns
         -------

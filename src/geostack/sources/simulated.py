@@ -23,6 +23,7 @@ from geostack.request import (
     parse_date_range,
 )
 from geostack.sources.archive import as_item
+from geostack.sources.simulation import AREAS, simulated_scenes
 from geostack.sources.source import Source, fits
 from pipekit.full_disk import UnwrittenError, telling_full_disk
 
@@ -65,8 +66,6 @@ class SimulatedSource(Source):
         -------
         In no promised order.
         """
-        from geostack.sources.simulation import AREAS, simulated_scenes
-
         folder = cache_folder() / KIND
         return [
             as_item(folder / scene.folder / f"{scene.id}.json", scene.item)
@@ -84,8 +83,6 @@ class SimulatedSource(Source):
         -------
         Whether one does.
         """
-        from geostack.sources.simulation import AREAS
-
         asked = Request(collection, bbox, date_range, tile=tile)
         return any(
             collection in area.collections
@@ -135,8 +132,6 @@ class SimulatedSource(Source):
         -------
         Text without a line break.
         """
-        from geostack.sources.simulation import AREAS
-
         return f"embedded simulation of {', '.join(AREAS)}; not measurements"
 
     def why_not(self, request: Request) -> str:
@@ -151,8 +146,6 @@ class SimulatedSource(Source):
         -------
         Half a sentence.
         """
-        from geostack.sources.simulation import AREAS
-
         areas = [area for area in AREAS.values() if request.collection in area.collections]
         if not areas:
             return f"{request.collection} is not simulated"
@@ -166,8 +159,13 @@ class SimulatedSource(Source):
         )
         return f"not at that time or tile ({known})"
 
-    def fix(self) -> str:
+    def fix(self, request: Request) -> str:
         """Return what would let the simulation answer.
+
+        Parameters
+        ----------
+        request
+            The question.
 
         Returns
         -------

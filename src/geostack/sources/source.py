@@ -145,6 +145,20 @@ class Source(ABC):
         Whether it would.
         """
 
+    def holds(self, request: Request) -> bool:
+        """Return whether `auto` may take this source for a request.
+
+        Parameters
+        ----------
+        request
+            The question, with the assets that are needed.
+
+        Returns
+        -------
+        What `covers` says, where a source does not look closer.
+        """
+        return self.covers(**request.query())
+
     @abstractmethod
     def describe(self) -> str:
         """Return one line: what this is, and whether it can be reached.
