@@ -44,11 +44,35 @@ class Asset:
     source: Source
     band: int = 1
     """1-based, in the file."""
+    offset: bool = False
+    """Whether it is read without the +1000 of Sentinel-2's newer baselines, which it carries."""
 
     @property
     def method(self) -> Literal["nearest", "bilinear"]:
         """How to resample it: classes and bits keep their values, quantities are interpolated."""
         return "bilinear" if role_of(self.key) == "quantity" else "nearest"
+
+    def without_offset(self, dn: NDArray[Any]) -> NDArray[Any]:
+        """Return its digital numbers without the +1000: 0 stays 0, a valid one at least 1.
+
+        Parameters
+        ----------
+        dn
+            As the file has them, of any shape.
+
+        Returns
+        -------
+        Of the same shape and dtype.
+
+        Examples
+        --------
+        >>> band = Asset("A", "B04", "B04.tif", None, offset=True)
+        >>> band.without_offset(np.array([0, 900, 3000], dtype="uint16"))
+        array([   0,    1, 2000], dtype=uint16)
+        """
+        from geotoolz.radiometry import harmonize_baseline
+
+        return np.asarray(harmonize_baseline(dn)) if self.offset else dn
 
     def __str__(self) -> str:
         return f"{self.item_id}, asset {self.key}, {without_query(self.href)}"
@@ -237,16 +261,14 @@ def read_asset(asset: Asset, grid: GeoBox) -> NDArray[np.uint16]:
     asked = asset.href, grid, [asset.band], asset.method
     fill = None if role_of(asset.key) == "bits" else 0
     values = read_onto(*asked, fill=fill, sign=asset.source.sign, what=str(asset))
-    if values.dtype == np.uint16:
-        return values
     with np.errstate(invalid="ignore"):
-        numbers = values.astype(np.uint16)
-    if not np.array_equal(numbers, values):
+        numbers = values.astype(np.uint16, copy=False)
+    if numbers is not values and not np.array_equal(numbers, values):
         raise PixelReadError(
             f"{asset} holds {values.dtype} from {values.min():g} to {values.max():g}, and the "
             "loader gives digital numbers, whole and from 0 to 65535; read it with geotoolz.read"
         )
-    return numbers
+    return asset.without_offset(numbers)
 
 
 def read_mosaic(

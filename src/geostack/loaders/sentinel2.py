@@ -173,11 +173,11 @@ def load_s2_full_tile(
 
     request = _request(bands, bbox, date_range, tile, max_cloud_cover)
     chosen, item = _clearest(request, source)
-    assets = band_assets(item, request.assets, chosen)
-    grid, shifts = scene_grid(item, assets[0]), _shifts(item, assets, harmonize)
+    assets = band_assets(item, request.assets, chosen, harmonize=harmonize)
+    grid = scene_grid(item, assets[0])
     attrs = scene_attrs(item, request.assets, chosen, harmonize=harmonize)
     whole = Window(0, 0, grid.shape[1], grid.shape[0])
-    return SceneReader(assets, grid, whole, shifts, attrs, OpenDatasets())
+    return SceneReader(assets, grid, whole, attrs, OpenDatasets())
 
 
 @dataclass(eq=False, repr=False)
@@ -196,8 +196,6 @@ class SceneReader(GeoData):
         The scene's pixel grid.
     window
         Which pixels of it are read; what lies beyond the scene is 0.
-    take_offset
-        For each band, whether Sentinel-2's +1000 is taken away.
     attrs
         Attributes of what is loaded.
     files
@@ -213,7 +211,6 @@ class SceneReader(GeoData):
     assets: Sequence[Asset]
     grid: GeoBox
     window: Window
-    take_offset: Sequence[bool]
     attrs: dict[str, Any]
     files: OpenDatasets
 
@@ -293,9 +290,7 @@ class SceneReader(GeoData):
         def read(index: int) -> None:
             asset = self.assets[index]
             band = self._quickly(asset) if is_inside else None
-            if band is None:
-                (band,) = read_asset(asset, self._part)
-            values[index] = take_offset(band) if self.take_offset[index] else band
+            values[index] = read_asset(asset, self._part)[0] if band is None else band
 
         remote = any(is_remote(asset.href) for asset in self.assets)
         each = in_parallel if remote or self.shape[1] * self.shape[2] > _WORTH_THREADS else map
@@ -310,7 +305,7 @@ class SceneReader(GeoData):
                 own = getattr(file, "src_dataset", file)  # of one that is resampled
                 as_is = own.dtypes[0] in ("uint8", "uint16") and own.nodata in (None, 0)
                 if as_is and nodata_decides(own, [1]):
-                    return np.asarray(file.read(1, window=self.window))
+                    return asset.without_offset(np.asarray(file.read(1, window=self.window)))
         except RasterioError:
             self.files.close()
         return None
@@ -385,9 +380,9 @@ def load_s2_timestack(
     chosen, items = find_items(request, limit=4 * max_items, source=source)
     items = covering_items(items, request.bbox)[:max_items]
     items = sorted(items, key=lambda item: acquired(item.properties))
-    assets = [band_assets(item, names, chosen) for item in items]
+    assets = [band_assets(item, names, chosen, harmonize=harmonize) for item in items]
     grid = cut(scene_grid(items[0], assets[0][0]), request.bbox)
-    values = _read_stack(items, assets, grid, harmonize=harmonize)
+    values = _read_stack(assets, grid)
     each = [scene_attrs(item, names, chosen, harmonize=harmonize) for item in items]
     attrs = {
         "band_names": list(names),
@@ -455,35 +450,25 @@ def scene_chip(
     PixelReadError
         When a file can't be read.
     """
-    assets = band_assets(item, names, source)
+    assets = band_assets(item, names, source, harmonize=harmonize)
     scene = scene_grid(item, assets[0])
     grid = cut(scene, bbox)
     check(grid)
     attrs = scene_attrs(item, names, source, harmonize=harmonize)
     attrs["box_share"] = round(share_inside(scene, bbox), 4)
-    (values,) = _read_stack([item], [assets], grid, harmonize=harmonize)
+    (values,) = _read_stack([assets], grid)
     return GeoTensor(values, grid.transform, raster_crs(grid), 0, attrs)
 
 
-def _read_stack(
-    items: Sequence[Item], assets: Sequence[Sequence[Asset]], grid: GeoBox, *, harmonize: bool
-) -> NDArray[np.uint16]:
-    values = np.zeros((len(items), len(assets[0]), *grid.shape), dtype=np.uint16)
-    shifts = [_shifts(item, bands, harmonize) for item, bands in zip(items, assets, strict=True)]
+def _read_stack(assets: Sequence[Sequence[Asset]], grid: GeoBox) -> NDArray[np.uint16]:
+    values = np.zeros((len(assets), len(assets[0]), *grid.shape), dtype=np.uint16)
 
     def read(job: tuple[int, ...]) -> None:
         time, band = job
-        (pixels,) = read_asset(assets[time][band], grid)
-        values[job] = take_offset(pixels) if shifts[time][band] else pixels
+        (values[job],) = read_asset(assets[time][band], grid)
 
     in_parallel(read, list(np.ndindex(values.shape[:2])))
     return values
-
-
-def _shifts(item: Item, assets: Sequence[Asset], harmonize: bool) -> list[bool]:
-    """Return for each band whether the offset is to be taken away."""
-    shift = harmonize and offset_is_in(item)
-    return [shift and asset.key in REFLECTANCE_BANDS for asset in assets]
 
 
 def check_bands(bands: Sequence[str]) -> tuple[str, ...]:
@@ -513,7 +498,9 @@ def check_bands(bands: Sequence[str]) -> tuple[str, ...]:
     return as_bands(list(padded), BANDS, "Sentinel-2")
 
 
-def band_assets(item: Item, names: Sequence[str], source: Source) -> list[Asset]:
+def band_assets(
+    item: Item, names: Sequence[str], source: Source, *, harmonize: bool = True
+) -> list[Asset]:
     """Return one asset per band.
 
     Parameters
@@ -524,6 +511,8 @@ def band_assets(item: Item, names: Sequence[str], source: Source) -> list[Asset]
         Of `BANDS`.
     source
         Signs their files.
+    harmonize
+        Let them be read without the +1000 of baseline 04.00 where they carry it.
 
     Returns
     -------
@@ -534,29 +523,9 @@ def band_assets(item: Item, names: Sequence[str], source: Source) -> list[Asset]
     AssetNotFoundError
         When the item lacks one; the message lists those it has.
     """
-    return item_assets(item, names, source, BANDS)
-
-
-def take_offset(dn: NDArray[Any]) -> NDArray[Any]:
-    """Return digital numbers without the +1000: 0 stays 0, a valid one stays at least 1.
-
-    Parameters
-    ----------
-    dn
-        Digital numbers with the offset, of any shape.
-
-    Returns
-    -------
-    Of the same shape and dtype.
-
-    Examples
-    --------
-    >>> take_offset(np.array([0, 900, 3000], dtype="uint16"))
-    array([   0,    1, 2000], dtype=uint16)
-    """
-    from geotoolz.radiometry import harmonize_baseline
-
-    return np.asarray(harmonize_baseline(dn))
+    shift = harmonize and offset_is_in(item)
+    assets = item_assets(item, names, source, BANDS)
+    return [replace(each, offset=shift and each.key in REFLECTANCE_BANDS) for each in assets]
 
 
 def offset_is_in(item: Item) -> bool:

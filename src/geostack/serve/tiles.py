@@ -24,18 +24,13 @@ from geocatalog.read.bands import marked
 from geocatalog.read.onto_grid import grid_of, read_piece
 from geostack.errors import PixelReadError
 from geostack.items import declared_grid
-from geostack.loaders.sentinel2 import (
-    REFLECTANCE_BANDS,
-    band_assets,
-    check_bands,
-    offset_is_in,
-    take_offset,
-)
+from geostack.loaders.sentinel2 import band_assets, check_bands
 from geostack.read import Asset, with_dataset
 from geostack.serve.limits import Gate
 from geostack.serve.pipeline import check_operator
 from geostack.serve.problem import Problem, problem_of
 from geotoolz.carrier import values_of
+from geotoolz.radiometry import harmonize_baseline
 from pipekit import Operator
 from pipekit.validity import header_nodata
 
@@ -257,7 +252,7 @@ class Layer:
                 values[:, *piece.window], valid[:, *piece.window] = piece.data, piece.valid
             read += zip(values, valid, strict=True)
         shifted = [
-            take_offset(values) if offset else values
+            np.asarray(harmonize_baseline(values)) if offset else values
             for (values, _), offset in zip(read, self.offsets, strict=True)
         ]
         seen = np.stack([valid for _, valid in read])
@@ -313,9 +308,8 @@ def scene_layer(
     (True, True)
     """
     names = check_bands(bands)
-    shift = offset_is_in(item)
-    offsets = tuple(shift and name in REFLECTANCE_BANDS for name in names)
     assets = tuple(band_assets(item, names, source))
+    offsets = tuple(asset.offset for asset in assets)
     grid = declared_grid(item, names[0])
     return Layer(assets, operator, offsets, title or item.id, halo, grid=grid, view=view)
 
