@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 from georeader.geotensor import GeoTensor
+from numpy.typing import NDArray
 
 from geostack.artifact_tar import (
     MANIFEST,
@@ -398,12 +399,10 @@ def _given(
     named = _by_name(inputs)
     if set(named) != set(described):
         raise ArtifactError(f"the artifact's inputs are {sorted(described)}, got {sorted(named)}")
-    rebuilt = {}
-    for name, entry in described.items():
-        given = named[name]
-        rebuilt[name] = _rebuilt(_georeference(given), values_of(given), name)
-        _check_hash(name, rebuilt[name], entry)
-    return rebuilt
+    return {
+        name: _checked(name, entry, _georeference(named[name]), values_of(named[name]))
+        for name, entry in described.items()
+    }
 
 
 def _told(operator: Operator, inputs: Mapping[str, Raster]) -> tuple[str, str]:
@@ -478,11 +477,10 @@ def _georeference(raster: Raster) -> dict[str, Any] | None:
     }
 
 
-def _rebuilt(where: Mapping[str, Any] | None, values: Any, name: str) -> Raster:
+def _rebuilt(where: Mapping[str, Any] | None, values: NDArray[Any], name: str) -> Raster:
     """Return an input as its georeference in the manifest says, which may lack a lossy detail."""
     if where is None:
-        plain: Raster = values
-        return plain
+        return values
     from rasterio import Affine
 
     try:
@@ -500,20 +498,20 @@ def _checked_input(name: str, entry: Mapping[str, Any], members: dict[str, bytes
         raise ArtifactError(f"the pixels of the input {name!r} ({entry['member']}) are missing")
     if sha256(content).hexdigest() != entry["sha256"]:
         raise ArtifactError(f"the pixels of the input {name!r} differ from their SHA-256")
-    raster = _rebuilt(entry["georeference"], read_array(content, name), name)
-    _check_hash(name, raster, entry)
-    return raster
+    return _checked(name, entry, entry["georeference"], read_array(content, name))
 
 
-def _check_hash(name: str, raster: Raster, entry: Mapping[str, Any]) -> None:
+def _checked(name: str, entry: Mapping[str, Any], where: Any, values: NDArray[Any]) -> Raster:
+    """Return an input put together, or raise ArtifactError unless it is the one of the manifest."""
+    raster = _rebuilt(where, values, name)
     found = content_hash(raster)
     if found != entry["content_hash"]:
-        values = values_of(raster)
         raise ArtifactError(
             f"the input {name!r} is not the one that was frozen: given {values.dtype.str} "
             f"{values.shape} with content hash {found}, frozen {entry['dtype']} "
             f"{tuple(entry['shape'])} with {entry['content_hash']}"
         )
+    return raster
 
 
 def _manifest(text: bytes) -> dict[str, Any]:
@@ -523,7 +521,7 @@ def _manifest(text: bytes) -> dict[str, Any]:
         # No number and no letter of it is one that JSON and UTF-8 can't say again.
         json.dumps(manifest, allow_nan=False, ensure_ascii=False).encode()
         inputs, sealed = manifest["inputs"], manifest["sha256"]
-        whole = (
+        if not (
             manifest["format"] == FORMAT
             and manifest.keys() == _KEYS
             and manifest["result"].keys() == _RESULT_KEYS
@@ -532,11 +530,10 @@ def _manifest(text: bytes) -> dict[str, Any]:
             and all(entry.keys() == _INPUT_KEYS for entry in inputs.values())
             and all(isinstance(entry["member"], str | None) for entry in inputs.values())
             and all(isinstance(entry["shape"], list) for entry in inputs.values())
-        )
+        ):
+            raise ValueError("it has other parts")
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(f"{MANIFEST} is not of the format {FORMAT}: {error!r}") from error
-    if not whole:
-        raise ArtifactError(f"{MANIFEST} is not of the format {FORMAT}")
     return manifest
 
 

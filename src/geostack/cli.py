@@ -47,7 +47,7 @@ _DEFAULT_ASSETS = {
 
 
 @app.command
-def sources(area_name: Annotated[str | None, Parameter(name="area")] = None) -> int:
+def sources(area_name: Annotated[str | None, Parameter(name="area")] = None) -> None:
     """Say which sources can be reached, and which one each area would use.
 
     Parameters
@@ -77,7 +77,6 @@ def sources(area_name: Annotated[str | None, Parameter(name="area")] = None) -> 
         table.add_row(where, place.tile, dates, *_would_use(place))
     console.print(table)
     console.print(f"GEOSTACK_SOURCE={chosen}", style="dim")
-    return 0
 
 
 @app.command
@@ -131,7 +130,7 @@ def _clone() -> Path:
 
 
 @app.command
-def serve(*, pipelines: Path, host: str = "127.0.0.1", port: Port = 8000) -> int:
+def serve(*, pipelines: Path, host: str = "127.0.0.1", port: Port = 8000) -> None:
     """Serve pipelines and map tiles over HTTP until interrupted; needs geostack[serve].
 
     How much one client may ask for is a proxy's matter: put one before a server that strangers
@@ -156,11 +155,10 @@ def serve(*, pipelines: Path, host: str = "127.0.0.1", port: Port = 8000) -> int
     from geostack.serve.connection import server_options
 
     uvicorn.run(served, host=host, port=port, **server_options(served))
-    return 0
 
 
 @cache_app.command
-def info() -> int:
+def info() -> None:
     """Show the cache folder, what it holds and how much."""
     from datetime import datetime
 
@@ -179,7 +177,6 @@ def info() -> int:
     console.print(f"{decimal(sum(entry.size for entry in entries))} in all")
     if not is_writable(folder):
         console.print("it can't be written: what is in it is used, the rest goes elsewhere")
-    return 0
 
 
 @cache_app.command
@@ -298,7 +295,7 @@ def check(folder: Path | None = None) -> int:
 
 
 @archive_app.command(name="list")
-def list_holdings(folder: Path | None = None) -> int:
+def list_holdings(folder: Path | None = None) -> None:
     """List what the archive holds.
 
     Parameters
@@ -316,7 +313,6 @@ def list_holdings(folder: Path | None = None) -> int:
         size, folder_name = decimal(held.size), str(held.folder)
         table.add_row(held.collection, str(held.items), held.first, held.last, size, folder_name)
     Console().print(table if table.row_count else "the archive is empty")
-    return 0
 
 
 def _assets(bands: list[str] | None, collection: str) -> tuple[str, ...]:

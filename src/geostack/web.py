@@ -147,23 +147,22 @@ def answered(url: str, method: str = "GET", **options: Any) -> Iterator[Any]:
     waited_for = True
 
     def ask() -> Any:
-        try:
-            response = requests.request(method, url, timeout=_TIMEOUT, **options)
-        except requests.RequestException:
-            raise
-        except ValueError as error:  # a redirect to what is no address
-            raise requests.exceptions.InvalidURL(str(error)) from None
+        response = requests.request(method, url, timeout=_TIMEOUT, **options)
         if not waited_for:  # its head came too late
             response.close()
         return response
 
     try:
-        with within(WHOLE, ask) as response:
-            yield response
-    except requests.RequestException as error:
+        response = within(WHOLE, ask)
+    except (requests.RequestException, ValueError) as error:  # a redirect to what is no address
         raise TransientError(type(error).__name__) from None
     finally:
         waited_for = False
+    try:
+        with response:
+            yield response
+    except requests.RequestException as error:
+        raise TransientError(type(error).__name__) from None
 
 
 def pieces(stream: Any) -> Iterator[bytes]:

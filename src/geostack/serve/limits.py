@@ -123,7 +123,19 @@ class Gate:
             503 when too many wait already or the gate is closed, 504 when it takes longer than
             `limits.seconds`, and whatever `problem_of` makes of the job's own error.
         """
-        future = self._submit(job)
+        future: Future[T] = Future()
+        with self._changed:
+            if self._closed:
+                raise Problem(503, "the server is stopping; try again", 5)
+            if self.held >= self.limits.running + self.limits.waiting:
+                raise Problem(503, "the server is busy; try again", 1)
+            if self._workers < min(self.held + 1, self.limits.running):
+                threading.Thread(target=self._work, name="geostack-serve", daemon=True).start()
+                self._workers += 1
+            self.held += 1
+            self._awaited += 1
+        future.add_done_callback(self._release)
+        self._jobs.put((future, job))
         try:
             try:
                 # Given up, it is cancelled: that ends a job that waits, and no job that runs.
@@ -141,22 +153,6 @@ class Gate:
             with self._changed:
                 self._awaited -= 1
                 self._changed.notify_all()
-
-    def _submit(self, job: Callable[[], T]) -> Future[T]:
-        future: Future[T] = Future()
-        with self._changed:
-            if self._closed:
-                raise Problem(503, "the server is stopping; try again", 5)
-            if self.held >= self.limits.running + self.limits.waiting:
-                raise Problem(503, "the server is busy; try again", 1)
-            if self._workers < min(self.held + 1, self.limits.running):
-                threading.Thread(target=self._work, name="geostack-serve", daemon=True).start()
-                self._workers += 1
-            self.held += 1
-            self._awaited += 1
-        future.add_done_callback(self._release)
-        self._jobs.put((future, job))
-        return future
 
     def _work(self) -> None:
         while (given := self._jobs.get()) is not None:
