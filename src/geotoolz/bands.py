@@ -483,6 +483,7 @@ def on_quantities(
             put_codes(out, raster, codes, given)
         return out
 
+    guarded.keeps_bands = True  # type: ignore[attr-defined]
     return guarded
 
 

@@ -198,16 +198,13 @@ def _checked(size: Size, mode: str) -> tuple[int, int]:
     return rows, cols
 
 
-class _Focal(FunctionOperator):
-    """An operator over a function of a window around each pixel."""
-
-    @property
-    def radius(self) -> int | None:
-        """Half of the window's longer side, less the pixel in the middle."""
-        return max(pair(self.size)) // 2
+_HALF_WINDOW: Any = property(
+    lambda operator: max(pair(operator.size)) // 2,
+    doc="Half of the window's longer side, less the pixel in the middle.",
+)
 
 
-class FocalMean(_Focal):
+class FocalMean(FunctionOperator):
     """Mean of a window around each pixel: `focal_mean` as an operator.
 
     Examples
@@ -216,15 +213,14 @@ class FocalMean(_Focal):
     (4, array([[1., 3., 5.]], dtype=float32))
     """
 
-    radius = _Focal.radius
-    keeps_bands = True
+    radius = _HALF_WINDOW
 
     @parameters_of(focal_mean)
     def __init__(self) -> None:
         _checked(self.size, self.mode)
 
 
-class FocalMedian(_Focal):
+class FocalMedian(FunctionOperator):
     """Median of a window around each pixel: `focal_median` as an operator.
 
     Examples
@@ -233,8 +229,7 @@ class FocalMedian(_Focal):
     (15, array([[0, 6, 6]], dtype=uint16))
     """
 
-    radius = _Focal.radius
-    keeps_bands = True
+    radius = _HALF_WINDOW
 
     @parameters_of(focal_median)
     def __init__(self) -> None:

@@ -50,6 +50,8 @@ class FunctionOperator(Operator):
         function = getattr(cls.__dict__.get("__init__"), "function", None)
         if function is not None and "_apply" not in cls.__dict__:
             cls._apply = _call(function)  # type: ignore[method-assign]
+            if "keeps_bands" not in cls.__dict__:
+                cls.keeps_bands = getattr(function, "keeps_bands", False)
         super().__init_subclass__(**kwargs)
 
 

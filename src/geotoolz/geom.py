@@ -588,7 +588,7 @@ class Mosaic(FunctionOperator):
         return mosaic(_as_sequence(rasters), self.method, self.resampling)
 
 
-class AlignAndStack(Operator):
+class AlignAndStack(FunctionOperator):
     """Bring rasters onto one grid and stack their bands: `align_and_stack` as an operator.
 
     Parameters
@@ -606,13 +606,12 @@ class AlignAndStack(Operator):
     (3, 4, 4)
     """
 
-    def __init__(
-        self, target: int | warp.GridLike = 0, resampling: str | Sequence[str] = "bilinear"
-    ) -> None:
-        for name in (resampling,) if isinstance(resampling, str) else resampling:
+    @parameters_of(align_and_stack)
+    def __init__(self) -> None:
+        for name in np.atleast_1d(self.resampling).tolist():
             warp.check_resampling(name)
-        self.target = target if isinstance(target, int) else warp.grid_of(target)
-        self.resampling = resampling
+        if not isinstance(self.target, int):
+            vars(self).update(target=warp.grid_of(self.target))
 
     def _apply(self, *rasters: Any) -> Raster:
         return align_and_stack(_as_sequence(rasters), self.target, self.resampling)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from geotoolz.carrier import Raster, rewrap, values_of
-from geotoolz.function_operator import FunctionOperator, parameters_of
+from geotoolz.function_operator import FunctionOperator, PerPixel, parameters_of
 from geotoolz.mask import checked_mask
 from geotoolz.vectors import rasterize
 from geotoolz.warp import georeferenced
-from pipekit.operator import Operator, checked_number, checked_option
+from pipekit.operator import checked_number, checked_option
 
 if TYPE_CHECKING:
     from geopandas import GeoSeries
@@ -36,7 +34,8 @@ def mask_polygon(
     raster
         `GeoTensor` (..., H, W) with a CRS, of which only the grid counts.
     polygons
-        A GeoDataFrame or GeoSeries, or shapely geometries, one or several.
+        A GeoDataFrame or GeoSeries, or shapely geometries, one or several, or their hexadecimal
+        WKB.
     crs
         Of polygons that have none of their own; by default the raster's.
     drop
@@ -75,18 +74,19 @@ def mask_polygon(
 def _series(polygons: Any, crs: Any) -> GeoSeries:
     """Return polygons as a GeoSeries that knows its CRS."""
     import geopandas as gpd
+    import shapely
 
     if not hasattr(polygons, "to_crs"):
-        single = hasattr(polygons, "geom_type")
-        polygons = gpd.GeoSeries([polygons] if single else list(polygons))
+        given = [polygons] if hasattr(polygons, "geom_type") else list(polygons)
+        is_wkb = all(isinstance(each, str) for each in given)
+        polygons = gpd.GeoSeries(shapely.from_wkb(given) if is_wkb else given)
     shapes = polygons.geometry
     if not len(shapes):
         raise ValueError("a mask by polygons needs at least one, got none")
     return shapes.set_crs(crs) if shapes.crs is None else shapes
 
 
-@dataclass(repr=False, eq=False)
-class MaskPolygon(Operator):
+class MaskPolygon(PerPixel):
     """Mask what lies outside polygons, or inside: `mask_polygon` as an operator.
 
     Parameters
@@ -111,33 +111,13 @@ class MaskPolygon(Operator):
     array([[ True,  True, False, False]])
     """
 
-    radius = 0
-    takes_batches = False
-
-    polygons: Any
-    crs: Any = None
-    drop: str = "outside"
-    all_touched: bool = False
-
-    def __post_init__(self) -> None:
-        import shapely
-        from pyproj import CRS
-
+    @parameters_of(mask_polygon)
+    def __init__(self) -> None:
         checked_option(self.drop, "drop", SIDES)
-        given = self.polygons
-        if isinstance(given, Sequence) and all(isinstance(each, str) for each in given):
-            given = shapely.from_wkb(list(given))
-        shapes = _series(given, None)
-        crs = self.crs if shapes.crs is None else shapes.crs
+        shapes = _series(self.polygons, self.crs)
         # WKB keeps every bit of the coordinates, which WKT does not.
-        self.polygons = tuple(shapely.to_wkb(shapes.to_numpy(), hex=True).tolist())
-        self.crs = None if crs is None else CRS.from_user_input(crs).to_string()
-
-    def _apply(self, raster: Raster) -> Raster:
-        import shapely
-
-        shapes = shapely.from_wkb(list(self.polygons))
-        return mask_polygon(raster, shapes, self.crs, self.drop, self.all_touched)
+        kept = tuple(shapes.to_wkb(hex=True))
+        vars(self).update(polygons=kept, crs=shapes.crs and shapes.crs.to_string())
 
 
 def buffer_mask(mask: Raster, distance: float) -> Raster:

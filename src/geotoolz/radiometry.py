@@ -407,8 +407,6 @@ class DNToReflectance(PerPixel):
     array([[0. , 0.5]], dtype=float32)
     """
 
-    keeps_bands = True
-
     @parameters_of(dn_to_reflectance)
     def __init__(self) -> None: ...
 
@@ -421,8 +419,6 @@ class ReflectanceToDN(PerPixel):
     >>> ReflectanceToDN()(np.array([[0.5, np.nan]], dtype="float32"))
     array([[5000,    0]], dtype=uint16)
     """
-
-    keeps_bands = True
 
     @parameters_of(reflectance_to_dn)
     def __init__(self) -> None:
@@ -443,8 +439,6 @@ class Quantize(PerPixel):
     array([[-32767,  32767]], dtype=int16)
     """
 
-    keeps_bands = True
-
     @parameters_of(quantize)
     def __init__(self) -> None:
         _integer_dtype(self.dtype, 0)
@@ -461,8 +455,6 @@ class ApplyOffset(PerPixel):
     array([[  0, 200]], dtype=uint16)
     """
 
-    keeps_bands = True
-
     @parameters_of(apply_offset)
     def __init__(self) -> None: ...
 
@@ -475,8 +467,6 @@ class HarmonizeBaseline(PerPixel):
     >>> HarmonizeBaseline()(np.array([[0, 3000]], dtype="uint16"))
     array([[   0, 2000]], dtype=uint16)
     """
-
-    keeps_bands = True
 
     @parameters_of(harmonize_baseline)
     def __init__(self) -> None: ...
@@ -865,8 +855,6 @@ class Gamma(PerPixel):
     >>> Gamma(2.0)(np.array([[0.25]], dtype="float32"))
     array([[0.5]], dtype=float32)
     """
-
-    keeps_bands = True
 
     @parameters_of(gamma)
     def __init__(self) -> None:
