@@ -20,7 +20,6 @@ from numpy.typing import DTypeLike, NDArray
 from geotoolz.bands import Band, as_codes, band_index, band_names, check_band_order, coded_bands
 from geotoolz.carrier import (
     NAN,
-    Fill,
     Mask,
     Raster,
     Values,
@@ -451,17 +450,27 @@ def _over_time(
     bands: Sequence[int] | None = None,
     cloudy: Mask | None = None,
 ) -> Raster:
-    """Return what `reduce` makes of quantities over time, and the most frequent codes."""
+    """Return what `reduce` makes of quantities over time, and the most frequent codes.
+
+    `cloudy` (T, H, W) tells pixels that do not count.
+    """
     raster = as_stack(stack)
     values, coded = values_of(raster), _coded(raster)
     layers = values[:, None] if values.ndim == 3 else values
     chosen = range(layers.shape[1]) if bands is None else bands
     targets = np.empty((len(chosen), *layers.shape[2:]), float_dtype(dtype))
+    check_real(values)
     for target, band in zip(targets, chosen, strict=True):
-        if band in coded:
-            _votes(layers[:, band], coded[band], fill_of(raster), target, cloudy)
-        else:
-            _reduced(layers[:, band], fill_of(raster), target, reduce, cloudy)
+        layer, role = layers[:, band], coded.get(band)
+        for rows in _strips(layer):
+            block, mark = layer[..., rows, :], fill_of(raster)
+            if role is not None:
+                block, mark = as_codes(block, role, mark, target.dtype, NAN), NAN
+            invalid = invalid_mask(block, mark)
+            if cloudy is not None:
+                invalid = cloudy[:, rows] if invalid is None else cloudy[:, rows] | invalid
+            how = reduce if role is None else _most_frequent
+            target[..., rows, :] = how(block, invalid, target.dtype)
     out = targets[0] if values.ndim == 3 else targets
     attrs = {"band_roles": "mask"} if values.dtype == np.bool_ else None
     return rewrap(raster, out, fill=NAN, attrs=attrs)
@@ -472,22 +481,6 @@ def _strips(values: Values) -> Iterator[slice]:
     height = values.shape[-2]
     step = max(1, _BLOCK_BYTES // max(1, values.size // max(height, 1) * 4))
     yield from (slice(start, start + step) for start in range(0, height, step))
-
-
-def _reduced(
-    values: Values, fill: Fill, out: Values, reduce: Reduce, cloudy: Mask | None = None
-) -> None:
-    """Put what `reduce` makes of (T, ..., H, W) over time into `out`, by blocks of rows.
-
-    `cloudy` (T, H, W) tells pixels that do not count.
-    """
-    check_real(values)
-    for rows in _strips(values):
-        block = values[..., rows, :]
-        invalid = invalid_mask(block, fill)
-        if cloudy is not None:
-            invalid = cloudy[:, rows] if invalid is None else cloudy[:, rows] | invalid
-        out[..., rows, :] = reduce(block, invalid, out.dtype)
 
 
 def _mean(block: Values, invalid: Mask | None, dtype: np.dtype[Any]) -> Values:
@@ -538,20 +531,18 @@ def _coded(raster: Raster) -> dict[int, Role]:
     return coded_bands(raster if raster.ndim > 3 else rewrap(raster, values_of(raster)[0]))
 
 
-def _votes(values: Values, role: Role, fill: Fill, out: Values, cloudy: Mask | None = None) -> None:
-    """Put the most frequent codes over time of (T, H, W) into `out`, NaN where none counts."""
-    for rows in _strips(values):
-        work = as_codes(values[:, rows], role, fill, out.dtype, NAN)
-        if cloudy is not None:
-            work[cloudy[:, rows]] = np.nan
-        # Equal ones lie together then, and NaN, which equals nothing, at the end.
-        work.sort(axis=0)
-        best, most, run = work[0].copy(), np.ones(work.shape[1:]), np.ones(work.shape[1:])
-        for before, each in pairwise(work):
-            run = np.where(each == before, run + 1, 1)
-            np.copyto(best, each, where=run > most)
-            np.maximum(most, run, out=most)
-        out[rows] = best
+def _most_frequent(block: Values, invalid: Mask | None, dtype: np.dtype[Any]) -> Values:
+    """Return the most frequent of floats over axis 0, NaN where none is valid; it sorts them."""
+    if invalid is not None:
+        np.copyto(block, np.nan, where=invalid)
+    # Equal ones lie together then, and NaN, which equals nothing, at the end.
+    block.sort(axis=0)
+    best, most, run = block[0].copy(), np.ones(block.shape[1:]), np.ones(block.shape[1:])
+    for before, each in pairwise(block):
+        run = np.where(each == before, run + 1, 1)
+        np.copyto(best, each, where=run > most)
+        np.maximum(most, run, out=most)
+    return best
 
 
 def _missing(raster: Raster, date: int) -> Mask | None:

@@ -22,7 +22,7 @@ from geotoolz.bands import Band, BandError, PerBand, band_names, take_bands
 from geotoolz.carrier import NAN, Mask, Raster, Values, fill_of, float_dtype, rewrap, values_of
 from geotoolz.colours import class_colours
 from pipekit.config import where_given
-from pipekit.lazy import how_to_install
+from pipekit.lazy import needed
 from pipekit.operator import Operator, checked_count, checked_option
 from pipekit.pixels import invalid_mask
 from pipekit.radius import checked_radius
@@ -486,12 +486,7 @@ def _hash_of(path: str) -> str:
 @lru_cache(maxsize=8)
 def _session(pid: int, path: str, sha256: str, device: str, threads: int | None) -> Any:
     """Open a model whose content has this hash, for one process."""
-    try:
-        import onnxruntime as runtime
-    except ImportError as error:
-        raise ImportError(
-            f"OnnxOp needs onnxruntime, not installed; {how_to_install('onnx')}"
-        ) from error
+    runtime = needed("onnxruntime")
     whole, _ = _located(path, sha256)
     content = Path(whole).read_bytes()
     if sha256_of(content).hexdigest() != sha256:  # what is run is what was hashed

@@ -91,21 +91,19 @@ def rasterize(
     check_size(grid.shape.yx, kind, "rasterize")
     out = np.full(grid.shape.yx, fill_value, kind)
     if drawn.any() and out.size:
-        # GDAL burns float64, which rounds 64-bit identifiers: the shapes' positions are burnt.
-        wide = kind.kind in "iu" and kind.itemsize > 4
-        burnt = np.arange(1, drawn.sum() + 1) if wide else numbers[drawn]
-        half = kind == np.float16  # which GDAL does not know
-        into = np.zeros(out.shape, np.int32) if wide else out.astype(np.float32) if half else out
+        # GDAL burns float64, which rounds 64-bit identifiers, and knows no half floats: of these
+        # the shapes' positions are burnt.
+        indirect = kind == np.float16 or (kind.kind in "iu" and kind.itemsize > 4)
+        burnt = np.arange(1, drawn.sum() + 1) if indirect else numbers[drawn]
+        into = np.zeros(out.shape, np.int32) if indirect else out
         burnable = placed[drawn].to_numpy()
         if crs_of(grid).is_geographic:
             box = grid.boundingbox
             burnable = turned_onto(burnable, box.left, box.right)
         pairs = zip(burnable, burnt, strict=True)
         burn(pairs, out=into, transform=grid.transform, all_touched=all_touched)
-        if wide:
+        if indirect:
             np.copyto(out, numbers[drawn].astype(kind)[into - 1], where=into > 0)
-        elif half:
-            out = into.astype(kind)
     attrs = {"long_name": column or "shapes"}
     return GeoTensor(out, grid.transform, str(grid.crs), fill_value, attrs)
 

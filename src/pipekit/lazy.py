@@ -57,6 +57,7 @@ EXTRAS = {
     "h5py": "labelled",
     "mapclassify": "maps",
     "matplotlib": "plot",
+    "onnxruntime": "onnx",
     "rioxarray": "labelled",
     "sklearn": "learn",
     "spyndex": "indices",
