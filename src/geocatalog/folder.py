@@ -192,24 +192,32 @@ def append_to(folder: Any, rows: Any) -> int:
     (1, 0, 2)
     """
     place = place_to_write(folder, "folder must be", CatalogError)
-    with _held(place) as (room, manifest):
-        runs = Runs(room, manifest.partition, _info(manifest.schema).crs)
+    with _held(place) as (room, known):
+        runs = Runs(room, known.partition, _info(known.schema).crs)
         runs.fill(rows)
-        if runs.schema is None:
+        own = runs.schema
+        if own is None:
             return 0
-        schema = runs.schema = _grown(manifest.schema, runs.schema)
-        tables = _unlisted(runs.tables(), place, manifest.parts)
-        parts = tuple(_written(tables, schema, place, manifest.row_group_size))
+
+        def unlisted() -> tuple[Part, ...]:
+            runs.schema = _grown(known.schema, own)
+            tables = _unlisted(runs.tables(), place, known.parts)
+            return tuple(_written(tables, runs.schema, place, known.row_group_size))
+
+        parts = unlisted()
 
         def add(old: Manifest | None) -> Manifest:
-            if old is None:
-                raise _no_catalog(place)
-            wide = old.widened(_grown(old.schema, schema))
-            new = tuple(name for name in wide.schema.names if name not in schema.names)
-            if [name for name in wide.schema.names if name not in new] != schema.names:
-                raise CatalogError(f"{place} got other new columns meanwhile; append once more")
-            added = (replace(part, lacks=(*part.lacks, *new)) for part in parts)
-            return replace(wide, parts=(*wide.parts, *added))
+            nonlocal known, parts
+            if old is None or old.partition != known.partition:
+                raise CatalogError(f"{place} was made anew by somebody else; append once more")
+            mine = {part.partition for part in parts}
+            others = {part.name for part in old.parts if part.partition in mine}
+            if old.schema != known.schema or not others <= {part.name for part in known.parts}:
+                remove_parts(place, parts)  # others may have added the same rows meanwhile
+                known, parts = old, ()
+                parts = unlisted()
+            wide = old.widened(_grown(old.schema, own))
+            return replace(wide, parts=(*wide.parts, *parts))
 
         if parts:
             change_manifest(place, add)

@@ -111,7 +111,7 @@ class Manifest:
     Parameters
     ----------
     partition
-        What the rows are parted by: one of `geocatalog.runs.PARTITIONS`.
+        What the rows are parted by: one of `geocatalog.folder.PARTITIONS`.
     row_group_size
         Rows that a reader of a file must take together.
     schema

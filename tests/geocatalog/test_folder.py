@@ -26,7 +26,7 @@ from geocatalog import (
     to_geoparquet,
 )
 from geocatalog import folder as folder_module
-from geocatalog.manifest import MANIFEST
+from geocatalog.manifest import MANIFEST, read_manifest
 
 KINDS = ("box", "box", "triangle", "across 180", "nowhere")
 EVERY = ("all", "year", "month", "day")
@@ -420,6 +420,26 @@ def test_two_that_add_to_a_store_both_count(on_store):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda day: append_to(place, archive(1, first=day)), range(1, 9)))
     assert sorted(open_catalog(place).paths) == sorted(archive(9).filepath)
+
+
+def test_two_that_add_the_same_rows_to_a_store_list_them_once(on_store):
+    from concurrent.futures import ThreadPoolExecutor
+
+    place = on_store / "twice"
+    to_geoparquet(archive(1), place, partition="month")
+    spans = [(0, 6), (0, 6), (3, 9), (5, 12)]
+    with ThreadPoolExecutor(4) as pool:
+        rows = [
+            archive(stop - start, first=start).assign(**{f"n{stop}": 1}) for start, stop in spans
+        ]
+        added = list(pool.map(lambda each: append_to(place, each), rows))
+    found = open_catalog(place)
+    assert sorted(found.paths) == sorted(archive(12).filepath)
+    assert sum(added) == 11 * 20
+    assert {"n6", "n9", "n12"} <= {*found.columns}
+    stored = {str(each) for each in place.below() if str(each).endswith(".parquet")}
+    named = {part.name for part in read_manifest(place)[0].parts}
+    assert {each.removeprefix(f"{place}/") for each in stored} == named
 
 
 def test_numbers_that_the_catalog_would_round_are_refused(tmp_path):
