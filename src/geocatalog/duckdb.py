@@ -393,20 +393,6 @@ class DuckDBGeoCatalog(GeoCatalog):
         }
 
 
-def _source_of(place: str, keys: str | tuple[str, ...] | None) -> ParquetSource | None:
-    """Return the source of a folder, or of STAC items; None for what is one file, if anything."""
-    store = place_of(place)
-    is_file = os.path.isfile(place) if store is None else store.suffix in ENDINGS
-    source: ParquetSource | None = None if is_file else FolderSource.open(place)
-    if source is None and holds_items(place):
-        return ItemSource.open(place, keys)
-    if keys is not None and (source is not None or store or os.path.exists(place)):
-        raise CatalogError(
-            f"asset_key= chooses among the assets of STAC items, and {place} holds none"
-        )
-    return source
-
-
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 _NANOSECONDS_END = 2**63 // 1000
@@ -473,10 +459,15 @@ def open_catalog(path: Any, asset_key: _Keys = None, *, engine: str = "duckdb") 
     store = place_of(path)
     place = os.path.abspath(os.fspath(path)) if store is None else str(store)
     keys = asset_key if asset_key is None or isinstance(asset_key, str) else tuple(asset_key)
-    source = _source_of(place, keys)
-    if source is not None:
-        return DuckDBGeoCatalog(source)
-    catalog = DuckDBGeoCatalog(place)
+    is_file = os.path.isfile(place) if store is None else store.suffix in ENDINGS
+    source = None if is_file else FolderSource.open(place)
+    if source is None and holds_items(place):
+        return DuckDBGeoCatalog(ItemSource.open(place, keys))
+    if keys is not None and (source is not None or store or os.path.exists(place)):
+        raise CatalogError(
+            f"asset_key= chooses among the assets of STAC items, and {place} holds none"
+        )
+    catalog = DuckDBGeoCatalog(source or place)
     types = catalog._source.info.types
     for name in ("start_time", "end_time"):
         if name in types and not str(types[name]).startswith("timestamp"):

@@ -310,7 +310,9 @@ class ItemSource(ParquetSource):
         if not len(doubtful):
             return whole
         for row in doubtful:
-            shapes[row] = _outline(shapes[row], boxes[row])
+            if np.isfinite(boxes[row]).all():
+                box, own = degree_box(boxes[row].tolist()), shapes[row]
+                shapes[row] = box_outline(box) if own is None else outline_within(own, box)
         return whole.set_column(at, "geometry", pa.array(shapely.to_wkb(shapes), pa.binary()))
 
     def _boxes(self, table: pa.Table, shapes: np.ndarray) -> np.ndarray:
@@ -331,14 +333,6 @@ def _with_named_crs(table: pa.Table, at: int) -> pa.Table:
         return table
     named = [each and crs_text(as_crs(each)) for each in told]
     return table.set_column(at, table.schema.names[at], pa.array(named, pa.string()))
-
-
-def _outline(shape: Any, box: np.ndarray) -> Any:
-    """Return an item's outline cut at 180 degrees, or its box where it has none."""
-    if not np.isfinite(box).all():
-        return shape
-    bounds = degree_box(box.tolist())
-    return box_outline(bounds) if shape is None else outline_within(shape, bounds)
 
 
 class ItemColumns:

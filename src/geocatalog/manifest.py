@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -235,23 +235,15 @@ def read_manifest(folder: Path | Place) -> tuple[Manifest | None, str]:
     try:
         if isinstance(folder, Path):
             return Manifest.read((folder / MANIFEST).read_bytes(), folder), ""
-        text, tag = _read_whole(folder / MANIFEST)
-        return Manifest.read(text, folder), tag
+        for _ in range(TRIES):
+            tag = (folder / MANIFEST).find().tag
+            with suppress(ChangedError):  # by others, meanwhile
+                return Manifest.read((folder / MANIFEST).read(tag=tag), folder), tag
     except (FileNotFoundError, NotADirectoryError):
         return None, ""
     except (PlaceError, PermissionError) as error:
         raise CatalogError(f"cannot read {folder}: {error}") from error
-
-
-def _read_whole(place: Place) -> tuple[bytes, str]:
-    """Return an object and the tag of this version, though others may replace it meanwhile."""
-    for _ in range(TRIES):
-        tag = place.find().tag
-        try:
-            return place.read(tag=tag), tag
-        except ChangedError:
-            continue
-    raise _restless(place)
+    raise _restless(folder)
 
 
 def _restless(place: Path | Place) -> CatalogError:
@@ -282,11 +274,9 @@ def change_manifest(
             with beside(folder / MANIFEST) as unfinished:
                 unfinished.write_bytes(new.text())
             return old, new
-        try:
+        with suppress(ChangedError):
             (folder / MANIFEST).write(new.text(), over=tag)
             return old, new
-        except ChangedError:
-            continue
     raise _restless(folder)
 
 

@@ -31,7 +31,7 @@ from pyproj import CRS
 from geocatalog.catalog import BACKENDS, InMemoryGeoCatalog
 from geocatalog.errors import CatalogError
 from geocatalog.footprint import Bounds, as_crs
-from geocatalog.interval import as_interval, iso_ends
+from geocatalog.interval import as_interval, iso_ends, utc_column
 from geocatalog.table import CORE_COLUMNS, FootprintTable, extent_of, with_footprints
 from pipekit.files import keep_inputs, place_to_write, whole
 from pipekit.operator import checked_count
@@ -45,6 +45,9 @@ ROW_GROUP_SIZE = 8192
 
 # Small pages, so that a reader decompresses those with an answer and skips the others' geometry.
 _PAGE_BYTES, _PAGE_CHECK_ROWS = 16_384, 256
+UTC = pa.timestamp("us", tz="UTC")
+"""Arrow's type of a time, as a catalog's own file holds it."""
+
 COVERING = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -595,11 +598,6 @@ def columns_from_arrow(table: pa.Table, info: FileInfo) -> pd.DataFrame:
     As many rows as the table has.
     """
     table = table.replace_schema_metadata(None)
-    for index, each in enumerate(table.schema):
-        is_time = pa.types.is_timestamp(each.type) and each.type.tz is not None
-        if is_time and each.name in CORE_COLUMNS:
-            utc = table.column(index).cast(pa.timestamp("us", tz="UTC"), safe=False)
-            table = table.set_column(index, each.name, utc)
     plain = table.to_pandas()
     for each, column in zip(table.schema, table.columns, strict=True):
         if pa.types.is_nested(each.type):
@@ -616,6 +614,8 @@ def columns_from_arrow(table: pa.Table, info: FileInfo) -> pd.DataFrame:
         elif pa.types.is_integer(each.type) and column.null_count:
             name = str(each.type).replace("uint", "UInt").replace("int", "Int")
             plain[each.name] = pd.array(column.to_pylist(), dtype=name)
+        elif each.name in CORE_COLUMNS and getattr(each.type, "tz", None) and each.type != UTC:
+            plain[each.name] = utc_column(plain[each.name])
     return plain
 
 

@@ -23,7 +23,7 @@ from geocatalog.errors import CatalogError
 from geocatalog.expression import explained, locked_connection, sql_names
 from geocatalog.footprint import Region
 from geocatalog.manifest import Manifest, Part, read_manifest, spans_of
-from geocatalog.parquet import FileInfo, digest_of, info_of, read_info
+from geocatalog.parquet import UTC, FileInfo, digest_of, info_of, read_info
 from pipekit.lazy import how_to_install
 from pipekit.places import Place, place_of
 
@@ -219,8 +219,7 @@ class ParquetSource:
         One field per name; times that the file lacks are in UTC microseconds.
         """
         types = self.info.types | {"geometry": self.info.types[self.info.geometry]}
-        absent = pa.timestamp("us", tz="UTC")
-        return pa.schema([(name, types.get(name, absent)) for name in names])
+        return pa.schema([(name, types.get(name, UTC)) for name in names])
 
     def columns(self, names: list[str]) -> str:
         """Return the select list for catalog columns.

@@ -247,13 +247,10 @@ def stored_path(path: Any) -> str:
     if is_remote(text):
         return place_of(text)
     if is_dataset_name(text):
-        return _INNER_FILE.sub(lambda part: _absolute_if_there(part[0]), text)
+        there = os.path.isfile
+        return _INNER_FILE.sub(lambda of: os.path.abspath(of[0]) if there(of[0]) else of[0], text)
     return os.path.abspath(text)
 
 
 _INNER_FILE = re.compile(r'(?<=:)[^:"]+|(?<=:")[^"]+')
 """What may be a file's path in GDAL's name of a dataset."""
-
-
-def _absolute_if_there(path: str) -> str:
-    return os.path.abspath(path) if os.path.isfile(path) else path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from geocatalog.catalog import InMemoryGeoCatalog
 from geocatalog.errors import CatalogError, SearchError
 from geocatalog.footprint import box_parts, crs_text, degree_box
 from geocatalog.grid import is_north_up
-from geocatalog.interval import OPEN_END, OPEN_START, as_interval, pack_time
+from geocatalog.interval import OPEN_END, OPEN_START, pack_time, stamp_of
 from geocatalog.read.service import asking, patient_io, service_item
 from geocatalog.records import assemble
 from geocatalog.stac import PROPERTIES, Asked, as_names, from_stac_items, records_of
@@ -135,17 +134,12 @@ def from_stac_search(
 
 
 def _asked_time(value: Any) -> Any:
-    """Return a time as services take it: text and datetimes as they are, others as two instants."""
-    ends = value if isinstance(value, list | tuple) else [value]
-    if all(each is None or isinstance(each, str | dt.datetime) for each in ends):
-        return value
-    times = as_interval(value)
-    if times is None:
+    """Return a time as services take it: its first and last instant, None where it is open."""
+    ends = pack_time(value)
+    if ends == (OPEN_START, OPEN_END):
         return None
-    first, last = pack_time(times)
     return [
-        None if first == OPEN_START else times.left.to_pydatetime(),
-        None if last == OPEN_END else times.right.to_pydatetime(),
+        None if end in (OPEN_START, OPEN_END) else stamp_of(end).to_pydatetime() for end in ends
     ]
 
 

@@ -451,11 +451,8 @@ def _interval(item: Any) -> pd.Interval | None:
                 f"item {item.id} has neither datetime nor start_datetime and end_datetime"
             )
         ends = [item.datetime, item.datetime]
-    try:
-        # As instants: a date alone would cover its whole day.
-        return as_interval([end and pd.Timestamp(end) for end in ends])
-    except CatalogError as error:
-        raise CatalogError(f"item {item.id}: {error}") from error
+    # As instants: a date alone would cover its whole day.
+    return as_interval([end and pd.Timestamp(end) for end in ends])
 
 
 def to_stac_items(catalog: GeoCatalog, properties: dict[str, str] | None = None) -> list[Any]:
@@ -561,9 +558,8 @@ def _item(item_id: str, row: CatalogRow, outline: Any, names: dict[str, str]) ->
         },
         start_datetime=None if single else start,
         end_datetime=None if single else end,
-        collection=None,
+        collection=known.get("collection"),
     )
-    item.collection_id = known.get("collection")
     fields = _projection(row) if is_placed else {}
     told = {name: row.extras[name] for name in _RADIOMETRY if is_known(row.extras.get(name))}
     if told:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import Counter
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -207,6 +208,7 @@ class FootprintTable:
         return hits[rows[at] == hits]
 
 
+@dataclass(eq=False, repr=False)
 class PairTable(FootprintTable):
     """A table of pairs (row of `left`, row of `right`), both in one CRS.
 
@@ -231,21 +233,19 @@ class PairTable(FootprintTable):
     'filepath_right'
     """
 
-    def __init__(
-        self,
-        left: FootprintTable,
-        right: FootprintTable,
-        in_left: np.ndarray,
-        in_right: np.ndarray,
-        spatial_only: bool,
-    ) -> None:
-        self._left, self._right = left, right
-        self._in_left, self._in_right = in_left, in_right
-        self._spatial_only = spatial_only
-        self.crs = left.crs
+    left: FootprintTable
+    right: FootprintTable
+    in_left: np.ndarray
+    in_right: np.ndarray
+    spatial_only: bool
+
+    @cached_property
+    def crs(self) -> CRS:
+        """The one CRS of both tables."""
+        return self.left.crs
 
     def __len__(self) -> int:
-        return len(self._in_left)
+        return len(self.in_left)
 
     def partners(self) -> dict[int, np.ndarray]:
         """Return the rows of `right` that each row of `left` is paired with.
@@ -254,20 +254,20 @@ class PairTable(FootprintTable):
         -------
         Row of `left` -> (N,) rows of `right`.
         """
-        rows, firsts = np.unique(self._in_left, return_index=True)
+        rows, firsts = np.unique(self.in_left, return_index=True)
         # Of nothing numpy makes one empty part.
-        return dict(zip(rows.tolist(), np.split(self._in_right, firsts[1:]), strict=False))
+        return dict(zip(rows.tolist(), np.split(self.in_right, firsts[1:]), strict=False))
 
     @property
     def columns(self) -> list[str]:
         """Column names, core ones first."""
-        return [*self._left.columns, *self._right_names.values()]
+        return [*self.left.columns, *self._right_names.values()]
 
     @cached_property
     def _right_names(self) -> dict[str, str]:
-        taken = set(self._left.columns)
+        taken = set(self.left.columns)
         found: dict[str, str] = {}
-        for name in self._right.columns:
+        for name in self.right.columns:
             if name in CORE_COLUMNS and name != "filepath":
                 continue
             new = name
@@ -280,14 +280,14 @@ class PairTable(FootprintTable):
     @cached_property
     def starts(self) -> np.ndarray:
         """(N,) int64 microseconds, clipped to the pair's shared interval."""
-        own = self._left.starts[self._in_left]
-        return own if self._spatial_only else np.maximum(own, self._right.starts[self._in_right])
+        own = self.left.starts[self.in_left]
+        return own if self.spatial_only else np.maximum(own, self.right.starts[self.in_right])
 
     @cached_property
     def ends(self) -> np.ndarray:
         """(N,) int64 microseconds, clipped to the pair's shared interval."""
-        own = self._left.ends[self._in_left]
-        return own if self._spatial_only else np.minimum(own, self._right.ends[self._in_right])
+        own = self.left.ends[self.in_left]
+        return own if self.spatial_only else np.minimum(own, self.right.ends[self.in_right])
 
     def share_more_than_a_rim(self) -> np.ndarray:
         """Return which pairs share an area, or the length of a line, or a point.
@@ -307,13 +307,13 @@ class PairTable(FootprintTable):
     @property
     def _common(self) -> tuple[Any, Any, np.ndarray]:
         """The corners (N, 2) of what the bounds of each pair share, and whether both are boxes."""
-        one, two = self._left.bounds[self._in_left], self._right.bounds[self._in_right]
+        one, two = self.left.bounds[self.in_left], self.right.bounds[self.in_right]
         low, high = np.maximum(one[:, :2], two[:, :2]), np.minimum(one[:, 2:], two[:, 2:])
-        return low, high, self._left.is_box[self._in_left] & self._right.is_box[self._in_right]
+        return low, high, self.left.is_box[self.in_left] & self.right.is_box[self.in_right]
 
     def _shapes(self, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        left, right = self._in_left[pairs], self._in_right[pairs]
-        return self._left.geometry[left], self._right.geometry[right]
+        left, right = self.in_left[pairs], self.in_right[pairs]
+        return self.left.geometry[left], self.right.geometry[right]
 
     @cached_property
     def geometry(self) -> np.ndarray:
@@ -328,11 +328,11 @@ class PairTable(FootprintTable):
     @cached_property
     def frame(self) -> GeoDataFrame:
         """The rows as a GeoDataFrame; not to be changed."""
-        left = self._left.frame.drop(columns="geometry").iloc[self._in_left].reset_index(drop=True)
+        left = self.left.frame.drop(columns="geometry").iloc[self.in_left].reset_index(drop=True)
         left["start_time"], left["end_time"] = unpack_column(self.starts), unpack_column(self.ends)
-        right = pd.DataFrame(self._right.frame.drop(columns="geometry"))
+        right = pd.DataFrame(self.right.frame.drop(columns="geometry"))
         right = right[list(self._right_names)].rename(columns=self._right_names)
-        right = right.iloc[self._in_right].reset_index(drop=True)
+        right = right.iloc[self.in_right].reset_index(drop=True)
         left.insert(CORE_COLUMNS.index("geometry"), "geometry", self.geometry)
         return GeoDataFrame(pd.concat([left, right], axis=1), geometry="geometry", crs=self.crs)
 

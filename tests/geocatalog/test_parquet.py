@@ -338,6 +338,31 @@ def test_times_of_any_unit_and_zone_are_asked_alike(tmp_path, unit, zone):
             assert set(catalog.query(time=time).gdf.filepath) == expected
 
 
+@pytest.mark.parametrize("zone", [None, "UTC", "America/New_York"])
+def test_nanoseconds_before_1970_are_in_the_same_microsecond_for_both(tmp_path, zone):
+    """Half a microsecond before 1970 lies in the last microsecond of 1969."""
+    geo = {"version": "1.0.0", "primary_column": "geometry"}
+    geo["columns"] = {"geometry": {"encoding": "WKB", "geometry_types": ["Polygon"]}}
+    nanoseconds = pa.array([-1500, -500, 500], pa.timestamp("ns", zone))
+    table = pa.table(
+        {
+            "filepath": ["/a", "/b", "/c"],
+            "start_time": nanoseconds,
+            "end_time": nanoseconds,
+            "geometry": [shapely.to_wkb(shapely.box(0, 0, 1, 1))] * 3,
+        }
+    )
+    path = str(tmp_path / "foreign.parquet")
+    pq.write_table(table.replace_schema_metadata({"geo": json.dumps(geo)}), path)
+    moment = pd.Timestamp("1970-01-01", tz="UTC")
+    for catalog in (open_catalog(path), from_geoparquet(path)):
+        starts = catalog.column("start_time")
+        assert starts.astype("datetime64[us]").astype(int).tolist() == [-2, -1, 0]
+        for number, name in enumerate(["/a", "/b", "/c"]):
+            time = moment + pd.Timedelta(number - 2, "us")
+            assert catalog.query(time=time).paths == [name]
+
+
 @pytest.mark.parametrize("answer", [False, True])
 @pytest.mark.parametrize("way", ["same", "link", "url"])
 def test_the_file_that_a_catalog_is_open_on_is_not_replaced(answer, way, tmp_path):

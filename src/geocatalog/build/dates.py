@@ -94,10 +94,7 @@ def interval_from_name(path: str, pattern: str | None, date_format: str) -> pd.I
             "name a group (?P<date>...), or (?P<start>...) and (?P<end>...)"
         )
     first, last = (_covered(text, date_format, path) if text else (None, None) for text in texts)
-    try:
-        return as_interval((first[0], last[1]))
-    except CatalogError as error:
-        raise CatalogError(f"{path}: {error}") from error
+    return as_interval((first[0], last[1]))
 
 
 @lru_cache(maxsize=64)
@@ -179,18 +176,12 @@ def _parsed(text: str, date_format: str) -> dt.datetime:
 def _week(text: str, date_format: str) -> tuple[dt.date, dt.date]:
     sunday = "%U" in date_format
     first = dt.datetime.strptime(f"{text} {0 if sunday else 1}", f"{date_format} %w").date()
-    last = first + 6 * _ONE_DAY
-    if "%G" not in date_format:
-        # Weeks of %U and %W are cut where the year begins and ends.
-        year = (first + 3 * _ONE_DAY).year
-        days = [first + i * _ONE_DAY for i in range(7)]
-        same = [day for day in days if _bare(day.strftime(date_format)) == _bare(text)]
-        if not same:
-            raise ValueError(f"{year} has no such week")
-        first, last = same[0], same[-1]
-    elif _bare(first.strftime(date_format)) != _bare(text):
+    days = [first + i * _ONE_DAY for i in range(7)]
+    # Weeks of %U and %W are cut where the year begins and ends.
+    same = [day for day in days if _bare(day.strftime(date_format)) == _bare(text)]
+    if not same:
         raise ValueError("the year has no such week")
-    return first, last
+    return same[0], same[-1]
 
 
 def _bare(text: str) -> str:

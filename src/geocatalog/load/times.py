@@ -166,9 +166,8 @@ def _microseconds(values: np.ndarray, unit: float) -> np.ndarray:
     spacing = np.spacing(np.abs(values)).astype(np.float64) * unit
     values = values.astype(np.float64)
     whole = np.floor(values)
-    found = np.rint(whole * unit).astype(np.int64)
-    if unit >= 1:
-        found = whole.astype(np.int64) * int(unit)
+    found = np.rint(whole * unit) if unit < 1 else whole
+    found = found.astype(np.int64) * max(int(unit), 1)
     found += np.rint((values - whole) * unit).astype(np.int64)
     second = np.rint(found / 1e6).astype(np.int64) * 1_000_000
     return np.where(np.abs(found - second) <= spacing, second, found)

@@ -23,7 +23,6 @@ from pipekit.operator import checked_option
 
 if TYPE_CHECKING:
     from georeader.geotensor import GeoTensor
-    from pyproj import CRS
 
 TASKS = ("semantic_segmentation", "instance_segmentation")
 """What pixels say: the class of the feature they lie in, or which feature it is."""
@@ -113,16 +112,11 @@ def _features(
     box = slice_.grid_bounds
     if not same_crs(native, slice_.crs):
         box = reproject_box(box, slice_.crs, native).bounds
-    turns = _turns(row, native, box)
+    turns = [0.0]
+    if native.is_geographic:  # longitudes may be counted otherwise
+        own = row.bounds if same_crs(native, row.crs) else (-180.0, -90.0, 180.0, 90.0)
+        turns = [360.0 * turn for turn in full_turns(own[0], own[2], box[0], box[2])]
     return [found for by in turns for found in _features_in(row, slice_, label_field, box, by)]
-
-
-def _turns(row: CatalogRow, native: CRS, box: Bounds) -> list[float]:
-    """Return the full turns that bring a file's features to a box: it may count otherwise."""
-    if not native.is_geographic:
-        return [0.0]
-    own = row.bounds if same_crs(native, row.crs) else (-180.0, -90.0, 180.0, 90.0)
-    return [360.0 * turn for turn in full_turns(own[0], own[2], box[0], box[2])]
 
 
 def _features_in(

@@ -243,28 +243,25 @@ def read_piece(
                 f"band_indexes are 1-based, up to {source.count} in {what or href}, got {chosen}"
             )
         with as_asked(source, chosen, alpha=alpha) as file:
-            return read_asked(file, chosen)
-
-    def read_asked(source: Any, chosen: list[int]) -> tuple[Piece | None, Bands]:
-        bands = Bands.of(source, chosen, scaled=scaled, names=names)
-        own = grid_of(source)
-        grids = [(each, 0.0) for each in turned(grid, own)]
-        if crs_of(own).is_geographic and not crs_of(grid).is_geographic:
-            # GDAL looks up longitudes from -180 to 180, so the file is turned instead.
-            grids += [(grid, by) for by in turns(*own.boundingbox.bbox[::2])]
-        pieces, first = [], 0
-        for alike in _alike(source, chosen, bands.roles, resampling, (nodata, assumed_nodata)):
-            parts = (_read_part(source, *each, alike, bands) for each in grids)
-            pieces += [(first, piece) for piece in parts if piece is not None]
-            bands = bands if first else replace(bands, nodata=alike.nodata)
-            first += len(alike.indexes)
-        piece = pieces[0][1] if pieces else None
-        if len(pieces) > 1:
-            piece = Piece.stacked(pieces, bands)
-        if bands.scales and piece is not None:
-            data = bands.physical(piece.data, ~piece.valid)
-            piece = Piece(piece.row, piece.col, data, nodata=np.nan)
-        return piece, bands.scaled
+            bands = Bands.of(file, chosen, scaled=scaled, names=names)
+            own = grid_of(file)
+            grids = [(each, 0.0) for each in turned(grid, own)]
+            if crs_of(own).is_geographic and not crs_of(grid).is_geographic:
+                # GDAL looks up longitudes from -180 to 180, so the file is turned instead.
+                grids += [(grid, by) for by in turns(*own.boundingbox.bbox[::2])]
+            pieces, first = [], 0
+            for alike in _alike(file, chosen, bands.roles, resampling, (nodata, assumed_nodata)):
+                parts = (_read_part(file, *each, alike, bands) for each in grids)
+                pieces += [(first, piece) for piece in parts if piece is not None]
+                bands = bands if first else replace(bands, nodata=alike.nodata)
+                first += len(alike.indexes)
+            piece = pieces[0][1] if pieces else None
+            if len(pieces) > 1:
+                piece = Piece.stacked(pieces, bands)
+            if bands.scales and piece is not None:
+                data = bands.physical(piece.data, ~piece.valid)
+                piece = Piece(piece.row, piece.col, data, nodata=np.nan)
+            return piece, bands.scaled
 
     return with_dataset(href, read, sign=sign, what=what, files=files)
 
