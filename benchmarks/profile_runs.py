@@ -99,9 +99,7 @@ def median_of_dates(folder: Path) -> Profile:
 
     def read() -> None:
         for window in windows:
-            stack = field.stack.read(
-                part_of(field.stack.grid, window.row_off, window.col_off, 512, 512)
-            )
+            stack = field.stack(part_of(field.grid, window.row_off, window.col_off, 512, 512))
             assert stack is not None
 
     decoding = seconds(inflated, 3)

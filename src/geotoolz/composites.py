@@ -56,7 +56,6 @@ from geotoolz.compositing import (
 )
 from geotoolz.scenes import Scene, SceneReading, alike, passes_of, scenes_to_read
 from pipekit import Identity
-from pipekit.fingerprint import fingerprint_file
 from pipekit.parallel import in_threads
 from pipekit.pixels import check_fill, equal_mask, whole_numbers
 from pipekit.radius import radius_of
@@ -224,8 +223,9 @@ def composite(
     if not scenes:
         raise CatalogError(f"no scene of {catalog!r} touches the area, {tuple(grid.boundingbox)}")
     periods = None if every is None else tuple(periods_of(scenes, every))
-    stack = SceneStack(tuple(scenes), reading, grid, periods, same_pass, connections)
-    field = CompositeField(stack, _reducer_of(reducer, dtype), count, dtype, nodata, outline)
+    passes = passes_of(scenes, same_pass)
+    pixels = _reducer_of(reducer, dtype), count, dtype, nodata, outline
+    field = CompositeField(passes, reading, grid, periods, connections, *pixels)
     if lazy:
         return field
     how = {"scheduler": scheduler, "workers": workers, "progress": progress, "chunks": chunks}
@@ -259,7 +259,7 @@ def _cog_of_each(
     field: CompositeField, target: str, journal: Any, how: dict[str, Any]
 ) -> list[Any]:
     """Return the readers of one COG for each period."""
-    periods = field.stack.periods or ()
+    periods = field.periods or ()
     if "{period}" not in target:
         raise CatalogError(
             f"{len(periods)} periods do not fit one COG, got target={target!r}; write "
@@ -412,39 +412,78 @@ def periods_of(scenes: Sequence[Scene], every: str) -> list[tuple[pd.Timestamp, 
     return [(start, start + step) for start in starts]
 
 
+def _between(start: pd.Timestamp, stop: pd.Timestamp) -> dict[str, str]:
+    """What a raster says of its time, under STAC's names."""
+    return {"start_datetime": start.isoformat(), "end_datetime": stop.isoformat()}
+
+
 @dataclass(eq=False, repr=False)
-class SceneStack:
-    """Stacks of scenes on parts of a grid, read when they are asked for.
+class CompositeField:
+    """A composite as a Field: a window is read and reduced when it is selected.
 
     Parameters
     ----------
-    scenes
-        By rising time.
+    passes
+        The scenes, by rising time: each pass is one observation.
     reading
-        How each is read.
+        How each scene is read.
     grid
-        The pixels of all stacks.
+        The pixels.
     periods
         (start, stop) of each, or None for all scenes as one.
-    same_pass
-        As in `composite`.
     connections
         Scenes read at the same time, by default 2, or 8 of a server.
+    reducer
+        An operator from a stack (T, C, H, W) to (C, H, W).
+    count
+        Whether the band "clear" is added.
+    dtype, nodata
+        Of the pixels.
+    outline
+        A polygon in the grid's CRS outside of which there is no data, or None.
+
+    Raises
+    ------
+    CatalogError
+        For a `nodata` that the dtype cannot hold.
     """
 
-    scenes: tuple[Scene, ...]
+    passes: list[list[Scene]]
     reading: SceneReading
     grid: GeoBox
-    periods: tuple[tuple[pd.Timestamp, pd.Timestamp], ...] | None = None
-    same_pass: str | None = "10min"
-    connections: int | None = None
+    periods: tuple[tuple[pd.Timestamp, pd.Timestamp], ...] | None
+    connections: int | None
+    reducer: Callable[[Any], Any]
+    count: bool = False
+    dtype: Any = "float32"
+    nodata: float | None = None
+    outline: Any = None
 
     def __post_init__(self) -> None:
+        self.scenes = list(chain.from_iterable(self.passes))
         where = "afar" if any(map(is_remote, self.paths)) else "here"
         self.connections = CONNECTIONS[where] if self.connections is None else self.connections
         self._files = KeptOpen(MOST_OPEN) if len(self.paths) <= MOST_OPEN else None
-        # Of all scenes, for a part of the grid to have the passes that the whole has.
-        self._every_pass = passes_of(self.scenes, self.same_pass)
+        nodata, self.dtype = self.nodata, np.dtype(self.dtype)
+        if self.dtype.kind not in "iuf":
+            raise CatalogError(f"dtype must be of floats or integers, got {self.dtype.name}")
+        if self.dtype.kind == "f" and nodata is not None and nodata == nodata:
+            raise CatalogError(
+                f"floats have no data where they are NaN, got nodata={nodata!r}; give an integer "
+                "dtype, or leave it out"
+            )
+        try:
+            kept = math.nan if self.dtype.kind == "f" else 0 if nodata is None else nodata
+            self.nodata = check_fill(kept, self.dtype, "nodata")
+        except ValueError as error:
+            raise CatalogError(str(error)) from None
+        self._attrs = self._tried()
+        grid, names = self.grid, self._attrs["band_names"]
+        lead = (len(names),) if self.periods is None else (len(self.periods), len(names))
+        self.domain = RasterDomain((*lead, *grid.shape.yx), grid.transform, raster_crs(grid))
+
+    def __repr__(self) -> str:
+        return f"CompositeField({len(self.scenes)} scenes, {self.domain})"
 
     @property
     def paths(self) -> list[str]:
@@ -452,34 +491,26 @@ class SceneStack:
         return [path for scene in self.scenes for path in scene.paths]
 
     def get_config(self) -> dict[str, Any]:
-        """Return what the stacks are made of, local files with size and time of change.
+        """Return what the pixels are made of, which a journal tells runs apart by.
 
         Returns
         -------
-        Name -> value.
+        Name -> value; local files with size and time of change.
         """
         return {
-            "files": [fingerprint_file(path) for path in self.paths],
-            "scenes": [repr((s.name, s.files, sorted(s.attrs.items()))) for s in self.scenes],
+            "passes": [[scene.told for scene in scenes] for scenes in self.passes],
             "reading": self.reading,
             "grid": str(self.grid),
             "periods": str(self.periods),
-            "same_pass": self.same_pass,
+            "reducer": self.reducer,
+            "count": self.count,
+            "outline": None if self.outline is None else self.outline.wkt,
+            "dtype": self.dtype.name,
+            "nodata": self.nodata,
         }
 
-    @cached_property
-    def outlines(self) -> Values:
-        """(N,) footprints of the scenes in the grid's CRS."""
-        return _footprints(self.scenes, self.grid)
-
-    @property
-    def depth(self) -> int:
-        """Observations of a pixel at most, of any one period."""
-        counts = range(len(self.periods or [0]))
-        return max(len(self._passes(number, self.grid)) for number in counts)
-
-    def of(self, period: int) -> SceneStack:
-        """Return the stacks of one period alone.
+    def of(self, period: int) -> CompositeField:
+        """Return the Field of one period alone, (C, H, W).
 
         Parameters
         ----------
@@ -488,22 +519,112 @@ class SceneStack:
 
         Returns
         -------
-        Those of its scenes, on the same grid.
+        A Field on the same grid.
         """
         start, stop = (self.periods or ())[period]
-        passes = (each for each in self._every_pass if start <= each[0].time < stop)
-        return replace(self, scenes=tuple(chain.from_iterable(passes)), periods=None)
+        passes = [each for each in self.passes if start <= each[0].time < stop]
+        made = replace(self, passes=passes, periods=None)
+        made._attrs["periods"] = [self._attrs["periods"][period]]
+        made._attrs |= _between(start, stop)
+        return made
+
+    def _tried(self) -> dict[str, Any]:
+        """Return what the reducer says of its bands, tried on a stack without data."""
+        bands, periods = self.reading.bands, self.periods
+        part = part_of(self.grid, 0, 0, 16, 16)
+        empty = np.full((1, len(bands), 16, 16), np.nan, np.float32)
+        attrs = {"band_names": list(bands), "dates": ["1970-01-01"]}
+        made = self.reducer(as_geotensor(empty, part, math.nan, attrs))
+        count = 1 if made.ndim == 2 else len(made)
+        said = list((made.attrs or {}).get("band_names") or ())
+        names = said if len(said) == count else list(bands) if len(bands) == count else None
+        names = names or [f"band_{number + 1}" for number in range(count)]
+        roles = (made.attrs or {}).get("band_roles") or "quantity"
+        roles = [roles] * count if isinstance(roles, str) else list(roles)
+        if self.count:
+            names, roles = [*names, "clear"], [*roles, "quantity"]
+        told: dict[str, Any] = {"band_names": names}
+        if set(roles) != {"quantity"}:
+            told["band_roles"] = roles
+        if periods is not None:
+            told["periods"] = [[start.isoformat(), stop.isoformat()] for start, stop in periods]
+        elif times := [scene.time for scene in self.scenes]:
+            told |= _between(min(times), max(times))
+        if any(scene.attrs.get("source") == "simulated" for scene in self.scenes):
+            told["source"] = "simulated"
+        return told | {"scenes": len(self.scenes)}
+
+    def select(self, indices: Any) -> GeoTensor:
+        """Return the pixels of a window.
+
+        Parameters
+        ----------
+        indices
+            A `rasterio.windows.Window` of the domain.
+
+        Returns
+        -------
+        (C, h, w), or (P, C, h, w) of P periods.
+        """
+        row, col = int(indices.row_off), int(indices.col_off)
+        part = part_of(self.grid, row, col, int(indices.height), int(indices.width))
+        values = np.full((*self.domain.shape[:-2], *part.shape.yx), self.nodata, self.dtype)
+        inside = self._inside(part)
+        if inside is None or inside.any():
+            periods = values if self.periods is not None else values[None]
+            for number, out in enumerate(periods):
+                self._reduce(part, number, out, inside)
+        return as_geotensor(values, part, self.nodata, dict(self._attrs))
+
+    def _inside(self, part: GeoBox) -> Values | None:
+        """Return which pixels' centres lie in the outline, (h, w); None for all."""
+        if self.outline is None:
+            return None
+        from rasterio.features import geometry_mask
+
+        place = part.shape.yx, part.transform
+        inside: Values = geometry_mask([self.outline], *place, invert=True)
+        return inside
+
+    def _reduce(self, part: GeoBox, period: int, out: Values, inside: Values | None) -> None:
+        """Put one period's composite into `out` (C, h, w)."""
+        rim, (rows, cols) = radius_of(self.reducer) or 0, part.shape.yx
+        area = part_of(part, -rim, -rim, rows + 2 * rim, cols + 2 * rim)
+        inner = slice(rim, rim + rows), slice(rim, rim + cols)
+        stack = self.stack(area, period)
+        bands = len(out) - self.count
+        if stack is not None:
+            made = self.reducer(stack)
+            values = values_of(made)
+            layers = values[None] if values.ndim == 2 else values
+            if len(layers) != bands:
+                raise CatalogError(
+                    f"the reducer made {len(layers)} bands of {tuple(stack.shape)} and {bands} "
+                    "of a stack without data; it must make as many of any"
+                )
+            out[:bands] = self._settled(layers[:, *inner], made)
+        if self.count:
+            clear = 0 if stack is None else values_of(clear_count(stack))[0][inner]
+            most = np.iinfo(self.dtype).max if self.dtype.kind in "iu" else np.inf
+            out[bands] = np.minimum(clear, most)
+        if inside is not None:
+            out[:, ~inside] = self.nodata
+
+    @cached_property
+    def _outlines(self) -> Values:
+        """(N,) footprints of the scenes in the grid's CRS."""
+        return _footprints(self.scenes, self.grid)
 
     def _passes(self, period: int, part: GeoBox) -> list[list[Scene]]:
         """Return the passes of a period that touch a part of the grid."""
-        near = iter(shapely.intersects(self.outlines, shapely.box(*part.boundingbox)).tolist())
-        passes = [[scene for scene in each if next(near)] for each in self._every_pass]
+        near = iter(shapely.intersects(self._outlines, shapely.box(*part.boundingbox)).tolist())
+        passes = [[scene for scene in each if next(near)] for each in self.passes]
         span = None if self.periods is None else self.periods[period]
-        begins = (each[0].time for each in self._every_pass)
+        begins = (each[0].time for each in self.passes)
         among = (span is None or span[0] <= begin < span[1] for begin in begins)
         return [scenes for scenes, inside in zip(passes, among, strict=True) if scenes and inside]
 
-    def read(self, part: GeoBox, period: int = 0) -> GeoTensor | None:
+    def stack(self, part: GeoBox, period: int = 0) -> GeoTensor | None:
         """Return the observations of a part of the grid in one period.
 
         Parameters
@@ -540,185 +661,6 @@ class SceneStack:
         attrs |= {"dates": dates} | ({"source": "simulated"} if simulated else {})
         return as_geotensor(stack.values[: len(dates)], part, fill_of(stack), attrs)
 
-    def close(self) -> None:
-        """Close the files that were kept open; they are opened again when needed."""
-        if self._files is not None:
-            self._files.close()
-
-
-def _between(start: pd.Timestamp, stop: pd.Timestamp) -> dict[str, str]:
-    """What a raster says of its time, under STAC's names."""
-    return {"start_datetime": start.isoformat(), "end_datetime": stop.isoformat()}
-
-
-@dataclass(eq=False, repr=False)
-class CompositeField:
-    """A composite as a Field: a window is read and reduced when it is selected.
-
-    Parameters
-    ----------
-    stack
-        The stacks that are reduced.
-    reducer
-        An operator from a stack (T, C, H, W) to (C, H, W).
-    count
-        Whether the band "clear" is added.
-    dtype, nodata
-        Of the pixels.
-    outline
-        A polygon in the grid's CRS outside of which there is no data, or None.
-
-    Raises
-    ------
-    CatalogError
-        For a `nodata` that the dtype cannot hold.
-    """
-
-    stack: SceneStack
-    reducer: Callable[[Any], Any]
-    count: bool = False
-    dtype: Any = "float32"
-    nodata: float | None = None
-    outline: Any = None
-
-    def __post_init__(self) -> None:
-        stack, nodata, self.dtype = self.stack, self.nodata, np.dtype(self.dtype)
-        if self.dtype.kind not in "iuf":
-            raise CatalogError(f"dtype must be of floats or integers, got {self.dtype.name}")
-        if self.dtype.kind == "f" and nodata is not None and nodata == nodata:
-            raise CatalogError(
-                f"floats have no data where they are NaN, got nodata={nodata!r}; give an integer "
-                "dtype, or leave it out"
-            )
-        try:
-            kept = math.nan if self.dtype.kind == "f" else 0 if nodata is None else nodata
-            self.nodata = check_fill(kept, self.dtype, "nodata")
-        except ValueError as error:
-            raise CatalogError(str(error)) from None
-        self._attrs = self._tried()
-        grid, names = stack.grid, self._attrs["band_names"]
-        lead = (len(names),) if stack.periods is None else (len(stack.periods), len(names))
-        self.domain = RasterDomain((*lead, *grid.shape.yx), grid.transform, raster_crs(grid))
-
-    def __repr__(self) -> str:
-        return f"CompositeField({len(self.stack.scenes)} scenes, {self.domain})"
-
-    @property
-    def paths(self) -> list[str]:
-        """The files of all scenes."""
-        return self.stack.paths
-
-    def get_config(self) -> dict[str, Any]:
-        """Return what the pixels are made of, which a journal tells runs apart by.
-
-        Returns
-        -------
-        Name -> value.
-        """
-        outline = None if self.outline is None else self.outline.wkt
-        how = {"reducer": self.reducer, "count": self.count, "outline": outline}
-        return self.stack.get_config() | how | {"dtype": self.dtype.name, "nodata": self.nodata}
-
-    def of(self, period: int) -> CompositeField:
-        """Return the Field of one period alone, (C, H, W).
-
-        Parameters
-        ----------
-        period
-            Its number.
-
-        Returns
-        -------
-        A Field on the same grid.
-        """
-        made = replace(self, stack=self.stack.of(period))
-        made._attrs["periods"] = [self._attrs["periods"][period]]
-        made._attrs |= _between(*(self.stack.periods or ())[period])
-        return made
-
-    def _tried(self) -> dict[str, Any]:
-        """Return what the reducer says of its bands, tried on a stack without data."""
-        reading, periods = self.stack.reading, self.stack.periods
-        bands = reading.bands
-        part = part_of(self.stack.grid, 0, 0, 16, 16)
-        empty = np.full((1, len(bands), 16, 16), np.nan, np.float32)
-        attrs = {"band_names": list(bands), "dates": ["1970-01-01"]}
-        made = self.reducer(as_geotensor(empty, part, math.nan, attrs))
-        count = 1 if made.ndim == 2 else len(made)
-        said = list((made.attrs or {}).get("band_names") or ())
-        names = said if len(said) == count else list(bands) if len(bands) == count else None
-        names = names or [f"band_{number + 1}" for number in range(count)]
-        roles = (made.attrs or {}).get("band_roles") or "quantity"
-        roles = [roles] * count if isinstance(roles, str) else list(roles)
-        if self.count:
-            names, roles = [*names, "clear"], [*roles, "quantity"]
-        told: dict[str, Any] = {"band_names": names}
-        if set(roles) != {"quantity"}:
-            told["band_roles"] = roles
-        if periods is not None:
-            told["periods"] = [[start.isoformat(), stop.isoformat()] for start, stop in periods]
-        elif times := [scene.time for scene in self.stack.scenes]:
-            told |= _between(min(times), max(times))
-        if any(scene.attrs.get("source") == "simulated" for scene in self.stack.scenes):
-            told["source"] = "simulated"
-        return told | {"scenes": len(self.stack.scenes)}
-
-    def select(self, indices: Any) -> GeoTensor:
-        """Return the pixels of a window.
-
-        Parameters
-        ----------
-        indices
-            A `rasterio.windows.Window` of the domain.
-
-        Returns
-        -------
-        (C, h, w), or (P, C, h, w) of P periods.
-        """
-        row, col = int(indices.row_off), int(indices.col_off)
-        part = part_of(self.stack.grid, row, col, int(indices.height), int(indices.width))
-        values = np.full((*self.domain.shape[:-2], *part.shape.yx), self.nodata, self.dtype)
-        inside = self._inside(part)
-        if inside is None or inside.any():
-            periods = values if self.stack.periods is not None else values[None]
-            for number, out in enumerate(periods):
-                self._reduce(part, number, out, inside)
-        return as_geotensor(values, part, self.nodata, dict(self._attrs))
-
-    def _inside(self, part: GeoBox) -> Values | None:
-        """Return which pixels' centres lie in the outline, (h, w); None for all."""
-        if self.outline is None:
-            return None
-        from rasterio.features import geometry_mask
-
-        place = part.shape.yx, part.transform
-        inside: Values = geometry_mask([self.outline], *place, invert=True)
-        return inside
-
-    def _reduce(self, part: GeoBox, period: int, out: Values, inside: Values | None) -> None:
-        """Put one period's composite into `out` (C, h, w)."""
-        rim, (rows, cols) = radius_of(self.reducer) or 0, part.shape.yx
-        area = part_of(part, -rim, -rim, rows + 2 * rim, cols + 2 * rim)
-        inner = slice(rim, rim + rows), slice(rim, rim + cols)
-        stack = self.stack.read(area, period)
-        bands = len(out) - self.count
-        if stack is not None:
-            made = self.reducer(stack)
-            values = values_of(made)
-            layers = values[None] if values.ndim == 2 else values
-            if len(layers) != bands:
-                raise CatalogError(
-                    f"the reducer made {len(layers)} bands of {tuple(stack.shape)} and {bands} "
-                    "of a stack without data; it must make as many of any"
-                )
-            out[:bands] = self._settled(layers[:, *inner], made)
-        if self.count:
-            clear = 0 if stack is None else values_of(clear_count(stack))[0][inner]
-            most = np.iinfo(self.dtype).max if self.dtype.kind in "iu" else np.inf
-            out[bands] = np.minimum(clear, most)
-        if inside is not None:
-            out[:, ~inside] = self.nodata
-
     def _settled(self, layers: Values, made: Raster) -> Values:
         fill = fill_of(made)
         if self.dtype.kind == "f":
@@ -747,7 +689,8 @@ class CompositeField:
     @property
     def patcher(self) -> SpatialPatcher:
         """Chips side by side, as large as a stack of `STACK_BYTES` allows."""
-        depth = max(1, self.stack.depth) * len(self.stack.reading.bands) * 4
+        most = (len(self._passes(n, self.grid)) for n in range(len(self.periods or [0])))
+        depth = max(1, *most) * len(self.reading.bands) * 4
         rows = cols = CHIP
         # A run holds the rows of a chip over the whole width, of all periods.
         across = math.prod(self.domain.shape[:-2]) * self.domain.width * 4
@@ -779,4 +722,5 @@ class CompositeField:
                 self.patcher, self, Identity(), target=target, read_attempts=1, **how
             )
         finally:
-            self.stack.close()
+            if self._files is not None:  # they are opened again when needed
+                self._files.close()

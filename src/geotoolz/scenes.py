@@ -32,6 +32,7 @@ from geotoolz.cloud import MaskFromSCL
 from geotoolz.mask import checked_mask
 from geotoolz.radiometry import PROBABILITIES, harmonize_baseline
 from pipekit import Sequential
+from pipekit.fingerprint import fingerprint_file
 from pipekit.operator import checked_number
 from pipekit.pixels import Role, band_key, invalid_mask, role_of
 from pipekit.radius import radius_of
@@ -108,6 +109,13 @@ class Scene:
         """Clouded share in percent, or None where it is not known."""
         said = self.attrs.get("cloud_cover")
         return None if said is None else float(said)
+
+    @property
+    def told(self) -> list[str]:
+        """What tells the scene from another, local files with size and time of change."""
+        files = [f"{band} {fingerprint_file(path)}" for band, path in self.files.items()]
+        about = self.outline.wkb_hex, repr(sorted(self.attrs.items()))
+        return [self.name, self.time.isoformat(), *about, *files]
 
     def outline_in(self, crs: Any) -> Any:
         """Return the footprint in another CRS.

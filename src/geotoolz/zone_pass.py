@@ -13,12 +13,13 @@ Each file is opened once, for all the zones that it touches.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
@@ -42,6 +43,11 @@ from pipekit.pixels import Role, band_roles, invalid_mask
 from pipekit.radius import radius_of
 
 Columns = dict[str, NDArray[np.float64]]
+Tables = list[tuple[Numbers, tuple[str, ...], Columns]]
+"""Numbers of zones (n,), names of bands (C,), and statistic -> (n, C), as often as bands differ."""
+
+Skipped = list[tuple[str, str]]
+"""Scenes that could not be read, and why."""
 
 BLOCK = 1024
 """Rows and columns read at a time: COGs have tiles of 256 to 1024."""
@@ -110,19 +116,6 @@ class Values(NamedTuple):
     roles: tuple[Role, ...]
 
 
-@dataclass
-class PassTable:
-    """Statistics of one pass: zone numbers (r,), bands (r,), and name -> (r,), by zone and band.
-
-    `skipped` lists scenes that could not be read, and why.
-    """
-
-    zones: Numbers
-    bands: list[str]
-    columns: dict[str, NDArray[np.float64]]
-    skipped: list[tuple[str, str]] = field(default_factory=list)
-
-
 class PassJob:
     """Computes the statistics of a pass; every worker has one.
 
@@ -162,33 +155,36 @@ class PassJob:
                 "set operator.radius to a number, 0 where it looks at none"
             )
         self.halo = halo
+        when, numbers = pa.timestamp("us", tz="UTC"), [(n, pa.float64()) for n in statistics]
+        told = ("zone", pa.array(zones.names).type), ("date", when), ("band", pa.string())
+        self.schema = pa.schema([*told, *numbers])
         self._known: dict[Any, Any] = {}
         self._lock = Lock()
 
     def __reduce__(self) -> Any:
         return PassJob, (self.zones, self.reading, self.statistics, self.operator, self.on_error)
 
-    def __call__(self, scenes: list[Scene]) -> PassTable:
-        """Return the statistics of the scenes of one pass."""
+    def __call__(self, scenes: list[Scene]) -> tuple[pa.Table, Skipped]:
+        """Return the statistics of one pass, by zone and band, and what could not be read."""
         files = KeptOpen()
         try:
-            return self._table(scenes, files)
+            return self._rows(scenes[0].time.to_pydatetime(), self._tables(scenes, files)), []
         except Exception as error:
             if self.on_error == "raise":
                 names = ", ".join(scene.name for scene in scenes)
                 error.add_note(f'in the pass of {names}; on_error="skip" leaves such passes out')
                 raise
             skipped = [(scene.name, f"{type(error).__name__}: {error}") for scene in scenes]
-            return replace(_assembled([], self.statistics), skipped=skipped)
+            return self.schema.empty_table(), skipped
         finally:
             files.close()
 
-    def _table(self, scenes: list[Scene], files: KeptOpen) -> PassTable:
+    def _tables(self, scenes: list[Scene], files: KeptOpen) -> Tables:
         grounds = _grounds(scenes, files)
         near = [self._near(ground) for ground in grounds]
         key = "parts", *_told(grounds, near)
         parts = self._remembered(key, partial(self._split, grounds, near))
-        tables: list[tuple[Numbers, tuple[str, ...], Columns]] = []
+        tables: Tables = []
         pieces: dict[int, list[tuple[Cells, Values]]] = {}
         for ground, part in zip(grounds, parts, strict=True):
             key = "plan", *_told([ground], [part.zones]), part.told
@@ -206,7 +202,20 @@ class PassJob:
         for found in pieces.values():
             cells, values = _joined(found)
             tables.append((cells.zones, values.bands, self._statistics(cells, values)))
-        return _assembled(tables, self.statistics)
+        return tables
+
+    def _rows(self, date: datetime, tables: Tables) -> pa.Table:
+        """Return the rows of all tables by zone, then by band."""
+        if not tables:
+            return self.schema.empty_table()
+        zones = np.concatenate([np.repeat(numbers, len(own)) for numbers, own, _ in tables])
+        bands = [band for numbers, own, _ in tables for band in own * len(numbers)]
+        order = np.argsort(zones, kind="stable")
+        told = {"zone": self.zones.names.take(zones[order]), "date": [date] * len(zones)}
+        told["band"] = [bands[at] for at in order]
+        for name in self.statistics:
+            told[name] = np.concatenate([found[name].ravel() for *_, found in tables])[order]
+        return pa.Table.from_pydict(told, schema=self.schema)
 
     def _near(self, ground: Ground) -> Numbers:
         """Return the numbers of the zones that its scenes touch."""
@@ -377,19 +386,3 @@ def _joined(pieces: list[tuple[Cells, Values]]) -> tuple[Cells, Values]:
     numbers = np.concatenate([each.numbers for _, each in pieces], axis=1)
     counts = np.concatenate([each.counts for _, each in pieces], axis=1)
     return cells, values._replace(numbers=numbers, counts=counts)
-
-
-def _assembled(
-    tables: list[tuple[Numbers, tuple[str, ...], Columns]], statistics: Sequence[str]
-) -> PassTable:
-    """Return the rows of all tables by zone, then by band."""
-    nothing = np.zeros(0, int), (), dict.fromkeys(statistics, np.zeros((0, 0)))
-    tables = [nothing, *tables]
-    zones = np.concatenate([np.repeat(numbers, len(own)) for numbers, own, _ in tables])
-    bands = [band for numbers, own, _ in tables for band in own * len(numbers)]
-    order = np.argsort(zones, kind="stable")
-    columns = {
-        name: np.concatenate([found[name].ravel() for *_, found in tables])[order]
-        for name in statistics
-    }
-    return PassTable(zones[order], [bands[at] for at in order], columns)

@@ -18,17 +18,15 @@ import pyarrow.parquet as pq
 
 from geocatalog import CatalogError
 from geotoolz.scenes import Scene, passes_of, scenes_to_read
-from geotoolz.zone_pass import PassJob, PassTable
+from geotoolz.zone_pass import PassJob, Skipped
 from geotoolz.zone_statistics import check_statistics
 from geotoolz.zones import Zones
 from pipekit.files import beside, keep_inputs
-from pipekit.fingerprint import content_hash, fingerprint, fingerprint_file
+from pipekit.fingerprint import content_hash, fingerprint
 from pipekit.journal import Journal
 from pipekit.operator import checked_count, checked_option
 from pipekit.parallel import in_order
 from pipekit.schedulers import all_workers, check_scheduler, scheduling
-
-Skipped = list[tuple[str, str]]
 
 
 def zonal(
@@ -210,16 +208,12 @@ class _Run:
         """Return all rows as a GeoDataFrame."""
         from geopandas import GeoDataFrame
 
-        skipped: Skipped = []
-        found = []
-        for number, made in self._each(range(len(self.passes))):
-            found.append(self._table(number, made))
-            skipped += made.skipped
-        zones = self.job.zones
-        rows = pa.concat_tables([self._schema().empty_table(), *found]).to_pandas()
-        shapes = polygons.geometry.to_numpy()[zones.names.get_indexer(rows["zone"])]
+        found = [made for _, made in self._each(range(len(self.passes)))]
+        tables = [self.job.schema.empty_table(), *(table for table, _ in found)]
+        rows = pa.concat_tables(tables).to_pandas()
+        shapes = polygons.geometry.to_numpy()[self.job.zones.names.get_indexer(rows["zone"])]
         frame = GeoDataFrame(rows, geometry=shapes, crs=polygons.crs)
-        frame.attrs["skipped"] = skipped
+        frame.attrs["skipped"] = [each for _, left_out in found for each in left_out]
         return frame
 
     def parquet(self, target: Any, journal: Any) -> Path:
@@ -231,11 +225,9 @@ class _Run:
             raise FileNotFoundError(f"the target's folder does not exist: {path.parent}")
         keep_inputs(path, (p for s in self.passes for one in s for p in one.paths), "zonal")
         if journal is None:
-            every = self._each(range(len(self.passes)))
-            made = ((self._table(number, table), table.skipped) for number, table in every)
-            self._write(path, made)
+            self._write(path, (made for _, made in self._each(range(len(self.passes)))))
             return path
-        keys = [_key(scenes) for scenes in self.passes]
+        keys = [content_hash([scene.told for scene in scenes]) for scenes in self.passes]
         parts = path.with_name(f".{path.name}.parts")
         with Journal(journal, self._identity(path), PassRecord, CatalogError) as record:
             # What an earlier run was told to skip is tried again by one that is to raise.
@@ -245,7 +237,9 @@ class _Run:
             if record.finished and path.exists() and same:
                 return path
             self._finish_parts(parts, keys, record, again)
-            self._write(path, _kept(parts, keys, record))
+            files = (parts / f"{key}.parquet" for key in keys)
+            left_out = (record.done[key].skipped for key in keys)
+            self._write(path, zip(map(pq.read_table, files), left_out, strict=True))
             record.finish()
         shutil.rmtree(parts, ignore_errors=True)
         return path
@@ -260,18 +254,17 @@ class _Run:
         there = {each.stem for each in parts.glob("*.parquet") if each.name[0] != "."}
         kept = there & set(record.done) - again
         todo = [n for n, key in enumerate(keys) if key not in kept]
-        for number, made in self._each(todo):
-            table = self._table(number, made)
+        for number, (table, left_out) in self._each(todo):
             with beside(parts / f"{keys[number]}.parquet") as unfinished:
                 pq.write_table(table, unfinished)
-            record.add(PassRecord(keys[number], table.num_rows, made.skipped))
+            record.add(PassRecord(keys[number], table.num_rows, left_out))
 
     def _write(self, path: Path, tables: Iterator[tuple[pa.Table, Skipped]]) -> None:
         skipped: Skipped = []
         with (
             beside(path) as unfinished,
             pq.ParquetWriter(
-                unfinished, self._schema(), compression="zstd", store_schema=False
+                unfinished, self.job.schema, compression="zstd", store_schema=False
             ) as writer,
         ):
             for table, left_out in tables:
@@ -282,7 +275,7 @@ class _Run:
             told = json.dumps({"skipped": skipped})
             writer.add_key_value_metadata({"PANDAS_ATTRS": told})
 
-    def _each(self, numbers: Sequence[int]) -> Iterator[tuple[int, PassTable]]:
+    def _each(self, numbers: Sequence[int]) -> Iterator[tuple[int, tuple[pa.Table, Skipped]]]:
         """Yield the passes of these numbers, in order, a bounded number of them under way."""
         from tqdm import tqdm
 
@@ -300,19 +293,6 @@ class _Run:
                     yield number, made
                     bar.update()
 
-    def _schema(self) -> pa.Schema:
-        names = self.job.zones.names
-        kind = pa.array(names).type
-        columns = [(name, pa.float64()) for name in self.job.statistics]
-        when = pa.timestamp("us", tz="UTC")
-        return pa.schema([("zone", kind), ("date", when), ("band", pa.string()), *columns])
-
-    def _table(self, number: int, made: PassTable) -> pa.Table:
-        dates = [self.passes[number][0].time.to_pydatetime()] * len(made.zones)
-        zones = self.job.zones.names.take(made.zones)
-        told = {"zone": zones, "date": dates, "band": made.bands, **made.columns}
-        return pa.Table.from_pydict(told, schema=self._schema())
-
     def _identity(self, path: Path) -> dict[str, str]:
         """Return what makes this run this run, for its journal."""
         zones = self.job.zones
@@ -324,21 +304,3 @@ class _Run:
             "operator": fingerprint(self.job.operator),
             "target": str(path.resolve()),
         }
-
-
-def _key(scenes: list[Scene]) -> str:
-    """Return what a journal knows a pass by: its scenes, and their files as they are."""
-    told = []
-    for scene in scenes:
-        files = [f"{band} {fingerprint_file(path)}" for band, path in scene.files.items()]
-        about = scene.outline.wkb_hex, repr(sorted(scene.attrs.items()))
-        told.append([scene.name, scene.time.isoformat(), *about, *files])
-    return content_hash(told)
-
-
-def _kept(
-    parts: Path, keys: list[str], record: Journal[PassRecord]
-) -> Iterator[tuple[pa.Table, Skipped]]:
-    """Yield the rows of every pass from its file, and what was left out of it."""
-    for key in keys:
-        yield pq.read_table(parts / f"{key}.parquet"), record.done[key].skipped
