@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from functools import partial
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -101,11 +100,6 @@ class Part(NamedTuple):
     cuts: dict[int, Any]
     shared: set[int]
 
-    @property
-    def told(self) -> tuple[Any, ...]:
-        """What tells it from others with the same zones."""
-        return tuple((number, shape.wkb) for number, shape in sorted(self.cuts.items()))
-
 
 class Values(NamedTuple):
     """What was read for some cells: (C, n) numbers, which of them count, and what bands are."""
@@ -158,7 +152,7 @@ class PassJob:
         when, numbers = pa.timestamp("us", tz="UTC"), [(n, pa.float64()) for n in statistics]
         told = ("zone", pa.array(zones.names).type), ("date", when), ("band", pa.string())
         self.schema = pa.schema([*told, *numbers])
-        self._known: dict[Any, Any] = {}
+        self._known: dict[Any, list[tuple[Part, list[Plan]]]] = {}
         self._lock = Lock()
 
     def __reduce__(self) -> Any:
@@ -181,14 +175,10 @@ class PassJob:
 
     def _tables(self, scenes: list[Scene], files: KeptOpen) -> Tables:
         grounds = _grounds(scenes, files)
-        near = [self._near(ground) for ground in grounds]
-        key = "parts", *_told(grounds, near)
-        parts = self._remembered(key, partial(self._split, grounds, near))
         tables: Tables = []
         pieces: dict[int, list[tuple[Cells, Values]]] = {}
-        for ground, part in zip(grounds, parts, strict=True):
-            key = "plan", *_told([ground], [part.zones]), part.told
-            for plan in self._remembered(key, partial(self._plans_of, ground, part)):
+        for ground, (part, plans) in zip(grounds, self._layout(grounds), strict=True):
+            for plan in plans:
                 cells, values = plan[0], self._read(ground, plan, files)
                 if values is None:
                     continue
@@ -217,15 +207,19 @@ class PassJob:
             told[name] = np.concatenate([found[name].ravel() for *_, found in tables])[order]
         return pa.Table.from_pydict(told, schema=self.schema)
 
-    def _near(self, ground: Ground) -> Numbers:
-        """Return the numbers of the zones that its scenes touch."""
-        outlines = (scene.outline_in("EPSG:4326") for scene in ground.scenes)
-        return np.unique(np.concatenate([self.zones.near(each) for each in outlines]))
-
-    def _remembered(self, key: Any, make: Callable[[], Any]) -> Any:
-        """Return what an earlier pass over the same ground has made, else make it."""
+    def _layout(self, grounds: list[Ground]) -> list[tuple[Part, list[Plan]]]:
+        """Return what counts on each ground and how it is read: a few layouts are remembered."""
+        near = []
+        for ground in grounds:
+            outlines = (scene.outline_in("EPSG:4326") for scene in ground.scenes)
+            near.append(np.unique(np.concatenate([self.zones.near(each) for each in outlines])))
+        both = zip(grounds, near, strict=True)
+        key = tuple((on.lattice, tuple(on.windows), some.tobytes()) for on, some in both)
         with self._lock:
-            made = self._known.pop(key) if key in self._known else make()
+            made = self._known.pop(key, None)
+            if made is None:
+                parts = self._split(grounds, near)
+                made = [(p, self._plans_of(g, p)) for g, p in zip(grounds, parts, strict=True)]
             self._known[key] = made  # behind all others, of which the first is let go
             if len(self._known) > _REMEMBERED:
                 del self._known[next(iter(self._known))]
@@ -314,14 +308,6 @@ def _grounds(scenes: list[Scene], files: KeptOpen) -> list[Ground]:
         ground.scenes.append(scene)
         ground.windows.append(window)
     return list(grounds.values())
-
-
-def _told(grounds: list[Ground], numbers: list[Numbers]) -> tuple[Any, ...]:
-    """Return what tells grounds and the zones on them from others."""
-    return tuple(
-        (ground.lattice, tuple(ground.windows), some.tobytes())
-        for ground, some in zip(grounds, numbers, strict=True)
-    )
 
 
 def _blocks(cells: Cells, ground: Window) -> Iterator[tuple[Window, Numbers]]:

@@ -200,7 +200,7 @@ class Zones:
 
     def __init__(self, polygons: Any) -> None:
         check_shapes(polygons, "polygons")
-        self.names = polygons.index
+        self._polygons, self.names = polygons.geometry, polygons.index
         if self.names.nlevels > 1:
             raise ValueError(
                 "the index names the polygons by one label each, got several levels; use "
@@ -219,9 +219,6 @@ class Zones:
                 )
         shapes = mended(shapes, [str(name) for name in self.names])
         self.shapes = np.where(shapely.is_missing(shapes), shapely.Polygon(), shapes)
-        self._begin()
-
-    def _begin(self) -> None:
         self._lock = threading.RLock()
         self._known: dict[Any, tuple[NDArray[Any], ...]] = {}
         self._moved: dict[str, dict[int, Any]] = {}
@@ -229,12 +226,8 @@ class Zones:
     def __len__(self) -> int:
         return len(self.shapes)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("names", "crs", "shapes")}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._begin()
+    def __reduce__(self) -> Any:
+        return Zones, (self._polygons,)
 
     @cached_property
     def in_degrees(self) -> NDArray[Any]:
