@@ -430,24 +430,14 @@ def area_estimate(
     if lost:
         raise ValueError(f"area of class {lost[0]} is 0 although it has samples")
     stratum, cell = np.divmod(np.flatnonzero(table), len(table))
-    units = _pixel_units(table[stratum, cell], stratum, stratum * len(table) + cell, sizes, labels)
+    profiles, many = _one_of(stratum * len(table) + cell, table.size), table[stratum, cell]
+    units = Units(profiles, many, stratum, sizes, np.zeros(len(sizes)), labels)
     return AreaEstimate(units, table, labels, range(len(labels)))
 
 
-def _pixel_units(
-    many: NDArray[Any],
-    strata: NDArray[Any],
-    cells: NDArray[Any],
-    sizes: Floats,
-    names: Sequence[Any],
-    sampled: Floats | None = None,
-    count: int | None = None,
-) -> Units:
-    """Return units of one pixel each, with the (mapped, true) cell that each falls into."""
-    profiles = np.zeros((len(cells), count or len(names) ** 2))
-    profiles[np.arange(len(cells)), cells] = 1
-    share = np.zeros(len(sizes)) if sampled is None else sampled
-    return Units(profiles, many.astype(np.float64), strata.astype(np.intp), sizes, share, names)
+def _one_of(cells: NDArray[Any], count: int) -> Floats:
+    """Return (P, count) profiles of pixels: 1 in the cell of each, and 0 in all others."""
+    return (cells[:, None] == np.arange(count)).astype(np.float64)
 
 
 def _labelled(counts: Any) -> tuple[Any, list[Any] | None]:
@@ -579,13 +569,11 @@ def estimate_samples(
     drawn = np.bincount(codes, minlength=len(sizes))
     sampled = np.divide(drawn, sizes, out=np.ones(len(sizes)), where=sizes > 0)
     pairs, many = np.unique(np.stack([codes, cells]), axis=1, return_counts=True)
-    units = _pixel_units(
-        many, pairs[0], pairs[1], sizes * pixel_area, names, sampled, len(labels) ** 2
-    )
+    profiles = _one_of(pairs[1], len(labels) ** 2)
+    units = Units(profiles, many, pairs[0], sizes * pixel_area, sampled, names)
     places = {name: place for place, name in enumerate(names)}
-    return AreaEstimate(
-        units, counts, labels, [places.get(label) for label in labels] if is_map else None
-    )
+    own = [places.get(label) for label in labels] if is_map else None
+    return AreaEstimate(units, counts, labels, own)
 
 
 def _labels(
