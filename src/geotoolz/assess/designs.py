@@ -276,16 +276,15 @@ def sample_design(
         by = ClassMap(strata, None, block_rows)
         check_same_grid(mapped, by, "class_map and strata")
     drawing = _Drawing(mapped, by, Draws(as_seed(seed)))
-    if design == "stratified":
-        table = drawing.stratified(wanted, allocation, accuracies, least)
-    elif design == "random":
-        table = drawing.random(checked_count(wanted, "size"))
-    elif design == "systematic":
+    if design == "systematic":
         table = drawing.systematic(checked_count(wanted, "size"))
-    else:
+    elif design == "cluster":
         if cluster is None:
             raise ValueError("design 'cluster' needs cluster=(rows, cols), the pixels of a block")
         table = drawing.cluster(checked_count(wanted, "size"), pair(cluster))
+    else:  # a random design has one stratum, of all pixels
+        least = least if design == "stratified" else 0
+        table = drawing.stratified(wanted, allocation, accuracies, least)
     mapped.warn_of_one_class(drawing.met)
     return _located(table, mapped, drawing.sizes)
 
@@ -348,18 +347,7 @@ class _Drawing:
                     )
         else:
             wanted = allocate(size, sizes, allocation, accuracies=accuracies, least=least)
-        return self._found(wanted, sizes, blocks)
-
-    def random(self, size: int) -> pd.DataFrame:
-        """Return pixels of all that count."""
-        sizes, blocks = self._counts()
-        _check_room(size, sizes[ALL])
-        return self._found({ALL: size}, sizes, blocks)
-
-    def _found(
-        self, wanted: dict[int, int], sizes: dict[int, int], blocks: list[dict[int, int]]
-    ) -> pd.DataFrame:
-        """Return the pixels that the draw picks by their ordinal numbers within each stratum."""
+        # Pixels are drawn by their ordinal numbers within each stratum.
         numbers = {
             each: without_replacement(self.draws, sizes[each], wanted.get(each, 0))
             for each in sizes

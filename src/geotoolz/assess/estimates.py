@@ -62,7 +62,7 @@ class Units:
     """
 
     profiles: Floats
-    many: Floats
+    many: NDArray[Any]
     strata: NDArray[np.intp]
     sizes: Floats
     sampled_share: Floats
